@@ -1,0 +1,60 @@
+/**
+What a program can do with a node, whether it runs in this process (`openBroker`), in a worker thread or on another machine
+(`connect`). Names no protocol, so that another engine can stand behind the same console and commands.
+*/
+import type {RecordedEvent} from './observe/events.ts';
+import type {Snapshot} from './observe/snapshot.ts';
+import type {Message, NodeId, Topic} from './message.ts';
+
+/** What the cluster said yes to: where the messages of one `publish` went. */
+export type Published = {
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly topic: Topic;
+	readonly firstSeq: number;
+	readonly count: number;
+	readonly lamport: number;
+};
+
+/** A message as a reader gets it. `offset` is its place in the log of the node that it was read from. */
+export type Delivery = Message & {readonly offset: number; readonly hops: number; readonly repaired: boolean};
+
+export type From = 'now' | 'beginning' | number;
+
+/**
+A reader's messages, in delivery order, in arrays of what was there at once. Memory is bounded: a reader that falls behind is
+served from the node's log; what retention has taken away meanwhile is counted in `dropped`.
+*/
+export type Subscription = AsyncDisposable & AsyncIterable<readonly Delivery[]> & {
+	/** Resolves once the cluster has agreed to the subscription; rejects with `no-quorum` where it cannot. */
+	readonly agreed: Promise<void>;
+	/** Messages that were gone before they could be read. */
+	readonly dropped: number;
+};
+
+/** Traffic that this node shall lose or delay; for nodes started with `--faults`. */
+export type FaultCommand =
+	| {readonly type: 'cut'; readonly peers: readonly NodeId[]; readonly direction: 'both' | 'in' | 'out'; readonly forMs: number}
+	| {readonly type: 'delay'; readonly ms: number; readonly forMs: number}
+	| {readonly type: 'drop'; readonly percent: number; readonly forMs: number}
+	| {readonly type: 'heal'};
+
+export type Broker = AsyncDisposable & {
+	/** Resolves once every message is stored on the node's disk (fsync). @throws `too-large`, `storage`, `closed`, `usage` */
+	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published>;
+	/** Read messages as they are delivered. The node is subscribed for as long as somebody reads. */
+	subscribe(topics: readonly Topic[], options?: {readonly from?: From}): Subscription;
+	/** Subscribe the node itself, until `unsubscribeNode`: its feed shows the messages. Resolves on commit. @throws `no-quorum`, `no-leader` */
+	subscribeNode(topic: Topic): Promise<void>;
+	unsubscribeNode(topic: Topic): Promise<void>;
+	snapshot(): Promise<Snapshot>;
+	/** At most `console.framesPerSecond` calls a second, each with a new snapshot. */
+	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable;
+	/** From now on; `messages: false` (the default) leaves `message` events out. A reader that falls behind gets a `lagged`. */
+	events(options?: {readonly messages?: boolean}): AsyncIterable<RecordedEvent>;
+	/** Confirm with a quorum that this node sees the latest agreed state; the commit index it waited for. @throws `no-quorum`, `no-leader` */
+	readIndex(): Promise<number>;
+	fault(command: FaultCommand): Promise<void>;
+	/** Resolves when the node has stopped, or the link to it is lost for good; with the reason. */
+	readonly closed: Promise<string>;
+};

@@ -1,0 +1,145 @@
+/**
+Every setting of a node: its meaning, unit, default and bounds. `config.json` at the top of the repository spells the same
+names in snake_case; `source/settings.ts` says where each value came from.
+*/
+
+export type Config = {
+	/** Name of the cluster, 1 to 63 of `a-z 0-9 - _ .`. Part of every key: nodes of another name cannot connect. @default 'dapss' */
+	readonly cluster: string;
+	/** Address to listen on. @default '127.0.0.1' */
+	readonly host: string;
+	/** TCP and UDP port, 1 to 65535. @default 5000 */
+	readonly port: number;
+	/** Host that other nodes reach this one under; empty means `host`. @default '' */
+	readonly advertise: string;
+	/** Nodes to join through, `host:port` each; empty: discovery, else a cluster of one. @default [] */
+	readonly bootstrap: readonly string[];
+	/** Topics that this node subscribes to at its start. @default [] */
+	readonly topics: readonly string[];
+	/** Folder of this node's identity, logs and messages (0700). */
+	readonly data: string;
+	/** The cluster secret: at least 32 bytes. Never printed. */
+	readonly secret: Uint8Array;
+	/** Prove that a peer holds the cluster secret before anything else. Off: loopback only. @default true */
+	readonly enableNodeAuth: boolean;
+	/** Sign and verify every batch. Off: loopback only. @default true */
+	readonly enableMessageSigning: boolean;
+	/** TLS 1.3 on every link, sealed datagrams. Off: loopback only. @default true */
+	readonly enableEncryption: boolean;
+	/** Accept `fault` commands that cut, delay and drop traffic (for tests and drills). @default false */
+	readonly faults: boolean;
+	readonly discovery: {
+		/** Send and hear multicast beacons. @default true */
+		readonly enabled: boolean;
+		/** @default '239.255.80.83' */
+		readonly group: string;
+		/** @default 45454 */
+		readonly port: number;
+		/** Between beacons, milliseconds, 100 to 60000. @default 1000 */
+		readonly intervalMs: number;
+		/** How long a node without data listens for a cluster before it starts one of its own. @default 1500 */
+		readonly seekMs: number;
+	};
+	readonly raft: {
+		/** One beat of the Raft machine and the interval of the leader's heartbeats, milliseconds. @default 100 */
+		readonly heartbeatMs: number;
+		/**
+		A follower that hears no leader for this long stands for election, in milliseconds. The real wait is drawn from
+		[`electionMs`, 2 × `electionMs`), so that two followers seldom stand at once. At least 3 × `heartbeatMs`. @default 500
+		*/
+		readonly electionMs: number;
+		/** Entries applied since the last snapshot before the next one is taken. @default 4096 */
+		readonly snapshotEntries: number;
+		/** Most voters, odd, 1 to 7; further nodes stay learners. @default 5 */
+		readonly votersMax: number;
+		/** Proposals that may wait for a commit at once; more are refused. @default 4096 */
+		readonly pendingMax: number;
+	};
+	readonly swim: {
+		/** Between probes, milliseconds. @default 200 */
+		readonly probeMs: number;
+		/** Wait for a direct ack before asking others, milliseconds; less than `probeMs`. @default 100 */
+		readonly probeTimeoutMs: number;
+		/** Members asked to probe on our behalf. @default 3 */
+		readonly indirect: number;
+		/** Suspicion lasts `suspicionMultiplier × max(1, log10(n)) × probeMs` at the least. @default 3 */
+		readonly suspicionMultiplier: number;
+		/** Silence after which a member no longer counts as heard, milliseconds (grows with the cluster). @default 600 */
+		readonly silentMs: number;
+	};
+	readonly gossip: {
+		/** Least and most peers that a batch is pushed to at once. @default 3, 12 */
+		readonly fanoutMin: number;
+		readonly fanoutMax: number;
+		/** Between anti-entropy rounds, milliseconds. @default 1000 */
+		readonly repairMs: number;
+		/** Bytes that one repair round may ask of one peer. @default 1048576 */
+		readonly repairBytes: number;
+		/** Batches waiting for an earlier one of their origin, bytes in all. @default 8388608 */
+		readonly heldBytes: number;
+		/** A Lamport stamp further ahead than this is refused. @default 2^40 */
+		readonly lamportJumpMax: number;
+	};
+	readonly storage: {
+		/** A segment is closed at this size, bytes. @default 16777216 */
+		readonly segmentBytes: number;
+		/** Kept per topic, bytes. @default 268435456 */
+		readonly retainBytes: number;
+		/** Kept per topic, seconds. @default 604800 */
+		readonly retainAgeS: number;
+		/** A write that takes longer stops the node, milliseconds. @default 10000 */
+		readonly writeDeadlineMs: number;
+	};
+	readonly limits: {
+		/** A frame on a link, bytes; at most 8388608. A message must fit with its header. @default 1048576 */
+		readonly frameBytes: number;
+		/** Waiting to leave, bytes per peer; then the reader is moved from push to catch-up. @default 16777216 */
+		readonly outQueueBytes: number;
+		/** Waiting to leave over all links, bytes. @default 268435456 */
+		readonly outQueueTotalBytes: number;
+		/** @default 1024 */
+		readonly connections: number;
+		/** Connections that have not authenticated yet, in all and per address. @default 64, 16 */
+		readonly unauthenticated: number;
+		readonly unauthenticatedPerAddress: number;
+		/** From accept to authenticated, milliseconds. @default 2000 */
+		readonly handshakeMs: number;
+		/** Topics in the cluster. @default 1024 */
+		readonly topics: number;
+		/** Members in the cluster. @default 1024 */
+		readonly members: number;
+	};
+	readonly console: {
+		/** Newest messages and events that a snapshot carries. @default 200, 100 */
+		readonly feed: number;
+		readonly events: number;
+		/** First bytes of a body that the feed carries. @default 512 */
+		readonly previewBytes: number;
+		/** Snapshots a second that a console is sent at most. @default 10 */
+		readonly framesPerSecond: number;
+	};
+};
+
+/** A configuration without the two values that have no default. */
+export const defaults: Omit<Config, 'data' | 'secret'> = {
+	cluster: 'dapss',
+	host: '127.0.0.1',
+	port: 5000,
+	advertise: '',
+	bootstrap: [],
+	topics: [],
+	enableNodeAuth: true,
+	enableMessageSigning: true,
+	enableEncryption: true,
+	faults: false,
+	discovery: {enabled: true, group: '239.255.80.83', port: 45_454, intervalMs: 1000, seekMs: 1500},
+	raft: {heartbeatMs: 100, electionMs: 500, snapshotEntries: 4096, votersMax: 5, pendingMax: 4096},
+	swim: {probeMs: 200, probeTimeoutMs: 100, indirect: 3, suspicionMultiplier: 3, silentMs: 600},
+	gossip: {fanoutMin: 3, fanoutMax: 12, repairMs: 1000, repairBytes: 1_048_576, heldBytes: 8_388_608, lamportJumpMax: 2 ** 40},
+	storage: {segmentBytes: 16_777_216, retainBytes: 268_435_456, retainAgeS: 604_800, writeDeadlineMs: 10_000},
+	limits: {
+		frameBytes: 1_048_576, outQueueBytes: 16_777_216, outQueueTotalBytes: 268_435_456,
+		connections: 1024, unauthenticated: 64, unauthenticatedPerAddress: 16, handshakeMs: 2000, topics: 1024, members: 1024,
+	},
+	console: {feed: 200, events: 100, previewBytes: 512, framesPerSecond: 10},
+};

@@ -1,0 +1,27 @@
+/**
+Errors that a caller can act on. Each has a stable `code`; the command line turns codes into exit codes (`exitCodes`).
+What a stranger sends is never an exception: it is a verdict with a reason, and a counter.
+*/
+export type ErrorCode =
+	| 'usage' | 'config' | 'failure' | 'unhealthy' | 'no-quorum' | 'no-leader' | 'not-authenticated' | 'unreachable'
+	| 'missed-bound' | 'storage' | 'locked' | 'port-in-use' | 'refused' | 'timeout' | 'closed' | 'too-large';
+
+export class DapssError extends Error {
+	readonly code: ErrorCode;
+
+	constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+		super(message, options);
+		this.name = 'DapssError';
+		this.code = code;
+	}
+}
+
+/** The contract of the command line: 0 ok · 1 failure · 2 usage · 10… as below · 130 interrupted. */
+export const exitCodes: Readonly<Record<ErrorCode, number>> = {
+	'usage': 2, 'config': 2, 'failure': 1, 'storage': 1, 'locked': 1, 'port-in-use': 1, 'refused': 1, 'timeout': 1, 'closed': 1, 'too-large': 2,
+	'unhealthy': 10, 'no-quorum': 11, 'no-leader': 12, 'not-authenticated': 13, 'unreachable': 14, 'missed-bound': 15,
+};
+
+export function errorMessage(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,212 @@
+/**
+A message, and the batch that carries it.
+
+The unit that is signed, sent, stored and forwarded is a **batch**: 1..n messages of one origin and one topic with
+consecutive sequence numbers. It is encoded once; afterwards only its bytes travel. The header is binary and read without
+touching the bodies, so a relay pays for a batch, never for a message.
+
+```
+ 0  u8   version (1)                       26  u48  previous lamport of this stream, 0 before its first batch
+ 1  u8   flags (bit 0: signed)             32  f64  sentAtMs, the origin's wall clock
+ 2  8 B  origin                            40  u32  count
+10  u32  incarnation                       44  u16  topic length
+14  u48  first sequence number             46  …    topic in UTF-8, count × u32 body length, bodies, 32 B signature
+20  u48  lamport
+```
+
+A **stream** is (origin, incarnation, topic). Its sequence numbers start at 1 and have no gap. `previousLamport` lets a
+receiver that subscribed at Lamport time L recognise the first batch after L without asking for what came before it.
+*/
+
+declare const brand: unique symbol;
+type Id<Name extends string> = string & {readonly [brand]: Name};
+
+/** 16 lower-case hexadecimal digits: the first 8 bytes of SHA-256 over the node's public key. Never an address. */
+export type NodeId = Id<'NodeId'>;
+/** 1 to 255 bytes of UTF-8. Compared by code point; shown only through `printable()`. */
+export type Topic = Id<'Topic'>;
+/** `origin:incarnation:topic` — the name of a stream. */
+export type StreamKey = Id<'StreamKey'>;
+
+export type BatchHeader = {
+	readonly origin: NodeId;
+	/** Raised durably before the first send after a start, so that a sequence number is never used twice. */
+	readonly incarnation: number;
+	readonly topic: Topic;
+	/** Sequence number of the first message, from 1. */
+	readonly firstSeq: number;
+	/** Number of messages, at least 1. */
+	readonly count: number;
+	/** Logical time at publish. Strictly increasing over the batches of an origin. */
+	readonly lamport: number;
+	/** `lamport` of the batch before this one in its stream; 0 when this is the stream's first. */
+	readonly previousLamport: number;
+	/** The origin's wall clock: shown to people, never compared. */
+	readonly sentAtMs: number;
+};
+
+/** A header and the sealed bytes it was read from. `bytes` is what is stored and forwarded, unchanged. */
+export type Batch = BatchHeader & {readonly bytes: Uint8Array};
+
+export type Message = {
+	readonly topic: Topic;
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly seq: number;
+	readonly lamport: number;
+	readonly sentAtMs: number;
+	readonly body: Uint8Array;
+};
+
+export const batchVersion = 1;
+export const signatureBytes = 32;
+export const topicBytesMax = 255;
+/** A batch stops growing here; one message alone may be larger, up to the frame bound. */
+export const batchBytesTarget = 64 * 1024;
+
+const flagSigned = 1;
+const originAt = 2;
+const incarnationAt = 10;
+const firstSeqAt = 14; // u48
+const lamportAt = 20; // u48
+const previousLamportAt = 26; // u48
+const sentAtMsAt = 32; // f64
+const countAt = 40; // u32
+const topicLengthAt = 44; // u16
+const headerBytes = 46;
+
+const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
+
+export function streamKey(header: Pick<BatchHeader, 'origin' | 'incarnation' | 'topic'>): StreamKey {
+	return `${header.origin}:${header.incarnation}:${header.topic}` as StreamKey;
+}
+
+export function lastSeq(header: Pick<BatchHeader, 'firstSeq' | 'count'>): number {
+	return header.firstSeq + header.count - 1;
+}
+
+/** The topic of that name, or what is wrong with the name. Any Unicode text without control characters is a topic. */
+export function parseTopic(name: string): Topic | {readonly problem: string} {
+	if (name.length === 0) return {problem: 'Expected a topic name, got an empty one'};
+	// oxlint-disable-next-line no-control-regex
+	if (/[\u0000-\u001F\u007F-\u009F]/u.test(name)) return {problem: `Expected a topic name without control characters, got ${JSON.stringify(name)}`};
+	if (!name.isWellFormed()) return {problem: 'Expected a topic name in well-formed Unicode, got a lone surrogate'};
+	const bytes = utf8.encode(name).length;
+	if (bytes > topicBytesMax) return {problem: `Expected a topic name of at most ${topicBytesMax} bytes, got ${bytes}`};
+	return name as Topic;
+}
+
+export function isNodeId(text: unknown): text is NodeId {
+	return typeof text === 'string' && /^[0-9a-f]{16}$/.test(text);
+}
+
+/**
+The bytes of a batch without its signature; with `signed`, room for it is left at the end and the flag is set.
+
+`bodies` are copied once, here, into the buffer that travels.
+*/
+export function encodeBatch(header: Omit<BatchHeader, 'count'>, bodies: readonly Uint8Array[], signed: boolean): Buffer<ArrayBuffer> {
+	const topic = utf8.encode(header.topic);
+	let size = headerBytes + topic.length + bodies.length * 4 + (signed ? signatureBytes : 0);
+	for (const body of bodies) size += body.length;
+	const bytes = Buffer.allocUnsafeSlow(size);
+	bytes[0] = batchVersion;
+	bytes[1] = signed ? flagSigned : 0;
+	bytes.write(header.origin, originAt, 8, 'hex');
+	bytes.writeUInt32BE(header.incarnation, incarnationAt);
+	bytes.writeUIntBE(header.firstSeq, firstSeqAt, 6);
+	bytes.writeUIntBE(header.lamport, lamportAt, 6);
+	bytes.writeUIntBE(header.previousLamport, previousLamportAt, 6);
+	bytes.writeDoubleBE(header.sentAtMs, sentAtMsAt);
+	bytes.writeUInt32BE(bodies.length, countAt);
+	bytes.writeUInt16BE(topic.length, topicLengthAt);
+	bytes.set(topic, headerBytes);
+	let at = headerBytes + topic.length;
+	for (const body of bodies) at = bytes.writeUInt32BE(body.length, at);
+	for (const body of bodies) {
+		bytes.set(body, at);
+		at += body.length;
+	}
+
+	return bytes;
+}
+
+/** True when the batch carries room for a signature in its last 32 bytes. */
+export function isSigned(bytes: Uint8Array): boolean {
+	return ((bytes[1] ?? 0) & flagSigned) !== 0;
+}
+
+/**
+Read the header and check that every length adds up. `undefined` for anything that is not exactly one batch: a shorter or longer
+buffer, an unknown version or flag, a count of 0, numbers outside 2^48, a topic that is not a topic.
+*/
+export function decodeBatch(bytes: Uint8Array): Batch | undefined {
+	if (bytes.length < headerBytes) return undefined;
+	const view = asBuffer(bytes);
+	if (view[0] !== batchVersion || (view[1]! & ~flagSigned) !== 0) return undefined;
+	const count = view.readUInt32BE(countAt);
+	const topicLength = view.readUInt16BE(topicLengthAt);
+	const lengthsAt = headerBytes + topicLength;
+	let end = lengthsAt + count * 4;
+	const room = bytes.length - (isSigned(bytes) ? signatureBytes : 0);
+	if (count === 0 || topicLength > topicBytesMax || end > room) return undefined;
+	for (let at = lengthsAt, index = 0; index < count; index++, at += 4) end += view.readUInt32BE(at);
+	if (end !== room) return undefined;
+	const firstSeq = view.readUIntBE(firstSeqAt, 6);
+	const lamport = view.readUIntBE(lamportAt, 6);
+	const previousLamport = view.readUIntBE(previousLamportAt, 6);
+	const sentAtMs = view.readDoubleBE(sentAtMsAt);
+	if (firstSeq === 0 || lamport <= previousLamport || !Number.isFinite(sentAtMs)) return undefined;
+	const topic = topicAt(view, headerBytes, lengthsAt);
+	if (topic === undefined) return undefined;
+	return {
+		origin: view.toString('hex', originAt, originAt + 8) as NodeId,
+		incarnation: view.readUInt32BE(incarnationAt),
+		topic, firstSeq, count, lamport, previousLamport, sentAtMs, bytes,
+	};
+}
+
+/** The bodies of a decoded batch, in order of their sequence numbers; slices of its bytes, not copies. */
+export function* bodiesOf(batch: Batch): Generator<Uint8Array> {
+	const view = asBuffer(batch.bytes);
+	const lengthsAt = headerBytes + view.readUInt16BE(topicLengthAt);
+	let at = lengthsAt + batch.count * 4;
+	for (let index = 0; index < batch.count; index++) {
+		const length = view.readUInt32BE(lengthsAt + index * 4);
+		yield batch.bytes.subarray(at, at + length);
+		at += length;
+	}
+}
+
+export function* messagesOf(batch: Batch): Generator<Message> {
+	let seq = batch.firstSeq;
+	for (const body of bodiesOf(batch)) {
+		yield {topic: batch.topic, origin: batch.origin, incarnation: batch.incarnation, seq, lamport: batch.lamport, sentAtMs: batch.sentAtMs, body};
+		seq++;
+	}
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+	return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+const topicCache = new Map<string, Topic>();
+
+/** Few topics carry many batches: the latin1 view is a cheap exact key for bytes that were judged before. */
+function topicAt(view: Buffer, start: number, end: number): Topic | undefined {
+	const key = view.toString('latin1', start, end);
+	const known = topicCache.get(key);
+	if (known !== undefined) return known;
+	let parsed: ReturnType<typeof parseTopic>;
+	try {
+		parsed = parseTopic(fromUtf8.decode(view.subarray(start, end)));
+	} catch {
+		return undefined; // Not UTF-8.
+	}
+
+	if (typeof parsed !== 'string') return undefined;
+	if (topicCache.size >= 4096) topicCache.clear();
+	topicCache.set(key, parsed);
+	return parsed;
+}

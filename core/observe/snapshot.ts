@@ -1,0 +1,149 @@
+/**
+The node as it stands, in one immutable value: what every pane and every status command draws. Plain data (strings, numbers,
+arrays), so that it crosses a MessagePort or a TLS link as it is. Ids are sorted; text is raw and must pass `printable()`
+before a terminal sees it.
+*/
+import type {NodeId, Topic} from '../message.ts';
+import type {MemberState, RecordedEvent} from './events.ts';
+
+export type MemberSnapshot = {
+	readonly id: NodeId;
+	/** host:port */
+	readonly address: string;
+	readonly state: MemberState;
+	/** Why it is not alive, for people: `connection refused`, `silent`, … Empty when alive. */
+	readonly why: string;
+	readonly voter: boolean;
+	readonly self: boolean;
+	/** Measured round trip, milliseconds; `undefined` before the first measurement. */
+	readonly rttMs: number | undefined;
+	/** Since a packet came from it directly, milliseconds; 0 for self. */
+	readonly heardMsAgo: number | undefined;
+	readonly link: 'up' | 'connecting' | 'down' | 'self';
+	/** Bytes waiting to leave for it. */
+	readonly queuedBytes: number;
+	/** Leader only: how far the peer's log matches ours. */
+	readonly match: number | undefined;
+	readonly incarnation: number;
+};
+
+export type TopicSnapshot = {
+	readonly name: Topic;
+	readonly durable: boolean;
+	readonly subscribers: readonly NodeId[];
+	/** This node is subscribed. */
+	readonly subscribed: boolean;
+	/** Retained here. */
+	readonly messages: number;
+	readonly bytes: number;
+	/** Delivered here since the start; and over the last second. */
+	readonly delivered: number;
+	readonly perSecond: number;
+	/** Waiting for an earlier message of their origin. */
+	readonly held: number;
+	readonly lastLamport: number;
+};
+
+export type MessageSnapshot = {
+	readonly topic: Topic;
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly seq: number;
+	readonly lamport: number;
+	readonly sentAtMs: number;
+	/** Size of the whole body in bytes. */
+	readonly size: number;
+	/** The first bytes of the body, at most `console.previewBytes`. */
+	readonly preview: Uint8Array;
+	/** Copies made on the way from its origin: 0 published here, 1 pushed by its origin, … */
+	readonly hops: number;
+	/** Came through repair, not push. */
+	readonly repaired: boolean;
+};
+
+export type RaftSnapshot = {
+	readonly role: 'leader' | 'follower' | 'candidate' | 'pre-candidate' | 'learner';
+	readonly term: number;
+	readonly leader: NodeId | undefined;
+	readonly vote: NodeId | undefined;
+	/** Votes granted to this node in the current campaign; empty when none runs. */
+	readonly votes: readonly NodeId[];
+	readonly commit: number;
+	readonly applied: number;
+	readonly lastIndex: number;
+	readonly snapshotIndex: number;
+	readonly voters: readonly NodeId[];
+	readonly learners: readonly NodeId[];
+	readonly reachableVoters: number;
+	readonly hasQuorum: boolean;
+	/** Proposals waiting to commit. */
+	readonly pending: number;
+};
+
+export type PartitionSnapshot = {
+	readonly state: 'whole' | 'partitioned' | 'repairing';
+	readonly sides: ReadonlyArray<readonly NodeId[]>;
+	/** Index into `sides` of the side with the quorum; -1 for none. */
+	readonly quorum: number;
+	/** Milliseconds in this state. */
+	readonly sinceMs: number;
+	/** How long the last detection, cut and repair took; `undefined` before the first. */
+	readonly detectedMs: number | undefined;
+	readonly healedMs: number | undefined;
+	readonly repairedMs: number | undefined;
+	/** Messages repaired since the last heal. */
+	readonly backlog: number;
+	/** Own messages that members on the far side have not got yet. */
+	readonly waiting: number;
+	/** Row hears column directly: `sees[i][j]` of `order[i]`, `order[j]`; undefined when the row's node has not been heard from lately. */
+	readonly order: readonly NodeId[];
+	readonly sees: ReadonlyArray<ReadonlyArray<boolean | undefined>>;
+};
+
+export type GossipSnapshot = {
+	readonly fanout: number;
+	/** Share of received batches that were duplicates, and that came by repair instead of push: 0 to 1, over the last seconds. */
+	readonly duplicates: number;
+	readonly misses: number;
+	readonly held: number;
+};
+
+export type Counters = {
+	readonly published: number;
+	readonly delivered: number;
+	readonly receivedBytes: number;
+	readonly sentBytes: number;
+	/** Refused frames and batches by reason. */
+	readonly rejected: Readonly<Record<string, number>>;
+	/** Bounds that were hit, by name: `out-queue`, `held`, `clients`, … */
+	readonly bounds: Readonly<Record<string, number>>;
+};
+
+export type Snapshot = {
+	/** Wall clock of the node when this was taken. Ages are counted from here, so that no pane reads a clock. */
+	readonly atMs: number;
+	readonly version: string;
+	readonly cluster: string;
+	readonly clusterId: string;
+	readonly self: NodeId;
+	readonly address: string;
+	readonly uptimeMs: number;
+	readonly lamport: number;
+	/** `joining` until the cluster took this node in; `detail` says what it waits for. */
+	readonly phase: 'starting' | 'joining' | 'running' | 'stopping';
+	readonly detail: string;
+	/** Security that is switched off by configuration; empty when all is on. A permanent red banner otherwise. */
+	readonly insecure: readonly string[];
+	readonly raft: RaftSnapshot;
+	readonly members: readonly MemberSnapshot[];
+	readonly topics: readonly TopicSnapshot[];
+	readonly partition: PartitionSnapshot;
+	readonly gossip: GossipSnapshot;
+	readonly counters: Counters;
+	/** The newest messages delivered here, oldest first, a bounded sample: `counters.delivered` is the true number. */
+	readonly feed: readonly MessageSnapshot[];
+	/** The newest events other than messages, oldest first. */
+	readonly events: readonly RecordedEvent[];
+	/** Active fault injection, for people; empty when none. */
+	readonly faults: readonly string[];
+};

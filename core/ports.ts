@@ -1,0 +1,58 @@
+/**
+Everything that a machine may not do for itself. `core/io` has the real sides; each port has an in-memory side for tests, and
+one contract suite runs on both.
+*/
+
+export type Clock = {
+	/** Never goes back; for ages and waits. */
+	monotonicMs(): number;
+	/** For people. Never compared. */
+	wallMs(): number;
+	/** Calls `run` about every `intervalMs` until disposed; does not keep the process alive. */
+	every(intervalMs: number, run: () => void): Disposable;
+};
+
+export type Entropy = {
+	bytes(count: number): Uint8Array;
+	/** Uniform integer in [0, limit). */
+	below(limit: number): number;
+};
+
+export type LogRecord = {
+	/** Byte offset of the record since the log began; grows along the log, survives restarts and retention. */
+	readonly position: number;
+	readonly bytes: Uint8Array;
+};
+
+export type Appended = {
+	/** Where each record starts. */
+	readonly positions: readonly number[];
+	/** The records are with the operating system: they outlive the process, not the machine. */
+	readonly written: Promise<void>;
+	/** The records are on the disk (fdatasync). Never resolves before `written`. */
+	readonly synced: Promise<void>;
+};
+
+export type LogSegment = {readonly first: number; readonly end: number; readonly modifiedMs: number};
+
+/**
+An append-only log of records. Any storage error stops the log for good: what was pending rejects, and so does everything
+after it (a disk that failed one fsync may "succeed" at the next, having lost the data).
+*/
+export type Log = AsyncDisposable & {
+	/** Position of the oldest record that is kept, and the position after the newest. Equal when empty. */
+	readonly first: number;
+	readonly end: number;
+	/** Oldest first; the last one is written to. */
+	segments(): readonly LogSegment[];
+	/** Order is kept. Appends that arrive during a write or an fsync share the next one (group commit). */
+	append(records: readonly Uint8Array[], options?: {readonly sync?: boolean}): Appended;
+	/** Records from `from` on (a position once returned, or `first`), up to about `bytesMax` bytes but at least one; `next` is where to go on. Reads only what is written. */
+	read(from: number, bytesMax: number): Promise<{readonly records: readonly LogRecord[]; readonly next: number}>;
+	/** Close the segment being written, so that retention can take it later. */
+	roll(): Promise<void>;
+	/** Unlink every closed segment that ends at or before `position`. */
+	dropBefore(position: number): Promise<void>;
+	/** Resolves with the first storage error; never when there is none. */
+	readonly failed: Promise<Error>;
+};
