@@ -1,0 +1,87 @@
+/**
+What can be agreed: the commands that go through the Raft log into the topics machine. Each travels in an envelope with the
+session that sent it, so that a command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
+*/
+import {decode, encode} from '../codec.ts';
+import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
+import {lamportMax} from '../lamport.ts';
+
+export type Command =
+	/** `since`: the node wants batches with a Lamport time above this; 0 for everything that is retained. */
+	| {readonly type: 'subscribe'; readonly topic: Topic; readonly node: NodeId; readonly since: number}
+	| {readonly type: 'unsubscribe'; readonly topic: Topic; readonly node: NodeId}
+	/** The node is reached under another address now. */
+	| {readonly type: 'address'; readonly node: NodeId; readonly address: string};
+
+export type Envelope = {
+	/** The proposing node and its incarnation: one session for each life of a node. */
+	readonly node: NodeId;
+	readonly incarnation: number;
+	/** From 1, one for each command of the session. */
+	readonly seq: number;
+	/** The session has its answers to everything below this; their results are forgotten. */
+	readonly answeredBelow: number;
+	/** The proposer's logical time; everyone who applies the entry witnesses it. */
+	readonly lamport: number;
+	readonly command: Command;
+};
+
+/** What a configuration entry says beyond voters and learners. */
+export type MemberContext = {
+	/** Given once, by the entry that founds the cluster. */
+	readonly clusterId?: string;
+	/** Of the node that is added. */
+	readonly node?: NodeId;
+	readonly address?: string;
+};
+
+export const addressBytesMax = 255;
+
+export function encodeEnvelope(envelope: Envelope): Uint8Array {
+	return encode([envelope.node, envelope.incarnation, envelope.seq, envelope.answeredBelow, envelope.lamport, envelope.command]);
+}
+
+/** `undefined` for bytes that are no envelope: they apply as nothing, alike on every node. */
+export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
+	const value = decode(bytes);
+	if (!Array.isArray(value) || value.length !== 6) return undefined;
+	const [node, incarnation, seq, answeredBelow, lamport, raw] = value as readonly unknown[];
+	const command = parseCommand(raw);
+	if (!isNodeId(node) || !isCount(incarnation) || !isCount(seq) || !isCount(answeredBelow) || !isCount(lamport) || lamport > lamportMax || !command) return undefined;
+	return {node, incarnation, seq, answeredBelow, lamport, command};
+}
+
+export function encodeContext(context: MemberContext): Uint8Array {
+	return encode(context);
+}
+
+export function decodeContext(bytes: Uint8Array): MemberContext {
+	const value = bytes.length === 0 ? undefined : decode(bytes);
+	if (typeof value !== 'object' || value === null) return {};
+	const {clusterId, node, address} = value as Record<string, unknown>;
+	return {
+		...(typeof clusterId === 'string' && clusterId.length <= 64 ? {clusterId} : {}),
+		...(isNodeId(node) ? {node} : {}),
+		...(isAddress(address) ? {address} : {}),
+	};
+}
+
+function parseCommand(value: unknown): Command | undefined {
+	if (typeof value !== 'object' || value === null) return undefined;
+	const {type, topic: name, node, since, address} = value as Record<string, unknown>;
+	if (!isNodeId(node)) return undefined;
+	if (type === 'address') return isAddress(address) ? {type, node, address} : undefined;
+	const topic = typeof name === 'string' ? parseTopic(name) : undefined;
+	if (typeof topic !== 'string') return undefined;
+	if (type === 'unsubscribe') return {type, topic, node};
+	if (type === 'subscribe' && isCount(since) && since <= lamportMax) return {type, topic, node, since};
+	return undefined;
+}
+
+function isAddress(value: unknown): value is string {
+	return typeof value === 'string' && value.length > 0 && value.length <= addressBytesMax;
+}
+
+function isCount(value: unknown): value is number {
+	return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
