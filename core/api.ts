@@ -13,7 +13,6 @@ export type Published = {
 	readonly topic: Topic;
 	readonly firstSeq: number;
 	readonly count: number;
-	readonly lamport: number;
 };
 
 /** A message as a reader gets it. `offset` is its place in the log of the node that it was read from. */

@@ -72,6 +72,11 @@ export class Topics {
 		return this.#topics.get(topic) ?? noSubscribers;
 	}
 
+	/** What the command was answered, if it was applied. */
+	answered(envelope: Envelope): Result | undefined {
+		return this.#sessions.answered(envelope);
+	}
+
 	/** Apply a command entry. Bytes that are no command change nothing, alike on every node. */
 	apply(index: number, data: Uint8Array): Applied {
 		this.#applied = index;

@@ -1,0 +1,342 @@
+/**
+The control plane of a node: Raft, its log, and the topics machine that it feeds. Carries out what Raft has ready in the order that
+safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join, makes learners voters.
+*/
+import {DapssError} from './errors.ts';
+import type {Config} from './config.ts';
+import type {Lamport} from './lamport.ts';
+import type {Random} from './machine.ts';
+import type {NodeId} from './message.ts';
+import type {BrokerEvent} from './observe/events.ts';
+import {noQuorum, Proposals, type QuorumView} from './proposals.ts';
+import {promotion} from './promotion.ts';
+import {decodeConfigurationData} from './raft/configuration.ts';
+import type {RaftPacket} from './raft/packet.ts';
+import {createRaft, type Entry, type Raft, type RaftReady} from './raft/raft.ts';
+import type {RaftStore} from './raft-store.ts';
+import {encodeContext, encodeEnvelope, type Command} from './topics/command.ts';
+import {Topics, type TopicsEvent} from './topics/topics.ts';
+
+export type ControlOptions = {
+	readonly self: NodeId;
+	readonly incarnation: number;
+	readonly lamport: Lamport;
+	readonly random: Random;
+	readonly tickMs: number;
+	readonly config: Config;
+	readonly store: RaftStore;
+	readonly nowMs: () => number;
+	readonly send: (to: NodeId, packet: RaftPacket) => void;
+	/** Members that are heard from now, self included. */
+	readonly isReachable: (node: NodeId) => boolean;
+	/** The agreed state changed. */
+	readonly onAgreed: () => void;
+	readonly emit: (event: BrokerEvent) => void;
+	readonly failed: (error: unknown) => void;
+};
+
+/** What a node that asks to join is told. */
+export type JoinAnswer =
+	| {readonly type: 'joined'; readonly clusterId: string; readonly members: ReadonlyArray<readonly [NodeId, string]>}
+	| {readonly type: 'ask'; readonly leader: NodeId; readonly address: string}
+	| {readonly type: 'wait'; readonly reason: string}
+	| {readonly type: 'refused'; readonly reason: string};
+
+const careMs = 250;
+const deadlineMs = 10_000;
+
+export class Control {
+	readonly raft: Raft;
+	readonly topics: Topics;
+	readonly proposals: Proposals;
+	readonly #options: ControlOptions;
+	readonly #joins = new Map<NodeId, Array<(answer: JoinAnswer) => void>>();
+	readonly #reads = new Map<string, {readonly resolve: (index: number) => void; readonly reject: (error: Error) => void; readonly untilMs: number}>();
+	#readSeq = 0;
+	#isPumping = false;
+	#isAgain = false;
+	#isClosed = false;
+	#leader: NodeId | undefined;
+	#term = 0;
+	#hadQuorum: boolean | undefined;
+	#caredMs = 0;
+	#snapshotIndex = 0;
+
+	constructor(options: ControlOptions) {
+		this.#options = options;
+		const {self, incarnation, config, store, random, tickMs, lamport} = options;
+		this.topics = new Topics({topicsMax: config.limits.topics, membersMax: config.limits.members});
+		const {recovered} = store;
+		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
+		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
+		this.raft = createRaft({
+			id: self, group: 0, random, recovered,
+			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
+			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
+		});
+		this.proposals = new Proposals({
+			node: self, incarnation, deadlineMs,
+			pendingMax: config.raft.pendingMax,
+			electionMs: config.raft.electionMs,
+			stamp: () => lamport.stamp(),
+			propose: envelope => this.#afterStep(this.raft.propose(encodeEnvelope(envelope))),
+			quorum: () => this.quorum(),
+		});
+	}
+
+	/** This node is in the configuration, as far as it knows. */
+	get isMember(): boolean {
+		const {voters, learners} = this.raft.status().configuration;
+		return voters.includes(this.#options.self) || learners.includes(this.#options.self);
+	}
+
+	quorum(): QuorumView {
+		const {configuration: {voters}, leader} = this.raft.status();
+		const reachable = voters.filter(voter => voter === this.#options.self || this.#options.isReachable(voter)).length;
+		return {leader, voters: voters.length, reachable};
+	}
+
+	step(from: NodeId, packet: RaftPacket): void {
+		this.raft.step(from, packet);
+		this.schedulePump();
+	}
+
+	tick(): void {
+		const nowMs = this.#options.nowMs();
+		this.raft.tick();
+		this.schedulePump();
+		this.#watchLeader(nowMs);
+		this.proposals.tick(nowMs);
+		for (const [context, read] of this.#reads) {
+			if (nowMs < read.untilMs) continue;
+			this.#reads.delete(context);
+			read.reject(this.#why());
+		}
+
+		if (nowMs - this.#caredMs >= careMs) {
+			this.#caredMs = nowMs;
+			this.#care();
+		}
+	}
+
+	/** Resolves once the command is applied here. */
+	propose(command: Command): Promise<void> {
+		return this.proposals.propose(command, this.#options.nowMs());
+	}
+
+	/** A commit index that was current, by the word of a quorum, after this call began; it is applied here (Raft, 8; thesis, 6.4). */
+	readIndex(): Promise<number> {
+		const context = `${this.#options.self}:${this.#options.incarnation}:${++this.#readSeq}`;
+		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.#why());
+		this.schedulePump();
+		return new Promise((resolve, reject) => {
+			this.#reads.set(context, {resolve, reject, untilMs: this.#options.nowMs() + this.#options.config.raft.electionMs * 2});
+		});
+	}
+
+	/** Take in a node that asks to join: it becomes a learner through the log. */
+	async join(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
+		const {self} = this.#options;
+		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
+		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
+		const {leader, role} = this.raft.status();
+		if (this.topics.address(node) !== undefined && this.topics.clusterId !== '') return this.#joined();
+		if (role !== 'leader') {
+			const at = leader === undefined ? undefined : this.topics.address(leader);
+			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.#why().message} : {type: 'ask', leader, address: at};
+		}
+
+		if (this.topics.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
+		// A dead member under the same address lost its data: the newcomer takes its place.
+		const former = this.topics.members().find(member => member.address === address && member.id !== node);
+		if (former && former.id !== self && !this.#options.isReachable(former.id)) {
+			this.#afterStep(this.raft.proposeChange({type: 'remove', node: former.id}, new Uint8Array(0)));
+			return {type: 'wait', reason: `${former.id} was at ${address} before: it is being removed`};
+		}
+
+		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address})));
+		if (answer === 'not-leader' || answer === 'busy') return {type: 'wait', reason: 'another change of the members is under way'};
+		if (answer === 'invalid') return {type: 'refused', reason: `node ${node} cannot be added to this cluster`};
+		return new Promise(resolve => {
+			const waiting = this.#joins.get(node);
+			if (waiting) waiting.push(resolve);
+			else this.#joins.set(node, [resolve]);
+		});
+	}
+
+	/** Make another voter the leader before this node goes, when that is possible. */
+	stepAside(): void {
+		const {role, progress} = this.raft.status();
+		if (role !== 'leader') return;
+		const {configuration: {voters}} = this.raft.status();
+		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReachable(id)).toSorted((a, b) => b.match - a.match)[0];
+		if (!best) return;
+		this.raft.transferLeadership(best.id);
+		this.schedulePump();
+	}
+
+	schedulePump(): void {
+		if (this.#isPumping) this.#isAgain = true;
+		else void this.#pump();
+	}
+
+	close(): void {
+		this.#isClosed = true;
+		this.proposals.close();
+		for (const read of this.#reads.values()) read.reject(new DapssError('closed', 'The node is stopping'));
+		this.#reads.clear();
+	}
+
+	/** Carry out what is ready until all is idle. What arrives during the wait for the disk shares the next turn's fsync. */
+	async #pump(): Promise<void> {
+		this.#isPumping = true;
+		try {
+			do {
+				this.#isAgain = false;
+				for (let ready = this.raft.ready(); ready !== undefined && !this.#isClosed; ready = this.raft.ready()) {
+					// oxlint-disable-next-line no-await-in-loop -- one turn after the other is what safety needs
+					await this.#carryOut(ready);
+				}
+			} while (this.#isAgain && !this.#isClosed);
+		} catch (error) {
+			if (!this.#isClosed) this.#options.failed(error);
+		} finally {
+			this.#isPumping = false;
+		}
+	}
+
+	async #carryOut(ready: RaftReady): Promise<void> {
+		const {store, send} = this.#options;
+		for (const {to, packet} of ready.packetsBefore) send(to, packet); // The leader's appends leave while its own disk writes (thesis, 10.2.1).
+		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
+		if (ready.hardState || ready.entries.length > 0) await store.append(ready.hardState, ready.entries);
+		// From here on a crash takes back nothing that a peer or a client is told below.
+		for (const {to, packet} of ready.packets) send(to, packet);
+		if (ready.snapshot) {
+			this.topics.load(ready.snapshot.data);
+			this.#snapshotIndex = ready.snapshot.index;
+			this.proposals.reconsider(envelope => this.topics.answered(envelope));
+		}
+
+		for (const entry of ready.committed) this.#apply(entry);
+		this.raft.advance(ready);
+		if (ready.snapshot || ready.committed.length > 0) this.#options.onAgreed();
+		for (const {context, index} of ready.reads) {
+			this.#reads.get(context)?.resolve(index);
+			this.#reads.delete(context);
+		}
+
+		if (this.topics.applied - this.#snapshotIndex >= this.#options.config.raft.snapshotEntries) await this.#compact();
+	}
+
+	#apply(entry: Entry): void {
+		switch (entry.kind) {
+			case 'command': {
+				const {envelope, result, events} = this.topics.apply(entry.index, entry.data);
+				if (!envelope) break;
+				this.#options.lamport.witness(envelope.lamport);
+				for (const event of events) this.#tell(event);
+				this.proposals.applied(envelope, result);
+				break;
+			}
+
+			case 'configuration': {
+				const decoded = decodeConfigurationData(entry.data);
+				if (!decoded) throw new DapssError('storage', `Expected a configuration in entry ${entry.index}, got other bytes`);
+				const {configuration: {voters, learners}, context} = decoded;
+				for (const event of this.topics.applyConfiguration(entry.index, [...voters, ...learners], context)) this.#tell(event);
+				this.#options.emit({type: 'voters', voters});
+				for (const [node, waiting] of this.#joins) {
+					if (this.topics.address(node) === undefined) continue;
+					this.#joins.delete(node);
+					for (const resolve of waiting) resolve(this.#joined());
+				}
+
+				break;
+			}
+
+			case 'noop': {
+				this.topics.applyNothing(entry.index);
+				break;
+			}
+
+			default: entry.kind satisfies never;
+		}
+	}
+
+	#tell(event: TopicsEvent): void {
+		switch (event.type) {
+			case 'subscribed':
+			case 'unsubscribed': {
+				this.#options.emit(event);
+				break;
+			}
+
+			case 'added':
+			case 'moved': {
+				this.#options.emit({type: 'member', id: event.node, address: event.address, state: 'alive'});
+				break;
+			}
+
+			case 'removed': {
+				this.#options.emit({type: 'member', id: event.node, address: event.address, state: 'left'});
+				break;
+			}
+
+			case 'founded': break;
+			default: event satisfies never;
+		}
+	}
+
+	async #compact(): Promise<void> {
+		const index = this.topics.applied;
+		const snapshot = this.raft.compact(index, this.topics.save());
+		this.#snapshotIndex = index;
+		if (snapshot) await this.#options.store.saveSnapshot(snapshot, 'taken');
+	}
+
+	#joined(): JoinAnswer {
+		return {type: 'joined', clusterId: this.topics.clusterId, members: this.topics.members().map(({id, address}) => [id, address] as const)};
+	}
+
+	/** What only the leader does, now and then. */
+	#care(): void {
+		const {role, configuration, progress, commit} = this.raft.status();
+		if (role !== 'leader') {
+			for (const waiting of this.#joins.values()) for (const resolve of waiting) resolve({type: 'wait', reason: 'the leader changed'});
+			this.#joins.clear();
+			return;
+		}
+
+		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit));
+		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
+		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
+	}
+
+	#watchLeader(nowMs: number): void {
+		const {leader, term} = this.raft.status();
+		const quorum = this.quorum();
+		const held = leader !== undefined;
+		if (leader !== this.#leader || (term !== this.#term && leader !== undefined)) {
+			this.#leader = leader;
+			this.#term = term;
+			this.#options.emit({type: 'leader', term, leader});
+			this.proposals.leaderChanged(nowMs);
+		}
+
+		if (held !== this.#hadQuorum && (held || quorum.reachable <= quorum.voters / 2)) {
+			if (this.#hadQuorum !== undefined || held) this.#options.emit({type: 'quorum', held, reachable: quorum.reachable, voters: quorum.voters});
+			this.#hadQuorum = held;
+		}
+	}
+
+	#why(): DapssError {
+		const {leader, voters, reachable} = this.quorum();
+		return leader === undefined && reachable > voters / 2 ? new DapssError('no-leader', 'no leader: an election is under way, try again') : noQuorum(reachable, voters);
+	}
+
+	#afterStep<Answer>(answer: Answer): Answer {
+		this.schedulePump();
+		return answer;
+	}
+}

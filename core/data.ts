@@ -1,0 +1,260 @@
+/**
+The data path, one module a step: publish → batch → stamp → sign → store + send → wire → verify → dedupe → store → order →
+deliver. This file is the crossing: it takes batches from the publisher and from the wire, gives them to the gossip
+machine, writes what the machine releases and hands it to readers.
+
+Live topics: a receiver delivers when a batch is written (it outlives the process), a publisher is answered when its batch is
+on the disk. Both go on inside each side of a partition.
+*/
+import type {Published} from './api.ts';
+import type {Config} from './config.ts';
+import {DapssError} from './errors.ts';
+import type {StoredBatch} from './delivery.ts';
+import {createGossip, type Gossip, type GossipPacket} from './gossip/gossip.ts';
+import type {Lamport} from './lamport.ts';
+import {LiveTopic, type NewBatch} from './live-topic.ts';
+import type {Random} from './machine.ts';
+import {decodeBatch, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
+import type {Rejection} from './observe/events.ts';
+import {frameOverheadBytes, Publisher} from './publisher.ts';
+import type {BatchSink, Reader} from './reader.ts';
+import type {TopicLog} from './topic-log.ts';
+
+export type DataIo = {
+	readonly wallMs: () => number;
+	readonly random: Random;
+	/** False when there is no link or its queue is full. */
+	readonly sendPush: (to: NodeId, batch: Batch, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}) => boolean;
+	readonly sendControl: (to: NodeId, packet: Exclude<GossipPacket, {type: 'push'}>) => void;
+	readonly queuedBytes: (to: NodeId) => number;
+	readonly sign: ((bytes: Buffer) => void) | undefined;
+	readonly verify: (bytes: Buffer) => 'ok' | Rejection;
+	/** Opens, or makes, the log of a topic. `onHeader` gets what it holds, oldest first. */
+	readonly openTopic: (topic: Topic, onHeader: (header: BatchHeader) => void) => Promise<TopicLog>;
+};
+
+export type DataHooks = {
+	readonly rejected: (from: NodeId, reason: Rejection) => void;
+	readonly delivered: (topic: Topic, items: readonly StoredBatch[]) => void;
+	readonly missed: (topic: Topic, origin: NodeId, messages: number) => void;
+	/** A digest exchange with the peer ended with nothing missing. */
+	readonly synced: (peer: NodeId, messages: number) => void;
+	readonly bound: (name: string) => void;
+	/** The node must stop: the disk failed. */
+	readonly failed: (error: unknown) => void;
+};
+
+export type DataOptions = {
+	readonly self: NodeId;
+	readonly incarnation: number;
+	readonly lamport: Lamport;
+	readonly tickMs: number;
+	readonly config: Config;
+	readonly io: DataIo;
+	readonly hooks: DataHooks;
+};
+
+export type Interest = {readonly subscribers: readonly NodeId[]; readonly since: number | undefined};
+
+const inFlightBytesMax = 64 * 1024 * 1024;
+
+export class Data implements AsyncDisposable {
+	readonly gossip: Gossip;
+	readonly publisher: Publisher;
+	readonly topics = new Map<Topic, LiveTopic>();
+	#interests: ReadonlyMap<Topic, Interest> = new Map();
+	readonly #options: DataOptions;
+	readonly #congested = new Set<NodeId>();
+	#isPumpScheduled = false;
+	#isClosed = false;
+
+	constructor(options: DataOptions) {
+		this.#options = options;
+		const {self, incarnation, lamport, tickMs, config, io} = options;
+		this.gossip = createGossip({self, random: io.random, config: config.gossip, tickMs});
+		this.publisher = new Publisher({
+			origin: self, incarnation, lamport, wallMs: io.wallMs, sign: io.sign, inFlightBytesMax,
+			bodyBytesMax: config.limits.frameBytes - frameOverheadBytes,
+			store: (topic, batches) => this.#storeOwn(topic, batches),
+		});
+	}
+
+	/** Open the log of a topic that an earlier life of the node left, so that the machine knows what was delivered. Before any packet is taken in. */
+	async recover(topic: Topic): Promise<void> {
+		const log = this.#options.io.openTopic(topic, header => {
+			this.gossip.recover(header);
+			this.#options.lamport.witness(header.lamport);
+		});
+		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items)));
+		await log;
+	}
+
+	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+		if (!this.topics.has(topic) && this.topics.size >= this.#options.config.limits.topics) {
+			this.#options.hooks.bound('topics');
+			throw new DapssError('refused', `Expected at most ${this.#options.config.limits.topics} topics on this node (limits.topics), got one more`);
+		}
+
+		return this.publisher.publish(topic, bodies);
+	}
+
+	/** Who subscribes to what, as agreed. */
+	setInterests(interests: ReadonlyMap<Topic, Interest>): void {
+		this.#interests = interests;
+		this.gossip.setSubscriptions(interests);
+		this.schedulePump();
+	}
+
+	isSubscribed(topic: Topic): boolean {
+		return this.#interests.get(topic)?.since !== undefined;
+	}
+
+	read(topic: Topic, from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
+		return this.#topic(topic).read(from, sink);
+	}
+
+	stopReading(topic: Topic, reader: Reader): void {
+		this.topics.get(topic)?.stop(reader);
+	}
+
+	/** A push from a peer: verified before anything else looks at it. `bytes` must not change afterwards. */
+	onPush(from: NodeId, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}, bytes: Buffer): void {
+		const {self, incarnation, lamport, io, hooks} = this.#options;
+		const verdict = io.verify(bytes);
+		if (verdict !== 'ok') return hooks.rejected(from, verdict);
+		const batch = decodeBatch(bytes);
+		if (!batch) return hooks.rejected(from, 'malformed');
+		// A valid signature under our own name for this life is still a forgery, or a second node with our data.
+		if (batch.origin === self && batch.incarnation >= incarnation && batch.firstSeq + batch.count > this.publisher.nextSeq(batch.topic)) return hooks.rejected(from, 'wrong-origin');
+		if (!lamport.witness(batch.lamport)) return hooks.rejected(from, 'lamport-jump');
+		this.gossip.step(from, {type: 'push', batch, ...head});
+		this.schedulePump();
+	}
+
+	onControl(from: NodeId, packet: Exclude<GossipPacket, {type: 'push'}>): void {
+		this.gossip.step(from, packet);
+		this.schedulePump();
+	}
+
+	tick(): void {
+		for (const peer of this.#congested) {
+			if (this.#options.io.queuedBytes(peer) < this.#options.config.limits.outQueueBytes / 8) {
+				this.#congested.delete(peer);
+				this.gossip.setCongested(peer, false);
+			}
+		}
+
+		this.gossip.tick();
+		this.pump();
+	}
+
+	/** Once a turn of the event loop, however many frames came in. */
+	schedulePump(): void {
+		if (this.#isPumpScheduled) return;
+		this.#isPumpScheduled = true;
+		setImmediate(() => this.pump());
+	}
+
+	pump(): void {
+		this.#isPumpScheduled = false;
+		if (this.#isClosed) return;
+		const {io, hooks} = this.#options;
+		for (let ready = this.gossip.ready(); ready !== undefined; ready = this.gossip.ready()) {
+			this.#storeReleased(ready.released);
+			for (const {to, packet} of ready.packets) {
+				if (packet.type === 'push') this.#push(to, packet.batch, packet);
+				else io.sendControl(to, packet);
+			}
+
+			for (const {to, topic, wants, bytesMax} of ready.serve) void this.#serve(to, topic, wants, bytesMax);
+			for (const {topic, origin, messages} of ready.missed) hooks.missed(topic, origin, messages);
+			for (const {peer, messages} of ready.synced) hooks.synced(peer, messages);
+		}
+	}
+
+	/** Drop what is older or more than is kept; called now and then. */
+	async retain(): Promise<void> {
+		const {config: {storage}, io} = this.#options;
+		for (const live of this.topics.values()) {
+			// oxlint-disable-next-line no-await-in-loop -- one unlink at a time is enough
+			const floors = await live.retain({bytes: storage.retainBytes, ageMs: storage.retainAgeS * 1000, nowMs: io.wallMs()});
+			if (floors) this.#retained(live.name, floors);
+		}
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		this.publisher.close(new DapssError('closed', 'The node is stopping'));
+		this.#isClosed = true;
+		await Promise.all([...this.topics.values()].map(live => live[Symbol.asyncDispose]()));
+	}
+
+	#retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void {
+		this.gossip.retained(topic, floors);
+	}
+
+	#topic(topic: Topic): LiveTopic {
+		let live = this.topics.get(topic);
+		if (!live) {
+			const log = this.#options.io.openTopic(topic, header => this.gossip.recover(header));
+			log.catch((error: unknown) => this.#options.hooks.failed(error));
+			live = new LiveTopic(topic, log, (written, items) => this.#onWritten(written, items));
+			this.topics.set(topic, live);
+		}
+
+		return live;
+	}
+
+	/** Store and send at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored. */
+	#storeOwn(topic: Topic, batches: readonly Batch[]): Promise<void> {
+		const stored = this.#topic(topic).append(batches.map(batch => ({batch, hops: 0, repaired: false})), true);
+		for (const batch of batches) this.gossip.publish(batch);
+		this.pump();
+		stored.catch((error: unknown) => this.#options.hooks.failed(error));
+		return stored;
+	}
+
+	#storeReleased(released: ReadonlyArray<NewBatch>): void {
+		if (released.length === 0) return;
+		const groups = new Map<Topic, NewBatch[]>();
+		for (const item of released) {
+			const group = groups.get(item.batch.topic);
+			if (group) group.push(item);
+			else groups.set(item.batch.topic, [item]);
+		}
+
+		for (const [topic, items] of groups) {
+			this.#topic(topic).append(items, false).catch((error: unknown) => this.#options.hooks.failed(error));
+		}
+	}
+
+	#onWritten(live: LiveTopic, items: readonly StoredBatch[]): void {
+		if (!this.isSubscribed(live.name)) return;
+		for (const item of items) live.delivered += item.batch.count;
+		this.#options.hooks.delivered(live.name, items);
+	}
+
+	#push(to: NodeId, batch: Batch, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}): boolean {
+		const {io, config: {limits}, hooks} = this.#options;
+		const isSent = io.sendPush(to, batch, head);
+		if (!this.#congested.has(to) && (!isSent || io.queuedBytes(to) > limits.outQueueBytes / 2)) {
+			// The peer is moved from push to catch-up: it pulls from the log what it lacks, at its own pace.
+			this.#congested.add(to);
+			this.gossip.setCongested(to, true);
+			if (!isSent) hooks.bound('out-queue');
+		}
+
+		return isSent;
+	}
+
+	async #serve(to: NodeId, topic: Topic, wants: Parameters<LiveTopic['serve']>[0], bytesMax: number): Promise<void> {
+		const live = this.topics.get(topic);
+		if (!live) return;
+		try {
+			for (const batch of await live.serve(wants, bytesMax)) {
+				if (!this.#push(to, batch, {hops: 0, complete: true, repair: true})) return;
+			}
+		} catch (error) {
+			if (!this.#isClosed) this.#options.hooks.failed(error);
+		}
+	}
+}

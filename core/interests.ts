@@ -1,0 +1,77 @@
+/**
+What this node wants to be subscribed to, and why: its own topics (settings, the `s` key; they outlive a restart) and those that
+somebody reads through it now. The agreed subscriptions follow the wish: whatever differs is proposed until it does not, also
+after a crash that left an agreed subscription nobody wants any more.
+*/
+import type {NodeId, Topic} from './message.ts';
+import type {Command} from './topics/command.ts';
+import type {Topics} from './topics/topics.ts';
+
+export type InterestsOptions = {
+	readonly self: NodeId;
+	readonly topics: Topics;
+	readonly lamport: () => number;
+	readonly propose: (command: Command) => Promise<void>;
+};
+
+export class Interests {
+	/** The node's own. */
+	readonly own = new Set<Topic>();
+	readonly #readers = new Map<Topic, number>();
+	readonly #running = new Map<Topic, Promise<void>>();
+	readonly #options: InterestsOptions;
+
+	constructor(options: InterestsOptions) {
+		this.#options = options;
+	}
+
+	isWanted(topic: Topic): boolean {
+		return this.own.has(topic) || this.#readers.has(topic);
+	}
+
+	/** Somebody reads the topic through this node: resolves once the subscription is agreed. Call `release` in every case. */
+	async acquire(topic: Topic, from: 'now' | 'beginning' | number): Promise<void> {
+		this.#readers.set(topic, (this.#readers.get(topic) ?? 0) + 1);
+		await this.settle(topic, from === 'now' ? undefined : 0);
+	}
+
+	release(topic: Topic): void {
+		const left = (this.#readers.get(topic) ?? 1) - 1;
+		if (left > 0) this.#readers.set(topic, left);
+		else this.#readers.delete(topic);
+		if (!this.isWanted(topic)) this.settle(topic).catch(() => undefined); // `reconcile` tries again.
+	}
+
+	/** Make the agreed state follow the wish for one topic. One proposal a topic at a time. */
+	async settle(topic: Topic, since?: number): Promise<void> {
+		for (;;) {
+			const running = this.#running.get(topic);
+			// oxlint-disable-next-line no-await-in-loop -- the wish may have changed meanwhile
+			if (running) await running.catch(() => undefined);
+			else if (this.#isSettled(topic)) return;
+			else {
+				const {self, lamport, propose} = this.#options;
+				const work = propose(this.isWanted(topic) ? {type: 'subscribe', topic, node: self, since: since ?? lamport()} : {type: 'unsubscribe', topic, node: self});
+				this.#running.set(topic, work);
+				try {
+					// oxlint-disable-next-line no-await-in-loop
+					await work;
+				} finally {
+					this.#running.delete(topic);
+				}
+			}
+		}
+	}
+
+	/** Propose whatever differs; failures are tried again at the next call. */
+	reconcile(): void {
+		const {self, topics} = this.#options;
+		const wanted = new Set<Topic>([...this.own, ...this.#readers.keys()]);
+		for (const {name, subscribers} of topics.topics()) if (subscribers.has(self)) wanted.add(name);
+		for (const topic of wanted) if (!this.#isSettled(topic) && !this.#running.has(topic)) this.settle(topic).catch(() => undefined);
+	}
+
+	#isSettled(topic: Topic): boolean {
+		return this.#options.topics.subscribers(topic).has(this.#options.self) === this.isWanted(topic);
+	}
+}

@@ -1,0 +1,99 @@
+/**
+One live topic on this node: its log and those who read it. What is appended is written first and handed to readers then
+(a crash of the process takes back nothing that a reader was told); own messages are acknowledged only when the disk has them.
+
+The log opens in the background when a topic is first used; appends made before wait in order.
+*/
+import type {StoredBatch} from './delivery.ts';
+import type {Batch, StreamKey, Topic} from './message.ts';
+import {Reader, type BatchSink} from './reader.ts';
+import type {TopicLog} from './topic-log.ts';
+
+export type NewBatch = {readonly batch: Batch; readonly hops: number; readonly repaired: boolean};
+
+export class LiveTopic implements AsyncDisposable {
+	readonly name: Topic;
+	/** Delivered to readers or the node's own feed since the start. */
+	delivered = 0;
+	lastLamport = 0;
+	#log: TopicLog | undefined;
+	#writtenEnd = 0;
+	/** Appends that came before the log was open: later ones queue behind them. */
+	#early = 0;
+	readonly #opened: Promise<TopicLog>;
+	readonly #readers = new Set<Reader>();
+	readonly #onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void;
+
+	/** @param opened the topic's log. @param onWritten each group of batches, in log order, once it outlives the process. */
+	constructor(name: Topic, opened: Promise<TopicLog>, onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void) {
+		this.name = name;
+		this.#onWritten = onWritten;
+		this.#opened = opened.then(log => {
+			this.#log = log;
+			this.#writtenEnd = log.nextOffset;
+			return log;
+		});
+		this.#opened.catch(() => undefined);
+	}
+
+	get messages(): number {
+		return this.#log?.messages ?? 0;
+	}
+
+	get bytes(): number {
+		return this.#log?.bytes ?? 0;
+	}
+
+	/** Add batches in the order of their release. Resolves when they are on the disk (`sync`) or with the operating system. */
+	append(items: readonly NewBatch[], sync: boolean): Promise<void> {
+		if (this.#log && this.#early === 0) return this.#appendTo(this.#log, items, sync);
+		this.#early++;
+		return this.#opened.then(log => {
+			this.#early--;
+			return this.#appendTo(log, items, sync);
+		});
+	}
+
+	/** A cursor from `from` on; `now` is what is written next. */
+	async read(from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
+		const log = await this.#opened;
+		const offset = from === 'now' ? this.#writtenEnd : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
+		const reader = new Reader(log, offset, this.#writtenEnd, sink);
+		this.#readers.add(reader);
+		reader.resume();
+		return reader;
+	}
+
+	stop(reader: Reader): void {
+		reader[Symbol.dispose]();
+		this.#readers.delete(reader);
+	}
+
+	/** The batches that match the wants, in log order. */
+	async serve(wants: Parameters<TopicLog['serve']>[0], bytesMax: number): Promise<readonly Batch[]> {
+		return (await this.#opened).serve(wants, bytesMax);
+	}
+
+	async retain(bounds: Parameters<TopicLog['retain']>[0]): Promise<ReadonlyMap<StreamKey, number> | undefined> {
+		return (await this.#opened).retain(bounds);
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		for (const reader of this.#readers) reader[Symbol.dispose]();
+		const log = await this.#opened.catch(() => undefined);
+		await log?.[Symbol.asyncDispose]();
+	}
+
+	async #appendTo(log: TopicLog, items: readonly NewBatch[], sync: boolean): Promise<void> {
+		const {offsets, written, synced} = log.append(items, {sync});
+		synced.catch(() => undefined); // Without `sync` nobody waits for it; a failure stops the log, which the node watches.
+		await written;
+		const stored = items.map((item, index) => ({...item, offset: offsets[index]!}));
+		const last = stored.at(-1)!;
+		this.#writtenEnd = last.offset + last.batch.count;
+		this.lastLamport = Math.max(this.lastLamport, last.batch.lamport);
+		this.#onWritten(this, stored);
+		for (const reader of this.#readers) reader.onWritten(stored, this.#writtenEnd);
+		if (sync) await synced;
+	}
+}

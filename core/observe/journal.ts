@@ -1,0 +1,149 @@
+/**
+What happened, as one stream: events with the time they were recorded, the newest of them and of the messages kept for those
+who come later. Counters instead of events on the hot path: a batch costs one entry in a ring, however many messages it has.
+*/
+import {deliveriesOf, type StoredBatch} from '../delivery.ts';
+import {bodiesOf, type Topic} from '../message.ts';
+import type {BrokerEvent, RecordedEvent} from './events.ts';
+import type {MessageSnapshot} from './snapshot.ts';
+
+type Watcher = {readonly messages: boolean; readonly queue: RecordedEvent[]; dropped: number; wake: (() => void) | undefined; isClosed: boolean};
+
+/** Events that one reader may be behind; then it is told that it lagged. */
+const watcherMax = 10_000;
+
+export class Journal {
+	delivered = 0;
+	readonly rejected = new Map<string, number>();
+	readonly bounds = new Map<string, number>();
+	#events: RecordedEvent[] = [];
+	#feed: StoredBatch[] = [];
+	#feedMessages = 0;
+	readonly #watchers = new Set<Watcher>();
+	readonly #options: {readonly wallMs: () => number; readonly feedMax: number; readonly eventsMax: number; readonly previewBytes: number};
+
+	constructor(options: {readonly wallMs: () => number; readonly feedMax: number; readonly eventsMax: number; readonly previewBytes: number}) {
+		this.#options = options;
+	}
+
+	record(event: BrokerEvent): void {
+		const recorded: RecordedEvent = {at: this.#options.wallMs(), ...event};
+		if (event.type !== 'message') {
+			this.#events.push(recorded);
+			if (this.#events.length > this.#options.eventsMax * 2) this.#events = this.#events.slice(-this.#options.eventsMax);
+		}
+
+		for (const watcher of this.#watchers) if (event.type !== 'message' || watcher.messages) offer(watcher, recorded);
+	}
+
+	/** Count a refusal; the first of its kind, and then each power of two, is also an event: a flood must not fill the journal. */
+	reject(from: string, reason: Extract<BrokerEvent, {type: 'rejected'}>['reason']): void {
+		const count = (this.rejected.get(reason) ?? 0) + 1;
+		this.rejected.set(reason, count);
+		if (Number.isInteger(Math.log2(count))) this.record({type: 'rejected', from, reason, count});
+	}
+
+	/** Count a bound that was hit. */
+	bound(name: string): void {
+		this.bounds.set(name, (this.bounds.get(name) ?? 0) + 1);
+	}
+
+	deliver(_topic: Topic, items: readonly StoredBatch[]): void {
+		const {feedMax, wallMs} = this.#options;
+		for (const item of items) {
+			this.delivered += item.batch.count;
+			this.#feed.push(item);
+			this.#feedMessages += item.batch.count;
+		}
+
+		// Keeps the fewest batches that hold `feedMax` messages.
+		let drop = 0;
+		while (drop < this.#feed.length - 1 && this.#feedMessages - this.#feed[drop]!.batch.count >= feedMax) {
+			this.#feedMessages -= this.#feed[drop]!.batch.count;
+			drop++;
+		}
+
+		if (drop > 0) this.#feed.splice(0, drop);
+		if (![...this.#watchers].some(watcher => watcher.messages)) return;
+		const at = wallMs();
+		for (const item of items) {
+			for (const message of deliveriesOf(item)) {
+				for (const watcher of this.#watchers) if (watcher.messages) offer(watcher, {at, type: 'message', message});
+			}
+		}
+	}
+
+	/** The newest events, oldest first. */
+	events(): readonly RecordedEvent[] {
+		return this.#events.slice(-this.#options.eventsMax);
+	}
+
+	/** The newest messages, oldest first. */
+	feed(): readonly MessageSnapshot[] {
+		const {feedMax, previewBytes} = this.#options;
+		const rows: MessageSnapshot[] = [];
+		let skip = Math.max(0, this.#feedMessages - feedMax);
+		for (const {batch, hops, repaired} of this.#feed) {
+			if (skip >= batch.count) {
+				skip -= batch.count;
+				continue;
+			}
+
+			const {topic, origin, incarnation, lamport, sentAtMs} = batch;
+			let index = 0;
+			for (const body of bodiesOf(batch)) {
+				if (index >= skip) rows.push({topic, origin, incarnation, seq: batch.firstSeq + index, lamport, sentAtMs, size: body.length, preview: new Uint8Array(body.subarray(0, previewBytes)), hops, repaired});
+				index++;
+			}
+
+			skip = 0;
+		}
+
+		return rows;
+	}
+
+	/** Events from this call on. */
+	watch(messages: boolean): AsyncGenerator<RecordedEvent> {
+		const watcher: Watcher = {messages, queue: [], dropped: 0, wake: undefined, isClosed: false};
+		this.#watchers.add(watcher);
+		return this.#follow(watcher);
+	}
+
+	async* #follow(watcher: Watcher): AsyncGenerator<RecordedEvent> {
+		try {
+			for (;;) {
+				const taken = watcher.queue.splice(0);
+				yield* taken;
+				if (watcher.dropped > 0) {
+					const {dropped} = watcher;
+					watcher.dropped = 0;
+					yield {at: this.#options.wallMs(), type: 'lagged', dropped};
+				}
+
+				if (watcher.queue.length > 0) continue;
+				if (watcher.isClosed) return;
+				// oxlint-disable-next-line no-await-in-loop -- waits for the next event
+				await new Promise<void>(resolve => {
+					watcher.wake = resolve;
+				});
+				watcher.wake = undefined;
+			}
+		} finally {
+			this.#watchers.delete(watcher);
+		}
+	}
+
+	/** Readers get what is left, then end. */
+	close(): void {
+		for (const watcher of this.#watchers) {
+			watcher.isClosed = true;
+			watcher.wake?.();
+		}
+	}
+}
+
+function offer(watcher: Watcher, event: RecordedEvent): void {
+	if (watcher.queue.length >= watcherMax) watcher.dropped++;
+	else watcher.queue.push(event);
+	watcher.wake?.();
+}

@@ -1,0 +1,95 @@
+/**
+A reader of one topic is a cursor in the topic's log. While it keeps up it is handed each batch as it is written; when its sink
+is full it stops, and later goes on from the log, where its cursor points. So a slow reader costs nothing but the disk it reads, and
+loses only what retention takes away, which is counted.
+*/
+import type {StoredBatch} from './delivery.ts';
+
+/** Where batches go. `take` answers false when it has enough for now: `Reader.resume` starts it again. */
+export type BatchSink = {
+	take(items: readonly StoredBatch[]): boolean;
+	/** Messages that were gone from the log before they could be read. */
+	dropped(messages: number): void;
+	/** The log failed: nothing more will come. */
+	failed(error: Error): void;
+};
+
+export type ReadableLog = {
+	readonly firstOffset: number;
+	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
+};
+
+const catchUpBytes = 256 * 1024;
+
+export class Reader implements Disposable {
+	#cursor: number;
+	#end: number;
+	#state: 'live' | 'full' | 'reading' | 'closed' = 'full';
+	readonly #log: ReadableLog;
+	readonly #sink: BatchSink;
+
+	/** @param from the first offset wanted. @param end the offset after the newest batch that is written. */
+	constructor(log: ReadableLog, from: number, end: number, sink: BatchSink) {
+		this.#log = log;
+		this.#cursor = from;
+		this.#end = end;
+		this.#sink = sink;
+	}
+
+	/** Batches were written, in log order. */
+	onWritten(items: readonly StoredBatch[], end: number): void {
+		this.#end = end;
+		if (this.#state !== 'live') return;
+		this.#cursor = end;
+		if (!this.#sink.take(items)) this.#state = 'full';
+	}
+
+	/** The sink has room. */
+	resume(): void {
+		if (this.#state !== 'full') return;
+		if (this.#cursor >= this.#end) {
+			this.#state = 'live';
+			return;
+		}
+
+		this.#state = 'reading';
+		void this.#catchUp().catch((error: unknown) => {
+			this.#state = 'closed';
+			this.#sink.failed(error instanceof Error ? error : new Error(String(error)));
+		});
+	}
+
+	[Symbol.dispose](): void {
+		this.#state = 'closed';
+	}
+
+	async #catchUp(): Promise<void> {
+		while (this.#cursor < this.#end) {
+			if (this.#cursor < this.#log.firstOffset) {
+				this.#sink.dropped(this.#log.firstOffset - this.#cursor);
+				this.#cursor = this.#log.firstOffset;
+			}
+
+			// oxlint-disable-next-line no-await-in-loop -- one read at a time is the bound on memory
+			const {items, next} = await this.#log.read(this.#cursor, catchUpBytes);
+			if (this.#isClosed()) return;
+			if (items.length === 0) {
+				if (next <= this.#cursor) break; // Retention was faster; the next batch that is written goes on from there.
+				this.#cursor = next;
+				continue;
+			}
+
+			this.#cursor = next;
+			if (!this.#sink.take(items)) {
+				this.#state = 'full';
+				return;
+			}
+		}
+
+		this.#state = 'live';
+	}
+
+	#isClosed(): boolean {
+		return this.#state === 'closed';
+	}
+}

@@ -1,0 +1,136 @@
+/**
+The protocol between a node and those who use it: consoles, commands, client libraries. One for all, over TLS or a MessagePort:
+requests and answers, streams of snapshots and events, and, in binary, messages to publish and batches that were delivered.
+
+```
+request   20 | MessagePack {id, op, …}              event    24 | MessagePack [id, events]
+answer    21 | MessagePack {id, value | error}      snapshot 25 | MessagePack [id, snapshot]
+publish   22 | u32 id | u16 topic length | topic | u32 count | count × u32 length | bodies
+delivery  23 | u32 id | u48 offset | u8 hops | u8 flags (1 repaired) | batch, as stored
+```
+A `delivery` stream has credit: the reader grants bytes, so that a slow one holds nothing in the node but its cursor.
+*/
+import * as v from 'valibot';
+import {decode, encode} from '../codec.ts';
+import type {StoredBatch} from '../delivery.ts';
+import {decodeBatch, isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
+
+export const remoteKinds = {request: 20, answer: 21, publish: 22, delivery: 23, event: 24, snapshot: 25} as const;
+
+/** Bytes of deliveries that a reader lets come before it has read them. */
+export const creditBytes = 4 * 1024 * 1024;
+/** Streams and requests that one connection may have open. */
+export const openMax = 1024;
+
+const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(0xFF_FF_FF_FF));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const topic = v.pipe(v.string(), v.check(name => typeof parseTopic(name) === 'string', issue => problemOf(issue.input)), v.transform(name => name as Topic));
+const node = v.pipe(v.string(), v.check(text => isNodeId(text), 'Expected a node id'), v.transform(text => text as NodeId));
+const forMs = v.pipe(v.number(), v.minValue(0), v.maxValue(86_400_000));
+const fault = v.variant('type', [
+	v.object({type: v.literal('cut'), peers: v.pipe(v.array(node), v.maxLength(1024)), direction: v.picklist(['both', 'in', 'out']), forMs}),
+	v.object({type: v.literal('delay'), ms: v.pipe(v.number(), v.minValue(0), v.maxValue(60_000)), forMs}),
+	v.object({type: v.literal('drop'), percent: v.pipe(v.number(), v.minValue(0), v.maxValue(100)), forMs}),
+	v.object({type: v.literal('heal')}),
+]);
+const requestSchema = v.variant('op', [
+	v.object({id, op: v.literal('snapshot')}),
+	v.object({id, op: v.literal('watch')}),
+	/** The snapshot was taken in: send the next. */
+	v.object({id, op: v.literal('next'), stream: id}),
+	v.object({id, op: v.literal('events'), messages: v.boolean()}),
+	v.object({id, op: v.literal('subscribe'), topics: v.pipe(v.array(topic), v.minLength(1), v.maxLength(256)), from: v.union([v.literal('now'), v.literal('beginning'), count]), credit: count}),
+	v.object({id, op: v.literal('credit'), stream: id, bytes: count}),
+	/** End a stream. */
+	v.object({id, op: v.literal('end'), stream: id}),
+	v.object({id, op: v.literal('subscribe-node'), topic}),
+	v.object({id, op: v.literal('unsubscribe-node'), topic}),
+	v.object({id, op: v.literal('read-index')}),
+	v.object({id, op: v.literal('fault'), command: fault}),
+]);
+
+export type Request = v.InferOutput<typeof requestSchema>;
+export type RequestBody = Request extends infer One ? (One extends Request ? Omit<One, 'id'> : never) : never;
+export type Answer = {readonly id: number; readonly value?: unknown; readonly error?: {readonly code: string; readonly message: string}; readonly dropped?: number; readonly ended?: boolean};
+
+export function encodeFrame(kind: keyof typeof remoteKinds, value: unknown): Buffer {
+	const body = encode(value);
+	const frame = Buffer.allocUnsafe(1 + body.length);
+	frame[0] = remoteKinds[kind];
+	body.copy(frame, 1);
+	return frame;
+}
+
+export function decodeFrame(frame: Uint8Array): unknown {
+	return decode(frame.subarray(1));
+}
+
+/** The request in a frame, or its id and what is wrong with it. */
+export function parseRequest(frame: Uint8Array): Request | {readonly id: number; readonly problem: string} {
+	const value = decodeFrame(frame);
+	const parsed = v.safeParse(requestSchema, value);
+	if (parsed.success) return parsed.output;
+	const raw = typeof value === 'object' && value !== null ? (value as {id?: unknown}).id : undefined;
+	const [issue] = parsed.issues;
+	return {id: typeof raw === 'number' && Number.isSafeInteger(raw) ? raw : 0, problem: `${v.getDotPath(issue) ?? 'request'}: ${issue.message}`};
+}
+
+/** The pieces of a publish frame; the bodies are not copied. */
+export function encodePublish(requestId: number, topicName: Topic, bodies: readonly Uint8Array[]): Uint8Array[] {
+	const name = Buffer.from(topicName);
+	const head = Buffer.allocUnsafe(11 + name.length + bodies.length * 4);
+	head[0] = remoteKinds.publish;
+	head.writeUInt32BE(requestId, 1);
+	head.writeUInt16BE(name.length, 5);
+	name.copy(head, 7);
+	let at = head.writeUInt32BE(bodies.length, 7 + name.length);
+	for (const body of bodies) at = head.writeUInt32BE(body.length, at);
+	return [head, ...bodies];
+}
+
+/** `undefined` when the lengths do not add up exactly; a `problem` when the topic is none. */
+export function decodePublish(frame: Buffer): {readonly id: number; readonly topic: Topic; readonly bodies: Buffer[]} | {readonly id: number; readonly problem: string} | undefined {
+	if (frame.length < 11) return undefined;
+	const requestId = frame.readUInt32BE(1);
+	const nameEnd = 7 + frame.readUInt16BE(5);
+	if (nameEnd + 4 > frame.length) return undefined;
+	const bodyCount = frame.readUInt32BE(nameEnd);
+	const lengthsAt = nameEnd + 4;
+	let at = lengthsAt + bodyCount * 4;
+	if (at > frame.length) return undefined;
+	const bodies: Buffer[] = [];
+	for (let index = 0; index < bodyCount; index++) {
+		const end = at + frame.readUInt32BE(lengthsAt + index * 4);
+		if (end > frame.length) return undefined;
+		bodies.push(frame.subarray(at, end));
+		at = end;
+	}
+
+	if (at !== frame.length) return undefined;
+	const parsed = parseTopic(frame.toString('utf8', 7, nameEnd));
+	return typeof parsed === 'string' ? {id: requestId, topic: parsed, bodies} : {id: requestId, problem: parsed.problem};
+}
+
+const deliveryHeadBytes = 13;
+
+export function encodeDelivery(stream: number, {offset, batch, hops, repaired}: StoredBatch): Uint8Array[] {
+	const head = Buffer.allocUnsafe(deliveryHeadBytes);
+	head[0] = remoteKinds.delivery;
+	head.writeUInt32BE(stream, 1);
+	head.writeUIntBE(offset, 5, 6);
+	head[11] = hops;
+	head[12] = repaired ? 1 : 0;
+	return [head, batch.bytes];
+}
+
+export function decodeDelivery(frame: Buffer): {readonly stream: number; readonly item: StoredBatch} | undefined {
+	if (frame.length <= deliveryHeadBytes) return undefined;
+	const batch = decodeBatch(frame.subarray(deliveryHeadBytes));
+	if (!batch) return undefined;
+	return {stream: frame.readUInt32BE(1), item: {offset: frame.readUIntBE(5, 6), hops: frame[11]!, repaired: frame[12] === 1, batch}};
+}
+
+function problemOf(name: unknown): string {
+	const parsed = typeof name === 'string' ? parseTopic(name) : undefined;
+	return typeof parsed === 'object' ? parsed.problem : 'Expected a topic name';
+}
