@@ -3,6 +3,8 @@ Everything that a machine may not do for itself. `core/io` has the real sides; e
 one contract suite runs on both.
 */
 
+import type {NodeId} from './message.ts';
+
 export type Clock = {
 	/** Never goes back; for ages and waits. */
 	monotonicMs(): number;
@@ -56,3 +58,28 @@ export type Log = AsyncDisposable & {
 	/** Resolves with the first storage error; never when there is none. */
 	readonly failed: Promise<Error>;
 };
+
+/** How the link to a peer stands. */
+export type LinkState = {readonly state: 'up' | 'connecting' | 'down'; readonly why: string};
+
+/** Links to the other members: one authenticated, ordered connection each. Frames to a peer without a link are lost, and that is said. */
+export type Links = {
+	/** Keep a link to each of these; close the others. */
+	setPeers(peers: ReadonlyMap<NodeId, string>): void;
+	/** Refuse these ids from now on. */
+	setRemoved(ids: readonly NodeId[]): void;
+	/** One frame, in pieces. False when there is no link or its queue is full. */
+	send(to: NodeId, pieces: readonly Uint8Array[]): boolean;
+	queuedBytes(to: NodeId): number;
+	state(peer: NodeId): LinkState;
+	/** The peer is silent: what the connection still holds will not arrive soon. Close it and dial anew. */
+	drop(peer: NodeId, why: string): void;
+	/** The peer was heard elsewhere: dial now instead of at the end of the back-off. */
+	hint(peer: NodeId): void;
+	readonly stats: {readonly sentBytes: number; readonly receivedBytes: number};
+	/** Refused frames and connections by reason; bounds that were hit. */
+	readonly refusals: ReadonlyMap<string, number>;
+};
+
+/** Small packets that may be lost. */
+export type Datagrams = {send(address: string, bytes: Uint8Array): void};
