@@ -26,6 +26,11 @@ export class Lamport {
 		return this.#now;
 	}
 
+	/** What is, or is about to be, on disk: a restart goes on from here. */
+	get ceiling(): number {
+		return this.#ceiling;
+	}
+
 	/** Take the next stamp. */
 	stamp(): number {
 		if (this.#now >= lamportMax) throw new RangeError(`Expected a Lamport time below ${lamportMax}, got ${this.#now}: start a new cluster`);

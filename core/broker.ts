@@ -1,0 +1,437 @@
+/**
+A node: the machines, and the pump that gives them time and packets and carries out what they have ready. It introduces the
+machines to one another (agreed members to SWIM, reachable peers to gossip, evidence of links to all) and is what a
+program holds. All chance, time, disks and sockets come in through `NodeIo`.
+*/
+import type {FaultCommand, From, Published, Subscription} from './api.ts';
+import type {Config} from './config.ts';
+import {Control, type JoinAnswer} from './control.ts';
+import {Data, type DataIo} from './data.ts';
+import {DeliveryQueue, type StoredBatch} from './delivery.ts';
+import {DapssError, errorMessage} from './errors.ts';
+import {parseGossipPacket} from './gossip/packet.ts';
+import {Interests} from './interests.ts';
+import type {Lamport} from './lamport.ts';
+import {parseTopic, type NodeId, type Topic} from './message.ts';
+import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
+import {Journal} from './observe/journal.ts';
+import type {Snapshot} from './observe/snapshot.ts';
+import {viewOf} from './observe/view.ts';
+import type {Clock, Datagrams, Entropy, Links} from './ports.ts';
+import {Presence} from './presence.ts';
+import {parseRaftPacket} from './raft/packet.ts';
+import type {RaftStore} from './raft-store.ts';
+import type {BatchSink, Reader} from './reader.ts';
+import type {BatchReading, ServedBroker} from './remote/server.ts';
+import {parseSwimPacket} from './swim/packet.ts';
+import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from './wire.ts';
+
+/** Faults that are injected on purpose. */
+export type FaultControl = {apply(command: FaultCommand): void; active(): readonly string[]};
+
+export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
+	readonly clock: Clock;
+	readonly entropy: Entropy;
+	readonly links: Links;
+	readonly datagrams: Datagrams;
+	readonly raftStore: RaftStore;
+	readonly knownTopics: readonly Topic[];
+	/** `undefined` unless the node was started with `--faults`. */
+	readonly faults: FaultControl | undefined;
+	/** Make durable what must outlive a restart. */
+	save(state: {readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]}): Promise<void>;
+};
+
+export type NodeOptions = {
+	readonly id: NodeId;
+	/** Raised on disk before this call. */
+	readonly incarnation: number;
+	/** Its ceiling is on disk. */
+	readonly lamport: Lamport;
+	readonly clusterId: string;
+	/** Topics of the node itself, from its last life and its settings. */
+	readonly topics: readonly Topic[];
+	readonly config: Config;
+	readonly address: string;
+	readonly version: string;
+	readonly io: NodeIo;
+};
+
+const tickMs = 25;
+const careMs = 1000;
+const retainMs = 10_000;
+/** Bytes that a reader in this process may leave unread before it is served from the log. */
+const localBytesMax = 8 * 1024 * 1024;
+
+export class Node implements ServedBroker {
+	readonly id: NodeId;
+	readonly journal: Journal;
+	readonly control: Control;
+	readonly data: Data;
+	readonly presence: Presence;
+	readonly interests: Interests;
+	readonly options: NodeOptions;
+	readonly closed: Promise<string>;
+	readonly startedMs: number;
+	phase: Snapshot['phase'] = 'starting';
+	detail = '';
+	clusterId: string;
+	readonly #watchers = new Set<(snapshot: Snapshot) => void>();
+	readonly #timers = new DisposableStack();
+	readonly #closed = Promise.withResolvers<string>();
+	#watchTimer: Disposable | undefined;
+	#reachable = '';
+	#caredMs = 0;
+	#retainedMs = 0;
+	#saving: Promise<void> = Promise.resolve();
+	#stopping: Promise<void> | undefined;
+
+	constructor(options: NodeOptions) {
+		const {id, incarnation, lamport, config, io} = options;
+		this.options = options;
+		this.id = id;
+		this.clusterId = options.clusterId;
+		this.closed = this.#closed.promise;
+		this.startedMs = io.clock.monotonicMs();
+		const nowMs = (): number => io.clock.monotonicMs();
+		const failed = (error: unknown): void => this.#fail(error);
+		this.journal = new Journal({wallMs: () => io.clock.wallMs(), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
+		const emit = (event: BrokerEvent): void => this.journal.record(event);
+		this.control = new Control({
+			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed,
+			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
+			isReachable: node => this.presence.isReachable(node),
+			onAgreed: () => this.#onAgreed(),
+		});
+		this.presence = new Presence({
+			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
+			links: io.links, datagrams: io.datagrams,
+			address: node => this.control.topics.address(node),
+			voters: () => this.control.raft.status().configuration.voters,
+		});
+		this.data = new Data({
+			self: id, incarnation, lamport, tickMs, config,
+			io: {
+				wallMs: () => io.clock.wallMs(), random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic,
+				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
+				sendControl: (to, packet) => void io.links.send(to, [encodeControl('gossip', packet)]),
+				queuedBytes: to => io.links.queuedBytes(to),
+			},
+			hooks: {
+				failed,
+				rejected: (from, reason) => this.journal.reject(from, reason),
+				delivered: (topic, items) => this.journal.deliver(topic, items),
+				missed: (topic, origin, messages) => emit({type: 'missed', topic, origin, messages}),
+				synced: (peer, messages) => this.presence.synced(peer, messages),
+				bound: name => this.journal.bound(name),
+			},
+		});
+		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.control.propose(command)});
+		for (const topic of options.topics) this.interests.own.add(topic);
+	}
+
+	/** Read the logs back; then time begins. Packets may come in afterwards. */
+	async start(): Promise<void> {
+		const {io} = this.options;
+		for (const topic of io.knownTopics) {
+			// oxlint-disable-next-line no-await-in-loop -- the disk reads one log after the other anyway
+			await this.data.recover(topic);
+		}
+
+		this.#onAgreed();
+		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given, so that a
+		// stall of this process is not taken for a dead leader.
+		this.#timers.use(io.clock.every(tickMs, () => setImmediate(() => this.#tick())));
+		this.control.schedulePump();
+	}
+
+	/** The node is a member, by its own log or by the word of the cluster. */
+	run(clusterId: string): void {
+		this.phase = 'running';
+		this.detail = '';
+		if (clusterId !== '' && clusterId !== this.clusterId) {
+			this.clusterId = clusterId;
+			void this.#save();
+		}
+	}
+
+	/** Members as the cluster told a node that joins, until its own log names them. */
+	setJoined(clusterId: string, members: ReadonlyArray<readonly [NodeId, string]>): void {
+		this.run(clusterId);
+		this.options.io.links.setPeers(new Map(members.filter(([id]) => id !== this.id)));
+	}
+
+	// What comes in.
+
+	onFrame(from: NodeId, frame: Buffer): void {
+		this.presence.heard(from);
+		switch (frame[0]) {
+			case kinds.push: {
+				const head = decodePushHead(frame);
+				if (head) this.data.onPush(from, head, frame.subarray(pushHeaderBytes));
+				else this.journal.reject(from, 'malformed');
+				return;
+			}
+
+			case kinds.raft: {
+				const packet = parseRaftPacket(decodeControl(frame));
+				if (packet) this.control.step(from, packet);
+				else this.journal.reject(from, 'malformed');
+				return;
+			}
+
+			case kinds.gossip: {
+				const packet = parseGossipPacket(decodeControl(frame));
+				if (packet) this.data.onControl(from, packet);
+				else this.journal.reject(from, 'malformed');
+				return;
+			}
+
+			case kinds.swim: return this.#onSwim(from, frame);
+			default: this.journal.reject(from, 'malformed');
+		}
+	}
+
+	onDatagram(from: NodeId, bytes: Buffer): void {
+		this.#onSwim(from, bytes);
+	}
+
+	onLink(peer: NodeId, change: 'up' | 'down' | 'refused'): void {
+		this.presence.link(peer, change);
+		this.#updateReachable();
+	}
+
+	onJoin(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
+		return this.control.join(node, address, clusterId);
+	}
+
+	// What a program can do.
+
+	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+		return this.data.publish(topic, bodies);
+	}
+
+	subscribe(topics: readonly Topic[], {from = 'now'}: {readonly from?: From} = {}): Subscription {
+		let unread = 0;
+		const reading = this.readBatches(topics, from, {
+			take(items: readonly StoredBatch[]) {
+				for (const item of items) unread += item.batch.bytes.length;
+				queue.push(items);
+				return unread < localBytesMax;
+			},
+			dropped(messages) {
+				queue.dropped += messages;
+			},
+			failed: error => queue.end(error),
+		});
+		const queue: DeliveryQueue = new DeliveryQueue({
+			agreed: reading.agreed,
+			...(typeof from === 'number' ? {fromOffset: from} : {}),
+			onRoom(bytes) {
+				const wasFull = unread >= localBytesMax;
+				unread -= bytes;
+				if (wasFull && unread < localBytesMax) reading.resume();
+			},
+			onClose: () => reading.close(),
+		});
+		reading.agreed.catch((error: unknown) => queue.end(error as Error));
+		void this.closed.then(() => queue.end());
+		return queue;
+	}
+
+	readBatches(topics: readonly Topic[], from: From, sink: BatchSink): BatchReading {
+		const readers = new Map<Topic, Reader>();
+		let isClosed = false;
+		const open = async (topic: Topic): Promise<void> => {
+			await this.interests.acquire(topic, from);
+			if (isClosed) return;
+			const reader = await this.data.read(topic, from, sink);
+			if (isClosed) this.data.stopReading(topic, reader);
+			else readers.set(topic, reader);
+		};
+
+		const close = async (): Promise<void> => {
+			if (isClosed) return;
+			isClosed = true;
+			for (const [topic, reader] of readers) this.data.stopReading(topic, reader);
+			for (const topic of topics) this.interests.release(topic);
+		};
+
+		const agreed = Promise.all(topics.map(topic => open(topic))).then(() => undefined);
+		agreed.catch(() => void close());
+		return {
+			agreed,
+			resume() {
+				for (const reader of readers.values()) reader.resume();
+			},
+			close,
+		};
+	}
+
+	async subscribeNode(topic: Topic): Promise<void> {
+		const isNew = !this.interests.own.has(topic);
+		this.interests.own.add(topic);
+		try {
+			await this.interests.settle(topic);
+			if (isNew) await this.#save();
+		} catch (error) {
+			if (isNew) this.interests.own.delete(topic);
+			throw error;
+		}
+	}
+
+	async unsubscribeNode(topic: Topic): Promise<void> {
+		if (!this.interests.own.delete(topic) && !this.data.isSubscribed(topic)) throw new DapssError('usage', `Expected a topic that this node is subscribed to, got ${JSON.stringify(topic)}`);
+		try {
+			await this.interests.settle(topic);
+			await this.#save();
+		} catch (error) {
+			this.interests.own.add(topic);
+			throw error;
+		}
+	}
+
+	async snapshot(): Promise<Snapshot> {
+		return viewOf(this);
+	}
+
+	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
+		this.#watchers.add(onSnapshot);
+		onSnapshot(viewOf(this));
+		this.#watchTimer ??= this.options.io.clock.every(1000 / this.options.config.console.framesPerSecond, () => {
+			const snapshot = viewOf(this);
+			for (const watcher of this.#watchers) watcher(snapshot);
+		});
+		return {
+			[Symbol.dispose]: () => {
+				this.#watchers.delete(onSnapshot);
+				if (this.#watchers.size > 0) return;
+				this.#watchTimer?.[Symbol.dispose]();
+				this.#watchTimer = undefined;
+			},
+		};
+	}
+
+	events({messages = false}: {readonly messages?: boolean} = {}): AsyncIterable<RecordedEvent> {
+		return this.journal.watch(messages);
+	}
+
+	readIndex(): Promise<number> {
+		return this.control.readIndex();
+	}
+
+	async fault(command: FaultCommand): Promise<void> {
+		const {faults} = this.options.io;
+		if (!faults) throw new DapssError('refused', 'This node takes no faults: start it with --faults');
+		faults.apply(command);
+		this.journal.record({type: 'fault', text: faults.active().join(', ') || 'healed'});
+	}
+
+	/** Stop: say goodbye, hand leadership over, bring everything to the disk. */
+	stop(reason: string): Promise<void> {
+		this.#stopping ??= this.#stop(reason);
+		return this.#stopping;
+	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.stop('stopped');
+	}
+
+	async #stop(reason: string): Promise<void> {
+		this.phase = 'stopping';
+		this.control.stepAside();
+		this.presence.leave();
+		this.#timers.dispose();
+		this.#watchTimer?.[Symbol.dispose]();
+		this.control.close();
+		await this.data[Symbol.asyncDispose]();
+		await this.#saving.catch(() => undefined);
+		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
+		this.journal.record({type: 'stopped', reason});
+		this.journal.close();
+		this.#closed.resolve(reason);
+	}
+
+	#onSwim(from: NodeId, frame: Buffer): void {
+		const packet = frame[0] === kinds.swim ? parseSwimPacket(decodeControl(frame)) : undefined;
+		if (packet) this.presence.step(from, packet);
+		else this.journal.reject(from, 'malformed');
+	}
+
+	#tick(): void {
+		if (this.#stopping) return;
+		const {io, lamport} = this.options;
+		const nowMs = io.clock.monotonicMs();
+		this.presence.tick();
+		this.#updateReachable();
+		this.control.tick();
+		this.data.tick();
+		if (nowMs - this.#caredMs >= careMs) {
+			this.#caredMs = nowMs;
+			this.#care();
+		}
+
+		if (lamport.nextCeiling() !== undefined) void this.#save();
+		if (nowMs - this.#retainedMs >= retainMs) {
+			this.#retainedMs = nowMs;
+			void this.data.retain().catch((error: unknown) => this.#fail(error));
+		}
+	}
+
+	#care(): void {
+		if (this.phase !== 'running' || this.control.raft.status().leader === undefined) return;
+		this.interests.reconcile();
+		const agreed = this.control.topics.address(this.id);
+		if (agreed !== undefined && agreed !== this.options.address) this.control.propose({type: 'address', node: this.id, address: this.options.address}).catch(() => undefined);
+	}
+
+	/** The agreed state changed: tell the machines and the links. */
+	#onAgreed(): void {
+		const {topics} = this.control;
+		const members = topics.members();
+		const {links} = this.options.io;
+		if (members.length > 0) {
+			links.setRemoved(topics.removed());
+			links.setPeers(new Map(members.filter(({id}) => id !== this.id).map(({id, address}) => [id, address])));
+			this.presence.setMembers(members.map(({id}) => id));
+			if (topics.clusterId !== '' && topics.clusterId !== this.clusterId) this.run(topics.clusterId);
+		}
+
+		this.data.setInterests(new Map(topics.topics().map(({name, subscribers}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id)}])));
+		if (topics.isRemoved(this.id)) void this.stop('this node was removed from the cluster');
+	}
+
+	/** Gossip pushes only where a link is up and the peer is heard. */
+	#updateReachable(): void {
+		const {links} = this.options.io;
+		const reachable = this.control.topics.members().map(({id}) => id).filter(id => id !== this.id && links.state(id).state === 'up' && this.presence.isReachable(id));
+		const key = reachable.join(' ');
+		if (key === this.#reachable) return;
+		this.#reachable = key;
+		this.data.gossip.setReachable(reachable);
+		this.data.schedulePump();
+	}
+
+	#save(): Promise<void> {
+		const {io, lamport} = this.options;
+		this.#saving = this.#saving.catch(() => undefined).then(() => io.save({clusterId: this.clusterId, lamport: lamport.ceiling, topics: [...this.interests.own]}));
+		this.#saving.catch((error: unknown) => this.#fail(error));
+		return this.#saving;
+	}
+
+	/** The first storage error stops the node: a disk that failed once may lie afterwards. */
+	#fail(error: unknown): void {
+		if (this.#stopping) return;
+		this.journal.record({type: 'warning', text: errorMessage(error)});
+		void this.stop(errorMessage(error));
+	}
+}
+
+/** The topics named in settings. @throws `config` */
+export function topicsOf(names: readonly string[]): Topic[] {
+	return names.map(name => {
+		const topic = parseTopic(name);
+		if (typeof topic !== 'string') throw new DapssError('config', `topics: ${topic.problem}`);
+		return topic;
+	});
+}

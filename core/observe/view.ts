@@ -1,0 +1,122 @@
+/**
+The snapshot of a node, put together from its parts. Reads only; made when somebody looks, at most a few times a second.
+*/
+import type {Node} from '../broker.ts';
+import type {Topic} from '../message.ts';
+import {Rate} from './rate.ts';
+import type {Counters, MemberSnapshot, Snapshot, TopicSnapshot} from './snapshot.ts';
+
+const rates = new WeakMap<Node, Map<Topic, Rate>>();
+
+export function viewOf(node: Node): Snapshot {
+	const {options, control, data, presence, journal} = node;
+	const {config, io, lamport} = options;
+	const raft = control.raft.status();
+	const quorum = control.quorum();
+	const gossip = data.gossip.status();
+	return {
+		atMs: io.clock.wallMs(),
+		version: options.version,
+		cluster: config.cluster,
+		clusterId: node.clusterId,
+		self: node.id,
+		address: options.address,
+		uptimeMs: io.clock.monotonicMs() - node.startedMs,
+		lamport: lamport.now,
+		phase: node.phase,
+		detail: node.detail,
+		insecure: [
+			...(config.enableNodeAuth ? [] : ['node authentication']),
+			...(config.enableMessageSigning ? [] : ['message signing']),
+			...(config.enableEncryption ? [] : ['encryption']),
+		],
+		raft: {
+			role: raft.configuration.voters.includes(node.id) || raft.role === 'leader' ? raft.role : 'learner',
+			term: raft.term, leader: raft.leader, vote: raft.vote, votes: raft.votes,
+			commit: raft.commit, applied: raft.applied, lastIndex: raft.lastIndex, snapshotIndex: raft.snapshotIndex,
+			voters: raft.configuration.voters, learners: raft.configuration.learners,
+			reachableVoters: quorum.reachable,
+			hasQuorum: raft.leader !== undefined,
+			pending: control.proposals.size,
+		},
+		members: membersOf(node),
+		topics: topicsOf(node),
+		partition: presence.view(data.publisher.published),
+		gossip: {fanout: gossip.fanout, duplicates: gossip.duplicates, misses: gossip.misses, held: gossip.held},
+		counters: countersOf(node),
+		feed: journal.feed(),
+		events: journal.events(),
+		faults: io.faults?.active() ?? [],
+	};
+}
+
+function membersOf(node: Node): readonly MemberSnapshot[] {
+	const {control, presence, options: {io: {links}}} = node;
+	const {configuration: {voters}, progress} = control.raft.status();
+	const seen = new Map(presence.members().map(member => [member.id, member]));
+	return control.topics.members().map(({id, address}) => {
+		const member = seen.get(id);
+		const isSelf = id === node.id;
+		const link = links.state(id);
+		return {
+			id, address,
+			state: isSelf ? 'alive' : member?.state ?? 'suspect',
+			why: isSelf || member?.state === 'alive' ? '' : member?.why || link.why,
+			voter: voters.includes(id),
+			self: isSelf,
+			rttMs: isSelf ? 0 : member?.rttMs,
+			heardMsAgo: isSelf ? 0 : member?.heardMsAgo,
+			link: isSelf ? 'self' : link.state,
+			queuedBytes: isSelf ? 0 : links.queuedBytes(id),
+			match: progress.find(peer => peer.id === id)?.match,
+			incarnation: isSelf ? node.options.incarnation : member?.incarnation ?? 0,
+		};
+	});
+}
+
+function topicsOf(node: Node): readonly TopicSnapshot[] {
+	const {control, data, options: {io: {clock}}} = node;
+	const known = new Map<Topic, readonly TopicSnapshot['subscribers'][number][]>();
+	for (const {name, subscribers} of control.topics.topics()) known.set(name, [...subscribers.keys()].toSorted());
+	for (const [name, live] of data.topics) if (!known.has(name) && live.messages > 0) known.set(name, []);
+	let topicRates = rates.get(node);
+	if (!topicRates) {
+		topicRates = new Map();
+		rates.set(node, topicRates);
+	}
+
+	const held = data.gossip.status().heldByTopic;
+	return [...known].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, subscribers]) => {
+		const live = data.topics.get(name);
+		let rate = topicRates.get(name);
+		if (!rate) {
+			rate = new Rate();
+			topicRates.set(name, rate);
+		}
+
+		return {
+			name, durable: false, subscribers,
+			subscribed: subscribers.includes(node.id),
+			messages: live?.messages ?? 0,
+			bytes: live?.bytes ?? 0,
+			delivered: live?.delivered ?? 0,
+			perSecond: Math.round(rate.sample(clock.monotonicMs(), live?.delivered ?? 0)),
+			held: held.get(name) ?? 0,
+			lastLamport: live?.lastLamport ?? 0,
+		};
+	});
+}
+
+function countersOf(node: Node): Counters {
+	const {journal, data, options: {io: {links}}} = node;
+	const rejected = new Map([...journal.rejected]);
+	for (const [reason, count] of links.refusals) rejected.set(reason, (rejected.get(reason) ?? 0) + count);
+	return {
+		published: data.publisher.published,
+		delivered: journal.delivered,
+		receivedBytes: links.stats.receivedBytes,
+		sentBytes: links.stats.sentBytes,
+		rejected: Object.fromEntries(rejected),
+		bounds: Object.fromEntries(journal.bounds),
+	};
+}
