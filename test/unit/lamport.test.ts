@@ -1,0 +1,33 @@
+import {expect, test} from 'vitest';
+import {Lamport, lamportMax} from '../../core/lamport.ts';
+
+test('a stamp is later than everything that was seen', () => {
+	const clock = new Lamport(0, 1000);
+	expect(clock.stamp()).toBe(1);
+	expect(clock.witness(50)).toBe(true);
+	expect(clock.stamp()).toBe(51);
+	expect(clock.witness(10)).toBe(true);
+	expect(clock.stamp()).toBe(52);
+});
+
+test('a stamp from the far future is refused and moves nothing', () => {
+	const clock = new Lamport(10, 1000);
+	expect(clock.witness(1011)).toBe(false);
+	expect(clock.witness(lamportMax + 1)).toBe(false);
+	expect(clock.now).toBe(10);
+	expect(clock.witness(1010)).toBe(true);
+});
+
+test('a restart goes on from the ceiling, which is ahead of every stamp that was given', () => {
+	const clock = new Lamport(0, 2 ** 40);
+	const kept = clock.nextCeiling()!;
+	for (let stamps = 0; stamps < 1000; stamps++) clock.stamp();
+	expect(clock.nextCeiling()).toBeUndefined();
+	expect(new Lamport(kept, 2 ** 40).stamp()).toBeGreaterThan(clock.now);
+	clock.witness(kept - 10);
+	expect(clock.nextCeiling()).toBeGreaterThan(kept);
+});
+
+test('the last stamp is not passed', () => {
+	expect(() => new Lamport(lamportMax, 1).stamp()).toThrow(/start a new cluster/);
+});

@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import {describe, expect, test} from 'vitest';
+import {bodiesOf, decodeBatch, encodeBatch, isSigned, messagesOf, parseTopic, topicBytesMax, type NodeId, type Topic} from '../../core/message.ts';
+
+const nodeId = fc.uint8Array({minLength: 8, maxLength: 8}).map(bytes => Buffer.from(bytes).toString('hex') as NodeId);
+const topic = fc.string({unit: 'grapheme', minLength: 1, maxLength: 40}).filter(name => typeof parseTopic(name) === 'string').map(name => name as Topic);
+const header = fc.record({
+	origin: nodeId,
+	incarnation: fc.nat(0xFF_FF_FF_FF),
+	topic,
+	firstSeq: fc.integer({min: 1, max: 2 ** 48 - 1}),
+	lamport: fc.integer({min: 1, max: 2 ** 48 - 1}),
+	sentAtMs: fc.double({min: 0, max: 1e15, noNaN: true}),
+}).chain(head => fc.integer({min: 0, max: head.lamport - 1}).map(previousLamport => ({...head, previousLamport})));
+const bodies = fc.array(fc.uint8Array({maxLength: 200}), {minLength: 1, maxLength: 20});
+
+describe('a batch', () => {
+	test('reads back as it was written', () => {
+		fc.assert(fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
+			const bytes = encodeBatch(head, parts, signed);
+			const batch = decodeBatch(bytes)!;
+			const {bytes: kept, count, ...rest} = batch;
+			expect(rest).toEqual(head);
+			expect(count).toBe(parts.length);
+			expect(kept).toBe(bytes);
+			expect(isSigned(bytes)).toBe(signed);
+			expect([...bodiesOf(batch)].map(body => [...body])).toEqual(parts.map(body => [...body]));
+			expect([...messagesOf(batch)].map(({seq}) => seq)).toEqual(parts.map((_, index) => head.firstSeq + index));
+		}));
+	});
+
+	test('is refused when a byte is missing or one too many', () => {
+		fc.assert(fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
+			const bytes = encodeBatch(head, parts, signed);
+			expect(decodeBatch(bytes.subarray(0, -1))).toBeUndefined();
+			expect(decodeBatch(Buffer.concat([bytes, Buffer.of(0)]))).toBeUndefined();
+		}));
+	});
+
+	test('of random bytes is refused or consistent, never an exception', () => {
+		fc.assert(fc.property(fc.uint8Array({maxLength: 300}), fc.boolean(), (noise, versioned) => {
+			const bytes = Buffer.from(noise);
+			if (versioned && bytes.length > 1) {
+				bytes[0] = 1;
+				bytes[1] = 0;
+			}
+
+			const batch = decodeBatch(bytes);
+			if (batch) expect([...bodiesOf(batch)]).toHaveLength(batch.count);
+		}), {numRuns: 5000});
+	});
+
+	test('of a stamp that is not after its predecessor is refused', () => {
+		const bytes = encodeBatch({origin: '00'.repeat(8) as NodeId, incarnation: 1, topic: 'a' as Topic, firstSeq: 1, lamport: 5, previousLamport: 5, sentAtMs: 0}, [Buffer.from('x')], false);
+		expect(decodeBatch(bytes)).toBeUndefined();
+	});
+});
+
+describe('a topic', () => {
+	test('is any text without control characters, up to 255 bytes', () => {
+		expect(parseTopic('wetter/zürich ☔')).toBe('wetter/zürich ☔');
+		expect(parseTopic('x'.repeat(topicBytesMax))).toBe('x'.repeat(topicBytesMax));
+		for (const name of ['', 'a\nb', 'a\u001B[2J', 'a\u0085b', '\uD800', 'ü'.repeat(128)]) expect(parseTopic(name)).toHaveProperty('problem');
+	});
+});
