@@ -1,0 +1,133 @@
+import {describe, expect, test} from 'vitest';
+import type {Delivery} from '../../core/api.ts';
+import {DeliveryQueue, type StoredBatch} from '../../core/delivery.ts';
+import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
+import {Reader, type BatchSink} from '../../core/reader.ts';
+
+const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
+
+function batchAt(offset: number, count: number): StoredBatch {
+	const bodies = Array.from({length: count}, (_, index) => Buffer.from(`m${offset + index}`));
+	const bytes = encodeBatch({origin, incarnation: 1, topic: 't' as Topic, firstSeq: offset + 1, lamport: offset + 1, previousLamport: offset, sentAtMs: 0}, bodies, false);
+	return {offset, batch: decodeBatch(bytes)!, hops: 0, repaired: false};
+}
+
+/** A log of batches of two messages; reading gives one batch at a time. */
+function setUp(options: {readonly stored: number; readonly firstOffset?: number}) {
+	const log = {
+		firstOffset: options.firstOffset ?? 0,
+		items: Array.from({length: options.stored}, (_, index) => batchAt(index * 2, 2)),
+		async read(offset: number) {
+			const items = log.items.filter(item => item.offset + 2 > Math.max(offset, log.firstOffset)).slice(0, 1);
+			return {items, next: items.length > 0 ? items[0]!.offset + 2 : offset};
+		},
+	};
+	const taken: number[] = [];
+	const state = {room: Infinity, dropped: 0, error: undefined as Error | undefined};
+	const sink: BatchSink = {
+		take(items) {
+			for (const item of items) taken.push(item.offset);
+			state.room -= items.length;
+			return state.room > 0;
+		},
+		dropped(messages) {
+			state.dropped += messages;
+		},
+		failed(error) {
+			state.error = error;
+		},
+	};
+	return {log, taken, state, sink};
+}
+
+const turn = (): Promise<void> => new Promise(resolve => {
+	setImmediate(resolve);
+});
+
+describe('a reader', () => {
+	test('that keeps up is handed what is written', () => {
+		const {log, sink, taken} = setUp({stored: 0});
+		const reader = new Reader(log, 0, 0, sink);
+		reader.resume();
+		reader.onWritten([batchAt(0, 2)], 2);
+		reader.onWritten([batchAt(2, 2), batchAt(4, 2)], 6);
+		expect(taken).toEqual([0, 2, 4]);
+	});
+
+	test('from the beginning reads the log, then goes on live, without a gap', async () => {
+		const {log, sink, taken} = setUp({stored: 3});
+		const reader = new Reader(log, 0, 6, sink);
+		reader.resume();
+		log.items.push(batchAt(6, 2));
+		reader.onWritten([log.items[3]!], 8); // Written while the reader is still in the log.
+		await turn();
+		reader.onWritten([batchAt(8, 2)], 10);
+		expect(taken).toEqual([0, 2, 4, 6, 8]);
+	});
+
+	test('that is full stops, and later goes on from the log where it stopped', async () => {
+		const {log, sink, taken, state} = setUp({stored: 4});
+		state.room = 2;
+		const reader = new Reader(log, 0, 8, sink);
+		reader.resume();
+		await turn();
+		expect(taken).toEqual([0, 2]);
+		log.items.push(batchAt(8, 2));
+		reader.onWritten([log.items[4]!], 10);
+		expect(taken).toEqual([0, 2]);
+		state.room = Infinity;
+		reader.resume();
+		await turn();
+		expect(taken).toEqual([0, 2, 4, 6, 8]);
+	});
+
+	test('counts what retention took before it could be read', async () => {
+		const {log, sink, taken, state} = setUp({stored: 4, firstOffset: 4});
+		const reader = new Reader(log, 0, 8, sink);
+		reader.resume();
+		await turn();
+		expect(state.dropped).toBe(4);
+		expect(taken).toEqual([4, 6]);
+	});
+
+	test('says when the log fails', async () => {
+		const {log, sink, state} = setUp({stored: 1});
+		log.read = () => Promise.reject(new Error('EIO'));
+		new Reader(log, 0, 2, sink).resume();
+		await turn();
+		expect(state.error?.message).toBe('EIO');
+	});
+});
+
+describe('a delivery queue', () => {
+	test('gives messages in order, leaves out those before the offset, and tells what was taken', async () => {
+		const room: number[] = [];
+		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 1, onRoom: bytes => room.push(bytes), onClose() {}});
+		queue.push([batchAt(0, 2), batchAt(2, 2)]);
+		const deliveries = queue[Symbol.asyncIterator]();
+		const seen = async (): Promise<string[]> => (await deliveries.next()).value.map(({offset, body}: Delivery) => `${offset}:${Buffer.from(body).toString()}`);
+		expect(await seen()).toEqual(['1:m1', '2:m2', '3:m3']);
+		queue.push([batchAt(4, 1)]);
+		expect(await seen()).toEqual(['4:m4']);
+		expect(room).toEqual([batchAt(0, 2).batch.bytes.length + batchAt(2, 2).batch.bytes.length]);
+	});
+
+	test('throws its error once what is there has been read, and closes once', async () => {
+		let closed = 0;
+		const queue = new DeliveryQueue({
+			agreed: Promise.resolve(), onRoom() {},
+			onClose() {
+				closed++;
+			},
+		});
+		queue.push([batchAt(0, 1)]);
+		queue.end(new Error('lost'));
+		const seen: number[] = [];
+		await expect(async () => {
+			for await (const deliveries of queue) seen.push(deliveries.length);
+		}).rejects.toThrow('lost');
+		expect(seen).toEqual([1]);
+		await queue[Symbol.asyncDispose]();
+		expect(closed).toBe(1);
+	});
+});
