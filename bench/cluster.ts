@@ -1,0 +1,198 @@
+/**
+A cluster of real node processes on this machine, for benchmarks and end-to-end tests: temporary data and secret, free ports, every
+event of every node in memory. Waits are for events, never for a while.
+*/
+import {spawn, type ChildProcess} from 'node:child_process';
+import {randomBytes} from 'node:crypto';
+import {chmodSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {createServer} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {createInterface} from 'node:readline';
+import {connect, type Broker} from '../core/index.ts';
+
+export type JsonEvent = {readonly type: string; readonly at: number; readonly [key: string]: unknown};
+
+export type ClusterOptions = {
+	/** The built command line. */
+	readonly cli: string;
+	/** Settings for every node, in the words of config.json. */
+	readonly settings?: Readonly<Record<string, unknown>>;
+	readonly topics?: readonly string[];
+	/** Keep the lines of `message` events too. @default false */
+	readonly messages?: boolean;
+	readonly flags?: readonly string[];
+};
+
+const waitMs = 30_000;
+
+/** Ports that are free now. */
+export async function freePorts(count: number): Promise<number[]> {
+	const servers = await Promise.all(Array.from({length: count}, () => new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+		const server = createServer();
+		server.once('error', reject);
+		server.listen(0, '127.0.0.1', () => resolve(server));
+	})));
+	const ports = servers.map(server => (server.address() as {port: number}).port);
+	await Promise.all(servers.map(server => new Promise(resolve => {
+		server.close(resolve);
+	})));
+	return ports;
+}
+
+export class NodeProcess {
+	readonly port: number;
+	readonly events: JsonEvent[] = [];
+	readonly exited: Promise<number | null>;
+	stderr = '';
+	readonly #child: ChildProcess;
+	readonly #waiting = new Set<() => void>();
+
+	constructor(port: number, command: readonly string[], keepMessages: boolean) {
+		this.port = port;
+		this.#child = spawn(process.execPath, [...command], {stdio: ['ignore', 'pipe', 'pipe']});
+		const {stdout, stderr} = this.#child;
+		createInterface({input: stdout!}).on('line', line => {
+			const event = JSON.parse(line) as JsonEvent;
+			if (event.type !== 'message' || keepMessages) this.events.push(event);
+			for (const look of this.#waiting) look();
+		});
+		stderr!.on('data', (chunk: Buffer) => {
+			this.stderr = (this.stderr + chunk.toString()).slice(-10_000);
+		});
+		this.exited = new Promise(resolve => {
+			this.#child.once('close', code => {
+				resolve(code);
+				for (const look of this.#waiting) look();
+			});
+		});
+	}
+
+	get pid(): number {
+		return this.#child.pid!;
+	}
+
+	get id(): string {
+		return this.events.find(({type}) => type === 'ready')!['id'] as string;
+	}
+
+	get isRunning(): boolean {
+		return this.#child.exitCode === null && this.#child.signalCode === null;
+	}
+
+	/** The first event from `start` on that matches; fails after 30 s, or when the process ends first. */
+	waitFor(matches: (event: JsonEvent) => boolean, what: string, start = 0, limitMs = waitMs): Promise<JsonEvent> {
+		return new Promise((resolve, reject) => {
+			let next = start;
+			const end = (): void => {
+				clearTimeout(timer);
+				this.#waiting.delete(look);
+			};
+
+			const look = (): void => {
+				for (; next < this.events.length; next++) {
+					const event = this.events[next]!;
+					if (!matches(event)) continue;
+					end();
+					return resolve(event);
+				}
+
+				if (this.isRunning) return;
+				end();
+				reject(new Error(`Node ${this.port} ended while waiting for ${what}: ${this.stderr}`));
+			};
+
+			const timer = setTimeout(() => {
+				end();
+				reject(new Error(`Node ${this.port}: no ${what} within ${limitMs} ms; last events: ${this.events.slice(-5).map(event => JSON.stringify(event)).join('\n')} ${this.stderr}`));
+			}, limitMs);
+			this.#waiting.add(look);
+			look();
+		});
+	}
+
+	async kill(signal: NodeJS.Signals): Promise<void> {
+		this.#child.kill(signal);
+		await this.exited;
+	}
+
+	/** Stop and go on: SIGSTOP, SIGCONT. */
+	signal(signal: NodeJS.Signals): void {
+		this.#child.kill(signal);
+	}
+}
+
+export class Cluster implements AsyncDisposable {
+	readonly folder: string;
+	readonly name = `bench-${randomBytes(4).toString('hex')}`;
+	readonly nodes: NodeProcess[] = [];
+	readonly secret: Buffer;
+	readonly #options: ClusterOptions;
+
+	constructor(options: ClusterOptions) {
+		this.#options = options;
+		this.folder = mkdtempSync(join(tmpdir(), 'dapss-'));
+		this.secret = Buffer.from(randomBytes(32).toString('base64url'));
+		writeFileSync(this.secretFile, `${this.secret.toString()}\n`, {mode: 0o600});
+		chmodSync(this.secretFile, 0o600);
+		writeFileSync(join(this.folder, 'config.json'), JSON.stringify({discovery: {enabled: false}, ...options.settings}));
+	}
+
+	get secretFile(): string {
+		return join(this.folder, 'secret');
+	}
+
+	/** Flags that let a command of the command line reach this cluster. */
+	get clientFlags(): string[] {
+		return ['--cluster', this.name, '--secret-file', this.secretFile, '--config', join(this.folder, 'config.json')];
+	}
+
+	/** Start one node; it joins through the first unless it is the first, or has data already. */
+	start(port: number, flags: readonly string[] = []): NodeProcess {
+		const {cli, topics = [], messages = false, flags: common = []} = this.#options;
+		const first = this.nodes[0];
+		const command = [
+			cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, String(port)),
+			...(first && first.port !== port ? ['--bootstrap', String(first.port)] : []),
+			...(topics.length > 0 ? ['--topics', topics.join(',')] : []),
+			...common, ...flags,
+		];
+		const node = new NodeProcess(port, command, messages);
+		const index = this.nodes.findIndex(other => other.port === port);
+		if (index === -1) this.nodes.push(node);
+		else this.nodes[index] = node;
+		return node;
+	}
+
+	/** Start `count` nodes and wait until all are members, see a leader and, up to five, vote. */
+	async startAll(count: number): Promise<void> {
+		const ports = await freePorts(count);
+		const voters = Math.min(5, count % 2 === 0 ? count - 1 : count);
+		for (const port of ports) {
+			const node = this.start(port);
+			// oxlint-disable-next-line no-await-in-loop -- the first must be there before others join through it
+			await node.waitFor(({type}) => type === 'ready', 'ready');
+		}
+
+		await Promise.all(this.nodes.map(node => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length >= voters, `${voters} voters`)));
+		for (const topic of this.#options.topics ?? []) {
+			// oxlint-disable-next-line no-await-in-loop -- all must know of all
+			await Promise.all(this.nodes.flatMap(node => this.nodes.map(other => node.waitFor(event => event.type === 'subscribed' && event['topic'] === topic && event['node'] === other.id, `subscription of ${other.port}`))));
+		}
+	}
+
+	async client(node: NodeProcess = this.nodes[0]!): Promise<Broker> {
+		return connect({servers: [`127.0.0.1:${node.port}`], secret: this.secret, cluster: this.name, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true});
+	}
+
+	/** The node that the newest `leader` event of a running node names. */
+	leader(): NodeProcess | undefined {
+		const named = this.nodes.filter(node => node.isRunning).flatMap(node => node.events.filter(({type}) => type === 'leader')).toSorted((a, b) => Number(b['term']) - Number(a['term']))[0];
+		return this.nodes.find(node => node.isRunning && node.id === named?.['leader']);
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		await Promise.all(this.nodes.filter(node => node.isRunning).map(node => node.kill('SIGKILL')));
+		rmSync(this.folder, {recursive: true, force: true});
+	}
+}

@@ -1,0 +1,119 @@
+/**
+Where Raft's log and snapshots lie: entries and hard state share one log, so that one fsync makes a whole turn durable; snapshots are
+files of their own, and a mark in the log says which one counts. Segments that hold nothing newer than the snapshot go.
+*/
+import {decode, encode} from './codec.ts';
+import {DapssError} from './errors.ts';
+import type {NodeId} from './message.ts';
+import type {Log} from './ports.ts';
+import {parseConfiguration} from './raft/configuration.ts';
+import type {Entry, HardState, Recovered} from './raft/raft.ts';
+import {decodeRecord, encodeEntry, encodeMark, encodeState, Recovery} from './raft/records.ts';
+import type {Snapshot} from './raft/snapshot.ts';
+
+/** Whole files, written atomically and checked when read. */
+export type Blobs = {
+	write(name: string, bytes: Uint8Array): Promise<void>;
+	/** `undefined` when there is none. @throws `storage` when it is damaged. */
+	read(name: string): Promise<Uint8Array | undefined>;
+	list(): Promise<readonly string[]>;
+	unlink(name: string): Promise<void>;
+};
+
+const readBytes = 1024 * 1024;
+
+export class RaftStore implements AsyncDisposable {
+	readonly recovered: Recovered;
+	readonly #log: Log;
+	readonly #blobs: Blobs;
+	#state: HardState;
+	/** Where each entry that may still be needed lies, oldest first. */
+	#positions: Array<{readonly index: number; readonly position: number}>;
+
+	constructor(log: Log, blobs: Blobs, recovered: Recovered, positions: Array<{readonly index: number; readonly position: number}>) {
+		this.#log = log;
+		this.#blobs = blobs;
+		this.recovered = recovered;
+		this.#state = recovered.hardState;
+		this.#positions = positions;
+	}
+
+	/** Read everything back. @throws `storage` when the log or the snapshot it names is damaged. */
+	static async open(log: Log, blobs: Blobs): Promise<RaftStore> {
+		const recovery = new Recovery();
+		const positions: Array<{readonly index: number; readonly position: number}> = [];
+		for (let at = log.first; at < log.end;) {
+			// oxlint-disable-next-line no-await-in-loop -- in order
+			const {records, next} = await log.read(at, readBytes);
+			for (const {position, bytes} of records) {
+				const record = decodeRecord(bytes);
+				recovery.add(record);
+				if (record?.type === 'entry') positions.push({index: record.entry.index, position});
+			}
+
+			at = next;
+		}
+
+		const snapshot = recovery.mark.index === 0 ? undefined : await readSnapshot(blobs, recovery.mark.index);
+		const entries = recovery.behind({index: snapshot?.index ?? 0, term: snapshot?.term ?? 0});
+		if (recovery.problem) throw new DapssError('storage', `The Raft log is damaged: ${recovery.problem}. Start this node with an empty data folder: it joins again under a new id`);
+		return new RaftStore(log, blobs, {hardState: recovery.state, snapshot, entries}, positions);
+	}
+
+	/** Found a cluster of one: its first entry names this node as the only voter. Only on an empty store. */
+	async found(entry: Entry, node: NodeId): Promise<RaftStore> {
+		await this.append({term: 1, vote: node, commit: 1}, [entry]);
+		return new RaftStore(this.#log, this.#blobs, {hardState: this.#state, snapshot: undefined, entries: [entry]}, this.#positions);
+	}
+
+	get isEmpty(): boolean {
+		return this.recovered.entries.length === 0 && this.recovered.snapshot === undefined;
+	}
+
+	/** Resolves when all of it is on the disk. */
+	async append(state: HardState | undefined, entries: readonly Entry[]): Promise<void> {
+		const records = entries.map(entry => encodeEntry(entry));
+		if (state) {
+			this.#state = state;
+			records.push(encodeState(state));
+		}
+
+		const {positions, synced} = this.#log.append(records, {sync: true});
+		for (const [at, {index}] of entries.entries()) this.#positions.push({index, position: positions[at]!});
+		await synced;
+	}
+
+	/** `installed`: from the leader, the log goes on behind it. `taken`: of the own state, the log before it may go. */
+	async saveSnapshot(snapshot: Snapshot, origin: 'installed' | 'taken'): Promise<void> {
+		await this.#blobs.write(nameOf(snapshot.index), encode(snapshot));
+		const {positions, synced} = this.#log.append([encodeMark(snapshot), encodeState(this.#state)], {sync: true});
+		await synced;
+		if (origin === 'installed') this.#positions = [];
+		this.#positions = this.#positions.filter(({index}) => index > snapshot.index);
+		const keep = this.#positions.reduce((least, {position}) => Math.min(least, position), positions[0]!);
+		await this.#log.dropBefore(keep);
+		for (const name of await this.#blobs.list()) {
+			// oxlint-disable-next-line no-await-in-loop -- few
+			if (name.startsWith('snapshot-') && name !== nameOf(snapshot.index)) await this.#blobs.unlink(name);
+		}
+	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.#log[Symbol.asyncDispose]();
+	}
+}
+
+function nameOf(index: number): string {
+	return `snapshot-${String(index).padStart(16, '0')}`;
+}
+
+async function readSnapshot(blobs: Blobs, index: number): Promise<Snapshot> {
+	const bytes = await blobs.read(nameOf(index));
+	const value = bytes && decode(bytes) as {readonly index?: unknown; readonly term?: unknown; readonly configuration?: unknown; readonly data?: unknown} | undefined;
+	const configuration = parseConfiguration(value?.configuration);
+	if (!value || value.index !== index || typeof value.term !== 'number' || !configuration || !(value.data instanceof Uint8Array)) {
+		throw new DapssError('storage', `The snapshot at ${index} is missing or damaged. Start this node with an empty data folder: it joins again under a new id`);
+	}
+
+	return {index, term: value.term, configuration, data: value.data};
+}

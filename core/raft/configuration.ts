@@ -1,0 +1,71 @@
+/**
+Who votes. A configuration is data in the log: it counts from the moment it is appended (Raft, 6), changes by one node at a time, so that
+any two majorities of neighbouring configurations share a voter (thesis, 4.1), and goes back when its entry is truncated.
+*/
+import {isNodeId, type NodeId} from '../message.ts';
+
+export type Configuration = {
+	/** Sorted. */
+	readonly voters: readonly NodeId[];
+	/** Sorted. They receive everything and count for nothing. */
+	readonly learners: readonly NodeId[];
+};
+export type Change = {readonly type: 'add-learner' | 'promote' | 'demote' | 'remove'; readonly node: NodeId};
+
+export const noConfiguration: Configuration = {voters: [], learners: []};
+const idBytes = 8;
+const nodesMax = 4096;
+
+/** The configuration after the change; `undefined` when the change makes no sense there, or would leave no voter. */
+export function changed({voters, learners}: Configuration, {type, node}: Change): Configuration | undefined {
+	const isVoter = voters.includes(node);
+	const isLearner = learners.includes(node);
+	switch (type) {
+		case 'add-learner': return isVoter || isLearner ? undefined : {voters, learners: [...learners, node].toSorted()};
+		case 'promote': return isLearner ? {voters: [...voters, node].toSorted(), learners: without(learners, node)} : undefined;
+		case 'demote': return isVoter && voters.length > 1 ? {voters: without(voters, node), learners: [...learners, node].toSorted()} : undefined;
+		case 'remove': {
+			if (isLearner) return {voters, learners: without(learners, node)};
+			return isVoter && voters.length > 1 ? {voters: without(voters, node), learners} : undefined;
+		}
+
+		default: return type satisfies never;
+	}
+}
+
+export function majority(voters: number): number {
+	return Math.floor(voters / 2) + 1;
+}
+
+/** Data of a configuration entry: u8 version, u16 voters, u16 learners, 8 bytes a node, then what the caller adds. */
+export function encodeConfigurationData({voters, learners}: Configuration, context: Uint8Array): Uint8Array {
+	const head = Buffer.alloc(5 + (voters.length + learners.length) * idBytes);
+	head[0] = 1;
+	head.writeUInt16BE(voters.length, 1);
+	head.writeUInt16BE(learners.length, 3);
+	let at = 5;
+	for (const node of [...voters, ...learners]) at += head.write(node, at, idBytes, 'hex');
+	return Buffer.concat([head, context]);
+}
+
+export function decodeConfigurationData(data: Uint8Array): {readonly configuration: Configuration; readonly context: Uint8Array} | undefined {
+	const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+	if (bytes.length < 5 || bytes[0] !== 1) return undefined;
+	const voterCount = bytes.readUInt16BE(1);
+	const learnerCount = bytes.readUInt16BE(3);
+	const end = 5 + (voterCount + learnerCount) * idBytes;
+	if (voterCount + learnerCount > nodesMax || end > bytes.length) return undefined;
+	const nodes = Array.from({length: voterCount + learnerCount}, (_, index) => bytes.toString('hex', 5 + index * idBytes, 5 + (index + 1) * idBytes) as NodeId);
+	return {configuration: {voters: nodes.slice(0, voterCount), learners: nodes.slice(voterCount)}, context: bytes.subarray(end)};
+}
+
+export function parseConfiguration(value: unknown): Configuration | undefined {
+	if (typeof value !== 'object' || value === null) return undefined;
+	const {voters, learners} = value as Record<string, unknown>;
+	const areIds = (list: unknown): list is NodeId[] => Array.isArray(list) && list.length <= nodesMax && list.every(id => isNodeId(id));
+	return areIds(voters) && areIds(learners) ? {voters, learners} : undefined;
+}
+
+function without(nodes: readonly NodeId[], node: NodeId): NodeId[] {
+	return nodes.filter(other => other !== node);
+}

@@ -1,0 +1,160 @@
+/**
+The log in memory: the entries after the last compaction, what of them is on the disk, and what is committed and applied.
+Positions are indexes, from 1. `base` is the last entry that is gone; its term is still known, so that an append can be
+checked against it.
+*/
+import {decodeConfigurationData, noConfiguration, type Configuration} from './configuration.ts';
+import type {Entry} from './packet.ts';
+
+export type Mark = {readonly index: number; readonly term: number};
+
+export class RaftLog {
+	commit: number;
+	applied: number;
+	/** Up to here the entries are on the disk. */
+	stable: number;
+	#base: Mark;
+	#entries: Entry[];
+	/** Configurations that the log holds, oldest first; the first is that of the base. */
+	#configurations: Array<{readonly index: number; readonly configuration: Configuration}>;
+
+	constructor(base: Mark, configuration: Configuration, entries: readonly Entry[], commit: number) {
+		this.#base = base;
+		this.#entries = [...entries];
+		this.commit = Math.max(base.index, Math.min(commit, base.index + entries.length));
+		this.applied = base.index;
+		this.stable = base.index + entries.length;
+		this.#configurations = [{index: base.index, configuration}];
+		for (const entry of entries) this.#note(entry);
+	}
+
+	get base(): Mark {
+		return this.#base;
+	}
+
+	get lastIndex(): number {
+		return this.#base.index + this.#entries.length;
+	}
+
+	get last(): Mark {
+		return {index: this.lastIndex, term: this.termAt(this.lastIndex)!};
+	}
+
+	/** The newest configuration, committed or not (Raft, 6: it counts once appended). */
+	get configuration(): Configuration {
+		return this.#configurations.at(-1)!.configuration;
+	}
+
+	get configurationIndex(): number {
+		return this.#configurations.at(-1)!.index;
+	}
+
+	configurationAt(index: number): Configuration {
+		return this.#configurations.findLast(known => known.index <= index)?.configuration ?? noConfiguration;
+	}
+
+	/** `undefined` before the base and after the end. */
+	termAt(index: number): number | undefined {
+		if (index === this.#base.index) return this.#base.term;
+		return this.#entries[index - this.#base.index - 1]?.term;
+	}
+
+	matches({index, term}: Mark): boolean {
+		return this.termAt(index) === term;
+	}
+
+	/** §5.4.1: the later last term wins; with the same term, the longer log. */
+	isUpToDate(last: Mark): boolean {
+		const own = this.last;
+		return last.term > own.term || (last.term === own.term && last.index >= own.index);
+	}
+
+	/** Entries from `from` on, at least one if there is any, up to `bytesMax` and `entriesMax`. */
+	slice(from: number, bytesMax: number, entriesMax: number): readonly Entry[] {
+		const start = from - this.#base.index - 1;
+		let end = start;
+		for (let bytes = 0; end < this.#entries.length && end - start < entriesMax; end++) {
+			bytes += this.#entries[end]!.data.length + 32;
+			if (bytes > bytesMax && end > start) break;
+		}
+
+		return this.#entries.slice(start, end);
+	}
+
+	append(entry: Entry): void {
+		this.#entries.push(entry);
+		this.#note(entry);
+	}
+
+	/**
+	Take in what a leader sent behind a mark that matches. §5.3: only from the first *conflict* on is anything deleted: an append
+	that comes late must not take away a suffix that matched since. Returns the last index that now matches.
+	*/
+	merge(entries: readonly Entry[], previous: number): number {
+		for (const entry of entries) {
+			if (entry.index <= this.#base.index) continue;
+			const known = this.termAt(entry.index);
+			if (known === entry.term) continue;
+			if (known !== undefined) this.#truncate(entry.index);
+			this.append(entry);
+		}
+
+		return Math.max(previous, entries.at(-1)?.index ?? previous);
+	}
+
+	/** Committed entries that were not applied. */
+	unapplied(): readonly Entry[] {
+		return this.#entries.slice(this.applied - this.#base.index, this.commit - this.#base.index);
+	}
+
+	unstable(): readonly Entry[] {
+		return this.#entries.slice(this.stable - this.#base.index);
+	}
+
+	/** The last of these is on the disk, if it was not replaced meanwhile. */
+	stabilized(last: Entry): boolean {
+		if (last.index <= this.stable || this.termAt(last.index) !== last.term) return false;
+		this.stable = last.index;
+		return true;
+	}
+
+	/** Index of the last entry at or before `index` whose term is at most `term`: where two logs may still agree. */
+	conflictHint(index: number, term: number): Mark {
+		let at = Math.min(index, this.lastIndex);
+		while (at > this.#base.index && this.termAt(at)! > term) at--;
+		return {index: at, term: this.termAt(at)!};
+	}
+
+	/** Forget everything up to `index`, which is applied. */
+	compact(index: number): void {
+		if (index <= this.#base.index) return;
+		const term = this.termAt(index)!;
+		const configuration = this.configurationAt(index);
+		this.#entries = this.#entries.slice(index - this.#base.index);
+		this.#base = {index, term};
+		this.#configurations = [{index, configuration}, ...this.#configurations.filter(known => known.index > index)];
+	}
+
+	/** Start again behind a snapshot. */
+	reset(base: Mark, configuration: Configuration): void {
+		this.#base = base;
+		this.#entries = [];
+		this.#configurations = [{index: base.index, configuration}];
+		this.commit = base.index;
+		this.applied = base.index;
+		this.stable = base.index;
+	}
+
+	#truncate(from: number): void {
+		if (from <= this.commit) throw new Error(`Expected never to truncate a committed entry, got ${from} of ${this.commit} committed`);
+		this.#entries.length = from - this.#base.index - 1;
+		this.stable = Math.min(this.stable, from - 1);
+		while (this.#configurations.length > 1 && this.#configurations.at(-1)!.index >= from) this.#configurations.pop();
+	}
+
+	#note(entry: Entry): void {
+		if (entry.kind !== 'configuration') return;
+		const decoded = decodeConfigurationData(entry.data);
+		if (decoded) this.#configurations.push({index: entry.index, configuration: decoded.configuration});
+	}
+}

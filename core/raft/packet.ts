@@ -1,0 +1,116 @@
+/**
+What Raft nodes say to one another. Plain values; `parseRaftPacket` judges what came over the wire, so that the machine meets
+nothing but well-formed packets. Every packet names its group, so that one link can carry several groups, and its sender's term.
+*/
+import {parseConfiguration, type Configuration} from './configuration.ts';
+
+export type Entry = {
+	readonly term: number;
+	/** From 1; 0 stands before the log. */
+	readonly index: number;
+	readonly kind: 'command' | 'configuration' | 'noop';
+	readonly data: Uint8Array;
+};
+
+type Head = {readonly group: number; readonly term: number};
+export type RaftPacket = Head & (
+	/** `term` is the one that the sender would stand for; it has not moved there (thesis, 9.6). */
+	| {readonly type: 'pre-vote'; readonly lastIndex: number; readonly lastTerm: number}
+	| {readonly type: 'pre-vote-reply'; readonly granted: boolean}
+	| {readonly type: 'vote'; readonly lastIndex: number; readonly lastTerm: number; readonly isTransfer: boolean}
+	| {readonly type: 'vote-reply'; readonly granted: boolean}
+	| {readonly type: 'append'; readonly prevIndex: number; readonly prevTerm: number; readonly commit: number; readonly entries: readonly Entry[]}
+	/** `index`: what matches when ok, else where the leader may look next, with the term that stands there. */
+	| {readonly type: 'append-reply'; readonly ok: boolean; readonly index: number; readonly hintTerm: number; readonly rejected: number}
+	/** `round` is the leader's own count; a reply to it proves that its sender followed this leader after the round began. */
+	| {readonly type: 'heartbeat'; readonly commit: number; readonly round: number}
+	| {readonly type: 'heartbeat-reply'; readonly round: number}
+	| {readonly type: 'snapshot'; readonly index: number; readonly snapshotTerm: number; readonly configuration: Configuration; readonly offset: number; readonly size: number; readonly data: Uint8Array}
+	| {readonly type: 'snapshot-reply'; readonly index: number; readonly received: number}
+	| {readonly type: 'timeout-now'}
+	| {readonly type: 'propose'; readonly data: Uint8Array}
+	| {readonly type: 'read'; readonly context: string}
+	| {readonly type: 'read-reply'; readonly context: string; readonly index: number}
+);
+export type PacketOf<Type extends RaftPacket['type']> = Extract<RaftPacket, {readonly type: Type}>;
+/** A packet as the machine makes it: group and term are added when it is sent. */
+export type Unsent = RaftPacket extends infer One ? (One extends RaftPacket ? Omit<One, 'group' | 'term'> & {readonly term?: number} : never) : never;
+
+export const entriesMax = 4096;
+export const snapshotBytesMax = 64 * 1024 * 1024;
+export const contextMax = 128;
+
+/** The packet in a decoded value, or `undefined` when any field is not what it should be. */
+export function parseRaftPacket(value: unknown): RaftPacket | undefined {
+	if (typeof value !== 'object' || value === null) return undefined;
+	const raw = value as Record<string, unknown>;
+	if (!isCount(raw['group']) || !isCount(raw['term'])) return undefined;
+	const head = {group: raw['group'], term: raw['term']};
+	const body = parseBody(raw);
+	return body && ({...head, ...body} as RaftPacket);
+}
+
+function parseBody(raw: Record<string, unknown>): object | undefined {
+	const {type} = raw;
+	switch (type) {
+		case 'pre-vote':
+		case 'vote': {
+			const {lastIndex, lastTerm, isTransfer} = raw;
+			if (!isCount(lastIndex) || !isCount(lastTerm)) return undefined;
+			return type === 'vote' ? {type, lastIndex, lastTerm, isTransfer: isTransfer === true} : {type, lastIndex, lastTerm};
+		}
+
+		case 'pre-vote-reply':
+		case 'vote-reply': return typeof raw['granted'] === 'boolean' ? {type, granted: raw['granted']} : undefined;
+		case 'append': {
+			const {prevIndex, prevTerm, commit} = raw;
+			if (!isCount(prevIndex) || !isCount(prevTerm) || !isCount(commit)) return undefined;
+			const entries = parseEntries(raw['entries'], prevIndex);
+			return entries && {type, prevIndex, prevTerm, commit, entries};
+		}
+
+		case 'append-reply': {
+			const {ok, index, hintTerm, rejected} = raw;
+			return typeof ok === 'boolean' && isCount(index) && isCount(hintTerm) && isCount(rejected) ? {type, ok, index, hintTerm, rejected} : undefined;
+		}
+
+		case 'heartbeat': return isCount(raw['commit']) && isCount(raw['round']) ? {type, commit: raw['commit'], round: raw['round']} : undefined;
+		case 'heartbeat-reply': return isCount(raw['round']) ? {type, round: raw['round']} : undefined;
+		case 'snapshot': return parseSnapshot(raw);
+		case 'snapshot-reply': return isCount(raw['index']) && isCount(raw['received']) ? {type, index: raw['index'], received: raw['received']} : undefined;
+		case 'timeout-now': return {type};
+		case 'propose': return raw['data'] instanceof Uint8Array ? {type, data: raw['data']} : undefined;
+		case 'read': return isContext(raw['context']) ? {type, context: raw['context']} : undefined;
+		case 'read-reply': return isContext(raw['context']) && isCount(raw['index']) ? {type, context: raw['context'], index: raw['index']} : undefined;
+		default: return undefined;
+	}
+}
+
+function parseEntries(value: unknown, prevIndex: number): Entry[] | undefined {
+	if (!Array.isArray(value) || value.length > entriesMax) return undefined;
+	const entries: Entry[] = [];
+	for (const raw of value as unknown[]) {
+		if (typeof raw !== 'object' || raw === null) return undefined;
+		const {term, index, kind, data} = raw as Record<string, unknown>;
+		if (!isCount(term) || index !== prevIndex + entries.length + 1 || !(data instanceof Uint8Array)) return undefined;
+		if (kind !== 'command' && kind !== 'configuration' && kind !== 'noop') return undefined;
+		entries.push({term, index, kind, data});
+	}
+
+	return entries;
+}
+
+function parseSnapshot(raw: Record<string, unknown>): object | undefined {
+	const {type, index, snapshotTerm, offset, size, data} = raw;
+	const configuration = parseConfiguration(raw['configuration']);
+	if (!configuration || !isCount(index) || !isCount(snapshotTerm) || !isCount(offset) || !isCount(size) || !(data instanceof Uint8Array)) return undefined;
+	return size <= snapshotBytesMax && offset + data.length <= size ? {type, index, snapshotTerm, configuration, offset, size, data} : undefined;
+}
+
+function isContext(value: unknown): value is string {
+	return typeof value === 'string' && value.length > 0 && value.length <= contextMax;
+}
+
+export function isCount(value: unknown): value is number {
+	return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
