@@ -65,13 +65,14 @@ export class Data implements AsyncDisposable {
 	#interests: ReadonlyMap<Topic, Interest> = new Map();
 	readonly #options: DataOptions;
 	readonly #congested = new Set<NodeId>();
+	readonly #serving = new Set<string>();
 	#isPumpScheduled = false;
 	#isClosed = false;
 
 	constructor(options: DataOptions) {
 		this.#options = options;
 		const {self, incarnation, lamport, tickMs, config, io} = options;
-		this.gossip = createGossip({self, random: io.random, config: config.gossip, tickMs});
+		this.gossip = createGossip({self, incarnation, random: io.random, config: config.gossip, tickMs});
 		this.publisher = new Publisher({
 			origin: self, incarnation, lamport, wallMs: io.wallMs, sign: io.sign, inFlightBytesMax,
 			bodyBytesMax: config.limits.frameBytes - frameOverheadBytes,
@@ -246,15 +247,21 @@ export class Data implements AsyncDisposable {
 		return isSent;
 	}
 
+	/** Answer one question a peer and topic at a time; another one meanwhile is passed over, and asked again. */
 	async #serve(to: NodeId, topic: Topic, wants: Parameters<LiveTopic['serve']>[0], bytesMax: number): Promise<void> {
-		const live = this.topics.get(topic);
-		if (!live) return;
+		const key = `${to} ${topic}`;
+		if (this.#serving.has(key)) return;
+		this.#serving.add(key);
 		try {
-			for (const batch of await live.serve(wants, bytesMax)) {
+			for (const batch of await this.topics.get(topic)?.serve(wants, bytesMax) ?? []) {
 				if (!this.#push(to, batch, {hops: 0, complete: true, repair: true})) return;
 			}
+
+			this.#options.io.sendControl(to, {type: 'served', topic});
 		} catch (error) {
 			if (!this.#isClosed) this.#options.hooks.failed(error);
+		} finally {
+			this.#serving.delete(key);
 		}
 	}
 }

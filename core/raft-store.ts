@@ -86,7 +86,7 @@ export class RaftStore implements AsyncDisposable {
 	/** `installed`: from the leader, the log goes on behind it. `taken`: of the own state, the log before it may go. */
 	async saveSnapshot(snapshot: Snapshot, origin: 'installed' | 'taken'): Promise<void> {
 		await this.#blobs.write(nameOf(snapshot.index), encode(snapshot));
-		const {positions, synced} = this.#log.append([encodeMark(snapshot), encodeState(this.#state)], {sync: true});
+		const {positions, synced} = this.#log.append([encodeMark(snapshot, origin === 'installed'), encodeState(this.#state)], {sync: true});
 		await synced;
 		if (origin === 'installed') this.#positions = [];
 		this.#positions = this.#positions.filter(({index}) => index > snapshot.index);
@@ -98,8 +98,8 @@ export class RaftStore implements AsyncDisposable {
 		}
 	}
 
-	[Symbol.asyncDispose](): Promise<void> {
-		return this.#log[Symbol.asyncDispose]();
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.#log[Symbol.asyncDispose]();
 	}
 }
 

@@ -5,7 +5,8 @@ An entry replaces the one with its index and all after it, so the log is never r
 ```
 state 1 | u48 term | u48 commit | 8 B vote, zeros for none
 entry 2 | u8 kind | u48 term | u48 index | data
-mark  3 | u48 index | u48 term
+mark  3 | u48 index | u48 term     of a snapshot of the own state: the log goes on
+reset 4 | u48 index | u48 term     of a snapshot from the leader: the log starts anew behind it
 ```
 */
 import {isNodeId, type NodeId} from '../message.ts';
@@ -19,7 +20,7 @@ const noVote = '00'.repeat(8);
 export type RaftRecord =
 	| {readonly type: 'state'; readonly state: HardState}
 	| {readonly type: 'entry'; readonly entry: Entry}
-	| {readonly type: 'mark'; readonly mark: Mark};
+	| {readonly type: 'mark'; readonly mark: Mark; readonly isReset: boolean};
 
 export function encodeState({term, vote, commit}: HardState): Buffer {
 	const bytes = Buffer.alloc(21);
@@ -40,9 +41,9 @@ export function encodeEntry({term, index, kind, data}: Entry): Buffer {
 	return bytes;
 }
 
-export function encodeMark({index, term}: Mark): Buffer {
+export function encodeMark({index, term}: Mark, isReset: boolean): Buffer {
 	const bytes = Buffer.alloc(13);
-	bytes[0] = 3;
+	bytes[0] = isReset ? 4 : 3;
 	bytes.writeUIntBE(index, 1, 6);
 	bytes.writeUIntBE(term, 7, 6);
 	return bytes;
@@ -63,7 +64,8 @@ export function decodeRecord(record: Uint8Array): RaftRecord | undefined {
 			return {type: 'entry', entry: {kind, term: bytes.readUIntBE(2, 6), index: bytes.readUIntBE(8, 6), data: new Uint8Array(bytes.subarray(14))}};
 		}
 
-		case 3: return bytes.length === 13 ? {type: 'mark', mark: {index: bytes.readUIntBE(1, 6), term: bytes.readUIntBE(7, 6)}} : undefined;
+		case 3:
+		case 4: return bytes.length === 13 ? {type: 'mark', isReset: bytes[0] === 4, mark: {index: bytes.readUIntBE(1, 6), term: bytes.readUIntBE(7, 6)}} : undefined;
 		default: return undefined;
 	}
 }
@@ -90,14 +92,13 @@ export class Recovery {
 
 			case 'mark': {
 				this.mark = record.mark;
+				if (record.isReset) this.entries = [];
 				return;
 			}
 
 			case 'entry': {
 				const {entry} = record;
 				while (this.entries.length > 0 && this.entries.at(-1)!.index >= entry.index) this.entries.pop();
-				// After an installed snapshot the log goes on behind its mark: what was before it does not lead there.
-				if (this.entries.length > 0 && this.entries.at(-1)!.index !== entry.index - 1) this.entries = [];
 				this.entries.push(entry);
 			}
 		}
