@@ -1,0 +1,206 @@
+/**
+The benchmarks. Each starts a cluster of real, secured node processes on this machine, with publisher and subscribers in processes
+of their own, measures, and says what it missed. All share the cores, so only ratios within one run compare.
+*/
+import type {NodeId, Topic} from '../core/index.ts';
+import {Client, clientOptions, median, percentilesOf, type BenchResult} from './measure.ts';
+import {Cluster, type JsonEvent, type NodeProcess} from './cluster.ts';
+
+export type BenchFlags = {
+	/** The built command line, and the built `bench/client.ts`. */
+	readonly cli: string;
+	readonly client: string;
+	readonly nodes: number;
+	readonly count: number;
+	readonly size: number;
+	readonly rate: number;
+	readonly runs: number;
+	readonly say: (line: string) => void;
+};
+
+const topic = 'bench' as Topic;
+
+/** One publisher, a subscriber on every node; every message numbered. */
+async function run(cluster: Cluster, flags: BenchFlags, load: {readonly rate: number; readonly count: number; readonly perCall: number; readonly inFlight: number}) {
+	const subscribers = cluster.nodes.map(node => new Client(flags.client, {type: 'subscribe', options: clientOptions(cluster, node, topic), expect: load.count}));
+	try {
+		await Promise.all(subscribers.map(subscriber => subscriber.next('ready')));
+		using publisher = new Client(flags.client, {type: 'publish', options: clientOptions(cluster, cluster.nodes[0]!, topic), first: 0, size: flags.size, ...load});
+		const published = await publisher.next('published', 600_000);
+		const received = await Promise.all(subscribers.map(subscriber => subscriber.next('received', 60_000).catch(() => {
+			subscriber.stop();
+			return subscriber.next('received', 5000);
+		})));
+		return {published, received};
+	} finally {
+		for (const subscriber of subscribers) subscriber[Symbol.dispose]();
+	}
+}
+
+export async function latency(flags: BenchFlags): Promise<BenchResult> {
+	await using cluster = new Cluster({cli: flags.cli});
+	flags.say(`starting ${flags.nodes} nodes …`);
+	await cluster.startAll(flags.nodes);
+	const rate = flags.rate || 1000;
+	const count = flags.count || rate * 10;
+	flags.say(`publishing ${count} messages of ${flags.size} B at ${rate}/s …`);
+	const {published, received} = await run(cluster, flags, {rate, count, perCall: 1, inFlight: 1024});
+	const rows = received.map((figures, index) => ({
+		'subscriber on': index === 0 ? 'publisher\'s node' : `node ${index + 1}`,
+		'p50 µs': figures.latencyUs.p50, 'p95 µs': figures.latencyUs.p95, 'p99 µs': figures.latencyUs.p99, 'max µs': figures.latencyUs.max,
+		'received': figures.unique, 'lost': count - figures.unique,
+	}));
+	return {bench: 'latency', setting: {nodes: flags.nodes, rate, size: flags.size, count}, missed: [], rows: [...rows, {
+		'subscriber on': 'stored (ack)', 'p50 µs': published.ackUs.p50, 'p95 µs': published.ackUs.p95, 'p99 µs': published.ackUs.p99, 'max µs': published.ackUs.max, 'received': published.count, 'lost': published.failed,
+	}]};
+}
+
+export async function throughput(flags: BenchFlags): Promise<BenchResult> {
+	await using cluster = new Cluster({cli: flags.cli});
+	flags.say(`starting ${flags.nodes} nodes …`);
+	await cluster.startAll(flags.nodes);
+	const count = flags.count || 300_000;
+	const rows: Array<Record<string, number | string>> = [];
+	for (let index = 0; index < flags.runs; index++) {
+		flags.say(`run ${index + 1} of ${flags.runs}: ${count} messages of ${flags.size} B …`);
+		// oxlint-disable-next-line no-await-in-loop -- one load at a time
+		const {published, received} = await run(cluster, flags, {rate: 0, count, perCall: 500, inFlight: 16});
+		const lastNs = received.map(({lastNs: last}) => BigInt(last)).reduce((a, b) => (a > b ? a : b));
+		const firstNs = received.map(({firstNs: first}) => BigInt(first)).reduce((a, b) => (a < b ? a : b));
+		const delivered = received.reduce((sum, {unique}) => sum + unique, 0);
+		rows.push({
+			run: index + 1,
+			'published/s': Math.round((published.count * 1000) / published.tookMs),
+			'delivered/s': Math.round((delivered * 1e9) / Number(lastNs - firstNs)),
+			'MB/s': Math.round((delivered * flags.size * 1e3) / Number(lastNs - firstNs)),
+			'p50 ms': median(received.map(({latencyUs}) => latencyUs.p50 / 1000)),
+			'p99 ms': Math.max(...received.map(({latencyUs}) => latencyUs.p99 / 1000)),
+			'lost': count * received.length - delivered,
+			'duplicates': received.reduce((sum, {duplicates}) => sum + duplicates, 0),
+		});
+	}
+
+	rows.push({run: 'median', 'published/s': median(rows.map(row => Number(row['published/s']))), 'delivered/s': median(rows.map(row => Number(row['delivered/s']))), 'lost': rows.reduce((sum, row) => sum + Number(row['lost']), 0)});
+	return {bench: 'throughput', setting: {nodes: flags.nodes, size: flags.size, count}, rows, missed: []};
+}
+
+/** Every node has every message once, in order: with a publisher at full speed and a node that is killed and comes back. */
+export async function reliability(flags: BenchFlags): Promise<BenchResult> {
+	await using cluster = new Cluster({cli: flags.cli, topics: [topic], messages: true});
+	flags.say(`starting ${flags.nodes} nodes …`);
+	await cluster.startAll(flags.nodes);
+	const count = flags.count || 20_000;
+	using publisher = new Client(flags.client, {type: 'publish', options: clientOptions(cluster, cluster.nodes[0]!, topic), first: 0, size: flags.size, count, rate: flags.rate || 4000, perCall: 1, inFlight: 256});
+	const victim = cluster.nodes.at(-1)!;
+	const kept: JsonEvent[][] = cluster.nodes.map(() => []);
+	if (cluster.nodes.length > 1) {
+		await victim.waitFor(({type}) => type === 'message', 'first message');
+		flags.say(`killing node ${victim.port} under load …`);
+		await victim.kill('SIGKILL');
+		kept[cluster.nodes.length - 1] = victim.events.filter(({type}) => type === 'message');
+		await cluster.start(victim.port).waitFor(({type}) => type === 'ready', 'ready');
+	}
+
+	const published = await publisher.next('published', 600_000);
+	flags.say('waiting for every node to have every message …');
+	const rows = await Promise.all(cluster.nodes.map(async (node, index) => {
+		const key = (event: JsonEvent): string => `${String(event['origin'])}:${String(event['incarnation'])}:${String(event['seq'])}`;
+		const seen = new Set(kept[index]!.map(event => key(event)));
+		let arrived = kept[index]!.length;
+		let disordered = 0;
+		const newest = new Map<string, number>();
+		const take = (event: JsonEvent): void => {
+			arrived++;
+			seen.add(key(event));
+			const stream = `${String(event['origin'])}:${String(event['incarnation'])}`;
+			if (Number(event['seq']) < (newest.get(stream) ?? 0)) disordered++;
+			newest.set(stream, Number(event['seq']));
+		};
+
+		let error = '';
+		await node.waitFor(event => {
+			if (event.type === 'message') take(event);
+			return seen.size >= published.count;
+		}, `${published.count} messages`).catch((failure: unknown) => {
+			error = failure instanceof Error ? failure.message.slice(0, 60) : String(failure);
+		});
+		return {node: index === cluster.nodes.length - 1 && cluster.nodes.length > 1 ? `${node.port} (killed, back)` : node.port, 'messages': seen.size, 'lost': published.count - seen.size, 'duplicates': arrived - seen.size, 'out of order': disordered, ...(error === '' ? {} : {error})};
+	}));
+	const missed = rows.filter(row => row.lost !== 0 || row.duplicates !== 0 || row['out of order'] !== 0).map(row => `node ${row.node}: ${row.lost} lost, ${row.duplicates} twice, ${row['out of order']} out of order`);
+	return {bench: 'reliability', setting: {nodes: flags.nodes, size: flags.size, count, acknowledged: published.count}, rows, missed};
+}
+
+/** Cut a minority off, publish on both sides, heal: how long until it is seen, until all is whole, until the backlog is repaired. */
+export async function partition(flags: BenchFlags): Promise<BenchResult> {
+	const nodes = Math.max(3, flags.nodes);
+	await using cluster = new Cluster({cli: flags.cli, topics: [topic], flags: ['--faults']});
+	flags.say(`starting ${nodes} nodes …`);
+	await cluster.startAll(nodes);
+	const brokers = await Promise.all(cluster.nodes.map(node => cluster.client(node)));
+	const rows: Array<Record<string, number | string>> = [];
+	const missed: string[] = [];
+	for (let index = 0; index < flags.runs; index++) {
+		const far = cluster.nodes.slice(-Math.floor((nodes - 1) / 2));
+		const near = cluster.nodes.slice(0, nodes - far.length);
+		const start = new Map(cluster.nodes.map(node => [node, node.events.length]));
+		const wait = (node: NodeProcess, state: string): Promise<JsonEvent> => node.waitFor(event => event.type === 'partition' && event['state'] === state, `partition ${state}`, start.get(node));
+		flags.say(`run ${index + 1} of ${flags.runs}: cutting ${far.map(({port}) => port).join(', ')} off …`);
+		const cutMs = Date.now();
+		const ids = (group: readonly NodeProcess[]): NodeId[] => group.map(({id}) => id as NodeId);
+		// oxlint-disable-next-line no-await-in-loop
+		await Promise.all(cluster.nodes.map((node, at) => brokers[at]!.fault({type: 'cut', direction: 'both', forMs: 60_000, peers: ids(far.includes(node) ? near : far)})));
+		// oxlint-disable-next-line no-await-in-loop
+		const detected = await Promise.all(cluster.nodes.map(node => wait(node, 'detected')));
+		const refusedMs = performance.now();
+		// oxlint-disable-next-line no-await-in-loop
+		const refusal = await brokers.at(-1)!.subscribeNode(`minority-${index}` as Topic).then(() => 'accepted', (error: Error) => error.message);
+		const refusalMs = performance.now() - refusedMs;
+		const body = Buffer.alloc(flags.size);
+		// oxlint-disable-next-line no-await-in-loop
+		await Promise.all([brokers[0]!, brokers.at(-1)!].map(broker => broker.publish(topic, Array.from({length: 1000}, () => body))));
+		const healMs = Date.now();
+		// oxlint-disable-next-line no-await-in-loop
+		await Promise.all(brokers.map(broker => broker.fault({type: 'heal'})));
+		// oxlint-disable-next-line no-await-in-loop
+		const healed = await Promise.all(cluster.nodes.map(node => wait(node, 'healed')));
+		// oxlint-disable-next-line no-await-in-loop
+		const repaired = await Promise.all(cluster.nodes.map(node => wait(node, 'repaired')));
+		// oxlint-disable-next-line no-await-in-loop
+		const totals = await Promise.all(brokers.map(async broker => (await broker.snapshot()).topics.find(({name}) => name === topic)?.messages ?? 0));
+		const lost = totals.reduce((sum, total) => sum + ((index + 1) * 2000 - total), 0);
+		if (lost !== 0) missed.push(`run ${index + 1}: ${lost} messages are not on every node (${totals.join(', ')})`);
+		if (!refusal.startsWith('no quorum')) missed.push(`run ${index + 1}: the minority side answered a subscription with: ${refusal}`);
+		const slowest = (events: readonly JsonEvent[], sinceMs: number): number => Math.max(...events.map(({at}) => at - sinceMs));
+		rows.push({run: index + 1, 'detected ms': slowest(detected, cutMs), 'refused ms': Math.round(refusalMs), 'healed ms': slowest(healed, healMs), 'repaired ms': slowest(repaired, healMs), lost});
+	}
+
+	await Promise.all(brokers.map(broker => broker[Symbol.asyncDispose]()));
+	rows.push({run: 'median', 'detected ms': median(rows.map(row => Number(row['detected ms']))), 'refused ms': median(rows.map(row => Number(row['refused ms']))), 'healed ms': median(rows.map(row => Number(row['healed ms']))), 'repaired ms': median(rows.map(row => Number(row['repaired ms']))), lost: rows.reduce((sum, row) => sum + Number(row['lost']), 0)});
+	return {bench: 'partition', setting: {nodes, size: flags.size, runs: flags.runs}, rows, missed};
+}
+
+/** kill -9 of the leader: how long until the others have a new one. */
+export async function failover(flags: BenchFlags): Promise<BenchResult> {
+	await using cluster = new Cluster({cli: flags.cli});
+	flags.say(`starting ${flags.nodes} nodes …`);
+	await cluster.startAll(flags.nodes);
+	const gaps: number[] = [];
+	for (let index = 0; index < flags.runs; index++) {
+		const leader = cluster.leader()!;
+		const others = cluster.nodes.filter(node => node !== leader);
+		const start = others.map(node => node.events.length);
+		const killedMs = Date.now();
+		// oxlint-disable-next-line no-await-in-loop
+		await leader.kill('SIGKILL');
+		// oxlint-disable-next-line no-await-in-loop
+		const elected = await Promise.all(others.map((node, at) => node.waitFor(event => event.type === 'leader' && event['leader'] !== undefined && event['leader'] !== null && event['leader'] !== leader.id, 'new leader', start[at])));
+		gaps.push(Math.max(...elected.map(({at}) => at - killedMs)));
+		flags.say(`run ${index + 1} of ${flags.runs}: new leader after ${gaps.at(-1)!} ms`);
+		const back = cluster.start(leader.port);
+		// oxlint-disable-next-line no-await-in-loop
+		await back.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'leader after restart');
+	}
+
+	const {p50, p95, p99, max} = percentilesOf(gaps);
+	return {bench: 'failover', setting: {nodes: flags.nodes, runs: flags.runs}, missed: [], rows: [{'kills': gaps.length, 'p50 ms': p50, 'p95 ms': p95, 'p99 ms': p99, 'max ms': max}]};
+}

@@ -1,0 +1,89 @@
+/** The parts that the benchmarks share: clients in processes of their own, and tables. */
+import {fork, type ChildProcess} from 'node:child_process';
+import type {ClientOptions, ClientOrder, ClientReport} from './client.ts';
+import type {Cluster, NodeProcess} from './cluster.ts';
+
+export type Percentiles = {readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number};
+export type BenchResult = {
+	readonly bench: string;
+	/** What was asked for. */
+	readonly setting: Readonly<Record<string, number | string>>;
+	readonly rows: ReadonlyArray<Readonly<Record<string, number | string>>>;
+	/** Bounds that were missed, in words; the command exits with 15 when there are any. */
+	readonly missed: readonly string[];
+};
+
+export class Client implements Disposable {
+	readonly #child: ChildProcess;
+	readonly #reports: ClientReport[] = [];
+	#wake: (() => void) | undefined;
+	#isEnded = false;
+
+	constructor(script: string, order: ClientOrder) {
+		this.#child = fork(script, {stdio: ['ignore', 'inherit', 'inherit', 'ipc']});
+		this.#child.on('message', message => {
+			this.#reports.push(message as ClientReport);
+			this.#wake?.();
+		});
+		this.#child.once('exit', () => {
+			this.#isEnded = true;
+			this.#wake?.();
+		});
+		this.#child.send(order);
+	}
+
+	/** The next report of that type. Fails when the client does, or after the limit. */
+	async next<Type extends ClientReport['type']>(type: Type, limitMs = 120_000): Promise<Extract<ClientReport, {type: Type}>> {
+		const untilMs = performance.now() + limitMs;
+		for (;;) {
+			const report = this.#reports.shift();
+			if (report?.type === type) return report as Extract<ClientReport, {type: Type}>;
+			if (report?.type === 'failed') throw new Error(`A bench client failed: ${report.message}`);
+			if (report) continue;
+			if (this.#isEnded) throw new Error(`A bench client ended before it reported ${type}`);
+			// oxlint-disable-next-line no-await-in-loop -- waits for the next report
+			await new Promise<void>((resolve, reject) => {
+				const timer = setTimeout(() => reject(new Error(`A bench client reported no ${type} within ${limitMs} ms`)), Math.max(1, untilMs - performance.now()));
+				this.#wake = () => {
+					clearTimeout(timer);
+					resolve();
+				};
+			});
+			this.#wake = undefined;
+		}
+	}
+
+	/** Ask for the figures as they are now. */
+	stop(): void {
+		if (!this.#isEnded) this.#child.send('stop');
+	}
+
+	[Symbol.dispose](): void {
+		this.#child.kill('SIGKILL');
+	}
+}
+
+export function clientOptions(cluster: Cluster, node: NodeProcess, topic: string): ClientOptions {
+	return {servers: [`127.0.0.1:${node.port}`], secret: cluster.secret.toString(), cluster: cluster.name, topic};
+}
+
+/** Median of an odd or even number of values. */
+export function median(values: readonly number[]): number {
+	const sorted = [...values].toSorted((a, b) => a - b);
+	const middle = Math.floor(sorted.length / 2);
+	return sorted.length === 0 ? 0 : sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+export function percentilesOf(values: readonly number[]): Percentiles {
+	const sorted = [...values].toSorted((a, b) => a - b);
+	const at = (share: number): number => Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0);
+	return {p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1)};
+}
+
+export function tableOf(rows: BenchResult['rows']): string {
+	if (rows.length === 0) return '';
+	const columns = [...new Set(rows.flatMap(row => Object.keys(row)))];
+	const cells = [columns, ...rows.map(row => columns.map(column => String(row[column] ?? '')))];
+	const widths = columns.map((_, at) => Math.max(...cells.map(line => line[at]!.length)));
+	return cells.map(line => line.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))).join('  ').trimEnd()).join('\n');
+}
