@@ -108,6 +108,11 @@ export class Node implements ServedBroker {
 			links: io.links, datagrams: io.datagrams,
 			address: node => this.control.topics.address(node),
 			voters: () => this.control.raft.status().configuration.voters,
+			published: () => this.data.publisher.published,
+			resync: peers => {
+				this.data.gossip.resync(peers);
+				this.data.schedulePump();
+			},
 		});
 		this.data = new Data({
 			self: id, incarnation, lamport, tickMs, config,

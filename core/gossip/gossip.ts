@@ -43,6 +43,8 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 	setSubscriptions(topics: ReadonlyMap<Topic, {readonly subscribers: readonly NodeId[]; readonly since: number | undefined}>): void;
 	/** A peer that newly appears is asked for its digest at once. */
 	setReachable(peers: readonly NodeId[]): void;
+	/** Compare digests with these peers anew; each comes back in `synced`. */
+	resync(peers: readonly NodeId[]): void;
 	/** A congested peer gets no pushes; it pulls what it lacks. */
 	setCongested(peer: NodeId, isCongested: boolean): void;
 	/** A batch of this node's own, which the broker stores. */
@@ -143,6 +145,14 @@ class GossipMachine implements Gossip {
 		for (const peer of peers) {
 			if (before.has(peer)) continue;
 			this.#unsynced.set(peer, 0);
+			this.#sendDigest(peer);
+		}
+	}
+
+	resync(peers: readonly NodeId[]): void {
+		for (const peer of peers) {
+			if (!this.#reachable.includes(peer)) continue; // Asked when it comes into reach.
+			if (!this.#unsynced.has(peer)) this.#unsynced.set(peer, 0);
 			this.#sendDigest(peer);
 		}
 	}

@@ -41,7 +41,7 @@ export function viewOf(node: Node): Snapshot {
 		},
 		members: membersOf(node),
 		topics: topicsOf(node),
-		partition: presence.view(data.publisher.published),
+		partition: presence.view(),
 		gossip: {fanout: gossip.fanout, duplicates: gossip.duplicates, misses: gossip.misses, held: gossip.held},
 		counters: countersOf(node),
 		feed: journal.feed(),
