@@ -1,0 +1,168 @@
+/**
+What this node believes of the others, and how it changes its mind. Whom there is to believe something of is agreed elsewhere;
+here is only who lives. Words come directly (every packet says its sender's incarnation), as rumours, and from our own probes; the
+stronger word wins (`beats`), and only a member itself can raise its incarnation and so take an accusation back (SWIM, section 4.2).
+*/
+import type {NodeId} from '../message.ts';
+import type {Health} from './health.ts';
+import type {Pace} from './pace.ts';
+import {beats, u32Max, type Standing, type Update, type Word} from './packet.ts';
+import {Suspicion} from './suspicion.ts';
+import type {Updates} from './updates.ts';
+
+export type MemberState = 'alive' | 'suspect' | 'dead' | 'left';
+
+export type MemberChange = {readonly id: NodeId; readonly state: MemberState; readonly why: string};
+
+export type Member = {
+	readonly id: NodeId;
+	readonly addedTick: number;
+	word: Word;
+	suspicion: Suspicion | undefined;
+	/** The last packet directly from it. */
+	heardTick: number | undefined;
+	/** Smoothed over the last few round trips. */
+	rttMs: number | undefined;
+	/** Its machine refused a connection then, and it was not heard since. */
+	refusedTick: number | undefined;
+	/** The last ping out of turn. */
+	contactedTick: number;
+};
+
+const states: Readonly<Record<Standing, MemberState>> = {alive: 'alive', suspect: 'suspect', dead: 'dead', refused: 'dead', left: 'left'};
+const reasons: Readonly<Record<Standing, string>> = {alive: '', suspect: 'no answer', dead: 'silent', refused: 'connection refused', left: 'left'};
+
+export class Members {
+	readonly #self: NodeId;
+	readonly #health: Health;
+	readonly #updates: Updates;
+	readonly #members = new Map<NodeId, Member>();
+	#changes: MemberChange[] = [];
+	#incarnation: number;
+	isLeaving = false;
+
+	constructor(self: NodeId, incarnation: number, health: Health, updates: Updates) {
+		this.#self = self;
+		this.#incarnation = incarnation;
+		this.#health = health;
+		this.#updates = updates;
+	}
+
+	/** This node's own: it alone raises it. */
+	get incarnation(): number {
+		return this.#incarnation;
+	}
+
+	get(id: NodeId): Member | undefined {
+		return this.#members.get(id);
+	}
+
+	/** The others, sorted by id. */
+	all(): IterableIterator<Member> {
+		return this.#members.values();
+	}
+
+	/** The agreed members but this node, sorted. Newcomers count as alive until probes say otherwise. */
+	set(ids: readonly NodeId[], tick: number): void {
+		const former = new Map(this.#members);
+		this.#members.clear();
+		for (const id of ids) {
+			this.#members.set(id, former.get(id) ?? {
+				id, addedTick: tick, word: {standing: 'alive', incarnation: 0, by: id}, suspicion: undefined,
+				heardTick: undefined, rttMs: undefined, refusedTick: undefined, contactedTick: -Infinity,
+			});
+			former.delete(id);
+		}
+
+		for (const id of former.keys()) this.#updates.delete(id);
+	}
+
+	/** A packet came directly from it, now. */
+	heard(member: Member, tick: number): void {
+		member.heardTick = tick;
+		member.refusedTick = undefined;
+	}
+
+	/** A rumour came in. */
+	learn([id, standing, incarnation, by]: Update, tick: number, pace: Pace): void {
+		if (id === this.#self) return this.#hearOfSelf(standing, incarnation);
+		const member = this.#members.get(id);
+		if (!member) return;
+		const word = {standing, incarnation, by};
+		if (beats(word, member.word)) return this.believe(member, word, tick, pace);
+		if (beats(member.word, word)) {
+			// Somebody is behind: tell what is known here once more.
+			if (member.word.incarnation > 0 && !this.#updates.has(id)) this.#tell(member);
+			return;
+		}
+
+		if (member.suspicion?.confirm(by)) this.#updates.put([id, standing, incarnation, by]);
+	}
+
+	/** This node failed to reach the member. */
+	suspect(member: Member, tick: number, pace: Pace): void {
+		const {standing, incarnation} = member.word;
+		if (standing === 'alive') this.believe(member, {standing: 'suspect', incarnation, by: this.#self}, tick, pace);
+		else if (member.suspicion?.confirm(this.#self)) this.#updates.put([member.id, 'suspect', incarnation, this.#self]);
+	}
+
+	/** Take on a word and pass it on. The caller has made sure that it is stronger than the one before. */
+	believe(member: Member, word: Word, tick: number, pace: Pace): void {
+		const former = member.word.standing;
+		member.word = word;
+		member.suspicion = word.standing === 'suspect' ? new Suspicion(tick, word.by, pace) : undefined;
+		this.#tell(member);
+		if (former !== word.standing) this.#changes.push({id: member.id, ...stateOf(member)});
+	}
+
+	/** Say goodbye: nobody takes that back but a next life of this node. */
+	leave(): void {
+		this.isLeaving = true;
+		this.#updates.put([this.#self, 'left', this.#incarnation, this.#self]);
+	}
+
+	/** The word about a member that it has to know of, because only the member itself can take it back. */
+	accusation(id: NodeId): Update | undefined {
+		const member = this.#members.get(id);
+		return member && member.word.standing !== 'alive' ? [id, member.word.standing, member.word.incarnation, member.word.by] : undefined;
+	}
+
+	takeChanges(): readonly MemberChange[] {
+		const changes = this.#changes;
+		this.#changes = [];
+		return changes;
+	}
+
+	hasChanges(): boolean {
+		return this.#changes.length > 0;
+	}
+
+	#hearOfSelf(standing: Standing, incarnation: number): void {
+		if (this.isLeaving) return;
+		if (standing === 'alive') {
+			this.#incarnation = Math.max(this.#incarnation, incarnation); // Of an earlier life that had to defend itself.
+			return;
+		}
+
+		if (incarnation >= this.#incarnation) {
+			// Beat the accusation, not only our last word: a rumour about an earlier life may carry a higher number.
+			this.#incarnation = Math.min(incarnation + 1, u32Max);
+			this.#health.bad(); // Others could not reach us in time.
+		}
+
+		this.#updates.put([this.#self, 'alive', this.#incarnation, this.#self]);
+	}
+
+	#tell({id, word}: Member): void {
+		this.#updates.put([id, word.standing, word.incarnation, word.by]);
+	}
+}
+
+/** The process is known not to run: its machine said so, or it said goodbye. */
+export function isDown({word}: Member): boolean {
+	return word.standing === 'refused' || word.standing === 'left';
+}
+
+export function stateOf({word}: Member): {readonly state: MemberState; readonly why: string} {
+	return {state: states[word.standing], why: reasons[word.standing]};
+}

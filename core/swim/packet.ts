@@ -1,0 +1,143 @@
+/**
+What SWIM says on the wire, and the judge of what comes in. Every packet carries the sender's own word (its incarnation), a few
+rumours about others (SWIM, section 4.1: dissemination rides on the probes) and a few rows of who hears whom. All of it
+fits into one datagram of `packetBytesMax`, so nothing is ever fragmented.
+
+The states of a member are ordered: of two words about one member the higher incarnation wins, then the later word of `standings`
+(SWIM, section 4.2). That makes the exchange a join: order, repetition and delay of packets do not matter.
+*/
+import {isNodeId, type NodeId} from '../message.ts';
+
+/** From the weakest word to the strongest at one incarnation. `refused`: dead, and its machine said that no process listens there. */
+export const standings = ['alive', 'suspect', 'dead', 'refused', 'left'] as const;
+export type Standing = typeof standings[number];
+
+/** A rumour: the member, its standing, at which incarnation, and who says so (for a suspicion: who failed to reach it). */
+export type Update = readonly [id: NodeId, standing: Standing, incarnation: number, by: NodeId];
+
+/**
+Whom `node` does not hear: a bitmap over the sorted member ids, bit i of byte i / 8, zero bytes at the end left out. `members` is
+the hash of that list (`hashMembers`), so that a bitmap over another list is not misread. (`incarnation`, `counter`) is the version.
+*/
+export type Row = readonly [node: NodeId, incarnation: number, counter: number, members: number, unheard: Uint8Array];
+
+export type Carried = {
+	/** The sender's own incarnation: by this it says that it is alive. */
+	readonly incarnation: number;
+	readonly updates: readonly Update[];
+	readonly rows: readonly Row[];
+};
+
+export type Message =
+	/** Answer with an `ack` of this `seq`; over the link when `link` is set. */
+	| {readonly type: 'ping'; readonly seq: number; readonly link: boolean}
+	| {readonly type: 'ack'; readonly seq: number}
+	/** A relay's word that it is there, but got no answer from the target so far (Lifeguard, section IV-A). */
+	| {readonly type: 'nack'; readonly seq: number}
+	/** Probe `target` for me. */
+	| {readonly type: 'ping-req'; readonly seq: number; readonly target: NodeId}
+	/** Nothing but what it carries. */
+	| {readonly type: 'gossip'};
+
+export type SwimPacket = Message & Carried;
+
+/** A packet in MessagePack, with a margin for the frame's kind. */
+export const packetBytesMax = 1200;
+/** Rumours in one packet: those of the queue, and the one about its receiver. */
+export const updatesMax = 9;
+export const rowsMax = 12;
+/** Members that a row can speak of: a row alone must fit into a packet beside the rumours. */
+export const rowMembersMax = 4096;
+export const u32Max = 0xFFFF_FFFF;
+
+/** Upper bounds in MessagePack: names and numbers of the largest message; one rumour; one row without its bitmap. */
+export const headBytesMax = 100;
+export const updateBytesMax = 48;
+const rowHeadBytesMax = 36;
+
+export function rowBytes(row: Row): number {
+	return rowHeadBytesMax + row[4].length;
+}
+
+/** Whether word `a` about a member replaces word `b`. */
+export function beats(a: Pick<Word, 'standing' | 'incarnation'>, b: Pick<Word, 'standing' | 'incarnation'>): boolean {
+	return a.incarnation > b.incarnation || (a.incarnation === b.incarnation && standings.indexOf(a.standing) > standings.indexOf(b.standing));
+}
+
+export type Word = {readonly standing: Standing; readonly incarnation: number; readonly by: NodeId};
+
+/** FNV-1a over the ids in order, 32 bits. Names a list of members among a few recent ones; no security hangs on it. */
+export function hashMembers(order: readonly NodeId[]): number {
+	let hash = 0x811C_9DC5;
+	for (const id of order) {
+		for (let index = 0; index < id.length; index++) hash = Math.imul(hash ^ id.charCodeAt(index), 0x0100_0193);
+		hash = Math.imul(hash ^ 0x0A, 0x0100_0193);
+	}
+
+	return hash >>> 0;
+}
+
+/** The packet, if the decoded value is exactly one within all bounds; `undefined` otherwise. Shares no memory with `value`. */
+export function parseSwimPacket(value: unknown): SwimPacket | undefined {
+	if (!isObject(value)) return undefined;
+	const {type, seq, incarnation} = value;
+	const updates = parseAll(value['updates'], updatesMax, parseUpdate);
+	const rows = parseAll(value['rows'], rowsMax, parseRow);
+	if (!isU32(incarnation) || !updates || !rows) return undefined;
+	const carried = {incarnation, updates, rows};
+	if (type === 'gossip') return {type, ...carried};
+	if (!isU32(seq)) return undefined;
+	switch (type) {
+		case 'ping': {
+			const {link} = value;
+			return typeof link === 'boolean' ? {type, seq, link, ...carried} : undefined;
+		}
+
+		case 'ack':
+		case 'nack': return {type, seq, ...carried};
+		case 'ping-req': {
+			const {target} = value;
+			return isNodeId(target) ? {type, seq, target, ...carried} : undefined;
+		}
+
+		default: return undefined;
+	}
+}
+
+function parseUpdate(value: unknown): Update | undefined {
+	if (!Array.isArray(value) || value.length !== 4) return undefined;
+	const [id, standing, incarnation, by] = value as unknown[];
+	return isNodeId(id) && isStanding(standing) && isU32(incarnation) && isNodeId(by) ? [id, standing, incarnation, by] : undefined;
+}
+
+function parseRow(value: unknown): Row | undefined {
+	if (!Array.isArray(value) || value.length !== 5) return undefined;
+	const [node, incarnation, counter, members, unheard] = value as unknown[];
+	if (!isNodeId(node) || !isU32(incarnation) || !isU32(counter) || !isU32(members)) return undefined;
+	if (!(unheard instanceof Uint8Array) || unheard.length > rowMembersMax / 8) return undefined;
+	return [node, incarnation, counter, members, Uint8Array.from(unheard)]; // A copy: the view would keep the whole datagram alive.
+}
+
+function parseAll<Item>(value: unknown, max: number, parse: (item: unknown) => Item | undefined): Item[] | undefined {
+	if (!Array.isArray(value) || value.length > max) return undefined;
+	const items: Item[] = [];
+	for (const each of value as unknown[]) {
+		const item = parse(each);
+		if (item === undefined) return undefined;
+		items.push(item);
+	}
+
+	return items;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+	return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isStanding(value: unknown): value is Standing {
+	return (standings as readonly unknown[]).includes(value);
+}
+
+function isU32(value: unknown): value is number {
+	return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= u32Max;
+}

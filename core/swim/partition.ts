@@ -1,0 +1,136 @@
+/**
+From who hears whom to the sides of a partition. Two members are linked when each hears the other; a side is what hangs together by
+such links, over however many relays. So a single cut link is not a partition (messages find a way around it), and a link that works
+one way only does not join two sides. A process that is known to be down is on no side: a crash is not a cut.
+
+The tracker turns sides into events: sides must be the same for a moment before they are believed, so that rows which arrive one
+after the other do not make a partition each.
+*/
+import type {NodeId} from '../message.ts';
+
+export type Sides = ReadonlyArray<readonly NodeId[]>;
+
+export type PartitionState = 'whole' | 'partitioned' | 'repairing';
+
+export type PartitionChange = {
+	readonly state: 'detected' | 'healed';
+	/** Sorted ids a side; this node's side first, then by their first id. */
+	readonly sides: Sides;
+	/** detected: since the last word from the far sides. healed: since the first detection. */
+	readonly tookTicks: number;
+};
+
+export type View = {
+	readonly self: NodeId;
+	/** Sorted, self included. */
+	readonly order: readonly NodeId[];
+	/** The process is known to be down, or said goodbye. */
+	readonly isDown: (id: NodeId) => boolean;
+	/** `undefined`: no fresh word from `node`. */
+	readonly hears: (node: NodeId, other: NodeId) => boolean | undefined;
+	/** By the last word from `node`, however old. */
+	readonly heardLast: (node: NodeId, other: NodeId) => boolean | undefined;
+};
+
+/** The sides, this node's first. One side means that the cluster is whole. */
+export function sidesOf({self, order, isDown, hears, heardLast}: View): Sides {
+	const isLinked = (a: NodeId, b: NodeId): boolean => {
+		const there = hears(a, b);
+		const back = hears(b, a);
+		// Far members of whom nothing is known now stay together as they were when last heard.
+		if (there === undefined && back === undefined) return heardLast(a, b) !== false && heardLast(b, a) !== false;
+		return there !== false && back !== false;
+	};
+
+	const sides: NodeId[][] = [];
+	let rest = [self, ...order.filter(id => id !== self && !isDown(id))];
+	while (rest.length > 0) {
+		const side = [rest[0]!];
+		rest = rest.slice(1);
+		// `side` grows while it is walked. In a whole cluster the first walk takes all: n steps, not n².
+		for (const member of side) {
+			const apart: NodeId[] = [];
+			for (const other of rest) (isLinked(member, other) ? side : apart).push(other);
+			rest = apart;
+		}
+
+		sides.push(side.toSorted());
+	}
+
+	return sides;
+}
+
+/** Index of the side with more than half of the voters; -1 when none has them. */
+export function quorumSide(sides: Sides, voters: readonly NodeId[]): number {
+	return sides.findIndex(side => voters.filter(voter => side.includes(voter)).length * 2 > voters.length);
+}
+
+export class PartitionTracker {
+	#state: PartitionState = 'whole';
+	#sides: Sides;
+	#key: string;
+	#sinceTick = 0;
+	#detectedTick = 0;
+	#candidate = '';
+	#candidateTick = 0;
+
+	constructor(sides: Sides) {
+		this.#sides = sides;
+		this.#key = keyOf(sides);
+	}
+
+	get state(): PartitionState {
+		return this.#state;
+	}
+
+	get sides(): Sides {
+		return this.#sides;
+	}
+
+	/** Tick of the last change of state. */
+	get sinceTick(): number {
+		return this.#sinceTick;
+	}
+
+	/** The sides as they look at this tick. `lastWordTick` says when somebody of these members was last heard. */
+	update(sides: Sides, tick: number, debounceTicks: number, lastWordTick: (far: readonly NodeId[]) => number): PartitionChange | undefined {
+		const key = keyOf(sides);
+		if (key !== this.#candidate) {
+			this.#candidate = key;
+			this.#candidateTick = tick;
+		}
+
+		if (key === this.#key || tick - this.#candidateTick < debounceTicks) return undefined;
+		const wasPartitioned = this.#state === 'partitioned';
+		this.#sides = sides;
+		this.#key = key;
+		if (sides.length > 1) {
+			if (!wasPartitioned) {
+				this.#detectedTick = tick;
+				this.#enter('partitioned', tick);
+			}
+
+			return {state: 'detected', sides, tookTicks: tick - lastWordTick(sides.slice(1).flat())};
+		}
+
+		if (!wasPartitioned) return undefined; // Whole before and after: members came or went.
+		this.#enter('repairing', tick);
+		return {state: 'healed', sides, tookTicks: tick - this.#detectedTick};
+	}
+
+	/** What the sides missed of one another has been exchanged. True when that ends a repair. */
+	repaired(tick: number): boolean {
+		if (this.#state !== 'repairing') return false;
+		this.#enter('whole', tick);
+		return true;
+	}
+
+	#enter(state: PartitionState, tick: number): void {
+		this.#state = state;
+		this.#sinceTick = tick;
+	}
+}
+
+function keyOf(sides: Sides): string {
+	return sides.map(side => side.join(' ')).join('|');
+}

@@ -1,0 +1,437 @@
+/**
+Who is there. Every node pings the others in turn; who does not answer is pinged through some others and over the link, then
+suspected, then, if it does not speak up, called dead. Rumours of that ride on the pings (SWIM: Das, Gupta, Motivala 2002). A node that
+may itself be slow waits longer before it accuses, and a suspicion is the shorter the more members share it (Lifeguard: Dadgar,
+Phillips, Currey 2017). Who is a member at all is agreed elsewhere. From rows of who hears whom come the sides of a partition.
+
+A machine: it has no clock. Waits are counted in ticks; milliseconds come in with packets and with `ready`, for round trips only.
+*/
+import type {Config} from '../config.ts';
+import type {Random} from '../machine.ts';
+import type {NodeId} from '../message.ts';
+import {Health} from './health.ts';
+import {isDown, Members, stateOf, type Member, type MemberChange, type MemberState} from './members.ts';
+import {paceOf, type Pace} from './pace.ts';
+import {headBytesMax, packetBytesMax, rowsMax, updateBytesMax, updatesMax, type Message, type SwimPacket} from './packet.ts';
+import {PartitionTracker, sidesOf, type PartitionChange, type PartitionState, type Sides} from './partition.ts';
+import {Probes, Ring, type Probe} from './probe.ts';
+import {Rows} from './rows.ts';
+import {Updates} from './updates.ts';
+
+export type SwimOptions = {
+	readonly id: NodeId;
+	/** Of this process's start, raised durably. */
+	readonly incarnation: number;
+	readonly random: Random;
+	/** Milliseconds that a tick lasts. */
+	readonly tickMs: number;
+	readonly config: Config['swim'];
+};
+
+/** `link`: over the ordered connection, when there is one; `datagram`: may be lost. */
+export type SwimOutbound = {readonly to: NodeId; readonly packet: SwimPacket; readonly via: 'datagram' | 'link'};
+
+export type SwimReady = {
+	readonly packets: readonly SwimOutbound[];
+	readonly changes: readonly MemberChange[];
+	readonly partition?: PartitionChange;
+};
+
+export type SwimMember = {
+	readonly id: NodeId;
+	readonly state: MemberState;
+	/** Why it is not alive, for people; empty when alive. */
+	readonly why: string;
+	readonly incarnation: number;
+	readonly rttMs: number | undefined;
+	/** Ticks since a packet came directly from it; `undefined` when none did, 0 for this node. */
+	readonly heardTicksAgo: number | undefined;
+};
+
+/** `sees[i][j]`: whether `order[i]` hears `order[j]` directly; `undefined` when nothing fresh is known from `order[i]`. */
+export type Matrix = {readonly order: readonly NodeId[]; readonly sees: ReadonlyArray<ReadonlyArray<boolean | undefined>>};
+
+export type SwimStatus = {
+	/** Sorted by id, this node included. */
+	readonly members: readonly SwimMember[];
+	/** Local health: 0 is well, 8 worst. */
+	readonly health: number;
+	readonly matrix: Matrix;
+	readonly partition: {readonly state: PartitionState; readonly sides: Sides; readonly sinceTicks: number};
+	/** Bounds that were hit, and what was not read. */
+	readonly bounds: {readonly outbox: number; readonly relays: number; readonly rowMismatches: number};
+};
+
+export type Swim = {
+	/** The agreed members, sorted; this node is one of them whether it is named or not. */
+	setMembers(members: readonly NodeId[]): void;
+	/** One packet; `nowMs` of any clock that does not go back, the same as for `ready`. */
+	step(from: NodeId, packet: SwimPacket, nowMs: number): void;
+	tick(): void;
+	/** The work; packets must leave now, their pings are stamped with `nowMs`. `undefined` when idle. */
+	ready(nowMs: number): SwimReady | undefined;
+	/** Any other packet came directly from it. */
+	heard(from: NodeId): void;
+	/** Its machine refused the connection: no process listens there. */
+	linkRefused(peer: NodeId): void;
+	/** A link is up, and the peer has proved who it is. */
+	linkUp(peer: NodeId): void;
+	/** Say goodbye; take `ready` once more afterwards. */
+	leave(): void;
+	/** What the partition cost has been exchanged: repairing → whole. True when it was repairing. */
+	repaired(): boolean;
+	/** Heard directly within the last while. This node hears itself. */
+	isHeard(id: NodeId): boolean;
+	status(): SwimStatus;
+};
+
+/** Packets that wait for `ready`. */
+export const outboxMax = 2048;
+/** In a cluster up to this size a change of our row, or our goodbye, goes to everyone at once; else to a few. */
+const broadcastMax = 16;
+const broadcastFew = 4;
+/** Above this size the matrix in `status` has the first members only. */
+export const matrixMax = 128;
+const partitionsMax = 16;
+
+type Letter = {readonly to: NodeId; readonly message: Message; readonly via: 'datagram' | 'link'; readonly stamps: Probe | undefined};
+
+export function createSwim(options: SwimOptions): Swim {
+	return new SwimMachine(options);
+}
+
+class SwimMachine implements Swim {
+	readonly #options: SwimOptions;
+	readonly #self: NodeId;
+	readonly #health = new Health();
+	readonly #updates = new Updates();
+	readonly #members: Members;
+	readonly #rows: Rows;
+	readonly #ring: Ring;
+	readonly #probes = new Probes();
+	readonly #tracker: PartitionTracker;
+	#pace: Pace;
+	#tick = 0;
+	#letters: Letter[] = [];
+	#partitions: PartitionChange[] = [];
+	#isRowDue = false;
+	#pushedTick = -Infinity;
+	#outboxDropped = 0;
+	#relaysRefused = 0;
+
+	constructor(options: SwimOptions) {
+		const {id, incarnation, random, tickMs, config} = options;
+		this.#options = options;
+		this.#self = id;
+		this.#members = new Members(id, incarnation, this.#health, this.#updates);
+		this.#rows = new Rows(id, incarnation);
+		this.#ring = new Ring(random);
+		this.#tracker = new PartitionTracker([[id]]);
+		this.#pace = paceOf(1, tickMs, config);
+	}
+
+	setMembers(members: readonly NodeId[]): void {
+		const order = [...new Set([...members, this.#self])].toSorted();
+		if (order.length === this.#rows.order.length && order.every((id, index) => id === this.#rows.order[index])) return;
+		const others = order.filter(id => id !== this.#self);
+		const {tickMs, config} = this.#options;
+		this.#pace = paceOf(order.length, tickMs, config);
+		this.#rows.setOrder(order);
+		this.#members.set(others, this.#tick);
+		this.#ring.set(others);
+	}
+
+	step(from: NodeId, packet: SwimPacket, nowMs: number): void {
+		const member = this.#members.get(from);
+		if (member) this.#takeCarried(member, packet);
+		switch (packet.type) {
+			case 'ping': return this.#send(from, {type: 'ack', seq: packet.seq}, packet.link ? 'link' : 'datagram'); // Also to one that we do not know yet.
+			case 'ack': {
+				this.#onAck(from, packet.seq, nowMs);
+				break;
+			}
+
+			case 'nack': {
+				this.#probes.find(packet.seq, from)?.silentRelays?.delete(from);
+				break;
+			}
+
+			case 'ping-req': {
+				this.#onPingRequest(from, packet.seq, packet.target);
+				break;
+			}
+
+			case 'gossip': break;
+			default: packet satisfies never;
+		}
+
+		if (member) this.#contact(member);
+	}
+
+	heard(from: NodeId): void {
+		const member = this.#members.get(from);
+		if (!member) return;
+		this.#members.heard(member, this.#tick);
+		this.#contact(member);
+	}
+
+	linkUp(peer: NodeId): void {
+		this.heard(peer);
+	}
+
+	linkRefused(peer: NodeId): void {
+		const member = this.#members.get(peer);
+		if (!member || isDown(member) || member.refusedTick !== undefined || this.#members.isLeaving) return;
+		// Nothing more is done until it also failed to answer: a firewall may refuse for a process that lives.
+		member.refusedTick = this.#tick;
+		this.#ping(member);
+	}
+
+	leave(): void {
+		if (this.#members.isLeaving) return;
+		this.#members.leave();
+		for (const to of this.#audience()) {
+			this.#send(to, {type: 'gossip'}, 'link');
+			this.#send(to, {type: 'gossip'}, 'datagram');
+		}
+	}
+
+	repaired(): boolean {
+		return this.#tracker.repaired(this.#tick);
+	}
+
+	isHeard(id: NodeId): boolean {
+		if (id === this.#self) return true;
+		const member = this.#members.get(id);
+		return member?.heardTick !== undefined && this.#isHearing(member);
+	}
+
+	tick(): void {
+		this.#tick++;
+		if (this.#members.isLeaving) return;
+		for (const probe of this.#probes.all()) this.#judgeProbe(probe);
+		this.#tickRelays();
+		for (const member of this.#members.all()) this.#judgeMember(member);
+		for (const id of this.#ring.turns(this.#pace.pair)) {
+			const member = this.#members.get(id);
+			if (member && member.word.standing !== 'left') this.#ping(member); // Who left will speak first when it is back.
+		}
+
+		this.#tickRow();
+		this.#tickPartition();
+	}
+
+	ready(nowMs: number): SwimReady | undefined {
+		const partition = this.#partitions.shift();
+		if (this.#letters.length === 0 && !partition && !this.#members.hasChanges()) return undefined;
+		const letters = this.#letters;
+		this.#letters = [];
+		const packets = letters.map(letter => {
+			const {to, message, via, stamps} = letter;
+			if (stamps) stamps.sentAtMs ??= nowMs;
+			return {to, packet: this.#dress(to, message), via};
+		});
+		return {packets, changes: this.#members.takeChanges(), ...(partition ? {partition} : {})};
+	}
+
+	status(): SwimStatus {
+		const members = this.#rows.order.map((id): SwimMember => {
+			const member = this.#members.get(id);
+			if (!member) return {id, state: this.#members.isLeaving ? 'left' : 'alive', why: '', incarnation: this.#members.incarnation, rttMs: 0, heardTicksAgo: 0};
+			const heardTicksAgo = member.heardTick === undefined ? undefined : this.#tick - member.heardTick;
+			return {id, ...stateOf(member), incarnation: member.word.incarnation, rttMs: member.rttMs, heardTicksAgo};
+		});
+		const order = this.#rows.order.slice(0, matrixMax);
+		return {
+			members,
+			health: this.#health.score,
+			matrix: {order, sees: order.map(node => order.map(other => this.#hears(node, other)))},
+			partition: {state: this.#tracker.state, sides: this.#tracker.sides, sinceTicks: this.#tick - this.#tracker.sinceTick},
+			bounds: {outbox: this.#outboxDropped, relays: this.#relaysRefused, rowMismatches: this.#rows.mismatches},
+		};
+	}
+
+	// Packets in.
+
+	#takeCarried(member: Member, {incarnation, updates, rows}: SwimPacket): void {
+		this.#members.heard(member, this.#tick);
+		this.#members.learn([member.id, 'alive', incarnation, member.id], this.#tick, this.#pace);
+		for (const update of updates) this.#members.learn(update, this.#tick, this.#pace);
+		for (const row of rows) this.#rows.learn(row, this.#tick);
+	}
+
+	#onAck(from: NodeId, seq: number, nowMs: number): void {
+		const relay = this.#probes.answerRelay(seq, from);
+		if (relay) return this.#send(relay.requester, {type: 'ack', seq: relay.requesterSeq}, 'datagram');
+		const probe = this.#probes.find(seq, from);
+		if (!probe) return;
+		this.#probes.end(probe.target);
+		this.#health.good();
+		const member = this.#members.get(from);
+		if (!member || probe.target !== from || probe.isRepeated || probe.sentAtMs === undefined) return;
+		const sampleMs = Math.max(0, nowMs - probe.sentAtMs);
+		member.rttMs = member.rttMs === undefined ? sampleMs : member.rttMs + (sampleMs - member.rttMs) / 8; // As TCP does (RFC 6298).
+	}
+
+	#onPingRequest(from: NodeId, seq: number, target: NodeId): void {
+		const relaySeq = this.#members.get(from) && this.#members.get(target) ? this.#probes.relay(from, seq, target, this.#tick) : undefined;
+		if (relaySeq === undefined) {
+			this.#relaysRefused++;
+			this.#send(from, {type: 'nack', seq}, 'datagram');
+			return;
+		}
+
+		this.#send(target, {type: 'ping', seq: relaySeq, link: false}, 'datagram');
+	}
+
+	/** One that is thought ill of was heard: let it know at once, so that it can speak for itself. */
+	#contact(member: Member): void {
+		if (member.word.standing === 'alive' || this.#tick - member.contactedTick < this.#pace.timeout) return;
+		member.contactedTick = this.#tick;
+		this.#ping(member);
+	}
+
+	// Time.
+
+	/** Direct ping, then the detour over relays and the link, then the verdict. */
+	#judgeProbe(probe: Probe): void {
+		const member = this.#members.get(probe.target);
+		if (!member) return this.#probes.end(probe.target);
+		const age = this.#tick - probe.sinceTick;
+		const isJudged = member.word.standing === 'alive' || member.word.standing === 'suspect';
+		if (probe.silentRelays === undefined && age >= this.#health.stretch(this.#pace.timeout)) {
+			probe.isRepeated = true;
+			const relays = isJudged ? this.#sample(other => other.id !== member.id && other.word.standing === 'alive', this.#options.config.indirect) : [];
+			probe.silentRelays = new Set(relays);
+			for (const relay of relays) this.#send(relay, {type: 'ping-req', seq: probe.seq, target: member.id}, 'datagram');
+			this.#send(member.id, {type: 'ping', seq: probe.seq, link: true}, 'link');
+		}
+
+		if (age < this.#health.stretch(this.#pace.probe)) return;
+		this.#probes.end(member.id);
+		if (!isJudged || (member.heardTick ?? -1) >= probe.sinceTick) return; // It speaks, though it does not answer: it lives, and a link is cut one way.
+		// A relay that did not even say "no answer yet" hints that the fault is here. Where there is no relay nothing can be learned.
+		if (probe.silentRelays && probe.silentRelays.size > 0) this.#health.bad();
+		this.#members.suspect(member, this.#tick, this.#pace);
+	}
+
+	#tickRelays(): void {
+		const nackTicks = Math.max(1, Math.floor(this.#pace.timeout * 0.8)); // In time for the requester (Lifeguard, section IV-A).
+		for (const [seq, relay] of this.#probes.relays()) {
+			const age = this.#tick - relay.sinceTick;
+			if (age >= 2 * this.#pace.probe) this.#probes.endRelay(seq);
+			if (age < nackTicks || relay.hasNacked) continue;
+			relay.hasNacked = true;
+			this.#send(relay.requester, {type: 'nack', seq: relay.requesterSeq}, 'datagram');
+		}
+	}
+
+	#judgeMember(member: Member): void {
+		const {incarnation} = member.word;
+		if (member.refusedTick !== undefined && this.#tick - member.refusedTick >= this.#pace.probe) {
+			member.refusedTick = undefined;
+			this.#members.believe(member, {standing: 'refused', incarnation, by: this.#self}, this.#tick, this.#pace);
+		}
+
+		// Heard since it was suspected: what it says for itself is on its way, or cannot reach us because it hears nobody. It lives.
+		if (member.suspicion?.isOver(this.#tick) && !(member.heardTick !== undefined && this.#tick - member.heardTick < this.#pace.probe)) {
+			this.#members.believe(member, {standing: 'dead', incarnation, by: this.#self}, this.#tick, this.#pace);
+		}
+	}
+
+	/** What we hear changed: everyone gets to know soon, since the sides hang on it. */
+	#tickRow(): void {
+		const isHeard = (id: NodeId): boolean => {
+			const member = this.#members.get(id);
+			return member !== undefined && this.#isHearing(member);
+		};
+
+		if (this.#rows.observe(isHeard, this.#tick, this.#pace.refresh)) this.#isRowDue = true;
+		if (!this.#isRowDue || this.#tick - this.#pushedTick < this.#pace.push) return;
+		this.#isRowDue = false;
+		this.#pushedTick = this.#tick;
+		for (const to of this.#audience()) this.#send(to, {type: 'gossip'}, 'datagram');
+	}
+
+	#tickPartition(): void {
+		const {order} = this.#rows;
+		if (this.#tick % (1 + (order.length >> 6)) !== 0) return; // Up to n² looks: seldom in a large cluster.
+		const sides = sidesOf({
+			self: this.#self,
+			order,
+			isDown: id => {
+				const member = this.#members.get(id);
+				return member !== undefined && isDown(member);
+			},
+			hears: (node, other) => this.#hears(node, other),
+			heardLast: (node, other) => this.#rows.hears(node, other, this.#tick),
+		});
+		const change = this.#tracker.update(sides, this.#tick, this.#pace.debounce, far => this.#lastWordTick(far));
+		if (!change) return;
+		this.#partitions.push(change);
+		if (this.#partitions.length > partitionsMax) this.#partitions.shift();
+	}
+
+	#lastWordTick(ids: readonly NodeId[]): number {
+		let last = 0;
+		for (const id of ids) {
+			const member = this.#members.get(id);
+			if (member) last = Math.max(last, member.heardTick ?? member.addedTick);
+		}
+
+		return last;
+	}
+
+	/** Newcomers have the benefit of the doubt for as long as a silence may last. */
+	#isHearing(member: Member): boolean {
+		return !isDown(member) && this.#tick - (member.heardTick ?? member.addedTick) < this.#pace.silent;
+	}
+
+	#hears(node: NodeId, other: NodeId): boolean | undefined {
+		const member = this.#members.get(node);
+		if (member && isDown(member)) return undefined;
+		return this.#rows.hears(node, other, this.#tick, this.#pace.stale);
+	}
+
+	// Packets out.
+
+	/** Ping it now; when a ping is on its way already, once more under the same number. */
+	#ping(member: Member): void {
+		let probe = this.#probes.of(member.id);
+		if (probe) probe.isRepeated = true;
+		else probe = this.#probes.start(member.id, this.#tick);
+		this.#send(member.id, {type: 'ping', seq: probe.seq, link: false}, 'datagram', probe);
+	}
+
+	#audience(): NodeId[] {
+		const isThere = (member: Member): boolean => member.word.standing !== 'left';
+		return this.#sample(isThere, this.#rows.order.length <= broadcastMax ? broadcastMax : broadcastFew);
+	}
+
+	/** Up to `count` different members that are heard and wanted, each equally likely. */
+	#sample(isWanted: (member: Member) => boolean, count: number): NodeId[] {
+		const pool = [...this.#members.all()].filter(member => this.#isHearing(member) && isWanted(member)).map(({id}) => id);
+		const picked: NodeId[] = [];
+		while (picked.length < count && pool.length > 0) picked.push(...pool.splice(this.#options.random.below(pool.length), 1));
+		return picked;
+	}
+
+	#send(to: NodeId, message: Message, via: 'datagram' | 'link', stamps?: Probe): void {
+		if (this.#letters.length >= outboxMax) {
+			this.#letters.shift();
+			this.#outboxDropped++;
+		}
+
+		this.#letters.push({to, message, via, stamps});
+	}
+
+	/** Lay rumours and rows onto a packet, as many as fit. */
+	#dress(to: NodeId, message: Message): SwimPacket {
+		const accusation = this.#members.accusation(to);
+		const rumours = this.#updates.take(to, updatesMax - 1, this.#pace.transmissions);
+		const updates = accusation ? [accusation, ...rumours] : rumours;
+		const room = packetBytesMax - headBytesMax - updates.length * updateBytesMax;
+		const rows = this.#rows.take(to, rowsMax, room, this.#tick, this.#pace.stale);
+		return {...message, incarnation: this.#members.incarnation, updates, rows};
+	}
+}
