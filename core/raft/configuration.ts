@@ -56,14 +56,21 @@ export function decodeConfigurationData(data: Uint8Array): {readonly configurati
 	const end = 5 + (voterCount + learnerCount) * idBytes;
 	if (voterCount + learnerCount > nodesMax || end > bytes.length) return undefined;
 	const nodes = Array.from({length: voterCount + learnerCount}, (_, index) => bytes.toString('hex', 5 + index * idBytes, 5 + (index + 1) * idBytes) as NodeId);
-	return {configuration: {voters: nodes.slice(0, voterCount), learners: nodes.slice(voterCount)}, context: bytes.subarray(end)};
+	const configuration = parseConfiguration({voters: nodes.slice(0, voterCount), learners: nodes.slice(voterCount)});
+	return configuration && {configuration, context: bytes.subarray(end)};
 }
 
 export function parseConfiguration(value: unknown): Configuration | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
 	const {voters, learners} = value as Record<string, unknown>;
-	const areIds = (list: unknown): list is NodeId[] => Array.isArray(list) && list.length <= nodesMax && list.every(id => isNodeId(id));
-	return areIds(voters) && areIds(learners) ? {voters, learners} : undefined;
+	if (!areIds(voters) || !areIds(learners)) return undefined;
+	const known = new Set(voters);
+	return learners.some(learner => known.has(learner)) ? undefined : {voters, learners};
+}
+
+/** Sorted, each once: equal configurations have equal bytes. */
+function areIds(list: unknown): list is NodeId[] {
+	return Array.isArray(list) && list.length <= nodesMax && list.every((id: unknown, index) => isNodeId(id) && (index === 0 || list[index - 1] < id));
 }
 
 function without(nodes: readonly NodeId[], node: NodeId): NodeId[] {

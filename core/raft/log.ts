@@ -96,7 +96,7 @@ export class RaftLog {
 			const known = this.termAt(entry.index);
 			if (known === entry.term) continue;
 			if (known !== undefined) this.#truncate(entry.index);
-			this.append(entry);
+			this.append({...entry, data: Uint8Array.from(entry.data)}); // A copy: the frame it came in goes away.
 		}
 
 		return Math.max(previous, entries.at(-1)?.index ?? previous);

@@ -2,7 +2,7 @@
 What Raft nodes say to one another. Plain values; `parseRaftPacket` judges what came over the wire, so that the machine meets
 nothing but well-formed packets. Every packet names its group, so that one link can carry several groups, and its sender's term.
 */
-import {parseConfiguration, type Configuration} from './configuration.ts';
+import {decodeConfigurationData, parseConfiguration, type Configuration} from './configuration.ts';
 
 export type Entry = {
 	readonly term: number;
@@ -37,6 +37,8 @@ export type PacketOf<Type extends RaftPacket['type']> = Extract<RaftPacket, {rea
 export type Unsent = RaftPacket extends infer One ? (One extends RaftPacket ? Omit<One, 'group' | 'term'> & {readonly term?: number} : never) : never;
 
 export const entriesMax = 4096;
+/** A snapshot travels in chunks, so that a frame of it never holds up a heartbeat for long. */
+export const chunkBytes = 256 * 1024;
 export const snapshotBytesMax = 64 * 1024 * 1024;
 export const contextMax = 128;
 
@@ -65,7 +67,7 @@ function parseBody(raw: Record<string, unknown>): object | undefined {
 		case 'append': {
 			const {prevIndex, prevTerm, commit} = raw;
 			if (!isCount(prevIndex) || !isCount(prevTerm) || !isCount(commit)) return undefined;
-			const entries = parseEntries(raw['entries'], prevIndex);
+			const entries = parseEntries(raw['entries'], prevIndex, prevTerm, raw['term'] as number);
 			return entries && {type, prevIndex, prevTerm, commit, entries};
 		}
 
@@ -86,14 +88,18 @@ function parseBody(raw: Record<string, unknown>): object | undefined {
 	}
 }
 
-function parseEntries(value: unknown, prevIndex: number): Entry[] | undefined {
+function parseEntries(value: unknown, prevIndex: number, prevTerm: number, termMax: number): Entry[] | undefined {
 	if (!Array.isArray(value) || value.length > entriesMax) return undefined;
 	const entries: Entry[] = [];
+	let previousTerm = prevTerm;
 	for (const raw of value as unknown[]) {
 		if (typeof raw !== 'object' || raw === null) return undefined;
 		const {term, index, kind, data} = raw as Record<string, unknown>;
 		if (!isCount(term) || index !== prevIndex + entries.length + 1 || !(data instanceof Uint8Array)) return undefined;
 		if (kind !== 'command' && kind !== 'configuration' && kind !== 'noop') return undefined;
+		if (kind === 'configuration' && !decodeConfigurationData(data)) return undefined;
+		if (term < previousTerm || term > termMax) return undefined; // Terms never go back along a log, nor past its leader's.
+		previousTerm = term;
 		entries.push({term, index, kind, data});
 	}
 
@@ -104,7 +110,8 @@ function parseSnapshot(raw: Record<string, unknown>): object | undefined {
 	const {type, index, snapshotTerm, offset, size, data} = raw;
 	const configuration = parseConfiguration(raw['configuration']);
 	if (!configuration || !isCount(index) || !isCount(snapshotTerm) || !isCount(offset) || !isCount(size) || !(data instanceof Uint8Array)) return undefined;
-	return size <= snapshotBytesMax && offset + data.length <= size ? {type, index, snapshotTerm, configuration, offset, size, data} : undefined;
+	if (data.length > chunkBytes || (data.length === 0 && size > 0) || offset + data.length > size || size > snapshotBytesMax) return undefined;
+	return {type, index, snapshotTerm, configuration, offset, size, data};
 }
 
 function isContext(value: unknown): value is string {
@@ -112,5 +119,5 @@ function isContext(value: unknown): value is string {
 }
 
 export function isCount(value: unknown): value is number {
-	return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+	return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 48; // As wide as the records on disk.
 }

@@ -1,60 +1,88 @@
 /**
 What a leader knows of one follower: how far its log matches, where to send next, and how much is on its way. `probe`: one append at a
-time until the logs are known to meet. `replicate`: appends in a row, without waiting. `snapshot`: it is too far behind for
-the log.
+time until the logs are known to meet. `replicate`: appends in a row, without waiting, up to a bound. `snapshot`: it is too far
+behind for the log.
 */
+import type {Snapshot} from './snapshot.ts';
+
+/** Appends, and bytes of entries, on their way to one follower. */
 export const inflightMax = 64;
+export const inflightBytesMax = 4 * 1024 * 1024;
 
 export class Progress {
 	match = 0;
 	next: number;
 	state: 'probe' | 'replicate' | 'snapshot' = 'probe';
-	/** Tick at which it last said something in this term. */
+	/** Tick at which it last said something in this term; and at which what is on its way last moved. */
 	heardTick: number;
-	/** Bytes of the snapshot that it has; which snapshot; and when a chunk was last sent. */
-	received = 0;
-	snapshotIndex = 0;
-	sentTick = 0;
-	/** probe: an append is on its way. */
-	isWaiting = false;
+	movedTick: number;
 	/** The last round of heartbeats it answered. */
 	round = 0;
-	#stalledMatch = 0;
-	#stalledRound = 0;
-	/** Last index of each append on its way. */
-	#inflight: number[] = [];
+	/** The commit index that it was last told. */
+	toldCommit = 0;
+	/** probe: an append is on its way. */
+	isWaiting = false;
+	/** The snapshot it is being sent (that one to its end, whatever is taken meanwhile), the bytes it has, the tick of the last chunk. */
+	snapshot: Snapshot | undefined;
+	received = 0;
+	sentTick = 0;
+	#inflight: Array<{readonly lastIndex: number; readonly bytes: number}> = [];
+	#inflightBytes = 0;
 
 	constructor(next: number, tick: number) {
 		this.next = next;
 		this.heardTick = tick;
+		this.movedTick = tick;
 	}
 
 	get isPaused(): boolean {
-		return this.state === 'replicate' ? this.#inflight.length >= inflightMax : this.isWaiting;
+		switch (this.state) {
+			case 'probe': return this.isWaiting;
+			case 'replicate': return this.#inflight.length >= inflightMax || this.#inflightBytes >= inflightBytesMax;
+			case 'snapshot': return true;
+			default: return this.state satisfies never;
+		}
 	}
 
-	sent(lastIndex: number, count: number): void {
+	/** Something was sent that has not been acknowledged. */
+	get isInflight(): boolean {
+		return this.#inflight.length > 0;
+	}
+
+	/** An append left that ends at `lastIndex`. */
+	sent(lastIndex: number, bytes: number, tick: number): void {
 		if (this.state === 'probe') {
 			this.isWaiting = true;
 			return;
 		}
 
-		if (count === 0) return;
+		if (lastIndex < this.next) return; // It only told the commit index.
+		if (!this.isInflight) this.movedTick = tick;
 		this.next = lastIndex + 1;
-		this.#inflight.push(lastIndex);
+		this.#inflight.push({lastIndex, bytes});
+		this.#inflightBytes += bytes;
 	}
 
 	/** It matches up to `index`. True when that is news. */
-	matched(index: number): boolean {
+	matched(index: number, tick: number): boolean {
 		const isNews = index > this.match;
-		if (isNews) this.match = index;
+		if (isNews) {
+			this.match = index;
+			this.movedTick = tick;
+		}
+
 		this.next = Math.max(this.next, this.match + 1);
-		while (this.#inflight.length > 0 && this.#inflight[0]! <= index) this.#inflight.shift();
-		if (this.state === 'probe') this.become('replicate');
+		while (this.#inflight.length > 0 && this.#inflight[0]!.lastIndex <= index) this.#inflightBytes -= this.#inflight.shift()!.bytes;
+		if (this.state === 'probe') {
+			const {toldCommit} = this;
+			this.become('replicate');
+			this.toldCommit = toldCommit;
+		}
+
 		return isNews;
 	}
 
-	/** It refused an append that followed `rejected`. False when that is old news. */
+	/** It refused an append that followed `rejected`; the logs may meet at `hint`. False when that is old news. */
 	refused(rejected: number, hint: number): boolean {
 		if (this.state === 'replicate') {
 			if (rejected <= this.match) return false; // A late reply: it has matched further since.
@@ -64,20 +92,14 @@ export class Progress {
 		return true;
 	}
 
-	/** Nothing more has matched for two rounds of heartbeats: an append, or its reply, was lost. */
-	isStalled(round: number): boolean {
-		if (this.#stalledMatch !== this.match) {
-			this.#stalledMatch = this.match;
-			this.#stalledRound = round;
-		}
-
-		return round - this.#stalledRound >= 2;
-	}
-
 	become(state: Progress['state']): void {
 		this.state = state;
 		this.isWaiting = false;
 		this.#inflight = [];
+		this.#inflightBytes = 0;
+		this.snapshot = undefined;
+		this.received = 0;
+		this.toldCommit = 0;
 		if (state !== 'snapshot') this.next = this.match + 1;
 	}
 }

@@ -5,43 +5,45 @@ count, so an old or repeated reply proves nothing.
 */
 import type {NodeId} from '../message.ts';
 
-type Read = {readonly context: string; readonly from: NodeId; readonly round: number; readonly index: number};
+type Asked = {readonly context: string; readonly from: NodeId};
+type Read = Asked & {readonly round: number; readonly index: number};
 
-const readsMax = 1024;
+export const readsMax = 1024;
 
 export class Reads {
 	#waiting: Read[] = [];
 	/** Came before this term's first entry was committed: the leader does not know its own commit index yet. */
-	#early: Array<{readonly context: string; readonly from: NodeId}> = [];
-
-	hold(context: string, from: NodeId): void {
-		if (this.#early.length < readsMax) this.#early.push({context, from});
-	}
-
-	/** The term's first entry is committed: what was held may begin. */
-	takeHeld(): ReadonlyArray<{readonly context: string; readonly from: NodeId}> {
-		const early = this.#early;
-		this.#early = [];
-		return early;
-	}
-
-	begin(context: string, from: NodeId, round: number, index: number): void {
-		if (this.#waiting.length < readsMax) this.#waiting.push({context, from, round, index});
-	}
-
-	/** A quorum has answered this round: everything that began by then is proved. */
-	proved(round: number): readonly Read[] {
-		const done = this.#waiting.filter(read => read.round <= round);
-		if (done.length > 0) this.#waiting = this.#waiting.filter(read => read.round > round);
-		return done;
-	}
+	#early: Asked[] = [];
 
 	get isWaiting(): boolean {
 		return this.#waiting.length > 0;
 	}
 
-	clear(): void {
-		this.#waiting = [];
-		this.#early = [];
+	get isFull(): boolean {
+		return this.#waiting.length + this.#early.length >= readsMax;
+	}
+
+	/** The newest round that a read waits for; 0 for none. */
+	get lastRound(): number {
+		return this.#waiting.at(-1)?.round ?? 0;
+	}
+
+	hold(read: Asked): void {
+		this.#early.push(read);
+	}
+
+	/** The term's first entry is committed: what was held may begin. */
+	takeHeld(): readonly Asked[] {
+		return this.#early.splice(0);
+	}
+
+	begin({context, from}: Asked, round: number, index: number): void {
+		this.#waiting.push({context, from, round, index});
+	}
+
+	/** A quorum has answered this round: everything that began by then is proved. */
+	proved(round: number): readonly Read[] {
+		const end = this.#waiting.findIndex(read => read.round > round);
+		return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
 	}
 }

@@ -1,6 +1,7 @@
 /**
 What Raft keeps on disk, as records of an append-only log: the hard state, entries, and the mark of a snapshot that is stored apart.
-An entry replaces the one with its index and all after it, so the log is never rewritten.
+An entry replaces the one with its index and all after it, so the log is never rewritten. Behind a snapshot that was taken here the
+log goes on; one that was installed from a leader replaces it all, since what was before may be another leader's.
 
 ```
 state 1 | u48 term | u48 commit | 8 B vote, zeros for none
@@ -99,15 +100,24 @@ export class Recovery {
 			case 'entry': {
 				const {entry} = record;
 				while (this.entries.length > 0 && this.entries.at(-1)!.index >= entry.index) this.entries.pop();
+				const last = this.entries.at(-1);
+				if (last && last.index !== entry.index - 1) this.problem ??= gap(last.index + 1, entry.index - 1);
 				this.entries.push(entry);
+				return;
 			}
+
+			default: record satisfies never;
 		}
 	}
 
 	/** Entries behind the snapshot at `mark`; a gap is a problem that is named. */
 	behind(mark: Mark): Entry[] {
 		const entries = this.entries.filter(({index}) => index > mark.index);
-		if (entries.length > 0 && entries[0]!.index !== mark.index + 1) this.problem ??= `entries ${mark.index + 1} to ${entries[0]!.index - 1} are missing`;
+		if (entries.length > 0 && entries[0]!.index !== mark.index + 1) this.problem ??= gap(mark.index + 1, entries[0]!.index - 1);
 		return entries;
 	}
+}
+
+function gap(from: number, to: number): string {
+	return from === to ? `entry ${from} is missing` : `entries ${from} to ${to} are missing`;
 }

@@ -1,0 +1,63 @@
+/**
+A disk from a seed: what is written waits, is synced after a while, and a crash takes away what was not. Records reach the platter in
+order, so a crash keeps all that was synced and, of the rest, a prefix that chance picks: anything from nothing to everything.
+*/
+import type {SeededRandom} from './random.ts';
+import type {Schedule} from './schedule.ts';
+
+export type DiskOptions = {
+	readonly schedule: Schedule;
+	readonly random: SeededRandom;
+	/** Least and most duration of a sync, milliseconds. */
+	readonly syncMs: readonly [number, number];
+};
+
+export class Disk {
+	readonly #options: DiskOptions;
+	#items: Uint8Array[] = [];
+	/** Items from the first that is kept which are synced. */
+	#synced = 0;
+	/** A crash ends what was under way: its callbacks are of an earlier life. */
+	#life = 0;
+	#lastSyncAtMs = 0;
+	lostItems = 0;
+
+	constructor(options: DiskOptions) {
+		this.#options = options;
+	}
+
+	/** What a restart reads back. Call after `crash`. */
+	get items(): readonly Uint8Array[] {
+		return this.#items;
+	}
+
+	append(items: readonly Uint8Array[], onSynced: () => void): void {
+		const {schedule, random, syncMs: [least, most]} = this.#options;
+		const life = this.#life;
+		for (const item of items) this.#items.push(Uint8Array.from(item));
+		const atMs = Math.max(this.#lastSyncAtMs, schedule.nowMs + random.between(least, most)); // Syncs end in their order.
+		this.#lastSyncAtMs = atMs;
+		schedule.after(atMs - schedule.nowMs, () => {
+			if (life !== this.#life) return;
+			this.#synced += items.length;
+			onSynced();
+		});
+	}
+
+	/** Forget the oldest `count` items, as retention does; only what is synced. */
+	drop(count: number): void {
+		const dropped = Math.min(count, this.#synced);
+		this.#items.splice(0, dropped);
+		this.#synced -= dropped;
+	}
+
+	crash(): void {
+		const unsynced = this.#items.length - this.#synced;
+		const kept = this.#options.random.between(0, unsynced);
+		this.lostItems += unsynced - kept;
+		this.#items.length = this.#synced + kept;
+		this.#synced = this.#items.length;
+		this.#life++;
+		this.#lastSyncAtMs = 0;
+	}
+}

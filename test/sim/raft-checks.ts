@@ -1,0 +1,224 @@
+/**
+What must hold of Raft (figure 3 of the paper), judged from outside: from what nodes report, say, write and apply, never from how
+they came to it. Everything is checked after every event, at the node that the event touched; a violation names the rule.
+
+Beyond the five rules of the paper: what a node says is on its disk when it says it (votes, acknowledgements, commits), terms and
+commits never go back, equal indexes have equal states, and a read sees everything that was applied anywhere before it began.
+*/
+import type {NodeId} from '../../core/message.ts';
+import type {RaftPacket} from '../../core/raft/packet.ts';
+import type {Entry, HardState, RaftReady, RaftStatus} from '../../core/raft/raft.ts';
+import {hash32} from './random.ts';
+
+/** A log as its records tell it. */
+export class Mirror {
+	base = {index: 0, term: 0};
+	entries: Entry[] = [];
+	state: HardState = {term: 0, vote: undefined, commit: 0};
+
+	get lastIndex(): number {
+		return this.base.index + this.entries.length;
+	}
+
+	termAt(index: number): number | undefined {
+		return index === this.base.index ? this.base.term : this.entries[index - this.base.index - 1]?.term;
+	}
+
+	write({snapshot, entries, hardState}: Pick<RaftReady, 'snapshot' | 'entries' | 'hardState'>): void {
+		if (snapshot) {
+			this.base = {index: snapshot.index, term: snapshot.term};
+			this.entries = [];
+		}
+
+		for (const entry of entries) {
+			this.entries.length = Math.min(this.entries.length, entry.index - this.base.index - 1);
+			this.entries.push(entry);
+		}
+
+		if (hardState) this.state = hardState;
+	}
+
+	compact(index: number): void {
+		if (index <= this.base.index) return;
+		const term = this.termAt(index)!;
+		this.entries = this.entries.slice(index - this.base.index);
+		this.base = {index, term};
+	}
+
+	holds(index: number, term: number): boolean {
+		return index < this.base.index || this.termAt(index) === term;
+	}
+}
+
+/** A node as the checks see it. */
+export type Watched = {
+	readonly id: NodeId;
+	/** What was given to the disk, and what of it is synced. */
+	readonly written: Mirror;
+	readonly synced: Mirror;
+	/** Applied by the state machine. */
+	readonly applied: number;
+};
+
+type Seen = {term: number; commit: number; role: RaftStatus['role']};
+
+export class RaftChecks {
+	readonly #nodes = new Map<NodeId, Watched>();
+	readonly #seen = new Map<NodeId, Seen>();
+	readonly #leaders = new Map<number, NodeId>();
+	readonly #votes = new Map<string, NodeId>();
+	readonly #entries = new Map<string, number>();
+	/** By index: what was applied there, and the term in which it was first seen to be. */
+	readonly #committed: Array<{readonly term: number; readonly print: number; readonly seenInTerm: number}> = [];
+	readonly #states: number[] = [];
+	readonly #reads = new Map<string, number>();
+	leadersElected = 0;
+	readsServed = 0;
+
+	get highestApplied(): number {
+		return this.#committed.length - 1;
+	}
+
+	get highestTerm(): number {
+		return Math.max(0, ...this.#leaders.keys());
+	}
+
+	watch(node: Watched): void {
+		this.#nodes.set(node.id, node);
+	}
+
+	/** The node starts over from its disk: what it says from now on may be behind what it said before, but not behind what it had synced. */
+	booted(node: Watched, status: RaftStatus): void {
+		this.#seen.delete(node.id);
+		if (status.term < node.synced.state.term) fail('a term outlives a restart', `${node.id} boots at ${status.term}, had ${node.synced.state.term} on its disk`);
+		this.observe(node, status);
+	}
+
+	observe(node: Watched, status: RaftStatus): void {
+		const {id} = node;
+		const seen = this.#seen.get(id);
+		if (seen && status.term < seen.term) fail('terms never go back', `${id} from ${seen.term} to ${status.term}`);
+		if (seen && status.commit < seen.commit) fail('commits never go back', `${id} from ${seen.commit} to ${status.commit}`);
+		if (status.commit > status.lastIndex || status.applied > status.commit) fail('applied ≤ commit ≤ last', `${id} ${status.applied} ${status.commit} ${status.lastIndex}`);
+		if (status.role === 'leader') {
+			const isNew = seen?.role !== 'leader' || seen.term !== status.term;
+			if (isNew) this.#elected(node, status);
+			if (!isNew && status.commit > seen.commit) this.#checkQuorum(node, status);
+		}
+
+		this.#seen.set(id, {term: status.term, commit: status.commit, role: status.role});
+	}
+
+	/** Before the work is carried out. */
+	ready(node: Watched, {entries, committed, snapshot}: RaftReady, status: RaftStatus): void {
+		const {id, written} = node;
+		const base = snapshot?.index ?? written.lastIndex;
+		let previous = entries[0]?.index === undefined ? 0 : entries[0].index - 1;
+		if (entries.length > 0 && previous > base) fail('a log has no gaps', `${id} writes ${previous + 1} behind ${base}`);
+		if (status.role === 'leader' && !snapshot && entries.length > 0 && previous < written.lastIndex) fail('leader append-only', `${id} in term ${status.term} writes ${previous + 1}, had ${written.lastIndex}`);
+		let previousTerm = snapshot && previous === snapshot.index ? snapshot.term : written.termAt(previous);
+		for (const entry of entries) {
+			if (entry.index !== previous + 1) fail('a log has no gaps', `${id} writes ${entry.index} behind ${previous}`);
+			// Equal (index, term) means equal entry and equal predecessor; so, by induction, an equal log up to there.
+			const key = `${entry.index}:${entry.term}`;
+			const print = hash32(printOf(entry).toString(), previousTerm);
+			const known = this.#entries.get(key);
+			if (known !== undefined && known !== print) fail('log matching', `${id} has another ${key} or another entry before it`);
+			this.#entries.set(key, print);
+			previous = entry.index;
+			previousTerm = entry.term;
+		}
+
+		let applied = snapshot?.index ?? node.applied;
+		for (const entry of committed) {
+			if (entry.index !== applied + 1) fail('entries are applied in order', `${id} applies ${entry.index} behind ${applied}`);
+			applied = entry.index;
+		}
+	}
+
+	/** A packet leaves: what it promises must be on the disk. */
+	sent(node: Watched, to: NodeId, packet: RaftPacket): void {
+		const {id, synced} = node;
+		switch (packet.type) {
+			case 'vote': return this.#voted(id, packet.term, id, synced);
+			case 'vote-reply': {
+				if (packet.granted) this.#voted(id, packet.term, to, synced);
+				return;
+			}
+
+			case 'append-reply': {
+				if (packet.ok && packet.index > synced.lastIndex) fail('acknowledged means durable', `${id} acknowledges ${packet.index}, has ${synced.lastIndex} on its disk`);
+				if (packet.term > synced.state.term) fail('a term is durable before it is said', `${id} says ${packet.term}, has ${synced.state.term} on its disk`);
+				return;
+			}
+
+			default:
+		}
+	}
+
+	applied(node: Watched, entry: Entry, state: number, status: RaftStatus): void {
+		const {index, term} = entry;
+		const print = printOf(entry);
+		const known = this.#committed[index];
+		if (known && (known.term !== term || known.print !== print)) fail('state machine safety', `${node.id} applies another entry at ${index}`);
+		this.#committed[index] ??= {term, print, seenInTerm: status.term};
+		this.state(node, index, state);
+	}
+
+	/** The state of the state machine behind `index`, applied or restored. */
+	state(node: Watched, index: number, state: number): void {
+		const known = this.#states[index];
+		if (known !== undefined && known !== state) fail('equal indexes, equal states', `${node.id} at ${index}`);
+		this.#states[index] = state;
+	}
+
+	readBegan(context: string): void {
+		this.#reads.set(context, this.highestApplied);
+	}
+
+	readServed(node: Watched, context: string, index: number): void {
+		const floor = this.#reads.get(context);
+		if (floor === undefined) return;
+		this.readsServed++;
+		if (index < floor) fail('reads are linearizable', `${node.id} serves ${context} at ${index}, ${floor} was applied when it began`);
+		if (node.applied < index) fail('a read waits for its index', `${node.id} serves ${index}, has applied ${node.applied}`);
+	}
+
+	#elected({id, written}: Watched, {term}: RaftStatus): void {
+		const other = this.#leaders.get(term);
+		if (other !== undefined && other !== id) fail('election safety', `${other} and ${id} lead in term ${term}`);
+		if (other === undefined) this.leadersElected++;
+		this.#leaders.set(term, id);
+		for (let index = written.base.index + 1; index < this.#committed.length; index++) {
+			const committed = this.#committed[index];
+			if (!committed || committed.seenInTerm >= term) continue; // Committed by a later leader, as far as is known.
+			if (written.termAt(index) !== committed.term) fail('leader completeness', `${id} leads in term ${term} without ${index}, committed in term ${committed.seenInTerm} or before`);
+		}
+	}
+
+	/** A leader counts an entry as committed: a majority has it on the disk. */
+	#checkQuorum({id, written}: Watched, {commit, term, configuration: {voters}}: RaftStatus): void {
+		const entryTerm = written.termAt(commit);
+		if (entryTerm === undefined) return;
+		if (entryTerm !== term) fail('only entries of the own term are committed by counting', `${id} in term ${term} commits ${commit} of term ${entryTerm}`);
+		const holders = voters.filter(voter => this.#nodes.get(voter)?.synced.holds(commit, entryTerm)).length;
+		if (holders * 2 <= voters.length) fail('committed means durable on a majority', `${id} commits ${commit}, on ${holders} disks of ${voters.length} voters`);
+	}
+
+	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: Mirror): void {
+		const key = `${voter}:${term}`;
+		const before = this.#votes.get(key);
+		if (before !== undefined && before !== candidate) fail('one vote a term', `${voter} votes for ${before} and ${candidate} in term ${term}`);
+		this.#votes.set(key, candidate);
+		// A later term on the disk forbids this vote just as well.
+		if (state.term < term || (state.term === term && state.vote !== candidate)) fail('a vote is durable before it is said', `${voter} for ${candidate} in term ${term}`);
+	}
+}
+
+function printOf({kind, data}: Entry): number {
+	return hash32(kind + Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1'));
+}
+
+function fail(rule: string, what: string): never {
+	throw new Error(`${rule}: ${what}`);
+}

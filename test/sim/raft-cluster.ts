@@ -1,0 +1,156 @@
+/**
+A cluster of Raft from a seed: how many voters, how bad the network, how slow the disks, which faults. Clients propose and read
+through any node, members change, leaders hand over, while the nemesis breaks things; then everything is mended, and the
+cluster must agree on something new within ten virtual seconds.
+*/
+import type {NodeId} from '../../core/message.ts';
+import type {Change} from '../../core/raft/configuration.ts';
+import {Nemesis} from './nemesis.ts';
+import {RaftChecks} from './raft-checks.ts';
+import {RaftHost} from './raft-host.ts';
+import {createRandom} from './random.ts';
+import {World} from './world.ts';
+
+export type Outcome = {
+	readonly fingerprint: number;
+	readonly events: number;
+	readonly applied: number;
+	readonly terms: number;
+	readonly leaders: number;
+	readonly reads: number;
+	readonly changes: number;
+	readonly transfers: number;
+	readonly crashes: number;
+	readonly pauses: number;
+	readonly snapshotsTaken: number;
+	readonly snapshotsInstalled: number;
+	readonly lost: number;
+	readonly duplicated: number;
+	readonly cut: number;
+	/** From the heal until all members had applied something new, virtual milliseconds. */
+	readonly recoveredMs: number;
+};
+
+const tickMs = 50;
+const recoverMs = 10_000;
+
+/** Run a seed. @throws what was violated, with the seed and the virtual time */
+export function simulateRaft(seed: number, faultsMs = 15_000): Outcome {
+	const random = createRandom(`${seed}/options`);
+	const lossy = random.chance(2, 3);
+	const world = new World({
+		seed,
+		link: {
+			delayMs: [1, random.pick([3, 10, 50, 150])],
+			loss: lossy ? [random.between(1, 30), 100] : [0, 1],
+			duplication: random.chance(1, 2) ? [random.between(1, 30), 100] : [0, 1],
+			ordered: random.chance(1, 3),
+		},
+	});
+	const checks = new RaftChecks();
+	const voterCount = random.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
+	const spareCount = random.between(0, 2);
+	const ids = Array.from({length: voterCount + spareCount}, (_, index) => (index + 1).toString(16).padStart(16, '0') as NodeId);
+	const syncMs = [0, random.pick([1, 5, 30, 200])] as const;
+	const snapshotEntries = random.pick([0, 8, 30, 100]);
+	const snapshotPadding = random.chance(1, 10) ? 600_000 : 0;
+	const hosts = ids.map(id => new RaftHost({id, world, checks, syncMs, electionTicks: 10, heartbeatTicks: 2, snapshotEntries, snapshotPadding}));
+	for (const host of hosts.slice(0, voterCount)) host.found({voters: ids.slice(0, voterCount), learners: []});
+	for (const host of hosts) world.add(host, tickMs);
+	world.afterEach = () => {
+		for (const host of hosts) {
+			if (!host.isTouched || !host.raft) continue;
+			host.isTouched = false;
+			checks.observe(host, host.raft.status());
+		}
+	};
+
+	const client = createRandom(`${seed}/client`);
+	const withChanges = random.chance(2, 3);
+	let commands = 0;
+	let changes = 0;
+	let transfers = 0;
+	let isOver = false;
+	const act = (): void => {
+		world.schedule.after(client.between(1, 120), () => {
+			if (isOver) return;
+			act();
+			const host = client.pick(hosts);
+			const kind = client.below(20);
+			const change: Change = {type: client.pick(['add-learner', 'promote', 'promote', 'demote', 'remove']), node: client.pick(ids)};
+			const to = client.pick(ids);
+			const {raft} = host;
+			if (!raft || world.isPaused(host.id)) return;
+			if (kind < 13) raft.propose(Buffer.from(`command ${++commands}`));
+			else if (kind < 17) {
+				const context = `read ${++commands}`;
+				checks.readBegan(context);
+				raft.readIndex(context);
+			} else if (kind < 19) {
+				if (withChanges && raft.proposeChange(change, Buffer.from([1, 2, 3])) === 'accepted') changes++;
+			} else if (raft.status().role === 'leader') {
+				transfers++;
+				raft.transferLeadership(to);
+			}
+
+			host.pump();
+		});
+	};
+
+	const nemesis = new Nemesis(world, random.pick([300, 1000, 3000]));
+	let recoveredMs = -1;
+	try {
+		act();
+		nemesis.start();
+		world.run(faultsMs);
+		isOver = true;
+		nemesis.end();
+		world.network.set({loss: [0, 1], duplication: [0, 1], delayMs: [1, 10]});
+		recoveredMs = recover(world, hosts, checks);
+	} catch (error) {
+		throw new Error(`SEED=${seed} (replays it), at ${world.schedule.nowMs} ms, event ${world.events}: ${(error as Error).message}`, {cause: error});
+	}
+
+	const sum = (of: (host: RaftHost) => number): number => hosts.reduce((total, host) => total + of(host), 0);
+	const {lost, duplicated, cut} = world.network.counts;
+	return {
+		fingerprint: world.fingerprint, events: world.events, applied: checks.highestApplied, terms: checks.highestTerm,
+		leaders: checks.leadersElected, reads: checks.readsServed, changes, transfers, crashes: world.crashes, pauses: world.pauses,
+		snapshotsTaken: sum(host => host.snapshotsTaken), snapshotsInstalled: sum(host => host.snapshotsInstalled),
+		lost, duplicated, cut, recoveredMs,
+	};
+}
+
+/** Propose until something new is applied at every member; the time that took. */
+function recover(world: World, hosts: readonly RaftHost[], checks: RaftChecks): number {
+	const startMs = world.schedule.nowMs;
+	const floor = checks.highestApplied;
+	let target: number | undefined;
+	const isDone = (): boolean => {
+		const leader = hosts.find(host => host.raft?.status().role === 'leader' && host.raft.status().term === Math.max(...hosts.map(other => other.raft!.status().term)));
+		const status = leader?.raft?.status();
+		if (!leader || !status || leader.applied <= floor) return false;
+		target ??= leader.applied;
+		const members = [...status.configuration.voters, ...status.configuration.learners];
+		return members.every(id => hosts.find(host => host.id === id)!.applied >= target!);
+	};
+
+	while (!isDone()) {
+		if (world.schedule.nowMs - startMs > recoverMs) {
+			const stuck = hosts.map(({id, raft, applied}) => {
+				const {role, term, leader, commit, lastIndex, configuration} = raft!.status();
+				return `${id.slice(-1)} ${role} term ${term} leader ${leader?.slice(-1)} commit ${commit}/${lastIndex} applied ${applied} voters ${configuration.voters.map(voter => voter.slice(-1)).join('')}`;
+			});
+			throw new Error(`progress after heal: nothing new agreed within ${recoverMs} ms (${stuck.join('; ')})`);
+		}
+
+		for (const host of hosts) {
+			if (host.raft?.status().role === 'leader') host.raft.propose(Buffer.from(`final ${world.schedule.nowMs}`));
+			host.pump();
+		}
+
+		world.runUntil(isDone, 100);
+	}
+
+	return world.schedule.nowMs - startMs;
+}
