@@ -102,6 +102,11 @@ export class RaftLog {
 		return Math.max(previous, entries.at(-1)?.index ?? previous);
 	}
 
+	/** Committed up to there, as far as there are entries. Never back. */
+	commitTo(index: number): void {
+		this.commit = Math.max(this.commit, Math.min(index, this.lastIndex));
+	}
+
 	/** Committed entries that were not applied. */
 	unapplied(): readonly Entry[] {
 		return this.#entries.slice(this.applied - this.#base.index, this.commit - this.#base.index);

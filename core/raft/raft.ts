@@ -6,85 +6,19 @@ durable: replies and votes leave with the work that makes them true, the own vot
 Beyond the paper: check-quorum (a leader that hears no majority for an election timeout steps down), stickiness (who heard a leader
 lately votes for nobody else), and learners, which receive and never vote.
 */
-import type {Machine, Outbound, Random} from '../machine.ts';
+import type {Outbound} from '../machine.ts';
 import type {NodeId} from '../message.ts';
-import {majority, type Change, type Configuration} from './configuration.ts';
+import {majority, type Change} from './configuration.ts';
+import {matches, takeAppend} from './follower.ts';
 import {Leader, raftLimits, type RaftLimits} from './leader.ts';
 import {RaftLog, type Mark} from './log.ts';
-import {contextMax, type Entry, type PacketOf, type RaftPacket, type Unsent} from './packet.ts';
-import type {Progress} from './progress.ts';
+import {contextMax, type PacketOf, type RaftPacket, type Unsent} from './packet.ts';
 import {readsMax} from './reads.ts';
-import {Assembly, chunkOf, type Snapshot} from './snapshot.ts';
+import {Assembly, type Snapshot} from './snapshot.ts';
+import type {Raft, RaftOptions, RaftReady, RaftStatus} from './types.ts';
 
 export type {Entry} from './packet.ts';
-export type HardState = {readonly term: number; readonly vote: NodeId | undefined; readonly commit: number};
-export type Recovered = {readonly hardState: HardState; readonly snapshot: Snapshot | undefined; readonly entries: readonly Entry[]};
-export type RaftReady = {
-	/** Durable before `packets` leave, as are `snapshot` and `entries`. */
-	readonly hardState: HardState | undefined;
-	/** One that was installed: to be restored before `committed` is applied. The log on disk starts anew behind it. */
-	readonly snapshot: Snapshot | undefined;
-	/** An entry whose index exists replaces it and all after it. */
-	readonly entries: readonly Entry[];
-	/** A leader's appends and heartbeats: may leave while the disk writes (thesis, 10.2.1). */
-	readonly packetsBefore: ReadonlyArray<Outbound<RaftPacket>>;
-	readonly packets: ReadonlyArray<Outbound<RaftPacket>>;
-	/** To be applied in this order. */
-	readonly committed: readonly Entry[];
-	/** Each may be served once `committed` is applied: `index` is, then. */
-	readonly reads: ReadonlyArray<{readonly context: string; readonly index: number}>;
-};
-export type Role = 'follower' | 'pre-candidate' | 'candidate' | 'leader' | 'learner';
-export type RaftStatus = {
-	readonly role: Role;
-	readonly term: number;
-	readonly leader: NodeId | undefined;
-	readonly vote: NodeId | undefined;
-	/** Granted to this node in the campaign that runs. */
-	readonly votes: readonly NodeId[];
-	readonly commit: number;
-	readonly applied: number;
-	readonly lastIndex: number;
-	readonly snapshotIndex: number;
-	readonly configuration: Configuration;
-	/** Ticks since this follower heard its leader, or this leader a majority. */
-	readonly contactTicks: number;
-	/** Leader only. */
-	readonly progress: ReadonlyArray<{readonly id: NodeId; readonly match: number; readonly next: number; readonly state: Progress['state']; readonly recentlyActive: boolean}>;
-	/** Leader only: what its uncommitted entries weigh. */
-	readonly uncommittedBytes: number;
-	/** Bounds that were hit and packets that made no sense, by name. */
-	readonly bounds: Readonly<Record<string, number>>;
-};
-export type RaftOptions = {
-	readonly id: NodeId;
-	/** Packets of other groups are passed over. */
-	readonly group: number;
-	readonly electionTicks: number;
-	readonly heartbeatTicks: number;
-	readonly random: Random;
-	readonly recovered: Recovered;
-	readonly limits?: Partial<RaftLimits>;
-};
-export type Raft = Machine<RaftPacket, RaftReady> & {
-	/** Followers forward to the leader they know. An accepted proposal may still be lost: what counts is its commit. */
-	propose(data: Uint8Array): 'accepted' | 'forwarded' | 'no-leader' | 'over-limit';
-	/** Change the members by one step; leader only. `context` travels behind the configuration. */
-	proposeChange(change: Change, context: Uint8Array): 'accepted' | 'not-leader' | 'busy' | 'invalid';
-	/** Ask for an index that is current now; it comes back in `ready().reads`. */
-	readIndex(context: string): 'accepted' | 'no-leader';
-	/** Make a voter the leader as soon as it is caught up (thesis, 3.10). */
-	transferLeadership(to: NodeId): void;
-	/** `done` is durable and applied. */
-	advance(done: RaftReady): void;
-	/** The state machine's bytes at an applied index: the log up to there may go. Returns the snapshot to be stored. */
-	compact(index: number, data: Uint8Array): Snapshot | undefined;
-	/** Stand for election now, without asking first. */
-	campaign(): void;
-	/** This process stalled, so its silence proves nothing: wait a whole election timeout before standing. */
-	resetElection(): void;
-	status(): RaftStatus;
-};
+export type * from './types.ts';
 
 /** A term further ahead than this is a fault, not an election. */
 const termJumpMax = 2 ** 32;
@@ -159,12 +93,12 @@ class RaftMachine implements Raft {
 		this.#elapsed++;
 		if (this.#elapsed < this.#timeout) return;
 		this.#leader = undefined;
-		if (this.#isVoter()) this.#preCampaign();
+		if (this.#mayStand()) this.#preCampaign();
 		else this.#resetTimeout();
 	}
 
 	campaign(): void {
-		if (this.#isVoter() && !this.#reign) this.#campaign(false);
+		if (this.#mayStand() && !this.#reign) this.#campaign(false);
 	}
 
 	resetElection(): void {
@@ -279,7 +213,7 @@ class RaftMachine implements Raft {
 			case 'snapshot-reply': return this.#lead(reign => reign.onSnapshotReply(from, packet));
 			case 'timeout-now': {
 				// Only the own leader may give way; a repeated word of it starts no second campaign.
-				if (this.#isVoter() && this.#role === 'follower' && from === this.#leader) this.#campaign(true);
+				if (this.#mayStand() && this.#role === 'follower' && from === this.#leader) this.#campaign(true);
 				return;
 			}
 
@@ -420,10 +354,10 @@ class RaftMachine implements Raft {
 		this.#elapsed = 0;
 		this.#contactTick = this.#tick;
 		switch (packet.type) {
-			case 'append': return this.#onAppend(from, packet);
+			case 'append': return this.#send(from, takeAppend(this.#log, packet));
 			case 'snapshot': return this.#onSnapshot(from, packet);
 			case 'heartbeat': {
-				this.#commitTo(packet.commit);
+				this.#log.commitTo(packet.commit);
 				this.#send(from, {type: 'heartbeat-reply', round: packet.round});
 				return;
 			}
@@ -432,35 +366,13 @@ class RaftMachine implements Raft {
 		}
 	}
 
-	#onAppend(from: NodeId, {prevIndex, prevTerm, entries, commit}: PacketOf<'append'>): void {
-		if (prevIndex < this.#log.commit) {
-			// It begins within what is committed, and so matches: only what is beyond can be news.
-			return this.#merge(from, entries.filter(entry => entry.index > this.#log.commit), this.#log.commit, commit);
-		}
-
-		if (this.#log.matches({index: prevIndex, term: prevTerm})) return this.#merge(from, entries, prevIndex, commit);
-		const {index, term} = this.#log.conflictHint(prevIndex, prevTerm);
-		this.#send(from, {type: 'append-reply', ok: false, index, hintTerm: term, rejected: prevIndex});
-	}
-
-	#merge(from: NodeId, entries: readonly Entry[], previous: number, commit: number): void {
-		const matched = this.#log.merge(entries, previous);
-		// Never past what this append proved to match: the log beyond it may be another leader's.
-		this.#commitTo(Math.min(commit, matched));
-		this.#send(from, {type: 'append-reply', ok: true, index: matched, hintTerm: 0, rejected: 0});
-	}
-
-	#commitTo(index: number): void {
-		this.#log.commit = Math.max(this.#log.commit, Math.min(index, this.#log.lastIndex));
-	}
-
 	#onSnapshot(from: NodeId, packet: PacketOf<'snapshot'>): void {
 		const {index, snapshotTerm} = packet;
 		const mark: Mark = {index, term: snapshotTerm};
-		if (index > this.#log.commit && this.#log.matches(mark)) this.#commitTo(index); // All of it is here: no need to start over.
+		if (index > this.#log.commit && this.#log.matches(mark)) this.#log.commitTo(index); // All of it is here: no need to start over.
 		if (index <= this.#log.commit) {
 			this.#assembly.clear();
-			return this.#send(from, {type: 'append-reply', ok: true, index: this.#log.commit, hintTerm: 0, rejected: 0});
+			return this.#send(from, matches(this.#log.commit));
 		}
 
 		const whole = this.#assembly.take(from, packet);
@@ -469,7 +381,7 @@ class RaftMachine implements Raft {
 		this.#era++;
 		this.#snapshot = whole;
 		this.#installed = whole;
-		this.#send(from, {type: 'append-reply', ok: true, index, hintTerm: 0, rejected: 0});
+		this.#send(from, matches(index));
 	}
 
 	#readProved(context: string, index: number): void {
@@ -483,6 +395,14 @@ class RaftMachine implements Raft {
 
 	#isVoter(): boolean {
 		return this.#log.configuration.voters.includes(this.#options.id);
+	}
+
+	/**
+	A voter may, and one whose removal is not known to be committed: it may be the only one that has the entry, and the others
+	could not go on without it. Its own vote does not count then (thesis, 4.2.2 and figure 4.6).
+	*/
+	#mayStand(): boolean {
+		return this.#isVoter() || this.#log.configurationAt(this.#log.commit).voters.includes(this.#options.id);
 	}
 
 	#resetTimeout(): void {

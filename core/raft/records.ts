@@ -13,7 +13,7 @@ reset 4 | u48 index | u48 term     of a snapshot from the leader: the log starts
 import {isNodeId, type NodeId} from '../message.ts';
 import type {Mark} from './log.ts';
 import type {Entry} from './packet.ts';
-import type {HardState} from './raft.ts';
+import type {HardState} from './types.ts';
 
 const kinds = ['command', 'configuration', 'noop'] as const;
 const noVote = '00'.repeat(8);
