@@ -1,0 +1,46 @@
+/**
+A `Broker` over a link to a node that runs elsewhere, and how to find such a node: this user's own on this machine first, then
+those that are heard on the local network.
+*/
+import type {Broker} from './api.ts';
+import {defaults, type Config} from './config.ts';
+import {DapssError} from './errors.ts';
+import {listNodes} from './io/registry.ts';
+import {createTransport, transportOptions} from './io/transport.ts';
+import {channelPipe} from './remote/channel-pipe.ts';
+import {RemoteBroker} from './remote/client.ts';
+import {version} from './version.ts';
+
+export type ConnectOptions = Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'> & {
+	/** `host:port` each; tried in this order. */
+	readonly servers: readonly string[];
+	/** For one server. @default 3000 */
+	readonly timeoutMs?: number;
+	readonly limits?: Config['limits'];
+};
+
+/** Connect to the first of the servers that answers. @throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered */
+export async function connect(options: ConnectOptions): Promise<Broker & {readonly server: string}> {
+	const {servers, timeoutMs = 3000, limits = defaults.limits} = options;
+	const transport = createTransport(transportOptions({...options, limits}, {identity: undefined, version}));
+	let last: unknown = new DapssError('unreachable', 'No server to connect to');
+	for (const server of servers) {
+		try {
+			// oxlint-disable-next-line no-await-in-loop -- one after the other is what was asked for
+			const channel = await transport.dial(server, {hello: {address: '', clusterId: '', incarnation: 0, via: 'client'}, timeoutMs});
+			return Object.assign(new RemoteBroker(channelPipe(channel)), {server});
+		} catch (error) {
+			last = error;
+		}
+	}
+
+	throw last;
+}
+
+export type FoundNode = {readonly address: string; readonly cluster: string; readonly id: string; readonly phase: string};
+
+/** This user's nodes of the cluster that run on this machine, those that are members first. */
+export async function findNodes({cluster}: {readonly cluster: string}): Promise<readonly FoundNode[]> {
+	const nodes = await listNodes();
+	return nodes.filter(node => node.cluster === cluster).map(({address, cluster: name, id, phase}) => ({address, cluster: name, id, phase})).toSorted((a, b) => Number(b.phase === 'running') - Number(a.phase === 'running'));
+}

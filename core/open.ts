@@ -1,0 +1,279 @@
+/**
+The composition root: puts a node together from its configuration, real sockets and real disks. The only importer of `io/` besides
+`connect.ts`. Order matters: the folder is locked before anything is read, the incarnation is raised on disk before anything is
+sent, logs are read back before a packet comes in.
+*/
+import {randomBytes} from 'node:crypto';
+import {join as joinPath} from 'node:path';
+import type {Broker, FaultCommand} from './api.ts';
+import {Node, topicsOf} from './broker.ts';
+import type {Config} from './config.ts';
+import {completeConfig, type GivenConfig} from './config-schema.ts';
+import {DapssError, errorMessage} from './errors.ts';
+import {formatAddress} from './io/address.ts';
+import {openBeacon, type Beacon} from './io/beacon.ts';
+import type {Channel} from './io/channel.ts';
+import {systemClock, systemEntropy} from './io/clock.ts';
+import {Faults} from './io/faults.ts';
+import {Folder} from './io/folder.ts';
+import {openLog, type SegmentedLog} from './io/log.ts';
+import {createMesh} from './io/mesh.ts';
+import {formLock, listNodes, register, type Registration} from './io/registry.ts';
+import {createTransport, transportOptions} from './io/transport.ts';
+import {openDatagrams} from './io/udp.ts';
+import {join, parseJoin} from './joining.ts';
+import {Lamport} from './lamport.ts';
+import type {NodeId, Topic} from './message.ts';
+import type {Links} from './ports.ts';
+import {encodeConfigurationData} from './raft/configuration.ts';
+import {RaftStore} from './raft-store.ts';
+import {channelPipe} from './remote/channel-pipe.ts';
+import type {Pipe} from './remote/pipe.ts';
+import {serve, type ServedBroker} from './remote/server.ts';
+import {createIdentity, identityFrom, signBatch, verifyBatch, type Identity} from './seal.ts';
+import {openTopicLog} from './topic-log.ts';
+import {encodeContext} from './topics/command.ts';
+import {version} from './version.ts';
+import {encodeControl} from './wire.ts';
+
+export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
+
+/** What a node keeps of itself, in `node.json`. */
+type NodeState = {readonly identity: Identity; readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]};
+
+const stateFile = 'node.json';
+
+/**
+Start a node in this process. Resolves when it listens and has read back what it had; whether it is a member yet, its snapshot says.
+@throws `config`, `locked`, `port-in-use`, `storage`
+*/
+export async function openBroker(given: GivenConfig): Promise<OpenBroker> {
+	const config = completeConfig(given);
+	const resources = new AsyncDisposableStack();
+	try {
+		return await assemble(config, resources);
+	} catch (error) {
+		await resources.disposeAsync();
+		throw error;
+	}
+}
+
+/** Let a console or client in this process, or another thread of it, use a node over a pipe. */
+export function serveOver(broker: Broker, pipe: Pipe): void {
+	serve(broker as ServedBroker, pipe, () => undefined);
+}
+
+async function assemble(config: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
+	const folder = resources.use(await Folder.open(config.data));
+	const state = await loadState(folder);
+	const incarnation = state.incarnation + 1;
+	const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
+	lamport.nextCeiling();
+	const save = (rest: {readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]}): Promise<void> => folder.writeJson(stateFile, {version: 1, identity: state.identity.toJson(), incarnation, ...rest});
+	// Before the first send: numbers of this life are never those of an earlier one.
+	await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics});
+
+	const log = await openLog({folder: joinPath(config.data, 'raft'), ...logOptions(config)});
+	refuseDamage(log);
+	let raftStore = await RaftStore.open(log, folder.blobs);
+	const knownTopics = await folder.topics();
+	const {identity} = state;
+	const host = config.advertise === '' ? config.host : config.advertise;
+	const address = formatAddress(host, config.port);
+	const faults = config.faults ? new Faults() : undefined;
+
+	let node: Node | undefined;
+	const said = new Set<string>();
+	const warn = (text: string): void => {
+		if (said.has(text) || said.size > 1000) return;
+		said.add(text);
+		node?.journal.record({type: 'warning', text});
+	};
+
+	const shared = transportOptions(config, {identity, version, onProblem: warn});
+	const transport = createTransport(shared);
+	const mesh = resources.use(await createMesh({
+		transport, host: config.host, port: config.port, id: identity.id,
+		hello: () => ({address, clusterId: node?.clusterId ?? state.clusterId, incarnation}),
+		faults,
+		onFrame: (from, frame) => node?.onFrame(from, frame),
+		onUp: peer => node?.onLink(peer, 'up'),
+		onDown: peer => node?.onLink(peer, 'down'),
+		onRefused: peer => node?.onLink(peer, 'refused'),
+		onClient: channel => serveClient(node, channel),
+		onJoin: channel => serveJoin(node, channel),
+	}));
+	const datagrams = resources.use(await openDatagrams({
+		host: config.host, port: config.port, keys: shared.keys, id: identity.id, incarnation,
+		mode: {auth: config.enableNodeAuth, encrypt: config.enableEncryption}, refusals: shared.refusals, faults,
+		onDatagram: (from, bytes) => node?.onDatagram(from, bytes),
+	}));
+
+	const heard = new Map<string, {readonly address: string; readonly clusterId: string}>();
+	const beacon = config.discovery.enabled ? resources.use(await openBeacon({
+		config: config.discovery, host: config.host, keys: shared.keys, cluster: config.cluster, id: identity.id, incarnation,
+		say: () => ({address, clusterId: node?.clusterId ?? state.clusterId, phase: node?.phase === 'running' ? 'member' : 'seeking', topics: [...node?.data.topics.keys() ?? []]}),
+		onBeacon: other => onBeacon(other),
+		onProblem: warn,
+	})) : undefined;
+
+	function onBeacon(other: Beacon): void {
+		if (other.phase !== 'member') return;
+		const isNew = !heard.has(other.id);
+		heard.set(other.id, other);
+		if (!node || node.phase !== 'running' || other.clusterId === node.clusterId) return;
+		if (isNew) node.journal.record({type: 'discovered', cluster: config.cluster, clusterId: other.clusterId, address: other.address, foreign: true});
+		warn(`Two clusters of the name "${config.cluster}" meet here: ${node.clusterId.slice(0, 8)} (this node) and ${other.clusterId.slice(0, 8)} (${other.address}). They are not merged: stop one side and start its nodes with empty data folders, or give it another --cluster`);
+	}
+
+	/** Members that may take this node in. */
+	const candidates = async (): Promise<readonly string[]> => {
+		if (!config.discovery.enabled) return config.bootstrap;
+		const local = (await listNodes()).filter(other => other.cluster === config.cluster && other.phase === 'running' && other.id !== identity.id);
+		return [...new Set([...config.bootstrap, ...local.map(other => other.address), ...[...heard.values()].map(other => other.address)])];
+	};
+
+	let isFounding = false;
+	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address, cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
+	const lock = raftStore.isEmpty && state.clusterId === '' && config.bootstrap.length === 0 && config.discovery.enabled ? await formLock(config.cluster) : undefined;
+	try {
+		if (raftStore.isEmpty && state.clusterId === '' && config.bootstrap.length === 0 && !await isSomebodyThere()) {
+			isFounding = true;
+			const clusterId = randomBytes(16).toString('hex');
+			raftStore = await raftStore.found({
+				term: 1, index: 1, kind: 'configuration',
+				data: encodeConfigurationData({voters: [identity.id], learners: []}, encodeContext({clusterId, node: identity.id, address})),
+			}, identity.id);
+		}
+
+		node = createNode();
+		await node.start();
+		if (isFounding || node.control.isMember) node.run(node.control.topics.clusterId || state.clusterId);
+		else node.phase = 'joining';
+		await registration?.update({phase: node.phase, clusterId: node.clusterId});
+	} finally {
+		await lock?.[Symbol.asyncDispose]();
+	}
+
+	async function isSomebodyThere(): Promise<boolean> {
+		if ((await candidates()).length > 0) return true;
+		if (!beacon) return false;
+		beacon.announce();
+		const untilMs = systemClock.monotonicMs() + config.discovery.seekMs;
+		while (heard.size === 0 && systemClock.monotonicMs() < untilMs) await wait(50);
+		return heard.size > 0;
+	}
+
+	function createNode(): Node {
+		const links: Links = mesh;
+		return new Node({
+			id: identity.id, incarnation, lamport, config, address, version,
+			clusterId: state.clusterId,
+			topics: [...new Set([...state.topics, ...topicsOf(config.topics)])],
+			io: {
+				clock: systemClock, entropy: systemEntropy, links, datagrams, raftStore, knownTopics, save,
+				sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
+				verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
+				async openTopic(topic, onHeader) {
+					const topicLog = await openLog({folder: await folder.topicFolder(topic), ...logOptions(config)});
+					for (const {file, bytes} of topicLog.damaged) warn(`The log of the topic ${topic} is damaged: ${bytes} bytes in ${file} are kept aside; what is missing is pulled from other nodes`);
+					return openTopicLog(topicLog, onHeader);
+				},
+				faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: () => faults.active()},
+			},
+		});
+	}
+
+	const running = node;
+	void becomeMember(running, registration);
+	void running.closed.then(async () => {
+		await raftStore[Symbol.asyncDispose]().catch(() => undefined);
+		await resources.disposeAsync();
+	});
+	running.journal.record({type: 'ready', id: identity.id, port: config.port, cluster: config.cluster});
+	return Object.assign(running, {port: config.port});
+
+	/** Ask until the cluster has taken this node in. */
+	async function becomeMember(joining: Node, entry: Registration | undefined): Promise<void> {
+		if (joining.phase !== 'joining') return;
+		let known: readonly string[] = await candidates();
+		try {
+			const joined = await join({
+				id: identity.id, address, clusterId: joining.clusterId,
+				candidates: () => known,
+				ask: (at, frame) => askOnce(at, frame),
+				tell(detail) {
+					joining.detail = detail;
+				},
+				async wait(ms) {
+					if (known.length === 0) joining.detail = 'no member of the cluster is known yet: waiting to hear one';
+					await wait(ms);
+					known = await candidates();
+				},
+				isStopped: () => joining.phase !== 'joining',
+			});
+			if (joined) joining.setJoined(joined.clusterId, joined.members);
+			await entry?.update({phase: joining.phase, clusterId: joining.clusterId});
+		} catch (error) {
+			await joining.stop(errorMessage(error));
+		}
+	}
+
+	async function askOnce(at: string, frame: Buffer): Promise<Buffer> {
+		const channel = await transport.dial(at, {hello: {address, clusterId: running.clusterId, incarnation, via: 'join'}, timeoutMs: 3000});
+		return new Promise((resolve, reject) => {
+			const timer = setTimeout(() => channel.destroy('no answer'), 5000);
+			channel.onClose = why => {
+				clearTimeout(timer);
+				reject(new DapssError('unreachable', `${at}: ${why}`));
+			};
+
+			channel.onFrame = payload => {
+				resolve(payload);
+				channel.close('answered');
+			};
+
+			channel.send([frame]);
+		});
+	}
+}
+
+function serveClient(node: Node | undefined, channel: Channel): void {
+	if (!node) return channel.close('the node is starting');
+	serve(node, channelPipe(channel), () => node.journal.reject(channel.remoteAddress, 'malformed'));
+	void node.closed.then(why => channel.close(why));
+}
+
+function serveJoin(node: Node | undefined, channel: Channel): void {
+	channel.onFrame = frame => {
+		const request = parseJoin(frame);
+		if (!node || !request || request.id !== channel.remote.id) return channel.close('malformed request');
+		void node.onJoin(request.id, request.address, request.clusterId).then(answer => channel.send([encodeControl('joined', answer)]));
+	};
+}
+
+async function loadState(folder: Folder): Promise<NodeState> {
+	const raw = await folder.readJson(stateFile);
+	if (raw === undefined) return {identity: createIdentity(), incarnation: 0, clusterId: '', lamport: 0, topics: []};
+	const {identity: json, incarnation, clusterId, lamport, topics} = raw as Record<string, unknown>;
+	const identity = identityFrom(json);
+	const isWhole = Number.isSafeInteger(incarnation) && typeof clusterId === 'string' && Number.isSafeInteger(lamport) && Array.isArray(topics);
+	if ('problem' in identity || !isWhole) throw new DapssError('storage', `The file ${joinPath(folder.path, stateFile)} is damaged${'problem' in identity ? ` (${identity.problem})` : ''}: start this node with an empty data folder, it joins again under a new id`);
+	return {identity, incarnation: incarnation as number, clusterId, lamport: lamport as number, topics: topicsOf(topics.filter(topic => typeof topic === 'string'))};
+}
+
+function logOptions({storage: {segmentBytes, writeDeadlineMs}}: Config): {readonly segmentBytes: number; readonly writeDeadlineMs: number} {
+	return {segmentBytes, writeDeadlineMs};
+}
+
+/** A Raft log with a hole cannot be served from: votes or entries may be gone. */
+function refuseDamage({damaged}: SegmentedLog): void {
+	if (damaged.length === 0) return;
+	throw new DapssError('storage', `The Raft log is damaged (${damaged.map(({file, position}) => `${file} at ${position}`).join(', ')}); the file is kept aside. Start this node with an empty data folder: it joins again under a new id`);
+}
+
+function wait(ms: number): Promise<void> {
+	return new Promise(resolve => {
+		setTimeout(resolve, ms);
+	});
+}
