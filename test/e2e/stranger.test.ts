@@ -1,0 +1,49 @@
+/** Strangers on both ports: nothing is answered, nothing is delivered, the cluster goes on. */
+import {randomBytes} from 'node:crypto';
+import {createSocket} from 'node:dgram';
+import {connect, type Socket} from 'node:net';
+import {expect, test} from 'vitest';
+import {Cluster} from '../../bench/cluster.ts';
+import type {Topic} from '../../core/index.ts';
+import {cli} from './command.ts';
+
+test('1,000 of them with plaintext, random bytes and silence', async () => {
+	await using cluster = new Cluster({cli, topics: ['news'], messages: true});
+	await cluster.startAll(3);
+	const [first] = cluster.nodes;
+	let answered = 0;
+	const strangers: Socket[] = [];
+	const ended: Array<Promise<void>> = [];
+	for (let index = 0; index < 1000; index++) {
+		const socket = connect(first!.port, '127.0.0.1');
+		strangers.push(socket);
+		socket.on('data', chunk => {
+			answered += chunk.length;
+		});
+		socket.on('error', () => undefined);
+		ended.push(new Promise(resolve => {
+			socket.once('close', () => resolve());
+		}));
+		if (index % 3 === 0) socket.write('PUB news 5\r\nhello\r\n');
+		else if (index % 3 === 1) socket.write(randomBytes(200));
+	}
+
+	const datagrams = createSocket('udp4');
+	for (let index = 0; index < 1000; index++) datagrams.send(randomBytes(1 + (index % 1200)), first!.port, '127.0.0.1');
+	datagrams.on('message', message => {
+		answered += message.length;
+	});
+	// All the while the cluster works.
+	const broker = await cluster.client(cluster.nodes[1]);
+	await broker.publish('news' as Topic, [Buffer.from('still here')]);
+	for (const node of cluster.nodes) await node.waitFor(event => event.type === 'message' && event['payload'] === 'still here', 'the message');
+	await Promise.all(ended); // The silent ones too, within the time of a handshake.
+	// A TLS server may end a stranger's connection with an alert record (7 bytes: it refuses), never with anything of the protocol.
+	expect(answered).toBeLessThanOrEqual(1000 * 7);
+	for (const node of cluster.nodes) expect(node.events.filter(({type}) => type === 'message')).toHaveLength(1);
+	const late = await cluster.client(first);
+	expect((await late.snapshot()).members.every(({state}) => state === 'alive')).toBe(true);
+	datagrams.close();
+	await broker[Symbol.asyncDispose]();
+	await late[Symbol.asyncDispose]();
+}, 60_000);
