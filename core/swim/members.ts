@@ -25,9 +25,13 @@ export type Member = {
 	rttMs: number | undefined;
 	/** Its machine refused a connection then, and it was not heard since. */
 	refusedTick: number | undefined;
+	/** An accusation by others that our own ears contradict: it is asked, and believed only if it then stays silent. */
+	doubt: Doubt | undefined;
 	/** The last ping out of turn. */
 	contactedTick: number;
 };
+
+export type Doubt = {word: Word; sinceTick: number};
 
 const states: Readonly<Record<Standing, MemberState>> = {alive: 'alive', suspect: 'suspect', dead: 'dead', refused: 'dead', left: 'left'};
 const reasons: Readonly<Record<Standing, string>> = {alive: '', suspect: 'no answer', dead: 'silent', refused: 'connection refused', left: 'left'};
@@ -38,6 +42,7 @@ export class Members {
 	readonly #updates: Updates;
 	readonly #members = new Map<NodeId, Member>();
 	#changes: MemberChange[] = [];
+	#doubted: Member[] = [];
 	#incarnation: number;
 	isLeaving = false;
 
@@ -69,7 +74,7 @@ export class Members {
 		for (const id of ids) {
 			this.#members.set(id, former.get(id) ?? {
 				id, addedTick: tick, word: {standing: 'alive', incarnation: 0, by: id}, suspicion: undefined,
-				heardTick: undefined, rttMs: undefined, refusedTick: undefined, contactedTick: -Infinity,
+				heardTick: undefined, rttMs: undefined, refusedTick: undefined, doubt: undefined, contactedTick: -Infinity,
 			});
 			former.delete(id);
 		}
@@ -89,7 +94,11 @@ export class Members {
 		const member = this.#members.get(id);
 		if (!member) return;
 		const word = {standing, incarnation, by};
-		if (beats(word, member.word)) return this.believe(member, word, tick, pace);
+		if (beats(word, member.word)) {
+			if (isAccusation(standing) && isLately(member, tick, pace)) return this.#doubt(member, word, tick);
+			return this.believe(member, word, tick, pace);
+		}
+
 		if (beats(member.word, word)) {
 			// Somebody is behind: tell what is known here once more.
 			if (member.word.incarnation > 0 && !this.#updates.has(id)) this.#tell(member);
@@ -101,6 +110,7 @@ export class Members {
 
 	/** This node failed to reach the member. */
 	suspect(member: Member, tick: number, pace: Pace): void {
+		if (member.doubt) this.believe(member, member.doubt.word, tick, pace);
 		const {standing, incarnation} = member.word;
 		if (standing === 'alive') this.believe(member, {standing: 'suspect', incarnation, by: this.#self}, tick, pace);
 		else if (member.suspicion?.confirm(this.#self)) this.#updates.put([member.id, 'suspect', incarnation, this.#self]);
@@ -110,6 +120,7 @@ export class Members {
 	believe(member: Member, word: Word, tick: number, pace: Pace): void {
 		const former = member.word.standing;
 		member.word = word;
+		if (member.doubt && !beats(member.doubt.word, word)) member.doubt = undefined;
 		member.suspicion = word.standing === 'suspect' ? new Suspicion(tick, word.by, pace) : undefined;
 		this.#tell(member);
 		if (former !== word.standing) this.#changes.push({id: member.id, ...stateOf(member)});
@@ -124,7 +135,26 @@ export class Members {
 	/** The word about a member that it has to know of, because only the member itself can take it back. */
 	accusation(id: NodeId): Update | undefined {
 		const member = this.#members.get(id);
-		return member && member.word.standing !== 'alive' ? [id, member.word.standing, member.word.incarnation, member.word.by] : undefined;
+		const word = member?.doubt?.word ?? member?.word;
+		return word && word.standing !== 'alive' ? [id, word.standing, word.incarnation, word.by] : undefined;
+	}
+
+	/** Doubts grow old: ask again whom was heard meanwhile, believe it of the others. */
+	settleDoubt(member: Member, tick: number, pace: Pace): void {
+		const {doubt} = member;
+		if (!doubt || tick - doubt.sinceTick < pace.probe) return;
+		if (member.heardTick !== undefined && member.heardTick > doubt.sinceTick) {
+			doubt.sinceTick = tick;
+			this.#doubted.push(member);
+		} else this.believe(member, doubt.word, tick, pace);
+	}
+
+	/** Members to be pinged now, since an accusation against them came in. */
+	takeDoubted(): readonly Member[] {
+		if (this.#doubted.length === 0) return none;
+		const doubted = this.#doubted;
+		this.#doubted = [];
+		return doubted;
 	}
 
 	takeChanges(): readonly MemberChange[] {
@@ -153,9 +183,31 @@ export class Members {
 		this.#updates.put([this.#self, 'alive', this.#incarnation, this.#self]);
 	}
 
+	/** At the heal of a partition each side says of the other's members that they are dead; those who hear them know better. */
+	#doubt(member: Member, word: Word, tick: number): void {
+		if (member.doubt) {
+			if (beats(word, member.doubt.word)) member.doubt.word = word;
+			return;
+		}
+
+		member.doubt = {word, sinceTick: tick};
+		this.#doubted.push(member);
+	}
+
 	#tell({id, word}: Member): void {
 		this.#updates.put([id, word.standing, word.incarnation, word.by]);
 	}
+}
+
+const none: readonly Member[] = [];
+
+function isAccusation(standing: Standing): boolean {
+	return standing === 'suspect' || standing === 'dead' || standing === 'refused';
+}
+
+/** Heard when it could be expected to be, at the latest. */
+function isLately({heardTick}: Member, tick: number, {probe, pair}: Pace): boolean {
+	return heardTick !== undefined && tick - heardTick < Math.max(probe, pair);
 }
 
 /** The process is known not to run: its machine said so, or it said goodbye. */

@@ -10,7 +10,7 @@ export type Pace = {
 	readonly timeout: number;
 	/** Between two pings to the same member. */
 	readonly pair: number;
-	/** Silence after which a member does not count as heard: at least three pings to it went unanswered, and its own did not arrive. */
+	/** Silence after which a member does not count as heard: at least two pings to it went unanswered, and two of its own did not arrive. */
 	readonly silent: number;
 	/** A row gets a new version at least this often, and is forgotten when none came for `stale`. */
 	readonly refresh: number;
@@ -30,6 +30,8 @@ export type Pace = {
 
 /** Pings a node starts within `probeMs` at most: at 16 members everyone is probed every 300 ms. */
 const probesPerPeriod = 10;
+/** In large clusters a member may miss so many turns before it counts as silent: at 20 % loss about one pair in 300 looks so. */
+const silentPairs = 2.5;
 /** Lifeguard's beta: the longest suspicion is so many times the shortest. */
 const suspicionMaxFactor = 6;
 const confirmationsMax = 3;
@@ -42,7 +44,7 @@ export function paceOf(members: number, tickMs: number, config: Config['swim']):
 	const probe = Math.max(timeout + 1, ticks(config.probeMs));
 	const others = Math.max(1, members - 1);
 	const pair = Math.max(Math.floor(ticks(config.silentMs) / 4), Math.ceil(others * probe / probesPerPeriod), 1);
-	const silent = Math.max(ticks(config.silentMs), 3 * pair);
+	const silent = Math.max(ticks(config.silentMs), Math.ceil(silentPairs * pair));
 	const suspicionMin = Math.ceil(config.suspicionMultiplier * Math.max(1, Math.log10(members)) * probe);
 	return {
 		probe, timeout, pair, silent, suspicionMin,

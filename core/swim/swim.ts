@@ -6,84 +6,18 @@ Phillips, Currey 2017). Who is a member at all is agreed elsewhere. From rows of
 
 A machine: it has no clock. Waits are counted in ticks; milliseconds come in with packets and with `ready`, for round trips only.
 */
-import type {Config} from '../config.ts';
-import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
 import {Health} from './health.ts';
-import {isDown, Members, stateOf, type Member, type MemberChange, type MemberState} from './members.ts';
+import {isDown, Members, stateOf, type Member} from './members.ts';
 import {paceOf, type Pace} from './pace.ts';
 import {headBytesMax, packetBytesMax, rowsMax, updateBytesMax, updatesMax, type Message, type SwimPacket} from './packet.ts';
-import {PartitionTracker, sidesOf, type PartitionChange, type PartitionState, type Sides} from './partition.ts';
+import {PartitionTracker, sidesOf, type PartitionChange} from './partition.ts';
 import {Probes, Ring, type Probe} from './probe.ts';
 import {Rows} from './rows.ts';
+import type {Swim, SwimMember, SwimOptions, SwimReady, SwimStatus} from './types.ts';
 import {Updates} from './updates.ts';
 
-export type SwimOptions = {
-	readonly id: NodeId;
-	/** Of this process's start, raised durably. */
-	readonly incarnation: number;
-	readonly random: Random;
-	/** Milliseconds that a tick lasts. */
-	readonly tickMs: number;
-	readonly config: Config['swim'];
-};
-
-/** `link`: over the ordered connection, when there is one; `datagram`: may be lost. */
-export type SwimOutbound = {readonly to: NodeId; readonly packet: SwimPacket; readonly via: 'datagram' | 'link'};
-
-export type SwimReady = {
-	readonly packets: readonly SwimOutbound[];
-	readonly changes: readonly MemberChange[];
-	readonly partition?: PartitionChange;
-};
-
-export type SwimMember = {
-	readonly id: NodeId;
-	readonly state: MemberState;
-	/** Why it is not alive, for people; empty when alive. */
-	readonly why: string;
-	readonly incarnation: number;
-	readonly rttMs: number | undefined;
-	/** Ticks since a packet came directly from it; `undefined` when none did, 0 for this node. */
-	readonly heardTicksAgo: number | undefined;
-};
-
-/** `sees[i][j]`: whether `order[i]` hears `order[j]` directly; `undefined` when nothing fresh is known from `order[i]`. */
-export type Matrix = {readonly order: readonly NodeId[]; readonly sees: ReadonlyArray<ReadonlyArray<boolean | undefined>>};
-
-export type SwimStatus = {
-	/** Sorted by id, this node included. */
-	readonly members: readonly SwimMember[];
-	/** Local health: 0 is well, 8 worst. */
-	readonly health: number;
-	readonly matrix: Matrix;
-	readonly partition: {readonly state: PartitionState; readonly sides: Sides; readonly sinceTicks: number};
-	/** Bounds that were hit, and what was not read. */
-	readonly bounds: {readonly outbox: number; readonly relays: number; readonly rowMismatches: number};
-};
-
-export type Swim = {
-	/** The agreed members, sorted; this node is one of them whether it is named or not. */
-	setMembers(members: readonly NodeId[]): void;
-	/** One packet; `nowMs` of any clock that does not go back, the same as for `ready`. */
-	step(from: NodeId, packet: SwimPacket, nowMs: number): void;
-	tick(): void;
-	/** The work; packets must leave now, their pings are stamped with `nowMs`. `undefined` when idle. */
-	ready(nowMs: number): SwimReady | undefined;
-	/** Any other packet came directly from it. */
-	heard(from: NodeId): void;
-	/** Its machine refused the connection: no process listens there. */
-	linkRefused(peer: NodeId): void;
-	/** A link is up, and the peer has proved who it is. */
-	linkUp(peer: NodeId): void;
-	/** Say goodbye; take `ready` once more afterwards. */
-	leave(): void;
-	/** What the partition cost has been exchanged: repairing → whole. True when it was repairing. */
-	repaired(): boolean;
-	/** Heard directly within the last while. This node hears itself. */
-	isHeard(id: NodeId): boolean;
-	status(): SwimStatus;
-};
+export type {Matrix, Swim, SwimMember, SwimOptions, SwimOutbound, SwimReady, SwimStatus} from './types.ts';
 
 /** Packets that wait for `ready`. */
 export const outboxMax = 2048;
@@ -144,6 +78,7 @@ class SwimMachine implements Swim {
 	step(from: NodeId, packet: SwimPacket, nowMs: number): void {
 		const member = this.#members.get(from);
 		if (member) this.#takeCarried(member, packet);
+		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
 		switch (packet.type) {
 			case 'ping': return this.#send(from, {type: 'ack', seq: packet.seq}, packet.link ? 'link' : 'datagram'); // Also to one that we do not know yet.
 			case 'ack': {
@@ -209,9 +144,10 @@ class SwimMachine implements Swim {
 	tick(): void {
 		this.#tick++;
 		if (this.#members.isLeaving) return;
+		for (const member of this.#members.all()) this.#judgeMember(member);
 		for (const probe of this.#probes.all()) this.#judgeProbe(probe);
 		this.#tickRelays();
-		for (const member of this.#members.all()) this.#judgeMember(member);
+		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
 		for (const id of this.#ring.turns(this.#pace.pair)) {
 			const member = this.#members.get(id);
 			if (member && member.word.standing !== 'left') this.#ping(member); // Who left will speak first when it is back.
@@ -299,6 +235,9 @@ class SwimMachine implements Swim {
 		if (!member) return this.#probes.end(probe.target);
 		const age = this.#tick - probe.sinceTick;
 		const isJudged = member.word.standing === 'alive' || member.word.standing === 'suspect';
+		const isHeard = (member.heardTick ?? -1) >= probe.sinceTick;
+		// It speaks, though it does not answer: a packet was lost, or the way there is cut. It lives, and that is all a probe asks.
+		if (isHeard && age >= this.#health.stretch(this.#pace.timeout)) return this.#probes.end(member.id);
 		if (probe.silentRelays === undefined && age >= this.#health.stretch(this.#pace.timeout)) {
 			probe.isRepeated = true;
 			const relays = isJudged ? this.#sample(other => other.id !== member.id && other.word.standing === 'alive', this.#options.config.indirect) : [];
@@ -309,7 +248,7 @@ class SwimMachine implements Swim {
 
 		if (age < this.#health.stretch(this.#pace.probe)) return;
 		this.#probes.end(member.id);
-		if (!isJudged || (member.heardTick ?? -1) >= probe.sinceTick) return; // It speaks, though it does not answer: it lives, and a link is cut one way.
+		if (!isJudged) return;
 		// A relay that did not even say "no answer yet" hints that the fault is here. Where there is no relay nothing can be learned.
 		if (probe.silentRelays && probe.silentRelays.size > 0) this.#health.bad();
 		this.#members.suspect(member, this.#tick, this.#pace);
@@ -327,10 +266,11 @@ class SwimMachine implements Swim {
 	}
 
 	#judgeMember(member: Member): void {
+		this.#members.settleDoubt(member, this.#tick, this.#pace);
 		const {incarnation} = member.word;
 		if (member.refusedTick !== undefined && this.#tick - member.refusedTick >= this.#pace.probe) {
 			member.refusedTick = undefined;
-			this.#members.believe(member, {standing: 'refused', incarnation, by: this.#self}, this.#tick, this.#pace);
+			if (!isDown(member)) this.#members.believe(member, {standing: 'refused', incarnation, by: this.#self}, this.#tick, this.#pace);
 		}
 
 		// Heard since it was suspected: what it says for itself is on its way, or cannot reach us because it hears nobody. It lives.

@@ -26,6 +26,8 @@ export type SwimClusterOptions = {
 	readonly loss?: number;
 	/** Whether a machine whose process is down answers at all. @default true */
 	readonly refuses?: boolean;
+	/** Whether there are links to fall back to. @default true */
+	readonly linked?: boolean;
 	readonly delayMs?: readonly [number, number];
 };
 
@@ -48,11 +50,11 @@ export class SwimCluster {
 	largestPacket = 0;
 	readonly refuses: boolean;
 
-	constructor({seed, nodes, loss = 0, refuses = true, delayMs = [1, 5]}: SwimClusterOptions) {
+	constructor({seed, nodes, loss = 0, refuses = true, linked = true, delayMs = [1, 5]}: SwimClusterOptions) {
 		this.refuses = refuses;
 		this.world = new World({seed, link: {loss: [loss, 100], delayMs}});
 		this.links = new Network({
-			seed: `${seed}/links`, schedule: this.world.schedule, link: {ordered: true, delayMs},
+			seed: `${seed}/links`, schedule: this.world.schedule, link: {ordered: true, delayMs, loss: linked ? [0, 1] : [1, 1]},
 			deliver: (from, to, bytes) => this.world.onHost(to, () => this.hosts.get(to)!.deliver(from, bytes)),
 		});
 		this.names = Array.from({length: nodes}, (_, index) => `n${index + 1}`);
