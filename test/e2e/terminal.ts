@@ -1,0 +1,102 @@
+/** A real pseudo-terminal with a terminal emulator behind it: what a person would see, and keys as a person would press them. */
+import {spawn, type IPty} from '@lydell/node-pty';
+import headless from '@xterm/headless';
+
+export class Terminal implements AsyncDisposable {
+	readonly exited: Promise<{readonly exitCode: number; readonly signal?: number | undefined}>;
+	/** Everything that was written, escape sequences and all. */
+	raw = '';
+	readonly #pty: IPty;
+	readonly #screen: InstanceType<typeof headless.Terminal>;
+	readonly #looking = new Set<() => void>();
+	#isEnded = false;
+
+	constructor(command: string, flags: readonly string[], {columns, rows, env = {}}: {readonly columns: number; readonly rows: number; readonly env?: Readonly<Record<string, string>>}) {
+		this.#screen = new headless.Terminal({cols: columns, rows, allowProposedApi: true, scrollback: 0});
+		this.#pty = spawn(command, [...flags], {cols: columns, rows, name: 'xterm-256color', env: {...process.env, CI: '', ...env} as Record<string, string>});
+		this.#pty.onData(data => {
+			this.raw += data;
+			this.#screen.write(data, () => this.#look());
+		});
+		this.exited = new Promise(resolve => {
+			this.#pty.onExit(exit => {
+				this.#isEnded = true;
+				resolve(exit);
+				this.#look();
+			});
+		});
+	}
+
+	get pid(): number {
+		return this.#pty.pid;
+	}
+
+	get isAlternate(): boolean {
+		return this.#screen.buffer.active.type === 'alternate';
+	}
+
+	/** The lines as they stand on the screen. */
+	lines(): string[] {
+		const {active} = this.#screen.buffer;
+		return Array.from({length: this.#screen.rows}, (_, row) => active.getLine(active.viewportY + row)?.translateToString(true) ?? '');
+	}
+
+	text(): string {
+		return this.lines().join('\n');
+	}
+
+	press(keys: string): void {
+		this.#pty.write(keys);
+	}
+
+	/** One key after the other, each once the screen has taken in the last. */
+	async type(text: string): Promise<void> {
+		for (const key of text) {
+			this.press(key);
+			// oxlint-disable-next-line no-await-in-loop -- a person types one key at a time
+			await new Promise(resolve => {
+				setTimeout(resolve, 15);
+			});
+		}
+	}
+
+	resize(columns: number, rows: number): void {
+		this.#screen.resize(columns, rows);
+		this.#pty.resize(columns, rows);
+	}
+
+	/** Until the screen shows it. Fails after the limit, with the screen. */
+	async waitFor(shows: RegExp | ((text: string) => boolean), what = String(shows), limitMs = 20_000): Promise<string> {
+		const matches = (): boolean => (shows instanceof RegExp ? shows.test(this.text()) : shows(this.text()));
+		const untilMs = performance.now() + limitMs;
+		while (!matches()) {
+			if (this.#isEnded) throw new Error(`The program ended while waiting for ${what}:\n${this.text()}`);
+			const leftMs = untilMs - performance.now();
+			if (leftMs <= 0) throw new Error(`The screen did not show ${what} within ${limitMs} ms:\n${this.text()}`);
+			// oxlint-disable-next-line no-await-in-loop -- until the screen changes
+			await new Promise<void>(resolve => {
+				const timer = setTimeout(done, leftMs);
+				const looking = this.#looking;
+				function done(): void {
+					clearTimeout(timer);
+					looking.delete(done);
+					resolve();
+				}
+
+				looking.add(done);
+			});
+		}
+
+		return this.text();
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		if (!this.#isEnded) this.#pty.kill('SIGKILL');
+		await this.exited;
+		this.#screen.dispose();
+	}
+
+	#look(): void {
+		for (const look of this.#looking) look();
+	}
+}
