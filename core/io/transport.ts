@@ -1,0 +1,34 @@
+/**
+Channels over TCP: the two ends with what they share. Several transports may live in one process, each with its own identity.
+*/
+import type {Config} from '../config.ts';
+import {deriveKeys, type Identity} from '../seal.ts';
+import {flagsOf, type Transport, type TransportOptions} from './channel.ts';
+import {Budget, Counters} from './counters.ts';
+import {dial} from './dial.ts';
+import {listen} from './listener.ts';
+
+export function createTransport(options: TransportOptions): Transport {
+	return {
+		listen: listenOptions => listen(options, listenOptions),
+		dial: (address, dialOptions) => dial(options, address, dialOptions),
+	};
+}
+
+/** What all connections of a process with this configuration share. `identity` is `undefined` for a client. */
+export function transportOptions(
+	config: Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption' | 'limits'>,
+	{identity, version, onProblem}: {readonly identity: Identity | undefined; readonly version: string; readonly onProblem?: (line: string) => void},
+): TransportOptions {
+	return {
+		cluster: config.cluster,
+		keys: deriveKeys(config),
+		identity,
+		flags: flagsOf(config),
+		limits: config.limits,
+		version,
+		refusals: new Counters(),
+		budget: new Budget(config.limits.outQueueTotalBytes),
+		...(onProblem && {onProblem}),
+	};
+}
