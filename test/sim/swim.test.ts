@@ -1,0 +1,160 @@
+/**
+SWIM in whole clusters, from seeds. `SEED=7` replays one; `SEEDS=1000` runs a campaign. Two things are asked: that what is silent is
+found out within a bound, and that, once the faults end, nobody who lives is thought otherwise by anybody, and every row is whole.
+False positives (alive and connected, yet called dead) are counted and printed.
+*/
+import {afterAll, describe, expect, test} from 'vitest';
+import {createRandom, seeds} from './random.ts';
+import {idOf, nameOf, SwimCluster} from './swim-cluster.ts';
+
+const totals = new Map<string, number>();
+const count = (name: string, by = 1): void => void totals.set(name, (totals.get(name) ?? 0) + by);
+const worst = (name: string, value: number): void => void totals.set(name, Math.max(totals.get(name) ?? 0, value));
+
+afterAll(() => console.log([...totals].map(([name, value]) => `${name} ${value}`).join(', ')));
+
+/** Crashes, cuts, one-way cuts and pauses for a while; then none. */
+function trouble(cluster: SwimCluster, seed: number, forMs: number): void {
+	const random = createRandom(`${seed}/trouble`);
+	const {names} = cluster;
+	for (const untilMs = cluster.nowMs + forMs; cluster.nowMs < untilMs;) {
+		const kind = random.pick(['crash', 'restart', 'split', 'one-way', 'pause', 'heal'] as const);
+		count(kind);
+		switch (kind) {
+			case 'crash': {
+				cluster.crash(random.pick(names));
+				break;
+			}
+
+			case 'restart': {
+				for (const name of names) cluster.restart(name);
+				break;
+			}
+
+			case 'split': {
+				const shuffled = random.shuffle(names);
+				const at = random.between(1, names.length - 1);
+				cluster.partition(shuffled.slice(0, at), shuffled.slice(at));
+				break;
+			}
+
+			case 'one-way': {
+				const [from, to] = random.shuffle(names);
+				cluster.cut(from!, to!);
+				break;
+			}
+
+			case 'pause': {
+				cluster.world.pause(idOf(random.pick(names)), random.between(50, 3000));
+				break;
+			}
+
+			case 'heal': {
+				cluster.heal();
+				break;
+			}
+
+			default: kind satisfies never;
+		}
+
+		cluster.run(random.between(20, 2000));
+	}
+
+	cluster.heal();
+	for (const name of names) {
+		cluster.restart(name);
+		cluster.world.resume(idOf(name));
+	}
+}
+
+const campaigns = [{nodes: 3, runs: 15}, {nodes: 5, runs: 15}, {nodes: 20, runs: 2}, {nodes: 50, runs: 1}];
+
+describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
+	test('when the faults end, everyone alive is alive to everyone', {timeout: 120_000}, () => {
+		for (const seed of seeds(runs)) {
+			const loss = createRandom(`${seed}/loss`).between(0, 20);
+			const cluster = new SwimCluster({seed, nodes, loss, refuses: seed % 2 === 0, linked: seed % 3 !== 0});
+			trouble(cluster, seed, nodes > 20 ? 5000 : 15_000);
+			const label = `seed ${seed}, ${nodes} nodes, ${loss} % loss`;
+			const isSettled = (): boolean => cluster.names.every(name => {
+				const {partition, members, matrix} = cluster.swim(name).status();
+				return partition.state !== 'partitioned' && members.every(({state}) => state === 'alive') && matrix.sees.every(row => row.every(heard => heard === true));
+			});
+			const endMs = cluster.nowMs;
+			let waitedMs = 0;
+			for (; !isSettled() && waitedMs < 15_000; waitedMs += 50) cluster.run(50);
+			expect(cluster.wrongs(), label).toEqual([]);
+			expect(isSettled(), label).toBe(true);
+			worst(`settled after at most (ms, ${nodes} nodes)`, cluster.nowMs - endMs);
+			for (const name of cluster.names) expect(cluster.swim(name).status().bounds, label).toEqual({outbox: 0, relays: 0, rowMismatches: 0});
+		}
+	});
+
+	test('nobody is called dead without a fault, and a dead one is found within the bound', {timeout: 120_000}, () => {
+		for (const seed of seeds(runs)) {
+			const loss = createRandom(`${seed}/loss`).between(0, 20);
+			const cluster = new SwimCluster({seed: `${seed}/quiet`, nodes, loss, refuses: false, linked: seed % 3 !== 0});
+			cluster.run(nodes > 20 ? 5000 : 10_000);
+			const label = `seed ${seed}, ${nodes} nodes, ${loss} % loss`;
+			for (const {type, ...rest} of cluster.seen) {
+				if (type === 'partition') expect(rest, label).toBeUndefined();
+				else if ('state' in rest && rest.state === 'suspect') count('false suspicions');
+				else if ('state' in rest && rest.state === 'dead') count('false deaths');
+			}
+
+			expect(totals.get('false deaths') ?? 0, label).toBe(0);
+			const fromMs = cluster.nowMs;
+			cluster.crash('n1');
+			cluster.run(nodes > 20 ? 3500 : 3000);
+			const found = cluster.since(fromMs).filter(seen => seen.type === 'member' && nameOf(seen.id) === 'n1' && seen.state === 'dead');
+			expect(new Set(found.map(({node}) => node)).size, label).toBe(nodes - 1);
+			worst(`found dead after at most (ms, ${nodes} nodes)`, Math.max(...found.map(({atMs}) => atMs - fromMs)));
+		}
+	});
+
+	test('a cut is detected by all, both sides the same, and its heal', {timeout: 120_000}, () => {
+		for (const seed of seeds(runs)) {
+			const random = createRandom(`${seed}/cut`);
+			const loss = random.between(0, 20);
+			const cluster = new SwimCluster({seed: `${seed}/cut`, nodes, loss, refuses: false});
+			cluster.run(2000);
+			const label = `seed ${seed}, ${nodes} nodes, ${loss} % loss`;
+			const shuffled = random.shuffle(cluster.names);
+			const at = random.between(1, nodes - 1);
+			const sides = [shuffled.slice(0, at), shuffled.slice(at)].map(side => side.map(name => idOf(name)).toSorted().join(' ')).toSorted();
+			const cutMs = cluster.nowMs;
+			cluster.partition(shuffled.slice(0, at), shuffled.slice(at));
+			cluster.run(nodes > 5 ? 5000 : 1500);
+			const detected = cluster.since(cutMs).flatMap(seen => seen.type === 'partition' ? [seen] : []);
+			expect(detected.map(({node}) => node).toSorted(), label).toEqual(cluster.names.toSorted()); // Once each.
+			for (const event of detected) {
+				expect(event.state, label).toBe('detected');
+				expect(event.sides.map(side => side.join(' ')).toSorted(), label).toEqual(sides);
+				expect(event.sides[0], label).toContain(idOf(event.node));
+				if (nodes <= 5) expect(event.atMs - cutMs, label).toBeLessThanOrEqual(1000);
+				worst(`cut detected after at most (ms, ${nodes} nodes)`, event.atMs - cutMs);
+			}
+
+			const healMs = cluster.nowMs;
+			cluster.heal();
+			cluster.run(1500);
+			const healed = cluster.since(healMs).flatMap(seen => seen.type === 'partition' ? [seen] : []);
+			expect(healed.map(({node, state}) => `${node} ${state}`).toSorted(), label).toEqual(cluster.names.map(name => `${name} healed`).toSorted());
+			worst(`heal detected after at most (ms, ${nodes} nodes)`, Math.max(...healed.map(({atMs}) => atMs - healMs)));
+			expect(cluster.swim('n1').status().partition.state, label).toBe('repairing');
+			expect(cluster.swim('n1').repaired(), label).toBe(true);
+			expect(cluster.swim('n1').status().partition.state, label).toBe('whole');
+		}
+	});
+});
+
+test('a seed replays to the byte', () => {
+	const run = (): readonly [number, string] => {
+		const cluster = new SwimCluster({seed: 1, nodes: 5, loss: 10});
+		trouble(cluster, 1, 5000);
+		cluster.run(1000);
+		return [cluster.world.fingerprint, JSON.stringify(cluster.seen)];
+	};
+
+	expect(run()).toEqual(run());
+});
