@@ -1,0 +1,185 @@
+/**
+Sealed datagrams on the node's port. AES-256-GCM under a key of this start (HKDF of the cluster's datagram key and a random salt), with
+a counter as nonce: no nonce is used twice, also not after a restart. A receiver takes each counter of a sender once and never goes
+back to an earlier start of it, so nothing can be replayed. What does not open is counted and not answered.
+
+```
+u8 version | 8 B sender | u32 incarnation | 8 B salt | u48 counter | sealed bytes | 16 B tag
+```
+*/
+import {createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes, type KeyObject} from 'node:crypto';
+import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
+import {DapssError} from '../errors.ts';
+import type {NodeId} from '../message.ts';
+import {isMac, macOf, type Keys} from '../seal.ts';
+import {parseAddress} from './address.ts';
+import type {Counters} from './counters.ts';
+import type {Faults} from './faults.ts';
+
+export type DatagramOptions = {
+	readonly host: string;
+	readonly port: number;
+	readonly keys: Pick<Keys, 'datagram'>;
+	readonly id: NodeId;
+	readonly incarnation: number;
+	readonly encrypt: boolean;
+	readonly refusals: Counters;
+	readonly faults: Faults | undefined;
+	readonly onDatagram: (from: NodeId, bytes: Buffer) => void;
+};
+export type OpenDatagrams = AsyncDisposable & {send(address: string, bytes: Uint8Array, to?: NodeId): void};
+
+export const datagramBytesMax = 1400;
+const headerBytes = 27;
+const tagBytes = 16;
+const sendersMax = 4096;
+const windowBits = 64n;
+
+type Sender = {incarnation: number; salt: string; key: KeyObject; newest: number; window: bigint};
+
+export class Seal {
+	readonly #base: Buffer;
+	readonly #isEncrypted: boolean;
+	readonly #header = Buffer.alloc(headerBytes);
+	readonly #key: KeyObject;
+	readonly #senders = new Map<NodeId, Sender>();
+	#counter = 0;
+
+	constructor({keys, id, incarnation, encrypt}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'encrypt'>) {
+		this.#base = keys.datagram;
+		this.#isEncrypted = encrypt;
+		const salt = randomBytes(8);
+		this.#header[0] = encrypt ? 1 : 2;
+		this.#header.write(id, 1, 8, 'hex');
+		this.#header.writeUInt32BE(incarnation, 9);
+		salt.copy(this.#header, 13);
+		this.#key = this.#derive(salt);
+	}
+
+	seal(bytes: Uint8Array): Buffer {
+		this.#counter++;
+		const header = Buffer.from(this.#header);
+		header.writeUIntBE(this.#counter, 21, 6);
+		if (!this.#isEncrypted) return Buffer.concat([header, bytes, macOf(this.#key, header, bytes).subarray(0, tagBytes)]);
+		const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(this.#counter));
+		cipher.setAAD(header);
+		return Buffer.concat([header, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+	}
+
+	/** The sender and its bytes, or why not. */
+	open(datagram: Buffer): {readonly from: NodeId; readonly bytes: Buffer} | 'malformed' | 'bad-datagram' | 'replayed' {
+		if (datagram.length < headerBytes + tagBytes || datagram[0] !== (this.#isEncrypted ? 1 : 2)) return 'malformed';
+		const from = datagram.toString('hex', 1, 9) as NodeId;
+		const incarnation = datagram.readUInt32BE(9);
+		const salt = datagram.toString('hex', 13, 21);
+		const counter = datagram.readUIntBE(21, 6);
+		const known = this.#senders.get(from);
+		if (known && (incarnation < known.incarnation || (incarnation === known.incarnation && salt !== known.salt))) return 'replayed';
+		const isKnown = known?.incarnation === incarnation;
+		if (isKnown && !isFresh(known, counter)) return 'replayed';
+		const key = isKnown ? known.key : this.#derive(datagram.subarray(13, 21));
+		const bytes = this.#openWith(key, datagram, counter);
+		if (!bytes) return 'bad-datagram';
+		// Only what opened is remembered: a stranger cannot push a sender's window forward.
+		const sender = isKnown ? known : {incarnation, salt, key, newest: 0, window: 0n};
+		if (!isKnown) {
+			if (this.#senders.size >= sendersMax) this.#senders.delete(this.#senders.keys().next().value!);
+			this.#senders.set(from, sender);
+		}
+
+		remember(sender, counter);
+		return {from, bytes};
+	}
+
+	#openWith(key: KeyObject, datagram: Buffer, counter: number): Buffer | undefined {
+		const header = datagram.subarray(0, headerBytes);
+		const sealed = datagram.subarray(headerBytes, -tagBytes);
+		const tag = datagram.subarray(-tagBytes);
+		if (!this.#isEncrypted) return isMac(key, tag, header, sealed) ? sealed : undefined;
+		try {
+			const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(counter), {authTagLength: tagBytes});
+			decipher.setAAD(header);
+			decipher.setAuthTag(tag);
+			return Buffer.concat([decipher.update(sealed), decipher.final()]);
+		} catch {
+			return undefined;
+		}
+	}
+
+	#derive(salt: Uint8Array): KeyObject {
+		return createSecretKey(Buffer.from(hkdfSync('sha256', this.#base, salt, 'dapss1 datagram key', 32)));
+	}
+}
+
+export async function openDatagrams(options: DatagramOptions): Promise<OpenDatagrams> {
+	const {host, port, refusals, faults, onDatagram} = options;
+	const seal = new Seal(options);
+	const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+	socket.on('message', (datagram: Buffer, _info: RemoteInfo) => {
+		const opened = seal.open(datagram);
+		if (typeof opened === 'string') refusals.add(opened);
+		else if (!faults?.isCut(opened.from, 'in')) later(faults, () => onDatagram(opened.from, opened.bytes));
+	});
+	await bound(socket, host, port);
+	socket.on('error', () => refusals.add('datagram-error'));
+	let isClosed = false;
+	return {
+		send(address, bytes, to) {
+			const at = parseAddress(address);
+			if (isClosed || !at || (to !== undefined && faults?.isCut(to, 'out')) || faults?.isDropped()) return;
+			if (bytes.length > datagramBytesMax - headerBytes - tagBytes) {
+				refusals.add('datagram-too-large');
+				return;
+			}
+
+			const datagram = seal.seal(bytes);
+			later(faults, () => {
+				if (!isClosed) socket.send(datagram, at.port, at.host, () => undefined); // An error (no route) is what probes are for.
+			});
+		},
+		async [Symbol.asyncDispose]() {
+			if (isClosed) return;
+			isClosed = true;
+			await new Promise<void>(resolve => {
+				socket.close(() => resolve());
+			});
+		},
+	};
+}
+
+function bound(socket: Socket, host: string, port: number): Promise<void> {
+	return new Promise((resolve, reject) => {
+		socket.once('error', (error: NodeJS.ErrnoException) => reject(new DapssError(error.code === 'EADDRINUSE' ? 'port-in-use' : 'failure', `Could not listen on UDP ${host}:${port} (${error.code ?? error.message})`, {cause: error})));
+		socket.bind(port, host, () => {
+			socket.removeAllListeners('error');
+			resolve();
+		});
+	});
+}
+
+function later(faults: Faults | undefined, run: () => void): void {
+	const delayMs = faults?.delayMs ?? 0;
+	if (delayMs > 0) setTimeout(run, delayMs).unref();
+	else run();
+}
+
+function nonceOf(counter: number): Buffer {
+	const nonce = Buffer.alloc(12);
+	nonce.writeUIntBE(counter, 6, 6);
+	return nonce;
+}
+
+/** Within the last 64 counters, and not seen; or newer than all. */
+function isFresh({newest, window}: Sender, counter: number): boolean {
+	if (counter > newest) return true;
+	const back = BigInt(newest - counter);
+	return back < windowBits && ((window >> back) & 1n) === 0n;
+}
+
+function remember(sender: Sender, counter: number): void {
+	if (counter > sender.newest) {
+		const ahead = BigInt(counter - sender.newest);
+		sender.window = ahead >= windowBits ? 1n : ((sender.window << ahead) | 1n) & ((1n << windowBits) - 1n);
+		sender.newest = counter;
+	} else sender.window |= 1n << BigInt(sender.newest - counter);
+}
