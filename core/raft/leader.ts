@@ -193,9 +193,9 @@ export class Leader {
 		progress.round = Math.max(progress.round, Math.min(round, this.#round));
 		this.#proveReads();
 		progress.isWaiting = false;
-		// It answers, yet nothing moves: an append or its reply was lost.
-		const {tick, heartbeatTicks} = this.#context;
-		if (progress.state === 'replicate' && progress.isInflight && tick() - progress.movedTick >= 2 * heartbeatTicks) {
+		// It answers, yet nothing moves: an append or its reply was lost. (A slow disk moves; an early guess would send it all twice.)
+		const {tick, electionTicks} = this.#context;
+		if (progress.state === 'replicate' && progress.isInflight && tick() - progress.movedTick >= electionTicks) {
 			progress.movedTick = tick();
 			progress.become('probe');
 		}

@@ -146,6 +146,13 @@ export class RaftChecks {
 				return;
 			}
 
+			case 'append':
+			case 'heartbeat':
+			case 'snapshot': {
+				if (synced.state.term < packet.term) fail('a leader leads in a term that is on its disk', `${id} in term ${packet.term}, has ${synced.state.term}`);
+				return;
+			}
+
 			case 'append-reply': {
 				if (packet.ok && packet.index > synced.lastIndex) fail('acknowledged means durable', `${id} acknowledges ${packet.index}, has ${synced.lastIndex} on its disk`);
 				if (packet.term > synced.state.term) fail('a term is durable before it is said', `${id} says ${packet.term}, has ${synced.state.term} on its disk`);

@@ -53,8 +53,12 @@ export function simulateRaft(seed: number, faultsMs = 60_000): Outcome {
 	const ids = Array.from({length: voterCount + spareCount}, (_, index) => (index + 1).toString(16).padStart(16, '0') as NodeId);
 	const syncMs = [0, random.pick([1, 5, 30, 200])] as const;
 	const snapshotEntries = random.pick([0, 8, 30, 100]);
-	const snapshotPadding = random.chance(1, 10) ? 600_000 : 0;
-	const hosts = ids.map(id => new RaftHost({id, world, checks, syncMs, electionTicks: 10, heartbeatTicks: 2, snapshotEntries, snapshotPadding}));
+	const snapshotPadding = random.chance(1, 8) ? 600_000 : 0;
+	const limits = {
+		appendEntriesMax: random.pick([1, 2, 8, 1024]), tailEntries: random.pick([0, 3, 512]), promotionLagMax: random.pick([0, 5, 1024]),
+		uncommittedBytesMax: random.pick([500, 2 ** 20]), appendBytesMax: random.pick([64, 2 ** 18]),
+	};
+	const hosts = ids.map(id => new RaftHost({id, world, checks, syncMs, electionTicks: 10, heartbeatTicks: 2, snapshotEntries, snapshotPadding, limits}));
 	for (const host of hosts.slice(0, voterCount)) host.found({voters: ids.slice(0, voterCount), learners: []});
 	for (const host of hosts) world.add(host, tickMs);
 	world.afterEach = () => {
@@ -75,20 +79,23 @@ export function simulateRaft(seed: number, faultsMs = 60_000): Outcome {
 		world.schedule.after(client.between(1, 120), () => {
 			if (isOver) return;
 			act();
-			const host = client.pick(hosts);
-			const kind = client.below(20);
+			// Half of the time through one who takes itself for the leader: there may be several.
+			const leaders = hosts.filter(({raft}) => raft?.status().role === 'leader');
+			const host = client.pick(leaders.length > 0 && client.chance(1, 2) ? leaders : hosts);
+			const kind = client.below(40);
 			const change: Change = {type: client.pick(['add-learner', 'promote', 'promote', 'demote', 'remove']), node: client.pick(ids)};
 			const to = client.pick(ids);
 			const {raft} = host;
 			if (!raft || world.isPaused(host.id)) return;
-			if (kind < 13) raft.propose(Buffer.from(`command ${++commands}`));
-			else if (kind < 17) {
+			if (kind < 22) raft.propose(Buffer.from(`command ${++commands}`));
+			else if (kind < 31) {
 				const context = `read ${++commands}`;
 				checks.readBegan(context);
 				raft.readIndex(context);
-			} else if (kind < 19) {
+			} else if (kind < 37) {
 				if (withChanges && raft.proposeChange(change, Buffer.from([1, 2, 3])) === 'accepted') changes++;
-			} else if (raft.status().role === 'leader') {
+			} else if (kind === 37) raft.campaign();
+			else if (raft.status().role === 'leader') {
 				transfers++;
 				raft.transferLeadership(to);
 			}
@@ -105,7 +112,7 @@ export function simulateRaft(seed: number, faultsMs = 60_000): Outcome {
 		world.run(faultsMs);
 		isOver = true;
 		nemesis.end();
-		world.network.set({loss: [0, 1], duplication: [0, 1], delayMs: [1, 10]});
+		world.network.set({loss: [0, 1], duplication: [0, 1], delayMs: [1, 10], ordered: true}); // As the links of a healthy cluster are.
 		recoveredMs = recover(world, hosts, checks);
 	} catch (error) {
 		throw new Error(`SEED=${seed} (replays it), at ${world.schedule.nowMs} ms, event ${world.events}: ${(error as Error).message}`, {cause: error});
@@ -127,7 +134,8 @@ function recover(world: World, hosts: readonly RaftHost[], checks: RaftChecks): 
 	const floor = checks.highestApplied;
 	let target: number | undefined;
 	const isDone = (): boolean => {
-		const leader = hosts.find(host => host.raft?.status().role === 'leader' && host.raft.status().term === Math.max(...hosts.map(other => other.raft!.status().term)));
+		// Of those who take themselves for the leader, the newest: removed nodes may be ahead in terms.
+		const leader = hosts.filter(({raft}) => raft?.status().role === 'leader').toSorted((one, other) => other.raft!.status().term - one.raft!.status().term)[0];
 		const status = leader?.raft?.status();
 		if (!leader || !status || leader.applied <= floor) return false;
 		target ??= leader.applied;

@@ -7,6 +7,7 @@ import type {NodeId} from '../../core/message.ts';
 import type {Outbound} from '../../core/machine.ts';
 import {encodeConfigurationData, parseConfiguration, type Configuration} from '../../core/raft/configuration.ts';
 import {parseRaftPacket, type RaftPacket} from '../../core/raft/packet.ts';
+import type {RaftLimits} from '../../core/raft/leader.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from '../../core/raft/raft.ts';
 import {decodeRecord, encodeEntry, encodeMark, encodeState, Recovery} from '../../core/raft/records.ts';
 import type {Snapshot} from '../../core/raft/snapshot.ts';
@@ -26,6 +27,7 @@ export type RaftHostOptions = {
 	readonly snapshotEntries: number;
 	/** Bytes added to each snapshot. */
 	readonly snapshotPadding: number;
+	readonly limits: Partial<RaftLimits>;
 };
 
 const blob = 0xFF;
@@ -45,6 +47,7 @@ export class RaftHost implements Host, Watched {
 	readonly #random: SeededRandom;
 	#isWriting = false;
 	#snapshotIndex = 0;
+	#boots = 0;
 
 	constructor(options: RaftHostOptions) {
 		this.#options = options;
@@ -62,7 +65,7 @@ export class RaftHost implements Host, Watched {
 	}
 
 	boot(): void {
-		const {checks, electionTicks, heartbeatTicks} = this.#options;
+		const {checks, electionTicks, heartbeatTicks, limits} = this.#options;
 		const recovery = new Recovery();
 		const blobs = new Map<number, Snapshot>();
 		for (const item of this.#disk.items) {
@@ -76,22 +79,22 @@ export class RaftHost implements Host, Watched {
 		if (recovery.mark.index > 0 && !snapshot) throw new Error(`recovery: ${this.id} has no snapshot at ${recovery.mark.index}`);
 		const entries = recovery.behind(recovery.mark);
 		if (recovery.problem) throw new Error(`recovery: ${this.id}: ${recovery.problem}`);
-		// The mirror of what was synced is kept over the crash: the records must tell at least as much.
+		// Of what was synced, a later write that was kept may have replaced some, but never what was committed, nor the term.
 		const recovered = new Mirror();
 		recovered.write({snapshot, entries, hardState: recovery.state});
-		if (recovered.lastIndex < this.synced.lastIndex && recovery.state.term === this.synced.state.term && this.applied > recovered.lastIndex) throw new Error(`recovery: ${this.id} had ${this.synced.lastIndex} synced, reads ${recovered.lastIndex}`);
-		if (!recovered.holds(this.synced.state.commit, this.synced.termAt(this.synced.state.commit) ?? 0) && this.synced.termAt(this.synced.state.commit) !== undefined) throw new Error(`recovery: ${this.id} lost ${this.synced.state.commit}, which was committed and synced`);
+		const {state: {term, commit}} = this.synced;
+		const committedTerm = this.synced.termAt(commit);
+		if (recovery.state.term < term) throw new Error(`recovery: ${this.id} reads term ${recovery.state.term}, had ${term} synced`);
+		if (committedTerm !== undefined && !recovered.holds(commit, committedTerm)) throw new Error(`recovery: ${this.id} lost ${commit}, which was committed and synced`);
 		this.written = recovered;
-		const before = this.synced.state.term;
 		this.synced = new Mirror();
 		this.synced.write({snapshot, entries, hardState: recovery.state});
-		if (recovery.state.term < before) throw new Error(`recovery: ${this.id} reads term ${recovery.state.term}, had ${before} synced`);
 		this.applied = 0;
 		this.state = 0;
 		this.#snapshotIndex = 0;
 		if (snapshot) this.#restore(snapshot);
 		this.#isWriting = false;
-		this.raft = createRaft({id: this.id, group: 0, electionTicks, heartbeatTicks, random: this.#random.child('timeouts'), recovered: {hardState: recovery.state, snapshot, entries}});
+		this.raft = createRaft({id: this.id, group: 0, electionTicks, heartbeatTicks, limits, random: this.#random.child(`timeouts/${++this.#boots}`), recovered: {hardState: recovery.state, snapshot, entries}});
 		checks.booted(this, this.raft.status());
 		this.pump();
 	}
@@ -165,8 +168,8 @@ export class RaftHost implements Host, Watched {
 
 	#compact(): void {
 		const {snapshotPadding} = this.#options;
-		const snapshot = this.raft!.compact(this.applied, encode({state: this.state, padding: Buffer.alloc(snapshotPadding, this.applied)}));
-		if (!snapshot) throw new Error(`compact: ${this.id} may not compact at ${this.applied}`);
+		const snapshot = this.raft!.compact(this.applied, encode({state: this.state, padding: Buffer.alloc(snapshotPadding, `${this.state} of ${this.applied};`), check: this.state}));
+		if (!snapshot) return; // A newer one was installed meanwhile; it is about to be restored.
 		this.snapshotsTaken++;
 		this.#snapshotIndex = snapshot.index;
 		this.#isWriting = true;
@@ -192,7 +195,8 @@ export class RaftHost implements Host, Watched {
 	}
 
 	#restore(snapshot: Snapshot): void {
-		const {state} = decode(snapshot.data) as {state: number};
+		const {state, padding, check} = decode(snapshot.data) as {state: number; padding: Uint8Array; check: number};
+		if (check !== state || !Buffer.alloc(padding.length, `${state} of ${snapshot.index};`).equals(padding)) throw new Error(`snapshot: ${this.id} puts ${snapshot.index} together wrongly`);
 		this.state = state;
 		this.applied = snapshot.index;
 		this.#snapshotIndex = snapshot.index;
