@@ -1,0 +1,221 @@
+/**
+The bounds of `Config`, checked. Whatever comes from a file, the environment, a flag or a program goes through here before a node
+sees it; all problems are told at once, each with the setting, what was expected and what was found.
+*/
+import leven from 'leven';
+import * as v from 'valibot';
+import {defaults, type Config} from './config.ts';
+import {DapssError} from './errors.ts';
+import {parseTopic} from './message.ts';
+
+/** A setting (`raft.electionMs`) and what is wrong with it. */
+export type Problem = {readonly setting: string; readonly message: string};
+export type Tunables = Omit<Config, 'data' | 'secret'>;
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const dayMs = 86_400_000;
+
+const whole = (min: number, max: number) => v.custom<number>(
+	input => Number.isSafeInteger(input) && (input as number) >= min && (input as number) <= max,
+	issue => `Expected a whole number from ${min} to ${max}, got ${show(issue.input)}`,
+);
+const flag = v.custom<boolean>(input => typeof input === 'boolean', issue => `Expected true or false, got ${show(issue.input)}`);
+const text = (expected: string, isRight: (text: string) => boolean) => v.custom<string>(
+	input => typeof input === 'string' && isRight(input),
+	issue => `Expected ${expected}, got ${show(issue.input)}`,
+);
+const list = <Item>(expected: string, item: v.GenericSchema<Item>) => v.array(item, issue => `Expected a list of ${expected}, got ${show(issue.input)}`);
+
+const topicName = v.custom<string>(
+	input => typeof input === 'string' && typeof parseTopic(input) === 'string',
+	issue => {
+		const parsed = typeof issue.input === 'string' ? parseTopic(issue.input) : undefined;
+		return typeof parsed === 'object' ? parsed.problem : `Expected a topic name, got ${show(issue.input)}`;
+	},
+);
+const address = text('host:port or a port', input => parseAddress(input) === input);
+
+const limits = v.strictObject({
+	// The pieces of one batch (64 KiB and its header) must fit, with room for the frame around them.
+	frameBytes: whole(128 * KiB, 8 * MiB),
+	outQueueBytes: whole(64 * KiB, 1024 * MiB),
+	outQueueTotalBytes: whole(64 * KiB, 16 * 1024 * MiB),
+	connections: whole(8, 65_536),
+	unauthenticated: whole(1, 65_536),
+	unauthenticatedPerAddress: whole(1, 65_536),
+	handshakeMs: whole(100, 60_000),
+	topics: whole(1, 65_536),
+	members: whole(1, 65_536),
+}, unknownKey);
+
+const shape = v.strictObject({
+	cluster: text('1 to 63 characters of a-z 0-9 - _ . that start with a letter or digit', input => /^[a-z0-9][a-z0-9._-]{0,62}$/.test(input)),
+	host: text('an address or a host name', isHost),
+	port: whole(1, 65_535),
+	advertise: text('a host name or nothing', input => input === '' || isHost(input)),
+	bootstrap: list('addresses (host:port)', address),
+	topics: list('topic names', topicName),
+	enableNodeAuth: flag,
+	enableMessageSigning: flag,
+	enableEncryption: flag,
+	faults: flag,
+	discovery: v.strictObject({
+		enabled: flag,
+		group: text('an IPv4 multicast address (224.0.0.0 to 239.255.255.255)', isMulticast),
+		port: whole(1, 65_535),
+		intervalMs: whole(100, 60_000),
+		seekMs: whole(0, 60_000),
+	}, unknownKey),
+	raft: v.strictObject({
+		heartbeatMs: whole(10, 10_000),
+		electionMs: whole(30, 120_000),
+		snapshotEntries: whole(16, 1_000_000),
+		votersMax: v.custom<number>(input => [1, 3, 5, 7].includes(input as number), issue => `Expected 1, 3, 5 or 7 (an even number of voters is no safer), got ${show(issue.input)}`),
+		pendingMax: whole(1, 1_000_000),
+	}, unknownKey),
+	swim: v.strictObject({
+		probeMs: whole(20, 60_000),
+		probeTimeoutMs: whole(5, 60_000),
+		indirect: whole(0, 16),
+		suspicionMultiplier: whole(1, 20),
+		silentMs: whole(50, 600_000),
+	}, unknownKey),
+	gossip: v.strictObject({
+		fanoutMin: whole(1, 64),
+		fanoutMax: whole(1, 256),
+		repairMs: whole(50, 3_600_000),
+		repairBytes: whole(4 * KiB, 256 * MiB),
+		heldBytes: whole(64 * KiB, 1024 * MiB),
+		lamportJumpMax: whole(1, 2 ** 52),
+	}, unknownKey),
+	storage: v.strictObject({
+		segmentBytes: whole(4 * KiB, 1024 * MiB),
+		retainBytes: whole(4 * KiB, 2 ** 50),
+		retainAgeS: whole(1, 3650 * dayMs / 1000),
+		writeDeadlineMs: whole(100, 600_000),
+	}, unknownKey),
+	limits,
+	console: v.strictObject({
+		feed: whole(1, 10_000),
+		events: whole(1, 10_000),
+		previewBytes: whole(16, 64 * KiB),
+		framesPerSecond: whole(1, 60),
+	}, unknownKey),
+}, unknownKey);
+
+type Rule = {
+	/** The settings it looks at: with a problem of their own they are not compared. */
+	readonly needs: readonly string[];
+	/** The one to change. */
+	readonly setting: string;
+	readonly isRight: (tunables: Tunables) => boolean;
+	readonly message: (tunables: Tunables) => string;
+};
+
+const atLeast = (setting: string, otherSetting: string, read: (tunables: Tunables) => readonly [number, number], factor: number, why: string): Rule => ({
+	needs: [setting, otherSetting],
+	setting,
+	isRight: tunables => read(tunables)[0] >= factor * read(tunables)[1],
+	message: tunables => `Expected at least ${factor === 1 ? '' : `${factor} × `}${why} (${factor * read(tunables)[1]}), got ${read(tunables)[0]}`,
+});
+
+/** Settings that are right one by one and wrong together. */
+const rules: readonly Rule[] = [
+	atLeast('raft.electionMs', 'raft.heartbeatMs', ({raft}) => [raft.electionMs, raft.heartbeatMs], 3, 'the heartbeat, so that one lost heartbeat does not cost an election'),
+	{
+		needs: ['swim.probeMs', 'swim.probeTimeoutMs'],
+		setting: 'swim.probeTimeoutMs',
+		isRight: ({swim}) => swim.probeTimeoutMs < swim.probeMs,
+		message: ({swim}) => `Expected less than the time between probes (${swim.probeMs}), got ${swim.probeTimeoutMs}`,
+	},
+	atLeast('swim.silentMs', 'swim.probeMs', ({swim}) => [swim.silentMs, swim.probeMs], 1, 'the time between probes'),
+	atLeast('gossip.fanoutMax', 'gossip.fanoutMin', ({gossip}) => [gossip.fanoutMax, gossip.fanoutMin], 1, 'the smallest fanout'),
+	atLeast('limits.outQueueBytes', 'limits.frameBytes', tunables => [tunables.limits.outQueueBytes, tunables.limits.frameBytes], 1, 'one frame'),
+	atLeast('limits.outQueueTotalBytes', 'limits.outQueueBytes', tunables => [tunables.limits.outQueueTotalBytes, tunables.limits.outQueueBytes], 1, 'the queue of one peer'),
+	atLeast('limits.unauthenticated', 'limits.unauthenticatedPerAddress', tunables => [tunables.limits.unauthenticated, tunables.limits.unauthenticatedPerAddress], 1, 'the bound of one address'),
+	...(['enableNodeAuth', 'enableMessageSigning', 'enableEncryption'] as const).map(name => ({
+		needs: ['host', 'advertise', name],
+		setting: name,
+		isRight: (tunables: Tunables) => tunables[name] || (isLoopback(tunables.host) && (tunables.advertise === '' || isLoopback(tunables.advertise))),
+		message: ({host, advertise}: Tunables) => `Expected true: it may be off for experiments on a loopback address only, and this node is reached under ${isLoopback(host) ? advertise : host}`,
+	})),
+];
+
+/** Everything that is wrong with a configuration; empty when nothing is. `data` and `secret` are looked at elsewhere. */
+export function problemsOf(tunables: unknown): readonly Problem[] {
+	const parsed = v.safeParse(shape, tunables);
+	const problems: Problem[] = parsed.success ? [] : parsed.issues.map(issue => ({setting: v.getDotPath(issue) ?? '', message: issue.message}));
+	const isSound = (setting: string): boolean => !problems.some(problem => problem.setting === setting || setting.startsWith(`${problem.setting}.`));
+	const together = tunables as Tunables;
+	return [...problems, ...rules.filter(({needs, isRight}) => needs.every(isSound) && !isRight(together)).map(({setting, message}) => ({setting, message: message(together)}))];
+}
+
+/**
+The configuration of a node: what is given, over the defaults.
+@throws `config`, with a line for every problem
+*/
+export function completeConfig(given: GivenConfig): Config {
+	const {data, secret, ...rest} = given;
+	const tunables: Record<string, unknown> = {...defaults};
+	for (const [name, value] of Object.entries(rest)) {
+		const base: unknown = Object.hasOwn(defaults, name) ? defaults[name as keyof Tunables] : undefined;
+		const isGroup = typeof base === 'object' && base !== null && !Array.isArray(base) && typeof value === 'object' && value !== null;
+		tunables[name] = isGroup ? {...base, ...value} : value;
+	}
+
+	const problems = [...problemsOf(tunables)];
+	if (typeof data !== 'string' || data === '') problems.push({setting: 'data', message: `Expected a folder, got ${show(data)}`});
+	if (!(secret instanceof Uint8Array) || secret.length < 32) problems.push({setting: 'secret', message: 'Expected at least 32 bytes'});
+	if (problems.length > 0) throw new DapssError('config', problems.map(({setting, message}) => `${setting}: ${message}`).join('\n'));
+	return {...tunables as Tunables, data, secret};
+}
+
+/** What `completeConfig` takes: a folder, a secret, and whatever differs from the defaults. */
+export type GivenConfig = Pick<Config, 'data' | 'secret'> & {
+	readonly [Name in keyof Tunables]?: Tunables[Name] extends readonly unknown[] | string | number | boolean ? Tunables[Name] : Partial<Tunables[Name]>;
+};
+
+/** `host:port` of an address as people write it: a bare port means 127.0.0.1, IPv6 stands in brackets. `undefined` for anything else. */
+export function parseAddress(written: string): string | undefined {
+	const colon = written.lastIndexOf(':');
+	const [host, port] = colon === -1 ? ['127.0.0.1', written] : [written.slice(0, colon), written.slice(colon + 1)];
+	if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined;
+	const isBracketed = host.startsWith('[') && host.endsWith(']');
+	if (host.includes(':') && !isBracketed) return undefined;
+	return isHost(isBracketed ? host.slice(1, -1) : host) ? `${host}:${Number(port)}` : undefined;
+}
+
+/** The name that was probably meant; `undefined` when none is near. */
+export function nearest(name: string, names: readonly string[]): string | undefined {
+	let best: string | undefined;
+	let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
+	for (const candidate of names) {
+		const distance = leven(name, candidate, {maxDistance: bestDistance});
+		if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+	}
+
+	return best;
+}
+
+export function isLoopback(host: string): boolean {
+	return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+function isHost(host: string): boolean {
+	return host.length > 0 && host.length <= 253 && /^[\w.:%-]+$/.test(host);
+}
+
+function isMulticast(group: string): boolean {
+	const parts = group.split('.').map(Number);
+	return /^\d+(?:\.\d+){3}$/.test(group) && parts.every(part => part <= 255) && parts[0]! >= 224 && parts[0]! <= 239;
+}
+
+function unknownKey(issue: v.StrictObjectIssue): string {
+	return issue.expected === 'never' ? 'Expected no such setting' : issue.expected === 'Object' ? `Expected a group of settings, got ${show(issue.input)}` : 'Expected a value, got none';
+}
+
+function show(value: unknown): string {
+	const shown = value === undefined ? 'nothing' : JSON.stringify(value) ?? String(value);
+	return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown;
+}

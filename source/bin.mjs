@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+/**
+What the command `dapss-tui` starts. An older Node hands over to the one that came with the installation, or says what is missing.
+*/
+import {spawn} from 'node:child_process';
+import {existsSync} from 'node:fs';
+import {dirname, join} from 'node:path';
+import process from 'node:process';
+import {fileURLToPath, pathToFileURL} from 'node:url';
+import {isNewEnough, ownNode} from './node-version.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const cli = join(root, 'dist', 'cli.js');
+
+if (!existsSync(cli)) {
+	process.stderr.write(`dapss-tui: not built yet: run npm run build in ${root}\n`);
+	process.exit(1);
+}
+
+if (isNewEnough(process.versions.node)) {
+	await import(pathToFileURL(cli).href);
+} else {
+	const node = ownNode(root);
+	if (!node) {
+		process.stderr.write(`dapss-tui: needs Node 22.13 or newer, this is ${process.versions.node}: install one from https://nodejs.org, or npm i node@24 next to dapss-tui\n`);
+		process.exit(1);
+	}
+
+	const child = spawn(node, [cli, ...process.argv.slice(2)], {stdio: 'inherit'});
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+		process.on(signal, () => {
+			// On a terminal Ctrl-C reaches both of us by itself.
+			if (!(signal === 'SIGINT' && process.stdin.isTTY)) child.kill(signal);
+		});
+	}
+
+	child.on('close', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+}

@@ -1,0 +1,49 @@
+/**
+`check`: the verdict, its reasons, and what to do. A node that has stalled or is cut off must not say that all is well: the quorum is asked.
+*/
+import type {Broker} from '../../core/api.ts';
+import {DapssError, type ErrorCode} from '../../core/errors.ts';
+import {printable} from '../../core/observe/printable.ts';
+import {expectInput, withNode, type Context} from '../context.ts';
+import {paint} from '../terminal.ts';
+import {verdictOf} from '../verdict.ts';
+
+/** Longer than an election. */
+const confirmMs = 3000;
+
+export async function run(context: Context): Promise<number> {
+	const {terminal, output} = context;
+	expectInput(context, 0, 0, 'check without more');
+	const {verdict, exitCode, findings, snapshot} = await withNode(context, async broker => {
+		const confirmed = await confirm(broker);
+		const seen = await broker.snapshot();
+		return {...verdictOf(seen, confirmed), snapshot: seen};
+	});
+	if (output === 'json') {
+		await terminal.line(JSON.stringify({verdict, cluster: snapshot.cluster, self: snapshot.self, findings}));
+		return exitCode;
+	}
+
+	const {raft, members} = snapshot;
+	const tone = exitCode === 0 ? 'good' : 'bad';
+	await terminal.line(`${paint(terminal.hasColour, tone, verdict)}: cluster ${printable(snapshot.cluster)}, ${members.filter(({state}) => state === 'alive').length} of ${members.length} members alive, ${raft.reachableVoters} of ${raft.voters.length} voters reachable`);
+	for (const {code, problem, advice} of findings) {
+		// oxlint-disable-next-line no-await-in-loop -- a few lines
+		await terminal.line(`${paint(terminal.hasColour, code === 'warning' ? 'warning' : 'bad', code === 'warning' ? '  !' : '  ✗')} ${printable(problem)}\n    ${printable(advice)}`);
+	}
+
+	return exitCode;
+}
+
+async function confirm(broker: Broker): Promise<number | ErrorCode> {
+	const {promise, resolve} = Promise.withResolvers<ErrorCode>();
+	const timer = setTimeout(() => resolve('timeout'), confirmMs);
+	try {
+		return await Promise.race([broker.readIndex(), promise]);
+	} catch (error) {
+		if (error instanceof DapssError && error.code !== 'closed') return error.code;
+		throw error;
+	} finally {
+		clearTimeout(timer);
+	}
+}

@@ -1,0 +1,45 @@
+/**
+The console on a node of its own, which runs in a worker thread: drawing never delays a heartbeat, and nothing that the node does can
+touch the terminal.
+*/
+import {runConsole} from '../../tui/index.tsx';
+import {createSource} from '../../tui/clientSource.ts';
+import type {Broker} from '../../core/api.ts';
+import {logTo} from '../console-log.ts';
+import type {Context} from '../context.ts';
+import {loadPreferences} from '../preferences.ts';
+import {loadSettings} from '../settings.ts';
+import {startNode} from '../start-node.ts';
+import {openWorkerNode} from '../worker.ts';
+
+export async function runNodeConsole(context: Context): Promise<number> {
+	const {flags, env, terminal} = context;
+	const preferences = loadPreferences(env, line => terminal.say(line));
+	const settings = loadSettings({flags, env, cwd: process.cwd(), preferences});
+	await using node = await startNode({...context, settings: () => settings}, config => openWorkerNode(config));
+	return await showConsole(context, node, {name: `${settings.tunables.cluster}-${node.port}`, remote: false, preferences});
+}
+
+/** Show a broker until its user leaves; resolves with the exit code. */
+export async function showConsole(context: Context, broker: Broker, options: {readonly name: string; readonly remote: boolean; readonly preferences: ReturnType<typeof loadPreferences>}): Promise<number> {
+	const {flags, env, terminal} = context;
+	const {name, remote, preferences} = options;
+	const log = logTo(env, name, broker);
+	using source = createSource(broker);
+	const end = await runConsole({
+		source,
+		readonly: flags.readonly ?? false,
+		remote,
+		preferences: {keymap: preferences.keymap, theme: preferences.theme},
+	});
+	switch (end) {
+		case 'quit': return 0;
+		case 'interrupted': return 130;
+		case 'lost': {
+			terminal.say(`The ${remote ? 'link to the node' : 'node'} is gone: ${await broker.closed}${log === undefined ? '' : ` (log: ${log})`}`);
+			return 1;
+		}
+
+		default: return end satisfies never;
+	}
+}

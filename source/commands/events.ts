@@ -1,0 +1,42 @@
+/**
+`events`: what happened lately on a node, and with `--watch` what happens from now on.
+*/
+import type {RecordedEvent} from '../../core/observe/events.ts';
+import {DapssError} from '../../core/errors.ts';
+import {expectInput, interruptible, reach, type Context} from '../context.ts';
+import {eventLine} from '../lines.ts';
+import {LineWriter, paint} from '../terminal.ts';
+import {clockText, eventWords} from '../words.ts';
+
+export async function run(context: Context): Promise<void> {
+	const {flags, output, terminal, signal} = context;
+	expectInput(context, 0, 0, 'events [--watch]');
+	if (flags.watch && output === 'json') throw new DapssError('usage', 'Expected -o jsonl or text with --watch: the output has no end');
+	await using broker = await reach(context);
+	// Asked for first: what happens between the two answers is in both, and left out of the second.
+	const stream = flags.watch ? broker.events() : undefined;
+	const {events} = await interruptible(broker.snapshot(), signal);
+	if (output === 'json') return terminal.line(`[${events.map(event => eventLine(event)).join(',')}]`);
+
+	const writer = new LineWriter(terminal);
+	const write = (event: RecordedEvent): Promise<void> | undefined => {
+		if (output === 'jsonl') return writer.add(eventLine(event));
+		const {text, tone} = eventWords(event);
+		return writer.add(`${clockText(event.at)}  ${tone === undefined ? text : paint(terminal.hasColour, tone, text)}`);
+	};
+
+	const told = new Set(events.map(event => eventLine(event)));
+	for (const event of events) await write(event);
+	if (stream) {
+		const stop = (): void => void broker[Symbol.asyncDispose]();
+		signal.addEventListener('abort', stop, {once: true});
+		for await (const event of stream) {
+			if (told.size > 0 && told.delete(eventLine(event))) continue;
+			const room = write(event);
+			if (room) await room;
+		}
+	}
+
+	await writer.end();
+	if (stream && !signal.aborted) throw new DapssError('closed', `The link to the node is gone: ${await broker.closed}`);
+}

@@ -1,0 +1,98 @@
+/**
+`fault cut | delay | drop | heal`: ask nodes that were started with `--faults` to lose or delay traffic, for drills and tests.
+*/
+import type {Broker, FaultCommand} from '../../core/api.ts';
+import {DapssError, errorMessage} from '../../core/errors.ts';
+import {parseAddress} from '../../core/config-schema.ts';
+import type {NodeId} from '../../core/message.ts';
+import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
+import {printable} from '../../core/observe/printable.ts';
+import {expectInput, interruptible, reach, withNode, type Context} from '../context.ts';
+import {parseDuration, parseNumber} from '../values.ts';
+import {shortId} from '../words.ts';
+
+const kinds = ['cut', 'delay', 'drop', 'heal'] as const;
+const forMsDefault = 10_000;
+
+export async function run(context: Context): Promise<void> {
+	const {input, flags} = context;
+	expectInput(context, 1, 3, `fault ${kinds.join(', ')}`);
+	const [kind, ...rest] = input;
+	const forMs = flags.for === undefined ? forMsDefault : parseDuration(flags.for, '--for');
+	switch (kind) {
+		case 'cut': return cut(context, rest, forMs);
+		case 'delay': return here(context, {type: 'delay', ms: parseDuration(only(rest, 'fault delay TIME'), 'the delay', 60_000), forMs});
+		case 'drop': return here(context, {type: 'drop', percent: parseNumber(only(rest, 'fault drop PERCENT'), 'the share to drop', {min: 0, max: 100, isWhole: false}), forMs});
+		case 'heal': return heal(context);
+		default: throw new DapssError('usage', `Expected fault ${kinds.join(', ')}, got ${JSON.stringify(kind)}`);
+	}
+}
+
+/** A member by its address, its port, or the first digits of its id. @throws `usage` */
+export function memberOf(name: string, members: readonly MemberSnapshot[]): MemberSnapshot {
+	const address = parseAddress(name);
+	const found = members.filter(member => member.address === address || (/^\d{1,5}$/.test(name) && member.address.endsWith(`:${name}`)) || (/^[0-9a-f]{4,16}$/.test(name) && member.id.startsWith(name)));
+	if (found.length === 1) return found[0]!;
+	const names = members.map(member => `${shortId(member.id)} (${printable(member.address)})`).join(', ');
+	throw new DapssError('usage', `Expected ${JSON.stringify(name)} to be ${found.length === 0 ? 'a member' : 'one member, it is several'}: ${names}`);
+}
+
+async function cut(context: Context, groups: readonly string[], forMs: number): Promise<void> {
+	if (groups.length === 0) throw new DapssError('usage', 'Expected fault cut A,B C, or fault cut C');
+	const direction = context.flags.oneWay ? 'out' : 'both';
+	await withNode(context, async broker => {
+		const snapshot = await broker.snapshot();
+		const [near, far] = groups.length === 1 ? [[snapshot.members.find(({self}) => self)!], membersOf(groups[0]!, snapshot)] : [membersOf(groups[0]!, snapshot), membersOf(groups[1]!, snapshot)];
+		const both = near.find(member => far.includes(member));
+		if (both) throw new DapssError('usage', `Expected two groups without a member in common, ${shortId(both.id)} is in both`);
+		const command: FaultCommand = {type: 'cut', peers: far.map(({id}) => id), direction, forMs};
+		await Promise.all(near.map(member => tell(context, broker, snapshot.self, member, command)));
+		await done(context, command, near);
+	});
+}
+
+async function here(context: Context, command: FaultCommand): Promise<void> {
+	await withNode(context, async broker => {
+		await broker.fault(command);
+		const {members} = await broker.snapshot();
+		await done(context, command, members.filter(({self}) => self));
+	});
+}
+
+/** Heal whom we reach; those we do not reach are named. */
+async function heal(context: Context): Promise<void> {
+	await withNode(context, async broker => {
+		const {self, members} = await broker.snapshot();
+		const told: MemberSnapshot[] = [];
+		await Promise.all(members.filter(({state}) => state !== 'left').map(async member => {
+			try {
+				await tell(context, broker, self, member, {type: 'heal'});
+				told.push(member);
+			} catch (error) {
+				if (member.id === self) throw error;
+				context.terminal.say(`${shortId(member.id)} (${printable(member.address)}): ${errorMessage(error)}`);
+			}
+		}));
+		await done(context, {type: 'heal'}, told);
+	});
+}
+
+async function tell(context: Context, broker: Broker, self: NodeId, member: MemberSnapshot, command: FaultCommand): Promise<void> {
+	if (member.id === self) return broker.fault(command);
+	await using other = await reach(context, member.address);
+	await interruptible(other.fault(command), context.signal);
+}
+
+function membersOf(names: string, {members}: Snapshot): MemberSnapshot[] {
+	return names.split(',').filter(name => name !== '').map(name => memberOf(name, members));
+}
+
+function only(rest: readonly string[], usage: string): string {
+	if (rest.length !== 1) throw new DapssError('usage', `Expected ${usage}`);
+	return rest[0]!;
+}
+
+async function done({terminal, output}: Context, command: FaultCommand, told: readonly MemberSnapshot[]): Promise<void> {
+	const nodes = told.map(({id}) => id);
+	await terminal.line(output === 'json' ? JSON.stringify({...command, nodes}) : `${command.type}: told ${nodes.map(id => shortId(id)).join(', ')}`);
+}

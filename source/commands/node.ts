@@ -1,0 +1,54 @@
+/**
+The node itself: with the console on a terminal, alone with `--headless`, with `-o jsonl`, or where there is no terminal.
+*/
+import type {Context} from '../context.ts';
+import {isInterrupted} from '../context.ts';
+import {eventLine} from '../lines.ts';
+import {startNode} from '../start-node.ts';
+import {LineWriter, paint} from '../terminal.ts';
+import {clockText, eventWords} from '../words.ts';
+import {DapssError} from '../../core/errors.ts';
+
+export async function run(context: Context): Promise<number> {
+	const {flags, output, terminal} = context;
+	const isAlone = flags.headless === true || output === 'jsonl';
+	if (!isAlone && terminal.isTerminal && terminal.stdin.isTTY) {
+		const {runNodeConsole} = await import('./console.ts');
+		return runNodeConsole(context);
+	}
+
+	if (!isAlone) terminal.say('No terminal here: the node runs without its console (--headless)');
+	return runHeadless(context);
+}
+
+/** One event a line until the node stops. A reader that is slow makes the node's journal say `lagged`; it never makes the node wait. */
+async function runHeadless(context: Context): Promise<number> {
+	const {terminal, signal, output} = context;
+	const {openBroker} = await context.backend();
+	const broker = await startNode(context, config => openBroker(config));
+	const stop = (): void => void broker[Symbol.asyncDispose]();
+	if (signal.aborted) stop();
+	signal.addEventListener('abort', stop, {once: true});
+
+	// Both in one turn: what is in the snapshot has happened before the stream begins, and nothing is in neither.
+	const stream = broker.events({messages: true});
+	const past = (await broker.snapshot()).events;
+	const writer = new LineWriter(terminal);
+	const write = (event: Parameters<typeof eventLine>[0]): Promise<void> | undefined => {
+		if (output === 'jsonl') return writer.add(eventLine(event));
+		const {text, tone} = eventWords(event);
+		return writer.add(`${clockText(event.at)}  ${tone === undefined ? text : paint(terminal.hasColour, tone, text)}`);
+	};
+
+	if (!past.some(event => event.type === 'ready')) await write({at: Date.now(), type: 'ready', id: broker.id as never, port: broker.port, cluster: context.settings().tunables.cluster});
+	for (const event of past) await write(event);
+	for await (const event of stream) {
+		const room = write(event);
+		if (room) await room;
+	}
+
+	const why = await broker.closed;
+	await writer.end();
+	if (signal.aborted) return isInterrupted(signal) ? 130 : 0;
+	throw new DapssError('failure', `The node stopped: ${why}`);
+}

@@ -1,0 +1,101 @@
+/**
+`publish TOPIC [MESSAGE | -]`: ends with 0 only when every message is stored.
+*/
+import {setTimeout as sleep} from 'node:timers/promises';
+import {DapssError} from '../../core/errors.ts';
+import {printable} from '../../core/observe/printable.ts';
+import {Batches, linesOf} from '../batches.ts';
+import {expectInput, interruptible, reach, type Context} from '../context.ts';
+import {parseNumber, parseSize} from '../values.ts';
+import {shortId} from '../words.ts';
+import {topicOf} from './subscribe.ts';
+
+/** Around a body in a frame: a batch's header, topic and signature, and the frame's own. */
+const overheadBytes = 1024;
+
+export async function run(context: Context): Promise<void> {
+	const {flags, input, terminal, signal, output} = context;
+	expectInput(context, 1, 2, 'publish TOPIC MESSAGE');
+	const topic = topicOf(input[0]!);
+	const bodyMax = context.settings().tunables.limits.frameBytes - overheadBytes;
+	const rate = flags.rate === undefined ? undefined : parseNumber(flags.rate, '--rate', {min: 0.001, isWhole: false});
+	const source = sourceOf(context, bodyMax);
+
+	await using broker = await reach(context);
+	const startMs = performance.now();
+	const batches = new Batches(broker, topic, bodyMax);
+	try {
+		await interruptible(pump(source, batches, rate, signal), signal);
+	} catch (error) {
+		if (error instanceof DapssError) throw new DapssError(error.code, `${error.message} (${batches.stored} messages are stored)`, {cause: error});
+		throw error;
+	}
+
+	const tookMs = Math.round(performance.now() - startMs);
+	if (output === 'json') await terminal.line(JSON.stringify({topic, ...batches.totals, count: batches.stored, bytes: batches.bytes, tookMs}));
+	else {
+		const {totals} = batches;
+		const where = totals ? ` (${shortId(totals.origin)} #${totals.firstSeq}${totals.lastSeq === totals.firstSeq ? '' : `–${totals.lastSeq}`})` : '';
+		await terminal.line(`${batches.stored} ${batches.stored === 1 ? 'message' : 'messages'} stored in ${printable(topic)}${where}`);
+	}
+}
+
+async function pump(source: AsyncIterable<readonly Uint8Array[]>, batches: Batches, rate: number | undefined, signal: AbortSignal): Promise<void> {
+	const startMs = performance.now();
+	let sent = 0;
+	try {
+		for await (const bodies of source) {
+			for (const body of bodies) {
+				if (rate !== undefined) {
+					const waitMs = startMs + sent * 1000 / rate - performance.now();
+					if (waitMs > 0) {
+						batches.flush();
+						// oxlint-disable-next-line no-await-in-loop -- the pace that was asked for
+						await sleep(waitMs, undefined, {signal});
+					}
+				}
+
+				const room = batches.add(body);
+				// oxlint-disable-next-line no-await-in-loop -- backpressure
+				if (room) await room;
+				sent++;
+			}
+
+			batches.flush(); // Nobody knows when the next line comes: what is here goes.
+		}
+	} catch (error) {
+		await batches.end(); // What was taken before the fault is stored, or its own failure is told.
+		throw error;
+	}
+
+	await batches.end();
+}
+
+function sourceOf(context: Context, bodyMax: number): AsyncIterable<readonly Uint8Array[]> {
+	const {flags, input, terminal} = context;
+	const message = input[1];
+	if (message === '-') {
+		if (flags.count !== undefined || flags.size !== undefined) throw new DapssError('usage', 'Expected no --count and no --size with `-`: every line of standard input is a message');
+		return linesOf(terminal.stdin, bodyMax);
+	}
+
+	const count = flags.count === undefined ? 1 : parseNumber(flags.count, '--count', {min: 1});
+	if (message !== undefined) {
+		if (flags.size !== undefined) throw new DapssError('usage', 'Expected a message or --size, got both');
+		const body = Buffer.from(message);
+		if (body.length > bodyMax) throw new DapssError('too-large', `Expected a message of at most ${bodyMax} bytes (limits.frame_bytes and room for a header), got ${body.length}`);
+		return repeat(count, () => body);
+	}
+
+	if (flags.size === undefined) throw new DapssError('usage', 'Expected publish TOPIC MESSAGE; `-` reads a message a line from standard input, --size BYTES makes one up');
+	const size = parseSize(flags.size, '--size', bodyMax);
+	return repeat(count, index => Buffer.from(`${index + 1} `.padEnd(size, 'x').slice(0, size)));
+}
+
+async function* repeat(count: number, make: (index: number) => Uint8Array): AsyncGenerator<readonly Uint8Array[]> {
+	for (let index = 0; index < count;) {
+		const bodies: Uint8Array[] = [];
+		for (; index < count && bodies.length < 256; index++) bodies.push(make(index));
+		yield bodies;
+	}
+}

@@ -1,0 +1,70 @@
+/**
+`subscribe TOPIC…`: messages as they are delivered, until there are enough of them or the command is stopped.
+*/
+import type {Delivery, From} from '../../core/api.ts';
+import {DapssError} from '../../core/errors.ts';
+import {parseTopic, type Topic} from '../../core/message.ts';
+import {printable, printableBytes} from '../../core/observe/printable.ts';
+import {expectInput, interruptible, reach, type Context} from '../context.ts';
+import {messageLine} from '../lines.ts';
+import {parseNumber} from '../values.ts';
+
+export async function run(context: Context): Promise<void> {
+	const {flags, input, output, terminal, signal} = context;
+	expectInput(context, 1, 256, 'subscribe TOPIC…');
+	const topics = input.map(name => topicOf(name));
+	const from = placeOf(flags.from ?? 'now');
+	let left = flags.count === undefined ? Infinity : parseNumber(flags.count, '--count', {min: 1});
+
+	await using broker = await reach(context);
+	await using subscription = broker.subscribe(topics, {from});
+	const stop = (): void => void subscription[Symbol.asyncDispose]();
+	signal.addEventListener('abort', stop, {once: true});
+	await interruptible(subscription.agreed, signal);
+	terminal.say(`Subscribed to ${topics.map(topic => printable(topic)).join(', ')} at ${broker.server}`);
+
+	let dropped = 0;
+	for await (const deliveries of subscription) {
+		if (subscription.dropped > dropped) {
+			const missing = subscription.dropped - dropped;
+			dropped = subscription.dropped;
+			if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
+			terminal.say(`${missing} messages were gone before they could be read`);
+		}
+
+		const taken = deliveries.length > left ? deliveries.slice(0, left) : deliveries;
+		await terminal.print(render(taken, output, topics.length > 1));
+		left -= taken.length;
+		if (left <= 0 || signal.aborted) return;
+	}
+
+	if (signal.aborted) return;
+	throw new DapssError('closed', `The link to the node is gone: ${await broker.closed}`);
+}
+
+/** @throws `usage` */
+export function topicOf(name: string): Topic {
+	const topic = parseTopic(name);
+	if (typeof topic === 'string') return topic;
+	throw new DapssError('usage', topic.problem);
+}
+
+function placeOf(text: string): From {
+	if (text === 'now' || text === 'beginning') return text;
+	if (/^\d+$/.test(text)) return parseNumber(text, '--from', {min: 0, max: 2 ** 48 - 1});
+	throw new DapssError('usage', `Expected --from to be now, beginning or an offset, got ${JSON.stringify(text)}`);
+}
+
+function render(deliveries: readonly Delivery[], output: Context['output'], withTopic: boolean): string | Uint8Array {
+	if (output === 'raw') return Buffer.concat(deliveries.flatMap(({body}) => [body, newline]));
+	const at = Date.now();
+	let text = '';
+	for (const delivery of deliveries) {
+		text += output === 'jsonl' ? messageLine(at, delivery) : `${withTopic ? `${printable(delivery.topic)}  ` : ''}${printableBytes(delivery.body)}`;
+		text += '\n';
+	}
+
+	return text;
+}
+
+const newline = Buffer.from('\n');

@@ -1,0 +1,12 @@
+/**
+`version`: of the program, and of what runs it.
+*/
+import {version} from '../../core/version.ts';
+import {expectInput, type Context} from '../context.ts';
+
+export async function run(context: Context): Promise<void> {
+	const {terminal, output} = context;
+	expectInput(context, 0, 0, 'version without more');
+	const {node, openssl} = process.versions;
+	await terminal.line(output === 'json' ? JSON.stringify({version, node, openssl, platform: process.platform, arch: process.arch}) : `dapss-tui ${version} (Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch})`);
+}

@@ -1,0 +1,74 @@
+/**
+`status`, `peers`, `leader`, `topics`: one snapshot of a node, for people or as JSON.
+*/
+import {exitCodes} from '../../core/errors.ts';
+import {printable} from '../../core/observe/printable.ts';
+import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {expectInput, withNode, type Run} from '../context.ts';
+import {statusOf} from '../status.ts';
+import {bytesText, table, timeText} from '../table.ts';
+import {shortId} from '../words.ts';
+
+type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (snapshot: Snapshot) => string; readonly code?: (snapshot: Snapshot) => number};
+
+const views: Readonly<Record<string, View>> = {
+	status: {json: statusOf, text: statusText},
+	peers: {json: snapshot => statusOf(snapshot).members.map((member, index) => ({...member, self: snapshot.members[index]!.self, why: snapshot.members[index]!.why, link: snapshot.members[index]!.link})), text: peersText},
+	leader: {
+		json: ({raft, members}) => ({leader: raft.leader ?? null, address: members.find(({id}) => id === raft.leader)?.address ?? null, term: raft.term}),
+		text: ({raft, members}) => raft.leader === undefined ? `nobody leads (term ${raft.term})` : `${raft.leader}  ${printable(members.find(({id}) => id === raft.leader)?.address ?? '')}  term ${raft.term}`,
+		code: ({raft}) => raft.leader === undefined ? exitCodes['no-leader'] : 0,
+	},
+	topics: {json: snapshot => statusOf(snapshot).topics, text: topicsText},
+};
+
+export function runView(name: string): Run {
+	const view = views[name]!;
+	return async context => {
+		expectInput(context, 0, 0, `${name} without more`);
+		const snapshot = await withNode(context, broker => broker.snapshot());
+		await context.terminal.line(context.output === 'json' ? JSON.stringify(view.json(snapshot)) : view.text(snapshot));
+		return view.code?.(snapshot) ?? 0;
+	};
+}
+
+function statusText(snapshot: Snapshot): string {
+	const {raft, partition} = snapshot;
+	const rows: Array<readonly [string, string]> = [
+		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}`],
+		['node', `${snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`],
+		['raft', `${raft.role} in term ${raft.term}, leader ${shortId(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
+		['quorum', `${raft.hasQuorum ? 'held' : 'LOST'}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable`],
+		['members', `${snapshot.members.filter(({state}) => state === 'alive').length} of ${snapshot.members.length} alive`],
+		['topics', `${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`],
+		['partition', partition.state === 'whole' ? 'none' : `${partition.state}: ${partition.sides.map(side => side.map(id => shortId(id)).join(' ')).join(' | ')}`],
+		['lamport', String(snapshot.lamport)],
+		...(snapshot.faults.length > 0 ? [['faults', snapshot.faults.map(fault => printable(fault)).join(', ')] as const] : []),
+		...(snapshot.insecure.length > 0 ? [['NOT SECURE', `off: ${snapshot.insecure.map(name => printable(name)).join(', ')}`] as const] : []),
+	];
+	return rows.map(([name, value]) => `${name.padEnd(10)}  ${value}`).join('\n');
+}
+
+function peersText({members, raft}: Snapshot): string {
+	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'WHY'], members.map(member => [
+		`${shortId(member.id)}${member.self ? ' *' : ''}`,
+		printable(member.address),
+		member.state,
+		member.id === raft.leader ? 'leader' : (member.voter ? 'voter' : 'learner'),
+		member.rttMs === undefined ? '' : `${member.rttMs.toFixed(1)} ms`,
+		member.link,
+		printable(member.why),
+	]));
+}
+
+function topicsText({topics}: Snapshot): string {
+	if (topics.length === 0) return 'no topics yet: dapss-tui subscribe NAME makes one';
+	return table(['TOPIC', 'KIND', 'SUBSCRIBERS', 'MESSAGES', 'SIZE', 'RATE'], topics.map(topic => [
+		`${printable(topic.name)}${topic.subscribed ? ' *' : ''}`,
+		topic.durable ? 'durable' : 'live',
+		String(topic.subscribers.length),
+		String(topic.messages),
+		bytesText(topic.bytes),
+		`${topic.perSecond}/s`,
+	]));
+}

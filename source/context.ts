@@ -1,0 +1,110 @@
+/**
+What a command is given, and what it is. Commands reach the broker only through `Backend`, which is loaded when it is needed: `--help`
+loads no network code, and a test passes a fake.
+*/
+import type {Broker} from '../core/api.ts';
+import type {ConnectOptions, FoundNode} from '../core/connect.ts';
+import type {Config} from '../core/config.ts';
+import {DapssError, errorMessage} from '../core/errors.ts';
+import type {FlagName, Flags} from './flags.ts';
+import type {Env} from './places.ts';
+import {addressOf, type Settings} from './settings.ts';
+import type {Terminal} from './terminal.ts';
+import {parseDuration} from './values.ts';
+
+export type Backend = {
+	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;
+	connect(options: ConnectOptions): Promise<Broker & {readonly server: string}>;
+	findNodes(options: {readonly cluster: string}): Promise<readonly FoundNode[]>;
+};
+
+export type Format = 'text' | 'json' | 'jsonl' | 'raw';
+
+export type Context = {
+	/** What stands behind the command, flags left out. */
+	readonly input: readonly string[];
+	readonly flags: Flags;
+	readonly output: Format;
+	readonly terminal: Terminal;
+	readonly env: Env;
+	readonly settings: () => Settings;
+	readonly backend: () => Promise<Backend>;
+	/** Aborted by SIGINT, SIGTERM, SIGHUP, or when nobody reads standard output any more; the reason says which. */
+	readonly signal: AbortSignal;
+};
+
+/** Resolves with the exit code; nothing means 0. @throws `DapssError` */
+export type Run = (context: Context) => Promise<number | void>;
+
+export type Command = {
+	readonly name: string;
+	readonly usage: readonly string[];
+	readonly summary: string;
+	/** More about it, in lines. */
+	readonly notes?: readonly string[];
+	readonly flags: readonly FlagName[];
+	readonly formats: readonly Format[];
+	readonly examples: readonly string[];
+	readonly load: () => Promise<{readonly run: Run}>;
+};
+
+const connectMs = 5000;
+
+/** The node that the command speaks to: named, or one of this user's. @throws `unreachable`, `not-authenticated`, `refused` */
+export async function reach(context: Context, address?: string): Promise<Broker & {readonly server: string}> {
+	const {flags, env, settings, terminal} = context;
+	const {tunables, secret} = settings();
+	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits} = tunables;
+	const backend = await context.backend();
+	const named = address ?? flags.server ?? env['DAPSS_SERVER'];
+	const servers = named === undefined ? (await backend.findNodes({cluster})).map(node => node.address) : named.split(',').map(one => addressOf(one.trim(), flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
+	if (servers.length === 0) throw new DapssError('unreachable', `No node of cluster ${cluster} runs here: start one with dapss-tui, or name one with --server host:port`);
+	const timeoutMs = flags.timeout === undefined ? connectMs : parseDuration(flags.timeout, '--timeout');
+	const options = {servers, cluster, secret: secret({create: false}).secret, enableNodeAuth, enableMessageSigning, enableEncryption, limits, timeoutMs};
+	const broker = await interruptible(backend.connect(options), context.signal);
+	if (tunables.enableEncryption && tunables.enableNodeAuth) return broker;
+	terminal.say('Warning: this link is not protected; enable_encryption or enable_node_auth is off');
+	return broker;
+}
+
+/** The promise, or a rejection as soon as the command is to end. A resource that comes later is given back. */
+export async function interruptible<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+	const {promise: interrupted, reject} = Promise.withResolvers<never>();
+	const stop = (): void => reject(new DapssError('closed', 'Interrupted'));
+	if (signal.aborted) stop();
+	signal.addEventListener('abort', stop);
+	try {
+		return await Promise.race([promise, interrupted]);
+	} catch (error) {
+		if (signal.aborted) void promise.then(value => dispose(value), () => undefined);
+		throw error;
+	} finally {
+		signal.removeEventListener('abort', stop);
+	}
+}
+
+/** Run with a node, and leave it whatever happens. */
+export async function withNode<Value>(context: Context, run: (broker: Broker & {readonly server: string}) => Promise<Value>, address?: string): Promise<Value> {
+	await using broker = await reach(context, address);
+	return await interruptible(run(broker), context.signal);
+}
+
+export function expectInput(context: Context, min: number, max: number, usage: string): void {
+	const {length} = context.input;
+	if (length < min) throw new DapssError('usage', `Expected ${usage}`);
+	if (length > max) throw new DapssError('usage', `Expected ${usage}, got ${JSON.stringify(context.input[max])} in addition; put quotes around text with spaces`);
+}
+
+/** A signal other than SIGINT is a wish to stop, not a failure. */
+export function isInterrupted(signal: AbortSignal): boolean {
+	return signal.aborted && signal.reason === 'SIGINT';
+}
+
+async function dispose(value: unknown): Promise<void> {
+	if (typeof value !== 'object' || value === null || !(Symbol.asyncDispose in value)) return;
+	try {
+		await (value as AsyncDisposable)[Symbol.asyncDispose]();
+	} catch (error) {
+		errorMessage(error); // The command has ended; the process is about to.
+	}
+}

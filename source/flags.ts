@@ -1,0 +1,70 @@
+/**
+Every flag of the command line in one table: the parser, the help and the check for mistyped ones are read from it. A flag means the
+same to every command that takes it.
+*/
+
+type FlagText = {
+	readonly type: 'string' | 'boolean';
+	readonly isMultiple?: true;
+	readonly shortFlag?: string;
+	/** What stands for the value in the help. */
+	readonly value?: string;
+	readonly text: string;
+};
+
+export const flagTable = {
+	port: {type: 'string', value: 'PORT', text: 'TCP and UDP port of the node (5000, or the next free one)'},
+	bootstrap: {type: 'string', isMultiple: true, value: 'ADDRESS', text: 'a member to join through: host:port, or a port on this machine; repeat it or use commas'},
+	host: {type: 'string', value: 'HOST', text: 'address to listen on (127.0.0.1)'},
+	advertise: {type: 'string', value: 'HOST', text: 'host that other nodes reach this one under'},
+	cluster: {type: 'string', value: 'NAME', text: 'name of the cluster (dapss)'},
+	topics: {type: 'string', isMultiple: true, value: 'A,B', text: 'topics that the node subscribes to at its start'},
+	data: {type: 'string', value: 'DIR', text: 'folder of the node\'s identity, logs and messages'},
+	config: {type: 'string', value: 'FILE', text: 'settings to read instead of ./config.json'},
+	secretFile: {type: 'string', value: 'FILE', text: 'file with the cluster\'s secret (mode 0600)'},
+	discovery: {type: 'boolean', text: 'find the cluster by multicast (--no-discovery switches it off)'},
+	faults: {type: 'boolean', text: 'accept fault commands, for tests and drills'},
+	headless: {type: 'boolean', text: 'run the node without the console'},
+	readonly: {type: 'boolean', text: 'a console that publishes and subscribes nothing'},
+	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to; without it, one of yours that runs here (also DAPSS_SERVER)'},
+	timeout: {type: 'string', value: 'TIME', text: 'how long to try to reach a node (5s)'},
+	output: {type: 'string', shortFlag: 'o', value: 'FORMAT', text: 'form of what is printed'},
+	count: {type: 'string', value: 'N', text: 'number of messages'},
+	rate: {type: 'string', value: 'R', text: 'messages a second at most'},
+	size: {type: 'string', value: 'BYTES', text: 'size of a message in bytes'},
+	from: {type: 'string', value: 'PLACE', text: 'where to begin: now, beginning or an offset (now)'},
+	watch: {type: 'boolean', text: 'go on with what happens from now on'},
+	for: {type: 'string', value: 'TIME', text: 'how long the fault lasts (10s)'},
+	oneWay: {type: 'boolean', text: 'cut only what the first group sends to the second'},
+	nodes: {type: 'string', value: 'N', text: 'nodes of the benchmark (3)'},
+	runs: {type: 'string', value: 'N', text: 'runs of the benchmark'},
+	maxP99: {type: 'string', value: 'MS', text: 'highest p99 in milliseconds that passes'},
+	minRate: {type: 'string', value: 'R', text: 'fewest messages a second that pass'},
+	maxLoss: {type: 'string', value: 'N', text: 'most lost messages that pass'},
+	help: {type: 'boolean', shortFlag: 'h', text: 'this text'},
+	version: {type: 'boolean', shortFlag: 'v', text: 'the version'},
+} as const satisfies Record<string, FlagText>;
+
+export type FlagName = keyof typeof flagTable;
+type Value<Name extends FlagName> = (typeof flagTable)[Name] extends {readonly isMultiple: true} ? readonly string[]
+	: (typeof flagTable)[Name]['type'] extends 'boolean' ? boolean : string;
+export type Flags = {readonly [Name in FlagName]?: Value<Name>};
+
+export const nodeFlags = ['port', 'bootstrap', 'host', 'advertise', 'cluster', 'topics', 'data', 'config', 'secretFile', 'discovery', 'faults'] as const satisfies readonly FlagName[];
+export const clientFlags = ['server', 'cluster', 'config', 'secretFile', 'timeout', 'output'] as const satisfies readonly FlagName[];
+export const everywhere = ['help', 'version'] as const satisfies readonly FlagName[];
+
+/** `secretFile` → `--secret-file`, `o` → `-o`. */
+export function written(flag: string): string {
+	return flag.length === 1 ? `-${flag}` : `--${flag.replaceAll(/[A-Z]+/g, letters => `-${letters.toLowerCase()}`)}`;
+}
+
+/** The lines of the help that explain flags. */
+export function flagLines(names: readonly FlagName[]): string[] {
+	const rows = names.map(name => {
+		const flag: FlagText = flagTable[name];
+		return [`${written(name)}${flag.shortFlag === undefined ? '' : `, -${flag.shortFlag}`}${flag.value === undefined ? '' : ` ${flag.value}`}`, flag.text] as const;
+	});
+	const width = Math.max(...rows.map(([left]) => left.length));
+	return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}

@@ -1,0 +1,127 @@
+/**
+`npm start`, `npm test` and `npm run build` on a fresh clone: installs what is missing, builds what is stale, and runs. Plain JavaScript
+for any Node from 18 on, because the right one arrives with the installation.
+*/
+import {spawn, spawnSync} from 'node:child_process';
+import {closeSync, existsSync, openSync, readFileSync, rmSync, writeSync} from 'node:fs';
+import {join} from 'node:path';
+import process from 'node:process';
+import {pathToFileURL} from 'node:url';
+import {build, isFresh, root} from './build.mjs';
+import {isNewEnough, ownNode} from './node-version.mjs';
+
+const lockPath = join(root, '.setup.lock');
+const lockPollMs = 200;
+
+const tasks = {
+	start: {file: 'dist/cli.js', args: []},
+	test: {file: 'node_modules/vitest/vitest.mjs', args: ['run', '-c', 'test/vitest.config.ts']},
+	build: undefined,
+};
+
+const [task, ...args] = process.argv.slice(2);
+if (!Object.hasOwn(tasks, task ?? '')) {
+	say(`Expected ${Object.keys(tasks).join(', ')}, got ${task}`);
+	process.exit(2);
+}
+
+if (!isInstalled() || !isFresh()) await locked(prepare);
+if (tasks[task]) await run(tasks[task].file, [...tasks[task].args, ...args]);
+
+async function prepare() {
+	if (!isInstalled()) {
+		say('Installing what package-lock.json names (npm ci) …');
+		const npm = process.env.npm_execpath;
+		const flags = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+		const options = {cwd: root, stdio: ['ignore', 2, 2]};
+		const {status, error} = npm && /\.c?js$/.test(npm) ? spawnSync(process.execPath, [npm, ...flags], options) : spawnSync('npm', flags, options);
+		if (status !== 0) fail(`npm ci failed${error ? `: ${error.message}` : ` with ${status}`}`);
+	}
+
+	if (!isFresh()) {
+		say('Building …');
+		try {
+			await build();
+		} catch (error) {
+			fail(`The build failed: ${error.errors ? `${error.errors.length} errors` : error.stack}`);
+		}
+	}
+}
+
+/** Everything in package-lock.json is there, in its version. What is for another platform need not be. */
+function isInstalled() {
+	try {
+		const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
+		const found = JSON.parse(readFileSync(join(root, 'node_modules', '.package-lock.json'), 'utf8')).packages;
+		return Object.entries(wanted).every(([path, {version, optional, devOptional}]) => path === '' || optional || devOptional || found[path]?.version === version);
+	} catch {
+		return false;
+	}
+}
+
+/** In this process where its Node will do; else in the one that was installed. */
+async function run(file, rest) {
+	const path = join(root, file);
+	if (isNewEnough(process.versions.node)) {
+		process.argv.splice(1, Infinity, path, ...rest);
+		await import(pathToFileURL(path).href);
+		return;
+	}
+
+	const node = ownNode(root);
+	if (!node) fail(`Expected Node 22.13 or newer, this is ${process.versions.node}, and node_modules has none: run npm ci without --ignore-scripts`);
+	const child = spawn(node, [path, ...rest], {stdio: 'inherit'});
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+		process.on(signal, () => {
+			// On a terminal Ctrl-C reaches both of us by itself.
+			if (!(signal === 'SIGINT' && process.stdin.isTTY)) child.kill(signal);
+		});
+	}
+
+	child.on('close', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+}
+
+/** One at a time: two terminals may start at once on a fresh clone. */
+async function locked(work) {
+	for (;;) {
+		try {
+			const file = openSync(lockPath, 'wx');
+			writeSync(file, String(process.pid));
+			closeSync(file);
+			break;
+		} catch (error) {
+			if (error.code !== 'EEXIST') fail(`Could not write in ${root}: ${error.message}`);
+			if (!isHeld()) rmSync(lockPath, {force: true});
+			await new Promise(resolve => setTimeout(resolve, lockPollMs));
+		}
+	}
+
+	const release = () => rmSync(lockPath, {force: true});
+	process.once('exit', release);
+	try {
+		await work();
+	} finally {
+		process.off('exit', release);
+		release();
+	}
+}
+
+function isHeld() {
+	try {
+		const pid = Number(readFileSync(lockPath, 'utf8'));
+		if (pid === 0) return true; // Made, and about to be written.
+		process.kill(pid, 0);
+		return true;
+	} catch (error) {
+		return error.code === 'EPERM';
+	}
+}
+
+function say(text) {
+	process.stderr.write(`dapss-tui: ${text}\n`);
+}
+
+function fail(text) {
+	say(text);
+	process.exit(1);
+}

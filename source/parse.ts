@@ -1,0 +1,85 @@
+/**
+argv → command, flags, input. meow reads the flags; what it does not know is told here with the nearest right word.
+*/
+import meow from 'meow';
+import {nearest} from '../core/config-schema.ts';
+import {DapssError} from '../core/errors.ts';
+import {commands, start} from './commands.ts';
+import type {Command, Format} from './context.ts';
+import {everywhere, flagTable, written, type FlagName, type Flags} from './flags.ts';
+
+export type Parsed = {readonly command: Command; readonly input: readonly string[]; readonly flags: Flags; readonly output: Format};
+
+/** @throws `usage` */
+export function parseArguments(argv: readonly string[], version: string): Parsed {
+	refuseRepeated(argv);
+	const {input, flags: given} = meow({
+		importMeta: import.meta,
+		pkg: {name: 'dapss-tui', version, bin: {'dapss-tui': ''}},
+		argv: [...argv],
+		description: false,
+		help: false,
+		autoHelp: false,
+		autoVersion: false,
+		booleanDefault: undefined,
+		flags: Object.fromEntries(Object.entries(flagTable).map(([name, {type, ...flag}]) => [name, {
+			type,
+			...('shortFlag' in flag ? {shortFlag: flag.shortFlag} : {}),
+			...('isMultiple' in flag ? {isMultiple: true} : {}),
+		}])),
+	});
+	const [name, ...rest] = input.map(String);
+	const command = name === undefined ? start : commands.find(one => one.name === name);
+	if (!command) {
+		const near = nearest(name!, commands.map(one => one.name));
+		throw new DapssError('usage', `Expected a command, got ${JSON.stringify(name)}${near === undefined ? '' : `; did you mean ${near}?`} dapss-tui --help lists them`);
+	}
+
+	const flags = checkFlags(command, given);
+	return {command, input: rest, flags, output: outputOf(command, flags.output)};
+}
+
+function checkFlags(command: Command, given: Readonly<Record<string, unknown>>): Flags {
+	const allowed: readonly string[] = [...command.flags, ...everywhere];
+	const where = command === start ? 'dapss-tui' : `dapss-tui ${command.name}`;
+	const flags: Record<string, unknown> = {};
+	for (const [name, value] of Object.entries(given)) {
+		if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
+		if (!Object.hasOwn(flagTable, name)) {
+			const near = nearest(written(name), allowed.map(one => written(one)));
+			throw new DapssError('usage', `Expected a flag of ${where}, got ${written(name)}${near === undefined ? '' : `; did you mean ${near}?`} ${where} --help lists them`);
+		}
+
+		if (!allowed.includes(name)) throw new DapssError('usage', `${written(name)} is no flag of ${where}; ${where} --help lists those that are`);
+		const {type} = flagTable[name as FlagName];
+		const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+		for (const one of values) {
+			if (type === 'string' && (typeof one !== 'string' || one === '')) throw new DapssError('usage', `Expected a value behind ${written(name)}`);
+			if (type === 'boolean' && typeof one !== 'boolean') throw new DapssError('usage', `Expected no value behind ${written(name)}`);
+		}
+
+		flags[name] = value;
+	}
+
+	return flags;
+}
+
+function outputOf(command: Command, given: string | undefined): Format {
+	if (given === undefined) return 'text';
+	const format = command.formats.find(one => one === given);
+	if (format !== undefined) return format;
+	throw new DapssError('usage', `Expected -o to be ${command.formats.join(' or ')}, got ${JSON.stringify(given)}`);
+}
+
+/** Of two values behind one flag the last would win in silence. */
+function refuseRepeated(argv: readonly string[]): void {
+	const end = argv.indexOf('--');
+	const seen = new Set<string>();
+	for (const word of end === -1 ? argv : argv.slice(0, end)) {
+		const match = /^--([a-z][a-z0-9-]*)(?:=|$)/i.exec(word);
+		const name = match ? match[1]!.replaceAll(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) : (word === '-o' ? 'output' : undefined);
+		if (name === undefined || !Object.hasOwn(flagTable, name) || 'isMultiple' in flagTable[name as FlagName]) continue;
+		if (flagTable[name as FlagName].type === 'string' && seen.has(name)) throw new DapssError('usage', `Expected ${written(name)} once, got it twice`);
+		seen.add(name);
+	}
+}

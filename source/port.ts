@@ -1,0 +1,66 @@
+/**
+Which port a node gets, and who has it already.
+*/
+import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {createServer} from 'node:net';
+
+/** Ports that are tried behind the default one. */
+const tries = 64;
+
+export function isPortFree(host: string, port: number): Promise<boolean> {
+	return new Promise(resolve => {
+		const server = createServer();
+		// An address that this machine has not is for the node to refuse, with its reason.
+		server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'));
+		server.listen({host, port, exclusive: true}, () => server.close(() => resolve(true)));
+	});
+}
+
+/** The first free port from `from` on; `undefined` when there is none near. */
+export async function nextFreePort(host: string, from: number): Promise<number | undefined> {
+	for (let port = from; port < Math.min(from + tries, 65_536); port++) {
+		// oxlint-disable-next-line no-await-in-loop -- the first that is free
+		if (await isPortFree(host, port)) return port;
+	}
+
+	return undefined;
+}
+
+/** The process that listens on a port, for people: `node (pid 4711)`. Linux, and own processes, only; `undefined` when unknown. */
+export function portHolder(port: number): string | undefined {
+	try {
+		const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap(table => listening(table, port)));
+		if (inodes.size === 0) return undefined;
+		for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+			if (holds(pid, inodes)) return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
+		}
+	} catch {
+		// Without /proc nothing is known.
+	}
+
+	return undefined;
+}
+
+function listening(table: string, port: number): string[] {
+	let text: string;
+	try {
+		text = readFileSync(table, 'utf8');
+	} catch {
+		return []; // No IPv6, say.
+	}
+
+	const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+	return text.split('\n').slice(1).map(row => row.trim().split(/\s+/)).filter(row => row[1]?.endsWith(suffix) && row[3] === '0A').map(row => row[9]!);
+}
+
+function holds(pid: string, inodes: ReadonlySet<string>): boolean {
+	try {
+		const folder = `/proc/${pid}/fd`;
+		return readdirSync(folder).some(fd => {
+			const match = /^socket:\[(\d+)\]$/.exec(readlinkSync(`${folder}/${fd}`));
+			return match !== null && inodes.has(match[1]!);
+		});
+	} catch {
+		return false; // Somebody else's process, or one that has just ended.
+	}
+}

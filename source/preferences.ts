@@ -1,0 +1,38 @@
+/**
+What the console remembers between runs: keys, theme, and how much it shows. Kept by `conf` in `preferences.json` next to the settings;
+loaded only when there is a console.
+*/
+import Conf from 'conf';
+import {errorMessage} from '../core/errors.ts';
+import {isGroup} from './names.ts';
+import {configFolder, type Env} from './places.ts';
+
+export type Preferences = {
+	readonly path: string;
+	/** Keys by action; the console judges them. */
+	readonly keymap: Readonly<Record<string, unknown>>;
+	/** A name or tones by meaning; the console judges them. */
+	readonly theme: Readonly<Record<string, unknown>>;
+	/** Settings in the words of config.json, from the group `console` only: others belong into config.json, where a headless node sees them too. */
+	readonly settings: object;
+};
+
+/** A file that cannot be read costs the preferences, not the start: `say` is told. */
+export function loadPreferences(env: Env, say: (line: string) => void): Preferences {
+	const cwd = configFolder(env);
+	try {
+		const conf = new Conf<Record<string, unknown>>({projectName: 'dapss', cwd, configName: 'preferences', configFileMode: 0o600, clearInvalidConfig: false});
+		const group = (name: string): Readonly<Record<string, unknown>> => {
+			const value = conf.get(name);
+			if (value === undefined || isGroup(value)) return value as Record<string, unknown> | undefined ?? {};
+			say(`Warning: ${conf.path}: expected ${name} to be an object; it is left out`);
+			return {};
+		};
+
+		const shown = group('console');
+		return {path: conf.path, keymap: group('keymap'), theme: group('theme'), settings: Object.keys(shown).length === 0 ? {} : {console: shown}};
+	} catch (error) {
+		say(`Warning: ${cwd}/preferences.json cannot be read and is left out: ${errorMessage(error)}`);
+		return {path: `${cwd}/preferences.json`, keymap: {}, theme: {}, settings: {}};
+	}
+}

@@ -1,0 +1,27 @@
+/**
+A snapshot as `status -o json` prints it: the contract that scripts read.
+*/
+import type {Snapshot} from '../core/observe/snapshot.ts';
+
+export type Status = ReturnType<typeof statusOf>;
+
+export function statusOf({raft, members, topics, partition, ...snapshot}: Snapshot) {
+	return {
+		cluster: snapshot.cluster,
+		self: snapshot.self,
+		phase: snapshot.phase,
+		role: raft.role,
+		term: raft.term,
+		leader: raft.leader ?? null,
+		commit: raft.commit,
+		applied: raft.applied,
+		quorum: {has: raft.hasQuorum, voters: raft.voters.length, reachable: raft.reachableVoters},
+		members: members.map(({id, address, state, voter, rttMs}) => ({id, address, state, voter, rttMs: rttMs ?? null})),
+		topics: topics.map(({name, durable, subscribers, messages, bytes}) => ({name, durable, subscribers, messages, bytes})),
+		partition: {state: partition.state, sides: partition.sides},
+		lamport: snapshot.lamport,
+		faults: snapshot.faults,
+		insecure: snapshot.insecure,
+		version: snapshot.version,
+	};
+}

@@ -1,0 +1,48 @@
+/**
+Events in words, for people who watch a node without the console. Text from the network is made printable here.
+*/
+import type {RecordedEvent} from '../core/observe/events.ts';
+import {printable, printableBytes} from '../core/observe/printable.ts';
+import {timeText} from './table.ts';
+import type {Tone} from './terminal.ts';
+
+const previewBytes = 512;
+
+/** The first 8 digits of a node id: enough to tell nodes apart. */
+export const shortId = (id: string | undefined): string => id?.slice(0, 8) ?? 'nobody';
+
+export function clockText(atMs: number): string {
+	return new Date(atMs).toTimeString().slice(0, 8);
+}
+
+export function eventWords(event: RecordedEvent): {readonly text: string; readonly tone: Tone | undefined} {
+	const say = (text: string, tone?: Tone): {readonly text: string; readonly tone: Tone | undefined} => ({text, tone});
+	switch (event.type) {
+		case 'ready': return say(`ready: node ${shortId(event.id)} of cluster ${printable(event.cluster)} on port ${event.port}`, 'good');
+		case 'leader': return event.leader === undefined ? say(`term ${event.term}: no leader`, 'warning') : say(`term ${event.term}: ${shortId(event.leader)} leads`);
+		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`no quorum: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
+		case 'member': return say(`${shortId(event.id)} (${printable(event.address)}) is ${event.state}`, event.state === 'alive' ? 'good' : (event.state === 'dead' ? 'bad' : 'warning'));
+		case 'voters': return say(`voters: ${event.voters.map(id => shortId(id)).join(', ')}`);
+		case 'subscribed': return say(`${shortId(event.node)} subscribed to ${printable(event.topic)}`);
+		case 'unsubscribed': return say(`${shortId(event.node)} unsubscribed from ${printable(event.topic)}`);
+		case 'message': {
+			const {topic, origin, seq, body} = event.message;
+			return say(`${printable(topic)}  ${shortId(origin)} #${seq}  ${printableBytes(body, previewBytes)}${body.length > previewBytes ? `… (${body.length} bytes)` : ''}`);
+		}
+
+		case 'partition': {
+			const sides = event.sides.map((side, index) => `${side.map(id => shortId(id)).join(' ')}${index === event.quorum ? ' (quorum)' : ''}`).join(' | ');
+			const backlog = event.messages === undefined ? '' : `, ${event.messages} messages came in`;
+			return say(`partition ${event.state} after ${timeText(event.tookMs)}: ${sides}${backlog}`, event.state === 'detected' ? 'bad' : 'good');
+		}
+
+		case 'rejected': return say(`refused from ${printable(event.from)}: ${event.reason} (${event.count} so far)`, 'warning');
+		case 'discovered': return say(`${event.foreign ? 'another cluster' : 'the cluster'} ${printable(event.cluster)} is at ${printable(event.address)}`, event.foreign ? 'warning' : undefined);
+		case 'lagged': return say(`too slow: ${event.dropped} events were left out`, 'warning');
+		case 'missed': return say(`${event.messages} messages of ${shortId(event.origin)} in ${printable(event.topic)} are gone for good`, 'bad');
+		case 'fault': return say(`faults: ${printable(event.text)}`, 'warning');
+		case 'warning': return say(printable(event.text), 'warning');
+		case 'stopped': return say(`stopped: ${printable(event.reason)}`);
+		default: return event satisfies never;
+	}
+}
