@@ -80,7 +80,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const {identity} = state;
 	const host = config.advertise === '' ? config.host : config.advertise;
 	const address = formatAddress(host, config.port);
-	const faults = config.faults ? new Faults() : undefined;
+	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 
 	let node: Node | undefined;
 	const said = new Set<string>();
@@ -93,25 +93,26 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const shared = transportOptions(config, {identity, version, onProblem: warn});
 	const transport = createTransport(shared);
 	const mesh = resources.use(await createMesh({
-		transport, host: config.host, port: config.port, id: identity.id,
+		transport, clock: systemClock, host: config.host, port: config.port, id: identity.id, outQueueBytes: config.limits.outQueueBytes,
 		hello: () => ({address, clusterId: node?.clusterId ?? state.clusterId, incarnation}),
-		faults,
+		refusals: shared.refusals, faults,
 		onFrame: (from, frame) => node?.onFrame(from, frame),
 		onUp: peer => node?.onLink(peer, 'up'),
 		onDown: peer => node?.onLink(peer, 'down'),
 		onRefused: peer => node?.onLink(peer, 'refused'),
+		onProblem: warn,
 		onClient: channel => serveClient(node, channel),
 		onJoin: channel => serveJoin(node, channel),
 	}));
 	const datagrams = resources.use(await openDatagrams({
 		host: config.host, port: config.port, keys: shared.keys, id: identity.id, incarnation,
-		mode: {auth: config.enableNodeAuth, encrypt: config.enableEncryption}, refusals: shared.refusals, faults,
+		encrypt: config.enableEncryption, refusals: shared.refusals, faults,
 		onDatagram: (from, bytes) => node?.onDatagram(from, bytes),
 	}));
 
 	const heard = new Map<string, {readonly address: string; readonly clusterId: string}>();
 	const beacon = config.discovery.enabled ? resources.use(await openBeacon({
-		config: config.discovery, host: config.host, keys: shared.keys, cluster: config.cluster, id: identity.id, incarnation,
+		config: config.discovery, host: config.host, keys: shared.keys, id: identity.id, incarnation, refusals: shared.refusals,
 		say: () => ({address, clusterId: node?.clusterId ?? state.clusterId, phase: node?.phase === 'running' ? 'member' : 'seeking', topics: [...node?.data.topics.keys() ?? []]}),
 		onBeacon: other => onBeacon(other),
 		onProblem: warn,

@@ -82,4 +82,7 @@ export type Links = {
 };
 
 /** Small packets that may be lost. */
-export type Datagrams = {send(address: string, bytes: Uint8Array): void};
+export type Datagrams = {
+	/** `to` names the peer, for faults that are injected. */
+	send(address: string, bytes: Uint8Array, to?: NodeId): void;
+};

@@ -36,7 +36,6 @@ export type PresentMember = {readonly id: NodeId; readonly state: MemberState; r
 export class Presence {
 	readonly #options: PresenceOptions;
 	readonly #swim: Swim;
-	readonly #unreachable = new Set<NodeId>();
 	/** Peers of the far side whose digest is still to be exchanged after a heal. */
 	readonly #unrepaired = new Set<NodeId>();
 	#backlog = 0;
@@ -55,7 +54,6 @@ export class Presence {
 
 	setMembers(members: readonly NodeId[]): void {
 		this.#swim.setMembers(members);
-		for (const id of this.#unreachable) if (!members.includes(id)) this.#unreachable.delete(id);
 		for (const id of this.#unrepaired) if (!members.includes(id)) this.#unrepaired.delete(id);
 	}
 
@@ -85,9 +83,9 @@ export class Presence {
 		this.#carryOut();
 	}
 
-	/** Not known to be away. */
+	/** Heard directly within the last while. */
 	isReachable(node: NodeId): boolean {
-		return node === this.#options.self || !this.#unreachable.has(node);
+		return this.#swim.isHeard(node);
 	}
 
 	/** What this peer had has been pulled. */
@@ -121,20 +119,14 @@ export class Presence {
 		for (const {to, packet, via} of ready.packets) {
 			const frame = encodeControl('swim', packet);
 			const at = address(to);
-			if (via === 'datagram' && at !== undefined) datagrams.send(at, frame);
+			if (via === 'datagram' && at !== undefined) datagrams.send(at, frame, to);
 			else if (via === 'link') links.send(to, [frame]);
 		}
 
 		for (const {id, state, why} of ready.changes) {
-			const isAway = state === 'dead' || state === 'left';
-			if (isAway) {
-				this.#unreachable.add(id);
-				// What the connection still holds would come after TCP's next retry, which may be a minute away.
-				if (links.state(id).state === 'up') links.drop(id, why === '' ? 'silent' : why);
-			} else {
-				this.#unreachable.delete(id);
-				links.hint(id);
-			}
+			// What a connection to a silent peer still holds would come after TCP's next retry, which may be a minute away.
+			if (state === 'alive') links.hint(id);
+			else if (state === 'dead' && links.state(id).state === 'up') links.drop(id, why === '' ? 'silent' : why);
 
 			emit({type: 'member', id, address: address(id) ?? '', state});
 		}
@@ -155,6 +147,9 @@ export class Presence {
 			this.#backlog = 0;
 		} else {
 			this.#healedMs = tookMs;
+			// Who is known to be down by now has nothing to exchange.
+			const here = new Set(sides.flat());
+			for (const id of this.#unrepaired) if (!here.has(id)) this.#unrepaired.delete(id);
 		}
 
 		this.#sinceMs = nowMs();

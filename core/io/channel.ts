@@ -73,8 +73,8 @@ export type ListenOptions = {
 	readonly port: number;
 	/** What this side says of itself, at this moment. */
 	readonly hello: () => LocalHello;
-	/** A last word on a peer that is who it says: a refusal, or `undefined`. Told before this side opens. */
-	readonly admit: (remote: Hello) => Refusal | undefined;
+	/** A last word on a peer: a refusal, or `undefined` to let it in if it proves to be who it says. `silence` answers nothing, as a cut would. */
+	readonly admit: (remote: Hello) => Refusal | 'silence' | undefined;
 	readonly onChannel: (channel: Channel) => void;
 };
 

@@ -75,7 +75,7 @@ export type HandshakeOptions = {
 	/** How to call the peer in a line for people, until it has said its address. */
 	readonly peerName: string;
 	readonly expect?: NodeId | undefined;
-	readonly admit?: (remote: Hello) => Refusal | undefined;
+	readonly admit?: (remote: Hello) => Refusal | 'silence' | undefined;
 };
 
 export type Outcome =
@@ -129,6 +129,7 @@ export class Handshake {
 		if (hello.id !== undefined && hello.id === local.id) return this.#refuse('same-node', `${name} is this node, or has a copy of its data folder`);
 		if (expect !== undefined && hello.id !== expect) return this.#refuse('identity', `${name} is ${hello.id ?? 'a client'}, not the node ${expect} that was expected there`);
 		const refusal = admit?.(hello);
+		if (refusal === 'silence') return {type: 'continue', send: []}; // Its time will run out.
 		if (refusal) return this.#refuse(refusal.code, refusal.reason);
 
 		this.#theirs = {payload, said, hello};

@@ -27,6 +27,8 @@ type Stranger = {readonly socket: Socket; readonly host: string; readonly name: 
 
 /** A TLS record of type handshake, version 3.x. Shorter beginnings are waited for. */
 const decidingBytes = 3;
+/** What is open has this long to end by itself when the listener stops. */
+const goodbyeMs = 300;
 
 /** See `Transport.listen`. */
 export async function listen(transport: TransportOptions, options: ListenOptions): Promise<Listener> {
@@ -89,8 +91,12 @@ class ChannelServer implements Listener {
 			this.#server.close(() => resolve());
 		});
 		for (const stranger of this.#strangers) this.#drop(stranger, 'stopping');
-		for (const socket of this.#open) socket.destroy();
+		// Last words may still be leaving.
+		const timer = setTimeout(() => {
+			for (const socket of this.#open) socket.destroy();
+		}, goodbyeMs);
 		await closed;
+		clearTimeout(timer);
 	}
 
 	#onConnection(socket: Socket): void {

@@ -118,7 +118,7 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 	socket.on('message', (datagram: Buffer, _info: RemoteInfo) => {
 		const opened = seal.open(datagram);
 		if (typeof opened === 'string') refusals.add(opened);
-		else if (!faults?.isCut(opened.from, 'in')) later(faults, () => onDatagram(opened.from, opened.bytes));
+		else if (!faults?.isDatagramLost(opened.from)) onDatagram(opened.from, opened.bytes);
 	});
 	await bound(socket, host, port);
 	socket.on('error', () => refusals.add('datagram-error'));
@@ -126,16 +126,20 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 	return {
 		send(address, bytes, to) {
 			const at = parseAddress(address);
-			if (isClosed || !at || (to !== undefined && faults?.isCut(to, 'out')) || faults?.isDropped()) return;
+			const fate = faults?.datagramOut(to) ?? 0;
+			if (isClosed || !at || fate === 'lost') return;
 			if (bytes.length > datagramBytesMax - headerBytes - tagBytes) {
 				refusals.add('datagram-too-large');
 				return;
 			}
 
 			const datagram = seal.seal(bytes);
-			later(faults, () => {
+			const leave = (): void => {
 				if (!isClosed) socket.send(datagram, at.port, at.host, () => undefined); // An error (no route) is what probes are for.
-			});
+			};
+
+			if (fate > 0) setTimeout(leave, fate).unref();
+			else leave();
 		},
 		async [Symbol.asyncDispose]() {
 			if (isClosed) return;
@@ -155,12 +159,6 @@ function bound(socket: Socket, host: string, port: number): Promise<void> {
 			resolve();
 		});
 	});
-}
-
-function later(faults: Faults | undefined, run: () => void): void {
-	const delayMs = faults?.delayMs ?? 0;
-	if (delayMs > 0) setTimeout(run, delayMs).unref();
-	else run();
 }
 
 function nonceOf(counter: number): Buffer {

@@ -1,0 +1,233 @@
+/**
+One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them.
+*/
+import type {Random} from '../machine.ts';
+import type {NodeId} from '../message.ts';
+import type {Clock, LinkState} from '../ports.ts';
+import {errorMessage} from '../errors.ts';
+import type {Channel, Hello} from './channel.ts';
+import {DelayLine, type Faults} from './faults.ts';
+import {RefusedError} from './opening.ts';
+
+export type LinkOptions = {
+	readonly peer: NodeId;
+	readonly address: string;
+	readonly clock: Clock;
+	readonly random: Random;
+	/** First and longest wait between two calls. */
+	readonly backoffMs: readonly [number, number];
+	readonly dialTimeoutMs: number;
+	readonly outQueueBytes: number;
+	readonly faults?: Faults;
+	/** Of two calls that crossed ours stays. The peer decides the other way round, so both keep the same one. */
+	readonly preferOurs: boolean;
+	readonly dial: (address: string, signal: AbortSignal) => Promise<Channel>;
+	readonly onFrame: (payload: Buffer) => void;
+	readonly onUp: (hello: Hello) => void;
+	readonly onDown: (why: string, stats: Channel['stats']) => void;
+	/** `isNews`: it failed for another reason than the last time. */
+	readonly onFailed: (error: Error, isNews: boolean) => void;
+};
+
+/** Signs of life do not make calls follow one another more closely than this. */
+const hintMs = 100;
+
+export class Link {
+	channel: Channel | undefined;
+	address: string;
+	readonly #options: LinkOptions;
+	#isOurs = false;
+	#upAtMs = 0;
+	#call: {readonly abort: AbortController; readonly startedMs: number} | undefined;
+	#calledAtMs = Number.NEGATIVE_INFINITY;
+	#timer: NodeJS.Timeout | undefined;
+	#failures = 0;
+	#why = '';
+	#isStopped = false;
+	/** Frames were lost in a cut. */
+	#isBroken = false;
+	readonly #delayed: DelayLine | undefined;
+
+	constructor(options: LinkOptions) {
+		this.#options = options;
+		this.address = options.address;
+		if (options.faults) this.#delayed = new DelayLine(options.clock);
+		this.#dial();
+	}
+
+	get state(): LinkState {
+		if (this.channel) return {state: 'up', why: ''};
+		return {state: this.#failures === 0 ? 'connecting' : 'down', why: this.#why};
+	}
+
+	get queuedBytes(): number {
+		return (this.channel?.queuedBytes ?? 0) + (this.#delayed?.queuedBytes ?? 0);
+	}
+
+	send(pieces: readonly Uint8Array[]): boolean {
+		const {channel} = this;
+		if (!channel) return false;
+		return this.#delayed ? this.#sendFaulty(channel, this.#delayed, pieces) : channel.send(pieces);
+	}
+
+	setAddress(address: string): void {
+		if (address === this.address) return;
+		this.address = address;
+		if (this.channel) return;
+		this.#call?.abort.abort();
+		this.#call = undefined;
+		this.#failures = 0;
+		this.#wait(0);
+	}
+
+	/** The peer was heard: do not wait for the end of the back-off. */
+	hint(): void {
+		if (this.channel || this.#call || this.#isStopped) return;
+		const sinceMs = this.#options.clock.monotonicMs() - this.#calledAtMs;
+		this.#failures = Math.min(this.#failures, 1);
+		this.#wait(Math.max(0, hintMs - sinceMs));
+	}
+
+	/** The peer is silent. What the channel still holds is lost; call anew. */
+	drop(why: string): void {
+		this.channel?.destroy(why);
+	}
+
+	/** The cut is over: a stream that lost bytes in it cannot go on. */
+	healed(): void {
+		if (this.#isBroken) this.drop('frames were lost in a cut');
+		else this.hint();
+	}
+
+	stop(why: string): void {
+		this.#isStopped = true;
+		clearTimeout(this.#timer);
+		this.#call?.abort.abort();
+		this.#delayed?.clear();
+		this.channel?.close(why);
+	}
+
+	/**
+	Whether a call from the peer crosses one of ours that stays. Not when the peer lives anew, when our call hangs, or when our channel is so
+	old that the peer must have lost it to call again.
+	*/
+	isCrossing(incarnation: number, crossingMs: number, crossedMs: number): boolean {
+		if (!this.#options.preferOurs) return false;
+		const nowMs = this.#options.clock.monotonicMs();
+		if (this.channel) return this.#isOurs && incarnation === this.channel.remote.incarnation && nowMs - this.#upAtMs < crossedMs;
+		return this.#call !== undefined && nowMs - this.#call.startedMs < crossingMs;
+	}
+
+	/** Take a channel that is open; `isOurs`: this side called. */
+	adopt(channel: Channel, isOurs: boolean, crossedMs: number): void {
+		if (this.#isStopped) return channel.close('the node is stopping');
+		const {clock, preferOurs} = this.#options;
+		const nowMs = clock.monotonicMs();
+		const current = this.channel;
+		if (current) {
+			const isNewLife = channel.remote.incarnation > current.remote.incarnation;
+			const isCrossed = this.#isOurs !== isOurs && nowMs - this.#upAtMs < crossedMs;
+			if (!isNewLife && isCrossed && isOurs !== preferOurs) return channel.close('both called at once, and the other call stays');
+			this.channel = undefined;
+			current.close('replaced by a later connection');
+			this.#down('replaced by a later connection', current);
+		}
+
+		if (!isOurs) {
+			this.#call?.abort.abort();
+			this.#call = undefined;
+		}
+
+		clearTimeout(this.#timer);
+		this.channel = channel;
+		this.#isOurs = isOurs;
+		this.#upAtMs = nowMs;
+		this.#failures = 0;
+		this.#why = '';
+		channel.onClose = why => this.#onClose(channel, why);
+		this.#options.onUp(channel.remote);
+		channel.onFrame = payload => {
+			if (this.channel !== channel) return;
+			if (this.#options.faults?.isCut(this.#options.peer, 'in')) this.#isBroken = true;
+			else this.#options.onFrame(payload);
+		};
+	}
+
+	#onClose(channel: Channel, why: string): void {
+		if (this.channel !== channel) return;
+		this.channel = undefined;
+		this.#why = why;
+		this.#down(why, channel);
+		this.#wait(this.#backoff());
+	}
+
+	#down(why: string, channel: Channel): void {
+		this.#isBroken = false;
+		this.#delayed?.clear();
+		this.#options.onDown(why, channel.stats);
+	}
+
+	#wait(ms: number): void {
+		clearTimeout(this.#timer);
+		if (this.#isStopped) return;
+		this.#timer = setTimeout(() => this.#dial(), ms).unref();
+	}
+
+	/** Half of the wait is chance. */
+	#backoff(): number {
+		const [firstMs, longestMs] = this.#options.backoffMs;
+		const ms = Math.min(longestMs, firstMs * 2 ** Math.min(this.#failures, 16));
+		return ms / 2 + this.#options.random.below(Math.max(1, Math.ceil(ms / 2)));
+	}
+
+	#dial(): void {
+		if (this.channel || this.#call || this.#isStopped) return;
+		const call = {abort: new AbortController(), startedMs: this.#options.clock.monotonicMs()};
+		this.#call = call;
+		this.#calledAtMs = call.startedMs;
+		this.#reach(call.abort.signal).then(channel => {
+			if (this.#call !== call || this.#isStopped) return channel.close('given up');
+			this.#call = undefined;
+			this.adopt(channel, true, Number.POSITIVE_INFINITY);
+		}, (error: Error) => {
+			if (this.#call !== call) return;
+			this.#call = undefined;
+			this.#failed(error);
+		});
+	}
+
+	#reach(signal: AbortSignal): Promise<Channel> {
+		const {faults, peer, dial, dialTimeoutMs} = this.#options;
+		if (!faults?.isCut(peer, 'in') && !faults?.isCut(peer, 'out')) return dial(this.address, signal);
+		return new Promise((_resolve, reject) => {
+			const timer = setTimeout(() => reject(new Error('no answer (timeout)')), dialTimeoutMs).unref();
+			signal.addEventListener('abort', () => clearTimeout(timer), {once: true});
+		});
+	}
+
+	#failed(error: Error): void {
+		const why = errorMessage(error);
+		const isNews = why !== this.#why;
+		this.#why = why;
+		// The peer's own call is on its way.
+		const isDuplicate = error instanceof RefusedError && error.refusal.code === 'duplicate';
+		if (!isDuplicate) this.#failures++;
+		this.#wait(this.#backoff());
+		this.#options.onFailed(error, isNews);
+	}
+
+	#sendFaulty(channel: Channel, delayed: DelayLine, pieces: readonly Uint8Array[]): boolean {
+		const fate = this.#options.faults!.frameOut(this.#options.peer);
+		if (fate === 'lost') {
+			this.#isBroken = true; // As far as the sender can know, it is on its way.
+			return true;
+		}
+
+		if (fate === 0 && delayed.isEmpty) return channel.send(pieces);
+		let bytes = 0;
+		for (const piece of pieces) bytes += piece.length;
+		if (this.queuedBytes + bytes > this.#options.outQueueBytes) return false;
+		delayed.add(fate, bytes, () => void channel.send(pieces));
+		return true;
+	}
+}

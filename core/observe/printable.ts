@@ -1,0 +1,224 @@
+/**
+Text from outside, made visible before a terminal sees it.
+
+A topic, a body, an address or a reason may hold anything: escape sequences that set the clipboard, a carriage return that paints over
+a row, a bidi override that swaps what is read, a joiner that makes one terminal count two cells where another counts six. Here
+every such character becomes a mark that can be read: controls are control pictures (`␛`, `␊` is `␤`), whatever has no shape is its
+code point (`‹U+202E›`), a byte that is not UTF-8 is `‹ff›`.
+
+What is left has the same width everywhere: a grapheme cluster stays whole only if its width as a cluster is the sum of the widths of its
+code points, because some terminals count one way and some the other. Emoji are simplified to what both agree on (no skin tone, a family is
+its members, a flag is its letters). Unicode: UAX 9 (bidi), UAX 29 (clusters), UAX 11 (width), UTR 36 (why).
+*/
+import stringWidth from 'string-width';
+
+/** Text in which every code unit is one cell wide and harmless: most of what is shown. */
+const plain = /^[ -~\u00A1-\u00AC\u00AE-\u02FF\u0400-\u0481\u2018-\u201F\u2026\u2190-\u2193\u2400-\u2424\u2500-\u257F\u25CF]*$/v;
+/** Without a shape of its own, or with one that only this terminal's font knows. */
+const shapeless = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/v;
+const otherSpace = /[\p{Zs}--[ ]]/v;
+const mark = /\p{M}/v;
+const pictograph = /\p{Extended_Pictographic}/v;
+const skinTone = /\p{Emoji_Modifier}/v;
+const regional = /\p{Regional_Indicator}/v;
+const joiner = '\u200D';
+const emojiShape = '\uFE0F';
+const keycap = '\u20E3';
+
+const segmenter = new Intl.Segmenter('en', {granularity: 'grapheme'});
+/** Marks above one another that a cluster may carry: more reach into other rows. */
+const marksMax = 2;
+/** Nothing on a screen is longer; bounds the work on a hostile reason or topic. */
+const charactersMax = 16_384;
+
+/**
+The text as visible characters: nothing in the result moves a cursor, changes a mode, hides, joins or reverses.
+
+Idempotent on its own results except that very long text is cut (16,384 code units). Newlines become `␤`, tabs `␉`.
+*/
+export function printable(text: string): string {
+	if (text.length > charactersMax) return `${printable(text.slice(0, charactersMax))}…`;
+	if (plain.test(text)) return text;
+	let out = '';
+	// Composed first: a syllable of Korean or an accented letter in pieces has a width that terminals disagree on.
+	for (const {segment} of segmenter.segment(text.normalize('NFC'))) out += plain.test(segment) ? segment : remembered(segment);
+	return out;
+}
+
+/**
+At most `max` bytes of a body as visible text; invalid UTF-8 byte by byte as `‹ff›`. A character that the cut goes through is left out.
+*/
+export function printableBytes(bytes: Uint8Array, max = bytes.length): string {
+	const isCut = bytes.length > max;
+	const view = isCut ? bytes.subarray(0, max) : bytes;
+	let out = '';
+	let start = 0; // Of the valid run that is being read.
+	let at = 0;
+	while (at < view.length) {
+		const length = sequenceLength(view, at);
+		if (length > 0) {
+			at += length;
+			continue;
+		}
+
+		out += decode(view.subarray(start, at));
+		if (isCut && length === -1) return out; // The cut, not the sender, broke this one.
+		out += `‹${view[at]!.toString(16).padStart(2, '0')}›`;
+		at++;
+		start = at;
+	}
+
+	return out + decode(view.subarray(start, at));
+}
+
+/**
+Printable text in exactly `width` cells: padded with spaces, or cut at a cluster with `…` as its last cell.
+
+@param text must have been made printable
+*/
+export function fitCells(text: string, width: number, align: 'left' | 'right' = 'left'): string {
+	if (width <= 0) return '';
+	const cells = widthOf(text);
+	if (cells <= width) return align === 'left' ? text + ' '.repeat(width - cells) : ' '.repeat(width - cells) + text;
+	if (plain.test(text)) return `${text.slice(0, width - 1)}…`;
+	let out = '';
+	let used = 0;
+	for (const {segment} of segmenter.segment(text)) {
+		const next = stringWidth(segment);
+		if (used + next > width - 1) break;
+		out += segment;
+		used += next;
+	}
+
+	return `${out}…${' '.repeat(width - 1 - used)}`;
+}
+
+/** Cells that printable text takes. */
+export function widthOf(text: string): number {
+	return plain.test(text) ? text.length : stringWidth(text);
+}
+
+/** Lines of at most `width` cells; breaks at clusters, not at words: what is inspected must not lose a space. */
+export function wrapCells(text: string, width: number, linesMax: number): string[] {
+	const lines: string[] = [];
+	let line = '';
+	let used = 0;
+	for (const {segment} of segmenter.segment(text)) {
+		const next = widthOf(segment);
+		if (used + next > width) {
+			lines.push(line);
+			if (lines.length >= linesMax) return lines;
+			line = '';
+			used = 0;
+		}
+
+		line += segment;
+		used += next;
+	}
+
+	lines.push(line);
+	return lines;
+}
+
+const shown = new Map<string, string>();
+
+/** Few different clusters make up most text, and judging one takes microseconds. */
+function remembered(segment: string): string {
+	const known = shown.get(segment);
+	if (known !== undefined) return known;
+	const text = cluster(segment);
+	if (segment.length > 16) return text; // Rare; not worth its room.
+	if (shown.size >= 4096) shown.clear();
+	shown.set(segment, text);
+	return text;
+}
+
+function cluster(segment: string): string {
+	const characters = [...segment];
+	const first = characters[0]!;
+	if (pictograph.test(first) || regional.test(first)) return emoji(characters);
+	if (segment.endsWith(keycap)) return characters.filter(character => character !== keycap && character !== emojiShape).map(character => (isAlone(character) ? character : code(character))).join('');
+	let out = '';
+	let marks = marksMax; // A mark needs a letter to stand on, or it changes what we drew before it.
+	for (const character of characters) {
+		if (character === '\u0E33') out += '\u0E4D\u0E32'; // Thai SARA AM in its two parts: a mark and a letter, which all count alike.
+		else if (character === '\u0EB3') out += '\u0ECD\u0EB2';
+		else if (mark.test(character) && !shapeless.test(character) && marks < marksMax) {
+			out += character;
+			marks++;
+		} else if (shapeless.test(character) || mark.test(character)) {
+			out += visible(character);
+			marks = marksMax;
+		} else {
+			out += otherSpace.test(character) ? ' ' : character;
+			marks = 0;
+		}
+	}
+
+	if (isAgreed(out)) return out;
+	// A conjunct of an Indian script is one cluster of several letters; a non-joiner keeps the letters and their widths apart.
+	const apart = out.replaceAll(/(\p{M})(?=\p{L})/gu, '$1\u200C');
+	return isAgreed(apart) ? apart : characters.map(character => (isAlone(character) ? character : code(character))).join('');
+}
+
+/** A cluster that starts with a picture: what it is made of, in the shape that needs no joining. */
+function emoji(characters: readonly string[]): string {
+	let out = '';
+	for (const [index, character] of characters.entries()) {
+		if (index > 0 && (character === joiner || character === emojiShape || character === keycap || skinTone.test(character))) continue;
+		if (regional.test(character)) out += String.fromCodePoint(character.codePointAt(0)! - 0x1_F1_E6 + 0x41);
+		else if (shapeless.test(character)) out += visible(character);
+		else if (mark.test(character)) out += code(character);
+		else out += character;
+	}
+
+	return out;
+}
+
+/** Whether counting by cluster and counting by code point come to the same width, whatever stands before and behind. */
+function isAgreed(text: string): boolean {
+	let sum = 2;
+	for (const character of text) sum += stringWidth(character);
+	return sum === stringWidth(`a${text}a`);
+}
+
+/** Whether a character keeps its width whatever stands next to it. */
+function isAlone(character: string): boolean {
+	return !shapeless.test(character) && !mark.test(character) && stringWidth(`a${character}b`) === stringWidth(character) + 2
+		&& [...segmenter.segment(`a${character}b`)].length === 3;
+}
+
+function visible(character: string): string {
+	const point = character.codePointAt(0)!;
+	if (character === '\n') return '␤';
+	if (point < 0x20) return String.fromCodePoint(0x24_00 + point); // Control pictures: ␛, ␇, ␉, …
+	if (point === 0x7F) return '␡';
+	return code(character);
+}
+
+function code(character: string): string {
+	return `‹U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}›`;
+}
+
+const utf8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
+
+function decode(valid: Uint8Array): string {
+	return valid.length === 0 ? '' : printable(utf8.decode(valid));
+}
+
+/** Bytes of the valid UTF-8 sequence at `at`; 0 when it is not one, -1 when the end comes first. Table 3-7 of the Unicode standard. */
+function sequenceLength(bytes: Uint8Array, at: number): number {
+	const lead = bytes[at]!;
+	if (lead < 0x80) return 1;
+	const length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead >= 0xE0 && lead <= 0xEF ? 3 : (lead >= 0xF0 && lead <= 0xF4 ? 4 : 0));
+	if (length === 0) return 0;
+	for (let index = 1; index < length; index++) {
+		const byte = bytes[at + index];
+		if (byte === undefined) return -1;
+		const low = index > 1 ? 0x80 : (lead === 0xE0 ? 0xA0 : (lead === 0xF0 ? 0x90 : 0x80));
+		const high = index > 1 ? 0xBF : (lead === 0xED ? 0x9F : (lead === 0xF4 ? 0x8F : 0xBF));
+		if (byte < low || byte > high) return 0;
+	}
+
+	return length;
+}
