@@ -128,10 +128,11 @@ export class Control {
 	readIndex(): Promise<number> {
 		const context = `${this.#options.self}:${this.#options.incarnation}:${++this.#readSeq}`;
 		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.#why());
+		const {promise, resolve, reject} = Promise.withResolvers<number>();
+		// Before the pump: a leader that is the only voter proves its reads within this call.
+		this.#reads.set(context, {resolve, reject, untilMs: this.#options.nowMs() + this.#options.config.raft.electionMs * 2});
 		this.schedulePump();
-		return new Promise((resolve, reject) => {
-			this.#reads.set(context, {resolve, reject, untilMs: this.#options.nowMs() + this.#options.config.raft.electionMs * 2});
-		});
+		return promise;
 	}
 
 	/** Take in a node that asks to join: it becomes a learner through the log. */
