@@ -1,93 +1,175 @@
 /**
-What gossip says. A push carries a batch and has a binary frame of its own; the rest are small control packets, judged here.
-Ranges are of sequence numbers, both ends included.
+What gossiping nodes say to one another. A push carries a batch and has a binary frame of its own (`core/wire.ts`); all others are
+small and speak of streams by their **watermarks**: from which sequence number on, and up to which, the sender holds the stream. A
+watermark is true whenever it is said, however often, in any order, so that control packets need no memory of what was said before
+and are never deduplicated.
+
+`parseGossipPacket` judges what came over the wire: the machine meets nothing but well-formed packets.
 */
 import {isNodeId, parseTopic, type Batch, type NodeId, type Topic} from '../message.ts';
 
-export type Range = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number};
-/** What a holder has of a stream: from `low` to `high`, the last with this Lamport stamp. */
-export type Watermark = {readonly origin: NodeId; readonly incarnation: number; readonly low: number; readonly high: number; readonly lamport: number};
+/** `low` to `high` are held by the sender without a gap (`low` is `high + 1` when it holds nothing); `lamport` is that of `high`. */
+export type Watermark = readonly [origin: NodeId, incarnation: number, low: number, high: number, lamport: number];
+export type TopicWatermarks = readonly [topic: Topic, streams: readonly Watermark[]];
+/** The sender holds nothing in [from, then); `then` is 0 when it holds nothing from there on. */
+export type Gap = readonly [origin: NodeId, incarnation: number, from: number, then: number];
+/** A range of a stream, both ends included. Batches stamped at or before `sinceLamport` are not wanted. */
+export type Want = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly sinceLamport: number};
 
-export type GossipPacket =
-	/** `complete`: every subscriber that could be reached got it from the same hand; nobody relays. `repair`: the answer to an `iwant`. */
-	| {readonly type: 'push'; readonly batch: Batch; readonly hops: number; readonly complete: boolean; readonly repair: boolean}
-	| {readonly type: 'ihave'; readonly topic: Topic; readonly ranges: readonly Range[]}
-	/** Batches with a stamp above `since` only. */
-	| {readonly type: 'iwant'; readonly topic: Topic; readonly ranges: readonly Range[]; readonly since: number; readonly bytesMax: number}
-	/** Everything that an `iwant` asked for, and the budget allowed, has been sent. */
+/**
+`hops`: copies made on the way, 1 when the origin itself pushes. `complete`: it went to every subscriber, so nobody need relay it.
+`repair`: it was asked for.
+*/
+export type Push = {readonly type: 'push'; readonly batch: Batch; readonly hops: number; readonly complete: boolean; readonly repair: boolean};
+export type ControlPacket =
+	/** Lazy offer: it may be on its way as a push already. */
+	| {readonly type: 'ihave'; readonly topics: readonly TopicWatermarks[]}
+	/** Answered by repair pushes of about `bytesMax` bytes in all and a `served`, or by an `ihavenot`, or by both. */
+	| {readonly type: 'iwant'; readonly topic: Topic; readonly wants: readonly Want[]; readonly bytesMax: number}
+	/** `isEnd`: nothing of what was asked for will be pushed. */
+	| {readonly type: 'ihavenot'; readonly topic: Topic; readonly gaps: readonly Gap[]; readonly isEnd: boolean}
+	/** All that was asked for, as far as the budget went, has been pushed. */
 	| {readonly type: 'served'; readonly topic: Topic}
-	/** Hashes of what the sender has of its topics. */
-	| {readonly type: 'digest'; readonly topics: ReadonlyArray<{readonly topic: Topic; readonly hash: number}>}
-	/** What the sender has of a topic whose hash differs; nothing is listed for one that does not. `incarnation`: the sender's own. */
-	| {readonly type: 'watermarks'; readonly topic: Topic; readonly isSame: boolean; readonly incarnation: number; readonly streams: readonly Watermark[]; readonly isLast: boolean};
-export type GossipControl = Exclude<GossipPacket, {readonly type: 'push'}>;
+	/** A hash of what the sender has of each topic that it subscribes to. */
+	| {readonly type: 'digest'; readonly round: number; readonly topics: ReadonlyArray<readonly [topic: Topic, hash: number]>}
+	/** The answer: the topics that differ, in pages. `isCut`: there were more than may be said at once. */
+	| {readonly type: 'watermarks'; readonly round: number; readonly topics: readonly TopicWatermarks[]; readonly isLast: boolean; readonly isCut: boolean}
+	/** Which lives of the origin does the receiver know? */
+	| {readonly type: 'ask'; readonly topic: Topic; readonly origin: NodeId}
+	/** `incarnation`: the life in which the sender itself is. */
+	| {readonly type: 'told'; readonly topic: Topic; readonly origin: NodeId; readonly incarnation: number; readonly streams: readonly Watermark[]};
+export type GossipPacket = Push | ControlPacket;
+export type PacketOf<Type extends GossipPacket['type']> = Extract<GossipPacket, {readonly type: Type}>;
 
-export const rangesMax = 512;
+/** Topics of a digest. */
 export const digestTopicsMax = 1024;
-export const streamsMax = 4096;
+/** Watermarks of one packet, and packets of one answer. */
+export const watermarksMax = 2048;
+export const pagesMax = 8;
+/** Streams of one request. */
+export const wantsMax = 64;
+const bytesMaxMax = 2 ** 31;
+const seqMax = 2 ** 48;
+const incarnationMax = 2 ** 32 - 1;
 
-export function parseGossipPacket(value: unknown): GossipControl | undefined {
+/** The control packet in a decoded value, or `undefined` when any field is not what it should be. */
+export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
 	const raw = value as Record<string, unknown>;
-	if (raw['type'] === 'digest') {
-		const topics = list(raw['topics'], digestTopicsMax, item => {
-			const {topic: name, hash} = item;
-			const topic = topicOf(name);
-			return topic !== undefined && isCount(hash) ? {topic, hash} : undefined;
-		});
-		return topics && {type: 'digest', topics};
-	}
-
-	const topic = topicOf(raw['topic']);
-	if (topic === undefined) return undefined;
-	switch (raw['type']) {
+	const {type} = raw;
+	switch (type) {
 		case 'ihave': {
-			const ranges = list(raw['ranges'], rangesMax, rangeOf);
-			return ranges && {type: 'ihave', topic, ranges};
+			const topics = parseTopics(raw['topics']);
+			return topics && {type, topics};
 		}
 
 		case 'iwant': {
-			const ranges = list(raw['ranges'], rangesMax, rangeOf);
-			const {since, bytesMax} = raw;
-			return ranges && isCount(since) && isCount(bytesMax) ? {type: 'iwant', topic, ranges, since, bytesMax} : undefined;
+			const {bytesMax} = raw;
+			const topic = topicOf(raw['topic']);
+			const wants = parseRows(raw['wants'], wantsMax, parseWant);
+			return topic !== undefined && wants && isUpTo(bytesMax, bytesMaxMax) ? {type, topic, wants, bytesMax} : undefined;
 		}
 
-		case 'served': return {type: 'served', topic};
+		case 'ihavenot': {
+			const {isEnd} = raw;
+			const topic = topicOf(raw['topic']);
+			const gaps = parseRows(raw['gaps'], wantsMax, parseGap);
+			return topic !== undefined && gaps && typeof isEnd === 'boolean' ? {type, topic, gaps, isEnd} : undefined;
+		}
+
+		case 'served': {
+			const topic = topicOf(raw['topic']);
+			return topic === undefined ? undefined : {type, topic};
+		}
+
+		case 'digest': {
+			const {round} = raw;
+			const topics = parseRows(raw['topics'], digestTopicsMax, parseHash);
+			return topics && isUpTo(round, Number.MAX_SAFE_INTEGER) ? {type, round, topics} : undefined;
+		}
+
 		case 'watermarks': {
-			const {incarnation, isSame, isLast} = raw;
-			const streams = list(raw['streams'], streamsMax, item => {
-				const {origin, incarnation: of, low, high, lamport} = item;
-				return isNodeId(origin) && isCount(of) && isCount(low) && isCount(high) && isCount(lamport) ? {origin, incarnation: of, low, high, lamport} : undefined;
-			});
-			return streams && isCount(incarnation) && typeof isSame === 'boolean' && typeof isLast === 'boolean' ? {type: 'watermarks', topic, incarnation, isSame, isLast, streams} : undefined;
+			const {round, isLast, isCut} = raw;
+			const topics = parseTopics(raw['topics']);
+			return topics && isUpTo(round, Number.MAX_SAFE_INTEGER) && typeof isLast === 'boolean' && typeof isCut === 'boolean' ? {type, round, topics, isLast, isCut} : undefined;
+		}
+
+		case 'ask': {
+			const topic = topicOf(raw['topic']);
+			const {origin} = raw;
+			return topic !== undefined && isNodeId(origin) ? {type, topic, origin} : undefined;
+		}
+
+		case 'told': {
+			const topic = topicOf(raw['topic']);
+			const {origin, incarnation} = raw;
+			if (topic === undefined || !isNodeId(origin) || !isUpTo(incarnation, incarnationMax)) return undefined;
+			const streams = parseRows(raw['streams'], wantsMax, parseWatermark);
+			return streams?.every(([of]) => of === origin) ? {type, topic, origin, incarnation, streams} : undefined;
 		}
 
 		default: return undefined;
 	}
 }
 
-function rangeOf({origin, incarnation, from, to}: Record<string, unknown>): Range | undefined {
-	return isNodeId(origin) && isCount(incarnation) && isCount(from) && isCount(to) && from >= 1 && to >= from ? {origin, incarnation, from, to} : undefined;
+function parseTopics(value: unknown): TopicWatermarks[] | undefined {
+	let room = watermarksMax;
+	return parseRows(value, digestTopicsMax, row => {
+		if (!Array.isArray(row) || row.length !== 2) return undefined;
+		const topic = topicOf(row[0]);
+		const streams = parseRows(row[1], room, parseWatermark);
+		if (topic === undefined || !streams) return undefined;
+		room -= streams.length;
+		return [topic, streams] as const;
+	});
 }
 
-function topicOf(name: unknown): Topic | undefined {
-	const topic = typeof name === 'string' ? parseTopic(name) : undefined;
+function parseRows<Row>(value: unknown, max: number, parse: (row: unknown) => Row | undefined): Row[] | undefined {
+	if (!Array.isArray(value) || value.length > max) return undefined;
+	const rows: Row[] = [];
+	for (const raw of value as unknown[]) {
+		const row = parse(raw);
+		if (row === undefined) return undefined;
+		rows.push(row);
+	}
+
+	return rows;
+}
+
+function parseWatermark(row: unknown): Watermark | undefined {
+	if (!Array.isArray(row) || row.length !== 5) return undefined;
+	const [origin, incarnation, low, high, lamport] = row as unknown[];
+	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(low, seqMax) || !isUpTo(high, seqMax - 1) || !isUpTo(lamport, seqMax)) return undefined;
+	return low >= 1 && low <= high + 1 ? [origin, incarnation, low, high, lamport] : undefined;
+}
+
+function parseGap(row: unknown): Gap | undefined {
+	if (!Array.isArray(row) || row.length !== 4) return undefined;
+	const [origin, incarnation, from, then] = row as unknown[];
+	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(from, seqMax) || !isUpTo(then, seqMax)) return undefined;
+	return then === 0 || then > from ? [origin, incarnation, from, then] : undefined;
+}
+
+function parseWant(row: unknown): Want | undefined {
+	if (typeof row !== 'object' || row === null) return undefined;
+	const {origin, incarnation, from, to, sinceLamport} = row as Record<string, unknown>;
+	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(from, seqMax) || !isUpTo(to, seqMax) || !isUpTo(sinceLamport, seqMax)) return undefined;
+	return from >= 1 && from <= to ? {origin, incarnation, from, to, sinceLamport} : undefined;
+}
+
+function parseHash(row: unknown): readonly [Topic, number] | undefined {
+	if (!Array.isArray(row) || row.length !== 2) return undefined;
+	const [name, hash] = row as unknown[];
+	const topic = topicOf(name);
+	return topic !== undefined && isUpTo(hash, Number.MAX_SAFE_INTEGER) ? [topic, hash] : undefined;
+}
+
+function topicOf(value: unknown): Topic | undefined {
+	if (typeof value !== 'string') return undefined;
+	const topic = parseTopic(value);
 	return typeof topic === 'string' ? topic : undefined;
 }
 
-/** Every item judged; one that is bad spoils the packet. */
-function list<Item>(value: unknown, max: number, judge: (item: Record<string, unknown>) => Item | undefined): Item[] | undefined {
-	if (!Array.isArray(value) || value.length > max) return undefined;
-	const items: Item[] = [];
-	for (const raw of value as unknown[]) {
-		const item = typeof raw === 'object' && raw !== null ? judge(raw as Record<string, unknown>) : undefined;
-		if (item === undefined) return undefined;
-		items.push(item);
-	}
-
-	return items;
-}
-
-function isCount(value: unknown): value is number {
-	return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+function isUpTo(value: unknown, max: number): value is number {
+	return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max;
 }

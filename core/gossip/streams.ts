@@ -1,121 +1,265 @@
 /**
-What a node has of each stream (origin, incarnation, topic): everything below `next` is released, in order, once; what came too early is
-held in bounded memory; what is known to exist elsewhere is lacking until it comes. Memory is O(origins × topics): lives of an origin that
-lie far back are folded into a floor, below which everything counts as seen.
+What this node has of every stream (origin, incarnation, topic): where it stands, which ranges of it the node's log still holds, and
+what it is known to lack. Memory grows with origins × topics, never with messages: a stream is a few numbers, because its sequence
+numbers are dense and are released in order (everything below `next` is done).
+
+An origin that restarts begins a new stream, a **life**. The newest `livesMax` lives of an (origin, topic) are kept; older ones count
+as seen.
+
+The hash of a topic sums a hash of each (origin, incarnation, high): the sum does not depend on the order in which streams were met.
 */
-import type {Batch, NodeId, Topic} from '../message.ts';
+import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
 import type {Watermark} from './packet.ts';
 
-export type Held = {readonly batch: Batch; readonly hops: number; readonly repaired: boolean; readonly from: NodeId};
+export const livesMax = 4;
+/** Ranges that are remembered of one stream; gaps come from retention and from times without a subscription. */
+const rangesMax = 8;
+
+/** A batch on its way to the log: held until it is next of its stream, then released. */
+export type Arrival = {readonly batch: Batch; readonly hops: number; readonly repaired: boolean; readonly from: NodeId};
+/** Sequence numbers, both ends included. */
+export type Range = {from: number; to: number};
+
+/** A stream that lacks something, and what was tried to get it (`repair.ts`). */
+export type Lack = {
+	/** Not asked for before this tick: a push may be on its way. */
+	dueTick: number;
+	/** Whom the outstanding request was sent to. */
+	asked: NodeId | undefined;
+	/** It was learnt when a peer appeared, not missed by a push. */
+	isCatchUp: boolean;
+	/** Peers that hold more than we do, as far as is known: their highest sequence number. */
+	readonly claims: Map<NodeId, number>;
+	/** Peers that said no: where theirs goes on, 0 for nowhere. */
+	readonly refusals: Map<NodeId, number>;
+	/** Peers that did not answer in this cycle. */
+	readonly tried: Set<NodeId>;
+	/** `next` when it last moved, and the tick at which it was found there. */
+	stuckAt: number;
+	stuckTick: number;
+	/** Cycles over the candidates that brought nothing. */
+	cycles: number;
+};
 
 export class Stream {
-	readonly topic: Topic;
-	readonly origin: NodeId;
+	readonly topic: TopicStreams;
+	readonly origin: Origin;
 	readonly incarnation: number;
-	/** Sequence number of the next message to release. */
+	/** Everything below it is released, not wanted, or given up. */
 	next = 1;
-	/** The highest number that is known to exist. */
+	/** Stamp of the batch that ends at `next - 1`; 0 when unknown. */
+	lamport = 0;
+	/** Highest sequence number that somebody is known to have had. */
 	known = 0;
-	/** The lowest that the own log still keeps; 0 when it keeps none. */
-	low = 0;
-	lastLamport = 0;
-	readonly held = new Map<number, Held>();
-	/** Peers that said they have what is lacking, newest last. */
-	holders: NodeId[] = [];
-	/** Who was asked, and until which tick the answer is waited for. */
-	asked: {readonly peer: NodeId; readonly untilTick: number; readonly next: number} | undefined;
-	/** Not before this tick is anybody asked: the push may be on its way. */
-	askTick = 0;
-	/** Tick at which something began to lack; 0 when nothing does. */
-	lackingSince = 0;
-	/** An earlier life of the origin may still have messages that come first; until this tick. */
-	blockedUntil = 0;
-	/** The origin itself said that this life has no more than we have. */
-	isComplete = false;
+	/** The stamp of `known`, or a later one. */
+	knownLamport = 0;
+	/** What the log holds, oldest first. */
+	ranges: Range[] = [];
+	/** Batches that came before their turn, by first sequence number. */
+	held: Map<number, Arrival> | undefined;
+	lack: Lack | undefined;
+	/** Something of it was released here once. */
+	isStarted = false;
 
-	constructor(topic: Topic, origin: NodeId, incarnation: number) {
+	constructor(topic: TopicStreams, origin: Origin, incarnation: number) {
 		this.topic = topic;
 		this.origin = origin;
 		this.incarnation = incarnation;
 	}
 
-	get isLacking(): boolean {
-		return this.known >= this.next && !this.held.has(this.next);
+	/** The batch is in the log, or about to be: it was next. */
+	append(header: BatchHeader): void {
+		const {firstSeq} = header;
+		const last = lastSeq(header);
+		const newest = this.ranges[this.ranges.length - 1];
+		if (newest !== undefined && newest.to === firstSeq - 1) newest.to = last;
+		else {
+			this.isStarted = true;
+			this.ranges.push({from: firstSeq, to: last});
+			if (this.ranges.length > rangesMax) this.ranges.shift();
+		}
+
+		this.next = last + 1;
+		this.lamport = header.lamport;
+		this.know(last, header.lamport);
+		this.topic.touch();
 	}
 
-	/** The end of the first gap: up to the first batch that is held, else all that is known. */
-	get gapEnd(): number {
-		let end = this.known;
-		for (const first of this.held.keys()) if (first > this.next && first - 1 < end) end = first - 1;
-		return end;
+	/** What is below `next` will not come any more, or is not wanted. */
+	skipTo(next: number, lamport: number): void {
+		this.next = next;
+		if (lamport > this.lamport) this.lamport = lamport;
+		this.know(next - 1, lamport);
+		this.topic.touch();
 	}
 
-	isHeldBy(peer: NodeId): void {
-		if (this.holders.at(-1) === peer) return;
-		this.holders = [...this.holders.filter(other => other !== peer), peer].slice(-4);
+	/** Somebody went up to `high`. */
+	know(high: number, lamport: number): void {
+		if (this.known < high) this.known = high;
+		if (this.knownLamport < lamport) this.knownLamport = lamport;
+	}
+
+	/** The log starts at `floor` now. */
+	trim(floor: number): void {
+		this.ranges = this.ranges.filter(({to}) => to >= floor);
+		const oldest = this.ranges[0];
+		if (oldest && oldest.from < floor) oldest.from = floor;
+	}
+
+	get watermark(): Watermark {
+		const high = this.next - 1;
+		const newest = this.ranges[this.ranges.length - 1];
+		return [this.origin.id, this.incarnation, newest?.to === high ? newest.from : this.next, high, this.lamport];
 	}
 }
 
-const livesMax = 4;
+/** One origin in one topic. */
+export class Origin {
+	readonly topic: TopicStreams;
+	readonly id: NodeId;
+	readonly hash: number;
+	/** Ascending incarnations, at most `livesMax`. */
+	readonly lives: Stream[] = [];
+	/** Batches of this life and of those before it may be released (`lives.ts`). */
+	open = -1;
+	/** Lives up to this one count as seen. */
+	folded = -1;
+	/** A newer life waits until the older ones are known to be complete. */
+	hold: {sinceTick: number; askTick: number; isVouched: boolean; isTold: boolean; incarnation: number} | undefined;
+
+	constructor(topic: TopicStreams, id: NodeId) {
+		this.topic = topic;
+		this.id = id;
+		this.hash = hashText(id);
+	}
+}
 
 export class TopicStreams {
-	readonly topic: Topic;
-	/** `undefined` while this node is not subscribed. */
-	since: number | undefined;
-	/** Other nodes that subscribe, sorted. */
+	readonly name: Topic;
+	/** Sorted; every node that subscribes, self included. */
 	subscribers: readonly NodeId[] = [];
-	readonly streams = new Map<string, Stream>();
-	/** Lives of an origin below this count as seen. */
-	readonly #floors = new Map<NodeId, number>();
+	/** Lamport time above which this node wants batches; `undefined` when it does not subscribe. */
+	since: number | undefined;
+	readonly origins = new Map<NodeId, Origin>();
+	/** Batches held. */
+	held = 0;
 	#hash: number | undefined;
 
-	constructor(topic: Topic) {
-		this.topic = topic;
+	constructor(name: Topic) {
+		this.name = name;
 	}
 
-	get(origin: NodeId, incarnation: number): Stream | undefined {
-		return this.streams.get(`${origin}:${incarnation}`);
-	}
-
-	/** The stream, made when it is new; `undefined` when its life lies below the floor. */
-	open(origin: NodeId, incarnation: number, tick: number, blockTicks: number): Stream | undefined {
-		const known = this.get(origin, incarnation);
-		if (known) return known;
-		if (incarnation < (this.#floors.get(origin) ?? 0)) return undefined;
-		const lives = [...this.streams.values()].filter(stream => stream.origin === origin);
-		const stream = new Stream(this.topic, origin, incarnation);
-		if (lives.some(life => life.incarnation < incarnation && !life.isComplete)) stream.blockedUntil = tick + blockTicks;
-		this.streams.set(`${origin}:${incarnation}`, stream);
-		this.changed();
-		if (lives.length < livesMax) return stream;
-		const oldest = [...lives, stream].toSorted((a, b) => a.incarnation - b.incarnation)[0]!;
-		this.#floors.set(origin, oldest.incarnation + 1);
-		this.streams.delete(`${origin}:${oldest.incarnation}`);
-		return oldest === stream ? undefined : stream;
-	}
-
-	/** Earlier lives of the same origin. */
-	earlier(stream: Stream): Stream[] {
-		return [...this.streams.values()].filter(other => other.origin === stream.origin && other.incarnation < stream.incarnation);
-	}
-
-	changed(): void {
+	/** Something changed that the hash covers. */
+	touch(): void {
 		this.#hash = undefined;
 	}
 
-	/** The same on two nodes that have the same. FNV-1a over sorted (origin, incarnation, high), 32 bits. */
+	/** 53 bits over (origin, incarnation, high) of every stream that is not empty. */
 	get hash(): number {
 		if (this.#hash !== undefined) return this.#hash;
-		let hash = 0x81_1C_9D_C5;
-		for (const line of [...this.streams.values()].filter(({next}) => next > 1).map(({origin, incarnation, next}) => `${origin}:${incarnation}:${next};`).toSorted()) {
-			for (let at = 0; at < line.length; at++) hash = Math.imul(hash ^ line.charCodeAt(at), 0x01_00_01_93);
+		let a = 0;
+		let b = 0;
+		for (const origin of this.origins.values()) {
+			for (const {incarnation, next} of origin.lives) {
+				if (next === 1) continue;
+				const word = mix(origin.hash, incarnation, next);
+				a = (a + word) >>> 0;
+				b = (b + mix(word, next, incarnation)) >>> 0;
+			}
 		}
 
-		this.#hash = hash >>> 0;
+		this.#hash = (b & 0x1F_FF_FF) * 2 ** 32 + a;
 		return this.#hash;
 	}
 
-	watermarks(): Watermark[] {
-		return [...this.streams.values()].filter(({next}) => next > 1).map(({origin, incarnation, low, next, lastLamport}) => ({origin, incarnation, low: low === 0 ? next : low, high: next - 1, lamport: lastLamport}));
+	* streams(): Generator<Stream> {
+		for (const origin of this.origins.values()) yield* origin.lives;
 	}
+}
+
+export class Streams {
+	readonly topics = new Map<Topic, TopicStreams>();
+	count = 0;
+	/** Streams that could not be kept. */
+	refused = 0;
+	readonly #max: number;
+	readonly #onFold: (stream: Stream) => void;
+
+	/** @param max streams in all. @param onFold a life is about to be forgotten. */
+	constructor(max: number, onFold: (stream: Stream) => void) {
+		this.#max = max;
+		this.#onFold = onFold;
+	}
+
+	topic(name: Topic): TopicStreams {
+		let topic = this.topics.get(name);
+		if (!topic) {
+			topic = new TopicStreams(name);
+			this.topics.set(name, topic);
+		}
+
+		return topic;
+	}
+
+	find(name: Topic, origin: NodeId, incarnation: number): Stream | undefined {
+		return this.topics.get(name)?.origins.get(origin)?.lives.find(life => life.incarnation === incarnation);
+	}
+
+	/** The stream, made when new; `undefined` when that life counts as seen, or there are too many. */
+	of(topic: TopicStreams, id: NodeId, incarnation: number): Stream | undefined {
+		let origin = topic.origins.get(id);
+		if (origin) {
+			const {lives} = origin;
+			// The newest life is the one that talks.
+			for (let index = lives.length - 1; index >= 0; index--) {
+				const life = lives[index]!;
+				if (life.incarnation === incarnation) return life;
+				if (life.incarnation < incarnation) break;
+			}
+
+			if (incarnation <= origin.folded) return undefined;
+			if (lives.length >= livesMax) {
+				const oldest = lives[0]!;
+				if (incarnation < oldest.incarnation) {
+					origin.folded = incarnation;
+					return undefined;
+				}
+
+				this.#onFold(oldest);
+				lives.shift();
+				this.count--;
+				origin.folded = oldest.incarnation;
+				topic.touch();
+			}
+		}
+
+		if (this.count >= this.#max) {
+			this.refused++;
+			return undefined;
+		}
+
+		if (!origin) {
+			origin = new Origin(topic, id);
+			topic.origins.set(id, origin);
+		}
+
+		const stream = new Stream(topic, origin, incarnation);
+		const after = origin.lives.findIndex(life => life.incarnation > incarnation);
+		origin.lives.splice(after === -1 ? origin.lives.length : after, 0, stream);
+		this.count++;
+		return stream;
+	}
+}
+
+function mix(a: number, b: number, c: number): number {
+	let hash = (a ^ Math.imul(b, 0x9E_37_79_B1) ^ Math.imul(c | 0, 0x85_EB_CA_6B) ^ Math.imul(Math.floor(c / 2 ** 32), 0xC2_B2_AE_35)) | 0;
+	hash = Math.imul(hash ^ (hash >>> 16), 0x85_EB_CA_6B);
+	hash = Math.imul(hash ^ (hash >>> 13), 0xC2_B2_AE_35);
+	return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function hashText(text: string): number {
+	let hash = 0x81_1C_9D_C5;
+	for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01_00_01_93);
+	return mix(hash, text.length, 0);
 }
