@@ -7,6 +7,7 @@ import type {FaultCommand} from '../api.ts';
 import type {Clock} from '../ports.ts';
 import type {NodeId} from '../message.ts';
 import type {Random} from '../machine.ts';
+import {systemClock, systemEntropy} from './clock.ts';
 
 type Active = {readonly command: Exclude<FaultCommand, {type: 'heal'}>; readonly untilMs: number; readonly timer: NodeJS.Timeout | undefined};
 
@@ -26,7 +27,7 @@ export class Faults {
 	/** Called when a cut of these peers ends. */
 	onHealed: (peers: readonly NodeId[]) => void = () => {};
 
-	constructor(clock: Clock, random: Random) {
+	constructor(clock: Clock = systemClock, random: Random = systemEntropy) {
 		this.#clock = clock;
 		this.#random = random;
 	}
@@ -68,20 +69,14 @@ export class Faults {
 		return this.#delayMs() + (this.#isDropped() ? retransmitMs : 0);
 	}
 
-	/** A datagram to the peer, if it is known whose address it goes to. */
+	/** A datagram to the peer; `undefined` when it is not known whose address it goes to. */
 	datagramOut(peer: NodeId | undefined): Fate {
 		if (this.#active.length === 0) return 0;
-		if (peer !== undefined && this.isCut(peer, 'out')) return 'lost';
-		return this.#isDropped() ? 'lost' : this.#delayMs();
+		return (peer !== undefined && this.isCut(peer, 'out')) || this.#isDropped() ? 'lost' : this.#delayMs();
 	}
 
 	isDatagramLost(peer: NodeId): boolean {
 		return this.#active.length > 0 && (this.isCut(peer, 'in') || this.#isDropped());
-	}
-
-	[Symbol.dispose](): void {
-		for (const {timer} of this.#active) clearTimeout(timer);
-		this.#active = [];
 	}
 
 	#delayMs(): number {
@@ -92,6 +87,11 @@ export class Faults {
 
 	#isDropped(): boolean {
 		return this.#active.some(({command}) => command.type === 'drop' && this.#random.below(10_000) < command.percent * 100);
+	}
+
+	[Symbol.dispose](): void {
+		for (const {timer} of this.#active) clearTimeout(timer);
+		this.#active = [];
 	}
 
 	#end(ended: readonly Active[]): void {

@@ -14,13 +14,13 @@ HMAC shows that the side has the cluster's secret (also without TLS), its Ed2551
 
 Payloads of kind 0 belong to the channel; all others to those who use it.
 ```
-hello  0 | 1 | 'dapss' | u8 protocol | 32 B HMAC of the rest | MessagePack
+hello  0 | 1 | 'dapss' | u8 protocol | 32 B HMAC of all the rest | MessagePack
 proof  0 | 2 | 32 B HMAC | 64 B signature, a node's
 refuse 0 | 3 | MessagePack {code, reason, protocol, cluster, flags}
 bye    0 | 4 | reason in UTF-8
 ```
 */
-import {createHash, randomBytes} from 'node:crypto';
+import {createHash, randomBytes, type KeyObject} from 'node:crypto';
 import * as v from 'valibot';
 import {decode, encode} from '../codec.ts';
 import {isNodeId, type NodeId} from '../message.ts';
@@ -121,7 +121,7 @@ export class Handshake {
 		const name = said.address === '' ? peerName : `peer ${said.address}`;
 		const difference = differs(local, hello, name);
 		if (difference) return this.#refuse(difference.code, difference.reason);
-		if (!isMac(keys.proof, payload.subarray(macAt, bodyAt), payload.subarray(bodyAt))) return this.#refuse('not-authenticated', `${name} has another secret than this node`);
+		if (!isHelloUnder(keys.proof, payload)) return this.#refuse('not-authenticated', `${name} has another secret than this node`);
 
 		const isNode = hello.role === 'node';
 		if (isNode !== (said.publicKey !== undefined) || isNode !== (hello.id !== undefined)) return this.#malformed();
@@ -198,7 +198,8 @@ export class Handshake {
 export function encodeHello(local: Hello, identity: Identity | undefined, keys: Keys): Buffer {
 	const {id, ...rest} = local;
 	const body = encode({...rest, ...(id !== undefined && {id}), nonce: randomBytes(nonceBytes), ...(identity && {publicKey: identity.publicKey})});
-	return Buffer.concat([Buffer.of(channelKind, types.hello), magic, Buffer.of(protocol), macOf(keys.proof, body), body]);
+	const head = Buffer.concat([Buffer.of(channelKind, types.hello), magic, Buffer.of(protocol)]);
+	return Buffer.concat([head, macOf(keys.proof, head, body), body]);
 }
 
 /** The protocol number of a hello; `undefined` when it is none. */
@@ -216,10 +217,11 @@ export function parseHello(payload: Buffer): SaidHello | undefined {
 
 /** Whether the one who speaks plain text has our secret, or at least the name of our cluster: only such a one is told why it is refused. */
 export function isHelloOfKin(payload: Buffer, keys: Keys): boolean {
-	if (protocolOf(payload) === undefined) return false;
-	const mac = payload.subarray(macAt, bodyAt);
-	const body = payload.subarray(bodyAt);
-	return isMac(keys.proof, mac, body) || isMac(keys.openProof, mac, body);
+	return protocolOf(payload) !== undefined && (isHelloUnder(keys.proof, payload) || isHelloUnder(keys.openProof, payload));
+}
+
+function isHelloUnder(key: KeyObject, payload: Buffer): boolean {
+	return isMac(key, payload.subarray(macAt, bodyAt), payload.subarray(0, macAt), payload.subarray(bodyAt));
 }
 
 export function encodeRefusal({code, reason}: Refusal, local: Pick<Hello, 'cluster' | 'flags'>): Buffer {

@@ -1,5 +1,11 @@
 /**
-One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them.
+One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them. A call that fails is made again
+after a wait that doubles, half of it chance, so that a cluster that comes back does not call in step; a sign of life from the peer
+(`hint`) ends the wait.
+
+When both sides call at once there would be two channels. Both sides keep the call of the lower id, but not for ever: a call that hangs
+keeps nobody out, and a peer that calls though its channel has been up for a while has lost it, whatever this side
+believes. A cut of one direction or a crash that no packet told of would else keep the two apart until TCP gives up.
 */
 import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
@@ -17,8 +23,9 @@ export type LinkOptions = {
 	/** First and longest wait between two calls. */
 	readonly backoffMs: readonly [number, number];
 	readonly dialTimeoutMs: number;
-	readonly outQueueBytes: number;
-	readonly faults?: Faults;
+	/** Frames held back by an injected delay. */
+	readonly delayedBytesMax: number;
+	readonly faults: Faults | undefined;
 	/** Of two calls that crossed ours stays. The peer decides the other way round, so both keep the same one. */
 	readonly preferOurs: boolean;
 	readonly dial: (address: string, signal: AbortSignal) => Promise<Channel>;
@@ -29,6 +36,10 @@ export type LinkOptions = {
 	readonly onFailed: (error: Error, isNews: boolean) => void;
 };
 
+/** A call of ours that is older no longer keeps the peer's call out. */
+const crossingMs = 500;
+/** Two channels that came up within this long crossed. */
+const crossedMs = 2000;
 /** Signs of life do not make calls follow one another more closely than this. */
 const hintMs = 100;
 
@@ -111,7 +122,7 @@ export class Link {
 	Whether a call from the peer crosses one of ours that stays. Not when the peer lives anew, when our call hangs, or when our channel is so
 	old that the peer must have lost it to call again.
 	*/
-	isCrossing(incarnation: number, crossingMs: number, crossedMs: number): boolean {
+	isCrossing(incarnation: number): boolean {
 		if (!this.#options.preferOurs) return false;
 		const nowMs = this.#options.clock.monotonicMs();
 		if (this.channel) return this.#isOurs && incarnation === this.channel.remote.incarnation && nowMs - this.#upAtMs < crossedMs;
@@ -119,7 +130,7 @@ export class Link {
 	}
 
 	/** Take a channel that is open; `isOurs`: this side called. */
-	adopt(channel: Channel, isOurs: boolean, crossedMs: number): void {
+	adopt(channel: Channel, isOurs: boolean): void {
 		if (this.#isStopped) return channel.close('the node is stopping');
 		const {clock, preferOurs} = this.#options;
 		const nowMs = clock.monotonicMs();
@@ -188,7 +199,7 @@ export class Link {
 		this.#reach(call.abort.signal).then(channel => {
 			if (this.#call !== call || this.#isStopped) return channel.close('given up');
 			this.#call = undefined;
-			this.adopt(channel, true, Number.POSITIVE_INFINITY);
+			this.adopt(channel, true);
 		}, (error: Error) => {
 			if (this.#call !== call) return;
 			this.#call = undefined;
@@ -226,7 +237,7 @@ export class Link {
 		if (fate === 0 && delayed.isEmpty) return channel.send(pieces);
 		let bytes = 0;
 		for (const piece of pieces) bytes += piece.length;
-		if (this.queuedBytes + bytes > this.#options.outQueueBytes) return false;
+		if (delayed.queuedBytes + bytes > this.#options.delayedBytesMax) return false;
 		delayed.add(fate, bytes, () => void channel.send(pieces));
 		return true;
 	}

@@ -1,43 +1,55 @@
 /**
-The links between nodes: one channel to each member, dialled by whoever comes first and kept by rule when both do. A link that breaks
-is dialled again, after a wait that doubles up to a bound; a word from the peer elsewhere (`hint`) ends the wait.
+The links between nodes: one channel to each member, kept up (`link.ts`). Both ends call; when two calls cross, both sides keep the
+one that the lower id made. Nodes that join and clients come in by the same door and are handed on. What frames mean, the mesh
+does not know.
 */
-import {randomInt} from 'node:crypto';
+import {errorMessage} from '../errors.ts';
+import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
 import type {Clock, Links, LinkState} from '../ports.ts';
 import type {Channel, Hello, Listener, LocalHello, Refusal, Transport} from './channel.ts';
+import {systemClock, systemEntropy} from './clock.ts';
 import type {Counters} from './counters.ts';
 import type {Faults} from './faults.ts';
 import {Link} from './link.ts';
+import {RefusedError} from './opening.ts';
 
 export type MeshOptions = {
 	readonly transport: Transport;
-	readonly clock: Clock;
-	readonly host: string;
-	readonly port: number;
 	readonly id: NodeId;
-	readonly outQueueBytes: number;
+	readonly host: string;
+	/** 0: the system chooses. */
+	readonly port: number;
+	/** What this node says of itself, at this moment. */
 	readonly hello: () => Omit<LocalHello, 'via'>;
 	readonly refusals: Counters;
 	readonly faults: Faults | undefined;
 	readonly onFrame: (from: NodeId, frame: Buffer) => void;
-	readonly onUp: (peer: NodeId) => void;
-	readonly onDown: (peer: NodeId) => void;
-	/** Its machine refused the connection: no process listens there. */
+	readonly onUp: (peer: NodeId, hello: Hello) => void;
+	readonly onDown: (peer: NodeId, why: string) => void;
+	/** Nothing listens at the peer's address: its process is gone. */
 	readonly onRefused: (peer: NodeId) => void;
 	readonly onClient: (channel: Channel) => void;
+	/** A node that wants to become a member. */
 	readonly onJoin: (channel: Channel) => void;
-	/** One line for people: why a link cannot be made. */
-	readonly onProblem: (line: string) => void;
+	/** One line for people, when a peer cannot be linked for a reason that waiting does not mend. */
+	readonly onProblem?: (line: string) => void;
+	/** First and longest wait between two calls. @default [100, 2000] */
+	readonly backoffMs?: readonly [number, number];
+	/** @default 2000 */
+	readonly dialTimeoutMs?: number;
+	/** Frames held back by an injected delay, bytes for each peer. @default 16777216 */
+	readonly delayedBytesMax?: number;
+	readonly clock?: Clock;
+	readonly random?: Random;
 };
-export type Mesh = Links & AsyncDisposable & {readonly listener: Listener};
 
-const dialTimeoutMs = 1500;
-const backoffMs = [100, 2000] as const;
-/** Calls that began this close to one another crossed. */
-const crossingMs = 1000;
-const crossedMs = 2000;
+export type Mesh = Links & AsyncDisposable & {
+	readonly listener: Listener;
+	states(): ReadonlyMap<NodeId, LinkState>;
+};
 
+/** @throws `port-in-use`, `failure` */
 export async function createMesh(options: MeshOptions): Promise<Mesh> {
 	const mesh = new LinkMesh(options);
 	await mesh.listen();
@@ -47,11 +59,12 @@ export async function createMesh(options: MeshOptions): Promise<Mesh> {
 class LinkMesh implements Mesh {
 	readonly #options: MeshOptions;
 	readonly #links = new Map<NodeId, Link>();
-	#removed = new Set<NodeId>();
+	/** Clients and joining nodes, to be told when the node stops. */
+	readonly #guests = new Set<Channel>();
+	readonly #closedStats = {sentBytes: 0, receivedBytes: 0};
+	#removed: ReadonlySet<NodeId> = new Set();
 	#listener: Listener | undefined;
-	/** Of channels that are closed. */
-	#sentBytes = 0;
-	#receivedBytes = 0;
+	#isClosed = false;
 
 	constructor(options: MeshOptions) {
 		this.#options = options;
@@ -62,6 +75,16 @@ class LinkMesh implements Mesh {
 		}
 	}
 
+	async listen(): Promise<void> {
+		const {transport, host, port, hello} = this.#options;
+		this.#listener = await transport.listen({
+			host, port,
+			hello: () => ({...hello(), via: 'peer'}),
+			admit: remote => this.#admit(remote),
+			onChannel: channel => this.#onChannel(channel),
+		});
+	}
+
 	get listener(): Listener {
 		return this.#listener!;
 	}
@@ -70,9 +93,8 @@ class LinkMesh implements Mesh {
 		return this.#options.refusals.all;
 	}
 
-	get stats(): {readonly sentBytes: number; readonly receivedBytes: number} {
-		let sentBytes = this.#sentBytes;
-		let receivedBytes = this.#receivedBytes;
+	get stats(): Links['stats'] {
+		let {sentBytes, receivedBytes} = this.#closedStats;
 		for (const {channel} of this.#links.values()) {
 			sentBytes += channel?.stats.sentBytes ?? 0;
 			receivedBytes += channel?.stats.receivedBytes ?? 0;
@@ -81,24 +103,10 @@ class LinkMesh implements Mesh {
 		return {sentBytes, receivedBytes};
 	}
 
-	async listen(): Promise<void> {
-		const {transport, host, port, hello} = this.#options;
-		this.#listener = await transport.listen({
-			host, port,
-			hello: () => ({...hello(), via: 'peer'}),
-			admit: remote => this.#admit(remote),
-			onChannel: channel => this.#onInbound(channel),
-		});
-	}
-
 	setPeers(peers: ReadonlyMap<NodeId, string>): void {
-		for (const [id, link] of this.#links) {
-			if (peers.has(id)) continue;
-			this.#links.delete(id);
-			link.stop('no longer a member');
-		}
-
+		for (const id of [...this.#links.keys()]) if (!peers.has(id)) this.#forget(id, 'no longer a member');
 		for (const [id, address] of peers) {
+			if (id === this.#options.id || this.#removed.has(id) || this.#isClosed) continue;
 			const link = this.#links.get(id);
 			if (link) link.setAddress(address);
 			else this.#links.set(id, this.#createLink(id, address));
@@ -107,6 +115,7 @@ class LinkMesh implements Mesh {
 
 	setRemoved(ids: readonly NodeId[]): void {
 		this.#removed = new Set(ids);
+		for (const id of ids) this.#forget(id, 'removed from the cluster');
 	}
 
 	send(to: NodeId, pieces: readonly Uint8Array[]): boolean {
@@ -117,67 +126,97 @@ class LinkMesh implements Mesh {
 		return this.#links.get(to)?.queuedBytes ?? 0;
 	}
 
-	state(id: NodeId): LinkState {
-		return this.#links.get(id)?.state ?? {state: 'down', why: 'not a member'};
+	state(peer: NodeId): LinkState {
+		return this.#links.get(peer)?.state ?? {state: 'down', why: this.#removed.has(peer) ? 'removed from the cluster' : 'not a member'};
 	}
 
-	drop(id: NodeId, why: string): void {
-		this.#links.get(id)?.drop(why);
+	states(): ReadonlyMap<NodeId, LinkState> {
+		return new Map([...this.#links].map(([id, link]) => [id, link.state]));
 	}
 
-	hint(id: NodeId): void {
-		this.#links.get(id)?.hint();
+	drop(peer: NodeId, why: string): void {
+		this.#links.get(peer)?.drop(why);
+	}
+
+	hint(peer: NodeId): void {
+		this.#links.get(peer)?.hint();
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
-		for (const link of this.#links.values()) link.stop('the node is stopping');
-		this.#links.clear();
+		this.#isClosed = true;
+		for (const id of [...this.#links.keys()]) this.#forget(id, 'the node is stopping');
+		for (const guest of this.#guests) guest.close('the node is stopping');
 		await this.#listener?.[Symbol.asyncDispose]();
 	}
 
 	#createLink(peer: NodeId, address: string): Link {
-		const {transport, clock, id, outQueueBytes, faults, hello, onFrame, onUp, onDown, onRefused, onProblem} = this.#options;
+		const {id, transport, hello, onFrame, onUp, onDown, clock = systemClock, random = systemEntropy, faults, backoffMs = [100, 2000], dialTimeoutMs = 2000, delayedBytesMax = 16_777_216} = this.#options;
 		return new Link({
-			peer, address, clock, random: {below: limit => randomInt(limit)}, backoffMs, dialTimeoutMs, outQueueBytes,
-			...(faults ? {faults} : {}),
+			peer, address, clock, random, faults, backoffMs, dialTimeoutMs, delayedBytesMax,
 			preferOurs: id < peer,
-			dial: (at, signal) => transport.dial(at, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
+			dial: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
 			onFrame: frame => onFrame(peer, frame),
-			onUp: () => onUp(peer),
-			onDown: (_why, stats) => {
-				this.#sentBytes += stats.sentBytes;
-				this.#receivedBytes += stats.receivedBytes;
-				onDown(peer);
+			onUp: remote => onUp(peer, remote),
+			onDown: (why, {sentBytes, receivedBytes}) => {
+				this.#closedStats.sentBytes += sentBytes;
+				this.#closedStats.receivedBytes += receivedBytes;
+				onDown(peer, why);
 			},
-			onFailed(error, isNews) {
-				const {code} = (error.cause ?? {}) as {readonly code?: unknown};
-				if (code === 'ECONNREFUSED') onRefused(peer);
-				else if (isNews && 'refusal' in error) onProblem(error.message);
-			},
+			onFailed: (error, isNews) => this.#onFailed(peer, error, isNews),
 		});
 	}
 
-	#admit(remote: Hello): Refusal | 'silence' | undefined {
-		const {id, faults, hello} = this.#options;
-		if (remote.via === 'client') return undefined;
-		if (remote.id === undefined) return {code: 'malformed', reason: 'only a client has no id'};
-		if (remote.id === id) return {code: 'same-node', reason: 'this node, or a copy of its data folder'};
-		if (this.#removed.has(remote.id)) return {code: 'removed', reason: `node ${remote.id} was removed from this cluster: start it with an empty data folder`};
-		if (faults?.isCut(remote.id, 'in') || faults?.isCut(remote.id, 'out')) return 'silence';
-		if (remote.via === 'join') return undefined;
-		const {clusterId} = hello();
-		if (clusterId !== '' && remote.clusterId !== '' && remote.clusterId !== clusterId) return {code: 'cluster', reason: `it belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`};
-		const link = this.#links.get(remote.id);
-		if (!link) return {code: 'not-a-member', reason: `node ${remote.id} is not a member, as far as this node knows`};
-		return link.isCrossing(remote.incarnation, crossingMs, crossedMs) ? {code: 'duplicate', reason: 'both called at once, and the other call stays'} : undefined;
+	#onFailed(peer: NodeId, error: Error, isNews: boolean): void {
+		const {refusals, onProblem, onRefused} = this.#options;
+		if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return onRefused(peer);
+		if (!(error instanceof RefusedError)) return;
+		const {code} = error.refusal;
+		refusals.add(`call-${code}`);
+		// These pass by themselves: the peer has not applied the latest agreement yet, or its own call is coming.
+		if (isNews && code !== 'duplicate' && code !== 'not-a-member') onProblem?.(errorMessage(error));
 	}
 
-	#onInbound(channel: Channel): void {
-		const {remote} = channel;
-		if (remote.via === 'client') return this.#options.onClient(channel);
-		if (remote.via === 'join') return this.#options.onJoin(channel);
-		const link = remote.id === undefined ? undefined : this.#links.get(remote.id);
-		if (link) link.adopt(channel, false, crossedMs);
-		else channel.close('not a member');
+	#admit(remote: Hello): Refusal | 'silence' | undefined {
+		const {id, via, role, incarnation} = remote;
+		const {faults, hello} = this.#options;
+		if (via === 'client') return undefined;
+		if (id === undefined || role === 'client') return {code: 'not-a-member', reason: 'a client cannot be a member'};
+		if (faults?.isCut(id, 'in') || faults?.isCut(id, 'out')) return 'silence';
+		if (this.#removed.has(id)) return {code: 'removed', reason: `node ${id} was removed from the cluster: start it with an empty data folder`};
+		if (via === 'join') return undefined;
+		const {clusterId} = hello();
+		if (clusterId !== '' && remote.clusterId !== '' && clusterId !== remote.clusterId) return {code: 'cluster', reason: `node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`};
+		const link = this.#links.get(id);
+		if (!link) return {code: 'not-a-member', reason: `node ${id} is not a member, as far as this node knows`};
+		if (link.channel && incarnation < link.channel.remote.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`};
+		return link.isCrossing(incarnation) ? {code: 'duplicate', reason: 'both called at once, and the other call stays'} : undefined;
+	}
+
+	#onChannel(channel: Channel): void {
+		const {via, id} = channel.remote;
+		if (this.#isClosed) return channel.close('the node is stopping');
+		if (via === 'peer') {
+			const link = id === undefined ? undefined : this.#links.get(id);
+			if (link) link.adopt(channel, false);
+			else channel.close('not a member');
+			return;
+		}
+
+		this.#guests.add(channel);
+		if (via === 'join') this.#options.onJoin(channel);
+		else this.#options.onClient(channel);
+		// Whoever took it has set its own by now, and is told as before.
+		const {onClose} = channel;
+		channel.onClose = why => {
+			this.#guests.delete(channel);
+			onClose(why);
+		};
+	}
+
+	#forget(id: NodeId, why: string): void {
+		const link = this.#links.get(id);
+		if (!link) return;
+		this.#links.delete(id);
+		link.stop(why);
 	}
 }

@@ -1,0 +1,240 @@
+/**
+Links between nodes, over TLS and over the network within a process: kept, restored, one at a time, and only with members.
+*/
+import {afterEach, describe, expect, test} from 'vitest';
+import type {Channel, Transport, TransportOptions} from '../../core/io/channel.ts';
+import {Faults} from '../../core/io/faults.ts';
+import {MemoryNetwork} from '../../core/io/memory.ts';
+import {createMesh, type Mesh, type MeshOptions} from '../../core/io/mesh.ts';
+import {createTransport} from '../../core/io/transport.ts';
+import type {NodeId} from '../../core/message.ts';
+import {createIdentity, type Identity} from '../../core/seal.ts';
+import {closing, frames, hello, side, type Settings} from './channel-sides.ts';
+
+type Member = {readonly mesh: Mesh; readonly id: NodeId; readonly address: string; readonly identity: Identity; readonly transport: Transport; readonly options: TransportOptions; readonly log: string[]; readonly problems: string[]; readonly guests: Channel[]; readonly faults: Faults};
+type MemberSettings = Settings & {readonly identity?: Identity; readonly port?: number; readonly incarnation?: number; readonly clusterId?: string; readonly mesh?: Partial<MeshOptions>};
+
+const members: Member[] = [];
+afterEach(async () => {
+	await Promise.all(members.splice(0).map(({mesh}) => mesh[Symbol.asyncDispose]()));
+});
+
+async function until(isSo: () => boolean, what = 'what was waited for'): Promise<void> {
+	const endMs = performance.now() + 10_000;
+	while (!isSo()) {
+		if (performance.now() > endMs) throw new Error(`Expected ${what} within 10 s`);
+		await new Promise(resolve => setTimeout(resolve, 2));
+	}
+}
+
+const isUp = (from: Member, to: Member): boolean => from.mesh.state(to.id).state === 'up';
+const peersOf = (...of: readonly Member[]): Map<NodeId, string> => new Map(of.map(({id, address}) => [id, address]));
+const link = async (one: Member, other: Member): Promise<void> => {
+	one.mesh.setPeers(peersOf(other));
+	other.mesh.setPeers(peersOf(one));
+	await until(() => isUp(one, other) && isUp(other, one), 'a link');
+};
+
+const network = new MemoryNetwork();
+describe.each<readonly [string, (options: TransportOptions) => Transport]>([
+	['TLS', createTransport],
+	['memory', options => network.transport(options)],
+])('%s', (_name, make) => {
+	async function member({identity = createIdentity(), port = 0, incarnation = 1, clusterId = '', mesh: more = {}, ...settings}: MemberSettings = {}): Promise<Member> {
+		const {options, transport, problems} = side(make, settings, identity);
+		const log: string[] = [];
+		const guests: Channel[] = [];
+		const faults = new Faults();
+		let mesh: Mesh | undefined;
+		const addressOf = (): string => `127.0.0.1:${mesh?.listener.port ?? 1}`;
+		mesh = await createMesh({
+			transport, id: identity.id, host: '127.0.0.1', port, refusals: options.refusals, faults,
+			delayedBytesMax: 1_000_000, backoffMs: [10, 100], dialTimeoutMs: 1000,
+			hello: () => ({address: addressOf(), clusterId, incarnation}),
+			onFrame: (from, frame) => log.push(`frame ${from} ${frame.toString('latin1')}`),
+			onUp: id => log.push(`up ${id}`),
+			onDown: (id, why) => log.push(`down ${id} ${why}`),
+			onRefused: id => log.push(`refused ${id}`),
+			onClient: channel => guests.push(channel),
+			onJoin: channel => guests.push(channel),
+			onProblem: line => problems.push(line),
+			...more,
+		});
+		const made: Member = {mesh, id: identity.id, identity, address: addressOf(), transport, options, log, problems, guests, faults};
+		members.push(made);
+		return made;
+	}
+
+	test('members link, and frames go both ways', async () => {
+		const one = await member();
+		const other = await member();
+		expect(one.mesh.send(other.id, [Buffer.from('early')])).toBe(false);
+		await link(one, other);
+		expect(one.mesh.send(other.id, [Buffer.from('he'), Buffer.from('llo')])).toBe(true);
+		expect(other.mesh.send(one.id, [Buffer.from('hi')])).toBe(true);
+		await until(() => other.log.includes(`frame ${one.id} hello`) && one.log.includes(`frame ${other.id} hi`), 'the frames');
+		expect(one.mesh.stats.sentBytes).toBeGreaterThan(0);
+		expect([...one.mesh.states()]).toEqual([[other.id, {state: 'up', why: ''}]]);
+	});
+
+	test('when all call at once, each pair settles on one link and keeps it', async () => {
+		const all = await Promise.all(Array.from({length: 6}, () => member()));
+		for (const each of all) each.mesh.setPeers(peersOf(...all));
+		const pairs = all.flatMap(one => all.filter(other => other !== one).map(other => [one, other] as const));
+		await until(() => pairs.every(([one, other]) => isUp(one, other)), 'every link');
+		// Whatever was sent over the links that stay arrives: none of them is half of a pair.
+		await until(() => all.every(({mesh}) => mesh.listener.unauthenticated === 0));
+		await until(() => {
+			for (const [one, other] of pairs) one.mesh.send(other.id, [Buffer.from('x')]);
+			return pairs.every(([one, other]) => other.log.includes(`frame ${one.id} x`));
+		}, 'a frame on every link');
+		expect(all.reduce((sum, {mesh}) => sum + mesh.listener.connections, 0)).toBe(15);
+	});
+
+	test('a link that breaks comes back', async () => {
+		const one = await member();
+		const other = await member();
+		await link(one, other);
+		for (let round = 0; round < 3; round++) {
+			one.log.length = 0;
+			one.mesh.drop(other.id, 'silent');
+			await until(() => one.log.includes(`down ${other.id} silent`) && isUp(one, other) && isUp(other, one), 'the link again');
+			other.mesh.send(one.id, [Buffer.from(`round ${round}`)]);
+			await until(() => one.log.includes(`frame ${other.id} round ${round}`), 'a frame');
+		}
+	});
+
+	test('a peer that starts anew is linked anew, and its earlier life is refused', async () => {
+		const one = await member();
+		const other = await member();
+		await link(one, other);
+		await other.mesh[Symbol.asyncDispose]();
+		await until(() => one.log.includes(`refused ${other.id}`), 'word that nothing listens');
+		expect(one.log.find(line => line.startsWith('down'))).toBe(`down ${other.id} the node is stopping`);
+		expect(one.mesh.state(other.id)).toMatchObject({state: 'down', why: expect.stringContaining('ECONNREFUSED')});
+		const again = await member({identity: other.identity, port: Number(other.address.split(':')[1]), incarnation: 2});
+		again.mesh.setPeers(peersOf(one));
+		await until(() => isUp(one, again) && isUp(again, one), 'the link again');
+		// A copy of its data, started in the earlier life.
+		await expect(other.transport.dial(one.address, {hello: {...hello, incarnation: 1}, timeoutMs: 1000})).rejects.toMatchObject({refusal: {code: 'older-incarnation'}});
+		expect(isUp(one, again)).toBe(true);
+	});
+
+	test('a new life takes over from a connection that nobody closed', async () => {
+		const one = await member();
+		const other = await member();
+		one.mesh.setPeers(peersOf(other)); // One calls, and keeps believing in its call.
+		await new Promise(resolve => setTimeout(resolve, 0));
+		other.mesh.setPeers(peersOf(one));
+		await until(() => isUp(one, other), 'the link');
+		const channel = await other.transport.dial(one.address, {hello: {...hello, incarnation: 2}, timeoutMs: 1000});
+		channel.onFrame = () => {};
+		await until(() => one.log.includes(`down ${other.id} replaced by a later connection`), 'the change');
+		channel.send([Buffer.from('anew')]);
+		await until(() => one.log.includes(`frame ${other.id} anew`), 'a frame of the new life');
+	});
+
+	test('only members are linked, and a removed one is told so', async () => {
+		const one = await member();
+		const stranger = await member();
+		stranger.mesh.setPeers(peersOf(one));
+		await until(() => stranger.options.refusals.of('call-not-a-member') > 0, 'a refusal');
+		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'not a member'});
+		await link(one, stranger);
+		one.mesh.setRemoved([stranger.id]);
+		await until(() => stranger.problems.some(line => line.includes(`node ${stranger.id} was removed from the cluster`)), 'the word of the removal');
+		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'removed from the cluster'});
+		one.mesh.setPeers(peersOf(stranger));
+		expect(one.mesh.states().size).toBe(0);
+		expect(stranger.problems).toHaveLength(1);
+	});
+
+	test('members of two clusters of one name do not link', async () => {
+		const one = await member({clusterId: 'aaaa'});
+		const other = await member({clusterId: 'bbbb'});
+		one.mesh.setPeers(peersOf(other));
+		other.mesh.setPeers(peersOf(one));
+		await until(() => one.problems.length > 0 && other.problems.length > 0, 'both to say so');
+		expect(one.problems[0]).toContain('belongs to another cluster of this name');
+		expect(isUp(one, other)).toBe(false);
+	});
+
+	test('joining nodes and clients come in by the same door, and are told of the end', async () => {
+		const one = await member();
+		const {transport} = side(make, {});
+		const join = await transport.dial(one.address, {hello: {...hello, via: 'join'}, timeoutMs: 1000});
+		const client = await make({...side(make, {}).options, identity: undefined}).dial(one.address, {hello: {...hello, address: '', via: 'client'}, timeoutMs: 1000});
+		await until(() => one.guests.length === 2, 'both');
+		expect(one.guests.map(({remote}) => remote.via).toSorted()).toEqual(['client', 'join']);
+		const ends = [closing(join), closing(client)];
+		join.onFrame = () => {};
+		const word = frames(client, 1);
+		for (const guest of one.guests) {
+			guest.onFrame = () => {};
+			guest.send([Buffer.from('welcome')]);
+		}
+
+		expect(String((await word)[0])).toBe('welcome');
+		ends[1] = closing(client);
+		await one.mesh[Symbol.asyncDispose]();
+		expect(await Promise.all(ends)).toEqual(['the node is stopping', 'the node is stopping']);
+	});
+
+	test('a change of address is followed', async () => {
+		const one = await member();
+		const other = await member();
+		one.mesh.setPeers(new Map([[other.id, '127.0.0.1:1']]));
+		await until(() => one.log.includes(`refused ${other.id}`), 'a refusal at the wrong place');
+		await link(one, other);
+	});
+
+	test('a cut is silence: nothing arrives, the link stays, calls time out; the heal brings a fresh link', async () => {
+		const one = await member({mesh: {dialTimeoutMs: 60}});
+		const other = await member();
+		await link(one, other);
+		one.faults.apply({type: 'cut', peers: [other.id], direction: 'both', forMs: 0});
+		one.log.length = 0;
+		other.log.length = 0;
+		expect(one.mesh.send(other.id, [Buffer.from('lost')])).toBe(true);
+		other.mesh.send(one.id, [Buffer.from('lost too')]);
+		expect(isUp(one, other)).toBe(true);
+		one.mesh.drop(other.id, 'silent');
+		await until(() => one.mesh.state(other.id).why.includes('timeout'), 'a call that times out');
+		expect(one.log.filter(line => line.startsWith('frame'))).toEqual([]);
+		expect(one.faults.active()).toEqual([expect.stringContaining(`cut from ${other.id.slice(0, 6)} (until healed)`)]);
+		one.faults.apply({type: 'heal'});
+		await until(() => isUp(one, other) && isUp(other, one), 'the link again');
+		one.mesh.send(other.id, [Buffer.from('found')]);
+		await until(() => other.log.includes(`frame ${one.id} found`), 'a frame');
+		expect(other.log.filter(line => line.startsWith('frame'))).toEqual([`frame ${one.id} found`]);
+	});
+
+	test('a stream that lost frames in a cut does not go on', async () => {
+		const one = await member();
+		const other = await member();
+		await link(one, other);
+		one.faults.apply({type: 'cut', peers: [other.id], direction: 'out', forMs: 0});
+		one.mesh.send(other.id, [Buffer.from('lost')]);
+		other.mesh.send(one.id, [Buffer.from('heard')]); // The other direction is not cut.
+		await until(() => one.log.includes(`frame ${other.id} heard`), 'the other direction');
+		one.faults.apply({type: 'heal'});
+		await until(() => one.log.includes(`down ${other.id} frames were lost in a cut`) && isUp(one, other), 'a fresh link');
+		expect(other.log).not.toContain(`frame ${one.id} lost`);
+	});
+
+	test('delayed frames keep their order and their bound', async () => {
+		const one = await member();
+		const other = await member();
+		await link(one, other);
+		one.faults.apply({type: 'delay', ms: 20, forMs: 60_000});
+		for (let frame = 0; frame < 20; frame++) one.mesh.send(other.id, [Buffer.from(String(frame))]);
+		expect(one.mesh.queuedBytes(other.id)).toBeGreaterThanOrEqual(30);
+		one.faults.apply({type: 'heal'});
+		one.mesh.send(other.id, [Buffer.from('last')]);
+		await until(() => other.log.includes(`frame ${one.id} last`), 'the last frame');
+		expect(other.log.filter(line => line.startsWith('frame')).map(line => line.split(' ')[2])).toEqual([...Array.from({length: 20}, (_, index) => String(index)), 'last']);
+		one.faults.apply({type: 'delay', ms: 5000, forMs: 60_000});
+		const large = Buffer.alloc(400_000);
+		expect([1, 2, 3].map(() => one.mesh.send(other.id, [large]))).toEqual([true, true, false]);
+	});
+});

@@ -1,0 +1,246 @@
+/**
+What a listener does with those who are not of its cluster, or only pretend to be: nothing, within bounds, and one clear line.
+*/
+import net, {type Socket} from 'node:net';
+import {Duplex} from 'node:stream';
+import tls, {type TLSSocket} from 'node:tls';
+import {expect, test} from 'vitest';
+import type {DapssError} from '../../core/errors.ts';
+import {SocketChannel} from '../../core/io/socket-channel.ts';
+import {createTransport} from '../../core/io/transport.ts';
+import {deriveKeys} from '../../core/seal.ts';
+import {closing, hello, listening, secret, side, type Settings, type Side} from './channel-sides.ts';
+
+/** The error of the one who called, and the lines of the one who was called. */
+async function mismatch(called: Settings, caller: Settings): Promise<{readonly error: DapssError; readonly server: Side}> {
+	const server = side(createTransport, called);
+	await using listener = await listening(server);
+	const call = side(createTransport, caller).transport.dial(listener.address, {hello, timeoutMs: 3000});
+	const error = await call.then(() => undefined, (reason: unknown) => reason as DapssError);
+	await gone(() => listener.unauthenticated === 0);
+	if (!error) throw new Error('Expected the call to fail');
+	return {error, server};
+}
+
+/** Turns of the event loop until it holds. */
+async function gone(isSo: () => boolean): Promise<void> {
+	while (!isSo()) await new Promise(resolve => setImmediate(resolve));
+}
+
+/** Everything that the listener sends until it closes. */
+function answers(socket: Socket): Promise<Buffer> {
+	return new Promise(resolve => {
+		const chunks: Buffer[] = [];
+		socket.on('data', chunk => chunks.push(chunk));
+		socket.on('error', () => {});
+		socket.on('close', () => resolve(Buffer.concat(chunks)));
+	});
+}
+
+test.each([['with TLS', true], ['without', false]])('another secret is told on both sides, %s', async (_name, enableEncryption) => {
+	const {error, server} = await mismatch({enableEncryption}, {enableEncryption, secret: Buffer.alloc(32, 8)});
+	expect(error).toMatchObject({code: 'not-authenticated', message: expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/)});
+	expect(server.problems).toEqual([expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/)]);
+	expect(server.options.refusals.of('not-authenticated')).toBe(1);
+});
+
+test('a wrong secret is told as such every time, not as a lost connection', async () => {
+	const server = side(createTransport, {});
+	await using listener = await listening(server);
+	const {transport} = side(createTransport, {secret: Buffer.alloc(32, 8)});
+	const calls = await Promise.allSettled(Array.from({length: 12}, () => transport.dial(listener.address, {hello, timeoutMs: 3000})));
+	expect(new Set(calls.map(call => call.status === 'rejected' && (call.reason as DapssError).code))).toEqual(new Set(['not-authenticated']));
+});
+
+test('another cluster is told on both sides, with TLS and without', async () => {
+	const secure = await mismatch({cluster: 'here'}, {cluster: 'there'});
+	expect(secure.error).toMatchObject({code: 'refused', message: expect.stringContaining('not of the cluster "there"')});
+	expect(secure.server.problems[0]).toMatch(/is of the cluster "there", this node of "here"$/);
+	const plain = await mismatch({cluster: 'here', enableEncryption: false}, {cluster: 'there', enableEncryption: false});
+	expect(plain.error.message).toMatch(/is of the cluster "here", this node of "there"$/);
+	expect(plain.server.problems[0]).toMatch(/is of the cluster "there", this node of "here"$/);
+});
+
+test.each([
+	['encryption here', {}, {enableEncryption: false}, 'has enable_encryption=true, this node has false', 'has enable_encryption=false, this node has true'],
+	['encryption there', {enableEncryption: false}, {}, 'has enable_encryption=false, this node has true', 'has enable_encryption=true, this node has false'],
+	['signing here', {}, {enableMessageSigning: false}, 'has enable_message_signing=true, this node has false', 'has enable_message_signing=false, this node has true'],
+	['signing there', {enableMessageSigning: false}, {}, 'has enable_message_signing=false, this node has true', 'has enable_message_signing=true, this node has false'],
+	['authentication here', {}, {enableNodeAuth: false}, 'or its enable_node_auth is not false', 'has enable_node_auth=false, this node has true'],
+	['authentication there', {enableNodeAuth: false}, {}, 'or its enable_node_auth is not true', 'has enable_node_auth=true, this node has false'],
+	['authentication here, without TLS', {enableEncryption: false}, {enableEncryption: false, enableNodeAuth: false}, 'has enable_node_auth=true, this node has false', 'has enable_node_auth=false, this node has true'],
+	['everything', {}, {enableEncryption: false, enableNodeAuth: false, enableMessageSigning: false}, 'has enable_node_auth=true, this node has false; enable_message_signing=true, this node has false; enable_encryption=true, this node has false', 'has enable_node_auth=false, this node has true'],
+])('flags that differ are named on both sides: %s', async (_name, called: Settings, caller: Settings, callerLine, calledLine) => {
+	const {error, server} = await mismatch(called, caller);
+	expect(error.code).toBe('refused');
+	expect(error.message).toContain(callerLine);
+	expect(server.problems).toHaveLength(1);
+	expect(server.problems[0]).toContain(calledLine);
+});
+
+test('plain text and random bytes get no answer from a node with encryption', async () => {
+	const server = side(createTransport, {limits: {handshakeMs: 300}});
+	await using listener = await listening(server);
+	const kin = side(createTransport, {secret: Buffer.alloc(32, 9), enableEncryption: false});
+	// A hello in plain text under another secret is a stranger's, too.
+	const refused = await kin.transport.dial(listener.address, {hello, timeoutMs: 3000}).catch((error: unknown) => error as DapssError);
+	expect(refused).toMatchObject({code: 'unreachable'});
+	const strangers: readonly Buffer[] = [
+		Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
+		Buffer.from([0, 0, 0, 5, 0, 1, 2, 3, 4]),
+		Buffer.from([0xFF, 0xFF, 0xFF, 0xFF, 0]),
+		Buffer.from([0, 0, 0, 0]),
+		Buffer.from('{"type":"SECURE"}\n'),
+		Buffer.alloc(100_000, 0x41),
+		...Array.from({length: 12}, (_, seed) => Buffer.from(Array.from({length: 64}, (_unused, index) => (index === 0 ? 0x20 : 0) + ((seed * 7919 + index * 104_729) % 223)))),
+	];
+	for (const bytes of strangers) {
+		const socket = net.connect(listener.port, '127.0.0.1');
+		socket.write(bytes);
+		expect((await answers(socket)).length).toBe(0);
+	}
+
+	expect(listener.unauthenticated).toBe(0);
+	const {refusals} = server.options;
+	expect(refusals.of('plaintext') + refusals.of('handshake-timeout')).toBe(strangers.length + 1);
+	expect(server.problems).toEqual([]);
+});
+
+test('a thousand half-open connections hold a bounded place, and a good peer gets in', async () => {
+	const server = side(createTransport, {});
+	await using listener = await listening(server);
+	const sockets: Socket[] = [];
+	let most = 0;
+	let answered = 0;
+	for (let round = 0; round < 10; round++) {
+		await Promise.all(Array.from({length: 100}, (_, index) => new Promise<void>(resolve => {
+			const socket = net.connect(listener.port, '127.0.0.1', () => {
+				if (index % 2 === 0) socket.write(Buffer.from([0x16, 3, 1, 2, 0, 1])); // Begins as TLS, and stops there.
+				resolve();
+			});
+			socket.on('data', () => answered++);
+			socket.on('error', () => resolve());
+			sockets.push(socket);
+		})));
+		most = Math.max(most, listener.unauthenticated);
+	}
+
+	const channel = await side(createTransport, {}).transport.dial(listener.address, {hello, timeoutMs: 3000});
+	expect(most).toBeGreaterThan(0);
+	expect(most).toBeLessThanOrEqual(16);
+	expect(answered).toBe(0);
+	expect(server.options.refusals.of('unauthenticated-per-address')).toBeGreaterThan(900);
+	channel.close('done');
+	for (const socket of sockets) socket.destroy();
+});
+
+test('a stranger that says nothing is closed in time', async () => {
+	const server = side(createTransport, {limits: {handshakeMs: 100}});
+	await using listener = await listening(server);
+	const silent = net.connect(listener.port, '127.0.0.1');
+	expect((await answers(silent)).length).toBe(0);
+	// One that has the secret, and then says nothing.
+	const keys = deriveKeys({secret, cluster: 'dapss'});
+	const idle = tls.connect({host: '127.0.0.1', port: listener.port, ciphers: 'TLS_AES_128_GCM_SHA256', minVersion: 'TLSv1.3', pskCallback: () => ({psk: keys.psk, identity: keys.pskIdentity}), checkServerIdentity: () => undefined});
+	await answers(idle);
+	expect(server.options.refusals.of('handshake-timeout')).toBe(2);
+	expect(listener.unauthenticated + listener.connections).toBe(0);
+});
+
+test('connections have a bound', async () => {
+	const server = side(createTransport, {limits: {connections: 3}});
+	await using listener = await listening(server, {
+		onChannel(channel) {
+			channel.onFrame = () => {};
+		},
+	});
+	const caller = (): ReturnType<typeof side> => side(createTransport, {});
+	const open = await Promise.all([1, 2, 3].map(() => caller().transport.dial(listener.address, {hello, timeoutMs: 3000})));
+	await gone(() => listener.connections === 3);
+	await expect(caller().transport.dial(listener.address, {hello, timeoutMs: 3000})).rejects.toMatchObject({code: 'unreachable'});
+	expect(server.options.refusals.of('connections')).toBe(1);
+	for (const channel of open) channel.close('done');
+	await gone(() => listener.connections === 0);
+	(await caller().transport.dial(listener.address, {hello, timeoutMs: 3000})).close('done');
+});
+
+test('a session ticket opens nothing', async () => {
+	const server = side(createTransport, {});
+	await using listener = await listening(server);
+	const keys = deriveKeys({secret, cluster: 'dapss'});
+	const base = {host: '127.0.0.1', port: listener.port, ciphers: 'TLS_AES_128_GCM_SHA256', minVersion: 'TLSv1.3', checkServerIdentity: () => undefined} as const;
+	const withKey = tls.connect({...base, pskCallback: () => ({psk: keys.psk, identity: keys.pskIdentity})});
+	const ticket = await new Promise<Buffer>(resolve => withKey.once('session', resolve));
+	withKey.destroy();
+	const withTicket = tls.connect({...base, session: ticket});
+	const error = await new Promise<NodeJS.ErrnoException>((resolve, reject) => {
+		withTicket.once('secureConnect', () => reject(new Error('Expected the ticket to be refused')));
+		withTicket.once('error', resolve);
+	});
+	expect(error.code).toContain('ALERT_HANDSHAKE_FAILURE');
+});
+
+test('older TLS and other ciphers are refused', async () => {
+	const server = side(createTransport, {});
+	await using listener = await listening(server);
+	const keys = deriveKeys({secret, cluster: 'dapss'});
+	const pskCallback = (): {psk: Buffer; identity: string} => ({psk: keys.psk, identity: keys.pskIdentity});
+	for (const settings of [{maxVersion: 'TLSv1.2', ciphers: 'PSK'}, {minVersion: 'TLSv1.3', ciphers: 'TLS_CHACHA20_POLY1305_SHA256'}] as const) {
+		const socket: TLSSocket = tls.connect({host: '127.0.0.1', port: listener.port, pskCallback, checkServerIdentity: () => undefined, ...settings});
+		await new Promise<void>((resolve, reject) => {
+			socket.once('secureConnect', () => reject(new Error('Expected the handshake to fail')));
+			socket.once('error', () => resolve());
+		});
+	}
+
+	await gone(() => listener.unauthenticated === 0);
+	expect(listener.connections).toBe(0);
+});
+
+test('a server without the secret is not taken for a node', async () => {
+	// It refuses the key and offers nothing; and one with another key.
+	const strangers = [
+		tls.createServer({minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', pskCallback: () => null}),
+		tls.createServer({minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', pskCallback: () => Buffer.alloc(32, 5)}),
+	];
+	for (const [index, server] of strangers.entries()) {
+		server.on('tlsClientError', () => {});
+		await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+		const {port} = server.address() as net.AddressInfo;
+		const call = side(createTransport, {}).transport.dial(`127.0.0.1:${port}`, {hello, timeoutMs: 3000});
+		await expect(call).rejects.toMatchObject({code: index === 0 ? 'refused' : 'not-authenticated'});
+		server.close();
+	}
+});
+
+test('a call to one that takes connections and says nothing ends in time, and says so', async () => {
+	const silent = net.createServer(() => {});
+	await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
+	const {port} = silent.address() as net.AddressInfo;
+	const call = side(createTransport, {}).transport.dial(`127.0.0.1:${port}`, {hello, timeoutMs: 100});
+	await expect(call).rejects.toMatchObject({code: 'unreachable', message: `peer 127.0.0.1:${port} takes connections but does not answer the handshake within 100 ms (timeout)`});
+	silent.close();
+});
+
+test('frames before the handshake are small', async () => {
+	const server = side(createTransport, {enableEncryption: false});
+	await using listener = await listening(server);
+	const socket = net.connect(listener.port, '127.0.0.1');
+	socket.write(Buffer.from([0, 0, 0x10, 1, 0, 1]));
+	expect((await answers(socket)).length).toBe(0);
+	expect(server.options.refusals.of('malformed')).toBe(1);
+});
+
+test('a peer that takes nothing is let go', async () => {
+	const {options} = side(createTransport, {});
+	const socket = new Duplex({read() {}, write() {}}); // Never done with the first write.
+	const channel = new SocketChannel({
+		socket, remote: {role: 'client', id: undefined, cluster: 'dapss', flags: '', version: '', ...hello}, remoteAddress: '127.0.0.1:1',
+		outQueueBytes: 1000, frameBytesMax: 1000, budget: options.budget, refusals: options.refusals, writeDeadlineMs: 30,
+	});
+	channel.send([Buffer.of(1)]);
+	expect(await closing(channel)).toBe('the peer took nothing for too long');
+	expect(options.refusals.of('write-deadline')).toBe(1);
+	expect(options.budget.usedBytes).toBe(0);
+	expect(socket.destroyed).toBe(true);
+});
