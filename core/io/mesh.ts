@@ -39,7 +39,7 @@ export type MeshOptions = {
 	/** @default 2000 */
 	readonly dialTimeoutMs?: number;
 	/** Frames held back by an injected delay, bytes for each peer. @default 16777216 */
-	readonly delayedBytesMax?: number;
+	readonly outQueueBytes?: number;
 	readonly clock?: Clock;
 	readonly random?: Random;
 };
@@ -150,9 +150,9 @@ class LinkMesh implements Mesh {
 	}
 
 	#createLink(peer: NodeId, address: string): Link {
-		const {id, transport, hello, onFrame, onUp, onDown, clock = systemClock, random = systemEntropy, faults, backoffMs = [100, 2000], dialTimeoutMs = 2000, delayedBytesMax = 16_777_216} = this.#options;
+		const {id, transport, hello, onFrame, onUp, onDown, clock = systemClock, random = systemEntropy, faults, backoffMs = [100, 2000], dialTimeoutMs = 2000, outQueueBytes = 16_777_216} = this.#options;
 		return new Link({
-			peer, address, clock, random, faults, backoffMs, dialTimeoutMs, delayedBytesMax,
+			peer, address, clock, random, faults, backoffMs, dialTimeoutMs, delayedBytesMax: outQueueBytes,
 			preferOurs: id < peer,
 			dial: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
 			onFrame: frame => onFrame(peer, frame),

@@ -49,7 +49,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const addressOf = (): string => `127.0.0.1:${mesh?.listener.port ?? 1}`;
 		mesh = await createMesh({
 			transport, id: identity.id, host: '127.0.0.1', port, refusals: options.refusals, faults,
-			delayedBytesMax: 1_000_000, backoffMs: [10, 100], dialTimeoutMs: 1000,
+			outQueueBytes: 1_000_000, backoffMs: [10, 100], dialTimeoutMs: 1000,
 			hello: () => ({address: addressOf(), clusterId, incarnation}),
 			onFrame: (from, frame) => log.push(`frame ${from} ${frame.toString('latin1')}`),
 			onUp: id => log.push(`up ${id}`),
