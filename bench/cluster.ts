@@ -187,7 +187,7 @@ export class Cluster implements AsyncDisposable {
 
 	/** The node that the newest `leader` event of a running node names. */
 	leader(): NodeProcess | undefined {
-		const named = this.nodes.filter(node => node.isRunning).flatMap(node => node.events.filter(({type}) => type === 'leader')).toSorted((a, b) => Number(b['term']) - Number(a['term']))[0];
+		const named = this.nodes.filter(node => node.isRunning).flatMap(node => node.events.filter(event => event.type === 'leader' && typeof event['leader'] === 'string')).toSorted((a, b) => Number(b['term']) - Number(a['term']))[0];
 		return this.nodes.find(node => node.isRunning && node.id === named?.['leader']);
 	}
 
