@@ -4,14 +4,14 @@ beacon never makes a member and is never answered. Each is taken once and never 
 
 Beacons of a cluster with another name or secret do not verify; they are counted and nothing else.
 */
-import {createSocket, type Socket} from 'node:dgram';
+import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
 import {networkInterfaces} from 'node:os';
 import {decode, encode} from '../codec.ts';
 import type {Config} from '../config.ts';
 import {errorMessage} from '../errors.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
-import {isLoopback} from './address.ts';
+import {isLoopback, parseAddress} from './address.ts';
 import type {Counters} from './counters.ts';
 
 export type Beacon = {
@@ -62,7 +62,7 @@ export function decodeBeacon(datagram: Buffer, keys: Pick<Keys, 'beacon'>): (Bea
 	if (!Array.isArray(value)) return 'malformed';
 	const [id, incarnation, counter, clusterId, address, phase, topics] = value as readonly unknown[];
 	const isText = (text: unknown): text is string => typeof text === 'string' && text.length <= 261;
-	if (!isNodeId(id) || !isCount(incarnation) || !isCount(counter) || !isText(clusterId) || !isText(address) || (phase !== 'member' && phase !== 'seeking')) return 'malformed';
+	if (!isNodeId(id) || !isCount(incarnation) || !isCount(counter) || !isText(clusterId) || !isText(address) || parseAddress(address) === undefined || (phase !== 'member' && phase !== 'seeking')) return 'malformed';
 	if (!Array.isArray(topics) || !topics.every(topic => isText(topic))) return 'malformed';
 	return {id, incarnation, counter, clusterId, address, phase, topics};
 }
@@ -73,7 +73,10 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 	const newest = new Map<NodeId, {readonly incarnation: number; readonly counter: number}>();
 	let inSecond = 0;
 	let counter = 0;
-	const onDatagram = (datagram: Buffer): void => {
+	const isLocal = isLoopback(host);
+	const onDatagram = (datagram: Buffer, {address: source}: RemoteInfo): void => {
+		// The system hands over what any process on this machine joined the group for.
+		if (isLocal && !isLoopback(source)) return refusals.add('beacon-interface');
 		if (++inSecond > perSecondMax) return refusals.add('beacon-rate');
 		const beacon = decodeBeacon(datagram, keys);
 		if (typeof beacon === 'string') return refusals.add(`beacon-${beacon}`);
@@ -85,7 +88,7 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		onBeacon(beacon);
 	};
 
-	const interfaces = isLoopback(host) ? ['127.0.0.1'] : ['127.0.0.1', ...Object.values(networkInterfaces()).flatMap(list => list ?? []).filter(({family, internal}) => family === 'IPv4' && !internal).map(({address}) => address)];
+	const interfaces = isLocal ? ['127.0.0.1'] : ['127.0.0.1', ...Object.values(networkInterfaces()).flatMap(list => list ?? []).filter(({family, internal}) => family === 'IPv4' && !internal).map(({address}) => address)];
 	const sockets: Socket[] = [];
 	for (const at of interfaces) {
 		try {
@@ -127,12 +130,14 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 	};
 }
 
-function openSocket(group: string, port: number, at: string, onDatagram: ((datagram: Buffer) => void) | undefined): Promise<Socket> {
+function openSocket(group: string, port: number, at: string, onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined): Promise<Socket> {
 	return new Promise((resolve, reject) => {
 		const socket = createSocket({type: 'udp4', reuseAddr: true});
 		socket.once('error', reject);
-		// One socket hears the group on all interfaces; the others only send, each from its own.
-		socket.bind(onDatagram ? port : 0, onDatagram ? '0.0.0.0' : at, () => {
+		// One socket hears the group on all interfaces; the others only send, each from its own. Bound to the group it hears nothing else
+		// that comes to the port; Windows cannot bind to a group.
+		const listenAt = process.platform === 'win32' ? '0.0.0.0' : group;
+		socket.bind(onDatagram ? port : 0, onDatagram ? listenAt : at, () => {
 			try {
 				if (onDatagram) {
 					socket.addMembership(group, at);

@@ -113,9 +113,9 @@ export class DelayLine {
 	#timer: NodeJS.Timeout | undefined;
 	#queuedBytes = 0;
 	#lastDueMs = 0;
-	readonly #clock: Clock;
+	readonly #clock: Pick<Clock, 'monotonicMs'>;
 
-	constructor(clock: Clock) {
+	constructor(clock: Pick<Clock, 'monotonicMs'>) {
 		this.#clock = clock;
 	}
 

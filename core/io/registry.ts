@@ -2,12 +2,15 @@
 This user's running nodes on this machine: a file for each in a folder that only the user can enter. So a second terminal finds the
 first without a network, and two nodes that start at once do not both found a cluster.
 */
-import {mkdir, open, readdir, readFile, rename, stat, unlink, writeFile} from 'node:fs/promises';
+import {chmod, mkdir, readdir, readFile, rename, unlink, writeFile} from 'node:fs/promises';
 import {homedir} from 'node:os';
 import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
 
 export type RegisteredNode = {
 	readonly pid: number;
+	/** When the process started, as the system counts; empty where it does not say. A number of a process is used again, this is not. */
+	readonly born: string;
 	readonly port: number;
 	readonly address: string;
 	readonly cluster: string;
@@ -27,9 +30,9 @@ export function registryFolder(env: Readonly<Record<string, string | undefined>>
 }
 
 /** Say that a node runs here; disposing takes it back. */
-export async function register(node: Omit<RegisteredNode, 'pid'>, folder = registryFolder()): Promise<Registration> {
+export async function register(node: Omit<RegisteredNode, 'pid' | 'born'>, folder = registryFolder()): Promise<Registration> {
 	await makePrivate(folder);
-	let current: RegisteredNode = {pid: process.pid, ...node};
+	let current: RegisteredNode = {pid: process.pid, born: await birthOf(process.pid), ...node};
 	const path = join(folder, `${node.port}-${node.id}.json`);
 	const write = async (): Promise<void> => {
 		await writeFile(`${path}.new`, JSON.stringify(current), {mode: 0o600});
@@ -57,7 +60,7 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 		const path = join(folder, name);
 		// oxlint-disable-next-line no-await-in-loop -- few
 		const node = await readNode(path);
-		if (node && isAlive(node.pid)) nodes.push(node);
+		if (node && isAlive(node.pid) && await birthOf(node.pid) === node.born) nodes.push(node);
 		// oxlint-disable-next-line no-await-in-loop
 		else await unlink(path).catch(() => undefined);
 	}
@@ -65,54 +68,58 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 	return nodes.toSorted((a, b) => a.port - b.port);
 }
 
-/** One founder at a time for a cluster's name: waits while another process of this user is at it. */
+/**
+One founder at a time for a cluster's name: waits while another process of this user is at it. The lock is SQLite's, as that of the data
+folder: the kernel releases it with its process, so no stale one is ever left to be judged, or taken from a living one by mistake.
+*/
 export async function formLock(cluster: string, folder = registryFolder()): Promise<AsyncDisposable> {
 	await makePrivate(folder);
 	const path = join(folder, `${cluster}.founding`);
 	for (;;) {
+		const lock = new DatabaseSync(path);
 		try {
+			lock.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE');
 			// oxlint-disable-next-line no-await-in-loop -- until it is free
-			const handle = await open(path, 'wx', 0o600);
-			// oxlint-disable-next-line no-await-in-loop
-			await handle.writeFile(String(process.pid));
-			// oxlint-disable-next-line no-await-in-loop
-			await handle.close();
+			await chmod(path, 0o600);
+			let isHeld = true;
 			return {
 				async [Symbol.asyncDispose]() {
-					await unlink(path).catch(() => undefined);
+					if (isHeld) lock.close();
+					isHeld = false;
 				},
 			};
 		} catch (error) {
-			if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+			lock.close();
+			if (!isBusy(error)) throw error;
 		}
 
 		// oxlint-disable-next-line no-await-in-loop
-		if (await isStale(path)) await unlink(path).catch(() => undefined);
-		// oxlint-disable-next-line no-await-in-loop
-		else await new Promise(resolve => {
+		await new Promise(resolve => {
 			setTimeout(resolve, lockRetryMs);
 		});
 	}
 }
 
-async function isStale(path: string): Promise<boolean> {
-	try {
-		const pid = Number(await readFile(path, 'utf8'));
-		if (pid > 0) return !isAlive(pid);
-		return Date.now() - (await stat(path)).mtimeMs > 5000; // Made, but its maker died before it wrote its name.
-	} catch {
-		return false;
-	}
+/** SQLITE_BUSY, SQLITE_LOCKED. */
+function isBusy(error: unknown): boolean {
+	const {errcode} = error as {readonly errcode?: unknown};
+	return errcode === 5 || errcode === 6;
 }
 
 async function readNode(path: string): Promise<RegisteredNode | undefined> {
 	try {
-		const {pid, port, address, cluster, clusterId, id, phase} = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
-		const areTexts = [address, cluster, clusterId, id, phase].every(text => typeof text === 'string');
-		return Number.isSafeInteger(pid) && Number.isSafeInteger(port) && areTexts ? {pid, port, address, cluster, clusterId, id, phase} as RegisteredNode : undefined;
+		const {pid, born, port, address, cluster, clusterId, id, phase} = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+		const areTexts = [born, address, cluster, clusterId, id, phase].every(text => typeof text === 'string');
+		return Number.isSafeInteger(pid) && Number.isSafeInteger(port) && areTexts ? {pid, born, port, address, cluster, clusterId, id, phase} as RegisteredNode : undefined;
 	} catch {
 		return undefined;
 	}
+}
+
+/** Linux: field 22 of /proc/PID/stat, counted after the name, which may hold anything. */
+async function birthOf(pid: number): Promise<string> {
+	const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+	return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
 function isAlive(pid: number): boolean {

@@ -1,7 +1,9 @@
 /**
-Sealed datagrams on the node's port. AES-256-GCM under a key of this start (HKDF of the cluster's datagram key and a random salt), with
-a counter as nonce: no nonce is used twice, also not after a restart. A receiver takes each counter of a sender once and never goes
-back to an earlier start of it, so nothing can be replayed. What does not open is counted and not answered.
+Sealed datagrams on the node's port. AES-256-GCM under a key of this start (HKDF of the cluster's datagram key over sender,
+incarnation and a random salt), with a counter as nonce: no nonce is used twice, also not after a restart. A receiver takes each
+counter of a sender once and never goes back to an earlier start of it, so what it has heard cannot be replayed to it. (A receiver that has just started has
+heard nothing yet: the packets themselves carry numbers that make an old one useless.) What does not open is counted and not
+answered. Without encryption the tag is an HMAC.
 
 ```
 u8 version | 8 B sender | u32 incarnation | 8 B salt | u48 counter | sealed bytes | 16 B tag
@@ -27,7 +29,11 @@ export type DatagramOptions = {
 	readonly faults: Faults | undefined;
 	readonly onDatagram: (from: NodeId, bytes: Buffer) => void;
 };
-export type OpenDatagrams = AsyncDisposable & {send(address: string, bytes: Uint8Array, to?: NodeId): void};
+export type OpenDatagrams = AsyncDisposable & {
+	readonly port: number;
+	/** At most `datagramBytesMax` less the seal (43 bytes); more is counted and not sent. */
+	send(address: string, bytes: Uint8Array, to?: NodeId): void;
+};
 
 export const datagramBytesMax = 1400;
 const headerBytes = 27;
@@ -39,6 +45,7 @@ type Sender = {incarnation: number; salt: string; key: KeyObject; newest: number
 
 export class Seal {
 	readonly #base: Buffer;
+	readonly #id: NodeId;
 	readonly #isEncrypted: boolean;
 	readonly #header = Buffer.alloc(headerBytes);
 	readonly #key: KeyObject;
@@ -47,13 +54,13 @@ export class Seal {
 
 	constructor({keys, id, incarnation, encrypt}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'encrypt'>) {
 		this.#base = keys.datagram;
+		this.#id = id;
 		this.#isEncrypted = encrypt;
-		const salt = randomBytes(8);
 		this.#header[0] = encrypt ? 1 : 2;
 		this.#header.write(id, 1, 8, 'hex');
 		this.#header.writeUInt32BE(incarnation, 9);
-		salt.copy(this.#header, 13);
-		this.#key = this.#derive(salt);
+		randomBytes(8).copy(this.#header, 13);
+		this.#key = this.#derive(this.#header);
 	}
 
 	seal(bytes: Uint8Array): Buffer {
@@ -71,13 +78,14 @@ export class Seal {
 		if (datagram.length < headerBytes + tagBytes || datagram[0] !== (this.#isEncrypted ? 1 : 2)) return 'malformed';
 		const from = datagram.toString('hex', 1, 9) as NodeId;
 		const incarnation = datagram.readUInt32BE(9);
+		if (from === this.#id) return 'replayed'; // Our own words, sent back to us.
 		const salt = datagram.toString('hex', 13, 21);
 		const counter = datagram.readUIntBE(21, 6);
 		const known = this.#senders.get(from);
 		if (known && (incarnation < known.incarnation || (incarnation === known.incarnation && salt !== known.salt))) return 'replayed';
 		const isKnown = known?.incarnation === incarnation;
 		if (isKnown && !isFresh(known, counter)) return 'replayed';
-		const key = isKnown ? known.key : this.#derive(datagram.subarray(13, 21));
+		const key = isKnown ? known.key : this.#derive(datagram);
 		const bytes = this.#openWith(key, datagram, counter);
 		if (!bytes) return 'bad-datagram';
 		// Only what opened is remembered: a stranger cannot push a sender's window forward.
@@ -106,8 +114,9 @@ export class Seal {
 		}
 	}
 
-	#derive(salt: Uint8Array): KeyObject {
-		return createSecretKey(Buffer.from(hkdfSync('sha256', this.#base, salt, 'dapss1 datagram key', 32)));
+	/** The key of one start of one sender; the kind of seal, the sender, its incarnation and the salt go in. */
+	#derive(header: Buffer): KeyObject {
+		return createSecretKey(Buffer.from(hkdfSync('sha256', this.#base, header.subarray(0, 21), 'dapss1 datagram key', 32)));
 	}
 }
 
@@ -122,8 +131,10 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 	});
 	await bound(socket, host, port);
 	socket.on('error', () => refusals.add('datagram-error'));
+	const {port: boundPort} = socket.address();
 	let isClosed = false;
 	return {
+		port: boundPort,
 		send(address, bytes, to) {
 			const at = parseAddress(address);
 			const fate = faults?.datagramOut(to) ?? 0;
