@@ -8,7 +8,6 @@ import {chmodSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {createInterface} from 'node:readline';
 import {connect, type Broker} from '../core/index.ts';
 
 export type JsonEvent = {readonly type: string; readonly at: number; readonly [key: string]: unknown};
@@ -52,9 +51,15 @@ export class NodeProcess {
 		this.port = port;
 		this.#child = spawn(process.execPath, [...command], {stdio: ['ignore', 'pipe', 'pipe']});
 		const {stdout, stderr} = this.#child;
-		createInterface({input: stdout!}).on('line', line => {
-			const event = JSON.parse(line) as JsonEvent;
-			if (event.type !== 'message' || keepMessages) this.events.push(event);
+		let rest = '';
+		stdout!.setEncoding('utf8').on('data', (text: string) => {
+			const lines = (rest + text).split('\n');
+			rest = lines.pop()!; // Of a process that was killed, the last line may be torn.
+			for (const line of lines) {
+				const event = JSON.parse(line) as JsonEvent;
+				if (event.type !== 'message' || keepMessages) this.events.push(event);
+			}
+
 			for (const look of this.#waiting) look();
 		});
 		stderr!.on('data', (chunk: Buffer) => {

@@ -84,50 +84,62 @@ export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 	return {bench: 'throughput', setting: {nodes: flags.nodes, size: flags.size, count}, rows, missed: []};
 }
 
-/** Every node has every message once, in order: with a publisher at full speed and a node that is killed and comes back. */
+/**
+Every node has every message once, in order, with a publisher at full speed and a node that is killed under it and comes back. What a
+node has is read from its log.
+*/
 export async function reliability(flags: BenchFlags): Promise<BenchResult> {
-	await using cluster = new Cluster({cli: flags.cli, topics: [topic], messages: true});
+	await using cluster = new Cluster({cli: flags.cli, topics: [topic]});
 	flags.say(`starting ${flags.nodes} nodes …`);
 	await cluster.startAll(flags.nodes);
 	const count = flags.count || 20_000;
 	using publisher = new Client(flags.client, {type: 'publish', options: clientOptions(cluster, cluster.nodes[0]!, topic), first: 0, size: flags.size, count, rate: flags.rate || 4000, perCall: 1, inFlight: 256});
 	const victim = cluster.nodes.at(-1)!;
-	const kept: JsonEvent[][] = cluster.nodes.map(() => []);
 	if (cluster.nodes.length > 1) {
-		await victim.waitFor(({type}) => type === 'message', 'first message');
+		const broker = await cluster.client(victim);
+		for await (const first of broker.subscribe([topic], {from: 'beginning'})) if (first.length > 0) break;
 		flags.say(`killing node ${victim.port} under load …`);
 		await victim.kill('SIGKILL');
-		kept[cluster.nodes.length - 1] = victim.events.filter(({type}) => type === 'message');
+		await broker[Symbol.asyncDispose]();
 		await cluster.start(victim.port).waitFor(({type}) => type === 'ready', 'ready');
 	}
 
 	const published = await publisher.next('published', 600_000);
-	flags.say('waiting for every node to have every message …');
+	flags.say('reading what every node has …');
 	const rows = await Promise.all(cluster.nodes.map(async (node, index) => {
-		const key = (event: JsonEvent): string => `${String(event['origin'])}:${String(event['incarnation'])}:${String(event['seq'])}`;
-		const seen = new Set(kept[index]!.map(event => key(event)));
-		let arrived = kept[index]!.length;
-		let disordered = 0;
-		const newest = new Map<string, number>();
-		const take = (event: JsonEvent): void => {
-			arrived++;
-			seen.add(key(event));
-			const stream = `${String(event['origin'])}:${String(event['incarnation'])}`;
-			if (Number(event['seq']) < (newest.get(stream) ?? 0)) disordered++;
-			newest.set(stream, Number(event['seq']));
-		};
-
-		let error = '';
-		await node.waitFor(event => {
-			if (event.type === 'message') take(event);
-			return seen.size >= published.count;
-		}, `${published.count} messages`).catch((failure: unknown) => {
-			error = failure instanceof Error ? failure.message.slice(0, 60) : String(failure);
-		});
-		return {node: index === cluster.nodes.length - 1 && cluster.nodes.length > 1 ? `${node.port} (killed, back)` : node.port, 'messages': seen.size, 'lost': published.count - seen.size, 'duplicates': arrived - seen.size, 'out of order': disordered, ...(error === '' ? {} : {error})};
+		const {seen, twice, disordered} = await readLog(cluster, node, published.count);
+		return {'node': `${node.port}${index === cluster.nodes.length - 1 && cluster.nodes.length > 1 ? ' (killed, back)' : ''}`, 'messages': seen, 'lost': published.count - seen, 'duplicates': twice, 'out of order': disordered};
 	}));
 	const missed = rows.filter(row => row.lost !== 0 || row.duplicates !== 0 || row['out of order'] !== 0).map(row => `node ${row.node}: ${row.lost} lost, ${row.duplicates} twice, ${row['out of order']} out of order`);
 	return {bench: 'reliability', setting: {nodes: flags.nodes, size: flags.size, count, acknowledged: published.count}, rows, missed};
+}
+
+/** Everything in the log of a node, until as many messages are there as were acknowledged, or none has come for a while. */
+async function readLog(cluster: Cluster, node: NodeProcess, expect: number): Promise<{readonly seen: number; readonly twice: number; readonly disordered: number}> {
+	await using broker = await cluster.client(node);
+	const subscription = broker.subscribe([topic], {from: 'beginning'});
+	const seen = new Set<string>();
+	const newest = new Map<string, number>();
+	let twice = 0;
+	let disordered = 0;
+	const giveUp = (): void => void subscription[Symbol.asyncDispose]();
+	let timer = setTimeout(giveUp, 30_000);
+	for await (const deliveries of subscription) {
+		clearTimeout(timer);
+		timer = setTimeout(giveUp, 30_000);
+		for (const {origin, incarnation, seq} of deliveries) {
+			const stream = `${origin}:${incarnation}`;
+			if (seen.has(`${stream}:${seq}`)) twice++;
+			else if (seq < (newest.get(stream) ?? 0)) disordered++;
+			seen.add(`${stream}:${seq}`);
+			newest.set(stream, seq);
+		}
+
+		if (seen.size >= expect) break;
+	}
+
+	clearTimeout(timer);
+	return {seen: seen.size, twice, disordered};
 }
 
 /** Cut a minority off, publish on both sides, heal: how long until it is seen, until all is whole, until the backlog is repaired. */

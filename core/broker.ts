@@ -125,7 +125,7 @@ export class Node implements ServedBroker {
 			hooks: {
 				failed,
 				rejected: (from, reason) => this.journal.reject(from, reason),
-				delivered: (topic, items) => this.journal.deliver(topic, items),
+				delivered: (topic, items) => this.journal.deliver(items, this.interests.own.has(topic)),
 				missed: (topic, origin, messages) => emit({type: 'missed', topic, origin, messages}),
 				synced: (peer, messages) => this.presence.synced(peer, messages),
 				bound: name => this.journal.bound(name),

@@ -3,7 +3,7 @@ What happened, as one stream: events with the time they were recorded, the newes
 who come later. Counters instead of events on the hot path: a batch costs one entry in a ring, however many messages it has.
 */
 import {deliveriesOf, type StoredBatch} from '../delivery.ts';
-import {bodiesOf, type Topic} from '../message.ts';
+import {bodiesOf} from '../message.ts';
 import type {BrokerEvent, RecordedEvent} from './events.ts';
 import type {MessageSnapshot} from './snapshot.ts';
 
@@ -48,7 +48,8 @@ export class Journal {
 		this.bounds.set(name, (this.bounds.get(name) ?? 0) + 1);
 	}
 
-	deliver(_topic: Topic, items: readonly StoredBatch[]): void {
+	/** `isOwn`: of a topic that the node itself subscribes to, not only somebody who reads through it: only those are `message` events. */
+	deliver(items: readonly StoredBatch[], isOwn: boolean): void {
 		const {feedMax, wallMs} = this.#options;
 		for (const item of items) {
 			this.delivered += item.batch.count;
@@ -64,7 +65,7 @@ export class Journal {
 		}
 
 		if (drop > 0) this.#feed.splice(0, drop);
-		if (![...this.#watchers].some(watcher => watcher.messages)) return;
+		if (!isOwn || ![...this.#watchers].some(watcher => watcher.messages)) return;
 		const at = wallMs();
 		for (const item of items) {
 			for (const message of deliveriesOf(item)) {
