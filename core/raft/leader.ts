@@ -190,15 +190,16 @@ export class Leader {
 	onHeartbeatReply(from: NodeId, {round}: PacketOf<'heartbeat-reply'>): void {
 		const progress = this.#heardFrom(from);
 		if (!progress) return;
-		progress.round = Math.max(progress.round, Math.min(round, this.#round));
+		progress.answered(Math.min(round, this.#round));
 		this.#proveReads();
-		progress.isWaiting = false;
-		// It answers, yet nothing moves: an append or its reply was lost. (A slow disk moves; an early guess would send it all twice.)
-		const {tick, electionTicks} = this.#context;
-		if (progress.state === 'replicate' && progress.isInflight && tick() - progress.movedTick >= electionTicks) {
-			progress.movedTick = tick();
-			progress.become('probe');
-		}
+		// It answers, yet nothing moves: an append or its reply may be lost. Ask with an empty append behind all that was sent: it is
+		// acknowledged when the disk there is just slow, and refused when something is missing.
+		const {tick, heartbeatTicks, sendNow} = this.#context;
+		if (progress.state !== 'replicate' || !progress.isInflight || tick() - progress.movedTick < heartbeatTicks) return;
+		const prevIndex = progress.next - 1;
+		const prevTerm = this.#log.termAt(prevIndex);
+		if (prevTerm === undefined) progress.become('probe'); // The log was compacted beyond it: flush() goes on with a snapshot.
+		else sendNow(from, {type: 'append', prevIndex, prevTerm, entries: [], commit: this.#log.commit});
 	}
 
 	onSnapshotReply(from: NodeId, {index, received}: PacketOf<'snapshot-reply'>): void {
@@ -267,7 +268,7 @@ export class Leader {
 			const entries = this.#log.slice(progress.next, appendBytesMax, appendEntriesMax);
 			sendNow(peer, {type: 'append', prevIndex, prevTerm, entries, commit});
 			progress.toldCommit = commit;
-			progress.sent(prevIndex + entries.length, entries.reduce((sum, entry) => sum + weight(entry), 0), tick());
+			progress.sent(prevIndex + entries.length, entries.reduce((sum, entry) => sum + weight(entry), 0), tick(), this.#round);
 		}
 	}
 

@@ -20,8 +20,9 @@ export class Progress {
 	round = 0;
 	/** The commit index that it was last told. */
 	toldCommit = 0;
-	/** probe: an append is on its way. */
+	/** probe: an append is on its way; and the round of heartbeats before it. */
 	isWaiting = false;
+	#waitingRound = 0;
 	/** The snapshot it is being sent (that one to its end, whatever is taken meanwhile), the bytes it has, the tick of the last chunk. */
 	snapshot: Snapshot | undefined;
 	received = 0;
@@ -50,9 +51,10 @@ export class Progress {
 	}
 
 	/** An append left that ends at `lastIndex`. */
-	sent(lastIndex: number, bytes: number, tick: number): void {
+	sent(lastIndex: number, bytes: number, tick: number, round: number): void {
 		if (this.state === 'probe') {
 			this.isWaiting = true;
+			this.#waitingRound = round;
 			return;
 		}
 
@@ -61,6 +63,12 @@ export class Progress {
 		this.next = lastIndex + 1;
 		this.#inflight.push({lastIndex, bytes});
 		this.#inflightBytes += bytes;
+	}
+
+	/** It answered this round of heartbeats: a probe that left before the round, and was not answered, is lost. */
+	answered(round: number): void {
+		this.round = Math.max(this.round, round);
+		if (round > this.#waitingRound) this.isWaiting = false;
 	}
 
 	/** It matches up to `index`. True when that is news. */
