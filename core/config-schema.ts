@@ -160,8 +160,7 @@ export function completeConfig(given: GivenConfig): Config {
 	const tunables: Record<string, unknown> = {...defaults};
 	for (const [name, value] of Object.entries(rest)) {
 		const base: unknown = Object.hasOwn(defaults, name) ? defaults[name as keyof Tunables] : undefined;
-		const isGroup = typeof base === 'object' && base !== null && !Array.isArray(base) && typeof value === 'object' && value !== null;
-		tunables[name] = isGroup ? {...base, ...value} : value;
+		tunables[name] = isGroup(base) && isGroup(value) ? {...base, ...value} : value;
 	}
 
 	const problems = [...problemsOf(tunables)];
@@ -202,6 +201,10 @@ export function isLoopback(host: string): boolean {
 	return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
+function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
+	return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function isHost(host: string): boolean {
 	return host.length > 0 && host.length <= 253 && /^[\w.:%-]+$/.test(host);
 }
@@ -216,6 +219,6 @@ function unknownKey(issue: v.StrictObjectIssue): string {
 }
 
 function show(value: unknown): string {
-	const shown = value === undefined ? 'nothing' : JSON.stringify(value) ?? String(value);
+	const shown = value === undefined ? 'nothing' : typeof value === 'function' || typeof value === 'symbol' ? typeof value : JSON.stringify(value);
 	return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown;
 }

@@ -9,7 +9,7 @@ import {helpOf} from './help.ts';
 import {parseArguments} from './parse.ts';
 import type {Env} from './places.ts';
 import {loadSettings, type Settings} from './settings.ts';
-import {paint, Terminal} from './terminal.ts';
+import {paint, type Terminal} from './terminal.ts';
 
 export type MainOptions = {
 	readonly argv: readonly string[];

@@ -3,7 +3,7 @@
 for any Node from 18 on, because the right one arrives with the installation.
 */
 import {spawn, spawnSync} from 'node:child_process';
-import {closeSync, existsSync, openSync, readFileSync, rmSync, writeSync} from 'node:fs';
+import {closeSync, openSync, readFileSync, rmSync, writeSync} from 'node:fs';
 import {join} from 'node:path';
 import process from 'node:process';
 import {pathToFileURL} from 'node:url';

@@ -3,16 +3,17 @@ What the console remembers between runs: keys, theme, and how much it shows. Kep
 loaded only when there is a console.
 */
 import Conf from 'conf';
+import type {ThemePreferences} from '../tui/theme.ts';
 import {errorMessage} from '../core/errors.ts';
 import {isGroup} from './names.ts';
 import {configFolder, type Env} from './places.ts';
 
 export type Preferences = {
 	readonly path: string;
-	/** Keys by action; the console judges them. */
-	readonly keymap: Readonly<Record<string, unknown>>;
-	/** A name or tones by meaning; the console judges them. */
-	readonly theme: Readonly<Record<string, unknown>>;
+	/** Keys by action; the console says which of them it does not know. */
+	readonly keymap: Readonly<Record<string, string | readonly string[]>>;
+	/** A name, and styles of single tones. */
+	readonly theme: ThemePreferences;
 	/** Settings in the words of config.json, from the group `console` only: others belong into config.json, where a headless node sees them too. */
 	readonly settings: object;
 };
@@ -29,10 +30,17 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 			return {};
 		};
 
+		const keys = Object.entries(group('keymap')).filter((row): row is [string, string | readonly string[]] => isKeys(row[1]));
+		const {name, tones} = group('theme');
 		const shown = group('console');
-		return {path: conf.path, keymap: group('keymap'), theme: group('theme'), settings: Object.keys(shown).length === 0 ? {} : {console: shown}};
+		const theme = {...(typeof name === 'string' ? {name} : {}), ...(isGroup(tones) ? {tones: Object.fromEntries(Object.entries(tones).filter(([, style]) => isGroup(style)))} : {})};
+		return {path: conf.path, keymap: Object.fromEntries(keys), theme, settings: Object.keys(shown).length === 0 ? {} : {console: shown}};
 	} catch (error) {
 		say(`Warning: ${cwd}/preferences.json cannot be read and is left out: ${errorMessage(error)}`);
 		return {path: `${cwd}/preferences.json`, keymap: {}, theme: {}, settings: {}};
 	}
+}
+
+function isKeys(value: unknown): value is string | readonly string[] {
+	return typeof value === 'string' || (Array.isArray(value) && value.every(key => typeof key === 'string'));
 }

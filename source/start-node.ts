@@ -7,7 +7,10 @@ import {DapssError} from '../core/errors.ts';
 import {interruptible, type Context} from './context.ts';
 import {isPortFree, nextFreePort, portHolder} from './port.ts';
 import {nodeConfig} from './settings.ts';
-import {shortId} from './words.ts';
+import {shortId} from './units.ts';
+
+/** Ports behind the default one that a node may end up on. */
+const triesMax = 64;
 
 export type StartedNode = Broker & {readonly id: string; readonly port: number};
 
@@ -20,32 +23,29 @@ export async function startNode(context: Context, open: (config: Config) => Prom
 	const insecure = (['enableNodeAuth', 'enableMessageSigning', 'enableEncryption'] as const).filter(name => !settings.tunables[name]);
 	if (insecure.length > 0) terminal.say(`WARNING: this node is not secure: ${insecure.map(name => name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)).join(', ')} is off`);
 
-	let port = wanted;
-	for (;;) {
-		// oxlint-disable-next-line no-await-in-loop -- one port after the other
+	const startOn = async (port: number): Promise<StartedNode> => {
 		if (!await isPortFree(host, port)) {
-			if (settings.isPortExplicit) throw await portError(context, port);
-			// oxlint-disable-next-line no-await-in-loop
-			const next = await nextFreePort(host, port + 1);
+			const next = settings.isPortExplicit ? undefined : await nextFreePort(host, port + 1);
 			if (next === undefined) throw await portError(context, port);
-			port = next;
+			return startOn(next);
 		}
 
 		const {config, secretPath, secretCreated} = nodeConfig(settings, port);
 		if (secretCreated) terminal.say(`Made the secret of cluster ${config.cluster}: ${secretPath} (nodes on other machines need a copy)`);
 		try {
-			// oxlint-disable-next-line no-await-in-loop
 			const node = await interruptible(open(config), context.signal);
-			// oxlint-disable-next-line no-await-in-loop
 			if (port !== wanted) terminal.say(`Port ${wanted} is in use (${await holderOf(context, wanted)}): this node is on ${port}`);
 			return node;
 		} catch (error) {
-			const isTaken = error instanceof DapssError && (error.code === 'port-in-use' || (error.code === 'locked' && !hasOwnData));
-			if (!isTaken || port >= 65_535) throw error;
-			if (settings.isPortExplicit) throw error.code === 'port-in-use' ? await portError(context, port) : error;
-			port++; // Another node that starts now was faster.
+			if (!(error instanceof DapssError)) throw error;
+			const isTaken = error.code === 'port-in-use' || (error.code === 'locked' && !hasOwnData);
+			// Another node that starts now was faster.
+			if (isTaken && !settings.isPortExplicit && port < wanted + triesMax) return startOn(port + 1);
+			throw error.code === 'port-in-use' ? await portError(context, port) : error;
 		}
-	}
+	};
+
+	return startOn(wanted);
 }
 
 async function portError(context: Context, port: number): Promise<DapssError> {

@@ -3,8 +3,7 @@ Is the cluster well? A snapshot and the answer of the quorum → findings, worst
 */
 import {exitCodes, type ErrorCode} from '../core/errors.ts';
 import type {MemberSnapshot, Snapshot} from '../core/observe/snapshot.ts';
-import {timeText} from './table.ts';
-import {shortId} from './words.ts';
+import {shortId, timeText} from './units.ts';
 
 /** `warning` does not make a cluster unhealthy. */
 export type Finding = {readonly code: 'no-quorum' | 'no-leader' | 'unhealthy' | 'warning'; readonly problem: string; readonly advice: string};

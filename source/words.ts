@@ -3,16 +3,17 @@ Events in words, for people who watch a node without the console. Text from the 
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
 import {printable, printableBytes} from '../core/observe/printable.ts';
-import {timeText} from './table.ts';
-import type {Tone} from './terminal.ts';
+import {shortId, timeText} from './units.ts';
+import {paint, type Tone} from './terminal.ts';
 
 const previewBytes = 512;
 
-/** The first 8 digits of a node id: enough to tell nodes apart. */
-export const shortId = (id: string | undefined): string => id?.slice(0, 8) ?? 'nobody';
-
-export function clockText(atMs: number): string {
-	return new Date(atMs).toTimeString().slice(0, 8);
+/** One event as one line: the time of day and what happened. */
+export function eventText(hasColour: boolean): (event: RecordedEvent) => string {
+	return event => {
+		const {text, tone} = eventWords(event);
+		return `${new Date(event.at).toTimeString().slice(0, 8)}  ${tone === undefined ? text : paint(hasColour, tone, text)}`;
+	};
 }
 
 export function eventWords(event: RecordedEvent): {readonly text: string; readonly tone: Tone | undefined} {

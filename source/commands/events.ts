@@ -5,8 +5,8 @@ import type {RecordedEvent} from '../../core/observe/events.ts';
 import {DapssError} from '../../core/errors.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
 import {eventLine} from '../lines.ts';
-import {LineWriter, paint} from '../terminal.ts';
-import {clockText, eventWords} from '../words.ts';
+import {LineWriter} from '../terminal.ts';
+import {eventText} from '../words.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {flags, output, terminal, signal} = context;
@@ -16,17 +16,14 @@ export async function run(context: Context): Promise<void> {
 	// Asked for first: what happens between the two answers is in both, and left out of the second.
 	const stream = flags.watch ? broker.events() : undefined;
 	const {events} = await interruptible(broker.snapshot(), signal);
-	if (output === 'json') return terminal.line(`[${events.map(event => eventLine(event)).join(',')}]`);
+	if (output === 'json') return await terminal.line(`[${events.map(event => eventLine(event)).join(',')}]`);
 
 	const writer = new LineWriter(terminal);
-	const write = (event: RecordedEvent): Promise<void> | undefined => {
-		if (output === 'jsonl') return writer.add(eventLine(event));
-		const {text, tone} = eventWords(event);
-		return writer.add(`${clockText(event.at)}  ${tone === undefined ? text : paint(terminal.hasColour, tone, text)}`);
-	};
+	const render = output === 'jsonl' ? eventLine : eventText(terminal.hasColour);
+	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
 	const told = new Set(events.map(event => eventLine(event)));
-	for (const event of events) await write(event);
+	for (const event of events) void write(event);
 	if (stream) {
 		const stop = (): void => void broker[Symbol.asyncDispose]();
 		signal.addEventListener('abort', stop, {once: true});

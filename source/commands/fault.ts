@@ -9,7 +9,7 @@ import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput, interruptible, reach, withNode, type Context} from '../context.ts';
 import {parseDuration, parseNumber} from '../values.ts';
-import {shortId} from '../words.ts';
+import {shortId} from '../units.ts';
 
 const kinds = ['cut', 'delay', 'drop', 'heal'] as const;
 const forMsDefault = 10_000;

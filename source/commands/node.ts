@@ -5,9 +5,10 @@ import type {Context} from '../context.ts';
 import {isInterrupted} from '../context.ts';
 import {eventLine} from '../lines.ts';
 import {startNode} from '../start-node.ts';
-import {LineWriter, paint} from '../terminal.ts';
-import {clockText, eventWords} from '../words.ts';
+import {LineWriter} from '../terminal.ts';
 import {DapssError} from '../../core/errors.ts';
+import type {NodeId} from '../../core/message.ts';
+import type {RecordedEvent} from '../../core/observe/events.ts';
 
 export async function run(context: Context): Promise<number> {
 	const {flags, output, terminal} = context;
@@ -34,14 +35,12 @@ async function runHeadless(context: Context): Promise<number> {
 	const stream = broker.events({messages: true});
 	const past = (await broker.snapshot()).events;
 	const writer = new LineWriter(terminal);
-	const write = (event: Parameters<typeof eventLine>[0]): Promise<void> | undefined => {
-		if (output === 'jsonl') return writer.add(eventLine(event));
-		const {text, tone} = eventWords(event);
-		return writer.add(`${clockText(event.at)}  ${tone === undefined ? text : paint(terminal.hasColour, tone, text)}`);
-	};
+	// Words need tables of Unicode, which take as long to load as all the rest.
+	const render = output === 'jsonl' ? eventLine : (await import('../words.ts')).eventText(terminal.hasColour);
+	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
-	if (!past.some(event => event.type === 'ready')) await write({at: Date.now(), type: 'ready', id: broker.id as never, port: broker.port, cluster: context.settings().tunables.cluster});
-	for (const event of past) await write(event);
+	if (!past.some(event => event.type === 'ready')) void write({at: Date.now(), type: 'ready', id: broker.id as NodeId, port: broker.port, cluster: context.settings().tunables.cluster});
+	for (const event of past) void write(event);
 	for await (const event of stream) {
 		const room = write(event);
 		if (room) await room;

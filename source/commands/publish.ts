@@ -7,7 +7,7 @@ import {printable} from '../../core/observe/printable.ts';
 import {Batches, linesOf} from '../batches.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
 import {parseNumber, parseSize} from '../values.ts';
-import {shortId} from '../words.ts';
+import {shortId} from '../units.ts';
 import {topicOf} from './subscribe.ts';
 
 /** Around a body in a frame: a batch's header, topic and signature, and the frame's own. */

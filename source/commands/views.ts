@@ -6,8 +6,8 @@ import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {expectInput, withNode, type Run} from '../context.ts';
 import {statusOf} from '../status.ts';
-import {bytesText, table, timeText} from '../table.ts';
-import {shortId} from '../words.ts';
+import {table} from '../table.ts';
+import {bytesText, shortId, timeText} from '../units.ts';
 
 type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (snapshot: Snapshot) => string; readonly code?: (snapshot: Snapshot) => number};
 
