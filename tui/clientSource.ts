@@ -1,0 +1,134 @@
+/**
+A console source over any `Broker`: a node in this process, in a worker thread, or behind a link. Pictures come in as fast as the
+node sends them and go on to React at most every 100 ms; what the console asks for becomes a call, and its end one clear line.
+*/
+import type {Broker} from '../core/api.ts';
+import type {Topic} from '../core/message.ts';
+import type {Snapshot} from '../core/observe/snapshot.ts';
+import {shareSnapshot} from './share.ts';
+import type {CommandResult, ConsoleCommand, ConsoleSource, SourceState} from './source.ts';
+import {shortId} from './words.ts';
+
+/** Between two pictures that React is given, milliseconds. */
+const publishMs = 100;
+/** A node sends a picture about ten times a second; after this long without one the last is out of date. */
+const silentMs = 3000;
+
+export type ClientSource = ConsoleSource & Disposable;
+
+/**
+Watch a broker. Dispose it to stop watching; the broker itself stays open.
+
+@param clock replaced by tests
+*/
+export function createSource(broker: Broker, clock: {readonly nowMs: () => number} = {nowMs: () => performance.now()}): ClientSource {
+	const listeners = new Set<() => void>();
+	let state: SourceState = {snapshot: undefined, connection: 'connecting', detail: 'waiting for the first picture of the node'};
+	let newest: Snapshot | undefined;
+	let timer: NodeJS.Timeout | undefined;
+	let heardMs = clock.nowMs();
+	let publishedMs = Number.NEGATIVE_INFINITY;
+	let isClosed = false;
+
+	const change = (next: SourceState): void => {
+		state = next;
+		for (const listener of listeners) listener();
+	};
+
+	const publish = (): void => {
+		timer = undefined;
+		if (!newest || isClosed) return;
+		publishedMs = clock.nowMs();
+		const snapshot = shareSnapshot(state.snapshot, newest);
+		newest = undefined;
+		change({snapshot, connection: 'connected', detail: ''});
+	};
+
+	const watching = broker.watch(snapshot => {
+		newest = snapshot;
+		heardMs = clock.nowMs();
+		if (timer !== undefined) return;
+		// The first of a burst is shown at once, the others share the next turn.
+		const waitMs = publishedMs + publishMs - heardMs;
+		if (waitMs <= 0) publish();
+		else timer = setTimeout(publish, waitMs);
+	});
+	const watchdog = setInterval(() => {
+		if (isClosed || state.connection !== 'connected' || clock.nowMs() - heardMs < silentMs) return;
+		change({...state, connection: 'lost', detail: `no word from the node for ${silentMs / 1000} s, still trying`});
+	}, 1000);
+	watchdog.unref();
+
+	void (async () => {
+		const reason = await broker.closed;
+		if (isClosed) return;
+		isClosed = true;
+		clearInterval(watchdog);
+		change({...state, connection: 'lost', detail: reason});
+	})();
+
+	return {
+		getState: () => state,
+		subscribe(onChange) {
+			listeners.add(onChange);
+			return () => listeners.delete(onChange);
+		},
+		async run(command) {
+			try {
+				return {ok: true, text: await carryOut(broker, command)};
+			} catch (error) {
+				return {ok: false, text: refusal(command, error)};
+			}
+		},
+		[Symbol.dispose]() {
+			isClosed = true;
+			clearTimeout(timer);
+			clearInterval(watchdog);
+			watching[Symbol.dispose]();
+			listeners.clear();
+		},
+	};
+}
+
+async function carryOut(broker: Broker, command: ConsoleCommand): Promise<string> {
+	switch (command.type) {
+		case 'publish': {
+			const body = new TextEncoder().encode(command.body);
+			const published = await broker.publish(command.topic as Topic, [body]); // The node judges the name.
+			return `Published to ${command.topic}: #${published.firstSeq}, ${body.length} B, stored on ${shortId(published.origin)}`;
+		}
+
+		case 'subscribe': {
+			await Promise.all(command.topics.map(topic => broker.subscribeNode(topic as Topic)));
+			return `Subscribed to ${command.topics.join(', ')}`;
+		}
+
+		case 'unsubscribe': {
+			await Promise.all(command.topics.map(topic => broker.unsubscribeNode(topic as Topic)));
+			return `Unsubscribed from ${command.topics.join(', ')}`;
+		}
+
+		case 'confirm': {
+			return `A quorum confirms: this node sees the latest agreed state (commit ${await broker.readIndex()})`;
+		}
+
+		case 'fault': {
+			await broker.fault(command.fault);
+			return command.fault.type === 'heal' ? 'All faults are healed' : `Fault is on: ${command.fault.type} for ${command.fault.forMs / 1000} s`;
+		}
+
+		default: {
+			const unknown: never = command;
+			return String(unknown);
+		}
+	}
+}
+
+/** What did not happen, why, and what would help. */
+function refusal(command: ConsoleCommand, error: unknown): CommandResult['text'] {
+	const what = command.type === 'confirm' ? 'Not confirmed' : `Could not ${command.type}`;
+	const why = error instanceof Error ? error.message : String(error);
+	const code = error instanceof Error && 'code' in error ? error.code : undefined;
+	const hint = code === 'no-quorum' && !/quorum/i.test(why) ? ' (no majority of voters is reachable)' : (code === 'no-leader' && !/leader/i.test(why) ? ' (no leader is elected yet)' : '');
+	return `${what}: ${why.replace(/[.\s]+$/, '')}${hint}`;
+}

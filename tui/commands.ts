@@ -1,0 +1,145 @@
+/**
+The `:` prompt: the words of the command line. A line in, what it asks for out; a mistyped word names the nearest one. Pure.
+*/
+import leven from 'leven';
+import type {FaultCommand} from '../core/api.ts';
+import type {NodeId} from '../core/message.ts';
+import type {PaneId} from './layout.ts';
+import type {ConsoleCommand} from './source.ts';
+
+export type Report = 'status' | 'check' | 'leader' | 'counters';
+export type Wish =
+	| {readonly type: 'run'; readonly command: ConsoleCommand}
+	| {readonly type: 'focus'; readonly pane: PaneId}
+	| {readonly type: 'report'; readonly report: Report}
+	| {readonly type: 'help'}
+	| {readonly type: 'quit'}
+	| {readonly type: 'filter'; readonly text: string}
+	| {readonly type: 'pause'}
+	| {readonly type: 'zoom'}
+	| {readonly type: 'nothing'}
+	| {readonly type: 'problem'; readonly text: string};
+
+type Word = {readonly usage: string; readonly help: string; readonly parse: (rest: string, context: CommandContext) => Wish};
+/** Ids that a command may name by their first digits. */
+export type CommandContext = {readonly members: readonly NodeId[]};
+
+const pane = (id: PaneId, help: string): Word => ({usage: '', help, parse: () => ({type: 'focus', pane: id})});
+const report = (name: Report, help: string): Word => ({usage: '', help, parse: () => ({type: 'report', report: name})});
+
+export const words: Readonly<Record<string, Word>> = {
+	subscribe: {usage: 'TOPIC…', help: 'this node receives these topics', parse: rest => topicsWish('subscribe', rest)},
+	unsubscribe: {usage: 'TOPIC…', help: 'and no longer', parse: rest => topicsWish('unsubscribe', rest)},
+	publish: {usage: 'TOPIC MESSAGE', help: 'the rest of the line is the message', parse: publishWish},
+	status: report('status', 'the node in a few lines'),
+	peers: pane('peers', 'the members'),
+	leader: report('leader', 'who leads, and for which term'),
+	topics: pane('topics', 'topics and subscriptions'),
+	check: report('check', 'what is well and what is not, and what to do'),
+	events: pane('events', 'what happened'),
+	raft: pane('raft', 'agreement'),
+	messages: pane('messages', 'the feed'),
+	partition: pane('partition', 'who sees whom'),
+	counters: report('counters', 'traffic, refusals, bounds that were hit'),
+	fault: {usage: 'cut NODE… [in|out] [for 10s] | delay 50ms [for 10s] | drop 20% [for 10s] | heal', help: 'for nodes started with --faults', parse: faultWish},
+	filter: {usage: '[TEXT]', help: 'only rows with this text in the focused list', parse: rest => ({type: 'filter', text: rest})},
+	pause: {usage: '', help: 'hold or release the feed', parse: () => ({type: 'pause'})},
+	zoom: {usage: '', help: 'the focused pane alone', parse: () => ({type: 'zoom'})},
+	help: {usage: '', help: 'keys and commands', parse: () => ({type: 'help'})},
+	quit: {usage: '', help: 'leave the console', parse: () => ({type: 'quit'})},
+};
+
+export function parseLine(line: string, context: CommandContext): Wish {
+	// Leading space is ours, the rest of a publish line is the user's to the byte.
+	const match = /^[:\s]*(\S*)(?:\s(.*))?$/su.exec(line);
+	const name = match?.[1] ?? '';
+	if (name === '') return {type: 'nothing'};
+	const word = Object.hasOwn(words, name) ? words[name] : undefined;
+	if (!word) return {type: 'problem', text: `No command \`${name}\`${nearest(name)}`};
+	return word.parse(match?.[2] ?? '', context);
+}
+
+/** Unfinished line → the same with its last word completed as far as it is certain. */
+export function complete(line: string, topics: readonly string[]): string {
+	const match = /^(\s*)(\S*)$/u.exec(line);
+	if (match) {
+		const candidates = Object.keys(words).filter(word => word.startsWith(match[2]!));
+		return candidates.length === 1 ? `${match[1]}${candidates[0]} ` : `${match[1]}${commonStart(candidates) || match[2]}`;
+	}
+
+	const argument = /^(\s*(?:subscribe|unsubscribe|publish)\s(?:.*\s)?)(\S*)$/u.exec(line);
+	if (!argument) return line;
+	return argument[1]! + completeTopic(argument[2]!, topics);
+}
+
+export function completeTopic(start: string, topics: readonly string[]): string {
+	const candidates = topics.filter(topic => topic.startsWith(start));
+	return commonStart(candidates) || start;
+}
+
+function commonStart(candidates: readonly string[]): string {
+	const [first = '', ...rest] = candidates;
+	let length = first.length;
+	for (const candidate of rest) while (!candidate.startsWith(first.slice(0, length))) length--;
+	return first.slice(0, length);
+}
+
+function nearest(name: string): string {
+	const ranked = Object.keys(words).map(word => ({word, distance: word.startsWith(name) ? 0 : leven(name, word)})).toSorted((a, b) => a.distance - b.distance);
+	const best = ranked[0]!;
+	return best.distance <= Math.max(2, Math.ceil(name.length / 3)) ? `. Did you mean \`:${best.word}\`?` : '. `?` lists them';
+}
+
+function topicsWish(type: 'subscribe' | 'unsubscribe', rest: string): Wish {
+	const topics = rest.split(/[\s,]+/u).filter(Boolean);
+	return topics.length === 0 ? {type: 'problem', text: `Expected a topic: \`:${type} weather\``} : {type: 'run', command: {type, topics}};
+}
+
+function publishWish(rest: string): Wish {
+	const match = /^\s*(\S+)(?:\s(.*))?$/su.exec(rest);
+	if (match?.[1] === undefined || match[2] === undefined) return {type: 'problem', text: 'Expected a topic and a message: `:publish weather hello`'};
+	return {type: 'run', command: {type: 'publish', topic: match[1], body: match[2]}};
+}
+
+const faultUsage = 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';
+
+function faultWish(rest: string, {members}: CommandContext): Wish {
+	const parts = rest.trim().split(/[\s,]+/u).filter(Boolean).map(part => part.replace(/^--/, ''));
+	const forAt = parts.indexOf('for');
+	const forMs = forAt === -1 ? 10_000 : parseDuration(parts[forAt + 1] ?? '');
+	const [kind, ...rawArguments] = forAt === -1 ? parts : parts.slice(0, forAt);
+	if (forMs === undefined) return {type: 'problem', text: `Expected a time such as \`for 10s\`, got \`${parts[forAt + 1] ?? ''}\``};
+	if (kind === 'heal') return fault({type: 'heal'});
+	if (kind === 'delay') {
+		const ms = parseDuration(rawArguments[0] ?? '');
+		return ms === undefined ? {type: 'problem', text: faultUsage} : fault({type: 'delay', ms, forMs});
+	}
+
+	if (kind === 'drop') {
+		const percent = Number((rawArguments[0] ?? '').replace(/%$/, '') || Number.NaN);
+		return percent >= 0 && percent <= 100 ? fault({type: 'drop', percent, forMs}) : {type: 'problem', text: faultUsage};
+	}
+
+	if (kind !== 'cut') return {type: 'problem', text: faultUsage};
+	const direction = rawArguments.includes('in') ? 'in' : (rawArguments.includes('out') ? 'out' : 'both');
+	const peers: NodeId[] = [];
+	for (const start of rawArguments.filter(part => part !== 'in' && part !== 'out')) {
+		const matching = members.filter(id => id.startsWith(start));
+		if (matching.length !== 1) return {type: 'problem', text: matching.length === 0 ? `No member's id starts with \`${start}\`` : `\`${start}\` could be ${matching.length} members: give more digits`};
+		peers.push(matching[0]!);
+	}
+
+	return peers.length === 0 ? {type: 'problem', text: faultUsage} : fault({type: 'cut', peers, direction, forMs});
+}
+
+function fault(command: FaultCommand): Wish {
+	return {type: 'run', command: {type: 'fault', fault: command}};
+}
+
+/** `250ms`, `10s`, `2m`, or a bare number of seconds → milliseconds. */
+export function parseDuration(text: string): number | undefined {
+	const match = /^(\d+(?:\.\d+)?)(ms|s|m|min)?$/u.exec(text);
+	if (!match) return undefined;
+	const unit = match[2] ?? 's';
+	return Number(match[1]) * (unit === 'ms' ? 1 : (unit === 's' ? 1000 : 60_000));
+}

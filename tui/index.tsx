@@ -1,0 +1,81 @@
+/**
+Runs the console on a terminal and gives the terminal back whatever happens: alternate screen left, cursor shown, raw mode and paste mode
+off, line wrap on; then, if something failed, the error. Import this file lazily: Ink costs a few hundred milliseconds.
+*/
+import {render} from 'ink';
+import {Console} from './console.tsx';
+import {buildKeymap, type KeyOverrides} from './keymap.ts';
+import type {ConsoleSource} from './source.ts';
+import {chooseTheme, type ThemePreferences} from './theme.ts';
+
+export type ConsolePreferences = {
+	/** Action → key or keys; see `keymap.ts`. */
+	readonly keymap?: KeyOverrides;
+	readonly theme?: ThemePreferences;
+};
+
+export type RunConsoleOptions = {
+	readonly source: ConsoleSource;
+	/** In the header. @default 'dapss-tui' */
+	readonly title?: string;
+	/** Refuse to publish, subscribe and inject faults. */
+	readonly readonly: boolean;
+	/** Attached to a node that runs elsewhere: leaving does not stop it. */
+	readonly remote: boolean;
+	readonly stdin?: NodeJS.ReadStream;
+	readonly stdout?: NodeJS.WriteStream;
+	readonly preferences: ConsolePreferences;
+};
+
+/** `quit`: asked for, or SIGTERM. `interrupted`: Ctrl-C, SIGINT, or the terminal went away. `lost`: left after the node was lost. */
+export type ConsoleExit = 'quit' | 'interrupted' | 'lost';
+
+// A character that the terminal draws wider than Unicode says must not push a row into the next: rows end at the edge.
+const wrapOff = '\u001B[?7l';
+const wrapOn = '\u001B[?7h';
+
+/**
+Show the console until the user leaves it.
+
+@throws what went wrong in the console itself or elsewhere in the process, after the terminal is restored; an `Error` when input or output is no
+terminal
+*/
+export async function runConsole({source, title = 'dapss-tui', readonly, remote, stdin = process.stdin, stdout = process.stdout, preferences}: RunConsoleOptions): Promise<ConsoleExit> {
+	if (!stdout.isTTY || !stdin.isTTY) throw new Error('Expected a terminal for input and output; without one use --headless');
+	const ended = Promise.withResolvers<ConsoleExit>();
+	const finish = (how: ConsoleExit): void => ended.resolve(how);
+	const fail = (error: unknown): void => ended.reject(error instanceof Error ? error : new Error(String(error)));
+	const interrupt = (): void => finish('interrupted');
+	const listeners: ReadonlyArray<readonly [NodeJS.EventEmitter, string, (...values: unknown[]) => void]> = [
+		[process, 'SIGINT', interrupt],
+		[process, 'SIGHUP', interrupt],
+		[process, 'SIGTERM', () => finish('quit')],
+		[process, 'uncaughtException', fail],
+		[process, 'unhandledRejection', fail],
+		[process, 'exit', () => stdout.write(wrapOn)], // Ink restores the rest on exit.
+		[stdin, 'end', interrupt],
+		[stdin, 'error', interrupt],
+		[stdout, 'error', interrupt], // EIO: the terminal is gone.
+	];
+	for (const [emitter, name, listener] of listeners) emitter.on(name, listener);
+	const environment = process.env;
+	stdout.write(wrapOff);
+	const app = render(
+		<Console
+			source={source} title={title} isReadonly={readonly} isRemote={remote}
+			keymap={buildKeymap(preferences.keymap)} theme={chooseTheme(preferences.theme ?? {}, environment)} onExit={finish}
+		/>,
+		{stdin, stdout, alternateScreen: true, incrementalRendering: true, maxFps: 30, patchConsole: true, exitOnCtrlC: false, interactive: true},
+	);
+	try {
+		// Ink ends by itself only when drawing fails; then this rejects.
+		const how = await Promise.race([ended.promise, app.waitUntilExit().then((): ConsoleExit => 'quit')]);
+		return how === 'quit' && source.getState().connection === 'lost' ? 'lost' : how;
+	} finally {
+		app.unmount();
+		await Promise.race([app.waitUntilExit().catch(() => undefined), new Promise(resolve => setTimeout(resolve, 500).unref())]);
+		if (stdout.writable) stdout.write(wrapOn);
+		for (const [emitter, name, listener] of listeners) emitter.off(name, listener);
+	}
+}
+

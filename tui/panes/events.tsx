@@ -1,0 +1,27 @@
+/** What happened, newest on top, in words, with how long ago. */
+import {Box} from 'ink';
+import {memo, type ReactNode} from 'react';
+import type {RecordedEvent} from '../../core/observe/events.ts';
+import {windowStart} from '../state.ts';
+import {Line} from '../widgets/lines.tsx';
+import {eventWords, shortAge} from '../words.ts';
+
+type EventsProps = {
+	readonly rows: readonly RecordedEvent[]; readonly selected: number;
+	/** Whole seconds: ages change once a second, so a frame in between draws nothing. */
+	readonly atS: number;
+	readonly isFocused: boolean; readonly width: number; readonly height: number;
+};
+
+export const Events = memo(({rows, selected, atS, isFocused, width, height}: EventsProps): ReactNode => {
+	const start = windowStart(rows.length, selected, height);
+	return (
+		<Box flexDirection="column" width={width} height={height} overflow="hidden">
+			{rows.length === 0 ? <Line spans={[{text: 'nothing yet', tone: 'muted'}]} width={width} /> : null}
+			{rows.slice(start, start + height).map((event, index) => {
+				const {text, tone} = eventWords(event);
+				return <Line key={`${event.at} ${text} ${index}`} width={width} isSelected={isFocused && start + index === selected} spans={[{text: `${shortAge(atS * 1000 - event.at).padStart(6)}  `, tone: 'muted'}, {text, tone}]} />;
+			})}
+		</Box>
+	);
+});

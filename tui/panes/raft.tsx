@@ -1,0 +1,9 @@
+/** Agreement: role, term, votes, the log, who counts. */
+import {memo, type ReactNode} from 'react';
+import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {raftLines} from '../raftView.ts';
+import {Lines} from '../widgets/lines.tsx';
+
+type RaftProps = {readonly snapshot: Snapshot; readonly width: number; readonly height: number};
+
+export const Raft = memo(({snapshot, width, height}: RaftProps): ReactNode => <Lines lines={raftLines(snapshot, width)} width={width} height={height} />);

@@ -1,0 +1,178 @@
+/**
+Text that lies over the panes: `:status`, `:check`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
+*/
+import {printable, printableBytes, wrapCells} from '../core/observe/printable.ts';
+import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../core/observe/snapshot.ts';
+import {missingVoters, quorumSize} from './alerts.ts';
+import type {Span} from './columns.ts';
+import {words, type Report} from './commands.ts';
+import {keySign, sections, type Keymap} from './keymap.ts';
+import {oneWays, partitionSentences, partitionTimes} from './partitionView.ts';
+import {leaderWords, quorumWords, raftLines} from './raftView.ts';
+import type {Tone} from './theme.ts';
+import {age, brief, bytes, clockTime, count, duration, names, plural, roundTrip, shortId, stateTones} from './words.ts';
+
+export type Line = readonly Span[];
+
+const field = (name: string, text: string, tone: Tone = 'plain'): Line => [{text: name.padEnd(14), tone: 'muted'}, {text, tone}];
+const heading = (text: string): Line => [{text, tone: 'title'}];
+const empty: Line = [];
+
+export function reportTitle(report: Report): string {
+	return {status: 'Status', check: 'Check', leader: 'Leader', counters: 'Counters'}[report];
+}
+
+export function reportLines(report: Report, snapshot: Snapshot): readonly Line[] {
+	switch (report) {
+		case 'status': return statusLines(snapshot);
+		case 'check': return checkLines(snapshot);
+		case 'leader': return [field('leader', leaderWords(snapshot).text, leaderWords(snapshot).tone), field('quorum', quorumWords(snapshot).text, quorumWords(snapshot).tone), empty, ...raftLines(snapshot, 100)];
+		case 'counters': return counterLines(snapshot);
+		default: {
+			const unknown: never = report;
+			return unknown;
+		}
+	}
+}
+
+function statusLines(snapshot: Snapshot): readonly Line[] {
+	const {members, topics, counters, gossip} = snapshot;
+	return [
+		field('node', `${printable(snapshot.self)} at ${printable(snapshot.address)}, version ${printable(snapshot.version)}`),
+		field('cluster', `${printable(snapshot.cluster)} (${printable(snapshot.clusterId)})`),
+		field('phase', `${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${duration(snapshot.uptimeMs)}`, snapshot.phase === 'running' ? 'good' : 'warning'),
+		field('leader', leaderWords(snapshot).text, leaderWords(snapshot).tone),
+		field('quorum', quorumWords(snapshot).text, quorumWords(snapshot).tone),
+		field('members', `${plural(members.length, 'member')}, ${members.filter(member => member.state === 'alive').length} alive, ${snapshot.raft.voters.length} voting`),
+		field('partition', partitionSentences(snapshot)[0]!.text, partitionSentences(snapshot)[0]!.tone),
+		...partitionTimes(snapshot).map(span => field('', span.text, span.tone)),
+		field('topics', `${plural(topics.length, 'topic')}, ${topics.filter(topic => topic.subscribed).length} subscribed here`),
+		field('messages', `${count(counters.delivered)} delivered, ${count(counters.published)} published`),
+		field('gossip', `fanout ${gossip.fanout}, ${(gossip.duplicates * 100).toFixed(1)} % duplicates, ${(gossip.misses * 100).toFixed(1)} % by repair, ${count(gossip.held)} held back`),
+		field('lamport', count(snapshot.lamport)),
+		field('security', snapshot.insecure.length === 0 ? 'authenticated, signed, encrypted' : `SWITCHED OFF: ${snapshot.insecure.map(part => printable(part)).join(', ')}`, snapshot.insecure.length === 0 ? 'good' : 'bad'),
+		field('faults', snapshot.faults.length === 0 ? 'none injected' : snapshot.faults.map(fault => printable(fault)).join(' · '), snapshot.faults.length === 0 ? 'plain' : 'warning'),
+	];
+}
+
+/** What is well and what is not, and what to do about it. */
+export function checkLines(snapshot: Snapshot): readonly Line[] {
+	const {raft, members, partition, insecure, counters, phase, topics} = snapshot;
+	const lines: Line[] = [];
+	const verdict = (isWell: boolean, well: string, ill: string, advice: string, tone: Tone = 'bad'): void => {
+		lines.push([{text: isWell ? 'ok   ' : (tone === 'bad' ? 'BAD  ' : 'WARN '), tone: isWell ? 'good' : tone}, {text: isWell ? well : ill, tone: 'plain'}]);
+		if (!isWell) lines.push([{text: `     → ${advice}`, tone: 'muted'}]);
+	};
+
+	const missing = missingVoters(snapshot);
+	const silent = members.filter(member => !member.self && (member.state === 'dead' || member.state === 'suspect'));
+	verdict(phase === 'running', 'the node runs', `the node is ${phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}`, 'wait, or see why in the events', 'warning');
+	verdict(raft.hasQuorum, quorumWords(snapshot).text, quorumWords(snapshot).text, missing.length > 0 ? `start ${names(missing, 8)} again, or bring back the network to them` : 'an election is on: wait a moment');
+	verdict(raft.leader !== undefined, `leader: ${leaderWords(snapshot).text}`, `no leader in term ${raft.term}`, 'a majority of voters must see one another to elect one');
+	verdict(raft.voters.length !== 2, `${plural(raft.voters.length, 'voter')}: ${raft.voters.length === 1 ? 'no failure is survived' : `${raft.voters.length - quorumSize(raft.voters.length)} may fail`}`, 'two voters: neither may fail', 'add a third node', 'warning');
+	verdict(silent.length === 0, 'every member answers', `${plural(silent.length, 'member')} silent: ${names(silent.map(member => member.id), 6)}`, 'see why in Peers (1)', 'warning');
+	verdict(partition.state === 'whole', 'no partition', partitionSentences(snapshot)[0]!.text, 'messages inside each side flow; what waits is sent after the heal', 'warning');
+	verdict(oneWays(partition).length === 0, 'links carry both ways', `${plural(oneWays(partition).length, 'one-way cut')}`, 'look for a firewall or a route that works in one direction', 'warning');
+	verdict(topics.every(topic => topic.held === 0), 'nothing is held back', `${count(topics.reduce((sum, topic) => sum + topic.held, 0))} messages wait for an earlier one`, 'repair fetches them; if it lasts, see Peers', 'warning');
+	verdict(insecure.length === 0, 'authenticated, signed, encrypted', `switched off: ${insecure.map(part => printable(part)).join(', ')}`, 'switch it on in config.json on every node');
+	const rejected = Object.values(counters.rejected).reduce((sum, value) => sum + value, 0);
+	verdict(rejected === 0, 'nothing was refused', `${plural(rejected, 'frame')} refused`, '`:counters` says for what', 'warning');
+	return lines;
+}
+
+function counterLines({counters, gossip}: Snapshot): readonly Line[] {
+	const table = (values: Readonly<Record<string, number>>): readonly Line[] => {
+		const entries = Object.entries(values).toSorted((a, b) => b[1] - a[1]);
+		return entries.length === 0 ? [field('', 'none', 'good')] : entries.map(([name, value]) => field('', `${count(value).padStart(12)}  ${printable(name)}`, 'warning'));
+	};
+
+	return [
+		field('published', count(counters.published)), field('delivered', count(counters.delivered)),
+		field('received', bytes(counters.receivedBytes)), field('sent', bytes(counters.sentBytes)), field('held', count(gossip.held)),
+		empty, heading('Refused'), ...table(counters.rejected), empty, heading('Bounds that were hit'), ...table(counters.bounds),
+	];
+}
+
+export function peerLines(member: MemberSnapshot | undefined, key: string): readonly Line[] {
+	if (!member) return [field('peer', `${printable(key)} is no longer a member`, 'warning')];
+	return [
+		field('id', `${printable(member.id)}${member.self ? ' (this node)' : ''}`),
+		field('address', printable(member.address)),
+		field('state', member.state, stateTones[member.state]),
+		...(member.why === '' ? [] : [field('why', printable(member.why), 'warning')]),
+		field('vote', member.voter ? 'voter' : 'learner: sees all, votes never'),
+		field('round trip', member.rttMs === undefined ? 'not measured yet' : roundTrip(member.rttMs)),
+		field('heard', member.self ? '' : (member.heardMsAgo === undefined ? 'never' : `${duration(member.heardMsAgo)} ago`)),
+		field('link', member.link, member.link === 'down' ? 'bad' : 'plain'),
+		field('queue', `${bytes(member.queuedBytes)} waiting to leave`),
+		field('match', member.match === undefined ? 'known to the leader only' : count(member.match)),
+		field('incarnation', count(member.incarnation)),
+	];
+}
+
+export function topicLines(topic: TopicSnapshot | undefined, key: string, width: number): readonly Line[] {
+	if (!topic) return [field('topic', `${printable(key)} is gone`, 'warning')];
+	return [
+		...wrapCells(printable(topic.name), Math.max(10, width - 14), 8).map((text, index) => field(index === 0 ? 'topic' : '', text)),
+		field('kind', topic.durable ? 'durable: agreed, totally ordered' : 'live: spread by gossip'),
+		field('subscribed', topic.subscribed ? 'yes' : 'no', topic.subscribed ? 'good' : 'plain'),
+		field('subscribers', `${topic.subscribers.length}`),
+		...chunks(topic.subscribers, 6).map(ids => field('', ids.map(id => shortId(id)).join(' '))),
+		field('retained', `${plural(topic.messages, 'message')}, ${bytes(topic.bytes)}`),
+		field('delivered', `${count(topic.delivered)} since the start, ${brief(topic.perSecond)} in the last second`),
+		field('held', `${count(topic.held)} waiting for an earlier message`, topic.held > 0 ? 'warning' : 'plain'),
+		field('last lamport', count(topic.lastLamport)),
+	];
+}
+
+/** Every field, the text, and the bytes: what is hidden in the text stands in the bytes. */
+export function messageLines(message: MessageSnapshot, atMs: number, width: number): readonly Line[] {
+	const isCut = message.size > message.preview.length;
+	const perLine = width >= 78 ? 16 : 8;
+	return [
+		...wrapCells(printable(message.topic), Math.max(10, width - 14), 4).map((text, index) => field(index === 0 ? 'topic' : '', text, 'accent')),
+		field('origin', printable(message.origin)),
+		field('sequence', `${count(message.seq)} of incarnation ${count(message.incarnation)}`),
+		field('lamport', count(message.lamport)),
+		field('sent', `${clockTime(message.sentAtMs)} by its clock, ${message.sentAtMs > atMs ? 'ahead of ours' : `${age(atMs - message.sentAtMs)}${atMs - message.sentAtMs < 1000 ? '' : ' ago'}`}`),
+		field('came', message.hops === 0 ? 'published here' : `over ${plural(message.hops, 'hop')}${message.repaired ? ', by repair (↻)' : ''}`, message.repaired ? 'warning' : 'plain'),
+		field('size', `${count(message.size)} B${isCut ? `, the first ${count(message.preview.length)} B below` : ''}`),
+		empty, heading('Text'),
+		...wrapCells(printableBytes(message.preview, isCut ? message.preview.length - 1 : message.preview.length), width, 64).map((text): Line => [{text, tone: 'plain'}]),
+		empty, heading('Bytes'),
+		...chunks([...message.preview], perLine).map((row, index): Line => [
+			{text: `${(index * perLine).toString(16).padStart(6, '0')}  `, tone: 'muted'},
+			{text: row.map(byte => byte.toString(16).padStart(2, '0')).join(' ').padEnd(perLine * 3 + 1), tone: 'plain'},
+			{text: row.map(byte => (byte >= 0x20 && byte < 0x7F ? String.fromCharCode(byte) : '·')).join(''), tone: 'muted'},
+		]),
+	];
+}
+
+/** Drawn from the key map and the words, so it cannot miss one. */
+export function helpLines(keymap: Keymap): readonly Line[] {
+	const lines: Line[] = [];
+	for (const section of sections) {
+		lines.push(heading(section));
+		for (const binding of keymap.bindings.filter(row => row.section === section && row.context !== 'confirm')) {
+			const where = binding.context === 'overlay' ? ' (in a window)' : '';
+			lines.push([{text: `  ${binding.keys.map(key => keySign(key)).join(' ').padEnd(20)}`, tone: 'accent'}, {text: `${binding.help}${where}`, tone: 'plain'}]);
+		}
+
+		lines.push(empty);
+	}
+
+	lines.push(heading('Commands'));
+	for (const [name, {usage, help}] of Object.entries(words)) lines.push([{text: `  ${`:${name} ${usage}`.padEnd(28)} `, tone: 'accent'}, {text: help, tone: 'plain'}]);
+	lines.push(
+		empty, heading('Marks'),
+		[{text: '  ● alive  ◐ suspect  × dead  ○ left   ★ leader   ↻ came by repair   ✓ subscribed here', tone: 'plain'}],
+		[{text: '  ↛ does not hear it, though it is heard   … cut off   ‹U+202E› ‹ff› ␛ characters and bytes without a shape', tone: 'plain'}],
+	);
+	return lines;
+}
+
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+	const out: Item[][] = [];
+	for (let at = 0; at < items.length; at += size) out.push(items.slice(at, at + size));
+	return out;
+}

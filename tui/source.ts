@@ -1,0 +1,32 @@
+/**
+What the console is given: a picture of a node, and a way to ask it for something. The caller implements it over a worker thread or a
+TLS link (`clientSource.ts` does so for any `Broker`); tests over an object.
+*/
+import type {FaultCommand} from '../core/api.ts';
+import type {Snapshot} from '../core/observe/snapshot.ts';
+
+export type SourceState = {
+	/** The newest picture; `undefined` before the first. Parts that did not change keep their identity. */
+	readonly snapshot: Snapshot | undefined;
+	readonly connection: 'connecting' | 'connected' | 'lost';
+	/** Why it is connecting or lost, for people; raw text. */
+	readonly detail: string;
+};
+
+export type ConsoleSource = {
+	/** For `useSyncExternalStore`: the same reference until something changes. */
+	getState(): SourceState;
+	subscribe(onChange: () => void): () => void;
+	/** Never rejects; `text` is one line for the status line, raw. */
+	run(command: ConsoleCommand): Promise<CommandResult>;
+};
+
+export type CommandResult = {readonly ok: boolean; readonly text: string};
+
+export type ConsoleCommand =
+	| {readonly type: 'publish'; readonly topic: string; readonly body: string}
+	| {readonly type: 'subscribe'; readonly topics: readonly string[]}
+	| {readonly type: 'unsubscribe'; readonly topics: readonly string[]}
+	/** Ask a quorum whether this node sees the latest agreed state. */
+	| {readonly type: 'confirm'}
+	| {readonly type: 'fault'; readonly fault: FaultCommand};

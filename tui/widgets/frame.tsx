@@ -1,0 +1,49 @@
+/**
+A frame with its title in the top line. The focused one is drawn with heavy lines, so that focus is seen without colour.
+*/
+import {Box, Text} from 'ink';
+import type {ReactNode} from 'react';
+import {widthOf} from '../../core/observe/printable.ts';
+import type {Span} from '../columns.ts';
+import {useTheme, type Tone} from '../theme.ts';
+import {fitSpans} from './lines.tsx';
+
+/** Cells that a frame takes from its content: two lines and a space on both sides; two rows. */
+export const frameColumns = 4;
+export const frameRows = 2;
+
+type FrameProps = {
+	readonly width: number;
+	readonly height: number;
+	/** Stands after the number and the name. */
+	readonly title: readonly Span[];
+	readonly name: string;
+	readonly isFocused: boolean;
+	/** Of the lines while not focused. @default 'muted' */
+	readonly tone?: Tone;
+	readonly children?: ReactNode;
+};
+
+export function Frame({width, height, title, name, isFocused, tone = 'muted', children}: FrameProps): ReactNode {
+	const theme = useTheme();
+	const line = theme[isFocused ? 'accent' : tone];
+	const [left, bar, right] = isFocused ? ['┏━', '━', '┓'] : ['╭─', '─', '╮'];
+	const room = Math.max(0, width - 4);
+	const used = [{text: ` ${name} `, tone: 'title' as const}, ...title, ...(title.length > 0 ? [{text: ' ', tone: 'plain' as const}] : [])];
+	const cells = Math.min(room, used.reduce((sum, span) => sum + widthOf(span.text), 0));
+	return (
+		<Box flexDirection="column" width={width} height={height} overflow="hidden">
+			<Text wrap="truncate">
+				<Text {...line}>{left}</Text>
+				{fitSpans(used, cells).map((span, index) => <Text key={index} {...theme[span.tone]}>{span.text}</Text>)}
+				<Text {...line}>{bar.repeat(room - cells + 1)}{right}</Text>
+			</Text>
+			<Box
+				flexDirection="column" width={width} height={Math.max(0, height - 1)} paddingX={1} overflow="hidden"
+				borderStyle={isFocused ? 'bold' : 'round'} borderTop={false} borderColor={line.color} borderDimColor={line.dimColor ?? false}
+			>
+				{children}
+			</Box>
+		</Box>
+	);
+}

@@ -1,0 +1,52 @@
+/**
+The line at the bottom where one types, on `ink-text-input`. It edits; the reducer holds the draft and judges what may be in it.
+*/
+import {Box, Text} from 'ink';
+import TextInput from 'ink-text-input';
+import type {ReactNode} from 'react';
+import {fitCells, printable, widthOf} from '../../core/observe/printable.ts';
+import type {Prompt as PromptState} from '../state.ts';
+import {useTheme} from '../theme.ts';
+
+export function promptLabel({kind, topic}: Pick<PromptState, 'kind' | 'topic'>, filtered: string): string {
+	switch (kind) {
+		case 'command': return ':';
+		case 'filter': return `Filter ${filtered}: `;
+		case 'subscribe': return 'Subscribe to: ';
+		case 'unsubscribe': return 'Unsubscribe from: ';
+		case 'publish-topic': return 'Publish to: ';
+		case 'publish-text': return `Message on ${printable(topic)}: `;
+		default: {
+			const unknown: never = kind;
+			return unknown;
+		}
+	}
+}
+
+type PromptProps = {
+	readonly prompt: PromptState;
+	/** Name of the list that a filter is for. */
+	readonly filtered: string;
+	readonly width: number;
+	readonly onChange: (text: string) => void;
+	readonly onSubmit: (text: string) => void;
+};
+
+export function Prompt({prompt, filtered, width, onChange, onSubmit}: PromptProps): ReactNode {
+	const theme = useTheme();
+	const full = promptLabel(prompt, filtered);
+	const label = widthOf(full) > width / 2 ? fitCells(full, Math.floor(width / 2)) : full;
+	const room = width - widthOf(label);
+	// One more for the cursor behind the text. A longer text shows its end: the start slides out on the left.
+	const needed = Math.max(room, widthOf(prompt.draft) + 1);
+	return (
+		<Box width={width} height={1} overflow="hidden">
+			<Text {...theme.accent}>{label}</Text>
+			<Box width={room} height={1} overflow="hidden">
+				<Box width={needed} flexShrink={0} height={1} marginLeft={room - needed}>
+					<TextInput key={prompt.revision} value={prompt.draft} onChange={onChange} onSubmit={onSubmit} />
+				</Box>
+			</Box>
+		</Box>
+	);
+}
