@@ -29,6 +29,9 @@ type Stranger = {readonly socket: Socket; readonly host: string; readonly name: 
 const decidingBytes = 3;
 /** What is open has this long to end by itself when the listener stops. */
 const goodbyeMs = 300;
+/** Lines for people in any ten seconds: strangers choose part of the text, and must not drown what matters. */
+const linesMax = 8;
+const linesMs = 10_000;
 
 /** See `Transport.listen`. */
 export async function listen(transport: TransportOptions, options: ListenOptions): Promise<Listener> {
@@ -47,6 +50,8 @@ class ChannelServer implements Listener {
 	readonly #open = new Set<Socket>();
 	/** Lines already said, by peer; so that a peer that tries again and again is told of once. */
 	readonly #said = new Map<string, string>();
+	#saidSinceMs = 0;
+	#saidCount = 0;
 
 	constructor(transport: TransportOptions, options: ListenOptions) {
 		this.#transport = transport;
@@ -261,6 +266,13 @@ class ChannelServer implements Listener {
 		if (this.#said.get(host) === text) return;
 		if (this.#said.size >= 256) this.#said.clear();
 		this.#said.set(host, text);
+		const nowMs = performance.now();
+		if (nowMs - this.#saidSinceMs >= linesMs) {
+			this.#saidSinceMs = nowMs;
+			this.#saidCount = 0;
+		}
+
+		if (++this.#saidCount > linesMax) return this.#transport.refusals.add('unsaid');
 		this.#transport.onProblem?.(line);
 	}
 }

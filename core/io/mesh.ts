@@ -104,7 +104,7 @@ class LinkMesh implements Mesh {
 	}
 
 	setPeers(peers: ReadonlyMap<NodeId, string>): void {
-		for (const id of [...this.#links.keys()]) if (!peers.has(id)) this.#forget(id, 'no longer a member');
+		for (const id of this.#links.keys()) if (!peers.has(id)) this.#forget(id, 'no longer a member');
 		for (const [id, address] of peers) {
 			if (id === this.#options.id || this.#removed.has(id) || this.#isClosed) continue;
 			const link = this.#links.get(id);
@@ -144,7 +144,7 @@ class LinkMesh implements Mesh {
 
 	async [Symbol.asyncDispose](): Promise<void> {
 		this.#isClosed = true;
-		for (const id of [...this.#links.keys()]) this.#forget(id, 'the node is stopping');
+		for (const id of this.#links.keys()) this.#forget(id, 'the node is stopping');
 		for (const guest of this.#guests) guest.close('the node is stopping');
 		await this.#listener?.[Symbol.asyncDispose]();
 	}

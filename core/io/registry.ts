@@ -60,7 +60,7 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 		const path = join(folder, name);
 		// oxlint-disable-next-line no-await-in-loop -- few
 		const node = await readNode(path);
-		if (node && isAlive(node.pid) && await birthOf(node.pid) === node.born) nodes.push(node);
+		if (node && await isRunning(node)) nodes.push(node);
 		// oxlint-disable-next-line no-await-in-loop
 		else await unlink(path).catch(() => undefined);
 	}
@@ -120,6 +120,10 @@ async function readNode(path: string): Promise<RegisteredNode | undefined> {
 async function birthOf(pid: number): Promise<string> {
 	const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
 	return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+}
+
+async function isRunning({pid, born}: RegisteredNode): Promise<boolean> {
+	return isAlive(pid) && await birthOf(pid) === born;
 }
 
 function isAlive(pid: number): boolean {

@@ -180,6 +180,18 @@ test('a session ticket opens nothing', async () => {
 	expect(error.code).toContain('ALERT_HANDSHAKE_FAILURE');
 });
 
+test('strangers cannot fill the log of people', async () => {
+	const server = side(createTransport, {});
+	await using listener = await listening(server);
+	for (let round = 0; round < 20; round++) {
+		// oxlint-disable-next-line no-await-in-loop -- one stranger after the other
+		await expect(side(createTransport, {cluster: `name-${round}`}).transport.dial(listener.address, {hello, timeoutMs: 3000})).rejects.toMatchObject({code: 'refused'});
+	}
+
+	expect(server.problems).toHaveLength(8);
+	expect(server.options.refusals.of('unsaid')).toBe(12);
+});
+
 test('older TLS and other ciphers are refused', async () => {
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
