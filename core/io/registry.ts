@@ -60,7 +60,8 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 		const path = join(folder, name);
 		// oxlint-disable-next-line no-await-in-loop -- few
 		const node = await readNode(path);
-		if (node && await isRunning(node)) nodes.push(node);
+		const isHere = node !== undefined && await isRunning(node); // oxlint-disable-line no-await-in-loop
+		if (isHere) nodes.push(node);
 		// oxlint-disable-next-line no-await-in-loop
 		else await unlink(path).catch(() => undefined);
 	}

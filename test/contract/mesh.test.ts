@@ -45,9 +45,8 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const log: string[] = [];
 		const guests: Channel[] = [];
 		const faults = new Faults();
-		let mesh: Mesh | undefined;
-		const addressOf = (): string => `127.0.0.1:${mesh?.listener.port ?? 1}`;
-		mesh = await createMesh({
+		const addressOf = (): string => `127.0.0.1:${mesh.listener.port}`;
+		const mesh: Mesh = await createMesh({
 			transport, id: identity.id, host: '127.0.0.1', port, refusals: options.refusals, faults,
 			outQueueBytes: 1_000_000, backoffMs: [10, 100], dialTimeoutMs: 1000,
 			hello: () => ({address: addressOf(), clusterId, incarnation}),
