@@ -38,7 +38,7 @@ export class Terminal implements AsyncDisposable {
 	/** The lines as they stand on the screen. */
 	lines(): string[] {
 		const {active} = this.#screen.buffer;
-		return Array.from({length: this.#screen.rows}, (_, row) => active.getLine(active.viewportY + row)?.translateToString(true) ?? '');
+		return Array.from({length: this.#screen.rows}, (_, row) => active.getLine(active.viewportY + row)?.translateToString(true, 0, this.#screen.cols) ?? '');
 	}
 
 	text(): string {

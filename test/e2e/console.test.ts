@@ -1,0 +1,84 @@
+/** The console in a real pseudo-terminal, as a person uses it, at three sizes; and what is left of the terminal afterwards. */
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {Cluster, freePorts} from '../../bench/cluster.ts';
+import type {Topic} from '../../core/index.ts';
+import {cli} from './command.ts';
+import {Terminal} from './terminal.ts';
+
+const escape = '\u001B';
+let cluster: Cluster;
+let home: string;
+beforeAll(async () => {
+	home = mkdtempSync(join(tmpdir(), 'dapss-home-'));
+	cluster = new Cluster({cli});
+	await cluster.startAll(3);
+}, 60_000);
+afterAll(async () => {
+	await cluster[Symbol.asyncDispose]();
+	rmSync(home, {recursive: true, force: true});
+});
+
+const env = (): Record<string, string> => ({HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), XDG_STATE_HOME: join(home, 'state'), XDG_CACHE_HOME: join(home, 'cache'), XDG_RUNTIME_DIR: home});
+
+async function open(columns: number, rows: number): Promise<Terminal> {
+	const [port] = await freePorts(1);
+	return new Terminal(process.execPath, [cli, '--port', String(port), '--bootstrap', String(cluster.nodes[0]!.port), ...cluster.clientFlags, '--data', join(cluster.folder, `console-${port}`)], {columns, rows, env: env()});
+}
+
+describe.each([[80, 24], [120, 36], [160, 45]])('at %i×%i', (columns, rows) => {
+	test('panes, subscribe, publish, filter, inspect, resize, quit', async () => {
+		await using terminal = await open(columns, rows);
+		await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
+		for (const name of ['Peers', 'Raft', 'Topics', 'Messages', 'Partition', 'Events']) expect(terminal.text()).toContain(name);
+		const topic = `keys${columns}`;
+		terminal.press('s');
+		await terminal.waitFor(/Subscribe/);
+		await terminal.type(`${topic}\r`);
+		await terminal.waitFor(new RegExp(`ubscribed to ${topic}`), 'the subscription');
+		terminal.press(':');
+		await terminal.waitFor(/^:/m, 'the prompt');
+		await terminal.type(`publish ${topic} hello from the keys\r`);
+		terminal.press('4');
+		await terminal.waitFor(/hello from the keys/);
+		const broker = await cluster.client();
+		await broker.publish(topic as Topic, [Buffer.from('needle'), Buffer.from(`${escape}[2J${escape}]0;owned\u0007${escape}]52;c;aGk=\u0007\r\nrow\u202Eflip`)]);
+		await broker[Symbol.asyncDispose]();
+		await terminal.waitFor(/needle/);
+		await terminal.waitFor(/␛\[2J/, 'the hostile text, made visible');
+		terminal.press('/');
+		await terminal.type('needle\r');
+		await terminal.waitFor(text => text.includes('needle') && !text.includes('hello from the keys'), 'only what the filter lets through');
+		terminal.press('\r');
+		await terminal.waitFor(/Esc close/, 'all about the message');
+		terminal.press(escape);
+		await terminal.waitFor(/: command/, 'the window closed');
+		terminal.press(escape);
+		await terminal.waitFor(/hello from the keys/, 'the filter dropped');
+		terminal.resize(columns + 20, rows + 4);
+		await terminal.waitFor(text => text.split('\n').some(line => /[┓╮]$/.test(line) && line.length === columns + 20), 'the new size');
+		terminal.resize(columns, rows);
+		await terminal.waitFor(text => /[┓╮]$/m.test(text) && text.split('\n').some(line => /[┓╮]$/.test(line) && line.length === columns) && text.includes('hello from the keys'), 'the old size');
+		expect(terminal.isAlternate).toBe(true);
+		terminal.press('q');
+		await terminal.waitFor(/Quit\?/);
+		terminal.press('y');
+		expect((await terminal.exited).exitCode).toBe(0);
+		expect(terminal.isAlternate).toBe(false);
+		expect(terminal.text()).not.toContain('Peers');
+		// Nothing that a message said reached the terminal as a command: no title, no clipboard.
+		expect(terminal.raw).not.toContain(`${escape}]52`);
+		expect(terminal.raw).not.toContain(`${escape}]0;owned`);
+	}, 90_000);
+});
+
+test('a signal gives the terminal back too', async () => {
+	await using terminal = await open(100, 30);
+	await terminal.waitFor(/Messages/);
+	process.kill(terminal.pid, 'SIGTERM');
+	await terminal.exited;
+	expect(terminal.isAlternate).toBe(false);
+	expect(terminal.raw.lastIndexOf(`${escape}[?25h`)).toBeGreaterThan(terminal.raw.lastIndexOf(`${escape}[?25l`));
+});
