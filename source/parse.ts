@@ -3,7 +3,7 @@ argv → command, flags, input. meow reads the flags; what it does not know is t
 */
 import meow from 'meow';
 import {nearest} from '../core/config-schema.ts';
-import {DapssError} from '../core/errors.ts';
+import {DapssError, errorMessage} from '../core/errors.ts';
 import {commands, start} from './commands.ts';
 import type {Command, Format} from './context.ts';
 import {everywhere, flagTable, written, type FlagName, type Flags} from './flags.ts';
@@ -12,22 +12,7 @@ export type Parsed = {readonly command: Command; readonly input: readonly string
 
 /** @throws `usage` */
 export function parseArguments(argv: readonly string[], version: string): Parsed {
-	refuseRepeated(argv);
-	const {input, flags: given} = meow({
-		importMeta: import.meta,
-		pkg: {name: 'dapss-tui', version, bin: {'dapss-tui': ''}},
-		argv: [...argv],
-		description: false,
-		help: false,
-		autoHelp: false,
-		autoVersion: false,
-		booleanDefault: undefined,
-		flags: Object.fromEntries(Object.entries(flagTable).map(([name, {type, ...flag}]) => [name, {
-			type,
-			...('shortFlag' in flag ? {shortFlag: flag.shortFlag} : {}),
-			...('isMultiple' in flag ? {isMultiple: true} : {}),
-		}])),
-	});
+	const {input, flags: given} = read(argv, version);
 	const [name, ...rest] = input.map(String);
 	const command = name === undefined ? start : commands.find(one => one.name === name);
 	if (!command) {
@@ -71,15 +56,24 @@ function outputOf(command: Command, given: string | undefined): Format {
 	throw new DapssError('usage', `Expected -o to be ${command.formats.join(' or ')}, got ${JSON.stringify(given)}`);
 }
 
-/** Of two values behind one flag the last would win in silence. */
-function refuseRepeated(argv: readonly string[]): void {
-	const end = argv.indexOf('--');
-	const seen = new Set<string>();
-	for (const word of end === -1 ? argv : argv.slice(0, end)) {
-		const match = /^--([a-z][a-z0-9-]*)(?:=|$)/i.exec(word);
-		const name = match ? match[1]!.replaceAll(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) : (word === '-o' ? 'output' : undefined);
-		if (name === undefined || !Object.hasOwn(flagTable, name) || 'isMultiple' in flagTable[name as FlagName]) continue;
-		if (flagTable[name as FlagName].type === 'string' && seen.has(name)) throw new DapssError('usage', `Expected ${written(name)} once, got it twice`);
-		seen.add(name);
+function read(argv: readonly string[], version: string): {readonly input: readonly string[]; readonly flags: Readonly<Record<string, unknown>>} {
+	try {
+		return meow({
+			importMeta: import.meta,
+			pkg: {name: 'dapss-tui', version, bin: {'dapss-tui': ''}},
+			argv: [...argv],
+			description: false,
+			help: false,
+			autoHelp: false,
+			autoVersion: false,
+			booleanDefault: undefined,
+			flags: Object.fromEntries(Object.entries(flagTable).map(([name, {type, ...flag}]) => [name, {
+				type,
+				...('shortFlag' in flag ? {shortFlag: flag.shortFlag} : {}),
+				...('isMultiple' in flag ? {isMultiple: true} : {}),
+			}])),
+		});
+	} catch (error) {
+		throw new DapssError('usage', errorMessage(error), {cause: error}); // A flag that stands twice.
 	}
 }

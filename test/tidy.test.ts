@@ -1,0 +1,154 @@
+/**
+Holds the architecture: which part may import which, what a machine may know, how long a file may be. After TigerBeetle's `tidy.zig`:
+a rule that is not tested is a wish.
+*/
+import {execFileSync} from 'node:child_process';
+import {existsSync, readdirSync, readFileSync} from 'node:fs';
+import {dirname, join, relative, resolve} from 'node:path';
+import {expect, test} from 'vitest';
+
+const root = resolve(import.meta.dirname, '..');
+const linesMax = 400;
+
+type Import = {readonly from: string; readonly to: string; readonly isType: boolean; readonly isLazy: boolean};
+
+const files = ['core', 'tui', 'source', 'bench', 'test'].flatMap(folder => walk(join(root, folder))).map(path => relative(root, path)).toSorted();
+const text = new Map(files.map(file => [file, readFileSync(join(root, file), 'utf8')]));
+const imports: readonly Import[] = files.flatMap(file => importsOf(file));
+
+function walk(folder: string): string[] {
+	return readdirSync(folder, {withFileTypes: true}).flatMap(entry => entry.isDirectory() ? walk(join(folder, entry.name)) : /\.(?:tsx?|mjs)$/.test(entry.name) ? [join(folder, entry.name)] : []);
+}
+
+function importsOf(file: string): Import[] {
+	const code = text.get(file)!;
+	const name = (specifier: string): string => specifier.startsWith('.') ? relative(root, resolve(root, dirname(file), specifier)) : specifier;
+	return [
+		...[...code.matchAll(/^(?:import|export)\s(?:[^;'"`]*?\sfrom\s)?'([^']+)'/gmu)].map(match => ({
+			// `import type …`, and `import {type A, type B} …`, are gone at run time.
+			from: file, to: name(match[1]!), isLazy: false, isType: /^(?:import|export) type\s/.test(match[0]) || /^import \{(?:\s*type [^,}]+,?)+\s*\} from/.test(match[0]),
+		})),
+		...[...code.matchAll(/\bimport\('([^']+)'\)/gu)].map(match => ({from: file, to: name(match[1]!), isLazy: true, isType: false})),
+	];
+}
+
+const isIn = (file: string, ...folders: readonly string[]): boolean => folders.some(folder => file === folder || file.startsWith(`${folder}/`));
+const show = (found: readonly Import[]): string[] => found.map(({from, to}) => `${from} → ${to}`);
+const machines = ['raft', 'gossip', 'swim', 'topics'];
+const machineOf = (file: string): string | undefined => machines.find(machine => isIn(file, `core/${machine}`));
+/** Without comments and the text of strings, so that prose may say `Date`. */
+const codeOf = (file: string): string => text.get(file)!
+	.replaceAll(/\/\*[\s\S]*?\*\//gu, '').replaceAll(/(?<=^|\s)\/\/.*$/gmu, '').replaceAll(/'(?:[^'\\\n]|\\.)*'/gu, '\'\'');
+
+test('there is something to look at', () => {
+	expect(files.length).toBeGreaterThan(100);
+	expect(imports.length).toBeGreaterThan(300);
+	for (const machine of machines) expect(files.filter(file => machineOf(file) === machine).length).toBeGreaterThan(2);
+});
+
+test('imports name files that exist', () => {
+	expect(show(imports.filter(({to}) => /^(?:core|tui|source|bench|test)\//.test(to) && !existsSync(join(root, to))))).toEqual([]);
+});
+
+test('no part imports one above it: source → tui → core', () => {
+	expect(show(imports.filter(({from, to}) => isIn(from, 'core') && isIn(to, 'tui', 'source', 'bench', 'test')))).toEqual([]);
+	expect(show(imports.filter(({from, to}) => isIn(from, 'tui') && isIn(to, 'source', 'bench', 'test')))).toEqual([]);
+	expect(show(imports.filter(({from, to}) => isIn(from, 'source') && isIn(to, 'test')))).toEqual([]);
+});
+
+test('the console knows pictures, types and words of the core, nothing that runs', () => {
+	const values = ['core/errors.ts', 'core/message.ts'];
+	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'tui') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !values.includes(to)))).toEqual([]);
+});
+
+test('the command line enters the core by its doors', () => {
+	// Values that settings need before a broker is loaded, and the secret, which is a setting by its nature.
+	const doors = ['core/index.ts', 'core/api.ts', 'core/config.ts', 'core/config-schema.ts', 'core/errors.ts', 'core/message.ts', 'core/version.ts', 'core/io/secret.ts'];
+	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'source') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !doors.includes(to)))).toEqual([]);
+});
+
+test('only the composition root, and what connects to a node, import sockets and disks', () => {
+	const roots = ['core/open.ts', 'core/connect.ts', 'core/joining.ts'];
+	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'core') && isIn(to, 'core/io') && !isIn(from, 'core/io') && !isType && !roots.includes(from) && !isIn(from, 'core/remote')))).toEqual([]);
+});
+
+test('sockets, disks, threads and processes are used at the edges only', () => {
+	const edges = /^node:(?:net|tls|dgram|fs|fs\/promises|worker_threads|child_process|http|https|sqlite)$/;
+	expect(show(imports.filter(({from, to, isType}) => edges.test(to) && !isType && !isIn(from, 'core/io', 'core/remote', 'source', 'test', 'bench')))).toEqual([]);
+});
+
+test('machines never import one another, nor anything that runs', () => {
+	const shared = ['core/message.ts', 'core/machine.ts', 'core/lamport.ts', 'core/codec.ts', 'core/ports.ts', 'core/config.ts', 'core/errors.ts'];
+	const wrong = imports.filter(({from, to, isType}) => {
+		const machine = machineOf(from);
+		if (machine === undefined || isIn(to, `core/${machine}`) || shared.includes(to)) return false;
+		// Checking a packet is a pure function; its library too.
+		return to !== 'valibot' && !(isType && isIn(to, 'core/observe'));
+	});
+	expect(show(wrong)).toEqual([]);
+});
+
+test('machines have no clock, no chance, no waiting', () => {
+	const forbidden = /\b(?:Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|crypto|async|await|Promise|globalThis)\b|\bMath\.random\b/u;
+	const wrong = files.filter(file => machineOf(file) !== undefined).flatMap(file => codeOf(file).split('\n').filter(line => forbidden.test(line)).map(line => `${file}: ${line.trim()}`));
+	expect(wrong).toEqual([]);
+});
+
+test('no cycles', () => {
+	const next = new Map(files.map(file => [file, imports.filter(({from, to, isType, isLazy}) => from === file && !isType && !isLazy && text.has(to)).map(({to}) => to)]));
+	const cycles: string[] = [];
+	const done = new Set<string>();
+	const visit = (file: string, path: readonly string[]): void => {
+		const index = path.indexOf(file);
+		if (index !== -1) cycles.push([...path.slice(index), file].join(' → '));
+		if (index !== -1 || done.has(file)) return;
+		for (const to of next.get(file)!) visit(to, [...path, file]);
+		done.add(file);
+	};
+
+	for (const file of files) visit(file, []);
+	expect(cycles).toEqual([]);
+});
+
+test(`no file of the program is longer than ${linesMax} lines`, () => {
+	const long = files.filter(file => !isIn(file, 'test')).map(file => [file, text.get(file)!.split('\n').length - 1] as const).filter(([, lines]) => lines > linesMax);
+	expect(long).toEqual([]);
+});
+
+test('a file opens with what it is', () => {
+	expect(files.filter(file => !isIn(file, 'test') && !/^(?:#!.*\n)?\/\*\*/.test(text.get(file)!))).toEqual([]);
+});
+
+test('Ink and React stay in the console; a headless node loads neither, nor conf, nor tables of Unicode', () => {
+	const heavy = ['ink', 'react', 'ink-table', 'ink-text-input', 'conf', 'pino', 'string-width'];
+	expect(show(imports.filter(({from, to}) => /^(?:ink|react)/.test(to) && !isIn(from, 'tui', 'test', 'bench')))).toEqual([]);
+	const reached = new Set<string>();
+	const visit = (file: string): void => {
+		if (reached.has(file)) return;
+		reached.add(file);
+		for (const {from, to, isType, isLazy} of imports) if (from === file && !isType && !isLazy) visit(to);
+	};
+
+	for (const start of ['source/entry.ts', 'source/cli.ts', 'source/terminal.ts', 'source/commands/node.ts', 'core/index.ts']) visit(start);
+	expect(reached.size).toBeGreaterThan(50);
+	expect(heavy.filter(name => reached.has(name))).toEqual([]);
+});
+
+test('panes name tones, not colours', () => {
+	const colour = /['"`](?:red|green|blue|cyan|magenta|yellow|white|black|gr[ae]y)(?:Bright)?['"`]|['"`]#[\da-f]{3,6}['"`]|\\(?:u001B|x1b)\[[\d;]*m/iu;
+	const wrong = files.filter(file => isIn(file, 'tui') && file !== 'tui/theme.ts').flatMap(file => text.get(file)!.split('\n').filter(line => colour.test(line)).map(line => `${file}: ${line.trim()}`));
+	expect(text.get('tui/theme.ts')).toMatch(colour);
+	expect(wrong).toEqual([]);
+});
+
+test('tracked files name no machine, no registry and no secret', () => {
+	const tracked = execFileSync('git', ['ls-files'], {cwd: root, encoding: 'utf8'}).split('\n').filter(file => file !== '' && existsSync(join(root, file)));
+	expect(tracked.length).toBeGreaterThan(100);
+	// Spelled in pieces, so that this file does not name them either.
+	const forbidden = [new RegExp(`(?<![\\w.])/(?:home|root|Users|work)/${'\\w'}`, 'u'), new RegExp(`"${'resolved'}":|_auth${'Token'}|registry\\.npm${'js'}`, 'u'), new RegExp(`BEGIN (?:RSA |EC )?PRIVATE ${'KEY'}`, 'u')];
+	const wrong = tracked.filter(file => !/\.(?:png|gif|svg)$/.test(file)).flatMap(file => {
+		const content = readFileSync(join(root, file), 'utf8');
+		return forbidden.filter(pattern => pattern.test(content)).map(pattern => `${file}: ${pattern.exec(content)![0]}`);
+	});
+	expect(wrong).toEqual([]);
+});

@@ -1,0 +1,460 @@
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {createServer, type AddressInfo} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {PassThrough, Readable, Writable} from 'node:stream';
+import fc from 'fast-check';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import type {Config} from '../../core/config.ts';
+import {DapssError} from '../../core/errors.ts';
+import type {RecordedEvent} from '../../core/observe/events.ts';
+import {commands} from '../../source/commands.ts';
+import {parseArguments} from '../../source/parse.ts';
+import {wantsColour} from '../../source/terminal.ts';
+import {parseDuration, parseSize} from '../../source/values.ts';
+import * as pictures from '../tui/fixtures.ts';
+import {delivery, FakeBroker, run, type Outcome, type RunOptions} from './fakes.ts';
+
+let home: string;
+let env: Record<string, string>;
+beforeAll(() => {
+	home = mkdtempSync(join(tmpdir(), 'dapss-cli-'));
+	writeFileSync(join(home, 'secret'), 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M', {mode: 0o600});
+	env = {HOME: home, DAPSS_SECRET_FILE: join(home, 'secret')};
+});
+afterAll(() => rmSync(home, {recursive: true, force: true}));
+
+const healthy = (): FakeBroker => new FakeBroker(pictures.healthy);
+const dapss = (line: string | readonly string[], options: RunOptions = {}): Promise<Outcome> => run(typeof line === 'string' ? line.split(' ').filter(Boolean) : line, {broker: healthy(), cwd: home, ...options, env: {...env, ...options.env}});
+
+describe('words', () => {
+	test.each([
+		['stauts', /got "stauts"; did you mean status\?/],
+		['status --sever 5000', /got --sever; did you mean --server\?/],
+		['--prot 5001', /got --prot; did you mean --port\?/],
+		['publish news hi --cuont 3', /did you mean --count\?/],
+		['status --count 3', /--count is no flag of dapss-tui status/],
+		['--port', /Expected a value behind --port/],
+		['--port= --headless', /Expected a value behind --port/],
+		['--port 5000 --port 5001', /--port can only be set once/],
+		['status -o xml', /Expected -o to be text or json, got "xml"/],
+		['publish news hi -o jsonl', /Expected -o to be text or json/],
+		['status now', /Expected status without more, got "now"/],
+		['publish', /Expected publish TOPIC MESSAGE/],
+		['publish news', /`-` reads a message a line/],
+		['publish news two words', /put quotes around/],
+		['publish news hi --count none', /Expected --count to be a whole number/],
+		['publish news hi --size 3', /a message or --size/],
+		['publish news - --count 3', /every line of standard input/],
+		['subscribe', /Expected subscribe TOPIC/],
+		['subscribe news --from tomorrow', /now, beginning or an offset/],
+		['events --watch -o json', /jsonl or text/],
+		['fault break', /Expected fault cut, delay, drop, heal/],
+		['fault delay soon', /500ms, 10s, 5m or 1h/],
+		['status --server nowhere', /Expected --server to be host:port or a port/],
+		['--port 0', /port \(--port\): Expected a whole number from 1/],
+	])('dapss-tui %s ends with 2 and says what was expected', async (line, expected) => {
+		const {code, out, err} = await dapss(line);
+		expect(err).toMatch(expected);
+		expect({code, out}).toEqual({code: 2, out: ''});
+	});
+
+	test('every command has help with examples, on standard output', async () => {
+		for (const {name, examples} of commands) {
+			const {code, out, err} = await dapss(`${name} --help`);
+			expect({code, err}).toEqual({code: 0, err: ''});
+			expect(out).toContain('Examples');
+			expect(examples.length).toBeGreaterThan(0);
+			for (const example of examples) expect(out).toContain(example);
+		}
+
+		const {out} = await dapss('--help');
+		for (const {name} of commands) expect(out).toContain(`\n  ${name} `);
+	});
+
+	test('every example parses', () => {
+		for (const {examples} of commands) {
+			for (const example of examples) {
+				const line = /dapss-tui ([^|;]+)/.exec(example)![1]!;
+				const words = [...line.trim().matchAll(/"([^"]*)"|(\S+)/g)].map(match => match[1] ?? match[2]!);
+				expect(() => parseArguments(words, '0'), example).not.toThrow();
+			}
+		}
+	});
+
+	test('flags stand anywhere, texts stay texts', () => {
+		const parsed = parseArguments(['--server', '5001', 'publish', '-o', 'json', 'news', '007', '--count=3'], '0');
+		expect(parsed).toMatchObject({input: ['news', '007'], output: 'json', flags: {server: '5001', count: '3', output: 'json'}});
+		expect(parsed.command.name).toBe('publish');
+		for (const text of ['1e3', '0x10', 'true', '-', '', ' a ']) expect(parseArguments(['publish', 'news', text], '0').input).toEqual(['news', text]);
+		expect(parseArguments(['publish', 'news', '--', '-5'], '0').input).toEqual(['news', '-5']);
+		expect(parseArguments(['publish', 'news', '--', '--help'], '0')).toMatchObject({input: ['news', '--help'], flags: {}});
+		expect(parseArguments(['--no-discovery', '--bootstrap', '1', '--bootstrap', '2,3'], '0').flags).toEqual({discovery: false, bootstrap: ['1', '2,3']});
+	});
+
+	test('no argv makes the parser throw anything but a usage error', () => {
+		const word = fc.oneof(fc.string(), fc.constantFrom('publish', 'status', '--port', '--', '-o', 'json', '--__proto__', '--a.b=1', '--no-port', '-', '-x', '--constructor', '--toString'));
+		fc.assert(fc.property(fc.array(word, {maxLength: 8}), argv => {
+			try {
+				parseArguments(argv, '0');
+			} catch (error) {
+				expect(error).toMatchObject({name: 'DapssError', code: 'usage'});
+			}
+		}), {numRuns: 3000});
+	});
+
+	test('versions', async () => {
+		expect((await dapss('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+		expect(JSON.parse((await dapss('version -o json')).out)).toMatchObject({node: process.versions.node});
+	});
+
+	test('sizes and times', () => {
+		expect([parseSize('64k', '', 1e9), parseSize('1MiB', '', 1e9), parseSize('7', '', 1e9)]).toEqual([65_536, 1_048_576, 7]);
+		expect([parseDuration('1.5s', ''), parseDuration('2m', ''), parseDuration('0ms', '')]).toEqual([1500, 120_000, 0]);
+		for (const text of ['10', '-1s', '1w', '', '25h']) expect(() => parseDuration(text, 'it')).toThrow(DapssError);
+		for (const text of ['x', '-1', '1.5k', '2000000000']) expect(() => parseSize(text, 'it', 1e9)).toThrow(DapssError);
+	});
+
+	test('colour', () => {
+		expect([
+			wantsColour(true, {}), wantsColour(false, {}), wantsColour(true, {NO_COLOR: '1'}), wantsColour(true, {NO_COLOR: ''}), wantsColour(true, {TERM: 'dumb'}),
+			wantsColour(false, {FORCE_COLOR: '1'}), wantsColour(true, {FORCE_COLOR: '0'}), wantsColour(false, {FORCE_COLOR: '1', NO_COLOR: '1'}),
+		]).toEqual([true, false, false, true, false, true, false, true]);
+	});
+});
+
+describe('views', () => {
+	test('status -o json is the contract', async () => {
+		const {code, out} = await dapss('status -o json');
+		const status = JSON.parse(out) as Record<string, unknown>;
+		expect(code).toBe(0);
+		expect(status).toMatchObject({
+			cluster: 'dapss', self: pictures.a, role: 'leader', term: 4, leader: pictures.a, commit: 318, applied: 318, quorum: {has: true, voters: 3, reachable: 3},
+			partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0',
+		});
+		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs});
+		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes']);
+		expect(JSON.parse((await dapss('status -o json', {broker: new FakeBroker(pictures.leaderless)})).out)).toMatchObject({leader: null});
+	});
+
+	test('leader ends with 12 when nobody leads', async () => {
+		expect(await dapss('leader')).toMatchObject({code: 0, out: expect.stringContaining(pictures.a) as string});
+		expect(await dapss('leader -o json', {broker: new FakeBroker(pictures.leaderless)})).toMatchObject({code: 12, out: expect.stringContaining('"leader":null') as string});
+	});
+
+	test('text from the network is harmless on a terminal, with or without colour', async () => {
+		for (const line of ['status', 'peers', 'topics', 'leader', 'check', 'events']) {
+			const {out} = await dapss(line, {broker: new FakeBroker(pictures.hostile), isTerminal: true, env: {FORCE_COLOR: '0'}});
+			// oxlint-disable-next-line no-control-regex -- they are what must not be there
+			expect(out).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/u);
+		}
+	});
+
+	test('no colour codes when nobody looks', async () => {
+		for (const line of ['status', 'peers', 'topics', 'check', 'events', '--help']) expect((await dapss(line)).out).not.toContain('\u001B');
+		expect((await dapss('check', {env: {FORCE_COLOR: '1'}})).out).toContain('\u001B[32mhealthy');
+	});
+});
+
+describe('check', () => {
+	test('healthy', async () => expect(await dapss('check')).toMatchObject({code: 0, out: expect.stringMatching(/^healthy: cluster dapss, 3 of 3 members/) as string}));
+
+	test('a lost quorum names the voters that are missing and what to do', async () => {
+		const {members, raft} = pictures.healthy;
+		const snapshot = {...pictures.healthy, raft: {...raft, hasQuorum: false, reachableVoters: 1}, members: members.map((member, index) => index === 0 ? member : {...member, state: 'dead' as const, why: 'connection refused'})};
+		const broker = new FakeBroker(snapshot);
+		const {code, out} = await dapss('check', {broker});
+		expect(code).toBe(11);
+		expect(out).toContain(`1 of 3 voters reachable, 2 needed; missing: ${pictures.b.slice(0, 8)} (127.0.0.1:5001, connection refused), ${pictures.c.slice(0, 8)}`);
+		expect(out).toContain('Start 1 of the missing nodes again');
+		expect(JSON.parse((await dapss('check -o json', {broker})).out)).toMatchObject({verdict: 'no-quorum'});
+	});
+
+	test('a node that believes all is well is not believed: the quorum answers', async () => {
+		const broker = healthy();
+		broker.readIndexAnswer = async () => {
+			throw new DapssError('no-quorum', 'no quorum');
+		};
+		expect((await dapss('check', {broker})).code).toBe(11);
+		broker.readIndexAnswer = async () => {
+			throw new DapssError('no-leader', 'no leader');
+		};
+		expect((await dapss('check', {broker})).code).toBe(12);
+	});
+
+	test('nobody leads, a member is dead, a partition, a node that joins', async () => {
+		expect((await dapss('check', {broker: new FakeBroker({...pictures.healthy, raft: {...pictures.healthy.raft, leader: undefined}})})).code).toBe(12);
+		expect(await dapss('check', {broker: new FakeBroker(pictures.joining)})).toMatchObject({code: expect.not.toBeOneOf([0]) as number});
+		const members = pictures.healthy.members.map((member, index) => index === 2 ? {...member, state: 'suspect' as const} : member);
+		expect(await dapss('check', {broker: new FakeBroker({...pictures.healthy, members})})).toMatchObject({code: 10, out: expect.stringContaining('is suspect, and votes') as string});
+		const {out, code} = await dapss('check', {broker: new FakeBroker({...pictures.partitioned, raft: {...pictures.partitioned.raft, hasQuorum: true, leader: pictures.a}})});
+		expect(code).toBe(10);
+		expect(out).toMatch(/Partitioned for .*\(quorum\)/);
+	});
+});
+
+describe('finding a node', () => {
+	test('none: 14, and what to do', async () => {
+		expect(await dapss('status', {nodes: []})).toEqual({code: 14, out: '', err: 'dapss-tui: No node of cluster dapss runs here: start one with dapss-tui, or name one with --server host:port\n'});
+	});
+
+	test('--server before DAPSS_SERVER before those that run here', async () => {
+		const seen: string[] = [];
+		const broker = (address: string): FakeBroker => {
+			seen.push(address);
+			return healthy();
+		};
+		await dapss('status', {broker});
+		await dapss('status', {broker, env: {DAPSS_SERVER: '5007'}});
+		await dapss('status --server db:5008', {broker, env: {DAPSS_SERVER: '5007'}});
+		expect(seen).toEqual(['127.0.0.1:5000', '127.0.0.1:5007', 'db:5008']);
+	});
+
+	test.each([['unreachable', 14], ['not-authenticated', 13], ['refused', 1], ['no-quorum', 11]] as const)('%s ends with %i', async (code, expected) => {
+		const connect = async (): Promise<never> => {
+			throw new DapssError(code, 'because');
+		};
+		expect(await dapss('status', {backend: {connect}})).toEqual({code: expected, out: '', err: 'dapss-tui: because\n'});
+	});
+
+	test('the node is left, whatever happens', async () => {
+		const broker = healthy();
+		await dapss('status', {broker});
+		expect(broker.isDisposed).toBe(true);
+		const failing = healthy();
+		failing.publishAnswer = async () => {
+			throw new DapssError('storage', 'disk full');
+		};
+		expect(await dapss('publish news hi', {broker: failing})).toMatchObject({code: 1, err: 'dapss-tui: disk full (0 messages are stored)\n'});
+		expect(failing.isDisposed).toBe(true);
+	});
+});
+
+describe('publish', () => {
+	const bodies = (broker: FakeBroker): string[] => broker.published.flatMap(({bodies: some}) => some.map(body => Buffer.from(body).toString()));
+
+	test('one message', async () => {
+		const broker = healthy();
+		expect(await dapss(['publish', 'news', 'Grüezi  mitenand'], {broker})).toEqual({code: 0, out: `1 message stored in news (${pictures.a.slice(0, 8)} #1)\n`, err: ''});
+		expect(bodies(broker)).toEqual(['Grüezi  mitenand']);
+	});
+
+	test('many of one size', async () => {
+		const broker = healthy();
+		const {out} = await dapss('publish news --count 1000 --size 100 -o json', {broker});
+		expect(JSON.parse(out)).toMatchObject({topic: 'news', origin: pictures.a, firstSeq: 1, lastSeq: 1000, count: 1000, bytes: 100_000});
+		expect(new Set(bodies(broker)).size).toBe(1000);
+		expect(bodies(broker).every(body => body.length === 100)).toBe(true);
+	});
+
+	test('every line of standard input, byte for byte', async () => {
+		const broker = healthy();
+		const input = Buffer.concat([Buffer.from('a\n\n b \r\n'), Buffer.from([0xFF, 0x00, 0x0A]), Buffer.from('last')]);
+		const {code} = await dapss('publish news -', {broker, stdin: Readable.from([...input].map(byte => Buffer.from([byte])))});
+		expect(code).toBe(0);
+		expect(broker.published.flatMap(({bodies: some}) => some.map(body => [...body]))).toEqual([[97], [], [32, 98, 32, 13], [0xFF, 0], [...Buffer.from('last')]]);
+	});
+
+	test('nothing in, nothing published, and all is well', async () => {
+		const broker = healthy();
+		expect(await dapss('publish news -', {broker, stdin: Readable.from([])})).toMatchObject({code: 0, out: '0 messages stored in news\n'});
+	});
+
+	test('a line that is too long is named; those before it are stored', async () => {
+		const broker = healthy();
+		const {code, err} = await dapss('publish news -', {broker, stdin: Readable.from([Buffer.from('one\ntwo\n'), Buffer.alloc(600_000, 120), Buffer.alloc(600_000, 120)])});
+		expect(code).toBe(2);
+		expect(err).toMatch(/line 3 is longer \(2 messages are stored\)/);
+		expect(bodies(broker)).toEqual(['one', 'two']);
+	});
+
+	test('a message that is too long is refused before anything is sent', async () => {
+		const broker = healthy();
+		expect(await dapss(['publish', 'news', 'x'.repeat(1_048_000)], {broker})).toMatchObject({code: 2, err: expect.stringContaining('1048000') as string});
+		expect(await dapss('publish news --size 2MiB', {broker})).toMatchObject({code: 2});
+		expect(broker.published).toEqual([]);
+	});
+});
+
+describe('subscribe', () => {
+	const broker = (...deliveries: ReadonlyArray<readonly ReturnType<typeof delivery>[]>): FakeBroker => Object.assign(healthy(), {deliveries});
+
+	test('lines of JSON: text where it is UTF-8, else base64; both give the bytes back', async () => {
+		const {code, out, err} = await dapss('subscribe news --count 3 -o jsonl', {broker: broker([delivery(1, 'Zürich\n"☀"'), delivery(2, Buffer.from([0xFF, 0]))], [delivery(3, ''), delivery(4, 'too many')])});
+		expect({code, err}).toEqual({code: 0, err: 'Subscribed to news at 127.0.0.1:5000\n'});
+		const lines = out.trimEnd().split('\n').map(line => JSON.parse(line) as Record<string, unknown>);
+		expect(lines.map(({at, ...rest}) => (expect(at).toEqual(expect.any(Number)), rest))).toEqual([
+			{type: 'message', topic: 'news', origin: pictures.a, incarnation: 1, seq: 1, lamport: 11, size: Buffer.byteLength('Zürich\n"☀"'), payload: 'Zürich\n"☀"', offset: 0},
+			{type: 'message', topic: 'news', origin: pictures.a, incarnation: 1, seq: 2, lamport: 12, size: 2, payload64: '/wA=', offset: 1},
+			{type: 'message', topic: 'news', origin: pictures.a, incarnation: 1, seq: 3, lamport: 13, size: 0, payload: '', offset: 2},
+		]);
+	});
+
+	test('text: one harmless line a message; raw: its bytes', async () => {
+		const deliveries = [[delivery(1, 'a\nb'), delivery(2, '\u001B]0;title\u0007', 'logs')]] as const;
+		expect((await dapss('subscribe news --count 2', {broker: broker(...deliveries)})).out).toBe('a␤b\n␛]0;title␇\n');
+		expect((await dapss('subscribe news logs --count 2', {broker: broker(...deliveries)})).out).toBe('news  a␤b\nlogs  ␛]0;title␇\n');
+		expect((await dapss('subscribe news --count 2 -o raw', {broker: broker(...deliveries)})).out).toBe('a\nb\n\u001B]0;title\u0007\n');
+	});
+
+	test('where to begin', async () => {
+		const seen = broker([delivery(1, 'x')]);
+		for (const from of ['now', 'beginning', '42']) await dapss(`subscribe news --count 1 --from ${from}`, {broker: seen});
+		expect(seen.subscriptions.map(({from}) => from)).toEqual(['now', 'beginning', 42]);
+	});
+
+	test('a minority refuses: 11', async () => {
+		const refused = broker();
+		refused.agreed = Promise.reject(new DapssError('no-quorum', '1 of 3 voters reachable'));
+		expect(await dapss('subscribe news', {broker: refused})).toEqual({code: 11, out: '', err: 'dapss-tui: 1 of 3 voters reachable\n'});
+	});
+
+	test.each([['SIGINT', 130], ['SIGTERM', 0]])('%s ends it with %i', async (signal, expected) => {
+		const stop = new AbortController();
+		const stdout = new Writable({
+			write(_chunk, _encoding, done) {
+				stop.abort(signal);
+				done();
+			},
+		});
+		expect(await dapss('subscribe news', {broker: broker([delivery(1, 'x')]), stop, stdout})).toMatchObject({code: expected});
+	});
+
+	test('a reader that goes away ends it quietly', async () => {
+		const stdout = new Writable({
+			write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), {code: 'EPIPE'})),
+		});
+		expect(await dapss('subscribe news', {broker: broker([delivery(1, 'x')]), stdout})).toMatchObject({code: 0, err: 'Subscribed to news at 127.0.0.1:5000\n'});
+	});
+
+	test('a full disk behind standard output is a failure', async () => {
+		const stdout = new Writable({
+			write: (_chunk, _encoding, done) => done(Object.assign(new Error('ENOSPC: no space left'), {code: 'ENOSPC'})),
+		});
+		expect(await dapss('subscribe news', {broker: broker([delivery(1, 'x')]), stdout})).toMatchObject({code: 1, err: expect.stringContaining('ENOSPC') as string});
+	});
+});
+
+describe('fault', () => {
+	test('a cut is told to every node of the first group, about the second', async () => {
+		const brokers = new Map(['127.0.0.1:5000', '127.0.0.1:5001'].map(address => [address, healthy()]));
+		const {code, out} = await dapss(`fault cut 5000,${pictures.b.slice(0, 8)} 127.0.0.1:5002 --for 30s --one-way -o json`, {broker: address => brokers.get(address)!});
+		expect(code).toBe(0);
+		for (const broker of brokers.values()) expect(broker.faults).toEqual([{type: 'cut', peers: [pictures.c], direction: 'out', forMs: 30_000}]);
+		expect(JSON.parse(out)).toMatchObject({nodes: [pictures.a, pictures.b]});
+	});
+
+	test('a name that fits none, a node on both sides', async () => {
+		expect(await dapss('fault cut 5000 5009')).toMatchObject({code: 2, err: expect.stringContaining('"5009" to be a member') as string});
+		expect(await dapss('fault cut 5000,5001 5001')).toMatchObject({code: 2, err: expect.stringContaining('is in both') as string});
+	});
+
+	test('delay and drop are for the node that is asked, heal for all that answer', async () => {
+		const broker = healthy();
+		await dapss('fault delay 200ms', {broker});
+		await dapss('fault drop 12.5 --for 1m', {broker});
+		expect(broker.faults).toEqual([{type: 'delay', ms: 200, forMs: 10_000}, {type: 'drop', percent: 12.5, forMs: 60_000}]);
+		const told: string[] = [];
+		const some = (address: string): FakeBroker => {
+			if (address.endsWith('5002')) throw new DapssError('unreachable', 'refused');
+			const one = healthy();
+			one.fault = async () => void told.push(address);
+			return one;
+		};
+		expect(await dapss('fault heal', {broker: some})).toMatchObject({code: 0, err: expect.stringContaining('127.0.0.1:5002): refused') as string});
+		expect(told.toSorted()).toEqual(['127.0.0.1:5000', '127.0.0.1:5001']);
+	});
+});
+
+describe('events', () => {
+	test('lately, and from now on without telling anything twice', async () => {
+		const last = pictures.events.at(-1)!;
+		const next: RecordedEvent = {at: pictures.atMs, type: 'leader', term: 5, leader: undefined};
+		const broker = Object.assign(healthy(), {snapshotValue: {...pictures.healthy, events: pictures.events}, stream: [last, next]});
+		const lately = (await dapss('events -o jsonl', {broker})).out.trimEnd().split('\n');
+		expect(lately).toHaveLength(pictures.events.length);
+		const stop = new AbortController();
+		const stdout = new PassThrough();
+		const lines: string[] = [];
+		stdout.on('data', (chunk: Buffer) => {
+			lines.push(...chunk.toString().trimEnd().split('\n'));
+			if (lines.some(line => line.includes('"term":5'))) stop.abort('SIGTERM');
+		});
+		expect((await dapss('events --watch -o jsonl', {broker: Object.assign(healthy(), {snapshotValue: broker.snapshotValue, stream: broker.stream}), stop, stdout})).code).toBe(0);
+		expect(lines.slice(0, -1)).toEqual([...lately, JSON.stringify({type: 'leader', at: pictures.atMs, term: 5, leader: null})]);
+	});
+});
+
+describe('the node', () => {
+	const holding = async (body: (port: number) => Promise<void>): Promise<void> => {
+		const server = createServer();
+		await new Promise<void>(resolve => {
+			server.listen(0, '127.0.0.1', resolve);
+		});
+		try {
+			await body((server.address() as AddressInfo).port);
+		} finally {
+			server.close();
+		}
+	};
+
+	const opened = (broker: FakeBroker, configs: Config[] = []): Pick<RunOptions, 'backend'> => ({
+		backend: {
+			async openBroker(config) {
+				configs.push(config);
+				return Object.assign(broker, {id: pictures.a, port: config.port});
+			},
+		},
+	});
+
+	test('headless: what has happened, what happens, and a clean stop', async () => {
+		const broker = Object.assign(healthy(), {snapshotValue: {...pictures.healthy, events: pictures.events}, stream: [{at: 5, type: 'message', message: delivery(1, 'hi')}] as readonly RecordedEvent[]});
+		const stop = new AbortController();
+		const stdout = new PassThrough();
+		let out = '';
+		stdout.on('data', (chunk: Buffer) => {
+			out += chunk.toString();
+			if (out.includes('"payload":"hi"')) stop.abort('SIGTERM');
+		});
+		const {code, err} = await dapss('--headless -o jsonl --port 45123', {...opened(broker), stop, stdout});
+		expect({code, err}).toEqual({code: 0, err: ''});
+		const lines = out.trimEnd().split('\n').map(line => JSON.parse(line) as {type: string; at: number});
+		expect(lines.map(({type}) => type)).toEqual([...pictures.events.map(({type}) => type), 'message', 'stopped']);
+		for (const {at} of lines) expect(at).toEqual(expect.any(Number));
+		expect(broker.isDisposed).toBe(true);
+	});
+
+	test('without a terminal it says so and runs headless; SIGINT ends with 130', async () => {
+		const stop = new AbortController();
+		const stdout = new PassThrough();
+		stdout.on('data', () => stop.abort('SIGINT'));
+		const {code, err} = await dapss('--port 45124', {...opened(healthy()), stop, stdout});
+		expect(code).toBe(130);
+		expect(err).toBe('No terminal here: the node runs without its console (--headless)\n');
+	});
+
+	test('a port that was asked for and is taken: who has it, and which is free', async () => holding(async port => {
+		const {code, err} = await dapss(`--headless --port ${port}`, opened(healthy()));
+		expect(code).toBe(1);
+		expect(err).toMatch(new RegExp(`Port ${port} is in use \\(.*pid ${process.pid}\\).*try --port \\d+`, 'u'));
+		expect((await dapss(`--headless --port ${port}`, {...opened(healthy()), nodes: [`127.0.0.1:${port}`]})).err).toContain('of cluster dapss');
+	}));
+
+	test('a node that stops by itself is a failure', async () => {
+		const broker = healthy();
+		const {code, err} = await dapss('--headless -o jsonl --port 45125', {backend: {
+			async openBroker(config) {
+				void broker[Symbol.asyncDispose]();
+				return Object.assign(broker, {id: pictures.a, port: config.port});
+			},
+		}});
+		expect({code, err}).toEqual({code: 1, err: 'dapss-tui: The node stopped: stopped\n'});
+	});
+
+	test('switched off security is said', async () => {
+		const stop = new AbortController();
+		const stdout = new PassThrough();
+		stdout.on('data', () => stop.abort('SIGTERM'));
+		expect((await dapss('--headless -o jsonl --port 45126', {...opened(healthy()), stop, stdout, env: {DAPSS_ENABLE_ENCRYPTION: 'false'}})).err).toContain('WARNING: this node is not secure: enable_encryption is off');
+	});
+});
