@@ -57,19 +57,19 @@ test('no part imports one above it: source → tui → core', () => {
 });
 
 test('the console knows pictures, types and words of the core, nothing that runs', () => {
-	const values = ['core/errors.ts', 'core/message.ts'];
-	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'tui') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !values.includes(to)))).toEqual([]);
+	const values = new Set(['core/errors.ts', 'core/message.ts']);
+	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'tui') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !values.has(to)))).toEqual([]);
 });
 
 test('the command line enters the core by its doors', () => {
 	// Values that settings need before a broker is loaded, and the secret, which is a setting by its nature.
-	const doors = ['core/index.ts', 'core/api.ts', 'core/config.ts', 'core/config-schema.ts', 'core/errors.ts', 'core/message.ts', 'core/version.ts', 'core/io/secret.ts'];
-	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'source') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !doors.includes(to)))).toEqual([]);
+	const doors = new Set(['core/index.ts', 'core/api.ts', 'core/config.ts', 'core/config-schema.ts', 'core/errors.ts', 'core/message.ts', 'core/version.ts', 'core/io/secret.ts']);
+	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'source') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !doors.has(to)))).toEqual([]);
 });
 
 test('only the composition root, and what connects to a node, import sockets and disks', () => {
-	const roots = ['core/open.ts', 'core/connect.ts', 'core/joining.ts'];
-	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'core') && isIn(to, 'core/io') && !isIn(from, 'core/io') && !isType && !roots.includes(from) && !isIn(from, 'core/remote')))).toEqual([]);
+	const roots = new Set(['core/open.ts', 'core/connect.ts', 'core/joining.ts']);
+	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'core') && isIn(to, 'core/io') && !isIn(from, 'core/io') && !isType && !roots.has(from) && !isIn(from, 'core/remote')))).toEqual([]);
 });
 
 test('sockets, disks, threads and processes are used at the edges only', () => {
@@ -78,10 +78,10 @@ test('sockets, disks, threads and processes are used at the edges only', () => {
 });
 
 test('machines never import one another, nor anything that runs', () => {
-	const shared = ['core/message.ts', 'core/machine.ts', 'core/lamport.ts', 'core/codec.ts', 'core/ports.ts', 'core/config.ts', 'core/errors.ts'];
+	const shared = new Set(['core/message.ts', 'core/machine.ts', 'core/lamport.ts', 'core/codec.ts', 'core/ports.ts', 'core/config.ts', 'core/errors.ts']);
 	const wrong = imports.filter(({from, to, isType}) => {
 		const machine = machineOf(from);
-		if (machine === undefined || isIn(to, `core/${machine}`) || shared.includes(to)) return false;
+		if (machine === undefined || isIn(to, `core/${machine}`) || shared.has(to)) return false;
 		// Checking a packet is a pure function; its library too.
 		return to !== 'valibot' && !(isType && isIn(to, 'core/observe'));
 	});
@@ -145,7 +145,11 @@ test('tracked files name no machine, no registry and no secret', () => {
 	const tracked = execFileSync('git', ['ls-files'], {cwd: root, encoding: 'utf8'}).split('\n').filter(file => file !== '' && existsSync(join(root, file)));
 	expect(tracked.length).toBeGreaterThan(100);
 	// Spelled in pieces, so that this file does not name them either.
-	const forbidden = [new RegExp(`(?<![\\w.])/(?:home|root|Users|work)/${'\\w'}`, 'u'), new RegExp(`"${'resolved'}":|_auth${'Token'}|registry\\.npm${'js'}`, 'u'), new RegExp(`BEGIN (?:RSA |EC )?PRIVATE ${'KEY'}`, 'u')];
+	const forbidden = [
+		new RegExp(['(?<![\\w.])/(?:home|root|Users|', 'work)/\\w'].join(''), 'u'),
+		new RegExp(['"res', 'olved":|_auth', 'Token|registry\\.npm', 'js'].join(''), 'u'),
+		new RegExp(['BEGIN (?:RSA |EC )?PRIV', 'ATE KEY'].join(''), 'u'),
+	];
 	const wrong = tracked.filter(file => !/\.(?:png|gif|svg)$/.test(file)).flatMap(file => {
 		const content = readFileSync(join(root, file), 'utf8');
 		return forbidden.filter(pattern => pattern.test(content)).map(pattern => `${file}: ${pattern.exec(content)![0]}`);
