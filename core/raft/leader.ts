@@ -202,11 +202,12 @@ export class Leader {
 		else sendNow(from, {type: 'append', prevIndex, prevTerm, entries: [], commit: this.#log.commit});
 	}
 
-	onSnapshotReply(from: NodeId, {index, received}: PacketOf<'snapshot-reply'>): void {
+	onSnapshotReply(from: NodeId, {index, offset, received}: PacketOf<'snapshot-reply'>): void {
 		const progress = this.#heardFrom(from);
 		const {snapshot} = progress ?? {};
 		if (!progress || index !== snapshot?.index || received >= snapshot.data.length) return; // Whole: an append-reply says that it is installed.
-		if (received <= progress.received && received > 0) return; // A repeated reply: that chunk was answered.
+		// Only the answer to the chunk that was sent last counts, and then whatever it says: a follower that restarted has less.
+		if (offset !== progress.received || received === offset) return;
 		progress.received = received;
 		this.#sendChunk(from, progress);
 	}

@@ -26,7 +26,8 @@ export type RaftPacket = Head & (
 	| {readonly type: 'heartbeat'; readonly commit: number; readonly round: number}
 	| {readonly type: 'heartbeat-reply'; readonly round: number}
 	| {readonly type: 'snapshot'; readonly index: number; readonly snapshotTerm: number; readonly configuration: Configuration; readonly offset: number; readonly size: number; readonly data: Uint8Array}
-	| {readonly type: 'snapshot-reply'; readonly index: number; readonly received: number}
+	/** An answer to the chunk at `offset`: so many bytes are there without a gap. */
+	| {readonly type: 'snapshot-reply'; readonly index: number; readonly offset: number; readonly received: number}
 	| {readonly type: 'timeout-now'}
 	| {readonly type: 'propose'; readonly data: Uint8Array}
 	| {readonly type: 'read'; readonly context: string}
@@ -79,7 +80,7 @@ function parseBody(raw: Record<string, unknown>): object | undefined {
 		case 'heartbeat': return isCount(raw['commit']) && isCount(raw['round']) ? {type, commit: raw['commit'], round: raw['round']} : undefined;
 		case 'heartbeat-reply': return isCount(raw['round']) ? {type, round: raw['round']} : undefined;
 		case 'snapshot': return parseSnapshot(raw);
-		case 'snapshot-reply': return isCount(raw['index']) && isCount(raw['received']) ? {type, index: raw['index'], received: raw['received']} : undefined;
+		case 'snapshot-reply': return isCount(raw['index']) && isCount(raw['offset']) && isCount(raw['received']) ? {type, index: raw['index'], offset: raw['offset'], received: raw['received']} : undefined;
 		case 'timeout-now': return {type};
 		case 'propose': return raw['data'] instanceof Uint8Array ? {type, data: raw['data']} : undefined;
 		case 'read': return isContext(raw['context']) ? {type, context: raw['context']} : undefined;

@@ -376,7 +376,7 @@ class RaftMachine implements Raft {
 		}
 
 		const whole = this.#assembly.take(from, packet);
-		if (!whole) return this.#send(from, {type: 'snapshot-reply', index, received: this.#assembly.received(from, packet)});
+		if (!whole) return this.#send(from, {type: 'snapshot-reply', index, offset: packet.offset, received: this.#assembly.received(from, packet)});
 		this.#log.reset(mark, whole.configuration);
 		this.#era++;
 		this.#snapshot = whole;

@@ -65,9 +65,9 @@ export class RaftScript {
 			case 'empty': this.#add(first, {voters: [], learners: []}); break;
 			case 'node': this.#redefine(first, words.slice(1)); break;
 			case 'tick': {
-				const names = first === 'all' ? [...this.#nodes.keys()] : [first];
+				const chosen = first === 'all' ? [...this.#nodes.keys()] : [first];
 				for (let count = Number(second || 1); count > 0; count--) {
-					for (const name of names) this.#raft(name)?.tick();
+					for (const name of chosen) this.#raft(name)?.tick();
 					this.#settle();
 				}
 

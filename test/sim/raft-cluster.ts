@@ -35,7 +35,7 @@ const tickMs = 50;
 const recoverMs = 10_000;
 
 /** Run a seed. @throws what was violated, with the seed and the virtual time */
-export function simulateRaft(seed: number, faultsMs = 60_000): Outcome {
+export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 	const random = createRandom(`${seed}/options`);
 	const lossy = random.chance(2, 3);
 	const world = new World({

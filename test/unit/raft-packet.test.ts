@@ -22,7 +22,7 @@ const packets: fc.Arbitrary<RaftPacket> = fc.tuple(count, count, fc.boolean(), b
 		{...head, type: 'heartbeat', commit: index, round: index},
 		{...head, type: 'heartbeat-reply', round: index},
 		{...head, type: 'snapshot', index, snapshotTerm: term, configuration: {voters, learners: []}, offset: 5, size: data.length + 5 + (data.length === 0 ? -5 : 0), data: data.length === 0 ? new Uint8Array(0) : data},
-		{...head, type: 'snapshot-reply', index, received: index},
+		{...head, type: 'snapshot-reply', index, offset: term, received: index},
 		{...head, type: 'timeout-now'},
 		{...head, type: 'propose', data},
 		{...head, type: 'read', context},
