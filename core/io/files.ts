@@ -6,18 +6,22 @@ import {constants} from 'node:fs';
 import {mkdir, open, readdir, rename, stat, unlink, type FileHandle} from 'node:fs/promises';
 
 export type OpenFile = {
+	/** Bytes when it was opened. */
 	readonly size: number;
-	/** Write all of it at `position`. */
-	write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+	/** Write at `position`; resolves with the number of bytes that were taken, which may be fewer than given. */
+	write(buffers: readonly Uint8Array[], position: number): Promise<number>;
+	/** Resolves with the number of bytes read; fewer than asked for at the end of the file, and at times before. */
 	read(buffer: Uint8Array, position: number): Promise<number>;
 	datasync(): Promise<void>;
 	truncate(size: number): Promise<void>;
+	/** Waits for what is under way on this file. */
 	close(): Promise<void>;
 };
 export type Files = {
 	/** `write`: made when missing, 0600. */
 	open(path: string, mode: 'read' | 'write'): Promise<OpenFile>;
 	list(folder: string): Promise<readonly string[]>;
+	/** With its parents, 0700. */
 	makeFolder(folder: string): Promise<void>;
 	/** Make names in the folder durable. */
 	syncFolder(folder: string): Promise<void>;
@@ -25,6 +29,9 @@ export type Files = {
 	unlink(path: string): Promise<void>;
 	modifiedMs(path: string): Promise<number>;
 };
+
+/** Linux takes 1024 buffers in one writev (IOV_MAX). */
+const buffersMax = 1024;
 
 export const realFiles: Files = {
 	async open(path, mode) {
@@ -57,45 +64,62 @@ class RealFile implements OpenFile {
 		this.size = size;
 	}
 
-	async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
-		let left = [...buffers];
-		while (left.length > 0) {
-			// At most IOV_MAX buffers a call.
-			const part = left.slice(0, 512);
-			// oxlint-disable-next-line no-await-in-loop -- in order
-			const {bytesWritten} = await this.#handle.writev(part, position);
-			position += bytesWritten;
-			left = [...behind(part, bytesWritten), ...left.slice(512)];
-		}
+	async write(buffers: readonly Uint8Array[], position: number): Promise<number> {
+		return (await this.#handle.writev(buffers.length > buffersMax ? buffers.slice(0, buffersMax) : buffers, position)).bytesWritten;
 	}
 
 	async read(buffer: Uint8Array, position: number): Promise<number> {
 		return (await this.#handle.read(buffer, 0, buffer.length, position)).bytesRead;
 	}
 
-	async datasync(): Promise<void> {
-		await this.#handle.datasync();
+	datasync(): Promise<void> {
+		return this.#handle.datasync();
 	}
 
-	async truncate(size: number): Promise<void> {
-		await this.#handle.truncate(size);
+	truncate(size: number): Promise<void> {
+		return this.#handle.truncate(size);
 	}
 
-	async close(): Promise<void> {
-		await this.#handle.close();
+	close(): Promise<void> {
+		return this.#handle.close();
 	}
+}
+
+/** Write all of it, however short the single writes are. */
+export async function writeAll(file: OpenFile, buffers: readonly Uint8Array[], position: number): Promise<void> {
+	let left = buffers;
+	while (left.length > 0) {
+		// oxlint-disable-next-line no-await-in-loop -- in order
+		const written = await file.write(left, position);
+		position += written;
+		left = behind(left, written);
+		// A disk that takes nothing and reports no error would keep us here for ever.
+		if (written === 0 && left.length > 0) throw new Error('Expected a write to take at least one byte, it took none');
+	}
+}
+
+/** Fill the buffer from `position` on; the part that was filled, shorter only at the end of the file. */
+export async function readFully(file: OpenFile, buffer: Buffer, position: number): Promise<Buffer> {
+	let filled = 0;
+	while (filled < buffer.length) {
+		// oxlint-disable-next-line no-await-in-loop -- in order
+		const got = await file.read(filled === 0 ? buffer : buffer.subarray(filled), position + filled);
+		if (got === 0) break;
+		filled += got;
+	}
+
+	return filled === buffer.length ? buffer : buffer.subarray(0, filled);
 }
 
 /** What of the buffers is left after a short write. */
 function behind(buffers: readonly Uint8Array[], written: number): Uint8Array[] {
-	const left: Uint8Array[] = [];
-	for (const buffer of buffers) {
-		if (written >= buffer.length) written -= buffer.length;
-		else {
-			left.push(buffer.subarray(written));
-			written = 0;
-		}
+	let index = 0;
+	while (index < buffers.length && written >= buffers[index]!.length) {
+		written -= buffers[index]!.length;
+		index++;
 	}
 
+	const left = buffers.slice(index);
+	if (written > 0) left[0] = left[0]!.subarray(written);
 	return left;
 }
