@@ -141,6 +141,15 @@ test('panes name tones, not colours', () => {
 	expect(wrong).toEqual([]);
 });
 
+test('package-lock.json is whole: for every platform, and with no address of a registry', () => {
+	// npm drops the packages of other platforms when a registry does not serve them; then `npm ci` refuses the file.
+	const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {packages: Record<string, {version?: string; optionalDependencies?: Record<string, string>}>};
+	const missing = Object.entries(lock.packages).flatMap(([path, {optionalDependencies = {}}]) => Object.keys(optionalDependencies)
+		.filter(name => !Object.hasOwn(lock.packages, `node_modules/${name}`) && !Object.hasOwn(lock.packages, `${path}/node_modules/${name}`)));
+	expect(missing).toEqual([]);
+	expect(Object.keys(lock.packages).length).toBeGreaterThan(100);
+});
+
 test('tracked files name no machine, no registry and no secret', () => {
 	const tracked = execFileSync('git', ['ls-files'], {cwd: root, encoding: 'utf8'}).split('\n').filter(file => file !== '' && existsSync(join(root, file)));
 	expect(tracked.length).toBeGreaterThan(100);
