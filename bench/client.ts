@@ -81,7 +81,7 @@ async function publish({options, count, size, rate, perCall, inFlight, first}: E
 	const ack = createHistogram();
 	let sent = 0;
 	let failed = 0;
-	let open_ = 0;
+	const flight = {open: 0};
 	let wake: (() => void) | undefined;
 	const startNs = process.hrtime.bigint();
 	const make = (number: number): Buffer => {
@@ -103,7 +103,7 @@ async function publish({options, count, size, rate, perCall, inFlight, first}: E
 			}
 		}
 
-		if (open_ >= inFlight) {
+		if (flight.open >= inFlight) {
 			// oxlint-disable-next-line no-await-in-loop -- waits for an acknowledgement
 			await new Promise<void>(resolve => {
 				wake = resolve;
@@ -115,16 +115,16 @@ async function publish({options, count, size, rate, perCall, inFlight, first}: E
 		const bodies = Array.from({length: calls}, (_, index) => make(first + sent + index));
 		const sentNs = process.hrtime.bigint();
 		sent += calls;
-		open_++;
+		flight.open++;
 		broker.publish(topic, bodies).then(() => ack.record(Number(process.hrtime.bigint() - sentNs)), () => {
 			failed += calls;
 		}).finally(() => {
-			open_--;
+			flight.open--;
 			wake?.();
 		});
 	}
 
-	while (open_ > 0) {
+	while (flight.open > 0) {
 		// oxlint-disable-next-line no-await-in-loop -- waits for the last acknowledgements
 		await new Promise<void>(resolve => {
 			wake = resolve;

@@ -161,7 +161,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		if (!beacon) return false;
 		beacon.announce();
 		const untilMs = systemClock.monotonicMs() + config.discovery.seekMs;
-		while (heard.size === 0 && systemClock.monotonicMs() < untilMs) await wait(50);
+		while (heard.size === 0 && systemClock.monotonicMs() < untilMs) await wait(50); // oxlint-disable-line no-await-in-loop -- until one is heard
 		return heard.size > 0;
 	}
 

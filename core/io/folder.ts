@@ -95,7 +95,7 @@ export class Folder implements Disposable {
 		const parent = join(this.path, 'topics');
 		const names = await readdir(parent).catch(() => []);
 		const topics: Topic[] = [];
-		for (const name of names.toSorted()) {
+		for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
 			// oxlint-disable-next-line no-await-in-loop -- once, at the start
 			const bytes = await readMaybe(join(parent, name, 'topic.json'));
 			const raw = bytes && JSON.parse(bytes.toString()) as {readonly topic?: unknown};

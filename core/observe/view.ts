@@ -109,7 +109,7 @@ function topicsOf(node: Node): readonly TopicSnapshot[] {
 
 function countersOf(node: Node): Counters {
 	const {journal, data, options: {io: {links}}} = node;
-	const rejected = new Map([...journal.rejected]);
+	const rejected = new Map(journal.rejected);
 	for (const [reason, count] of links.refusals) rejected.set(reason, (rejected.get(reason) ?? 0) + count);
 	return {
 		published: data.publisher.published,
