@@ -1,19 +1,24 @@
 /**
 The messages of one topic on one node, in the order they were delivered. An offset counts them, from 0, without gaps and across
-retention, so that a reader's place has the same meaning as long as the node lives.
-
-A record is `u48 offset of the first message | u8 hops | u8 flags (1 repaired) | batch`, the batch as its origin sealed it. In memory is
-a sparse index: for each stretch of about 256 KiB where it begins, and which streams with which numbers lie in it.
+retention, so that a reader's place has the same meaning as long as the node lives. (Where the disk lost messages to damage, their offsets
+stay empty.) What is written lies in a `Log` (`topic-record.ts`), what is known of it in memory is sparse (`topic-index.ts`).
 */
 import type {StoredBatch} from './delivery.ts';
-import {decodeBatch, lastSeq, streamKey, type Batch, type BatchHeader, type StreamKey} from './message.ts';
-import type {Log, LogRecord} from './ports.ts';
+import {DapssError} from './errors.ts';
+import {lastSeq, streamKey, type Batch, type BatchHeader, type StreamKey, type Topic} from './message.ts';
+import type {Log} from './ports.ts';
+import {stepBytes, TopicIndex} from './topic-index.ts';
+import {decodeRecord, encodeMark, encodeStored, type GoneStream, type TopicMark} from './topic-record.ts';
 
 export type LogWant = {readonly origin: BatchHeader['origin']; readonly incarnation: number; readonly from: number; readonly to: number; readonly sinceLamport: number};
 export type TopicAppended = {readonly offsets: readonly number[]; readonly written: Promise<void>; readonly synced: Promise<void>};
+/** What is kept: the newest `bytes` at least, and nothing that is in a segment older than `ageMs`. */
+export type Retention = {readonly bytes: number; readonly ageMs: number; readonly nowMs: number};
 export type TopicLog = AsyncDisposable & {
+	/** Of the oldest message that is kept; of the next one when none is. */
 	readonly firstOffset: number;
 	readonly nextOffset: number;
+	/** Kept here. */
 	readonly messages: number;
 	readonly bytes: number;
 	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options?: {readonly sync?: boolean}): TopicAppended;
@@ -22,36 +27,42 @@ export type TopicLog = AsyncDisposable & {
 	/** The batches that match a want, in log order, until `bytesMax` is used; at least one if there is any. */
 	serve(wants: readonly LogWant[], bytesMax: number): Promise<readonly Batch[]>;
 	/** Drop whole old segments. The lowest number that is still kept, by stream, when something went. */
-	retain(bounds: {readonly bytes: number; readonly ageMs: number; readonly nowMs: number}): Promise<ReadonlyMap<StreamKey, number> | undefined>;
+	retain(bounds: Retention): Promise<ReadonlyMap<StreamKey, number> | undefined>;
+	/** The lowest number of the stream that is kept. */
+	lowest(stream: StreamKey): number | undefined;
 	readonly failed: Promise<Error>;
 };
+/**
+Called for everything that the log holds, oldest first, with the offset of its first message. For a stream that retention took as a whole:
+with a `count` of 0 and the number that comes next.
+*/
+export type OnHeader = (header: BatchHeader, offset: number) => void;
 
-/** A stretch of the log. */
-type Stretch = {
-	readonly position: number;
-	readonly offset: number;
-	end: number;
-	readonly streams: Map<StreamKey, {low: number; high: number; lamport: number}>;
-};
-
-const prefixBytes = 8;
-const stretchBytes = 256 * 1024;
 const scanBytes = 4 * 1024 * 1024;
-const cursorsMax = 16;
+const cursorsMax = 64;
+/** Streams of which nothing is kept that are remembered, the one that went last the longest. */
+const goneMax = 16_384;
+/** A segment that holds more than this share of what is kept is closed, so that retention goes in steps. */
+const shareMax = 4;
+const rollBytesMin = 64 * 1024;
 
-/** @param onHeader everything that the log holds, oldest first. */
-export async function openTopicLog(log: Log, onHeader: (header: BatchHeader) => void): Promise<TopicLog> {
-	const topicLog = new SegmentedTopicLog(log);
+/** Read what the log holds and go on behind it. @throws `storage` when a record is none of this version's */
+export async function openTopicLog(log: Log, onHeader: OnHeader): Promise<TopicLog> {
+	const topicLog = new IndexedTopicLog(log);
 	await topicLog.recover(onHeader);
 	return topicLog;
 }
 
-class SegmentedTopicLog implements TopicLog {
+class IndexedTopicLog implements TopicLog {
 	readonly #log: Log;
-	#stretches: Stretch[] = [];
+	readonly #index = new TopicIndex();
+	#topic: Topic | undefined;
 	#nextOffset = 0;
-	/** Where sequential readers go on: offset → position. */
+	/** Where readers that go on in order find their place: offset → position. */
 	readonly #cursors = new Map<number, number>();
+	/** Streams of which retention took all. */
+	readonly #gone = new Map<StreamKey, GoneStream>();
+	#retaining: Promise<unknown> = Promise.resolve();
 
 	constructor(log: Log) {
 		this.#log = log;
@@ -62,7 +73,7 @@ class SegmentedTopicLog implements TopicLog {
 	}
 
 	get firstOffset(): number {
-		return this.#stretches[0]?.offset ?? this.#nextOffset;
+		return this.#index.firstOffset ?? this.#nextOffset;
 	}
 
 	get nextOffset(): number {
@@ -70,60 +81,75 @@ class SegmentedTopicLog implements TopicLog {
 	}
 
 	get messages(): number {
-		return this.#nextOffset - this.firstOffset;
+		return this.#index.messages;
 	}
 
 	get bytes(): number {
 		return this.#log.end - this.#log.first;
 	}
 
-	async recover(onHeader: (header: BatchHeader) => void): Promise<void> {
-		const starts = new Set(this.#log.segments().map(({first}) => first));
+	async recover(onHeader: OnHeader): Promise<void> {
+		const segments = this.#log.segments();
+		let segment = 0;
 		for (let at = this.#log.first; at < this.#log.end;) {
 			// oxlint-disable-next-line no-await-in-loop -- in order
 			const {records, next} = await this.#log.read(at, scanBytes);
-			for (const record of records) {
-				const item = decodeRecord(record);
-				if (!item) continue;
-				this.#note(record.position, item.offset, item.batch, starts.has(record.position));
-				this.#nextOffset = item.offset + item.batch.count;
-				onHeader(item.batch);
+			for (const {position, bytes} of records) {
+				const record = decodeRecord(bytes);
+				if (!record) throw new DapssError('storage', `Expected a stored batch at position ${position} of the topic's log, got a record that this version cannot read`);
+				if (record.type === 'mark') {
+					this.#recoverMark(record, onHeader);
+					continue;
+				}
+
+				while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
+				this.#note(record.batch, record.offset, position, segments[segment]!.first);
+				onHeader(record.batch, record.offset);
 			}
 
-			if (next <= at) return;
+			if (next <= at) break;
 			at = next;
 		}
 	}
 
 	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options: {readonly sync?: boolean} = {}): TopicAppended {
 		const offsets: number[] = [];
+		let offset = this.#nextOffset;
 		const records = items.map(({batch, hops, repaired}) => {
-			offsets.push(this.#nextOffset);
-			const record = Buffer.allocUnsafe(prefixBytes + batch.bytes.length);
-			record.writeUIntBE(this.#nextOffset, 0, 6);
-			record[6] = Math.min(hops, 255);
-			record[7] = repaired ? 1 : 0;
-			record.set(batch.bytes, prefixBytes);
-			this.#nextOffset += batch.count;
+			const record = encodeStored(batch, offset, hops, repaired);
+			offsets.push(offset);
+			offset += batch.count;
 			return record;
 		});
+		const {end} = this.#log;
 		const {positions, written, synced} = this.#log.append(records, options);
-		const start = this.#log.segments().at(-1)?.first;
-		for (const [index, {batch}] of items.entries()) this.#note(positions[index]!, offsets[index]!, batch, positions[index] === start);
+		if (items.length > 0 && this.#log.end === end) return {offsets, written, synced}; // Refused: both reject.
+		const segments = this.#log.segments();
+		let segment = segments.length - 1;
+		while (segment > 0 && segments[segment]!.first > positions[0]!) segment--;
+		for (const [index, {batch}] of items.entries()) {
+			const position = positions[index]!;
+			while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
+			this.#note(batch, offsets[index]!, position, segments[segment]!.first);
+		}
+
 		return {offsets, written, synced};
 	}
 
 	async read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> {
 		const wanted = Math.max(offset, this.firstOffset);
-		let at = this.#cursors.get(wanted) ?? this.#stretchOf(wanted)?.position ?? this.#log.end;
+		if (wanted >= this.#nextOffset) return {items: [], next: wanted};
+		let at = this.#cursors.get(wanted) ?? this.#index.placeOf(wanted)?.position ?? this.#log.first;
 		this.#cursors.delete(wanted);
 		for (;;) {
 			// oxlint-disable-next-line no-await-in-loop -- a step of the index at most
 			const {records, next} = await this.#log.read(at, bytesMax);
 			const items: StoredBatch[] = [];
-			for (const record of records) {
-				const item = decodeRecord(record);
-				if (item && item.offset + item.batch.count > wanted) items.push(item);
+			for (const {bytes} of records) {
+				const record = decodeRecord(bytes);
+				if (record?.type !== 'batch' || record.offset + record.batch.count <= wanted) continue;
+				const {batch, hops, repaired} = record;
+				items.push({offset: record.offset, batch, hops, repaired});
 			}
 
 			const last = items.at(-1);
@@ -133,38 +159,28 @@ class SegmentedTopicLog implements TopicLog {
 				return {items, next: end};
 			}
 
-			if (next <= at) return {items: [], next: wanted};
+			if (next <= at) return {items: [], next: wanted}; // Not written yet.
 			at = next;
 		}
 	}
 
 	async serve(wants: readonly LogWant[], bytesMax: number): Promise<readonly Batch[]> {
-		const byStream = new Map<StreamKey, LogWant[]>();
-		for (const want of wants) {
-			const key = `${want.origin}:${want.incarnation}` as StreamKey;
-			const list = byStream.get(key);
-			if (list) list.push(want);
-			else byStream.set(key, [want]);
-		}
-
-		const isWanted = (origin: string, incarnation: number, low: number, high: number, lamport: number): boolean => byStream.get(`${origin}:${incarnation}` as StreamKey)?.some(({from, to, sinceLamport}) => low <= to && high >= from && lamport > sinceLamport) ?? false;
+		const topic = this.#topic;
+		if (topic === undefined) return [];
+		const byStream = Map.groupBy(wants.map(({origin, incarnation, ...range}) => ({...range, stream: streamKey({origin, incarnation, topic})})), ({stream}) => stream);
+		const isWanted = (batch: Batch): boolean => byStream.get(streamKey(batch))?.some(({from, to, sinceLamport}) => batch.firstSeq <= to && lastSeq(batch) >= from && batch.lamport > sinceLamport) ?? false;
 		const batches: Batch[] = [];
 		let bytes = 0;
-		for (const stretch of [...this.#stretches]) {
-			const mayMatch = [...stretch.streams].some(([key, {low, high, lamport}]) => {
-				const [origin, incarnation] = key.split(':', 2);
-				return isWanted(origin!, Number(incarnation), low, high, lamport);
-			});
-			if (!mayMatch || stretch.position < this.#log.first) continue;
-			for (let at = stretch.position; at < stretch.end;) {
+		for (const {from, to} of this.#index.rangesOf([...byStream.values()].flat(), this.#log.end)) {
+			for (let at = from; at < to;) {
 				// oxlint-disable-next-line no-await-in-loop -- in order, under a budget
-				const {records, next} = await this.#log.read(at, Math.min(stretchBytes, stretch.end - at));
-				for (const record of records) {
-					const batch = decodeRecord(record)?.batch;
-					if (!batch || !isWanted(batch.origin, batch.incarnation, batch.firstSeq, lastSeq(batch), batch.lamport)) continue;
-					if (batches.length > 0 && bytes + batch.bytes.length > bytesMax) return batches;
-					bytes += batch.bytes.length;
-					batches.push(batch);
+				const {records, next} = await this.#log.read(at, Math.min(stepBytes, to - at));
+				for (const {position, bytes: stored} of records) {
+					const record = position < to ? decodeRecord(stored) : undefined;
+					if (record?.type !== 'batch' || !isWanted(record.batch)) continue;
+					if (batches.length > 0 && bytes + record.batch.bytes.length > bytesMax) return batches;
+					bytes += record.batch.bytes.length;
+					batches.push(record.batch);
 				}
 
 				if (next <= at) break;
@@ -175,59 +191,75 @@ class SegmentedTopicLog implements TopicLog {
 		return batches;
 	}
 
-	async retain({bytes, ageMs, nowMs}: {readonly bytes: number; readonly ageMs: number; readonly nowMs: number}): Promise<ReadonlyMap<StreamKey, number> | undefined> {
+	retain(bounds: Retention): Promise<ReadonlyMap<StreamKey, number> | undefined> {
+		const retained = this.#retaining.then(() => this.#retain(bounds));
+		this.#retaining = retained.catch(() => undefined);
+		return retained;
+	}
+
+	lowest(stream: StreamKey): number | undefined {
+		return this.#index.lowest(stream);
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.#retaining;
+		await this.#log[Symbol.asyncDispose]();
+	}
+
+	async #retain({bytes, ageMs, nowMs}: Retention): Promise<ReadonlyMap<StreamKey, number> | undefined> {
 		const active = this.#log.segments().at(-1);
-		if (active && active.end > active.first && nowMs - active.modifiedMs > ageMs) await this.#log.roll();
+		// One that holds no more than a mark stays, however old.
+		if (!active || this.messages === 0) return undefined;
+		const isOld = nowMs - active.modifiedMs > ageMs;
+		if (isOld || active.end - active.first > Math.max(rollBytesMin, bytes / shareMax)) await this.#log.roll();
 		let drop = this.#log.first;
-		const segments = this.#log.segments();
-		for (const {end, modifiedMs} of segments.slice(0, -1)) {
-			if (nowMs - modifiedMs <= ageMs && this.#log.end - drop <= bytes) break;
+		for (const {end, modifiedMs} of this.#log.segments().slice(0, -1)) {
+			if (nowMs - modifiedMs <= ageMs && this.#log.end - end < bytes) break;
 			drop = end;
 		}
 
 		if (drop === this.#log.first) return undefined;
+		await this.#markGone(drop);
 		await this.#log.dropBefore(drop);
-		const {first} = this.#log;
-		this.#stretches = this.#stretches.filter(({position}) => position >= first);
-		this.#cursors.clear();
-		const floors = new Map<StreamKey, number>();
-		for (const {streams} of this.#stretches) for (const [key, {low}] of streams) floors.set(key, Math.min(low, floors.get(key) ?? Infinity));
-		return floors;
+		this.#index.dropBefore(this.#log.first);
+		for (const [offset, position] of this.#cursors) if (position < this.#log.first) this.#cursors.delete(offset);
+		return this.#index.floors();
 	}
 
-	async [Symbol.asyncDispose](): Promise<void> {
-		await this.#log[Symbol.asyncDispose]();
-	}
-
-	#note(position: number, offset: number, batch: Batch, isNewSegment: boolean): void {
-		const end = position + batch.bytes.length + prefixBytes;
-		let stretch = this.#stretches.at(-1);
-		// Begins anew with each segment, so that retention takes whole stretches.
-		if (!stretch || isNewSegment || position - stretch.position >= stretchBytes) {
-			stretch = {position, offset, end, streams: new Map()};
-			this.#stretches.push(stretch);
+	/** Before streams go as a whole: write down where they stand, behind what stays. */
+	async #markGone(drop: number): Promise<void> {
+		for (const [key, {high, lamport}] of this.#index.onlyBefore(drop)) {
+			const [origin, incarnation] = key.split(':', 2) as [BatchHeader['origin'], string];
+			this.#gone.delete(key);
+			this.#gone.set(key, {origin, incarnation: Number(incarnation), next: high + 1, lamport});
 		}
 
-		stretch.end = end;
-		const key = streamKey(batch);
-		const stream = stretch.streams.get(key);
-		if (stream) {
-			stream.high = lastSeq(batch);
-			stream.lamport = batch.lamport;
-		} else stretch.streams.set(key, {low: batch.firstSeq, high: lastSeq(batch), lamport: batch.lamport});
-	}
-
-	/** The last stretch that begins at or before the offset. */
-	#stretchOf(offset: number): Stretch | undefined {
-		let low = 0;
-		let high = this.#stretches.length;
-		while (low < high) {
-			const middle = (low + high) >>> 1;
-			if (this.#stretches[middle]!.offset <= offset) low = middle + 1;
-			else high = middle;
+		for (const oldest of this.#gone.keys()) {
+			if (this.#gone.size <= goneMax) break;
+			this.#gone.delete(oldest);
 		}
 
-		return this.#stretches[low - 1];
+		if (this.#gone.size === 0 || this.#topic === undefined) return;
+		await this.#log.append([encodeMark({offset: this.#nextOffset, topic: this.#topic, streams: [...this.#gone.values()]})], {sync: true}).synced;
+	}
+
+	#recoverMark({offset, topic, streams}: TopicMark, onHeader: OnHeader): void {
+		this.#topic = topic;
+		this.#nextOffset = Math.max(this.#nextOffset, offset);
+		for (const gone of streams) {
+			const {origin, incarnation, next, lamport} = gone;
+			const key = streamKey({origin, incarnation, topic});
+			if (this.#index.has(key)) continue; // The power went before its segments did, or it went on since.
+			this.#gone.set(key, gone);
+			onHeader({origin, incarnation, topic, firstSeq: next, count: 0, lamport, previousLamport: 0, sentAtMs: 0}, this.#nextOffset);
+		}
+	}
+
+	#note(batch: Batch, offset: number, position: number, segment: number): void {
+		this.#topic = batch.topic;
+		this.#nextOffset = offset + batch.count;
+		this.#gone.delete(streamKey(batch));
+		this.#index.add(batch, {offset, position}, segment);
 	}
 
 	#remember(offset: number, position: number): void {
@@ -237,10 +269,4 @@ class SegmentedTopicLog implements TopicLog {
 			this.#cursors.delete(oldest);
 		}
 	}
-}
-
-function decodeRecord({bytes}: LogRecord): StoredBatch | undefined {
-	const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-	const batch = record.length > prefixBytes ? decodeBatch(record.subarray(prefixBytes)) : undefined;
-	return batch && {offset: record.readUIntBE(0, 6), hops: record[6]!, repaired: record[7] === 1, batch};
 }

@@ -1,0 +1,70 @@
+/**
+What a topic's log stores in a record: `u48 offset of the first message | u8 hops | u8 flags (1 repaired, 2 mark)`, then the batch as its
+origin sealed it.
+
+A **mark** stands there for what retention took: `u16 topic length | topic`, then for each stream of which nothing is kept
+`8 B origin | u32 incarnation | u48 next sequence number | u48 Lamport stamp of its last batch`. Without it a restart would forget that
+the stream was ever read, and pull it from other nodes again; and an emptied log would count its offsets from 0 again.
+*/
+import type {StoredBatch} from './delivery.ts';
+import {decodeBatch, type Batch, type NodeId, type Topic} from './message.ts';
+
+/** A stream of which nothing is kept: where it goes on. */
+export type GoneStream = {readonly origin: NodeId; readonly incarnation: number; readonly next: number; readonly lamport: number};
+export type TopicMark = {readonly type: 'mark'; readonly offset: number; readonly topic: Topic; readonly streams: readonly GoneStream[]};
+export type TopicRecord = (StoredBatch & {readonly type: 'batch'}) | TopicMark;
+
+export const prefixBytes = 8;
+const flagRepaired = 1;
+const flagMark = 2;
+const streamBytes = 24;
+
+export function encodeStored(batch: Batch, offset: number, hops: number, repaired: boolean): Buffer {
+	const record = Buffer.allocUnsafe(prefixBytes + batch.bytes.length);
+	record.writeUIntBE(offset, 0, 6);
+	record[6] = Math.min(hops, 255);
+	record[7] = repaired ? flagRepaired : 0;
+	record.set(batch.bytes, prefixBytes);
+	return record;
+}
+
+export function encodeMark({offset, topic, streams}: Omit<TopicMark, 'type'>): Buffer {
+	const name = Buffer.from(topic);
+	const record = Buffer.alloc(prefixBytes + 2 + name.length + streams.length * streamBytes);
+	record.writeUIntBE(offset, 0, 6);
+	record[7] = flagMark;
+	record.writeUInt16BE(name.length, prefixBytes);
+	name.copy(record, prefixBytes + 2);
+	let at = prefixBytes + 2 + name.length;
+	for (const {origin, incarnation, next, lamport} of streams) {
+		record.write(origin, at, 8, 'hex');
+		record.writeUInt32BE(incarnation, at + 8);
+		record.writeUIntBE(next, at + 12, 6);
+		record.writeUIntBE(lamport, at + 18, 6);
+		at += streamBytes;
+	}
+
+	return record;
+}
+
+/** `undefined` for what this version does not know. A batch is a slice of `bytes`, not a copy. */
+export function decodeRecord(bytes: Uint8Array): TopicRecord | undefined {
+	const record = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	if (record.length <= prefixBytes || record[7]! > flagMark) return undefined;
+	const offset = record.readUIntBE(0, 6);
+	if (record[7] === flagMark) return decodeMark(record, offset);
+	const batch = decodeBatch(record.subarray(prefixBytes));
+	return batch && {type: 'batch', offset, hops: record[6]!, repaired: record[7] === flagRepaired, batch};
+}
+
+function decodeMark(record: Buffer, offset: number): TopicMark | undefined {
+	if (record.length < prefixBytes + 2) return undefined;
+	const start = prefixBytes + 2 + record.readUInt16BE(prefixBytes);
+	if (record.length < start || (record.length - start) % streamBytes !== 0) return undefined;
+	const streams: GoneStream[] = [];
+	for (let at = start; at < record.length; at += streamBytes) {
+		streams.push({origin: record.toString('hex', at, at + 8) as NodeId, incarnation: record.readUInt32BE(at + 8), next: record.readUIntBE(at + 12, 6), lamport: record.readUIntBE(at + 18, 6)});
+	}
+
+	return {type: 'mark', offset, topic: record.toString('utf8', prefixBytes + 2, start) as Topic, streams};
+}
