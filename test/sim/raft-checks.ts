@@ -154,7 +154,8 @@ export class RaftChecks {
 			}
 
 			case 'append-reply': {
-				if (packet.ok && packet.index > synced.lastIndex) fail('acknowledged means durable', `${id} acknowledges ${packet.index}, has ${synced.lastIndex} on its disk`);
+				// A later term on the disk: what was acknowledged has been replaced since, which a disk that had it would show as well.
+				if (packet.ok && packet.index > synced.lastIndex && synced.state.term === packet.term) fail('acknowledged means durable', `${id} acknowledges ${packet.index}, has ${synced.lastIndex} on its disk`);
 				if (packet.term > synced.state.term) fail('a term is durable before it is said', `${id} says ${packet.term}, has ${synced.state.term} on its disk`);
 				return;
 			}
