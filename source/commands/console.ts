@@ -16,6 +16,7 @@ export async function runNodeConsole(context: Context): Promise<number> {
 	const {flags, env, terminal} = context;
 	const preferences = loadPreferences(env, line => terminal.say(line));
 	const settings = loadSettings({flags, env, cwd: process.cwd(), preferences});
+	terminal.say('Starting a node …'); // It listens for its cluster a moment before it founds one.
 	await using node = await startNode({...context, settings: () => settings}, config => openWorkerNode(config));
 	return await showConsole(context, node, {name: `${settings.tunables.cluster}-${node.port}`, remote: false, preferences});
 }
