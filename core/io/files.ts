@@ -4,6 +4,7 @@ forgets.
 */
 import {constants} from 'node:fs';
 import {mkdir, open, readdir, rename, stat, unlink, type FileHandle} from 'node:fs/promises';
+import {dirname, join} from 'node:path';
 
 export type OpenFile = {
 	/** Bytes when it was opened. */
@@ -21,7 +22,7 @@ export type Files = {
 	/** `write`: made when missing, 0600. */
 	open(path: string, mode: 'read' | 'write'): Promise<OpenFile>;
 	list(folder: string): Promise<readonly string[]>;
-	/** With its parents, 0700. */
+	/** With its parents, 0700; their names are durable. */
 	makeFolder(folder: string): Promise<void>;
 	/** Make names in the folder durable. */
 	syncFolder(folder: string): Promise<void>;
@@ -40,20 +41,27 @@ export const realFiles: Files = {
 	},
 	list: folder => readdir(folder),
 	async makeFolder(folder) {
-		await mkdir(folder, {recursive: true, mode: 0o700});
-	},
-	async syncFolder(folder) {
-		const handle = await open(folder, 'r');
-		try {
-			await handle.sync();
-		} finally {
-			await handle.close();
+		const oldest = await mkdir(folder, {recursive: true, mode: 0o700});
+		if (oldest === undefined) return;
+		for (let made = folder; made.length >= oldest.length && dirname(made) !== made; made = dirname(made)) {
+			// oxlint-disable-next-line no-await-in-loop -- few, and once
+			await syncFolder(dirname(made));
 		}
 	},
+	syncFolder,
 	rename,
 	unlink,
 	modifiedMs: async path => (await stat(path)).mtimeMs,
 };
+
+async function syncFolder(folder: string): Promise<void> {
+	const handle = await open(folder, 'r');
+	try {
+		await handle.sync();
+	} finally {
+		await handle.close();
+	}
+}
 
 class RealFile implements OpenFile {
 	readonly size: number;
@@ -83,6 +91,23 @@ class RealFile implements OpenFile {
 	close(): Promise<void> {
 		return this.#handle.close();
 	}
+}
+
+/** Put a whole file in place of the old one, or leave the old one; durable: a new file, fsync, rename, fsync of the folder. */
+export async function replaceFile(files: Files, folder: string, name: string, bytes: Uint8Array): Promise<void> {
+	const path = join(folder, name);
+	const fresh = `${path}.new`;
+	const file = await files.open(fresh, 'write');
+	try {
+		if (file.size > bytes.length) await file.truncate(bytes.length); // A crash left one behind.
+		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);
+		await file.datasync();
+	} finally {
+		await file.close();
+	}
+
+	await files.rename(fresh, path);
+	await files.syncFolder(folder);
 }
 
 /** Write all of it, however short the single writes are. */

@@ -190,10 +190,10 @@ describe('a log on a disk', () => {
 
 	test('is read while it is written, rolled and dropped', async () => {
 		await using log = await openHere({segmentBytes: 500});
-		let isDone = false;
+		const state = {isDone: false};
 		const reading = (async () => {
 			let reads = 0;
-			for (let at = 0; !isDone || at < log.end;) {
+			for (let at = 0; !state.isDone || at < log.end;) {
 				const {records, next} = await log.read(at, 200);
 				for (const [index, {position, bytes}] of records.entries()) {
 					if (index > 0 && position <= records[index - 1]!.position) throw new Error('Expected records in order');
@@ -215,7 +215,7 @@ describe('a log on a disk', () => {
 			if (index % 20 === 0) await log.dropBefore(log.end - 2000);
 		}
 
-		isDone = true;
+		state.isDone = true;
 		expect(await reading).toBeGreaterThan(100);
 	});
 

@@ -1,0 +1,149 @@
+import {fork, type ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
+import {chmodSync, mkdirSync, mkdtempSync, rmSync} from 'node:fs';
+import {readdir, readFile, stat, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {Worker} from 'node:worker_threads';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {Folder} from '../../core/io/folder.ts';
+import type {Topic} from '../../core/message.ts';
+
+let parent: string;
+let path: string;
+beforeEach(() => {
+	parent = mkdtempSync(join(tmpdir(), 'dapss-folder-'));
+	path = join(parent, 'data');
+});
+afterEach(() => rmSync(parent, {recursive: true, force: true}));
+
+const opener = new URL('folder-opener.ts', import.meta.url);
+
+describe('one node at a time', () => {
+	test('in one process', async () => {
+		const first = await Folder.open(path);
+		await expect(Folder.open(path)).rejects.toMatchObject({code: 'locked', message: expect.stringContaining(`process ${process.pid}`)});
+		first[Symbol.dispose]();
+		using again = await Folder.open(path);
+		expect(again.path).toBe(path);
+	});
+
+	test('among processes; the lock goes with a process that is killed', async () => {
+		const child: ChildProcess = fork(opener, [path], {execArgv: []});
+		expect((await once(child, 'message'))[0]).toBe('open');
+		await expect(Folder.open(path)).rejects.toMatchObject({code: 'locked', message: expect.stringMatching(new RegExp(`${path}.*process ${child.pid}`))});
+		child.kill('SIGKILL');
+		await once(child, 'exit');
+		using folder = await Folder.open(path);
+		expect(await readFile(join(folder.path, 'pid'), 'utf8')).toBe(`${process.pid}\n`);
+	});
+
+	test('among threads', async () => {
+		using folder = await Folder.open(path);
+		expect(folder.path).toBe(path);
+		const worker = new Worker(opener, {argv: [path]});
+		expect((await once(worker, 'message'))[0]).toBe('locked');
+		await worker.terminate();
+		// That the thread tried, and closed its own descriptor, has not freed the folder for others.
+		const child = fork(opener, [path], {execArgv: []});
+		expect((await once(child, 'message'))[0]).toBe('locked');
+		child.kill('SIGKILL');
+	});
+
+	test('a lock that is none is not taken for one in use', async () => {
+		(await Folder.open(path))[Symbol.dispose]();
+		await writeFile(join(path, 'lock'), 'x'.repeat(5000));
+		await expect(Folder.open(path)).rejects.toMatchObject({code: 'storage'});
+	});
+});
+
+describe('closed to others', () => {
+	test('what it makes', async () => {
+		using folder = await Folder.open(path);
+		await folder.writeJson('state.json', {});
+		await folder.blobs.write('snapshot-1', Buffer.from('x'));
+		const inTopic = await folder.topicFolder('news' as Topic);
+		expect((await stat(path)).mode & 0o777).toBe(0o700);
+		expect((await stat(inTopic)).mode & 0o777).toBe(0o700);
+		for (const name of ['state.json', 'snapshot-1', 'pid', 'lock']) expect([name, (await stat(join(path, name))).mode & 0o777]).toEqual([name, 0o600]);
+	});
+
+	test('or refused, with the command that helps', async () => {
+		mkdirSync(path);
+		chmodSync(path, 0o750);
+		await expect(Folder.open(path)).rejects.toMatchObject({code: 'config', message: expect.stringContaining(`its mode is 0750: chmod 700 ${path}`)});
+		chmodSync(path, 0o700);
+		(await Folder.open(path))[Symbol.dispose]();
+	});
+
+	test('a place where no folder can be is said', async () => {
+		await writeFile(path, '');
+		await expect(Folder.open(path)).rejects.toMatchObject({code: 'storage', message: expect.stringContaining(path)});
+	});
+});
+
+describe('files', () => {
+	test('are replaced as a whole, whatever a crash left behind', async () => {
+		using folder = await Folder.open(path);
+		expect(await folder.readJson('state.json')).toBeUndefined();
+		await folder.writeJson('state.json', {a: 'x'.repeat(1000)});
+		await writeFile(join(path, 'state.json.new'), 'y'.repeat(5000)); // A crash before the rename.
+		expect(await folder.readJson('state.json')).toEqual({a: 'x'.repeat(1000)});
+		await folder.writeJson('state.json', {b: 2});
+		expect(await folder.readJson('state.json')).toEqual({b: 2});
+		expect(await readdir(path)).not.toContain('state.json.new');
+		await writeFile(join(path, 'state.json'), '{"b": ');
+		await expect(folder.readJson('state.json')).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('state.json')});
+	});
+
+	test('of bytes are checked when read', async () => {
+		using folder = await Folder.open(path);
+		const {blobs} = folder;
+		expect(await blobs.read('snapshot-1')).toBeUndefined();
+		for (const bytes of [Buffer.alloc(0), Buffer.from('snapshot')]) {
+			await blobs.write('snapshot-1', bytes);
+			expect(Buffer.from((await blobs.read('snapshot-1'))!)).toEqual(bytes);
+		}
+
+		const stored = await readFile(join(path, 'snapshot-1'));
+		for (let bit = 0; bit < stored.length * 8; bit++) {
+			const flipped = Buffer.from(stored);
+			flipped[bit >> 3]! ^= 1 << (bit & 7);
+			await writeFile(join(path, 'snapshot-1'), flipped);
+			await expect(blobs.read('snapshot-1')).rejects.toMatchObject({code: 'storage'});
+		}
+
+		await writeFile(join(path, 'snapshot-1'), 'abc');
+		await expect(blobs.read('snapshot-1')).rejects.toMatchObject({code: 'storage'});
+		expect(await blobs.list()).toContain('snapshot-1');
+		await blobs.unlink('snapshot-1');
+		expect(await blobs.list()).not.toContain('snapshot-1');
+	});
+});
+
+describe('topics', () => {
+	const names = ['news', 'News', 'a/b', 'a_b', '..', '.', '../../etc', '-rf', 'con', 'ü', 'u\u0308', '日本語'.repeat(20), '👩‍👩‍👧', 'x'.repeat(255), ' ', 'a.b-c_d', '__proto__'] as Topic[];
+
+	test('of any name have a folder of their own, inside, and keep their name', async () => {
+		using folder = await Folder.open(path);
+		expect(await folder.topics()).toEqual([]);
+		const folders = [];
+		for (const name of names) folders.push(await folder.topicFolder(name));
+		expect(new Set(folders.map(one => one.toLowerCase())).size).toBe(names.length);
+		for (const one of folders) expect(one).toMatch(new RegExp(`^${path}/topics/[\\w][\\w.-]{0,60}$`));
+		expect(await folder.topicFolder(names[0]!)).toBe(folders[0]);
+		expect(await folder.topics()).toEqual(names.toSorted());
+	});
+
+	test('whose name is damaged are told, not passed over', async () => {
+		using folder = await Folder.open(path);
+		const one = await folder.topicFolder('news' as Topic);
+		for (const bytes of ['{', 'null', '{"topic": 7}', '{"topic": ""}']) {
+			await writeFile(join(one, 'topic.json'), bytes);
+			await expect(folder.topics()).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('topic.json')});
+		}
+
+		rmSync(join(one, 'topic.json'));
+		expect(await folder.topics()).toEqual([]);
+	});
+});
