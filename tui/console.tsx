@@ -123,11 +123,11 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, onE
 	const hintLine = hintSpans(keymap, context, isReadonly, state.paused !== undefined, columns);
 	return (
 		<ThemeContext value={theme}>
-			<Box flexDirection="column" width={columns} height={rows} overflow="hidden">
+			<Box flexDirection="column" width={columns} height={rows}>
 				<Header width={header.width} snapshot={snapshot} title={title} connection={shown.connection} isReadonly={isReadonly} isRemote={isRemote} />
 				{alertBox.height > 0 ? <Alerts alerts={alerts} width={alertBox.width} height={alertBox.height} /> : null}
 				<ThemeContext value={shown.connection === 'lost' ? greyed : theme}>
-					<Box flexDirection="column" width={body.width} height={body.height} overflow="hidden">
+					<Box flexDirection="column" width={body.width} height={body.height}>
 						<Boundary name="This window" width={body.width} height={body.height} attempt={state.overlay}>
 							{state.overlay && text
 								? <Overlay text={text} scroll={state.overlay.scroll} box={body} />
@@ -157,7 +157,7 @@ type PromptRowProps = {
 
 function PromptRow({state: {prompt, confirmsQuit, notice, focus}, width, isRemote, hints, onChange, onSubmit}: PromptRowProps): ReactNode {
 	if (prompt) return <Prompt prompt={prompt} filtered={paneNames[focus].slice(2).toLowerCase()} width={width} onChange={onChange} onSubmit={onSubmit} />;
-	if (confirmsQuit) return <Line width={width} spans={[{text: isRemote ? ' Leave the console? The node goes on running. ' : ' Quit? This stops the node; the cluster goes on without it. ', tone: 'warning'}, {text: 'y', tone: 'accent'}, {text: ' yes  ', tone: 'muted'}, {text: 'n', tone: 'accent'}, {text: ' no', tone: 'muted'}]} />;
+	if (confirmsQuit) return <Line width={width} spans={[{text: isRemote ? ' Leave? The node goes on running. ' : ' Quit? This stops the node. ', tone: 'warning'}, {text: 'y', tone: 'accent'}, {text: ' yes  ', tone: 'muted'}, {text: 'n', tone: 'accent'}, {text: ' no', tone: 'muted'}]} />;
 	if (notice) return <Line width={width} spans={[{text: ` ${printable(notice.text)}`, tone: notice.tone}]} />;
 	return <Line width={width} spans={hints} />;
 }
@@ -181,9 +181,11 @@ function useLostMs(isLost: boolean): number {
 	useEffect(() => {
 		if (!isLost) return undefined;
 		const start = performance.now();
-		setLostMs(0);
 		const timer = setInterval(() => setLostMs(performance.now() - start), 1000);
-		return () => clearInterval(timer);
+		return () => {
+			clearInterval(timer);
+			setLostMs(0);
+		};
 	}, [isLost]);
 	return isLost ? lostMs : 0;
 }

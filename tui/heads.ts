@@ -17,7 +17,7 @@ export const paneNames: Readonly<Record<PaneId, string>> = {peers: '1 Peers', ra
 export function paneTitle(pane: PaneId, snapshot: Snapshot, state: ConsoleState): readonly Span[] {
 	const spans: Span[] = [];
 	if (pane === 'peers') spans.push(...peersHead(snapshot));
-	if (pane === 'raft') spans.push(snapshot.raft.voters.length === 0 ? {text: 'not a member yet', tone: 'warning'} : snapshot.raft.hasQuorum ? {text: 'quorum held', tone: 'good'} : {text: 'NO QUORUM', tone: 'bad'});
+	if (pane === 'raft') spans.push(raftHead(snapshot));
 	if (pane === 'topics') spans.push(...topicsHead(snapshot));
 	if (pane === 'messages') spans.push(...messagesHead(snapshot, state));
 	if (pane === 'partition') spans.push(snapshot.partition.state === 'whole' ? {text: 'whole', tone: 'good'} : {text: snapshot.partition.state.toUpperCase(), tone: snapshot.partition.state === 'repairing' ? 'warning' : 'bad'});
@@ -35,8 +35,14 @@ export function paneSummary(pane: PaneId, snapshot: Snapshot, state: ConsoleStat
 	const spans: Span[] = [{text: ` ${paneNames[pane].padEnd(12)} `, tone: 'title'}];
 	switch (pane) {
 		case 'peers': return [...spans, ...peersHead(snapshot)];
-		case 'raft': if (snapshot.raft.voters.length === 0) return [...spans, {text: 'not a member yet', tone: 'warning'}];
-			return [...spans, {text: snapshot.raft.role, tone: 'plain'}, {text: ` · leader ${leaderWords(snapshot).text} · `, tone: snapshot.raft.leader === undefined ? 'bad' : 'muted'}, quorumWords(snapshot)];
+		case 'raft': {
+			if (snapshot.raft.voters.length === 0) return [...spans, {text: 'not a member yet', tone: 'warning'}];
+			return [
+				...spans, {text: `${snapshot.raft.role} in term ${snapshot.raft.term}`, tone: 'plain'},
+				{text: snapshot.raft.leader === snapshot.self ? ' · quorum ' : ` · leader ${leaderWords(snapshot).text} · quorum `, tone: snapshot.raft.leader === undefined ? 'bad' : 'muted'}, quorumWords(snapshot),
+			];
+		}
+
 		case 'topics': return [...spans, ...topicsHead(snapshot)];
 		case 'messages': {
 			const newest = snapshot.feed.at(-1);
@@ -128,6 +134,11 @@ function peersHead({members}: Snapshot): readonly Span[] {
 	}
 
 	return spans;
+}
+
+function raftHead({raft}: Snapshot): Span {
+	if (raft.voters.length === 0) return {text: 'not a member yet', tone: 'warning'};
+	return raft.hasQuorum ? {text: 'quorum held', tone: 'good'} : {text: 'NO QUORUM', tone: 'bad'};
 }
 
 function topicsHead({topics}: Snapshot): readonly Span[] {

@@ -2,7 +2,7 @@
 Runs the console on a terminal and gives the terminal back whatever happens: alternate screen left, cursor shown, raw mode and paste mode
 off, line wrap on; then, if something failed, the error. Import this file lazily: Ink costs a few hundred milliseconds.
 */
-import {render} from 'ink';
+import {render, type Instance} from 'ink';
 import {Console} from './console.tsx';
 import {buildKeymap, type KeyOverrides} from './keymap.ts';
 import type {ConsoleSource} from './source.ts';
@@ -58,22 +58,23 @@ export async function runConsole({source, title = 'dapss-tui', readonly, remote,
 		[stdout, 'error', interrupt], // EIO: the terminal is gone.
 	];
 	for (const [emitter, name, listener] of listeners) emitter.on(name, listener);
-	const environment = process.env;
-	stdout.write(wrapOff);
-	const app = render(
-		<Console
-			source={source} title={title} isReadonly={readonly} isRemote={remote}
-			keymap={buildKeymap(preferences.keymap)} theme={chooseTheme(preferences.theme ?? {}, environment)} onExit={finish}
-		/>,
-		{stdin, stdout, alternateScreen: true, incrementalRendering: true, maxFps: 30, patchConsole: true, exitOnCtrlC: false, interactive: true},
-	);
+	let app: Instance | undefined;
 	try {
+		stdout.write(wrapOff);
+		app = render(
+			<Console
+				source={source} title={title} isReadonly={readonly} isRemote={remote}
+				keymap={buildKeymap(preferences.keymap)} theme={chooseTheme(preferences.theme ?? {}, process.env)} onExit={finish}
+			/>,
+			{stdin, stdout, alternateScreen: true, incrementalRendering: true, maxFps: 30, patchConsole: true, exitOnCtrlC: false, interactive: true},
+		);
 		// Ink ends by itself only when drawing fails; then this rejects.
 		const how = await Promise.race([ended.promise, app.waitUntilExit().then((): ConsoleExit => 'quit')]);
 		return how === 'quit' && source.getState().connection === 'lost' ? 'lost' : how;
 	} finally {
-		app.unmount();
-		await Promise.race([app.waitUntilExit().catch(() => undefined), new Promise(resolve => setTimeout(resolve, 500).unref())]);
+		app?.unmount();
+		// A terminal that takes no more must not hold the process.
+		await Promise.race([app?.waitUntilExit().catch(() => undefined), new Promise(resolve => setTimeout(resolve, 500))]);
 		if (stdout.writable) stdout.write(wrapOn);
 		for (const [emitter, name, listener] of listeners) emitter.off(name, listener);
 	}

@@ -56,13 +56,16 @@ export function keysOf(pane: ListPane, snapshot: Snapshot, state: ConsoleState):
 
 const previews = new WeakMap<MessageSnapshot, string>();
 
-/** The preview as one line of visible text; made once a message. */
+/** Bytes of a body that a row can show at most: a flood of long messages is not made visible in full, ten times a second. */
+const rowBytes = 320;
+
+/** The start of the body as one line of visible text; made once a message. */
 export function previewText(message: MessageSnapshot): string {
 	let text = previews.get(message);
 	if (text === undefined) {
 		const isCut = message.size > message.preview.length;
 		// The node's cut may go through a character: one byte less lets the last one be left out whole instead of shown as broken.
-		text = printableBytes(message.preview, isCut ? message.preview.length - 1 : message.preview.length);
+		text = printableBytes(message.preview, Math.min(rowBytes, isCut ? message.preview.length - 1 : message.preview.length));
 		previews.set(message, text);
 	}
 

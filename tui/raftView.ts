@@ -32,7 +32,12 @@ export function raftLines(snapshot: Snapshot, width: number): ReadonlyArray<read
 		[label('role'), {text: raft.role, tone: raft.role === 'leader' ? 'good' : (raft.role.endsWith('candidate') ? 'warning' : 'plain')}, {text: '  term ', tone: 'muted'}, {text: count(raft.term), tone: 'plain'}],
 		[label('leader'), leaderWords(snapshot)],
 		[label('quorum'), quorumWords(snapshot)],
-		[label('log'), {text: `commit ${count(raft.commit)}`, tone: 'plain'}, {text: ` · applied ${count(raft.applied)} · last ${count(raft.lastIndex)}`, tone: raft.applied < raft.commit || raft.commit < raft.lastIndex ? 'warning' : 'muted'}],
+		[
+			label('log'), {text: `commit ${count(raft.commit)}`, tone: 'plain'},
+			raft.applied < raft.commit || raft.commit < raft.lastIndex
+				? {text: ` · applied ${count(raft.applied)} · last ${count(raft.lastIndex)}`, tone: 'warning'}
+				: {text: ', all applied, nothing open', tone: 'muted'},
+		],
 		[
 			label('voters'),
 			...raft.voters.slice(0, idsThatFit).flatMap((id): readonly Span[] => {
@@ -56,6 +61,9 @@ export function raftLines(snapshot: Snapshot, width: number): ReadonlyArray<read
 	return lines;
 }
 
+/** A few entries are always under way; more is a follower that falls behind. */
+const lateEntries = 256;
+
 /** How far the followers are, those behind first. */
 function matchSpans({raft, members}: Snapshot, width: number): readonly Span[] {
 	const behind = members.filter(({match, self: isSelf}) => match !== undefined && !isSelf)
@@ -65,7 +73,7 @@ function matchSpans({raft, members}: Snapshot, width: number): readonly Span[] {
 	if (late.length === 0) return [{text: `${plural(behind.length, 'follower has', 'followers have')} it all`, tone: 'plain'}];
 	const room = Math.max(1, Math.floor((width - 9) / 20));
 	return [
-		{text: late.slice(0, room).map(follower => `${shortId(follower.id)} ${count(follower.behind)} behind`).join(', '), tone: 'warning'},
+		{text: late.slice(0, room).map(follower => `${shortId(follower.id)} ${count(follower.behind)} behind`).join(', '), tone: late[0]!.behind > lateEntries ? 'warning' : 'plain'},
 		...(late.length > room ? [{text: ` +${late.length - room}`, tone: 'muted'} as const] : []),
 	];
 }

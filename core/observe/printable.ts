@@ -13,9 +13,13 @@ its members, a flag is its letters). Unicode: UAX 9 (bidi), UAX 29 (clusters), U
 import stringWidth from 'string-width';
 
 /** Text in which every code unit is one cell wide and harmless: most of what is shown. */
-const plain = /^[ -~\u00A1-\u00AC\u00AE-\u02FF\u0400-\u0481\u2018-\u201F\u2026\u2190-\u2193\u2400-\u2424\u2500-\u257F\u25CF]*$/v;
+const plain = /^[ -~\u00A1-\u00AC\u00AE-\u02FF\u0400-\u0481\u2018-\u201F\u2026\u2039\u203A\u2190-\u2193\u2400-\u2424\u2500-\u257F\u25CF]*$/v;
+/** Letters of Japanese, Chinese and Korean that are two cells everywhere and join with nothing. */
+const wide = /^[\u3041-\u3096\u30A1-\u30FA\u4E00-\u9FFF\uAC00-\uD7A3]$/v;
 /** Without a shape of its own, or with one that only this terminal's font knows. */
 const shapeless = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/v;
+/** Vowels and finals of Korean that met no syllable: nothing, one or two cells, depending on the terminal. */
+const looseJamo = /[\u1160-\u11FF\uD7B0-\uD7FF]/v;
 const otherSpace = /[\p{Zs}--[ ]]/v;
 const mark = /\p{M}/v;
 const pictograph = /\p{Extended_Pictographic}/v;
@@ -134,19 +138,19 @@ function remembered(segment: string): string {
 }
 
 function cluster(segment: string): string {
-	const characters = [...segment];
+	if (wide.test(segment)) return segment;
+	// Thai and Lao AM in its two parts, a mark and a letter, which all count alike.
+	const characters = [...segment.replaceAll('\u0E33', '\u0E4D\u0E32').replaceAll('\u0EB3', '\u0ECD\u0EB2')];
 	const first = characters[0]!;
 	if (pictograph.test(first) || regional.test(first)) return emoji(characters);
 	if (segment.endsWith(keycap)) return characters.filter(character => character !== keycap && character !== emojiShape).map(character => (isAlone(character) ? character : code(character))).join('');
 	let out = '';
 	let marks = marksMax; // A mark needs a letter to stand on, or it changes what we drew before it.
 	for (const character of characters) {
-		if (character === '\u0E33') out += '\u0E4D\u0E32'; // Thai SARA AM in its two parts: a mark and a letter, which all count alike.
-		else if (character === '\u0EB3') out += '\u0ECD\u0EB2';
-		else if (mark.test(character) && !shapeless.test(character) && marks < marksMax) {
+		if (mark.test(character) && !shapeless.test(character) && marks < marksMax) {
 			out += character;
 			marks++;
-		} else if (shapeless.test(character) || mark.test(character)) {
+		} else if (shapeless.test(character) || mark.test(character) || looseJamo.test(character)) {
 			out += visible(character);
 			marks = marksMax;
 		} else {
@@ -158,7 +162,9 @@ function cluster(segment: string): string {
 	if (isAgreed(out)) return out;
 	// A conjunct of an Indian script is one cluster of several letters; a non-joiner keeps the letters and their widths apart.
 	const apart = out.replaceAll(/(\p{M})(?=\p{L})/gu, '$1\u200C');
-	return isAgreed(apart) ? apart : characters.map(character => (isAlone(character) ? character : code(character))).join('');
+	if (isAgreed(apart)) return apart;
+	const kept = characters.map(character => (isAlone(character) ? character : code(character))).join('');
+	return isAgreed(kept) ? kept : characters.map(character => code(character)).join('');
 }
 
 /** A cluster that starts with a picture: what it is made of, in the shape that needs no joining. */
@@ -177,6 +183,7 @@ function emoji(characters: readonly string[]): string {
 
 /** Whether counting by cluster and counting by code point come to the same width, whatever stands before and behind. */
 function isAgreed(text: string): boolean {
+	if (plain.test(text)) return true;
 	let sum = 2;
 	for (const character of text) sum += stringWidth(character);
 	return sum === stringWidth(`a${text}a`);

@@ -2,6 +2,7 @@
 Pictures of nodes as the console meets them: healthy, leaderless, cut in two, large, hostile, just starting. Times are fixed, so a frame over
 one of them is always the same.
 */
+import fc from 'fast-check';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../core/observe/snapshot.ts';
@@ -123,6 +124,12 @@ export const hostile: Snapshot = {
 	feed: hostileTexts.map((text, index) => message(index + 1, text, {topic: text as Topic})),
 	events: hostileTexts.map((text, index): RecordedEvent => ({at: atMs - index * 1000, type: 'warning', text})),
 };
+
+/** Any code points at all, halves of characters too; half of them from the blocks where the trouble is. */
+export function anyText(maxLength: number): fc.Arbitrary<string> {
+	const point = fc.oneof(fc.integer({min: 0, max: 0x10_FF_FF}), fc.integer({min: 0, max: 0x33_FF}), fc.integer({min: 0x1_F0_00, max: 0x1_FA_FF}));
+	return fc.array(point, {maxLength}).map(points => String.fromCodePoint(...points));
+}
 
 /** A source that shows what it is given and remembers what it was asked for. */
 export class FakeSource implements ConsoleSource {

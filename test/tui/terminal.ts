@@ -2,6 +2,7 @@
 A terminal to test the console on: a stdout of a stated size in front of a real emulator, and a stdin to type on. What the emulator shows is what
 a user would see, escape sequences and cursor and all.
 */
+import {Console} from 'node:console';
 import {EventEmitter} from 'node:events';
 import {PassThrough} from 'node:stream';
 import xterm from '@xterm/headless';
@@ -9,6 +10,22 @@ import stringWidth from 'string-width';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {runConsole, type ConsoleExit, type RunConsoleOptions} from '../../tui/index.tsx';
 import {FakeSource} from './fixtures.ts';
+
+// The test runner's console lacks the constructor that Ink's own takes from it.
+console.Console ??= Console;
+
+const knownCells = new Map<number, 0 | 1 | 2>();
+
+function cellsOf(point: number): 0 | 1 | 2 {
+	let cells = knownCells.get(point);
+	if (cells === undefined) {
+		const character = String.fromCodePoint(point);
+		cells = /^[\p{Mn}\p{Me}\u200C]$/u.test(character) ? 0 : Math.max(1, stringWidth(character)) as 1 | 2;
+		knownCells.set(point, cells);
+	}
+
+	return cells;
+}
 
 export class Screen {
 	readonly emulator: InstanceType<typeof xterm.Terminal>;
@@ -27,9 +44,9 @@ export class Screen {
 		// A modern terminal: wide emoji, marks without width, each code point for itself. The emulator's own table is that of Unicode 6.
 		this.emulator.unicode.register({
 			version: 'modern',
-			wcwidth: point => (/^[\p{Mn}\p{Me}\u200C]$/u.test(String.fromCodePoint(point)) ? 0 : Math.max(1, stringWidth(String.fromCodePoint(point))) as 1 | 2),
+			wcwidth: cellsOf,
 			charProperties(point, preceding) {
-				const width = this.wcwidth(point);
+				const width = cellsOf(point);
 				// The emulator's packing: bit 0 joins to the character before, bits 1 and 2 are the width.
 				return width === 0 && preceding !== 0 ? (preceding & 0b110) | 1 : width << 1;
 			},

@@ -18,7 +18,7 @@ export function Alerts({alerts, width, height}: {readonly alerts: readonly Alert
 	const shown = alerts.slice(0, height);
 	const more = alerts.length - shown.length;
 	return (
-		<Box flexDirection="column" width={width} height={height} overflow="hidden">
+		<Box flexDirection="column" width={width} height={height}>
 			{shown.map(({text, tone}, index) => {
 				const rest = more > 0 && index === shown.length - 1 ? `(+${more}) ` : '';
 				return <Line key={index} width={width} spans={[{text: fitCells(` ${tone === 'accent' ? '·' : '!'} ${rest}${text}`, width), tone}]} />;
@@ -44,9 +44,9 @@ export function hintSpans(keymap: Keymap, context: KeyContext, isReadonly: boole
 }
 
 export function TooSmall({columns, rows}: {readonly columns: number; readonly rows: number}): ReactNode {
-	const lines = [`The console needs at least ${columnsMin}×${rowsMin}`, `this terminal has ${columns}×${rows}`, 'Ctrl-C quits'];
+	const lines = [`Needs at least ${columnsMin}×${rowsMin}`, `this is ${columns}×${rows}`, 'Ctrl-C quits'];
 	return (
-		<Box flexDirection="column" width={columns} height={rows} overflow="hidden">
+		<Box flexDirection="column" width={columns} height={rows}>
 			{lines.slice(0, rows).map((text, index) => <Line key={index} width={columns} spans={[{text, tone: index === 0 ? 'warning' : 'muted'}]} />)}
 		</Box>
 	);

@@ -16,7 +16,7 @@ type EventsProps = {
 export const Events = memo(({rows, selected, atS, isFocused, width, height}: EventsProps): ReactNode => {
 	const start = windowStart(rows.length, selected, height);
 	return (
-		<Box flexDirection="column" width={width} height={height} overflow="hidden">
+		<Box flexDirection="column" width={width} height={height}>
 			{rows.length === 0 ? <Line spans={[{text: 'nothing yet', tone: 'muted'}]} width={width} /> : null}
 			{rows.slice(start, start + height).map((event, index) => {
 				const {text, tone} = eventWords(event);

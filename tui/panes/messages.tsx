@@ -32,7 +32,7 @@ export const Messages = memo(({rows, selected, hint, isFocused, width, height}: 
 	const room = Math.max(0, height - 1);
 	const start = windowStart(rows.length, selected, room);
 	return (
-		<Box flexDirection="column" width={width} height={height} overflow="hidden">
+		<Box flexDirection="column" width={width} height={height}>
 			<Line spans={[titleSpan(columns)]} width={width} />
 			{rows.length === 0 ? <Line spans={[{text: hint, tone: 'muted'}]} width={width} /> : null}
 			{rows.slice(start, start + room).map((message, index) => (

@@ -27,7 +27,7 @@ export const Partition = memo(({snapshot, width, height}: PartitionProps): React
 	}
 
 	return (
-		<Box width={width} height={height} overflow="hidden" gap={2}>
+		<Box width={width} height={height} gap={2}>
 			<Lines lines={[...text(width - beside - 2), [], ...wrapLegend(width - beside - 2)]} width={width - beside - 2} height={height} />
 			<Lines lines={matrixLines(partition, self, beside, height)} width={beside} height={height} />
 		</Box>

@@ -47,7 +47,7 @@ export const Line = memo(({spans, width, isSelected = false}: LineProps) => {
 /** At most `height` lines. */
 export function Lines({lines, width, height}: {readonly lines: ReadonlyArray<readonly Span[]>; readonly width: number; readonly height: number}): ReactNode {
 	return (
-		<Box flexDirection="column" width={width} height={height} overflow="hidden">
+		<Box flexDirection="column" width={width} height={height}>
 			{lines.slice(0, height).map((spans, index) => <Line key={index} spans={spans} width={width} />)}
 		</Box>
 	);

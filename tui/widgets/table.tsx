@@ -55,7 +55,7 @@ function PlainTable<Row>({columns, rows, width, height, selected, isFocused, emp
 	const places = useMemo(() => visible.map((_, row) => Object.fromEntries(placed.map(column => [column.title, String(row)]))), [placed, visible]);
 	return (
 		<ModelContext value={model}>
-			<Box flexDirection="column" width={width} height={height} overflow="hidden">
+			<Box flexDirection="column" width={width} height={height}>
 				<InkTable data={places} columns={placed.map(column => column.title)} padding={1} header={Title} cell={Cell} skeleton={Nothing} />
 				{rows.length === 0 ? <Text wrap="truncate" {...theme.muted}>{empty}</Text> : null}
 			</Box>

@@ -1,0 +1,127 @@
+import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import type {Broker} from '../../core/api.ts';
+import {DapssError} from '../../core/errors.ts';
+import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {createSource} from '../../tui/clientSource.ts';
+import {a, healthy} from './fixtures.ts';
+
+class FakeBroker {
+	readonly calls: unknown[] = [];
+	readonly ended = Promise.withResolvers<string>();
+	failure: Error | undefined;
+	show: (snapshot: Snapshot) => void = () => undefined;
+	isWatched = false;
+	readonly closed = this.ended.promise;
+
+	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
+		this.show = onSnapshot;
+		this.isWatched = true;
+		return {[Symbol.dispose]: () => {
+			this.isWatched = false;
+		}};
+	}
+
+	async publish(topic: string, bodies: readonly Uint8Array[]): Promise<unknown> {
+		this.calls.push(['publish', topic, bodies.map(body => new TextDecoder().decode(body))]);
+		if (this.failure) throw this.failure;
+		return {origin: a, incarnation: 1, topic, firstSeq: 7, count: 1};
+	}
+
+	async subscribeNode(topic: string): Promise<void> {
+		this.calls.push(['subscribe', topic]);
+		if (this.failure) throw this.failure;
+	}
+
+	async unsubscribeNode(topic: string): Promise<void> {
+		this.calls.push(['unsubscribe', topic]);
+	}
+
+	async readIndex(): Promise<number> {
+		return 318;
+	}
+
+	async fault(command: unknown): Promise<void> {
+		this.calls.push(['fault', command]);
+		if (this.failure) throw this.failure;
+	}
+}
+
+beforeEach(() => {
+	vi.useFakeTimers();
+});
+afterEach(() => {
+	vi.useRealTimers();
+});
+
+test('the first picture at once, then at most ten a second, each with what did not change as it was', () => {
+	const broker = new FakeBroker();
+	using source = createSource(broker as unknown as Broker);
+	let changes = 0;
+	source.subscribe(() => {
+		changes++;
+	});
+	expect(source.getState()).toMatchObject({connection: 'connecting', snapshot: undefined});
+	broker.show(healthy);
+	expect(changes).toBe(1);
+	const first = source.getState();
+	expect(source.getState()).toBe(first);
+	for (let ms = 0; ms < 1000; ms += 10) {
+		broker.show({...structuredClone(healthy), lamport: ms});
+		vi.advanceTimersByTime(10);
+	}
+
+	expect(changes).toBeGreaterThanOrEqual(10);
+	expect(changes).toBeLessThanOrEqual(12);
+	expect(source.getState().snapshot?.lamport).toBeGreaterThan(800);
+	expect(source.getState().snapshot?.topics).toBe(first.snapshot?.topics);
+});
+
+test('a silent node is lost until it speaks again', () => {
+	const broker = new FakeBroker();
+	using source = createSource(broker as unknown as Broker);
+	broker.show(healthy);
+	vi.advanceTimersByTime(4500);
+	expect(source.getState()).toMatchObject({connection: 'lost', detail: 'no word from the node for 3 s, still trying'});
+	expect(source.getState().snapshot).toBe(healthy);
+	broker.show(healthy);
+	expect(source.getState().connection).toBe('connected');
+});
+
+test('a closed broker is lost for good, with its reason and its last picture', async () => {
+	const broker = new FakeBroker();
+	using source = createSource(broker as unknown as Broker);
+	broker.show(healthy);
+	broker.ended.resolve('worker exited with 1');
+	await vi.advanceTimersByTimeAsync(0);
+	expect(source.getState()).toMatchObject({connection: 'lost', detail: 'worker exited with 1', snapshot: healthy});
+	broker.show({...healthy, lamport: 1});
+	vi.advanceTimersByTime(1000);
+	expect(source.getState().connection).toBe('lost');
+});
+
+test('disposing stops watching and all timers', () => {
+	const broker = new FakeBroker();
+	createSource(broker as unknown as Broker)[Symbol.dispose]();
+	expect(broker.isWatched).toBe(false);
+	expect(vi.getTimerCount()).toBe(0);
+});
+
+test('commands become calls, and their ends one line', async () => {
+	const broker = new FakeBroker();
+	using source = createSource(broker as unknown as Broker);
+	expect(await source.run({type: 'publish', topic: 'weather', body: 'grüezi'})).toEqual({ok: true, text: `Published to weather: #7, 7 B, stored on ${a.slice(0, 8)}`});
+	expect(await source.run({type: 'subscribe', topics: ['x', 'y']})).toEqual({ok: true, text: 'Subscribed to x, y'});
+	expect(await source.run({type: 'unsubscribe', topics: ['x']})).toEqual({ok: true, text: 'Unsubscribed from x'});
+	expect((await source.run({type: 'confirm'})).text).toContain('commit 318');
+	expect((await source.run({type: 'fault', fault: {type: 'drop', percent: 5, forMs: 2000}})).text).toBe('Fault is on: drop for 2 s');
+	expect(broker.calls).toEqual([['publish', 'weather', ['grüezi']], ['subscribe', 'x'], ['subscribe', 'y'], ['unsubscribe', 'x'], ['fault', {type: 'drop', percent: 5, forMs: 2000}]]);
+});
+
+test('an error is one clear line, never a rejection', async () => {
+	const broker = new FakeBroker();
+	using source = createSource(broker as unknown as Broker);
+	broker.failure = new DapssError('no-quorum', 'The subscription could not be agreed.');
+	expect(await source.run({type: 'subscribe', topics: ['x']})).toEqual({ok: false, text: 'Could not subscribe: The subscription could not be agreed (no majority of voters is reachable)'});
+	broker.failure = new DapssError('refused', 'This node takes no faults: start it with --faults');
+	expect((await source.run({type: 'fault', fault: {type: 'heal'}})).text).toBe('Could not fault: This node takes no faults: start it with --faults');
+});

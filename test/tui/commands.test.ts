@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import {expect, test} from 'vitest';
+import {complete, parseDuration, parseLine} from '../../tui/commands.ts';
+import {a, anyText, b, ids} from './fixtures.ts';
+
+const context = {members: ids.slice(0, 3)};
+
+test.each([
+	['subscribe weather', {type: 'run', command: {type: 'subscribe', topics: ['weather']}}],
+	[':subscribe weather, jobs', {type: 'run', command: {type: 'subscribe', topics: ['weather', 'jobs']}}],
+	['unsubscribe weather', {type: 'run', command: {type: 'unsubscribe', topics: ['weather']}}],
+	['publish weather hello from the keys', {type: 'run', command: {type: 'publish', topic: 'weather', body: 'hello from the keys'}}],
+	['publish weather  two spaces ', {type: 'run', command: {type: 'publish', topic: 'weather', body: ' two spaces '}}],
+	['publish weather ', {type: 'run', command: {type: 'publish', topic: 'weather', body: ''}}],
+	['peers', {type: 'focus', pane: 'peers'}],
+	['status', {type: 'report', report: 'status'}],
+	['quit', {type: 'quit'}],
+	['filter rain', {type: 'filter', text: 'rain'}],
+	['', {type: 'nothing'}],
+	[`fault cut ${a.slice(0, 4)} in for 2s`, {type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a], direction: 'in', forMs: 2000}}}],
+	[`fault cut ${a.slice(0, 8)},${b.slice(0, 8)} --for 500ms`, {type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a, b], direction: 'both', forMs: 500}}}],
+	['fault delay 50ms', {type: 'run', command: {type: 'fault', fault: {type: 'delay', ms: 50, forMs: 10_000}}}],
+	['fault drop 20% for 1m', {type: 'run', command: {type: 'fault', fault: {type: 'drop', percent: 20, forMs: 60_000}}}],
+	['fault heal', {type: 'run', command: {type: 'fault', fault: {type: 'heal'}}}],
+])('%s', (line, wish) => {
+	expect(parseLine(line, context)).toEqual(wish);
+});
+
+test.each([
+	['subscrib weather', 'No command `subscrib`. Did you mean `:subscribe`?'],
+	['pubish x y', 'No command `pubish`. Did you mean `:publish`?'],
+	['stat', 'No command `stat`. Did you mean `:status`?'],
+	['xyzzyxyzzy', 'No command `xyzzyxyzzy`. `?` lists them'],
+	['__proto__', 'No command `__proto__`. `?` lists them'],
+	['publish weather', 'Expected a topic and a message: `:publish weather hello`'],
+	['subscribe', 'Expected a topic: `:subscribe weather`'],
+	['fault cut zz', 'No member\'s id starts with `zz`'],
+	['fault cut a in for soon', 'Expected a time such as `for 10s`, got `soon`'],
+	['fault drop 200', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],
+])('%s: %s', (line, text) => {
+	expect(parseLine(line, context)).toEqual({type: 'problem', text});
+});
+
+test('no line throws', () => {
+	fc.assert(fc.property(fc.oneof(anyText(60), fc.string().map(text => `fault ${text}`)), line => {
+		expect(parseLine(line, context).type).toBeTypeOf('string');
+	}));
+});
+
+test('completion goes as far as it is certain', () => {
+	expect(complete('sub', [])).toBe('subscribe ');
+	expect(complete('pa', [])).toBe('pa');
+	expect(complete('par', [])).toBe('partition ');
+	expect(complete('publish we', ['weather', 'jobs'])).toBe('publish weather');
+	expect(complete('subscribe sensors/', ['sensors/door', 'sensors/dust'])).toBe('subscribe sensors/d');
+	expect(complete('publish weather he', ['hello'])).toBe('publish weather hello');
+	expect(complete('status x', ['xx'])).toBe('status x');
+});
+
+test('durations', () => {
+	expect([parseDuration('250ms'), parseDuration('10s'), parseDuration('2m'), parseDuration('7'), parseDuration('1.5s'), parseDuration('x'), parseDuration('-1s')]).toEqual([250, 10_000, 120_000, 7000, 1500, undefined, undefined]);
+});

@@ -1,0 +1,82 @@
+import {describe, expect, test} from 'vitest';
+import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {act, readonlyRefusal, submit, topicAtHand, type Effect, type Situation} from '../../tui/dispatch.ts';
+import type {Action} from '../../tui/keymap.ts';
+import {initialState, reduce, type ConsoleState} from '../../tui/state.ts';
+import {healthy, hostile, topic} from './fixtures.ts';
+
+const situation = (changes: Partial<Situation> = {}): Situation => ({snapshot: healthy, isReadonly: false, page: 5, overlayLines: 40, ...changes});
+const apply = (state: ConsoleState, effects: readonly Effect[]): ConsoleState => effects.reduce((before, effect) => (effect.type === 'change' ? reduce(before, effect.action) : before), state);
+const press = (state: ConsoleState, where: Situation, ...keys: readonly Action[]): ConsoleState => keys.reduce((before, key) => apply(before, act(key, before, where)), state);
+const at = (focus: ConsoleState['focus']): ConsoleState => ({...initialState, focus});
+const typing = (state: ConsoleState, draft: string): ConsoleState => reduce(state, {type: 'draft', text: draft});
+
+describe('publish', () => {
+	test('p takes the selected topic along, then asks for the text', () => {
+		let state = press(at('topics'), situation(), 'down', 'publish');
+		expect(state.prompt).toMatchObject({kind: 'publish-topic', draft: 'health'});
+		state = apply(state, submit('health', state, situation()));
+		expect(state.prompt).toMatchObject({kind: 'publish-text', topic: 'health', draft: ''});
+		expect(submit('  hello ', typing(state, '  hello '), situation())).toContainEqual({type: 'run', command: {type: 'publish', topic: 'health', body: '  hello '}});
+	});
+
+	test('a topic that shows other than it is does not get into the line', () => {
+		const snapshot: Snapshot = {...hostile, topics: [topic('\u202Eevil')]};
+		expect(topicAtHand(at('topics'), snapshot)).toBe('\u202Eevil');
+		expect(press(at('topics'), situation({snapshot}), 'publish').prompt?.draft).toBe('');
+	});
+
+	test('read-only refuses with one line, by key and by command', () => {
+		const where = situation({isReadonly: true});
+		for (const key of ['publish', 'subscribe', 'unsubscribe'] as const) expect(press(at('topics'), where, key)).toMatchObject({prompt: undefined, notice: {text: readonlyRefusal}});
+		const open = press(at('topics'), where, 'command');
+		for (const line of ['publish weather x', 'subscribe weather', 'fault heal']) {
+			const effects = submit(line, open, where);
+			expect(effects.some(effect => effect.type === 'run')).toBe(false);
+			expect(apply(open, effects).notice?.text).toBe(readonlyRefusal);
+		}
+
+		expect(submit('check', open, where)).toContainEqual({type: 'run', command: {type: 'confirm'}});
+	});
+});
+
+test('subscribe takes several topics, and a known name with a space whole', () => {
+	const snapshot = {...healthy, topics: [topic('my topic')]};
+	const open = press(at('topics'), situation({snapshot}), 'unsubscribe');
+	expect(open.prompt?.draft).toBe('my topic');
+	expect(submit('my topic', open, situation({snapshot}))).toContainEqual({type: 'run', command: {type: 'unsubscribe', topics: ['my topic']}});
+	expect(submit('a, b', open, situation({snapshot}))).toContainEqual({type: 'run', command: {type: 'unsubscribe', topics: ['a', 'b']}});
+});
+
+test('Enter shows all about the row that is selected, as it was', () => {
+	const state = press(at('messages'), situation(), 'up', 'inspect');
+	expect(state.overlay).toMatchObject({type: 'message', message: {seq: 59}});
+	expect(press(at('peers'), situation(), 'last', 'inspect').overlay).toMatchObject({type: 'peer', key: healthy.members.at(-1)!.id});
+	expect(press(at('topics'), situation(), 'inspect').overlay).toMatchObject({type: 'topic', key: 'deploy'});
+	expect(press(at('raft'), situation(), 'inspect').overlay).toMatchObject({type: 'report', report: 'leader'});
+});
+
+test('a paused feed is what keys move over', () => {
+	const paused = press(at('messages'), situation(), 'pause');
+	const later = situation({snapshot: {...healthy, feed: []}});
+	expect(press(paused, later, 'up', 'inspect').overlay).toMatchObject({type: 'message', message: {seq: 59}});
+});
+
+test('an overlay scrolls as far as it has lines', () => {
+	const open = press(at('peers'), situation(), 'help');
+	expect(press(open, situation(), 'overlay-last').overlay?.scroll).toBe(35);
+	expect(press(open, situation(), 'overlay-page-down', 'overlay-page-down', 'overlay-up').overlay?.scroll).toBe(9);
+	expect(press(open, situation(), 'overlay-up').overlay?.scroll).toBe(0);
+	expect(press(open, situation({overlayLines: 2}), 'overlay-last').overlay?.scroll).toBe(0);
+});
+
+test('a mistyped command is answered, its line kept in the history', () => {
+	const open = typing(press(at('peers'), situation(), 'command'), 'pears');
+	const state = apply(open, submit('pears', open, situation()));
+	expect(state).toMatchObject({prompt: undefined, history: ['pears'], notice: {text: 'No command `pears`. Did you mean `:peers`?'}});
+});
+
+test('without a picture every key is harmless', () => {
+	const where = situation({snapshot: undefined});
+	for (const key of ['up', 'down', 'first', 'last', 'inspect', 'pause', 'filter', 'publish', 'help'] as const) expect(() => press(at('messages'), where, key)).not.toThrow();
+});

@@ -1,0 +1,66 @@
+import {expect, test} from 'vitest';
+import {words} from '../../tui/commands.ts';
+import {actions, buildKeymap, conflicts, hintsOf, keyNames, keySign} from '../../tui/keymap.ts';
+import {hintSpans} from '../../tui/panes/bars.tsx';
+import {helpLines} from '../../tui/reports.ts';
+
+const keymap = buildKeymap();
+
+test('no key has two actions where both would count', () => {
+	expect(conflicts(keymap.bindings)).toEqual([]);
+});
+
+test('the help lists every key that does something, and every command', () => {
+	const help = helpLines(keymap).map(line => line.map(span => span.text).join('')).join('\n');
+	for (const {context, keys, help: text} of keymap.bindings.filter(row => row.context !== 'confirm')) {
+		expect(help, context).toContain(text);
+		for (const key of keys) expect(help).toContain(keySign(key));
+	}
+
+	for (const name of Object.keys(words)) expect(help).toContain(`:${name}`);
+});
+
+test('keys are found in their context, Ctrl-C in all', () => {
+	expect(keymap.find('panes', 'q')).toBe('quit');
+	expect(keymap.find('overlay', 'q')).toBe('overlay-close');
+	expect(keymap.find('prompt', 'q')).toBeUndefined();
+	for (const context of ['panes', 'overlay', 'prompt', 'confirm'] as const) expect(keymap.find(context, 'ctrl+c')).toBe('interrupt');
+});
+
+test('preferences remap, and what cannot be is said and left', () => {
+	const changed = buildKeymap({'publish': 'P', 'quit': ['Q', 'ctrl+q'], 'zoom': 's', 'dance': 'd', 'command': []});
+	expect(changed.find('panes', 'P')).toBe('publish');
+	expect(changed.find('panes', 'p')).toBeUndefined();
+	expect(changed.find('panes', 'ctrl+q')).toBe('quit');
+	expect(changed.find('panes', 's')).toBe('subscribe');
+	expect(changed.problems).toEqual(['Key `s` cannot be both `zoom` and `subscribe`', 'Expected the name of an action in the key map, got `dance`', 'Expected at least one key for `command`']);
+	expect(hintsOf(changed, 'panes').find(hint => hint.word === 'publish')?.key).toBe('P');
+});
+
+test('a remap may not take Ctrl-C from anywhere', () => {
+	expect(buildKeymap({help: 'ctrl+c'}).problems).toHaveLength(1);
+});
+
+test('events of Ink become names', () => {
+	expect(keyNames('', {upArrow: true})).toEqual(['up']);
+	expect(keyNames('', {tab: true, shift: true})).toEqual(['shift+tab']);
+	expect(keyNames('c', {ctrl: true})).toEqual(['ctrl+c']);
+	expect(keyNames('x', {meta: true})).toEqual(['alt+x']);
+	expect(keyNames('G', {shift: true})).toEqual(['G']);
+	expect(keyNames('jj \r', {})).toEqual(['j', 'j', 'space', 'enter']);
+});
+
+test('hints fit, and never lose help and quit', () => {
+	for (const width of [60, 80, 100, 160]) {
+		const line = hintSpans(keymap, 'panes', false, false, width).map(span => span.text).join('');
+		expect(line.length).toBeLessThanOrEqual(width);
+		expect(line).toMatch(/\? help.*q quit/);
+	}
+
+	expect(hintSpans(keymap, 'panes', true, true, 160).map(span => span.text).join('')).not.toMatch(/publish|subscribe|Space pause/);
+});
+
+test('every action has a name that preferences can use', () => {
+	expect(new Set(actions).size).toBe(actions.length);
+	for (const action of actions) expect(action).toMatch(/^[a-z][a-z-]*$/);
+});

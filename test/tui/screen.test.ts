@@ -1,0 +1,233 @@
+import {afterEach, describe, expect, test} from 'vitest';
+import {fitCells} from '../../core/observe/printable.ts';
+import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {atMs, crowd, FakeSource, feed, healthy, hostile, joining, leaderless, message, partitioned} from './fixtures.ts';
+import {openConsole, type Running, type Screen} from './terminal.ts';
+
+const sizes = [[60, 15], [80, 24], [120, 36], [160, 45]] as const;
+const pictures: Readonly<Record<string, Snapshot>> = {healthy, leaderless, partitioned, crowd, joining, hostile};
+
+/** Every row of a grid or accordion ends where the screen ends: nothing was pushed, wrapped or cut. */
+function expectWhole(screen: Screen): void {
+	const {cols, rows, buffer: {active}} = screen.emulator;
+	let open = false;
+	for (let row = 0; row < rows; row++) {
+		const line = active.getLine(row)!;
+		const last = line.getCell(cols - 1)!.getChars();
+		const first = line.getCell(0)!.getChars();
+		if (/[╭┏]/.test(first)) open = true;
+		if (open) {
+			expect(first, `row ${row}\n${screen.text()}`).toMatch(/[╭┏│┃╰┗]/);
+			expect(last, `row ${row}\n${screen.text()}`).toMatch(/[╮┓│┃╯┛]/);
+		}
+
+		if (/[╰┗]/.test(first)) open = false;
+	}
+}
+
+describe.each(sizes)('at %i×%i', (columns, rows) => {
+	test.each(Object.keys(pictures))('%s fits, and nothing leaks', async name => {
+		await using running = await openConsole(pictures[name], columns, rows);
+		const {screen} = running;
+		expectWhole(screen);
+		const text = screen.text();
+		for (const pane of ['1 Peers', '2 Raft', '3 Topics', '4 Messages', '5 Partition', '6 Events']) expect(text).toContain(pane);
+		expect(text).toContain('q quit');
+		expect(screen.leaks).toEqual([]);
+		expect(screen.emulator.buffer.active.type).toBe('alternate');
+	});
+});
+
+test('what fails is seen first: the second row of a lone node at 80×24', async () => {
+	await using running = await openConsole(leaderless, 80, 24);
+	const [header = '', alert = ''] = running.screen.lines();
+	expect(header).toContain('INSECURE');
+	expect(header).toContain('NO QUORUM 1/3');
+	expect(alert).toMatch(/^ ! NO QUORUM: 1 of 3 voters reachable, 2 needed; missing/);
+});
+
+test('below 60×15 it says so, and comes back when there is room', async () => {
+	await using running = await openConsole(healthy, 59, 14);
+	await running.screen.until('at least 60×15');
+	running.screen.resize(80, 24);
+	await running.screen.until('1 Peers');
+	expectWhole(running.screen);
+	running.screen.resize(160, 45);
+	await running.screen.until('LAMPORT');
+	expectWhole(running.screen);
+	running.screen.resize(20, 5);
+	await running.screen.until('at least');
+});
+
+test('every pane is reached by its number and by Tab', async () => {
+	await using running = await openConsole(healthy, 80, 24);
+	const {screen} = running;
+	for (const [key, name] of [['1', '1 Peers'], ['2', '2 Raft'], ['3', '3 Topics'], ['5', '5 Partition'], ['6', '6 Events'], ['4', '4 Messages']]) {
+		screen.type(key!);
+		await screen.until(`┏━ ${name!}`);
+	}
+
+	screen.type('\t');
+	await screen.until('┏━ 5 Partition');
+	screen.type('\u001B[Z');
+	await screen.until('┏━ 4 Messages');
+});
+
+test('a whole command that arrives in one piece is run', async () => {
+	await using running = await openConsole(healthy, 100, 30);
+	running.screen.type(':publish weather hello from the keys\r');
+	await running.screen.until('done');
+	running.screen.type(':subscribe sensors/door\r:unsubscribe jobs\r');
+	await running.screen.settle();
+	expect(running.source.commands).toEqual([
+		{type: 'publish', topic: 'weather', body: 'hello from the keys'},
+		{type: 'subscribe', topics: ['sensors/door']},
+		{type: 'unsubscribe', topics: ['jobs']},
+	]);
+});
+
+test('a command typed key by key, with a correction, a recall and a cancel', async () => {
+	await using running = await openConsole(healthy, 100, 30);
+	const {screen, source} = running;
+	for (const key of [':', 'p', 'e', 'e', 'q', '\u007F', 'r', 's', '\r']) {
+		screen.type(key);
+		// oxlint-disable-next-line no-await-in-loop
+		await screen.settle();
+	}
+
+	await screen.until('┏━ 1 Peers');
+	screen.type(':');
+	await screen.settle();
+	screen.type('\u001B[A');
+	await screen.until(':peers');
+	screen.type('\u0015'); // Ctrl-U is no letter.
+	await screen.settle();
+	screen.type('\u001B');
+	await screen.until('q quit');
+	expect(source.commands).toEqual([]);
+});
+
+test('p asks for the topic, then for the text; the answer stands in the status line', async () => {
+	await using running = await openConsole(healthy, 80, 24);
+	const {screen, source} = running;
+	source.answer = {ok: false, text: 'Could not publish: the disk is full'};
+	screen.type('3');
+	await screen.until('┏━ 3 Topics');
+	screen.type('p');
+	await screen.until('Publish to: deploy');
+	screen.type('\r');
+	await screen.until('Message on deploy:');
+	screen.type('two words');
+	await screen.settle();
+	screen.type('\r');
+	await screen.until('the disk is full');
+	expect(source.commands).toEqual([{type: 'publish', topic: 'deploy', body: 'two words'}]);
+});
+
+test('pasted text is text: in a prompt it is taken in, elsewhere it does nothing', async () => {
+	await using running = await openConsole(healthy, 100, 30);
+	const {screen, source} = running;
+	screen.type('\u001B[200~q\ry:publish weather evil\r\u001B[201~');
+	await screen.until('not taken for keys');
+	screen.type(':publish weather ');
+	await screen.settle();
+	screen.type('\u001B[200~two\nlines\u001B]0;x\u0007\u001B[201~');
+	await screen.until('two lines]0;x');
+	screen.type('\r');
+	await screen.until('done');
+	expect(source.commands).toEqual([{type: 'publish', topic: 'weather', body: 'two lines]0;x'}]);
+	expect(screen.leaks).toEqual([]);
+});
+
+test('Space holds the feed and counts what comes', async () => {
+	await using running = await openConsole(healthy, 120, 36);
+	const {screen, source} = running;
+	screen.type(' ');
+	await screen.until('PAUSED, 0 new');
+	source.show({snapshot: {...healthy, counters: {...healthy.counters, delivered: healthy.counters.delivered + 1204}, feed: [...feed.slice(1), message(99, 'the newest of all')]}});
+	await screen.until('PAUSED, 1,204 new');
+	expect(screen.text()).not.toContain('the newest of all');
+	screen.type(' ');
+	await screen.until('the newest of all');
+});
+
+test('/ filters the focused list while one types', async () => {
+	await using running = await openConsole(healthy, 120, 36);
+	const {screen} = running;
+	screen.type('/');
+	await screen.until('Filter messages');
+	screen.type('oslo');
+	await screen.until(/\/oslo 7 of 60|\/oslo 8 of 60/);
+	expect(screen.text()).not.toContain('job 8812');
+	screen.type('\r');
+	await screen.settle();
+	screen.type('\u001B');
+	await screen.until('job 8812');
+});
+
+test('a lost node: said, dated, grey, and the last picture stays', async () => {
+	await using running = await openConsole(healthy, 120, 36);
+	running.source.show({connection: 'lost', detail: 'worker exited with 1'});
+	await running.screen.until('NODE LOST: worker exited with 1 · this picture is');
+	expect(running.screen.text()).toContain('Oslo 7.1 °C');
+	running.source.show({connection: 'connected', snapshot: {...healthy, atMs: atMs + 5000}});
+	await running.screen.until(/^(?![^]*NODE LOST)/);
+});
+
+test('read-only: publish is refused in one line and not offered', async () => {
+	await using running = await openConsole(healthy, 120, 36, {readonly: true});
+	const {screen, source} = running;
+	expect(screen.text()).toContain('read-only');
+	expect(screen.text()).not.toContain('p publish');
+	screen.type('p');
+	await screen.until('Read-only console');
+	screen.type(':publish weather x\r');
+	await screen.settle();
+	expect(source.commands).toEqual([]);
+});
+
+test('NO_COLOR: no colour is sent, and the state is still read', async () => {
+	process.env['NO_COLOR'] = '1';
+	process.env['FORCE_COLOR'] = '1';
+	try {
+		await using running = await openConsole(leaderless, 120, 36);
+		// oxlint-disable-next-line no-control-regex
+		expect(running.screen.raw).not.toMatch(/\u001B\[(?:3[0-7]|4[0-7]|9[0-7]|10[0-7]|[34]8)[;m]/);
+		for (const word of ['NO QUORUM', '× dead', '◐ suspect', 'INSECURE', 'CUT into 2']) expect(running.screen.text()).toContain(word);
+	} finally {
+		delete process.env['NO_COLOR'];
+		delete process.env['FORCE_COLOR'];
+	}
+});
+
+test('a pane that fails says so; the others and the keys go on', async () => {
+	const source = new FakeSource(healthy);
+	await using running = await openConsole(healthy, 120, 36, {source});
+	source.show({snapshot: {...healthy, partition: {...healthy.partition, get order(): never {
+		throw new Error('order \u001B[2Jis broken');
+	}} as unknown as Snapshot['partition']}});
+	await running.screen.until('5 Partition cannot be drawn; the node runs on');
+	expect(running.screen.text()).toContain('order ␛[2Jis broken');
+	running.screen.type('6');
+	await running.screen.until('┏━ 6 Events');
+});
+
+describe('long and hostile feeds', () => {
+	let running: Running | undefined;
+	afterEach(async () => running?.[Symbol.asyncDispose]());
+
+	test('60 pictures of hostile text at 160×45 keep every frame in its place', async () => {
+		running = await openConsole(hostile, 160, 45);
+		for (let round = 0; round < 60; round++) {
+			const text = `\u001B]52;c;${round}\u0007\u202E${String.fromCodePoint(0x300 + round, 0x1_F4_00 + round)}\u200D語ﾟ`;
+			running.source.show({snapshot: {...hostile, atMs: atMs + round * 100, address: text, feed: hostile.feed.map((row, index) => message(round * 100 + index, text + String(row.topic), {topic: row.topic}))}});
+			// oxlint-disable-next-line no-await-in-loop
+			if (round % 6 === 5) await running.screen.settle();
+		}
+
+		await running.screen.settle();
+		expectWhole(running.screen);
+		expect(running.screen.leaks).toEqual([]);
+		expect(running.screen.lines()[0]).toBe(fitCells(running.screen.lines()[0]!, 160).trimEnd());
+	});
+});

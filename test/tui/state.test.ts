@@ -1,0 +1,123 @@
+import fc from 'fast-check';
+import {describe, expect, test} from 'vitest';
+import {indexOfSelected, initialState, reduce, typed, windowStart, type ConsoleAction, type ConsoleState} from '../../tui/state.ts';
+import {feed} from './fixtures.ts';
+
+const after = (...actions: readonly ConsoleAction[]): ConsoleState => actions.reduce<ConsoleState>((state, action) => reduce(state, action), initialState);
+const keys = ['k1', 'k2', 'k3', 'k4'];
+
+test('focus goes round in both directions', () => {
+	expect(after({type: 'focus', pane: 'events'}, {type: 'focus-by', by: 1}).focus).toBe('peers');
+	expect(after({type: 'focus', pane: 'peers'}, {type: 'focus-by', by: -1}).focus).toBe('events');
+});
+
+describe('selection', () => {
+	test('a list that follows its end lets go of it upwards and takes hold again at the end', () => {
+		const up = after({type: 'move', pane: 'messages', by: -1, keys});
+		expect(up.lists.messages.selected).toBe('k3');
+		expect(reduce(up, {type: 'move', pane: 'messages', by: 5, keys}).lists.messages.selected).toBeUndefined();
+		expect(reduce(up, {type: 'move-to', pane: 'messages', end: 'first', keys}).lists.messages.selected).toBe('k1');
+		expect(reduce(up, {type: 'move-to', pane: 'messages', end: 'last', keys}).lists.messages.selected).toBeUndefined();
+	});
+
+	test('events follow their top', () => {
+		const down = after({type: 'move', pane: 'events', by: 2, keys});
+		expect(down.lists.events.selected).toBe('k3');
+		expect(reduce(down, {type: 'move', pane: 'events', by: -9, keys}).lists.events.selected).toBeUndefined();
+	});
+
+	test('stays on its row while others come', () => {
+		const {lists} = after({type: 'move', pane: 'messages', by: -1, keys});
+		expect(indexOfSelected(['k2', 'k3', 'k4', 'k5', 'k6'], lists.messages.selected, 'messages')).toBe(1);
+	});
+
+	test('of a row that is gone stands at the old end', () => {
+		expect(indexOfSelected(['k8', 'k9'], 'k1', 'messages')).toBe(0);
+		expect(indexOfSelected(['k9', 'k8'], 'k1', 'events')).toBe(1);
+		expect(indexOfSelected([], 'k1', 'peers')).toBe(0);
+	});
+
+	test('an empty list moves nowhere', () => {
+		expect(after({type: 'move', pane: 'peers', by: 1, keys: []}).lists.peers.selected).toBeUndefined();
+	});
+
+	test('the selected row is always in the window, and the window always full', () => {
+		fc.assert(fc.property(fc.nat(300), fc.nat(300), fc.integer({min: 1, max: 60}), (count, at, height) => {
+			const selected = Math.min(at, Math.max(0, count - 1));
+			const start = windowStart(count, selected, height);
+			expect(start).toBeGreaterThanOrEqual(0);
+			expect(selected).toBeGreaterThanOrEqual(start);
+			expect(selected).toBeLessThan(start + height);
+			if (count >= height) expect(start + height).toBeLessThanOrEqual(count);
+		}));
+	});
+});
+
+test('pause keeps the feed and the counter, and lets go of both', () => {
+	const paused = after({type: 'pause', feed, delivered: 100});
+	expect(paused.paused).toEqual({feed, delivered: 100});
+	expect(reduce(paused, {type: 'pause', feed: [], delivered: 300}).paused).toBeUndefined();
+});
+
+describe('prompt', () => {
+	test('a filter is tried while it is typed, and Escape takes the old one back', () => {
+		const filtered = after({type: 'filter', pane: 'messages', text: 'old'}, {type: 'prompt', kind: 'filter', draft: 'old'}, {type: 'draft', text: 'new'});
+		expect(filtered.lists.messages.filter).toBe('new');
+		expect(reduce(filtered, {type: 'prompt-cancel'})).toMatchObject({prompt: undefined, lists: {messages: {filter: 'old'}}});
+		expect(reduce(filtered, {type: 'prompt-done'})).toMatchObject({prompt: undefined, lists: {messages: {filter: 'new'}}});
+	});
+
+	test('history goes back and forth and gives the unfinished line back', () => {
+		const line = (text: string): readonly ConsoleAction[] => [{type: 'prompt', kind: 'command'}, {type: 'draft', text}, {type: 'prompt-done'}];
+		const open = after(...line('peers'), ...line('peers'), ...line('topics'), {type: 'prompt', kind: 'command'}, {type: 'draft', text: 'unfin'});
+		expect(open.history).toEqual(['peers', 'topics']);
+		const back = (state: ConsoleState): ConsoleState => reduce(state, {type: 'history', by: 1});
+		const forth = (state: ConsoleState): ConsoleState => reduce(state, {type: 'history', by: -1});
+		expect(back(open).prompt?.draft).toBe('topics');
+		expect(back(back(back(open))).prompt?.draft).toBe('peers');
+		expect(forth(forth(back(back(open)))).prompt?.draft).toBe('unfin');
+	});
+
+	test('history is bounded', () => {
+		const lines = Array.from({length: 150}, (_, index): readonly ConsoleAction[] => [{type: 'prompt', kind: 'command'}, {type: 'draft', text: `c${index}`}, {type: 'prompt-done'}]).flat();
+		expect(after(...lines).history).toHaveLength(100);
+	});
+
+	test('what is typed is one visible line', () => {
+		expect(typed('a\r\nb\tc\u001B[2J\u202E\uD83Dd')).toBe('a b c[2Jd');
+		expect(typed('👨‍👩‍👧 é')).toBe('👨‍👩‍👧 é');
+		expect(typed('x'.repeat(50_000)).length).toBeLessThan(20_000);
+	});
+
+	test('half a character, left by the editor, disappears and moves the cursor to the end', () => {
+		const state = after({type: 'prompt', kind: 'command'}, {type: 'draft', text: 'a\uD83E'});
+		expect(state.prompt).toMatchObject({draft: 'a', revision: 2});
+	});
+});
+
+test('Escape clears the notice, then the filter, then the zoom, then the selection', () => {
+	let state = after({type: 'zoom'}, {type: 'filter', pane: 'messages', text: 'x'}, {type: 'move', pane: 'messages', by: -1, keys}, {type: 'notice', notice: {tone: 'good', text: 'n'}});
+	const clear = (): ConsoleState => {
+		state = reduce(state, {type: 'clear'});
+		return state;
+	};
+
+	expect(clear()).toMatchObject({notice: undefined, zoom: true});
+	expect(clear().lists.messages.filter).toBe('');
+	expect(clear().zoom).toBe(false);
+	expect(clear().lists.messages.selected).toBeUndefined();
+});
+
+test('no sequence of actions throws or opens two things at once', () => {
+	const action = fc.oneof<Array<fc.Arbitrary<ConsoleAction>>>(
+		fc.constantFrom<ConsoleAction>({type: 'focus-by', by: 1}, {type: 'zoom'}, {type: 'clear'}, {type: 'prompt-cancel'}, {type: 'prompt-done'}, {type: 'overlay-close'}, {type: 'ask-quit'}, {type: 'stay'}, {type: 'history', by: 1}, {type: 'overlay', overlay: {type: 'help', scroll: 0}}, {type: 'prompt', kind: 'command'}, {type: 'prompt', kind: 'filter'}),
+		fc.string().map(text => ({type: 'draft', text})),
+		fc.integer().map(to => ({type: 'scroll', to})),
+		fc.record({type: fc.constant('move' as const), pane: fc.constantFrom('peers' as const, 'messages' as const), by: fc.integer({min: -9, max: 9}), keys: fc.constant(keys)}),
+	);
+	fc.assert(fc.property(fc.array(action, {maxLength: 40}), sequence => {
+		const {prompt, overlay, confirmsQuit} = after(...sequence);
+		expect(prompt !== undefined && overlay !== undefined).toBe(false);
+		expect(confirmsQuit && (overlay !== undefined && prompt !== undefined)).toBe(false);
+	}));
+});

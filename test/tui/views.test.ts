@@ -1,0 +1,201 @@
+import {describe, expect, test} from 'vitest';
+import {widthOf} from '../../core/observe/printable.ts';
+import type {RecordedEvent} from '../../core/observe/events.ts';
+import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {alertsOf} from '../../tui/alerts.ts';
+import {placeColumns, rowSpans, titleSpan} from '../../tui/columns.ts';
+import {headerSpans} from '../../tui/heads.ts';
+import {listEvents, listMessages} from '../../tui/lists.ts';
+import {memberColumns} from '../../tui/panes/peers.tsx';
+import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/partitionView.ts';
+import {raftLines} from '../../tui/raftView.ts';
+import {checkLines, messageLines, reportLines} from '../../tui/reports.ts';
+import {share, shareSnapshot} from '../../tui/share.ts';
+import {chooseTheme, themes, tones} from '../../tui/theme.ts';
+import {age, brief, bytes, duration, eventWords, shortAge, wrapWords} from '../../tui/words.ts';
+import {a, atMs, b, c, crowd, events, feed, healthy, joining, leaderless, message, partitioned} from './fixtures.ts';
+
+const text = (spans: ReadonlyArray<{readonly text: string}>): string => spans.map(span => span.text).join('');
+const connected = (snapshot: Snapshot): Parameters<typeof alertsOf>[0] => ({snapshot, connection: 'connected', detail: ''});
+
+describe('columns', () => {
+	const columns = memberColumns(a, true, 60);
+	test('fill the width exactly, and what matters least goes first', () => {
+		const titles = (width: number): string => placeColumns(columns, width).map(column => column.title).join(' ');
+		expect(titles(120)).toBe('NODE ADDRESS STATE VOTE RTT HEARD LINK QUEUE WHY');
+		expect(titles(75)).toBe('NODE ADDRESS STATE RTT HEARD WHY');
+		expect(titles(56)).toBe('NODE ADDRESS STATE WHY');
+		expect(titles(20)).toBe('NODE STATE');
+		for (const width of [56, 75, 120]) {
+			const placed = placeColumns(columns, width);
+			expect(widthOf(text([titleSpan(placed)]))).toBe(width);
+			for (const member of partitioned.members) expect(widthOf(text(rowSpans(placed, member)))).toBe(width);
+		}
+	});
+
+	test('state is said by a word and by a tone', () => {
+		const spans = rowSpans(placeColumns(columns, 120), leaderless.members[1]!);
+		expect(spans.find(span => span.text.includes('dead'))).toEqual({text: '× dead    ', tone: 'bad'});
+		expect(text(spans)).toContain('connection refused');
+	});
+});
+
+describe('alerts', () => {
+	test('a healthy cluster has none', () => {
+		expect(alertsOf(connected(healthy), 0)).toEqual([]);
+	});
+
+	test('worst first, with what it means', () => {
+		const alerts = alertsOf(connected(leaderless), 0);
+		expect(alerts.map(alert => alert.text)).toEqual([
+			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} ${c.slice(0, 8)} · changes wait, live messages flow here`,
+			`PARTITION for 12 s: no side has the quorum; cut off from ${b.slice(0, 8)} ${c.slice(0, 8)} · 34 messages wait for the heal`,
+			'INSECURE: encryption switched off',
+		]);
+	});
+
+	test('a lost node is said with the age of its last picture', () => {
+		expect(alertsOf({snapshot: healthy, connection: 'lost', detail: 'worker exited'}, 12_400)[0]).toEqual({tone: 'alarm', text: 'NODE LOST: worker exited · this picture is 12 s old'});
+	});
+
+	test('a joining node says what it waits for, and does not cry quorum', () => {
+		expect(alertsOf(connected(joining), 0).map(alert => alert.text)).toEqual(['JOINING: 127.0.0.1:5000 does not answer (connection refused); trying again']);
+	});
+
+	test('an election with a reachable majority is no lost quorum', () => {
+		const electing = {...healthy, raft: {...healthy.raft, leader: undefined, hasQuorum: false, role: 'candidate' as const}};
+		expect(alertsOf(connected(electing), 0)[0]?.text).toMatch(/^NO LEADER in term 4: 3 of 3 voters reachable, an election is on/);
+	});
+});
+
+describe('partition', () => {
+	test('one-way cuts have their own mark', () => {
+		expect(hearing(partitioned.partition, 1, 2)).toBe('one-way');
+		expect(hearing(partitioned.partition, 2, 1)).toBe('yes');
+		expect(hearing(partitioned.partition, 0, 3)).toBe('no');
+		expect(hearing(partitioned.partition, 4, 0)).toBe('unknown');
+		expect(oneWays(partitioned.partition)).toEqual([[b, c]]);
+	});
+
+	test('is said in sentences', () => {
+		expect(partitionSentences(partitioned).map(span => span.text)).toEqual([
+			'CUT into 2 for 20 s: this side has the quorum',
+			`One way: ${b.slice(0, 8)} does not hear ${c.slice(0, 8)}`,
+			`▸ A  QUORUM     ${[a, b, c].map(id => id.slice(0, 8)).join(' ')}`,
+			'  B  no quorum  e58cfcd7 47f77700',
+		]);
+		expect(partitionSentences(healthy)[0]?.text).toBe('Whole: all 3 members see one another');
+		expect(partitionSentences(joining)[0]?.text).toBe('Whole: this node is alone in its cluster');
+	});
+
+	test('the matrix is a row a node', () => {
+		expect(matrixLines(partitioned.partition, a, 40, 10).map(line => text(line).trimEnd())).toEqual([
+			'           a b c d e',
+			'a 3f2a91c4 · ● ● × ×',
+			'b a11de875 ● · ↛ × ×',
+			'c 034462a6 ● ● · × ×',
+			'd e58cfcd7 × × × · ●',
+			'e 47f77700 ? ? ? ? ·',
+		]);
+	});
+
+	test('a large one shows those with trouble, in the room there is', () => {
+		const sees = crowd.partition.sees.map((row, at) => row.map((value, column) => (at === 44 && column !== 44 ? false : value)));
+		const lines = matrixLines({...crowd.partition, sees}, a, 40, 12);
+		expect(lines).toHaveLength(12);
+		expect(text(lines[1]!)).toContain(crowd.partition.order[44]!.slice(0, 8));
+		for (const line of lines) expect(widthOf(text(line))).toBeLessThanOrEqual(48);
+	});
+});
+
+test('raft lines say role, leader, quorum, log and who is behind', () => {
+	const lines = raftLines(healthy, 60).map(line => text(line));
+	expect(lines.slice(0, 4)).toEqual(['role     leader  term 4', 'leader   this node', 'quorum   held: 3 of 3 voters, 2 needed', 'log      commit 318, all applied, nothing open']);
+	expect(lines.at(-1)).toBe(`matches  ${c.slice(0, 8)} 1 behind`);
+	expect(raftLines(leaderless, 60).map(line => text(line))).toContain('quorum   LOST: 1 of 3 voters, 2 needed');
+});
+
+test('the header keeps what matters at every width', () => {
+	for (const width of [60, 80, 120, 160]) {
+		for (const snapshot of [healthy, leaderless, partitioned, crowd, joining]) {
+			const line = text(headerSpans({snapshot, title: 'dapss-tui', connection: 'connected', isReadonly: true, isRemote: true}, width));
+			expect(widthOf(line)).toBeLessThanOrEqual(width);
+			expect(line).toContain(a.slice(0, 8));
+			if (snapshot.insecure.length > 0) expect(line).toContain('INSECURE');
+			if (snapshot.raft.voters.length > 0) expect(line).toContain(snapshot.raft.hasQuorum ? 'quorum' : 'NO QUORUM');
+		}
+	}
+});
+
+test('check says what is ill and what to do', () => {
+	const ill = checkLines(leaderless).map(line => text(line));
+	expect(ill).toContain('BAD  LOST: 1 of 3 voters, 2 needed');
+	expect(ill.some(line => line.includes(`start ${b.slice(0, 8)}`))).toBe(true);
+	expect(checkLines({...healthy, counters: {...healthy.counters, rejected: {}}, topics: []}).every(line => line[0]!.text.startsWith('ok'))).toBe(true);
+	for (const report of ['status', 'check', 'leader', 'counters'] as const) expect(reportLines(report, partitioned).length).toBeGreaterThan(3);
+});
+
+test('a message is shown with its bytes', () => {
+	const lines = messageLines(message(1, Uint8Array.from([0x68, 0x69, 0x1B, 0xFF])), atMs, 80).map(line => text(line));
+	expect(lines).toContain('hi␛‹ff›');
+	expect(lines.some(line => line.startsWith('000000  68 69 1b ff') && line.endsWith('hi··'))).toBe(true);
+});
+
+test('filters find what is shown', () => {
+	expect(listMessages(feed, 'OSLO').rows.length).toBeGreaterThan(0);
+	expect(listMessages(feed, 'no such text').rows).toEqual([]);
+	expect(listMessages(feed, 'repaired').rows.every(row => row.repaired)).toBe(true);
+	expect(listEvents(events, '').rows[0]).toBe(events.at(-1));
+});
+
+test('sharing keeps the identity of what did not change', () => {
+	const copy = structuredClone(healthy);
+	const next = shareSnapshot(healthy, {...copy, atMs: atMs + 100, members: copy.members.map((member, index) => (index === 1 ? {...member, rttMs: 9} : member)), feed: [...copy.feed.slice(1), message(61, 'new')]});
+	expect(next.topics).toBe(healthy.topics);
+	expect(next.events).toBe(healthy.events);
+	expect(next.partition).toBe(healthy.partition);
+	expect(next.members).not.toBe(healthy.members);
+	expect(next.members[0]).toBe(healthy.members[0]);
+	expect(next.members[1]?.rttMs).toBe(9);
+	expect(next.feed[0]).toBe(healthy.feed[1]);
+	expect(next.feed).toHaveLength(60);
+	expect(next.atMs).toBe(atMs + 100);
+	expect(share({x: undefined as number | undefined}, {x: 1})).toEqual({x: 1});
+	expect(share<unknown>({x: 1, y: 2}, {x: 1})).toEqual({x: 1});
+	expect(Object.hasOwn(share<object>({}, JSON.parse('{"__proto__": 1}') as object), '__proto__')).toBe(true);
+});
+
+test('every kind of event has words', () => {
+	const topic = 't' as Snapshot['topics'][number]['name'];
+	const all: readonly RecordedEvent[] = [
+		...events, {at: 0, type: 'quorum', held: false, reachable: 1, voters: 3}, {at: 0, type: 'unsubscribed', topic, node: a},
+		{at: 0, type: 'partition', state: 'detected', sides: [[a], [b]], quorum: 0, tookMs: 700}, {at: 0, type: 'partition', state: 'healed', sides: [[a, b]], quorum: 0, tookMs: 7000},
+		{at: 0, type: 'partition', state: 'repaired', sides: [[a, b]], quorum: 0, tookMs: 700, messages: 12}, {at: 0, type: 'discovered', cluster: 'x', clusterId: 'y', address: 'z', foreign: true},
+		{at: 0, type: 'lagged', dropped: 4}, {at: 0, type: 'missed', topic, origin: a, messages: 2}, {at: 0, type: 'fault', text: 'cut'}, {at: 0, type: 'stopped', reason: 'asked'},
+	];
+	expect(new Set(all.map(event => eventWords(event).text)).size).toBe(all.length);
+	expect(eventWords({at: 0, type: 'from-the-future'} as unknown as RecordedEvent).text).toBe('from-the-future');
+});
+
+test('quantities in words', () => {
+	expect([0, 640, 4200, 59_600, 200_000, 7_500_000, 270_000_000].map(ms => duration(ms))).toEqual(['0 ms', '640 ms', '4.2 s', '1 min', '3 min 20 s', '2 h 5 min', '3 d 3 h']);
+	expect([0, 999, 1500, 61_000].map(ms => age(ms))).toEqual(['now', 'now', '1 s', '1 min 1 s']);
+	expect([0, 5000, 70_000, 8_000_000, 1e9].map(ms => shortAge(ms))).toEqual(['now', '5 s', '1 min', '2 h', '11 d']);
+	expect([7, 1234, 123_456, 5_000_000].map(value => brief(value))).toEqual(['7', '1.2k', '123k', '5.0M']);
+	expect([12, 2048, 5_000_000].map(value => bytes(value))).toEqual(['12 B', '2.0 KiB', '4.8 MiB']);
+	expect(wrapWords('one two three', 8)).toEqual(['one two', '  three']);
+});
+
+describe('theme', () => {
+	test('NO_COLOR leaves weight and no colour, and the tones that matter stay apart', () => {
+		const theme = chooseTheme({name: 'dark', tones: {good: {color: 'green'}}}, {NO_COLOR: '1'});
+		for (const tone of tones) expect(theme[tone]).not.toHaveProperty('color');
+		expect(new Set([theme.plain, theme.warning, theme.bad, theme.selected, theme.alarm].map(style => JSON.stringify(style))).size).toBe(5);
+	});
+
+	test('preferences choose and change', () => {
+		expect(chooseTheme({name: 'light'}, {NO_COLOR: ''})).toEqual(themes['light']);
+		expect(chooseTheme({name: '__proto__'}, {})).toEqual(themes['dark']);
+		expect(chooseTheme({tones: {good: {bold: true}}}, {}).good).toEqual({bold: true});
+	});
+});
