@@ -5,6 +5,9 @@ exchange two small packets, whatever they store.
 
 A peer that appeared (a heal, a restart) counts as synced when an exchange with it was answered in full and all that it had then is
 here: the goals that the answer set are reached. What is published meanwhile is not waited for.
+
+A push that is lost shows as a gap when the next one comes. That there was a last one shows by a word of its origin: with each round it
+tells its subscribers how far its streams are, for a while after they moved.
 */
 import type {NodeId} from '../message.ts';
 import type {Context} from './context.ts';
@@ -22,6 +25,8 @@ const freshMax = 8;
 const goalsMax = 4096;
 /** Digests of one peer that are answered in a tick. */
 const answersMax = 8;
+/** Rounds in which an origin tells of a stream that moved. */
+const wordRounds = 2;
 
 type Peer = {
 	/** Messages pulled from it since it appeared. */
@@ -45,7 +50,10 @@ export class Exchange {
 	readonly #dissemination: Dissemination;
 	readonly #learn: (topic: TopicStreams, watermark: Watermark, clue: Omit<Clue, 'high'>) => Stream | undefined;
 	readonly #peers = new Map<NodeId, Peer>();
-	readonly #own = new Set<Stream>();
+	/** What this node publishes, and for how many more rounds its subscribers are told. */
+	readonly #own = new Map<Stream, number>();
+	/** Partners that have not had their turn yet, in the order drawn. */
+	#turns: NodeId[] = [];
 	#round = 0;
 	#running = 0;
 	#nextTick: number;
@@ -101,9 +109,9 @@ export class Exchange {
 		if (state) state.pulled += messages;
 	}
 
-	/** This node publishes to the stream: somebody must hear of it also if no push arrives. */
+	/** This node published to the stream: it must be heard of also if no push arrives. */
 	own(stream: Stream): void {
-		this.#own.add(stream);
+		this.#own.set(stream, wordRounds);
 	}
 
 	/** Topics were subscribed to: compare them soon. */
@@ -230,15 +238,23 @@ export class Exchange {
 	}
 
 	#beginRound(): void {
+		// Drawn without putting back: everybody has a turn before anybody has two.
 		const partners = this.#findPartners();
-		const [partner] = this.#context.sample(partners, 1);
+		let partner = this.#turns.pop();
+		while (partner !== undefined && !partners.includes(partner)) partner = this.#turns.pop();
+		if (partner === undefined) {
+			this.#turns = this.#context.sample(partners, partners.length);
+			partner = this.#turns.pop();
+		}
+
 		if (partner !== undefined) this.#peers.get(partner)!.isDue = true;
-		// Nobody asks this node for topics that it only publishes to, unless they know that it does.
-		for (const stream of this.#own) {
+		for (const [stream, rounds] of this.#own) {
 			const {topic} = stream;
-			if (topic.since !== undefined) continue;
-			const [peer] = this.#context.sample(topic.subscribers.filter(id => this.#context.isReachable(id)), 1);
-			if (peer !== undefined) this.#dissemination.offer(peer, stream);
+			// Nobody asks this node for topics that it only publishes to, unless they know that it does: it keeps telling one of them.
+			const told = rounds > 0 ? this.#context.config.fanoutMax : topic.since === undefined ? 1 : 0;
+			if (rounds > 0) this.#own.set(stream, rounds - 1);
+			if (told === 0) continue;
+			for (const peer of this.#context.sample(topic.subscribers.filter(id => this.#context.isReachable(id)), told)) this.#dissemination.offer(peer, stream);
 		}
 	}
 

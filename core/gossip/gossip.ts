@@ -163,7 +163,7 @@ class GossipMachine implements Gossip {
 			return;
 		}
 
-		if (stream.next === 1) this.#exchange.own(stream);
+		this.#exchange.own(stream);
 		stream.origin.open = batch.incarnation;
 		stream.append(batch);
 		this.#dissemination.publish(stream, batch);

@@ -36,7 +36,7 @@ export class Lives {
 	/** May batches of the stream be released? If not, it is found out. */
 	isOpen({origin, incarnation}: Stream, from: NodeId): boolean {
 		if (incarnation <= origin.open) return true;
-		if (incarnation <= 1 && origin.lives.length === 1 && origin.folded < 0) {
+		if (incarnation <= 1 && origin.lives.length === 1) {
 			origin.open = incarnation;
 			return true;
 		}

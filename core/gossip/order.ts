@@ -44,7 +44,6 @@ export class Order {
 	skipTo(stream: Stream, next: number, lamport: number): void {
 		stream.skipTo(next, lamport);
 		this.resume(stream);
-		if (stream.origin.hold) this.#lives.check(stream.origin);
 	}
 
 	/** What may be released has changed: look at what waits. */
@@ -52,14 +51,15 @@ export class Order {
 		const {since} = stream.topic;
 		if (!stream.held) return;
 		this.#held.drop(stream, ({batch}) => since === undefined || batch.lamport <= since || lastSeq(batch) < stream.next);
-		if (since === undefined || stream.incarnation > stream.origin.open) return;
-		for (const [seq, {batch}] of stream.held ?? []) {
-			if (batch.previousLamport > since || seq < stream.next) continue;
+		if (since === undefined) return;
+		for (const [seq, {batch, from}] of stream.held ?? []) {
+			if (seq !== stream.next && batch.previousLamport > since) continue;
+			// The first that is next may also be the first of its life that could be.
+			if (!this.#lives.isOpen(stream, from)) return;
 			this.#release(stream, this.#held.take(stream, seq)!);
-			break; // There is one first batch.
+			this.#drain(stream);
+			return;
 		}
-
-		this.#drain(stream);
 	}
 
 	#drain(stream: Stream): void {

@@ -15,7 +15,7 @@ import type {Lack, Stream, Streams, TopicStreams} from './streams.ts';
 
 /** First wait for an answer, and the longest after several that did not come. */
 const patienceMs = 300;
-const patienceMsMax = 2400;
+const patienceMsMax = 1200;
 /** Between cycles over the candidates; doubles as often as this. */
 const retryMs = 250;
 const retryDoublings = 6;

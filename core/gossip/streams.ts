@@ -122,8 +122,6 @@ export class Origin {
 	readonly lives: Stream[] = [];
 	/** Batches of this life and of those before it may be released (`lives.ts`). */
 	open = -1;
-	/** Lives up to this one count as seen. */
-	folded = -1;
 	/** A newer life waits until the older ones are known to be complete. */
 	hold: {sinceTick: number; askTick: number; isVouched: boolean; isTold: boolean; incarnation: number} | undefined;
 
@@ -217,18 +215,12 @@ export class Streams {
 				if (life.incarnation < incarnation) break;
 			}
 
-			if (incarnation <= origin.folded) return undefined;
 			if (lives.length >= livesMax) {
 				const oldest = lives[0]!;
-				if (incarnation < oldest.incarnation) {
-					origin.folded = incarnation;
-					return undefined;
-				}
-
+				if (incarnation < oldest.incarnation) return undefined;
 				this.#onFold(oldest);
 				lives.shift();
 				this.count--;
-				origin.folded = oldest.incarnation;
 				topic.touch();
 			}
 		}

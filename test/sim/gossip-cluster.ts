@@ -72,6 +72,9 @@ export class GossipCluster {
 	readonly published: Batch[] = [];
 	fingerprint = 0;
 	pushes = 0;
+	/** Batches sent as repairs, and most copies that a pushed batch had made. */
+	repairs = 0;
+	hopsMax = 0;
 	readonly #options: ClusterOptions;
 	#made = 0;
 
@@ -106,10 +109,14 @@ export class GossipCluster {
 		node.lamport = new Lamport(node.lamportCeiling, 2 ** 40);
 		node.streams = new Map();
 		node.gossip = createGossip({self: node.id, incarnation: node.incarnation, random: node.random.child(node.incarnation), config: {...defaults.gossip, ...this.#options.config}, tickMs});
+		// A node knows what its log knows: a stream that retention took in full is new to it again.
+		node.last.clear();
+		node.newestLife.clear();
 		for (const log of node.log.values()) {
 			for (const {batch} of log) {
 				node.gossip.recover(batch);
 				node.lamport.witness(batch.lamport);
+				this.#remember(node, batch);
 			}
 		}
 
@@ -276,6 +283,8 @@ export class GossipCluster {
 
 	#pump(node: SimNode): void {
 		for (let ready = node.gossip.ready(); ready; ready = node.gossip.ready()) {
+			node.missed.push(...ready.missed);
+			node.synced.push(...ready.synced);
 			for (const arrival of ready.released) this.#release(node, arrival);
 			for (const {to, packet} of ready.packets) {
 				if (packet.type === 'push') {
@@ -285,8 +294,6 @@ export class GossipCluster {
 			}
 
 			for (const item of ready.serve) this.#serve(node, item);
-			node.missed.push(...ready.missed);
-			node.synced.push(...ready.synced);
 		}
 	}
 
@@ -304,12 +311,13 @@ export class GossipCluster {
 				if (bytes >= bytesMax) break;
 			}
 
+			this.repairs += found.length;
 			for (const batch of found) this.network.send(node.id, to, Buffer.concat([encodePushHead({hops: 0, complete: true, repair: true}), batch.bytes]));
 			this.network.send(node.id, to, encodeControl('gossip', {type: 'served', topic}));
 		});
 	}
 
-	#release(node: SimNode, {batch, repaired}: Arrival): void {
+	#release(node: SimNode, {batch, repaired, hops}: Arrival): void {
 		const key = streamKey(batch);
 		const fail = (what: string): never => {
 			throw new Error(`seed ${this.#options.seed}, ${this.schedule.nowMs} ms, ${node.id}: ${what} ${key} ${batch.firstSeq}+${batch.count}`);
@@ -319,12 +327,16 @@ export class GossipCluster {
 		if (since === undefined || batch.lamport <= since) fail('released what is not wanted:');
 		const last = node.last.get(key) ?? 0;
 		if (batch.firstSeq <= last) fail(`released after ${last}:`);
-		if (batch.firstSeq !== last + 1 && batch.previousLamport > since! && node.missed.length === 0) fail(`left a gap after ${last}:`);
+		if (batch.firstSeq !== last + 1 && batch.previousLamport > since! && !node.missed.some(({topic, origin}) => topic === batch.topic && origin === batch.origin)) fail(`left a gap after ${last}:`);
 		const of = `${batch.origin} ${batch.topic}`;
 		if (batch.incarnation < (node.newestLife.get(of) ?? 0)) node.inversions++;
 		if (node.lamport.now < batch.lamport) fail('released before its stamp was witnessed:');
 		if (repaired) node.repairedFirst++;
-		else node.pushedFirst++;
+		else {
+			node.pushedFirst++;
+			this.hopsMax = Math.max(this.hopsMax, hops);
+		}
+
 		this.#store(node, {batch, repaired});
 	}
 
@@ -333,9 +345,13 @@ export class GossipCluster {
 		const log = node.log.get(batch.topic);
 		if (log) log.push(stored);
 		else node.log.set(batch.topic, [stored]);
+		this.#remember(node, batch);
+		this.fingerprint = hash32(`${this.fingerprint} ${this.schedule.nowMs} ${node.id} ${streamKey(batch)} ${batch.firstSeq}`);
+	}
+
+	#remember(node: SimNode, batch: Batch): void {
 		node.last.set(streamKey(batch), lastSeq(batch));
 		const of = `${batch.origin} ${batch.topic}`;
 		node.newestLife.set(of, Math.max(batch.incarnation, node.newestLife.get(of) ?? 0));
-		this.fingerprint = hash32(`${this.fingerprint} ${this.schedule.nowMs} ${node.id} ${streamKey(batch)} ${batch.firstSeq}`);
 	}
 }

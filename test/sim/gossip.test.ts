@@ -1,0 +1,277 @@
+/**
+Gossip under faults, by seed: loss, partitions, cut links, crashes, wiped nodes, congestion, retention, late and ended subscriptions.
+After the heal everybody has what is retained and wanted, each once and in order; every release is checked when it happens.
+*/
+import {describe, expect, test} from 'vitest';
+import type {NodeId} from '../../core/message.ts';
+import {GossipCluster, tickMs} from './gossip-cluster.ts';
+import {seeds, type SeededRandom} from './random.ts';
+
+type Trouble = {
+	readonly nodes: number;
+	/** How long the trouble lasts, and the mean time between publishes. */
+	readonly forMs: number;
+	readonly everyMs: number;
+	/** How long the heal may take. */
+	readonly maxMs: number;
+	readonly retention?: boolean;
+};
+type Outcome = {readonly tookMs: number | undefined; readonly cluster: GossipCluster; readonly hits: Record<string, number>};
+
+/** Some seconds of trouble, then a heal. Which faults are on, and how bad the links are, hangs on the seed (swarm testing). */
+function trouble(seed: number, {nodes, forMs, everyMs, maxMs, retention = false}: Trouble): Outcome {
+	const cluster = new GossipCluster({
+		seed, nodes, topics: ['news', 'sport', 'weather'],
+		link: {
+			loss: [[0, 1], [1, 100], [5, 100], [20, 100]][seed % 4] as [number, number],
+			duplication: [seed % 3, 100],
+			ordered: seed % 2 === 0,
+			delayMs: [1, [2, 5, 30][seed % 3]!],
+		},
+		config: seed % 5 === 0 ? {repairBytes: 20_000, heldBytes: 30_000} : {},
+	});
+	const random = cluster.random.child('script');
+	const hits: Record<string, number> = {};
+	for (const topic of cluster.topics) for (const node of cluster.nodes) if (random.chance(3, 4)) cluster.subscribe(node, topic, 0);
+	const act = (): void => {
+		if (cluster.schedule.nowMs > forMs) return;
+		publishSome(cluster, random);
+		if (random.chance(everyMs, 1000)) disturb(cluster, random, hits);
+		if (retention && random.chance(1, 10)) cluster.retain(random.pick(cluster.up), random.pick(cluster.topics), random.between(2, 40));
+		cluster.schedule.after(random.between(1, everyMs * 2), act);
+	};
+
+	act();
+	cluster.run(forMs);
+	cluster.network.set({loss: [0, 1]});
+	cluster.heal();
+	for (const node of cluster.nodes) {
+		if (!node.isUp && random.chance(2, 3)) cluster.start(node);
+		if (node.isUp) for (const peer of cluster.nodes) node.gossip.setCongested(peer.id, false);
+	}
+
+	return {cluster, hits, tookMs: cluster.runUntil(() => cluster.lacking().length === 0, maxMs)};
+}
+
+function publishSome(cluster: GossipCluster, random: SeededRandom): void {
+	const node = random.pick(cluster.up);
+	const size = random.chance(1, 20) ? 9000 : random.below(40);
+	cluster.publish(node, random.pick(cluster.topics), Array.from({length: random.between(1, 4)}, (_, index) => `${index}`.padEnd(size, '.')));
+}
+
+type Fault = 'partition' | 'cut' | 'heal' | 'crash' | 'wipe' | 'congest' | 'subscribe';
+const faults: readonly Fault[] = ['partition', 'cut', 'heal', 'crash', 'crash', 'wipe', 'congest', 'subscribe'];
+
+function disturb(cluster: GossipCluster, random: SeededRandom, hits: Record<string, number>): void {
+	const {up, nodes} = cluster;
+	const node = random.pick(up);
+	const fault = random.pick(faults);
+	const isDeadly = fault === 'crash' || fault === 'wipe';
+	// At most three lives more than the first: older ones count as seen.
+	if (isDeadly && (up.length < 3 || node.incarnation > 3 || (hits['deaths'] ?? 0) > nodes.length)) return;
+	hits[fault] = (hits[fault] ?? 0) + 1;
+	if (isDeadly) hits['deaths'] = (hits['deaths'] ?? 0) + 1;
+	switch (fault) {
+		case 'partition': {
+			const sides = random.shuffle(nodes.map(({id}) => id));
+			const middle = random.between(1, sides.length - 1);
+			cluster.partition([sides.slice(0, middle), sides.slice(middle)]);
+			cluster.schedule.after(random.between(200, 4000), () => cluster.heal());
+			return;
+		}
+
+		case 'cut': {
+			const other = random.pick(nodes);
+			if (other !== node) cluster.cut(node.id, other.id);
+			return;
+		}
+
+		case 'heal': return cluster.heal();
+		case 'crash': {
+			cluster.crash(node);
+			cluster.schedule.after(random.between(10, 3000), () => {
+				if (!node.isUp && nodes.includes(node)) cluster.start(node);
+			});
+			return;
+		}
+
+		case 'wipe': {
+			// A wiped disk: the node comes back as another.
+			for (const topic of cluster.topics) if (cluster.subscriptions.get(topic)?.has(node.id)) cluster.unsubscribe(node, topic);
+			cluster.crash(node);
+			nodes.splice(nodes.indexOf(node), 1);
+			const fresh = cluster.add();
+			cluster.start(fresh);
+			for (const topic of cluster.topics) if (random.chance(3, 4)) cluster.subscribe(fresh, topic, random.chance(1, 2) ? 0 : fresh.lamport.now);
+			return;
+		}
+
+		case 'congest': {
+			const peer = random.pick(nodes);
+			const {incarnation} = node;
+			node.gossip.setCongested(peer.id, true);
+			cluster.schedule.after(random.between(100, 1500), () => {
+				if (node.incarnation === incarnation) node.gossip.setCongested(peer.id, false);
+			});
+			return;
+		}
+
+		case 'subscribe': {
+			const topic = random.pick(cluster.topics);
+			if (cluster.subscriptions.get(topic)?.has(node.id)) cluster.unsubscribe(node, topic);
+			else cluster.subscribe(node, topic);
+			return;
+		}
+
+		default: fault satisfies never;
+	}
+}
+
+function check(seed: number, {cluster, tookMs}: Outcome): void {
+	expect(tookMs, `SEED=${seed}: ${cluster.lacking().slice(0, 5).join('; ')}`).toBeDefined();
+	for (const node of cluster.up) {
+		const {late, unvouched} = node.gossip.status();
+		expect(late <= node.inversions, `SEED=${seed}: ${late} late, ${node.inversions} seen`).toBe(true);
+		// A newer life overtakes an older one only where the origin could not be asked.
+		if (unvouched + node.unvouched === 0) expect(node.inversions, `SEED=${seed} ${node.id}`).toBe(0);
+	}
+}
+
+const percentile = (numbers: readonly number[], share: number): number => numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * share))]!;
+
+describe('gossip under faults', () => {
+	test('3 to 10 nodes: everybody has everything, once and in order, soon after the heal', () => {
+		const took: number[] = [];
+		const hits: Record<string, number> = {};
+		let [pushed, repaired, refused, unvouched] = [0, 0, 0, 0];
+		for (const seed of seeds(180)) {
+			const outcome = trouble(seed, {nodes: [3, 5, 5, 5, 10][seed % 5]!, forMs: 6000, everyMs: 40, maxMs: 12_000});
+			check(seed, outcome);
+			const {nodes} = outcome.cluster;
+			expect(nodes.flatMap(({missed}) => missed), `SEED=${seed}`).toEqual([]);
+			if (nodes.length === 5) took.push(outcome.tookMs!);
+			for (const [fault, count] of Object.entries(outcome.hits)) hits[fault] = (hits[fault] ?? 0) + count;
+			for (const node of nodes) {
+				pushed += node.pushedFirst;
+				repaired += node.repairedFirst;
+				refused += node.gossip.status().bounds.get('held') ?? 0;
+				unvouched += node.unvouched;
+			}
+		}
+
+		console.log(`5 nodes, after the heal: p50 ${percentile(took, 0.5)} ms, p99 ${percentile(took, 0.99)} ms; pushed ${pushed}, repaired ${repaired}, refused ${refused}, unvouched ${unvouched}`, hits);
+		expect(percentile(took, 0.99)).toBeLessThanOrEqual(3000);
+		// Whether every fault and bound was met can be said of the whole set only, not of seeds chosen by hand.
+		const {SEED, SEEDS, SEED_FROM} = process.env;
+		if (SEED !== undefined || SEEDS !== undefined || SEED_FROM !== undefined) return;
+		for (const fault of faults) expect(hits[fault], fault).toBeGreaterThan(20);
+		expect(Math.min(pushed, repaired, refused)).toBeGreaterThan(20);
+	}, 120_000);
+
+	test('with retention: what is there is delivered, what is gone is told, nobody waits for ever', () => {
+		let missed = 0;
+		for (const seed of seeds(20)) {
+			const outcome = trouble(seed, {nodes: 5, forMs: 6000, everyMs: 25, maxMs: 30_000, retention: true});
+			const {cluster} = outcome;
+			// A gap may have been given up before the heal brought back one who had it: told, then, and passed over for good.
+			const isTold = (id: NodeId): boolean => cluster.nodes.find(node => node.id === id)!.missed.length > 0;
+			const waits = (): string[] => cluster.lacking().filter(line => !isTold(line.slice(0, 16) as NodeId));
+			expect(cluster.runUntil(() => waits().length === 0, 5000), `SEED=${seed}: ${waits().slice(0, 3).join('; ')}`).toBeDefined();
+			// Whatever is published from here on arrives.
+			const last = cluster.topics.flatMap(topic => cluster.up.map(node => cluster.publish(node, topic, ['end'])));
+			const lacks = (): number => last.filter(({topic, lamport, origin}) => cluster.up.some(node => {
+				const since = cluster.subscriptions.get(topic)?.get(node.id);
+				return since !== undefined && lamport > since && !node.log.get(topic)?.some(({batch}) => batch.origin === origin && batch.lamport === lamport);
+			})).length;
+			expect(cluster.runUntil(() => lacks() === 0, 35_000), `SEED=${seed}`).toBeDefined();
+			missed += cluster.nodes.reduce((sum, node) => sum + node.missed.reduce((messages, item) => messages + item.messages, 0), 0);
+		}
+
+		expect(missed).toBeGreaterThan(0);
+	}, 120_000);
+
+	test('one seed is one run', () => {
+		const options = {nodes: 5, forMs: 4000, everyMs: 30, maxMs: 12_000};
+		for (const seed of seeds(4)) {
+			const [first, second] = [trouble(seed, options), trouble(seed, options)];
+			expect(first.cluster.fingerprint).toBe(second.cluster.fingerprint);
+			expect(first.cluster.published.length).toBeGreaterThan(20);
+		}
+	}, 60_000);
+});
+
+describe('a large cluster', () => {
+	/** Fifty subscribers of one topic, and what they publish in `forMs`. */
+	function publishAll(cluster: GossipCluster, forMs: number, everyMs: number): void {
+		const random = cluster.random.child('publish');
+		const untilMs = cluster.schedule.nowMs + forMs;
+		const act = (): void => {
+			if (cluster.schedule.nowMs > untilMs) return;
+			cluster.publish(random.pick(cluster.up), cluster.topics[0]!, ['body']);
+			cluster.schedule.after(everyMs, act);
+		};
+
+		act();
+		cluster.run(forMs);
+	}
+
+	const all = (cluster: GossipCluster): void => {
+		for (const node of cluster.nodes) cluster.subscribe(node, cluster.topics[0]!, 0);
+		cluster.run(1000);
+	};
+
+	test('50 nodes, 20 % loss, a fifth crashed: pushes reach nearly all, repair the rest within 5 s', () => {
+		let [pushed, repaired] = [0, 0];
+		for (const seed of seeds(3)) {
+			const cluster = new GossipCluster({seed, nodes: 50, link: {loss: [20, 100]}});
+			all(cluster);
+			const random = cluster.random.child('crash');
+			for (const node of random.shuffle(cluster.nodes).slice(0, 10)) cluster.crash(node);
+			cluster.run(500);
+			publishAll(cluster, 3000, 25);
+			expect(cluster.runUntil(() => cluster.lacking().length === 0, 5000), `SEED=${seed}: ${cluster.lacking().slice(0, 3).join('; ')}`).toBeDefined();
+			for (const node of cluster.up) {
+				pushed += node.pushedFirst;
+				repaired += node.repairedFirst;
+				expect(node.missed).toEqual([]);
+			}
+		}
+
+		console.log(`50 nodes, 20 % loss: pushes alone reached ${(100 * pushed / (pushed + repaired)).toFixed(2)} %`);
+		expect(pushed / (pushed + repaired)).toBeGreaterThanOrEqual(0.98);
+	}, 120_000);
+
+	test('a node pays for a batch by the fanout, not by the size of the cluster; few hops suffice', () => {
+		const costs = [5, 10, 50, 100].map(nodes => {
+			const cluster = new GossipCluster({seed: 1, nodes});
+			all(cluster);
+			const before = cluster.pushes;
+			publishAll(cluster, 2000, 20);
+			expect(cluster.runUntil(() => cluster.lacking().length === 0, 5000)).toBeDefined();
+			expect(cluster.hopsMax).toBeLessThanOrEqual(Math.log2(nodes) + 3);
+			return (cluster.pushes - before) / cluster.published.length / (nodes - 1);
+		});
+		console.log(`pushes a node and batch with 5, 10, 50, 100 nodes: ${costs.map(cost => cost.toFixed(2)).join(', ')}`);
+		expect(costs[0]).toBeLessThanOrEqual(1);
+		expect(Math.max(...costs)).toBeLessThanOrEqual(8);
+	}, 60_000);
+
+	test('a split of 30 nodes that both published for long is made whole within 3 s', () => {
+		for (const seed of seeds(2)) {
+			const cluster = new GossipCluster({seed, nodes: 30, config: {repairBytes: 65_536}});
+			all(cluster);
+			const ids = cluster.nodes.map(({id}) => id);
+			cluster.partition([ids.slice(0, 12), ids.slice(12)]);
+			cluster.run(500);
+			publishAll(cluster, 8000, 8);
+			cluster.heal();
+			expect(cluster.runUntil(() => cluster.lacking().length === 0, 3000), `SEED=${seed}`).toBeDefined();
+			cluster.run(40 * tickMs);
+			for (const node of cluster.nodes) expect(node.gossip.status().inSync.every(({synced}) => synced), node.id).toBe(true);
+			// What was missing was sent about once, not once by each peer that had it.
+			const needed = cluster.nodes.reduce((sum, node) => sum + node.repairedFirst, 0);
+			expect(needed).toBeGreaterThan(5000);
+			expect(cluster.repairs / needed).toBeLessThan(1.1);
+		}
+	}, 60_000);
+});
