@@ -7,7 +7,6 @@ import type {FaultCommand, From, Published, Subscription} from './api.ts';
 import type {Config} from './config.ts';
 import {Control, type JoinAnswer} from './control.ts';
 import {Data, type DataIo} from './data.ts';
-import {DeliveryQueue, type StoredBatch} from './delivery.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
@@ -19,9 +18,10 @@ import type {Snapshot} from './observe/snapshot.ts';
 import {viewOf} from './observe/view.ts';
 import type {Clock, Datagrams, Entropy, Links} from './ports.ts';
 import {Presence} from './presence.ts';
+import {readBatches, subscribeHere} from './local-reading.ts';
 import {parseRaftPacket} from './raft/packet.ts';
 import type {RaftStore} from './raft-store.ts';
-import type {BatchSink, Reader} from './reader.ts';
+import type {BatchSink} from './reader.ts';
 import type {BatchReading, ServedBroker} from './remote/server.ts';
 import {parseSwimPacket} from './swim/packet.ts';
 import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from './wire.ts';
@@ -60,9 +60,6 @@ export type NodeOptions = {
 const tickMs = 25;
 const careMs = 1000;
 const retainMs = 10_000;
-/** Bytes that a reader in this process may leave unread before it is served from the log. */
-const localBytesMax = 8 * 1024 * 1024;
-
 export class Node implements ServedBroker {
 	readonly id: NodeId;
 	readonly journal: Journal;
@@ -217,60 +214,11 @@ export class Node implements ServedBroker {
 	}
 
 	subscribe(topics: readonly Topic[], {from = 'now'}: {readonly from?: From} = {}): Subscription {
-		let unread = 0;
-		const reading = this.readBatches(topics, from, {
-			take(items: readonly StoredBatch[]) {
-				for (const item of items) unread += item.batch.bytes.length;
-				queue.push(items);
-				return unread < localBytesMax;
-			},
-			dropped(messages) {
-				queue.dropped += messages;
-			},
-			failed: error => queue.end(error),
-		});
-		const queue: DeliveryQueue = new DeliveryQueue({
-			agreed: reading.agreed,
-			...(typeof from === 'number' ? {fromOffset: from} : {}),
-			onRoom(bytes) {
-				const wasFull = unread >= localBytesMax;
-				unread -= bytes;
-				if (wasFull && unread < localBytesMax) reading.resume();
-			},
-			onClose: () => reading.close(),
-		});
-		reading.agreed.catch((error: unknown) => queue.end(error as Error));
-		void this.closed.then(() => queue.end());
-		return queue;
+		return subscribeHere(this, topics, from);
 	}
 
 	readBatches(topics: readonly Topic[], from: From, sink: BatchSink): BatchReading {
-		const readers = new Map<Topic, Reader>();
-		let isClosed = false;
-		const open = async (topic: Topic): Promise<void> => {
-			await this.interests.acquire(topic, from);
-			if (isClosed) return;
-			const reader = await this.data.read(topic, from, sink);
-			if (isClosed) this.data.stopReading(topic, reader);
-			else readers.set(topic, reader);
-		};
-
-		const close = async (): Promise<void> => {
-			if (isClosed) return;
-			isClosed = true;
-			for (const [topic, reader] of readers) this.data.stopReading(topic, reader);
-			for (const topic of topics) this.interests.release(topic);
-		};
-
-		const agreed = Promise.all(topics.map(topic => open(topic))).then(() => undefined);
-		agreed.catch(() => void close());
-		return {
-			agreed,
-			resume() {
-				for (const reader of readers.values()) reader.resume();
-			},
-			close,
-		};
+		return readBatches(this, topics, from, sink);
 	}
 
 	async subscribeNode(topic: Topic): Promise<void> {

@@ -85,7 +85,7 @@ export function headerSpans({snapshot, title, connection, isReadonly, isRemote}:
 			{rank: 8, spans: [{text: `up ${age(snapshot.uptimeMs)}`, tone: 'muted'}]},
 		);
 		if (insecure.length > 0) right.push({rank: 0, spans: [{text: ' INSECURE ', tone: 'alarm'}]});
-		if (faults.length > 0) right.push({rank: 1, spans: [{text: `${plural(faults.length, 'fault')}`, tone: 'warning'}]});
+		if (faults.length > 0) right.push({rank: 1, spans: [{text: plural(faults.length, 'fault'), tone: 'warning'}]});
 		if (phase !== 'running') right.push({rank: 1, spans: [{text: phase.toUpperCase(), tone: 'warning'}]});
 		// Before it is taken in, a node has no role and no quorum to speak of.
 		if (raft.voters.length > 0) right.push(

@@ -51,7 +51,7 @@ export function raftLines(snapshot: Snapshot, width: number): ReadonlyArray<read
 			...(raft.votes.length > 0 ? [{text: `  won from ${names(raft.votes, 4)} (${raft.votes.length} of ${quorumSize(raft.voters.length)})`, tone: 'warning'} as const] : []),
 		],
 		[
-			label('pending'), {text: raft.pending === 0 ? 'none' : `${plural(raft.pending, 'proposal waits', 'proposals wait')}`, tone: raft.pending > 0 ? 'warning' : 'plain'},
+			label('pending'), {text: raft.pending === 0 ? 'none' : plural(raft.pending, 'proposal waits', 'proposals wait'), tone: raft.pending > 0 ? 'warning' : 'plain'},
 			{text: ` · snapshot at ${count(raft.snapshotIndex)}`, tone: 'muted'},
 		],
 	];

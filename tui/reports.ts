@@ -72,7 +72,7 @@ export function checkLines(snapshot: Snapshot): readonly Line[] {
 	verdict(raft.voters.length !== 2, `${plural(raft.voters.length, 'voter')}: ${raft.voters.length === 1 ? 'no failure is survived' : `${raft.voters.length - quorumSize(raft.voters.length)} may fail`}`, 'two voters: neither may fail', 'add a third node', 'warning');
 	verdict(silent.length === 0, 'every member answers', `${plural(silent.length, 'member')} silent: ${names(silent.map(member => member.id), 6)}`, 'see why in Peers (1)', 'warning');
 	verdict(partition.state === 'whole', 'no partition', partitionSentences(snapshot)[0]!.text, 'messages inside each side flow; what waits is sent after the heal', 'warning');
-	verdict(oneWays(partition).length === 0, 'links carry both ways', `${plural(oneWays(partition).length, 'one-way cut')}`, 'look for a firewall or a route that works in one direction', 'warning');
+	verdict(oneWays(partition).length === 0, 'links carry both ways', plural(oneWays(partition).length, 'one-way cut'), 'look for a firewall or a route that works in one direction', 'warning');
 	verdict(topics.every(topic => topic.held === 0), 'nothing is held back', `${count(topics.reduce((sum, topic) => sum + topic.held, 0))} messages wait for an earlier one`, 'repair fetches them; if it lasts, see Peers', 'warning');
 	verdict(insecure.length === 0, 'authenticated, signed, encrypted', `switched off: ${insecure.map(part => printable(part)).join(', ')}`, 'switch it on in config.json on every node');
 	const rejected = Object.values(counters.rejected).reduce((sum, value) => sum + value, 0);

@@ -152,7 +152,7 @@ function openSocket(group: string, port: number, at: string, onDatagram: ((datag
 				resolve(socket);
 			} catch (error) {
 				socket.close();
-				reject(error as Error);
+				reject(error instanceof Error ? error : new Error(String(error)));
 			}
 		});
 	});

@@ -41,6 +41,8 @@ export const entriesMax = 4096;
 /** A snapshot travels in chunks, so that a frame of it never holds up a heartbeat for long. */
 export const chunkBytes = 256 * 1024;
 export const snapshotBytesMax = 64 * 1024 * 1024;
+/** A term further ahead than this is a fault, not an election. */
+export const termJumpMax = 2 ** 32;
 export const contextMax = 128;
 
 /** The packet in a decoded value, or `undefined` when any field is not what it should be. */
@@ -121,4 +123,13 @@ function isContext(value: unknown): value is string {
 
 export function isCount(value: unknown): value is number {
 	return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 48; // As wide as the records on disk.
+}
+
+export function isFromLeader({type}: RaftPacket): boolean {
+	return type === 'append' || type === 'heartbeat' || type === 'snapshot';
+}
+
+/** Packets whose meaning does not hang on the sender's term. */
+export function isAdvice({type}: RaftPacket): boolean {
+	return type === 'propose' || type === 'read' || type === 'read-reply';
 }

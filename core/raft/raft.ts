@@ -12,16 +12,13 @@ import {majority, type Change} from './configuration.ts';
 import {matches, takeAppend} from './follower.ts';
 import {Leader, raftLimits, type RaftLimits} from './leader.ts';
 import {RaftLog, type Mark} from './log.ts';
-import {contextMax, type PacketOf, type RaftPacket, type Unsent} from './packet.ts';
-import {readsMax} from './reads.ts';
+import {contextMax, isAdvice, isFromLeader, termJumpMax, type PacketOf, type RaftPacket, type Unsent} from './packet.ts';
+import {AskedReads} from './reads.ts';
 import {Assembly, type Snapshot} from './snapshot.ts';
 import type {Raft, RaftOptions, RaftReady, RaftStatus} from './types.ts';
 
 export type {Entry} from './packet.ts';
 export type * from './types.ts';
-
-/** A term further ahead than this is a fault, not an election. */
-const termJumpMax = 2 ** 32;
 
 export function createRaft(options: RaftOptions): Raft {
 	return new RaftMachine(options);
@@ -54,9 +51,7 @@ class RaftMachine implements Raft {
 	#era = 0;
 	#packets: Array<Outbound<RaftPacket>> = [];
 	#packetsBefore: Array<Outbound<RaftPacket>> = [];
-	/** Reads that this node asked its leader for; and those that are proved, until their index is committed here. */
-	readonly #asked = new Set<string>();
-	#proved: Array<{readonly context: string; readonly index: number}> = [];
+	readonly #asked = new AskedReads(() => this.#count('reads'));
 
 	constructor(options: RaftOptions) {
 		const {recovered: {hardState, snapshot, entries}} = options;
@@ -101,9 +96,7 @@ class RaftMachine implements Raft {
 		if (this.#mayStand() && !this.#reign) this.#campaign(false);
 	}
 
-	resetElection(): void {
-		this.#elapsed = 0;
-	}
+	resetElection(): void { this.#elapsed = 0; }
 
 	propose(data: Uint8Array): 'accepted' | 'forwarded' | 'no-leader' | 'over-limit' {
 		if (this.#reign) return this.#reign.propose(data);
@@ -125,15 +118,7 @@ class RaftMachine implements Raft {
 		}
 
 		if (this.#leader === undefined) return 'no-leader';
-		if (this.#asked.size >= readsMax) { // The oldest were lost on their way: whoever asked has given up.
-			this.#count('reads');
-			for (const oldest of this.#asked) {
-				this.#asked.delete(oldest);
-				break;
-			}
-		}
-
-		this.#asked.add(context);
+		this.#asked.ask(context);
 		this.#send(this.#leader, {type: 'read', context});
 		return 'accepted';
 	}
@@ -155,7 +140,7 @@ class RaftMachine implements Raft {
 		const isStateNew = this.#term !== this.#saved.term || this.#vote !== this.#saved.vote;
 		const entries = this.#log.unstable();
 		const committed = this.#log.unapplied();
-		const reads = this.#proved.filter(({index}) => index <= this.#log.commit);
+		const reads = this.#asked.committed(this.#log.commit);
 		if (!isStateNew && !this.#installed && entries.length === 0 && committed.length === 0 && this.#packets.length === 0 && this.#packetsBefore.length === 0 && reads.length === 0) return undefined;
 		const ready: RaftReady = {
 			// The commit index alone is not worth a write: the next leader tells it again.
@@ -163,7 +148,7 @@ class RaftMachine implements Raft {
 			snapshot: this.#installed, entries, committed, reads,
 			packetsBefore: this.#packetsBefore, packets: this.#packets,
 		};
-		if (reads.length > 0) this.#proved = this.#proved.filter(({index}) => index > this.#log.commit);
+		if (reads.length > 0) this.#asked.take(this.#log.commit);
 		this.#installed = undefined;
 		this.#packets = [];
 		this.#packetsBefore = [];
@@ -231,8 +216,7 @@ class RaftMachine implements Raft {
 			}
 
 			case 'read-reply': {
-				if (this.#asked.delete(packet.context)) this.#readProved(packet.context, packet.index);
-				else this.#count('odd');
+				if (!this.#asked.answered(packet.context, packet.index)) this.#count('odd');
 				return;
 			}
 
@@ -334,7 +318,7 @@ class RaftMachine implements Raft {
 			snapshot: () => this.#snapshot,
 			send: (to, packet) => this.#send(to, packet),
 			sendNow: (to, packet) => void this.#packetsBefore.push({to, packet: this.#sealed(packet)}),
-			readDone: (context, index) => this.#readProved(context, index),
+			readDone: (context, index) => this.#asked.proved(context, index),
 			count: name => this.#count(name),
 		});
 	}
@@ -384,15 +368,6 @@ class RaftMachine implements Raft {
 		this.#send(from, matches(index));
 	}
 
-	#readProved(context: string, index: number): void {
-		if (this.#proved.length >= readsMax) {
-			this.#proved.shift();
-			this.#count('reads');
-		}
-
-		this.#proved.push({context, index});
-	}
-
 	#isVoter(): boolean {
 		return this.#log.configuration.voters.includes(this.#options.id);
 	}
@@ -415,19 +390,10 @@ class RaftMachine implements Raft {
 	}
 
 	#sealed(packet: Unsent): RaftPacket {
-		return {group: this.#options.group, term: this.#term, ...packet} as RaftPacket;
+		return {group: this.#options.group, term: this.#term, ...packet} as RaftPacket; // oxlint-disable-line typescript/no-unnecessary-type-assertion -- the union of what is unsent loses its tag in a spread
 	}
 
 	#count(name: string): void {
 		this.#bounds.set(name, (this.#bounds.get(name) ?? 0) + 1);
 	}
-}
-
-function isFromLeader({type}: RaftPacket): boolean {
-	return type === 'append' || type === 'heartbeat' || type === 'snapshot';
-}
-
-/** Packets whose meaning does not hang on the sender's term. */
-function isAdvice({type}: RaftPacket): boolean {
-	return type === 'propose' || type === 'read' || type === 'read-reply';
 }

@@ -47,3 +47,49 @@ export class Reads {
 		return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
 	}
 }
+
+/** The asker's side: reads that were sent to the leader, and those that came back proved and wait until their index is committed here. */
+export class AskedReads {
+	readonly #asked = new Set<string>();
+	#proved: Array<{readonly context: string; readonly index: number}> = [];
+	readonly #onBound: () => void;
+
+	/** @param onBound the oldest was given up: whoever asked has done so too. */
+	constructor(onBound: () => void) {
+		this.#onBound = onBound;
+	}
+
+	ask(context: string): void {
+		if (this.#asked.size >= readsMax) {
+			this.#onBound();
+			this.#asked.delete(this.#asked.values().next().value!);
+		}
+
+		this.#asked.add(context);
+	}
+
+	/** The leader's answer. False when nobody asked. */
+	answered(context: string, index: number): boolean {
+		if (!this.#asked.delete(context)) return false;
+		this.proved(context, index);
+		return true;
+	}
+
+	proved(context: string, index: number): void {
+		if (this.#proved.length >= readsMax) {
+			this.#onBound();
+			this.#proved.shift();
+		}
+
+		this.#proved.push({context, index});
+	}
+
+	/** Those whose index is committed. They stay until `take`. */
+	committed(commit: number): ReadonlyArray<{readonly context: string; readonly index: number}> {
+		return this.#proved.filter(({index}) => index <= commit);
+	}
+
+	take(commit: number): void {
+		this.#proved = this.#proved.filter(({index}) => index > commit);
+	}
+}

@@ -13,7 +13,7 @@ export class Terminal implements AsyncDisposable {
 
 	constructor(command: string, flags: readonly string[], {columns, rows, env = {}}: {readonly columns: number; readonly rows: number; readonly env?: Readonly<Record<string, string>>}) {
 		this.#screen = new headless.Terminal({cols: columns, rows, allowProposedApi: true, scrollback: 0});
-		this.#pty = spawn(command, [...flags], {cols: columns, rows, name: 'xterm-256color', env: {...process.env, CI: '', ...env} as Record<string, string>});
+		this.#pty = spawn(command, [...flags], {cols: columns, rows, name: 'xterm-256color', env: {...process.env, CI: '', ...env}});
 		this.#pty.onData(data => {
 			this.raw += data;
 			this.#screen.write(data, () => this.#look());

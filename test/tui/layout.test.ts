@@ -14,7 +14,7 @@ function draw(layout: Layout, columns: number, rows: number, scaleX = 4, scaleY 
 	fill(layout.alerts, '!');
 	fill(layout.prompt, '>');
 	fill(layout.hints, '?');
-	for (const place of layout.rows.flat()) fill(place, place.shape === 'open' ? place.pane[0]!.toUpperCase() + '' : place.pane[0]!);
+	for (const place of layout.rows.flat()) fill(place, place.shape === 'open' ? place.pane[0]!.toUpperCase() : place.pane[0]!);
 	return grid.filter((_, row) => row % scaleY === 0).map(row => row.filter((_, column) => column % scaleX === 0).join('')).join('\n');
 }
 

@@ -24,6 +24,7 @@ function run(dialer: Handshake, listener: Handshake, tamper: (payload: Buffer, f
 		if (last[word.to]?.type === 'refused' || last[word.to]?.type === 'open') continue;
 		const outcome = (word.to === 'listener' ? listener : dialer).step(tamper(word.payload, from, count++));
 		last[word.to] = outcome;
+		// oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- the compiler widens it
 		words.push(...outcome.send.map(payload => ({to: from as 'dialer' | 'listener', payload})));
 	}
 

@@ -20,7 +20,7 @@ const ModelContext = createContext<Model>({cell: () => ({text: '', tone: 'plain'
 // ink-table takes its widgets once, when it is mounted: they must not depend on the rows.
 const Cell = ({column, children}: {readonly column: number; readonly children?: ReactNode}): ReactNode => {
 	const theme = useTheme();
-	const {text, tone, isSelected} = useContext(ModelContext).cell(Number(String(children)), column);
+	const {text, tone, isSelected} = useContext(ModelContext).cell(Number(children), column);
 	return <Text wrap="truncate" {...theme[isSelected ? 'selected' : tone]}>{text}</Text>;
 };
 
