@@ -161,9 +161,29 @@ export function decodeBatch(bytes: Uint8Array): Batch | undefined {
 	const topic = topicAt(view, headerBytes, lengthsAt);
 	if (topic === undefined) return undefined;
 	return {
-		origin: view.toString('hex', originAt, originAt + 8) as NodeId,
+		origin: nodeIdAt(view, originAt),
 		incarnation: view.readUInt32BE(incarnationAt),
 		topic, firstSeq, count, lamport, previousLamport, sentAtMs, bytes,
+	};
+}
+
+/**
+The header of a batch that lies at `at` and was judged before (`decodeBatch`) it was stored under a checksum: the lengths are not walked
+again. `undefined` when it is none of this version.
+*/
+export function decodeStoredHeader(bytes: Buffer, at: number): BatchHeader | undefined {
+	if (bytes.length < at + headerBytes || bytes[at] !== batchVersion) return undefined;
+	const topicStart = at + headerBytes;
+	const topic = topicAt(bytes, topicStart, topicStart + bytes.readUInt16BE(at + topicLengthAt));
+	return topic === undefined ? undefined : {
+		origin: nodeIdAt(bytes, at + originAt),
+		incarnation: bytes.readUInt32BE(at + incarnationAt),
+		topic,
+		firstSeq: bytes.readUIntBE(at + firstSeqAt, 6),
+		count: bytes.readUInt32BE(at + countAt),
+		lamport: bytes.readUIntBE(at + lamportAt, 6),
+		previousLamport: bytes.readUIntBE(at + previousLamportAt, 6),
+		sentAtMs: bytes.readDoubleBE(at + sentAtMsAt),
 	};
 }
 
@@ -189,6 +209,20 @@ export function* messagesOf(batch: Batch): Generator<Message> {
 
 function asBuffer(bytes: Uint8Array): Buffer {
 	return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+const nodeIds = new Map<number, {readonly high: number; readonly id: NodeId}>();
+
+/** Few nodes send many batches: a string that is there already costs a third, and its hash is known. */
+function nodeIdAt(view: Buffer, at: number): NodeId {
+	const high = view.readUInt32BE(at);
+	const low = view.readUInt32BE(at + 4);
+	const known = nodeIds.get(low);
+	if (known?.high === high) return known.id;
+	const id = view.toString('hex', at, at + 8) as NodeId;
+	if (nodeIds.size >= 4096) nodeIds.clear();
+	nodeIds.set(low, {high, id});
+	return id;
 }
 
 const topicCache = new Map<string, Topic>();

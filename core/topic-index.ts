@@ -4,7 +4,7 @@ about every 256 KiB of a stream a place to begin reading; for offsets a step abo
 
 Memory is an entry a step, and one for each stream and part that has some of it: O(streams × segments).
 */
-import {lastSeq, streamKey, type Batch, type StreamKey} from './message.ts';
+import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey} from './message.ts';
 
 export type Place = {readonly offset: number; readonly position: number};
 /** Sequence numbers of a stream, both ends included, stamped later than `sinceLamport`. */
@@ -15,10 +15,13 @@ type Part = {readonly first: number; readonly offset: number; messages: number; 
 type Range = {readonly from: number; to: number};
 
 export const stepBytes = 256 * 1024;
+const keysMax = 4096;
 
 export class TopicIndex {
 	#parts: Part[] = [];
 	#steps: Place[] = [];
+	/** The key that the last batch of an origin had. */
+	readonly #keys = new Map<NodeId, {readonly incarnation: number; readonly key: StreamKey}>();
 
 	get firstOffset(): number | undefined {
 		return this.#parts[0]?.offset;
@@ -29,7 +32,7 @@ export class TopicIndex {
 	}
 
 	/** A batch was added at the end of the log. @param segment where the segment that it lies in begins. */
-	add(batch: Batch, {offset, position}: Place, segment: number): void {
+	add(batch: BatchHeader, {offset, position}: Place, segment: number): void {
 		let part = this.#parts.at(-1);
 		if (part?.first !== segment) {
 			part = {first: segment, offset, messages: 0, streams: new Map()};
@@ -38,7 +41,7 @@ export class TopicIndex {
 		} else if (position - this.#steps.at(-1)!.position >= stepBytes) this.#steps.push({offset, position});
 
 		part.messages += batch.count;
-		const key = streamKey(batch);
+		const key = this.#keyOf(batch);
 		const stream = part.streams.get(key);
 		if (!stream) {
 			part.streams.set(key, {low: batch.firstSeq, high: lastSeq(batch), lamport: batch.lamport, marks: [{seq: batch.firstSeq, position}]});
@@ -109,6 +112,16 @@ export class TopicIndex {
 	dropBefore(position: number): void {
 		this.#parts = this.#parts.filter(({first}) => first >= position);
 		this.#steps = this.#steps.filter(step => step.position >= position);
+	}
+
+	/** Most batches are of a stream that was there before: its key is not put together again. All are of one topic. */
+	#keyOf(batch: BatchHeader): StreamKey {
+		const known = this.#keys.get(batch.origin);
+		if (known?.incarnation === batch.incarnation) return known.key;
+		const key = streamKey(batch);
+		if (this.#keys.size >= keysMax) this.#keys.clear();
+		this.#keys.set(batch.origin, {incarnation: batch.incarnation, key});
+		return key;
 	}
 }
 

@@ -8,7 +8,7 @@ import {DapssError} from './errors.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type StreamKey, type Topic} from './message.ts';
 import type {Log} from './ports.ts';
 import {stepBytes, TopicIndex} from './topic-index.ts';
-import {decodeRecord, encodeMark, encodeStored, type GoneStream, type TopicMark} from './topic-record.ts';
+import {decodeRecord, decodeRecordHeader, encodeMark, encodeStored, type GoneStream, type TopicMark} from './topic-record.ts';
 
 export type LogWant = {readonly origin: BatchHeader['origin']; readonly incarnation: number; readonly from: number; readonly to: number; readonly sinceLamport: number};
 export type TopicAppended = {readonly offsets: readonly number[]; readonly written: Promise<void>; readonly synced: Promise<void>};
@@ -38,7 +38,7 @@ with a `count` of 0 and the number that comes next.
 */
 export type OnHeader = (header: BatchHeader, offset: number) => void;
 
-const scanBytes = 4 * 1024 * 1024;
+const scanBytes = 512 * 1024;
 const cursorsMax = 64;
 /** Streams of which nothing is kept that are remembered, the one that went last the longest. */
 const goneMax = 16_384;
@@ -95,7 +95,7 @@ class IndexedTopicLog implements TopicLog {
 			// oxlint-disable-next-line no-await-in-loop -- in order
 			const {records, next} = await this.#log.read(at, scanBytes);
 			for (const {position, bytes} of records) {
-				const record = decodeRecord(bytes);
+				const record = decodeRecordHeader(bytes);
 				if (!record) throw new DapssError('storage', `Expected a stored batch at position ${position} of the topic's log, got a record that this version cannot read`);
 				if (record.type === 'mark') {
 					this.#recoverMark(record, onHeader);
@@ -103,8 +103,8 @@ class IndexedTopicLog implements TopicLog {
 				}
 
 				while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
-				this.#note(record.batch, record.offset, position, segments[segment]!.first);
-				onHeader(record.batch, record.offset);
+				this.#note(record.header, record.offset, position, segments[segment]!.first);
+				onHeader(record.header, record.offset);
 			}
 
 			if (next <= at) break;
@@ -255,10 +255,10 @@ class IndexedTopicLog implements TopicLog {
 		}
 	}
 
-	#note(batch: Batch, offset: number, position: number, segment: number): void {
+	#note(batch: BatchHeader, offset: number, position: number, segment: number): void {
 		this.#topic = batch.topic;
 		this.#nextOffset = offset + batch.count;
-		this.#gone.delete(streamKey(batch));
+		if (this.#gone.size > 0) this.#gone.delete(streamKey(batch));
 		this.#index.add(batch, {offset, position}, segment);
 	}
 

@@ -7,7 +7,7 @@ A **mark** stands there for what retention took: `u16 topic length | topic`, the
 the stream was ever read, and pull it from other nodes again; and an emptied log would count its offsets from 0 again.
 */
 import type {StoredBatch} from './delivery.ts';
-import {decodeBatch, type Batch, type NodeId, type Topic} from './message.ts';
+import {decodeBatch, decodeStoredHeader, type Batch, type BatchHeader, type NodeId, type Topic} from './message.ts';
 
 /** A stream of which nothing is kept: where it goes on. */
 export type GoneStream = {readonly origin: NodeId; readonly incarnation: number; readonly next: number; readonly lamport: number};
@@ -47,14 +47,28 @@ export function encodeMark({offset, topic, streams}: Omit<TopicMark, 'type'>): B
 	return record;
 }
 
+/** As `decodeRecord`, but of a batch no more than its header: what a scan of the whole log needs. */
+export function decodeRecordHeader(bytes: Uint8Array): {readonly type: 'batch'; readonly offset: number; readonly header: BatchHeader} | TopicMark | undefined {
+	const record = asBuffer(bytes);
+	if (record.length <= prefixBytes || record[7]! > flagMark) return undefined;
+	const offset = record.readUIntBE(0, 6);
+	if (record[7] === flagMark) return decodeMark(record, offset);
+	const header = decodeStoredHeader(record, prefixBytes);
+	return header && {type: 'batch', offset, header};
+}
+
 /** `undefined` for what this version does not know. A batch is a slice of `bytes`, not a copy. */
 export function decodeRecord(bytes: Uint8Array): TopicRecord | undefined {
-	const record = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const record = asBuffer(bytes);
 	if (record.length <= prefixBytes || record[7]! > flagMark) return undefined;
 	const offset = record.readUIntBE(0, 6);
 	if (record[7] === flagMark) return decodeMark(record, offset);
 	const batch = decodeBatch(record.subarray(prefixBytes));
 	return batch && {type: 'batch', offset, hops: record[6]!, repaired: record[7] === flagRepaired, batch};
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+	return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function decodeMark(record: Buffer, offset: number): TopicMark | undefined {

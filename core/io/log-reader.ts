@@ -5,7 +5,7 @@ of their own, of which a few are kept open, the one that was used last the longe
 import type {LogRecord} from '../ports.ts';
 import {readFully, type Files, type OpenFile} from './files.ts';
 import type {Segment} from './recovery.ts';
-import {isPayloadGood, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes} from './segment.ts';
+import {isPayloadGood, payloadAt, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes} from './segment.ts';
 
 /** Retention took the segment while it was read: look again. */
 export class DroppedError extends Error {}
@@ -112,8 +112,9 @@ async function readRecords(file: OpenFile, segment: Segment, from: number, limit
 		if (records.length > 0 && end > Math.min(bytesMax, chunk.length)) break;
 		// oxlint-disable-next-line no-await-in-loop -- once, for a first record that is larger than was asked for
 		if (end > chunk.length) chunk = await readFully(file, Buffer.allocUnsafeSlow(end), fileAt);
-		if (end > chunk.length || !isPayloadGood(chunk, at, length)) throw new Error(`Expected the record at position ${from + at} of ${segment.path} to be what was written`);
-		records.push({position: from + at, bytes: chunk.subarray(at + recordHeaderBytes, end)});
+		const bytes = payloadAt(chunk, at, length);
+		if (end > chunk.length || !isPayloadGood(chunk, at, bytes)) throw new Error(`Expected the record at position ${from + at} of ${segment.path} to be what was written`);
+		records.push({position: from + at, bytes});
 		at = end;
 	}
 

@@ -17,7 +17,7 @@ import {join} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
 import {readFully, writeAll, type Files, type OpenFile} from './files.ts';
 import {
-	decodeSegmentHead, encodeSegmentHead, isPayloadGood, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes, syncedBefore,
+	decodeSegmentHead, encodeSegmentHead, isPayloadGood, payloadAt, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes, syncedBefore,
 } from './segment.ts';
 
 /** From a position up to, and without, another. */
@@ -207,7 +207,7 @@ async function scan(file: OpenFile, salt: number, first: number, end: number): P
 		if (length >= 0 && next <= end) {
 			// oxlint-disable-next-line no-await-in-loop
 			if (next > chunkAt + chunk.length) await load(at, Math.max(chunkBytes, next - at));
-			if (isPayloadGood(chunk, at - chunkAt, length)) {
+			if (isPayloadGood(chunk, at - chunkAt, payloadAt(chunk, at - chunkAt, length))) {
 				if (bad !== undefined) holes.push({from: bad, to: at});
 				bad = undefined;
 				syncedEnd = Math.max(syncedEnd, syncedBefore(chunk, at - chunkAt, at));

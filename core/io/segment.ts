@@ -65,10 +65,15 @@ export function payloadLengthAt(bytes: Buffer, at: number, position: number, sal
 	return uint32(bytes, at + 8) === checkOf(salt, position, length, uint32(bytes, at + 4)) ? length : -1;
 }
 
-/** True when the payload behind a good head at `at` is what was written. All of it must be in `bytes`. */
-export function isPayloadGood(bytes: Buffer, at: number, length: number): boolean {
+/** The payload behind a good head at `at`, a slice. All of it must be in `bytes`. */
+export function payloadAt(bytes: Buffer, at: number, length: number): Buffer {
 	const start = at + recordHeaderBytes;
-	return crc32c(bytes.subarray(start, start + length), uint32(bytes, at + 8)) === uint32(bytes, at + 12);
+	return bytes.subarray(start, start + length);
+}
+
+/** True when the payload behind the head at `at` is what was written. */
+export function isPayloadGood(bytes: Buffer, at: number, payload: Buffer): boolean {
+	return crc32c(payload, uint32(bytes, at + 8)) === uint32(bytes, at + 12);
 }
 
 /** The position before which all was on the disk when this record was written. */
