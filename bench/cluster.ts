@@ -186,8 +186,13 @@ export class Cluster implements AsyncDisposable {
 		}
 	}
 
-	async client(node: NodeProcess = this.nodes[0]!): Promise<Broker> {
-		return connect({servers: [`127.0.0.1:${node.port}`], secret: this.secret, cluster: this.name, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true});
+	client(node: NodeProcess = this.nodes[0]!): Promise<Broker> {
+		return this.clientOf(node.port);
+	}
+
+	/** A client of whatever node of this cluster listens there. */
+	clientOf(port: number): Promise<Broker> {
+		return connect({servers: [`127.0.0.1:${port}`], secret: this.secret, cluster: this.name, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true});
 	}
 
 	/** The node that the newest `leader` event of a running node names. */

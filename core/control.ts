@@ -325,7 +325,7 @@ export class Control {
 			this.proposals.leaderChanged(nowMs);
 		}
 
-		if (held !== this.#hadQuorum && (held || quorum.reachable <= quorum.voters / 2)) {
+		if (quorum.voters > 0 && held !== this.#hadQuorum && (held || quorum.reachable <= quorum.voters / 2)) {
 			if (this.#hadQuorum !== undefined || held) this.#options.emit({type: 'quorum', held, reachable: quorum.reachable, voters: quorum.voters});
 			this.#hadQuorum = held;
 		}
