@@ -111,6 +111,8 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	}));
 
 	const heard = new Map<string, {readonly address: string; readonly clusterId: string}>();
+	/** Other clusters of this name that were told of. */
+	const foreign = new Set<string>();
 	const beacon = config.discovery.enabled ? resources.use(await openBeacon({
 		config: config.discovery, host: config.host, keys: shared.keys, id: identity.id, incarnation, refusals: shared.refusals,
 		say: () => ({address, clusterId: node?.clusterId ?? state.clusterId, phase: node?.phase === 'running' ? 'member' : 'seeking', topics: [...node?.data.topics.keys() ?? []]}),
@@ -120,10 +122,10 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 
 	function onBeacon(other: Beacon): void {
 		if (other.phase !== 'member') return;
-		const isNew = !heard.has(other.id);
 		heard.set(other.id, other);
-		if (!node || node.phase !== 'running' || other.clusterId === node.clusterId) return;
-		if (isNew) node.journal.record({type: 'discovered', cluster: config.cluster, clusterId: other.clusterId, address: other.address, foreign: true});
+		if (!node || node.phase !== 'running' || other.clusterId === node.clusterId || foreign.has(other.clusterId)) return;
+		foreign.add(other.clusterId);
+		node.journal.record({type: 'discovered', cluster: config.cluster, clusterId: other.clusterId, address: other.address, foreign: true});
 		warn(`Two clusters of the name "${config.cluster}" meet here: ${node.clusterId.slice(0, 8)} (this node) and ${other.clusterId.slice(0, 8)} (${other.address}). They are not merged: stop one side and start its nodes with empty data folders, or give it another --cluster`);
 	}
 
