@@ -42,6 +42,8 @@ export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
 type NodeState = {readonly identity: Identity; readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]};
 
 const stateFile = 'node.json';
+/** Members that were heard and may be asked to take this node in. */
+const heardMax = 1024;
 
 /**
 Start a node in this process. Resolves when it listens and has read back what it had; whether it is a member yet, its snapshot says.
@@ -122,7 +124,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 
 	function onBeacon(other: Beacon): void {
 		if (other.phase !== 'member') return;
-		heard.set(other.id, other);
+		if (heard.size < heardMax || heard.has(other.id)) heard.set(other.id, other);
 		if (!node || node.phase !== 'running' || other.clusterId === node.clusterId || foreign.has(other.clusterId)) return;
 		foreign.add(other.clusterId);
 		node.journal.record({type: 'discovered', cluster: config.cluster, clusterId: other.clusterId, address: other.address, foreign: true});
