@@ -53,6 +53,25 @@ function trouble(seed: number, {nodes, forMs, everyMs, maxMs, retention = false}
 	return {cluster, hits, tookMs: cluster.runUntil(() => cluster.lacking().length === 0, maxMs)};
 }
 
+/**
+What lies behind a gap that only a lost node could fill (its disk was wiped, or it never came back) waits for that node for thirty repair
+rounds; then the gap is told as missed and the rest delivered. Everything else must be there. The time from the heal, in milliseconds.
+*/
+function settle(seed: number, {cluster, tookMs}: Outcome, maxMs: number): number {
+	const isLost = (id: string): boolean => !cluster.up.some(node => node.id === id);
+	let total = tookMs;
+	if (total === undefined) {
+		const waiting = cluster.lacking().filter(line => !isLost(line.slice('0123456789abcdef lacks '.length).split(':')[0]!));
+		expect(waiting, `SEED=${seed}`).toEqual([]);
+		const more = cluster.runUntil(() => cluster.lacking().length === 0, 35_000);
+		expect(more, `SEED=${seed}: ${cluster.lacking().slice(0, 5).join('; ')}`).toBeDefined();
+		total = maxMs + more!;
+	} else expect(cluster.nodes.flatMap(({missed}) => missed), `SEED=${seed}`).toEqual([]);
+
+	expect(cluster.nodes.flatMap(({missed}) => missed).filter(({origin}) => !isLost(origin)), `SEED=${seed}`).toEqual([]);
+	return total;
+}
+
 function publishSome(cluster: GossipCluster, random: SeededRandom): void {
 	const node = random.pick(cluster.up);
 	const size = random.chance(1, 20) ? 9000 : random.below(40);
@@ -127,8 +146,7 @@ function disturb(cluster: GossipCluster, random: SeededRandom, hits: Record<stri
 	}
 }
 
-function check(seed: number, {cluster, tookMs}: Outcome): void {
-	expect(tookMs, `SEED=${seed}: ${cluster.lacking().slice(0, 5).join('; ')}`).toBeDefined();
+function check(seed: number, {cluster}: Outcome): void {
 	for (const node of cluster.up) {
 		const {late, unvouched} = node.gossip.status();
 		expect(late <= node.inversions, `SEED=${seed}: ${late} late, ${node.inversions} seen`).toBe(true);
@@ -146,10 +164,10 @@ describe('gossip under faults', () => {
 		let [pushed, repaired, refused, unvouched] = [0, 0, 0, 0];
 		for (const seed of seeds(180)) {
 			const outcome = trouble(seed, {nodes: [3, 5, 5, 5, 10][seed % 5]!, forMs: 6000, everyMs: 40, maxMs: 12_000});
+			const tookMs = settle(seed, outcome, 12_000);
 			check(seed, outcome);
 			const {nodes} = outcome.cluster;
-			expect(nodes.flatMap(({missed}) => missed), `SEED=${seed}`).toEqual([]);
-			if (nodes.length === 5) took.push(outcome.tookMs!);
+			if (nodes.length === 5) took.push(tookMs);
 			for (const [fault, count] of Object.entries(outcome.hits)) hits[fault] = (hits[fault] ?? 0) + count;
 			for (const node of nodes) {
 				pushed += node.pushedFirst;
@@ -159,8 +177,8 @@ describe('gossip under faults', () => {
 			}
 		}
 
-		console.log(`5 nodes, after the heal: p50 ${percentile(took, 0.5)} ms, p99 ${percentile(took, 0.99)} ms; pushed ${pushed}, repaired ${repaired}, refused ${refused}, unvouched ${unvouched}`, hits);
-		expect(percentile(took, 0.99)).toBeLessThanOrEqual(3000);
+		console.log(`5 nodes, after the heal: p50 ${percentile(took, 0.5)} ms, p99 ${percentile(took, 0.99)} ms, worst ${percentile(took, 1)} ms of ${took.length}; pushed ${pushed}, repaired ${repaired}, refused ${refused}, unvouched ${unvouched}`, hits);
+		if (took.length >= 100) expect(percentile(took, 0.99)).toBeLessThanOrEqual(3000); // Fewer have no percentile.
 		// Whether every fault and bound was met can be said of the whole set only, not of seeds chosen by hand.
 		const {SEED, SEEDS, SEED_FROM} = process.env;
 		if (SEED !== undefined || SEEDS !== undefined || SEED_FROM !== undefined) return;

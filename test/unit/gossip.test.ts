@@ -383,6 +383,18 @@ describe('repair', () => {
 		expect(sent(ticks(14), 'iwant').map(({to}) => to)).toEqual([other]);
 	});
 
+	test('who does not answer, or answers with nothing, is passed over for those who did not claim to have it', () => {
+		const {push, step, ticks} = machine();
+		expect(sent(push(batchOf(5)), 'iwant').map(({to}) => to)).toEqual([origin]);
+		const [second] = sent(ticks(14), 'iwant').map(({to}) => to);
+		expect([other, third]).toContain(second);
+		const [last] = sent(step(second!, {type: 'served', topic: news}), 'iwant').map(({to}) => to);
+		expect([other, third].filter(peer => peer !== second)).toEqual([last]);
+		// Then all over again, after a pause.
+		expect(sent(step(last!, {type: 'served', topic: news}), 'iwant')).toEqual([]);
+		expect(sent(ticks(20), 'iwant').map(({to}) => to)[0]).toBe(origin);
+	});
+
 	test('requests to a peer share its byte budget', () => {
 		const topics = Array.from({length: 40}, (_, index) => `t${index}` as Topic);
 		const {gossip, take} = machine({config: {repairBytes: 200_000}});
