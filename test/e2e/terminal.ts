@@ -21,8 +21,11 @@ export class Terminal implements AsyncDisposable {
 		this.exited = new Promise(resolve => {
 			this.#pty.onExit(exit => {
 				this.#isEnded = true;
-				resolve(exit);
-				this.#look();
+				// The emulator takes what it is given a little later: the last words first.
+				this.#screen.write('', () => {
+					resolve(exit);
+					this.#look();
+				});
 			});
 		});
 	}
