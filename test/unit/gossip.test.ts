@@ -557,6 +557,15 @@ describe('anti-entropy', () => {
 		const {gossip, ticks} = machine({since: 'none', subscribers: [other]});
 		gossip.recover(batchOf(1, {from: self}));
 		expect(sent(ticks(60), 'ihave')[0]).toEqual({to: other, packet: {type: 'ihave', topics: [[news, [[self, 1, 1, 1, 10]]]]}});
+		ticks(400);
+		expect(sent(ticks(60), 'ihave').length).toBeGreaterThan(0); // It goes on: nobody else would think of asking it.
+	});
+
+	test('an origin that subscribes itself tells how far it is for two rounds after it published', () => {
+		const {gossip, take, ticks} = machine({subscribers: [self, other]});
+		gossip.publish(batchOf(1, {from: self}));
+		take();
+		expect(sent(ticks(400), 'ihave').map(({to}) => to)).toEqual([other, other]);
 	});
 
 	test('a flood of packets is bounded and counted', () => {
