@@ -310,6 +310,14 @@ export class Control {
 		}
 
 		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit));
+		const members = this.topics.members();
+		// Of two under one address the one that does not answer lost its data folder: the other is what is there now.
+		const stale = members.find(({id, address}) => !this.#options.isReachable(id) && members.some(other => other.id !== id && other.address === address && this.#options.isReachable(other.id)));
+		if (stale) {
+			this.#afterStep(this.raft.proposeChange({type: 'remove', node: stale.id}, new Uint8Array(0)));
+			return;
+		}
+
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 	}
