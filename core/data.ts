@@ -205,11 +205,11 @@ export class Data implements AsyncDisposable {
 		return live;
 	}
 
-	/** Store and send at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored. */
+	/** Send and store at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored. */
 	#storeOwn(topic: Topic, batches: readonly Batch[]): Promise<void> {
-		const stored = this.#topic(topic).append(batches.map(batch => ({batch, hops: 0, repaired: false})), true);
 		for (const batch of batches) this.gossip.publish(batch);
 		this.pump();
+		const stored = this.#topic(topic).append(batches.map(batch => ({batch, hops: 0, repaired: false})), true);
 		stored.catch((error: unknown) => this.#options.hooks.failed(error));
 		return stored;
 	}
