@@ -40,8 +40,11 @@ export class Reader implements Disposable {
 	onWritten(items: readonly StoredBatch[], end: number): void {
 		this.#end = end;
 		if (this.#state !== 'live') return;
+		// The log may have shown the last of these to the catch-up already: it knows that they are written a moment before this is told.
+		const fresh = items[0]!.offset >= this.#cursor ? items : items.filter(({offset}) => offset >= this.#cursor);
+		if (fresh.length === 0) return;
 		this.#cursor = end;
-		if (!this.#sink.take(items)) this.#state = 'full';
+		if (!this.#sink.take(fresh)) this.#state = 'full';
 	}
 
 	/** The sink has room. */

@@ -65,6 +65,17 @@ describe('a reader', () => {
 		expect(taken).toEqual([0, 2, 4, 6, 8]);
 	});
 
+	test('that met a batch in the log is not handed it again when it is told that it is written', async () => {
+		const {log, sink, taken} = setUp({stored: 2});
+		const reader = new Reader(log, 0, 2, sink);
+		log.read = async offset => ({items: log.items.filter(item => item.offset >= offset), next: 4}); // The log is ahead of what was told.
+		reader.resume();
+		await turn();
+		reader.onWritten([log.items[1]!], 4);
+		reader.onWritten([batchAt(4, 2)], 6);
+		expect(taken).toEqual([0, 2, 4]);
+	});
+
 	test('that is full stops, and later goes on from the log where it stopped', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4});
 		state.room = 2;
