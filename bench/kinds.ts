@@ -19,6 +19,7 @@ export type BenchFlags = {
 };
 
 const topic = 'bench' as Topic;
+const tenths = (value: number): number => Math.round(value * 10) / 10;
 
 /** One publisher, a subscriber on every node; every message numbered. */
 async function run(cluster: Cluster, flags: BenchFlags, load: {readonly rate: number; readonly count: number; readonly perCall: number; readonly inFlight: number}) {
@@ -73,15 +74,16 @@ export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 			'published/s': Math.round((published.count * 1000) / published.tookMs),
 			'delivered/s': Math.round((delivered * 1e9) / Number(lastNs - firstNs)),
 			'MB/s': Math.round((delivered * flags.size * 1e3) / Number(lastNs - firstNs)),
-			'p50 ms': median(received.map(({latencyUs}) => latencyUs.p50 / 1000)),
-			'p99 ms': Math.max(...received.map(({latencyUs}) => latencyUs.p99 / 1000)),
+			'p50 ms': tenths(median(received.map(({latencyUs}) => latencyUs.p50 / 1000))),
+			'p99 ms': tenths(Math.max(...received.map(({latencyUs}) => latencyUs.p99 / 1000))),
 			'lost': count * received.length - delivered,
 			'duplicates': received.reduce((sum, {duplicates}) => sum + duplicates, 0),
 		});
 	}
 
 	rows.push({run: 'median', 'published/s': median(rows.map(row => Number(row['published/s']))), 'delivered/s': median(rows.map(row => Number(row['delivered/s']))), 'lost': rows.reduce((sum, row) => sum + Number(row['lost']), 0)});
-	return {bench: 'throughput', setting: {nodes: flags.nodes, size: flags.size, count}, rows, missed: []};
+	const twice = rows.filter(row => Number(row['duplicates']) > 0).map(row => `run ${row['run']}: ${row['duplicates']} messages came twice`);
+	return {bench: 'throughput', setting: {nodes: flags.nodes, size: flags.size, count}, rows, missed: twice};
 }
 
 /**
