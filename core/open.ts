@@ -181,7 +181,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 				verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
 				async openTopic(topic, onHeader) {
 					const topicLog = await openLog({folder: await folder.topicFolder(topic), ...logOptions(config)});
-					for (const {file, bytes} of topicLog.damaged) warn(`The log of the topic ${topic} is damaged: ${bytes} bytes in ${file} are kept aside; what is missing is pulled from other nodes`);
+					for (const {file, bytes} of topicLog.damaged) warn(`The log of the topic ${topic} is damaged: ${bytes} bytes in ${file} are kept aside, and are missing here; other nodes may have them`);
 					return openTopicLog(topicLog, onHeader);
 				},
 				faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: () => faults.active()},
