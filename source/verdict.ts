@@ -34,6 +34,14 @@ function quorumFindings({raft, members}: Snapshot, confirmed: number | ErrorCode
 	}
 
 	if (typeof confirmed === 'string') return [{code: 'unhealthy', problem: `The quorum did not confirm: ${confirmed}`, advice: 'Try again; if it lasts, look at the events of the node and of the leader.'}];
+	if (missing.length > 0 && raft.voters.length - missing.length <= needed) {
+		return [{
+			code: 'unhealthy',
+			problem: `No further voter may fail: ${raft.voters.length - missing.length} of ${raft.voters.length} are there, ${needed} needed; missing: ${missing.map(id => nameOf(id, members)).join(', ')}`,
+			advice: 'Start what is missing again.',
+		}];
+	}
+
 	if (raft.applied < raft.commit) return [{code: 'warning', problem: `The node is ${raft.commit - raft.applied} agreed entries behind`, advice: 'It is catching up.'}];
 	return [];
 }

@@ -1,0 +1,38 @@
+import {describe, expect, test} from 'vitest';
+import type {Snapshot} from '../../core/index.ts';
+import {verdictOf} from '../../source/verdict.ts';
+import {healthy} from '../tui/fixtures.ts';
+
+const withStates = (states: ReadonlyArray<'alive' | 'suspect' | 'dead' | 'left'>, rest: Partial<Snapshot['raft']> = {}): Snapshot => {
+	const members = healthy.members.map((member, index) => ({...member, state: states[index]!}));
+	return {...healthy, members, raft: {...healthy.raft, reachableVoters: states.filter(state => state === 'alive').length, ...rest}};
+};
+
+describe('the verdict', () => {
+	test('on a healthy cluster is 0 and says nothing', () => {
+		expect(verdictOf(healthy, healthy.raft.commit)).toMatchObject({verdict: 'healthy', exitCode: 0});
+	});
+
+	test('names the member that is dead and what to do', () => {
+		const {exitCode, findings} = verdictOf(withStates(['alive', 'alive', 'dead']), 1);
+		expect(exitCode).toBe(10);
+		expect(findings.some(({problem}) => problem.includes(healthy.members[2]!.id.slice(0, 8)) && problem.includes('dead'))).toBe(true);
+	});
+
+	test('is not healthy when a voter left and no further one may fail', () => {
+		const {exitCode, findings} = verdictOf(withStates(['alive', 'alive', 'left']), 1);
+		expect(exitCode).toBe(10);
+		expect(findings[0]!.problem).toContain('No further voter may fail: 2 of 3 are there, 2 needed');
+	});
+
+	test('without a quorum is 11 and names the voters that are missing', () => {
+		const {exitCode, findings} = verdictOf(withStates(['alive', 'dead', 'dead'], {hasQuorum: false, leader: undefined}), 'no-quorum');
+		expect(exitCode).toBe(11);
+		expect(findings[0]!.problem).toContain('1 of 3 voters reachable, 2 needed');
+		for (const {id} of healthy.members.slice(1)) expect(findings[0]!.problem).toContain(id.slice(0, 8));
+	});
+
+	test('during an election is 12', () => {
+		expect(verdictOf({...healthy, raft: {...healthy.raft, leader: undefined}}, 'no-leader').exitCode).toBe(12);
+	});
+});
