@@ -30,7 +30,8 @@ export function oneWays(partition: PartitionSnapshot): ReadonlyArray<readonly [s
 /** The state in sentences that are understood at a glance. */
 export function partitionSentences({partition, self, members}: Snapshot): readonly Span[] {
 	const cuts = oneWays(partition);
-	const spans: Span[] = [stateSentence(partition, self, members.filter(member => member.state !== 'left').length, cuts.length)];
+	const present = members.filter(member => member.state !== 'left');
+	const spans: Span[] = [stateSentence(partition, self, present.length, present.filter(member => member.state === 'dead').length, cuts.length)];
 	for (const [deaf, heard] of cuts.slice(0, 2)) spans.push({text: `One way: ${shortId(deaf)} does not hear ${shortId(heard)}`, tone: 'warning'});
 	if (cuts.length > 2) spans.push({text: `and ${cuts.length - 2} more one-way cuts`, tone: 'warning'});
 	if (partition.state !== 'whole' || partition.sides.length > 1) {
@@ -67,9 +68,11 @@ export function partitionSummary(snapshot: Snapshot): Span {
 	return first!;
 }
 
-function stateSentence(partition: PartitionSnapshot, self: Snapshot['self'], members: number, cuts: number): Span {
+function stateSentence(partition: PartitionSnapshot, self: Snapshot['self'], members: number, down: number, cuts: number): Span {
 	if (partition.state === 'whole') {
 		if (members <= 1) return {text: 'Whole: this node is alone in its cluster', tone: 'good'};
+		// A crash is not a cut: its process is known to be gone.
+		if (down > 0) return {text: `No cut: ${members - down} of ${members} members see one another, ${down} down`, tone: 'warning'};
 		return cuts === 0
 			? {text: `Whole: all ${members} members see one another`, tone: 'good'}
 			: {text: `Whole, but ${plural(cuts, 'link carries', 'links carry')} one way only`, tone: 'warning'};
