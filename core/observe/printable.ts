@@ -102,22 +102,25 @@ export function widthOf(text: string): number {
 	return plain.test(text) ? text.length : stringWidth(text);
 }
 
-/** Lines of at most `width` cells; breaks at clusters, not at words: what is inspected must not lose a space. */
+/** Lines of at most `width` cells, which is at least 2; breaks at clusters, not at words: what is inspected must not lose a space. */
 export function wrapCells(text: string, width: number, linesMax: number): string[] {
 	const lines: string[] = [];
 	let line = '';
 	let used = 0;
 	for (const {segment} of segmenter.segment(text)) {
-		const next = widthOf(segment);
-		if (used + next > width) {
-			lines.push(line);
-			if (lines.length >= linesMax) return lines;
-			line = '';
-			used = 0;
-		}
+		// A wide letter with a wide mark may be wider than a narrow line: then each has its own.
+		for (const piece of widthOf(segment) > width ? Array.from(segment) : [segment]) {
+			const next = widthOf(piece);
+			if (used + next > width) {
+				lines.push(line);
+				if (lines.length >= linesMax) return lines;
+				line = '';
+				used = 0;
+			}
 
-		line += segment;
-		used += next;
+			line += piece;
+			used += next;
+		}
 	}
 
 	lines.push(line);
