@@ -47,9 +47,10 @@ export class NodeProcess {
 	readonly #child: ChildProcess;
 	readonly #waiting = new Set<() => void>();
 
-	constructor(port: number, command: readonly string[], keepMessages: boolean) {
+	/** @param program what runs `command`; Node unless something is to be put around it. */
+	constructor(port: number, command: readonly string[], keepMessages: boolean, program: string = process.execPath) {
 		this.port = port;
-		this.#child = spawn(process.execPath, [...command], {stdio: ['ignore', 'pipe', 'pipe']});
+		this.#child = spawn(program, [...command], {stdio: ['ignore', 'pipe', 'pipe']});
 		const {stdout, stderr} = this.#child;
 		let rest = '';
 		stdout!.setEncoding('utf8').on('data', (text: string) => {
