@@ -19,6 +19,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		members: members.map(({id, address, state, voter, rttMs}) => ({id, address, state, voter, rttMs: rttMs ?? null})),
 		topics: topics.map(({name, durable, subscribers, messages, bytes}) => ({name, durable, subscribers, messages, bytes})),
 		partition: {state: partition.state, sides: partition.sides},
+		gossip: snapshot.gossip,
 		lamport: snapshot.lamport,
 		faults: snapshot.faults,
 		insecure: snapshot.insecure,

@@ -42,11 +42,16 @@ function statusText(snapshot: Snapshot): string {
 		['members', `${snapshot.members.filter(({state}) => state === 'alive').length} of ${snapshot.members.length} alive`],
 		['topics', `${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`],
 		['partition', partition.state === 'whole' ? 'none' : `${partition.state}: ${partition.sides.map(side => side.map(id => shortId(id)).join(' ')).join(' | ')}`],
+		['gossip', `fanout ${snapshot.gossip.fanout}, ${percent(snapshot.gossip.duplicates)} duplicates, ${percent(snapshot.gossip.misses)} by repair, ${snapshot.gossip.held} held back`],
 		['lamport', String(snapshot.lamport)],
 		...(snapshot.faults.length > 0 ? [['faults', snapshot.faults.map(fault => printable(fault)).join(', ')] as const] : []),
 		...(snapshot.insecure.length > 0 ? [['NOT SECURE', `off: ${snapshot.insecure.map(name => printable(name)).join(', ')}`] as const] : []),
 	];
 	return rows.map(([name, value]) => `${name.padEnd(10)}  ${value}`).join('\n');
+}
+
+function percent(share: number): string {
+	return `${(share * 100).toFixed(1)} %`;
 }
 
 function peersText({members, raft}: Snapshot): string {
