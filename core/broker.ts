@@ -60,6 +60,7 @@ export type NodeOptions = {
 const tickMs = 25;
 const careMs = 1000;
 const retainMs = 10_000;
+
 export class Node implements ServedBroker {
 	readonly id: NodeId;
 	readonly journal: Journal;

@@ -4,6 +4,7 @@ sees it; all problems are told at once, each with the setting, what was expected
 */
 import leven from 'leven';
 import * as v from 'valibot';
+import {canonicalAddress, isLoopback} from './address.ts';
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
 import {parseTopic} from './message.ts';
@@ -34,7 +35,7 @@ const topicName = v.custom<string>(
 		return typeof parsed === 'object' ? parsed.problem : `Expected a topic name, got ${show(issue.input)}`;
 	},
 );
-const address = text('host:port or a port', input => parseAddress(input) === input);
+const address = text('host:port or a port', input => canonicalAddress(input) === input);
 
 const limits = v.strictObject({
 	// The pieces of one batch (64 KiB and its header) must fit, with room for the frame around them.
@@ -175,16 +176,6 @@ export type GivenConfig = Pick<Config, 'data' | 'secret'> & {
 	readonly [Name in keyof Tunables]?: Tunables[Name] extends readonly unknown[] | string | number | boolean ? Tunables[Name] : Partial<Tunables[Name]>;
 };
 
-/** `host:port` of an address as people write it: a bare port means 127.0.0.1, IPv6 stands in brackets. `undefined` for anything else. */
-export function parseAddress(written: string): string | undefined {
-	const colon = written.lastIndexOf(':');
-	const [host, port] = colon === -1 ? ['127.0.0.1', written] : [written.slice(0, colon), written.slice(colon + 1)];
-	if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined;
-	const isBracketed = host.startsWith('[') && host.endsWith(']');
-	if (host.includes(':') && !isBracketed) return undefined;
-	return isHost(isBracketed ? host.slice(1, -1) : host) ? `${host}:${Number(port)}` : undefined;
-}
-
 /** The name that was probably meant; `undefined` when none is near. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
 	let best: string | undefined;
@@ -195,10 +186,6 @@ export function nearest(name: string, names: readonly string[]): string | undefi
 	}
 
 	return best;
-}
-
-export function isLoopback(host: string): boolean {
-	return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
 function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -10,7 +10,7 @@ import {Node, topicsOf} from './broker.ts';
 import type {Config} from './config.ts';
 import {completeConfig, type GivenConfig} from './config-schema.ts';
 import {DapssError, errorMessage} from './errors.ts';
-import {formatAddress} from './io/address.ts';
+import {formatAddress} from './address.ts';
 import {openBeacon, type Beacon} from './io/beacon.ts';
 import type {Channel} from './io/channel.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';

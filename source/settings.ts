@@ -3,7 +3,8 @@ The settings of this run: defaults ← config.json ← saved preferences ← `DA
 whatever is wrong is told at once.
 */
 import {defaults, type Config} from '../core/config.ts';
-import {isLoopback, nearest, parseAddress, problemsOf, type Tunables} from '../core/config-schema.ts';
+import {nearest, problemsOf, type Tunables} from '../core/config-schema.ts';
+import {canonicalAddress} from '../core/address.ts';
 import {DapssError} from '../core/errors.ts';
 import {openSecret, readSecret, secretProblem} from '../core/io/secret.ts';
 import type {Flags} from './flags.ts';
@@ -55,7 +56,7 @@ export function loadSettings(input: SettingsInput): Settings {
 	}
 
 	const bootstrap = entries.get('bootstrap')!;
-	if (Array.isArray(bootstrap.value)) entries.set('bootstrap', {...bootstrap, value: bootstrap.value.map((one: unknown) => typeof one === 'string' ? parseAddress(one) ?? one : one)});
+	if (Array.isArray(bootstrap.value)) entries.set('bootstrap', {...bootstrap, value: bootstrap.value.map((one: unknown) => typeof one === 'string' ? canonicalAddress(one) ?? one : one)});
 	const {data, secretFile, ...tunables} = nest(new Map([...entries].map(([name, {value}]) => [name, value]))) as Tunables & {readonly data: unknown; readonly secretFile: unknown};
 	const problems = [
 		...layers.flatMap(layer => layer.problems),
@@ -91,12 +92,12 @@ export function nodeConfig(settings: Settings, port: number): {readonly config: 
 
 /** An address from a flag. @throws `usage` */
 export function addressOf(written: string, what: string): string {
-	const address = parseAddress(written);
+	const address = canonicalAddress(written);
 	if (address === undefined) throw new DapssError('usage', `Expected ${what} to be host:port or a port, got ${JSON.stringify(written)}`);
 	return address;
 }
 
-export {isLoopback, nearest};
+export {nearest};
 
 function originOf(entries: ReadonlyMap<string, Entry>, name: string): string {
 	return entries.get(name)?.from ?? entries.get(name.slice(0, Math.max(0, name.lastIndexOf('.'))))?.from ?? fromDefault;

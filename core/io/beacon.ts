@@ -11,7 +11,7 @@ import type {Config} from '../config.ts';
 import {errorMessage} from '../errors.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
-import {isLoopback, parseAddress} from './address.ts';
+import {isLoopback, parseAddress} from '../address.ts';
 import type {Counters} from './counters.ts';
 
 export type Beacon = {

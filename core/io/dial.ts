@@ -3,7 +3,7 @@ The calling end of a connection: TCP, TLS when it is on, the handshake; one dead
 */
 import net, {type Socket} from 'node:net';
 import {DapssError, errorMessage} from '../errors.ts';
-import {expectAddress} from './address.ts';
+import {expectAddress} from '../address.ts';
 import {flagsText, type Channel, type DialOptions, type Hello, type LocalHello, type TransportOptions} from './channel.ts';
 import {open} from './opening.ts';
 import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';

@@ -14,7 +14,7 @@ import type {Duplex} from 'node:stream';
 import type {SecureContext} from 'node:tls';
 import {DapssError, errorMessage} from '../errors.ts';
 import {frameHead, FrameReader} from '../frame.ts';
-import {formatAddress, plainHost} from './address.ts';
+import {formatAddress, plainHost} from '../address.ts';
 import type {Listener, ListenOptions, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';

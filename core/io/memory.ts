@@ -4,9 +4,8 @@ of streams, so that what is tested on it is what runs on sockets, but for the so
 */
 import {Duplex} from 'node:stream';
 import {DapssError} from '../errors.ts';
-import type {Clock, Entropy} from '../ports.ts';
-import type {Random} from '../machine.ts';
-import {expectAddress, formatAddress} from './address.ts';
+import type {Clock} from '../ports.ts';
+import {expectAddress, formatAddress} from '../address.ts';
 import type {ListenOptions, Transport, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {open} from './opening.ts';
@@ -159,12 +158,4 @@ export class ManualClock implements Clock {
 
 		this.#nowMs = endMs;
 	}
-}
-
-/** Entropy that a seed replays. Not for keys. */
-export function seededEntropy(random: Random): Entropy {
-	return {
-		bytes: count => Uint8Array.from({length: count}, () => random.below(256)),
-		below: limit => random.below(limit),
-	};
 }

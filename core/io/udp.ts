@@ -14,7 +14,7 @@ import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
 import {DapssError} from '../errors.ts';
 import type {NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
-import {parseAddress} from './address.ts';
+import {parseAddress} from '../address.ts';
 import type {Counters} from './counters.ts';
 import type {Faults} from './faults.ts';
 

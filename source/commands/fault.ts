@@ -3,7 +3,7 @@
 */
 import type {Broker, FaultCommand} from '../../core/api.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
-import {parseAddress} from '../../core/config-schema.ts';
+import {canonicalAddress} from '../../core/address.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
 import {printable} from '../../core/observe/printable.ts';
@@ -30,7 +30,7 @@ export async function run(context: Context): Promise<void> {
 
 /** A member by its address, its port, or the first digits of its id. @throws `usage` */
 export function memberOf(name: string, members: readonly MemberSnapshot[]): MemberSnapshot {
-	const address = parseAddress(name);
+	const address = canonicalAddress(name);
 	const found = members.filter(member => member.address === address || (/^\d{1,5}$/.test(name) && member.address.endsWith(`:${name}`)) || (/^[0-9a-f]{4,16}$/.test(name) && member.id.startsWith(name)));
 	if (found.length === 1) return found[0]!;
 	const names = members.map(member => `${shortId(member.id)} (${printable(member.address)})`).join(', ');

@@ -4,7 +4,8 @@ import {dirname, join} from 'node:path';
 import fc from 'fast-check';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {defaults} from '../../core/config.ts';
-import {completeConfig, parseAddress, problemsOf} from '../../core/config-schema.ts';
+import {canonicalAddress} from '../../core/address.ts';
+import {completeConfig, problemsOf} from '../../core/config-schema.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {Flags} from '../../source/flags.ts';
 import {defaultFile, envName, flatten, known, nest} from '../../source/names.ts';
@@ -186,7 +187,7 @@ test('bare ports mean this machine, everywhere', () => {
 	put('config.json', {cluster: 'dapss', bootstrap: [5000]});
 	expect(load().tunables.bootstrap).toEqual(['127.0.0.1:5000']);
 	expect(load({bootstrap: ['5001,db:5002', '[::1]:5003']}).tunables.bootstrap).toEqual(['127.0.0.1:5001', 'db:5002', '[::1]:5003']);
-	expect([parseAddress('::1:5000'), parseAddress('x:'), parseAddress('host:99999'), parseAddress('')]).toEqual([undefined, undefined, undefined, undefined]);
+	expect([canonicalAddress('::1:5000'), canonicalAddress('x:'), canonicalAddress('host:99999'), canonicalAddress('')]).toEqual([undefined, undefined, undefined, undefined]);
 });
 
 test('a port that was asked for is not given up; the default is', () => {

@@ -1,7 +1,7 @@
 /**
 `host:port` as people and members write it. A bare port means this machine; a v6 address stands in brackets.
 */
-import {DapssError} from '../errors.ts';
+import {DapssError} from './errors.ts';
 
 export type HostPort = {readonly host: string; readonly port: number};
 
@@ -12,6 +12,12 @@ export function parseAddress(text: string): HostPort | undefined {
 	const port = Number(match.groups['port']);
 	if (port < 1 || port > 65_535) return undefined;
 	return {host: match.groups['v6'] ?? match.groups['host'] ?? '127.0.0.1', port};
+}
+
+/** The address in the one form that members compare: `host:port`, a v6 host in brackets. `undefined` when it is none. */
+export function canonicalAddress(text: string): string | undefined {
+	const parsed = parseAddress(text);
+	return parsed && formatAddress(parsed.host, parsed.port);
 }
 
 /** @throws `usage` */
