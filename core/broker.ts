@@ -115,7 +115,7 @@ export class Node implements ServedBroker {
 		this.data = new Data({
 			self: id, incarnation, lamport, tickMs, config,
 			io: {
-				wallMs: () => io.clock.wallMs(), random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic,
+				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic,
 				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
 				sendControl: (to, packet) => void io.links.send(to, [encodeControl('gossip', packet)]),
 				queuedBytes: to => io.links.queuedBytes(to),
@@ -144,7 +144,7 @@ export class Node implements ServedBroker {
 		this.#onAgreed();
 		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given, so that a
 		// stall of this process is not taken for a dead leader.
-		this.#timers.use(io.clock.every(tickMs, () => setImmediate(() => this.#tick())));
+		this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => this.#tick())));
 		this.control.schedulePump();
 	}
 

@@ -16,12 +16,13 @@ import {LiveTopic, type NewBatch} from './live-topic.ts';
 import type {Random} from './machine.ts';
 import {decodeBatch, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Rejection} from './observe/events.ts';
+import type {Clock} from './ports.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
 import type {BatchSink, Reader} from './reader.ts';
 import type {TopicLog} from './topic-log.ts';
 
 export type DataIo = {
-	readonly wallMs: () => number;
+	readonly clock: Clock;
 	readonly random: Random;
 	/** False when there is no link or its queue is full. */
 	readonly sendPush: (to: NodeId, batch: Batch, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}) => boolean;
@@ -74,7 +75,7 @@ export class Data implements AsyncDisposable {
 		const {self, incarnation, lamport, tickMs, config, io} = options;
 		this.gossip = createGossip({self, incarnation, random: io.random, config: config.gossip, tickMs});
 		this.publisher = new Publisher({
-			origin: self, incarnation, lamport, wallMs: io.wallMs, sign: io.sign, inFlightBytesMax,
+			origin: self, incarnation, lamport, clock: io.clock, sign: io.sign, inFlightBytesMax,
 			bodyBytesMax: config.limits.frameBytes - frameOverheadBytes,
 			store: (topic, batches) => this.#storeOwn(topic, batches),
 		});
@@ -153,7 +154,7 @@ export class Data implements AsyncDisposable {
 	schedulePump(): void {
 		if (this.#isPumpScheduled) return;
 		this.#isPumpScheduled = true;
-		setImmediate(() => this.pump());
+		this.#options.io.clock.soon(() => this.pump());
 	}
 
 	pump(): void {
@@ -178,7 +179,7 @@ export class Data implements AsyncDisposable {
 		const {config: {storage}, io} = this.#options;
 		for (const live of this.topics.values()) {
 			// oxlint-disable-next-line no-await-in-loop -- one unlink at a time is enough
-			const floors = await live.retain({bytes: storage.retainBytes, ageMs: storage.retainAgeS * 1000, nowMs: io.wallMs()});
+			const floors = await live.retain({bytes: storage.retainBytes, ageMs: storage.retainAgeS * 1000, nowMs: io.clock.wallMs()});
 			if (floors) this.#retained(live.name, floors);
 		}
 	}

@@ -12,6 +12,10 @@ export type Clock = {
 	wallMs(): number;
 	/** Calls `run` about every `intervalMs` until disposed; does not keep the process alive. */
 	every(intervalMs: number, run: () => void): Disposable;
+	/** Calls `run` once, `delayMs` from now, unless disposed before; does not keep the process alive. */
+	after(delayMs: number, run: () => void): Disposable;
+	/** Calls `run` in the next turn of the event loop, after what has arrived by now was read. */
+	soon(run: () => void): void;
 };
 
 export type Entropy = {

@@ -7,6 +7,7 @@ import type {Published} from './api.ts';
 import {DapssError} from './errors.ts';
 import type {Lamport} from './lamport.ts';
 import {batchBytesTarget, decodeBatch, encodeBatch, topicBytesMax, signatureBytes, type Batch, type NodeId, type Topic} from './message.ts';
+import type {Clock} from './ports.ts';
 
 /** Room that a frame needs beyond the body of its only message. */
 export const frameOverheadBytes = 64 + topicBytesMax + signatureBytes;
@@ -17,7 +18,7 @@ export type PublisherOptions = {
 	readonly origin: NodeId;
 	readonly incarnation: number;
 	readonly lamport: Lamport;
-	readonly wallMs: () => number;
+	readonly clock: Pick<Clock, 'soon' | 'wallMs'>;
 	/** Signs in place; `undefined` when signing is switched off. */
 	readonly sign: ((bytes: Buffer) => void) | undefined;
 	readonly bodyBytesMax: number;
@@ -61,7 +62,7 @@ export class Publisher {
 			else this.#turn.set(topic, [waiter]);
 			if (!this.#isScheduled) {
 				this.#isScheduled = true;
-				setImmediate(() => this.#flush());
+				this.#options.clock.soon(() => this.#flush());
 			}
 		});
 	}
@@ -143,10 +144,10 @@ export class Publisher {
 	}
 
 	#seal(topic: Topic, bodies: readonly Uint8Array[]): Batch {
-		const {origin, incarnation, lamport, wallMs, sign} = this.#options;
+		const {origin, incarnation, lamport, clock, sign} = this.#options;
 		const stream = this.#stream(topic);
 		const stamp = lamport.stamp();
-		const bytes = encodeBatch({origin, incarnation, topic, firstSeq: stream.nextSeq, lamport: stamp, previousLamport: stream.previousLamport, sentAtMs: wallMs()}, bodies, sign !== undefined);
+		const bytes = encodeBatch({origin, incarnation, topic, firstSeq: stream.nextSeq, lamport: stamp, previousLamport: stream.previousLamport, sentAtMs: clock.wallMs()}, bodies, sign !== undefined);
 		sign?.(bytes);
 		const batch = decodeBatch(bytes);
 		if (!batch) throw new Error('Expected a batch that reads back, got none');

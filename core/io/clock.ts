@@ -11,6 +11,11 @@ export const systemClock: Clock = {
 		const timer = setInterval(run, intervalMs).unref();
 		return {[Symbol.dispose]: () => clearInterval(timer)};
 	},
+	after(delayMs, run) {
+		const timer = setTimeout(run, delayMs).unref();
+		return {[Symbol.dispose]: () => clearTimeout(timer)};
+	},
+	soon: run => void setImmediate(run),
 };
 
 const poolWords = 1024;

@@ -8,11 +8,12 @@ next. An append that only wants to outlive the process does not wait for it, it 
 before the next one is made, so a hole is never followed by a good segment unless something was damaged.
 */
 import {DapssError, errorMessage} from '../errors.ts';
-import type {Appended, Log, LogRecord, LogSegment} from '../ports.ts';
+import type {Appended, Clock, Entropy, Log, LogRecord, LogSegment} from '../ports.ts';
+import {systemClock, systemEntropy} from './clock.ts';
 import {realFiles, writeAll, type Files, type OpenFile} from './files.ts';
 import {assemble, createGroup, type Group} from './group.ts';
 import {DroppedError, LogReader, segmentAt} from './log-reader.ts';
-import {makeSegment, plannedSegment, recover, writeNote, type Damage, type Recovered, type Segment} from './recovery.ts';
+import {makeSegment, plannedSegment, recover, writeNote, type Damage, type PlanSegment, type Recovered, type Segment} from './recovery.ts';
 import {recordBytesMax, recordHeaderBytes, segmentHeaderBytes} from './segment.ts';
 
 export type {Damage} from './recovery.ts';
@@ -27,6 +28,9 @@ export type LogOptions = {
 	readonly writeDeadlineMs: number;
 	/** @default the file system */
 	readonly files?: Files;
+	/** @default those of the machine */
+	readonly clock?: Clock;
+	readonly entropy?: Entropy;
 };
 
 /** `make`: have the segment on the disk. `flush`: have everything on the disk. */
@@ -42,10 +46,14 @@ export async function openLog(options: LogOptions): Promise<SegmentedLog> {
 	const files = options.files ?? realFiles;
 	try {
 		await files.makeFolder(options.folder);
-		return new SegmentedLog(options, files, await recover(files, options.folder));
+		return new SegmentedLog(options, files, await recover(files, options.folder, segmentMaker(options)));
 	} catch (error) {
 		throw new DapssError('storage', `The log ${options.folder} cannot be opened: ${errorMessage(error)}`, {cause: error});
 	}
+}
+
+function segmentMaker({folder, clock = systemClock, entropy = systemEntropy}: LogOptions): PlanSegment {
+	return first => plannedSegment(folder, first, {salt: Buffer.from(entropy.bytes(4)).readUInt32BE(), modifiedMs: clock.wallMs()});
 }
 
 export class SegmentedLog implements Log {
@@ -54,6 +62,8 @@ export class SegmentedLog implements Log {
 	readonly damaged: readonly Damage[];
 	readonly #options: LogOptions;
 	readonly #files: Files;
+	readonly #clock: Clock;
+	readonly #planned: PlanSegment;
 	readonly #reader: LogReader;
 	readonly #fail = Promise.withResolvers<Error>();
 	/** Replaced as a whole when one comes or goes. The last one is written to; it may not be on the disk yet. */
@@ -72,7 +82,7 @@ export class SegmentedLog implements Log {
 	#isWriting = false;
 	#syncing: Promise<void> | undefined;
 	#isPumpScheduled = false;
-	#background: NodeJS.Timeout | undefined;
+	#background: Disposable | undefined;
 	#dropping: Promise<void> = Promise.resolve();
 	#error: DapssError | undefined;
 	#isClosed = false;
@@ -81,6 +91,8 @@ export class SegmentedLog implements Log {
 	constructor(options: LogOptions, files: Files, {segments, active, end, damaged}: Recovered) {
 		this.#options = options;
 		this.#files = files;
+		this.#clock = options.clock ?? systemClock;
+		this.#planned = segmentMaker(options);
 		this.#reader = new LogReader(files);
 		this.#segments = segments;
 		this.#end = end;
@@ -183,7 +195,7 @@ export class SegmentedLog implements Log {
 	}
 
 	#plan(): Segment {
-		const segment = plannedSegment(this.#options.folder, this.#end);
+		const segment = this.#planned(this.#end);
 		this.#segments = [...this.#segments, segment];
 		return segment;
 	}
@@ -227,12 +239,11 @@ export class SegmentedLog implements Log {
 		}
 
 		if (this.#unsynced.length > 0 && !this.#mustSync && !this.#background) {
-			this.#background = setTimeout(() => {
+			this.#background = this.#clock.after(backgroundSyncMs, () => {
 				this.#background = undefined;
 				this.#mustSync = this.#unsynced.length > 0;
 				this.#pump();
-			}, backgroundSyncMs);
-			this.#background.unref();
+			});
 		}
 	}
 
@@ -268,7 +279,7 @@ export class SegmentedLog implements Log {
 			// oxlint-disable-next-line no-await-in-loop
 			await this.#withDeadline('write', writeAll(file, buffers, position - segment.first + segmentHeaderBytes));
 			if (this.#error) return;
-			segment.modifiedMs = Date.now();
+			segment.modifiedMs = this.#clock.wallMs();
 			this.#writtenEnd = end;
 			index += count;
 			position = end;
@@ -301,7 +312,7 @@ export class SegmentedLog implements Log {
 		const end = this.#writtenEnd;
 		this.#unsynced = [];
 		this.#mustSync = false;
-		clearTimeout(this.#background);
+		this.#background?.[Symbol.dispose]();
 		this.#background = undefined;
 		if (!this.#current || end === this.#syncedEnd) return;
 		await this.#withDeadline('fsync', this.#current.file.datasync());
@@ -337,12 +348,8 @@ export class SegmentedLog implements Log {
 	async #withDeadline<Result>(what: string, work: Promise<Result>): Promise<Result> {
 		const {writeDeadlineMs} = this.#options;
 		// A call into a disk that hangs cannot be taken back. Whoever waits is told; the call itself may never end.
-		const timer = setTimeout(() => this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`)), writeDeadlineMs);
-		try {
-			return await work;
-		} finally {
-			clearTimeout(timer);
-		}
+		using _timer = this.#clock.after(writeDeadlineMs, () => this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`)));
+		return await work;
 	}
 
 	/** The first error is the last word: a disk that failed once may claim success having lost the data. */
@@ -359,7 +366,7 @@ export class SegmentedLog implements Log {
 		this.#waiting.clear();
 		this.#queue = [];
 		this.#unsynced = [];
-		clearTimeout(this.#background);
+		this.#background?.[Symbol.dispose]();
 		this.#fail.resolve(this.#error);
 		return this.#error;
 	}

@@ -145,6 +145,18 @@ export class ManualClock implements Clock {
 		return {[Symbol.dispose]: () => void this.#timers.delete(timer)};
 	}
 
+	after(delayMs: number, run: () => void): Disposable {
+		const timer = this.every(delayMs, () => {
+			timer[Symbol.dispose]();
+			run();
+		});
+		return timer;
+	}
+
+	soon(run: () => void): void {
+		this.after(0, run);
+	}
+
 	/** Let that much time pass; what falls due runs in order of its time. */
 	advance(ms: number): void {
 		const endMs = this.#nowMs + ms;

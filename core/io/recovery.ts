@@ -12,7 +12,6 @@ What a log finds when it opens: every byte of every segment is checked, and each
 
 What cannot be told apart: the last group of records before a crash, damaged later. It counts as torn.
 */
-import {randomBytes} from 'node:crypto';
 import {join} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
 import {readFully, writeAll, type Files, type OpenFile} from './files.ts';
@@ -35,6 +34,8 @@ export type Segment = {
 	modifiedMs: number;
 	isDropped: boolean;
 };
+/** A new segment at a position, with chance and time from outside. */
+export type PlanSegment = (first: number) => Segment;
 export type Recovered = {
 	readonly segments: Segment[];
 	/** The file of the last segment, when that may be written to. */
@@ -49,7 +50,8 @@ const noteName = 'synced';
 const noteBytes = 20;
 const noteMagic = Buffer.from('DAPSSYNC');
 
-export async function recover(files: Files, folder: string): Promise<Recovered> {
+/** @param plan makes the segment that takes the place of one whose header never reached the disk */
+export async function recover(files: Files, folder: string, plan: PlanSegment): Promise<Recovered> {
 	const found = (await files.list(folder))
 		.map(name => ({name, parts: /^([0-9a-f]{16})\.(log|corrupt)$/.exec(name)}))
 		.filter(({parts}) => parts !== null)
@@ -68,7 +70,7 @@ export async function recover(files: Files, folder: string): Promise<Recovered> 
 	for (const [index, {name, first, isAside}] of found.entries()) {
 		const next = found[index + 1]?.first;
 		// oxlint-disable-next-line no-await-in-loop -- in order
-		const {segment, file, hasDamage} = await recoverSegment(files, join(folder, name), {first, next, isAside, syncedEnd});
+		const {segment, file, hasDamage} = await recoverSegment(files, join(folder, name), {first, next, isAside, syncedEnd}, plan);
 		segments.push(segment);
 		for (const {from, to} of segment.holes) damaged.push({file: asideName(name), position: from, bytes: to - from});
 		active = file;
@@ -93,8 +95,8 @@ export async function makeSegment(files: Files, folder: string, segment: Segment
 }
 
 /** A segment that is not on the disk yet. */
-export function plannedSegment(folder: string, first: number): Segment {
-	return {first, end: first, salt: randomBytes(4).readUInt32BE(), path: join(folder, `${first.toString(16).padStart(16, '0')}.log`), holes: [], modifiedMs: Date.now(), isDropped: false};
+export function plannedSegment(folder: string, first: number, {salt, modifiedMs}: {readonly salt: number; readonly modifiedMs: number}): Segment {
+	return {first, end: first, salt, path: join(folder, `${first.toString(16).padStart(16, '0')}.log`), holes: [], modifiedMs, isDropped: false};
 }
 
 /**
@@ -136,7 +138,7 @@ type Place = {
 };
 type RecoveredSegment = {readonly segment: Segment; readonly file: OpenFile | undefined; readonly hasDamage: boolean};
 
-async function recoverSegment(files: Files, path: string, place: Place): Promise<RecoveredSegment> {
+async function recoverSegment(files: Files, path: string, place: Place, plan: PlanSegment): Promise<RecoveredSegment> {
 	const {first, next, isAside} = place;
 	const modifiedMs = await files.modifiedMs(path);
 	const asIs = (end: number, salt: number, holes: readonly Range[]): Segment => ({first, end, salt, path: holes.length > 0 ? asideName(path) : path, holes, modifiedMs, isDropped: false});
@@ -151,7 +153,7 @@ async function recoverSegment(files: Files, path: string, place: Place): Promise
 			// Made when the power went: a header is on the disk before a record follows it.
 			if (reach === first && !isAside) {
 				await file.truncate(0);
-				const fresh = {...plannedSegment('', first), path};
+				const fresh = {...plan(first), path};
 				await writeAll(file, [encodeSegmentHead(fresh)], 0);
 				await file.datasync();
 				isKept = next === undefined;

@@ -10,7 +10,7 @@ function setUp(options: {readonly inFlightBytesMax?: number} = {}) {
 	const stored: Batch[] = [];
 	const disk: Array<PromiseWithResolvers<void>> = [];
 	const publisher = new Publisher({
-		origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 3, lamport: new Lamport(100, 2 ** 40), wallMs: () => 1234, sign: undefined,
+		origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 3, lamport: new Lamport(100, 2 ** 40), clock: {wallMs: () => 1234, soon: run => void setImmediate(run)}, sign: undefined,
 		bodyBytesMax: 100_000, inFlightBytesMax: options.inFlightBytesMax ?? 1e9,
 		store(_topic, batches) {
 			stored.push(...batches);
