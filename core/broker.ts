@@ -19,6 +19,7 @@ import {viewOf} from './observe/view.ts';
 import type {Clock, Datagrams, Entropy, Links} from './ports.ts';
 import {Presence} from './presence.ts';
 import {readBatches, subscribeHere} from './local-reading.ts';
+import type {RaftLimits} from './raft/leader.ts';
 import {parseRaftPacket} from './raft/packet.ts';
 import type {RaftStore} from './raft-store.ts';
 import type {BatchSink} from './reader.ts';
@@ -54,6 +55,8 @@ export type NodeOptions = {
 	readonly config: Config;
 	readonly address: string;
 	readonly version: string;
+	/** Bounds of Raft, where they shall be hit sooner than in life. @default those of the machine */
+	readonly raftLimits?: Partial<RaftLimits>;
 	readonly io: NodeIo;
 };
 
@@ -96,7 +99,7 @@ export class Node implements ServedBroker {
 		this.journal = new Journal({wallMs: () => io.clock.wallMs(), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.control = new Control({
-			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed,
+			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
 			isReachable: node => this.presence.isReachable(node),
 			onAgreed: () => this.#onAgreed(),

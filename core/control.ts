@@ -11,6 +11,7 @@ import type {BrokerEvent} from './observe/events.ts';
 import {noQuorum, Proposals, type QuorumView} from './proposals.ts';
 import {promotion} from './promotion.ts';
 import {decodeConfigurationData} from './raft/configuration.ts';
+import type {RaftLimits} from './raft/leader.ts';
 import type {RaftPacket} from './raft/packet.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from './raft/raft.ts';
 import type {RaftStore} from './raft-store.ts';
@@ -24,6 +25,8 @@ export type ControlOptions = {
 	readonly random: Random;
 	readonly tickMs: number;
 	readonly config: Config;
+	/** @default those of the machine */
+	readonly raftLimits?: Partial<RaftLimits> | undefined;
 	readonly store: RaftStore;
 	readonly nowMs: () => number;
 	readonly send: (to: NodeId, packet: RaftPacket) => void;
@@ -64,13 +67,13 @@ export class Control {
 
 	constructor(options: ControlOptions) {
 		this.#options = options;
-		const {self, incarnation, config, store, random, tickMs, lamport} = options;
+		const {self, incarnation, config, store, random, tickMs, lamport, raftLimits: limits = {}} = options;
 		this.topics = new Topics({topicsMax: config.limits.topics, membersMax: config.limits.members});
 		const {recovered} = store;
 		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.raft = createRaft({
-			id: self, group: 0, random, recovered,
+			id: self, group: 0, random, recovered, limits,
 			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
 			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
 		});

@@ -13,6 +13,10 @@ export type LinkOptions = {
 	readonly loss: readonly [number, number];
 	readonly duplication: readonly [number, number];
 	readonly ordered: boolean;
+	/** Share of packets after which an older packet of the link comes once more. */
+	readonly replay: readonly [number, number];
+	/** What the link carries, bytes a millisecond; 0 for no bound. */
+	readonly bytesPerMs: number;
 };
 
 export type NetworkOptions = {
@@ -24,14 +28,15 @@ export type NetworkOptions = {
 	readonly inFlightMax?: number;
 };
 
-type Link = {readonly random: SeededRandom; options: LinkOptions; isCut: boolean; lastAtMs: number};
+/** `old`: a packet that was delivered. `freeAtMs`: when what was sent before has left. `heldUntilMs`: nothing arrives before. */
+type Link = {readonly random: SeededRandom; options: LinkOptions; isCut: boolean; lastAtMs: number; freeAtMs: number; heldUntilMs: number; queuedBytes: number; old: Uint8Array | undefined};
 
-export type NetworkCounts = {sent: number; delivered: number; lost: number; duplicated: number; cut: number; overflowed: number};
+export type NetworkCounts = {sent: number; delivered: number; lost: number; duplicated: number; cut: number; overflowed: number; replayed: number; reordered: number; clogged: number; congested: number};
 
-const calm: LinkOptions = {delayMs: [1, 5], loss: [0, 1], duplication: [0, 1], ordered: false};
+const calm: LinkOptions = {delayMs: [1, 5], loss: [0, 1], duplication: [0, 1], ordered: false, replay: [0, 1], bytesPerMs: 0};
 
 export class Network {
-	readonly counts: NetworkCounts = {sent: 0, delivered: 0, lost: 0, duplicated: 0, cut: 0, overflowed: 0};
+	readonly counts: NetworkCounts = {sent: 0, delivered: 0, lost: 0, duplicated: 0, cut: 0, overflowed: 0, replayed: 0, reordered: 0, clogged: 0, congested: 0};
 	readonly #options: NetworkOptions;
 	readonly #links = new Map<string, Link>();
 	#base: LinkOptions;
@@ -46,10 +51,11 @@ export class Network {
 		const link = this.#link(from, to);
 		const {delayMs: [least, most], loss, duplication} = link.options;
 		this.counts.sent++;
-		// Always three draws a packet: a changed option shifts no later packet's chance.
+		// Always four draws a packet: a changed option shifts no later packet's chance.
 		const isLost = link.random.chance(...loss);
 		const isTwice = link.random.chance(...duplication);
 		const delay = link.random.between(least, most);
+		const isReplayed = link.random.chance(...link.options.replay);
 		if (link.isCut) {
 			this.counts.cut++;
 			return;
@@ -61,9 +67,25 @@ export class Network {
 		}
 
 		this.#carry(link, from, to, bytes, delay);
-		if (!isTwice) return;
-		this.counts.duplicated++;
-		this.#carry(link, from, to, bytes, delay + link.random.between(0, most * 4));
+		if (isTwice) {
+			this.counts.duplicated++;
+			this.#carry(link, from, to, bytes, delay + link.random.between(0, most * 4));
+		}
+
+		if (isReplayed && link.old) {
+			this.counts.replayed++;
+			this.#carry(link, from, to, link.old, delay + link.random.between(0, most * 20));
+		}
+	}
+
+	/** Nothing arrives over the link for a while; it is kept and arrives afterwards. */
+	clog(from: string, to: string, forMs: number): void {
+		this.#link(from, to).heldUntilMs = this.#options.schedule.nowMs + forMs;
+	}
+
+	/** On its way from `from` to `to`. */
+	queuedBytes(from: string, to: string): number {
+		return this.#links.get(linkKey(from, to))?.queuedBytes ?? 0;
 	}
 
 	/** Nothing passes from `from` to `to`, what is on its way included. */
@@ -110,21 +132,36 @@ export class Network {
 
 		const {schedule, deliver} = this.#options;
 		let atMs = schedule.nowMs + delay;
-		if (link.options.ordered) {
-			atMs = Math.max(atMs, link.lastAtMs);
-			link.lastAtMs = atMs;
+		const {bytesPerMs} = link.options;
+		if (bytesPerMs > 0) {
+			const startMs = Math.max(schedule.nowMs, link.freeAtMs);
+			if (startMs > schedule.nowMs) this.counts.congested++;
+			link.freeAtMs = startMs + bytes.length / bytesPerMs;
+			atMs += Math.floor(link.freeAtMs - schedule.nowMs);
 		}
+
+		if (atMs < link.heldUntilMs) {
+			this.counts.clogged++;
+			atMs = link.heldUntilMs + delay;
+		}
+
+		if (link.options.ordered) atMs = Math.max(atMs, link.lastAtMs);
+		else if (atMs < link.lastAtMs) this.counts.reordered++;
+		link.lastAtMs = Math.max(link.lastAtMs, atMs);
+		link.queuedBytes += bytes.length;
 
 		const copy = Uint8Array.from(bytes);
 		this.#inFlight++;
 		schedule.after(atMs - schedule.nowMs, () => {
 			this.#inFlight--;
+			link.queuedBytes -= copy.length;
 			if (link.isCut) {
 				this.counts.cut++;
 				return;
 			}
 
 			this.counts.delivered++;
+			link.old = copy;
 			deliver(from, to, copy);
 		});
 	}
@@ -133,7 +170,7 @@ export class Network {
 		const key = linkKey(from, to);
 		let link = this.#links.get(key);
 		if (!link) {
-			link = {random: createRandom(`${this.#options.seed}/network/${key}`), options: this.#base, isCut: false, lastAtMs: 0};
+			link = {random: createRandom(`${this.#options.seed}/network/${key}`), options: this.#base, isCut: false, lastAtMs: 0, freeAtMs: 0, heldUntilMs: 0, queuedBytes: 0, old: undefined};
 			this.#links.set(key, link);
 		}
 

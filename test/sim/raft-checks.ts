@@ -74,6 +74,8 @@ export class RaftChecks {
 	readonly #reads = new Map<string, number>();
 	leadersElected = 0;
 	readsServed = 0;
+	/** The first violation: one that is found within a promise callback would be lost otherwise. */
+	problem: Error | undefined;
 
 	get highestApplied(): number {
 		return this.#committed.length - 1;
@@ -90,16 +92,16 @@ export class RaftChecks {
 	/** The node starts over from its disk: what it says from now on may be behind what it said before, but not behind what it had synced. */
 	booted(node: Watched, status: RaftStatus): void {
 		this.#seen.delete(node.id);
-		if (status.term < node.synced.state.term) fail('a term outlives a restart', `${node.id} boots at ${status.term}, had ${node.synced.state.term} on its disk`);
+		if (status.term < node.synced.state.term) this.#fail('a term outlives a restart', `${node.id} boots at ${status.term}, had ${node.synced.state.term} on its disk`);
 		this.observe(node, status);
 	}
 
 	observe(node: Watched, status: RaftStatus): void {
 		const {id} = node;
 		const seen = this.#seen.get(id);
-		if (seen && status.term < seen.term) fail('terms never go back', `${id} from ${seen.term} to ${status.term}`);
-		if (seen && status.commit < seen.commit) fail('commits never go back', `${id} from ${seen.commit} to ${status.commit}`);
-		if (status.commit > status.lastIndex || status.applied > status.commit) fail('applied ≤ commit ≤ last', `${id} ${status.applied} ${status.commit} ${status.lastIndex}`);
+		if (seen && status.term < seen.term) this.#fail('terms never go back', `${id} from ${seen.term} to ${status.term}`);
+		if (seen && status.commit < seen.commit) this.#fail('commits never go back', `${id} from ${seen.commit} to ${status.commit}`);
+		if (status.commit > status.lastIndex || status.applied > status.commit) this.#fail('applied ≤ commit ≤ last', `${id} ${status.applied} ${status.commit} ${status.lastIndex}`);
 		if (status.role === 'leader') {
 			const isNew = seen?.role !== 'leader' || seen.term !== status.term;
 			if (isNew) this.#elected(node, status);
@@ -114,16 +116,16 @@ export class RaftChecks {
 		const {id, written} = node;
 		const base = snapshot?.index ?? written.lastIndex;
 		let previous = entries[0]?.index === undefined ? 0 : entries[0].index - 1;
-		if (entries.length > 0 && previous > base) fail('a log has no gaps', `${id} writes ${previous + 1} behind ${base}`);
-		if (status.role === 'leader' && !snapshot && entries.length > 0 && previous < written.lastIndex) fail('leader append-only', `${id} in term ${status.term} writes ${previous + 1}, had ${written.lastIndex}`);
+		if (entries.length > 0 && previous > base) this.#fail('a log has no gaps', `${id} writes ${previous + 1} behind ${base}`);
+		if (status.role === 'leader' && !snapshot && entries.length > 0 && previous < written.lastIndex) this.#fail('leader append-only', `${id} in term ${status.term} writes ${previous + 1}, had ${written.lastIndex}`);
 		let previousTerm = snapshot && previous === snapshot.index ? snapshot.term : written.termAt(previous);
 		for (const entry of entries) {
-			if (entry.index !== previous + 1) fail('a log has no gaps', `${id} writes ${entry.index} behind ${previous}`);
+			if (entry.index !== previous + 1) this.#fail('a log has no gaps', `${id} writes ${entry.index} behind ${previous}`);
 			// Equal (index, term) means equal entry and equal predecessor; so, by induction, an equal log up to there.
 			const key = `${entry.index}:${entry.term}`;
 			const print = hash32(printOf(entry).toString(), previousTerm);
 			const known = this.#entries.get(key);
-			if (known !== undefined && known !== print) fail('log matching', `${id} has another ${key} or another entry before it`);
+			if (known !== undefined && known !== print) this.#fail('log matching', `${id} has another ${key} or another entry before it`);
 			this.#entries.set(key, print);
 			previous = entry.index;
 			previousTerm = entry.term;
@@ -131,7 +133,7 @@ export class RaftChecks {
 
 		let applied = snapshot?.index ?? node.applied;
 		for (const entry of committed) {
-			if (entry.index !== applied + 1) fail('entries are applied in order', `${id} applies ${entry.index} behind ${applied}`);
+			if (entry.index !== applied + 1) this.#fail('entries are applied in order', `${id} applies ${entry.index} behind ${applied}`);
 			applied = entry.index;
 		}
 	}
@@ -149,14 +151,14 @@ export class RaftChecks {
 			case 'append':
 			case 'heartbeat':
 			case 'snapshot': {
-				if (synced.state.term < packet.term) fail('a leader leads in a term that is on its disk', `${id} in term ${packet.term}, has ${synced.state.term}`);
+				if (synced.state.term < packet.term) this.#fail('a leader leads in a term that is on its disk', `${id} in term ${packet.term}, has ${synced.state.term}`);
 				return;
 			}
 
 			case 'append-reply': {
 				// A later term on the disk: what was acknowledged has been replaced since, which a disk that had it would show as well.
-				if (packet.ok && packet.index > synced.lastIndex && synced.state.term === packet.term) fail('acknowledged means durable', `${id} acknowledges ${packet.index}, has ${synced.lastIndex} on its disk`);
-				if (packet.term > synced.state.term) fail('a term is durable before it is said', `${id} says ${packet.term}, has ${synced.state.term} on its disk`);
+				if (packet.ok && packet.index > synced.lastIndex && synced.state.term === packet.term) this.#fail('acknowledged means durable', `${id} acknowledges ${packet.index}, has ${synced.lastIndex} on its disk`);
+				if (packet.term > synced.state.term) this.#fail('a term is durable before it is said', `${id} says ${packet.term}, has ${synced.state.term} on its disk`);
 				return;
 			}
 
@@ -168,7 +170,7 @@ export class RaftChecks {
 		const {index, term} = entry;
 		const print = printOf(entry);
 		const known = this.#committed[index];
-		if (known && (known.term !== term || known.print !== print)) fail('state machine safety', `${node.id} applies another entry at ${index}`);
+		if (known && (known.term !== term || known.print !== print)) this.#fail('state machine safety', `${node.id} applies another entry at ${index}`);
 		this.#committed[index] ??= {term, print, seenInTerm: status.term};
 		this.state(node, index, state);
 	}
@@ -176,7 +178,7 @@ export class RaftChecks {
 	/** The state of the state machine behind `index`, applied or restored. */
 	state(node: Watched, index: number, state: number): void {
 		const known = this.#states[index];
-		if (known !== undefined && known !== state) fail('equal indexes, equal states', `${node.id} at ${index}`);
+		if (known !== undefined && known !== state) this.#fail('equal indexes, equal states', `${node.id} at ${index}`);
 		this.#states[index] = state;
 	}
 
@@ -188,19 +190,19 @@ export class RaftChecks {
 		const floor = this.#reads.get(context);
 		if (floor === undefined) return;
 		this.readsServed++;
-		if (index < floor) fail('reads are linearizable', `${node.id} serves ${context} at ${index}, ${floor} was applied when it began`);
-		if (node.applied < index) fail('a read waits for its index', `${node.id} serves ${index}, has applied ${node.applied}`);
+		if (index < floor) this.#fail('reads are linearizable', `${node.id} serves ${context} at ${index}, ${floor} was applied when it began`);
+		if (node.applied < index) this.#fail('a read waits for its index', `${node.id} serves ${index}, has applied ${node.applied}`);
 	}
 
 	#elected({id, written}: Watched, {term}: RaftStatus): void {
 		const other = this.#leaders.get(term);
-		if (other !== undefined && other !== id) fail('election safety', `${other} and ${id} lead in term ${term}`);
+		if (other !== undefined && other !== id) this.#fail('election safety', `${other} and ${id} lead in term ${term}`);
 		if (other === undefined) this.leadersElected++;
 		this.#leaders.set(term, id);
 		for (let index = written.base.index + 1; index < this.#committed.length; index++) {
 			const committed = this.#committed[index];
 			if (!committed || committed.seenInTerm >= term) continue; // Committed by a later leader, as far as is known.
-			if (written.termAt(index) !== committed.term) fail('leader completeness', `${id} leads in term ${term} without ${index}, committed in term ${committed.seenInTerm} or before`);
+			if (written.termAt(index) !== committed.term) this.#fail('leader completeness', `${id} leads in term ${term} without ${index}, committed in term ${committed.seenInTerm} or before`);
 		}
 	}
 
@@ -208,25 +210,27 @@ export class RaftChecks {
 	#checkQuorum({id, written}: Watched, {commit, term, configuration: {voters}}: RaftStatus): void {
 		const entryTerm = written.termAt(commit);
 		if (entryTerm === undefined) return;
-		if (entryTerm !== term) fail('only entries of the own term are committed by counting', `${id} in term ${term} commits ${commit} of term ${entryTerm}`);
+		if (entryTerm !== term) this.#fail('only entries of the own term are committed by counting', `${id} in term ${term} commits ${commit} of term ${entryTerm}`);
 		const holders = voters.filter(voter => this.#nodes.get(voter)?.synced.holds(commit, entryTerm)).length;
-		if (holders * 2 <= voters.length) fail('committed means durable on a majority', `${id} commits ${commit}, on ${holders} disks of ${voters.length} voters`);
+		if (holders * 2 <= voters.length) this.#fail('committed means durable on a majority', `${id} commits ${commit}, on ${holders} disks of ${voters.length} voters`);
 	}
 
 	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: Mirror): void {
 		const key = `${voter}:${term}`;
 		const before = this.#votes.get(key);
-		if (before !== undefined && before !== candidate) fail('one vote a term', `${voter} votes for ${before} and ${candidate} in term ${term}`);
+		if (before !== undefined && before !== candidate) this.#fail('one vote a term', `${voter} votes for ${before} and ${candidate} in term ${term}`);
 		this.#votes.set(key, candidate);
 		// A later term on the disk forbids this vote just as well.
-		if (state.term < term || (state.term === term && state.vote !== candidate)) fail('a vote is durable before it is said', `${voter} for ${candidate} in term ${term}`);
+		if (state.term < term || (state.term === term && state.vote !== candidate)) this.#fail('a vote is durable before it is said', `${voter} for ${candidate} in term ${term}`);
+	}
+
+	#fail(rule: string, what: string): never {
+		this.problem ??= new Error(`${rule}: ${what}`);
+		throw this.problem;
 	}
 }
 
+
 function printOf({kind, data}: Entry): number {
 	return hash32(kind + Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1'));
-}
-
-function fail(rule: string, what: string): never {
-	throw new Error(`${rule}: ${what}`);
 }

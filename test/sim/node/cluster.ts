@@ -1,0 +1,432 @@
+/**
+A run of whole nodes from a seed: options are drawn, a cluster forms, clients publish, subscribe and read while the script breaks things;
+then faults end, and the cluster must agree on something new within ten virtual seconds, see everybody who lives as alive, and bring
+every retained message to every subscriber.
+*/
+import {defaults, type Config} from '../../../core/config.ts';
+import type {NodeId, Topic} from '../../../core/message.ts';
+import {drain} from '../drain.ts';
+import type {NetworkCounts} from '../network.ts';
+import {RaftChecks} from '../raft-checks.ts';
+import {createRandom, hash32, type SeededRandom} from '../random.ts';
+import {Schedule} from '../schedule.ts';
+import {noDiskCounts, SimDisk} from './disk.ts';
+import {Fabric} from './fabric.ts';
+import {Host} from './host.ts';
+import {MessageChecks} from './message-checks.ts';
+import {drawPlan, type Event, type Kind} from './plan.ts';
+import {Witness} from './witness.ts';
+
+export type Outcome = {
+	readonly seed: number;
+	readonly fingerprint: number;
+	readonly virtualMs: number;
+	readonly events: number;
+	/** How often each fault struck, and what was seen to be done. */
+	readonly faults: Readonly<Record<string, number>>;
+	readonly work: Readonly<Record<string, number>>;
+	readonly agreedMs: number;
+	readonly convergedMs: number;
+};
+export type RunOptions = {readonly seed: number; readonly forMs?: number; readonly plan?: readonly Event[]; readonly trace?: (line: string) => void};
+
+const agreeMs = 10_000;
+const convergeMs = 60_000;
+const topics = ['news', 'sport', 'weather'] as readonly string[] as readonly Topic[];
+
+/** The script of a seed. */
+export function planOf(seed: number, forMs: number): Event[] {
+	return drawPlan(createRandom(`${seed}/plan`), forMs);
+}
+
+/** Run a seed. @throws what was violated, with the virtual time */
+export function simulate(options: RunOptions): Outcome {
+	const run = new Run(options);
+	return run.carryOut();
+}
+
+class Run {
+	readonly #seed: number;
+	readonly #forMs: number;
+	readonly #plan: readonly Event[];
+	readonly #trace: ((line: string) => void) | undefined;
+	readonly #schedule = new Schedule();
+	readonly #random: SeededRandom;
+	readonly #hosts: Host[] = [];
+	readonly #witness: Witness;
+	readonly #fabric: Fabric;
+	readonly #diskCounts = noDiskCounts();
+	readonly #strikes = new Map<Kind, number>();
+	readonly #config: Config;
+	readonly #raftLimits;
+	readonly #syncMs: readonly [number, number];
+	#fingerprint = 0;
+	#events = 0;
+	#made = 0;
+	#published = 0;
+	#isOver = false;
+
+	constructor({seed, forMs = 40_000, plan, trace}: RunOptions) {
+		this.#seed = seed;
+		this.#forMs = forMs;
+		this.#plan = plan ?? planOf(seed, forMs);
+		this.#trace = trace;
+		this.#random = createRandom(`${seed}/run`);
+		const random = createRandom(`${seed}/options`);
+		this.#witness = new Witness(new RaftChecks(), new MessageChecks());
+		const isStrict = random.chance(1, 2);
+		this.#fabric = new Fabric({
+			seed, schedule: this.#schedule, random: this.#random.child('fabric'),
+			link: {
+				delayMs: [1, random.pick([3, 10, 50])], ordered: isStrict || random.chance(1, 2),
+				loss: isStrict ? [0, 1] : [random.below(20), 100], duplication: isStrict ? [0, 1] : [random.below(40), 100],
+				replay: isStrict ? [0, 1] : [random.below(5), 100], bytesPerMs: random.pick([0, 0, 50, 1000]),
+			},
+			loss: [random.below(31), 100],
+		});
+		this.#syncMs = [0, random.pick([1, 5, 30])];
+		this.#raftLimits = {tailEntries: random.pick([0, 3, 512]), appendEntriesMax: random.pick([1, 8, 1024]), promotionLagMax: random.pick([5, 1024]), uncommittedBytesMax: random.pick([2000, 2 ** 20])};
+		this.#config = {
+			...defaults, data: '/data', secret: Buffer.alloc(32, 1),
+			raft: {...defaults.raft, snapshotEntries: random.pick([5, 20, 4096]), votersMax: random.pick([3, 5, 5])},
+			storage: {...defaults.storage, segmentBytes: random.pick([1000, 8000, 1_000_000]), retainBytes: random.pick([20_000, 10_000_000])},
+			gossip: {...defaults.gossip, ...(random.chance(1, 4) ? {repairBytes: 20_000, heldBytes: 30_000} : {})},
+		};
+		for (let count = random.pick([1, 2, 3, 3, 3, 4, 5, 5]); count > 0; count--) this.#add();
+	}
+
+	carryOut(): Outcome {
+		let agreedMs = 0;
+		let convergedMs = 0;
+		try {
+			for (const [index, host] of this.#hosts.entries()) this.#schedule.after(index * 50, () => host.boot());
+			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#strike(event));
+			this.#work(createRandom(`${this.#seed}/clients`));
+			this.#run(this.#forMs);
+			this.#heal();
+			agreedMs = this.#agree();
+			convergedMs = this.#converge();
+		} catch (error) {
+			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {cause: error});
+		}
+
+		const {witness, network} = {witness: this.#witness, network: this.#fabric};
+		const sum = (name: keyof NetworkCounts): number => network.frames.counts[name] + network.datagrams.counts[name];
+		return {
+			seed: this.#seed, fingerprint: this.#fingerprint, virtualMs: this.#schedule.nowMs, events: this.#events, agreedMs, convergedMs,
+			faults: {
+				...Object.fromEntries(this.#strikes), ...prefixed('disk', this.#diskCounts), ...prefixed('end', witness.stops), halfOpen: network.halfOpen,
+				...Object.fromEntries((['lost', 'duplicated', 'cut', 'replayed', 'reordered', 'clogged', 'congested'] as const).map(name => [`net-${name}`, sum(name)])),
+			},
+			work: {
+				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, commands: witness.commands,
+				leaders: witness.checks.leadersElected, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
+				snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
+			},
+		};
+	}
+
+	#add(address?: string, founds = this.#made === 0): Host {
+		const index = this.#made++;
+		const id = hash32(`${this.#seed}/id/${index}`).toString(16).padStart(8, '0').repeat(2) as NodeId;
+		const random = this.#random.child(`host/${index}`);
+		const host = new Host({
+			id, address: address ?? `127.0.0.1:${5000 + index}`, founds,
+			bootstrap: () => this.#hosts.filter(other => other.id !== id && !other.isGone).map(other => other.address),
+			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
+			disk: new SimDisk({schedule: this.#schedule, random: random.child('disk'), syncMs: this.#syncMs, counts: this.#diskCounts}),
+			driftPerMille: random.between(-50, 50), note: text => this.#note(text),
+		});
+		this.#hosts.push(host);
+		return host;
+	}
+
+	#note(text: string): void {
+		this.#fingerprint = hash32(`${this.#schedule.nowMs} ${text}`, this.#fingerprint);
+		this.#trace?.(`${this.#schedule.nowMs} ${text}`);
+	}
+
+	#run(forMs: number, isDone: () => boolean = () => false): boolean {
+		const untilMs = this.#schedule.nowMs + forMs;
+		while (!isDone()) {
+			if (!this.#schedule.next(untilMs)) return false;
+			this.#events++;
+			drain();
+			if (this.#problem) throw this.#problem;
+			this.#witness.observe(this.#hosts);
+		}
+
+		return true;
+	}
+
+	/** What a check found within a promise callback, where nobody would catch it. */
+	get #problem(): Error | undefined {
+		return this.#witness.checks.problem ?? this.#witness.messages.problem;
+	}
+
+	get #up(): Host[] {
+		return this.#hosts.filter(({node, isUp}) => node && isUp);
+	}
+
+	#work(client: SeededRandom): void {
+		this.#schedule.after(client.between(1, 150), () => {
+			if (this.#isOver) return;
+			this.#work(client);
+			const [who, what, topic, size, of] = [client.below(1 << 16), client.below(20), client.pick(topics), client.chance(1, 30) ? 5000 : client.below(60), client.below(1 << 16)];
+			const up = this.#up;
+			const host = up[who % Math.max(1, up.length)];
+			if (!host?.node || host.isPaused || host.node.phase !== 'running') return;
+			if (what < 11) this.#publish(host, topic, size);
+			else if (what < 13) host.node.subscribeNode(topic).catch(() => undefined);
+			else if (what === 13) host.node.unsubscribeNode(topic).catch(() => undefined);
+			else void this.#witness.read(host, topic, up[of % up.length]!.id);
+		});
+	}
+
+	#publish(host: Host, topic: Topic, size: number): void {
+		const count = 1 + this.#published % 3;
+		this.#published += count;
+		const bodies = Array.from({length: count}, (_, index) => Buffer.alloc(size, `${this.#published}.${index}`));
+		host.node!.publish(topic, bodies).then(published => this.#witness.messages.acknowledge(host, topic, published), () => undefined);
+	}
+
+	#strike({kind, a, b, forMs}: Event): void {
+		const {nowMs} = this.#schedule;
+		const up = this.#up;
+		const living = this.#hosts.filter(({isGone}) => !isGone);
+		const host = up[a % Math.max(1, up.length)];
+		const restart = (one: Host, inMs = forMs): void => this.#schedule.after(inMs, () => one.boot());
+		const frames = this.#fabric;
+		let struck = true;
+		this.#note(`${kind} ${host?.id ?? '-'}`);
+		switch (kind) {
+			case 'kill':
+			case 'power': {
+				if (!host) return;
+				if (kind === 'kill') host.kill();
+				else host.powerCut();
+				restart(host);
+				break;
+			}
+
+			case 'storm':
+			case 'blackout': {
+				for (const [index, one] of up.entries()) {
+					if (kind === 'storm' && ((b >> index) & 1) === 0) continue;
+					if (((a >> index) & 1) === 0 && kind === 'storm') one.kill();
+					else one.powerCut();
+					restart(one, (forMs * (index + 1)) % 3000 + 10);
+				}
+
+				break;
+			}
+
+			case 'pause': {
+				host?.pause(forMs);
+				break;
+			}
+
+			case 'stop': {
+				if (!host) return;
+				host.stop();
+				restart(host, forMs + 500);
+				break;
+			}
+
+			case 'split':
+			case 'isolate': {
+				const alone = kind === 'isolate' ? new Set([living[a % living.length]]) : new Set(living.filter((_, index) => ((a >> index) & 1) === 1));
+				for (const one of living) for (const other of living) if (alone.has(one) !== alone.has(other)) frames.cut(one.id, other.id);
+				break;
+			}
+
+			case 'one-way': {
+				const deaf = living[a % living.length]!;
+				for (const [index, one] of living.entries()) if (one !== deaf && ((b >> index) & 1) === 1) frames.cut(one.id, deaf.id);
+				break;
+			}
+
+			case 'ring': {
+				for (const [index, one] of living.entries()) {
+					for (const [position, other] of living.entries()) {
+						const distance = (position - index + living.length) % living.length;
+						if (distance > 1 && distance !== living.length - 1) frames.cut(one.id, other.id);
+					}
+				}
+
+				break;
+			}
+
+			case 'clog': {
+				const [one, other] = [living[a % living.length]!, living[b % living.length]!];
+				frames.frames.clog(one.id, other.id, forMs);
+				break;
+			}
+
+			case 'heal': {
+				frames.heal();
+				break;
+			}
+
+			case 'eio':
+			case 'enospc': {
+				host?.options.disk.failNext(kind === 'eio' ? 'EIO' : 'ENOSPC');
+				break;
+			}
+
+			case 'clock-jump': {
+				if (host) host.wallOffsetMs += (a % 2 === 0 ? 1 : -1) * (b * 1000);
+				break;
+			}
+
+			case 'wipe':
+			case 'rot-raft':
+			case 'rot-topic':
+			case 'truncate': {
+				struck = this.#damage(kind, host, b, forMs);
+				break;
+			}
+
+			case 'join': {
+				struck = living.length < 7;
+				if (struck) this.#add().boot();
+				break;
+			}
+
+			case 'remove': {
+				struck = this.#remove(b);
+				break;
+			}
+
+			case 'transfer': {
+				const leader = up.find(({node}) => node!.control.raft.status().role === 'leader');
+				if (leader && host) leader.node!.control.raft.transferLeadership(host.id);
+				leader?.node!.control.schedulePump();
+				struck = leader !== undefined;
+				break;
+			}
+
+			default: kind satisfies never;
+		}
+
+		if (struck) this.#strikes.set(kind, (this.#strikes.get(kind) ?? 0) + 1);
+		void nowMs;
+	}
+
+	/** Lose or spoil a disk, as long as a quorum of the voters keeps theirs whole: without it there is nothing to recover from. */
+	#damage(kind: 'wipe' | 'rot-raft' | 'rot-topic' | 'truncate', host: Host | undefined, b: number, forMs: number): boolean {
+		if (!host?.node) return false;
+		const isOf = (path: string): boolean => (kind === 'rot-topic' || (kind === 'truncate' && b % 2 === 0) ? path.includes('/topics/') : path.includes('/raft/')) && path.endsWith('.log');
+		const spoilsRaft = kind === 'wipe' || kind === 'rot-raft' || (kind === 'truncate' && b % 2 === 1);
+		if (spoilsRaft && !this.#canSpare(host)) return false;
+		host.kill();
+		if (spoilsRaft) {
+			if (kind !== 'wipe' && !host.options.disk.rot(kind === 'rot-raft' ? 'flip' : 'truncate', isOf)) {
+				this.#schedule.after(forMs, () => host.boot());
+				return false;
+			}
+
+			// Damage may have taken votes and entries: the machine goes on under a new id, with nothing of the old one.
+			host.isGone = true;
+			this.#witness.wiped(host);
+			host.options.disk.wipe();
+			const fresh = this.#add(host.address, false);
+			this.#schedule.after(forMs, () => fresh.boot());
+			return true;
+		}
+
+		const isSpoiled = host.options.disk.rot(kind === 'rot-topic' ? 'flip' : 'truncate', isOf);
+		if (isSpoiled) this.#witness.messages.spoil(host);
+		this.#schedule.after(forMs, () => host.boot());
+		return isSpoiled;
+	}
+
+	/** The voters have a majority without this one, counting those that were lost. */
+	#canSpare(host: Host): boolean {
+		const newest = this.#up.map(({node}) => node!.control.raft.status()).toSorted((one, other) => other.commit - one.commit)[0];
+		if (!newest) return false;
+		const {voters} = newest.configuration;
+		const sound = voters.filter(voter => this.#hosts.some(({id, isGone}) => id === voter && !isGone && id !== host.id)).length;
+		return sound * 2 > voters.length && voters.length > 2 && newest.commit === newest.lastIndex;
+	}
+
+	#remove(b: number): boolean {
+		const leader = this.#up.find(({node}) => node!.control.raft.status().role === 'leader');
+		const victims = this.#up.filter(host => host !== leader);
+		const victim = victims[b % Math.max(1, victims.length)];
+		if (!leader || !victim || this.#hosts.filter(({isGone}) => !isGone).length < 4) return false;
+		const answer = leader.node!.control.raft.proposeChange({type: 'remove', node: victim.id}, new Uint8Array(0));
+		leader.node!.control.schedulePump();
+		return answer === 'accepted';
+	}
+
+	/** No more faults: links whole, everybody up but those who are gone. */
+	#heal(): void {
+		this.#isOver = true;
+		this.#note('heal');
+		this.#fabric.heal();
+		for (const network of [this.#fabric.frames, this.#fabric.datagrams]) network.set({loss: [0, 1], duplication: [0, 1], replay: [0, 1], delayMs: [1, 10], bytesPerMs: 0, ordered: true});
+		for (const host of this.#hosts) {
+			host.resume();
+			host.boot();
+		}
+	}
+
+	/** Members by the word of the newest leader, and the hosts they are. */
+	#members(): {readonly leader: Host; readonly hosts: readonly Host[]} | undefined {
+		const leader = this.#up.filter(({node}) => node!.control.raft.status().role === 'leader').toSorted((a, b) => b.node!.control.raft.status().term - a.node!.control.raft.status().term)[0];
+		if (!leader) return undefined;
+		const {voters, learners} = leader.node!.control.raft.status().configuration;
+		return {leader, hosts: this.#hosts.filter(({id, isGone}) => !isGone && (voters.includes(id) || learners.includes(id)))};
+	}
+
+	/** Something new is agreed at every member that lives; the time it took. */
+	#agree(): number {
+		const startMs = this.#schedule.nowMs;
+		const floor = this.#witness.checks.highestApplied;
+		let nudgedMs = 0;
+		const isDone = (): boolean => {
+			const members = this.#members();
+			if (members && this.#schedule.nowMs - nudgedMs >= 250) {
+				nudgedMs = this.#schedule.nowMs;
+				members.leader.node!.control.propose({type: 'unsubscribe', topic: 'nudge' as Topic, node: members.leader.id}).catch(() => undefined);
+			}
+
+			return members !== undefined && members.hosts.every(({node}) => node !== undefined && node.control.topics.applied > floor);
+		};
+
+		if (!this.#run(agreeMs, isDone)) throw new Error(`progress after the heal: nothing new agreed within ${agreeMs} ms: ${this.#states()}`);
+		return this.#schedule.nowMs - startMs;
+	}
+
+	/** Everybody alive is seen as alive, and has what is retained and wanted. */
+	#converge(): number {
+		const startMs = this.#schedule.nowMs;
+		const wrong = (): string[] => {
+			const members = this.#members();
+			if (!members) return ['no leader'];
+			const up = members.hosts.filter(({node}) => node);
+			return up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`));
+		};
+
+		let problems: string[] = [];
+		while (this.#schedule.nowMs - startMs < convergeMs) {
+			this.#run(200);
+			problems = [...wrong(), ...this.#witness.messages.lacking(this.#members()?.hosts ?? [])];
+			if (problems.length === 0) return this.#schedule.nowMs - startMs;
+		}
+
+		throw new Error(`convergence after the heal: ${problems.length} wrong after ${convergeMs} ms: ${problems.slice(0, 4).join('; ')}; ${this.#states()}`);
+	}
+
+	#states(): string {
+		return this.#hosts.map(host => {
+			const status = host.node?.control.raft.status();
+			return `${host.id.slice(0, 4)} ${host.isGone ? 'gone' : status ? `${host.node!.phase} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.why} ${host.reason}`}`;
+		}).join('; ');
+	}
+}
+
+function prefixed(name: string, counts: Readonly<Record<string, number>>): Record<string, number> {
+	return Object.fromEntries(Object.entries(counts).map(([key, value]) => [`${name}-${key}`, value]));
+}

@@ -1,0 +1,326 @@
+/**
+A machine with a node of the product on it: `Node` as it is, with its Raft store, its topic logs and its segmented logs, over a simulated
+disk, network and clock. It boots as `openBroker` does: incarnation durable first, logs read back, then found, go on, or join. The
+process may be killed, lose its power, be paused; the machine may get a new disk, and then another id.
+*/
+import {dirname, join as joinPath} from 'node:path';
+import {crc32c} from '@node-rs/crc32';
+import {Node} from '../../../core/broker.ts';
+import type {Config} from '../../../core/config.ts';
+import {replaceFile} from '../../../core/io/files.ts';
+import {openLog} from '../../../core/io/log.ts';
+import {join, parseJoin} from '../../../core/joining.ts';
+import {Lamport} from '../../../core/lamport.ts';
+import type {NodeId, Topic} from '../../../core/message.ts';
+import type {Clock, Entropy} from '../../../core/ports.ts';
+import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
+import type {RaftLimits} from '../../../core/raft/leader.ts';
+import {RaftStore, type Blobs} from '../../../core/raft-store.ts';
+import {openTopicLog} from '../../../core/topic-log.ts';
+import {encodeContext} from '../../../core/topics/command.ts';
+import {encodeControl} from '../../../core/wire.ts';
+import type {SeededRandom} from '../random.ts';
+import type {Schedule} from '../schedule.ts';
+import type {SimDisk} from './disk.ts';
+import type {Fabric, Station} from './fabric.ts';
+import type {Witness} from './witness.ts';
+
+export type HostOptions = {
+	readonly id: NodeId;
+	readonly address: string;
+	readonly founds: boolean;
+	/** Addresses to join through. */
+	readonly bootstrap: () => readonly string[];
+	readonly schedule: Schedule;
+	readonly random: SeededRandom;
+	readonly fabric: Fabric;
+	readonly disk: SimDisk;
+	readonly witness: Witness;
+	readonly config: Config;
+	readonly raftLimits: Partial<RaftLimits>;
+	/** Its clock runs so many thousandths fast or slow. */
+	readonly driftPerMille: number;
+	readonly note: (text: string) => void;
+};
+
+type State = {readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]};
+export type Stop = 'killed' | 'power' | 'stopped' | 'storage' | 'damaged' | 'removed';
+
+const folder = '/data';
+const dialMs = 200;
+const tickMs = 25;
+
+export class Host implements Station {
+	readonly id: NodeId;
+	readonly address: string;
+	readonly options: HostOptions;
+	node: Node | undefined;
+	/** Raised at every end of the process: callbacks of an earlier life are none. */
+	#life = 0;
+	isUp = false;
+	isPaused = false;
+	/** Why it is not up. */
+	why: Stop | undefined;
+	reason = '';
+	/** Never to be started again: removed, or its disk was replaced. */
+	isGone = false;
+	wallOffsetMs = 1_700_000_000_000;
+	#bootMs = 0;
+	#waiting: Array<() => void> = [];
+	#late = new Set<() => void>();
+
+	constructor(options: HostOptions) {
+		this.id = options.id;
+		this.address = options.address;
+		this.options = options;
+		options.fabric.add(this);
+	}
+
+	boot(): void {
+		if (this.isUp || this.isGone) return;
+		const {disk, schedule, note, random} = this.options;
+		const life = ++this.#life;
+		note(`boot ${this.id}`);
+		this.isUp = true;
+		this.why = undefined;
+		this.#bootMs = schedule.nowMs;
+		disk.attach(work => this.#runIn(life, work));
+		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
+			if (life === this.#life) this.#end((error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped', (error as Error).message);
+		});
+	}
+
+	kill(): void {
+		if (!this.isUp) return;
+		this.#end('killed', 'kill -9');
+		this.options.disk.kill();
+	}
+
+	powerCut(): void {
+		if (this.isUp) this.#end('power', 'power cut');
+		this.options.disk.powerCut();
+	}
+
+	/** SIGTERM. */
+	stop(): void {
+		void this.node?.stop('restart');
+	}
+
+	pause(forMs: number): void {
+		if (!this.isUp || this.isPaused) return;
+		this.isPaused = true;
+		this.options.note(`pause ${this.id}`);
+		const life = this.#life;
+		this.options.schedule.after(forMs, () => {
+			if (life === this.#life) this.resume();
+		});
+	}
+
+	resume(): void {
+		if (!this.isPaused) return;
+		this.isPaused = false;
+		const waiting = this.#waiting.splice(0);
+		const late = [...this.#late];
+		this.#late.clear();
+		// After a stop the timers may come before what waits in the sockets, or after it.
+		const order = this.options.random.chance(1, 2) ? [...late, ...waiting] : [...waiting, ...late];
+		for (const work of order) work();
+	}
+
+	run(work: () => void): void {
+		this.#runIn(this.#life, work);
+	}
+
+	onFrame(from: NodeId, frame: Buffer): void {
+		this.options.note(`${from}>${this.id} ${frame.length}`);
+		this.node?.onFrame(from, frame);
+	}
+
+	onDatagram(from: NodeId, bytes: Buffer): void {
+		this.options.note(`${from}~${this.id} ${bytes.length}`);
+		this.node?.onDatagram(from, bytes);
+	}
+
+	onLink(peer: NodeId, change: 'up' | 'down' | 'refused'): void {
+		this.node?.onLink(peer, change);
+	}
+
+	#runIn(life: number, work: () => void): void {
+		if (life !== this.#life || !this.isUp) return;
+		if (this.isPaused) this.#waiting.push(() => this.#runIn(life, work));
+		else work();
+	}
+
+	#end(why: Stop, reason: string): void {
+		const {fabric, note, witness} = this.options;
+		note(`end ${this.id} ${why}`);
+		this.#life++;
+		this.isUp = false;
+		this.isPaused = false;
+		this.#waiting = [];
+		this.#late.clear();
+		this.why = why;
+		this.reason = reason;
+		this.node = undefined;
+		witness.ended(why);
+		fabric.ended(this.id, why !== 'power');
+	}
+
+	async #assemble(life: number, random: SeededRandom): Promise<void> {
+		const {id, address, options: {disk, config, fabric, witness, founds, bootstrap, raftLimits}} = this;
+		const clock = this.#clock(life);
+		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
+		const state = readState(disk);
+		const incarnation = state.incarnation + 1;
+		const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
+		lamport.nextCeiling();
+		const save = (rest: Omit<State, 'incarnation'>): Promise<void> => replaceFile(disk, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
+		await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics});
+		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files: disk, clock, entropy};
+		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
+		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
+		let store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
+		if (store.isEmpty && state.clusterId === '' && founds) {
+			store = await store.found({
+				term: 1, index: 1, kind: 'configuration',
+				data: encodeConfigurationData({voters: [id], learners: []}, encodeContext({clusterId: 'cluster', node: id, address})),
+			}, id);
+		}
+
+		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(name => decodeURIComponent(name) as Topic);
+		const {links, datagrams, dial} = fabric.linksOf(this.#station(life));
+		const node = new Node({
+			id, incarnation, lamport, config, address, version: 'sim', clusterId: state.clusterId, topics: state.topics, raftLimits,
+			io: {
+				clock, entropy, datagrams, knownTopics, save, faults: undefined, sign: undefined, verify: () => 'ok',
+				links: witness.links(this, links),
+				raftStore: witness.store(this, store),
+				openTopic: async (topic, onHeader) => {
+					const topicLog = await openLog({folder: `${folder}/topics/${encodeURIComponent(topic)}`, ...logOptions});
+					return witness.topicLog(this, topic, await openTopicLog(topicLog, witness.onHeader(this, topic, onHeader)), topicLog.damaged.length > 0);
+				},
+			},
+		});
+		this.node = node;
+		witness.booted(this, node, store);
+		void node.closed.then(reason => {
+			if (life === this.#life) this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
+		});
+		await node.start();
+		clock.every(dialMs, dial);
+		if (node.control.isMember) return node.run(node.control.topics.clusterId || state.clusterId);
+		node.phase = 'joining';
+		const joined = await join({
+			id, address, clusterId: node.clusterId, candidates: bootstrap, tell: () => undefined,
+			ask: (at, frame) => this.#ask(life, at, frame),
+			wait: ms => new Promise(resolve => void clock.after(ms, resolve)),
+			isStopped: () => node.phase !== 'joining',
+		});
+		if (joined) node.setJoined(joined.clusterId, joined.members);
+	}
+
+	/** One question over a link of its own. */
+	#ask(life: number, at: string, frame: Buffer): Promise<Buffer> {
+		const {fabric, schedule, random} = this.options;
+		return new Promise((resolve, reject) => {
+			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
+			const fail = (): void => schedule.after(500, () => this.#runIn(life, () => reject(new Error('unreachable'))));
+			later(() => {
+				const other = fabric.at(at) as Host | undefined;
+				if (!other?.node || fabric.isCut(this.id, other.id)) return fail();
+				const request = parseJoin(frame)!;
+				const {node} = other;
+				other.run(() => void node.onJoin(request.id, request.address, request.clusterId).then(answer => later(() => {
+					if (fabric.isCut(this.id, other.id)) fail();
+					else this.#runIn(life, () => resolve(encodeControl('joined', answer)));
+				})));
+				schedule.after(5000, () => this.#runIn(life, () => reject(new Error('no answer'))));
+			});
+		});
+	}
+
+	/** The station of one life of the process: what comes for another is not for it. */
+	#station(life: number): Station {
+		const host = this; // oxlint-disable-line typescript/no-this-alias, unicorn/no-this-assignment -- a view of this host
+		return {
+			id: this.id, address: this.address,
+			get isUp() {
+				return host.isUp && host.#life === life;
+			},
+			run: work => this.#runIn(life, work),
+			onFrame: (from, frame) => this.onFrame(from, frame),
+			onDatagram: (from, bytes) => this.onDatagram(from, bytes),
+			onLink: (peer, change) => this.onLink(peer, change),
+		};
+	}
+
+	#clock(life: number): Clock {
+		const {schedule, driftPerMille} = this.options;
+		const scaled = (ms: number): number => Math.max(0, Math.round(ms * 1000 / (1000 + driftPerMille)));
+		const now = (): number => (schedule.nowMs - this.#bootMs) * (1000 + driftPerMille) / 1000;
+		const isOver = (): boolean => life !== this.#life || !this.isUp;
+		return {
+			monotonicMs: now,
+			wallMs: () => Math.floor(this.wallOffsetMs + now()),
+			every: (intervalMs, run) => {
+				let isDisposed = false;
+				const fire = (): void => {
+					if (!isDisposed && !isOver()) run();
+				};
+
+				const beat = (): void => schedule.after(scaled(intervalMs), () => {
+					if (isDisposed || isOver()) return;
+					beat();
+					if (this.isPaused) this.#late.add(fire); // What was missed is one.
+					else fire();
+				});
+				beat();
+				return {[Symbol.dispose]: () => void (isDisposed = true)};
+			},
+			after: (delayMs, run) => {
+				let isDisposed = false;
+				const fire = (): void => {
+					if (!isDisposed && !isOver()) run();
+				};
+
+				schedule.after(scaled(delayMs), () => {
+					if (this.isPaused && !isOver()) this.#late.add(fire);
+					else fire();
+				});
+				return {[Symbol.dispose]: () => void (isDisposed = true)};
+			},
+			soon: run => schedule.after(0, () => this.#runIn(life, run)),
+		};
+	}
+}
+
+function readState(disk: SimDisk): State {
+	const bytes = disk.content(joinPath(folder, 'node.json'));
+	if (!bytes) return {incarnation: 0, clusterId: '', lamport: 0, topics: []};
+	try {
+		return JSON.parse(bytes.toString()) as State;
+	} catch {
+		throw Object.assign(new Error('node.json is damaged'), {code: 'storage'});
+	}
+}
+
+function blobsOn(disk: SimDisk): Blobs {
+	return {
+		async write(name, bytes) {
+			const checksum = Buffer.alloc(4);
+			checksum.writeUInt32BE(crc32c(bytes));
+			await replaceFile(disk, folder, name, Buffer.concat([checksum, bytes]));
+		},
+		async read(name) {
+			const bytes = disk.content(joinPath(folder, name));
+			if (!bytes) return undefined;
+			const body = bytes.subarray(4);
+			if (bytes.length < 4 || bytes.readUInt32BE(0) !== crc32c(body)) throw Object.assign(new Error(`The file ${name} is damaged`), {code: 'storage'});
+			return Buffer.from(body);
+		},
+		list: () => disk.list(folder),
+		unlink: name => disk.unlink(joinPath(folder, name)),
+	};
+}
+
+export const simTickMs = tickMs;

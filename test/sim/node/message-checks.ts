@@ -1,0 +1,173 @@
+/**
+What must hold of messages, judged from what topic logs get and keep: each once on a node, in the order of its origin, only what is
+wanted, after its stamp was witnessed; an offset means the same message for ever; what was acknowledged to a publisher is on its disk after
+any crash; and in the end every live subscriber has what any live node retains.
+*/
+import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
+import type {Host} from './host.ts';
+
+type Kept = {readonly key: string; readonly header: BatchHeader};
+type TopicView = {
+	/** By offset of the first message: what the log holds. */
+	kept: Map<number, Kept>;
+	/** What was there before the reopening that is under way. */
+	before: Map<number, Kept>;
+	readonly last: Map<StreamKey, number>;
+};
+
+/** As in `core/gossip`. */
+const livesMax = 4;
+
+export class MessageChecks {
+	readonly #topics = new Map<Host, Map<Topic, TopicView>>();
+	/** Acknowledged to publishers, by host and topic: offsets do not matter, the batches do. */
+	readonly #acknowledged = new Map<Host, Map<string, {readonly topic: Topic; readonly incarnation: number; readonly firstSeq: number; readonly count: number}>>();
+	/** Origins whose stream was told as missed, by host. */
+	readonly missed = new Map<Host, Set<NodeId>>();
+	readonly #spoilt = new Set<Host>();
+	releases = 0;
+	acknowledged = 0;
+	/** The first violation: one that is found within a promise callback would be lost otherwise. */
+	problem: Error | undefined;
+
+	released(host: Host, batch: BatchHeader, offset: number): void {
+		const view = this.#view(host, batch.topic);
+		const stream = streamKey(batch);
+		const last = view.last.get(stream) ?? 0;
+		const {node} = host;
+		this.releases++;
+		if (batch.firstSeq <= last) this.#fail('each message once, in order', `${host.id} releases ${stream} ${batch.firstSeq} behind ${last}`);
+		if (batch.origin !== host.id && !this.#spoilt.has(host)) {
+			const since = node?.control.topics.subscribers(batch.topic).get(host.id);
+			if (since !== undefined && batch.lamport <= since) this.#fail('only what is wanted', `${host.id} releases ${stream} ${batch.firstSeq}`);
+			if (since !== undefined && batch.firstSeq !== last + 1 && batch.previousLamport > since && !this.missed.get(host)?.has(batch.origin)) this.#fail('no gap', `${host.id} releases ${stream} ${batch.firstSeq} behind ${last}`);
+		}
+
+		if (node && node.options.lamport.now < batch.lamport) this.#fail('Lamport causality', `${host.id} releases ${batch.lamport} at ${node.options.lamport.now}`);
+		view.last.set(stream, lastSeq(batch));
+		if (view.kept.has(offset)) this.#fail('an offset is given once', `${host.id} ${batch.topic} ${offset}`);
+		view.kept.set(offset, {key: keyOf(batch), header: batch});
+	}
+
+	acknowledge(host: Host, topic: Topic, {incarnation, firstSeq, count}: {readonly incarnation: number; readonly firstSeq: number; readonly count: number}): void {
+		let known = this.#acknowledged.get(host);
+		if (!known) {
+			known = new Map();
+			this.#acknowledged.set(host, known);
+		}
+
+		this.acknowledged += count;
+		known.set(`${topic} ${incarnation} ${firstSeq}`, {topic, incarnation, firstSeq, count});
+	}
+
+	reopening(host: Host, topic: Topic): void {
+		const view = this.#view(host, topic);
+		view.before = view.kept;
+		view.kept = new Map();
+		view.last.clear();
+	}
+
+	recovered(host: Host, topic: Topic, header: BatchHeader, offset: number): void {
+		const view = this.#view(host, topic);
+		if (header.count === 0) { // Retention took the stream as a whole.
+			view.last.set(streamKey(header), header.firstSeq - 1);
+			return;
+		}
+
+		const key = keyOf(header);
+		const known = view.before.get(offset);
+		if (known && known.key !== key) this.#fail('an offset means the same for ever', `${host.id} ${topic} ${offset}: ${known.key}, now ${key}`);
+		if (!known) this.#fail('nothing is made up', `${host.id} ${topic} reads ${key} at ${offset}`);
+		if (header.firstSeq <= (view.last.get(streamKey(header)) ?? 0)) this.#fail('each message once, in order', `${host.id} reads ${key} again`);
+		view.last.set(streamKey(header), lastSeq(header));
+		view.kept.set(offset, {key, header});
+	}
+
+	reopened(host: Host, topic: Topic, nextOffset: number, isDamaged: boolean): void {
+		const view = this.#view(host, topic);
+		const first = Math.min(...view.kept.keys());
+		for (const [offset] of view.before) if (offset >= nextOffset) view.before.delete(offset);
+		if (isDamaged || this.#spoilt.has(host)) this.#acknowledged.delete(host);
+		const own = new Map<string, number>();
+		for (const {header} of view.kept.values()) if (header.origin === host.id) own.set(`${header.incarnation}`, Math.max(own.get(`${header.incarnation}`) ?? 0, lastSeq(header)));
+		const floors = new Map<string, number>();
+		for (const {header} of view.kept.values()) if (header.origin === host.id && !floors.has(`${header.incarnation}`)) floors.set(`${header.incarnation}`, header.firstSeq);
+		for (const [id, {topic: of, incarnation, firstSeq, count}] of this.#acknowledged.get(host) ?? []) {
+			if (of !== topic) continue;
+			const end = own.get(`${incarnation}`);
+			if (end !== undefined && firstSeq + count - 1 <= end) continue;
+			// Gone as a whole, from the front: retention, which takes the oldest.
+			if (end === undefined && (first > 0 || nextOffset > 0) && view.last.get(streamKey({topic, origin: host.id, incarnation})) !== undefined) {
+				this.#acknowledged.get(host)!.delete(id);
+				continue;
+			}
+
+			this.#fail('acknowledged is on the disk', `${host.id} ${topic} ${incarnation}:${firstSeq}+${count} is gone`);
+		}
+	}
+
+	/** Bits of its topic logs were changed while it was down: what is read must still be true, some may be missing. */
+	spoil(host: Host): void {
+		this.#spoilt.add(host);
+	}
+
+	wiped(host: Host): void {
+		this.#topics.delete(host);
+		this.#acknowledged.delete(host);
+		this.#spoilt.delete(host);
+		this.missed.delete(host);
+	}
+
+	/** What a live node holds and a live subscriber that wants it does not; the origin of each must live, or the message be told as missed. */
+	lacking(hosts: readonly Host[]): string[] {
+		const up = hosts.filter(({node}) => node?.phase === 'running');
+		const origins = new Set(up.map(({id}) => id));
+		const problems: string[] = [];
+		const topics = new Set(up.flatMap(host => [...this.#topics.get(host)?.keys() ?? []]));
+		for (const topic of topics) {
+			const retained = new Map<string, BatchHeader>();
+			for (const host of up) for (const {key, header} of this.#topics.get(host)?.get(topic)?.kept.values() ?? []) retained.set(key, header);
+			for (const host of up) {
+				const since = host.node!.control.topics.subscribers(topic).get(host.id);
+				if (since === undefined || this.#spoilt.has(host)) continue;
+				const view = this.#topics.get(host)?.get(topic);
+				const has = new Set([...view?.kept.values() ?? []].map(({key}) => key));
+				for (const [key, header] of retained) {
+					if (header.lamport <= since || has.has(key) || !origins.has(header.origin) || this.missed.get(host)?.has(header.origin)) continue;
+					// Gossip remembers the newest lives of an origin; older ones are passed over.
+					if (up.some(({id, node}) => id === header.origin && node!.options.incarnation >= header.incarnation + livesMax)) continue;
+					if (lastSeq(header) <= (view?.last.get(streamKey(header)) ?? 0)) continue; // Was here, or was skipped by an older wish.
+					problems.push(`${host.id} lacks ${key}`);
+				}
+			}
+		}
+
+		return problems;
+	}
+
+	#view(host: Host, topic: Topic): TopicView {
+		let topics = this.#topics.get(host);
+		if (!topics) {
+			topics = new Map();
+			this.#topics.set(host, topics);
+		}
+
+		let view = topics.get(topic);
+		if (!view) {
+			view = {kept: new Map(), before: new Map(), last: new Map()};
+			topics.set(topic, view);
+		}
+
+		return view;
+	}
+
+	#fail(rule: string, what: string): never {
+		this.problem ??= new Error(`${rule}: ${what}`);
+		throw this.problem;
+	}
+}
+
+
+function keyOf(header: BatchHeader): string {
+	return `${streamKey(header)}@${header.firstSeq}+${header.count}`;
+}

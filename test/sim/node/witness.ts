@@ -1,0 +1,295 @@
+/**
+Looks at the nodes of a simulated cluster from outside and tells the checks: what they write, send, apply, release, acknowledge and
+answer. It wraps the ports of a node and the doors of its machines; the node itself knows nothing of it.
+*/
+import type {Node} from '../../../core/broker.ts';
+import {decodeControl, kinds} from '../../../core/wire.ts';
+import type {NodeId, Topic} from '../../../core/message.ts';
+import type {Links, Log} from '../../../core/ports.ts';
+import {parseRaftPacket} from '../../../core/raft/packet.ts';
+import type {Entry, HardState} from '../../../core/raft/raft.ts';
+import type {RaftStore} from '../../../core/raft-store.ts';
+import type {OnHeader, TopicLog} from '../../../core/topic-log.ts';
+import {decodeEnvelope} from '../../../core/topics/command.ts';
+import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
+import {hash32} from '../random.ts';
+import type {Host, Stop} from './host.ts';
+import type {MessageChecks} from './message-checks.ts';
+
+/** An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while it may still take effect. */
+export type Operation = {
+	readonly client: string;
+	readonly topic: string;
+	readonly node: string;
+	readonly call: {readonly type: 'subscribe'; readonly since: number} | {readonly type: 'unsubscribe'} | {readonly type: 'read'};
+	readonly invoked: number;
+	returned: number | undefined;
+	result?: number | undefined;
+};
+
+type View = Watched & {written: Mirror; synced: Mirror; applied: number; isTouched: boolean; life: number};
+
+export class Witness {
+	readonly checks: RaftChecks;
+	readonly messages: MessageChecks;
+	readonly history: Operation[] = [];
+	readonly #views = new Map<Host, View>();
+	readonly #lastSynced = new Map<Host, Promise<void>>();
+	/** Commands that took effect: session and number → index. */
+	readonly #executed = new Map<string, number>();
+	/** Orders what happens within a millisecond. */
+	#moment = 0;
+	snapshotsTaken = 0;
+	snapshotsInstalled = 0;
+	commands = 0;
+	stops: Record<Stop, number> = {killed: 0, power: 0, stopped: 0, storage: 0, damaged: 0, removed: 0};
+
+	constructor(checks: RaftChecks, messages: MessageChecks) {
+		this.checks = checks;
+		this.messages = messages;
+	}
+
+	/** After every event: the nodes that it touched. */
+	observe(hosts: readonly Host[]): void {
+		for (const host of hosts) {
+			const view = this.#views.get(host);
+			if (!view?.isTouched || !host.node) continue;
+			view.isTouched = false;
+			view.applied = host.node.control.topics.applied;
+			this.checks.observe(view, host.node.control.raft.status());
+		}
+	}
+
+	ended(why: Stop): void {
+		this.stops[why]++;
+	}
+
+	/** A new disk: nothing of the old one is expected back. */
+	wiped(host: Host): void {
+		this.#views.delete(host);
+		this.messages.wiped(host);
+	}
+
+	booted(host: Host, node: Node, store: RaftStore): void {
+		const {hardState, snapshot, entries} = store.recovered;
+		const recovered = new Mirror();
+		recovered.write({snapshot, entries, hardState});
+		const known = this.#views.get(host);
+		if (known) {
+			const {state: {term, commit, vote}} = known.synced;
+			const committedTerm = known.synced.termAt(commit);
+			if (hardState.term < term) throw this.#problem(`a term outlives a restart: ${host.id} reads ${hardState.term}, had ${term} synced`);
+			if (hardState.term === term && vote !== undefined && hardState.vote !== vote) throw this.#problem(`a vote outlives a restart: ${host.id} reads ${hardState.vote}, had ${vote} in term ${term}`);
+			if (committedTerm !== undefined && !recovered.holds(commit, committedTerm)) throw this.#problem(`what is committed outlives a restart: ${host.id} lost ${commit}`);
+		}
+
+		const synced = new Mirror();
+		synced.write({snapshot, entries, hardState});
+		const view = known ?? {id: host.id, written: recovered, synced, applied: 0, isTouched: true, life: 0};
+		Object.assign(view, {written: recovered, synced, applied: node.control.topics.applied, life: view.life + 1});
+		this.#views.set(host, view);
+		this.checks.watch(view);
+		this.checks.booted(view, node.control.raft.status());
+		this.#hook(host, node, view);
+	}
+
+	links(host: Host, links: Links): Links {
+		return {
+			...links,
+			send: (to, pieces) => {
+				const [first] = pieces;
+				if (first?.[0] === kinds.raft) {
+					const view = this.#views.get(host);
+					const packet = parseRaftPacket(decodeControl(first));
+					if (!packet) throw this.#problem('codec: a packet of our own is refused');
+					if (view) this.checks.sent(view, to, packet);
+				}
+
+				return links.send(to, pieces);
+			},
+		};
+	}
+
+	/** The log under a Raft store: what of it is on the disk is the disk's word, not the store's. */
+	raftLog(host: Host, log: Log): Log {
+		const append = log.append.bind(log);
+		return Object.assign(log, {
+			append: (...given: Parameters<Log['append']>) => {
+				const appended = append(...given);
+				this.#lastSynced.set(host, appended.synced);
+				return appended;
+			},
+		});
+	}
+
+	store(host: Host, store: RaftStore): RaftStore {
+		const append = store.append.bind(store);
+		const saveSnapshot = store.saveSnapshot.bind(store);
+		return Object.assign(store, {
+			append: async (hardState: HardState | undefined, entries: readonly Entry[]) => {
+				const view = this.#views.get(host)!;
+				const {life} = view;
+				const work = {snapshot: undefined, entries, hardState};
+				view.written.write(work);
+				const done = append(hardState, entries);
+				// What the disk has, whoever waits for it or not.
+				void this.#lastSynced.get(host)!.then(() => {
+					if (view.life === life) view.synced.write(work);
+				}, () => undefined);
+				await done;
+			},
+			saveSnapshot: async (snapshot: Parameters<RaftStore['saveSnapshot']>[0], origin: 'installed' | 'taken') => {
+				const view = this.#views.get(host)!;
+				const {life} = view;
+				if (origin === 'installed') view.written.write({snapshot, entries: [], hardState: undefined});
+				await saveSnapshot(snapshot, origin);
+				if (view.life !== life) return;
+				if (origin === 'installed') {
+					this.snapshotsInstalled++;
+					view.synced.write({snapshot, entries: [], hardState: undefined});
+					return;
+				}
+
+				this.snapshotsTaken++;
+				view.written.compact(snapshot.index);
+				view.synced.compact(snapshot.index);
+			},
+		});
+	}
+
+	onHeader(host: Host, topic: Topic, next: OnHeader): OnHeader {
+		this.messages.reopening(host, topic);
+		return (header, offset) => {
+			this.messages.recovered(host, topic, header, offset);
+			next(header, offset);
+		};
+	}
+
+	topicLog(host: Host, topic: Topic, log: TopicLog, isDamaged: boolean): TopicLog {
+		this.messages.reopened(host, topic, log.nextOffset, isDamaged);
+		const append = log.append.bind(log);
+		return Object.assign(log, {
+			append: (...[items, options]: Parameters<TopicLog['append']>) => {
+				const appended = append(items, options);
+				for (const [index, {batch}] of items.entries()) this.messages.released(host, batch, appended.offsets[index]!);
+				return appended;
+			},
+		});
+	}
+
+	/** A linearizable read of a subscription through a node. */
+	async read(host: Host, topic: Topic, of: NodeId): Promise<void> {
+		const {node} = host;
+		if (!node) return;
+		const operation: Operation = {client: host.id, topic, node: of, call: {type: 'read'}, invoked: ++this.#moment, returned: undefined};
+		const key = `${this.#moment}`;
+		this.checks.readBegan(key);
+		try {
+			const index = await node.readIndex();
+			const view = this.#views.get(host)!;
+			view.applied = node.control.topics.applied;
+			this.checks.readServed(view, key, index);
+			operation.result = node.control.topics.subscribers(topic).get(of);
+			operation.returned = ++this.#moment;
+			this.history.push(operation);
+		} catch {} // It has no effect: as if it had never been.
+	}
+
+	#problem(what: string): Error {
+		this.checks.problem ??= new Error(what);
+		return this.checks.problem;
+	}
+
+	#hook(host: Host, node: Node, view: View): void {
+		const {raft, topics, proposals} = node.control;
+		const ready = raft.ready.bind(raft);
+		const step = raft.step.bind(raft);
+		const tick = raft.tick.bind(raft);
+		const entries = new Map<number, Entry>();
+		Object.assign(raft, {
+			ready: () => {
+				view.isTouched = true;
+				const work = ready();
+				if (!work) return work;
+				view.applied = topics.applied;
+				this.checks.ready(view, work, raft.status());
+				entries.clear();
+				for (const entry of work.committed) entries.set(entry.index, entry);
+				return work;
+			},
+			step: (...given: Parameters<typeof step>) => {
+				view.isTouched = true;
+				step(...given);
+			},
+			tick: () => {
+				view.isTouched = true;
+				tick();
+			},
+		});
+		const after = (index: number): void => {
+			const entry = entries.get(index);
+			view.applied = index;
+			if (!entry) throw this.#problem(`applied what was not committed: ${host.id} at ${index}`);
+			this.checks.applied(view, entry, stateOf(topics.save()), raft.status());
+		};
+
+		const apply = topics.apply.bind(topics);
+		const applyConfiguration = topics.applyConfiguration.bind(topics);
+		const applyNothing = topics.applyNothing.bind(topics);
+		const load = topics.load.bind(topics);
+		Object.assign(topics, {
+			apply: (index: number, data: Uint8Array) => {
+				const envelope = decodeEnvelope(data);
+				const isRepeated = envelope !== undefined && topics.answered(envelope) !== undefined;
+				const applied = apply(index, data);
+				if (envelope && !isRepeated) {
+					this.commands++;
+					const key = `${envelope.node}:${envelope.incarnation}:${envelope.seq}`;
+					const before = this.#executed.get(key);
+					if (before !== undefined && before !== index) throw this.#problem(`a command applies once: ${key} at ${before} and ${index}`);
+					this.#executed.set(key, index);
+				}
+
+				after(index);
+				return applied;
+			},
+			applyConfiguration: (...given: Parameters<typeof applyConfiguration>) => {
+				const events = applyConfiguration(...given);
+				after(given[0]);
+				return events;
+			},
+			applyNothing: (index: number) => {
+				applyNothing(index);
+				after(index);
+			},
+			load: (bytes: Uint8Array) => {
+				load(bytes);
+				view.applied = topics.applied;
+				this.checks.state(view, topics.applied, stateOf(topics.save()));
+			},
+		});
+		const propose = proposals.propose.bind(proposals);
+		Object.assign(proposals, {
+			propose: (...given: Parameters<typeof propose>) => {
+				const [command] = given;
+				const answer = propose(...given);
+				if (command.type === 'address') return answer;
+				const operation: Operation = {
+					client: host.id, topic: command.topic, node: command.node, invoked: ++this.#moment, returned: undefined,
+					call: command.type === 'subscribe' ? {type: 'subscribe', since: command.since} : {type: 'unsubscribe'},
+				};
+				this.history.push(operation);
+				// A failure is not a no: it may still be agreed.
+				answer.then(() => {
+					operation.returned = ++this.#moment;
+				}, () => undefined);
+				return answer;
+			},
+		});
+	}
+
+}
+
+function stateOf(bytes: Uint8Array): number {
+	return hash32(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'));
+}
