@@ -11,7 +11,7 @@ import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
 import type {Lamport} from './lamport.ts';
-import {parseTopic, type NodeId, type Topic} from './message.ts';
+import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
 import type {Snapshot} from './observe/snapshot.ts';
@@ -82,6 +82,8 @@ export class Node implements ServedBroker {
 	readonly #closed = Promise.withResolvers<string>();
 	#watchTimer: Disposable | undefined;
 	#reachable = '';
+	/** Members by the word of the cluster, until the own log names this node: its beginning may know none of those who live. */
+	#told: ReadonlyArray<readonly [NodeId, string]> = [];
 	#caredMs = 0;
 	#retainedMs = 0;
 	#saving: Promise<void> = Promise.resolve();
@@ -164,7 +166,8 @@ export class Node implements ServedBroker {
 	/** Members as the cluster told a node that joins, until its own log names them. */
 	setJoined(clusterId: string, members: ReadonlyArray<readonly [NodeId, string]>): void {
 		this.run(clusterId);
-		this.options.io.links.setPeers(new Map(members.filter(([id]) => id !== this.id)));
+		this.#told = members;
+		this.#link([]);
 	}
 
 	// What comes in.
@@ -349,13 +352,18 @@ export class Node implements ServedBroker {
 		const {links} = this.options.io;
 		if (members.length > 0) {
 			links.setRemoved(topics.removed());
-			links.setPeers(new Map(members.filter(({id}) => id !== this.id).map(({id, address}) => [id, address])));
+			if (topics.address(this.id) !== undefined) this.#told = [];
+			this.#link(members.map(({id, address}) => [id, address] as const));
 			this.presence.setMembers(members.map(({id}) => id));
 			if (topics.clusterId !== '' && topics.clusterId !== this.clusterId) this.run(topics.clusterId);
 		}
 
 		this.data.setInterests(new Map(topics.topics().map(({name, subscribers}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id)}])));
 		if (topics.isRemoved(this.id)) void this.stop('this node was removed from the cluster');
+	}
+
+	#link(members: ReadonlyArray<readonly [NodeId, string]>): void {
+		this.options.io.links.setPeers(new Map([...this.#told, ...members].filter(([id]) => id !== this.id)));
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */
@@ -382,13 +390,4 @@ export class Node implements ServedBroker {
 		this.journal.record({type: 'warning', text: errorMessage(error)});
 		void this.stop(errorMessage(error));
 	}
-}
-
-/** The topics named in settings. @throws `config` */
-export function topicsOf(names: readonly string[]): Topic[] {
-	return names.map(name => {
-		const topic = parseTopic(name);
-		if (typeof topic !== 'string') throw new DapssError('config', `topics: ${topic.problem}`);
-		return topic;
-	});
 }

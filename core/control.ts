@@ -142,9 +142,11 @@ export class Control {
 	async join(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
 		const {self} = this.#options;
 		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
+		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
+		if (this.topics.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
 		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
 		const {leader, role} = this.raft.status();
-		if (this.topics.address(node) !== undefined && this.topics.clusterId !== '') return this.#joined();
+		if (this.topics.address(node) !== undefined) return this.#joined();
 		if (role !== 'leader') {
 			const at = leader === undefined ? undefined : this.topics.address(leader);
 			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.#why().message} : {type: 'ask', leader, address: at};

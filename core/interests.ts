@@ -3,7 +3,8 @@ What this node wants to be subscribed to, and why: its own topics (settings, the
 somebody reads through it now. The agreed subscriptions follow the wish: whatever differs is proposed until it does not, also
 after a crash that left an agreed subscription nobody wants any more.
 */
-import type {NodeId, Topic} from './message.ts';
+import {DapssError} from './errors.ts';
+import {parseTopic, type NodeId, type Topic} from './message.ts';
 import type {Command} from './topics/command.ts';
 import type {Topics} from './topics/topics.ts';
 
@@ -74,4 +75,13 @@ export class Interests {
 	#isSettled(topic: Topic): boolean {
 		return this.#options.topics.subscribers(topic).has(this.#options.self) === this.isWanted(topic);
 	}
+}
+
+/** The topics named in settings. @throws `config` */
+export function topicsOf(names: readonly string[]): Topic[] {
+	return names.map(name => {
+		const topic = parseTopic(name);
+		if (typeof topic !== 'string') throw new DapssError('config', `topics: ${topic.problem}`);
+		return topic;
+	});
 }

@@ -6,7 +6,7 @@ sent, logs are read back before a packet comes in.
 import {randomBytes} from 'node:crypto';
 import {join as joinPath} from 'node:path';
 import type {Broker, FaultCommand} from './api.ts';
-import {Node, topicsOf} from './broker.ts';
+import {Node} from './broker.ts';
 import type {Config} from './config.ts';
 import {completeConfig, type GivenConfig} from './config-schema.ts';
 import {DapssError, errorMessage} from './errors.ts';
@@ -21,6 +21,7 @@ import {createMesh} from './io/mesh.ts';
 import {formLock, listNodes, register, type Registration} from './io/registry.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {openDatagrams} from './io/udp.ts';
+import {topicsOf} from './interests.ts';
 import {join, parseJoin} from './joining.ts';
 import {Lamport} from './lamport.ts';
 import type {NodeId, Topic} from './message.ts';

@@ -16,6 +16,7 @@ const lockPollMs = 200;
 const tasks = {
 	start: {file: 'dist/cli.js', args: []},
 	test: {file: 'node_modules/vitest/vitest.mjs', args: ['run', '-c', 'test/vitest.config.ts']},
+	sim: {file: 'test/sim/run.mjs', args: []},
 	build: undefined,
 };
 

@@ -134,6 +134,11 @@ export class SimDisk implements Files {
 		this.#failure = code;
 	}
 
+	/** No failure is to come. */
+	heal(): void {
+		this.#failure = undefined;
+	}
+
 	/** Change what lies there: a flipped bit, or a file cut short. Only files that `isOf` takes. False when there is none. */
 	rot(kind: 'flip' | 'truncate', isOf: (path: string) => boolean): boolean {
 		const paths = [...this.#names].filter(([path, inode]) => isOf(path) && inode.current.size > 0).map(([path]) => path).toSorted();

@@ -24,6 +24,8 @@ export class MessageChecks {
 	readonly #acknowledged = new Map<Host, Map<string, {readonly topic: Topic; readonly incarnation: number; readonly firstSeq: number; readonly count: number}>>();
 	/** Origins whose stream was told as missed, by host. */
 	readonly missed = new Map<Host, Set<NodeId>>();
+	/** Left out by a release, and not told yet. */
+	readonly #gaps: Array<{readonly host: Host; readonly origin: NodeId; readonly what: string}> = [];
 	readonly #spoilt = new Set<Host>();
 	releases = 0;
 	acknowledged = 0;
@@ -40,7 +42,7 @@ export class MessageChecks {
 		if (batch.origin !== host.id && !this.#spoilt.has(host)) {
 			const since = node?.control.topics.subscribers(batch.topic).get(host.id);
 			if (since !== undefined && batch.lamport <= since) this.#fail('only what is wanted', `${host.id} releases ${stream} ${batch.firstSeq}`);
-			if (since !== undefined && batch.firstSeq !== last + 1 && batch.previousLamport > since && !this.missed.get(host)?.has(batch.origin)) this.#fail('no gap', `${host.id} releases ${stream} ${batch.firstSeq} behind ${last}`);
+			if (since !== undefined && batch.firstSeq !== last + 1 && batch.previousLamport > since && !this.missed.get(host)?.has(batch.origin)) this.#gaps.push({host, origin: batch.origin, what: `${host.id} releases ${stream} ${batch.firstSeq} behind ${last}`});
 		}
 
 		if (node && node.options.lamport.now < batch.lamport) this.#fail('Lamport causality', `${host.id} releases ${batch.lamport} at ${node.options.lamport.now}`);
@@ -104,6 +106,18 @@ export class MessageChecks {
 
 			this.#fail('acknowledged is on the disk', `${host.id} ${topic} ${incarnation}:${firstSeq}+${count} is gone`);
 		}
+	}
+
+	/** After an event: whatever was left out has been told by now. */
+	settle(): void {
+		for (const {host, origin, what} of this.#gaps.splice(0)) if (!this.missed.get(host)?.has(origin)) this.#fail('no gap', what);
+	}
+
+	/** A node said that messages of the origin are lost to it. */
+	toldMissed(host: Host, origin: NodeId): void {
+		const known = this.missed.get(host);
+		if (known) known.add(origin);
+		else this.missed.set(host, new Set([origin]));
 	}
 
 	/** Bits of its topic logs were changed while it was down: what is read must still be true, some may be missing. */

@@ -5,6 +5,7 @@ answer. It wraps the ports of a node and the doors of its machines; the node its
 import type {Node} from '../../../core/broker.ts';
 import {decodeControl, kinds} from '../../../core/wire.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
+import type {BrokerEvent} from '../../../core/observe/events.ts';
 import type {Links, Log} from '../../../core/ports.ts';
 import {parseRaftPacket} from '../../../core/raft/packet.ts';
 import type {Entry, HardState} from '../../../core/raft/raft.ts';
@@ -51,6 +52,7 @@ export class Witness {
 
 	/** After every event: the nodes that it touched. */
 	observe(hosts: readonly Host[]): void {
+		this.messages.settle();
 		for (const host of hosts) {
 			const view = this.#views.get(host);
 			if (!view?.isTouched || !host.node) continue;
@@ -266,6 +268,13 @@ export class Witness {
 				load(bytes);
 				view.applied = topics.applied;
 				this.checks.state(view, topics.applied, stateOf(topics.save()));
+			},
+		});
+		const record = node.journal.record.bind(node.journal);
+		Object.assign(node.journal, {
+			record: (event: BrokerEvent) => {
+				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
+				record(event);
 			},
 		});
 		const propose = proposals.propose.bind(proposals);
