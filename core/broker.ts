@@ -3,6 +3,7 @@ A node: the machines, and the pump that gives them time and packets and carries 
 machines to one another (agreed members to SWIM, reachable peers to gossip, evidence of links to all) and is what a
 program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
+import {Acquaintances} from './acquaintances.ts';
 import type {FaultCommand, From, Published, Subscription} from './api.ts';
 import type {Config} from './config.ts';
 import {Control, type JoinAnswer} from './control.ts';
@@ -82,8 +83,7 @@ export class Node implements ServedBroker {
 	readonly #closed = Promise.withResolvers<string>();
 	#watchTimer: Disposable | undefined;
 	#reachable = '';
-	/** Members by the word of the cluster, until the own log names this node: its beginning may know none of those who live. */
-	#told: ReadonlyArray<readonly [NodeId, string]> = [];
+	readonly #acquaintances: Acquaintances;
 	#caredMs = 0;
 	#retainedMs = 0;
 	#saving: Promise<void> = Promise.resolve();
@@ -105,6 +105,12 @@ export class Node implements ServedBroker {
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
 			isReachable: node => this.presence.isReachable(node),
 			onAgreed: () => this.#onAgreed(),
+		});
+		this.#acquaintances = new Acquaintances({
+			self: id, address: options.address, topics: this.control.topics, links: io.links,
+			leader: () => this.control.raft.status().leader,
+			clusterId: () => this.clusterId,
+			join: (...request) => this.onJoin(...request),
 		});
 		this.presence = new Presence({
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
@@ -166,8 +172,7 @@ export class Node implements ServedBroker {
 	/** Members as the cluster told a node that joins, until its own log names them. */
 	setJoined(clusterId: string, members: ReadonlyArray<readonly [NodeId, string]>): void {
 		this.run(clusterId);
-		this.#told = members;
-		this.#link([]);
+		this.#acquaintances.tell(members);
 	}
 
 	// What comes in.
@@ -197,6 +202,12 @@ export class Node implements ServedBroker {
 			}
 
 			case kinds.swim: return this.#onSwim(from, frame);
+			case kinds.join:
+			case kinds.joined: {
+				if (!(frame[0] === kinds.join ? this.#acquaintances.onAsked(from, frame) : this.#acquaintances.onAnswered(frame))) this.journal.reject(from, 'malformed');
+				return;
+			}
+
 			default: this.journal.reject(from, 'malformed');
 		}
 	}
@@ -339,7 +350,9 @@ export class Node implements ServedBroker {
 	}
 
 	#care(): void {
-		if (this.phase !== 'running' || this.control.raft.status().leader === undefined) return;
+		if (this.phase !== 'running') return;
+		this.#acquaintances.ask();
+		if (this.control.raft.status().leader === undefined) return;
 		this.interests.reconcile();
 		const agreed = this.control.topics.address(this.id);
 		if (agreed !== undefined && agreed !== this.options.address) this.control.propose({type: 'address', node: this.id, address: this.options.address}).catch(() => undefined);
@@ -349,21 +362,14 @@ export class Node implements ServedBroker {
 	#onAgreed(): void {
 		const {topics} = this.control;
 		const members = topics.members();
-		const {links} = this.options.io;
 		if (members.length > 0) {
-			links.setRemoved(topics.removed());
-			if (topics.address(this.id) !== undefined) this.#told = [];
-			this.#link(members.map(({id, address}) => [id, address] as const));
+			this.#acquaintances.link();
 			this.presence.setMembers(members.map(({id}) => id));
 			if (topics.clusterId !== '' && topics.clusterId !== this.clusterId) this.run(topics.clusterId);
 		}
 
 		this.data.setInterests(new Map(topics.topics().map(({name, subscribers}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id)}])));
 		if (topics.isRemoved(this.id)) void this.stop('this node was removed from the cluster');
-	}
-
-	#link(members: ReadonlyArray<readonly [NodeId, string]>): void {
-		this.options.io.links.setPeers(new Map([...this.#told, ...members].filter(([id]) => id !== this.id)));
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

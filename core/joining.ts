@@ -66,7 +66,8 @@ export function parseJoin(frame: Buffer): {readonly id: NodeId; readonly address
 	return isNodeId(id) && isShortText(address) && address !== '' && isShortText(clusterId) ? {id, address, clusterId} : undefined;
 }
 
-function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
+/** The answer to it; `undefined` when it is none. */
+export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 	if (frame[0] !== kinds.joined) return undefined;
 	const value = decode(frame.subarray(1));
 	if (typeof value !== 'object' || value === null) return undefined;

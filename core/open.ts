@@ -152,8 +152,10 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 			}, identity.id);
 		}
 
-		node = createNode();
-		await node.start();
+		// Nobody is served before the logs are read back: a topic would be opened twice.
+		const starting = createNode();
+		await starting.start();
+		node = starting;
 		if (isFounding || node.control.isMember) node.run(node.control.topics.clusterId || state.clusterId);
 		else node.phase = 'joining';
 		await registration?.update({phase: node.phase, clusterId: node.clusterId});

@@ -78,10 +78,10 @@ export async function recover(files: Files, folder: string, plan: PlanSegment): 
 		if (!hasDamage || isAside) continue;
 		// oxlint-disable-next-line no-await-in-loop
 		await files.rename(join(folder, name), segment.path);
-		// oxlint-disable-next-line no-await-in-loop
-		await files.syncFolder(folder);
 	}
 
+	// The process may have been killed between making a segment and making its name last.
+	if (found.length > 0) await files.syncFolder(folder);
 	return {segments, active, end, damaged};
 }
 
@@ -176,8 +176,8 @@ async function recoverSegment(files: Files, path: string, place: Place, plan: Pl
 		if (next !== undefined) return {segment: asIs(reach, head.salt, []), file: undefined, hasDamage: false};
 		const isTorn = firstBad < first + bytes;
 		if (isTorn) await file.truncate(firstBad - first + segmentHeaderBytes);
-		// What a killed process had written is with the operating system only; from here on it counts as synced.
-		if (isTorn || (bytes > 0 && firstBad !== place.syncedEnd)) await file.datasync();
+		// What a killed process had written is with the operating system only; from here on it counts as synced. So does the header.
+		if (isTorn || bytes === 0 || firstBad !== place.syncedEnd) await file.datasync();
 		isKept = true;
 		return {segment: asIs(firstBad, head.salt, []), file, hasDamage: false};
 	} finally {

@@ -3,12 +3,13 @@ What the log must survive: crashes that lose or tear what was not synced, calls 
 `SEED=7` replays one, `BIT_STEP=1` flips every bit.
 */
 import {describe, expect, test} from 'vitest';
+import type {Files} from '../../core/io/files.ts';
 import {openLog, type SegmentedLog} from '../../core/io/log.ts';
 import {createRandom, seeds, type SeededRandom} from '../sim/random.ts';
 import {CrashDisk, type Loss} from './crash-disk.ts';
 
 const folder = '/log';
-const open = (disk: CrashDisk, segmentBytes = 4000): Promise<SegmentedLog> => openLog({folder, segmentBytes, writeDeadlineMs: 5000, files: disk});
+const open = (disk: Files, segmentBytes = 4000): Promise<SegmentedLog> => openLog({folder, segmentBytes, writeDeadlineMs: 5000, files: disk});
 
 type Model = {
 	/** Everything that was appended, by position. */
@@ -110,6 +111,24 @@ describe('after a crash', () => {
 				expect(again.end).toBeGreaterThanOrEqual(end);
 				expect(again.damaged).toEqual([]);
 			}
+		}
+	});
+
+	test('a segment whose name was not made to last before the process was killed is made to last by the next one', async () => {
+		for (let kills = 1; kills < 14; kills++) {
+			const random = createRandom(kills);
+			const disk = new CrashDisk({random});
+			const log = await open(disk, 100);
+			await log.append([Buffer.alloc(90)]).synced;
+			// Killed: what it had called so far stays with the operating system, the next call was never made.
+			const killed = interruptedAfter(disk, kills);
+			void open(killed.files, 100).then(one => one.append([Buffer.alloc(90, 'k')]).synced);
+			await killed.stopped;
+			const next = await open(disk, 100);
+			const {positions: [position], synced} = next.append([Buffer.from('acknowledged')]);
+			await synced;
+			const found = await readAll(await open(CrashDisk.of(disk.image(random, 'all'), {random}), 100));
+			expect(String(found.get(position!)), `killed after ${kills} calls`).toBe('acknowledged');
 		}
 	});
 
@@ -283,3 +302,35 @@ describe('damage', () => {
 		expect(await log.failed).toMatchObject({code: 'storage'});
 	});
 });
+
+/** The same disk for a process that is killed after so many calls: the next one is never made. */
+function interruptedAfter(disk: CrashDisk, calls: number): {readonly files: Files; readonly stopped: Promise<void>} {
+	const {promise: stopped, resolve: stop} = Promise.withResolvers<void>();
+	let made = 0;
+	const step = async <Result>(call: () => Promise<Result>): Promise<Result> => {
+		if (++made <= calls) return call();
+		stop();
+		return new Promise<Result>(() => undefined);
+	};
+
+	const files: Files = {
+		open: (path, mode) => step(async () => {
+			const file = await disk.open(path, mode);
+			return {
+				size: file.size,
+				write: (buffers, at) => step(() => file.write(buffers, at)),
+				read: (buffer, at) => step(() => file.read(buffer, at)),
+				datasync: () => step(() => file.datasync()),
+				truncate: size => step(() => file.truncate(size)),
+				close: () => step(() => file.close()),
+			};
+		}),
+		list: () => step(() => disk.list()),
+		makeFolder: () => step(() => disk.makeFolder()),
+		syncFolder: () => step(() => disk.syncFolder()),
+		rename: (from, to) => step(() => disk.rename(from, to)),
+		unlink: path => step(() => disk.unlink(path)),
+		modifiedMs: path => step(() => disk.modifiedMs(path)),
+	};
+	return {files, stopped};
+}

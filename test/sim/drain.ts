@@ -5,7 +5,7 @@ the event that caused it, so that the next event finds everybody at rest, and a 
 import {setFlagsFromString} from 'node:v8';
 
 setFlagsFromString('--allow-natives-syntax');
-// oxlint-disable-next-line no-new-func -- the only way to say it; works outside of promise callbacks alone
+// oxlint-disable-next-line no-new-func, typescript/no-implied-eval -- the only way to say it; works outside of promise callbacks alone
 const checkpoint = new Function('%PerformMicrotaskCheckpoint()') as () => void;
 
 /** @throws when called from within a promise callback, where V8 does not do it */

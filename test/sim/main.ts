@@ -13,6 +13,7 @@ type Report = {readonly outcome: Outcome} | {readonly seed: number; readonly fai
 
 const wall = Date.now.bind(Date);
 const defaultForMs = 40_000;
+const tailLines = 200;
 
 /** While a run lasts, whoever asks for the machine's time or chance fails. */
 function sealed<Result>(work: () => Result): Result {
@@ -154,7 +155,8 @@ function replay(seed: number, forMs: number, events: string | undefined): void {
 		const outcome = sealed(() => simulate({seed, forMs, plan, trace: line => void lines.push(line)}));
 		console.log(`${JSON.stringify(outcome)}\nseed ${seed} holds: ${lines.length} lines of trace, fingerprint ${outcome.fingerprint.toString(16)}`);
 	} catch (error) {
-		console.log(lines.slice(-200).join('\n'));
+		// Packets of the end; of before that what became of hosts.
+		console.log([...lines.slice(0, -tailLines).filter(line => !/[>~]/.test(line)), ...lines.slice(-tailLines)].join('\n'));
 		console.log((error as Error).stack);
 		process.exitCode = 1;
 	}

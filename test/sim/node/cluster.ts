@@ -60,6 +60,8 @@ class Run {
 	readonly #config: Config;
 	readonly #raftLimits;
 	readonly #syncMs: readonly [number, number];
+	/** Whose removal was asked for; it may be agreed at any time. */
+	readonly #removed = new Set<NodeId>();
 	#fingerprint = 0;
 	#events = 0;
 	#made = 0;
@@ -346,8 +348,12 @@ class Run {
 		const newest = this.#up.map(({node}) => node!.control.raft.status()).toSorted((one, other) => other.commit - one.commit)[0];
 		if (!newest) return false;
 		const {voters} = newest.configuration;
-		const sound = voters.filter(voter => this.#hosts.some(({id, isGone}) => id === voter && !isGone && id !== host.id)).length;
-		return sound * 2 > voters.length && voters.length > 2 && newest.commit === newest.lastIndex;
+		return voters.length > 2 && newest.commit === newest.lastIndex && this.#isSound(voters, host) && this.#isSound(voters.filter(voter => !this.#removed.has(voter)), host);
+	}
+
+	/** A majority of the voters still has its disk, without this one. */
+	#isSound(voters: readonly NodeId[], without: Host): boolean {
+		return voters.filter(voter => voter !== without.id && this.#hosts.some(({id, isGone}) => id === voter && !isGone)).length * 2 > voters.length;
 	}
 
 	#remove(b: number): boolean {
@@ -355,6 +361,9 @@ class Run {
 		const victims = this.#up.filter(host => host !== leader);
 		const victim = victims[b % Math.max(1, victims.length)];
 		if (!leader || !victim || this.#hosts.filter(({isGone}) => !isGone).length < 4) return false;
+		// An operator would not be let: a majority of the rest must live.
+		if (!this.#isSound(leader.node!.control.raft.status().configuration.voters.filter(voter => voter !== victim.id), victim)) return false;
+		this.#removed.add(victim.id);
 		const answer = leader.node!.control.raft.proposeChange({type: 'remove', node: victim.id}, new Uint8Array(0));
 		leader.node!.control.schedulePump();
 		return answer === 'accepted';

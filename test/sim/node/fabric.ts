@@ -74,6 +74,7 @@ export class Fabric {
 
 	/** The process is gone. Where the operating system lives on, the others are told. */
 	ended(id: NodeId, isTold: boolean): void {
+		this.#members.delete(id);
 		for (const key of this.#ends.keys()) {
 			const [from, to] = key.split('>') as [NodeId, NodeId];
 			if (from === id) this.#ends.delete(key);

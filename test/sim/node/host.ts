@@ -201,12 +201,12 @@ export class Host implements Station {
 				},
 			},
 		});
-		this.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
 			if (life === this.#life) this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
 		});
 		await node.start();
+		this.node = node;
 		clock.every(dialMs, dial);
 		if (node.control.isMember) return node.run(node.control.topics.clusterId || state.clusterId);
 		node.phase = 'joining';
