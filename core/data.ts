@@ -14,7 +14,7 @@ import {createGossip, type Gossip, type GossipPacket} from './gossip/gossip.ts';
 import type {Lamport} from './lamport.ts';
 import {LiveTopic, type NewBatch} from './live-topic.ts';
 import type {Random} from './machine.ts';
-import {decodeBatch, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
+import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Rejection} from './observe/events.ts';
 import type {Clock} from './ports.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
@@ -254,11 +254,13 @@ export class Data implements AsyncDisposable {
 		if (this.#serving.has(key)) return;
 		this.#serving.add(key);
 		try {
-			for (const batch of await this.topics.get(topic)?.serve(wants, bytesMax) ?? []) {
+			const {batches, passed} = await this.topics.get(topic)?.serve(wants, bytesMax) ?? {batches: [], passed: new Map<StreamKey, number>()};
+			for (const batch of batches) {
 				if (!this.#push(to, batch, {hops: 0, complete: true, repair: true})) return;
 			}
 
-			this.#options.io.sendControl(to, {type: 'served', topic});
+			const old = wants.map(({origin, incarnation, from}) => [origin, incarnation, from, passed.get(streamKey({origin, incarnation, topic})) ?? 0] as const);
+			this.#options.io.sendControl(to, {type: 'served', topic, passed: old.filter(([, , from, then]) => then > from)});
 		} catch (error) {
 			if (!this.#isClosed) this.#options.hooks.failed(error);
 		} finally {

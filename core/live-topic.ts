@@ -70,7 +70,7 @@ export class LiveTopic implements AsyncDisposable {
 	}
 
 	/** The batches that match the wants, in log order. */
-	async serve(wants: Parameters<TopicLog['serve']>[0], bytesMax: number): Promise<readonly Batch[]> {
+	async serve(wants: Parameters<TopicLog['serve']>[0], bytesMax: number): ReturnType<TopicLog['serve']> {
 		return (await this.#opened).serve(wants, bytesMax);
 	}
 

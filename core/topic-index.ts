@@ -85,6 +85,11 @@ export class TopicIndex {
 		return this.#parts.some(({streams}) => streams.has(stream));
 	}
 
+	/** The number behind the newest of the stream in parts where all of it is stamped at or before `sinceLamport`. */
+	passed(stream: StreamKey, sinceLamport: number): number {
+		return Math.max(0, ...this.#parts.map(({streams}) => streams.get(stream)).filter(part => part !== undefined && part.lamport <= sinceLamport).map(part => part!.high + 1));
+	}
+
 	lowest(stream: StreamKey): number | undefined {
 		return this.#parts.find(({streams}) => streams.has(stream))?.streams.get(stream)?.low;
 	}

@@ -11,6 +11,8 @@ import {stepBytes, TopicIndex} from './topic-index.ts';
 import {decodeRecord, decodeRecordHeader, encodeMark, encodeStored, type GoneStream, type TopicMark} from './topic-record.ts';
 
 export type LogWant = {readonly origin: BatchHeader['origin']; readonly incarnation: number; readonly from: number; readonly to: number; readonly sinceLamport: number};
+/** `passed`: by stream, the number behind the newest one found that is stamped too early to be wanted. Stamps rise with numbers: none before it is. */
+export type Served = {readonly batches: readonly Batch[]; readonly passed: ReadonlyMap<StreamKey, number>};
 export type TopicAppended = {readonly offsets: readonly number[]; readonly written: Promise<void>; readonly synced: Promise<void>};
 /** What is kept: the newest `bytes` at least, and nothing that is in a segment older than `ageMs`. */
 export type Retention = {readonly bytes: number; readonly ageMs: number; readonly nowMs: number};
@@ -25,7 +27,7 @@ export type TopicLog = AsyncDisposable & {
 	/** From the batch that contains `offset`, or the oldest when that is gone. `next` is where to go on. */
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
 	/** The batches that match a want, in log order, until `bytesMax` is used; at least one if there is any. */
-	serve(wants: readonly LogWant[], bytesMax: number): Promise<readonly Batch[]>;
+	serve(wants: readonly LogWant[], bytesMax: number): Promise<Served>;
 	/** Drop whole old segments. The lowest number that is still kept, by stream, when something went. */
 	retain(bounds: Retention): Promise<ReadonlyMap<StreamKey, number> | undefined>;
 	/** The lowest number of the stream that is kept. */
@@ -164,11 +166,18 @@ class IndexedTopicLog implements TopicLog {
 		}
 	}
 
-	async serve(wants: readonly LogWant[], bytesMax: number): Promise<readonly Batch[]> {
+	async serve(wants: readonly LogWant[], bytesMax: number): Promise<Served> {
 		const topic = this.#topic;
-		if (topic === undefined) return [];
+		if (topic === undefined) return {batches: [], passed: new Map()};
 		const byStream = Map.groupBy(wants.map(({origin, incarnation, ...range}) => ({...range, stream: streamKey({origin, incarnation, topic})})), ({stream}) => stream);
-		const isWanted = (batch: Batch): boolean => byStream.get(streamKey(batch))?.some(({from, to, sinceLamport}) => batch.firstSeq <= to && lastSeq(batch) >= from && batch.lamport > sinceLamport) ?? false;
+		const passed = new Map([...byStream].map(([stream, [want]]) => [stream, this.#index.passed(stream, want!.sinceLamport)]));
+		const isWanted = (batch: Batch): boolean => {
+			const stream = streamKey(batch);
+			const asked = byStream.get(stream);
+			if (asked && batch.lamport <= asked[0]!.sinceLamport) passed.set(stream, Math.max(passed.get(stream)!, lastSeq(batch) + 1));
+			return asked?.some(({from, to, sinceLamport}) => batch.firstSeq <= to && lastSeq(batch) >= from && batch.lamport > sinceLamport) ?? false;
+		};
+
 		const batches: Batch[] = [];
 		let bytes = 0;
 		for (const {from, to} of this.#index.rangesOf([...byStream.values()].flat(), this.#log.end)) {
@@ -178,7 +187,7 @@ class IndexedTopicLog implements TopicLog {
 				for (const {position, bytes: stored} of records) {
 					const record = position < to ? decodeRecord(stored) : undefined;
 					if (record?.type !== 'batch' || !isWanted(record.batch)) continue;
-					if (batches.length > 0 && bytes + record.batch.bytes.length > bytesMax) return batches;
+					if (batches.length > 0 && bytes + record.batch.bytes.length > bytesMax) return {batches, passed};
 					bytes += record.batch.bytes.length;
 					batches.push(record.batch);
 				}
@@ -188,7 +197,7 @@ class IndexedTopicLog implements TopicLog {
 			}
 		}
 
-		return batches;
+		return {batches, passed};
 	}
 
 	retain(bounds: Retention): Promise<ReadonlyMap<StreamKey, number> | undefined> {

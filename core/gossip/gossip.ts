@@ -204,8 +204,13 @@ class GossipMachine implements Gossip {
 			case 'ihavenot': return this.#repair.refused(from, packet);
 			case 'served': {
 				const topic = this.#streams.topics.get(packet.topic);
-				if (topic) this.#repair.served(from, topic);
-				return;
+				if (!topic) return;
+				for (const [origin, incarnation, asked, then] of packet.passed) {
+					const stream = this.#streams.find(packet.topic, origin, incarnation);
+					if (stream?.lack && asked <= stream.next && then > stream.next && then <= stream.known + 1) this.#order.skipTo(stream, then, topic.since ?? 0); // Its stamp is not later than that.
+				}
+
+				return this.#repair.served(from, topic);
 			}
 
 			case 'digest': return this.#exchange.onDigest(from, packet);

@@ -28,8 +28,8 @@ export type ControlPacket =
 	| {readonly type: 'iwant'; readonly topic: Topic; readonly wants: readonly Want[]; readonly bytesMax: number}
 	/** `isEnd`: nothing of what was asked for will be pushed. */
 	| {readonly type: 'ihavenot'; readonly topic: Topic; readonly gaps: readonly Gap[]; readonly isEnd: boolean}
-	/** All that was asked for, as far as the budget went, has been pushed. */
-	| {readonly type: 'served'; readonly topic: Topic}
+	/** All that was asked for, as far as the budget went, has been pushed. `passed`: what of it is in none of the pushes, being stamped too early to be wanted. */
+	| {readonly type: 'served'; readonly topic: Topic; readonly passed: readonly Gap[]}
 	/** A hash of what the sender has of each topic that it subscribes to. */
 	| {readonly type: 'digest'; readonly round: number; readonly topics: ReadonlyArray<readonly [topic: Topic, hash: number]>}
 	/** The answer: the topics that differ, in pages. `isCut`: there were more than may be said at once. */
@@ -79,7 +79,8 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 
 		case 'served': {
 			const topic = topicOf(raw['topic']);
-			return topic === undefined ? undefined : {type, topic};
+			const passed = parseRows(raw['passed'], wantsMax, parseGap);
+			return topic !== undefined && passed ? {type, topic, passed} : undefined;
 		}
 
 		case 'digest': {

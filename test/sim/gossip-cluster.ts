@@ -313,7 +313,7 @@ export class GossipCluster {
 
 			this.repairs += found.length;
 			for (const batch of found) this.network.send(node.id, to, Buffer.concat([encodePushHead({hops: 0, complete: true, repair: true}), batch.bytes]));
-			this.network.send(node.id, to, encodeControl('gossip', {type: 'served', topic}));
+			this.network.send(node.id, to, encodeControl('gossip', {type: 'served', topic, passed: []}));
 		});
 	}
 

@@ -118,7 +118,7 @@ describe('order', () => {
 		expect(gossip.status().heldBytes).toBeLessThanOrEqual(5000);
 		expect(gossip.status().bounds.get('held')).toBe(6);
 		expect(seqs(push(batchOf(1, {size: 1000}), {repair: true}))).toEqual([1, 2, 3, 4]);
-		const [next] = sent(step(origin, {type: 'served', topic: news}), 'iwant');
+		const [next] = sent(step(origin, {type: 'served', topic: news, passed: []}), 'iwant');
 		expect(next?.packet.wants).toEqual([{origin, incarnation: 1, from: 5, to: 10, sinceLamport: 0}]);
 	});
 
@@ -371,8 +371,17 @@ describe('repair', () => {
 		const {push, step} = machine();
 		push(batchOf(100));
 		for (let seq = 1; seq <= 40; seq++) push(batchOf(seq), {repair: true});
-		const next = step(origin, {type: 'served', topic: news});
+		const next = step(origin, {type: 'served', topic: news, passed: []});
 		expect(sent(next, 'iwant')).toEqual([{to: origin, packet: {type: 'iwant', topic: news, bytesMax: 1_048_576, wants: [{origin, incarnation: 1, from: 41, to: 99, sinceLamport: 0}]}}]);
+	});
+
+	test('what a holder has and is not wanted is passed over, and the rest asked for', () => {
+		const {push, step} = machine();
+		push(batchOf(100));
+		const next = step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 44], [origin, 1, 90, 95], [third, 1, 1, 9]]});
+		expect(next.missed).toEqual([]);
+		expect(sent(next, 'iwant').flatMap(({packet}) => packet.wants)).toEqual([{origin, incarnation: 1, from: 44, to: 99, sinceLamport: 0}]);
+		expect(sent(step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 2000]]}), 'iwant').flatMap(({packet}) => packet.wants.map(({from}) => from))).not.toContain(2000);
 	});
 
 	test('one question a stream at a time; no answer: another holder is asked', () => {
@@ -388,10 +397,10 @@ describe('repair', () => {
 		expect(sent(push(batchOf(5)), 'iwant').map(({to}) => to)).toEqual([origin]);
 		const [second] = sent(ticks(14), 'iwant').map(({to}) => to);
 		expect([other, third]).toContain(second);
-		const [last] = sent(step(second!, {type: 'served', topic: news}), 'iwant').map(({to}) => to);
+		const [last] = sent(step(second!, {type: 'served', topic: news, passed: []}), 'iwant').map(({to}) => to);
 		expect([other, third].filter(peer => peer !== second)).toEqual([last]);
 		// Then all over again, after a pause.
-		expect(sent(step(last!, {type: 'served', topic: news}), 'iwant')).toEqual([]);
+		expect(sent(step(last!, {type: 'served', topic: news, passed: []}), 'iwant')).toEqual([]);
 		expect(sent(ticks(20), 'iwant').map(({to}) => to)[0]).toBe(origin);
 	});
 
@@ -406,7 +415,7 @@ describe('repair', () => {
 		expect(first.reduce((bytes, {packet}) => bytes + packet.bytesMax, 0)).toBeLessThanOrEqual(200_000);
 		const {topic} = first[0]!.packet;
 		gossip.step(origin, {type: 'push', batch: batchOf(1, {topic}), hops: 0, complete: true, repair: true});
-		gossip.step(origin, {type: 'served', topic});
+		gossip.step(origin, {type: 'served', topic, passed: []});
 		const [next] = sent(take(), 'iwant');
 		expect(next?.packet.bytesMax).toBeLessThanOrEqual(first[0]!.packet.bytesMax);
 		expect(next?.packet.topic).not.toBe(topic);

@@ -130,15 +130,25 @@ describe('serving', () => {
 
 	test('gives what was asked for, of that stream, after that time, within the budget', async () => {
 		const {log} = await open();
-		expect(await log.serve([want], 1e6)).toEqual([]);
+		expect(await log.serve([want], 1e6)).toEqual({batches: [], passed: new Map()});
 		await fill(log, 200);
-		expect((await log.serve([want], 1e6)).map(({firstSeq}) => firstSeq)).toEqual([31, 34, 37, 40, 43, 46, 49, 52, 55, 58]);
-		expect((await log.serve([{...want, sinceLamport: 50}], 1e6)).map(({firstSeq}) => firstSeq)).toEqual([49, 52, 55, 58]);
-		expect(await log.serve([want], 1)).toHaveLength(1);
+		expect((await log.serve([want], 1e6)).batches.map(({firstSeq}) => firstSeq)).toEqual([31, 34, 37, 40, 43, 46, 49, 52, 55, 58]);
+		expect((await log.serve([{...want, sinceLamport: 50}], 1e6)).batches.map(({firstSeq}) => firstSeq)).toEqual([49, 52, 55, 58]);
+		expect((await log.serve([want], 1)).batches).toHaveLength(1);
 		const size = batch(a, 1, 3).bytes.length;
-		expect(await log.serve([want], size * 3)).toHaveLength(3);
-		expect(await log.serve([{...want, incarnation: 2}], 1e6)).toEqual([]);
-		expect(await log.serve([{...want, from: 1000, to: 2000}], 1e6)).toEqual([]);
+		expect((await log.serve([want], size * 3)).batches).toHaveLength(3);
+		expect((await log.serve([{...want, incarnation: 2}], 1e6)).batches).toEqual([]);
+		expect((await log.serve([{...want, from: 1000, to: 2000}], 1e6)).batches).toEqual([]);
+	});
+
+	test('says up to where all is stamped too early to be wanted', async () => {
+		const {log} = await open();
+		await fill(log, 200);
+		const stream = streamKey(batch(a, 1, 1));
+		const passed = async (from: number, sinceLamport: number): Promise<number | undefined> => (await log.serve([{...want, from, sinceLamport}], 1e6)).passed.get(stream);
+		expect(await passed(31, 0)).toBe(0);
+		expect(await passed(31, 50)).toBe(49);
+		expect(await passed(31, 1_000_000)).toBeGreaterThan(60);
 	});
 
 	test('finds exactly what a search of everything finds', async () => {
@@ -159,7 +169,7 @@ describe('serving', () => {
 		await fc.assert(fc.asyncProperty(fc.array(range, {minLength: 1, maxLength: 4}), async ranges => {
 			const wants = ranges.map(([origin, from, length, sinceLamport]) => ({origin, incarnation: 1, from, to: from + length, sinceLamport}));
 			const expected = all.filter(one => wants.some(({origin, from, to, sinceLamport}) => one.origin === origin && one.firstSeq <= to && lastSeq(one) >= from && one.lamport > sinceLamport));
-			expect((await log.serve(wants, 1e9)).map(({origin, firstSeq}) => [origin, firstSeq])).toEqual(expected.map(({origin, firstSeq}) => [origin, firstSeq]));
+			expect((await log.serve(wants, 1e9)).batches.map(({origin, firstSeq}) => [origin, firstSeq])).toEqual(expected.map(({origin, firstSeq}) => [origin, firstSeq]));
 		}), {numRuns: 60, seed: 1});
 	});
 });

@@ -399,6 +399,7 @@ class Run {
 			const members = this.#members();
 			if (members && this.#schedule.nowMs - nudgedMs >= 250) {
 				nudgedMs = this.#schedule.nowMs;
+				for (const host of this.#hosts) if (host.why !== 'removed') host.boot(); // One may have been on its way down.
 				members.leader.node!.control.propose({type: 'unsubscribe', topic: 'nudge' as Topic, node: members.leader.id}).catch(() => undefined);
 			}
 
