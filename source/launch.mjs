@@ -16,7 +16,9 @@ const lockPollMs = 200;
 const tasks = {
 	start: {file: 'dist/cli.js', args: []},
 	test: {file: 'node_modules/vitest/vitest.mjs', args: ['run', '-c', 'test/vitest.config.ts']},
-	sim: {file: 'test/sim/run.mjs', args: []},
+	'sim': {file: 'test/sim/run.mjs', args: []},
+	'sim:campaign': {file: 'test/sim/campaign.mjs', args: []},
+	'sim:mutants': {file: 'test/sim/mutants.mjs', args: []},
 	build: undefined,
 };
 

@@ -60,6 +60,9 @@ export type Watched = {
 	readonly applied: number;
 };
 
+/** What a leader may come to before it must have stepped down, or refused. */
+export type Bounds = {readonly contactTicksMax: number; readonly uncommittedBytesMax: number};
+
 type Seen = {term: number; commit: number; role: RaftStatus['role']};
 
 export class RaftChecks {
@@ -74,8 +77,18 @@ export class RaftChecks {
 	readonly #reads = new Map<string, number>();
 	leadersElected = 0;
 	readsServed = 0;
+	/** Leaders over the bound, with the ticks that it was seen at first. */
+	readonly #alone = new Map<NodeId, number>();
+	/** Of any node, leader or not. */
+	highestTermSeen = 0;
 	/** The first violation: one that is found within a promise callback would be lost otherwise. */
 	problem: Error | undefined;
+	readonly #bounds: Bounds | undefined;
+
+	/** @param bounds are checked when given */
+	constructor(bounds?: Bounds) {
+		this.#bounds = bounds;
+	}
 
 	get highestApplied(): number {
 		return this.#committed.length - 1;
@@ -92,6 +105,7 @@ export class RaftChecks {
 	/** The node starts over from its disk: what it says from now on may be behind what it said before, but not behind what it had synced. */
 	booted(node: Watched, status: RaftStatus): void {
 		this.#seen.delete(node.id);
+		this.#alone.delete(node.id);
 		if (status.term < node.synced.state.term) this.#fail('a term outlives a restart', `${node.id} boots at ${status.term}, had ${node.synced.state.term} on its disk`);
 		this.observe(node, status);
 	}
@@ -102,7 +116,9 @@ export class RaftChecks {
 		if (seen && status.term < seen.term) this.#fail('terms never go back', `${id} from ${seen.term} to ${status.term}`);
 		if (seen && status.commit < seen.commit) this.#fail('commits never go back', `${id} from ${seen.commit} to ${status.commit}`);
 		if (status.commit > status.lastIndex || status.applied > status.commit) this.#fail('applied ≤ commit ≤ last', `${id} ${status.applied} ${status.commit} ${status.lastIndex}`);
+		this.highestTermSeen = Math.max(this.highestTermSeen, status.term);
 		if (status.role === 'leader') {
+			this.#checkLeader(id, status);
 			const isNew = seen?.role !== 'leader' || seen.term !== status.term;
 			if (isNew) this.#elected(node, status);
 			if (!isNew && status.commit > seen.commit) this.#checkQuorum(node, status);
@@ -204,6 +220,18 @@ export class RaftChecks {
 			if (!committed || committed.seenInTerm >= term) continue; // Committed by a later leader, as far as is known.
 			if (written.termAt(index) !== committed.term) this.#fail('leader completeness', `${id} leads in term ${term} without ${index}, committed in term ${committed.seenInTerm} or before`);
 		}
+	}
+
+	#checkLeader(id: NodeId, {progress, lastIndex, contactTicks, uncommittedBytes, term}: RaftStatus): void {
+		for (const {id: peer, match, next} of progress) {
+			if (match >= next || match > lastIndex || next > lastIndex + 1) this.#fail('match < next ≤ last + 1', `${id} has ${peer} at match ${match}, next ${next}, last ${lastIndex}`);
+		}
+
+		if (!this.#bounds) return;
+		if (contactTicks <= this.#bounds.contactTicksMax) this.#alone.delete(id);
+		else if (!this.#alone.has(id)) this.#alone.set(id, contactTicks); // A change of the voters may do that between two ticks.
+		else if (contactTicks > this.#alone.get(id)! + 1) this.#fail('a leader without a quorum steps down', `${id} leads in term ${term}, heard no majority for ${contactTicks} ticks`);
+		if (uncommittedBytes > this.#bounds.uncommittedBytesMax) this.#fail('what is not committed is bounded', `${id} holds ${uncommittedBytes} bytes`);
 	}
 
 	/** A leader counts an entry as committed: a majority has it on the disk. */

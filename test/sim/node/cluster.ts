@@ -12,7 +12,7 @@ import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {Fabric} from './fabric.ts';
-import {Host} from './host.ts';
+import {Host, simTickMs} from './host.ts';
 import {MessageChecks} from './message-checks.ts';
 import {drawPlan, type Event, type Kind} from './plan.ts';
 import {Witness} from './witness.ts';
@@ -32,6 +32,10 @@ export type RunOptions = {readonly seed: number; readonly forMs?: number; readon
 
 const agreeMs = 10_000;
 const convergeMs = 60_000;
+const termsPerLeader = 2;
+const termsSpare = 6;
+/** Entries that a leader finds in its log or makes itself are not refused: no-ops, configurations, what it had as a follower. */
+const uncommittedSlack = 2000;
 const topics = ['news', 'sport', 'weather'] as readonly string[] as readonly Topic[];
 
 /** The script of a seed. */
@@ -75,7 +79,6 @@ class Run {
 		this.#trace = trace;
 		this.#random = createRandom(`${seed}/run`);
 		const random = createRandom(`${seed}/options`);
-		this.#witness = new Witness(new RaftChecks(), new MessageChecks());
 		const isStrict = random.chance(1, 2);
 		this.#fabric = new Fabric({
 			seed, schedule: this.#schedule, random: this.#random.child('fabric'),
@@ -94,6 +97,8 @@ class Run {
 			storage: {...defaults.storage, segmentBytes: random.pick([1000, 8000, 1_000_000]), retainBytes: random.pick([20_000, 10_000_000])},
 			gossip: {...defaults.gossip, ...(random.chance(1, 4) ? {repairBytes: 20_000, heldBytes: 30_000} : {})},
 		};
+		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
+		this.#witness = new Witness(new RaftChecks({contactTicksMax: electionTicks + 1, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack}), new MessageChecks());
 		for (let count = random.pick([1, 2, 3, 3, 3, 4, 5, 5]); count > 0; count--) this.#add();
 	}
 
@@ -108,6 +113,7 @@ class Run {
 			this.#heal();
 			agreedMs = this.#agree();
 			convergedMs = this.#converge();
+			this.#checkTerms();
 		} catch (error) {
 			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {cause: error});
 		}
@@ -122,7 +128,7 @@ class Run {
 			},
 			work: {
 				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, commands: witness.commands,
-				leaders: witness.checks.leadersElected, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
+				leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
@@ -417,7 +423,11 @@ class Run {
 			const members = this.#members();
 			if (!members) return ['no leader'];
 			const up = members.hosts.filter(({node}) => node);
-			return up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`));
+			const {voters, learners} = members.leader.node!.control.raft.status().configuration;
+			const missing = voters.length % 2 === 0 ? 1 : 2;
+			const fit = learners.filter(learner => up.some(({id}) => id === learner));
+			const idle = fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax ? [`${fit.join(' and ')} could vote and may not`] : [];
+			return [...idle, ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
 		};
 
 		let problems: string[] = [];
@@ -428,6 +438,12 @@ class Run {
 		}
 
 		throw new Error(`convergence after the heal: ${problems.length} wrong after ${convergeMs} ms: ${problems.slice(0, 4).join('; ')}; ${this.#states()}`);
+	}
+
+	/** Who is cut off does not raise the term (thesis, 9.6): most campaigns that begin end with a leader. */
+	#checkTerms(): void {
+		const {highestTermSeen, leadersElected} = this.#witness.checks;
+		if (highestTermSeen > termsPerLeader * leadersElected + termsSpare) throw new Error(`terms do not grow while nobody can win: ${highestTermSeen} terms, ${leadersElected} leaders`);
 	}
 
 	#states(): string {

@@ -22,6 +22,8 @@ export class MessageChecks {
 	readonly #topics = new Map<Host, Map<Topic, TopicView>>();
 	/** Acknowledged to publishers, by host and topic: offsets do not matter, the batches do. */
 	readonly #acknowledged = new Map<Host, Map<string, {readonly topic: Topic; readonly incarnation: number; readonly firstSeq: number; readonly count: number}>>();
+	/** The last stamp that each host gave in each of its lives. */
+	readonly #stamps = new Map<Host, Map<number, number>>();
 	/** Origins whose stream was told as missed, by host. */
 	readonly missed = new Map<Host, Set<NodeId>>();
 	/** Left out by a release, and not told yet. */
@@ -33,6 +35,13 @@ export class MessageChecks {
 	problem: Error | undefined;
 
 	released(host: Host, batch: BatchHeader, offset: number): void {
+		if (batch.origin === host.id) {
+			const stamps = this.#stamps.get(host) ?? new Map<number, number>();
+			for (const [incarnation, last] of stamps) if (incarnation < batch.incarnation && last >= batch.lamport) this.#fail('stamps rise over restarts', `${host.id} stamps ${batch.lamport} in life ${batch.incarnation}, ${last} in life ${incarnation}`);
+			stamps.set(batch.incarnation, Math.max(stamps.get(batch.incarnation) ?? 0, batch.lamport));
+			this.#stamps.set(host, stamps);
+		}
+
 		const view = this.#view(host, batch.topic);
 		const stream = streamKey(batch);
 		const last = view.last.get(stream) ?? 0;
@@ -128,6 +137,7 @@ export class MessageChecks {
 	wiped(host: Host): void {
 		this.#topics.delete(host);
 		this.#acknowledged.delete(host);
+		this.#stamps.delete(host);
 		this.#spoilt.delete(host);
 		this.missed.delete(host);
 	}

@@ -244,6 +244,7 @@ export class Witness {
 				const envelope = decodeEnvelope(data);
 				const isRepeated = envelope !== undefined && topics.answered(envelope) !== undefined;
 				const applied = apply(index, data);
+				if (isRepeated && applied.events.length > 0) throw this.#problem(`a command applies once: ${envelope.node}:${envelope.incarnation}:${envelope.seq} changed something again at ${index}`);
 				if (envelope && !isRepeated) {
 					this.commands++;
 					const key = `${envelope.node}:${envelope.incarnation}:${envelope.seq}`;

@@ -1,0 +1,25 @@
+/**
+Bundles the simulator into one file, so that workers start fast and a mutant is a change of the text on its way in.
+*/
+import {mkdtempSync, rmSync, symlinkSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {dirname, join} from 'node:path';
+import process from 'node:process';
+import {fileURLToPath} from 'node:url';
+import {build} from 'esbuild';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** The path of the bundle; its folder goes with this process. */
+export async function bundle(plugins = []) {
+	const folder = mkdtempSync(join(tmpdir(), 'dapss-sim-'));
+	process.once('exit', () => rmSync(folder, {recursive: true, force: true}));
+	symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+	const outfile = join(folder, 'main.mjs');
+	await build({
+		absWorkingDir: root, entryPoints: ['test/sim/main.ts'], outfile, bundle: true, format: 'esm', platform: 'node', target: 'node22.13', plugins,
+		external: ['@node-rs/crc32'], define: {'dapssVersion': '"sim"', 'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"'},
+		banner: {js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);'}, logLevel: 'error', sourcemap: 'inline',
+	});
+	return outfile;
+}

@@ -1,0 +1,30 @@
+/**
+Mutants of dissemination, membership and of how a node joins.
+*/
+import type {Edit, Mutant} from './mutant.ts';
+
+const gossip = (find: string, replace: string): Edit => ({file: 'core/gossip/gossip.ts', find, replace});
+const streams = (find: string, replace: string): Edit => ({file: 'core/gossip/streams.ts', find, replace});
+const order = (find: string, replace: string): Edit => ({file: 'core/gossip/order.ts', find, replace});
+const repair = (find: string, replace: string): Edit => ({file: 'core/gossip/repair.ts', find, replace});
+const exchange = (find: string, replace: string): Edit => ({file: 'core/gossip/exchange.ts', find, replace});
+const data = (find: string, replace: string): Edit => ({file: 'core/data.ts', find, replace});
+
+export const gossipMutants: readonly Mutant[] = [
+	{name: 'lives-mixed-up', pitfall: 'messages are known by their number without the incarnation', edits: [streams('				if (life.incarnation === incarnation) return life;\n', '				if (life.incarnation >= incarnation) return life;\n')]},
+	{name: 'gap-passed-over', pitfall: 'what comes behind a gap is delivered', edits: [order('const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;', 'const isNext = batch.firstSeq >= stream.next;')]},
+	{name: 'duplicate-delivered', pitfall: 'a message that comes again is delivered again', edits: [gossip('if (lastSeq(batch) < stream.next || stream.held?.has(batch.firstSeq)) {', 'if (lastSeq(batch) < stream.next - 3 || stream.held?.has(batch.firstSeq)) {'), order('const isNext = batch.firstSeq === stream.next ||', 'const isNext = batch.firstSeq <= stream.next ||')]},
+	{name: 'digest-without-gaps', pitfall: 'a digest tells the newest only and forgets gaps: what is lacked is not asked for', edits: [gossip('		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n', '		if (low > stream.next) return undefined;\n		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n')]},
+	{name: 'no-anti-entropy', pitfall: 'nodes do not compare what they have', edits: [exchange('			this.#nextTick = this.#jittered();\n			this.#beginRound();', '			this.#nextTick = this.#jittered();'), exchange('isSynced: false, isDue: true, round: undefined', 'isSynced: true, isDue: false, round: undefined')]},
+	{name: 'repair-without-budget', pitfall: 'a repair sends everything, whatever the asker has room for', edits: [{file: 'core/topic-log.ts', find: 'if (batches.length > 0 && bytes + record.batch.bytes.length > bytesMax) return', replace: 'if (batches.length > 1e9) return'}]},
+	{name: 'silence-for-a-refusal', pitfall: 'who has nothing does not say so', edits: [repair('if (gaps.length > 0 || served.length === 0) outbox.send(', 'if (gaps.length > 1e9) outbox.send(')]},
+	{name: 'passed-means-nothing', pitfall: 'a late subscriber asks for ever for what it does not want', edits: [gossip('asked <= stream.next && then > stream.next && then <= stream.known + 1)', 'asked <= stream.next && then > stream.next + 1e9)')]},
+	{name: 'loss-not-told', pitfall: 'what nobody has any more is passed over in silence', edits: [gossip('		this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages});\n', '		if (messages < 0) this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages});\n')]},
+	{name: 'since-ignored', pitfall: 'a subscriber gets what was published before it subscribed', edits: [gossip('const isWanted = topic.since !== undefined && batch.lamport > topic.since;', 'const isWanted = topic.since !== undefined;'), order('batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;', 'batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since! || stream.next === 1;')]},
+	{name: 'delivered-before-witnessed', pitfall: 'a message is delivered before its stamp is witnessed', edits: [data('if (!lamport.witness(batch.lamport)) return hooks.rejected(from, \'lamport-jump\');', 'if (batch.lamport < 0) return hooks.rejected(from, \'lamport-jump\');')]},
+	{name: 'log-not-read-back', pitfall: 'a node forgets at a restart what it delivered', edits: [gossip('if (!stream || header.firstSeq < stream.next) return;\n		stream.append(header);', 'if (!stream || header.firstSeq < stream.next || header.count > 1) return;\n		stream.append(header);')]},
+	{name: 'accusation-not-refuted', pitfall: 'a suspect does not raise its incarnation', edits: [{file: 'core/swim/members.ts', find: 'this.#incarnation = Math.min(incarnation + 1, u32Max);', replace: ''}]},
+	{name: 'who-leads-is-a-stranger', pitfall: 'a node that was away refuses a leader that it does not know, for ever', edits: [{file: 'core/broker.ts', find: '		this.#acquaintances.ask();\n', replace: ''}]},
+	{name: 'told-members-forgotten', pitfall: 'a joined node forgets those it was told of before its log names them', edits: [{file: 'core/acquaintances.ts', find: 'if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined) this.#told = [];', replace: 'if (topics.members().length > 0) this.#told = [];'}, {file: 'core/broker.ts', find: '		this.#acquaintances.ask();\n', replace: ''}]},
+	{name: 'refused-by-a-newcomer', pitfall: 'a node without a log of its own refuses others as strangers', edits: [{file: 'core/control.ts', find: '		if (this.topics.clusterId === \'\') return {type: \'wait\', reason: `node ${self} is joining itself`};\n', replace: ''}]},
+];

@@ -1,0 +1,28 @@
+/**
+All mutants, and how one is planted.
+*/
+import {readFile} from 'node:fs/promises';
+import {relative} from 'node:path';
+import type {Plugin} from 'esbuild';
+import {gossipMutants} from './gossip.ts';
+import {mutated, type Mutant} from './mutant.ts';
+import {raftMutants} from './raft.ts';
+import {storageMutants} from './storage.ts';
+
+export {mutated, type Mutant} from './mutant.ts';
+
+export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants];
+
+/** Changes the sources on their way into a bundle. @param root of the repository */
+export function mutantPlugin(mutant: Mutant, root: string): Plugin {
+	const files = new Set(mutant.edits.map(({file}) => file));
+	return {
+		name: 'mutant',
+		setup(build) {
+			build.onLoad({filter: /\.ts$/}, async ({path}) => {
+				const file = relative(root, path);
+				return files.has(file) ? {contents: mutated(mutant, file, await readFile(path, 'utf8')), loader: 'ts'} : undefined;
+			});
+		},
+	};
+}

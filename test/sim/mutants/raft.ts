@@ -1,0 +1,57 @@
+/**
+Mutants of consensus and its store.
+*/
+import type {Edit, Mutant} from './mutant.ts';
+
+const raft = (find: string, replace: string): Edit => ({file: 'core/raft/raft.ts', find, replace});
+const leader = (find: string, replace: string): Edit => ({file: 'core/raft/leader.ts', find, replace});
+const log = (find: string, replace: string): Edit => ({file: 'core/raft/log.ts', find, replace});
+const store = (find: string, replace: string): Edit => ({file: 'core/raft-store.ts', find, replace});
+const control = (find: string, replace: string): Edit => ({file: 'core/control.ts', find, replace});
+
+export const raftMutants: readonly Mutant[] = [
+	{
+		name: 'reply-before-disk', pitfall: 'a vote, term or entry is not durable before the reply',
+		edits: [
+			control('		// From here on a crash takes back nothing that a peer or a client is told below.\n		for (const {to, packet} of ready.packets) send(to, packet);\n', ''),
+			control('		for (const {to, packet} of ready.packetsBefore) send(to, packet);', '		for (const {to, packet} of [...ready.packetsBefore, ...ready.packets]) send(to, packet);'),
+		],
+	},
+	{name: 'own-vote-early', pitfall: 'the own vote counts before it is durable', edits: [raft('this.#askForVotes({type: \'vote\', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term});', 'this.#askForVotes({type: \'vote\', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term}); this.#onVote(this.#options.id, true);')]},
+	{name: 'own-log-early', pitfall: 'the leader counts its own entries before they are durable', edits: [leader('(voter === id ? this.#log.stable : this.progress.get(voter)?.match ?? 0)', '(voter === id ? this.#log.lastIndex : this.progress.get(voter)?.match ?? 0)')]},
+	{name: 'append-not-synced', pitfall: 'entries are acknowledged before fsync', edits: [store('this.#positions.push({index, position: positions[at]!});\n		await synced;', 'this.#positions.push({index, position: positions[at]!});\n		synced.catch(() => undefined);')]},
+	{name: 'vote-not-saved', pitfall: 'a vote in a term that is known already is not written', edits: [raft('const isStateNew = this.#term !== this.#saved.term || this.#vote !== this.#saved.vote;', 'const isStateNew = this.#term !== this.#saved.term;')]},
+	{name: 'two-votes-a-term', pitfall: 'a voter votes for whoever asks', edits: [raft('const isFree = this.#vote === from || (this.#vote === undefined && this.#leader === undefined);', 'const isFree = true as boolean;')]},
+	{name: 'vote-for-a-short-log', pitfall: 'a vote does not look at the log of the candidate', edits: [raft('const granted = isFree && this.#log.isUpToDate({index: lastIndex, term: lastTerm});', 'const granted = isFree && lastIndex >= 0 && lastTerm >= 0;')]},
+	{name: 'longest-log-wins', pitfall: 'logs are compared by length, not by their last term', edits: [log('return last.term > own.term || (last.term === own.term && last.index >= own.index);', 'return last.index >= own.index;')]},
+	{name: 'vote-counted-twice', pitfall: 'a repeated vote counts twice', edits: [raft('if (!voters.includes(from) || this.#votes.has(from)) return;\n		this.#votes.set(from, granted);', 'if (!voters.includes(from)) return;\n		this.#votes.set(`${from}${this.#votes.size}` as NodeId, granted);')]},
+	{name: 'vote-of-an-old-term', pitfall: 'a vote from an older term counts', edits: [raft('if (packet.term < this.#term && !isAdvice(packet)) {', 'if (packet.term < this.#term && !isAdvice(packet) && packet.type !== \'vote-reply\') {')]},
+	{name: 'vote-of-a-stranger', pitfall: 'the vote of a node that is no voter counts', edits: [raft('if (!voters.includes(from) || this.#votes.has(from)) return;', 'if (this.#votes.has(from)) return;'), raft('for (const voter of this.#log.configuration.voters) if (voter !== this.#options.id) this.#send(voter, request);', 'for (const voter of [...this.#log.configuration.voters, ...this.#log.configuration.learners]) if (voter !== this.#options.id) this.#send(voter, request);')]},
+	{name: 'small-majority', pitfall: 'half of the voters counts as a majority', edits: [{file: 'core/raft/configuration.ts', find: 'return Math.floor(voters / 2) + 1;', replace: 'return Math.ceil(voters / 2);'}]},
+	{name: 'old-term-by-counting', pitfall: 'an entry of an old term is committed by counting (figure 8)', edits: [leader('if (index <= commit || this.#log.termAt(index) !== term) return;', 'if (index <= commit || term === 0) return;')]},
+	{name: 'truncates-what-matches', pitfall: 'a late append takes away a suffix that matched since', edits: [log('if (known === entry.term) continue;\n			if (known !== undefined) this.#truncate(entry.index);', 'if (known !== undefined && entry.index <= this.commit) continue;\n			if (known !== undefined) this.#truncate(entry.index);')]},
+	{name: 'keeps-what-conflicts', pitfall: 'a conflicting suffix is not replaced', edits: [log('if (known === entry.term) continue;\n			if (known !== undefined) this.#truncate(entry.index);', 'if (known !== undefined) continue;')]},
+	{name: 'commits-past-the-match', pitfall: 'the commit index goes past what matched', edits: [{file: 'core/raft/follower.ts', find: 'log.commitTo(Math.min(commit, matched));', replace: 'log.commitTo(commit);'}]},
+	{name: 'heartbeat-commits-too-far', pitfall: 'a heartbeat tells a commit index beyond what the follower is known to match', edits: [leader('commit: Math.min(match, this.#log.commit)', 'commit: Math.max(match, this.#log.commit)')]},
+	{name: 'no-consistency-check', pitfall: 'an append is taken without looking at the entry before it', edits: [{file: 'core/raft/follower.ts', find: 'if (log.matches({index: prevIndex, term: prevTerm})) return', replace: 'if (prevIndex <= log.lastIndex) return'}]},
+	{name: 'change-before-no-op', pitfall: 'a configuration change before an entry of the own term is committed (the bug of 2015)', edits: [leader('if (this.#log.commit < this.#termStart || this.#log.configurationIndex > this.#log.commit || this.isTransferring) return \'busy\';', 'if (this.#log.configurationIndex > this.#log.commit || this.isTransferring) return \'busy\';')]},
+	{name: 'two-changes-at-once', pitfall: 'a second configuration change while the first is not committed', edits: [leader('if (this.#log.commit < this.#termStart || this.#log.configurationIndex > this.#log.commit || this.isTransferring) return \'busy\';', 'if (this.#log.commit < this.#termStart || this.isTransferring) return \'busy\';')]},
+	{name: 'configuration-once-committed', pitfall: 'a configuration counts only once it is committed', edits: [log('return this.#configurations.at(-1)!.configuration;', 'return this.configurationAt(this.commit);')]},
+	{name: 'read-before-no-op', pitfall: 'a new leader serves reads before an entry of its term is committed', edits: [leader('else if (this.#log.commit < this.#termStart) this.#reads.hold({context, from});\n', '')]},
+	{name: 'read-without-a-round', pitfall: 'a deposed leader serves reads: no round of heartbeats proves them', edits: [leader('else this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);', 'else if (from === this.#context.id) this.#context.readDone(context, this.#log.commit);\n		else this.#context.send(from, {type: \'read-reply\', context, index: this.#log.commit});')]},
+	{name: 'read-by-old-acks', pitfall: 'answers to an earlier round prove a read', edits: [leader('this.#round + 1, this.#log.commit);', 'Math.max(0, this.#round - 20), this.#log.commit);\n		this.#proveReads();')]},
+	{name: 'read-before-applied', pitfall: 'a read does not wait until its index is applied', edits: [{file: 'core/raft/reads.ts', find: 'return this.#proved.filter(({index}) => index <= commit);', replace: 'return this.#proved.filter(({index}) => index <= commit + 1e9);'}]},
+	{name: 'snapshot-over-newer-log', pitfall: 'an older snapshot replaces a newer state', edits: [raft('if (index <= this.#log.commit) {\n			this.#assembly.clear();', 'if (index <= this.#log.base.index) {\n			this.#assembly.clear();'), raft('if (index > this.#log.commit && this.#log.matches(mark)) this.#log.commitTo(index);', '')]},
+	{name: 'entries-outlive-a-snapshot', pitfall: 'entries from before an installed snapshot come back after a restart', edits: [store('encodeMark(snapshot, origin === \'installed\')', 'encodeMark(snapshot, false)')]},
+	{name: 'log-dropped-early', pitfall: 'the log is dropped before the snapshot in its place is on the disk', edits: [store('		await synced;\n		if (origin === \'installed\') this.#positions = [];', '		synced.catch(() => undefined);\n		if (origin === \'installed\') this.#positions = [];'), {file: 'core/io/log.ts', find: 'segment.end <= Math.min(position, this.#syncedEnd)', replace: 'segment.end <= position'}]},
+	{name: 'applied-apart-from-state', pitfall: 'the applied index of a snapshot is not that of its state', edits: [control('const index = this.topics.applied;', 'const index = Math.max(1, this.topics.applied - 1);')]},
+	{name: 'sessions-outside-the-snapshot', pitfall: 'the session table is not in the snapshot', edits: [{file: 'core/topics/topics.ts', find: 'sessions: this.#sessions.save(),', replace: 'sessions: [],'}]},
+	{name: 'command-twice', pitfall: 'a command that was sent again applies again', edits: [{file: 'core/topics/topics.ts', find: 'if (before) return {envelope, result: before, events: []};', replace: ''}]},
+	{name: 'no-pre-vote', pitfall: 'a node that was cut off raises the term and unseats the leader (no pre-vote)', edits: [raft('if (this.#mayStand()) this.#preCampaign();', 'if (this.#mayStand()) this.#campaign(false);')]},
+	{name: 'no-check-quorum', pitfall: 'a leader that hears no majority goes on', edits: [leader('if (this.contactTicks >= electionTicks) {', 'if (this.contactTicks === -1) {')]},
+	{name: 'no-promotion', pitfall: 'a learner never becomes a voter', edits: [{file: 'core/promotion.ts', find: 'return fit.length >= missing && voters.length + missing <= votersMax ? fit[0] : undefined;', replace: 'return fit.length >= 1e9 && missing <= votersMax ? fit[0] : undefined;'}]},
+	{name: 'next-below-match', pitfall: 'a late refusal walks back below what matches', edits: [{file: 'core/raft/progress.ts', find: 'if (rejected <= this.match) return false; // A late reply: it has matched further since.', replace: ''}, {file: 'core/raft/progress.ts', find: 'this.next = Math.max(this.match + 1, Math.min(rejected, hint + 1));', replace: 'this.next = Math.min(rejected, hint + 1);'}]},
+	{name: 'late-disk-answer', pitfall: 'entries that were replaced while the disk was busy count as durable', edits: [log('if (last.index <= this.stable || this.termAt(last.index) !== last.term) return false;', 'if (last.index <= this.stable || last.index > this.lastIndex) return false;'), raft('if (last && era === this.#era && this.#log.stabilized(last))', 'if (last && era >= 0 && this.#log.stabilized(last))')]},
+	{name: 'uncommitted-without-bound', pitfall: 'a leader that is cut off takes entries without end', edits: [leader('if (data.length > entryBytesMax || this.uncommittedBytes + data.length + entryOverhead > uncommittedBytesMax) {', 'if (data.length > entryBytesMax || uncommittedBytesMax < 0) {')]},
+	{name: 'id-after-a-wipe', pitfall: 'a node whose disk was lost comes back under its id', edits: [{file: 'test/sim/node/cluster.ts', find: 'const fresh = this.#add(host.address, false);', replace: 'host.isGone = false;\n			const fresh = host;'}]},
+];

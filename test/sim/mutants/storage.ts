@@ -1,0 +1,24 @@
+/**
+Mutants of what lies on the disk: topic logs, segments, the state of a node.
+*/
+import type {Edit, Mutant} from './mutant.ts';
+
+const log = (find: string, replace: string): Edit => ({file: 'core/io/log.ts', find, replace});
+const recovery = (find: string, replace: string): Edit => ({file: 'core/io/recovery.ts', find, replace});
+const topicLog = (find: string, replace: string): Edit => ({file: 'core/topic-log.ts', find, replace});
+const host = (find: string, replace: string): Edit => ({file: 'test/sim/node/host.ts', find, replace});
+
+export const storageMutants: readonly Mutant[] = [
+	{name: 'publish-before-fsync', pitfall: 'a publisher is told before its message is on the disk', edits: [{file: 'core/data.ts', find: 'hops: 0, repaired: false})), true);', replace: 'hops: 0, repaired: false})), false);'}]},
+	{name: 'fsync-error-ignored', pitfall: 'a node goes on after an fsync error', edits: [log('await this.#withDeadline(\'fsync\', this.#current.file.datasync());', 'await this.#current.file.datasync().catch(() => undefined);')]},
+	{name: 'write-error-ignored', pitfall: 'a node goes on after a write error', edits: [{file: 'core/io/files.ts', find: 'const written = await file.write(left, position);', replace: 'const written = await file.write(left, position).catch(() => left.reduce((sum, {length}) => sum + length, 0));'}]},
+	{name: 'no-checksum', pitfall: 'corruption is not noticed: records are read without their checksum', edits: [recovery('if (isPayloadGood(chunk, at - chunkAt, payloadAt(chunk, at - chunkAt, length))) {', 'if (length >= 0) {')]},
+	{name: 'name-not-synced', pitfall: 'a segment\'s name is not made to last by the process that goes on with it', edits: [recovery('if (found.length > 0) await files.syncFolder(folder);', '')]},
+	{name: 'segment-not-synced', pitfall: 'a new segment\'s name is not made to last', edits: [recovery('	await file.datasync();\n	await files.syncFolder(folder);\n	return file;', '	await file.datasync();\n	return file;'), recovery('if (found.length > 0) await files.syncFolder(folder);', '')]},
+	{name: 'file-replaced-early', pitfall: 'a file is replaced before its bytes are on the disk', edits: [{file: 'core/io/files.ts', find: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);\n		await file.datasync();', replace: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);'}]},
+	{name: 'no-mark-of-what-went', pitfall: 'retention forgets where a stream stood', edits: [topicLog('		await this.#markGone(drop);\n', '')]},
+	{name: 'offset-given-twice', pitfall: 'offsets go back after retention and a restart', edits: [topicLog('		this.#nextOffset = Math.max(this.#nextOffset, offset);\n', '')]},
+	{name: 'incarnation-not-durable', pitfall: 'the incarnation is not durable before the first message of a life', edits: [host('await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics});', 'void save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics}).catch(() => undefined);')]},
+	{name: 'incarnation-not-raised', pitfall: 'a restart goes on in the old incarnation', edits: [host('const incarnation = state.incarnation + 1;', 'const incarnation = Math.max(1, state.incarnation);')]},
+	{name: 'lamport-ceiling-forgotten', pitfall: 'Lamport time goes back over a restart', edits: [host('const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);', 'const lamport = new Lamport(0, config.gossip.lamportJumpMax);')]},
+];
