@@ -12,6 +12,7 @@ import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {Fabric} from './fabric.ts';
+import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
 import {MessageChecks} from './message-checks.ts';
 import {drawPlan, type Event, type Kind} from './plan.ts';
@@ -105,6 +106,7 @@ class Run {
 	carryOut(): Outcome {
 		let agreedMs = 0;
 		let convergedMs = 0;
+		let history: HistoryResult;
 		try {
 			for (const [index, host] of this.#hosts.entries()) this.#schedule.after(index * 50, () => host.boot());
 			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#strike(event));
@@ -114,6 +116,7 @@ class Run {
 			agreedMs = this.#agree();
 			convergedMs = this.#converge();
 			this.#checkTerms();
+			history = checkHistory(this.#witness.history, node => this.#removed.has(node as NodeId) || this.#hosts.some(host => host.id === node && (host.isGone || host.why === 'removed')));
 		} catch (error) {
 			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {cause: error});
 		}
@@ -128,7 +131,7 @@ class Run {
 			},
 			work: {
 				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, commands: witness.commands,
-				leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
+				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
