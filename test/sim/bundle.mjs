@@ -10,10 +10,15 @@ import {build} from 'esbuild';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
+const folders = [];
+process.once('exit', () => {
+	for (const folder of folders) rmSync(folder, {recursive: true, force: true});
+});
+
 /** The path of the bundle; its folder goes with this process. */
 export async function bundle(plugins = []) {
 	const folder = mkdtempSync(join(tmpdir(), 'dapss-sim-'));
-	process.once('exit', () => rmSync(folder, {recursive: true, force: true}));
+	folders.push(folder);
 	symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
 	const outfile = join(folder, 'main.mjs');
 	await build({

@@ -1,6 +1,6 @@
 /**
 The simulator's command line. `--seeds N [--from N]` runs seeds, each twice with equal hashes unless `--once`; `--minutes M` goes on until
-the time is over. `--seed N` replays one, with its trace. A failing seed is made smaller and told with the command that replays it. The
+the time is over. `--seed N` replays one, with its trace. `--world nodes` or `--world raft` runs one of the two worlds that a seed is. A failing seed is made smaller and told with the command that replays it. The
 last line counts seeds, virtual hours, events and faults; the exit code is 1 when any seed failed, or when a fault never struck.
 */
 import {parseArgs} from 'node:util';
@@ -9,7 +9,8 @@ import {planOf, simulate} from './node/cluster.ts';
 import {kinds} from './node/plan.ts';
 import {sealed} from './seal.ts';
 import {Totals} from './totals.ts';
-import {carryOut, type Job, type Report} from './worker.ts';
+import {simulateRaft} from './raft-cluster.ts';
+import {carryOut, type Job, type Report, type World} from './worker.ts';
 
 const defaultForMs = 40_000;
 /** Seeds that a worker gets at a time. */
@@ -24,24 +25,26 @@ async function main(): Promise<void> {
 	const {values} = parseArgs({
 		options: {
 			'seeds': {type: 'string', default: '200'}, 'from': {type: 'string', default: '1'}, 'seed': {type: 'string'}, 'for': {type: 'string', default: String(defaultForMs)},
-			'events': {type: 'string'}, 'once': {type: 'boolean', default: false}, 'workers': {type: 'string', default: '2'}, 'minutes': {type: 'string'}, 'first': {type: 'boolean', default: false}, 'json': {type: 'boolean', default: false},
+			'events': {type: 'string'}, 'world': {type: 'string'}, 'once': {type: 'boolean', default: false}, 'workers': {type: 'string', default: '2'}, 'minutes': {type: 'string'}, 'first': {type: 'boolean', default: false}, 'json': {type: 'boolean', default: false},
 		},
 	});
 	const forMs = number('for', values.for);
+	const worlds: readonly World[] = values.world === 'raft' || values.world === 'nodes' ? [values.world] : ['raft', 'nodes'];
+	if (values.seed !== undefined && values.world === 'raft') return void console.log(JSON.stringify(simulateRaft(number('seed', values.seed))));
 	if (values.seed !== undefined) return replay(number('seed', values.seed), forMs, values.events);
 	const from = number('from', values.from);
 	const to = values.minutes === undefined ? from + number('seeds', values.seeds) : Number.POSITIVE_INFINITY;
 	const untilMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + number('minutes', values.minutes) * 60_000;
 	const totals = new Totals(report => {
 		const only = report.plan.length < report.planned ? ` --events ${report.plan.map(({atMs}) => atMs).join(',')}` : '';
-		console.log(`FAIL npm run sim -- --seed ${report.seed}${forMs === defaultForMs ? '' : ` --for ${forMs}`}${only}\n     ${report.failure}\n     ${report.plan.length} of ${report.planned} events are enough: ${report.plan.map(({atMs, kind}) => `${kind}@${atMs}`).join(' ')}`);
+		console.log(`FAIL npm run sim -- --seed ${report.seed}${report.world === 'raft' ? ' --world raft' : ''}${forMs === defaultForMs ? '' : ` --for ${forMs}`}${only}\n     ${report.failure}\n     ${report.plan.length} of ${report.planned} events are enough: ${report.plan.map(({atMs, kind}) => `${kind}@${atMs}`).join(' ')}`);
 	});
 	let next = from;
 	const job = (): Job | undefined => {
 		if (next >= to || Date.now() >= untilMs || (values.first && totals.failed.length > 0)) return undefined;
 		const start = next;
 		next = Math.min(to, start + blockSeeds);
-		return {from: start, to: next, forMs, isOnce: values.once, shrinks: !values.first};
+		return {from: start, to: next, forMs, worlds, isOnce: values.once, shrinks: !values.first};
 	};
 
 	await Promise.all(Array.from({length: number('workers', values.workers)}, () => work(job, totals)));

@@ -1,15 +1,18 @@
 /**
-Runs the seeds that it is given, one after the other, and tells of each. A failing one is made smaller first.
+Runs the seeds that it is given, one after the other, and tells of each. A failing one is made smaller first. A seed is two worlds: whole
+nodes, and consensus alone, where far more proposals, campaigns and changes of the members fit into the same time.
 */
 import {planOf, simulate, type Outcome, type RunOptions} from './node/cluster.ts';
 import type {Event} from './node/plan.ts';
 import {sealed} from './seal.ts';
+import {simulateRaft} from './raft-cluster.ts';
 import {shrink} from './shrink.ts';
 
-export type Job = {readonly from: number; readonly to: number; readonly forMs: number; readonly isOnce: boolean; readonly shrinks: boolean};
+export type World = 'nodes' | 'raft';
+export type Job = {readonly worlds: readonly World[]; readonly from: number; readonly to: number; readonly forMs: number; readonly isOnce: boolean; readonly shrinks: boolean};
 export type Report =
 	| {readonly type: 'held'; readonly outcome: Outcome}
-	| {readonly type: 'failed'; readonly seed: number; readonly failure: string; readonly plan: readonly Event[]; readonly planned: number}
+	| {readonly type: 'failed'; readonly seed: number; readonly world: World; readonly failure: string; readonly plan: readonly Event[]; readonly planned: number}
 	| {readonly type: 'done'};
 
 const shrinkRuns = 60;
@@ -24,10 +27,27 @@ export function attempt(options: RunOptions): Outcome | string {
 }
 
 /** The rule that a message names, without times and ids: a smaller script must break the same one. */
-export const ruleOf = (message: string): string => message.replace(/^at \d+ ms, event \d+: /, '').split(':')[0]!;
+export const ruleOf = (message: string): string => message.replace(/^(?:SEED=\d+ \(replays it\), )?at \d+ ms, event \d+: /, '').split(':')[0]!;
 
-export function carryOut({from, to, forMs, isOnce, shrinks}: Job, tell: (report: Report) => void): void {
+/** Consensus alone. What was violated, or nothing. */
+function attemptRaft(seed: number, isOnce: boolean): string | undefined {
+	try {
+		const outcome = sealed(() => simulateRaft(seed));
+		return isOnce || sealed(() => simulateRaft(seed)).fingerprint === outcome.fingerprint ? undefined : 'determinism: two runs of one seed differ';
+	} catch (error) {
+		return (error as Error).message;
+	}
+}
+
+export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: (report: Report) => void): void {
 	for (let seed = from; seed < to; seed++) {
+		const failure = worlds.includes('raft') ? attemptRaft(seed, isOnce) : undefined;
+		if (failure !== undefined) {
+			tell({type: 'failed', seed, world: 'raft', failure, plan: [], planned: 0});
+			continue;
+		}
+
+		if (!worlds.includes('nodes')) continue;
 		const outcome = attempt({seed, forMs});
 		if (typeof outcome === 'string') {
 			const planned = planOf(seed, forMs);
@@ -36,12 +56,12 @@ export function carryOut({from, to, forMs, isOnce, shrinks}: Job, tell: (report:
 				return typeof again === 'string' && ruleOf(again) === ruleOf(outcome);
 			};
 
-			tell({type: 'failed', seed, failure: outcome, plan: shrinks ? shrink(planned, isSame, shrinkRuns).items : planned, planned: planned.length});
+			tell({type: 'failed', seed, world: 'nodes', failure: outcome, plan: shrinks ? shrink(planned, isSame, shrinkRuns).items : planned, planned: planned.length});
 			continue;
 		}
 
 		const again = isOnce ? outcome : attempt({seed, forMs});
-		if (typeof again === 'string' || again.fingerprint !== outcome.fingerprint) tell({type: 'failed', seed, failure: `determinism: two runs of one seed differ${typeof again === 'string' ? ` (${again})` : ''}`, plan: [], planned: 0});
+		if (typeof again === 'string' || again.fingerprint !== outcome.fingerprint) tell({type: 'failed', seed, world: 'nodes', failure: `determinism: two runs of one seed differ${typeof again === 'string' ? ` (${again})` : ''}`, plan: [], planned: 0});
 		else tell({type: 'held', outcome});
 	}
 
