@@ -45,6 +45,7 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 			loss: lossy ? [random.between(1, 30), 100] : [0, 1],
 			duplication: random.chance(1, 2) ? [random.between(1, 30), 100] : [0, 1],
 			ordered: random.chance(1, 3),
+			replay: random.chance(1, 2) ? [random.between(1, 10), 100] : [0, 1],
 		},
 	});
 	const checks = new RaftChecks();

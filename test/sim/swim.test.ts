@@ -3,7 +3,8 @@ SWIM in whole clusters, from seeds. `SEED=7` replays one; `SEEDS=1000` runs a ca
 found out within a bound, and that, once the faults end, nobody who lives is thought otherwise by anybody, and every row is whole.
 False positives (alive and connected, yet called dead) are counted and printed.
 */
-import {afterAll, describe, expect, test} from 'vitest';
+import {afterAll, describe, expect, test, vi} from 'vitest';
+import {Health} from '../../core/swim/health.ts';
 import {createRandom, seeds} from './random.ts';
 import {idOf, nameOf, SwimCluster} from './swim-cluster.ts';
 
@@ -146,6 +147,34 @@ describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 			expect(cluster.swim('n1').status().partition.state, label).toBe('whole');
 		}
 	});
+});
+
+/** Two nodes are too busy to read what comes in, again and again: how often do they accuse the others, all of whom live and are connected? */
+function falseAccusations(seed: number): number {
+	const cluster = new SwimCluster({seed: `${seed}/slow`, nodes: 8, loss: 10, refuses: false, linked: false});
+	const random = createRandom(`${seed}/slow`);
+	const slow = new Set(['n1', 'n2']);
+	cluster.run(2000);
+	for (let turn = 0; turn < 25; turn++) {
+		for (const name of slow) for (const other of cluster.names) if (other !== name) cluster.world.network.cut(idOf(other), idOf(name));
+		cluster.run(random.between(300, 800));
+		cluster.world.network.heal();
+		cluster.run(random.between(100, 400));
+	}
+
+	return cluster.seen.filter(seen => seen.type === 'member' && slow.has(seen.node) && (seen.state === 'suspect' || seen.state === 'dead') && !slow.has(nameOf(seen.id))).length;
+}
+
+test('a slow node that doubts itself first accuses fewer of the others (local health)', {timeout: 120_000}, () => {
+	const runs = seeds(8);
+	const sum = (): number => runs.reduce((total, seed) => total + falseAccusations(seed), 0);
+	const withHealth = sum();
+	const stretch = vi.spyOn(Health.prototype, 'stretch').mockImplementation(ticks => ticks);
+	const without = sum();
+	stretch.mockRestore();
+	count('healthy members accused by slow ones, with local health', withHealth);
+	count('healthy members accused by slow ones, without', without);
+	expect(without).toBeGreaterThan(withHealth);
 });
 
 test('a seed replays to the byte', () => {
