@@ -53,6 +53,10 @@ export type Broker = AsyncDisposable & {
 	events(options?: {readonly messages?: boolean}): AsyncIterable<RecordedEvent>;
 	/** Confirm with a quorum that this node sees the latest agreed state; the commit index it waited for. @throws `no-quorum`, `no-leader` */
 	readIndex(): Promise<number>;
+	/** Hand the lead to a voter, by default the one that is furthest; who leads then. @throws `refused` with the reason, `no-quorum`, `no-leader`, `timeout` */
+	transferLeadership(to?: NodeId): Promise<NodeId | undefined>;
+	/** Take a member out for good. @throws `refused` when the rest would have no quorum, `no-quorum`, `no-leader`, `timeout` */
+	removeMember(node: NodeId): Promise<void>;
 	fault(command: FaultCommand): Promise<void>;
 	/** Resolves when the node has stopped, or the link to it is lost for good; with the reason. */
 	readonly closed: Promise<string>;

@@ -5,63 +5,30 @@ program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
 import type {FaultCommand, From, Published, Subscription} from './api.ts';
-import type {Config} from './config.ts';
 import {Control, type JoinAnswer} from './control.ts';
-import {Data, type DataIo} from './data.ts';
+import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
-import type {Lamport} from './lamport.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import {viewOf} from './observe/view.ts';
-import type {Clock, Datagrams, Entropy, Links} from './ports.ts';
+import {Management} from './management.ts';
+import type {NodeOptions} from './node-options.ts';
 import {Presence} from './presence.ts';
 import {readBatches, subscribeHere} from './local-reading.ts';
-import type {RaftLimits} from './raft/leader.ts';
 import {parseRaftPacket} from './raft/packet.ts';
-import type {RaftStore} from './raft-store.ts';
 import type {BatchSink} from './reader.ts';
 import type {BatchReading, ServedBroker} from './remote/server.ts';
 import {parseSwimPacket} from './swim/packet.ts';
 import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from './wire.ts';
 
-/** Faults that are injected on purpose. */
-export type FaultControl = {apply(command: FaultCommand): void; active(): readonly string[]};
-
-export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
-	readonly clock: Clock;
-	readonly entropy: Entropy;
-	readonly links: Links;
-	readonly datagrams: Datagrams;
-	readonly raftStore: RaftStore;
-	readonly knownTopics: readonly Topic[];
-	/** `undefined` unless the node was started with `--faults`. */
-	readonly faults: FaultControl | undefined;
-	/** Make durable what must outlive a restart. */
-	save(state: {readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]}): Promise<void>;
-};
-
-export type NodeOptions = {
-	readonly id: NodeId;
-	/** Raised on disk before this call. */
-	readonly incarnation: number;
-	/** Its ceiling is on disk. */
-	readonly lamport: Lamport;
-	readonly clusterId: string;
-	/** Topics of the node itself, from its last life and its settings. */
-	readonly topics: readonly Topic[];
-	readonly config: Config;
-	readonly address: string;
-	readonly version: string;
-	/** Bounds of Raft, where they shall be hit sooner than in life. @default those of the machine */
-	readonly raftLimits?: Partial<RaftLimits>;
-	readonly io: NodeIo;
-};
+export type * from './node-options.ts';
 
 const tickMs = 25;
+const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
 const careMs = 1000;
 const retainMs = 10_000;
 
@@ -84,6 +51,7 @@ export class Node implements ServedBroker {
 	#watchTimer: Disposable | undefined;
 	#reachable = '';
 	readonly #acquaintances: Acquaintances;
+	readonly #management: Management;
 	#caredMs = 0;
 	#retainedMs = 0;
 	#saving: Promise<void> = Promise.resolve();
@@ -122,6 +90,11 @@ export class Node implements ServedBroker {
 				this.data.gossip.resync(peers);
 				this.data.schedulePump();
 			},
+		});
+		this.#management = new Management({
+			self: id, control: this.control, nowMs,
+			isReachable: node => this.presence.isReachable(node),
+			send: (to, kind, packet) => io.links.send(to, [encodeControl(kind, packet)]),
 		});
 		this.data = new Data({
 			self: id, incarnation, lamport, tickMs, config,
@@ -191,6 +164,7 @@ export class Node implements ServedBroker {
 				const packet = parseRaftPacket(decodeControl(frame));
 				if (packet) this.control.step(from, packet);
 				else this.journal.reject(from, 'malformed');
+				this.#management.check();
 				return;
 			}
 
@@ -202,13 +176,11 @@ export class Node implements ServedBroker {
 			}
 
 			case kinds.swim: return this.#onSwim(from, frame);
-			case kinds.join:
-			case kinds.joined: {
-				if (!(frame[0] === kinds.join ? this.#acquaintances.onAsked(from, frame) : this.#acquaintances.onAnswered(frame))) this.journal.reject(from, 'malformed');
-				return;
-			}
-
-			default: this.journal.reject(from, 'malformed');
+			case kinds.join: return this.#judge(from, this.#acquaintances.onAsked(from, frame));
+			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
+			case kinds.manage: return this.#judge(from, this.#management.onWish(from, frame));
+			case kinds.managed: return this.#judge(from, this.#management.onAnswer(frame));
+			default: this.#judge(from, false);
 		}
 	}
 
@@ -216,7 +188,9 @@ export class Node implements ServedBroker {
 		this.#onSwim(from, bytes);
 	}
 
-	onLink(peer: NodeId, change: 'up' | 'down' | 'refused'): void {
+	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
+	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
+		if (change === 'removed') return void this.stop(removedReason);
 		this.presence.link(peer, change);
 		this.#updateReachable();
 	}
@@ -291,6 +265,14 @@ export class Node implements ServedBroker {
 		return this.control.readIndex();
 	}
 
+	async transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
+		return (await this.#management.carryOut({type: 'transfer', to})).leader;
+	}
+
+	async removeMember(node: NodeId): Promise<void> {
+		await this.#management.carryOut({type: 'remove', node});
+	}
+
 	async fault(command: FaultCommand): Promise<void> {
 		const {faults} = this.options.io;
 		if (!faults) throw new DapssError('refused', 'This node takes no faults: start it with --faults');
@@ -315,12 +297,17 @@ export class Node implements ServedBroker {
 		this.#timers.dispose();
 		this.#watchTimer?.[Symbol.dispose]();
 		this.control.close();
+		this.#management.close();
 		await this.data[Symbol.asyncDispose]();
 		await this.#saving.catch(() => undefined);
 		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
 		this.journal.record({type: 'stopped', reason});
 		this.journal.close();
 		this.#closed.resolve(reason);
+	}
+
+	#judge(from: NodeId, isSound: boolean): void {
+		if (!isSound) this.journal.reject(from, 'malformed');
 	}
 
 	#onSwim(from: NodeId, frame: Buffer): void {
@@ -336,6 +323,7 @@ export class Node implements ServedBroker {
 		this.presence.tick();
 		this.#updateReachable();
 		this.control.tick();
+		this.#management.check();
 		this.data.tick();
 		if (nowMs - this.#caredMs >= careMs) {
 			this.#caredMs = nowMs;
@@ -361,6 +349,7 @@ export class Node implements ServedBroker {
 	/** The agreed state changed: tell the machines and the links. */
 	#onAgreed(): void {
 		const {topics} = this.control;
+		this.#management.check();
 		const members = topics.members();
 		if (members.length > 0) {
 			this.#acquaintances.link();
@@ -369,7 +358,7 @@ export class Node implements ServedBroker {
 		}
 
 		this.data.setInterests(new Map(topics.topics().map(({name, subscribers}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id)}])));
-		if (topics.isRemoved(this.id)) void this.stop('this node was removed from the cluster');
+		if (topics.isRemoved(this.id)) void this.stop(removedReason);
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

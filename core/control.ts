@@ -113,7 +113,7 @@ export class Control {
 		for (const [context, read] of this.#reads) {
 			if (nowMs < read.untilMs) continue;
 			this.#reads.delete(context);
-			read.reject(this.#why());
+			read.reject(this.why());
 		}
 
 		if (nowMs - this.#caredMs >= careMs) {
@@ -130,7 +130,7 @@ export class Control {
 	/** A commit index that was current, by the word of a quorum, after this call began; it is applied here (Raft, 8; thesis, 6.4). */
 	readIndex(): Promise<number> {
 		const context = `${this.#options.self}:${this.#options.incarnation}:${++this.#readSeq}`;
-		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.#why());
+		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.why());
 		const {promise, resolve, reject} = Promise.withResolvers<number>();
 		// Before the pump: a leader that is the only voter proves its reads within this call.
 		this.#reads.set(context, {resolve, reject, untilMs: this.#options.nowMs() + this.#options.config.raft.electionMs * 2});
@@ -149,14 +149,14 @@ export class Control {
 		if (this.topics.address(node) !== undefined) return this.#joined();
 		if (role !== 'leader') {
 			const at = leader === undefined ? undefined : this.topics.address(leader);
-			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.#why().message} : {type: 'ask', leader, address: at};
+			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.why().message} : {type: 'ask', leader, address: at};
 		}
 
 		if (this.topics.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
 		// A dead member under the same address lost its data: the newcomer takes its place.
 		const former = this.topics.members().find(member => member.address === address && member.id !== node);
 		if (former && former.id !== self && !this.#options.isReachable(former.id)) {
-			this.#afterStep(this.raft.proposeChange({type: 'remove', node: former.id}, new Uint8Array(0)));
+			this.remove(former.id);
 			return {type: 'wait', reason: `${former.id} was at ${address} before: it is being removed`};
 		}
 
@@ -177,8 +177,18 @@ export class Control {
 		const {configuration: {voters}} = this.raft.status();
 		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReachable(id)).toSorted((a, b) => b.match - a.match)[0];
 		if (!best) return;
-		this.raft.transferLeadership(best.id);
+		this.transfer(best.id);
+	}
+
+	/** Hand the lead over: the other stands as soon as it has everything. Leader only. */
+	transfer(to: NodeId): void {
+		this.raft.transferLeadership(to);
 		this.schedulePump();
+	}
+
+	/** Propose to take a member out. Leader only. */
+	remove(node: NodeId): ReturnType<Raft['proposeChange']> {
+		return this.#afterStep(this.raft.proposeChange({type: 'remove', node}, new Uint8Array(0)));
 	}
 
 	schedulePump(): void {
@@ -319,7 +329,7 @@ export class Control {
 		// Of two under one address the one that does not answer lost its data folder: the other is what is there now.
 		const stale = members.find(({id, address}) => !this.#options.isReachable(id) && members.some(other => other.id !== id && other.address === address && this.#options.isReachable(other.id)));
 		if (stale) {
-			this.#afterStep(this.raft.proposeChange({type: 'remove', node: stale.id}, new Uint8Array(0)));
+			this.remove(stale.id);
 			return;
 		}
 
@@ -344,7 +354,8 @@ export class Control {
 		}
 	}
 
-	#why(): DapssError {
+	/** Why nothing can be agreed now. */
+	why(): DapssError {
 		const {leader, voters, reachable} = this.quorum();
 		return leader === undefined && reachable > voters / 2 ? new DapssError('no-leader', 'no leader: an election is under way, try again') : noQuorum(reachable, voters);
 	}

@@ -103,6 +103,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onUp: peer => node?.onLink(peer, 'up'),
 		onDown: peer => node?.onLink(peer, 'down'),
 		onRefused: peer => node?.onLink(peer, 'refused'),
+		onRemoved: peer => node?.onLink(peer, 'removed'),
 		onProblem: warn,
 		onClient: channel => serveClient(node, channel),
 		onJoin: channel => serveJoin(node, channel),

@@ -29,6 +29,8 @@ export type MeshOptions = {
 	readonly onDown: (peer: NodeId, why: string) => void;
 	/** Nothing listens at the peer's address: its process is gone. */
 	readonly onRefused: (peer: NodeId) => void;
+	/** The peer says that this node was removed from the cluster. */
+	readonly onRemoved: (peer: NodeId) => void;
 	readonly onClient: (channel: Channel) => void;
 	/** A node that wants to become a member. */
 	readonly onJoin: (channel: Channel) => void;
@@ -167,11 +169,12 @@ class LinkMesh implements Mesh {
 	}
 
 	#onFailed(peer: NodeId, error: Error, isNews: boolean): void {
-		const {refusals, onProblem, onRefused} = this.#options;
+		const {refusals, onProblem, onRefused, onRemoved} = this.#options;
 		if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return onRefused(peer);
 		if (!(error instanceof RefusedError)) return;
 		const {code} = error.refusal;
 		refusals.add(`call-${code}`);
+		if (code === 'removed') onRemoved(peer);
 		// These pass by themselves: the peer has not applied the latest agreement yet, or its own call is coming.
 		if (isNews && code !== 'duplicate' && code !== 'not-a-member') onProblem?.(errorMessage(error));
 	}
@@ -182,10 +185,11 @@ class LinkMesh implements Mesh {
 		if (via === 'client') return undefined;
 		if (id === undefined || role === 'client') return {code: 'not-a-member', reason: 'a client cannot be a member'};
 		if (faults?.isCut(id, 'in') || faults?.isCut(id, 'out')) return 'silence';
+		const {clusterId} = hello();
+		// First: what another cluster has agreed of its members is nothing to this node.
+		if (via !== 'join' && clusterId !== '' && remote.clusterId !== '' && clusterId !== remote.clusterId) return {code: 'cluster', reason: `node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`};
 		if (this.#removed.has(id)) return {code: 'removed', reason: `node ${id} was removed from the cluster: start it with an empty data folder`};
 		if (via === 'join') return undefined;
-		const {clusterId} = hello();
-		if (clusterId !== '' && remote.clusterId !== '' && clusterId !== remote.clusterId) return {code: 'cluster', reason: `node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`};
 		const link = this.#links.get(id);
 		if (!link) return {code: 'not-a-member', reason: `node ${id} is not a member, as far as this node knows`};
 		if (link.channel && incarnation < link.channel.remote.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`};

@@ -7,7 +7,7 @@ import {DeliveryQueue} from '../delivery.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../observe/events.ts';
 import type {Snapshot} from '../observe/snapshot.ts';
-import type {Topic} from '../message.ts';
+import type {NodeId, Topic} from '../message.ts';
 import type {Pipe} from './pipe.ts';
 import {creditBytes, decodeDelivery, decodeFrame, encodeFrame, encodePublish, remoteKinds, type Answer, type RequestBody} from './protocol.ts';
 
@@ -124,6 +124,14 @@ export class RemoteBroker implements Broker {
 
 	readIndex(): Promise<number> {
 		return this.#request({op: 'read-index'});
+	}
+
+	async transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
+		return await this.#request<NodeId | null | undefined>({op: 'transfer', ...(to === undefined ? {} : {to})}) ?? undefined;
+	}
+
+	removeMember(node: NodeId): Promise<void> {
+		return this.#request({op: 'remove', node});
 	}
 
 	fault(command: FaultCommand): Promise<void> {

@@ -46,6 +46,8 @@ const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('subscribe-node'), topic}),
 	v.object({id, op: v.literal('unsubscribe-node'), topic}),
 	v.object({id, op: v.literal('read-index')}),
+	v.object({id, op: v.literal('transfer'), to: v.optional(node)}),
+	v.object({id, op: v.literal('remove'), node}),
 	v.object({id, op: v.literal('fault'), command: fault}),
 ]);
 

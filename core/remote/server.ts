@@ -67,6 +67,8 @@ export function serve(broker: ServedBroker, pipe: Pipe, onMalformed: () => void)
 			case 'subscribe-node': return settle(id, broker.subscribeNode(request.topic));
 			case 'unsubscribe-node': return settle(id, broker.unsubscribeNode(request.topic));
 			case 'read-index': return settle(id, broker.readIndex());
+			case 'transfer': return settle(id, broker.transferLeadership(request.to));
+			case 'remove': return settle(id, broker.removeMember(request.node));
 			case 'fault': return settle(id, broker.fault(request.command));
 			case 'watch': return void streams.set(id, watch(id));
 			case 'events': return void streams.set(id, follow(id, request.messages));

@@ -54,6 +54,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			onUp: id => log.push(`up ${id}`),
 			onDown: (id, why) => log.push(`down ${id} ${why}`),
 			onRefused: id => log.push(`refused ${id}`),
+			onRemoved: id => log.push(`removed ${id}`),
 			onClient: channel => guests.push(channel),
 			onJoin: channel => guests.push(channel),
 			onProblem: line => problems.push(line),
@@ -142,6 +143,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await link(one, stranger);
 		one.mesh.setRemoved([stranger.id]);
 		await until(() => stranger.problems.some(line => line.includes(`node ${stranger.id} was removed from the cluster`)), 'the word of the removal');
+		expect(stranger.log).toContain(`removed ${one.id}`);
 		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'removed from the cluster'});
 		one.mesh.setPeers(peersOf(stranger));
 		expect(one.mesh.states().size).toBe(0);

@@ -16,6 +16,9 @@ export class FakeBroker implements Broker {
 	readonly server = '127.0.0.1:5000';
 	readonly published: Array<{readonly topic: Topic; readonly bodies: readonly Uint8Array[]}> = [];
 	readonly faults: FaultCommand[] = [];
+	readonly transfers: Array<NodeId | undefined> = [];
+	readonly removed: NodeId[] = [];
+	manageAnswer: () => Promise<void> = async () => undefined;
 	readonly subscriptions: Array<{readonly topics: readonly Topic[]; readonly from: From | undefined}> = [];
 	/** What `subscribe` gives, array by array. */
 	deliveries: ReadonlyArray<readonly Delivery[]> = [];
@@ -40,6 +43,17 @@ export class FakeBroker implements Broker {
 		const firstSeq = this.#seq + 1;
 		this.#seq += bodies.length;
 		return {origin: this.snapshotValue.self, incarnation: 1, topic, firstSeq, count: bodies.length};
+	}
+
+	async transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
+		await this.manageAnswer();
+		this.transfers.push(to);
+		return to ?? this.snapshotValue.members[1]?.id;
+	}
+
+	async removeMember(node: NodeId): Promise<void> {
+		await this.manageAnswer();
+		this.removed.push(node);
 	}
 
 	subscribe(topics: readonly Topic[], options: {readonly from?: From} = {}): Subscription {

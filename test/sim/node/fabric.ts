@@ -19,7 +19,7 @@ export type Station = {
 	run(work: () => void): void;
 	onFrame(from: NodeId, frame: Buffer): void;
 	onDatagram(from: NodeId, bytes: Buffer): void;
-	onLink(peer: NodeId, change: 'up' | 'down' | 'refused'): void;
+	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void;
 };
 
 const outQueueBytes = 16 * 1024 * 1024;
@@ -36,7 +36,7 @@ export class Fabric {
 	/** The connection that an end holds: `from>to` → its number. */
 	readonly #ends = new Map<string, number>();
 	/** Whom each process takes for a member. */
-	readonly #members = new Map<NodeId, (peer: NodeId) => boolean>();
+	readonly #members = new Map<NodeId, (peer: NodeId) => 'member' | 'removed' | 'stranger'>();
 	#connections = 0;
 	halfOpen = 0;
 
@@ -97,7 +97,7 @@ export class Fabric {
 			if (!this.isCut(id, peer)) this.#later(() => this.#ends.get(`${peer}>${id}`) === number && this.#down(peer, id));
 		};
 
-		this.#members.set(id, peer => peers.has(peer) && !removed.has(peer));
+		this.#members.set(id, peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'));
 		return {
 			links: {
 				setPeers: next => {
@@ -143,7 +143,9 @@ export class Fabric {
 			const other = this.#stations.get(peer);
 			if (!other || !station.isUp || this.isCut(id, peer) || this.#ends.has(`${id}>${peer}`)) return;
 			if (!other.isUp) return station.run(() => station.onLink(peer, 'refused'));
-			if (!this.#members.get(peer)?.(id)) return;
+			const standing = this.#members.get(peer)?.(id);
+			if (standing === 'removed') return station.run(() => station.onLink(peer, 'removed'));
+			if (standing !== 'member') return;
 			const number = ++this.#connections;
 			// The other end may hold a connection from before: it learns now that it is gone.
 			if (this.#ends.has(`${peer}>${id}`)) this.#down(peer, id);

@@ -141,7 +141,7 @@ export class Host implements Station {
 		this.node?.onDatagram(from, bytes);
 	}
 
-	onLink(peer: NodeId, change: 'up' | 'down' | 'refused'): void {
+	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		this.node?.onLink(peer, change);
 	}
 

@@ -1,0 +1,148 @@
+/**
+What an operator does to the members: hand the lead over, take a node out for good. The leader does it; any other node passes the wish
+on to it over their link and waits for the answer.
+*/
+import {decode} from './codec.ts';
+import type {Control} from './control.ts';
+import {DapssError, errorMessage, exitCodes, type ErrorCode} from './errors.ts';
+import {isNodeId, type NodeId} from './message.ts';
+
+export type Wish = {readonly type: 'transfer'; readonly to: NodeId | undefined} | {readonly type: 'remove'; readonly node: NodeId};
+type Answer = {readonly leader: NodeId | undefined};
+type Waiting = {
+	readonly resolve: (answer: Answer) => void;
+	readonly reject: (error: Error) => void;
+	readonly untilMs: number;
+	/** The answer, as soon as the wish has come true here. */
+	readonly isDone: () => Answer | undefined;
+	/** What is tried again until it is taken. */
+	readonly begin: (() => void) | undefined;
+};
+
+export type ManagementOptions = {
+	readonly self: NodeId;
+	readonly control: Control;
+	readonly nowMs: () => number;
+	readonly isReachable: (node: NodeId) => boolean;
+	/** False when there is no link. */
+	readonly send: (to: NodeId, kind: 'manage' | 'managed', packet: unknown) => boolean;
+};
+
+const deadlineMs = 5000;
+const waitingMax = 64;
+/** Characters of a reason that came over a link. */
+const reasonMax = 1000;
+
+export class Management {
+	readonly #options: ManagementOptions;
+	readonly #waiting = new Map<number, Waiting>();
+	#seq = 0;
+
+	constructor(options: ManagementOptions) {
+		this.#options = options;
+	}
+
+	/**
+	Resolves when the wish has come true; with the leader then. @param wish `to`: by default the voter that is furthest.
+	@throws `refused`, `usage`, `no-quorum`, `no-leader`, `timeout`
+	*/
+	async carryOut(wish: Wish): Promise<Answer> {
+		const {control, self, send} = this.#options;
+		const {role, leader} = control.raft.status();
+		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to) : this.#remove(wish.node);
+		if (leader === undefined || leader === self) throw control.why();
+		const {seq, answered} = this.#wait(() => undefined);
+		if (!send(leader, 'manage', {seq, ...wish})) this.#settle(seq, new DapssError('no-leader', `The link to the leader ${leader} is down: try again in a moment`));
+		return answered;
+	}
+
+	/** A node passes a wish on. False when it is none. */
+	onWish(from: NodeId, frame: Buffer): boolean {
+		const raw = Object(decode(frame.subarray(1))) as Record<string, unknown>;
+		const {seq, type, to, node} = raw;
+		if (!Number.isSafeInteger(seq)) return false;
+		const wish: Wish | undefined = type === 'transfer' && (to === undefined || to === null || isNodeId(to)) ? {type, to: to ?? undefined} : type === 'remove' && isNodeId(node) ? {type, node} : undefined;
+		if (!wish) return false;
+		const {send, control} = this.#options;
+		const answer = (packet: object): void => void send(from, 'managed', {seq, ...packet});
+		// Passed on once: two nodes that take each other for the leader would pass it to and fro.
+		const done = control.raft.status().role === 'leader' ? this.carryOut(wish) : Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
+		done.then(({leader}) => answer({leader}), (error: unknown) => answer({code: error instanceof DapssError ? error.code : 'failure', reason: errorMessage(error)}));
+		return true;
+	}
+
+	/** The leader's answer. False when it is none. */
+	onAnswer(frame: Buffer): boolean {
+		const {seq, leader, code, reason} = Object(decode(frame.subarray(1))) as Record<string, unknown>;
+		if (typeof seq !== 'number') return false;
+		this.#settle(seq, typeof reason === 'string' ? new DapssError(typeof code === 'string' && Object.hasOwn(exitCodes, code) ? code as ErrorCode : 'failure', reason.slice(0, reasonMax)) : {leader: isNodeId(leader) ? leader : undefined});
+		return true;
+	}
+
+	/** Something may have come true. */
+	check(): void {
+		const {nowMs} = this.#options;
+		for (const [seq, {isDone, begin, untilMs}] of this.#waiting) {
+			begin?.();
+			const answer = isDone();
+			if (answer) this.#settle(seq, answer);
+			else if (nowMs() >= untilMs) this.#settle(seq, new DapssError('timeout', `The cluster did not do it within ${deadlineMs / 1000} s; it may still happen: look at \`dapss-tui peers\``));
+		}
+	}
+
+	close(): void {
+		for (const seq of this.#waiting.keys()) this.#settle(seq, new DapssError('closed', 'The node is stopping'));
+	}
+
+	#transfer(wanted: NodeId | undefined): Promise<Answer> {
+		const {control, self, isReachable} = this.#options;
+		const {progress, configuration: {voters}} = control.raft.status();
+		const best = progress.filter(({id}) => voters.includes(id) && isReachable(id)).toSorted((a, b) => b.match - a.match)[0]?.id;
+		const to = wanted ?? best;
+		if (to === undefined) throw new DapssError('refused', 'Expected another voter that can be reached, there is none: nobody else could lead');
+		if (to === self) throw new DapssError('refused', `Node ${to} leads already`);
+		if (control.topics.address(to) === undefined) throw new DapssError('usage', `Expected a member, got ${to}`);
+		if (!voters.includes(to)) throw new DapssError('refused', `Node ${to} is a learner: only a voter can lead`);
+		if (!isReachable(to)) throw new DapssError('refused', `Node ${to} cannot be reached: it could not take over`);
+		const {answered} = this.#wait(() => {
+			const {leader} = control.raft.status();
+			return leader === undefined || leader === self ? undefined : {leader};
+		});
+		control.transfer(to);
+		return answered;
+	}
+
+	#remove(node: NodeId): Promise<Answer> {
+		const {control, isReachable, self} = this.#options;
+		if (control.topics.isRemoved(node)) return Promise.resolve({leader: control.raft.status().leader});
+		if (control.topics.address(node) === undefined) throw new DapssError('usage', `Expected a member, got ${node}`);
+		const {configuration: {voters}} = control.raft.status();
+		const rest = voters.filter(voter => voter !== node);
+		if (rest.length === 0) throw new DapssError('refused', `Node ${node} is the only voter: without it there is no cluster`);
+		const away = rest.filter(voter => voter !== self && !isReachable(voter));
+		if ((rest.length - away.length) * 2 <= rest.length) throw new DapssError('refused', `Without ${node} the cluster would have no quorum: of the ${rest.length} other voters ${away.join(', ')} cannot be reached. Start ${away.length > 1 ? 'them' : 'it'} again, or remove ${away.length > 1 ? 'one of them' : 'it'} first`);
+		// Another change may be under way: then this one waits its turn.
+		let isTaken = false;
+		const {answered} = this.#wait(() => (control.topics.isRemoved(node) ? {leader: control.raft.status().leader} : undefined), () => {
+			isTaken ||= control.remove(node) === 'accepted';
+		});
+		this.check();
+		return answered;
+	}
+
+	#wait(isDone: Waiting['isDone'], begin?: Waiting['begin']): {readonly seq: number; readonly answered: Promise<Answer>} {
+		if (this.#waiting.size >= waitingMax) throw new DapssError('refused', `Expected at most ${waitingMax} such wishes at a time, got one more`);
+		const seq = ++this.#seq;
+		const {promise, resolve, reject} = Promise.withResolvers<Answer>();
+		this.#waiting.set(seq, {resolve, reject, isDone, begin, untilMs: this.#options.nowMs() + deadlineMs});
+		return {seq, answered: promise};
+	}
+
+	#settle(seq: number, answer: Answer | Error): void {
+		const waiting = this.#waiting.get(seq);
+		if (!waiting) return;
+		this.#waiting.delete(seq);
+		if (answer instanceof Error) waiting.reject(answer);
+		else waiting.resolve(answer);
+	}
+}

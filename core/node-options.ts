@@ -1,0 +1,44 @@
+/**
+What a node is given: who it is, and all chance, time, disks and sockets.
+*/
+import type {FaultCommand} from './api.ts';
+import type {Config} from './config.ts';
+import type {DataIo} from './data.ts';
+import type {Lamport} from './lamport.ts';
+import type {NodeId, Topic} from './message.ts';
+import type {Clock, Datagrams, Entropy, Links} from './ports.ts';
+import type {RaftLimits} from './raft/leader.ts';
+import type {RaftStore} from './raft-store.ts';
+
+/** Faults that are injected on purpose. */
+export type FaultControl = {apply(command: FaultCommand): void; active(): readonly string[]};
+
+export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
+	readonly clock: Clock;
+	readonly entropy: Entropy;
+	readonly links: Links;
+	readonly datagrams: Datagrams;
+	readonly raftStore: RaftStore;
+	readonly knownTopics: readonly Topic[];
+	/** `undefined` unless the node was started with `--faults`. */
+	readonly faults: FaultControl | undefined;
+	/** Make durable what must outlive a restart. */
+	save(state: {readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]}): Promise<void>;
+};
+
+export type NodeOptions = {
+	readonly id: NodeId;
+	/** Raised on disk before this call. */
+	readonly incarnation: number;
+	/** Its ceiling is on disk. */
+	readonly lamport: Lamport;
+	readonly clusterId: string;
+	/** Topics of the node itself, from its last life and its settings. */
+	readonly topics: readonly Topic[];
+	readonly config: Config;
+	readonly address: string;
+	readonly version: string;
+	/** Bounds of Raft, where they shall be hit sooner than in life. @default those of the machine */
+	readonly raftLimits?: Partial<RaftLimits>;
+	readonly io: NodeIo;
+};
