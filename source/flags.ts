@@ -41,6 +41,7 @@ export const flagTable = {
 	maxP99: {type: 'string', value: 'MS', text: 'highest p99 in milliseconds that passes'},
 	minRate: {type: 'string', value: 'R', text: 'fewest messages a second that pass'},
 	maxLoss: {type: 'string', value: 'N', text: 'most lost messages that pass'},
+	confirm: {type: 'string', value: 'NAME', text: 'the cluster\'s name, in place of typing it'},
 	help: {type: 'boolean', shortFlag: 'h', text: 'this text'},
 	version: {type: 'boolean', shortFlag: 'v', text: 'the version'},
 } as const satisfies Record<string, FlagText>;

@@ -9,6 +9,8 @@ import {shortId, timeText} from './units.ts';
 export type Finding = {readonly code: 'no-quorum' | 'no-leader' | 'unhealthy' | 'warning'; readonly problem: string; readonly advice: string};
 export type Verdict = {readonly verdict: 'healthy' | 'unhealthy' | 'no-quorum' | 'no-leader'; readonly exitCode: number; readonly findings: readonly Finding[]};
 
+const goneMs = 30_000;
+
 /** @param confirmed Index that a quorum confirmed, or the code of the error that it answered with. */
 export function verdictOf(snapshot: Snapshot, confirmed: number | ErrorCode): Verdict {
 	const findings = [...quorumFindings(snapshot, confirmed), ...memberFindings(snapshot), ...partitionFindings(snapshot), ...nodeFindings(snapshot)];
@@ -25,7 +27,7 @@ function quorumFindings({raft, members}: Snapshot, confirmed: number | ErrorCode
 		return [{
 			code: 'no-quorum',
 			problem: `No quorum: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${needed} needed${names === '' ? '' : `; missing: ${names}`}`,
-			advice: `Start ${missing.length > 1 ? `${Math.max(1, needed - raft.reachableVoters)} of the missing nodes` : 'the missing node'} again or repair the network to it. Until then nothing can be agreed; messages go on flowing among the nodes that reach one another.`,
+			advice: `Start ${missing.length > 1 ? `${Math.max(1, needed - raft.reachableVoters)} of the missing nodes` : 'the missing node'} again or repair the network to it. Until then nothing can be agreed; messages go on flowing among the nodes that reach one another. If their disks are gone for good: stop this node and see dapss-tui recover --help.`,
 		}];
 	}
 
@@ -38,7 +40,7 @@ function quorumFindings({raft, members}: Snapshot, confirmed: number | ErrorCode
 		return [{
 			code: 'unhealthy',
 			problem: `No further voter may fail: ${raft.voters.length - missing.length} of ${raft.voters.length} are there, ${needed} needed; missing: ${missing.map(id => nameOf(id, members)).join(', ')}`,
-			advice: 'Start what is missing again.',
+			advice: `Start what is missing again. If it is gone for good: dapss-tui peer remove ${shortId(missing[0])}, and add a new node.`,
 		}];
 	}
 
@@ -50,7 +52,7 @@ function memberFindings({members}: Snapshot): Finding[] {
 	return members.filter(({state}) => state === 'suspect' || state === 'dead').map(member => ({
 		code: 'unhealthy',
 		problem: `${nameOf(member.id, members)} is ${member.state}${member.voter ? ', and votes' : ''}`,
-		advice: member.state === 'suspect' ? 'It may be busy or about to be found dead: look again in a moment.' : 'Start it again, or repair the network to it.',
+		advice: member.state === 'suspect' ? 'It may be busy or about to be found dead: look again in a moment.' : `Start it again, or repair the network to it.${isGone(member) ? ` If it is gone for good: dapss-tui peer remove ${shortId(member.id)}` : ''}`,
 	}));
 }
 
@@ -70,6 +72,11 @@ function nodeFindings({phase, detail, faults, insecure, counters}: Snapshot): Fi
 		...(insecure.length > 0 ? [{code: 'warning', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),
 		...(bounds.length > 0 ? [{code: 'warning', problem: `Bounds were hit since the start: ${bounds.map(([name, count]) => `${name} ${count}×`).join(', ')}`, advice: 'A peer or a reader was too slow, or too much came at once.'}] as const : []),
 	];
+}
+
+/** Not heard for so long that it is no restart. */
+function isGone({state, heardMsAgo}: MemberSnapshot): boolean {
+	return state === 'dead' && (heardMsAgo === undefined || heardMsAgo >= goneMs);
 }
 
 function nameOf(id: string, members: readonly MemberSnapshot[]): string {

@@ -7,6 +7,8 @@ import type {SourceState} from './source.ts';
 import type {Tone} from './theme.ts';
 import {duration, names, plural, shortId} from './words.ts';
 
+const goneMs = 30_000;
+
 export type Alert = {readonly tone: Extract<Tone, 'alarm' | 'bad' | 'warning' | 'accent'>; readonly text: string};
 
 /** @param lostMs for how long there has been no picture; 0 while connected */
@@ -23,6 +25,8 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (phase === 'stopping') alerts.push({tone: 'warning', text: `STOPPING: ${printable(snapshot.detail) || 'bringing everything to the disk'}`});
 	if (phase === 'running' && !raft.hasQuorum) alerts.push(quorumAlert(snapshot));
 	else if (phase === 'running' && raft.leader === undefined) alerts.push({tone: 'bad', text: `NO LEADER in term ${raft.term}: an election is on; changes wait, live messages flow`});
+	const gone = goneVoters(snapshot);
+	if (raft.hasQuorum && gone.length > 0) alerts.push(goneAlert(snapshot, gone));
 	if (partition.state === 'partitioned') alerts.push(partitionAlert(snapshot));
 	if (partition.state === 'repairing') alerts.push({tone: 'warning', text: `REPAIRING after the partition: ${plural(partition.backlog, 'message')} came in so far, ${duration(partition.sinceMs)}`});
 	if (insecure.length > 0) alerts.push({tone: 'alarm', text: `INSECURE: ${insecure.map(part => printable(part)).join(', ')} switched off`});
@@ -34,6 +38,11 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 export function missingVoters({raft, members}: Snapshot): readonly string[] {
 	const states = new Map(members.map(member => [member.id, member.self ? 'alive' : member.state]));
 	return raft.voters.filter(id => states.get(id) !== 'alive');
+}
+
+/** Voters that nobody has heard for longer than a restart takes. */
+export function goneVoters({raft, members}: Snapshot): readonly string[] {
+	return members.filter(({id, self, state, heardMsAgo}) => !self && state === 'dead' && raft.voters.includes(id) && (heardMsAgo === undefined || heardMsAgo >= goneMs)).map(({id}) => id);
 }
 
 export function quorumSize(voters: number): number {
@@ -48,6 +57,15 @@ function quorumAlert(snapshot: Snapshot): Alert {
 	return {
 		tone: 'alarm',
 		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${quorumSize(raft.voters.length)} needed${missing.length > 0 ? `; missing ${names(missing, 4)}` : ''} · changes wait, live messages flow here`,
+	};
+}
+
+function goneAlert({raft, members}: Snapshot, gone: readonly string[]): Alert {
+	const spare = raft.reachableVoters - quorumSize(raft.voters.length);
+	const heardMs = Math.min(...members.filter(({id}) => gone.includes(id)).map(({heardMsAgo}) => heardMsAgo ?? Infinity));
+	return {
+		tone: spare > 0 ? 'warning' : 'bad',
+		text: `VOTER GONE${Number.isFinite(heardMs) ? ` for ${duration(heardMs)}` : ''}: ${names(gone, 4)}; ${spare > 0 ? `${spare} more may fail` : 'no further voter may fail'} · start it again, or \`:peer remove ${shortId(gone[0]!)}\``,
 	};
 }
 

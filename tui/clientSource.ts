@@ -112,6 +112,16 @@ async function carryOut(broker: Broker, command: ConsoleCommand): Promise<string
 			return `A quorum confirms: this node sees the latest agreed state (commit ${await broker.readIndex()})`;
 		}
 
+		case 'transfer': {
+			const leader = await broker.transferLeadership(command.to);
+			return leader === undefined ? 'The lead was handed over' : `${shortId(leader)} leads now`;
+		}
+
+		case 'remove': {
+			await broker.removeMember(command.node);
+			return `${shortId(command.node)} is no member any more`;
+		}
+
 		case 'fault': {
 			await broker.fault(command.fault);
 			return command.fault.type === 'heal' ? 'All faults are healed' : `Fault is on: ${command.fault.type} for ${command.fault.forMs / 1000} s`;

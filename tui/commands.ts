@@ -6,6 +6,7 @@ import type {FaultCommand} from '../core/api.ts';
 import type {NodeId} from '../core/message.ts';
 import type {PaneId} from './layout.ts';
 import type {ConsoleCommand} from './source.ts';
+import {shortId} from './words.ts';
 
 export type Report = 'status' | 'check' | 'leader' | 'counters';
 export type Wish =
@@ -33,7 +34,8 @@ export const words: Readonly<Record<string, Word>> = {
 	publish: {usage: 'TOPIC MESSAGE', help: 'the rest of the line is the message', parse: publishWish},
 	status: report('status', 'the node in a few lines'),
 	peers: pane('peers', 'the members'),
-	leader: report('leader', 'who leads, and for which term'),
+	leader: {usage: '[transfer [NODE]]', help: 'who leads; or hand the lead over', parse: leaderWish},
+	peer: {usage: 'remove NODE yes', help: 'take a member out for good', parse: peerWish},
 	topics: pane('topics', 'topics and subscriptions'),
 	check: report('check', 'what is well and what is not, and what to do'),
 	events: pane('events', 'what happened'),
@@ -101,6 +103,30 @@ function publishWish(rest: string): Wish {
 	return {type: 'run', command: {type: 'publish', topic: match[1], body: match[2]}};
 }
 
+function leaderWish(rest: string, {members}: CommandContext): Wish {
+	const [action, start, ...more] = rest.trim().split(/\s+/u).filter(Boolean);
+	if (action === undefined) return {type: 'report', report: 'leader'};
+	if (action !== 'transfer' || more.length > 0) return {type: 'problem', text: 'Expected `:leader` or `:leader transfer [NODE]`'};
+	if (start === undefined) return {type: 'run', command: {type: 'transfer', to: undefined}};
+	const to = memberStarting(start, members);
+	return typeof to === 'string' ? {type: 'run', command: {type: 'transfer', to}} : to;
+}
+
+function peerWish(rest: string, {members}: CommandContext): Wish {
+	const [action, start, sure, ...more] = rest.trim().split(/\s+/u).filter(Boolean);
+	if (action !== 'remove' || start === undefined || more.length > 0) return {type: 'problem', text: 'Expected `:peer remove NODE yes`'};
+	const node = memberStarting(start, members);
+	if (typeof node !== 'string') return node;
+	return sure === 'yes' ? {type: 'run', command: {type: 'remove', node}} : {type: 'problem', text: `That is for good: to take ${shortId(node)} out of the cluster, \`:peer remove ${start} yes\``};
+}
+
+/** The member whose id starts so, or what is wrong with that. */
+function memberStarting(start: string, members: readonly NodeId[]): NodeId | Extract<Wish, {type: 'problem'}> {
+	const matching = members.filter(id => id.startsWith(start));
+	if (matching.length === 1) return matching[0]!;
+	return {type: 'problem', text: matching.length === 0 ? `No member's id starts with \`${start}\`` : `\`${start}\` could be ${matching.length} members: give more digits`};
+}
+
 const faultUsage = 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';
 
 function faultWish(rest: string, {members}: CommandContext): Wish {
@@ -124,9 +150,9 @@ function faultWish(rest: string, {members}: CommandContext): Wish {
 	const direction = rawArguments.includes('in') ? 'in' : (rawArguments.includes('out') ? 'out' : 'both');
 	const peers: NodeId[] = [];
 	for (const start of rawArguments.filter(part => part !== 'in' && part !== 'out')) {
-		const matching = members.filter(id => id.startsWith(start));
-		if (matching.length !== 1) return {type: 'problem', text: matching.length === 0 ? `No member's id starts with \`${start}\`` : `\`${start}\` could be ${matching.length} members: give more digits`};
-		peers.push(matching[0]!);
+		const peer = memberStarting(start, members);
+		if (typeof peer !== 'string') return peer;
+		peers.push(peer);
 	}
 
 	return peers.length === 0 ? {type: 'problem', text: faultUsage} : fault({type: 'cut', peers, direction, forMs});

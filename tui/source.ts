@@ -3,6 +3,7 @@ What the console is given: a picture of a node, and a way to ask it for somethin
 TLS link (`clientSource.ts` does so for any `Broker`); tests over an object.
 */
 import type {FaultCommand} from '../core/api.ts';
+import type {NodeId} from '../core/message.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 
 export type SourceState = {
@@ -29,4 +30,8 @@ export type ConsoleCommand =
 	| {readonly type: 'unsubscribe'; readonly topics: readonly string[]}
 	/** Ask a quorum whether this node sees the latest agreed state. */
 	| {readonly type: 'confirm'}
+	/** Hand the lead over; by default to the voter that is furthest. */
+	| {readonly type: 'transfer'; readonly to: NodeId | undefined}
+	/** Take a member out for good. */
+	| {readonly type: 'remove'; readonly node: NodeId}
 	| {readonly type: 'fault'; readonly fault: FaultCommand};

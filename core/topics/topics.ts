@@ -130,6 +130,13 @@ export class Topics {
 		this.#applied = index;
 	}
 
+	/** Unsafe recovery: from `index` on a cluster of its own, of this node alone. Those who go are not remembered as removed: they are of another cluster. */
+	refound(index: number, clusterId: string, node: NodeId): void {
+		this.#applied = index;
+		this.#clusterId = clusterId;
+		for (const id of this.#members.keys()) if (id !== node) this.#forget(id);
+	}
+
 	save(): Uint8Array {
 		return encode({
 			version: 1,
@@ -192,16 +199,20 @@ export class Topics {
 	}
 
 	#remove(node: NodeId, index: number): void {
-		this.#members.delete(node);
+		this.#forget(node);
 		this.#removed.set(node, index);
-		this.#sessions.forget(node);
-		for (const [topic, subscribers] of this.#topics) {
-			if (subscribers.delete(node) && subscribers.size === 0) this.#topics.delete(topic);
-		}
 
 		for (const oldest of this.#removed.keys()) {
 			if (this.#removed.size <= removedMax) break;
 			this.#removed.delete(oldest);
+		}
+	}
+
+	#forget(node: NodeId): void {
+		this.#members.delete(node);
+		this.#sessions.forget(node);
+		for (const [topic, subscribers] of this.#topics) {
+			if (subscribers.delete(node) && subscribers.size === 0) this.#topics.delete(topic);
 		}
 	}
 

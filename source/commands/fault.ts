@@ -3,10 +3,10 @@
 */
 import type {Broker, FaultCommand} from '../../core/api.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
-import {canonicalAddress} from '../../core/address.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
 import {printable} from '../../core/observe/printable.ts';
+import {memberOf} from '../members.ts';
 import {expectInput, interruptible, reach, withNode, type Context} from '../context.ts';
 import {parseDuration, parseNumber} from '../values.ts';
 import {shortId} from '../units.ts';
@@ -26,15 +26,6 @@ export async function run(context: Context): Promise<void> {
 		case 'heal': return heal(context);
 		default: throw new DapssError('usage', `Expected fault ${kinds.join(', ')}, got ${JSON.stringify(kind)}`);
 	}
-}
-
-/** A member by its address, its port, or the first digits of its id. @throws `usage` */
-export function memberOf(name: string, members: readonly MemberSnapshot[]): MemberSnapshot {
-	const address = canonicalAddress(name);
-	const found = members.filter(member => member.address === address || (/^\d{1,5}$/.test(name) && member.address.endsWith(`:${name}`)) || (/^[0-9a-f]{4,16}$/.test(name) && member.id.startsWith(name)));
-	if (found.length === 1) return found[0]!;
-	const names = members.map(member => `${shortId(member.id)} (${printable(member.address)})`).join(', ');
-	throw new DapssError('usage', `Expected ${JSON.stringify(name)} to be ${found.length === 0 ? 'a member' : 'one member, it is several'}: ${names}`);
 }
 
 async function cut(context: Context, groups: readonly string[], forMs: number): Promise<void> {

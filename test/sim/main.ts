@@ -30,8 +30,12 @@ async function main(): Promise<void> {
 	});
 	const forMs = number('for', values.for);
 	const worlds: readonly World[] = values.world === 'raft' || values.world === 'nodes' ? [values.world] : ['raft', 'nodes'];
-	if (values.seed !== undefined && values.world === 'raft') return void console.log(JSON.stringify(simulateRaft(number('seed', values.seed))));
-	if (values.seed !== undefined) return replay(number('seed', values.seed), forMs, values.events);
+	if (values.seed !== undefined) {
+		if (values.world === 'raft') console.log(JSON.stringify(simulateRaft(number('seed', values.seed))));
+		else replay(number('seed', values.seed), forMs, values.events);
+		return;
+	}
+
 	const from = number('from', values.from);
 	const to = values.minutes === undefined ? from + number('seeds', values.seeds) : Number.POSITIVE_INFINITY;
 	const untilMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + number('minutes', values.minutes) * 60_000;

@@ -13,7 +13,7 @@ function run(options: RunOptions): Promise<Outcome> {
 			try {
 				resolve(sealed(() => simulate(options)));
 			} catch (error) {
-				reject(error);
+				reject(error as Error); // oxlint-disable-line typescript/no-unnecessary-type-assertion -- two rules disagree
 			}
 		});
 	});

@@ -21,6 +21,10 @@ test.each([
 	[`fault cut ${a.slice(0, 8)},${b.slice(0, 8)} --for 500ms`, {type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a, b], direction: 'both', forMs: 500}}}],
 	['fault delay 50ms', {type: 'run', command: {type: 'fault', fault: {type: 'delay', ms: 50, forMs: 10_000}}}],
 	['fault drop 20% for 1m', {type: 'run', command: {type: 'fault', fault: {type: 'drop', percent: 20, forMs: 60_000}}}],
+	['leader', {type: 'report', report: 'leader'}],
+	['leader transfer', {type: 'run', command: {type: 'transfer', to: undefined}}],
+	[`leader transfer ${b.slice(0, 6)}`, {type: 'run', command: {type: 'transfer', to: b}}],
+	[`peer remove ${b.slice(0, 6)} yes`, {type: 'run', command: {type: 'remove', node: b}}],
 	['fault heal', {type: 'run', command: {type: 'fault', fault: {type: 'heal'}}}],
 ])('%s', (line, wish) => {
 	expect(parseLine(line, context)).toEqual(wish);
@@ -34,6 +38,10 @@ test.each([
 	['__proto__', 'No command `__proto__`. `?` lists them'],
 	['publish weather', 'Expected a topic and a message: `:publish weather hello`'],
 	['subscribe', 'Expected a topic: `:subscribe weather`'],
+	['leader depose', 'Expected `:leader` or `:leader transfer [NODE]`'],
+	['leader transfer zz', 'No member\'s id starts with `zz`'],
+	['peer', 'Expected `:peer remove NODE yes`'],
+	[`peer remove ${b.slice(0, 6)}`, `That is for good: to take ${b.slice(0, 8)} out of the cluster, \`:peer remove ${b.slice(0, 6)} yes\``],
 	['fault cut zz', 'No member\'s id starts with `zz`'],
 	['fault cut a in for soon', 'Expected a time such as `for 10s`, got `soon`'],
 	['fault drop 200', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],

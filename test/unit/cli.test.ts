@@ -335,6 +335,50 @@ describe('subscribe', () => {
 	});
 });
 
+describe('leader transfer, peer remove, recover', () => {
+	test('hands the lead to the node that was named, or to any', async () => {
+		const broker = new FakeBroker(pictures.healthy);
+		expect(await dapss('leader transfer 5001', {broker})).toMatchObject({code: 0, out: expect.stringContaining('(127.0.0.1:5001) leads now') as string});
+		const {out} = await dapss('leader transfer -o json', {broker});
+		expect(JSON.parse(out)).toMatchObject({leader: pictures.b, address: '127.0.0.1:5001', tookMs: expect.any(Number) as number});
+		expect(broker.transfers).toEqual([pictures.b, undefined]);
+		expect(await dapss('leader depose', {broker})).toMatchObject({code: 2});
+		expect(await dapss('leader transfer 5009', {broker})).toMatchObject({code: 2, err: expect.stringContaining('"5009" to be a member') as string});
+	});
+
+	test('takes a member out, and says why not', async () => {
+		const broker = new FakeBroker(pictures.healthy);
+		expect(await dapss('peer remove 5002 -o json', {broker})).toEqual({code: 0, out: `${JSON.stringify({removed: pictures.c, address: '127.0.0.1:5002'})}\n`, err: ''});
+		expect(broker.removed).toEqual([pictures.c]);
+		broker.manageAnswer = async () => {
+			throw new DapssError('refused', 'Without it there is no quorum');
+		};
+		expect(await dapss('peer remove 5002', {broker})).toEqual({code: 1, out: '', err: 'dapss-tui: Without it there is no quorum\n'});
+		expect(await dapss('peer', {broker})).toMatchObject({code: 2});
+	});
+
+	test('recovers only when the name of the cluster was given', async () => {
+		let carried = 0;
+		const backend = {
+			async openRefounding() {
+				return {
+					node: pictures.a, formerClusterId: 'old', formerVoters: [pictures.a, pictures.b, pictures.c], members: 3, topics: 2, lastIndex: 40, commit: 39,
+					async carryOut() {
+						carried++;
+						return 'new';
+					},
+					async [Symbol.asyncDispose]() {}, // oxlint-disable-line no-empty-function
+				};
+			},
+		};
+		expect(await dapss('recover --data /d', {backend})).toMatchObject({code: 2, err: expect.stringContaining('Expected --confirm dapss') as string});
+		expect(await dapss('recover --data /d --confirm other', {backend})).toMatchObject({code: 2, err: expect.stringContaining('nothing was changed') as string});
+		expect(carried).toBe(0);
+		const {code, out} = await dapss('recover --data /d --confirm dapss -o json', {backend});
+		expect([code, carried, JSON.parse(out)]).toMatchObject([0, 1, {clusterId: 'new', formerClusterId: 'old', lastIndex: 40}]);
+	});
+});
+
 describe('fault', () => {
 	test('a cut is told to every node of the first group, about the second', async () => {
 		const brokers = new Map(['127.0.0.1:5000', '127.0.0.1:5001'].map(address => [address, healthy()]));

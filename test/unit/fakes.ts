@@ -157,6 +157,9 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 			async openBroker() {
 				throw new DapssError('failure', 'not asked for here');
 			},
+			async openRefounding() {
+				throw new DapssError('failure', 'not asked for here');
+			},
 			...options.backend,
 		}),
 	});

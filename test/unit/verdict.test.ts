@@ -32,6 +32,13 @@ describe('the verdict', () => {
 		for (const {id} of healthy.members.slice(1)) expect(findings[0]!.problem).toContain(id.slice(0, 8));
 	});
 
+	test('a voter that is gone for long is to be removed, one that restarts is not', () => {
+		const states = withStates(['alive', 'alive', 'dead']);
+		const after = (heardMsAgo: number): string => verdictOf({...states, members: states.members.map(member => (member.state === 'dead' ? {...member, heardMsAgo} : member))}, 1).findings.find(({problem}) => problem.includes('is dead'))!.advice;
+		expect(after(5000)).not.toContain('peer remove');
+		expect(after(31_000)).toContain(`dapss-tui peer remove ${states.members[2]!.id.slice(0, 8)}`);
+	});
+
 	test('during an election is 12', () => {
 		expect(verdictOf({...healthy, raft: {...healthy.raft, leader: undefined}}, 'no-leader').exitCode).toBe(12);
 	});
