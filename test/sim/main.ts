@@ -54,7 +54,7 @@ async function main(): Promise<void> {
 	await Promise.all(Array.from({length: number('workers', values.workers)}, () => work(job, totals)));
 	const counts = totals.counts();
 	const missing = faultNames.filter(name => (counts[name] ?? 0) === 0);
-	const isWhole = totals.seeds >= wholeSeeds;
+	const isWhole = totals.seeds >= wholeSeeds && worlds.includes('nodes');
 	const faults = faultNames.reduce((sum, name) => sum + (counts[name] ?? 0), 0);
 	console.log(Object.entries(counts).map(([name, value]) => `${name} ${value}`).join(', '));
 	console.log(`after the heal: agreed within ${totals.agreed()} ms; whole within ${totals.converged()} ms`);

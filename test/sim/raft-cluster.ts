@@ -33,6 +33,8 @@ export type Outcome = {
 
 const tickMs = 50;
 const recoverMs = 10_000;
+const electionTicks = 10;
+const uncommittedSlack = 500;
 
 /** Run a seed. @throws what was violated, with the seed and the virtual time */
 export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
@@ -48,7 +50,6 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 			replay: random.chance(1, 2) ? [random.between(1, 10), 100] : [0, 1],
 		},
 	});
-	const checks = new RaftChecks();
 	const voterCount = random.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
 	const spareCount = random.between(0, 2);
 	const ids = Array.from({length: voterCount + spareCount}, (_, index) => (index + 1).toString(16).padStart(16, '0') as NodeId);
@@ -59,7 +60,9 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 		appendEntriesMax: random.pick([1, 2, 8, 1024]), tailEntries: random.pick([0, 3, 512]), promotionLagMax: random.pick([0, 5, 1024]),
 		uncommittedBytesMax: random.pick([500, 2 ** 20]), appendBytesMax: random.pick([64, 2 ** 18]),
 	};
-	const hosts = ids.map(id => new RaftHost({id, world, checks, syncMs, electionTicks: 10, heartbeatTicks: 2, snapshotEntries, snapshotPadding, limits}));
+	// What a leader finds in its log, and makes itself, is not refused.
+	const checks = new RaftChecks({contactTicksMax: electionTicks + 1, uncommittedBytesMax: limits.uncommittedBytesMax + uncommittedSlack});
+	const hosts = ids.map(id => new RaftHost({id, world, checks, syncMs, electionTicks, heartbeatTicks: 2, snapshotEntries, snapshotPadding, limits}));
 	for (const host of hosts.slice(0, voterCount)) host.found({voters: ids.slice(0, voterCount), learners: []});
 	for (const host of hosts) world.add(host, tickMs);
 	world.afterEach = () => {

@@ -16,6 +16,7 @@ export type Report =
 	| {readonly type: 'done'};
 
 const shrinkRuns = 60;
+const raftForMs = 40_000;
 
 /** Run a seed in a sealed world. What it came to, or what was violated. */
 export function attempt(options: RunOptions): Outcome | string {
@@ -29,11 +30,13 @@ export function attempt(options: RunOptions): Outcome | string {
 /** The rule that a message names, without times and ids: a smaller script must break the same one. */
 export const ruleOf = (message: string): string => message.replace(/^(?:SEED=\d+ \(replays it\), )?at \d+ ms, event \d+: /, '').split(':')[0]!;
 
-/** Consensus alone. What was violated, or nothing. */
-function attemptRaft(seed: number, isOnce: boolean): string | undefined {
+/** Consensus alone. */
+function attemptRaft(seed: number, isOnce: boolean): Outcome | string {
 	try {
-		const outcome = sealed(() => simulateRaft(seed));
-		return isOnce || sealed(() => simulateRaft(seed)).fingerprint === outcome.fingerprint ? undefined : 'determinism: two runs of one seed differ';
+		const {fingerprint, events, recoveredMs, ...counts} = sealed(() => simulateRaft(seed));
+		if (!isOnce && sealed(() => simulateRaft(seed)).fingerprint !== fingerprint) return 'determinism: two runs of one seed differ';
+		const work = Object.fromEntries(Object.entries(counts).map(([name, value]) => [`raft-${name}`, value]));
+		return {seed, fingerprint, virtualMs: raftForMs + recoveredMs, events, faults: {}, work, agreedMs: recoveredMs, convergedMs: 0};
 	} catch (error) {
 		return (error as Error).message;
 	}
@@ -41,13 +44,17 @@ function attemptRaft(seed: number, isOnce: boolean): string | undefined {
 
 export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: (report: Report) => void): void {
 	for (let seed = from; seed < to; seed++) {
-		const failure = worlds.includes('raft') ? attemptRaft(seed, isOnce) : undefined;
-		if (failure !== undefined) {
-			tell({type: 'failed', seed, world: 'raft', failure, plan: [], planned: 0});
+		const raft = worlds.includes('raft') ? attemptRaft(seed, isOnce) : undefined;
+		if (typeof raft === 'string') {
+			tell({type: 'failed', seed, world: 'raft', failure: raft, plan: [], planned: 0});
 			continue;
 		}
 
-		if (!worlds.includes('nodes')) continue;
+		if (!worlds.includes('nodes')) {
+			tell({type: 'held', outcome: raft!});
+			continue;
+		}
+
 		const outcome = attempt({seed, forMs});
 		if (typeof outcome === 'string') {
 			const planned = planOf(seed, forMs);
@@ -62,7 +69,7 @@ export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: 
 
 		const again = isOnce ? outcome : attempt({seed, forMs});
 		if (typeof again === 'string' || again.fingerprint !== outcome.fingerprint) tell({type: 'failed', seed, world: 'nodes', failure: `determinism: two runs of one seed differ${typeof again === 'string' ? ` (${again})` : ''}`, plan: [], planned: 0});
-		else tell({type: 'held', outcome});
+		else tell({type: 'held', outcome: raft ? {...outcome, virtualMs: outcome.virtualMs + raft.virtualMs, events: outcome.events + raft.events, work: {...outcome.work, ...raft.work}} : outcome});
 	}
 
 	tell({type: 'done'});

@@ -117,6 +117,12 @@ export class MessageChecks {
 		}
 	}
 
+	/** Retention took what is before the offset. */
+	retained(host: Host, topic: Topic, firstOffset: number): void {
+		const {kept} = this.#view(host, topic);
+		for (const [offset, {header}] of kept) if (offset + header.count <= firstOffset) kept.delete(offset);
+	}
+
 	/** After an event: whatever was left out has been told by now. */
 	settle(): void {
 		for (const {host, origin, what} of this.#gaps.splice(0)) if (!this.missed.get(host)?.has(origin)) this.#fail('no gap', what);

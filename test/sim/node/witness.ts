@@ -170,7 +170,13 @@ export class Witness {
 	topicLog(host: Host, topic: Topic, log: TopicLog, isDamaged: boolean): TopicLog {
 		this.messages.reopened(host, topic, log.nextOffset, isDamaged);
 		const append = log.append.bind(log);
+		const retain = log.retain.bind(log);
 		return Object.assign(log, {
+			retain: async (...given: Parameters<TopicLog['retain']>) => {
+				const floors = await retain(...given);
+				this.messages.retained(host, topic, log.firstOffset);
+				return floors;
+			},
 			append: (...[items, options]: Parameters<TopicLog['append']>) => {
 				const appended = append(items, options);
 				for (const [index, {batch}] of items.entries()) this.messages.released(host, batch, appended.offsets[index]!);
