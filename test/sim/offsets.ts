@@ -52,19 +52,19 @@ export class Offsets {
 				const stream = `${origin}:${incarnation}`;
 				const name = `${topic} ${stream}:${seq}`;
 				if (next !== undefined && offset !== next) {
-					if (offset < next || !seen.hasHoles) this.#fail('offsets are dense', `${where(offset)} comes where ${next} is next`);
+					if (offset < next || !seen.hasHoles) this.fail('offsets are dense', `${where(offset)} comes where ${next} is next`);
 					skip(offset);
 				}
 
 				const known = seen.at.get(offset);
-				if (known && (known.name !== name || known.digest !== digest)) this.#fail('an offset means the same for ever', `${where(offset)} was ${known.name} (${known.digest}), is ${name} (${digest})`);
+				if (known && (known.name !== name || known.digest !== digest)) this.fail('an offset means the same for ever', `${where(offset)} was ${known.name} (${known.digest}), is ${name} (${digest})`);
 				const before = seen.offsets.get(name);
-				if (before !== undefined && before !== offset) this.#fail('each message once on a node', `${where(offset)} is ${name}, as ${before} is`);
+				if (before !== undefined && before !== offset) this.fail('each message once on a node', `${where(offset)} is ${name}, as ${before} is`);
 				const content = this.#contents.get(name);
-				if (content !== undefined && content !== digest) this.#fail('a message is the same everywhere', `${where(offset)} is ${name} (${digest}), elsewhere ${content}`);
+				if (content !== undefined && content !== digest) this.fail('a message is the same everywhere', `${where(offset)} is ${name} (${digest}), elsewhere ${content}`);
 				const previous = last.get(stream) ?? (isWhole ? 0 : undefined);
-				if (previous !== undefined && seq <= previous) this.#fail('in the order of its origin', `${where(offset)} is ${name}, behind ${previous}`);
-				if (previous !== undefined && seq !== previous + 1 && !seen.gaps.has(offset)) this.#fail('no gap', `${where(offset)} is ${name}, behind ${previous}`);
+				if (previous !== undefined && seq <= previous) this.fail('in the order of its origin', `${where(offset)} is ${name}, behind ${previous}`);
+				if (previous !== undefined && seq !== previous + 1 && !seen.gaps.has(offset)) this.fail('no gap', `${where(offset)} is ${name}, behind ${previous}`);
 				seen.at.set(offset, {name, digest});
 				seen.offsets.set(name, offset);
 				this.#contents.set(name, digest);
@@ -72,6 +72,11 @@ export class Offsets {
 				next = offset + 1;
 			},
 		};
+	}
+
+	/** Behind the last message that anybody has read: where a program may go on. */
+	end(place: Place): number {
+		return Math.max(-1, ...this.#log(place).at.keys()) + 1;
 	}
 
 	/** Messages of a stream are left out right before this offset, for a reason that was given. */
@@ -84,7 +89,7 @@ export class Offsets {
 		const {at, offsets, gaps} = this.#log(place);
 		for (const [offset, {name}] of at) {
 			if (offset < end) continue;
-			if (!mayHaveLost) this.#fail('what was delivered outlives the process', `${place.node} ${place.topic} ends at ${end}, ${name} was read at ${offset}`);
+			if (!mayHaveLost) this.fail('what was delivered outlives the process', `${place.node} ${place.topic} ends at ${end}, ${name} was read at ${offset}`);
 			this.takenBack++;
 			at.delete(offset);
 			offsets.delete(name);
@@ -109,7 +114,7 @@ export class Offsets {
 		return seen;
 	}
 
-	#fail(rule: string, what: string): never {
+	fail(rule: string, what: string): never {
 		this.problem ??= new Error(`${rule}: ${what}`);
 		throw this.problem;
 	}
