@@ -39,7 +39,7 @@ describe('right', () => {
 		offsets.reader({node: 'n2', topic: 'news'}).take(read(8, 2));
 	});
 
-	test('what retention took, when it says how much', () => {
+	test('what retention or damage took, when it says how much', () => {
 		const reader = new Offsets().reader(place, 0);
 		reader.take(read(0, 1));
 		reader.dropped(4);
@@ -60,10 +60,12 @@ describe('right', () => {
 		expect(offsets.takenBack).toBe(2);
 	});
 
-	test('empty offsets where the disk was damaged', () => {
+	test('what damage took comes again, at another place', () => {
 		const offsets = new Offsets();
-		offsets.damaged(place);
-		reads(offsets, [read(0, 1), read(6, 9)], 0);
+		reads(offsets, [read(0, 1), read(1, 2)], 0);
+		offsets.damaged(place, offset => offset !== 1);
+		reads(offsets, [read(6, 2), read(7, 3)], 6);
+		expect(offsets.takenBack).toBe(1);
 	});
 });
 
@@ -120,6 +122,16 @@ describe('wrong', () => {
 			reader.dropped(4);
 			expect(() => reader.take(read(offset, 9))).toThrow(/offsets are dense/);
 		}
+	});
+
+	test.each([
+		['comes again', read(6, 1), /each message once on a node/],
+		['is another', read(0, 3), /an offset means the same for ever/],
+	] as Array<[string, Read, RegExp]>)('what damage left %s', (_name, other, problem) => {
+		const offsets = new Offsets();
+		reads(offsets, [read(0, 1), read(1, 2)], 0);
+		offsets.damaged(place, offset => offset !== 1);
+		expect(() => reads(offsets, [other])).toThrow(problem);
 	});
 
 	test('a gap was told for another place', () => {

@@ -14,7 +14,6 @@ type Seen = {
 	readonly offsets: Map<string, number>;
 	/** Messages of the same stream before the one at this offset were told as missed, or are none that the node wants. */
 	readonly gaps: Set<number>;
-	hasHoles: boolean;
 };
 
 export class Offsets {
@@ -22,7 +21,7 @@ export class Offsets {
 	/** The content of each message, whoever read it. */
 	readonly #contents = new Map<string, number>();
 	reads = 0;
-	/** Read before a power cut, which took it from the log. */
+	/** Read before a power cut or damage, which took it from the log. */
 	takenBack = 0;
 	/** The first violation: one that is found within a promise callback would be lost otherwise. */
 	problem: Error | undefined;
@@ -36,35 +35,29 @@ export class Offsets {
 		let isWhole = from === 0;
 		const last = new Map<string, number>();
 		const where = (offset: number): string => `${node} ${topic} ${offset}`;
-		const skip = (offset: number | undefined): void => {
-			next = offset;
-			isWhole = false;
-			last.clear();
-		};
-
 		return {
 			get next() {
 				return next;
 			},
-			dropped: count => skip(next === undefined ? undefined : next + count),
+			dropped(count) {
+				next = next === undefined ? undefined : next + count;
+				isWhole = false;
+				last.clear();
+			},
 			take: ({offset, origin, incarnation, seq, digest}) => {
 				this.reads++;
 				const stream = `${origin}:${incarnation}`;
 				const name = `${topic} ${stream}:${seq}`;
-				if (next !== undefined && offset !== next) {
-					if (offset < next || !seen.hasHoles) this.fail('offsets are dense', `${where(offset)} comes where ${next} is next`);
-					skip(offset);
-				}
-
+				if (next !== undefined && offset !== next) this.#fail('offsets are dense', `${where(offset)} comes where ${next} is next`);
 				const known = seen.at.get(offset);
-				if (known && (known.name !== name || known.digest !== digest)) this.fail('an offset means the same for ever', `${where(offset)} was ${known.name} (${known.digest}), is ${name} (${digest})`);
+				if (known && (known.name !== name || known.digest !== digest)) this.#fail('an offset means the same for ever', `${where(offset)} was ${known.name} (${known.digest}), is ${name} (${digest})`);
 				const before = seen.offsets.get(name);
-				if (before !== undefined && before !== offset) this.fail('each message once on a node', `${where(offset)} is ${name}, as ${before} is`);
+				if (before !== undefined && before !== offset) this.#fail('each message once on a node', `${where(offset)} is ${name}, as ${before} is`);
 				const content = this.#contents.get(name);
-				if (content !== undefined && content !== digest) this.fail('a message is the same everywhere', `${where(offset)} is ${name} (${digest}), elsewhere ${content}`);
+				if (content !== undefined && content !== digest) this.#fail('a message is the same everywhere', `${where(offset)} is ${name} (${digest}), elsewhere ${content}`);
 				const previous = last.get(stream) ?? (isWhole ? 0 : undefined);
-				if (previous !== undefined && seq <= previous) this.fail('in the order of its origin', `${where(offset)} is ${name}, behind ${previous}`);
-				if (previous !== undefined && seq !== previous + 1 && !seen.gaps.has(offset)) this.fail('no gap', `${where(offset)} is ${name}, behind ${previous}`);
+				if (previous !== undefined && seq <= previous) this.#fail('in the order of its origin', `${where(offset)} is ${name}, behind ${previous}`);
+				if (previous !== undefined && seq !== previous + 1 && !seen.gaps.has(offset)) this.#fail('no gap', `${where(offset)} is ${name}, behind ${previous}`);
 				seen.at.set(offset, {name, digest});
 				seen.offsets.set(name, offset);
 				this.#contents.set(name, digest);
@@ -86,35 +79,42 @@ export class Offsets {
 
 	/** The log was opened again and ends there. Only a power cut may have taken what readers had. */
 	reopened(place: Place, end: number, mayHaveLost: boolean): void {
-		const {at, offsets, gaps} = this.#log(place);
+		const {at, gaps} = this.#log(place);
 		for (const [offset, {name}] of at) {
-			if (offset < end) continue;
-			if (!mayHaveLost) this.fail('what was delivered outlives the process', `${place.node} ${place.topic} ends at ${end}, ${name} was read at ${offset}`);
+			if (offset >= end && !mayHaveLost) this.#fail('what was delivered outlives the process', `${place.node} ${place.topic} ends at ${end}, ${name} was read at ${offset}`);
+		}
+
+		this.#takeBack(place, offset => offset < end);
+		for (const offset of gaps) if (offset >= end) gaps.delete(offset);
+	}
+
+	/** Its disk was damaged: what was there may come again at another place. */
+	damaged(place: Place, isThere: (offset: number) => boolean): void {
+		this.#takeBack(place, isThere);
+	}
+
+	#takeBack(place: Place, isThere: (offset: number) => boolean): void {
+		const {at, offsets} = this.#log(place);
+		for (const [offset, {name}] of at) {
+			if (isThere(offset)) continue;
 			this.takenBack++;
 			at.delete(offset);
 			offsets.delete(name);
 		}
-
-		for (const offset of gaps) if (offset >= end) gaps.delete(offset);
-	}
-
-	/** Its disk was damaged: offsets may be empty from now on. */
-	damaged(place: Place): void {
-		this.#log(place).hasHoles = true;
 	}
 
 	#log({node, topic}: Place): Seen {
 		const key = `${node} ${topic}`;
 		let seen = this.#logs.get(key);
 		if (!seen) {
-			seen = {at: new Map(), offsets: new Map(), gaps: new Set(), hasHoles: false};
+			seen = {at: new Map(), offsets: new Map(), gaps: new Set()};
 			this.#logs.set(key, seen);
 		}
 
 		return seen;
 	}
 
-	fail(rule: string, what: string): never {
+	#fail(rule: string, what: string): never {
 		this.problem ??= new Error(`${rule}: ${what}`);
 		throw this.problem;
 	}
@@ -125,6 +125,6 @@ export type OffsetReader = {
 	readonly next: number | undefined;
 	/** In order, one call a message. @throws what is violated */
 	take(read: Read): void;
-	/** Retention took so many before they could be read. */
+	/** So many are gone, by retention or damage, before they could be read. */
 	dropped(count: number): void;
 };

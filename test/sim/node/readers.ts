@@ -6,6 +6,7 @@ a chance of their own and do nothing but read, so that a run is the same with an
 import type {From} from '../../../core/api.ts';
 import {deliveriesOf, type StoredBatch} from '../../../core/delivery.ts';
 import type {Node} from '../../../core/broker.ts';
+import type {DapssError} from '../../../core/errors.ts';
 import type {Topic} from '../../../core/message.ts';
 import type {Reader} from '../../../core/reader.ts';
 import type {OffsetReader, Offsets} from '../offsets.ts';
@@ -21,6 +22,8 @@ export class Readers {
 	readonly #random: SeededRandom;
 	#programs: Program[] = [];
 	opened = 0;
+	/** Gone by retention before they were read. */
+	dropped = 0;
 
 	constructor(offsets: Offsets, random: SeededRandom) {
 		this.#offsets = offsets;
@@ -73,9 +76,13 @@ export class Readers {
 		this.opened++;
 		void node.data.read(topic, from, {
 			take: items => this.#take(program, items),
-			dropped: messages => program.seen.dropped(messages),
+			dropped: messages => {
+				this.dropped += messages;
+				program.seen.dropped(messages);
+			},
 			failed: error => {
-				if (this.#isOn(program)) this.#offsets.fail('a log can be read', `${host.id} ${topic} from ${from}: ${error.message}`);
+				// A disk that fails takes its node down; whoever reads then hears of it first.
+				if (this.#isOn(program) && (error as Partial<DapssError>).code !== 'storage') this.#offsets.problem ??= new Error(`a log can be read: ${host.id} ${topic} from ${from}: ${error.message}`);
 			},
 		}).then(reader => {
 			program.reader = reader;
