@@ -15,7 +15,7 @@ export type BatchSink = {
 };
 
 export type ReadableLog = {
-	readonly firstOffset: number;
+	/** From the batch that contains `offset`, or the oldest when that is gone. `next` is where to go on. */
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
 };
 
@@ -43,6 +43,7 @@ export class Reader implements Disposable {
 		// The log may have shown the last of these to the catch-up already: it knows that they are written a moment before this is told.
 		const fresh = items[0]!.offset >= this.#cursor ? items : items.filter(({offset}) => offset >= this.#cursor);
 		if (fresh.length === 0) return;
+		this.#skipTo(fresh[0]!.offset);
 		this.#cursor = end;
 		if (!this.#sink.take(fresh)) this.#state = 'full';
 	}
@@ -68,20 +69,12 @@ export class Reader implements Disposable {
 
 	async #catchUp(): Promise<void> {
 		while (this.#cursor < this.#end) {
-			if (this.#cursor < this.#log.firstOffset) {
-				this.#sink.dropped(this.#log.firstOffset - this.#cursor);
-				this.#cursor = this.#log.firstOffset;
-			}
-
 			// oxlint-disable-next-line no-await-in-loop -- one read at a time is the bound on memory
 			const {items, next} = await this.#log.read(this.#cursor, catchUpBytes);
 			if (this.#isClosed()) return;
-			if (items.length === 0) {
-				if (next <= this.#cursor) break; // Retention was faster; the next batch that is written goes on from there.
-				this.#cursor = next;
-				continue;
-			}
-
+			if (items.length === 0 && next <= this.#cursor) break; // Retention was faster; the next batch that is written goes on from there.
+			this.#skipTo(items[0]?.offset ?? next);
+			if (items.length === 0) continue;
 			this.#cursor = next;
 			if (!this.#sink.take(items)) {
 				this.#state = 'full';
@@ -90,6 +83,13 @@ export class Reader implements Disposable {
 		}
 
 		this.#state = 'live';
+	}
+
+	/** What lies before is gone: by retention, perhaps while it was read, or by damage. */
+	#skipTo(offset: number): void {
+		if (offset <= this.#cursor) return;
+		this.#sink.dropped(offset - this.#cursor);
+		this.#cursor = offset;
 	}
 
 	#isClosed(): boolean {

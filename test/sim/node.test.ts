@@ -2,21 +2,15 @@
 Whole nodes in virtual time, a few seeds of them (`npm run sim` runs more), and what earlier campaigns found.
 */
 import {expect, test} from 'vitest';
-import {planOf, simulate, type Outcome, type RunOptions} from './node/cluster.ts';
-import {sealed} from './seal.ts';
+import {planOf, type Outcome, type RunOptions} from './node/cluster.ts';
 import {seeds} from './random.ts';
+import {attempt} from './worker.ts';
 
 /** From a turn of its own: promise callbacks cannot be run from within one. */
-function run(options: RunOptions): Promise<Outcome> {
-	return new Promise((resolve, reject) => {
-		setImmediate(() => {
-			try {
-				resolve(sealed(() => simulate(options)));
-			} catch (error) {
-				reject(error as Error); // oxlint-disable-line typescript/no-unnecessary-type-assertion -- two rules disagree
-			}
-		});
-	});
+async function run(options: RunOptions): Promise<Outcome> {
+	const outcome = await new Promise<Outcome | string>(resolve => setImmediate(() => resolve(attempt(options))));
+	if (typeof outcome === 'string') throw new Error(outcome);
+	return outcome;
 }
 
 const only = (seed: number, ...times: readonly number[]): RunOptions => ({seed, plan: planOf(seed, 40_000).filter(({atMs}) => times.includes(atMs))});

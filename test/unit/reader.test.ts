@@ -101,6 +101,39 @@ describe('a reader', () => {
 		expect(taken).toEqual([4, 6]);
 	});
 
+	test('counts what retention took while it was read', async () => {
+		const {log, sink, taken, state} = setUp({stored: 4});
+		const {read} = log;
+		log.read = async offset => {
+			log.firstOffset = 6;
+			return read(offset);
+		};
+
+		new Reader(log, 2, 8, sink).resume();
+		await turn();
+		expect(state.dropped).toBe(4);
+		expect(taken).toEqual([6]);
+	});
+
+	test('counts what retention took up to the next batch that is written', async () => {
+		const {log, sink, taken, state} = setUp({stored: 0});
+		const reader = new Reader(log, 1, 4, sink);
+		reader.resume();
+		await turn();
+		reader.onWritten([batchAt(4, 2)], 6);
+		expect(state.dropped).toBe(3);
+		expect(taken).toEqual([4]);
+	});
+
+	test('counts what damage took', async () => {
+		const {log, sink, taken, state} = setUp({stored: 4});
+		log.items.splice(1, 2);
+		new Reader(log, 0, 8, sink).resume();
+		await turn();
+		expect(state.dropped).toBe(4);
+		expect(taken).toEqual([0, 6]);
+	});
+
 	test('says when the log fails', async () => {
 		const {log, sink, state} = setUp({stored: 1});
 		log.read = () => Promise.reject(new Error('EIO'));

@@ -7,11 +7,12 @@ import type {Plugin} from 'esbuild';
 import {gossipMutants} from './gossip.ts';
 import {mutated, type Mutant} from './mutant.ts';
 import {raftMutants} from './raft.ts';
+import {readerMutants} from './readers.ts';
 import {storageMutants} from './storage.ts';
 
 export {mutated, type Mutant} from './mutant.ts';
 
-export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants];
+export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...readerMutants];
 
 /** Changes the sources on their way into a bundle. @param root of the repository */
 export function mutantPlugin(mutant: Mutant, root: string): Plugin {

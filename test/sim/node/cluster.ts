@@ -16,6 +16,7 @@ import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
 import {MessageChecks} from './message-checks.ts';
 import {drawPlan, type Event, type Kind} from './plan.ts';
+import {Readers} from './readers.ts';
 import {Witness} from './witness.ts';
 
 export type Outcome = {
@@ -59,6 +60,7 @@ class Run {
 	readonly #random: SeededRandom;
 	readonly #hosts: Host[] = [];
 	readonly #witness: Witness;
+	readonly #readers: Readers;
 	readonly #fabric: Fabric;
 	readonly #diskCounts = noDiskCounts();
 	readonly #strikes = new Map<Kind, number>();
@@ -100,6 +102,7 @@ class Run {
 		};
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
 		this.#witness = new Witness(new RaftChecks({contactTicksMax: electionTicks + 1, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack}), new MessageChecks());
+		this.#readers = new Readers(this.#witness.messages.offsets, createRandom(`${seed}/readers`));
 		for (let count = random.pick([1, 2, 3, 3, 3, 4, 5, 5]); count > 0; count--) this.#add();
 	}
 
@@ -131,6 +134,7 @@ class Run {
 			},
 			work: {
 				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, commands: witness.commands,
+				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
@@ -172,7 +176,7 @@ class Run {
 
 	/** What a check found within a promise callback, where nobody would catch it. */
 	get #problem(): Error | undefined {
-		return this.#witness.checks.problem ?? this.#witness.messages.problem;
+		return this.#witness.checks.problem ?? this.#witness.messages.problem ?? this.#witness.messages.offsets.problem;
 	}
 
 	get #up(): Host[] {
@@ -185,6 +189,7 @@ class Run {
 			this.#work(client);
 			const [who, what, topic, size, of] = [client.below(1 << 16), client.below(20), client.pick(topics), client.chance(1, 30) ? 5000 : client.below(60), client.below(1 << 16)];
 			const up = this.#up;
+			this.#readers.act(up);
 			const host = up[who % Math.max(1, up.length)];
 			if (!host?.node || host.isPaused || host.node.phase !== 'running') return;
 			if (what < 11) this.#publish(host, topic, size);
@@ -436,7 +441,7 @@ class Run {
 		let problems: string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [...wrong(), ...this.#witness.messages.lacking(this.#members()?.hosts ?? [])];
+			problems = [...wrong(), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind((host, topic) => this.#witness.messages.endOf(host, topic))];
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 

@@ -64,6 +64,7 @@ export class Host implements Station {
 	reason = '';
 	/** Never to be started again: removed, or its disk was replaced. */
 	isGone = false;
+	powerCuts = 0;
 	wallOffsetMs = 1_700_000_000_000;
 	#bootMs = 0;
 	#waiting: Array<() => void> = [];
@@ -97,6 +98,7 @@ export class Host implements Station {
 	}
 
 	powerCut(): void {
+		this.powerCuts++;
 		if (this.isUp) this.#end('power', 'power cut');
 		this.options.disk.powerCut();
 	}

@@ -4,6 +4,7 @@ wanted, after its stamp was witnessed; an offset means the same message for ever
 any crash; and in the end every live subscriber has what any live node retains.
 */
 import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
+import {Offsets} from '../offsets.ts';
 import type {Host} from './host.ts';
 
 type Kept = {readonly key: string; readonly header: BatchHeader};
@@ -13,6 +14,8 @@ type TopicView = {
 	/** What was there before the reopening that is under way. */
 	before: Map<number, Kept>;
 	readonly last: Map<StreamKey, number>;
+	/** Of the machine, when the log was opened last. */
+	powerCuts: number;
 };
 
 /** As in `core/gossip`. */
@@ -29,6 +32,8 @@ export class MessageChecks {
 	/** Left out by a release, and not told yet. */
 	readonly #gaps: Array<{readonly host: Host; readonly origin: NodeId; readonly what: string}> = [];
 	readonly #spoilt = new Set<Host>();
+	/** What readers got. */
+	readonly offsets = new Offsets();
 	releases = 0;
 	acknowledged = 0;
 	/** The first violation: one that is found within a promise callback would be lost otherwise. */
@@ -48,6 +53,9 @@ export class MessageChecks {
 		const {node} = host;
 		this.releases++;
 		if (batch.firstSeq <= last) this.#fail('each message once, in order', `${host.id} releases ${stream} ${batch.firstSeq} behind ${last}`);
+		// Nothing is left out of what a node publishes in this life; of the rest some may be, and whether it may is judged here.
+		const isOwn = batch.origin === host.id && batch.incarnation === node?.options.incarnation;
+		if (!isOwn && batch.firstSeq !== last + 1) this.offsets.gap({node: host.id, topic: batch.topic}, offset);
 		if (batch.origin !== host.id && !this.#spoilt.has(host)) {
 			const since = node?.control.topics.subscribers(batch.topic).get(host.id);
 			if (since !== undefined && batch.lamport <= since) this.#fail('only what is wanted', `${host.id} releases ${stream} ${batch.firstSeq}`);
@@ -96,6 +104,14 @@ export class MessageChecks {
 
 	reopened(host: Host, topic: Topic, nextOffset: number, isDamaged: boolean): void {
 		const view = this.#view(host, topic);
+		const place = {node: host.id, topic};
+		if (this.#spoilt.has(host)) {
+			const there = new Set([...view.kept].flatMap(([offset, {header: {count}}]) => Array.from({length: count}, (_, index) => offset + index)));
+			this.offsets.damaged(place, offset => there.has(offset));
+		}
+
+		this.offsets.reopened(place, nextOffset, view.powerCuts < host.powerCuts || this.#spoilt.has(host));
+		view.powerCuts = host.powerCuts;
 		const first = Math.min(...view.kept.keys());
 		for (const [offset] of view.before) if (offset >= nextOffset) view.before.delete(offset);
 		if (isDamaged || this.#spoilt.has(host)) this.#acknowledged.delete(host);
@@ -148,6 +164,13 @@ export class MessageChecks {
 		this.missed.delete(host);
 	}
 
+	/** Behind the newest message of a log, if it has any. */
+	endOf(host: Host, topic: Topic): number | undefined {
+		const kept = this.#topics.get(host)?.get(topic)?.kept;
+		const newest = Math.max(-1, ...kept?.keys() ?? []);
+		return newest < 0 ? undefined : newest + kept!.get(newest)!.header.count;
+	}
+
 	/** What a live node holds and a live subscriber that wants it does not; the origin of each must live, or the message be told as missed. */
 	lacking(hosts: readonly Host[]): string[] {
 		const up = hosts.filter(({node}) => node?.phase === 'running');
@@ -184,7 +207,7 @@ export class MessageChecks {
 
 		let view = topics.get(topic);
 		if (!view) {
-			view = {kept: new Map(), before: new Map(), last: new Map()};
+			view = {kept: new Map(), before: new Map(), last: new Map(), powerCuts: host.powerCuts};
 			topics.set(topic, view);
 		}
 

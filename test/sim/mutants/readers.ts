@@ -1,0 +1,17 @@
+/**
+Mutants of what stands between a topic's log and those who read it.
+*/
+import type {Edit, Mutant} from './mutant.ts';
+
+const reader = (find: string, replace: string): Edit => ({file: 'core/reader.ts', find, replace});
+const live = (find: string, replace: string): Edit => ({file: 'core/live-topic.ts', find, replace});
+
+export const readerMutants: readonly Mutant[] = [
+	{name: 'delivered-before-written', pitfall: 'readers are told before the message outlives the process', edits: [live('		await written;\n', '')]},
+	{name: 'reader-twice-at-the-end', pitfall: 'a reader that catches up gets the newest messages from the log and once more as they are written', edits: [reader('items[0]!.offset >= this.#cursor ? items : items.filter(({offset}) => offset >= this.#cursor)', 'items')]},
+	{name: 'reader-live-while-full', pitfall: 'a reader that has enough is given what is written, past what it has not read', edits: [reader('if (this.#state !== \'live\') return;', 'if (this.#state === \'closed\') return;')]},
+	{name: 'reader-live-too-early', pitfall: 'a reader goes live when it has read once', edits: [reader('			if (!this.#sink.take(items)) {', '			if (!this.#sink.take(items) || this.#cursor < 0) {'), reader('		while (this.#cursor < this.#end) {', '		for (const end = this.#cursor + 1; this.#cursor < end && this.#cursor < this.#end;) {')]},
+	{name: 'reader-never-resumes', pitfall: 'a reader that had enough is forgotten', edits: [reader('		this.#state = \'reading\';\n', '		this.#state = \'reading\';\n		if (this.#cursor % 7 === 6) return;\n')]},
+	{name: 'dropped-untold', pitfall: 'a reader is not told what retention took', edits: [reader('		this.#sink.dropped(offset - this.#cursor);\n', '')]},
+	{name: 'read-again', pitfall: 'a reader that goes on from the log gets the batch before its place again', edits: [{file: 'core/topic-log.ts', find: 'record.offset + record.batch.count <= wanted) continue;', replace: 'record.offset + record.batch.count < wanted) continue;'}, {file: 'core/topic-log.ts', find: 'this.#cursors.get(wanted) ?? ', replace: ''}]},
+];
