@@ -171,7 +171,14 @@ export class Witness {
 		this.messages.reopened(host, topic, log.nextOffset, isDamaged);
 		const append = log.append.bind(log);
 		const retain = log.retain.bind(log);
+		const serve = log.serve.bind(log);
 		return Object.assign(log, {
+			serve: async (...given: Parameters<TopicLog['serve']>) => {
+				const served = await serve(...given);
+				const bytes = served.batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
+				if (served.batches.length > 1 && bytes > given[1]) throw this.#problem(`an answer keeps to its budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`);
+				return served;
+			},
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
 				const floors = await retain(...given);
 				this.messages.retained(host, topic, log.firstOffset);
