@@ -18,10 +18,10 @@ const git = (...args) => execFileSync('git', args, {cwd: folder, encoding: 'utf8
 const commit = `${git('rev-parse', '--short=10', 'HEAD')}${git('status', '--porcelain', '--', '../../core', '.', ':!ledger.jsonl') === '' ? '' : '+'}`;
 const lines = existsSync(ledgerPath) ? readFileSync(ledgerPath, 'utf8').split('\n').filter(line => line !== '').map(line => JSON.parse(line)) : [];
 
-/** Run seeds, each twice; what `--json` says of them. */
+/** Run seeds once (the seeds of a change run twice, in CI); what `--json` says of them. */
 function run(...args) {
 	return new Promise((resolve, reject) => {
-		const child = spawn(process.execPath, [join(folder, 'run.mjs'), '--json', ...args], {stdio: ['ignore', 'pipe', 'inherit']});
+		const child = spawn(process.execPath, [join(folder, 'run.mjs'), '--json', '--once', ...args], {stdio: ['ignore', 'pipe', 'inherit']});
 		let report;
 		let rest = '';
 		child.stdout.setEncoding('utf8').on('data', text => {
