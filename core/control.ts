@@ -230,6 +230,7 @@ export class Control {
 		for (const {to, packet} of ready.packets) send(to, packet);
 		if (ready.snapshot) {
 			this.topics.load(ready.snapshot.data);
+			this.#options.lamport.witness(this.topics.latestSince); // The envelopes that said so are not among what is applied here.
 			this.#snapshotIndex = ready.snapshot.index;
 			this.proposals.reconsider(envelope => this.topics.answered(envelope));
 		}

@@ -72,6 +72,13 @@ export class Topics {
 		return this.#topics.get(topic) ?? noSubscribers;
 	}
 
+	/** The latest Lamport time that anybody subscribes from: what is stamped before it, by one who knows of that, would not be wanted. */
+	get latestSince(): number {
+		let latest = 0;
+		for (const subscribers of this.#topics.values()) for (const since of subscribers.values()) latest = Math.max(latest, since);
+		return latest;
+	}
+
 	/** What the command was answered, if it was applied. */
 	answered(envelope: Envelope): Result | undefined {
 		return this.#sessions.answered(envelope);

@@ -73,6 +73,25 @@ describe('the topics machine', () => {
 		expect(copy.applied).toBe(4);
 	});
 
+	test('knows the latest time that anybody subscribes from', () => {
+		const topics = founded();
+		expect(topics.latestSince).toBe(0);
+		topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 50}, 1));
+		topics.apply(4, envelope({type: 'subscribe', topic: 'other' as Topic, node: b, since: 9}, 2));
+		expect(topics.latestSince).toBe(50);
+		topics.apply(5, envelope({type: 'unsubscribe', topic: news, node: a}, 3));
+		expect(topics.latestSince).toBe(9);
+	});
+
+	test('goes on as a cluster of one: another id, the others forgotten with what they subscribed to', () => {
+		const topics = founded();
+		topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1));
+		topics.apply(4, envelope({type: 'subscribe', topic: news, node: b, since: 5}, 2));
+		topics.refound(5, 'c2', a);
+		expect({id: topics.clusterId, members: topics.members(), removed: topics.removed(), applied: topics.applied}).toEqual({id: 'c2', members: [{id: a, address: '127.0.0.1:5000'}], removed: [], applied: 5});
+		expect(topics.subscribers(news)).toEqual(new Map([[a, 5]]));
+	});
+
 	test('passes over bytes that are no command', () => {
 		const topics = founded();
 		for (const bytes of [new Uint8Array(0), Buffer.from('hello'), envelope({type: 'subscribe', topic: 'a\nb' as Topic, node: a, since: 0}, 1)]) {
