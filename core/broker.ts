@@ -190,7 +190,7 @@ export class Node implements ServedBroker {
 
 	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
-		if (change === 'removed') return void this.stop(removedReason);
+		if (change === 'removed') return this.#onRemoved();
 		this.presence.link(peer, change);
 		this.#updateReachable();
 	}
@@ -358,7 +358,12 @@ export class Node implements ServedBroker {
 		}
 
 		this.data.setInterests(new Map(topics.topics().map(({name, subscribers}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id)}])));
-		if (topics.isRemoved(this.id)) void this.stop(removedReason);
+		if (topics.isRemoved(this.id)) this.#onRemoved();
+	}
+
+	#onRemoved(): void {
+		this.#management.removed();
+		void this.stop(removedReason);
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

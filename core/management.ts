@@ -37,23 +37,32 @@ export class Management {
 	readonly #options: ManagementOptions;
 	readonly #waiting = new Map<number, Waiting>();
 	#seq = 0;
+	#isRemoved = false;
 
 	constructor(options: ManagementOptions) {
 		this.#options = options;
 	}
 
 	/**
-	Resolves when the wish has come true; with the leader then. @param wish `to`: by default the voter that is furthest.
+	Resolves when the wish has come true as far as this node sees; with the leader then. @param wish `to`: by default the voter that is furthest.
 	@throws `refused`, `usage`, `no-quorum`, `no-leader`, `timeout`
 	*/
 	async carryOut(wish: Wish): Promise<Answer> {
 		const {control, self, send} = this.#options;
-		const {role, leader} = control.raft.status();
-		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to) : this.#remove(wish.node);
+		const {role, leader, term} = control.raft.status();
+		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to) : this.#remove(wish);
 		if (leader === undefined || leader === self) throw control.why();
-		const {seq, answered} = this.#wait(() => undefined);
+		// The answer of a node that goes, or to one that goes, may be lost with their link: what is seen here counts.
+		const {seq, answered} = this.#wait(() => this.#seen(wish, term));
 		if (!send(leader, 'manage', {seq, ...wish})) this.#settle(seq, new DapssError('no-leader', `The link to the leader ${leader} is down: try again in a moment`));
+		this.check();
 		return answered;
+	}
+
+	/** This node was taken out. */
+	removed(): void {
+		this.#isRemoved = true;
+		this.check();
 	}
 
 	/** A node passes a wish on. False when it is none. */
@@ -67,15 +76,15 @@ export class Management {
 		const answer = (packet: object): void => void send(from, 'managed', {seq, ...packet});
 		// Passed on once: two nodes that take each other for the leader would pass it to and fro.
 		const done = control.raft.status().role === 'leader' ? this.carryOut(wish) : Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
-		done.then(({leader}) => answer({leader}), (error: unknown) => answer({code: error instanceof DapssError ? error.code : 'failure', reason: errorMessage(error)}));
+		done.then(() => answer({}), (error: unknown) => answer({code: error instanceof DapssError ? error.code : 'failure', reason: errorMessage(error)}));
 		return true;
 	}
 
-	/** The leader's answer. False when it is none. */
+	/** The leader's answer: a refusal counts, for success is what is seen here. False when it is none. */
 	onAnswer(frame: Buffer): boolean {
-		const {seq, leader, code, reason} = Object(decode(frame.subarray(1))) as Record<string, unknown>;
+		const {seq, code, reason} = Object(decode(frame.subarray(1))) as Record<string, unknown>;
 		if (typeof seq !== 'number') return false;
-		this.#settle(seq, typeof reason === 'string' ? new DapssError(typeof code === 'string' && Object.hasOwn(exitCodes, code) ? code as ErrorCode : 'failure', reason.slice(0, reasonMax)) : {leader: isNodeId(leader) ? leader : undefined});
+		if (typeof reason === 'string') this.#settle(seq, new DapssError(typeof code === 'string' && Object.hasOwn(exitCodes, code) ? code as ErrorCode : 'failure', reason.slice(0, reasonMax)));
 		return true;
 	}
 
@@ -94,9 +103,16 @@ export class Management {
 		for (const seq of this.#waiting.keys()) this.#settle(seq, new DapssError('closed', 'The node is stopping'));
 	}
 
+	#seen(wish: Wish, termBefore: number): Answer | undefined {
+		const {control, self} = this.#options;
+		const {leader, term} = control.raft.status();
+		if (wish.type === 'remove') return control.topics.isRemoved(wish.node) || (this.#isRemoved && wish.node === self) ? {leader} : undefined;
+		return leader !== undefined && term > termBefore ? {leader} : undefined;
+	}
+
 	#transfer(wanted: NodeId | undefined): Promise<Answer> {
 		const {control, self, isReachable} = this.#options;
-		const {progress, configuration: {voters}} = control.raft.status();
+		const {progress, term, configuration: {voters}} = control.raft.status();
 		const best = progress.filter(({id}) => voters.includes(id) && isReachable(id)).toSorted((a, b) => b.match - a.match)[0]?.id;
 		const to = wanted ?? best;
 		if (to === undefined) throw new DapssError('refused', 'Expected another voter that can be reached, there is none: nobody else could lead');
@@ -104,26 +120,30 @@ export class Management {
 		if (control.topics.address(to) === undefined) throw new DapssError('usage', `Expected a member, got ${to}`);
 		if (!voters.includes(to)) throw new DapssError('refused', `Node ${to} is a learner: only a voter can lead`);
 		if (!isReachable(to)) throw new DapssError('refused', `Node ${to} cannot be reached: it could not take over`);
-		const {answered} = this.#wait(() => {
-			const {leader} = control.raft.status();
-			return leader === undefined || leader === self ? undefined : {leader};
-		});
+		const {answered} = this.#wait(() => this.#seen({type: 'transfer', to}, term));
 		control.transfer(to);
 		return answered;
 	}
 
-	#remove(node: NodeId): Promise<Answer> {
+	async #remove(wish: Extract<Wish, {type: 'remove'}>): Promise<Answer> {
 		const {control, isReachable, self} = this.#options;
-		if (control.topics.isRemoved(node)) return Promise.resolve({leader: control.raft.status().leader});
+		const {node} = wish;
+		if (control.topics.isRemoved(node)) return {leader: control.raft.status().leader};
 		if (control.topics.address(node) === undefined) throw new DapssError('usage', `Expected a member, got ${node}`);
 		const {configuration: {voters}} = control.raft.status();
 		const rest = voters.filter(voter => voter !== node);
 		if (rest.length === 0) throw new DapssError('refused', `Node ${node} is the only voter: without it there is no cluster`);
 		const away = rest.filter(voter => voter !== self && !isReachable(voter));
 		if ((rest.length - away.length) * 2 <= rest.length) throw new DapssError('refused', `Without ${node} the cluster would have no quorum: of the ${rest.length} other voters ${away.join(', ')} cannot be reached. Start ${away.length > 1 ? 'them' : 'it'} again, or remove ${away.length > 1 ? 'one of them' : 'it'} first`);
+		// A leader that is taken out goes with the commit of its removal, and nobody would lead until the others miss it.
+		if (node === self) {
+			await this.#transfer(undefined);
+			return this.carryOut(wish);
+		}
+
 		// Another change may be under way: then this one waits its turn.
 		let isTaken = false;
-		const {answered} = this.#wait(() => (control.topics.isRemoved(node) ? {leader: control.raft.status().leader} : undefined), () => {
+		const {answered} = this.#wait(() => this.#seen(wish, 0), () => {
 			isTaken ||= control.remove(node) === 'accepted';
 		});
 		this.check();
