@@ -11,6 +11,6 @@ export type {BrokerEvent, MemberState, RecordedEvent} from './observe/events.ts'
 export type {Snapshot} from './observe/snapshot.ts';
 export {connect, findNodes, type ConnectOptions, type FoundNode} from './connect.ts';
 export {openBroker, serveOver, type OpenBroker} from './open.ts';
-export {openRefounding, type Refounding} from './refound.ts';
+export {openSurvivor, type Remains, type Survivor} from './recover.ts';
 export {RemoteBroker} from './remote/client.ts';
 export {portPipe} from './remote/pipe.ts';

@@ -42,7 +42,7 @@ export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
 /** What a node keeps of itself, in `node.json`. */
 type NodeState = {readonly identity: Identity; readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]};
 
-export const stateFile = 'node.json';
+const stateFile = 'node.json';
 /** Members that were heard and may be asked to take this node in. */
 const heardMax = 1024;
 
@@ -261,8 +261,7 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 	};
 }
 
-/** What the folder says of its node; of a new one when it says nothing. @throws `storage` when it is damaged */
-export async function loadState(folder: Folder): Promise<NodeState> {
+async function loadState(folder: Folder): Promise<NodeState> {
 	const raw = await folder.readJson(stateFile);
 	if (raw === undefined) return {identity: createIdentity(), incarnation: 0, clusterId: '', lamport: 0, topics: []};
 	const {identity: json, incarnation, clusterId, lamport, topics} = raw as Record<string, unknown>;
@@ -272,12 +271,12 @@ export async function loadState(folder: Folder): Promise<NodeState> {
 	return {identity, incarnation: incarnation as number, clusterId, lamport: lamport as number, topics: topicsOf(topics.filter(topic => typeof topic === 'string'))};
 }
 
-export function logOptions({storage: {segmentBytes, writeDeadlineMs}}: Pick<Config, 'storage'>): {readonly segmentBytes: number; readonly writeDeadlineMs: number} {
+function logOptions({storage: {segmentBytes, writeDeadlineMs}}: Config): {readonly segmentBytes: number; readonly writeDeadlineMs: number} {
 	return {segmentBytes, writeDeadlineMs};
 }
 
 /** A Raft log with a hole cannot be served from: votes or entries may be gone. */
-export function refuseDamage({damaged}: SegmentedLog): void {
+function refuseDamage({damaged}: SegmentedLog): void {
 	if (damaged.length === 0) return;
 	throw new DapssError('storage', `The Raft log is damaged (${damaged.map(({file, position}) => `${file} at ${position}`).join(', ')}); the file is kept aside. Start this node with an empty data folder: it joins again under a new id`);
 }

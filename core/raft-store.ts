@@ -66,6 +66,12 @@ export class RaftStore implements AsyncDisposable {
 		return new RaftStore(this.#log, this.#blobs, {hardState: this.#state, snapshot: undefined, entries: [entry]}, this.#positions);
 	}
 
+	/** Begin anew with this state, as its only voter: the mark of the snapshot decides, and there is no vote that it could break. */
+	async refound(snapshot: Snapshot, node: NodeId): Promise<void> {
+		this.#state = {term: snapshot.term, vote: node, commit: snapshot.index};
+		await this.saveSnapshot(snapshot, 'installed');
+	}
+
 	get isEmpty(): boolean {
 		return this.recovered.entries.length === 0 && this.recovered.snapshot === undefined;
 	}

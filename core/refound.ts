@@ -1,71 +1,70 @@
 /**
-Unsafe recovery: the quorum is lost for good, and one stopped node shall go on alone. It becomes the only voter of a cluster with a new
-id, with everything that its own log has, agreed or not. What was agreed and is not in this log is lost; that is what is unsafe. The new id
-keeps the nodes of the old cluster out, whose logs may say otherwise.
+Found a new cluster on what one survivor of a lost quorum has. Unsafe by its nature: nobody can say whether the lost voters had agreed to
+more than this node knows, so everything that its log has is taken for agreed, and what only the others had is gone. The new cluster has
+an id of its own: nodes of the old one that come back are refused, never merged.
 
-One write decides: a snapshot that replaces the log. A crash before it leaves the old cluster, after it the new one.
+It is written as a snapshot that takes the place of the whole log, in a term that no node of the old cluster has been in under this id. The
+history of the old cluster goes with the log, so a node that joins later does not live through it and meet the old members there. One record
+of the Raft log decides: before it is on the disk all is as it was.
 */
-import {randomBytes} from 'node:crypto';
-import {join} from 'node:path';
-import type {Config} from './config.ts';
 import {DapssError} from './errors.ts';
-import {Folder} from './io/folder.ts';
-import {openLog} from './io/log.ts';
-import type {NodeId} from './message.ts';
-import {loadState, logOptions, refuseDamage, stateFile} from './open.ts';
-import {decodeConfigurationData} from './raft/configuration.ts';
-import {RaftStore} from './raft-store.ts';
-import {Topics} from './topics/topics.ts';
+import type {NodeId, Topic} from './message.ts';
+import {decodeConfigurationData, type Configuration} from './raft/configuration.ts';
+import type {Recovered} from './raft/raft.ts';
+import type {RaftStore} from './raft-store.ts';
+import {Topics, type Bounds} from './topics/topics.ts';
 
-export type Refounding = AsyncDisposable & {
+/** What a stopped node has of its cluster. */
+export type Remains = {
 	readonly node: NodeId;
-	readonly formerClusterId: string;
-	readonly formerVoters: readonly NodeId[];
-	readonly members: number;
-	readonly topics: number;
-	/** The last entry of the log, and how far it was known to be agreed. */
-	readonly lastIndex: number;
+	readonly clusterId: string;
+	/** The newest entry. Of several survivors the one with the highest term, then index, has the most. */
+	readonly last: {readonly term: number; readonly index: number};
+	/** Known to be agreed up to here; what is behind it may have been or not. */
 	readonly commit: number;
-	/** Do it. Resolves with the id of the new cluster when it will outlive a crash. */
-	carryOut(): Promise<string>;
+	readonly voters: readonly NodeId[];
+	/** The others, who are left out. */
+	readonly lost: ReadonlyArray<{readonly id: NodeId; readonly address: string; readonly voter: boolean}>;
+	readonly address: string;
+	readonly topics: readonly Topic[];
 };
 
-/** Look at a stopped node's folder, and hold it. @throws `locked` while it runs, `storage` when it is damaged, `refused` when there is nothing to go on with */
-export async function openRefounding(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Refounding> {
-	await using resources = new AsyncDisposableStack();
-	const folder = resources.use(await Folder.open(config.data));
-	const state = await loadState(folder);
-	const log = resources.use(await openLog({folder: join(config.data, 'raft'), ...logOptions(config)}));
-	refuseDamage(log);
-	const store = await RaftStore.open(log, folder.blobs);
-	const {hardState, snapshot, entries} = store.recovered;
-	const {identity: {id}} = state;
-	const topics = new Topics({topicsMax: config.limits.topics, membersMax: config.limits.members});
+/** @throws `refused` when there is nothing to recover, or no need */
+export function surveyed(recovered: Recovered, node: NodeId, bounds: Bounds): {readonly remains: Remains; readonly topics: Topics} {
+	const {snapshot, entries, hardState} = recovered;
+	const topics = new Topics(bounds);
+	let configuration: Configuration = snapshot?.configuration ?? {voters: [], learners: []};
 	if (snapshot) topics.load(snapshot.data);
-	let voters = snapshot?.configuration.voters ?? [];
-	for (const {kind, index, data} of entries) {
-		if (kind === 'command') topics.apply(index, data);
+	for (const {index, kind, data} of entries) {
 		const decoded = kind === 'configuration' ? decodeConfigurationData(data) : undefined;
-		if (!decoded) continue;
-		voters = decoded.configuration.voters;
-		topics.applyConfiguration(index, [...decoded.configuration.voters, ...decoded.configuration.learners], decoded.context);
+		if (kind === 'command') topics.apply(index, data);
+		else if (!decoded) topics.applyNothing(index);
+		else {
+			({configuration} = decoded);
+			topics.applyConfiguration(index, [...configuration.voters, ...configuration.learners], decoded.context);
+		}
 	}
 
-	const lastIndex = entries.at(-1)?.index ?? snapshot?.index ?? 0;
-	const lastTerm = entries.at(-1)?.term ?? snapshot?.term ?? 0;
-	if (topics.address(id) === undefined) throw new DapssError('refused', `The folder ${config.data} holds no agreed state that names its node ${id}: there is nothing to go on with`);
-	const held = resources.move();
+	const {voters} = configuration;
+	const address = topics.address(node);
+	if (address === undefined) throw new DapssError('refused', topics.isRemoved(node) ? `Node ${node} was removed from its cluster: there is nothing to recover from it` : `Node ${node} holds nothing of its cluster yet: recover another survivor`);
+	if (voters.length === 1 && voters[0] === node) throw new DapssError('refused', `Node ${node} is the only voter of its cluster (${topics.clusterId.slice(0, 8)}) already: start it`);
+	const last = entries.at(-1) ?? snapshot!;
 	return {
-		node: id, formerClusterId: topics.clusterId, formerVoters: voters, members: topics.members().length, topics: topics.topics().length, lastIndex, commit: hardState.commit,
-		async carryOut() {
-			const clusterId = randomBytes(16).toString('hex');
-			const term = Math.max(hardState.term, lastTerm) + 1;
-			topics.refound(lastIndex + 1, clusterId, id);
-			await store.append({term, vote: id, commit: lastIndex}, []);
-			await store.saveSnapshot({index: lastIndex + 1, term, configuration: {voters: [id], learners: []}, data: topics.save()}, 'installed');
-			await folder.writeJson(stateFile, {version: 1, identity: state.identity.toJson(), incarnation: state.incarnation, clusterId, lamport: state.lamport, topics: state.topics});
-			return clusterId;
+		topics,
+		remains: {
+			node, address, voters, clusterId: topics.clusterId,
+			last: {term: last.term, index: last.index},
+			commit: Math.max(hardState.commit, snapshot?.index ?? 0),
+			lost: topics.members().filter(({id}) => id !== node).map(({id, address: at}) => ({id, address: at, voter: voters.includes(id)})),
+			topics: topics.topics().map(({name}) => name),
 		},
-		[Symbol.asyncDispose]: () => held.disposeAsync(),
 	};
+}
+
+/** Make this node the only voter of a new cluster. Resolves when it is so on the disk; `store` is of no use afterwards. */
+export async function refound(store: RaftStore, {remains: {node, last}, topics}: ReturnType<typeof surveyed>, clusterId: string): Promise<void> {
+	const index = last.index + 1;
+	topics.refound(index, clusterId, node);
+	await store.refound({index, term: Math.max(store.recovered.hardState.term, last.term) + 1, configuration: {voters: [node], learners: []}, data: topics.save()}, node);
 }

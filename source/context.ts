@@ -5,7 +5,7 @@ loads no network code, and a test passes a fake.
 import type {Broker} from '../core/api.ts';
 import type {ConnectOptions, FoundNode} from '../core/connect.ts';
 import type {Config} from '../core/config.ts';
-import type {Refounding} from '../core/refound.ts';
+import type {Survivor} from '../core/recover.ts';
 import {DapssError, errorMessage} from '../core/errors.ts';
 import type {FlagName, Flags} from './flags.ts';
 import type {Env} from './places.ts';
@@ -16,7 +16,7 @@ import {parseDuration} from './values.ts';
 export type Backend = {
 	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;
 	connect(options: ConnectOptions): Promise<Broker & {readonly server: string}>;
-	openRefounding(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Refounding>;
+	openSurvivor(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Survivor>;
 	findNodes(options: {readonly cluster: string}): Promise<readonly FoundNode[]>;
 };
 

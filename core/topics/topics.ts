@@ -208,7 +208,6 @@ export class Topics {
 	#remove(node: NodeId, index: number): void {
 		this.#forget(node);
 		this.#removed.set(node, index);
-
 		for (const oldest of this.#removed.keys()) {
 			if (this.#removed.size <= removedMax) break;
 			this.#removed.delete(oldest);

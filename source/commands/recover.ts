@@ -1,39 +1,66 @@
 /**
-`recover`: unsafe recovery of a stopped node, when the quorum is lost for good. Says what is lost, and wants the cluster's name typed.
+`recover`: the quorum is lost for good, and this stopped node is the one to go on with. Says what is kept and what is lost, asks for the
+cluster's name, and makes the node the only voter of a new cluster.
 */
-import {createInterface} from 'node:readline/promises';
 import {DapssError} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {expectInput, type Context} from '../context.ts';
+import type {Remains} from '../../core/recover.ts';
+import {linesOf} from '../batches.ts';
+import {expectInput, interruptible, type Context} from '../context.ts';
+import {paint} from '../terminal.ts';
 import {shortId} from '../units.ts';
+
+const answerBytesMax = 1024;
 
 export async function run(context: Context): Promise<void> {
 	const {flags, terminal, output} = context;
-	expectInput(context, 0, 0, 'recover without more');
-	const {tunables, data} = context.settings();
-	const folder = data(tunables.port);
-	const {openRefounding} = await context.backend();
-	await using found = await openRefounding({data: folder, storage: tunables.storage, limits: tunables.limits});
-	const others = found.formerVoters.filter(id => id !== found.node);
-	const rows = [
-		`Node ${found.node} in ${printable(folder)}`,
-		`  becomes the only voter of a new cluster ${printable(tunables.cluster)}, with ${found.topics} topics and its log up to entry ${found.lastIndex} (agreed for sure: ${found.commit}).`,
-		`  Lost: whatever was agreed and is not in this log. If another node's log reaches further, recover that one instead.`,
-		`  ${others.length === 0 ? 'It was the only voter.' : `The former voters ${others.map(id => shortId(id)).join(', ')} and all other members are out: they join again with empty data folders.`}`,
-	];
-	for (const row of rows) terminal.say(row);
-	const word = flags.confirm ?? await ask(context, tunables.cluster);
-	if (word !== tunables.cluster) throw new DapssError('usage', `Expected the cluster's name, ${tunables.cluster}, got ${JSON.stringify(word)}: nothing was changed`);
-	const clusterId = await found.carryOut();
-	await terminal.line(output === 'json' ? JSON.stringify({node: found.node, clusterId, formerClusterId: found.formerClusterId, formerVoters: found.formerVoters, lastIndex: found.lastIndex}) : `Done: start node ${shortId(found.node)} as before; it leads cluster ${clusterId.slice(0, 8)} alone`);
+	expectInput(context, 0, 0, 'recover --data DIR');
+	const {tunables: {cluster, port, storage, limits}, data} = context.settings();
+	// Of the folders that go with ports, none is taken without being named.
+	if (data(1) !== data(2) && flags.port === undefined) throw new DapssError('usage', 'Expected --data DIR or --port PORT: the stopped node to recover');
+	const path = data(port);
+	const {openSurvivor} = await context.backend();
+	await using survivor = await openSurvivor({data: path, storage, limits});
+	const {remains} = survivor;
+	terminal.say(plan(cluster, remains, terminal.hasColour));
+	await confirm(context, cluster);
+	const clusterId = await survivor.refound();
+	const {node, address, clusterId: formerClusterId, voters: formerVoters, lost, topics, last} = remains;
+	if (output === 'json') return await terminal.line(JSON.stringify({cluster, clusterId, formerClusterId, node, address, formerVoters, lost: lost.map(({id}) => id), topics, last}));
+	await terminal.line([
+		`Node ${shortId(node)} is the only voter of the new cluster ${clusterId.slice(0, 8)} now. Next:`,
+		`  1. Start it as before (its data are in ${printable(path)}): it leads alone.`,
+		`  2. Start each other node with an empty data folder and --bootstrap ${printable(address)}: it joins under a new id. Keep the old folders until you miss nothing.`,
+		`  A node that still runs with data of the old cluster (${formerClusterId.slice(0, 8)}) is refused, and says so.`,
+	].join('\n'));
 }
 
-async function ask({terminal, signal}: Context, cluster: string): Promise<string> {
-	if (!terminal.stdin.isTTY) throw new DapssError('usage', `Expected --confirm ${cluster}, since there is no terminal to type the name on: nothing was changed`);
-	const lines = createInterface({input: terminal.stdin, output: process.stderr});
-	try {
-		return (await lines.question(`Type the cluster's name (${cluster}) to go on: `, {signal})).trim();
-	} finally {
-		lines.close();
+function plan(cluster: string, {node, address, clusterId, last, commit, lost, topics}: Remains, hasColour: boolean): string {
+	const rest = last.index - commit;
+	const others = lost.map(({id, address: at, voter}) => `${shortId(id)} (${printable(at)}${voter ? ', voter' : ''})`).join(', ');
+	return [
+		`Node ${shortId(node)} (${printable(address)}) of the cluster ${printable(cluster)} (${clusterId.slice(0, 8)}): its log ends with entry ${last.index} of term ${last.term}.`,
+		`  kept      ${topics.length === 1 ? '1 topic' : `${topics.length} topics`}, the messages in this folder, and every entry of the log${rest > 0 ? `; of the last ${rest} this node does not know whether they were agreed` : ''}`,
+		`  left out  ${others === '' ? 'nobody' : others}`,
+		`  ${paint(hasColour, 'bad', 'LOST')}      what was agreed and is not in this log, and messages that only others have`,
+		'If the missing voters can be started again, start them: then nothing is lost, and this is not needed. Else recover one survivor only, the one',
+		'whose log ends in the highest term and, within it, with the highest entry: two that are recovered are two clusters.',
+	].join('\n');
+}
+
+/** @throws `usage` when there is nobody to ask, or the answer is another */
+async function confirm({flags, terminal, signal}: Context, cluster: string): Promise<void> {
+	let answer = flags.confirm;
+	if (answer === undefined) {
+		if (!terminal.stdin.isTTY) throw new DapssError('usage', `Nothing was changed: without a terminal to ask on, expected --confirm ${cluster}`);
+		terminal.say(`Type the name of the cluster, ${printable(cluster)}, to go on:`);
+		answer = await interruptible(firstLine(terminal.stdin), signal);
 	}
+
+	if (answer !== cluster) throw new DapssError('usage', `Nothing was changed: expected the name of the cluster, ${printable(cluster)}, got ${JSON.stringify(answer)}`);
+}
+
+async function firstLine(stdin: AsyncIterable<Uint8Array>): Promise<string> {
+	for await (const [line] of linesOf(stdin, answerBytesMax)) return Buffer.from(line!).toString().trim();
+	return '';
 }

@@ -4,11 +4,14 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {PassThrough, Readable, Writable} from 'node:stream';
 import fc from 'fast-check';
-import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import type {Config} from '../../core/config.ts';
 import {DapssError} from '../../core/errors.ts';
+import type {Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
+import type {Remains} from '../../core/recover.ts';
 import {commands} from '../../source/commands.ts';
+import type {Backend} from '../../source/context.ts';
 import {parseArguments} from '../../source/parse.ts';
 import {wantsColour} from '../../source/terminal.ts';
 import {parseDuration, parseSize} from '../../source/values.ts';
@@ -357,25 +360,62 @@ describe('leader transfer, peer remove, recover', () => {
 		expect(await dapss('peer', {broker})).toMatchObject({code: 2});
 	});
 
-	test('recovers only when the name of the cluster was given', async () => {
-		let carried = 0;
-		const backend = {
-			async openRefounding() {
+	describe('recover', () => {
+		const remains: Remains = {
+			node: pictures.a, address: '127.0.0.1:5000', clusterId: 'old-cluster', voters: [pictures.a, pictures.b, pictures.c], last: {term: 7, index: 40}, commit: 38, topics: ['news' as Topic],
+			lost: [{id: pictures.b, address: '127.0.0.1:5001', voter: true}, {id: pictures.d, address: '127.0.0.1:5003', voter: false}],
+		};
+		let carried: number;
+		let opened: string[];
+		const backend: Partial<Backend> = {
+			async openSurvivor({data}) {
+				opened.push(data);
 				return {
-					node: pictures.a, formerClusterId: 'old', formerVoters: [pictures.a, pictures.b, pictures.c], members: 3, topics: 2, lastIndex: 40, commit: 39,
-					async carryOut() {
+					remains,
+					async refound() {
 						carried++;
-						return 'new';
+						return 'new-cluster';
 					},
 					async [Symbol.asyncDispose]() {}, // oxlint-disable-line no-empty-function
 				};
 			},
 		};
-		expect(await dapss('recover --data /d', {backend})).toMatchObject({code: 2, err: expect.stringContaining('Expected --confirm dapss') as string});
-		expect(await dapss('recover --data /d --confirm other', {backend})).toMatchObject({code: 2, err: expect.stringContaining('nothing was changed') as string});
-		expect(carried).toBe(0);
-		const {code, out} = await dapss('recover --data /d --confirm dapss -o json', {backend});
-		expect([code, carried, JSON.parse(out)]).toMatchObject([0, 1, {clusterId: 'new', formerClusterId: 'old', lastIndex: 40}]);
+		beforeEach(() => {
+			carried = 0;
+			opened = [];
+		});
+
+		test('changes nothing before the name of the cluster was given', async () => {
+			const {code, out, err} = await dapss('recover --data /d', {backend});
+			expect({code, out, carried}).toEqual({code: 2, out: '', carried: 0});
+			expect(err).toContain('Nothing was changed: without a terminal to ask on, expected --confirm dapss');
+			for (const text of ['entry 40 of term 7', '1 topic,', 'of the last 2 this node does not know', `${pictures.b.slice(0, 8)} (127.0.0.1:5001, voter), ${pictures.d.slice(0, 8)} (127.0.0.1:5003)`, 'LOST']) expect(err).toContain(text);
+			expect(await dapss('recover --data /d --confirm other', {backend})).toMatchObject({code: 2, err: expect.stringContaining('Nothing was changed: expected the name of the cluster, dapss, got "other"') as string});
+			expect(carried).toBe(0);
+		});
+
+		test('then says what to do next', async () => {
+			const {code, out} = await dapss('recover --data /d --confirm dapss', {backend});
+			expect([code, carried]).toEqual([0, 1]);
+			expect(out).toContain('is the only voter of the new cluster new-clus now');
+			expect(out).toContain('--bootstrap 127.0.0.1:5000');
+			const {out: json} = await dapss('recover --data /d --cluster plant --confirm plant -o json', {backend});
+			expect(JSON.parse(json)).toEqual({cluster: 'plant', clusterId: 'new-cluster', formerClusterId: 'old-cluster', node: pictures.a, address: '127.0.0.1:5000', formerVoters: remains.voters, lost: [pictures.b, pictures.d], topics: ['news'], last: {term: 7, index: 40}});
+		});
+
+		test('asks where there is a terminal', async () => {
+			const asked = (answer: string): Promise<Outcome> => dapss('recover --data /d', {backend, stdin: Object.assign(Readable.from([Buffer.from(answer)]), {isTTY: true})});
+			expect(await asked('dapss\n')).toMatchObject({code: 0, err: expect.stringContaining('Type the name of the cluster, dapss, to go on:') as string});
+			expect(await asked('yes\n')).toMatchObject({code: 2});
+			expect(await asked('')).toMatchObject({code: 2});
+			expect(carried).toBe(1);
+		});
+
+		test('wants to be told which node', async () => {
+			expect(await dapss('recover --confirm dapss', {backend})).toMatchObject({code: 2, err: expect.stringContaining('Expected --data DIR or --port PORT') as string});
+			expect(await dapss('recover --confirm dapss --port 5001', {backend})).toMatchObject({code: 0});
+			expect(opened).toEqual([join(home, '.local', 'share', 'dapss', 'dapss', '5001')]);
+		});
 	});
 });
 

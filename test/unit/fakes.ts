@@ -157,7 +157,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 			async openBroker() {
 				throw new DapssError('failure', 'not asked for here');
 			},
-			async openRefounding() {
+			async openSurvivor() {
 				throw new DapssError('failure', 'not asked for here');
 			},
 			...options.backend,

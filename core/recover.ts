@@ -1,0 +1,61 @@
+/**
+The data folder of a stopped node, opened to found a new cluster on it (`refound.ts`). The folder is locked meanwhile, and nothing in it is
+changed before it is asked for.
+*/
+import {randomBytes} from 'node:crypto';
+import {join} from 'node:path';
+import type {Config} from './config.ts';
+import {DapssError, errorMessage} from './errors.ts';
+import {realFiles} from './io/files.ts';
+import {Folder} from './io/folder.ts';
+import {openLog} from './io/log.ts';
+import {RaftStore} from './raft-store.ts';
+import {refound, surveyed, type Remains} from './refound.ts';
+import {identityFrom} from './seal.ts';
+
+export type {Remains} from './refound.ts';
+export type Survivor = AsyncDisposable & {
+	readonly remains: Remains;
+	/** Resolves, with the id of the new cluster, when a start of the node finds it so. Once. */
+	refound(): Promise<string>;
+};
+
+const stateFile = 'node.json';
+
+/** @throws `refused` when there is nothing to recover, `locked` when the node runs, `storage` when a part is damaged */
+export async function openSurvivor({data, limits, storage: {segmentBytes, writeDeadlineMs}}: Pick<Config, 'data' | 'limits' | 'storage'>): Promise<Survivor> {
+	await expectNode(data);
+	await using resources = new AsyncDisposableStack();
+	const folder = resources.use(await Folder.open(data));
+	try {
+		const identity = identityFrom(Object(await folder.readJson(stateFile))['identity']);
+		if ('problem' in identity) throw new DapssError('storage', `${join(folder.path, stateFile)}: ${identity.problem}`);
+		const log = await openLog({folder: join(folder.path, 'raft'), segmentBytes, writeDeadlineMs});
+		resources.use(log);
+		if (log.damaged.length > 0) throw new DapssError('storage', `the Raft log has holes (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`);
+		const store = await RaftStore.open(log, folder.blobs);
+		const survey = surveyed(store.recovered, identity.id, {topicsMax: limits.topics, membersMax: limits.members});
+		const held = resources.move();
+		return {
+			remains: survey.remains,
+			async refound() {
+				const clusterId = randomBytes(16).toString('hex');
+				await refound(store, survey, clusterId);
+				return clusterId;
+			},
+			[Symbol.asyncDispose]: () => held.disposeAsync(),
+		};
+	} catch (error) {
+		if (error instanceof DapssError && error.code !== 'storage') throw error;
+		throw new DapssError('storage', `The data folder ${folder.path} cannot be recovered from, it is damaged: ${errorMessage(error)}. Recover another survivor`, {cause: error});
+	}
+}
+
+/** Opening makes what is missing: a wrong path must not become a folder. */
+async function expectNode(path: string): Promise<void> {
+	const names = await realFiles.list(path).catch((error: unknown): readonly string[] => {
+		if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+		throw new DapssError('storage', `The data folder ${path} cannot be read: ${errorMessage(error)}`, {cause: error});
+	});
+	if (!names.includes(stateFile) || !names.includes('raft')) throw new DapssError('refused', `Expected the data folder of a node, ${path} ${names.length === 0 ? 'is empty or not there' : 'is none'}`);
+}
