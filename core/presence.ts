@@ -31,13 +31,15 @@ export type PresenceOptions = {
 	readonly resync: (peers: readonly NodeId[]) => void;
 };
 
-export type PresentMember = {readonly id: NodeId; readonly state: MemberState; readonly why: string; readonly incarnation: number; readonly rttMs: number | undefined; readonly heardMsAgo: number | undefined};
+export type PresentMember = {readonly id: NodeId; readonly state: MemberState; readonly why: string; readonly incarnation: number; readonly rttMs: number | undefined; readonly heardMsAgo: number | undefined; readonly downMs: number | undefined};
 
 export class Presence {
 	readonly #options: PresenceOptions;
 	readonly #swim: Swim;
 	/** Peers of the far side whose digest is still to be exchanged after a heal. */
 	readonly #unrepaired = new Set<NodeId>();
+	/** When each member that is not alive was found so. */
+	readonly #downAtMs = new Map<NodeId, number>();
 	#backlog = 0;
 	#sinceMs: number;
 	#detectedMs: number | undefined;
@@ -55,6 +57,7 @@ export class Presence {
 	setMembers(members: readonly NodeId[]): void {
 		this.#swim.setMembers(members);
 		for (const id of this.#unrepaired) if (!members.includes(id)) this.#unrepaired.delete(id);
+		for (const id of this.#downAtMs.keys()) if (!members.includes(id)) this.#downAtMs.delete(id);
 	}
 
 	/** A packet came directly from this peer. */
@@ -95,8 +98,15 @@ export class Presence {
 	}
 
 	members(): readonly PresentMember[] {
-		const {tickMs} = this.#options;
-		return this.#swim.status().members.map(({id, state, why, incarnation, rttMs, heardTicksAgo}) => ({id, state, why, incarnation, rttMs, heardMsAgo: heardTicksAgo === undefined ? undefined : heardTicksAgo * tickMs}));
+		const {tickMs, nowMs} = this.#options;
+		return this.#swim.status().members.map(({id, state, why, incarnation, rttMs, heardTicksAgo}) => {
+			const downAtMs = this.#downAtMs.get(id);
+			return {
+				id, state, why, incarnation, rttMs,
+				heardMsAgo: heardTicksAgo === undefined ? undefined : heardTicksAgo * tickMs,
+				downMs: downAtMs === undefined ? undefined : Math.round(nowMs() - downAtMs),
+			};
+		});
 	}
 
 	view(): PartitionSnapshot {
@@ -124,6 +134,8 @@ export class Presence {
 		}
 
 		for (const {id, state, why} of ready.changes) {
+			if (state === 'alive') this.#downAtMs.delete(id);
+			else if (!this.#downAtMs.has(id)) this.#downAtMs.set(id, nowMs());
 			// What a connection to a silent peer still holds would come after TCP's next retry, which may be a minute away.
 			if (state === 'alive') links.hint(id);
 			else if (state === 'dead' && links.state(id).state === 'up') links.drop(id, why === '' ? 'silent' : why);

@@ -1,6 +1,7 @@
 /**
 A snapshot as `status -o json` prints it: the contract that scripts read.
 */
+import {outlookOf} from '../core/observe/outlook.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 
 export type Status = ReturnType<typeof statusOf>;
@@ -15,7 +16,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		leader: raft.leader ?? null,
 		commit: raft.commit,
 		applied: raft.applied,
-		quorum: {has: raft.hasQuorum, voters: raft.voters.length, reachable: raft.reachableVoters},
+		quorum: {has: raft.hasQuorum, voters: raft.voters.length, reachable: raft.reachableVoters, missing: outlookOf({raft, members}).missing.map(({id, address, state, downMs}) => ({id, address, state, downMs: downMs ?? null}))},
 		members: members.map(({id, address, state, voter, rttMs}) => ({id, address, state, voter, rttMs: rttMs ?? null})),
 		topics: topics.map(({name, durable, subscribers, messages, bytes}) => ({name, durable, subscribers, messages, bytes})),
 		partition: {state: partition.state, sides: partition.sides},

@@ -2,14 +2,13 @@
 Is the cluster well? A snapshot and the answer of the quorum → findings, worst first, each with its reason and with what to do. Pure.
 */
 import {exitCodes, type ErrorCode} from '../core/errors.ts';
+import {lostMs, meaningOf, outlookOf, remedyOf, type MissingVoter, type Outlook} from '../core/observe/outlook.ts';
 import type {MemberSnapshot, Snapshot} from '../core/observe/snapshot.ts';
 import {shortId, timeText} from './units.ts';
 
 /** `warning` does not make a cluster unhealthy. */
 export type Finding = {readonly code: 'no-quorum' | 'no-leader' | 'unhealthy' | 'warning'; readonly problem: string; readonly advice: string};
 export type Verdict = {readonly verdict: 'healthy' | 'unhealthy' | 'no-quorum' | 'no-leader'; readonly exitCode: number; readonly findings: readonly Finding[]};
-
-const goneMs = 30_000;
 
 /** @param confirmed Index that a quorum confirmed, or the code of the error that it answered with. */
 export function verdictOf(snapshot: Snapshot, confirmed: number | ErrorCode): Verdict {
@@ -18,16 +17,15 @@ export function verdictOf(snapshot: Snapshot, confirmed: number | ErrorCode): Ve
 	return worst === undefined ? {verdict: 'healthy', exitCode: 0, findings} : {verdict: worst, exitCode: exitCodes[worst], findings};
 }
 
-function quorumFindings({raft, members}: Snapshot, confirmed: number | ErrorCode): Finding[] {
-	const isMissing = (id: string): boolean => members.find(member => member.id === id)?.state !== 'alive';
-	const missing = raft.voters.filter(id => isMissing(id));
-	const needed = Math.floor(raft.voters.length / 2) + 1;
+function quorumFindings(snapshot: Snapshot, confirmed: number | ErrorCode): Finding[] {
+	const {raft, members} = snapshot;
+	const outlook = outlookOf(snapshot);
+	const missing = outlook.missing.length === 0 ? '' : `; missing: ${outlook.missing.map(voter => missingText(voter, members)).join(', ')}`;
 	if (raft.voters.length > 0 && (!raft.hasQuorum || confirmed === 'no-quorum')) {
-		const names = missing.map(id => nameOf(id, members)).join(', ');
 		return [{
 			code: 'no-quorum',
-			problem: `No quorum: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${needed} needed${names === '' ? '' : `; missing: ${names}`}`,
-			advice: `Start ${missing.length > 1 ? `${Math.max(1, needed - raft.reachableVoters)} of the missing nodes` : 'the missing node'} again or repair the network to it. Until then nothing can be agreed; messages go on flowing among the nodes that reach one another. If their disks are gone for good: stop this node and see dapss-tui recover --help.`,
+			problem: `No quorum: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${missing}`,
+			advice: `${adviceOf(outlook, 'Look again in a moment: an election may be on.')} Until then nothing can be agreed; messages go on flowing among the nodes that reach one another.`,
 		}];
 	}
 
@@ -36,24 +34,27 @@ function quorumFindings({raft, members}: Snapshot, confirmed: number | ErrorCode
 	}
 
 	if (typeof confirmed === 'string') return [{code: 'unhealthy', problem: `The quorum did not confirm: ${confirmed}`, advice: 'Try again; if it lasts, look at the events of the node and of the leader.'}];
-	if (missing.length > 0 && raft.voters.length - missing.length <= needed) {
-		return [{
-			code: 'unhealthy',
-			problem: `No further voter may fail: ${raft.voters.length - missing.length} of ${raft.voters.length} are there, ${needed} needed; missing: ${missing.map(id => nameOf(id, members)).join(', ')}`,
-			advice: `Start what is missing again. If it is gone for good: dapss-tui peer remove ${shortId(missing[0])}, and add a new node.`,
-		}];
+	if (outlook.missing.length > 0 && outlook.spare <= 0) {
+		return [{code: 'unhealthy', problem: `No further voter may fail: ${outlook.present} of ${outlook.voters} are there, ${outlook.needed} needed${missing}`, advice: adviceOf(outlook, '')}];
 	}
 
 	if (raft.applied < raft.commit) return [{code: 'warning', problem: `The node is ${raft.commit - raft.applied} agreed entries behind`, advice: 'It is catching up.'}];
 	return [];
 }
 
-function memberFindings({members}: Snapshot): Finding[] {
-	return members.filter(({state}) => state === 'suspect' || state === 'dead').map(member => ({
+function memberFindings(snapshot: Snapshot): Finding[] {
+	const outlook = outlookOf(snapshot);
+	return snapshot.members.filter(({state}) => state === 'suspect' || state === 'dead').map(member => ({
 		code: 'unhealthy',
-		problem: `${nameOf(member.id, members)} is ${member.state}${member.voter ? ', and votes' : ''}`,
-		advice: member.state === 'suspect' ? 'It may be busy or about to be found dead: look again in a moment.' : `Start it again, or repair the network to it.${isGone(member) ? ` If it is gone for good: dapss-tui peer remove ${shortId(member.id)}` : ''}`,
+		problem: `${nameOf(member.id, snapshot.members)} is ${member.state}${sinceText(member.downMs)}${member.voter ? `, and votes${outlook.spare > 0 ? `: ${meaningOf(outlook)}` : ''}` : ''}`,
+		advice: member.state === 'suspect' ? 'It may be busy or about to be found dead: look again in a moment.' : adviceFor(member, outlook),
 	}));
+}
+
+/** With a quorum a dead member can be taken out; without one, only what the finding about the quorum says helps. */
+function adviceFor(member: MemberSnapshot, {spare}: Outlook): string {
+	const start = 'Start it again, or repair the network to it.';
+	return spare >= 0 && (member.downMs ?? 0) >= lostMs ? `${start} If it is gone for good: dapss-tui peer remove ${shortId(member.id)}` : start;
 }
 
 function partitionFindings({partition}: Snapshot): Finding[] {
@@ -74,9 +75,18 @@ function nodeFindings({phase, detail, faults, insecure, counters}: Snapshot): Fi
 	];
 }
 
-/** Not heard for so long that it is no restart. */
-function isGone({state, heardMsAgo}: MemberSnapshot): boolean {
-	return state === 'dead' && (heardMsAgo === undefined || heardMsAgo >= goneMs);
+function adviceOf(outlook: Outlook, otherwise: string): string {
+	const remedy = remedyOf(outlook, 'dapss-tui ').replaceAll('`', '');
+	return remedy === '' ? otherwise : `${remedy[0]!.toUpperCase()}${remedy.slice(1)}.`;
+}
+
+function missingText({id, address, state, downMs}: MissingVoter, members: readonly MemberSnapshot[]): string {
+	const why = members.find(member => member.id === id)?.why ?? '';
+	return `${shortId(id)} (${[address, why, `${state}${sinceText(downMs)}`].filter(part => part !== '').join(', ')})`;
+}
+
+function sinceText(downMs: number | undefined): string {
+	return downMs === undefined ? '' : ` for ${timeText(downMs)}`;
 }
 
 function nameOf(id: string, members: readonly MemberSnapshot[]): string {

@@ -1,13 +1,12 @@
 /**
 What an operator must see before anything else, worst first: each one line, said in words, with what it means for the work. Pure.
 */
+import {meaningOf, outlookOf, type Outlook} from '../core/observe/outlook.ts';
 import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 import type {SourceState} from './source.ts';
 import type {Tone} from './theme.ts';
-import {duration, names, plural, shortId} from './words.ts';
-
-const goneMs = 30_000;
+import {age, duration, names, plural, shortId} from './words.ts';
 
 export type Alert = {readonly tone: Extract<Tone, 'alarm' | 'bad' | 'warning' | 'accent'>; readonly text: string};
 
@@ -25,8 +24,8 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (phase === 'stopping') alerts.push({tone: 'warning', text: `STOPPING: ${printable(snapshot.detail) || 'bringing everything to the disk'}`});
 	if (phase === 'running' && !raft.hasQuorum) alerts.push(quorumAlert(snapshot));
 	else if (phase === 'running' && raft.leader === undefined) alerts.push({tone: 'bad', text: `NO LEADER in term ${raft.term}: an election is on; changes wait, live messages flow`});
-	const gone = goneVoters(snapshot);
-	if (raft.hasQuorum && gone.length > 0) alerts.push(goneAlert(snapshot, gone));
+	const outlook = outlookOf(snapshot);
+	if (raft.hasQuorum && outlook.missing.some(({isLost}) => isLost)) alerts.push(lostAlert(outlook));
 	if (partition.state === 'partitioned') alerts.push(partitionAlert(snapshot));
 	if (partition.state === 'repairing') alerts.push({tone: 'warning', text: `REPAIRING after the partition: ${plural(partition.backlog, 'message')} came in so far, ${duration(partition.sinceMs)}`});
 	if (insecure.length > 0) alerts.push({tone: 'alarm', text: `INSECURE: ${insecure.map(part => printable(part)).join(', ')} switched off`});
@@ -34,39 +33,30 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	return alerts;
 }
 
-/** Voters that this node does not see alive. */
-export function missingVoters({raft, members}: Snapshot): readonly string[] {
-	const states = new Map(members.map(member => [member.id, member.self ? 'alive' : member.state]));
-	return raft.voters.filter(id => states.get(id) !== 'alive');
-}
-
-/** Voters that nobody has heard for longer than a restart takes. */
-export function goneVoters({raft, members}: Snapshot): readonly string[] {
-	return members.filter(({id, self, state, heardMsAgo}) => !self && state === 'dead' && raft.voters.includes(id) && (heardMsAgo === undefined || heardMsAgo >= goneMs)).map(({id}) => id);
-}
-
-export function quorumSize(voters: number): number {
-	return Math.floor(voters / 2) + 1;
-}
-
 function quorumAlert(snapshot: Snapshot): Alert {
 	const {raft} = snapshot;
-	const missing = missingVoters(snapshot);
-	const isReachable = raft.reachableVoters >= quorumSize(raft.voters.length);
+	const outlook = outlookOf(snapshot);
+	const isReachable = raft.reachableVoters >= outlook.needed;
 	if (isReachable) return {tone: 'bad', text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is on; changes wait, live messages flow`};
 	return {
 		tone: 'alarm',
-		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${quorumSize(raft.voters.length)} needed${missing.length > 0 ? `; missing ${names(missing, 4)}` : ''} · changes wait, live messages flow here`,
+		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${outlook.missing.length > 0 ? `; missing ${missingWords(outlook)}` : ''} · \`:check\` says what helps · changes wait, live messages flow here`,
 	};
 }
 
-function goneAlert({raft, members}: Snapshot, gone: readonly string[]): Alert {
-	const spare = raft.reachableVoters - quorumSize(raft.voters.length);
-	const heardMs = Math.min(...members.filter(({id}) => gone.includes(id)).map(({heardMsAgo}) => heardMsAgo ?? Infinity));
+/** A voter is away for so long that somebody should decide about it. */
+function lostAlert(outlook: Outlook): Alert {
+	const lost = outlook.missing.filter(({isLost}) => isLost);
 	return {
-		tone: spare > 0 ? 'warning' : 'bad',
-		text: `VOTER GONE${Number.isFinite(heardMs) ? ` for ${duration(heardMs)}` : ''}: ${names(gone, 4)}; ${spare > 0 ? `${spare} more may fail` : 'no further voter may fail'} · start it again, or \`:peer remove ${shortId(gone[0]!)}\``,
+		tone: outlook.spare > 0 ? 'warning' : 'bad',
+		text: `VOTER GONE: ${missingWords({...outlook, missing: lost})}; ${meaningOf(outlook)} · start it again, or \`:peer remove ${shortId(lost[0]!.id)}\``,
 	};
+}
+
+/** `3f2a91c4 (2 min 5 s), …`: the first few, and for how long. */
+export function missingWords({missing}: Outlook, max = 4): string {
+	const shown = missing.slice(0, max).map(({id, downMs}) => `${shortId(id)}${downMs === undefined || downMs < 1000 ? '' : ` (${age(downMs)})`}`).join(' ');
+	return missing.length > max ? `${shown} +${missing.length - max} more` : shown;
 }
 
 function partitionAlert({partition, self}: Snapshot): Alert {

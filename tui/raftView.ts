@@ -1,9 +1,10 @@
 /**
 Agreement in lines: who leads, what is voted and committed, who counts. Pure. The first lines matter most: a low pane shows only those.
 */
+import {meaningOf, outlookOf, quorumSize} from '../core/observe/outlook.ts';
 import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
-import {quorumSize} from './alerts.ts';
+import {missingWords} from './alerts.ts';
 import type {Span} from './columns.ts';
 import {count, names, plural, shortId, stateMarks, stateTones} from './words.ts';
 
@@ -46,6 +47,7 @@ export function raftLines(snapshot: Snapshot, width: number): ReadonlyArray<read
 			}),
 			...(raft.voters.length > idsThatFit ? [{text: `+${raft.voters.length - idsThatFit}`, tone: 'muted'} as const] : []),
 		],
+		...missingLine(snapshot, idsThatFit),
 		[
 			label('vote'), {text: raft.vote === undefined ? 'none this term' : (raft.vote === self ? 'itself' : shortId(raft.vote)), tone: 'plain'},
 			...(raft.votes.length > 0 ? [{text: `  won from ${names(raft.votes, 4)} (${raft.votes.length} of ${quorumSize(raft.voters.length)})`, tone: 'warning'} as const] : []),
@@ -59,6 +61,16 @@ export function raftLines(snapshot: Snapshot, width: number): ReadonlyArray<read
 	if (raft.learners.length > 0) lines.push([label('learners'), {text: names(raft.learners, idsThatFit), tone: 'muted'}]);
 
 	return lines;
+}
+
+function missingLine(snapshot: Snapshot, idsThatFit: number): ReadonlyArray<readonly Span[]> {
+	const outlook = outlookOf(snapshot);
+	if (outlook.missing.length === 0) return [];
+	const isLost = outlook.missing.some(voter => voter.isLost);
+	return [[
+		label('missing'), {text: missingWords(outlook, idsThatFit), tone: 'bad'},
+		{text: ` · ${meaningOf(outlook)}${isLost ? ' · `:check` says what helps' : ''}`, tone: outlook.spare > 0 ? 'warning' : 'bad'},
+	]];
 }
 
 /** A few entries are always under way; more is a follower that falls behind. */

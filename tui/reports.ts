@@ -1,9 +1,10 @@
 /**
 Text that lies over the panes: `:status`, `:check`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
 */
+import {meaningOf, outlookOf, remedyOf} from '../core/observe/outlook.ts';
 import {printable, printableBytes, wrapCells} from '../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../core/observe/snapshot.ts';
-import {goneVoters, missingVoters, quorumSize} from './alerts.ts';
+import {missingWords} from './alerts.ts';
 import type {Span} from './columns.ts';
 import {words, type Report} from './commands.ts';
 import {keySign, sections, type Keymap} from './keymap.ts';
@@ -64,13 +65,14 @@ export function checkLines(snapshot: Snapshot): readonly Line[] {
 		if (!isWell) lines.push([{text: `     → ${advice}`, tone: 'muted'}]);
 	};
 
-	const missing = missingVoters(snapshot);
+	const outlook = outlookOf(snapshot);
 	const silent = members.filter(member => !member.self && (member.state === 'dead' || member.state === 'suspect'));
 	verdict(phase === 'running', 'the node runs', `the node is ${phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}`, 'wait, or see why in the events', 'warning');
-	verdict(raft.hasQuorum, quorumWords(snapshot).text, quorumWords(snapshot).text, missing.length > 0 ? `start ${names(missing, 8)} again, or bring back the network to them; if their disks are gone for good, \`dapss-tui recover --help\`` : 'an election is on: wait a moment');
+	verdict(raft.hasQuorum, quorumWords(snapshot).text, `${quorumWords(snapshot).text}${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, 8)}` : ''}`, remedyOf(outlook, ':') || 'an election is on: wait a moment');
 	verdict(raft.leader !== undefined, `leader: ${leaderWords(snapshot).text}`, `no leader in term ${raft.term}`, 'a majority of voters must see one another to elect one');
-	verdict(raft.voters.length !== 2, `${plural(raft.voters.length, 'voter')}: ${raft.voters.length === 1 ? 'no failure is survived' : `${raft.voters.length - quorumSize(raft.voters.length)} may fail`}`, 'two voters: neither may fail', 'add a third node', 'warning');
-	verdict(silent.length === 0, 'every member answers', `${plural(silent.length, 'member')} silent: ${names(silent.map(member => member.id), 6)}`, goneVoters(snapshot).length > 0 ? `see why in Peers (1); if a node is gone for good, \`:peer remove ${shortId(goneVoters(snapshot)[0]!)}\`` : 'see why in Peers (1)', 'warning');
+	verdict(raft.voters.length !== 2, `${plural(raft.voters.length, 'voter')}: ${raft.voters.length === 1 ? 'no failure is survived' : `${outlook.voters - outlook.needed} may fail`}`, 'two voters: neither may fail', 'add a third node', 'warning');
+	if (raft.hasQuorum) verdict(outlook.missing.length === 0, 'every voter is there', `${missingWords(outlook, 8)}: ${meaningOf(outlook)}`, remedyOf(outlook, ':'), outlook.spare > 0 ? 'warning' : 'bad');
+	verdict(silent.length === 0, 'every member answers', `${plural(silent.length, 'member')} silent: ${names(silent.map(member => member.id), 6)}`, 'see why in Peers (1)', 'warning');
 	verdict(partition.state === 'whole', 'no partition', partitionSentences(snapshot)[0]!.text, 'messages inside each side flow; what waits is sent after the heal', 'warning');
 	verdict(oneWays(partition).length === 0, 'links carry both ways', plural(oneWays(partition).length, 'one-way cut'), 'look for a firewall or a route that works in one direction', 'warning');
 	verdict(topics.every(topic => topic.held === 0), 'nothing is held back', `${count(topics.reduce((sum, topic) => sum + topic.held, 0))} messages wait for an earlier one`, 'repair fetches them; if it lasts, see Peers', 'warning');
@@ -102,6 +104,7 @@ export function peerLines(member: MemberSnapshot | undefined, key: string): read
 		...(member.why === '' ? [] : [field('why', printable(member.why), 'warning')]),
 		field('vote', member.voter ? 'voter' : 'learner: sees all, votes never'),
 		field('round trip', member.rttMs === undefined ? 'not measured yet' : roundTrip(member.rttMs)),
+		...(member.downMs === undefined ? [] : [field('down', `for ${age(member.downMs)}`, 'bad')]),
 		field('heard', member.self ? '' : (member.heardMsAgo === undefined ? 'never' : `${duration(member.heardMsAgo)} ago`)),
 		field('link', member.link, member.link === 'down' ? 'bad' : 'plain'),
 		field('queue', `${bytes(member.queuedBytes)} waiting to leave`),

@@ -19,6 +19,8 @@ export type MemberSnapshot = {
 	readonly rttMs: number | undefined;
 	/** Since a packet came from it directly, milliseconds; 0 for self. */
 	readonly heardMsAgo: number | undefined;
+	/** Since this node found it not alive, milliseconds; `undefined` while it is. */
+	readonly downMs: number | undefined;
 	readonly link: 'up' | 'connecting' | 'down' | 'self';
 	/** Bytes waiting to leave for it. */
 	readonly queuedBytes: number;

@@ -66,6 +66,7 @@ function membersOf(node: Node): readonly MemberSnapshot[] {
 			self: isSelf,
 			rttMs: isSelf ? 0 : member?.rttMs,
 			heardMsAgo: isSelf ? 0 : member?.heardMsAgo,
+			downMs: isSelf ? undefined : member?.downMs,
 			link: isSelf ? 'self' : link.state,
 			queuedBytes: isSelf ? 0 : links.queuedBytes(id),
 			match: progress.find(peer => peer.id === id)?.match,

@@ -2,6 +2,7 @@
 `status`, `peers`, `leader`, `topics`: one snapshot of a node, for people or as JSON.
 */
 import {exitCodes} from '../../core/errors.ts';
+import {meaningOf, outlookOf, remedyOf} from '../../core/observe/outlook.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {expectInput, withNode, type Run} from '../context.ts';
@@ -39,6 +40,7 @@ function statusText(snapshot: Snapshot): string {
 		['node', `${snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`],
 		['raft', `${raft.role} in term ${raft.term}, leader ${shortId(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
 		['quorum', `${raft.hasQuorum ? 'held' : 'LOST'}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable`],
+		...missingRows(snapshot),
 		['members', `${snapshot.members.filter(({state}) => state === 'alive').length} of ${snapshot.members.length} alive`],
 		['topics', `${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`],
 		['partition', partition.state === 'whole' ? 'none' : `${partition.state}: ${partition.sides.map(side => side.map(id => shortId(id)).join(' ')).join(' | ')}`],
@@ -48,6 +50,14 @@ function statusText(snapshot: Snapshot): string {
 		...(snapshot.insecure.length > 0 ? [['NOT SECURE', `off: ${snapshot.insecure.map(name => printable(name)).join(', ')}`] as const] : []),
 	];
 	return rows.map(([name, value]) => `${name.padEnd(10)}  ${value}`).join('\n');
+}
+
+/** Voters that are away, what that means, and what helps. */
+function missingRows(snapshot: Snapshot): ReadonlyArray<readonly [string, string]> {
+	const outlook = outlookOf(snapshot);
+	if (outlook.missing.length === 0) return [];
+	const voters = outlook.missing.map(({id, address, state, downMs}) => `${shortId(id)} (${printable(address)}) ${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`);
+	return [['missing', `${voters.join(', ')}; ${meaningOf(outlook)}`], ['what helps', remedyOf(outlook, 'dapss-tui ').replaceAll('`', '')]];
 }
 
 function percent(share: number): string {

@@ -17,7 +17,7 @@ export const [a, b, c, d, e] = ids as [NodeId, NodeId, NodeId, NodeId, NodeId];
 
 export function member(id: NodeId, changes: Partial<MemberSnapshot> = {}): MemberSnapshot {
 	const port = 5000 + ids.indexOf(id);
-	return {id, address: `127.0.0.1:${port}`, state: 'alive', why: '', voter: true, self: false, rttMs: 0.42 + (port % 7) * 0.13, heardMsAgo: 80 + (port % 5) * 30, link: 'up', queuedBytes: 0, match: undefined, incarnation: 1, ...changes};
+	return {id, address: `127.0.0.1:${port}`, state: 'alive', why: '', voter: true, self: false, rttMs: 0.42 + (port % 7) * 0.13, heardMsAgo: 80 + (port % 5) * 30, downMs: undefined, link: 'up', queuedBytes: 0, match: undefined, incarnation: 1, ...changes};
 }
 
 export function topic(name: string, changes: Partial<TopicSnapshot> = {}): TopicSnapshot {
@@ -72,10 +72,17 @@ export const healthy: Snapshot = {
 export const leaderless: Snapshot = {
 	...healthy,
 	raft: {...healthy.raft, role: 'pre-candidate', term: 4, leader: undefined, vote: undefined, votes: [a], reachableVoters: 1, hasQuorum: false, pending: 3},
-	members: [healthy.members[0]!, member(b, {state: 'dead', why: 'connection refused', link: 'down', heardMsAgo: 14_200}), member(c, {state: 'suspect', why: 'silent', link: 'connecting', heardMsAgo: 1900})],
+	members: [healthy.members[0]!, member(b, {state: 'dead', why: 'connection refused', link: 'down', heardMsAgo: 14_200, downMs: 13_800}), member(c, {state: 'suspect', why: 'silent', link: 'connecting', heardMsAgo: 1900, downMs: 600})],
 	partition: {...healthy.partition, state: 'partitioned', sides: [[a], [b, c]], quorum: -1, sinceMs: 12_400, detectedMs: 640, waiting: 34, sees: [[true, false, false], [undefined, undefined, undefined], [undefined, undefined, undefined]]},
 	insecure: ['encryption'],
 	events: ([...events, {at: atMs - 13_800, type: 'member', id: b, address: '127.0.0.1:5001', state: 'dead'}, {at: atMs - 12_400, type: 'quorum', held: false, reachable: 1, voters: 3}, {at: atMs - 12_390, type: 'partition', state: 'detected', sides: [[a], [b, c]], quorum: -1, tookMs: 640}] satisfies RecordedEvent[]).toSorted(byTime),
+};
+
+/** One of three voters away for longer than a restart takes. */
+export const lost: Snapshot = {
+	...healthy,
+	raft: {...healthy.raft, reachableVoters: 2},
+	members: [healthy.members[0]!, healthy.members[1]!, member(c, {state: 'dead', why: 'connection refused', link: 'down', heardMsAgo: 125_600, downMs: 125_000})],
 };
 
 /** Five members, cut 3 : 2, and one link that carries one way only. */
@@ -84,7 +91,7 @@ export const partitioned: Snapshot = {
 	raft: {...healthy.raft, role: 'follower', leader: b, vote: b, term: 7, voters: [a, b, c, d, e], reachableVoters: 3, commit: 1204, applied: 1204, lastIndex: 1205},
 	members: [
 		healthy.members[0]!, member(b), member(c, {rttMs: 48.2}),
-		member(d, {state: 'dead', why: 'no answer, directly or through others', link: 'down', heardMsAgo: 21_000, queuedBytes: 2_400_000}), member(e, {state: 'dead', why: 'no answer, directly or through others', link: 'down', heardMsAgo: 21_300}),
+		member(d, {state: 'dead', why: 'no answer, directly or through others', link: 'down', heardMsAgo: 21_000, downMs: 20_400, queuedBytes: 2_400_000}), member(e, {state: 'dead', why: 'no answer, directly or through others', link: 'down', heardMsAgo: 21_300, downMs: 20_700}),
 	],
 	partition: {
 		state: 'partitioned', sides: [[a, b, c], [d, e]], quorum: 0, sinceMs: 20_400, detectedMs: 710, healedMs: 30_200, repairedMs: 900, backlog: 0, waiting: 1204, order: [a, b, c, d, e],

@@ -13,7 +13,7 @@ import {checkLines, messageLines, reportLines} from '../../tui/reports.ts';
 import {share, shareSnapshot} from '../../tui/share.ts';
 import {chooseTheme, themes, tones} from '../../tui/theme.ts';
 import {age, brief, bytes, duration, eventWords, shortAge, wrapWords} from '../../tui/words.ts';
-import {a, atMs, b, c, crowd, events, feed, healthy, joining, leaderless, message, partitioned} from './fixtures.ts';
+import {a, atMs, b, c, crowd, events, feed, healthy, joining, leaderless, lost, message, partitioned} from './fixtures.ts';
 
 const text = (spans: ReadonlyArray<{readonly text: string}>): string => spans.map(span => span.text).join('');
 const connected = (snapshot: Snapshot): Parameters<typeof alertsOf>[0] => ({snapshot, connection: 'connected', detail: ''});
@@ -48,10 +48,16 @@ describe('alerts', () => {
 	test('worst first, with what it means', () => {
 		const alerts = alertsOf(connected(leaderless), 0);
 		expect(alerts.map(alert => alert.text)).toEqual([
-			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} ${c.slice(0, 8)} · changes wait, live messages flow here`,
+			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ${c.slice(0, 8)} · \`:check\` says what helps · changes wait, live messages flow here`,
 			`PARTITION for 12 s: no side has the quorum; cut off from ${b.slice(0, 8)} ${c.slice(0, 8)} · 34 messages wait for the heal`,
 			'INSECURE: encryption switched off',
 		]);
+	});
+
+	test('a voter that is away for long is named, with what it means and what helps', () => {
+		expect(alertsOf(connected(lost), 0)).toEqual([{tone: 'bad', text: `VOTER GONE: ${c.slice(0, 8)} (2 min 5 s); 2 of 3 voters left: no further may fail · start it again, or \`:peer remove ${c.slice(0, 8)}\``}]);
+		const restarting = {...lost, members: lost.members.map(member => (member.id === c ? {...member, downMs: 5000} : member))};
+		expect(alertsOf(connected(restarting), 0)).toEqual([]);
 	});
 
 	test('a lost node is said with the age of its last picture', () => {
@@ -113,6 +119,8 @@ test('raft lines say role, leader, quorum, log and who is behind', () => {
 	expect(lines.slice(0, 4)).toEqual(['role     leader  term 4', 'leader   this node', 'quorum   held: 3 of 3 voters, 2 needed', 'log      commit 318, all applied, nothing open']);
 	expect(lines.at(-1)).toBe(`matches  ${c.slice(0, 8)} 1 behind`);
 	expect(raftLines(leaderless, 60).map(line => text(line))).toContain('quorum   LOST: 1 of 3 voters, 2 needed');
+	expect(raftLines(lost, 90).map(line => text(line))).toContain(`missing  ${c.slice(0, 8)} (2 min 5 s) · 2 of 3 voters left: no further may fail · \`:check\` says what helps`);
+	expect(lines.some(line => line.startsWith('missing'))).toBe(false);
 });
 
 test('the header keeps what matters at every width', () => {
@@ -129,8 +137,11 @@ test('the header keeps what matters at every width', () => {
 
 test('check says what is ill and what to do', () => {
 	const ill = checkLines(leaderless).map(line => text(line));
-	expect(ill).toContain('BAD  LOST: 1 of 3 voters, 2 needed');
-	expect(ill.some(line => line.includes(`start ${b.slice(0, 8)}`))).toBe(true);
+	expect(ill).toContain(`BAD  LOST: 1 of 3 voters, 2 needed; missing ${b.slice(0, 8)} (13 s) ${c.slice(0, 8)}`);
+	expect(ill.some(line => line.includes('start 1 of the missing nodes again') && line.includes('`dapss-tui recover`'))).toBe(true);
+	const gone = checkLines(lost).map(line => text(line));
+	expect(gone).toContain(`BAD  ${c.slice(0, 8)} (2 min 5 s): 2 of 3 voters left: no further may fail`);
+	expect(gone.some(line => line.includes(`\`:peer remove ${c.slice(0, 8)}\``))).toBe(true);
 	expect(checkLines({...healthy, counters: {...healthy.counters, rejected: {}}, topics: []}).every(line => line[0]!.text.startsWith('ok'))).toBe(true);
 	for (const report of ['status', 'check', 'leader', 'counters'] as const) expect(reportLines(report, partitioned).length).toBeGreaterThan(3);
 });

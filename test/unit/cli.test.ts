@@ -140,6 +140,15 @@ describe('views', () => {
 		expect(JSON.parse((await dapss('status -o json', {broker: new FakeBroker(pictures.leaderless)})).out)).toMatchObject({leader: null});
 	});
 
+	test('status names the voters that are away, what that means and what helps', async () => {
+		const broker = new FakeBroker(pictures.lost);
+		const {out} = await dapss('status', {broker});
+		expect(out).toContain(`missing     ${pictures.c.slice(0, 8)} (127.0.0.1:5002) dead for 2 min 5 s; 2 of 3 voters left: no further may fail\n`);
+		expect(out).toContain(`what helps  start it again, or repair the network to it; a node that is gone for good is taken out by dapss-tui peer remove ${pictures.c.slice(0, 8)}, and a new one takes its place`);
+		expect(JSON.parse((await dapss('status -o json', {broker})).out)).toMatchObject({quorum: {has: true, voters: 3, reachable: 2, missing: [{id: pictures.c, address: '127.0.0.1:5002', state: 'dead', downMs: 125_000}]}});
+		expect((await dapss('status')).out).not.toContain('missing');
+	});
+
 	test('leader ends with 12 when nobody leads', async () => {
 		expect(await dapss('leader')).toMatchObject({code: 0, out: expect.stringContaining(pictures.a) as string});
 		expect(await dapss('leader -o json', {broker: new FakeBroker(pictures.leaderless)})).toMatchObject({code: 12, out: expect.stringContaining('"leader":null') as string});
@@ -168,8 +177,9 @@ describe('check', () => {
 		const broker = new FakeBroker(snapshot);
 		const {code, out} = await dapss('check', {broker});
 		expect(code).toBe(11);
-		expect(out).toContain(`1 of 3 voters reachable, 2 needed; missing: ${pictures.b.slice(0, 8)} (127.0.0.1:5001, connection refused), ${pictures.c.slice(0, 8)}`);
+		expect(out).toContain(`1 of 3 voters reachable, 2 needed; missing: ${pictures.b.slice(0, 8)} (127.0.0.1:5001, connection refused, dead), ${pictures.c.slice(0, 8)}`);
 		expect(out).toContain('Start 1 of the missing nodes again');
+		expect(out).toContain('Only if their disks are gone for good: stop this node and run dapss-tui recover for it');
 		expect(JSON.parse((await dapss('check -o json', {broker})).out)).toMatchObject({verdict: 'no-quorum'});
 	});
 

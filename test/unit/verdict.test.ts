@@ -34,7 +34,7 @@ describe('the verdict', () => {
 
 	test('a voter that is gone for long is to be removed, one that restarts is not', () => {
 		const states = withStates(['alive', 'alive', 'dead']);
-		const after = (heardMsAgo: number): string => verdictOf({...states, members: states.members.map(member => (member.state === 'dead' ? {...member, heardMsAgo} : member))}, 1).findings.find(({problem}) => problem.includes('is dead'))!.advice;
+		const after = (downMs: number): string => verdictOf({...states, members: states.members.map(member => (member.state === 'dead' ? {...member, downMs} : member))}, 1).findings.find(({problem}) => problem.includes('is dead'))!.advice;
 		expect(after(5000)).not.toContain('peer remove');
 		expect(after(31_000)).toContain(`dapss-tui peer remove ${states.members[2]!.id.slice(0, 8)}`);
 	});

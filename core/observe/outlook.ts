@@ -1,0 +1,65 @@
+/**
+What the voters that are missing mean for the quorum, and which command helps. One place for `check`, `status` and the console, so that they
+say the same. Pure.
+*/
+import type {NodeId} from '../message.ts';
+import type {MemberSnapshot, Snapshot} from './snapshot.ts';
+
+/** A voter that is away for longer is not merely starting again. */
+export const lostMs = 30_000;
+
+export type MissingVoter = {
+	readonly id: NodeId;
+	readonly address: string;
+	readonly state: MemberSnapshot['state'];
+	readonly downMs: number | undefined;
+	/** Away for so long that somebody should decide about it. */
+	readonly isLost: boolean;
+};
+export type Outlook = {
+	readonly voters: number;
+	readonly present: number;
+	readonly needed: number;
+	/** How many more may fail; below zero without a quorum. */
+	readonly spare: number;
+	/** Away for longest first. */
+	readonly missing: readonly MissingVoter[];
+};
+
+export function outlookOf({raft: {voters}, members}: Pick<Snapshot, 'raft' | 'members'>): Outlook {
+	const known = new Map(members.map(member => [member.id, member]));
+	const missing = voters.flatMap((id): MissingVoter[] => {
+		const member = known.get(id);
+		if (member?.self || member?.state === 'alive') return [];
+		const {address = '', state = 'suspect', downMs} = member ?? {};
+		return [{id, address, state, downMs, isLost: downMs !== undefined && downMs >= lostMs}];
+	}).toSorted((one, other) => (other.downMs ?? 0) - (one.downMs ?? 0));
+	const needed = quorumSize(voters.length);
+	const present = voters.length - missing.length;
+	return {voters: voters.length, present, needed, spare: present - needed, missing};
+}
+
+export function quorumSize(voters: number): number {
+	return Math.floor(voters / 2) + 1;
+}
+
+/** `2 of 3 voters left: no further may fail` */
+export function meaningOf({voters, present, needed, spare}: Outlook): string {
+	const left = `${present} of ${voters} voters left`;
+	if (spare < 0) return `${left}, ${needed} needed: nothing can be agreed`;
+	return `${left}: ${spare === 0 ? 'no further may fail' : `${spare} more may fail`}`;
+}
+
+/** What to do about the missing voters; commands begin with `command`: `dapss-tui ` or `:`. Empty when none is missing. */
+export function remedyOf({needed, present, spare, missing}: Outlook, command: string): string {
+	if (missing.length === 0) return '';
+	if (spare >= 0) {
+		const lost = missing.find(({isLost}) => isLost);
+		const start = `start ${missing.length === 1 ? 'it' : 'them'} again, or repair the network to ${missing.length === 1 ? 'it' : 'them'}`;
+		return lost ? `${start}; a node that is gone for good is taken out by \`${command}peer remove ${lost.id.slice(0, 8)}\`, and a new one takes its place` : start;
+	}
+
+	const start = `start ${missing.length === 1 ? 'it' : `${needed - present} of the missing nodes`} again, or repair the network: then nothing is lost`;
+	// The node must not run: this is no command of its console.
+	return `${start}. Only if ${missing.length === 1 ? 'its disk is' : 'their disks are'} gone for good: stop this node and run \`dapss-tui recover\` for it (unsafe; --help says what it costs)`;
+}
