@@ -102,7 +102,7 @@ class Run {
 		};
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
 		this.#witness = new Witness(new RaftChecks({contactTicksMax: electionTicks + 1, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack}), new MessageChecks());
-		this.#readers = new Readers(this.#witness.messages.offsets, createRandom(`${seed}/readers`));
+		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`));
 		for (let count = random.pick([1, 2, 3, 3, 3, 4, 5, 5]); count > 0; count--) this.#add();
 	}
 
@@ -441,7 +441,7 @@ class Run {
 		let problems: string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [...wrong(), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind((host, topic) => this.#witness.messages.endOf(host, topic))];
+			problems = [...wrong(), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind()];
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 

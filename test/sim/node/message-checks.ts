@@ -156,19 +156,16 @@ export class MessageChecks {
 		this.#spoilt.add(host);
 	}
 
+	isSpoilt(host: Host): boolean {
+		return this.#spoilt.has(host);
+	}
+
 	wiped(host: Host): void {
 		this.#topics.delete(host);
 		this.#acknowledged.delete(host);
 		this.#stamps.delete(host);
 		this.#spoilt.delete(host);
 		this.missed.delete(host);
-	}
-
-	/** Behind the newest message of a log, if it has any. */
-	endOf(host: Host, topic: Topic): number | undefined {
-		const kept = this.#topics.get(host)?.get(topic)?.kept;
-		const newest = Math.max(-1, ...kept?.keys() ?? []);
-		return newest < 0 ? undefined : newest + kept!.get(newest)!.header.count;
 	}
 
 	/** What a live node holds and a live subscriber that wants it does not; the origin of each must live, or the message be told as missed. */

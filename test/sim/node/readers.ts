@@ -12,27 +12,37 @@ import type {Reader} from '../../../core/reader.ts';
 import type {OffsetReader, Offsets} from '../offsets.ts';
 import {hash32, type SeededRandom} from '../random.ts';
 import type {Host} from './host.ts';
+import type {Witness} from './witness.ts';
 
 type Program = {readonly host: Host; readonly node: Node; readonly topic: Topic; readonly from: From; readonly seen: OffsetReader; reader: Reader | undefined; room: number; isFull: boolean};
 
+/** A node said that these messages are gone. */
+type Claim = {readonly program: Program; readonly to: number; age: number};
+
 const programsMax = 12;
+/** Calls of `act` (some seconds) within which a log shows that it has dropped what a reader was told of. */
+const claimAgeMax = 60;
 
 export class Readers {
+	readonly #witness: Witness;
 	readonly #offsets: Offsets;
 	readonly #random: SeededRandom;
 	#programs: Program[] = [];
+	#claims: Claim[] = [];
 	opened = 0;
 	/** Gone by retention before they were read. */
 	dropped = 0;
 
-	constructor(offsets: Offsets, random: SeededRandom) {
-		this.#offsets = offsets;
+	constructor(witness: Witness, random: SeededRandom) {
+		this.#witness = witness;
+		this.#offsets = witness.messages.offsets;
 		this.#random = random;
 	}
 
 	/** One begins, one stops, or those that had enough go on. */
 	act(up: readonly Host[]): void {
 		this.#forget();
+		this.#judgeClaims();
 		const random = this.#random;
 		const [what, which] = [random.below(6), random.below(1 << 16)];
 		if (what === 0) this.#open(up.filter(({isPaused}) => !isPaused));
@@ -50,14 +60,14 @@ export class Readers {
 		}
 	}
 
-	/** Who has not got what its log has. `endOf`: the offset behind the newest message, if there is any. */
-	behind(endOf: (host: Host, topic: Topic) => number | undefined): string[] {
+	/** Who has not got what its log has. */
+	behind(): string[] {
 		this.#forget();
 		this.goOn();
 		return this.#programs.flatMap(({host, topic, seen, from}) => {
-			const end = endOf(host, topic);
-			const isThere = end === undefined || seen.next === end || (seen.next === undefined && from === 'now');
-			return isThere ? [] : [`a reader at ${host.id} of ${topic} from ${from} is at ${seen.next}, the log at ${end}`];
+			const log = this.#witness.logs.get(host)?.get(topic);
+			const isThere = !log || seen.next === log.nextOffset || (seen.next === undefined && (from === 'now' || log.messages === 0));
+			return isThere ? [] : [`a reader at ${host.id} of ${topic} from ${from} is at ${seen.next}, the log at ${log.nextOffset}`];
 		});
 	}
 
@@ -79,6 +89,7 @@ export class Readers {
 			dropped: messages => {
 				this.dropped += messages;
 				program.seen.dropped(messages);
+				this.#claims.push({program, to: program.seen.next ?? 0, age: 0});
 			},
 			failed: error => {
 				// A disk that fails takes its node down; whoever reads then hears of it first.
@@ -107,6 +118,19 @@ export class Readers {
 	#close(program: Program): void {
 		this.#programs = this.#programs.filter(other => other !== program);
 		if (program.reader) program.node.data.stopReading(program.topic, program.reader);
+	}
+
+	/** Only what retention or damage took is gone. */
+	#judgeClaims(): void {
+		this.#claims = this.#claims.filter(claim => {
+			const {program: {host, topic}, to} = claim;
+			if (!this.#isOn(claim.program) || this.#witness.messages.isSpoilt(host)) return false;
+			const {firstOffset} = this.#witness.logs.get(host)!.get(topic)!;
+			if (firstOffset >= to) return false;
+			if (host.isPaused) claim.age = 0;
+			else if (++claim.age > claimAgeMax) this.#offsets.problem ??= new Error(`only what is gone is told as gone: ${host.id} ${topic} up to ${to}, the log begins at ${firstOffset}`);
+			return true;
+		});
 	}
 
 	/** A program ends with the process of its node. */

@@ -34,6 +34,8 @@ export class Witness {
 	readonly checks: RaftChecks;
 	readonly messages: MessageChecks;
 	readonly history: Operation[] = [];
+	/** Those that are open, and those of processes that have ended. */
+	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
 	readonly #views = new Map<Host, View>();
 	readonly #lastSynced = new Map<Host, Promise<void>>();
 	/** Commands that took effect: session and number → index. */
@@ -169,6 +171,8 @@ export class Witness {
 
 	topicLog(host: Host, topic: Topic, log: TopicLog, isDamaged: boolean): TopicLog {
 		this.messages.reopened(host, topic, log.nextOffset, isDamaged);
+		const logs = this.logs.get(host) ?? new Map<Topic, TopicLog>();
+		this.logs.set(host, logs.set(topic, log));
 		const append = log.append.bind(log);
 		const retain = log.retain.bind(log);
 		const serve = log.serve.bind(log);
