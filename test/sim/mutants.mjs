@@ -1,9 +1,10 @@
 /**
-Would the simulator notice? `npm run sim:mutants [-- NAME…] [--seeds 500]` plants each mutant in a bundle of its own and runs seeds until
-one fails. What must hold of the sources as they are holds on the same seeds (`npm run sim -- --seeds 500`), so that a failure is the
-mutant's. The last line is `N of N caught`; the exit code is 1 when one is missed.
+Would the simulator notice? `npm run sim:mutants [-- NAME…] [--seeds 500] [--json FILE]` plants each mutant in a bundle of its own, two at
+a time, and runs seeds until a rule is broken that the sources as they are keep on that seed. A mutant that only falls over or goes round
+in circles is not caught. The last line is `N of N caught`; the exit code is 1 when one is missed.
 */
 import {spawn} from 'node:child_process';
+import {writeFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import process from 'node:process';
 import {fileURLToPath} from 'node:url';
@@ -12,9 +13,13 @@ import {bundle} from './bundle.mjs';
 import {mutantPlugin, mutants} from './mutants/index.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** A mutant may go round in circles: that is no catch. */
-const deadlineMs = 5 * 60_000;
-const {values: {seeds}, positionals} = parseArgs({allowPositionals: true, options: {seeds: {type: 'string', default: '500'}}});
+const entry = 'test/sim/mutants/hunt.ts';
+const atATime = 2;
+/** A seed takes a second or so. */
+const silenceMs = 60_000;
+const allWorlds = 'raft,nodes';
+
+const {values: {seeds, json}, positionals} = parseArgs({allowPositionals: true, options: {seeds: {type: 'string', default: '500'}, json: {type: 'string'}}});
 const unknown = positionals.filter(name => !mutants.some(mutant => mutant.name === name));
 if (unknown.length > 0) {
 	console.error(`Expected names of mutants, got ${unknown.join(', ')}`);
@@ -22,34 +27,66 @@ if (unknown.length > 0) {
 }
 
 const wanted = positionals.length === 0 ? mutants : mutants.filter(({name}) => positionals.includes(name));
-const missed = [];
-console.log('| Mutant | What goes wrong | Caught by | Seed |\n| --- | --- | --- | ---: |');
-for (const mutant of wanted) {
-	const {failed, failure} = await hunt(await bundle([mutantPlugin(mutant, root)])); // oxlint-disable-line no-await-in-loop -- two workers each
-	if (failed.length === 0) missed.push(mutant.name);
-	console.log(`| \`${mutant.name}\` | ${mutant.pitfall} | ${failed.length === 0 ? '**missed**' : failure.replace(/^(?:SEED=\d+ \(replays it\), )?at \d+ ms, event \d+: /, '').split(':')[0]} | ${failed[0] ?? `> ${seeds}`} |`);
-}
-
+const unchanged = await bundle([], entry);
+const waiting = [...wanted];
+const results = [];
+console.log('| Mutant | What goes wrong | Caught by | World | Seed | Seconds |\n| --- | --- | --- | --- | ---: | ---: |');
+await Promise.all(Array.from({length: atATime}, async () => {
+	// oxlint-disable-next-line no-await-in-loop -- one after the other
+	for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) show(mutant, await judge(mutant));
+}));
+const missed = results.filter(({isCaught}) => !isCaught).map(({name}) => name);
+if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, undefined, '\t')}\n`);
 if (missed.length > 0) console.log(`missed: ${missed.join(', ')}`);
 console.log(`${wanted.length - missed.length} of ${wanted.length} caught`);
 process.exitCode = missed.length > 0 ? 1 : 0;
 
-/** Run seeds until one fails: which, and why. */
-function hunt(path) {
+async function judge(mutant) {
+	const startMs = performance.now();
+	const path = await bundle([mutantPlugin(mutant, root)], entry);
+	const worlds = mutant.by ?? allWorlds;
+	for (let from = 1; ;) {
+		const found = await hunt(path, worlds, from, Number(seeds)); // oxlint-disable-line no-await-in-loop -- goes on where it ended
+		const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+		if (found.seed === undefined || found.isCrash) return {isCaught: false, seconds, ...found};
+		// oxlint-disable-next-line no-await-in-loop
+		const alike = await hunt(unchanged, found.world, found.seed, found.seed);
+		if (alike.seed === undefined) return {isCaught: true, seconds, ...found};
+		from = found.seed + 1;
+	}
+}
+
+function show({name, pitfall}, {isCaught, seconds, seed, world = '', rule, failure}) {
+	results.push({name, pitfall, isCaught, seconds: Number(seconds), seed, world, rule, failure});
+	console.log(`| \`${name}\` | ${pitfall} | ${isCaught ? rule : `**missed**${rule === undefined ? '' : ` (${rule})`}`} | ${world} | ${seed ?? `> ${seeds}`} | ${seconds} |`);
+}
+
+/** Run seeds until one fails. What failed; nothing when all hold. */
+function hunt(path, worlds, from, to) {
 	return new Promise(resolve => {
-		const child = spawn(process.execPath, [path, '--seeds', seeds, '--once', '--first', '--json'], {stdio: ['ignore', 'pipe', 'inherit']});
-		const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
+		const child = spawn(process.execPath, [path, '--worlds', worlds, '--from', String(from), '--to', String(to)], {stdio: ['ignore', 'pipe', 'inherit']});
+		let timer;
 		let text = '';
+		let isSilent = false;
+		const watch = () => {
+			clearTimeout(timer);
+			timer = setTimeout(() => {
+				isSilent = true;
+				child.kill('SIGKILL');
+			}, silenceMs);
+		};
+
+		watch();
 		child.stdout.setEncoding('utf8').on('data', part => {
 			text += part;
+			watch();
 		});
-		child.once('close', () => {
+		child.once('close', code => {
 			clearTimeout(timer);
-			if (!text.includes('{')) console.log(`no end: ${text.slice(-200)}`);
-			const report = text.split('\n').find(line => line.startsWith('{'));
-			const failed = report === undefined ? [] : JSON.parse(report).failed.toSorted((a, b) => a - b);
-			const failure = text.split('\n').flatMap((line, at, lines) => (line.startsWith('FAIL') && line.includes(`--seed ${failed[0]}`) ? [lines[at + 1].trim()] : []))[0] ?? '';
-			resolve({failed, failure});
+			const last = JSON.parse(text.trimEnd().split('\n').at(-1) || '{}');
+			if (last.rule !== undefined) resolve(last);
+			else if (isSilent || code !== 0) resolve({isCrash: true, seed: (last.held ?? from - 1) + 1, rule: isSilent ? 'no end' : 'the simulator fell over'});
+			else resolve({});
 		});
 	});
 }

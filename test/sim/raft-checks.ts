@@ -6,6 +6,7 @@ Beyond the five rules of the paper: what a node says is on its disk when it says
 commits never go back, equal indexes have equal states, and a read sees everything that was applied anywhere before it began.
 */
 import type {NodeId} from '../../core/message.ts';
+import {decodeConfigurationData, type Configuration} from '../../core/raft/configuration.ts';
 import type {RaftPacket} from '../../core/raft/packet.ts';
 import type {Entry, HardState, RaftReady, RaftStatus} from '../../core/raft/raft.ts';
 import {hash32} from './random.ts';
@@ -61,9 +62,12 @@ export type Watched = {
 };
 
 /** What a leader may come to before it must have stepped down, or refused. */
-export type Bounds = {readonly contactTicksMax: number; readonly uncommittedBytesMax: number};
+export type Bounds = {readonly electionTicks: number; readonly uncommittedBytesMax: number; readonly promotionLagMax: number};
 
-type Seen = {term: number; commit: number; role: RaftStatus['role']};
+type Seen = {term: number; commit: number; role: RaftStatus['role']; voters: readonly NodeId[]};
+
+/** Entries that may be made between a promotion and a look at it. */
+const promotionSlack = 8;
 
 export class RaftChecks {
 	readonly #nodes = new Map<NodeId, Watched>();
@@ -122,9 +126,10 @@ export class RaftChecks {
 			const isNew = seen?.role !== 'leader' || seen.term !== status.term;
 			if (isNew) this.#elected(node, status);
 			if (!isNew && status.commit > seen.commit) this.#checkQuorum(node, status);
+			if (!isNew) this.#checkPromotion(id, status, seen.voters);
 		}
 
-		this.#seen.set(id, {term: status.term, commit: status.commit, role: status.role});
+		this.#seen.set(id, {term: status.term, commit: status.commit, role: status.role, voters: status.configuration.voters});
 	}
 
 	/** Before the work is carried out. */
@@ -147,11 +152,19 @@ export class RaftChecks {
 			previousTerm = entry.term;
 		}
 
+		if (entries.length > 0) this.#checkConfiguration(node, entries, status.configuration);
 		let applied = snapshot?.index ?? node.applied;
 		for (const entry of committed) {
 			if (entry.index !== applied + 1) this.#fail('entries are applied in order', `${id} applies ${entry.index} behind ${applied}`);
 			applied = entry.index;
 		}
+	}
+
+	/** A packet came in. */
+	stepped({id}: Watched, packet: RaftPacket, before: RaftStatus, after: RaftStatus): void {
+		if (packet.type !== 'vote' || packet.isTransfer || !this.#bounds) return;
+		const hears = before.role === 'leader' || (before.leader !== undefined && before.contactTicks < this.#bounds.electionTicks);
+		if (hears && after.term !== before.term) this.#fail('who hears a leader is not disturbed', `${id} goes from term ${before.term} to ${after.term} for a vote`);
 	}
 
 	/** A packet leaves: what it promises must be on the disk. */
@@ -228,10 +241,27 @@ export class RaftChecks {
 		}
 
 		if (!this.#bounds) return;
-		if (contactTicks <= this.#bounds.contactTicksMax) this.#alone.delete(id);
+		if (contactTicks <= this.#bounds.electionTicks + 1) this.#alone.delete(id);
 		else if (!this.#alone.has(id)) this.#alone.set(id, contactTicks); // A change of the voters may do that between two ticks.
 		else if (contactTicks > this.#alone.get(id)! + 1) this.#fail('a leader without a quorum steps down', `${id} leads in term ${term}, heard no majority for ${contactTicks} ticks`);
 		if (uncommittedBytes > this.#bounds.uncommittedBytesMax) this.#fail('what is not committed is bounded', `${id} holds ${uncommittedBytes} bytes`);
+	}
+
+	/** A learner becomes a voter once it is caught up: before, it would hold up what needs it. */
+	#checkPromotion(id: NodeId, {configuration: {voters}, progress, lastIndex}: RaftStatus, votersBefore: readonly NodeId[]): void {
+		if (!this.#bounds || voters === votersBefore) return;
+		for (const {id: peer, match} of progress) {
+			if (!voters.includes(peer) || votersBefore.includes(peer)) continue;
+			if (match + this.#bounds.promotionLagMax + promotionSlack < lastIndex) this.#fail('promoted once caught up', `${id} promotes ${peer} at ${match} of ${lastIndex}`);
+		}
+	}
+
+	/** The newest configuration of the log is in force, committed or not (Raft, 6). */
+	#checkConfiguration({id, written}: Watched, entries: readonly Entry[], {voters, learners}: Configuration): void {
+		const isOf = ({kind}: Entry): boolean => kind === 'configuration';
+		const entry = entries.findLast(isOf) ?? written.entries.slice(0, Math.max(0, entries[0]!.index - written.base.index - 1)).findLast(isOf);
+		const known = entry && decodeConfigurationData(entry.data)?.configuration;
+		if (known && (known.voters.join(' ') !== voters.join(' ') || known.learners.join(' ') !== learners.join(' '))) this.#fail('the newest configuration of the log counts', `${id} goes by another than that at ${entry.index}`);
 	}
 
 	/** A leader counts an entry as committed: a majority has it on the disk. */

@@ -112,7 +112,10 @@ export class RaftHost implements Host, Watched {
 	deliver(from: string, bytes: Uint8Array): void {
 		const packet = parseRaftPacket(decode(bytes));
 		if (!packet) throw new Error('codec: a packet of our own was refused');
-		this.raft?.step(from as NodeId, packet);
+		if (!this.raft) return;
+		const before = packet.type === 'vote' ? this.raft.status() : undefined;
+		this.raft.step(from as NodeId, packet);
+		if (before) this.#options.checks.stepped(this, packet, before, this.raft.status());
 		this.pump();
 	}
 

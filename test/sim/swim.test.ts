@@ -7,66 +7,13 @@ import {afterAll, describe, expect, test, vi} from 'vitest';
 import {Health} from '../../core/swim/health.ts';
 import {createRandom, seeds} from './random.ts';
 import {idOf, nameOf, SwimCluster} from './swim-cluster.ts';
+import {trouble} from './swim-run.ts';
 
 const totals = new Map<string, number>();
 const count = (name: string, by = 1): void => void totals.set(name, (totals.get(name) ?? 0) + by);
 const worst = (name: string, value: number): void => void totals.set(name, Math.max(totals.get(name) ?? 0, value));
 
 afterAll(() => console.log([...totals].map(([name, value]) => `${name} ${value}`).join(', ')));
-
-/** Crashes, cuts, one-way cuts and pauses for a while; then none. */
-function trouble(cluster: SwimCluster, seed: number, forMs: number): void {
-	const random = createRandom(`${seed}/trouble`);
-	const {names} = cluster;
-	for (const untilMs = cluster.nowMs + forMs; cluster.nowMs < untilMs;) {
-		const kind = random.pick(['crash', 'restart', 'split', 'one-way', 'pause', 'heal'] as const);
-		count(kind);
-		switch (kind) {
-			case 'crash': {
-				cluster.crash(random.pick(names));
-				break;
-			}
-
-			case 'restart': {
-				for (const name of names) cluster.restart(name);
-				break;
-			}
-
-			case 'split': {
-				const shuffled = random.shuffle(names);
-				const at = random.between(1, names.length - 1);
-				cluster.partition(shuffled.slice(0, at), shuffled.slice(at));
-				break;
-			}
-
-			case 'one-way': {
-				const [from, to] = random.shuffle(names);
-				cluster.cut(from!, to!);
-				break;
-			}
-
-			case 'pause': {
-				cluster.world.pause(idOf(random.pick(names)), random.between(50, 3000));
-				break;
-			}
-
-			case 'heal': {
-				cluster.heal();
-				break;
-			}
-
-			default: kind satisfies never;
-		}
-
-		cluster.run(random.between(20, 2000));
-	}
-
-	cluster.heal();
-	for (const name of names) {
-		cluster.restart(name);
-		cluster.world.resume(idOf(name));
-	}
-}
 
 const campaigns = [{nodes: 3, runs: 15}, {nodes: 5, runs: 15}, {nodes: 20, runs: 2}, {nodes: 50, runs: 1}];
 
@@ -75,7 +22,7 @@ describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 		for (const seed of seeds(runs)) {
 			const loss = createRandom(`${seed}/loss`).between(0, 20);
 			const cluster = new SwimCluster({seed, nodes, loss, refuses: seed % 2 === 0, linked: seed % 3 !== 0});
-			trouble(cluster, seed, nodes > 20 ? 5000 : 15_000);
+			trouble(cluster, seed, nodes > 20 ? 5000 : 15_000, count);
 			const label = `seed ${seed}, ${nodes} nodes, ${loss} % loss`;
 			const isSettled = (): boolean => cluster.names.every(name => {
 				const {partition, members, matrix} = cluster.swim(name).status();

@@ -9,10 +9,14 @@ export type Edit = {
 	readonly find: string;
 	readonly replace: string;
 };
+/** Whole nodes, consensus alone, failure detection alone. */
+export type World = 'nodes' | 'raft' | 'swim';
 export type Mutant = {
 	readonly name: string;
 	/** What goes wrong, in the words of the field. */
 	readonly pitfall: string;
+	/** Where it is looked for. @default all that a seed of the simulator is */
+	readonly by?: World;
 	readonly edits: readonly Edit[];
 };
 

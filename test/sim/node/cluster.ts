@@ -16,6 +16,7 @@ import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
 import {MessageChecks} from './message-checks.ts';
 import {drawPlan, type Event, type Kind} from './plan.ts';
+import {poisoned} from './poison.ts';
 import {Readers} from './readers.ts';
 import {Witness} from './witness.ts';
 
@@ -32,6 +33,8 @@ export type Outcome = {
 };
 export type RunOptions = {readonly seed: number; readonly forMs?: number; readonly plan?: readonly Event[]; readonly trace?: (line: string) => void};
 
+/** Far more than any run has. */
+const eventsMax = 1_000_000;
 const agreeMs = 10_000;
 const convergeMs = 60_000;
 const termsPerLeader = 2;
@@ -101,7 +104,7 @@ class Run {
 			gossip: {...defaults.gossip, ...(random.chance(1, 4) ? {repairBytes: 20_000, heldBytes: 30_000} : {})},
 		};
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
-		this.#witness = new Witness(new RaftChecks({contactTicksMax: electionTicks + 1, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack}), new MessageChecks());
+		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`));
 		for (let count = random.pick([1, 2, 3, 3, 3, 4, 5, 5]); count > 0; count--) this.#add();
 	}
@@ -114,6 +117,7 @@ class Run {
 			for (const [index, host] of this.#hosts.entries()) this.#schedule.after(index * 50, () => host.boot());
 			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#strike(event));
 			this.#work(createRandom(`${this.#seed}/clients`));
+			this.#poison(createRandom(`${this.#seed}/poison`));
 			this.#run(this.#forMs);
 			this.#heal();
 			agreedMs = this.#agree();
@@ -165,7 +169,7 @@ class Run {
 		const untilMs = this.#schedule.nowMs + forMs;
 		while (!isDone()) {
 			if (!this.#schedule.next(untilMs)) return false;
-			this.#events++;
+			if (++this.#events > eventsMax) throw new Error(`no end: ${eventsMax} events`);
 			drain();
 			if (this.#problem) throw this.#problem;
 			this.#witness.observe(this.#hosts);
@@ -191,11 +195,21 @@ class Run {
 			const up = this.#up;
 			this.#readers.act(up);
 			const host = up[who % Math.max(1, up.length)];
-			if (!host?.node || host.isPaused || host.node.phase !== 'running') return;
+			if (!host?.node || (host.isPaused && what < 14) || host.node.phase !== 'running') return;
 			if (what < 11) this.#publish(host, topic, size);
 			else if (what < 13) host.node.subscribeNode(topic).catch(() => undefined);
 			else if (what === 13) host.node.unsubscribeNode(topic).catch(() => undefined);
 			else void this.#witness.read(host, topic, up[of % up.length]!.id);
+		});
+	}
+
+	/** A member gone bad: now and then it sends a stamp that is far ahead of all. */
+	#poison(random: SeededRandom): void {
+		this.#schedule.after(random.between(1, 10_000), () => {
+			if (this.#isOver) return;
+			this.#poison(random);
+			const [from, to] = random.shuffle(this.#up);
+			if (from?.node && to && !this.#fabric.isCut(from.id, to.id)) to.run(() => to.onFrame(from.id, poisoned(from.node!, random.pick(topics))));
 		});
 	}
 

@@ -6,6 +6,7 @@ any crash; and in the end every live subscriber has what any live node retains.
 import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
 import {Offsets} from '../offsets.ts';
 import type {Host} from './host.ts';
+import {saneMax} from './poison.ts';
 
 type Kept = {readonly key: string; readonly header: BatchHeader};
 type TopicView = {
@@ -38,6 +39,10 @@ export class MessageChecks {
 	acknowledged = 0;
 	/** The first violation: one that is found within a promise callback would be lost otherwise. */
 	problem: Error | undefined;
+
+	observe(host: Host, lamport: number): void {
+		if (lamport > saneMax) this.#fail('Lamport time is not poisoned', `${host.id} is at ${lamport}`);
+	}
 
 	released(host: Host, batch: BatchHeader, offset: number): void {
 		if (batch.origin === host.id) {

@@ -60,6 +60,7 @@ export class Witness {
 			if (!view?.isTouched || !host.node) continue;
 			view.isTouched = false;
 			view.applied = host.node.control.topics.applied;
+			this.messages.observe(host, host.node.options.lamport.now);
 			this.checks.observe(view, host.node.control.raft.status());
 		}
 	}
@@ -204,7 +205,9 @@ export class Witness {
 		const key = `${this.#moment}`;
 		this.checks.readBegan(key);
 		try {
-			const index = await node.readIndex();
+			const {promise, resolve, reject} = Promise.withResolvers<number>();
+			host.run(() => void node.readIndex().then(resolve, reject)); // Waits in the socket of a node that is stopped.
+			const index = await promise;
 			const view = this.#views.get(host)!;
 			view.applied = node.control.topics.applied;
 			this.checks.readServed(view, key, index);
@@ -238,7 +241,10 @@ export class Witness {
 			},
 			step: (...given: Parameters<typeof step>) => {
 				view.isTouched = true;
+				const [, packet] = given;
+				const before = packet.type === 'vote' ? raft.status() : undefined;
 				step(...given);
+				if (before) this.checks.stepped(view, packet, before, raft.status());
 			},
 			tick: () => {
 				view.isTouched = true;
