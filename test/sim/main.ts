@@ -95,7 +95,8 @@ function replay(seed: number, forMs: number, events: string | undefined): void {
 	} catch (error) {
 		// Packets of the end; of before that what became of hosts.
 		console.log([...lines.slice(0, -tailLines).filter(line => !/[>~]/.test(line)), ...lines.slice(-tailLines)].join('\n'));
-		console.log((error as Error).stack);
+		const {stack, cause} = error as Error;
+		console.log(stack, cause instanceof Error ? cause.stack : '');
 		process.exitCode = 1;
 	}
 }

@@ -209,7 +209,9 @@ class Run {
 			if (this.#isOver) return;
 			this.#poison(random);
 			const [from, to] = random.shuffle(this.#up);
-			if (from?.node && to && !this.#fabric.isCut(from.id, to.id)) to.run(() => to.onFrame(from.id, poisoned(from.node!, random.pick(topics))));
+			if (!from?.node || !to || this.#fabric.isCut(from.id, to.id)) return;
+			const frame = poisoned(from.node, random.pick(topics));
+			to.run(() => to.onFrame(from.id, frame));
 		});
 	}
 
