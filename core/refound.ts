@@ -9,8 +9,10 @@ import {randomBytes} from 'node:crypto';
 import {join} from 'node:path';
 import type {Config} from './config.ts';
 import {DapssError} from './errors.ts';
+import {realFiles} from './io/files.ts';
 import {Folder} from './io/folder.ts';
 import {openLog} from './io/log.ts';
+import {NodeFiles} from './io/node-files.ts';
 import type {NodeId} from './message.ts';
 import {loadState, logOptions, refuseDamage, stateFile} from './open.ts';
 import {decodeConfigurationData} from './raft/configuration.ts';
@@ -33,7 +35,8 @@ export type Refounding = AsyncDisposable & {
 /** Look at a stopped node's folder, and hold it. @throws `locked` while it runs, `storage` when it is damaged, `refused` when there is nothing to go on with */
 export async function openRefounding(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Refounding> {
 	await using resources = new AsyncDisposableStack();
-	const folder = resources.use(await Folder.open(config.data));
+	const {path} = resources.use(await Folder.open(config.data));
+	const folder = new NodeFiles(realFiles, path);
 	const state = await loadState(folder);
 	const log = resources.use(await openLog({folder: join(config.data, 'raft'), ...logOptions(config)}));
 	refuseDamage(log);

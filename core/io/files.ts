@@ -21,6 +21,7 @@ export type OpenFile = {
 export type Files = {
 	/** `write`: made when missing, 0600. */
 	open(path: string, mode: 'read' | 'write'): Promise<OpenFile>;
+	/** The names that lie directly in the folder. */
 	list(folder: string): Promise<readonly string[]>;
 	/** With its parents, 0700; their names are durable. */
 	makeFolder(folder: string): Promise<void>;
@@ -108,6 +109,28 @@ export async function replaceFile(files: Files, folder: string, name: string, by
 
 	await files.rename(fresh, path);
 	await files.syncFolder(folder);
+}
+
+/** All bytes of a file; `undefined` when there is none. */
+export async function readWhole(files: Files, path: string): Promise<Buffer | undefined> {
+	let file: OpenFile;
+	try {
+		file = await files.open(path, 'read');
+	} catch (error) {
+		if (isMissing(error)) return undefined;
+		throw error;
+	}
+
+	try {
+		return await readFully(file, Buffer.alloc(file.size), 0);
+	} finally {
+		await file.close();
+	}
+}
+
+/** The error says that there is no such file or folder. */
+export function isMissing(error: unknown): boolean {
+	return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 /** Write all of it, however short the single writes are. */
