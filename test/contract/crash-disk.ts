@@ -22,6 +22,8 @@ export type DiskFaults = {
 	readonly code?: 'EIO' | 'ENOSPC';
 	/** Writes are taken in parts. */
 	readonly shortWrites?: boolean;
+	/** When files are changed. @default 0 */
+	readonly nowMs?: () => number;
 	/** How long a call takes. @default turns of different length, so that reads and writes overlap */
 	readonly delay?: (call: Call, path: string) => Promise<void>;
 };
@@ -76,7 +78,9 @@ export class CrashDisk implements Files {
 		if (file) return this.#openFile(path, file);
 		if (mode === 'read' || this.platter.isFolder(path)) throw missing('open', path);
 		this.#expectFolderOf(path);
-		return this.#openFile(path, this.platter.create(path));
+		const made = this.platter.create(path);
+		this.#touch(made);
+		return this.#openFile(path, made);
 	}
 
 	async list(folder: string): Promise<readonly string[]> {
@@ -146,6 +150,11 @@ export class CrashDisk implements Files {
 		// One that fails may have been taken all the same.
 		await this.#call(call, path, () => (this.#faults.random.chance(1, 2) ? file.written(change!) : file.forget(change!)));
 		file.written(change!);
+		this.#touch(file);
+	}
+
+	#touch(file: StoredFile): void {
+		file.modifiedMs = this.#faults.nowMs?.() ?? 0;
 	}
 
 	async #call(name: Call, path: string, onFailure: () => void = () => undefined): Promise<void> {
