@@ -178,6 +178,27 @@ describe('a call that fails', () => {
 		expect(disk.calls.slice(length)).toEqual(['close 0000000000000000.log']); // Nothing is written after the first error.
 	});
 
+	test('of fsync is the last one, also for a new segment that waits for it', async () => {
+		const faults = {
+			random: createRandom(1), failsAt: undefined as number | undefined,
+			async delay(call: string) {
+				for (let turns = call === 'datasync' ? 50 : 1; turns > 0; turns--) await Promise.resolve();
+			},
+		};
+		const disk = new CrashDisk(faults);
+		const log = await open(disk, 100);
+		await log.append([Buffer.alloc(20)]).synced;
+		const {calls: {length}} = disk;
+		faults.failsAt = length + 2;
+		const {written, synced} = log.append([Buffer.alloc(20)]);
+		await written;
+		const next = log.append([Buffer.alloc(90)], {sync: false}); // In the next segment.
+		await expect(synced).rejects.toMatchObject({code: 'storage'});
+		await expect(next.written).rejects.toMatchObject({code: 'storage'});
+		await log[Symbol.asyncDispose]();
+		expect(disk.calls.slice(length)).toEqual(['write 0000000000000000.log', 'datasync 0000000000000000.log', 'close 0000000000000000.log']);
+	});
+
 	test('a write that does not end in time counts as failed', async () => {
 		const faults = {random: createRandom(1), diesAt: undefined as number | undefined};
 		const disk = new CrashDisk(faults);
