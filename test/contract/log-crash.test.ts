@@ -199,6 +199,23 @@ describe('a call that fails', () => {
 		expect(disk.calls.slice(length)).toEqual(['write 0000000000000000.log', 'datasync 0000000000000000.log', 'close 0000000000000000.log']);
 	});
 
+	test('leaves in memory what the disk never got; the next process writes it again before it counts on it', async () => {
+		for (let failsAt = 4; failsAt < 16; failsAt++) { // From the first call after the opening on.
+			const random = createRandom(failsAt);
+			const failing = new CrashDisk({random, failsAt});
+			const log = await open(failing, 100);
+			const ended = [log.append([Buffer.alloc(90, 'a')]).synced, log.append([Buffer.alloc(90, 'b')]).synced];
+			await Promise.allSettled(ended);
+			const disk = new CrashDisk({random}, failing.killed(random));
+			const again = await open(disk, 100);
+			const found = await readAll(again);
+			await again.append([Buffer.alloc(20, 'c')]).synced;
+			const last = await open(new CrashDisk({random}, disk.image(random, 'all')), 100);
+			expect(last.damaged, `call ${failsAt} failed`).toEqual([]);
+			expect([...await readAll(last)].slice(0, -1), `call ${failsAt} failed`).toEqual([...found]);
+		}
+	});
+
 	test('a write that does not end in time counts as failed', async () => {
 		const faults = {random: createRandom(1), diesAt: undefined as number | undefined};
 		const disk = new CrashDisk(faults);
