@@ -51,8 +51,15 @@ export class NodeFiles {
 				if (bytes.length < checksumBytes || bytes.readUInt32BE(0) !== crc32c(body)) throw new DapssError('storage', `The file ${path} is damaged`);
 				return body;
 			},
-			list: () => this.#files.list(this.path),
-			unlink: name => this.#files.unlink(join(this.path, name)),
+			list: () => this.#list(this.path),
+			unlink: async name => {
+				const path = join(this.path, name);
+				try {
+					await this.#files.unlink(path);
+				} catch (error) {
+					throw storageError(`The file ${path} cannot be removed`, error);
+				}
+			},
 		};
 	}
 
@@ -60,8 +67,11 @@ export class NodeFiles {
 	async topicFolder(topic: Topic): Promise<string> {
 		// ASCII: some file systems change the form of other letters, or know no capitals. The hash alone tells topics apart.
 		const readable = topic.replaceAll(/[^\w.-]+/g, '_').replace(/^[.-]+/, '').slice(0, 40);
-		const folder = join(this.path, 'topics', `${readable || 'topic'}-${createHash('sha256').update(topic).digest('hex').slice(0, 16)}`);
+		const parent = join(this.path, 'topics');
+		const folder = join(parent, `${readable || 'topic'}-${createHash('sha256').update(topic).digest('hex').slice(0, 16)}`);
 		try {
+			// On its own: whoever finds it made by another call would not wait until its name is durable.
+			await this.#files.makeFolder(parent);
 			await this.#files.makeFolder(folder);
 		} catch (error) {
 			throw storageError(`The folder ${folder} cannot be made`, error);

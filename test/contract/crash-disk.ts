@@ -4,7 +4,7 @@ some writes, or some 512-byte sectors of some writes; or all that the operating 
 also fail calls, take only part of a write, and be read and changed byte by byte. All from the given chance; no time passes unless
 `delay` takes some.
 */
-import {basename} from 'node:path';
+import {basename, dirname} from 'node:path';
 import type {Files, OpenFile} from '../../core/io/files.ts';
 import {Platter, type Change, type Fates, type Loss, type StoredFile} from '../sim/platter.ts';
 import type {SeededRandom} from '../sim/random.ts';
@@ -92,7 +92,7 @@ export class CrashDisk implements Files {
 	async makeFolder(folder: string): Promise<void> {
 		const parents = this.#isDead ? [] : this.platter.makeFolder(folder);
 		await this.#call('makeFolder', folder);
-		for (const parent of parents) this.platter.syncFolder(parent);
+		for (const parent of parents.length > 0 ? parents : [dirname(folder)]) this.platter.syncFolder(parent);
 	}
 
 	async syncFolder(folder: string): Promise<void> {
@@ -182,7 +182,7 @@ export class CrashDisk implements Files {
 	}
 
 	#expectFolderOf(path: string): void {
-		if (!this.platter.isFolder(path.slice(0, path.lastIndexOf('/')) || '/')) throw missing('open', path);
+		if (!this.platter.isFolder(dirname(path))) throw missing('open', path);
 	}
 }
 

@@ -74,7 +74,9 @@ export class Model {
 
 /** @throws `storage` when something is damaged and must not be gone on with */
 export async function openStore(disk: CrashDisk, process: Process, onState: (files: NodeFiles, state: State | undefined) => Promise<void>): Promise<OpenStore> {
-	await disk.makeFolder(dataPath);
+	await disk.makeFolder(dataPath).catch((error: unknown) => {
+		throw new DapssError('storage', 'The data folder cannot be used', {cause: error}); // As `folder.ts` says it.
+	});
 	const files = new NodeFiles(disk, dataPath);
 	const state = await files.readJson(stateFile) as State | undefined;
 	await onState(files, state);
