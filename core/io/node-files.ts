@@ -63,12 +63,10 @@ export class NodeFiles {
 		};
 	}
 
-	/** The folder of a topic's log, made when missing: a readable part of its name and a hash, so that any topic has a safe and unique one. */
+	/** The folder of a topic's log, made when missing. */
 	async topicFolder(topic: Topic): Promise<string> {
-		// ASCII: some file systems change the form of other letters, or know no capitals. The hash alone tells topics apart.
-		const readable = topic.replaceAll(/[^\w.-]+/g, '_').replace(/^[.-]+/, '').slice(0, 40);
 		const parent = join(this.path, 'topics');
-		const folder = join(parent, `${readable || 'topic'}-${createHash('sha256').update(topic).digest('hex').slice(0, 16)}`);
+		const folder = join(parent, folderNameOf(topic));
 		try {
 			// On its own: whoever finds it made by another call would not wait until its name is durable.
 			await this.#files.makeFolder(parent);
@@ -92,7 +90,7 @@ export class NodeFiles {
 			if (!bytes) continue; // Made when the process ended: nothing was ever written there.
 			const {topic: stored} = Object(parseJson(path, bytes)) as {readonly topic?: unknown};
 			const topic = typeof stored === 'string' ? parseTopic(stored) : undefined;
-			if (typeof topic !== 'string') throw new DapssError('storage', `Expected the name of a topic in ${path}: the file is damaged. Without its folder the node starts, and pulls the messages of that topic from other nodes`);
+			if (typeof topic !== 'string' || folderNameOf(topic) !== name) throw new DapssError('storage', `Expected the name of a topic in ${path}: the file is damaged. Without its folder the node starts, and pulls the messages of that topic from other nodes`);
 			topics.push(topic);
 		}
 
@@ -123,6 +121,13 @@ export class NodeFiles {
 			throw storageError(`The file ${join(folder, name)} cannot be written`, error);
 		}
 	}
+}
+
+/** A readable part of the topic's name and a hash, so that any topic has a safe and unique one. */
+function folderNameOf(topic: Topic): string {
+	// ASCII: some file systems change the form of other letters, or know no capitals. The hash alone tells topics apart.
+	const readable = topic.replaceAll(/[^\w.-]+/g, '_').replace(/^[.-]+/, '').slice(0, 40);
+	return `${readable || 'topic'}-${createHash('sha256').update(topic).digest('hex').slice(0, 16)}`;
 }
 
 function parseJson(path: string, bytes: Buffer): unknown {

@@ -10,7 +10,7 @@ What a log finds when it opens: every byte of every segment is checked, and each
   each of them says where it belongs; the holes are reported at every opening, so that the caller can say so and refill from peers.
   Positions of lost records are never given out again.
 
-What cannot be told apart: the last group of records before a crash, damaged later. It counts as torn.
+What cannot be told apart: the last group of records before a crash, damaged before the next opening. It counts as torn.
 */
 import {join} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
@@ -82,6 +82,8 @@ export async function recover(files: Files, folder: string, plan: PlanSegment): 
 
 	// The process may have been killed between making a segment and making its name last.
 	if (found.length > 0) await files.syncFolder(folder);
+	// From here on it is acted on: what of it rots before anything is written behind it must not look like a torn tail at the next start.
+	if (active && end !== syncedEnd) await writeNote(files, folder, end);
 	return {segments, active, end, damaged};
 }
 

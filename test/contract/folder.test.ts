@@ -146,7 +146,7 @@ describe('topics', () => {
 	test('whose name is damaged are told, not passed over', async () => {
 		const folder = await openFiles();
 		const one = await folder.topicFolder('news' as Topic);
-		for (const bytes of ['{', 'null', '{"topic": 7}', '{"topic": ""}']) {
+		for (const bytes of ['{', 'null', '{"topic": 7}', '{"topic": ""}', '{"topic": "oews"}']) {
 			await writeFile(join(one, 'topic.json'), bytes);
 			await expect(folder.topics()).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('topic.json')});
 		}

@@ -8,6 +8,7 @@ import {createRandom, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {live, Model} from './life.ts';
 import {Process, runToEnd} from './process.ts';
+import {rot, type Rot} from './rot.ts';
 
 export type Ending = Loss | 'killed';
 export type Outcome = {
@@ -23,11 +24,13 @@ export type Outcome = {
 	readonly failed: number;
 	readonly acknowledged: number;
 	readonly checked: number;
-	readonly platter: Platter;
+	readonly rots: ReadonlyArray<Rot | undefined>;
 };
 
 const livesMax = 6;
 const stepsMax = 120;
+/** Of the store that was closed at last. */
+const closedRots = 3;
 const endings: readonly Ending[] = ['all', 'writes', 'sectors', 'sectors', 'none', 'killed', 'killed'];
 
 export function runSeed(seed: number): Outcome {
@@ -39,6 +42,7 @@ export function runSeed(seed: number): Outcome {
 	const fates: Fates = {lost: 0, kept: 0, torn: 0};
 	let nested = 0;
 	let failed = 0;
+	const rots: Array<Rot | undefined> = [];
 	let disk = new CrashDisk({random});
 	const lives = random.between(2, livesMax);
 	for (let life = 0; life <= lives; life++) {
@@ -54,9 +58,11 @@ export function runSeed(seed: number): Outcome {
 		calls.set(call, (calls.get(call) ?? 0) + 1);
 		if (ending !== 'killed') model.powerWent();
 		disk = new CrashDisk({random}, ending === 'killed' ? disk.killed(random) : disk.image(random, ending, fates));
+		rots.push(rot(disk.platter, schedule, random.child(`rot ${life}`), false));
 	}
 
-	return {seed, images, calls, fates, nested, failed, acknowledged: model.acknowledged, checked: model.checked, platter: disk.platter};
+	for (let index = 0; index < closedRots; index++) rots.push(rot(disk.platter, schedule, random.child(`rot closed ${index}`), true));
+	return {seed, images, calls, fates, nested, failed, acknowledged: model.acknowledged, checked: model.checked, rots};
 }
 
 /** Returns the disk as the process left it. */

@@ -165,12 +165,13 @@ export class TopicModel {
 	}
 }
 
-/** Everything that can be read, in parts of any size. */
-export async function readAll(log: TopicLog, random: SeededRandom): Promise<Stored[]> {
+/** Everything that can be read, in parts of any size. @param hasHoles there may be nothing where the log ends */
+export async function readAll(log: TopicLog, random: SeededRandom, hasHoles = false): Promise<Stored[]> {
 	const found: Stored[] = [];
 	for (let at = log.firstOffset; at < log.nextOffset;) {
 		const {items, next} = await log.read(at, random.between(1, 8000));
 		found.push(...items);
+		if (next <= at && hasHoles) return found;
 		if (next <= at) throw new Error(`a reader gets on: it stays at ${at} of ${log.nextOffset}`);
 		at = next;
 	}
