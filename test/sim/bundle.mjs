@@ -1,5 +1,5 @@
 /**
-Bundles the simulator into one file, so that workers start fast and a mutant is a change of the text on its way in.
+Bundles a simulator into one file, so that workers start fast and a mutant is a change of the text on its way in.
 */
 import {mkdtempSync, rmSync, symlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -16,13 +16,13 @@ process.once('exit', () => {
 });
 
 /** The path of the bundle; its folder goes with this process. */
-export async function bundle(plugins = []) {
+export async function bundle(plugins = [], entryPoint = 'test/sim/main.ts') {
 	const folder = mkdtempSync(join(tmpdir(), 'dapss-sim-'));
 	folders.push(folder);
 	symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
 	const outfile = join(folder, 'main.mjs');
 	await build({
-		absWorkingDir: root, entryPoints: ['test/sim/main.ts'], outfile, bundle: true, format: 'esm', platform: 'node', target: 'node22.13', plugins,
+		absWorkingDir: root, entryPoints: [entryPoint], outfile, bundle: true, format: 'esm', platform: 'node', target: 'node22.13', plugins,
 		external: ['@node-rs/crc32'], define: {'dapssVersion': '"sim"', 'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"'},
 		banner: {js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);'}, logLevel: 'error', sourcemap: 'inline',
 	});

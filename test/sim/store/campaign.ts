@@ -15,7 +15,7 @@ export type Outcome = {
 	readonly seed: number;
 	/** Images by what was lost. */
 	readonly images: Readonly<Record<Ending, number>>;
-	/** Images by the call that did not end, and by the kind of file that it was made on. */
+	/** Images by the last call, and by the kind of file that it was made on. */
 	readonly calls: ReadonlyMap<string, number>;
 	readonly fates: Fates;
 	/** Images that were made while the one before was read back. */
@@ -24,7 +24,7 @@ export type Outcome = {
 	readonly failed: number;
 	readonly acknowledged: number;
 	readonly checked: number;
-	readonly rots: ReadonlyArray<Rot | undefined>;
+	readonly rots: readonly Rot[];
 };
 
 const livesMax = 6;
@@ -42,7 +42,7 @@ export function runSeed(seed: number): Outcome {
 	const fates: Fates = {lost: 0, kept: 0, torn: 0};
 	let nested = 0;
 	let failed = 0;
-	const rots: Array<Rot | undefined> = [];
+	const rots: Rot[] = [];
 	let disk = new CrashDisk({random});
 	const lives = random.between(2, livesMax);
 	for (let life = 0; life <= lives; life++) {
@@ -58,10 +58,10 @@ export function runSeed(seed: number): Outcome {
 		calls.set(call, (calls.get(call) ?? 0) + 1);
 		if (ending !== 'killed') model.powerWent();
 		disk = new CrashDisk({random}, ending === 'killed' ? disk.killed(random) : disk.image(random, ending, fates));
-		rots.push(rot(disk.platter, schedule, random.child(`rot ${life}`), false));
+		rots.push(...rot(disk.platter, schedule, random.child(`rot ${life}`), false));
 	}
 
-	for (let index = 0; index < closedRots; index++) rots.push(rot(disk.platter, schedule, random.child(`rot closed ${index}`), true));
+	for (let index = 0; index < closedRots; index++) rots.push(...rot(disk.platter, schedule, random.child(`rot closed ${index}`), true));
 	return {seed, images, calls, fates, nested, failed, acknowledged: model.acknowledged, checked: model.checked, rots};
 }
 

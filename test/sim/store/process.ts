@@ -60,13 +60,13 @@ export class Process {
 
 /** Let time pass until the work has come to something. @throws when nothing is left that could bring it on */
 export function runToEnd<Result>(schedule: Schedule, work: Promise<Result>): Result {
-	let outcome: {readonly value: Result} | {readonly error: unknown} | undefined;
-	work.then(value => {
-		outcome = {value};
-	}, (error: unknown) => {
-		outcome = {error};
-	});
-	for (drain(); !outcome; drain()) if (!schedule.next(schedule.nowMs + hourMs)) throw new Error('progress: the store waits for ever');
-	if ('error' in outcome) throw outcome.error;
-	return outcome.value;
+	const outcomes: Array<{readonly value: Result} | {readonly error: unknown}> = [];
+	work.then(value => void outcomes.push({value}), (error: unknown) => void outcomes.push({error}));
+	for (;;) {
+		drain();
+		const [outcome] = outcomes;
+		if (outcome && 'error' in outcome) throw outcome.error;
+		if (outcome) return outcome.value;
+		if (!schedule.next(schedule.nowMs + hourMs)) throw new Error('progress: the store waits for ever');
+	}
 }

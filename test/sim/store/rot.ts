@@ -12,8 +12,8 @@ import {Process, runToEnd} from './process.ts';
 import {printOf} from './raft-model.ts';
 import {readAll} from './topic-model.ts';
 
-/** `untold`: the newest records of a log are gone, as after a crash. */
-export type Verdict = 'refused' | 'told' | 'harmless' | 'untold';
+/** `untold`: the newest records of a log are gone, as after a crash. `unguarded`: node.json says something else, and has no checksum. */
+export type Verdict = 'refused' | 'told' | 'harmless' | 'untold' | 'unguarded';
 export type Rot = {readonly kind: 'flip' | 'cut'; readonly file: string; readonly verdict: Verdict};
 
 type Picture = {
@@ -22,13 +22,13 @@ type Picture = {
 	readonly topics: ReadonlyMap<string, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}>;
 };
 
-/** `undefined` when there is nothing yet. @param isClean the store was closed, and said so */
-export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, isClean: boolean): Rot | undefined {
+/** Spoils a copy; nothing comes of it when there is no file yet. @param isClean the store was closed, and said so */
+export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, isClean: boolean): Rot[] {
 	const before = picture(copyOf(platter, random), schedule, random);
 	if (!before) throw new Error('a store that was left alone opens');
 	const spoiled = copyOf(platter, random);
 	const files = spoiled.files().filter(([, {size}]) => size > 0);
-	if (files.length === 0) return undefined;
+	if (files.length === 0) return [];
 	const [path, file] = random.pick(files);
 	const kind = random.pick(['flip', 'flip', 'cut'] as const);
 	if (kind === 'flip') file.flip(random.below(file.size * 8));
@@ -36,7 +36,7 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 	const name = path.slice(dataPath.length + 1);
 	try {
 		const isNewest = name.endsWith('.log') && !platter.files().some(([other]) => other.endsWith('.log') && other > path && folderOf(other) === folderOf(path));
-		return {kind, file: kindOf(name), verdict: judge(before, picture(spoiled, schedule, random), isNewest && !isClean ? name : undefined)};
+		return [{kind, file: kindOf(name), verdict: judge(before, picture(spoiled, schedule, random), isNewest && !isClean ? name : undefined)}];
 	} catch (error) {
 		throw new Error(`${(error as Error).message} (${kind} in ${name})`, {cause: error});
 	}
@@ -45,7 +45,7 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 /** @param open the newest segment of a log that was not closed, if that is what was spoiled */
 function judge(before: Picture, after: Picture | undefined, open: string | undefined): Verdict {
 	if (!after) return 'refused';
-	if (JSON.stringify(after.state) !== JSON.stringify(before.state)) throw new Error(`a damaged node.json is refused: got ${JSON.stringify(after.state)}, had ${JSON.stringify(before.state)}`);
+	if (JSON.stringify(after.state) !== JSON.stringify(before.state)) return 'unguarded';
 	let verdict: Verdict = 'harmless';
 	if (after.raft !== before.raft) {
 		if (!open?.startsWith('raft/')) throw new Error('a damaged Raft log is refused: it was opened with less');
