@@ -15,9 +15,11 @@ import {openBeacon, type Beacon} from './io/beacon.ts';
 import type {Channel} from './io/channel.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
 import {Faults} from './io/faults.ts';
+import {realFiles} from './io/files.ts';
 import {Folder} from './io/folder.ts';
 import {openLog, type SegmentedLog} from './io/log.ts';
 import {createMesh} from './io/mesh.ts';
+import {NodeFiles} from './io/node-files.ts';
 import {formLock, listNodes, register, type Registration} from './io/registry.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {openDatagrams} from './io/udp.ts';
@@ -67,7 +69,8 @@ export function serveOver(broker: Broker, pipe: Pipe): void {
 }
 
 async function assemble(config: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
-	const folder = resources.use(await Folder.open(config.data));
+	const {path} = resources.use(await Folder.open(config.data));
+	const folder = new NodeFiles(realFiles, path);
 	const state = await loadState(folder);
 	const incarnation = state.incarnation + 1;
 	const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
@@ -261,7 +264,7 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 	};
 }
 
-async function loadState(folder: Folder): Promise<NodeState> {
+async function loadState(folder: NodeFiles): Promise<NodeState> {
 	const raw = await folder.readJson(stateFile);
 	if (raw === undefined) return {identity: createIdentity(), incarnation: 0, clusterId: '', lamport: 0, topics: []};
 	const {identity: json, incarnation, clusterId, lamport, topics} = raw as Record<string, unknown>;

@@ -9,6 +9,7 @@ import {DapssError, errorMessage} from './errors.ts';
 import {realFiles} from './io/files.ts';
 import {Folder} from './io/folder.ts';
 import {openLog} from './io/log.ts';
+import {NodeFiles} from './io/node-files.ts';
 import {RaftStore} from './raft-store.ts';
 import {refound, surveyed, type Remains} from './refound.ts';
 import {identityFrom} from './seal.ts';
@@ -26,7 +27,7 @@ const stateFile = 'node.json';
 export async function openSurvivor({data, limits, storage: {segmentBytes, writeDeadlineMs}}: Pick<Config, 'data' | 'limits' | 'storage'>): Promise<Survivor> {
 	await expectNode(data);
 	await using resources = new AsyncDisposableStack();
-	const folder = resources.use(await Folder.open(data));
+	const folder = new NodeFiles(realFiles, resources.use(await Folder.open(data)).path);
 	try {
 		const identity = identityFrom(Object(await folder.readJson(stateFile))['identity']);
 		if ('problem' in identity) throw new DapssError('storage', `${join(folder.path, stateFile)}: ${identity.problem}`);

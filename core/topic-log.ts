@@ -248,7 +248,8 @@ class IndexedTopicLog implements TopicLog {
 			this.#gone.delete(oldest);
 		}
 
-		if (this.#gone.size === 0 || this.#topic === undefined) return;
+		if (this.#topic === undefined) return;
+		// Also when none goes: it brings what was written before it to the disk, and of some streams that may be all that stays.
 		await this.#log.append([encodeMark({offset: this.#nextOffset, topic: this.#topic, streams: [...this.#gone.values()]})], {sync: true}).synced;
 	}
 

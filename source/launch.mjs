@@ -18,6 +18,7 @@ const tasks = {
 	test: {file: 'node_modules/vitest/vitest.mjs', args: ['run', '-c', 'test/vitest.config.ts']},
 	'sim': {file: 'test/sim/run.mjs', args: []},
 	'sim:campaign': {file: 'test/sim/campaign.mjs', args: []},
+	'sim:crash': {file: 'test/sim/store/run.mjs', args: []},
 	'sim:mutants': {file: 'test/sim/mutants.mjs', args: []},
 	build: undefined,
 };

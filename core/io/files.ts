@@ -21,8 +21,9 @@ export type OpenFile = {
 export type Files = {
 	/** `write`: made when missing, 0600. */
 	open(path: string, mode: 'read' | 'write'): Promise<OpenFile>;
+	/** The names that lie directly in the folder. */
 	list(folder: string): Promise<readonly string[]>;
-	/** With its parents, 0700; their names are durable. */
+	/** With its parents, 0700; their names are durable. So is its own if it was there: who made it may have been killed before that. */
 	makeFolder(folder: string): Promise<void>;
 	/** Make names in the folder durable. */
 	syncFolder(folder: string): Promise<void>;
@@ -42,7 +43,7 @@ export const realFiles: Files = {
 	list: folder => readdir(folder),
 	async makeFolder(folder) {
 		const oldest = await mkdir(folder, {recursive: true, mode: 0o700});
-		if (oldest === undefined) return;
+		if (oldest === undefined) return syncFolder(dirname(folder)).catch(ignoreClosed);
 		for (let made = folder; made.length >= oldest.length && dirname(made) !== made; made = dirname(made)) {
 			// oxlint-disable-next-line no-await-in-loop -- few, and once
 			await syncFolder(dirname(made));
@@ -53,6 +54,11 @@ export const realFiles: Files = {
 	unlink,
 	modifiedMs: async path => (await stat(path)).mtimeMs,
 };
+
+/** A folder that was there may lie in one that this user cannot read, and so cannot sync. */
+function ignoreClosed(error: unknown): void {
+	if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+}
 
 async function syncFolder(folder: string): Promise<void> {
 	const handle = await open(folder, 'r');
@@ -108,6 +114,28 @@ export async function replaceFile(files: Files, folder: string, name: string, by
 
 	await files.rename(fresh, path);
 	await files.syncFolder(folder);
+}
+
+/** All bytes of a file; `undefined` when there is none. */
+export async function readWhole(files: Files, path: string): Promise<Buffer | undefined> {
+	let file: OpenFile;
+	try {
+		file = await files.open(path, 'read');
+	} catch (error) {
+		if (isMissing(error)) return undefined;
+		throw error;
+	}
+
+	try {
+		return await readFully(file, Buffer.alloc(file.size), 0);
+	} finally {
+		await file.close();
+	}
+}
+
+/** The error says that there is no such file or folder. */
+export function isMissing(error: unknown): boolean {
+	return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 /** Write all of it, however short the single writes are. */

@@ -130,6 +130,7 @@ export class SegmentedLog implements Log {
 		if (records.length === 0) return {positions: [], written: Promise.resolve(), synced: Promise.resolve()};
 		const group = this.#gathering();
 		const before = this.#end;
+		const nowMs = this.#clock.wallMs();
 		const positions: number[] = [];
 		for (const record of records) {
 			const bytes = recordHeaderBytes + record.length;
@@ -139,6 +140,7 @@ export class SegmentedLog implements Log {
 			group.records.push(record);
 			this.#end += bytes;
 			segment.end = this.#end;
+			segment.modifiedMs = nowMs; // Now, not when it is written: retention must not take what has just come.
 		}
 
 		group.bytes += this.#end - before;
@@ -274,12 +276,9 @@ export class SegmentedLog implements Log {
 			const segment = segmentAt(this.#segments, position);
 			// oxlint-disable-next-line no-await-in-loop -- in order
 			const file = await this.#fileOf(segment);
-			if (this.#error) return;
 			const {buffers, count, end} = assemble(group.records, index, position, segment, this.#syncedEnd);
 			// oxlint-disable-next-line no-await-in-loop
 			await this.#withDeadline('write', writeAll(file, buffers, position - segment.first + segmentHeaderBytes));
-			if (this.#error) return;
-			segment.modifiedMs = this.#clock.wallMs();
 			this.#writtenEnd = end;
 			index += count;
 			position = end;
@@ -308,6 +307,7 @@ export class SegmentedLog implements Log {
 	}
 
 	async #syncWritten(): Promise<void> {
+		if (this.#error) throw this.#error; // Of the fsync that this one waited for: the next would "succeed", without what was lost.
 		const groups = this.#unsynced;
 		const end = this.#writtenEnd;
 		this.#unsynced = [];
@@ -316,7 +316,6 @@ export class SegmentedLog implements Log {
 		this.#background = undefined;
 		if (!this.#current || end === this.#syncedEnd) return;
 		await this.#withDeadline('fsync', this.#current.file.datasync());
-		if (this.#error) return;
 		this.#syncedEnd = Math.max(this.#syncedEnd, end);
 		for (const group of groups) {
 			this.#waiting.delete(group);
@@ -349,7 +348,9 @@ export class SegmentedLog implements Log {
 		const {writeDeadlineMs} = this.#options;
 		// A call into a disk that hangs cannot be taken back. Whoever waits is told; the call itself may never end.
 		using _timer = this.#clock.after(writeDeadlineMs, () => this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`)));
-		return await work;
+		const result = await work;
+		if (this.#error) throw this.#error;
+		return result;
 	}
 
 	/** The first error is the last word: a disk that failed once may claim success having lost the data. */

@@ -10,13 +10,13 @@ What a log finds when it opens: every byte of every segment is checked, and each
   each of them says where it belongs; the holes are reported at every opening, so that the caller can say so and refill from peers.
   Positions of lost records are never given out again.
 
-What cannot be told apart: the last group of records before a crash, damaged later. It counts as torn.
+What cannot be told apart: the last group of records before a crash, damaged before the next opening. It counts as torn.
 */
 import {join} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
 import {readFully, writeAll, type Files, type OpenFile} from './files.ts';
 import {
-	decodeSegmentHead, encodeSegmentHead, isPayloadGood, payloadAt, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes, syncedBefore,
+	decodeSegmentHead, encodeSegmentHead, isPayloadGood, payloadAt, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes, syncedBefore, type SegmentHead,
 } from './segment.ts';
 
 /** From a position up to, and without, another. */
@@ -82,6 +82,8 @@ export async function recover(files: Files, folder: string, plan: PlanSegment): 
 
 	// The process may have been killed between making a segment and making its name last.
 	if (found.length > 0) await files.syncFolder(folder);
+	// From here on it is acted on: what of it rots before anything is written behind it must not look like a torn tail at the next start.
+	if (active && end !== syncedEnd) await writeNote(files, folder, end);
 	return {segments, active, end, damaged};
 }
 
@@ -177,12 +179,29 @@ async function recoverSegment(files: Files, path: string, place: Place, plan: Pl
 		const isTorn = firstBad < first + bytes;
 		if (isTorn) await file.truncate(firstBad - first + segmentHeaderBytes);
 		// What a killed process had written is with the operating system only; from here on it counts as synced. So does the header.
-		if (isTorn || bytes === 0 || firstBad !== place.syncedEnd) await file.datasync();
+		if (isTorn || bytes === 0 || firstBad !== place.syncedEnd) await settle(file, head, Math.max(syncedEnd, place.syncedEnd), firstBad);
 		isKept = true;
 		return {segment: asIs(firstBad, head.salt, []), file, hasDamage: false};
 	} finally {
 		if (!isKept) await file.close();
 	}
+}
+
+/**
+Make durable what is not known to be. It is written again first: where an fsync failed, the operating system shows what the disk never got,
+and takes it for written; the next fsync would "succeed" (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
+*/
+async function settle(file: OpenFile, head: SegmentHead, from: number, to: number): Promise<void> {
+	if (from <= head.first) await writeAll(file, [encodeSegmentHead(head)], 0);
+	for (let at = Math.max(from, head.first); at < to; at += chunkBytes) {
+		const fileAt = at - head.first + segmentHeaderBytes;
+		// oxlint-disable-next-line no-await-in-loop -- in order
+		const bytes = await readFully(file, Buffer.allocUnsafeSlow(Math.min(chunkBytes, to - at)), fileAt);
+		// oxlint-disable-next-line no-await-in-loop
+		await writeAll(file, [bytes], fileAt);
+	}
+
+	await file.datasync();
 }
 
 /** Check every record. @param end the position after the last byte */

@@ -1,198 +1,191 @@
 /**
-A disk in memory that forgets. What is written stays unsynced until a datasync, names until the folder is synced. It can die at its
-nth call; what is found afterwards is an **image**: of what was not synced nothing, some writes, or some 512-byte sectors of some writes.
-It can also fail a call, take only part of a write, and be read and changed byte by byte.
+A platter behind the `Files` port that can die at its nth call. What is found afterwards is an **image**: of what was not synced nothing,
+some writes, or some 512-byte sectors of some writes; or all that the operating system had, when only the process was killed. It can
+also fail calls, take only part of a write, and be read and changed byte by byte. All from the given chance; no time passes unless
+`delay` takes some.
 */
-import {basename} from 'node:path';
+import {basename, dirname} from 'node:path';
 import type {Files, OpenFile} from '../../core/io/files.ts';
+import {Platter, type Change, type Fates, type Loss, type StoredFile} from '../sim/platter.ts';
 import type {SeededRandom} from '../sim/random.ts';
 
-export type Loss = 'all' | 'writes' | 'sectors' | 'none';
-type Change = {readonly at: number; readonly bytes: Buffer} | {readonly truncateTo: number};
-type Inode = {synced: Buffer; current: Buffer; changes: Change[]};
-type NameChange = (names: Map<string, Inode>) => void;
+type Call = 'open' | 'list' | 'makeFolder' | 'syncFolder' | 'rename' | 'unlink' | 'modifiedMs' | 'write' | 'read' | 'datasync' | 'truncate' | 'close';
 
 export type DiskFaults = {
 	readonly random: SeededRandom;
-	/** The disk dies at this call: it and all later ones never end. */
-	diesAt?: number;
+	/** The disk dies at this call: it and all later ones, and those under way, never end. */
+	diesAt?: number | undefined;
 	/** This call fails. */
-	failsAt?: number;
+	failsAt?: number | undefined;
+	/** Writes, syncs and changes of names fail this often, one in so many. */
+	readonly failsOneIn?: number;
 	readonly code?: 'EIO' | 'ENOSPC';
 	/** Writes are taken in parts. */
 	readonly shortWrites?: boolean;
+	/** When files are changed. @default 0 */
+	readonly nowMs?: () => number;
+	/** How long a call takes. @default turns of different length, so that reads and writes overlap */
+	readonly delay?: (call: Call, path: string) => Promise<void>;
 };
 
-const sectorBytes = 512;
+const mayFail: ReadonlySet<Call> = new Set(['write', 'datasync', 'truncate', 'syncFolder', 'rename', 'unlink', 'makeFolder']);
+const never = new Promise<never>(() => undefined);
 
 export class CrashDisk implements Files {
 	/** Resolves when the disk has died. */
 	readonly died: Promise<void>;
 	/** What was called, with the name of the file. */
 	readonly calls: string[] = [];
+	readonly platter: Platter;
+	/** Calls that failed. */
+	failed = 0;
 	readonly #died = Promise.withResolvers<void>();
 	readonly #faults: DiskFaults;
-	#names = new Map<string, Inode>();
-	#durableNames = new Map<string, Inode>();
-	#nameChanges: NameChange[] = [];
+	#isDead = false;
 
-	constructor(faults: DiskFaults) {
+	constructor(faults: DiskFaults, platter = new Platter()) {
 		this.#faults = faults;
+		this.platter = platter;
 		this.died = this.#died.promise;
 	}
 
 	/** A disk that holds these files. */
 	static of(files: ReadonlyMap<string, Buffer>, faults: DiskFaults): CrashDisk {
-		const disk = new CrashDisk(faults);
-		for (const [path, bytes] of files) {
-			const inode = {synced: Buffer.from(bytes), current: Buffer.from(bytes), changes: []};
-			disk.#names.set(path, inode);
-			disk.#durableNames.set(path, inode);
-		}
-
-		return disk;
+		return new CrashDisk(faults, Platter.of(files));
 	}
 
 	/** All files as a program sees them. */
 	contents(): Map<string, Buffer> {
-		return new Map([...this.#names].map(([path, {current}]) => [path, Buffer.from(current)]));
+		return new Map(this.platter.files().map(([path, {content}]) => [path, Buffer.from(content)]));
 	}
 
-	/** All files as they are found after the power went. */
-	image(random: SeededRandom, loss: Loss): Map<string, Buffer> {
-		const names = new Map(this.#durableNames);
-		// Names too are kept one without the other: not every file system has a journal.
-		for (const change of this.#nameChanges) if (loss === 'none' || (loss !== 'all' && random.chance(1, 2))) change(names);
-		return new Map([...names].map(([path, inode]) => [path, contentAfter(inode, random, loss)]));
+	/** What is found after the power went. */
+	image(random: SeededRandom, loss: Loss, fates?: Fates): Platter {
+		this.#die();
+		return this.platter.afterPowerCut(random, loss, fates);
+	}
+
+	/** What is found after the process was killed: what it had written is there, and is not safe from a power cut yet. */
+	killed(random: SeededRandom): Platter {
+		this.#die();
+		this.platter.kill(random);
+		return this.platter;
 	}
 
 	async open(path: string, mode: 'read' | 'write'): Promise<OpenFile> {
 		await this.#call('open', path);
-		let inode = this.#names.get(path);
-		if (!inode && mode === 'read') throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
-		if (!inode) {
-			const made: Inode = {synced: Buffer.alloc(0), current: Buffer.alloc(0), changes: []};
-			this.#rename(names => names.set(path, made));
-			inode = made;
-		}
-
-		return this.#openFile(path, inode);
+		const file = this.platter.file(path);
+		if (file) return this.#openFile(path, file);
+		if (mode === 'read' || this.platter.isFolder(path)) throw missing('open', path);
+		this.#expectFolderOf(path);
+		const made = this.platter.create(path);
+		this.#touch(made);
+		return this.#openFile(path, made);
 	}
 
-	async list(): Promise<readonly string[]> {
-		await this.#call('list', '');
-		return [...this.#names.keys()].map(path => basename(path));
+	async list(folder: string): Promise<readonly string[]> {
+		await this.#call('list', folder);
+		if (!this.platter.isFolder(folder)) throw missing('scandir', folder);
+		return this.platter.list(folder);
 	}
 
-	async makeFolder(): Promise<void> {
-		await this.#call('makeFolder', '');
+	async makeFolder(folder: string): Promise<void> {
+		const parents = this.#isDead ? [] : this.platter.makeFolder(folder);
+		await this.#call('makeFolder', folder);
+		for (const parent of parents.length > 0 ? parents : [dirname(folder)]) this.platter.syncFolder(parent);
 	}
 
-	async syncFolder(): Promise<void> {
-		await this.#call('syncFolder', '');
-		for (const change of this.#nameChanges) change(this.#durableNames);
-		this.#nameChanges = [];
+	async syncFolder(folder: string): Promise<void> {
+		await this.#call('syncFolder', folder);
+		this.platter.syncFolder(folder);
 	}
 
 	async rename(from: string, to: string): Promise<void> {
 		await this.#call('rename', from);
-		this.#rename(names => {
-			const inode = names.get(from);
-			if (!inode) return;
-			names.delete(from);
-			names.set(to, inode);
-		});
+		if (!this.platter.file(from)) throw missing('rename', from);
+		this.platter.rename(from, to);
 	}
 
 	async unlink(path: string): Promise<void> {
 		await this.#call('unlink', path);
-		this.#rename(names => names.delete(path));
+		if (!this.platter.file(path)) throw missing('unlink', path);
+		this.platter.unlink(path);
 	}
 
 	async modifiedMs(path: string): Promise<number> {
 		await this.#call('modifiedMs', path);
-		return 0;
+		const file = this.platter.file(path);
+		if (!file) throw missing('stat', path);
+		return file.modifiedMs;
 	}
 
-	#rename(change: NameChange): void {
-		change(this.#names);
-		this.#nameChanges.push(change);
-	}
-
-	#openFile(path: string, inode: Inode): OpenFile {
+	#openFile(path: string, file: StoredFile): OpenFile {
 		const {random, shortWrites} = this.#faults;
-		const change = (one: Change): void => {
-			inode.changes.push(one);
-			inode.current = applied(inode.current, one);
-		};
-
+		const part = (length: number): number => (shortWrites && length > 1 ? random.between(1, length) : length);
 		return {
-			size: inode.current.length,
+			size: file.size,
 			write: async (buffers, at) => {
 				const all = Buffer.concat(buffers);
-				const bytes = shortWrites && all.length > 1 ? all.subarray(0, random.between(1, all.length)) : all;
-				// A write that the crash interrupts may have reached the disk in part.
-				await this.#call('write', path, () => change({at, bytes: Buffer.from(bytes)}));
-				change({at, bytes: Buffer.from(bytes)});
+				const bytes = Buffer.from(all.subarray(0, part(all.length)));
+				await this.#change('write', path, file, {at, bytes});
 				return bytes.length;
 			},
 			read: async (buffer, at) => {
 				await this.#call('read', path);
-				return inode.current.copy(buffer, 0, at, at + (shortWrites && buffer.length > 1 ? random.between(1, buffer.length) : buffer.length));
+				return file.read(buffer, at, part(buffer.length));
 			},
 			datasync: async () => {
-				const before = inode.changes.length;
-				await this.#call('datasync', path);
-				for (const one of inode.changes.slice(0, before)) inode.synced = applied(inode.synced, one);
-				inode.changes = inode.changes.slice(before);
+				const covered = file.unsynced();
+				await this.#call('datasync', path, () => file.unkept(covered));
+				file.synced(covered);
 			},
-			truncate: async size => {
-				await this.#call('truncate', path);
-				change({truncateTo: size});
-			},
+			truncate: size => this.#change('truncate', path, file, {truncateTo: size}),
 			close: () => this.#call('close', path),
 		};
 	}
 
-	async #call(name: string, path: string, onDeath: () => void = () => undefined): Promise<void> {
-		this.calls.push(`${name} ${basename(path)}`.trim());
+	/** From here on a crash may leave any part of it. */
+	async #change(call: Call, path: string, file: StoredFile, asked: Parameters<StoredFile['begin']>[0]): Promise<void> {
+		const change: Change | undefined = this.#isDead ? undefined : file.begin(asked);
+		// One that fails may have been taken all the same.
+		await this.#call(call, path, () => (this.#faults.random.chance(1, 2) ? file.written(change!) : file.forget(change!)));
+		file.written(change!);
+		this.#touch(file);
+	}
+
+	#touch(file: StoredFile): void {
+		file.modifiedMs = this.#faults.nowMs?.() ?? 0;
+	}
+
+	async #call(name: Call, path: string, onFailure: () => void = () => undefined): Promise<void> {
+		if (this.#isDead) return never;
+		this.calls.push(`${name} ${basename(path)}`);
 		const number = this.calls.length;
-		const {diesAt, failsAt, code = 'EIO', random} = this.#faults;
-		// Calls take turns of different length, so that reads and writes overlap.
-		for (let turns = random.below(3); turns > 0; turns--) await Promise.resolve();
+		const {diesAt, failsAt, failsOneIn, code = 'EIO', random, delay} = this.#faults;
 		if (diesAt !== undefined && number >= diesAt) {
-			if (number === diesAt) onDeath();
-			this.#died.resolve();
-			await new Promise(() => undefined);
+			this.#die();
+			return never;
 		}
 
-		if (number === failsAt) throw Object.assign(new Error(`${code}: injected`), {code});
+		if (delay) await delay(name, path);
+		else for (let turns = random.below(3); turns > 0; turns--) await Promise.resolve();
+		if (this.#isDead) return never;
+		if (number !== failsAt && (failsOneIn === undefined || !mayFail.has(name) || !random.chance(1, failsOneIn))) return;
+		this.failed++;
+		onFailure();
+		throw Object.assign(new Error(`${code}: injected`), {code});
+	}
+
+	#die(): void {
+		this.#isDead = true;
+		this.#died.resolve();
+	}
+
+	#expectFolderOf(path: string): void {
+		if (!this.platter.isFolder(dirname(path))) throw missing('open', path);
 	}
 }
 
-function applied(bytes: Buffer, change: Change): Buffer {
-	if ('truncateTo' in change) return Buffer.concat([bytes.subarray(0, change.truncateTo), Buffer.alloc(Math.max(0, change.truncateTo - bytes.length))]);
-	const end = change.at + change.bytes.length;
-	const result = end > bytes.length ? Buffer.concat([bytes, Buffer.alloc(end - bytes.length)]) : Buffer.from(bytes);
-	change.bytes.copy(result, change.at);
-	return result;
-}
-
-function contentAfter({synced, changes}: Inode, random: SeededRandom, loss: Loss): Buffer {
-	let content = Buffer.from(synced);
-	if (loss === 'all') return content;
-	for (const change of changes) {
-		if (loss === 'none') content = Buffer.from(applied(content, change));
-		else if ('truncateTo' in change || loss === 'writes') content = random.chance(1, 2) ? Buffer.from(applied(content, change)) : content;
-		else {
-			const end = change.at + change.bytes.length;
-			for (let from = change.at; from < end;) {
-				const to = Math.min(end, (Math.floor(from / sectorBytes) + 1) * sectorBytes);
-				if (random.chance(1, 2)) content = Buffer.from(applied(content, {at: from, bytes: change.bytes.subarray(from - change.at, to - change.at)}));
-				from = to;
-			}
-		}
-	}
-
-	return content;
+function missing(what: string, path: string): Error {
+	return Object.assign(new Error(`ENOENT: no such file or folder, ${what} '${path}'`), {code: 'ENOENT'});
 }

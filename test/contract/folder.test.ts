@@ -6,7 +6,9 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {realFiles} from '../../core/io/files.ts';
 import {Folder} from '../../core/io/folder.ts';
+import {NodeFiles} from '../../core/io/node-files.ts';
 import type {Topic} from '../../core/message.ts';
 
 let parent: string;
@@ -60,9 +62,10 @@ describe('one node at a time', () => {
 describe('closed to others', () => {
 	test('what it makes', async () => {
 		using folder = await Folder.open(path);
-		await folder.writeJson('state.json', {});
-		await folder.blobs.write('snapshot-1', Buffer.from('x'));
-		const inTopic = await folder.topicFolder('news' as Topic);
+		const files = new NodeFiles(realFiles, folder.path);
+		await files.writeJson('state.json', {});
+		await files.blobs.write('snapshot-1', Buffer.from('x'));
+		const inTopic = await files.topicFolder('news' as Topic);
 		expect((await stat(path)).mode & 0o777).toBe(0o700);
 		expect((await stat(inTopic)).mode & 0o777).toBe(0o700);
 		for (const name of ['state.json', 'snapshot-1', 'pid', 'lock']) expect([name, (await stat(join(path, name))).mode & 0o777]).toEqual([name, 0o600]);
@@ -82,9 +85,14 @@ describe('closed to others', () => {
 	});
 });
 
+async function openFiles(): Promise<NodeFiles> {
+	await realFiles.makeFolder(path);
+	return new NodeFiles(realFiles, path);
+}
+
 describe('files', () => {
 	test('are replaced as a whole, whatever a crash left behind', async () => {
-		using folder = await Folder.open(path);
+		const folder = await openFiles();
 		expect(await folder.readJson('state.json')).toBeUndefined();
 		await folder.writeJson('state.json', {a: 'x'.repeat(1000)});
 		await writeFile(join(path, 'state.json.new'), 'y'.repeat(5000)); // A crash before the rename.
@@ -97,7 +105,7 @@ describe('files', () => {
 	});
 
 	test('of bytes are checked when read', async () => {
-		using folder = await Folder.open(path);
+		const folder = await openFiles();
 		const {blobs} = folder;
 		expect(await blobs.read('snapshot-1')).toBeUndefined();
 		for (const bytes of [Buffer.alloc(0), Buffer.from('snapshot')]) {
@@ -125,7 +133,7 @@ describe('topics', () => {
 	const names = ['news', 'News', 'a/b', 'a_b', '..', '.', '../../etc', '-rf', 'con', 'ü', 'u\u0308', '日本語'.repeat(20), '👩‍👩‍👧', 'x'.repeat(255), ' ', 'a.b-c_d', '__proto__'] as Topic[];
 
 	test('of any name have a folder of their own, inside, and keep their name', async () => {
-		using folder = await Folder.open(path);
+		const folder = await openFiles();
 		expect(await folder.topics()).toEqual([]);
 		const folders = [];
 		for (const name of names) folders.push(await folder.topicFolder(name));
@@ -136,9 +144,9 @@ describe('topics', () => {
 	});
 
 	test('whose name is damaged are told, not passed over', async () => {
-		using folder = await Folder.open(path);
+		const folder = await openFiles();
 		const one = await folder.topicFolder('news' as Topic);
-		for (const bytes of ['{', 'null', '{"topic": 7}', '{"topic": ""}']) {
+		for (const bytes of ['{', 'null', '{"topic": 7}', '{"topic": ""}', '{"topic": "oews"}']) {
 			await writeFile(join(one, 'topic.json'), bytes);
 			await expect(folder.topics()).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('topic.json')});
 		}

@@ -3,13 +3,13 @@ What the log must survive: crashes that lose or tear what was not synced, calls 
 `SEED=7` replays one, `BIT_STEP=1` flips every bit.
 */
 import {describe, expect, test} from 'vitest';
-import type {Files} from '../../core/io/files.ts';
 import {openLog, type SegmentedLog} from '../../core/io/log.ts';
+import {Platter, type Loss} from '../sim/platter.ts';
 import {createRandom, seeds, type SeededRandom} from '../sim/random.ts';
-import {CrashDisk, type Loss} from './crash-disk.ts';
+import {CrashDisk} from './crash-disk.ts';
 
 const folder = '/log';
-const open = (disk: Files, segmentBytes = 4000): Promise<SegmentedLog> => openLog({folder, segmentBytes, writeDeadlineMs: 5000, files: disk});
+const open = (disk: CrashDisk, segmentBytes = 4000): Promise<SegmentedLog> => openLog({folder, segmentBytes, writeDeadlineMs: 5000, files: disk});
 
 type Model = {
 	/** Everything that was appended, by position. */
@@ -72,25 +72,26 @@ describe('after a crash', () => {
 	test.each(seeds(100))('nothing that was synced is lost, nothing else is made up (seed %i)', async seed => {
 		const random = createRandom(`log-crash/${seed}`);
 		const model: Model = {records: new Map(), syncedEnd: 0, droppedTo: 0, end: 0};
-		let files = new Map<string, Buffer>();
+		let platter = new Platter();
 		for (let life = 0; life < 3; life++) {
 			const faults = {random: random.child(`disk ${life}`), diesAt: random.between(1, 250), shortWrites: random.chance(1, 3)};
-			const disk = CrashDisk.of(files, faults);
+			const disk = new CrashDisk(faults, platter);
 			const living = (async () => {
 				const log = await open(disk);
 				await check(log, model);
 				// What was cut off never was; its positions are given out again.
 				for (const position of model.records.keys()) if (position >= log.end) model.records.delete(position);
 				model.end = log.end;
+				model.syncedEnd = log.end; // What a node has read back it acts on.
 				await work(log, model, random.child(`work ${life}`), 60);
 				await log[Symbol.asyncDispose]();
 			})();
 			await Promise.race([living, disk.died]);
-			const loss: Loss = random.pick(['all', 'writes', 'sectors', 'sectors', 'none']);
-			files = disk.image(random, loss);
+			const loss = random.pick<Loss | 'kill'>(['all', 'writes', 'sectors', 'sectors', 'none', 'kill', 'kill']);
+			platter = loss === 'kill' ? disk.killed(random) : disk.image(random, loss);
 		}
 
-		const log = await open(CrashDisk.of(files, {random}));
+		const log = await open(new CrashDisk({random}, platter));
 		await check(log, model);
 		await log[Symbol.asyncDispose]();
 	});
@@ -107,7 +108,7 @@ describe('after a crash', () => {
 			log.append([Buffer.alloc(90)]); // In a segment that is not there yet.
 			await Promise.race([log.dropBefore(log.end), disk.died]);
 			for (const loss of ['all', 'none'] as const) {
-				const again = await open(CrashDisk.of(disk.image(random, loss), {random}), 100);
+				const again = await open(new CrashDisk({random}, disk.image(random, loss)), 100);
 				expect(again.end).toBeGreaterThanOrEqual(end);
 				expect(again.damaged).toEqual([]);
 			}
@@ -121,13 +122,14 @@ describe('after a crash', () => {
 			const log = await open(disk, 100);
 			await log.append([Buffer.alloc(90)]).synced;
 			// Killed: what it had called so far stays with the operating system, the next call was never made.
-			const killed = interruptedAfter(disk, kills);
-			void open(killed.files, 100).then(one => one.append([Buffer.alloc(90, 'k')]).synced);
-			await killed.stopped;
-			const next = await open(disk, 100);
+			const killed = new CrashDisk({random, diesAt: kills + 1}, disk.platter);
+			open(killed, 100).then(one => one.append([Buffer.alloc(90, 'k')]).synced).catch(() => undefined); // Its calls never end, and a deadline says so later.
+			await killed.died;
+			const nextDisk = new CrashDisk({random}, killed.killed(random));
+			const next = await open(nextDisk, 100);
 			const {positions: [position], synced} = next.append([Buffer.from('acknowledged')]);
 			await synced;
-			const found = await readAll(await open(CrashDisk.of(disk.image(random, 'all'), {random}), 100));
+			const found = await readAll(await open(new CrashDisk({random}, nextDisk.image(random, 'all')), 100));
 			expect(String(found.get(position!)), `killed after ${kills} calls`).toBe('acknowledged');
 		}
 	});
@@ -154,7 +156,7 @@ describe('a call that fails', () => {
 		const log = await open(disk);
 		await work(log, model, random.child('work'), 60).catch((error: unknown) => expect(error).toMatchObject({code: 'storage'}));
 		await log[Symbol.asyncDispose]();
-		const again = await open(CrashDisk.of(disk.image(random, random.pick(['all', 'writes', 'sectors', 'none'])), {random}));
+		const again = await open(new CrashDisk({random}, disk.image(random, random.pick(['all', 'writes', 'sectors', 'none']))));
 		await check(again, model);
 	});
 
@@ -174,6 +176,44 @@ describe('a call that fails', () => {
 		const {calls: {length}} = disk;
 		await log[Symbol.asyncDispose]();
 		expect(disk.calls.slice(length)).toEqual(['close 0000000000000000.log']); // Nothing is written after the first error.
+	});
+
+	test('of fsync is the last one, also for a new segment that waits for it', async () => {
+		const faults = {
+			random: createRandom(1), failsAt: undefined as number | undefined,
+			async delay(call: string) {
+				for (let turns = call === 'datasync' ? 50 : 1; turns > 0; turns--) await Promise.resolve();
+			},
+		};
+		const disk = new CrashDisk(faults);
+		const log = await open(disk, 100);
+		await log.append([Buffer.alloc(20)]).synced;
+		const {calls: {length}} = disk;
+		faults.failsAt = length + 2;
+		const {written, synced} = log.append([Buffer.alloc(20)]);
+		await written;
+		const next = log.append([Buffer.alloc(90)], {sync: false}); // In the next segment.
+		await expect(synced).rejects.toMatchObject({code: 'storage'});
+		await expect(next.written).rejects.toMatchObject({code: 'storage'});
+		await log[Symbol.asyncDispose]();
+		expect(disk.calls.slice(length)).toEqual(['write 0000000000000000.log', 'datasync 0000000000000000.log', 'close 0000000000000000.log']);
+	});
+
+	test('leaves in memory what the disk never got; the next process writes it again before it counts on it', async () => {
+		for (let failsAt = 4; failsAt < 16; failsAt++) { // From the first call after the opening on.
+			const random = createRandom(failsAt);
+			const failing = new CrashDisk({random, failsAt});
+			const log = await open(failing, 100);
+			const ended = [log.append([Buffer.alloc(90, 'a')]).synced, log.append([Buffer.alloc(90, 'b')]).synced];
+			await Promise.allSettled(ended);
+			const disk = new CrashDisk({random}, failing.killed(random));
+			const again = await open(disk, 100);
+			const found = await readAll(again);
+			await again.append([Buffer.alloc(20, 'c')]).synced;
+			const last = await open(new CrashDisk({random}, disk.image(random, 'all')), 100);
+			expect(last.damaged, `call ${failsAt} failed`).toEqual([]);
+			expect([...await readAll(last)].slice(0, -1), `call ${failsAt} failed`).toEqual([...found]);
+		}
 	});
 
 	test('a write that does not end in time counts as failed', async () => {
@@ -302,35 +342,3 @@ describe('damage', () => {
 		expect(await log.failed).toMatchObject({code: 'storage'});
 	});
 });
-
-/** The same disk for a process that is killed after so many calls: the next one is never made. */
-function interruptedAfter(disk: CrashDisk, calls: number): {readonly files: Files; readonly stopped: Promise<void>} {
-	const {promise: stopped, resolve: stop} = Promise.withResolvers<void>();
-	let made = 0;
-	const step = async <Result>(call: () => Promise<Result>): Promise<Result> => {
-		if (++made <= calls) return call();
-		stop();
-		return new Promise<Result>(() => undefined);
-	};
-
-	const files: Files = {
-		open: (path, mode) => step(async () => {
-			const file = await disk.open(path, mode);
-			return {
-				size: file.size,
-				write: (buffers, at) => step(() => file.write(buffers, at)),
-				read: (buffer, at) => step(() => file.read(buffer, at)),
-				datasync: () => step(() => file.datasync()),
-				truncate: size => step(() => file.truncate(size)),
-				close: () => step(() => file.close()),
-			};
-		}),
-		list: () => step(() => disk.list()),
-		makeFolder: () => step(() => disk.makeFolder()),
-		syncFolder: () => step(() => disk.syncFolder()),
-		rename: (from, to) => step(() => disk.rename(from, to)),
-		unlink: path => step(() => disk.unlink(path)),
-		modifiedMs: path => step(() => disk.modifiedMs(path)),
-	};
-	return {files, stopped};
-}

@@ -4,23 +4,24 @@ What a survivor's Raft log becomes: the same topics under another cluster with o
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
-import {crc32c} from '@node-rs/crc32';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {defaults} from '../../core/config.ts';
-import {replaceFile} from '../../core/io/files.ts';
+import {realFiles} from '../../core/io/files.ts';
 import {Folder} from '../../core/io/folder.ts';
 import {openLog, type SegmentedLog} from '../../core/io/log.ts';
+import {NodeFiles} from '../../core/io/node-files.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
 import type {Entry} from '../../core/raft/raft.ts';
-import {RaftStore, type Blobs} from '../../core/raft-store.ts';
+import {RaftStore} from '../../core/raft-store.ts';
 import {openSurvivor} from '../../core/recover.ts';
 import {refound, surveyed} from '../../core/refound.ts';
 import {createIdentity} from '../../core/seal.ts';
 import {encodeContext, encodeEnvelope, type Command} from '../../core/topics/command.ts';
 import {Topics} from '../../core/topics/topics.ts';
 import {createRandom, seeds} from '../sim/random.ts';
-import {CrashDisk, type Loss} from './crash-disk.ts';
+import type {Loss, Platter} from '../sim/platter.ts';
+import {CrashDisk} from './crash-disk.ts';
 
 const [a, b, c] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc'] as [NodeId, NodeId, NodeId];
 const former = 'f0f0f0f0';
@@ -41,28 +42,10 @@ const entries: readonly Entry[] = [
 	command(2, 9, a, {type: 'subscribe', topic: 'theirs' as Topic, node: a, since: 0}),
 ];
 
-function blobsOn(disk: CrashDisk): Blobs {
-	return {
-		async write(name, bytes) {
-			const checksum = Buffer.alloc(4);
-			checksum.writeUInt32BE(crc32c(bytes));
-			await replaceFile(disk, '/', name, Buffer.concat([checksum, bytes]));
-		},
-		async read(name) {
-			const bytes = disk.contents().get(`/${name}`);
-			if (!bytes) return undefined;
-			expect(bytes.readUInt32BE(0)).toBe(crc32c(bytes.subarray(4)));
-			return bytes.subarray(4);
-		},
-		list: () => disk.list(),
-		unlink: name => disk.unlink(`/${name}`),
-	};
-}
-
 async function open(disk: CrashDisk): Promise<{readonly store: RaftStore; readonly log: SegmentedLog}> {
 	const log = await openLog({folder: '/raft', segmentBytes: 400, writeDeadlineMs: 5000, files: disk});
 	expect(log.damaged).toEqual([]);
-	return {log, store: await RaftStore.open(log, blobsOn(disk))};
+	return {log, store: await RaftStore.open(log, new NodeFiles(disk, '/').blobs)};
 }
 
 /** The disk of node c, which stopped cleanly. */
@@ -80,7 +63,7 @@ async function stopped(written = entries, hasSnapshot = false): Promise<Map<stri
 	return disk.contents();
 }
 
-const reopened = (files: ReadonlyMap<string, Buffer>): ReturnType<typeof open> => open(CrashDisk.of(files, {random: createRandom(1)}));
+const reopened = (files: ReadonlyMap<string, Buffer> | Platter): ReturnType<typeof open> => open(files instanceof Map ? CrashDisk.of(files, {random: createRandom(1)}) : new CrashDisk({random: createRandom(1)}, files as Platter));
 
 describe.each([['entries alone', false], ['a snapshot and entries', true]])('from %s', (_name, hasSnapshot) => {
 	test('tells what is there', async () => {
@@ -160,7 +143,8 @@ describe('the folder', () => {
 	/** A node of three that stopped. */
 	async function make(): Promise<NodeId> {
 		const identity = createIdentity();
-		using folder = await Folder.open(path);
+		using lock = await Folder.open(path);
+		const folder = new NodeFiles(realFiles, lock.path);
 		await folder.writeJson('node.json', {version: 1, identity: identity.toJson(), incarnation: 1, clusterId: former, lamport: 0, topics: []});
 		await using log = await openLog({folder: join(path, 'raft'), segmentBytes: 4096, writeDeadlineMs: 5000});
 		const voters = [a, b, identity.id].toSorted();

@@ -172,6 +172,7 @@ export class Host implements Station {
 		const {id, address, options: {disk, config, fabric, witness, founds, bootstrap, raftLimits}} = this;
 		const clock = this.#clock(life);
 		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
+		await disk.makeFolder(folder);
 		const state = readState(disk);
 		const incarnation = state.incarnation + 1;
 		const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);

@@ -1,0 +1,266 @@
+/**
+What lies on a simulated disk: for each file what the operating system has (`current`), what a datasync has made last (`synced`), and
+the changes between the two; for each folder which of its names are durable. A change is under way, then written, then synced. The
+process may be killed (what is under way is taken or not), or the power cut: of what was not synced each change is then lost, kept, or
+torn at 512 bytes, in any order; so are names. And it rots: bits flip, files are cut short.
+
+Writes and syncs cost what they write; only a power cut copies whole files.
+*/
+import {basename, dirname} from 'node:path';
+import type {SeededRandom} from './random.ts';
+
+/** What a power cut takes of what was not synced: all, some writes, some sectors of writes, nothing. */
+export type Loss = 'all' | 'writes' | 'sectors' | 'none';
+export type Change = {readonly at: number; readonly bytes: Buffer; isWritten: boolean} | {readonly truncateTo: number; isWritten: boolean};
+/** What became of the changes that were not synced. */
+export type Fates = {lost: number; kept: number; torn: number};
+
+type Names = Map<string, StoredFile | 'folder'>;
+type NameChange = {readonly folder: string; readonly change: (names: Names) => void};
+
+const sectorBytes = 512;
+const root = '/';
+
+export class Platter {
+	#names: Names = new Map([[root, 'folder']]);
+	#durable: Names = new Map(this.#names);
+	#nameChanges: NameChange[] = [];
+
+	/** One that holds these files, all of it durable. */
+	static of(files: ReadonlyMap<string, Buffer>): Platter {
+		const platter = new Platter();
+		for (const [path, bytes] of files) {
+			platter.makeFolder(dirname(path));
+			platter.#names.set(path, new StoredFile(bytes));
+		}
+
+		platter.#durable = new Map(platter.#names);
+		return platter;
+	}
+
+	file(path: string): StoredFile | undefined {
+		const found = this.#names.get(path);
+		return found === 'folder' ? undefined : found;
+	}
+
+	isFolder(path: string): boolean {
+		return this.#names.get(path) === 'folder';
+	}
+
+	/** All files as a program sees them, in the order in which they were made. */
+	files(): ReadonlyArray<readonly [string, StoredFile]> {
+		return [...this.#names].filter((entry): entry is [string, StoredFile] => entry[1] !== 'folder');
+	}
+
+	/** The names that lie directly in a folder. */
+	list(folder: string): string[] {
+		return [...this.#names.keys()].filter(path => path !== root && dirname(path) === folder).map(path => basename(path));
+	}
+
+	/** The name of a new, empty file; not durable. */
+	create(path: string): StoredFile {
+		const file = new StoredFile();
+		this.#change(path, names => names.set(path, file));
+		return file;
+	}
+
+	/** With its parents. Returns the folders whose names are to be made durable for it. */
+	makeFolder(folder: string): string[] {
+		const made: string[] = [];
+		for (let path = folder; !this.#names.has(path); path = dirname(path)) made.unshift(path);
+		for (const path of made) this.#change(path, names => names.set(path, 'folder'));
+		return made.map(path => dirname(path));
+	}
+
+	rename(from: string, to: string): void {
+		this.#change(to, names => {
+			const file = names.get(from);
+			if (!file) return;
+			names.delete(from);
+			names.set(to, file);
+		});
+	}
+
+	unlink(path: string): void {
+		this.#change(path, names => names.delete(path));
+	}
+
+	/** The names in one folder are durable now. */
+	syncFolder(folder: string): void {
+		for (const {folder: of, change} of this.#nameChanges) if (of === folder) change(this.#durable);
+		this.#nameChanges = this.#nameChanges.filter(({folder: of}) => of !== folder);
+	}
+
+	/** SIGKILL: the operating system goes on and has what it was given; what was on its way it has or has not. */
+	kill(random: SeededRandom): void {
+		for (const [, file] of this.files()) file.settleUnderWay(random);
+	}
+
+	/** What is found after the power went. */
+	afterPowerCut(random: SeededRandom, loss: Loss, fates: Fates = {lost: 0, kept: 0, torn: 0}): Platter {
+		const names = new Map(this.#durable);
+		// Names too are kept one without the other: not every file system has a journal.
+		for (const {change} of this.#nameChanges) if (loss === 'none' || (loss !== 'all' && random.chance(1, 2))) change(names);
+		const after = new Platter();
+		for (const [path, found] of names) {
+			const isReachable = path === root || isIn(names, dirname(path));
+			if (found !== 'folder') {
+				const file = new StoredFile(found.contentAfter(random, loss, fates));
+				file.modifiedMs = found.modifiedMs;
+				if (isReachable) after.#names.set(path, file);
+			} else if (isReachable) after.#names.set(path, found);
+		}
+
+		after.#durable = new Map(after.#names);
+		return after;
+	}
+
+	#change(path: string, change: NameChange['change']): void {
+		change(this.#names);
+		this.#nameChanges.push({folder: dirname(path), change});
+	}
+}
+
+/** The folder is there, and so are all above it. */
+function isIn(names: Names, folder: string): boolean {
+	for (let path = folder; ; path = dirname(path)) {
+		if (names.get(path) !== 'folder') return false;
+		if (path === root) return true;
+	}
+}
+
+export class StoredFile {
+	modifiedMs = 0;
+	readonly #synced: Bytes;
+	readonly #current: Bytes;
+	/** What is not synced, in the order in which it was asked for. */
+	#changes: Change[] = [];
+
+	constructor(content: Buffer = Buffer.alloc(0)) {
+		this.#synced = new Bytes(content);
+		this.#current = new Bytes(content);
+	}
+
+	get size(): number {
+		return this.#current.size;
+	}
+
+	/** As a program sees it; a view, good until the next change. */
+	get content(): Buffer {
+		return this.#current.content;
+	}
+
+	read(buffer: Uint8Array, at: number, bytes: number): number {
+		return this.#current.content.copy(buffer, 0, at, at + bytes);
+	}
+
+	/** A change is under way: a crash may leave any part of it. Then `written`, or `forget`. */
+	begin(change: {readonly at: number; readonly bytes: Buffer} | {readonly truncateTo: number}): Change {
+		const begun = {...change, isWritten: false};
+		this.#changes.push(begun);
+		return begun;
+	}
+
+	/** The operating system has it. */
+	written(change: Change): void {
+		this.#current.apply(change);
+		change.isWritten = true;
+	}
+
+	forget(change: Change): void {
+		this.#changes = this.#changes.filter(other => other !== change);
+	}
+
+	/** What a datasync that begins now will cover. */
+	unsynced(): ReadonlySet<Change> {
+		return new Set(this.#changes.filter(({isWritten}) => isWritten));
+	}
+
+	synced(covered: ReadonlySet<Change>): void {
+		for (const change of covered) this.#synced.apply(change);
+		this.unkept(covered);
+	}
+
+	/** A datasync failed: the operating system takes these for written, and will not write them again. */
+	unkept(covered: ReadonlySet<Change>): void {
+		this.#changes = this.#changes.filter(change => !covered.has(change));
+	}
+
+	settleUnderWay(random: SeededRandom): void {
+		for (const change of this.#changes) if (!change.isWritten && random.chance(1, 2)) this.written(change);
+		this.#changes = this.#changes.filter(({isWritten}) => isWritten);
+	}
+
+	contentAfter(random: SeededRandom, loss: Loss, fates: Fates): Buffer {
+		const bytes = new Bytes(this.#synced.content);
+		for (const change of this.#changes) {
+			const isWhole = loss === 'writes' || (loss === 'sectors' && 'truncateTo' in change);
+			if (loss === 'all' || (isWhole && random.chance(1, 2))) {
+				fates.lost++;
+				continue;
+			}
+
+			if (loss !== 'sectors' || 'truncateTo' in change) {
+				fates.kept++;
+				bytes.apply(change);
+				continue;
+			}
+
+			fates.torn++;
+			const end = change.at + change.bytes.length;
+			for (let from = change.at; from < end;) {
+				const to = Math.min(end, (Math.floor(from / sectorBytes) + 1) * sectorBytes);
+				if (random.chance(1, 2)) bytes.put(from, change.bytes.subarray(from - change.at, to - change.at));
+				from = to;
+			}
+		}
+
+		return bytes.content;
+	}
+
+	/** A bit turns over, in all that is kept of it. */
+	flip(bit: number): void {
+		for (const bytes of [this.#current, this.#synced]) if (bit >> 3 < bytes.size) bytes.content[bit >> 3]! ^= 1 << (bit & 7);
+	}
+
+	/** The end of it is gone. */
+	cut(size: number): void {
+		const change = {truncateTo: size, isWritten: true};
+		this.#current.apply(change);
+		this.#synced.apply(change);
+	}
+}
+
+/** Bytes that grow. */
+class Bytes {
+	#room: Buffer;
+	size: number;
+
+	constructor(content: Buffer) {
+		this.#room = Buffer.from(content);
+		this.size = content.length;
+	}
+
+	get content(): Buffer {
+		return this.#room.subarray(0, this.size);
+	}
+
+	apply(change: Change): void {
+		if ('truncateTo' in change) this.#resize(change.truncateTo);
+		else this.put(change.at, change.bytes);
+	}
+
+	put(at: number, bytes: Buffer): void {
+		if (at + bytes.length > this.size) this.#resize(at + bytes.length);
+		bytes.copy(this.#room, at);
+	}
+
+	#resize(size: number): void {
+		if (size > this.#room.length) {
+			const room = Buffer.alloc(Math.max(size, this.#room.length * 2, 1024));
+			this.content.copy(room);
+			this.#room = room;
+		} else if (size > this.size) this.#room.fill(0, this.size, size);
+		this.size = size;
+	}
+}

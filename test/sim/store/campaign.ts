@@ -1,0 +1,92 @@
+/**
+One seed of the crash campaign: a store that lives several times over one disk. Each life ends at a call by chance, often while it is still
+reading back what the last one left; the image is made of what the disk had; the next life is checked against what all before were told.
+*/
+import {CrashDisk} from '../../contract/crash-disk.ts';
+import type {Fates, Loss, Platter} from '../platter.ts';
+import {createRandom, type SeededRandom} from '../random.ts';
+import {Schedule} from '../schedule.ts';
+import {live, Model} from './life.ts';
+import {Process, runToEnd} from './process.ts';
+import {rot, type Rot} from './rot.ts';
+
+export type Ending = Loss | 'killed';
+export type Outcome = {
+	readonly seed: number;
+	/** Images by what was lost. */
+	readonly images: Readonly<Record<Ending, number>>;
+	/** Images by the last call, and by the kind of file that it was made on. */
+	readonly calls: ReadonlyMap<string, number>;
+	readonly fates: Fates;
+	/** Images that were made while the one before was read back. */
+	readonly nested: number;
+	/** Calls that failed. */
+	readonly failed: number;
+	readonly acknowledged: number;
+	readonly checked: number;
+	readonly rots: readonly Rot[];
+};
+
+const livesMax = 6;
+const stepsMax = 120;
+/** Of the store that was closed at last. */
+const closedRots = 3;
+const endings: readonly Ending[] = ['all', 'writes', 'sectors', 'sectors', 'none', 'killed', 'killed'];
+
+export function runSeed(seed: number): Outcome {
+	const random = createRandom(`store/${seed}`);
+	const schedule = new Schedule();
+	const model = new Model();
+	const images: Record<Ending, number> = {all: 0, writes: 0, sectors: 0, none: 0, killed: 0};
+	const calls = new Map<string, number>();
+	const fates: Fates = {lost: 0, kept: 0, torn: 0};
+	let nested = 0;
+	let failed = 0;
+	const rots: Rot[] = [];
+	let disk = new CrashDisk({random});
+	const lives = random.between(2, livesMax);
+	for (let life = 0; life <= lives; life++) {
+		const {starts} = model;
+		const isLast = life === lives;
+		disk = liveOnce(disk.platter, schedule, model, random.child(life), isLast);
+		failed += disk.failed;
+		if (isLast) break;
+		const ending = random.pick(endings);
+		images[ending]++;
+		if (model.starts === starts) nested++;
+		const call = kindOf(disk.calls.at(-1)!);
+		calls.set(call, (calls.get(call) ?? 0) + 1);
+		if (ending !== 'killed') model.powerWent();
+		disk = new CrashDisk({random}, ending === 'killed' ? disk.killed(random) : disk.image(random, ending, fates));
+		rots.push(...rot(disk.platter, schedule, random.child(`rot ${life}`), false));
+	}
+
+	for (let index = 0; index < closedRots; index++) rots.push(...rot(disk.platter, schedule, random.child(`rot closed ${index}`), true));
+	return {seed, images, calls, fates, nested, failed, acknowledged: model.acknowledged, checked: model.checked, rots};
+}
+
+/** Returns the disk as the process left it. */
+function liveOnce(platter: Platter, schedule: Schedule, model: Model, random: SeededRandom, isLast: boolean): CrashDisk {
+	const process = new Process(schedule, random.child('process'));
+	const isFailing = !isLast && random.chance(1, 6);
+	const disk = new CrashDisk({
+		random: random.child('disk'), nowMs: () => schedule.nowMs, delay: process.delay, shortWrites: random.chance(1, 3),
+		// As often while it opens as while it works.
+		diesAt: isLast ? undefined : random.chance(1, 3) ? random.between(1, 80) : random.between(60, 900),
+		...(isFailing ? {failsOneIn: random.between(20, 300), code: random.pick(['EIO', 'ENOSPC'])} : {}),
+	}, platter);
+	try {
+		runToEnd(schedule, Promise.race([live(disk, process, model, random.child('work'), random.between(10, stepsMax)), disk.died]));
+	} catch (error) {
+		if (disk.failed === 0 || (error as {readonly code?: unknown}).code !== 'storage') throw error;
+	} finally {
+		process.end();
+	}
+
+	return disk;
+}
+
+/** The call, and what kind of file it was made on. */
+function kindOf(call: string): string {
+	return call.replace(/[\da-f]{16}\./, '').replace(/snapshot-\d+/, 'snapshot').replace(/[\w-]+-[\da-f]{16}$/, 'topic');
+}

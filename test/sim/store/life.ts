@@ -1,0 +1,176 @@
+/**
+One life of a node's store: opened as `openBroker` opens it (what the node is, raised durably; Raft's log; the topics that are there), checked against
+what earlier lives were told, then put to work until it is closed or its process ends.
+*/
+import {join} from 'node:path';
+import {DapssError} from '../../../core/errors.ts';
+import {openLog, type SegmentedLog} from '../../../core/io/log.ts';
+import {NodeFiles} from '../../../core/io/node-files.ts';
+import type {Topic} from '../../../core/message.ts';
+import type {Recovered} from '../../../core/raft/raft.ts';
+import {RaftStore} from '../../../core/raft-store.ts';
+import {openTopicLog, type TopicLog} from '../../../core/topic-log.ts';
+import type {CrashDisk} from '../../contract/crash-disk.ts';
+import type {SeededRandom} from '../random.ts';
+import type {Process} from './process.ts';
+import {RaftModel} from './raft-model.ts';
+import {Headers, TopicModel} from './topic-model.ts';
+
+/** What a node keeps of itself. */
+export type State = {readonly incarnation: number; readonly lamport: number; readonly topics: readonly string[]};
+export type OpenTopic = {readonly log: TopicLog; readonly segments: SegmentedLog; readonly headers: Headers};
+export type OpenStore = {
+	readonly files: NodeFiles;
+	readonly state: State | undefined;
+	readonly raftLog: SegmentedLog;
+	readonly raft: RaftStore;
+	readonly recovered: Recovered;
+	readonly topics: Map<Topic, OpenTopic>;
+};
+
+export const dataPath = '/data';
+const stateFile = 'node.json';
+const segmentBytes = 4000;
+const topicNames = ['news', 'weather/today', 'ü'] as Topic[];
+const hourMs = 3_600_000;
+
+/** What all lives of a node were told, and what the next one must find. */
+export class Model {
+	readonly raft = new RaftModel();
+	readonly topics = new Map(topicNames.map(topic => [topic, new TopicModel(topic)]));
+	lamport = 0;
+	/** Records and batches that were read back and compared. */
+	checked = 0;
+	/** Starts that found everything right. */
+	starts = 0;
+	#state: State | undefined;
+	#attempts: State[] = [];
+	#incarnation = 0;
+
+	powerWent(): void {
+		for (const topic of this.topics.values()) topic.powerWent();
+	}
+
+	get acknowledged(): number {
+		return this.raft.acknowledged + [...this.topics.values()].reduce((sum, topic) => sum + topic.acknowledged, 0);
+	}
+
+	foundState(found: State | undefined): void {
+		const print = JSON.stringify(found);
+		if (![this.#state, ...this.#attempts].some(state => JSON.stringify(state) === print)) throw new Error(`node.json is whole, and not older than acknowledged: got ${print}, had ${JSON.stringify(this.#state)}`);
+		if ((found?.incarnation ?? 0) < this.#incarnation) throw new Error(`an incarnation never goes back: got ${found?.incarnation ?? 0}, had ${this.#incarnation}`);
+		this.#state = found;
+		this.#attempts = [];
+	}
+
+	async save(files: NodeFiles, state: State): Promise<void> {
+		this.#attempts.push(state);
+		await files.writeJson(stateFile, state);
+		this.#state = state;
+		this.#incarnation = state.incarnation;
+		this.#attempts = [];
+	}
+}
+
+/** @throws `storage` when something is damaged and must not be gone on with */
+export async function openStore(disk: CrashDisk, process: Process, onState: (files: NodeFiles, state: State | undefined) => Promise<void>): Promise<OpenStore> {
+	await disk.makeFolder(dataPath).catch((error: unknown) => {
+		throw new DapssError('storage', 'The data folder cannot be used', {cause: error}); // As `folder.ts` says it.
+	});
+	const files = new NodeFiles(disk, dataPath);
+	const state = await files.readJson(stateFile) as State | undefined;
+	await onState(files, state);
+	const raftLog = await openLog({folder: join(dataPath, 'raft'), ...logOptions(disk, process)});
+	if (raftLog.damaged.length > 0) throw new DapssError('storage', 'The Raft log is damaged');
+	const raft = await RaftStore.open(raftLog, files.blobs);
+	const store: OpenStore = {files, state, raftLog, raft, recovered: raft.recovered, topics: new Map()};
+	for (const topic of await files.topics()) await openTopic(disk, process, store, topic);
+	return store;
+}
+
+async function openTopic(disk: CrashDisk, process: Process, {files, topics}: OpenStore, topic: Topic): Promise<OpenTopic> {
+	const segments = await openLog({folder: await files.topicFolder(topic), ...logOptions(disk, process)});
+	const headers = new Headers();
+	const opened = {segments, headers, log: await openTopicLog(segments, headers.note)};
+	topics.set(topic, opened);
+	return opened;
+}
+
+/** Everything closed, as at a clean end. */
+export async function closeStore({raft, topics}: OpenStore): Promise<void> {
+	for (const {log} of topics.values()) await log[Symbol.asyncDispose]();
+	await raft[Symbol.asyncDispose]();
+}
+
+/** @param steps of work, then a clean end */
+export async function live(disk: CrashDisk, process: Process, model: Model, random: SeededRandom, steps: number): Promise<void> {
+	let incarnation = 0;
+	const store = await openStore(disk, process, async (files, found) => {
+		model.foundState(found);
+		model.lamport = Math.max(model.lamport, found?.lamport ?? 0);
+		incarnation = (found?.incarnation ?? 0) + 1;
+		await model.save(files, {incarnation, lamport: model.lamport + 1000, topics: found?.topics ?? []});
+	});
+	model.raft.recovered(store.recovered);
+	model.checked += store.recovered.entries.length + 1;
+	for (const [topic, topicModel] of model.topics) {
+		const opened = store.topics.get(topic);
+		if (opened && opened.segments.damaged.length > 0) throw new Error(`a crash is no damage: ${topic} ${JSON.stringify(opened.segments.damaged)}`);
+		if (opened) model.checked += await topicModel.recovered(opened.log, opened.headers, random);
+		else if (topicModel.mustBeThere) throw new Error(`a topic is known after a restart: ${topic} is not`);
+		else topicModel.forget();
+	}
+
+	model.starts++;
+	await work({disk, process, model, store, random, incarnation}, steps);
+	await closeStore(store);
+}
+
+type Life = {readonly disk: CrashDisk; readonly process: Process; readonly model: Model; readonly store: OpenStore; readonly random: SeededRandom; readonly incarnation: number};
+
+async function work({disk, process, model, store, random, incarnation}: Life, steps: number): Promise<void> {
+	const failures: unknown[] = [];
+	const underWay = new Set<Promise<void>>();
+	const start = (one: Promise<void>): void => {
+		const settled = one.catch((error: unknown) => void failures.push(error)).finally(() => underWay.delete(settled));
+		underWay.add(settled);
+	};
+
+	let raft: Promise<void> = Promise.resolve();
+	let saving: Promise<void> = Promise.resolve();
+	const opening = new Map<Topic, Promise<OpenTopic>>([...store.topics].map(([topic, opened]) => [topic, Promise.resolve(opened)]));
+	for (let step = 0; step < steps && failures.length === 0; step++) {
+		const kind = random.below(20);
+		if (kind < 6) {
+			raft = raft.then(() => model.raft.work(store.raft, random));
+			start(raft);
+		} else if (kind < 15) {
+			const topic = random.pick(topicNames);
+			let opened = opening.get(topic);
+			if (!opened) {
+				opened = openTopic(disk, process, store, topic);
+				opening.set(topic, opened);
+			}
+
+			const topicModel = model.topics.get(topic)!;
+			start(opened.then(({log}) => topicModel.append(log, incarnation, random, () => ++model.lamport)));
+		} else if (kind < 17) {
+			const topic = random.pick(topicNames);
+			const opened = store.topics.get(topic);
+			if (opened) start(model.topics.get(topic)!.retain(opened.log, random, process.clock.wallMs()));
+		} else if (kind < 18) {
+			const state = {incarnation, lamport: model.lamport + 1000, topics: random.shuffle(topicNames).slice(0, random.below(4))};
+			saving = saving.then(() => model.save(store.files, state));
+			start(saving);
+		} else if (kind < 19) await process.wait(random.between(0, 200));
+		else await Promise.all(underWay);
+		if (random.chance(1, 3)) await process.wait(random.below(6));
+	}
+
+	await Promise.all(underWay);
+	if (failures.length > 0) throw failures[0];
+}
+
+function logOptions(disk: CrashDisk, {clock, entropy}: Process): Omit<Parameters<typeof openLog>[0], 'folder'> {
+	return {segmentBytes, writeDeadlineMs: hourMs, files: disk, clock, entropy};
+}

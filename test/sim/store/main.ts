@@ -1,0 +1,89 @@
+/**
+The crash campaign's command line. `--images N [--from N]` runs seeds from there on until so many images were made; `--seed N` runs one and says
+what it did. A failing seed is told with the command that replays it, and the exit code is 1; also when a kind of loss never came. The last line
+counts images, rotten files and records that were compared.
+*/
+import {parseArgs} from 'node:util';
+import {runSeed, type Outcome} from './campaign.ts';
+import {sealed} from '../seal.ts';
+
+/** So many images must meet every loss. */
+const wholeImages = 100;
+
+class Counts {
+	readonly #counts = new Map<string, number>();
+
+	add(name: string, count = 1): void {
+		this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
+	}
+
+	get sum(): number {
+		return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+	}
+
+	of(name: string): number {
+		return this.#counts.get(name) ?? 0;
+	}
+
+	toString(): string {
+		return [...this.#counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `${name} ${count}`).join(', ');
+	}
+}
+
+class Totals {
+	seeds = 0;
+	failed = 0;
+	nested = 0;
+	acknowledged = 0;
+	checked = 0;
+	failedCalls = 0;
+	readonly images = new Counts();
+	readonly calls = new Counts();
+	readonly changes = new Counts();
+	readonly rots = new Counts();
+
+	add({images, calls, fates, nested, failed, acknowledged, checked, rots}: Outcome): void {
+		this.seeds++;
+		this.nested += nested;
+		this.failedCalls += failed;
+		this.acknowledged += acknowledged;
+		this.checked += checked;
+		for (const [loss, count] of Object.entries(images)) this.images.add(loss, count);
+		for (const [call, count] of calls) this.calls.add(call, count);
+		for (const [fate, count] of Object.entries(fates)) this.changes.add(fate, count);
+		for (const {file, kind, verdict} of rots) this.rots.add(`${file} ${kind} ${verdict}`);
+	}
+}
+
+function main(): void {
+	const {values} = parseArgs({options: {images: {type: 'string', default: '1000'}, from: {type: 'string', default: '1'}, seed: {type: 'string'}}});
+	const images = wholeNumber('images', values.images);
+	const totals = new Totals();
+	const first = wholeNumber('from', values.seed ?? values.from);
+	for (let seed = first; values.seed === undefined ? totals.images.sum < images : seed === first; seed++) {
+		try {
+			totals.add(sealed(() => runSeed(seed)));
+		} catch (error) {
+			totals.failed++;
+			console.log(`FAIL npm run sim:crash -- --seed ${seed}\n     ${values.seed === undefined ? (error as Error).message : (error as Error).stack}`);
+			if (totals.failed >= 20) break;
+		}
+	}
+
+	console.log(`the last call: ${totals.calls.toString()}`);
+	console.log(`unsynced changes: ${totals.changes.toString()}; calls that failed: ${totals.failedCalls}`);
+	console.log(`rot: ${totals.rots.toString()}`);
+	const missing = totals.images.sum < wholeImages ? [] : ['all', 'writes', 'sectors', 'none', 'killed'].filter(loss => totals.images.of(loss) === 0);
+	if (missing.length > 0) console.log(`Losses that never came: ${missing.join(', ')}`);
+	console.log(`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; ${totals.nested} during a recovery), ${totals.rots.sum} rotten files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`);
+	process.exitCode = totals.failed > 0 || missing.length > 0 ? 1 : 0;
+}
+
+function wholeNumber(name: string, text: string): number {
+	const value = Number(text);
+	if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Expected --${name} to be a whole number, got ${text}`);
+	return value;
+}
+
+// A turn of its own: promise callbacks cannot be run from within one, and a module's body is one.
+setImmediate(main);

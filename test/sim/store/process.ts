@@ -1,0 +1,72 @@
+/**
+Virtual time for a process and its disk: a write and a sync end when the schedule says so, timers fire when they are due, and the whole
+life of a process is one synchronous computation. What a process has asked for ends with it.
+*/
+import type {Clock, Entropy} from '../../../core/ports.ts';
+import type {DiskFaults} from '../../contract/crash-disk.ts';
+import {drain} from '../drain.ts';
+import type {SeededRandom} from '../random.ts';
+import type {Schedule} from '../schedule.ts';
+
+const hourMs = 3_600_000;
+/** The calls that go to the disk; the others are answered from memory. */
+const slow: ReadonlySet<string> = new Set(['write', 'datasync', 'truncate', 'syncFolder', 'rename', 'unlink', 'makeFolder']);
+
+export class Process {
+	readonly clock: Clock;
+	readonly entropy: Entropy;
+	readonly #schedule: Schedule;
+	readonly #random: SeededRandom;
+	#isOver = false;
+
+	constructor(schedule: Schedule, random: SeededRandom) {
+		this.#schedule = schedule;
+		this.#random = random;
+		this.entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
+		this.clock = {
+			monotonicMs: () => schedule.nowMs,
+			wallMs: () => schedule.nowMs,
+			every: () => {
+				throw new Error('Expected the store to need no beat');
+			},
+			after: (delayMs, run) => this.#after(delayMs, run),
+			soon: run => void this.#after(0, run),
+		};
+	}
+
+	/** How long the disk takes, drawn for each call. */
+	readonly delay: NonNullable<DiskFaults['delay']> = async call => {
+		if (slow.has(call)) await this.wait(this.#random.below(call === 'datasync' ? 12 : 3));
+		else if (this.#random.chance(1, 2)) await Promise.resolve();
+	};
+
+	wait(ms: number): Promise<void> {
+		return new Promise(resolve => void this.#after(ms, resolve));
+	}
+
+	/** Whatever it has under way comes to nothing. */
+	end(): void {
+		this.#isOver = true;
+	}
+
+	#after(delayMs: number, run: () => void): Disposable {
+		let isDisposed = false;
+		this.#schedule.after(delayMs, () => {
+			if (!isDisposed && !this.#isOver) run();
+		});
+		return {[Symbol.dispose]: () => void (isDisposed = true)};
+	}
+}
+
+/** Let time pass until the work has come to something. @throws when nothing is left that could bring it on */
+export function runToEnd<Result>(schedule: Schedule, work: Promise<Result>): Result {
+	const outcomes: Array<{readonly value: Result} | {readonly error: unknown}> = [];
+	work.then(value => void outcomes.push({value}), (error: unknown) => void outcomes.push({error}));
+	for (;;) {
+		drain();
+		const [outcome] = outcomes;
+		if (outcome && 'error' in outcome) throw outcome.error;
+		if (outcome) return outcome.value;
+		if (!schedule.next(schedule.nowMs + hourMs)) throw new Error('progress: the store waits for ever');
+	}
+}
