@@ -68,8 +68,9 @@ export type Config = {
 		readonly silentMs: number;
 	};
 	readonly gossip: {
-		/** Least and most peers that a batch is pushed to at once. @default 3, 12 */
+		/** Up to so many other subscribers are pushed to by the origin itself; more are reached along a tree. @default 4 */
 		readonly fanoutMin: number;
+		/** Most copies of a batch that a subscriber is pushed when many get lost. @default 12 */
 		readonly fanoutMax: number;
 		/** Between anti-entropy rounds, milliseconds. @default 1000 */
 		readonly repairMs: number;
@@ -135,7 +136,7 @@ export const defaults: Omit<Config, 'data' | 'secret'> = {
 	discovery: {enabled: true, group: '239.255.80.83', port: 45_454, intervalMs: 1000, seekMs: 1500},
 	raft: {heartbeatMs: 100, electionMs: 500, snapshotEntries: 4096, votersMax: 5, pendingMax: 4096},
 	swim: {probeMs: 200, probeTimeoutMs: 100, indirect: 3, suspicionMultiplier: 3, silentMs: 600},
-	gossip: {fanoutMin: 3, fanoutMax: 12, repairMs: 1000, repairBytes: 1_048_576, heldBytes: 8_388_608, lamportJumpMax: 2 ** 40},
+	gossip: {fanoutMin: 4, fanoutMax: 12, repairMs: 1000, repairBytes: 1_048_576, heldBytes: 8_388_608, lamportJumpMax: 2 ** 40},
 	storage: {segmentBytes: 16_777_216, retainBytes: 268_435_456, retainAgeS: 604_800, writeDeadlineMs: 10_000},
 	limits: {
 		frameBytes: 1_048_576, outQueueBytes: 16_777_216, outQueueTotalBytes: 268_435_456,

@@ -1,7 +1,8 @@
 /**
-Spreading a batch, to the subscribers of its topic alone. The origin pushes to `fanout` of them, each of these pushes it on once, when
-it first meets it (infect and die, Demers 1987). What the pushes may have left out learns of it from lazy offers a moment later, as over
-the lazy links of Plumtree (Leitão 2007): once a tick a few peers get the watermarks of the streams that moved.
+Spreading a batch, to the subscribers of its topic alone. The origin pushes to a few, each of these pushes it on when it first meets it, along
+the tree of that origin (`roster.ts`). What the pushes leave out learns of it from lazy offers, as over the lazy links of Plumtree
+(Leitão 2007): now and then one contact gets the watermarks of the streams that moved. A batch that a node had to pull is pushed on
+as well, so that the branch behind a lost push is not pulled leaf by leaf.
 
 In a small cluster the origin reaches every subscriber itself. Such a push says so (`complete`), and nobody relays: each batch crosses
 each link once. If one of them is out of reach, the others do not push either, because the origin has covered all it could: they offer,
@@ -12,56 +13,55 @@ import type {Context} from './context.ts';
 import type {Fanout} from './fanout.ts';
 import {watermarksMax, type TopicWatermarks, type Watermark} from './packet.ts';
 import type {Stream, TopicStreams} from './streams.ts';
+import type {Views} from './view.ts';
 
-/** Peers that are offered what moved, a tick and topic. */
-const lazyMax = 3;
-
-/** Whom a topic can be pushed to now. */
-type Plan = {
-	readonly version: number;
-	/** Other subscribers, reachable or not. */
-	readonly others: number;
-	/** Reachable and not congested. Shuffled as it is drawn from. */
-	readonly targets: NodeId[];
-	readonly congested: readonly NodeId[];
-};
+/** Between two rounds of lazy offers in a large cluster. */
+const lazyMs = 250;
 
 export class Dissemination {
 	readonly #context: Context;
 	readonly #fanout: Fanout;
-	readonly #plans = new Map<TopicStreams, Plan>();
-	/** Streams that moved in this tick without a complete push. */
+	readonly #views: Views;
+	/** Streams that moved without a complete push. */
 	readonly #moved = new Set<Stream>();
 	/** What each peer shall be offered; a congested one when it is no more. */
 	readonly #offers = new Map<NodeId, Set<Stream>>();
+	readonly #lazyTicks: number;
+	/** Not all nodes offer in one tick. */
+	readonly #lazyPhase: number;
 
-	constructor(context: Context, fanout: Fanout) {
+	constructor(context: Context, fanout: Fanout, views: Views) {
 		this.#context = context;
 		this.#fanout = fanout;
+		this.#views = views;
+		this.#lazyTicks = context.ticks(lazyMs);
+		this.#lazyPhase = context.random.below(this.#lazyTicks);
 	}
 
 	/** An own batch. */
 	publish(stream: Stream, batch: Batch): void {
 		const {outbox} = this.#context;
-		const plan = this.#plan(stream.topic);
-		const fanout = this.#fanout.of(plan.others);
-		for (const peer of plan.congested) this.offer(peer, stream);
-		if (fanout < plan.targets.length) {
-			this.#pushSome(plan, fanout, stream, batch, 1, stream.origin.id);
+		const view = this.#views.of(stream.topic);
+		if (!this.#fanout.isDirect(view.others)) {
+			this.#spread(stream, batch, 1, stream.origin.id);
 			return;
 		}
 
-		if (plan.targets.length === 0) return;
-		const packet = {type: 'push', batch, hops: 1, complete: plan.targets.length === plan.others, repair: false} as const;
-		for (const to of plan.targets) outbox.send(to, packet);
+		for (const peer of view.congested) this.offer(peer, stream);
+		if (view.open.length === 0) return;
+		const packet = {type: 'push', batch, hops: 1, complete: view.open.length === view.others, repair: false} as const;
+		for (const to of view.open) outbox.send(to, packet);
 	}
 
 	/** A batch that came by a push that was not complete, for the first time. */
 	relay(stream: Stream, batch: Batch, from: NodeId, hops: number): void {
-		const plan = this.#plan(stream.topic);
-		const fanout = this.#fanout.of(plan.others);
-		if (fanout < plan.others) this.#pushSome(plan, fanout, stream, batch, hops + 1, from);
-		else this.#moved.add(stream);
+		if (this.#fanout.isDirect(this.#views.of(stream.topic).others)) this.#moved.add(stream);
+		else this.#spread(stream, batch, hops + 1, from);
+	}
+
+	/** A batch that no push brought and that had to be pulled. How far it had come is not known, only that it was relayed. */
+	relayPulled(stream: Stream, batch: Batch, from: NodeId): void {
+		if (!this.#fanout.isDirect(this.#views.of(stream.topic).others)) this.#spread(stream, batch, 2, from);
 	}
 
 	/** Tell the peer what we have of the stream, with the next tick. */
@@ -75,19 +75,37 @@ export class Dissemination {
 		streams.add(stream);
 	}
 
+	/** Tell some contacts what we have of the stream. */
+	offerSome(stream: Stream, count: number): void {
+		for (const peer of this.#context.sample(this.#views.of(stream.topic).contacts, count)) this.offer(peer, stream);
+	}
+
 	gone(peer: NodeId): void {
 		this.#offers.delete(peer);
 	}
 
 	tick(): void {
-		for (const stream of this.#moved) {
-			const {others, targets} = this.#plan(stream.topic);
-			const isSmall = this.#fanout.of(others) >= others;
-			for (const peer of isSmall ? targets : this.#context.sample(targets, lazyMax)) if (peer !== stream.origin.id) this.offer(peer, stream);
-		}
-
-		this.#moved.clear();
+		if (this.#moved.size > 0) this.#offerMoved();
 		for (const [peer, streams] of this.#offers) if (!this.#context.congested.has(peer)) this.#sendOffers(peer, streams);
+	}
+
+	#offerMoved(): void {
+		const isTurn = this.#context.now % this.#lazyTicks === this.#lazyPhase;
+		const chosen = new Map<TopicStreams, readonly NodeId[]>();
+		for (const stream of this.#moved) {
+			const {topic} = stream;
+			const {others, open, contacts} = this.#views.of(topic);
+			const isDirect = this.#fanout.isDirect(others);
+			if (!isDirect && !isTurn) continue;
+			this.#moved.delete(stream);
+			let peers = chosen.get(topic);
+			if (!peers) {
+				peers = isDirect ? open : this.#context.sample(contacts, 1);
+				chosen.set(topic, peers);
+			}
+
+			for (const peer of peers) if (peer !== stream.origin.id) this.offer(peer, stream);
+		}
 	}
 
 	#sendOffers(peer: NodeId, streams: Set<Stream>): void {
@@ -109,31 +127,13 @@ export class Dissemination {
 		this.#context.outbox.send(peer, {type: 'ihave', topics: [...topics].map(([topic, list]): TopicWatermarks => [topic.name, list])});
 	}
 
-	/** Push to `count` targets drawn at random, neither to `from` nor to the origin. */
-	#pushSome({targets}: Plan, count: number, stream: Stream, batch: Batch, hops: number, from: NodeId): void {
-		const {outbox, random} = this.#context;
+	/** Push to this node's part of the tree. */
+	#spread(stream: Stream, batch: Batch, hops: number, from: NodeId): void {
+		const view = this.#views.of(stream.topic);
+		const {to, owed} = view.spread(batch.origin, this.#fanout.of(view.others));
 		const packet = {type: 'push', batch, hops, complete: false, repair: false} as const;
-		for (let index = 0, pushed = 0; pushed < count && index < targets.length; index++) {
-			const other = index + random.below(targets.length - index);
-			const peer = targets[other]!;
-			targets[other] = targets[index]!;
-			targets[index] = peer;
-			if (peer === from || peer === batch.origin) continue;
-			outbox.send(peer, packet);
-			pushed++;
-		}
-
+		for (const peer of to) if (peer !== from) this.#context.outbox.send(peer, packet);
+		for (const peer of owed) this.offer(peer, stream);
 		this.#moved.add(stream);
-	}
-
-	#plan(topic: TopicStreams): Plan {
-		const known = this.#plans.get(topic);
-		const {self, version, congested} = this.#context;
-		if (known?.version === version) return known;
-		const others = topic.subscribers.filter(peer => peer !== self);
-		const reachable = others.filter(peer => this.#context.isReachable(peer));
-		const plan = {version, others: others.length, targets: reachable.filter(peer => !congested.has(peer)), congested: reachable.filter(peer => congested.has(peer))};
-		this.#plans.set(topic, plan);
-		return plan;
 	}
 }

@@ -18,6 +18,7 @@ import {Order} from './order.ts';
 import type {GossipPacket, Push, TopicWatermarks, Watermark} from './packet.ts';
 import {Repair, type Clue} from './repair.ts';
 import {Streams, type Arrival, type Stream, type TopicStreams} from './streams.ts';
+import {Views} from './view.ts';
 
 export type {GossipOptions, GossipReady} from './context.ts';
 export type {ControlPacket, GossipPacket, Push, Want} from './packet.ts';
@@ -26,7 +27,7 @@ export type {ControlPacket, GossipPacket, Push, Want} from './packet.ts';
 export type Subscribed = {readonly subscribers: readonly NodeId[]; readonly since: number | undefined};
 
 export type GossipStatus = {
-	/** Peers that a batch is pushed to, in the topic with the most subscribers. */
+	/** Peers that a node pushes a batch to, in the topic with the most subscribers: all of a few, of more so many on average. */
 	readonly fanout: number;
 	/** Share of received batches that were duplicates, and of new ones that had to be pulled: 0 to 1, over the last seconds. */
 	readonly duplicates: number;
@@ -103,7 +104,7 @@ class GossipMachine implements Gossip {
 		this.#lives = new Lives(context, stream => this.#order.resume(stream));
 		this.#order = new Order(context, this.#held, this.#lives, (from, messages) => this.#exchange.pulled(from, messages));
 		this.#repair = new Repair(context, this.#streams, this.#held, (stream, next) => this.#lose(stream, next));
-		this.#dissemination = new Dissemination(context, this.#fanout);
+		this.#dissemination = new Dissemination(context, this.#fanout, new Views(context));
 		this.#exchange = new Exchange(context, this.#streams, this.#dissemination, (topic, watermark, clue) => this.#learn(topic, watermark, clue));
 	}
 
@@ -135,12 +136,10 @@ class GossipMachine implements Gossip {
 			this.#taken.delete(peer);
 		}
 
-		for (const peer of came) {
-			this.#exchange.appeared(peer);
-			this.#lives.appeared(peer);
-		}
-
-		if (came.length > 0) this.#repair.appeared();
+		for (const peer of came) this.#lives.appeared(peer);
+		if (came.length === 0) return;
+		this.#exchange.appeared(came);
+		this.#repair.appeared();
 	}
 
 	resync(peers: readonly NodeId[]): void {
@@ -278,7 +277,7 @@ class GossipMachine implements Gossip {
 		const stream = isWanted ? this.#streams.of(topic, batch.origin, batch.incarnation) : undefined;
 		if (stream !== undefined) {
 			if (lastSeq(batch) < stream.next || stream.held?.has(batch.firstSeq)) {
-				if (!repair) this.#fanout.duplicate();
+				if (!repair) this.#fanout.duplicate(topic.subscribers.length - 1);
 			} else this.#take(stream, from, packet);
 		}
 
@@ -286,15 +285,23 @@ class GossipMachine implements Gossip {
 	}
 
 	#take(stream: Stream, from: NodeId, {batch, hops, complete, repair}: Push): void {
-		this.#fanout.fresh();
-		if (repair && stream.lack?.isCatchUp === false) this.#fanout.miss();
+		const others = stream.topic.subscribers.length - 1;
+		this.#fanout.fresh(others);
+		const isMissed = repair && stream.lack?.isCatchUp === false;
+		if (isMissed) this.#fanout.miss(others);
 		const arrival: Arrival = {batch, hops: Math.max(1, hops), repaired: repair, from};
 		const hasGap = this.#order.take(stream, arrival);
+		if (isMissed) this.#dissemination.relayPulled(stream, batch, from);
 		if (repair) return;
 		if (!complete) this.#dissemination.relay(stream, batch, from, hops);
 		// What comes straight from its origin comes in order: the gap is a loss. Over relays the earlier batch may be on its way.
-		if (hasGap) this.#repair.lacks(stream, {peer: from, high: lastSeq(batch), inTicks: hops <= 1 ? 0 : offerTicks, isCatchUp: false});
-		else if (stream.next <= stream.known && stream.lack === undefined) this.#repair.lacks(stream, {peer: from, high: stream.known, inTicks: offerTicks, isCatchUp: false});
+		if (hasGap) this.#repair.lacks(stream, {peer: from, high: lastSeq(batch), inTicks: hops <= 1 ? 0 : offerTicks, isCatchUp: this.#isCatchingUp(from, stream)});
+		else if (stream.next <= stream.known && stream.lack === undefined) this.#repair.lacks(stream, {peer: from, high: stream.known, inTicks: offerTicks, isCatchUp: this.#isCatchingUp(from, stream)});
+	}
+
+	/** What is lacking was not missed by pushes: it is of a time when this node and the origin, or the sender, could not reach one another. */
+	#isCatchingUp(from: NodeId, {origin}: Stream): boolean {
+		return !this.#exchange.isSynced(from) || (this.#context.isReachable(origin.id) && !this.#exchange.isSynced(origin.id));
 	}
 
 	#onIhave(from: NodeId, topics: readonly TopicWatermarks[]): void {

@@ -11,6 +11,10 @@ import {isNodeId, parseTopic, type Batch, type NodeId, type Topic} from '../mess
 /** `low` to `high` are held by the sender without a gap (`low` is `high + 1` when it holds nothing); `lamport` is that of `high`. */
 export type Watermark = readonly [origin: NodeId, incarnation: number, low: number, high: number, lamport: number];
 export type TopicWatermarks = readonly [topic: Topic, streams: readonly Watermark[]];
+/** A hash of what the sender has of the topic, and of each of as many parts of it (4 bytes each). */
+export type TopicDigest = readonly [topic: Topic, hash: number, parts?: Uint8Array];
+/** `parts`: a bit for each part of the digest; nothing is said of those whose bit is 0. Without it the whole topic is meant. */
+export type TopicAnswer = readonly [topic: Topic, streams: readonly Watermark[], parts?: Uint8Array];
 /** The sender holds nothing in [from, then); `then` is 0 when it holds nothing from there on. */
 export type Gap = readonly [origin: NodeId, incarnation: number, from: number, then: number];
 /** A range of a stream, both ends included. Batches stamped at or before `sinceLamport` are not wanted. */
@@ -31,9 +35,9 @@ export type ControlPacket =
 	/** All that was asked for, as far as the budget went, has been pushed. `passed`: what of it is in none of the pushes, being stamped too early to be wanted. */
 	| {readonly type: 'served'; readonly topic: Topic; readonly passed: readonly Gap[]}
 	/** A hash of what the sender has of each topic that it subscribes to. */
-	| {readonly type: 'digest'; readonly round: number; readonly topics: ReadonlyArray<readonly [topic: Topic, hash: number]>}
+	| {readonly type: 'digest'; readonly round: number; readonly topics: readonly TopicDigest[]}
 	/** The answer: the topics that differ, in pages. `isCut`: there were more than may be said at once. */
-	| {readonly type: 'watermarks'; readonly round: number; readonly topics: readonly TopicWatermarks[]; readonly isLast: boolean; readonly isCut: boolean}
+	| {readonly type: 'watermarks'; readonly round: number; readonly topics: readonly TopicAnswer[]; readonly isLast: boolean; readonly isCut: boolean}
 	/** Which lives of the origin does the receiver know? */
 	| {readonly type: 'ask'; readonly topic: Topic; readonly origin: NodeId}
 	/** `incarnation`: the life in which the sender itself is. */
@@ -43,6 +47,9 @@ export type PacketOf<Type extends GossipPacket['type']> = Extract<GossipPacket, 
 
 /** Topics of a digest. */
 export const digestTopicsMax = 1024;
+/** Parts of one topic; a power of two, as is the number of those used. */
+export const digestPartsMax = 256;
+const digestPartsMin = 8;
 /** Watermarks of one packet, and packets of one answer. */
 export const watermarksMax = 2048;
 export const pagesMax = 8;
@@ -59,7 +66,7 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 	const {type} = raw;
 	switch (type) {
 		case 'ihave': {
-			const topics = parseTopics(raw['topics']);
+			const topics = parseTopics(raw['topics'], parseWatermarks);
 			return topics && {type, topics};
 		}
 
@@ -85,13 +92,13 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 
 		case 'digest': {
 			const {round} = raw;
-			const topics = parseRows(raw['topics'], digestTopicsMax, parseHash);
+			const topics = parseRows(raw['topics'], digestTopicsMax, parseDigest);
 			return topics && isUpTo(round, Number.MAX_SAFE_INTEGER) ? {type, round, topics} : undefined;
 		}
 
 		case 'watermarks': {
 			const {round, isLast, isCut} = raw;
-			const topics = parseTopics(raw['topics']);
+			const topics = parseTopics(raw['topics'], parseAnswer);
 			return topics && isUpTo(round, Number.MAX_SAFE_INTEGER) && typeof isLast === 'boolean' && typeof isCut === 'boolean' ? {type, round, topics, isLast, isCut} : undefined;
 		}
 
@@ -113,16 +120,27 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 	}
 }
 
-function parseTopics(value: unknown): TopicWatermarks[] | undefined {
+/** All watermarks of a packet together are bounded. */
+function parseTopics<Row extends TopicAnswer>(value: unknown, parse: (row: readonly unknown[], room: number) => Row | undefined): Row[] | undefined {
 	let room = watermarksMax;
-	return parseRows(value, digestTopicsMax, row => {
-		if (!Array.isArray(row) || row.length !== 2) return undefined;
-		const topic = topicOf(row[0]);
-		const streams = parseRows(row[1], room, parseWatermark);
-		if (topic === undefined || !streams) return undefined;
-		room -= streams.length;
-		return [topic, streams] as const;
+	return parseRows(value, digestTopicsMax, raw => {
+		const row = Array.isArray(raw) ? parse(raw, room) : undefined;
+		room -= row?.[1].length ?? 0;
+		return row;
 	});
+}
+
+function parseWatermarks(row: readonly unknown[], room: number): TopicWatermarks | undefined {
+	const topic = topicOf(row[0]);
+	const streams = parseRows(row[1], room, parseWatermark);
+	return topic !== undefined && streams && row.length === 2 ? [topic, streams] : undefined;
+}
+
+function parseAnswer(row: readonly unknown[], room: number): TopicAnswer | undefined {
+	if (row.length === 2) return parseWatermarks(row, room);
+	const [topic, streams] = parseWatermarks(row.slice(0, 2), room) ?? [];
+	const parts = parseParts(row[2], 1 / 8);
+	return topic !== undefined && streams && parts && row.length === 3 ? [topic, streams, parts] : undefined;
 }
 
 function parseRows<Row>(value: unknown, max: number, parse: (row: unknown) => Row | undefined): Row[] | undefined {
@@ -158,11 +176,22 @@ function parseWant(row: unknown): Want | undefined {
 	return from >= 1 && from <= to ? {origin, incarnation, from, to, sinceLamport} : undefined;
 }
 
-function parseHash(row: unknown): readonly [Topic, number] | undefined {
-	if (!Array.isArray(row) || row.length !== 2) return undefined;
-	const [name, hash] = row as unknown[];
+function parseDigest(row: unknown): TopicDigest | undefined {
+	if (!Array.isArray(row) || row.length < 2 || row.length > 3) return undefined;
+	const [name, hash, rawParts] = row as unknown[];
 	const topic = topicOf(name);
-	return topic !== undefined && isUpTo(hash, Number.MAX_SAFE_INTEGER) ? [topic, hash] : undefined;
+	if (topic === undefined || !isUpTo(hash, Number.MAX_SAFE_INTEGER)) return undefined;
+	if (row.length === 2) return [topic, hash];
+	const parts = parseParts(rawParts, 4);
+	return parts && [topic, hash, parts];
+}
+
+/** So many bytes a part. */
+function parseParts(value: unknown, bytesOfPart: number): Uint8Array | undefined {
+	if (!(value instanceof Uint8Array)) return undefined;
+	const count = value.length / bytesOfPart;
+	const isPower = Number.isInteger(count) && (count & (count - 1)) === 0;
+	return isPower && count >= digestPartsMin && count <= digestPartsMax ? Uint8Array.from(value) : undefined; // A copy: the view would keep the whole frame alive.
 }
 
 function topicOf(value: unknown): Topic | undefined {

@@ -170,6 +170,16 @@ export class TopicStreams {
 		return this.#hash;
 	}
 
+	/** The same sum for each of `count` parts of the origins, 32 bits each. */
+	parts(count: number): Uint32Array {
+		const sums = new Uint32Array(count);
+		for (const {hash, lives} of this.origins.values()) {
+			for (const {incarnation, next} of lives) if (next > 1) sums[hash & (count - 1)]! += mix(hash, incarnation, next);
+		}
+
+		return sums;
+	}
+
 	* streams(): Generator<Stream> {
 		for (const origin of this.origins.values()) yield* origin.lives;
 	}

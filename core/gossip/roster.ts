@@ -1,0 +1,112 @@
+/**
+Along which tree a batch spreads. All subscribers of a topic are known to all of them, since they are agreed; so the tree need not be
+found by trial, as Plumtree finds it (Leitão 2007): each node computes its own part.
+
+Ids are cut into digits of two bits. The members whose ids begin with the same digits are a **region**, and four regions make the next
+wider one. The head of a region is its member that is closest to the origin by XOR (Kademlia: Maymounkov, Mazières 2002). A batch enters a
+region at its head, which pushes it to the heads of the three other parts of it, and so on down (El-Ansary et al. 2003). So everybody is
+pushed to once, over about log4 n hops. Ids are hashes, so every origin has a tree of its own and the work is shared; all the trees together
+join a node to some 4 log4 n others; and one that comes or goes changes the tree in its own region only.
+
+With more `copies` a region has as many heads, and each of them is pushed to by every head of the region around: as many parents for
+everybody, at as many copies.
+*/
+import type {NodeId} from '../message.ts';
+
+const digitBits = 2;
+const partsOfRegion = 2 ** digitBits;
+/** Digits in half an id. */
+const halfDigits = 32 / digitBits;
+
+export class Roster {
+	readonly ids: readonly NodeId[];
+	readonly #high: Uint32Array;
+	readonly #low: Uint32Array;
+
+	constructor(ids: readonly NodeId[]) {
+		this.ids = ids;
+		this.#high = Uint32Array.from(ids, high);
+		this.#low = Uint32Array.from(ids, low);
+	}
+
+	/** Whom `node` pushes a batch of `origin` to. Neither need be on the roster. */
+	targets(node: NodeId, origin: NodeId, copies: number): NodeId[] {
+		const heads = this.#headsAround(node, origin, copies);
+		const targets: NodeId[] = [];
+		let own: readonly Head[] = [headOf(node, origin)];
+		const isHead = (list: readonly Head[]): boolean => list.some(({id}) => id === node);
+		for (let level = heads.length - 1; level >= 0; level--) {
+			const parts = [own, ...heads[level] ?? []];
+			const wider: Head[] = [];
+			for (const part of parts) for (const head of part) admit(wider, head, copies);
+			if (!isHead(wider)) return targets;
+			for (const part of parts) for (const head of part) if (!wider.includes(head)) targets.push(head.id);
+			own = wider;
+		}
+
+		// Nobody stands above the heads of the whole but the origin: they push to one another.
+		for (const {id} of own) if (id !== node && id !== origin) targets.push(id);
+		return targets;
+	}
+
+	/** Of each part of each region around `node` the member closest to it: few who hold the whole together. */
+	contacts(node: NodeId): NodeId[] {
+		return this.#headsAround(node, node, 1).flatMap(parts => (parts ?? []).flatMap(part => part.map(({id}) => id)));
+	}
+
+	/** By the number of digits shared with `node`: the other parts of that region that have members, and the heads of each. */
+	#headsAround(node: NodeId, origin: NodeId, copies: number): Array<Head[][] | undefined> {
+		const [nodeHigh, nodeLow, originHigh, originLow] = [high(node), low(node), high(origin), low(origin)];
+		const around: Array<Head[][] | undefined> = [];
+		const place = (id: NodeId, memberHigh: number, memberLow: number): void => {
+			const [apart, half] = memberHigh === nodeHigh ? [memberLow ^ nodeLow, halfDigits] : [memberHigh ^ nodeHigh, 0];
+			if (apart === 0) return; // The node itself.
+			const digit = Math.floor(Math.clz32(apart) / digitBits);
+			const part = (apart >>> (32 - digitBits - digit * digitBits)) & (partsOfRegion - 1);
+			const parts = around[half + digit] ??= [[], [], []];
+			const heads = parts[part - 1]!;
+			const distance = {high: (memberHigh ^ originHigh) >>> 0, low: (memberLow ^ originLow) >>> 0};
+			if (heads.length < copies || isCloser(distance, heads[heads.length - 1]!)) admit(heads, {id, ...distance}, copies);
+		};
+
+		let isOriginThere = false;
+		for (let index = 0; index < this.ids.length; index++) {
+			const id = this.ids[index]!;
+			if (id === origin) isOriginThere = true;
+			place(id, this.#high[index]!, this.#low[index]!);
+		}
+
+		// Also one that does not subscribe is the root of its tree.
+		if (!isOriginThere) place(origin, originHigh, originLow);
+		return Array.from(around);
+	}
+}
+
+/** From the origin, by XOR. */
+type Distance = {readonly high: number; readonly low: number};
+type Head = Distance & {readonly id: NodeId};
+
+function headOf(id: NodeId, origin: NodeId): Head {
+	return {id, high: (high(id) ^ high(origin)) >>> 0, low: (low(id) ^ low(origin)) >>> 0};
+}
+
+/** Into the list of the `max` closest, in order. */
+function admit(heads: Head[], head: Head, max: number): void {
+	let at = heads.length;
+	while (at > 0 && isCloser(head, heads[at - 1]!)) at--;
+	if (at >= max) return;
+	heads.splice(at, 0, head);
+	if (heads.length > max) heads.pop();
+}
+
+function isCloser(a: Distance, b: Distance): boolean {
+	return a.high < b.high || (a.high === b.high && a.low < b.low);
+}
+
+function high(id: NodeId): number {
+	return Number.parseInt(id.slice(0, 8), 16);
+}
+
+function low(id: NodeId): number {
+	return Number.parseInt(id.slice(8), 16);
+}
