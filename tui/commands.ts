@@ -4,6 +4,7 @@ The `:` prompt: the words of the command line. A line in, what it asks for out; 
 import leven from 'leven';
 import type {FaultCommand} from '../core/api.ts';
 import type {NodeId} from '../core/message.ts';
+import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {PaneId} from './layout.ts';
 import type {ConsoleCommand} from './source.ts';
 import {shortId} from './words.ts';
@@ -22,8 +23,8 @@ export type Wish =
 	| {readonly type: 'problem'; readonly text: string};
 
 type Word = {readonly usage: string; readonly help: string; readonly parse: (rest: string, context: CommandContext) => Wish};
-/** Ids that a command may name by their first digits. */
-export type CommandContext = {readonly members: readonly NodeId[]};
+/** Members that a command may name by the first digits of the id, the address or its port. */
+export type CommandContext = {readonly members: ReadonlyArray<Pick<MemberSnapshot, 'id' | 'address'>>};
 
 const pane = (id: PaneId, help: string): Word => ({usage: '', help, parse: () => ({type: 'focus', pane: id})});
 const report = (name: Report, help: string): Word => ({usage: '', help, parse: () => ({type: 'report', report: name})});
@@ -61,13 +62,25 @@ export function parseLine(line: string, context: CommandContext): Wish {
 	return word.parse(match?.[2] ?? '', context);
 }
 
+/** Words that may follow the first. */
+const followers: Readonly<Record<string, readonly string[]>> = {leader: ['transfer'], peer: ['remove'], fault: ['cut', 'delay', 'drop', 'heal']};
+
 /** Unfinished line → the same with its last word completed as far as it is certain. */
-export function complete(line: string, topics: readonly string[]): string {
+export function complete(line: string, topics: readonly string[], nodes: readonly NodeId[]): string {
 	const match = /^(\s*)(\S*)$/u.exec(line);
 	if (match) {
 		const candidates = Object.keys(words).filter(word => word.startsWith(match[2]!));
 		return candidates.length === 1 ? `${match[1]}${candidates[0]} ` : `${match[1]}${commonStart(candidates) || match[2]}`;
 	}
+
+	const second = /^(\s*(\S+)\s+)(\S*)$/u.exec(line);
+	if (second && Object.hasOwn(followers, second[2]!)) {
+		const candidates = followers[second[2]!]!.filter(word => word.startsWith(second[3]!));
+		return candidates.length === 1 ? `${second[1]}${candidates[0]} ` : `${second[1]}${commonStart(candidates) || second[3]}`;
+	}
+
+	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
+	if (named) return named[1]! + (commonStart(nodes.filter(id => id.startsWith(named[2]!)).map(id => shortId(id))) || named[2]!);
 
 	const argument = /^(\s*(?:subscribe|unsubscribe|publish)\s(?:.*\s)?)(\S*)$/u.exec(line);
 	if (!argument) return line;
@@ -108,23 +121,23 @@ function leaderWish(rest: string, {members}: CommandContext): Wish {
 	if (action === undefined) return {type: 'report', report: 'leader'};
 	if (action !== 'transfer' || more.length > 0) return {type: 'problem', text: 'Expected `:leader` or `:leader transfer [NODE]`'};
 	if (start === undefined) return {type: 'run', command: {type: 'transfer', to: undefined}};
-	const to = memberStarting(start, members);
+	const to = memberCalled(start, members);
 	return typeof to === 'string' ? {type: 'run', command: {type: 'transfer', to}} : to;
 }
 
 function peerWish(rest: string, {members}: CommandContext): Wish {
 	const [action, start, sure, ...more] = rest.trim().split(/\s+/u).filter(Boolean);
 	if (action !== 'remove' || start === undefined || more.length > 0) return {type: 'problem', text: 'Expected `:peer remove NODE yes`'};
-	const node = memberStarting(start, members);
+	const node = memberCalled(start, members);
 	if (typeof node !== 'string') return node;
 	return sure === 'yes' ? {type: 'run', command: {type: 'remove', node}} : {type: 'problem', text: `That is for good: to take ${shortId(node)} out of the cluster, \`:peer remove ${start} yes\``};
 }
 
-/** The member whose id starts so, or what is wrong with that. */
-function memberStarting(start: string, members: readonly NodeId[]): NodeId | Extract<Wish, {type: 'problem'}> {
-	const matching = members.filter(id => id.startsWith(start));
-	if (matching.length === 1) return matching[0]!;
-	return {type: 'problem', text: matching.length === 0 ? `No member's id starts with \`${start}\`` : `\`${start}\` could be ${matching.length} members: give more digits`};
+/** The member of that name, or what is wrong with it. */
+function memberCalled(name: string, members: CommandContext['members']): NodeId | Extract<Wish, {type: 'problem'}> {
+	const matching = members.filter(({id, address}) => id.startsWith(name) || address === name || (/^\d{1,5}$/u.test(name) && address.endsWith(`:${name}`)));
+	if (matching.length === 1) return matching[0]!.id;
+	return {type: 'problem', text: matching.length === 0 ? `No member has an id that starts with \`${name}\`, nor that address or port` : `\`${name}\` could be ${matching.length} members: give more digits of the id`};
 }
 
 const faultUsage = 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';
@@ -150,7 +163,7 @@ function faultWish(rest: string, {members}: CommandContext): Wish {
 	const direction = rawArguments.includes('in') ? 'in' : (rawArguments.includes('out') ? 'out' : 'both');
 	const peers: NodeId[] = [];
 	for (const start of rawArguments.filter(part => part !== 'in' && part !== 'out')) {
-		const peer = memberStarting(start, members);
+		const peer = memberCalled(start, members);
 		if (typeof peer !== 'string') return peer;
 		peers.push(peer);
 	}

@@ -105,7 +105,7 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 }
 
 function command(line: string, state: ConsoleState, situation: Situation): readonly Effect[] {
-	const wish = parseLine(line, {members: situation.snapshot?.members.map(member => member.id) ?? []});
+	const wish = parseLine(line, {members: situation.snapshot?.members ?? []});
 	switch (wish.type) {
 		case 'run': return run(wish.command, situation);
 		case 'focus': return change({type: 'focus', pane: wish.pane});
@@ -196,7 +196,7 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 function completePrompt({prompt}: ConsoleState, {snapshot}: Situation): readonly Effect[] {
 	if (!prompt || prompt.kind === 'filter' || prompt.kind === 'publish-text') return nothing;
 	const topics = (snapshot?.topics ?? []).map(topic => topic.name).filter(name => printable(name) === name);
-	const text = prompt.kind === 'command' ? complete(prompt.draft, topics) : completeTopic(prompt.draft, topics);
+	const text = prompt.kind === 'command' ? complete(prompt.draft, topics, snapshot?.members.map(({id}) => id) ?? []) : completeTopic(prompt.draft, topics);
 	return text === prompt.draft ? nothing : change({type: 'draft', text, moved: true});
 }
 

@@ -3,7 +3,7 @@ import type {Broker} from '../../core/api.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {createSource} from '../../tui/clientSource.ts';
-import {a, healthy} from './fixtures.ts';
+import {a, b, c, healthy} from './fixtures.ts';
 
 class FakeBroker {
 	readonly calls: unknown[] = [];
@@ -38,6 +38,17 @@ class FakeBroker {
 
 	async readIndex(): Promise<number> {
 		return 318;
+	}
+
+	async transferLeadership(to?: string): Promise<string> {
+		this.calls.push(['transfer', to]);
+		if (this.failure) throw this.failure;
+		return to ?? b;
+	}
+
+	async removeMember(node: string): Promise<void> {
+		this.calls.push(['remove', node]);
+		if (this.failure) throw this.failure;
 	}
 
 	async fault(command: unknown): Promise<void> {
@@ -124,4 +135,15 @@ test('an error is one clear line, never a rejection', async () => {
 	expect(await source.run({type: 'subscribe', topics: ['x']})).toEqual({ok: false, text: 'Could not subscribe: The subscription could not be agreed (no majority of voters is reachable)'});
 	broker.failure = new DapssError('refused', 'This node takes no faults: start it with --faults');
 	expect((await source.run({type: 'fault', fault: {type: 'heal'}})).text).toBe('Could not fault: This node takes no faults: start it with --faults');
+});
+
+test('the lead and the members: what was done, or why not', async () => {
+	const broker = new FakeBroker();
+	using source = createSource(broker as unknown as Broker);
+	expect(await source.run({type: 'transfer', to: undefined})).toEqual({ok: true, text: `${b.slice(0, 8)} leads now`});
+	expect(await source.run({type: 'transfer', to: c})).toEqual({ok: true, text: `${c.slice(0, 8)} leads now`});
+	expect(await source.run({type: 'remove', node: c})).toEqual({ok: true, text: `${c.slice(0, 8)} is no member any more`});
+	expect(broker.calls).toEqual([['transfer', undefined], ['transfer', c], ['remove', c]]);
+	broker.failure = new DapssError('refused', `Node ${c} is the only voter: without it there is no cluster`);
+	expect(await source.run({type: 'remove', node: c})).toEqual({ok: false, text: `Could not remove: Node ${c} is the only voter: without it there is no cluster`});
 });

@@ -3,7 +3,7 @@ import {expect, test} from 'vitest';
 import {complete, parseDuration, parseLine} from '../../tui/commands.ts';
 import {a, anyText, b, ids} from './fixtures.ts';
 
-const context = {members: ids.slice(0, 3)};
+const context = {members: ids.slice(0, 3).map((id, index) => ({id, address: `127.0.0.1:500${index}`}))};
 
 test.each([
 	['subscribe weather', {type: 'run', command: {type: 'subscribe', topics: ['weather']}}],
@@ -24,6 +24,8 @@ test.each([
 	['leader', {type: 'report', report: 'leader'}],
 	['leader transfer', {type: 'run', command: {type: 'transfer', to: undefined}}],
 	[`leader transfer ${b.slice(0, 6)}`, {type: 'run', command: {type: 'transfer', to: b}}],
+	['leader transfer 127.0.0.1:5001', {type: 'run', command: {type: 'transfer', to: b}}],
+	['peer remove 5001 yes', {type: 'run', command: {type: 'remove', node: b}}],
 	[`peer remove ${b.slice(0, 6)} yes`, {type: 'run', command: {type: 'remove', node: b}}],
 	['fault heal', {type: 'run', command: {type: 'fault', fault: {type: 'heal'}}}],
 ])('%s', (line, wish) => {
@@ -39,10 +41,10 @@ test.each([
 	['publish weather', 'Expected a topic and a message: `:publish weather hello`'],
 	['subscribe', 'Expected a topic: `:subscribe weather`'],
 	['leader depose', 'Expected `:leader` or `:leader transfer [NODE]`'],
-	['leader transfer zz', 'No member\'s id starts with `zz`'],
+	['leader transfer zz', 'No member has an id that starts with `zz`, nor that address or port'],
 	['peer', 'Expected `:peer remove NODE yes`'],
 	[`peer remove ${b.slice(0, 6)}`, `That is for good: to take ${b.slice(0, 8)} out of the cluster, \`:peer remove ${b.slice(0, 6)} yes\``],
-	['fault cut zz', 'No member\'s id starts with `zz`'],
+	['fault cut zz', 'No member has an id that starts with `zz`, nor that address or port'],
 	['fault cut a in for soon', 'Expected a time such as `for 10s`, got `soon`'],
 	['fault drop 200', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],
 ])('%s: %s', (line, text) => {
@@ -56,13 +58,19 @@ test('no line throws', () => {
 });
 
 test('completion goes as far as it is certain', () => {
-	expect(complete('sub', [])).toBe('subscribe ');
-	expect(complete('pa', [])).toBe('pa');
-	expect(complete('par', [])).toBe('partition ');
-	expect(complete('publish we', ['weather', 'jobs'])).toBe('publish weather');
-	expect(complete('subscribe sensors/', ['sensors/door', 'sensors/dust'])).toBe('subscribe sensors/d');
-	expect(complete('publish weather he', ['hello'])).toBe('publish weather hello');
-	expect(complete('status x', ['xx'])).toBe('status x');
+	expect(complete('sub', [], [])).toBe('subscribe ');
+	expect(complete('pa', [], [])).toBe('pa');
+	expect(complete('par', [], [])).toBe('partition ');
+	expect(complete('publish we', ['weather', 'jobs'], [])).toBe('publish weather');
+	expect(complete('subscribe sensors/', ['sensors/door', 'sensors/dust'], [])).toBe('subscribe sensors/d');
+	expect(complete('publish weather he', ['hello'], [])).toBe('publish weather hello');
+	expect(complete('status x', ['xx'], [])).toBe('status x');
+	expect(complete('leader ', [], [])).toBe('leader transfer ');
+	expect(complete('peer re', [], [])).toBe('peer remove ');
+	expect(complete('fault d', [], [])).toBe('fault d');
+	expect(complete(`peer remove ${b.slice(0, 3)}`, [], [a, b])).toBe(`peer remove ${b.slice(0, 8)}`);
+	expect(complete(`fault cut 5000,${a.slice(0, 3)}`, [], [a, b])).toBe(`fault cut 5000,${a.slice(0, 8)}`);
+	expect(complete('leader transfer zz', [], [a, b])).toBe('leader transfer zz');
 });
 
 test('durations', () => {
