@@ -40,7 +40,7 @@ function plan(cluster: string, {node, address, clusterId, last, commit, lost, to
 	const others = lost.map(({id, address: at, voter}) => `${shortId(id)} (${printable(at)}${voter ? ', voter' : ''})`).join(', ');
 	return [
 		`Node ${shortId(node)} (${printable(address)}) of the cluster ${printable(cluster)} (${clusterId.slice(0, 8)}): its log ends with entry ${last.index} of term ${last.term}.`,
-		`  kept      ${topics.length === 1 ? '1 topic' : `${topics.length} topics`}, the messages in this folder, and every entry of the log${rest > 0 ? `; of the last ${rest} this node does not know whether they were agreed` : ''}`,
+		`  kept      ${topics.length === 1 ? '1 topic' : `${topics.length} topics`}, the messages in this folder, and every entry of the log${rest > 0 ? `; whether the last ${rest === 1 ? 'of them was' : `${rest} of them were`} agreed, this node does not know` : ''}`,
 		`  left out  ${others === '' ? 'nobody' : others}`,
 		`  ${paint(hasColour, 'bad', 'LOST')}      what was agreed and is not in this log, and messages that only others have`,
 		'If the missing voters can be started again, start them: then nothing is lost, and this is not needed. Else recover one survivor only, the one',
