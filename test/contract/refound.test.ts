@@ -43,7 +43,7 @@ const entries: readonly Entry[] = [
 ];
 
 async function open(disk: CrashDisk): Promise<{readonly store: RaftStore; readonly log: SegmentedLog}> {
-	const log = await openLog({folder: '/raft', segmentBytes: 400, writeDeadlineMs: 5000, files: disk});
+	const log = await openLog({folder: '/raft', segmentBytes: 400, writeDeadlineMs: 120_000, files: disk});
 	expect(log.damaged).toEqual([]);
 	return {log, store: await RaftStore.open(log, new NodeFiles(disk, '/').blobs)};
 }

@@ -5,7 +5,7 @@ for good.
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import type {NodeId, Topic} from '../../core/index.ts';
+import type {Broker, NodeId, Snapshot, Topic} from '../../core/index.ts';
 import {cli, run, type Finished} from './command.ts';
 
 const leads = (id: string | undefined) => (event: JsonEvent): boolean => event.type === 'leader' && event['leader'] === id;
@@ -13,6 +13,15 @@ const isRefused = /The node stopped: this node was removed from the cluster: to 
 
 function command(cluster: Cluster, node: NodeProcess, ...words: readonly string[]): Promise<Finished> {
 	return run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
+}
+
+/** Resolves when the node's picture is so. */
+async function sees(broker: Broker, isSo: (snapshot: Snapshot) => boolean): Promise<void> {
+	const {promise, resolve} = Promise.withResolvers<void>();
+	using _watching = broker.watch(snapshot => {
+		if (isSo(snapshot)) resolve();
+	});
+	await promise;
 }
 
 describe('the lead is handed over', () => {
@@ -145,6 +154,8 @@ test('one survivor goes on when the quorum is lost for good, and nobody of the o
 	const fresh = (await freePorts(2)).map(port => started(port, '--bootstrap', String(survivor.port)));
 	await Promise.all([alone, ...fresh].map(node => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length === 3, 'three voters')));
 	const joined = await Promise.all(fresh.map(node => cluster.client(node)));
+	// What is published with knowledge of a subscription arrives.
+	await sees(joined[0]!, ({topics}) => topics.find(({name}) => name === topic)?.subscribers.length === 3);
 	await joined[0]!.publish(topic, [Buffer.from('after')]);
 	await Promise.all([alone, ...fresh].map(node => node.waitFor(event => event['payload'] === 'after', 'what was published afterwards')));
 	expect(await command(cluster, fresh[1]!, 'check')).toMatchObject({code: 0});
