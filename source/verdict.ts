@@ -2,7 +2,7 @@
 Is the cluster well? A snapshot and the answer of the quorum → findings, worst first, each with its reason and with what to do. Pure.
 */
 import {exitCodes, type ErrorCode} from '../core/errors.ts';
-import {lostMs, meaningOf, outlookOf, remedyOf, type MissingVoter, type Outlook} from '../core/observe/outlook.ts';
+import {isStranger, lostMs, meaningOf, outlookOf, remedyOf, strangers, type MissingVoter, type Outlook} from '../core/observe/outlook.ts';
 import type {MemberSnapshot, Snapshot} from '../core/observe/snapshot.ts';
 import {shortId, timeText} from './units.ts';
 
@@ -69,6 +69,7 @@ function nodeFindings({phase, detail, faults, insecure, counters}: Snapshot): Fi
 	const bounds = Object.entries(counters.bounds).filter(([, count]) => count > 0);
 	return [
 		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? 'Is the address behind --bootstrap right, and is that node up?' : 'Look again in a moment.'}] as const),
+		...(isStranger(counters) ? [{code: 'warning', problem: strangers.problem, advice: sentence(strangers.advice)}] as const : []),
 		...(faults.length > 0 ? [{code: 'warning', problem: `Faults are injected: ${faults.join(', ')}`, advice: 'dapss-tui fault heal ends them.'}] as const : []),
 		...(insecure.length > 0 ? [{code: 'warning', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),
 		...(bounds.length > 0 ? [{code: 'warning', problem: `Bounds were hit since the start: ${bounds.map(([name, count]) => `${name} ${count}×`).join(', ')}`, advice: 'A peer or a reader was too slow, or too much came at once.'}] as const : []),
@@ -77,7 +78,11 @@ function nodeFindings({phase, detail, faults, insecure, counters}: Snapshot): Fi
 
 function adviceOf(outlook: Outlook, otherwise: string): string {
 	const remedy = remedyOf(outlook, 'dapss-tui ').replaceAll('`', '');
-	return remedy === '' ? otherwise : `${remedy[0]!.toUpperCase()}${remedy.slice(1)}.`;
+	return remedy === '' ? otherwise : sentence(remedy);
+}
+
+function sentence(text: string): string {
+	return `${text[0]!.toUpperCase()}${text.slice(1)}.`;
 }
 
 function missingText({id, address, state, downMs}: MissingVoter, members: readonly MemberSnapshot[]): string {

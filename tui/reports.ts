@@ -1,7 +1,7 @@
 /**
 Text that lies over the panes: `:status`, `:check`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
 */
-import {meaningOf, outlookOf, remedyOf} from '../core/observe/outlook.ts';
+import {isStranger, meaningOf, outlookOf, remedyOf, strangers} from '../core/observe/outlook.ts';
 import {printable, printableBytes, wrapCells} from '../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../core/observe/snapshot.ts';
 import {missingWords} from './alerts.ts';
@@ -77,6 +77,7 @@ export function checkLines(snapshot: Snapshot): readonly Line[] {
 	verdict(oneWays(partition).length === 0, 'links carry both ways', plural(oneWays(partition).length, 'one-way cut'), 'look for a firewall or a route that works in one direction', 'warning');
 	verdict(topics.every(topic => topic.held === 0), 'nothing is held back', `${count(topics.reduce((sum, topic) => sum + topic.held, 0))} messages wait for an earlier one`, 'repair fetches them; if it lasts, see Peers', 'warning');
 	verdict(insecure.length === 0, 'authenticated, signed, encrypted', `switched off: ${insecure.map(part => printable(part)).join(', ')}`, 'switch it on in config.json on every node');
+	if (isStranger(counters)) verdict(false, '', strangers.problem, strangers.advice, 'warning');
 	const rejected = Object.values(counters.rejected).reduce((sum, value) => sum + value, 0);
 	verdict(rejected === 0, 'nothing was refused', `${plural(rejected, 'frame')} refused`, '`:counters` says for what', 'warning');
 	return lines;

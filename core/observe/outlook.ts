@@ -3,7 +3,7 @@ What the voters that are missing mean for the quorum, and which command helps. O
 say the same. Pure.
 */
 import type {NodeId} from '../message.ts';
-import type {MemberSnapshot, Snapshot} from './snapshot.ts';
+import type {Counters, MemberSnapshot, Snapshot} from './snapshot.ts';
 
 /** A voter that is away for longer is not merely starting again. */
 export const lostMs = 30_000;
@@ -41,6 +41,16 @@ export function outlookOf({raft: {voters}, members}: Pick<Snapshot, 'raft' | 'me
 
 export function quorumSize(voters: number): number {
 	return Math.floor(voters / 2) + 1;
+}
+
+export const strangers = {
+	problem: 'A node at the address of a member belongs to another cluster of this name, and refuses this one',
+	advice: 'if the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id',
+};
+
+/** Since its start this node was refused as one of another cluster: the others may have gone on without it (`dapss-tui recover`). */
+export function isStranger({rejected}: Counters): boolean {
+	return (rejected['call-cluster'] ?? 0) > 0;
 }
 
 /** `2 of 3 voters left: no further may fail` */

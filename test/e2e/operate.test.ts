@@ -165,6 +165,7 @@ test('one survivor goes on when the quorum is lost for good, and nobody of the o
 	expect(refusal['text']).toContain(two.id);
 	const after = await (await cluster.client(former)).snapshot();
 	expect(after.raft).toMatchObject({leader: undefined, hasQuorum: false});
+	expect((await command(cluster, former, 'check')).stdout.toString()).toContain('If the cluster was recovered without this node, stop it and start it with an empty data folder');
 	expect((await broker.snapshot()).members.map(({id}) => id)).not.toContain(two.id as NodeId);
 	await Promise.all([broker, ...joined].map(client => client[Symbol.asyncDispose]()));
 }, 90_000);

@@ -142,6 +142,7 @@ test('check says what is ill and what to do', () => {
 	const gone = checkLines(lost).map(line => text(line));
 	expect(gone).toContain(`BAD  ${c.slice(0, 8)} (2 min 5 s): 2 of 3 voters left: no further may fail`);
 	expect(gone.some(line => line.includes(`\`:peer remove ${c.slice(0, 8)}\``))).toBe(true);
+	expect(checkLines({...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 1}}}).some(line => text(line).includes('start it with an empty data folder'))).toBe(true);
 	expect(checkLines({...healthy, counters: {...healthy.counters, rejected: {}}, topics: []}).every(line => line[0]!.text.startsWith('ok'))).toBe(true);
 	for (const report of ['status', 'check', 'leader', 'counters'] as const) expect(reportLines(report, partitioned).length).toBeGreaterThan(3);
 });

@@ -39,6 +39,12 @@ describe('the verdict', () => {
 		expect(after(31_000)).toContain(`dapss-tui peer remove ${states.members[2]!.id.slice(0, 8)}`);
 	});
 
+	test('a node that others went on without is told so', () => {
+		const {exitCode, findings} = verdictOf({...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 3}}}, 1);
+		expect(exitCode).toBe(0); // It counts since the start, and may be over.
+		expect(findings).toEqual([expect.objectContaining({advice: 'If the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id.'})]);
+	});
+
 	test('during an election is 12', () => {
 		expect(verdictOf({...healthy, raft: {...healthy.raft, leader: undefined}}, 'no-leader').exitCode).toBe(12);
 	});
