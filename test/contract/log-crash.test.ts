@@ -9,7 +9,7 @@ import {createRandom, seeds, type SeededRandom} from '../sim/random.ts';
 import {CrashDisk} from './crash-disk.ts';
 
 const folder = '/log';
-const open = (disk: CrashDisk, segmentBytes = 4000): Promise<SegmentedLog> => openLog({folder, segmentBytes, writeDeadlineMs: 5000, files: disk});
+const open = (disk: CrashDisk, segmentBytes = 4000): Promise<SegmentedLog> => openLog({folder, segmentBytes, writeDeadlineMs: 60_000, files: disk});
 
 type Model = {
 	/** Everything that was appended, by position. */
