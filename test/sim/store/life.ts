@@ -59,8 +59,8 @@ export class Model {
 		const print = JSON.stringify(found);
 		if (![this.#state, ...this.#attempts].some(state => JSON.stringify(state) === print)) throw new Error(`node.json is whole, and not older than acknowledged: got ${print}, had ${JSON.stringify(this.#state)}`);
 		if ((found?.incarnation ?? 0) < this.#incarnation) throw new Error(`an incarnation never goes back: got ${found?.incarnation ?? 0}, had ${this.#incarnation}`);
-		this.#state = found;
-		this.#attempts = [];
+		// Nothing is done on the word of it before it was saved anew: until then a power cut may bring back the one before.
+		this.#attempts = found ? [found] : [];
 	}
 
 	async save(files: NodeFiles, state: State): Promise<void> {

@@ -16,6 +16,7 @@ import {readAll} from './topic-model.ts';
 export type Verdict = 'refused' | 'told' | 'harmless' | 'untold' | 'unguarded';
 export type Rot = {readonly kind: 'flip' | 'cut'; readonly file: string; readonly verdict: Verdict};
 
+type Refused = {readonly refusal: string};
 type Picture = {
 	readonly state: State | undefined;
 	readonly raft: string;
@@ -25,7 +26,7 @@ type Picture = {
 /** Spoils a copy; nothing comes of it when there is no file yet. @param isClean the store was closed, and said so */
 export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, isClean: boolean): Rot[] {
 	const before = picture(copyOf(platter, random), schedule, random);
-	if (!before) throw new Error('a store that was left alone opens');
+	if ('refusal' in before) throw new Error(`a store that was left alone opens: ${before.refusal}`);
 	const spoiled = copyOf(platter, random);
 	const files = spoiled.files().filter(([, {size}]) => size > 0);
 	if (files.length === 0) return [];
@@ -43,8 +44,8 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 }
 
 /** @param open the newest segment of a log that was not closed, if that is what was spoiled */
-function judge(before: Picture, after: Picture | undefined, open: string | undefined): Verdict {
-	if (!after) return 'refused';
+function judge(before: Picture, after: Picture | Refused, open: string | undefined): Verdict {
+	if ('refusal' in after) return 'refused';
 	if (JSON.stringify(after.state) !== JSON.stringify(before.state)) return 'unguarded';
 	let verdict: Verdict = 'harmless';
 	if (after.raft !== before.raft) {
@@ -67,13 +68,13 @@ function judge(before: Picture, after: Picture | undefined, open: string | undef
 	return verdict;
 }
 
-/** Everything that a start finds; `undefined` when it refuses. */
-function picture(platter: Platter, schedule: Schedule, random: SeededRandom): Picture | undefined {
+/** Everything that a start finds. */
+function picture(platter: Platter, schedule: Schedule, random: SeededRandom): Picture | Refused {
 	const process = new Process(schedule, random);
 	try {
 		return runToEnd(schedule, look(new CrashDisk({random, delay: process.delay}, platter), process, random));
 	} catch (error) {
-		if ((error as {readonly code?: unknown}).code === 'storage') return undefined;
+		if ((error as {readonly code?: unknown}).code === 'storage') return {refusal: (error as Error).message};
 		throw error;
 	} finally {
 		process.end();
