@@ -357,13 +357,7 @@ class GossipMachine implements Gossip {
 				continue;
 			}
 
-			// Nothing of it is here: what was not wanted before may be wanted now. What is here fixes where it goes on.
-			if (!stream.isStarted && stream.lamport > since) {
-				stream.next = 1;
-				stream.known = 0;
-				topic.touch();
-			}
-
+			if (stream.rewind(since)) this.#repair.forget(stream);
 			this.#order.resume(stream);
 		}
 

@@ -58,8 +58,9 @@ export class Stream {
 	/** Batches that came before their turn, by first sequence number. */
 	held: Map<number, Arrival> | undefined;
 	lack: Lack | undefined;
-	/** Something of it was released here once. */
-	isStarted = false;
+	/** Behind the last that was released here, and the stamp of that: what `skipTo` passed over since may still come, in order. */
+	#releasedNext = 1;
+	#releasedLamport = 0;
 
 	constructor(topic: TopicStreams, origin: Origin, incarnation: number) {
 		this.topic = topic;
@@ -74,15 +75,26 @@ export class Stream {
 		const newest = this.ranges[this.ranges.length - 1];
 		if (newest !== undefined && newest.to === firstSeq - 1) newest.to = last;
 		else {
-			this.isStarted = true;
 			this.ranges.push({from: firstSeq, to: last});
 			if (this.ranges.length > rangesMax) this.ranges.shift();
 		}
 
 		this.next = last + 1;
 		this.lamport = header.lamport;
+		this.#releasedNext = this.next;
+		this.#releasedLamport = header.lamport;
 		this.know(last, header.lamport);
 		this.topic.touch();
+	}
+
+	/** What is later than `since` is wanted: go back to what was passed over, as far as the order of what is here allows. True when there is any. */
+	rewind(since: number): boolean {
+		if (this.next === this.#releasedNext || this.lamport <= since) return false;
+		this.next = this.#releasedNext;
+		this.lamport = this.#releasedLamport;
+		this.known = this.next - 1;
+		this.topic.touch();
+		return true;
 	}
 
 	/** What is below `next` will not come any more, or is not wanted. */

@@ -201,6 +201,34 @@ describe('a subscription whose time changes', () => {
 		expect(seqs(push(batchOf(7)))).toEqual([7]);
 	});
 
+	test('to earlier: what was passed over behind the last that is here is wanted, in order', () => {
+		const {push, step, subscribe, ticks} = machine();
+		push(batchOf(1));
+		subscribe(undefined);
+		subscribe(30);
+		step(other, ihave([origin, 1, 1, 3, 30]));
+		subscribe(undefined);
+		subscribe(0);
+		const ahead = push(batchOf(4));
+		expect(seqs(ahead)).toEqual([]);
+		expect(sent(ahead, 'iwant')[0]?.packet.wants).toEqual([{origin, incarnation: 1, from: 2, to: 3, sinceLamport: 0}]);
+		expect(seqs(push(batchOf(2), {repair: true}))).toEqual([2]);
+		expect(seqs(push(batchOf(3), {repair: true}))).toEqual([3, 4]);
+		expect(ticks(1).missed).toEqual([]);
+	});
+
+	test('to earlier at once: a refusal of what came later is none of what came before', () => {
+		const {gossip, push, step, ticks} = machine({since: 30, subscribers: [self, origin], reachable: [origin]});
+		step(origin, ihave([origin, 1, 1, 3, 30]));
+		push(batchOf(6));
+		step(origin, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 4, 6]], isEnd: false});
+		gossip.setSubscriptions(new Map([[news, {subscribers: [self, origin], since: 0}]]));
+		push(batchOf(7));
+		const next = step(origin, {type: 'served', topic: news, passed: []});
+		expect([...next.missed, ...ticks(1).missed]).toEqual([]);
+		expect(sent(next, 'iwant')[0]?.packet.wants).toEqual([{origin, incarnation: 1, from: 1, to: 5, sinceLamport: 0}]);
+	});
+
 	test('to later: what waits is looked at anew', () => {
 		const {gossip, push, subscribe} = machine();
 		for (const seq of [3, 5, 6]) push(batchOf(seq));

@@ -8,13 +8,14 @@ import {deliveriesOf, type StoredBatch} from '../../../core/delivery.ts';
 import type {Node} from '../../../core/broker.ts';
 import type {DapssError} from '../../../core/errors.ts';
 import type {Topic} from '../../../core/message.ts';
-import type {Reader} from '../../../core/reader.ts';
+import type {BatchSink, Reader} from '../../../core/reader.ts';
+import type {BatchReading} from '../../../core/remote/server.ts';
 import type {OffsetReader, Offsets} from '../offsets.ts';
 import {hash32, type SeededRandom} from '../random.ts';
 import type {Host} from './host.ts';
 import type {Witness} from './witness.ts';
 
-type Program = {readonly host: Host; readonly node: Node; readonly topic: Topic; readonly from: From; readonly seen: OffsetReader; reader: Reader | undefined; room: number; isFull: boolean};
+type Program = {readonly host: Host; readonly node: Node; readonly topic: Topic; readonly from: From; readonly seen: OffsetReader; reading: BatchReading | undefined; room: number; isFull: boolean};
 
 /** A node said that these messages are gone. */
 type Claim = {readonly program: Program; readonly to: number; age: number};
@@ -27,13 +28,16 @@ export class Readers {
 	readonly #witness: Witness;
 	readonly #offsets: Offsets;
 	readonly #random: SeededRandom;
+	readonly #subscribes: boolean;
 	#programs: Program[] = [];
 	#claims: Claim[] = [];
 	opened = 0;
 	/** Gone by retention before they were read. */
 	dropped = 0;
 
-	constructor(witness: Witness, random: SeededRandom) {
+	/** @param subscribes whether a node is subscribed while somebody reads; else only what it has anyway is read. */
+	constructor(witness: Witness, random: SeededRandom, subscribes: boolean) {
+		this.#subscribes = subscribes;
 		this.#witness = witness;
 		this.#offsets = witness.messages.offsets;
 		this.#random = random;
@@ -56,7 +60,7 @@ export class Readers {
 			if (!program.isFull || program.host.isPaused) continue;
 			program.isFull = false;
 			program.room = this.#random.pick([1, 10, 200]);
-			program.reader?.resume();
+			program.reading?.resume();
 		}
 	}
 
@@ -81,10 +85,10 @@ export class Readers {
 		const place = {node: host.id, topic};
 		const end = this.#offsets.end(place);
 		const from: From = random.pick(['now', 'beginning', end, random.below(end + 1)]);
-		const program: Program = {host, node, topic, from, seen: this.#offsets.reader(place, typeof from === 'number' ? from : undefined), reader: undefined, room: random.pick([1, 10, 200]), isFull: false};
+		const program: Program = {host, node, topic, from, seen: this.#offsets.reader(place, typeof from === 'number' ? from : undefined), reading: undefined, room: random.pick([1, 10, 200]), isFull: false};
 		this.#programs.push(program);
 		this.opened++;
-		void node.data.read(topic, from, {
+		const sink: BatchSink = {
 			take: items => this.#take(program, items),
 			dropped: messages => {
 				this.dropped += messages;
@@ -95,10 +99,9 @@ export class Readers {
 				// A disk that fails takes its node down; whoever reads then hears of it first.
 				if (this.#isOn(program) && (error as Partial<DapssError>).code !== 'storage') this.#offsets.problem ??= new Error(`a log can be read: ${host.id} ${topic} from ${from}: ${error.message}`);
 			},
-		}).then(reader => {
-			program.reader = reader;
-			if (!this.#programs.includes(program)) node.data.stopReading(topic, reader);
-		}, () => undefined);
+		};
+		program.reading = this.#subscribes ? node.readBatches([topic], from, sink) : readLog(node, topic, from, sink);
+		program.reading.agreed.catch(() => void (this.#programs = this.#programs.filter(other => other !== program)));
 	}
 
 	#take(program: Program, items: readonly StoredBatch[]): boolean {
@@ -117,7 +120,7 @@ export class Readers {
 
 	#close(program: Program): void {
 		this.#programs = this.#programs.filter(other => other !== program);
-		if (program.reader) program.node.data.stopReading(program.topic, program.reader);
+		void program.reading?.close();
 	}
 
 	/** Only what retention or damage took is gone. */
@@ -141,4 +144,22 @@ export class Readers {
 	#isOn({host, node}: Program): boolean {
 		return host.node === node && node.phase === 'running';
 	}
+}
+
+/** Read what the node has of a topic, whether it is subscribed or not. */
+function readLog({data}: Node, topic: Topic, from: From, sink: BatchSink): BatchReading {
+	let isClosed = false;
+	const reader = data.read(topic, from, sink);
+	let opened: Reader | undefined;
+	return {
+		agreed: reader.then(done => {
+			opened = done;
+			if (isClosed) data.stopReading(topic, done);
+		}),
+		resume: () => opened?.resume(),
+		async close() {
+			isClosed = true;
+			if (opened) data.stopReading(topic, opened);
+		},
+	};
 }
