@@ -13,8 +13,9 @@ type Counts = {fresh: number; duplicates: number; misses: number};
 const bucketsMax = 8;
 /** Before anything was measured: of five pushes one may get lost, and a subscriber in a hundred must pull. */
 const copiesFirst = 4;
-/** Fewer batches than this say nothing. */
-const sampleMin = 50;
+/** Fewer batches than this say nothing; and where a number was too low once, so many are looked at before it is said again. */
+const sampleMin = 32;
+const sampleMinCareful = 128;
 /** Misses above which there are more copies, below which there may be fewer; duplicates above which there are. */
 const missesHigh = 0.01;
 const missesLow = 0.002;
@@ -75,7 +76,7 @@ export class Fanout {
 
 	/** About once a second. */
 	turn(): void {
-		if (this.#relayed.fresh >= sampleMin) {
+		if (this.#relayed.fresh >= (this.#nextRest === 1 ? sampleMin : sampleMinCareful)) {
 			this.#adapt();
 			this.#relayed = nothing();
 		}

@@ -9,7 +9,8 @@ pushed to once, over about log4 n hops. Ids are hashes, so every origin has a tr
 join a node to some 4 log4 n others; and one that comes or goes changes the tree in its own region only.
 
 With more `copies` a region has as many heads, and each of them is pushed to by every head of the region around: as many parents for
-everybody, at as many copies.
+everybody, at as many copies. The tree for one copy is kept beside, whoever counts how many: two nodes that want different numbers still
+leave nobody out.
 */
 import type {NodeId} from '../message.ts';
 
@@ -30,61 +31,75 @@ export class Roster {
 	}
 
 	/** Whom `node` pushes a batch of `origin` to. Neither need be on the roster. */
-	targets(node: NodeId, origin: NodeId, copies: number): NodeId[] {
-		const heads = this.#headsAround(node, origin, copies);
-		const targets: NodeId[] = [];
-		let own: readonly Head[] = [headOf(node, origin)];
-		const isHead = (list: readonly Head[]): boolean => list.some(({id}) => id === node);
-		for (let level = heads.length - 1; level >= 0; level--) {
-			const parts = [own, ...heads[level] ?? []];
-			const wider: Head[] = [];
-			for (const part of parts) for (const head of part) admit(wider, head, copies);
-			if (!isHead(wider)) return targets;
-			for (const part of parts) for (const head of part) if (!wider.includes(head)) targets.push(head.id);
-			own = wider;
-		}
-
-		// Nobody stands above the heads of the whole but the origin: they push to one another.
-		for (const {id} of own) if (id !== node && id !== origin) targets.push(id);
+	targets(node: NodeId, origin: NodeId, copies: number): ReadonlySet<NodeId> {
+		const around = this.#headsAround(node, origin, copies);
+		const targets = new Set<NodeId>();
+		addTargets(targets, around, {node, origin, copies: 1});
+		if (copies > 1) addTargets(targets, around, {node, origin, copies});
 		return targets;
 	}
 
 	/** Of each part of each region around `node` the member closest to it: few who hold the whole together. */
 	contacts(node: NodeId): NodeId[] {
-		return this.#headsAround(node, node, 1).flatMap(parts => (parts ?? []).flatMap(part => part.map(({id}) => id)));
+		return this.#headsAround(node, node, 1).flatMap(parts => parts.flatMap(part => part.map(({id}) => id)));
 	}
 
-	/** By the number of digits shared with `node`: the other parts of that region that have members, and the heads of each. */
-	#headsAround(node: NodeId, origin: NodeId, copies: number): Array<Head[][] | undefined> {
+	/** By the number of digits shared with `node`: the other parts of that region, and the heads of each, closest first. */
+	#headsAround(node: NodeId, origin: NodeId, copies: number): Around {
 		const [nodeHigh, nodeLow, originHigh, originLow] = [high(node), low(node), high(origin), low(origin)];
-		const around: Array<Head[][] | undefined> = [];
+		const around = Array.from({length: 2 * halfDigits}, (): Head[][] => []);
 		const place = (id: NodeId, memberHigh: number, memberLow: number): void => {
-			const [apart, half] = memberHigh === nodeHigh ? [memberLow ^ nodeLow, halfDigits] : [memberHigh ^ nodeHigh, 0];
+			const isHigh = memberHigh !== nodeHigh;
+			const apart = isHigh ? memberHigh ^ nodeHigh : memberLow ^ nodeLow;
 			if (apart === 0) return; // The node itself.
 			const digit = Math.floor(Math.clz32(apart) / digitBits);
 			const part = (apart >>> (32 - digitBits - digit * digitBits)) & (partsOfRegion - 1);
-			const parts = around[half + digit] ??= [[], [], []];
-			const heads = parts[part - 1]!;
-			const distance = {high: (memberHigh ^ originHigh) >>> 0, low: (memberLow ^ originLow) >>> 0};
-			if (heads.length < copies || isCloser(distance, heads[heads.length - 1]!)) admit(heads, {id, ...distance}, copies);
+			const heads = around[isHigh ? digit : halfDigits + digit]![part] ??= [];
+			const distanceHigh = (memberHigh ^ originHigh) >>> 0;
+			const distanceLow = (memberLow ^ originLow) >>> 0;
+			if (heads.length >= copies) {
+				// Nearly all end here.
+				const last = heads[heads.length - 1]!;
+				if (distanceHigh > last.high || (distanceHigh === last.high && distanceLow > last.low)) return;
+			}
+
+			admit(heads, {id, high: distanceHigh, low: distanceLow}, copies);
 		};
 
 		let isOriginThere = false;
 		for (let index = 0; index < this.ids.length; index++) {
-			const id = this.ids[index]!;
-			if (id === origin) isOriginThere = true;
-			place(id, this.#high[index]!, this.#low[index]!);
+			const memberHigh = this.#high[index]!;
+			const memberLow = this.#low[index]!;
+			if (memberHigh === originHigh && memberLow === originLow) isOriginThere = true;
+			place(this.ids[index]!, memberHigh, memberLow);
 		}
 
 		// Also one that does not subscribe is the root of its tree.
 		if (!isOriginThere) place(origin, originHigh, originLow);
-		return Array.from(around);
+		return around.map(parts => parts.filter(heads => heads !== undefined));
 	}
 }
 
 /** From the origin, by XOR. */
 type Distance = {readonly high: number; readonly low: number};
 type Head = Distance & {readonly id: NodeId};
+type Around = ReadonlyArray<ReadonlyArray<readonly Head[]>>;
+
+function addTargets(targets: Set<NodeId>, around: Around, {node, origin, copies}: {readonly node: NodeId; readonly origin: NodeId; readonly copies: number}): void {
+	let own: readonly Head[] = [headOf(node, origin)];
+	for (let level = around.length - 1; level >= 0; level--) {
+		if (around[level]!.length === 0) continue;
+		const parts = [own, ...around[level]!.map(heads => heads.slice(0, copies))];
+		const wider: Head[] = [];
+		for (const heads of parts) for (const head of heads) admit(wider, head, copies);
+		if (!wider.some(({id}) => id === node)) return;
+		for (const heads of parts) for (const head of heads) if (!wider.includes(head)) targets.add(head.id);
+		own = wider;
+	}
+
+	// Nobody stands above the heads of the whole but the origin: they push to one another.
+	for (const {id} of own) if (id !== node && id !== origin) targets.add(id);
+}
 
 function headOf(id: NodeId, origin: NodeId): Head {
 	return {id, high: (high(id) ^ high(origin)) >>> 0, low: (low(id) ^ low(origin)) >>> 0};

@@ -71,6 +71,9 @@ export class GossipCluster {
 	/** Every batch that was published. */
 	readonly published: Batch[] = [];
 	fingerprint = 0;
+	/** Frames sent, bytes of them, and how many were pushes that nobody had asked for. */
+	frames = 0;
+	bytes = 0;
 	pushes = 0;
 	/** Batches sent as repairs, and most copies that a pushed batch had made. */
 	repairs = 0;
@@ -289,8 +292,8 @@ export class GossipCluster {
 			for (const {to, packet} of ready.packets) {
 				if (packet.type === 'push') {
 					this.pushes++;
-					this.network.send(node.id, to, Buffer.concat([encodePushHead(packet), packet.batch.bytes]));
-				} else this.network.send(node.id, to, encodeControl('gossip', packet));
+					this.#send(node.id, to, Buffer.concat([encodePushHead(packet), packet.batch.bytes]));
+				} else this.#send(node.id, to, encodeControl('gossip', packet));
 			}
 
 			for (const item of ready.serve) this.#serve(node, item);
@@ -312,9 +315,15 @@ export class GossipCluster {
 			}
 
 			this.repairs += found.length;
-			for (const batch of found) this.network.send(node.id, to, Buffer.concat([encodePushHead({hops: 0, complete: true, repair: true}), batch.bytes]));
-			this.network.send(node.id, to, encodeControl('gossip', {type: 'served', topic, passed: []}));
+			for (const batch of found) this.#send(node.id, to, Buffer.concat([encodePushHead({hops: 0, complete: true, repair: true}), batch.bytes]));
+			this.#send(node.id, to, encodeControl('gossip', {type: 'served', topic, passed: []}));
 		});
+	}
+
+	#send(from: NodeId, to: NodeId, frame: Buffer): void {
+		this.frames++;
+		this.bytes += frame.length;
+		this.network.send(from, to, frame);
 	}
 
 	#release(node: SimNode, {batch, repaired, hops}: Arrival): void {

@@ -62,10 +62,10 @@ describe('fanout', () => {
 		calm(fanout);
 		const waits: number[] = [];
 		for (let round = 0; round < 5; round++) {
-			turns(fanout, 2, {fresh: 100, misses: 10});
+			turns(fanout, 2, {fresh: 200, misses: 10});
 			expect(fanout.of(many)).toBe(2);
 			let wait = 0;
-			for (; fanout.of(many) > 1; wait++) turn(fanout, {fresh: 100, duplicates: 100});
+			for (; fanout.of(many) > 1; wait++) turn(fanout, {fresh: 200, duplicates: 200});
 			waits.push(wait);
 		}
 
@@ -81,9 +81,9 @@ describe('fanout', () => {
 		}
 
 		expect(fanout.of(many)).toBe(1);
-		turns(fanout, 49, {fresh: 1, misses: 1});
+		turns(fanout, 63, {fresh: 1, misses: 1});
 		expect(fanout.of(many)).toBe(1);
-		turns(fanout, 51, {fresh: 1, misses: 1});
+		turn(fanout, {fresh: 1, misses: 1});
 		expect(fanout.of(many)).toBe(2);
 	});
 

@@ -17,7 +17,9 @@ const packets: ControlPacket[] = [
 	{type: 'ihavenot', topic, gaps: [[node, 1, 1, 5], [node, 2, 1, 0]], isEnd: true},
 	{type: 'served', topic, passed: [[node, 1, 3, 7]]},
 	{type: 'digest', round: 1, topics: [[topic, Number.MAX_SAFE_INTEGER]]},
+	{type: 'digest', round: 1, topics: [[topic, 5, new Uint8Array(8 * 4).fill(3)]]},
 	{type: 'watermarks', round: 1, topics: [[topic, []]], isLast: true, isCut: false},
+	{type: 'watermarks', round: 1, topics: [[topic, [[node, 1, 1, 9, 90]], Uint8Array.of(1, 128)]], isLast: false, isCut: false},
 	{type: 'ask', topic, origin: node},
 	{type: 'told', topic, origin: node, incarnation: 2, streams: [[node, 1, 1, 9, 90]]},
 ];
@@ -45,6 +47,16 @@ describe('control packets', () => {
 		expect(parseGossipPacket({type: 'ask', topic: 'a\u0000b', origin: node})).toBeUndefined();
 	});
 
+	test('parts are a power of two, eight to 256', () => {
+		const digest = (bytes: number): unknown => ({type: 'digest', round: 1, topics: [[topic, 1, new Uint8Array(bytes)]]});
+		const answer = (bytes: number): unknown => ({type: 'watermarks', round: 1, topics: [[topic, [], new Uint8Array(bytes)]], isLast: true, isCut: false});
+		for (const parts of [8, 16, 256]) for (const packet of [digest(parts * 4), answer(parts / 8)]) expect(parseGossipPacket(packet), String(parts)).toBeDefined();
+		for (const bytes of [0, 4, 16, 33, 48, 96, 2048]) expect(parseGossipPacket(digest(bytes)), String(bytes)).toBeUndefined();
+		for (const bytes of [0, 3, 64]) expect(parseGossipPacket(answer(bytes)), String(bytes)).toBeUndefined();
+		expect(parseGossipPacket({type: 'digest', round: 1, topics: [[topic, 1, 'parts']]})).toBeUndefined();
+		expect(parseGossipPacket({type: 'ihave', topics: [[topic, [], new Uint8Array(1)]]})).toBeUndefined();
+	});
+
 	test('arrays are bounded, over all topics together', () => {
 		const rows = (count: number): unknown[] => Array.from({length: count}, () => [node, 1, 1, 9, 90]);
 		expect(parseGossipPacket({type: 'ihave', topics: [['a', rows(watermarksMax / 2)], ['b', rows(watermarksMax / 2)]]})).toBeDefined();
@@ -62,7 +74,7 @@ describe('control packets', () => {
 		const control = fc.record({
 			type: fc.constantFrom('ihave', 'iwant', 'ihavenot', 'served', 'digest', 'watermarks', 'ask', 'told'),
 			topic: fc.constantFrom('news', 'sport'), origin: fc.constantFrom(node, other), incarnation: fc.nat(6), round: fc.nat(5), bytesMax: number,
-			topics: fc.oneof(fc.array(fc.tuple(fc.constant('news'), fc.array(row, {maxLength: 5})), {maxLength: 3}), fc.array(fc.tuple(fc.constant('news'), number), {maxLength: 3})),
+			topics: fc.oneof(fc.array(fc.tuple(fc.constant('news'), fc.array(row, {maxLength: 5})), {maxLength: 3}), fc.array(fc.tuple(fc.constant('news'), number), {maxLength: 3}), fc.array(fc.tuple(fc.constant('news'), number, fc.uint8Array({minLength: 32, maxLength: 32})), {maxLength: 3}), fc.array(fc.tuple(fc.constant('news'), fc.array(row, {maxLength: 5}), fc.uint8Array({minLength: 1, maxLength: 2})), {maxLength: 3})),
 			wants: fc.array(fc.record({origin: fc.constantFrom(node, other), incarnation: fc.nat(6), from: fc.nat(20), to: number, sinceLamport: fc.nat(20)}), {maxLength: 5}),
 			passed: fc.array(fc.tuple(fc.constantFrom(node, other), fc.nat(6), fc.nat(20), fc.nat(30)), {maxLength: 5}),
 			gaps: fc.array(fc.tuple(fc.constantFrom(node, other), fc.nat(6), fc.nat(20), fc.nat(30)), {maxLength: 5}),

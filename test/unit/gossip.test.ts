@@ -2,6 +2,7 @@ import {describe, expect, test} from 'vitest';
 import {defaults, type Config} from '../../core/config.ts';
 import {createGossip, type Gossip, type GossipPacket, type GossipReady} from '../../core/gossip/gossip.ts';
 import type {PacketOf, Watermark} from '../../core/gossip/packet.ts';
+import {Roster} from '../../core/gossip/roster.ts';
 import {decodeBatch, encodeBatch, streamKey, type Batch, type NodeId, type Topic} from '../../core/message.ts';
 import {createRandom} from '../sim/random.ts';
 
@@ -319,18 +320,45 @@ describe('spreading', () => {
 		expect(sent(ticks(1), 'ihave')).toEqual([{to: other, packet: {type: 'ihave', topics: [[news, [[origin, 1, 1, 1, 10]]]]}}]);
 	});
 
-	test('a large topic: ⌈ln n⌉ + 2 pushes, each relayed once, neither back nor to the origin', () => {
+	test('a large topic: the origin pushes along its tree; what comes is relayed once, neither back nor to the origin', () => {
 		const {gossip, take, push} = machine({subscribers: many, reachable: many.slice(1)});
 		gossip.publish(batchOf(1, {from: self}));
 		const pushes = sent(take(), 'push');
-		expect(new Set(pushes.map(({to}) => to)).size).toBe(6);
+		const roster = new Roster(many);
+		expect(pushes.map(({to}) => to).toSorted()).toEqual([...roster.targets(self, self, 4)].toSorted());
 		expect(pushes.some(({packet}) => packet.complete)).toBe(false);
-		for (let seq = 1; seq <= 30; seq++) {
+		const targets = [...roster.targets(self, origin, 4)].filter(peer => peer !== other).toSorted();
+		expect(targets.length).toBeGreaterThan(3);
+		for (let seq = 1; seq <= 3; seq++) {
 			const relays = sent(push(batchOf(seq), {from: other, hops: 2, complete: false}), 'push');
-			expect(relays.length).toBe(6);
-			expect(relays.every(({to, packet}) => to !== other && to !== origin && to !== self && packet.hops === 3)).toBe(true);
+			expect(relays.map(({to}) => to).toSorted()).toEqual(targets);
+			expect(relays.every(({to, packet}) => to !== origin && to !== self && packet.hops === 3)).toBe(true);
 			expect(sent(push(batchOf(seq), {from: third, hops: 2, complete: false}), 'push')).toEqual([]);
 		}
+	});
+
+	test('a batch that had to be pulled is pushed on; one of a time before the peers met is not', () => {
+		const {push, step, ticks} = machine({subscribers: many, reachable: many.slice(1)});
+		const pull = (seq: number) => {
+			push(batchOf(seq + 1), {from: other, hops: 2, complete: false});
+			return sent(push(batchOf(seq), {from: other, hops: 0, repair: true}), 'push');
+		};
+
+		push(batchOf(1), {from: other, hops: 2, complete: false});
+		expect(pull(2)).toEqual([]);
+		for (const {to, packet} of sent(ticks(25), 'digest')) step(to, {type: 'watermarks', round: packet.round, topics: [], isLast: true, isCut: false});
+		const relays = pull(4);
+		expect(relays.length).toBeGreaterThan(3);
+		expect(relays.every(({packet}) => packet.hops === 2 && !packet.repair)).toBe(true);
+	});
+
+	test('in a large topic what moved is offered to one contact now and then', () => {
+		const {push, ticks} = machine({subscribers: many, reachable: many.slice(1)});
+		for (let seq = 1; seq <= 5; seq++) push(batchOf(seq), {from: other, hops: 2, complete: false});
+		const offers = sent(ticks(10), 'ihave');
+		expect(offers.map(({packet}) => packet)).toEqual([ihave([origin, 1, 1, 5, 50])]);
+		expect(new Roster(many).contacts(self)).toContain(offers[0]!.to);
+		expect(sent(ticks(20), 'ihave')).toEqual([]);
 	});
 
 	test('only subscribers are pushed to; the publisher need not be one', () => {
