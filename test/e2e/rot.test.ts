@@ -1,0 +1,91 @@
+/**
+Disks that rot under real nodes: bits of a stopped node's files are flipped, or a file is cut short. It starts again, says so, and in
+the end has everything.
+*/
+import {readdirSync, readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import type {Topic} from '../../core/index.ts';
+import {cli} from './command.ts';
+
+const topic = 'rot' as Topic;
+const quarantined = ({type}: JsonEvent): boolean => type === 'quarantined';
+
+/** Three nodes of small segments, and a client's way to publish and to read all. */
+async function start(): Promise<Cluster> {
+	const cluster = new Cluster({cli, topics: [topic], settings: {storage: {segment_bytes: 65_536}}});
+	await cluster.startAll(3);
+	return cluster;
+}
+
+async function publish(cluster: Cluster, node: NodeProcess, name: string, count: number): Promise<string[]> {
+	await using broker = await cluster.client(node);
+	const texts = Array.from({length: count}, (_, index) => `${name} ${index} ${'.'.repeat(200)}`);
+	// A batch each, so that what is lost is some of many.
+	for (const text of texts) await broker.publish(topic, [Buffer.from(text)]);
+	return texts;
+}
+
+/** What a subscriber from the beginning gets, once it has got so many; with their offsets. */
+async function readAll(cluster: Cluster, node: NodeProcess, count: number): Promise<Map<number, string>> {
+	await using broker = await cluster.client(node);
+	const got = new Map<number, string>();
+	const newest = new Map<string, number>();
+	for await (const deliveries of broker.subscribe([topic], {from: 'beginning'})) {
+		for (const {offset, body, origin, incarnation, seq} of deliveries) {
+			const stream = `${origin}:${incarnation}`;
+			expect(seq).toBe((newest.get(stream) ?? 0) + 1); // Each once, and in order.
+			newest.set(stream, seq);
+			got.set(offset, Buffer.from(body).toString());
+		}
+
+		if (got.size >= count) break;
+	}
+
+	return got;
+}
+
+const folderOf = (cluster: Cluster, node: NodeProcess): string => join(cluster.folder, String(node.port));
+const votersOf = (event: JsonEvent): readonly string[] => (event.type === 'voters' ? event['voters'] as string[] : []);
+
+function flip(path: string, share: number): void {
+	const bytes = readFileSync(path);
+	bytes[Math.floor(bytes.length * share)]! ^= 0x10;
+	writeFileSync(path, bytes);
+}
+
+const raftLog = (folder: string): string => join(folder, 'raft', readdirSync(join(folder, 'raft')).filter(name => name.endsWith('.log')).toSorted()[0]!);
+const damages: ReadonlyArray<readonly [string, (folder: string) => void]> = [
+	['a bit of its Raft log is flipped', folder => flip(raftLog(folder), 0.5)],
+	['its Raft log is cut short', folder => truncateSync(raftLog(folder), Math.floor(readFileSync(raftLog(folder)).length / 2))],
+	['its Raft log is gone', folder => rmSync(join(folder, 'raft'), {recursive: true})],
+	['a digit of its node.json is another one', folder => writeFileSync(join(folder, 'node.json'), readFileSync(join(folder, 'node.json'), 'utf8').replace(/"incarnation": \d+/, '"incarnation": 7'))],
+	['its node.json is gone', folder => rmSync(join(folder, 'node.json'))],
+];
+
+test.each(damages)('a voter of which %s joins again under a new id, and has everything', async (_name, damage) => {
+	await using cluster = await start();
+	const [first, , third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
+	const texts = [...await publish(cluster, first, 'before', 50), ...await publish(cluster, third, 'own', 20)];
+	const formerId = third.id;
+	await third.waitFor(event => votersOf(event).includes(formerId), 'its vote');
+	await third.kill('SIGTERM');
+	damage(folderOf(cluster, third));
+	texts.push(...await publish(cluster, first, 'away', 30));
+	// Without --bootstrap: it finds its cluster by what it knew.
+	const seen = first.events.length;
+	const back = cluster.startAlone(third.port);
+	const event = await back.waitFor(quarantined, 'quarantine');
+	expect(event).toMatchObject({formerId, folder: join(folderOf(cluster, third), 'quarantine-1')});
+	expect(event['id']).toBe(back.id);
+	expect(back.id).not.toBe(formerId);
+	await first.waitFor(one => votersOf(one).includes(back.id) && !votersOf(one).includes(formerId) && votersOf(one).length === 3, 'the new id as a voter', seen);
+	texts.push(...await publish(cluster, back, 'again', 10));
+	expect([...(await readAll(cluster, back, texts.length)).values()].toSorted()).toEqual(texts.toSorted());
+	await back.kill('SIGTERM');
+	const once = cluster.startAlone(third.port);
+	await once.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
+	expect(once.events.some(quarantined)).toBe(false);
+	expect(once.id).toBe(back.id);
+}, 60_000);
