@@ -111,6 +111,7 @@ export class Node implements ServedBroker {
 				rejected: (from, reason) => this.journal.reject(from, reason),
 				delivered: (topic, items) => this.journal.deliver(items, this.interests.own.has(topic)),
 				missed: (topic, origin, messages) => emit({type: 'missed', topic, origin, messages}),
+				refilled: (topic, messages, missing) => emit({type: 'refilled', topic, messages, missing}),
 				synced: (peer, messages) => this.presence.synced(peer, messages),
 				bound: name => this.journal.bound(name),
 			},

@@ -44,6 +44,11 @@ export class LiveTopic implements AsyncDisposable {
 		return this.#log?.bytes ?? 0;
 	}
 
+	/** Messages that damage took and nobody has given back. */
+	get missing(): number {
+		return this.#log?.missing ?? 0;
+	}
+
 	/** Add batches in the order of their release. Resolves when they are on the disk (`sync`) or with the operating system. */
 	append(items: readonly NewBatch[], sync: boolean): Promise<void> {
 		if (this.#log && this.#early === 0) return this.#appendTo(this.#log, items, sync);
@@ -72,6 +77,11 @@ export class LiveTopic implements AsyncDisposable {
 	/** The batches that match the wants, in log order. */
 	async serve(wants: Parameters<TopicLog['serve']>[0], bytesMax: number): ReturnType<TopicLog['serve']> {
 		return (await this.#opened).serve(wants, bytesMax);
+	}
+
+	/** Put back what damage took. Those that found their place. */
+	async fill(found: readonly Batch[]): Promise<readonly Batch[]> {
+		return (await this.#opened).fill(found);
 	}
 
 	async retain(bounds: Parameters<TopicLog['retain']>[0]): Promise<ReadonlyMap<StreamKey, number> | undefined> {

@@ -89,10 +89,13 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 
 	let node: Node | undefined;
 	const said = new Set<string>();
+	/** What was said before there was a node to say it; no more than was said. */
+	const early: string[] = [];
 	const warn = (text: string): void => {
 		if (said.has(text) || said.size > 1000) return;
 		said.add(text);
-		node?.journal.record({type: 'warning', text});
+		if (node) node.journal.record({type: 'warning', text});
+		else early.push(text);
 	};
 
 	const shared = transportOptions(config, {identity, version, onProblem: warn});
@@ -161,6 +164,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		const starting = createNode();
 		await starting.start();
 		node = starting;
+		for (const text of early.splice(0)) node.journal.record({type: 'warning', text});
 		if (isFounding || node.control.isMember) node.run(node.control.topics.clusterId || state.clusterId);
 		else node.phase = 'joining';
 		await registration?.update({phase: node.phase, clusterId: node.clusterId});
@@ -190,8 +194,13 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 				verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
 				async openTopic(topic, onHeader) {
 					const topicLog = await openLog({folder: await folder.topicFolder(topic), ...logOptions(config)});
-					for (const {file, bytes} of topicLog.damaged) warn(`The log of the topic ${topic} is damaged: ${bytes} bytes in ${file} are kept aside, and are missing here; other nodes may have them`);
-					return openTopicLog(topicLog, onHeader);
+					const opened = await openTopicLog(topicLog, onHeader);
+					// What came back once is told of no more; how much a hole at the end has taken cannot be known.
+					if (opened.missing > 0 || topicLog.damaged.some(({position, bytes}) => position + bytes === topicLog.end)) {
+						warn(`The log of the topic ${topic} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing} messages are missing and are asked of other nodes`);
+					}
+
+					return opened;
 				},
 				faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: () => faults.active()},
 			},

@@ -85,6 +85,18 @@ export class Stream {
 		this.topic.touch();
 	}
 
+	/** The log holds it again, or held it all the time where it was put later. */
+	fill(header: Pick<BatchHeader, 'firstSeq' | 'count'>): void {
+		const ranges: Range[] = [];
+		for (const range of [...this.ranges, {from: header.firstSeq, to: lastSeq(header)}].toSorted((a, b) => a.from - b.from)) {
+			const last = ranges.at(-1);
+			if (last && range.from <= last.to + 1) last.to = Math.max(last.to, range.to);
+			else if (range.from <= range.to) ranges.push({...range});
+		}
+
+		this.ranges = ranges.slice(-rangesMax);
+	}
+
 	/** What is below `next` will not come any more, or is not wanted. */
 	skipTo(next: number, lamport: number): void {
 		this.next = next;

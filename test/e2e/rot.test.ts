@@ -88,4 +88,49 @@ test.each(damages)('a voter of which %s joins again under a new id, and has ever
 	await once.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
 	expect(once.events.some(quarantined)).toBe(false);
 	expect(once.id).toBe(back.id);
-}, 60_000);
+}, 30_000);
+
+const segments = (folder: string): string[] => {
+	const topics = join(folder, 'topics');
+	const log = join(topics, readdirSync(topics)[0]!);
+	return readdirSync(log).filter(name => name.endsWith('.log')).toSorted().map(name => join(log, name));
+};
+
+const holes: ReadonlyArray<readonly [string, (folder: string) => void]> = [
+	['a bit in a closed segment is flipped', folder => flip(segments(folder)[1]!, 0.5)],
+	['bits all over a closed segment are flipped', folder => {
+		for (let share = 0.02; share < 1; share += 0.07) flip(segments(folder)[1]!, share);
+	}],
+	['a closed segment is cut short', folder => truncateSync(segments(folder)[1]!, 20_000)],
+	['a closed segment is gone', folder => rmSync(segments(folder)[1]!)],
+	['the beginning of the first segment is zeros', folder => {
+		const bytes = readFileSync(segments(folder)[0]!);
+		bytes.fill(0, 100, 5000);
+		writeFileSync(segments(folder)[0]!, bytes);
+	}],
+];
+
+test.each(holes)('what a topic lost when %s comes back from peers, where it was', async (_name, damage) => {
+	await using cluster = await start();
+	const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
+	const parts = await Promise.all([publish(cluster, first, 'a', 300), publish(cluster, second, 'b', 200), publish(cluster, third, 'c', 100)]);
+	const texts = [...parts.flat(), ...await publish(cluster, first, 'd', 50), ...await publish(cluster, second, 'e', 50), ...await publish(cluster, third, 'f', 50)];
+	const before = await readAll(cluster, third, texts.length);
+	await third.kill('SIGTERM');
+	damage(folderOf(cluster, third));
+	const back = cluster.start(third.port);
+	const refilled = await back.waitFor(({type}) => type === 'refilled', 'refill');
+	expect(refilled).toMatchObject({topic, missing: 0});
+	expect(back.events.filter(({type, text}) => type === 'warning' && /damaged.* missing/.test(String(text)))).toHaveLength(1);
+	const after = await readAll(cluster, back, texts.length);
+	expect([...after.keys()]).toEqual([...before.keys()]);
+	expect([...after.values()].toSorted()).toEqual(texts.toSorted());
+	const same = [...before].filter(([offset, text]) => after.get(offset) === text).length;
+	expect(texts.length - same).toBeLessThanOrEqual(Number(refilled['messages']));
+	// And it stays whole.
+	await back.kill('SIGTERM');
+	const again = cluster.start(third.port);
+	await again.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
+	expect([...await readAll(cluster, again, texts.length)]).toEqual([...after]);
+	expect(again.events.filter(({type, text}) => type === 'refilled' || (type === 'warning' && /damaged/.test(String(text))))).toEqual([]);
+}, 30_000);
