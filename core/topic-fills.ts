@@ -40,10 +40,9 @@ export class Fills {
 		return this.#fills.reduce((first, {from}) => (from > offset ? Math.min(first, from) : first), Infinity);
 	}
 
-	/** Where what is kept without a hole before the offset begins. */
-	before(offset: number): number {
-		const fill = this.#fills.find(({to}) => to === offset);
-		return fill ? this.before(fill.from) : offset;
+	/** The lowest offset; `Infinity` when there is none. */
+	get first(): number {
+		return this.after(-1);
 	}
 
 	/** Where batches that match a want may lie. */

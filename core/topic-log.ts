@@ -87,7 +87,7 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	get firstOffset(): number {
-		return this.#fills.before(this.#index.firstOffset ?? this.#nextOffset);
+		return Math.min(this.#fills.first, this.#index.firstOffset ?? this.#nextOffset);
 	}
 
 	get nextOffset(): number {
@@ -156,6 +156,7 @@ class IndexedTopicLog implements TopicLog {
 		const {placed, left} = place(this.#holes, found);
 		if (placed.length === 0) return [];
 		this.#holes = left;
+		this.#cursors.clear(); // Some led over a hole.
 		const {positions, written, synced} = this.#log.append(placed.map(({batch, offset}) => encodeFill(batch, offset)), {sync: true});
 		const {end} = this.#log;
 		await written;
