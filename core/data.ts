@@ -257,7 +257,7 @@ export class Data implements AsyncDisposable {
 	async #fill(topic: Topic, found: readonly Batch[]): Promise<void> {
 		try {
 			const live = this.#topic(topic);
-			const batches = await live.fill(found);
+			const batches = await live.refill(found);
 			for (const batch of batches) this.gossip.filled(batch);
 			this.#options.hooks.refilled(topic, batches.reduce((sum, {count}) => sum + count, 0), live.missing);
 		} catch (error) {

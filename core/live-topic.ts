@@ -80,8 +80,8 @@ export class LiveTopic implements AsyncDisposable {
 	}
 
 	/** Put back what damage took. Those that found their place. */
-	async fill(found: readonly Batch[]): Promise<readonly Batch[]> {
-		return (await this.#opened).fill(found);
+	async refill(found: readonly Batch[]): Promise<readonly Batch[]> {
+		return (await this.#opened).refill(found);
 	}
 
 	async retain(bounds: Parameters<TopicLog['retain']>[0]): Promise<ReadonlyMap<StreamKey, number> | undefined> {

@@ -30,7 +30,7 @@ export type TopicLog = AsyncDisposable & {
 	/** Messages that were lost to damage and have not come back. */
 	readonly missing: number;
 	/** Put batches where they were lost, as far as there is room; resolves with those that were, when they are on the disk. */
-	fill(found: readonly Batch[]): Promise<readonly Batch[]>;
+	refill(found: readonly Batch[]): Promise<readonly Batch[]>;
 	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options?: {readonly sync?: boolean}): TopicAppended;
 	/** From the batch that contains `offset`, or the oldest when that is gone. `next` is where to go on. */
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
@@ -152,7 +152,7 @@ class IndexedTopicLog implements TopicLog {
 		this.#untold = finder.untold;
 	}
 
-	async fill(found: readonly Batch[]): Promise<readonly Batch[]> {
+	async refill(found: readonly Batch[]): Promise<readonly Batch[]> {
 		const {placed, left} = place(this.#holes, found);
 		if (placed.length === 0) return [];
 		this.#holes = left;
