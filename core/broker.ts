@@ -57,6 +57,8 @@ export class Node implements ServedBroker {
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
 	#stopping: Promise<void> | undefined;
+	/** Of the disk, also during the stop: then it was not a clean one. */
+	#failure: string | undefined;
 
 	constructor(options: NodeOptions) {
 		const {id, incarnation, lamport, config, io} = options;
@@ -117,6 +119,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.control.propose(command), former: options.former?.since ?? []});
+		void io.raftStore.failed.then(failed);
 		this.#keeping = new Keeping({
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
 			clusterId: () => this.clusterId, lamport: () => lamport.ceiling, write: state => io.save(state),
@@ -295,9 +298,10 @@ export class Node implements ServedBroker {
 		await this.data[Symbol.asyncDispose]();
 		await this.#keeping.settled();
 		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
-		this.journal.record({type: 'stopped', reason});
+		const why = this.#failure ?? reason;
+		this.journal.record({type: 'stopped', reason: why});
 		this.journal.close();
-		this.#closed.resolve(reason);
+		this.#closed.resolve(why);
 	}
 
 	#judge(from: NodeId, isSound: boolean): void {
@@ -374,8 +378,11 @@ export class Node implements ServedBroker {
 
 	/** The first storage error stops the node: a disk that failed once may lie afterwards. */
 	#fail(error: unknown): void {
-		if (this.#stopping) return;
-		this.journal.record({type: 'warning', text: errorMessage(error)});
-		void this.stop(errorMessage(error));
+		// What is refused because the node is stopping is no failure of its disk.
+		const isOurs = this.#stopping !== undefined && !(error instanceof DapssError && error.code === 'storage');
+		if (this.#failure !== undefined || isOurs) return;
+		this.#failure = errorMessage(error);
+		this.journal.record({type: 'warning', text: this.#failure});
+		void this.stop(this.#failure);
 	}
 }

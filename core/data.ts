@@ -89,7 +89,7 @@ export class Data implements AsyncDisposable {
 			this.gossip.recover(header);
 			this.#options.lamport.witness(header.lamport);
 		});
-		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items)));
+		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items), this.#options.hooks.failed));
 		const gaps = (await log).holes.flatMap(hole => [...hole.gaps.values()]);
 		// One that reaches over several holes is in each of them.
 		this.gossip.refill(topic, [...new Map(gaps.map(gap => [`${gap.origin}:${gap.incarnation}:${gap.from}`, gap])).values()]);
@@ -204,7 +204,7 @@ export class Data implements AsyncDisposable {
 		if (!live) {
 			const log = this.#options.io.openTopic(topic, header => this.gossip.recover(header));
 			log.catch((error: unknown) => this.#options.hooks.failed(error));
-			live = new LiveTopic(topic, log, (written, items) => this.#onWritten(written, items));
+			live = new LiveTopic(topic, log, (written, items) => this.#onWritten(written, items), this.#options.hooks.failed);
 			this.topics.set(topic, live);
 		}
 

@@ -24,13 +24,14 @@ export class LiveTopic implements AsyncDisposable {
 	readonly #readers = new Set<Reader>();
 	readonly #onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void;
 
-	/** @param opened the topic's log. @param onWritten each group of batches, in log order, once it outlives the process. */
-	constructor(name: Topic, opened: Promise<TopicLog>, onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void) {
+	/** @param opened the topic's log. @param onWritten each group of batches, in log order, once it outlives the process. @param onFailed the first error of its disk, whoever waited for it. */
+	constructor(name: Topic, opened: Promise<TopicLog>, onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void, onFailed: (error: unknown) => void) {
 		this.name = name;
 		this.#onWritten = onWritten;
 		this.#opened = opened.then(log => {
 			this.#log = log;
 			this.#writtenEnd = log.nextOffset;
+			void log.failed.then(onFailed);
 			return log;
 		});
 		this.#opened.catch(() => undefined);

@@ -72,6 +72,11 @@ export class RaftStore implements AsyncDisposable {
 		await this.saveSnapshot(snapshot, 'installed');
 	}
 
+	/** Resolves with the first error of its disk, whoever waited for it. */
+	get failed(): Promise<Error> {
+		return this.#log.failed;
+	}
+
 	get isEmpty(): boolean {
 		return this.recovered.entries.length === 0 && this.recovered.snapshot === undefined;
 	}

@@ -150,9 +150,9 @@ test('one question a peer and topic: what was never here waits for what was lost
 	let isAsked = true;
 	for (let tick = 0; tick < 100; tick++) {
 		// Answered every third tick, so that each has cause to overtake the other.
-		const answer = isAsked && tick % 3 === 0 ? wants(step(origin, served)) : [];
+		const answer: unknown[] = isAsked && tick % 3 === 0 ? wants(step(origin, served)) : [];
 		if (isAsked && tick % 3 === 0) isAsked = false;
-		const now = [...answer, ...wants(ticks(1))];
+		const now: unknown[] = [...answer, ...wants(ticks(1))];
 		expect(now.length + Number(isAsked)).toBeLessThanOrEqual(1);
 		isAsked ||= now.length > 0;
 		for (const want of now) asked.add(String(want));
