@@ -257,9 +257,9 @@ export class Data implements AsyncDisposable {
 	async #fill(topic: Topic, found: readonly Batch[]): Promise<void> {
 		try {
 			const live = this.#topic(topic);
-			const batches = await live.refill(found);
-			for (const batch of batches) this.gossip.filled(batch);
-			this.#options.hooks.refilled(topic, batches.reduce((sum, {count}) => sum + count, 0), live.missing);
+			const placed = await live.refill(found);
+			for (const {batch} of placed) this.gossip.filled(batch);
+			this.#options.hooks.refilled(topic, placed.reduce((sum, {batch}) => sum + batch.count, 0), live.missing);
 		} catch (error) {
 			if (!this.#isClosed) this.#options.hooks.failed(error);
 		}

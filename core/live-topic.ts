@@ -81,7 +81,7 @@ export class LiveTopic implements AsyncDisposable {
 	}
 
 	/** Put back what damage took. Those that found their place. */
-	async refill(found: readonly Batch[]): Promise<readonly Batch[]> {
+	async refill(found: readonly Batch[]): ReturnType<TopicLog['refill']> {
 		return (await this.#opened).refill(found);
 	}
 

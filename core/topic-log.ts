@@ -8,7 +8,7 @@ import {DapssError} from './errors.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type StreamKey, type Topic} from './message.ts';
 import type {Log} from './ports.ts';
 import {Fills} from './topic-fills.ts';
-import {HoleFinder, place, type Hole} from './topic-holes.ts';
+import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
 import {stepBytes, TopicIndex} from './topic-index.ts';
 import {decodeRecord, decodeRecordHeader, encodeFill, encodeMark, encodeStored, type GoneStream, type TopicMark} from './topic-record.ts';
 
@@ -29,8 +29,8 @@ export type TopicLog = AsyncDisposable & {
 	readonly holes: readonly Hole[];
 	/** Messages that were lost to damage and have not come back. */
 	readonly missing: number;
-	/** Put batches where they were lost, as far as there is room; resolves with those that were, when they are on the disk. */
-	refill(found: readonly Batch[]): Promise<readonly Batch[]>;
+	/** Put batches where they were lost, as far as there is room; resolves with those that were, in order of offsets, when they are on the disk. */
+	refill(found: readonly Batch[]): Promise<readonly Placed[]>;
 	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options?: {readonly sync?: boolean}): TopicAppended;
 	/** From the batch that contains `offset`, or the oldest when that is gone. `next` is where to go on. */
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
@@ -152,7 +152,7 @@ class IndexedTopicLog implements TopicLog {
 		this.#untold = finder.untold;
 	}
 
-	async refill(found: readonly Batch[]): Promise<readonly Batch[]> {
+	async refill(found: readonly Batch[]): Promise<readonly Placed[]> {
 		const {placed, left} = place(this.#holes, found);
 		if (placed.length === 0) return [];
 		this.#holes = left;
@@ -162,7 +162,7 @@ class IndexedTopicLog implements TopicLog {
 		await written;
 		for (const [index, {batch, offset}] of placed.entries()) this.#fills.add(batch, offset, positions[index]!, positions[index + 1] ?? end);
 		await synced;
-		return placed.map(({batch}) => batch);
+		return placed;
 	}
 
 	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options: {readonly sync?: boolean} = {}): TopicAppended {

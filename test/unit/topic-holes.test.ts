@@ -82,7 +82,7 @@ describe('holes', () => {
 		const log = await open(broken);
 		expect([log.missing, log.messages]).toEqual([5, 55]);
 		const lost = all.filter((_, index) => isLost(index));
-		expect(await log.refill(lost.toReversed())).toEqual(lost);
+		expect(await log.refill(lost.toReversed())).toEqual(lost.map((one, index) => ({batch: one, offset: 9 + index})));
 		for (const one of [log, await open(damaged(broken, isLost))]) {
 			expect([one.missing, one.messages, one.nextOffset, one.holes]).toEqual([0, 60, 60, []]);
 			for (const bytesMax of [1, 300, 1e6]) expect(await rows(one, bytesMax)).toEqual(all.map((of, index) => [index, of.origin, of.firstSeq, 1]));
