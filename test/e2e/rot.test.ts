@@ -5,7 +5,7 @@ the end has everything.
 import {readdirSync, readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
-import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
 import {cli} from './command.ts';
 
@@ -133,4 +133,25 @@ test.each(holes)('what a topic lost when %s comes back from peers, where it was'
 	await again.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
 	expect([...await readAll(cluster, again, texts.length)]).toEqual([...after]);
 	expect(again.events.filter(({type, text}) => type === 'refilled' || (type === 'warning' && /damaged/.test(String(text))))).toEqual([]);
+}, 30_000);
+
+test('a node that was alone says that nobody can take it back, founds nothing, and keeps what it had', async () => {
+	await using cluster = new Cluster({cli, topics: [topic]});
+	const [port] = await freePorts(1) as [number];
+	const node = cluster.startAlone(port);
+	await node.waitFor(({type}) => type === 'subscribed', 'the subscription');
+	await publish(cluster, node, 'kept', 5);
+	await node.kill('SIGTERM');
+	flip(raftLog(folderOf(cluster, node)), 0.5);
+	for (const awaited of ['quarantined', 'ready']) {
+		const back = cluster.startAlone(port);
+		await back.waitFor(({type}) => type === awaited, 'the start');
+		await using broker = await cluster.client(back);
+		let {phase, detail, raft, topics} = await broker.snapshot();
+		for (; detail === ''; {phase, detail, raft, topics} = await broker.snapshot());
+		expect(phase).toBe('joining');
+		expect(detail).toContain('nothing but a backup of its data folder brings the cluster back');
+		expect([raft.voters, topics.map(({messages}) => messages)]).toEqual([[], [5]]);
+		await back.kill('SIGTERM');
+	}
 }, 30_000);

@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest';
 import {defaults} from '../../core/config.ts';
 import {createGossip, type Gossip, type GossipPacket, type GossipReady} from '../../core/gossip/gossip.ts';
+import type {PacketOf} from '../../core/gossip/packet.ts';
 import {decodeBatch, encodeBatch, type Batch, type NodeId, type Topic} from '../../core/message.ts';
 import {createRandom} from '../sim/random.ts';
 
@@ -47,7 +48,7 @@ function machine({subscribers = [self, origin, other, third], reachable = [origi
 
 const wants = ({packets}: GossipReady): unknown[] => packets.flatMap(({to, packet}) => (packet.type === 'iwant' ? packet.wants.map(({from, to: last}) => [to, from, last]) : []));
 const refilled = (ready: GossipReady): number[][] => ready.refilled.map(({batches}) => batches.map(({firstSeq}) => firstSeq));
-const served: GossipPacket = {type: 'served', topic: news, passed: []};
+const served: PacketOf<'served'> = {type: 'served', topic: news, passed: []};
 const refusal = (from: number, then: number): GossipPacket => ({type: 'ihavenot', topic: news, gaps: [[origin, 1, from, then]], isEnd: true});
 
 test('what is missing, and no more, is asked of a peer, and handed out once all of it is here', () => {
@@ -138,7 +139,7 @@ test('a stream of which nothing is kept before may begin where the subscription 
 	const ready = take();
 	expect(ready.packets.find(({packet}) => packet.type === 'iwant')!.packet).toMatchObject({wants: [{from: 1, to: 7, sinceLamport: 50}]});
 	push(origin, batchOf(6), batchOf(7));
-	expect(refilled(step(origin, {...served, passed: [[origin, 1, 1, 6]]} as GossipPacket))).toEqual([[6, 7]]);
+	expect(refilled(step(origin, {...served, passed: [[origin, 1, 1, 6]]}))).toEqual([[6, 7]]);
 });
 
 test('one question a peer and topic: what was never here waits for what was lost, and the other way round', () => {
