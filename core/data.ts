@@ -90,9 +90,7 @@ export class Data implements AsyncDisposable {
 			this.#options.lamport.witness(header.lamport);
 		});
 		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items), this.#options.hooks.failed));
-		const gaps = (await log).holes.flatMap(hole => [...hole.gaps.values()]);
-		// One that reaches over several holes is in each of them.
-		this.gossip.refill(topic, [...new Map(gaps.map(gap => [`${gap.origin}:${gap.incarnation}:${gap.from}`, gap])).values()]);
+		this.gossip.refill(topic, (await log).holes.flatMap(hole => [...hole.gaps.values()]));
 	}
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
@@ -258,7 +256,8 @@ export class Data implements AsyncDisposable {
 		try {
 			const live = this.#topic(topic);
 			const placed = await live.refill(found);
-			for (const {batch} of placed) this.gossip.filled(batch);
+			this.gossip.filled(topic, placed.map(({batch}) => batch));
+			this.schedulePump();
 			this.#options.hooks.refilled(topic, placed.reduce((sum, {batch}) => sum + batch.count, 0), live.missing);
 		} catch (error) {
 			if (!this.#isClosed) this.#options.hooks.failed(error);

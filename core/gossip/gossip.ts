@@ -65,8 +65,8 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 	recover(header: BatchHeader): void;
 	/** The log of the topic lost these to damage: pull them back. They come in `refilled`. */
 	refill(topic: Topic, gaps: readonly RefillGap[]): void;
-	/** What came back is in the log again. */
-	filled(header: BatchHeader): void;
+	/** These came back and are in the log again; nothing more will. */
+	filled(topic: Topic, headers: readonly BatchHeader[]): void;
 	/** Retention took something: the lowest sequence number that the log of the topic still has of each stream; none of those not named. */
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void;
 	status(): GossipStatus;
@@ -110,7 +110,7 @@ class GossipMachine implements Gossip {
 		this.#lives = new Lives(context, stream => this.#order.resume(stream));
 		this.#order = new Order(context, this.#held, this.#lives, (from, messages) => this.#exchange.pulled(from, messages));
 		this.#repair = new Repair(context, this.#streams, this.#held, (stream, next) => this.#lose(stream, next), (peer, topic) => this.#refill.isAsking(peer, topic));
-		this.#refill = new Refill(context, this.#streams, (peer, topic) => this.#repair.isAsking(peer, topic));
+		this.#refill = new Refill(context, this.#streams, (peer, topic) => this.#repair.isAsking(peer, topic), stream => this.#order.resume(stream));
 		this.#dissemination = new Dissemination(context, this.#fanout, new Views(context));
 		this.#exchange = new Exchange(context, this.#streams, this.#dissemination, (topic, watermark, clue) => this.#learn(topic, watermark, clue));
 	}
@@ -192,8 +192,8 @@ class GossipMachine implements Gossip {
 		this.#refill.add(topic, gaps);
 	}
 
-	filled(header: BatchHeader): void {
-		this.#streams.find(header.topic, header.origin, header.incarnation)?.fill(header);
+	filled(topic: Topic, headers: readonly BatchHeader[]): void {
+		this.#refill.filled(topic, headers);
 	}
 
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void {

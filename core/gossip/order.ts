@@ -28,7 +28,7 @@ export class Order {
 	/** Take in a batch that is wanted and was not here before. True when there is a gap before it. */
 	take(stream: Stream, arrival: Arrival): boolean {
 		const {batch} = arrival;
-		const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;
+		const isNext = !stream.isStill && (batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!);
 		if (isNext && this.#lives.isOpen(stream, arrival.from)) {
 			this.#release(stream, arrival);
 			if (stream.held !== undefined) this.#drain(stream);
@@ -51,7 +51,7 @@ export class Order {
 		const {since} = stream.topic;
 		if (!stream.held) return;
 		this.#held.drop(stream, ({batch}) => since === undefined || batch.lamport <= since || lastSeq(batch) < stream.next);
-		if (since === undefined) return;
+		if (since === undefined || stream.isStill) return;
 		for (const [seq, {batch, from}] of stream.held ?? []) {
 			if (seq !== stream.next && batch.previousLamport > since) continue;
 			// The first that is next may also be the first of its life that could be.

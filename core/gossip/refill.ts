@@ -3,17 +3,20 @@ Pulling back what damage took. A log with a hole knows which numbers of which st
 are asked for, by the same `iwant` as what was never here (`repair.ts`), from one peer at a time and with half of its byte budget, while repair
 itself asks that peer for nothing of the topic. Nothing of it is released: it was delivered once. What came is handed out as a whole, when all of
 it is here, or when everybody who could have the rest has said no, several times: what is put into a hole fixes the order for good.
+
+A stream of which nothing is known behind the hole stands still meanwhile (`isLast`), or what belongs in the hole would be released as new. That has
+an end in any case: what is not here by then is released as new.
 */
-import {lastSeq, type Batch, type NodeId, type Topic} from '../message.ts';
+import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
 import type {Context} from './context.ts';
 import {wantsMax, type PacketOf, type Want} from './packet.ts';
-import type {Streams} from './streams.ts';
+import type {Stream, Streams} from './streams.ts';
 
-/** Sequence numbers, both ends included. `isFirst`: the stream may begin later than that. */
-export type RefillGap = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly isFirst: boolean};
+/** Sequence numbers, both ends included. `isFirst`: the stream may begin later than that. `isLast`: it may end sooner, and goes on behind what was lost. */
+export type RefillGap = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly isFirst: boolean; readonly isLast: boolean};
 
 type Piece = RefillGap & {next: number; readonly refusals: Map<NodeId, number>; /** Times that everybody had said no. */ rounds: number};
-type Job = {readonly topic: Topic; readonly pieces: readonly Piece[]; readonly found: Batch[]; bytes: number; /** Did not answer in this cycle. */ readonly tried: Set<NodeId>; dueTick: number; cycles: number};
+type Job = {readonly topic: Topic; readonly pieces: readonly Piece[]; found: Batch[]; bytes: number; /** Did not answer in this cycle. */ readonly tried: Set<NodeId>; dueTick: number; cycles: number; /** Of the first question. */ sinceTick: number | undefined};
 type Request = {readonly peer: NodeId; readonly job: Job; refreshedTick: number; hasProgress: boolean};
 
 const patienceMs = 600;
@@ -21,6 +24,8 @@ const retryMs = 250;
 const retryDoublings = 6;
 /** What everybody refuses is asked for so often. */
 const roundsMax = 3;
+/** Repair rounds that a stream stands still. */
+const stillRounds = 5;
 /** What may come back of one topic; held in memory until all of it is here. */
 const bytesMax = 64 * 1024 * 1024;
 
@@ -28,14 +33,16 @@ export class Refill {
 	readonly #context: Context;
 	readonly #streams: Streams;
 	readonly #isBusy: (peer: NodeId, topic: Topic) => boolean;
+	readonly #onMoved: (stream: Stream) => void;
 	#jobs: Job[] = [];
 	#request: Request | undefined;
 
-	/** @param isBusy the peer is being asked for something else of the topic. */
-	constructor(context: Context, streams: Streams, isBusy: (peer: NodeId, topic: Topic) => boolean) {
+	/** @param isBusy the peer is being asked for something else of the topic. @param onMoved the stream goes on. */
+	constructor(context: Context, streams: Streams, isBusy: (peer: NodeId, topic: Topic) => boolean, onMoved: (stream: Stream) => void) {
 		this.#context = context;
 		this.#streams = streams;
 		this.#isBusy = isBusy;
+		this.#onMoved = onMoved;
 	}
 
 	/** Topics that are not whole yet. */
@@ -43,9 +50,27 @@ export class Refill {
 		return this.#jobs.length;
 	}
 
-	add(topic: Topic, gaps: readonly RefillGap[]): void {
-		const pieces = gaps.map(gap => ({...gap, next: gap.from, refusals: new Map<NodeId, number>(), rounds: 0}));
-		if (pieces.length > 0) this.#jobs.push({topic, pieces, found: [], bytes: 0, tried: new Set(), dueTick: 0, cycles: 0});
+	/** @param given one that reaches over several holes may be there several times. */
+	add(topic: Topic, given: readonly RefillGap[]): void {
+		const gaps = new Map<string, RefillGap>();
+		for (const gap of given.toSorted((a, b) => a.to - b.to)) gaps.set(`${gap.origin}:${gap.incarnation}:${gap.from}`, gap);
+		const pieces = [...gaps.values()].map(gap => ({...gap, next: gap.from, refusals: new Map<NodeId, number>(), rounds: 0}));
+		if (pieces.length > 0) this.#jobs.push({topic, pieces, found: [], bytes: 0, tried: new Set(), dueTick: 0, cycles: 0, sinceTick: undefined});
+		for (const {origin, incarnation, isLast} of pieces) {
+			const stream = isLast ? this.#streams.find(topic, origin, incarnation) : undefined;
+			if (stream) stream.isStill = true;
+		}
+	}
+
+	/** What was handed out is in the log again, as far as it had its place there. */
+	filled(topic: Topic, headers: readonly BatchHeader[]): void {
+		for (const header of headers) {
+			const stream = this.#streams.find(topic, header.origin, header.incarnation);
+			if (stream?.isStill && header.firstSeq >= stream.next) stream.append(header);
+			else stream?.fill(header);
+		}
+
+		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) this.#move(stream);
 	}
 
 	isAsking(peer: NodeId, topic: Topic): boolean {
@@ -64,8 +89,8 @@ export class Refill {
 		if (!isNext || lastSeq(batch) > piece.to) return true;
 		if (job.bytes + batch.bytes.length > bytesMax) {
 			this.#context.hit('refill');
-			this.#jobs = this.#jobs.filter(one => one !== job);
-			this.#request = undefined;
+			job.found = []; // Too much to be put in order: the hole stays.
+			for (const one of job.pieces) one.next = one.to + 1;
 			return true;
 		}
 
@@ -122,6 +147,7 @@ export class Refill {
 
 	#ask(job: Job): void {
 		const context = this.#context;
+		if (job.sinceTick !== undefined && context.now - job.sinceTick > context.ticks(context.config.repairMs * stillRounds)) this.#letGo(job);
 		for (const piece of job.pieces) this.#passOver(job, piece);
 		const open = job.pieces.filter(({next, to}) => next <= to);
 		if (open.length === 0) {
@@ -134,15 +160,33 @@ export class Refill {
 		const free = [...able].filter(peer => !job.tried.has(peer) && !this.#isBusy(peer, job.topic));
 		if (free.length === 0) {
 			job.tried.clear();
-			job.dueTick = context.now + context.ticks(retryMs * 2 ** Math.min(job.cycles++, retryDoublings));
+			job.dueTick = context.now + context.ticks(retryMs * 2 ** Math.min(job.cycles++, open.some(({isLast}) => isLast) ? 2 : retryDoublings));
 			return;
 		}
 
 		const peer = free[context.random.below(free.length)]!;
 		const wants: Want[] = open.filter(piece => !refuses(piece, peer)).slice(0, wantsMax)
 			.map(({origin, incarnation, next, to, isFirst}) => ({origin, incarnation, from: next, to, sinceLamport: isFirst ? this.#since(job) : 0}));
+		job.sinceTick ??= context.now;
 		this.#request = {peer, job, refreshedTick: context.now, hasProgress: false};
 		context.outbox.send(peer, {type: 'iwant', topic: job.topic, wants, bytesMax: Math.max(1, context.config.repairBytes >> 1)});
+	}
+
+	/** It took too long: streams that stand still go on, and what came of them comes again as new. */
+	#letGo(job: Job): void {
+		for (const piece of job.pieces) {
+			const stream = piece.isLast ? this.#streams.find(job.topic, piece.origin, piece.incarnation) : undefined;
+			if (!stream?.isStill) continue;
+			piece.next = piece.to + 1;
+			job.found = job.found.filter(({origin, incarnation, firstSeq}) => origin !== piece.origin || incarnation !== piece.incarnation || firstSeq < piece.from);
+			this.#move(stream);
+		}
+	}
+
+	#move(stream: Stream): void {
+		if (!stream.isStill) return;
+		stream.isStill = false;
+		this.#onMoved(stream);
 	}
 
 	/** When everybody has said no: once more a little later, and then on to where somebody has something. */
@@ -151,9 +195,10 @@ export class Refill {
 		if (piece.next > piece.to || holders.length === 0 || !holders.every(peer => refuses(piece, peer))) return;
 		const thens = [...piece.refusals.values()].filter(then => then > piece.next);
 		piece.refusals.clear();
-		if (++piece.rounds < roundsMax) return;
+		// It ends there, as far as anybody knows.
+		if (!piece.isLast && ++piece.rounds < roundsMax) return;
 		piece.rounds = 0;
-		piece.next = Math.min(piece.to + 1, ...thens);
+		piece.next = piece.isLast ? piece.to + 1 : Math.min(piece.to + 1, ...thens);
 	}
 
 	/** Who could have it: those who subscribe, and its origin. */

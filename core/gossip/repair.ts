@@ -180,7 +180,7 @@ export class Repair {
 		for (const stream of this.#lacking) {
 			const lack = stream.lack!;
 			if (stream.next > stream.known) this.forget(stream);
-			else if (lack.asked === undefined && lack.dueTick <= this.#context.now) this.#draft(stream, lack, drafts);
+			else if (!stream.isStill && lack.asked === undefined && lack.dueTick <= this.#context.now) this.#draft(stream, lack, drafts);
 		}
 
 		for (const [peer, topics] of drafts) this.#send(peer, [...topics.values()]);

@@ -58,6 +58,8 @@ export class Stream {
 	/** Batches that came before their turn, by first sequence number. */
 	held: Map<number, Arrival> | undefined;
 	lack: Lack | undefined;
+	/** Nothing of it is released: what comes next may be what damage took, and belongs in a hole (`refill.ts`). */
+	isStill = false;
 	/** Something of it was released here once. */
 	isStarted = false;
 

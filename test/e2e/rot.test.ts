@@ -135,6 +135,22 @@ test.each(holes)('what a topic lost when %s comes back from peers, where it was'
 	expect(again.events.filter(({type, text}) => type === 'refilled' || (type === 'warning' && /damaged/.test(String(text))))).toEqual([]);
 }, 30_000);
 
+test('the last message of a life, lost behind which others came, comes back where it was, and is not taken for a new one', async () => {
+	await using cluster = await start();
+	const [first, , third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
+	const texts = [...await publish(cluster, third, 'ended', 30), ...await publish(cluster, first, 'later', 30)];
+	const before = await readAll(cluster, third, texts.length);
+	await third.kill('SIGTERM');
+	const [segment] = segments(folderOf(cluster, third)) as [string];
+	const bytes = readFileSync(segment);
+	bytes[bytes.indexOf('ended 29 ')]! ^= 1;
+	writeFileSync(segment, bytes);
+	const back = cluster.start(third.port);
+	await back.waitFor(event => event.type === 'refilled' && event['messages'] === 1 && event['missing'] === 0, 'refill');
+	texts.push(...await publish(cluster, back, 'new', 3));
+	expect([...await readAll(cluster, back, texts.length)].slice(0, before.size)).toEqual([...before]);
+}, 30_000);
+
 test('a node that was alone says that nobody can take it back, founds nothing, and keeps what it had', async () => {
 	await using cluster = new Cluster({cli, topics: [topic]});
 	const [port] = await freePorts(1) as [number];

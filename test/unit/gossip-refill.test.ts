@@ -16,10 +16,10 @@ function batchOf(firstSeq: number, {from = origin, count = 1, lamport = firstSeq
 type Machine = {readonly gossip: Gossip; readonly take: () => GossipReady; readonly step: (from: NodeId, packet: GossipPacket) => GossipReady; readonly push: (from: NodeId, ...batches: readonly Batch[]) => GossipReady; readonly ticks: (count: number) => GossipReady};
 
 /** A node that has 1 to 4 and 8 of the origin, and lacks what is between. */
-function machine({subscribers = [self, origin, other, third], reachable = [origin], isFirst = false, since = 0}: {readonly subscribers?: readonly NodeId[]; readonly reachable?: readonly NodeId[]; readonly isFirst?: boolean; readonly since?: number} = {}): Machine {
+function machine({subscribers = [self, origin, other, third], reachable = [origin], isFirst = false, isLast = false, since = 0}: {readonly subscribers?: readonly NodeId[]; readonly reachable?: readonly NodeId[]; readonly isFirst?: boolean; readonly isLast?: boolean; readonly since?: number} = {}): Machine {
 	const gossip = createGossip({self, incarnation: 1, random: createRandom(1), config: defaults.gossip, tickMs: 25});
-	for (const seq of [...isFirst ? [] : [1, 2, 3, 4], 8]) gossip.recover(batchOf(seq));
-	gossip.refill(news, [{origin, incarnation: 1, from: isFirst ? 1 : 5, to: 7, isFirst}]);
+	for (const seq of [...isFirst ? [] : [1, 2, 3, 4], ...isLast ? [] : [8]]) gossip.recover(batchOf(seq));
+	gossip.refill(news, [{origin, incarnation: 1, from: isFirst ? 1 : 5, to: 7, isFirst, isLast}]);
 	const take = (): GossipReady => {
 		const all = {packets: [] as unknown[], released: [] as unknown[], serve: [] as unknown[], missed: [] as unknown[], synced: [] as unknown[], refilled: [] as unknown[]};
 		for (let ready = gossip.ready(); ready; ready = gossip.ready()) for (const name of ['packets', 'released', 'serve', 'missed', 'synced', 'refilled'] as const) all[name].push(...ready[name]);
@@ -64,7 +64,7 @@ test('what is missing, and no more, is asked of a peer, and handed out once all 
 	// Not offered to others before it is in the log again.
 	const ask = {type: 'iwant', topic: news, wants: [{origin, incarnation: 1, from: 5, to: 7, sinceLamport: 0}], bytesMax: 1e6} as const;
 	expect(step(other, ask).serve).toEqual([]);
-	for (const batch of done.refilled[0]!.batches) gossip.filled(batch);
+	gossip.filled(news, done.refilled[0]!.batches);
 	expect(step(other, ask).serve).toMatchObject([{to: other, wants: [{from: 5, to: 7}]}]);
 });
 
@@ -140,6 +140,46 @@ test('a stream of which nothing is kept before may begin where the subscription 
 	expect(ready.packets.find(({packet}) => packet.type === 'iwant')!.packet).toMatchObject({wants: [{from: 1, to: 7, sinceLamport: 50}]});
 	push(origin, batchOf(6), batchOf(7));
 	expect(refilled(step(origin, {...served, passed: [[origin, 1, 1, 6]]}))).toEqual([[6, 7]]);
+});
+
+test('a stream that may have ended in the hole stands still until what was lost is in its place', () => {
+	const {gossip, take, push, step} = machine({isLast: true});
+	take();
+	const fresh = (seq: number): GossipReady => step(origin, {type: 'push', batch: batchOf(seq), hops: 1, complete: true, repair: false});
+	expect(fresh(5).released).toEqual([]);
+	expect(fresh(8).released).toEqual([]);
+	push(origin, batchOf(5), batchOf(6), batchOf(7));
+	const done = step(origin, served);
+	expect([refilled(done), done.released]).toEqual([[[5, 6, 7]], []]);
+	// There was room for two only.
+	gossip.filled(news, done.refilled[0]!.batches.slice(0, 2));
+	expect(take().released).toEqual([]);
+	expect(fresh(7).released.map(({batch}) => batch.firstSeq)).toEqual([7, 8]);
+});
+
+test('it does not stand still for long: what is not found is released as new', () => {
+	const {take, push, ticks} = machine({isLast: true});
+	take();
+	push(origin, batchOf(5)); // And no more: it does not say that this was all.
+	let released: number[] = [];
+	let tick = 0;
+	for (; tick < 2000 && released.length === 0; tick++) {
+		const {packets, released: now} = ticks(1);
+		released = now.map(({batch}) => batch.firstSeq);
+		for (const {packet} of packets) if (packet.type === 'iwant' && packet.wants[0]!.from === 5) released.push(...push(origin, batchOf(5)).released.map(({batch}) => batch.firstSeq));
+		if (tick === 10) expect(push(third, batchOf(5)).released).toEqual([]);
+	}
+
+	expect(released).toEqual([5]);
+	expect(tick * 25).toBeLessThan(12_000);
+});
+
+test('a stream that ended before the hole is let go as soon as everybody says so', () => {
+	const {take, step, gossip} = machine({isLast: true, subscribers: [self, origin], reachable: [origin]});
+	take();
+	expect(refilled(step(origin, refusal(5, 0)))).toEqual([[]]);
+	gossip.filled(news, []);
+	expect(step(origin, {type: 'push', batch: batchOf(5), hops: 1, complete: true, repair: false}).released).toHaveLength(1);
 });
 
 test('one question a peer and topic: what was never here waits for what was lost, and the other way round', () => {

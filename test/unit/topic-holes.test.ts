@@ -69,6 +69,24 @@ describe('holes', () => {
 		]);
 	});
 
+	test('may hold the end of a stream, where the others do not account for all', async () => {
+		const memory = new MemoryLog({segmentBytes: 4000});
+		const log = await open(memory);
+		const all = [batch(a, 1, 1, 1), batch(b, 1, 1, 2), batch(a, 2, 1, 3), batch(b, 2, 2, 4), batch(a, 3, 1, 5), batch(b, 4, 1, 6), batch(a, 4, 1, 7)];
+		await log.append(all.map(one => ({batch: one, hops: 0, repaired: false}))).synced;
+		const isLost = (index: number): boolean => index === 3 || index === 5;
+		const broken = damaged(memory, isLost);
+		expect(gapsOf(await open(damaged(memory, index => index === 2)))).toEqual([[2, 3, [['a', 2, 2]]]]);
+		const one = await open(broken);
+		expect(gapsOf(one)).toEqual([[3, 5, [['b', 2, 3]]], [6, 7, [['b', 2, 2]]]]);
+		await one.refill([all[3]!]);
+		// What fills the one hole is behind what may be in the other.
+		const again = await open(damaged(broken, isLost));
+		expect(gapsOf(again)).toEqual([[6, 7, [['b', 4, 4]]]]);
+		await again.refill([all[5]!]);
+		expect((await rows(again)).map(([offset, origin, seq]) => [offset, origin.slice(0, 1), seq])).toEqual([[0, 'a', 1], [1, 'b', 1], [2, 'a', 2], [3, 'b', 2], [5, 'a', 3], [6, 'b', 4], [7, 'a', 4]]);
+	});
+
 	test('at the end of the log are none: what comes next of a stream is pulled as ever', async () => {
 		const {memory} = await filled();
 		const log = await open(damaged(memory, index => index >= 50));
