@@ -28,8 +28,8 @@ export class Order {
 	/** Take in a batch that is wanted and was not here before. True when there is a gap before it. */
 	take(stream: Stream, arrival: Arrival): boolean {
 		const {batch} = arrival;
-		const isNext = !stream.isStill && (batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!);
-		if (isNext && this.#lives.isOpen(stream, arrival.from)) {
+		const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;
+		if (isNext && !stream.isStill && this.#lives.isOpen(stream, arrival.from)) {
 			this.#release(stream, arrival);
 			if (stream.held !== undefined) this.#drain(stream);
 			return false;
