@@ -169,6 +169,16 @@ test('a disk that goes on rotting is refused in the end, and nothing is touched'
 	expect(readFileSync(join(path, 'node.json'))).toEqual(before);
 });
 
+test('a folder of the first version, without a checksum, is no damaged one', async () => {
+	const id = await member();
+	const {members: _members, since: _since, mustJoin: _mustJoin, checksum: _checksum, ...first} = JSON.parse(readFileSync(join(path, 'node.json'), 'utf8')) as Record<string, unknown>;
+	writeFileSync(join(path, 'node.json'), JSON.stringify({...first, version: 1}));
+	const {state, quarantined} = await openIt();
+	expect([state.identity.id, state.incarnation, state.topics, quarantined]).toEqual([id, 4, [topic], undefined]);
+	writeFileSync(join(path, 'node.json'), JSON.stringify({...first, version: 2}));
+	expect((await openIt()).quarantined).toMatchObject({formerId: id});
+});
+
 test('no flipped bit of node.json passes for the truth', () => {
 	const state = {...freshState(), incarnation: 12, clusterId, lamport: 4096, topics: [topic], members: [[peer, address] as const], since: [[topic, 7] as const]};
 	const text = `${JSON.stringify(stateToJson(state), undefined, '\t')}\n`;
