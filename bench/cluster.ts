@@ -155,11 +155,15 @@ export class Cluster implements AsyncDisposable {
 
 	/** Start one node; it joins through the first unless it is the first, or has data already. */
 	start(port: number, flags: readonly string[] = []): NodeProcess {
-		const {cli, topics = [], messages = false, flags: common = []} = this.#options;
 		const first = this.nodes[0];
+		return this.startAlone(port, [...(first && first.port !== port ? ['--bootstrap', String(first.port)] : []), ...flags]);
+	}
+
+	/** Start one node that is told of nobody. */
+	startAlone(port: number, flags: readonly string[] = []): NodeProcess {
+		const {cli, topics = [], messages = false, flags: common = []} = this.#options;
 		const command = [
 			cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, String(port)),
-			...(first && first.port !== port ? ['--bootstrap', String(first.port)] : []),
 			...(topics.length > 0 ? ['--topics', topics.join(',')] : []),
 			...common, ...flags,
 		];

@@ -10,6 +10,7 @@ import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
+import {Keeping} from './keeping.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
@@ -17,6 +18,7 @@ import type {Snapshot} from './observe/snapshot.ts';
 import {viewOf} from './observe/view.ts';
 import {Management} from './management.ts';
 import type {NodeOptions} from './node-options.ts';
+import {Watchers} from './observe/watchers.ts';
 import {Presence} from './presence.ts';
 import {readBatches, subscribeHere} from './local-reading.ts';
 import {parseRaftPacket} from './raft/packet.ts';
@@ -45,17 +47,18 @@ export class Node implements ServedBroker {
 	phase: Snapshot['phase'] = 'starting';
 	detail = '';
 	clusterId: string;
-	readonly #watchers = new Set<(snapshot: Snapshot) => void>();
+	readonly #watchers: Watchers;
 	readonly #timers = new DisposableStack();
 	readonly #closed = Promise.withResolvers<string>();
-	#watchTimer: Disposable | undefined;
 	#reachable = '';
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
 	#caredMs = 0;
 	#retainedMs = 0;
-	#saving: Promise<void> = Promise.resolve();
+	readonly #keeping: Keeping;
 	#stopping: Promise<void> | undefined;
+	/** Of the disk, also during the stop: then it was not a clean one. */
+	#failure: string | undefined;
 
 	constructor(options: NodeOptions) {
 		const {id, incarnation, lamport, config, io} = options;
@@ -67,6 +70,7 @@ export class Node implements ServedBroker {
 		const nowMs = (): number => io.clock.monotonicMs();
 		const failed = (error: unknown): void => this.#fail(error);
 		this.journal = new Journal({wallMs: () => io.clock.wallMs(), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
+		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.control = new Control({
 			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
@@ -109,11 +113,17 @@ export class Node implements ServedBroker {
 				rejected: (from, reason) => this.journal.reject(from, reason),
 				delivered: (topic, items) => this.journal.deliver(items, this.interests.own.has(topic)),
 				missed: (topic, origin, messages) => emit({type: 'missed', topic, origin, messages}),
+				refilled: (topic, messages, missing) => emit({type: 'refilled', topic, messages, missing}),
 				synced: (peer, messages) => this.presence.synced(peer, messages),
 				bound: name => this.journal.bound(name),
 			},
 		});
-		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.control.propose(command)});
+		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.control.propose(command), former: options.former?.since ?? []});
+		void io.raftStore.failed.then(failed);
+		this.#keeping = new Keeping({
+			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
+			clusterId: () => this.clusterId, lamport: () => lamport.ceiling, write: state => io.save(state),
+		});
 		for (const topic of options.topics) this.interests.own.add(topic);
 	}
 
@@ -138,7 +148,7 @@ export class Node implements ServedBroker {
 		this.detail = '';
 		if (clusterId !== '' && clusterId !== this.clusterId) {
 			this.clusterId = clusterId;
-			void this.#save();
+			void this.#keeping.save();
 		}
 	}
 
@@ -218,7 +228,7 @@ export class Node implements ServedBroker {
 		this.interests.own.add(topic);
 		try {
 			await this.interests.settle(topic);
-			if (isNew) await this.#save();
+			if (isNew) await this.#keeping.save();
 		} catch (error) {
 			if (isNew) this.interests.own.delete(topic);
 			throw error;
@@ -229,7 +239,7 @@ export class Node implements ServedBroker {
 		if (!this.interests.own.delete(topic) && !this.data.isSubscribed(topic)) throw new DapssError('usage', `Expected a topic that this node is subscribed to, got ${JSON.stringify(topic)}`);
 		try {
 			await this.interests.settle(topic);
-			await this.#save();
+			await this.#keeping.save();
 		} catch (error) {
 			this.interests.own.add(topic);
 			throw error;
@@ -241,20 +251,7 @@ export class Node implements ServedBroker {
 	}
 
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
-		this.#watchers.add(onSnapshot);
-		onSnapshot(viewOf(this));
-		this.#watchTimer ??= this.options.io.clock.every(1000 / this.options.config.console.framesPerSecond, () => {
-			const snapshot = viewOf(this);
-			for (const watcher of this.#watchers) watcher(snapshot);
-		});
-		return {
-			[Symbol.dispose]: () => {
-				this.#watchers.delete(onSnapshot);
-				if (this.#watchers.size > 0) return;
-				this.#watchTimer?.[Symbol.dispose]();
-				this.#watchTimer = undefined;
-			},
-		};
+		return this.#watchers.add(onSnapshot);
 	}
 
 	events({messages = false}: {readonly messages?: boolean} = {}): AsyncIterable<RecordedEvent> {
@@ -295,15 +292,16 @@ export class Node implements ServedBroker {
 		this.control.stepAside();
 		this.presence.leave();
 		this.#timers.dispose();
-		this.#watchTimer?.[Symbol.dispose]();
+		this.#watchers[Symbol.dispose]();
 		this.control.close();
 		this.#management.close();
 		await this.data[Symbol.asyncDispose]();
-		await this.#saving.catch(() => undefined);
+		await this.#keeping.settled();
 		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
-		this.journal.record({type: 'stopped', reason});
+		const why = this.#failure ?? reason;
+		this.journal.record({type: 'stopped', reason: why});
 		this.journal.close();
-		this.#closed.resolve(reason);
+		this.#closed.resolve(why);
 	}
 
 	#judge(from: NodeId, isSound: boolean): void {
@@ -330,7 +328,7 @@ export class Node implements ServedBroker {
 			this.#care();
 		}
 
-		if (lamport.nextCeiling() !== undefined) void this.#save();
+		if (lamport.nextCeiling() !== undefined) void this.#keeping.save();
 		if (nowMs - this.#retainedMs >= retainMs) {
 			this.#retainedMs = nowMs;
 			void this.data.retain().catch((error: unknown) => this.#fail(error));
@@ -355,6 +353,7 @@ export class Node implements ServedBroker {
 			this.#acquaintances.link();
 			this.presence.setMembers(members.map(({id}) => id));
 			if (topics.clusterId !== '' && topics.clusterId !== this.clusterId) this.run(topics.clusterId);
+			this.#keeping.agreed();
 		}
 
 		this.data.setInterests(new Map(topics.topics().map(({name, subscribers}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id)}])));
@@ -377,17 +376,13 @@ export class Node implements ServedBroker {
 		this.data.schedulePump();
 	}
 
-	#save(): Promise<void> {
-		const {io, lamport} = this.options;
-		this.#saving = this.#saving.catch(() => undefined).then(() => io.save({clusterId: this.clusterId, lamport: lamport.ceiling, topics: [...this.interests.own]}));
-		this.#saving.catch((error: unknown) => this.#fail(error));
-		return this.#saving;
-	}
-
 	/** The first storage error stops the node: a disk that failed once may lie afterwards. */
 	#fail(error: unknown): void {
-		if (this.#stopping) return;
-		this.journal.record({type: 'warning', text: errorMessage(error)});
-		void this.stop(errorMessage(error));
+		// What is refused because the node is stopping is no failure of its disk.
+		const isOurs = this.#stopping !== undefined && !(error instanceof DapssError && error.code === 'storage');
+		if (this.#failure !== undefined || isOurs) return;
+		this.#failure = errorMessage(error);
+		this.journal.record({type: 'warning', text: this.#failure});
+		void this.stop(this.#failure);
 	}
 }

@@ -40,6 +40,8 @@ export type DataHooks = {
 	readonly missed: (topic: Topic, origin: NodeId, messages: number) => void;
 	/** A digest exchange with the peer ended with nothing missing. */
 	readonly synced: (peer: NodeId, messages: number) => void;
+	/** Messages that damage had taken are back in the log of the topic; `missing` are not. */
+	readonly refilled: (topic: Topic, messages: number, missing: number) => void;
 	readonly bound: (name: string) => void;
 	/** The node must stop: the disk failed. */
 	readonly failed: (error: unknown) => void;
@@ -87,8 +89,8 @@ export class Data implements AsyncDisposable {
 			this.gossip.recover(header);
 			this.#options.lamport.witness(header.lamport);
 		});
-		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items)));
-		await log;
+		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items), this.#options.hooks.failed));
+		this.gossip.refill(topic, (await log).holes.flatMap(hole => [...hole.gaps.values()]));
 	}
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
@@ -171,6 +173,7 @@ export class Data implements AsyncDisposable {
 			for (const {to, topic, wants, bytesMax} of ready.serve) void this.#serve(to, topic, wants, bytesMax);
 			for (const {topic, origin, messages} of ready.missed) hooks.missed(topic, origin, messages);
 			for (const {peer, messages} of ready.synced) hooks.synced(peer, messages);
+			for (const {topic, batches} of ready.refilled) void this.#fill(topic, batches);
 		}
 	}
 
@@ -199,7 +202,7 @@ export class Data implements AsyncDisposable {
 		if (!live) {
 			const log = this.#options.io.openTopic(topic, header => this.gossip.recover(header));
 			log.catch((error: unknown) => this.#options.hooks.failed(error));
-			live = new LiveTopic(topic, log, (written, items) => this.#onWritten(written, items));
+			live = new LiveTopic(topic, log, (written, items) => this.#onWritten(written, items), this.#options.hooks.failed);
 			this.topics.set(topic, live);
 		}
 
@@ -246,6 +249,19 @@ export class Data implements AsyncDisposable {
 		}
 
 		return isSent;
+	}
+
+	/** What damage took is back: no reader is told, each finds it at its offset. */
+	async #fill(topic: Topic, found: readonly Batch[]): Promise<void> {
+		try {
+			const live = this.#topic(topic);
+			const placed = await live.refill(found);
+			this.gossip.filled(topic, placed.map(({batch}) => batch));
+			this.schedulePump();
+			this.#options.hooks.refilled(topic, placed.reduce((sum, {batch}) => sum + batch.count, 0), live.missing);
+		} catch (error) {
+			if (!this.#isClosed) this.#options.hooks.failed(error);
+		}
 	}
 
 	/** Answer one question a peer and topic at a time; another one meanwhile is passed over, and asked again. */

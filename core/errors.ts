@@ -16,6 +16,14 @@ export class DapssError extends Error {
 	}
 }
 
+/** What was stored is not what was written: not the disk's refusal, its decay. */
+export class DamagedError extends DapssError {
+	constructor(message: string, options?: ErrorOptions) {
+		super('storage', message, options);
+		this.name = 'DamagedError';
+	}
+}
+
 /** The contract of the command line: 0 ok · 1 failure · 2 usage · 10… as below · 130 interrupted. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
 	'usage': 2, 'config': 2, 'failure': 1, 'storage': 1, 'locked': 1, 'port-in-use': 1, 'refused': 1, 'timeout': 1, 'closed': 1, 'too-large': 2,

@@ -13,6 +13,8 @@ export type InterestsOptions = {
 	readonly topics: Topics;
 	readonly lamport: () => number;
 	readonly propose: (command: Command) => Promise<void>;
+	/** Lamport times from which on topics were subscribed to before this node had to join anew. */
+	readonly former: ReadonlyArray<readonly [Topic, number]>;
 };
 
 export class Interests {
@@ -20,10 +22,21 @@ export class Interests {
 	readonly own = new Set<Topic>();
 	readonly #readers = new Map<Topic, number>();
 	readonly #running = new Map<Topic, Promise<void>>();
+	readonly #former: Map<Topic, number>;
 	readonly #options: InterestsOptions;
 
 	constructor(options: InterestsOptions) {
 		this.#options = options;
+		this.#former = new Map(options.former);
+	}
+
+	/** From which time on the node's own topics are subscribed to, as agreed, or as it will be asked for. */
+	since(): ReadonlyArray<readonly [Topic, number]> {
+		const {self, topics} = this.#options;
+		return [...this.own].flatMap(topic => {
+			const time = topics.subscribers(topic).get(self) ?? this.#former.get(topic);
+			return time === undefined ? [] : [[topic, time] as const];
+		});
 	}
 
 	isWanted(topic: Topic): boolean {
@@ -52,11 +65,12 @@ export class Interests {
 			else if (this.#isSettled(topic)) return;
 			else {
 				const {self, lamport, propose} = this.#options;
-				const work = propose(this.isWanted(topic) ? {type: 'subscribe', topic, node: self, since: since ?? lamport()} : {type: 'unsubscribe', topic, node: self});
+				const work = propose(this.isWanted(topic) ? {type: 'subscribe', topic, node: self, since: since ?? this.#former.get(topic) ?? lamport()} : {type: 'unsubscribe', topic, node: self});
 				this.#running.set(topic, work);
 				try {
 					// oxlint-disable-next-line no-await-in-loop
 					await work;
+					this.#former.delete(topic); // From here on what is agreed counts.
 				} finally {
 					this.#running.delete(topic);
 				}

@@ -24,13 +24,14 @@ export class LiveTopic implements AsyncDisposable {
 	readonly #readers = new Set<Reader>();
 	readonly #onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void;
 
-	/** @param opened the topic's log. @param onWritten each group of batches, in log order, once it outlives the process. */
-	constructor(name: Topic, opened: Promise<TopicLog>, onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void) {
+	/** @param opened the topic's log. @param onWritten each group of batches, in log order, once it outlives the process. @param onFailed the first error of its disk, whoever waited for it. */
+	constructor(name: Topic, opened: Promise<TopicLog>, onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void, onFailed: (error: unknown) => void) {
 		this.name = name;
 		this.#onWritten = onWritten;
 		this.#opened = opened.then(log => {
 			this.#log = log;
 			this.#writtenEnd = log.nextOffset;
+			void log.failed.then(onFailed);
 			return log;
 		});
 		this.#opened.catch(() => undefined);
@@ -42,6 +43,11 @@ export class LiveTopic implements AsyncDisposable {
 
 	get bytes(): number {
 		return this.#log?.bytes ?? 0;
+	}
+
+	/** Messages that damage took and nobody has given back. */
+	get missing(): number {
+		return this.#log?.missing ?? 0;
 	}
 
 	/** Add batches in the order of their release. Resolves when they are on the disk (`sync`) or with the operating system. */
@@ -72,6 +78,11 @@ export class LiveTopic implements AsyncDisposable {
 	/** The batches that match the wants, in log order. */
 	async serve(wants: Parameters<TopicLog['serve']>[0], bytesMax: number): ReturnType<TopicLog['serve']> {
 		return (await this.#opened).serve(wants, bytesMax);
+	}
+
+	/** Put back what damage took. Those that found their place. */
+	async refill(found: readonly Batch[]): ReturnType<TopicLog['refill']> {
+		return (await this.#opened).refill(found);
 	}
 
 	async retain(bounds: Parameters<TopicLog['retain']>[0]): Promise<ReadonlyMap<StreamKey, number> | undefined> {

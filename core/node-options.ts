@@ -6,6 +6,7 @@ import type {Config} from './config.ts';
 import type {DataIo} from './data.ts';
 import type {Lamport} from './lamport.ts';
 import type {NodeId, Topic} from './message.ts';
+import type {KeptState} from './node-state.ts';
 import type {Clock, Datagrams, Entropy, Links} from './ports.ts';
 import type {RaftLimits} from './raft/leader.ts';
 import type {RaftStore} from './raft-store.ts';
@@ -23,7 +24,7 @@ export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
 	/** `undefined` unless the node was started with `--faults`. */
 	readonly faults: FaultControl | undefined;
 	/** Make durable what must outlive a restart. */
-	save(state: {readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]}): Promise<void>;
+	save(state: KeptState): Promise<void>;
 };
 
 export type NodeOptions = {
@@ -35,6 +36,8 @@ export type NodeOptions = {
 	readonly clusterId: string;
 	/** Topics of the node itself, from its last life and its settings. */
 	readonly topics: readonly Topic[];
+	/** What it knew of its cluster, for as long as its own log does not name it. */
+	readonly former?: Pick<KeptState, 'members' | 'since'>;
 	readonly config: Config;
 	readonly address: string;
 	readonly version: string;

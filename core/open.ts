@@ -17,23 +17,25 @@ import {systemClock, systemEntropy} from './io/clock.ts';
 import {Faults} from './io/faults.ts';
 import {realFiles} from './io/files.ts';
 import {Folder} from './io/folder.ts';
-import {openLog, type SegmentedLog} from './io/log.ts';
+import {openLog} from './io/log.ts';
 import {createMesh} from './io/mesh.ts';
 import {NodeFiles} from './io/node-files.ts';
+import {moveAside, reserveQuarantine} from './io/quarantine.ts';
 import {formLock, listNodes, register, type Registration} from './io/registry.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {openDatagrams} from './io/udp.ts';
+import {openHome, type HomeIo} from './home.ts';
 import {topicsOf} from './interests.ts';
 import {join, parseJoin} from './joining.ts';
 import {Lamport} from './lamport.ts';
-import type {NodeId, Topic} from './message.ts';
+import type {NodeId} from './message.ts';
+import {stateToJson, type KeptState} from './node-state.ts';
 import type {Links} from './ports.ts';
 import {encodeConfigurationData} from './raft/configuration.ts';
-import {RaftStore} from './raft-store.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
 import type {Pipe} from './remote/pipe.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
-import {createIdentity, identityFrom, signBatch, verifyBatch, type Identity} from './seal.ts';
+import {signBatch, verifyBatch} from './seal.ts';
 import {openTopicLog} from './topic-log.ts';
 import {encodeContext} from './topics/command.ts';
 import {version} from './version.ts';
@@ -41,10 +43,8 @@ import {encodeControl} from './wire.ts';
 
 export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
 
-/** What a node keeps of itself, in `node.json`. */
-type NodeState = {readonly identity: Identity; readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]};
-
 const stateFile = 'node.json';
+const aloneAdvice = 'what this node knew of its cluster was damaged and set aside, and no other member is known: name one with --bootstrap; if this node was the only one, nothing but a backup of its data folder brings the cluster back';
 /** Members that were heard and may be asked to take this node in. */
 const heardMax = 1024;
 
@@ -71,29 +71,31 @@ export function serveOver(broker: Broker, pipe: Pipe): void {
 async function assemble(config: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
 	const {path} = resources.use(await Folder.open(config.data));
 	const folder = new NodeFiles(realFiles, path);
-	const state = await loadState(folder);
+	const host = config.advertise === '' ? config.host : config.advertise;
+	const address = formatAddress(host, config.port);
+	const home = await openHome(homeOf(folder, config), address);
+	const {state, quarantined} = home;
+	let raftStore = home.store;
+	const {identity} = state;
 	const incarnation = state.incarnation + 1;
 	const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 	lamport.nextCeiling();
-	const save = (rest: {readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]}): Promise<void> => folder.writeJson(stateFile, {version: 1, identity: state.identity.toJson(), incarnation, ...rest});
+	const save = (kept: KeptState): Promise<void> => folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
 	// Before the first send: numbers of this life are never those of an earlier one.
-	await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics});
-
-	const log = await openLog({folder: joinPath(config.data, 'raft'), ...logOptions(config)});
-	refuseDamage(log);
-	let raftStore = await RaftStore.open(log, folder.blobs);
+	await save({...state, lamport: lamport.ceiling});
 	const knownTopics = await folder.topics();
-	const {identity} = state;
-	const host = config.advertise === '' ? config.host : config.advertise;
-	const address = formatAddress(host, config.port);
+	const mayFound = raftStore.isEmpty && state.clusterId === '' && !state.mustJoin && config.bootstrap.length === 0;
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 
 	let node: Node | undefined;
 	const said = new Set<string>();
+	/** What was said before there was a node to say it; no more than was said. */
+	const early: string[] = [];
 	const warn = (text: string): void => {
 		if (said.has(text) || said.size > 1000) return;
 		said.add(text);
-		node?.journal.record({type: 'warning', text});
+		if (node) node.journal.record({type: 'warning', text});
+		else early.push(text);
 	};
 
 	const shared = transportOptions(config, {identity, version, onProblem: warn});
@@ -138,16 +140,18 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 
 	/** Members that may take this node in. */
 	const candidates = async (): Promise<readonly string[]> => {
-		if (!config.discovery.enabled) return config.bootstrap;
-		const local = (await listNodes()).filter(other => other.cluster === config.cluster && other.phase === 'running' && other.id !== identity.id);
-		return [...new Set([...config.bootstrap, ...local.map(other => other.address), ...[...heard.values()].map(other => other.address)])];
+		// A node that was a member once is refused by any other cluster of the name.
+		const isOurs = (other: {readonly clusterId: string}): boolean => !state.mustJoin || state.clusterId === '' || other.clusterId === state.clusterId;
+		const former = state.members.filter(([id]) => id !== identity.id).map(([, at]) => at);
+		const local = config.discovery.enabled ? (await listNodes()).filter(other => other.cluster === config.cluster && other.phase === 'running' && other.id !== identity.id && isOurs(other)) : [];
+		return [...new Set([...config.bootstrap, ...local.map(other => other.address), ...[...heard.values()].filter(other => isOurs(other)).map(other => other.address), ...former])];
 	};
 
 	let isFounding = false;
 	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address, cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
-	const lock = raftStore.isEmpty && state.clusterId === '' && config.bootstrap.length === 0 && config.discovery.enabled ? await formLock(config.cluster) : undefined;
+	const lock = mayFound && config.discovery.enabled ? await formLock(config.cluster) : undefined;
 	try {
-		if (raftStore.isEmpty && state.clusterId === '' && config.bootstrap.length === 0 && !await isSomebodyThere()) {
+		if (mayFound && !await isSomebodyThere()) {
 			isFounding = true;
 			const clusterId = randomBytes(16).toString('hex');
 			raftStore = await raftStore.found({
@@ -160,6 +164,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		const starting = createNode();
 		await starting.start();
 		node = starting;
+		for (const text of early.splice(0)) node.journal.record({type: 'warning', text});
 		if (isFounding || node.control.isMember) node.run(node.control.topics.clusterId || state.clusterId);
 		else node.phase = 'joining';
 		await registration?.update({phase: node.phase, clusterId: node.clusterId});
@@ -182,14 +187,20 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 			id: identity.id, incarnation, lamport, config, address, version,
 			clusterId: state.clusterId,
 			topics: [...new Set([...state.topics, ...topicsOf(config.topics)])],
+			former: state,
 			io: {
 				clock: systemClock, entropy: systemEntropy, links, datagrams, raftStore, knownTopics, save,
 				sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
 				verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
 				async openTopic(topic, onHeader) {
 					const topicLog = await openLog({folder: await folder.topicFolder(topic), ...logOptions(config)});
-					for (const {file, bytes} of topicLog.damaged) warn(`The log of the topic ${topic} is damaged: ${bytes} bytes in ${file} are kept aside, and are missing here; other nodes may have them`);
-					return openTopicLog(topicLog, onHeader);
+					const opened = await openTopicLog(topicLog, onHeader);
+					// What came back once is told of no more; how much a hole at the end has taken cannot be known.
+					if (opened.missing > 0 || topicLog.damaged.some(({position, bytes}) => position + bytes === topicLog.end)) {
+						warn(`The log of the topic ${topic} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing} messages are missing and are asked of other nodes`);
+					}
+
+					return opened;
 				},
 				faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: () => faults.active()},
 			},
@@ -203,6 +214,11 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		await resources.disposeAsync();
 	});
 	running.journal.record({type: 'ready', id: identity.id, port: config.port, cluster: config.cluster});
+	if (quarantined) {
+		const {problem, folder: aside, formerId} = quarantined;
+		running.journal.record({type: 'quarantined', problem, folder: joinPath(folder.path, aside), formerId, id: identity.id});
+	}
+
 	return Object.assign(running, {port: config.port});
 
 	/** Ask until the cluster has taken this node in. */
@@ -218,7 +234,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 					joining.detail = detail;
 				},
 				async wait(ms) {
-					if (known.length === 0) joining.detail = 'no member of the cluster is known yet: waiting to hear one';
+					if (known.length === 0) joining.detail = state.mustJoin ? aloneAdvice : 'no member of the cluster is known yet: waiting to hear one';
 					await wait(ms);
 					known = await candidates();
 				},
@@ -264,24 +280,19 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 	};
 }
 
-async function loadState(folder: NodeFiles): Promise<NodeState> {
-	const raw = await folder.readJson(stateFile);
-	if (raw === undefined) return {identity: createIdentity(), incarnation: 0, clusterId: '', lamport: 0, topics: []};
-	const {identity: json, incarnation, clusterId, lamport, topics} = raw as Record<string, unknown>;
-	const identity = identityFrom(json);
-	const isWhole = Number.isSafeInteger(incarnation) && typeof clusterId === 'string' && Number.isSafeInteger(lamport) && Array.isArray(topics);
-	if ('problem' in identity || !isWhole) throw new DapssError('storage', `The file ${joinPath(folder.path, stateFile)} is damaged${'problem' in identity ? ` (${identity.problem})` : ''}: start this node with an empty data folder, it joins again under a new id`);
-	return {identity, incarnation: incarnation as number, clusterId, lamport: lamport as number, topics: topicsOf(topics.filter(topic => typeof topic === 'string'))};
+function homeOf(folder: NodeFiles, config: Config): HomeIo {
+	return {
+		readState: () => folder.readJson(stateFile),
+		writeState: json => folder.writeJson(stateFile, json),
+		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), ...logOptions(config)}),
+		blobs: folder.blobs,
+		reserve: () => reserveQuarantine(realFiles, folder.path, stateFile),
+		moveAside: name => moveAside(realFiles, folder.path, name),
+	};
 }
 
 function logOptions({storage: {segmentBytes, writeDeadlineMs}}: Config): {readonly segmentBytes: number; readonly writeDeadlineMs: number} {
 	return {segmentBytes, writeDeadlineMs};
-}
-
-/** A Raft log with a hole cannot be served from: votes or entries may be gone. */
-function refuseDamage({damaged}: SegmentedLog): void {
-	if (damaged.length === 0) return;
-	throw new DapssError('storage', `The Raft log is damaged (${damaged.map(({file, position}) => `${file} at ${position}`).join(', ')}); the file is kept aside. Start this node with an empty data folder: it joins again under a new id`);
 }
 
 function wait(ms: number): Promise<void> {

@@ -3,7 +3,7 @@ Where Raft's log and snapshots lie: entries and hard state share one log, so tha
 files of their own, and a mark in the log says which one counts. Segments that hold nothing newer than the snapshot go.
 */
 import {decode, encode} from './codec.ts';
-import {DapssError} from './errors.ts';
+import {DamagedError} from './errors.ts';
 import type {NodeId} from './message.ts';
 import type {Log} from './ports.ts';
 import {parseConfiguration} from './raft/configuration.ts';
@@ -14,7 +14,7 @@ import type {Snapshot} from './raft/snapshot.ts';
 /** Whole files, written atomically and checked when read. */
 export type Blobs = {
 	write(name: string, bytes: Uint8Array): Promise<void>;
-	/** `undefined` when there is none. @throws `storage` when it is damaged. */
+	/** `undefined` when there is none. @throws {DamagedError} */
 	read(name: string): Promise<Uint8Array | undefined>;
 	list(): Promise<readonly string[]>;
 	unlink(name: string): Promise<void>;
@@ -38,7 +38,7 @@ export class RaftStore implements AsyncDisposable {
 		this.#positions = positions;
 	}
 
-	/** Read everything back. @throws `storage` when the log or the snapshot it names is damaged. */
+	/** Read everything back. @throws {DamagedError} when the log or the snapshot it names is damaged. */
 	static async open(log: Log, blobs: Blobs): Promise<RaftStore> {
 		const recovery = new Recovery();
 		const positions: Array<{readonly index: number; readonly position: number}> = [];
@@ -56,7 +56,7 @@ export class RaftStore implements AsyncDisposable {
 
 		const snapshot = recovery.mark.index === 0 ? undefined : await readSnapshot(blobs, recovery.mark.index);
 		const entries = recovery.behind({index: snapshot?.index ?? 0, term: snapshot?.term ?? 0});
-		if (recovery.problem) throw new DapssError('storage', `The Raft log is damaged: ${recovery.problem}. Start this node with an empty data folder: it joins again under a new id`);
+		if (recovery.problem) throw new DamagedError(`the Raft log is damaged: ${recovery.problem}`);
 		return new RaftStore(log, blobs, {hardState: recovery.state, snapshot, entries}, positions);
 	}
 
@@ -70,6 +70,11 @@ export class RaftStore implements AsyncDisposable {
 	async refound(snapshot: Snapshot, node: NodeId): Promise<void> {
 		this.#state = {term: snapshot.term, vote: node, commit: snapshot.index};
 		await this.saveSnapshot(snapshot, 'installed');
+	}
+
+	/** Resolves with the first error of its disk, whoever waited for it. */
+	get failed(): Promise<Error> {
+		return this.#log.failed;
 	}
 
 	get isEmpty(): boolean {
@@ -113,12 +118,19 @@ function nameOf(index: number): string {
 	return `snapshot-${String(index).padStart(16, '0')}`;
 }
 
-async function readSnapshot(blobs: Blobs, index: number): Promise<Snapshot> {
+/** The index that the name of a snapshot stands for; `undefined` when it is none. */
+export function snapshotIndexOf(name: string): number | undefined {
+	const digits = /^snapshot-(\d{16})$/.exec(name)?.[1];
+	return digits === undefined ? undefined : Number(digits);
+}
+
+/** @throws {DamagedError} */
+export async function readSnapshot(blobs: Blobs, index: number): Promise<Snapshot> {
 	const bytes = await blobs.read(nameOf(index));
 	const value = bytes && decode(bytes) as {readonly index?: unknown; readonly term?: unknown; readonly configuration?: unknown; readonly data?: unknown} | undefined;
 	const configuration = parseConfiguration(value?.configuration);
 	if (!value || value.index !== index || typeof value.term !== 'number' || !configuration || !(value.data instanceof Uint8Array)) {
-		throw new DapssError('storage', `The snapshot at ${index} is missing or damaged. Start this node with an empty data folder: it joins again under a new id`);
+		throw new DamagedError(`the snapshot at ${index} is missing or damaged`);
 	}
 
 	return {index, term: value.term, configuration, data: value.data};

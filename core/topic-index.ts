@@ -94,6 +94,13 @@ export class TopicIndex {
 		return this.#parts.find(({streams}) => streams.has(stream))?.streams.get(stream)?.low;
 	}
 
+	/** The highest number of each stream. */
+	highs(): Map<StreamKey, number> {
+		const highs = new Map<StreamKey, number>();
+		for (const {streams} of this.#parts) for (const [key, {high}] of streams) highs.set(key, Math.max(high, highs.get(key) ?? 0));
+		return highs;
+	}
+
 	/** The lowest number of each stream. */
 	floors(): Map<StreamKey, number> {
 		const floors = new Map<StreamKey, number>();

@@ -1,14 +1,16 @@
 /**
 The messages of one topic on one node, in the order they were delivered. An offset counts them, from 0, without gaps and across
 retention, so that a reader's place has the same meaning as long as the node lives. (Where the disk lost messages to damage, their offsets
-stay empty.) What is written lies in a `Log` (`topic-record.ts`), what is known of it in memory is sparse (`topic-index.ts`).
+are empty until peers have given them back.) What is written lies in a `Log` (`topic-record.ts`), what is known of it in memory is sparse (`topic-index.ts`).
 */
 import type {StoredBatch} from './delivery.ts';
 import {DapssError} from './errors.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type StreamKey, type Topic} from './message.ts';
 import type {Log} from './ports.ts';
+import {Fills} from './topic-fills.ts';
+import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
 import {stepBytes, TopicIndex} from './topic-index.ts';
-import {decodeRecord, decodeRecordHeader, encodeMark, encodeStored, type GoneStream, type TopicMark} from './topic-record.ts';
+import {decodeRecord, decodeRecordHeader, encodeFill, encodeMark, encodeStored, type GoneStream, type TopicMark} from './topic-record.ts';
 
 export type LogWant = {readonly origin: BatchHeader['origin']; readonly incarnation: number; readonly from: number; readonly to: number; readonly sinceLamport: number};
 /** `passed`: by stream, the number behind the newest one found that is stamped too early to be wanted. Stamps rise with numbers: none before it is. */
@@ -23,6 +25,12 @@ export type TopicLog = AsyncDisposable & {
 	/** Kept here. */
 	readonly messages: number;
 	readonly bytes: number;
+	/** Where messages are missing. */
+	readonly holes: readonly Hole[];
+	/** Messages that were lost to damage and have not come back. */
+	readonly missing: number;
+	/** Put batches where they were lost, as far as there is room; resolves with those that were, in order of offsets, when they are on the disk. */
+	refill(found: readonly Batch[]): Promise<readonly Placed[]>;
 	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options?: {readonly sync?: boolean}): TopicAppended;
 	/** From the batch that contains `offset`, or the oldest when that is gone. `next` is where to go on. */
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
@@ -64,6 +72,10 @@ class IndexedTopicLog implements TopicLog {
 	readonly #cursors = new Map<number, number>();
 	/** Streams of which retention took all. */
 	readonly #gone = new Map<StreamKey, GoneStream>();
+	readonly #fills = new Fills();
+	#holes: readonly Hole[] = [];
+	/** Missing, and in none of the holes. */
+	#untold = 0;
 	#retaining: Promise<unknown> = Promise.resolve();
 
 	constructor(log: Log) {
@@ -75,7 +87,7 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	get firstOffset(): number {
-		return this.#index.firstOffset ?? this.#nextOffset;
+		return Math.min(this.#fills.first, this.#index.firstOffset ?? this.#nextOffset);
 	}
 
 	get nextOffset(): number {
@@ -83,27 +95,44 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	get messages(): number {
-		return this.#index.messages;
+		return this.#index.messages + this.#fills.messages;
 	}
 
 	get bytes(): number {
 		return this.#log.end - this.#log.first;
 	}
 
+	get holes(): readonly Hole[] {
+		return this.#holes;
+	}
+
+	get missing(): number {
+		return this.#holes.reduce((sum, {from, to}) => sum + to - from, this.#untold);
+	}
+
 	async recover(onHeader: OnHeader): Promise<void> {
 		const segments = this.#log.segments();
+		const finder = new HoleFinder(this.#log.first === 0 ? 0 : undefined, () => this.#index.highs());
+		const fills: Array<{readonly header: BatchHeader; readonly offset: number; readonly position: number; readonly end: number}> = [];
 		let segment = 0;
 		for (let at = this.#log.first; at < this.#log.end;) {
 			// oxlint-disable-next-line no-await-in-loop -- in order
 			const {records, next} = await this.#log.read(at, scanBytes);
-			for (const {position, bytes} of records) {
+			for (const [index, {position, bytes}] of records.entries()) {
 				const record = decodeRecordHeader(bytes);
 				if (!record) throw new DapssError('storage', `Expected a stored batch at position ${position} of the topic's log, got a record that this version cannot read`);
 				if (record.type === 'mark') {
+					finder.reach(Math.max(record.offset, this.#nextOffset));
 					this.#recoverMark(record, onHeader);
 					continue;
 				}
 
+				if (record.type === 'fill') {
+					fills.push({...record, position, end: records[index + 1]?.position ?? next});
+					continue;
+				}
+
+				finder.add(record.header, record.offset);
 				while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
 				this.#note(record.header, record.offset, position, segments[segment]!.first);
 				onHeader(record.header, record.offset);
@@ -112,6 +141,28 @@ class IndexedTopicLog implements TopicLog {
 			if (next <= at) break;
 			at = next;
 		}
+
+		for (const {header, offset, position, end} of fills) {
+			if (!finder.fill(header, offset)) continue; // Retention has taken what was around it.
+			this.#fills.add(header, offset, position, end);
+			onHeader(header, offset);
+		}
+
+		this.#holes = finder.holes();
+		this.#untold = finder.untold;
+	}
+
+	async refill(found: readonly Batch[]): Promise<readonly Placed[]> {
+		const {placed, left} = place(this.#holes, found);
+		if (placed.length === 0) return [];
+		this.#holes = left;
+		this.#cursors.clear(); // Some led over a hole.
+		const {positions, written, synced} = this.#log.append(placed.map(({batch, offset}) => encodeFill(batch, offset)), {sync: true});
+		const {end} = this.#log;
+		await written;
+		for (const [index, {batch, offset}] of placed.entries()) this.#fills.add(batch, offset, positions[index]!, positions[index + 1] ?? end);
+		await synced;
+		return placed;
 	}
 
 	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options: {readonly sync?: boolean} = {}): TopicAppended {
@@ -141,15 +192,20 @@ class IndexedTopicLog implements TopicLog {
 	async read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> {
 		const wanted = Math.max(offset, this.firstOffset);
 		if (wanted >= this.#nextOffset) return {items: [], next: wanted};
-		let at = this.#cursors.get(wanted) ?? this.#index.placeOf(wanted)?.position ?? this.#log.first;
+		const fill = this.#fills.at(wanted);
+		const until = fill?.to ?? this.#fills.after(wanted);
+		let at = this.#cursors.get(wanted) ?? fill?.position ?? this.#index.placeOf(wanted)?.position ?? this.#log.first;
 		this.#cursors.delete(wanted);
 		for (;;) {
 			// oxlint-disable-next-line no-await-in-loop -- a step of the index at most
 			const {records, next} = await this.#log.read(at, bytesMax);
 			const items: StoredBatch[] = [];
+			let isPast = false;
 			for (const {bytes} of records) {
 				const record = decodeRecord(bytes);
-				if (record?.type !== 'batch' || record.offset + record.batch.count <= wanted) continue;
+				if (record?.type !== (fill ? 'fill' : 'batch') || record.offset + record.batch.count <= wanted) continue;
+				isPast = record.offset >= until;
+				if (isPast) break;
 				const {batch, hops, repaired} = record;
 				items.push({offset: record.offset, batch, hops, repaired});
 			}
@@ -157,10 +213,11 @@ class IndexedTopicLog implements TopicLog {
 			const last = items.at(-1);
 			if (last) {
 				const end = last.offset + last.batch.count;
-				this.#remember(end, next);
+				if (!isPast && end !== until) this.#remember(end, next); // Else it goes on elsewhere.
 				return {items, next: end};
 			}
 
+			if (isPast) return {items: [], next: until}; // The way leads over what filled a hole.
 			if (next <= at) return {items: [], next: wanted}; // Not written yet.
 			at = next;
 		}
@@ -180,13 +237,18 @@ class IndexedTopicLog implements TopicLog {
 
 		const batches: Batch[] = [];
 		let bytes = 0;
-		for (const {from, to} of this.#index.rangesOf([...byStream.values()].flat(), this.#log.end)) {
+		const streamWants = [...byStream.values()].flat();
+		const ranges = [
+			...this.#fills.rangesOf(streamWants).map(range => ({...range, type: 'fill'})),
+			...this.#index.rangesOf(streamWants, this.#log.end).map(range => ({...range, type: 'batch'})),
+		];
+		for (const {from, to, type} of ranges) {
 			for (let at = from; at < to;) {
 				// oxlint-disable-next-line no-await-in-loop -- in order, under a budget
 				const {records, next} = await this.#log.read(at, Math.min(stepBytes, to - at));
 				for (const {position, bytes: stored} of records) {
 					const record = position < to ? decodeRecord(stored) : undefined;
-					if (record?.type !== 'batch' || !isWanted(record.batch)) continue;
+					if (record === undefined || record.type === 'mark' || record.type !== type || !isWanted(record.batch)) continue;
 					if (batches.length > 0 && bytes + record.batch.bytes.length > bytesMax) return {batches, passed};
 					bytes += record.batch.bytes.length;
 					batches.push(record.batch);
@@ -231,6 +293,10 @@ class IndexedTopicLog implements TopicLog {
 		await this.#markGone(drop);
 		await this.#log.dropBefore(drop);
 		this.#index.dropBefore(this.#log.first);
+		const first = this.#index.firstOffset ?? this.#nextOffset;
+		this.#fills.dropBefore(first);
+		this.#holes = this.#holes.filter(({to}) => to > first);
+		if (this.#holes.length === 0) this.#untold = 0;
 		for (const [offset, position] of this.#cursors) if (position < this.#log.first) this.#cursors.delete(offset);
 		return this.#index.floors();
 	}

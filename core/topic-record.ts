@@ -1,10 +1,12 @@
 /**
-What a topic's log stores in a record: `u48 offset of the first message | u8 hops | u8 flags (1 repaired, 2 mark)`, then the batch as its
+What a topic's log stores in a record: `u48 offset of the first message | u8 hops | u8 flags (1 repaired, 2 mark, 4 fill)`, then the batch as its
 origin sealed it.
 
 A **mark** stands there for what retention took: `u16 topic length | topic`, then for each stream of which nothing is kept
 `8 B origin | u32 incarnation | u48 next sequence number | u48 Lamport stamp of its last batch`. Without it a restart would forget that
 the stream was ever read, and pull it from other nodes again; and an emptied log would count its offsets from 0 again.
+
+A **fill** is a batch that damage had taken and a peer gave back: its offset lies in a hole before it (`topic-fills.ts`).
 */
 import type {StoredBatch} from './delivery.ts';
 import {decodeBatch, decodeStoredHeader, type Batch, type BatchHeader, type NodeId, type Topic} from './message.ts';
@@ -12,11 +14,12 @@ import {decodeBatch, decodeStoredHeader, type Batch, type BatchHeader, type Node
 /** A stream of which nothing is kept: where it goes on. */
 export type GoneStream = {readonly origin: NodeId; readonly incarnation: number; readonly next: number; readonly lamport: number};
 export type TopicMark = {readonly type: 'mark'; readonly offset: number; readonly topic: Topic; readonly streams: readonly GoneStream[]};
-export type TopicRecord = (StoredBatch & {readonly type: 'batch'}) | TopicMark;
+export type TopicRecord = (StoredBatch & {readonly type: 'batch' | 'fill'}) | TopicMark;
 
 export const prefixBytes = 8;
 const flagRepaired = 1;
 const flagMark = 2;
+const flagFill = 4;
 const streamBytes = 24;
 
 export function encodeStored(batch: Batch, offset: number, hops: number, repaired: boolean): Buffer {
@@ -25,6 +28,12 @@ export function encodeStored(batch: Batch, offset: number, hops: number, repaire
 	record[6] = Math.min(hops, 255);
 	record[7] = repaired ? flagRepaired : 0;
 	record.set(batch.bytes, prefixBytes);
+	return record;
+}
+
+export function encodeFill(batch: Batch, offset: number): Buffer {
+	const record = encodeStored(batch, offset, 0, true);
+	record[7] = flagFill;
 	return record;
 }
 
@@ -48,23 +57,27 @@ export function encodeMark({offset, topic, streams}: Omit<TopicMark, 'type'>): B
 }
 
 /** As `decodeRecord`, but of a batch no more than its header: what a scan of the whole log needs. */
-export function decodeRecordHeader(bytes: Uint8Array): {readonly type: 'batch'; readonly offset: number; readonly header: BatchHeader} | TopicMark | undefined {
+export function decodeRecordHeader(bytes: Uint8Array): {readonly type: 'batch' | 'fill'; readonly offset: number; readonly header: BatchHeader} | TopicMark | undefined {
 	const record = asBuffer(bytes);
-	if (record.length <= prefixBytes || record[7]! > flagMark) return undefined;
+	if (!isKnown(record)) return undefined;
 	const offset = record.readUIntBE(0, 6);
 	if (record[7] === flagMark) return decodeMark(record, offset);
 	const header = decodeStoredHeader(record, prefixBytes);
-	return header && {type: 'batch', offset, header};
+	return header && {type: record[7] === flagFill ? 'fill' : 'batch', offset, header};
 }
 
 /** `undefined` for what this version does not know. A batch is a slice of `bytes`, not a copy. */
 export function decodeRecord(bytes: Uint8Array): TopicRecord | undefined {
 	const record = asBuffer(bytes);
-	if (record.length <= prefixBytes || record[7]! > flagMark) return undefined;
+	if (!isKnown(record)) return undefined;
 	const offset = record.readUIntBE(0, 6);
 	if (record[7] === flagMark) return decodeMark(record, offset);
 	const batch = decodeBatch(record.subarray(prefixBytes));
-	return batch && {type: 'batch', offset, hops: record[6]!, repaired: record[7] === flagRepaired, batch};
+	return batch && {type: record[7] === flagFill ? 'fill' : 'batch', offset, hops: record[6]!, repaired: record[7] !== 0, batch};
+}
+
+function isKnown(record: Buffer): boolean {
+	return record.length > prefixBytes && (record[7]! <= flagMark || record[7] === flagFill);
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -18,7 +18,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		applied: raft.applied,
 		quorum: {has: raft.hasQuorum, voters: raft.voters.length, reachable: raft.reachableVoters, missing: outlookOf({raft, members}).missing.map(({id, address, state, downMs}) => ({id, address, state, downMs: downMs ?? null}))},
 		members: members.map(({id, address, state, voter, rttMs}) => ({id, address, state, voter, rttMs: rttMs ?? null})),
-		topics: topics.map(({name, durable, subscribers, messages, bytes}) => ({name, durable, subscribers, messages, bytes})),
+		topics: topics.map(({name, durable, subscribers, messages, bytes, missing}) => ({name, durable, subscribers, messages, bytes, missing})),
 		partition: {state: partition.state, sides: partition.sides},
 		gossip: snapshot.gossip,
 		lamport: snapshot.lamport,

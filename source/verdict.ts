@@ -65,13 +65,15 @@ function partitionFindings({partition}: Snapshot): Finding[] {
 	return [{code: 'unhealthy', problem: `Partitioned for ${since}: ${sides}; ${partition.waiting} own messages wait for the far side`, advice: 'Repair the network between the sides. What waits is delivered after that.'}];
 }
 
-function nodeFindings({phase, detail, faults, insecure, counters}: Snapshot): Finding[] {
+function nodeFindings({phase, detail, faults, insecure, counters, topics}: Snapshot): Finding[] {
+	const holes = topics.filter(({missing}) => missing > 0);
 	const bounds = Object.entries(counters.bounds).filter(([, count]) => count > 0);
 	return [
 		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? 'Is the address behind --bootstrap right, and is that node up?' : 'Look again in a moment.'}] as const),
 		...(isStranger(counters) ? [{code: 'warning', problem: strangers.problem, advice: sentence(strangers.advice)}] as const : []),
 		...(faults.length > 0 ? [{code: 'warning', problem: `Faults are injected: ${faults.join(', ')}`, advice: 'dapss-tui fault heal ends them.'}] as const : []),
 		...(insecure.length > 0 ? [{code: 'warning', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),
+		...(holes.length > 0 ? [{code: 'warning', problem: `The disk lost messages that no other node has given back: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`, advice: 'Start the nodes that are down: they may have them. Check the disk.'}] as const : []),
 		...(bounds.length > 0 ? [{code: 'warning', problem: `Bounds were hit since the start: ${bounds.map(([name, count]) => `${name} ${count}×`).join(', ')}`, advice: 'A peer or a reader was too slow, or too much came at once.'}] as const : []),
 	];
 }

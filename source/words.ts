@@ -42,6 +42,8 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'lagged': return say(`too slow: ${event.dropped} events were left out`, 'warning');
 		case 'missed': return say(`${event.messages} messages of ${shortId(event.origin)} in ${printable(event.topic)} are gone for good`, 'bad');
 		case 'fault': return say(`faults: ${printable(event.text)}`, 'warning');
+		case 'quarantined': return say(`damaged: ${printable(event.problem)}. The files are kept in ${printable(event.folder)}; the node joins again as ${shortId(event.id)}${event.formerId === undefined ? '' : `, it was ${shortId(event.formerId)}`}`, 'bad');
+		case 'refilled': return say(`${printable(event.topic)}: ${event.messages} damaged messages came back from other nodes${event.missing === 0 ? ', nothing is missing' : `, ${event.missing} are missing`}`, event.missing === 0 ? 'good' : 'warning');
 		case 'warning': return say(printable(event.text), 'warning');
 		case 'stopped': return say(`stopped: ${printable(event.reason)}`);
 		default: return event satisfies never;

@@ -125,6 +125,7 @@ export function topicLines(topic: TopicSnapshot | undefined, key: string, width:
 		field('retained', `${plural(topic.messages, 'message')}, ${bytes(topic.bytes)}`),
 		field('delivered', `${count(topic.delivered)} since the start, ${brief(topic.perSecond)} in the last second`),
 		field('held', `${count(topic.held)} waiting for an earlier message`, topic.held > 0 ? 'warning' : 'plain'),
+		...(topic.missing > 0 ? [field('missing', `${count(topic.missing)} lost to a damaged disk and not back from peers`, 'bad')] : []),
 		field('last lamport', count(topic.lastLamport)),
 	];
 }

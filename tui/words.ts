@@ -104,6 +104,8 @@ export function eventWords(event: RecordedEvent): Words {
 		case 'lagged': return {tone: 'warning', text: `A reader fell behind: ${plural(event.dropped, 'event')} left out`};
 		case 'missed': return {tone: 'warning', text: `${plural(event.messages, 'message')} of ${shortId(event.origin)} on ${printable(event.topic)} missed for good`};
 		case 'fault': return {tone: 'warning', text: `Fault injection: ${printable(event.text)}`};
+		case 'quarantined': return {tone: 'bad', text: `Damaged: ${printable(event.problem)}. Kept in ${printable(event.folder)}; joins again as ${shortId(event.id)}`};
+		case 'refilled': return {tone: event.missing === 0 ? 'good' : 'warning', text: `${plural(event.messages, 'damaged message')} on ${printable(event.topic)} came back from peers${event.missing === 0 ? '' : `, ${count(event.missing)} are missing`}`};
 		case 'warning': return {tone: 'warning', text: printable(event.text)};
 		case 'stopped': return {tone: 'muted', text: `Stopped: ${printable(event.reason)}`};
 		default: {

@@ -3,7 +3,7 @@ What the parts of the gossip machine share: who is there, what time it is in tic
 */
 import type {Config} from '../config.ts';
 import type {Outbound, Random} from '../machine.ts';
-import type {NodeId, Topic} from '../message.ts';
+import type {Batch, NodeId, Topic} from '../message.ts';
 import type {GossipPacket, Want} from './packet.ts';
 import type {Arrival} from './streams.ts';
 
@@ -27,11 +27,13 @@ export type GossipReady = {
 	readonly missed: ReadonlyArray<{readonly topic: Topic; readonly origin: NodeId; readonly messages: number}>;
 	/** A digest exchange with the peer ended with nothing missing; `messages` were pulled from it since it appeared. */
 	readonly synced: ReadonlyArray<{readonly peer: NodeId; readonly messages: number}>;
+	/** All that can be had of what the log of the topic lost: store it where it was. It was delivered once. */
+	readonly refilled: ReadonlyArray<{readonly topic: Topic; readonly batches: readonly Batch[]}>;
 };
 
 type Mutable<Ready> = {-readonly [Name in keyof Ready]: Ready[Name] extends ReadonlyArray<infer Item> ? Item[] : never};
 
-const empty = (): Mutable<GossipReady> => ({packets: [], released: [], serve: [], missed: [], synced: []});
+const empty = (): Mutable<GossipReady> => ({packets: [], released: [], serve: [], missed: [], synced: [], refilled: []});
 
 export class Outbox {
 	#work = empty();
@@ -56,9 +58,13 @@ export class Outbox {
 		this.#work.synced.push(item);
 	}
 
+	refilled(item: GossipReady['refilled'][number]): void {
+		this.#work.refilled.push(item);
+	}
+
 	take(): GossipReady | undefined {
 		const work = this.#work;
-		if (work.packets.length + work.released.length + work.serve.length + work.missed.length + work.synced.length === 0) return undefined;
+		if (work.packets.length + work.released.length + work.serve.length + work.missed.length + work.synced.length + work.refilled.length === 0) return undefined;
 		this.#work = empty();
 		return work;
 	}

@@ -16,6 +16,7 @@ import {Held} from './held.ts';
 import {Lives} from './lives.ts';
 import {Order} from './order.ts';
 import type {GossipPacket, Push, TopicWatermarks, Watermark} from './packet.ts';
+import {Refill, type RefillGap} from './refill.ts';
 import {Repair, type Clue} from './repair.ts';
 import {Streams, type Arrival, type Stream, type TopicStreams} from './streams.ts';
 import {Views} from './view.ts';
@@ -62,6 +63,10 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 	publish(batch: Batch): void;
 	/** At the start: what the log holds, own and foreign, in log order. */
 	recover(header: BatchHeader): void;
+	/** The log of the topic lost these to damage: pull them back. They come in `refilled`. */
+	refill(topic: Topic, gaps: readonly RefillGap[]): void;
+	/** These came back and are in the log again; nothing more will. */
+	filled(topic: Topic, headers: readonly BatchHeader[]): void;
 	/** Retention took something: the lowest sequence number that the log of the topic still has of each stream; none of those not named. */
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void;
 	status(): GossipStatus;
@@ -85,6 +90,7 @@ class GossipMachine implements Gossip {
 	readonly #lives: Lives;
 	readonly #order: Order;
 	readonly #repair: Repair;
+	readonly #refill: Refill;
 	readonly #dissemination: Dissemination;
 	readonly #exchange: Exchange;
 	/** Control packets in this tick, by peer. */
@@ -103,7 +109,8 @@ class GossipMachine implements Gossip {
 		this.#streams = new Streams(streamsMax, stream => this.#fold(stream));
 		this.#lives = new Lives(context, stream => this.#order.resume(stream));
 		this.#order = new Order(context, this.#held, this.#lives, (from, messages) => this.#exchange.pulled(from, messages));
-		this.#repair = new Repair(context, this.#streams, this.#held, (stream, next) => this.#lose(stream, next));
+		this.#repair = new Repair(context, this.#streams, this.#held, (stream, next) => this.#lose(stream, next), (peer, topic) => this.#refill.isAsking(peer, topic));
+		this.#refill = new Refill(context, this.#streams, (peer, topic) => this.#repair.isAsking(peer, topic), stream => this.#order.resume(stream));
 		this.#dissemination = new Dissemination(context, this.#fanout, new Views(context));
 		this.#exchange = new Exchange(context, this.#streams, this.#dissemination, (topic, watermark, clue) => this.#learn(topic, watermark, clue));
 	}
@@ -132,6 +139,7 @@ class GossipMachine implements Gossip {
 		for (const peer of gone) {
 			this.#exchange.gone(peer);
 			this.#repair.gone(peer);
+			this.#refill.gone(peer);
 			this.#dissemination.gone(peer);
 			this.#taken.delete(peer);
 		}
@@ -140,6 +148,7 @@ class GossipMachine implements Gossip {
 		if (came.length === 0) return;
 		this.#exchange.appeared(came);
 		this.#repair.appeared();
+		this.#refill.appeared();
 	}
 
 	resync(peers: readonly NodeId[]): void {
@@ -171,11 +180,20 @@ class GossipMachine implements Gossip {
 	recover(header: BatchHeader): void {
 		const topic = this.#streams.topic(header.topic);
 		const stream = this.#streams.of(topic, header.origin, header.incarnation);
-		if (!stream || header.firstSeq < stream.next) return;
+		if (!stream) return;
+		if (header.firstSeq < stream.next) return stream.fill(header);
 		stream.append(header);
 		stream.origin.open = Math.max(stream.origin.open, header.incarnation);
 		// What an earlier life published last may have reached nobody.
 		if (header.origin === this.#context.self && stream.ranges.length === 1) this.#exchange.own(stream);
+	}
+
+	refill(topic: Topic, gaps: readonly RefillGap[]): void {
+		this.#refill.add(topic, gaps);
+	}
+
+	filled(topic: Topic, headers: readonly BatchHeader[]): void {
+		this.#refill.filled(topic, headers);
 	}
 
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void {
@@ -200,8 +218,13 @@ class GossipMachine implements Gossip {
 		switch (packet.type) {
 			case 'ihave': return this.#onIhave(from, packet.topics);
 			case 'iwant': return this.#repair.serve(from, packet);
-			case 'ihavenot': return this.#repair.refused(from, packet);
+			case 'ihavenot': {
+				if (!this.#refill.refused(from, packet)) this.#repair.refused(from, packet);
+				return;
+			}
+
 			case 'served': {
+				if (this.#refill.served(from, packet)) return;
 				const topic = this.#streams.topics.get(packet.topic);
 				if (!topic) return;
 				for (const [origin, incarnation, asked, then] of packet.passed) {
@@ -238,6 +261,7 @@ class GossipMachine implements Gossip {
 		this.#taken.clear();
 		this.#lives.tick();
 		this.#repair.tick();
+		this.#refill.tick();
 		this.#exchange.tick();
 		this.#dissemination.tick();
 		if (context.now % this.#turnTicks === 0) this.#fanout.turn();
@@ -245,6 +269,7 @@ class GossipMachine implements Gossip {
 
 	ready(): GossipReady | undefined {
 		this.#repair.pump();
+		this.#refill.pump();
 		return this.#context.outbox.take();
 	}
 
@@ -271,6 +296,7 @@ class GossipMachine implements Gossip {
 	/** The path of nearly every packet: a push of the next batch of a known stream costs three look-ups and one object. */
 	#onPush(from: NodeId, packet: Push): void {
 		const {batch, repair} = packet;
+		if (repair && this.#refill.take(from, batch)) return;
 		const topic = this.#streams.topics.get(batch.topic);
 		if (topic === undefined) return;
 		const isWanted = topic.since !== undefined && batch.lamport > topic.since;

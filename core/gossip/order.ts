@@ -29,7 +29,7 @@ export class Order {
 	take(stream: Stream, arrival: Arrival): boolean {
 		const {batch} = arrival;
 		const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;
-		if (isNext && this.#lives.isOpen(stream, arrival.from)) {
+		if (isNext && !stream.isStill && this.#lives.isOpen(stream, arrival.from)) {
 			this.#release(stream, arrival);
 			if (stream.held !== undefined) this.#drain(stream);
 			return false;
@@ -51,7 +51,7 @@ export class Order {
 		const {since} = stream.topic;
 		if (!stream.held) return;
 		this.#held.drop(stream, ({batch}) => since === undefined || batch.lamport <= since || lastSeq(batch) < stream.next);
-		if (since === undefined) return;
+		if (since === undefined || stream.isStill) return;
 		for (const [seq, {batch, from}] of stream.held ?? []) {
 			if (seq !== stream.next && batch.previousLamport > since) continue;
 			// The first that is next may also be the first of its life that could be.

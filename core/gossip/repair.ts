@@ -7,7 +7,7 @@ answers.
 A peer that has nothing there says so, and where its data go on. Once everybody who could have it has said no, the stream is moved on
 and the loss is told.
 */
-import type {NodeId} from '../message.ts';
+import type {NodeId, Topic} from '../message.ts';
 import type {Context} from './context.ts';
 import type {Held} from './held.ts';
 import {wantsMax, type Gap, type PacketOf, type Want} from './packet.ts';
@@ -45,23 +45,30 @@ export class Repair {
 	readonly #streams: Streams;
 	readonly #held: Held;
 	readonly #onLost: (stream: Stream, next: number) => void;
+	readonly #isBusy: (peer: NodeId, topic: Topic) => boolean;
 	/** Streams with a `lack`. */
 	readonly #lacking = new Set<Stream>();
 	readonly #requests = new Map<NodeId, Map<TopicStreams, Request>>();
 	readonly #patience = new Map<NodeId, number>();
 	#isUrgent = false;
 
-	/** @param onLost everything before `next` is gone for good. */
-	constructor(context: Context, streams: Streams, held: Held, onLost: (stream: Stream, next: number) => void) {
+	/** @param onLost everything before `next` is gone for good. @param isBusy the peer is being asked for something else of the topic. */
+	constructor(context: Context, streams: Streams, held: Held, onLost: (stream: Stream, next: number) => void, isBusy: (peer: NodeId, topic: Topic) => boolean) {
 		this.#context = context;
 		this.#streams = streams;
 		this.#held = held;
 		this.#onLost = onLost;
+		this.#isBusy = isBusy;
 	}
 
 	/** Streams that lack something. */
 	get waiting(): number {
 		return this.#lacking.size;
+	}
+
+	isAsking(peer: NodeId, name: Topic): boolean {
+		const topic = this.#streams.topics.get(name);
+		return topic !== undefined && this.#requests.get(peer)?.has(topic) === true;
 	}
 
 	/** The stream is known to go on; `peer` has it up to `high`. Not asked for within `inTicks`. */
@@ -173,7 +180,7 @@ export class Repair {
 		for (const stream of this.#lacking) {
 			const lack = stream.lack!;
 			if (stream.next > stream.known) this.forget(stream);
-			else if (lack.asked === undefined && lack.dueTick <= this.#context.now) this.#draft(stream, lack, drafts);
+			else if (!stream.isStill && lack.asked === undefined && lack.dueTick <= this.#context.now) this.#draft(stream, lack, drafts);
 		}
 
 		for (const [peer, topics] of drafts) this.#send(peer, [...topics.values()]);
@@ -189,7 +196,7 @@ export class Repair {
 
 		const heldFrom = this.#held.lowest(stream) ?? Number.POSITIVE_INFINITY;
 		if (heldFrom <= next) return; // Here already; an older life comes first.
-		const isFree = (peer: NodeId): boolean => this.#requests.get(peer)?.has(topic) !== true && (drafts.get(peer)?.get(topic)?.wants.length ?? 0) < wantsMax;
+		const isFree = (peer: NodeId): boolean => this.#requests.get(peer)?.has(topic) !== true && !this.#isBusy(peer, topic.name) && (drafts.get(peer)?.get(topic)?.wants.length ?? 0) < wantsMax;
 		const candidates = this.#candidates(stream, lack);
 		if (candidates.length === 0) {
 			this.#exhausted(stream, lack, heldFrom);

@@ -58,6 +58,8 @@ export class Stream {
 	/** Batches that came before their turn, by first sequence number. */
 	held: Map<number, Arrival> | undefined;
 	lack: Lack | undefined;
+	/** Nothing of it is released: what comes next may be what damage took, and belongs in a hole (`refill.ts`). */
+	isStill = false;
 	/** Behind the last that was released here, and the stamp of that: what `skipTo` passed over since may still come, in order. */
 	#releasedNext = 1;
 	#releasedLamport = 0;
@@ -95,6 +97,18 @@ export class Stream {
 		this.known = this.next - 1;
 		this.topic.touch();
 		return true;
+	}
+
+	/** The log holds it again, or held it all the time where it was put later. */
+	fill(header: Pick<BatchHeader, 'firstSeq' | 'count'>): void {
+		const ranges: Range[] = [];
+		for (const range of [...this.ranges, {from: header.firstSeq, to: lastSeq(header)}].toSorted((a, b) => a.from - b.from)) {
+			const last = ranges.at(-1);
+			if (last && range.from <= last.to + 1) last.to = Math.max(last.to, range.to);
+			else if (range.from <= range.to) ranges.push({...range});
+		}
+
+		this.ranges = ranges.slice(-rangesMax);
 	}
 
 	/** What is below `next` will not come any more, or is not wanted. */

@@ -389,8 +389,9 @@ export class SegmentedLog implements Log {
 			await this.#dropping;
 			if (this.#end > 0) await writeNote(this.#files, this.#options.folder, this.#syncedEnd);
 			await this.#current?.file.close();
-		} catch {
-			// What could not be written was told to those who waited for it. A call that hangs is not waited for.
+		} catch (error) {
+			this.#failWith(error);
+			// A call that hangs is not waited for.
 			void this.#current?.file.close().catch(() => undefined);
 		}
 

@@ -5,7 +5,7 @@ log. Each is replaced atomically and durably.
 import {createHash} from 'node:crypto';
 import {join} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
-import {DapssError, errorMessage} from '../errors.ts';
+import {DamagedError, DapssError, errorMessage} from '../errors.ts';
 import {parseTopic, type Topic} from '../message.ts';
 import type {Blobs} from '../raft-store.ts';
 import {isMissing, readWhole, replaceFile, type Files} from './files.ts';
@@ -48,7 +48,7 @@ export class NodeFiles {
 				const bytes = await this.#read(path);
 				if (!bytes) return undefined;
 				const body = bytes.subarray(checksumBytes);
-				if (bytes.length < checksumBytes || bytes.readUInt32BE(0) !== crc32c(body)) throw new DapssError('storage', `The file ${path} is damaged`);
+				if (bytes.length < checksumBytes || bytes.readUInt32BE(0) !== crc32c(body)) throw new DamagedError(`The file ${path} is damaged`);
 				return body;
 			},
 			list: () => this.#list(this.path),
@@ -134,7 +134,7 @@ function parseJson(path: string, bytes: Buffer): unknown {
 	try {
 		return JSON.parse(bytes.toString()) as unknown;
 	} catch (error) {
-		throw new DapssError('storage', `Expected JSON in ${path}: the file is damaged`, {cause: error});
+		throw new DamagedError(`Expected JSON in ${path}: the file is damaged`, {cause: error});
 	}
 }
 

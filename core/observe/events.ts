@@ -35,6 +35,10 @@ export type BrokerEvent =
 	| {readonly type: 'lagged'; readonly dropped: number}
 	| {readonly type: 'missed'; readonly topic: Topic; readonly origin: NodeId; readonly messages: number}
 	| {readonly type: 'fault'; readonly text: string}
+	/** The node's Raft log or identity is damaged and was set aside in `folder`: it goes on as `id`. `formerId`: who it was, if that can be told. */
+	| {readonly type: 'quarantined'; readonly problem: string; readonly folder: string; readonly formerId: NodeId | undefined; readonly id: NodeId}
+	/** A hole in the topic's log was refilled from peers; `missing` messages in holes are left. */
+	| {readonly type: 'refilled'; readonly topic: Topic; readonly messages: number; readonly missing: number}
 	| {readonly type: 'warning'; readonly text: string}
 	| {readonly type: 'stopped'; readonly reason: string};
 

@@ -38,6 +38,8 @@ export type TopicSnapshot = {
 	/** Retained here. */
 	readonly messages: number;
 	readonly bytes: number;
+	/** Lost here to damage and not back from peers. */
+	readonly missing: number;
 	/** Delivered here since the start; and over the last second. */
 	readonly delivered: number;
 	readonly perSecond: number;

@@ -100,6 +100,7 @@ function topicsOf(node: Node): readonly TopicSnapshot[] {
 			subscribed: subscribers.includes(node.id),
 			messages: live?.messages ?? 0,
 			bytes: live?.bytes ?? 0,
+			missing: live?.missing ?? 0,
 			delivered: live?.delivered ?? 0,
 			perSecond: Math.round(rate.sample(clock.monotonicMs(), live?.delivered ?? 0)),
 			held: held.get(name) ?? 0,

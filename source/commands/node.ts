@@ -48,6 +48,6 @@ async function runHeadless(context: Context): Promise<number> {
 
 	const why = await broker.closed;
 	await writer.end();
-	if (signal.aborted) return isInterrupted(signal) ? 130 : 0;
+	if (signal.aborted && why === 'stopped') return isInterrupted(signal) ? 130 : 0;
 	throw new DapssError('failure', `The node stopped: ${why}`);
 }

@@ -42,6 +42,7 @@ export class CrashDisk implements Files {
 	readonly #died = Promise.withResolvers<void>();
 	readonly #faults: DiskFaults;
 	#isDead = false;
+	#failing: string | undefined;
 
 	constructor(faults: DiskFaults, platter = new Platter()) {
 		this.#faults = faults;
@@ -52,6 +53,11 @@ export class CrashDisk implements Files {
 	/** A disk that holds these files. */
 	static of(files: ReadonlyMap<string, Buffer>, faults: DiskFaults): CrashDisk {
 		return new CrashDisk(faults, Platter.of(files));
+	}
+
+	/** The next call that begins with this fails. */
+	failNext(call: string): void {
+		this.#failing = call;
 	}
 
 	/** All files as a program sees them. */
@@ -170,7 +176,9 @@ export class CrashDisk implements Files {
 		if (delay) await delay(name, path);
 		else for (let turns = random.below(3); turns > 0; turns--) await Promise.resolve();
 		if (this.#isDead) return never;
-		if (number !== failsAt && (failsOneIn === undefined || !mayFail.has(name) || !random.chance(1, failsOneIn))) return;
+		const isFailing = this.#failing !== undefined && this.calls[number - 1]!.startsWith(this.#failing);
+		if (isFailing) this.#failing = undefined;
+		if (!isFailing && number !== failsAt && (failsOneIn === undefined || !mayFail.has(name) || !random.chance(1, failsOneIn))) return;
 		this.failed++;
 		onFailure();
 		throw Object.assign(new Error(`${code}: injected`), {code});

@@ -216,6 +216,23 @@ describe('a call that fails', () => {
 		}
 	});
 
+	test('is told also when nobody waits for it: in the background, and when the log is closed', async () => {
+		for (const call of ['datasync', 'write synced', 'close'] as const) {
+			const random = createRandom(1);
+			const disk = new CrashDisk({random});
+			const log = await open(disk);
+			await log.append([Buffer.from('a')]).synced;
+			disk.failNext(call);
+			await log.append([Buffer.from('b')], {sync: false}).written;
+			const closing = call === 'datasync' ? undefined : log[Symbol.asyncDispose]();
+			expect(await log.failed).toMatchObject({code: 'storage', message: expect.stringContaining('EIO')});
+			await closing;
+			await log[Symbol.asyncDispose]();
+			const again = await open(CrashDisk.of(disk.contents(), {random}));
+			expect([...(await readAll(again)).values()].map(String)).toEqual(['a', 'b']);
+		}
+	});
+
 	test('a write that does not end in time counts as failed', async () => {
 		const faults = {random: createRandom(1), diesAt: undefined as number | undefined};
 		const disk = new CrashDisk(faults);

@@ -21,7 +21,7 @@ export function member(id: NodeId, changes: Partial<MemberSnapshot> = {}): Membe
 }
 
 export function topic(name: string, changes: Partial<TopicSnapshot> = {}): TopicSnapshot {
-	return {name: name as Topic, durable: false, subscribers: [a, b], subscribed: true, messages: 128, bytes: 9216, delivered: 128, perSecond: 0, held: 0, lastLamport: 1042, ...changes};
+	return {name: name as Topic, durable: false, subscribers: [a, b], subscribed: true, messages: 128, bytes: 9216, delivered: 128, perSecond: 0, missing: 0, held: 0, lastLamport: 1042, ...changes};
 }
 
 const utf8 = new TextEncoder();

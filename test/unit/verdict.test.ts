@@ -25,6 +25,12 @@ describe('the verdict', () => {
 		expect(findings[0]!.problem).toContain('No further voter may fail: 2 of 3 are there, 2 needed');
 	});
 
+	test('tells what a disk lost, and goes on', () => {
+		const topics = healthy.topics.map((topic, index) => ({...topic, missing: index === 0 ? 3 : 0}));
+		const {exitCode, findings} = verdictOf({...healthy, topics}, healthy.raft.commit);
+		expect([exitCode, findings.map(({problem}) => problem)]).toEqual([0, [`The disk lost messages that no other node has given back: 3 of ${topics[0]!.name}`]]);
+	});
+
 	test('without a quorum is 11 and names the voters that are missing', () => {
 		const {exitCode, findings} = verdictOf(withStates(['alive', 'dead', 'dead'], {hasQuorum: false, leader: undefined}), 'no-quorum');
 		expect(exitCode).toBe(11);

@@ -137,7 +137,7 @@ class Run {
 				...Object.fromEntries((['lost', 'duplicated', 'cut', 'replayed', 'reordered', 'clogged', 'congested'] as const).map(name => [`net-${name}`, sum(name)])),
 			},
 			work: {
-				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, commands: witness.commands,
+				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, refilled: witness.messages.refills, commands: witness.commands,
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),

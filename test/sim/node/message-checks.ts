@@ -15,6 +15,8 @@ type TopicView = {
 	/** What was there before the reopening that is under way. */
 	before: Map<number, Kept>;
 	readonly last: Map<StreamKey, number>;
+	/** What peers gave back of what damage took: it may be in the log, under offsets of holes. */
+	readonly returning: Set<string>;
 	/** Of the machine, when the log was opened last. */
 	powerCuts: number;
 };
@@ -36,6 +38,8 @@ export class MessageChecks {
 	/** What readers got. */
 	readonly offsets = new Offsets();
 	releases = 0;
+	/** Batches that came back into holes. */
+	refills = 0;
 	acknowledged = 0;
 	/** The first violation: one that is found within a promise callback would be lost otherwise. */
 	problem: Error | undefined;
@@ -101,10 +105,40 @@ export class MessageChecks {
 		const key = keyOf(header);
 		const known = view.before.get(offset);
 		if (known && known.key !== key) this.#fail('an offset means the same for ever', `${host.id} ${topic} ${offset}: ${known.key}, now ${key}`);
-		if (!known) this.#fail('nothing is made up', `${host.id} ${topic} reads ${key} at ${offset}`);
+		const isBack = !known && view.returning.has(key);
+		if (!known && !isBack) this.#fail('nothing is made up', `${host.id} ${topic} reads ${key} at ${offset}`);
+		if (isBack) return this.#putBack(host, view, header, offset);
+		if (view.returning.has(key)) {
+			view.kept.set(offset, {key, header});
+			return;
+		}
+
 		if (header.firstSeq <= (view.last.get(streamKey(header)) ?? 0)) this.#fail('each message once, in order', `${host.id} reads ${key} again`);
 		view.last.set(streamKey(header), lastSeq(header));
 		view.kept.set(offset, {key, header});
+	}
+
+	refilling(host: Host, topic: Topic, batches: readonly BatchHeader[]): void {
+		const {returning} = this.#view(host, topic);
+		for (const batch of batches) returning.add(keyOf(batch));
+	}
+
+	refilled(host: Host, topic: Topic, placed: ReadonlyArray<{readonly batch: BatchHeader; readonly offset: number}>): void {
+		for (const {batch, offset} of placed) {
+			this.refills++;
+			this.#putBack(host, this.#view(host, topic), batch, offset);
+		}
+	}
+
+	/** In a hole, where no other is, and in the order of its stream. */
+	#putBack(host: Host, {kept}: TopicView, header: BatchHeader, offset: number): void {
+		const stream = streamKey(header);
+		for (const [at, {header: other}] of kept) {
+			if (at < offset + header.count && offset < at + other.count) this.#fail('an offset is given once', `${host.id} ${stream} ${header.firstSeq} at ${offset}, where ${at} is`);
+			if (streamKey(other) === stream && (at < offset) !== (other.firstSeq < header.firstSeq)) this.#fail('each message once, in order', `${host.id} puts ${stream} ${header.firstSeq} at ${offset}, has ${other.firstSeq} at ${at}`);
+		}
+
+		kept.set(offset, {key: keyOf(header), header});
 	}
 
 	reopened(host: Host, topic: Topic, nextOffset: number, isDamaged: boolean): void {
@@ -209,7 +243,7 @@ export class MessageChecks {
 
 		let view = topics.get(topic);
 		if (!view) {
-			view = {kept: new Map(), before: new Map(), last: new Map(), powerCuts: host.powerCuts};
+			view = {kept: new Map(), before: new Map(), last: new Map(), returning: new Set(), powerCuts: host.powerCuts};
 			topics.set(topic, view);
 		}
 

@@ -177,12 +177,19 @@ export class Witness {
 		const append = log.append.bind(log);
 		const retain = log.retain.bind(log);
 		const serve = log.serve.bind(log);
+		const refill = log.refill.bind(log);
 		return Object.assign(log, {
 			serve: async (...given: Parameters<TopicLog['serve']>) => {
 				const served = await serve(...given);
 				const bytes = served.batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
 				if (served.batches.length > 1 && bytes > given[1]) throw this.#problem(`an answer keeps to its budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`);
 				return served;
+			},
+			refill: async (found: Parameters<TopicLog['refill']>[0]) => {
+				this.messages.refilling(host, topic, found);
+				const placed = await refill(found);
+				this.messages.refilled(host, topic, placed);
+				return placed;
 			},
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
 				const floors = await retain(...given);

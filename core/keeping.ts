@@ -1,0 +1,62 @@
+/**
+Keeps `node.json` up to date: what must outlive a restart is written when it changes, one write after the other. The members are in it for the
+day on which the Raft log is damaged: without them a node that was told of nobody would not find its cluster again.
+*/
+import type {Interests} from './interests.ts';
+import type {NodeId} from './message.ts';
+import {membersMax, type KeptState} from './node-state.ts';
+import type {Topics} from './topics/topics.ts';
+
+export type KeepingOptions = {
+	readonly self: NodeId;
+	readonly topics: Topics;
+	readonly interests: Interests;
+	readonly clusterId: () => string;
+	readonly lamport: () => number;
+	/** As known before this node had to join anew. */
+	readonly former: KeptState['members'];
+	readonly write: (state: KeptState) => Promise<void>;
+	readonly failed: (error: unknown) => void;
+};
+
+export class Keeping {
+	readonly #options: KeepingOptions;
+	/** The part that was written last which follows from what is agreed. */
+	#agreed = '';
+	#saving: Promise<void> = Promise.resolve();
+
+	constructor(options: KeepingOptions) {
+		this.#options = options;
+	}
+
+	/** Resolves when the state as it is then is on the disk. */
+	save(): Promise<void> {
+		const {write, failed} = this.#options;
+		this.#saving = this.#saving.catch(() => undefined).then(() => write(this.#state()));
+		this.#saving.catch(failed);
+		return this.#saving;
+	}
+
+	/** What is agreed has changed: write it down if it is any of what is kept. */
+	agreed(): void {
+		const {members, since} = this.#state();
+		const agreed = JSON.stringify([members, since]);
+		if (agreed === this.#agreed) return;
+		this.#agreed = agreed;
+		void this.save().catch(() => undefined);
+	}
+
+	/** All that was to be written is, or has failed. */
+	async settled(): Promise<void> {
+		await this.#saving.catch(() => undefined);
+	}
+
+	#state(): KeptState {
+		const {self, topics, interests, clusterId, lamport, former} = this.#options;
+		const agreed = topics.members().map(({id, address}) => [id, address] as const);
+		const isMember = topics.address(self) !== undefined;
+		// A log that is young names those who were there in the beginning, who may be gone.
+		const members = new Map([...(isMember ? [[self, topics.address(self)!] as const] : former), ...agreed]);
+		return {clusterId: clusterId(), lamport: lamport(), topics: [...interests.own], members: [...members].slice(0, membersMax), since: interests.since()};
+	}
+}

@@ -1,0 +1,200 @@
+/**
+What a node finds of itself on a disk that rots, and that dies while the damaged files are moved aside: never the old id with an emptied
+Raft log, never a new cluster.
+*/
+import {chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import {openHome, type Home, type HomeIo} from '../../core/home.ts';
+import {realFiles, type Files} from '../../core/io/files.ts';
+import {Folder} from '../../core/io/folder.ts';
+import {openLog} from '../../core/io/log.ts';
+import {moveAside, reserveQuarantine} from '../../core/io/quarantine.ts';
+import type {NodeId, Topic} from '../../core/message.ts';
+import {freshState, stateFromJson, stateToJson} from '../../core/node-state.ts';
+import {encodeConfigurationData} from '../../core/raft/configuration.ts';
+import {encodeContext, encodeEnvelope} from '../../core/topics/command.ts';
+
+const address = '127.0.0.1:5002';
+const peer = 'aaaaaaaaaaaaaaaa' as NodeId;
+const clusterId = 'c1';
+const topic = 't' as Topic;
+let path: string;
+beforeEach(() => {
+	path = mkdtempSync(join(tmpdir(), 'dapss-home-'));
+	chmodSync(path, 0o700);
+});
+afterEach(() => rmSync(path, {recursive: true, force: true}));
+
+/** @param calls so many of the calls that change the folder are carried out; then the process ends. */
+function ioOf(folder: Folder, calls = Infinity): HomeIo {
+	let left = calls;
+	const spend = (): void => {
+		if (left-- <= 0) throw new Error('killed');
+	};
+
+	const files: Files = {
+		...realFiles,
+		async makeFolder(at) {
+			spend();
+			await realFiles.makeFolder(at);
+		},
+		async rename(from, to) {
+			spend();
+			await realFiles.rename(from, to);
+		},
+	};
+	return {
+		readState: () => folder.readJson('node.json'),
+		async writeState(json) {
+			spend();
+			await folder.writeJson('node.json', json);
+		},
+		openLog: () => openLog({folder: join(path, 'raft'), segmentBytes: 1e6, writeDeadlineMs: 1000}),
+		blobs: folder.blobs,
+		reserve: () => reserveQuarantine(files, path, 'node.json'),
+		moveAside: name => moveAside(files, path, name),
+	};
+}
+
+async function openIt(calls?: number): Promise<Home> {
+	using folder = await Folder.open(path);
+	return await openHome(ioOf(folder, calls), address);
+}
+
+/** A member of a cluster of two, with a subscription. Its id. */
+async function member(): Promise<NodeId> {
+	using folder = await Folder.open(path);
+	const {state, store} = await openHome(ioOf(folder), address);
+	const {id} = state.identity;
+	const voters = [peer, id].toSorted();
+	await store.append({term: 1, vote: peer, commit: 3}, [
+		{term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [peer], learners: []}, encodeContext({clusterId, node: peer, address: '127.0.0.1:5001'}))},
+		{term: 1, index: 2, kind: 'configuration', data: encodeConfigurationData({voters, learners: []}, encodeContext({node: id, address}))},
+		{term: 1, index: 3, kind: 'command', data: encodeEnvelope({node: id, incarnation: 1, seq: 1, answeredBelow: 1, lamport: 9, command: {type: 'subscribe', topic, node: id, since: 7}})},
+	]);
+	await store.append({term: 2, vote: id, commit: 3}, []);
+	await store[Symbol.asyncDispose]();
+	await folder.writeJson('node.json', stateToJson({...state, incarnation: 4, clusterId, lamport: 1000, topics: [topic], members: [[id, address], [peer, '127.0.0.1:5001']], since: [[topic, 7]]}));
+	return id;
+}
+
+function flip(name: string, at: number): void {
+	const bytes = readFileSync(join(path, name));
+	bytes[at < 0 ? bytes.length + at : at]! ^= 4;
+	writeFileSync(join(path, name), bytes);
+}
+
+const log = 'raft/0000000000000000.log';
+
+test('what is whole is opened as it is, again and again', async () => {
+	const id = await member();
+	for (let start = 0; start < 2; start++) {
+		const {state, store, quarantined} = await openIt();
+		expect([state.identity.id, state.incarnation, state.mustJoin, store.isEmpty, quarantined]).toEqual([id, 4, false, false, undefined]);
+		await store[Symbol.asyncDispose]();
+	}
+});
+
+test('a damaged Raft log is set aside as it is, and the node has a new id, its cluster, its topics and its peers', async () => {
+	const id = await member();
+	flip(log, 150);
+	const damaged = readFileSync(join(path, log));
+	const before = readFileSync(join(path, 'node.json'));
+	const {state, store, quarantined} = await openIt();
+	expect(quarantined).toMatchObject({folder: 'quarantine-1', formerId: id, problem: expect.stringContaining('0000000000000000') as string});
+	expect(state).toMatchObject({incarnation: 0, clusterId, lamport: 1000, topics: [topic], since: [[topic, 7]], members: [[peer, '127.0.0.1:5001']], mustJoin: true});
+	expect(state.identity.id).not.toBe(id);
+	expect([store.isEmpty, store.recovered.hardState]).toEqual([true, {term: 0, vote: undefined, commit: 0}]);
+	expect(readFileSync(join(path, 'quarantine-1/node.json'))).toEqual(before);
+	expect(readFileSync(join(path, 'quarantine-1/raft/0000000000000000.corrupt'))).toEqual(damaged);
+});
+
+test.each([
+	['damaged', () => flip('node.json', -40)],
+	['no JSON', () => writeFileSync(join(path, 'node.json'), '{"ver')],
+	['gone', () => rmSync(join(path, 'node.json'))],
+])('when node.json is %s, the Raft log tells where the cluster is', async (_name, damage) => {
+	const id = await member();
+	damage();
+	const {state, quarantined} = await openIt();
+	expect(quarantined).toMatchObject({formerId: id});
+	expect(state).toMatchObject({clusterId, topics: [topic], since: [[topic, 7]], members: [[peer, '127.0.0.1:5001']], mustJoin: true});
+	expect(state.identity.id).not.toBe(id);
+});
+
+test('a Raft log that is gone is missed, by one that was a member', async () => {
+	await openIt();
+	const id = await member();
+	rmSync(join(path, 'raft'), {recursive: true});
+	expect((await openIt()).quarantined).toMatchObject({problem: 'the Raft log is missing', formerId: id});
+});
+
+test('a process that ends at any moment of the move leaves what the next one finishes', async () => {
+	for (let calls = 0; ; calls++) {
+		rmSync(path, {recursive: true});
+		const id = await member();
+		flip(log, 150);
+		let hasEnded = false;
+		await openIt(calls).catch((error: Error) => {
+			hasEnded = error.message === 'killed';
+			if (!hasEnded) throw error;
+		});
+		if (!hasEnded) {
+			expect(calls).toBeGreaterThan(3);
+			return;
+		}
+
+		const {state, store} = await openIt();
+		expect(state.identity.id).not.toBe(id);
+		expect([state.mustJoin, state.clusterId, store.isEmpty]).toEqual([true, clusterId, true]);
+		await store[Symbol.asyncDispose]();
+		expect(readdirSync(path).filter(name => name.startsWith('quarantine'))).toEqual(['quarantine-1']);
+		expect(readdirSync(join(path, 'quarantine-1')).toSorted()).toEqual(['node.json', 'raft']);
+		expect(readFileSync(join(path, 'quarantine-1/node.json'), 'utf8')).toContain(id);
+	}
+});
+
+test('a disk that goes on rotting is refused in the end, and nothing is touched', async () => {
+	for (let round = 0; round < 9; round++) {
+		await member();
+		flip(log, 150);
+		if (round === 8) break;
+		expect((await openIt()).quarantined?.folder).toBe(`quarantine-${round + 1}`);
+	}
+
+	const before = readFileSync(join(path, 'node.json'));
+	await expect(openIt()).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('Expected at most 8 quarantines') as string});
+	expect(readFileSync(join(path, 'node.json'))).toEqual(before);
+});
+
+test('a folder of the first version, without a checksum, is no damaged one', async () => {
+	const id = await member();
+	const {members: _members, since: _since, mustJoin: _mustJoin, checksum: _checksum, ...first} = JSON.parse(readFileSync(join(path, 'node.json'), 'utf8')) as Record<string, unknown>;
+	writeFileSync(join(path, 'node.json'), JSON.stringify({...first, version: 1}));
+	const {state, quarantined} = await openIt();
+	expect([state.identity.id, state.incarnation, state.topics, quarantined]).toEqual([id, 4, [topic], undefined]);
+	writeFileSync(join(path, 'node.json'), JSON.stringify({...first, version: 2}));
+	expect((await openIt()).quarantined).toMatchObject({formerId: id});
+});
+
+test('no flipped bit of node.json passes for the truth', () => {
+	const state = {...freshState(), incarnation: 12, clusterId, lamport: 4096, topics: [topic], members: [[peer, address] as const], since: [[topic, 7] as const]};
+	const text = `${JSON.stringify(stateToJson(state), undefined, '\t')}\n`;
+	const truth = JSON.stringify(stateToJson(state));
+	expect(stateFromJson(JSON.parse(text))).toMatchObject({incarnation: 12, lamport: 4096, topics: [topic]});
+	for (let bit = 0; bit < text.length * 8; bit++) {
+		const bytes = Buffer.from(text);
+		bytes[bit >> 3]! ^= 1 << (bit & 7);
+		let json: unknown;
+		try {
+			json = JSON.parse(bytes.toString());
+		} catch {
+			continue;
+		}
+
+		const found = stateFromJson(json);
+		if (!('problem' in found)) expect(JSON.stringify(stateToJson(found))).toBe(truth); // White space.
+	}
+});

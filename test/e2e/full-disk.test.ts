@@ -1,0 +1,79 @@
+/**
+Real nodes on disks that take no more: no file may grow beyond a bound, so a write fails as it does on a full disk. The first error stops the
+node with a reason and an exit code; what it had acknowledged is there when it starts again with room.
+*/
+import {expect, test} from 'vitest';
+import {join} from 'node:path';
+import {Cluster, freePorts, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
+import type {Topic} from '../../core/index.ts';
+import {cli} from './command.ts';
+
+const topic = 'full' as Topic;
+
+/** A node of which no file grows beyond so many KiB; without a bound when there is none. */
+async function start(cluster: Cluster, port: number, fileKiB?: number): Promise<NodeProcess> {
+	const command = [cli, '--headless', '-o', 'jsonl', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, 'data')];
+	const node = fileKiB === undefined ? new NodeProcess(port, command, false) : new NodeProcess(port, ['-c', `ulimit -f ${fileKiB}; exec "$0" "$@"`, process.execPath, ...command], false, 'bash');
+	cluster.nodes.splice(0, 1, node);
+	await node.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
+	return node;
+}
+
+async function expectStopped(node: NodeProcess, folder: string): Promise<void> {
+	expect(await node.exited).toBe(1);
+	const stopped = node.events.at(-1) as JsonEvent & {readonly reason: string};
+	expect(stopped).toMatchObject({type: 'stopped', reason: expect.stringMatching(new RegExp(`^The disk failed in .*${folder}.*: EFBIG`)) as string});
+	expect(node.stderr).toContain(`dapss-tui: The node stopped: ${stopped.reason}`);
+}
+
+test('a topic log that cannot be written stops the node', async () => {
+	await using cluster = new Cluster({cli});
+	const [port] = await freePorts(1) as [number];
+	const node = await start(cluster, port, 64);
+	const broker = await cluster.client(node);
+	const acknowledged: string[] = [];
+	for (let index = 0; ; index++) {
+		const text = `${index} ${'.'.repeat(1000)}`;
+		try {
+			await broker.publish(topic, [Buffer.from(text)]);
+		} catch {
+			break;
+		}
+
+		acknowledged.push(text);
+	}
+
+	await broker[Symbol.asyncDispose]();
+	await expectStopped(node, 'topics/full');
+	expect(acknowledged.length).toBeGreaterThan(40);
+	const again = await start(cluster, port);
+	const reader = await cluster.client(again);
+	const got: string[] = [];
+	for await (const deliveries of reader.subscribe([topic], {from: 'beginning'})) {
+		for (const {body} of deliveries) got.push(Buffer.from(body).toString());
+		if (got.length >= acknowledged.length) break;
+	}
+
+	await reader[Symbol.asyncDispose]();
+	expect(got.slice(0, acknowledged.length)).toEqual(acknowledged);
+});
+
+test('a Raft log that cannot be written stops the node', async () => {
+	await using cluster = new Cluster({cli});
+	const [port] = await freePorts(1) as [number];
+	const node = await start(cluster, port, 16);
+	const broker = await cluster.client(node);
+	let agreed = 0;
+	try {
+		for (; agreed < 1000; agreed++) await broker.subscribeNode(`topic ${agreed} ${'.'.repeat(100)}` as Topic);
+	} catch {
+		// The one that was not agreed any more.
+	}
+
+	await broker[Symbol.asyncDispose]();
+	await expectStopped(node, 'raft');
+	const again = await start(cluster, port);
+	const reader = await cluster.client(again);
+	expect((await reader.snapshot()).topics.length).toBeGreaterThanOrEqual(agreed);
+	await reader[Symbol.asyncDispose]();
+});
