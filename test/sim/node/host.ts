@@ -133,6 +133,13 @@ export class Host implements Station {
 		this.#runIn(this.#life, work);
 	}
 
+	/** A client asks. While the process is paused the question waits in a socket of its own, which may be read before those of the peers. */
+	ask(work: () => void): void {
+		const life = this.#life;
+		if (this.isPaused) this.#waiting.unshift(() => this.#runIn(life, work));
+		else work();
+	}
+
 	onFrame(from: NodeId, frame: Buffer): void {
 		this.options.note(`${from}>${this.id} ${frame.length}`);
 		this.node?.onFrame(from, frame);

@@ -206,7 +206,7 @@ export class Witness {
 		this.checks.readBegan(key);
 		try {
 			const {promise, resolve, reject} = Promise.withResolvers<number>();
-			host.run(() => void node.readIndex().then(resolve, reject)); // Waits in the socket of a node that is stopped.
+			host.ask(() => void node.readIndex().then(resolve, reject));
 			const index = await promise;
 			const view = this.#views.get(host)!;
 			view.applied = node.control.topics.applied;
