@@ -367,8 +367,9 @@ class Run {
 			return true;
 		}
 
-		const isSpoiled = host.options.disk.rot(kind === 'rot-topic' ? 'flip' : 'truncate', isOf);
-		if (isSpoiled) this.#witness.messages.spoil(host);
+		const rot = kind === 'rot-topic' ? 'flip' : 'truncate';
+		const isSpoiled = host.options.disk.rot(rot, isOf);
+		if (isSpoiled) this.#witness.messages.spoil(host, rot);
 		this.#schedule.after(forMs, () => host.boot());
 		return isSpoiled;
 	}
