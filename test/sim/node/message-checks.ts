@@ -54,7 +54,7 @@ export class MessageChecks {
 			for (const [incarnation, last] of stamps) if (incarnation < batch.incarnation && last >= batch.lamport) this.#fail('stamps rise over restarts', `${host.id} stamps ${batch.lamport} in life ${batch.incarnation}, ${last} in life ${incarnation}`);
 			stamps.set(batch.incarnation, Math.max(stamps.get(batch.incarnation) ?? 0, batch.lamport));
 			this.#stamps.set(host, stamps);
-			this.#vouched.written(ownKey(host, batch.topic, batch.incarnation), lastSeq(batch));
+			this.#vouched.written(ownKey(host, batch.topic, batch.incarnation), lastSeq(batch), offset + batch.count);
 		}
 
 		const view = this.#view(host, batch.topic);
@@ -131,6 +131,11 @@ export class MessageChecks {
 		const floors = new Map<string, number>();
 		for (const {header} of view.kept.values()) if (header.origin === host.id && !floors.has(`${header.incarnation}`)) floors.set(`${header.incarnation}`, header.firstSeq);
 		if (this.#spoilt.has(host)) this.#checkTold(host, topic, isDamaged, own, view.last);
+		else if (!isDamaged) {
+			const end = Math.max(0, ...this.#vouched.keys().filter(key => key.startsWith(ownKey(host, topic, ''))).map(key => this.#vouched.endOffset(key)));
+			if (nextOffset < end) this.#fail('offsets never go back', `${host.id} ${topic} goes on at ${nextOffset}, ${end} was given`);
+		}
+
 		for (const [id, {topic: of, incarnation, firstSeq, count}] of this.#acknowledged.get(host) ?? []) {
 			if (of !== topic) continue;
 			const end = own.get(`${incarnation}`);

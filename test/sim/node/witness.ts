@@ -4,7 +4,7 @@ answer. It wraps the ports of a node and the doors of its machines; the node its
 */
 import type {Node} from '../../../core/broker.ts';
 import {decodeControl, kinds} from '../../../core/wire.ts';
-import type {NodeId, Topic} from '../../../core/message.ts';
+import {streamKey, type NodeId, type Topic} from '../../../core/message.ts';
 import type {BrokerEvent} from '../../../core/observe/events.ts';
 import type {Links, Log} from '../../../core/ports.ts';
 import {parseRaftPacket} from '../../../core/raft/packet.ts';
@@ -36,6 +36,8 @@ export class Witness {
 	readonly history: Operation[] = [];
 	/** Those that are open, and those of processes that have ended. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
+	/** Snapshots and retention: when a node tidies up. */
+	upkeep: (host: Host) => void = () => undefined;
 	readonly #views = new Map<Host, View>();
 	readonly #lastSynced = new Map<Host, Promise<void>>();
 	/** Commands that took effect: session and number → index. */
@@ -147,6 +149,7 @@ export class Witness {
 				const view = this.#views.get(host)!;
 				const {life} = view;
 				if (origin === 'installed') view.written.write({snapshot, entries: [], hardState: undefined});
+				this.upkeep(host);
 				await saveSnapshot(snapshot, origin);
 				if (view.life !== life) return;
 				if (origin === 'installed') {
@@ -179,6 +182,11 @@ export class Witness {
 		const serve = log.serve.bind(log);
 		return Object.assign(log, {
 			serve: async (...given: Parameters<TopicLog['serve']>) => {
+				for (const {origin, incarnation, from} of given[0]) {
+					const low = log.lowest(streamKey({origin, incarnation, topic}));
+					if (low === undefined || low > from) throw this.#problem(`who offers has it: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, has it from ${low}`);
+				}
+
 				const served = await serve(...given);
 				const bytes = served.batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
 				if (served.batches.length > 1 && bytes > given[1]) throw this.#problem(`an answer keeps to its budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`);
@@ -187,6 +195,7 @@ export class Witness {
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
 				const floors = await retain(...given);
 				this.messages.retained(host, topic, log.firstOffset);
+				if (floors) this.upkeep(host);
 				return floors;
 			},
 			append: (...[items, options]: Parameters<TopicLog['append']>) => {
