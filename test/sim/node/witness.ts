@@ -237,6 +237,8 @@ export class Witness {
 		const step = raft.step.bind(raft);
 		const tick = raft.tick.bind(raft);
 		const entries = new Map<number, Entry>();
+		let beatMs = -1;
+		let beats = 0;
 		Object.assign(raft, {
 			ready: () => {
 				view.isTouched = true;
@@ -257,6 +259,11 @@ export class Witness {
 			},
 			tick: () => {
 				view.isTouched = true;
+				if (host.unread > 0) throw this.#problem(`what came in during a stall is read before time goes on: ${host.id} has ${host.unread} to read`);
+				beats = host.options.schedule.nowMs === beatMs ? beats + 1 : 1;
+				beatMs = host.options.schedule.nowMs;
+				// A late one, and the next in its time.
+				if (beats > 2) throw this.#problem(`the beats of a stall are one: ${host.id} counts them all`);
 				tick();
 			},
 		});
