@@ -45,14 +45,21 @@ async function judge(mutant) {
 	const startMs = performance.now();
 	const path = await bundle([mutantPlugin(mutant, root)], entry);
 	const worlds = mutant.by ?? allWorlds;
+	let crash;
 	for (let from = 1; ;) {
 		const found = await hunt(path, worlds, from, Number(seeds)); // oxlint-disable-line no-await-in-loop -- goes on where it ended
 		const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-		if (found.seed === undefined || found.isCrash) return {isCaught: false, seconds, ...found};
+		if (found.isEndless) return {isCaught: false, seconds, ...found};
+		if (found.seed === undefined) return {isCaught: false, seconds, ...crash};
+		from = found.seed + 1;
+		if (found.isCrash) {
+			crash ??= found;
+			continue;
+		}
+
 		// oxlint-disable-next-line no-await-in-loop
 		const alike = await hunt(unchanged, found.world, found.seed, found.seed);
-		if (alike.seed === undefined) return {isCaught: true, seconds, ...found};
-		from = found.seed + 1;
+		if (alike.seed === undefined && found.rule === (mutant.rule ?? found.rule)) return {isCaught: true, seconds, ...found};
 	}
 }
 
@@ -85,7 +92,7 @@ function hunt(path, worlds, from, to) {
 			clearTimeout(timer);
 			const last = JSON.parse(text.trimEnd().split('\n').at(-1) || '{}');
 			if (last.rule !== undefined) resolve(last);
-			else if (isSilent || code !== 0) resolve({isCrash: true, seed: (last.held ?? from - 1) + 1, rule: isSilent ? 'no end' : 'the simulator fell over'});
+			else if (isSilent || code !== 0) resolve({isEndless: true, seed: (last.held ?? from - 1) + 1, rule: isSilent ? 'no end' : 'the simulator fell over'});
 			else resolve({});
 		});
 	});

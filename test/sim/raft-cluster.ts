@@ -94,8 +94,8 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 			if (kind >= 22 && kind < 31) {
 				const context = `read ${++commands}`;
 				checks.readBegan(context);
-				// It waits in the socket of a node that is stopped: one that led when it stopped may find it before the word of its successor.
-				world.onHost(host.id, () => {
+				// One that led when it was stopped may find the question before the word of its successor.
+				world.ask(host.id, () => {
 					host.raft?.readIndex(context);
 					host.pump();
 				});

@@ -124,6 +124,13 @@ export class World {
 		this.#input(id, run);
 	}
 
+	/** A client asks the host. While it is paused the question waits in a socket of its own, which may be read before those of the peers. */
+	ask(id: string, run: () => void): void {
+		const life = this.#life(id);
+		if (life.isUp && life.isPaused) life.waiting.unshift(run);
+		else this.#input(id, run);
+	}
+
 	run(forMs: number): void {
 		const untilMs = this.schedule.nowMs + forMs;
 		while (this.schedule.next(untilMs)) {

@@ -6,6 +6,7 @@ import {join} from 'node:path';
 import {transform} from 'esbuild';
 import {expect, test} from 'vitest';
 import {mutants, mutated} from '../sim/mutants/index.ts';
+import {pitfalls} from '../sim/mutants/pitfalls.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -18,7 +19,9 @@ test.each(mutants.map(mutant => [mutant.name, mutant] as const))('%s can be plan
 	}
 });
 
-test('there are at least thirty, each with a name of its own', () => {
-	expect(mutants.length).toBeGreaterThanOrEqual(30);
-	expect(new Set(mutants.map(({name}) => name)).size).toBe(mutants.length);
+test('each has a name of its own and plants one of the pitfalls; none of those is without', () => {
+	const planted = pitfalls.flatMap(({mutants: names}) => names);
+	expect(planted.toSorted()).toEqual(mutants.map(({name}) => name).toSorted());
+	expect(new Set(planted).size).toBe(planted.length);
+	expect(pitfalls.filter(({mutants: names}) => names.length === 0)).toEqual([]);
 });

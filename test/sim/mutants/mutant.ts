@@ -17,6 +17,8 @@ export type Mutant = {
 	readonly pitfall: string;
 	/** Where it is looked for. @default all that a seed of the simulator is */
 	readonly by?: World;
+	/** Only this rule's word counts: others may break over what the mutant merely changes the course of. @default any */
+	readonly rule?: string;
 	readonly edits: readonly Edit[];
 };
 

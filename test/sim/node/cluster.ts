@@ -118,6 +118,8 @@ class Run {
 			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#strike(event));
 			this.#work(createRandom(`${this.#seed}/clients`));
 			this.#poison(createRandom(`${this.#seed}/poison`));
+			const chance = createRandom(`${this.#seed}/upkeep`);
+			this.#witness.upkeep = host => this.#disturb(host, chance);
 			this.#run(this.#forMs);
 			this.#heal();
 			agreedMs = this.#agree();
@@ -200,6 +202,18 @@ class Run {
 			else if (what < 13) host.node.subscribeNode(topic).catch(() => undefined);
 			else if (what === 13) host.node.unsubscribeNode(topic).catch(() => undefined);
 			else void this.#witness.read(host, topic, up[of % up.length]!.id);
+		});
+	}
+
+	/** A node that tidies up is killed at times, or loses its power, before it is through. */
+	#disturb(host: Host, random: SeededRandom): void {
+		if (!random.chance(1, 8)) return;
+		const [inMs, isPower, life] = [random.below(30), random.chance(1, 2), host.node];
+		this.#schedule.after(inMs, () => {
+			if (this.#isOver || !host.isUp || host.node !== life) return;
+			if (isPower) host.powerCut();
+			else host.kill();
+			this.#schedule.after(500, () => host.boot());
 		});
 	}
 
@@ -367,8 +381,9 @@ class Run {
 			return true;
 		}
 
-		const isSpoiled = host.options.disk.rot(kind === 'rot-topic' ? 'flip' : 'truncate', isOf);
-		if (isSpoiled) this.#witness.messages.spoil(host);
+		const rot = kind === 'rot-topic' ? 'flip' : 'truncate';
+		const isSpoiled = host.options.disk.rot(rot, isOf);
+		if (isSpoiled) this.#witness.messages.spoil(host, rot);
 		this.#schedule.after(forMs, () => host.boot());
 		return isSpoiled;
 	}

@@ -65,6 +65,8 @@ export class Host implements Station {
 	/** Never to be started again: removed, or its disk was replaced. */
 	isGone = false;
 	powerCuts = 0;
+	/** What came in while it was paused, and is still to be read. */
+	unread = 0;
 	wallOffsetMs = 1_700_000_000_000;
 	#bootMs = 0;
 	#waiting: Array<() => void> = [];
@@ -121,7 +123,11 @@ export class Host implements Station {
 	resume(): void {
 		if (!this.isPaused) return;
 		this.isPaused = false;
-		const waiting = this.#waiting.splice(0);
+		const waiting = this.#waiting.splice(0).map(work => (): void => {
+			this.unread--;
+			work();
+		});
+		this.unread = waiting.length;
 		const late = [...this.#late];
 		this.#late.clear();
 		// After a stop the timers may come before what waits in the sockets, or after it.
@@ -131,6 +137,13 @@ export class Host implements Station {
 
 	run(work: () => void): void {
 		this.#runIn(this.#life, work);
+	}
+
+	/** A client asks. While the process is paused the question waits in a socket of its own, which may be read before those of the peers. */
+	ask(work: () => void): void {
+		const life = this.#life;
+		if (this.isPaused) this.#waiting.unshift(() => this.#runIn(life, work));
+		else work();
 	}
 
 	onFrame(from: NodeId, frame: Buffer): void {
@@ -160,6 +173,7 @@ export class Host implements Station {
 		this.isUp = false;
 		this.isPaused = false;
 		this.#waiting = [];
+		this.unread = 0;
 		this.#late.clear();
 		this.why = why;
 		this.reason = reason;

@@ -7,6 +7,7 @@ import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey, type 
 import {Offsets} from '../offsets.ts';
 import type {Host} from './host.ts';
 import {saneMax} from './poison.ts';
+import {Vouched} from './vouched.ts';
 
 type Kept = {readonly key: string; readonly header: BatchHeader};
 type TopicView = {
@@ -35,6 +36,9 @@ export class MessageChecks {
 	/** Left out by a release, and not told yet. */
 	readonly #gaps: Array<{readonly host: Host; readonly origin: NodeId; readonly what: string}> = [];
 	readonly #spoilt = new Set<Host>();
+	readonly #vouched = new Vouched();
+	/** Files were cut short, which leaves nothing that would tell. */
+	readonly #cut = new Set<Host>();
 	/** What readers got. */
 	readonly offsets = new Offsets();
 	releases = 0;
@@ -54,6 +58,7 @@ export class MessageChecks {
 			for (const [incarnation, last] of stamps) if (incarnation < batch.incarnation && last >= batch.lamport) this.#fail('stamps rise over restarts', `${host.id} stamps ${batch.lamport} in life ${batch.incarnation}, ${last} in life ${incarnation}`);
 			stamps.set(batch.incarnation, Math.max(stamps.get(batch.incarnation) ?? 0, batch.lamport));
 			this.#stamps.set(host, stamps);
+			this.#vouched.written(ownKey(host, batch.topic, batch.incarnation), lastSeq(batch), offset + batch.count);
 		}
 
 		const view = this.#view(host, batch.topic);
@@ -85,6 +90,7 @@ export class MessageChecks {
 		}
 
 		this.acknowledged += count;
+		this.#vouched.acknowledged(ownKey(host, topic, incarnation), firstSeq + count - 1);
 		known.set(`${topic} ${incarnation} ${firstSeq}`, {topic, incarnation, firstSeq, count});
 	}
 
@@ -158,6 +164,12 @@ export class MessageChecks {
 		for (const {header} of view.kept.values()) if (header.origin === host.id) own.set(`${header.incarnation}`, Math.max(own.get(`${header.incarnation}`) ?? 0, lastSeq(header)));
 		const floors = new Map<string, number>();
 		for (const {header} of view.kept.values()) if (header.origin === host.id && !floors.has(`${header.incarnation}`)) floors.set(`${header.incarnation}`, header.firstSeq);
+		if (this.#spoilt.has(host)) this.#checkTold(host, topic, isDamaged, own, view.last);
+		else if (!isDamaged) {
+			const end = Math.max(0, ...this.#vouched.keys().filter(key => key.startsWith(ownKey(host, topic, ''))).map(key => this.#vouched.endOffset(key)));
+			if (nextOffset < end) this.#fail('offsets never go back', `${host.id} ${topic} goes on at ${nextOffset}, ${end} was given`);
+		}
+
 		for (const [id, {topic: of, incarnation, firstSeq, count}] of this.#acknowledged.get(host) ?? []) {
 			if (of !== topic) continue;
 			const end = own.get(`${incarnation}`);
@@ -191,8 +203,9 @@ export class MessageChecks {
 	}
 
 	/** Bits of its topic logs were changed while it was down: what is read must still be true, some may be missing. */
-	spoil(host: Host): void {
+	spoil(host: Host, kind: 'flip' | 'truncate'): void {
 		this.#spoilt.add(host);
+		if (kind === 'truncate') this.#cut.add(host);
 	}
 
 	isSpoilt(host: Host): boolean {
@@ -204,6 +217,7 @@ export class MessageChecks {
 		this.#acknowledged.delete(host);
 		this.#stamps.delete(host);
 		this.#spoilt.delete(host);
+		this.#cut.delete(host);
 		this.missed.delete(host);
 	}
 
@@ -234,6 +248,18 @@ export class MessageChecks {
 		return problems;
 	}
 
+	/** What a later record vouches for is there, or its loss was told. */
+	#checkTold(host: Host, topic: Topic, isDamaged: boolean, own: ReadonlyMap<string, number>, last: ReadonlyMap<StreamKey, number>): void {
+		const prefix = ownKey(host, topic, '');
+		for (const key of this.#vouched.keys().filter(name => name.startsWith(prefix))) {
+			const incarnation = key.slice(prefix.length);
+			const vouched = this.#vouched.last(key);
+			const isGone = !own.has(incarnation) && last.has(streamKey({topic, origin: host.id, incarnation: Number(incarnation)})); // By retention, as a whole.
+			if (!isDamaged && !this.#cut.has(host) && !isGone && (own.get(incarnation) ?? 0) < vouched) this.#fail('damage is told', `${host.id} ${topic} lost ${incarnation}:${vouched} and says nothing`);
+			this.#vouched.forget(key);
+		}
+	}
+
 	#view(host: Host, topic: Topic): TopicView {
 		let topics = this.#topics.get(host);
 		if (!topics) {
@@ -256,6 +282,10 @@ export class MessageChecks {
 	}
 }
 
+
+function ownKey(host: Host, topic: Topic, incarnation: number | string): string {
+	return `${host.id} ${topic} ${incarnation}`;
+}
 
 function keyOf(header: BatchHeader): string {
 	return `${streamKey(header)}@${header.firstSeq}+${header.count}`;

@@ -4,7 +4,7 @@ answer. It wraps the ports of a node and the doors of its machines; the node its
 */
 import type {Node} from '../../../core/broker.ts';
 import {decodeControl, kinds} from '../../../core/wire.ts';
-import type {NodeId, Topic} from '../../../core/message.ts';
+import {streamKey, type NodeId, type Topic} from '../../../core/message.ts';
 import type {BrokerEvent} from '../../../core/observe/events.ts';
 import type {Links, Log} from '../../../core/ports.ts';
 import {parseRaftPacket} from '../../../core/raft/packet.ts';
@@ -36,6 +36,8 @@ export class Witness {
 	readonly history: Operation[] = [];
 	/** Those that are open, and those of processes that have ended. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
+	/** Snapshots and retention: when a node tidies up. */
+	upkeep: (host: Host) => void = () => undefined;
 	readonly #views = new Map<Host, View>();
 	readonly #lastSynced = new Map<Host, Promise<void>>();
 	/** Commands that took effect: session and number → index. */
@@ -147,6 +149,7 @@ export class Witness {
 				const view = this.#views.get(host)!;
 				const {life} = view;
 				if (origin === 'installed') view.written.write({snapshot, entries: [], hardState: undefined});
+				this.upkeep(host);
 				await saveSnapshot(snapshot, origin);
 				if (view.life !== life) return;
 				if (origin === 'installed') {
@@ -180,6 +183,11 @@ export class Witness {
 		const refill = log.refill.bind(log);
 		return Object.assign(log, {
 			serve: async (...given: Parameters<TopicLog['serve']>) => {
+				for (const {origin, incarnation, from} of given[0]) {
+					const low = log.lowest(streamKey({origin, incarnation, topic}));
+					if (low === undefined || low > from) throw this.#problem(`who offers has it: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, has it from ${low}`);
+				}
+
 				const served = await serve(...given);
 				const bytes = served.batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
 				if (served.batches.length > 1 && bytes > given[1]) throw this.#problem(`an answer keeps to its budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`);
@@ -194,6 +202,7 @@ export class Witness {
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
 				const floors = await retain(...given);
 				this.messages.retained(host, topic, log.firstOffset);
+				if (floors) this.upkeep(host);
 				return floors;
 			},
 			append: (...[items, options]: Parameters<TopicLog['append']>) => {
@@ -213,7 +222,7 @@ export class Witness {
 		this.checks.readBegan(key);
 		try {
 			const {promise, resolve, reject} = Promise.withResolvers<number>();
-			host.run(() => void node.readIndex().then(resolve, reject)); // Waits in the socket of a node that is stopped.
+			host.ask(() => void node.readIndex().then(resolve, reject));
 			const index = await promise;
 			const view = this.#views.get(host)!;
 			view.applied = node.control.topics.applied;
@@ -235,6 +244,8 @@ export class Witness {
 		const step = raft.step.bind(raft);
 		const tick = raft.tick.bind(raft);
 		const entries = new Map<number, Entry>();
+		let beatMs = -1;
+		let beats = 0;
 		Object.assign(raft, {
 			ready: () => {
 				view.isTouched = true;
@@ -255,6 +266,11 @@ export class Witness {
 			},
 			tick: () => {
 				view.isTouched = true;
+				if (host.unread > 0) throw this.#problem(`what came in during a stall is read before time goes on: ${host.id} has ${host.unread} to read`);
+				beats = host.options.schedule.nowMs === beatMs ? beats + 1 : 1;
+				beatMs = host.options.schedule.nowMs;
+				// A late one, and the next in its time.
+				if (beats > 2) throw this.#problem(`the beats of a stall are one: ${host.id} counts them all`);
 				tick();
 			},
 		});

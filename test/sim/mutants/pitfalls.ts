@@ -1,0 +1,41 @@
+/**
+The classic bugs of such systems, and the mutants that plant each. What is not here a simulator cannot show: a file cut short under a memory
+map, two processes on one folder, what a stranger or a hostile terminal does.
+*/
+
+type Pitfall = {readonly pitfall: string; readonly mutants: readonly string[]};
+
+export const pitfalls: readonly Pitfall[] = [
+	{pitfall: 'a vote, a term or an entry is not durable before it is said, or counted', mutants: ['reply-before-disk', 'own-vote-early', 'own-log-early', 'append-not-synced', 'vote-not-saved', 'term-not-saved', 'two-votes-a-term']},
+	{pitfall: 'entries of an old term are committed by counting (figure 8)', mutants: ['old-term-by-counting']},
+	{pitfall: 'a suffix that matches is truncated, one that conflicts is kept', mutants: ['truncates-what-matches', 'keeps-what-conflicts', 'no-consistency-check']},
+	{pitfall: 'the commit index goes past what matched', mutants: ['commits-past-the-match', 'commits-before-the-check', 'heartbeat-commits-too-far']},
+	{pitfall: 'members change before the leader\'s no-op, or twice at once', mutants: ['change-before-no-op', 'two-changes-at-once']},
+	{pitfall: 'a configuration counts at the wrong time', mutants: ['configuration-once-committed', 'configuration-outlives-its-entry']},
+	{pitfall: 'a read at a new or a deposed leader, or by old acknowledgements', mutants: ['read-before-no-op', 'read-without-a-round', 'read-by-old-acks', 'read-before-applied']},
+	{pitfall: 'leader leases with a clock that drifts or stands still', mutants: ['read-by-a-lease']},
+	{pitfall: 'votes are counted twice, from an old term, from others than voters', mutants: ['vote-counted-twice', 'vote-of-an-old-term', 'vote-of-a-stranger', 'small-majority', 'vote-for-a-short-log', 'longest-log-wins']},
+	{pitfall: 'snapshots: an older one over a newer state, gaps behind one, two mixed up, appends over compacted entries', mutants: ['snapshot-over-newer-log', 'entries-outlive-a-snapshot', 'snapshot-marked-early', 'snapshot-acknowledged-early', 'snapshots-mixed-up', 'log-kept-under-a-snapshot', 'nothing-matches-everything']},
+	{pitfall: 'the applied index is apart from the state', mutants: ['applied-apart-from-state']},
+	{pitfall: 'a command that is sent again applies again', mutants: ['sessions-outside-the-snapshot', 'command-twice']},
+	{pitfall: 'disruption by a node that was cut off or removed', mutants: ['no-pre-vote', 'no-check-quorum', 'no-stickiness']},
+	{pitfall: 'a learner that may not vote when it must, or is promoted before it is caught up', mutants: ['no-promotion', 'learner-never-votes', 'promoted-behind']},
+	{pitfall: 'progress: next below match, what is on its way leaks, late refusals', mutants: ['next-below-match', 'inflight-leaks', 'lost-probe-for-ever']},
+	{pitfall: 'what the disk answers late counts for another log', mutants: ['late-disk-answer']},
+	{pitfall: 'a leader that is cut off takes entries without end', mutants: ['uncommitted-without-bound']},
+	{pitfall: 'a node id is used again after its disk was lost', mutants: ['id-after-a-wipe']},
+	{pitfall: 'acknowledged before fsync', mutants: ['publish-before-fsync', 'delivered-before-written', 'name-not-synced', 'segment-not-synced', 'file-replaced-early']},
+	{pitfall: 'going on after an error of the disk', mutants: ['fsync-error-ignored', 'write-error-ignored']},
+	{pitfall: 'corruption that is not noticed, or taken for something else', mutants: ['no-checksum', 'torn-tail-kept', 'damage-for-a-torn-tail']},
+	{pitfall: 'retention forgets what it took', mutants: ['no-mark-of-what-went', 'offset-given-twice', 'retention-not-told', 'dropped-untold', 'loss-not-told']},
+	{pitfall: 'messages are known by less than origin, incarnation and number; their order is not kept', mutants: ['lives-mixed-up', 'gap-passed-over', 'duplicate-delivered', 'log-not-read-back', 'since-ignored']},
+	{pitfall: 'what repairs is lost or passed over itself', mutants: ['digest-without-gaps', 'no-anti-entropy', 'silence-for-a-refusal', 'passed-means-nothing']},
+	{pitfall: 'a repair sends everything', mutants: ['repair-without-budget']},
+	{pitfall: 'the incarnation is not raised durably before the first send', mutants: ['incarnation-not-durable', 'incarnation-not-raised']},
+	{pitfall: 'Lamport time goes back, is poisoned, or is witnessed too late', mutants: ['lamport-ceiling-forgotten', 'lamport-jump-taken', 'delivered-before-witnessed']},
+	{pitfall: 'who lives is called dead, who is dead is called alive', mutants: ['accusation-not-refuted', 'suspicion-without-end', 'dead-for-good', 'no-indirect-probes', 'dead-at-once', 'rumours-forgotten']},
+	{pitfall: 'a stall of this process is taken for the silence of others', mutants: ['beat-before-mail', 'beats-caught-up']},
+	{pitfall: 'waits hang on a clock that jumps', mutants: ['wall-clock-for-waits']},
+	{pitfall: 'members that do not know one another', mutants: ['who-leads-is-a-stranger', 'told-members-forgotten', 'refused-by-a-newcomer']},
+	{pitfall: 'readers that fall behind and catch up', mutants: ['reader-twice-at-the-end', 'reader-live-while-full', 'reader-live-too-early', 'reader-never-resumes', 'read-again']},
+];
