@@ -8,8 +8,8 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {openHome, type Home, type HomeIo} from '../../core/home.ts';
 import {realFiles, type Files} from '../../core/io/files.ts';
-import {Folder} from '../../core/io/folder.ts';
 import {openLog} from '../../core/io/log.ts';
+import {NodeFiles} from '../../core/io/node-files.ts';
 import {moveAside, reserveQuarantine} from '../../core/io/quarantine.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {freshState, stateFromJson, stateToJson} from '../../core/node-state.ts';
@@ -28,7 +28,7 @@ beforeEach(() => {
 afterEach(() => rmSync(path, {recursive: true, force: true}));
 
 /** @param calls so many of the calls that change the folder are carried out; then the process ends. */
-function ioOf(folder: Folder, calls = Infinity): HomeIo {
+function ioOf(folder: NodeFiles, calls = Infinity): HomeIo {
 	let left = calls;
 	const spend = (): void => {
 		if (left-- <= 0) throw new Error('killed');
@@ -58,14 +58,13 @@ function ioOf(folder: Folder, calls = Infinity): HomeIo {
 	};
 }
 
-async function openIt(calls?: number): Promise<Home> {
-	using folder = await Folder.open(path);
-	return await openHome(ioOf(folder, calls), address);
+function openIt(calls?: number): Promise<Home> {
+	return openHome(ioOf(new NodeFiles(realFiles, path), calls), address);
 }
 
 /** A member of a cluster of two, with a subscription. Its id. */
 async function member(): Promise<NodeId> {
-	using folder = await Folder.open(path);
+	const folder = new NodeFiles(realFiles, path);
 	const {state, store} = await openHome(ioOf(folder), address);
 	const {id} = state.identity;
 	const voters = [peer, id].toSorted();
