@@ -58,10 +58,10 @@ export function runSeed(seed: number): Outcome {
 		calls.set(call, (calls.get(call) ?? 0) + 1);
 		if (ending !== 'killed') model.powerWent();
 		disk = new CrashDisk({random}, ending === 'killed' ? disk.killed(random) : disk.image(random, ending, fates));
-		rots.push(...rot(disk.platter, schedule, random.child(`rot ${life}`), false));
+		rots.push(...rot(disk.platter, schedule, random.child(`rot ${life}`), model, false));
 	}
 
-	for (let index = 0; index < closedRots; index++) rots.push(...rot(disk.platter, schedule, random.child(`rot closed ${index}`), true));
+	for (let index = 0; index < closedRots; index++) rots.push(...rot(disk.platter, schedule, random.child(`rot closed ${index}`), model, true));
 	return {seed, images, calls, fates, nested, failed, acknowledged: model.acknowledged, checked: model.checked, rots};
 }
 

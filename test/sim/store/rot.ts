@@ -3,14 +3,15 @@ Rot at rest: one bit of one file turns over, or the end of a file is gone, while
 or finds everything as it was. What it gives out is never wrong. One thing cannot be told from a crash: the newest records of a log that was
 not closed, of which nothing later says that they were on the disk.
 */
+import type {Topic} from '../../../core/message.ts';
 import {CrashDisk} from '../../contract/crash-disk.ts';
 import type {Platter} from '../platter.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
-import {dataPath, openStore, type State} from './life.ts';
+import {dataPath, openStore, type Model, type State} from './life.ts';
 import {Process, runToEnd} from './process.ts';
-import {printOf} from './raft-model.ts';
-import {readAll} from './topic-model.ts';
+import {printOf as printOfRaft} from './raft-model.ts';
+import {printOf, readAll} from './topic-model.ts';
 
 /** `untold`: the newest records of a log are gone, as after a crash. `unguarded`: node.json says something else, and has no checksum. */
 export type Verdict = 'refused' | 'told' | 'harmless' | 'untold' | 'unguarded';
@@ -20,11 +21,13 @@ type Refused = {readonly refusal: string};
 type Picture = {
 	readonly state: State | undefined;
 	readonly raft: string;
-	readonly topics: ReadonlyMap<string, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}>;
+	/** Of Raft's log, by position. */
+	readonly records: ReadonlyMap<number, string>;
+	readonly topics: ReadonlyMap<Topic, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}>;
 };
 
 /** Spoils a copy; nothing comes of it when there is no file yet. @param isClean the store was closed, and said so */
-export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, isClean: boolean): Rot[] {
+export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, model: Model, isClean: boolean): Rot[] {
 	const before = picture(copyOf(platter, random), schedule, random);
 	if ('refusal' in before) throw new Error(`a store that was left alone opens: ${before.refusal}`);
 	const spoiled = copyOf(platter, random);
@@ -37,26 +40,29 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 	const name = path.slice(dataPath.length + 1);
 	try {
 		const isNewest = name.endsWith('.log') && !platter.files().some(([other]) => other.endsWith('.log') && other > path && folderOf(other) === folderOf(path));
-		return [{kind, file: kindOf(name), verdict: judge(before, picture(spoiled, schedule, random), isNewest && !isClean ? name : undefined)}];
+		return [{kind, file: kindOf(name), verdict: judge(model, before, picture(spoiled, schedule, random), isNewest && !isClean ? name : undefined)}];
 	} catch (error) {
 		throw new Error(`${(error as Error).message} (${kind} in ${name})`, {cause: error});
 	}
 }
 
 /** @param open the newest segment of a log that was not closed, if that is what was spoiled */
-function judge(before: Picture, after: Picture | Refused, open: string | undefined): Verdict {
+function judge(model: Model, before: Picture, after: Picture | Refused, open: string | undefined): Verdict {
 	if ('refusal' in after) return 'refused';
 	if (JSON.stringify(after.state) !== JSON.stringify(before.state)) return 'unguarded';
 	let verdict: Verdict = 'harmless';
 	if (after.raft !== before.raft) {
 		if (!open?.startsWith('raft/')) throw new Error('a damaged Raft log is refused: it was opened with less');
+		for (const [position, print] of after.records) if (before.records.get(position) !== print) throw new Error(`what is damaged is never given out: Raft's log has another record at ${position}`);
 		verdict = 'untold';
 	}
 
 	if ([...after.topics.keys()].join('\n') !== [...before.topics.keys()].join('\n')) throw new Error(`topics keep their names: got ${[...after.topics.keys()].join()}, had ${[...before.topics.keys()].join()}`);
 	for (const [topic, {items, next}] of before.topics) {
 		const found = after.topics.get(topic)!;
-		for (const [offset, print] of found.items) if (items.get(offset) !== print) throw new Error(`what is damaged is never given out: ${topic} has another batch at ${offset}`);
+		// Behind a hole there may be what was written and, without the damage, would have been cut off with it.
+		const isWritten = (offset: number, print: string): boolean => items.get(offset) === print || (found.isDamaged && model.topics.get(topic)?.printAt(offset) === print);
+		for (const [offset, print] of found.items) if (!isWritten(offset, print)) throw new Error(`what is damaged is never given out: ${topic} has another batch at ${offset}`);
 		if (found.isDamaged) verdict = 'told';
 		else if (found.items.size < items.size || found.next < next) {
 			if (open === undefined || open.startsWith('raft/')) throw new Error(`what is missing is told: ${topic} has ${found.items.size} of ${items.size} batches and goes on at ${found.next} of ${next}`);
@@ -82,14 +88,21 @@ function picture(platter: Platter, schedule: Schedule, random: SeededRandom): Pi
 }
 
 async function look(disk: CrashDisk, process: Process, random: SeededRandom): Promise<Picture> {
-	const {state, recovered, topics} = await openStore(disk, process, async () => undefined);
-	const found: Array<[string, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}]> = [];
+	const {state, recovered, raftLog, topics} = await openStore(disk, process, async () => undefined);
+	const found: Array<[Topic, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}]> = [];
 	for (const [topic, {log, segments}] of topics) {
-		const items = new Map((await readAll(log, random, segments.damaged.length > 0)).map(({offset, batch, hops, repaired}) => [offset, `${hops} ${repaired} ${Buffer.from(batch.bytes).toString('latin1')}`]));
+		const items = new Map((await readAll(log, random, segments.damaged.length > 0)).map(item => [item.offset, printOf(item)]));
 		found.push([topic, {next: log.nextOffset, isDamaged: segments.damaged.length > 0, items}]);
 	}
 
-	return {state, raft: printOf(recovered), topics: new Map(found)};
+	const records = new Map<number, string>();
+	for (let at = raftLog.first; at < raftLog.end;) {
+		const read = await raftLog.read(at, 8000);
+		for (const {position, bytes} of read.records) records.set(position, Buffer.from(bytes).toString('latin1'));
+		at = read.next;
+	}
+
+	return {state, raft: printOfRaft(recovered), records, topics: new Map(found)};
 }
 
 function copyOf(platter: Platter, random: SeededRandom): Platter {

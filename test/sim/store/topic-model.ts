@@ -55,6 +55,12 @@ export class TopicModel {
 		this.#writtenEnd = this.#syncedEnd;
 	}
 
+	/** What was given to the log at that offset, acknowledged or not. */
+	printAt(offset: number): string | undefined {
+		const item = this.#items.findLast(one => one.offset === offset);
+		return item && printOf(item);
+	}
+
 	/** Its log is not there, and nothing of it had to be. */
 	forget(): void {
 		this.#items = [];
@@ -182,6 +188,11 @@ export async function readAll(log: TopicLog, random: SeededRandom, hasHoles = fa
 	}
 
 	return found;
+}
+
+/** Equal for equal content. */
+export function printOf({batch, hops, repaired}: Stored): string {
+	return `${hops} ${repaired} ${Buffer.from(batch.bytes).toString('latin1')}`;
 }
 
 function streamsOf(items: readonly Stored[]): Map<StreamKey, Stream> {
