@@ -36,6 +36,8 @@ export class CrashDisk implements Files {
 	readonly died: Promise<void>;
 	/** What was called, with the name of the file. */
 	readonly calls: string[] = [];
+	/** The path of the last one. */
+	lastPath = '';
 	readonly platter: Platter;
 	/** Calls that failed. */
 	failed = 0;
@@ -166,6 +168,7 @@ export class CrashDisk implements Files {
 	async #call(name: Call, path: string, onFailure: () => void = () => undefined): Promise<void> {
 		if (this.#isDead) return never;
 		this.calls.push(`${name} ${basename(path)}`);
+		this.lastPath = path;
 		const number = this.calls.length;
 		const {diesAt, failsAt, failsOneIn, code = 'EIO', random, delay} = this.#faults;
 		if (diesAt !== undefined && number >= diesAt) {

@@ -8,7 +8,7 @@ import {createRandom, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {live, Model} from './life.ts';
 import {Process, runToEnd} from './process.ts';
-import {rot, type Rot} from './rot.ts';
+import {kindOf, rot, type Rot} from './rot.ts';
 
 export type Ending = Loss | 'killed';
 export type Outcome = {
@@ -54,7 +54,7 @@ export function runSeed(seed: number): Outcome {
 		const ending = random.pick(endings);
 		images[ending]++;
 		if (model.starts === starts) nested++;
-		const call = kindOf(disk.calls.at(-1)!);
+		const call = `${disk.calls.at(-1)!.split(' ')[0]!} ${kindOf(disk.lastPath)}`;
 		calls.set(call, (calls.get(call) ?? 0) + 1);
 		if (ending !== 'killed') model.powerWent();
 		disk = new CrashDisk({random}, ending === 'killed' ? disk.killed(random) : disk.image(random, ending, fates));
@@ -84,9 +84,4 @@ function liveOnce(platter: Platter, schedule: Schedule, model: Model, random: Se
 	}
 
 	return disk;
-}
-
-/** The call, and what kind of file it was made on. */
-function kindOf(call: string): string {
-	return call.replace(/[\da-f]{16}\./, '').replace(/snapshot-\d+/, 'snapshot').replace(/[\w-]+-[\da-f]{16}$/, 'topic');
 }

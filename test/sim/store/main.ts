@@ -39,6 +39,7 @@ class Totals {
 	failedCalls = 0;
 	readonly images = new Counts();
 	readonly calls = new Counts();
+	readonly files = new Counts();
 	readonly changes = new Counts();
 	readonly rots = new Counts();
 
@@ -49,7 +50,11 @@ class Totals {
 		this.acknowledged += acknowledged;
 		this.checked += checked;
 		for (const [loss, count] of Object.entries(images)) this.images.add(loss, count);
-		for (const [call, count] of calls) this.calls.add(call, count);
+		for (const [call, count] of calls) {
+			this.calls.add(call, count);
+			this.files.add(call.slice(call.indexOf(' ') + 1), count);
+		}
+
 		for (const [fate, count] of Object.entries(fates)) this.changes.add(fate, count);
 		for (const {file, kind, verdict} of rots) this.rots.add(`${file} ${kind} ${verdict}`);
 	}
@@ -75,7 +80,7 @@ function main(): void {
 	console.log(`rot: ${totals.rots.toString()}`);
 	const missing = totals.images.sum < wholeImages ? [] : ['all', 'writes', 'sectors', 'none', 'killed'].filter(loss => totals.images.of(loss) === 0);
 	if (missing.length > 0) console.log(`Losses that never came: ${missing.join(', ')}`);
-	console.log(`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; ${totals.nested} during a recovery), ${totals.rots.sum} rotten files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`);
+	console.log(`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; at: ${totals.files.toString()}; ${totals.nested} during a recovery), ${totals.rots.sum} rotten files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`);
 	process.exitCode = totals.failed > 0 || missing.length > 0 ? 1 : 0;
 }
 

@@ -40,7 +40,7 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 	const name = path.slice(dataPath.length + 1);
 	try {
 		const isNewest = name.endsWith('.log') && !platter.files().some(([other]) => other.endsWith('.log') && other > path && folderOf(other) === folderOf(path));
-		return [{kind, file: kindOf(name), verdict: judge(model, before, picture(spoiled, schedule, random), isNewest && !isClean ? name : undefined)}];
+		return [{kind, file: kindOf(path), verdict: judge(model, before, picture(spoiled, schedule, random), isNewest && !isClean ? name : undefined)}];
 	} catch (error) {
 		throw new Error(`${(error as Error).message} (${kind} in ${name})`, {cause: error});
 	}
@@ -111,9 +111,12 @@ function copyOf(platter: Platter, random: SeededRandom): Platter {
 
 const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
 
-/** `raft/0000000000000d31.log` → `raft segment`. */
-export function kindOf(name: string): string {
-	const folder = name.startsWith('raft/') ? 'raft ' : name.startsWith('topics/') ? 'topic ' : '';
-	if (/\.(?:log|corrupt)$/.test(name)) return `${folder}segment`;
-	return `${folder}${name.slice(name.lastIndexOf('/') + 1).replace(/^snapshot-\d+/, 'snapshot')}`;
+/** `/data/raft/0000000000000d31.log` → `raft segment`. */
+export function kindOf(path: string): string {
+	const name = path.slice(dataPath.length + 1);
+	const base = name.slice(name.lastIndexOf('/') + 1);
+	const owner = name.startsWith('raft/') ? 'raft ' : name.startsWith('topics/') ? 'topic ' : '';
+	if (/\.(?:log|corrupt)$/.test(base)) return `${owner}segment`;
+	if (base.startsWith('snapshot')) return base.replace(/-\d+/, '');
+	return /\.json(?:\.new)?$|^synced$/.test(base) ? `${owner}${base}` : 'folder';
 }
