@@ -2,7 +2,8 @@
 Whom a node keeps links to: the members by its own log, and those it was told of. A log that is young, or was away for long, may name none
 of those who live, and then nobody could bring it what it lacks: the leader is a stranger whose call is refused. So a node without a leader
 asks a peer that it is linked to who the members are (the question of one who joins, `joining.ts`), and keeps what it is told until its own
-log names it, and who leads.
+log names it, and who leads. When all whom it knew are gone there is nobody to ask; then it takes up with members that call it, for
+they may need its vote (a voter does not look up in its own log who asks for it: Raft, section 6).
 */
 import type {JoinAnswer} from './control.ts';
 import {parseJoin, parseJoinAnswer} from './joining.ts';
@@ -22,6 +23,9 @@ export type AcquaintancesOptions = {
 	readonly join: (node: NodeId, address: string, clusterId: string) => Promise<JoinAnswer>;
 };
 
+/** Callers that the log does not name, and whose calls are taken nonetheless. */
+const strangersMax = 64;
+
 export class Acquaintances {
 	readonly #options: AcquaintancesOptions;
 	#told: ReadonlyArray<readonly [NodeId, string]> = [];
@@ -36,6 +40,12 @@ export class Acquaintances {
 	tell(members: ReadonlyArray<readonly [NodeId, string]>): void {
 		this.#told = members;
 		this.link();
+	}
+
+	/** A member of this cluster by its own word called, and was refused as a stranger: its next call is taken if this node has no leader to ask. */
+	meet(peer: NodeId, address: string): void {
+		if (this.#options.leader() !== undefined || this.#told.length >= strangersMax || this.#told.some(([id]) => id === peer)) return;
+		this.tell([...this.#told, [peer, address]]);
 	}
 
 	/** Keep links to all who are known now. */

@@ -205,6 +205,11 @@ export class Node implements ServedBroker {
 		this.#updateReachable();
 	}
 
+	/** A member of this cluster, which this node does not know, called. */
+	onStranger(peer: NodeId, address: string): void {
+		if (this.phase === 'running') this.#acquaintances.meet(peer, address);
+	}
+
 	onJoin(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
 		return this.control.join(node, address, clusterId);
 	}

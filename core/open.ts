@@ -109,6 +109,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onDown: peer => node?.onLink(peer, 'down'),
 		onRefused: peer => node?.onLink(peer, 'refused'),
 		onRemoved: peer => node?.onLink(peer, 'removed'),
+		onStranger: (peer, at) => node?.onStranger(peer, at),
 		onProblem: warn,
 		onClient: channel => serveClient(node, channel),
 		onJoin: channel => serveJoin(node, channel),

@@ -31,6 +31,8 @@ export type MeshOptions = {
 	readonly onRefused: (peer: NodeId) => void;
 	/** The peer says that this node was removed from the cluster. */
 	readonly onRemoved: (peer: NodeId) => void;
+	/** A peer of this cluster by its own word was refused, since it is no member as far as this node knows. */
+	readonly onStranger: (peer: NodeId, address: string) => void;
 	readonly onClient: (channel: Channel) => void;
 	/** A node that wants to become a member. */
 	readonly onJoin: (channel: Channel) => void;
@@ -191,6 +193,7 @@ class LinkMesh implements Mesh {
 		if (this.#removed.has(id)) return {code: 'removed', reason: `node ${id} was removed from the cluster: start it with an empty data folder`};
 		if (via === 'join') return undefined;
 		const link = this.#links.get(id);
+		if (!link && clusterId !== '' && remote.clusterId === clusterId) this.#options.onStranger(id, remote.address);
 		if (!link) return {code: 'not-a-member', reason: `node ${id} is not a member, as far as this node knows`};
 		if (link.channel && incarnation < link.channel.remote.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`};
 		return link.isCrossing(incarnation) ? {code: 'duplicate', reason: 'both called at once, and the other call stays'} : undefined;

@@ -54,6 +54,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			onUp: id => log.push(`up ${id}`),
 			onDown: (id, why) => log.push(`down ${id} ${why}`),
 			onRefused: id => log.push(`refused ${id}`),
+			onStranger: (id, address) => log.push(`stranger ${id} ${address}`),
 			onRemoved: id => log.push(`removed ${id}`),
 			onClient: channel => guests.push(channel),
 			onJoin: channel => guests.push(channel),
@@ -135,11 +136,12 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 	});
 
 	test('only members are linked, and a removed one is told so', async () => {
-		const one = await member();
-		const stranger = await member();
+		const one = await member({clusterId: 'aaaa'});
+		const stranger = await member({clusterId: 'aaaa'});
 		stranger.mesh.setPeers(peersOf(one));
 		await until(() => stranger.options.refusals.of('call-not-a-member') > 0, 'a refusal');
 		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'not a member'});
+		expect(one.log).toContain(`stranger ${stranger.id} ${stranger.address}`);
 		await link(one, stranger);
 		one.mesh.setRemoved([stranger.id]);
 		await until(() => stranger.problems.some(line => line.includes(`node ${stranger.id} was removed from the cluster`)), 'the word of the removal');
@@ -157,6 +159,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		other.mesh.setPeers(peersOf(one));
 		await until(() => one.problems.length > 0 && other.problems.length > 0, 'both to say so');
 		expect(one.problems[0]).toContain('belongs to another cluster of this name');
+		expect([...one.log, ...other.log].filter(line => line.startsWith('stranger'))).toEqual([]);
 		expect(isUp(one, other)).toBe(false);
 	});
 

@@ -20,6 +20,7 @@ export type Station = {
 	onFrame(from: NodeId, frame: Buffer): void;
 	onDatagram(from: NodeId, bytes: Buffer): void;
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void;
+	onStranger(peer: NodeId, address: string): void;
 };
 
 const outQueueBytes = 16 * 1024 * 1024;
@@ -145,6 +146,7 @@ export class Fabric {
 			if (!other.isUp) return station.run(() => station.onLink(peer, 'refused'));
 			const standing = this.#members.get(peer)?.(id);
 			if (standing === 'removed') return station.run(() => station.onLink(peer, 'removed'));
+			if (standing === 'stranger') other.run(() => other.onStranger(id, station.address));
 			if (standing !== 'member') return;
 			const number = ++this.#connections;
 			// The other end may hold a connection from before: it learns now that it is gone.

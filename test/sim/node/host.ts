@@ -160,6 +160,10 @@ export class Host implements Station {
 		this.node?.onLink(peer, change);
 	}
 
+	onStranger(peer: NodeId, address: string): void {
+		this.node?.onStranger(peer, address);
+	}
+
 	#runIn(life: number, work: () => void): void {
 		if (life !== this.#life || !this.isUp) return;
 		if (this.isPaused) this.#waiting.push(() => this.#runIn(life, work));
@@ -268,6 +272,7 @@ export class Host implements Station {
 			onFrame: (from, frame) => this.onFrame(from, frame),
 			onDatagram: (from, bytes) => this.onDatagram(from, bytes),
 			onLink: (peer, change) => this.onLink(peer, change),
+			onStranger: (peer, at) => this.onStranger(peer, at),
 		};
 	}
 
