@@ -35,7 +35,6 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'Lamport time goes back, is poisoned, or is witnessed too late', mutants: ['lamport-ceiling-forgotten', 'lamport-jump-taken', 'delivered-before-witnessed']},
 	{pitfall: 'who lives is called dead, who is dead is called alive', mutants: ['accusation-not-refuted', 'suspicion-without-end', 'dead-for-good', 'no-indirect-probes', 'dead-at-once', 'rumours-forgotten']},
 	{pitfall: 'a stall of this process is taken for the silence of others', mutants: ['beat-before-mail', 'beats-caught-up']},
-	{pitfall: 'waits hang on a clock that jumps', mutants: ['wall-clock-for-waits']},
 	{pitfall: 'members that do not know one another', mutants: ['who-leads-is-a-stranger', 'told-members-forgotten', 'refused-by-a-newcomer']},
 	{pitfall: 'readers that fall behind and catch up', mutants: ['reader-twice-at-the-end', 'reader-live-while-full', 'reader-live-too-early', 'reader-never-resumes', 'read-again']},
 ];
