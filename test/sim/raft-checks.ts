@@ -223,7 +223,9 @@ export class RaftChecks {
 		if (node.applied < index) this.#fail('a read waits for its index', `${node.id} serves ${index}, has applied ${node.applied}`);
 	}
 
-	#elected({id, written}: Watched, {term}: RaftStatus): void {
+	#elected({id, written}: Watched, {term, configuration: {voters}}: RaftStatus): void {
+		const given = voters.filter(voter => voter === id || this.#votes.get(`${voter}:${term}`) === id).length;
+		if (given * 2 <= voters.length) this.#fail('a leader has the votes of a majority', `${id} leads in term ${term} by ${given} of ${voters.length}`);
 		const other = this.#leaders.get(term);
 		if (other !== undefined && other !== id) this.#fail('election safety', `${other} and ${id} lead in term ${term}`);
 		if (other === undefined) this.leadersElected++;

@@ -23,7 +23,7 @@ function attempt(world: World, seed: number): {readonly rule: string; readonly f
 		return undefined;
 	} catch (error) {
 		const {message, cause = error} = error as Error;
-		const isCrash = cause instanceof TypeError || cause instanceof ReferenceError || (cause as Error).message.includes('call stack');
+		const isCrash = cause instanceof TypeError || cause instanceof ReferenceError || /^Invalid |call stack/.test((cause as Error).message);
 		return {rule: ruleOf(message), failure: message, isCrash};
 	}
 }
