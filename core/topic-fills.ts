@@ -45,6 +45,17 @@ export class Fills {
 		return this.after(-1);
 	}
 
+	/** The lowest number of the stream; `Infinity` when there is none. */
+	lowest(stream: StreamKey): number {
+		return this.#fills.reduce((lowest, {streams}) => Math.min(lowest, streams.get(stream)?.low ?? Infinity), Infinity);
+	}
+
+	/** The lowest number of each stream, where that is lower than the one given. */
+	lower(floors: Map<StreamKey, number>): Map<StreamKey, number> {
+		for (const {streams} of this.#fills) for (const [key, {low}] of streams) floors.set(key, Math.min(low, floors.get(key) ?? Infinity));
+		return floors;
+	}
+
 	/** Where batches that match a want may lie. */
 	rangesOf(wants: readonly StreamWant[]): Array<{readonly from: number; readonly to: number}> {
 		return this.#fills

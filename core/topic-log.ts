@@ -269,7 +269,8 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	lowest(stream: StreamKey): number | undefined {
-		return this.#index.lowest(stream);
+		const lowest = Math.min(this.#index.lowest(stream) ?? Infinity, this.#fills.lowest(stream));
+		return lowest === Infinity ? undefined : lowest;
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
@@ -298,7 +299,7 @@ class IndexedTopicLog implements TopicLog {
 		this.#holes = this.#holes.filter(({to}) => to > first);
 		if (this.#holes.length === 0) this.#untold = 0;
 		for (const [offset, position] of this.#cursors) if (position < this.#log.first) this.#cursors.delete(offset);
-		return this.#index.floors();
+		return this.#fills.lower(this.#index.floors());
 	}
 
 	/** Before streams go as a whole: write down where they stand, behind what stays. */

@@ -123,6 +123,19 @@ describe('holes', () => {
 		expect((await rows(again)).filter(([offset]) => offset > 7 && offset < 16)).toEqual([[8, b, 3, 1], [9, a, 8, 1], [10, a, 10, 1], [14, b, 5, 1], [15, a, 11, 1]]);
 	});
 
+	test('count for what is said to be kept of a stream, also after retention', async () => {
+		const {memory, all} = await filled(1000);
+		const log = await open(damaged(memory, index => index < 2 || (index >= 48 && index < 50)));
+		expect(log.lowest(streamKey(all[0]!))).toBe(3);
+		await log.refill([...all.slice(0, 2), ...all.slice(48, 50)]);
+		expect(log.lowest(streamKey(all[0]!))).toBe(1);
+		const floors = await log.retain({bytes: 1100, ageMs: 1e12, nowMs: Date.now()});
+		for (const [stream, floor] of floors!) {
+			expect(log.lowest(stream)).toBe(floor);
+			expect((await rows(log)).find(([, origin]) => stream.startsWith(origin))![2]).toBe(floor);
+		}
+	});
+
 	test('go with what is around them', async () => {
 		const {memory, all} = await filled(1000);
 		const broken = damaged(memory, index => index === 1 || index === 20);
