@@ -1,0 +1,182 @@
+/**
+How soon many find out that one is gone, and how often they think so wrongly: a cluster of SWIM machines in virtual time, over datagrams that
+get lost and links that do not. First the quiet cost of a node is measured; then some machines fall silent, one after the other; then a
+few nodes are slow: again and again they do not read for a while, and so accuse others wrongly, the less the more they doubt themselves
+(Lifeguard's local health, which can be taken away here).
+*/
+import {decode, encode} from '../../core/codec.ts';
+import {defaults} from '../../core/config.ts';
+import {lengthBytes} from '../../core/frame.ts';
+import type {NodeId} from '../../core/message.ts';
+import {Health} from '../../core/swim/health.ts';
+import {parseSwimPacket, type SwimPacket} from '../../core/swim/packet.ts';
+import {createSwim, type Swim} from '../../core/swim/swim.ts';
+import {createRandom, type SeededRandom} from '../../test/sim/random.ts';
+import {Schedule} from '../../test/sim/schedule.ts';
+import {idsOf} from './measure.ts';
+import {Wire} from './wire.ts';
+
+export type SwimSetting = {readonly seed: number; readonly nodes: number; /** Datagrams lost, percent. */ readonly loss: number; readonly hasHealth: boolean; /** Machines that fall silent. */ readonly victims: number};
+
+export type SwimFigures = {
+	/** Sent by a node in a second, where nothing happens. */
+	readonly packets: number;
+	readonly bytes: number;
+	/** Milliseconds from each silence until it was called dead: by the first node, and by the last. */
+	readonly firstMs: readonly number[];
+	readonly lastMs: readonly number[];
+	/** Silences that somebody never noticed. */
+	readonly missed: number;
+	/** Live members called dead, while nobody was slow. */
+	readonly falseDeaths: number;
+	/** Accusations of members that were well, by slow nodes; and how many of them all nodes came to believe dead, counted by node. */
+	readonly slowSuspicions: number;
+	readonly slowDeaths: number;
+};
+
+const tickMs = 25;
+const quietMs = 4000;
+const victimMs = 1500;
+const findMs = 20_000;
+const slowTurns = 10;
+/** The bytes of one packet in so many are counted. */
+const measuredOneIn = 8;
+
+type Node = {readonly id: NodeId; readonly swim: Swim; isUp: boolean; isDeaf: boolean};
+
+export function measureSwim(setting: SwimSetting): SwimFigures {
+	if (setting.hasHealth) return new SwimScale(setting).run();
+	const {stretch} = Health.prototype;
+	Health.prototype.stretch = ticks => ticks;
+	try {
+		return new SwimScale(setting).run();
+	} finally {
+		Health.prototype.stretch = stretch;
+	}
+}
+
+class SwimScale {
+	readonly #setting: SwimSetting;
+	readonly #schedule = new Schedule();
+	readonly #random: SeededRandom;
+	readonly #nodes: readonly Node[];
+	readonly #indexOf: ReadonlyMap<NodeId, number>;
+	readonly #datagrams: Wire<SwimPacket>;
+	readonly #links: Wire<SwimPacket>;
+	#packets = 0;
+	#measuredBytes = 0;
+	/** By member: when it was called dead by each that did so. */
+	#dead = new Map<number, number[]>();
+	#suspicions: Array<{readonly by: number; readonly of: number}> = [];
+
+	constructor(setting: SwimSetting) {
+		this.#setting = setting;
+		this.#random = createRandom(`${setting.seed}/swim/${setting.nodes}`);
+		const ids = idsOf(setting.nodes, this.#random);
+		this.#indexOf = new Map(ids.map((id, index) => [id, index]));
+		this.#nodes = ids.map((id, index) => {
+			const swim = createSwim({id, incarnation: 1, random: this.#random.child(index), tickMs, config: defaults.swim});
+			swim.setMembers(ids);
+			return {id, swim, isUp: true, isDeaf: false};
+		});
+		const base = {schedule: this.#schedule, delayMs: [1, 5] as const, deliver: (from: number, to: number, packet: SwimPacket) => this.#deliver(from, to, packet)};
+		this.#datagrams = new Wire({...base, random: this.#random.child('datagrams'), loss: setting.loss, isOrdered: false});
+		this.#links = new Wire({...base, random: this.#random.child('links'), loss: 0, isOrdered: true});
+	}
+
+	run(): SwimFigures {
+		const {nodes, victims} = this.#setting;
+		for (const [index, node] of this.#nodes.entries()) {
+			const tick = (): void => {
+				if (!node.isUp) return;
+				this.#schedule.after(tickMs, tick);
+				node.swim.tick();
+				this.#pump(index);
+			};
+
+			this.#schedule.after(this.#random.between(1, tickMs), tick);
+		}
+
+		this.#schedule.run(quietMs);
+		this.#packets = 0;
+		this.#measuredBytes = 0;
+		this.#schedule.run(quietMs);
+		const a = (count: number): number => count / nodes / quietMs * 1000;
+		const [packets, bytes] = [a(this.#packets), a(this.#measuredBytes * measuredOneIn)];
+
+		const slow = this.#slowDown();
+		const isSlow = (index: number): boolean => slow.includes(index);
+		const slowSuspicions = this.#suspicions.filter(({by, of}) => isSlow(by) && !isSlow(of)).length;
+		const slowDeaths = [...this.#dead].reduce((sum, [of, times]) => sum + (isSlow(of) ? 0 : times.length), 0);
+		this.#schedule.run(findMs);
+		this.#dead.clear();
+		const silent = this.#silence(victims);
+		const falseDeaths = [...this.#dead].reduce((sum, [of, times]) => sum + (silent.has(of) ? 0 : times.length), 0);
+		const took = [...silent].map(([victim, atMs]) => (this.#dead.get(victim) ?? []).map(ms => ms - atMs));
+		return {
+			packets, bytes, firstMs: took.map(times => Math.min(...times)), lastMs: took.map(times => Math.max(...times)),
+			missed: took.filter(times => times.length < nodes - silent.size).length, falseDeaths, slowSuspicions, slowDeaths,
+		};
+	}
+
+	/** One machine after the other falls silent. When each did. */
+	#silence(victims: number): ReadonlyMap<number, number> {
+		const silent = new Map<number, number>();
+		for (const victim of this.#random.shuffle([...this.#nodes.keys()]).slice(0, victims)) {
+			this.#nodes[victim]!.isUp = false;
+			silent.set(victim, this.#schedule.nowMs);
+			this.#schedule.run(victimMs);
+		}
+
+		this.#schedule.run(findMs);
+		return silent;
+	}
+
+	/** One node in twenty reads nothing for longer than it answers, again and again. */
+	#slowDown(): readonly number[] {
+		const random = this.#random.child('slow');
+		const slow = random.shuffle([...this.#nodes.keys()]).slice(0, Math.ceil(this.#nodes.length / 20));
+		this.#dead.clear();
+		this.#suspicions = [];
+		for (let turn = 0; turn < slowTurns; turn++) {
+			for (const index of slow) this.#nodes[index]!.isDeaf = true;
+			this.#schedule.run(random.between(300, 800));
+			for (const index of slow) this.#nodes[index]!.isDeaf = false;
+			this.#schedule.run(random.between(100, 400));
+		}
+
+		return slow;
+	}
+
+	#deliver(from: number, to: number, packet: SwimPacket): void {
+		const {swim, isUp, isDeaf} = this.#nodes[to]!;
+		if (!isUp || isDeaf) return;
+		swim.step(this.#nodes[from]!.id, packet, this.#schedule.nowMs);
+		this.#pump(to);
+	}
+
+	#pump(index: number): void {
+		const {swim} = this.#nodes[index]!;
+		const {nowMs} = this.#schedule;
+		for (let ready = swim.ready(nowMs); ready; ready = swim.ready(nowMs)) {
+			for (const {to, packet, via} of ready.packets) {
+				if (this.#packets++ % measuredOneIn === 0) {
+					const bytes = encode(packet);
+					this.#measuredBytes += bytes.length + 1 + (via === 'link' ? lengthBytes : 0);
+					if (!parseSwimPacket(decode(bytes))) throw new Error(`Expected a well-formed packet, got ${JSON.stringify(packet)}`);
+				}
+
+				(via === 'link' ? this.#links : this.#datagrams).send(index, this.#indexOf.get(to)!, packet);
+			}
+
+			for (const {id, state} of ready.changes) {
+				const of = this.#indexOf.get(id)!;
+				if (state === 'suspect') this.#suspicions.push({by: index, of});
+				if (state !== 'dead') continue;
+				const times = this.#dead.get(of);
+				if (times) times.push(nowMs);
+				else this.#dead.set(of, [nowMs]);
+			}
+		}
+	}
+}
