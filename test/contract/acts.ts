@@ -50,7 +50,7 @@ export async function openActs(folder: string, files: Files, say: (text: string)
 			clock: systemClock, random: systemEntropy, sign: undefined, verify: () => 'ok', queuedBytes: () => 0, sendPush: () => true, sendControl: () => undefined,
 			openTopic: async (topic, onHeader) => openTopicLog(await openLog({folder: await nodeFiles.topicFolder(topic), ...logOptions}), onHeader),
 		},
-		hooks: {failed, rejected: () => undefined, delivered: () => undefined, missed: () => undefined, synced: () => undefined, bound: () => undefined},
+		hooks: {failed, rejected: () => undefined, delivered: () => undefined, missed: () => undefined, refilled: () => undefined, synced: () => undefined, bound: () => undefined},
 	});
 	await data.publish(news, [Buffer.from('opens the log')]);
 	const answered = (step: () => void): Promise<void> => {
