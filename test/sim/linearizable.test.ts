@@ -74,6 +74,19 @@ describe('known histories', () => {
 	});
 });
 
+describe('operations without an answer are cheap', () => {
+	test('however many ask for the same', () => {
+		const history = [...Array.from({length: 40}, (_, index) => write(1 + index % 2, index + 1)), ...Array.from({length: 20}, (_, index) => read(1 + index % 2, 100 + 2 * index, 101 + 2 * index)), read(7, 200, 201)];
+		expect(linearizable(history, register, 20_000)).toBe('not linearizable');
+		expect(linearizable(history.slice(0, -1), register, 2000)).toBe('linearizable');
+	});
+
+	test('however many change nothing', () => {
+		const history = [write(1, 1, 2), ...Array.from({length: 40}, (_, index) => ({...swap(100 + index, 200 + index, true, 3 + index, 0), output: undefined, returned: undefined})), read(2, 100, 101)];
+		expect(linearizable(history, register, 1000)).toBe('not linearizable');
+	});
+});
+
 test('the verdict is that of a search through every order', () => {
 	const operation = fc.record({
 		kind: fc.constantFrom('read', 'write', 'swap'), value: fc.nat(2), to: fc.nat(2), output: fc.nat(2), isDone: fc.boolean(), isAnswered: fc.boolean(),

@@ -2,13 +2,18 @@
 The operations on the agreed subscriptions, as those who asked saw them: is each topic and node one object that does one thing at a time?
 */
 import {linearizable, subscriptionModel, type Call, type SubscriptionInput} from '../linearizable.ts';
+import {shrink} from '../shrink.ts';
 import type {Operation} from './witness.ts';
 
 export type HistoryResult = {readonly keys: number; readonly operations: number; readonly undecided: number};
 
-const stepsMax = 200_000;
+type Calls = ReadonlyArray<Call<SubscriptionInput, number | false>>;
 
-/** @param isLeftOut nodes that were removed: that ends their subscriptions, and nobody called it. @throws what is not linearizable, cut to its end */
+const stepsMax = 200_000;
+/** Asked of the search while what is wrong is made smaller. */
+const shrinkRuns = 500;
+
+/** @param isLeftOut nodes that were removed: that ends their subscriptions, and nobody called it. @throws what is not linearizable, made small */
 export function checkHistory(history: readonly Operation[], isLeftOut: (node: string) => boolean): HistoryResult {
 	const byKey = Map.groupBy(history.filter(({node}) => !isLeftOut(node)), ({topic, node}) => `${topic} ${node}`);
 	let operations = 0;
@@ -19,7 +24,7 @@ export function checkHistory(history: readonly Operation[], isLeftOut: (node: st
 		const verdict = linearizable(calls, subscriptionModel, stepsMax);
 		if (verdict === 'undecided') undecided++;
 		if (verdict !== 'not linearizable') continue;
-		throw new Error(`subscriptions are linearizable: ${key}: ${smallestPart(calls).map(call => describe(call)).join('; ')}`);
+		throw new Error(`subscriptions are linearizable: ${key}: ${describe(smallestWindow(calls))}`);
 	}
 
 	return {keys: byKey.size, operations, undecided};
@@ -29,17 +34,32 @@ function toCall({call, result, invoked, returned}: Operation): Call<Subscription
 	return {input: call, output: call.type === 'read' ? result ?? false : undefined, invoked, returned};
 }
 
-/** The shortest beginning that is wrong already, and of that the last few operations. */
-function smallestPart(calls: ReadonlyArray<Call<SubscriptionInput, number | false>>): ReadonlyArray<Call<SubscriptionInput, number | false>> {
+/**
+The shortest beginning that is wrong already; of that the shortest end that is wrong from whatever state it starts; of that as few reads
+as it takes. A read that is left out makes nothing wrong that was right, a write would: writes stay.
+*/
+function smallestWindow(calls: Calls): Calls {
 	const ends = calls.map(({returned}) => returned).filter(returned => returned !== undefined).toSorted((a, b) => a - b);
-	for (const end of ends) {
-		const part = calls.filter(({invoked}) => invoked <= end).map(call => (call.returned !== undefined && call.returned > end ? {...call, returned: undefined, output: undefined} : call));
-		if (linearizable(part, subscriptionModel, stepsMax) === 'not linearizable') return part.slice(-8);
-	}
-
-	return calls.slice(-8);
+	const beginning = ends.map(end => upTo(calls, end)).find(part => isWrong(part)) ?? calls;
+	const states = [false as const, ...new Set(beginning.flatMap(({input}) => (input.type === 'subscribe' ? [input.since] : [])))];
+	const isAlwaysWrong = (part: Calls): boolean => states.every(initial => isWrong(part, initial));
+	const window = beginning.map(({invoked}) => invoked).toSorted((a, b) => b - a).map(start => beginning.filter(({returned}) => returned === undefined || returned >= start)).find(part => isAlwaysWrong(part));
+	const part = window ?? beginning;
+	const reads = part.filter(({input}) => input.type === 'read');
+	const others = part.filter(({input}) => input.type !== 'read');
+	const isStillWrong = (some: Calls): boolean => (window ? isAlwaysWrong([...some, ...others]) : isWrong([...some, ...others]));
+	return [...shrink(reads, isStillWrong, shrinkRuns).items, ...others].toSorted((a, b) => a.invoked - b.invoked);
 }
 
-function describe({input, output, invoked, returned}: Call<SubscriptionInput, number | false>): string {
-	return `[${invoked}, ${returned ?? '…'}] ${input.type}${input.type === 'subscribe' ? ` since ${input.since}` : ''}${input.type === 'read' ? ` → ${output}` : ''}`;
+/** What was called up to a moment; what had not returned by then has not returned. */
+function upTo(calls: Calls, end: number): Calls {
+	return calls.filter(({invoked}) => invoked <= end).map(call => (call.returned !== undefined && call.returned > end ? {...call, returned: undefined, output: undefined} : call));
+}
+
+function isWrong(calls: Calls, initial = subscriptionModel.initial): boolean {
+	return linearizable(calls, {...subscriptionModel, initial}, stepsMax) === 'not linearizable';
+}
+
+function describe(calls: Calls): string {
+	return calls.map(({input, output, invoked, returned}) => `[${invoked}, ${returned ?? '…'}] ${input.type}${input.type === 'subscribe' ? ` since ${input.since}` : ''}${input.type === 'read' ? ` → ${output}` : ''}`).join('; ');
 }
