@@ -75,7 +75,7 @@ class SwimScale {
 		const ids = idsOf(setting.nodes, this.#random);
 		this.#indexOf = new Map(ids.map((id, index) => [id, index]));
 		this.#nodes = ids.map((id, index) => {
-			const swim = createSwim({id, incarnation: 1, random: this.#random.child(index), tickMs, config: defaults.swim});
+			const swim = createSwim({id, incarnation: 0, random: this.#random.child(index), tickMs, config: defaults.swim});
 			swim.setMembers(ids);
 			return {id, swim, isUp: true, isDeaf: false};
 		});
