@@ -35,10 +35,10 @@ export type SwimFigures = {
 };
 
 const tickMs = 25;
-const quietMs = 4000;
-const victimMs = 1500;
-const findMs = 20_000;
-const slowTurns = 10;
+const quietMs = 2000;
+const victimMs = 1000;
+const findMs = 8000;
+const slowTurns = 6;
 /** The bytes of one packet in so many are counted. */
 const measuredOneIn = 8;
 
@@ -75,7 +75,7 @@ class SwimScale {
 		const ids = idsOf(setting.nodes, this.#random);
 		this.#indexOf = new Map(ids.map((id, index) => [id, index]));
 		this.#nodes = ids.map((id, index) => {
-			const swim = createSwim({id, incarnation: 1, random: this.#random.child(index), tickMs, config: defaults.swim});
+			const swim = createSwim({id, incarnation: 0, random: this.#random.child(index), tickMs, config: defaults.swim});
 			swim.setMembers(ids);
 			return {id, swim, isUp: true, isDeaf: false};
 		});
@@ -108,7 +108,7 @@ class SwimScale {
 		const isSlow = (index: number): boolean => slow.includes(index);
 		const slowSuspicions = this.#suspicions.filter(({by, of}) => isSlow(by) && !isSlow(of)).length;
 		const slowDeaths = [...this.#dead].reduce((sum, [of, times]) => sum + (isSlow(of) ? 0 : times.length), 0);
-		this.#schedule.run(findMs);
+		if (victims > 0) this.#schedule.run(findMs);
 		this.#dead.clear();
 		const silent = this.#silence(victims);
 		const falseDeaths = [...this.#dead].reduce((sum, [of, times]) => sum + (silent.has(of) ? 0 : times.length), 0);
@@ -128,7 +128,7 @@ class SwimScale {
 			this.#schedule.run(victimMs);
 		}
 
-		this.#schedule.run(findMs);
+		if (victims > 0) this.#schedule.run(findMs);
 		return silent;
 	}
 

@@ -41,10 +41,14 @@ export class Members {
 	readonly #health: Health;
 	readonly #updates: Updates;
 	readonly #members = new Map<NodeId, Member>();
+	/** Those that time alone may change. */
+	readonly #restless = new Set<Member>();
 	#changes: MemberChange[] = [];
 	#doubted: Member[] = [];
 	#incarnation: number;
 	isLeaving = false;
+	/** Moves whenever the word about a member changes, or who is one. */
+	version = 0;
 
 	constructor(self: NodeId, incarnation: number, health: Health, updates: Updates) {
 		this.#self = self;
@@ -67,8 +71,17 @@ export class Members {
 		return this.#members.values();
 	}
 
+	/** Those that are suspected, doubted or refused: in time something comes of it. Of all others nothing. */
+	* restless(): Generator<Member> {
+		for (const member of this.#restless) {
+			if (member.suspicion || member.doubt || member.refusedTick !== undefined) yield member;
+			else this.#restless.delete(member);
+		}
+	}
+
 	/** The agreed members but this node, sorted. Newcomers count as alive until probes say otherwise. */
 	set(ids: readonly NodeId[], tick: number): void {
+		this.version++;
 		const former = new Map(this.#members);
 		this.#members.clear();
 		for (const id of ids) {
@@ -79,13 +92,22 @@ export class Members {
 			former.delete(id);
 		}
 
-		for (const id of former.keys()) this.#updates.delete(id);
+		for (const [id, member] of former) {
+			this.#updates.delete(id);
+			this.#restless.delete(member);
+		}
 	}
 
 	/** A packet came directly from it, now. */
 	heard(member: Member, tick: number): void {
 		member.heardTick = tick;
 		member.refusedTick = undefined;
+	}
+
+	/** Its machine refused a connection, now. */
+	refused(member: Member, tick: number): void {
+		member.refusedTick = tick;
+		this.#restless.add(member);
 	}
 
 	/** A rumour came in. */
@@ -120,8 +142,10 @@ export class Members {
 	believe(member: Member, word: Word, tick: number, pace: Pace): void {
 		const former = member.word.standing;
 		member.word = word;
+		this.version++;
 		if (member.doubt && !beats(member.doubt.word, word)) member.doubt = undefined;
 		member.suspicion = word.standing === 'suspect' ? new Suspicion(tick, word.by, pace) : undefined;
+		if (member.suspicion) this.#restless.add(member);
 		this.#tell(member);
 		if (former !== word.standing) this.#changes.push({id: member.id, ...stateOf(member)});
 	}
@@ -191,6 +215,7 @@ export class Members {
 		}
 
 		member.doubt = {word, sinceTick: tick};
+		this.#restless.add(member);
 		this.#doubted.push(member);
 	}
 

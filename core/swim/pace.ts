@@ -26,6 +26,8 @@ export type Pace = {
 	readonly transmissions: number;
 	/** Between two broadcasts of the own row. */
 	readonly push: number;
+	/** Between two looks at all members: whom we hear, which sides there are. Seldom in a large cluster, where everything takes longer. */
+	readonly look: number;
 };
 
 /** Pings a node starts within `probeMs` at most: at 16 members everyone is probed every 300 ms. */
@@ -55,5 +57,6 @@ export function paceOf(members: number, tickMs: number, config: Config['swim']):
 		confirmations: Math.max(0, Math.min(confirmationsMax, members - 2)),
 		transmissions: 3 * Math.ceil(Math.log2(members + 1)) + 3,
 		push: ticks(pushMs),
+		look: 1 + (members >> 6),
 	};
 }

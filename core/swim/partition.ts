@@ -68,6 +68,9 @@ export function quorumSide(sides: Sides, voters: readonly NodeId[]): number {
 export class PartitionTracker {
 	#state: PartitionState = 'whole';
 	#sides: Sides;
+	/** The sides that were looked at last, and what they are known by. */
+	#seen: Sides;
+	#seenKey: string;
 	#key: string;
 	#sinceTick = 0;
 	#detectedTick = 0;
@@ -77,6 +80,8 @@ export class PartitionTracker {
 	constructor(sides: Sides) {
 		this.#sides = sides;
 		this.#key = keyOf(sides);
+		this.#seen = sides;
+		this.#seenKey = this.#key;
 	}
 
 	get state(): PartitionState {
@@ -94,7 +99,13 @@ export class PartitionTracker {
 
 	/** The sides as they look at this tick. `lastWordTick` says when somebody of these members was last heard. */
 	update(sides: Sides, tick: number, debounceTicks: number, lastWordTick: (far: readonly NodeId[]) => number): PartitionChange | undefined {
-		const key = keyOf(sides);
+		// Mostly they are the same, and are the same object.
+		if (sides !== this.#seen) {
+			this.#seen = sides;
+			this.#seenKey = keyOf(sides);
+		}
+
+		const key = this.#seenKey;
 		if (key !== this.#candidate) {
 			this.#candidate = key;
 			this.#candidateTick = tick;

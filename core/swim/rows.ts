@@ -19,6 +19,8 @@ export class Rows {
 	#counter = 0;
 	#own: Row;
 	#ownAtTick = 0;
+	/** Whose rows, the own one included, name somebody. */
+	readonly #complaining = new Set<NodeId>();
 	/** Rows over another list of members than ours, not read. */
 	mismatches = 0;
 
@@ -36,6 +38,11 @@ export class Rows {
 		return this.#order;
 	}
 
+	/** As far as is known, everybody hears everybody. */
+	get isClear(): boolean {
+		return this.#complaining.size === 0;
+	}
+
 	/** Another list of members. Rows are kept, rewritten over it; a member that a row does not know yet counts as heard. */
 	setOrder(order: readonly NodeId[]): void {
 		const former = this.#order;
@@ -43,11 +50,18 @@ export class Rows {
 		this.#index = new Map(order.map((id, index) => [id, index]));
 		this.#hash = hashMembers(order);
 		for (const [node, {row, atTick}] of this.#known) {
-			if (this.#index.has(node)) this.#known.set(node, {row: this.#rewrite(row, former), atTick, isCurrent: false});
-			else this.#known.delete(node);
+			if (this.#index.has(node)) {
+				const rewritten = this.#rewrite(row, former);
+				this.#known.set(node, {row: rewritten, atTick, isCurrent: false});
+				this.#note(rewritten);
+			} else {
+				this.#known.delete(node);
+				this.#complaining.delete(node);
+			}
 		}
 
 		this.#own = this.#rewrite(this.#own, former);
+		this.#note(this.#own);
 		this.#ownAtTick = -Infinity; // The next `observe` gives it a version over this list.
 	}
 
@@ -59,6 +73,7 @@ export class Rows {
 			this.#counter = Math.min(this.#counter + 1, u32Max);
 			this.#own = [this.#self, this.#incarnation, this.#counter, this.#hash, unheard];
 			this.#ownAtTick = tick;
+			this.#note(this.#own);
 		}
 
 		return hasChanged;
@@ -76,6 +91,7 @@ export class Rows {
 		const known = this.#known.get(node);
 		if (known?.isCurrent && (incarnation < known.row[1] || (incarnation === known.row[1] && counter <= known.row[2]))) return;
 		this.#known.set(node, {row, atTick: tick, isCurrent: true}); // A Map keeps the place of a key that it has.
+		this.#note(row);
 	}
 
 	/** Rows for a packet to `to`: the own one, then those that wait longest, up to `count` and `bytesMax`. Stale ones are not passed on. */
@@ -108,6 +124,11 @@ export class Rows {
 		const known = this.#known.get(node);
 		if (!known || tick - known.atTick >= staleTicks) return undefined;
 		return node === other || !hasBit(known.row[4], index);
+	}
+
+	#note([node, , , , unheard]: Row): void {
+		if (unheard.length > 0) this.#complaining.add(node);
+		else this.#complaining.delete(node);
 	}
 
 	#rewrite([node, incarnation, counter, , unheard]: Row, former: readonly NodeId[]): Row {

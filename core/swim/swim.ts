@@ -11,7 +11,7 @@ import {Health} from './health.ts';
 import {isDown, Members, stateOf, type Member} from './members.ts';
 import {paceOf, type Pace} from './pace.ts';
 import {headBytesMax, packetBytesMax, rowsMax, updateBytesMax, updatesMax, type Message, type SwimPacket} from './packet.ts';
-import {PartitionTracker, sidesOf, type PartitionChange} from './partition.ts';
+import {PartitionTracker, sidesOf, type PartitionChange, type Sides} from './partition.ts';
 import {Probes, Ring, type Probe} from './probe.ts';
 import {Rows} from './rows.ts';
 import type {Swim, SwimMember, SwimOptions, SwimReady, SwimStatus} from './types.ts';
@@ -50,6 +50,8 @@ class SwimMachine implements Swim {
 	#partitions: PartitionChange[] = [];
 	#isRowDue = false;
 	#pushedTick = -Infinity;
+	/** The sides when everybody hears everybody, for a version of what is believed of the members. */
+	#whole: {readonly version: number; readonly sides: Sides} | undefined;
 	#outboxDropped = 0;
 	#relaysRefused = 0;
 
@@ -118,7 +120,7 @@ class SwimMachine implements Swim {
 		const member = this.#members.get(peer);
 		if (!member || isDown(member) || member.refusedTick !== undefined || this.#members.isLeaving) return;
 		// Nothing more is done until it also failed to answer: a firewall may refuse for a process that lives.
-		member.refusedTick = this.#tick;
+		this.#members.refused(member, this.#tick);
 		this.#ping(member);
 	}
 
@@ -144,7 +146,7 @@ class SwimMachine implements Swim {
 	tick(): void {
 		this.#tick++;
 		if (this.#members.isLeaving) return;
-		for (const member of this.#members.all()) this.#judgeMember(member);
+		for (const member of this.#members.restless()) this.#judgeMember(member);
 		for (const probe of this.#probes.all()) this.#judgeProbe(probe);
 		this.#tickRelays();
 		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
@@ -286,7 +288,7 @@ class SwimMachine implements Swim {
 			return member !== undefined && this.#isHearing(member);
 		};
 
-		if (this.#rows.observe(isHeard, this.#tick, this.#pace.refresh)) this.#isRowDue = true;
+		if (this.#tick % this.#pace.look === 0 && this.#rows.observe(isHeard, this.#tick, this.#pace.refresh)) this.#isRowDue = true;
 		if (!this.#isRowDue || this.#tick - this.#pushedTick < this.#pace.push) return;
 		this.#isRowDue = false;
 		this.#pushedTick = this.#tick;
@@ -294,22 +296,35 @@ class SwimMachine implements Swim {
 	}
 
 	#tickPartition(): void {
-		const {order} = this.#rows;
-		if (this.#tick % (1 + (order.length >> 6)) !== 0) return; // Up to n² looks: seldom in a large cluster.
-		const sides = sidesOf({
-			self: this.#self,
-			order,
-			isDown: id => {
-				const member = this.#members.get(id);
-				return member !== undefined && isDown(member);
-			},
-			hears: (node, other) => this.#hears(node, other),
-			heardLast: (node, other) => this.#rows.hears(node, other, this.#tick),
-		});
+		if (this.#tick % this.#pace.look !== 0) return;
+		const sides = this.#rows.isClear ? this.#wholeSides() : this.#sides();
 		const change = this.#tracker.update(sides, this.#tick, this.#pace.debounce, far => this.#lastWordTick(far));
 		if (!change) return;
 		this.#partitions.push(change);
 		if (this.#partitions.length > partitionsMax) this.#partitions.shift();
+	}
+
+	/** Up to n² looks. */
+	#sides(): Sides {
+		return sidesOf({
+			self: this.#self,
+			order: this.#rows.order,
+			isDown: id => this.#isDown(id),
+			hears: (node, other) => this.#hears(node, other),
+			heardLast: (node, other) => this.#rows.hears(node, other, this.#tick),
+		});
+	}
+
+	/** What `sidesOf` would say when nobody is unheard by anybody, which is nearly always. */
+	#wholeSides(): Sides {
+		const {version} = this.#members;
+		if (this.#whole?.version !== version) this.#whole = {version, sides: [this.#rows.order.filter(id => !this.#isDown(id))]};
+		return this.#whole.sides;
+	}
+
+	#isDown(id: NodeId): boolean {
+		const member = this.#members.get(id);
+		return member !== undefined && isDown(member);
 	}
 
 	#lastWordTick(ids: readonly NodeId[]): number {

@@ -1,43 +1,60 @@
 /**
-Rumours on their way: the newest word about each member, passed on with the packets that go out anyway, the least told first,
+The rumours that wait to be passed on: the newest word about each member, passed on with the packets that go out anyway, the least told first,
 until each was told often enough to have reached everyone with high probability (SWIM, section 4.1). One a member, so it is
 bounded by the membership.
 */
 import type {NodeId} from '../message.ts';
 import type {Update} from './packet.ts';
 
-type Rumour = {readonly update: Update; told: number};
-
 export class Updates {
-	readonly #rumours = new Map<NodeId, Rumour>();
+	/** By how often they were told. */
+	readonly #rumours: Array<Map<NodeId, Update>> = [];
+	readonly #told = new Map<NodeId, number>();
 
 	get size(): number {
-		return this.#rumours.size;
+		return this.#told.size;
 	}
 
 	has(id: NodeId): boolean {
-		return this.#rumours.has(id);
+		return this.#told.has(id);
 	}
 
 	/** Pass this word on from now; an older one about the same member is dropped. */
 	put(update: Update): void {
-		this.#rumours.delete(update[0]);
-		this.#rumours.set(update[0], {update, told: 0});
+		this.delete(update[0]);
+		this.#file(update, 0);
 	}
 
 	delete(id: NodeId): void {
-		this.#rumours.delete(id);
+		const told = this.#told.get(id);
+		if (told === undefined) return;
+		this.#rumours[told]!.delete(id);
+		this.#told.delete(id);
 	}
 
 	/** Up to `count` words for `to`, the least told first; each is forgotten once told `transmissions` times. Not those about `to`: it gets its own apart. */
 	take(to: NodeId, count: number, transmissions: number): Update[] {
-		if (this.#rumours.size === 0) return [];
-		const chosen = [...this.#rumours.values()].filter(({update}) => update[0] !== to).toSorted((a, b) => a.told - b.told).slice(0, count);
-		for (const rumour of chosen) {
-			rumour.told++;
-			if (rumour.told >= transmissions) this.#rumours.delete(rumour.update[0]);
+		const chosen: Update[] = [];
+		if (this.#told.size === 0) return chosen;
+		for (const rumours of this.#rumours) {
+			if (chosen.length === count) break;
+			for (const [id, update] of rumours) {
+				if (chosen.length === count) break;
+				if (id !== to) chosen.push(update);
+			}
 		}
 
-		return chosen.map(({update}) => update);
+		for (const update of chosen) {
+			const told = this.#told.get(update[0])! + 1;
+			this.delete(update[0]);
+			if (told < transmissions) this.#file(update, told);
+		}
+
+		return chosen;
+	}
+
+	#file(update: Update, told: number): void {
+		(this.#rumours[told] ??= new Map()).set(update[0], update);
+		this.#told.set(update[0], told);
 	}
 }

@@ -618,6 +618,47 @@ describe('anti-entropy', () => {
 		expect(idle.take()).toMatchObject({packets: [], synced: [{peer: third, messages: 0}]});
 	});
 
+	test('of many origins the parts are compared: one that differs costs the rows of its part, either way', () => {
+		const a = machine({reachable: []});
+		const b = machine({reachable: []});
+		for (const {gossip} of [a, b]) for (let index = 1; index <= 1000; index++) gossip.recover(batchOf(1, {from: id(1000 + index)}));
+		b.push(batchOf(1));
+		a.gossip.recover(batchOf(1, {from: third}));
+		a.gossip.setReachable([other]);
+		const [digest] = sent(a.take(), 'digest');
+		expect(digest!.packet.topics[0]![2]).toHaveLength(128 * 4);
+		const [answer] = sent(b.step(self, digest!.packet), 'watermarks');
+		const [, rows, parts] = answer!.packet.topics[0]!;
+		expect(parts).toHaveLength(128 / 8);
+		expect(rows.length).toBeLessThan(50);
+		expect(rows.map(([from]) => from)).toContain(origin);
+		const pulled = a.step(other, answer!.packet);
+		expect(sent(pulled, 'iwant').flatMap(({packet}) => packet.wants.map(want => want.origin))).toEqual([origin]);
+		// Of the streams that were not compared nothing is offered in return.
+		expect(sent(a.ticks(1), 'ihave').flatMap(({packet}) => packet.topics)).toEqual([[news, [[third, 1, 1, 1, 10]]]]);
+	});
+
+	test('of many peers that appear at once a few stand for all; those are synced when the few are', () => {
+		const many = Array.from({length: 200}, (_, index) => id(index + 1));
+		const {gossip, take, step} = machine({subscribers: many, reachable: []});
+		gossip.setReachable(many.slice(1));
+		const digests = sent(take(), 'digest');
+		expect(digests.length).toBeGreaterThanOrEqual(4);
+		expect(digests.length).toBeLessThanOrEqual(20);
+		expect(gossip.status().inSync.every(({synced}) => !synced)).toBe(true);
+		const synced: NodeId[] = [];
+		for (const {to, packet} of digests) {
+			expect(synced.length).toBeLessThan(digests.length);
+			synced.push(...step(to, {type: 'watermarks', round: packet.round, topics: [], isLast: true, isCut: false}).synced.map(({peer}) => peer));
+		}
+
+		expect(synced.toSorted()).toEqual(many.slice(1));
+		gossip.resync(many.slice(100));
+		const again = sent(take(), 'digest');
+		expect(again.length).toBeGreaterThanOrEqual(4);
+		expect(again.every(({to}) => many.slice(100).includes(to))).toBe(true);
+	});
+
 	test('a publisher that does not subscribe offers what it published, also after a restart', () => {
 		const {gossip, ticks} = machine({since: 'none', subscribers: [other]});
 		gossip.recover(batchOf(1, {from: self}));
