@@ -110,7 +110,7 @@ export class CrashDisk implements Files {
 
 	async rename(from: string, to: string): Promise<void> {
 		await this.#call('rename', from);
-		if (!this.platter.file(from)) throw missing('rename', from);
+		if (!this.platter.file(from) && !this.platter.isFolder(from)) throw missing('rename', from);
 		this.platter.rename(from, to);
 	}
 

@@ -40,17 +40,17 @@ function run(seed: number): Promise<Outcome> {
 
 test('a store that dies again and again finds what it was told, and gives out nothing that is spoiled', async () => {
 	let images = 0;
-	let [nested, checked, refused, told] = [0, 0, 0, 0];
+	let [nested, checked, aside, told] = [0, 0, 0, 0];
 	for (let seed = 1; images < imagesMin; seed++) {
 		const outcome = await run(seed);
 		images += Object.values(outcome.images).reduce((sum, count) => sum + count, 0);
 		nested += outcome.nested;
 		checked += outcome.checked;
-		refused += outcome.rots.filter(({verdict}) => verdict === 'refused').length;
+		aside += outcome.rots.filter(({verdict}) => verdict === 'set aside').length;
 		told += outcome.rots.filter(({verdict}) => verdict === 'told').length;
 	}
 
-	for (const count of [nested, refused, told]) expect(count).toBeGreaterThan(10);
+	for (const count of [nested, aside, told]) expect(count).toBeGreaterThan(10);
 	expect(checked).toBeGreaterThan(1000);
 });
 

@@ -72,12 +72,17 @@ export class Platter {
 		return made.map(path => dirname(path));
 	}
 
+	/** Of a folder with all in it, whose names go along as if they had been synced. */
 	rename(from: string, to: string): void {
+		const isInside = (path: string): boolean => path === from || path.startsWith(`${from}/`);
+		if (this.isFolder(from)) for (const folder of [...this.#names.keys()].filter(path => isInside(path) && this.isFolder(path))) this.syncFolder(folder);
 		this.#change(to, names => {
-			const file = names.get(from);
-			if (!file) return;
-			names.delete(from);
-			names.set(to, file);
+			const moved = names.get(from) === 'folder' ? [...names].filter(([path]) => isInside(path)) : [[from, names.get(from)] as const];
+			for (const [path, found] of moved) {
+				if (!found) continue;
+				names.delete(path);
+				names.set(to + path.slice(from.length), found);
+			}
 		});
 	}
 

@@ -1,14 +1,15 @@
 /**
-One life of a node's store: opened as `openBroker` opens it (what the node is, raised durably; Raft's log; the topics that are there), checked against
+One life of a node's store: opened as `openBroker` opens it (what the node is, and Raft's log; the next incarnation, durably; the topics that are there), checked against
 what earlier lives were told, then put to work until it is closed or its process ends.
 */
 import {join} from 'node:path';
 import {DapssError} from '../../../core/errors.ts';
+import {openHome, type Home} from '../../../core/home.ts';
 import {openLog, type SegmentedLog} from '../../../core/io/log.ts';
 import {NodeFiles} from '../../../core/io/node-files.ts';
-import type {Topic} from '../../../core/message.ts';
-import type {Recovered} from '../../../core/raft/raft.ts';
-import {RaftStore} from '../../../core/raft-store.ts';
+import {moveAside, reserveQuarantine} from '../../../core/io/quarantine.ts';
+import type {NodeId, Topic} from '../../../core/message.ts';
+import {stateToJson, type NodeState} from '../../../core/node-state.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log.ts';
 import type {CrashDisk} from '../../contract/crash-disk.ts';
 import type {SeededRandom} from '../random.ts';
@@ -16,20 +17,18 @@ import type {Process} from './process.ts';
 import {RaftModel} from './raft-model.ts';
 import {Headers, TopicModel} from './topic-model.ts';
 
-/** What a node keeps of itself. */
-export type State = {readonly incarnation: number; readonly lamport: number; readonly topics: readonly string[]};
 export type OpenTopic = {readonly log: TopicLog; readonly segments: SegmentedLog; readonly headers: Headers};
 export type OpenStore = {
 	readonly files: NodeFiles;
-	readonly state: State | undefined;
+	readonly home: Home;
 	readonly raftLog: SegmentedLog;
-	readonly raft: RaftStore;
-	readonly recovered: Recovered;
 	readonly topics: Map<Topic, OpenTopic>;
 };
 
 export const dataPath = '/data';
 const stateFile = 'node.json';
+const address = '127.0.0.1:5000';
+const peer = 'aaaaaaaaaaaaaaaa' as NodeId;
 const segmentBytes = 4000;
 const topicNames = ['news', 'weather/today', 'ü'] as Topic[];
 const hourMs = 3_600_000;
@@ -43,8 +42,8 @@ export class Model {
 	checked = 0;
 	/** Starts that found everything right. */
 	starts = 0;
-	#state: State | undefined;
-	#attempts: State[] = [];
+	#state: NodeState | undefined;
+	#attempts: NodeState[] = [];
 	#incarnation = 0;
 
 	powerWent(): void {
@@ -55,35 +54,48 @@ export class Model {
 		return this.raft.acknowledged + [...this.topics.values()].reduce((sum, topic) => sum + topic.acknowledged, 0);
 	}
 
-	foundState(found: State | undefined): void {
-		const print = JSON.stringify(found);
-		if (![this.#state, ...this.#attempts].some(state => JSON.stringify(state) === print)) throw new Error(`node.json is whole, and not older than acknowledged: got ${print}, had ${JSON.stringify(this.#state)}`);
-		if ((found?.incarnation ?? 0) < this.#incarnation) throw new Error(`an incarnation never goes back: got ${found?.incarnation ?? 0}, had ${this.#incarnation}`);
+	foundState(found: NodeState): void {
+		const isSame = (state: NodeState | undefined): boolean => (state ? printOf(state) === printOf(found) : found.incarnation === 0);
+		if (![this.#state, ...this.#attempts].some(state => isSame(state))) throw new Error(`node.json is whole, and not older than acknowledged: got ${printOf(found)}, had ${this.#state && printOf(this.#state)}`);
+		if (found.incarnation < this.#incarnation) throw new Error(`an incarnation never goes back: got ${found.incarnation}, had ${this.#incarnation}`);
 		// Nothing is done on the word of it before it was saved anew: until then a power cut may bring back the one before.
-		this.#attempts = found ? [found] : [];
+		this.#attempts = [found];
 	}
 
-	async save(files: NodeFiles, state: State): Promise<void> {
+	async save(files: NodeFiles, state: NodeState): Promise<void> {
 		this.#attempts.push(state);
-		await files.writeJson(stateFile, state);
+		await files.writeJson(stateFile, stateToJson(state));
 		this.#state = state;
 		this.#incarnation = state.incarnation;
 		this.#attempts = [];
 	}
 }
 
-/** @throws `storage` when something is damaged and must not be gone on with */
-export async function openStore(disk: CrashDisk, process: Process, onState: (files: NodeFiles, state: State | undefined) => Promise<void>): Promise<OpenStore> {
+/** Equal for equal content. */
+export function printOf(state: NodeState): string {
+	return JSON.stringify(stateToJson(state));
+}
+
+/** As `open.ts` does. @param onHome the node makes its incarnation durable */
+export async function openStore(disk: CrashDisk, process: Process, onHome: (files: NodeFiles, home: Home) => Promise<void>): Promise<OpenStore> {
 	await disk.makeFolder(dataPath).catch((error: unknown) => {
 		throw new DapssError('storage', 'The data folder cannot be used', {cause: error}); // As `folder.ts` says it.
 	});
 	const files = new NodeFiles(disk, dataPath);
-	const state = await files.readJson(stateFile) as State | undefined;
-	await onState(files, state);
-	const raftLog = await openLog({folder: join(dataPath, 'raft'), ...logOptions(disk, process)});
-	if (raftLog.damaged.length > 0) throw new DapssError('storage', 'The Raft log is damaged');
-	const raft = await RaftStore.open(raftLog, files.blobs);
-	const store: OpenStore = {files, state, raftLog, raft, recovered: raft.recovered, topics: new Map()};
+	let raftLog: SegmentedLog | undefined;
+	const home = await openHome({
+		readState: () => files.readJson(stateFile),
+		writeState: json => files.writeJson(stateFile, json),
+		async openLog() {
+			raftLog = await openLog({folder: join(dataPath, 'raft'), ...logOptions(disk, process)});
+			return raftLog;
+		},
+		blobs: files.blobs,
+		reserve: () => reserveQuarantine(disk, dataPath, stateFile),
+		moveAside: name => moveAside(disk, dataPath, name),
+	}, address);
+	await onHome(files, home);
+	const store: OpenStore = {files, home, raftLog: raftLog!, topics: new Map()};
 	for (const topic of await files.topics()) await openTopic(disk, process, store, topic);
 	return store;
 }
@@ -97,22 +109,24 @@ async function openTopic(disk: CrashDisk, process: Process, {files, topics}: Ope
 }
 
 /** Everything closed, as at a clean end. */
-export async function closeStore({raft, topics}: OpenStore): Promise<void> {
+export async function closeStore({home, topics}: OpenStore): Promise<void> {
 	for (const {log} of topics.values()) await log[Symbol.asyncDispose]();
-	await raft[Symbol.asyncDispose]();
+	await home.store[Symbol.asyncDispose]();
 }
 
 /** @param steps of work, then a clean end */
 export async function live(disk: CrashDisk, process: Process, model: Model, random: SeededRandom, steps: number): Promise<void> {
-	let incarnation = 0;
-	const store = await openStore(disk, process, async (files, found) => {
+	let state: NodeState | undefined;
+	const store = await openStore(disk, process, async (files, {state: found, quarantined}) => {
+		if (quarantined) throw new Error(`a crash is no damage: ${quarantined.problem}`);
 		model.foundState(found);
-		model.lamport = Math.max(model.lamport, found?.lamport ?? 0);
-		incarnation = (found?.incarnation ?? 0) + 1;
-		await model.save(files, {incarnation, lamport: model.lamport + 1000, topics: found?.topics ?? []});
+		model.lamport = Math.max(model.lamport, found.lamport);
+		state = {...found, incarnation: found.incarnation + 1, lamport: model.lamport + 1000};
+		await model.save(files, state);
 	});
-	model.raft.recovered(store.recovered);
-	model.checked += store.recovered.entries.length + 1;
+	const {recovered} = store.home.store;
+	model.raft.recovered(recovered);
+	model.checked += recovered.entries.length + 1;
 	for (const [topic, topicModel] of model.topics) {
 		const opened = store.topics.get(topic);
 		if (opened && opened.segments.damaged.length > 0) throw new Error(`a crash is no damage: ${topic} ${JSON.stringify(opened.segments.damaged)}`);
@@ -122,13 +136,13 @@ export async function live(disk: CrashDisk, process: Process, model: Model, rand
 	}
 
 	model.starts++;
-	await work({disk, process, model, store, random, incarnation}, steps);
+	await work({disk, process, model, store, random, state: state!}, steps);
 	await closeStore(store);
 }
 
-type Life = {readonly disk: CrashDisk; readonly process: Process; readonly model: Model; readonly store: OpenStore; readonly random: SeededRandom; readonly incarnation: number};
+type Life = {readonly disk: CrashDisk; readonly process: Process; readonly model: Model; readonly store: OpenStore; readonly random: SeededRandom; readonly state: NodeState};
 
-async function work({disk, process, model, store, random, incarnation}: Life, steps: number): Promise<void> {
+async function work({disk, process, model, store, random, state}: Life, steps: number): Promise<void> {
 	const failures: unknown[] = [];
 	const underWay = new Set<Promise<void>>();
 	const start = (one: Promise<void>): void => {
@@ -142,7 +156,7 @@ async function work({disk, process, model, store, random, incarnation}: Life, st
 	for (let step = 0; step < steps && failures.length === 0; step++) {
 		const kind = random.below(20);
 		if (kind < 6) {
-			raft = raft.then(() => model.raft.work(store.raft, random));
+			raft = raft.then(() => model.raft.work(store.home.store, random));
 			start(raft);
 		} else if (kind < 15) {
 			const topic = random.pick(topicNames);
@@ -153,14 +167,17 @@ async function work({disk, process, model, store, random, incarnation}: Life, st
 			}
 
 			const topicModel = model.topics.get(topic)!;
-			start(opened.then(({log}) => topicModel.append(log, incarnation, random, () => ++model.lamport)));
+			start(opened.then(({log}) => topicModel.append(log, state.incarnation, random, () => ++model.lamport)));
 		} else if (kind < 17) {
 			const topic = random.pick(topicNames);
 			const opened = store.topics.get(topic);
 			if (opened) start(model.topics.get(topic)!.retain(opened.log, random, process.clock.wallMs()));
 		} else if (kind < 18) {
-			const state = {incarnation, lamport: model.lamport + 1000, topics: random.shuffle(topicNames).slice(0, random.below(4))};
-			saving = saving.then(() => model.save(store.files, state));
+			const topics = random.shuffle(topicNames).slice(0, random.below(4));
+			// It knows of its members what its log says; so they come after the first of it.
+			const members = model.raft.acknowledged > 0 ? [[state.identity.id, address], [peer, '127.0.0.1:5001']] as const : [];
+			const kept = {clusterId: 'c', lamport: model.lamport + 1000, topics, members, since: topics.map(topic => [topic, model.lamport] as const)};
+			saving = saving.then(() => model.save(store.files, {...state, ...kept}));
 			start(saving);
 		} else if (kind < 19) await process.wait(random.between(0, 200));
 		else await Promise.all(underWay);

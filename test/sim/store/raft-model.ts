@@ -6,6 +6,8 @@ import type {NodeId} from '../../../core/message.ts';
 import type {Entry, HardState, Recovered} from '../../../core/raft/raft.ts';
 import type {Snapshot} from '../../../core/raft/snapshot.ts';
 import type {RaftStore} from '../../../core/raft-store.ts';
+import {encodeContext} from '../../../core/topics/command.ts';
+import {Topics} from '../../../core/topics/topics.ts';
 import {hash32, type SeededRandom} from '../random.ts';
 
 type Item = {readonly state: HardState} | {readonly entry: Entry} | {readonly mark: Snapshot; readonly isReset: boolean};
@@ -103,7 +105,9 @@ export class RaftModel {
 	}
 
 	#snapshot(index: number, term: number, random: SeededRandom): Snapshot {
-		return {index, term, configuration: {voters: nodes, learners: []}, data: this.#data(random)};
+		const agreed = new Topics({topicsMax: 10, membersMax: 10});
+		agreed.applyConfiguration(index, nodes, encodeContext({clusterId: `c${++this.#serial}`.padEnd(random.below(2000)), node: nodes[0]!, address: '127.0.0.1:5001'}));
+		return {index, term, configuration: {voters: nodes, learners: []}, data: agreed.save()};
 	}
 
 	#data(random: SeededRandom): Buffer {

@@ -1,26 +1,29 @@
 /**
-Rot at rest: one bit of one file turns over, or the end of a file is gone, while nobody runs. The next start either refuses, or says what is missing,
-or finds everything as it was. What it gives out is never wrong. One thing cannot be told from a crash: the newest records of a log that was
-not closed, of which nothing later says that they were on the disk.
+Rot at rest: one bit of one file turns over, or the end of a file is gone, while nobody runs. The next start, or the one after it when that
+dies half-way, sets the node's own files aside, refuses, says what of a topic is missing, or finds everything as it was. What it gives out is
+never wrong. One thing cannot be told from a crash: the newest records of a log that was not closed, of which nothing later says that they
+were on the disk.
 */
 import type {Topic} from '../../../core/message.ts';
+import type {NodeState} from '../../../core/node-state.ts';
 import {CrashDisk} from '../../contract/crash-disk.ts';
 import type {Platter} from '../platter.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
-import {dataPath, openStore, type Model, type State} from './life.ts';
+import {dataPath, openStore, printOf as printOfState, type Model} from './life.ts';
 import {Process, runToEnd} from './process.ts';
 import {printOf as printOfRaft} from './raft-model.ts';
 import {printOf, readAll} from './topic-model.ts';
 
-/** `untold`: the newest records of a log are gone, as after a crash. `unguarded`: node.json says something else, and has no checksum. */
-export type Verdict = 'refused' | 'told' | 'harmless' | 'untold' | 'unguarded';
+/** `untold`: the newest records of a log are gone, as after a crash. */
+export type Verdict = 'set aside' | 'refused' | 'told' | 'harmless' | 'untold';
 export type Rot = {readonly kind: 'flip' | 'cut'; readonly file: string; readonly verdict: Verdict};
 
 type Refused = {readonly refusal: string};
 type Picture = {
-	readonly state: State | undefined;
+	readonly state: NodeState;
 	readonly raft: string;
+	readonly isEmpty: boolean;
 	/** Of Raft's log, by position. */
 	readonly records: ReadonlyMap<number, string>;
 	readonly topics: ReadonlyMap<Topic, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}>;
@@ -38,9 +41,10 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 	if (kind === 'flip') file.flip(random.below(file.size * 8));
 	else file.cut(random.below(file.size));
 	const name = path.slice(dataPath.length + 1);
+	const found = random.chance(1, 2) ? afterCrash(spoiled, schedule, random) : spoiled;
 	try {
 		const isNewest = name.endsWith('.log') && !platter.files().some(([other]) => other.endsWith('.log') && other > path && folderOf(other) === folderOf(path));
-		return [{kind, file: kindOf(path), verdict: judge(model, before, picture(spoiled, schedule, random), isNewest && !isClean ? name : undefined)}];
+		return [{kind, file: kindOf(path), verdict: judge(model, before, picture(found, schedule, random), isNewest && !isClean ? name : undefined)}];
 	} catch (error) {
 		throw new Error(`${(error as Error).message} (${kind} in ${name})`, {cause: error});
 	}
@@ -49,9 +53,11 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 /** @param open the newest segment of a log that was not closed, if that is what was spoiled */
 function judge(model: Model, before: Picture, after: Picture | Refused, open: string | undefined): Verdict {
 	if ('refusal' in after) return 'refused';
-	if (JSON.stringify(after.state) !== JSON.stringify(before.state)) return 'unguarded';
-	let verdict: Verdict = 'harmless';
-	if (after.raft !== before.raft) {
+	const isAnother = after.state.identity.id !== before.state.identity.id && (before.state.incarnation > 0 || after.state.mustJoin);
+	if (isAnother && !(after.isEmpty && after.state.mustJoin)) throw new Error('a node that was set aside has nothing, and joins again');
+	if (!isAnother && before.state.incarnation > 0 && printOfState(after.state) !== printOfState(before.state)) throw new Error(`what a node was is never another: got ${printOfState(after.state)}, had ${printOfState(before.state)}`);
+	let verdict: Verdict = isAnother ? 'set aside' : 'harmless';
+	if (!isAnother && after.raft !== before.raft) {
 		if (!open?.startsWith('raft/')) throw new Error('a damaged Raft log is refused: it was opened with less');
 		for (const [position, print] of after.records) if (before.records.get(position) !== print) throw new Error(`what is damaged is never given out: Raft's log has another record at ${position}`);
 		verdict = 'untold';
@@ -63,7 +69,7 @@ function judge(model: Model, before: Picture, after: Picture | Refused, open: st
 		// Behind a hole there may be what was written and, without the damage, would have been cut off with it.
 		const isWritten = (offset: number, print: string): boolean => items.get(offset) === print || (found.isDamaged && model.topics.get(topic)?.printAt(offset) === print);
 		for (const [offset, print] of found.items) if (!isWritten(offset, print)) throw new Error(`what is damaged is never given out: ${topic} has another batch at ${offset}`);
-		if (found.isDamaged) verdict = 'told';
+		if (found.isDamaged) verdict = verdict === 'set aside' ? verdict : 'told';
 		else if (found.items.size < items.size || found.next < next) {
 			if (open === undefined || open.startsWith('raft/')) throw new Error(`what is missing is told: ${topic} has ${found.items.size} of ${items.size} batches and goes on at ${found.next} of ${next}`);
 			if ([...items.keys()].some(offset => offset < found.next && !found.items.has(offset))) throw new Error(`what is missing is told: ${topic} has a hole`);
@@ -72,6 +78,21 @@ function judge(model: Model, before: Picture, after: Picture | Refused, open: st
 	}
 
 	return verdict;
+}
+
+/** What a start that dies half-way leaves. */
+function afterCrash(platter: Platter, schedule: Schedule, random: SeededRandom): Platter {
+	const process = new Process(schedule, random);
+	const disk = new CrashDisk({random, delay: process.delay, diesAt: random.between(1, 120)}, platter);
+	try {
+		runToEnd(schedule, Promise.race([openStore(disk, process, async () => undefined), disk.died]));
+	} catch (error) {
+		if ((error as {readonly code?: unknown}).code !== 'storage') throw error;
+	} finally {
+		process.end();
+	}
+
+	return random.chance(1, 3) ? disk.killed(random) : disk.image(random, random.pick(['all', 'writes', 'sectors', 'none']));
 }
 
 /** Everything that a start finds. */
@@ -88,7 +109,7 @@ function picture(platter: Platter, schedule: Schedule, random: SeededRandom): Pi
 }
 
 async function look(disk: CrashDisk, process: Process, random: SeededRandom): Promise<Picture> {
-	const {state, recovered, raftLog, topics} = await openStore(disk, process, async () => undefined);
+	const {home: {state, store}, raftLog, topics} = await openStore(disk, process, async () => undefined);
 	const found: Array<[Topic, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}]> = [];
 	for (const [topic, {log, segments}] of topics) {
 		const items = new Map((await readAll(log, random, segments.damaged.length > 0)).map(item => [item.offset, printOf(item)]));
@@ -102,7 +123,7 @@ async function look(disk: CrashDisk, process: Process, random: SeededRandom): Pr
 		at = read.next;
 	}
 
-	return {state, raft: printOfRaft(recovered), records, topics: new Map(found)};
+	return {state, raft: printOfRaft(store.recovered), isEmpty: store.isEmpty, records, topics: new Map(found)};
 }
 
 function copyOf(platter: Platter, random: SeededRandom): Platter {
