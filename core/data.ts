@@ -256,7 +256,7 @@ export class Data implements AsyncDisposable {
 		try {
 			const live = this.#topic(topic);
 			const placed = await live.refill(found);
-			this.gossip.filled(topic, placed.map(({batch}) => batch));
+			this.gossip.filled(topic, placed.map(({batch}) => batch), found);
 			this.schedulePump();
 			this.#options.hooks.refilled(topic, placed.reduce((sum, {batch}) => sum + batch.count, 0), live.missing);
 		} catch (error) {

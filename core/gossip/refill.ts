@@ -62,15 +62,23 @@ export class Refill {
 		}
 	}
 
-	/** What was handed out is in the log again, as far as it had its place there. */
-	filled(topic: Topic, headers: readonly BatchHeader[]): void {
-		for (const header of headers) {
+	/**
+	What was handed out is in the log again, as far as it had its place there. More may have come back than a hole held: a node that was not subscribed for
+	a while cannot tell what it never had from what it lost. What has no place is told as missed.
+	*/
+	filled(topic: Topic, placed: readonly BatchHeader[], found: readonly BatchHeader[]): void {
+		for (const header of placed) {
 			const stream = this.#streams.find(topic, header.origin, header.incarnation);
 			if (stream?.isStill && header.firstSeq >= stream.next) stream.append(header);
 			else stream?.fill(header);
 		}
 
 		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) this.#move(stream);
+		const there = new Set(placed);
+		for (const header of found) {
+			const stream = this.#streams.find(topic, header.origin, header.incarnation);
+			if (stream && !there.has(header) && lastSeq(header) < stream.next) this.#context.outbox.missed({topic, origin: header.origin, messages: header.count});
+		}
 	}
 
 	isAsking(peer: NodeId, topic: Topic): boolean {

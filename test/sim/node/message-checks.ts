@@ -197,9 +197,22 @@ export class MessageChecks {
 
 	/** A node said that messages of the origin are lost to it. */
 	toldMissed(host: Host, origin: NodeId): void {
+		if (this.#spoilt.has(host)) this.#allowGaps(host, origin);
 		const known = this.missed.get(host);
 		if (known) known.add(origin);
 		else this.missed.set(host, new Set([origin]));
+	}
+
+	/** Messages of the origin that damage took have no place any more: where they are left out may be anywhere. */
+	#allowGaps(host: Host, origin: NodeId): void {
+		for (const [topic, {kept}] of this.#topics.get(host) ?? []) {
+			const last = new Map<StreamKey, number>();
+			for (const [offset, {header}] of [...kept].toSorted(([a], [b]) => a - b)) {
+				const stream = streamKey(header);
+				if (header.origin === origin && header.firstSeq !== (last.get(stream) ?? 0) + 1) this.offsets.gap({node: host.id, topic}, offset);
+				last.set(stream, lastSeq(header));
+			}
+		}
 	}
 
 	/** Bits of its topic logs were changed while it was down: what is read must still be true, some may be missing. */
