@@ -11,6 +11,7 @@ import type {Config} from './config.ts';
 import {DapssError} from './errors.ts';
 import type {StoredBatch} from './delivery.ts';
 import {createGossip, type Gossip, type GossipPacket} from './gossip/gossip.ts';
+import type {RefillGap} from './gossip/refill.ts';
 import type {Lamport} from './lamport.ts';
 import {LiveTopic, type NewBatch} from './live-topic.ts';
 import type {Random} from './machine.ts';
@@ -173,7 +174,7 @@ export class Data implements AsyncDisposable {
 			for (const {to, topic, wants, bytesMax} of ready.serve) void this.#serve(to, topic, wants, bytesMax);
 			for (const {topic, origin, messages} of ready.missed) hooks.missed(topic, origin, messages);
 			for (const {peer, messages} of ready.synced) hooks.synced(peer, messages);
-			for (const {topic, batches} of ready.refilled) void this.#fill(topic, batches);
+			for (const {topic, batches, gaps} of ready.refilled) void this.#fill(topic, batches, gaps);
 		}
 	}
 
@@ -252,11 +253,11 @@ export class Data implements AsyncDisposable {
 	}
 
 	/** What damage took is back: no reader is told, each finds it at its offset. */
-	async #fill(topic: Topic, found: readonly Batch[]): Promise<void> {
+	async #fill(topic: Topic, found: readonly Batch[], gaps: readonly RefillGap[]): Promise<void> {
 		try {
 			const live = this.#topic(topic);
 			const placed = await live.refill(found);
-			this.gossip.filled(topic, placed.map(({batch}) => batch), found);
+			this.gossip.filled(topic, placed.map(({batch}) => batch), gaps);
 			this.schedulePump();
 			this.#options.hooks.refilled(topic, placed.reduce((sum, {batch}) => sum + batch.count, 0), live.missing);
 		} catch (error) {

@@ -5,6 +5,7 @@ import type {Config} from '../config.ts';
 import type {Outbound, Random} from '../machine.ts';
 import type {Batch, NodeId, Topic} from '../message.ts';
 import type {GossipPacket, Want} from './packet.ts';
+import type {RefillGap} from './refill.ts';
 import type {Arrival} from './streams.ts';
 
 export type GossipOptions = {
@@ -28,7 +29,7 @@ export type GossipReady = {
 	/** A digest exchange with the peer ended with nothing missing; `messages` were pulled from it since it appeared. */
 	readonly synced: ReadonlyArray<{readonly peer: NodeId; readonly messages: number}>;
 	/** All that can be had of what the log of the topic lost: store it where it was. It was delivered once. */
-	readonly refilled: ReadonlyArray<{readonly topic: Topic; readonly batches: readonly Batch[]}>;
+	readonly refilled: ReadonlyArray<{readonly topic: Topic; readonly batches: readonly Batch[]; readonly gaps: readonly RefillGap[]}>;
 };
 
 type Mutable<Ready> = {-readonly [Name in keyof Ready]: Ready[Name] extends ReadonlyArray<infer Item> ? Item[] : never};

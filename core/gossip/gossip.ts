@@ -66,7 +66,7 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 	/** The log of the topic lost these to damage: pull them back. They come in `refilled`. */
 	refill(topic: Topic, gaps: readonly RefillGap[]): void;
 	/** These came back and are in the log again; nothing more will. */
-	filled(topic: Topic, placed: readonly BatchHeader[], found: readonly BatchHeader[]): void;
+	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly RefillGap[]): void;
 	/** Retention took something: the lowest sequence number that the log of the topic still has of each stream; none of those not named. */
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void;
 	status(): GossipStatus;
@@ -192,8 +192,8 @@ class GossipMachine implements Gossip {
 		this.#refill.add(topic, gaps);
 	}
 
-	filled(topic: Topic, placed: readonly BatchHeader[], found: readonly BatchHeader[]): void {
-		this.#refill.filled(topic, placed, found);
+	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly RefillGap[]): void {
+		this.#refill.filled(topic, placed, gaps);
 	}
 
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void {

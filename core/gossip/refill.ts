@@ -63,10 +63,10 @@ export class Refill {
 	}
 
 	/**
-	What was handed out is in the log again, as far as it had its place there. More may have come back than a hole held: a node that was not subscribed for
-	a while cannot tell what it never had from what it lost. What has no place is told as missed.
+	What was handed out is in the log again, as far as it had its place there. What of the gaps is not will not come any more, and is told as missed: it may
+	be lost, or, where the node was not subscribed for a while, never have been wanted, which nobody can tell apart.
 	*/
-	filled(topic: Topic, placed: readonly BatchHeader[], found: readonly BatchHeader[]): void {
+	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly RefillGap[]): void {
 		for (const header of placed) {
 			const stream = this.#streams.find(topic, header.origin, header.incarnation);
 			if (stream?.isStill && header.firstSeq >= stream.next) stream.append(header);
@@ -74,10 +74,14 @@ export class Refill {
 		}
 
 		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) this.#move(stream);
-		const there = new Set(placed);
-		for (const header of found) {
-			const stream = this.#streams.find(topic, header.origin, header.incarnation);
-			if (stream && !there.has(header) && lastSeq(header) < stream.next) this.#context.outbox.missed({topic, origin: header.origin, messages: header.count});
+		for (const {origin, incarnation, from, to, isFirst} of gaps) {
+			const stream = this.#streams.find(topic, origin, incarnation);
+			if (!stream || isFirst) continue;
+			// Behind what is released nothing is lost: it comes as new.
+			const end = Math.min(to, stream.next - 1);
+			const there = placed.filter(header => header.origin === origin && header.incarnation === incarnation && header.firstSeq >= from && lastSeq(header) <= end);
+			const messages = end - from + 1 - there.reduce((sum, {count}) => sum + count, 0);
+			if (messages > 0) this.#context.outbox.missed({topic, origin, messages});
 		}
 	}
 
@@ -160,7 +164,7 @@ export class Refill {
 		const open = job.pieces.filter(({next, to}) => next <= to);
 		if (open.length === 0) {
 			this.#jobs = this.#jobs.filter(one => one !== job);
-			context.outbox.refilled({topic: job.topic, batches: job.found});
+			context.outbox.refilled({topic: job.topic, batches: job.found, gaps: job.pieces});
 			return;
 		}
 

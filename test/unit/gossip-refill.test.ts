@@ -64,7 +64,7 @@ test('what is missing, and no more, is asked of a peer, and handed out once all 
 	// Not offered to others before it is in the log again.
 	const ask = {type: 'iwant', topic: news, wants: [{origin, incarnation: 1, from: 5, to: 7, sinceLamport: 0}], bytesMax: 1e6} as const;
 	expect(step(other, ask).serve).toEqual([]);
-	gossip.filled(news, done.refilled[0]!.batches, done.refilled[0]!.batches);
+	gossip.filled(news, done.refilled[0]!.batches, done.refilled[0]!.gaps);
 	expect(step(other, ask).serve).toMatchObject([{to: other, wants: [{from: 5, to: 7}]}]);
 });
 
@@ -72,8 +72,8 @@ test('what came back and has no place is told as missed', () => {
 	const {push, step, gossip, take} = machine();
 	take();
 	push(origin, batchOf(5), batchOf(6, {count: 2}));
-	const {batches} = step(origin, served).refilled[0]!;
-	gossip.filled(news, batches.slice(0, 1), batches);
+	const {batches, gaps} = step(origin, served).refilled[0]!;
+	gossip.filled(news, batches.slice(0, 1), gaps);
 	expect(take().missed).toEqual([{topic: news, origin, messages: 2}]);
 });
 
@@ -161,7 +161,7 @@ test('a stream that may have ended in the hole stands still until what was lost 
 	const done = step(origin, served);
 	expect([refilled(done), done.released]).toEqual([[[5, 6, 7]], []]);
 	// There was room for two only.
-	gossip.filled(news, done.refilled[0]!.batches.slice(0, 2), done.refilled[0]!.batches);
+	gossip.filled(news, done.refilled[0]!.batches.slice(0, 2), done.refilled[0]!.gaps);
 	const now = take();
 	expect([now.missed, now.released]).toEqual([[], []]);
 	expect(fresh(7).released.map(({batch}) => batch.firstSeq)).toEqual([7, 8]);
