@@ -175,7 +175,7 @@ async function work({disk, process, model, store, random, state}: Life, steps: n
 		} else if (kind < 18) {
 			const topics = random.shuffle(topicNames).slice(0, random.below(4));
 			// It knows of its members what its log says; so they come after the first of it.
-			const members = model.raft.acknowledged > 0 ? [[state.identity.id, address], [peer, '127.0.0.1:5001']] as const : [];
+			const members = model.raft.isEmpty ? [] : [[state.identity.id, address], [peer, '127.0.0.1:5001']] as const;
 			const kept = {clusterId: 'c', lamport: model.lamport + 1000, topics, members, since: topics.map(topic => [topic, model.lamport] as const)};
 			saving = saving.then(() => model.save(store.files, {...state, ...kept}));
 			start(saving);

@@ -23,6 +23,11 @@ export class RaftModel {
 	#pending: Item[] = [];
 	#serial = 0;
 
+	/** Nothing durable could be agreed on yet. */
+	get isEmpty(): boolean {
+		return this.#durable.entries.length === 0 && this.#durable.snapshot === undefined;
+	}
+
 	/** What was read back is what counts from here on. */
 	recovered(found: Recovered): void {
 		const print = printOf(found);
