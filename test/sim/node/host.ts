@@ -227,6 +227,7 @@ export class Host implements Station {
 			if (life === this.#life) this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
 		});
 		await node.start();
+		witness.started(this, node);
 		this.node = node;
 		clock.every(dialMs, dial);
 		if (node.control.isMember) return node.run(node.control.topics.clusterId || state.clusterId);

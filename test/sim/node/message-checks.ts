@@ -101,6 +101,15 @@ export class MessageChecks {
 		view.last.clear();
 	}
 
+	/** What was not opened at the start is not there: a power cut took the whole of it. */
+	started(host: Host, opened: ReadonlySet<Topic>): void {
+		for (const topic of this.#topics.get(host)?.keys() ?? []) {
+			if (opened.has(topic)) continue;
+			this.reopening(host, topic);
+			this.reopened(host, topic, 0, false);
+		}
+	}
+
 	recovered(host: Host, topic: Topic, header: BatchHeader, offset: number): void {
 		const view = this.#view(host, topic);
 		if (header.count === 0) { // Retention took the stream as a whole.

@@ -100,6 +100,11 @@ export class Witness {
 		this.#hook(host, node, view);
 	}
 
+	/** It has read its logs back. */
+	started(host: Host, node: Node): void {
+		this.messages.started(host, new Set(node.data.topics.keys()));
+	}
+
 	links(host: Host, links: Links): Links {
 		return {
 			...links,
