@@ -296,7 +296,8 @@ export class Witness {
 				const isRepeated = envelope !== undefined && topics.answered(envelope) !== undefined;
 				const applied = apply(index, data);
 				if (isRepeated && applied.events.length > 0) throw this.#problem(`a command applies once: ${envelope.node}:${envelope.incarnation}:${envelope.seq} changed something again at ${index}`);
-				if (envelope && !isRepeated) {
+				// The sessions of a node go with it; what it asked for is refused from then on.
+				if (envelope && !isRepeated && applied.result.ok) {
 					this.commands++;
 					const key = `${envelope.node}:${envelope.incarnation}:${envelope.seq}`;
 					const before = this.#executed.get(key);
