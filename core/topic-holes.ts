@@ -128,8 +128,11 @@ export function place(holes: readonly Hole[], found: readonly Batch[]): {readonl
 		const chosen: Batch[] = [];
 		const full = new Set<StreamKey>();
 		let room = hole.to - hole.from;
-		const isSure = (batch: Batch): boolean => !hole.gaps.get(streamKey(batch))!.isLast;
-		for (const batch of [...candidates.filter(one => isSure(one) && !isShared(one)), ...candidates.filter(one => isSure(one) && isShared(one)), ...candidates.filter(one => !isSure(one))]) {
+		const gapOf = (batch: Batch): Gap => hole.gaps.get(streamKey(batch))!;
+		const isSure = (batch: Batch): boolean => !gapOf(batch).isLast && !gapOf(batch).isFirst;
+		// A stream that began in the hole goes on without a gap behind it: its end, as far back as there is room.
+		const begun = [...Map.groupBy(candidates.filter(one => gapOf(one).isFirst && !isShared(one)), streamKey).values()].flatMap(stream => endOf(stream, gapOf(stream[0]!).to));
+		for (const batch of [...candidates.filter(one => isSure(one) && !isShared(one)), ...candidates.filter(one => isSure(one) && isShared(one)), ...begun, ...candidates.filter(one => gapOf(one).isLast)]) {
 			const key = streamKey(batch);
 			if (batch.count > room) full.add(key);
 			if (full.has(key)) continue;
@@ -149,6 +152,19 @@ export function place(holes: readonly Hole[], found: readonly Batch[]): {readonl
 	}
 
 	return {placed, left};
+}
+
+/** Backwards from the batch that ends at `to`, as long as each is followed by the next. */
+function endOf(stream: readonly Batch[], to: number): readonly Batch[] {
+	const end: Batch[] = [];
+	let last = to;
+	for (const batch of stream.toSorted((a, b) => b.firstSeq - a.firstSeq)) {
+		if (lastSeq(batch) !== last) break;
+		end.push(batch);
+		last = batch.firstSeq - 1;
+	}
+
+	return end;
 }
 
 function isIn(batch: Batch, {gaps}: Hole): boolean {
