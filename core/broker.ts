@@ -102,6 +102,7 @@ export class Node implements ServedBroker {
 		});
 		this.data = new Data({
 			self: id, incarnation, lamport, tickMs, config,
+			stampable: () => this.#keeping.stampable(),
 			io: {
 				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic,
 				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
@@ -122,7 +123,7 @@ export class Node implements ServedBroker {
 		void io.raftStore.failed.then(failed);
 		this.#keeping = new Keeping({
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
-			clusterId: () => this.clusterId, lamport: () => lamport.ceiling, write: state => io.save(state),
+			clusterId: () => this.clusterId, lamport, write: state => io.save(state),
 		});
 		for (const topic of options.topics) this.interests.own.add(topic);
 	}

@@ -56,6 +56,8 @@ export type DataOptions = {
 	readonly config: Config;
 	readonly io: DataIo;
 	readonly hooks: DataHooks;
+	/** What must be awaited before the next stamp is given, if anything. */
+	readonly stampable: () => Promise<void> | undefined;
 };
 
 export type Interest = {readonly subscribers: readonly NodeId[]; readonly since: number | undefined};
@@ -78,7 +80,7 @@ export class Data implements AsyncDisposable {
 		const {self, incarnation, lamport, tickMs, config, io} = options;
 		this.gossip = createGossip({self, incarnation, random: io.random, config: config.gossip, tickMs});
 		this.publisher = new Publisher({
-			origin: self, incarnation, lamport, clock: io.clock, sign: io.sign, inFlightBytesMax,
+			origin: self, incarnation, lamport, clock: io.clock, sign: io.sign, inFlightBytesMax, stampable: options.stampable,
 			bodyBytesMax: config.limits.frameBytes - frameOverheadBytes,
 			store: (topic, batches) => this.#storeOwn(topic, batches),
 		});

@@ -3,6 +3,7 @@ Keeps `node.json` up to date: what must outlive a restart is written when it cha
 day on which the Raft log is damaged: without them a node that was told of nobody would not find its cluster again.
 */
 import type {Interests} from './interests.ts';
+import type {Lamport} from './lamport.ts';
 import type {NodeId} from './message.ts';
 import {membersMax, type KeptState} from './node-state.ts';
 import type {Topics} from './topics/topics.ts';
@@ -12,7 +13,7 @@ export type KeepingOptions = {
 	readonly topics: Topics;
 	readonly interests: Interests;
 	readonly clusterId: () => string;
-	readonly lamport: () => number;
+	readonly lamport: Lamport;
 	/** As known before this node had to join anew. */
 	readonly former: KeptState['members'];
 	readonly write: (state: KeptState) => Promise<void>;
@@ -31,8 +32,12 @@ export class Keeping {
 
 	/** Resolves when the state as it is then is on the disk. */
 	save(): Promise<void> {
-		const {write, failed} = this.#options;
-		this.#saving = this.#saving.catch(() => undefined).then(() => write(this.#state()));
+		const {write, failed, lamport} = this.#options;
+		this.#saving = this.#saving.catch(() => undefined).then(async () => {
+			const state = this.#state();
+			await write(state);
+			lamport.kept(state.lamport);
+		});
 		this.#saving.catch(failed);
 		return this.#saving;
 	}
@@ -46,6 +51,14 @@ export class Keeping {
 		void this.save().catch(() => undefined);
 	}
 
+	/** Resolves when the next stamp is below a ceiling that is on the disk; `undefined` when it is. */
+	stampable(): Promise<void> | undefined {
+		const {lamport} = this.#options;
+		if (lamport.isKept) return undefined;
+		lamport.nextCeiling();
+		return this.save();
+	}
+
 	/** All that was to be written is, or has failed. */
 	async settled(): Promise<void> {
 		await this.#saving.catch(() => undefined);
@@ -57,6 +70,6 @@ export class Keeping {
 		const isMember = topics.address(self) !== undefined;
 		// A log that is young names those who were there in the beginning, who may be gone.
 		const members = new Map([...(isMember ? [[self, topics.address(self)!] as const] : former), ...agreed]);
-		return {clusterId: clusterId(), lamport: lamport(), topics: [...interests.own], members: [...members].slice(0, membersMax), since: interests.since()};
+		return {clusterId: clusterId(), lamport: lamport.ceiling, topics: [...interests.own], members: [...members].slice(0, membersMax), since: interests.since()};
 	}
 }

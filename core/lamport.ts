@@ -13,12 +13,15 @@ const ceilingStep = 2 ** 20;
 export class Lamport {
 	#now: number;
 	#ceiling: number;
+	/** The ceiling that is on the disk. */
+	#kept: number;
 	readonly #jumpMax: number;
 
 	/** @param ceiling the ceiling that was read from disk; 0 at the first start. */
 	constructor(ceiling: number, jumpMax: number) {
 		this.#now = ceiling;
 		this.#ceiling = ceiling;
+		this.#kept = ceiling;
 		this.#jumpMax = jumpMax;
 	}
 
@@ -29,6 +32,16 @@ export class Lamport {
 	/** What is, or is about to be, on disk: a restart goes on from here. */
 	get ceiling(): number {
 		return this.#ceiling;
+	}
+
+	/** This ceiling is on the disk. */
+	kept(ceiling: number): void {
+		this.#kept = Math.max(this.#kept, ceiling);
+	}
+
+	/** The next stamp is below what is on the disk. A stamp that was received may be far ahead of ours: then the disk comes first, or a restart would go back. */
+	get isKept(): boolean {
+		return this.#now < this.#kept;
 	}
 
 	/** Take the next stamp. */

@@ -83,6 +83,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const save = (kept: KeptState): Promise<void> => folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
 	// Before the first send: numbers of this life are never those of an earlier one.
 	await save({...state, lamport: lamport.ceiling});
+	lamport.kept(lamport.ceiling);
 	const knownTopics = await folder.topics();
 	const mayFound = raftStore.isEmpty && state.clusterId === '' && !state.mustJoin && config.bootstrap.length === 0;
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;

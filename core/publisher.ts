@@ -24,6 +24,8 @@ export type PublisherOptions = {
 	readonly bodyBytesMax: number;
 	/** Hands batches on: to the log and to the gossip. Resolves when they are on the disk. */
 	readonly store: (topic: Topic, batches: readonly Batch[]) => Promise<void>;
+	/** What must be awaited before the next stamp is given, if anything. */
+	readonly stampable: () => Promise<void> | undefined;
 	/** Bytes that may wait for the disk before publishers wait. */
 	readonly inFlightBytesMax: number;
 };
@@ -76,14 +78,29 @@ export class Publisher {
 	close(error: DapssError): void {
 		this.#flush();
 		this.#closed = error;
+		this.#refuse(error); // What waits for a stamp has none yet.
 		this.#room?.resolve();
 	}
 
 	#flush(): void {
+		if (this.#turn.size === 0) return;
+		const stampable = this.#closed ? undefined : this.#options.stampable();
+		if (stampable) {
+			stampable.then(() => this.#flush(), (error: unknown) => this.#refuse(error));
+			return;
+		}
+
 		this.#isScheduled = false;
 		const turn = this.#turn;
 		this.#turn = new Map();
 		for (const [topic, waiters] of turn) this.#publishTurn(topic, waiters);
+	}
+
+	#refuse(error: unknown): void {
+		this.#isScheduled = false;
+		const turn = this.#turn;
+		this.#turn = new Map();
+		for (const waiter of [...turn.values()].flat()) waiter.reject(error instanceof DapssError ? error : new DapssError('storage', 'Could not store the message', {cause: error}));
 	}
 
 	#publishTurn(topic: Topic, waiters: readonly Waiter[]): void {

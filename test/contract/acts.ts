@@ -45,7 +45,7 @@ export async function openActs(folder: string, files: Files, say: (text: string)
 		},
 	});
 	const data = new Data({
-		self, lamport, config, incarnation: 1, tickMs: 25,
+		self, lamport, config, incarnation: 1, tickMs: 25, stampable: () => undefined,
 		io: {
 			clock: systemClock, random: systemEntropy, sign: undefined, verify: () => 'ok', queuedBytes: () => 0, sendPush: () => true, sendControl: () => undefined,
 			openTopic: async (topic, onHeader) => openTopicLog(await openLog({folder: await nodeFiles.topicFolder(topic), ...logOptions}), onHeader),

@@ -18,6 +18,18 @@ test('a stamp from the far future is refused and moves nothing', () => {
 	expect(clock.witness(1010)).toBe(true);
 });
 
+test('a stamp from far ahead is passed only when a ceiling beyond it is on the disk', () => {
+	const clock = new Lamport(0, 2 ** 40);
+	clock.kept(clock.nextCeiling()!);
+	expect(clock.isKept).toBe(true);
+	clock.witness(5_000_000);
+	expect(clock.isKept).toBe(false);
+	const ceiling = clock.nextCeiling()!;
+	expect(clock.isKept).toBe(false);
+	clock.kept(ceiling);
+	expect(clock.isKept).toBe(true);
+});
+
 test('a restart goes on from the ceiling, which is ahead of every stamp that was given', () => {
 	const clock = new Lamport(0, 2 ** 40);
 	const kept = clock.nextCeiling()!;

@@ -6,11 +6,11 @@ import {Publisher} from '../../core/publisher.ts';
 
 const news = 'news' as Topic;
 
-function setUp(options: {readonly inFlightBytesMax?: number} = {}) {
+function setUp(options: {readonly inFlightBytesMax?: number; readonly stampable?: () => Promise<void> | undefined} = {}) {
 	const stored: Batch[] = [];
 	const disk: Array<PromiseWithResolvers<void>> = [];
 	const publisher = new Publisher({
-		origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 3, lamport: new Lamport(100, 2 ** 40), clock: {wallMs: () => 1234, soon: run => void setImmediate(run)}, sign: undefined,
+		origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 3, lamport: new Lamport(100, 2 ** 40), clock: {wallMs: () => 1234, soon: run => void setImmediate(run)}, sign: undefined, stampable: options.stampable ?? (() => undefined),
 		bodyBytesMax: 100_000, inFlightBytesMax: options.inFlightBytesMax ?? 1e9,
 		store(_topic, batches) {
 			stored.push(...batches);
@@ -28,6 +28,34 @@ const turn = (): Promise<void> => new Promise(resolve => {
 const texts = (batch: Batch): string[] => [...bodiesOf(batch)].map(body => Buffer.from(body).toString());
 
 describe('publishing', () => {
+	test('waits for the ceiling of its stamps to be on the disk', async () => {
+		const kept = Promise.withResolvers<void>();
+		let isKept = false;
+		const {publisher, stored, disk} = setUp({stampable: () => (isKept ? undefined : kept.promise)});
+		const first = publisher.publish(news, [Buffer.from('a')]);
+		await turn();
+		const second = publisher.publish(news, [Buffer.from('b')]);
+		await turn();
+		expect(stored).toEqual([]);
+		isKept = true;
+		kept.resolve();
+		await turn();
+		expect(stored.map(texts)).toEqual([['a', 'b']]);
+		disk[0]!.resolve();
+		expect([(await first).firstSeq, (await second).firstSeq]).toEqual([1, 2]);
+	});
+
+	test('says no to what waits for that when it closes, or when it fails', async () => {
+		const {publisher, stored} = setUp({stampable: () => new Promise(() => undefined)});
+		const waiting = publisher.publish(news, [Buffer.from('a')]);
+		await turn();
+		publisher.close(new DapssError('closed', 'stopping'));
+		await expect(waiting).rejects.toMatchObject({code: 'closed'});
+		const failing = setUp({stampable: () => Promise.reject(new Error('disk'))});
+		await expect(failing.publisher.publish(news, [Buffer.from('a')])).rejects.toMatchObject({code: 'storage'});
+		expect([...stored, ...failing.stored]).toEqual([]);
+	});
+
 	test('in one turn of the event loop shares a batch; each caller learns its own numbers', async () => {
 		const {publisher, stored, disk} = setUp();
 		const first = publisher.publish(news, [Buffer.from('a'), Buffer.from('b')]);

@@ -197,6 +197,7 @@ export class Host implements Station {
 		lamport.nextCeiling();
 		const save = (rest: Omit<State, 'incarnation'>): Promise<void> => replaceFile(disk, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
 		await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics});
+		lamport.kept(lamport.ceiling);
 		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files: disk, clock, entropy};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
