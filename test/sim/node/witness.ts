@@ -28,6 +28,9 @@ export type Operation = {
 	result?: number | undefined;
 };
 
+/** A node that runs takes its turn within this time. */
+const turnMs = 5;
+
 type View = Watched & {written: Mirror; synced: Mirror; applied: number; isTouched: boolean; life: number};
 
 export class Witness {
@@ -41,7 +44,7 @@ export class Witness {
 	readonly #views = new Map<Host, View>();
 	/** Logs that retention is at work on, and those where it has just ended. */
 	readonly #tidying = new Set<TopicLog>();
-	readonly #tidied: TopicLog[] = [];
+	#tidied: Array<{readonly log: TopicLog; readonly host: Host; readonly atMs: number}> = [];
 	readonly #lastSynced = new Map<Host, Promise<void>>();
 	/** Commands that took effect: session and number → index. */
 	readonly #executed = new Map<string, number>();
@@ -59,7 +62,7 @@ export class Witness {
 
 	/** After every event: the nodes that it touched. */
 	observe(hosts: readonly Host[]): void {
-		for (const log of this.#tidied.splice(0)) this.#tidying.delete(log);
+		this.#tidied = this.#tidied.filter(({log, host, atMs}) => host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log));
 		this.messages.settle();
 		for (const host of hosts) {
 			const view = this.#views.get(host);
@@ -209,9 +212,9 @@ export class Witness {
 				return placed;
 			},
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
-				this.#tidying.add(log); // What went is gone at once; the machine that offers it hears of it within the same event.
+				this.#tidying.add(log); // What went is gone at once; a question that was judged before is answered after it.
 				const floors = await retain(...given);
-				this.#tidied.push(log);
+				this.#tidied.push({log, host, atMs: host.options.schedule.nowMs});
 				this.messages.retained(host, topic, log.firstOffset);
 				if (floors) this.upkeep(host);
 				return floors;
