@@ -28,8 +28,8 @@ export type NetworkOptions = {
 	readonly inFlightMax?: number;
 };
 
-/** `old`: a packet that was delivered. `freeAtMs`: when what was sent before has left. `heldUntilMs`: nothing arrives before. */
-type Link = {readonly random: SeededRandom; options: LinkOptions; isCut: boolean; lastAtMs: number; freeAtMs: number; heldUntilMs: number; queuedBytes: number; old: Uint8Array | undefined};
+/** `old`: a packet that was delivered. `freeAtMs`: when what was sent before has left. `heldUntilMs`: nothing arrives before. `era`: grows when what is on its way is forgotten. */
+type Link = {readonly random: SeededRandom; options: LinkOptions; isCut: boolean; lastAtMs: number; freeAtMs: number; heldUntilMs: number; queuedBytes: number; old: Uint8Array | undefined; era: number};
 
 export type NetworkCounts = {sent: number; delivered: number; lost: number; duplicated: number; cut: number; overflowed: number; replayed: number; reordered: number; clogged: number; congested: number};
 
@@ -81,6 +81,12 @@ export class Network {
 	/** Nothing arrives over the link for a while; it is kept and arrives afterwards. */
 	clog(from: string, to: string, forMs: number): void {
 		this.#link(from, to).heldUntilMs = this.#options.schedule.nowMs + forMs;
+	}
+
+	/** What is on its way is lost, and the link is free. */
+	forget(from: string, to: string): void {
+		const link = this.#link(from, to);
+		Object.assign(link, {era: link.era + 1, lastAtMs: 0, freeAtMs: 0, heldUntilMs: 0, queuedBytes: 0});
 	}
 
 	/** On its way from `from` to `to`. */
@@ -151,9 +157,15 @@ export class Network {
 		link.queuedBytes += bytes.length;
 
 		const copy = Uint8Array.from(bytes);
+		const {era} = link;
 		this.#inFlight++;
 		schedule.after(atMs - schedule.nowMs, () => {
 			this.#inFlight--;
+			if (link.era !== era) {
+				this.counts.lost++;
+				return;
+			}
+
 			link.queuedBytes -= copy.length;
 			if (link.isCut) {
 				this.counts.cut++;
@@ -170,7 +182,7 @@ export class Network {
 		const key = linkKey(from, to);
 		let link = this.#links.get(key);
 		if (!link) {
-			link = {random: createRandom(`${this.#options.seed}/network/${key}`), options: this.#base, isCut: false, lastAtMs: 0, freeAtMs: 0, heldUntilMs: 0, queuedBytes: 0, old: undefined};
+			link = {random: createRandom(`${this.#options.seed}/network/${key}`), options: this.#base, isCut: false, lastAtMs: 0, freeAtMs: 0, heldUntilMs: 0, queuedBytes: 0, old: undefined, era: 0};
 			this.#links.set(key, link);
 		}
 

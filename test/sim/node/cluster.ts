@@ -419,6 +419,7 @@ class Run {
 		this.#isOver = true;
 		this.#note('heal');
 		this.#fabric.heal();
+		this.#fabric.giveUpBacklogs();
 		for (const network of [this.#fabric.frames, this.#fabric.datagrams]) network.set({loss: [0, 1], duplication: [0, 1], replay: [0, 1], delayMs: [1, 10], bytesPerMs: 0, ordered: true});
 		for (const host of this.#hosts) {
 			host.options.disk.heal();

@@ -25,6 +25,8 @@ export type Station = {
 
 const outQueueBytes = 16 * 1024 * 1024;
 const headBytes = 4;
+/** What any healed link carries in no time. */
+const backlogBytes = 16 * 1024;
 const up: LinkState = {state: 'up', why: ''};
 const connecting: LinkState = {state: 'connecting', why: 'dialling'};
 
@@ -67,6 +69,17 @@ export class Fabric {
 	heal(): void {
 		this.frames.heal();
 		this.datagrams.heal();
+	}
+
+	/** Connections with a backlog that a slow link would carry for long are lost, as when whoever waits for them gives up. */
+	giveUpBacklogs(): void {
+		for (const key of this.#ends.keys()) {
+			const [from, to] = key.split('>') as [NodeId, NodeId];
+			if (this.frames.queuedBytes(from, to) < backlogBytes) continue;
+			this.frames.forget(from, to);
+			this.#down(from, to);
+			this.#down(to, from);
+		}
 	}
 
 	isCut(a: string, b: string): boolean {
