@@ -1,5 +1,5 @@
 /**
-Mutants of what stands between a topic's log and those who read it.
+Mutants of what stands between a topic's log and those who read it, and of the word that somebody is subscribed.
 */
 import type {Edit, Mutant} from './mutant.ts';
 
@@ -14,4 +14,6 @@ export const readerMutants: readonly Mutant[] = [
 	{name: 'reader-never-resumes', pitfall: 'a reader that had enough is forgotten', edits: [reader('		this.#state = \'reading\';\n', '		this.#state = \'reading\';\n		if (this.#cursor % 7 === 6) return;\n')]},
 	{name: 'dropped-untold', pitfall: 'a reader is not told what retention took', edits: [reader('		this.#sink.dropped(offset - this.#cursor);\n', '')]},
 	{name: 'read-again', pitfall: 'a reader that goes on from the log gets the batch before its place again', edits: [{file: 'core/topic-log.ts', find: 'record.offset + record.batch.count <= wanted) continue;', replace: 'record.offset + record.batch.count < wanted) continue;'}, {file: 'core/topic-log.ts', find: 'this.#cursors.get(wanted) ?? ', replace: ''}]},
+	{name: 'second-subscribe-counts', pitfall: 'who subscribes again loses what came since it subscribed first', rule: 'subscriptions are linearizable', edits: [{file: 'core/topics/topics.ts', find: '		if (subscribers.has(node)) return done;\n', replace: ''}]},
+	{name: 'subscribed-before-agreed', pitfall: 'a proposal is answered when the leader takes it, before it is agreed', rule: 'subscriptions are linearizable', edits: [{file: 'core/proposals.ts', find: '		pending.sentMs = nowMs;\n', replace: '		pending.sentMs = nowMs;\n		if (answer === \'accepted\') this.#settle(pending, undefined);\n'}]},
 ];

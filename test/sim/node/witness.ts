@@ -343,14 +343,16 @@ export class Witness {
 		Object.assign(proposals, {
 			propose: (...given: Parameters<typeof propose>) => {
 				const [command] = given;
+				const waiting = proposals.size;
 				const answer = propose(...given);
-				if (command.type === 'address') return answer;
+				// What is refused on the spot was never sent: it did not happen.
+				if (command.type === 'address' || proposals.size === waiting) return answer;
 				const operation: Operation = {
 					client: host.id, topic: command.topic, node: command.node, invoked: ++this.#moment, returned: undefined,
 					call: command.type === 'subscribe' ? {type: 'subscribe', since: command.since} : {type: 'unsubscribe'},
 				};
 				this.history.push(operation);
-				// A failure is not a no: it may still be agreed.
+				// A failure from here on is not a no: it may still be agreed.
 				answer.then(() => {
 					operation.returned = ++this.#moment;
 				}, () => undefined);
