@@ -197,6 +197,8 @@ export class MessageChecks {
 	retained(host: Host, topic: Topic, firstOffset: number): void {
 		const {kept} = this.#view(host, topic);
 		for (const [offset, {header}] of kept) if (offset + header.count <= firstOffset) kept.delete(offset);
+		// What went as a whole is known by a mark, which nothing vouches for before the next record.
+		for (const key of this.#vouched.keys()) if (key.startsWith(ownKey(host, topic, '')) && this.#vouched.endOffset(key) <= firstOffset) this.#vouched.forget(key);
 	}
 
 	/** After an event: whatever was left out has been told by now. */
