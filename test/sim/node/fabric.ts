@@ -40,6 +40,9 @@ export class Fabric {
 	readonly #ends = new Map<string, number>();
 	/** Whom each process takes for a member. */
 	readonly #members = new Map<NodeId, (peer: NodeId) => 'member' | 'removed' | 'stranger'>();
+	readonly #cut = new Set<string>();
+	/** The last cut was healed. */
+	readonly #healedMs = new Map<string, number>();
 	#connections = 0;
 	halfOpen = 0;
 
@@ -64,11 +67,14 @@ export class Fabric {
 	cut(from: string, to: string): void {
 		this.frames.cut(from, to);
 		this.datagrams.cut(from, to);
+		this.#cut.add(from).add(to);
 	}
 
 	heal(): void {
 		this.frames.heal();
 		this.datagrams.heal();
+		for (const id of this.#cut) this.#healedMs.set(id, this.#schedule.nowMs);
+		this.#cut.clear();
 	}
 
 	/** Connections with a backlog that a slow link would carry for long are lost, as when whoever waits for them gives up. */
@@ -84,6 +90,11 @@ export class Fabric {
 
 	isCut(a: string, b: string): boolean {
 		return this.frames.isCut(a, b) || this.frames.isCut(b, a);
+	}
+
+	/** Since no cut has touched it. */
+	peaceMs(id: string): number {
+		return this.#cut.has(id) ? 0 : this.#schedule.nowMs - (this.#healedMs.get(id) ?? 0);
 	}
 
 	/** The process is gone. Where the operating system lives on, the others are told. */

@@ -69,6 +69,8 @@ export class Host implements Station {
 	unread = 0;
 	wallOffsetMs = 1_700_000_000_000;
 	#bootMs = 0;
+	/** It was started or went on. */
+	#sinceMs = 0;
 	#waiting: Array<() => void> = [];
 	#late = new Set<() => void>();
 
@@ -87,10 +89,17 @@ export class Host implements Station {
 		this.isUp = true;
 		this.why = undefined;
 		this.#bootMs = schedule.nowMs;
+		this.#sinceMs = schedule.nowMs;
 		disk.attach(work => this.#runIn(life, work));
 		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
 			if (life === this.#life) this.#end((error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped', (error as Error).message);
 		});
+	}
+
+	/** How long it has run without a stop, reached by all. */
+	get peaceMs(): number {
+		const {fabric, schedule} = this.options;
+		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.peaceMs(this.id)) : 0;
 	}
 
 	kill(): void {
@@ -123,6 +132,7 @@ export class Host implements Station {
 	resume(): void {
 		if (!this.isPaused) return;
 		this.isPaused = false;
+		this.#sinceMs = this.options.schedule.nowMs;
 		const waiting = this.#waiting.splice(0).map(work => (): void => {
 			this.unread--;
 			work();

@@ -14,6 +14,7 @@ import type {OnHeader, TopicLog} from '../../../core/topic-log.ts';
 import {decodeEnvelope} from '../../../core/topics/command.ts';
 import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
+import {Accusations} from './accusations.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 
@@ -37,6 +38,7 @@ export class Witness {
 	readonly checks: RaftChecks;
 	readonly messages: MessageChecks;
 	readonly history: Operation[] = [];
+	readonly accusations = new Accusations();
 	/** Those that are open, and those of processes that have ended. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
 	/** Snapshots and retention: when a node tidies up. */
@@ -336,6 +338,7 @@ export class Witness {
 		Object.assign(node.journal, {
 			record: (event: BrokerEvent) => {
 				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
+				if (event.type === 'member') this.accusations.add(event.state, host.peaceMs, [...this.#views.keys()].find(({id}) => id === event.id)?.peaceMs ?? 0);
 				record(event);
 			},
 		});
