@@ -228,8 +228,12 @@ export class StoredFile {
 		for (const bytes of [this.#current, this.#synced]) if (bit >> 3 < bytes.size) bytes.content[bit >> 3]! ^= 1 << (bit & 7);
 	}
 
-	/** The end of it is gone. */
+	/** The end of it is gone, and with it what of that was still to reach the disk. */
 	cut(size: number): void {
+		this.#changes = this.#changes.flatMap(change => {
+			if ('truncateTo' in change || change.at + change.bytes.length <= size) return [change];
+			return change.at < size ? [{...change, bytes: change.bytes.subarray(0, size - change.at)}] : [];
+		});
 		const change = {truncateTo: size, isWritten: true};
 		this.#current.apply(change);
 		this.#synced.apply(change);
