@@ -27,6 +27,14 @@ test('another seed is another run', async () => {
 	expect((await run({seed: 1})).fingerprint).not.toBe((await run({seed: 2})).fingerprint);
 });
 
+// Links that lose nothing, so that one leader lasts. The second node is cut off for a minute; it is no leader.
+test.each([4, 14, 24, 36, 37])('who is cut off does not raise the term, and unseats nobody when it is back (seed %i)', async seed => {
+	const plan: RunOptions['plan'] = [{kind: 'isolate', atMs: 10_000, a: 1, b: 0, forMs: 0}, {kind: 'heal', atMs: 70_000, a: 0, b: 0, forMs: 0}];
+	const {faults, work} = await run({seed, forMs: 80_000, plan});
+	expect(faults['net-cut']).toBeGreaterThan(100);
+	expect(work).toMatchObject({leaders: 1, terms: 2});
+});
+
 // Each failed once. The script is what shrinking left of it.
 test.each([
 	['a node that joined forgot those it was told of, when the beginning of its own log named others', only(35)],

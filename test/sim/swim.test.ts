@@ -124,6 +124,22 @@ test('a slow node that doubts itself first accuses fewer of the others (local he
 	expect(without).toBeGreaterThan(withHealth);
 });
 
+test('who stood still accuses nobody who is well, and neither do the others', {timeout: 60_000}, () => {
+	const stalled = ['n1', 'n2', 'n3'];
+	for (const seed of seeds(20)) {
+		const cluster = new SwimCluster({seed: `${seed}/pauses`, nodes: 8, loss: 10, refuses: false});
+		const random = createRandom(`${seed}/pauses`);
+		cluster.run(2000);
+		for (let turn = 0; turn < 40; turn++) {
+			cluster.world.pause(idOf(random.pick(stalled)), random.between(300, 1500));
+			cluster.run(random.between(200, 800));
+		}
+
+		expect(cluster.seen.filter(seen => seen.type === 'member' && seen.state !== 'alive' && !stalled.includes(nameOf(seen.id))), `seed ${seed}`).toEqual([]);
+		expect(cluster.seen.some(seen => seen.type === 'member' && seen.state === 'suspect'), `seed ${seed}`).toBe(true);
+	}
+});
+
 test('a seed replays to the byte', () => {
 	const run = (): readonly [number, string] => {
 		const cluster = new SwimCluster({seed: 1, nodes: 5, loss: 10});
