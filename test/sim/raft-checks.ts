@@ -153,6 +153,7 @@ export class RaftChecks {
 		}
 
 		if (entries.length > 0) this.#checkConfiguration(node, entries, status.configuration);
+		if (status.role === 'leader' && !snapshot) this.#checkChanges(id, written, entries, status);
 		let applied = snapshot?.index ?? node.applied;
 		for (const entry of committed) {
 			if (entry.index !== applied + 1) this.#fail('entries are applied in order', `${id} applies ${entry.index} behind ${applied}`);
@@ -234,6 +235,18 @@ export class RaftChecks {
 			const committed = this.#committed[index];
 			if (!committed || committed.seenInTerm >= term) continue; // Committed by a later leader, as far as is known.
 			if (written.termAt(index) !== committed.term) this.#fail('leader completeness', `${id} leads in term ${term} without ${index}, committed in term ${committed.seenInTerm} or before`);
+		}
+	}
+
+	/** The bug of 2015 (Ongaro, raft-dev): a change needs a committed entry of its own term before it, and no other change that is not committed. */
+	#checkChanges(id: NodeId, {base, entries}: Mirror, fresh: readonly Entry[], {term, commit}: RaftStatus): void {
+		const log = [...entries.filter(({index}) => index < (fresh[0]?.index ?? Infinity)), ...fresh];
+		for (const {kind, index, term: of} of fresh) {
+			if (kind !== 'configuration' || of !== term) continue;
+			const start = base.term === term ? base.index : log.find(entry => entry.term === term)!.index;
+			if (commit < start) this.#fail('no change before an own entry is committed', `${id} changes the voters at ${index} in term ${term}, which begins at ${start}, with ${commit} committed`);
+			const other = log.find(entry => entry.kind === 'configuration' && entry.index > commit && entry.index < index);
+			if (other) this.#fail('one change at a time', `${id} changes the voters at ${index}, ${other.index} is not committed`);
 		}
 	}
 
