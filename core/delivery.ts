@@ -3,7 +3,7 @@ A reader's end of a subscription: batches come in, arrays of messages go out, me
 told to `onRoom`, so that the side that feeds it (a cursor in the node's log, here or across a link) knows when to go on.
 */
 import type {Delivery, Subscription} from './api.ts';
-import {messagesOf, type Batch} from './message.ts';
+import {messagesOf, type Batch, type Topic} from './message.ts';
 
 /** A batch as the log of a node keeps it. `offset` is that of its first message. */
 export type StoredBatch = {readonly offset: number; readonly batch: Batch; readonly hops: number; readonly repaired: boolean};
@@ -15,6 +15,26 @@ export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch, from
 	}
 }
 
+/**
+Where a reader that asked for an offset begins. The batch that holds the offset is cut there. A log that lost its end in a power cut may begin
+before it: what it has there now is not what was read then, and nothing of it is left out.
+*/
+export class Beginning {
+	readonly #offset: number;
+	readonly #begun = new Set<Topic>();
+
+	constructor(offset: number) {
+		this.#offset = offset;
+	}
+
+	/** The first offset of the batch that is wanted. */
+	of({offset, batch: {topic, count}}: StoredBatch): number {
+		if (this.#begun.has(topic)) return offset;
+		this.#begun.add(topic);
+		return this.#offset < offset + count ? this.#offset : offset;
+	}
+}
+
 export class DeliveryQueue implements Subscription {
 	readonly agreed: Promise<void>;
 	dropped = 0;
@@ -23,7 +43,7 @@ export class DeliveryQueue implements Subscription {
 	#ended = false;
 	#closed = false;
 	#error: Error | undefined;
-	readonly #fromOffset: number;
+	readonly #beginning: Beginning;
 	readonly #onRoom: (bytes: number) => void;
 	readonly #onClose: () => void | Promise<void>;
 
@@ -31,7 +51,7 @@ export class DeliveryQueue implements Subscription {
 	constructor(options: {readonly agreed: Promise<void>; readonly fromOffset?: number; readonly onRoom: (bytes: number) => void; readonly onClose: () => void | Promise<void>}) {
 		this.agreed = options.agreed;
 		this.agreed.catch(() => undefined); // The caller may look at it later, or iterate and meet the error there.
-		this.#fromOffset = options.fromOffset ?? 0;
+		this.#beginning = new Beginning(options.fromOffset ?? 0);
 		this.#onRoom = options.onRoom;
 		this.#onClose = options.onClose;
 	}
@@ -69,7 +89,7 @@ export class DeliveryQueue implements Subscription {
 				const deliveries: Delivery[] = [];
 				for (const item of items) {
 					bytes += item.batch.bytes.length;
-					for (const delivery of deliveriesOf(item, this.#fromOffset)) deliveries.push(delivery);
+					for (const delivery of deliveriesOf(item, this.#beginning.of(item))) deliveries.push(delivery);
 				}
 
 				yield deliveries;

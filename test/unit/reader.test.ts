@@ -156,6 +156,16 @@ describe('a delivery queue', () => {
 		expect(room).toEqual([batchAt(0, 2).batch.bytes.length + batchAt(2, 2).batch.bytes.length]);
 	});
 
+	test('leaves nothing out of a log that ends before the offset', async () => {
+		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 9, onRoom() {}, onClose() {}});
+		const deliveries = queue[Symbol.asyncIterator]();
+		const seen = async (): Promise<number[]> => (await deliveries.next()).value.map(({offset}: Delivery) => offset);
+		queue.push([batchAt(4, 2)]);
+		expect(await seen()).toEqual([4, 5]);
+		queue.push([batchAt(6, 2), batchAt(8, 2)]);
+		expect(await seen()).toEqual([6, 7, 8, 9]);
+	});
+
 	test('throws its error once what is there has been read, and closes once', async () => {
 		let closed = 0;
 		const queue = new DeliveryQueue({
