@@ -48,6 +48,11 @@ export class Acquaintances {
 		this.tell([...this.#told, [peer, address]]);
 	}
 
+	/** Where a peer is: by the log, else by what this node was told. A newcomer that could not answer pings would be taken for dead. */
+	address(node: NodeId): string | undefined {
+		return this.#options.topics.address(node) ?? this.#told.find(([id]) => id === node)?.[1];
+	}
+
 	/** Keep links to all who are known now. */
 	link(): void {
 		const {self, topics, links, leader} = this.#options;

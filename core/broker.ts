@@ -87,7 +87,7 @@ export class Node implements ServedBroker {
 		this.presence = new Presence({
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
 			links: io.links, datagrams: io.datagrams,
-			address: node => this.control.topics.address(node),
+			address: node => this.#acquaintances.address(node),
 			voters: () => this.control.raft.status().configuration.voters,
 			published: () => this.data.publisher.published,
 			resync: peers => {

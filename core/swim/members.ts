@@ -130,6 +130,14 @@ export class Members {
 		if (member.suspicion?.confirm(by)) this.#updates.put([id, standing, incarnation, by]);
 	}
 
+	/**
+	What one says that this node does not know, a member of whom its young log has not heard yet: of this node it counts, which nobody else could
+	take back. Of others it does not.
+	*/
+	hearOfSelf(updates: readonly Update[]): void {
+		for (const [id, standing, incarnation] of updates) if (id === this.#self) this.#hearOfSelf(standing, incarnation);
+	}
+
 	/** This node failed to reach the member. */
 	suspect(member: Member, tick: number, pace: Pace): void {
 		if (member.doubt) this.believe(member, member.doubt.word, tick, pace);

@@ -80,6 +80,7 @@ class SwimMachine implements Swim {
 	step(from: NodeId, packet: SwimPacket, nowMs: number): void {
 		const member = this.#members.get(from);
 		if (member) this.#takeCarried(member, packet);
+		else this.#members.hearOfSelf(packet.updates);
 		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
 		switch (packet.type) {
 			case 'ping': return this.#send(from, {type: 'ack', seq: packet.seq}, packet.link ? 'link' : 'datagram'); // Also to one that we do not know yet.

@@ -65,6 +65,15 @@ describe('whom a node keeps links to', () => {
 		expect(state.peers).toEqual([other]);
 	});
 
+	test('where they are is known from the moment on at which they are told of, and the log knows better', () => {
+		const {topics, acquaintances} = setUp();
+		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', undefined]);
+		acquaintances.tell([[one, 'former'], [other, 'a3']]);
+		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', 'a3']);
+		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a4'}));
+		expect(acquaintances.address(other)).toBe('a4');
+	});
+
 	test('who was told of by a peer, and then asks the next one', () => {
 		const {state, acquaintances} = setUp();
 		state.up.add(one).add(other);

@@ -209,6 +209,14 @@ describe('words about members', () => {
 		expect(swim.status().health).toBe(2); // Twice others could not reach us.
 	});
 
+	// A node that has just been taken in is pinged by members that its own log does not name yet.
+	test('an accusation against this node is beaten also when a stranger brings it', () => {
+		const {say, swim, sent} = setUp(1);
+		say('n9', {type: 'ping', seq: 1, link: false, updates: [accuse('n1', 'suspect', 1, 'n8')]});
+		expect(sent.at(-1)).toMatchObject({to: idOf('n9'), packet: {type: 'ack', incarnation: 2, updates: [[idOf('n1'), 'alive', 2, idOf('n1')]]}});
+		expect(swim.status().health).toBe(1);
+	});
+
 	test('of two words the higher incarnation wins, then the graver', () => {
 		const {say, changes, state} = setUp(4);
 		const hear = (...updates: Update[]): void => say('n2', {type: 'gossip', updates});
