@@ -305,7 +305,7 @@ class Run {
 
 			case 'clog': {
 				const [one, other] = [living[a % living.length]!, living[b % living.length]!];
-				frames.frames.clog(one.id, other.id, forMs);
+				frames.clog(one.id, other.id, forMs);
 				break;
 			}
 

@@ -43,6 +43,8 @@ export class Fabric {
 	readonly #cut = new Set<string>();
 	/** The last cut was healed. */
 	readonly #healedMs = new Map<string, number>();
+	/** The last clog ends. */
+	readonly #flowsMs = new Map<string, number>();
 	#connections = 0;
 	halfOpen = 0;
 
@@ -70,6 +72,12 @@ export class Fabric {
 		this.#cut.add(from).add(to);
 	}
 
+	/** Frames from the one to the other wait for a while. */
+	clog(from: string, to: string, forMs: number): void {
+		this.frames.clog(from, to, forMs);
+		for (const id of [from, to]) this.#flowsMs.set(id, Math.max(this.#flowsMs.get(id) ?? 0, this.#schedule.nowMs + forMs));
+	}
+
 	heal(): void {
 		this.frames.heal();
 		this.datagrams.heal();
@@ -93,8 +101,13 @@ export class Fabric {
 	}
 
 	/** Since no cut has touched it. */
-	peaceMs(id: string): number {
+	uncutMs(id: string): number {
 		return this.#cut.has(id) ? 0 : this.#schedule.nowMs - (this.#healedMs.get(id) ?? 0);
+	}
+
+	/** Since no link of it was cut or clogged. */
+	peaceMs(id: string): number {
+		return Math.max(0, Math.min(this.uncutMs(id), this.#schedule.nowMs - (this.#flowsMs.get(id) ?? 0)));
 	}
 
 	/** The process is gone. Where the operating system lives on, the others are told. */

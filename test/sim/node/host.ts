@@ -71,6 +71,8 @@ export class Host implements Station {
 	#bootMs = 0;
 	/** It was started or went on. */
 	#sinceMs = 0;
+	/** It became a member. */
+	#memberMs = 0;
 	#waiting: Array<() => void> = [];
 	#late = new Set<() => void>();
 
@@ -96,10 +98,16 @@ export class Host implements Station {
 		});
 	}
 
-	/** How long it has run without a stop, reached by all. */
+	/** How long it, a member now, has run without a stop and without a cut. */
+	get ranMs(): number {
+		const {fabric, schedule} = this.options;
+		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.uncutMs(this.id)) : 0;
+	}
+
+	/** The same, but a member from the beginning, and its links carried what they were given. */
 	get peaceMs(): number {
 		const {fabric, schedule} = this.options;
-		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.peaceMs(this.id)) : 0;
+		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.id));
 	}
 
 	kill(): void {
@@ -249,7 +257,9 @@ export class Host implements Station {
 			wait: ms => new Promise(resolve => void clock.after(ms, resolve)),
 			isStopped: () => node.phase !== 'joining',
 		});
-		if (joined) node.setJoined(joined.clusterId, joined.members);
+		if (!joined) return;
+		this.#memberMs = this.options.schedule.nowMs;
+		node.setJoined(joined.clusterId, joined.members);
 	}
 
 	/** One question over a link of its own. */

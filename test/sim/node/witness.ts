@@ -338,7 +338,7 @@ export class Witness {
 		Object.assign(node.journal, {
 			record: (event: BrokerEvent) => {
 				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
-				if (event.type === 'member') this.accusations.add(event.state, host.peaceMs, [...this.#views.keys()].find(({id}) => id === event.id)?.peaceMs ?? 0);
+				if (event.type === 'member') this.accusations.add(event.state, host, [...this.#views.keys()].find(({id}) => id === event.id));
 				record(event);
 			},
 		});
