@@ -13,6 +13,7 @@ import {NodeFiles} from '../../core/io/node-files.ts';
 import {moveAside, reserveQuarantine} from '../../core/io/quarantine.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {freshState, stateFromJson, stateToJson} from '../../core/node-state.ts';
+import type {Log} from '../../core/ports.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
 import {encodeContext, encodeEnvelope} from '../../core/topics/command.ts';
 
@@ -21,11 +22,16 @@ const peer = 'aaaaaaaaaaaaaaaa' as NodeId;
 const clusterId = 'c1';
 const topic = 't' as Topic;
 let path: string;
+/** Those of processes that ended, too: the test's own process closes their files. */
+const logs: Log[] = [];
 beforeEach(() => {
 	path = mkdtempSync(join(tmpdir(), 'dapss-home-'));
 	chmodSync(path, 0o700);
 });
-afterEach(() => rmSync(path, {recursive: true, force: true}));
+afterEach(async () => {
+	for (const log of logs.splice(0)) await log[Symbol.asyncDispose](); // oxlint-disable-line no-await-in-loop -- few
+	rmSync(path, {recursive: true, force: true});
+});
 
 /** @param calls so many of the calls that change the folder are carried out; then the process ends. */
 function ioOf(folder: NodeFiles, calls = Infinity): HomeIo {
@@ -51,7 +57,11 @@ function ioOf(folder: NodeFiles, calls = Infinity): HomeIo {
 			spend();
 			await folder.writeJson('node.json', json);
 		},
-		openLog: () => openLog({folder: join(path, 'raft'), segmentBytes: 1e6, writeDeadlineMs: 1000}),
+		async openLog() {
+			const opened = await openLog({folder: join(path, 'raft'), segmentBytes: 1e6, writeDeadlineMs: 1000});
+			logs.push(opened);
+			return opened;
+		},
 		blobs: folder.blobs,
 		reserve: () => reserveQuarantine(files, path, 'node.json'),
 		moveAside: name => moveAside(files, path, name),
@@ -85,7 +95,7 @@ function flip(name: string, at: number): void {
 	writeFileSync(join(path, name), bytes);
 }
 
-const log = 'raft/0000000000000000.log';
+const raftLog = 'raft/0000000000000000.log';
 
 test('what is whole is opened as it is, again and again', async () => {
 	const id = await member();
@@ -98,8 +108,8 @@ test('what is whole is opened as it is, again and again', async () => {
 
 test('a damaged Raft log is set aside as it is, and the node has a new id, its cluster, its topics and its peers', async () => {
 	const id = await member();
-	flip(log, 150);
-	const damaged = readFileSync(join(path, log));
+	flip(raftLog, 150);
+	const damaged = readFileSync(join(path, raftLog));
 	const before = readFileSync(join(path, 'node.json'));
 	const {state, store, quarantined} = await openIt();
 	expect(quarantined).toMatchObject({folder: 'quarantine-1', formerId: id, problem: expect.stringContaining('0000000000000000') as string});
@@ -134,7 +144,7 @@ test('a process that ends at any moment of the move leaves what the next one fin
 	for (let calls = 0; ; calls++) {
 		rmSync(path, {recursive: true});
 		const id = await member();
-		flip(log, 150);
+		flip(raftLog, 150);
 		let hasEnded = false;
 		await openIt(calls).catch((error: Error) => {
 			hasEnded = error.message === 'killed';
@@ -158,7 +168,7 @@ test('a process that ends at any moment of the move leaves what the next one fin
 test('a disk that goes on rotting is refused in the end, and nothing is touched', async () => {
 	for (let round = 0; round < 9; round++) {
 		await member();
-		flip(log, 150);
+		flip(raftLog, 150);
 		if (round === 8) break;
 		expect((await openIt()).quarantined?.folder).toBe(`quarantine-${round + 1}`);
 	}
