@@ -98,7 +98,7 @@ export async function openStore(disk: CrashDisk, process: Process, onHome: (file
 	}, address);
 	await onHome(files, home);
 	const store: OpenStore = {files, home, raftLog: raftLog!, topics: new Map()};
-	for (const topic of await files.topics()) await openTopic(disk, process, store, topic);
+	for (const topic of await files.topics({openLog: folder => openLog({folder, ...logOptions(disk, process)})})) await openTopic(disk, process, store, topic);
 	return store;
 }
 
