@@ -197,7 +197,7 @@ export class Cluster implements AsyncDisposable {
 
 	/** A client of whatever node of this cluster listens there. */
 	clientOf(port: number): Promise<Broker> {
-		return connect({servers: [`127.0.0.1:${port}`], secret: this.secret, cluster: this.name, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true});
+		return connect({servers: [`127.0.0.1:${port}`], secret: this.secret, cluster: this.name, timeoutMs: waitMs, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true});
 	}
 
 	/** The node that the newest `leader` event of a running node names. */

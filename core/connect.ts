@@ -5,6 +5,8 @@ those that are heard on the local network.
 import type {Broker} from './api.ts';
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
+import {systemClock} from './io/clock.ts';
+import {HungUpError} from './io/opening.ts';
 import {listNodes} from './io/registry.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
@@ -19,18 +21,25 @@ export type ConnectOptions = Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth
 	readonly limits?: Config['limits'];
 };
 
-/** Connect to the first of the servers that answers. @throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered */
+/** A node that is flooded, or a machine too busy to answer in time, ends calls in their handshake; the next one may get through. */
+const callsMax = 3;
+
+/** Connect to the first of the servers that answers; one that hangs up in the handshake is called again. @throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered */
 export async function connect(options: ConnectOptions): Promise<Broker & {readonly server: string}> {
 	const {servers, timeoutMs = 3000, limits = defaults.limits} = options;
 	const transport = createTransport(transportOptions({...options, limits}, {identity: undefined, version}));
 	let last: unknown = new DapssError('unreachable', 'No server to connect to');
 	for (const server of servers) {
-		try {
-			// oxlint-disable-next-line no-await-in-loop -- one after the other is what was asked for
-			const channel = await transport.dial(server, {hello: {address: '', clusterId: '', incarnation: 0, via: 'client'}, timeoutMs});
-			return Object.assign(new RemoteBroker(channelPipe(channel)), {server});
-		} catch (error) {
-			last = error;
+		const untilMs = systemClock.monotonicMs() + timeoutMs;
+		for (let call = 1, leftMs = timeoutMs; call <= callsMax && leftMs > 0; call++, leftMs = untilMs - systemClock.monotonicMs()) {
+			try {
+				// oxlint-disable-next-line no-await-in-loop -- one after the other is what was asked for
+				const channel = await transport.dial(server, {hello: {address: '', clusterId: '', incarnation: 0, via: 'client'}, timeoutMs: Math.ceil(leftMs)});
+				return Object.assign(new RemoteBroker(channelPipe(channel)), {server});
+			} catch (error) {
+				last = error;
+				if (!(error instanceof HungUpError)) break;
+			}
 		}
 	}
 

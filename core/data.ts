@@ -278,7 +278,7 @@ export class Data implements AsyncDisposable {
 				if (!this.#push(to, batch, {hops: 0, complete: true, repair: true})) return;
 			}
 
-			const old = wants.map(({origin, incarnation, from}) => [origin, incarnation, from, passed.get(streamKey({origin, incarnation, topic})) ?? 0] as const);
+			const old = wants.map(({origin, incarnation, from, sinceLamport}) => [origin, incarnation, from, passed.get(streamKey({origin, incarnation, topic})) ?? 0, sinceLamport] as const);
 			this.#options.io.sendControl(to, {type: 'served', topic, passed: old.filter(([, , from, then]) => then > from)});
 		} catch (error) {
 			if (!this.#isClosed) this.#options.hooks.failed(error);

@@ -9,7 +9,7 @@ import {freshState, stateFromJson, stateToJson, type NodeState} from './node-sta
 import type {Log} from './ports.ts';
 import {RaftStore, type Blobs} from './raft-store.ts';
 import {salvage} from './salvage.ts';
-import {createIdentity} from './seal.ts';
+import {createIdentity, type Identity} from './seal.ts';
 
 export type HomeIo = {
 	/** The parsed `node.json`; `undefined` when there is none. @throws {DamagedError} when it is no JSON */
@@ -21,6 +21,8 @@ export type HomeIo = {
 	reserve(): Promise<string>;
 	/** Move Raft's files there, as far as they are not there yet. */
 	moveAside(name: string): Promise<void>;
+	/** @default one by the chance of the machine */
+	createIdentity?(): Identity;
 };
 export type Home = {
 	readonly state: NodeState;
@@ -40,7 +42,7 @@ export async function openHome(io: HomeIo, address: string): Promise<Home> {
 	const log = await io.openLog();
 	const opened = log.damaged.length > 0 ? {problem: `the Raft log is damaged (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`} : await openStore(log, io.blobs);
 	const problem = found && 'problem' in found ? found.problem : 'problem' in opened ? opened.problem : missing(found, opened);
-	if (problem === undefined && !('problem' in opened)) return {state: found as NodeState | undefined ?? freshState(), store: opened, quarantined: undefined};
+	if (problem === undefined && !('problem' in opened)) return {state: found as NodeState | undefined ?? freshState(io.createIdentity?.()), store: opened, quarantined: undefined};
 
 	const former = found && !('problem' in found) ? found : undefined;
 	const agreed = await salvage(log, io.blobs);
@@ -53,7 +55,7 @@ export async function openHome(io: HomeIo, address: string): Promise<Home> {
 	for (const [topic, time] of former?.since ?? []) since.set(topic, time);
 	const aside = await io.reserve();
 	const state: NodeState = {
-		identity: createIdentity(), incarnation: 0,
+		identity: io.createIdentity?.() ?? createIdentity(), incarnation: 0,
 		clusterId: former?.clusterId || agreed.clusterId,
 		lamport: former?.lamport ?? 0,
 		topics: former?.topics ?? [...since.keys()],

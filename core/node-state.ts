@@ -32,8 +32,8 @@ export type NodeState = KeptState & {
 export const membersMax = 64;
 const version = 2;
 
-export function freshState(): NodeState {
-	return {identity: createIdentity(), incarnation: 0, clusterId: '', lamport: 0, topics: [], members: [], since: [], mustJoin: false, aside: undefined};
+export function freshState(identity = createIdentity()): NodeState {
+	return {identity, incarnation: 0, clusterId: '', lamport: 0, topics: [], members: [], since: [], mustJoin: false, aside: undefined};
 }
 
 /** The content of the file. */

@@ -28,10 +28,12 @@ import {openHome, type HomeIo} from './home.ts';
 import {topicsOf} from './interests.ts';
 import {join, parseJoin} from './joining.ts';
 import {Lamport} from './lamport.ts';
-import type {NodeId} from './message.ts';
+import type {NodeId, Topic} from './message.ts';
 import {stateToJson, type KeptState} from './node-state.ts';
 import type {Links} from './ports.ts';
 import {encodeConfigurationData} from './raft/configuration.ts';
+import type {RaftStore} from './raft-store.ts';
+import {replay} from './refound.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
 import type {Pipe} from './remote/pipe.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
@@ -70,7 +72,18 @@ export function serveOver(broker: Broker, pipe: Pipe): void {
 
 async function assemble(config: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
 	const {path} = resources.use(await Folder.open(config.data));
-	const folder = new NodeFiles(realFiles, path);
+	let node: Node | undefined;
+	const said = new Set<string>();
+	/** What was said before there was a node to say it; no more than was said. */
+	const early: string[] = [];
+	const warn = (text: string): void => {
+		if (said.has(text) || said.size > 1000) return;
+		said.add(text);
+		if (node) node.journal.record({type: 'warning', text});
+		else early.push(text);
+	};
+
+	const folder = new NodeFiles(realFiles, path, warn);
 	const host = config.advertise === '' ? config.host : config.advertise;
 	const address = formatAddress(host, config.port);
 	const home = await openHome(homeOf(folder, config), address);
@@ -84,20 +97,12 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	// Before the first send: numbers of this life are never those of an earlier one.
 	await save({...state, lamport: lamport.ceiling});
 	lamport.kept(lamport.ceiling);
-	const knownTopics = await folder.topics();
+	const knownTopics = await folder.topics({
+		known: () => [...state.topics, ...state.since.map(([topic]) => topic), ...topicsOf(config.topics), ...agreedTopics(raftStore)],
+		openLog: at => openLog({folder: at, ...logOptions(config)}),
+	});
 	const mayFound = raftStore.isEmpty && state.clusterId === '' && !state.mustJoin && config.bootstrap.length === 0;
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
-
-	let node: Node | undefined;
-	const said = new Set<string>();
-	/** What was said before there was a node to say it; no more than was said. */
-	const early: string[] = [];
-	const warn = (text: string): void => {
-		if (said.has(text) || said.size > 1000) return;
-		said.add(text);
-		if (node) node.journal.record({type: 'warning', text});
-		else early.push(text);
-	};
 
 	const shared = transportOptions(config, {identity, version, onProblem: warn});
 	const transport = createTransport(shared);
@@ -195,11 +200,14 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 				sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
 				verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
 				async openTopic(topic, onHeader) {
-					const topicLog = await openLog({folder: await folder.topicFolder(topic), ...logOptions(config)});
-					const opened = await openTopicLog(topicLog, onHeader);
+					const at = await folder.topicFolder(topic);
+					const topicLog = await openLog({folder: at, ...logOptions(config)});
+					const opened = await openTopicLog(topicLog, onHeader).catch((error: unknown): never => {
+						throw new DapssError('storage', `The log ${at} of the topic ${JSON.stringify(topic)} cannot be read: ${errorMessage(error)}`, {cause: error});
+					});
 					// What came back once is told of no more; how much a hole at the end has taken cannot be known.
 					if (opened.missing > 0 || topicLog.damaged.some(({position, bytes}) => position + bytes === topicLog.end)) {
-						warn(`The log of the topic ${topic} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing} messages are missing and are asked of other nodes`);
+						warn(`The log of the topic ${topic} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing > 0 ? `${opened.missing} messages are missing` : 'messages at its end may be missing'} and are asked of other nodes`);
 					}
 
 					return opened;
@@ -291,6 +299,11 @@ function homeOf(folder: NodeFiles, config: Config): HomeIo {
 		reserve: () => reserveQuarantine(realFiles, folder.path, stateFile),
 		moveAside: name => moveAside(realFiles, folder.path, name),
 	};
+}
+
+/** Also what may never be agreed: it serves to recognise names. */
+function agreedTopics({recovered}: RaftStore): readonly Topic[] {
+	return replay(recovered, {topicsMax: Infinity, membersMax: Infinity}).topics.topics().map(({name}) => name);
 }
 
 function logOptions({storage: {segmentBytes, writeDeadlineMs}}: Config): {readonly segmentBytes: number; readonly writeDeadlineMs: number} {

@@ -29,9 +29,8 @@ export type Remains = {
 	readonly topics: readonly Topic[];
 };
 
-/** @throws `refused` when there is nothing to recover, or no need */
-export function surveyed(recovered: Recovered, node: NodeId, bounds: Bounds): {readonly remains: Remains; readonly topics: Topics} {
-	const {snapshot, entries, hardState} = recovered;
+/** What all of a log comes to, whether it was agreed or not. */
+export function replay({snapshot, entries}: Recovered, bounds: Bounds): {readonly topics: Topics; readonly configuration: Configuration} {
 	const topics = new Topics(bounds);
 	let configuration: Configuration = snapshot?.configuration ?? {voters: [], learners: []};
 	if (snapshot) topics.load(snapshot.data);
@@ -45,7 +44,13 @@ export function surveyed(recovered: Recovered, node: NodeId, bounds: Bounds): {r
 		}
 	}
 
-	const {voters} = configuration;
+	return {topics, configuration};
+}
+
+/** @throws `refused` when there is nothing to recover, or no need */
+export function surveyed(recovered: Recovered, node: NodeId, bounds: Bounds): {readonly remains: Remains; readonly topics: Topics} {
+	const {snapshot, entries, hardState} = recovered;
+	const {topics, configuration: {voters}} = replay(recovered, bounds);
 	const address = topics.address(node);
 	if (address === undefined) throw new DapssError('refused', topics.isRemoved(node) ? `Node ${node} was removed from its cluster: there is nothing to recover from it` : `Node ${node} holds nothing of its cluster yet: recover another survivor`);
 	if (voters.length === 1 && voters[0] === node) throw new DapssError('refused', `Node ${node} is the only voter of its cluster (${topics.clusterId.slice(0, 8)}) already: start it`);

@@ -87,9 +87,12 @@ export type Identity = {
 
 export const publicKeyBytes = 32;
 export const identitySignatureBytes = 64;
+/** What comes before the 32 bytes of a private key in PKCS #8 (RFC 8410, 7). */
+const keyHead = Buffer.from('302e020100300506032b657004220420', 'hex');
 
-export function createIdentity(): Identity {
-	return identityOf(generateKeyPairSync('ed25519').privateKey);
+/** @param seed 32 bytes of chance from outside, for runs that must come out alike. @default those of the machine */
+export function createIdentity(seed?: Uint8Array): Identity {
+	return identityOf(seed ? createPrivateKey({key: Buffer.concat([keyHead, seed]), format: 'der', type: 'pkcs8'}) : generateKeyPairSync('ed25519').privateKey);
 }
 
 /** The identity in a parsed identity file, or what is wrong with it. The key itself is never part of the message. */

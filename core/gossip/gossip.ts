@@ -227,9 +227,10 @@ class GossipMachine implements Gossip {
 				if (this.#refill.served(from, packet)) return;
 				const topic = this.#streams.topics.get(packet.topic);
 				if (!topic) return;
-				for (const [origin, incarnation, asked, then] of packet.passed) {
+				for (const [origin, incarnation, asked, then, since] of packet.passed) {
 					const stream = this.#streams.find(packet.topic, origin, incarnation);
-					if (stream?.lack && asked <= stream.next && then > stream.next && then <= stream.known + 1) this.#order.skipTo(stream, then, topic.since ?? 0); // Its stamp is not later than that.
+					// What was not wanted when it was asked for may be by now.
+					if (stream?.lack && since <= topic.since! && asked <= stream.next && then > stream.next && then <= stream.known + 1) this.#order.skipTo(stream, then, since);
 				}
 
 				return this.#repair.served(from, topic);

@@ -17,6 +17,8 @@ export type TopicDigest = readonly [topic: Topic, hash: number, parts?: Uint8Arr
 export type TopicAnswer = readonly [topic: Topic, streams: readonly Watermark[], parts?: Uint8Array];
 /** The sender holds nothing in [from, then); `then` is 0 when it holds nothing from there on. */
 export type Gap = readonly [origin: NodeId, incarnation: number, from: number, then: number];
+/** In [from, then) the sender holds nothing that is stamped after `sinceLamport`, as asked: by now less may be enough to be wanted. */
+export type Passed = readonly [origin: NodeId, incarnation: number, from: number, then: number, sinceLamport: number];
 /** A range of a stream, both ends included. Batches stamped at or before `sinceLamport` are not wanted. */
 export type Want = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly sinceLamport: number};
 
@@ -33,7 +35,7 @@ export type ControlPacket =
 	/** `isEnd`: nothing of what was asked for will be pushed. */
 	| {readonly type: 'ihavenot'; readonly topic: Topic; readonly gaps: readonly Gap[]; readonly isEnd: boolean}
 	/** All that was asked for, as far as the budget went, has been pushed. `passed`: what of it is in none of the pushes, being stamped too early to be wanted. */
-	| {readonly type: 'served'; readonly topic: Topic; readonly passed: readonly Gap[]}
+	| {readonly type: 'served'; readonly topic: Topic; readonly passed: readonly Passed[]}
 	/** A hash of what the sender has of each topic that it subscribes to. */
 	| {readonly type: 'digest'; readonly round: number; readonly topics: readonly TopicDigest[]}
 	/** The answer: the topics that differ, in pages. `isCut`: there were more than may be said at once. */
@@ -86,7 +88,7 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 
 		case 'served': {
 			const topic = topicOf(raw['topic']);
-			const passed = parseRows(raw['passed'], wantsMax, parseGap);
+			const passed = parseRows(raw['passed'], wantsMax, parsePassed);
 			return topic !== undefined && passed ? {type, topic, passed} : undefined;
 		}
 
@@ -167,6 +169,13 @@ function parseGap(row: unknown): Gap | undefined {
 	const [origin, incarnation, from, then] = row as unknown[];
 	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(from, seqMax) || !isUpTo(then, seqMax)) return undefined;
 	return then === 0 || then > from ? [origin, incarnation, from, then] : undefined;
+}
+
+function parsePassed(row: unknown): Passed | undefined {
+	if (!Array.isArray(row) || row.length !== 5) return undefined;
+	const gap = parseGap(row.slice(0, 4));
+	const sinceLamport: unknown = row[4];
+	return gap && isUpTo(sinceLamport, seqMax) ? [...gap, sinceLamport] : undefined;
 }
 
 function parseWant(row: unknown): Want | undefined {

@@ -67,12 +67,7 @@ export class Refill {
 	be lost, or, where the node was not subscribed for a while, never have been wanted, which nobody can tell apart.
 	*/
 	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly RefillGap[]): void {
-		for (const header of placed) {
-			const stream = this.#streams.find(topic, header.origin, header.incarnation);
-			if (stream?.isStill && header.firstSeq >= stream.next) stream.append(header);
-			else stream?.fill(header);
-		}
-
+		for (const header of placed) this.#streams.find(topic, header.origin, header.incarnation)?.fill(header);
 		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) this.#move(stream);
 		for (const {origin, incarnation, from, to, isFirst} of gaps) {
 			const stream = this.#streams.find(topic, origin, incarnation);

@@ -99,8 +99,8 @@ export class Stream {
 		return true;
 	}
 
-	/** The log holds it again, or held it all the time where it was put later. */
-	fill(header: Pick<BatchHeader, 'firstSeq' | 'count'>): void {
+	/** The log holds it again, or held it all the time where it was put later: neither it nor what comes before it is to be released any more. */
+	fill(header: Pick<BatchHeader, 'firstSeq' | 'count' | 'lamport'>): void {
 		const ranges: Range[] = [];
 		for (const range of [...this.ranges, {from: header.firstSeq, to: lastSeq(header)}].toSorted((a, b) => a.from - b.from)) {
 			const last = ranges.at(-1);
@@ -109,6 +109,11 @@ export class Stream {
 		}
 
 		this.ranges = ranges.slice(-rangesMax);
+		const next = lastSeq(header) + 1;
+		if (next <= this.#releasedNext) return;
+		this.#releasedNext = next;
+		this.#releasedLamport = header.lamport;
+		if (next > this.next) this.skipTo(next, header.lamport);
 	}
 
 	/** What is below `next` will not come any more, or is not wanted. */

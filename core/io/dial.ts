@@ -5,7 +5,8 @@ import net, {type Socket} from 'node:net';
 import {DapssError, errorMessage} from '../errors.ts';
 import {expectAddress} from '../address.ts';
 import {flagsText, type Channel, type DialOptions, type Hello, type LocalHello, type TransportOptions} from './channel.ts';
-import {open} from './opening.ts';
+import {HungUpError, open} from './opening.ts';
+import {withPatience} from './patience.ts';
 import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';
 
 /** See `Transport.dial`. */
@@ -21,7 +22,7 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 		socket.destroy();
 	};
 
-	const timer = setTimeout(() => stop(new DapssError('unreachable', `${name} ${phase} within ${timeoutMs} ms (timeout)`)), timeoutMs);
+	using _deadline = withPatience(timeoutMs, () => stop(new DapssError('unreachable', `${name} ${phase} within ${timeoutMs} ms (timeout)`)));
 	const abort = (): void => stop(new DapssError('closed', `The call to ${name} was given up`, {cause: signal?.reason}));
 	signal?.addEventListener('abort', abort, {once: true});
 	if (signal?.aborted) abort();
@@ -37,7 +38,6 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 		socket.destroy();
 		throw end ?? error;
 	} finally {
-		clearTimeout(timer);
 		signal?.removeEventListener('abort', abort);
 	}
 }
@@ -66,6 +66,6 @@ function secure(socket: Socket, {keys}: TransportOptions, name: string): Promise
 			reject(new DapssError('not-authenticated', `${name} did not prove the cluster's secret`));
 		});
 		secured.on('error', (error: Error) => reject(explainClientError(error, name, keys)));
-		secured.once('close', () => reject(new DapssError('unreachable', `${name} closed the connection during the handshake`)));
+		secured.once('close', () => reject(new HungUpError(name)));
 	});
 }

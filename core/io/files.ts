@@ -5,6 +5,7 @@ forgets.
 import {constants} from 'node:fs';
 import {mkdir, open, readdir, rename, stat, unlink, type FileHandle} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
+import {errorMessage} from '../errors.ts';
 
 export type OpenFile = {
 	/** Bytes when it was opened. */
@@ -38,7 +39,7 @@ const buffersMax = 1024;
 export const realFiles: Files = {
 	async open(path, mode) {
 		const handle = await open(path, mode === 'read' ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT, 0o600);
-		return new RealFile(handle, (await handle.stat()).size);
+		return new RealFile(handle, path, (await handle.stat()).size);
 	},
 	list: folder => readdir(folder),
 	async makeFolder(folder) {
@@ -72,9 +73,11 @@ async function syncFolder(folder: string): Promise<void> {
 class RealFile implements OpenFile {
 	readonly size: number;
 	readonly #handle: FileHandle;
+	readonly #path: string;
 
-	constructor(handle: FileHandle, size: number) {
+	constructor(handle: FileHandle, path: string, size: number) {
 		this.#handle = handle;
+		this.#path = path;
 		this.size = size;
 	}
 
@@ -83,7 +86,12 @@ class RealFile implements OpenFile {
 	}
 
 	async read(buffer: Uint8Array, position: number): Promise<number> {
-		return (await this.#handle.read(buffer, 0, buffer.length, position)).bytesRead;
+		try {
+			return (await this.#handle.read(buffer, 0, buffer.length, position)).bytesRead;
+		} catch (error) {
+			if (error instanceof Error) error.message += ` '${this.#path}'`; // Node names the file only where it opens it.
+			throw error;
+		}
 	}
 
 	datasync(): Promise<void> {
@@ -136,6 +144,29 @@ export async function readWhole(files: Files, path: string): Promise<Buffer | un
 /** The error says that there is no such file or folder. */
 export function isMissing(error: unknown): boolean {
 	return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
+/** The error says that there is something else in the place of a folder. */
+export function isNoFolder(error: unknown): boolean {
+	return (error as NodeJS.ErrnoException).code === 'ENOTDIR';
+}
+
+/** What the file system says, and what a person can do about it. */
+export function withRemedy(error: unknown): string {
+	const remedy = remedyFor((error as NodeJS.ErrnoException).code);
+	return remedy === undefined ? errorMessage(error) : `${errorMessage(error)}. ${remedy}`;
+}
+
+function remedyFor(code: string | undefined): string | undefined {
+	switch (code) {
+		case 'EACCES':
+		case 'EPERM': return 'Give the user that runs the node the right to read and write it (chown, chmod)';
+		case 'EEXIST':
+		case 'EISDIR':
+		case 'ENOTDIR': return 'Something else has taken the place of a file or folder of the node: move it away, or bring back what was there';
+		case 'EROFS': return 'The disk is mounted read-only';
+		default: return undefined;
+	}
 }
 
 /** Write all of it, however short the single writes are. */

@@ -8,9 +8,11 @@ import {chmod, readFile, stat, writeFile} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {DapssError, errorMessage} from '../errors.ts';
-import {isMissing, realFiles} from './files.ts';
+import {realFiles, withRemedy} from './files.ts';
 
 const sqliteBusy = 5;
+/** What lies there is read-only, malformed, cannot be opened, is no database. */
+const sqliteNoLock: ReadonlySet<number> = new Set([8, 11, 14, 26]);
 
 export class Folder implements Disposable {
 	/** Absolute: the lock must mean the same folder whatever becomes of the working directory. */
@@ -29,10 +31,11 @@ export class Folder implements Disposable {
 			await realFiles.makeFolder(absolute);
 			await expectClosed(absolute);
 			const lock = await takeLock(absolute);
-			await writeFile(join(absolute, 'pid'), `${process.pid}\n`, {mode: 0o600});
+			// For whoever finds the folder locked, no more: without it the node is not named.
+			await writeFile(join(absolute, 'pid'), `${process.pid}\n`, {mode: 0o600}).catch(() => undefined);
 			return new Folder(absolute, lock);
 		} catch (error) {
-			throw error instanceof DapssError ? error : new DapssError('storage', `The data folder ${absolute} cannot be used: ${errorMessage(error)}`, {cause: error});
+			throw error instanceof DapssError ? error : new DapssError('storage', `The data folder ${absolute} cannot be used: ${withRemedy(error)}`, {cause: error});
 		}
 	}
 
@@ -50,25 +53,29 @@ async function expectClosed(path: string): Promise<void> {
 
 async function takeLock(path: string): Promise<DatabaseSync> {
 	const lockPath = join(path, 'lock');
-	const lock = new DatabaseSync(lockPath);
+	let lock: DatabaseSync | undefined;
 	try {
+		lock = new DatabaseSync(lockPath);
 		lock.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE');
 	} catch (error) {
-		lock.close();
-		if ((error as {readonly errcode?: number}).errcode !== sqliteBusy) throw new DapssError('storage', `The lock ${lockPath} cannot be taken: ${errorMessage(error)}`, {cause: error});
+		lock?.close();
+		const {errcode = 0} = error as {readonly errcode?: number};
+		if (errcode !== sqliteBusy) {
+			// Not mended here: a new one beside one that another node holds would let two in.
+			const remedy = sqliteNoLock.has(errcode & 0xFF) ? `. It is damaged, or not yours. When no node uses the folder, remove it, nothing is lost with it: rm -r ${lockPath}` : '';
+			throw new DapssError('storage', `The lock ${lockPath} cannot be taken: ${errorMessage(error)}${remedy}`, {cause: error});
+		}
+
 		const holder = await holderOf(path);
-		throw new DapssError('locked', `The data folder ${path} is in use by another node${holder ? ` (process ${holder})` : ''}: stop it, or choose another --data`, {cause: error});
+		throw new DapssError('locked', `The data folder ${path} is in use by another node${holder === undefined ? '' : ` (process ${holder})`}: stop it, or choose another --data`, {cause: error});
 	}
 
 	await chmod(lockPath, 0o600);
 	return lock;
 }
 
+/** As it says itself; `undefined` when it does not. */
 async function holderOf(path: string): Promise<string | undefined> {
-	try {
-		return (await readFile(join(path, 'pid'), 'utf8')).trim();
-	} catch (error) {
-		if (isMissing(error)) return undefined;
-		throw error;
-	}
+	const text = await readFile(join(path, 'pid'), 'utf8').catch(() => '');
+	return /^\d{1,10}\n$/.test(text) ? text.trim() : undefined;
 }

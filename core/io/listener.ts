@@ -19,11 +19,12 @@ import type {Listener, ListenOptions, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';
 import {open, RefusedError} from './opening.ts';
+import {withPatience} from './patience.ts';
 import {bindingOf, describeStranger, isPreShared, secureServerSide, serverContext} from './tls.ts';
 
 /** How far a stranger has come: nothing said; talking; TLS done, so it has the secret. */
 type Stage = 0 | 1 | 2;
-type Stranger = {readonly socket: Socket; readonly host: string; readonly name: string; readonly timer: NodeJS.Timeout; stage: Stage; why: string};
+type Stranger = {readonly socket: Socket; readonly host: string; readonly name: string; readonly deadline: Disposable; stage: Stage; why: string};
 
 /** A TLS record of type handshake, version 3.x. Shorter beginnings are waited for. */
 const decidingBytes = 3;
@@ -121,7 +122,7 @@ class ChannelServer implements Listener {
 
 		const stranger: Stranger = {
 			socket, host, name: `peer ${formatAddress(host, socket.remotePort ?? 0)}`, stage: 0, why: '',
-			timer: setTimeout(() => this.#drop(stranger, 'handshake-timeout'), limits.handshakeMs),
+			deadline: withPatience(limits.handshakeMs, () => this.#drop(stranger, 'handshake-timeout')),
 		};
 		this.#strangers.add(stranger);
 		socket.once('close', () => {
@@ -257,7 +258,7 @@ class ChannelServer implements Listener {
 	}
 
 	#forget(stranger: Stranger): void {
-		clearTimeout(stranger.timer);
+		stranger.deadline[Symbol.dispose]();
 		this.#strangers.delete(stranger);
 	}
 

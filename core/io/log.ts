@@ -10,7 +10,7 @@ before the next one is made, so a hole is never followed by a good segment unles
 import {DapssError, errorMessage} from '../errors.ts';
 import type {Appended, Clock, Entropy, Log, LogRecord, LogSegment} from '../ports.ts';
 import {systemClock, systemEntropy} from './clock.ts';
-import {realFiles, writeAll, type Files, type OpenFile} from './files.ts';
+import {realFiles, withRemedy, writeAll, type Files, type OpenFile} from './files.ts';
 import {assemble, createGroup, type Group} from './group.ts';
 import {DroppedError, LogReader, segmentAt} from './log-reader.ts';
 import {makeSegment, plannedSegment, recover, writeNote, type Damage, type PlanSegment, type Recovered, type Segment} from './recovery.ts';
@@ -48,7 +48,7 @@ export async function openLog(options: LogOptions): Promise<SegmentedLog> {
 		await files.makeFolder(options.folder);
 		return new SegmentedLog(options, files, await recover(files, options.folder, segmentMaker(options)));
 	} catch (error) {
-		throw new DapssError('storage', `The log ${options.folder} cannot be opened: ${errorMessage(error)}`, {cause: error});
+		throw new DapssError('storage', `The log ${options.folder} cannot be opened: ${withRemedy(error)}`, {cause: error});
 	}
 }
 

@@ -21,6 +21,13 @@ export class RefusedError extends DapssError {
 	}
 }
 
+/** The peer ended the connection in the handshake without a word: it had no room or no time for this call, and may have for the next. */
+export class HungUpError extends DapssError {
+	constructor(peerName: string, detail = '', options?: ErrorOptions) {
+		super('unreachable', `${peerName} closed the connection during the handshake${detail}`, options);
+	}
+}
+
 export type OpeningOptions = {
 	readonly socket: Duplex;
 	readonly remoteAddress: string;
@@ -86,7 +93,7 @@ export function open({socket, remoteAddress, handshake: options, transport, head
 		};
 
 		const onError = (error: Error): void => fail(new DapssError('unreachable', `${options.peerName}: ${error.message}`, {cause: error}));
-		const onClose = (): void => fail(new DapssError('unreachable', `${options.peerName} closed the connection during the handshake`));
+		const onClose = (): void => fail(new HungUpError(options.peerName));
 		socket.on('error', onError);
 		socket.on('close', onClose);
 		socket.on('data', onData);

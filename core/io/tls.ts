@@ -10,9 +10,9 @@ gives mutual authentication, AES-GCM and, since the key exchange stays in (psk_d
 import {constants} from 'node:crypto';
 import type {Socket} from 'node:net';
 import tls, {type SecureContext, type TLSSocket, type TLSSocketOptions} from 'node:tls';
-import {DapssError} from '../errors.ts';
+import type {DapssError} from '../errors.ts';
 import type {Keys} from '../seal.ts';
-import {RefusedError} from './opening.ts';
+import {HungUpError, RefusedError} from './opening.ts';
 import type {RefusalCode} from './channel.ts';
 
 const ciphers = 'TLS_AES_128_GCM_SHA256';
@@ -81,5 +81,5 @@ export function explainClientError(error: NodeJS.ErrnoException, name: string, k
 	if (code.includes('ALERT_HANDSHAKE_FAILURE')) return new RefusedError({code: 'cluster', reason: `${name} is not of the cluster "${cluster}", or its enable_node_auth is not ${isAuth} as on this node`}, 'peer');
 	if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') return new RefusedError({code: 'flags', reason: `${name} has enable_encryption=false, this node has true (or it is no dapss node)`}, 'peer');
 	if (code.startsWith('ERR_SSL')) return new RefusedError({code: 'malformed', reason: `${name} failed the TLS handshake (${code})`}, 'peer');
-	return new DapssError('unreachable', `${name} closed the connection during the handshake${code === '' ? '' : ` (${code})`}`, {cause: error});
+	return new HungUpError(name, code === '' ? '' : ` (${code})`, {cause: error});
 }

@@ -9,6 +9,8 @@ export class Suspicion {
 	readonly #sinceTick: number;
 	readonly #pace: Pick<Pace, 'suspicionMin' | 'suspicionMax' | 'confirmations'>;
 	readonly #accusers: Set<NodeId>;
+	/** When this node asked it a last time. */
+	askedTick: number | undefined;
 
 	constructor(sinceTick: number, accuser: NodeId, pace: Pick<Pace, 'suspicionMin' | 'suspicionMax' | 'confirmations'>) {
 		this.#sinceTick = sinceTick;

@@ -70,8 +70,7 @@ class SwimMachine implements Swim {
 		const order = [...new Set([...members, this.#self])].toSorted();
 		if (order.length === this.#rows.order.length && order.every((id, index) => id === this.#rows.order[index])) return;
 		const others = order.filter(id => id !== this.#self);
-		const {tickMs, config} = this.#options;
-		this.#pace = paceOf(order.length, tickMs, config);
+		this.#pace = paceOf(order.length, this.#options.tickMs, this.#options.config);
 		this.#rows.setOrder(order);
 		this.#members.set(others, this.#tick);
 		this.#ring.set(others);
@@ -276,10 +275,18 @@ class SwimMachine implements Swim {
 			if (!isDown(member)) this.#members.believe(member, {standing: 'refused', incarnation, by: this.#self}, this.#tick, this.#pace);
 		}
 
-		// Heard since it was suspected: what it says for itself is on its way, or cannot reach us because it hears nobody. It lives.
-		if (member.suspicion?.isOver(this.#tick) && !(member.heardTick !== undefined && this.#tick - member.heardTick < this.#pace.probe)) {
-			this.#members.believe(member, {standing: 'dead', incarnation, by: this.#self}, this.#tick, this.#pace);
+		const {suspicion} = member;
+		const {timeout, probe} = this.#pace;
+		if (!suspicion?.isOver(this.#tick + timeout)) return;
+		// What it said for itself may have missed this node alone, and in a large cluster its turn to be pinged is far.
+		if (suspicion.askedTick === undefined) {
+			suspicion.askedTick = this.#tick;
+			this.#ping(member);
 		}
+
+		// Heard since it was suspected: what it says for itself is on its way, or cannot reach us because it hears nobody. It lives.
+		const isHeard = member.heardTick !== undefined && this.#tick - member.heardTick < probe;
+		if (this.#tick - suspicion.askedTick >= timeout && suspicion.isOver(this.#tick) && !isHeard) this.#members.believe(member, {standing: 'dead', incarnation, by: this.#self}, this.#tick, this.#pace);
 	}
 
 	/** What we hear changed: everyone gets to know soon, since the sides hang on it. */

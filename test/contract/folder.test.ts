@@ -142,16 +142,4 @@ describe('topics', () => {
 		expect(await folder.topicFolder(names[0]!)).toBe(folders[0]);
 		expect(await folder.topics()).toEqual(names.toSorted());
 	});
-
-	test('whose name is damaged are told, not passed over', async () => {
-		const folder = await openFiles();
-		const one = await folder.topicFolder('news' as Topic);
-		for (const bytes of ['{', 'null', '{"topic": 7}', '{"topic": ""}', '{"topic": "oews"}']) {
-			await writeFile(join(one, 'topic.json'), bytes);
-			await expect(folder.topics()).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('topic.json')});
-		}
-
-		rmSync(join(one, 'topic.json'));
-		expect(await folder.topics()).toEqual([]);
-	});
 });

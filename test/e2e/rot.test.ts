@@ -151,6 +151,30 @@ test('the last message of a life, lost behind which others came, comes back wher
 	expect([...await readAll(cluster, back, texts.length)].slice(0, before.size)).toEqual([...before]);
 }, 30_000);
 
+test('a topic.json that is spoiled costs no start and no message', async () => {
+	const name = 'a topic/that its folder does not spell' as Topic;
+	await using cluster = new Cluster({cli, topics: [topic]});
+	const [port] = await freePorts(1) as [number];
+	let node = cluster.startAlone(port);
+	await node.waitFor(({type}) => type === 'subscribed', 'the subscription');
+	await using broker = await cluster.client(node);
+	for (const one of [topic, name]) await broker.publish(one, [Buffer.from('kept')]);
+	const topics = join(folderOf(cluster, node), 'topics');
+	const files = readdirSync(topics).map(one => join(topics, one, 'topic.json'));
+	expect(files).toHaveLength(2);
+	const whole = files.map(file => readFileSync(file));
+	for (const damage of [(file: string) => flip(file, 0.6), (file: string) => truncateSync(file, 0), (file: string) => rmSync(file)]) {
+		await node.kill('SIGTERM');
+		for (const file of files) damage(file);
+		node = cluster.startAlone(port);
+		await node.waitFor(({type}) => type === 'ready', 'the start');
+		for (const file of files) expect(node.events.filter(({type, text}) => type === 'warning' && String(text).startsWith(`The file ${file} is`))).toHaveLength(1);
+		await using again = await cluster.client(node);
+		const counts = new Map((await again.snapshot()).topics.map(({name: one, messages}) => [one, messages]));
+		expect([counts.get(topic), counts.get(name), files.map(file => readFileSync(file))]).toEqual([1, 1, whole]);
+	}
+}, 30_000);
+
 test('a node that was alone says that nobody can take it back, founds nothing, and keeps what it had', async () => {
 	await using cluster = new Cluster({cli, topics: [topic]});
 	const [port] = await freePorts(1) as [number];

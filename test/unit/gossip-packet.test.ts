@@ -15,7 +15,7 @@ const packets: ControlPacket[] = [
 	{type: 'ihave', topics: [[topic, [[node, 1, 1, 9, 90], [other, 4_294_967_295, 3, 2, 2 ** 47]]]]},
 	{type: 'iwant', topic, wants: [want], bytesMax: 1000},
 	{type: 'ihavenot', topic, gaps: [[node, 1, 1, 5], [node, 2, 1, 0]], isEnd: true},
-	{type: 'served', topic, passed: [[node, 1, 3, 7]]},
+	{type: 'served', topic, passed: [[node, 1, 3, 7, 2]]},
 	{type: 'digest', round: 1, topics: [[topic, Number.MAX_SAFE_INTEGER]]},
 	{type: 'digest', round: 1, topics: [[topic, 5, new Uint8Array(8 * 4).fill(3)]]},
 	{type: 'watermarks', round: 1, topics: [[topic, []]], isLast: true, isCut: false},
@@ -76,7 +76,7 @@ describe('control packets', () => {
 			topic: fc.constantFrom('news', 'sport'), origin: fc.constantFrom(node, other), incarnation: fc.nat(6), round: fc.nat(5), bytesMax: number,
 			topics: fc.oneof(fc.array(fc.tuple(fc.constant('news'), fc.array(row, {maxLength: 5})), {maxLength: 3}), fc.array(fc.tuple(fc.constant('news'), number), {maxLength: 3}), fc.array(fc.tuple(fc.constant('news'), number, fc.uint8Array({minLength: 32, maxLength: 32})), {maxLength: 3}), fc.array(fc.tuple(fc.constant('news'), fc.array(row, {maxLength: 5}), fc.uint8Array({minLength: 1, maxLength: 2})), {maxLength: 3})),
 			wants: fc.array(fc.record({origin: fc.constantFrom(node, other), incarnation: fc.nat(6), from: fc.nat(20), to: number, sinceLamport: fc.nat(20)}), {maxLength: 5}),
-			passed: fc.array(fc.tuple(fc.constantFrom(node, other), fc.nat(6), fc.nat(20), fc.nat(30)), {maxLength: 5}),
+			passed: fc.array(fc.tuple(fc.constantFrom(node, other), fc.nat(6), fc.nat(20), fc.nat(30), fc.nat(9)), {maxLength: 5}),
 			gaps: fc.array(fc.tuple(fc.constantFrom(node, other), fc.nat(6), fc.nat(20), fc.nat(30)), {maxLength: 5}),
 			streams: fc.array(row, {maxLength: 5}), isEnd: fc.boolean(), isLast: fc.boolean(), isCut: fc.boolean(),
 		});

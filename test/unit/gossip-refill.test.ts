@@ -148,7 +148,7 @@ test('a stream of which nothing is kept before may begin where the subscription 
 	const ready = take();
 	expect(ready.packets.find(({packet}) => packet.type === 'iwant')!.packet).toMatchObject({wants: [{from: 1, to: 7, sinceLamport: 50}]});
 	push(origin, batchOf(6), batchOf(7));
-	expect(refilled(step(origin, {...served, passed: [[origin, 1, 1, 6]]}))).toEqual([[6, 7]]);
+	expect(refilled(step(origin, {...served, passed: [[origin, 1, 1, 6, 50]]}))).toEqual([[6, 7]]);
 });
 
 test('a stream that may have ended in the hole stands still until what was lost is in its place', () => {
@@ -165,6 +165,28 @@ test('a stream that may have ended in the hole stands still until what was lost 
 	const now = take();
 	expect([now.missed, now.released]).toEqual([[], []]);
 	expect(fresh(7).released.map(({batch}) => batch.firstSeq)).toEqual([7, 8]);
+});
+
+test('what was put in its place while it was not wanted is not released as new once it is wanted again', () => {
+	const {gossip, push, step, ticks} = machine({isLast: true, since: 70});
+	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 7, 70]]]]});
+	push(origin, batchOf(5), batchOf(6), batchOf(7));
+	const {batches, gaps} = step(origin, served).refilled[0]!;
+	gossip.filled(news, batches, gaps);
+	gossip.setSubscriptions(new Map([[news, {subscribers: [self, origin, other, third], since: 0}]]));
+	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 8, 80]]]]});
+	expect(wants(ticks(30))).toEqual([[origin, 8, 8]]);
+	expect(push(origin, batchOf(5), batchOf(6), batchOf(7), batchOf(8)).released.map(({batch}) => batch.firstSeq)).toEqual([8]);
+});
+
+test('what of a hole was not wanted, and is not behind what came back, is released once it is wanted', () => {
+	const {gossip, push, step} = machine({isLast: true, since: 70});
+	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 7, 70]]]]});
+	push(origin, batchOf(5), batchOf(6), batchOf(7));
+	const {batches, gaps} = step(origin, served).refilled[0]!;
+	gossip.filled(news, batches.slice(0, 2), gaps); // There was room for two only.
+	gossip.setSubscriptions(new Map([[news, {subscribers: [self, origin, other, third], since: 0}]]));
+	expect(push(origin, batchOf(5), batchOf(6), batchOf(7)).released.map(({batch}) => batch.firstSeq)).toEqual([7]);
 });
 
 test('it does not stand still for long: what is not found is released as new', () => {

@@ -434,10 +434,21 @@ describe('repair', () => {
 	test('what a holder has and is not wanted is passed over, and the rest asked for', () => {
 		const {push, step} = machine();
 		push(batchOf(100));
-		const next = step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 44], [origin, 1, 90, 95], [third, 1, 1, 9]]});
+		const next = step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 44, 0], [origin, 1, 90, 95, 0], [third, 1, 1, 9, 0]]});
 		expect(next.missed).toEqual([]);
 		expect(sent(next, 'iwant').flatMap(({packet}) => packet.wants)).toEqual([{origin, incarnation: 1, from: 44, to: 99, sinceLamport: 0}]);
-		expect(sent(step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 2000]]}), 'iwant').flatMap(({packet}) => packet.wants.map(({from}) => from))).not.toContain(2000);
+		expect(sent(step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 2000, 0]]}), 'iwant').flatMap(({packet}) => packet.wants.map(({from}) => from))).not.toContain(2000);
+	});
+
+	test('what a holder passed over for an earlier subscription is not passed over for one that wants more', () => {
+		const {push, step, subscribe} = machine({since: 440});
+		push(batchOf(100));
+		subscribe(undefined);
+		subscribe(20);
+		push(batchOf(101));
+		const next = step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 45, 440]]});
+		expect(sent(next, 'iwant').flatMap(({packet}) => packet.wants)).toMatchObject([{from: 1, sinceLamport: 20}]);
+		expect(sent(step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 3, 20]]}), 'iwant').flatMap(({packet}) => packet.wants)).toMatchObject([{from: 3, sinceLamport: 20}]);
 	});
 
 	test('one question a stream at a time; no answer: another holder is asked', () => {

@@ -67,6 +67,13 @@ test('a mac is taken whole or from 16 bytes on, never shorter', () => {
 	expect(isMac(keys.beacon, Buffer.concat([mac, mac]), Buffer.from('x'))).toBe(false);
 });
 
+test('an identity of given chance is always the same', () => {
+	// RFC 8032, 7.1, the first of the tests.
+	const seed = Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex');
+	expect(createIdentity(seed).publicKey.toString('hex')).toBe('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a');
+	expect(createIdentity(seed).id).not.toBe(createIdentity().id);
+});
+
 test('an identity is kept and comes back; its id is the hash of its key', () => {
 	const identity = createIdentity();
 	expect(isNodeId(identity.id)).toBe(true);

@@ -254,6 +254,22 @@ describe('words about members', () => {
 		expect(changes).toContain('n3 dead (silent)');
 	});
 
+	test('in a large cluster, where its turn is far, a suspect is asked before it is called dead', () => {
+		const {say, changes, ticks, pings, sent} = setUp(1000);
+		const same = setUp(1000);
+		same.ticks(500);
+		const late = Array.from({length: 999}, (_, index) => `n${index + 2}`).find(name => same.pings(name).length === 0)!;
+		say('n2', {type: 'gossip', updates: [accuse(late, 'suspect', 1, 'n3')]});
+		for (let tick = 0; pings(late).length === 0 && tick < 1000; tick++) ticks(1);
+		expect(changes.filter(change => change.startsWith(`${late} `))).toEqual([`${late} suspect (no answer)`]);
+		expect(pings(late)[0]!.packet.updates).toContainEqual(accuse(late, 'suspect', 1, 'n3'));
+		const [{packet}] = pings(late) as [SwimOutbound];
+		say(late, {type: 'ack', seq: (packet as {seq: number}).seq, incarnation: 2});
+		sent.length = 0;
+		ticks(100);
+		expect(changes.filter(change => change.startsWith(`${late} `))).toEqual([`${late} suspect (no answer)`, `${late} alive`]);
+	});
+
 	test('who is behind is told the newer word', () => {
 		const {say, sent} = setUp(4);
 		say('n2', {type: 'gossip', updates: [accuse('n3', 'alive', 7, 'n3')]});

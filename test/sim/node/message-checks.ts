@@ -146,7 +146,7 @@ export class MessageChecks {
 	}
 
 	/** In a hole, where no other is, and in the order of its stream. */
-	#putBack(host: Host, {kept}: TopicView, header: BatchHeader, offset: number): void {
+	#putBack(host: Host, {kept, last}: TopicView, header: BatchHeader, offset: number): void {
 		const stream = streamKey(header);
 		for (const [at, {header: other}] of kept) {
 			if (at < offset + header.count && offset < at + other.count) this.#fail('an offset is given once', `${host.id} ${stream} ${header.firstSeq} at ${offset}, where ${at} is`);
@@ -154,6 +154,8 @@ export class MessageChecks {
 		}
 
 		kept.set(offset, {key: keyOf(header), header});
+		// Not released any more, and nothing before it is.
+		last.set(stream, Math.max(last.get(stream) ?? 0, lastSeq(header)));
 	}
 
 	reopened(host: Host, topic: Topic, nextOffset: number, isDamaged: boolean): void {

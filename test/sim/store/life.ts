@@ -10,6 +10,7 @@ import {NodeFiles} from '../../../core/io/node-files.ts';
 import {moveAside, reserveQuarantine} from '../../../core/io/quarantine.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {stateToJson, type NodeState} from '../../../core/node-state.ts';
+import {createIdentity} from '../../../core/seal.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log.ts';
 import type {CrashDisk} from '../../contract/crash-disk.ts';
 import type {SeededRandom} from '../random.ts';
@@ -93,10 +94,11 @@ export async function openStore(disk: CrashDisk, process: Process, onHome: (file
 		blobs: files.blobs,
 		reserve: () => reserveQuarantine(disk, dataPath, stateFile),
 		moveAside: name => moveAside(disk, dataPath, name),
+		createIdentity: () => createIdentity(process.entropy.bytes(32)),
 	}, address);
 	await onHome(files, home);
 	const store: OpenStore = {files, home, raftLog: raftLog!, topics: new Map()};
-	for (const topic of await files.topics()) await openTopic(disk, process, store, topic);
+	for (const topic of await files.topics({openLog: folder => openLog({folder, ...logOptions(disk, process)})})) await openTopic(disk, process, store, topic);
 	return store;
 }
 

@@ -1,0 +1,105 @@
+/**
+A process that does not get to run for a while, in the middle of a handshake: its deadlines count what it listened, not what it slept. And a
+call that was hung up on.
+*/
+import {once} from 'node:events';
+import net, {type AddressInfo, type Socket} from 'node:net';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {expect, test} from 'vitest';
+import {connect} from '../../core/connect.ts';
+import {withPatience} from '../../core/io/patience.ts';
+import {createTransport} from '../../core/io/transport.ts';
+import {hello, listening, secret, side} from './channel-sides.ts';
+
+/** Nothing else runs in this process meanwhile. */
+function stall(ms: number): void {
+	const untilMs = performance.now() + ms;
+	while (performance.now() < untilMs);
+}
+
+test('a deadline that is not met ends once, and one that is disposed never', async () => {
+	const ends: string[] = [];
+	const startMs = performance.now();
+	const met = withPatience(50, () => ends.push('met'));
+	await new Promise<void>(resolve => {
+		withPatience(50, () => {
+			ends.push('not met');
+			resolve();
+		});
+		met[Symbol.dispose]();
+		expect(ends).toEqual([]);
+	});
+	expect(performance.now() - startMs).toBeGreaterThan(45);
+	await sleep(100);
+	expect(ends).toEqual(['not met']);
+});
+
+test('a caller that stalled reads the answer before it gives up', async () => {
+	const server = side(createTransport, {});
+	await using listener = await listening(server);
+	for (const turns of [0, 1, 2, 4, 8]) {
+		const calling = side(createTransport, {}).transport.dial(listener.address, {hello, timeoutMs: 200});
+		for (let turn = 0; turn < turns; turn++) await new Promise(resolve => setImmediate(resolve));
+		stall(300);
+		(await calling).close('done');
+	}
+});
+
+test('a listener that stalled reads what its callers said before it drops them', async () => {
+	const server = side(createTransport, {limits: {handshakeMs: 200}});
+	await using listener = await listening(server);
+	const calling = Promise.all(Array.from({length: 8}, () => side(createTransport, {}).transport.dial(listener.address, {hello, timeoutMs: 5000})));
+	while (listener.unauthenticated === 0) await new Promise(resolve => setImmediate(resolve));
+	stall(300);
+	for (const channel of await calling) channel.close('done');
+	expect(server.options.refusals.of('handshake-timeout')).toBe(0);
+});
+
+/** In front of a listener: hangs up on the first callers once they have said something. Its port, and how many called. */
+async function hangingUp(on: number, port: number): Promise<AsyncDisposable & {readonly address: string; calls: number}> {
+	const sockets = new Set<Socket>();
+	const front = {
+		calls: 0,
+		address: '',
+		async [Symbol.asyncDispose]() {
+			for (const socket of sockets) socket.destroy();
+			await new Promise(resolve => server.close(resolve));
+		},
+	};
+	const server = net.createServer(socket => {
+		sockets.add(socket);
+		socket.on('error', () => undefined);
+		if (front.calls++ < on) {
+			socket.once('data', () => socket.destroy());
+			return;
+		}
+
+		const behind = net.connect(port, '127.0.0.1');
+		sockets.add(behind);
+		behind.on('error', () => undefined);
+		socket.pipe(behind).pipe(socket);
+	});
+	await once(server.listen(0, '127.0.0.1'), 'listening');
+	front.address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+	return front;
+}
+
+const clientOptions = {secret, cluster: 'dapss', enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true};
+
+test('a client that was hung up on calls again, and not for ever', async () => {
+	await using listener = await listening(side(createTransport, {}));
+	await using front = await hangingUp(2, listener.port);
+	const broker = await connect({...clientOptions, servers: [front.address]});
+	expect([front.calls, broker.server]).toEqual([3, front.address]);
+	await broker[Symbol.asyncDispose]();
+	await using closed = await hangingUp(Infinity, listener.port);
+	await expect(connect({...clientOptions, servers: [closed.address]})).rejects.toMatchObject({code: 'unreachable', message: expect.stringContaining('closed the connection during the handshake') as string});
+	expect(closed.calls).toBe(3);
+});
+
+test('a client with another secret is told so at once', async () => {
+	await using listener = await listening(side(createTransport, {}));
+	await using front = await hangingUp(0, listener.port);
+	await expect(connect({...clientOptions, secret: Buffer.alloc(32, 8), servers: [front.address]})).rejects.toMatchObject({code: 'not-authenticated'});
+	expect(front.calls).toBe(1);
+});

@@ -1,0 +1,212 @@
+/**
+A topic's folder whose `topic.json` is damaged, gone or cannot be read: it is written anew from whatever names the topic, the damaged one is
+set aside, and no message is touched. Where nothing names it, that one topic is left out and told of. Real files, and a disk that dies.
+*/
+import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {basename, join} from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {realFiles} from '../../core/io/files.ts';
+import {Folder} from '../../core/io/folder.ts';
+import {openLog, type SegmentedLog} from '../../core/io/log.ts';
+import {NodeFiles, type TopicAids} from '../../core/io/node-files.ts';
+import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
+import {openTopicLog} from '../../core/topic-log.ts';
+import {encodeMark, encodeStored} from '../../core/topic-record.ts';
+import {createRandom} from '../sim/random.ts';
+import {CrashDisk} from './crash-disk.ts';
+
+/** Its folder's name says it all. */
+const plain = 'news' as Topic;
+/** Its folder's name says a part of it. */
+const long = `weather/${'long'.repeat(20)}` as Topic;
+const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
+let path: string;
+let said: string[];
+beforeEach(() => {
+	path = mkdtempSync(join(tmpdir(), 'dapss-topics-'));
+	said = [];
+});
+afterEach(() => rmSync(path, {recursive: true, force: true}));
+
+const open = (): NodeFiles => new NodeFiles(realFiles, path, text => said.push(text));
+const openAt = (folder: string): Promise<SegmentedLog> => openLog({folder, segmentBytes: 1e6, writeDeadlineMs: 5000});
+const aids: TopicAids = {openLog: openAt};
+
+/** A topic with these records, or three messages, in its log. Its folder. */
+async function topicOf(topic: Topic, records = [1, 2, 3].map(seq => stored(topic, seq))): Promise<string> {
+	const folder = await open().topicFolder(topic);
+	await using log = await openAt(folder);
+	if (records.length > 0) await log.append(records).synced;
+	return folder;
+}
+
+function stored(topic: Topic, seq: number): Buffer {
+	const batch = decodeBatch(encodeBatch({topic, origin, incarnation: 1, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 1}, [Buffer.from(`message ${seq}`)], false))!;
+	return encodeStored(batch, seq - 1, 0, false);
+}
+
+async function messagesIn(folder: string): Promise<number> {
+	await using log = await openTopicLog(await openAt(folder), () => undefined);
+	return log.messages;
+}
+
+const damages: ReadonlyArray<readonly [string, string, (file: string) => void]> = [
+	['has a flipped bit', 'is damaged', file => {
+		const bytes = readFileSync(file);
+		bytes[bytes.indexOf('":"') + 3]! ^= 1; // Another name, and a good one.
+		writeFileSync(file, bytes);
+	}],
+	['is no JSON', 'is damaged', file => writeFileSync(file, '{"topic":')],
+	['names nothing', 'is damaged', file => writeFileSync(file, 'null')],
+	['names no topic', 'is damaged', file => writeFileSync(file, '{"topic": ""}')],
+	['is empty', 'is damaged', file => truncateSync(file, 0)],
+	['is gone', 'is missing', file => rmSync(file)],
+	['is a folder', 'cannot be read', file => {
+		rmSync(file);
+		mkdirSync(file);
+	}],
+];
+
+describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
+	test.each([
+		['the name of its folder', plain, undefined, {}],
+		['what the node knows', long, undefined, {known: () => ['other' as Topic, long]}],
+		['its messages', long, undefined, aids],
+		['what retention left', long, [encodeMark({offset: 3, topic: long, streams: [{origin, incarnation: 1, next: 4, lamport: 3}]})], aids],
+	] as const)('is written anew from %s', async (_from, topic, records, given: TopicAids) => {
+		const other = await topicOf('other' as Topic);
+		const folder = await topicOf(topic, records?.slice());
+		const messages = await messagesIn(folder);
+		const file = join(folder, 'topic.json');
+		const whole = readFileSync(file);
+		damage(file);
+		const damaged = existsSync(file) && problem !== 'cannot be read' ? readFileSync(file) : undefined;
+		expect(await open().topics(given)).toEqual([topic, 'other'].toSorted());
+		expect(said).toEqual([expect.stringMatching(new RegExp(`^The file ${file} ${problem}.*It is written anew for the topic "${topic}".*the messages are kept$`))]);
+		expect(readFileSync(file)).toEqual(whole);
+		expect(existsSync(`${file}.corrupt`)).toBe(problem !== 'is missing');
+		if (damaged) expect(readFileSync(`${file}.corrupt`)).toEqual(damaged);
+		expect([await messagesIn(folder), await messagesIn(other)]).toEqual([messages, 3]);
+		// And it stays so.
+		expect(await open().topics(given)).toEqual([topic, 'other'].toSorted());
+		expect(said).toHaveLength(1);
+	});
+
+	test('is told, where nothing names the topic, and costs no other; whoever uses the topic has it back', async () => {
+		await topicOf(plain);
+		const folder = await topicOf(long);
+		const file = join(folder, 'topic.json');
+		damage(file);
+		const left = readdirSync(folder);
+		expect(await open().topics({known: () => [plain]})).toEqual([plain]);
+		expect(said).toEqual([expect.stringMatching(new RegExp(`^The folder ${folder} is of a topic that cannot be told: its topic.json (?:${problem}|names ).*write \\{"topic": "its name"\\} into ${file}`))]);
+		expect(readdirSync(folder)).toEqual(left);
+		expect(await open().topicFolder(long)).toBe(folder);
+		expect(said[1]).toContain(`It is written anew for the topic ${JSON.stringify(long)}`);
+		expect(await open().topics()).toEqual([long, plain].toSorted());
+		expect(await messagesIn(folder)).toBe(3);
+	});
+});
+
+test('a log that cannot be opened names nothing, and costs no other topic', async () => {
+	await topicOf(plain);
+	writeFileSync(join(await topicOf(long), 'topic.json'), '');
+	expect(await open().topics({openLog: () => Promise.reject(new Error('EIO'))})).toEqual([plain]);
+	expect(said).toHaveLength(1);
+});
+
+test('a folder that was made and nothing more is of no topic, and nothing is said', async () => {
+	const folder = await topicOf(plain, []);
+	rmSync(join(folder, 'topic.json'));
+	expect(await open().topics(aids)).toEqual([]);
+	expect(await open().topicFolder(plain)).toBe(folder);
+	expect([await open().topics(aids), said]).toEqual([[plain], []]);
+});
+
+test('a topic without a message may lose its name, and is made anew when it is used', async () => {
+	const folder = await topicOf(long, []);
+	const file = join(folder, 'topic.json');
+	truncateSync(file, 0);
+	expect(await open().topics(aids)).toEqual([]);
+	expect(said).toEqual([`The file ${file} is damaged. Nothing else names its topic, of which no message is there: it is written anew when the topic is used again`]);
+	expect(await open().topicFolder(long)).toBe(folder);
+	expect(await open().topics(aids)).toEqual([long]);
+	expect(readdirSync(folder).toSorted()).toEqual(['topic.json', 'topic.json.corrupt']);
+});
+
+test('what is no folder of a topic is left as it is, and told', async () => {
+	const folder = await topicOf(plain);
+	const topics = join(path, 'topics');
+	writeFileSync(join(topics, 'notes'), 'mine');
+	mkdirSync(join(topics, 'copy'));
+	for (const name of readdirSync(folder)) writeFileSync(join(topics, 'copy', name), readFileSync(join(folder, name)));
+	expect(await open().topics(aids)).toEqual([plain]);
+	expect(said.toSorted()).toEqual([
+		`Expected nothing but folders of topics in ${topics}: "notes" is none, and is left as it is`,
+		expect.stringContaining(`The folder ${join(topics, 'copy')} is of a topic that cannot be told: its topic.json names "news", whose folder is ${basename(folder)}`),
+	]);
+	expect(readFileSync(join(topics, 'notes'), 'utf8')).toBe('mine');
+});
+
+test('a process that ends at any call of the mending leaves what the next one finishes', async () => {
+	for (let calls = 1; ; calls++) {
+		const random = createRandom(calls);
+		const files = new CrashDisk({random});
+		await files.makeFolder('/data');
+		const folder = await new NodeFiles(files, '/data').topicFolder(plain);
+		await using log = await openLog({folder, segmentBytes: 1e6, writeDeadlineMs: 5000, files});
+		await log.append([stored(plain, 1)]).synced;
+		files.platter.file(join(folder, 'topic.json'))!.cut(3);
+		const dying = new CrashDisk({random, diesAt: calls}, files.platter);
+		const isDone = await Promise.race([new NodeFiles(dying, '/data').topics().then(() => true), dying.died.then(() => false)]);
+		const image = new CrashDisk({random}, dying.image(random, random.pick(['all', 'writes', 'sectors', 'none'])));
+		expect(await new NodeFiles(image, '/data').topics(), `died at call ${calls}`).toEqual([plain]);
+		if (!isDone) continue;
+		expect(calls).toBeGreaterThan(8);
+		return;
+	}
+});
+
+describe('the other small files', () => {
+	const taken = async (): Promise<void> => (await Folder.open(path))[Symbol.dispose]();
+
+	test('a pid that cannot be read or written is no reason to refuse; one that is no number is not shown', async () => {
+		using _folder = await Folder.open(path);
+		for (const text of ['\u001B[31mred', '', '12 34\n']) {
+			writeFileSync(join(path, 'pid'), text);
+			await expect(Folder.open(path)).rejects.toMatchObject({code: 'locked', message: `The data folder ${path} is in use by another node: stop it, or choose another --data`});
+		}
+
+		rmSync(join(path, 'pid'));
+		mkdirSync(join(path, 'pid'));
+		await expect(Folder.open(path)).rejects.toMatchObject({code: 'locked'});
+		_folder[Symbol.dispose]();
+		await taken();
+	});
+
+	test('a lock that is none is named, with what helps', async () => {
+		await taken();
+		for (const damage of [(file: string) => writeFileSync(file, 'x'.repeat(5000)), (file: string) => mkdirSync(file)]) {
+			const file = join(path, 'lock');
+			rmSync(file, {recursive: true});
+			damage(file);
+			await expect(Folder.open(path)).rejects.toMatchObject({code: 'storage', message: expect.stringMatching(new RegExp(`^The lock ${file} cannot be taken: .*When no node uses the folder, remove it, nothing is lost with it: rm -r ${file}$`)) as string});
+			rmSync(file, {recursive: true});
+			await taken();
+		}
+	});
+
+	test.each(['node.json', 'snapshot-0000000000000016'])('a %s that cannot be read is named, with what helps', async name => {
+		mkdirSync(join(path, name));
+		const reading = name === 'node.json' ? open().readJson(name) : open().blobs.read(name);
+		await expect(reading).rejects.toMatchObject({code: 'storage', message: expect.stringMatching(new RegExp(`^The file ${join(path, name)} cannot be read: EISDIR.*move it away.*Without the file`)) as string});
+	});
+
+	test('a note of a log that cannot be read is named', async () => {
+		const folder = await topicOf(plain);
+		rmSync(join(folder, 'synced'));
+		mkdirSync(join(folder, 'synced'));
+		await expect(openAt(folder)).rejects.toMatchObject({code: 'storage', message: expect.stringMatching(new RegExp(`^The log ${folder} cannot be opened: EISDIR.* '${join(folder, 'synced')}'\\. .*move it away`)) as string});
+	});
+});
