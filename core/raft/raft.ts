@@ -183,12 +183,13 @@ class RaftMachine implements Raft {
 		switch (packet.type) {
 			case 'pre-vote': return this.#onPreVote(from, packet);
 			case 'vote': return this.#onVoteRequest(from, packet);
-			case 'pre-vote-reply':
-			case 'vote-reply': {
-				const wanted = packet.type === 'vote-reply' ? 'candidate' : 'pre-candidate';
-				if (this.#role === wanted) this.#onVote(from, packet.granted);
+			case 'pre-vote-reply': {
+				// A yes to an earlier campaign is none to this one.
+				if (this.#role === 'pre-candidate' && (!packet.granted || packet.term === this.#term + 1)) this.#onVote(from, packet.granted);
 				return;
 			}
+
+			case 'vote-reply': return this.#role === 'candidate' ? this.#onVote(from, packet.granted) : undefined;
 
 			case 'append':
 			case 'heartbeat':

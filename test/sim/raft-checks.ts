@@ -74,6 +74,9 @@ export class RaftChecks {
 	readonly #seen = new Map<NodeId, Seen>();
 	readonly #leaders = new Map<number, NodeId>();
 	readonly #votes = new Map<string, NodeId>();
+	/** Who would vote for a node in a term. */
+	readonly #encouraged = new Map<string, Set<NodeId>>();
+	readonly #forced = new Set<string>();
 	readonly #entries = new Map<string, number>();
 	/** By index: what was applied there, and the term in which it was first seen to be. */
 	readonly #committed: Array<{readonly term: number; readonly print: number; readonly seenInTerm: number}> = [];
@@ -172,7 +175,16 @@ export class RaftChecks {
 	sent(node: Watched, to: NodeId, packet: RaftPacket): void {
 		const {id, synced} = node;
 		switch (packet.type) {
-			case 'vote': return this.#voted(id, packet.term, id, synced);
+			case 'pre-vote-reply': {
+				if (packet.granted) this.#encouraged.set(`${to}:${packet.term}`, (this.#encouraged.get(`${to}:${packet.term}`) ?? new Set()).add(id));
+				return;
+			}
+
+			case 'vote': {
+				if (!packet.isTransfer) this.#checkEncouraged(id, packet.term);
+				return this.#voted(id, packet.term, id, synced);
+			}
+
 			case 'vote-reply': {
 				if (packet.granted) this.#voted(id, packet.term, to, synced);
 				return;
@@ -210,6 +222,11 @@ export class RaftChecks {
 		const known = this.#states[index];
 		if (known !== undefined && known !== state) this.#fail('equal indexes, equal states', `${node.id} at ${index}`);
 		this.#states[index] = state;
+	}
+
+	/** It is made to stand in this term, whatever the others would say. */
+	forced(id: NodeId, term: number): void {
+		this.#forced.add(`${id}:${term}`);
 	}
 
 	readBegan(context: string): void {
@@ -286,6 +303,15 @@ export class RaftChecks {
 		if (entryTerm !== term) this.#fail('only entries of the own term are committed by counting', `${id} in term ${term} commits ${commit} of term ${entryTerm}`);
 		const holders = voters.filter(voter => this.#nodes.get(voter)?.synced.holds(commit, entryTerm)).length;
 		if (holders * 2 <= voters.length) this.#fail('committed means durable on a majority', `${id} commits ${commit}, on ${holders} disks of ${voters.length} voters`);
+	}
+
+	/** Who cannot win does not raise the term (thesis, 9.6): a majority would vote for it in that very term. */
+	#checkEncouraged(id: NodeId, term: number): void {
+		const voters = this.#seen.get(id)?.voters ?? [];
+		if (this.#forced.has(`${id}:${term}`)) return;
+		const by = this.#encouraged.get(`${id}:${term}`);
+		const given = voters.filter(voter => voter === id || by?.has(voter)).length;
+		if (given * 2 <= voters.length) this.#fail('a campaign has the pre-votes of a majority', `${id} stands in term ${term} by ${given} of ${voters.length}`);
 	}
 
 	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: Mirror): void {

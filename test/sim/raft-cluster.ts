@@ -106,8 +106,10 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 			if (kind < 22) raft.propose(Buffer.from(`command ${++commands}`));
 			else if (kind < 37) {
 				if (withChanges && raft.proposeChange(change, Buffer.from([1, 2, 3])) === 'accepted') changes++;
-			} else if (kind === 37) raft.campaign();
-			else if (raft.status().role === 'leader') {
+			} else if (kind === 37) {
+				checks.forced(host.id, raft.status().term + 1);
+				raft.campaign();
+			} else if (raft.status().role === 'leader') {
 				transfers++;
 				raft.transferLeadership(to);
 			}

@@ -37,6 +37,27 @@ function lead(): Raft {
 	return raft;
 }
 
+describe('pre-votes', () => {
+	it('count for the term that they were asked for', () => {
+		const raft = create(one, [one, two, three]);
+		const stand = (): void => {
+			for (let tick = 0; tick < 20 && raft.status().role !== 'pre-candidate'; tick++) raft.tick();
+			settle(raft);
+		};
+
+		stand();
+		raft.step(two, {group, term: 1, type: 'pre-vote-reply', granted: true});
+		settle(raft);
+		raft.step(three, {group, term: 1, type: 'vote-reply', granted: false});
+		stand();
+		expect(raft.status()).toMatchObject({role: 'pre-candidate', term: 1});
+		raft.step(three, {group, term: 1, type: 'pre-vote-reply', granted: true}); // Late: it is of the campaign before.
+		expect(raft.status()).toMatchObject({role: 'pre-candidate', term: 1});
+		raft.step(three, {group, term: 2, type: 'pre-vote-reply', granted: true});
+		expect(raft.status()).toMatchObject({role: 'candidate', term: 2});
+	});
+});
+
 describe('flow control', () => {
 	it('has at most so many appends on their way, and goes on when they are acknowledged', () => {
 		const raft = lead();

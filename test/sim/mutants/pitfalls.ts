@@ -19,7 +19,7 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'the applied index is apart from the state', mutants: ['applied-apart-from-state']},
 	{pitfall: 'a command that is sent again applies again', mutants: ['sessions-outside-the-snapshot', 'command-twice', 'second-subscribe-counts']},
 	{pitfall: 'an answer comes before what it says is agreed', mutants: ['subscribed-before-agreed']},
-	{pitfall: 'disruption by a node that was cut off or removed', mutants: ['no-pre-vote', 'no-check-quorum', 'no-stickiness']},
+	{pitfall: 'disruption by a node that was cut off or removed', mutants: ['no-pre-vote', 'old-pre-vote-counts', 'no-check-quorum', 'no-stickiness']},
 	{pitfall: 'a learner that may not vote when it must, or is promoted before it is caught up', mutants: ['no-promotion', 'learner-never-votes', 'promoted-behind']},
 	{pitfall: 'progress: next below match, what is on its way leaks, late refusals', mutants: ['next-below-match', 'inflight-leaks', 'lost-probe-for-ever']},
 	{pitfall: 'what the disk answers late counts for another log', mutants: ['late-disk-answer']},

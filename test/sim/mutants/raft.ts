@@ -62,6 +62,7 @@ export const raftMutants: readonly Mutant[] = [
 	{name: 'sessions-outside-the-snapshot', pitfall: 'the session table is not in the snapshot', edits: [{file: 'core/topics/topics.ts', find: 'sessions: this.#sessions.save(),', replace: 'sessions: [],'}]},
 	{name: 'command-twice', pitfall: 'a command that was sent again applies again', edits: [{file: 'core/topics/topics.ts', find: 'if (before) return {envelope, result: before, events: []};', replace: ''}]},
 	{name: 'no-pre-vote', pitfall: 'a node that was cut off raises the term and unseats the leader (no pre-vote)', edits: [raft('if (this.#mayStand()) this.#preCampaign();', 'if (this.#mayStand()) this.#campaign(false);')]},
+	{name: 'old-pre-vote-counts', pitfall: 'a yes to an earlier campaign lets a node raise the term', edits: [raft('(!packet.granted || packet.term === this.#term + 1)', 'packet.term >= 0')]},
 	{name: 'no-stickiness', pitfall: 'who hears a leader votes for whoever asks', edits: [raft('return this.#reign !== undefined || (this.#leader !== undefined && this.#elapsed < this.#options.electionTicks);', 'return this.#term < 0;')]},
 	{name: 'no-check-quorum', pitfall: 'a leader that hears no majority goes on', edits: [leader('if (this.contactTicks >= electionTicks) {', 'if (this.contactTicks === -1) {')]},
 	{name: 'no-promotion', pitfall: 'a learner never becomes a voter', edits: [{file: 'core/promotion.ts', find: 'return fit.length >= missing && voters.length + missing <= votersMax ? fit[0] : undefined;', replace: 'return fit.length >= 1e9 && missing <= votersMax ? fit[0] : undefined;'}]},
