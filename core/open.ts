@@ -202,7 +202,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 				async openTopic(topic, onHeader) {
 					const at = await folder.topicFolder(topic);
 					const topicLog = await openLog({folder: at, ...logOptions(config)});
-					const opened = await openTopicLog(topicLog, onHeader).catch((error: unknown): never => {
+					const opened = await openTopicLog(topicLog, onHeader, identity.id).catch((error: unknown): never => {
 						throw new DapssError('storage', `The log ${at} of the topic ${JSON.stringify(topic)} cannot be read: ${errorMessage(error)}`, {cause: error});
 					});
 					// What came back once is told of no more; how much a hole at the end has taken cannot be known.

@@ -31,10 +31,13 @@ export class HoleFinder {
 	/** Messages in holes that are too many to be followed. */
 	#untold = 0;
 	readonly #highs: () => ReadonlyMap<StreamKey, number>;
+	/** Of the streams of this origin the log has all from the first number on: what a node publishes is in its log whether it subscribes or not. */
+	readonly #whole: NodeId | undefined;
 
-	/** @param expected the offset at which the log begins, where that is known. @param highs the highest number by stream of what was read so far. */
-	constructor(expected: number | undefined, highs: () => ReadonlyMap<StreamKey, number>) {
+	/** @param expected the offset at which the log begins, where that is known. @param own whose log it is. @param highs the highest number by stream of what was read so far. */
+	constructor(expected: number | undefined, own: NodeId | undefined, highs: () => ReadonlyMap<StreamKey, number>) {
 		this.#expected = expected;
+		this.#whole = expected === 0 ? own : undefined;
 		this.#highs = highs;
 	}
 
@@ -47,7 +50,7 @@ export class HoleFinder {
 		const seen = this.#seen.get(key);
 		const {origin, incarnation, firstSeq} = header;
 		const from = seen?.next ?? 1;
-		if (firstSeq > from) for (const {gaps} of this.#holes.slice(seen?.holes ?? 0)) gaps.set(key, {origin, incarnation, from, to: firstSeq - 1, isFirst: !seen, isLast: false});
+		if (firstSeq > from) for (const {gaps} of this.#holes.slice(seen?.holes ?? 0)) gaps.set(key, {origin, incarnation, from, to: firstSeq - 1, isFirst: !seen && origin !== this.#whole, isLast: false});
 		this.#seen.set(key, {next: lastSeq(header) + 1, holes: this.#holes.length});
 	}
 

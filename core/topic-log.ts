@@ -5,7 +5,7 @@ are empty until peers have given them back.) What is written lies in a `Log` (`t
 */
 import type {StoredBatch} from './delivery.ts';
 import {DapssError} from './errors.ts';
-import {lastSeq, streamKey, type Batch, type BatchHeader, type StreamKey, type Topic} from './message.ts';
+import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Log} from './ports.ts';
 import {Fills} from './topic-fills.ts';
 import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
@@ -56,10 +56,10 @@ const goneMax = 16_384;
 const shareMax = 4;
 const rollBytesMin = 64 * 1024;
 
-/** Read what the log holds and go on behind it. @throws `storage` when a record is none of this version's */
-export async function openTopicLog(log: Log, onHeader: OnHeader): Promise<TopicLog> {
+/** Read what the log holds and go on behind it. @param own whose log it is: it has all that this node published. @throws `storage` when a record is none of this version's */
+export async function openTopicLog(log: Log, onHeader: OnHeader, own?: NodeId): Promise<TopicLog> {
 	const topicLog = new IndexedTopicLog(log);
-	await topicLog.recover(onHeader);
+	await topicLog.recover(onHeader, own);
 	return topicLog;
 }
 
@@ -110,9 +110,9 @@ class IndexedTopicLog implements TopicLog {
 		return this.#holes.reduce((sum, {from, to}) => sum + to - from, this.#untold);
 	}
 
-	async recover(onHeader: OnHeader): Promise<void> {
+	async recover(onHeader: OnHeader, own: NodeId | undefined): Promise<void> {
 		const segments = this.#log.segments();
-		const finder = new HoleFinder(this.#log.first === 0 ? 0 : undefined, () => this.#index.highs());
+		const finder = new HoleFinder(this.#log.first === 0 ? 0 : undefined, own, () => this.#index.highs());
 		const fills: Array<{readonly header: BatchHeader; readonly offset: number; readonly position: number; readonly end: number}> = [];
 		let segment = 0;
 		for (let at = this.#log.first; at < this.#log.end;) {

@@ -69,6 +69,19 @@ describe('holes', () => {
 		]);
 	});
 
+	test('held all of their own node from the first number on, and of others perhaps not', async () => {
+		const memory = new MemoryLog({segmentBytes: 4000});
+		const log = await open(memory);
+		// `b` was subscribed to from its third message on.
+		const all = [batch(a, 1, 1, 1), batch(b, 3, 1, 2), batch(a, 2, 1, 3), batch(b, 4, 1, 4), batch(a, 3, 1, 5)];
+		await log.append(all.map(one => ({batch: one, hops: 0, repaired: false}))).synced;
+		const broken = damaged(memory, index => index < 3);
+		const own = await openTopicLog(broken, () => undefined, a);
+		expect(own.holes.map(({from, to, gaps}) => [from, to, [...gaps.values()].map(({origin, from: first, to: last, isFirst}) => [origin, first, last, isFirst])])).toEqual([[0, 3, [[b, 1, 3, true], [a, 1, 2, false]]]]);
+		await own.refill([batch(b, 2, 1, 1), all[1]!, all[0]!, all[2]!]);
+		expect((await rows(own)).map(([offset, origin, seq]) => [offset, origin, seq])).toEqual([[0, a, 1], [1, b, 3], [2, a, 2], [3, b, 4], [4, a, 3]]);
+	});
+
 	test('may hold the end of a stream, where the others do not account for all', async () => {
 		const memory = new MemoryLog({segmentBytes: 4000});
 		const log = await open(memory);

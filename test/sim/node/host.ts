@@ -237,7 +237,7 @@ export class Host implements Station {
 				raftStore: witness.store(this, store),
 				openTopic: async (topic, onHeader) => {
 					const topicLog = await openLog({folder: `${folder}/topics/${encodeURIComponent(topic)}`, ...logOptions});
-					return witness.topicLog(this, topic, await openTopicLog(topicLog, witness.onHeader(this, topic, onHeader)), topicLog.damaged.length > 0);
+					return witness.topicLog(this, topic, await openTopicLog(topicLog, witness.onHeader(this, topic, onHeader), this.id), topicLog.damaged.length > 0);
 				},
 			},
 		});

@@ -16,6 +16,8 @@ type TopicView = {
 	/** What was there before the reopening that is under way. */
 	before: Map<number, Kept>;
 	readonly last: Map<StreamKey, number>;
+	/** Where each stream that did not begin with 1 began in the log, before damage. */
+	readonly begins: Map<StreamKey, number>;
 	/** What peers gave back of what damage took: it may be in the log, under offsets of holes. */
 	readonly returning: Set<string>;
 	/** Of the machine, when the log was opened last. */
@@ -77,6 +79,7 @@ export class MessageChecks {
 		}
 
 		if (node && node.options.lamport.now < batch.lamport) this.#fail('Lamport causality', `${host.id} releases ${batch.lamport} at ${node.options.lamport.now}`);
+		if (last === 0) view.begins.set(stream, Math.max(view.begins.get(stream) ?? 1, batch.firstSeq));
 		view.last.set(stream, lastSeq(batch));
 		if (view.kept.has(offset)) this.#fail('an offset is given once', `${host.id} ${batch.topic} ${offset}`);
 		view.kept.set(offset, {key: keyOf(batch), header: batch});
@@ -146,13 +149,16 @@ export class MessageChecks {
 	}
 
 	/** In a hole, where no other is, and in the order of its stream. */
-	#putBack(host: Host, {kept, last}: TopicView, header: BatchHeader, offset: number): void {
+	#putBack(host: Host, {kept, last, begins}: TopicView, header: BatchHeader, offset: number): void {
 		const stream = streamKey(header);
 		for (const [at, {header: other}] of kept) {
 			if (at < offset + header.count && offset < at + other.count) this.#fail('an offset is given once', `${host.id} ${stream} ${header.firstSeq} at ${offset}, where ${at} is`);
 			if (streamKey(other) === stream && (at < offset) !== (other.firstSeq < header.firstSeq)) this.#fail('each message once, in order', `${host.id} puts ${stream} ${header.firstSeq} at ${offset}, has ${other.firstSeq} at ${at}`);
 		}
 
+		const isFirst = header.firstSeq > 1 && !kept.entries().some(([at, {header: other}]) => at < offset && streamKey(other) === stream);
+		// The gap before its beginning moves with it, to where it is put.
+		if (isFirst && header.firstSeq <= (begins.get(stream) ?? 1)) this.offsets.gap({node: host.id, topic: header.topic}, offset);
 		kept.set(offset, {key: keyOf(header), header});
 		// Not released any more, and nothing before it is.
 		last.set(stream, Math.max(last.get(stream) ?? 0, lastSeq(header)));
@@ -295,7 +301,7 @@ export class MessageChecks {
 
 		let view = topics.get(topic);
 		if (!view) {
-			view = {kept: new Map(), before: new Map(), last: new Map(), returning: new Set(), powerCuts: host.powerCuts};
+			view = {kept: new Map(), before: new Map(), last: new Map(), begins: new Map(), returning: new Set(), powerCuts: host.powerCuts};
 			topics.set(topic, view);
 		}
 
