@@ -17,6 +17,7 @@ import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
+import {Questions} from './questions.ts';
 
 /** An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while it may still take effect. */
 export type Operation = {
@@ -39,6 +40,7 @@ export class Witness {
 	readonly messages: MessageChecks;
 	readonly history: Operation[] = [];
 	readonly accusations = new Accusations();
+	readonly questions = new Questions();
 	/** Those that are open, and those of processes that have ended. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
 	/** Snapshots and retention: when a node tidies up. */
@@ -256,6 +258,30 @@ export class Witness {
 
 	#hook(host: Host, node: Node, view: View): void {
 		const {raft, topics, proposals} = node.control;
+		const join = node.control.join.bind(node.control);
+		Object.assign(node.control, {
+			join: async (...given: Parameters<typeof join>) => {
+				const isRemoved = topics.isRemoved(given[0]);
+				const hasRoom = topics.clusterId === '' || topics.room > 0;
+				const answer = await join(...given);
+				if (answer.type === 'refused' && !isRemoved && hasRoom) void this.#problem(`nobody of the cluster is refused: ${host.id} refuses ${given[0]}: ${answer.reason}`);
+				return answer;
+			},
+		});
+		const {gossip} = node.data;
+		const [stepGossip, readyGossip] = [gossip.step.bind(gossip), gossip.ready.bind(gossip)];
+		this.questions.booted(host);
+		Object.assign(gossip, {
+			step: (...[from, packet]: Parameters<typeof stepGossip>) => {
+				this.questions.came(host, from, packet);
+				stepGossip(from, packet);
+			},
+			ready: () => {
+				const work = readyGossip();
+				for (const {to, packet} of work?.packets ?? []) this.questions.went(host, to, packet);
+				return work;
+			},
+		});
 		const ready = raft.ready.bind(raft);
 		const step = raft.step.bind(raft);
 		const tick = raft.tick.bind(raft);
