@@ -47,6 +47,7 @@ test.each([
 	['more came back than a hole held, and what had no place was passed over in silence', only(876)],
 	['a stream that began in a hole got its beginning back, and not what goes on behind it', only(1492)],
 	['what a node lost of its own was not asked for, and what it never had took the place', only(9851, 7661, 12_392, 14_839, 20_593)],
+	['what was said to be too early for a hole was asked for again at the pace of the answers', only(19_180, 8688, 10_788, 11_599, 13_169, 28_687, 30_307)],
 	['an answer to an earlier subscription passed over what a later one wants', only(13_542, 12_371, 18_477)],
 	['Lamport time went back over a power cut right after a stamp from far ahead', only(1559)],
 	['what damage took and came back while it was not wanted was released once more when it was wanted again', only(12_919, 3936, 4108, 5066, 5757, 6215, 8229, 8679, 9479, 12_588, 12_769, 13_208, 14_090, 14_158, 15_510, 15_793, 16_164, 17_917, 19_409, 19_814, 19_986)],
