@@ -117,12 +117,15 @@ export class Refill {
 	served(from: NodeId, {topic, passed}: PacketOf<'served'>): boolean {
 		const request = this.#request;
 		if (!request || !this.isAsking(from, topic)) return false;
+		let hasMoved = false;
 		for (const [origin, incarnation, asked, then] of passed) {
 			const piece = this.#piece(request.job, origin, incarnation, asked);
-			if (piece?.isFirst && piece.next === piece.from && then > piece.next) piece.next = Math.min(then, piece.to + 1);
+			if (!piece?.isFirst || then <= piece.next) continue;
+			piece.next = Math.min(then, piece.to + 1);
+			hasMoved = true;
 		}
 
-		this.#finish(request, !request.hasProgress && passed.length === 0);
+		this.#finish(request, !request.hasProgress && !hasMoved);
 		return true;
 	}
 

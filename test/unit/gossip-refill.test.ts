@@ -151,6 +151,22 @@ test('a stream of which nothing is kept before may begin where the subscription 
 	expect(refilled(step(origin, {...served, passed: [[origin, 1, 1, 6]]}))).toEqual([[6, 7]]);
 });
 
+test('what is too early is passed over also where what comes before is gone, and is not asked for at the pace of the answers', () => {
+	const {take, step, ticks} = machine({isFirst: true, since: 50, subscribers: [self, origin]});
+	let ready = take();
+	const next = (): number => {
+		for (let tick = 0; tick < 200 && wants(ready).length === 0; tick++) ready = ticks(1);
+		return (wants(ready)[0] as [NodeId, number])[1];
+	};
+
+	for (let from = next(); from === 1; from = next()) ready = step(origin, refusal(1, 2));
+	ready = step(origin, {...served, passed: [[origin, 1, 2, 6]]});
+	expect(next()).toBe(6);
+	// Of nothing that is asked for: as if nothing had been said.
+	expect(wants(step(origin, {...served, passed: [[third, 1, 1, 6]]}))).toEqual([]);
+	expect(next()).toBe(6);
+});
+
 test('a stream that may have ended in the hole stands still until what was lost is in its place', () => {
 	const {gossip, take, push, step} = machine({isLast: true});
 	take();
