@@ -89,8 +89,7 @@ export class Control {
 
 	/** This node is in the configuration, as far as it knows. */
 	get isMember(): boolean {
-		const {voters, learners} = this.raft.status().configuration;
-		return voters.includes(this.#options.self) || learners.includes(this.#options.self);
+		return this.#isConfigured(this.#options.self);
 	}
 
 	quorum(): QuorumView {
@@ -162,6 +161,8 @@ export class Control {
 
 		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address})));
 		if (answer === 'not-leader' || answer === 'busy') return {type: 'wait', reason: 'another change of the members is under way'};
+		// Asked for and agreed before, and not applied here yet: a slow disk comes between.
+		if (answer === 'invalid' && this.#isConfigured(node)) return {type: 'wait', reason: `node ${node} is being taken in`};
 		if (answer === 'invalid') return {type: 'refused', reason: `node ${node} cannot be added to this cluster`};
 		return new Promise(resolve => {
 			const waiting = this.#joins.get(node);
@@ -310,6 +311,11 @@ export class Control {
 		const snapshot = this.raft.compact(index, this.topics.save());
 		this.#snapshotIndex = index;
 		if (snapshot) await this.#options.store.saveSnapshot(snapshot, 'taken');
+	}
+
+	#isConfigured(node: NodeId): boolean {
+		const {voters, learners} = this.raft.status().configuration;
+		return voters.includes(node) || learners.includes(node);
 	}
 
 	#joined(): JoinAnswer {
