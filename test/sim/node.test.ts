@@ -46,6 +46,8 @@ test.each([
 	['what damage took and nobody gave back was passed over in silence, when others had filled its place', only(811)],
 	['more came back than a hole held, and what had no place was passed over in silence', only(876)],
 	['a stream that began in a hole got its beginning back, and not what goes on behind it', only(1492)],
+	['a node with a hole asked again and again for what it had been told is too early', only(655)],
+	['a node was refused for good that asked again before the leader, whose disk was slow, had applied that it is a member', only(5223)],
 	['Lamport time went back over a power cut right after a stamp from far ahead', only(1559)],
 ] as Array<[string, RunOptions]>)('%s', async (_name, options) => {
 	await expect(run(options)).resolves.toMatchObject({seed: options.seed});

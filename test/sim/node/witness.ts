@@ -15,8 +15,10 @@ import {decodeEnvelope} from '../../../core/topics/command.ts';
 import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
+import {Belonging} from './belonging.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
+import {Questions} from './questions.ts';
 
 /** An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while it may still take effect. */
 export type Operation = {
@@ -44,6 +46,8 @@ export class Witness {
 	/** Snapshots and retention: when a node tidies up. */
 	upkeep: (host: Host) => void = () => undefined;
 	readonly #views = new Map<Host, View>();
+	readonly #questions = new Questions();
+	readonly #belonging = new Belonging();
 	/** Logs that retention is at work on, and those where it has just ended. */
 	readonly #tidying = new Set<TopicLog>();
 	#tidied: Array<{readonly log: TopicLog; readonly host: Host; readonly atMs: number}> = [];
@@ -107,6 +111,7 @@ export class Witness {
 		this.checks.watch(view);
 		this.checks.booted(view, node.control.raft.status());
 		this.#hook(host, node, view);
+		this.#hookQuestions(host, node);
 	}
 
 	/** It has read its logs back. */
@@ -321,6 +326,7 @@ export class Witness {
 			},
 			applyConfiguration: (...given: Parameters<typeof applyConfiguration>) => {
 				const events = applyConfiguration(...given);
+				this.#belonging.configured(given[0], given[1]);
 				after(given[0]);
 				return events;
 			},
@@ -364,6 +370,38 @@ export class Witness {
 		});
 	}
 
+	/** What it asks, and what it answers to who asks to be taken in. */
+	#hookQuestions(host: Host, node: Node): void {
+		const {control, data: {gossip}} = node;
+		const step = gossip.step.bind(gossip);
+		const ready = gossip.ready.bind(gossip);
+		this.#questions.booted(host);
+		Object.assign(gossip, {
+			step: (...[from, packet]: Parameters<typeof step>) => {
+				this.#questions.came(host, from, packet);
+				step(from, packet);
+			},
+			ready: () => {
+				const work = ready();
+				for (const {to, packet} of work?.packets ?? []) {
+					const wrong = this.#questions.went(host, to, packet);
+					if (wrong !== undefined) throw this.#problem(`what is too early is not asked for again: ${wrong}`);
+				}
+
+				return work;
+			},
+		});
+		const join = control.join.bind(control);
+		Object.assign(control, {
+			join: (...given: Parameters<typeof join>) => {
+				const answer = join(...given);
+				void answer.then(said => {
+					if (said.type === 'refused' && !this.#belonging.wasRemoved(given[0])) this.#problem(`only who was removed is refused: ${host.id} says to ${given[0]}: ${said.reason}`);
+				});
+				return answer;
+			},
+		});
+	}
 }
 
 function stateOf(bytes: Uint8Array): number {
