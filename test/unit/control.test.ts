@@ -4,6 +4,7 @@ import {Control} from '../../core/control.ts';
 import {MemoryLog} from '../../core/io/memory-log.ts';
 import {Lamport} from '../../core/lamport.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
+import {encodeConfigurationData} from '../../core/raft/configuration.ts';
 import {RaftStore, type Blobs} from '../../core/raft-store.ts';
 import {encodeContext, encodeEnvelope} from '../../core/topics/command.ts';
 import {Topics} from '../../core/topics/topics.ts';
@@ -39,4 +40,41 @@ test('a node that joins by a snapshot stamps what it publishes behind every subs
 	await agreed.promise;
 	expect(control.topics.applied).toBe(2);
 	expect(lamport.stamp()).toBeGreaterThan(900);
+});
+
+test('who asks again to be taken in, after that was agreed and before the disk lets it be applied, is told to wait', async () => {
+	const opened = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	const store = await opened.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
+	const append = store.append.bind(store);
+	let disk: Promise<void> = Promise.resolve();
+	Object.assign(store, {
+		append: async (...given: Parameters<typeof append>) => {
+			await disk;
+			return append(...given);
+		},
+	});
+	const control = new Control({
+		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+	});
+	const settled = (isDone: () => boolean): Promise<void> => expect.poll(isDone).toBe(true);
+	while (control.raft.status().role !== 'leader') {
+		control.tick();
+		await new Promise(setImmediate); // oxlint-disable-line no-await-in-loop -- one tick after the other
+	}
+
+	await settled(() => control.raft.status().applied === 2);
+	const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+	disk = first.promise;
+	const joined = control.join(self, '127.0.0.1:2', '');
+	const done = control.propose({type: 'subscribe', topic: 'news' as Topic, node: leader, since: 0});
+	disk = second.promise;
+	first.resolve();
+	await settled(() => control.raft.status().commit === 3);
+	expect(control.raft.status().applied).toBe(2);
+	await expect(control.join(self, '127.0.0.1:2', '')).resolves.toEqual({type: 'wait', reason: `node ${self} is being taken in`});
+	second.resolve();
+	await expect(joined).resolves.toMatchObject({type: 'joined', clusterId: 'c'});
+	await done;
+	await expect(control.join(self, '127.0.0.1:2', '')).resolves.toMatchObject({type: 'joined'});
 });

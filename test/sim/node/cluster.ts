@@ -179,7 +179,7 @@ class Run {
 
 	/** What a check found within a promise callback, where nobody would catch it. */
 	get #problem(): Error | undefined {
-		return this.#witness.checks.problem ?? this.#witness.questions.problem ?? this.#witness.messages.problem ?? this.#witness.messages.offsets.problem;
+		return this.#witness.checks.problem ?? this.#witness.messages.problem ?? this.#witness.messages.offsets.problem;
 	}
 
 	get #up(): Host[] {

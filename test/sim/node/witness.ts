@@ -15,6 +15,7 @@ import {decodeEnvelope} from '../../../core/topics/command.ts';
 import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
+import {Belonging} from './belonging.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {Questions} from './questions.ts';
@@ -40,12 +41,13 @@ export class Witness {
 	readonly messages: MessageChecks;
 	readonly history: Operation[] = [];
 	readonly accusations = new Accusations();
-	readonly questions = new Questions();
 	/** Those that are open, and those of processes that have ended. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
 	/** Snapshots and retention: when a node tidies up. */
 	upkeep: (host: Host) => void = () => undefined;
 	readonly #views = new Map<Host, View>();
+	readonly #questions = new Questions();
+	readonly #belonging = new Belonging();
 	/** Logs that retention is at work on, and those where it has just ended. */
 	readonly #tidying = new Set<TopicLog>();
 	#tidied: Array<{readonly log: TopicLog; readonly host: Host; readonly atMs: number}> = [];
@@ -109,6 +111,7 @@ export class Witness {
 		this.checks.watch(view);
 		this.checks.booted(view, node.control.raft.status());
 		this.#hook(host, node, view);
+		this.#hookQuestions(host, node);
 	}
 
 	/** It has read its logs back. */
@@ -258,30 +261,6 @@ export class Witness {
 
 	#hook(host: Host, node: Node, view: View): void {
 		const {raft, topics, proposals} = node.control;
-		const join = node.control.join.bind(node.control);
-		Object.assign(node.control, {
-			join: async (...given: Parameters<typeof join>) => {
-				const isRemoved = topics.isRemoved(given[0]);
-				const hasRoom = topics.clusterId === '' || topics.room > 0;
-				const answer = await join(...given);
-				if (answer.type === 'refused' && !isRemoved && hasRoom) void this.#problem(`nobody of the cluster is refused: ${host.id} refuses ${given[0]}: ${answer.reason}`);
-				return answer;
-			},
-		});
-		const {gossip} = node.data;
-		const [stepGossip, readyGossip] = [gossip.step.bind(gossip), gossip.ready.bind(gossip)];
-		this.questions.booted(host);
-		Object.assign(gossip, {
-			step: (...[from, packet]: Parameters<typeof stepGossip>) => {
-				this.questions.came(host, from, packet);
-				stepGossip(from, packet);
-			},
-			ready: () => {
-				const work = readyGossip();
-				for (const {to, packet} of work?.packets ?? []) this.questions.went(host, to, packet);
-				return work;
-			},
-		});
 		const ready = raft.ready.bind(raft);
 		const step = raft.step.bind(raft);
 		const tick = raft.tick.bind(raft);
@@ -347,6 +326,7 @@ export class Witness {
 			},
 			applyConfiguration: (...given: Parameters<typeof applyConfiguration>) => {
 				const events = applyConfiguration(...given);
+				this.#belonging.configured(given[0], given[1]);
 				after(given[0]);
 				return events;
 			},
@@ -390,6 +370,38 @@ export class Witness {
 		});
 	}
 
+	/** What it asks, and what it answers to who asks to be taken in. */
+	#hookQuestions(host: Host, node: Node): void {
+		const {control, data: {gossip}} = node;
+		const step = gossip.step.bind(gossip);
+		const ready = gossip.ready.bind(gossip);
+		this.#questions.booted(host);
+		Object.assign(gossip, {
+			step: (...[from, packet]: Parameters<typeof step>) => {
+				this.#questions.came(host, from, packet);
+				step(from, packet);
+			},
+			ready: () => {
+				const work = ready();
+				for (const {to, packet} of work?.packets ?? []) {
+					const wrong = this.#questions.went(host, to, packet);
+					if (wrong !== undefined) throw this.#problem(`what is too early is not asked for again: ${wrong}`);
+				}
+
+				return work;
+			},
+		});
+		const join = control.join.bind(control);
+		Object.assign(control, {
+			join: (...given: Parameters<typeof join>) => {
+				const answer = join(...given);
+				void answer.then(said => {
+					if (said.type === 'refused' && !this.#belonging.wasRemoved(given[0])) this.#problem(`only who was removed is refused: ${host.id} says to ${given[0]}: ${said.reason}`);
+				});
+				return answer;
+			},
+		});
+	}
 }
 
 function stateOf(bytes: Uint8Array): number {
