@@ -47,6 +47,11 @@ export class Platter {
 		return this.#names.get(path) === 'folder';
 	}
 
+	/** A power cut leaves the file under this name. */
+	isPlaced(path: string): boolean {
+		return this.#durable.get(path) === this.#names.get(path) && isIn(this.#durable, dirname(path));
+	}
+
 	/** All files as a program sees them, in the order in which they were made. */
 	files(): ReadonlyArray<readonly [string, StoredFile]> {
 		return [...this.#names].filter((entry): entry is [string, StoredFile] => entry[1] !== 'folder');

@@ -77,6 +77,8 @@ export class RaftChecks {
 	/** Who would vote for a node in a term. */
 	readonly #encouraged = new Map<string, Set<NodeId>>();
 	readonly #forced = new Set<string>();
+	/** By candidate and term: the end of the log that it stands with. */
+	readonly #stood = new Map<string, {readonly lastIndex: number; readonly lastTerm: number}>();
 	readonly #entries = new Map<string, number>();
 	/** By index: what was applied there, and the term in which it was first seen to be. */
 	readonly #committed: Array<{readonly term: number; readonly print: number; readonly seenInTerm: number}> = [];
@@ -136,7 +138,7 @@ export class RaftChecks {
 	}
 
 	/** Before the work is carried out. */
-	ready(node: Watched, {entries, committed, snapshot}: RaftReady, status: RaftStatus): void {
+	ready(node: Watched, {entries, committed, snapshot, packets}: RaftReady, status: RaftStatus): void {
 		const {id, written} = node;
 		const base = snapshot?.index ?? written.lastIndex;
 		let previous = entries[0]?.index === undefined ? 0 : entries[0].index - 1;
@@ -157,6 +159,8 @@ export class RaftChecks {
 
 		if (entries.length > 0) this.#checkConfiguration(node, entries, status.configuration);
 		if (status.role === 'leader' && !snapshot) this.#checkChanges(id, written, entries, status);
+		// Without anything to write its log is what it was given to the disk: what it voted by.
+		if (entries.length === 0 && !snapshot) for (const {to, packet} of packets) if (packet.type === 'vote-reply' && packet.granted) this.#checkVote(node, to, packet.term);
 		let applied = snapshot?.index ?? node.applied;
 		for (const entry of committed) {
 			if (entry.index !== applied + 1) this.#fail('entries are applied in order', `${id} applies ${entry.index} behind ${applied}`);
@@ -182,6 +186,7 @@ export class RaftChecks {
 
 			case 'vote': {
 				if (!packet.isTransfer) this.#checkEncouraged(id, packet.term);
+				this.#stood.set(`${id}:${packet.term}`, packet);
 				return this.#voted(id, packet.term, id, synced);
 			}
 
@@ -312,6 +317,13 @@ export class RaftChecks {
 		const by = this.#encouraged.get(`${id}:${term}`);
 		const given = voters.filter(voter => voter === id || by?.has(voter)).length;
 		if (given * 2 <= voters.length) this.#fail('a campaign has the pre-votes of a majority', `${id} stands in term ${term} by ${given} of ${voters.length}`);
+	}
+
+	/** Raft, 5.4.1: the later last term, then the longer log. */
+	#checkVote({id, written}: Watched, candidate: NodeId, term: number): void {
+		const stood = this.#stood.get(`${candidate}:${term}`);
+		const lastTerm = written.termAt(written.lastIndex)!;
+		if (stood && (stood.lastTerm < lastTerm || (stood.lastTerm === lastTerm && stood.lastIndex < written.lastIndex))) this.#fail('a vote is for a log that is not behind', `${id}, whose log ends with ${written.lastIndex} of term ${lastTerm}, votes for ${candidate}, whose log ends with ${stood.lastIndex} of term ${stood.lastTerm}`);
 	}
 
 	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: Mirror): void {

@@ -83,6 +83,11 @@ export class SimDisk implements Files {
 		return this.#platter.files().map(([path]) => path).toSorted();
 	}
 
+	/** Segments in a folder that a power cut may take as a whole: their names are not durable. */
+	unplaced(folder: string): string[] {
+		return this.paths().filter(path => path.startsWith(`${folder}/`) && path.endsWith('.log') && !this.#platter.isPlaced(path));
+	}
+
 	/** `undefined` when there is no such file. */
 	content(path: string): Buffer | undefined {
 		return this.#platter.file(path)?.content;

@@ -75,6 +75,8 @@ export class Host implements Station {
 	#memberMs = 0;
 	#waiting: Array<() => void> = [];
 	#late = new Set<() => void>();
+	/** Callers whom this process, without a leader, refused as strangers: how often on end, and when last. */
+	#refused = new Map<NodeId, {times: number; atMs: number}>();
 
 	constructor(options: HostOptions) {
 		this.id = options.id;
@@ -175,11 +177,23 @@ export class Host implements Station {
 	}
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
+		this.#refused.delete(peer);
 		this.node?.onLink(peer, change);
 	}
 
 	onStranger(peer: NodeId, address: string): void {
-		this.node?.onStranger(peer, address);
+		const {node, options: {schedule: {nowMs}, witness}} = this;
+		node?.onStranger(peer, address);
+		if (node?.phase !== 'running' || node.control.raft.status().leader !== undefined) {
+			this.#refused.delete(peer);
+			return;
+		}
+
+		const before = this.#refused.get(peer);
+		if (before?.atMs === nowMs) return; // They called while it was paused.
+		const times = (before?.times ?? 0) + 1;
+		this.#refused.set(peer, {times, atMs: nowMs});
+		witness.refused(this, peer, times);
 	}
 
 	#runIn(life: number, work: () => void): void {
@@ -195,6 +209,7 @@ export class Host implements Station {
 		this.isUp = false;
 		this.isPaused = false;
 		this.#waiting = [];
+		this.#refused.clear();
 		this.unread = 0;
 		this.#late.clear();
 		this.why = why;

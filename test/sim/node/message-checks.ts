@@ -22,6 +22,8 @@ type TopicView = {
 	readonly returning: Set<string>;
 	/** Of the machine, when the log was opened last. */
 	powerCuts: number;
+	/** Retention wrote down that offsets go on from here at least. */
+	floor: number;
 };
 
 /** As in `core/gossip`. */
@@ -183,7 +185,7 @@ export class MessageChecks {
 		for (const {header} of view.kept.values()) if (header.origin === host.id && !floors.has(`${header.incarnation}`)) floors.set(`${header.incarnation}`, header.firstSeq);
 		if (this.#spoilt.has(host)) this.#checkTold(host, topic, isDamaged, own, view.last);
 		else if (!isDamaged) {
-			const end = Math.max(0, ...this.#vouched.keys().filter(key => key.startsWith(ownKey(host, topic, ''))).map(key => this.#vouched.endOffset(key)));
+			const end = Math.max(view.floor, ...this.#vouched.keys().filter(key => key.startsWith(ownKey(host, topic, ''))).map(key => this.#vouched.endOffset(key)));
 			if (nextOffset < end) this.#fail('offsets never go back', `${host.id} ${topic} goes on at ${nextOffset}, ${end} was given`);
 		}
 
@@ -201,9 +203,11 @@ export class MessageChecks {
 		}
 	}
 
-	/** Retention took what is before the offset. */
-	retained(host: Host, topic: Topic, firstOffset: number): void {
-		const {kept} = this.#view(host, topic);
+	/** Retention took what is before the offset, and wrote down first that offsets go on at `nextOffset` or later. */
+	retained(host: Host, topic: Topic, firstOffset: number, nextOffset: number): void {
+		const view = this.#view(host, topic);
+		const {kept} = view;
+		view.floor = Math.max(view.floor, nextOffset);
 		for (const [offset, {header}] of kept) if (offset + header.count <= firstOffset) kept.delete(offset);
 		// What went as a whole is known by a mark, which nothing vouches for before the next record.
 		for (const key of this.#vouched.keys()) if (key.startsWith(ownKey(host, topic, '')) && this.#vouched.endOffset(key) <= firstOffset) this.#vouched.forget(key);
@@ -301,7 +305,7 @@ export class MessageChecks {
 
 		let view = topics.get(topic);
 		if (!view) {
-			view = {kept: new Map(), before: new Map(), last: new Map(), begins: new Map(), returning: new Set(), powerCuts: host.powerCuts};
+			view = {kept: new Map(), before: new Map(), last: new Map(), begins: new Map(), returning: new Set(), powerCuts: host.powerCuts, floor: 0};
 			topics.set(topic, view);
 		}
 

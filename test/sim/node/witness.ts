@@ -34,6 +34,9 @@ export type Operation = {
 /** A node that runs takes its turn within this time. */
 const turnMs = 5;
 
+/** A caller is refused once, and taken at its next call; it may be forgotten again meanwhile, over what others tell. */
+const refusalsMax = 5;
+
 type View = Watched & {written: Mirror; synced: Mirror; applied: number; isTouched: boolean; life: number};
 
 export class Witness {
@@ -138,6 +141,7 @@ export class Witness {
 
 	/** The log under a Raft store: what of it is on the disk is the disk's word, not the store's. */
 	raftLog(host: Host, log: Log): Log {
+		this.#checkPlace(host, '/data/raft');
 		const append = log.append.bind(log);
 		return Object.assign(log, {
 			append: (...given: Parameters<Log['append']>) => {
@@ -194,6 +198,7 @@ export class Witness {
 
 	topicLog(host: Host, topic: Topic, log: TopicLog, isDamaged: boolean): TopicLog {
 		this.messages.reopened(host, topic, log.nextOffset, isDamaged);
+		this.#checkPlace(host, `/data/topics/${encodeURIComponent(topic)}`);
 		const logs = this.logs.get(host) ?? new Map<Topic, TopicLog>();
 		this.logs.set(host, logs.set(topic, log));
 		const append = log.append.bind(log);
@@ -219,10 +224,11 @@ export class Witness {
 				return placed;
 			},
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
+				const {nextOffset} = log;
 				this.#tidying.add(log); // What went is gone at once; a question that was judged before is answered after it.
 				const floors = await retain(...given);
 				this.#tidied.push({log, host, atMs: host.options.schedule.nowMs});
-				this.messages.retained(host, topic, log.firstOffset);
+				this.messages.retained(host, topic, log.firstOffset, floors ? nextOffset : 0);
 				if (floors) this.upkeep(host);
 				return floors;
 			},
@@ -232,6 +238,11 @@ export class Witness {
 				return appended;
 			},
 		});
+	}
+
+	/** A node without a leader has refused this caller as a stranger, so many times on end. */
+	refused(host: Host, peer: NodeId, times: number): void {
+		if (times > refusalsMax) throw this.#problem(`who has no leader takes up with who calls: ${host.id} refuses ${peer} the ${times}th time`);
 	}
 
 	/** A linearizable read of a subscription through a node. */
@@ -252,6 +263,12 @@ export class Witness {
 			operation.returned = ++this.#moment;
 			this.history.push(operation);
 		} catch {} // It has no effect: as if it had never been.
+	}
+
+	/** A log that was opened is where the next power cut leaves it, whichever process made its files. */
+	#checkPlace(host: Host, folder: string): void {
+		const [file] = host.options.disk.unplaced(folder);
+		if (file !== undefined) throw this.#problem(`an open log is in its place for good: ${host.id} goes on with ${file}, whose name is not on the disk`);
 	}
 
 	#problem(what: string): Error {
