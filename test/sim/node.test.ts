@@ -3,7 +3,7 @@ Whole nodes in virtual time, a few seeds of them (`npm run sim` runs more), and 
 */
 import {expect, test} from 'vitest';
 import {planOf, type Outcome, type RunOptions} from './node/cluster.ts';
-import {seeds} from './random.ts';
+import {createRandom, seeds} from './random.ts';
 import {attempt} from './worker.ts';
 
 /** From a turn of its own: promise callbacks cannot be run from within one. */
@@ -34,6 +34,15 @@ test.each([4, 14, 24, 36, 37])('who is cut off does not raise the term, and unse
 	expect(faults['net-cut']).toBeGreaterThan(100);
 	expect(work).toMatchObject({leaders: 1, terms: 2});
 });
+
+// Half an hour in all, on seeds whose upkeep ends no process: a stall of the leader, with the wait for its next heartbeat, is shorter than an election timeout.
+test.each([14, 36, 37])('a healthy cluster keeps its leader over stalls of 300 ms (seed %i)', async seed => {
+	const random = createRandom(`${seed}/stalls`);
+	const plan: RunOptions['plan'] = Array.from({length: 100}, (_, index) => ({kind: 'pause' as const, atMs: 10_000 + index * 5900 + random.below(5000), a: random.below(5), b: 0, forMs: 300}));
+	const {faults, work} = await run({seed, forMs: 600_000, plan});
+	expect(faults).toMatchObject({'pause': 100, 'end-killed': 0, 'end-power': 0, 'end-storage': 0});
+	expect(work).toMatchObject({leaders: 1, terms: 2});
+}, 60_000);
 
 // Each failed once. The script is what shrinking left of it.
 test.each([
