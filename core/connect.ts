@@ -34,7 +34,7 @@ export async function connect(options: ConnectOptions): Promise<Broker & {readon
 		for (let call = 1, leftMs = timeoutMs; call <= callsMax && leftMs > 0; call++, leftMs = untilMs - systemClock.monotonicMs()) {
 			try {
 				// oxlint-disable-next-line no-await-in-loop -- one after the other is what was asked for
-				const channel = await transport.dial(server, {hello: {address: '', clusterId: '', incarnation: 0, via: 'client'}, timeoutMs: Math.ceil(leftMs)});
+				const channel = await transport.dial(server, {hello: {address: '', clusterId: '', incarnation: 0, instance: '', name: '', via: 'client'}, timeoutMs: Math.ceil(leftMs)});
 				return Object.assign(new RemoteBroker(channelPipe(channel)), {server});
 			} catch (error) {
 				last = error;

@@ -91,6 +91,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	let raftStore = home.store;
 	const {identity} = state;
 	const incarnation = state.incarnation + 1;
+	const instance = randomBytes(8).toString('hex');
 	const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 	lamport.nextCeiling();
 	const save = (kept: KeptState): Promise<void> => folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
@@ -108,7 +109,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const transport = createTransport(shared);
 	const mesh = resources.use(await createMesh({
 		transport, clock: systemClock, host: config.host, port: config.port, id: identity.id, outQueueBytes: config.limits.outQueueBytes,
-		hello: () => ({address, clusterId: node?.clusterId ?? state.clusterId, incarnation}),
+		hello: () => ({address, clusterId: node?.clusterId ?? state.clusterId, incarnation, instance, name: ''}),
 		refusals: shared.refusals, faults,
 		onFrame: (from, frame) => node?.onFrame(from, frame),
 		onUp: peer => node?.onLink(peer, 'up'),
@@ -258,7 +259,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	}
 
 	async function askOnce(at: string, frame: Buffer): Promise<Buffer> {
-		const channel = await transport.dial(at, {hello: {address, clusterId: running.clusterId, incarnation, via: 'join'}, timeoutMs: 3000});
+		const channel = await transport.dial(at, {hello: {address, clusterId: running.clusterId, incarnation, instance, name: '', via: 'join'}, timeoutMs: 3000});
 		return new Promise((resolve, reject) => {
 			const timer = setTimeout(() => channel.destroy('no answer'), 5000);
 			channel.onClose = why => {

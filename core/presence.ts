@@ -10,7 +10,8 @@ import type {PartitionSnapshot} from './observe/snapshot.ts';
 import type {Datagrams, Links} from './ports.ts';
 import {quorumSide} from './swim/partition.ts';
 import type {SwimPacket} from './swim/packet.ts';
-import {createSwim, type Swim} from './swim/swim.ts';
+import {refusedReason} from './swim/members.ts';
+import {createSwim, type Swim, type SwimMember} from './swim/swim.ts';
 import {encodeControl} from './wire.ts';
 
 export type PresenceOptions = {
@@ -99,7 +100,8 @@ export class Presence {
 
 	members(): readonly PresentMember[] {
 		const {tickMs, nowMs} = this.#options;
-		return this.#swim.status().members.map(({id, state, why, incarnation, rttMs, heardTicksAgo}) => {
+		return this.#swim.status().members.map(({id, state: standing, why, incarnation, rttMs, heardTicksAgo}) => {
+			const state = memberState(standing, why);
 			const downAtMs = this.#downAtMs.get(id);
 			return {
 				id, state, why, incarnation, rttMs,
@@ -140,7 +142,7 @@ export class Presence {
 			if (state === 'alive') links.hint(id);
 			else if (state === 'dead' && links.state(id).state === 'up') links.drop(id, why === '' ? 'silent' : why);
 
-			emit({type: 'member', id, address: address(id) ?? '', state});
+			emit({type: 'member', id, address: address(id) ?? '', state: memberState(state, why)});
 		}
 
 		if (ready.partition) this.#onPartition(ready.partition);
@@ -178,4 +180,10 @@ export class Presence {
 		this.#sinceMs = nowMs();
 		emit({type: 'partition', state: 'repaired', sides, quorum: quorumSide(sides, voters()), tookMs: this.#repairedMs, messages: this.#backlog});
 	}
+}
+
+/** Failure detection only knows that a member is dead; a refused connection says more than silence. */
+function memberState(state: SwimMember['state'], why: string): MemberState {
+	if (state !== 'dead') return state;
+	return why === refusedReason ? 'down' : 'unreachable';
 }

@@ -44,7 +44,7 @@ function quorumFindings(snapshot: Snapshot, confirmed: number | ErrorCode): Find
 
 function memberFindings(snapshot: Snapshot): Finding[] {
 	const outlook = outlookOf(snapshot);
-	return snapshot.members.filter(({state}) => state === 'suspect' || state === 'dead').map(member => ({
+	return snapshot.members.filter(({state}) => state === 'suspect' || state === 'degraded' || state === 'unreachable' || state === 'down').map(member => ({
 		code: 'unhealthy',
 		problem: `${nameOf(member.id, snapshot.members)} is ${member.state}${sinceText(member.downMs)}${member.voter ? `, and votes${outlook.spare > 0 ? `: ${meaningOf(outlook)}` : ''}` : ''}`,
 		advice: member.state === 'suspect' ? 'It may be busy or about to be found dead: look again in a moment.' : adviceFor(member, outlook),

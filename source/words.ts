@@ -22,7 +22,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'ready': return say(`ready: node ${shortId(event.id)} of cluster ${printable(event.cluster)} on port ${event.port}`, 'good');
 		case 'leader': return event.leader === undefined ? say(`term ${event.term}: no leader`, 'warning') : say(`term ${event.term}: ${shortId(event.leader)} leads`);
 		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`no quorum: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
-		case 'member': return say(`${shortId(event.id)} (${printable(event.address)}) is ${event.state}`, event.state === 'alive' ? 'good' : (event.state === 'dead' ? 'bad' : 'warning'));
+		case 'member': return say(`${shortId(event.id)} (${printable(event.address)}) is ${event.state}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
 		case 'voters': return say(`voters: ${event.voters.map(id => shortId(id)).join(', ')}`);
 		case 'subscribed': return say(`${shortId(event.node)} subscribed to ${printable(event.topic)}`);
 		case 'unsubscribed': return say(`${shortId(event.node)} unsubscribed from ${printable(event.topic)}`);
@@ -44,6 +44,13 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'fault': return say(`faults: ${printable(event.text)}`, 'warning');
 		case 'quarantined': return say(`damaged: ${printable(event.problem)}. The files are kept in ${printable(event.folder)}; the node joins again as ${shortId(event.id)}${event.formerId === undefined ? '' : `, it was ${shortId(event.formerId)}`}`, 'bad');
 		case 'refilled': return say(`${printable(event.topic)}: ${event.messages} damaged messages came back from other nodes${event.missing === 0 ? ', nothing is missing' : `, ${event.missing} are missing`}`, event.missing === 0 ? 'good' : 'warning');
+		case 'transfer': return say(`${shortId(event.by)} asked ${shortId(event.from)} to hand leadership to ${shortId(event.to)}`);
+		case 'paused': return say(`this node did not run for ${timeText(event.forMs)}`, 'warning');
+		case 'refused': return say(`refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(event.reason)}`, 'warning');
+		case 'duplicate': return say(`two processes use the identity ${shortId(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`, 'bad');
+		case 'waiting': return say(`waiting for ${printable(event.for)}`);
+		case 'named': return say(`${shortId(event.id)} is named ${printable(event.name)}`);
+		case 'protocol': return say(`the cluster uses protocol ${event.protocol} from now on`);
 		case 'warning': return say(printable(event.text), 'warning');
 		case 'stopped': return say(`stopped: ${printable(event.reason)}`);
 		default: return event satisfies never;

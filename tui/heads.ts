@@ -128,7 +128,7 @@ function fitShort(text: string, cells: number): string {
 function peersHead({members}: Snapshot): readonly Span[] {
 	const alive = members.filter(member => member.state === 'alive').length;
 	const spans: Span[] = [{text: `${alive} of ${members.filter(member => member.state !== 'left').length} alive`, tone: alive === members.length ? 'good' : 'plain'}];
-	for (const [state, tone] of [['suspect', 'warning'], ['dead', 'bad']] as const) {
+	for (const [state, tone] of [['degraded', 'warning'], ['suspect', 'warning'], ['unreachable', 'bad'], ['down', 'bad']] as const) {
 		const those = members.filter(member => member.state === state);
 		if (those.length > 0) spans.push({text: ` · ${state}: ${names(those.map(member => member.id), 3)}`, tone});
 	}

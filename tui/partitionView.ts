@@ -31,7 +31,7 @@ export function oneWays(partition: PartitionSnapshot): ReadonlyArray<readonly [s
 export function partitionSentences({partition, self, members}: Snapshot): readonly Span[] {
 	const cuts = oneWays(partition);
 	const present = members.filter(member => member.state !== 'left');
-	const spans: Span[] = [stateSentence(partition, self, present.length, present.filter(member => member.state === 'dead').length, cuts.length)];
+	const spans: Span[] = [stateSentence(partition, self, present.length, present.filter(({state}) => state === 'unreachable' || state === 'down').length, cuts.length)];
 	for (const [deaf, heard] of cuts.slice(0, 2)) spans.push({text: `One way: ${shortId(deaf)} does not hear ${shortId(heard)}`, tone: 'warning'});
 	if (cuts.length > 2) spans.push({text: `and ${cuts.length - 2} more one-way cuts`, tone: 'warning'});
 	if (partition.state !== 'whole' || partition.sides.length > 1) {

@@ -66,7 +66,7 @@ export function checkLines(snapshot: Snapshot): readonly Line[] {
 	};
 
 	const outlook = outlookOf(snapshot);
-	const silent = members.filter(member => !member.self && (member.state === 'dead' || member.state === 'suspect'));
+	const silent = members.filter(member => !member.self && member.state !== 'alive' && member.state !== 'left');
 	verdict(phase === 'running', 'the node runs', `the node is ${phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}`, 'wait, or see why in the events', 'warning');
 	verdict(raft.hasQuorum, quorumWords(snapshot).text, `${quorumWords(snapshot).text}${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, 8)}` : ''}`, remedyOf(outlook, ':') || 'an election is on: wait a moment');
 	verdict(raft.leader !== undefined, `leader: ${leaderWords(snapshot).text}`, `no leader in term ${raft.term}`, 'a majority of voters must see one another to elect one');

@@ -76,8 +76,8 @@ export function names(ids: readonly string[], max = 6): string {
 	return ids.length > max ? `${shown} +${ids.length - max} more` : shown;
 }
 
-export const stateTones: Readonly<Record<MemberSnapshot['state'], Tone>> = {alive: 'good', suspect: 'warning', dead: 'bad', left: 'muted'};
-export const stateMarks: Readonly<Record<MemberSnapshot['state'], string>> = {alive: '●', suspect: '◐', dead: '×', left: '○'};
+export const stateTones: Readonly<Record<MemberSnapshot['state'], Tone>> = {alive: 'good', degraded: 'warning', suspect: 'warning', unreachable: 'bad', down: 'bad', left: 'muted'};
+export const stateMarks: Readonly<Record<MemberSnapshot['state'], string>> = {alive: '●', degraded: '◑', suspect: '◐', unreachable: '×', down: '×', left: '○'};
 
 export type Words = {readonly text: string; readonly tone: Tone};
 
@@ -106,6 +106,13 @@ export function eventWords(event: RecordedEvent): Words {
 		case 'fault': return {tone: 'warning', text: `Fault injection: ${printable(event.text)}`};
 		case 'quarantined': return {tone: 'bad', text: `Damaged: ${printable(event.problem)}. Kept in ${printable(event.folder)}; joins again as ${shortId(event.id)}`};
 		case 'refilled': return {tone: event.missing === 0 ? 'good' : 'warning', text: `${plural(event.messages, 'damaged message')} on ${printable(event.topic)} came back from peers${event.missing === 0 ? '' : `, ${count(event.missing)} are missing`}`};
+		case 'transfer': return {tone: 'accent', text: `${shortId(event.by)} asked ${shortId(event.from)} to hand leadership to ${shortId(event.to)}`};
+		case 'paused': return {tone: 'warning', text: `This node did not run for ${duration(event.forMs)}`};
+		case 'refused': return {tone: 'warning', text: `Refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(event.reason)}`};
+		case 'duplicate': return {tone: 'bad', text: `Two processes use the identity ${shortId(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`};
+		case 'waiting': return {tone: 'muted', text: `Waiting for ${printable(event.for)}`};
+		case 'named': return {tone: 'plain', text: `${shortId(event.id)} is named ${printable(event.name)}`};
+		case 'protocol': return {tone: 'accent', text: `The cluster uses protocol ${event.protocol} from now on`};
 		case 'warning': return {tone: 'warning', text: printable(event.text)};
 		case 'stopped': return {tone: 'muted', text: `Stopped: ${printable(event.reason)}`};
 		default: {

@@ -21,10 +21,16 @@ export type Hello = {
 	/** Empty when it is not a member yet. */
 	readonly clusterId: string;
 	readonly incarnation: number;
+	/** Drawn anew by each process, 16 hexadecimal digits: tells two processes of one id apart. Empty for a client, or a node of protocol 1. */
+	readonly instance: string;
+	/** Name that the node has or asks for; empty for a client. */
+	readonly name: string;
 	/** Of `auth,sign,encrypt` those that are on, in this order. */
 	readonly flags: string;
 	/** Version of the program, for people. */
 	readonly version: string;
+	/** Of a local hello: the newest version of the protocol that this node speaks. Of a remote one: what both speak. */
+	readonly protocol: number;
 	/** What the connection is for. */
 	readonly via: Via;
 };
@@ -88,7 +94,7 @@ export type DialOptions = {
 };
 
 /** What the transport does not know by itself. */
-export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'via'>;
+export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via'>;
 
 export type Transport = {
 	/** @throws `port-in-use`, `failure` */

@@ -5,6 +5,7 @@ import net, {type Socket} from 'node:net';
 import {DapssError, errorMessage} from '../errors.ts';
 import {expectAddress} from '../address.ts';
 import {flagsText, type Channel, type DialOptions, type Hello, type LocalHello, type TransportOptions} from './channel.ts';
+import {protocolMax} from './handshake.ts';
 import {HungUpError, open} from './opening.ts';
 import {withPatience} from './patience.ts';
 import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';
@@ -43,7 +44,7 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 }
 
 export function helloOf({cluster, identity, flags, version}: TransportOptions, local: LocalHello): Hello {
-	return {...local, role: identity ? 'node' : 'client', id: identity?.id, cluster, flags: flagsText(flags), version};
+	return {...local, role: identity ? 'node' : 'client', id: identity?.id, cluster, flags: flagsText(flags), version, protocol: protocolMax};
 }
 
 function connected(socket: Socket, name: string): Promise<void> {

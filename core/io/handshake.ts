@@ -27,7 +27,11 @@ import {isNodeId, type NodeId} from '../message.ts';
 import {idOf, isMac, isSignedBy, macOf, publicKeyBytes, type Identity, type Keys} from '../seal.ts';
 import type {Hello, Refusal, RefusalCode} from './channel.ts';
 
+/** Of the handshake itself: the byte in the head of a hello. Later versions of the protocol are negotiated in the body. */
 export const protocol = 1;
+/** Versions of the protocol between nodes that this program speaks: its own and the one before. */
+export const protocolMin = 1;
+export const protocolMax = 2;
 export const channelKind = 0;
 /** Frames before the handshake is done, bytes. */
 export const helloBytesMax = 4096;
@@ -50,6 +54,9 @@ const helloSchema = v.object({
 	cluster: v.pipe(v.string(), v.regex(/^[\w.-]{1,63}$/)),
 	clusterId: ascii(64),
 	incarnation: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xFF_FF_FF_FF)),
+	instance: v.optional(v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{16})?$/)), ''),
+	name: v.optional(ascii(64), ''),
+	protocols: v.optional(v.tuple([v.pipe(v.number(), v.integer(), v.minValue(0)), v.pipe(v.number(), v.integer(), v.minValue(0))]), [1, 1]),
 	flags: v.pipe(v.string(), v.regex(/^(?:auth)?,?(?:sign)?,?(?:encrypt)?$/)),
 	version: ascii(64),
 	via: v.picklist(['peer', 'join', 'client']),
@@ -117,8 +124,11 @@ export class Handshake {
 		if (theirProtocol !== protocol) return this.#refuse('protocol', `${peerName} speaks protocol ${theirProtocol}, this node ${protocol}`);
 		const said = parseHello(payload);
 		if (!said) return this.#malformed();
-		const hello = plainHello(said);
+		const [theirMin, theirMax] = said.protocols;
+		const agreed = Math.min(protocolMax, theirMax);
+		const hello = plainHello(said, agreed);
 		const name = said.address === '' ? peerName : `peer ${said.address}`;
+		if (agreed < Math.max(protocolMin, theirMin)) return this.#refuse('protocol', `${name} speaks protocol ${theirMin} to ${theirMax}, this node ${protocolMin} to ${protocolMax}`);
 		const difference = differs(local, hello, name);
 		if (difference) return this.#refuse(difference.code, difference.reason);
 		if (!isHelloUnder(keys.proof, payload)) return this.#refuse('not-authenticated', `${name} has another secret than this node`);
@@ -196,8 +206,8 @@ export class Handshake {
 }
 
 export function encodeHello(local: Hello, identity: Identity | undefined, keys: Keys): Buffer {
-	const {id, ...rest} = local;
-	const body = encode({...rest, ...(id !== undefined && {id}), nonce: randomBytes(nonceBytes), ...(identity && {publicKey: identity.publicKey})});
+	const {id, protocol: _newest, ...rest} = local;
+	const body = encode({...rest, protocols: [protocolMin, protocolMax], ...(id !== undefined && {id}), nonce: randomBytes(nonceBytes), ...(identity && {publicKey: identity.publicKey})});
 	const head = Buffer.concat([Buffer.of(channelKind, types.hello), magic, Buffer.of(protocol)]);
 	return Buffer.concat([head, macOf(keys.proof, head, body), body]);
 }
@@ -250,8 +260,8 @@ export function differs(local: Hello, remote: Hello, name: string): Refusal | un
 	return {code: 'flags', reason: `${name} has ${lines.join('; ')}`};
 }
 
-function plainHello({role, id, address, cluster, clusterId, incarnation, flags, version, via}: SaidHello): Hello {
-	return {role, id, address, cluster, clusterId, incarnation, flags, version, via};
+function plainHello({role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, via}: SaidHello, agreed: number): Hello {
+	return {role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, protocol: agreed, via};
 }
 
 function byeReason(payload: Buffer): string {

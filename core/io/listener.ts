@@ -219,7 +219,7 @@ class ChannelServer implements Listener {
 				const hello = isHelloOfKin(payload, this.#transport.keys) ? parseHello(payload) : undefined;
 				if (!hello) return this.#drop(stranger, 'plaintext');
 				const local = helloOf(this.#transport, this.#options.hello());
-				const reason = differs(local, {...hello, id: hello.id}, hello.address === '' ? name : `peer ${hello.address}`)?.reason ?? `${name} sent plain text`;
+				const reason = differs(local, {...hello, id: hello.id, protocol: 0}, hello.address === '' ? name : `peer ${hello.address}`)?.reason ?? `${name} sent plain text`;
 				this.#say(stranger.host, reason);
 				this.#transport.refusals.add('flags');
 				this.#answer(stranger, reason);

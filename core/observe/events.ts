@@ -4,7 +4,19 @@ this one stream. `at` is the wall clock in milliseconds, added where an event is
 */
 import type {Message, NodeId, Topic} from '../message.ts';
 
-export type MemberState = 'alive' | 'suspect' | 'dead' | 'left';
+/**
+`alive`: usable. `degraded`: answers, but not all of it works; the reason says what. `suspect`: did not answer just now. `unreachable`: no answer.
+`down`: its machine refuses the connection, so no process runs there. `left`: it said that it stops.
+*/
+export type MemberState = 'alive' | 'degraded' | 'suspect' | 'unreachable' | 'down' | 'left';
+/** `held`: there is a leader and a majority of the voters is reachable. `electing`: a majority, but no leader. `lost`: no majority. */
+export type QuorumState = 'held' | 'electing' | 'lost';
+/**
+Why the leader changed, as this node saw it. `silent`: nothing was heard from the former leader for `silentMs`. `crashed`: its link closed and its machine
+refuses connections. `transferred`: the former leader handed over. `quorum-lost`: a leader that heard no majority stepped down. `newer-term`: another term began.
+`started`: this node has just started, or the cluster has just been founded.
+*/
+export type LeaderCause = 'silent' | 'crashed' | 'transferred' | 'quorum-lost' | 'newer-term' | 'removed' | 'started';
 /** What a frame from the network was refused for. */
 export type Rejection = 'malformed' | 'bad-signature' | 'unsigned' | 'wrong-origin' | 'unknown-origin' | 'lamport-jump' | 'too-large' | 'not-authenticated' | 'over-limit';
 
@@ -23,9 +35,23 @@ export type PartitionEvent = {
 
 export type BrokerEvent =
 	| {readonly type: 'ready'; readonly id: NodeId; readonly port: number; readonly cluster: string}
-	| {readonly type: 'leader'; readonly term: number; readonly leader: NodeId | undefined}
-	| {readonly type: 'quorum'; readonly held: boolean; readonly reachable: number; readonly voters: number}
-	| {readonly type: 'member'; readonly id: NodeId; readonly address: string; readonly state: MemberState}
+	/** `withoutLeaderMs`: how long this node knew no leader before this one. */
+	| {readonly type: 'leader'; readonly term: number; readonly leader: NodeId | undefined; readonly previous?: NodeId | undefined; readonly cause?: LeaderCause; readonly silentMs?: number; readonly withoutLeaderMs?: number}
+	/** An operator asked, through the node `by`, for the leadership to move. */
+	| {readonly type: 'transfer'; readonly from: NodeId; readonly to: NodeId; readonly by: NodeId}
+	/** This process did not run for a while: it was stopped, or its event loop was blocked. */
+	| {readonly type: 'paused'; readonly forMs: number}
+	/** A connection was refused. `by`: whether this node refused or the peer. */
+	| {readonly type: 'refused'; readonly id: NodeId | undefined; readonly address: string; readonly code: string; readonly reason: string; readonly by: 'us' | 'peer'}
+	/** Two processes use the identity of one node: `address` is where the one runs that is kept, `other` the one that is refused. */
+	| {readonly type: 'duplicate'; readonly id: NodeId; readonly address: string; readonly other: string}
+	/** What this node waits for before it is a member, or before it serves. */
+	| {readonly type: 'waiting'; readonly for: string}
+	| {readonly type: 'named'; readonly id: NodeId; readonly name: string}
+	/** All members speak this version of the protocol, and the cluster uses it from now on. */
+	| {readonly type: 'protocol'; readonly protocol: number}
+	| {readonly type: 'quorum'; readonly held: boolean; readonly state?: QuorumState; readonly reachable: number; readonly voters: number}
+	| {readonly type: 'member'; readonly id: NodeId; readonly address: string; readonly state: MemberState; readonly why?: string}
 	| {readonly type: 'voters'; readonly voters: readonly NodeId[]}
 	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId}
 	| {readonly type: 'message'; readonly message: Message}
@@ -42,4 +68,5 @@ export type BrokerEvent =
 	| {readonly type: 'warning'; readonly text: string}
 	| {readonly type: 'stopped'; readonly reason: string};
 
-export type RecordedEvent = BrokerEvent & {readonly at: number};
+/** `names`: of the nodes that the event names, those that have a name. */
+export type RecordedEvent = BrokerEvent & {readonly at: number; readonly names?: Readonly<Record<NodeId, string>>};

@@ -4,14 +4,16 @@ arrays), so that it crosses a MessagePort or a TLS link as it is. Ids are sorted
 before a terminal sees it.
 */
 import type {NodeId, Topic} from '../message.ts';
-import type {MemberState, RecordedEvent} from './events.ts';
+import type {MemberState, QuorumState, RecordedEvent} from './events.ts';
 
 export type MemberSnapshot = {
 	readonly id: NodeId;
+	/** Agreed and unique; empty before it is agreed. */
+	readonly name: string;
 	/** host:port */
 	readonly address: string;
 	readonly state: MemberState;
-	/** Why it is not alive, for people: `connection refused`, `silent`, … Empty when alive. */
+	/** Why it is not alive, for people: `connection refused`, `no answer`, `TCP blocked: …`, … Empty when alive. */
 	readonly why: string;
 	readonly voter: boolean;
 	readonly self: boolean;
@@ -27,6 +29,9 @@ export type MemberSnapshot = {
 	/** Leader only: how far the peer's log matches ours. */
 	readonly match: number | undefined;
 	readonly incarnation: number;
+	/** Version of its program, and of the protocol that the link speaks; empty and 0 while there was no link. */
+	readonly version: string;
+	readonly protocol: number;
 };
 
 export type TopicSnapshot = {
@@ -78,7 +83,10 @@ export type RaftSnapshot = {
 	readonly snapshotIndex: number;
 	readonly voters: readonly NodeId[];
 	readonly learners: readonly NodeId[];
+	/** Voters that this node reaches, itself included, directly or through another member. */
 	readonly reachableVoters: number;
+	readonly quorum: QuorumState;
+	/** `quorum` is `held`. */
 	readonly hasQuorum: boolean;
 	/** Proposals waiting to commit. */
 	readonly pending: number;
@@ -127,10 +135,14 @@ export type Snapshot = {
 	/** Wall clock of the node when this was taken. Ages are counted from here, so that no pane reads a clock. */
 	readonly atMs: number;
 	readonly version: string;
+	/** Version of the protocol that the cluster agreed to use; 1 until all members speak a later one. */
+	readonly protocol: number;
 	readonly cluster: string;
 	readonly clusterId: string;
 	readonly self: NodeId;
 	readonly address: string;
+	/** Name of this node; empty before it is agreed. */
+	readonly name: string;
 	readonly uptimeMs: number;
 	readonly lamport: number;
 	/** `joining` until the cluster took this node in; `detail` says what it waits for. */
@@ -148,6 +160,10 @@ export type Snapshot = {
 	readonly feed: readonly MessageSnapshot[];
 	/** The newest events other than messages, oldest first. */
 	readonly events: readonly RecordedEvent[];
+	/** Other clusters of this name that were heard lately. While there is one, this cluster is not healthy. */
+	readonly foreign: ReadonlyArray<{readonly clusterId: string; readonly address: string; readonly heardMsAgo: number}>;
+	/** Second processes that used the identity of a member lately, and were refused. */
+	readonly duplicates: ReadonlyArray<{readonly id: NodeId; readonly address: string; readonly other: string; readonly msAgo: number}>;
 	/** Active fault injection, for people; empty when none. */
 	readonly faults: readonly string[];
 };

@@ -17,10 +17,12 @@ export function viewOf(node: Node): Snapshot {
 	return {
 		atMs: io.clock.wallMs(),
 		version: options.version,
+		protocol: 1,
 		cluster: config.cluster,
 		clusterId: node.clusterId,
 		self: node.id,
 		address: options.address,
+		name: '',
 		uptimeMs: io.clock.monotonicMs() - node.startedMs,
 		lamport: lamport.now,
 		phase: node.phase,
@@ -36,6 +38,7 @@ export function viewOf(node: Node): Snapshot {
 			commit: raft.commit, applied: raft.applied, lastIndex: raft.lastIndex, snapshotIndex: raft.snapshotIndex,
 			voters: raft.configuration.voters, learners: raft.configuration.learners,
 			reachableVoters: quorum.reachable,
+			quorum: raft.leader !== undefined ? 'held' : quorum.reachable * 2 > quorum.voters ? 'electing' : 'lost',
 			hasQuorum: raft.leader !== undefined,
 			pending: control.proposals.size,
 		},
@@ -46,6 +49,8 @@ export function viewOf(node: Node): Snapshot {
 		counters: countersOf(node),
 		feed: journal.feed(),
 		events: journal.events(),
+		foreign: [],
+		duplicates: [],
 		faults: io.faults?.active() ?? [],
 	};
 }
@@ -59,7 +64,7 @@ function membersOf(node: Node): readonly MemberSnapshot[] {
 		const isSelf = id === node.id;
 		const link = links.state(id);
 		return {
-			id, address,
+			id, address, name: '', version: '', protocol: 0,
 			state: isSelf ? 'alive' : member?.state ?? 'suspect',
 			why: isSelf || member?.state === 'alive' ? '' : member?.why || link.why,
 			voter: voters.includes(id),

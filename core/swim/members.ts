@@ -33,8 +33,11 @@ export type Member = {
 
 export type Doubt = {word: Word; sinceTick: number};
 
+/** Its machine refuses connections. */
+export const refusedReason = 'connection refused';
+
 const states: Readonly<Record<Standing, MemberState>> = {alive: 'alive', suspect: 'suspect', dead: 'dead', refused: 'dead', left: 'left'};
-const reasons: Readonly<Record<Standing, string>> = {alive: '', suspect: 'no answer', dead: 'silent', refused: 'connection refused', left: 'left'};
+const reasons: Readonly<Record<Standing, string>> = {alive: '', suspect: 'no answer', dead: 'silent', refused: refusedReason, left: 'left'};
 
 export class Members {
 	readonly #self: NodeId;

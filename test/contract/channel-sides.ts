@@ -18,7 +18,7 @@ export function side(make: (options: TransportOptions) => Transport, settings: S
 	return {identity, options, transport: make(options), problems};
 }
 
-export const hello: LocalHello = {address: '127.0.0.1:5001', clusterId: '', incarnation: 1, via: 'peer'};
+export const hello: LocalHello = {address: '127.0.0.1:5001', clusterId: '', incarnation: 1, instance: '', name: '', via: 'peer'};
 
 /** Listens; channels are handed out in the order they opened. */
 export async function listening({transport}: Side, options: Partial<ListenOptions> = {}): Promise<Listener & {readonly address: string; next(): Promise<Channel>}> {

@@ -26,7 +26,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		await using listener = await listening(server);
 		const near = await client.transport.dial(listener.address, {hello, timeoutMs: 2000});
 		const far = await listener.next();
-		expect(near.remote).toEqual({role: 'node', id: server.identity.id, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: '', incarnation: 1, flags: far.remote.flags, version: '1.0.0', via: 'peer'} satisfies Hello);
+		expect(near.remote).toEqual({role: 'node', id: server.identity.id, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: '', incarnation: 1, instance: '', name: '', flags: far.remote.flags, version: '1.0.0', protocol: 2, via: 'peer'} satisfies Hello);
 		expect(far.remote.id).toBe(client.identity.id);
 		expect(far.remote.address).toBe('127.0.0.1:5001');
 

@@ -49,7 +49,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const mesh: Mesh = await createMesh({
 			transport, id: identity.id, host: '127.0.0.1', port, refusals: options.refusals, faults,
 			outQueueBytes: 1_000_000, backoffMs: [10, 100], dialTimeoutMs: 1000,
-			hello: () => ({address: addressOf(), clusterId, incarnation}),
+			hello: () => ({address: addressOf(), clusterId, incarnation, instance: '', name: ''}),
 			onFrame: (from, frame) => log.push(`frame ${from} ${frame.toString('latin1')}`),
 			onUp: id => log.push(`up ${id}`),
 			onDown: (id, why) => log.push(`down ${id} ${why}`),

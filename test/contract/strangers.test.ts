@@ -247,7 +247,7 @@ test('a peer that takes nothing is let go', async () => {
 	const {options} = side(createTransport, {});
 	const socket = new Duplex({read() {}, write() {}}); // Never done with the first write.
 	const channel = new SocketChannel({
-		socket, remote: {role: 'client', id: undefined, cluster: 'dapss', flags: '', version: '', ...hello}, remoteAddress: '127.0.0.1:1',
+		socket, remote: {role: 'client', id: undefined, cluster: 'dapss', flags: '', version: '', protocol: 2, ...hello}, remoteAddress: '127.0.0.1:1',
 		outQueueBytes: 1000, frameBytesMax: 1000, budget: options.budget, refusals: options.refusals, writeDeadlineMs: 30,
 	});
 	channel.send([Buffer.of(1)]);

@@ -102,7 +102,7 @@ describe('a member is taken out', () => {
 		const leader = cluster.leader()!;
 		const [dead, alive] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
 		await dead.kill('SIGKILL');
-		await leader.waitFor(event => event.type === 'member' && event['id'] === dead.id && event['state'] === 'dead', 'the death');
+		await leader.waitFor(event => event.type === 'member' && event['id'] === dead.id && event['state'] === 'down', 'the death');
 		const refused = await command(cluster, alive, 'peer', 'remove', String(alive.port));
 		expect(refused).toMatchObject({code: 1, stderr: expect.stringContaining(`Without ${alive.id} the cluster would have no quorum: of the 2 other voters ${dead.id} cannot be reached`)});
 		expect(await command(cluster, alive, 'peer', 'remove', String(dead.port))).toMatchObject({code: 0});

@@ -17,7 +17,7 @@ export const [a, b, c, d, e] = ids as [NodeId, NodeId, NodeId, NodeId, NodeId];
 
 export function member(id: NodeId, changes: Partial<MemberSnapshot> = {}): MemberSnapshot {
 	const port = 5000 + ids.indexOf(id);
-	return {id, address: `127.0.0.1:${port}`, state: 'alive', why: '', voter: true, self: false, rttMs: 0.42 + (port % 7) * 0.13, heardMsAgo: 80 + (port % 5) * 30, downMs: undefined, link: 'up', queuedBytes: 0, match: undefined, incarnation: 1, ...changes};
+	return {id, name: '', address: `127.0.0.1:${port}`, state: 'alive', why: '', voter: true, self: false, rttMs: 0.42 + (port % 7) * 0.13, heardMsAgo: 80 + (port % 5) * 30, downMs: undefined, link: 'up', queuedBytes: 0, match: undefined, incarnation: 1, version: '0.1.0', protocol: 2, ...changes};
 }
 
 export function topic(name: string, changes: Partial<TopicSnapshot> = {}): TopicSnapshot {
@@ -54,8 +54,8 @@ const byTime = (one: RecordedEvent, other: RecordedEvent): number => one.at - ot
 const all = (size: number): ReadonlyArray<readonly boolean[]> => Array.from({length: size}, () => Array.from({length: size}, () => true));
 
 export const healthy: Snapshot = {
-	atMs, version: '0.1.0', cluster: 'dapss', clusterId: '9c41d2e07af3b816', self: a, address: '127.0.0.1:5000', uptimeMs: 184_000, lamport: 10_428, phase: 'running', detail: '', insecure: [],
-	raft: {role: 'leader', term: 4, leader: a, vote: a, votes: [], commit: 318, applied: 318, lastIndex: 318, snapshotIndex: 0, voters: [a, b, c], learners: [], reachableVoters: 3, hasQuorum: true, pending: 0},
+	atMs, version: '0.1.0', protocol: 2, cluster: 'dapss', clusterId: '9c41d2e07af3b816', self: a, address: '127.0.0.1:5000', name: '', uptimeMs: 184_000, lamport: 10_428, phase: 'running', detail: '', insecure: [],
+	raft: {role: 'leader', term: 4, leader: a, vote: a, votes: [], commit: 318, applied: 318, lastIndex: 318, snapshotIndex: 0, voters: [a, b, c], learners: [], reachableVoters: 3, quorum: 'held', hasQuorum: true, pending: 0},
 	members: [member(a, {self: true, link: 'self', rttMs: undefined, heardMsAgo: 0}), member(b, {match: 318}), member(c, {match: 317, queuedBytes: 18_432})],
 	topics: [
 		topic('deploy', {messages: 7, bytes: 812, delivered: 7}), topic('health', {subscribers: [a, b, c], messages: 1204, bytes: 84_112, delivered: 1204, perSecond: 3}),
@@ -65,24 +65,24 @@ export const healthy: Snapshot = {
 	partition: {state: 'whole', sides: [[a, b, c]], quorum: 0, sinceMs: 58_000, detectedMs: undefined, healedMs: undefined, repairedMs: undefined, backlog: 0, waiting: 0, order: [a, b, c], sees: all(3)},
 	gossip: {fanout: 2, duplicates: 0.031, misses: 0.002, held: 2},
 	counters: {published: 1840, delivered: 49_933, receivedBytes: 8_400_000, sentBytes: 12_100_000, rejected: {'bad-signature': 2}, bounds: {}},
-	feed, events, faults: [],
+	feed, events, foreign: [], duplicates: [], faults: [],
 };
 
 /** Two of three voters gone: this node alone, no leader, no quorum. */
 export const leaderless: Snapshot = {
 	...healthy,
-	raft: {...healthy.raft, role: 'pre-candidate', term: 4, leader: undefined, vote: undefined, votes: [a], reachableVoters: 1, hasQuorum: false, pending: 3},
-	members: [healthy.members[0]!, member(b, {state: 'dead', why: 'connection refused', link: 'down', heardMsAgo: 14_200, downMs: 13_800}), member(c, {state: 'suspect', why: 'silent', link: 'connecting', heardMsAgo: 1900, downMs: 600})],
+	raft: {...healthy.raft, role: 'pre-candidate', term: 4, leader: undefined, vote: undefined, votes: [a], reachableVoters: 1, quorum: 'lost', hasQuorum: false, pending: 3},
+	members: [healthy.members[0]!, member(b, {state: 'down', why: 'connection refused', link: 'down', heardMsAgo: 14_200, downMs: 13_800}), member(c, {state: 'suspect', why: 'silent', link: 'connecting', heardMsAgo: 1900, downMs: 600})],
 	partition: {...healthy.partition, state: 'partitioned', sides: [[a], [b, c]], quorum: -1, sinceMs: 12_400, detectedMs: 640, waiting: 34, sees: [[true, false, false], [undefined, undefined, undefined], [undefined, undefined, undefined]]},
 	insecure: ['encryption'],
-	events: ([...events, {at: atMs - 13_800, type: 'member', id: b, address: '127.0.0.1:5001', state: 'dead'}, {at: atMs - 12_400, type: 'quorum', held: false, reachable: 1, voters: 3}, {at: atMs - 12_390, type: 'partition', state: 'detected', sides: [[a], [b, c]], quorum: -1, tookMs: 640}] satisfies RecordedEvent[]).toSorted(byTime),
+	events: ([...events, {at: atMs - 13_800, type: 'member', id: b, address: '127.0.0.1:5001', state: 'down'}, {at: atMs - 12_400, type: 'quorum', held: false, reachable: 1, voters: 3}, {at: atMs - 12_390, type: 'partition', state: 'detected', sides: [[a], [b, c]], quorum: -1, tookMs: 640}] satisfies RecordedEvent[]).toSorted(byTime),
 };
 
 /** One of three voters away for longer than a restart takes. */
 export const lost: Snapshot = {
 	...healthy,
 	raft: {...healthy.raft, reachableVoters: 2},
-	members: [healthy.members[0]!, healthy.members[1]!, member(c, {state: 'dead', why: 'connection refused', link: 'down', heardMsAgo: 125_600, downMs: 125_000})],
+	members: [healthy.members[0]!, healthy.members[1]!, member(c, {state: 'down', why: 'connection refused', link: 'down', heardMsAgo: 125_600, downMs: 125_000})],
 };
 
 /** Five members, cut 3 : 2, and one link that carries one way only. */
@@ -91,7 +91,7 @@ export const partitioned: Snapshot = {
 	raft: {...healthy.raft, role: 'follower', leader: b, vote: b, term: 7, voters: [a, b, c, d, e], reachableVoters: 3, commit: 1204, applied: 1204, lastIndex: 1205},
 	members: [
 		healthy.members[0]!, member(b), member(c, {rttMs: 48.2}),
-		member(d, {state: 'dead', why: 'no answer, directly or through others', link: 'down', heardMsAgo: 21_000, downMs: 20_400, queuedBytes: 2_400_000}), member(e, {state: 'dead', why: 'no answer, directly or through others', link: 'down', heardMsAgo: 21_300, downMs: 20_700}),
+		member(d, {state: 'unreachable', why: 'no answer, directly or through others', link: 'down', heardMsAgo: 21_000, downMs: 20_400, queuedBytes: 2_400_000}), member(e, {state: 'unreachable', why: 'no answer, directly or through others', link: 'down', heardMsAgo: 21_300, downMs: 20_700}),
 	],
 	partition: {
 		state: 'partitioned', sides: [[a, b, c], [d, e]], quorum: 0, sinceMs: 20_400, detectedMs: 710, healedMs: 30_200, repairedMs: 900, backlog: 0, waiting: 1204, order: [a, b, c, d, e],

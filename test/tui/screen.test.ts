@@ -193,7 +193,7 @@ test('NO_COLOR: no colour is sent, and the state is still read', async () => {
 		await using running = await openConsole(leaderless, 120, 36);
 		// oxlint-disable-next-line no-control-regex
 		expect(running.screen.raw).not.toMatch(/\u001B\[(?:3[0-7]|4[0-7]|9[0-7]|10[0-7]|[34]8)[;m]/);
-		for (const word of ['NO QUORUM', '× dead', '◐ suspect', 'INSECURE', 'CUT into 2']) expect(running.screen.text()).toContain(word);
+		for (const word of ['NO QUORUM', '× down', '◐ suspect', 'INSECURE', 'CUT into 2']) expect(running.screen.text()).toContain(word);
 	} finally {
 		delete process.env['NO_COLOR'];
 		delete process.env['FORCE_COLOR'];

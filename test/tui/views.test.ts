@@ -35,7 +35,7 @@ describe('columns', () => {
 
 	test('state is said by a word and by a tone', () => {
 		const spans = rowSpans(placeColumns(columns, 120), leaderless.members[1]!);
-		expect(spans.find(span => span.text.includes('dead'))).toEqual({text: '× dead    ', tone: 'bad'});
+		expect(spans.find(span => span.text.includes('down'))).toEqual({text: '× down        ', tone: 'bad'});
 		expect(text(spans)).toContain('connection refused');
 	});
 });

@@ -143,9 +143,9 @@ describe('views', () => {
 	test('status names the voters that are away, what that means and what helps', async () => {
 		const broker = new FakeBroker(pictures.lost);
 		const {out} = await dapss('status', {broker});
-		expect(out).toContain(`missing     ${pictures.c.slice(0, 8)} (127.0.0.1:5002) dead for 2 min 5 s; 2 of 3 voters left: no further may fail\n`);
+		expect(out).toContain(`missing     ${pictures.c.slice(0, 8)} (127.0.0.1:5002) down for 2 min 5 s; 2 of 3 voters left: no further may fail\n`);
 		expect(out).toContain(`what helps  start it again, or repair the network to it; a node that is gone for good is taken out by dapss-tui peer remove ${pictures.c.slice(0, 8)}, and a new one takes its place`);
-		expect(JSON.parse((await dapss('status -o json', {broker})).out)).toMatchObject({quorum: {has: true, voters: 3, reachable: 2, missing: [{id: pictures.c, address: '127.0.0.1:5002', state: 'dead', downMs: 125_000}]}});
+		expect(JSON.parse((await dapss('status -o json', {broker})).out)).toMatchObject({quorum: {has: true, voters: 3, reachable: 2, missing: [{id: pictures.c, address: '127.0.0.1:5002', state: 'down', downMs: 125_000}]}});
 		expect((await dapss('status')).out).not.toContain('missing');
 	});
 
@@ -173,11 +173,11 @@ describe('check', () => {
 
 	test('a lost quorum names the voters that are missing and what to do', async () => {
 		const {members, raft} = pictures.healthy;
-		const snapshot = {...pictures.healthy, raft: {...raft, hasQuorum: false, reachableVoters: 1}, members: members.map((member, index) => index === 0 ? member : {...member, state: 'dead' as const, why: 'connection refused'})};
+		const snapshot = {...pictures.healthy, raft: {...raft, hasQuorum: false, reachableVoters: 1}, members: members.map((member, index) => index === 0 ? member : {...member, state: 'down' as const, why: 'connection refused'})};
 		const broker = new FakeBroker(snapshot);
 		const {code, out} = await dapss('check', {broker});
 		expect(code).toBe(11);
-		expect(out).toContain(`1 of 3 voters reachable, 2 needed; missing: ${pictures.b.slice(0, 8)} (127.0.0.1:5001, connection refused, dead), ${pictures.c.slice(0, 8)}`);
+		expect(out).toContain(`1 of 3 voters reachable, 2 needed; missing: ${pictures.b.slice(0, 8)} (127.0.0.1:5001, connection refused, down), ${pictures.c.slice(0, 8)}`);
 		expect(out).toContain('Start 1 of the missing nodes again');
 		expect(out).toContain('Only if their disks are gone for good: stop this node and run dapss-tui recover for it');
 		expect(JSON.parse((await dapss('check -o json', {broker})).out)).toMatchObject({verdict: 'no-quorum'});

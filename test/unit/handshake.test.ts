@@ -6,8 +6,8 @@ import {createRandom} from '../sim/random.ts';
 
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
 const says = (identity: Identity | undefined, more: Partial<Hello> = {}): Hello => ({
-	role: identity ? 'node' : 'client', id: identity?.id, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: '', incarnation: 1,
-	flags: 'auth,sign,encrypt', version: '1.0.0', via: 'peer', ...more,
+	role: identity ? 'node' : 'client', id: identity?.id, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: '', incarnation: 1, instance: '', name: '',
+	flags: 'auth,sign,encrypt', version: '1.0.0', protocol: 2, via: 'peer', ...more,
 });
 const end = (side: 'dialer' | 'listener', more: Partial<HandshakeOptions> = {}): Handshake => {
 	const identity = 'identity' in more ? more.identity : createIdentity();

@@ -7,7 +7,7 @@ import {healthy, ids, lost, member} from '../tui/fixtures.ts';
 function outlook(voters: number, ...away: readonly number[]): Outlook {
 	const members = ids.slice(0, voters).map((id, index) => {
 		const downMs = away[index - (voters - away.length)];
-		return member(id, {self: index === 0, ...(downMs === undefined ? {} : {state: 'dead' as const, downMs})});
+		return member(id, {self: index === 0, ...(downMs === undefined ? {} : {state: 'unreachable' as const, downMs})});
 	});
 	return outlookOf({raft: {...healthy.raft, voters: members.map(({id}) => id)}, members});
 }

@@ -33,7 +33,7 @@ test('counts from when a member was found not alive until it is heard again', ()
 	for (let ticks = 0; ticks < 2000 && !isSuspected(); ticks++) pass(tickMs);
 	const foundMs = nowMs;
 	pass(40_000); // It is dead meanwhile: the count goes on.
-	expect(events.some(event => event.type === 'member' && event.state === 'dead')).toBe(true);
+	expect(events.some(event => event.type === 'member' && event.state === 'unreachable')).toBe(true);
 	expect(downMs()).toBe(nowMs - foundMs);
 	presence.step(peer, {type: 'gossip', incarnation: 2, updates: [], rows: []});
 	expect(downMs()).toBeUndefined();

@@ -3,7 +3,7 @@ import type {Snapshot} from '../../core/index.ts';
 import {verdictOf} from '../../source/verdict.ts';
 import {healthy} from '../tui/fixtures.ts';
 
-const withStates = (states: ReadonlyArray<'alive' | 'suspect' | 'dead' | 'left'>, rest: Partial<Snapshot['raft']> = {}): Snapshot => {
+const withStates = (states: ReadonlyArray<'alive' | 'suspect' | 'unreachable' | 'left'>, rest: Partial<Snapshot['raft']> = {}): Snapshot => {
 	const members = healthy.members.map((member, index) => ({...member, state: states[index]!}));
 	return {...healthy, members, raft: {...healthy.raft, reachableVoters: states.filter(state => state === 'alive').length, ...rest}};
 };
@@ -13,10 +13,10 @@ describe('the verdict', () => {
 		expect(verdictOf(healthy, healthy.raft.commit)).toMatchObject({verdict: 'healthy', exitCode: 0});
 	});
 
-	test('names the member that is dead and what to do', () => {
-		const {exitCode, findings} = verdictOf(withStates(['alive', 'alive', 'dead']), 1);
+	test('names the member that is unreachable and what to do', () => {
+		const {exitCode, findings} = verdictOf(withStates(['alive', 'alive', 'unreachable']), 1);
 		expect(exitCode).toBe(10);
-		expect(findings.some(({problem}) => problem.includes(healthy.members[2]!.id.slice(0, 8)) && problem.includes('dead'))).toBe(true);
+		expect(findings.some(({problem}) => problem.includes(healthy.members[2]!.id.slice(0, 8)) && problem.includes('unreachable'))).toBe(true);
 	});
 
 	test('is not healthy when a voter left and no further one may fail', () => {
@@ -32,15 +32,15 @@ describe('the verdict', () => {
 	});
 
 	test('without a quorum is 11 and names the voters that are missing', () => {
-		const {exitCode, findings} = verdictOf(withStates(['alive', 'dead', 'dead'], {hasQuorum: false, leader: undefined}), 'no-quorum');
+		const {exitCode, findings} = verdictOf(withStates(['alive', 'unreachable', 'unreachable'], {hasQuorum: false, leader: undefined}), 'no-quorum');
 		expect(exitCode).toBe(11);
 		expect(findings[0]!.problem).toContain('1 of 3 voters reachable, 2 needed');
 		for (const {id} of healthy.members.slice(1)) expect(findings[0]!.problem).toContain(id.slice(0, 8));
 	});
 
 	test('a voter that is gone for long is to be removed, one that restarts is not', () => {
-		const states = withStates(['alive', 'alive', 'dead']);
-		const after = (downMs: number): string => verdictOf({...states, members: states.members.map(member => (member.state === 'dead' ? {...member, downMs} : member))}, 1).findings.find(({problem}) => problem.includes('is dead'))!.advice;
+		const states = withStates(['alive', 'alive', 'unreachable']);
+		const after = (downMs: number): string => verdictOf({...states, members: states.members.map(member => (member.state === 'unreachable' ? {...member, downMs} : member))}, 1).findings.find(({problem}) => problem.includes('is unreachable'))!.advice;
 		expect(after(5000)).not.toContain('peer remove');
 		expect(after(31_000)).toContain(`dapss-tui peer remove ${states.members[2]!.id.slice(0, 8)}`);
 	});

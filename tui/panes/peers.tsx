@@ -12,13 +12,13 @@ const linkTones = {up: 'plain', self: 'muted', connecting: 'warning', down: 'bad
 export const memberColumns = (leader: Snapshot['raft']['leader'], hasWhy: boolean, width: number): ReadonlyArray<Column<MemberSnapshot>> => [
 	{title: 'NODE', width: 10, cell: member => `${shortId(member.id)}${member.id === leader ? ' ★' : ''}`, tone: member => (member.self ? 'accent' : 'plain')},
 	{title: 'ADDRESS', width: 15, grow: !hasWhy, rank: 1, cell: member => printable(member.address)},
-	{title: 'STATE', width: 9, cell: member => `${stateMarks[member.state]} ${member.state}`, tone: member => stateTones[member.state]},
+	{title: 'STATE', width: 13, cell: member => `${stateMarks[member.state]} ${member.state}`, tone: member => stateTones[member.state]},
 	{title: 'VOTE', width: 7, rank: 3, cell: member => (member.voter ? 'voter' : 'learner'), tone: member => (member.voter ? 'plain' : 'muted')},
 	{title: 'RTT', width: 8, rank: 2, align: 'right', cell: member => (member.rttMs === undefined ? '–' : roundTrip(member.rttMs))},
 	{title: 'HEARD', width: 8, rank: 2, align: 'right', cell: member => heard(member), tone: member => (member.state === 'alive' ? 'plain' : stateTones[member.state])},
 	{title: 'LINK', width: 10, rank: 4, cell: member => (member.self ? 'this node' : member.link), tone: member => linkTones[member.link]},
 	{title: 'QUEUE', width: 9, rank: 5, align: 'right', cell: member => (member.self ? '' : (member.queuedBytes === 0 ? '–' : bytes(member.queuedBytes))), tone: member => (member.queuedBytes > 1_048_576 ? 'warning' : 'plain')},
-	...(hasWhy ? [{title: 'WHY', width: width >= 90 ? 24 : 16, grow: true, rank: 1, cell: member => printable(member.why), tone: member => stateTones[member.state]} satisfies Column<MemberSnapshot>] : []),
+	...(hasWhy ? [{title: 'WHY', width: width >= 90 ? 24 : 14, grow: true, rank: 1, cell: member => printable(member.why), tone: member => stateTones[member.state]} satisfies Column<MemberSnapshot>] : []),
 ];
 
 function heard({self, heardMsAgo}: MemberSnapshot): string {

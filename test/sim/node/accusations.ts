@@ -16,7 +16,7 @@ export class Accusations {
 	readonly counts = {suspected: 0, suspectedInPeace: 0, dead: 0, deadInPeace: 0};
 
 	add(state: MemberState, accuser: Quiet, accused: Quiet | undefined): void {
-		if ((state !== 'suspect' && state !== 'dead') || !accused || accused.ranMs < whileMs) return;
+		if ((state !== 'suspect' && state !== 'unreachable' && state !== 'down') || !accused || accused.ranMs < whileMs) return;
 		this.counts[state === 'suspect' ? 'suspected' : 'dead']++;
 		if (Math.min(accuser.peaceMs, accused.peaceMs) >= whileMs) this.counts[state === 'suspect' ? 'suspectedInPeace' : 'deadInPeace']++;
 	}
