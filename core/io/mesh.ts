@@ -134,6 +134,10 @@ class LinkMesh implements Mesh {
 		return this.#links.get(peer)?.state ?? {state: 'down', why: this.#removed.has(peer) ? 'removed from the cluster' : 'not a member'};
 	}
 
+	address(peer: NodeId): string | undefined {
+		return this.#links.get(peer)?.heardAddress;
+	}
+
 	states(): ReadonlyMap<NodeId, LinkState> {
 		return new Map([...this.#links].map(([id, link]) => [id, link.state]));
 	}
