@@ -71,7 +71,7 @@ export class Founding {
 	hint(address: string, nowMs: number): void {
 		const known = this.#hints.get(address);
 		if (known) known.lastMs = nowMs;
-		else if (address !== this.#options.address && this.#hints.size < seekersMax) this.#hints.set(address, {firstMs: nowMs, lastMs: nowMs});
+		else if (address !== this.#options.address && this.#hints.size < seekersMax && !this.#isKnown(address)) this.#hints.set(address, {firstMs: nowMs, lastMs: nowMs});
 	}
 
 	/** This node answered itself at that address. */
@@ -83,7 +83,8 @@ export class Founding {
 	/** What this node says of itself now. Whoever is told may rely on it: the choice is leased. */
 	word(nowMs: number): SeekerWord {
 		const choice = this.#choose(nowMs);
-		if (choice !== undefined && choice !== this.#options.self) this.#lease = {choice, untilMs: nowMs + leaseMs};
+		// Only what would be chosen anew is prolonged: two nodes that had chosen each other would wait for ever.
+		if (choice !== undefined && choice !== this.#options.self && choice === this.#lowest(nowMs)) this.#lease = {choice, untilMs: nowMs + leaseMs};
 		return {choice, isAble: this.#isAble(nowMs), seekers: [...this.#seekers.values()].map(({address}) => address).slice(0, seekersMax)};
 	}
 
@@ -123,18 +124,25 @@ export class Founding {
 		if (id === this.#options.self || (this.#seekers.size >= seekersMax && !this.#seekers.has(id))) return;
 		this.#seekers.set(id, {address, heardMs: nowMs, isAble, told});
 		this.#hints.delete(address);
-		const known = new Set([...this.#seekers.values()].map(seeker => seeker.address));
-		for (const other of seekers.slice(0, seekersMax)) if (!known.has(other)) this.hint(other, nowMs);
+		for (const other of seekers.slice(0, seekersMax)) this.hint(other, nowMs);
+	}
+
+	#isKnown(address: string): boolean {
+		return [...this.#seekers.values()].some(seeker => seeker.address === address);
 	}
 
 	/** The founder by what is known now; a choice that was told is kept while its lease lasts. */
 	#choose(nowMs: number): NodeId | undefined {
 		this.#forget(nowMs);
-		const {self} = this.#options;
-		const able = [...this.#seekers].filter(([, {isAble}]) => isAble).map(([id]) => id);
-		if (this.#lease && nowMs < this.#lease.untilMs && able.includes(this.#lease.choice)) return this.#lease.choice;
+		if (this.#lease && nowMs < this.#lease.untilMs && this.#seekers.get(this.#lease.choice)?.isAble) return this.#lease.choice;
 		this.#lease = undefined;
-		return [...able, ...(this.#isAble(nowMs) ? [self] : [])].toSorted()[0];
+		return this.#lowest(nowMs);
+	}
+
+	/** The lowest id among the seekers that are able to found. */
+	#lowest(nowMs: number): NodeId | undefined {
+		const able = [...this.#seekers].filter(([, {isAble}]) => isAble).map(([id]) => id);
+		return [...able, ...(this.#isAble(nowMs) ? [this.#options.self] : [])].toSorted()[0];
 	}
 
 	#isAble(nowMs: number): boolean {
