@@ -4,6 +4,7 @@ machines to one another (agreed members to SWIM, reachable peers to gossip, evid
 program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
+import {parseAddress} from './address.ts';
 import type {FaultCommand, From, Published, Subscription} from './api.ts';
 import {Control} from './control.ts';
 import {Data} from './data.ts';
@@ -12,6 +13,7 @@ import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
 import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
+import {Doubles} from './membership/doubles.ts';
 import {Entering} from './membership/entering.ts';
 import {Founding} from './membership/founding.ts';
 import type {NodeId, Topic} from './message.ts';
@@ -55,6 +57,7 @@ export class Node implements ServedBroker {
 	readonly #timers = new DisposableStack();
 	readonly #closed = Promise.withResolvers<string>();
 	readonly sightings: Sightings;
+	readonly doubles: Doubles;
 	/** Called when `phase` changes. */
 	onPhase: (() => void) | undefined;
 	#phase: Snapshot['phase'] = 'starting';
@@ -83,6 +86,13 @@ export class Node implements ServedBroker {
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.sightings = new Sightings({cluster: config.cluster, clusterId: () => this.clusterId, nowMs, emit});
+		this.doubles = new Doubles({
+			nowMs,
+			agreed: () => undefined,
+			ask: (peer, other) => void io.links.send(peer, [encodeControl('probe', {other})]),
+			drop: (peer, why) => io.links.drop(peer, why),
+			found: (peer, kept, refused) => this.sightings.doubled(peer, kept, refused),
+		});
 		this.control = new Control({
 			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
@@ -250,6 +260,8 @@ export class Node implements ServedBroker {
 			case kinds.swim: return this.#onSwim(from, frame);
 			case kinds.join: return this.#judge(from, this.#acquaintances.onAsked(from, frame));
 			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
+			case kinds.probe: return this.#onProbe(from, frame);
+			case kinds.present: return this.doubles.answered(from);
 			case kinds.manage: return this.#judge(from, this.#management.onWish(from, frame));
 			case kinds.managed: return this.#judge(from, this.#management.onAnswer(frame));
 			default: this.#judge(from, false);
@@ -266,6 +278,11 @@ export class Node implements ServedBroker {
 		if (change === 'up') this.#acquaintances.observe(peer, this.options.io.links.address(peer));
 		this.presence.link(peer, change);
 		this.#updateReachable();
+	}
+
+	/** A peer refuses this process: another one has this node's identity. */
+	onDouble(reason: string): void {
+		void this.stop(reason);
 	}
 
 	/** A member of this cluster, which this node does not know, called. */
@@ -372,6 +389,13 @@ export class Node implements ServedBroker {
 		this.journal.record({type: 'stopped', reason: why});
 		this.journal.close();
 		this.#closed.resolve(why);
+	}
+
+	/** Another process called the peer under this node's id, so the peer asks whether this one still runs. It does, and knows now that there are two. */
+	#onProbe(from: NodeId, frame: Buffer): void {
+		const {other} = Object(decodeControl(frame)) as Record<string, unknown>;
+		this.options.io.links.send(from, [encodeControl('present', {})]);
+		if (typeof other === 'string' && parseAddress(other)) this.sightings.doubled(this.id, this.options.address, other);
 	}
 
 	#judge(from: NodeId, isSound: boolean): void {

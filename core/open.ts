@@ -117,6 +117,8 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onRefused: peer => current.node?.onLink(peer, 'refused'),
 		onRemoved: peer => current.node?.onLink(peer, 'removed'),
 		onStranger: (peer, at) => current.node?.onStranger(peer, at),
+		judge: (peer, caller, linked) => current.node?.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'},
+		onDouble: (_peer, reason) => current.node?.onDouble(reason),
 		onProblem: warn,
 		onClient: channel => serveClient(current.node, channel),
 		onJoin: channel => serveJoin(current.node, channel),

@@ -138,6 +138,8 @@ export class Link {
 		const nowMs = clock.monotonicMs();
 		const current = this.channel;
 		if (current) {
+			// Which of two processes of one id is kept is judged when the second one calls, not when this side happens to reach it.
+			if (isOurs && channel.remote.instance !== current.remote.instance) return channel.close('another process of this node is linked');
 			const isNewLife = channel.remote.incarnation > current.remote.incarnation;
 			const isCrossed = this.#isOurs !== isOurs && nowMs - this.#upAtMs < crossedMs;
 			if (!isNewLife && isCrossed && isOurs !== preferOurs) return channel.close('both called at once, and the other call stays');
