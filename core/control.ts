@@ -301,6 +301,16 @@ export class Control {
 				break;
 			}
 
+			case 'named': {
+				this.#options.emit({type: 'named', id: event.node, name: event.name});
+				break;
+			}
+
+			case 'protocol': {
+				this.#options.emit(event);
+				break;
+			}
+
 			case 'founded': break;
 			default: event satisfies never;
 		}

@@ -372,7 +372,7 @@ export class Witness {
 				const waiting = proposals.size;
 				const answer = propose(...given);
 				// What is refused on the spot was never sent: it did not happen.
-				if (command.type === 'address' || proposals.size === waiting) return answer;
+				if ((command.type !== 'subscribe' && command.type !== 'unsubscribe') || proposals.size === waiting) return answer;
 				const operation: Operation = {
 					client: host.id, topic: command.topic, node: command.node, invoked: ++this.#moment, returned: undefined,
 					call: command.type === 'subscribe' ? {type: 'subscribe', since: command.since} : {type: 'unsubscribe'},
