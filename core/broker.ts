@@ -5,12 +5,14 @@ program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
 import type {FaultCommand, From, Published, Subscription} from './api.ts';
-import {Control, type JoinAnswer} from './control.ts';
+import {Control, type JoinAnswer, type JoinFacts} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
 import {Keeping} from './keeping.ts';
+import {Claim} from './membership/claim.ts';
+import {Namer} from './membership/naming.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
@@ -41,6 +43,7 @@ export class Node implements ServedBroker {
 	readonly data: Data;
 	readonly presence: Presence;
 	readonly interests: Interests;
+	readonly claim: Claim;
 	readonly options: NodeOptions;
 	readonly closed: Promise<string>;
 	readonly startedMs: number;
@@ -53,6 +56,7 @@ export class Node implements ServedBroker {
 	#reachable = '';
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
+	readonly #namer: Namer;
 	#caredMs = 0;
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
@@ -74,9 +78,21 @@ export class Node implements ServedBroker {
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.control = new Control({
 			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
+			protocolMax: options.protocolMax,
+			speaks: peer => io.links.speaks(peer),
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
 			isReachable: node => this.presence.isReachable(node),
 			onAgreed: () => this.#onAgreed(),
+		});
+		this.claim = new Claim({
+			self: id, incarnation, instance: options.instance, agreed: this.control.topics, nowMs,
+			hasLeader: () => this.control.raft.status().leader !== undefined,
+			propose: () => this.control.propose({type: 'claim', node: id, incarnation, instance: options.instance}),
+		});
+		this.#namer = new Namer({
+			self: id, wanted: options.name, agreed: this.control.topics,
+			propose: name => this.control.propose({type: 'name', node: id, name}),
+			warn: text => emit({type: 'warning', text}),
 		});
 		this.#acquaintances = new Acquaintances({
 			self: id, address: options.address, topics: this.control.topics, links: io.links,
@@ -211,8 +227,9 @@ export class Node implements ServedBroker {
 		if (this.phase === 'running') this.#acquaintances.meet(peer, address);
 	}
 
-	onJoin(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
-		return this.control.join(node, address, clusterId);
+	/** @param facts what the caller said of itself; absent when a member asks over its link */
+	onJoin(node: NodeId, address: string, clusterId: string, facts?: JoinFacts): Promise<JoinAnswer> {
+		return this.control.join(node, address, clusterId, facts);
 	}
 
 	// What a program can do.
@@ -327,6 +344,7 @@ export class Node implements ServedBroker {
 		this.presence.tick();
 		this.#updateReachable();
 		this.control.tick();
+		if (this.phase === 'running') this.claim.care();
 		this.#management.check();
 		this.data.tick();
 		if (nowMs - this.#caredMs >= careMs) {
@@ -346,6 +364,7 @@ export class Node implements ServedBroker {
 		this.#acquaintances.ask();
 		if (this.control.raft.status().leader === undefined) return;
 		this.interests.reconcile();
+		this.#namer.care();
 		const agreed = this.control.topics.address(this.id);
 		if (agreed !== undefined && agreed !== this.options.address) this.control.propose({type: 'address', node: this.id, address: this.options.address}).catch(() => undefined);
 	}
@@ -353,6 +372,7 @@ export class Node implements ServedBroker {
 	/** The agreed state changed: tell the machines and the links. */
 	#onAgreed(): void {
 		const {topics} = this.control;
+		this.claim.update();
 		this.#management.check();
 		const members = topics.members();
 		if (members.length > 0) {

@@ -8,15 +8,18 @@ import type {Lamport} from './lamport.ts';
 import type {Random} from './machine.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
+import {protocolRefusal, protocolToPropose} from './membership/agreed-protocol.ts';
+import {freeName} from './membership/naming.ts';
 import {noQuorum, Proposals, type QuorumView} from './proposals.ts';
 import {promotion} from './promotion.ts';
 import {decodeConfigurationData} from './raft/configuration.ts';
 import type {RaftLimits} from './raft/leader.ts';
 import type {RaftPacket} from './raft/packet.ts';
+import type {Spoken} from './ports.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from './raft/raft.ts';
 import type {RaftStore} from './raft-store.ts';
-import {encodeContext, encodeEnvelope, type Command} from './topics/command.ts';
-import {Topics, type TopicsEvent} from './topics/topics.ts';
+import {encodeContext, encodeEnvelope, type Command, type MemberContext} from './topics/command.ts';
+import {expectKnownState, namesProtocol, Topics, type TopicsEvent} from './topics/topics.ts';
 
 export type ControlOptions = {
 	readonly self: NodeId;
@@ -30,12 +33,26 @@ export type ControlOptions = {
 	readonly store: RaftStore;
 	readonly nowMs: () => number;
 	readonly send: (to: NodeId, packet: RaftPacket) => void;
+	/** The newest version of the protocol that this program speaks. @default 1 */
+	readonly protocolMax?: number;
+	/** What a peer speaks, as it said last. @default of none anything is known */
+	readonly speaks?: (peer: NodeId) => Spoken | undefined;
 	/** Members that are heard from now, self included. */
 	readonly isReachable: (node: NodeId) => boolean;
 	/** The agreed state changed. */
 	readonly onAgreed: () => void;
 	readonly emit: (event: BrokerEvent) => void;
 	readonly failed: (error: unknown) => void;
+};
+
+/** What a node that asks to join says of itself. A node of protocol 1 says only what it speaks. */
+export type JoinFacts = Spoken & {
+	/** The name that it asks for, and whether its operator chose it. */
+	readonly name?: string;
+	readonly isNameChosen?: boolean;
+	/** The process that uses its identity. */
+	readonly incarnation?: number;
+	readonly instance?: string;
 };
 
 /** What a node that asks to join is told. */
@@ -64,6 +81,7 @@ export class Control {
 	#hadQuorum: boolean | undefined;
 	#caredMs = 0;
 	#snapshotIndex = 0;
+	#isRaisingProtocol = false;
 
 	constructor(options: ControlOptions) {
 		this.#options = options;
@@ -137,13 +155,15 @@ export class Control {
 		return promise;
 	}
 
-	/** Take in a node that asks to join: it becomes a learner through the log. */
-	async join(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
+	/** Take in a node that asks to join: it becomes a learner through the log. @param facts absent when a member asks over its link who the members are */
+	async join(node: NodeId, address: string, clusterId: string, facts?: JoinFacts): Promise<JoinAnswer> {
 		const {self} = this.#options;
 		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
 		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
 		if (this.topics.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
 		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
+		const tooOld = facts && protocolRefusal(node, facts, this.topics.protocol);
+		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
 		const {leader, role} = this.raft.status();
 		if (this.topics.address(node) !== undefined) return this.#joined();
 		if (role !== 'leader') {
@@ -159,7 +179,10 @@ export class Control {
 			return {type: 'wait', reason: `${former.id} was at ${address} before: it is being removed`};
 		}
 
-		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address})));
+		if (facts && this.#isRaising(facts.protocol)) return {type: 'wait', reason: 'the cluster is agreeing on another version of the protocol'};
+		const nameTaken = facts && this.#nameRefusal(node, facts);
+		if (nameTaken !== undefined) return {type: 'refused', reason: nameTaken};
+		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address, ...this.#contextOf(facts)})));
 		if (answer === 'not-leader' || answer === 'busy') return {type: 'wait', reason: 'another change of the members is under way'};
 		// Asked for and agreed before, and not applied here yet: a slow disk comes between.
 		if (answer === 'invalid' && this.#isConfigured(node)) return {type: 'wait', reason: `node ${node} is being taken in`};
@@ -169,6 +192,29 @@ export class Control {
 			if (waiting) waiting.push(resolve);
 			else this.#joins.set(node, [resolve]);
 		});
+	}
+
+	/** A newer protocol than the node speaks may be agreed any moment: only what is applied is known to be decided. */
+	#isRaising(protocol: number): boolean {
+		const {commit} = this.raft.status();
+		return protocol < (this.#options.protocolMax ?? 1) && (this.#isRaisingProtocol || this.topics.applied < commit);
+	}
+
+	/** Why the name that the operator chose for a node cannot be its name. */
+	#nameRefusal(node: NodeId, {name = '', isNameChosen = false}: JoinFacts): string | undefined {
+		const holder = name === '' || !isNameChosen ? undefined : this.topics.nodeNamed(name);
+		if (holder === undefined || holder === node) return undefined;
+		const where = this.#options.isReachable(holder) ? `at ${this.topics.address(holder)}` : 'unreachable';
+		return `the name ${name} belongs to node ${holder.slice(0, 8)} (${where}): choose another --name, or remove that node: dapss-tui peer remove ${name}`;
+	}
+
+	#contextOf(facts: JoinFacts | undefined): MemberContext {
+		if (!facts || this.topics.protocol < namesProtocol) return {};
+		const {name = '', incarnation, instance = ''} = facts;
+		return {
+			...(name === '' ? {} : {name: freeName(this.topics, name)}),
+			...(incarnation === undefined || instance === '' ? {} : {incarnation, instance}),
+		};
 	}
 
 	/** Make another voter the leader before this node goes, when that is possible. */
@@ -224,6 +270,7 @@ export class Control {
 
 	async #carryOut(ready: RaftReady): Promise<void> {
 		const {store, send} = this.#options;
+		if (ready.snapshot) expectKnownState(ready.snapshot.data); // Before it is kept: a state that this program cannot read must not take the place of its own.
 		for (const {to, packet} of ready.packetsBefore) send(to, packet); // The leader's appends leave while its own disk writes (thesis, 10.2.1).
 		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
 		if (ready.hardState || ready.entries.length > 0) await store.append(ready.hardState, ready.entries);
@@ -350,8 +397,20 @@ export class Control {
 			return;
 		}
 
+		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
+	}
+
+	#raiseProtocol(members: readonly NodeId[]): void {
+		const {self, protocolMax = 1, speaks = () => undefined} = this.#options;
+		const protocol = protocolToPropose(this.topics.protocol, protocolMax, members.filter(id => id !== self).map(id => speaks(id)?.protocol));
+		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
+		this.#isRaisingProtocol = true;
+		// What fails is proposed again, by whoever leads then.
+		this.propose({type: 'protocol', node: self, protocol}).catch(() => undefined).finally(() => {
+			this.#isRaisingProtocol = false;
+		});
 	}
 
 	#watchLeader(nowMs: number): void {

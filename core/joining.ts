@@ -5,6 +5,7 @@ it keeps trying, and says what it waits for.
 import {decode} from './codec.ts';
 import type {JoinAnswer} from './control.ts';
 import {DapssError, errorMessage} from './errors.ts';
+import {isNodeName} from './membership/node-name.ts';
 import {isNodeId, type NodeId} from './message.ts';
 import {encodeControl, kinds} from './wire.ts';
 
@@ -15,6 +16,9 @@ export type JoiningOptions = {
 	readonly id: NodeId;
 	readonly address: string;
 	readonly clusterId: string;
+	/** The name that this node asks for; a node of protocol 1 does not read it. */
+	readonly name?: string;
+	readonly isNameChosen?: boolean;
 	/** Those to ask, at this moment. */
 	readonly candidates: () => readonly string[];
 	readonly ask: Ask;
@@ -30,8 +34,8 @@ export type Joined = Extract<JoinAnswer, {type: 'joined'}>;
 
 /** Resolves when the cluster has taken this node in; `undefined` when it was stopped first. @throws `refused`, `not-authenticated` */
 export async function join(options: JoiningOptions): Promise<Joined | undefined> {
-	const {id, address, clusterId, candidates, ask, tell, wait, isStopped} = options;
-	const request = encodeControl('join', {id, address, clusterId});
+	const {id, address, clusterId, name = '', isNameChosen = false, candidates, ask, tell, wait, isStopped} = options;
+	const request = encodeControl('join', {id, address, clusterId, ...(name === '' ? {} : {name, isNameChosen})});
 	let leader: string | undefined;
 	while (!isStopped()) {
 		for (const candidate of leader === undefined ? candidates() : [leader, ...candidates()]) {
@@ -57,13 +61,16 @@ export async function join(options: JoiningOptions): Promise<Joined | undefined>
 	return undefined;
 }
 
+export type JoinRequest = {readonly id: NodeId; readonly address: string; readonly clusterId: string; readonly name?: string; readonly isNameChosen?: boolean};
+
 /** What a node that wants to join says. */
-export function parseJoin(frame: Buffer): {readonly id: NodeId; readonly address: string; readonly clusterId: string} | undefined {
+export function parseJoin(frame: Buffer): JoinRequest | undefined {
 	if (frame[0] !== kinds.join) return undefined;
 	const value = decode(frame.subarray(1));
 	if (typeof value !== 'object' || value === null) return undefined;
-	const {id, address, clusterId} = value as Record<string, unknown>;
-	return isNodeId(id) && isShortText(address) && address !== '' && isShortText(clusterId) ? {id, address, clusterId} : undefined;
+	const {id, address, clusterId, name, isNameChosen} = value as Record<string, unknown>;
+	if (!isNodeId(id) || !isShortText(address) || address === '' || !isShortText(clusterId)) return undefined;
+	return {id, address, clusterId, ...(isNodeName(name) && {name, isNameChosen: isNameChosen === true})};
 }
 
 /** The answer to it; `undefined` when it is none. */

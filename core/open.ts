@@ -4,6 +4,7 @@ The composition root: puts a node together from its configuration, real sockets 
 sent, logs are read back before a packet comes in.
 */
 import {randomBytes} from 'node:crypto';
+import {hostname} from 'node:os';
 import {join as joinPath} from 'node:path';
 import type {Broker, FaultCommand} from './api.ts';
 import {Node} from './broker.ts';
@@ -28,6 +29,7 @@ import {openHome, type HomeIo} from './home.ts';
 import {topicsOf} from './interests.ts';
 import {join, parseJoin} from './joining.ts';
 import {Lamport} from './lamport.ts';
+import {defaultName} from './membership/node-name.ts';
 import type {NodeId, Topic} from './message.ts';
 import {stateToJson, type KeptState} from './node-state.ts';
 import type {Links} from './ports.ts';
@@ -40,7 +42,7 @@ import {serve, type ServedBroker} from './remote/server.ts';
 import {signBatch, verifyBatch} from './seal.ts';
 import {openTopicLog} from './topic-log.ts';
 import {encodeContext} from './topics/command.ts';
-import {version} from './version.ts';
+import {protocolMax, version} from './version.ts';
 import {encodeControl} from './wire.ts';
 
 export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
@@ -92,6 +94,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const {identity} = state;
 	const incarnation = state.incarnation + 1;
 	const instance = randomBytes(8).toString('hex');
+	const name = {text: config.name === '' ? defaultName(hostname(), config.port) : config.name, isChosen: config.name !== ''};
 	const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 	lamport.nextCeiling();
 	const save = (kept: KeptState): Promise<void> => folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
@@ -109,7 +112,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const transport = createTransport(shared);
 	const mesh = resources.use(await createMesh({
 		transport, clock: systemClock, host: config.host, port: config.port, id: identity.id, outQueueBytes: config.limits.outQueueBytes,
-		hello: () => ({address, clusterId: node?.clusterId ?? state.clusterId, incarnation, instance, name: ''}),
+		hello: () => ({address, clusterId: node?.clusterId ?? state.clusterId, incarnation, instance, name: name.text, protocolMin: node?.control.topics.protocol ?? 1}),
 		refusals: shared.refusals, faults,
 		onFrame: (from, frame) => node?.onFrame(from, frame),
 		onUp: peer => node?.onLink(peer, 'up'),
@@ -164,7 +167,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 			const clusterId = randomBytes(16).toString('hex');
 			raftStore = await raftStore.found({
 				term: 1, index: 1, kind: 'configuration',
-				data: encodeConfigurationData({voters: [identity.id], learners: []}, encodeContext({clusterId, node: identity.id, address})),
+				data: encodeConfigurationData({voters: [identity.id], learners: []}, encodeContext({clusterId, protocol: protocolMax, node: identity.id, address, name: name.text, incarnation, instance})),
 			}, identity.id);
 		}
 
@@ -192,7 +195,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	function createNode(): Node {
 		const links: Links = mesh;
 		return new Node({
-			id: identity.id, incarnation, lamport, config, address, version,
+			id: identity.id, incarnation, lamport, config, address, version, protocolMax, instance, name,
 			clusterId: state.clusterId,
 			topics: [...new Set([...state.topics, ...topicsOf(config.topics)])],
 			former: state,
@@ -238,7 +241,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		let known: readonly string[] = await candidates();
 		try {
 			const joined = await join({
-				id: identity.id, address, clusterId: joining.clusterId,
+				id: identity.id, address, clusterId: joining.clusterId, name: name.text, isNameChosen: name.isChosen,
 				candidates: () => known,
 				ask: (at, frame) => askOnce(at, frame),
 				tell(detail) {
@@ -259,7 +262,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	}
 
 	async function askOnce(at: string, frame: Buffer): Promise<Buffer> {
-		const channel = await transport.dial(at, {hello: {address, clusterId: running.clusterId, incarnation, instance, name: '', via: 'join'}, timeoutMs: 3000});
+		const channel = await transport.dial(at, {hello: {address, clusterId: running.clusterId, incarnation, instance, name: name.text, via: 'join'}, timeoutMs: 3000});
 		return new Promise((resolve, reject) => {
 			const timer = setTimeout(() => channel.destroy('no answer'), 5000);
 			channel.onClose = why => {
@@ -286,8 +289,10 @@ function serveClient(node: Node | undefined, channel: Channel): void {
 function serveJoin(node: Node | undefined, channel: Channel): void {
 	channel.onFrame = frame => {
 		const request = parseJoin(frame);
-		if (!node || !request || request.id !== channel.remote.id) return channel.close('malformed request');
-		void node.onJoin(request.id, request.address, request.clusterId).then(answer => channel.send([encodeControl('joined', answer)]));
+		const {remote} = channel;
+		if (!node || !request || request.id !== remote.id) return channel.close('malformed request');
+		const {protocol, version: theirVersion, incarnation, instance} = remote;
+		void node.onJoin(request.id, request.address, request.clusterId, {...request, protocol, version: theirVersion, incarnation, instance}).then(answer => channel.send([encodeControl('joined', answer)]));
 	};
 }
 

@@ -413,7 +413,8 @@ export class Witness {
 			join: (...given: Parameters<typeof join>) => {
 				const answer = join(...given);
 				void answer.then(said => {
-					if (said.type === 'refused' && !this.#belonging.wasRemoved(given[0])) this.#problem(`only who was removed is refused: ${host.id} says to ${given[0]}: ${said.reason}`);
+					const isTooOld = (given[3]?.protocol ?? Infinity) < control.topics.protocol;
+					if (said.type === 'refused' && !isTooOld && !this.#belonging.wasRemoved(given[0])) this.#problem(`only a node that was removed, or is too old, is refused: ${host.id} says to ${given[0]}: ${said.reason}`);
 				});
 				return answer;
 			},
