@@ -26,8 +26,9 @@ export class DamagedError extends DapssError {
 
 /** The data was written by a newer program. It is intact, and must stay as it is: neither repaired nor set aside. */
 export class NewerVersionError extends DapssError {
-	constructor(what: string, found: number | string, max: number) {
-		super('storage', `${what} was written by a newer version of dapss-tui (format ${found}, this program reads up to ${max}): start that version, or use another data folder. Nothing was changed`);
+	/** @param found `format 3, this program reads up to 2` */
+	constructor(what: string, found: string) {
+		super('storage', `${what} was written by a newer version of dapss-tui (${found}): start that version, or use another --data. Nothing was changed`);
 		this.name = 'NewerVersionError';
 	}
 }

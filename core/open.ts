@@ -18,6 +18,7 @@ import {systemClock, systemEntropy} from './io/clock.ts';
 import {Faults} from './io/faults.ts';
 import {realFiles} from './io/files.ts';
 import {Folder} from './io/folder.ts';
+import {expectKnownFormats} from './io/known-formats.ts';
 import {openLog} from './io/log.ts';
 import {createMesh} from './io/mesh.ts';
 import {NodeFiles} from './io/node-files.ts';
@@ -298,6 +299,7 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 
 function homeOf(folder: NodeFiles, config: Config): HomeIo {
 	return {
+		expectKnownFormats: () => expectKnownFormats(realFiles, folder.path, stateFile),
 		readState: () => folder.readJson(stateFile),
 		writeState: json => folder.writeJson(stateFile, json),
 		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), ...logOptions(config)}),

@@ -329,9 +329,16 @@ export class Topics {
 
 /** Whether the bytes are a saved state that this program reads. @throws {NewerVersionError} @throws when they are none */
 export function expectKnownState(bytes: Uint8Array): void {
+	const newer = newerState(bytes);
+	if (newer !== undefined) throw new NewerVersionError('The agreed state of the cluster', newer);
 	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
-	if (typeof version !== 'number' || version < 1) throw new Error(`Expected a saved state of version 1 to ${stateVersionMax}, got ${String(version)}`);
-	if (version > stateVersionMax) throw new NewerVersionError('The agreed state of the cluster', version, stateVersionMax);
+	if (version !== 1 && version !== stateVersionMax) throw new Error(`Expected a saved state of version 1 or ${stateVersionMax}, got ${String(version)}`);
+}
+
+/** What is newer about a saved state than this program; `undefined` when nothing is. */
+export function newerState(bytes: Uint8Array): string | undefined {
+	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
+	return typeof version === 'number' && version > stateVersionMax ? `format ${version}, this program reads up to ${stateVersionMax}` : undefined;
 }
 
 type SavedState = {

@@ -265,7 +265,7 @@ export class Host implements Station {
 			}, id);
 		}
 
-		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(name => decodeURIComponent(name) as Topic);
+		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
 		const {links, datagrams, dial} = fabric.linksOf(this.#station(life));
 		const node = new Node({
 			id, incarnation, lamport, config, address, instance, name, version: 'sim', protocolMax: protocol, clusterId: state.clusterId, topics: state.topics, raftLimits,
