@@ -10,7 +10,7 @@ import {Node} from './broker.ts';
 import type {Config} from './config.ts';
 import {completeConfig, type GivenConfig} from './config-schema.ts';
 import {DapssError, errorMessage} from './errors.ts';
-import {formatAddress} from './address.ts';
+import {advertisedAddress, localAddress} from './io/advertise.ts';
 import {openBeacon, type Beacon} from './io/beacon.ts';
 import type {Channel} from './io/channel.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
@@ -84,8 +84,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	};
 
 	const folder = new NodeFiles(realFiles, path, warn);
-	const host = config.advertise === '' ? config.host : config.advertise;
-	const address = formatAddress(host, config.port);
+	const address = advertisedAddress(config);
 	const home = await openHome(homeOf(folder, config), address);
 	const {state, quarantined} = home;
 	let raftStore = home.store;
@@ -156,7 +155,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	};
 
 	let isFounding = false;
-	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address, cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
+	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address: localAddress(config), cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
 	const lock = mayFound && config.discovery.enabled ? await formLock(config.cluster) : undefined;
 	try {
 		if (mayFound && !await isSomebodyThere()) {

@@ -15,8 +15,8 @@ type FlagText = {
 export const flagTable = {
 	port: {type: 'string', value: 'PORT', text: 'TCP and UDP port of the node (5000, or the next free one)'},
 	bootstrap: {type: 'string', isMultiple: true, value: 'ADDRESS', text: 'a member to join through: host:port, or a port on this machine; repeat it or use commas'},
-	host: {type: 'string', value: 'HOST', text: 'address to listen on (127.0.0.1)'},
-	advertise: {type: 'string', value: 'HOST', text: 'host that other nodes reach this one under'},
+	host: {type: 'string', value: 'HOST', text: 'address to listen on (127.0.0.1); 0.0.0.0 or :: for all of this machine'},
+	advertise: {type: 'string', value: 'ADDRESS', text: 'where other nodes reach this one: host, host:port or [v6]:port (the address it listens on)'},
 	cluster: {type: 'string', value: 'NAME', text: 'name of the cluster (dapss)'},
 	topics: {type: 'string', isMultiple: true, value: 'A,B', text: 'topics that the node subscribes to at its start'},
 	data: {type: 'string', value: 'DIR', text: 'folder of the node\'s identity, logs and messages'},
