@@ -122,7 +122,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	}));
 	const datagrams = resources.use(await openDatagrams({
 		host: config.host, port: config.port, keys: shared.keys, id: identity.id, incarnation,
-		encrypt: config.enableEncryption, refusals: shared.refusals, faults,
+		encrypt: config.enableEncryption, refusals: shared.refusals, names: shared.names, faults,
 		onDatagram: (from, bytes) => node?.onDatagram(from, bytes),
 	}));
 

@@ -11,12 +11,15 @@ u8 version | 8 B sender | u32 incarnation | 8 B salt | u48 counter | sealed byte
 */
 import {createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes, type KeyObject} from 'node:crypto';
 import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
-import {DapssError} from '../errors.ts';
+import {lookup} from 'node:dns/promises';
+import {isIP} from 'node:net';
+import {DapssError, errorMessage} from '../errors.ts';
 import type {NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
-import {parseAddress} from '../address.ts';
+import {parseAddress, plainHost, type HostPort} from '../address.ts';
 import type {Counters} from './counters.ts';
 import type {Faults} from './faults.ts';
+import {Names} from './names.ts';
 
 export type DatagramOptions = {
 	readonly host: string;
@@ -26,6 +29,8 @@ export type DatagramOptions = {
 	readonly incarnation: number;
 	readonly encrypt: boolean;
 	readonly refusals: Counters;
+	/** What host names stand for; TCP uses the same. */
+	readonly names?: Names;
 	readonly faults: Faults | undefined;
 	readonly onDatagram: (from: NodeId, bytes: Buffer) => void;
 };
@@ -121,24 +126,28 @@ export class Seal {
 }
 
 export async function openDatagrams(options: DatagramOptions): Promise<OpenDatagrams> {
-	const {host, port, refusals, faults, onDatagram} = options;
+	const {host, port, refusals, faults, onDatagram, names = new Names()} = options;
 	const seal = new Seal(options);
-	const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
-	socket.on('message', (datagram: Buffer, _info: RemoteInfo) => {
+	const at = await listeningAddress(host);
+	const socket = createSocket(isIP(at) === 6 ? 'udp6' : 'udp4');
+	const targets = new Targets(names, isIP(at) === 6);
+	socket.on('message', (datagram: Buffer, {address: source}: RemoteInfo) => {
 		const opened = seal.open(datagram);
-		if (typeof opened === 'string') refusals.add(opened);
-		else if (!faults?.isDatagramLost(opened.from)) onDatagram(opened.from, opened.bytes);
+		if (typeof opened === 'string') return refusals.add(opened);
+		if (faults?.isDatagramLost(opened.from)) return;
+		targets.heard(opened.from, source);
+		onDatagram(opened.from, opened.bytes);
 	});
-	await bound(socket, host, port);
+	await bound(socket, at, port);
 	socket.on('error', () => refusals.add('datagram-error'));
 	const {port: boundPort} = socket.address();
 	let isClosed = false;
 	return {
 		port: boundPort,
 		send(address, bytes, to) {
-			const at = parseAddress(address);
+			const target = targets.of(address, to);
 			const fate = faults?.datagramOut(to) ?? 0;
-			if (isClosed || !at || fate === 'lost') return;
+			if (isClosed || !target || fate === 'lost') return;
 			if (bytes.length > datagramBytesMax - headerBytes - tagBytes) {
 				refusals.add('datagram-too-large');
 				return;
@@ -146,7 +155,7 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 
 			const datagram = seal.seal(bytes);
 			const leave = (): void => {
-				if (!isClosed) socket.send(datagram, at.port, at.host, () => undefined); // An error (no route) is what probes are for.
+				if (!isClosed) socket.send(datagram, target.port, target.host, () => undefined); // An error (no route) is what probes are for.
 			};
 
 			if (fate > 0) setTimeout(leave, fate).unref();
@@ -160,6 +169,67 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 			});
 		},
 	};
+}
+
+/**
+Where a datagram to an address leaves for, in digits: a socket would ask a name server for each of them. Of the addresses of a name the one that datagrams of
+that peer come from is taken, else the one that a link was made to, else all in turn.
+*/
+class Targets {
+	readonly #names: Names;
+	readonly #isV6: boolean;
+	readonly #parsed = new Map<string, HostPort | undefined>();
+	readonly #sources = new Map<NodeId, string>();
+	#turn = 0;
+
+	constructor(names: Names, isV6: boolean) {
+		this.#names = names;
+		this.#isV6 = isV6;
+	}
+
+	heard(from: NodeId, source: string): void {
+		if (this.#sources.size >= sendersMax && !this.#sources.has(from)) this.#sources.clear();
+		this.#sources.set(from, source);
+	}
+
+	/** `undefined` when there is no such address, when it is not known yet, or when this socket cannot send there. */
+	of(address: string, to: NodeId | undefined): HostPort | undefined {
+		const at = this.#parse(address);
+		if (!at) return undefined;
+		const host = isIP(at.host) === 0 ? this.#addressOf(at.host, to) : at.host;
+		if (host === undefined || !this.#canReach(host)) return undefined;
+		return {host: this.#isV6 && isIP(host) === 4 ? `::ffff:${host}` : host, port: at.port};
+	}
+
+	#addressOf(name: string, to: NodeId | undefined): string | undefined {
+		const addresses = this.#names.known(name).filter(address => this.#canReach(address));
+		if (addresses.length < 2) return addresses[0];
+		const source = to === undefined ? undefined : plainHost(this.#sources.get(to));
+		if (source !== undefined && addresses.includes(source)) return source;
+		return this.#names.preferred(name) ?? addresses[this.#turn++ % addresses.length];
+	}
+
+	#canReach(host: string): boolean {
+		return this.#isV6 || isIP(host) === 4;
+	}
+
+	#parse(address: string): HostPort | undefined {
+		if (this.#parsed.has(address)) return this.#parsed.get(address);
+		if (this.#parsed.size >= sendersMax) this.#parsed.clear();
+		const parsed = parseAddress(address);
+		this.#parsed.set(address, parsed);
+		return parsed;
+	}
+}
+
+/** The one address that a listening socket of TCP takes for the name too. */
+async function listeningAddress(host: string): Promise<string> {
+	if (isIP(host) !== 0) return host;
+	try {
+		return (await lookup(host)).address;
+	} catch (error) {
+		throw new DapssError('failure', `Could not listen on UDP ${host}: the name is not found (${(error as NodeJS.ErrnoException).code ?? errorMessage(error)})`, {cause: error});
+	}
 }
 
 function bound(socket: Socket, host: string, port: number): Promise<void> {

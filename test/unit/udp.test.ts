@@ -2,6 +2,7 @@ import {createSocket} from 'node:dgram';
 import {expect, test} from 'vitest';
 import {Counters} from '../../core/io/counters.ts';
 import {Faults} from '../../core/io/faults.ts';
+import {Names} from '../../core/io/names.ts';
 import {openDatagrams, Seal, type DatagramOptions, type OpenDatagrams} from '../../core/io/udp.ts';
 import type {NodeId} from '../../core/message.ts';
 import {deriveKeys} from '../../core/seal.ts';
@@ -167,5 +168,58 @@ test('a cut silences datagrams in its direction only', async () => {
 	await b.next(2);
 	expect(a.got).toEqual([`${other} heard`]);
 	expect(b.got).toEqual([`${one} found`, `${one} still`]);
+	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
+});
+
+test('a socket of v6 takes and sends v4 as well, one of v4 leaves v6 alone', async () => {
+	const a = await opened(one, {host: '::'});
+	const b = await opened(other);
+	a.at.send(`127.0.0.1:${b.at.port}`, hello, other);
+	await b.next(1);
+	b.at.send(`127.0.0.1:${a.at.port}`, Buffer.from('back'), one);
+	await a.next(1);
+	b.at.send(`[::1]:${a.at.port}`, Buffer.from('no way'), one);
+	a.at.send(`[::1]:${a.at.port}`, hello);
+	b.at.send(`127.0.0.1:${a.at.port}`, Buffer.from('again'), one);
+	await a.next(2);
+	expect([a.got, b.got]).toEqual([[`${other} back`, `${other} again`], [`${one} hello`]]);
+	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
+});
+
+test('of a name with several addresses each is tried, until a datagram comes from one of them', async () => {
+	const names = new Names({lookup: async () => ['127.0.0.3', '127.0.0.2']});
+	await names.resolve('peer');
+	const a = await opened(one, {names});
+	const b = await opened(other, {host: '127.0.0.2'});
+	const [first, second] = [Buffer.from('first'), Buffer.from('second')];
+	for (const word of [first, second]) a.at.send(`peer:${b.at.port}`, word, other);
+	await b.next(1); // The other one went to 127.0.0.3.
+	b.at.send(`127.0.0.1:${a.at.port}`, hello);
+	await a.next(1);
+	for (const word of ['x', 'y', 'z']) a.at.send(`peer:${b.at.port}`, Buffer.from(word), other);
+	await b.next(4);
+	expect(b.got.slice(1)).toEqual([`${one} x`, `${one} y`, `${one} z`]);
+	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
+});
+
+test('before a datagram has come, the address of the link is taken', async () => {
+	const names = new Names({lookup: async () => ['127.0.0.3', '127.0.0.2']});
+	await names.resolve('peer');
+	names.worked('peer', '127.0.0.2');
+	const a = await opened(one, {names});
+	const b = await opened(other, {host: '127.0.0.2'});
+	for (const word of ['x', 'y', 'z']) a.at.send(`peer:${b.at.port}`, Buffer.from(word), other);
+	await b.next(3);
+	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
+});
+
+test('a node may listen on a name, as TCP does', async () => {
+	const a = await opened(one, {host: 'localhost'});
+	const b = await opened(other, {host: '::'});
+	b.at.send(`localhost:${a.at.port}`, hello, one); // Not known yet: that one is lost.
+	const timer = setInterval(() => b.at.send(`localhost:${a.at.port}`, hello, one), 5);
+	await a.next(1);
+	clearInterval(timer);
+	await expect(opened(one, {host: 'nowhere.invalid'})).rejects.toThrow('Could not listen on UDP nowhere.invalid: the name is not found');
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 });
