@@ -10,11 +10,8 @@ import {HungUpError, open} from './opening.ts';
 import {withPatience} from './patience.ts';
 import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';
 
-/**
-Of a name with several addresses each but the last is given up after this part of the deadline, and the next is tried (RFC 8305). Not less than a long way takes.
-*/
-const attempts = 4;
-const attemptMsMin = 250;
+/** Of a name with several addresses each but the last is given up after this long (RFC 8305, section 5). One that needs longer is the last in its turn: `Names`. */
+const attemptMs = 250;
 
 /** See `Transport.dial`. */
 export async function dial(transport: TransportOptions, address: string, {hello, timeoutMs, expect, signal}: DialOptions): Promise<Channel> {
@@ -23,7 +20,7 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 	const {names} = transport;
 	const socket = net.connect({
 		host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 15_000,
-		lookup: names.lookup, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: Math.max(attemptMsMin, Math.floor(timeoutMs / attempts)),
+		lookup: names.lookup, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: attemptMs,
 	});
 	socket.on('error', () => {}); // Told by whoever waits for it; never unhandled.
 	let phase = 'does not answer';

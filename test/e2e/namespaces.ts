@@ -17,6 +17,7 @@ network[Symbol.dispose]();                               // in afterAll; ends wh
 - `network.cut(host)`, `network.heal(host)`: the host's port on the bridge goes down and up.
 - `const unblock = network.block({protocol: 'tcp' | 'udp' | 'all', from, to, oneWay})`: frames between two hosts vanish; without `to`, between `from` and all
   others. `unblock()` ends it.
+- `const missing = network.countDatagrams(new Map([[host, port], …]))`: `missing()` names the pairs of hosts between which no datagram has gone by now.
 - `host.setAddresses(['10.77.0.9/24'])`: other addresses on `eth` from now on. `host.ip(...)`, `host.sysctl(name, value)`: whatever else.
 - `host.setNames({name: [addresses]})`: an /etc/hosts of its own, for commands that start from now on.
 - `host.spawn(program, arguments)`: any process in the host.
@@ -123,6 +124,19 @@ export class Network implements Disposable {
 		return () => {
 			this.#blocks.delete(block);
 			this.#filter();
+		};
+	}
+
+	/** Datagrams to the given port of each host from each other one, counted from now on: a function that tells those who have none yet. */
+	countDatagrams(ports: ReadonlyMap<Host, number>): () => readonly string[] {
+		const pairs = [...ports.keys()].flatMap(from => [...ports].filter(([to]) => to !== from).map(([to, port]) => ({from, to, port})));
+		nft(this.#hub, [
+			'add table bridge count', 'delete table bridge count', 'add table bridge count', 'add chain bridge count forward { type filter hook forward priority -1; }',
+			...pairs.map(({from, to, port}) => `add rule bridge count forward iifname ${from.port} oifname ${to.port} udp dport ${port} counter comment "${from.port} to ${to.port}"`),
+		]);
+		return () => {
+			const list = execFileSync('ip', ['netns', 'exec', this.#hub, 'nft', 'list', 'chain', 'bridge', 'count', 'forward'], {encoding: 'utf8'});
+			return [...list.matchAll(/counter packets 0 bytes 0 comment "(?<pair>[^"]*)"/g)].map(match => match.groups!['pair']!);
 		};
 	}
 
