@@ -130,7 +130,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	/** Other clusters of this name that were told of. */
 	const foreign = new Set<string>();
 	const beacon = config.discovery.enabled ? resources.use(await openBeacon({
-		config: config.discovery, host: config.host, keys: shared.keys, id: identity.id, incarnation, refusals: shared.refusals,
+		config: config.discovery, keys: shared.keys, id: identity.id, incarnation, refusals: shared.refusals,
 		say: () => ({address, clusterId: node?.clusterId ?? state.clusterId, phase: node?.phase === 'running' ? 'member' : 'seeking', topics: [...node?.data.topics.keys() ?? []]}),
 		onBeacon: other => onBeacon(other),
 		onProblem: warn,

@@ -100,6 +100,30 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 	}, 60_000);
 });
 
+describe.runIf(canMakeNetworks)('discovery between hosts', () => {
+	/** The first node founds; those that start later find it. */
+	async function startInTurn(flags: ReadonlyArray<readonly [Host, readonly string[]]>): Promise<void> {
+		cluster = new Cluster({cli, settings: {discovery: {enabled: true, interval_ms: 200}}});
+		for (const [host, own] of flags) await start(host, own);
+		await Promise.all(nodes.map(node => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length === nodes.length, 'all voters')));
+	}
+
+	test('with wildcards and IPv4', async () => {
+		const hosts = [network.host({v6: false}), network.host({v6: false}), network.host({v6: false, more: ['192.168.7.1/24']})];
+		await startInTurn(hosts.map((host, index) => [host, ['--host', '0.0.0.0', ...(index === 2 ? ['--advertise', host.v4] : [])]]));
+	}, 60_000);
+
+	test('with IPv6 only', async () => {
+		const hosts = [network.host({v4: false}), network.host({v4: false}), network.host({v4: false})];
+		await startInTurn(hosts.map((host, index) => [host, ['--host', index === 0 ? host.v6 : '::']]));
+	}, 60_000);
+
+	test('of a host with IPv6 only and one of both families', async () => {
+		const hosts = [network.host({v4: false}), network.host(), network.host({v4: false})];
+		await startInTurn(hosts.map(host => [host, ['--host', '::', '--advertise', host.v6]]));
+	}, 60_000);
+});
+
 describe.runIf(canFilter)('nodes behind mapped ports', () => {
 	test('are reached under the address and port that they tell, over TCP and UDP', async () => {
 		const outer = network.host({v6: false});

@@ -23,8 +23,10 @@ network[Symbol.dispose]();                               // in afterAll; ends wh
 - `host.spawn(program, arguments)`: any process in the host.
 */
 import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_process';
-import {existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync} from 'node:fs';
 import {isIPv6} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {NodeProcess, type Cluster} from '../../bench/cluster.ts';
 import {cli} from './command.ts';
 
@@ -167,6 +169,8 @@ export class Host implements Disposable {
 	readonly v6: string;
 	/** The hub's end of its cable. */
 	readonly port: string;
+	/** What programs keep for their user and machine: a host shares none of it. */
+	readonly #home = mkdtempSync(join(tmpdir(), 'dapssnet-'));
 	readonly #children = new Set<ChildProcess>();
 
 	constructor(space: string, index: number, {v4 = true, v6 = true, more = []}: HostOptions, hub: string | undefined) {
@@ -217,7 +221,7 @@ export class Host implements Disposable {
 	}
 
 	spawn(program: string, words: readonly string[]): ChildProcess {
-		const child = spawn('ip', ['netns', 'exec', this.space, program, ...words], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, NO_COLOR: '1'}});
+		const child = spawn('ip', ['netns', 'exec', this.space, ...this.#env, program, ...words], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, NO_COLOR: '1'}});
 		this.#children.add(child);
 		child.once('close', () => this.#children.delete(child));
 		return child;
@@ -242,7 +246,7 @@ export class Host implements Disposable {
 	/** A node of the cluster on port 5000 (unless `flags` say otherwise), with a data folder that it finds again when it is started again. */
 	start(cluster: Cluster, flags: readonly string[]): NodeProcess {
 		return new NodeProcess(nodePort, [
-			'netns', 'exec', this.space, process.execPath, cli, '--headless', '-o', 'jsonl', ...(flags.includes('--port') ? [] : ['--port', String(nodePort)]),
+			'netns', 'exec', this.space, ...this.#env, process.execPath, cli, '--headless', '-o', 'jsonl', ...(flags.includes('--port') ? [] : ['--port', String(nodePort)]),
 			...cluster.clientFlags, '--data', `${cluster.folder}/${this.space}`, ...flags,
 		], true, 'ip');
 	}
@@ -250,6 +254,11 @@ export class Host implements Disposable {
 	[Symbol.dispose](): void {
 		for (const child of this.#children) child.kill('SIGKILL');
 		removeNamespace(this.space);
+		rmSync(this.#home, {recursive: true, force: true});
+	}
+
+	get #env(): readonly string[] {
+		return ['env', `XDG_RUNTIME_DIR=${this.#home}/run`, `XDG_STATE_HOME=${this.#home}/state`];
 	}
 }
 
