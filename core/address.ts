@@ -90,6 +90,12 @@ export function unadvertisableReason(host: string): string | undefined {
 	return unreachableReason(host) ?? (isLinkLocal(host) ? 'it is a link-local address, which each machine reaches by an interface name of its own' : undefined);
 }
 
+/** An address that may be agreed among members: one that parses, and that others can call. */
+export function isAdvertisable(address: string): boolean {
+	const parsed = parseAddress(address);
+	return parsed !== undefined && unadvertisableReason(parsed.host) === undefined;
+}
+
 /** The first byte of a v4 address lies within these. */
 function isV4In(host: string, first: number, last: number): boolean {
 	const byte = Number(/^(?<byte>\d+)\.\d+\.\d+\.\d+$/.exec(host)?.groups?.['byte'] ?? Number.NaN);

@@ -11,7 +11,7 @@ import type {Config} from '../config.ts';
 import {errorMessage} from '../errors.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
-import {isLinkLocal, isLoopback, parseAddress, unadvertisableReason} from '../address.ts';
+import {isAdvertisable, isLinkLocal, isLoopback, parseAddress} from '../address.ts';
 import type {Counters} from './counters.ts';
 
 export type Beacon = {
@@ -191,11 +191,6 @@ function openSocket(path: Path, port: number, onDatagram: ((datagram: Buffer, in
 			}
 		});
 	});
-}
-
-function isAdvertisable(address: string): boolean {
-	const parsed = parseAddress(address);
-	return parsed !== undefined && unadvertisableReason(parsed.host) === undefined;
 }
 
 function isCount(value: unknown): value is number {

@@ -16,7 +16,7 @@ import {isIP} from 'node:net';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
-import {parseAddress, plainHost, type HostPort} from '../address.ts';
+import {formatAddress, parseAddress, plainHost, type HostPort} from '../address.ts';
 import type {Counters} from './counters.ts';
 import type {Faults} from './faults.ts';
 import {Names} from './names.ts';
@@ -228,13 +228,17 @@ async function listeningAddress(host: string): Promise<string> {
 	try {
 		return (await lookup(host)).address;
 	} catch (error) {
-		throw new DapssError('failure', `Could not listen on UDP ${host}: the name is not found (${(error as NodeJS.ErrnoException).code ?? errorMessage(error)})`, {cause: error});
+		throw new DapssError('failure', `Cannot listen on UDP ${host}: the name is not found (${(error as NodeJS.ErrnoException).code ?? errorMessage(error)})`, {cause: error});
 	}
 }
 
 function bound(socket: Socket, host: string, port: number): Promise<void> {
 	return new Promise((resolve, reject) => {
-		socket.once('error', (error: NodeJS.ErrnoException) => reject(new DapssError(error.code === 'EADDRINUSE' ? 'port-in-use' : 'failure', `Could not listen on UDP ${host}:${port} (${error.code ?? error.message})`, {cause: error})));
+		socket.once('error', (error: NodeJS.ErrnoException) => reject(new DapssError(
+			error.code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
+			error.code === 'EADDRINUSE' ? `UDP port ${port} of ${host} is in use` : `Cannot listen on UDP ${formatAddress(host, port)}: ${errorMessage(error)}`,
+			{cause: error},
+		)));
 		socket.bind(port, host, () => {
 			socket.removeAllListeners('error');
 			resolve();

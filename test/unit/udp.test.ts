@@ -220,6 +220,6 @@ test('a node may listen on a name, as TCP does', async () => {
 	const timer = setInterval(() => b.at.send(`localhost:${a.at.port}`, hello, one), 5);
 	await a.next(1);
 	clearInterval(timer);
-	await expect(opened(one, {host: 'nowhere.invalid'})).rejects.toThrow('Could not listen on UDP nowhere.invalid: the name is not found');
+	await expect(opened(one, {host: 'nowhere.invalid'})).rejects.toThrow('Cannot listen on UDP nowhere.invalid: the name is not found');
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 });
