@@ -96,6 +96,19 @@ export function isAdvertisable(address: string): boolean {
 	return parsed !== undefined && unadvertisableReason(parsed.host) === undefined;
 }
 
+/**
+Why a node that tells this address cannot join these members: loopback means another machine to each of them, so either all are told a loopback address (a
+cluster on one machine) or none.
+*/
+export function joinProblem(address: string, members: readonly string[]): string | undefined {
+	const isLocal = (one: string): boolean => isLoopback(parseAddress(one)?.host ?? '');
+	if (!isAdvertisable(address)) return `no node can be called under ${address}: start it with --advertise and an address that the other nodes reach`;
+	const other = members.find(member => isLocal(member) !== isLocal(address));
+	if (other === undefined) return undefined;
+	const [local, remote] = isLocal(address) ? [address, other] : [other, address];
+	return `${local} is reached on its own machine only, and ${remote} is told to nodes of other machines: start the node of ${local} with --host and an address that all nodes reach`;
+}
+
 /** The first byte of a v4 address lies within these. */
 function isV4In(host: string, first: number, last: number): boolean {
 	const byte = Number(/^(?<byte>\d+)\.\d+\.\d+\.\d+$/.exec(host)?.groups?.['byte'] ?? Number.NaN);

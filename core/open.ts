@@ -84,7 +84,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	};
 
 	const folder = new NodeFiles(realFiles, path, warn);
-	const address = advertisedAddress(config);
+	const address = await advertisedAddress(config);
 	const home = await openHome(homeOf(folder, config), address);
 	const {state, quarantined} = home;
 	let raftStore = home.store;

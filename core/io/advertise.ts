@@ -2,6 +2,8 @@
 Where other nodes reach this one. It is agreed among all members, so it must be right from the first moment: a wildcard or a loopback address that is sent to
 another machine names that machine itself. What cannot be derived without a guess is refused at the start.
 */
+import {lookup} from 'node:dns/promises';
+import {isIP} from 'node:net';
 import {networkInterfaces, type NetworkInterfaceInfo} from 'node:os';
 import {formatAddress, isLinkLocal, isLoopback, isWildcard, parseAddress, parseHostAndMaybePort, unadvertisableReason} from '../address.ts';
 import type {Config} from '../config.ts';
@@ -12,14 +14,17 @@ type Interface = Pick<NetworkInterfaceInfo, 'address' | 'family' | 'internal'>;
 type Interfaces = Readonly<Record<string, readonly Interface[] | undefined>>;
 
 /** The address that this node tells others. @throws `config`, with the flag to use */
-export function advertisedAddress(settings: Settings): string {
-	const derived = deriveAddress(settings, networkInterfaces());
+export async function advertisedAddress(settings: Settings): Promise<string> {
+	const {host, advertise} = settings;
+	const isName = advertise === '' && isIP(host) === 0 && !isLoopback(host);
+	const named = isName ? await lookup(host, {all: true}).catch(() => []) : []; // A name that is not found is refused when it is listened on.
+	const derived = deriveAddress(settings, networkInterfaces(), named.map(({address}) => address));
 	if ('problem' in derived) throw new DapssError('config', derived.problem);
 	return derived.address;
 }
 
-/** `settings` are valid and canonical. */
-export function deriveAddress({host, port, advertise, bootstrap}: Settings, interfaces: Interfaces): {readonly address: string} | {readonly problem: string} {
+/** `settings` are valid and canonical; `named` are the addresses of a host that is a name, as this machine knows them. */
+export function deriveAddress({host, port, advertise, bootstrap}: Settings, interfaces: Interfaces, named: readonly string[] = []): {readonly address: string} | {readonly problem: string} {
 	const given = parseHostAndMaybePort(advertise);
 	if (given) return {address: formatAddress(given.host, given.port ?? port)};
 	const candidates = isWildcard(host) ? candidatesOf(host, interfaces) : [host];
@@ -27,6 +32,8 @@ export function deriveAddress({host, port, advertise, bootstrap}: Settings, inte
 	const derived = candidates[0] ?? (host === '::' ? '::1' : '127.0.0.1');
 	const reason = unadvertisableReason(derived);
 	if (reason !== undefined) return {problem: `host ${host} is no address for other nodes: ${reason}; say with --advertise under which address or host name they reach this node`};
+	// Many systems give their own name a loopback address, while others are told another one.
+	if (named.length > 0 && named.every(address => isLoopback(address))) return {problem: `host ${host} is ${named.join(', ')} on this machine, where no other machine reaches it: say with --host on which address to listen, and with --advertise ${host} that others use the name`};
 	const remote = isLoopback(derived) ? bootstrap.find(address => isOfOtherMachine(address, interfaces)) : undefined;
 	if (remote !== undefined) {
 		const why = isWildcard(host) ? `this machine has no network address yet` : `this node listens on ${host} only`;
@@ -50,8 +57,7 @@ function candidatesOf(wildcard: string, interfaces: Interfaces): readonly string
 /** An address in digits that is neither loopback nor one of this machine. Where a name leads is not known before it is called. */
 function isOfOtherMachine(address: string, interfaces: Interfaces): boolean {
 	const host = parseAddress(address)?.host ?? '';
-	const isName = !host.includes(':') && !/^[\d.]+$/.test(host);
-	return !isName && !isLoopback(host) && !all(interfaces).some(one => one.address === host.replace(/%.*/, ''));
+	return isIP(host) !== 0 && !isLoopback(host) && !all(interfaces).some(one => one.address === host.replace(/%.*/, ''));
 }
 
 function all(interfaces: Interfaces): readonly Interface[] {

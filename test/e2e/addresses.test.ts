@@ -78,6 +78,17 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		expect(refused.stderr).toContain('say with --host');
 	});
 
+	test('a host whose own name is a loopback address there does not tell that name unasked', async () => {
+		const hosts = [network.host({v6: false}), network.host({v6: false}), network.host({v6: false})];
+		const names = ['one', 'two', 'three'];
+		for (const [own, host] of hosts.entries()) host.setNames(Object.fromEntries(names.map((name, index) => [name, [index === own ? '127.0.1.1' : hosts[index]!.v4]])));
+		const refused = hosts[0]!.start(cluster, ['--host', 'one']);
+		expect(await refused.exited).toBe(2);
+		expect(refused.stderr).toContain('host one is 127.0.1.1 on this machine, where no other machine reaches it: say with --host on which address to listen, and with --advertise one that others use the name');
+		for (const [index, host] of hosts.entries()) await start(host, ['--host', host.v4, '--advertise', names[index]!, ...(index > 0 ? ['--bootstrap', 'one:5000'] : [])]);
+		await expectWhole(hosts[1]!, 'one:5000', names.map(name => `${name}:5000`), on5000(hosts));
+	}, 60_000);
+
 	test('hosts with IPv6 only', async () => {
 		const hosts = [network.host({v4: false}), network.host({v4: false}), network.host({v4: false})];
 		for (const [index, host] of hosts.entries()) await start(host, ['--host', index === 0 ? '::' : host.v6.toUpperCase(), ...(index > 0 ? ['--bootstrap', `[${hosts[0]!.v6}]:5000`] : [])]);

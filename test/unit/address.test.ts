@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {canonicalAddress, formatAddress, isLoopback, isWildcard, parseAddress, parseHost, parseHostAndMaybePort, unadvertisableReason, unreachableReason} from '../../core/address.ts';
+import {canonicalAddress, formatAddress, isLoopback, isWildcard, joinProblem, parseAddress, parseHost, parseHostAndMaybePort, unadvertisableReason, unreachableReason} from '../../core/address.ts';
 
 const group = fc.integer({min: 0, max: 0xFF_FF});
 /** Groups of a v6 address that is neither link-local nor v4 in v6. */
@@ -107,4 +107,12 @@ test('what nothing can be reached under is refused with its reason', () => {
 	expect(unreachableReason('255.255.255.255')).toContain('broadcast');
 	expect([unreachableReason('fe80::1%eth0'), unadvertisableReason('fe80::1%eth0')]).toEqual([undefined, expect.stringContaining('link-local')]);
 	for (const host of ['10.0.0.5', 'fd77::2', 'db', '127.0.0.1', '223.255.255.255', '240.0.0.1', '225.example.com']) expect([unreachableReason(host), unadvertisableReason(host)], host).toEqual([undefined, undefined]);
+});
+
+test('members are all on one machine, or none of them tells a loopback address', () => {
+	expect(joinProblem('127.0.0.1:5001', ['127.0.0.1:5000', '[::1]:5002', 'localhost:5003'])).toBeUndefined();
+	expect(joinProblem('10.0.0.2:5000', ['10.0.0.1:5000', 'db:5000'])).toBeUndefined();
+	expect(joinProblem('127.0.0.1:5001', ['10.0.0.1:5000'])).toBe('127.0.0.1:5001 is reached on its own machine only, and 10.0.0.1:5000 is told to nodes of other machines: start the node of 127.0.0.1:5001 with --host and an address that all nodes reach');
+	expect(joinProblem('10.0.0.2:5000', ['127.0.0.1:5000'])).toContain('start the node of 127.0.0.1:5000 with --host');
+	for (const address of ['0.0.0.0:5000', '[::]:5000', '[10.0.0.5:15000]:6210', 'x']) expect(joinProblem(address, [])).toContain('--advertise');
 });

@@ -5,8 +5,8 @@ const v4 = (address: string, internal = false) => ({address, family: 'IPv4', int
 const v6 = (address: string, internal = false) => ({address, family: 'IPv6', internal}) as const;
 const lo = [v4('127.0.0.1', true), v6('::1', true)];
 const one = {lo, eth0: [v4('10.0.0.5'), v6('fe80::5')]};
-const derive = (settings: {host?: string; advertise?: string; bootstrap?: readonly string[]}, interfaces: Parameters<typeof deriveAddress>[1] = one): string => {
-	const derived = deriveAddress({host: '0.0.0.0', port: 5000, advertise: '', bootstrap: [], ...settings}, interfaces);
+const derive = (settings: {host?: string; advertise?: string; bootstrap?: readonly string[]}, interfaces: Parameters<typeof deriveAddress>[1] = one, named: readonly string[] = []): string => {
+	const derived = deriveAddress({host: '0.0.0.0', port: 5000, advertise: '', bootstrap: [], ...settings}, interfaces, named);
 	return 'problem' in derived ? derived.problem : derived.address;
 };
 
@@ -45,6 +45,12 @@ test('several addresses are refused with all of them and the flag; no bridge is 
 
 test('a link-local address is refused with the flag', () => {
 	expect(derive({host: 'fe80::5%eth0'})).toMatch(/link-local.*--advertise/);
+});
+
+test('a name that is loopback on this machine is refused, unless it is said that others use it', () => {
+	expect(derive({host: 'db'}, one, ['127.0.1.1'])).toMatch(/host db is 127\.0\.1\.1 on this machine.*--host.*--advertise db/);
+	expect(derive({host: 'db'}, one, ['127.0.1.1', '10.0.0.5'])).toBe('db:5000');
+	expect(derive({host: 'db', advertise: 'db'}, one, ['127.0.1.1'])).toBe('db:5000');
 });
 
 test('a node that only this machine reaches does not ask another machine to take it in', () => {
