@@ -91,7 +91,9 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 
 	test('hosts with IPv6 only', async () => {
 		const hosts = [network.host({v4: false}), network.host({v4: false}), network.host({v4: false})];
-		for (const [index, host] of hosts.entries()) await start(host, ['--host', index === 0 ? '::' : host.v6.toUpperCase(), ...(index > 0 ? ['--bootstrap', `[${hosts[0]!.v6}]:5000`] : [])]);
+		hosts[0]!.ip('addr', 'add', 'fe80::77/64', 'dev', 'eth', 'nodad');
+		const bootstrap = ['', `[${hosts[0]!.v6}]:5000`, '[fe80::77%eth]:5000'];
+		for (const [index, host] of hosts.entries()) await start(host, ['--host', index === 0 ? '::' : host.v6.toUpperCase(), ...(index > 0 ? ['--bootstrap', bootstrap[index]!] : [])]);
 		await expectWhole(hosts[2]!, `[${hosts[1]!.v6}]:5000`, hosts.map(({v6}) => `[${v6}]:5000`), on5000(hosts));
 	}, 60_000);
 
@@ -108,6 +110,32 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		for (const host of hosts) host.setNames(names);
 		for (const [index, host] of hosts.entries()) await start(host, ['--host', '0.0.0.0', '--advertise', Object.keys(names)[index]!, ...(index > 0 ? ['--bootstrap', 'one:5000'] : [])]);
 		await expectWhole(hosts[1]!, 'one:5000', Object.keys(names).map(name => `${name}:5000`), on5000(hosts));
+	}, 60_000);
+
+	test('a name of which no address answers: the error names all that were tried', async () => {
+		const host = network.host({v6: false});
+		host.setNames({ghost: ['10.77.0.201', '10.77.0.202']});
+		const {code, stderr} = await host.run(['status', '--server', 'ghost:5000', '--timeout', '1s', ...cluster.clientFlags]);
+		expect(code).toBe(14);
+		expect(stderr).toContain('peer ghost:5000 does not answer within');
+		expect(stderr).toContain('tried 10.77.0.201, 10.77.0.202');
+	});
+
+	test('a name that stands for another address after a restart', async () => {
+		const hosts = [network.host({v6: false}), network.host({v6: false}), network.host({v6: false})];
+		const told = [`${hosts[0]!.v4}:5000`, `${hosts[1]!.v4}:5000`, 'mover:5000'];
+		const flags = (index: number): string[] => ['--host', '0.0.0.0', ...(index === 2 ? ['--advertise', 'mover'] : []), ...(index > 0 ? ['--bootstrap', told[0]!] : [])];
+		for (const host of hosts) host.setNames({mover: [hosts[2]!.v4]});
+		for (const [index, host] of hosts.entries()) await start(host, flags(index));
+		await expectWhole(hosts[0]!, told[0]!, told, on5000(hosts));
+		const mover = nodes.pop()!;
+		await mover.kill('SIGTERM');
+		const seen = nodes.map(node => node.events.length);
+		hosts[2]!.setAddresses(['10.77.0.99/24']);
+		for (const host of hosts) host.setNames({mover: ['10.77.0.99']});
+		await start(hosts[2]!, flags(2));
+		await Promise.all(nodes.slice(0, 2).map((node, index) => node.waitFor(event => event.type === 'member' && event['id'] === mover.id && event['state'] === 'alive', 'the mover', seen[index])));
+		await expectWhole(hosts[0]!, told[0]!, told, on5000(hosts));
 	}, 60_000);
 });
 
