@@ -6,6 +6,7 @@ import type {Config} from '../config.ts';
 import type {NodeId} from '../message.ts';
 import type {Identity, Keys} from '../seal.ts';
 import type {Budget, Counters} from './counters.ts';
+import type {Names} from './names.ts';
 
 export type Role = 'node' | 'client';
 export type Via = 'peer' | 'join' | 'client';
@@ -123,6 +124,8 @@ export type TransportOptions = {
 	readonly refusals: Counters;
 	/** Bytes waiting to leave over all channels (`limits.outQueueTotalBytes`). */
 	readonly budget: Budget;
+	/** What host names stand for; datagrams use the same. */
+	readonly names: Names;
 	/** One line for people, when a peer is refused; the same line about the same peer is not repeated. */
 	readonly onProblem?: (line: string) => void;
 };

@@ -14,7 +14,7 @@ import type {Duplex} from 'node:stream';
 import type {SecureContext} from 'node:tls';
 import {DapssError, errorMessage} from '../errors.ts';
 import {frameHead, FrameReader} from '../frame.ts';
-import {formatAddress, plainHost} from '../address.ts';
+import {formatAddress, parseAddress, plainHost} from '../address.ts';
 import type {Listener, ListenOptions, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';
@@ -192,6 +192,8 @@ class ChannelServer implements Listener {
 			this.#forget(stranger);
 			if (stranger.socket.destroyed) return channel.destroy('the connection was lost');
 			this.#open.add(stranger.socket);
+			const peer = parseAddress(channel.remote.address);
+			if (peer) this.#transport.names.worked(peer.host, stranger.host);
 			onChannel(channel);
 		} catch (error) {
 			if (error instanceof RefusedError) {
