@@ -11,9 +11,11 @@ import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
 import {Keeping} from './keeping.ts';
+import {CrashEvidence} from './membership/crash-evidence.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
+import {PauseWatch} from './observe/pause.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import {viewOf} from './observe/view.ts';
 import {Management} from './management.ts';
@@ -51,6 +53,8 @@ export class Node implements ServedBroker {
 	readonly #timers = new DisposableStack();
 	readonly #closed = Promise.withResolvers<string>();
 	#reachable = '';
+	readonly #crashEvidence = new CrashEvidence();
+	readonly #pauses: PauseWatch;
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
 	#caredMs = 0;
@@ -67,20 +71,25 @@ export class Node implements ServedBroker {
 		this.clusterId = options.clusterId;
 		this.closed = this.#closed.promise;
 		this.startedMs = io.clock.monotonicMs();
+		this.#pauses = new PauseWatch(tickMs, this.startedMs);
 		const nowMs = (): number => io.clock.monotonicMs();
 		const failed = (error: unknown): void => this.#fail(error);
 		this.journal = new Journal({wallMs: () => io.clock.wallMs(), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.control = new Control({
-			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
+			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, failed, raftLimits: options.raftLimits,
+			emit: event => {
+				if (event.type === 'leader') this.#notePause(); // The pause comes first, for it explains the change.
+				emit(event);
+			},
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
 			isReachable: node => this.presence.isReachable(node),
 			onAgreed: () => this.#onAgreed(),
 		});
 		this.#acquaintances = new Acquaintances({
 			self: id, address: options.address, topics: this.control.topics, links: io.links,
-			leader: () => this.control.raft.status().leader,
+			leader: () => this.control.raft.leader,
 			clusterId: () => this.clusterId,
 			join: (...request) => this.onJoin(...request),
 		});
@@ -88,7 +97,7 @@ export class Node implements ServedBroker {
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
 			links: io.links, datagrams: io.datagrams,
 			address: node => this.#acquaintances.address(node),
-			voters: () => this.control.raft.status().configuration.voters,
+			voters: () => this.control.raft.configuration.voters,
 			published: () => this.data.publisher.published,
 			resync: peers => {
 				this.data.gossip.resync(peers);
@@ -137,6 +146,7 @@ export class Node implements ServedBroker {
 		}
 
 		this.#onAgreed();
+		this.#pauses.ticked(io.clock.monotonicMs());
 		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given, so that a
 		// stall of this process is not taken for a dead leader.
 		this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => this.#tick())));
@@ -204,6 +214,7 @@ export class Node implements ServedBroker {
 		if (change === 'removed') return this.#onRemoved();
 		this.presence.link(peer, change);
 		this.#updateReachable();
+		if (this.#crashEvidence.link(peer, change)) this.control.crashed(peer);
 	}
 
 	/** A member of this cluster, which this node does not know, called. */
@@ -324,6 +335,8 @@ export class Node implements ServedBroker {
 		if (this.#stopping) return;
 		const {io, lamport} = this.options;
 		const nowMs = io.clock.monotonicMs();
+		this.#notePause();
+		this.#pauses.ticked(nowMs);
 		this.presence.tick();
 		this.#updateReachable();
 		this.control.tick();
@@ -341,10 +354,15 @@ export class Node implements ServedBroker {
 		}
 	}
 
+	#notePause(): void {
+		const forMs = this.#pauses.check(this.options.io.clock.monotonicMs());
+		if (forMs !== undefined) this.journal.record({type: 'paused', forMs});
+	}
+
 	#care(): void {
 		if (this.phase !== 'running') return;
 		this.#acquaintances.ask();
-		if (this.control.raft.status().leader === undefined) return;
+		if (this.control.raft.leader === undefined) return;
 		this.interests.reconcile();
 		const agreed = this.control.topics.address(this.id);
 		if (agreed !== undefined && agreed !== this.options.address) this.control.propose({type: 'address', node: this.id, address: this.options.address}).catch(() => undefined);
@@ -358,6 +376,7 @@ export class Node implements ServedBroker {
 		if (members.length > 0) {
 			this.#acquaintances.link();
 			this.presence.setMembers(members.map(({id}) => id));
+			this.#crashEvidence.setMembers(members.map(({id}) => id));
 			if (topics.clusterId !== '' && topics.clusterId !== this.clusterId) this.run(topics.clusterId);
 			this.#keeping.agreed();
 		}

@@ -5,6 +5,7 @@ safety needs (durable, then said, then applied), and gives the cluster its care:
 import {DapssError} from './errors.ts';
 import type {Config} from './config.ts';
 import type {Lamport} from './lamport.ts';
+import {LeaderWatch} from './leader-watch.ts';
 import type {Random} from './machine.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
@@ -59,8 +60,7 @@ export class Control {
 	#isPumping = false;
 	#isAgain = false;
 	#isClosed = false;
-	#leader: NodeId | undefined;
-	#term = 0;
+	readonly #leaderWatch: LeaderWatch;
 	#hadQuorum: boolean | undefined;
 	#caredMs = 0;
 	#snapshotIndex = 0;
@@ -77,6 +77,7 @@ export class Control {
 			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
 			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
 		});
+		this.#leaderWatch = new LeaderWatch({raft: this.raft, tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
 		this.proposals = new Proposals({
 			node: self, incarnation, deadlineMs,
 			pendingMax: config.raft.pendingMax,
@@ -93,13 +94,20 @@ export class Control {
 	}
 
 	quorum(): QuorumView {
-		const {configuration: {voters}, leader} = this.raft.status();
+		const {configuration: {voters}, leader} = this.raft;
 		const reachable = voters.filter(voter => voter === this.#options.self || this.#options.isReachable(voter)).length;
 		return {leader, voters: voters.length, reachable};
 	}
 
 	step(from: NodeId, packet: RaftPacket): void {
 		this.raft.step(from, packet);
+		this.#leaderWatch.stepped();
+		this.schedulePump();
+	}
+
+	/** There is evidence that the process of this node is gone. */
+	crashed(node: NodeId): void {
+		this.raft.leaderDown(node);
 		this.schedulePump();
 	}
 
@@ -107,7 +115,7 @@ export class Control {
 		const nowMs = this.#options.nowMs();
 		this.raft.tick();
 		this.schedulePump();
-		this.#watchLeader(nowMs);
+		this.#watchLeader();
 		this.proposals.tick(nowMs);
 		for (const [context, read] of this.#reads) {
 			if (nowMs < read.untilMs) continue;
@@ -144,7 +152,7 @@ export class Control {
 		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
 		if (this.topics.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
 		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
-		const {leader, role} = this.raft.status();
+		const {leader, role} = this.raft;
 		if (this.topics.address(node) !== undefined) return this.#joined();
 		if (role !== 'leader') {
 			const at = leader === undefined ? undefined : this.topics.address(leader);
@@ -173,17 +181,17 @@ export class Control {
 
 	/** Make another voter the leader before this node goes, when that is possible. */
 	stepAside(): void {
-		const {role, progress} = this.raft.status();
+		const {role, progress, configuration: {voters}} = this.raft.status();
 		if (role !== 'leader') return;
-		const {configuration: {voters}} = this.raft.status();
 		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReachable(id)).toSorted((a, b) => b.match - a.match)[0];
 		if (!best) return;
-		this.transfer(best.id);
+		this.transfer(best.id, this.#options.self);
 	}
 
-	/** Hand the lead over: the other stands as soon as it has everything. Leader only. */
-	transfer(to: NodeId): void {
-		this.raft.transferLeadership(to);
+	/** Hand leadership over: the other campaigns as soon as it has everything. Leader only. @param by the node through which this was asked for */
+	transfer(to: NodeId, by: NodeId): void {
+		const {self: from, emit} = this.#options;
+		if (this.raft.transferLeadership(to)) emit({type: 'transfer', from, to, by});
 		this.schedulePump();
 	}
 
@@ -238,6 +246,7 @@ export class Control {
 
 		for (const entry of ready.committed) this.#apply(entry);
 		this.raft.advance(ready);
+		this.#leaderWatch.stepped(); // The own vote may have made this node the leader.
 		if (ready.snapshot || ready.committed.length > 0) this.#options.onAgreed();
 		for (const {context, index} of ready.reads) {
 			this.#reads.get(context)?.resolve(index);
@@ -314,7 +323,7 @@ export class Control {
 	}
 
 	#isConfigured(node: NodeId): boolean {
-		const {voters, learners} = this.raft.status().configuration;
+		const {voters, learners} = this.raft.configuration;
 		return voters.includes(node) || learners.includes(node);
 	}
 
@@ -344,17 +353,10 @@ export class Control {
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 	}
 
-	#watchLeader(nowMs: number): void {
-		const {leader, term} = this.raft.status();
+	#watchLeader(): void {
+		this.#leaderWatch.ticked();
 		const quorum = this.quorum();
-		const held = leader !== undefined;
-		if (leader !== this.#leader || (term !== this.#term && leader !== undefined)) {
-			this.#leader = leader;
-			this.#term = term;
-			this.#options.emit({type: 'leader', term, leader});
-			this.proposals.leaderChanged(nowMs);
-		}
-
+		const held = quorum.leader !== undefined;
 		if (quorum.voters > 0 && held !== this.#hadQuorum && (held || quorum.reachable <= quorum.voters / 2)) {
 			if (this.#hadQuorum !== undefined || held) this.#options.emit({type: 'quorum', held, reachable: quorum.reachable, voters: quorum.voters});
 			this.#hadQuorum = held;

@@ -2,6 +2,7 @@
 How the console says things: durations, sizes, ids and events in words that are the same in every pane. Pure.
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
+import {leaderWords} from '../core/observe/leader-words.ts';
 import {printable, widthOf} from '../core/observe/printable.ts';
 import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {Tone} from './theme.ts';
@@ -85,9 +86,11 @@ export type Words = {readonly text: string; readonly tone: Tone};
 export function eventWords(event: RecordedEvent): Words {
 	switch (event.type) {
 		case 'ready': return {tone: 'good', text: `Node ${shortId(event.id)} is ready on port ${event.port} in cluster ${printable(event.cluster)}`};
-		case 'leader': return event.leader === undefined
-			? {tone: 'bad', text: `No leader in term ${event.term}`}
-			: {tone: 'good', text: `${shortId(event.leader)} leads term ${event.term}`};
+		case 'leader': {
+			const text = leaderWords(event, {name: shortId, duration});
+			return event.leader === undefined ? {tone: 'bad', text: text.replace(/^n/, 'N')} : {tone: 'good', text};
+		}
+
 		case 'quorum': return event.held
 			? {tone: 'good', text: `Quorum is held: ${event.reachable} of ${event.voters} voters reachable`}
 			: {tone: 'bad', text: `Quorum is lost: ${event.reachable} of ${event.voters} voters reachable`};

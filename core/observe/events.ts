@@ -35,7 +35,10 @@ export type PartitionEvent = {
 
 export type BrokerEvent =
 	| {readonly type: 'ready'; readonly id: NodeId; readonly port: number; readonly cluster: string}
-	/** `withoutLeaderMs`: how long this node knew no leader before this one. */
+	/**
+	`silentMs`: how long nothing had been heard from `previous` when this node gave it up, where it knows. `withoutLeaderMs`: from then on, that silence
+	included, until this node knew the new leader.
+	*/
 	| {readonly type: 'leader'; readonly term: number; readonly leader: NodeId | undefined; readonly previous?: NodeId | undefined; readonly cause?: LeaderCause; readonly silentMs?: number; readonly withoutLeaderMs?: number}
 	/** An operator asked, through the node `by`, for the leadership to move. */
 	| {readonly type: 'transfer'; readonly from: NodeId; readonly to: NodeId; readonly by: NodeId}
