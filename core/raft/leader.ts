@@ -5,12 +5,12 @@ lack of a quorum or because it was removed.
 */
 import type {NodeId} from '../message.ts';
 import {changed, encodeConfigurationData, majority, type Change} from './configuration.ts';
-import type {LeaderCause} from '../observe/events.ts';
 import type {RaftLog} from './log.ts';
 import {snapshotBytesMax, type Entry, type PacketOf, type Unsent} from './packet.ts';
 import {Progress} from './progress.ts';
 import {Reads} from './reads.ts';
 import {chunkOf, type Snapshot} from './snapshot.ts';
+import type {Former} from './succession.ts';
 
 export type RaftLimits = {
 	/** Entries in one append, bytes and number; one entry alone may be larger. */
@@ -48,7 +48,7 @@ export type LeaderContext = {
 	readonly heartbeatTicks: number;
 	readonly limits: RaftLimits;
 	/** Why it was elected, for followers that did not see it. */
-	readonly change: {readonly cause?: LeaderCause};
+	readonly former: {readonly former?: Former};
 	readonly tick: () => number;
 	readonly snapshot: () => Snapshot | undefined;
 	/** Leaves with what is durable by then. */
@@ -258,8 +258,8 @@ export class Leader {
 		this.#round += 1;
 		this.#beatTick = this.#context.tick();
 		for (const [peer, {match, round}] of this.progress) {
-			const change = round === 0 ? this.#context.change : undefined;
-			this.#context.sendNow(peer, {type: 'heartbeat', round: this.#round, commit: Math.min(match, this.#log.commit), ...change});
+			const former = round === 0 ? this.#context.former : undefined; // Until it answers.
+			this.#context.sendNow(peer, {type: 'heartbeat', round: this.#round, commit: Math.min(match, this.#log.commit), ...former});
 		}
 
 		this.#proveReads();

@@ -8,7 +8,6 @@ lately votes for nobody else), learners, which receive and never vote, and campa
 */
 import type {Outbound} from '../machine.ts';
 import type {NodeId} from '../message.ts';
-import type {LeaderCause} from '../observe/events.ts';
 import {majority, type Change, type Configuration} from './configuration.ts';
 import {CrashCampaign} from './crash.ts';
 import {matches, takeAppend} from './follower.ts';
@@ -17,7 +16,7 @@ import {RaftLog, type Mark} from './log.ts';
 import {contextMax, isAdvice, isFromLeader, termJumpMax, type PacketOf, type RaftPacket, type Unsent} from './packet.ts';
 import {AskedReads} from './reads.ts';
 import {Assembly, type Snapshot} from './snapshot.ts';
-import {Succession, type LeaderChange} from './succession.ts';
+import {Succession, type Former, type LeaderChange} from './succession.ts';
 import type {Raft, RaftOptions, RaftReady, RaftStatus, Role} from './types.ts';
 
 export type {Entry} from './packet.ts';
@@ -282,17 +281,16 @@ class RaftMachine implements Raft {
 
 	/** Why the leader that this node knew is none any more, by a packet of a later term. */
 	#replaced(packet: RaftPacket): void {
-		const said = packet.type === 'vote' || packet.type === 'heartbeat' ? packet.cause : undefined;
-		const isHandedOver = packet.type === 'vote' && packet.isTransfer && said !== 'removed';
-		this.#succession.replaced(isHandedOver ? 'transferred' : said, this.#tick, {
-			silentTicks: this.#tick - this.#contactTick, electionTicks: this.#options.electionTicks, isSelf: this.#reign !== undefined,
-		});
+		let said = packet.type === 'vote' || packet.type === 'heartbeat' ? packet.former : undefined;
+		// A candidate of version 1 says no more than this.
+		if (packet.type === 'vote' && packet.isTransfer && !said && this.#leader !== undefined) said = {leader: this.#leader, cause: 'transferred'};
+		this.#succession.replaced(said, this.#tick, this.#reign ? undefined : this.#tick - this.#contactTick, this.#options.electionTicks);
 	}
 
-	/** What others are told of the change that makes this node campaign. */
-	get #toldCause(): {readonly cause?: LeaderCause} {
-		const {cause} = this.#succession;
-		return cause === 'started' || cause === 'newer-term' ? {} : {cause};
+	/** For packets: whom this node followed before. */
+	get #former(): {readonly former?: Former} {
+		const {former} = this.#succession;
+		return former ? {former} : {};
 	}
 
 	#maybeCampaignAfterCrash(): boolean {
@@ -321,7 +319,7 @@ class RaftMachine implements Raft {
 		this.#vote = this.#options.id; // Counted in advance(), once it is durable.
 		this.#resetTimeout();
 		this.#votes.clear();
-		this.#askForVotes({type: 'vote', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term, ...this.#toldCause});
+		this.#askForVotes({type: 'vote', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term, ...this.#former});
 	}
 
 	#askForVotes(request: Unsent): void {
@@ -387,7 +385,7 @@ class RaftMachine implements Raft {
 		this.#reign = new Leader({
 			id: this.#options.id, term: this.#term, log: this.#log, limits: this.#limits,
 			electionTicks: this.#options.electionTicks, heartbeatTicks: this.#options.heartbeatTicks,
-			change: this.#toldCause,
+			former: this.#former,
 			tick: () => this.#tick,
 			snapshot: () => this.#snapshot,
 			send: (to, packet) => this.#send(to, packet),
@@ -413,7 +411,7 @@ class RaftMachine implements Raft {
 	#onLeader(from: NodeId, packet: PacketOf<'append'> | PacketOf<'heartbeat'> | PacketOf<'snapshot'>): void {
 		if (this.#reign || (this.#leader !== undefined && this.#leader !== from)) return this.#count('odd'); // Two leaders of one term: somebody lies.
 		if (this.#leader !== from || this.#role !== 'follower') {
-			if (packet.type === 'heartbeat' && packet.cause !== undefined) this.#succession.explain(packet.cause);
+			if (packet.type === 'heartbeat' && packet.former) this.#succession.explain(packet.former);
 			this.#becomeFollower(this.#term, from);
 		}
 

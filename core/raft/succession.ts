@@ -1,6 +1,6 @@
 /**
 Who leads, as this node sees it, and why it is another leader than before. The first explanation counts, since it is what happened; only
-`newer-term`, which explains nothing, gives way to a later one. Times are ticks of this node.
+`newer-term`, which explains nothing, gives way to the word of a new leader. Times are ticks of this node.
 */
 import type {NodeId} from '../message.ts';
 import type {LeaderCause} from '../observe/events.ts';
@@ -20,8 +20,8 @@ export type LeaderChange = {
 
 export const leaderCauses: readonly LeaderCause[] = ['silent', 'crashed', 'transferred', 'quorum-lost', 'newer-term', 'removed', 'started'];
 
-/** These are known to the node that gave its leader up, and others take its word for them. */
-const tellable: ReadonlySet<LeaderCause> = new Set(['crashed', 'transferred', 'quorum-lost', 'removed']);
+/** What a candidate, and the leader that it becomes, tell others: whom they followed before, and why no more. */
+export type Former = {readonly leader: NodeId; readonly cause: LeaderCause};
 
 export class Succession {
 	leader: NodeId | undefined;
@@ -31,13 +31,9 @@ export class Succession {
 	#lostTick = 0;
 	#foundTick = 0;
 
-	get cause(): LeaderCause {
-		return this.#cause;
-	}
-
 	/** The leader is given up. Without one this adds at most an explanation. */
 	lose(cause: LeaderCause, tick: number, silentTicks?: number): void {
-		if (this.leader === undefined) return this.explain(cause);
+		if (this.leader === undefined) return;
 		this.#previous = this.leader;
 		this.leader = undefined;
 		this.#cause = cause;
@@ -52,17 +48,26 @@ export class Succession {
 		this.#foundTick = tick;
 	}
 
-	/** The new leader says why it leads; what this node saw itself counts for more. */
-	explain(cause: LeaderCause): void {
-		if (this.leader === undefined && this.#cause === 'newer-term') this.#cause = cause;
+	/** For others; nothing when it would not help them. */
+	get former(): Former | undefined {
+		return this.#previous === undefined || this.#cause === 'started' || this.#cause === 'newer-term' ? undefined : {leader: this.#previous, cause: this.#cause};
 	}
 
-	/** A candidate or a new leader of a later term makes this node give up its leader: what explains that best, its word or the silence here. */
-	replaced(said: LeaderCause | undefined, tick: number, {silentTicks, electionTicks, isSelf}: {readonly silentTicks: number; readonly electionTicks: number; readonly isSelf: boolean}): void {
-		const isSilent = !isSelf && silentTicks >= electionTicks;
-		if (said !== undefined && tellable.has(said)) this.lose(said, tick, isSelf || said === 'transferred' || said === 'removed' ? undefined : silentTicks);
+	/** The new leader says why it leads; what this node saw itself counts for more. */
+	explain({leader, cause}: Former): void {
+		if (this.leader === undefined && this.#cause === 'newer-term' && this.#previous === leader) this.#cause = cause;
+	}
+
+	/**
+	A candidate or a new leader of a later term makes this node give up its leader: what explains that best, its word or the silence here. Its word counts
+	if it is about the same leader. `silentTicks`: undefined at the leader that is replaced.
+	*/
+	replaced(said: Former | undefined, tick: number, silentTicks: number | undefined, electionTicks: number): void {
+		const cause = said?.leader === this.leader ? said?.cause : undefined;
+		const isSilent = silentTicks !== undefined && silentTicks >= electionTicks;
+		if (cause !== undefined && cause !== 'silent') this.lose(cause, tick, cause === 'transferred' || cause === 'removed' ? undefined : silentTicks);
 		else if (isSilent) this.lose('silent', tick, silentTicks);
-		else this.lose(said === 'silent' ? 'silent' : 'newer-term', tick);
+		else this.lose(cause ?? 'newer-term', tick);
 	}
 
 	change(tick: number): LeaderChange {
