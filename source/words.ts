@@ -2,7 +2,7 @@
 Events in words, for people who watch a node without the console. Text from the network is made printable here.
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
-import {leaderWords} from '../core/observe/leader-words.ts';
+import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {printable, printableBytes} from '../core/observe/printable.ts';
 import {shortId, timeText} from './units.ts';
 import {paint, type Tone} from './terminal.ts';
@@ -45,7 +45,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'fault': return say(`faults: ${printable(event.text)}`, 'warning');
 		case 'quarantined': return say(`damaged: ${printable(event.problem)}. The files are kept in ${printable(event.folder)}; the node joins again as ${shortId(event.id)}${event.formerId === undefined ? '' : `, it was ${shortId(event.formerId)}`}`, 'bad');
 		case 'refilled': return say(`${printable(event.topic)}: ${event.messages} damaged messages came back from other nodes${event.missing === 0 ? ', nothing is missing' : `, ${event.missing} are missing`}`, event.missing === 0 ? 'good' : 'warning');
-		case 'transfer': return say(`${shortId(event.by)} asked ${shortId(event.from)} to hand leadership to ${shortId(event.to)}`);
+		case 'transfer': return say(transferWords(event, {name: shortId}));
 		case 'paused': return say(`this node did not run for ${timeText(event.forMs)}`, 'warning');
 		case 'refused': return say(`refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(event.reason)}`, 'warning');
 		case 'duplicate': return say(`two processes use the identity ${shortId(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`, 'bad');

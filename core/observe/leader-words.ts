@@ -15,6 +15,11 @@ export function leaderWords(event: LeaderEvent, {name, duration}: Spoken): strin
 	return parts.length === 0 ? head : `${head}: ${parts.join('; ')}`;
 }
 
+/** `9c41 hands leadership to 3f2a, asked through b7d0` */
+export function transferWords({from, to, by}: Extract<BrokerEvent, {readonly type: 'transfer'}>, {name}: Pick<Spoken, 'name'>): string {
+	return `${name(from)} hands leadership to ${name(to)}${by === from ? '' : `, asked through ${name(by)}`}`;
+}
+
 function reasonOf({cause, leader, previous, silentMs}: LeaderEvent, {name, duration}: Spoken): string {
 	if (cause === undefined || previous === undefined) return '';
 	const former = previous === leader ? 'it' : name(previous);
