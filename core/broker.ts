@@ -12,12 +12,14 @@ import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
 import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
+import {CrashEvidence} from './membership/crash-evidence.ts';
 import {Entering} from './membership/entering.ts';
 import {Founding} from './membership/founding.ts';
 import {OwnIdentity} from './membership/own-identity.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
+import {PauseWatch} from './observe/pause.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import {viewOf} from './observe/view.ts';
 import {namesProtocol} from './topics/topics.ts';
@@ -60,6 +62,8 @@ export class Node implements ServedBroker {
 	onPhase: (() => void) | undefined;
 	#phase: Snapshot['phase'] = 'starting';
 	#reachable = '';
+	readonly #crashEvidence = new CrashEvidence();
+	readonly #pauses: PauseWatch;
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
 	#caredMs = 0;
@@ -78,13 +82,19 @@ export class Node implements ServedBroker {
 		this.clusterId = options.clusterId;
 		this.closed = this.#closed.promise;
 		this.startedMs = io.clock.monotonicMs();
+		// What costs a leader its leadership is worth a report.
+		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		const nowMs = (): number => io.clock.monotonicMs();
 		const failed = (error: unknown): void => this.#fail(error);
 		this.journal = new Journal({wallMs: () => io.clock.wallMs(), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.control = new Control({
-			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
+			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, failed, raftLimits: options.raftLimits,
+			emit: event => {
+				if (event.type === 'leader') this.#notePause(); // The pause comes first, for it explains the change.
+				emit(event);
+			},
 			protocolMax: options.protocolMax,
 			speaks: peer => io.links.speaks(peer),
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
@@ -100,7 +110,7 @@ export class Node implements ServedBroker {
 		});
 		this.#acquaintances = new Acquaintances({
 			self: id, address: options.address, topics: this.control.topics, links: io.links, peers: io.peers, nowMs,
-			leader: () => this.control.raft.status().leader,
+			leader: () => this.control.raft.leader,
 			clusterId: () => this.clusterId,
 			join: request => this.onJoin(request),
 		});
@@ -108,7 +118,7 @@ export class Node implements ServedBroker {
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
 			links: io.links, datagrams: io.datagrams,
 			address: node => this.#acquaintances.address(node),
-			voters: () => this.control.raft.status().configuration.voters,
+			voters: () => this.control.raft.configuration.voters,
 			published: () => this.data.publisher.published,
 			resync: peers => {
 				this.data.gossip.resync(peers);
@@ -167,6 +177,7 @@ export class Node implements ServedBroker {
 		}
 
 		this.#onAgreed();
+		this.#pauses.ticked(io.clock.monotonicMs());
 		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given, so that a
 		// stall of this process is not taken for a dead leader.
 		this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => this.#tick())));
@@ -277,6 +288,7 @@ export class Node implements ServedBroker {
 		if (change === 'up') this.#acquaintances.observe(peer, this.options.io.links.address(peer));
 		this.presence.link(peer, change);
 		this.#updateReachable();
+		if (this.#crashEvidence.link(peer, change)) this.control.crashed(peer);
 	}
 
 	/** A member of this cluster, which this node does not know, called. */
@@ -401,6 +413,8 @@ export class Node implements ServedBroker {
 		if (this.#stopping) return;
 		const {io, lamport} = this.options;
 		const nowMs = io.clock.monotonicMs();
+		this.#notePause();
+		this.#pauses.ticked(nowMs);
 		this.presence.tick();
 		this.#updateReachable();
 		this.control.tick();
@@ -419,10 +433,15 @@ export class Node implements ServedBroker {
 		}
 	}
 
+	#notePause(): void {
+		const forMs = this.#pauses.check(this.options.io.clock.monotonicMs());
+		if (forMs !== undefined) this.journal.record({type: 'paused', forMs});
+	}
+
 	#care(): void {
 		if (this.phase !== 'running') return;
 		this.#acquaintances.ask();
-		if (this.control.raft.status().leader === undefined) return;
+		if (this.control.raft.leader === undefined) return;
 		this.interests.reconcile();
 		this.identity.care();
 		const agreed = this.control.topics.address(this.id);
@@ -438,6 +457,7 @@ export class Node implements ServedBroker {
 		if (members.length > 0) {
 			this.#acquaintances.link();
 			this.presence.setMembers(members.map(({id}) => id));
+			this.#crashEvidence.setMembers(members.map(({id}) => id));
 			if (topics.clusterId !== '' && topics.clusterId !== this.clusterId) this.run(topics.clusterId);
 			this.#keeping.agreed();
 		}

@@ -2,6 +2,7 @@
 Events in words, for people who watch a node without the console. Text from the network is made printable here.
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
+import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {printable, printableBytes} from '../core/observe/printable.ts';
 import {shortId, timeText} from './units.ts';
 import {paint, type Tone} from './terminal.ts';
@@ -20,7 +21,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 	const say = (text: string, tone?: Tone): {readonly text: string; readonly tone: Tone | undefined} => ({text, tone});
 	switch (event.type) {
 		case 'ready': return say(`ready: node ${shortId(event.id)} of cluster ${printable(event.cluster)} on port ${event.port}`, 'good');
-		case 'leader': return event.leader === undefined ? say(`term ${event.term}: no leader`, 'warning') : say(`term ${event.term}: ${shortId(event.leader)} leads`);
+		case 'leader': return say(leaderWords(event, {name: shortId, duration: timeText}), event.leader === undefined ? 'warning' : undefined);
 		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`no quorum: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
 		case 'member': return say(`${shortId(event.id)} (${printable(event.address)}) is ${event.state}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
 		case 'voters': return say(`voters: ${event.voters.map(id => shortId(id)).join(', ')}`);
@@ -44,7 +45,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'fault': return say(`faults: ${printable(event.text)}`, 'warning');
 		case 'quarantined': return say(`damaged: ${printable(event.problem)}. The files are kept in ${printable(event.folder)}; the node joins again as ${shortId(event.id)}${event.formerId === undefined ? '' : `, it was ${shortId(event.formerId)}`}`, 'bad');
 		case 'refilled': return say(`${printable(event.topic)}: ${event.messages} damaged messages came back from other nodes${event.missing === 0 ? ', nothing is missing' : `, ${event.missing} are missing`}`, event.missing === 0 ? 'good' : 'warning');
-		case 'transfer': return say(`${shortId(event.by)} asked ${shortId(event.from)} to hand leadership to ${shortId(event.to)}`);
+		case 'transfer': return say(transferWords(event, {name: shortId}));
 		case 'paused': return say(`this node did not run for ${timeText(event.forMs)}`, 'warning');
 		case 'refused': return say(`refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(event.reason)}`, 'warning');
 		case 'duplicate': return say(`two processes use the identity ${shortId(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`, 'bad');

@@ -2,6 +2,7 @@
 How the console says things: durations, sizes, ids and events in words that are the same in every pane. Pure.
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
+import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {printable, widthOf} from '../core/observe/printable.ts';
 import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {Tone} from './theme.ts';
@@ -85,9 +86,11 @@ export type Words = {readonly text: string; readonly tone: Tone};
 export function eventWords(event: RecordedEvent): Words {
 	switch (event.type) {
 		case 'ready': return {tone: 'good', text: `Node ${shortId(event.id)} is ready on port ${event.port} in cluster ${printable(event.cluster)}`};
-		case 'leader': return event.leader === undefined
-			? {tone: 'bad', text: `No leader in term ${event.term}`}
-			: {tone: 'good', text: `${shortId(event.leader)} leads term ${event.term}`};
+		case 'leader': {
+			const text = leaderWords(event, {name: shortId, duration});
+			return event.leader === undefined ? {tone: 'bad', text: text.replace(/^n/, 'N')} : {tone: 'good', text};
+		}
+
 		case 'quorum': return event.held
 			? {tone: 'good', text: `Quorum is held: ${event.reachable} of ${event.voters} voters reachable`}
 			: {tone: 'bad', text: `Quorum is lost: ${event.reachable} of ${event.voters} voters reachable`};
@@ -106,7 +109,7 @@ export function eventWords(event: RecordedEvent): Words {
 		case 'fault': return {tone: 'warning', text: `Fault injection: ${printable(event.text)}`};
 		case 'quarantined': return {tone: 'bad', text: `Damaged: ${printable(event.problem)}. Kept in ${printable(event.folder)}; joins again as ${shortId(event.id)}`};
 		case 'refilled': return {tone: event.missing === 0 ? 'good' : 'warning', text: `${plural(event.messages, 'damaged message')} on ${printable(event.topic)} came back from peers${event.missing === 0 ? '' : `, ${count(event.missing)} are missing`}`};
-		case 'transfer': return {tone: 'accent', text: `${shortId(event.by)} asked ${shortId(event.from)} to hand leadership to ${shortId(event.to)}`};
+		case 'transfer': return {tone: 'accent', text: transferWords(event, {name: shortId})};
 		case 'paused': return {tone: 'warning', text: `This node did not run for ${duration(event.forMs)}`};
 		case 'refused': return {tone: 'warning', text: `Refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(event.reason)}`};
 		case 'duplicate': return {tone: 'bad', text: `Two processes use the identity ${shortId(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`};

@@ -105,6 +105,15 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		}
 	});
 
+	test('a link that its peer closes is called anew at once, and a refusal is told', async () => {
+		const one = await member({mesh: {backoffMs: [60_000, 60_000]}});
+		const other = await member();
+		await link(one, other);
+		await other.mesh[Symbol.asyncDispose]();
+		await until(() => one.log.includes(`refused ${other.id}`), 'word that nothing listens, long before the back-off is over');
+		expect(one.log.slice(-2)).toEqual([`down ${other.id} the node is stopping`, `refused ${other.id}`]);
+	});
+
 	test('a peer that starts anew is linked anew, and its earlier life is refused', async () => {
 		const one = await member();
 		const other = await member();
