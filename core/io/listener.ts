@@ -77,9 +77,12 @@ class ChannelServer implements Listener {
 		const {host, port} = this.#options;
 		return new Promise((resolve, reject) => {
 			this.#server.once('error', (error: NodeJS.ErrnoException) => {
+				const {code} = error;
+				// A mapped or a virtual address is often meant.
+				const reason = code === 'EADDRNOTAVAIL' ? `host ${host} is no address of this machine: say with --host on which one to listen, and with --advertise where others call` : errorMessage(error);
 				reject(new DapssError(
-					error.code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
-					error.code === 'EADDRINUSE' ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${errorMessage(error)}`,
+					code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
+					code === 'EADDRINUSE' ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${reason}`,
 					{cause: error},
 				));
 			});

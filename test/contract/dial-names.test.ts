@@ -48,3 +48,8 @@ test('a name server that is silent ends the call at its deadline', async () => {
 	const {transport} = side(options => createTransport({...options, names}), {});
 	await expect(transport.dial('peer:5000', {hello, timeoutMs: 200})).rejects.toThrow('peer peer:5000 does not answer within 200 ms (timeout)');
 });
+
+test('an address of another machine cannot be listened on: the error names the flags', async () => {
+	// TEST-NET-3 (RFC 5737).
+	await expect(listening(side(createTransport, {}), {host: '203.0.113.7'})).rejects.toThrow(/host 203\.0\.113\.7 is no address of this machine: say with --host .*--advertise/);
+});
