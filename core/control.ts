@@ -2,6 +2,7 @@
 The control plane of a node: Raft, its log, and the topics machine that it feeds. Carries out what Raft has ready in the order that
 safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join, makes learners voters.
 */
+import {joinProblem} from './address.ts';
 import {DapssError} from './errors.ts';
 import type {Config} from './config.ts';
 import type {Lamport} from './lamport.ts';
@@ -195,6 +196,8 @@ export class Control {
 			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.why().message} : {type: 'ask', leader, address: at};
 		}
 
+		const unusable = joinProblem(address, this.topics.members().map(member => member.address));
+		if (unusable !== undefined) return {type: 'refused', reason: unusable};
 		if (this.topics.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
 		const replaced = this.#replaced(node, resignations);
 		if (replaced !== undefined) {
