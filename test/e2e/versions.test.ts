@@ -117,9 +117,16 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 	}, 180_000);
 
 	test('commands of either program work at nodes of the other', async () => {
-		const {code, stdout} = await run(['status', '-o', 'json', ...cluster.clientFlags, '--server', `127.0.0.1:${cluster.nodes[0]!.port}`]);
-		expect(code).toBe(0);
-		expect(JSON.parse(stdout.toString())).toMatchObject({version: expect.any(String) as string, protocol: expect.any(Number) as number});
+		const atNew = [...cluster.clientFlags, '--server', `127.0.0.1:${cluster.nodes[0]!.port}`];
+		for (const command of [['status', '-o', 'json'], ['peers'], ['leader']]) {
+			const {code, stdout} = await run([...command, ...atNew], {program: previous!.cli}); // oxlint-disable-line no-await-in-loop -- few
+			expect([command, code, stdout.toString().includes(cluster.nodes[0]!.id.slice(0, 8)) || command[0] === 'leader']).toEqual([command, 0, true]);
+		}
+
+		expect((await run(['publish', news, 'by an old client', ...atNew], {program: previous!.cli})).code).toBe(0);
+		published.push('by an old client');
+		const read = await run(['subscribe', news, '--from', 'beginning', '--count', String(published.length), ...atNew], {program: previous!.cli});
+		expect([read.code, read.stdout.toString().includes('by an old client')]).toEqual([0, true]);
 		const [port] = await freePorts(1);
 		const alone = new Cluster({cli: previous!.cli});
 		try {
