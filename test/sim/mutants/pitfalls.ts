@@ -40,4 +40,6 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'a stall of this process is taken for the silence of others', mutants: ['beat-before-mail', 'beats-caught-up']},
 	{pitfall: 'members that do not know one another', mutants: ['who-leads-is-a-stranger', 'told-members-forgotten', 'refused-by-a-newcomer', 'caller-is-a-stranger']},
 	{pitfall: 'readers that fall behind and catch up', mutants: ['reader-twice-at-the-end', 'reader-live-while-full', 'reader-live-too-early', 'reader-never-resumes', 'read-again']},
+	{pitfall: 'an upgrade: what an older version does not know is used before all members know it', mutants: ['protocol-proposed-early', 'unknown-member-speaks-all', 'joins-below-the-protocol', 'newer-state-too-early', 'newer-format-too-early', 'names-outside-the-snapshot']},
+	{pitfall: 'two nodes of one name, two processes of one identity', mutants: ['names-not-unique', 'claim-of-the-same-start', 'claim-of-an-earlier-start']},
 ];
