@@ -4,7 +4,7 @@ machines to one another (agreed members to SWIM, reachable peers to gossip, evid
 program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
-import type {FaultCommand, From, Published, Subscription} from './api.ts';
+import {leftReason, type FaultCommand, type From, type Published, type Subscription} from './api.ts';
 import {Control, type JoinAnswer} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
@@ -57,6 +57,7 @@ export class Node implements ServedBroker {
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
 	#stopping: Promise<void> | undefined;
+	#leaving: Promise<void> | undefined;
 	/** Of the disk, also during the stop: then it was not a clean one. */
 	#failure: string | undefined;
 
@@ -276,6 +277,15 @@ export class Node implements ServedBroker {
 		await this.#management.carryOut({type: 'remove', node});
 	}
 
+	/** See `Broker.leave`. */
+	leave(): Promise<void> {
+		this.#leaving ??= this.#leave().catch((error: unknown) => {
+			this.#leaving = undefined;
+			throw error;
+		});
+		return this.#leaving;
+	}
+
 	async fault(command: FaultCommand): Promise<void> {
 		const {faults} = this.options.io;
 		if (!faults) throw new DapssError('refused', 'This node takes no faults: start it with --faults');
@@ -291,6 +301,15 @@ export class Node implements ServedBroker {
 
 	[Symbol.asyncDispose](): Promise<void> {
 		return this.stop('stopped');
+	}
+
+	async #leave(): Promise<void> {
+		if (this.#stopping) throw new DapssError('closed', 'The node is stopping already');
+		if (this.phase !== 'running') throw new DapssError('refused', `This node is ${this.phase}, it is no member yet: there is nothing to leave. Stop it instead`);
+		if (this.control.topics.members().length <= 1) throw new DapssError('refused', 'This node is the only member of its cluster: there is nothing to leave. Stop it instead');
+		await this.#management.leave();
+		await this.#keeping.left();
+		void this.stop(leftReason);
 	}
 
 	async #stop(reason: string): Promise<void> {
@@ -368,7 +387,9 @@ export class Node implements ServedBroker {
 
 	#onRemoved(): void {
 		this.#management.removed();
-		void this.stop(removedReason);
+		if (!this.#leaving) return void this.stop(removedReason);
+		this.#keeping.left().catch((error: unknown) => this.#fail(error));
+		void this.stop(leftReason);
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

@@ -9,7 +9,7 @@ import type {Random} from './machine.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import {noQuorum, Proposals, type QuorumView} from './proposals.ts';
-import {promotion} from './promotion.ts';
+import {demotion, promotion} from './promotion.ts';
 import {decodeConfigurationData} from './raft/configuration.ts';
 import type {RaftLimits} from './raft/leader.ts';
 import type {RaftPacket} from './raft/packet.ts';
@@ -63,6 +63,8 @@ export class Control {
 	#term = 0;
 	#hadQuorum: boolean | undefined;
 	#caredMs = 0;
+	/** The only voter hands over its vote: until then two voters are meant. */
+	#handsOverUntilMs = 0;
 	#snapshotIndex = 0;
 
 	constructor(options: ControlOptions) {
@@ -190,6 +192,12 @@ export class Control {
 	/** Propose to take a member out. Leader only. */
 	remove(node: NodeId): ReturnType<Raft['proposeChange']> {
 		return this.#afterStep(this.raft.proposeChange({type: 'remove', node}, new Uint8Array(0)));
+	}
+
+	/** Make a learner a voter so that this node, the only voter, can leave. Leader only. */
+	promoteHeir(node: NodeId): ReturnType<Raft['proposeChange']> {
+		this.#handsOverUntilMs = this.#options.nowMs() + deadlineMs;
+		return this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 	}
 
 	schedulePump(): void {
@@ -342,6 +350,9 @@ export class Control {
 
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
+		if (node !== undefined || this.#options.nowMs() < this.#handsOverUntilMs) return;
+		const second = demotion(configuration, this.#options.self, this.#options.isReachable);
+		if (second !== undefined) this.#afterStep(this.raft.proposeChange({type: 'demote', node: second}, new Uint8Array(0)));
 	}
 
 	#watchLeader(nowMs: number): void {

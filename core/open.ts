@@ -20,7 +20,7 @@ import {Folder} from './io/folder.ts';
 import {openLog} from './io/log.ts';
 import {createMesh} from './io/mesh.ts';
 import {NodeFiles} from './io/node-files.ts';
-import {moveAside, reserveQuarantine} from './io/quarantine.ts';
+import {moveAside, reserveLeft, reserveQuarantine} from './io/quarantine.ts';
 import {formLock, listNodes, register, type Registration} from './io/registry.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {openDatagrams} from './io/udp.ts';
@@ -46,7 +46,7 @@ import {encodeControl} from './wire.ts';
 export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
 
 const stateFile = 'node.json';
-const aloneAdvice = 'what this node knew of its cluster was damaged and set aside, and no other member is known: name one with --bootstrap; if this node was the only one, nothing but a backup of its data folder brings the cluster back';
+const aloneAdvice = 'a member of the cluster that this node left, or that it belonged to before its files were damaged: name one with --bootstrap; if this node was the only one, nothing but a backup of its data folder brings the cluster back';
 /** Members that were heard and may be asked to take this node in. */
 const heardMax = 1024;
 
@@ -297,7 +297,7 @@ function homeOf(folder: NodeFiles, config: Config): HomeIo {
 		writeState: json => folder.writeJson(stateFile, json),
 		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), ...logOptions(config)}),
 		blobs: folder.blobs,
-		reserve: () => reserveQuarantine(realFiles, folder.path, stateFile),
+		reserve: why => (why === 'left' ? reserveLeft : reserveQuarantine)(realFiles, folder.path, stateFile),
 		moveAside: name => moveAside(realFiles, folder.path, name),
 	};
 }

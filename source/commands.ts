@@ -18,7 +18,7 @@ export const start: Command = {
 	name: '',
 	usage: ['[--port 5000] [--bootstrap 5000 | host:port]… [flags]', '--headless [-o text|jsonl] [flags]', 'COMMAND [flags]'],
 	summary: 'A node and its console. Without a terminal, or with --headless, the node alone.',
-	flags: [...nodeFlags, 'headless', 'readonly', 'output'],
+	flags: [...nodeFlags, 'leave', 'headless', 'readonly', 'output'],
 	formats: ['text', 'jsonl'],
 	examples: [
 		'dapss-tui                                    start a node; a second one finds the first and joins it',
@@ -88,6 +88,16 @@ export const commands: readonly Command[] = [
 		formats: ['text', 'json'],
 		examples: ['dapss-tui peer remove 5002', 'dapss-tui peer remove 3f9a -o json'],
 		load: () => import('./commands/peer.ts'),
+	},
+	{
+		name: 'leave',
+		usage: ['leave [--server ADDRESS]'],
+		summary: 'Let a node leave its cluster for good, then stop it; its vote goes first.',
+		notes: ['Refused when the node is the only member, without a quorum, and when the others would have none. Started again with its data folder, the node', 'keeps its topics and joins as a new member. A node started with --leave does the same on SIGTERM, SIGINT and SIGHUP.'],
+		flags: clientFlags,
+		formats: ['text', 'json'],
+		examples: ['dapss-tui leave', 'dapss-tui leave --server 10.0.0.7:5000 -o json'],
+		load: () => import('./commands/leave.ts'),
 	},
 	{
 		name: 'recover',

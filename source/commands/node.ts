@@ -5,8 +5,10 @@ import type {Context} from '../context.ts';
 import {isInterrupted} from '../context.ts';
 import {eventLine} from '../lines.ts';
 import {startNode} from '../start-node.ts';
+import {leaveOrSay} from '../leaving.ts';
 import {LineWriter} from '../terminal.ts';
 import {DapssError} from '../../core/errors.ts';
+import {leftReason, type Broker} from '../../core/api.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 
@@ -27,7 +29,7 @@ async function runHeadless(context: Context): Promise<number> {
 	const {terminal, signal, output} = context;
 	const {openBroker} = await context.backend();
 	const broker = await startNode(context, config => openBroker(config));
-	const stop = (): void => void broker[Symbol.asyncDispose]();
+	const stop = (): void => void end(context, broker);
 	if (signal.aborted) stop();
 	signal.addEventListener('abort', stop, {once: true});
 
@@ -48,6 +50,21 @@ async function runHeadless(context: Context): Promise<number> {
 
 	const why = await broker.closed;
 	await writer.end();
-	if (signal.aborted && why === 'stopped') return isInterrupted(signal) ? 130 : 0;
+	if (why === leftReason && !signal.aborted) return 0;
+	if (signal.aborted && (why === 'stopped' || why === leftReason)) return isInterrupted(signal) ? 130 : 0;
 	throw new DapssError('failure', `The node stopped: ${why}`);
+}
+
+/** A signal ended the node: leave if that was asked for, else say what it costs, then stop. */
+async function end({flags, terminal}: Context, broker: Broker): Promise<void> {
+	try {
+		if (flags.leave) await leaveOrSay(broker, terminal);
+		else {
+			const {stopCost} = await import('../../core/observe/stop-cost.ts');
+			const {costs, text} = stopCost(await broker.snapshot());
+			if (costs !== 'nothing') terminal.say(text);
+		}
+	} finally {
+		await broker[Symbol.asyncDispose]();
+	}
 }
