@@ -32,6 +32,8 @@ export type * from './node-options.ts';
 const tickMs = 25;
 const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
 const careMs = 1000;
+/** Reasons to wait that are remembered; each of them was an event. */
+const waitedForMax = 64;
 const retainMs = 10_000;
 
 export class Node implements ServedBroker {
@@ -45,7 +47,10 @@ export class Node implements ServedBroker {
 	readonly closed: Promise<string>;
 	readonly startedMs: number;
 	phase: Snapshot['phase'] = 'starting';
+	/** What it waits for, in words; empty when for nothing. */
 	detail = '';
+	/** What it has said that it waits for, since it is in this phase. */
+	readonly #waitedFor = new Set<string>();
 	clusterId: string;
 	readonly #watchers: Watchers;
 	readonly #timers = new DisposableStack();
@@ -70,7 +75,7 @@ export class Node implements ServedBroker {
 		this.startedMs = io.clock.monotonicMs();
 		const nowMs = (): number => io.clock.monotonicMs();
 		const failed = (error: unknown): void => this.#fail(error);
-		this.journal = new Journal({wallMs: () => io.clock.wallMs(), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
+		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.nameOf(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.control = new Control({
@@ -146,12 +151,28 @@ export class Node implements ServedBroker {
 
 	/** The node is a member, by its own log or by the word of the cluster. */
 	run(clusterId: string): void {
+		if (this.phase !== 'running') this.journal.record({type: 'admitted', id: this.id, clusterId: clusterId === '' ? this.clusterId : clusterId});
 		this.phase = 'running';
 		this.detail = '';
+		this.#waitedFor.clear();
 		if (clusterId !== '' && clusterId !== this.clusterId) {
 			this.clusterId = clusterId;
 			void this.#keeping.save();
 		}
+	}
+
+	/** The node waits, @param text in words that follow "waiting for". An event tells of each reason once, not of each try. */
+	waitFor(text: string): void {
+		this.detail = `waiting for ${text}`;
+		if (this.#waitedFor.has(text)) return;
+		if (this.#waitedFor.size >= waitedForMax) this.#waitedFor.clear();
+		this.#waitedFor.add(text);
+		this.journal.record({type: 'waiting', for: text});
+	}
+
+	/** What a member is called; `undefined` before its name is agreed. */
+	nameOf(_id: NodeId): string | undefined {
+		return undefined;
 	}
 
 	/** Members as the cluster told a node that joins, until its own log names them. */

@@ -18,7 +18,7 @@ export type JoiningOptions = {
 	/** Those to ask, at this moment. */
 	readonly candidates: () => readonly string[];
 	readonly ask: Ask;
-	/** What is waited for, for people. */
+	/** What is waited for, in words that follow "waiting for". */
 	readonly tell: (detail: string) => void;
 	readonly wait: (ms: number) => Promise<void>;
 	readonly isStopped: () => boolean;
@@ -42,11 +42,11 @@ export async function join(options: JoiningOptions): Promise<Joined | undefined>
 				if (answer?.type === 'joined') return answer;
 				if (answer?.type === 'refused') throw new DapssError('refused', answer.reason);
 				if (answer?.type === 'ask') leader = answer.address;
-				tell(answer?.type === 'wait' ? `${candidate} says: ${answer.reason}` : `asking ${leader ?? candidate}`);
+				tell(answer?.type === 'wait' ? `${candidate} to take this node in: ${answer.reason}` : `${leader ?? candidate} to take this node in`);
 				if (leader !== undefined) break;
 			} catch (error) {
 				if (error instanceof DapssError && (error.code === 'not-authenticated' || error.code === 'refused')) throw error;
-				tell(errorMessage(error));
+				tell(silenceOf(candidate, error));
 			}
 		}
 
@@ -55,6 +55,12 @@ export async function join(options: JoiningOptions): Promise<Joined | undefined>
 	}
 
 	return undefined;
+}
+
+/** `10.0.0.7:5000 to answer (ECONNREFUSED)` */
+function silenceOf(candidate: string, error: unknown): string {
+	const code = ((error as Error | undefined)?.cause as NodeJS.ErrnoException | undefined)?.code;
+	return `${candidate} to answer (${typeof code === 'string' ? code : errorMessage(error).replace(`${candidate} `, '')})`;
 }
 
 /** What a node that wants to join says. */

@@ -12,7 +12,7 @@ import {completeConfig, type GivenConfig} from './config-schema.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {formatAddress} from './address.ts';
 import {openBeacon, type Beacon} from './io/beacon.ts';
-import type {Channel} from './io/channel.ts';
+import type {Channel, RefusedPeer} from './io/channel.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
 import {Faults} from './io/faults.ts';
 import {realFiles} from './io/files.ts';
@@ -30,6 +30,7 @@ import {join, parseJoin} from './joining.ts';
 import {Lamport} from './lamport.ts';
 import type {NodeId, Topic} from './message.ts';
 import {stateToJson, type KeptState} from './node-state.ts';
+import type {BrokerEvent} from './observe/events.ts';
 import type {Links} from './ports.ts';
 import {encodeConfigurationData} from './raft/configuration.ts';
 import type {RaftStore} from './raft-store.ts';
@@ -75,12 +76,17 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	let node: Node | undefined;
 	const said = new Set<string>();
 	/** What was said before there was a node to say it; no more than was said. */
-	const early: string[] = [];
+	const early: BrokerEvent[] = [];
+	const record = (event: BrokerEvent): void => {
+		if (node) node.journal.record(event);
+		else if (early.length < 1000) early.push(event);
+	};
+
+	const refuse = (refused: RefusedPeer): void => record({type: 'refused', ...refused});
 	const warn = (text: string): void => {
 		if (said.has(text) || said.size > 1000) return;
 		said.add(text);
-		if (node) node.journal.record({type: 'warning', text});
-		else early.push(text);
+		record({type: 'warning', text});
 	};
 
 	const folder = new NodeFiles(realFiles, path, warn);
@@ -105,7 +111,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const mayFound = raftStore.isEmpty && state.clusterId === '' && !state.mustJoin && config.bootstrap.length === 0;
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 
-	const shared = transportOptions(config, {identity, version, onProblem: warn});
+	const shared = transportOptions(config, {identity, version, onRefusal: refuse});
 	const transport = createTransport(shared);
 	const mesh = resources.use(await createMesh({
 		transport, clock: systemClock, host: config.host, port: config.port, id: identity.id, outQueueBytes: config.limits.outQueueBytes,
@@ -117,7 +123,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onRefused: peer => node?.onLink(peer, 'refused'),
 		onRemoved: peer => node?.onLink(peer, 'removed'),
 		onStranger: (peer, at) => node?.onStranger(peer, at),
-		onProblem: warn,
+		onRefusal: refuse,
 		onClient: channel => serveClient(node, channel),
 		onJoin: channel => serveJoin(node, channel),
 	}));
@@ -172,7 +178,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		const starting = createNode();
 		await starting.start();
 		node = starting;
-		for (const text of early.splice(0)) node.journal.record({type: 'warning', text});
+		for (const event of early.splice(0)) node.journal.record(event);
 		if (isFounding || node.control.isMember) node.run(node.control.topics.clusterId || state.clusterId);
 		else node.phase = 'joining';
 		await registration?.update({phase: node.phase, clusterId: node.clusterId});
@@ -242,10 +248,10 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 				candidates: () => known,
 				ask: (at, frame) => askOnce(at, frame),
 				tell(detail) {
-					joining.detail = detail;
+					joining.waitFor(detail);
 				},
 				async wait(ms) {
-					if (known.length === 0) joining.detail = state.mustJoin ? aloneAdvice : 'no member of the cluster is known yet: waiting to hear one';
+					if (known.length === 0) joining.waitFor(state.mustJoin ? aloneAdvice : 'a member of the cluster to be heard: none is known yet');
 					await wait(ms);
 					known = await candidates();
 				},

@@ -6,6 +6,9 @@ import type {Topic} from '../message.ts';
 import {Rate} from './rate.ts';
 import type {Counters, MemberSnapshot, Snapshot, TopicSnapshot} from './snapshot.ts';
 
+/** Beacons come by multicast, to whoever listens: those of other clusters and interfaces are not refused, they are not for this node. */
+const ignoredReasons = /^beacon-/;
+
 const rates = new WeakMap<Node, Map<Topic, Rate>>();
 
 export function viewOf(node: Node): Snapshot {
@@ -117,13 +120,19 @@ function topicsOf(node: Node): readonly TopicSnapshot[] {
 function countersOf(node: Node): Counters {
 	const {journal, data, options: {io: {links}}} = node;
 	const rejected = new Map(journal.rejected);
-	for (const [reason, count] of links.refusals) rejected.set(reason, (rejected.get(reason) ?? 0) + count);
+	const ignored = new Map<string, number>();
+	for (const [reason, count] of links.refusals) {
+		const counts = ignoredReasons.test(reason) ? ignored : rejected;
+		counts.set(reason, (counts.get(reason) ?? 0) + count);
+	}
+
 	return {
 		published: data.publisher.published,
 		delivered: journal.delivered,
 		receivedBytes: links.stats.receivedBytes,
 		sentBytes: links.stats.sentBytes,
 		rejected: Object.fromEntries(rejected),
+		ignored: Object.fromEntries(ignored),
 		bounds: Object.fromEntries(journal.bounds),
 	};
 }

@@ -161,8 +161,8 @@ test('one survivor goes on when the quorum is lost for good, and nobody of the o
 	expect(await command(cluster, fresh[1]!, 'check')).toMatchObject({code: 0});
 
 	const former = cluster.start(two.port);
-	const refusal = await former.waitFor(event => event.type === 'warning' && String(event['text']).includes('belongs to another cluster of this name'), 'the refusal');
-	expect(refusal['text']).toContain(two.id);
+	const refusal = await former.waitFor(event => event.type === 'refused' && String(event['reason']).includes('belongs to another cluster of this name'), 'the refusal');
+	expect(refusal['reason']).toContain(two.id);
 	const after = await (await cluster.client(former)).snapshot();
 	expect(after.raft).toMatchObject({leader: undefined, hasQuorum: false});
 	expect((await command(cluster, former, 'check')).stdout.toString()).toContain('If the cluster was recovered without this node, stop it and start it with an empty data folder');

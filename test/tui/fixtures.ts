@@ -64,7 +64,7 @@ export const healthy: Snapshot = {
 	],
 	partition: {state: 'whole', sides: [[a, b, c]], quorum: 0, sinceMs: 58_000, detectedMs: undefined, healedMs: undefined, repairedMs: undefined, backlog: 0, waiting: 0, order: [a, b, c], sees: all(3)},
 	gossip: {fanout: 2, duplicates: 0.031, misses: 0.002, held: 2},
-	counters: {published: 1840, delivered: 49_933, receivedBytes: 8_400_000, sentBytes: 12_100_000, rejected: {'bad-signature': 2}, bounds: {}},
+	counters: {published: 1840, delivered: 49_933, receivedBytes: 8_400_000, sentBytes: 12_100_000, rejected: {'bad-signature': 2}, ignored: {}, bounds: {}},
 	feed, events, foreign: [], duplicates: [], faults: [],
 };
 

@@ -23,7 +23,7 @@ test('q asks, n stays, y leaves', async () => {
 	expect(running.screen.rawMode).toBe(true);
 	expect(running.screen.emulator.modes.wraparoundMode).toBe(false);
 	running.screen.type('q');
-	await running.screen.until('Quit? This stops the node');
+	await running.screen.until('Stopping this node leaves 2 of 3 voters');
 	running.screen.type('n');
 	await running.screen.until('q quit');
 	running.screen.type('q');

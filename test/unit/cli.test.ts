@@ -136,7 +136,7 @@ describe('views', () => {
 			cluster: 'dapss', self: pictures.a, role: 'leader', term: 4, leader: pictures.a, commit: 318, applied: 318, quorum: {has: true, voters: 3, reachable: 3},
 			partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0',
 		});
-		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs});
+		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, name: '', address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs});
 		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes', 'missing']);
 		expect(JSON.parse((await dapss('status -o json', {broker: new FakeBroker(pictures.leaderless)})).out)).toMatchObject({leader: null});
 	});
@@ -375,7 +375,7 @@ describe('leader transfer, peer remove, recover', () => {
 
 	test('takes a member out, and says why not', async () => {
 		const broker = new FakeBroker(pictures.healthy);
-		expect(await dapss('peer remove 5002 -o json', {broker})).toEqual({code: 0, out: `${JSON.stringify({removed: pictures.c, address: '127.0.0.1:5002'})}\n`, err: ''});
+		expect(await dapss('peer remove 5002 -o json', {broker})).toEqual({code: 0, out: `${JSON.stringify({removed: pictures.c, name: '', address: '127.0.0.1:5002'})}\n`, err: ''});
 		expect(broker.removed).toEqual([pictures.c]);
 		broker.manageAnswer = async () => {
 			throw new DapssError('refused', 'Without it there is no quorum');
@@ -542,7 +542,7 @@ describe('the node', () => {
 	});
 
 	test('with --leave a signal lets it leave; when that fails it says so and stops', async () => {
-		const run = async (broker: FakeBroker): Promise<Awaited<ReturnType<typeof dapss>>> => {
+		const ended = async (broker: FakeBroker): Promise<Awaited<ReturnType<typeof dapss>>> => {
 			const stop = new AbortController();
 			const stdout = new PassThrough();
 			stdout.on('data', () => stop.abort('SIGTERM'));
@@ -550,10 +550,10 @@ describe('the node', () => {
 		};
 
 		const leaving = healthy();
-		expect(await run(leaving)).toMatchObject({code: 0, err: ''});
+		expect(await ended(leaving)).toMatchObject({code: 0, err: ''});
 		expect(leaving.hasLeft).toBe(true);
 		const refused = Object.assign(healthy(), {manageAnswer: async () => Promise.reject(new DapssError('refused', 'it is the only member'))});
-		expect(await run(refused)).toMatchObject({code: 0, err: 'The node did not leave, it stops and stays a member: it is the only member\n'});
+		expect(await ended(refused)).toMatchObject({code: 0, err: 'The node did not leave, it stops and stays a member: it is the only member\n'});
 		expect([refused.hasLeft, refused.isDisposed]).toEqual([false, true]);
 	});
 
