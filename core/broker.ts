@@ -170,6 +170,11 @@ export class Node implements ServedBroker {
 		this.journal.record({type: 'waiting', for: text});
 	}
 
+	/** Faults that are injected now, for people. */
+	activeFaults(): readonly string[] {
+		return this.options.io.faults?.active(peer => this.nameOf(peer) ?? peer.slice(0, 6)) ?? [];
+	}
+
 	/** What a member is called; `undefined` before its name is agreed. */
 	nameOf(_id: NodeId): string | undefined {
 		return undefined;
@@ -311,7 +316,7 @@ export class Node implements ServedBroker {
 		const {faults} = this.options.io;
 		if (!faults) throw new DapssError('refused', 'This node takes no faults: start it with --faults');
 		faults.apply(command);
-		this.journal.record({type: 'fault', text: faults.active().join(', ') || 'healed'});
+		this.journal.record({type: 'fault', text: this.activeFaults().join(', ') || 'healed'});
 	}
 
 	/** Stop: say goodbye, hand leadership over, bring everything to the disk. */

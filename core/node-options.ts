@@ -12,7 +12,7 @@ import type {RaftLimits} from './raft/leader.ts';
 import type {RaftStore} from './raft-store.ts';
 
 /** Faults that are injected on purpose. */
-export type FaultControl = {apply(command: FaultCommand): void; active(): readonly string[]};
+export type FaultControl = {apply(command: FaultCommand): void; active(label?: (peer: NodeId) => string): readonly string[]};
 
 export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
 	readonly clock: Clock;

@@ -219,7 +219,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 
 					return opened;
 				},
-				faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: () => faults.active()},
+				faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: label => faults.active(label)},
 			},
 		});
 	}

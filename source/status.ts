@@ -12,6 +12,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		self: snapshot.self,
 		name: snapshot.name,
 		phase: snapshot.phase,
+		detail: snapshot.detail,
 		role: raft.role,
 		term: raft.term,
 		leader: raft.leader ?? null,

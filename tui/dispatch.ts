@@ -37,7 +37,7 @@ const nothing: readonly Effect[] = [];
 
 export const readonlyRefusal = 'Read-only console: it looks, but changes and publishes nothing';
 
-const detachedRefusal = 'This console is attached: q ends it, the node goes on. To let that node leave: `dapss-tui leave --server ADDRESS`';
+const detachedRefusal = 'Attached: leave by `dapss-tui leave --server ADDRESS`; q ends this console only';
 
 export function act(action: Action, state: ConsoleState, situation: Situation): readonly Effect[] {
 	switch (action) {

@@ -8,6 +8,9 @@ import type {PartitionSnapshot, Snapshot} from '../core/observe/snapshot.ts';
 import type {Span} from './columns.ts';
 import {duration, names, plural} from './words.ts';
 
+/** Digits of an id that stand for a node without a name. */
+const idCells = 8;
+
 export type Hearing = 'self' | 'yes' | 'no' | 'one-way' | 'unknown';
 
 const marks: Readonly<Record<Hearing, Span>> = {
@@ -93,7 +96,8 @@ trouble come first, and a last line says so.
 */
 export function matrixLines(partition: PartitionSnapshot, self: string, width: number, height: number, label: Label = shortId): ReadonlyArray<readonly Span[]> {
 	const {order} = partition;
-	const cells = nodeCells(order, label);
+	// Long names give way before rows do.
+	const cells = nodeCells(order, label, Math.max(idCells, width - 3 - order.length * 2));
 	const fits = Math.min(Math.floor((width - cells - 3) / 2), 52);
 	const room = order.length <= Math.min(fits, height - 1) ? order.length : Math.min(fits, height - 2);
 	if (order.length < 2 || room < 2) return [];
@@ -128,8 +132,8 @@ export function matrixCells(order: readonly string[], label: Label): number {
 	return nodeCells(order, label) + 3 + order.length * 2;
 }
 
-function nodeCells(order: readonly string[], label: Label): number {
-	return labelCells(order, label, 8, 16);
+function nodeCells(order: readonly string[], label: Label, max = 16): number {
+	return labelCells(order, label, idCells, Math.min(16, max));
 }
 
 export const legend: readonly Span[] = [

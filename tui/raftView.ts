@@ -1,13 +1,16 @@
 /**
 Agreement in lines: who leads, what is voted and committed, who counts. Pure. The first lines matter most: a low pane shows only those.
 */
-import {labelsOf, labelsThatFit} from '../core/observe/node-label.ts';
+import {labelsOf, labelsThatFit, shortened} from '../core/observe/node-label.ts';
 import {meaningOf, outlookOf, quorumSize} from '../core/observe/outlook.ts';
 import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 import {missingWords} from './alerts.ts';
 import type {Span} from './columns.ts';
 import {count, names, plural, stateMarks, stateTones} from './words.ts';
+
+/** Of a name in a row of several. */
+const nameCells = 16;
 
 const title = (text: string): Span => ({text: text.padEnd(9), tone: 'muted'});
 
@@ -29,7 +32,7 @@ export function raftLines(snapshot: Snapshot, width: number): ReadonlyArray<read
 	const {raft, members, self} = snapshot;
 	if (raft.voters.length === 0) return [[{text: 'Not a member of a cluster yet', tone: 'warning'}], [{text: printable(snapshot.detail), tone: 'muted'}]];
 	const states = new Map(members.map(member => [member.id, member.self ? 'alive' as const : member.state]));
-	const label = labelsOf(members);
+	const label = shortened(labelsOf(members), nameCells);
 	const votersThatFit = labelsThatFit(raft.voters, label, width - 9, 3);
 	const lines: Array<readonly Span[]> = [
 		[title('role'), {text: raft.role, tone: raft.role === 'leader' ? 'good' : (raft.role.endsWith('candidate') ? 'warning' : 'plain')}, {text: '  term ', tone: 'muted'}, {text: count(raft.term), tone: 'plain'}],
@@ -70,7 +73,7 @@ function missingLine(snapshot: Snapshot, max: number): ReadonlyArray<readonly Sp
 	if (outlook.missing.length === 0) return [];
 	const isLost = outlook.missing.some(voter => voter.isLost);
 	return [[
-		title('missing'), {text: missingWords(outlook, labelsOf(snapshot.members), max), tone: 'bad'},
+		title('missing'), {text: missingWords(outlook, shortened(labelsOf(snapshot.members), nameCells), max), tone: 'bad'},
 		{text: ` · ${meaningOf(outlook)}${isLost ? ' · `:check` says what helps' : ''}`, tone: outlook.spare > 0 ? 'warning' : 'bad'},
 	]];
 }
@@ -85,7 +88,7 @@ function matchSpans({raft, members}: Snapshot, width: number): readonly Span[] {
 	const late = behind.filter(follower => follower.behind > 0);
 	if (behind.length === 0) return [{text: 'no follower', tone: 'muted'}];
 	if (late.length === 0) return [{text: `${plural(behind.length, 'follower has', 'followers have')} it all`, tone: 'plain'}];
-	const label = labelsOf(members);
+	const label = shortened(labelsOf(members), nameCells);
 	const room = labelsThatFit(late.map(({id}) => id), label, width - 9, 12);
 	return [
 		{text: late.slice(0, room).map(follower => `${label(follower.id)} ${count(follower.behind)} behind`).join(', '), tone: late[0]!.behind > lateEntries ? 'warning' : 'plain'},

@@ -2,7 +2,7 @@
 How a node is called in front of people: by its name, or, before it has one, by the first 8 digits of its id. Names come from the network, so
 they are made printable here. Ids in full stand in the inspector and in JSON.
 */
-import {printable, widthOf} from './printable.ts';
+import {fitCells, printable, widthOf} from './printable.ts';
 import type {MemberSnapshot} from './snapshot.ts';
 
 export type Label = (id: string) => string;
@@ -61,4 +61,12 @@ export function labelsThatFit(ids: readonly string[], label: Label, cells: numbe
 	let used = 0;
 	const fitting = ids.findIndex(id => (used += widthOf(label(id)) + extra) > cells);
 	return Math.max(1, fitting === -1 ? ids.length : fitting);
+}
+
+/** For a row that names many: what is longer than so many cells is cut. */
+export function shortened(label: Label, cells: number): Label {
+	return id => {
+		const text = label(id);
+		return widthOf(text) > cells ? fitCells(text, cells) : text;
+	};
 }

@@ -54,7 +54,7 @@ export function viewOf(node: Node): Snapshot {
 		events: journal.events(),
 		foreign: [],
 		duplicates: [],
-		faults: io.faults?.active() ?? [],
+		faults: node.activeFaults(),
 	};
 }
 
@@ -119,20 +119,24 @@ function topicsOf(node: Node): readonly TopicSnapshot[] {
 
 function countersOf(node: Node): Counters {
 	const {journal, data, options: {io: {links}}} = node;
-	const rejected = new Map(journal.rejected);
-	const ignored = new Map<string, number>();
-	for (const [reason, count] of links.refusals) {
-		const counts = ignoredReasons.test(reason) ? ignored : rejected;
-		counts.set(reason, (counts.get(reason) ?? 0) + count);
-	}
-
 	return {
 		published: data.publisher.published,
 		delivered: journal.delivered,
 		receivedBytes: links.stats.receivedBytes,
 		sentBytes: links.stats.sentBytes,
-		rejected: Object.fromEntries(rejected),
-		ignored: Object.fromEntries(ignored),
+		...refusalsOf(journal.rejected, links.refusals),
 		bounds: Object.fromEntries(journal.bounds),
 	};
+}
+
+/** What was refused, and apart from it what was only not for this node. */
+export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): Pick<Counters, 'rejected' | 'ignored'> {
+	const rejected = new Map<string, number>();
+	const ignored = new Map<string, number>();
+	for (const [reason, count] of all.flatMap(counts => [...counts])) {
+		const counts = ignoredReasons.test(reason) ? ignored : rejected;
+		counts.set(reason, (counts.get(reason) ?? 0) + count);
+	}
+
+	return {rejected: Object.fromEntries(rejected), ignored: Object.fromEntries(ignored)};
 }

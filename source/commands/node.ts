@@ -7,6 +7,7 @@ import {eventLine} from '../lines.ts';
 import {startNode} from '../start-node.ts';
 import {leaveOrSay} from '../leaving.ts';
 import {LineWriter} from '../terminal.ts';
+import {titleNode} from '../title.ts';
 import {DapssError} from '../../core/errors.ts';
 import {leftReason, type Broker} from '../../core/api.ts';
 import type {NodeId} from '../../core/message.ts';
@@ -35,7 +36,8 @@ async function runHeadless(context: Context): Promise<number> {
 
 	// Both in one turn: what is in the snapshot has happened before the stream begins, and nothing is in neither.
 	const stream = broker.events({messages: true});
-	const past = (await broker.snapshot()).events;
+	const {events: past, name, cluster} = await broker.snapshot();
+	titleNode({id: broker.id, name, port: broker.port, cluster});
 	const writer = new LineWriter(terminal);
 	// Words need tables of Unicode, which take as long to load as all the rest.
 	const render = output === 'jsonl' ? eventLine : (await import('../words.ts')).eventText(terminal.hasColour);
@@ -44,6 +46,7 @@ async function runHeadless(context: Context): Promise<number> {
 	if (!past.some(event => event.type === 'ready')) void write({at: Date.now(), type: 'ready', id: broker.id as NodeId, port: broker.port, cluster: context.settings().tunables.cluster});
 	for (const event of past) void write(event);
 	for await (const event of stream) {
+		if (event.type === 'named' && event.id === broker.id) titleNode({id: broker.id, name: event.name, port: broker.port, cluster});
 		const room = write(event);
 		if (room) await room;
 	}
