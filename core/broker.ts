@@ -4,20 +4,28 @@ machines to one another (agreed members to SWIM, reachable peers to gossip, evid
 program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
-import {leftReason, type FaultCommand, type From, type Published, type Subscription} from './api.ts';
-import {Control, type JoinAnswer} from './control.ts';
+import type {FaultCommand, From, Published, Subscription} from './api.ts';
+import {parseAddress} from './address.ts';
+import {Control} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
+import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
+import {Doubles} from './membership/doubles.ts';
+import {Entering} from './membership/entering.ts';
+import {Founding} from './membership/founding.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
 import type {Snapshot} from './observe/snapshot.ts';
-import {viewOf} from './observe/view.ts';
+import {faultsOf, viewOf} from './observe/view.ts';
+import {Sightings} from './membership/sightings.ts';
+import {Leaving} from './membership/leaving.ts';
 import {Management} from './management.ts';
 import type {NodeOptions} from './node-options.ts';
+import {Waiting} from './observe/waiting.ts';
 import {Watchers} from './observe/watchers.ts';
 import {Presence} from './presence.ts';
 import {readBatches, subscribeHere} from './local-reading.ts';
@@ -31,9 +39,8 @@ export type * from './node-options.ts';
 
 const tickMs = 25;
 const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
+const aloneAdvice = 'a member of the cluster that this node left, or belonged to before its files were damaged: no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
 const careMs = 1000;
-/** Reasons to wait that are remembered; each of them was an event. */
-const waitedForMax = 64;
 const retainMs = 10_000;
 
 export class Node implements ServedBroker {
@@ -46,23 +53,26 @@ export class Node implements ServedBroker {
 	readonly options: NodeOptions;
 	readonly closed: Promise<string>;
 	readonly startedMs: number;
-	phase: Snapshot['phase'] = 'starting';
-	/** What it waits for, in words; empty when for nothing. */
-	detail = '';
-	/** What it has said that it waits for, since it is in this phase. */
-	readonly #waitedFor = new Set<string>();
+	readonly waiting: Waiting;
 	clusterId: string;
 	readonly #watchers: Watchers;
 	readonly #timers = new DisposableStack();
 	readonly #closed = Promise.withResolvers<string>();
+	readonly sightings: Sightings;
+	readonly doubles: Doubles;
+	/** Called when `phase` changes. */
+	onPhase: (() => void) | undefined;
+	#phase: Snapshot['phase'] = 'starting';
 	#reachable = '';
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
 	#caredMs = 0;
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
+	#entering: Entering | undefined;
+	#founding: Promise<void> | undefined;
 	#stopping: Promise<void> | undefined;
-	#leaving: Promise<void> | undefined;
+	readonly #leaving: Leaving;
 	/** Of the disk, also during the stop: then it was not a clean one. */
 	#failure: string | undefined;
 
@@ -78,17 +88,28 @@ export class Node implements ServedBroker {
 		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.nameOf(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
+		this.waiting = new Waiting(emit);
+		this.sightings = new Sightings({cluster: config.cluster, clusterId: () => this.clusterId, nowMs, emit});
+		this.doubles = new Doubles({
+			nowMs,
+			agreed: () => undefined,
+			ask: (peer, other) => void io.links.send(peer, [encodeControl('probe', {other})]),
+			drop: (peer, why) => io.links.drop(peer, why),
+			found: (peer, kept, refused) => this.sightings.doubled(peer, kept, refused),
+		});
 		this.control = new Control({
 			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
 			isReachable: node => this.presence.isReachable(node),
+			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
+			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
 		});
 		this.#acquaintances = new Acquaintances({
-			self: id, address: options.address, topics: this.control.topics, links: io.links,
+			self: id, address: options.address, topics: this.control.topics, links: io.links, peers: io.peers, nowMs,
 			leader: () => this.control.raft.status().leader,
 			clusterId: () => this.clusterId,
-			join: (...request) => this.onJoin(...request),
+			join: request => this.onJoin(request),
 		});
 		this.presence = new Presence({
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
@@ -131,7 +152,24 @@ export class Node implements ServedBroker {
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
 			clusterId: () => this.clusterId, lamport, write: state => io.save(state),
 		});
+		this.#leaving = new Leaving({
+			phase: () => this.phase, failed,
+			members: () => this.control.topics.members().length,
+			giveUp: () => this.#management.leave(),
+			note: () => this.#keeping.left(),
+			stop: reason => void this.stop(reason),
+		});
 		for (const topic of options.topics) this.interests.own.add(topic);
+	}
+
+	get phase(): Snapshot['phase'] {
+		return this.#phase;
+	}
+
+	set phase(phase: Snapshot['phase']) {
+		if (phase === this.#phase) return;
+		this.#phase = phase;
+		this.onPhase?.();
 	}
 
 	/** Read the logs back; then time begins. Packets may come in afterwards. */
@@ -153,26 +191,44 @@ export class Node implements ServedBroker {
 	run(clusterId: string): void {
 		if (this.phase !== 'running') this.journal.record({type: 'admitted', id: this.id, clusterId: clusterId === '' ? this.clusterId : clusterId});
 		this.phase = 'running';
-		this.detail = '';
-		this.#waitedFor.clear();
+		this.waiting.end();
 		if (clusterId !== '' && clusterId !== this.clusterId) {
 			this.clusterId = clusterId;
 			void this.#keeping.save();
 		}
 	}
 
-	/** The node waits, @param text in words that follow "waiting for". An event tells of each reason once, not of each try. */
-	waitFor(text: string): void {
-		this.detail = `waiting for ${text}`;
-		if (this.#waitedFor.has(text)) return;
-		if (this.#waitedFor.size >= waitedForMax) this.#waitedFor.clear();
-		this.#waitedFor.add(text);
-		this.journal.record({type: 'waiting', for: text});
-	}
+	/** Become a member: found a cluster, where that is allowed, or join one. Resolves once this node knows which, or that it must wait for others. */
+	enter(): Promise<void> {
+		const {io, address, founding, former} = this.options;
+		const entered = (): void => {
+			this.#entering = undefined;
+			this.#founding = undefined;
+		};
 
-	/** Faults that are injected now, for people. */
-	activeFaults(): readonly string[] {
-		return this.options.io.faults?.active(peer => this.nameOf(peer) ?? peer.slice(0, 6)) ?? [];
+		this.phase = 'joining';
+		const entering = new Entering({
+			address, peers: io.peers, clock: io.clock,
+			founding: founding && new Founding({self: this.id, address, ...founding, nowMs: io.clock.monotonicMs()}),
+			aloneAdvice: former?.mustJoin ? aloneAdvice : 'a member of the cluster to be heard: none is known yet',
+			request: () => ({id: this.id, address, clusterId: this.clusterId, ...(this.options.resignations?.length ? {resignations: this.options.resignations} : {})}),
+			tell: text => this.waiting.for(text),
+			refused: error => void this.stop(errorMessage(error)),
+			joined: ({clusterId, members}) => {
+				entered();
+				this.setJoined(clusterId, members);
+			},
+			found: () => {
+				const clusterId = Buffer.from(io.entropy.bytes(16)).toString('hex');
+				this.#founding = this.control.found(clusterId, address).then(() => {
+					entered();
+					this.run(clusterId);
+				}, (error: unknown) => this.#fail(error));
+			},
+		});
+		this.#entering = entering;
+		entering.start();
+		return entering.settled.then(() => this.#founding);
 	}
 
 	/** What a member is called; `undefined` before its name is agreed. */
@@ -216,6 +272,8 @@ export class Node implements ServedBroker {
 			case kinds.swim: return this.#onSwim(from, frame);
 			case kinds.join: return this.#judge(from, this.#acquaintances.onAsked(from, frame));
 			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
+			case kinds.probe: return this.#onProbe(from, frame);
+			case kinds.present: return this.doubles.answered(from);
 			case kinds.manage: return this.#judge(from, this.#management.onWish(from, frame));
 			case kinds.managed: return this.#judge(from, this.#management.onAnswer(frame));
 			default: this.#judge(from, false);
@@ -229,8 +287,14 @@ export class Node implements ServedBroker {
 	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		if (change === 'removed') return this.#onRemoved();
+		if (change === 'up') this.#acquaintances.observe(peer, this.options.io.links.address(peer));
 		this.presence.link(peer, change);
 		this.#updateReachable();
+	}
+
+	/** A peer refuses this process: another one has this node's identity. */
+	onDouble(reason: string): void {
+		void this.stop(reason);
 	}
 
 	/** A member of this cluster, which this node does not know, called. */
@@ -238,8 +302,8 @@ export class Node implements ServedBroker {
 		if (this.phase === 'running') this.#acquaintances.meet(peer, address);
 	}
 
-	onJoin(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
-		return this.control.join(node, address, clusterId);
+	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
+		return this.#entering ? this.#entering.onRequest(request) : this.control.join(request);
 	}
 
 	// What a program can do.
@@ -305,18 +369,14 @@ export class Node implements ServedBroker {
 
 	/** See `Broker.leave`. */
 	leave(): Promise<void> {
-		this.#leaving ??= this.#leave().catch((error: unknown) => {
-			this.#leaving = undefined;
-			throw error;
-		});
-		return this.#leaving;
+		return this.#leaving.leave();
 	}
 
 	async fault(command: FaultCommand): Promise<void> {
 		const {faults} = this.options.io;
 		if (!faults) throw new DapssError('refused', 'This node takes no faults: start it with --faults');
 		faults.apply(command);
-		this.journal.record({type: 'fault', text: this.activeFaults().join(', ') || 'healed'});
+		this.journal.record({type: 'fault', text: faultsOf(this).join(', ') || 'healed'});
 	}
 
 	/** Stop: say goodbye, hand leadership over, bring everything to the disk. */
@@ -329,17 +389,10 @@ export class Node implements ServedBroker {
 		return this.stop('stopped');
 	}
 
-	async #leave(): Promise<void> {
-		if (this.#stopping) throw new DapssError('closed', 'The node is stopping already');
-		if (this.phase !== 'running') throw new DapssError('refused', `This node is ${this.phase}, it is no member yet: there is nothing to leave. Stop it instead`);
-		if (this.control.topics.members().length <= 1) throw new DapssError('refused', 'This node is the only member of its cluster: there is nothing to leave. Stop it instead');
-		await this.#management.leave();
-		await this.#keeping.left();
-		void this.stop(leftReason);
-	}
-
 	async #stop(reason: string): Promise<void> {
 		this.phase = 'stopping';
+		this.#entering?.stop();
+		this.#acquaintances.close();
 		this.control.stepAside();
 		this.presence.leave();
 		this.#timers.dispose();
@@ -353,6 +406,13 @@ export class Node implements ServedBroker {
 		this.journal.record({type: 'stopped', reason: why});
 		this.journal.close();
 		this.#closed.resolve(why);
+	}
+
+	/** Another process called the peer under this node's id, so the peer asks whether this one still runs. It does, and knows now that there are two. */
+	#onProbe(from: NodeId, frame: Buffer): void {
+		const {other} = Object(decodeControl(frame)) as Record<string, unknown>;
+		this.options.io.links.send(from, [encodeControl('present', {})]);
+		if (typeof other === 'string' && parseAddress(other)) this.sightings.doubled(this.id, this.options.address, other);
 	}
 
 	#judge(from: NodeId, isSound: boolean): void {
@@ -413,9 +473,7 @@ export class Node implements ServedBroker {
 
 	#onRemoved(): void {
 		this.#management.removed();
-		if (!this.#leaving) return void this.stop(removedReason);
-		this.#keeping.left().catch((error: unknown) => this.#fail(error));
-		void this.stop(leftReason);
+		if (!this.#leaving.onRemoved()) void this.stop(removedReason);
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

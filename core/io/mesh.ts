@@ -5,6 +5,7 @@ does not know.
 */
 import {errorMessage} from '../errors.ts';
 import type {Random} from '../machine.ts';
+import type {Judgement, Process} from '../membership/doubles.ts';
 import type {NodeId} from '../message.ts';
 import type {Clock, Links, LinkState} from '../ports.ts';
 import type {Channel, Hello, Listener, LocalHello, Refusal, RefusedPeer, Transport} from './channel.ts';
@@ -31,6 +32,10 @@ export type MeshOptions = {
 	readonly onRefused: (peer: NodeId) => void;
 	/** The peer says that this node was removed from the cluster. */
 	readonly onRemoved: (peer: NodeId) => void;
+	/** A process calls under the id of a peer that is linked to another process of that id. @default as a later incarnation, it takes its place */
+	readonly judge?: (peer: NodeId, caller: Process, linked: Process) => Judgement;
+	/** The peer says that another process has this node's identity, and is the one that counts. */
+	readonly onDouble?: (peer: NodeId, reason: string) => void;
 	/** A peer of this cluster by its own word was refused, since it is no member as far as this node knows. */
 	readonly onStranger: (peer: NodeId, address: string) => void;
 	readonly onClient: (channel: Channel) => void;
@@ -59,6 +64,9 @@ export async function createMesh(options: MeshOptions): Promise<Mesh> {
 	await mesh.listen();
 	return mesh;
 }
+
+/** These pass by themselves: the peer has not applied the latest agreement yet, its own call is coming, or it must look first who else has this id. */
+const passing: ReadonlySet<string> = new Set(['duplicate', 'not-a-member', 'busy']);
 
 class LinkMesh implements Mesh {
 	readonly #options: MeshOptions;
@@ -134,6 +142,10 @@ class LinkMesh implements Mesh {
 		return this.#links.get(peer)?.state ?? {state: 'down', why: this.#removed.has(peer) ? 'removed from the cluster' : 'not a member'};
 	}
 
+	address(peer: NodeId): string | undefined {
+		return this.#links.get(peer)?.heardAddress;
+	}
+
 	states(): ReadonlyMap<NodeId, LinkState> {
 		return new Map([...this.#links].map(([id, link]) => [id, link.state]));
 	}
@@ -177,8 +189,8 @@ class LinkMesh implements Mesh {
 		const {code} = error.refusal;
 		refusals.add(`call-${code}`);
 		if (code === 'removed') onRemoved(peer);
-		// These pass by themselves: the peer has not applied the latest agreement yet, or its own call is coming.
-		if (isNews && code !== 'duplicate' && code !== 'not-a-member') onRefusal?.({id: peer, address: this.#links.get(peer)?.address ?? '', code, reason: errorMessage(error), by: error.by});
+		if (code === 'same-node') this.#options.onDouble?.(peer, error.refusal.reason);
+		if (isNews && !passing.has(code)) onRefusal?.({id: peer, address: this.#links.get(peer)?.address ?? '', code, reason: errorMessage(error), by: error.by});
 	}
 
 	#admit(remote: Hello): Refusal | 'silence' | undefined {
@@ -195,8 +207,18 @@ class LinkMesh implements Mesh {
 		const link = this.#links.get(id);
 		if (!link && clusterId !== '' && remote.clusterId === clusterId) this.#options.onStranger(id, remote.address);
 		if (!link) return {code: 'not-a-member', reason: `node ${id} is not a member, as far as this node knows`};
+		const judged = this.#judge(link, remote);
+		if (judged) return judged.type === 'take' ? undefined : {code: judged.type === 'wait' ? 'busy' : 'same-node', reason: judged.reason};
 		if (link.channel && incarnation < link.channel.remote.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`};
 		return link.isCrossing(incarnation) ? {code: 'duplicate', reason: 'both called at once, and the other call stays'} : undefined;
+	}
+
+	/** `undefined`: the peer is not linked to another process. */
+	#judge({channel}: Link, remote: Hello): Judgement | undefined {
+		const {judge} = this.#options;
+		const linked = channel?.remote;
+		if (!judge || !linked || remote.id === undefined || linked.instance === '' || remote.instance === '' || linked.instance === remote.instance) return undefined;
+		return judge(remote.id, remote, linked);
 	}
 
 	#onChannel(channel: Channel): void {

@@ -29,7 +29,7 @@ export function viewOf(node: Node): Snapshot {
 		uptimeMs: io.clock.monotonicMs() - node.startedMs,
 		lamport: lamport.now,
 		phase: node.phase,
-		detail: node.detail,
+		detail: node.waiting.detail,
 		insecure: [
 			...(config.enableNodeAuth ? [] : ['node authentication']),
 			...(config.enableMessageSigning ? [] : ['message signing']),
@@ -52,9 +52,8 @@ export function viewOf(node: Node): Snapshot {
 		counters: countersOf(node),
 		feed: journal.feed(),
 		events: journal.events(),
-		foreign: [],
-		duplicates: [],
-		faults: node.activeFaults(),
+		...node.sightings.snapshot(),
+		faults: faultsOf(node),
 	};
 }
 
@@ -139,4 +138,9 @@ export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): 
 	}
 
 	return {rejected: Object.fromEntries(rejected), ignored: Object.fromEntries(ignored)};
+}
+
+/** Faults that are injected now, for people. */
+export function faultsOf(node: Node): readonly string[] {
+	return node.options.io.faults?.active(peer => node.nameOf(peer) ?? peer.slice(0, 6)) ?? [];
 }

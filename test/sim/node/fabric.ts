@@ -158,6 +158,7 @@ export class Fabric {
 				},
 				queuedBytes: to => this.frames.queuedBytes(id, to),
 				state: peer => (this.#ends.has(`${id}>${peer}`) ? up : connecting),
+				address: peer => (this.#ends.has(`${id}>${peer}`) ? this.#stations.get(peer)?.address : undefined),
 				drop: close,
 				hint: peer => this.#dial(station, peer),
 				stats,
