@@ -164,11 +164,11 @@ export class Cluster implements AsyncDisposable {
 		return this.startAlone(port, [...(first && first.port !== port ? ['--bootstrap', String(first.port)] : []), ...flags]);
 	}
 
-	/** Start one node that is told of nobody. */
-	startAlone(port: number, flags: readonly string[] = []): NodeProcess {
+	/** Start one node that is told of nobody. @param data name of its folder below the cluster's */
+	startAlone(port: number, flags: readonly string[] = [], data = String(port)): NodeProcess {
 		const {cli, topics = [], messages = false, flags: common = []} = this.#options;
 		const command = [
-			cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, String(port)),
+			cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, data),
 			...(topics.length > 0 ? ['--topics', topics.join(',')] : []),
 			...common, ...flags,
 		];
