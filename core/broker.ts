@@ -123,7 +123,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.#management = new Management({
-			self: id, control: this.control, nowMs,
+			self: id, control: this.control, nowMs, label: node => this.nameOf(node) ?? node,
 			isReachable: node => this.presence.isReachable(node),
 			send: (to, kind, packet) => io.links.send(to, [encodeControl(kind, packet)]),
 		});

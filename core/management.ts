@@ -24,6 +24,8 @@ export type ManagementOptions = {
 	readonly control: Control;
 	readonly nowMs: () => number;
 	readonly isReachable: (node: NodeId) => boolean;
+	/** Its name, or its id. */
+	readonly label: (node: NodeId) => string;
 	/** False when there is no link. */
 	readonly send: (to: NodeId, kind: 'manage' | 'managed', packet: unknown) => boolean;
 };
@@ -50,13 +52,13 @@ export class Management {
 	@throws `refused`, `usage`, `no-quorum`, `no-leader`, `timeout`
 	*/
 	async carryOut(wish: Wish): Promise<Answer> {
-		const {control, self, send} = this.#options;
+		const {control, self, send, label} = this.#options;
 		const {role, leader, term} = control.raft.status();
 		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to) : this.#remove(wish);
 		if (leader === undefined || leader === self) throw control.why();
 		// The answer of a node that goes, or to one that goes, may be lost with their link: what is seen here counts.
 		const {seq, answered} = this.#wait(() => this.#seen(wish, term));
-		if (!send(leader, 'manage', {seq, ...wish})) this.#settle(seq, new DapssError('no-leader', `The link to the leader ${leader} is down: try again in a moment`));
+		if (!send(leader, 'manage', {seq, ...wish})) this.#settle(seq, new DapssError('no-leader', `The link to the leader ${label(leader)} is down: try again in a moment`));
 		this.check();
 		return answered;
 	}
@@ -144,22 +146,22 @@ export class Management {
 	}
 
 	#transfer(wanted: NodeId | undefined): Promise<Answer> {
-		const {control, self, isReachable} = this.#options;
+		const {control, self, isReachable, label} = this.#options;
 		const {progress, term, configuration: {voters}} = control.raft.status();
 		const best = progress.filter(({id}) => voters.includes(id) && isReachable(id)).toSorted((a, b) => b.match - a.match)[0]?.id;
 		const to = wanted ?? best;
 		if (to === undefined) throw new DapssError('refused', 'Expected another voter that can be reached, there is none: nobody else could lead');
-		if (to === self) throw new DapssError('refused', `Node ${to} leads already`);
+		if (to === self) throw new DapssError('refused', `Node ${label(to)} leads already`);
 		if (control.topics.address(to) === undefined) throw new DapssError('usage', `Expected a member, got ${to}`);
-		if (!voters.includes(to)) throw new DapssError('refused', `Node ${to} is a learner: only a voter can lead`);
-		if (!isReachable(to)) throw new DapssError('refused', `Node ${to} cannot be reached: it could not take over`);
+		if (!voters.includes(to)) throw new DapssError('refused', `Node ${label(to)} is a learner: only a voter can lead`);
+		if (!isReachable(to)) throw new DapssError('refused', `Node ${label(to)} cannot be reached: it could not take over`);
 		const {answered} = this.#wait(() => this.#seen({type: 'transfer', to}, term));
 		control.transfer(to);
 		return answered;
 	}
 
 	async #remove(wish: Extract<Wish, {type: 'remove'}>): Promise<Answer> {
-		const {control, isReachable, self} = this.#options;
+		const {control, isReachable, self, label} = this.#options;
 		const {node} = wish;
 		if (control.topics.isRemoved(node)) return {leader: control.raft.status().leader};
 		if (control.topics.address(node) === undefined) throw new DapssError('usage', `Expected a member, got ${node}`);
@@ -172,7 +174,7 @@ export class Management {
 		}
 
 		const away = rest.filter(voter => voter !== self && !isReachable(voter));
-		if ((rest.length - away.length) * 2 <= rest.length) throw new DapssError('refused', `Without ${node} the cluster would have no quorum: of the ${rest.length} other voters ${away.join(', ')} cannot be reached. Start ${away.length > 1 ? 'them' : 'it'} again, or remove ${away.length > 1 ? 'one of them' : 'it'} first`);
+		if ((rest.length - away.length) * 2 <= rest.length) throw new DapssError('refused', `Without ${label(node)} the cluster would have no quorum: of the ${rest.length} other voters ${away.map(voter => label(voter)).join(', ')} cannot be reached. Start ${away.length > 1 ? 'them' : 'it'} again, or remove ${away.length > 1 ? 'one of them' : 'it'} first`);
 		// A leader that is taken out goes with the commit of its removal, and nobody would lead until the others miss it.
 		if (node === self) {
 			await this.#transfer(undefined);
@@ -189,10 +191,10 @@ export class Management {
 	}
 
 	async #promoteHeir(only: NodeId): Promise<void> {
-		const {control, isReachable} = this.#options;
+		const {control, isReachable, label} = this.#options;
 		const {progress, configuration: {learners}} = control.raft.status();
 		const heir = progress.filter(({id}) => learners.includes(id) && isReachable(id)).toSorted((a, b) => b.match - a.match)[0]?.id;
-		if (heir === undefined) throw new DapssError('refused', `Node ${only} is the only voter: without it there is no cluster${learners.length === 0 ? '' : `, and ${learners.length === 1 ? `the other member ${learners[0]!} cannot be reached to take over. Start it, or remove it` : `none of the ${learners.length} other members can be reached to take over. Start one of them`} first`}`);
+		if (heir === undefined) throw new DapssError('refused', `Node ${label(only)} is the only voter: without it there is no cluster${learners.length === 0 ? '' : `, and ${learners.length === 1 ? `the other member ${label(learners[0]!)} cannot be reached to take over. Start it, or remove it` : `none of the ${learners.length} other members can be reached to take over. Start one of them`} first`}`);
 		let isTaken = false;
 		const {answered} = this.#wait(() => {
 			const {leader, configuration: {voters}} = control.raft.status();

@@ -18,6 +18,7 @@ class World {
 	learners = [d];
 	readonly heirs: NodeId[] = [];
 	readonly removed = new Set<NodeId>();
+	readonly names = new Map<NodeId, string>();
 	readonly away = new Set<NodeId>();
 	readonly transfers: NodeId[] = [];
 	readonly proposals: NodeId[] = [];
@@ -43,7 +44,7 @@ class World {
 			why: () => new DapssError('no-quorum', 'no quorum: 1 of 3 voters reachable'),
 		} as unknown as Control;
 		this.management = new Management({
-			self: a, control, nowMs: () => this.nowMs, isReachable: id => !this.away.has(id),
+			self: a, control, label: id => this.names.get(id) ?? id, nowMs: () => this.nowMs, isReachable: id => !this.away.has(id),
 			send: (to, kind, packet) => {
 				if (this.hasLink) this.sent.push([to, kind, packet as Record<string, unknown>]);
 				return this.hasLink;
@@ -108,6 +109,8 @@ describe('the leader', () => {
 	test('removes nobody whom the quorum of the rest needs, and names who is missing', async () => {
 		world.away.add(c);
 		await expect(world.management.carryOut({type: 'remove', node: b})).rejects.toThrow(`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. Start it again, or remove it first`);
+		world.names.set(b, 'n2').set(c, 'n3');
+		await expect(world.management.carryOut({type: 'remove', node: b})).rejects.toThrow('Without n2 the cluster would have no quorum: of the 2 other voters n3 cannot be reached');
 		world.voters = [a];
 		world.learners = [];
 		await expect(world.management.carryOut({type: 'remove', node: a})).rejects.toThrow('is the only voter');
