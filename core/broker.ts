@@ -5,7 +5,6 @@ program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
 import type {FaultCommand, From, Published, Subscription} from './api.ts';
-import {parseAddress} from './address.ts';
 import {Control} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
@@ -13,16 +12,16 @@ import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
 import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
-import {Doubles} from './membership/doubles.ts';
 import {Entering} from './membership/entering.ts';
 import {Founding} from './membership/founding.ts';
+import {OwnIdentity} from './membership/own-identity.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import {faultsOf, viewOf} from './observe/view.ts';
-import {Sightings} from './membership/sightings.ts';
 import {Leaving} from './membership/leaving.ts';
+import {namesProtocol} from './topics/topics.ts';
 import {Management} from './management.ts';
 import type {NodeOptions} from './node-options.ts';
 import {Waiting} from './observe/waiting.ts';
@@ -50,6 +49,7 @@ export class Node implements ServedBroker {
 	readonly data: Data;
 	readonly presence: Presence;
 	readonly interests: Interests;
+	readonly identity: OwnIdentity;
 	readonly options: NodeOptions;
 	readonly closed: Promise<string>;
 	readonly startedMs: number;
@@ -58,8 +58,6 @@ export class Node implements ServedBroker {
 	readonly #watchers: Watchers;
 	readonly #timers = new DisposableStack();
 	readonly #closed = Promise.withResolvers<string>();
-	readonly sightings: Sightings;
-	readonly doubles: Doubles;
 	/** Called when `phase` changes. */
 	onPhase: (() => void) | undefined;
 	#phase: Snapshot['phase'] = 'starting';
@@ -89,21 +87,20 @@ export class Node implements ServedBroker {
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.waiting = new Waiting(emit);
-		this.sightings = new Sightings({cluster: config.cluster, clusterId: () => this.clusterId, nowMs, emit});
-		this.doubles = new Doubles({
-			nowMs,
-			agreed: () => undefined,
-			ask: (peer, other) => void io.links.send(peer, [encodeControl('probe', {other})]),
-			drop: (peer, why) => io.links.drop(peer, why),
-			found: (peer, kept, refused) => this.sightings.doubled(peer, kept, refused),
-		});
 		this.control = new Control({
 			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
+			protocolMax: options.protocolMax,
+			speaks: peer => io.links.speaks(peer),
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
 			isReachable: node => this.presence.isReachable(node),
 			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
 			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
+		});
+		this.identity = new OwnIdentity({
+			self: id, incarnation, instance: options.instance, name: options.name, address: options.address, cluster: config.cluster, control: this.control, links: io.links, nowMs, emit,
+			clusterId: () => this.clusterId,
+			refused: reason => void this.stop(reason),
 		});
 		this.#acquaintances = new Acquaintances({
 			self: id, address: options.address, topics: this.control.topics, links: io.links, peers: io.peers, nowMs,
@@ -211,7 +208,7 @@ export class Node implements ServedBroker {
 			address, peers: io.peers, clock: io.clock,
 			founding: founding && new Founding({self: this.id, address, ...founding, nowMs: io.clock.monotonicMs()}),
 			aloneAdvice: former?.mustJoin ? aloneAdvice : 'a member of the cluster to be heard: none is known yet',
-			request: () => ({id: this.id, address, clusterId: this.clusterId, ...(this.options.resignations?.length ? {resignations: this.options.resignations} : {})}),
+			request: () => ({id: this.id, address, clusterId: this.clusterId, name: this.options.name.text, isNameChosen: this.options.name.isChosen, ...(this.options.resignations?.length ? {resignations: this.options.resignations} : {})}),
 			tell: text => this.waiting.for(text),
 			refused: error => void this.stop(errorMessage(error)),
 			joined: ({clusterId, members}) => {
@@ -220,7 +217,9 @@ export class Node implements ServedBroker {
 			},
 			found: () => {
 				const clusterId = Buffer.from(io.entropy.bytes(16)).toString('hex');
-				this.#founding = this.control.found(clusterId, address).then(() => {
+				const {incarnation, instance, name, protocolMax} = this.options;
+				const facts = protocolMax < namesProtocol ? {} : {protocol: protocolMax, name: name.text, incarnation, instance};
+				this.#founding = this.control.found({clusterId, address, ...facts}).then(() => {
 					entered();
 					this.run(clusterId);
 				}, (error: unknown) => this.#fail(error));
@@ -232,8 +231,8 @@ export class Node implements ServedBroker {
 	}
 
 	/** What a member is called; `undefined` before its name is agreed. */
-	nameOf(_id: NodeId): string | undefined {
-		return undefined;
+	nameOf(node: NodeId): string | undefined {
+		return this.control.topics.name(node) || undefined;
 	}
 
 	/** Members as the cluster told a node that joins, until its own log names them. */
@@ -272,8 +271,8 @@ export class Node implements ServedBroker {
 			case kinds.swim: return this.#onSwim(from, frame);
 			case kinds.join: return this.#judge(from, this.#acquaintances.onAsked(from, frame));
 			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
-			case kinds.probe: return this.#onProbe(from, frame);
-			case kinds.present: return this.doubles.answered(from);
+			case kinds.probe: return this.identity.onProbe(from, frame);
+			case kinds.present: return this.identity.doubles.answered(from);
 			case kinds.manage: return this.#judge(from, this.#management.onWish(from, frame));
 			case kinds.managed: return this.#judge(from, this.#management.onAnswer(frame));
 			default: this.#judge(from, false);
@@ -292,11 +291,6 @@ export class Node implements ServedBroker {
 		this.#updateReachable();
 	}
 
-	/** A peer refuses this process: another one has this node's identity. */
-	onDouble(reason: string): void {
-		void this.stop(reason);
-	}
-
 	/** A member of this cluster, which this node does not know, called. */
 	onStranger(peer: NodeId, address: string): void {
 		if (this.phase === 'running') this.#acquaintances.meet(peer, address);
@@ -309,7 +303,8 @@ export class Node implements ServedBroker {
 	// What a program can do.
 
 	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
-		return this.data.publish(topic, bodies);
+		const confirmed = this.identity.gate.wait();
+		return confirmed ? confirmed.then(() => this.data.publish(topic, bodies)) : this.data.publish(topic, bodies);
 	}
 
 	subscribe(topics: readonly Topic[], {from = 'now'}: {readonly from?: From} = {}): Subscription {
@@ -393,6 +388,7 @@ export class Node implements ServedBroker {
 		this.phase = 'stopping';
 		this.#entering?.stop();
 		this.#acquaintances.close();
+		this.identity.gate.close();
 		this.control.stepAside();
 		this.presence.leave();
 		this.#timers.dispose();
@@ -406,13 +402,6 @@ export class Node implements ServedBroker {
 		this.journal.record({type: 'stopped', reason: why});
 		this.journal.close();
 		this.#closed.resolve(why);
-	}
-
-	/** Another process called the peer under this node's id, so the peer asks whether this one still runs. It does, and knows now that there are two. */
-	#onProbe(from: NodeId, frame: Buffer): void {
-		const {other} = Object(decodeControl(frame)) as Record<string, unknown>;
-		this.options.io.links.send(from, [encodeControl('present', {})]);
-		if (typeof other === 'string' && parseAddress(other)) this.sightings.doubled(this.id, this.options.address, other);
 	}
 
 	#judge(from: NodeId, isSound: boolean): void {
@@ -432,6 +421,7 @@ export class Node implements ServedBroker {
 		this.presence.tick();
 		this.#updateReachable();
 		this.control.tick();
+		if (this.phase === 'running') this.identity.tick();
 		this.#management.check();
 		this.data.tick();
 		if (nowMs - this.#caredMs >= careMs) {
@@ -451,6 +441,7 @@ export class Node implements ServedBroker {
 		this.#acquaintances.ask();
 		if (this.control.raft.status().leader === undefined) return;
 		this.interests.reconcile();
+		this.identity.care();
 		const agreed = this.control.topics.address(this.id);
 		if (agreed !== undefined && agreed !== this.options.address) this.control.propose({type: 'address', node: this.id, address: this.options.address}).catch(() => undefined);
 	}
@@ -458,6 +449,7 @@ export class Node implements ServedBroker {
 	/** The agreed state changed: tell the machines and the links. */
 	#onAgreed(): void {
 		const {topics} = this.control;
+		this.identity.claim.update();
 		this.#management.check();
 		const members = topics.members();
 		if (members.length > 0) {

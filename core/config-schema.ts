@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import {canonicalAddress, isLoopback} from './address.ts';
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
+import {problemOfName} from './membership/node-name.ts';
 import {parseTopic} from './message.ts';
 
 /** A setting (`raft.electionMs`) and what is wrong with it. */
@@ -52,6 +53,10 @@ const limits = v.strictObject({
 
 const shape = v.strictObject({
 	cluster: text('1 to 63 characters of a-z 0-9 - _ . that start with a letter or digit', input => /^[a-z0-9][a-z0-9._-]{0,62}$/.test(input)),
+	name: v.custom<string>(
+		input => typeof input === 'string' && (input === '' || problemOfName(input) === undefined),
+		issue => `Expected ${typeof issue.input === 'string' ? problemOfName(issue.input) : 'a name'}, got ${show(issue.input)}`,
+	),
 	host: text('an address or a host name', isHost),
 	port: whole(1, 65_535),
 	advertise: text('a host name or nothing', input => input === '' || isHost(input)),

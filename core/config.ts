@@ -6,6 +6,8 @@ names in snake_case; `source/settings.ts` says where each value came from.
 export type Config = {
 	/** Name of the cluster, 1 to 63 of `a-z 0-9 - _ .`. Part of every key: nodes of another name cannot connect. @default 'dapss' */
 	readonly cluster: string;
+	/** Name of the node, unique in its cluster, 1 to 63 of `A-Z a-z 0-9 . _ -`; empty means the name of the host and the port. @default '' */
+	readonly name: string;
 	/** Address to listen on. @default '127.0.0.1' */
 	readonly host: string;
 	/** TCP and UDP port, 1 to 65535. @default 5000 */
@@ -126,6 +128,7 @@ export type Config = {
 /** A configuration without the two values that have no default. */
 export const defaults: Omit<Config, 'data' | 'secret'> = {
 	cluster: 'dapss',
+	name: '',
 	host: '127.0.0.1',
 	port: 5000,
 	advertise: '',

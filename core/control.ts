@@ -10,15 +10,18 @@ import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {isGenuine, type Resignation} from './membership/resignation.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
+import {protocolRefusal, protocolToPropose} from './membership/agreed-protocol.ts';
+import {freeName} from './membership/naming.ts';
 import {noQuorum, Proposals, type QuorumView} from './proposals.ts';
 import {demotion, promotion} from './promotion.ts';
 import {decodeConfigurationData, encodeConfigurationData} from './raft/configuration.ts';
 import type {RaftLimits} from './raft/leader.ts';
 import type {RaftPacket} from './raft/packet.ts';
+import type {Spoken} from './ports.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from './raft/raft.ts';
 import type {RaftStore} from './raft-store.ts';
-import {encodeContext, encodeEnvelope, type Command} from './topics/command.ts';
-import {Topics, type TopicsEvent} from './topics/topics.ts';
+import {encodeContext, encodeEnvelope, type Command, type MemberContext} from './topics/command.ts';
+import {expectKnownState, namesProtocol, Topics, type TopicsEvent} from './topics/topics.ts';
 
 export type ControlOptions = {
 	readonly self: NodeId;
@@ -32,6 +35,10 @@ export type ControlOptions = {
 	readonly store: RaftStore;
 	readonly nowMs: () => number;
 	readonly send: (to: NodeId, packet: RaftPacket) => void;
+	/** The newest version of the protocol that this program speaks. @default 1 */
+	readonly protocolMax?: number;
+	/** What a peer speaks, as it said last. @default of none anything is known */
+	readonly speaks?: (peer: NodeId) => Spoken | undefined;
 	/** Members that are heard from now, self included. */
 	readonly isReachable: (node: NodeId) => boolean;
 	/** Where a member is now, which may be news that is not agreed yet; `undefined` for a node that is none. */
@@ -70,6 +77,7 @@ export class Control {
 	/** The only voter hands over its vote: until then two voters are meant. */
 	#handsOverUntilMs = 0;
 	#snapshotIndex = 0;
+	#isRaisingProtocol = false;
 
 	constructor(options: ControlOptions) {
 		this.#options = options;
@@ -93,12 +101,12 @@ export class Control {
 		return this.#raft;
 	}
 
-	/** Found a cluster of this node alone. Resolves when that is on the disk; only for a node that has no log. @param clusterId drawn by the caller */
-	async found(clusterId: string, address: string): Promise<void> {
+	/** Found a cluster of this node alone. Resolves when that is on the disk; only for a node that has no log. @param facts of this node and its cluster */
+	async found(facts: MemberContext): Promise<void> {
 		const {store, self} = this.#options;
 		await store.found({
 			term: 1, index: 1, kind: 'configuration',
-			data: encodeConfigurationData({voters: [self], learners: []}, encodeContext({clusterId, node: self, address})),
+			data: encodeConfigurationData({voters: [self], learners: []}, encodeContext({...facts, node: self})),
 		}, self);
 		this.restartRaft();
 		this.schedulePump();
@@ -159,13 +167,16 @@ export class Control {
 		return promise;
 	}
 
-	/** Take in a node that asks to join: it becomes a learner through the log. */
-	async join({id: node, address, clusterId, resignations = []}: JoinRequest): Promise<JoinAnswer> {
+	/** Admit a node that asks to join: it becomes a learner through the log. */
+	async join(request: JoinRequest): Promise<JoinAnswer> {
+		const {id: node, address, clusterId, resignations = [], facts} = request;
 		const {self, addressOf} = this.#options;
 		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
 		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
 		if (this.topics.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
 		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
+		const tooOld = facts && protocolRefusal(node, facts, this.topics.protocol);
+		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
 		const {leader, role} = this.raft.status();
 		if (this.topics.address(node) !== undefined) {
 			this.#replacing.delete(node);
@@ -191,7 +202,10 @@ export class Control {
 			}
 		}
 
-		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address})));
+		if (facts && this.#isRaising(facts.protocol)) return {type: 'wait', reason: 'the cluster is agreeing on another version of the protocol'};
+		const nameTaken = facts && this.#nameRefusal(request);
+		if (nameTaken !== undefined) return {type: 'refused', reason: nameTaken};
+		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address, ...this.#contextOf(request)})));
 		if (answer === 'not-leader' || answer === 'busy') return {type: 'wait', reason: 'another change of the members is under way'};
 		// Asked for and agreed before, and not applied here yet: a slow disk comes between.
 		if (answer === 'invalid' && this.#isConfigured(node)) return {type: 'wait', reason: `node ${node} is being taken in`};
@@ -207,6 +221,29 @@ export class Control {
 	#replaced(newcomer: NodeId, resignations: readonly Resignation[]): NodeId | undefined {
 		const {self, isGenuine: isProof = isGenuine} = this.#options;
 		return resignations.find(one => one.id !== newcomer && one.id !== self && this.topics.address(one.id) !== undefined && isProof(one))?.id;
+	}
+
+	/** A newer protocol than the node speaks may be agreed any moment: only what is applied is known to be decided. */
+	#isRaising(protocol: number): boolean {
+		const {commit} = this.raft.status();
+		return protocol < (this.#options.protocolMax ?? 1) && (this.#isRaisingProtocol || this.topics.applied < commit);
+	}
+
+	/** Why the name that the operator chose for a node cannot be its name. */
+	#nameRefusal({id: node, name = '', isNameChosen = false}: JoinRequest): string | undefined {
+		const holder = name === '' || !isNameChosen ? undefined : this.topics.nodeNamed(name);
+		if (holder === undefined || holder === node) return undefined;
+		const where = this.#options.isReachable(holder) ? `at ${this.topics.address(holder)}` : 'unreachable';
+		return `the name ${name} belongs to node ${holder.slice(0, 8)} (${where}): choose another --name, or remove that node: dapss-tui peer remove ${name}`;
+	}
+
+	#contextOf({name = '', facts}: JoinRequest): MemberContext {
+		if (!facts || this.topics.protocol < namesProtocol) return {};
+		const {incarnation, instance = ''} = facts;
+		return {
+			...(name === '' ? {} : {name: freeName(this.topics, name)}),
+			...(incarnation === undefined || instance === '' ? {} : {incarnation, instance}),
+		};
 	}
 
 	/** Make another voter the leader before this node goes, when that is possible. */
@@ -268,6 +305,7 @@ export class Control {
 
 	async #carryOut(ready: RaftReady): Promise<void> {
 		const {store, send} = this.#options;
+		if (ready.snapshot) expectKnownState(ready.snapshot.data); // Before it is kept: a state that this program cannot read must not take the place of its own.
 		for (const {to, packet} of ready.packetsBefore) send(to, packet); // The leader's appends leave while its own disk writes (thesis, 10.2.1).
 		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
 		if (ready.hardState || ready.entries.length > 0) await store.append(ready.hardState, ready.entries);
@@ -345,6 +383,16 @@ export class Control {
 				break;
 			}
 
+			case 'named': {
+				this.#options.emit({type: 'named', id: event.node, name: event.name});
+				break;
+			}
+
+			case 'protocol': {
+				this.#options.emit(event);
+				break;
+			}
+
 			case 'founded': break;
 			default: event satisfies never;
 		}
@@ -385,11 +433,23 @@ export class Control {
 		}
 
 		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit));
+		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 		if (node !== undefined || this.#options.nowMs() < this.#handsOverUntilMs) return;
 		const second = demotion(configuration, this.#options.self, this.#options.isReachable);
 		if (second !== undefined) this.#afterStep(this.raft.proposeChange({type: 'demote', node: second}, new Uint8Array(0)));
+	}
+
+	#raiseProtocol(members: readonly NodeId[]): void {
+		const {self, protocolMax = 1, speaks = () => undefined} = this.#options;
+		const protocol = protocolToPropose(this.topics.protocol, protocolMax, members.filter(id => id !== self).map(id => speaks(id)?.protocol));
+		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
+		this.#isRaisingProtocol = true;
+		// What fails is proposed again, by whoever leads then.
+		this.propose({type: 'protocol', node: self, protocol}).catch(() => undefined).finally(() => {
+			this.#isRaisingProtocol = false;
+		});
 	}
 
 	#watchLeader(nowMs: number): void {

@@ -5,8 +5,10 @@ and are ignored by it.
 import {decode} from './codec.ts';
 import {parseAddress} from './address.ts';
 import {seekersMax, type SeekerWord} from './membership/founding.ts';
+import {isNodeName} from './membership/node-name.ts';
 import {parseResignation, resignationsMax, type Resignation} from './membership/resignation.ts';
 import {isNodeId, type NodeId} from './message.ts';
+import type {Spoken} from './ports.ts';
 import {kinds} from './wire.ts';
 
 export type JoinRequest = {
@@ -15,15 +17,22 @@ export type JoinRequest = {
 	readonly address: string;
 	/** Empty for a node without data. */
 	readonly clusterId: string;
+	/** The name that the node asks for, and whether its operator chose it. */
+	readonly name?: string;
+	readonly isNameChosen?: boolean;
 	/** Former nodes of the same data folder, which was lost. */
 	readonly resignations?: readonly Resignation[];
 	/** Of a node that seeks a cluster, and may found one. */
 	readonly seeking?: SeekerWord;
-	// What the hello of the connection says.
-	readonly name?: string;
+	/** What the hello of the connection says; absent when a member asks over its link who the members are. */
+	readonly facts?: JoinFacts;
+};
+
+/** What a node that asks to join says of itself by its hello. A node of protocol 1 says only what it speaks. */
+export type JoinFacts = Spoken & {
+	/** The process that uses its identity. */
 	readonly incarnation?: number;
 	readonly instance?: string;
-	readonly protocol?: number;
 };
 
 /** What a node that asks to join is told. */
@@ -41,11 +50,16 @@ export function parseJoin(frame: Buffer): JoinRequest | undefined {
 	if (frame[0] !== kinds.join) return undefined;
 	const value = decode(frame.subarray(1));
 	if (typeof value !== 'object' || value === null) return undefined;
-	const {id, address, clusterId, resignations, seeking} = value as Record<string, unknown>;
+	const {id, address, clusterId, name, isNameChosen, resignations, seeking} = value as Record<string, unknown>;
 	if (!isNodeId(id) || !isShortText(address) || address === '' || !isShortText(clusterId)) return undefined;
 	const word = seeking === undefined ? undefined : parseWord(seeking);
 	const resigned = Array.isArray(resignations) && resignations.length <= resignationsMax ? resignations.flatMap(one => parseResignation(one) ?? []) : [];
-	return {id, address, clusterId, ...(resigned.length > 0 ? {resignations: resigned} : {}), ...(word ? {seeking: word} : {})};
+	return {
+		id, address, clusterId,
+		...(isNodeName(name) ? {name, isNameChosen: isNameChosen === true} : {}),
+		...(resigned.length > 0 ? {resignations: resigned} : {}),
+		...(word ? {seeking: word} : {}),
+	};
 }
 
 /** The answer to it; `undefined` when it is none. */

@@ -5,6 +5,7 @@ import type {FaultCommand} from './api.ts';
 import type {Config} from './config.ts';
 import type {DataIo} from './data.ts';
 import type {Lamport} from './lamport.ts';
+import type {WantedName} from './membership/naming.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {KeptState} from './node-state.ts';
 import type {Resignation} from './membership/resignation.ts';
@@ -49,6 +50,11 @@ export type NodeOptions = {
 	readonly config: Config;
 	readonly address: string;
 	readonly version: string;
+	/** The newest version of the protocol that this program speaks. */
+	readonly protocolMax: number;
+	/** Drawn by each process at its start, 16 hexadecimal digits. */
+	readonly instance: string;
+	readonly name: WantedName;
 	/** Bounds of Raft, where they shall be hit sooner than in life. @default those of the machine */
 	readonly raftLimits?: Partial<RaftLimits>;
 	readonly io: NodeIo;

@@ -4,6 +4,7 @@ The composition root: puts a node together from its configuration, real sockets 
 sent, logs are read back before a packet comes in.
 */
 import {randomBytes} from 'node:crypto';
+import {hostname} from 'node:os';
 import {join as joinPath} from 'node:path';
 import type {Broker, FaultCommand} from './api.ts';
 import {Node} from './broker.ts';
@@ -17,6 +18,7 @@ import {Discovery} from './io/discovery.ts';
 import {Faults} from './io/faults.ts';
 import {realFiles} from './io/files.ts';
 import {Folder} from './io/folder.ts';
+import {expectKnownFormats} from './io/known-formats.ts';
 import {openLog} from './io/log.ts';
 import {createMesh} from './io/mesh.ts';
 import {NodeFiles} from './io/node-files.ts';
@@ -29,6 +31,7 @@ import {openHome, type HomeIo} from './home.ts';
 import {topicsOf} from './interests.ts';
 import {parseJoin} from './joining.ts';
 import {Lamport} from './lamport.ts';
+import {defaultName} from './membership/node-name.ts';
 import type {NodeId, Topic} from './message.ts';
 import {stateToJson, type KeptState} from './node-state.ts';
 import type {BrokerEvent} from './observe/events.ts';
@@ -39,7 +42,7 @@ import type {Pipe} from './remote/pipe.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
 import {signBatch, verifyBatch} from './seal.ts';
 import {openTopicLog, type OnHeader, type TopicLog} from './topic-log.ts';
-import {version} from './version.ts';
+import {protocolMax, version} from './version.ts';
 import {encodeControl} from './wire.ts';
 
 export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
@@ -99,6 +102,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const {identity} = state;
 	const incarnation = state.incarnation + 1;
 	const instance = randomBytes(8).toString('hex');
+	const name = {text: config.name === '' ? defaultName(hostname(), config.port) : config.name, isChosen: config.name !== ''};
 	const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 	lamport.nextCeiling();
 	const save = (kept: KeptState): Promise<void> => folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
@@ -114,7 +118,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 	const shared = transportOptions(config, {identity, version, onRefusal: refuse});
 	const transport = createTransport(shared);
-	const hello = (): Omit<LocalHello, 'via'> => ({address, clusterId: current.node?.clusterId ?? state.clusterId, incarnation, instance, name: ''});
+	const hello = (): Omit<LocalHello, 'via'> => ({address, clusterId: current.node?.clusterId ?? state.clusterId, incarnation, instance, name: name.text, protocolMin: current.node?.control.topics.protocol ?? 1});
 	const mesh = resources.use(await createMesh({
 		transport, clock: systemClock, host: config.host, port: config.port, id: identity.id, outQueueBytes: config.limits.outQueueBytes,
 		hello, refusals: shared.refusals, faults,
@@ -124,8 +128,8 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onRefused: peer => current.node?.onLink(peer, 'refused'),
 		onRemoved: peer => current.node?.onLink(peer, 'removed'),
 		onStranger: (peer, at) => current.node?.onStranger(peer, at),
-		judge: (peer, caller, linked) => current.node?.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'},
-		onDouble: (_peer, reason) => current.node?.onDouble(reason),
+		judge: (peer, caller, linked) => current.node?.identity.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'},
+		onDouble: (_peer, reason) => current.node?.identity.onRefused(reason),
 		onRefusal: refuse,
 		onClient: channel => serveClient(current.node, channel),
 		onJoin: channel => serveJoin(current.node, channel),
@@ -139,15 +143,15 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		config, id: identity.id, incarnation, address, keys: shared.keys, refusals: shared.refusals,
 		former: state.members.filter(([id]) => id !== identity.id).map(([, at]) => at),
 		self: () => ({clusterId: current.node?.clusterId ?? state.clusterId, isMember: current.node?.phase === 'running', topics: [...current.node?.data.topics.keys() ?? []]}),
-		onForeign: (clusterId, at) => current.node?.sightings.foreign(clusterId, at),
-		onDouble: at => current.node?.sightings.doubled(identity.id, address, at),
+		onForeign: (clusterId, at) => current.node?.identity.sightings.foreign(clusterId, at),
+		onDouble: at => current.node?.identity.sightings.doubled(identity.id, address, at),
 		onProblem: warn,
 	}));
 	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address, cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
 
 	// Nobody is served before the logs are read back: a topic would be opened twice.
 	const running = new Node({
-		id: identity.id, incarnation, lamport, config, address, version,
+		id: identity.id, incarnation, lamport, config, address, version, protocolMax, instance, name,
 		clusterId: state.clusterId,
 		topics: [...new Set([...state.topics, ...topicsOf(config.topics)])],
 		former: state,
@@ -235,13 +239,14 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 	channel.onFrame = frame => {
 		const request = parseJoin(frame);
 		if (!node || !request || request.id !== channel.remote.id) return channel.close('malformed request');
-		const {name, incarnation, instance, protocol} = channel.remote;
-		void node.onJoin({...request, name, incarnation, instance, protocol}).then(answer => channel.send([encodeControl('joined', answer)]));
+		const {incarnation, instance, protocol, version: program} = channel.remote;
+		void node.onJoin({...request, facts: {incarnation, instance, protocol, version: program}}).then(answer => channel.send([encodeControl('joined', answer)]));
 	};
 }
 
 function homeOf(folder: NodeFiles, config: Config): HomeIo {
 	return {
+		expectKnownFormats: () => expectKnownFormats(realFiles, folder.path, stateFile),
 		readState: () => folder.readJson(stateFile),
 		writeState: json => folder.writeJson(stateFile, json),
 		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), ...logOptions(config)}),

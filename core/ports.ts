@@ -66,6 +66,9 @@ export type Log = AsyncDisposable & {
 /** How the link to a peer stands. */
 export type LinkState = {readonly state: 'up' | 'connecting' | 'down'; readonly why: string};
 
+/** What a peer said of its program. */
+export type Spoken = {readonly protocol: number; readonly version: string};
+
 /** Links to the other members: one authenticated, ordered connection each. Frames to a peer without a link are lost, and that is said. */
 export type Links = {
 	/** Keep a link to each of these; close the others. */
@@ -78,6 +81,8 @@ export type Links = {
 	state(peer: NodeId): LinkState;
 	/** Where the peer is reached by its newest hello on a link; `undefined` when there was none. */
 	address(peer: NodeId): string | undefined;
+	/** The newest version of the protocol that the peer and this node both speak, and the version of its program, as it said last; `undefined` before the first link. */
+	speaks(peer: NodeId): Spoken | undefined;
 	/** The peer is silent: what the connection still holds will not arrive soon. Close it and dial anew. */
 	drop(peer: NodeId, why: string): void;
 	/** The peer was heard elsewhere: dial now instead of at the end of the back-off. */

@@ -6,10 +6,12 @@ import {decode, encode} from './codec.ts';
 import {DamagedError} from './errors.ts';
 import type {NodeId} from './message.ts';
 import type {Log} from './ports.ts';
-import {parseConfiguration} from './raft/configuration.ts';
+import {configurationVersion, decodeConfigurationData, parseConfiguration} from './raft/configuration.ts';
 import type {Entry, HardState, Recovered} from './raft/raft.ts';
 import {decodeRecord, encodeEntry, encodeMark, encodeState, Recovery} from './raft/records.ts';
 import type {Snapshot} from './raft/snapshot.ts';
+import {decodeContext, decodeEnvelope} from './topics/command.ts';
+import {protocolMax} from './version.ts';
 
 /** Whole files, written atomically and checked when read. */
 export type Blobs = {
@@ -117,6 +119,27 @@ export class RaftStore implements AsyncDisposable {
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.#log[Symbol.asyncDispose]();
 	}
+}
+
+/** What is newer about a record, which is as it was written, than this program; `undefined` when nothing is. */
+export function newerInRaftRecord(bytes: Uint8Array): string | undefined {
+	const record = decodeRecord(bytes);
+	if (!record) return `a record of kind ${[...bytes.subarray(0, 2)].join('.')}, which this program does not know`;
+	if (record.type !== 'entry') return undefined;
+	const {kind, data} = record.entry;
+	if (kind === 'configuration' && data[0] !== undefined && data[0] > configurationVersion) return `a configuration of format ${data[0]}, this program reads up to ${configurationVersion}`;
+	const protocol = kind === 'command' ? protocolOfCommand(data) : kind === 'configuration' ? protocolOfConfiguration(data) : undefined;
+	return protocol !== undefined && protocol > protocolMax ? `its cluster uses protocol ${protocol}, this program speaks up to ${protocolMax}` : undefined;
+}
+
+function protocolOfCommand(data: Uint8Array): number | undefined {
+	const command = decodeEnvelope(data)?.command;
+	return command?.type === 'protocol' ? command.protocol : undefined;
+}
+
+function protocolOfConfiguration(data: Uint8Array): number | undefined {
+	const decoded = decodeConfigurationData(data);
+	return decoded && decodeContext(decoded.context).protocol;
 }
 
 function nameOf(index: number): string {

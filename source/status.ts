@@ -19,7 +19,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		commit: raft.commit,
 		applied: raft.applied,
 		quorum: {has: raft.hasQuorum, voters: raft.voters.length, reachable: raft.reachableVoters, missing: outlookOf({raft, members}).missing.map(({id, name, address, state, downMs}) => ({id, name, address, state, downMs: downMs ?? null}))},
-		members: members.map(({id, name, address, state, voter, rttMs}) => ({id, name, address, state, voter, rttMs: rttMs ?? null})),
+		members: members.map(({id, name, address, state, voter, rttMs, version, protocol}) => ({id, name, address, state, voter, rttMs: rttMs ?? null, version, protocol})),
 		topics: topics.map(({name, durable, subscribers, messages, bytes, missing}) => ({name, durable, subscribers, messages, bytes, missing})),
 		partition: {state: partition.state, sides: partition.sides},
 		gossip: snapshot.gossip,
@@ -27,5 +27,6 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		faults: snapshot.faults,
 		insecure: snapshot.insecure,
 		version: snapshot.version,
+		protocol: snapshot.protocol,
 	};
 }

@@ -94,8 +94,7 @@ function counterLines({counters, gossip}: Snapshot): readonly Line[] {
 		field('published', count(counters.published)), field('delivered', count(counters.delivered)),
 		field('received', bytes(counters.receivedBytes)), field('sent', bytes(counters.sentBytes)), field('held', count(gossip.held)),
 		empty, heading('Refused'), ...table(counters.rejected),
-		// A node of an earlier version counts them among those it refused.
-		...(Object.keys(counters.ignored ?? {}).length === 0 ? [] : [empty, heading('Ignored: multicast of others'), ...table(counters.ignored)]),
+		...(Object.keys(counters.ignored).length === 0 ? [] : [empty, heading('Ignored: multicast of others'), ...table(counters.ignored)]),
 		empty, heading('Bounds that were hit'), ...table(counters.bounds),
 	];
 }

@@ -98,7 +98,10 @@ export type DialOptions = {
 };
 
 /** What the transport does not know by itself. */
-export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via'>;
+export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via'> & {
+	/** The protocol that the cluster has agreed on: a node that speaks only earlier ones is refused. A client is not. @default the oldest one that this program speaks */
+	readonly protocolMin?: number;
+};
 
 export type Transport = {
 	/** @throws `port-in-use`, `failure` */
@@ -118,6 +121,8 @@ export type TransportOptions = {
 	readonly flags: Flags;
 	readonly limits: Config['limits'];
 	readonly version: string;
+	/** The oldest and the newest version of the protocol that this side speaks. @default those of this program */
+	readonly protocols?: readonly [number, number];
 	readonly refusals: Counters;
 	/** Bytes waiting to leave over all channels (`limits.outQueueTotalBytes`). */
 	readonly budget: Budget;

@@ -4,8 +4,8 @@ The calling end of a connection: TCP, TLS when it is on, the handshake; one dead
 import net, {type Socket} from 'node:net';
 import {DapssError, errorMessage} from '../errors.ts';
 import {expectAddress} from '../address.ts';
+import {spokenProtocols} from '../version.ts';
 import {flagsText, type Channel, type DialOptions, type Hello, type LocalHello, type TransportOptions} from './channel.ts';
-import {protocolMax} from './handshake.ts';
 import {HungUpError, open} from './opening.ts';
 import {withPatience} from './patience.ts';
 import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';
@@ -32,9 +32,9 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 		phase = 'takes connections but does not answer the handshake';
 		const local = helloOf(transport, hello);
 		const remoteAddress = address;
-		if (!transport.flags.encrypt) return await open({socket, remoteAddress, transport, handshake: {side: 'dialer', local, binding: Buffer.alloc(0), peerName: name, expect}});
+		if (!transport.flags.encrypt) return await open({socket, remoteAddress, transport, handshake: {side: 'dialer', local, binding: Buffer.alloc(0), peerName: name, expect, protocolMin: hello.protocolMin}});
 		const secured = await secure(socket, transport, name);
-		return await open({socket: secured, remoteAddress, transport, handshake: {side: 'dialer', local, binding: bindingOf(secured), peerName: name, expect}});
+		return await open({socket: secured, remoteAddress, transport, handshake: {side: 'dialer', local, binding: bindingOf(secured), peerName: name, expect, protocolMin: hello.protocolMin}});
 	} catch (error) {
 		socket.destroy();
 		throw end ?? error;
@@ -43,8 +43,8 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 	}
 }
 
-export function helloOf({cluster, identity, flags, version}: TransportOptions, local: LocalHello): Hello {
-	return {...local, role: identity ? 'node' : 'client', id: identity?.id, cluster, flags: flagsText(flags), version, protocol: protocolMax};
+export function helloOf({cluster, identity, flags, version, protocols = spokenProtocols}: TransportOptions, {protocolMin: _ours, ...local}: LocalHello): Hello {
+	return {...local, role: identity ? 'node' : 'client', id: identity?.id, cluster, flags: flagsText(flags), version, protocol: protocols[1]};
 }
 
 function connected(socket: Socket, name: string): Promise<void> {

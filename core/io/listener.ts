@@ -186,8 +186,9 @@ class ChannelServer implements Listener {
 		const {name} = stranger;
 		const remoteAddress = name.slice('peer '.length);
 		try {
-			const local = helloOf(this.#transport, hello());
-			const channel = await open({socket, remoteAddress, transport: this.#transport, head, handshake: {side: 'listener', local, binding, peerName: name, admit}});
+			const said = hello();
+			const local = helloOf(this.#transport, said);
+			const channel = await open({socket, remoteAddress, transport: this.#transport, head, handshake: {side: 'listener', local, binding, peerName: name, admit, protocolMin: said.protocolMin}});
 			this.#forget(stranger);
 			if (stranger.socket.destroyed) return channel.destroy('the connection was lost');
 			this.#open.add(stranger.socket);

@@ -7,7 +7,7 @@ import {errorMessage} from '../errors.ts';
 import type {Random} from '../machine.ts';
 import type {Judgement, Process} from '../membership/doubles.ts';
 import type {NodeId} from '../message.ts';
-import type {Clock, Links, LinkState} from '../ports.ts';
+import type {Clock, Links, LinkState, Spoken} from '../ports.ts';
 import type {Channel, Hello, Listener, LocalHello, Refusal, RefusedPeer, Transport} from './channel.ts';
 import {systemClock, systemEntropy} from './clock.ts';
 import type {Counters} from './counters.ts';
@@ -71,6 +71,8 @@ const passing: ReadonlySet<string> = new Set(['duplicate', 'not-a-member', 'busy
 class LinkMesh implements Mesh {
 	readonly #options: MeshOptions;
 	readonly #links = new Map<NodeId, Link>();
+	/** Of the peers that are linked, or were: as many as there are links at most. */
+	readonly #spoken = new Map<NodeId, Spoken>();
 	/** Clients and joining nodes, to be told when the node stops. */
 	readonly #guests = new Set<Channel>();
 	readonly #closedStats = {sentBytes: 0, receivedBytes: 0};
@@ -150,6 +152,10 @@ class LinkMesh implements Mesh {
 		return new Map([...this.#links].map(([id, link]) => [id, link.state]));
 	}
 
+	speaks(peer: NodeId): Spoken | undefined {
+		return this.#spoken.get(peer);
+	}
+
 	drop(peer: NodeId, why: string): void {
 		this.#links.get(peer)?.drop(why);
 	}
@@ -172,7 +178,10 @@ class LinkMesh implements Mesh {
 			preferOurs: id < peer,
 			dial: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
 			onFrame: frame => onFrame(peer, frame),
-			onUp: remote => onUp(peer, remote),
+			onUp: remote => {
+				this.#spoken.set(peer, {protocol: remote.protocol, version: remote.version});
+				onUp(peer, remote);
+			},
 			onDown: (why, {sentBytes, receivedBytes}) => {
 				this.#closedStats.sentBytes += sentBytes;
 				this.#closedStats.receivedBytes += receivedBytes;
@@ -246,6 +255,7 @@ class LinkMesh implements Mesh {
 		const link = this.#links.get(id);
 		if (!link) return;
 		this.#links.delete(id);
+		this.#spoken.delete(id);
 		link.stop(why);
 	}
 }

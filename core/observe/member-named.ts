@@ -13,6 +13,8 @@ const digitsMin = 4;
 export function membersCalled<Member extends Callable>(called: string, members: readonly Member[], address: string = called): readonly Member[] {
 	const rules: ReadonlyArray<(member: Member) => boolean> = [
 		member => member.name !== '' && member.name === called,
+		// Names that differ only in case are one name.
+		member => member.name !== '' && member.name.toLowerCase() === called.toLowerCase(),
 		member => member.address === called || member.address === address,
 		member => /^\d{1,5}$/u.test(called) && member.address.endsWith(`:${called}`),
 		member => called.length >= digitsMin && member.id.startsWith(called),

@@ -45,7 +45,7 @@ function statusText(snapshot: Snapshot): string {
 	const {raft, partition} = snapshot;
 	const label = labelsOf(snapshot.members);
 	const rows: Array<readonly [string, string]> = [
-		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}`],
+		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}, protocol ${snapshot.protocol}`],
 		['node', `${snapshot.name ? `${printable(snapshot.name)} (${snapshot.self})` : snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`],
 		['raft', `${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'nobody' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
 		['quorum', `${raft.hasQuorum ? 'held' : 'LOST'}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable`],
@@ -74,13 +74,17 @@ function percent(share: number): string {
 }
 
 function peersText({members, raft}: Snapshot): string {
-	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'WHY'], members.map(member => [
+	// They matter where they differ: during an upgrade.
+	const hasProtocols = new Set(members.map(({protocol}) => protocol).filter(protocol => protocol !== 0)).size > 1;
+	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'VERSION', ...(hasProtocols ? ['PROTOCOL'] : []), 'WHY'], members.map(member => [
 		`${labelOf(member.id, member.name)}${member.self ? ' *' : ''}`,
 		printable(member.address),
 		member.state,
 		member.id === raft.leader ? 'leader' : (member.voter ? 'voter' : 'learner'),
 		member.rttMs === undefined ? '' : `${member.rttMs.toFixed(1)} ms`,
 		member.link,
+		printable(member.version),
+		...(hasProtocols ? [member.protocol === 0 ? '' : String(member.protocol)] : []),
 		printable(member.why),
 	]));
 }

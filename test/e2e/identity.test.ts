@@ -92,7 +92,7 @@ describe('an address is not an identity', () => {
 		const back = ports.map((port, index) => start(index, port, ['--bootstrap', ports.filter(other => other !== port).join(',')]));
 		await Promise.all(back.map(node => node.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader')));
 		await Promise.all(back.map(node => healthy(cluster, node)));
-		const moved = back.map(({id, port}) => [id, `127.0.0.1:${port}`]).toSorted();
+		const moved = back.map(({id, port}) => [id, `127.0.0.1:${port}`] as const).toSorted(([a], [b]) => (a < b ? -1 : 1));
 		await expect.poll(async () => (await status(cluster, back[0]!)).members.map(({id, address}) => [id, address]), {timeout: 10_000}).toEqual(moved);
 	}, 90_000);
 

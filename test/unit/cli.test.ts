@@ -128,15 +128,25 @@ describe('words', () => {
 });
 
 describe('views', () => {
+	test('peers shows the version of each node, and the protocols while they differ', async () => {
+		const {out} = await dapss('peers');
+		expect(out).toMatch(/LINK +VERSION +WHY/);
+		expect(out).toMatch(/up +0\.1\.0/);
+		const mixed = {...pictures.healthy, members: pictures.healthy.members.map((member, index) => (index === 1 ? {...member, version: '0.0.9', protocol: 1} : member))};
+		const differs = (await dapss('peers', {broker: new FakeBroker(mixed)})).out;
+		expect(differs).toMatch(/VERSION +PROTOCOL +WHY/);
+		expect(differs).toMatch(/0\.0\.9 +1/);
+	});
+
 	test('status -o json is the contract', async () => {
 		const {code, out} = await dapss('status -o json');
 		const status = JSON.parse(out) as Record<string, unknown>;
 		expect(code).toBe(0);
 		expect(status).toMatchObject({
 			cluster: 'dapss', self: pictures.a, role: 'leader', term: 4, leader: pictures.a, commit: 318, applied: 318, quorum: {has: true, voters: 3, reachable: 3},
-			partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0',
+			partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0', protocol: 2,
 		});
-		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, name: '', address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs});
+		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, name: '', address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs, version: '0.1.0', protocol: 2});
 		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes', 'missing']);
 		expect(JSON.parse((await dapss('status -o json', {broker: new FakeBroker(pictures.leaderless)})).out)).toMatchObject({leader: null});
 	});

@@ -33,14 +33,14 @@ describe('a member is meant', () => {
 	test('by its exact name first, then its address, its port, the first digits of its id', () => {
 		expect(called('5001')).toEqual([a]); // Also the port of b.
 		expect(called(a.slice(0, 6))).toEqual([c]); // Also the digits of a.
-		expect(called('n2')).toEqual([b]);
+		expect([called('n2'), called('N2')]).toEqual([[b], [b]]);
 		expect(called('127.0.0.1:5001')).toEqual([b]);
 		expect(called('5002')).toEqual([c]);
 		expect(called(b.slice(0, 4))).toEqual([b]);
 	});
 
 	test('by nothing less: no part of a name, no three digits', () => {
-		for (const name of ['n', 'N2', '', '500', b.slice(0, 3), '__proto__']) expect(called(name)).toEqual([]);
+		for (const name of ['n', '', '500', b.slice(0, 3), '__proto__']) expect(called(name)).toEqual([]);
 		expect(membersCalled('n9', [member(a, {name: 'n9'}), member(b, {name: 'n9'})])).toHaveLength(2);
 	});
 });

@@ -386,7 +386,7 @@ export class Witness {
 				const waiting = proposals.size;
 				const answer = propose(...given);
 				// What is refused on the spot was never sent: it did not happen.
-				if (command.type === 'address' || proposals.size === waiting) return answer;
+				if ((command.type !== 'subscribe' && command.type !== 'unsubscribe') || proposals.size === waiting) return answer;
 				const operation: Operation = {
 					client: host.id, topic: command.topic, node: command.node, invoked: ++this.#moment, returned: undefined,
 					call: command.type === 'subscribe' ? {type: 'subscribe', since: command.since} : {type: 'unsubscribe'},
@@ -426,9 +426,10 @@ export class Witness {
 		Object.assign(control, {
 			join: (...given: Parameters<typeof join>) => {
 				const answer = join(...given);
-				const [{id}] = given;
+				const [{id, facts}] = given;
 				void answer.then(said => {
-					if (said.type === 'refused' && !this.#belonging.wasRemoved(id)) this.#problem(`only who was removed is refused: ${host.id} says to ${id}: ${said.reason}`);
+					const isTooOld = (facts?.protocol ?? Infinity) < control.topics.protocol;
+					if (said.type === 'refused' && !isTooOld && !this.#belonging.wasRemoved(id)) this.#problem(`only a node that was removed, or is too old, is refused: ${host.id} says to ${id}: ${said.reason}`);
 				});
 				return answer;
 			},
