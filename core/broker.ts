@@ -153,7 +153,8 @@ export class Node implements ServedBroker {
 			phase: () => this.phase, failed,
 			members: () => this.control.topics.members().length,
 			giveUp: () => this.#management.leave(),
-			note: () => this.#keeping.left(),
+			note: left => this.#keeping.left(left),
+			hasAsked: options.former?.left === 'asked',
 			stop: reason => void this.stop(reason),
 		});
 		for (const topic of options.topics) this.interests.own.add(topic);

@@ -18,8 +18,8 @@ export type KeptState = {
 	readonly members: ReadonlyArray<readonly [NodeId, string]>;
 	/** From which Lamport time on the node's own topics are subscribed to. */
 	readonly since: ReadonlyArray<readonly [Topic, number]>;
-	/** The node left its cluster on purpose: it starts again under a new id. */
-	readonly left?: boolean;
+	/** `true`: the node left its cluster on purpose, and starts again under a new id. `asked`: it asked for that; whether it was agreed, it did not learn. */
+	readonly left?: 'asked' | true | undefined;
 };
 export type NodeState = KeptState & {
 	readonly identity: Identity;
@@ -59,7 +59,7 @@ export function stateFromJson(json: unknown): NodeState | {readonly problem: str
 	const identity = identityFrom(identityJson);
 	if ('problem' in identity) return identity;
 	const isWhole = isCount(incarnation) && typeof clusterId === 'string' && isCount(lamport) && Array.isArray(topics) && Array.isArray(members) && Array.isArray(since)
-		&& typeof mustJoin === 'boolean' && (aside === undefined || typeof aside === 'string') && (left === undefined || left === true);
+		&& typeof mustJoin === 'boolean' && (aside === undefined || typeof aside === 'string') && (left === undefined || left === true || left === 'asked');
 	if (!isWhole) return {problem: 'a part of it is missing'};
 	return {
 		identity, incarnation, clusterId, lamport, mustJoin, aside, ...(left && {left}),

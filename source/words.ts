@@ -32,7 +32,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'admitted': return say(`running: node ${label(event.id)} is a member of the cluster ${event.clusterId.slice(0, 8)}`, 'good');
 		case 'leader': return event.leader === undefined ? say(`term ${event.term}: no leader`, 'warning') : say(`term ${event.term}: ${label(event.leader)} leads`);
 		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`no quorum: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
-		case 'member': return say(`${label(event.id)} (${printable(event.address)}) is ${event.state}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
+		case 'member': return say(`${label(event.id)} (${printable(event.address)}) ${event.state === 'left' ? 'has left' : `is ${event.state}`}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
 		case 'voters': return say(`voters: ${event.voters.map(id => label(id)).join(', ')}`);
 		case 'subscribed': return say(`${label(event.node)} subscribed to ${printable(event.topic)}`);
 		case 'unsubscribed': return say(`${label(event.node)} unsubscribed from ${printable(event.topic)}`);

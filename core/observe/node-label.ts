@@ -48,7 +48,7 @@ export function labelsIn({names}: {readonly names?: Readonly<Record<string, stri
 
 /** A refusal without the address it begins with, which stands before it. */
 export function refusalReason({address, reason}: {readonly address: string; readonly reason: string}): string {
-	return reason.startsWith(`peer ${address} `) ? reason.slice(`peer ${address} `.length) : reason;
+	return (reason.startsWith(`peer ${address} `) ? reason.slice(`peer ${address} `.length) : reason).replace(/^refuses: /, '');
 }
 
 /** Cells of the longest label, within bounds: for a column. */

@@ -13,8 +13,8 @@ type Picture = Pick<Snapshot, 'raft' | 'members' | 'self' | 'phase'>;
 
 export function stopCost(snapshot: Picture): StopCost {
 	const {raft: {voters}, members, self} = snapshot;
-	const others = members.filter(({id, state}) => id !== self && state !== 'left');
-	if (others.length === 0) return {costs: 'nothing', text: 'This node is alone: nobody else depends on it'};
+	// A member that stopped says that it left; it is still one.
+	if (members.every(({id}) => id === self)) return {costs: 'nothing', text: 'This node is alone: nobody else depends on it'};
 	if (!voters.includes(self)) return {costs: 'nothing', text: 'This node has no vote: nothing else depends on it'};
 	const {present, needed} = outlookOf(snapshot);
 	const left = present - 1;
@@ -28,7 +28,7 @@ export function stopCost(snapshot: Picture): StopCost {
 export function leaveCost(snapshot: Picture): LeaveCost {
 	const {raft, members, self, phase} = snapshot;
 	const no = (text: string): LeaveCost => ({isPossible: false, text});
-	const others = members.filter(({id, state}) => id !== self && state !== 'left');
+	const others = members.filter(({id}) => id !== self);
 	if (phase !== 'running') return no('This node is no member yet: there is nothing to leave');
 	if (others.length === 0) return no('This node is the only member: there is nothing to leave');
 	if (!raft.hasQuorum) return no('Without a quorum nothing can be agreed, so no node can leave');

@@ -59,9 +59,10 @@ async function runHeadless(context: Context): Promise<number> {
 }
 
 /** A signal ended the node: leave if that was asked for, else say what it costs, then stop. */
-async function end({flags, terminal}: Context, broker: Broker): Promise<void> {
+async function end({flags, terminal, signal}: Context, broker: Broker): Promise<void> {
 	try {
-		if (flags.leave) await leaveOrSay(broker, terminal);
+		// When nobody reads the output any more, that is no wish to leave.
+		if (flags.leave && signal.reason !== 'closed') await leaveOrSay(broker, terminal);
 		else {
 			const {stopCost} = await import('../../core/observe/stop-cost.ts');
 			const {costs, text} = stopCost(await broker.snapshot());

@@ -186,6 +186,14 @@ test('a node that left starts under a new id with its topics, as often as it lea
 	}
 });
 
+test('a node that only asked to leave is opened as it is', async () => {
+	const id = await member();
+	const {state: before} = await openIt();
+	await new NodeFiles(realFiles, path).writeJson('node.json', stateToJson({...before, left: 'asked'}));
+	const {state, store} = await openIt();
+	expect([state.identity.id, state.left, store.isEmpty]).toEqual([id, 'asked', false]);
+});
+
 test('a process that ends while the files of a node that left are moved leaves what the next one finishes', async () => {
 	for (let calls = 0; ; calls++) {
 		rmSync(path, {recursive: true});
