@@ -13,18 +13,19 @@ import {Interests} from './interests.ts';
 import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
 import {CrashEvidence} from './membership/crash-evidence.ts';
-import {Entering} from './membership/entering.ts';
-import {Founding} from './membership/founding.ts';
+import {createEntering} from './membership/enter.ts';
+import type {Entering} from './membership/entering.ts';
 import {OwnIdentity} from './membership/own-identity.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
 import {PauseWatch} from './observe/pause.ts';
 import type {Snapshot} from './observe/snapshot.ts';
-import {viewOf} from './observe/view.ts';
-import {namesProtocol} from './topics/topics.ts';
+import {faultsOf, viewOf} from './observe/view.ts';
+import {Leaving} from './membership/leaving.ts';
 import {Management} from './management.ts';
 import type {NodeOptions} from './node-options.ts';
+import {Waiting} from './observe/waiting.ts';
 import {Watchers} from './observe/watchers.ts';
 import {Presence} from './presence.ts';
 import {readBatches, subscribeHere} from './local-reading.ts';
@@ -38,7 +39,6 @@ export type * from './node-options.ts';
 
 const tickMs = 25;
 const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
-const aloneAdvice = 'a member of its cluster: what this node knew of the cluster was damaged and set aside, and no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
 const careMs = 1000;
 const retainMs = 10_000;
 
@@ -53,7 +53,7 @@ export class Node implements ServedBroker {
 	readonly options: NodeOptions;
 	readonly closed: Promise<string>;
 	readonly startedMs: number;
-	detail = '';
+	readonly waiting: Waiting;
 	clusterId: string;
 	readonly #watchers: Watchers;
 	readonly #timers = new DisposableStack();
@@ -70,8 +70,8 @@ export class Node implements ServedBroker {
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
 	#entering: Entering | undefined;
-	#founding: Promise<void> | undefined;
 	#stopping: Promise<void> | undefined;
+	readonly #leaving: Leaving;
 	/** Of the disk, also during the stop: then it was not a clean one. */
 	#failure: string | undefined;
 
@@ -86,9 +86,10 @@ export class Node implements ServedBroker {
 		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		const nowMs = (): number => io.clock.monotonicMs();
 		const failed = (error: unknown): void => this.#fail(error);
-		this.journal = new Journal({wallMs: () => io.clock.wallMs(), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
+		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.nameOf(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
+		this.waiting = new Waiting(emit);
 		this.control = new Control({
 			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, failed, raftLimits: options.raftLimits,
 			emit: event => {
@@ -126,7 +127,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.#management = new Management({
-			self: id, control: this.control, nowMs,
+			self: id, control: this.control, nowMs, label: node => this.nameOf(node) ?? node,
 			isReachable: node => this.presence.isReachable(node),
 			send: (to, kind, packet) => io.links.send(to, [encodeControl(kind, packet)]),
 		});
@@ -154,6 +155,14 @@ export class Node implements ServedBroker {
 		this.#keeping = new Keeping({
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
 			clusterId: () => this.clusterId, lamport, write: state => io.save(state),
+		});
+		this.#leaving = new Leaving({
+			phase: () => this.phase, failed,
+			members: () => this.control.topics.members().length,
+			giveUp: () => this.#management.leave(),
+			note: left => this.#keeping.left(left),
+			hasAsked: options.former?.left === 'asked',
+			stop: reason => void this.stop(reason),
 		});
 		for (const topic of options.topics) this.interests.own.add(topic);
 	}
@@ -186,8 +195,9 @@ export class Node implements ServedBroker {
 
 	/** The node is a member, by its own log or by the word of the cluster. */
 	run(clusterId: string): void {
+		if (this.phase !== 'running') this.journal.record({type: 'admitted', id: this.id, clusterId: clusterId === '' ? this.clusterId : clusterId});
 		this.phase = 'running';
-		this.detail = '';
+		this.waiting.end();
 		if (clusterId !== '' && clusterId !== this.clusterId) {
 			this.clusterId = clusterId;
 			void this.#keeping.save();
@@ -196,42 +206,31 @@ export class Node implements ServedBroker {
 
 	/** Become a member: found a cluster, where that is allowed, or join one. Resolves once this node knows which, or that it must wait for others. */
 	enter(): Promise<void> {
-		const {io, address, founding, former} = this.options;
-		const entered = (): void => {
-			this.#entering = undefined;
-			this.#founding = undefined;
-		};
-
+		let founding: Promise<void> | undefined;
 		this.phase = 'joining';
-		const entering = new Entering({
-			address, peers: io.peers, clock: io.clock,
-			founding: founding && new Founding({self: this.id, address, ...founding, nowMs: io.clock.monotonicMs()}),
-			aloneAdvice: former?.mustJoin ? aloneAdvice : 'a member of the cluster to be heard: none is known yet',
-			request: () => ({id: this.id, address, clusterId: this.clusterId, name: this.options.name.text, isNameChosen: this.options.name.isChosen, ...(this.options.resignations?.length ? {resignations: this.options.resignations} : {})}),
-			tell: text => this.waitFor(text),
+		const entering = createEntering(this.options, {
+			clusterId: () => this.clusterId,
+			waitFor: text => this.waiting.for(text),
 			refused: error => void this.stop(errorMessage(error)),
 			joined: ({clusterId, members}) => {
-				entered();
+				this.#entering = undefined;
 				this.setJoined(clusterId, members);
 			},
-			found: () => {
-				const clusterId = Buffer.from(io.entropy.bytes(16)).toString('hex');
-				const {incarnation, instance, name, protocolMax} = this.options;
-				const facts = protocolMax < namesProtocol ? {} : {protocol: protocolMax, name: name.text, incarnation, instance};
-				this.#founding = this.control.found({clusterId, address, ...facts}).then(() => {
-					entered();
-					this.run(clusterId);
+			found: facts => {
+				founding = this.control.found(facts).then(() => {
+					this.#entering = undefined;
+					this.run(facts.clusterId);
 				}, (error: unknown) => this.#fail(error));
 			},
 		});
 		this.#entering = entering;
 		entering.start();
-		return entering.settled.then(() => this.#founding);
+		return entering.settled.then(() => founding);
 	}
 
-	/** What this node waits for, for people. */
-	waitFor(text: string): void {
-		this.detail = text;
+	/** What a member is called; `undefined` before its name is agreed. */
+	nameOf(node: NodeId): string | undefined {
+		return this.control.topics.name(node) || undefined;
 	}
 
 	/** Members as the cluster told a node that joins, until its own log names them. */
@@ -362,11 +361,16 @@ export class Node implements ServedBroker {
 		await this.#management.carryOut({type: 'remove', node});
 	}
 
+	/** See `Broker.leave`. */
+	leave(): Promise<void> {
+		return this.#leaving.leave();
+	}
+
 	async fault(command: FaultCommand): Promise<void> {
 		const {faults} = this.options.io;
 		if (!faults) throw new DapssError('refused', 'This node takes no faults: start it with --faults');
 		faults.apply(command);
-		this.journal.record({type: 'fault', text: faults.active().join(', ') || 'healed'});
+		this.journal.record({type: 'fault', text: faultsOf(this).join(', ') || 'healed'});
 	}
 
 	/** Stop: say goodbye, hand leadership over, bring everything to the disk. */
@@ -468,7 +472,7 @@ export class Node implements ServedBroker {
 
 	#onRemoved(): void {
 		this.#management.removed();
-		void this.stop(removedReason);
+		if (!this.#leaving.onRemoved()) void this.stop(removedReason);
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

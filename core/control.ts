@@ -15,7 +15,7 @@ import type {BrokerEvent} from './observe/events.ts';
 import {protocolRefusal, protocolToPropose} from './membership/agreed-protocol.ts';
 import {freeName} from './membership/naming.ts';
 import {noQuorum, Proposals, type QuorumView} from './proposals.ts';
-import {promotion} from './promotion.ts';
+import {demotion, promotion} from './promotion.ts';
 import {decodeConfigurationData, encodeConfigurationData} from './raft/configuration.ts';
 import type {RaftLimits} from './raft/leader.ts';
 import type {RaftPacket} from './raft/packet.ts';
@@ -75,6 +75,8 @@ export class Control {
 	#leaderWatch: LeaderWatch;
 	#hadQuorum: boolean | undefined;
 	#caredMs = 0;
+	/** The only voter hands over its vote: until then two voters are meant. */
+	#handsOverUntilMs = 0;
 	#snapshotIndex = 0;
 	#isRaisingProtocol = false;
 
@@ -277,6 +279,12 @@ export class Control {
 		return this.#afterStep(this.raft.proposeChange({type: 'remove', node}, new Uint8Array(0)));
 	}
 
+	/** Make a learner a voter so that this node, the only voter, can leave. Leader only. */
+	promoteHeir(node: NodeId): ReturnType<Raft['proposeChange']> {
+		this.#handsOverUntilMs = this.#options.nowMs() + deadlineMs;
+		return this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
+	}
+
 	schedulePump(): void {
 		if (this.#isPumping) this.#isAgain = true;
 		else void this.#pump();
@@ -446,6 +454,9 @@ export class Control {
 		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
+		if (node !== undefined || this.#options.nowMs() < this.#handsOverUntilMs) return;
+		const second = demotion(configuration, this.#options.self, this.#options.isReachable);
+		if (second !== undefined) this.#afterStep(this.raft.proposeChange({type: 'demote', node: second}, new Uint8Array(0)));
 	}
 
 	#raiseProtocol(members: readonly NodeId[]): void {

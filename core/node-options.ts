@@ -14,7 +14,7 @@ import type {RaftLimits} from './raft/leader.ts';
 import type {RaftStore} from './raft-store.ts';
 
 /** Faults that are injected on purpose. */
-export type FaultControl = {apply(command: FaultCommand): void; active(): readonly string[]};
+export type FaultControl = {apply(command: FaultCommand): void; active(label?: (peer: NodeId) => string): readonly string[]};
 
 export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
 	readonly clock: Clock;
@@ -42,7 +42,7 @@ export type NodeOptions = {
 	/** Topics of the node itself, from its last life and its settings. */
 	readonly topics: readonly Topic[];
 	/** What it knew of its cluster, for as long as its own log does not name it. */
-	readonly former?: Pick<KeptState, 'members' | 'since'> & {readonly mustJoin?: boolean};
+	readonly former?: Pick<KeptState, 'members' | 'since' | 'left'> & {readonly mustJoin?: boolean};
 	/** How a node that is no member may found a cluster; `undefined`: it may only join one. */
 	readonly founding?: {readonly seeds: readonly string[]; readonly expect: number; readonly seekMs: number} | undefined;
 	/** Of former nodes whose data folder was lost, and which this node replaces. */

@@ -12,7 +12,7 @@ import type {Config} from './config.ts';
 import {completeConfig, type GivenConfig} from './config-schema.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {advertisedAddress, localAddress} from './io/advertise.ts';
-import type {Channel, LocalHello, Transport} from './io/channel.ts';
+import type {Channel, LocalHello, RefusedPeer, Transport} from './io/channel.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
 import {Discovery} from './io/discovery.ts';
 import {Faults} from './io/faults.ts';
@@ -22,7 +22,7 @@ import {expectKnownFormats} from './io/known-formats.ts';
 import {openLog} from './io/log.ts';
 import {createMesh} from './io/mesh.ts';
 import {NodeFiles} from './io/node-files.ts';
-import {moveAside, reserveQuarantine} from './io/quarantine.ts';
+import {moveAside, reserveLeft, reserveQuarantine} from './io/quarantine.ts';
 import {register} from './io/registry.ts';
 import {Resignations} from './io/resignations.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
@@ -34,6 +34,7 @@ import {Lamport} from './lamport.ts';
 import {defaultName} from './membership/node-name.ts';
 import type {NodeId, Topic} from './message.ts';
 import {stateToJson, type KeptState} from './node-state.ts';
+import type {BrokerEvent} from './observe/events.ts';
 import type {RaftStore} from './raft-store.ts';
 import {replay} from './refound.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
@@ -77,15 +78,21 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const {path} = resources.use(await Folder.open(config.data));
 	// Set once the node has read its logs back; what comes in before is refused.
 	const current: {node?: Node} = {};
-	/** Warnings from before the node exists, each once. */
-	const early = new Set<string>();
+	/** What happened before the node exists. */
+	const early: BrokerEvent[] = [];
+	const record = (event: BrokerEvent): void => {
+		if (current.node) current.node.journal.record(event);
+		else if (early.length < warningsMax) early.push(event);
+	};
+
 	const reported = new Set<string>();
 	const warn = (text: string): void => {
 		if (reported.has(text) || reported.size >= warningsMax) return;
 		reported.add(text);
-		if (current.node) current.node.journal.record({type: 'warning', text});
-		else early.add(text);
+		record({type: 'warning', text});
 	};
+
+	const refuse = (refused: RefusedPeer): void => record({type: 'refused', ...refused});
 
 	const folder = new NodeFiles(realFiles, path, warn);
 	const address = await advertisedAddress(config);
@@ -108,7 +115,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		openLog: at => openLog({folder: at, ...logOptions(config)}),
 	});
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
-	const shared = transportOptions(config, {identity, version, onProblem: warn});
+	const shared = transportOptions(config, {identity, version, onRefusal: refuse});
 	const transport = createTransport(shared);
 	const hello = (): Omit<LocalHello, 'via'> => ({address, clusterId: current.node?.clusterId ?? state.clusterId, incarnation, instance, name: name.text, protocolMin: current.node?.control.topics.protocol ?? 1});
 	const mesh = resources.use(await createMesh({
@@ -122,7 +129,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onStranger: (peer, at) => current.node?.onStranger(peer, at),
 		judge: (peer, caller, linked) => current.node?.identity.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'},
 		onDouble: (_peer, reason) => current.node?.identity.onRefused(reason),
-		onProblem: warn,
+		onRefusal: refuse,
 		onClient: channel => serveClient(current.node, channel),
 		onJoin: channel => serveJoin(current.node, channel),
 	}));
@@ -155,12 +162,12 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 			sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
 			verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
 			openTopic: (topic, onHeader) => openTopicIn({folder, config, self: identity.id, warn}, topic, onHeader),
-			faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: () => faults.active()},
+			faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: label => faults.active(label)},
 		},
 	});
 	await running.start();
 	current.node = running;
-	for (const text of early) running.journal.record({type: 'warning', text});
+	for (const event of early) running.journal.record(event);
 	running.onPhase = () => {
 		void registration?.update({phase: running.phase, clusterId: running.clusterId}).catch(() => undefined);
 		if (running.phase === 'running') void resignations.settle().catch(() => undefined);
@@ -243,7 +250,7 @@ function homeOf(folder: NodeFiles, config: Config): HomeIo {
 		writeState: json => folder.writeJson(stateFile, json),
 		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), ...logOptions(config)}),
 		blobs: folder.blobs,
-		reserve: () => reserveQuarantine(realFiles, folder.path, stateFile),
+		reserve: why => (why === 'left' ? reserveLeft : reserveQuarantine)(realFiles, folder.path, stateFile),
 		moveAside: name => moveAside(realFiles, folder.path, name),
 	};
 }

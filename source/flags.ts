@@ -26,6 +26,7 @@ export const flagTable = {
 	secretFile: {type: 'string', value: 'FILE', text: 'file with the cluster\'s secret (mode 0600)'},
 	discovery: {type: 'boolean', text: 'find the cluster by multicast (--no-discovery switches it off)'},
 	faults: {type: 'boolean', text: 'accept fault commands, for tests and drills'},
+	leave: {type: 'boolean', text: 'leave the cluster for good when a signal stops the node, instead of only stopping'},
 	headless: {type: 'boolean', text: 'run the node without the console'},
 	readonly: {type: 'boolean', text: 'a console that publishes and subscribes nothing'},
 	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to; without it, one of yours that runs here (also DAPSS_SERVER)'},

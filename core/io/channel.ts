@@ -43,6 +43,9 @@ export type RefusalCode =
 	| 'malformed' | 'protocol' | 'cluster' | 'flags' | 'not-authenticated' | 'identity' | 'itself' | 'same-node'
 	| 'removed' | 'not-a-member' | 'duplicate' | 'older-incarnation' | 'busy';
 
+/** A refusal as it is told: who, where, and which side refused. `reason` is a line for people. */
+export type RefusedPeer = {readonly id: NodeId | undefined; readonly address: string; readonly code: RefusalCode; readonly reason: string; readonly by: 'us' | 'peer'};
+
 export type Channel = {
 	readonly remote: Hello;
 	/** `host:port` of the other end of the socket. */
@@ -126,8 +129,8 @@ export type TransportOptions = {
 	readonly budget: Budget;
 	/** What host names stand for; datagrams use the same. */
 	readonly names: Names;
-	/** One line for people, when a peer is refused; the same line about the same peer is not repeated. */
-	readonly onProblem?: (line: string) => void;
+	/** A peer was refused; the same about the same peer is not repeated, and no more than a few are told at a time. */
+	readonly onRefusal?: (refused: RefusedPeer) => void;
 };
 
 export function flagsOf(config: Pick<Config, 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'>): Flags {

@@ -15,7 +15,7 @@ import type {SecureContext} from 'node:tls';
 import {DapssError, errorMessage} from '../errors.ts';
 import {frameHead, FrameReader} from '../frame.ts';
 import {formatAddress, parseAddress, plainHost} from '../address.ts';
-import type {Listener, ListenOptions, TransportOptions} from './channel.ts';
+import type {Listener, ListenOptions, RefusalCode, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';
 import {open, RefusedError} from './opening.ts';
@@ -30,7 +30,7 @@ type Stranger = {readonly socket: Socket; readonly host: string; readonly name: 
 const decidingBytes = 3;
 /** What is open has this long to end by itself when the listener stops. */
 const goodbyeMs = 300;
-/** Lines for people in any ten seconds: strangers choose part of the text, and must not drown what matters. */
+/** Refusals that are told in any ten seconds: strangers choose part of the text, and must not drown what matters. */
 const linesMax = 8;
 const linesMs = 10_000;
 
@@ -164,7 +164,7 @@ class ChannelServer implements Listener {
 			const secured = secureServerSide(socket, this.#context, keys, pskIdentity => {
 				const {code, reason} = describeStranger(pskIdentity, keys, name);
 				stranger.why = code;
-				this.#say(stranger.host, reason);
+				this.#say(stranger, code, reason);
 			});
 			secured.once('secure', () => {
 				if (!isPreShared(secured)) return resolve(false);
@@ -175,7 +175,7 @@ class ChannelServer implements Listener {
 			secured.on('error', (error: NodeJS.ErrnoException) => {
 				if (error.code === 'ERR_SSL_BINDER_DOES_NOT_VERIFY') {
 					stranger.why = 'not-authenticated';
-					this.#say(stranger.host, `${name} has another secret than this node`);
+					this.#say(stranger, 'not-authenticated', `${name} has another secret than this node`);
 				} else if (stranger.why === '') stranger.why = 'malformed';
 				resolve(false);
 			});
@@ -201,7 +201,7 @@ class ChannelServer implements Listener {
 		} catch (error) {
 			if (error instanceof RefusedError) {
 				this.#transport.refusals.add(error.refusal.code);
-				if (!['malformed', 'duplicate', 'busy'].includes(error.refusal.code)) this.#say(stranger.host, error.refusal.reason);
+				if (!['malformed', 'duplicate', 'busy'].includes(error.refusal.code)) this.#say(stranger, error.refusal.code, error.refusal.reason);
 				stranger.why = 'told';
 			} else this.#drop(stranger, 'malformed');
 		}
@@ -210,7 +210,7 @@ class ChannelServer implements Listener {
 	/** TLS at a node that speaks plain text: what it sends back makes the other side say so. */
 	#refuseTls(stranger: Stranger): void {
 		const reason = `${stranger.name} has enable_encryption=true, this node has false`;
-		this.#say(stranger.host, reason);
+		this.#say(stranger, 'flags', reason);
 		this.#answer(stranger, reason);
 		this.#transport.refusals.add('flags');
 	}
@@ -226,7 +226,7 @@ class ChannelServer implements Listener {
 				if (!hello) return this.#drop(stranger, 'plaintext');
 				const local = helloOf(this.#transport, this.#options.hello());
 				const reason = differs(local, {...hello, id: hello.id, protocol: 0}, hello.address === '' ? name : `peer ${hello.address}`)?.reason ?? `${name} sent plain text`;
-				this.#say(stranger.host, reason);
+				this.#say(stranger, 'flags', reason);
 				this.#transport.refusals.add('flags');
 				this.#answer(stranger, reason);
 			});
@@ -268,8 +268,8 @@ class ChannelServer implements Listener {
 		this.#strangers.delete(stranger);
 	}
 
-	#say(host: string, line: string): void {
-		const text = line.replace(/^peer \S+/, ''); // The port differs at each try.
+	#say({host, name}: Stranger, code: RefusalCode, reason: string): void {
+		const text = reason.replace(/^peer \S+/, ''); // The port differs at each try.
 		if (this.#said.get(host) === text) return;
 		if (this.#said.size >= 256) this.#said.clear();
 		this.#said.set(host, text);
@@ -280,6 +280,6 @@ class ChannelServer implements Listener {
 		}
 
 		if (++this.#saidCount > linesMax) return this.#transport.refusals.add('unsaid');
-		this.#transport.onProblem?.(line);
+		this.#transport.onRefusal?.({id: undefined, address: name.slice('peer '.length), code, reason, by: 'us'});
 	}
 }

@@ -8,7 +8,7 @@ import type {Random} from '../machine.ts';
 import type {Judgement, Process} from '../membership/doubles.ts';
 import type {NodeId} from '../message.ts';
 import type {Clock, Links, LinkState, Spoken} from '../ports.ts';
-import type {Channel, Hello, Listener, LocalHello, Refusal, Transport} from './channel.ts';
+import type {Channel, Hello, Listener, LocalHello, Refusal, RefusedPeer, Transport} from './channel.ts';
 import {systemClock, systemEntropy} from './clock.ts';
 import type {Counters} from './counters.ts';
 import type {Faults} from './faults.ts';
@@ -41,8 +41,8 @@ export type MeshOptions = {
 	readonly onClient: (channel: Channel) => void;
 	/** A node that wants to become a member. */
 	readonly onJoin: (channel: Channel) => void;
-	/** One line for people, when a peer cannot be linked for a reason that waiting does not mend. */
-	readonly onProblem?: (line: string) => void;
+	/** A peer cannot be linked for a reason that waiting does not mend. */
+	readonly onRefusal?: (refused: RefusedPeer) => void;
 	/** First and longest wait between two calls. @default [100, 2000] */
 	readonly backoffMs?: readonly [number, number];
 	/** @default 2000 */
@@ -198,14 +198,14 @@ class LinkMesh implements Mesh {
 	}
 
 	#onFailed(peer: NodeId, error: Error, isNews: boolean): void {
-		const {refusals, onProblem, onRefused, onRemoved} = this.#options;
+		const {refusals, onRefusal, onRefused, onRemoved} = this.#options;
 		if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return onRefused(peer);
 		if (!(error instanceof RefusedError)) return;
 		const {code} = error.refusal;
 		refusals.add(`call-${code}`);
 		if (code === 'removed') onRemoved(peer);
 		if (code === 'same-node') this.#options.onDouble?.(peer, error.refusal.reason);
-		if (isNews && !passing.has(code)) onProblem?.(errorMessage(error));
+		if (isNews && !passing.has(code)) onRefusal?.({id: peer, address: this.#links.get(peer)?.address ?? '', code, reason: errorMessage(error), by: error.by});
 	}
 
 	#admit(remote: Hello): Refusal | 'silence' | undefined {

@@ -43,6 +43,8 @@ export class Entering {
 	/** What each address said last, for people; and the refusals that waiting does not change. */
 	readonly #words = new Map<string, string>();
 	readonly #refusals = new Map<string, Error>();
+	/** Why an address did not answer. */
+	readonly #silences = new Map<string, string>();
 	/** Addresses at which this node answered itself. */
 	readonly #own = new Set<string>();
 	readonly #settled = Promise.withResolvers<void>();
@@ -133,6 +135,7 @@ export class Entering {
 		if ('error' in asked) return this.#onError(address, asked.error);
 		const {id, answer, askedAtMs} = asked;
 		this.#refusals.delete(address);
+		this.#silences.delete(address);
 		if (answer.type !== 'seeking') founding?.memberHeard(address, nowMs);
 		switch (answer.type) {
 			case 'joined': {
@@ -180,7 +183,10 @@ export class Entering {
 			return this.#turn();
 		}
 
-		this.#words.set(address, error.message);
+		// A system's code says it in a word; a refusal has a reason.
+		const why = typeof code === 'string' && /^E[A-Z]+$/.test(code) ? code : error.message.replace(`peer ${address} `, '');
+		this.#words.set(address, `${address} to answer (${why})`);
+		this.#silences.set(address, why);
 		const isFinal = error instanceof DapssError && (error.code === 'not-authenticated' || error.code === 'refused');
 		if (isFinal) this.#refusals.set(address, error);
 		else this.#refusals.delete(address);
@@ -202,8 +208,8 @@ export class Entering {
 	}
 
 	#errors(addresses: readonly string[]): string {
-		const errors = addresses.map(address => this.#words.get(address)).filter(word => word !== undefined && word.startsWith('peer '));
-		return errors.length === 0 ? '' : ` (${errors.join('; ')})`;
+		const errors = new Set(addresses.flatMap(address => this.#silences.get(address) ?? []));
+		return errors.size === 0 ? '' : ` (${[...errors].join('; ')})`;
 	}
 
 	#tell(text: string): void {

@@ -48,6 +48,8 @@ export type BrokerEvent =
 	| {readonly type: 'refused'; readonly id: NodeId | undefined; readonly address: string; readonly code: string; readonly reason: string; readonly by: 'us' | 'peer'}
 	/** Two processes use the identity of one node: `address` is where the one runs that is kept, `other` the one that is refused. */
 	| {readonly type: 'duplicate'; readonly id: NodeId; readonly address: string; readonly other: string}
+	/** The cluster has taken this node in, or it has founded one, or it is back as a member. `ready` says only that it listens. */
+	| {readonly type: 'admitted'; readonly id: NodeId; readonly clusterId: string}
 	/** What this node waits for before it is a member, or before it serves. */
 	| {readonly type: 'waiting'; readonly for: string}
 	| {readonly type: 'named'; readonly id: NodeId; readonly name: string}

@@ -6,6 +6,9 @@ import type {Topic} from '../message.ts';
 import {Rate} from './rate.ts';
 import type {Counters, MemberSnapshot, Snapshot, TopicSnapshot} from './snapshot.ts';
 
+/** Beacons come by multicast, to whoever listens: those of other clusters and interfaces are not refused, they are not for this node. */
+const ignoredReasons = /^beacon-/;
+
 const rates = new WeakMap<Node, Map<Topic, Rate>>();
 
 export function viewOf(node: Node): Snapshot {
@@ -26,7 +29,7 @@ export function viewOf(node: Node): Snapshot {
 		uptimeMs: io.clock.monotonicMs() - node.startedMs,
 		lamport: lamport.now,
 		phase: node.phase,
-		detail: node.detail,
+		detail: node.waiting.detail,
 		insecure: [
 			...(config.enableNodeAuth ? [] : ['node authentication']),
 			...(config.enableMessageSigning ? [] : ['message signing']),
@@ -50,7 +53,7 @@ export function viewOf(node: Node): Snapshot {
 		feed: journal.feed(),
 		events: journal.events(),
 		...node.identity.sightings.snapshot(),
-		faults: io.faults?.active() ?? [],
+		faults: faultsOf(node),
 	};
 }
 
@@ -117,14 +120,29 @@ function topicsOf(node: Node): readonly TopicSnapshot[] {
 
 function countersOf(node: Node): Counters {
 	const {journal, data, options: {io: {links}}} = node;
-	const rejected = new Map(journal.rejected);
-	for (const [reason, count] of links.refusals) rejected.set(reason, (rejected.get(reason) ?? 0) + count);
 	return {
 		published: data.publisher.published,
 		delivered: journal.delivered,
 		receivedBytes: links.stats.receivedBytes,
 		sentBytes: links.stats.sentBytes,
-		rejected: Object.fromEntries(rejected),
+		...refusalsOf(journal.rejected, links.refusals),
 		bounds: Object.fromEntries(journal.bounds),
 	};
+}
+
+/** What was refused, and apart from it what was only not for this node. */
+export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): Pick<Counters, 'rejected' | 'ignored'> {
+	const rejected = new Map<string, number>();
+	const ignored = new Map<string, number>();
+	for (const [reason, count] of all.flatMap(counts => [...counts])) {
+		const counts = ignoredReasons.test(reason) ? ignored : rejected;
+		counts.set(reason, (counts.get(reason) ?? 0) + count);
+	}
+
+	return {rejected: Object.fromEntries(rejected), ignored: Object.fromEntries(ignored)};
+}
+
+/** Faults that are injected now, for people. */
+export function faultsOf(node: Node): readonly string[] {
+	return node.options.io.faults?.active(peer => node.nameOf(peer) ?? peer.slice(0, 6)) ?? [];
 }

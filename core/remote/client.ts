@@ -2,7 +2,7 @@
 The user's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, whatever waits fails with the reason, and
 `closed` resolves.
 */
-import type {Broker, FaultCommand, From, Published, Subscription} from '../api.ts';
+import {leftReason, type Broker, type FaultCommand, type From, type Published, type Subscription} from '../api.ts';
 import {DeliveryQueue} from '../delivery.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../observe/events.ts';
@@ -133,6 +133,15 @@ export class RemoteBroker implements Broker {
 
 	removeMember(node: NodeId): Promise<void> {
 		return this.#request({op: 'remove', node});
+	}
+
+	async leave(): Promise<void> {
+		try {
+			await this.#request({op: 'leave'});
+		} catch (error) {
+			// The node may stop before its answer is on the way: what it stopped for says as much.
+			if (this.#why !== leftReason) throw error;
+		}
 	}
 
 	fault(command: FaultCommand): Promise<void> {

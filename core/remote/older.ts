@@ -3,12 +3,13 @@ What a node of the previous release sends, in the form of this one: fields that 
 dead is unreachable or down. Snapshots of this release pass as they are.
 */
 import type {MemberState, RecordedEvent} from '../observe/events.ts';
-import type {MemberSnapshot, RaftSnapshot, Snapshot} from '../observe/snapshot.ts';
+import type {Counters, MemberSnapshot, RaftSnapshot, Snapshot} from '../observe/snapshot.ts';
 
 type OldState = MemberState | 'dead';
 type Older<Now, Since extends keyof Now> = Omit<Now, Since> & Partial<Pick<Now, Since>>;
 type OldMember = Omit<Older<MemberSnapshot, 'name' | 'version' | 'protocol'>, 'state'> & {readonly state: OldState};
-type OldSnapshot = Omit<Older<Snapshot, 'name' | 'protocol' | 'foreign' | 'duplicates'>, 'members' | 'raft'> & {
+type OldSnapshot = Omit<Older<Snapshot, 'name' | 'protocol' | 'foreign' | 'duplicates'>, 'members' | 'raft' | 'counters'> & {
+	readonly counters: Older<Counters, 'ignored'>;
 	readonly members: readonly OldMember[];
 	readonly raft: Older<RaftSnapshot, 'quorum'>;
 };
@@ -22,6 +23,7 @@ export function currentSnapshot(received: Snapshot): Snapshot {
 	const majority = raft.reachableVoters * 2 > raft.voters.length;
 	return {
 		name: '', protocol: 1, foreign: [], duplicates: [], ...snapshot,
+		counters: {ignored: {}, ...snapshot.counters},
 		raft: {quorum: raft.hasQuorum ? 'held' : majority ? 'electing' : 'lost', ...raft},
 		members: snapshot.members.map(member => ({name: '', version: member.self ? snapshot.version : '', protocol: member.self ? 1 : 0, ...member, state: currentState(member.state, member.why)})),
 		events: snapshot.events.map(event => currentEvent(event)),

@@ -58,7 +58,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			onRemoved: id => log.push(`removed ${id}`),
 			onClient: channel => guests.push(channel),
 			onJoin: channel => guests.push(channel),
-			onProblem: line => problems.push(line),
+			onRefusal: ({reason}) => problems.push(reason),
 			...more,
 		});
 		const made: Member = {mesh, id: identity.id, identity, address: addressOf(), transport, options, log, problems, guests, faults};

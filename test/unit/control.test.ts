@@ -84,13 +84,13 @@ test('who asks again to be taken in, after that was agreed and before the disk l
 
 /** The founder of a cluster, leading, on a disk that is quick. */
 async function founder(context: MemberContext, more: Partial<ControlOptions> = {}): Promise<{readonly control: Control; readonly events: BrokerEvent[]; readonly care: (isDone: () => boolean) => Promise<void>}> {
-	const opened = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
-	const store = await opened.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1', ...context}))}, leader);
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1', ...context}))}, leader);
 	const events: BrokerEvent[] = [];
 	let nowMs = 0;
 	const control = new Control({
 		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0}, nowMs: () => nowMs, send: () => undefined, isReachable: () => true, emit: event => events.push(event), onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+		random: {below: () => 0}, nowMs: () => nowMs, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: event => events.push(event), onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
 		protocolMax: 2, ...more,
 	});
 	const care = async (isDone: () => boolean): Promise<void> => {
@@ -114,8 +114,8 @@ test('a leader that is alone raises the protocol to what it speaks', async () =>
 
 test('a leader raises the protocol once every member speaks the next one: one that is not known may speak less', async () => {
 	const spoken = new Map<NodeId, {protocol: number; version: string}>([[self, {protocol: 1, version: '0.1.0'}]]);
-	const opened = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
-	const store = await opened.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: [self]}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: [self]}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
 	const {control, care} = await founder({}, {store, speaks: peer => spoken.get(peer)});
 	let beats = 0;
 	await care(() => ++beats > 100);
@@ -129,7 +129,7 @@ test('a leader raises the protocol once every member speaks the next one: one th
 
 test('a node that speaks less than the cluster has agreed on cannot join, and is told both numbers', async () => {
 	const {control} = await founder({protocol: 2});
-	await expect(control.join(self, '127.0.0.1:2', '', {protocol: 1, version: '0.1.0'})).resolves.toEqual({
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', facts: {protocol: 1, version: '0.1.0'}})).resolves.toEqual({
 		type: 'refused', reason: `node ${self} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`,
 	});
 	expect(control.raft.status().configuration.learners).toEqual([]);
@@ -138,10 +138,10 @@ test('a node that speaks less than the cluster has agreed on cannot join, and is
 test('a node that joins gets its name and holds its identity with the entry that adds it; a default name that is taken gets a number', async () => {
 	const {control} = await founder({protocol: 2, name: 'db1'});
 	const facts = {protocol: 2, version: '', incarnation: 3, instance: '00000000000000aa'};
-	await expect(control.join(self, '127.0.0.1:2', '', {...facts, name: 'DB1', isNameChosen: true})).resolves.toEqual({
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', name: 'DB1', isNameChosen: true, facts})).resolves.toEqual({
 		type: 'refused', reason: 'the name DB1 belongs to node aaaaaaaa (at 127.0.0.1:1): choose another --name, or remove that node: dapss-tui peer remove DB1',
 	});
-	await expect(control.join(self, '127.0.0.1:2', '', {...facts, name: 'db1'})).resolves.toMatchObject({type: 'joined'});
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', name: 'db1', facts})).resolves.toMatchObject({type: 'joined'});
 	expect([control.topics.name(self), control.topics.instance(self)]).toEqual(['db1-2', {incarnation: 3, instance: '00000000000000aa'}]);
 });
 
@@ -153,7 +153,7 @@ test('a state of a newer version that the leader sends is not kept in place of t
 	const data = encode({version: 3});
 	const control = new Control({
 		self, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, emit: () => undefined, onAgreed: () => undefined, failed: error => failed.resolve(error),
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => failed.resolve(error),
 	});
 	control.step(leader, {group: 0, term: 1, type: 'snapshot', index: 2, snapshotTerm: 1, configuration: {voters: [leader], learners: [self]}, offset: 0, size: data.length, data});
 	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);
