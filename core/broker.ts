@@ -5,19 +5,24 @@ program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
 import type {FaultCommand, From, Published, Subscription} from './api.ts';
-import {Control, type JoinAnswer} from './control.ts';
+import {Control} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
+import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
 import {CrashEvidence} from './membership/crash-evidence.ts';
+import {Entering} from './membership/entering.ts';
+import {Founding} from './membership/founding.ts';
+import {OwnIdentity} from './membership/own-identity.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
 import {PauseWatch} from './observe/pause.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import {viewOf} from './observe/view.ts';
+import {namesProtocol} from './topics/topics.ts';
 import {Management} from './management.ts';
 import type {NodeOptions} from './node-options.ts';
 import {Watchers} from './observe/watchers.ts';
@@ -33,6 +38,7 @@ export type * from './node-options.ts';
 
 const tickMs = 25;
 const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
+const aloneAdvice = 'a member of its cluster: what this node knew of the cluster was damaged and set aside, and no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
 const careMs = 1000;
 const retainMs = 10_000;
 
@@ -43,15 +49,18 @@ export class Node implements ServedBroker {
 	readonly data: Data;
 	readonly presence: Presence;
 	readonly interests: Interests;
+	readonly identity: OwnIdentity;
 	readonly options: NodeOptions;
 	readonly closed: Promise<string>;
 	readonly startedMs: number;
-	phase: Snapshot['phase'] = 'starting';
 	detail = '';
 	clusterId: string;
 	readonly #watchers: Watchers;
 	readonly #timers = new DisposableStack();
 	readonly #closed = Promise.withResolvers<string>();
+	/** Called when `phase` changes. */
+	onPhase: (() => void) | undefined;
+	#phase: Snapshot['phase'] = 'starting';
 	#reachable = '';
 	readonly #crashEvidence = new CrashEvidence();
 	readonly #pauses: PauseWatch;
@@ -60,6 +69,8 @@ export class Node implements ServedBroker {
 	#caredMs = 0;
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
+	#entering: Entering | undefined;
+	#founding: Promise<void> | undefined;
 	#stopping: Promise<void> | undefined;
 	/** Of the disk, also during the stop: then it was not a clean one. */
 	#failure: string | undefined;
@@ -84,15 +95,24 @@ export class Node implements ServedBroker {
 				if (event.type === 'leader') this.#notePause(); // The pause comes first, for it explains the change.
 				emit(event);
 			},
+			protocolMax: options.protocolMax,
+			speaks: peer => io.links.speaks(peer),
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
 			isReachable: node => this.presence.isReachable(node),
+			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
+			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
 		});
+		this.identity = new OwnIdentity({
+			self: id, incarnation, instance: options.instance, name: options.name, address: options.address, cluster: config.cluster, control: this.control, links: io.links, nowMs, emit,
+			clusterId: () => this.clusterId,
+			refused: reason => void this.stop(reason),
+		});
 		this.#acquaintances = new Acquaintances({
-			self: id, address: options.address, topics: this.control.topics, links: io.links,
+			self: id, address: options.address, topics: this.control.topics, links: io.links, peers: io.peers, nowMs,
 			leader: () => this.control.raft.leader,
 			clusterId: () => this.clusterId,
-			join: (...request) => this.onJoin(...request),
+			join: request => this.onJoin(request),
 		});
 		this.presence = new Presence({
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
@@ -138,6 +158,16 @@ export class Node implements ServedBroker {
 		for (const topic of options.topics) this.interests.own.add(topic);
 	}
 
+	get phase(): Snapshot['phase'] {
+		return this.#phase;
+	}
+
+	set phase(phase: Snapshot['phase']) {
+		if (phase === this.#phase) return;
+		this.#phase = phase;
+		this.onPhase?.();
+	}
+
 	/** Read the logs back; then time begins. Packets may come in afterwards. */
 	async start(): Promise<void> {
 		const {io} = this.options;
@@ -162,6 +192,46 @@ export class Node implements ServedBroker {
 			this.clusterId = clusterId;
 			void this.#keeping.save();
 		}
+	}
+
+	/** Become a member: found a cluster, where that is allowed, or join one. Resolves once this node knows which, or that it must wait for others. */
+	enter(): Promise<void> {
+		const {io, address, founding, former} = this.options;
+		const entered = (): void => {
+			this.#entering = undefined;
+			this.#founding = undefined;
+		};
+
+		this.phase = 'joining';
+		const entering = new Entering({
+			address, peers: io.peers, clock: io.clock,
+			founding: founding && new Founding({self: this.id, address, ...founding, nowMs: io.clock.monotonicMs()}),
+			aloneAdvice: former?.mustJoin ? aloneAdvice : 'a member of the cluster to be heard: none is known yet',
+			request: () => ({id: this.id, address, clusterId: this.clusterId, name: this.options.name.text, isNameChosen: this.options.name.isChosen, ...(this.options.resignations?.length ? {resignations: this.options.resignations} : {})}),
+			tell: text => this.waitFor(text),
+			refused: error => void this.stop(errorMessage(error)),
+			joined: ({clusterId, members}) => {
+				entered();
+				this.setJoined(clusterId, members);
+			},
+			found: () => {
+				const clusterId = Buffer.from(io.entropy.bytes(16)).toString('hex');
+				const {incarnation, instance, name, protocolMax} = this.options;
+				const facts = protocolMax < namesProtocol ? {} : {protocol: protocolMax, name: name.text, incarnation, instance};
+				this.#founding = this.control.found({clusterId, address, ...facts}).then(() => {
+					entered();
+					this.run(clusterId);
+				}, (error: unknown) => this.#fail(error));
+			},
+		});
+		this.#entering = entering;
+		entering.start();
+		return entering.settled.then(() => this.#founding);
+	}
+
+	/** What this node waits for, for people. */
+	waitFor(text: string): void {
+		this.detail = text;
 	}
 
 	/** Members as the cluster told a node that joins, until its own log names them. */
@@ -200,6 +270,8 @@ export class Node implements ServedBroker {
 			case kinds.swim: return this.#onSwim(from, frame);
 			case kinds.join: return this.#judge(from, this.#acquaintances.onAsked(from, frame));
 			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
+			case kinds.probe: return this.identity.onProbe(from, frame);
+			case kinds.present: return this.identity.doubles.answered(from);
 			case kinds.manage: return this.#judge(from, this.#management.onWish(from, frame));
 			case kinds.managed: return this.#judge(from, this.#management.onAnswer(frame));
 			default: this.#judge(from, false);
@@ -213,6 +285,7 @@ export class Node implements ServedBroker {
 	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		if (change === 'removed') return this.#onRemoved();
+		if (change === 'up') this.#acquaintances.observe(peer, this.options.io.links.address(peer));
 		this.presence.link(peer, change);
 		this.#updateReachable();
 		if (this.#crashEvidence.link(peer, change)) this.control.crashed(peer);
@@ -223,14 +296,15 @@ export class Node implements ServedBroker {
 		if (this.phase === 'running') this.#acquaintances.meet(peer, address);
 	}
 
-	onJoin(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
-		return this.control.join(node, address, clusterId);
+	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
+		return this.#entering ? this.#entering.onRequest(request) : this.control.join(request);
 	}
 
 	// What a program can do.
 
 	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
-		return this.data.publish(topic, bodies);
+		const confirmed = this.identity.gate.wait();
+		return confirmed ? confirmed.then(() => this.data.publish(topic, bodies)) : this.data.publish(topic, bodies);
 	}
 
 	subscribe(topics: readonly Topic[], {from = 'now'}: {readonly from?: From} = {}): Subscription {
@@ -307,6 +381,9 @@ export class Node implements ServedBroker {
 
 	async #stop(reason: string): Promise<void> {
 		this.phase = 'stopping';
+		this.#entering?.stop();
+		this.#acquaintances.close();
+		this.identity.gate.close();
 		this.control.stepAside();
 		this.presence.leave();
 		this.#timers.dispose();
@@ -341,6 +418,7 @@ export class Node implements ServedBroker {
 		this.presence.tick();
 		this.#updateReachable();
 		this.control.tick();
+		if (this.phase === 'running') this.identity.tick();
 		this.#management.check();
 		this.data.tick();
 		if (nowMs - this.#caredMs >= careMs) {
@@ -365,6 +443,7 @@ export class Node implements ServedBroker {
 		this.#acquaintances.ask();
 		if (this.control.raft.leader === undefined) return;
 		this.interests.reconcile();
+		this.identity.care();
 		const agreed = this.control.topics.address(this.id);
 		if (agreed !== undefined && agreed !== this.options.address) this.control.propose({type: 'address', node: this.id, address: this.options.address}).catch(() => undefined);
 	}
@@ -372,6 +451,7 @@ export class Node implements ServedBroker {
 	/** The agreed state changed: tell the machines and the links. */
 	#onAgreed(): void {
 		const {topics} = this.control;
+		this.identity.claim.update();
 		this.#management.check();
 		const members = topics.members();
 		if (members.length > 0) {

@@ -3,7 +3,7 @@ What a node finds of itself when it starts: its identity and its Raft log, or, w
 hole may lack a vote or an entry that was acknowledged, so nobody may go on under the old id: all of it is set aside whole, and the node
 joins its cluster again as another one that happens to have the old one's topics.
 */
-import {DamagedError, errorMessage} from './errors.ts';
+import {DamagedError, errorMessage, NewerVersionError} from './errors.ts';
 import type {NodeId, Topic} from './message.ts';
 import {freshState, stateFromJson, stateToJson, type NodeState} from './node-state.ts';
 import type {Log} from './ports.ts';
@@ -12,6 +12,8 @@ import {salvage} from './salvage.ts';
 import {createIdentity, type Identity} from './seal.ts';
 
 export type HomeIo = {
+	/** Before anything is opened, as opening changes files. @throws {NewerVersionError} when a newer program wrote any of what is there */
+	expectKnownFormats(): Promise<void>;
 	/** The parsed `node.json`; `undefined` when there is none. @throws {DamagedError} when it is no JSON */
 	readState(): Promise<unknown>;
 	writeState(json: unknown): Promise<void>;
@@ -31,8 +33,9 @@ export type Home = {
 	readonly quarantined: {readonly problem: string; readonly folder: string; readonly formerId: NodeId | undefined} | undefined;
 };
 
-/** @param address where this node is reached: its former self was there. @throws `storage` */
+/** @param address where this node is reached: its former self was there. @throws `storage`, {NewerVersionError} */
 export async function openHome(io: HomeIo, address: string): Promise<Home> {
+	await io.expectKnownFormats();
 	let found = await readState(io);
 	if (found && !('problem' in found) && found.aside !== undefined) {
 		await io.moveAside(found.aside);
@@ -73,6 +76,7 @@ async function readState(io: HomeIo): Promise<NodeState | {readonly problem: str
 		const json = await io.readState();
 		if (json === undefined) return undefined;
 		const state = stateFromJson(json);
+		if ('newer' in state && state.newer !== undefined) throw new NewerVersionError('The node.json of this node', state.newer);
 		return 'problem' in state ? {problem: `node.json is damaged: ${state.problem}`} : state;
 	} catch (error) {
 		if (error instanceof DamagedError) return {problem: error.message};

@@ -42,14 +42,18 @@ export function stateToJson({identity, incarnation, clusterId, lamport, topics, 
 	return {...body, checksum: checksumOf(body)};
 }
 
-/** The state in the parsed file, or what is wrong with it. */
-export function stateFromJson(json: unknown): NodeState | {readonly problem: string} {
+/** The state in the parsed file, or what is wrong with it. `newer`: it is whole, and was written by a newer program. */
+export function stateFromJson(json: unknown): NodeState | {readonly problem: string; readonly newer?: string} {
 	const {checksum, ...body} = Object(json) as Record<string, unknown>;
 	// The first version had no checksum, and knew less. A folder of that time must not be taken for a damaged one.
 	const isFirst = body['version'] === 1 && checksum === undefined;
 	if (!isFirst && checksum !== checksumOf(body)) return {problem: 'its checksum is not that of its content'};
 	const {identity: identityJson, incarnation, clusterId, lamport, topics, members, since, mustJoin, aside} = isFirst ? {...body, members: [], since: [], mustJoin: false} as Record<string, unknown> : body;
-	if (!isFirst && body['version'] !== version) return {problem: `its version is ${JSON.stringify(body['version'])}, expected ${version}`};
+	if (!isFirst && body['version'] !== version) {
+		const isNewer = typeof body['version'] === 'number' && body['version'] > version;
+		return {problem: `its version is ${JSON.stringify(body['version'])}, expected ${version}`, ...(isNewer && {newer: `format ${String(body['version'])}, this program reads up to ${version}`})};
+	}
+
 	const identity = identityFrom(identityJson);
 	if ('problem' in identity) return identity;
 	const isWhole = isCount(incarnation) && typeof clusterId === 'string' && isCount(lamport) && Array.isArray(topics) && Array.isArray(members) && Array.isArray(since)

@@ -46,6 +46,8 @@ const hintMs = 100;
 export class Link {
 	channel: Channel | undefined;
 	address: string;
+	/** What the peer's newest hello said. */
+	heardAddress: string | undefined;
 	readonly #options: LinkOptions;
 	#isOurs = false;
 	#upAtMs = 0;
@@ -136,6 +138,8 @@ export class Link {
 		const nowMs = clock.monotonicMs();
 		const current = this.channel;
 		if (current) {
+			// Which of two processes of one id is kept is judged when the second one calls, not when this side happens to reach it.
+			if (isOurs && channel.remote.instance !== current.remote.instance) return channel.close('another process of this node is linked');
 			const isNewLife = channel.remote.incarnation > current.remote.incarnation;
 			const isCrossed = this.#isOurs !== isOurs && nowMs - this.#upAtMs < crossedMs;
 			if (!isNewLife && isCrossed && isOurs !== preferOurs) return channel.close('both called at once, and the other call stays');
@@ -151,6 +155,7 @@ export class Link {
 
 		clearTimeout(this.#timer);
 		this.channel = channel;
+		this.heardAddress = channel.remote.address;
 		this.#isOurs = isOurs;
 		this.#upAtMs = nowMs;
 		this.#failures = 0;

@@ -14,7 +14,7 @@ import type {Duplex} from 'node:stream';
 import type {SecureContext} from 'node:tls';
 import {DapssError, errorMessage} from '../errors.ts';
 import {frameHead, FrameReader} from '../frame.ts';
-import {formatAddress, plainHost} from '../address.ts';
+import {formatAddress, parseAddress, plainHost} from '../address.ts';
 import type {Listener, ListenOptions, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';
@@ -186,11 +186,14 @@ class ChannelServer implements Listener {
 		const {name} = stranger;
 		const remoteAddress = name.slice('peer '.length);
 		try {
-			const local = helloOf(this.#transport, hello());
-			const channel = await open({socket, remoteAddress, transport: this.#transport, head, handshake: {side: 'listener', local, binding, peerName: name, admit}});
+			const said = hello();
+			const local = helloOf(this.#transport, said);
+			const channel = await open({socket, remoteAddress, transport: this.#transport, head, handshake: {side: 'listener', local, binding, peerName: name, admit, protocolMin: said.protocolMin}});
 			this.#forget(stranger);
 			if (stranger.socket.destroyed) return channel.destroy('the connection was lost');
 			this.#open.add(stranger.socket);
+			const peer = parseAddress(channel.remote.address);
+			if (peer) this.#transport.names.worked(peer.host, stranger.host);
 			onChannel(channel);
 		} catch (error) {
 			if (error instanceof RefusedError) {

@@ -17,12 +17,12 @@ export function viewOf(node: Node): Snapshot {
 	return {
 		atMs: io.clock.wallMs(),
 		version: options.version,
-		protocol: 1,
+		protocol: control.topics.protocol,
 		cluster: config.cluster,
 		clusterId: node.clusterId,
 		self: node.id,
 		address: options.address,
-		name: '',
+		name: control.topics.name(node.id),
 		uptimeMs: io.clock.monotonicMs() - node.startedMs,
 		lamport: lamport.now,
 		phase: node.phase,
@@ -49,22 +49,23 @@ export function viewOf(node: Node): Snapshot {
 		counters: countersOf(node),
 		feed: journal.feed(),
 		events: journal.events(),
-		foreign: [],
-		duplicates: [],
+		...node.identity.sightings.snapshot(),
 		faults: io.faults?.active() ?? [],
 	};
 }
 
 function membersOf(node: Node): readonly MemberSnapshot[] {
-	const {control, presence, options: {io: {links}}} = node;
+	const {control, presence, options} = node;
+	const {links} = options.io;
 	const {configuration: {voters}, progress} = control.raft.status();
 	const seen = new Map(presence.members().map(member => [member.id, member]));
 	return control.topics.members().map(({id, address}) => {
 		const member = seen.get(id);
 		const isSelf = id === node.id;
 		const link = links.state(id);
+		const spoken = isSelf ? {protocol: options.protocolMax, version: options.version} : links.speaks(id);
 		return {
-			id, address, name: '', version: '', protocol: 0,
+			id, address, name: control.topics.name(id), version: spoken?.version ?? '', protocol: spoken?.protocol ?? 0,
 			state: isSelf ? 'alive' : member?.state ?? 'suspect',
 			why: isSelf || member?.state === 'alive' ? '' : member?.why || link.why,
 			voter: voters.includes(id),

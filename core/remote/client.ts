@@ -8,6 +8,7 @@ import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../observe/events.ts';
 import type {Snapshot} from '../observe/snapshot.ts';
 import type {NodeId, Topic} from '../message.ts';
+import {currentEvent, currentSnapshot} from './older.ts';
 import type {Pipe} from './pipe.ts';
 import {creditBytes, decodeDelivery, decodeFrame, encodeFrame, encodePublish, remoteKinds, type Answer, type RequestBody} from './protocol.ts';
 
@@ -70,8 +71,8 @@ export class RemoteBroker implements Broker {
 		return this.#request({op: 'unsubscribe-node', topic});
 	}
 
-	snapshot(): Promise<Snapshot> {
-		return this.#request({op: 'snapshot'});
+	async snapshot(): Promise<Snapshot> {
+		return currentSnapshot(await this.#request<Snapshot>({op: 'snapshot'}));
 	}
 
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
@@ -155,12 +156,12 @@ export class RemoteBroker implements Broker {
 			case remoteKinds.answer: return this.#onAnswer(decodeFrame(frame) as Answer);
 			case remoteKinds.snapshot: {
 				const [id, snapshot] = decodeFrame(frame) as [number, Snapshot];
-				return this.#snapshots.get(id)?.(snapshot);
+				return this.#snapshots.get(id)?.(currentSnapshot(snapshot));
 			}
 
 			case remoteKinds.event: {
 				const [id, events] = decodeFrame(frame) as [number, readonly RecordedEvent[]];
-				return this.#events.get(id)?.(events, false);
+				return this.#events.get(id)?.(events.map(event => currentEvent(event)), false);
 			}
 
 			default: // A newer node may say more; what is not asked for is passed over.

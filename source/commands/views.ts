@@ -36,7 +36,7 @@ export function runView(name: string): Run {
 function statusText(snapshot: Snapshot): string {
 	const {raft, partition} = snapshot;
 	const rows: Array<readonly [string, string]> = [
-		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}`],
+		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}, protocol ${snapshot.protocol}`],
 		['node', `${snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`],
 		['raft', `${raft.role} in term ${raft.term}, leader ${shortId(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
 		['quorum', `${raft.hasQuorum ? 'held' : 'LOST'}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable`],
@@ -65,13 +65,17 @@ function percent(share: number): string {
 }
 
 function peersText({members, raft}: Snapshot): string {
-	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'WHY'], members.map(member => [
+	// They matter where they differ: during an upgrade.
+	const hasProtocols = new Set(members.map(({protocol}) => protocol).filter(protocol => protocol !== 0)).size > 1;
+	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'VERSION', ...(hasProtocols ? ['PROTOCOL'] : []), 'WHY'], members.map(member => [
 		`${shortId(member.id)}${member.self ? ' *' : ''}`,
 		printable(member.address),
 		member.state,
 		member.id === raft.leader ? 'leader' : (member.voter ? 'voter' : 'learner'),
 		member.rttMs === undefined ? '' : `${member.rttMs.toFixed(1)} ms`,
 		member.link,
+		printable(member.version),
+		...(hasProtocols ? [member.protocol === 0 ? '' : String(member.protocol)] : []),
 		printable(member.why),
 	]));
 }

@@ -8,6 +8,7 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {openHome, type Home, type HomeIo} from '../../core/home.ts';
 import {realFiles, type Files} from '../../core/io/files.ts';
+import {expectKnownFormats} from '../../core/io/known-formats.ts';
 import {openLog} from '../../core/io/log.ts';
 import {NodeFiles} from '../../core/io/node-files.ts';
 import {moveAside, reserveQuarantine} from '../../core/io/quarantine.ts';
@@ -52,6 +53,7 @@ function ioOf(folder: NodeFiles, calls = Infinity): HomeIo {
 		},
 	};
 	return {
+		expectKnownFormats: () => expectKnownFormats(realFiles, path, 'node.json'),
 		readState: () => folder.readJson('node.json'),
 		async writeState(json) {
 			spend();

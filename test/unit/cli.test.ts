@@ -1,3 +1,4 @@
+import {createSocket} from 'node:dgram';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
@@ -127,15 +128,25 @@ describe('words', () => {
 });
 
 describe('views', () => {
+	test('peers shows the version of each node, and the protocols while they differ', async () => {
+		const {out} = await dapss('peers');
+		expect(out).toMatch(/LINK +VERSION +WHY/);
+		expect(out).toMatch(/up +0\.1\.0/);
+		const mixed = {...pictures.healthy, members: pictures.healthy.members.map((member, index) => (index === 1 ? {...member, version: '0.0.9', protocol: 1} : member))};
+		const differs = (await dapss('peers', {broker: new FakeBroker(mixed)})).out;
+		expect(differs).toMatch(/VERSION +PROTOCOL +WHY/);
+		expect(differs).toMatch(/0\.0\.9 +1/);
+	});
+
 	test('status -o json is the contract', async () => {
 		const {code, out} = await dapss('status -o json');
 		const status = JSON.parse(out) as Record<string, unknown>;
 		expect(code).toBe(0);
 		expect(status).toMatchObject({
 			cluster: 'dapss', self: pictures.a, role: 'leader', term: 4, leader: pictures.a, commit: 318, applied: 318, quorum: {has: true, voters: 3, reachable: 3},
-			partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0',
+			partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0', protocol: 2,
 		});
-		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs});
+		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, name: '', address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs, version: '0.1.0', protocol: 2});
 		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes', 'missing']);
 		expect(JSON.parse((await dapss('status -o json', {broker: new FakeBroker(pictures.leaderless)})).out)).toMatchObject({leader: null});
 	});
@@ -533,6 +544,16 @@ describe('the node', () => {
 		expect(err).toMatch(new RegExp(`Port ${port} is in use \\(.*pid ${process.pid}\\).*try --port \\d+`, 'u'));
 		expect((await dapss(`--headless --port ${port}`, {...opened(healthy()), nodes: [`127.0.0.1:${port}`]})).err).toContain('of cluster dapss');
 	}));
+
+	test('a UDP port that is taken: the protocol, who has it, and the next one that is free in both', async () => {
+		const socket = createSocket('udp4');
+		await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
+		const {port} = socket.address();
+		const {code, err} = await dapss(`--headless --port ${port}`, {...opened(healthy()), nodes: [`10.0.0.5:${port}`]});
+		expect(code).toBe(1);
+		expect(err).toMatch(new RegExp(`UDP port ${port} is in use \\(.*pid ${process.pid}\\).*try --port \\d+`, 'u'));
+		socket.close();
+	});
 
 	test('a node that stops by itself is a failure', async () => {
 		const broker = healthy();

@@ -7,6 +7,7 @@ import {defaults, type Config} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {drain} from '../drain.ts';
 import type {NetworkCounts} from '../network.ts';
+import {protocolMax} from '../../../core/version.ts';
 import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
@@ -18,6 +19,7 @@ import {MessageChecks} from './message-checks.ts';
 import {drawPlan, type Event, type Kind} from './plan.ts';
 import {poisoned} from './poison.ts';
 import {Readers} from './readers.ts';
+import {versionProblems} from './versions.ts';
 import {Witness} from './witness.ts';
 
 export type Outcome = {
@@ -75,6 +77,8 @@ class Run {
 	#made = 0;
 	#published = 0;
 	#isOver = false;
+	/** Nodes of the previous version are among them, and are upgraded one by one. */
+	readonly #isMixed: boolean;
 
 	constructor({seed, forMs = 40_000, plan, trace}: RunOptions) {
 		this.#seed = seed;
@@ -103,6 +107,7 @@ class Run {
 		};
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
 		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
+		this.#isMixed = createRandom(`${seed}/versions`).chance(1, 4);
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
 		for (let count = random.pick([1, 2, 3, 3, 3, 4, 5, 5]); count > 0; count--) this.#add();
 	}
@@ -144,12 +149,14 @@ class Run {
 		};
 	}
 
-	#add(address?: string, founds = this.#made === 0): Host {
+	#add(address?: string, founds = this.#made === 0, replaces: readonly NodeId[] = []): Host {
 		const index = this.#made++;
 		const id = hash32(`${this.#seed}/id/${index}`).toString(16).padStart(8, '0').repeat(2) as NodeId;
 		const random = this.#random.child(`host/${index}`);
 		const host = new Host({
-			id, address: address ?? `127.0.0.1:${5000 + index}`, founds,
+			// Whoever comes later may find that the others have agreed on more than the previous version speaks.
+			protocol: this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3) ? protocolMax - 1 : protocolMax,
+			id, address: address ?? `127.0.0.1:${5000 + index}`, founds, replaces,
 			bootstrap: () => this.#hosts.filter(other => other.id !== id && !other.isGone).map(other => other.address),
 			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
 			disk: new SimDisk({schedule: this.#schedule, random: random.child('disk'), syncMs: this.#syncMs, counts: this.#diskCounts}),
@@ -372,7 +379,7 @@ class Run {
 			host.isGone = true;
 			this.#witness.wiped(host);
 			host.options.disk.wipe();
-			const fresh = this.#add(host.address, false);
+			const fresh = this.#add(host.address, false, [host.id, ...host.options.replaces]);
 			this.#schedule.after(forMs, () => fresh.boot());
 			return true;
 		}
@@ -420,6 +427,7 @@ class Run {
 		for (const host of this.#hosts) {
 			host.options.disk.heal();
 			host.resume();
+			host.upgrade();
 			host.boot();
 		}
 	}
@@ -441,7 +449,12 @@ class Run {
 			const members = this.#members();
 			if (members && this.#schedule.nowMs - nudgedMs >= 250) {
 				nudgedMs = this.#schedule.nowMs;
-				for (const host of this.#hosts) if (host.why !== 'removed') host.boot(); // One may have been on its way down.
+				// One may have been on its way down.
+				for (const host of this.#hosts.filter(({why}) => why !== 'removed')) {
+					host.upgrade();
+					host.boot();
+				}
+
 				members.leader.node!.control.propose({type: 'unsubscribe', topic: 'nudge' as Topic, node: members.leader.id}).catch(() => undefined);
 			}
 
@@ -463,7 +476,7 @@ class Run {
 			const missing = voters.length % 2 === 0 ? 1 : 2;
 			const fit = learners.filter(learner => up.some(({id}) => id === learner));
 			const idle = fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax ? [`${fit.join(' and ')} could vote and may not`] : [];
-			return [...idle, ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
+			return [...idle, ...versionProblems(members.leader, up, voters.length + learners.length), ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
 		};
 
 		let problems: string[] = [];

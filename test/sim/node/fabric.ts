@@ -4,7 +4,7 @@ a frame finds nobody), and datagrams. Frames travel as bytes. Over `strict` link
 otherwise the network may do with each frame what it likes, which no real link would.
 */
 import type {NodeId} from '../../../core/message.ts';
-import type {Datagrams, Links, LinkState} from '../../../core/ports.ts';
+import type {Datagrams, Links, LinkState, Spoken} from '../../../core/ports.ts';
 import {Network, type LinkOptions} from '../network.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
@@ -13,6 +13,9 @@ import type {Schedule} from '../schedule.ts';
 export type Station = {
 	readonly id: NodeId;
 	readonly address: string;
+	/** The newest version of the protocol that its program speaks, and the one that a peer has to speak at least, as its cluster agreed. */
+	readonly protocol: number;
+	readonly protocolMin: number;
 	/** Its process runs. */
 	readonly isUp: boolean;
 	/** Carries it out in the process, unless that has ended meanwhile; waits while the process is paused. */
@@ -42,6 +45,8 @@ export class Fabric {
 	readonly #redials = new Map<NodeId, (peer: NodeId) => void>();
 	/** Whom each process takes for a member. */
 	readonly #members = new Map<NodeId, (peer: NodeId) => 'member' | 'removed' | 'stranger'>();
+	/** What each process was told of the programs of its peers. */
+	readonly #spoken = new Map<NodeId, Map<NodeId, Spoken>>();
 	readonly #cut = new Set<string>();
 	/** The last cut was healed. */
 	readonly #healedMs = new Map<string, number>();
@@ -116,6 +121,7 @@ export class Fabric {
 	ended(id: NodeId, isTold: boolean): void {
 		this.#members.delete(id);
 		this.#redials.delete(id);
+		this.#spoken.delete(id);
 		for (const key of this.#ends.keys()) {
 			const [from, to] = key.split('>') as [NodeId, NodeId];
 			if (from === id) this.#ends.delete(key);
@@ -144,6 +150,7 @@ export class Fabric {
 		};
 
 		this.#redials.set(id, redial);
+		this.#spoken.set(id, new Map());
 		this.#members.set(id, peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'));
 		return {
 			links: {
@@ -167,6 +174,8 @@ export class Fabric {
 				},
 				queuedBytes: to => this.frames.queuedBytes(id, to),
 				state: peer => (this.#ends.has(`${id}>${peer}`) ? up : connecting),
+				address: peer => (this.#ends.has(`${id}>${peer}`) ? this.#stations.get(peer)?.address : undefined),
+				speaks: peer => this.#spoken.get(id)?.get(peer),
 				drop: close,
 				hint: peer => this.#dial(station, peer),
 				stats,
@@ -193,12 +202,15 @@ export class Fabric {
 			const standing = this.#members.get(peer)?.(id);
 			if (standing === 'removed') return station.run(() => station.onLink(peer, 'removed'));
 			if (standing === 'stranger') other.run(() => other.onStranger(id, station.address));
-			if (standing !== 'member') return;
+			if (standing !== 'member' || isTooOld(station, other) || isTooOld(other, station)) return;
 			const number = ++this.#connections;
 			// The other end may hold a connection from before: it learns now that it is gone.
 			if (this.#ends.has(`${peer}>${id}`)) this.#down(peer, id);
 			this.#ends.set(`${id}>${peer}`, number);
 			this.#ends.set(`${peer}>${id}`, number);
+			const spoken = {protocol: Math.min(station.protocol, other.protocol), version: 'sim'};
+			this.#spoken.get(id)?.set(peer, spoken);
+			this.#spoken.get(peer)?.set(id, spoken);
 			station.run(() => station.onLink(peer, 'up'));
 			other.run(() => other.onLink(id, 'up'));
 		});
@@ -225,4 +237,9 @@ export class Fabric {
 	#later(work: () => void): void {
 		this.#schedule.after(this.#random.between(1, 10), work);
 	}
+}
+
+/** The handshake refuses a node that speaks less than the cluster of the other side has agreed on. */
+function isTooOld(station: Station, other: Station): boolean {
+	return station.protocol < other.protocolMin;
 }

@@ -6,18 +6,21 @@ process may be killed, lose its power, be paused; the machine may get a new disk
 import {dirname, join as joinPath} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
 import {Node} from '../../../core/broker.ts';
+import {decode} from '../../../core/codec.ts';
 import type {Config} from '../../../core/config.ts';
 import {replaceFile} from '../../../core/io/files.ts';
 import {openLog} from '../../../core/io/log.ts';
-import {join, parseJoin} from '../../../core/joining.ts';
+import {parseJoin} from '../../../core/joining.ts';
+import {defaultName} from '../../../core/membership/node-name.ts';
 import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import type {Clock, Entropy} from '../../../core/ports.ts';
-import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
 import type {RaftLimits} from '../../../core/raft/leader.ts';
 import {RaftStore, type Blobs} from '../../../core/raft-store.ts';
 import {openTopicLog} from '../../../core/topic-log.ts';
-import {encodeContext} from '../../../core/topics/command.ts';
+import {decodeContext, decodeEnvelope, encodeContext} from '../../../core/topics/command.ts';
+import {namesProtocol, type Topics} from '../../../core/topics/topics.ts';
+import {protocolMax} from '../../../core/version.ts';
 import {encodeControl} from '../../../core/wire.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
@@ -29,6 +32,8 @@ export type HostOptions = {
 	readonly id: NodeId;
 	readonly address: string;
 	readonly founds: boolean;
+	/** Former hosts of the same machine, whose disks were lost. */
+	readonly replaces: readonly NodeId[];
 	/** Addresses to join through. */
 	readonly bootstrap: () => readonly string[];
 	readonly schedule: Schedule;
@@ -38,6 +43,8 @@ export type HostOptions = {
 	readonly witness: Witness;
 	readonly config: Config;
 	readonly raftLimits: Partial<RaftLimits>;
+	/** The newest version of the protocol that its program speaks at first; a new start may be one of a newer program. */
+	readonly protocol: number;
 	/** Its clock runs so many thousandths fast or slow. */
 	readonly driftPerMille: number;
 	readonly note: (text: string) => void;
@@ -59,6 +66,8 @@ export class Host implements Station {
 	#life = 0;
 	isUp = false;
 	isPaused = false;
+	/** Of the program that is installed. */
+	protocol: number;
 	/** Why it is not up. */
 	why: Stop | undefined;
 	reason = '';
@@ -82,6 +91,7 @@ export class Host implements Station {
 		this.id = options.id;
 		this.address = options.address;
 		this.options = options;
+		this.protocol = options.protocol;
 		options.fabric.add(this);
 	}
 
@@ -89,7 +99,8 @@ export class Host implements Station {
 		if (this.isUp || this.isGone) return;
 		const {disk, schedule, note, random} = this.options;
 		const life = ++this.#life;
-		note(`boot ${this.id}`);
+		if (life > 1 && random.child(`upgrade/${life}`).chance(1, 2)) this.protocol = protocolMax;
+		note(`boot ${this.id} ${this.protocol}`);
 		this.isUp = true;
 		this.why = undefined;
 		this.#bootMs = schedule.nowMs;
@@ -98,6 +109,11 @@ export class Host implements Station {
 		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
 			if (life === this.#life) this.#end((error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped', (error as Error).message);
 		});
+	}
+
+	/** What its cluster has agreed on, as far as it knows. */
+	get protocolMin(): number {
+		return this.node?.control.topics.protocol ?? 1;
 	}
 
 	/** How long it, a member now, has run without a stop and without a cut. */
@@ -110,6 +126,11 @@ export class Host implements Station {
 	get peaceMs(): number {
 		const {fabric, schedule} = this.options;
 		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.id));
+	}
+
+	/** Install the newest program, unless the present one runs. */
+	upgrade(): void {
+		if (!this.isUp) this.protocol = protocolMax;
 	}
 
 	kill(): void {
@@ -221,9 +242,12 @@ export class Host implements Station {
 	}
 
 	async #assemble(life: number, random: SeededRandom): Promise<void> {
-		const {id, address, options: {disk, config, fabric, witness, founds, bootstrap, raftLimits}} = this;
+		const {id, address, options: {disk, config, fabric, witness, founds, bootstrap, raftLimits, replaces}} = this;
 		const clock = this.#clock(life);
 		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
+		const {protocol} = this;
+		const instance = Buffer.from(entropy.bytes(8)).toString('hex');
+		const name = {text: defaultName('host', Number(address.split(':')[1])), isChosen: false};
 		await disk.makeFolder(folder);
 		const state = readState(disk);
 		const incarnation = state.incarnation + 1;
@@ -235,20 +259,19 @@ export class Host implements Station {
 		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files: disk, clock, entropy};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
-		let store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
-		if (store.isEmpty && state.clusterId === '' && founds) {
-			store = await store.found({
-				term: 1, index: 1, kind: 'configuration',
-				data: encodeConfigurationData({voters: [id], learners: []}, encodeContext({clusterId: 'cluster', node: id, address})),
-			}, id);
-		}
-
-		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(name => decodeURIComponent(name) as Topic);
+		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
+		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
 		const {links, datagrams, dial} = fabric.linksOf(this.#station(life));
 		const node = new Node({
-			id, incarnation, lamport, config, address, version: 'sim', clusterId: state.clusterId, topics: state.topics, raftLimits,
+			founding: store.isEmpty && state.clusterId === '' && founds ? {seeds: [], expect: 0, seekMs: 0} : undefined,
+			resignations: replaces.map(former => ({id: former, publicKey: new Uint8Array(32), signature: new Uint8Array(64)})),
+			id, incarnation, lamport, config, address, instance, name, version: 'sim', protocolMax: protocol, clusterId: state.clusterId, topics: state.topics, raftLimits,
 			io: {
-				clock, entropy, datagrams, knownTopics, save, faults: undefined, sign: undefined, verify: () => 'ok',
+				clock, entropy, datagrams, knownTopics, save, isGenuine: () => true,
+				peers: {
+					candidates: async () => founds && state.clusterId === '' ? [] : bootstrap().map(at => ({address: at, isMember: false})),
+					ask: (at, frame) => this.#ask(life, at, frame),
+				}, faults: undefined, sign: undefined, verify: () => 'ok',
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
 				openTopic: async (topic, onHeader) => {
@@ -257,6 +280,7 @@ export class Host implements Station {
 				},
 			},
 		});
+		if (protocol < namesProtocol) knowOnlyProtocol1(node.control.topics);
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
 			if (life === this.#life) this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
@@ -266,20 +290,16 @@ export class Host implements Station {
 		this.node = node;
 		clock.every(dialMs, dial);
 		if (node.control.isMember) return node.run(node.control.topics.clusterId || state.clusterId);
-		node.phase = 'joining';
-		const joined = await join({
-			id, address, clusterId: node.clusterId, candidates: bootstrap, tell: () => undefined,
-			ask: (at, frame) => this.#ask(life, at, frame),
-			wait: ms => new Promise(resolve => void clock.after(ms, resolve)),
-			isStopped: () => node.phase !== 'joining',
-		});
-		if (!joined) return;
-		this.#memberMs = this.options.schedule.nowMs;
-		node.setJoined(joined.clusterId, joined.members);
+		node.onPhase = () => {
+			if (node.phase === 'running') this.#memberMs = this.options.schedule.nowMs;
+		};
+
+		void node.enter();
 	}
 
 	/** One question over a link of its own. */
-	#ask(life: number, at: string, frame: Buffer): Promise<Buffer> {
+	#ask(life: number, at: string, frame: Buffer): Promise<{readonly id: NodeId; readonly frame: Buffer}> {
+		const {protocol} = this;
 		const {fabric, schedule, random} = this.options;
 		return new Promise((resolve, reject) => {
 			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
@@ -289,9 +309,11 @@ export class Host implements Station {
 				if (!other?.node || fabric.isCut(this.id, other.id)) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
-				other.run(() => void node.onJoin(request.id, request.address, request.clusterId).then(answer => later(() => {
+				// What the hello of its channel said.
+				const facts = {protocol: Math.min(protocol, other.protocol), version: 'sim', incarnation: this.node?.options.incarnation ?? 0, instance: this.node?.options.instance ?? ''};
+				other.run(() => void node.onJoin({...request, facts}).then(answer => later(() => {
 					if (fabric.isCut(this.id, other.id)) fail();
-					else this.#runIn(life, () => resolve(encodeControl('joined', answer)));
+					else this.#runIn(life, () => resolve({id: other.id, frame: encodeControl('joined', answer)}));
 				})));
 				schedule.after(5000, () => this.#runIn(life, () => reject(new Error('no answer'))));
 			});
@@ -302,7 +324,10 @@ export class Host implements Station {
 	#station(life: number): Station {
 		const host = this; // oxlint-disable-line typescript/no-this-alias, unicorn/no-this-assignment -- a view of this host
 		return {
-			id: this.id, address: this.address,
+			id: this.id, address: this.address, protocol: this.protocol,
+			get protocolMin() {
+				return host.protocolMin;
+			},
 			get isUp() {
 				return host.isUp && host.#life === life;
 			},
@@ -352,6 +377,27 @@ export class Host implements Station {
 			soon: run => schedule.after(0, () => this.#runIn(life, run)),
 		};
 	}
+}
+
+/** Make the state machine that of the previous release: a command that it does not know changes nothing, and it reads the first version of the saved state. */
+function knowOnlyProtocol1(topics: Topics): void {
+	const apply = topics.apply.bind(topics);
+	const applyConfiguration = topics.applyConfiguration.bind(topics);
+	const load = topics.load.bind(topics);
+	Object.assign(topics, {
+		apply: (index: number, data: Uint8Array): ReturnType<typeof apply> => {
+			const type = decodeEnvelope(data)?.command.type;
+			return apply(index, type === 'protocol' || type === 'name' || type === 'claim' ? new Uint8Array(0) : data);
+		},
+		applyConfiguration: (index: number, nodes: readonly NodeId[], context: Uint8Array): ReturnType<typeof applyConfiguration> => {
+			const {clusterId, node, address} = decodeContext(context);
+			return applyConfiguration(index, nodes, encodeContext({...(clusterId !== undefined && {clusterId}), ...(node !== undefined && {node}), ...(address !== undefined && {address})}));
+		},
+		load: (bytes: Uint8Array) => {
+			if ((decode(bytes) as {version?: unknown}).version !== 1) throw new Error('Expected a saved state of version 1');
+			load(bytes);
+		},
+	});
 }
 
 function readState(disk: SimDisk): State {
