@@ -72,7 +72,7 @@ export class Control {
 	#isPumping = false;
 	#isAgain = false;
 	#isClosed = false;
-	#leaderWatch: LeaderWatch;
+	readonly #leaderWatch: LeaderWatch;
 	#hadQuorum: boolean | undefined;
 	#caredMs = 0;
 	/** The only voter hands over its vote: until then two voters are meant. */
@@ -88,7 +88,7 @@ export class Control {
 		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#raft = this.#createRaft();
-		this.#leaderWatch = this.#watchLeaderOf(this.#raft);
+		this.#leaderWatch = new LeaderWatch({raft: () => this.raft, tickMs: options.tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
 		this.proposals = new Proposals({
 			node: self, incarnation, deadlineMs,
 			pendingMax: config.raft.pendingMax,
@@ -117,7 +117,6 @@ export class Control {
 	/** Start the machine from what the store holds now. */
 	restartRaft(): void {
 		this.#raft = this.#createRaft();
-		this.#leaderWatch = this.#watchLeaderOf(this.#raft);
 	}
 
 	/** This node is in the configuration, as far as it knows. */
@@ -425,11 +424,6 @@ export class Control {
 			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
 			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
 		});
-	}
-
-	#watchLeaderOf(raft: Raft): LeaderWatch {
-		const {tickMs, emit, nowMs} = this.#options;
-		return new LeaderWatch({raft, tickMs, emit, changed: () => this.proposals.leaderChanged(nowMs())});
 	}
 
 	#isConfigured(node: NodeId): boolean {

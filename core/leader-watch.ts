@@ -7,7 +7,8 @@ import type {BrokerEvent} from './observe/events.ts';
 import type {Raft} from './raft/raft.ts';
 
 export type LeaderWatchOptions = {
-	readonly raft: Raft;
+	/** Another machine from the moment on at which the node founds a cluster. */
+	readonly raft: () => Raft;
 	readonly tickMs: number;
 	readonly emit: (event: BrokerEvent) => void;
 	readonly changed: () => void;
@@ -24,11 +25,12 @@ export class LeaderWatch {
 
 	/** After a packet. */
 	stepped(): void {
-		if (this.#options.raft.leader !== undefined) this.ticked();
+		if (this.#options.raft().leader !== undefined) this.ticked();
 	}
 
 	ticked(): void {
-		const {raft: {leader, term}, changed} = this.#options;
+		const {raft, changed} = this.#options;
+		const {leader, term} = raft();
 		if (leader === this.#leader && (leader === undefined || term === this.#term)) return;
 		this.#leader = leader;
 		this.#term = term;
@@ -37,7 +39,8 @@ export class LeaderWatch {
 	}
 
 	#report(): void {
-		const {raft: {leaderChange: {cause, previous, silentTicks, withoutLeaderTicks}}, tickMs, emit} = this.#options;
+		const {raft, tickMs, emit} = this.#options;
+		const {cause, previous, silentTicks, withoutLeaderTicks} = raft().leaderChange;
 		emit({
 			type: 'leader', term: this.#term, leader: this.#leader, cause,
 			...(previous !== undefined && {previous}),

@@ -38,6 +38,8 @@ export class Fabric {
 	readonly datagrams: Network;
 	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
+	/** Of its own, so that a call that is made at once leaves the other draws as they are. */
+	readonly #redialRandom: SeededRandom;
 	readonly #stations = new Map<string, Station>();
 	/** The connection that an end holds: `from>to` → its number. */
 	readonly #ends = new Map<string, number>();
@@ -58,6 +60,7 @@ export class Fabric {
 	constructor({seed, schedule, random, link, loss}: {readonly seed: number | string; readonly schedule: Schedule; readonly random: SeededRandom; readonly link: Partial<LinkOptions>; readonly loss: readonly [number, number]}) {
 		this.#schedule = schedule;
 		this.#random = random;
+		this.#redialRandom = random.child('redial');
 		this.frames = new Network({seed, schedule, link, deliver: (from, to, bytes) => this.#arrived(from as NodeId, to as NodeId, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))});
 		this.datagrams = new Network({
 			seed: `${seed}/datagrams`, schedule, link: {...link, loss, ordered: false},
@@ -147,7 +150,7 @@ export class Fabric {
 
 		this.#spoken.set(id, new Map());
 		const redial = (peer: NodeId): void => {
-			if (peers.has(peer) && !removed.has(peer)) this.#dial(station, peer);
+			if (peers.has(peer) && !removed.has(peer)) this.#dial(station, peer, this.#redialRandom);
 		};
 
 		this.#redials.set(id, redial);
@@ -193,7 +196,7 @@ export class Fabric {
 		};
 	}
 
-	#dial(station: Station, peer: NodeId): void {
+	#dial(station: Station, peer: NodeId, random = this.#random): void {
 		const {id} = station;
 		this.#later(() => {
 			const other = this.#stations.get(peer);
@@ -213,7 +216,7 @@ export class Fabric {
 			this.#spoken.get(peer)?.set(id, spoken);
 			station.run(() => station.onLink(peer, 'up'));
 			other.run(() => other.onLink(id, 'up'));
-		});
+		}, random);
 	}
 
 	#arrived(from: NodeId, to: NodeId, bytes: Buffer): void {
@@ -234,8 +237,8 @@ export class Fabric {
 		this.#redials.get(id)?.(peer);
 	}
 
-	#later(work: () => void): void {
-		this.#schedule.after(this.#random.between(1, 10), work);
+	#later(work: () => void, random = this.#random): void {
+		this.#schedule.after(random.between(1, 10), work);
 	}
 }
 
