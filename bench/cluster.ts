@@ -132,11 +132,14 @@ export class Cluster implements AsyncDisposable {
 	readonly folder: string;
 	readonly name = `bench-${randomBytes(4).toString('hex')}`;
 	readonly nodes: NodeProcess[] = [];
+	/** The built command line that the next node runs. */
+	cli: string;
 	readonly secret: Buffer;
 	readonly #options: ClusterOptions;
 
 	constructor(options: ClusterOptions) {
 		this.#options = options;
+		this.cli = options.cli;
 		this.folder = mkdtempSync(join(tmpdir(), 'dapss-'));
 		this.secret = Buffer.from(randomBytes(32).toString('base64url'));
 		writeFileSync(this.secretFile, `${this.secret.toString()}\n`, {mode: 0o600});
@@ -166,9 +169,9 @@ export class Cluster implements AsyncDisposable {
 
 	/** Start one node that is told of nobody. @param data name of its folder below the cluster's */
 	startAlone(port: number, flags: readonly string[] = [], data = String(port)): NodeProcess {
-		const {cli, topics = [], messages = false, flags: common = []} = this.#options;
+		const {topics = [], messages = false, flags: common = []} = this.#options;
 		const command = [
-			cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, data),
+			this.cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, data),
 			...(topics.length > 0 ? ['--topics', topics.join(',')] : []),
 			...common, ...flags,
 		];

@@ -12,12 +12,14 @@ import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
 import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
-import {Entering} from './membership/entering.ts';
+import {CrashEvidence} from './membership/crash-evidence.ts';
+import {Entering, returningAlone, seekingAlone} from './membership/entering.ts';
 import {Founding} from './membership/founding.ts';
 import {OwnIdentity} from './membership/own-identity.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
+import {PauseWatch} from './observe/pause.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import {faultsOf, viewOf} from './observe/view.ts';
 import {Leaving} from './membership/leaving.ts';
@@ -37,8 +39,6 @@ import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pus
 export type * from './node-options.ts';
 
 const tickMs = 25;
-const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
-const aloneAdvice = 'a member of the cluster that this node left, or belonged to before its files were damaged: no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
 const careMs = 1000;
 const retainMs = 10_000;
 
@@ -62,6 +62,8 @@ export class Node implements ServedBroker {
 	onPhase: (() => void) | undefined;
 	#phase: Snapshot['phase'] = 'starting';
 	#reachable = '';
+	readonly #crashEvidence = new CrashEvidence();
+	readonly #pauses: PauseWatch;
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
 	#caredMs = 0;
@@ -81,14 +83,20 @@ export class Node implements ServedBroker {
 		this.clusterId = options.clusterId;
 		this.closed = this.#closed.promise;
 		this.startedMs = io.clock.monotonicMs();
+		// What costs a leader its leadership is worth a report.
+		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		const nowMs = (): number => io.clock.monotonicMs();
 		const failed = (error: unknown): void => this.#fail(error);
-		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.nameOf(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
+		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.control.topics.name(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.waiting = new Waiting(emit);
 		this.control = new Control({
-			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
+			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, failed, raftLimits: options.raftLimits,
+			emit: event => {
+				if (event.type === 'leader') this.#notePause(); // The pause comes first, for it explains the change.
+				emit(event);
+			},
 			protocolMax: options.protocolMax,
 			speaks: peer => io.links.speaks(peer),
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
@@ -104,7 +112,7 @@ export class Node implements ServedBroker {
 		});
 		this.#acquaintances = new Acquaintances({
 			self: id, address: options.address, topics: this.control.topics, links: io.links, peers: io.peers, nowMs,
-			leader: () => this.control.raft.status().leader,
+			leader: () => this.control.raft.leader,
 			clusterId: () => this.clusterId,
 			join: request => this.onJoin(request),
 		});
@@ -112,7 +120,7 @@ export class Node implements ServedBroker {
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
 			links: io.links, datagrams: io.datagrams,
 			address: node => this.#acquaintances.address(node),
-			voters: () => this.control.raft.status().configuration.voters,
+			voters: () => this.control.raft.configuration.voters,
 			published: () => this.data.publisher.published,
 			resync: peers => {
 				this.data.gossip.resync(peers);
@@ -120,7 +128,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.#management = new Management({
-			self: id, control: this.control, nowMs, label: node => this.nameOf(node) ?? node,
+			self: id, control: this.control, nowMs, label: node => this.control.topics.name(node) || node,
 			isReachable: node => this.presence.isReachable(node),
 			send: (to, kind, packet) => io.links.send(to, [encodeControl(kind, packet)]),
 		});
@@ -150,12 +158,8 @@ export class Node implements ServedBroker {
 			clusterId: () => this.clusterId, lamport, write: state => io.save(state),
 		});
 		this.#leaving = new Leaving({
-			phase: () => this.phase, failed,
-			members: () => this.control.topics.members().length,
-			giveUp: () => this.#management.leave(),
-			note: left => this.#keeping.left(left),
-			hasAsked: options.former?.left === 'asked',
-			stop: reason => void this.stop(reason),
+			management: this.#management, keeping: this.#keeping, topics: this.control.topics, hasAsked: options.former?.left === 'asked',
+			phase: () => this.phase, stop: reason => void this.stop(reason), failed,
 		});
 		for (const topic of options.topics) this.interests.own.add(topic);
 	}
@@ -179,6 +183,7 @@ export class Node implements ServedBroker {
 		}
 
 		this.#onAgreed();
+		this.#pauses.ticked(io.clock.monotonicMs());
 		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given, so that a
 		// stall of this process is not taken for a dead leader.
 		this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => this.#tick())));
@@ -208,7 +213,7 @@ export class Node implements ServedBroker {
 		const entering = new Entering({
 			address, peers: io.peers, clock: io.clock,
 			founding: founding && new Founding({self: this.id, address, ...founding, nowMs: io.clock.monotonicMs()}),
-			aloneAdvice: former?.mustJoin ? aloneAdvice : 'a member of the cluster to be heard: none is known yet',
+			aloneAdvice: former?.mustJoin ? returningAlone : seekingAlone,
 			request: () => ({id: this.id, address, clusterId: this.clusterId, name: this.options.name.text, isNameChosen: this.options.name.isChosen, ...(this.options.resignations?.length ? {resignations: this.options.resignations} : {})}),
 			tell: text => this.waiting.for(text),
 			refused: error => void this.stop(errorMessage(error)),
@@ -229,11 +234,6 @@ export class Node implements ServedBroker {
 		this.#entering = entering;
 		entering.start();
 		return entering.settled.then(() => this.#founding);
-	}
-
-	/** What a member is called; `undefined` before its name is agreed. */
-	nameOf(node: NodeId): string | undefined {
-		return this.control.topics.name(node) || undefined;
 	}
 
 	/** Members as the cluster told a node that joins, until its own log names them. */
@@ -290,6 +290,7 @@ export class Node implements ServedBroker {
 		if (change === 'up') this.#acquaintances.observe(peer, this.options.io.links.address(peer));
 		this.presence.link(peer, change);
 		this.#updateReachable();
+		if (this.#crashEvidence.link(peer, change)) this.control.crashed(peer);
 	}
 
 	/** A member of this cluster, which this node does not know, called. */
@@ -363,7 +364,6 @@ export class Node implements ServedBroker {
 		await this.#management.carryOut({type: 'remove', node});
 	}
 
-	/** See `Broker.leave`. */
 	leave(): Promise<void> {
 		return this.#leaving.leave();
 	}
@@ -419,6 +419,8 @@ export class Node implements ServedBroker {
 		if (this.#stopping) return;
 		const {io, lamport} = this.options;
 		const nowMs = io.clock.monotonicMs();
+		this.#notePause();
+		this.#pauses.ticked(nowMs);
 		this.presence.tick();
 		this.#updateReachable();
 		this.control.tick();
@@ -437,10 +439,15 @@ export class Node implements ServedBroker {
 		}
 	}
 
+	#notePause(): void {
+		const forMs = this.#pauses.check(this.options.io.clock.monotonicMs());
+		if (forMs !== undefined) this.journal.record({type: 'paused', forMs});
+	}
+
 	#care(): void {
 		if (this.phase !== 'running') return;
 		this.#acquaintances.ask();
-		if (this.control.raft.status().leader === undefined) return;
+		if (this.control.raft.leader === undefined) return;
 		this.interests.reconcile();
 		this.identity.care();
 		const agreed = this.control.topics.address(this.id);
@@ -456,6 +463,7 @@ export class Node implements ServedBroker {
 		if (members.length > 0) {
 			this.#acquaintances.link();
 			this.presence.setMembers(members.map(({id}) => id));
+			this.#crashEvidence.setMembers(members.map(({id}) => id));
 			if (topics.clusterId !== '' && topics.clusterId !== this.clusterId) this.run(topics.clusterId);
 			this.#keeping.agreed();
 		}
@@ -466,7 +474,7 @@ export class Node implements ServedBroker {
 
 	#onRemoved(): void {
 		this.#management.removed();
-		if (!this.#leaving.onRemoved()) void this.stop(removedReason);
+		this.#leaving.onRemoved();
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

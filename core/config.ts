@@ -8,11 +8,17 @@ export type Config = {
 	readonly cluster: string;
 	/** Name of the node, unique in its cluster, 1 to 63 of `A-Z a-z 0-9 . _ -`; empty means the name of the host and the port. @default '' */
 	readonly name: string;
-	/** Address to listen on. @default '127.0.0.1' */
+	/**
+	Address to listen on, or a host name. `0.0.0.0` listens on every v4 address, `::` on every v6 and v4 address; then `advertise` says which of them
+	others use, unless the machine has one only. @default '127.0.0.1'
+	*/
 	readonly host: string;
 	/** TCP and UDP port, 1 to 65535. @default 5000 */
 	readonly port: number;
-	/** Host that other nodes reach this one under; empty means `host`. @default '' */
+	/**
+	Where other nodes reach this one: `host`, `host:port` (a mapped port), `[v6]:port`. Empty means `host` and `port`; for a wildcard, the one address
+	of the machine that is not loopback or link-local. Each node and every other must be able to call it, for TCP and UDP. @default ''
+	*/
 	readonly advertise: string;
 	/** Nodes to join through, `host:port` each; empty: discovery, else a cluster of one. @default [] */
 	readonly bootstrap: readonly string[];

@@ -2,9 +2,11 @@
 The control plane of a node: Raft, its log, and the topics machine that it feeds. Carries out what Raft has ready in the order that
 safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join, makes learners voters.
 */
+import {joinProblem} from './address.ts';
 import {DapssError} from './errors.ts';
 import type {Config} from './config.ts';
 import type {Lamport} from './lamport.ts';
+import {LeaderWatch} from './leader-watch.ts';
 import type {Random} from './machine.ts';
 import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {isGenuine, type Resignation} from './membership/resignation.ts';
@@ -70,8 +72,7 @@ export class Control {
 	#isPumping = false;
 	#isAgain = false;
 	#isClosed = false;
-	#leader: NodeId | undefined;
-	#term = 0;
+	#leaderWatch: LeaderWatch;
 	#hadQuorum: boolean | undefined;
 	#caredMs = 0;
 	/** The only voter hands over its vote: until then two voters are meant. */
@@ -87,6 +88,7 @@ export class Control {
 		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#raft = this.#createRaft();
+		this.#leaderWatch = this.#watchLeaderOf(this.#raft);
 		this.proposals = new Proposals({
 			node: self, incarnation, deadlineMs,
 			pendingMax: config.raft.pendingMax,
@@ -115,6 +117,7 @@ export class Control {
 	/** Start the machine from what the store holds now. */
 	restartRaft(): void {
 		this.#raft = this.#createRaft();
+		this.#leaderWatch = this.#watchLeaderOf(this.#raft);
 	}
 
 	/** This node is in the configuration, as far as it knows. */
@@ -123,13 +126,20 @@ export class Control {
 	}
 
 	quorum(): QuorumView {
-		const {configuration: {voters}, leader} = this.raft.status();
+		const {configuration: {voters}, leader} = this.raft;
 		const reachable = voters.filter(voter => voter === this.#options.self || this.#options.isReachable(voter)).length;
 		return {leader, voters: voters.length, reachable};
 	}
 
 	step(from: NodeId, packet: RaftPacket): void {
 		this.raft.step(from, packet);
+		this.#leaderWatch.stepped();
+		this.schedulePump();
+	}
+
+	/** There is evidence that the process of this node is gone. */
+	crashed(node: NodeId): void {
+		this.raft.leaderDown(node);
 		this.schedulePump();
 	}
 
@@ -137,7 +147,7 @@ export class Control {
 		const nowMs = this.#options.nowMs();
 		this.raft.tick();
 		this.schedulePump();
-		this.#watchLeader(nowMs);
+		this.#watchLeader();
 		this.proposals.tick(nowMs);
 		for (const [context, read] of this.#reads) {
 			if (nowMs < read.untilMs) continue;
@@ -177,7 +187,7 @@ export class Control {
 		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
 		const tooOld = facts && protocolRefusal(node, facts, this.topics.protocol);
 		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
-		const {leader, role} = this.raft.status();
+		const {leader, role} = this.raft;
 		if (this.topics.address(node) !== undefined) {
 			this.#replacing.delete(node);
 			return this.#joined();
@@ -188,6 +198,8 @@ export class Control {
 			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.why().message} : {type: 'ask', leader, address: at};
 		}
 
+		const unusable = joinProblem(address, this.topics.members().map(member => member.address));
+		if (unusable !== undefined) return {type: 'refused', reason: unusable};
 		if (this.topics.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
 		const replaced = this.#replaced(node, resignations);
 		if (replaced !== undefined) {
@@ -248,17 +260,17 @@ export class Control {
 
 	/** Make another voter the leader before this node goes, when that is possible. */
 	stepAside(): void {
-		const {role, progress} = this.raft.status();
+		const {role, progress, configuration: {voters}} = this.raft.status();
 		if (role !== 'leader') return;
-		const {configuration: {voters}} = this.raft.status();
 		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReachable(id)).toSorted((a, b) => b.match - a.match)[0];
 		if (!best) return;
-		this.transfer(best.id);
+		this.transfer(best.id, this.#options.self);
 	}
 
-	/** Hand the lead over: the other stands as soon as it has everything. Leader only. */
-	transfer(to: NodeId): void {
-		this.raft.transferLeadership(to);
+	/** Hand leadership over: the other campaigns as soon as it has everything. Leader only. @param by the node through which this was asked for */
+	transfer(to: NodeId, by: NodeId): void {
+		const {self: from, emit} = this.#options;
+		if (this.raft.transferLeadership(to)) emit({type: 'transfer', from, to, by});
 		this.schedulePump();
 	}
 
@@ -320,6 +332,7 @@ export class Control {
 
 		for (const entry of ready.committed) this.#apply(entry);
 		this.raft.advance(ready);
+		this.#leaderWatch.stepped(); // The own vote may have made this node the leader.
 		if (ready.snapshot || ready.committed.length > 0) this.#options.onAgreed();
 		for (const {context, index} of ready.reads) {
 			this.#reads.get(context)?.resolve(index);
@@ -414,8 +427,13 @@ export class Control {
 		});
 	}
 
+	#watchLeaderOf(raft: Raft): LeaderWatch {
+		const {tickMs, emit, nowMs} = this.#options;
+		return new LeaderWatch({raft, tickMs, emit, changed: () => this.proposals.leaderChanged(nowMs())});
+	}
+
 	#isConfigured(node: NodeId): boolean {
-		const {voters, learners} = this.raft.status().configuration;
+		const {voters, learners} = this.raft.configuration;
 		return voters.includes(node) || learners.includes(node);
 	}
 
@@ -452,17 +470,10 @@ export class Control {
 		});
 	}
 
-	#watchLeader(nowMs: number): void {
-		const {leader, term} = this.raft.status();
+	#watchLeader(): void {
+		this.#leaderWatch.ticked();
 		const quorum = this.quorum();
-		const held = leader !== undefined;
-		if (leader !== this.#leader || (term !== this.#term && leader !== undefined)) {
-			this.#leader = leader;
-			this.#term = term;
-			this.#options.emit({type: 'leader', term, leader});
-			this.proposals.leaderChanged(nowMs);
-		}
-
+		const held = quorum.leader !== undefined;
 		if (quorum.voters > 0 && held !== this.#hadQuorum && (held || quorum.reachable <= quorum.voters / 2)) {
 			if (this.#hadQuorum !== undefined || held) this.#options.emit({type: 'quorum', held, reachable: quorum.reachable, voters: quorum.voters});
 			this.#hadQuorum = held;

@@ -48,13 +48,13 @@ export class Management {
 	}
 
 	/**
-	Resolves when the wish has come true as far as this node sees; with the leader then. @param wish `to`: by default the voter that is furthest.
+	Resolves when the wish has come true as far as this node sees; with the leader then. @param wish `to`: by default the voter that is furthest. @param by the node through which an operator asked
 	@throws `refused`, `usage`, `no-quorum`, `no-leader`, `timeout`
 	*/
-	async carryOut(wish: Wish): Promise<Answer> {
+	async carryOut(wish: Wish, by = this.#options.self): Promise<Answer> {
 		const {control, self, send, label} = this.#options;
 		const {role, leader, term} = control.raft.status();
-		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to) : this.#remove(wish);
+		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to, by) : this.#remove(wish, by);
 		if (leader === undefined || leader === self) throw control.why();
 		// The answer of a node that goes, or to one that goes, may be lost with their link: what is seen here counts.
 		const {seq, answered} = this.#wait(() => this.#seen(wish, term));
@@ -100,7 +100,7 @@ export class Management {
 		const {send, control} = this.#options;
 		const answer = (packet: object): void => void send(from, 'managed', {seq, ...packet});
 		// Passed on once: two nodes that take each other for the leader would pass it to and fro.
-		const done = control.raft.status().role === 'leader' ? this.carryOut(wish) : Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
+		const done = control.raft.status().role === 'leader' ? this.carryOut(wish, from) : Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
 		done.then(() => answer({}), (error: unknown) => answer({code: error instanceof DapssError ? error.code : 'failure', reason: errorMessage(error)}));
 		return true;
 	}
@@ -145,7 +145,7 @@ export class Management {
 		}).answered;
 	}
 
-	#transfer(wanted: NodeId | undefined): Promise<Answer> {
+	#transfer(wanted: NodeId | undefined, by: NodeId): Promise<Answer> {
 		const {control, self, isReachable, label} = this.#options;
 		const {progress, term, configuration: {voters}} = control.raft.status();
 		const best = progress.filter(({id}) => voters.includes(id) && isReachable(id)).toSorted((a, b) => b.match - a.match)[0]?.id;
@@ -156,11 +156,11 @@ export class Management {
 		if (!voters.includes(to)) throw new DapssError('refused', `Node ${label(to)} is a learner: only a voter can lead`);
 		if (!isReachable(to)) throw new DapssError('refused', `Node ${label(to)} cannot be reached: it could not take over`);
 		const {answered} = this.#wait(() => this.#seen({type: 'transfer', to}, term));
-		control.transfer(to);
+		control.transfer(to, by);
 		return answered;
 	}
 
-	async #remove(wish: Extract<Wish, {type: 'remove'}>): Promise<Answer> {
+	async #remove(wish: Extract<Wish, {type: 'remove'}>, by: NodeId): Promise<Answer> {
 		const {control, isReachable, self, label} = this.#options;
 		const {node} = wish;
 		if (control.topics.isRemoved(node)) return {leader: control.raft.status().leader};
@@ -170,15 +170,15 @@ export class Management {
 		// The only voter leads: a learner takes over its vote, then its leadership.
 		if (rest.length === 0) {
 			await this.#promoteHeir(node);
-			return this.carryOut(wish);
+			return this.carryOut(wish, by);
 		}
 
 		const away = rest.filter(voter => voter !== self && !isReachable(voter));
 		if ((rest.length - away.length) * 2 <= rest.length) throw new DapssError('refused', `Without ${label(node)} the cluster would have no quorum: of the ${rest.length} other voters ${away.map(voter => label(voter)).join(', ')} cannot be reached. Start ${away.length > 1 ? 'them' : 'it'} again, or remove ${away.length > 1 ? 'one of them' : 'it'} first`);
 		// A leader that is taken out goes with the commit of its removal, and nobody would lead until the others miss it.
 		if (node === self) {
-			await this.#transfer(undefined);
-			return this.carryOut(wish);
+			await this.#transfer(undefined, by);
+			return this.carryOut(wish, by);
 		}
 
 		// Another change may be under way: then this one waits its turn.

@@ -139,7 +139,8 @@ export function isSigned(bytes: Uint8Array): boolean {
 
 /** What is newer about a batch at `at`, which is as it was written, than this program; `undefined` when nothing is. */
 export function newerBatch(bytes: Uint8Array, at: number): string | undefined {
-	const [version = 0, flags = 0] = bytes.subarray(at, at + 2);
+	const version = bytes[at] ?? 0;
+	const flags = bytes[at + 1] ?? 0;
 	if (version > batchVersion) return `a batch of format ${version}, this program reads up to ${batchVersion}`;
 	return (flags & ~flagSigned) === 0 ? undefined : `a batch with the flags ${flags}, of which this program knows ${flagSigned}`;
 }

@@ -11,7 +11,7 @@ import {Node} from './broker.ts';
 import type {Config} from './config.ts';
 import {completeConfig, type GivenConfig} from './config-schema.ts';
 import {DapssError, errorMessage} from './errors.ts';
-import {formatAddress} from './address.ts';
+import {advertisedAddress, localAddress} from './io/advertise.ts';
 import type {Channel, LocalHello, RefusedPeer, Transport} from './io/channel.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
 import {Discovery} from './io/discovery.ts';
@@ -95,8 +95,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const refuse = (refused: RefusedPeer): void => record({type: 'refused', ...refused});
 
 	const folder = new NodeFiles(realFiles, path, warn);
-	const host = config.advertise === '' ? config.host : config.advertise;
-	const address = formatAddress(host, config.port);
+	const address = await advertisedAddress(config);
 	const home = await openHome(homeOf(folder, config), address);
 	const {state, quarantined, store: raftStore} = home;
 	const {identity} = state;
@@ -135,8 +134,8 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onJoin: channel => serveJoin(current.node, channel),
 	}));
 	const datagrams = resources.use(await openDatagrams({
-		host: config.host, port: config.port, keys: shared.keys, id: identity.id, incarnation,
-		encrypt: config.enableEncryption, refusals: shared.refusals, faults,
+		host: config.host, port: config.port, keys: shared.keys, id: identity.id, incarnation, instance, instanceOf: peer => mesh.instance(peer),
+		encrypt: config.enableEncryption, refusals: shared.refusals, names: shared.names, faults,
 		onDatagram: (from, bytes) => current.node?.onDatagram(from, bytes),
 	}));
 	const discovery = resources.use(await Discovery.open({
@@ -147,7 +146,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onDouble: at => current.node?.identity.sightings.doubled(identity.id, address, at),
 		onProblem: warn,
 	}));
-	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address, cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
+	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address: localAddress(config), cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
 
 	// Nobody is served before the logs are read back: a topic would be opened twice.
 	const running = new Node({

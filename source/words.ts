@@ -2,6 +2,7 @@
 Events in words, for people who watch a node without the console. Text from the network is made printable here.
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
+import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {levelOf} from '../core/observe/levels.ts';
 import {labelsIn, refusalReason} from '../core/observe/node-label.ts';
 import {printable, printableBytes} from '../core/observe/printable.ts';
@@ -30,7 +31,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 	switch (event.type) {
 		case 'ready': return say(`ready: node ${label(event.id)} listens on port ${event.port} for the cluster ${printable(event.cluster)}`);
 		case 'admitted': return say(`running: node ${label(event.id)} is a member of the cluster ${event.clusterId.slice(0, 8)}`, 'good');
-		case 'leader': return event.leader === undefined ? say(`term ${event.term}: no leader`, 'warning') : say(`term ${event.term}: ${label(event.leader)} leads`);
+		case 'leader': return say(leaderWords(event, {name: label, duration: timeText}), event.leader === undefined ? 'warning' : undefined);
 		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`no quorum: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
 		case 'member': return say(`${label(event.id)} (${printable(event.address)}) ${event.state === 'left' ? 'has left' : `is ${event.state}`}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
 		case 'voters': return say(`voters: ${event.voters.map(id => label(id)).join(', ')}`);
@@ -54,7 +55,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'fault': return say(`faults: ${printable(event.text)}`, 'warning');
 		case 'quarantined': return say(`damaged: ${printable(event.problem)}. The files are kept in ${printable(event.folder)}; the node joins again as ${label(event.id)}${event.formerId === undefined ? '' : `, it was ${label(event.formerId)}`}`, 'bad');
 		case 'refilled': return say(`${printable(event.topic)}: ${event.messages} damaged messages came back from other nodes${event.missing === 0 ? ', nothing is missing' : `, ${event.missing} are missing`}`, event.missing === 0 ? 'good' : 'warning');
-		case 'transfer': return say(`${label(event.by)} asked ${label(event.from)} to hand leadership to ${label(event.to)}`);
+		case 'transfer': return say(transferWords(event, {name: label}));
 		case 'paused': return say(`this node did not run for ${timeText(event.forMs)}`, 'warning');
 		case 'refused': return say(`refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(refusalReason(event))}`, 'warning');
 		case 'duplicate': return say(`two processes use the identity ${label(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`, 'bad');

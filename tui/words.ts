@@ -2,6 +2,7 @@
 How the console says things: durations, sizes, ids and events in words that are the same in every pane. Pure.
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
+import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {labelsIn, refusalReason, shortId, type Label} from '../core/observe/node-label.ts';
 import {printable, widthOf} from '../core/observe/printable.ts';
 import type {MemberSnapshot} from '../core/observe/snapshot.ts';
@@ -83,9 +84,11 @@ export function eventWords(event: RecordedEvent): Words {
 	switch (event.type) {
 		case 'ready': return {tone: 'plain', text: `Node ${label(event.id)} listens on port ${event.port} for the cluster ${printable(event.cluster)}`};
 		case 'admitted': return {tone: 'good', text: `Node ${label(event.id)} is a member of the cluster ${shortId(event.clusterId)}`};
-		case 'leader': return event.leader === undefined
-			? {tone: 'bad', text: `No leader in term ${event.term}`}
-			: {tone: 'good', text: `${label(event.leader)} leads term ${event.term}`};
+		case 'leader': {
+			const text = leaderWords(event, {name: label, duration});
+			return event.leader === undefined ? {tone: 'bad', text: text.replace(/^n/, 'N')} : {tone: 'good', text};
+		}
+
 		case 'quorum': return event.held
 			? {tone: 'good', text: `Quorum is held: ${event.reachable} of ${event.voters} voters reachable`}
 			: {tone: 'bad', text: `Quorum is lost: ${event.reachable} of ${event.voters} voters reachable`};
@@ -104,7 +107,7 @@ export function eventWords(event: RecordedEvent): Words {
 		case 'fault': return {tone: 'warning', text: `Fault injection: ${printable(event.text)}`};
 		case 'quarantined': return {tone: 'bad', text: `Damaged: ${printable(event.problem)}. Kept in ${printable(event.folder)}; joins again as ${label(event.id)}`};
 		case 'refilled': return {tone: event.missing === 0 ? 'good' : 'warning', text: `${plural(event.messages, 'damaged message')} on ${printable(event.topic)} came back from peers${event.missing === 0 ? '' : `, ${count(event.missing)} are missing`}`};
-		case 'transfer': return {tone: 'accent', text: `${label(event.by)} asked ${label(event.from)} to hand leadership to ${label(event.to)}`};
+		case 'transfer': return {tone: 'accent', text: transferWords(event, {name: label})};
 		case 'paused': return {tone: 'warning', text: `This node did not run for ${duration(event.forMs)}`};
 		case 'refused': return {tone: 'warning', text: `Refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(refusalReason(event))}`};
 		case 'duplicate': return {tone: 'bad', text: `Two processes use the identity ${label(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`};

@@ -6,6 +6,7 @@ import type {Config} from '../config.ts';
 import type {NodeId} from '../message.ts';
 import type {Identity, Keys} from '../seal.ts';
 import type {Budget, Counters} from './counters.ts';
+import type {Names} from './names.ts';
 
 export type Role = 'node' | 'client';
 export type Via = 'peer' | 'join' | 'client';
@@ -126,6 +127,8 @@ export type TransportOptions = {
 	readonly refusals: Counters;
 	/** Bytes waiting to leave over all channels (`limits.outQueueTotalBytes`). */
 	readonly budget: Budget;
+	/** What host names stand for; datagrams use the same. */
+	readonly names: Names;
 	/** A peer was refused; the same about the same peer is not repeated, and no more than a few are told at a time. */
 	readonly onRefusal?: (refused: RefusedPeer) => void;
 };

@@ -12,7 +12,7 @@ import type {Counters} from './counters.ts';
 import {listNodes} from './registry.ts';
 
 export type DiscoveryOptions = {
-	readonly config: Pick<Config, 'cluster' | 'host' | 'bootstrap' | 'discovery'>;
+	readonly config: Pick<Config, 'cluster' | 'bootstrap' | 'discovery'>;
 	readonly id: NodeId;
 	readonly incarnation: number;
 	readonly address: string;
@@ -47,7 +47,7 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 		const {config, id, incarnation, address, keys, refusals, self, onProblem} = options;
 		if (config.discovery.enabled) {
 			discovery.#beacon = await openBeacon({
-				config: config.discovery, host: config.host, keys, id, incarnation, refusals, onProblem,
+				config: config.discovery, keys, id, incarnation, refusals, onProblem,
 				say() {
 					const {clusterId, isMember, topics} = self();
 					return {address, clusterId, phase: isMember ? 'member' : 'seeking', topics};

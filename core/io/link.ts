@@ -1,7 +1,7 @@
 /**
-One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them. A call that fails is made again
-after a wait that doubles, half of it chance, so that a cluster that comes back does not call in step; a sign of life from the peer
-(`hint`) ends the wait.
+One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them. A channel that closes is called anew at once.
+A call that fails is made again after a wait that doubles, half of it chance, so that a cluster that comes back does not call in step; a sign of life
+from the peer (`hint`) ends the wait.
 
 When both sides call at once there would be two channels. Both sides keep the call of the lower id, but not for ever: a call that hangs
 keeps nobody out, and a peer that calls though its channel has been up for a while has lost it, whatever this side
@@ -40,7 +40,7 @@ export type LinkOptions = {
 const crossingMs = 500;
 /** Two channels that came up within this long crossed. */
 const crossedMs = 2000;
-/** Signs of life do not make calls follow one another more closely than this. */
+/** Signs of life, and channels that close at once, do not make calls follow one another more closely than this. */
 const hintMs = 100;
 
 export class Link {
@@ -174,7 +174,8 @@ export class Link {
 		this.channel = undefined;
 		this.#why = why;
 		this.#down(why, channel);
-		this.#wait(this.#backoff());
+		// At once: a peer whose process is gone refuses the call, which others act upon. A peer that takes calls and closes them is not called more often.
+		this.#wait(Math.max(0, hintMs - (this.#options.clock.monotonicMs() - this.#calledAtMs)));
 	}
 
 	#down(why: string, channel: Channel): void {

@@ -14,7 +14,7 @@ import type {Duplex} from 'node:stream';
 import type {SecureContext} from 'node:tls';
 import {DapssError, errorMessage} from '../errors.ts';
 import {frameHead, FrameReader} from '../frame.ts';
-import {formatAddress, plainHost} from '../address.ts';
+import {formatAddress, parseAddress, plainHost} from '../address.ts';
 import type {Listener, ListenOptions, RefusalCode, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';
@@ -77,9 +77,12 @@ class ChannelServer implements Listener {
 		const {host, port} = this.#options;
 		return new Promise((resolve, reject) => {
 			this.#server.once('error', (error: NodeJS.ErrnoException) => {
+				const {code} = error;
+				// A mapped or a virtual address is often meant.
+				const reason = code === 'EADDRNOTAVAIL' ? `host ${host} is no address of this machine: say with --host on which one to listen, and with --advertise where others call` : errorMessage(error);
 				reject(new DapssError(
-					error.code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
-					error.code === 'EADDRINUSE' ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${errorMessage(error)}`,
+					code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
+					code === 'EADDRINUSE' ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${reason}`,
 					{cause: error},
 				));
 			});
@@ -192,6 +195,8 @@ class ChannelServer implements Listener {
 			this.#forget(stranger);
 			if (stranger.socket.destroyed) return channel.destroy('the connection was lost');
 			this.#open.add(stranger.socket);
+			const peer = parseAddress(channel.remote.address);
+			if (peer) this.#transport.names.worked(peer.host, stranger.host);
 			onChannel(channel);
 		} catch (error) {
 			if (error instanceof RefusedError) {

@@ -55,6 +55,7 @@ export type MeshOptions = {
 
 export type Mesh = Links & AsyncDisposable & {
 	readonly listener: Listener;
+	instance(peer: NodeId): string | undefined;
 	states(): ReadonlyMap<NodeId, LinkState>;
 };
 
@@ -142,6 +143,11 @@ class LinkMesh implements Mesh {
 
 	state(peer: NodeId): LinkState {
 		return this.#links.get(peer)?.state ?? {state: 'down', why: this.#removed.has(peer) ? 'removed from the cluster' : 'not a member'};
+	}
+
+	/** The process that the peer is linked from; `undefined` without a link, or for a node of protocol 1. */
+	instance(peer: NodeId): string | undefined {
+		return this.#links.get(peer)?.channel?.remote.instance || undefined;
 	}
 
 	address(peer: NodeId): string | undefined {

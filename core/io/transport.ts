@@ -7,6 +7,7 @@ import {flagsOf, type RefusedPeer, type Transport, type TransportOptions} from '
 import {Budget, Counters} from './counters.ts';
 import {dial} from './dial.ts';
 import {listen} from './listener.ts';
+import {Names} from './names.ts';
 
 export function createTransport(options: TransportOptions): Transport {
 	return {
@@ -29,6 +30,7 @@ export function transportOptions(
 		version,
 		refusals: new Counters(),
 		budget: new Budget(config.limits.outQueueTotalBytes),
+		names: new Names(),
 		...(onRefusal && {onRefusal}),
 	};
 }

@@ -41,7 +41,7 @@ export class OwnIdentity {
 	constructor(options: OwnIdentityOptions) {
 		const {self, incarnation, instance, name, cluster, clusterId, control, links, nowMs, emit} = options;
 		const {topics} = control;
-		const hasLeader = (): boolean => control.raft.status().leader !== undefined;
+		const hasLeader = (): boolean => control.raft.leader !== undefined;
 		this.#options = options;
 		this.sightings = new Sightings({cluster, clusterId, nowMs, emit});
 		this.claim = new Claim({

@@ -1,73 +1,74 @@
-/** What an operator reads without the console: in `ps`, and in the log of a headless node. */
-import {spawn} from 'node:child_process';
-import {readFileSync} from 'node:fs';
-import {join} from 'node:path';
-import {describe, expect, test} from 'vitest';
-import {Cluster, freePorts} from '../../bench/cluster.ts';
+/**
+Names of nodes, with real processes: by default, chosen, taken, changed.
+*/
+import {hostname} from 'node:os';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import {defaultName} from '../../core/membership/node-name.ts';
 import {cli, run} from './command.ts';
 
-/** What `ps` shows: the zeros are what the title leaves of the arguments. */
-const titleOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+type Member = {readonly id: string; readonly name: string; readonly version: string; readonly protocol: number};
 
-describe.skipIf(process.platform !== 'linux')('ps tells processes apart', () => {
-	test('nodes by name, port and cluster; commands by their word', async () => {
-		await using cluster = new Cluster({cli, flags: ['--name', 'berlin.1']});
-		await cluster.startAll(1);
-		const [node] = cluster.nodes;
-		await expect.poll(() => titleOf(node!.pid)).toBe(`dapss-tui berlin.1 port ${node!.port} cluster ${cluster.name}`);
+describe('names', () => {
+	let cluster: Cluster;
+	let db1: NodeProcess;
+	let other: NodeProcess;
+	beforeAll(async () => {
+		cluster = new Cluster({cli});
+		const ports = await freePorts(2);
+		db1 = cluster.start(ports[0]!, ['--name', 'db1']);
+		await db1.waitFor(event => event.type === 'leader' && event['leader'] === db1.id, 'a leader');
+		other = cluster.start(ports[1]!);
+		await other.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
+	}, 60_000);
+	afterAll(() => cluster[Symbol.asyncDispose]());
 
-		const client = spawn(process.execPath, [cli, 'subscribe', 'secret-topic', ...cluster.clientFlags, '--server', String(node!.port)], {stdio: ['ignore', 'ignore', 'pipe']});
-		await new Promise(resolve => client.stderr.once('data', resolve));
-		expect(titleOf(client.pid!)).toBe('dapss-tui subscribe');
-		client.kill();
-	});
-});
+	const members = async (): Promise<readonly Member[]> => {
+		const {stdout} = await run(['status', '-o', 'json', ...cluster.clientFlags, '--server', `127.0.0.1:${db1.port}`]);
+		return (JSON.parse(stdout.toString()) as {members: Member[]}).members;
+	};
 
-describe('the log of a headless node', () => {
-	/** Starts a node with text output; its lines so far. */
-	function logged(cluster: Cluster, port: number, flags: readonly string[]): {readonly lines: () => readonly string[]; readonly stop: () => Promise<number | null>} {
-		const child = spawn(process.execPath, [cli, '--headless', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, String(port)), ...flags], {stdio: ['ignore', 'pipe', 'ignore'], env: {...process.env, NO_COLOR: '1'}});
-		let text = '';
-		child.stdout.on('data', (chunk: Buffer) => {
-			text += chunk.toString();
-		});
-		return {
-			lines: () => text.split('\n').slice(0, -1),
-			stop: () => new Promise(resolve => {
-				child.once('close', resolve);
-				child.kill('SIGTERM');
-			}),
-		};
-	}
+	const named = (id: string, name: string) => (event: JsonEvent): boolean => event.type === 'named' && event['id'] === id && event['name'] === name;
 
-	const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:INFO |WARN |ERROR) \S/;
-
-	test('has date and level in every line, as `events` has', async () => {
-		await using cluster = new Cluster({cli});
-		await cluster.startAll(1);
-		const [port] = await freePorts(1) as [number];
-		const node = logged(cluster, port, ['--bootstrap', String(cluster.nodes[0]!.port)]);
-		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toMatch(/ INFO {2}running: node \S+ is a member of the cluster [0-9a-f]{8}/);
-		const events = await run(['events', ...cluster.clientFlags, '--server', String(port)]);
-		for (const text of [...node.lines(), ...events.stdout.toString().trimEnd().split('\n')]) expect(text).toMatch(line);
-		expect(await node.stop()).toBe(0);
+	test('are in status from the beginning: the chosen one, and the host and port by default', async () => {
+		const names = new Map((await members()).map(({id, name}) => [id, name]));
+		expect(names).toEqual(new Map([[db1.id, 'db1'], [other.id, defaultName(hostname(), other.port)]]));
+		expect((await members()).every(({version, protocol}) => /^\d+\.\d+/.test(version) && protocol === 2)).toBe(true);
+		await other.waitFor(named(other.id, defaultName(hostname(), other.port)), 'its name as an event');
 	});
 
-	test('a node that waits to join says for what, once for each reason, and that it runs only when it is admitted', async () => {
-		await using cluster = new Cluster({cli});
-		const [seed, port] = await freePorts(2) as [number, number];
-		const node = logged(cluster, port, ['--bootstrap', String(seed)]);
-		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(`INFO  waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`);
-		expect(node.lines().filter(text => text.includes('ready: node'))).toEqual([expect.stringMatching(`listens on port ${port} for the cluster ${cluster.name}$`)]);
-		const status = async (): Promise<Record<string, unknown>> => JSON.parse((await run(['status', '-o', 'json', ...cluster.clientFlags, '--server', String(port)])).stdout.toString()) as Record<string, unknown>;
-		expect(await status()).toMatchObject({phase: 'joining', detail: `waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`});
-		expect(node.lines().join('\n')).not.toMatch(/running|is a member/);
+	test('a node that asks for a taken one is refused, with the holder and what helps', async () => {
+		const [port] = await freePorts(1);
+		const late = cluster.start(port!, ['--name', 'DB1']);
+		cluster.nodes.pop();
+		expect(await late.exited).toBe(1);
+		expect(late.stderr + JSON.stringify(late.events)).toContain(`the name DB1 belongs to node ${db1.id.slice(0, 8)} (at 127.0.0.1:${db1.port}): choose another --name, or remove that node: dapss-tui peer remove DB1`);
+	}, 30_000);
 
-		const first = cluster.startAlone(seed);
-		await first.waitFor(({type}) => type === 'ready', 'the first node');
-		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(' INFO  running: node ');
-		expect(await status()).toMatchObject({phase: 'running', detail: ''});
-		expect(node.lines().filter(text => text.includes(`${seed} to answer (ECONNREFUSED)`))).toHaveLength(1);
-		expect(await node.stop()).toBe(0);
+	test('a member that restarts with a taken one keeps its own and warns once; with a free one it is renamed', async () => {
+		const {id, port} = other;
+		await other.kill('SIGTERM');
+		other = cluster.start(port, ['--name', 'db1']);
+		const isTaken = (event: JsonEvent): boolean => event.type === 'warning' && String(event['text']).startsWith(`The name db1 belongs to node ${db1.id}`);
+		await other.waitFor(isTaken, 'the warning');
+		expect((await members()).find(member => member.id === id)?.name).toBe(defaultName(hostname(), port));
+		await other.kill('SIGTERM');
+		expect(other.events.filter(event => isTaken(event))).toHaveLength(1);
+		const start = db1.events.length;
+		other = cluster.start(port, ['--name', 'db2']);
+		await db1.waitFor(named(id, 'db2'), 'the new name', start);
+		expect((await members()).find(member => member.id === id)?.name).toBe('db2');
+	}, 60_000);
+
+	test.each([['5000', /that is a port/], ['cafe', /that is an id/], ['a b', /1 to 63 of the characters/]])('%j is refused before the start, with what is wrong', async (name, what) => {
+		const {code, stderr} = await run(['--headless', '--name', name, ...cluster.clientFlags, '--data', `${cluster.folder}/none`]);
+		expect(code).toBe(2);
+		expect(stderr).toMatch(what);
+		expect(stderr).toContain('--name');
+	});
+
+	test('can come from the environment', async () => {
+		const {stdout} = await run(['config', ...cluster.clientFlags.slice(0, 4)], {env: {DAPSS_NAME: 'db9'}});
+		expect(stdout.toString()).toMatch(/name.*db9.*DAPSS_NAME/);
 	});
 });

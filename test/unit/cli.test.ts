@@ -1,3 +1,4 @@
+import {createSocket} from 'node:dgram';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
@@ -579,6 +580,16 @@ describe('the node', () => {
 		expect(err).toMatch(new RegExp(`Port ${port} is in use \\(.*pid ${process.pid}\\).*try --port \\d+`, 'u'));
 		expect((await dapss(`--headless --port ${port}`, {...opened(healthy()), nodes: [`127.0.0.1:${port}`]})).err).toContain('of cluster dapss');
 	}));
+
+	test('a UDP port that is taken: the protocol, who has it, and the next one that is free in both', async () => {
+		const socket = createSocket('udp4');
+		await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
+		const {port} = socket.address();
+		const {code, err} = await dapss(`--headless --port ${port}`, {...opened(healthy()), nodes: [`10.0.0.5:${port}`]});
+		expect(code).toBe(1);
+		expect(err).toMatch(new RegExp(`UDP port ${port} is in use \\(.*pid ${process.pid}\\).*try --port \\d+`, 'u'));
+		socket.close();
+	});
 
 	test('a node that stops by itself is a failure', async () => {
 		const broker = healthy();

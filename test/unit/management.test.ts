@@ -21,6 +21,7 @@ class World {
 	readonly names = new Map<NodeId, string>();
 	readonly away = new Set<NodeId>();
 	readonly transfers: NodeId[] = [];
+	readonly askedBy: NodeId[] = [];
 	readonly proposals: NodeId[] = [];
 	readonly sent: Array<readonly [NodeId, string, Record<string, unknown>]> = [];
 	isBusy = false;
@@ -32,7 +33,10 @@ class World {
 		const control = {
 			raft: {status: () => ({role: world.role, leader: world.leader, term: world.term, configuration: {voters: world.voters, learners: world.learners}, progress: world.role === 'leader' ? [{id: b, match: 9}, {id: c, match: 12}, {id: d, match: 12}] : []})},
 			topics: {isRemoved: (id: NodeId) => world.removed.has(id), address: (id: NodeId) => ([a, b, c, d].includes(id) && !world.removed.has(id) ? '127.0.0.1:1' : undefined)},
-			transfer: (to: NodeId) => void world.transfers.push(to),
+			transfer(to: NodeId, by: NodeId) {
+				world.transfers.push(to);
+				world.askedBy.push(by);
+			},
 			promoteHeir(node: NodeId) {
 				world.heirs.push(node);
 				return 'accepted';
@@ -69,6 +73,7 @@ describe('the leader', () => {
 	test('hands over to the voter that is furthest, and answers when it leads', async () => {
 		const answer = world.management.carryOut({type: 'transfer', to: undefined});
 		expect(world.transfers).toEqual([c]);
+		expect(world.askedBy).toEqual([a]);
 		world.management.check();
 		world.leads(c);
 		await expect(answer).resolves.toEqual({leader: c});

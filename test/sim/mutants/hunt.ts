@@ -6,6 +6,7 @@ import {parseArgs} from 'node:util';
 import {simulate} from '../node/cluster.ts';
 import {simulateRaft} from '../raft-cluster.ts';
 import {sealed} from '../seal.ts';
+import {simulateState} from '../state-run.ts';
 import {simulateSwim} from '../swim-run.ts';
 import {ruleOf} from '../worker.ts';
 import type {World} from './mutant.ts';
@@ -14,6 +15,7 @@ const worlds: Readonly<Record<World, (seed: number) => unknown>> = {
 	nodes: seed => simulate({seed}),
 	raft: seed => simulateRaft(seed),
 	swim: seed => simulateSwim(seed),
+	state: seed => simulateState(seed),
 };
 
 /** What failed. A `TypeError` and its like are the mutant falling over, not a promise that was seen to be broken. */

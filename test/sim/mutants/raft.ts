@@ -7,6 +7,7 @@ const raft = (find: string, replace: string): Edit => ({file: 'core/raft/raft.ts
 const leader = (find: string, replace: string): Edit => ({file: 'core/raft/leader.ts', find, replace});
 const log = (find: string, replace: string): Edit => ({file: 'core/raft/log.ts', find, replace});
 const store = (find: string, replace: string): Edit => ({file: 'core/raft-store.ts', find, replace});
+const evidence = (find: string, replace: string): Edit => ({file: 'core/membership/crash-evidence.ts', find, replace});
 const control = (find: string, replace: string): Edit => ({file: 'core/control.ts', find, replace});
 
 export const raftMutants: readonly Mutant[] = [
@@ -17,7 +18,7 @@ export const raftMutants: readonly Mutant[] = [
 			control('		for (const {to, packet} of ready.packetsBefore) send(to, packet);', '		for (const {to, packet} of [...ready.packetsBefore, ...ready.packets]) send(to, packet);'),
 		],
 	},
-	{name: 'own-vote-early', pitfall: 'the own vote counts before it is durable', edits: [raft('this.#askForVotes({type: \'vote\', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term});', 'this.#askForVotes({type: \'vote\', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term}); this.#onVote(this.#options.id, true);')]},
+	{name: 'own-vote-early', pitfall: 'the own vote counts before it is durable', edits: [raft('this.#askForVotes({type: \'vote\', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term, ...this.#former});', 'this.#askForVotes({type: \'vote\', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term, ...this.#former}); this.#onVote(this.#options.id, true);')]},
 	{name: 'own-log-early', pitfall: 'the leader counts its own entries before they are durable', edits: [leader('(voter === id ? this.#log.stable : this.progress.get(voter)?.match ?? 0)', '(voter === id ? this.#log.lastIndex : this.progress.get(voter)?.match ?? 0)')]},
 	{name: 'append-not-synced', pitfall: 'entries are acknowledged before fsync', edits: [store('this.#positions.push({index, position: positions[at]!});\n		await synced;', 'this.#positions.push({index, position: positions[at]!});\n		synced.catch(() => undefined);')]},
 	{name: 'vote-not-saved', pitfall: 'a vote in a term that is known already is not written', edits: [raft('const isStateNew = this.#term !== this.#saved.term || this.#vote !== this.#saved.vote;', 'const isStateNew = this.#term !== this.#saved.term;')]},
@@ -65,6 +66,11 @@ export const raftMutants: readonly Mutant[] = [
 	{name: 'old-pre-vote-counts', pitfall: 'a yes to an earlier campaign lets a node raise the term', edits: [raft('(!packet.granted || packet.term === this.#term + 1)', 'packet.term >= 0')]},
 	{name: 'no-stickiness', pitfall: 'who hears a leader votes for whoever asks', edits: [raft('return this.#reign !== undefined || (this.#leader !== undefined && this.#elapsed < this.#options.electionTicks);', 'return this.#term < 0;')]},
 	{name: 'no-check-quorum', pitfall: 'a leader that hears no majority goes on', edits: [leader('if (this.contactTicks >= electionTicks) {', 'if (this.contactTicks === -1) {')]},
+	{name: 'closed-link-is-a-crash', pitfall: 'a closed link alone is believed to be a crash of the leader', by: 'nodes', rule: 'a closed link alone is no evidence', edits: [evidence('if (this.#up.delete(peer)) this.#closed.add(peer);\n				return false;', 'return this.#up.delete(peer) || this.#closed.has(peer);')]},
+	{name: 'refused-call-is-a-crash', pitfall: 'a refused call is believed to be a crash, though there was no link', by: 'nodes', rule: 'a closed link alone is no evidence', edits: [evidence('case \'refused\': return this.#closed.delete(peer);', 'case \'refused\': return this.#closed.delete(peer) || !this.#up.has(peer);')]},
+	{name: 'no-pre-vote-after-a-crash', pitfall: 'a node that believes its leader crashed campaigns without a pre-vote', by: 'raft', rule: 'a campaign has the pre-votes of a majority', edits: [raft('if (!this.#crash?.isDue(this.#tick) || !this.#mayStand()) return false;\n		this.#preCampaign();', 'if (!this.#crash?.isDue(this.#tick) || !this.#mayStand()) return false;\n		this.#campaign(false);')]},
+	{name: 'silence-for-a-crash', pitfall: 'a leader that is silent is reported to have crashed', by: 'nodes', rule: 'a leader that crashed has ended', edits: [raft('this.#succession.lose(\'silent\', this.#tick, this.#tick - this.#contactTick);', 'this.#succession.lose(\'crashed\', this.#tick, this.#tick - this.#contactTick);')]},
+	{name: 'crash-for-a-transfer', pitfall: 'a leader that crashed is reported to have handed over', by: 'nodes', rule: 'a leader that handed over was asked to', edits: [raft('this.#succession.lose(\'crashed\', this.#tick, this.#tick - this.#contactTick);', 'this.#succession.lose(\'transferred\', this.#tick);')]},
 	{name: 'no-promotion', pitfall: 'a learner never becomes a voter', edits: [{file: 'core/promotion.ts', find: 'return fit.length >= missing && voters.length + missing <= votersMax ? fit[0] : undefined;', replace: 'return fit.length >= 1e9 && missing <= votersMax ? fit[0] : undefined;'}]},
 	{name: 'learner-never-votes', pitfall: 'a voter that does not know of its promotion refuses to vote', edits: [raft('const granted = isFree && this.#log.isUpToDate({index: lastIndex, term: lastTerm});', 'const granted = isFree && this.#isVoter() && this.#log.isUpToDate({index: lastIndex, term: lastTerm});')]},
 	{name: 'promoted-behind', pitfall: 'a learner is promoted before it is caught up', edits: [leader('if (learner?.state !== \'replicate\' || this.#log.lastIndex - learner.match > promotionLagMax) return \'busy\';', 'if (learner === undefined || promotionLagMax < 0) return \'busy\';')]},

@@ -144,7 +144,7 @@ class Run {
 				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, refilled: witness.messages.refills, commands: witness.commands,
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
-				...prefixed('wrongly', witness.accusations.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
+				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
 	}
@@ -350,8 +350,7 @@ class Run {
 
 			case 'transfer': {
 				const leader = up.find(({node}) => node!.control.raft.status().role === 'leader');
-				if (leader && host) leader.node!.control.raft.transferLeadership(host.id);
-				leader?.node!.control.schedulePump();
+				if (leader && host) leader.node!.control.transfer(host.id, leader.id);
 				struck = leader !== undefined;
 				break;
 			}

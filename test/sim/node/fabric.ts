@@ -41,6 +41,8 @@ export class Fabric {
 	readonly #stations = new Map<string, Station>();
 	/** The connection that an end holds: `from>to` → its number. */
 	readonly #ends = new Map<string, number>();
+	/** Calls a peer from each process whose connection has closed, as a link does at once. */
+	readonly #redials = new Map<NodeId, (peer: NodeId) => void>();
 	/** Whom each process takes for a member. */
 	readonly #members = new Map<NodeId, (peer: NodeId) => 'member' | 'removed' | 'stranger'>();
 	/** What each process was told of the programs of its peers. */
@@ -119,6 +121,7 @@ export class Fabric {
 	ended(id: NodeId, isTold: boolean): void {
 		this.#members.delete(id);
 		this.#spoken.delete(id);
+		this.#redials.delete(id);
 		for (const key of this.#ends.keys()) {
 			const [from, to] = key.split('>') as [NodeId, NodeId];
 			if (from === id) this.#ends.delete(key);
@@ -139,9 +142,15 @@ export class Fabric {
 			this.#ends.delete(`${id}>${peer}`);
 			station.run(() => station.onLink(peer, 'down'));
 			if (!this.isCut(id, peer)) this.#later(() => this.#ends.get(`${peer}>${id}`) === number && this.#down(peer, id));
+			redial(peer);
 		};
 
 		this.#spoken.set(id, new Map());
+		const redial = (peer: NodeId): void => {
+			if (peers.has(peer) && !removed.has(peer)) this.#dial(station, peer);
+		};
+
+		this.#redials.set(id, redial);
 		this.#members.set(id, peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'));
 		return {
 			links: {
@@ -222,6 +231,7 @@ export class Fabric {
 		if (!this.#ends.delete(`${id}>${peer}`)) return;
 		const station = this.#stations.get(id);
 		station?.run(() => station.onLink(peer, 'down'));
+		this.#redials.get(id)?.(peer);
 	}
 
 	#later(work: () => void): void {

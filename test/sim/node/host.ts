@@ -199,6 +199,7 @@ export class Host implements Station {
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		this.#refused.delete(peer);
+		this.options.witness.causes.linked(this.id, peer, change);
 		this.node?.onLink(peer, change);
 	}
 
@@ -236,7 +237,7 @@ export class Host implements Station {
 		this.why = why;
 		this.reason = reason;
 		this.node = undefined;
-		witness.ended(why);
+		witness.ended(this, why);
 		fabric.ended(this.id, why !== 'power');
 	}
 

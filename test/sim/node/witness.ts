@@ -16,6 +16,7 @@ import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
 import {Belonging} from './belonging.ts';
+import {Causes} from './causes.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {Questions} from './questions.ts';
@@ -44,6 +45,7 @@ export class Witness {
 	readonly messages: MessageChecks;
 	readonly history: Operation[] = [];
 	readonly accusations = new Accusations();
+	readonly causes = new Causes();
 	/** Those that are open, and those of processes that have ended. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
 	/** Snapshots and retention: when a node tidies up. */
@@ -83,8 +85,9 @@ export class Witness {
 		}
 	}
 
-	ended(why: Stop): void {
+	ended(host: Host, why: Stop): void {
 		this.stops[why]++;
+		this.causes.ended(host.id, host.options.schedule.nowMs);
 	}
 
 	/** A new disk: nothing of the old one is expected back. */
@@ -115,6 +118,7 @@ export class Witness {
 		this.checks.booted(view, node.control.raft.status());
 		this.#hook(host, node, view);
 		this.#hookQuestions(host, node);
+		this.causes.booted(host.id);
 	}
 
 	/** It has read its logs back. */
@@ -282,9 +286,16 @@ export class Witness {
 		const ready = raft.ready.bind(raft);
 		const step = raft.step.bind(raft);
 		const tick = raft.tick.bind(raft);
+		const leaderDown = raft.leaderDown.bind(raft);
 		let beatMs = -1;
 		let beats = 0;
 		Object.assign(raft, {
+			leaderDown: (peer: NodeId) => {
+				view.isTouched = true;
+				const wrong = this.causes.believed(host.id, peer);
+				if (wrong !== undefined) throw this.#problem(wrong);
+				leaderDown(peer);
+			},
 			ready: () => {
 				view.isTouched = true;
 				const work = ready();
@@ -374,6 +385,10 @@ export class Witness {
 		const record = node.journal.record.bind(node.journal);
 		Object.assign(node.journal, {
 			record: (event: BrokerEvent) => {
+				const {schedule: {nowMs}, config: {raft: {electionMs}}} = host.options;
+				const wrong = event.type === 'leader' ? this.causes.reported(host.id, event, {nowMs, electionMs}) : undefined;
+				if (wrong !== undefined) throw this.#problem(wrong);
+				if (event.type === 'transfer') this.causes.handedOver(event.from, nowMs);
 				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
 				if (event.type === 'member') this.accusations.add(event.state, host, [...this.#views.keys()].find(({id}) => id === event.id));
 				record(event);
