@@ -38,7 +38,6 @@ import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pus
 export type * from './node-options.ts';
 
 const tickMs = 25;
-const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
 const careMs = 1000;
 const retainMs = 10_000;
 
@@ -86,7 +85,7 @@ export class Node implements ServedBroker {
 		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		const nowMs = (): number => io.clock.monotonicMs();
 		const failed = (error: unknown): void => this.#fail(error);
-		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.nameOf(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
+		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.control.topics.name(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.waiting = new Waiting(emit);
@@ -127,7 +126,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.#management = new Management({
-			self: id, control: this.control, nowMs, label: node => this.nameOf(node) ?? node,
+			self: id, control: this.control, nowMs, label: node => this.control.topics.name(node) || node,
 			isReachable: node => this.presence.isReachable(node),
 			send: (to, kind, packet) => io.links.send(to, [encodeControl(kind, packet)]),
 		});
@@ -157,12 +156,8 @@ export class Node implements ServedBroker {
 			clusterId: () => this.clusterId, lamport, write: state => io.save(state),
 		});
 		this.#leaving = new Leaving({
-			phase: () => this.phase, failed,
-			members: () => this.control.topics.members().length,
-			giveUp: () => this.#management.leave(),
-			note: left => this.#keeping.left(left),
-			hasAsked: options.former?.left === 'asked',
-			stop: reason => void this.stop(reason),
+			management: this.#management, keeping: this.#keeping, topics: this.control.topics, hasAsked: options.former?.left === 'asked',
+			phase: () => this.phase, stop: reason => void this.stop(reason), failed,
 		});
 		for (const topic of options.topics) this.interests.own.add(topic);
 	}
@@ -226,11 +221,6 @@ export class Node implements ServedBroker {
 		this.#entering = entering;
 		entering.start();
 		return entering.settled.then(() => founding);
-	}
-
-	/** What a member is called; `undefined` before its name is agreed. */
-	nameOf(node: NodeId): string | undefined {
-		return this.control.topics.name(node) || undefined;
 	}
 
 	/** Members as the cluster told a node that joins, until its own log names them. */
@@ -361,7 +351,6 @@ export class Node implements ServedBroker {
 		await this.#management.carryOut({type: 'remove', node});
 	}
 
-	/** See `Broker.leave`. */
 	leave(): Promise<void> {
 		return this.#leaving.leave();
 	}
@@ -472,7 +461,7 @@ export class Node implements ServedBroker {
 
 	#onRemoved(): void {
 		this.#management.removed();
-		if (!this.#leaving.onRemoved()) void this.stop(removedReason);
+		this.#leaving.onRemoved();
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

@@ -26,6 +26,7 @@ export class Keeping {
 	#agreed = '';
 	#saving: Promise<void> = Promise.resolve();
 	#left: KeptState['left'];
+	#leftSaved: Promise<void> | undefined;
 
 	constructor(options: KeepingOptions) {
 		this.#options = options;
@@ -45,8 +46,12 @@ export class Keeping {
 
 	/** This node left its cluster, or asked to, or stays. Resolves when the disk knows it too. */
 	left(left: KeptState['left']): Promise<void> {
-		this.#left = left;
-		return this.save();
+		if (left !== this.#left || !this.#leftSaved) {
+			this.#left = left;
+			this.#leftSaved = this.save();
+		}
+
+		return this.#leftSaved;
 	}
 
 	/** What is agreed has changed: write it down if it is any of what is kept. */

@@ -5,7 +5,7 @@ import type {Joined} from '../joining.ts';
 import type {NodeOptions} from '../node-options.ts';
 import {namesProtocol} from '../topics/topics.ts';
 import type {MemberContext} from '../topics/command.ts';
-import {Entering} from './entering.ts';
+import {Entering, returningAlone, seekingAlone} from './entering.ts';
 import {Founding} from './founding.ts';
 
 export type EnterHooks = {
@@ -17,14 +17,11 @@ export type EnterHooks = {
 	readonly found: (facts: MemberContext & {readonly clusterId: string}) => void;
 };
 
-const lostAdvice = 'a member of its cluster: what this node knew of the cluster was damaged and set aside, and no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
-const aloneAdvice = 'a member of the cluster to be heard: none is known yet';
-
 export function createEntering({id, address, incarnation, instance, name, protocolMax, founding, former, resignations = [], io: {peers, clock, entropy}}: NodeOptions, hooks: EnterHooks): Entering {
 	return new Entering({
 		address, peers, clock,
 		founding: founding && new Founding({self: id, address, ...founding, nowMs: clock.monotonicMs()}),
-		aloneAdvice: former?.mustJoin ? lostAdvice : aloneAdvice,
+		aloneAdvice: former?.mustJoin ? returningAlone : seekingAlone,
 		request: () => ({id, address, clusterId: hooks.clusterId(), name: name.text, isNameChosen: name.isChosen, ...(resignations.length > 0 ? {resignations} : {})}),
 		tell: text => hooks.waitFor(text),
 		refused: error => hooks.refused(error),

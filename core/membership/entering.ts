@@ -28,6 +28,10 @@ export type EnteringOptions = {
 	readonly refused: (error: Error) => void;
 };
 
+/** What a node waits for when it knows nobody whom it could ask: one that may found a cluster, and one that belonged to one. */
+export const seekingAlone = 'a member of the cluster to be heard: none is known yet';
+export const returningAlone = 'a member of the cluster that this node left, or belonged to before its files were damaged: no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
+
 const turnMs = 100;
 const againMs = 250;
 const candidatesMs = 300;

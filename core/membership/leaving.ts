@@ -5,22 +5,24 @@ that it asked: a node that stops in between, and finds at its next start that it
 */
 import {leftReason} from '../api.ts';
 import {DapssError} from '../errors.ts';
-import type {KeptState} from '../node-state.ts';
+import type {Keeping} from '../keeping.ts';
+import type {Management} from '../management.ts';
 import type {Snapshot} from '../observe/snapshot.ts';
+import type {Topics} from '../topics/topics.ts';
 
 export type LeavingOptions = {
+	readonly management: Pick<Management, 'leave'>;
+	readonly keeping: Pick<Keeping, 'left'>;
+	readonly topics: Pick<Topics, 'members'>;
 	readonly phase: () => Snapshot['phase'];
-	/** Members that are agreed, this node included. */
-	readonly members: () => number;
-	/** Resolves when this node is no member any more. */
-	readonly giveUp: () => Promise<void>;
-	/** Resolves when the disk knows whether this node left, or asked to. */
-	readonly note: (left: KeptState['left']) => Promise<void>;
 	/** It asked before its last stop, and did not learn the answer. */
 	readonly hasAsked: boolean;
 	readonly stop: (reason: string) => void;
 	readonly failed: (error: unknown) => void;
 };
+
+const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
+const hadAskedReason = 'this node had left the cluster before it stopped: start it once more, and it joins as a new member';
 
 export class Leaving {
 	readonly #options: LeavingOptions;
@@ -39,31 +41,30 @@ export class Leaving {
 		return this.#leaving;
 	}
 
-	/** This node was removed. True when that is what it asked for. */
-	onRemoved(): boolean {
-		const {note, stop, failed, hasAsked} = this.#options;
-		if (!this.#leaving && !hasAsked) return false;
-		note(true).catch(failed);
-		stop(this.#leaving ? leftReason : 'this node had left the cluster before it stopped: start it once more, and it joins as a new member');
-		return true;
+	/** This node was removed: because it asked for that, or by an operator. */
+	onRemoved(): void {
+		const {keeping, stop, failed, hasAsked} = this.#options;
+		if (!this.#leaving && !hasAsked) return stop(removedReason);
+		keeping.left(true).catch(failed);
+		stop(this.#leaving ? leftReason : hadAskedReason);
 	}
 
 	async #leave(): Promise<void> {
-		const {phase, members, giveUp, note, stop} = this.#options;
+		const {phase, topics, management, keeping, stop} = this.#options;
 		const now = phase();
 		if (now === 'stopping') throw new DapssError('closed', 'The node is stopping already');
 		if (now !== 'running') throw new DapssError('refused', `This node is ${now}, it is no member yet: there is nothing to leave. Stop it instead`);
-		if (members() <= 1) throw new DapssError('refused', 'This node is the only member of its cluster: there is nothing to leave. Stop it instead');
-		await note('asked');
+		if (topics.members().length <= 1) throw new DapssError('refused', 'This node is the only member of its cluster: there is nothing to leave. Stop it instead');
+		await keeping.left('asked');
 		try {
-			await giveUp();
+			await management.leave();
 		} catch (error) {
 			// It may still happen when nobody said no in time.
-			if (!(error instanceof DapssError && error.code === 'timeout')) await note(undefined);
+			if (!(error instanceof DapssError && error.code === 'timeout')) await keeping.left(undefined);
 			throw error;
 		}
 
-		await note(true);
+		await keeping.left(true);
 		stop(leftReason);
 	}
 }

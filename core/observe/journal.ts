@@ -12,8 +12,8 @@ type Watcher = {readonly messages: boolean; readonly queue: RecordedEvent[]; dro
 
 export type JournalOptions = {
 	readonly wallMs: () => number;
-	/** Name of a member; `undefined` when it has none. @default nobody has one */
-	readonly nameOf?: (node: NodeId) => string | undefined;
+	/** Name of a member; empty when it has none. @default nobody has one */
+	readonly nameOf?: (node: NodeId) => string;
 	readonly feedMax: number;
 	readonly eventsMax: number;
 	readonly previewBytes: number;

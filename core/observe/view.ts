@@ -144,5 +144,5 @@ export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): 
 
 /** Faults that are injected now, for people. */
 export function faultsOf(node: Node): readonly string[] {
-	return node.options.io.faults?.active(peer => node.nameOf(peer) ?? peer.slice(0, 6)) ?? [];
+	return node.options.io.faults?.active(peer => node.control.topics.name(peer) || peer.slice(0, 6)) ?? [];
 }

@@ -1,6 +1,7 @@
 import {beforeEach, describe, expect, test} from 'vitest';
 import {DapssError} from '../../core/errors.ts';
 import {Leaving} from '../../core/membership/leaving.ts';
+import type {NodeId} from '../../core/message.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 
 let phase: Snapshot['phase'];
@@ -16,13 +17,18 @@ beforeEach(() => {
 
 function leaving(hasAsked = false): Leaving {
 	return new Leaving({
-		phase: () => phase, members: () => members, hasAsked,
-		async giveUp() {
-			said.push('gives up its vote');
-			await giveUp();
+		phase: () => phase, hasAsked,
+		topics: {members: () => Array.from({length: members}, () => ({id: '' as NodeId, address: ''}))},
+		management: {
+			async leave() {
+				said.push('gives up its vote');
+				await giveUp();
+			},
 		},
-		async note(left) {
-			said.push(`notes ${String(left)}`);
+		keeping: {
+			async left(left) {
+				said.push(`notes ${String(left)}`);
+			},
 		},
 		stop: reason => said.push(`stops: ${reason}`),
 		failed: error => said.push(String(error)),
@@ -46,7 +52,6 @@ describe('a node that leaves', () => {
 		giveUp = () => Promise.reject(new DapssError('refused', 'no quorum without it'));
 		await expect(node.leave()).rejects.toThrow('no quorum without it');
 		expect(said).toEqual(['notes asked', 'gives up its vote', 'notes undefined']);
-		expect(node.onRemoved()).toBe(false);
 		giveUp = async () => undefined;
 		await node.leave();
 		expect(said.at(-1)).toBe('stops: left the cluster');
@@ -56,8 +61,7 @@ describe('a node that leaves', () => {
 		giveUp = () => Promise.reject(new DapssError('timeout', 'it may still happen'));
 		await expect(leaving().leave()).rejects.toMatchObject({code: 'timeout'});
 		expect(said.at(-1)).toBe('gives up its vote');
-		const next = leaving(true);
-		expect(next.onRemoved()).toBe(true);
+		leaving(true).onRemoved();
 		expect(said.slice(-2)).toEqual(['notes true', 'stops: this node had left the cluster before it stopped: start it once more, and it joins as a new member']);
 	});
 
@@ -74,6 +78,6 @@ describe('a node that leaves', () => {
 });
 
 test('a node that is removed without having asked did not leave', () => {
-	expect(leaving().onRemoved()).toBe(false);
-	expect(said).toEqual([]);
+	leaving().onRemoved();
+	expect(said).toEqual(['stops: this node was removed from the cluster: to join again, start it with an empty data folder']);
 });

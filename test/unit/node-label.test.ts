@@ -47,7 +47,7 @@ describe('a member is meant', () => {
 
 test('events carry the names of the nodes that they mention, also of one that has just left', () => {
 	const names = new Map([[a, 'n1'], [b, 'n2']]);
-	const journal = new Journal({wallMs: () => 7, nameOf: id => names.get(id), feedMax: 10, eventsMax: 10, previewBytes: 10});
+	const journal = new Journal({wallMs: () => 7, nameOf: id => names.get(id) ?? '', feedMax: 10, eventsMax: 10, previewBytes: 10});
 	journal.record({type: 'leader', term: 2, leader: a, previous: b});
 	names.delete(b);
 	journal.record({type: 'member', id: b, address: '127.0.0.1:5001', state: 'left'});
