@@ -17,6 +17,8 @@ import {Topics, type Bounds} from './topics/topics.ts';
 /** What a stopped node has of its cluster. */
 export type Remains = {
 	readonly node: NodeId;
+	/** Empty when it has none. */
+	readonly name: string;
 	readonly clusterId: string;
 	/** The newest entry. Of several survivors the one with the highest term, then index, has the most. */
 	readonly last: {readonly term: number; readonly index: number};
@@ -24,7 +26,7 @@ export type Remains = {
 	readonly commit: number;
 	readonly voters: readonly NodeId[];
 	/** The others, who are left out. */
-	readonly lost: ReadonlyArray<{readonly id: NodeId; readonly address: string; readonly voter: boolean}>;
+	readonly lost: ReadonlyArray<{readonly id: NodeId; readonly name: string; readonly address: string; readonly voter: boolean}>;
 	readonly address: string;
 	readonly topics: readonly Topic[];
 };
@@ -58,10 +60,10 @@ export function surveyed(recovered: Recovered, node: NodeId, bounds: Bounds): {r
 	return {
 		topics,
 		remains: {
-			node, address, voters, clusterId: topics.clusterId,
+			node, name: topics.name(node), address, voters, clusterId: topics.clusterId,
 			last: {term: last.term, index: last.index},
 			commit: Math.max(hardState.commit, snapshot?.index ?? 0),
-			lost: topics.members().filter(({id}) => id !== node).map(({id, address: at}) => ({id, address: at, voter: voters.includes(id)})),
+			lost: topics.members().filter(({id}) => id !== node).map(({id, address: at}) => ({id, name: topics.name(id), address: at, voter: voters.includes(id)})),
 			topics: topics.topics().map(({name}) => name),
 		},
 	};

@@ -3,12 +3,12 @@
 cluster's name, and makes the node the only voter of a new cluster.
 */
 import {DapssError} from '../../core/errors.ts';
+import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Remains} from '../../core/recover.ts';
 import {linesOf} from '../batches.ts';
 import {expectInput, interruptible, type Context} from '../context.ts';
 import {paint} from '../terminal.ts';
-import {shortId} from '../units.ts';
 
 const answerBytesMax = 1024;
 
@@ -25,21 +25,21 @@ export async function run(context: Context): Promise<void> {
 	terminal.say(plan(cluster, remains, terminal.hasColour));
 	await confirm(context, cluster);
 	const clusterId = await survivor.refound();
-	const {node, address, clusterId: formerClusterId, voters: formerVoters, lost, topics, last} = remains;
+	const {node, name, address, clusterId: formerClusterId, voters: formerVoters, lost, topics, last} = remains;
 	if (output === 'json') return await terminal.line(JSON.stringify({cluster, clusterId, formerClusterId, node, address, formerVoters, lost: lost.map(({id}) => id), topics, last}));
 	await terminal.line([
-		`Node ${shortId(node)} is the only voter of the new cluster ${clusterId.slice(0, 8)} now. Next:`,
+		`Node ${labelOf(node, name)} is the only voter of the new cluster ${clusterId.slice(0, 8)} now. Next:`,
 		`  1. Start it as before (its data are in ${printable(path)}): it leads alone.`,
 		`  2. Start each other node with an empty data folder and --bootstrap ${printable(address)}: it joins under a new id. Keep the old folders until you miss nothing.`,
 		`  A node that still runs with data of the old cluster (${formerClusterId.slice(0, 8)}) is refused, and says so.`,
 	].join('\n'));
 }
 
-function plan(cluster: string, {node, address, clusterId, last, commit, lost, topics}: Remains, hasColour: boolean): string {
+function plan(cluster: string, {node, name, address, clusterId, last, commit, lost, topics}: Remains, hasColour: boolean): string {
 	const rest = last.index - commit;
-	const others = lost.map(({id, address: at, voter}) => `${shortId(id)} (${printable(at)}${voter ? ', voter' : ''})`).join(', ');
+	const others = lost.map(({id, name: called, address: at, voter}) => `${labelOf(id, called)} (${printable(at)}${voter ? ', voter' : ''})`).join(', ');
 	return [
-		`Node ${shortId(node)} (${printable(address)}) of the cluster ${printable(cluster)} (${clusterId.slice(0, 8)}): its log ends with entry ${last.index} of term ${last.term}.`,
+		`Node ${labelOf(node, name)} (${printable(address)}) of the cluster ${printable(cluster)} (${clusterId.slice(0, 8)}): its log ends with entry ${last.index} of term ${last.term}.`,
 		`  kept      ${topics.length === 1 ? '1 topic' : `${topics.length} topics`}, the messages in this folder, and every entry of the log${rest > 0 ? `; whether the last ${rest === 1 ? 'of them was' : `${rest} of them were`} agreed, this node does not know` : ''}`,
 		`  left out  ${others === '' ? 'nobody' : others}`,
 		`  ${paint(hasColour, 'bad', 'LOST')}      what was agreed and is not in this log, and messages that only others have`,

@@ -69,8 +69,8 @@ describe.each([['entries alone', false], ['a snapshot and entries', true]])('fro
 	test('tells what is there', async () => {
 		const {store} = await reopened(await stopped(entries, hasSnapshot));
 		expect(surveyed(store.recovered, c, bounds).remains).toEqual({
-			node: c, address: '127.0.0.1:3', voters: [a, b, c], clusterId: former, last: {term: 2, index: 9}, commit: 6, topics: ['known', 'unsure', 'theirs'],
-			lost: [{id: a, address: '127.0.0.1:1', voter: true}, {id: b, address: '127.0.0.1:2', voter: true}],
+			node: c, name: '', address: '127.0.0.1:3', voters: [a, b, c], clusterId: former, last: {term: 2, index: 9}, commit: 6, topics: ['known', 'unsure', 'theirs'],
+			lost: [{id: a, name: '', address: '127.0.0.1:1', voter: true}, {id: b, name: '', address: '127.0.0.1:2', voter: true}],
 		});
 	});
 

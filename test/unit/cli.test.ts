@@ -397,8 +397,8 @@ describe('leader transfer, peer remove, recover', () => {
 
 	describe('recover', () => {
 		const remains: Remains = {
-			node: pictures.a, address: '127.0.0.1:5000', clusterId: 'old-cluster', voters: [pictures.a, pictures.b, pictures.c], last: {term: 7, index: 40}, commit: 38, topics: ['news' as Topic],
-			lost: [{id: pictures.b, address: '127.0.0.1:5001', voter: true}, {id: pictures.d, address: '127.0.0.1:5003', voter: false}],
+			node: pictures.a, name: '', address: '127.0.0.1:5000', clusterId: 'old-cluster', voters: [pictures.a, pictures.b, pictures.c], last: {term: 7, index: 40}, commit: 38, topics: ['news' as Topic],
+			lost: [{id: pictures.b, name: 'oslo-2', address: '127.0.0.1:5001', voter: true}, {id: pictures.d, name: '', address: '127.0.0.1:5003', voter: false}],
 		};
 		let carried: number;
 		let opened: string[];
@@ -424,7 +424,7 @@ describe('leader transfer, peer remove, recover', () => {
 			const {code, out, err} = await dapss('recover --data /d', {backend});
 			expect({code, out, carried}).toEqual({code: 2, out: '', carried: 0});
 			expect(err).toContain('Nothing was changed: without a terminal to ask on, expected --confirm dapss');
-			for (const text of ['entry 40 of term 7', '1 topic,', 'whether the last 2 of them were agreed, this node does not know', `${pictures.b.slice(0, 8)} (127.0.0.1:5001, voter), ${pictures.d.slice(0, 8)} (127.0.0.1:5003)`, 'LOST']) expect(err).toContain(text);
+			for (const text of ['entry 40 of term 7', '1 topic,', 'whether the last 2 of them were agreed, this node does not know', `oslo-2 (127.0.0.1:5001, voter), ${pictures.d.slice(0, 8)} (127.0.0.1:5003)`, 'LOST']) expect(err).toContain(text);
 			expect(await dapss('recover --data /d --confirm other', {backend})).toMatchObject({code: 2, err: expect.stringContaining('Nothing was changed: expected the name of the cluster, dapss, got "other"') as string});
 			expect(carried).toBe(0);
 		});
