@@ -4,9 +4,27 @@ newest rows of others on its packets: an all-to-all picture for a few bytes, in 
 A row that gets no newer version goes stale: what its node hears now is then not known, only what it heard last.
 */
 import type {NodeId} from '../message.ts';
-import {hashMembers, rowBytes, u32Max, type Row} from './packet.ts';
+import {hashMembers, rowBytes, stateBytes, statesFieldBytes, u32Max, type Row, type RowState} from './packet.ts';
 
-type Known = {readonly row: Row; readonly atTick: number; /** Over the current list of members, so it may be passed on. */ readonly isCurrent: boolean};
+/** `isCurrent`: over the current list of members, so it may be passed on. */
+type Known = {readonly row: Row; readonly state: RowState | undefined; readonly atTick: number; readonly isCurrent: boolean};
+
+/** What this node reports of itself with its row. */
+export type Report = {readonly term: number; readonly leader: NodeId | undefined; readonly applied: number};
+
+/** What this node sees of the others, for its row. */
+export type Sight = {
+	readonly isHeard: (id: NodeId) => boolean;
+	/** A link to it works, as far as this end can tell. */
+	readonly isLinked: (id: NodeId) => boolean;
+	/** Its datagrams arrive. */
+	readonly isAudible: (id: NodeId) => boolean;
+	/** Asked for only when a new version is made. */
+	readonly report: () => Report;
+};
+
+/** One node's complaints: members to which it has no working link, and those whose datagrams do not reach it. */
+export type Complaint = {readonly node: NodeId; readonly unlinked: readonly NodeId[]; readonly silent: readonly NodeId[]};
 
 export class Rows {
 	readonly #self: NodeId;
@@ -18,9 +36,12 @@ export class Rows {
 	readonly #known = new Map<NodeId, Known>();
 	#counter = 0;
 	#own: Row;
+	#ownState: RowState | undefined;
 	#ownAtTick = 0;
 	/** Whose rows, the own one included, name somebody. */
 	readonly #complaining = new Set<NodeId>();
+	/** Nodes whose states, the own one included, name somebody. */
+	readonly #ailing = new Set<NodeId>();
 	/** Rows over another list of members than ours, not read. */
 	mismatches = 0;
 
@@ -49,38 +70,47 @@ export class Rows {
 		this.#order = order;
 		this.#index = new Map(order.map((id, index) => [id, index]));
 		this.#hash = hashMembers(order);
-		for (const [node, {row, atTick}] of this.#known) {
+		for (const [node, {row, state, atTick}] of this.#known) {
 			if (this.#index.has(node)) {
 				const rewritten = this.#rewrite(row, former);
-				this.#known.set(node, {row: rewritten, atTick, isCurrent: false});
-				this.#note(rewritten);
+				const rewrittenState = state && this.#rewriteState(state, former);
+				this.#known.set(node, {row: rewritten, state: rewrittenState, atTick, isCurrent: false});
+				this.#note(rewritten, rewrittenState);
 			} else {
 				this.#known.delete(node);
 				this.#complaining.delete(node);
+				this.#ailing.delete(node);
 			}
 		}
 
 		this.#own = this.#rewrite(this.#own, former);
-		this.#note(this.#own);
+		this.#ownState &&= this.#rewriteState(this.#ownState, former);
+		this.#note(this.#own, this.#ownState);
 		this.#ownAtTick = -Infinity; // The next `observe` gives it a version over this list.
 	}
 
-	/** Set the own row. True when its content changed; a new version is made then, and every `refreshTicks`. */
-	observe(isHeard: (id: NodeId) => boolean, tick: number, refreshTicks: number): boolean {
-		const unheard = bitmap(this.#order, id => id !== this.#self && !isHeard(id));
-		const hasChanged = !isEqual(unheard, this.#own[4]);
+	/** Set the own row. True when its content changed; a new version is made then, and every `refreshTicks`. The report alone waits for that. */
+	observe({isHeard, isLinked, isAudible, report}: Pick<Sight, 'isHeard'> & Partial<Sight>, tick: number, refreshTicks: number): boolean {
+		const others = (isFine: (id: NodeId) => boolean): Uint8Array => bitmap(this.#order, id => id !== this.#self && !isFine(id));
+		const unheard = others(isHeard);
+		const unlinked = isLinked ? others(isLinked) : none;
+		const silent = isAudible ? others(isAudible) : none;
+		const former = this.#ownState;
+		const hasChanged = !isEqual(unheard, this.#own[4]) || !isEqual(unlinked, former?.[3] ?? none) || !isEqual(silent, former?.[4] ?? none);
 		if (hasChanged || tick - this.#ownAtTick >= refreshTicks) {
 			this.#counter = Math.min(this.#counter + 1, u32Max);
 			this.#own = [this.#self, this.#incarnation, this.#counter, this.#hash, unheard];
+			const said = report?.();
+			this.#ownState = said && [said.term, said.leader === undefined ? -1 : this.#index.get(said.leader) ?? -1, said.applied, unlinked, silent];
 			this.#ownAtTick = tick;
-			this.#note(this.#own);
+			this.#note(this.#own, this.#ownState);
 		}
 
 		return hasChanged;
 	}
 
 	/** A row came in. The highest version wins; our own and those of strangers are ignored. */
-	learn(row: Row, tick: number): void {
+	learn(row: Row, state: RowState | undefined, tick: number): void {
 		const [node, incarnation, counter, members] = row;
 		if (node === this.#self || !this.#index.has(node)) return;
 		if (members !== this.#hash) {
@@ -89,22 +119,41 @@ export class Rows {
 		}
 
 		const known = this.#known.get(node);
-		if (known?.isCurrent && (incarnation < known.row[1] || (incarnation === known.row[1] && counter <= known.row[2]))) return;
-		this.#known.set(node, {row, atTick: tick, isCurrent: true}); // A Map keeps the place of a key that it has.
-		this.#note(row);
+		const isSame = known?.isCurrent === true && incarnation === known.row[1] && counter === known.row[2];
+		if (isSame && known.state === undefined && state) {
+			// It came first through a node of protocol 1, which drops the state.
+			this.#known.set(node, {...known, state});
+			this.#note(row, state);
+			return;
+		}
+
+		if (isSame || (known?.isCurrent && (incarnation < known.row[1] || (incarnation === known.row[1] && counter < known.row[2])))) return;
+		this.#known.set(node, {row, state, atTick: tick, isCurrent: true}); // A Map keeps the place of a key that it has.
+		this.#note(row, state);
 	}
 
 	/** Rows for a packet to `to`: the own one, then those that wait longest, up to `count` and `bytesMax`. Stale ones are not passed on. */
-	take(to: NodeId, count: number, bytesMax: number, tick: number, staleTicks: number): Row[] {
+	take(to: NodeId, count: number, bytesMax: number, tick: number, staleTicks: number): {readonly rows: readonly Row[]; readonly states: ReadonlyArray<RowState | null> | undefined} {
 		const rows = [this.#own];
-		let bytes = rowBytes(this.#own);
+		let room = bytesMax - statesFieldBytes - rowBytes(this.#own);
+		const states: Array<RowState | null> = [];
+		const add = (state: RowState | undefined): void => {
+			// A state for which there is no room is unknown to the receiver until another packet brings it.
+			const fits = state !== undefined && stateBytes(state) <= room;
+			states.push(fits ? state : null);
+			room -= fits ? stateBytes(state) : 1;
+		};
+
+		add(this.#ownState);
 		const told: Array<[NodeId, Known]> = [];
 		for (const [node, known] of this.#known) {
 			if (rows.length >= count) break;
 			if (node === to || !known.isCurrent || tick - known.atTick >= staleTicks) continue;
-			bytes += rowBytes(known.row);
-			if (bytes > bytesMax) break;
+			const bytes = rowBytes(known.row);
+			if (bytes + (known.state ? stateBytes(known.state) : 1) > room) break;
+			room -= bytes;
 			rows.push(known.row);
+			add(known.state);
 			told.push([node, known]);
 		}
 
@@ -113,7 +162,7 @@ export class Rows {
 			this.#known.set(node, known);
 		}
 
-		return rows;
+		return {rows, states: states.every(state => state === null) ? undefined : states};
 	}
 
 	/** Whether `node` hears `other` by its last row; `undefined` when there is none, or none within `staleTicks`. */
@@ -126,16 +175,70 @@ export class Rows {
 		return node === other || !hasBit(known.row[4], index);
 	}
 
-	#note([node, , , , unheard]: Row): void {
+	/** Whether `node` has a working link to `other`, and whether datagrams of `other` reach it; `undefined` when nothing fresh is known. */
+	isLinked(node: NodeId, other: NodeId, tick: number, staleTicks: number): boolean | undefined {
+		return this.#has(3, node, other, tick, staleTicks);
+	}
+
+	isAudible(node: NodeId, other: NodeId, tick: number, staleTicks: number): boolean | undefined {
+		return this.#has(4, node, other, tick, staleTicks);
+	}
+
+	/** What a node reported last; `undefined` when nothing fresh is known. */
+	report(node: NodeId, tick: number, staleTicks: number): Report | undefined {
+		const state = this.#state(node, tick, staleTicks);
+		return state && {term: state[0], leader: this.#order[state[1]], applied: state[2]};
+	}
+
+	/** The complaints that are fresh, the own one included, by node id. */
+	complaints(tick: number, staleTicks: number): readonly Complaint[] {
+		if (this.#ailing.size === 0) return [];
+		return [...this.#ailing].toSorted().flatMap((node): Complaint[] => {
+			const state = this.#state(node, tick, staleTicks);
+			return state ? [{node, unlinked: this.#named(state[3]), silent: this.#named(state[4])}] : [];
+		});
+	}
+
+	#state(node: NodeId, tick: number, staleTicks: number): RowState | undefined {
+		if (node === this.#self) return this.#ownState;
+		const known = this.#known.get(node);
+		return known && tick - known.atTick < staleTicks ? known.state : undefined;
+	}
+
+	#has(field: 3 | 4, node: NodeId, other: NodeId, tick: number, staleTicks: number): boolean | undefined {
+		const index = this.#index.get(other);
+		const state = this.#state(node, tick, staleTicks);
+		return index === undefined || !state ? undefined : !hasBit(state[field], index);
+	}
+
+	#named(bits: Uint8Array): readonly NodeId[] {
+		return bits.length === 0 ? [] : this.#order.filter((_, index) => hasBit(bits, index));
+	}
+
+	#note([node, , , , unheard]: Row, state: RowState | undefined): void {
 		if (unheard.length > 0) this.#complaining.add(node);
 		else this.#complaining.delete(node);
+		if (state && (state[3].length > 0 || state[4].length > 0)) this.#ailing.add(node);
+		else this.#ailing.delete(node);
+	}
+
+	#rewriteState([term, leader, applied, unlinked, silent]: RowState, former: readonly NodeId[]): RowState {
+		const followed = former[leader];
+		return [term, followed === undefined ? -1 : this.#index.get(followed) ?? -1, applied, this.#rewriteBits(unlinked, former), this.#rewriteBits(silent, former)];
 	}
 
 	#rewrite([node, incarnation, counter, , unheard]: Row, former: readonly NodeId[]): Row {
-		const ids = new Set(former.filter((_, index) => hasBit(unheard, index)));
-		return [node, incarnation, counter, this.#hash, bitmap(this.#order, id => ids.has(id))];
+		return [node, incarnation, counter, this.#hash, this.#rewriteBits(unheard, former)];
+	}
+
+	#rewriteBits(bits: Uint8Array, former: readonly NodeId[]): Uint8Array {
+		if (bits.length === 0) return bits;
+		const ids = new Set(former.filter((_, index) => hasBit(bits, index)));
+		return bitmap(this.#order, id => ids.has(id));
 	}
 }
+
+const none = new Uint8Array(0);
 
 /** The bits of those ids for which `isSet`, zero bytes at the end left out. */
 export function bitmap(order: readonly NodeId[], isSet: (id: NodeId) => boolean): Uint8Array {
