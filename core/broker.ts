@@ -17,6 +17,7 @@ import {Journal} from './observe/journal.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import {viewOf} from './observe/view.ts';
 import {Management} from './management.ts';
+import {Relay} from './membership/relay.ts';
 import type {NodeOptions} from './node-options.ts';
 import {Watchers} from './observe/watchers.ts';
 import {Presence} from './presence.ts';
@@ -53,6 +54,7 @@ export class Node implements ServedBroker {
 	#reachable = '';
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
+	readonly #relay: Relay;
 	#caredMs = 0;
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
@@ -74,8 +76,9 @@ export class Node implements ServedBroker {
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.control = new Control({
 			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
-			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
+			send: (to, packet) => void this.#relay.send(to, encodeControl('raft', packet)),
 			isReachable: node => this.presence.isReachable(node),
+			isReached: node => this.presence.reach(node) !== undefined,
 			onAgreed: () => this.#onAgreed(),
 		});
 		this.#acquaintances = new Acquaintances({
@@ -89,6 +92,11 @@ export class Node implements ServedBroker {
 			links: io.links, datagrams: io.datagrams,
 			address: node => this.#acquaintances.address(node),
 			voters: () => this.control.raft.status().configuration.voters,
+			raft: () => {
+				const {term, leader, applied, commit, progress} = this.control.raft.status();
+				return {term, leader, applied, commit, matches: progress};
+			},
+			name: node => node.slice(0, 8),
 			published: () => this.data.publisher.published,
 			resync: peers => {
 				this.data.gossip.resync(peers);
@@ -97,8 +105,14 @@ export class Node implements ServedBroker {
 		});
 		this.#management = new Management({
 			self: id, control: this.control, nowMs,
-			isReachable: node => this.presence.isReachable(node),
-			send: (to, kind, packet) => io.links.send(to, [encodeControl(kind, packet)]),
+			isReachable: node => this.presence.reach(node) !== undefined,
+			send: (to, kind, packet) => this.#relay.send(to, encodeControl(kind, packet)),
+		});
+		this.#relay = new Relay({
+			self: id, links: io.links,
+			isMember: node => this.control.topics.address(node) !== undefined,
+			reach: node => this.presence.reach(node),
+			bound: name => this.journal.bound(name),
 		});
 		this.data = new Data({
 			self: id, incarnation, lamport, tickMs, config,
@@ -163,6 +177,13 @@ export class Node implements ServedBroker {
 
 	onFrame(from: NodeId, frame: Buffer): void {
 		this.presence.heard(from);
+		if (frame[0] !== kinds.relay) return this.#onFrame(from, frame);
+		const relayed = this.#relay.onFrame(from, frame);
+		if (relayed.type === 'deliver') this.#onFrame(relayed.from, relayed.inner);
+		else if (relayed.type === 'refused') this.journal.reject(from, 'malformed');
+	}
+
+	#onFrame(from: NodeId, frame: Buffer): void {
 		switch (frame[0]) {
 			case kinds.push: {
 				const head = decodePushHead(frame);
@@ -186,7 +207,7 @@ export class Node implements ServedBroker {
 				return;
 			}
 
-			case kinds.swim: return this.#onSwim(from, frame);
+			case kinds.swim: return this.#onSwim(from, frame, 'link');
 			case kinds.join: return this.#judge(from, this.#acquaintances.onAsked(from, frame));
 			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
 			case kinds.manage: return this.#judge(from, this.#management.onWish(from, frame));
@@ -196,7 +217,7 @@ export class Node implements ServedBroker {
 	}
 
 	onDatagram(from: NodeId, bytes: Buffer): void {
-		this.#onSwim(from, bytes);
+		this.#onSwim(from, bytes, 'datagram');
 	}
 
 	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
@@ -314,9 +335,9 @@ export class Node implements ServedBroker {
 		if (!isSound) this.journal.reject(from, 'malformed');
 	}
 
-	#onSwim(from: NodeId, frame: Buffer): void {
+	#onSwim(from: NodeId, frame: Buffer, channel: 'datagram' | 'link'): void {
 		const packet = frame[0] === kinds.swim ? parseSwimPacket(decodeControl(frame)) : undefined;
-		if (packet) this.presence.step(from, packet);
+		if (packet) this.presence.step(from, packet, channel);
 		else this.journal.reject(from, 'malformed');
 	}
 
@@ -325,6 +346,7 @@ export class Node implements ServedBroker {
 		const {io, lamport} = this.options;
 		const nowMs = io.clock.monotonicMs();
 		this.presence.tick();
+		this.#relay.tick();
 		this.#updateReachable();
 		this.control.tick();
 		this.#management.check();

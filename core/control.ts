@@ -8,7 +8,9 @@ import type {Lamport} from './lamport.ts';
 import type {Random} from './machine.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
-import {noQuorum, Proposals, type QuorumView} from './proposals.ts';
+import {quorumOf, type QuorumView} from './membership/reachability.ts';
+import {QuorumWatch} from './observe/quorum-watch.ts';
+import {noQuorum, Proposals} from './proposals.ts';
 import {promotion} from './promotion.ts';
 import {decodeConfigurationData} from './raft/configuration.ts';
 import type {RaftLimits} from './raft/leader.ts';
@@ -32,6 +34,8 @@ export type ControlOptions = {
 	readonly send: (to: NodeId, packet: RaftPacket) => void;
 	/** Members that are heard from now, self included. */
 	readonly isReachable: (node: NodeId) => boolean;
+	/** A working link leads to it, over at most one other member. */
+	readonly isReached: (node: NodeId) => boolean;
 	/** The agreed state changed. */
 	readonly onAgreed: () => void;
 	readonly emit: (event: BrokerEvent) => void;
@@ -47,6 +51,9 @@ export type JoinAnswer =
 
 const careMs = 250;
 const deadlineMs = 10_000;
+/** In election timeouts: links come up, and a first election ends, within the first; an election that lasts for the second is an event. */
+const startElections = 4;
+const electingElections = 6;
 
 export class Control {
 	readonly raft: Raft;
@@ -61,7 +68,7 @@ export class Control {
 	#isClosed = false;
 	#leader: NodeId | undefined;
 	#term = 0;
-	#hadQuorum: boolean | undefined;
+	readonly #quorumWatch: QuorumWatch;
 	#caredMs = 0;
 	#snapshotIndex = 0;
 
@@ -77,6 +84,7 @@ export class Control {
 			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
 			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
 		});
+		this.#quorumWatch = new QuorumWatch({emit: options.emit, startMs: startElections * config.raft.electionMs, electingMs: electingElections * config.raft.electionMs});
 		this.proposals = new Proposals({
 			node: self, incarnation, deadlineMs,
 			pendingMax: config.raft.pendingMax,
@@ -94,8 +102,16 @@ export class Control {
 
 	quorum(): QuorumView {
 		const {configuration: {voters}, leader} = this.raft.status();
-		const reachable = voters.filter(voter => voter === this.#options.self || this.#options.isReachable(voter)).length;
-		return {leader, voters: voters.length, reachable};
+		const reached = this.reached();
+		return quorumOf({voters, leader, reaches: voter => reached.get(voter)!});
+	}
+
+	/** Which voters count as reached: what Raft heard as long as this node leads, the links else. */
+	reached(): ReadonlyMap<NodeId, boolean> {
+		const {configuration: {voters}, role, progress} = this.raft.status();
+		const {self, isReached} = this.#options;
+		const active = role === 'leader' ? new Set(progress.filter(({recentlyActive}) => recentlyActive).map(({id}) => id)) : undefined;
+		return new Map(voters.map(voter => [voter, voter === self || (active ? active.has(voter) : isReached(voter))]));
 	}
 
 	step(from: NodeId, packet: RaftPacket): void {
@@ -108,6 +124,7 @@ export class Control {
 		this.raft.tick();
 		this.schedulePump();
 		this.#watchLeader(nowMs);
+		this.#quorumWatch.look(this.quorum(), nowMs);
 		this.proposals.tick(nowMs);
 		for (const [context, read] of this.#reads) {
 			if (nowMs < read.untilMs) continue;
@@ -176,7 +193,7 @@ export class Control {
 		const {role, progress} = this.raft.status();
 		if (role !== 'leader') return;
 		const {configuration: {voters}} = this.raft.status();
-		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReachable(id)).toSorted((a, b) => b.match - a.match)[0];
+		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReached(id)).toSorted((a, b) => b.match - a.match)[0];
 		if (!best) return;
 		this.transfer(best.id);
 	}
@@ -346,25 +363,21 @@ export class Control {
 
 	#watchLeader(nowMs: number): void {
 		const {leader, term} = this.raft.status();
-		const quorum = this.quorum();
-		const held = leader !== undefined;
 		if (leader !== this.#leader || (term !== this.#term && leader !== undefined)) {
 			this.#leader = leader;
 			this.#term = term;
 			this.#options.emit({type: 'leader', term, leader});
 			this.proposals.leaderChanged(nowMs);
 		}
-
-		if (quorum.voters > 0 && held !== this.#hadQuorum && (held || quorum.reachable <= quorum.voters / 2)) {
-			if (this.#hadQuorum !== undefined || held) this.#options.emit({type: 'quorum', held, reachable: quorum.reachable, voters: quorum.voters});
-			this.#hadQuorum = held;
-		}
 	}
 
 	/** Why nothing can be agreed now. */
 	why(): DapssError {
-		const {leader, voters, reachable} = this.quorum();
-		return leader === undefined && reachable > voters / 2 ? new DapssError('no-leader', 'no leader: an election is under way, try again') : noQuorum(reachable, voters);
+		const view = this.quorum();
+		if (view.state === 'lost') return noQuorum(view);
+		return view.leader === undefined
+			? new DapssError('no-leader', 'no leader: an election is under way, try again')
+			: new DapssError('timeout', `leader ${view.leader} did not confirm in time, although ${view.reachable} of ${view.voters} voters are reachable: try again`);
 	}
 
 	#afterStep<Answer>(answer: Answer): Answer {

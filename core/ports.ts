@@ -63,8 +63,10 @@ export type Log = AsyncDisposable & {
 	readonly failed: Promise<Error>;
 };
 
-/** How the link to a peer stands. */
-export type LinkState = {readonly state: 'up' | 'connecting' | 'down'; readonly why: string};
+/** How the link to a peer stands. `code`: of the last call that failed, a refusal code or the system's (`ETIMEDOUT`); none while the link is up. */
+export type LinkState = {readonly state: 'up' | 'connecting' | 'down'; readonly why: string; readonly code?: string};
+/** What a peer said in its hello: the version of the protocol that both speak, and that of its program. */
+export type Speech = {readonly protocol: number; readonly version: string};
 
 /** Links to the other members: one authenticated, ordered connection each. Frames to a peer without a link are lost, and that is said. */
 export type Links = {
@@ -76,6 +78,8 @@ export type Links = {
 	send(to: NodeId, pieces: readonly Uint8Array[]): boolean;
 	queuedBytes(to: NodeId): number;
 	state(peer: NodeId): LinkState;
+	/** What the peer of a link speaks; `undefined` before there was a link to it. */
+	speaks(peer: NodeId): Speech | undefined;
 	/** The peer is silent: what the connection still holds will not arrive soon. Close it and dial anew. */
 	drop(peer: NodeId, why: string): void;
 	/** The peer was heard elsewhere: dial now instead of at the end of the back-off. */

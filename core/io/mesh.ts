@@ -6,7 +6,7 @@ does not know.
 import {errorMessage} from '../errors.ts';
 import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
-import type {Clock, Links, LinkState} from '../ports.ts';
+import type {Clock, Links, LinkState, Speech} from '../ports.ts';
 import type {Channel, Hello, Listener, LocalHello, Refusal, Transport} from './channel.ts';
 import {systemClock, systemEntropy} from './clock.ts';
 import type {Counters} from './counters.ts';
@@ -132,6 +132,11 @@ class LinkMesh implements Mesh {
 
 	state(peer: NodeId): LinkState {
 		return this.#links.get(peer)?.state ?? {state: 'down', why: this.#removed.has(peer) ? 'removed from the cluster' : 'not a member'};
+	}
+
+	speaks(peer: NodeId): Speech | undefined {
+		const remote = this.#links.get(peer)?.remote;
+		return remote && {protocol: remote.protocol, version: remote.version};
 	}
 
 	states(): ReadonlyMap<NodeId, LinkState> {

@@ -29,9 +29,22 @@ export type MemberSnapshot = {
 	/** Leader only: how far the peer's log matches ours. */
 	readonly match: number | undefined;
 	readonly incarnation: number;
+	/** This node reaches it over a link that works, its own or that of the member `via`. Voters that are reached count for the quorum. */
+	readonly reached: boolean;
+	readonly via: NodeId | undefined;
 	/** Version of its program, and of the protocol that the link speaks; empty and 0 while there was no link. */
 	readonly version: string;
 	readonly protocol: number;
+};
+
+/** Two members that do not reach each other, by the word of either. `what`: by TCP, by UDP, or not at all. `via`: the member that serves one to the other. */
+export type CutSnapshot = {
+	readonly between: readonly [NodeId, NodeId];
+	readonly what: 'tcp' | 'udp' | 'all';
+	readonly forMs: number;
+	readonly via: NodeId | undefined;
+	/** The member that is cut off from more others, or both. */
+	readonly blamed: readonly NodeId[];
 };
 
 export type TopicSnapshot = {
@@ -83,7 +96,7 @@ export type RaftSnapshot = {
 	readonly snapshotIndex: number;
 	readonly voters: readonly NodeId[];
 	readonly learners: readonly NodeId[];
-	/** Voters that this node reaches, itself included, directly or through another member. */
+	/** Voters that this node reaches, itself included, directly or through another member; of a leader, those that Raft heard within an election timeout. */
 	readonly reachableVoters: number;
 	readonly quorum: QuorumState;
 	/** `quorum` is `held`. */
@@ -154,6 +167,7 @@ export type Snapshot = {
 	readonly members: readonly MemberSnapshot[];
 	readonly topics: readonly TopicSnapshot[];
 	readonly partition: PartitionSnapshot;
+	readonly cuts: readonly CutSnapshot[];
 	readonly gossip: GossipSnapshot;
 	readonly counters: Counters;
 	/** The newest messages delivered here, oldest first, a bounded sample: `counters.delivered` is the true number. */

@@ -6,6 +6,9 @@ import type {Topic} from '../message.ts';
 import {Rate} from './rate.ts';
 import type {Counters, MemberSnapshot, Snapshot, TopicSnapshot} from './snapshot.ts';
 
+/** The newest protocol that this program speaks. */
+const ownProtocol = 2;
+
 const rates = new WeakMap<Node, Map<Topic, Rate>>();
 
 export function viewOf(node: Node): Snapshot {
@@ -38,13 +41,14 @@ export function viewOf(node: Node): Snapshot {
 			commit: raft.commit, applied: raft.applied, lastIndex: raft.lastIndex, snapshotIndex: raft.snapshotIndex,
 			voters: raft.configuration.voters, learners: raft.configuration.learners,
 			reachableVoters: quorum.reachable,
-			quorum: raft.leader !== undefined ? 'held' : quorum.reachable * 2 > quorum.voters ? 'electing' : 'lost',
-			hasQuorum: raft.leader !== undefined,
+			quorum: quorum.state,
+			hasQuorum: quorum.state === 'held',
 			pending: control.proposals.size,
 		},
 		members: membersOf(node),
 		topics: topicsOf(node),
 		partition: presence.view(),
+		cuts: presence.cuts(),
 		gossip: {fanout: gossip.fanout, duplicates: gossip.duplicates, misses: gossip.misses, held: gossip.held},
 		counters: countersOf(node),
 		feed: journal.feed(),
@@ -58,20 +62,23 @@ export function viewOf(node: Node): Snapshot {
 function membersOf(node: Node): readonly MemberSnapshot[] {
 	const {control, presence, options: {io: {links}}} = node;
 	const {configuration: {voters}, progress} = control.raft.status();
+	const counted = control.reached();
 	const seen = new Map(presence.members().map(member => [member.id, member]));
 	return control.topics.members().map(({id, address}) => {
 		const member = seen.get(id);
 		const isSelf = id === node.id;
 		const link = links.state(id);
 		return {
-			id, address, name: '', version: '', protocol: 0,
-			state: isSelf ? 'alive' : member?.state ?? 'suspect',
-			why: isSelf || member?.state === 'alive' ? '' : member?.why || link.why,
+			id, address, name: '', ...(isSelf ? {version: node.options.version, protocol: ownProtocol} : links.speaks(id) ?? {version: '', protocol: 0}),
+			state: member?.state ?? 'alive',
+			why: member?.why ?? '',
+			reached: isSelf || (counted.get(id) ?? member?.reached ?? false),
+			via: member?.via,
 			voter: voters.includes(id),
 			self: isSelf,
 			rttMs: isSelf ? 0 : member?.rttMs,
 			heardMsAgo: isSelf ? 0 : member?.heardMsAgo,
-			downMs: isSelf ? undefined : member?.downMs,
+			downMs: member?.downMs,
 			link: isSelf ? 'self' : link.state,
 			queuedBytes: isSelf ? 0 : links.queuedBytes(id),
 			match: progress.find(peer => peer.id === id)?.match,

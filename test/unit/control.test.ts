@@ -32,7 +32,7 @@ test('a node that joins by a snapshot stamps what it publishes behind every subs
 		self, lamport, incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
 		random: {below: () => 0},
 		store: await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs()),
-		nowMs: () => 0, send: () => undefined, isReachable: () => true, emit: () => undefined,
+		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, emit: () => undefined,
 		onAgreed: () => agreed.resolve(),
 		failed: error => agreed.reject(error),
 	});
@@ -55,7 +55,7 @@ test('who asks again to be taken in, after that was agreed and before the disk l
 	});
 	const control = new Control({
 		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
 	});
 	const settled = (isDone: () => boolean): Promise<void> => expect.poll(isDone).toBe(true);
 	while (control.raft.status().role !== 'leader') {

@@ -4,7 +4,7 @@ a frame finds nobody), and datagrams. Frames travel as bytes. Over `strict` link
 otherwise the network may do with each frame what it likes, which no real link would.
 */
 import type {NodeId} from '../../../core/message.ts';
-import type {Datagrams, Links, LinkState} from '../../../core/ports.ts';
+import type {Datagrams, Links, LinkState, Speech} from '../../../core/ports.ts';
 import {Network, type LinkOptions} from '../network.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
@@ -28,6 +28,7 @@ const headBytes = 4;
 /** What any healed link carries in no time. */
 const backlogBytes = 16 * 1024;
 const up: LinkState = {state: 'up', why: ''};
+const speech: Speech = {protocol: 2, version: 'sim'};
 const connecting: LinkState = {state: 'connecting', why: 'dialling'};
 
 export class Fabric {
@@ -158,6 +159,7 @@ export class Fabric {
 				},
 				queuedBytes: to => this.frames.queuedBytes(id, to),
 				state: peer => (this.#ends.has(`${id}>${peer}`) ? up : connecting),
+				speaks: peer => (this.#ends.has(`${id}>${peer}`) ? speech : undefined),
 				drop: close,
 				hint: peer => this.#dial(station, peer),
 				stats,
