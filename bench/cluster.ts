@@ -48,9 +48,9 @@ export class NodeProcess {
 	readonly #waiting = new Set<() => void>();
 
 	/** @param program what runs `command`; Node unless something is to be put around it. */
-	constructor(port: number, command: readonly string[], keepMessages: boolean, program: string = process.execPath) {
+	constructor(port: number, command: readonly string[], keepMessages: boolean, program: string = process.execPath, env: Readonly<Record<string, string>> = {}) {
 		this.port = port;
-		this.#child = spawn(program, [...command], {stdio: ['ignore', 'pipe', 'pipe']});
+		this.#child = spawn(program, [...command], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...env}});
 		const {stdout, stderr} = this.#child;
 		let rest = '';
 		stdout!.setEncoding('utf8').on('data', (text: string) => {
@@ -148,6 +148,11 @@ export class Cluster implements AsyncDisposable {
 		return join(this.folder, 'secret');
 	}
 
+	/** What the nodes keep outside their data folders stays in the cluster's own. */
+	get env(): Readonly<Record<string, string>> {
+		return {XDG_STATE_HOME: join(this.folder, 'state')};
+	}
+
 	/** Flags that let a command of the command line reach this cluster. */
 	get clientFlags(): string[] {
 		return ['--cluster', this.name, '--secret-file', this.secretFile, '--config', join(this.folder, 'config.json')];
@@ -167,7 +172,7 @@ export class Cluster implements AsyncDisposable {
 			...(topics.length > 0 ? ['--topics', topics.join(',')] : []),
 			...common, ...flags,
 		];
-		const node = new NodeProcess(port, command, messages);
+		const node = new NodeProcess(port, command, messages, process.execPath, this.env);
 		const index = this.nodes.findIndex(other => other.port === port);
 		if (index === -1) this.nodes.push(node);
 		else this.nodes[index] = node;

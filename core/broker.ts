@@ -5,17 +5,21 @@ program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
 import type {FaultCommand, From, Published, Subscription} from './api.ts';
-import {Control, type JoinAnswer} from './control.ts';
+import {Control} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
+import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
+import {Entering} from './membership/entering.ts';
+import {Founding} from './membership/founding.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import {viewOf} from './observe/view.ts';
+import {Sightings} from './membership/sightings.ts';
 import {Management} from './management.ts';
 import {Relay} from './membership/relay.ts';
 import type {NodeOptions} from './node-options.ts';
@@ -32,6 +36,7 @@ export type * from './node-options.ts';
 
 const tickMs = 25;
 const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
+const aloneAdvice = 'a member of its cluster: what this node knew of the cluster was damaged and set aside, and no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
 const careMs = 1000;
 const retainMs = 10_000;
 
@@ -45,12 +50,15 @@ export class Node implements ServedBroker {
 	readonly options: NodeOptions;
 	readonly closed: Promise<string>;
 	readonly startedMs: number;
-	phase: Snapshot['phase'] = 'starting';
 	detail = '';
 	clusterId: string;
 	readonly #watchers: Watchers;
 	readonly #timers = new DisposableStack();
 	readonly #closed = Promise.withResolvers<string>();
+	readonly sightings: Sightings;
+	/** Called when `phase` changes. */
+	onPhase: (() => void) | undefined;
+	#phase: Snapshot['phase'] = 'starting';
 	#reachable = '';
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
@@ -58,6 +66,8 @@ export class Node implements ServedBroker {
 	#caredMs = 0;
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
+	#entering: Entering | undefined;
+	#founding: Promise<void> | undefined;
 	#stopping: Promise<void> | undefined;
 	/** Of the disk, also during the stop: then it was not a clean one. */
 	#failure: string | undefined;
@@ -74,18 +84,21 @@ export class Node implements ServedBroker {
 		this.journal = new Journal({wallMs: () => io.clock.wallMs(), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
+		this.sightings = new Sightings({cluster: config.cluster, clusterId: () => this.clusterId, nowMs, emit});
 		this.control = new Control({
 			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
 			send: (to, packet) => void this.#relay.send(to, encodeControl('raft', packet)),
 			isReachable: node => this.presence.isReachable(node),
 			isReached: node => this.presence.reach(node) !== undefined,
+			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
+			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
 		});
 		this.#acquaintances = new Acquaintances({
-			self: id, address: options.address, topics: this.control.topics, links: io.links,
+			self: id, address: options.address, topics: this.control.topics, links: io.links, peers: io.peers, nowMs,
 			leader: () => this.control.raft.status().leader,
 			clusterId: () => this.clusterId,
-			join: (...request) => this.onJoin(...request),
+			join: request => this.onJoin(request),
 		});
 		this.presence = new Presence({
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
@@ -142,6 +155,16 @@ export class Node implements ServedBroker {
 		for (const topic of options.topics) this.interests.own.add(topic);
 	}
 
+	get phase(): Snapshot['phase'] {
+		return this.#phase;
+	}
+
+	set phase(phase: Snapshot['phase']) {
+		if (phase === this.#phase) return;
+		this.#phase = phase;
+		this.onPhase?.();
+	}
+
 	/** Read the logs back; then time begins. Packets may come in afterwards. */
 	async start(): Promise<void> {
 		const {io} = this.options;
@@ -165,6 +188,44 @@ export class Node implements ServedBroker {
 			this.clusterId = clusterId;
 			void this.#keeping.save();
 		}
+	}
+
+	/** Become a member: found a cluster, where that is allowed, or join one. Resolves once this node knows which, or that it must wait for others. */
+	enter(): Promise<void> {
+		const {io, address, founding, former} = this.options;
+		const entered = (): void => {
+			this.#entering = undefined;
+			this.#founding = undefined;
+		};
+
+		this.phase = 'joining';
+		const entering = new Entering({
+			address, peers: io.peers, clock: io.clock,
+			founding: founding && new Founding({self: this.id, address, ...founding, nowMs: io.clock.monotonicMs()}),
+			aloneAdvice: former?.mustJoin ? aloneAdvice : 'a member of the cluster to be heard: none is known yet',
+			request: () => ({id: this.id, address, clusterId: this.clusterId, ...(this.options.resignations?.length ? {resignations: this.options.resignations} : {})}),
+			tell: text => this.waitFor(text),
+			refused: error => void this.stop(errorMessage(error)),
+			joined: ({clusterId, members}) => {
+				entered();
+				this.setJoined(clusterId, members);
+			},
+			found: () => {
+				const clusterId = Buffer.from(io.entropy.bytes(16)).toString('hex');
+				this.#founding = this.control.found(clusterId, address).then(() => {
+					entered();
+					this.run(clusterId);
+				}, (error: unknown) => this.#fail(error));
+			},
+		});
+		this.#entering = entering;
+		entering.start();
+		return entering.settled.then(() => this.#founding);
+	}
+
+	/** What this node waits for, for people. */
+	waitFor(text: string): void {
+		this.detail = text;
 	}
 
 	/** Members as the cluster told a node that joins, until its own log names them. */
@@ -223,6 +284,7 @@ export class Node implements ServedBroker {
 	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		if (change === 'removed') return this.#onRemoved();
+		if (change === 'up') this.#acquaintances.observe(peer, this.options.io.links.address(peer));
 		this.presence.link(peer, change);
 		this.#updateReachable();
 	}
@@ -232,8 +294,8 @@ export class Node implements ServedBroker {
 		if (this.phase === 'running') this.#acquaintances.meet(peer, address);
 	}
 
-	onJoin(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
-		return this.control.join(node, address, clusterId);
+	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
+		return this.#entering ? this.#entering.onRequest(request) : this.control.join(request);
 	}
 
 	// What a program can do.
@@ -316,6 +378,8 @@ export class Node implements ServedBroker {
 
 	async #stop(reason: string): Promise<void> {
 		this.phase = 'stopping';
+		this.#entering?.stop();
+		this.#acquaintances.close();
 		this.control.stepAside();
 		this.presence.leave();
 		this.#timers.dispose();

@@ -56,6 +56,7 @@ const shape = v.strictObject({
 	port: whole(1, 65_535),
 	advertise: text('a host name or nothing', input => input === '' || isHost(input)),
 	bootstrap: list('addresses (host:port)', address),
+	expect: whole(0, 1024),
 	topics: list('topic names', topicName),
 	enableNodeAuth: flag,
 	enableMessageSigning: flag,

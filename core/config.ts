@@ -14,6 +14,8 @@ export type Config = {
 	readonly advertise: string;
 	/** Nodes to join through, `host:port` each; empty: discovery, else a cluster of one. @default [] */
 	readonly bootstrap: readonly string[];
+	/** Nodes that must have started before one of them founds the cluster, 0 to 1024; 0: not given. For nodes without data. @default 0 */
+	readonly expect: number;
 	/** Topics that this node subscribes to at its start. @default [] */
 	readonly topics: readonly string[];
 	/** Folder of this node's identity, logs and messages (0700). */
@@ -128,6 +130,7 @@ export const defaults: Omit<Config, 'data' | 'secret'> = {
 	port: 5000,
 	advertise: '',
 	bootstrap: [],
+	expect: 0,
 	topics: [],
 	enableNodeAuth: true,
 	enableMessageSigning: true,

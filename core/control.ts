@@ -6,13 +6,15 @@ import {DapssError} from './errors.ts';
 import type {Config} from './config.ts';
 import type {Lamport} from './lamport.ts';
 import type {Random} from './machine.ts';
+import type {JoinAnswer, JoinRequest} from './joining.ts';
+import {isGenuine, type Resignation} from './membership/resignation.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import {quorumOf, type QuorumView} from './membership/reachability.ts';
 import {QuorumWatch} from './observe/quorum-watch.ts';
 import {noQuorum, Proposals} from './proposals.ts';
 import {promotion} from './promotion.ts';
-import {decodeConfigurationData} from './raft/configuration.ts';
+import {decodeConfigurationData, encodeConfigurationData} from './raft/configuration.ts';
 import type {RaftLimits} from './raft/leader.ts';
 import type {RaftPacket} from './raft/packet.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from './raft/raft.ts';
@@ -36,32 +38,34 @@ export type ControlOptions = {
 	readonly isReachable: (node: NodeId) => boolean;
 	/** A working link leads to it, over at most one other member. */
 	readonly isReached: (node: NodeId) => boolean;
+	/** Where a member is now, which may be news that is not agreed yet; `undefined` for a node that is none. */
+	readonly addressOf: (node: NodeId) => string | undefined;
+	/** @default by the signature */
+	readonly isGenuine?: ((resignation: Resignation) => boolean) | undefined;
 	/** The agreed state changed. */
 	readonly onAgreed: () => void;
 	readonly emit: (event: BrokerEvent) => void;
 	readonly failed: (error: unknown) => void;
 };
 
-/** What a node that asks to join is told. */
-export type JoinAnswer =
-	| {readonly type: 'joined'; readonly clusterId: string; readonly members: ReadonlyArray<readonly [NodeId, string]>}
-	| {readonly type: 'ask'; readonly leader: NodeId; readonly address: string}
-	| {readonly type: 'wait'; readonly reason: string}
-	| {readonly type: 'refused'; readonly reason: string};
-
 const careMs = 250;
 const deadlineMs = 10_000;
 /** In election timeouts: links come up, and a first election ends, within the first; an election that lasts for the second is an event. */
 const startElections = 4;
 const electingElections = 6;
+/** How long a newcomer waits for the node that it replaces to fall silent. */
+const replacedMs = 10_000;
+const replacingMax = 64;
 
 export class Control {
-	readonly raft: Raft;
+	#raft: Raft;
 	readonly topics: Topics;
 	readonly proposals: Proposals;
 	readonly #options: ControlOptions;
 	readonly #joins = new Map<NodeId, Array<(answer: JoinAnswer) => void>>();
 	readonly #reads = new Map<string, {readonly resolve: (index: number) => void; readonly reject: (error: Error) => void; readonly untilMs: number}>();
+	/** Newcomers whose former id still answers, and since when they ask. */
+	readonly #replacing = new Map<NodeId, number>();
 	#readSeq = 0;
 	#isPumping = false;
 	#isAgain = false;
@@ -74,16 +78,12 @@ export class Control {
 
 	constructor(options: ControlOptions) {
 		this.#options = options;
-		const {self, incarnation, config, store, random, tickMs, lamport, raftLimits: limits = {}} = options;
+		const {self, incarnation, config, store, lamport} = options;
 		this.topics = new Topics({topicsMax: config.limits.topics, membersMax: config.limits.members});
 		const {recovered} = store;
 		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
-		this.raft = createRaft({
-			id: self, group: 0, random, recovered, limits,
-			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
-			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
-		});
+		this.#raft = this.#createRaft();
 		this.#quorumWatch = new QuorumWatch({emit: options.emit, startMs: startElections * config.raft.electionMs, electingMs: electingElections * config.raft.electionMs});
 		this.proposals = new Proposals({
 			node: self, incarnation, deadlineMs,
@@ -93,6 +93,26 @@ export class Control {
 			propose: envelope => this.#afterStep(this.raft.propose(encodeEnvelope(envelope))),
 			quorum: () => this.quorum(),
 		});
+	}
+
+	get raft(): Raft {
+		return this.#raft;
+	}
+
+	/** Found a cluster of this node alone. Resolves when that is on the disk; only for a node that has no log. @param clusterId drawn by the caller */
+	async found(clusterId: string, address: string): Promise<void> {
+		const {store, self} = this.#options;
+		await store.found({
+			term: 1, index: 1, kind: 'configuration',
+			data: encodeConfigurationData({voters: [self], learners: []}, encodeContext({clusterId, node: self, address})),
+		}, self);
+		this.restartRaft();
+		this.schedulePump();
+	}
+
+	/** Start the machine from what the store holds now. */
+	restartRaft(): void {
+		this.#raft = this.#createRaft();
 	}
 
 	/** This node is in the configuration, as far as it knows. */
@@ -155,25 +175,35 @@ export class Control {
 	}
 
 	/** Take in a node that asks to join: it becomes a learner through the log. */
-	async join(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
-		const {self} = this.#options;
+	async join({id: node, address, clusterId, resignations = []}: JoinRequest): Promise<JoinAnswer> {
+		const {self, addressOf} = this.#options;
 		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
 		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
 		if (this.topics.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
 		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
 		const {leader, role} = this.raft.status();
-		if (this.topics.address(node) !== undefined) return this.#joined();
+		if (this.topics.address(node) !== undefined) {
+			this.#replacing.delete(node);
+			return this.#joined();
+		}
+
 		if (role !== 'leader') {
-			const at = leader === undefined ? undefined : this.topics.address(leader);
+			const at = leader === undefined ? undefined : addressOf(leader);
 			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.why().message} : {type: 'ask', leader, address: at};
 		}
 
 		if (this.topics.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
-		// A dead member under the same address lost its data: the newcomer takes its place.
-		const former = this.topics.members().find(member => member.address === address && member.id !== node);
-		if (former && former.id !== self && !this.#options.isReachable(former.id)) {
-			this.remove(former.id);
-			return {type: 'wait', reason: `${former.id} was at ${address} before: it is being removed`};
+		const replaced = this.#replaced(node, resignations);
+		if (replaced !== undefined) {
+			if (this.#options.isReachable(replaced)) {
+				// It may have died just now. If it goes on answering, its data were moved: both are members then.
+				const sinceMs = this.#replacing.get(node) ?? this.#options.nowMs();
+				if (this.#replacing.size < replacingMax || this.#replacing.has(node)) this.#replacing.set(node, sinceMs);
+				if (this.#options.nowMs() - sinceMs < replacedMs) return {type: 'wait', reason: `node ${replaced}, whose data folder this was, still answers`};
+			} else {
+				this.remove(replaced);
+				return {type: 'wait', reason: `node ${replaced}, whose data folder was lost, is being removed`};
+			}
 		}
 
 		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address})));
@@ -186,6 +216,12 @@ export class Control {
 			if (waiting) waiting.push(resolve);
 			else this.#joins.set(node, [resolve]);
 		});
+	}
+
+	/** The member that the newcomer replaces: its resignation proves that its data folder is gone. Nothing else does, an address least of all. */
+	#replaced(newcomer: NodeId, resignations: readonly Resignation[]): NodeId | undefined {
+		const {self, isGenuine: isProof = isGenuine} = this.#options;
+		return resignations.find(one => one.id !== newcomer && one.id !== self && this.topics.address(one.id) !== undefined && isProof(one))?.id;
 	}
 
 	/** Make another voter the leader before this node goes, when that is possible. */
@@ -330,13 +366,22 @@ export class Control {
 		if (snapshot) await this.#options.store.saveSnapshot(snapshot, 'taken');
 	}
 
+	#createRaft(): Raft {
+		const {self, config, store, random, tickMs, raftLimits: limits = {}} = this.#options;
+		return createRaft({
+			id: self, group: 0, random, recovered: store.recovered, limits,
+			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
+			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
+		});
+	}
+
 	#isConfigured(node: NodeId): boolean {
 		const {voters, learners} = this.raft.status().configuration;
 		return voters.includes(node) || learners.includes(node);
 	}
 
 	#joined(): JoinAnswer {
-		return {type: 'joined', clusterId: this.topics.clusterId, members: this.topics.members().map(({id, address}) => [id, address] as const)};
+		return {type: 'joined', clusterId: this.topics.clusterId, members: this.topics.members().map(({id, address}) => [id, this.#options.addressOf(id) ?? address] as const)};
 	}
 
 	/** What only the leader does, now and then. */
@@ -349,14 +394,6 @@ export class Control {
 		}
 
 		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit));
-		const members = this.topics.members();
-		// Of two under one address the one that does not answer lost its data folder: the other is what is there now.
-		const stale = members.find(({id, address}) => !this.#options.isReachable(id) && members.some(other => other.id !== id && other.address === address && this.#options.isReachable(other.id)));
-		if (stale) {
-			this.remove(stale.id);
-			return;
-		}
-
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 	}

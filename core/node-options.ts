@@ -7,7 +7,8 @@ import type {DataIo} from './data.ts';
 import type {Lamport} from './lamport.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {KeptState} from './node-state.ts';
-import type {Clock, Datagrams, Entropy, Links} from './ports.ts';
+import type {Resignation} from './membership/resignation.ts';
+import type {Clock, Datagrams, Entropy, Links, PeerFinder} from './ports.ts';
 import type {RaftLimits} from './raft/leader.ts';
 import type {RaftStore} from './raft-store.ts';
 
@@ -19,8 +20,11 @@ export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
 	readonly entropy: Entropy;
 	readonly links: Links;
 	readonly datagrams: Datagrams;
+	readonly peers: PeerFinder;
 	readonly raftStore: RaftStore;
 	readonly knownTopics: readonly Topic[];
+	/** Whether a resignation was signed by the node that it names. @default by its signature */
+	readonly isGenuine?: (resignation: Resignation) => boolean;
 	/** `undefined` unless the node was started with `--faults`. */
 	readonly faults: FaultControl | undefined;
 	/** Make durable what must outlive a restart. */
@@ -37,7 +41,11 @@ export type NodeOptions = {
 	/** Topics of the node itself, from its last life and its settings. */
 	readonly topics: readonly Topic[];
 	/** What it knew of its cluster, for as long as its own log does not name it. */
-	readonly former?: Pick<KeptState, 'members' | 'since'>;
+	readonly former?: Pick<KeptState, 'members' | 'since'> & {readonly mustJoin?: boolean};
+	/** How a node that is no member may found a cluster; `undefined`: it may only join one. */
+	readonly founding?: {readonly seeds: readonly string[]; readonly expect: number; readonly seekMs: number} | undefined;
+	/** Of former nodes whose data folder was lost, and which this node replaces. */
+	readonly resignations?: readonly Resignation[];
 	readonly config: Config;
 	readonly address: string;
 	readonly version: string;

@@ -80,6 +80,8 @@ export type Links = {
 	state(peer: NodeId): LinkState;
 	/** What the peer of a link speaks; `undefined` before there was a link to it. */
 	speaks(peer: NodeId): Speech | undefined;
+	/** Where the peer is reached by its newest hello on a link; `undefined` when there was none. */
+	address(peer: NodeId): string | undefined;
 	/** The peer is silent: what the connection still holds will not arrive soon. Close it and dial anew. */
 	drop(peer: NodeId, why: string): void;
 	/** The peer was heard elsewhere: dial now instead of at the end of the back-off. */
@@ -93,4 +95,15 @@ export type Links = {
 export type Datagrams = {
 	/** `to` names the peer, for faults that are injected. */
 	send(address: string, bytes: Uint8Array, to?: NodeId): void;
+};
+
+/** `isMember`: a node that is a member of a cluster of this name was seen there lately. */
+export type Candidate = {readonly address: string; readonly isMember: boolean};
+
+/** How a node finds others whose link it does not have yet. */
+export type PeerFinder = {
+	/** Where a node of the cluster may be, as far as is known now: the seed list, nodes of this user on this machine, beacons. */
+	candidates(): Promise<readonly Candidate[]>;
+	/** One question, as an encoded `join` frame, over a connection of its own. `id` of the node that answers is proved. @throws as a dial does */
+	ask(address: string, frame: Buffer): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}>;
 };

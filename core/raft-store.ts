@@ -23,7 +23,7 @@ export type Blobs = {
 const readBytes = 1024 * 1024;
 
 export class RaftStore implements AsyncDisposable {
-	readonly recovered: Recovered;
+	#recovered: Recovered;
 	readonly #log: Log;
 	readonly #blobs: Blobs;
 	#state: HardState;
@@ -33,7 +33,7 @@ export class RaftStore implements AsyncDisposable {
 	constructor(log: Log, blobs: Blobs, recovered: Recovered, positions: Array<{readonly index: number; readonly position: number}>) {
 		this.#log = log;
 		this.#blobs = blobs;
-		this.recovered = recovered;
+		this.#recovered = recovered;
 		this.#state = recovered.hardState;
 		this.#positions = positions;
 	}
@@ -60,10 +60,15 @@ export class RaftStore implements AsyncDisposable {
 		return new RaftStore(log, blobs, {hardState: recovery.state, snapshot, entries}, positions);
 	}
 
+	/** What a Raft machine starts from: what was read back, or the entry that founded a cluster since. */
+	get recovered(): Recovered {
+		return this.#recovered;
+	}
+
 	/** Found a cluster of one: its first entry names this node as the only voter. Only on an empty store. */
-	async found(entry: Entry, node: NodeId): Promise<RaftStore> {
+	async found(entry: Entry, node: NodeId): Promise<void> {
 		await this.append({term: 1, vote: node, commit: 1}, [entry]);
-		return new RaftStore(this.#log, this.#blobs, {hardState: this.#state, snapshot: undefined, entries: [entry]}, this.#positions);
+		this.#recovered = {hardState: this.#state, snapshot: undefined, entries: [entry]};
 	}
 
 	/** Begin anew with this state, as its only voter: the mark of the snapshot decides, and there is no vote that it could break. */
@@ -78,7 +83,7 @@ export class RaftStore implements AsyncDisposable {
 	}
 
 	get isEmpty(): boolean {
-		return this.recovered.entries.length === 0 && this.recovered.snapshot === undefined;
+		return this.#recovered.entries.length === 0 && this.#recovered.snapshot === undefined;
 	}
 
 	/** Resolves when all of it is on the disk. */

@@ -15,6 +15,7 @@ type FlagText = {
 export const flagTable = {
 	port: {type: 'string', value: 'PORT', text: 'TCP and UDP port of the node (5000, or the next free one)'},
 	bootstrap: {type: 'string', isMultiple: true, value: 'ADDRESS', text: 'a member to join through: host:port, or a port on this machine; repeat it or use commas'},
+	expect: {type: 'string', value: 'N', text: 'nodes that must have started before one founds the cluster'},
 	host: {type: 'string', value: 'HOST', text: 'address to listen on (127.0.0.1)'},
 	advertise: {type: 'string', value: 'HOST', text: 'host that other nodes reach this one under'},
 	cluster: {type: 'string', value: 'NAME', text: 'name of the cluster (dapss)'},
@@ -51,7 +52,7 @@ type Value<Name extends FlagName> = (typeof flagTable)[Name] extends {readonly i
 	: (typeof flagTable)[Name]['type'] extends 'boolean' ? boolean : string;
 export type Flags = {readonly [Name in FlagName]?: Value<Name>};
 
-export const nodeFlags = ['port', 'bootstrap', 'host', 'advertise', 'cluster', 'topics', 'data', 'config', 'secretFile', 'discovery', 'faults'] as const satisfies readonly FlagName[];
+export const nodeFlags = ['port', 'bootstrap', 'expect', 'host', 'advertise', 'cluster', 'topics', 'data', 'config', 'secretFile', 'discovery', 'faults'] as const satisfies readonly FlagName[];
 export const clientFlags = ['server', 'cluster', 'config', 'secretFile', 'timeout', 'output'] as const satisfies readonly FlagName[];
 export const everywhere = ['help', 'version'] as const satisfies readonly FlagName[];
 

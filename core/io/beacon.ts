@@ -80,7 +80,12 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		if (++inSecond > perSecondMax) return refusals.add('beacon-rate');
 		const beacon = decodeBeacon(datagram, keys);
 		if (typeof beacon === 'string') return refusals.add(`beacon-${beacon}`);
-		if (beacon.id === id) return;
+		if (beacon.id === id) {
+			// Our own come back to us by the loop of the group. One with another address is of another process.
+			if (beacon.address !== say().address) onBeacon(beacon);
+			return;
+		}
+
 		const last = newest.get(beacon.id);
 		if (last && (beacon.incarnation < last.incarnation || (beacon.incarnation === last.incarnation && beacon.counter <= last.counter))) return;
 		if (!last && newest.size >= sendersMax) newest.delete(newest.keys().next().value!);

@@ -38,7 +38,8 @@ export type Hello = {
 /** Why a connection did not come about. `reason` is a line for people, from the reader's point of view. */
 export type Refusal = {readonly code: RefusalCode; readonly reason: string};
 export type RefusalCode =
-	| 'malformed' | 'protocol' | 'cluster' | 'flags' | 'not-authenticated' | 'identity' | 'same-node'
+	/** `itself`: this very process answers at that address. `same-node`: another process with this node's identity. */
+	| 'malformed' | 'protocol' | 'cluster' | 'flags' | 'not-authenticated' | 'identity' | 'itself' | 'same-node'
 	| 'removed' | 'not-a-member' | 'duplicate' | 'older-incarnation' | 'busy';
 
 export type Channel = {

@@ -63,7 +63,7 @@ const helloSchema = v.object({
 	nonce: bytes(nonceBytes),
 	publicKey: v.optional(bytes(publicKeyBytes)),
 });
-const refusalCodes = ['malformed', 'protocol', 'cluster', 'flags', 'not-authenticated', 'identity', 'same-node', 'removed', 'not-a-member', 'duplicate', 'older-incarnation', 'busy'] as const satisfies readonly RefusalCode[];
+const refusalCodes = ['malformed', 'protocol', 'cluster', 'flags', 'not-authenticated', 'identity', 'itself', 'same-node', 'removed', 'not-a-member', 'duplicate', 'older-incarnation', 'busy'] as const satisfies readonly RefusalCode[];
 const refuseSchema = v.object({
 	code: v.picklist(refusalCodes), reason: v.pipe(v.string(), v.maxLength(2 * reasonMax)),
 	protocol: v.optional(v.number()), cluster: v.optional(v.string()), flags: v.optional(v.string()),
@@ -136,7 +136,12 @@ export class Handshake {
 		const isNode = hello.role === 'node';
 		if (isNode !== (said.publicKey !== undefined) || isNode !== (hello.id !== undefined)) return this.#malformed();
 		if (said.publicKey && idOf(said.publicKey) !== hello.id) return this.#refuse('identity', `${name} shows a key that is not of the id ${hello.id}`);
-		if (hello.id !== undefined && hello.id === local.id) return this.#refuse('same-node', `${name} is this node, or has a copy of its data folder`);
+		if (hello.id !== undefined && hello.id === local.id) {
+			return hello.instance !== '' && hello.instance === local.instance
+				? this.#refuse('itself', `${peerName} is this node itself`)
+				: this.#refuse('same-node', `${name} uses the identity ${hello.id} of this node (${local.address}): one of the two has a copy of the other's data folder`);
+		}
+
 		if (expect !== undefined && hello.id !== expect) return this.#refuse('identity', `${name} is ${hello.id ?? 'a client'}, not the node ${expect} that was expected there`);
 		const refusal = admit?.(hello);
 		if (refusal === 'silence') return {type: 'continue', send: []}; // Its time will run out.

@@ -46,6 +46,8 @@ const hintMs = 100;
 export class Link {
 	channel: Channel | undefined;
 	address: string;
+	/** What the peer's newest hello said. */
+	heardAddress: string | undefined;
 	readonly #options: LinkOptions;
 	#isOurs = false;
 	#upAtMs = 0;
@@ -154,6 +156,7 @@ export class Link {
 
 		clearTimeout(this.#timer);
 		this.channel = channel;
+		this.heardAddress = channel.remote.address;
 		this.#isOurs = isOurs;
 		this.#upAtMs = nowMs;
 		this.#failures = 0;

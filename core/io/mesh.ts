@@ -139,6 +139,10 @@ class LinkMesh implements Mesh {
 		return remote && {protocol: remote.protocol, version: remote.version};
 	}
 
+	address(peer: NodeId): string | undefined {
+		return this.#links.get(peer)?.heardAddress;
+	}
+
 	states(): ReadonlyMap<NodeId, LinkState> {
 		return new Map([...this.#links].map(([id, link]) => [id, link.state]));
 	}

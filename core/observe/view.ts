@@ -53,8 +53,7 @@ export function viewOf(node: Node): Snapshot {
 		counters: countersOf(node),
 		feed: journal.feed(),
 		events: journal.events(),
-		foreign: [],
-		duplicates: [],
+		...node.sightings.snapshot(),
 		faults: io.faults?.active() ?? [],
 	};
 }

@@ -32,7 +32,7 @@ test('a node that joins by a snapshot stamps what it publishes behind every subs
 		self, lamport, incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
 		random: {below: () => 0},
 		store: await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs()),
-		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, emit: () => undefined,
+		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: () => undefined,
 		onAgreed: () => agreed.resolve(),
 		failed: error => agreed.reject(error),
 	});
@@ -43,8 +43,8 @@ test('a node that joins by a snapshot stamps what it publishes behind every subs
 });
 
 test('who asks again to be taken in, after that was agreed and before the disk lets it be applied, is told to wait', async () => {
-	const opened = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
-	const store = await opened.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
 	const append = store.append.bind(store);
 	let disk: Promise<void> = Promise.resolve();
 	Object.assign(store, {
@@ -55,7 +55,7 @@ test('who asks again to be taken in, after that was agreed and before the disk l
 	});
 	const control = new Control({
 		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
 	});
 	const settled = (isDone: () => boolean): Promise<void> => expect.poll(isDone).toBe(true);
 	while (control.raft.status().role !== 'leader') {
@@ -66,15 +66,15 @@ test('who asks again to be taken in, after that was agreed and before the disk l
 	await settled(() => control.raft.status().applied === 2);
 	const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
 	disk = first.promise;
-	const joined = control.join(self, '127.0.0.1:2', '');
+	const joined = control.join({id: self, address: '127.0.0.1:2', clusterId: ''});
 	const done = control.propose({type: 'subscribe', topic: 'news' as Topic, node: leader, since: 0});
 	disk = second.promise;
 	first.resolve();
 	await settled(() => control.raft.status().commit === 3);
 	expect(control.raft.status().applied).toBe(2);
-	await expect(control.join(self, '127.0.0.1:2', '')).resolves.toEqual({type: 'wait', reason: `node ${self} is being taken in`});
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: ''})).resolves.toEqual({type: 'wait', reason: `node ${self} is being taken in`});
 	second.resolve();
 	await expect(joined).resolves.toMatchObject({type: 'joined', clusterId: 'c'});
 	await done;
-	await expect(control.join(self, '127.0.0.1:2', '')).resolves.toMatchObject({type: 'joined'});
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: ''})).resolves.toMatchObject({type: 'joined'});
 });

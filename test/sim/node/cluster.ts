@@ -144,12 +144,12 @@ class Run {
 		};
 	}
 
-	#add(address?: string, founds = this.#made === 0): Host {
+	#add(address?: string, founds = this.#made === 0, replaces: readonly NodeId[] = []): Host {
 		const index = this.#made++;
 		const id = hash32(`${this.#seed}/id/${index}`).toString(16).padStart(8, '0').repeat(2) as NodeId;
 		const random = this.#random.child(`host/${index}`);
 		const host = new Host({
-			id, address: address ?? `127.0.0.1:${5000 + index}`, founds,
+			id, address: address ?? `127.0.0.1:${5000 + index}`, founds, replaces,
 			bootstrap: () => this.#hosts.filter(other => other.id !== id && !other.isGone).map(other => other.address),
 			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
 			disk: new SimDisk({schedule: this.#schedule, random: random.child('disk'), syncMs: this.#syncMs, counts: this.#diskCounts}),
@@ -373,7 +373,7 @@ class Run {
 			host.isGone = true;
 			this.#witness.wiped(host);
 			host.options.disk.wipe();
-			const fresh = this.#add(host.address, false);
+			const fresh = this.#add(host.address, false, [host.id, ...host.options.replaces]);
 			this.#schedule.after(forMs, () => fresh.boot());
 			return true;
 		}

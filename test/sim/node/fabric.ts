@@ -160,6 +160,7 @@ export class Fabric {
 				queuedBytes: to => this.frames.queuedBytes(id, to),
 				state: peer => (this.#ends.has(`${id}>${peer}`) ? up : connecting),
 				speaks: peer => (this.#ends.has(`${id}>${peer}`) ? speech : undefined),
+				address: peer => (this.#ends.has(`${id}>${peer}`) ? this.#stations.get(peer)?.address : undefined),
 				drop: close,
 				hint: peer => this.#dial(station, peer),
 				stats,

@@ -9,15 +9,13 @@ import {Node} from '../../../core/broker.ts';
 import type {Config} from '../../../core/config.ts';
 import {replaceFile} from '../../../core/io/files.ts';
 import {openLog} from '../../../core/io/log.ts';
-import {join, parseJoin} from '../../../core/joining.ts';
+import {parseJoin} from '../../../core/joining.ts';
 import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import type {Clock, Entropy} from '../../../core/ports.ts';
-import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
 import type {RaftLimits} from '../../../core/raft/leader.ts';
 import {RaftStore, type Blobs} from '../../../core/raft-store.ts';
 import {openTopicLog} from '../../../core/topic-log.ts';
-import {encodeContext} from '../../../core/topics/command.ts';
 import {encodeControl} from '../../../core/wire.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
@@ -29,6 +27,8 @@ export type HostOptions = {
 	readonly id: NodeId;
 	readonly address: string;
 	readonly founds: boolean;
+	/** Former hosts of the same machine, whose disks were lost. */
+	readonly replaces: readonly NodeId[];
 	/** Addresses to join through. */
 	readonly bootstrap: () => readonly string[];
 	readonly schedule: Schedule;
@@ -220,7 +220,7 @@ export class Host implements Station {
 	}
 
 	async #assemble(life: number, random: SeededRandom): Promise<void> {
-		const {id, address, options: {disk, config, fabric, witness, founds, bootstrap, raftLimits}} = this;
+		const {id, address, options: {disk, config, fabric, witness, founds, bootstrap, raftLimits, replaces}} = this;
 		const clock = this.#clock(life);
 		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
 		await disk.makeFolder(folder);
@@ -234,20 +234,19 @@ export class Host implements Station {
 		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files: disk, clock, entropy};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
-		let store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
-		if (store.isEmpty && state.clusterId === '' && founds) {
-			store = await store.found({
-				term: 1, index: 1, kind: 'configuration',
-				data: encodeConfigurationData({voters: [id], learners: []}, encodeContext({clusterId: 'cluster', node: id, address})),
-			}, id);
-		}
-
+		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
 		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(name => decodeURIComponent(name) as Topic);
 		const {links, datagrams, dial} = fabric.linksOf(this.#station(life));
 		const node = new Node({
+			founding: store.isEmpty && state.clusterId === '' && founds ? {seeds: [], expect: 0, seekMs: 0} : undefined,
+			resignations: replaces.map(former => ({id: former, publicKey: new Uint8Array(32), signature: new Uint8Array(64)})),
 			id, incarnation, lamport, config, address, version: 'sim', clusterId: state.clusterId, topics: state.topics, raftLimits,
 			io: {
-				clock, entropy, datagrams, knownTopics, save, faults: undefined, sign: undefined, verify: () => 'ok',
+				clock, entropy, datagrams, knownTopics, save, isGenuine: () => true,
+				peers: {
+					candidates: async () => founds && state.clusterId === '' ? [] : bootstrap().map(at => ({address: at, isMember: false})),
+					ask: (at, frame) => this.#ask(life, at, frame),
+				}, faults: undefined, sign: undefined, verify: () => 'ok',
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
 				openTopic: async (topic, onHeader) => {
@@ -265,20 +264,15 @@ export class Host implements Station {
 		this.node = node;
 		clock.every(dialMs, dial);
 		if (node.control.isMember) return node.run(node.control.topics.clusterId || state.clusterId);
-		node.phase = 'joining';
-		const joined = await join({
-			id, address, clusterId: node.clusterId, candidates: bootstrap, tell: () => undefined,
-			ask: (at, frame) => this.#ask(life, at, frame),
-			wait: ms => new Promise(resolve => void clock.after(ms, resolve)),
-			isStopped: () => node.phase !== 'joining',
-		});
-		if (!joined) return;
-		this.#memberMs = this.options.schedule.nowMs;
-		node.setJoined(joined.clusterId, joined.members);
+		node.onPhase = () => {
+			if (node.phase === 'running') this.#memberMs = this.options.schedule.nowMs;
+		};
+
+		void node.enter();
 	}
 
 	/** One question over a link of its own. */
-	#ask(life: number, at: string, frame: Buffer): Promise<Buffer> {
+	#ask(life: number, at: string, frame: Buffer): Promise<{readonly id: NodeId; readonly frame: Buffer}> {
 		const {fabric, schedule, random} = this.options;
 		return new Promise((resolve, reject) => {
 			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
@@ -288,9 +282,9 @@ export class Host implements Station {
 				if (!other?.node || fabric.isCut(this.id, other.id)) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
-				other.run(() => void node.onJoin(request.id, request.address, request.clusterId).then(answer => later(() => {
+				other.run(() => void node.onJoin(request).then(answer => later(() => {
 					if (fabric.isCut(this.id, other.id)) fail();
-					else this.#runIn(life, () => resolve(encodeControl('joined', answer)));
+					else this.#runIn(life, () => resolve({id: other.id, frame: encodeControl('joined', answer)}));
 				})));
 				schedule.after(5000, () => this.#runIn(life, () => reject(new Error('no answer'))));
 			});

@@ -278,12 +278,12 @@ export class Witness {
 		return this.checks.problem;
 	}
 
-	#hook(host: Host, node: Node, view: View): void {
-		const {raft, topics, proposals} = node.control;
+	/** The machine of a node: another one from the moment on at which it founds a cluster. */
+	#hookRaft(host: Host, node: Node, view: View, entries: Map<number, Entry>): void {
+		const {raft, topics} = node.control;
 		const ready = raft.ready.bind(raft);
 		const step = raft.step.bind(raft);
 		const tick = raft.tick.bind(raft);
-		const entries = new Map<number, Entry>();
 		let beatMs = -1;
 		let beats = 0;
 		Object.assign(raft, {
@@ -314,11 +314,25 @@ export class Witness {
 				tick();
 			},
 		});
+	}
+
+	#hook(host: Host, node: Node, view: View): void {
+		const {control} = node;
+		const {topics, proposals} = control;
+		const entries = new Map<number, Entry>();
+		this.#hookRaft(host, node, view, entries);
+		const restartRaft = control.restartRaft.bind(control);
+		Object.assign(control, {
+			restartRaft: () => {
+				restartRaft();
+				this.#hookRaft(host, node, view, entries);
+			},
+		});
 		const after = (index: number): void => {
 			const entry = entries.get(index);
 			view.applied = index;
 			if (!entry) throw this.#problem(`applied what was not committed: ${host.id} at ${index}`);
-			this.checks.applied(view, entry, stateOf(topics.save()), raft.status());
+			this.checks.applied(view, entry, stateOf(topics.save()), control.raft.status());
 		};
 
 		const apply = topics.apply.bind(topics);
@@ -414,8 +428,9 @@ export class Witness {
 		Object.assign(control, {
 			join: (...given: Parameters<typeof join>) => {
 				const answer = join(...given);
+				const [{id}] = given;
 				void answer.then(said => {
-					if (said.type === 'refused' && !this.#belonging.wasRemoved(given[0])) this.#problem(`only who was removed is refused: ${host.id} says to ${given[0]}: ${said.reason}`);
+					if (said.type === 'refused' && !this.#belonging.wasRemoved(id)) this.#problem(`only who was removed is refused: ${host.id} says to ${id}: ${said.reason}`);
 				});
 				return answer;
 			},
