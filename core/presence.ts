@@ -37,7 +37,7 @@ export type PresenceOptions = {
 	readonly resync: (peers: readonly NodeId[]) => void;
 };
 
-export type PresentMember = {readonly id: NodeId; readonly state: MemberState; readonly why: string; readonly incarnation: number; readonly rttMs: number | undefined; readonly heardMsAgo: number | undefined; readonly downMs: number | undefined; readonly reached: boolean; readonly via: NodeId | undefined};
+export type PresentMember = {readonly id: NodeId; readonly state: MemberState; readonly why: string; readonly cause: string; readonly incarnation: number; readonly rttMs: number | undefined; readonly heardMsAgo: number | undefined; readonly downMs: number | undefined; readonly reached: boolean; readonly via: NodeId | undefined};
 
 /** A tick that comes later than this found the process stalled or stopped: the time is not held against the peers. */
 const stallMs = 100;
@@ -139,11 +139,11 @@ export class Presence {
 	members(): readonly PresentMember[] {
 		const {tickMs, nowMs, self} = this.#options;
 		return this.#swim.status().members.map(({id, incarnation, rttMs, heardTicksAgo}) => {
-			const {state, why} = this.#health.of(id);
+			const {state, why, cause} = this.#health.of(id);
 			const downAtMs = this.#downAtMs.get(id);
 			const reach = this.#health.reach(id);
 			return {
-				id, state, why, incarnation,
+				id, state, why, cause, incarnation,
 				rttMs: id === self || this.#health.isMeasured(id) ? rttMs : undefined,
 				heardMsAgo: heardTicksAgo === undefined ? undefined : heardTicksAgo * tickMs,
 				downMs: downAtMs === undefined ? undefined : Math.round(nowMs() - downAtMs),

@@ -21,8 +21,8 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 	switch (event.type) {
 		case 'ready': return say(`ready: node ${shortId(event.id)} of cluster ${printable(event.cluster)} on port ${event.port}`, 'good');
 		case 'leader': return event.leader === undefined ? say(`term ${event.term}: no leader`, 'warning') : say(`term ${event.term}: ${shortId(event.leader)} leads`);
-		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`no quorum: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
-		case 'member': return say(`${shortId(event.id)} (${printable(event.address)}) is ${event.state}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
+		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`${event.state === 'electing' ? 'no leader' : 'no quorum'}: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
+		case 'member': return say(`${shortId(event.id)} (${printable(event.address)}) is ${event.state}${event.why ? `: ${printable(event.why)}` : ''}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
 		case 'voters': return say(`voters: ${event.voters.map(id => shortId(id)).join(', ')}`);
 		case 'subscribed': return say(`${shortId(event.node)} subscribed to ${printable(event.topic)}`);
 		case 'unsubscribed': return say(`${shortId(event.node)} unsubscribed from ${printable(event.topic)}`);

@@ -90,8 +90,8 @@ export function eventWords(event: RecordedEvent): Words {
 			: {tone: 'good', text: `${shortId(event.leader)} leads term ${event.term}`};
 		case 'quorum': return event.held
 			? {tone: 'good', text: `Quorum is held: ${event.reachable} of ${event.voters} voters reachable`}
-			: {tone: 'bad', text: `Quorum is lost: ${event.reachable} of ${event.voters} voters reachable`};
-		case 'member': return {tone: stateTones[event.state], text: `${stateMarks[event.state]} ${shortId(event.id)} at ${printable(event.address)} is ${event.state}`};
+			: {tone: 'bad', text: `${event.state === 'electing' ? 'No leader' : 'Quorum is lost'}: ${event.reachable} of ${event.voters} voters reachable`};
+		case 'member': return {tone: stateTones[event.state], text: `${stateMarks[event.state]} ${shortId(event.id)} at ${printable(event.address)} is ${event.state}${event.why ? `: ${printable(event.why)}` : ''}`};
 		case 'voters': return {tone: 'accent', text: `Voters are now ${names(event.voters)}`};
 		case 'subscribed': return {tone: 'plain', text: `${shortId(event.node)} subscribed to ${printable(event.topic)}`};
 		case 'unsubscribed': return {tone: 'plain', text: `${shortId(event.node)} unsubscribed from ${printable(event.topic)}`};

@@ -38,7 +38,7 @@ export type Change = Assessment & {readonly id: NodeId};
 const leaderlessMs = 2000;
 /** A log that stood still for so long, and lacks entries, is stuck rather than slow. */
 const stuckMs = 3000;
-const alive: Assessment = {state: 'alive', why: '', cause: ''};
+const alive: Assessment = {state: 'alive', why: '', cause: '', key: ''};
 
 export class Health {
 	readonly evidence = new Evidence();
@@ -82,7 +82,7 @@ export class Health {
 		return this.#pairs.faults;
 	}
 
-	of(id: NodeId): Pick<Assessment, 'state' | 'why'> {
+	of(id: NodeId): Assessment {
 		return this.#found.get(id) ?? alive;
 	}
 
@@ -138,7 +138,7 @@ export class Health {
 			const former = this.#found.get(id) ?? alive;
 			const found = assess(this.#factsOf(id, former.state, agreed, isLed, nowMs));
 			this.#found.set(id, found);
-			if (former.state !== found.state || former.cause !== found.cause) changes.push({id, ...found});
+			if (former.state !== found.state || former.key !== found.key) changes.push({id, ...found});
 		}
 
 		return changes;
@@ -205,6 +205,8 @@ export class Health {
 		this.#standings.set(id, standing);
 		if (standing === 'alive' && (wasStanding === 'dead' || wasStanding === 'left')) this.evidence.returned(id, nowMs);
 		const reach = isSelf ? self : this.reach(id);
+		const faults = this.#pairs.of(id).filter(({between, blamed}) => blamed.includes(id) || (!isSelf && between.includes(self)));
+		const cut = reach === self ? faults.find(({link}) => link) : undefined;
 		const reportMs = 2 * swim.pace.refresh * this.#options.tickMs;
 		const {leaderlessMs: noLeaderMs, movedMs, applied} = known;
 		const leaderlessForMs = isLed && noLeaderMs !== undefined ? nowMs - noLeaderMs : 0;
@@ -220,8 +222,8 @@ export class Health {
 			isLinked: isSelf || this.isLinked(id),
 			limitMs: 2 * this.#silentMs + swim.pace.look * this.#options.tickMs,
 			failure: isSelf ? undefined : failureOf(links.state(id)),
-			via: reach === self ? undefined : reach,
-			faults: this.#pairs.of(id).filter(({between, blamed}) => blamed.includes(id) || (!isSelf && between.includes(self))),
+			via: reach === self ? cut && this.relayBetween(cut.between) : reach,
+			faults,
 			leaderlessMs: leaderlessForMs >= Math.max(leaderlessMs, reportMs) ? leaderlessForMs : undefined,
 			behind: isStuck ? agreed - applied : undefined,
 		};

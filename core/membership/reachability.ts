@@ -47,22 +47,28 @@ export type Assessment = {
 	readonly state: MemberState;
 	/** Empty when alive. */
 	readonly why: string;
-	/** The same for the same cause, whatever was measured: a new cause is news, another number is not. */
-	readonly cause: string;
+	/** What is wrong first of all, as one word; empty when alive. */
+	readonly cause: Cause;
+	/** The same for the same causes, whatever was measured: a new cause is news, another number is not. */
+	readonly key: string;
 };
+
+/** `tcp`, `udp`: blocked. `cut`: not reached directly at all. `unlinked`: no link works. `returning`: heard again, and no link yet. The others: refused by the handshake. */
+export type Cause = '' | 'left' | 'down' | 'unreachable' | 'suspect' | 'tcp' | 'udp' | 'cut' | 'unlinked' | 'leaderless' | 'behind' | 'returning' | Mismatch;
+type Mismatch = 'not-authenticated' | 'protocol' | 'flags' | 'cluster' | 'identity';
 
 export function assess(facts: MemberFacts): Assessment {
 	const {standing, self, failure, isLinked} = facts;
 	const mismatch = isLinked || self ? undefined : mismatchOf(failure);
 	// It answers the call, so the goodbye or the silence is older news.
-	if (mismatch) return {state: mismatch.isOther ? 'unreachable' : 'degraded', why: mismatch.why, cause: failure!.code};
+	if (mismatch) return {state: mismatch.cause === 'identity' ? 'unreachable' : 'degraded', ...mismatch, key: mismatch.cause};
 	if (self) return usable(facts);
 	switch (standing) {
-		case 'left': return {state: 'left', why: 'stopped on purpose', cause: 'left'};
+		case 'left': return {state: 'left', why: 'stopped on purpose', cause: 'left', key: 'left'};
 		case 'dead': return facts.standingWhy === refusedReason
-			? {state: 'down', why: refusedReason, cause: 'down'}
-			: {state: 'unreachable', why: `no answer for ${ageText(facts.unheardMs)}${codeText(failure)}`, cause: 'unreachable'};
-		case 'suspect': return {state: 'suspect', why: `no answer for ${ageText(facts.unheardMs)}`, cause: 'suspect'};
+			? {state: 'down', why: refusedReason, cause: 'down', key: 'down'}
+			: {state: 'unreachable', why: `no answer for ${ageText(facts.unheardMs)}${codeText(failure)}`, cause: 'unreachable', key: 'unreachable'};
+		case 'suspect': return {state: 'suspect', why: `no answer for ${ageText(facts.unheardMs)}`, cause: 'suspect', key: 'suspect'};
 		case 'alive': return usable(facts);
 		default: return standing satisfies never;
 	}
@@ -71,47 +77,52 @@ export function assess(facts: MemberFacts): Assessment {
 /** It runs and is heard, directly or through others: can it be worked with? */
 function usable(facts: MemberFacts): Assessment {
 	const {self, former, isLinked, unlinkedMs, limitMs, leaderlessMs, behind, faults, via, name} = facts;
-	const reasons: Array<readonly [cause: string, why: string]> = [];
+	const reasons: Reason[] = [];
 	if (faults.length > 0) reasons.push(faultReason(facts));
-	else if (!self && !isLinked && unlinkedMs >= limitMs) reasons.push(['unlinked', `no working link for ${ageText(unlinkedMs)}${codeText(facts.failure)}`]);
-	if (leaderlessMs !== undefined) reasons.push(['leaderless', `follows no leader for ${ageText(leaderlessMs)}`]);
-	if (behind !== undefined) reasons.push(['behind', `${behind.toLocaleString('en-US')} ${behind === 1 ? 'entry' : 'entries'} behind and not catching up`]);
+	else if (!self && !isLinked && unlinkedMs >= limitMs) reasons.push({cause: 'unlinked', why: `no working link for ${ageText(unlinkedMs)}${codeText(facts.failure)}`});
+	if (leaderlessMs !== undefined) reasons.push({cause: 'leaderless', why: `follows no leader for ${ageText(leaderlessMs)}`});
+	if (behind !== undefined) reasons.push({cause: 'behind', why: `${behind.toLocaleString('en-US')} ${behind === 1 ? 'entry' : 'entries'} behind and not catching up`});
 	if (reasons.length > 0) {
 		const served = via === undefined ? '' : `: served through ${name(via)}`;
-		return {state: 'degraded', why: `${reasons.map(([, why]) => why).join('; ')}${served}`, cause: reasons.map(([cause]) => cause).join(';')};
+		return {state: 'degraded', why: `${reasons.map(({why}) => why).join('; ')}${served}`, cause: reasons[0]!.cause, key: reasons.map(({cause, between = ''}) => `${cause} ${between}`).join(';')};
 	}
 
 	// Between one look and the next nothing is known yet: what was found before stands until there is evidence.
 	const isDoubtful = !self && !isLinked && former !== undefined && former !== 'alive' && former !== 'degraded';
-	return isDoubtful ? {state: former, why: 'heard again, no link yet', cause: former} : {state: 'alive', why: '', cause: ''};
+	return isDoubtful ? {state: former, why: 'heard again, no link yet', cause: 'returning', key: former} : {state: 'alive', why: '', cause: '', key: ''};
 }
 
-function faultReason({faults, observer, id, name, unlinkedMs, silentMs, unheardMs, failure}: MemberFacts): readonly [string, string] {
+type Reason = {readonly cause: Cause; readonly why: string; readonly between?: string};
+
+function faultReason({faults, observer, id, name, unlinkedMs, silentMs, unheardMs, failure}: MemberFacts): Reason {
 	const own = id === observer ? undefined : faults.find(({between}) => between.includes(observer));
 	const others = faults.filter(fault => fault !== own).map(({between}) => name(between.find(end => end !== id)!));
 	const {link, datagram} = own ?? {link: faults.some(fault => fault.link), datagram: faults.some(fault => fault.datagram)};
-	const what = link && datagram ? 'cut' : link ? 'tcp' : 'udp';
-	const cause = `${what} ${faults.map(({between}) => between.join()).join(' ')}`;
+	const cause = link && datagram ? 'cut' : link ? 'tcp' : 'udp';
+	const between = faults.map(fault => fault.between.join()).join(' ');
+	const reason = (why: string): Reason => ({cause, why, between});
 	if (!own) {
 		const to = listText(others);
-		if (what === 'cut') return [cause, `it and ${to} do not reach each other`];
-		return [cause, `${what === 'tcp' ? 'TCP' : 'UDP'} blocked between it and ${to}`];
+		return reason(cause === 'cut' ? `it and ${to} do not reach each other` : `${cause === 'tcp' ? 'TCP' : 'UDP'} blocked between it and ${to}`);
 	}
 
 	const also = others.length > 0 ? `, nor between it and ${listText(others)}` : '';
-	if (what === 'cut') return [cause, `not reached directly for ${ageText(Math.max(unheardMs, Math.min(unlinkedMs, silentMs)))}${codeText(failure)}${also}`];
-	if (what === 'tcp') return [cause, `TCP blocked: datagrams arrive, no link for ${ageText(unlinkedMs)}${codeText(failure)}${also}`];
-	return [cause, `UDP blocked: no datagram for ${ageText(silentMs)}, TCP works${also}`];
+	switch (cause) {
+		case 'cut': return reason(`not reached directly for ${ageText(Math.max(unheardMs, Math.min(unlinkedMs, silentMs)))}${codeText(failure)}${also}`);
+		case 'tcp': return reason(`TCP blocked: datagrams arrive, no link for ${ageText(unlinkedMs)}${codeText(failure)}${also}`);
+		case 'udp': return reason(`UDP blocked: no datagram for ${ageText(silentMs)}, TCP works${also}`);
+		default: return cause satisfies never;
+	}
 }
 
-/** A process answers at the address of the member, and the two cannot speak. `isOther`: it is not the member. */
-function mismatchOf(failure: CallFailure | undefined): {readonly why: string; readonly isOther?: boolean} | undefined {
+/** A process answers at the address of the member, and the two cannot speak. */
+function mismatchOf(failure: CallFailure | undefined): {readonly why: string; readonly cause: Mismatch} | undefined {
 	switch (failure?.code) {
-		case 'not-authenticated': return {why: 'has another secret than this node'};
-		case 'protocol': return {why: /speaks protocol .*/.exec(failure.reason)?.[0] ?? 'speaks another version of the protocol'};
-		case 'flags': return {why: /has .*/.exec(failure.reason)?.[0] ?? 'has other security settings'};
-		case 'cluster': return {why: 'belongs to another cluster of this name'};
-		case 'identity': return {why: 'another node answers at its address', isOther: true};
+		case 'not-authenticated': return {cause: failure.code, why: 'has another secret than this node'};
+		case 'protocol': return {cause: failure.code, why: /speaks protocol .*/.exec(failure.reason)?.[0] ?? 'speaks another version of the protocol'};
+		case 'flags': return {cause: failure.code, why: /has .*/.exec(failure.reason)?.[0] ?? 'has other security settings'};
+		case 'cluster': return {cause: failure.code, why: 'belongs to another cluster of this name'};
+		case 'identity': return {cause: failure.code, why: 'another node answers at its address'};
 		default: return undefined;
 	}
 }

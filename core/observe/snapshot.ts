@@ -15,6 +15,8 @@ export type MemberSnapshot = {
 	readonly state: MemberState;
 	/** Why it is not alive, for people: `connection refused`, `no answer`, `TCP blocked: …`, … Empty when alive. */
 	readonly why: string;
+	/** The same as one word: `tcp`, `udp`, `cut`, `not-authenticated`, `protocol`, `behind`, … */
+	readonly cause: string;
 	readonly voter: boolean;
 	readonly self: boolean;
 	/** Measured round trip, milliseconds; `undefined` before the first measurement. */

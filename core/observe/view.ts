@@ -71,6 +71,7 @@ function membersOf(node: Node): readonly MemberSnapshot[] {
 			id, address, name: '', ...(isSelf ? {version: node.options.version, protocol: ownProtocol} : links.speaks(id) ?? {version: '', protocol: 0}),
 			state: member?.state ?? 'alive',
 			why: member?.why ?? '',
+			cause: member?.cause ?? '',
 			reached: isSelf || (counted.get(id) ?? member?.reached ?? false),
 			via: member?.via,
 			voter: voters.includes(id),

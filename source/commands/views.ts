@@ -2,11 +2,12 @@
 `status`, `peers`, `leader`, `topics`: one snapshot of a node, for people or as JSON.
 */
 import {exitCodes} from '../../core/errors.ts';
-import {meaningOf, outlookOf, remedyOf} from '../../core/observe/outlook.ts';
+import {meaningOf, outlookOf, quorumText, remedyOf} from '../../core/observe/outlook.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {expectInput, withNode, type Run} from '../context.ts';
 import {statusOf} from '../status.ts';
+import {membersText} from './check.ts';
 import {table} from '../table.ts';
 import {bytesText, shortId, timeText} from '../units.ts';
 
@@ -14,7 +15,7 @@ type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (sna
 
 const views: Readonly<Record<string, View>> = {
 	status: {json: statusOf, text: statusText},
-	peers: {json: snapshot => statusOf(snapshot).members.map((member, index) => ({...member, self: snapshot.members[index]!.self, why: snapshot.members[index]!.why, link: snapshot.members[index]!.link})), text: peersText},
+	peers: {json: snapshot => statusOf(snapshot).members.map((member, index) => ({...member, self: snapshot.members[index]!.self, why: snapshot.members[index]!.why, link: snapshot.members[index]!.link, via: snapshot.members[index]!.via ?? null, version: snapshot.members[index]!.version, protocol: snapshot.members[index]!.protocol})), text: peersText},
 	leader: {
 		json: ({raft, members}) => ({leader: raft.leader ?? null, address: members.find(({id}) => id === raft.leader)?.address ?? null, term: raft.term}),
 		text: ({raft, members}) => raft.leader === undefined ? `nobody leads (term ${raft.term})` : `${raft.leader}  ${printable(members.find(({id}) => id === raft.leader)?.address ?? '')}  term ${raft.term}`,
@@ -39,9 +40,10 @@ function statusText(snapshot: Snapshot): string {
 		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}`],
 		['node', `${snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`],
 		['raft', `${raft.role} in term ${raft.term}, leader ${shortId(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
-		['quorum', `${raft.hasQuorum ? 'held' : 'LOST'}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable`],
+		['quorum', quorumText(raft)],
 		...missingRows(snapshot),
-		['members', `${snapshot.members.filter(({state}) => state === 'alive').length} of ${snapshot.members.length} alive`],
+		['members', membersText(snapshot)],
+		...unusableRows(snapshot),
 		['topics', `${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`],
 		['partition', partition.state === 'whole' ? 'none' : `${partition.state}: ${partition.sides.map(side => side.map(id => shortId(id)).join(' ')).join(' | ')}`],
 		['gossip', `fanout ${snapshot.gossip.fanout}, ${percent(snapshot.gossip.duplicates)} duplicates, ${percent(snapshot.gossip.misses)} by repair, ${snapshot.gossip.held} held back`],
@@ -50,6 +52,11 @@ function statusText(snapshot: Snapshot): string {
 		...(snapshot.insecure.length > 0 ? [['NOT SECURE', `off: ${snapshot.insecure.map(name => printable(name)).join(', ')}`] as const] : []),
 	];
 	return rows.map(([name, value]) => `${name.padEnd(10)}  ${value}`).join('\n');
+}
+
+/** A line for each member that cannot be fully used. */
+function unusableRows({members}: Snapshot): ReadonlyArray<readonly [string, string]> {
+	return members.filter(({state}) => state !== 'alive' && state !== 'left').map(({id, state, why}) => ['', `${shortId(id)} is ${state}${why === '' ? '' : `: ${printable(why)}`}`] as const);
 }
 
 /** Voters that are away, what that means, and what helps. */
@@ -65,13 +72,14 @@ function percent(share: number): string {
 }
 
 function peersText({members, raft}: Snapshot): string {
-	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'WHY'], members.map(member => [
+	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'VERSION', 'WHY'], members.map(member => [
 		`${shortId(member.id)}${member.self ? ' *' : ''}`,
 		printable(member.address),
 		member.state,
 		member.id === raft.leader ? 'leader' : (member.voter ? 'voter' : 'learner'),
 		member.rttMs === undefined ? '' : `${member.rttMs.toFixed(1)} ms`,
 		member.link,
+		printable(member.version),
 		printable(member.why),
 	]));
 }

@@ -17,7 +17,7 @@ export const [a, b, c, d, e] = ids as [NodeId, NodeId, NodeId, NodeId, NodeId];
 
 export function member(id: NodeId, changes: Partial<MemberSnapshot> = {}): MemberSnapshot {
 	const port = 5000 + ids.indexOf(id);
-	return {id, name: '', address: `127.0.0.1:${port}`, state: 'alive', why: '', voter: true, self: false, rttMs: 0.42 + (port % 7) * 0.13, heardMsAgo: 80 + (port % 5) * 30, downMs: undefined, link: 'up', queuedBytes: 0, match: undefined, incarnation: 1, reached: changes.state === undefined || changes.state === 'alive' || changes.state === 'degraded', via: undefined, version: '0.1.0', protocol: 2, ...changes};
+	return {id, name: '', address: `127.0.0.1:${port}`, state: 'alive', why: '', cause: '', voter: true, self: false, rttMs: 0.42 + (port % 7) * 0.13, heardMsAgo: 80 + (port % 5) * 30, downMs: undefined, link: 'up', queuedBytes: 0, match: undefined, incarnation: 1, reached: changes.state === undefined || changes.state === 'alive' || changes.state === 'degraded', via: undefined, version: '0.1.0', protocol: 2, ...changes};
 }
 
 export function topic(name: string, changes: Partial<TopicSnapshot> = {}): TopicSnapshot {
