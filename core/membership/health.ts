@@ -52,6 +52,10 @@ export class Health {
 	/** When each link was looked at last, for whether something came over it since. */
 	readonly #lookedMs = new Map<NodeId, number>();
 	#ticks = 0;
+	#readTicks = -Infinity;
+	/** What is agreed, and whether somebody leads, by the word of any member. */
+	#agreed = 0;
+	#isLed = false;
 	#nowMs = 0;
 	readonly sight: Omit<Sight, 'isHeard'>;
 
@@ -108,47 +112,61 @@ export class Health {
 
 	/** Look at all members, every so many ticks; what is found anew is returned. */
 	look(nowMs: number): readonly Change[] {
-		const {swim, self, raft} = this.#options;
+		const {swim, raft} = this.#options;
 		this.#nowMs = nowMs;
 		if (this.#ticks++ % swim.pace.look !== 0) return [];
 		this.#pairs.update(swim.complaints(), id => this.#isPresent(id), nowMs, this.#silentMs);
-		const facts = raft();
-		const reports = new Map<NodeId, Report>();
-		for (const id of this.#members) {
-			const report = id === self ? facts : swim.report(id);
-			if (report) reports.set(id, report);
-		}
-
-		let agreed = facts.commit;
-		let isLed = facts.leader !== undefined;
-		for (const [id, report] of reports) {
-			agreed = Math.max(agreed, report.applied);
-			isLed ||= id !== self && report.leader !== undefined && report.term >= facts.term;
-		}
-
-		for (const [id, {applied, leader}] of reports) {
-			this.evidence.progress(id, applied, agreed, nowMs);
-			this.evidence.follows(id, leader !== undefined, nowMs);
-		}
-
-		// A peer of protocol 1 reports nothing; its leader knows its log.
-		for (const {id, match} of facts.matches) if (!reports.has(id)) this.evidence.progress(id, match, agreed, nowMs);
+		// Reports come with new versions of the rows: more often there is nothing to learn.
+		if (this.#ticks - this.#readTicks >= swim.pace.refresh) this.#read(raft(), nowMs);
 		const changes: Change[] = [];
 		for (const id of this.#members) {
 			const former = this.#found.get(id) ?? alive;
-			const found = assess(this.#factsOf(id, former.state, agreed, isLed, nowMs));
-			this.#found.set(id, found);
+			if (former === alive && this.#isWell(id, nowMs)) continue;
+			const found = assess(this.#factsOf(id, former.state, nowMs));
+			this.#found.set(id, found.state === 'alive' ? alive : found);
 			if (former.state !== found.state || former.key !== found.key) changes.push({id, ...found});
 		}
 
 		return changes;
 	}
 
+	/** Take in what the members report of themselves. */
+	#read(facts: RaftFacts, nowMs: number): void {
+		const {swim, self} = this.#options;
+		this.#readTicks = this.#ticks;
+		this.#agreed = facts.commit;
+		this.#isLed = facts.leader !== undefined;
+		const reports = new Map<NodeId, Report>();
+		for (const id of this.#members) {
+			const report = id === self ? facts : swim.report(id);
+			if (!report) continue;
+			reports.set(id, report);
+			this.#agreed = Math.max(this.#agreed, report.applied);
+			this.#isLed ||= id !== self && report.leader !== undefined && report.term >= facts.term;
+		}
+
+		for (const [id, {applied, leader}] of reports) {
+			this.evidence.progress(id, applied, this.#agreed, nowMs);
+			this.evidence.follows(id, leader !== undefined, nowMs);
+		}
+
+		// A peer of protocol 1 reports nothing; its leader knows its log.
+		for (const {id, match} of facts.matches) if (!reports.has(id)) this.evidence.progress(id, match, this.#agreed, nowMs);
+	}
+
+	/** Nearly always so, and then nothing is to be judged. */
+	#isWell(id: NodeId, nowMs: number): boolean {
+		const {self, swim} = this.#options;
+		if (this.#pairs.of(id).length > 0 || (id !== self && (swim.standing(id) !== 'alive' || !this.isLinked(id)))) return false;
+		const {leaderlessMs: noLeaderMs, applied, movedMs} = this.evidence.of(id)!;
+		return noLeaderMs === undefined && (applied === undefined || applied >= this.#agreed || nowMs - movedMs < stuckMs);
+	}
+
 	/** `self` when no detour is needed, the member that serves it else; `undefined` when it is not reached. */
 	reach(id: NodeId): NodeId | undefined {
 		const {self} = this.#options;
 		if (id === self || this.isLinked(id)) return self;
-		const standing = this.#options.swim.member(id)?.state;
+		const standing = this.#options.swim.standing(id);
 		if (standing === undefined || standing === 'dead' || standing === 'left') return undefined;
 		return this.#members.find(relay => relay !== self && relay !== id && this.isLinked(relay) && this.#joins(relay, id));
 	}
@@ -179,7 +197,7 @@ export class Health {
 
 	#isPresent(id: NodeId): boolean {
 		if (id === this.#options.self) return true;
-		const standing = this.#options.swim.member(id)?.state;
+		const standing = this.#options.swim.standing(id);
 		return standing === 'alive' || standing === 'suspect';
 	}
 
@@ -195,22 +213,23 @@ export class Health {
 		return !known || unheardMs(known, channel, this.#nowMs) < this.#silentMs;
 	}
 
-	#factsOf(id: NodeId, former: MemberState, agreed: number, isLed: boolean, nowMs: number): MemberFacts {
+	#factsOf(id: NodeId, former: MemberState, nowMs: number): MemberFacts {
 		const {self, swim, links, name} = this.#options;
 		const isSelf = id === self;
 		const member = isSelf ? undefined : swim.member(id);
 		const standing = member?.state ?? 'alive';
 		const known = this.evidence.of(id)!;
 		const wasStanding = this.#standings.get(id);
-		this.#standings.set(id, standing);
+		if (standing === 'alive') this.#standings.delete(id);
+		else this.#standings.set(id, standing);
 		if (standing === 'alive' && (wasStanding === 'dead' || wasStanding === 'left')) this.evidence.returned(id, nowMs);
 		const reach = isSelf ? self : this.reach(id);
 		const faults = this.#pairs.of(id).filter(({between, blamed}) => blamed.includes(id) || (!isSelf && between.includes(self)));
 		const cut = reach === self ? faults.find(({link}) => link) : undefined;
 		const reportMs = 2 * swim.pace.refresh * this.#options.tickMs;
 		const {leaderlessMs: noLeaderMs, movedMs, applied} = known;
-		const leaderlessForMs = isLed && noLeaderMs !== undefined ? nowMs - noLeaderMs : 0;
-		const isStuck = applied !== undefined && applied < agreed && nowMs - movedMs >= Math.max(stuckMs, 2 * reportMs);
+		const leaderlessForMs = this.#isLed && noLeaderMs !== undefined ? nowMs - noLeaderMs : 0;
+		const isStuck = applied !== undefined && applied < this.#agreed && nowMs - movedMs >= Math.max(stuckMs, 2 * reportMs);
 		const unlinkedMs = unheardMs(known, 'link', nowMs);
 		const silentMs = unheardMs(known, 'datagram', nowMs);
 		return {
@@ -225,7 +244,7 @@ export class Health {
 			via: reach === self ? cut && this.relayBetween(cut.between) : reach,
 			faults,
 			leaderlessMs: leaderlessForMs >= Math.max(leaderlessMs, reportMs) ? leaderlessForMs : undefined,
-			behind: isStuck ? agreed - applied : undefined,
+			behind: isStuck ? this.#agreed - applied : undefined,
 		};
 	}
 }

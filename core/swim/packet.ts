@@ -32,8 +32,8 @@ export type Carried = {
 	readonly incarnation: number;
 	readonly updates: readonly Update[];
 	readonly rows: readonly Row[];
-	/** `states[i]` belongs to `rows[i]`; `null` is unknown. Beside the rows, because protocol 1 accepts rows of exactly five elements and ignores other fields. */
-	readonly states?: ReadonlyArray<RowState | null> | undefined;
+	/** Of the first rows: `states[i]` belongs to `rows[i]`. Beside the rows, because protocol 1 accepts rows of exactly five elements and ignores other fields. */
+	readonly states?: readonly RowState[] | undefined;
 };
 
 export type Message =
@@ -100,9 +100,9 @@ export function parseSwimPacket(value: unknown): SwimPacket | undefined {
 	const updates = parseAll(value['updates'], updatesMax, parseUpdate);
 	const rows = parseAll(value['rows'], rowsMax, parseRow);
 	if (!isU32(incarnation) || !updates || !rows) return undefined;
-	const states = value['states'] === undefined ? undefined : parseStates(value['states'], rows.length);
-	if (states === null) return undefined;
-	const carried = {incarnation, updates, rows, ...(states && {states})};
+	const states = value['states'] === undefined ? none : parseAll(value['states'], rows.length, parseState);
+	if (!states) return undefined;
+	const carried = {incarnation, updates, rows, ...(states.length > 0 && {states})};
 	if (type === 'gossip') return {type, ...carried};
 	if (!isU32(seq)) return undefined;
 	switch (type) {
@@ -136,18 +136,7 @@ function parseRow(value: unknown): Row | undefined {
 	return [node, incarnation, counter, members, Uint8Array.from(unheard)]; // A copy: the view would keep the whole datagram alive.
 }
 
-/** `null` when malformed. */
-function parseStates(value: unknown, count: number): ReadonlyArray<RowState | null> | null {
-	if (!Array.isArray(value) || value.length !== count) return null;
-	const states: Array<RowState | null> = [];
-	for (const each of value as unknown[]) {
-		const state = each === null ? null : parseState(each);
-		if (state === undefined) return null;
-		states.push(state);
-	}
-
-	return states;
-}
+const none: readonly RowState[] = [];
 
 function parseState(value: unknown): RowState | undefined {
 	if (!Array.isArray(value) || value.length !== 5) return undefined;

@@ -6,8 +6,14 @@ A row that gets no newer version goes stale: what its node hears now is then not
 import type {NodeId} from '../message.ts';
 import {hashMembers, rowBytes, stateBytes, statesFieldBytes, u32Max, type Row, type RowState} from './packet.ts';
 
-/** `isCurrent`: over the current list of members, so it may be passed on. */
-type Known = {readonly row: Row; readonly state: RowState | undefined; readonly atTick: number; readonly isCurrent: boolean};
+/** `isCurrent`: over the current list of members, so it may be passed on. `isOf`: the state came with this version of the row, not with an earlier one. */
+type Known = {readonly row: Row; readonly atTick: number; readonly isCurrent: boolean; readonly state: KnownState | undefined};
+type KnownState = {readonly state: RowState; readonly atTick: number; readonly isOf: boolean};
+
+/** States of others on one packet: of those who complain, and one in turn. Everyone hears of the rest from the members themselves. */
+const ailingMax = 2;
+/** Left free for such states when rows are chosen, bytes. */
+const statesRoom = 2 * 36;
 
 /** What this node reports of itself with its row. */
 export type Report = {readonly term: number; readonly leader: NodeId | undefined; readonly applied: number};
@@ -35,6 +41,7 @@ export class Rows {
 	/** Insertion order is the order of passing on: what was told goes to the end. */
 	readonly #known = new Map<NodeId, Known>();
 	#counter = 0;
+	#turn = 0;
 	#own: Row;
 	#ownState: RowState | undefined;
 	#ownAtTick = 0;
@@ -73,9 +80,9 @@ export class Rows {
 		for (const [node, {row, state, atTick}] of this.#known) {
 			if (this.#index.has(node)) {
 				const rewritten = this.#rewrite(row, former);
-				const rewrittenState = state && this.#rewriteState(state, former);
+				const rewrittenState = state && {...state, state: this.#rewriteState(state.state, former), isOf: false};
 				this.#known.set(node, {row: rewritten, state: rewrittenState, atTick, isCurrent: false});
-				this.#note(rewritten, rewrittenState);
+				this.#note(rewritten, rewrittenState?.state);
 			} else {
 				this.#known.delete(node);
 				this.#complaining.delete(node);
@@ -120,49 +127,54 @@ export class Rows {
 
 		const known = this.#known.get(node);
 		const isSame = known?.isCurrent === true && incarnation === known.row[1] && counter === known.row[2];
-		if (isSame && known.state === undefined && state) {
-			// It came first through a node of protocol 1, which drops the state.
-			this.#known.set(node, {...known, state});
-			this.#note(row, state);
-			return;
-		}
-
-		if (isSame || (known?.isCurrent && (incarnation < known.row[1] || (incarnation === known.row[1] && counter < known.row[2])))) return;
-		this.#known.set(node, {row, state, atTick: tick, isCurrent: true}); // A Map keeps the place of a key that it has.
-		this.#note(row, state);
+		if (!isSame && known?.isCurrent && (incarnation < known.row[1] || (incarnation === known.row[1] && counter < known.row[2]))) return;
+		if (isSame && (!state || known.state?.isOf)) return;
+		// Without a state the last one counts as long as it is fresh.
+		const newest = state ? {state, atTick: tick, isOf: true} : known?.state && {...known.state, isOf: false};
+		this.#known.set(node, {row, state: newest, atTick: isSame ? known.atTick : tick, isCurrent: true}); // A Map keeps the place of a key that it has.
+		this.#note(row, newest?.state);
 	}
 
 	/** Rows for a packet to `to`: the own one, then those that wait longest, up to `count` and `bytesMax`. Stale ones are not passed on. */
-	take(to: NodeId, count: number, bytesMax: number, tick: number, staleTicks: number): {readonly rows: readonly Row[]; readonly states: ReadonlyArray<RowState | null> | undefined} {
-		const rows = [this.#own];
-		let room = bytesMax - statesFieldBytes - rowBytes(this.#own);
-		const states: Array<RowState | null> = [];
-		const add = (state: RowState | undefined): void => {
-			// A state for which there is no room is unknown to the receiver until another packet brings it.
-			const fits = state !== undefined && stateBytes(state) <= room;
-			states.push(fits ? state : null);
-			room -= fits ? stateBytes(state) : 1;
-		};
+	take(to: NodeId, count: number, bytesMax: number, tick: number, staleTicks: number): {readonly rows: readonly Row[]; readonly states: readonly RowState[]} {
+		let room = bytesMax - rowBytes(this.#own);
+		const states: RowState[] = [];
+		if (this.#ownState && stateBytes(this.#ownState) + statesFieldBytes <= room) {
+			states.push(this.#ownState);
+			room -= stateBytes(this.#ownState) + statesFieldBytes;
+		}
 
-		add(this.#ownState);
-		const told: Array<[NodeId, Known]> = [];
+		const told: Array<readonly [NodeId, Known]> = [];
 		for (const [node, known] of this.#known) {
-			if (rows.length >= count) break;
+			if (told.length >= count - 1) break;
 			if (node === to || !known.isCurrent || tick - known.atTick >= staleTicks) continue;
-			const bytes = rowBytes(known.row);
-			if (bytes + (known.state ? stateBytes(known.state) : 1) > room) break;
-			room -= bytes;
-			rows.push(known.row);
-			add(known.state);
+			if (rowBytes(known.row) > room - (states.length > 0 ? statesRoom : 0)) break;
+			room -= rowBytes(known.row);
 			told.push([node, known]);
 		}
 
+		// Those with a state come first.
+		const stated = states.length > 0 ? this.#stated(told).filter(([, {state}]) => {
+			const fits = stateBytes(state!.state) <= room;
+			if (fits) room -= stateBytes(state!.state);
+			return fits;
+		}) : [];
 		for (const [node, known] of told) {
 			this.#known.delete(node);
 			this.#known.set(node, known);
 		}
 
-		return {rows, states: states.every(state => state === null) ? undefined : states};
+		const rest = told.filter(each => !stated.includes(each));
+		return {rows: [this.#own, ...stated.map(([, {row}]) => row), ...rest.map(([, {row}]) => row)], states: [...states, ...stated.map(([, {state}]) => state!.state)]};
+	}
+
+	/** Of these rows, those whose state goes with them. */
+	#stated(told: ReadonlyArray<readonly [NodeId, Known]>): ReadonlyArray<readonly [NodeId, Known]> {
+		const fresh = told.filter(([, {state}]) => state?.isOf);
+		if (fresh.length === 0) return fresh;
+		const ailing = this.#ailing.size === 0 ? [] : rotated(fresh.filter(([node]) => this.#ailing.has(node)), this.#turn).slice(0, ailingMax);
+		const next = fresh[this.#turn++ % fresh.length]!;
+		return ailing.includes(next) ? ailing : [...ailing, next];
 	}
 
 	/** Whether `node` hears `other` by its last row; `undefined` when there is none, or none within `staleTicks`. */
@@ -201,7 +213,7 @@ export class Rows {
 
 	#state(node: NodeId, tick: number, staleTicks: number): RowState | undefined {
 		if (node === this.#self) return this.#ownState;
-		const known = this.#known.get(node);
+		const known = this.#known.get(node)?.state;
 		return known && tick - known.atTick < staleTicks ? known.state : undefined;
 	}
 
@@ -239,6 +251,11 @@ export class Rows {
 }
 
 const none = new Uint8Array(0);
+
+function rotated<Item>(items: readonly Item[], by: number): readonly Item[] {
+	const at = items.length === 0 ? 0 : by % items.length;
+	return [...items.slice(at), ...items.slice(0, at)];
+}
 
 /** The bits of those ids for which `isSet`, zero bytes at the end left out. */
 export function bitmap(order: readonly NodeId[], isSet: (id: NodeId) => boolean): Uint8Array {

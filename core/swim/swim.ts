@@ -8,7 +8,7 @@ A machine: it has no clock. Waits are counted in ticks; milliseconds come in wit
 */
 import type {NodeId} from '../message.ts';
 import {Health} from './health.ts';
-import {isDown, Members, stateOf, type Member} from './members.ts';
+import {isDown, Members, standingOf, stateOf, type Member, type MemberState} from './members.ts';
 import {paceOf, type Pace} from './pace.ts';
 import {headBytesMax, packetBytesMax, rowsMax, u32Max, updateBytesMax, updatesMax, type Message, type SwimPacket} from './packet.ts';
 import {PartitionTracker, sidesOf, type PartitionChange, type Sides} from './partition.ts';
@@ -27,6 +27,8 @@ const broadcastFew = 4;
 /** Above this size the matrix in `status` has the first members only. */
 export const matrixMax = 128;
 const partitionsMax = 16;
+/** Of a ping that looks whether a link carries: a number that no probe has, so the answer is evidence of the link and of nothing else. */
+const linkSeq = u32Max;
 
 type Letter = {readonly to: NodeId; readonly message: Message; readonly via: 'datagram' | 'link'; readonly stamps: Probe | undefined};
 
@@ -148,8 +150,7 @@ class SwimMachine implements Swim {
 	}
 
 	pingLink(peer: NodeId): void {
-		// A number that no probe has: the answer is evidence of the link and of nothing else.
-		if (this.#members.get(peer)) this.#send(peer, {type: 'ping', seq: u32Max, link: true}, 'link');
+		if (this.#members.get(peer)) this.#send(peer, {type: 'ping', seq: linkSeq, link: true}, 'link');
 	}
 
 	isLinked(node: NodeId, other: NodeId): boolean | undefined {
@@ -162,6 +163,11 @@ class SwimMachine implements Swim {
 
 	complaints(): readonly Complaint[] {
 		return this.#rows.complaints(this.#tick, this.#pace.stale);
+	}
+
+	standing(id: NodeId): MemberState | undefined {
+		const member = this.#members.get(id);
+		return member && standingOf(member);
 	}
 
 	member(id: NodeId): SwimMember | undefined {
@@ -420,11 +426,13 @@ class SwimMachine implements Swim {
 
 	/** Lay rumours and rows onto a packet, as many as fit. */
 	#dress(to: NodeId, message: Message): SwimPacket {
+		// A look at a link is only that: it comes often, and rumours and rows have their own way.
+		if ('seq' in message && message.seq === linkSeq) return {...message, incarnation: this.#members.incarnation, updates: [], rows: []};
 		const accusation = this.#members.accusation(to);
 		const rumours = this.#updates.take(to, updatesMax - 1, this.#pace.transmissions);
 		const updates = accusation ? [accusation, ...rumours] : rumours;
 		const room = packetBytesMax - headBytesMax - updates.length * updateBytesMax;
 		const {rows, states} = this.#rows.take(to, rowsMax, room, this.#tick, this.#pace.stale);
-		return {...message, incarnation: this.#members.incarnation, updates, rows, ...(states && {states})};
+		return {...message, incarnation: this.#members.incarnation, updates, rows, ...(states.length > 0 && {states})};
 	}
 }

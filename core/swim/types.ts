@@ -80,6 +80,8 @@ export type Swim = {
 	isHeard(id: NodeId): boolean;
 	/** What is believed of it; `undefined` for this node and for one that is no member. */
 	member(id: NodeId): SwimMember | undefined;
+	/** The same in one word. */
+	standing(id: NodeId): MemberState | undefined;
 	/** How fast things go in a cluster of this size, in ticks. */
 	readonly pace: Pace;
 	/** By fresh rows: whether `node` has a working link to `other`, and what it reports. `undefined` when nothing fresh is known. */
