@@ -29,7 +29,7 @@ export type Relayed =
 const protocolOfRelay = 2;
 /** Frames of others that this node carries between two beats (25 ms), bytes: about 20 MiB a second. */
 export const relayBytesMax = 512 * 1024;
-const relayed: readonly number[] = [kinds.raft, kinds.manage, kinds.managed];
+const relayed: ReadonlySet<number> = new Set([kinds.raft, kinds.manage, kinds.managed]);
 
 export class Relay {
 	readonly #options: RelayOptions;
@@ -51,7 +51,7 @@ export class Relay {
 	onFrame(peer: NodeId, frame: Buffer): Relayed {
 		const {self, isMember, links} = this.#options;
 		const carried = decodeRelay(frame);
-		if (!carried || !relayed.includes(carried.inner[0]!)) return refused;
+		if (!carried || !relayed.has(carried.inner[0]!)) return refused;
 		const {from, to, inner} = carried;
 		if (!isMember(from) || !isMember(to) || from === self || from === to) return refused;
 		if (to === self) return from === peer ? refused : {type: 'deliver', from, inner};

@@ -87,7 +87,7 @@ function cutFinding(group: readonly CutSnapshot[], {snapshot: {members}, label}:
 	const others = group.map(({between}) => between.find(id => id !== one)!);
 	const memberOf = (id: string): MemberSnapshot | undefined => members.find(member => member.id === id);
 	const place = (id: string): string => `${label(id)} (${memberOf(id)?.address ?? 'no address'})`;
-	const pair = `${place(one)} and ${listText(others.map(id => place(id)))}`;
+	const pair = `${place(one)} and ${others.length > 1 ? 'each of ' : ''}${listText(others.map(id => place(id)))}`;
 	const forText = ageText(Math.max(...group.map(({forMs}) => forMs)));
 	const vias = [...new Set(group.flatMap(({via}) => via ?? []))];
 	const served = first!.what === 'udp' || vias.length === 0 ? '' : `: served through ${listText(vias.map(id => label(id)))}`;

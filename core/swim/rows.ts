@@ -202,10 +202,10 @@ export class Rows {
 		return state && {term: state[0], leader: this.#order[state[1]], applied: state[2]};
 	}
 
-	/** The complaints that are fresh, the own one included, by node id. */
+	/** The complaints that are fresh, the own one included. */
 	complaints(tick: number, staleTicks: number): readonly Complaint[] {
 		if (this.#ailing.size === 0) return [];
-		return [...this.#ailing].toSorted().flatMap((node): Complaint[] => {
+		return [...this.#ailing].flatMap((node): Complaint[] => {
 			const state = this.#state(node, tick, staleTicks);
 			return state ? [{node, unlinked: this.#named(state[3]), silent: this.#named(state[4])}] : [];
 		});
@@ -224,7 +224,15 @@ export class Rows {
 	}
 
 	#named(bits: Uint8Array): readonly NodeId[] {
-		return bits.length === 0 ? [] : this.#order.filter((_, index) => hasBit(bits, index));
+		const ids: NodeId[] = [];
+		for (const [at, byte] of bits.entries()) {
+			for (let rest = byte; rest !== 0; rest &= rest - 1) {
+				const id = this.#order[at * 8 + Math.log2(rest & -rest)];
+				if (id !== undefined) ids.push(id);
+			}
+		}
+
+		return ids;
 	}
 
 	#note([node, , , , unheard]: Row, state: RowState | undefined): void {

@@ -2,8 +2,9 @@
 Healthy means usable: what real nodes say, on every side, when a part of the network between them is broken. A link between two of three is cut by fault
 injection; TCP and UDP of one node are blocked in network namespaces.
 */
+import {writeFileSync} from 'node:fs';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
+import {Cluster, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker, NodeId, Snapshot, Topic} from '../../core/index.ts';
 import {cli, run} from './command.ts';
 import {canFilter, Network, sayNotRun, type Host} from './namespaces.ts';
@@ -56,7 +57,7 @@ describe('the leader and one follower are cut from each other, and the third rea
 		const views = await Promise.all(brokers.map(broker => until(() => broker.snapshot(), isSeen, `the cut of ${leader.id} and ${follower.id}, served through ${third.id}`)));
 		for (const view of views) {
 			expect(view.cuts[0]).toMatchObject({between: [leader.id, follower.id].toSorted(), blamed: [leader.id, follower.id].toSorted()});
-			expect(view.members.map(({id, state}) => [id, state]).toSorted()).toEqual([[leader.id, 'degraded'], [follower.id, 'degraded'], [third.id, 'alive']].toSorted());
+			expect(Object.fromEntries(view.members.map(({id, state}) => [id, state]))).toEqual({[leader.id]: 'degraded', [follower.id]: 'degraded', [third.id]: 'alive'});
 			expect(view.raft).toMatchObject({quorum: 'held', hasQuorum: true, reachableVoters: 3});
 			terms.add(view.raft.term);
 		}
@@ -152,3 +153,69 @@ describe.runIf(canFilter)('a node whose TCP or UDP a firewall blocks', () => {
 	}, 120_000);
 });
 
+describe('three nodes that stop and start', () => {
+	let cluster: Cluster;
+	const server = (node: NodeProcess): string[] => [...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`];
+	const isQuorum = ({type}: JsonEvent): boolean => type === 'quorum';
+	type Member = {readonly id: string; readonly state: string; readonly why: string};
+	const peersOf = async (node: NodeProcess): Promise<readonly Member[]> => JSON.parse((await run(['peers', '-o', 'json', ...server(node)])).stdout.toString()) as Member[];
+	beforeAll(async () => {
+		cluster = new Cluster({cli});
+		await cluster.startAll(3);
+	}, 60_000);
+	afterAll(() => cluster[Symbol.asyncDispose]());
+
+	test('no quorum event contradicts its own numbers, and the last one of each node says that the quorum is held', async () => {
+		for (const node of cluster.nodes) {
+			await node.waitFor(event => isQuorum(event) && event['held'] === true, 'the quorum'); // oxlint-disable-line no-await-in-loop -- one after the other
+			for (const {held, state, reachable, voters} of node.events.filter(event => isQuorum(event)) as unknown as Array<Record<'held' | 'state' | 'reachable' | 'voters', number | boolean | string>>) {
+				expect(held).toBe(state === 'held');
+				expect(state === 'lost').toBe(Number(reachable) * 2 <= Number(voters));
+			}
+
+			expect(node.events.findLast(event => isQuorum(event))).toMatchObject({held: true});
+		}
+	});
+
+	test('a member that has another secret now is degraded with that reason on both sides, and check says what to do', async () => {
+		const [one, , three] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
+		await three.kill('SIGTERM');
+		await until(() => peersOf(one), members => members.some(({id, state}) => id === three.id && state === 'left'), 'a member that left');
+		const secret = `${cluster.folder}/other-secret`;
+		writeFileSync(secret, 'q7Jb2nZk9XwPz4Lr8TtVc1Hy5GfDs3Ae6Mu0Bi-Oj_Q\n', {mode: 0o600});
+		const changed = new NodeProcess(three.port, [cli, '--headless', '-o', 'jsonl', '--port', String(three.port), '--cluster', cluster.name, '--config', `${cluster.folder}/config.json`, '--secret-file', secret, '--data', `${cluster.folder}/${three.port}`], false);
+		try {
+			await changed.waitFor(({type}) => type === 'ready', 'ready');
+			const members = await until(() => peersOf(one), all => all.some(({id, state}) => id === three.id && state === 'degraded'), 'a degraded member');
+			expect(members.find(({id}) => id === three.id)!.why).toBe('has another secret than this node');
+			const checked = await run(['check', ...server(one)]);
+			expect(checked.code).toBe(10);
+			expect(checked.stdout.toString()).toMatch(/has another secret than this node.*\n.*Give all nodes the same secret file/);
+			const told = await changed.waitFor(event => event.type === 'member' && event['id'] === one.id && event['state'] === 'degraded', 'the mismatch, on the other side');
+			expect(told['why']).toBe('has another secret than this node');
+		} finally {
+			await changed.kill('SIGKILL');
+		}
+
+		const back = cluster.start(three.port);
+		await back.waitFor(event => isQuorum(event) && event['held'] === true, 'the quorum');
+		await until(() => peersOf(one), all => all.every(({state}) => state === 'alive'), 'all alive');
+	}, 60_000);
+
+	test('the last one reports the loss of the quorum, also when it starts without one', async () => {
+		const [one, two, three] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
+		const start = one.events.length;
+		await Promise.all([two.kill('SIGKILL'), three.kill('SIGKILL')]);
+		expect(await one.waitFor(event => isQuorum(event) && event['held'] === false && event['state'] === 'lost', 'the loss', start)).toMatchObject({reachable: 1, voters: 3});
+		const checked = await run(['check', ...server(one)]);
+		expect([checked.code, checked.stdout.toString()]).toEqual([11, expect.stringContaining('No quorum: 1 of 3 voters reachable, 2 needed')]);
+		await one.kill('SIGKILL');
+		const again = cluster.startAlone(one.port);
+		const lost = await again.waitFor(event => isQuorum(event), 'a quorum event');
+		expect(lost).toMatchObject({held: false, state: 'lost', reachable: 1, voters: 3});
+		const status = await run(['status', ...server(again)]);
+		expect(status.stdout.toString()).toContain('LOST: 1 of 3 voters reachable, 2 needed');
+		const subscribed = await run(['subscribe', 'news', '--count', '1', ...server(again)]);
+		expect([subscribed.code, subscribed.stderr.toString()]).toEqual([11, expect.stringContaining('no quorum: 1 of 3 voters reachable')]);
+	}, 60_000);
+});

@@ -23,8 +23,8 @@ function setUp(quorum: QuorumView) {
 	return {proposals, sent, state};
 }
 
-const voters = [node, leader, 'cccccccccccccccc' as NodeId];
-const view = (led: NodeId | undefined, reachable: number): QuorumView => quorumOf({voters, leader: led, reaches: voter => voters.indexOf(voter) < reachable});
+const three = [node, leader, 'cccccccccccccccc' as NodeId];
+const view = (led: NodeId | undefined, reachable: number): QuorumView => quorumOf({voters: three, leader: led, reaches: voter => three.indexOf(voter) < reachable});
 const healthy = view(leader, 3);
 
 describe('a proposal', () => {
