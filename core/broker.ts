@@ -24,6 +24,7 @@ import type {Snapshot} from './observe/snapshot.ts';
 import {faultsOf, viewOf} from './observe/view.ts';
 import {Leaving} from './membership/leaving.ts';
 import {Management} from './management.ts';
+import {Relay} from './membership/relay.ts';
 import type {NodeOptions} from './node-options.ts';
 import {Waiting} from './observe/waiting.ts';
 import {Watchers} from './observe/watchers.ts';
@@ -65,6 +66,7 @@ export class Node implements ServedBroker {
 	readonly #pauses: PauseWatch;
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
+	readonly #relay: Relay;
 	#caredMs = 0;
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
@@ -97,8 +99,9 @@ export class Node implements ServedBroker {
 			},
 			protocolMax: options.protocolMax,
 			speaks: peer => io.links.speaks(peer),
-			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
+			send: (to, packet) => void this.#relay.send(to, encodeControl('raft', packet)),
 			isReachable: node => this.presence.isReachable(node),
+			isReached: node => this.presence.reach(node) !== undefined,
 			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
 			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
@@ -119,6 +122,11 @@ export class Node implements ServedBroker {
 			links: io.links, datagrams: io.datagrams,
 			address: node => this.#acquaintances.address(node),
 			voters: () => this.control.raft.configuration.voters,
+			raft: () => {
+				const {term, leader, applied, commit, progress} = this.control.raft.status();
+				return {term, leader, applied, commit, matches: progress};
+			},
+			name: node => this.control.topics.name(node) || node.slice(0, 8),
 			published: () => this.data.publisher.published,
 			resync: peers => {
 				this.data.gossip.resync(peers);
@@ -127,8 +135,14 @@ export class Node implements ServedBroker {
 		});
 		this.#management = new Management({
 			self: id, control: this.control, nowMs, label: node => this.control.topics.name(node) || node,
-			isReachable: node => this.presence.isReachable(node),
-			send: (to, kind, packet) => io.links.send(to, [encodeControl(kind, packet)]),
+			isReachable: node => this.presence.reach(node) !== undefined,
+			send: (to, kind, packet) => this.#relay.send(to, encodeControl(kind, packet)),
+		});
+		this.#relay = new Relay({
+			self: id, links: io.links,
+			isMember: node => this.control.topics.address(node) !== undefined,
+			reach: node => this.presence.reach(node),
+			bound: name => this.journal.bound(name),
 		});
 		this.data = new Data({
 			self: id, incarnation, lamport, tickMs, config,
@@ -233,6 +247,13 @@ export class Node implements ServedBroker {
 
 	onFrame(from: NodeId, frame: Buffer): void {
 		this.presence.heard(from);
+		if (frame[0] !== kinds.relay) return this.#onFrame(from, frame);
+		const relayed = this.#relay.onFrame(from, frame);
+		if (relayed.type === 'deliver') this.#onFrame(relayed.from, relayed.inner);
+		else if (relayed.type === 'refused') this.journal.reject(from, 'malformed');
+	}
+
+	#onFrame(from: NodeId, frame: Buffer): void {
 		switch (frame[0]) {
 			case kinds.push: {
 				const head = decodePushHead(frame);
@@ -256,7 +277,7 @@ export class Node implements ServedBroker {
 				return;
 			}
 
-			case kinds.swim: return this.#onSwim(from, frame);
+			case kinds.swim: return this.#onSwim(from, frame, 'link');
 			case kinds.join: return this.#judge(from, this.#acquaintances.onAsked(from, frame));
 			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
 			case kinds.probe: return this.identity.onProbe(from, frame);
@@ -268,7 +289,7 @@ export class Node implements ServedBroker {
 	}
 
 	onDatagram(from: NodeId, bytes: Buffer): void {
-		this.#onSwim(from, bytes);
+		this.#onSwim(from, bytes, 'datagram');
 	}
 
 	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
@@ -396,9 +417,9 @@ export class Node implements ServedBroker {
 		if (!isSound) this.journal.reject(from, 'malformed');
 	}
 
-	#onSwim(from: NodeId, frame: Buffer): void {
+	#onSwim(from: NodeId, frame: Buffer, channel: 'datagram' | 'link'): void {
 		const packet = frame[0] === kinds.swim ? parseSwimPacket(decodeControl(frame)) : undefined;
-		if (packet) this.presence.step(from, packet);
+		if (packet) this.presence.step(from, packet, channel);
 		else this.journal.reject(from, 'malformed');
 	}
 
@@ -409,6 +430,7 @@ export class Node implements ServedBroker {
 		this.#notePause();
 		this.#pauses.ticked(nowMs);
 		this.presence.tick();
+		this.#relay.tick();
 		this.#updateReachable();
 		this.control.tick();
 		if (this.phase === 'running') this.identity.tick();

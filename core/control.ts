@@ -14,7 +14,9 @@ import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import {protocolRefusal, protocolToPropose} from './membership/agreed-protocol.ts';
 import {freeName} from './membership/naming.ts';
-import {noQuorum, Proposals, type QuorumView} from './proposals.ts';
+import {quorumOf, type QuorumView} from './membership/reachability.ts';
+import {QuorumWatch} from './observe/quorum-watch.ts';
+import {noQuorum, Proposals} from './proposals.ts';
 import {demotion, promotion} from './promotion.ts';
 import {decodeConfigurationData, encodeConfigurationData} from './raft/configuration.ts';
 import type {RaftLimits} from './raft/leader.ts';
@@ -43,6 +45,8 @@ export type ControlOptions = {
 	readonly speaks?: (peer: NodeId) => Spoken | undefined;
 	/** Members that are heard from now, self included. */
 	readonly isReachable: (node: NodeId) => boolean;
+	/** A working link leads to it, over at most one other member. */
+	readonly isReached: (node: NodeId) => boolean;
 	/** Where a member is now, which may be news that is not agreed yet; `undefined` for a node that is none. */
 	readonly addressOf: (node: NodeId) => string | undefined;
 	/** @default by the signature */
@@ -55,6 +59,9 @@ export type ControlOptions = {
 
 const careMs = 250;
 const deadlineMs = 10_000;
+/** In election timeouts: links come up, and a first election ends, within the first; an election that lasts for the second is an event. */
+const startElections = 4;
+const electingElections = 6;
 /** How long a newcomer waits for the node that it replaces to fall silent. */
 const replacedMs = 10_000;
 const replacingMax = 64;
@@ -73,7 +80,7 @@ export class Control {
 	#isAgain = false;
 	#isClosed = false;
 	readonly #leaderWatch: LeaderWatch;
-	#hadQuorum: boolean | undefined;
+	readonly #quorumWatch: QuorumWatch;
 	#caredMs = 0;
 	/** The only voter hands over its vote: until then two voters are meant. */
 	#handsOverUntilMs = 0;
@@ -89,6 +96,7 @@ export class Control {
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#raft = this.#createRaft();
 		this.#leaderWatch = new LeaderWatch({raft: () => this.raft, tickMs: options.tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
+		this.#quorumWatch = new QuorumWatch({emit: options.emit, startMs: startElections * config.raft.electionMs, electingMs: electingElections * config.raft.electionMs});
 		this.proposals = new Proposals({
 			node: self, incarnation, deadlineMs,
 			pendingMax: config.raft.pendingMax,
@@ -126,8 +134,16 @@ export class Control {
 
 	quorum(): QuorumView {
 		const {configuration: {voters}, leader} = this.raft;
-		const reachable = voters.filter(voter => voter === this.#options.self || this.#options.isReachable(voter)).length;
-		return {leader, voters: voters.length, reachable};
+		const reached = this.reached();
+		return quorumOf({voters, leader, reaches: voter => reached.get(voter)!});
+	}
+
+	/** Which voters count as reached: what Raft heard as long as this node leads, the links else. */
+	reached(): ReadonlyMap<NodeId, boolean> {
+		const {configuration: {voters}, role, progress} = this.raft.status();
+		const {self, isReached} = this.#options;
+		const active = role === 'leader' ? new Set(progress.filter(({recentlyActive}) => recentlyActive).map(({id}) => id)) : undefined;
+		return new Map(voters.map(voter => [voter, voter === self || (active ? active.has(voter) : isReached(voter))]));
 	}
 
 	step(from: NodeId, packet: RaftPacket): void {
@@ -146,7 +162,8 @@ export class Control {
 		const nowMs = this.#options.nowMs();
 		this.raft.tick();
 		this.schedulePump();
-		this.#watchLeader();
+		this.#leaderWatch.ticked();
+		this.#quorumWatch.look(this.quorum(), nowMs);
 		this.proposals.tick(nowMs);
 		for (const [context, read] of this.#reads) {
 			if (nowMs < read.untilMs) continue;
@@ -261,7 +278,7 @@ export class Control {
 	stepAside(): void {
 		const {role, progress, configuration: {voters}} = this.raft.status();
 		if (role !== 'leader') return;
-		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReachable(id)).toSorted((a, b) => b.match - a.match)[0];
+		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReached(id)).toSorted((a, b) => b.match - a.match)[0];
 		if (!best) return;
 		this.transfer(best.id, this.#options.self);
 	}
@@ -464,20 +481,13 @@ export class Control {
 		});
 	}
 
-	#watchLeader(): void {
-		this.#leaderWatch.ticked();
-		const quorum = this.quorum();
-		const held = quorum.leader !== undefined;
-		if (quorum.voters > 0 && held !== this.#hadQuorum && (held || quorum.reachable <= quorum.voters / 2)) {
-			if (this.#hadQuorum !== undefined || held) this.#options.emit({type: 'quorum', held, reachable: quorum.reachable, voters: quorum.voters});
-			this.#hadQuorum = held;
-		}
-	}
-
 	/** Why nothing can be agreed now. */
 	why(): DapssError {
-		const {leader, voters, reachable} = this.quorum();
-		return leader === undefined && reachable > voters / 2 ? new DapssError('no-leader', 'no leader: an election is under way, try again') : noQuorum(reachable, voters);
+		const view = this.quorum();
+		if (view.state === 'lost') return noQuorum(view);
+		return view.leader === undefined
+			? new DapssError('no-leader', 'no leader: an election is under way, try again')
+			: new DapssError('timeout', `leader ${view.leader} did not confirm in time, although ${view.reachable} of ${view.voters} voters are reachable: try again`);
 	}
 
 	#afterStep<Answer>(answer: Answer): Answer {

@@ -63,9 +63,8 @@ export type Log = AsyncDisposable & {
 	readonly failed: Promise<Error>;
 };
 
-/** How the link to a peer stands. */
-export type LinkState = {readonly state: 'up' | 'connecting' | 'down'; readonly why: string};
-
+/** How the link to a peer stands. `code`: of the last call that failed, a refusal code or the system's (`ETIMEDOUT`); none while the link is up. */
+export type LinkState = {readonly state: 'up' | 'connecting' | 'down'; readonly why: string; readonly code?: string};
 /** What a peer said of its program. */
 export type Spoken = {readonly protocol: number; readonly version: string};
 

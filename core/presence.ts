@@ -1,17 +1,18 @@
 /**
-Who is there: gives SWIM its time and packets, turns what it finds into events, and follows a partition from its detection over
-the heal until what the sides missed of one another has been repaired.
+Who is there: gives SWIM its time and packets, turns what is concluded of the members (`membership/health.ts`) into events, and follows a partition from its
+detection over the heal until what the sides missed of one another has been repaired.
 */
 import type {Config} from './config.ts';
 import type {Random} from './machine.ts';
+import {unheardMs} from './membership/evidence.ts';
+import {Health, type RaftFacts} from './membership/health.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent, MemberState} from './observe/events.ts';
-import type {PartitionSnapshot} from './observe/snapshot.ts';
+import type {CutSnapshot, PartitionSnapshot} from './observe/snapshot.ts';
 import type {Datagrams, Links} from './ports.ts';
 import {quorumSide} from './swim/partition.ts';
 import type {SwimPacket} from './swim/packet.ts';
-import {refusedReason} from './swim/members.ts';
-import {createSwim, type Swim, type SwimMember} from './swim/swim.ts';
+import {createSwim, type Swim} from './swim/swim.ts';
 import {encodeControl} from './wire.ts';
 
 export type PresenceOptions = {
@@ -26,17 +27,30 @@ export type PresenceOptions = {
 	readonly datagrams: Datagrams;
 	readonly address: (node: NodeId) => string | undefined;
 	readonly voters: () => readonly NodeId[];
+	/** What Raft knows of this node and its peers. */
+	readonly raft: () => RaftFacts;
+	/** For people. */
+	readonly name: (node: NodeId) => string;
 	/** Messages published here so far. */
 	readonly published: () => number;
 	/** Compare with these peers what each side has. */
 	readonly resync: (peers: readonly NodeId[]) => void;
 };
 
-export type PresentMember = {readonly id: NodeId; readonly state: MemberState; readonly why: string; readonly incarnation: number; readonly rttMs: number | undefined; readonly heardMsAgo: number | undefined; readonly downMs: number | undefined};
+export type PresentMember = {readonly id: NodeId; readonly state: MemberState; readonly why: string; readonly cause: string; readonly incarnation: number; readonly rttMs: number | undefined; readonly heardMsAgo: number | undefined; readonly downMs: number | undefined; readonly reached: boolean; readonly via: NodeId | undefined};
+
+/** A tick that comes later than this found the process stalled or stopped: the time is not held against the peers. */
+const stallMs = 100;
+/** A link that carries nothing for so many silences, from a peer that is heard otherwise, is called anew: the error of the call says what is wrong. */
+const deafSilences = 3;
 
 export class Presence {
 	readonly #options: PresenceOptions;
 	readonly #swim: Swim;
+	readonly #health: Health;
+	/** Time while this process ran. */
+	#awakeMs = 0;
+	#tickedMs: number;
 	/** Peers of the far side whose digest is still to be exchanged after a heal. */
 	readonly #unrepaired = new Set<NodeId>();
 	/** When each member that is not alive was found so. */
@@ -52,34 +66,53 @@ export class Presence {
 		const {self, incarnation, random, tickMs, config, nowMs} = options;
 		this.#options = options;
 		this.#sinceMs = nowMs();
+		this.#tickedMs = nowMs();
 		this.#swim = createSwim({id: self, incarnation, random, tickMs, config: config.swim});
+		this.#health = new Health({self, random, tickMs, swim: this.#swim, links: options.links, raft: options.raft, name: options.name});
 	}
 
 	setMembers(members: readonly NodeId[]): void {
 		this.#swim.setMembers(members);
+		this.#health.setMembers([...new Set([...members, this.#options.self])].toSorted(), this.#awakeMs);
 		for (const id of this.#unrepaired) if (!members.includes(id)) this.#unrepaired.delete(id);
 		for (const id of this.#downAtMs.keys()) if (!members.includes(id)) this.#downAtMs.delete(id);
 	}
 
-	/** A packet came directly from this peer. */
+	/** A frame came from this peer over the link. */
 	heard(from: NodeId): void {
+		this.#health.heard(from, 'link', this.#awakeMs);
 		this.#swim.heard(from);
 	}
 
-	step(from: NodeId, packet: SwimPacket): void {
+	/** A packet came: by datagram, or over the link, where `heard` has been told already. */
+	step(from: NodeId, packet: SwimPacket, channel: 'datagram' | 'link' = 'datagram'): void {
+		if (channel === 'datagram') this.#health.heard(from, channel, this.#awakeMs);
+		// Who answers has received what was sent to it the same way.
+		if (packet.type === 'ack' || packet.type === 'nack') this.#health.evidence.answered(from, channel, this.#awakeMs);
 		this.#swim.step(from, packet, this.#options.nowMs());
 		this.#carryOut();
 	}
 
 	link(peer: NodeId, change: 'up' | 'down' | 'refused'): void {
-		if (change === 'up') this.#swim.linkUp(peer);
-		else if (change === 'refused') this.#swim.linkRefused(peer);
+		if (change === 'up') {
+			this.#health.heard(peer, 'link', this.#awakeMs);
+			this.#swim.linkUp(peer);
+		} else if (change === 'refused') {
+			this.#health.evidence.refused(peer, this.#awakeMs);
+			this.#swim.linkRefused(peer);
+		}
+
 		this.#carryOut();
 	}
 
 	tick(): void {
-		this.#swim.tick();
+		const nowMs = this.#options.nowMs();
+		this.#awakeMs += Math.min(Math.max(0, nowMs - this.#tickedMs), stallMs);
+		this.#tickedMs = nowMs;
+		for (const idle of this.#health.tick(this.#awakeMs)) this.#swim.pingLink(idle);
+		this.#swim.tick(this.#health.sight);
 		this.#carryOut();
+		this.#look();
 	}
 
 	leave(): void {
@@ -87,9 +120,14 @@ export class Presence {
 		this.#carryOut();
 	}
 
-	/** Heard directly within the last while. */
+	/** Heard directly within the last while, by whatever channel. */
 	isReachable(node: NodeId): boolean {
 		return this.#swim.isHeard(node);
+	}
+
+	/** This node itself, or through which member it reaches the other; `undefined` when it does not. */
+	reach(node: NodeId): NodeId | undefined {
+		return this.#health.reach(node);
 	}
 
 	/** What this peer had has been pulled. */
@@ -99,16 +137,30 @@ export class Presence {
 	}
 
 	members(): readonly PresentMember[] {
-		const {tickMs, nowMs} = this.#options;
-		return this.#swim.status().members.map(({id, state: standing, why, incarnation, rttMs, heardTicksAgo}) => {
-			const state = memberState(standing, why);
+		const {tickMs, nowMs, self} = this.#options;
+		return this.#swim.status().members.map(({id, incarnation, rttMs, heardTicksAgo}) => {
+			const {state, why, cause} = this.#health.of(id);
 			const downAtMs = this.#downAtMs.get(id);
+			const reach = this.#health.reach(id);
 			return {
-				id, state, why, incarnation, rttMs,
+				id, state, why, cause, incarnation,
+				rttMs: id === self || this.#health.isMeasured(id) ? rttMs : undefined,
 				heardMsAgo: heardTicksAgo === undefined ? undefined : heardTicksAgo * tickMs,
 				downMs: downAtMs === undefined ? undefined : Math.round(nowMs() - downAtMs),
+				reached: reach !== undefined,
+				via: reach === self ? undefined : reach,
 			};
 		});
+	}
+
+	/** Pairs of members that do not reach each other. */
+	cuts(): readonly CutSnapshot[] {
+		return this.#health.faults.map(({between, link, datagram, sinceMs, blamed}) => ({
+			between, blamed,
+			what: link && datagram ? 'all' as const : link ? 'tcp' as const : 'udp' as const,
+			forMs: Math.round(this.#awakeMs - sinceMs),
+			via: link ? this.#health.relayBetween(between) : undefined,
+		}));
 	}
 
 	view(): PartitionSnapshot {
@@ -125,7 +177,7 @@ export class Presence {
 	}
 
 	#carryOut(): void {
-		const {nowMs, links, datagrams, address, emit} = this.#options;
+		const {nowMs, links, datagrams, address} = this.#options;
 		const ready = this.#swim.ready(nowMs());
 		if (!ready) return;
 		for (const {to, packet, via} of ready.packets) {
@@ -136,16 +188,28 @@ export class Presence {
 		}
 
 		for (const {id, state, why} of ready.changes) {
-			if (state === 'alive') this.#downAtMs.delete(id);
-			else if (!this.#downAtMs.has(id)) this.#downAtMs.set(id, nowMs());
 			// What a connection to a silent peer still holds would come after TCP's next retry, which may be a minute away.
 			if (state === 'alive') links.hint(id);
 			else if (state === 'dead' && links.state(id).state === 'up') links.drop(id, why === '' ? 'silent' : why);
-
-			emit({type: 'member', id, address: address(id) ?? '', state: memberState(state, why)});
 		}
 
 		if (ready.partition) this.#onPartition(ready.partition);
+	}
+
+	#look(): void {
+		const {nowMs, address, emit, links, tickMs} = this.#options;
+		for (const {id, state, why} of this.#health.look(this.#awakeMs)) {
+			if (state === 'alive') this.#downAtMs.delete(id);
+			else if (!this.#downAtMs.has(id)) this.#downAtMs.set(id, nowMs());
+			emit({type: 'member', id, address: address(id) ?? '', state, why});
+		}
+
+		const deafMs = deafSilences * this.#swim.pace.silent * tickMs;
+		for (const {between} of this.#health.faults) {
+			const peer = between.find(id => id !== this.#options.self)!;
+			const evidence = between.includes(this.#options.self) ? this.#health.evidence.of(peer) : undefined;
+			if (evidence && links.state(peer).state === 'up' && unheardMs(evidence, 'link', this.#awakeMs) >= deafMs) links.drop(peer, 'nothing came over it');
+		}
 	}
 
 	#onPartition({state, sides, tookTicks}: {readonly state: 'detected' | 'healed'; readonly sides: ReadonlyArray<readonly NodeId[]>; readonly tookTicks: number}): void {
@@ -180,10 +244,4 @@ export class Presence {
 		this.#sinceMs = nowMs();
 		emit({type: 'partition', state: 'repaired', sides, quorum: quorumSide(sides, voters()), tookMs: this.#repairedMs, messages: this.#backlog});
 	}
-}
-
-/** Failure detection only knows that a member is dead; a refused connection says more than silence. */
-function memberState(state: SwimMember['state'], why: string): MemberState {
-	if (state !== 'dead') return state;
-	return why === refusedReason ? 'down' : 'unreachable';
 }

@@ -4,6 +4,7 @@ number makes sure that it applies once. It is refused with a reason a person und
 commit now; a refused one may still commit later, as with every timeout in a distributed system.
 */
 import {DapssError} from './errors.ts';
+import type {QuorumView} from './membership/reachability.ts';
 import type {NodeId} from './message.ts';
 import type {Command, Envelope} from './topics/command.ts';
 import type {Result} from './topics/sessions.ts';
@@ -16,8 +17,6 @@ type Pending = {
 	readonly resolve: () => void;
 	readonly reject: (error: Error) => void;
 };
-
-export type QuorumView = {readonly leader: NodeId | undefined; readonly voters: number; readonly reachable: number};
 
 export type ProposalsOptions = {
 	readonly node: NodeId;
@@ -105,9 +104,9 @@ export class Proposals {
 	}
 
 	#hopeless(): DapssError | undefined {
-		const {leader, voters, reachable} = this.#options.quorum();
-		if (leader !== undefined || reachable > voters / 2) return undefined;
-		return noQuorum(reachable, voters);
+		const view = this.#options.quorum();
+		// A leader that is known may still take it, whatever this node believes of the others.
+		return view.leader === undefined && view.state === 'lost' ? noQuorum(view) : undefined;
 	}
 
 	#send(pending: Pending, nowMs: number): void {
@@ -123,7 +122,7 @@ export class Proposals {
 	}
 }
 
-export function noQuorum(reachable: number, voters: number): DapssError {
+export function noQuorum({reachable, voters}: Pick<QuorumView, 'reachable' | 'voters'>): DapssError {
 	return new DapssError('no-quorum', voters === 0
 		? 'no quorum: this node is not a member of a cluster yet'
 		: `no quorum: ${reachable} of ${voters} voter${voters === 1 ? '' : 's'} reachable`);

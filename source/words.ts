@@ -32,8 +32,8 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'ready': return say(`ready: node ${label(event.id)} listens on port ${event.port} for the cluster ${printable(event.cluster)}`);
 		case 'admitted': return say(`running: node ${label(event.id)} is a member of the cluster ${event.clusterId.slice(0, 8)}`, 'good');
 		case 'leader': return say(leaderWords(event, {name: label, duration: timeText}), event.leader === undefined ? 'warning' : undefined);
-		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`no quorum: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
-		case 'member': return say(`${label(event.id)} (${printable(event.address)}) ${event.state === 'left' ? 'has left' : `is ${event.state}`}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
+		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`${event.state === 'electing' ? 'no leader' : 'no quorum'}: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
+		case 'member': return say(`${label(event.id)} (${printable(event.address)}) ${event.state === 'left' ? 'has left' : `is ${event.state}`}${event.why && event.state !== 'left' ? `: ${printable(event.why)}` : ''}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
 		case 'voters': return say(`voters: ${event.voters.map(id => label(id)).join(', ')}`);
 		case 'subscribed': return say(`${label(event.node)} subscribed to ${printable(event.topic)}`);
 		case 'unsubscribed': return say(`${label(event.node)} unsubscribed from ${printable(event.topic)}`);

@@ -1,7 +1,7 @@
 /**
 What an operator must see before anything else, worst first: each one line, said in words, with what it means for the work. Pure.
 */
-import {labelsOf, type Label} from '../core/observe/node-label.ts';
+import {labelsOf, shortId, type Label} from '../core/observe/node-label.ts';
 import {meaningOf, outlookOf, type Outlook} from '../core/observe/outlook.ts';
 import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
@@ -23,12 +23,14 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (phase === 'joining') alerts.push({tone: 'warning', text: `JOINING: ${printable(snapshot.detail) || 'waiting for a member to take this node in'}`});
 	if (phase === 'starting') alerts.push({tone: 'accent', text: `STARTING: ${printable(snapshot.detail) || 'reading what is stored'}`});
 	if (phase === 'stopping') alerts.push({tone: 'warning', text: `STOPPING: ${printable(snapshot.detail) || 'bringing everything to the disk'}`});
-	if (phase === 'running' && !raft.hasQuorum) alerts.push(quorumAlert(snapshot));
-	else if (phase === 'running' && raft.leader === undefined) alerts.push({tone: 'bad', text: `NO LEADER in term ${raft.term}: an election is on; changes wait, live messages flow`});
+	if (phase === 'running' && raft.quorum !== 'held') alerts.push(quorumAlert(snapshot));
 	const outlook = outlookOf(snapshot);
 	if (raft.hasQuorum && outlook.missing.some(({isLost}) => isLost)) alerts.push(lostAlert(outlook, labelsOf(snapshot.members)));
+	alerts.push(...identityAlerts(snapshot));
 	if (partition.state === 'partitioned') alerts.push(partitionAlert(snapshot));
 	if (partition.state === 'repairing') alerts.push({tone: 'warning', text: `REPAIRING after the partition: ${plural(partition.backlog, 'message')} came in so far, ${duration(partition.sinceMs)}`});
+	const degraded = snapshot.members.filter(({state}) => state === 'degraded');
+	if (degraded.length > 0) alerts.push({tone: 'warning', text: `DEGRADED: ${labelsOf(snapshot.members)(degraded[0]!.id)}: ${printable(degraded[0]!.why)}${degraded.length > 1 ? ` · and ${degraded.length - 1} more` : ''} · \`:check\` says what helps`});
 	if (insecure.length > 0) alerts.push({tone: 'alarm', text: `INSECURE: ${insecure.map(part => printable(part)).join(', ')} switched off`});
 	if (faults.length > 0) alerts.push({tone: 'warning', text: `FAULTS INJECTED: ${faults.map(fault => printable(fault)).join(' · ')}`});
 	return alerts;
@@ -37,12 +39,18 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 function quorumAlert(snapshot: Snapshot): Alert {
 	const {raft} = snapshot;
 	const outlook = outlookOf(snapshot);
-	const isReachable = raft.reachableVoters >= outlook.needed;
-	if (isReachable) return {tone: 'bad', text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is on; changes wait, live messages flow`};
+	if (raft.quorum === 'electing') return {tone: 'bad', text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is on; changes wait, live messages flow`};
 	return {
 		tone: 'alarm',
 		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, labelsOf(snapshot.members))}` : ''} · \`:check\` says what helps · changes wait, live messages flow here`,
 	};
+}
+
+function identityAlerts({foreign, duplicates, cluster, members}: Snapshot): readonly Alert[] {
+	return [
+		...foreign.slice(0, 1).map(({clusterId, address}): Alert => ({tone: 'bad', text: `TWO CLUSTERS of the name ${printable(cluster)}: another one (${shortId(clusterId)}) is at ${printable(address)} · \`:check\` says what helps`})),
+		...duplicates.slice(0, 1).map(({id, address, other}): Alert => ({tone: 'bad', text: `TWO PROCESSES use the identity of ${labelsOf(members)(id)}: ${printable(address)} is kept, ${printable(other)} is refused`})),
+	];
 }
 
 /** A voter is away for so long that somebody should decide about it. */

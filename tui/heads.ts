@@ -95,7 +95,7 @@ export function headerSpans({snapshot, title, connection, isReadonly, isRemote}:
 		if (raft.voters.length > 0) right.push(
 			{rank: 1, spans: [raft.role === 'leader' ? {text: '★ LEADER', tone: 'good'} : {text: raft.role, tone: raft.role.endsWith('candidate') ? 'warning' : 'plain'}, {text: ` term ${raft.term}`, tone: 'muted'}]},
 			{rank: 2, spans: raft.leader === undefined ? [{text: 'no leader', tone: 'bad'}] : (raft.role === 'leader' ? [] : [{text: 'leader ', tone: 'muted'}, {text: fitShort(labelsOf(snapshot.members)(raft.leader), nameCells), tone: 'accent'}])},
-			{rank: 0, spans: [{text: raft.hasQuorum ? `quorum ${raft.reachableVoters}/${raft.voters.length}` : `NO QUORUM ${raft.reachableVoters}/${raft.voters.length}`, tone: raft.hasQuorum ? (raft.reachableVoters < raft.voters.length ? 'warning' : 'good') : 'bad'}]},
+			{rank: 0, spans: [{text: `${{held: 'quorum', electing: 'ELECTING', lost: 'NO QUORUM'}[raft.quorum]} ${raft.reachableVoters}/${raft.voters.length}`, tone: raft.quorum === 'held' ? (raft.reachableVoters < raft.voters.length ? 'warning' : 'good') : 'bad'}]},
 		);
 		right.push(
 			{rank: 5, spans: [{text: 'lamport ', tone: 'muted'}, {text: count(snapshot.lamport), tone: 'plain'}]},
@@ -142,7 +142,7 @@ function peersHead({members}: Snapshot): readonly Span[] {
 
 function raftHead({raft}: Snapshot): Span {
 	if (raft.voters.length === 0) return {text: 'not a member yet', tone: 'warning'};
-	return raft.hasQuorum ? {text: 'quorum held', tone: 'good'} : {text: 'NO QUORUM', tone: 'bad'};
+	return {text: {held: 'quorum held', electing: 'no leader', lost: 'NO QUORUM'}[raft.quorum], tone: raft.quorum === 'held' ? 'good' : 'bad'};
 }
 
 function topicsHead({topics}: Snapshot): readonly Span[] {

@@ -33,11 +33,13 @@ export function oneWays(partition: PartitionSnapshot): ReadonlyArray<readonly [s
 }
 
 /** The state in sentences that are understood at a glance. */
-export function partitionSentences({partition, self, members}: Snapshot): readonly Span[] {
+export function partitionSentences({partition, self, members, cuts: pairs}: Snapshot): readonly Span[] {
 	const cuts = oneWays(partition);
 	const label = labelsOf(members);
 	const present = members.filter(member => member.state !== 'left');
-	const spans: Span[] = [stateSentence(partition, self, present.length, present.filter(({state}) => state === 'unreachable' || state === 'down').length, cuts.length)];
+	const spans: Span[] = [stateSentence(partition, self, present.length, present.filter(({state}) => state === 'unreachable' || state === 'down').length, cuts.length, pairs.length)];
+	for (const {between: [one, other], what, via} of pairs.slice(0, 2)) spans.push({text: `${{tcp: 'TCP blocked', udp: 'UDP blocked', all: 'Cut'}[what]}: ${label(one)} and ${label(other)}${via === undefined ? '' : `, served through ${label(via)}`}`, tone: 'warning'});
+	if (pairs.length > 2) spans.push({text: `and ${pairs.length - 2} more pairs`, tone: 'warning'});
 	for (const [deaf, heard] of cuts.slice(0, 2)) spans.push({text: `One way: ${label(deaf)} does not hear ${label(heard)}`, tone: 'warning'});
 	if (cuts.length > 2) spans.push({text: `and ${cuts.length - 2} more one-way cuts`, tone: 'warning'});
 	if (partition.state !== 'whole' || partition.sides.length > 1) {
@@ -74,11 +76,12 @@ export function partitionSummary(snapshot: Snapshot): Span {
 	return first!;
 }
 
-function stateSentence(partition: PartitionSnapshot, self: Snapshot['self'], members: number, down: number, cuts: number): Span {
+function stateSentence(partition: PartitionSnapshot, self: Snapshot['self'], members: number, down: number, cuts: number, pairs: number): Span {
 	if (partition.state === 'whole') {
 		if (members <= 1) return {text: 'Whole: this node is alone in its cluster', tone: 'good'};
 		// A crash is not a cut: its process is known to be gone.
 		if (down > 0) return {text: `No cut: ${members - down} of ${members} members see one another, ${down} down`, tone: 'warning'};
+		if (pairs > 0) return {text: `Whole, but ${plural(pairs, 'pair', 'pairs')} of members ${pairs === 1 ? 'does' : 'do'} not reach each other directly`, tone: 'warning'};
 		return cuts === 0
 			? {text: `Whole: all ${members} members see one another`, tone: 'good'}
 			: {text: `Whole, but ${plural(cuts, 'link carries', 'links carry')} one way only`, tone: 'warning'};

@@ -2,7 +2,7 @@
 Agreement in lines: who leads, what is voted and committed, who counts. Pure. The first lines matter most: a low pane shows only those.
 */
 import {labelsOf, labelsThatFit, shortened} from '../core/observe/node-label.ts';
-import {meaningOf, outlookOf, quorumSize} from '../core/observe/outlook.ts';
+import {meaningOf, outlookOf, quorumSize, quorumText} from '../core/observe/outlook.ts';
 import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 import {missingWords} from './alerts.ts';
@@ -22,16 +22,14 @@ export function leaderWords({raft, self, members}: Snapshot): Span {
 }
 
 export function quorumWords({raft}: Pick<Snapshot, 'raft'>): Span {
-	const needed = quorumSize(raft.voters.length);
-	const text = `${raft.reachableVoters} of ${plural(raft.voters.length, 'voter')}, ${needed} needed`;
-	return raft.hasQuorum ? {text: `held: ${text}`, tone: raft.reachableVoters < raft.voters.length ? 'warning' : 'good'} : {text: `LOST: ${text}`, tone: 'bad'};
+	return {text: quorumText(raft), tone: raft.quorum !== 'held' ? 'bad' : raft.reachableVoters < raft.voters.length ? 'warning' : 'good'};
 }
 
 /** @param width decides how many ids a line may name */
 export function raftLines(snapshot: Snapshot, width: number): ReadonlyArray<readonly Span[]> {
 	const {raft, members, self} = snapshot;
 	if (raft.voters.length === 0) return [[{text: 'Not a member of a cluster yet', tone: 'warning'}], [{text: printable(snapshot.detail), tone: 'muted'}]];
-	const states = new Map(members.map(member => [member.id, member.self ? 'alive' as const : member.state]));
+	const states = new Map(members.map(member => [member.id, member.state]));
 	const label = shortened(labelsOf(members), nameCells);
 	const votersThatFit = labelsThatFit(raft.voters, label, width - 9, 3);
 	const lines: Array<readonly Span[]> = [

@@ -1,15 +1,14 @@
 /**
 Text that lies over the panes: `:status`, `:check`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
 */
-import {isStranger, meaningOf, outlookOf, remedyOf, strangers} from '../core/observe/outlook.ts';
-import {labelsOf, shortId, type Label} from '../core/observe/node-label.ts';
+import {findingsOf} from '../core/observe/findings.ts';
+import {shortId, type Label} from '../core/observe/node-label.ts';
 import {printable, printableBytes, wrapCells} from '../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../core/observe/snapshot.ts';
-import {missingWords} from './alerts.ts';
 import type {Span} from './columns.ts';
 import {words, type Report} from './commands.ts';
 import {keySign, sections, type Keymap} from './keymap.ts';
-import {oneWays, partitionSentences, partitionTimes} from './partitionView.ts';
+import {partitionSentences, partitionTimes} from './partitionView.ts';
 import {leaderWords, quorumWords, raftLines} from './raftView.ts';
 import type {Tone} from './theme.ts';
 import {age, brief, bytes, clockTime, count, duration, names, plural, roundTrip, stateTones, wrapWords} from './words.ts';
@@ -57,31 +56,24 @@ function statusLines(snapshot: Snapshot): readonly Line[] {
 	];
 }
 
-/** What is well and what is not, and what to do about it. */
+/** The findings of `dapss-tui check`, then what is well. */
 export function checkLines(snapshot: Snapshot): readonly Line[] {
-	const {raft, members, partition, insecure, counters, phase, topics} = snapshot;
-	const lines: Line[] = [];
-	const verdict = (isWell: boolean, well: string, ill: string, advice: string, tone: Tone = 'bad'): void => {
-		lines.push([{text: isWell ? 'ok   ' : (tone === 'bad' ? 'BAD  ' : 'WARN '), tone: isWell ? 'good' : tone}, {text: isWell ? well : ill, tone: 'plain'}]);
-		if (!isWell) lines.push([{text: `     → ${advice}`, tone: 'muted'}]);
-	};
-
-	const outlook = outlookOf(snapshot);
-	const silent = members.filter(member => !member.self && member.state !== 'alive' && member.state !== 'left');
-	verdict(phase === 'running', 'the node runs', `the node is ${phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}`, 'wait, or see why in the events', 'warning');
-	verdict(raft.hasQuorum, quorumWords(snapshot).text, `${quorumWords(snapshot).text}${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, labelsOf(members), 8)}` : ''}`, remedyOf(outlook, ':') || 'an election is on: wait a moment');
-	verdict(raft.leader !== undefined, `leader: ${leaderWords(snapshot).text}`, `no leader in term ${raft.term}`, 'a majority of voters must see one another to elect one');
-	verdict(raft.voters.length !== 2, `${plural(raft.voters.length, 'voter')}: ${raft.voters.length === 1 ? 'no failure is survived' : `${outlook.voters - outlook.needed} may fail`}`, 'two voters: neither may fail', 'add a third node', 'warning');
-	if (raft.hasQuorum) verdict(outlook.missing.length === 0, 'every voter is there', `${missingWords(outlook, labelsOf(members), 8)}: ${meaningOf(outlook)}`, remedyOf(outlook, ':'), outlook.spare > 0 ? 'warning' : 'bad');
-	verdict(silent.length === 0, 'every member answers', `${plural(silent.length, 'member')} silent: ${names(silent.map(member => member.id), labelsOf(members), 6)}`, 'see why in Peers (1)', 'warning');
-	verdict(partition.state === 'whole', 'no partition', partitionSentences(snapshot)[0]!.text, 'messages inside each side flow; what waits is sent after the heal', 'warning');
-	verdict(oneWays(partition).length === 0, 'links carry both ways', plural(oneWays(partition).length, 'one-way cut'), 'look for a firewall or a route that works in one direction', 'warning');
-	verdict(topics.every(topic => topic.held === 0), 'nothing is held back', `${count(topics.reduce((sum, topic) => sum + topic.held, 0))} messages wait for an earlier one`, 'repair fetches them; if it lasts, see Peers', 'warning');
-	verdict(insecure.length === 0, 'authenticated, signed, encrypted', `switched off: ${insecure.map(part => printable(part)).join(', ')}`, 'switch it on in config.json on every node');
-	if (isStranger(counters)) verdict(false, '', strangers.problem, strangers.advice, 'warning');
-	const rejected = Object.values(counters.rejected).reduce((sum, value) => sum + value, 0);
-	verdict(rejected === 0, 'nothing was refused', `${plural(rejected, 'frame')} refused`, '`:counters` says for what', 'warning');
-	return lines;
+	const {raft, members, partition, insecure, cuts} = snapshot;
+	const findings = findingsOf(snapshot, {command: ':'});
+	const isSound = findings.every(({code}) => code === 'warning');
+	const isWell = (is: boolean, text: string): readonly Line[] => (is ? [[{text: 'ok   ', tone: 'good'}, {text, tone: 'plain'}]] : []);
+	return [
+		...findings.flatMap(({code, problem, advice}): readonly Line[] => [
+			[{text: code === 'warning' ? 'WARN ' : 'BAD  ', tone: code === 'warning' ? 'warning' : 'bad'}, {text: printable(problem), tone: 'plain'}],
+			[{text: `     → ${printable(advice)}`, tone: 'muted'}],
+		]),
+		...isWell(isSound, 'healthy: every voter can be worked with'),
+		...isWell(raft.quorum === 'held', `quorum ${quorumWords(snapshot).text}`),
+		...isWell(raft.leader !== undefined, `leader: ${leaderWords(snapshot).text}`),
+		...isWell(members.every(({state}) => state === 'alive'), `${plural(members.length, 'member')}, all alive`),
+		...isWell(partition.state === 'whole' && cuts.length === 0, 'no partition, and no pair that is cut off from each other'),
+		...isWell(insecure.length === 0, 'authenticated, signed, encrypted'),
+	];
 }
 
 function counterLines({counters, gossip}: Snapshot): readonly Line[] {
@@ -114,13 +106,15 @@ export function peerLines(member: MemberSnapshot | undefined, key: string): read
 		field('state', member.state, stateTones[member.state]),
 		...(member.why === '' ? [] : [field('why', printable(member.why), 'warning')]),
 		field('vote', member.voter ? 'voter' : 'learner: sees all, votes never'),
-		field('round trip', member.rttMs === undefined ? 'not measured yet' : roundTrip(member.rttMs)),
-		...(member.downMs === undefined ? [] : [field('down', `for ${age(member.downMs)}`, 'bad')]),
+		field('round trip', member.rttMs === undefined ? 'none lately by datagram' : roundTrip(member.rttMs)),
+		...(member.downMs === undefined ? [] : [field('since', `${age(member.downMs)} ago`, stateTones[member.state])]),
+		...(member.via === undefined ? [] : [field('reached', `through ${shortId(member.via)}`, 'warning')]),
 		field('heard', member.self ? '' : (member.heardMsAgo === undefined ? 'never' : `${duration(member.heardMsAgo)} ago`)),
 		field('link', member.link, member.link === 'down' ? 'bad' : 'plain'),
 		field('queue', `${bytes(member.queuedBytes)} waiting to leave`),
 		field('match', member.match === undefined ? 'known to the leader only' : count(member.match)),
 		field('incarnation', count(member.incarnation)),
+		field('version', member.version === '' ? 'not known: no link yet' : `${printable(member.version)}, protocol ${member.protocol}`),
 	];
 }
 
@@ -180,7 +174,7 @@ export function helpLines(keymap: Keymap): readonly Line[] {
 	for (const [name, {usage, help}] of Object.entries(words)) lines.push([{text: `  ${`:${name} ${usage}`.padEnd(28)} `, tone: 'accent'}, {text: help, tone: 'plain'}]);
 	lines.push(
 		empty, heading('Marks'),
-		[{text: '  ● alive  ◐ suspect  × dead  ○ left   ★ leader   ↻ came by repair   ✓ subscribed here', tone: 'plain'}],
+		[{text: '  ● alive  ◑ degraded  ◐ suspect  × unreachable or down  ○ left   ★ leader   ↻ came by repair   ✓ subscribed here', tone: 'plain'}],
 		[{text: '  ↛ does not hear it, though it is heard   … cut off   ‹U+202E› ‹ff› ␛ characters and bytes without a shape', tone: 'plain'}],
 	);
 	return lines;

@@ -91,8 +91,8 @@ export function eventWords(event: RecordedEvent): Words {
 
 		case 'quorum': return event.held
 			? {tone: 'good', text: `Quorum is held: ${event.reachable} of ${event.voters} voters reachable`}
-			: {tone: 'bad', text: `Quorum is lost: ${event.reachable} of ${event.voters} voters reachable`};
-		case 'member': return {tone: stateTones[event.state], text: `${stateMarks[event.state]} ${label(event.id)} at ${printable(event.address)} ${event.state === 'left' ? 'has left' : `is ${event.state}`}`};
+			: {tone: 'bad', text: `${event.state === 'electing' ? 'No leader' : 'Quorum is lost'}: ${event.reachable} of ${event.voters} voters reachable`};
+		case 'member': return {tone: stateTones[event.state], text: `${stateMarks[event.state]} ${label(event.id)} at ${printable(event.address)} ${event.state === 'left' ? 'has left' : `is ${event.state}`}${event.why && event.state !== 'left' ? `: ${printable(event.why)}` : ''}`};
 		case 'voters': return {tone: 'accent', text: `Voters are now ${names(event.voters, label)}`};
 		case 'subscribed': return {tone: 'plain', text: `${label(event.node)} subscribed to ${printable(event.topic)}`};
 		case 'unsubscribed': return {tone: 'plain', text: `${label(event.node)} unsubscribed from ${printable(event.topic)}`};

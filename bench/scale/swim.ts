@@ -8,6 +8,7 @@ import {decode, encode} from '../../core/codec.ts';
 import {defaults} from '../../core/config.ts';
 import {lengthBytes} from '../../core/frame.ts';
 import type {NodeId} from '../../core/message.ts';
+import {Health as Usability} from '../../core/membership/health.ts';
 import {Health} from '../../core/swim/health.ts';
 import {parseSwimPacket, type SwimPacket} from '../../core/swim/packet.ts';
 import {createSwim, type Swim} from '../../core/swim/swim.ts';
@@ -42,7 +43,7 @@ const slowTurns = 6;
 /** The bytes of one packet in so many are counted. */
 const measuredOneIn = 8;
 
-type Node = {readonly id: NodeId; readonly swim: Swim; isUp: boolean; isDeaf: boolean};
+type Node = {readonly id: NodeId; readonly swim: Swim; readonly usability: Usability; isUp: boolean; isDeaf: boolean};
 
 export function measureSwim(setting: SwimSetting): SwimFigures {
 	if (setting.hasHealth) return new SwimScale(setting).run();
@@ -77,11 +78,16 @@ class SwimScale {
 		this.#nodes = ids.map((id, index) => {
 			const swim = createSwim({id, incarnation: 0, random: this.#random.child(index), tickMs, config: defaults.swim});
 			swim.setMembers(ids);
-			return {id, swim, isUp: true, isDeaf: false};
+			// What a node does besides to know whom it can work with: looks at links, and a report with its row.
+			const raft = {term: 1, leader: ids[0], applied: 1, commit: 1, matches: []};
+			const usability = new Usability({self: id, swim, random: this.#random.child(`links/${index}`), tickMs, links: {state: () => ({state: 'up', why: ''})}, raft: () => raft, name: other => other});
+			usability.setMembers(ids, 0);
+			return {id, swim, usability, isUp: true, isDeaf: false};
 		});
-		const base = {schedule: this.#schedule, delayMs: [1, 5] as const, deliver: (from: number, to: number, packet: SwimPacket) => this.#deliver(from, to, packet)};
-		this.#datagrams = new Wire({...base, random: this.#random.child('datagrams'), loss: setting.loss, isOrdered: false});
-		this.#links = new Wire({...base, random: this.#random.child('links'), loss: 0, isOrdered: true});
+		const base = {schedule: this.#schedule, delayMs: [1, 5] as const};
+		const deliver = (channel: 'datagram' | 'link') => (from: number, to: number, packet: SwimPacket) => this.#deliver(from, to, packet, channel);
+		this.#datagrams = new Wire({...base, deliver: deliver('datagram'), random: this.#random.child('datagrams'), loss: setting.loss, isOrdered: false});
+		this.#links = new Wire({...base, deliver: deliver('link'), random: this.#random.child('links'), loss: 0, isOrdered: true});
 	}
 
 	run(): SwimFigures {
@@ -90,7 +96,10 @@ class SwimScale {
 			const tick = (): void => {
 				if (!node.isUp) return;
 				this.#schedule.after(tickMs, tick);
-				node.swim.tick();
+				const {nowMs} = this.#schedule;
+				for (const idle of node.usability.tick(nowMs)) node.swim.pingLink(idle);
+				node.swim.tick(node.usability.sight);
+				node.usability.look(nowMs);
 				this.#pump(index);
 			};
 
@@ -148,9 +157,10 @@ class SwimScale {
 		return slow;
 	}
 
-	#deliver(from: number, to: number, packet: SwimPacket): void {
-		const {swim, isUp, isDeaf} = this.#nodes[to]!;
+	#deliver(from: number, to: number, packet: SwimPacket, channel: 'datagram' | 'link'): void {
+		const {swim, usability, isUp, isDeaf} = this.#nodes[to]!;
 		if (!isUp || isDeaf) return;
+		usability.heard(this.#nodes[from]!.id, channel, this.#schedule.nowMs);
 		swim.step(this.#nodes[from]!.id, packet, this.#schedule.nowMs);
 		this.#pump(to);
 	}

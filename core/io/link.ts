@@ -56,6 +56,9 @@ export class Link {
 	#timer: NodeJS.Timeout | undefined;
 	#failures = 0;
 	#why = '';
+	#code = '';
+	/** The peer's last hello. */
+	remote: Hello | undefined;
 	#isStopped = false;
 	/** Frames were lost in a cut. */
 	#isBroken = false;
@@ -70,7 +73,7 @@ export class Link {
 
 	get state(): LinkState {
 		if (this.channel) return {state: 'up', why: ''};
-		return {state: this.#failures === 0 ? 'connecting' : 'down', why: this.#why};
+		return {state: this.#failures === 0 ? 'connecting' : 'down', why: this.#why, code: this.#code};
 	}
 
 	get queuedBytes(): number {
@@ -160,6 +163,8 @@ export class Link {
 		this.#upAtMs = nowMs;
 		this.#failures = 0;
 		this.#why = '';
+		this.#code = '';
+		this.remote = channel.remote;
 		channel.onClose = why => this.#onClose(channel, why);
 		this.#options.onUp(channel.remote);
 		channel.onFrame = payload => {
@@ -226,6 +231,7 @@ export class Link {
 		const why = errorMessage(error);
 		const isNews = why !== this.#why;
 		this.#why = why;
+		this.#code = codeOf(error);
 		// The peer's own call is on its way.
 		const isDuplicate = error instanceof RefusedError && error.refusal.code === 'duplicate';
 		if (!isDuplicate) this.#failures++;
@@ -247,4 +253,11 @@ export class Link {
 		delayed.add(fate, bytes, () => void channel.send(pieces));
 		return true;
 	}
+}
+
+/** The refusal's code, else the system's; a call that was not answered in time has none of its own. */
+function codeOf(error: Error): string {
+	if (error instanceof RefusedError) return error.refusal.code;
+	const {code} = (error.cause ?? {}) as NodeJS.ErrnoException;
+	return code ?? (error.message.includes('(timeout)') ? 'ETIMEDOUT' : '');
 }

@@ -2,6 +2,7 @@
 What the voters that are missing mean for the quorum, and which command helps. One place for `check`, `status` and the console, so that they
 say the same. Pure.
 */
+import {quorumSize} from '../membership/reachability.ts';
 import type {NodeId} from '../message.ts';
 import {labelOf} from './node-label.ts';
 import type {Counters, MemberSnapshot, Snapshot} from './snapshot.ts';
@@ -9,6 +10,9 @@ import type {Counters, MemberSnapshot, Snapshot} from './snapshot.ts';
 /** A voter that is away for longer is not merely starting again. */
 export const lostMs = 30_000;
 
+export {quorumSize} from '../membership/reachability.ts';
+
+/** A voter that does not count for the quorum now. */
 export type MissingVoter = {
 	readonly id: NodeId;
 	/** Empty when it has none. */
@@ -33,7 +37,7 @@ export function outlookOf({raft: {voters}, members}: Pick<Snapshot, 'raft' | 'me
 	const known = new Map(members.map(member => [member.id, member]));
 	const missing = voters.flatMap((id): MissingVoter[] => {
 		const member = known.get(id);
-		if (member?.self || member?.state === 'alive') return [];
+		if (member && (member.self || member.reached)) return [];
 		const {name = '', address = '', state = 'suspect', downMs} = member ?? {};
 		return [{id, name, address, state, downMs, isLost: downMs !== undefined && downMs >= lostMs}];
 	}).toSorted((one, other) => (other.downMs ?? 0) - (one.downMs ?? 0));
@@ -42,8 +46,11 @@ export function outlookOf({raft: {voters}, members}: Pick<Snapshot, 'raft' | 'me
 	return {voters: voters.length, present, needed, spare: present - needed, missing};
 }
 
-export function quorumSize(voters: number): number {
-	return Math.floor(voters / 2) + 1;
+/** `held: 3 of 3 voters reachable, 2 needed`. The state and the numbers come from one count, so they agree. */
+export function quorumText({quorum, reachableVoters, voters}: Pick<Snapshot['raft'], 'quorum' | 'reachableVoters' | 'voters'>): string {
+	if (voters.length === 0) return 'not a member of a cluster yet';
+	const count = `${reachableVoters} of ${voters.length} voter${voters.length === 1 ? '' : 's'} reachable, ${quorumSize(voters.length)} needed`;
+	return {held: `held: ${count}`, electing: `no leader: ${count}`, lost: `LOST: ${count}`}[quorum];
 }
 
 export const strangers = {

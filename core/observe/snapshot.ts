@@ -15,6 +15,8 @@ export type MemberSnapshot = {
 	readonly state: MemberState;
 	/** Why it is not alive, for people: `connection refused`, `no answer`, `TCP blocked: …`, … Empty when alive. */
 	readonly why: string;
+	/** The same as one word: `tcp`, `udp`, `cut`, `not-authenticated`, `protocol`, `behind`, … */
+	readonly cause: string;
 	readonly voter: boolean;
 	readonly self: boolean;
 	/** Measured round trip, milliseconds; `undefined` before the first measurement. */
@@ -29,9 +31,22 @@ export type MemberSnapshot = {
 	/** Leader only: how far the peer's log matches ours. */
 	readonly match: number | undefined;
 	readonly incarnation: number;
+	/** This node reaches it over a link that works, its own or that of the member `via`. Voters that are reached count for the quorum. */
+	readonly reached: boolean;
+	readonly via: NodeId | undefined;
 	/** Version of its program, and of the protocol that the link speaks; empty and 0 while there was no link. */
 	readonly version: string;
 	readonly protocol: number;
+};
+
+/** Two members that do not reach each other, by the word of either. `what`: by TCP, by UDP, or not at all. `via`: the member that serves one to the other. */
+export type CutSnapshot = {
+	readonly between: readonly [NodeId, NodeId];
+	readonly what: 'tcp' | 'udp' | 'all';
+	readonly forMs: number;
+	readonly via: NodeId | undefined;
+	/** The member that is cut off from more others, or both. */
+	readonly blamed: readonly NodeId[];
 };
 
 export type TopicSnapshot = {
@@ -83,7 +98,7 @@ export type RaftSnapshot = {
 	readonly snapshotIndex: number;
 	readonly voters: readonly NodeId[];
 	readonly learners: readonly NodeId[];
-	/** Voters that this node reaches, itself included, directly or through another member. */
+	/** Voters that this node reaches, itself included, directly or through another member; of a leader, those that Raft heard within an election timeout. */
 	readonly reachableVoters: number;
 	readonly quorum: QuorumState;
 	/** `quorum` is `held`. */
@@ -156,6 +171,7 @@ export type Snapshot = {
 	readonly members: readonly MemberSnapshot[];
 	readonly topics: readonly TopicSnapshot[];
 	readonly partition: PartitionSnapshot;
+	readonly cuts: readonly CutSnapshot[];
 	readonly gossip: GossipSnapshot;
 	readonly counters: Counters;
 	/** The newest messages delivered here, oldest first, a bounded sample: `counters.delivered` is the true number. */

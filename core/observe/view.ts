@@ -41,13 +41,14 @@ export function viewOf(node: Node): Snapshot {
 			commit: raft.commit, applied: raft.applied, lastIndex: raft.lastIndex, snapshotIndex: raft.snapshotIndex,
 			voters: raft.configuration.voters, learners: raft.configuration.learners,
 			reachableVoters: quorum.reachable,
-			quorum: raft.leader !== undefined ? 'held' : quorum.reachable * 2 > quorum.voters ? 'electing' : 'lost',
-			hasQuorum: raft.leader !== undefined,
+			quorum: quorum.state,
+			hasQuorum: quorum.state === 'held',
 			pending: control.proposals.size,
 		},
 		members: membersOf(node),
 		topics: topicsOf(node),
 		partition: presence.view(),
+		cuts: presence.cuts(),
 		gossip: {fanout: gossip.fanout, duplicates: gossip.duplicates, misses: gossip.misses, held: gossip.held},
 		counters: countersOf(node),
 		feed: journal.feed(),
@@ -61,6 +62,7 @@ function membersOf(node: Node): readonly MemberSnapshot[] {
 	const {control, presence, options} = node;
 	const {links} = options.io;
 	const {configuration: {voters}, progress} = control.raft.status();
+	const counted = control.reached();
 	const seen = new Map(presence.members().map(member => [member.id, member]));
 	return control.topics.members().map(({id, address}) => {
 		const member = seen.get(id);
@@ -69,13 +71,16 @@ function membersOf(node: Node): readonly MemberSnapshot[] {
 		const spoken = isSelf ? {protocol: options.protocolMax, version: options.version} : links.speaks(id);
 		return {
 			id, address, name: control.topics.name(id), version: spoken?.version ?? '', protocol: spoken?.protocol ?? 0,
-			state: isSelf ? 'alive' : member?.state ?? 'suspect',
-			why: isSelf || member?.state === 'alive' ? '' : member?.why || link.why,
+			state: member?.state ?? 'alive',
+			why: member?.why ?? '',
+			cause: member?.cause ?? '',
+			reached: isSelf || (counted.get(id) ?? member?.reached ?? false),
+			via: member?.via,
 			voter: voters.includes(id),
 			self: isSelf,
 			rttMs: isSelf ? 0 : member?.rttMs,
 			heardMsAgo: isSelf ? 0 : member?.heardMsAgo,
-			downMs: isSelf ? undefined : member?.downMs,
+			downMs: member?.downMs,
 			link: isSelf ? 'self' : link.state,
 			queuedBytes: isSelf ? 0 : links.queuedBytes(id),
 			match: progress.find(peer => peer.id === id)?.match,

@@ -251,6 +251,10 @@ export function isDown({word}: Member): boolean {
 	return word.standing === 'refused' || word.standing === 'left';
 }
 
+export function standingOf({word}: Member): MemberState {
+	return states[word.standing];
+}
+
 export function stateOf({word}: Member): {readonly state: MemberState; readonly why: string} {
 	return {state: states[word.standing], why: reasons[word.standing]};
 }

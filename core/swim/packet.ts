@@ -21,11 +21,19 @@ the hash of that list (`hashMembers`), so that a bitmap over another list is not
 */
 export type Row = readonly [node: NodeId, incarnation: number, counter: number, members: number, unheard: Uint8Array];
 
+/**
+What the node of a row reports besides: where it is in the agreed log, which members it has no working link to, and whose datagrams do not arrive. Bitmaps
+as in `Row`. `leader` is an index into the list of members, -1 when it follows none. The report is as old as the version of its row.
+*/
+export type RowState = readonly [term: number, leader: number, applied: number, unlinked: Uint8Array, silent: Uint8Array];
+
 export type Carried = {
 	/** The sender's own incarnation: by this it says that it is alive. */
 	readonly incarnation: number;
 	readonly updates: readonly Update[];
 	readonly rows: readonly Row[];
+	/** Of the first rows: `states[i]` belongs to `rows[i]`. Beside the rows, because protocol 1 accepts rows of exactly five elements and ignores other fields. */
+	readonly states?: readonly RowState[] | undefined;
 };
 
 export type Message =
@@ -54,9 +62,17 @@ export const u32Max = 0xFFFF_FFFF;
 export const headBytesMax = 100;
 export const updateBytesMax = 48;
 const rowHeadBytesMax = 36;
+/** One state without its bitmaps: an array of five, two numbers of nine bytes, an index, the heads of two bitmaps. */
+const stateHeadBytesMax = 28;
+/** The field `states` itself. */
+export const statesFieldBytes = 10;
 
 export function rowBytes(row: Row): number {
 	return rowHeadBytesMax + row[4].length;
+}
+
+export function stateBytes(state: RowState): number {
+	return stateHeadBytesMax + state[3].length + state[4].length;
 }
 
 /** Whether word `a` about a member replaces word `b`. */
@@ -84,7 +100,9 @@ export function parseSwimPacket(value: unknown): SwimPacket | undefined {
 	const updates = parseAll(value['updates'], updatesMax, parseUpdate);
 	const rows = parseAll(value['rows'], rowsMax, parseRow);
 	if (!isU32(incarnation) || !updates || !rows) return undefined;
-	const carried = {incarnation, updates, rows};
+	const states = value['states'] === undefined ? none : parseAll(value['states'], rows.length, parseState);
+	if (!states) return undefined;
+	const carried = {incarnation, updates, rows, ...(states.length > 0 && {states})};
 	if (type === 'gossip') return {type, ...carried};
 	if (!isU32(seq)) return undefined;
 	switch (type) {
@@ -114,8 +132,26 @@ function parseRow(value: unknown): Row | undefined {
 	if (!Array.isArray(value) || value.length !== 5) return undefined;
 	const [node, incarnation, counter, members, unheard] = value as unknown[];
 	if (!isNodeId(node) || !isU32(incarnation) || !isU32(counter) || !isU32(members)) return undefined;
-	if (!(unheard instanceof Uint8Array) || unheard.length > rowMembersMax / 8) return undefined;
+	if (!isBitmap(unheard)) return undefined;
 	return [node, incarnation, counter, members, Uint8Array.from(unheard)]; // A copy: the view would keep the whole datagram alive.
+}
+
+const none: readonly RowState[] = [];
+
+function parseState(value: unknown): RowState | undefined {
+	if (!Array.isArray(value) || value.length !== 5) return undefined;
+	const [term, leader, applied, unlinked, silent] = value as unknown[];
+	if (!isCount(term) || !isCount(applied) || !Number.isInteger(leader) || (leader as number) < -1 || (leader as number) >= rowMembersMax) return undefined;
+	if (!isBitmap(unlinked) || !isBitmap(silent)) return undefined;
+	return [term, leader as number, applied, Uint8Array.from(unlinked), Uint8Array.from(silent)];
+}
+
+function isBitmap(value: unknown): value is Uint8Array {
+	return value instanceof Uint8Array && value.length <= rowMembersMax / 8;
+}
+
+function isCount(value: unknown): value is number {
+	return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function parseAll<Item>(value: unknown, max: number, parse: (item: unknown) => Item | undefined): Item[] | undefined {

@@ -122,7 +122,7 @@ export class Probes {
 	}
 
 	#nextSeq(): number {
-		this.#seq = this.#seq >= u32Max ? 1 : this.#seq + 1;
+		this.#seq = this.#seq >= u32Max - 1 ? 1 : this.#seq + 1; // The highest number is for looks at links.
 		return this.#seq;
 	}
 }

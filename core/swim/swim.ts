@@ -8,12 +8,12 @@ A machine: it has no clock. Waits are counted in ticks; milliseconds come in wit
 */
 import type {NodeId} from '../message.ts';
 import {Health} from './health.ts';
-import {isDown, Members, stateOf, type Member} from './members.ts';
+import {isDown, Members, standingOf, stateOf, type Member, type MemberState} from './members.ts';
 import {paceOf, type Pace} from './pace.ts';
-import {headBytesMax, packetBytesMax, rowsMax, updateBytesMax, updatesMax, type Message, type SwimPacket} from './packet.ts';
+import {headBytesMax, packetBytesMax, rowsMax, u32Max, updateBytesMax, updatesMax, type Message, type SwimPacket} from './packet.ts';
 import {PartitionTracker, sidesOf, type PartitionChange, type Sides} from './partition.ts';
 import {Probes, Ring, type Probe} from './probe.ts';
-import {Rows} from './rows.ts';
+import {Rows, type Complaint, type Report, type Sight} from './rows.ts';
 import type {Swim, SwimMember, SwimOptions, SwimReady, SwimStatus} from './types.ts';
 import {Updates} from './updates.ts';
 
@@ -27,6 +27,8 @@ const broadcastFew = 4;
 /** Above this size the matrix in `status` has the first members only. */
 export const matrixMax = 128;
 const partitionsMax = 16;
+/** Of a ping that looks whether a link carries: a number that no probe has, so the answer is evidence of the link and of nothing else. */
+const linkSeq = u32Max;
 
 type Letter = {readonly to: NodeId; readonly message: Message; readonly via: 'datagram' | 'link'; readonly stamps: Probe | undefined};
 
@@ -143,7 +145,37 @@ class SwimMachine implements Swim {
 		return member?.heardTick !== undefined && this.#isHearing(member);
 	}
 
-	tick(): void {
+	get pace(): Pace {
+		return this.#pace;
+	}
+
+	pingLink(peer: NodeId): void {
+		if (this.#members.get(peer)) this.#send(peer, {type: 'ping', seq: linkSeq, link: true}, 'link');
+	}
+
+	isLinked(node: NodeId, other: NodeId): boolean | undefined {
+		return this.#rows.isLinked(node, other, this.#tick, this.#pace.stale);
+	}
+
+	report(node: NodeId): Report | undefined {
+		return this.#rows.report(node, this.#tick, this.#pace.stale);
+	}
+
+	complaints(): readonly Complaint[] {
+		return this.#rows.complaints(this.#tick, this.#pace.stale);
+	}
+
+	standing(id: NodeId): MemberState | undefined {
+		const member = this.#members.get(id);
+		return member && standingOf(member);
+	}
+
+	member(id: NodeId): SwimMember | undefined {
+		const member = this.#members.get(id);
+		return member && this.#memberStatus(member);
+	}
+
+	tick(sight?: Omit<Sight, 'isHeard'>): void {
 		this.#tick++;
 		if (this.#members.isLeaving) return;
 		for (const member of this.#members.restless()) this.#judgeMember(member);
@@ -155,7 +187,7 @@ class SwimMachine implements Swim {
 			if (member && member.word.standing !== 'left') this.#ping(member); // Who left will speak first when it is back.
 		}
 
-		this.#tickRow();
+		this.#tickRow(sight);
 		this.#tickPartition();
 	}
 
@@ -176,8 +208,7 @@ class SwimMachine implements Swim {
 		const members = this.#rows.order.map((id): SwimMember => {
 			const member = this.#members.get(id);
 			if (!member) return {id, state: this.#members.isLeaving ? 'left' : 'alive', why: '', incarnation: this.#members.incarnation, rttMs: 0, heardTicksAgo: 0};
-			const heardTicksAgo = member.heardTick === undefined ? undefined : this.#tick - member.heardTick;
-			return {id, ...stateOf(member), incarnation: member.word.incarnation, rttMs: member.rttMs, heardTicksAgo};
+			return this.#memberStatus(member);
 		});
 		const order = this.#rows.order.slice(0, matrixMax);
 		return {
@@ -189,13 +220,18 @@ class SwimMachine implements Swim {
 		};
 	}
 
+	#memberStatus(member: Member): SwimMember {
+		const heardTicksAgo = member.heardTick === undefined ? undefined : this.#tick - member.heardTick;
+		return {id: member.id, ...stateOf(member), incarnation: member.word.incarnation, rttMs: member.rttMs, heardTicksAgo};
+	}
+
 	// Packets in.
 
-	#takeCarried(member: Member, {incarnation, updates, rows}: SwimPacket): void {
+	#takeCarried(member: Member, {incarnation, updates, rows, states}: SwimPacket): void {
 		this.#members.heard(member, this.#tick);
 		this.#members.learn([member.id, 'alive', incarnation, member.id], this.#tick, this.#pace);
 		for (const update of updates) this.#members.learn(update, this.#tick, this.#pace);
-		for (const row of rows) this.#rows.learn(row, this.#tick);
+		for (const [index, row] of rows.entries()) this.#rows.learn(row, states?.[index] ?? undefined, this.#tick);
 	}
 
 	#onAck(from: NodeId, seq: number, nowMs: number): void {
@@ -290,13 +326,13 @@ class SwimMachine implements Swim {
 	}
 
 	/** What we hear changed: everyone gets to know soon, since the sides hang on it. */
-	#tickRow(): void {
+	#tickRow(sight: Omit<Sight, 'isHeard'> | undefined): void {
 		const isHeard = (id: NodeId): boolean => {
 			const member = this.#members.get(id);
 			return member !== undefined && this.#isHearing(member);
 		};
 
-		if (this.#tick % this.#pace.look === 0 && this.#rows.observe(isHeard, this.#tick, this.#pace.refresh)) this.#isRowDue = true;
+		if (this.#tick % this.#pace.look === 0 && this.#rows.observe({...sight, isHeard}, this.#tick, this.#pace.refresh)) this.#isRowDue = true;
 		if (!this.#isRowDue || this.#tick - this.#pushedTick < this.#pace.push) return;
 		this.#isRowDue = false;
 		this.#pushedTick = this.#tick;
@@ -390,11 +426,13 @@ class SwimMachine implements Swim {
 
 	/** Lay rumours and rows onto a packet, as many as fit. */
 	#dress(to: NodeId, message: Message): SwimPacket {
+		// A look at a link is only that: it comes often, and rumours and rows have their own way.
+		if ('seq' in message && message.seq === linkSeq) return {...message, incarnation: this.#members.incarnation, updates: [], rows: []};
 		const accusation = this.#members.accusation(to);
 		const rumours = this.#updates.take(to, updatesMax - 1, this.#pace.transmissions);
 		const updates = accusation ? [accusation, ...rumours] : rumours;
 		const room = packetBytesMax - headBytesMax - updates.length * updateBytesMax;
-		const rows = this.#rows.take(to, rowsMax, room, this.#tick, this.#pace.stale);
-		return {...message, incarnation: this.#members.incarnation, updates, rows};
+		const {rows, states} = this.#rows.take(to, rowsMax, room, this.#tick, this.#pace.stale);
+		return {...message, incarnation: this.#members.incarnation, updates, rows, ...(states.length > 0 && {states})};
 	}
 }

@@ -6,8 +6,10 @@ import type {Config} from '../config.ts';
 import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
 import type {MemberChange, MemberState} from './members.ts';
+import type {Pace} from './pace.ts';
 import type {SwimPacket} from './packet.ts';
 import type {PartitionChange, PartitionState, Sides} from './partition.ts';
+import type {Complaint, Report, Sight} from './rows.ts';
 
 export type SwimOptions = {
 	readonly id: NodeId;
@@ -58,7 +60,10 @@ export type Swim = {
 	setMembers(members: readonly NodeId[]): void;
 	/** One packet; `nowMs` of any clock that does not go back, the same as for `ready`. */
 	step(from: NodeId, packet: SwimPacket, nowMs: number): void;
-	tick(): void;
+	/** `sight`: what this node sees of the others besides, for its row; without it the row says who is heard and nothing else. */
+	tick(sight?: Omit<Sight, 'isHeard'>): void;
+	/** Ping it over the link, to see whether that carries both ways. It is no probe: without an answer nobody is accused. */
+	pingLink(peer: NodeId): void;
 	/** The work; packets must leave now, their pings are stamped with `nowMs`. `undefined` when idle. */
 	ready(nowMs: number): SwimReady | undefined;
 	/** Any other packet came directly from it. */
@@ -73,5 +78,16 @@ export type Swim = {
 	repaired(): boolean;
 	/** Heard directly within the last while. This node hears itself. */
 	isHeard(id: NodeId): boolean;
+	/** What is believed of it; `undefined` for this node and for one that is no member. */
+	member(id: NodeId): SwimMember | undefined;
+	/** The same in one word. */
+	standing(id: NodeId): MemberState | undefined;
+	/** How fast things go in a cluster of this size, in ticks. */
+	readonly pace: Pace;
+	/** By fresh rows: whether `node` has a working link to `other`, and what it reports. `undefined` when nothing fresh is known. */
+	isLinked(node: NodeId, other: NodeId): boolean | undefined;
+	report(node: NodeId): Report | undefined;
+	/** By fresh rows: who has no working link to whom, and whose datagrams do not reach whom. */
+	complaints(): readonly Complaint[];
 	status(): SwimStatus;
 };

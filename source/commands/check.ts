@@ -3,7 +3,9 @@
 */
 import type {Broker} from '../../core/api.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
+import {quorumText} from '../../core/observe/outlook.ts';
 import {printable} from '../../core/observe/printable.ts';
+import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {expectInput, withNode, type Context} from '../context.ts';
 import {paint} from '../terminal.ts';
 import {verdictOf} from '../verdict.ts';
@@ -24,15 +26,22 @@ export async function run(context: Context): Promise<number> {
 		return exitCode;
 	}
 
-	const {raft, members} = snapshot;
 	const tone = exitCode === 0 ? 'good' : 'bad';
-	await terminal.line(`${paint(terminal.hasColour, tone, verdict)}: cluster ${printable(snapshot.cluster)}, ${members.filter(({state}) => state === 'alive').length} of ${members.length} members alive, ${raft.reachableVoters} of ${raft.voters.length} voters reachable`);
+	await terminal.line(`${paint(terminal.hasColour, tone, verdict)}: cluster ${printable(snapshot.cluster)}, ${membersText(snapshot)}; quorum ${quorumText(snapshot.raft)}`);
 	for (const {code, problem, advice} of findings) {
 		// oxlint-disable-next-line no-await-in-loop -- a few lines
 		await terminal.line(`${paint(terminal.hasColour, code === 'warning' ? 'warning' : 'bad', code === 'warning' ? '  !' : '  ✗')} ${printable(problem)}\n    ${printable(advice)}`);
 	}
 
 	return exitCode;
+}
+
+/** Those that were stopped on purpose are not expected to answer. */
+export function membersText({members}: Snapshot): string {
+	const expected = members.filter(({state}) => state !== 'left');
+	const left = members.length - expected.length;
+	if (members.length === 0) return 'no members known yet';
+	return `${expected.filter(({state}) => state === 'alive').length} of ${expected.length} members alive${left === 0 ? '' : `, ${left} stopped on purpose`}`;
 }
 
 async function confirm(broker: Broker): Promise<number | ErrorCode> {

@@ -3,12 +3,13 @@
 */
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
-import {meaningOf, outlookOf, remedyOf} from '../../core/observe/outlook.ts';
+import {meaningOf, outlookOf, quorumText, remedyOf} from '../../core/observe/outlook.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {expectInput, withNode, type Run} from '../context.ts';
 import {statusOf} from '../status.ts';
+import {membersText} from './check.ts';
 import {table} from '../table.ts';
 import {bytesText, timeText} from '../units.ts';
 
@@ -16,7 +17,7 @@ type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (sna
 
 const views: Readonly<Record<string, View>> = {
 	status: {json: statusOf, text: statusText},
-	peers: {json: snapshot => statusOf(snapshot).members.map((member, index) => ({...member, self: snapshot.members[index]!.self, why: snapshot.members[index]!.why, link: snapshot.members[index]!.link})), text: peersText},
+	peers: {json: snapshot => statusOf(snapshot).members.map((member, index) => ({...member, self: snapshot.members[index]!.self, why: snapshot.members[index]!.why, link: snapshot.members[index]!.link, via: snapshot.members[index]!.via ?? null, version: snapshot.members[index]!.version, protocol: snapshot.members[index]!.protocol})), text: peersText},
 	leader: {
 		json: ({raft, members}) => ({leader: raft.leader ?? null, name: members.find(({id}) => id === raft.leader)?.name ?? '', address: members.find(({id}) => id === raft.leader)?.address ?? null, term: raft.term}),
 		text: ({raft, members}) => raft.leader === undefined ? `nobody leads (term ${raft.term})` : leaderText(raft.leader, members, raft.term),
@@ -48,9 +49,10 @@ function statusText(snapshot: Snapshot): string {
 		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}, protocol ${snapshot.protocol}`],
 		['node', `${snapshot.name ? `${printable(snapshot.name)} (${snapshot.self})` : snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`],
 		['raft', `${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'nobody' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
-		['quorum', `${raft.hasQuorum ? 'held' : 'LOST'}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable`],
+		['quorum', quorumText(raft)],
 		...missingRows(snapshot),
-		['members', `${snapshot.members.filter(({state}) => state === 'alive').length} of ${snapshot.members.length} alive`],
+		['members', membersText(snapshot)],
+		...unusableRows(snapshot),
 		['topics', `${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`],
 		['partition', partition.state === 'whole' ? 'none' : `${partition.state}: ${partition.sides.map(side => side.map(id => label(id)).join(' ')).join(' | ')}`],
 		['gossip', `fanout ${snapshot.gossip.fanout}, ${percent(snapshot.gossip.duplicates)} duplicates, ${percent(snapshot.gossip.misses)} by repair, ${snapshot.gossip.held} held back`],
@@ -59,6 +61,11 @@ function statusText(snapshot: Snapshot): string {
 		...(snapshot.insecure.length > 0 ? [['NOT SECURE', `off: ${snapshot.insecure.map(name => printable(name)).join(', ')}`] as const] : []),
 	];
 	return rows.map(([name, value]) => `${name.padEnd(10)}  ${value}`).join('\n');
+}
+
+/** A line for each member that cannot be fully used. */
+function unusableRows({members}: Snapshot): ReadonlyArray<readonly [string, string]> {
+	return members.filter(({state}) => state !== 'alive' && state !== 'left').map(({id, name, state, why}) => ['', `${labelOf(id, name)} is ${state}${why === '' ? '' : `: ${printable(why)}`}`] as const);
 }
 
 /** Voters that are away, what that means, and what helps. */

@@ -39,7 +39,7 @@ export async function openActs(folder: string, files: Files, say: (text: string)
 	let said: PromiseWithResolvers<void> | undefined;
 	const control = new Control({
 		self, lamport, config, incarnation: 1, tickMs: 25, random: systemEntropy, store: founded,
-		nowMs: () => systemClock.monotonicMs(), isReachable: () => true, addressOf: () => undefined, onAgreed: () => undefined, emit: () => undefined, failed,
+		nowMs: () => systemClock.monotonicMs(), isReachable: () => true, isReached: () => true, addressOf: () => undefined, onAgreed: () => undefined, emit: () => undefined, failed,
 		send(_to, packet) {
 			say(packet.type);
 			said?.resolve();

@@ -17,7 +17,7 @@ export const [a, b, c, d, e] = ids as [NodeId, NodeId, NodeId, NodeId, NodeId];
 
 export function member(id: NodeId, changes: Partial<MemberSnapshot> = {}): MemberSnapshot {
 	const port = 5000 + ids.indexOf(id);
-	return {id, name: '', address: `127.0.0.1:${port}`, state: 'alive', why: '', voter: true, self: false, rttMs: 0.42 + (port % 7) * 0.13, heardMsAgo: 80 + (port % 5) * 30, downMs: undefined, link: 'up', queuedBytes: 0, match: undefined, incarnation: 1, version: '0.1.0', protocol: 2, ...changes};
+	return {id, name: '', address: `127.0.0.1:${port}`, state: 'alive', why: '', cause: '', voter: true, self: false, rttMs: 0.42 + (port % 7) * 0.13, heardMsAgo: 80 + (port % 5) * 30, downMs: undefined, link: 'up', queuedBytes: 0, match: undefined, incarnation: 1, reached: changes.state === undefined || changes.state === 'alive' || changes.state === 'degraded', via: undefined, version: '0.1.0', protocol: 2, ...changes};
 }
 
 export function topic(name: string, changes: Partial<TopicSnapshot> = {}): TopicSnapshot {
@@ -65,7 +65,7 @@ export const healthy: Snapshot = {
 	partition: {state: 'whole', sides: [[a, b, c]], quorum: 0, sinceMs: 58_000, detectedMs: undefined, healedMs: undefined, repairedMs: undefined, backlog: 0, waiting: 0, order: [a, b, c], sees: all(3)},
 	gossip: {fanout: 2, duplicates: 0.031, misses: 0.002, held: 2},
 	counters: {published: 1840, delivered: 49_933, receivedBytes: 8_400_000, sentBytes: 12_100_000, rejected: {'bad-signature': 2}, ignored: {}, bounds: {}},
-	feed, events, foreign: [], duplicates: [], faults: [],
+	cuts: [], feed, events, foreign: [], duplicates: [], faults: [],
 };
 
 /** Two of three voters gone: this node alone, no leader, no quorum. */

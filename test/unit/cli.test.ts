@@ -185,7 +185,7 @@ describe('check', () => {
 
 	test('a lost quorum names the voters that are missing and what to do', async () => {
 		const {members, raft} = pictures.healthy;
-		const snapshot = {...pictures.healthy, raft: {...raft, hasQuorum: false, reachableVoters: 1}, members: members.map((member, index) => index === 0 ? member : {...member, state: 'down' as const, why: 'connection refused'})};
+		const snapshot = {...pictures.healthy, raft: {...raft, hasQuorum: false, quorum: 'lost' as const, leader: undefined, reachableVoters: 1}, members: members.map((member, index) => index === 0 ? member : {...member, state: 'down' as const, reached: false, why: 'connection refused'})};
 		const broker = new FakeBroker(snapshot);
 		const {code, out} = await dapss('check', {broker});
 		expect(code).toBe(11);
@@ -208,7 +208,7 @@ describe('check', () => {
 	});
 
 	test('nobody leads, a member is dead, a partition, a node that joins', async () => {
-		expect((await dapss('check', {broker: new FakeBroker({...pictures.healthy, raft: {...pictures.healthy.raft, leader: undefined}})})).code).toBe(12);
+		expect((await dapss('check', {broker: new FakeBroker({...pictures.healthy, raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing'}})})).code).toBe(12);
 		expect(await dapss('check', {broker: new FakeBroker(pictures.joining)})).toMatchObject({code: expect.not.toBeOneOf([0]) as number});
 		const members = pictures.healthy.members.map((member, index) => index === 2 ? {...member, state: 'suspect' as const} : member);
 		expect(await dapss('check', {broker: new FakeBroker({...pictures.healthy, members})})).toMatchObject({code: 10, out: expect.stringContaining('is suspect, and votes') as string});

@@ -35,7 +35,7 @@ test('a node that joins by a snapshot stamps what it publishes behind every subs
 		self, lamport, incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
 		random: {below: () => 0},
 		store: await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs()),
-		nowMs: () => 0, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: () => undefined,
+		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: () => undefined,
 		onAgreed: () => agreed.resolve(),
 		failed: error => agreed.reject(error),
 	});
@@ -58,7 +58,7 @@ test('who asks again to be taken in, after that was agreed and before the disk l
 	});
 	const control = new Control({
 		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
 	});
 	const settled = (isDone: () => boolean): Promise<void> => expect.poll(isDone).toBe(true);
 	while (control.raft.status().role !== 'leader') {
@@ -90,7 +90,7 @@ async function founder(context: MemberContext, more: Partial<ControlOptions> = {
 	let nowMs = 0;
 	const control = new Control({
 		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0}, nowMs: () => nowMs, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: event => events.push(event), onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+		random: {below: () => 0}, nowMs: () => nowMs, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: event => events.push(event), onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
 		protocolMax: 2, ...more,
 	});
 	const care = async (isDone: () => boolean): Promise<void> => {
@@ -153,7 +153,7 @@ test('a state of a newer version that the leader sends is not kept in place of t
 	const data = encode({version: 3});
 	const control = new Control({
 		self, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => failed.resolve(error),
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => failed.resolve(error),
 	});
 	control.step(leader, {group: 0, term: 1, type: 'snapshot', index: 2, snapshotTerm: 1, configuration: {voters: [leader], learners: [self]}, offset: 0, size: data.length, data});
 	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);

@@ -1,7 +1,8 @@
 import {describe, expect, test} from 'vitest';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {demotion, promotion} from '../../core/promotion.ts';
-import {Proposals, type QuorumView} from '../../core/proposals.ts';
+import {Proposals} from '../../core/proposals.ts';
+import {quorumOf, type QuorumView} from '../../core/membership/reachability.ts';
 import type {Envelope} from '../../core/topics/command.ts';
 
 const node = 'aaaaaaaaaaaaaaaa' as NodeId;
@@ -22,7 +23,9 @@ function setUp(quorum: QuorumView) {
 	return {proposals, sent, state};
 }
 
-const healthy = {leader, voters: 3, reachable: 3};
+const three = [node, leader, 'cccccccccccccccc' as NodeId];
+const view = (led: NodeId | undefined, reachable: number): QuorumView => quorumOf({voters: three, leader: led, reaches: voter => three.indexOf(voter) < reachable});
+const healthy = view(leader, 3);
 
 describe('a proposal', () => {
 	test('resolves when its entry is applied, not when it is sent', async () => {
@@ -39,7 +42,7 @@ describe('a proposal', () => {
 	});
 
 	test('is refused at once on the minority side, with the reason', async () => {
-		const {proposals, sent} = setUp({leader: undefined, voters: 3, reachable: 1});
+		const {proposals, sent} = setUp(view(undefined, 1));
 		await expect(proposals.propose(command, 0)).rejects.toMatchObject({code: 'no-quorum', message: 'no quorum: 1 of 3 voters reachable'});
 		expect(sent).toEqual([]);
 	});
@@ -47,7 +50,7 @@ describe('a proposal', () => {
 	test('fails once the quorum is lost for an election timeout', async () => {
 		const {proposals, state} = setUp(healthy);
 		const work = proposals.propose(command, 0);
-		state.quorum = {leader: undefined, voters: 3, reachable: 1};
+		state.quorum = view(undefined, 1);
 		proposals.tick(400);
 		expect(proposals.size).toBe(1);
 		proposals.tick(500);

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {decode, encode} from '../../core/codec.ts';
-import {beats, packetBytesMax, parseSwimPacket, rowBytes, rowMembersMax, rowsMax, standings, u32Max, updateBytesMax, updatesMax, type SwimPacket, type Word} from '../../core/swim/packet.ts';
+import {beats, packetBytesMax, parseSwimPacket, rowBytes, rowMembersMax, rowsMax, standings, stateBytes, statesFieldBytes, u32Max, updateBytesMax, updatesMax, type SwimPacket, type Word} from '../../core/swim/packet.ts';
 import {idOf} from '../sim/swim-cluster.ts';
 
 const carried = {incarnation: 3, updates: [[idOf('n2'), 'suspect', 4, idOf('n3')]], rows: [[idOf('n1'), 1, 2, 0xFFFF_FFFF, Uint8Array.of(1, 2)]]} as const;
@@ -12,6 +12,7 @@ const packets: readonly SwimPacket[] = [
 	{type: 'nack', seq: 0, ...carried},
 	{type: 'ping-req', seq: 4, target: idOf('n9'), ...carried},
 	{type: 'gossip', ...carried, rows: [], updates: []},
+	{type: 'ack', seq: 5, ...carried, states: [[7, 2, 1204, Uint8Array.of(4), new Uint8Array(0)]]},
 ];
 
 describe('parsing', () => {
@@ -36,6 +37,9 @@ describe('parsing', () => {
 		['a short update', {...good, updates: [[idOf('n2'), 'alive', 1]]}], ['a long one', {...good, updates: [[idOf('n2'), 'alive', 1, idOf('n3'), 1]]}],
 		['too many rows', {...good, rows: Array.from({length: rowsMax + 1}, () => carried.rows[0])}], ['a row of text', {...good, rows: [[idOf('n1'), 1, 2, 3, 'abc']]}],
 		['a bitmap that is too long', {...good, rows: [[idOf('n1'), 1, 2, 3, new Uint8Array(rowMembersMax / 8 + 1)]]}], ['a row without a node', {...good, rows: [['', 1, 2, 3, new Uint8Array(0)]]}],
+		['more states than rows', {...good, states: [[1, 0, 1, new Uint8Array(0), new Uint8Array(0)], [1, 0, 1, new Uint8Array(0), new Uint8Array(0)]]}], ['states that are no array', {...good, states: 'x'}],
+		['a state with a negative term', {...good, states: [[-1, 0, 1, new Uint8Array(0), new Uint8Array(0)]]}], ['a state with a leader out of bounds', {...good, states: [[1, rowMembersMax, 1, new Uint8Array(0), new Uint8Array(0)]]}],
+		['a state with text for a bitmap', {...good, states: [[1, 0, 1, 'ab', new Uint8Array(0)]]}], ['a short state', {...good, states: [[1, 0, 1, new Uint8Array(0)]]}],
 	])('refuses %s', (_, value) => {
 		expect(parseSwimPacket(value)).toBeUndefined();
 	});
@@ -44,7 +48,7 @@ describe('parsing', () => {
 		fc.assert(fc.property(fc.anything(), value => void parseSwimPacket(value)));
 		fc.assert(fc.property(fc.uint8Array({maxLength: 200}), bytes => void parseSwimPacket(decode(bytes))));
 		// Nearly right: a good packet with one field of anything.
-		fc.assert(fc.property(fc.constantFrom(...packets), fc.constantFrom('type', 'seq', 'link', 'target', 'incarnation', 'updates', 'rows'), fc.anything(), (packet, key, value) => {
+		fc.assert(fc.property(fc.constantFrom(...packets), fc.constantFrom('type', 'seq', 'link', 'target', 'incarnation', 'updates', 'rows', 'states'), fc.anything(), (packet, key, value) => {
 			const parsed = parseSwimPacket({...packet, [key]: value});
 			if (parsed) expect(parseSwimPacket(decode(encode(parsed)))).toEqual(parsed);
 		}));
@@ -59,6 +63,12 @@ test('the bounds on sizes hold, so that a packet fits into a datagram', () => {
 		expect(encode(row).length).toBeLessThanOrEqual(rowBytes(row));
 	}
 
+	for (const length of [0, 7, 128, rowMembersMax / 8]) {
+		const state = [Number.MAX_SAFE_INTEGER, rowMembersMax - 1, Number.MAX_SAFE_INTEGER, new Uint8Array(length), new Uint8Array(length)] as const;
+		expect(encode(state).length).toBeLessThanOrEqual(stateBytes(state));
+	}
+
+	expect(encode({states: []}).length - encode({}).length).toBeLessThanOrEqual(statesFieldBytes);
 	const fullest = {type: 'ping-req', seq: u32Max, target: idOf('n9'), incarnation: u32Max, updates: [], rows: []};
 	expect(encode(fullest).length + updatesMax * updateBytesMax + rowBytes([idOf('n1'), 1, 1, 1, new Uint8Array(rowMembersMax / 8)])).toBeLessThanOrEqual(packetBytesMax);
 });

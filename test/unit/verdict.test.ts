@@ -4,7 +4,7 @@ import {verdictOf} from '../../source/verdict.ts';
 import {healthy} from '../tui/fixtures.ts';
 
 const withStates = (states: ReadonlyArray<'alive' | 'suspect' | 'unreachable' | 'left'>, rest: Partial<Snapshot['raft']> = {}): Snapshot => {
-	const members = healthy.members.map((member, index) => ({...member, state: states[index]!}));
+	const members = healthy.members.map((member, index) => ({...member, state: states[index]!, reached: states[index] === 'alive'}));
 	return {...healthy, members, raft: {...healthy.raft, reachableVoters: states.filter(state => state === 'alive').length, ...rest}};
 };
 
@@ -32,7 +32,7 @@ describe('the verdict', () => {
 	});
 
 	test('without a quorum is 11 and names the voters that are missing', () => {
-		const {exitCode, findings} = verdictOf(withStates(['alive', 'unreachable', 'unreachable'], {hasQuorum: false, leader: undefined}), 'no-quorum');
+		const {exitCode, findings} = verdictOf(withStates(['alive', 'unreachable', 'unreachable'], {hasQuorum: false, quorum: 'lost', leader: undefined}), 'no-quorum');
 		expect(exitCode).toBe(11);
 		expect(findings[0]!.problem).toContain('1 of 3 voters reachable, 2 needed');
 		for (const {id} of healthy.members.slice(1)) expect(findings[0]!.problem).toContain(id.slice(0, 8));
@@ -52,6 +52,6 @@ describe('the verdict', () => {
 	});
 
 	test('during an election is 12', () => {
-		expect(verdictOf({...healthy, raft: {...healthy.raft, leader: undefined}}, 'no-leader').exitCode).toBe(12);
+		expect(verdictOf({...healthy, raft: {...healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing'}}, 'no-leader').exitCode).toBe(12);
 	});
 });

@@ -3,7 +3,7 @@ Looks at the nodes of a simulated cluster from outside and tells the checks: wha
 answer. It wraps the ports of a node and the doors of its machines; the node itself knows nothing of it.
 */
 import type {Node} from '../../../core/broker.ts';
-import {decodeControl, kinds} from '../../../core/wire.ts';
+import {decodeControl, decodeRelay, kinds} from '../../../core/wire.ts';
 import {streamKey, type NodeId, type Topic} from '../../../core/message.ts';
 import type {BrokerEvent} from '../../../core/observe/events.ts';
 import type {Links, Log} from '../../../core/ports.ts';
@@ -130,12 +130,14 @@ export class Witness {
 		return {
 			...links,
 			send: (to, pieces) => {
-				const [first] = pieces;
+				// A frame of its own that goes through another member is sent all the same; what it carries for others is theirs.
+				const carried = pieces[0]?.[0] === kinds.relay ? decodeRelay(Buffer.concat(pieces)) : undefined;
+				const [first, receiver] = carried ? [carried.from === host.id ? carried.inner : undefined, carried.to] : [pieces[0], to];
 				if (first?.[0] === kinds.raft) {
 					const view = this.#views.get(host);
 					const packet = parseRaftPacket(decodeControl(first));
 					if (!packet) throw this.#problem('codec: a packet of our own is refused');
-					if (view) this.checks.sent(view, to, packet);
+					if (view) this.checks.sent(view, receiver, packet);
 				}
 
 				return links.send(to, pieces);

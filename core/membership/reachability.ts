@@ -1,0 +1,172 @@
+/**
+What the evidence means: the state of a member with its reason, and the state of the quorum. Every surface (status, check, peers, events, console, errors)
+reads these two results and draws no conclusions of its own, so that no two of them contradict each other. Pure.
+
+A member is usable when a link to it works, it follows a leader and its log moves. One that only answers pings is not.
+*/
+import type {NodeId} from '../message.ts';
+import type {MemberState, QuorumState} from '../observe/events.ts';
+import {refusedReason, type MemberState as Standing} from '../swim/members.ts';
+import type {PairFault} from './pair-faults.ts';
+
+/** What the last call to the peer failed with: a refusal code of the handshake, or a code of the system. */
+export type CallFailure = {readonly code: string; readonly reason: string};
+
+export type MemberFacts = {
+	readonly self: boolean;
+	/** What it was found to be before; `undefined` for a newcomer. */
+	readonly former: MemberState | undefined;
+	/** What failure detection says. */
+	readonly standing: Standing;
+	readonly standingWhy: string;
+	/** For how long nothing came from it at all; over the link; by datagram. Counted from when it could be expected. */
+	readonly unheardMs: number;
+	readonly unlinkedMs: number;
+	readonly silentMs: number;
+	/** Something came over the link lately, and its end of the link does not complain. */
+	readonly isLinked: boolean;
+	/** Without a working link for longer than this it is not usable, and says so. */
+	readonly limitMs: number;
+	/** The last call to it, when there is no link. */
+	readonly failure: CallFailure | undefined;
+	/** The member through which this node reaches it, when not directly. */
+	readonly via: NodeId | undefined;
+	/** Pairs with it that do not reach each other: those of this node, and others that it is blamed for. */
+	readonly faults: readonly PairFault[];
+	/** It reports no leader for so long, while there is one. `undefined`: it follows one, or it cannot be told. */
+	readonly leaderlessMs: number | undefined;
+	/** Entries that it lacks while its log has stood still. */
+	readonly behind: number | undefined;
+	readonly name: (id: NodeId) => string;
+	/** This node. */
+	readonly observer: NodeId;
+	readonly id: NodeId;
+};
+
+export type Assessment = {
+	readonly state: MemberState;
+	/** Empty when alive. */
+	readonly why: string;
+	/** What is wrong first of all, as one word; empty when alive. */
+	readonly cause: Cause;
+	/** The same for the same causes, whatever was measured: a new cause is news, another number is not. */
+	readonly key: string;
+};
+
+/** `tcp`, `udp`: blocked. `cut`: not reached directly at all. `unlinked`: no link works. `returning`: heard again, and no link yet. The others: refused by the handshake. */
+export type Cause = '' | 'left' | 'down' | 'unreachable' | 'suspect' | 'tcp' | 'udp' | 'cut' | 'unlinked' | 'leaderless' | 'behind' | 'returning' | Mismatch;
+type Mismatch = 'not-authenticated' | 'protocol' | 'flags' | 'cluster' | 'identity';
+
+export function assess(facts: MemberFacts): Assessment {
+	const {standing, self, failure, isLinked} = facts;
+	const mismatch = isLinked || self ? undefined : mismatchOf(failure);
+	// It answers the call, so the goodbye or the silence is older news.
+	if (mismatch) return {state: mismatch.cause === 'identity' ? 'unreachable' : 'degraded', ...mismatch, key: mismatch.cause};
+	if (self) return usable(facts);
+	switch (standing) {
+		case 'left': return {state: 'left', why: 'stopped on purpose', cause: 'left', key: 'left'};
+		case 'dead': return facts.standingWhy === refusedReason
+			? {state: 'down', why: refusedReason, cause: 'down', key: 'down'}
+			: {state: 'unreachable', why: `no answer for ${ageText(facts.unheardMs)}${codeText(failure)}`, cause: 'unreachable', key: 'unreachable'};
+		case 'suspect': return {state: 'suspect', why: `no answer for ${ageText(facts.unheardMs)}`, cause: 'suspect', key: 'suspect'};
+		case 'alive': return usable(facts);
+		default: return standing satisfies never;
+	}
+}
+
+/** It runs and is heard, directly or through others: can it be worked with? */
+function usable(facts: MemberFacts): Assessment {
+	const {self, former, isLinked, unlinkedMs, limitMs, leaderlessMs, behind, faults, via, name} = facts;
+	const reasons: Reason[] = [];
+	if (faults.length > 0) reasons.push(faultReason(facts));
+	else if (!self && !isLinked && unlinkedMs >= limitMs) reasons.push({cause: 'unlinked', why: `no working link for ${ageText(unlinkedMs)}${codeText(facts.failure)}`});
+	if (leaderlessMs !== undefined) reasons.push({cause: 'leaderless', why: `follows no leader for ${ageText(leaderlessMs)}`});
+	if (behind !== undefined) reasons.push({cause: 'behind', why: `${behind.toLocaleString('en-US')} ${behind === 1 ? 'entry' : 'entries'} behind and not catching up`});
+	if (reasons.length > 0) {
+		const served = via === undefined ? '' : `: served through ${name(via)}`;
+		return {state: 'degraded', why: `${reasons.map(({why}) => why).join('; ')}${served}`, cause: reasons[0]!.cause, key: reasons.map(({cause, between = ''}) => `${cause} ${between}`).join(';')};
+	}
+
+	// Between one look and the next nothing is known yet: what was found before stands until there is evidence.
+	const isDoubtful = !self && !isLinked && former !== undefined && former !== 'alive' && former !== 'degraded';
+	return isDoubtful ? {state: former, why: 'heard again, no link yet', cause: 'returning', key: former} : {state: 'alive', why: '', cause: '', key: ''};
+}
+
+type Reason = {readonly cause: Cause; readonly why: string; readonly between?: string};
+
+function faultReason({faults, observer, id, name, unlinkedMs, silentMs, unheardMs, failure}: MemberFacts): Reason {
+	const own = id === observer ? undefined : faults.find(({between}) => between.includes(observer));
+	const others = faults.filter(fault => fault !== own).map(({between}) => name(between.find(end => end !== id)!));
+	const {link, datagram} = own ?? {link: faults.some(fault => fault.link), datagram: faults.some(fault => fault.datagram)};
+	const cause = link && datagram ? 'cut' : link ? 'tcp' : 'udp';
+	const between = faults.map(fault => fault.between.join()).join(' ');
+	const reason = (why: string): Reason => ({cause, why, between});
+	if (!own) {
+		const to = listText(others);
+		return reason(cause === 'cut' ? `it and ${to} do not reach each other` : `${cause === 'tcp' ? 'TCP' : 'UDP'} blocked between it and ${to}`);
+	}
+
+	const also = others.length > 0 ? `, nor between it and ${listText(others)}` : '';
+	switch (cause) {
+		case 'cut': return reason(`not reached directly for ${ageText(Math.max(unheardMs, Math.min(unlinkedMs, silentMs)))}${codeText(failure)}${also}`);
+		case 'tcp': return reason(`TCP blocked: datagrams arrive, no link for ${ageText(unlinkedMs)}${codeText(failure)}${also}`);
+		case 'udp': return reason(`UDP blocked: no datagram for ${ageText(silentMs)}, TCP works${also}`);
+		default: return cause satisfies never;
+	}
+}
+
+/** A process answers at the address of the member, and the two cannot speak. */
+function mismatchOf(failure: CallFailure | undefined): {readonly why: string; readonly cause: Mismatch} | undefined {
+	switch (failure?.code) {
+		case 'not-authenticated': return {cause: failure.code, why: 'has another secret than this node'};
+		case 'protocol': return {cause: failure.code, why: /speaks protocol .*/.exec(failure.reason)?.[0] ?? 'speaks another version of the protocol'};
+		case 'flags': return {cause: failure.code, why: /has .*/.exec(failure.reason)?.[0] ?? 'has other security settings'};
+		case 'cluster': return {cause: failure.code, why: 'belongs to another cluster of this name'};
+		case 'identity': return {cause: failure.code, why: 'another node answers at its address'};
+		default: return undefined;
+	}
+}
+
+export type QuorumFacts = {
+	readonly voters: readonly NodeId[];
+	readonly leader: NodeId | undefined;
+	/** Itself, directly, or through another member. For a leader: what Raft heard within an election timeout (check-quorum). */
+	readonly reaches: (voter: NodeId) => boolean;
+};
+
+export type QuorumView = {
+	readonly state: QuorumState;
+	readonly leader: NodeId | undefined;
+	readonly voters: number;
+	readonly reachable: number;
+	readonly needed: number;
+};
+
+export function quorumSize(voters: number): number {
+	return Math.floor(voters / 2) + 1;
+}
+
+export function quorumOf({voters, leader, reaches}: QuorumFacts): QuorumView {
+	const reachable = voters.filter(voter => reaches(voter)).length;
+	const needed = quorumSize(voters.length);
+	// The count decides first: whatever is believed of a leader, "lost" always comes with too few, and "held" never does.
+	const state = reachable < needed ? 'lost' : leader === undefined ? 'electing' : 'held';
+	return {state, leader, voters: voters.length, reachable, needed};
+}
+
+/** `0.9 s`, `4 s`, `2 min`, `3 h`: measured, and no more exact than it matters. */
+export function ageText(ms: number): string {
+	const s = ms / 1000;
+	if (s < 1) return `${(Math.floor(s * 10) / 10).toFixed(1)} s`;
+	if (s < 60) return `${Math.floor(s)} s`;
+	return s < 3600 ? `${Math.floor(s / 60)} min` : `${Math.floor(s / 3600)} h`;
+}
+
+function codeText(failure: CallFailure | undefined): string {
+	return failure === undefined || failure.code === '' ? '' : ` (${failure.code})`;
+}
+
+function listText(names: readonly string[]): string {
+	if (names.length <= 3) return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+	return `${names.slice(0, 2).join(', ')} and ${names.length - 2} more`;
+}
