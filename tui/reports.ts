@@ -97,7 +97,7 @@ function named(id: string, members: Snapshot['members']): string {
 	return name ? `${printable(name)} (${printable(id)})` : printable(id);
 }
 
-export function peerLines(member: MemberSnapshot | undefined, key: string): readonly Line[] {
+export function peerLines(member: MemberSnapshot | undefined, key: string, label: Label = shortId): readonly Line[] {
 	if (!member) return [field('peer', `${printable(key)} is no longer a member`, 'warning')];
 	return [
 		...(member.name ? [field('name', printable(member.name), 'accent')] : []),
@@ -108,7 +108,7 @@ export function peerLines(member: MemberSnapshot | undefined, key: string): read
 		field('vote', member.voter ? 'voter' : 'learner: sees all, votes never'),
 		field('round trip', member.rttMs === undefined ? 'none lately by datagram' : roundTrip(member.rttMs)),
 		...(member.downMs === undefined ? [] : [field('since', `${age(member.downMs)} ago`, stateTones[member.state])]),
-		...(member.via === undefined ? [] : [field('reached', `through ${shortId(member.via)}`, 'warning')]),
+		...(member.via === undefined ? [] : [field('reached', `through ${label(member.via)}`, 'warning')]),
 		field('heard', member.self ? '' : (member.heardMsAgo === undefined ? 'never' : `${duration(member.heardMsAgo)} ago`)),
 		field('link', member.link, member.link === 'down' ? 'bad' : 'plain'),
 		field('queue', `${bytes(member.queuedBytes)} waiting to leave`),

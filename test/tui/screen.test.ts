@@ -65,8 +65,8 @@ test.each([[80, 24], [120, 30], [160, 45]] as const)('at %i×%i every pane calls
 	screen.type('jj');
 	await screen.settle();
 	screen.type('\r');
-	await screen.until(longName);
-	expect(screen.text()).toContain(named.members[2]!.id);
+	await screen.until(named.members[2]!.id);
+	expect(screen.text()).toContain(longName);
 	expect(screen.leaks).toEqual([]);
 });
 

@@ -17,7 +17,7 @@ export function overlayText(overlay: OverlayState, snapshot: Snapshot | undefine
 	switch (overlay.type) {
 		case 'report': return {title: reportTitle(overlay.report), lines: reportLines(overlay.report, snapshot)};
 		case 'message': return {title: 'Message', lines: messageLines(overlay.message, snapshot.atMs, width - frameColumns, snapshot.members)};
-		case 'peer': return {title: `Peer ${labelsOf(snapshot.members)(overlay.key)}`, lines: peerLines(snapshot.members.find(member => member.id === overlay.key), overlay.key)};
+		case 'peer': return {title: `Peer ${labelsOf(snapshot.members)(overlay.key)}`, lines: peerLines(snapshot.members.find(member => member.id === overlay.key), overlay.key, labelsOf(snapshot.members))};
 		case 'topic': return {title: 'Topic', lines: topicLines(snapshot.topics.find(topic => topic.name === overlay.key), overlay.key, width - frameColumns, labelsOf(snapshot.members))};
 		default: {
 			const unknown: never = overlay;
