@@ -418,7 +418,10 @@ export class Node implements ServedBroker {
 	}
 
 	#onSwim(from: NodeId, frame: Buffer, channel: 'datagram' | 'link'): void {
-		const packet = frame[0] === kinds.swim ? parseSwimPacket(decodeControl(frame)) : undefined;
+		const value = frame[0] === kinds.swim ? decodeControl(frame) : undefined;
+		const {to} = Object(value) as {readonly to?: unknown};
+		if (channel === 'datagram' && typeof to === 'string' && to !== this.id) return; // For a member that had this address before.
+		const packet = parseSwimPacket(value);
 		if (packet) this.presence.step(from, packet, channel);
 		else this.journal.reject(from, 'malformed');
 	}

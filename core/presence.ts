@@ -181,10 +181,10 @@ export class Presence {
 		const ready = this.#swim.ready(nowMs());
 		if (!ready) return;
 		for (const {to, packet, via} of ready.packets) {
-			const frame = encodeControl('swim', packet);
 			const at = address(to);
-			if (via === 'datagram' && at !== undefined) datagrams.send(at, frame, to);
-			else if (via === 'link') links.send(to, [frame]);
+			// Another member may have the address by now, and must not answer in the place of the one that is meant.
+			if (via === 'datagram' && at !== undefined) datagrams.send(at, encodeControl('swim', {...packet, to}), to);
+			else if (via === 'link') links.send(to, [encodeControl('swim', packet)]);
 		}
 
 		for (const {id, state, why} of ready.changes) {

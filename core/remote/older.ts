@@ -7,8 +7,8 @@ import type {Counters, MemberSnapshot, RaftSnapshot, Snapshot} from '../observe/
 
 type OldState = MemberState | 'dead';
 type Older<Now, Since extends keyof Now> = Omit<Now, Since> & Partial<Pick<Now, Since>>;
-type OldMember = Omit<Older<MemberSnapshot, 'name' | 'version' | 'protocol'>, 'state'> & {readonly state: OldState};
-type OldSnapshot = Omit<Older<Snapshot, 'name' | 'protocol' | 'foreign' | 'duplicates'>, 'members' | 'raft' | 'counters'> & {
+type OldMember = Omit<Older<MemberSnapshot, 'name' | 'version' | 'protocol' | 'reached' | 'cause' | 'via'>, 'state'> & {readonly state: OldState};
+type OldSnapshot = Omit<Older<Snapshot, 'name' | 'protocol' | 'foreign' | 'duplicates' | 'cuts'>, 'members' | 'raft' | 'counters'> & {
 	readonly counters: Older<Counters, 'ignored'>;
 	readonly members: readonly OldMember[];
 	readonly raft: Older<RaftSnapshot, 'quorum'>;
@@ -22,10 +22,10 @@ export function currentSnapshot(received: Snapshot): Snapshot {
 	const {raft} = snapshot;
 	const majority = raft.reachableVoters * 2 > raft.voters.length;
 	return {
-		name: '', protocol: 1, foreign: [], duplicates: [], ...snapshot,
+		name: '', protocol: 1, foreign: [], duplicates: [], cuts: [], ...snapshot,
 		counters: {ignored: {}, ...snapshot.counters},
 		raft: {quorum: raft.hasQuorum ? 'held' : majority ? 'electing' : 'lost', ...raft},
-		members: snapshot.members.map(member => ({name: '', version: member.self ? snapshot.version : '', protocol: member.self ? 1 : 0, ...member, state: currentState(member.state, member.why)})),
+		members: snapshot.members.map(member => ({name: '', version: member.self ? snapshot.version : '', protocol: member.self ? 1 : 0, reached: member.self || member.state === 'alive', cause: '', via: undefined, ...member, state: currentState(member.state, member.why)})),
 		events: snapshot.events.map(event => currentEvent(event)),
 	};
 }

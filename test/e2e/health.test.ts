@@ -3,9 +3,11 @@ Healthy means usable: what real nodes say, on every side, when a part of the net
 injection; TCP and UDP of one node are blocked in network namespaces.
 */
 import {writeFileSync} from 'node:fs';
+import {hostname} from 'node:os';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker, NodeId, Snapshot, Topic} from '../../core/index.ts';
+import {defaultName} from '../../core/membership/node-name.ts';
 import {cli, run} from './command.ts';
 import {canFilter, Network, sayNotRun, type Host} from './namespaces.ts';
 
@@ -62,7 +64,7 @@ describe('the leader and one follower are cut from each other, and the third rea
 			terms.add(view.raft.term);
 		}
 
-		expect(stateOf(views[1]!, leader.id)).toMatch(new RegExp(`served through ${third.id.slice(0, 8)}`));
+		expect(stateOf(views[1]!, leader.id)).toMatch(new RegExp(`served through ${defaultName(hostname(), third.port)}`));
 		// Agreement through the follower, which has no link to the leader.
 		const name = `relayed-${direction}`;
 		await until(() => brokers[1]!.snapshot(), ({raft}) => raft.leader === before.leader, 'the leader, known to the follower');
@@ -73,7 +75,7 @@ describe('the leader and one follower are cut from each other, and the third rea
 		for (const node of [leader, follower, third]) {
 			const checked = await run(['check', ...server(node)]); // oxlint-disable-line no-await-in-loop -- one node after the other
 			expect(checked.code).toBe(10);
-			expect(checked.stdout.toString()).toContain(`served through ${third.id.slice(0, 8)}`);
+			expect(checked.stdout.toString()).toContain(`served through ${defaultName(hostname(), third.port)}`);
 		}
 
 		await Promise.all(brokers.map(broker => broker.fault({type: 'heal'})));
@@ -88,7 +90,7 @@ describe.runIf(canFilter)('a node whose TCP or UDP a firewall blocks', () => {
 	let hosts: Host[];
 	let nodes: NodeProcess[];
 	const flags = (index: number): string[] => ['-o', 'json', ...cluster.clientFlags, '--server', `${hosts[index]!.v4}:5000`];
-	const peers = async (index: number): Promise<Array<{id: string; state: string; why: string; rttMs: number | null}>> => JSON.parse((await hosts[index]!.run(['peers', ...flags(index)])).stdout) as [];
+	const peers = async (index: number): Promise<Array<{id: string; address: string; state: string; why: string; rttMs: number | null}>> => JSON.parse((await hosts[index]!.run(['peers', ...flags(index)])).stdout) as [];
 	const check = async (index: number): Promise<{code: number | null; verdict: string; findings: Array<{problem: string; advice: string}>}> => {
 		const {code, stdout} = await hosts[index]!.run(['check', ...flags(index)]);
 		return {code, ...JSON.parse(stdout) as {verdict: string; findings: []}};
@@ -120,7 +122,7 @@ describe.runIf(canFilter)('a node whose TCP or UDP a firewall blocks', () => {
 			const members = await until(() => peers(index), all => all[all.findIndex(({id}) => id === nodes[2]!.id)]!.state === 'degraded', 'a degraded member'); // oxlint-disable-line no-await-in-loop -- one node after the other
 			expect(members.find(({id}) => id === nodes[2]!.id)!.why).toMatch(/^TCP blocked: datagrams arrive, no link for [\d.]+ s/);
 			const {code, findings} = await until(() => check(index), answer => answer.code === 10, 'exit code 10'); // oxlint-disable-line no-await-in-loop
-			expect(findings.map(({problem}) => problem).join('\n')).toContain(nodes[2]!.id.slice(0, 8));
+			expect(findings.map(({problem}) => problem).join('\n')).toContain(members.find(({id}) => id === nodes[2]!.id)!.address);
 			expect(findings.map(({advice}) => advice).join('\n')).toMatch(/TCP port 5000/);
 			expect(code).toBe(10);
 		}

@@ -27,6 +27,9 @@ async function withClient<Value>(cluster: Cluster, node: NodeProcess, work: (bro
 }
 
 const snapshotOf = (cluster: Cluster, node: NodeProcess): Promise<Snapshot> => withClient(cluster, node, broker => broker.snapshot());
+/** A connection was refused, for this reason. */
+const refuses = (pattern: RegExp) => (event: JsonEvent): boolean => event.type === 'refused' && pattern.test(String(event['reason']));
+/** The same in the words of the previous release. */
 const warns = (pattern: RegExp) => (event: JsonEvent): boolean => event.type === 'warning' && pattern.test(String(event['text']));
 
 /** Everything on the topic as the node has it, once it has `count`: texts in the order of their origins. */
@@ -161,7 +164,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		cluster.nodes.pop();
 		expect(await old.exited).not.toBe(0);
 		expect(old.stderr + JSON.stringify(old.events)).toMatch(/speaks protocol 2, this node 1/);
-		await cluster.nodes[0]!.waitFor(warns(/speaks protocol 1 \(version [\d.]+\), this node 2 \(version [\d.]+\)/), 'the refusal', start);
+		await cluster.nodes[0]!.waitFor(refuses(/speaks protocol 1 \(version [\d.]+\), this node 2 \(version [\d.]+\)/), 'the refusal', start);
 	}, 60_000);
 
 	test('refuses a member that comes back with the previous release, and takes it again when it is upgraded', async () => {
@@ -171,7 +174,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		const start = one.events.length;
 		cluster.cli = previous!.cli;
 		const downgraded = cluster.startAlone(port);
-		await one.waitFor(warns(/speaks protocol 1 \(version [\d.]+\), this node 2 \(version [\d.]+\)/), 'the refusal', start);
+		await one.waitFor(refuses(/speaks protocol 1 \(version [\d.]+\), this node 2 \(version [\d.]+\)/), 'the refusal', start);
 		await downgraded.waitFor(warns(/speaks protocol 2, this node 1/), 'the refusal at the node that is refused');
 		expect((await snapshotOf(cluster, downgraded)).raft.leader).toBeUndefined();
 		await downgraded.kill('SIGTERM');
@@ -199,7 +202,7 @@ describe('a program that speaks protocol 3 only', () => {
 		const newer = cluster.startAlone(port!, ['--bootstrap', String(member.port)]);
 		expect(await newer.exited).not.toBe(0);
 		expect(newer.stderr + JSON.stringify(newer.events)).toMatch(new RegExp(`peer 127\\.0\\.0\\.1:${member.port} speaks protocol 2 \\(version [\\d.]+\\), this node 3 \\(version 9\\.0\\.0\\)`));
-		await member.waitFor(warns(new RegExp(`peer 127\\.0\\.0\\.1:${port} speaks protocol 3 \\(version 9\\.0\\.0\\), this node 2 \\(version [\\d.]+\\)`)), 'the refusal');
+		await member.waitFor(refuses(new RegExp(`peer 127\\.0\\.0\\.1:${port} speaks protocol 3 \\(version 9\\.0\\.0\\), this node 2 \\(version [\\d.]+\\)`)), 'the refusal');
 	}, 60_000);
 
 	test('writes a data folder that this one refuses to start on, and leaves as it is (case 12)', async () => {
