@@ -104,6 +104,9 @@ export class Fabric {
 			this.#down(from, to);
 			this.#down(to, from);
 		}
+
+		// A process that has ended leaves what it had sent to a slow link; a new connection does not wait behind that.
+		for (const from of this.#stations.keys()) for (const to of this.#stations.keys()) if (!this.#ends.has(`${from}>${to}`) && from !== to) this.frames.forget(from, to);
 	}
 
 	isCut(a: string, b: string): boolean {

@@ -246,7 +246,8 @@ export class Host implements Station {
 		const clock = this.#clock(life);
 		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
 		const {protocol} = this;
-		const instance = Buffer.from(entropy.bytes(8)).toString('hex');
+		const drawn = random.child('instance');
+		const instance = Array.from({length: 16}, () => drawn.below(16).toString(16)).join('');
 		const name = {text: defaultName('host', Number(address.split(':')[1])), isChosen: false};
 		await disk.makeFolder(folder);
 		const state = readState(disk);
