@@ -73,6 +73,7 @@ class Run {
 	#fingerprint = 0;
 	#events = 0;
 	#made = 0;
+	#addresses = 0;
 	#published = 0;
 	#isOver = false;
 
@@ -144,12 +145,17 @@ class Run {
 		};
 	}
 
+	/** One that nobody has or had. */
+	#freshAddress(): string {
+		return `127.0.0.1:${5000 + this.#addresses++}`;
+	}
+
 	#add(address?: string, founds = this.#made === 0): Host {
 		const index = this.#made++;
 		const id = hash32(`${this.#seed}/id/${index}`).toString(16).padStart(8, '0').repeat(2) as NodeId;
 		const random = this.#random.child(`host/${index}`);
 		const host = new Host({
-			id, address: address ?? `127.0.0.1:${5000 + index}`, founds,
+			id, address: address ?? this.#freshAddress(), freshAddress: () => this.#freshAddress(), founds,
 			bootstrap: () => this.#hosts.filter(other => other.id !== id && !other.isGone).map(other => other.address),
 			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
 			disk: new SimDisk({schedule: this.#schedule, random: random.child('disk'), syncMs: this.#syncMs, counts: this.#diskCounts}),
@@ -220,7 +226,7 @@ class Run {
 			if (this.#isOver) return;
 			this.#poison(random);
 			const [from, to] = random.shuffle(this.#up);
-			if (!from?.node || !to || this.#fabric.isCut(from.id, to.id)) return;
+			if (!from?.node || !to || this.#fabric.isCut(from.key, to.key)) return;
 			const frame = poisoned(from.node, random.pick(topics));
 			to.run(() => to.onFrame(from.id, frame));
 		});
@@ -279,13 +285,13 @@ class Run {
 			case 'split':
 			case 'isolate': {
 				const alone = kind === 'isolate' ? new Set([living[a % living.length]]) : new Set(living.filter((_, index) => ((a >> index) & 1) === 1));
-				for (const one of living) for (const other of living) if (alone.has(one) !== alone.has(other)) frames.cut(one.id, other.id);
+				for (const one of living) for (const other of living) if (alone.has(one) !== alone.has(other)) frames.cut(one.key, other.key);
 				break;
 			}
 
 			case 'one-way': {
 				const deaf = living[a % living.length]!;
-				for (const [index, one] of living.entries()) if (one !== deaf && ((b >> index) & 1) === 1) frames.cut(one.id, deaf.id);
+				for (const [index, one] of living.entries()) if (one !== deaf && ((b >> index) & 1) === 1) frames.cut(one.key, deaf.key);
 				break;
 			}
 
@@ -293,7 +299,7 @@ class Run {
 				for (const [index, one] of living.entries()) {
 					for (const [position, other] of living.entries()) {
 						const distance = (position - index + living.length) % living.length;
-						if (distance > 1 && distance !== living.length - 1) frames.cut(one.id, other.id);
+						if (distance > 1 && distance !== living.length - 1) frames.cut(one.key, other.key);
 					}
 				}
 
@@ -302,7 +308,7 @@ class Run {
 
 			case 'clog': {
 				const [one, other] = [living[a % living.length]!, living[b % living.length]!];
-				frames.clog(one.id, other.id, forMs);
+				frames.clog(one.key, other.key, forMs);
 				break;
 			}
 

@@ -1,27 +1,64 @@
 /**
 What joins the simulated machines: connections as TCP keeps them (up on both ends, or half open after a cut or a power failure until
-a frame finds nobody), and datagrams. Frames travel as bytes. Over `strict` links they are never lost within a connection, as over TCP;
-otherwise the network may do with each frame what it likes, which no real link would.
+a frame finds nobody), datagrams, and beacons to all. Everything goes to an address: who is there proves who it is (`greeting.ts`), or nobody is
+there. A machine that is up and runs no process refuses; where no machine is, nothing answers. Frames travel as bytes. Over `strict` links they
+are never lost within a connection, as over TCP; otherwise the network may do with each frame what it likes, which no real link would.
+
+Machines have a key of their own. Two of them may hold a copy of one disk, and so claim one node id.
 */
 import type {NodeId} from '../../../core/message.ts';
 import type {Datagrams, Links, LinkState} from '../../../core/ports.ts';
 import {Network, type LinkOptions} from '../network.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
+import {commonProtocol, mismatch, refusal, type Hello, type Listening, type Refusal} from './greeting.ts';
 
-/** A machine as the network sees it. */
+/** What hosts that search say to all that hear them. A hint: it proves nothing. */
+export type Beacon = {readonly id: NodeId; readonly incarnation: number; readonly instance: string; readonly clusterId: string; readonly address: string; readonly phase: 'member' | 'seeking'};
+
+/** A machine, and the process that runs on it. */
 export type Station = {
+	/** Names the machine; the node id where no disk was copied. */
+	readonly key: string;
 	readonly id: NodeId;
 	readonly address: string;
+	/** It has power: where no process runs, connections are refused. */
+	readonly isOn: boolean;
 	/** Its process runs. */
 	readonly isUp: boolean;
+	readonly secret: number;
+	hello(): Hello;
 	/** Carries it out in the process, unless that has ended meanwhile; waits while the process is paused. */
 	run(work: () => void): void;
 	onFrame(from: NodeId, frame: Buffer): void;
 	onDatagram(from: NodeId, bytes: Buffer): void;
+	onBeacon(beacon: Beacon): void;
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void;
 	onStranger(peer: NodeId, address: string): void;
 };
+
+/** What the links of a node offer beyond today's port. */
+export type WideLinks = Links & {
+	/** Call these without an expected id; who proves to be a member is linked. */
+	seek(addresses: readonly string[]): void;
+	/** By the newest hello of that peer. */
+	address(peer: NodeId): string | undefined;
+	/** The protocol that both speak and the program that the peer runs, by its newest hello. */
+	speaks(peer: NodeId): {readonly protocol: number; readonly version: string} | undefined;
+};
+
+/** A process as the others find it. */
+type Process = Listening & {
+	readonly station: Station;
+	/** The machine that the connection with each peer goes to. */
+	readonly links: Map<NodeId, string>;
+	readonly hellos: Map<NodeId, Hello>;
+	/** Why there is no connection, by peer. */
+	readonly problems: Map<NodeId, string>;
+	readonly refusals: Map<string, number>;
+};
+
+type Called = {readonly type: 'silent'} | {readonly type: 'refused'} | {readonly type: 'there'; readonly process: Process};
 
 const outQueueBytes = 16 * 1024 * 1024;
 const headBytes = 4;
@@ -33,13 +70,15 @@ const connecting: LinkState = {state: 'connecting', why: 'dialling'};
 export class Fabric {
 	readonly frames: Network;
 	readonly datagrams: Network;
+	readonly beacons: Network;
 	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
 	readonly #stations = new Map<string, Station>();
-	/** The connection that an end holds: `from>to` → its number. */
-	readonly #ends = new Map<string, number>();
-	/** Whom each process takes for a member. */
-	readonly #members = new Map<NodeId, (peer: NodeId) => 'member' | 'removed' | 'stranger'>();
+	/** Address → the machine that has it now. */
+	readonly #holders = new Map<string, string>();
+	readonly #processes = new Map<string, Process>();
+	/** The connection that an end holds: `from>to`, of machines → its number, and who is at the other end. */
+	readonly #ends = new Map<string, {readonly number: number; readonly peer: NodeId}>();
 	readonly #cut = new Set<string>();
 	/** The last cut was healed. */
 	readonly #healedMs = new Map<string, number>();
@@ -47,28 +86,57 @@ export class Fabric {
 	readonly #flowsMs = new Map<string, number>();
 	#connections = 0;
 	halfOpen = 0;
+	/** Calls that were refused in the handshake, by reason. */
+	readonly refused = new Map<string, number>();
+	/** Datagrams to an address where no machine is, and under another secret. */
+	readonly astray = {nowhere: 0, foreign: 0};
 
 	constructor({seed, schedule, random, link, loss}: {readonly seed: number | string; readonly schedule: Schedule; readonly random: SeededRandom; readonly link: Partial<LinkOptions>; readonly loss: readonly [number, number]}) {
 		this.#schedule = schedule;
 		this.#random = random;
-		this.frames = new Network({seed, schedule, link, deliver: (from, to, bytes) => this.#arrived(from as NodeId, to as NodeId, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))});
+		this.frames = new Network({seed, schedule, link, deliver: (from, to, bytes) => this.#arrived(from, to, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))});
 		this.datagrams = new Network({
 			seed: `${seed}/datagrams`, schedule, link: {...link, loss, ordered: false},
-			deliver: (from, to, bytes) => this.#stations.get(to)?.run(() => this.#stations.get(to)!.onDatagram(from as NodeId, Buffer.from(bytes))),
+			deliver: (from, to, bytes) => this.#sealed(from, to, (station, id) => station.onDatagram(id, Buffer.from(bytes))),
+		});
+		this.beacons = new Network({
+			seed: `${seed}/beacons`, schedule, link: {...link, loss, ordered: false, bytesPerMs: 0},
+			deliver: (from, to, bytes) => this.#sealed(from, to, station => station.onBeacon(JSON.parse(Buffer.from(bytes).toString()) as Beacon)),
 		});
 	}
 
+	/** A machine comes into being, at its address. */
 	add(station: Station): void {
-		this.#stations.set(station.id, station);
+		this.#stations.set(station.key, station);
+		this.settle(station);
 	}
 
+	/** It has the address that it says from now on; whoever had it is elsewhere, or nowhere. */
+	settle(station: Station): void {
+		for (const [address, key] of this.#holders) if (key === station.key) this.#holders.delete(address);
+		this.#holders.set(station.address, station.key);
+	}
+
+	/** The machine that has this address. */
 	at(address: string): Station | undefined {
-		return [...this.#stations.values()].findLast(station => station.address === address && station.isUp);
+		const key = this.#holders.get(address);
+		return key === undefined ? undefined : this.#stations.get(key);
 	}
 
 	cut(from: string, to: string): void {
+		this.blockTcp(from, to);
+		this.blockUdp(from, to);
+	}
+
+	/** Frames do not get from the one to the other; one way is enough for a connection to be of no use. */
+	blockTcp(from: string, to: string): void {
 		this.frames.cut(from, to);
+		this.#cut.add(from).add(to);
+	}
+
+	blockUdp(from: string, to: string): void {
 		this.datagrams.cut(from, to);
+		this.beacons.cut(from, to);
 		this.#cut.add(from).add(to);
 	}
 
@@ -79,8 +147,7 @@ export class Fabric {
 	}
 
 	heal(): void {
-		this.frames.heal();
-		this.datagrams.heal();
+		for (const network of [this.frames, this.datagrams, this.beacons]) network.heal();
 		for (const id of this.#cut) this.#healedMs.set(id, this.#schedule.nowMs);
 		this.#cut.clear();
 	}
@@ -88,7 +155,7 @@ export class Fabric {
 	/** Connections with a backlog that a slow link would carry for long are lost, as when whoever waits for them gives up. */
 	giveUpBacklogs(): void {
 		for (const key of this.#ends.keys()) {
-			const [from, to] = key.split('>') as [NodeId, NodeId];
+			const [from, to] = keysOf(key);
 			if (this.frames.queuedBytes(from, to) < backlogBytes) continue;
 			this.frames.forget(from, to);
 			this.#down(from, to);
@@ -96,46 +163,79 @@ export class Fabric {
 		}
 	}
 
+	/** No connection can be of use between these machines. */
 	isCut(a: string, b: string): boolean {
 		return this.frames.isCut(a, b) || this.frames.isCut(b, a);
 	}
 
+	/** A connection is up at both ends, and frames pass both ways. */
+	isLinked(a: string, b: string): boolean {
+		const number = this.#ends.get(`${a}>${b}`)?.number;
+		return number !== undefined && this.#ends.get(`${b}>${a}`)?.number === number && !this.isCut(a, b);
+	}
+
 	/** Since no cut has touched it. */
-	uncutMs(id: string): number {
-		return this.#cut.has(id) ? 0 : this.#schedule.nowMs - (this.#healedMs.get(id) ?? 0);
+	uncutMs(key: string): number {
+		return this.#cut.has(key) ? 0 : this.#schedule.nowMs - (this.#healedMs.get(key) ?? 0);
 	}
 
 	/** Since no link of it was cut or clogged. */
-	peaceMs(id: string): number {
-		return Math.max(0, Math.min(this.uncutMs(id), this.#schedule.nowMs - (this.#flowsMs.get(id) ?? 0)));
+	peaceMs(key: string): number {
+		return Math.max(0, Math.min(this.uncutMs(key), this.#schedule.nowMs - (this.#flowsMs.get(key) ?? 0)));
 	}
 
 	/** The process is gone. Where the operating system lives on, the others are told. */
-	ended(id: NodeId, isTold: boolean): void {
-		this.#members.delete(id);
-		for (const key of this.#ends.keys()) {
-			const [from, to] = key.split('>') as [NodeId, NodeId];
-			if (from === id) this.#ends.delete(key);
-			else if (to === id && isTold && !this.isCut(from, to)) this.#later(() => this.#down(from, to));
-			else if (to === id) this.halfOpen++;
+	ended(key: string, isTold: boolean): void {
+		this.#processes.delete(key);
+		for (const end of this.#ends.keys()) {
+			const [from, to] = keysOf(end);
+			if (from === key) this.#ends.delete(end);
+			else if (to === key && isTold && !this.isCut(from, to)) this.#later(() => this.#down(from, to));
+			else if (to === key) this.halfOpen++;
 		}
 	}
 
+	/** To everybody who is within reach. */
+	announce(key: string, beacon: Beacon): void {
+		const bytes = Buffer.from(JSON.stringify(beacon));
+		for (const other of this.#stations.keys()) if (other !== key) this.beacons.send(key, other, bytes);
+	}
+
+	/** Who answers a question of this process at the address, and may: `undefined` for nobody. The question is one of a node that joins. */
+	ask(station: Station, address: string): {readonly station: Station} | Refusal | undefined {
+		const called = this.#call(station, address);
+		const caller = this.#processes.get(station.key);
+		if (called.type !== 'there' || !caller) return undefined;
+		const wrong = mismatch(caller, called.process);
+		if (wrong) this.#count(wrong, caller, called.process);
+		return wrong ?? {station: this.#stations.get(called.process.station.key)!};
+	}
+
 	/** The links and datagrams of a process, from its start to its end. */
-	linksOf(station: Station): {readonly links: Links; readonly datagrams: Datagrams; readonly dial: () => void} {
-		const {id} = station;
+	linksOf(station: Station): {readonly links: WideLinks; readonly datagrams: Datagrams; readonly dial: () => void} {
+		const {key} = station;
 		let peers: ReadonlyMap<NodeId, string> = new Map();
 		let removed = new Set<NodeId>();
 		const stats = {sentBytes: 0, receivedBytes: 0};
+		const process: Process = {
+			station, secret: station.secret, links: new Map(), hellos: new Map(), problems: new Map(), refusals: new Map(),
+			get hello() {
+				return station.hello();
+			},
+			standing: peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'),
+			linked: peer => (process.links.has(peer) ? process.hellos.get(peer) : undefined),
+		};
 		const close = (peer: NodeId): void => {
-			const number = this.#ends.get(`${id}>${peer}`);
-			if (number === undefined) return;
-			this.#ends.delete(`${id}>${peer}`);
+			const other = process.links.get(peer);
+			const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
+			if (other === undefined || !end) return;
+			this.#ends.delete(`${key}>${other}`);
+			process.links.delete(peer);
 			station.run(() => station.onLink(peer, 'down'));
-			if (!this.isCut(id, peer)) this.#later(() => this.#ends.get(`${peer}>${id}`) === number && this.#down(peer, id));
+			if (!this.isCut(key, other)) this.#later(() => this.#ends.get(`${other}>${key}`)?.number === end.number && this.#down(other, key));
 		};
 
-		this.#members.set(id, peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'));
+		this.#processes.set(key, process);
 		return {
 			links: {
 				setPeers: next => {
@@ -147,72 +247,159 @@ export class Fabric {
 					for (const peer of ids) close(peer);
 				},
 				send: (to, pieces) => {
-					const number = this.#ends.get(`${id}>${to}`);
-					if (number === undefined || this.frames.queuedBytes(id, to) > outQueueBytes) return false;
+					const other = process.links.get(to);
+					const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
+					if (other === undefined || !end || this.frames.queuedBytes(key, other) > outQueueBytes) return false;
 					const head = Buffer.alloc(headBytes);
-					head.writeUInt32BE(number);
+					head.writeUInt32BE(end.number);
 					const frame = Buffer.concat([head, ...pieces]);
 					stats.sentBytes += frame.length;
-					this.frames.send(id, to, frame);
+					this.frames.send(key, other, frame);
 					return true;
 				},
-				queuedBytes: to => this.frames.queuedBytes(id, to),
-				state: peer => (this.#ends.has(`${id}>${peer}`) ? up : connecting),
+				queuedBytes: to => this.frames.queuedBytes(key, process.links.get(to) ?? to),
+				state(peer) {
+					if (process.links.has(peer)) return up;
+					const why = process.problems.get(peer);
+					return why === undefined ? connecting : {state: 'down', why};
+				},
 				drop: close,
-				hint: peer => this.#dial(station, peer),
+				hint: peer => this.#dial(process, peers.get(peer), peer),
+				seek: addresses => {
+					for (const address of addresses) this.#dial(process, address, undefined);
+				},
+				address: peer => process.hellos.get(peer)?.address,
+				speaks: peer => {
+					const hello = process.hellos.get(peer);
+					const protocol = hello && commonProtocol(hello.protocols, station.hello().protocols);
+					return protocol === undefined ? undefined : {protocol, version: hello!.version};
+				},
 				stats,
-				refusals: new Map(),
+				refusals: process.refusals,
 			},
 			datagrams: {
-				send: (address, bytes, to) => {
-					const target = to ?? this.at(address)?.id;
-					if (target !== undefined) this.datagrams.send(id, target, bytes);
+				send: (address, bytes) => {
+					const target = this.at(address);
+					if (target) this.datagrams.send(key, target.key, bytes);
+					else this.astray.nowhere++;
 				},
 			},
 			dial: () => {
-				for (const peer of peers.keys()) if (!removed.has(peer) && !this.#ends.has(`${id}>${peer}`)) this.#dial(station, peer);
+				for (const [peer, address] of peers) if (!removed.has(peer) && !process.links.has(peer)) this.#dial(process, address, peer);
 			},
 		};
 	}
 
-	#dial(station: Station, peer: NodeId): void {
-		const {id} = station;
+	/** Who is found at an address. */
+	#call(station: Station, address: string): Called {
+		const other = this.at(address);
+		if (!other || !other.isOn || this.isCut(station.key, other.key)) return {type: 'silent'};
+		const process = this.#processes.get(other.key);
+		if (!other.isUp) return {type: 'refused'};
+		return process ? {type: 'there', process} : {type: 'silent'}; // It starts, and does not listen yet.
+	}
+
+	/** @param expected `undefined`: whoever is a member */
+	#dial(caller: Process, address: string | undefined, expected: NodeId | undefined): void {
+		const {station} = caller;
+		if (address === undefined) return;
 		this.#later(() => {
-			const other = this.#stations.get(peer);
-			if (!other || !station.isUp || this.isCut(id, peer) || this.#ends.has(`${id}>${peer}`)) return;
-			if (!other.isUp) return station.run(() => station.onLink(peer, 'refused'));
-			const standing = this.#members.get(peer)?.(id);
-			if (standing === 'removed') return station.run(() => station.onLink(peer, 'removed'));
-			if (standing === 'stranger') other.run(() => other.onStranger(id, station.address));
-			if (standing !== 'member') return;
-			const number = ++this.#connections;
-			// The other end may hold a connection from before: it learns now that it is gone.
-			if (this.#ends.has(`${peer}>${id}`)) this.#down(peer, id);
-			this.#ends.set(`${id}>${peer}`, number);
-			this.#ends.set(`${peer}>${id}`, number);
-			station.run(() => station.onLink(peer, 'up'));
-			other.run(() => other.onLink(id, 'up'));
+			if (!station.isUp || (expected !== undefined && caller.links.has(expected))) return;
+			const called = this.#call(station, address);
+			if (called.type === 'silent') {
+				if (expected !== undefined) caller.problems.set(expected, 'no answer');
+				return;
+			}
+
+			if (called.type === 'refused') {
+				if (expected === undefined) return;
+				caller.problems.set(expected, 'connection refused');
+				return station.run(() => station.onLink(expected, 'refused'));
+			}
+
+			const {process: listener} = called;
+			const {id} = listener.hello;
+			const wrong = refusal(caller, listener, expected);
+			if (wrong) return this.#onRefused(caller, listener, wrong, expected);
+			if (expected === undefined && caller.links.has(id)) return;
+			this.#open(caller, listener);
 		});
 	}
 
-	#arrived(from: NodeId, to: NodeId, bytes: Buffer): void {
+	#onRefused(caller: Process, listener: Process, wrong: Refusal, expected: NodeId | undefined): void {
+		const {station} = caller;
+		this.#count(wrong, caller, listener);
+		if (expected !== undefined) caller.problems.set(expected, wrong.reason);
+		if (wrong.code === 'removed' && expected !== undefined) return station.run(() => station.onLink(expected, 'removed'));
+		if (wrong.code !== 'not-a-member' || wrong.by !== 'listener') return;
+		const {id, address, clusterId} = caller.hello;
+		if (clusterId !== '' && clusterId === listener.hello.clusterId) listener.station.run(() => listener.station.onStranger(id, address));
+	}
+
+	#open(caller: Process, listener: Process): void {
+		const number = ++this.#connections;
+		const pairs = [[caller, listener], [listener, caller]] as const;
+		// An end may hold a connection from before, with this machine or another that has the same id: it learns now that it is gone.
+		for (const [one, other] of pairs) {
+			const before = one.links.get(other.station.id);
+			if (before === undefined) continue;
+			this.#down(one.station.key, before);
+			if (before !== other.station.key) this.#down(before, one.station.key);
+		}
+
+		for (const [one, other] of pairs) {
+			this.#ends.set(`${one.station.key}>${other.station.key}`, {number, peer: other.station.id});
+			one.links.set(other.station.id, other.station.key);
+			one.hellos.set(other.station.id, other.hello);
+			one.problems.delete(other.station.id);
+		}
+
+		for (const [one, other] of pairs) one.station.run(() => one.station.onLink(other.station.id, 'up'));
+	}
+
+	/** Both sides count it, as both log it. */
+	#count({code}: Refusal, caller: Process, listener: Process): void {
+		this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
+		caller.refusals.set(`call-${code}`, (caller.refusals.get(`call-${code}`) ?? 0) + 1);
+		if (code === 'not-authenticated' || code === 'protocol') listener.refusals.set(code, (listener.refusals.get(code) ?? 0) + 1);
+	}
+
+	#arrived(from: string, to: string, bytes: Buffer): void {
 		const number = bytes.readUInt32BE();
-		if (this.#ends.get(`${to}>${from}`) !== number) {
-			if (!this.isCut(from, to)) this.#later(() => this.#ends.get(`${from}>${to}`) === number && this.#down(from, to));
+		const end = this.#ends.get(`${to}>${from}`);
+		if (end?.number !== number) {
+			if (!this.isCut(from, to)) this.#later(() => this.#ends.get(`${from}>${to}`)?.number === number && this.#down(from, to));
 			return;
 		}
 
 		const station = this.#stations.get(to);
-		station?.run(() => station.onFrame(from, bytes.subarray(headBytes)));
+		station?.run(() => station.onFrame(end.peer, bytes.subarray(headBytes)));
 	}
 
-	#down(id: NodeId, peer: NodeId): void {
-		if (!this.#ends.delete(`${id}>${peer}`)) return;
-		const station = this.#stations.get(id);
-		station?.run(() => station.onLink(peer, 'down'));
+	/** What is sealed under the cluster's secret: another secret does not open it. */
+	#sealed(from: string, to: string, take: (station: Station, id: NodeId) => void): void {
+		const [sender, station] = [this.#stations.get(from), this.#stations.get(to)];
+		if (!sender || !station) return;
+		if (sender.secret === station.secret) station.run(() => take(station, sender.id));
+		else this.astray.foreign++;
+	}
+
+	#down(key: string, other: string): void {
+		const end = this.#ends.get(`${key}>${other}`);
+		if (!end) return;
+		this.#ends.delete(`${key}>${other}`);
+		const process = this.#processes.get(key);
+		if (process?.links.get(end.peer) === other) process.links.delete(end.peer);
+		const station = this.#stations.get(key);
+		station?.run(() => station.onLink(end.peer, 'down'));
 	}
 
 	#later(work: () => void): void {
 		this.#schedule.after(this.#random.between(1, 10), work);
 	}
+}
+
+function keysOf(end: string): readonly [string, string] {
+	const at = end.indexOf('>');
+	return [end.slice(0, at), end.slice(at + 1)];
 }

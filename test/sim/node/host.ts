@@ -12,6 +12,7 @@ import {openLog} from '../../../core/io/log.ts';
 import {join, parseJoin} from '../../../core/joining.ts';
 import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
+import {DapssError} from '../../../core/errors.ts';
 import type {Clock, Entropy} from '../../../core/ports.ts';
 import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
 import type {RaftLimits} from '../../../core/raft/leader.ts';
@@ -22,15 +23,25 @@ import {encodeControl} from '../../../core/wire.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
-import type {Fabric, Station} from './fabric.ts';
+import type {Beacon, Fabric, Station} from './fabric.ts';
+import type {Hello} from './greeting.ts';
 import type {Witness} from './witness.ts';
 
 export type HostOptions = {
 	readonly id: NodeId;
+	/** Names the machine. @default the id */
+	readonly key?: string;
+	/** At first; it may move. */
 	readonly address: string;
+	/** An address that nobody has: what it is given where another took its own meanwhile. */
+	readonly freshAddress: () => string;
 	readonly founds: boolean;
-	/** Addresses to join through. */
+	/** Addresses to join through, unless the host was started with a list of its own. */
 	readonly bootstrap: () => readonly string[];
+	/** The oldest and the newest protocol of its program. @default [1, 2] */
+	readonly protocols?: readonly [number, number];
+	/** Which secret it holds. @default 0 */
+	readonly secret?: number;
 	readonly schedule: Schedule;
 	readonly random: SeededRandom;
 	readonly fabric: Fabric;
@@ -52,8 +63,17 @@ const tickMs = 25;
 
 export class Host implements Station {
 	readonly id: NodeId;
-	readonly address: string;
+	readonly key: string;
 	readonly options: HostOptions;
+	/** Where it is reached; another one only from a start on. */
+	address: string;
+	/** Its program: an upgrade changes it while the process is down. */
+	protocols: readonly [number, number];
+	secret: number;
+	/** The list that it is started with (`--bootstrap`); `undefined` for that of the run. It may name hosts that moved, some only, or itself. */
+	bootstrap: readonly string[] | undefined;
+	/** Of the process that runs. */
+	hello: () => Hello;
 	node: Node | undefined;
 	/** Raised at every end of the process: callbacks of an earlier life are none. */
 	#life = 0;
@@ -80,16 +100,21 @@ export class Host implements Station {
 
 	constructor(options: HostOptions) {
 		this.id = options.id;
+		this.key = options.key ?? options.id;
 		this.address = options.address;
+		this.protocols = options.protocols ?? [1, 2];
+		this.secret = options.secret ?? 0;
 		this.options = options;
+		this.hello = () => ({id: this.id, address: this.address, clusterId: '', incarnation: 0, instance: '', protocols: this.protocols, version: 'sim'});
 		options.fabric.add(this);
 	}
 
 	boot(): void {
 		if (this.isUp || this.isGone) return;
-		const {disk, schedule, note, random} = this.options;
+		const {disk, schedule, note, random, fabric, freshAddress} = this.options;
+		if (fabric.at(this.address) !== this) this.moveTo(freshAddress());
 		const life = ++this.#life;
-		note(`boot ${this.id}`);
+		note(`boot ${this.key}`);
 		this.isUp = true;
 		this.why = undefined;
 		this.#bootMs = schedule.nowMs;
@@ -100,16 +125,30 @@ export class Host implements Station {
 		});
 	}
 
+	/** A machine without power refuses nothing: nobody answers. */
+	get isOn(): boolean {
+		return this.isUp || this.why !== 'power';
+	}
+
+	/** It is found at another address from its next start on. False while its process runs. */
+	moveTo(address: string): boolean {
+		if (this.isUp) return false;
+		this.address = address;
+		this.options.fabric.settle(this);
+		this.options.note(`move ${this.key} to ${address}`);
+		return true;
+	}
+
 	/** How long it, a member now, has run without a stop and without a cut. */
 	get ranMs(): number {
 		const {fabric, schedule} = this.options;
-		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.uncutMs(this.id)) : 0;
+		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.uncutMs(this.key)) : 0;
 	}
 
 	/** The same, but a member from the beginning, and its links carried what they were given. */
 	get peaceMs(): number {
 		const {fabric, schedule} = this.options;
-		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.id));
+		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.key));
 	}
 
 	kill(): void {
@@ -132,7 +171,7 @@ export class Host implements Station {
 	pause(forMs: number): void {
 		if (!this.isUp || this.isPaused) return;
 		this.isPaused = true;
-		this.options.note(`pause ${this.id}`);
+		this.options.note(`pause ${this.key}`);
 		const life = this.#life;
 		this.options.schedule.after(forMs, () => {
 			if (life === this.#life) this.resume();
@@ -167,13 +206,17 @@ export class Host implements Station {
 	}
 
 	onFrame(from: NodeId, frame: Buffer): void {
-		this.options.note(`${from}>${this.id} ${frame.length}`);
+		this.options.note(`${from}>${this.key} ${frame.length}`);
 		this.node?.onFrame(from, frame);
 	}
 
 	onDatagram(from: NodeId, bytes: Buffer): void {
-		this.options.note(`${from}~${this.id} ${bytes.length}`);
+		this.options.note(`${from}~${this.key} ${bytes.length}`);
 		this.node?.onDatagram(from, bytes);
+	}
+
+	onBeacon(beacon: Beacon): void {
+		void beacon;
 	}
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
@@ -204,7 +247,7 @@ export class Host implements Station {
 
 	#end(why: Stop, reason: string): void {
 		const {fabric, note, witness} = this.options;
-		note(`end ${this.id} ${why}`);
+		note(`end ${this.key} ${why}`);
 		this.#life++;
 		this.isUp = false;
 		this.isPaused = false;
@@ -216,11 +259,12 @@ export class Host implements Station {
 		this.reason = reason;
 		this.node = undefined;
 		witness.ended(why);
-		fabric.ended(this.id, why !== 'power');
+		fabric.ended(this.key, why !== 'power');
 	}
 
 	async #assemble(life: number, random: SeededRandom): Promise<void> {
-		const {id, address, options: {disk, config, fabric, witness, founds, bootstrap, raftLimits}} = this;
+		const {id, address, options: {disk, config, fabric, witness, founds, raftLimits}} = this;
+		const bootstrap = (): readonly string[] => this.bootstrap ?? this.options.bootstrap();
 		const clock = this.#clock(life);
 		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
 		await disk.makeFolder(folder);
@@ -243,7 +287,10 @@ export class Host implements Station {
 		}
 
 		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(name => decodeURIComponent(name) as Topic);
-		const {links, datagrams, dial} = fabric.linksOf(this.#station(life));
+		const instance = random.child('instance').below(2 ** 32).toString(16).padStart(16, '0');
+		this.hello = () => ({id, address, clusterId: node.clusterId, incarnation, instance, protocols: this.protocols, version: 'sim'});
+		const station = this.#station(life);
+		const {links, datagrams, dial} = fabric.linksOf(station);
 		const node = new Node({
 			id, incarnation, lamport, config, address, version: 'sim', clusterId: state.clusterId, topics: state.topics, raftLimits,
 			io: {
@@ -268,7 +315,7 @@ export class Host implements Station {
 		node.phase = 'joining';
 		const joined = await join({
 			id, address, clusterId: node.clusterId, candidates: bootstrap, tell: () => undefined,
-			ask: (at, frame) => this.#ask(life, at, frame),
+			ask: (at, frame) => this.#ask(life, station, at, frame),
 			wait: ms => new Promise(resolve => void clock.after(ms, resolve)),
 			isStopped: () => node.phase !== 'joining',
 		});
@@ -278,18 +325,20 @@ export class Host implements Station {
 	}
 
 	/** One question over a link of its own. */
-	#ask(life: number, at: string, frame: Buffer): Promise<Buffer> {
+	#ask(life: number, station: Station, at: string, frame: Buffer): Promise<Buffer> {
 		const {fabric, schedule, random} = this.options;
 		return new Promise((resolve, reject) => {
 			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
-			const fail = (): void => schedule.after(500, () => this.#runIn(life, () => reject(new Error('unreachable'))));
+			const fail = (error = new Error('unreachable')): void => schedule.after(500, () => this.#runIn(life, () => reject(error)));
 			later(() => {
-				const other = fabric.at(at) as Host | undefined;
-				if (!other?.node || fabric.isCut(this.id, other.id)) return fail();
+				const answer = fabric.ask(station, at);
+				if (answer && 'code' in answer) return fail(new DapssError(answer.code === 'not-authenticated' ? answer.code : 'refused', answer.reason));
+				const other = answer?.station as Host | undefined;
+				if (!other?.node) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
 				other.run(() => void node.onJoin(request.id, request.address, request.clusterId).then(answer => later(() => {
-					if (fabric.isCut(this.id, other.id)) fail();
+					if (fabric.isCut(this.key, other.key)) fail();
 					else this.#runIn(life, () => resolve(encodeControl('joined', answer)));
 				})));
 				schedule.after(5000, () => this.#runIn(life, () => reject(new Error('no answer'))));
@@ -301,13 +350,15 @@ export class Host implements Station {
 	#station(life: number): Station {
 		const host = this; // oxlint-disable-line typescript/no-this-alias, unicorn/no-this-assignment -- a view of this host
 		return {
-			id: this.id, address: this.address,
+			id: this.id, key: this.key, address: this.address, secret: this.secret, isOn: true,
+			hello: this.hello,
 			get isUp() {
 				return host.isUp && host.#life === life;
 			},
 			run: work => this.#runIn(life, work),
 			onFrame: (from, frame) => this.onFrame(from, frame),
 			onDatagram: (from, bytes) => this.onDatagram(from, bytes),
+			onBeacon: beacon => this.onBeacon(beacon),
 			onLink: (peer, change) => this.onLink(peer, change),
 			onStranger: (peer, at) => this.onStranger(peer, at),
 		};
