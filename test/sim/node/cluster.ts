@@ -11,11 +11,15 @@ import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
+import {Doubles} from './doubles.ts';
 import {Fabric} from './fabric.ts';
+import {togetherWays, type Way} from './founding.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
+import {lookMs, Looks} from './looks.ts';
 import {MessageChecks} from './message-checks.ts';
-import {drawPlan, type Event, type Kind} from './plan.ts';
+import {Incidents} from './incidents.ts';
+import {featuresOf, planOf, traitsOf, incidentKinds, type Event, type Feature, type IncidentKind, type Kind, type Trait} from './plan.ts';
 import {poisoned} from './poison.ts';
 import {Readers} from './readers.ts';
 import {Witness} from './witness.ts';
@@ -31,7 +35,8 @@ export type Outcome = {
 	readonly agreedMs: number;
 	readonly convergedMs: number;
 };
-export type RunOptions = {readonly seed: number; readonly forMs?: number; readonly plan?: readonly Event[]; readonly trace?: (line: string) => void};
+/** `extra`: of what is off. */
+export type RunOptions = {readonly seed: number; readonly extra?: readonly Feature[]; readonly forMs?: number; readonly plan?: readonly Event[]; readonly trace?: (line: string) => void};
 
 /** Far more than any run has. */
 const eventsMax = 1_000_000;
@@ -40,11 +45,6 @@ const convergeMs = 60_000;
 /** Entries that a leader finds in its log or makes itself are not refused: no-ops, configurations, what it had as a follower. */
 const uncommittedSlack = 2000;
 const topics = ['news', 'sport', 'weather'] as readonly string[] as readonly Topic[];
-
-/** The script of a seed. */
-export function planOf(seed: number, forMs: number): Event[] {
-	return drawPlan(createRandom(`${seed}/plan`), forMs);
-}
 
 /** Run a seed. @throws what was violated, with the virtual time */
 export function simulate(options: RunOptions): Outcome {
@@ -66,6 +66,12 @@ class Run {
 	readonly #diskCounts = noDiskCounts();
 	readonly #strikes = new Map<Kind, number>();
 	readonly #config: Config;
+	readonly #features: ReadonlySet<Feature>;
+	readonly #traits: ReadonlySet<Trait>;
+	readonly #way: Way;
+	readonly #incidents: Incidents;
+	readonly #doubles: Doubles;
+	readonly #looks: Looks;
 	readonly #raftLimits;
 	readonly #syncMs: readonly [number, number];
 	/** Whose removal was asked for; it may be agreed at any time. */
@@ -77,10 +83,13 @@ class Run {
 	#published = 0;
 	#isOver = false;
 
-	constructor({seed, forMs = 40_000, plan, trace}: RunOptions) {
+	constructor({seed, forMs = 40_000, extra = [], plan, trace}: RunOptions) {
 		this.#seed = seed;
 		this.#forMs = forMs;
-		this.#plan = plan ?? planOf(seed, forMs);
+		this.#plan = plan ?? planOf(seed, forMs, extra);
+		this.#features = featuresOf(extra);
+		this.#traits = traitsOf(seed, this.#features);
+		this.#way = this.#traits.has('together') ? createRandom(`${seed}/together`).pick(togetherWays) : 'none';
 		this.#trace = trace;
 		this.#random = createRandom(`${seed}/run`);
 		const random = createRandom(`${seed}/options`);
@@ -105,6 +114,18 @@ class Run {
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
 		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
+		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
+		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters});
+		this.#witness.mayBeRemoved = node => this.#removed.has(node) || !this.#hosts.some(({id, isGone}) => id === node && !isGone);
+		this.#looks = new Looks({
+			fabric: this.#fabric, hosts: this.#hosts, nowMs: () => this.#schedule.nowMs, leader: () => this.#members()?.leader, hostOf: id => this.#hostOf(id),
+			isHealth: this.#features.has('health'), isViews: this.#features.has('views'),
+		});
+		this.#incidents = new Incidents({
+			schedule: this.#schedule, fabric: this.#fabric, hosts: this.#hosts, freshAddress: () => this.#freshAddress(),
+			add: ({address, copyOf}) => (copyOf ? this.#copy(copyOf, address) : this.#add(address, false)),
+			voters,
+		});
 		for (let count = random.pick([1, 2, 3, 3, 3, 4, 5, 5]); count > 0; count--) this.#add();
 	}
 
@@ -113,12 +134,14 @@ class Run {
 		let convergedMs = 0;
 		let history: HistoryResult;
 		try {
-			for (const [index, host] of this.#hosts.entries()) this.#schedule.after(index * 50, () => host.boot());
+			const start = createRandom(`${this.#seed}/start`);
+			for (const [index, host] of this.#hosts.entries()) this.#schedule.after(this.#way === 'none' ? index * 50 : start.below(2000), () => host.boot());
 			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#strike(event));
 			this.#work(createRandom(`${this.#seed}/clients`));
 			this.#poison(createRandom(`${this.#seed}/poison`));
 			const chance = createRandom(`${this.#seed}/upkeep`);
 			this.#witness.upkeep = host => this.#disturb(host, chance);
+			if (this.#features.has('health') || this.#features.has('views')) this.#look();
 			this.#run(this.#forMs);
 			this.#heal();
 			agreedMs = this.#agree();
@@ -140,6 +163,7 @@ class Run {
 				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, refilled: witness.messages.refills, commands: witness.commands,
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
+				saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies,
 				...prefixed('wrongly', witness.accusations.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
@@ -153,16 +177,50 @@ class Run {
 	#add(address?: string, founds = this.#made === 0): Host {
 		const index = this.#made++;
 		const id = hash32(`${this.#seed}/id/${index}`).toString(16).padStart(8, '0').repeat(2) as NodeId;
-		const random = this.#random.child(`host/${index}`);
+		const {random, disk} = this.#machine(index);
 		const host = new Host({
 			id, address: address ?? this.#freshAddress(), freshAddress: () => this.#freshAddress(), founds,
-			bootstrap: () => this.#hosts.filter(other => other.id !== id && !other.isGone).map(other => other.address),
+			bootstrap: () => this.#listFor(id), way: this.#way, protocols: this.#traits.has('versions') && createRandom(`${this.#seed}/versions/${index}`).chance(1, 2) ? [1, 1] : [1, 2],
 			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
-			disk: new SimDisk({schedule: this.#schedule, random: random.child('disk'), syncMs: this.#syncMs, counts: this.#diskCounts}),
-			driftPerMille: random.between(-50, 50), note: text => this.#note(text),
+			disk, driftPerMille: random.between(-50, 50), note: text => this.#note(text), onEnd: ended => this.#ended(ended),
 		});
 		this.#hosts.push(host);
 		return host;
+	}
+
+	/** The addresses that a host is started with. */
+	#listFor(id: NodeId): readonly string[] {
+		if (this.#way === 'discovery' || this.#way === 'expect') return [];
+		return this.#hosts.filter(other => (other.id !== id || this.#way === 'list-with-self') && !other.isGone).map(other => other.address);
+	}
+
+	#machine(name: number | string): {readonly random: SeededRandom; readonly disk: SimDisk} {
+		const random = this.#random.child(`host/${name}`);
+		return {random, disk: new SimDisk({schedule: this.#schedule, random: random.child('disk'), syncMs: this.#syncMs, counts: this.#diskCounts})};
+	}
+
+	/** Another machine with the disk of this one, as it is at this moment. */
+	#copy(host: Host, address: string): Host {
+		const key = `${host.key}+`;
+		const {random, disk} = this.#machine(key);
+		host.options.disk.copyTo(disk);
+		const copy = new Host({...host.options, key, address, random, disk, isCopy: true, driftPerMille: random.between(-50, 50)});
+		this.#witness.copied(host, copy);
+		this.#doubles.copied(host);
+		this.#doubles.adopt(host);
+		this.#hosts.push(copy);
+		return copy;
+	}
+
+	/** A second process of an id that gave up by itself is never started again. */
+	#ended(host: Host): void {
+		const isByItself = host.why === 'storage' || (host.why === 'stopped' && host.reason !== 'restart');
+		if (isByItself && this.#doubles.other(host) && /\b(?:copy|second|another process|same)\b/.test(host.reason)) host.isGone = true;
+	}
+
+	/** A host whose id another machine has taken over stays down: its operator was told. */
+	#mayBoot(host: Host): boolean {
+		return host.why !== 'removed' && !(this.#doubles.other(host)?.isUp ?? false);
 	}
 
 	#note(text: string): void {
@@ -185,7 +243,7 @@ class Run {
 
 	/** What a check found within a promise callback, where nobody would catch it. */
 	get #problem(): Error | undefined {
-		return this.#witness.checks.problem ?? this.#witness.messages.problem ?? this.#witness.messages.offsets.problem;
+		return this.#witness.checks.problem ?? this.#witness.messages.problem ?? this.#witness.messages.offsets.problem ?? this.#doubles.problem;
 	}
 
 	get #up(): Host[] {
@@ -205,6 +263,13 @@ class Run {
 			else if (what < 13) host.node.subscribeNode(topic).catch(() => undefined);
 			else if (what === 13) host.node.unsubscribeNode(topic).catch(() => undefined);
 			else void this.#witness.read(host, topic, up[of % up.length]!.id);
+		});
+	}
+
+	#look(): void {
+		this.#schedule.after(lookMs, () => {
+			this.#looks.look();
+			this.#look();
 		});
 	}
 
@@ -236,11 +301,20 @@ class Run {
 		const count = 1 + this.#published % 3;
 		this.#published += count;
 		const bodies = Array.from({length: count}, (_, index) => Buffer.alloc(size, `${this.#published}.${index}`));
-		host.node!.publish(topic, bodies).then(published => this.#witness.messages.acknowledge(host, topic, published), () => undefined);
+		host.node!.publish(topic, bodies).then(published => {
+			this.#witness.messages.acknowledge(host, topic, published);
+			this.#doubles.acknowledge(host, topic, published);
+		}, () => undefined);
 	}
 
-	#strike({kind, a, b, forMs}: Event): void {
-		const {nowMs} = this.#schedule;
+	#strike(event: Event): void {
+		const {kind, a, b, forMs} = event;
+		if (isIncident(kind)) {
+			this.#note(kind);
+			if (this.#incidents.strike({...event, kind})) this.#count(kind);
+			return;
+		}
+
 		const up = this.#up;
 		const living = this.#hosts.filter(({isGone}) => !isGone);
 		const host = up[a % Math.max(1, up.length)];
@@ -358,8 +432,11 @@ class Run {
 			default: kind satisfies never;
 		}
 
-		if (struck) this.#strikes.set(kind, (this.#strikes.get(kind) ?? 0) + 1);
-		void nowMs;
+		if (struck) this.#count(kind);
+	}
+
+	#count(kind: Kind): void {
+		this.#strikes.set(kind, (this.#strikes.get(kind) ?? 0) + 1);
 	}
 
 	/** Lose or spoil a disk, as long as a quorum of the voters keeps theirs whole: without it there is nothing to recover from. */
@@ -423,11 +500,12 @@ class Run {
 		this.#note('heal');
 		this.#fabric.heal();
 		this.#fabric.giveUpBacklogs();
+		this.#incidents.end();
 		for (const network of [this.#fabric.frames, this.#fabric.datagrams]) network.set({loss: [0, 1], duplication: [0, 1], replay: [0, 1], delayMs: [1, 10], bytesPerMs: 0, ordered: true});
 		for (const host of this.#hosts) {
 			host.options.disk.heal();
 			host.resume();
-			host.boot();
+			if (this.#mayBoot(host)) host.boot();
 		}
 	}
 
@@ -436,7 +514,13 @@ class Run {
 		const leader = this.#up.filter(({node}) => node!.control.raft.status().role === 'leader').toSorted((a, b) => b.node!.control.raft.status().term - a.node!.control.raft.status().term)[0];
 		if (!leader) return undefined;
 		const {voters, learners} = leader.node!.control.raft.status().configuration;
-		return {leader, hosts: this.#hosts.filter(({id, isGone}) => !isGone && (voters.includes(id) || learners.includes(id)))};
+		return {leader, hosts: [...voters, ...learners].flatMap(id => this.#hostOf(id) ?? [])};
+	}
+
+	/** The machine that a member runs on: of two with its disk the one whose process runs. */
+	#hostOf(id: NodeId): Host | undefined {
+		const found = this.#hosts.filter(host => host.id === id && !host.isGone);
+		return found.find(({node}) => node?.phase === 'running') ?? found[0];
 	}
 
 	/** Something new is agreed at every member that lives; the time it took. */
@@ -448,7 +532,7 @@ class Run {
 			const members = this.#members();
 			if (members && this.#schedule.nowMs - nudgedMs >= 250) {
 				nudgedMs = this.#schedule.nowMs;
-				for (const host of this.#hosts) if (host.why !== 'removed') host.boot(); // One may have been on its way down.
+				for (const host of this.#hosts) if (this.#mayBoot(host)) host.boot(); // One may have been on its way down.
 				members.leader.node!.control.propose({type: 'unsubscribe', topic: 'nudge' as Topic, node: members.leader.id}).catch(() => undefined);
 			}
 
@@ -476,7 +560,7 @@ class Run {
 		let problems: string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [...wrong(), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind()];
+			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind()];
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 
@@ -489,6 +573,10 @@ class Run {
 			return `${host.id.slice(0, 4)} ${host.isGone ? 'gone' : status ? `${host.node!.phase} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.why} ${host.reason}`}`;
 		}).join('; ');
 	}
+}
+
+function isIncident(kind: Kind): kind is IncidentKind {
+	return (incidentKinds as readonly Kind[]).includes(kind);
 }
 
 function prefixed(name: string, counts: Readonly<Record<string, number>>): Record<string, number> {

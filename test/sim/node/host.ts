@@ -24,6 +24,7 @@ import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
 import type {Beacon, Fabric, Station} from './fabric.ts';
+import {Search, type Way} from './founding.ts';
 import type {Hello} from './greeting.ts';
 import type {Witness} from './witness.ts';
 
@@ -36,8 +37,12 @@ export type HostOptions = {
 	/** An address that nobody has: what it is given where another took its own meanwhile. */
 	readonly freshAddress: () => string;
 	readonly founds: boolean;
+	/** How it finds others, and whether it founds when it finds none. @default 'none' */
+	readonly way?: Way;
 	/** Addresses to join through, unless the host was started with a list of its own. */
 	readonly bootstrap: () => readonly string[];
+	/** Its disk is a copy of that of another machine. */
+	readonly isCopy?: boolean;
 	/** The oldest and the newest protocol of its program. @default [1, 2] */
 	readonly protocols?: readonly [number, number];
 	/** Which secret it holds. @default 0 */
@@ -52,6 +57,8 @@ export type HostOptions = {
 	/** Its clock runs so many thousandths fast or slow. */
 	readonly driftPerMille: number;
 	readonly note: (text: string) => void;
+	/** Its process has ended. */
+	readonly onEnd?: (host: Host) => void;
 };
 
 type State = {readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]};
@@ -72,6 +79,8 @@ export class Host implements Station {
 	secret: number;
 	/** The list that it is started with (`--bootstrap`); `undefined` for that of the run. It may name hosts that moved, some only, or itself. */
 	bootstrap: readonly string[] | undefined;
+	/** What that was at its first start. */
+	formerList: readonly string[] = [];
 	/** Of the process that runs. */
 	hello: () => Hello;
 	node: Node | undefined;
@@ -95,6 +104,8 @@ export class Host implements Station {
 	#memberMs = 0;
 	#waiting: Array<() => void> = [];
 	#late = new Set<() => void>();
+	/** Of the process that runs. */
+	#search = new Search();
 	/** Callers whom this process, without a leader, refused as strangers: how often on end, and when last. */
 	#refused = new Map<NodeId, {times: number; atMs: number}>();
 
@@ -113,6 +124,7 @@ export class Host implements Station {
 		if (this.isUp || this.isGone) return;
 		const {disk, schedule, note, random, fabric, freshAddress} = this.options;
 		if (fabric.at(this.address) !== this) this.moveTo(freshAddress());
+		if (this.#life === 0) this.formerList = this.options.bootstrap();
 		const life = ++this.#life;
 		note(`boot ${this.key}`);
 		this.isUp = true;
@@ -123,6 +135,10 @@ export class Host implements Station {
 		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
 			if (life === this.#life) this.#end((error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped', (error as Error).message);
 		});
+	}
+
+	get isCopy(): boolean {
+		return this.options.isCopy ?? false;
 	}
 
 	/** A machine without power refuses nothing: nobody answers. */
@@ -143,6 +159,11 @@ export class Host implements Station {
 	get ranMs(): number {
 		const {fabric, schedule} = this.options;
 		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.uncutMs(this.key)) : 0;
+	}
+
+	/** How long the process has run without a pause. */
+	get awakeMs(): number {
+		return this.isUp && !this.isPaused ? this.options.schedule.nowMs - this.#sinceMs : 0;
 	}
 
 	/** The same, but a member from the beginning, and its links carried what they were given. */
@@ -216,7 +237,8 @@ export class Host implements Station {
 	}
 
 	onBeacon(beacon: Beacon): void {
-		void beacon;
+		this.options.note(`${beacon.id}*${this.key} ${beacon.phase}`);
+		this.#search.hear(beacon);
 	}
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
@@ -260,11 +282,15 @@ export class Host implements Station {
 		this.node = undefined;
 		witness.ended(why);
 		fabric.ended(this.key, why !== 'power');
+		this.options.onEnd?.(this);
 	}
 
 	async #assemble(life: number, random: SeededRandom): Promise<void> {
 		const {id, address, options: {disk, config, fabric, witness, founds, raftLimits}} = this;
-		const bootstrap = (): readonly string[] => this.bootstrap ?? this.options.bootstrap();
+		const {way = 'none'} = this.options;
+		const search = new Search();
+		this.#search = search;
+		const bootstrap = (): readonly string[] => [...this.bootstrap ?? this.options.bootstrap(), ...search.members()];
 		const clock = this.#clock(life);
 		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
 		await disk.makeFolder(folder);
@@ -279,18 +305,32 @@ export class Host implements Station {
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
 		let store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
-		if (store.isEmpty && state.clusterId === '' && founds) {
+		const wait = (ms: number): Promise<void> => new Promise(resolve => void clock.after(ms, resolve));
+		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(name => decodeURIComponent(name) as Topic);
+		const current: {node?: Node} = {};
+		const clusterIdNow = (): string => current.node?.clusterId ?? state.clusterId;
+		const instance = random.child('instance').below(2 ** 32).toString(16).padStart(16, '0');
+		this.hello = () => ({id, address, clusterId: clusterIdNow(), incarnation, instance, protocols: this.protocols, version: 'sim'});
+		const station = this.#station(life);
+		const {links, datagrams, dial} = fabric.linksOf(station);
+		if (way !== 'none') {
+			const announce = (): void => fabric.announce(this.key, {id, incarnation, instance, address, clusterId: clusterIdNow(), phase: current.node?.phase === 'running' ? 'member' : 'seeking'});
+			announce();
+			clock.every(config.discovery.intervalMs, announce);
+		}
+
+		const isFirst = store.isEmpty && state.clusterId === '';
+		const isStopped = (): boolean => life !== this.#life;
+		const isAlone = way !== 'none' && this.options.bootstrap().length === 0;
+		if (isFirst && (way === 'none' ? founds : await search.mayFound({way: isAlone ? 'discovery' : way, seekMs: config.discovery.seekMs, wait, nowMs: () => clock.monotonicMs(), isStopped}))) {
+			const clusterId = way === 'none' ? 'cluster' : `cluster-${this.key}`;
+			witness.founded(this, clusterId);
 			store = await store.found({
 				term: 1, index: 1, kind: 'configuration',
-				data: encodeConfigurationData({voters: [id], learners: []}, encodeContext({clusterId: 'cluster', node: id, address})),
+				data: encodeConfigurationData({voters: [id], learners: []}, encodeContext({clusterId, node: id, address})),
 			}, id);
 		}
 
-		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(name => decodeURIComponent(name) as Topic);
-		const instance = random.child('instance').below(2 ** 32).toString(16).padStart(16, '0');
-		this.hello = () => ({id, address, clusterId: node.clusterId, incarnation, instance, protocols: this.protocols, version: 'sim'});
-		const station = this.#station(life);
-		const {links, datagrams, dial} = fabric.linksOf(station);
 		const node = new Node({
 			id, incarnation, lamport, config, address, version: 'sim', clusterId: state.clusterId, topics: state.topics, raftLimits,
 			io: {
@@ -303,6 +343,7 @@ export class Host implements Station {
 				},
 			},
 		});
+		current.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
 			if (life === this.#life) this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
@@ -316,7 +357,7 @@ export class Host implements Station {
 		const joined = await join({
 			id, address, clusterId: node.clusterId, candidates: bootstrap, tell: () => undefined,
 			ask: (at, frame) => this.#ask(life, station, at, frame),
-			wait: ms => new Promise(resolve => void clock.after(ms, resolve)),
+			wait,
 			isStopped: () => node.phase !== 'joining',
 		});
 		if (!joined) return;
@@ -331,9 +372,9 @@ export class Host implements Station {
 			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
 			const fail = (error = new Error('unreachable')): void => schedule.after(500, () => this.#runIn(life, () => reject(error)));
 			later(() => {
-				const answer = fabric.ask(station, at);
-				if (answer && 'code' in answer) return fail(new DapssError(answer.code === 'not-authenticated' ? answer.code : 'refused', answer.reason));
-				const other = answer?.station as Host | undefined;
+				const found = fabric.ask(station, at);
+				if (found && 'code' in found) return fail(new DapssError(found.code === 'not-authenticated' ? found.code : 'refused', found.reason));
+				const other = found?.station as Host | undefined;
 				if (!other?.node) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
