@@ -1,7 +1,7 @@
 /**
 The simulator's command line. `--seeds N [--from N]` runs seeds, each twice with equal hashes unless `--once`; `--minutes M` goes on until
 the time is over. `--seed N` replays one, with its trace. `--with swap,copy` switches on what
-the product does not survive yet (`notYet` in `node/plan.ts`). `--world nodes` or `--world raft` runs one of the two worlds that a seed is. A failing seed is made smaller and told with the command that replays it. The
+the product does not survive yet (`notYet` in `node/plan.ts`). `--world nodes` or `--world raft` runs one of the two worlds that a seed is. A failing seed is made smaller (not with `--as-is`) and told with the command that replays it. The
 last line counts seeds, virtual hours, events and faults; the exit code is 1 when any seed failed, or when a fault never struck.
 */
 import {parseArgs} from 'node:util';
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
 	const {values} = parseArgs({
 		options: {
 			'seeds': {type: 'string', default: '200'}, 'from': {type: 'string', default: '1'}, 'seed': {type: 'string'}, 'for': {type: 'string', default: String(defaultForMs)},
-			'events': {type: 'string'}, 'with': {type: 'string'}, 'world': {type: 'string'}, 'once': {type: 'boolean', default: false}, 'workers': {type: 'string', default: '2'}, 'minutes': {type: 'string'}, 'first': {type: 'boolean', default: false}, 'json': {type: 'boolean', default: false},
+			'events': {type: 'string'}, 'with': {type: 'string'}, 'world': {type: 'string'}, 'once': {type: 'boolean', default: false}, 'workers': {type: 'string', default: '2'}, 'minutes': {type: 'string'}, 'first': {type: 'boolean', default: false}, 'as-is': {type: 'boolean', default: false}, 'json': {type: 'boolean', default: false},
 		},
 	});
 	const forMs = number('for', values.for);
@@ -50,7 +50,7 @@ async function main(): Promise<void> {
 		if (next >= to || Date.now() >= untilMs || (values.first && totals.failed.length > 0)) return undefined;
 		const start = next;
 		next = Math.min(to, start + blockSeeds);
-		return {from: start, to: next, forMs, extra, worlds, isOnce: values.once, shrinks: !values.first};
+		return {from: start, to: next, forMs, extra, worlds, isOnce: values.once, shrinks: !values.first && !values['as-is']};
 	};
 
 	await Promise.all(Array.from({length: number('workers', values.workers)}, () => work(job, totals)));

@@ -163,7 +163,7 @@ class Run {
 				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, refilled: witness.messages.refills, commands: witness.commands,
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
-				saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies,
+				saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
 				...prefixed('wrongly', witness.accusations.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
@@ -554,7 +554,8 @@ class Run {
 			const missing = voters.length % 2 === 0 ? 1 : 2;
 			const fit = learners.filter(learner => up.some(({id}) => id === learner));
 			const idle = fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax ? [`${fit.join(' and ')} could vote and may not`] : [];
-			return [...idle, ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
+			const outside = this.#up.filter(({node}) => node!.phase === 'joining').map(({key}) => `${key} is no member yet`);
+			return [...outside, ...idle, ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
 		};
 
 		let problems: string[] = [];

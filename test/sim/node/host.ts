@@ -83,6 +83,8 @@ export class Host implements Station {
 	formerList: readonly string[] = [];
 	/** Of the process that runs. */
 	hello: () => Hello;
+	/** Where the members are, by the log of the process that ended last. */
+	#book: ReadonlyMap<NodeId, string> = new Map();
 	node: Node | undefined;
 	/** Raised at every end of the process: callbacks of an earlier life are none. */
 	#life = 0;
@@ -139,6 +141,16 @@ export class Host implements Station {
 
 	get isCopy(): boolean {
 		return this.options.isCopy ?? false;
+	}
+
+	/** What it is started with: a joining host has a list of today, a member the one of its first start, unless it was given another since. */
+	get seekList(): readonly string[] {
+		return this.bootstrap ?? this.formerList;
+	}
+
+	/** Where the members are, by its log; itself included once it is one. */
+	get addressBook(): ReadonlyMap<NodeId, string> {
+		return this.node ? new Map(this.node.control.topics.members().map(({id, address}) => [id, address])) : this.#book;
 	}
 
 	/** A machine without power refuses nothing: nobody answers. */
@@ -279,6 +291,7 @@ export class Host implements Station {
 		this.#late.clear();
 		this.why = why;
 		this.reason = reason;
+		this.#book = this.addressBook;
 		this.node = undefined;
 		witness.ended(why);
 		fabric.ended(this.key, why !== 'power');

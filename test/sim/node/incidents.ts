@@ -30,6 +30,10 @@ export class Incidents {
 	readonly #options: IncidentOptions;
 	/** Hosts that run another program or key for a while, and how they become what they were. */
 	readonly #visiting = new Map<Host, () => void>();
+	/** Addresses have changed hands. */
+	#haveMoved = false;
+	/** How often somebody had to be told where the others are. */
+	introductions = 0;
 
 	constructor(options: IncidentOptions) {
 		this.#options = options;
@@ -38,6 +42,7 @@ export class Incidents {
 	/** Faults have ended: all hosts are what they were. */
 	end(): void {
 		for (const host of this.#visiting.keys()) this.#restore(host);
+		if (this.#haveMoved) this.#introduce();
 	}
 
 	/** False when there is nothing that it could happen to. */
@@ -48,6 +53,7 @@ export class Incidents {
 		const others = living.filter(other => other !== host);
 		const other = others[b % Math.max(1, others.length)];
 		if (!host || !other) return false;
+		if (kind === 'move' || kind === 'swap' || kind === 'rotate' || kind === 'reuse') this.#haveMoved = true;
 		switch (kind) {
 			case 'move': {
 				this.#move(host, this.#options.freshAddress(), this.#list(host, b), forMs);
@@ -111,6 +117,22 @@ export class Incidents {
 			case 2: return [host.address, ...all.filter((address, index) => ((b >> index) & 1) === 1 && address !== host.address)];
 			default: return [];
 		}
+	}
+
+	/**
+	Members of which no chain of known addresses leads from one to all others cannot find one another by themselves. Then the operator starts one of
+	them again with a list of all.
+	*/
+	#introduce(): void {
+		const members = this.#options.hosts.filter(({isGone, isCopy, id, addressBook}) => !isGone && !isCopy && addressBook.has(id));
+		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
+		const found = new Set(members.slice(0, 1));
+		for (const one of found) for (const other of members) if (knows(one, other) || knows(other, one)) found.add(other);
+		const [host] = members;
+		if (!host || found.size === members.length) return;
+		this.introductions++;
+		this.#down(host);
+		host.bootstrap = members.filter(other => other !== host).map(({address}) => address);
 	}
 
 	#move(host: Host, address: string, list: readonly string[], inMs: number): void {
