@@ -343,8 +343,9 @@ export class Fabric {
 		for (const [one, other] of pairs) {
 			const before = one.links.get(other.station.id);
 			if (before === undefined) continue;
+			const former = this.#ends.get(`${one.station.key}>${before}`)?.number;
 			this.#down(one.station.key, before);
-			if (before !== other.station.key) this.#down(before, one.station.key);
+			if (before !== other.station.key && !this.isCut(one.station.key, before)) this.#later(() => this.#ends.get(`${before}>${one.station.key}`)?.number === former && this.#down(before, one.station.key));
 		}
 
 		for (const [one, other] of pairs) {

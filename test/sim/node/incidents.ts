@@ -197,7 +197,7 @@ export class Incidents {
 		change();
 		this.#visiting.set(host, restore);
 		this.#boot(host, forMs % 1000);
-		this.#options.schedule.after(forMs + deadMs, () => this.#restore(host));
+		this.#options.schedule.after((forMs + deadMs) * 2, () => this.#restore(host)); // Long enough to be found out.
 		return true;
 	}
 

@@ -27,7 +27,7 @@ export const lookMs = 500;
 /** Within this time a node finds out, over the worst network that a run has. */
 const detectMs = 5000;
 /** Within this time nodes that reach one another have told what they found out. */
-const agreeMs = 10_000;
+const agreeMs = 5000;
 /** What was agreed so long ago has reached everybody. */
 const behindMs = 1000;
 
