@@ -115,7 +115,7 @@ class Run {
 		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
 		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
-		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters});
+		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters, messages: this.#witness.messages});
 		this.#witness.mayBeRemoved = node => this.#removed.has(node) || !this.#hosts.some(({id, isGone}) => id === node && !isGone);
 		this.#looks = new Looks({
 			fabric: this.#fabric, hosts: this.#hosts, nowMs: () => this.#schedule.nowMs, leader: () => this.#members()?.leader, hostOf: id => this.#hostOf(id),
@@ -561,7 +561,7 @@ class Run {
 		let problems: string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind()];
+			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind()];
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 

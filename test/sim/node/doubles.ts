@@ -7,14 +7,16 @@ A process that was cut off may rightly be followed by the other one; then both h
 import type {NodeId, Topic} from '../../../core/message.ts';
 import type {Fabric} from './fabric.ts';
 import type {Host} from './host.ts';
+import type {MessageChecks} from './message-checks.ts';
 
 export type DoublesOptions = {
 	readonly fabric: Fabric;
 	readonly hosts: readonly Host[];
 	readonly voters: () => readonly NodeId[];
+	readonly messages: MessageChecks;
 };
 
-type Acknowledged = {readonly host: Host; readonly firstSeq: number; readonly last: number};
+type Acknowledged = {readonly host: Host; readonly topic: Topic; readonly incarnation: number; readonly firstSeq: number; readonly last: number};
 
 /** Who was linked with a majority for so long has been asked whether it is there, and has answered. */
 const settledMs = 5000;
@@ -54,7 +56,7 @@ export class Doubles {
 		const last = firstSeq + count - 1;
 		const same = this.#ids.has(id) ? known.find(other => other.host !== host && other.firstSeq <= last && firstSeq <= other.last) : undefined;
 		if (same) this.#fail('a number is acknowledged once', `${host.key} and ${same.host.key} both acknowledge ${key}:${firstSeq}`);
-		known.push({host, firstSeq, last});
+		known.push({host, topic, incarnation, firstSeq, last});
 		if (!this.#ids.has(id)) return;
 		const owner = this.#owners.get(id);
 		this.#owners.set(id, host);
@@ -72,6 +74,12 @@ export class Doubles {
 			const running = this.#options.hosts.filter(host => host.id === id && host.node?.phase === 'running' && host.ranMs >= togetherMs);
 			return running.length > 1 ? [`${running.map(({key}) => key).join(' and ')} both run as ${id}`] : [];
 		});
+	}
+
+	/** Acknowledged by a process that gave up its id, and neither brought to those who want it nor told: neither by them nor by the words it ended with. */
+	stranded(running: readonly Host[]): string[] {
+		return [...this.#acknowledged.values()].flat().filter(({host}) => this.#ids.has(host.id) && host.isGone && !/\b(?:undelivered|not delivered|only here)\b/.test(host.reason)).flatMap(({host, topic, incarnation, last}) =>
+			(this.#options.messages.isStranded(host, {topic, incarnation, seq: last}, running) ? [`${host.key} acknowledged ${topic} ${incarnation}:${last}, which nobody else has: it ended with ${host.reason}`] : []));
 	}
 
 	#isSettled(host: Host): boolean {

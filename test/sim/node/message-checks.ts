@@ -300,6 +300,15 @@ export class MessageChecks {
 		return problems;
 	}
 
+	/** The machine's log has this message, and no node that runs and wants its topic ever had it. */
+	isStranded(host: Host, {topic, incarnation, seq}: {readonly topic: Topic; readonly incarnation: number; readonly seq: number}, running: readonly Host[]): boolean {
+		const stream = streamKey({origin: host.id, incarnation, topic});
+		const kept = [...this.#topics.get(host)?.get(topic)?.kept.values() ?? []].find(({header}) => streamKey(header) === stream && header.firstSeq <= seq && lastSeq(header) >= seq);
+		if (!kept) return false;
+		const wanting = running.filter(other => (other.node!.control.topics.subscribers(topic).get(other.id) ?? Infinity) < kept.header.lamport);
+		return wanting.length > 0 && wanting.every(other => (this.#topics.get(other)?.get(topic)?.last.get(stream) ?? 0) < seq && !this.missed.get(other)?.has(host.id));
+	}
+
 	/** What a later record vouches for is there, or its loss was told. */
 	#checkTold(host: Host, topic: Topic, isDamaged: boolean, own: ReadonlyMap<string, number>, last: ReadonlyMap<StreamKey, number>): void {
 		const prefix = ownKey(host, topic, '');

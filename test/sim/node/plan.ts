@@ -43,7 +43,7 @@ export function planOf(seed: number, forMs: number, extra: readonly Feature[] = 
 	const faults = drawFaults(createRandom(`${seed}/plan`), forMs);
 	const times = new Set(faults.map(({atMs}) => atMs));
 	const has = featuresOf(extra);
-	const incidents = drawIncidents(createRandom(`${seed}/incidents`), forMs).filter(({kind}) => has.has(kind as IncidentKind)).map(event => {
+	const incidents = drawIncidents(createRandom(`${seed}/incidents`), forMs, traitsOf(seed, has)).filter(({kind}) => has.has(kind as IncidentKind)).map(event => {
 		let {atMs} = event;
 		while (times.has(atMs)) atMs++; // An event is named by its time.
 		times.add(atMs);
@@ -72,12 +72,13 @@ function drawFaults(random: SeededRandom, untilMs: number): Event[] {
 	return events;
 }
 
-/** Half of the runs have some. A kind has a stream of its own: what is off shifts nothing. */
-function drawIncidents(random: SeededRandom, untilMs: number): Event[] {
-	if (!random.chance(1, 2)) return [];
+/** Half of the runs have some; where old programs run, they are upgraded. A kind has a stream of its own: what is off shifts nothing. */
+function drawIncidents(random: SeededRandom, untilMs: number, has: ReadonlySet<Trait>): Event[] {
+	const isCalm = !random.chance(1, 2);
 	return incidentKinds.flatMap(kind => {
 		const own = random.child(kind);
-		if (!own.chance(1, 3)) return [];
+		const isDrawn = own.chance(1, 3) && !isCalm;
+		if (kind === 'upgrade' ? !has.has('versions') : !isDrawn) return [];
 		const everyMs = own.pick([5000, 12_000, 30_000]);
 		const events: Event[] = [];
 		for (let atMs = 4000 + own.between(1, everyMs); atMs < untilMs; atMs += own.between(everyMs >> 1, everyMs * 2)) {
