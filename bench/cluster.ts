@@ -48,9 +48,9 @@ export class NodeProcess {
 	readonly #waiting = new Set<() => void>();
 
 	/** @param program what runs `command`; Node unless something is to be put around it. */
-	constructor(port: number, command: readonly string[], keepMessages: boolean, program: string = process.execPath) {
+	constructor(port: number, command: readonly string[], keepMessages: boolean, program: string = process.execPath, env: Readonly<Record<string, string>> = {}) {
 		this.port = port;
-		this.#child = spawn(program, [...command], {stdio: ['ignore', 'pipe', 'pipe']});
+		this.#child = spawn(program, [...command], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...env}});
 		const {stdout, stderr} = this.#child;
 		let rest = '';
 		stdout!.setEncoding('utf8').on('data', (text: string) => {
@@ -132,11 +132,14 @@ export class Cluster implements AsyncDisposable {
 	readonly folder: string;
 	readonly name = `bench-${randomBytes(4).toString('hex')}`;
 	readonly nodes: NodeProcess[] = [];
+	/** The built command line that the next node runs. */
+	cli: string;
 	readonly secret: Buffer;
 	readonly #options: ClusterOptions;
 
 	constructor(options: ClusterOptions) {
 		this.#options = options;
+		this.cli = options.cli;
 		this.folder = mkdtempSync(join(tmpdir(), 'dapss-'));
 		this.secret = Buffer.from(randomBytes(32).toString('base64url'));
 		writeFileSync(this.secretFile, `${this.secret.toString()}\n`, {mode: 0o600});
@@ -146,6 +149,11 @@ export class Cluster implements AsyncDisposable {
 
 	get secretFile(): string {
 		return join(this.folder, 'secret');
+	}
+
+	/** What the nodes keep outside their data folders stays in the cluster's own. */
+	get env(): Readonly<Record<string, string>> {
+		return {XDG_STATE_HOME: join(this.folder, 'state')};
 	}
 
 	/** Flags that let a command of the command line reach this cluster. */
@@ -159,15 +167,15 @@ export class Cluster implements AsyncDisposable {
 		return this.startAlone(port, [...(first && first.port !== port ? ['--bootstrap', String(first.port)] : []), ...flags]);
 	}
 
-	/** Start one node that is told of nobody. */
-	startAlone(port: number, flags: readonly string[] = []): NodeProcess {
-		const {cli, topics = [], messages = false, flags: common = []} = this.#options;
+	/** Start one node that is told of nobody. @param data name of its folder below the cluster's */
+	startAlone(port: number, flags: readonly string[] = [], data = String(port)): NodeProcess {
+		const {topics = [], messages = false, flags: common = []} = this.#options;
 		const command = [
-			cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, String(port)),
+			this.cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, data),
 			...(topics.length > 0 ? ['--topics', topics.join(',')] : []),
 			...common, ...flags,
 		];
-		const node = new NodeProcess(port, command, messages);
+		const node = new NodeProcess(port, command, messages, process.execPath, this.env);
 		const index = this.nodes.findIndex(other => other.port === port);
 		if (index === -1) this.nodes.push(node);
 		else this.nodes[index] = node;

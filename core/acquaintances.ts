@@ -1,14 +1,17 @@
 /**
-Whom a node keeps links to: the members by its own log, and those it was told of. A log that is young, or was away for long, may name none
-of those who live, and then nobody could bring it what it lacks: the leader is a stranger whose call is refused. So a node without a leader
-asks a peer that it is linked to who the members are (the question of one who joins, `joining.ts`), and keeps what it is told until its own
-log names it, and who leads. When all whom it knew are gone there is nobody to ask; then it takes up with members that call it, for
-they may need its vote (a voter does not look up in its own log who asks for it: Raft, section 6).
+Whom a node keeps links to, and where those are. Raft agrees who is a member; this module finds them.
+
+Members are known from the node's own log, and from what others told it: a new or stale log may list no live member, and the node would reject the leader and
+never catch up. So a node without a leader asks who the members are, and keeps the answer until its own log names it and its leader.
+
+An address is a fact about a member that changes. The agreed address may be out of date, so an address at which a member proved its id replaces it, until another
+one is agreed. A node without a leader asks every address that it knows, also those of no known member: after all nodes moved, the seed list, the registry and
+beacons are all that leads from one to the other. Nothing is believed of an address but the id that was proved there.
 */
-import type {JoinAnswer} from './control.ts';
-import {parseJoin, parseJoinAnswer} from './joining.ts';
+import {parseJoin, parseJoinAnswer, type JoinAnswer, type JoinRequest} from './joining.ts';
+import {PeerSearch, type Asked} from './membership/peer-search.ts';
 import type {NodeId} from './message.ts';
-import type {Links} from './ports.ts';
+import type {Links, PeerFinder} from './ports.ts';
 import type {Topics} from './topics/topics.ts';
 import {encodeControl} from './wire.ts';
 
@@ -17,23 +20,34 @@ export type AcquaintancesOptions = {
 	readonly address: string;
 	readonly topics: Topics;
 	readonly links: Links;
+	readonly peers: PeerFinder;
+	readonly nowMs: () => number;
 	readonly leader: () => NodeId | undefined;
 	readonly clusterId: () => string;
-	/** The answer to one who asks to join, or asks again. */
-	readonly join: (node: NodeId, address: string, clusterId: string) => Promise<JoinAnswer>;
+	/** The answer to a node that asks to join, or asks who the members are. */
+	readonly join: (request: JoinRequest) => Promise<JoinAnswer>;
 };
 
 /** Callers that the log does not name, and whose calls are taken nonetheless. */
 const strangersMax = 64;
+/** Between two questions to one address. */
+const againMs = 900;
+
+/** Where a member proved its id; `agreed`: its agreed address then. Another agreed address is newer. */
+type Observed = {readonly address: string; readonly agreed: string | undefined};
 
 export class Acquaintances {
 	readonly #options: AcquaintancesOptions;
+	readonly #search: PeerSearch;
+	readonly #observed = new Map<NodeId, Observed>();
 	#told: ReadonlyArray<readonly [NodeId, string]> = [];
 	/** The peer that was asked last: the next one is asked next. */
 	#asked: NodeId | undefined;
 
 	constructor(options: AcquaintancesOptions) {
 		this.#options = options;
+		const {peers, nowMs} = options;
+		this.#search = new PeerSearch({peers, nowMs, againMs, question: () => this.#question(), onAsked: asked => this.#onSearched(asked)});
 	}
 
 	/** Members by the word of the cluster. */
@@ -48,9 +62,23 @@ export class Acquaintances {
 		this.tell([...this.#told, [peer, address]]);
 	}
 
-	/** Where a peer is: by the log, else by what this node was told. A newcomer that could not answer pings would be taken for dead. */
+	/** Where a peer is: where it proved its id, else by the log, else by what this node was told. A newcomer that could not answer pings would be taken for dead. */
 	address(node: NodeId): string | undefined {
-		return this.#options.topics.address(node) ?? this.#told.find(([id]) => id === node)?.[1];
+		const agreed = this.#options.topics.address(node);
+		const observed = this.#observed.get(node);
+		if (observed && observed.agreed === agreed) return observed.address;
+		return agreed ?? this.#told.find(([id]) => id === node)?.[1];
+	}
+
+	/** The peer proved its id at this address, or says on its link that it is reached there. */
+	observe(peer: NodeId, address: string | undefined): void {
+		if (address === undefined || address === '' || address === this.address(peer)) return;
+		const {topics} = this.#options;
+		const agreed = topics.address(peer);
+		// Bounded by the members, and by those that this node was told of.
+		if (agreed === undefined && !this.#told.some(([id]) => id === peer)) return;
+		this.#observed.set(peer, {address, agreed});
+		this.link();
 	}
 
 	/** Keep links to all who are known now. */
@@ -58,31 +86,61 @@ export class Acquaintances {
 		const {self, topics, links, leader} = this.#options;
 		const leading = leader();
 		if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined) this.#told = [];
+		const ids = new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)]);
+		ids.delete(self);
+		for (const id of this.#observed.keys()) if (!ids.has(id)) this.#observed.delete(id);
 		links.setRemoved(topics.removed());
-		links.setPeers(new Map([...this.#told, ...topics.members().map(({id, address}) => [id, address] as const)].filter(([id]) => id !== self)));
+		links.setPeers(new Map([...ids].map(id => [id, this.address(id) ?? ''] as const)));
 	}
 
-	/** Now and then: without a leader, ask the next peer. */
+	/** Now and then: without a leader, ask the next peer, and every address at which a member may be. */
 	ask(): void {
-		const {self, address, links, leader, topics, clusterId} = this.#options;
+		const {self, links, leader, topics, peers} = this.#options;
 		if (leader() !== undefined) return;
-		const peers = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])].filter(id => id !== self && links.state(id).state === 'up').toSorted();
-		this.#asked = peers.find(id => this.#asked !== undefined && id > this.#asked) ?? peers[0];
-		if (this.#asked !== undefined) links.send(this.#asked, [encodeControl('join', {id: self, address, clusterId: clusterId()})]);
+		const known = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])].filter(id => id !== self && links.state(id).state === 'up').toSorted();
+		this.#asked = known.find(id => this.#asked !== undefined && id > this.#asked) ?? known[0];
+		if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
+		void peers.candidates().then(candidates => {
+			const linked = new Set(known.map(id => this.address(id)));
+			this.#search.ask(candidates.map(({address}) => address).filter(address => address !== this.#options.address && !linked.has(address)));
+		});
 	}
 
 	/** A peer asks. False when it is no question. */
 	onAsked(from: NodeId, frame: Buffer): boolean {
 		const request = parseJoin(frame);
 		if (request?.id !== from) return false;
-		void this.#options.join(from, request.address, request.clusterId).then(answer => this.#options.links.send(from, [encodeControl('joined', answer)]));
+		void this.#options.join(request).then(answer => this.#options.links.send(from, [encodeControl('joined', answer)]));
 		return true;
 	}
 
 	/** A peer answers. False when it is no answer. */
 	onAnswered(frame: Buffer): boolean {
 		const answer = parseJoinAnswer(frame);
-		if (answer?.type === 'joined' && answer.clusterId === this.#options.clusterId() && this.#options.leader() === undefined) this.tell(answer.members);
+		if (answer) this.#onAnswer(answer);
 		return answer !== undefined;
+	}
+
+	close(): void {
+		this.#search.stop();
+	}
+
+	#question(): Buffer {
+		const {self, address, clusterId} = this.#options;
+		return encodeControl('join', {id: self, address, clusterId: clusterId()});
+	}
+
+	#onSearched(asked: Asked): void {
+		if ('error' in asked) return; // Links say what is wrong with members; of others nothing is expected.
+		if (this.#options.topics.address(asked.id) !== undefined) this.observe(asked.id, asked.address);
+		this.#onAnswer(asked.answer);
+	}
+
+	#onAnswer(answer: JoinAnswer): void {
+		const {clusterId, leader, links, topics} = this.#options;
+		if (answer.type !== 'joined' || answer.clusterId !== clusterId() || leader() !== undefined) return;
+		this.tell(answer.members);
+		// What others know of a member that this node cannot reach. Its id is proved when it is dialled.
+		for (const [id, address] of answer.members) if (links.state(id).state !== 'up' && address !== topics.address(id)) this.observe(id, address);
 	}
 }

@@ -6,6 +6,9 @@ import type {RecordedEvent} from './observe/events.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import type {Message, NodeId, Topic} from './message.ts';
 
+/** Why a node stopped that left its cluster. */
+export const leftReason = 'left the cluster';
+
 /** What the cluster said yes to: where the messages of one `publish` went. */
 export type Published = {
 	readonly origin: NodeId;
@@ -57,6 +60,11 @@ export type Broker = AsyncDisposable & {
 	transferLeadership(to?: NodeId): Promise<NodeId | undefined>;
 	/** Take a member out for good. @throws `refused` when the rest would have no quorum, `no-quorum`, `no-leader`, `timeout` */
 	removeMember(node: NodeId): Promise<void>;
+	/**
+	Leave the cluster for good and stop: hand the leadership over, give the vote and the membership back, then stop. Resolves when the cluster has agreed and
+	the node's disk knows. On the same data folder it starts again as a new member. @throws `refused` with the reason, `no-quorum`, `no-leader`, `timeout`
+	*/
+	leave(): Promise<void>;
 	fault(command: FaultCommand): Promise<void>;
 	/** Resolves when the node has stopped, or the link to it is lost for good; with the reason. */
 	readonly closed: Promise<string>;

@@ -5,19 +5,27 @@ program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
 import type {FaultCommand, From, Published, Subscription} from './api.ts';
-import {Control, type JoinAnswer} from './control.ts';
+import {Control} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
 import {Interests} from './interests.ts';
+import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
+import {CrashEvidence} from './membership/crash-evidence.ts';
+import {createEntering} from './membership/enter.ts';
+import type {Entering} from './membership/entering.ts';
+import {OwnIdentity} from './membership/own-identity.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {BrokerEvent, RecordedEvent} from './observe/events.ts';
 import {Journal} from './observe/journal.ts';
+import {PauseWatch} from './observe/pause.ts';
 import type {Snapshot} from './observe/snapshot.ts';
-import {viewOf} from './observe/view.ts';
+import {faultsOf, viewOf} from './observe/view.ts';
+import {Leaving} from './membership/leaving.ts';
 import {Management} from './management.ts';
 import type {NodeOptions} from './node-options.ts';
+import {Waiting} from './observe/waiting.ts';
 import {Watchers} from './observe/watchers.ts';
 import {Presence} from './presence.ts';
 import {readBatches, subscribeHere} from './local-reading.ts';
@@ -30,7 +38,6 @@ import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pus
 export type * from './node-options.ts';
 
 const tickMs = 25;
-const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
 const careMs = 1000;
 const retainMs = 10_000;
 
@@ -41,22 +48,29 @@ export class Node implements ServedBroker {
 	readonly data: Data;
 	readonly presence: Presence;
 	readonly interests: Interests;
+	readonly identity: OwnIdentity;
 	readonly options: NodeOptions;
 	readonly closed: Promise<string>;
 	readonly startedMs: number;
-	phase: Snapshot['phase'] = 'starting';
-	detail = '';
+	readonly waiting: Waiting;
 	clusterId: string;
 	readonly #watchers: Watchers;
 	readonly #timers = new DisposableStack();
 	readonly #closed = Promise.withResolvers<string>();
+	/** Called when `phase` changes. */
+	onPhase: (() => void) | undefined;
+	#phase: Snapshot['phase'] = 'starting';
 	#reachable = '';
+	readonly #crashEvidence = new CrashEvidence();
+	readonly #pauses: PauseWatch;
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
 	#caredMs = 0;
 	#retainedMs = 0;
 	readonly #keeping: Keeping;
+	#entering: Entering | undefined;
 	#stopping: Promise<void> | undefined;
+	readonly #leaving: Leaving;
 	/** Of the disk, also during the stop: then it was not a clean one. */
 	#failure: string | undefined;
 
@@ -67,28 +81,44 @@ export class Node implements ServedBroker {
 		this.clusterId = options.clusterId;
 		this.closed = this.#closed.promise;
 		this.startedMs = io.clock.monotonicMs();
+		// What costs a leader its leadership is worth a report.
+		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		const nowMs = (): number => io.clock.monotonicMs();
 		const failed = (error: unknown): void => this.#fail(error);
-		this.journal = new Journal({wallMs: () => io.clock.wallMs(), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
+		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.control.topics.name(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
+		this.waiting = new Waiting(emit);
 		this.control = new Control({
-			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, emit, failed, raftLimits: options.raftLimits,
+			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, failed, raftLimits: options.raftLimits,
+			emit: event => {
+				if (event.type === 'leader') this.#notePause(); // The pause comes first, for it explains the change.
+				emit(event);
+			},
+			protocolMax: options.protocolMax,
+			speaks: peer => io.links.speaks(peer),
 			send: (to, packet) => void io.links.send(to, [encodeControl('raft', packet)]),
 			isReachable: node => this.presence.isReachable(node),
+			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
+			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
 		});
-		this.#acquaintances = new Acquaintances({
-			self: id, address: options.address, topics: this.control.topics, links: io.links,
-			leader: () => this.control.raft.status().leader,
+		this.identity = new OwnIdentity({
+			self: id, incarnation, instance: options.instance, name: options.name, address: options.address, cluster: config.cluster, control: this.control, links: io.links, nowMs, emit,
 			clusterId: () => this.clusterId,
-			join: (...request) => this.onJoin(...request),
+			refused: reason => void this.stop(reason),
+		});
+		this.#acquaintances = new Acquaintances({
+			self: id, address: options.address, topics: this.control.topics, links: io.links, peers: io.peers, nowMs,
+			leader: () => this.control.raft.leader,
+			clusterId: () => this.clusterId,
+			join: request => this.onJoin(request),
 		});
 		this.presence = new Presence({
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
 			links: io.links, datagrams: io.datagrams,
 			address: node => this.#acquaintances.address(node),
-			voters: () => this.control.raft.status().configuration.voters,
+			voters: () => this.control.raft.configuration.voters,
 			published: () => this.data.publisher.published,
 			resync: peers => {
 				this.data.gossip.resync(peers);
@@ -96,7 +126,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.#management = new Management({
-			self: id, control: this.control, nowMs,
+			self: id, control: this.control, nowMs, label: node => this.control.topics.name(node) || node,
 			isReachable: node => this.presence.isReachable(node),
 			send: (to, kind, packet) => io.links.send(to, [encodeControl(kind, packet)]),
 		});
@@ -125,7 +155,21 @@ export class Node implements ServedBroker {
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
 			clusterId: () => this.clusterId, lamport, write: state => io.save(state),
 		});
+		this.#leaving = new Leaving({
+			management: this.#management, keeping: this.#keeping, topics: this.control.topics, hasAsked: options.former?.left === 'asked',
+			phase: () => this.phase, stop: reason => void this.stop(reason), failed,
+		});
 		for (const topic of options.topics) this.interests.own.add(topic);
+	}
+
+	get phase(): Snapshot['phase'] {
+		return this.#phase;
+	}
+
+	set phase(phase: Snapshot['phase']) {
+		if (phase === this.#phase) return;
+		this.#phase = phase;
+		this.onPhase?.();
 	}
 
 	/** Read the logs back; then time begins. Packets may come in afterwards. */
@@ -137,6 +181,7 @@ export class Node implements ServedBroker {
 		}
 
 		this.#onAgreed();
+		this.#pauses.ticked(io.clock.monotonicMs());
 		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given, so that a
 		// stall of this process is not taken for a dead leader.
 		this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => this.#tick())));
@@ -145,12 +190,37 @@ export class Node implements ServedBroker {
 
 	/** The node is a member, by its own log or by the word of the cluster. */
 	run(clusterId: string): void {
+		if (this.phase !== 'running') this.journal.record({type: 'admitted', id: this.id, clusterId: clusterId === '' ? this.clusterId : clusterId});
 		this.phase = 'running';
-		this.detail = '';
+		this.waiting.end();
 		if (clusterId !== '' && clusterId !== this.clusterId) {
 			this.clusterId = clusterId;
 			void this.#keeping.save();
 		}
+	}
+
+	/** Become a member: found a cluster, where that is allowed, or join one. Resolves once this node knows which, or that it must wait for others. */
+	enter(): Promise<void> {
+		let founding: Promise<void> | undefined;
+		this.phase = 'joining';
+		const entering = createEntering(this.options, {
+			clusterId: () => this.clusterId,
+			waitFor: text => this.waiting.for(text),
+			refused: error => void this.stop(errorMessage(error)),
+			joined: ({clusterId, members}) => {
+				this.#entering = undefined;
+				this.setJoined(clusterId, members);
+			},
+			found: facts => {
+				founding = this.control.found(facts).then(() => {
+					this.#entering = undefined;
+					this.run(facts.clusterId);
+				}, (error: unknown) => this.#fail(error));
+			},
+		});
+		this.#entering = entering;
+		entering.start();
+		return entering.settled.then(() => founding);
 	}
 
 	/** Members as the cluster told a node that joins, until its own log names them. */
@@ -189,6 +259,8 @@ export class Node implements ServedBroker {
 			case kinds.swim: return this.#onSwim(from, frame);
 			case kinds.join: return this.#judge(from, this.#acquaintances.onAsked(from, frame));
 			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
+			case kinds.probe: return this.identity.onProbe(from, frame);
+			case kinds.present: return this.identity.doubles.answered(from);
 			case kinds.manage: return this.#judge(from, this.#management.onWish(from, frame));
 			case kinds.managed: return this.#judge(from, this.#management.onAnswer(frame));
 			default: this.#judge(from, false);
@@ -202,8 +274,10 @@ export class Node implements ServedBroker {
 	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		if (change === 'removed') return this.#onRemoved();
+		if (change === 'up') this.#acquaintances.observe(peer, this.options.io.links.address(peer));
 		this.presence.link(peer, change);
 		this.#updateReachable();
+		if (this.#crashEvidence.link(peer, change)) this.control.crashed(peer);
 	}
 
 	/** A member of this cluster, which this node does not know, called. */
@@ -211,14 +285,15 @@ export class Node implements ServedBroker {
 		if (this.phase === 'running') this.#acquaintances.meet(peer, address);
 	}
 
-	onJoin(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
-		return this.control.join(node, address, clusterId);
+	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
+		return this.#entering ? this.#entering.onRequest(request) : this.control.join(request);
 	}
 
 	// What a program can do.
 
 	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
-		return this.data.publish(topic, bodies);
+		const confirmed = this.identity.gate.wait();
+		return confirmed ? confirmed.then(() => this.data.publish(topic, bodies)) : this.data.publish(topic, bodies);
 	}
 
 	subscribe(topics: readonly Topic[], {from = 'now'}: {readonly from?: From} = {}): Subscription {
@@ -276,11 +351,15 @@ export class Node implements ServedBroker {
 		await this.#management.carryOut({type: 'remove', node});
 	}
 
+	leave(): Promise<void> {
+		return this.#leaving.leave();
+	}
+
 	async fault(command: FaultCommand): Promise<void> {
 		const {faults} = this.options.io;
 		if (!faults) throw new DapssError('refused', 'This node takes no faults: start it with --faults');
 		faults.apply(command);
-		this.journal.record({type: 'fault', text: faults.active().join(', ') || 'healed'});
+		this.journal.record({type: 'fault', text: faultsOf(this).join(', ') || 'healed'});
 	}
 
 	/** Stop: say goodbye, hand leadership over, bring everything to the disk. */
@@ -295,6 +374,9 @@ export class Node implements ServedBroker {
 
 	async #stop(reason: string): Promise<void> {
 		this.phase = 'stopping';
+		this.#entering?.stop();
+		this.#acquaintances.close();
+		this.identity.gate.close();
 		this.control.stepAside();
 		this.presence.leave();
 		this.#timers.dispose();
@@ -324,9 +406,12 @@ export class Node implements ServedBroker {
 		if (this.#stopping) return;
 		const {io, lamport} = this.options;
 		const nowMs = io.clock.monotonicMs();
+		this.#notePause();
+		this.#pauses.ticked(nowMs);
 		this.presence.tick();
 		this.#updateReachable();
 		this.control.tick();
+		if (this.phase === 'running') this.identity.tick();
 		this.#management.check();
 		this.data.tick();
 		if (nowMs - this.#caredMs >= careMs) {
@@ -341,11 +426,17 @@ export class Node implements ServedBroker {
 		}
 	}
 
+	#notePause(): void {
+		const forMs = this.#pauses.check(this.options.io.clock.monotonicMs());
+		if (forMs !== undefined) this.journal.record({type: 'paused', forMs});
+	}
+
 	#care(): void {
 		if (this.phase !== 'running') return;
 		this.#acquaintances.ask();
-		if (this.control.raft.status().leader === undefined) return;
+		if (this.control.raft.leader === undefined) return;
 		this.interests.reconcile();
+		this.identity.care();
 		const agreed = this.control.topics.address(this.id);
 		if (agreed !== undefined && agreed !== this.options.address) this.control.propose({type: 'address', node: this.id, address: this.options.address}).catch(() => undefined);
 	}
@@ -353,11 +444,13 @@ export class Node implements ServedBroker {
 	/** The agreed state changed: tell the machines and the links. */
 	#onAgreed(): void {
 		const {topics} = this.control;
+		this.identity.claim.update();
 		this.#management.check();
 		const members = topics.members();
 		if (members.length > 0) {
 			this.#acquaintances.link();
 			this.presence.setMembers(members.map(({id}) => id));
+			this.#crashEvidence.setMembers(members.map(({id}) => id));
 			if (topics.clusterId !== '' && topics.clusterId !== this.clusterId) this.run(topics.clusterId);
 			this.#keeping.agreed();
 		}
@@ -368,7 +461,7 @@ export class Node implements ServedBroker {
 
 	#onRemoved(): void {
 		this.#management.removed();
-		void this.stop(removedReason);
+		this.#leaving.onRemoved();
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

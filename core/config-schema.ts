@@ -4,9 +4,10 @@ sees it; all problems are told at once, each with the setting, what was expected
 */
 import leven from 'leven';
 import * as v from 'valibot';
-import {canonicalAddress, isLoopback} from './address.ts';
+import {canonicalAddress, formatAddress, isLoopback, isWildcard, parseAddress, parseHost, parseHostAndMaybePort, unadvertisableReason, unreachableReason} from './address.ts';
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
+import {problemOfName} from './membership/node-name.ts';
 import {parseTopic} from './message.ts';
 
 /** A setting (`raft.electionMs`) and what is wrong with it. */
@@ -35,7 +36,33 @@ const topicName = v.custom<string>(
 		return typeof parsed === 'object' ? parsed.problem : `Expected a topic name, got ${show(issue.input)}`;
 	},
 );
-const address = text('host:port or a port', input => canonicalAddress(input) === input);
+/** A text that `problem` finds nothing wrong with; what it says stands behind what was got. */
+const checked = (expected: string, problem: (text: string) => string | undefined) => v.custom<string>(
+	input => typeof input === 'string' && problem(input) === undefined,
+	issue => {
+		const why = typeof issue.input === 'string' ? problem(issue.input) : undefined;
+		return `Expected ${expected}, got ${show(issue.input)}${why ? `: ${why}` : ''}`;
+	},
+);
+
+const hostName = checked('an address to listen on or a host name', host => {
+	const parsed = parseHost(host);
+	const reason = parsed === undefined || isWildcard(parsed) ? undefined : unreachableReason(parsed);
+	if (parsed !== undefined) return reason && `${reason}; name an address of this machine`;
+	if (parseAddress(host)) return 'the port is a setting of its own (port)';
+	return /^fe[89ab][0-9a-f]:/i.test(host) ? 'a link-local address needs its interface, fe80::1%eth0' : '';
+});
+const advertised = checked('an address that other nodes can call (host, host:port, [v6]:port)', given => {
+	if (given === '') return undefined;
+	const parsed = parseHostAndMaybePort(given);
+	const reason = parsed ? unadvertisableReason(parsed.host) : '';
+	return reason ? `${reason}; name one address or host name of this machine` : reason;
+});
+const address = checked('host:port, [v6]:port or a port', given => {
+	const parsed = parseAddress(given);
+	const reason = parsed ? unreachableReason(parsed.host) : '';
+	return reason ? `${reason}; name the address or host name of a member` : reason;
+});
 
 const limits = v.strictObject({
 	// The pieces of one batch (64 KiB and its header) must fit, with room for the frame around them.
@@ -52,10 +79,15 @@ const limits = v.strictObject({
 
 const shape = v.strictObject({
 	cluster: text('1 to 63 characters of a-z 0-9 - _ . that start with a letter or digit', input => /^[a-z0-9][a-z0-9._-]{0,62}$/.test(input)),
-	host: text('an address or a host name', isHost),
+	name: v.custom<string>(
+		input => typeof input === 'string' && (input === '' || problemOfName(input) === undefined),
+		issue => `Expected ${typeof issue.input === 'string' ? problemOfName(issue.input) : 'a name'}, got ${show(issue.input)}`,
+	),
+	host: hostName,
 	port: whole(1, 65_535),
-	advertise: text('a host name or nothing', input => input === '' || isHost(input)),
+	advertise: advertised,
 	bootstrap: list('addresses (host:port)', address),
+	expect: whole(0, 1024),
 	topics: list('topic names', topicName),
 	enableNodeAuth: flag,
 	enableMessageSigning: flag,
@@ -138,8 +170,8 @@ const rules: readonly Rule[] = [
 	...(['enableNodeAuth', 'enableMessageSigning', 'enableEncryption'] as const).map(name => ({
 		needs: ['host', 'advertise', name],
 		setting: name,
-		isRight: (tunables: Tunables) => tunables[name] || (isLoopback(tunables.host) && (tunables.advertise === '' || isLoopback(tunables.advertise))),
-		message: ({host, advertise}: Tunables) => `Expected true: it may be off for experiments on a loopback address only, and this node is reached under ${isLoopback(host) ? advertise : host}`,
+		isRight: (tunables: Tunables) => tunables[name] || (isLoopback(tunables.host) && (tunables.advertise === '' || isLoopback(parseHostAndMaybePort(tunables.advertise)!.host))),
+		message: ({host, advertise}: Tunables) => `Expected true: it may be off for experiments on a loopback address only, and this node ${isWildcard(host) ? `listens on all addresses (${host})` : `is reached under ${isLoopback(host) ? advertise : host}`}`,
 	})),
 ];
 
@@ -164,11 +196,24 @@ export function completeConfig(given: GivenConfig): Config {
 		tunables[name] = isGroup(base) && isGroup(value) ? {...base, ...value} : value;
 	}
 
-	const problems = [...problemsOf(tunables)];
+	const canonical = withCanonicalAddresses(tunables as Tunables);
+	const problems = [...problemsOf(canonical)];
 	if (typeof data !== 'string' || data === '') problems.push({setting: 'data', message: `Expected a folder, got ${show(data)}`});
 	if (!(secret instanceof Uint8Array) || secret.length < 32) problems.push({setting: 'secret', message: 'Expected at least 32 bytes'});
 	if (problems.length > 0) throw new DapssError('config', problems.map(({setting, message}) => `${setting}: ${message}`).join('\n'));
-	return {...tunables as Tunables, data, secret};
+	return {...canonical, data, secret};
+}
+
+/** The same settings, their addresses as members compare them. What is no address stays as it is. */
+export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 'advertise' | 'bootstrap'>>(settings: Settings): Settings {
+	const {host, advertise, bootstrap} = settings;
+	const parsed = typeof advertise === 'string' ? parseHostAndMaybePort(advertise) : undefined;
+	return {
+		...settings,
+		host: typeof host === 'string' ? parseHost(host.replace(/^\[(?<v6>.*)\]$/, '$<v6>')) ?? host : host,
+		advertise: parsed ? formatHost(parsed) : advertise,
+		bootstrap: Array.isArray(bootstrap) ? bootstrap.map((one: unknown) => typeof one === 'string' ? canonicalAddress(one) ?? one : one) as readonly string[] : bootstrap,
+	};
 }
 
 /** What `completeConfig` takes: a folder, a secret, and whatever differs from the defaults. */
@@ -192,8 +237,8 @@ function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
 	return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isHost(host: string): boolean {
-	return host.length > 0 && host.length <= 253 && /^[\w.:%-]+$/.test(host);
+function formatHost({host, port}: {readonly host: string; readonly port: number | undefined}): string {
+	return port === undefined ? host : formatAddress(host, port);
 }
 
 function isMulticast(group: string): boolean {

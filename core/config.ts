@@ -6,14 +6,24 @@ names in snake_case; `source/settings.ts` says where each value came from.
 export type Config = {
 	/** Name of the cluster, 1 to 63 of `a-z 0-9 - _ .`. Part of every key: nodes of another name cannot connect. @default 'dapss' */
 	readonly cluster: string;
-	/** Address to listen on. @default '127.0.0.1' */
+	/** Name of the node, unique in its cluster, 1 to 63 of `A-Z a-z 0-9 . _ -`; empty means the name of the host and the port. @default '' */
+	readonly name: string;
+	/**
+	Address to listen on, or a host name. `0.0.0.0` listens on every v4 address, `::` on every v6 and v4 address; then `advertise` says which of them
+	others use, unless the machine has one only. @default '127.0.0.1'
+	*/
 	readonly host: string;
 	/** TCP and UDP port, 1 to 65535. @default 5000 */
 	readonly port: number;
-	/** Host that other nodes reach this one under; empty means `host`. @default '' */
+	/**
+	Where other nodes reach this one: `host`, `host:port` (a mapped port), `[v6]:port`. Empty means `host` and `port`; for a wildcard, the one address
+	of the machine that is not loopback or link-local. Each node and every other must be able to call it, for TCP and UDP. @default ''
+	*/
 	readonly advertise: string;
 	/** Nodes to join through, `host:port` each; empty: discovery, else a cluster of one. @default [] */
 	readonly bootstrap: readonly string[];
+	/** Nodes that must have started before one of them founds the cluster, 0 to 1024; 0: not given. For nodes without data. @default 0 */
+	readonly expect: number;
 	/** Topics that this node subscribes to at its start. @default [] */
 	readonly topics: readonly string[];
 	/** Folder of this node's identity, logs and messages (0700). */
@@ -124,10 +134,12 @@ export type Config = {
 /** A configuration without the two values that have no default. */
 export const defaults: Omit<Config, 'data' | 'secret'> = {
 	cluster: 'dapss',
+	name: '',
 	host: '127.0.0.1',
 	port: 5000,
 	advertise: '',
 	bootstrap: [],
+	expect: 0,
 	topics: [],
 	enableNodeAuth: true,
 	enableMessageSigning: true,

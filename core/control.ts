@@ -2,21 +2,28 @@
 The control plane of a node: Raft, its log, and the topics machine that it feeds. Carries out what Raft has ready in the order that
 safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join, makes learners voters.
 */
+import {joinProblem} from './address.ts';
 import {DapssError} from './errors.ts';
 import type {Config} from './config.ts';
 import type {Lamport} from './lamport.ts';
+import {LeaderWatch} from './leader-watch.ts';
 import type {Random} from './machine.ts';
+import type {JoinAnswer, JoinRequest} from './joining.ts';
+import {isGenuine, type Resignation} from './membership/resignation.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
+import {protocolRefusal, protocolToPropose} from './membership/agreed-protocol.ts';
+import {freeName} from './membership/naming.ts';
 import {noQuorum, Proposals, type QuorumView} from './proposals.ts';
-import {promotion} from './promotion.ts';
-import {decodeConfigurationData} from './raft/configuration.ts';
+import {demotion, promotion} from './promotion.ts';
+import {decodeConfigurationData, encodeConfigurationData} from './raft/configuration.ts';
 import type {RaftLimits} from './raft/leader.ts';
 import type {RaftPacket} from './raft/packet.ts';
+import type {Spoken} from './ports.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from './raft/raft.ts';
 import type {RaftStore} from './raft-store.ts';
-import {encodeContext, encodeEnvelope, type Command} from './topics/command.ts';
-import {Topics, type TopicsEvent} from './topics/topics.ts';
+import {encodeContext, encodeEnvelope, type Command, type MemberContext} from './topics/command.ts';
+import {expectKnownState, namesProtocol, Topics, type TopicsEvent} from './topics/topics.ts';
 
 export type ControlOptions = {
 	readonly self: NodeId;
@@ -30,53 +37,58 @@ export type ControlOptions = {
 	readonly store: RaftStore;
 	readonly nowMs: () => number;
 	readonly send: (to: NodeId, packet: RaftPacket) => void;
+	/** The newest version of the protocol that this program speaks. @default 1 */
+	readonly protocolMax?: number;
+	/** What a peer speaks, as it said last. @default of none anything is known */
+	readonly speaks?: (peer: NodeId) => Spoken | undefined;
 	/** Members that are heard from now, self included. */
 	readonly isReachable: (node: NodeId) => boolean;
+	/** Where a member is now, which may be news that is not agreed yet; `undefined` for a node that is none. */
+	readonly addressOf: (node: NodeId) => string | undefined;
+	/** @default by the signature */
+	readonly isGenuine?: ((resignation: Resignation) => boolean) | undefined;
 	/** The agreed state changed. */
 	readonly onAgreed: () => void;
 	readonly emit: (event: BrokerEvent) => void;
 	readonly failed: (error: unknown) => void;
 };
 
-/** What a node that asks to join is told. */
-export type JoinAnswer =
-	| {readonly type: 'joined'; readonly clusterId: string; readonly members: ReadonlyArray<readonly [NodeId, string]>}
-	| {readonly type: 'ask'; readonly leader: NodeId; readonly address: string}
-	| {readonly type: 'wait'; readonly reason: string}
-	| {readonly type: 'refused'; readonly reason: string};
-
 const careMs = 250;
 const deadlineMs = 10_000;
+/** How long a newcomer waits for the node that it replaces to fall silent. */
+const replacedMs = 10_000;
+const replacingMax = 64;
 
 export class Control {
-	readonly raft: Raft;
+	#raft: Raft;
 	readonly topics: Topics;
 	readonly proposals: Proposals;
 	readonly #options: ControlOptions;
 	readonly #joins = new Map<NodeId, Array<(answer: JoinAnswer) => void>>();
 	readonly #reads = new Map<string, {readonly resolve: (index: number) => void; readonly reject: (error: Error) => void; readonly untilMs: number}>();
+	/** Newcomers whose former id still answers, and since when they ask. */
+	readonly #replacing = new Map<NodeId, number>();
 	#readSeq = 0;
 	#isPumping = false;
 	#isAgain = false;
 	#isClosed = false;
-	#leader: NodeId | undefined;
-	#term = 0;
+	readonly #leaderWatch: LeaderWatch;
 	#hadQuorum: boolean | undefined;
 	#caredMs = 0;
+	/** The only voter hands over its vote: until then two voters are meant. */
+	#handsOverUntilMs = 0;
 	#snapshotIndex = 0;
+	#isRaisingProtocol = false;
 
 	constructor(options: ControlOptions) {
 		this.#options = options;
-		const {self, incarnation, config, store, random, tickMs, lamport, raftLimits: limits = {}} = options;
+		const {self, incarnation, config, store, lamport} = options;
 		this.topics = new Topics({topicsMax: config.limits.topics, membersMax: config.limits.members});
 		const {recovered} = store;
 		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
-		this.raft = createRaft({
-			id: self, group: 0, random, recovered, limits,
-			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
-			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
-		});
+		this.#raft = this.#createRaft();
+		this.#leaderWatch = new LeaderWatch({raft: () => this.raft, tickMs: options.tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
 		this.proposals = new Proposals({
 			node: self, incarnation, deadlineMs,
 			pendingMax: config.raft.pendingMax,
@@ -87,19 +99,46 @@ export class Control {
 		});
 	}
 
+	get raft(): Raft {
+		return this.#raft;
+	}
+
+	/** Found a cluster of this node alone. Resolves when that is on the disk; only for a node that has no log. @param facts of this node and its cluster */
+	async found(facts: MemberContext): Promise<void> {
+		const {store, self} = this.#options;
+		await store.found({
+			term: 1, index: 1, kind: 'configuration',
+			data: encodeConfigurationData({voters: [self], learners: []}, encodeContext({...facts, node: self})),
+		}, self);
+		this.restartRaft();
+		this.schedulePump();
+	}
+
+	/** Start the machine from what the store holds now. */
+	restartRaft(): void {
+		this.#raft = this.#createRaft();
+	}
+
 	/** This node is in the configuration, as far as it knows. */
 	get isMember(): boolean {
 		return this.#isConfigured(this.#options.self);
 	}
 
 	quorum(): QuorumView {
-		const {configuration: {voters}, leader} = this.raft.status();
+		const {configuration: {voters}, leader} = this.raft;
 		const reachable = voters.filter(voter => voter === this.#options.self || this.#options.isReachable(voter)).length;
 		return {leader, voters: voters.length, reachable};
 	}
 
 	step(from: NodeId, packet: RaftPacket): void {
 		this.raft.step(from, packet);
+		this.#leaderWatch.stepped();
+		this.schedulePump();
+	}
+
+	/** There is evidence that the process of this node is gone. */
+	crashed(node: NodeId): void {
+		this.raft.leaderDown(node);
 		this.schedulePump();
 	}
 
@@ -107,7 +146,7 @@ export class Control {
 		const nowMs = this.#options.nowMs();
 		this.raft.tick();
 		this.schedulePump();
-		this.#watchLeader(nowMs);
+		this.#watchLeader();
 		this.proposals.tick(nowMs);
 		for (const [context, read] of this.#reads) {
 			if (nowMs < read.untilMs) continue;
@@ -137,29 +176,47 @@ export class Control {
 		return promise;
 	}
 
-	/** Take in a node that asks to join: it becomes a learner through the log. */
-	async join(node: NodeId, address: string, clusterId: string): Promise<JoinAnswer> {
-		const {self} = this.#options;
+	/** Admit a node that asks to join: it becomes a learner through the log. */
+	async join(request: JoinRequest): Promise<JoinAnswer> {
+		const {id: node, address, clusterId, resignations = [], facts} = request;
+		const {self, addressOf} = this.#options;
 		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
 		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
 		if (this.topics.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
 		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
-		const {leader, role} = this.raft.status();
-		if (this.topics.address(node) !== undefined) return this.#joined();
+		const tooOld = facts && protocolRefusal(node, facts, this.topics.protocol);
+		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
+		const {leader, role} = this.raft;
+		if (this.topics.address(node) !== undefined) {
+			this.#replacing.delete(node);
+			return this.#joined();
+		}
+
 		if (role !== 'leader') {
-			const at = leader === undefined ? undefined : this.topics.address(leader);
+			const at = leader === undefined ? undefined : addressOf(leader);
 			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.why().message} : {type: 'ask', leader, address: at};
 		}
 
+		const unusable = joinProblem(address, this.topics.members().map(member => member.address));
+		if (unusable !== undefined) return {type: 'refused', reason: unusable};
 		if (this.topics.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
-		// A dead member under the same address lost its data: the newcomer takes its place.
-		const former = this.topics.members().find(member => member.address === address && member.id !== node);
-		if (former && former.id !== self && !this.#options.isReachable(former.id)) {
-			this.remove(former.id);
-			return {type: 'wait', reason: `${former.id} was at ${address} before: it is being removed`};
+		const replaced = this.#replaced(node, resignations);
+		if (replaced !== undefined) {
+			if (this.#options.isReachable(replaced)) {
+				// It may have died just now. If it goes on answering, its data were moved: both are members then.
+				const sinceMs = this.#replacing.get(node) ?? this.#options.nowMs();
+				if (this.#replacing.size < replacingMax || this.#replacing.has(node)) this.#replacing.set(node, sinceMs);
+				if (this.#options.nowMs() - sinceMs < replacedMs) return {type: 'wait', reason: `node ${replaced}, whose data folder this was, still answers`};
+			} else {
+				this.remove(replaced);
+				return {type: 'wait', reason: `node ${replaced}, whose data folder was lost, is being removed`};
+			}
 		}
 
-		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address})));
+		if (facts && this.#isRaising(facts.protocol)) return {type: 'wait', reason: 'the cluster is agreeing on another version of the protocol'};
+		const nameTaken = facts && this.#nameRefusal(request);
+		if (nameTaken !== undefined) return {type: 'refused', reason: nameTaken};
+		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address, ...this.#contextOf(request)})));
 		if (answer === 'not-leader' || answer === 'busy') return {type: 'wait', reason: 'another change of the members is under way'};
 		// Asked for and agreed before, and not applied here yet: a slow disk comes between.
 		if (answer === 'invalid' && this.#isConfigured(node)) return {type: 'wait', reason: `node ${node} is being taken in`};
@@ -171,25 +228,60 @@ export class Control {
 		});
 	}
 
-	/** Make another voter the leader before this node goes, when that is possible. */
-	stepAside(): void {
-		const {role, progress} = this.raft.status();
-		if (role !== 'leader') return;
-		const {configuration: {voters}} = this.raft.status();
-		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReachable(id)).toSorted((a, b) => b.match - a.match)[0];
-		if (!best) return;
-		this.transfer(best.id);
+	/** The member that the newcomer replaces: its resignation proves that its data folder is gone. Nothing else does, an address least of all. */
+	#replaced(newcomer: NodeId, resignations: readonly Resignation[]): NodeId | undefined {
+		const {self, isGenuine: isProof = isGenuine} = this.#options;
+		return resignations.find(one => one.id !== newcomer && one.id !== self && this.topics.address(one.id) !== undefined && isProof(one))?.id;
 	}
 
-	/** Hand the lead over: the other stands as soon as it has everything. Leader only. */
-	transfer(to: NodeId): void {
-		this.raft.transferLeadership(to);
+	/** A newer protocol than the node speaks may be agreed any moment: only what is applied is known to be decided. */
+	#isRaising(protocol: number): boolean {
+		const {commit} = this.raft.status();
+		return protocol < (this.#options.protocolMax ?? 1) && (this.#isRaisingProtocol || this.topics.applied < commit);
+	}
+
+	/** Why the name that the operator chose for a node cannot be its name. */
+	#nameRefusal({id: node, name = '', isNameChosen = false}: JoinRequest): string | undefined {
+		const holder = name === '' || !isNameChosen ? undefined : this.topics.nodeNamed(name);
+		if (holder === undefined || holder === node) return undefined;
+		const where = this.#options.isReachable(holder) ? `at ${this.topics.address(holder)}` : 'unreachable';
+		return `the name ${name} belongs to node ${holder.slice(0, 8)} (${where}): choose another --name, or remove that node: dapss-tui peer remove ${name}`;
+	}
+
+	#contextOf({name = '', facts}: JoinRequest): MemberContext {
+		if (!facts || this.topics.protocol < namesProtocol) return {};
+		const {incarnation, instance = ''} = facts;
+		return {
+			...(name === '' ? {} : {name: freeName(this.topics, name)}),
+			...(incarnation === undefined || instance === '' ? {} : {incarnation, instance}),
+		};
+	}
+
+	/** Make another voter the leader before this node goes, when that is possible. */
+	stepAside(): void {
+		const {role, progress, configuration: {voters}} = this.raft.status();
+		if (role !== 'leader') return;
+		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReachable(id)).toSorted((a, b) => b.match - a.match)[0];
+		if (!best) return;
+		this.transfer(best.id, this.#options.self);
+	}
+
+	/** Hand leadership over: the other campaigns as soon as it has everything. Leader only. @param by the node through which this was asked for */
+	transfer(to: NodeId, by: NodeId): void {
+		const {self: from, emit} = this.#options;
+		if (this.raft.transferLeadership(to)) emit({type: 'transfer', from, to, by});
 		this.schedulePump();
 	}
 
 	/** Propose to take a member out. Leader only. */
 	remove(node: NodeId): ReturnType<Raft['proposeChange']> {
 		return this.#afterStep(this.raft.proposeChange({type: 'remove', node}, new Uint8Array(0)));
+	}
+
+	/** Make a learner a voter so that this node, the only voter, can leave. Leader only. */
+	promoteHeir(node: NodeId): ReturnType<Raft['proposeChange']> {
+		this.#handsOverUntilMs = this.#options.nowMs() + deadlineMs;
+		return this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 	}
 
 	schedulePump(): void {
@@ -224,6 +316,7 @@ export class Control {
 
 	async #carryOut(ready: RaftReady): Promise<void> {
 		const {store, send} = this.#options;
+		if (ready.snapshot) expectKnownState(ready.snapshot.data); // Before it is kept: a state that this program cannot read must not take the place of its own.
 		for (const {to, packet} of ready.packetsBefore) send(to, packet); // The leader's appends leave while its own disk writes (thesis, 10.2.1).
 		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
 		if (ready.hardState || ready.entries.length > 0) await store.append(ready.hardState, ready.entries);
@@ -238,6 +331,7 @@ export class Control {
 
 		for (const entry of ready.committed) this.#apply(entry);
 		this.raft.advance(ready);
+		this.#leaderWatch.stepped(); // The own vote may have made this node the leader.
 		if (ready.snapshot || ready.committed.length > 0) this.#options.onAgreed();
 		for (const {context, index} of ready.reads) {
 			this.#reads.get(context)?.resolve(index);
@@ -301,6 +395,16 @@ export class Control {
 				break;
 			}
 
+			case 'named': {
+				this.#options.emit({type: 'named', id: event.node, name: event.name});
+				break;
+			}
+
+			case 'protocol': {
+				this.#options.emit(event);
+				break;
+			}
+
 			case 'founded': break;
 			default: event satisfies never;
 		}
@@ -313,13 +417,22 @@ export class Control {
 		if (snapshot) await this.#options.store.saveSnapshot(snapshot, 'taken');
 	}
 
+	#createRaft(): Raft {
+		const {self, config, store, random, tickMs, raftLimits: limits = {}} = this.#options;
+		return createRaft({
+			id: self, group: 0, random, recovered: store.recovered, limits,
+			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
+			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
+		});
+	}
+
 	#isConfigured(node: NodeId): boolean {
-		const {voters, learners} = this.raft.status().configuration;
+		const {voters, learners} = this.raft.configuration;
 		return voters.includes(node) || learners.includes(node);
 	}
 
 	#joined(): JoinAnswer {
-		return {type: 'joined', clusterId: this.topics.clusterId, members: this.topics.members().map(({id, address}) => [id, address] as const)};
+		return {type: 'joined', clusterId: this.topics.clusterId, members: this.topics.members().map(({id, address}) => [id, this.#options.addressOf(id) ?? address] as const)};
 	}
 
 	/** What only the leader does, now and then. */
@@ -332,29 +445,29 @@ export class Control {
 		}
 
 		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit));
-		const members = this.topics.members();
-		// Of two under one address the one that does not answer lost its data folder: the other is what is there now.
-		const stale = members.find(({id, address}) => !this.#options.isReachable(id) && members.some(other => other.id !== id && other.address === address && this.#options.isReachable(other.id)));
-		if (stale) {
-			this.remove(stale.id);
-			return;
-		}
-
+		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
+		if (node !== undefined || this.#options.nowMs() < this.#handsOverUntilMs) return;
+		const second = demotion(configuration, this.#options.self, this.#options.isReachable);
+		if (second !== undefined) this.#afterStep(this.raft.proposeChange({type: 'demote', node: second}, new Uint8Array(0)));
 	}
 
-	#watchLeader(nowMs: number): void {
-		const {leader, term} = this.raft.status();
-		const quorum = this.quorum();
-		const held = leader !== undefined;
-		if (leader !== this.#leader || (term !== this.#term && leader !== undefined)) {
-			this.#leader = leader;
-			this.#term = term;
-			this.#options.emit({type: 'leader', term, leader});
-			this.proposals.leaderChanged(nowMs);
-		}
+	#raiseProtocol(members: readonly NodeId[]): void {
+		const {self, protocolMax = 1, speaks = () => undefined} = this.#options;
+		const protocol = protocolToPropose(this.topics.protocol, protocolMax, members.filter(id => id !== self).map(id => speaks(id)?.protocol));
+		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
+		this.#isRaisingProtocol = true;
+		// What fails is proposed again, by whoever leads then.
+		this.propose({type: 'protocol', node: self, protocol}).catch(() => undefined).finally(() => {
+			this.#isRaisingProtocol = false;
+		});
+	}
 
+	#watchLeader(): void {
+		this.#leaderWatch.ticked();
+		const quorum = this.quorum();
+		const held = quorum.leader !== undefined;
 		if (quorum.voters > 0 && held !== this.#hadQuorum && (held || quorum.reachable <= quorum.voters / 2)) {
 			if (this.#hadQuorum !== undefined || held) this.#options.emit({type: 'quorum', held, reachable: quorum.reachable, voters: quorum.voters});
 			this.#hadQuorum = held;

@@ -24,6 +24,15 @@ export class DamagedError extends DapssError {
 	}
 }
 
+/** The data was written by a newer program. It is intact, and must stay as it is: neither repaired nor set aside. */
+export class NewerVersionError extends DapssError {
+	/** @param found `format 3, this program reads up to 2` */
+	constructor(what: string, found: string) {
+		super('storage', `${what} was written by a newer version of dapss-tui (${found}): start that version, or use another --data. Nothing was changed`);
+		this.name = 'NewerVersionError';
+	}
+}
+
 /** The contract of the command line: 0 ok · 1 failure · 2 usage · 10… as below · 130 interrupted. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
 	'usage': 2, 'config': 2, 'failure': 1, 'storage': 1, 'locked': 1, 'port-in-use': 1, 'refused': 1, 'timeout': 1, 'closed': 1, 'too-large': 2,

@@ -1,69 +1,65 @@
 /**
-How a node becomes a member: it asks those it was told of, or hears of, until the leader has taken it in through the log. Until then
-it keeps trying, and says what it waits for.
+What a node that wants to become a member says, and what it is answered. The fields that version 1 of the protocol does not know are optional,
+and are ignored by it.
 */
 import {decode} from './codec.ts';
-import type {JoinAnswer} from './control.ts';
-import {DapssError, errorMessage} from './errors.ts';
+import {parseAddress} from './address.ts';
+import {seekersMax, type SeekerWord} from './membership/founding.ts';
+import {isNodeName} from './membership/node-name.ts';
+import {parseResignation, resignationsMax, type Resignation} from './membership/resignation.ts';
 import {isNodeId, type NodeId} from './message.ts';
-import {encodeControl, kinds} from './wire.ts';
+import type {Spoken} from './ports.ts';
+import {kinds} from './wire.ts';
 
-/** One question to one node over a link of its own. */
-export type Ask = (address: string, frame: Buffer) => Promise<Buffer>;
-
-export type JoiningOptions = {
+export type JoinRequest = {
+	/** Proved by the handshake of the connection that the request came over. */
 	readonly id: NodeId;
 	readonly address: string;
+	/** Empty for a node without data. */
 	readonly clusterId: string;
-	/** Those to ask, at this moment. */
-	readonly candidates: () => readonly string[];
-	readonly ask: Ask;
-	/** What is waited for, for people. */
-	readonly tell: (detail: string) => void;
-	readonly wait: (ms: number) => Promise<void>;
-	readonly isStopped: () => boolean;
+	/** The name that the node asks for, and whether its operator chose it. */
+	readonly name?: string;
+	readonly isNameChosen?: boolean;
+	/** Former nodes of the same data folder, which was lost. */
+	readonly resignations?: readonly Resignation[];
+	/** Of a node that seeks a cluster, and may found one. */
+	readonly seeking?: SeekerWord;
+	/** What the hello of the connection says; absent when a member asks over its link who the members are. */
+	readonly facts?: JoinFacts;
 };
 
-const retryMs = 300;
+/** What a node that asks to join says of itself by its hello. A node of protocol 1 says only what it speaks. */
+export type JoinFacts = Spoken & {
+	/** The process that uses its identity. */
+	readonly incarnation?: number;
+	readonly instance?: string;
+};
 
+/** What a node that asks to join is told. */
+export type JoinAnswer =
+	| {readonly type: 'joined'; readonly clusterId: string; readonly members: ReadonlyArray<readonly [NodeId, string]>}
+	| {readonly type: 'ask'; readonly leader: NodeId; readonly address: string}
+	| {readonly type: 'wait'; readonly reason: string}
+	/** From a node that seeks itself, to one that does: never to a node of protocol 1. */
+	| {readonly type: 'seeking'; readonly address: string; readonly word: SeekerWord}
+	| {readonly type: 'refused'; readonly reason: string};
 export type Joined = Extract<JoinAnswer, {type: 'joined'}>;
 
-/** Resolves when the cluster has taken this node in; `undefined` when it was stopped first. @throws `refused`, `not-authenticated` */
-export async function join(options: JoiningOptions): Promise<Joined | undefined> {
-	const {id, address, clusterId, candidates, ask, tell, wait, isStopped} = options;
-	const request = encodeControl('join', {id, address, clusterId});
-	let leader: string | undefined;
-	while (!isStopped()) {
-		for (const candidate of leader === undefined ? candidates() : [leader, ...candidates()]) {
-			leader = undefined;
-			try {
-				// oxlint-disable-next-line no-await-in-loop -- one after the other
-				const answer = parseJoinAnswer(await ask(candidate, request));
-				if (answer?.type === 'joined') return answer;
-				if (answer?.type === 'refused') throw new DapssError('refused', answer.reason);
-				if (answer?.type === 'ask') leader = answer.address;
-				tell(answer?.type === 'wait' ? `${candidate} says: ${answer.reason}` : `asking ${leader ?? candidate}`);
-				if (leader !== undefined) break;
-			} catch (error) {
-				if (error instanceof DapssError && (error.code === 'not-authenticated' || error.code === 'refused')) throw error;
-				tell(errorMessage(error));
-			}
-		}
-
-		// oxlint-disable-next-line no-await-in-loop
-		if (leader === undefined) await wait(retryMs);
-	}
-
-	return undefined;
-}
-
-/** What a node that wants to join says. */
-export function parseJoin(frame: Buffer): {readonly id: NodeId; readonly address: string; readonly clusterId: string} | undefined {
+/** `undefined` for anything that is no request. */
+export function parseJoin(frame: Buffer): JoinRequest | undefined {
 	if (frame[0] !== kinds.join) return undefined;
 	const value = decode(frame.subarray(1));
 	if (typeof value !== 'object' || value === null) return undefined;
-	const {id, address, clusterId} = value as Record<string, unknown>;
-	return isNodeId(id) && isShortText(address) && address !== '' && isShortText(clusterId) ? {id, address, clusterId} : undefined;
+	const {id, address, clusterId, name, isNameChosen, resignations, seeking} = value as Record<string, unknown>;
+	if (!isNodeId(id) || !isShortText(address) || address === '' || !isShortText(clusterId)) return undefined;
+	const word = seeking === undefined ? undefined : parseWord(seeking);
+	const resigned = Array.isArray(resignations) && resignations.length <= resignationsMax ? resignations.flatMap(one => parseResignation(one) ?? []) : [];
+	return {
+		id, address, clusterId,
+		...(isNodeName(name) ? {name, isNameChosen: isNameChosen === true} : {}),
+		...(resigned.length > 0 ? {resignations: resigned} : {}),
+		...(word ? {seeking: word} : {}),
+	};
 }
 
 /** The answer to it; `undefined` when it is none. */
@@ -71,11 +67,16 @@ export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 	if (frame[0] !== kinds.joined) return undefined;
 	const value = decode(frame.subarray(1));
 	if (typeof value !== 'object' || value === null) return undefined;
-	const {type, reason, leader, address, clusterId, members} = value as Record<string, unknown>;
+	const {type, reason, leader, address, clusterId, members, word: raw} = value as Record<string, unknown>;
 	switch (type) {
 		case 'wait':
 		case 'refused': return isShortText(reason) ? {type, reason} : undefined;
 		case 'ask': return isNodeId(leader) && isShortText(address) ? {type, leader, address} : undefined;
+		case 'seeking': {
+			const word = parseWord(raw);
+			return word && isAddress(address) ? {type, address, word} : undefined;
+		}
+
 		case 'joined': {
 			const areMembers = (list: unknown): list is Array<[NodeId, string]> => Array.isArray(list) && list.length <= 4096 && list.every(item => Array.isArray(item) && isNodeId(item[0]) && isShortText(item[1]));
 			return isShortText(clusterId) && areMembers(members) ? {type, clusterId, members} : undefined;
@@ -83,6 +84,16 @@ export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 
 		default: return undefined;
 	}
+}
+
+function parseWord(value: unknown): SeekerWord | undefined {
+	const {choice, isAble, seekers} = Object(value) as Record<string, unknown>;
+	if (typeof isAble !== 'boolean' || !Array.isArray(seekers) || seekers.length > seekersMax || !seekers.every(one => isAddress(one))) return undefined;
+	return choice === undefined || choice === null ? {choice: undefined, isAble, seekers} : isNodeId(choice) ? {choice, isAble, seekers} : undefined;
+}
+
+function isAddress(value: unknown): value is string {
+	return isShortText(value) && parseAddress(value) !== undefined;
 }
 
 function isShortText(value: unknown): value is string {

@@ -25,6 +25,8 @@ export class Keeping {
 	/** The part that was written last which follows from what is agreed. */
 	#agreed = '';
 	#saving: Promise<void> = Promise.resolve();
+	#left: KeptState['left'];
+	#leftSaved: Promise<void> | undefined;
 
 	constructor(options: KeepingOptions) {
 		this.#options = options;
@@ -40,6 +42,16 @@ export class Keeping {
 		});
 		this.#saving.catch(failed);
 		return this.#saving;
+	}
+
+	/** This node left its cluster, or asked to, or stays. Resolves when the disk knows it too. */
+	left(left: KeptState['left']): Promise<void> {
+		if (left !== this.#left || !this.#leftSaved) {
+			this.#left = left;
+			this.#leftSaved = this.save();
+		}
+
+		return this.#leftSaved;
 	}
 
 	/** What is agreed has changed: write it down if it is any of what is kept. */
@@ -70,6 +82,6 @@ export class Keeping {
 		const isMember = topics.address(self) !== undefined;
 		// A log that is young names those who were there in the beginning, who may be gone.
 		const members = new Map([...(isMember ? [[self, topics.address(self)!] as const] : former), ...agreed]);
-		return {clusterId: clusterId(), lamport: lamport.ceiling, topics: [...interests.own], members: [...members].slice(0, membersMax), since: interests.since()};
+		return {clusterId: clusterId(), lamport: lamport.ceiling, topics: [...interests.own], members: [...members].slice(0, membersMax), since: interests.since(), left: this.#left};
 	}
 }

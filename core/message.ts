@@ -137,6 +137,14 @@ export function isSigned(bytes: Uint8Array): boolean {
 	return ((bytes[1] ?? 0) & flagSigned) !== 0;
 }
 
+/** What is newer about a batch at `at`, which is as it was written, than this program; `undefined` when nothing is. */
+export function newerBatch(bytes: Uint8Array, at: number): string | undefined {
+	const version = bytes[at] ?? 0;
+	const flags = bytes[at + 1] ?? 0;
+	if (version > batchVersion) return `a batch of format ${version}, this program reads up to ${batchVersion}`;
+	return (flags & ~flagSigned) === 0 ? undefined : `a batch with the flags ${flags}, of which this program knows ${flagSigned}`;
+}
+
 /**
 Read the header and check that every length adds up. `undefined` for anything that is not exactly one batch: a shorter or longer
 buffer, an unknown version or flag, a count of 0, numbers outside 2^48, a topic that is not a topic.

@@ -5,22 +5,27 @@ import type {FaultCommand} from './api.ts';
 import type {Config} from './config.ts';
 import type {DataIo} from './data.ts';
 import type {Lamport} from './lamport.ts';
+import type {WantedName} from './membership/naming.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {KeptState} from './node-state.ts';
-import type {Clock, Datagrams, Entropy, Links} from './ports.ts';
+import type {Resignation} from './membership/resignation.ts';
+import type {Clock, Datagrams, Entropy, Links, PeerFinder} from './ports.ts';
 import type {RaftLimits} from './raft/leader.ts';
 import type {RaftStore} from './raft-store.ts';
 
 /** Faults that are injected on purpose. */
-export type FaultControl = {apply(command: FaultCommand): void; active(): readonly string[]};
+export type FaultControl = {apply(command: FaultCommand): void; active(label?: (peer: NodeId) => string): readonly string[]};
 
 export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
 	readonly clock: Clock;
 	readonly entropy: Entropy;
 	readonly links: Links;
 	readonly datagrams: Datagrams;
+	readonly peers: PeerFinder;
 	readonly raftStore: RaftStore;
 	readonly knownTopics: readonly Topic[];
+	/** Whether a resignation was signed by the node that it names. @default by its signature */
+	readonly isGenuine?: (resignation: Resignation) => boolean;
 	/** `undefined` unless the node was started with `--faults`. */
 	readonly faults: FaultControl | undefined;
 	/** Make durable what must outlive a restart. */
@@ -37,10 +42,19 @@ export type NodeOptions = {
 	/** Topics of the node itself, from its last life and its settings. */
 	readonly topics: readonly Topic[];
 	/** What it knew of its cluster, for as long as its own log does not name it. */
-	readonly former?: Pick<KeptState, 'members' | 'since'>;
+	readonly former?: Pick<KeptState, 'members' | 'since' | 'left'> & {readonly mustJoin?: boolean};
+	/** How a node that is no member may found a cluster; `undefined`: it may only join one. */
+	readonly founding?: {readonly seeds: readonly string[]; readonly expect: number; readonly seekMs: number} | undefined;
+	/** Of former nodes whose data folder was lost, and which this node replaces. */
+	readonly resignations?: readonly Resignation[];
 	readonly config: Config;
 	readonly address: string;
 	readonly version: string;
+	/** The newest version of the protocol that this program speaks. */
+	readonly protocolMax: number;
+	/** Drawn by each process at its start, 16 hexadecimal digits. */
+	readonly instance: string;
+	readonly name: WantedName;
 	/** Bounds of Raft, where they shall be hit sooner than in life. @default those of the machine */
 	readonly raftLimits?: Partial<RaftLimits>;
 	readonly io: NodeIo;

@@ -4,51 +4,55 @@ The composition root: puts a node together from its configuration, real sockets 
 sent, logs are read back before a packet comes in.
 */
 import {randomBytes} from 'node:crypto';
+import {hostname} from 'node:os';
 import {join as joinPath} from 'node:path';
 import type {Broker, FaultCommand} from './api.ts';
 import {Node} from './broker.ts';
 import type {Config} from './config.ts';
 import {completeConfig, type GivenConfig} from './config-schema.ts';
 import {DapssError, errorMessage} from './errors.ts';
-import {formatAddress} from './address.ts';
-import {openBeacon, type Beacon} from './io/beacon.ts';
-import type {Channel} from './io/channel.ts';
+import {advertisedAddress, localAddress} from './io/advertise.ts';
+import type {Channel, LocalHello, RefusedPeer, Transport} from './io/channel.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
+import {Discovery} from './io/discovery.ts';
 import {Faults} from './io/faults.ts';
 import {realFiles} from './io/files.ts';
 import {Folder} from './io/folder.ts';
+import {expectKnownFormats} from './io/known-formats.ts';
 import {openLog} from './io/log.ts';
 import {createMesh} from './io/mesh.ts';
 import {NodeFiles} from './io/node-files.ts';
-import {moveAside, reserveQuarantine} from './io/quarantine.ts';
-import {formLock, listNodes, register, type Registration} from './io/registry.ts';
+import {moveAside, reserveLeft, reserveQuarantine} from './io/quarantine.ts';
+import {register} from './io/registry.ts';
+import {Resignations} from './io/resignations.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {openDatagrams} from './io/udp.ts';
 import {openHome, type HomeIo} from './home.ts';
 import {topicsOf} from './interests.ts';
-import {join, parseJoin} from './joining.ts';
+import {parseJoin} from './joining.ts';
 import {Lamport} from './lamport.ts';
+import {defaultName} from './membership/node-name.ts';
 import type {NodeId, Topic} from './message.ts';
 import {stateToJson, type KeptState} from './node-state.ts';
-import type {Links} from './ports.ts';
-import {encodeConfigurationData} from './raft/configuration.ts';
+import type {BrokerEvent} from './observe/events.ts';
 import type {RaftStore} from './raft-store.ts';
 import {replay} from './refound.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
 import type {Pipe} from './remote/pipe.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
 import {signBatch, verifyBatch} from './seal.ts';
-import {openTopicLog} from './topic-log.ts';
-import {encodeContext} from './topics/command.ts';
-import {version} from './version.ts';
+import {openTopicLog, type OnHeader, type TopicLog} from './topic-log.ts';
+import {protocolMax, version} from './version.ts';
 import {encodeControl} from './wire.ts';
 
 export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
 
 const stateFile = 'node.json';
-const aloneAdvice = 'what this node knew of its cluster was damaged and set aside, and no other member is known: name one with --bootstrap; if this node was the only one, nothing but a backup of its data folder brings the cluster back';
-/** Members that were heard and may be asked to take this node in. */
-const heardMax = 1024;
+/** Warnings of one process. */
+const warningsMax = 1000;
+/** A question to another node: until the connection is open, and until the answer is there. */
+const dialMs = 3000;
+const answerMs = 5000;
 
 /**
 Start a node in this process. Resolves when it listens and has read back what it had; whether it is a member yet, its snapshot says.
@@ -72,154 +76,103 @@ export function serveOver(broker: Broker, pipe: Pipe): void {
 
 async function assemble(config: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
 	const {path} = resources.use(await Folder.open(config.data));
-	let node: Node | undefined;
-	const said = new Set<string>();
-	/** What was said before there was a node to say it; no more than was said. */
-	const early: string[] = [];
-	const warn = (text: string): void => {
-		if (said.has(text) || said.size > 1000) return;
-		said.add(text);
-		if (node) node.journal.record({type: 'warning', text});
-		else early.push(text);
+	// Set once the node has read its logs back; what comes in before is refused.
+	const current: {node?: Node} = {};
+	/** What happened before the node exists. */
+	const early: BrokerEvent[] = [];
+	const record = (event: BrokerEvent): void => {
+		if (current.node) current.node.journal.record(event);
+		else if (early.length < warningsMax) early.push(event);
 	};
 
+	const reported = new Set<string>();
+	const warn = (text: string): void => {
+		if (reported.has(text) || reported.size >= warningsMax) return;
+		reported.add(text);
+		record({type: 'warning', text});
+	};
+
+	const refuse = (refused: RefusedPeer): void => record({type: 'refused', ...refused});
+
 	const folder = new NodeFiles(realFiles, path, warn);
-	const host = config.advertise === '' ? config.host : config.advertise;
-	const address = formatAddress(host, config.port);
+	const address = await advertisedAddress(config);
 	const home = await openHome(homeOf(folder, config), address);
-	const {state, quarantined} = home;
-	let raftStore = home.store;
+	const {state, quarantined, store: raftStore} = home;
 	const {identity} = state;
 	const incarnation = state.incarnation + 1;
 	const instance = randomBytes(8).toString('hex');
+	const name = {text: config.name === '' ? defaultName(hostname(), config.port) : config.name, isChosen: config.name !== ''};
 	const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 	lamport.nextCeiling();
 	const save = (kept: KeptState): Promise<void> => folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
-	// Before the first send: numbers of this life are never those of an earlier one.
+	// Before the first send: numbers of this incarnation are never those of an earlier one.
 	await save({...state, lamport: lamport.ceiling});
 	lamport.kept(lamport.ceiling);
+	const isFresh = raftStore.isEmpty && state.clusterId === '' && !state.mustJoin;
+	const resignations = await Resignations.open(path, identity, warn);
 	const knownTopics = await folder.topics({
 		known: () => [...state.topics, ...state.since.map(([topic]) => topic), ...topicsOf(config.topics), ...agreedTopics(raftStore)],
 		openLog: at => openLog({folder: at, ...logOptions(config)}),
 	});
-	const mayFound = raftStore.isEmpty && state.clusterId === '' && !state.mustJoin && config.bootstrap.length === 0;
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
-
-	const shared = transportOptions(config, {identity, version, onProblem: warn});
+	const shared = transportOptions(config, {identity, version, onRefusal: refuse});
 	const transport = createTransport(shared);
+	const hello = (): Omit<LocalHello, 'via'> => ({address, clusterId: current.node?.clusterId ?? state.clusterId, incarnation, instance, name: name.text, protocolMin: current.node?.control.topics.protocol ?? 1});
 	const mesh = resources.use(await createMesh({
 		transport, clock: systemClock, host: config.host, port: config.port, id: identity.id, outQueueBytes: config.limits.outQueueBytes,
-		hello: () => ({address, clusterId: node?.clusterId ?? state.clusterId, incarnation, instance, name: ''}),
-		refusals: shared.refusals, faults,
-		onFrame: (from, frame) => node?.onFrame(from, frame),
-		onUp: peer => node?.onLink(peer, 'up'),
-		onDown: peer => node?.onLink(peer, 'down'),
-		onRefused: peer => node?.onLink(peer, 'refused'),
-		onRemoved: peer => node?.onLink(peer, 'removed'),
-		onStranger: (peer, at) => node?.onStranger(peer, at),
-		onProblem: warn,
-		onClient: channel => serveClient(node, channel),
-		onJoin: channel => serveJoin(node, channel),
+		hello, refusals: shared.refusals, faults,
+		onFrame: (from, frame) => current.node?.onFrame(from, frame),
+		onUp: peer => current.node?.onLink(peer, 'up'),
+		onDown: peer => current.node?.onLink(peer, 'down'),
+		onRefused: peer => current.node?.onLink(peer, 'refused'),
+		onRemoved: peer => current.node?.onLink(peer, 'removed'),
+		onStranger: (peer, at) => current.node?.onStranger(peer, at),
+		judge: (peer, caller, linked) => current.node?.identity.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'},
+		onDouble: (_peer, reason) => current.node?.identity.onRefused(reason),
+		onRefusal: refuse,
+		onClient: channel => serveClient(current.node, channel),
+		onJoin: channel => serveJoin(current.node, channel),
 	}));
 	const datagrams = resources.use(await openDatagrams({
-		host: config.host, port: config.port, keys: shared.keys, id: identity.id, incarnation,
-		encrypt: config.enableEncryption, refusals: shared.refusals, faults,
-		onDatagram: (from, bytes) => node?.onDatagram(from, bytes),
+		host: config.host, port: config.port, keys: shared.keys, id: identity.id, incarnation, instance, instanceOf: peer => mesh.instance(peer),
+		encrypt: config.enableEncryption, refusals: shared.refusals, names: shared.names, faults,
+		onDatagram: (from, bytes) => current.node?.onDatagram(from, bytes),
 	}));
-
-	const heard = new Map<string, {readonly address: string; readonly clusterId: string}>();
-	/** Other clusters of this name that were told of. */
-	const foreign = new Set<string>();
-	const beacon = config.discovery.enabled ? resources.use(await openBeacon({
-		config: config.discovery, host: config.host, keys: shared.keys, id: identity.id, incarnation, refusals: shared.refusals,
-		say: () => ({address, clusterId: node?.clusterId ?? state.clusterId, phase: node?.phase === 'running' ? 'member' : 'seeking', topics: [...node?.data.topics.keys() ?? []]}),
-		onBeacon: other => onBeacon(other),
+	const discovery = resources.use(await Discovery.open({
+		config, id: identity.id, incarnation, address, keys: shared.keys, refusals: shared.refusals,
+		former: state.members.filter(([id]) => id !== identity.id).map(([, at]) => at),
+		self: () => ({clusterId: current.node?.clusterId ?? state.clusterId, isMember: current.node?.phase === 'running', topics: [...current.node?.data.topics.keys() ?? []]}),
+		onForeign: (clusterId, at) => current.node?.identity.sightings.foreign(clusterId, at),
+		onDouble: at => current.node?.identity.sightings.doubled(identity.id, address, at),
 		onProblem: warn,
-	})) : undefined;
+	}));
+	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address: localAddress(config), cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
 
-	function onBeacon(other: Beacon): void {
-		if (other.phase !== 'member') return;
-		if (heard.size < heardMax || heard.has(other.id)) heard.set(other.id, other);
-		if (!node || node.phase !== 'running' || other.clusterId === node.clusterId || foreign.has(other.clusterId)) return;
-		foreign.add(other.clusterId);
-		node.journal.record({type: 'discovered', cluster: config.cluster, clusterId: other.clusterId, address: other.address, foreign: true});
-		warn(`Two clusters of the name "${config.cluster}" meet here: ${node.clusterId.slice(0, 8)} (this node) and ${other.clusterId.slice(0, 8)} (${other.address}). They are not merged: stop one side and start its nodes with empty data folders, or give it another --cluster`);
-	}
-
-	/** Members that may take this node in. */
-	const candidates = async (): Promise<readonly string[]> => {
-		// A node that was a member once is refused by any other cluster of the name.
-		const isOurs = (other: {readonly clusterId: string}): boolean => !state.mustJoin || state.clusterId === '' || other.clusterId === state.clusterId;
-		const former = state.members.filter(([id]) => id !== identity.id).map(([, at]) => at);
-		const local = config.discovery.enabled ? (await listNodes()).filter(other => other.cluster === config.cluster && other.phase === 'running' && other.id !== identity.id && isOurs(other)) : [];
-		return [...new Set([...config.bootstrap, ...local.map(other => other.address), ...[...heard.values()].filter(other => isOurs(other)).map(other => other.address), ...former])];
+	// Nobody is served before the logs are read back: a topic would be opened twice.
+	const running = new Node({
+		id: identity.id, incarnation, lamport, config, address, version, protocolMax, instance, name,
+		clusterId: state.clusterId,
+		topics: [...new Set([...state.topics, ...topicsOf(config.topics)])],
+		former: state,
+		founding: isFresh ? {seeds: config.bootstrap, expect: config.expect, seekMs: config.discovery.enabled ? config.discovery.seekMs : 0} : undefined,
+		resignations: resignations.former,
+		io: {
+			clock: systemClock, entropy: systemEntropy, links: mesh, datagrams, raftStore, knownTopics, save,
+			peers: {candidates: () => discovery.candidates(), ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame)},
+			sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
+			verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
+			openTopic: (topic, onHeader) => openTopicIn({folder, config, self: identity.id, warn}, topic, onHeader),
+			faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: label => faults.active(label)},
+		},
+	});
+	await running.start();
+	current.node = running;
+	for (const event of early) running.journal.record(event);
+	running.onPhase = () => {
+		void registration?.update({phase: running.phase, clusterId: running.clusterId}).catch(() => undefined);
+		if (running.phase === 'running') void resignations.settle().catch(() => undefined);
 	};
 
-	let isFounding = false;
-	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address, cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
-	const lock = mayFound && config.discovery.enabled ? await formLock(config.cluster) : undefined;
-	try {
-		if (mayFound && !await isSomebodyThere()) {
-			isFounding = true;
-			const clusterId = randomBytes(16).toString('hex');
-			raftStore = await raftStore.found({
-				term: 1, index: 1, kind: 'configuration',
-				data: encodeConfigurationData({voters: [identity.id], learners: []}, encodeContext({clusterId, node: identity.id, address})),
-			}, identity.id);
-		}
-
-		// Nobody is served before the logs are read back: a topic would be opened twice.
-		const starting = createNode();
-		await starting.start();
-		node = starting;
-		for (const text of early.splice(0)) node.journal.record({type: 'warning', text});
-		if (isFounding || node.control.isMember) node.run(node.control.topics.clusterId || state.clusterId);
-		else node.phase = 'joining';
-		await registration?.update({phase: node.phase, clusterId: node.clusterId});
-	} finally {
-		await lock?.[Symbol.asyncDispose]();
-	}
-
-	async function isSomebodyThere(): Promise<boolean> {
-		if ((await candidates()).length > 0) return true;
-		if (!beacon) return false;
-		beacon.announce();
-		const untilMs = systemClock.monotonicMs() + config.discovery.seekMs;
-		while (heard.size === 0 && systemClock.monotonicMs() < untilMs) await wait(50); // oxlint-disable-line no-await-in-loop -- until one is heard
-		return heard.size > 0;
-	}
-
-	function createNode(): Node {
-		const links: Links = mesh;
-		return new Node({
-			id: identity.id, incarnation, lamport, config, address, version,
-			clusterId: state.clusterId,
-			topics: [...new Set([...state.topics, ...topicsOf(config.topics)])],
-			former: state,
-			io: {
-				clock: systemClock, entropy: systemEntropy, links, datagrams, raftStore, knownTopics, save,
-				sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
-				verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
-				async openTopic(topic, onHeader) {
-					const at = await folder.topicFolder(topic);
-					const topicLog = await openLog({folder: at, ...logOptions(config)});
-					const opened = await openTopicLog(topicLog, onHeader, identity.id).catch((error: unknown): never => {
-						throw new DapssError('storage', `The log ${at} of the topic ${JSON.stringify(topic)} cannot be read: ${errorMessage(error)}`, {cause: error});
-					});
-					// What came back once is told of no more; how much a hole at the end has taken cannot be known.
-					if (opened.missing > 0 || topicLog.damaged.some(({position, bytes}) => position + bytes === topicLog.end)) {
-						warn(`The log of the topic ${topic} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing > 0 ? `${opened.missing} messages are missing` : 'messages at its end may be missing'} and are asked of other nodes`);
-					}
-
-					return opened;
-				},
-				faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: () => faults.active()},
-			},
-		});
-	}
-
-	const running = node;
-	void becomeMember(running, registration);
 	void running.closed.then(async () => {
 		await raftStore[Symbol.asyncDispose]().catch(() => undefined);
 		await resources.disposeAsync();
@@ -230,51 +183,49 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		running.journal.record({type: 'quarantined', problem, folder: joinPath(folder.path, aside), formerId, id: identity.id});
 	}
 
+	if (running.control.isMember) running.run(running.control.topics.clusterId || state.clusterId);
+	// A node that may found a cluster without waiting for anybody knows within a moment what it does.
+	else {
+		const entered = running.enter();
+		if (isFresh && config.bootstrap.length === 0 && config.expect === 0) await Promise.race([entered, running.closed]);
+	}
+
 	return Object.assign(running, {port: config.port});
+}
 
-	/** Ask until the cluster has taken this node in. */
-	async function becomeMember(joining: Node, entry: Registration | undefined): Promise<void> {
-		if (joining.phase !== 'joining') return;
-		let known: readonly string[] = await candidates();
-		try {
-			const joined = await join({
-				id: identity.id, address, clusterId: joining.clusterId,
-				candidates: () => known,
-				ask: (at, frame) => askOnce(at, frame),
-				tell(detail) {
-					joining.detail = detail;
-				},
-				async wait(ms) {
-					if (known.length === 0) joining.detail = state.mustJoin ? aloneAdvice : 'no member of the cluster is known yet: waiting to hear one';
-					await wait(ms);
-					known = await candidates();
-				},
-				isStopped: () => joining.phase !== 'joining',
-			});
-			if (joined) joining.setJoined(joined.clusterId, joined.members);
-			await entry?.update({phase: joining.phase, clusterId: joining.clusterId});
-		} catch (error) {
-			await joining.stop(errorMessage(error));
-		}
+/** One question over a connection of its own. */
+async function ask(transport: Transport, at: string, hello: LocalHello, frame: Buffer): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}> {
+	const channel = await transport.dial(at, {hello, timeoutMs: dialMs});
+	return new Promise((resolve, reject) => {
+		const timer = setTimeout(() => channel.destroy('no answer'), answerMs);
+		channel.onClose = why => {
+			clearTimeout(timer);
+			reject(new DapssError('unreachable', `${at}: ${why}`));
+		};
+
+		channel.onFrame = payload => {
+			resolve({id: channel.remote.id, frame: payload});
+			channel.close('answered');
+		};
+
+		channel.send([frame]);
+	});
+}
+
+type TopicHome = {readonly folder: NodeFiles; readonly config: Config; readonly self: NodeId; readonly warn: (text: string) => void};
+
+async function openTopicIn({folder, config, self, warn}: TopicHome, topic: Topic, onHeader: OnHeader): Promise<TopicLog> {
+	const at = await folder.topicFolder(topic);
+	const topicLog = await openLog({folder: at, ...logOptions(config)});
+	const opened = await openTopicLog(topicLog, onHeader, self).catch((error: unknown): never => {
+		throw new DapssError('storage', `The log ${at} of the topic ${JSON.stringify(topic)} cannot be read: ${errorMessage(error)}`, {cause: error});
+	});
+	// What came back once is reported no more; how much a hole at the end has taken cannot be known.
+	if (opened.missing > 0 || topicLog.damaged.some(({position, bytes}) => position + bytes === topicLog.end)) {
+		warn(`The log of the topic ${topic} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing > 0 ? `${opened.missing} messages are missing` : 'messages at its end may be missing'} and are asked of other nodes`);
 	}
 
-	async function askOnce(at: string, frame: Buffer): Promise<Buffer> {
-		const channel = await transport.dial(at, {hello: {address, clusterId: running.clusterId, incarnation, instance, name: '', via: 'join'}, timeoutMs: 3000});
-		return new Promise((resolve, reject) => {
-			const timer = setTimeout(() => channel.destroy('no answer'), 5000);
-			channel.onClose = why => {
-				clearTimeout(timer);
-				reject(new DapssError('unreachable', `${at}: ${why}`));
-			};
-
-			channel.onFrame = payload => {
-				resolve(payload);
-				channel.close('answered');
-			};
-
-			channel.send([frame]);
-		});
-	}
+	return opened;
 }
 
 function serveClient(node: Node | undefined, channel: Channel): void {
@@ -287,17 +238,19 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 	channel.onFrame = frame => {
 		const request = parseJoin(frame);
 		if (!node || !request || request.id !== channel.remote.id) return channel.close('malformed request');
-		void node.onJoin(request.id, request.address, request.clusterId).then(answer => channel.send([encodeControl('joined', answer)]));
+		const {incarnation, instance, protocol, version: program} = channel.remote;
+		void node.onJoin({...request, facts: {incarnation, instance, protocol, version: program}}).then(answer => channel.send([encodeControl('joined', answer)]));
 	};
 }
 
 function homeOf(folder: NodeFiles, config: Config): HomeIo {
 	return {
+		expectKnownFormats: () => expectKnownFormats(realFiles, folder.path, stateFile),
 		readState: () => folder.readJson(stateFile),
 		writeState: json => folder.writeJson(stateFile, json),
 		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), ...logOptions(config)}),
 		blobs: folder.blobs,
-		reserve: () => reserveQuarantine(realFiles, folder.path, stateFile),
+		reserve: why => (why === 'left' ? reserveLeft : reserveQuarantine)(realFiles, folder.path, stateFile),
 		moveAside: name => moveAside(realFiles, folder.path, name),
 	};
 }
@@ -309,10 +262,4 @@ function agreedTopics({recovered}: RaftStore): readonly Topic[] {
 
 function logOptions({storage: {segmentBytes, writeDeadlineMs}}: Config): {readonly segmentBytes: number; readonly writeDeadlineMs: number} {
 	return {segmentBytes, writeDeadlineMs};
-}
-
-function wait(ms: number): Promise<void> {
-	return new Promise(resolve => {
-		setTimeout(resolve, ms);
-	});
 }

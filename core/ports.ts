@@ -66,6 +66,9 @@ export type Log = AsyncDisposable & {
 /** How the link to a peer stands. */
 export type LinkState = {readonly state: 'up' | 'connecting' | 'down'; readonly why: string};
 
+/** What a peer said of its program. */
+export type Spoken = {readonly protocol: number; readonly version: string};
+
 /** Links to the other members: one authenticated, ordered connection each. Frames to a peer without a link are lost, and that is said. */
 export type Links = {
 	/** Keep a link to each of these; close the others. */
@@ -76,6 +79,10 @@ export type Links = {
 	send(to: NodeId, pieces: readonly Uint8Array[]): boolean;
 	queuedBytes(to: NodeId): number;
 	state(peer: NodeId): LinkState;
+	/** Where the peer is reached by its newest hello on a link; `undefined` when there was none. */
+	address(peer: NodeId): string | undefined;
+	/** The newest version of the protocol that the peer and this node both speak, and the version of its program, as it said last; `undefined` before the first link. */
+	speaks(peer: NodeId): Spoken | undefined;
 	/** The peer is silent: what the connection still holds will not arrive soon. Close it and dial anew. */
 	drop(peer: NodeId, why: string): void;
 	/** The peer was heard elsewhere: dial now instead of at the end of the back-off. */
@@ -89,4 +96,15 @@ export type Links = {
 export type Datagrams = {
 	/** `to` names the peer, for faults that are injected. */
 	send(address: string, bytes: Uint8Array, to?: NodeId): void;
+};
+
+/** `isMember`: a node that is a member of a cluster of this name was seen there lately. */
+export type Candidate = {readonly address: string; readonly isMember: boolean};
+
+/** How a node finds others whose link it does not have yet. */
+export type PeerFinder = {
+	/** Where a node of the cluster may be, as far as is known now: the seed list, nodes of this user on this machine, beacons. */
+	candidates(): Promise<readonly Candidate[]>;
+	/** One question, as an encoded `join` frame, over a connection of its own. `id` of the node that answers is proved. @throws as a dial does */
+	ask(address: string, frame: Buffer): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}>;
 };

@@ -12,3 +12,13 @@ export function promotion(configuration: {readonly voters: readonly NodeId[]; re
 	const missing = voters.length % 2 === 0 ? 1 : 2;
 	return fit.length >= missing && voters.length + missing <= votersMax ? fit[0] : undefined;
 }
+
+/**
+The voter to demote; `undefined` when the voters are as they should be. Two voters are worse than one: both must be up, and none may fail. So when
+two are left, and no learner is there to make them three, the one that does not lead becomes a learner. Without an answer from it nothing changes.
+*/
+export function demotion(configuration: {readonly voters: readonly NodeId[]; readonly learners: readonly NodeId[]}, leader: NodeId, isReachable: (node: NodeId) => boolean): NodeId | undefined {
+	const {voters, learners} = configuration;
+	if (voters.length !== 2 || learners.some(learner => isReachable(learner))) return undefined;
+	return voters.find(voter => voter !== leader && isReachable(voter));
+}

@@ -6,10 +6,12 @@ import {decode, encode} from './codec.ts';
 import {DamagedError} from './errors.ts';
 import type {NodeId} from './message.ts';
 import type {Log} from './ports.ts';
-import {parseConfiguration} from './raft/configuration.ts';
+import {configurationVersion, decodeConfigurationData, parseConfiguration} from './raft/configuration.ts';
 import type {Entry, HardState, Recovered} from './raft/raft.ts';
 import {decodeRecord, encodeEntry, encodeMark, encodeState, Recovery} from './raft/records.ts';
 import type {Snapshot} from './raft/snapshot.ts';
+import {decodeContext, decodeEnvelope} from './topics/command.ts';
+import {protocolMax} from './version.ts';
 
 /** Whole files, written atomically and checked when read. */
 export type Blobs = {
@@ -23,7 +25,7 @@ export type Blobs = {
 const readBytes = 1024 * 1024;
 
 export class RaftStore implements AsyncDisposable {
-	readonly recovered: Recovered;
+	#recovered: Recovered;
 	readonly #log: Log;
 	readonly #blobs: Blobs;
 	#state: HardState;
@@ -33,7 +35,7 @@ export class RaftStore implements AsyncDisposable {
 	constructor(log: Log, blobs: Blobs, recovered: Recovered, positions: Array<{readonly index: number; readonly position: number}>) {
 		this.#log = log;
 		this.#blobs = blobs;
-		this.recovered = recovered;
+		this.#recovered = recovered;
 		this.#state = recovered.hardState;
 		this.#positions = positions;
 	}
@@ -60,10 +62,15 @@ export class RaftStore implements AsyncDisposable {
 		return new RaftStore(log, blobs, {hardState: recovery.state, snapshot, entries}, positions);
 	}
 
+	/** What a Raft machine starts from: what was read back, or the entry that founded a cluster since. */
+	get recovered(): Recovered {
+		return this.#recovered;
+	}
+
 	/** Found a cluster of one: its first entry names this node as the only voter. Only on an empty store. */
-	async found(entry: Entry, node: NodeId): Promise<RaftStore> {
+	async found(entry: Entry, node: NodeId): Promise<void> {
 		await this.append({term: 1, vote: node, commit: 1}, [entry]);
-		return new RaftStore(this.#log, this.#blobs, {hardState: this.#state, snapshot: undefined, entries: [entry]}, this.#positions);
+		this.#recovered = {hardState: this.#state, snapshot: undefined, entries: [entry]};
 	}
 
 	/** Begin anew with this state, as its only voter: the mark of the snapshot decides, and there is no vote that it could break. */
@@ -78,7 +85,7 @@ export class RaftStore implements AsyncDisposable {
 	}
 
 	get isEmpty(): boolean {
-		return this.recovered.entries.length === 0 && this.recovered.snapshot === undefined;
+		return this.#recovered.entries.length === 0 && this.#recovered.snapshot === undefined;
 	}
 
 	/** Resolves when all of it is on the disk. */
@@ -112,6 +119,27 @@ export class RaftStore implements AsyncDisposable {
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.#log[Symbol.asyncDispose]();
 	}
+}
+
+/** What is newer about a record, which is as it was written, than this program; `undefined` when nothing is. */
+export function newerInRaftRecord(bytes: Uint8Array): string | undefined {
+	const record = decodeRecord(bytes);
+	if (!record) return `a record of kind ${[...bytes.subarray(0, 2)].join('.')}, which this program does not know`;
+	if (record.type !== 'entry') return undefined;
+	const {kind, data} = record.entry;
+	if (kind === 'configuration' && data[0] !== undefined && data[0] > configurationVersion) return `a configuration of format ${data[0]}, this program reads up to ${configurationVersion}`;
+	const protocol = kind === 'command' ? protocolOfCommand(data) : kind === 'configuration' ? protocolOfConfiguration(data) : undefined;
+	return protocol !== undefined && protocol > protocolMax ? `its cluster uses protocol ${protocol}, this program speaks up to ${protocolMax}` : undefined;
+}
+
+function protocolOfCommand(data: Uint8Array): number | undefined {
+	const command = decodeEnvelope(data)?.command;
+	return command?.type === 'protocol' ? command.protocol : undefined;
+}
+
+function protocolOfConfiguration(data: Uint8Array): number | undefined {
+	const decoded = decodeConfigurationData(data);
+	return decoded && decodeContext(decoded.context).protocol;
 }
 
 function nameOf(index: number): string {

@@ -5,9 +5,10 @@ changed before it is asked for.
 import {randomBytes} from 'node:crypto';
 import {join} from 'node:path';
 import type {Config} from './config.ts';
-import {DapssError, errorMessage} from './errors.ts';
+import {DapssError, errorMessage, NewerVersionError} from './errors.ts';
 import {realFiles} from './io/files.ts';
 import {Folder} from './io/folder.ts';
+import {expectKnownFormats} from './io/known-formats.ts';
 import {openLog} from './io/log.ts';
 import {NodeFiles} from './io/node-files.ts';
 import {RaftStore} from './raft-store.ts';
@@ -29,6 +30,7 @@ export async function openSurvivor({data, limits, storage: {segmentBytes, writeD
 	await using resources = new AsyncDisposableStack();
 	const folder = new NodeFiles(realFiles, resources.use(await Folder.open(data)).path);
 	try {
+		await expectKnownFormats(realFiles, folder.path, stateFile);
 		const identity = identityFrom(Object(await folder.readJson(stateFile))['identity']);
 		if ('problem' in identity) throw new DapssError('storage', `${join(folder.path, stateFile)}: ${identity.problem}`);
 		const log = await openLog({folder: join(folder.path, 'raft'), segmentBytes, writeDeadlineMs});
@@ -47,7 +49,7 @@ export async function openSurvivor({data, limits, storage: {segmentBytes, writeD
 			[Symbol.asyncDispose]: () => held.disposeAsync(),
 		};
 	} catch (error) {
-		if (error instanceof DapssError && error.code !== 'storage') throw error;
+		if (error instanceof NewerVersionError || (error instanceof DapssError && error.code !== 'storage')) throw error;
 		throw new DapssError('storage', `The data folder ${folder.path} cannot be recovered from, it is damaged: ${errorMessage(error)}. Recover another survivor`, {cause: error});
 	}
 }

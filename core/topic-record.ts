@@ -9,7 +9,7 @@ the stream was ever read, and pull it from other nodes again; and an emptied log
 A **fill** is a batch that damage had taken and a peer gave back: its offset lies in a hole before it (`topic-fills.ts`).
 */
 import type {StoredBatch} from './delivery.ts';
-import {decodeBatch, decodeStoredHeader, type Batch, type BatchHeader, type NodeId, type Topic} from './message.ts';
+import {decodeBatch, decodeStoredHeader, newerBatch, type Batch, type BatchHeader, type NodeId, type Topic} from './message.ts';
 
 /** A stream of which nothing is kept: where it goes on. */
 export type GoneStream = {readonly origin: NodeId; readonly incarnation: number; readonly next: number; readonly lamport: number};
@@ -74,6 +74,13 @@ export function decodeRecord(bytes: Uint8Array): TopicRecord | undefined {
 	if (record[7] === flagMark) return decodeMark(record, offset);
 	const batch = decodeBatch(record.subarray(prefixBytes));
 	return batch && {type: record[7] === flagFill ? 'fill' : 'batch', offset, hops: record[6]!, repaired: record[7] !== 0, batch};
+}
+
+/** What is newer about a record, which is as it was written, than this program; `undefined` when nothing is. */
+export function newerInTopicRecord(record: Buffer): string | undefined {
+	if (record.length <= prefixBytes) return `a record of ${record.length} bytes, which this program does not know`;
+	if (!isKnown(record)) return `a record with the flags ${record[7]}, which this program does not know`;
+	return record[7] === flagMark ? undefined : newerBatch(record, prefixBytes);
 }
 
 function isKnown(record: Buffer): boolean {

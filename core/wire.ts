@@ -9,7 +9,7 @@ other  kind | MessagePack
 */
 import {decode, encode} from './codec.ts';
 
-export const kinds = {raft: 1, gossip: 2, push: 3, swim: 4, join: 5, joined: 6, manage: 7, managed: 8} as const;
+export const kinds = {raft: 1, gossip: 2, push: 3, swim: 4, join: 5, joined: 6, manage: 7, managed: 8, probe: 16, present: 17} as const;
 export type Kind = keyof typeof kinds;
 
 export const pushHeaderBytes = 3;

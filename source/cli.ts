@@ -10,6 +10,7 @@ import {parseArguments} from './parse.ts';
 import type {Env} from './places.ts';
 import {loadSettings, type Settings} from './settings.ts';
 import {paint, type Terminal} from './terminal.ts';
+import {titleCommand} from './title.ts';
 
 export type MainOptions = {
 	readonly argv: readonly string[];
@@ -30,6 +31,7 @@ export async function main(options: MainOptions): Promise<number> {
 	terminal.onClosed = () => stop.abort('closed');
 	try {
 		const {command, input, flags, output} = parseArguments(argv, version);
+		titleCommand(command.name);
 		if (flags.help) {
 			await terminal.line(helpOf(command));
 			return 0;

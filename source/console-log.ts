@@ -7,6 +7,7 @@ import {join} from 'node:path';
 import pino from 'pino';
 import type {Broker} from '../core/api.ts';
 import {errorMessage} from '../core/errors.ts';
+import {levelOf} from '../core/observe/levels.ts';
 import {stateFolder, type Env} from './places.ts';
 
 const keptBytes = 4 * 1024 * 1024;
@@ -33,7 +34,7 @@ export function logTo(env: Env, name: string, broker: Broker): string | undefine
 		try {
 			for await (const event of broker.events()) {
 				if (++lines > linesMax) break;
-				log[event.type === 'warning' ? 'warn' : 'info'](event);
+				log[levelOf(event)](event);
 			}
 		} catch (error) {
 			log.error(errorMessage(error));

@@ -15,8 +15,10 @@ type FlagText = {
 export const flagTable = {
 	port: {type: 'string', value: 'PORT', text: 'TCP and UDP port of the node (5000, or the next free one)'},
 	bootstrap: {type: 'string', isMultiple: true, value: 'ADDRESS', text: 'a member to join through: host:port, or a port on this machine; repeat it or use commas'},
-	host: {type: 'string', value: 'HOST', text: 'address to listen on (127.0.0.1)'},
-	advertise: {type: 'string', value: 'HOST', text: 'host that other nodes reach this one under'},
+	expect: {type: 'string', value: 'N', text: 'nodes that must have started before one founds the cluster'},
+	name: {type: 'string', value: 'NAME', text: 'name of the node in its cluster (host name and port)'},
+	host: {type: 'string', value: 'HOST', text: 'address to listen on (127.0.0.1); 0.0.0.0 or :: for all of this machine'},
+	advertise: {type: 'string', value: 'ADDRESS', text: 'where other nodes reach this one: host, host:port or [v6]:port (the address it listens on)'},
 	cluster: {type: 'string', value: 'NAME', text: 'name of the cluster (dapss)'},
 	topics: {type: 'string', isMultiple: true, value: 'A,B', text: 'topics that the node subscribes to at its start'},
 	data: {type: 'string', value: 'DIR', text: 'folder of the node\'s identity, logs and messages'},
@@ -24,6 +26,7 @@ export const flagTable = {
 	secretFile: {type: 'string', value: 'FILE', text: 'file with the cluster\'s secret (mode 0600)'},
 	discovery: {type: 'boolean', text: 'find the cluster by multicast (--no-discovery switches it off)'},
 	faults: {type: 'boolean', text: 'accept fault commands, for tests and drills'},
+	leave: {type: 'boolean', text: 'leave the cluster for good when a signal stops the node, instead of only stopping'},
 	headless: {type: 'boolean', text: 'run the node without the console'},
 	readonly: {type: 'boolean', text: 'a console that publishes and subscribes nothing'},
 	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to; without it, one of yours that runs here (also DAPSS_SERVER)'},
@@ -51,7 +54,7 @@ type Value<Name extends FlagName> = (typeof flagTable)[Name] extends {readonly i
 	: (typeof flagTable)[Name]['type'] extends 'boolean' ? boolean : string;
 export type Flags = {readonly [Name in FlagName]?: Value<Name>};
 
-export const nodeFlags = ['port', 'bootstrap', 'host', 'advertise', 'cluster', 'topics', 'data', 'config', 'secretFile', 'discovery', 'faults'] as const satisfies readonly FlagName[];
+export const nodeFlags = ['port', 'bootstrap', 'expect', 'name', 'host', 'advertise', 'cluster', 'topics', 'data', 'config', 'secretFile', 'discovery', 'faults'] as const satisfies readonly FlagName[];
 export const clientFlags = ['server', 'cluster', 'config', 'secretFile', 'timeout', 'output'] as const satisfies readonly FlagName[];
 export const everywhere = ['help', 'version'] as const satisfies readonly FlagName[];
 

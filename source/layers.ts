@@ -25,7 +25,7 @@ const otherVariables = ['DAPSS_SERVER', 'DAPSS_CONFIG', 'DAPSS_DATA', 'DAPSS_SEC
 
 /** Flags that are settings, by the setting's name. */
 const settingFlags = {
-	port: 'port', bootstrap: 'bootstrap', host: 'host', advertise: 'advertise', cluster: 'cluster', topics: 'topics', data: 'data',
+	port: 'port', bootstrap: 'bootstrap', expect: 'expect', name: 'name', host: 'host', advertise: 'advertise', cluster: 'cluster', topics: 'topics', data: 'data',
 	secretFile: 'secret_file', faults: 'faults', discovery: 'discovery.enabled',
 } as const;
 

@@ -1,13 +1,36 @@
 /**
 Which port a node gets, and who has it already.
 */
+import {createSocket} from 'node:dgram';
+import {lookup} from 'node:dns/promises';
 import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
-import {createServer} from 'node:net';
+import {createServer, isIP} from 'node:net';
+
+export type Protocol = 'TCP' | 'UDP';
 
 /** Ports that are tried behind the default one. */
 const tries = 64;
 
-export function isPortFree(host: string, port: number): Promise<boolean> {
+/** The protocol in which somebody has the port already; `undefined` when it is free in both, as a node needs it. */
+export async function portConflict(host: string, port: number): Promise<Protocol | undefined> {
+	if (!await isTcpFree(host, port)) return 'TCP';
+	return await isUdpFree(host, port) ? undefined : 'UDP';
+}
+
+async function isUdpFree(host: string, port: number): Promise<boolean> {
+	const address = isIP(host) === 0 ? await lookup(host).then(found => found.address, () => undefined) : host;
+	if (address === undefined) return true; // A name that is not found is for the node to refuse.
+	return new Promise(resolve => {
+		const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
+		socket.once('error', (error: NodeJS.ErrnoException) => {
+			socket.close();
+			resolve(error.code !== 'EADDRINUSE');
+		});
+		socket.bind({port, address, exclusive: true}, () => socket.close(() => resolve(true)));
+	});
+}
+
+function isTcpFree(host: string, port: number): Promise<boolean> {
 	return new Promise(resolve => {
 		const server = createServer();
 		// An address that this machine has not is for the node to refuse, with its reason.
@@ -20,16 +43,16 @@ export function isPortFree(host: string, port: number): Promise<boolean> {
 export async function nextFreePort(host: string, from: number): Promise<number | undefined> {
 	for (let port = from; port < Math.min(from + tries, 65_536); port++) {
 		// oxlint-disable-next-line no-await-in-loop -- the first that is free
-		if (await isPortFree(host, port)) return port;
+		if (await portConflict(host, port) === undefined) return port;
 	}
 
 	return undefined;
 }
 
-/** The process that listens on a port, for people: `node (pid 4711)`. Linux, and own processes, only; `undefined` when unknown. */
-export function portHolder(port: number): string | undefined {
+/** The process that has a port, for people: `node (pid 4711)`. Linux, and own processes, only; `undefined` when unknown. */
+export function portHolder(port: number, protocol: Protocol): string | undefined {
 	try {
-		const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap(table => listening(table, port)));
+		const inodes = new Set((protocol === 'TCP' ? ['tcp', 'tcp6'] : ['udp', 'udp6']).flatMap(table => owners(`/proc/net/${table}`, port, protocol === 'TCP')));
 		if (inodes.size === 0) return undefined;
 		for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
 			if (holds(pid, inodes)) return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
@@ -41,7 +64,7 @@ export function portHolder(port: number): string | undefined {
 	return undefined;
 }
 
-function listening(table: string, port: number): string[] {
+function owners(table: string, port: number, mustListen: boolean): string[] {
 	let text: string;
 	try {
 		text = readFileSync(table, 'utf8');
@@ -50,7 +73,7 @@ function listening(table: string, port: number): string[] {
 	}
 
 	const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-	return text.split('\n').slice(1).map(row => row.trim().split(/\s+/)).filter(row => row[1]?.endsWith(suffix) && row[3] === '0A').map(row => row[9]!);
+	return text.split('\n').slice(1).map(row => row.trim().split(/\s+/)).filter(row => row[1]?.endsWith(suffix) && (!mustListen || row[3] === '0A')).map(row => row[9]!);
 }
 
 function holds(pid: string, inodes: ReadonlySet<string>): boolean {

@@ -3,7 +3,7 @@ The settings of this run: defaults ← config.json ← saved preferences ← `DA
 whatever is wrong is told at once.
 */
 import {defaults, type Config} from '../core/config.ts';
-import {nearest, problemsOf, type Tunables} from '../core/config-schema.ts';
+import {nearest, problemsOf, withCanonicalAddresses, type Tunables} from '../core/config-schema.ts';
 import {canonicalAddress} from '../core/address.ts';
 import {DapssError} from '../core/errors.ts';
 import {openSecret, readSecret, secretProblem} from '../core/io/secret.ts';
@@ -38,6 +38,7 @@ export type SettingsInput = {
 };
 
 const fromDefault = 'default';
+const addressSettings = ['host', 'advertise', 'bootstrap'] as const;
 
 /** @throws `config`, with a line for every problem */
 export function loadSettings(input: SettingsInput): Settings {
@@ -55,8 +56,9 @@ export function loadSettings(input: SettingsInput): Settings {
 		for (const [name, entry] of layer.entries) ((secretKeys as readonly string[]).includes(name) ? secrets : entries).set(name, entry);
 	}
 
-	const bootstrap = entries.get('bootstrap')!;
-	if (Array.isArray(bootstrap.value)) entries.set('bootstrap', {...bootstrap, value: bootstrap.value.map((one: unknown) => typeof one === 'string' ? canonicalAddress(one) ?? one : one)});
+	const written = Object.fromEntries(addressSettings.map(name => [name, entries.get(name)!.value])) as Pick<Tunables, (typeof addressSettings)[number]>;
+	const canonical = withCanonicalAddresses(written);
+	for (const name of addressSettings) entries.set(name, {...entries.get(name)!, value: canonical[name]});
 	const {data, secretFile, ...tunables} = nest(new Map([...entries].map(([name, {value}]) => [name, value]))) as Tunables & {readonly data: unknown; readonly secretFile: unknown};
 	const problems = [
 		...layers.flatMap(layer => layer.problems),

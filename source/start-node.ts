@@ -5,7 +5,7 @@ import type {Broker} from '../core/api.ts';
 import type {Config} from '../core/config.ts';
 import {DapssError} from '../core/errors.ts';
 import {interruptible, type Context} from './context.ts';
-import {isPortFree, nextFreePort, portHolder} from './port.ts';
+import {nextFreePort, portConflict, portHolder, type Protocol} from './port.ts';
 import {nodeConfig} from './settings.ts';
 import {shortId} from './units.ts';
 
@@ -24,9 +24,10 @@ export async function startNode(context: Context, open: (config: Config) => Prom
 	if (insecure.length > 0) terminal.say(`WARNING: this node is not secure: ${insecure.map(name => name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)).join(', ')} is off`);
 
 	const startOn = async (port: number): Promise<StartedNode> => {
-		if (!await isPortFree(host, port)) {
+		const conflict = await portConflict(host, port);
+		if (conflict !== undefined) {
 			const next = settings.isPortExplicit ? undefined : await nextFreePort(host, port + 1);
-			if (next === undefined) throw await portError(context, port);
+			if (next === undefined) throw await portError(context, port, conflict);
 			return startOn(next);
 		}
 
@@ -34,28 +35,35 @@ export async function startNode(context: Context, open: (config: Config) => Prom
 		if (secretCreated) terminal.say(`Made the secret of cluster ${config.cluster}: ${secretPath} (nodes on other machines need a copy)`);
 		try {
 			const node = await interruptible(open(config), context.signal);
-			if (port !== wanted) terminal.say(`Port ${wanted} is in use (${await holderOf(context, wanted)}): this node is on ${port}`);
+			if (port !== wanted) terminal.say(`${await usedText(context, wanted, await portConflict(host, wanted) ?? 'TCP')}: this node is on ${port}`);
 			return node;
 		} catch (error) {
 			if (!(error instanceof DapssError)) throw error;
 			const isTaken = error.code === 'port-in-use' || (error.code === 'locked' && !hasOwnData);
 			// Another node that starts now was faster.
 			if (isTaken && !settings.isPortExplicit && port < wanted + triesMax) return startOn(port + 1);
-			throw error.code === 'port-in-use' ? await portError(context, port) : error;
+			throw error.code === 'port-in-use' ? await portError(context, port, await portConflict(host, port) ?? 'TCP') : error;
 		}
 	};
 
 	return startOn(wanted);
 }
 
-async function portError(context: Context, port: number): Promise<DapssError> {
+async function portError(context: Context, port: number, protocol: Protocol): Promise<DapssError> {
 	const next = await nextFreePort(context.settings().tunables.host, port + 1);
-	return new DapssError('port-in-use', `Port ${port} is in use (${await holderOf(context, port)})${next === undefined ? '' : `: try --port ${next}`}`);
+	return new DapssError('port-in-use', `${await usedText(context, port, protocol)}${next === undefined ? '' : `: try --port ${next}`}`);
 }
 
-async function holderOf(context: Context, port: number): Promise<string> {
+async function usedText(context: Context, port: number, protocol: Protocol): Promise<string> {
+	return `${protocol === 'UDP' ? 'UDP port' : 'Port'} ${port} is in use (${await holderOf(context, port, protocol)})`;
+}
+
+async function holderOf(context: Context, port: number, protocol: Protocol): Promise<string> {
+	const unknown = 'a process that this user may not see';
+	// A node has its port in both.
+	if (protocol === 'UDP') return portHolder(port, 'UDP') ?? unknown;
 	const {cluster} = context.settings().tunables;
 	const nodes = await (await context.backend()).findNodes({cluster});
 	const node = nodes.find(({address}) => address.endsWith(`:${port}`));
-	return node ? `node ${shortId(node.id)} of cluster ${cluster}` : portHolder(port) ?? 'a process that this user may not see';
+	return node ? `node ${shortId(node.id)} of cluster ${cluster}` : portHolder(port, 'TCP') ?? unknown;
 }

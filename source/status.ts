@@ -10,14 +10,16 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 	return {
 		cluster: snapshot.cluster,
 		self: snapshot.self,
+		name: snapshot.name,
 		phase: snapshot.phase,
+		detail: snapshot.detail,
 		role: raft.role,
 		term: raft.term,
 		leader: raft.leader ?? null,
 		commit: raft.commit,
 		applied: raft.applied,
-		quorum: {has: raft.hasQuorum, voters: raft.voters.length, reachable: raft.reachableVoters, missing: outlookOf({raft, members}).missing.map(({id, address, state, downMs}) => ({id, address, state, downMs: downMs ?? null}))},
-		members: members.map(({id, address, state, voter, rttMs}) => ({id, address, state, voter, rttMs: rttMs ?? null})),
+		quorum: {has: raft.hasQuorum, voters: raft.voters.length, reachable: raft.reachableVoters, missing: outlookOf({raft, members}).missing.map(({id, name, address, state, downMs}) => ({id, name, address, state, downMs: downMs ?? null}))},
+		members: members.map(({id, name, address, state, voter, rttMs, version, protocol}) => ({id, name, address, state, voter, rttMs: rttMs ?? null, version, protocol})),
 		topics: topics.map(({name, durable, subscribers, messages, bytes, missing}) => ({name, durable, subscribers, messages, bytes, missing})),
 		partition: {state: partition.state, sides: partition.sides},
 		gossip: snapshot.gossip,
@@ -25,5 +27,6 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		faults: snapshot.faults,
 		insecure: snapshot.insecure,
 		version: snapshot.version,
+		protocol: snapshot.protocol,
 	};
 }

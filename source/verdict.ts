@@ -3,8 +3,9 @@ Is the cluster well? A snapshot and the answer of the quorum → findings, worst
 */
 import {exitCodes, type ErrorCode} from '../core/errors.ts';
 import {isStranger, lostMs, meaningOf, outlookOf, remedyOf, strangers, type MissingVoter, type Outlook} from '../core/observe/outlook.ts';
+import {labelOf, labelsOf} from '../core/observe/node-label.ts';
 import type {MemberSnapshot, Snapshot} from '../core/observe/snapshot.ts';
-import {shortId, timeText} from './units.ts';
+import {timeText} from './units.ts';
 
 /** `warning` does not make a cluster unhealthy. */
 export type Finding = {readonly code: 'no-quorum' | 'no-leader' | 'unhealthy' | 'warning'; readonly problem: string; readonly advice: string};
@@ -54,12 +55,13 @@ function memberFindings(snapshot: Snapshot): Finding[] {
 /** With a quorum a dead member can be taken out; without one, only what the finding about the quorum says helps. */
 function adviceFor(member: MemberSnapshot, {spare}: Outlook): string {
 	const start = 'Start it again, or repair the network to it.';
-	return spare >= 0 && (member.downMs ?? 0) >= lostMs ? `${start} If it is gone for good: dapss-tui peer remove ${shortId(member.id)}` : start;
+	return spare >= 0 && (member.downMs ?? 0) >= lostMs ? `${start} If it is gone for good: dapss-tui peer remove ${labelOf(member.id, member.name)}` : start;
 }
 
-function partitionFindings({partition}: Snapshot): Finding[] {
+function partitionFindings({partition, members}: Snapshot): Finding[] {
+	const label = labelsOf(members);
 	if (partition.state === 'whole') return [];
-	const sides = partition.sides.map((side, index) => `${side.map(id => shortId(id)).join(' ')}${index === partition.quorum ? ' (quorum)' : ''}`).join(' | ');
+	const sides = partition.sides.map((side, index) => `${side.map(id => label(id)).join(' ')}${index === partition.quorum ? ' (quorum)' : ''}`).join(' | ');
 	const since = timeText(partition.sinceMs);
 	if (partition.state === 'repairing') return [{code: 'unhealthy', problem: `A partition has healed and is being repaired, for ${since}: ${partition.backlog} messages so far`, advice: 'Wait.'}];
 	return [{code: 'unhealthy', problem: `Partitioned for ${since}: ${sides}; ${partition.waiting} own messages wait for the far side`, advice: 'Repair the network between the sides. What waits is delivered after that.'}];
@@ -87,9 +89,9 @@ function sentence(text: string): string {
 	return `${text[0]!.toUpperCase()}${text.slice(1)}.`;
 }
 
-function missingText({id, address, state, downMs}: MissingVoter, members: readonly MemberSnapshot[]): string {
+function missingText({id, name, address, state, downMs}: MissingVoter, members: readonly MemberSnapshot[]): string {
 	const why = members.find(member => member.id === id)?.why ?? '';
-	return `${shortId(id)} (${[address, why, `${state}${sinceText(downMs)}`].filter(part => part !== '').join(', ')})`;
+	return `${labelOf(id, name)} (${[address, why, `${state}${sinceText(downMs)}`].filter(part => part !== '').join(', ')})`;
 }
 
 function sinceText(downMs: number | undefined): string {
@@ -98,5 +100,5 @@ function sinceText(downMs: number | undefined): string {
 
 function nameOf(id: string, members: readonly MemberSnapshot[]): string {
 	const member = members.find(one => one.id === id);
-	return `${shortId(id)}${member ? ` (${member.address}${member.why === '' ? '' : `, ${member.why}`})` : ''}`;
+	return `${labelOf(id, member?.name)}${member ? ` (${member.address}${member.why === '' ? '' : `, ${member.why}`})` : ''}`;
 }

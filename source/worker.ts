@@ -9,6 +9,8 @@ import {DapssError, openBroker, portPipe, RemoteBroker, serveOver, type Broker, 
 type Started = {readonly type: 'started'; readonly id: string; readonly port: number} | {readonly type: 'failed'; readonly code: ErrorCode; readonly message: string};
 
 const stopMs = 5000;
+/** Should the port outlive its thread: then it is closed here. */
+const closeMs = 1000;
 
 /** Start a node in a thread of its own. Disposing of the broker stops the node. @throws what `openBroker` throws */
 export async function openWorkerNode(config: Config): Promise<Broker & {readonly id: string; readonly port: number}> {
@@ -21,7 +23,8 @@ export async function openWorkerNode(config: Config): Promise<Broker & {readonly
 	if (started.type === 'failed') throw new DapssError(started.code, started.message);
 	const exited = new Promise<void>(resolve => {
 		worker.once('exit', () => {
-			port1.close();
+			// The thread closed its end, or lost it: that comes behind its last answers. To close this end now would drop them.
+			setTimeout(() => port1.close(), closeMs).unref();
 			resolve();
 		});
 	});

@@ -1,12 +1,13 @@
 /**
 What an operator must see before anything else, worst first: each one line, said in words, with what it means for the work. Pure.
 */
+import {labelsOf, type Label} from '../core/observe/node-label.ts';
 import {meaningOf, outlookOf, type Outlook} from '../core/observe/outlook.ts';
 import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 import type {SourceState} from './source.ts';
 import type {Tone} from './theme.ts';
-import {age, duration, names, plural, shortId} from './words.ts';
+import {age, duration, names, plural} from './words.ts';
 
 export type Alert = {readonly tone: Extract<Tone, 'alarm' | 'bad' | 'warning' | 'accent'>; readonly text: string};
 
@@ -25,7 +26,7 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (phase === 'running' && !raft.hasQuorum) alerts.push(quorumAlert(snapshot));
 	else if (phase === 'running' && raft.leader === undefined) alerts.push({tone: 'bad', text: `NO LEADER in term ${raft.term}: an election is on; changes wait, live messages flow`});
 	const outlook = outlookOf(snapshot);
-	if (raft.hasQuorum && outlook.missing.some(({isLost}) => isLost)) alerts.push(lostAlert(outlook));
+	if (raft.hasQuorum && outlook.missing.some(({isLost}) => isLost)) alerts.push(lostAlert(outlook, labelsOf(snapshot.members)));
 	if (partition.state === 'partitioned') alerts.push(partitionAlert(snapshot));
 	if (partition.state === 'repairing') alerts.push({tone: 'warning', text: `REPAIRING after the partition: ${plural(partition.backlog, 'message')} came in so far, ${duration(partition.sinceMs)}`});
 	if (insecure.length > 0) alerts.push({tone: 'alarm', text: `INSECURE: ${insecure.map(part => printable(part)).join(', ')} switched off`});
@@ -40,31 +41,32 @@ function quorumAlert(snapshot: Snapshot): Alert {
 	if (isReachable) return {tone: 'bad', text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is on; changes wait, live messages flow`};
 	return {
 		tone: 'alarm',
-		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${outlook.missing.length > 0 ? `; missing ${missingWords(outlook)}` : ''} · \`:check\` says what helps · changes wait, live messages flow here`,
+		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, labelsOf(snapshot.members))}` : ''} · \`:check\` says what helps · changes wait, live messages flow here`,
 	};
 }
 
 /** A voter is away for so long that somebody should decide about it. */
-function lostAlert(outlook: Outlook): Alert {
+function lostAlert(outlook: Outlook, label: Label): Alert {
 	const lost = outlook.missing.filter(({isLost}) => isLost);
 	return {
 		tone: outlook.spare > 0 ? 'warning' : 'bad',
-		text: `VOTER GONE: ${missingWords({...outlook, missing: lost})}; ${meaningOf(outlook)} · start it again, or \`:peer remove ${shortId(lost[0]!.id)}\``,
+		text: `VOTER GONE: ${missingWords({...outlook, missing: lost}, label)}; ${meaningOf(outlook)} · start it again, or \`:peer remove ${label(lost[0]!.id)}\``,
 	};
 }
 
-/** `3f2a91c4 (2 min 5 s), …`: the first few, and for how long. */
-export function missingWords({missing}: Outlook, max = 4): string {
-	const shown = missing.slice(0, max).map(({id, downMs}) => `${shortId(id)}${downMs === undefined || downMs < 1000 ? '' : ` (${age(downMs)})`}`).join(' ');
+/** `node-2 (2 min 5 s), …`: the first few, and for how long. */
+export function missingWords({missing}: Outlook, label: Label, max = 4): string {
+	const shown = missing.slice(0, max).map(({id, downMs}) => `${label(id)}${downMs === undefined || downMs < 1000 ? '' : ` (${age(downMs)})`}`).join(' ');
 	return missing.length > max ? `${shown} +${missing.length - max} more` : shown;
 }
 
-function partitionAlert({partition, self}: Snapshot): Alert {
+function partitionAlert({partition, self, members}: Snapshot): Alert {
+	const label = labelsOf(members);
 	const here = partition.sides.findIndex(side => side.includes(self));
 	const away = partition.sides.flatMap((side, index) => (index === here ? [] : side));
 	const where = partition.quorum === -1 ? 'no side has the quorum' : (partition.quorum === here ? 'the quorum is on this side' : 'the quorum is on the FAR side');
 	return {
 		tone: partition.quorum === here ? 'warning' : 'bad',
-		text: `PARTITION for ${duration(partition.sinceMs)}: ${where}; ${away.length > 0 ? `cut off from ${names(away, 4)}` : `${shortId(self)} sees only some`}${partition.waiting > 0 ? ` · ${plural(partition.waiting, 'message waits', 'messages wait')} for the heal` : ''}`,
+		text: `PARTITION for ${duration(partition.sinceMs)}: ${where}; ${away.length > 0 ? `cut off from ${names(away, label, 4)}` : `${label(self)} sees only some`}${partition.waiting > 0 ? ` · ${plural(partition.waiting, 'message waits', 'messages wait')} for the heal` : ''}`,
 	};
 }

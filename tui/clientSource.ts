@@ -4,10 +4,10 @@ node sends them and go on to React at most every 100 ms; what the console asks f
 */
 import type {Broker} from '../core/api.ts';
 import type {Topic} from '../core/message.ts';
+import {labelsOf, type Label} from '../core/observe/node-label.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 import {shareSnapshot} from './share.ts';
 import type {CommandResult, ConsoleCommand, ConsoleSource, SourceState} from './source.ts';
-import {shortId} from './words.ts';
 
 /** Between two pictures that React is given, milliseconds. */
 const publishMs = 100;
@@ -75,7 +75,7 @@ export function createSource(broker: Broker, clock: {readonly nowMs: () => numbe
 		},
 		async run(command) {
 			try {
-				return {ok: true, text: await carryOut(broker, command)};
+				return {ok: true, text: await carryOut(broker, command, labelsOf(state.snapshot?.members ?? []))};
 			} catch (error) {
 				return {ok: false, text: refusal(command, error)};
 			}
@@ -90,12 +90,12 @@ export function createSource(broker: Broker, clock: {readonly nowMs: () => numbe
 	};
 }
 
-async function carryOut(broker: Broker, command: ConsoleCommand): Promise<string> {
+async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): Promise<string> {
 	switch (command.type) {
 		case 'publish': {
 			const body = new TextEncoder().encode(command.body);
 			const published = await broker.publish(command.topic as Topic, [body]); // The node judges the name.
-			return `Published to ${command.topic}: #${published.firstSeq}, ${body.length} B, stored on ${shortId(published.origin)}`;
+			return `Published to ${command.topic}: #${published.firstSeq}, ${body.length} B, stored on ${label(published.origin)}`;
 		}
 
 		case 'subscribe': {
@@ -114,12 +114,17 @@ async function carryOut(broker: Broker, command: ConsoleCommand): Promise<string
 
 		case 'transfer': {
 			const leader = await broker.transferLeadership(command.to);
-			return leader === undefined ? 'The lead was handed over' : `${shortId(leader)} leads now`;
+			return leader === undefined ? 'The lead was handed over' : `${label(leader)} leads now`;
 		}
 
 		case 'remove': {
 			await broker.removeMember(command.node);
-			return `${shortId(command.node)} is no member any more`;
+			return `${label(command.node)} is no member any more`;
+		}
+
+		case 'leave': {
+			await broker.leave();
+			return 'This node has left its cluster and stops';
 		}
 
 		case 'fault': {

@@ -4,10 +4,12 @@ The `:` prompt: the words of the command line. A line in, what it asks for out; 
 import leven from 'leven';
 import type {FaultCommand} from '../core/api.ts';
 import type {NodeId} from '../core/message.ts';
+import {membersCalled} from '../core/observe/member-named.ts';
+import {labelsOf, shortId} from '../core/observe/node-label.ts';
+import {printable} from '../core/observe/printable.ts';
 import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {PaneId} from './layout.ts';
 import type {ConsoleCommand} from './source.ts';
-import {shortId} from './words.ts';
 
 export type Report = 'status' | 'check' | 'leader' | 'counters';
 export type Wish =
@@ -15,7 +17,7 @@ export type Wish =
 	| {readonly type: 'focus'; readonly pane: PaneId}
 	| {readonly type: 'report'; readonly report: Report}
 	| {readonly type: 'help'}
-	| {readonly type: 'quit'}
+	| {readonly type: 'quit' | 'leave'}
 	| {readonly type: 'filter'; readonly text: string}
 	| {readonly type: 'pause'}
 	| {readonly type: 'zoom'}
@@ -23,8 +25,8 @@ export type Wish =
 	| {readonly type: 'problem'; readonly text: string};
 
 type Word = {readonly usage: string; readonly help: string; readonly parse: (rest: string, context: CommandContext) => Wish};
-/** Members that a command may name by the first digits of the id, the address or its port. */
-export type CommandContext = {readonly members: ReadonlyArray<Pick<MemberSnapshot, 'id' | 'address'>>};
+/** Members that a command may call by name, by address, by port or by the first digits of the id. */
+export type CommandContext = {readonly members: ReadonlyArray<Pick<MemberSnapshot, 'id' | 'name' | 'address'>>};
 
 const pane = (id: PaneId, help: string): Word => ({usage: '', help, parse: () => ({type: 'focus', pane: id})});
 const report = (name: Report, help: string): Word => ({usage: '', help, parse: () => ({type: 'report', report: name})});
@@ -49,7 +51,8 @@ export const words: Readonly<Record<string, Word>> = {
 	pause: {usage: '', help: 'hold or release the feed', parse: () => ({type: 'pause'})},
 	zoom: {usage: '', help: 'the focused pane alone', parse: () => ({type: 'zoom'})},
 	help: {usage: '', help: 'keys and commands', parse: () => ({type: 'help'})},
-	quit: {usage: '', help: 'leave the console', parse: () => ({type: 'quit'})},
+	leave: {usage: '', help: 'leave the cluster, then stop; asks first', parse: () => ({type: 'leave'})},
+	quit: {usage: '', help: 'stop the node, or detach the console; asks what it costs', parse: () => ({type: 'quit'})},
 };
 
 export function parseLine(line: string, context: CommandContext): Wish {
@@ -66,7 +69,7 @@ export function parseLine(line: string, context: CommandContext): Wish {
 const followers: Readonly<Record<string, readonly string[]>> = {leader: ['transfer'], peer: ['remove'], fault: ['cut', 'delay', 'drop', 'heal']};
 
 /** Unfinished line → the same with its last word completed as far as it is certain. */
-export function complete(line: string, topics: readonly string[], nodes: readonly NodeId[]): string {
+export function complete(line: string, topics: readonly string[], nodes: CommandContext['members']): string {
 	const match = /^(\s*)(\S*)$/u.exec(line);
 	if (match) {
 		const candidates = Object.keys(words).filter(word => word.startsWith(match[2]!));
@@ -80,11 +83,17 @@ export function complete(line: string, topics: readonly string[], nodes: readonl
 	}
 
 	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
-	if (named) return named[1]! + (commonStart(nodes.filter(id => id.startsWith(named[2]!)).map(id => shortId(id))) || named[2]!);
+	if (named) return named[1]! + (commonStart(wordsFor(nodes, named[2]!)) || named[2]!);
 
 	const argument = /^(\s*(?:subscribe|unsubscribe|publish)\s(?:.*\s)?)(\S*)$/u.exec(line);
 	if (!argument) return line;
 	return argument[1]! + completeTopic(argument[2]!, topics);
+}
+
+/** Names that begin so; else the ids that do. */
+function wordsFor(nodes: CommandContext['members'], start: string): readonly string[] {
+	const named = nodes.filter(({name}) => name !== '' && name.startsWith(start)).map(({name}) => printable(name));
+	return named.length > 0 ? named : nodes.filter(({id}) => id.startsWith(start)).map(({id}) => shortId(id));
 }
 
 export function completeTopic(start: string, topics: readonly string[]): string {
@@ -130,14 +139,16 @@ function peerWish(rest: string, {members}: CommandContext): Wish {
 	if (action !== 'remove' || start === undefined || more.length > 0) return {type: 'problem', text: 'Expected `:peer remove NODE yes`'};
 	const node = memberCalled(start, members);
 	if (typeof node !== 'string') return node;
-	return sure === 'yes' ? {type: 'run', command: {type: 'remove', node}} : {type: 'problem', text: `That is for good: to take ${shortId(node)} out of the cluster, \`:peer remove ${start} yes\``};
+	return sure === 'yes' ? {type: 'run', command: {type: 'remove', node}} : {type: 'problem', text: `That is for good: to take ${labelsOf(members)(node)} out of the cluster, \`:peer remove ${start} yes\``};
 }
 
 /** The member of that name, or what is wrong with it. */
 function memberCalled(name: string, members: CommandContext['members']): NodeId | Extract<Wish, {type: 'problem'}> {
-	const matching = members.filter(({id, address}) => id.startsWith(name) || address === name || (/^\d{1,5}$/u.test(name) && address.endsWith(`:${name}`)));
+	const matching = membersCalled(name, members);
 	if (matching.length === 1) return matching[0]!.id;
-	return {type: 'problem', text: matching.length === 0 ? `No member has an id that starts with \`${name}\`, nor that address or port` : `\`${name}\` could be ${matching.length} members: give more digits of the id`};
+	const label = labelsOf(members);
+	const candidates = (matching.length === 0 ? members : matching).map(({id}) => label(id)).slice(0, 8).join(', ');
+	return {type: 'problem', text: matching.length === 0 ? `No member has the name, address, port or first digits of the id \`${name}\`: ${candidates}` : `\`${name}\` could be ${matching.length} members: ${candidates}`};
 }
 
 const faultUsage = 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';

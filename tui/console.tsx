@@ -13,11 +13,12 @@ import {layOut, type Layout} from './layout.ts';
 import {Alerts, Header, hintSpans, TooSmall} from './panes/bars.tsx';
 import {Overlay, overlayText} from './panes/overlay.tsx';
 import {Pane} from './panes/pane.tsx';
+import {quitLines, quitQuestion} from './quit.ts';
 import type {ConsoleSource} from './source.ts';
 import {initialState, reduce, typed, type ConsoleState} from './state.ts';
 import {ThemeContext, type Theme} from './theme.ts';
 import {Boundary} from './widgets/boundary.tsx';
-import {frameRows} from './widgets/frame.tsx';
+import {frameColumns, frameRows} from './widgets/frame.tsx';
 import {Line} from './widgets/lines.tsx';
 import {Prompt} from './widgets/prompt.tsx';
 
@@ -28,7 +29,7 @@ export type ConsoleProps = {
 	readonly isRemote: boolean;
 	readonly keymap: Keymap;
 	readonly theme: Theme;
-	readonly onExit: (how: 'quit' | 'interrupted') => void;
+	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 };
 
 export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyContext {
@@ -48,12 +49,20 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, onE
 	const layout = layOut({columns, rows, focus: state.focus, zoom: state.zoom, alerts: alerts.length});
 	const text = state.overlay && layout.type === 'panes' ? overlayText(state.overlay, snapshot, keymap, layout.body.width) : undefined;
 
-	const situation: Situation = {snapshot, isReadonly, page: pageOf(layout, state), overlayLines: text?.lines.length ?? 0};
+	const situation: Situation = {snapshot, isReadonly, isRemote, isLost: shown.connection === 'lost', page: pageOf(layout, state), overlayLines: text?.lines.length ?? 0};
 	const apply = (effects: readonly Effect[]): void => {
+		const wasAsking = current.current.confirmsQuit;
 		for (const effect of effects) {
 			if (effect.type === 'exit') onExit(effect.how);
 			else if (effect.type === 'change') current.current = reduce(current.current, effect.action);
 			else run(effect.command);
+		}
+
+		if (!wasAsking && current.current.confirmsQuit) {
+			isAsking.current = true;
+			setImmediate(() => {
+				isAsking.current = false;
+			});
 		}
 
 		setState(current.current);
@@ -63,12 +72,16 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, onE
 		apply([{type: 'change', action: {type: 'notice', notice: {tone: 'muted', text: `${command.type}…`}}}]);
 		void (async () => {
 			const result = await source.run(command);
+			if (command.type === 'leave' && result.ok) return onExit('left');
 			apply([{type: 'change', action: {type: 'notice', notice: {tone: result.ok ? 'good' : 'bad', text: result.text}}}]);
 		})();
 	};
 
+	// A question is answered by a later read: what was typed or pasted before it was seen is no answer.
+	const isAsking = useRef(false);
 	const press = (name: string, character: string | undefined): void => {
 		const context = contextOf(current.current);
+		if (context === 'confirm' && isAsking.current && name !== 'ctrl+c') return;
 		const action = keymap.find(context, name);
 		if (action) apply(act(action, current.current, situation));
 		else if (context === 'prompt' && name === 'enter') apply(submit(current.current.prompt?.draft ?? '', current.current, situation));
@@ -120,7 +133,8 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, onE
 	if (layout.type === 'too-small') return <ThemeContext value={theme}><TooSmall columns={columns} rows={rows} /></ThemeContext>;
 	const {header, alerts: alertBox, body, prompt: promptBox, hints} = layout;
 	const context = contextOf(state);
-	const hintLine = hintSpans(keymap, context, isReadonly, state.paused !== undefined, columns);
+	const quit = state.confirmsQuit && !isRemote && shown.connection !== 'lost' && snapshot ? quitLines(snapshot, keymap, body.width - frameColumns) : undefined;
+	const hintLine = context === 'confirm' ? [] : hintSpans(keymap, context, isReadonly, state.paused !== undefined, columns);
 	return (
 		<ThemeContext value={theme}>
 			<Box flexDirection="column" width={columns} height={rows}>
@@ -129,7 +143,7 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, onE
 				<ThemeContext value={shown.connection === 'lost' ? greyed : theme}>
 					<Box flexDirection="column" width={body.width} height={body.height}>
 						<Boundary name="This window" width={body.width} height={body.height} attempt={state.overlay}>
-							{state.overlay && text
+							{quit && snapshot ? <Overlay text={{title: 'Quit', lines: quit}} scroll={0} box={body} /> : state.overlay && text
 								? <Overlay text={text} scroll={state.overlay.scroll} box={body} />
 								: (snapshot ? layout.rows.map(places => (
 									<Box key={places[0]!.pane} height={places[0]!.height}>
@@ -143,7 +157,7 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, onE
 						</Boundary>
 					</Box>
 				</ThemeContext>
-				<PromptRow state={state} width={promptBox.width} isRemote={isRemote} hints={hints.height === 0 ? hintLine : []} onChange={onChange} onSubmit={line => apply(submit(line, current.current, situation))} />
+				<PromptRow state={state} width={promptBox.width} isRemote={isRemote} isLost={shown.connection === 'lost'} keymap={keymap} hints={hints.height === 0 ? hintLine : []} onChange={onChange} onSubmit={line => apply(submit(line, current.current, situation))} />
 				{hints.height > 0 ? <Line spans={hintLine} width={hints.width} /> : null}
 			</Box>
 		</ThemeContext>
@@ -151,13 +165,13 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, onE
 }
 
 type PromptRowProps = {
-	readonly state: ConsoleState; readonly width: number; readonly isRemote: boolean; readonly hints: Parameters<typeof Line>[0]['spans'];
+	readonly state: ConsoleState; readonly width: number; readonly isRemote: boolean; readonly isLost: boolean; readonly keymap: Keymap; readonly hints: Parameters<typeof Line>[0]['spans'];
 	readonly onChange: (text: string) => void; readonly onSubmit: (text: string) => void;
 };
 
-function PromptRow({state: {prompt, confirmsQuit, notice, focus}, width, isRemote, hints, onChange, onSubmit}: PromptRowProps): ReactNode {
+function PromptRow({state: {prompt, confirmsQuit, notice, focus}, width, isRemote, isLost, keymap, hints, onChange, onSubmit}: PromptRowProps): ReactNode {
 	if (prompt) return <Prompt prompt={prompt} filtered={paneNames[focus].slice(2).toLowerCase()} width={width} onChange={onChange} onSubmit={onSubmit} />;
-	if (confirmsQuit) return <Line width={width} spans={[{text: isRemote ? ' Leave? The node goes on running. ' : ' Quit? This stops the node. ', tone: 'warning'}, {text: 'y', tone: 'accent'}, {text: ' yes  ', tone: 'muted'}, {text: 'n', tone: 'accent'}, {text: ' no', tone: 'muted'}]} />;
+	if (confirmsQuit) return <Line width={width} spans={quitQuestion(keymap, isRemote ? 'attached' : isLost ? 'lost' : 'own')} />;
 	if (notice) return <Line width={width} spans={[{text: ` ${printable(notice.text)}`, tone: notice.tone}]} />;
 	return <Line width={width} spans={hints} />;
 }

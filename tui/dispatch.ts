@@ -2,7 +2,9 @@
 From an action of the key map, or a line of the prompt, to what the console does: changes of its own state, and wishes to the node. Everything
 that needs both the picture and the state is here; it is a function of them and is tested without a terminal.
 */
+import {labelsOf} from '../core/observe/node-label.ts';
 import {printable} from '../core/observe/printable.ts';
+import {leaveCost} from '../core/observe/stop-cost.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 import {complete, completeTopic, parseLine} from './commands.ts';
 import type {Action} from './keymap.ts';
@@ -19,6 +21,10 @@ export type Effect =
 export type Situation = {
 	readonly snapshot: Snapshot | undefined;
 	readonly isReadonly: boolean;
+	/** Attached to a node that runs elsewhere: quitting ends the console only. */
+	readonly isRemote: boolean;
+	/** There is no node any more that could stop or leave. */
+	readonly isLost: boolean;
 	/** Rows of a page in the focused pane, or lines of the overlay. */
 	readonly page: number;
 	/** Lines of the overlay in all. */
@@ -30,6 +36,8 @@ const warn = (text: string): readonly Effect[] => change({type: 'notice', notice
 const nothing: readonly Effect[] = [];
 
 export const readonlyRefusal = 'Read-only console: it looks, but changes and publishes nothing';
+
+const detachedRefusal = 'Attached: leave by `dapss-tui leave --server ADDRESS`; q ends this console only';
 
 export function act(action: Action, state: ConsoleState, situation: Situation): readonly Effect[] {
 	switch (action) {
@@ -73,12 +81,22 @@ export function act(action: Action, state: ConsoleState, situation: Situation): 
 		case 'prompt-newer': return change({type: 'history', by: -1});
 		case 'prompt-complete': return completePrompt(state, situation);
 		case 'confirm-yes': return [{type: 'exit', how: 'quit'}];
+		case 'confirm-leave': return leave(situation);
 		case 'confirm-no': return change({type: 'stay'});
 		default: {
 			const unknown: never = action;
 			return unknown;
 		}
 	}
+}
+
+/** Asked for in the window that says what it costs. */
+function leave(situation: Situation): readonly Effect[] {
+	const {snapshot, isRemote, isLost} = situation;
+	if (isRemote || isLost) return change({type: 'stay'});
+	if (!snapshot) return warn('There is no picture of the node yet: nothing is known of its cluster');
+	const {isPossible, text} = leaveCost(snapshot);
+	return isPossible ? [...change({type: 'stay'}), ...run({type: 'leave'}, situation)] : [...change({type: 'stay'}), ...warn(text)];
 }
 
 /** Enter in the prompt. */
@@ -115,7 +133,8 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 			...(wish.report === 'check' ? [{type: 'run', command: {type: 'confirm'}} as const] : nothing),
 		];
 		case 'help': return change({type: 'overlay', overlay: {type: 'help', scroll: 0}});
-		case 'quit': return [{type: 'exit', how: 'quit'}];
+		case 'quit': return situation.isRemote || situation.isLost ? [{type: 'exit', how: 'quit'}] : change({type: 'ask-quit'});
+		case 'leave': return situation.isRemote ? warn(detachedRefusal) : change({type: 'ask-quit'});
 		case 'filter': return isListPane(state.focus) ? change({type: 'filter', pane: state.focus, text: wish.text}) : warn(`Nothing to filter here: ${state.focus} is no list`);
 		case 'pause': return act('pause', state, situation);
 		case 'zoom': return change({type: 'zoom'});
@@ -152,7 +171,7 @@ export function topicAtHand(state: ConsoleState, snapshot: Snapshot | undefined)
 }
 
 function selectedMessage(state: ConsoleState, snapshot: Snapshot): Snapshot['feed'][number] | undefined {
-	const {rows, keys} = listMessages(shownFeed(snapshot, state), state.lists.messages.filter);
+	const {rows, keys} = listMessages(shownFeed(snapshot, state), state.lists.messages.filter, labelsOf(snapshot.members));
 	return rows[indexOfSelected(keys, state.lists.messages.selected, 'messages')];
 }
 
@@ -196,7 +215,7 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 function completePrompt({prompt}: ConsoleState, {snapshot}: Situation): readonly Effect[] {
 	if (!prompt || prompt.kind === 'filter' || prompt.kind === 'publish-text') return nothing;
 	const topics = (snapshot?.topics ?? []).map(topic => topic.name).filter(name => printable(name) === name);
-	const text = prompt.kind === 'command' ? complete(prompt.draft, topics, snapshot?.members.map(({id}) => id) ?? []) : completeTopic(prompt.draft, topics);
+	const text = prompt.kind === 'command' ? complete(prompt.draft, topics, snapshot?.members ?? []) : completeTopic(prompt.draft, topics);
 	return text === prompt.draft ? nothing : change({type: 'draft', text, moved: true});
 }
 

@@ -1,6 +1,7 @@
 /**
 What each pane says in one line: the title of its frame when it is open, its summary when it is closed, and the header of the whole. Pure.
 */
+import {labelsOf} from '../core/observe/node-label.ts';
 import {fitCells, printable, widthOf} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 import type {Span} from './columns.ts';
@@ -9,7 +10,7 @@ import {listEvents, listMessages, listPeers, listTopics, previewText, shownFeed}
 import {partitionSummary} from './partitionView.ts';
 import {leaderWords, quorumWords} from './raftView.ts';
 import {isListPane, type ConsoleState} from './state.ts';
-import {age, brief, count, eventWords, names, plural, shortId} from './words.ts';
+import {age, brief, count, eventWords, names, plural} from './words.ts';
 
 export const paneNames: Readonly<Record<PaneId, string>> = {peers: '1 Peers', raft: '2 Raft', topics: '3 Topics', messages: '4 Messages', partition: '5 Partition', events: '6 Events'};
 
@@ -65,6 +66,9 @@ export function paneSummary(pane: PaneId, snapshot: Snapshot, state: ConsoleStat
 
 export type HeaderFacts = {readonly snapshot: Snapshot | undefined; readonly title: string; readonly connection: 'connecting' | 'connected' | 'lost'; readonly isReadonly: boolean; readonly isRemote: boolean};
 
+/** Of a node's name in the header. */
+const nameCells = 20;
+
 type Segment = {readonly spans: readonly Span[]; readonly rank: number};
 
 /** The header in at most `width` cells: what matters least goes first. Rank 0 stays. */
@@ -79,7 +83,7 @@ export function headerSpans({snapshot, title, connection, isReadonly, isRemote}:
 	} else {
 		const {raft, phase, insecure, faults} = snapshot;
 		left.push(
-			{rank: 0, spans: [{text: shortId(snapshot.self), tone: 'accent'}]},
+			{rank: 0, spans: [{text: fitShort(labelsOf(snapshot.members)(snapshot.self), nameCells), tone: 'accent'}]},
 			{rank: 3, spans: [{text: printable(snapshot.address), tone: 'plain'}]},
 			{rank: 4, spans: [{text: 'cluster ', tone: 'muted'}, {text: fitShort(printable(snapshot.cluster), 20), tone: 'plain'}]},
 			{rank: 8, spans: [{text: `up ${age(snapshot.uptimeMs)}`, tone: 'muted'}]},
@@ -90,7 +94,7 @@ export function headerSpans({snapshot, title, connection, isReadonly, isRemote}:
 		// Before it is taken in, a node has no role and no quorum to speak of.
 		if (raft.voters.length > 0) right.push(
 			{rank: 1, spans: [raft.role === 'leader' ? {text: '★ LEADER', tone: 'good'} : {text: raft.role, tone: raft.role.endsWith('candidate') ? 'warning' : 'plain'}, {text: ` term ${raft.term}`, tone: 'muted'}]},
-			{rank: 2, spans: raft.leader === undefined ? [{text: 'no leader', tone: 'bad'}] : (raft.role === 'leader' ? [] : [{text: 'leader ', tone: 'muted'}, {text: shortId(raft.leader), tone: 'accent'}])},
+			{rank: 2, spans: raft.leader === undefined ? [{text: 'no leader', tone: 'bad'}] : (raft.role === 'leader' ? [] : [{text: 'leader ', tone: 'muted'}, {text: fitShort(labelsOf(snapshot.members)(raft.leader), nameCells), tone: 'accent'}])},
 			{rank: 0, spans: [{text: raft.hasQuorum ? `quorum ${raft.reachableVoters}/${raft.voters.length}` : `NO QUORUM ${raft.reachableVoters}/${raft.voters.length}`, tone: raft.hasQuorum ? (raft.reachableVoters < raft.voters.length ? 'warning' : 'good') : 'bad'}]},
 		);
 		right.push(
@@ -130,7 +134,7 @@ function peersHead({members}: Snapshot): readonly Span[] {
 	const spans: Span[] = [{text: `${alive} of ${members.filter(member => member.state !== 'left').length} alive`, tone: alive === members.length ? 'good' : 'plain'}];
 	for (const [state, tone] of [['degraded', 'warning'], ['suspect', 'warning'], ['unreachable', 'bad'], ['down', 'bad']] as const) {
 		const those = members.filter(member => member.state === state);
-		if (those.length > 0) spans.push({text: ` · ${state}: ${names(those.map(member => member.id), 3)}`, tone});
+		if (those.length > 0) spans.push({text: ` · ${state}: ${names(those.map(member => member.id), labelsOf(members), 3)}`, tone});
 	}
 
 	return spans;
@@ -164,7 +168,7 @@ function messagesHead({counters, topics}: Snapshot, {paused}: ConsoleState): rea
 function listed(pane: 'peers' | 'topics' | 'messages' | 'events', snapshot: Snapshot, state: ConsoleState, filter: string): string {
 	const {keys, all} = {
 		peers: () => listPeers(snapshot.members, filter), topics: () => listTopics(snapshot.topics, filter),
-		messages: () => listMessages(shownFeed(snapshot, state), filter), events: () => listEvents(snapshot.events, filter),
+		messages: () => listMessages(shownFeed(snapshot, state), filter, labelsOf(snapshot.members)), events: () => listEvents(snapshot.events, filter),
 	}[pane]();
 	return `${keys.length} of ${all}`;
 }

@@ -27,8 +27,8 @@ export type RunConsoleOptions = {
 	readonly preferences: ConsolePreferences;
 };
 
-/** `quit`: asked for, or SIGTERM. `interrupted`: Ctrl-C, SIGINT, or the terminal went away. `lost`: left after the node was lost. */
-export type ConsoleExit = 'quit' | 'interrupted' | 'lost';
+/** `quit`: asked for, or SIGTERM. `left`: the node left its cluster. `interrupted`: Ctrl-C, SIGINT, or the terminal went away. `lost`: left after the node was lost. */
+export type ConsoleExit = 'quit' | 'left' | 'interrupted' | 'lost';
 
 // A character that the terminal draws wider than Unicode says must not push a row into the next: rows end at the edge.
 const wrapOff = '\u001B[?7l';

@@ -35,7 +35,7 @@ const table = {
 	'publish': {context: 'panes', section: 'Do', keys: ['p'], help: 'publish a message', hint: 'publish'},
 	'command': {context: 'panes', section: 'Do', keys: [':'], help: 'a command, the words of the command line', hint: 'command'},
 	'help': {context: 'panes', section: 'Console', keys: ['?'], help: 'this help', hint: 'help'},
-	'quit': {context: 'panes', section: 'Console', keys: ['q'], help: 'quit; asks first', hint: 'quit'},
+	'quit': {context: 'panes', section: 'Console', keys: ['q'], help: 'stop the node, or leave the cluster; asks first', hint: 'quit'},
 	'interrupt': {context: 'any', section: 'Console', keys: ['ctrl+c'], help: 'quit at once'},
 	'overlay-close': {context: 'overlay', section: 'Look', keys: ['escape', 'q', 'enter', '?'], help: 'close what is open', hint: 'close'},
 	'overlay-up': {context: 'overlay', section: 'Look', keys: ['up', 'k'], help: 'line up', hint: 'up'},
@@ -48,7 +48,8 @@ const table = {
 	'prompt-older': {context: 'prompt', section: 'Prompt', keys: ['up'], help: 'older line of the history', hint: 'older'},
 	'prompt-newer': {context: 'prompt', section: 'Prompt', keys: ['down'], help: 'newer line'},
 	'prompt-complete': {context: 'prompt', section: 'Prompt', keys: ['tab'], help: 'complete a command or topic', hint: 'complete'},
-	'confirm-yes': {context: 'confirm', section: 'Console', keys: ['y', 'enter', 'q'], help: 'yes, quit', hint: 'quit'},
+	'confirm-yes': {context: 'confirm', section: 'Console', keys: ['s', 'y', 'enter', 'q'], help: 'stop the node; it stays a member', hint: 'stop'},
+	'confirm-leave': {context: 'confirm', section: 'Console', keys: ['l'], help: 'leave the cluster, then stop', hint: 'leave'},
 	'confirm-no': {context: 'confirm', section: 'Console', keys: ['n', 'escape'], help: 'no, stay', hint: 'stay'},
 } as const satisfies Readonly<Record<string, Row>>;
 

@@ -3,6 +3,7 @@ The rows of the four lists after the filter, and the keys that selection goes by
 asks for them as well as a frame.
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
+import {labelsOf, shortId, type Label} from '../core/observe/node-label.ts';
 import {printable, printableBytes} from '../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../core/observe/snapshot.ts';
 import {messageKey} from './share.ts';
@@ -12,9 +13,9 @@ import {eventWords} from './words.ts';
 export type Listed<Row> = {readonly rows: readonly Row[]; readonly keys: readonly string[]; readonly all: number};
 
 const texts = {
-	peers: (row: MemberSnapshot): string => `${row.id} ${row.address} ${row.state} ${row.voter ? 'voter' : 'learner'} ${row.why}`,
+	peers: (row: MemberSnapshot): string => `${row.name} ${row.id} ${row.address} ${row.state} ${row.voter ? 'voter' : 'learner'} ${row.why}`,
 	topics: (row: TopicSnapshot): string => `${row.name} ${row.durable ? 'durable' : 'live'} ${row.subscribed ? 'subscribed' : ''}`,
-	messages: (row: MessageSnapshot): string => `${row.topic} ${row.origin} ${row.repaired ? 'repaired' : ''} ${previewText(row)}`,
+	messages: (row: MessageSnapshot, label: Label): string => `${row.topic} ${label(row.origin)} ${row.origin} ${row.repaired ? 'repaired' : ''} ${previewText(row)}`,
 	events: (row: RecordedEvent): string => `${row.type} ${eventWords(row).text}`,
 };
 
@@ -45,7 +46,7 @@ export function keysOf(pane: ListPane, snapshot: Snapshot, state: ConsoleState):
 	switch (pane) {
 		case 'peers': return listPeers(snapshot.members, filter).keys;
 		case 'topics': return listTopics(snapshot.topics, filter).keys;
-		case 'messages': return listMessages(shownFeed(snapshot, state), filter).keys;
+		case 'messages': return listMessages(shownFeed(snapshot, state), filter, labelsOf(snapshot.members)).keys;
 		case 'events': return listEvents(snapshot.events, filter).keys;
 		default: {
 			const unknown: never = pane;
@@ -73,26 +74,24 @@ export function previewText(message: MessageSnapshot): string {
 }
 
 /** Remembers the last few answers: a frame asks for the same list several times. */
-function list<Row extends object>(textOf: (row: Row) => string, keyOf: (row: Row) => string): (rows: readonly Row[], filter: string) => Listed<Row> {
-	const known = new WeakMap<readonly Row[], {filter: string; listed: Listed<Row>}>();
-	const folded = new WeakMap<Row, string>();
-	const foldedText = (row: Row): string => {
-		let text = folded.get(row);
-		if (text === undefined) {
-			text = printable(textOf(row)).toLowerCase();
-			folded.set(row, text);
-		}
-
+function list<Row extends object>(textOf: (row: Row, label: Label) => string, keyOf: (row: Row) => string): (rows: readonly Row[], filter: string, label?: Label) => Listed<Row> {
+	const known = new WeakMap<readonly Row[], {filter: string; label: Label; listed: Listed<Row>}>();
+	const folded = new WeakMap<Row, {readonly label: Label; readonly text: string}>();
+	const foldedText = (row: Row, label: Label): string => {
+		const last = folded.get(row);
+		if (last?.label === label) return last.text;
+		const text = printable(textOf(row, label)).toLowerCase();
+		folded.set(row, {label, text});
 		return text;
 	};
 
-	return (rows, filter) => {
+	return (rows, filter, label = shortId) => {
 		const last = known.get(rows);
-		if (last?.filter === filter) return last.listed;
+		if (last?.filter === filter && last.label === label) return last.listed;
 		const wanted = filter.trim().toLowerCase();
-		const kept = wanted === '' ? rows : rows.filter(row => foldedText(row).includes(wanted));
+		const kept = wanted === '' ? rows : rows.filter(row => foldedText(row, label).includes(wanted));
 		const listed = {rows: kept, keys: kept.map(row => keyOf(row)), all: rows.length};
-		known.set(rows, {filter, listed});
+		known.set(rows, {filter, label, listed});
 		return listed;
 	};
 }

@@ -2,9 +2,14 @@
 The partition in words and as a matrix of who hears whom. Pure. A one-way cut has its own mark, because it is the one that is
 misread: `↛` where the row does not hear the column although the column hears the row.
 */
+import {labelCells, labelsOf, shortId, type Label} from '../core/observe/node-label.ts';
+import {fitCells} from '../core/observe/printable.ts';
 import type {PartitionSnapshot, Snapshot} from '../core/observe/snapshot.ts';
 import type {Span} from './columns.ts';
-import {duration, names, plural, shortId} from './words.ts';
+import {duration, names, plural} from './words.ts';
+
+/** Digits of an id that stand for a node without a name. */
+const idCells = 8;
 
 export type Hearing = 'self' | 'yes' | 'no' | 'one-way' | 'unknown';
 
@@ -30,15 +35,16 @@ export function oneWays(partition: PartitionSnapshot): ReadonlyArray<readonly [s
 /** The state in sentences that are understood at a glance. */
 export function partitionSentences({partition, self, members}: Snapshot): readonly Span[] {
 	const cuts = oneWays(partition);
+	const label = labelsOf(members);
 	const present = members.filter(member => member.state !== 'left');
 	const spans: Span[] = [stateSentence(partition, self, present.length, present.filter(({state}) => state === 'unreachable' || state === 'down').length, cuts.length)];
-	for (const [deaf, heard] of cuts.slice(0, 2)) spans.push({text: `One way: ${shortId(deaf)} does not hear ${shortId(heard)}`, tone: 'warning'});
+	for (const [deaf, heard] of cuts.slice(0, 2)) spans.push({text: `One way: ${label(deaf)} does not hear ${label(heard)}`, tone: 'warning'});
 	if (cuts.length > 2) spans.push({text: `and ${cuts.length - 2} more one-way cuts`, tone: 'warning'});
 	if (partition.state !== 'whole' || partition.sides.length > 1) {
 		for (const [index, side] of partition.sides.entries()) {
 			const isQuorum = index === partition.quorum;
 			spans.push({
-				text: `${side.includes(self) ? '▸' : ' '} ${String.fromCodePoint(0x41 + index % 26)}  ${isQuorum ? 'QUORUM   ' : 'no quorum'}  ${names(side, 8)}`,
+				text: `${side.includes(self) ? '▸' : ' '} ${String.fromCodePoint(0x41 + index % 26)}  ${isQuorum ? 'QUORUM   ' : 'no quorum'}  ${names(side, label, 8)}`,
 				tone: isQuorum ? 'good' : 'bad',
 			});
 		}
@@ -88,9 +94,11 @@ function stateSentence(partition: PartitionSnapshot, self: Snapshot['self'], mem
 The matrix, at most `height` lines of `width` cells: a line of column letters, then a row a node. When not all fit, those with
 trouble come first, and a last line says so.
 */
-export function matrixLines(partition: PartitionSnapshot, self: string, width: number, height: number): ReadonlyArray<readonly Span[]> {
+export function matrixLines(partition: PartitionSnapshot, self: string, width: number, height: number, label: Label = shortId): ReadonlyArray<readonly Span[]> {
 	const {order} = partition;
-	const fits = Math.min(Math.floor((width - matrixCells(0)) / 2), 52);
+	// Long names give way before rows do.
+	const cells = nodeCells(order, label, Math.max(idCells, width - 3 - order.length * 2));
+	const fits = Math.min(Math.floor((width - cells - 3) / 2), 52);
 	const room = order.length <= Math.min(fits, height - 1) ? order.length : Math.min(fits, height - 2);
 	if (order.length < 2 || room < 2) return [];
 	const shown = order.map((_, index) => index);
@@ -101,9 +109,9 @@ export function matrixLines(partition: PartitionSnapshot, self: string, width: n
 	}
 
 	const letter = (index: number): string => String.fromCodePoint(index < 26 ? 0x61 + index : 0x41 + index - 26);
-	const lines: Span[][] = [[{text: `${' '.repeat(11)}${shown.map((_, index) => letter(index)).join(' ')}`, tone: 'muted'}]];
+	const lines: Span[][] = [[{text: `${' '.repeat(cells + 3)}${shown.map((_, index) => letter(index)).join(' ')}`, tone: 'muted'}]];
 	for (const [at, row] of shown.entries()) {
-		const line: Span[] = [{text: `${letter(at)} ${shortId(order[row]!)} `, tone: order[row] === self ? 'accent' : 'plain'}];
+		const line: Span[] = [{text: `${letter(at)} ${fitCells(label(order[row]!), cells)} `, tone: order[row] === self ? 'accent' : 'plain'}];
 		for (const column of shown) {
 			const span = marks[hearing(partition, row, column)];
 			const last = line.at(-1)!;
@@ -119,9 +127,13 @@ export function matrixLines(partition: PartitionSnapshot, self: string, width: n
 	return lines;
 }
 
-/** Cells that a matrix of so many takes: letter, id, two a node. */
-export function matrixCells(members: number): number {
-	return 11 + members * 2;
+/** Cells that a matrix of these takes: letter, name, two a node. */
+export function matrixCells(order: readonly string[], label: Label): number {
+	return nodeCells(order, label) + 3 + order.length * 2;
+}
+
+function nodeCells(order: readonly string[], label: Label, max = 16): number {
+	return labelCells(order, label, idCells, Math.min(16, max));
 }
 
 export const legend: readonly Span[] = [

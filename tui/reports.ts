@@ -2,6 +2,7 @@
 Text that lies over the panes: `:status`, `:check`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
 */
 import {isStranger, meaningOf, outlookOf, remedyOf, strangers} from '../core/observe/outlook.ts';
+import {labelsOf, shortId, type Label} from '../core/observe/node-label.ts';
 import {printable, printableBytes, wrapCells} from '../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../core/observe/snapshot.ts';
 import {missingWords} from './alerts.ts';
@@ -11,7 +12,7 @@ import {keySign, sections, type Keymap} from './keymap.ts';
 import {oneWays, partitionSentences, partitionTimes} from './partitionView.ts';
 import {leaderWords, quorumWords, raftLines} from './raftView.ts';
 import type {Tone} from './theme.ts';
-import {age, brief, bytes, clockTime, count, duration, names, plural, roundTrip, shortId, stateTones} from './words.ts';
+import {age, brief, bytes, clockTime, count, duration, names, plural, roundTrip, stateTones, wrapWords} from './words.ts';
 
 export type Line = readonly Span[];
 
@@ -39,7 +40,7 @@ export function reportLines(report: Report, snapshot: Snapshot): readonly Line[]
 function statusLines(snapshot: Snapshot): readonly Line[] {
 	const {members, topics, counters, gossip} = snapshot;
 	return [
-		field('node', `${printable(snapshot.self)} at ${printable(snapshot.address)}, version ${printable(snapshot.version)}`),
+		field('node', `${named(snapshot.self, members)} at ${printable(snapshot.address)}, version ${printable(snapshot.version)}`),
 		field('cluster', `${printable(snapshot.cluster)} (${printable(snapshot.clusterId)})`),
 		field('phase', `${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${duration(snapshot.uptimeMs)}`, snapshot.phase === 'running' ? 'good' : 'warning'),
 		field('leader', leaderWords(snapshot).text, leaderWords(snapshot).tone),
@@ -68,11 +69,11 @@ export function checkLines(snapshot: Snapshot): readonly Line[] {
 	const outlook = outlookOf(snapshot);
 	const silent = members.filter(member => !member.self && member.state !== 'alive' && member.state !== 'left');
 	verdict(phase === 'running', 'the node runs', `the node is ${phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}`, 'wait, or see why in the events', 'warning');
-	verdict(raft.hasQuorum, quorumWords(snapshot).text, `${quorumWords(snapshot).text}${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, 8)}` : ''}`, remedyOf(outlook, ':') || 'an election is on: wait a moment');
+	verdict(raft.hasQuorum, quorumWords(snapshot).text, `${quorumWords(snapshot).text}${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, labelsOf(members), 8)}` : ''}`, remedyOf(outlook, ':') || 'an election is on: wait a moment');
 	verdict(raft.leader !== undefined, `leader: ${leaderWords(snapshot).text}`, `no leader in term ${raft.term}`, 'a majority of voters must see one another to elect one');
 	verdict(raft.voters.length !== 2, `${plural(raft.voters.length, 'voter')}: ${raft.voters.length === 1 ? 'no failure is survived' : `${outlook.voters - outlook.needed} may fail`}`, 'two voters: neither may fail', 'add a third node', 'warning');
-	if (raft.hasQuorum) verdict(outlook.missing.length === 0, 'every voter is there', `${missingWords(outlook, 8)}: ${meaningOf(outlook)}`, remedyOf(outlook, ':'), outlook.spare > 0 ? 'warning' : 'bad');
-	verdict(silent.length === 0, 'every member answers', `${plural(silent.length, 'member')} silent: ${names(silent.map(member => member.id), 6)}`, 'see why in Peers (1)', 'warning');
+	if (raft.hasQuorum) verdict(outlook.missing.length === 0, 'every voter is there', `${missingWords(outlook, labelsOf(members), 8)}: ${meaningOf(outlook)}`, remedyOf(outlook, ':'), outlook.spare > 0 ? 'warning' : 'bad');
+	verdict(silent.length === 0, 'every member answers', `${plural(silent.length, 'member')} silent: ${names(silent.map(member => member.id), labelsOf(members), 6)}`, 'see why in Peers (1)', 'warning');
 	verdict(partition.state === 'whole', 'no partition', partitionSentences(snapshot)[0]!.text, 'messages inside each side flow; what waits is sent after the heal', 'warning');
 	verdict(oneWays(partition).length === 0, 'links carry both ways', plural(oneWays(partition).length, 'one-way cut'), 'look for a firewall or a route that works in one direction', 'warning');
 	verdict(topics.every(topic => topic.held === 0), 'nothing is held back', `${count(topics.reduce((sum, topic) => sum + topic.held, 0))} messages wait for an earlier one`, 'repair fetches them; if it lasts, see Peers', 'warning');
@@ -92,13 +93,22 @@ function counterLines({counters, gossip}: Snapshot): readonly Line[] {
 	return [
 		field('published', count(counters.published)), field('delivered', count(counters.delivered)),
 		field('received', bytes(counters.receivedBytes)), field('sent', bytes(counters.sentBytes)), field('held', count(gossip.held)),
-		empty, heading('Refused'), ...table(counters.rejected), empty, heading('Bounds that were hit'), ...table(counters.bounds),
+		empty, heading('Refused'), ...table(counters.rejected),
+		...(Object.keys(counters.ignored).length === 0 ? [] : [empty, heading('Ignored: multicast of others'), ...table(counters.ignored)]),
+		empty, heading('Bounds that were hit'), ...table(counters.bounds),
 	];
+}
+
+/** Name and id in full. */
+function named(id: string, members: Snapshot['members']): string {
+	const name = members.find(member => member.id === id)?.name;
+	return name ? `${printable(name)} (${printable(id)})` : printable(id);
 }
 
 export function peerLines(member: MemberSnapshot | undefined, key: string): readonly Line[] {
 	if (!member) return [field('peer', `${printable(key)} is no longer a member`, 'warning')];
 	return [
+		...(member.name ? [field('name', printable(member.name), 'accent')] : []),
 		field('id', `${printable(member.id)}${member.self ? ' (this node)' : ''}`),
 		field('address', printable(member.address)),
 		field('state', member.state, stateTones[member.state]),
@@ -114,14 +124,14 @@ export function peerLines(member: MemberSnapshot | undefined, key: string): read
 	];
 }
 
-export function topicLines(topic: TopicSnapshot | undefined, key: string, width: number): readonly Line[] {
+export function topicLines(topic: TopicSnapshot | undefined, key: string, width: number, label: Label = shortId): readonly Line[] {
 	if (!topic) return [field('topic', `${printable(key)} is gone`, 'warning')];
 	return [
 		...wrapCells(printable(topic.name), Math.max(10, width - 14), 8).map((text, index) => field(index === 0 ? 'topic' : '', text)),
 		field('kind', topic.durable ? 'durable: agreed, totally ordered' : 'live: spread by gossip'),
 		field('subscribed', topic.subscribed ? 'yes' : 'no', topic.subscribed ? 'good' : 'plain'),
 		field('subscribers', `${topic.subscribers.length}`),
-		...chunks(topic.subscribers, 6).map(ids => field('', ids.map(id => shortId(id)).join(' '))),
+		...wrapWords(names(topic.subscribers, label, topic.subscribers.length), Math.max(10, width - 14)).map(text => field('', text.trim())),
 		field('retained', `${plural(topic.messages, 'message')}, ${bytes(topic.bytes)}`),
 		field('delivered', `${count(topic.delivered)} since the start, ${brief(topic.perSecond)} in the last second`),
 		field('held', `${count(topic.held)} waiting for an earlier message`, topic.held > 0 ? 'warning' : 'plain'),
@@ -131,12 +141,12 @@ export function topicLines(topic: TopicSnapshot | undefined, key: string, width:
 }
 
 /** Every field, the text, and the bytes: what is hidden in the text stands in the bytes. */
-export function messageLines(message: MessageSnapshot, atMs: number, width: number): readonly Line[] {
+export function messageLines(message: MessageSnapshot, atMs: number, width: number, members: Snapshot['members'] = []): readonly Line[] {
 	const isCut = message.size > message.preview.length;
 	const perLine = width >= 78 ? 16 : 8;
 	return [
 		...wrapCells(printable(message.topic), Math.max(10, width - 14), 4).map((text, index) => field(index === 0 ? 'topic' : '', text, 'accent')),
-		field('origin', printable(message.origin)),
+		field('origin', named(message.origin, members)),
 		field('sequence', `${count(message.seq)} of incarnation ${count(message.incarnation)}`),
 		field('lamport', count(message.lamport)),
 		field('sent', `${clockTime(message.sentAtMs)} by its clock, ${message.sentAtMs > atMs ? 'ahead of ours' : `${age(atMs - message.sentAtMs)}${atMs - message.sentAtMs < 1000 ? '' : ' ago'}`}`),

@@ -34,4 +34,6 @@ export type ConsoleCommand =
 	| {readonly type: 'transfer'; readonly to: NodeId | undefined}
 	/** Take a member out for good. */
 	| {readonly type: 'remove'; readonly node: NodeId}
+	/** The node of this console leaves its cluster and stops. */
+	| {readonly type: 'leave'}
 	| {readonly type: 'fault'; readonly fault: FaultCommand};

@@ -2,14 +2,11 @@
 How the console says things: durations, sizes, ids and events in words that are the same in every pane. Pure.
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
+import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
+import {labelsIn, refusalReason, shortId, type Label} from '../core/observe/node-label.ts';
 import {printable, widthOf} from '../core/observe/printable.ts';
 import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {Tone} from './theme.ts';
-
-/** The first 8 of 16 digits: what people compare. */
-export function shortId(id: string): string {
-	return printable(id.slice(0, 8));
-}
 
 export function count(value: number): string {
 	return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : '?';
@@ -70,9 +67,9 @@ export function plural(value: number, one: string, many = `${one}s`): string {
 	return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** A few ids by name, the rest as a number. */
-export function names(ids: readonly string[], max = 6): string {
-	const shown = ids.slice(0, max).map(id => shortId(id)).join(' ');
+/** A few nodes by what they are called, the rest as a number. */
+export function names(ids: readonly string[], label: Label, max = 6): string {
+	const shown = ids.slice(0, max).map(id => label(id)).join(' ');
 	return ids.length > max ? `${shown} +${ids.length - max} more` : shown;
 }
 
@@ -83,35 +80,39 @@ export type Words = {readonly text: string; readonly tone: Tone};
 
 /** An event in one line, printable. */
 export function eventWords(event: RecordedEvent): Words {
+	const label = labelsIn(event);
 	switch (event.type) {
-		case 'ready': return {tone: 'good', text: `Node ${shortId(event.id)} is ready on port ${event.port} in cluster ${printable(event.cluster)}`};
-		case 'leader': return event.leader === undefined
-			? {tone: 'bad', text: `No leader in term ${event.term}`}
-			: {tone: 'good', text: `${shortId(event.leader)} leads term ${event.term}`};
+		case 'ready': return {tone: 'plain', text: `Node ${label(event.id)} listens on port ${event.port} for the cluster ${printable(event.cluster)}`};
+		case 'admitted': return {tone: 'good', text: `Node ${label(event.id)} is a member of the cluster ${shortId(event.clusterId)}`};
+		case 'leader': {
+			const text = leaderWords(event, {name: label, duration});
+			return event.leader === undefined ? {tone: 'bad', text: text.replace(/^n/, 'N')} : {tone: 'good', text};
+		}
+
 		case 'quorum': return event.held
 			? {tone: 'good', text: `Quorum is held: ${event.reachable} of ${event.voters} voters reachable`}
 			: {tone: 'bad', text: `Quorum is lost: ${event.reachable} of ${event.voters} voters reachable`};
-		case 'member': return {tone: stateTones[event.state], text: `${stateMarks[event.state]} ${shortId(event.id)} at ${printable(event.address)} is ${event.state}`};
-		case 'voters': return {tone: 'accent', text: `Voters are now ${names(event.voters)}`};
-		case 'subscribed': return {tone: 'plain', text: `${shortId(event.node)} subscribed to ${printable(event.topic)}`};
-		case 'unsubscribed': return {tone: 'plain', text: `${shortId(event.node)} unsubscribed from ${printable(event.topic)}`};
-		case 'message': return {tone: 'plain', text: `Message ${event.message.seq} of ${shortId(event.message.origin)} on ${printable(event.message.topic)}`};
+		case 'member': return {tone: stateTones[event.state], text: `${stateMarks[event.state]} ${label(event.id)} at ${printable(event.address)} ${event.state === 'left' ? 'has left' : `is ${event.state}`}`};
+		case 'voters': return {tone: 'accent', text: `Voters are now ${names(event.voters, label)}`};
+		case 'subscribed': return {tone: 'plain', text: `${label(event.node)} subscribed to ${printable(event.topic)}`};
+		case 'unsubscribed': return {tone: 'plain', text: `${label(event.node)} unsubscribed from ${printable(event.topic)}`};
+		case 'message': return {tone: 'plain', text: `Message ${event.message.seq} of ${label(event.message.origin)} on ${printable(event.message.topic)}`};
 		case 'partition': return partitionWords(event);
 		case 'rejected': return {tone: 'warning', text: `Refused from ${printable(event.from)}: ${event.reason} (${count(event.count)} in all)`};
 		case 'discovered': return event.foreign
 			? {tone: 'warning', text: `Another cluster named ${printable(event.cluster)} at ${printable(event.address)} (${shortId(event.clusterId)}): not merged`}
 			: {tone: 'accent', text: `Found ${printable(event.cluster)} at ${printable(event.address)}`};
 		case 'lagged': return {tone: 'warning', text: `A reader fell behind: ${plural(event.dropped, 'event')} left out`};
-		case 'missed': return {tone: 'warning', text: `${plural(event.messages, 'message')} of ${shortId(event.origin)} on ${printable(event.topic)} missed for good`};
+		case 'missed': return {tone: 'warning', text: `${plural(event.messages, 'message')} of ${label(event.origin)} on ${printable(event.topic)} missed for good`};
 		case 'fault': return {tone: 'warning', text: `Fault injection: ${printable(event.text)}`};
-		case 'quarantined': return {tone: 'bad', text: `Damaged: ${printable(event.problem)}. Kept in ${printable(event.folder)}; joins again as ${shortId(event.id)}`};
+		case 'quarantined': return {tone: 'bad', text: `Damaged: ${printable(event.problem)}. Kept in ${printable(event.folder)}; joins again as ${label(event.id)}`};
 		case 'refilled': return {tone: event.missing === 0 ? 'good' : 'warning', text: `${plural(event.messages, 'damaged message')} on ${printable(event.topic)} came back from peers${event.missing === 0 ? '' : `, ${count(event.missing)} are missing`}`};
-		case 'transfer': return {tone: 'accent', text: `${shortId(event.by)} asked ${shortId(event.from)} to hand leadership to ${shortId(event.to)}`};
+		case 'transfer': return {tone: 'accent', text: transferWords(event, {name: label})};
 		case 'paused': return {tone: 'warning', text: `This node did not run for ${duration(event.forMs)}`};
-		case 'refused': return {tone: 'warning', text: `Refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(event.reason)}`};
-		case 'duplicate': return {tone: 'bad', text: `Two processes use the identity ${shortId(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`};
+		case 'refused': return {tone: 'warning', text: `Refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(refusalReason(event))}`};
+		case 'duplicate': return {tone: 'bad', text: `Two processes use the identity ${label(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`};
 		case 'waiting': return {tone: 'muted', text: `Waiting for ${printable(event.for)}`};
-		case 'named': return {tone: 'plain', text: `${shortId(event.id)} is named ${printable(event.name)}`};
+		case 'named': return {tone: 'plain', text: `${label(event.id)} is named ${printable(event.name)}`};
 		case 'protocol': return {tone: 'accent', text: `The cluster uses protocol ${event.protocol} from now on`};
 		case 'warning': return {tone: 'warning', text: printable(event.text)};
 		case 'stopped': return {tone: 'muted', text: `Stopped: ${printable(event.reason)}`};
@@ -126,7 +127,7 @@ function partitionWords(event: Extract<RecordedEvent, {type: 'partition'}>): Wor
 	const took = duration(event.tookMs);
 	if (event.state === 'healed') return {tone: 'good', text: `Partition healed after ${took}`};
 	if (event.state === 'repaired') return {tone: 'good', text: `Repaired in ${took}: ${plural(event.messages ?? 0, 'message')} came in`};
-	const sides = event.sides.map((side, index) => `[${names(side, 4)}${index === event.quorum ? ' quorum' : ''}]`).join(' | ');
+	const sides = event.sides.map((side, index) => `[${names(side, labelsIn(event), 4)}${index === event.quorum ? ' quorum' : ''}]`).join(' | ');
 	return {tone: 'bad', text: `Partition seen in ${took}: ${sides}`};
 }
 

@@ -2,16 +2,16 @@
 Discovery: small authenticated multicast datagrams that say which node of which cluster is here, and with which topics. A hint only: a
 beacon never makes a member and is never answered. Each is taken once and never after a newer one of its sender.
 
-Beacons of a cluster with another name or secret do not verify; they are counted and nothing else.
+Beacons go over v4 multicast, and over v6 as well where a node cannot be called over v4. Beacons of a cluster with another name or secret do not verify; they are counted and nothing else.
 */
 import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
-import {networkInterfaces} from 'node:os';
+import {networkInterfaces, type NetworkInterfaceInfo} from 'node:os';
 import {decode, encode} from '../codec.ts';
 import type {Config} from '../config.ts';
 import {errorMessage} from '../errors.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
-import {isLoopback, parseAddress} from '../address.ts';
+import {isAdvertisable, isLinkLocal, isLoopback, parseAddress} from '../address.ts';
 import type {Counters} from './counters.ts';
 
 export type Beacon = {
@@ -25,17 +25,21 @@ export type Beacon = {
 };
 export type BeaconOptions = {
 	readonly config: Config['discovery'];
-	readonly host: string;
 	readonly keys: Pick<Keys, 'beacon'>;
 	readonly id: NodeId;
 	readonly incarnation: number;
 	readonly refusals: Counters;
+	/** `address`: where others reach this node; it decides which interfaces are used. */
 	readonly say: () => Pick<Beacon, 'clusterId' | 'address' | 'phase' | 'topics'>;
 	readonly onBeacon: (beacon: Beacon) => void;
 	/** One line for people. */
 	readonly onProblem: (line: string) => void;
 };
 export type OpenBeacon = AsyncDisposable & {announce(): void};
+
+/** One interface, as sockets of its family name it, and the group there. */
+type Path = {readonly type: 'udp4' | 'udp6'; readonly group: string; readonly at: string};
+type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
 export const beaconBytesMax = 512;
 const macBytes = 32;
@@ -62,25 +66,34 @@ export function decodeBeacon(datagram: Buffer, keys: Pick<Keys, 'beacon'>): (Bea
 	if (!Array.isArray(value)) return 'malformed';
 	const [id, incarnation, counter, clusterId, address, phase, topics] = value as readonly unknown[];
 	const isText = (text: unknown): text is string => typeof text === 'string' && text.length <= 261;
-	if (!isNodeId(id) || !isCount(incarnation) || !isCount(counter) || !isText(clusterId) || !isText(address) || parseAddress(address) === undefined || (phase !== 'member' && phase !== 'seeking')) return 'malformed';
+	if (!isNodeId(id) || !isCount(incarnation) || !isCount(counter) || !isText(clusterId) || !isText(address) || !isAdvertisable(address) || (phase !== 'member' && phase !== 'seeking')) return 'malformed';
 	if (!Array.isArray(topics) || !topics.every(topic => isText(topic))) return 'malformed';
 	return {id, incarnation, counter, clusterId, address, phase, topics};
 }
 
 /** Never fails: a machine without multicast is told to `onProblem`, and goes on with `--bootstrap`. */
 export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
-	const {config: {group, port, intervalMs}, host, keys, id, incarnation, refusals, say, onBeacon, onProblem} = options;
+	const {config: {group, port, intervalMs}, keys, id, incarnation, refusals, say, onBeacon, onProblem} = options;
 	const newest = new Map<NodeId, {readonly incarnation: number; readonly counter: number}>();
 	let inSecond = 0;
 	let counter = 0;
-	const isLocal = isLoopback(host);
+	const advertised = parseAddress(say().address)?.host ?? '';
+	const isLocal = isLoopback(advertised);
+	const paths = pathsOf(advertised, group, networkInterfaces());
 	const onDatagram = (datagram: Buffer, {address: source}: RemoteInfo): void => {
 		// The system hands over what any process on this machine joined the group for.
 		if (isLocal && !isLoopback(source)) return refusals.add('beacon-interface');
 		if (++inSecond > perSecondMax) return refusals.add('beacon-rate');
 		const beacon = decodeBeacon(datagram, keys);
 		if (typeof beacon === 'string') return refusals.add(`beacon-${beacon}`);
-		if (beacon.id === id) return;
+		// Under a loopback address of another machine there is nobody, or somebody else.
+		if (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host)) return refusals.add('beacon-interface');
+		if (beacon.id === id) {
+			// Our own come back to us by the loop of the group. One with another address is of another process.
+			if (beacon.address !== say().address) onBeacon(beacon);
+			return;
+		}
+
 		const last = newest.get(beacon.id);
 		if (last && (beacon.incarnation < last.incarnation || (beacon.incarnation === last.incarnation && beacon.counter <= last.counter))) return;
 		if (!last && newest.size >= sendersMax) newest.delete(newest.keys().next().value!);
@@ -88,29 +101,27 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		onBeacon(beacon);
 	};
 
-	const interfaces = isLocal ? ['127.0.0.1'] : ['127.0.0.1', ...Object.values(networkInterfaces()).flatMap(list => list ?? []).filter(({family, internal}) => family === 'IPv4' && !internal).map(({address}) => address)];
-	const sockets: Socket[] = [];
-	for (const at of interfaces) {
+	const sockets: Array<{readonly socket: Socket; readonly to: string}> = [];
+	/** The socket of a family that hears. */
+	const ears = new Map<Path['type'], Socket>();
+	for (const path of paths) {
 		try {
+			const ear = ears.get(path.type);
 			// oxlint-disable-next-line no-await-in-loop -- few
-			sockets.push(await openSocket(group, port, at, sockets.length === 0 ? onDatagram : undefined));
+			const socket = await openSocket(path, port, ear ? undefined : onDatagram);
+			sockets.push({socket, to: path.group});
+			if (ear) join(ear, path);
+			else ears.set(path.type, socket);
 		} catch (error) {
-			if (sockets.length === 0) onProblem(`Discovery is off: multicast cannot be used on ${at} (${errorMessage(error)}); nodes join with --bootstrap`);
+			if (sockets.length === 0) onProblem(`Discovery is off: multicast cannot be used on ${path.at} (${errorMessage(error)}); nodes join with --bootstrap`);
 		}
 	}
 
-	for (const at of interfaces.slice(1)) {
-		try {
-			sockets[0]?.addMembership(group, at);
-		} catch {
-			// Joined already: two addresses of one interface.
-		}
-	}
-
+	if (!isLocal && sockets.length === 1) onProblem('Discovery reaches this machine only: no network interface takes multicast; nodes on other machines join with --bootstrap');
 	const announce = (): void => {
 		counter++;
 		const datagram = encodeBeacon({id, incarnation, ...say()}, counter, keys);
-		for (const socket of sockets) socket.send(datagram, port, group, () => undefined);
+		for (const {socket, to} of sockets) socket.send(datagram, port, to, () => undefined);
 	};
 
 	announce();
@@ -123,21 +134,50 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		async [Symbol.asyncDispose]() {
 			clearInterval(timer);
 			clearInterval(second);
-			await Promise.all(sockets.splice(0).map(socket => new Promise<void>(resolve => {
+			await Promise.all(sockets.splice(0).map(({socket}) => new Promise<void>(resolve => {
 				socket.close(() => resolve());
 			})));
 		},
 	};
 }
 
-function openSocket(group: string, port: number, at: string, onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined): Promise<Socket> {
+/** The interfaces to speak and hear on: loopback, and all others of a node that other machines reach. */
+export function pathsOf(advertised: string, group: string, interfaces: Interfaces): readonly Path[] {
+	const v4 = (at: string): Path => ({type: 'udp4', group, at});
+	const loopback = v4('127.0.0.1');
+	if (isLoopback(advertised)) return [loopback];
+	const outer = Object.entries(interfaces).flatMap(([name, list = []]) => list.filter(({internal}) => !internal).map(one => ({...one, name})));
+	const overV4 = outer.filter(({family}) => family === 'IPv4').map(({address}) => v4(address));
+	// Who can only be called over v6 is heard by those who can call over v6: also by those without v4.
+	const needsV6 = overV4.length === 0 || !/^[\d.]+$/.test(advertised);
+	const zones = needsV6 ? [...new Set(outer.filter(({family, address}) => family === 'IPv6' && isLinkLocal(address)).map(({name, scopeid}) => process.platform === 'win32' ? String(scopeid) : name))] : [];
+	return [loopback, ...overV4, ...zones.map(zone => ({type: 'udp6', group: groupOverV6(group), at: `::%${zone}`} as const))];
+}
+
+/** A group of v6 on the local link (RFC 4291, 2.7) that follows from the one of v4. */
+function groupOverV6(group: string): string {
+	const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
+	return `ff12::${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+}
+
+function join(ear: Socket, {group, at}: Path): void {
+	try {
+		ear.addMembership(group, at);
+	} catch {
+		// Joined already: two addresses of one interface.
+	}
+}
+
+function openSocket(path: Path, port: number, onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined): Promise<Socket> {
+	const {type, group, at} = path;
+	const any = type === 'udp4' ? '0.0.0.0' : '::';
 	return new Promise((resolve, reject) => {
-		const socket = createSocket({type: 'udp4', reuseAddr: true});
+		const socket = createSocket({type, reuseAddr: true, ipv6Only: type === 'udp6'});
 		socket.once('error', reject);
-		// One socket hears the group on all interfaces; the others only send, each from its own. Bound to the group it hears nothing else
-		// that comes to the port; Windows cannot bind to a group.
-		const listenAt = process.platform === 'win32' ? '0.0.0.0' : group;
-		socket.bind(onDatagram ? port : 0, onDatagram ? listenAt : at, () => {
+		// One socket of each family hears the group on all interfaces; the others only send, each from its own. Bound to the group it hears
+		// nothing else that comes to the port; Windows cannot bind to a group, and v6 only to that of one interface.
+		const listenAt = type === 'udp6' || process.platform === 'win32' ? any : group;
+		socket.bind(onDatagram ? port : 0, onDatagram ? listenAt : type === 'udp4' ? at : any, () => {
 			try {
 				if (onDatagram) {
 					socket.addMembership(group, at);

@@ -6,6 +6,7 @@ import type {Config} from '../config.ts';
 import type {NodeId} from '../message.ts';
 import type {Identity, Keys} from '../seal.ts';
 import type {Budget, Counters} from './counters.ts';
+import type {Names} from './names.ts';
 
 export type Role = 'node' | 'client';
 export type Via = 'peer' | 'join' | 'client';
@@ -38,8 +39,12 @@ export type Hello = {
 /** Why a connection did not come about. `reason` is a line for people, from the reader's point of view. */
 export type Refusal = {readonly code: RefusalCode; readonly reason: string};
 export type RefusalCode =
-	| 'malformed' | 'protocol' | 'cluster' | 'flags' | 'not-authenticated' | 'identity' | 'same-node'
+	/** `itself`: this very process answers at that address. `same-node`: another process with this node's identity. */
+	| 'malformed' | 'protocol' | 'cluster' | 'flags' | 'not-authenticated' | 'identity' | 'itself' | 'same-node'
 	| 'removed' | 'not-a-member' | 'duplicate' | 'older-incarnation' | 'busy';
+
+/** A refusal as it is told: who, where, and which side refused. `reason` is a line for people. */
+export type RefusedPeer = {readonly id: NodeId | undefined; readonly address: string; readonly code: RefusalCode; readonly reason: string; readonly by: 'us' | 'peer'};
 
 export type Channel = {
 	readonly remote: Hello;
@@ -94,7 +99,10 @@ export type DialOptions = {
 };
 
 /** What the transport does not know by itself. */
-export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via'>;
+export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via'> & {
+	/** The protocol that the cluster has agreed on: a node that speaks only earlier ones is refused. A client is not. @default the oldest one that this program speaks */
+	readonly protocolMin?: number;
+};
 
 export type Transport = {
 	/** @throws `port-in-use`, `failure` */
@@ -114,11 +122,15 @@ export type TransportOptions = {
 	readonly flags: Flags;
 	readonly limits: Config['limits'];
 	readonly version: string;
+	/** The oldest and the newest version of the protocol that this side speaks. @default those of this program */
+	readonly protocols?: readonly [number, number];
 	readonly refusals: Counters;
 	/** Bytes waiting to leave over all channels (`limits.outQueueTotalBytes`). */
 	readonly budget: Budget;
-	/** One line for people, when a peer is refused; the same line about the same peer is not repeated. */
-	readonly onProblem?: (line: string) => void;
+	/** What host names stand for; datagrams use the same. */
+	readonly names: Names;
+	/** A peer was refused; the same about the same peer is not repeated, and no more than a few are told at a time. */
+	readonly onRefusal?: (refused: RefusedPeer) => void;
 };
 
 export function flagsOf(config: Pick<Config, 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'>): Flags {

@@ -44,13 +44,13 @@ export class Faults {
 		this.#active.push(active);
 	}
 
-	/** A line for each fault, for people. */
-	active(): readonly string[] {
+	/** A line for each fault, for people. @param label what a peer is called */
+	active(label: (peer: NodeId) => string = peer => peer.slice(0, 6)): readonly string[] {
 		const nowMs = this.#clock.monotonicMs();
 		return this.#active.map(({command, untilMs}) => {
 			const rest = untilMs === Number.POSITIVE_INFINITY ? 'until healed' : `${Math.max(0, (untilMs - nowMs) / 1000).toFixed(1)} s left`;
 			switch (command.type) {
-				case 'cut': return `cut ${{both: 'from', in: 'what comes from', out: 'what goes to'}[command.direction]} ${command.peers.map(peer => peer.slice(0, 6)).join(',')} (${rest})`;
+				case 'cut': return `cut ${{both: 'from', in: 'what comes from', out: 'what goes to'}[command.direction]} ${command.peers.map(peer => label(peer)).join(',')} (${rest})`;
 				case 'delay': return `delay ${command.ms} ms (${rest})`;
 				case 'drop': return `drop ${command.percent} % (${rest})`;
 				default: return command satisfies never;

@@ -16,22 +16,23 @@ Payloads of kind 0 belong to the channel; all others to those who use it.
 ```
 hello  0 | 1 | 'dapss' | u8 protocol | 32 B HMAC of all the rest | MessagePack
 proof  0 | 2 | 32 B HMAC | 64 B signature, a node's
-refuse 0 | 3 | MessagePack {code, reason, protocol, cluster, flags}
+refuse 0 | 3 | MessagePack {code, reason, protocol, protocols, version, cluster, flags}
 bye    0 | 4 | reason in UTF-8
 ```
+A hello names the versions of the protocol that its side speaks, from the oldest to the newest. Both speak the newest that both know; when there is none, both
+sides show both ranges. A side may ask for more than its program could do: a member takes no node that speaks less than its cluster has agreed on.
+In a refusal `protocol` is the oldest version that would be taken: a node of protocol 1 knows no other field, and shows this one to its operator.
 */
 import {createHash, randomBytes, type KeyObject} from 'node:crypto';
 import * as v from 'valibot';
 import {decode, encode} from '../codec.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {idOf, isMac, isSignedBy, macOf, publicKeyBytes, type Identity, type Keys} from '../seal.ts';
+import {spokenProtocols} from '../version.ts';
 import type {Hello, Refusal, RefusalCode} from './channel.ts';
 
 /** Of the handshake itself: the byte in the head of a hello. Later versions of the protocol are negotiated in the body. */
 export const protocol = 1;
-/** Versions of the protocol between nodes that this program speaks: its own and the one before. */
-export const protocolMin = 1;
-export const protocolMax = 2;
 export const channelKind = 0;
 /** Frames before the handshake is done, bytes. */
 export const helloBytesMax = 4096;
@@ -63,10 +64,11 @@ const helloSchema = v.object({
 	nonce: bytes(nonceBytes),
 	publicKey: v.optional(bytes(publicKeyBytes)),
 });
-const refusalCodes = ['malformed', 'protocol', 'cluster', 'flags', 'not-authenticated', 'identity', 'same-node', 'removed', 'not-a-member', 'duplicate', 'older-incarnation', 'busy'] as const satisfies readonly RefusalCode[];
+const refusalCodes = ['malformed', 'protocol', 'cluster', 'flags', 'not-authenticated', 'identity', 'itself', 'same-node', 'removed', 'not-a-member', 'duplicate', 'older-incarnation', 'busy'] as const satisfies readonly RefusalCode[];
 const refuseSchema = v.object({
 	code: v.picklist(refusalCodes), reason: v.pipe(v.string(), v.maxLength(2 * reasonMax)),
 	protocol: v.optional(v.number()), cluster: v.optional(v.string()), flags: v.optional(v.string()),
+	protocols: v.optional(v.tuple([v.number(), v.number()])), version: v.optional(v.pipe(v.string(), v.maxLength(64))),
 });
 
 type SaidHello = v.InferOutput<typeof helloSchema>;
@@ -82,6 +84,10 @@ export type HandshakeOptions = {
 	/** How to call the peer in a line for people, until it has said its address. */
 	readonly peerName: string;
 	readonly expect?: NodeId | undefined;
+	/** @default those of this program */
+	readonly protocols?: readonly [number, number] | undefined;
+	/** A node has to speak at least this. @default the oldest of `protocols` */
+	readonly protocolMin?: number | undefined;
 	readonly admit?: (remote: Hello) => Refusal | 'silence' | undefined;
 };
 
@@ -98,7 +104,7 @@ export class Handshake {
 
 	constructor(options: HandshakeOptions) {
 		this.#options = options;
-		this.#hello = encodeHello(options.local, options.identity, options.keys);
+		this.#hello = encodeHello(options.local, options.identity, options.keys, options.protocols);
 	}
 
 	/** What a dialer says first; nothing for a listener. */
@@ -121,14 +127,15 @@ export class Handshake {
 		const {local, keys, side, expect, admit, peerName} = this.#options;
 		const theirProtocol = protocolOf(payload);
 		if (theirProtocol === undefined) return this.#malformed();
-		if (theirProtocol !== protocol) return this.#refuse('protocol', `${peerName} speaks protocol ${theirProtocol}, this node ${protocol}`);
+		if (theirProtocol !== protocol) return this.#refuseVersion(peerName, {protocols: [theirProtocol, theirProtocol]});
 		const said = parseHello(payload);
 		if (!said) return this.#malformed();
 		const [theirMin, theirMax] = said.protocols;
-		const agreed = Math.min(protocolMax, theirMax);
-		const hello = plainHello(said, agreed);
+		const [ourMin, ourMax] = this.#protocolsFor(said.role);
+		const spoken = Math.min(ourMax, theirMax);
+		const hello = plainHello(said, spoken);
 		const name = said.address === '' ? peerName : `peer ${said.address}`;
-		if (agreed < Math.max(protocolMin, theirMin)) return this.#refuse('protocol', `${name} speaks protocol ${theirMin} to ${theirMax}, this node ${protocolMin} to ${protocolMax}`);
+		if (spoken < Math.max(ourMin, theirMin)) return this.#refuseVersion(name, said);
 		const difference = differs(local, hello, name);
 		if (difference) return this.#refuse(difference.code, difference.reason);
 		if (!isHelloUnder(keys.proof, payload)) return this.#refuse('not-authenticated', `${name} has another secret than this node`);
@@ -136,7 +143,12 @@ export class Handshake {
 		const isNode = hello.role === 'node';
 		if (isNode !== (said.publicKey !== undefined) || isNode !== (hello.id !== undefined)) return this.#malformed();
 		if (said.publicKey && idOf(said.publicKey) !== hello.id) return this.#refuse('identity', `${name} shows a key that is not of the id ${hello.id}`);
-		if (hello.id !== undefined && hello.id === local.id) return this.#refuse('same-node', `${name} is this node, or has a copy of its data folder`);
+		if (hello.id !== undefined && hello.id === local.id) {
+			return hello.instance !== '' && hello.instance === local.instance
+				? this.#refuse('itself', `${peerName} is this node itself`)
+				: this.#refuse('same-node', `${name} uses the identity ${hello.id} of this node (${local.address}): one of the two has a copy of the other's data folder`);
+		}
+
 		if (expect !== undefined && hello.id !== expect) return this.#refuse('identity', `${name} is ${hello.id ?? 'a client'}, not the node ${expect} that was expected there`);
 		const refusal = admit?.(hello);
 		if (refusal === 'silence') return {type: 'continue', send: []}; // Its time will run out.
@@ -165,9 +177,9 @@ export class Handshake {
 	#onRefuse(payload: Buffer): Outcome {
 		const parsed = v.safeParse(refuseSchema, decode(payload.subarray(2)));
 		if (!parsed.success) return this.#malformed();
-		const {code, reason, protocol: theirProtocol, cluster = '', flags = ''} = parsed.output;
+		const {code, reason, protocol: theirProtocol = 0, protocols = [theirProtocol, theirProtocol], version, cluster = '', flags = ''} = parsed.output;
 		const {local, peerName} = this.#options;
-		if (code === 'protocol') return this.#by('peer', code, `${peerName} speaks protocol ${String(theirProtocol)}, this node ${protocol}`);
+		if (code === 'protocol') return this.#by('peer', code, versionsText(peerName, {protocols, version}, {protocols: this.#options.protocols ?? spokenProtocols, version: local.version}));
 		if (code === 'not-authenticated') return this.#by('peer', code, `${peerName} has another secret than this node`);
 		const difference = differs(local, {...local, cluster: plainText(cluster), flags: plainText(flags)}, peerName);
 		return this.#by('peer', code, (code === 'flags' || code === 'cluster') && difference ? difference.reason : `${peerName} refuses: ${plainText(reason)}`);
@@ -193,7 +205,17 @@ export class Handshake {
 	}
 
 	#refuse(code: RefusalCode, reason: string): Outcome {
-		return {...this.#by('us', code, reason), send: [encodeRefusal({code, reason}, this.#options.local)]};
+		return {...this.#by('us', code, reason), send: [encodeRefusal({code, reason}, this.#options.local, this.#protocolsFor('node'))]};
+	}
+
+	#refuseVersion(name: string, theirs: Spoken): Outcome {
+		return this.#refuse('protocol', versionsText(name, theirs, {protocols: this.#protocolsFor('node'), version: this.#options.local.version}));
+	}
+
+	/** What this side accepts. The cluster's agreement binds its members; a client only asks a node for something. */
+	#protocolsFor(role: SaidHello['role']): readonly [number, number] {
+		const {protocols: [oldest, newest] = spokenProtocols, protocolMin: agreed = 0} = this.#options;
+		return [role === 'node' ? Math.max(oldest, agreed) : oldest, newest];
 	}
 
 	#malformed(): Outcome {
@@ -205,9 +227,9 @@ export class Handshake {
 	}
 }
 
-export function encodeHello(local: Hello, identity: Identity | undefined, keys: Keys): Buffer {
+export function encodeHello(local: Hello, identity: Identity | undefined, keys: Keys, protocols: readonly [number, number] = spokenProtocols): Buffer {
 	const {id, protocol: _newest, ...rest} = local;
-	const body = encode({...rest, protocols: [protocolMin, protocolMax], ...(id !== undefined && {id}), nonce: randomBytes(nonceBytes), ...(identity && {publicKey: identity.publicKey})});
+	const body = encode({...rest, protocols, ...(id !== undefined && {id}), nonce: randomBytes(nonceBytes), ...(identity && {publicKey: identity.publicKey})});
 	const head = Buffer.concat([Buffer.of(channelKind, types.hello), magic, Buffer.of(protocol)]);
 	return Buffer.concat([head, macOf(keys.proof, head, body), body]);
 }
@@ -234,8 +256,8 @@ function isHelloUnder(key: KeyObject, payload: Buffer): boolean {
 	return isMac(key, payload.subarray(macAt, bodyAt), payload.subarray(0, macAt), payload.subarray(bodyAt));
 }
 
-export function encodeRefusal({code, reason}: Refusal, local: Pick<Hello, 'cluster' | 'flags'>): Buffer {
-	return Buffer.concat([Buffer.of(channelKind, types.refuse), encode({code, reason: reason.slice(0, reasonMax), protocol, cluster: local.cluster, flags: local.flags})]);
+export function encodeRefusal({code, reason}: Refusal, {cluster, flags, version}: Pick<Hello, 'cluster' | 'flags' | 'version'>, protocols: readonly [number, number] = spokenProtocols): Buffer {
+	return Buffer.concat([Buffer.of(channelKind, types.refuse), encode({code, reason: reason.slice(0, reasonMax), protocol: protocols[0], protocols, version, cluster, flags})]);
 }
 
 export function encodeBye(reason: string): Buffer {
@@ -245,6 +267,14 @@ export function encodeBye(reason: string): Buffer {
 /** The reason in a bye; `undefined` for any other payload of kind 0. */
 export function decodeBye(payload: Buffer): string | undefined {
 	return payload[1] === types.bye ? byeReason(payload) : undefined;
+}
+
+type Spoken = {readonly protocols: readonly [number, number]; readonly version?: string | undefined};
+
+/** Which versions keep the two apart, in one line for people. */
+function versionsText(name: string, theirs: Spoken, ours: Spoken): string {
+	const text = ({protocols: [oldest, newest], version = ''}: Spoken): string => `${oldest === newest ? oldest : `${oldest} to ${newest}`}${version === '' ? '' : ` (version ${plainText(version)})`}`;
+	return `${name} speaks protocol ${text(theirs)}, this node ${text(ours)}`;
 }
 
 const flagNames = {auth: 'enable_node_auth', sign: 'enable_message_signing', encrypt: 'enable_encryption'} as const;

@@ -1,7 +1,7 @@
 /**
-One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them. A call that fails is made again
-after a wait that doubles, half of it chance, so that a cluster that comes back does not call in step; a sign of life from the peer
-(`hint`) ends the wait.
+One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them. A channel that closes is called anew at once.
+A call that fails is made again after a wait that doubles, half of it chance, so that a cluster that comes back does not call in step; a sign of life
+from the peer (`hint`) ends the wait.
 
 When both sides call at once there would be two channels. Both sides keep the call of the lower id, but not for ever: a call that hangs
 keeps nobody out, and a peer that calls though its channel has been up for a while has lost it, whatever this side
@@ -40,12 +40,14 @@ export type LinkOptions = {
 const crossingMs = 500;
 /** Two channels that came up within this long crossed. */
 const crossedMs = 2000;
-/** Signs of life do not make calls follow one another more closely than this. */
+/** Signs of life, and channels that close at once, do not make calls follow one another more closely than this. */
 const hintMs = 100;
 
 export class Link {
 	channel: Channel | undefined;
 	address: string;
+	/** What the peer's newest hello said. */
+	heardAddress: string | undefined;
 	readonly #options: LinkOptions;
 	#isOurs = false;
 	#upAtMs = 0;
@@ -136,6 +138,8 @@ export class Link {
 		const nowMs = clock.monotonicMs();
 		const current = this.channel;
 		if (current) {
+			// Which of two processes of one id is kept is judged when the second one calls, not when this side happens to reach it.
+			if (isOurs && channel.remote.instance !== current.remote.instance) return channel.close('another process of this node is linked');
 			const isNewLife = channel.remote.incarnation > current.remote.incarnation;
 			const isCrossed = this.#isOurs !== isOurs && nowMs - this.#upAtMs < crossedMs;
 			if (!isNewLife && isCrossed && isOurs !== preferOurs) return channel.close('both called at once, and the other call stays');
@@ -151,6 +155,7 @@ export class Link {
 
 		clearTimeout(this.#timer);
 		this.channel = channel;
+		this.heardAddress = channel.remote.address;
 		this.#isOurs = isOurs;
 		this.#upAtMs = nowMs;
 		this.#failures = 0;
@@ -169,7 +174,8 @@ export class Link {
 		this.channel = undefined;
 		this.#why = why;
 		this.#down(why, channel);
-		this.#wait(this.#backoff());
+		// At once: a peer whose process is gone refuses the call, which others act upon. A peer that takes calls and closes them is not called more often.
+		this.#wait(Math.max(0, hintMs - (this.#options.clock.monotonicMs() - this.#calledAtMs)));
 	}
 
 	#down(why: string, channel: Channel): void {

@@ -14,8 +14,8 @@ import type {Duplex} from 'node:stream';
 import type {SecureContext} from 'node:tls';
 import {DapssError, errorMessage} from '../errors.ts';
 import {frameHead, FrameReader} from '../frame.ts';
-import {formatAddress, plainHost} from '../address.ts';
-import type {Listener, ListenOptions, TransportOptions} from './channel.ts';
+import {formatAddress, parseAddress, plainHost} from '../address.ts';
+import type {Listener, ListenOptions, RefusalCode, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';
 import {open, RefusedError} from './opening.ts';
@@ -30,7 +30,7 @@ type Stranger = {readonly socket: Socket; readonly host: string; readonly name: 
 const decidingBytes = 3;
 /** What is open has this long to end by itself when the listener stops. */
 const goodbyeMs = 300;
-/** Lines for people in any ten seconds: strangers choose part of the text, and must not drown what matters. */
+/** Refusals that are told in any ten seconds: strangers choose part of the text, and must not drown what matters. */
 const linesMax = 8;
 const linesMs = 10_000;
 
@@ -77,9 +77,12 @@ class ChannelServer implements Listener {
 		const {host, port} = this.#options;
 		return new Promise((resolve, reject) => {
 			this.#server.once('error', (error: NodeJS.ErrnoException) => {
+				const {code} = error;
+				// A mapped or a virtual address is often meant.
+				const reason = code === 'EADDRNOTAVAIL' ? `host ${host} is no address of this machine: say with --host on which one to listen, and with --advertise where others call` : errorMessage(error);
 				reject(new DapssError(
-					error.code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
-					error.code === 'EADDRINUSE' ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${errorMessage(error)}`,
+					code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
+					code === 'EADDRINUSE' ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${reason}`,
 					{cause: error},
 				));
 			});
@@ -161,7 +164,7 @@ class ChannelServer implements Listener {
 			const secured = secureServerSide(socket, this.#context, keys, pskIdentity => {
 				const {code, reason} = describeStranger(pskIdentity, keys, name);
 				stranger.why = code;
-				this.#say(stranger.host, reason);
+				this.#say(stranger, code, reason);
 			});
 			secured.once('secure', () => {
 				if (!isPreShared(secured)) return resolve(false);
@@ -172,7 +175,7 @@ class ChannelServer implements Listener {
 			secured.on('error', (error: NodeJS.ErrnoException) => {
 				if (error.code === 'ERR_SSL_BINDER_DOES_NOT_VERIFY') {
 					stranger.why = 'not-authenticated';
-					this.#say(stranger.host, `${name} has another secret than this node`);
+					this.#say(stranger, 'not-authenticated', `${name} has another secret than this node`);
 				} else if (stranger.why === '') stranger.why = 'malformed';
 				resolve(false);
 			});
@@ -186,16 +189,19 @@ class ChannelServer implements Listener {
 		const {name} = stranger;
 		const remoteAddress = name.slice('peer '.length);
 		try {
-			const local = helloOf(this.#transport, hello());
-			const channel = await open({socket, remoteAddress, transport: this.#transport, head, handshake: {side: 'listener', local, binding, peerName: name, admit}});
+			const said = hello();
+			const local = helloOf(this.#transport, said);
+			const channel = await open({socket, remoteAddress, transport: this.#transport, head, handshake: {side: 'listener', local, binding, peerName: name, admit, protocolMin: said.protocolMin}});
 			this.#forget(stranger);
 			if (stranger.socket.destroyed) return channel.destroy('the connection was lost');
 			this.#open.add(stranger.socket);
+			const peer = parseAddress(channel.remote.address);
+			if (peer) this.#transport.names.worked(peer.host, stranger.host);
 			onChannel(channel);
 		} catch (error) {
 			if (error instanceof RefusedError) {
 				this.#transport.refusals.add(error.refusal.code);
-				if (!['malformed', 'duplicate', 'busy'].includes(error.refusal.code)) this.#say(stranger.host, error.refusal.reason);
+				if (!['malformed', 'duplicate', 'busy'].includes(error.refusal.code)) this.#say(stranger, error.refusal.code, error.refusal.reason);
 				stranger.why = 'told';
 			} else this.#drop(stranger, 'malformed');
 		}
@@ -204,7 +210,7 @@ class ChannelServer implements Listener {
 	/** TLS at a node that speaks plain text: what it sends back makes the other side say so. */
 	#refuseTls(stranger: Stranger): void {
 		const reason = `${stranger.name} has enable_encryption=true, this node has false`;
-		this.#say(stranger.host, reason);
+		this.#say(stranger, 'flags', reason);
 		this.#answer(stranger, reason);
 		this.#transport.refusals.add('flags');
 	}
@@ -220,7 +226,7 @@ class ChannelServer implements Listener {
 				if (!hello) return this.#drop(stranger, 'plaintext');
 				const local = helloOf(this.#transport, this.#options.hello());
 				const reason = differs(local, {...hello, id: hello.id, protocol: 0}, hello.address === '' ? name : `peer ${hello.address}`)?.reason ?? `${name} sent plain text`;
-				this.#say(stranger.host, reason);
+				this.#say(stranger, 'flags', reason);
 				this.#transport.refusals.add('flags');
 				this.#answer(stranger, reason);
 			});
@@ -262,8 +268,8 @@ class ChannelServer implements Listener {
 		this.#strangers.delete(stranger);
 	}
 
-	#say(host: string, line: string): void {
-		const text = line.replace(/^peer \S+/, ''); // The port differs at each try.
+	#say({host, name}: Stranger, code: RefusalCode, reason: string): void {
+		const text = reason.replace(/^peer \S+/, ''); // The port differs at each try.
 		if (this.#said.get(host) === text) return;
 		if (this.#said.size >= 256) this.#said.clear();
 		this.#said.set(host, text);
@@ -274,6 +280,6 @@ class ChannelServer implements Listener {
 		}
 
 		if (++this.#saidCount > linesMax) return this.#transport.refusals.add('unsaid');
-		this.#transport.onProblem?.(line);
+		this.#transport.onRefusal?.({id: undefined, address: name.slice('peer '.length), code, reason, by: 'us'});
 	}
 }

@@ -30,7 +30,8 @@ export class MemoryNetwork {
 					unauthenticated++;
 					socket.once('close', () => sockets.delete(socket));
 					const timer = setTimeout(() => socket.destroy(), options.limits.handshakeMs);
-					open({socket, remoteAddress, transport: options, handshake: {side: 'listener', local: helloOf(options, hello()), binding: Buffer.alloc(0), peerName: `peer ${remoteAddress}`, admit}})
+					const local = hello();
+					open({socket, remoteAddress, transport: options, handshake: {side: 'listener', local: helloOf(options, local), binding: Buffer.alloc(0), peerName: `peer ${remoteAddress}`, admit, protocolMin: local.protocolMin}})
 						.then(onChannel, () => {
 							options.refusals.add('handshake');
 							sockets.delete(socket);
@@ -74,7 +75,7 @@ export class MemoryNetwork {
 				const timer = setTimeout(() => stop(new DapssError('unreachable', `${name} does not answer within ${timeoutMs} ms (timeout)`)), timeoutMs);
 				signal?.addEventListener('abort', () => stop(new DapssError('closed', `The call to ${name} was given up`)), {once: true});
 				try {
-					return await open({socket: near, remoteAddress: address, transport: options, handshake: {side: 'dialer', local, binding: Buffer.alloc(0), peerName: name, expect}});
+					return await open({socket: near, remoteAddress: address, transport: options, handshake: {side: 'dialer', local, binding: Buffer.alloc(0), peerName: name, expect, protocolMin: hello.protocolMin}});
 				} catch (error) {
 					throw end ?? error;
 				} finally {

@@ -5,9 +5,10 @@ does not know.
 */
 import {errorMessage} from '../errors.ts';
 import type {Random} from '../machine.ts';
+import type {Judgement, Process} from '../membership/doubles.ts';
 import type {NodeId} from '../message.ts';
-import type {Clock, Links, LinkState} from '../ports.ts';
-import type {Channel, Hello, Listener, LocalHello, Refusal, Transport} from './channel.ts';
+import type {Clock, Links, LinkState, Spoken} from '../ports.ts';
+import type {Channel, Hello, Listener, LocalHello, Refusal, RefusedPeer, Transport} from './channel.ts';
 import {systemClock, systemEntropy} from './clock.ts';
 import type {Counters} from './counters.ts';
 import type {Faults} from './faults.ts';
@@ -31,13 +32,17 @@ export type MeshOptions = {
 	readonly onRefused: (peer: NodeId) => void;
 	/** The peer says that this node was removed from the cluster. */
 	readonly onRemoved: (peer: NodeId) => void;
+	/** A process calls under the id of a peer that is linked to another process of that id. @default as a later incarnation, it takes its place */
+	readonly judge?: (peer: NodeId, caller: Process, linked: Process) => Judgement;
+	/** The peer says that another process has this node's identity, and is the one that counts. */
+	readonly onDouble?: (peer: NodeId, reason: string) => void;
 	/** A peer of this cluster by its own word was refused, since it is no member as far as this node knows. */
 	readonly onStranger: (peer: NodeId, address: string) => void;
 	readonly onClient: (channel: Channel) => void;
 	/** A node that wants to become a member. */
 	readonly onJoin: (channel: Channel) => void;
-	/** One line for people, when a peer cannot be linked for a reason that waiting does not mend. */
-	readonly onProblem?: (line: string) => void;
+	/** A peer cannot be linked for a reason that waiting does not mend. */
+	readonly onRefusal?: (refused: RefusedPeer) => void;
 	/** First and longest wait between two calls. @default [100, 2000] */
 	readonly backoffMs?: readonly [number, number];
 	/** @default 2000 */
@@ -50,6 +55,7 @@ export type MeshOptions = {
 
 export type Mesh = Links & AsyncDisposable & {
 	readonly listener: Listener;
+	instance(peer: NodeId): string | undefined;
 	states(): ReadonlyMap<NodeId, LinkState>;
 };
 
@@ -60,9 +66,14 @@ export async function createMesh(options: MeshOptions): Promise<Mesh> {
 	return mesh;
 }
 
+/** These pass by themselves: the peer has not applied the latest agreement yet, its own call is coming, or it must look first who else has this id. */
+const passing: ReadonlySet<string> = new Set(['duplicate', 'not-a-member', 'busy']);
+
 class LinkMesh implements Mesh {
 	readonly #options: MeshOptions;
 	readonly #links = new Map<NodeId, Link>();
+	/** Of the peers that are linked, or were: as many as there are links at most. */
+	readonly #spoken = new Map<NodeId, Spoken>();
 	/** Clients and joining nodes, to be told when the node stops. */
 	readonly #guests = new Set<Channel>();
 	readonly #closedStats = {sentBytes: 0, receivedBytes: 0};
@@ -134,8 +145,21 @@ class LinkMesh implements Mesh {
 		return this.#links.get(peer)?.state ?? {state: 'down', why: this.#removed.has(peer) ? 'removed from the cluster' : 'not a member'};
 	}
 
+	/** The process that the peer is linked from; `undefined` without a link, or for a node of protocol 1. */
+	instance(peer: NodeId): string | undefined {
+		return this.#links.get(peer)?.channel?.remote.instance || undefined;
+	}
+
+	address(peer: NodeId): string | undefined {
+		return this.#links.get(peer)?.heardAddress;
+	}
+
 	states(): ReadonlyMap<NodeId, LinkState> {
 		return new Map([...this.#links].map(([id, link]) => [id, link.state]));
+	}
+
+	speaks(peer: NodeId): Spoken | undefined {
+		return this.#spoken.get(peer);
 	}
 
 	drop(peer: NodeId, why: string): void {
@@ -160,7 +184,10 @@ class LinkMesh implements Mesh {
 			preferOurs: id < peer,
 			dial: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
 			onFrame: frame => onFrame(peer, frame),
-			onUp: remote => onUp(peer, remote),
+			onUp: remote => {
+				this.#spoken.set(peer, {protocol: remote.protocol, version: remote.version});
+				onUp(peer, remote);
+			},
 			onDown: (why, {sentBytes, receivedBytes}) => {
 				this.#closedStats.sentBytes += sentBytes;
 				this.#closedStats.receivedBytes += receivedBytes;
@@ -171,14 +198,14 @@ class LinkMesh implements Mesh {
 	}
 
 	#onFailed(peer: NodeId, error: Error, isNews: boolean): void {
-		const {refusals, onProblem, onRefused, onRemoved} = this.#options;
+		const {refusals, onRefusal, onRefused, onRemoved} = this.#options;
 		if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return onRefused(peer);
 		if (!(error instanceof RefusedError)) return;
 		const {code} = error.refusal;
 		refusals.add(`call-${code}`);
 		if (code === 'removed') onRemoved(peer);
-		// These pass by themselves: the peer has not applied the latest agreement yet, or its own call is coming.
-		if (isNews && code !== 'duplicate' && code !== 'not-a-member') onProblem?.(errorMessage(error));
+		if (code === 'same-node') this.#options.onDouble?.(peer, error.refusal.reason);
+		if (isNews && !passing.has(code)) onRefusal?.({id: peer, address: this.#links.get(peer)?.address ?? '', code, reason: errorMessage(error), by: error.by});
 	}
 
 	#admit(remote: Hello): Refusal | 'silence' | undefined {
@@ -195,8 +222,18 @@ class LinkMesh implements Mesh {
 		const link = this.#links.get(id);
 		if (!link && clusterId !== '' && remote.clusterId === clusterId) this.#options.onStranger(id, remote.address);
 		if (!link) return {code: 'not-a-member', reason: `node ${id} is not a member, as far as this node knows`};
+		const judged = this.#judge(link, remote);
+		if (judged) return judged.type === 'take' ? undefined : {code: judged.type === 'wait' ? 'busy' : 'same-node', reason: judged.reason};
 		if (link.channel && incarnation < link.channel.remote.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`};
 		return link.isCrossing(incarnation) ? {code: 'duplicate', reason: 'both called at once, and the other call stays'} : undefined;
+	}
+
+	/** `undefined`: the peer is not linked to another process. */
+	#judge({channel}: Link, remote: Hello): Judgement | undefined {
+		const {judge} = this.#options;
+		const linked = channel?.remote;
+		if (!judge || !linked || remote.id === undefined || linked.instance === '' || remote.instance === '' || linked.instance === remote.instance) return undefined;
+		return judge(remote.id, remote, linked);
 	}
 
 	#onChannel(channel: Channel): void {
@@ -224,6 +261,7 @@ class LinkMesh implements Mesh {
 		const link = this.#links.get(id);
 		if (!link) return;
 		this.#links.delete(id);
+		this.#spoken.delete(id);
 		link.stop(why);
 	}
 }

@@ -31,7 +31,7 @@ export class HungUpError extends DapssError {
 export type OpeningOptions = {
 	readonly socket: Duplex;
 	readonly remoteAddress: string;
-	readonly handshake: Omit<HandshakeOptions, 'keys' | 'identity'>;
+	readonly handshake: Omit<HandshakeOptions, 'keys' | 'identity' | 'protocols'>;
 	readonly transport: TransportOptions;
 	/** Bytes that were read already. */
 	readonly head?: Buffer | undefined;
@@ -40,8 +40,8 @@ export type OpeningOptions = {
 /** The channel, or why there is none: `RefusedError`, or `unreachable` when the socket ends first. The socket is then closed. */
 export function open({socket, remoteAddress, handshake: options, transport, head}: OpeningOptions): Promise<SocketChannel> {
 	return new Promise((resolve, reject) => {
-		const {keys, identity, limits, budget, refusals} = transport;
-		const handshake = new Handshake({...options, keys, identity});
+		const {keys, identity, limits, budget, refusals, protocols} = transport;
+		const handshake = new Handshake({...options, keys, identity, protocols});
 		const reader = new FrameReader(helloBytesMax);
 		let channel: SocketChannel | undefined;
 		let receivedBytes = 0;

@@ -2,9 +2,12 @@
 Where a node's Raft files and identity go when they are damaged: as they are, into a folder `quarantine-1`, `quarantine-2`, … beside them. Nothing
 is deleted, so that somebody may still look, or restore; the folders are few, so that a disk that rots does not fill itself.
 
+The files of a node that left its cluster go the same way, into one folder `left`: nobody needs them, so only those of the last time are kept.
+
 A move of several files is cut by a crash anywhere. The old `node.json` is copied first; then the new one takes its place and names the
 folder, which decides; then the rest is moved, again at the next start if need be.
 */
+import {rm} from 'node:fs/promises';
 import {join} from 'node:path';
 import {DapssError} from '../errors.ts';
 import {readFully, replaceFile, type Files} from './files.ts';
@@ -26,6 +29,15 @@ export async function reserveQuarantine(files: Files, folder: string, stateFile:
 	}
 
 	throw new DapssError('storage', `Expected at most ${foldersMax} quarantines in ${folder}, all are in use: this disk damages its files. Put the data folder on another disk, or move the quarantine folders away`);
+}
+
+/** The same for a node that left: what is in its folder from an earlier time is deleted. */
+export async function reserveLeft(files: Files, folder: string, stateFile: string): Promise<string> {
+	const name = 'left';
+	await rm(join(folder, name), {recursive: true, force: true});
+	await files.makeFolder(join(folder, name));
+	await copy(files, join(folder, stateFile), join(folder, name), stateFile);
+	return name;
 }
 
 /** Move Raft's log and snapshots into the folder, as far as they are not there yet. */

@@ -21,6 +21,8 @@ export type RegisteredNode = {
 export type Registration = AsyncDisposable & {update(change: Partial<Pick<RegisteredNode, 'phase' | 'clusterId'>>): Promise<void>};
 
 const lockRetryMs = 50;
+/** An entry that names no version is of this one. */
+const entryVersion = 1;
 
 /** `$XDG_RUNTIME_DIR/dapss`, else below the state folder. */
 export function registryFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
@@ -60,6 +62,7 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 		const path = join(folder, name);
 		// oxlint-disable-next-line no-await-in-loop -- few
 		const node = await readNode(path);
+		if (node === 'newer') continue;
 		const isHere = node !== undefined && await isRunning(node); // oxlint-disable-line no-await-in-loop
 		if (isHere) nodes.push(node);
 		// oxlint-disable-next-line no-await-in-loop
@@ -107,9 +110,11 @@ function isBusy(error: unknown): boolean {
 	return errcode === 5 || errcode === 6;
 }
 
-async function readNode(path: string): Promise<RegisteredNode | undefined> {
+/** `newer`: of a newer program, whose entry is its own business. */
+async function readNode(path: string): Promise<RegisteredNode | 'newer' | undefined> {
 	try {
-		const {pid, born, port, address, cluster, clusterId, id, phase} = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+		const {version, pid, born, port, address, cluster, clusterId, id, phase} = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+		if (typeof version === 'number' && version > entryVersion) return 'newer';
 		const areTexts = [born, address, cluster, clusterId, id, phase].every(text => typeof text === 'string');
 		return Number.isSafeInteger(pid) && Number.isSafeInteger(port) && areTexts ? {pid, born, port, address, cluster, clusterId, id, phase} as RegisteredNode : undefined;
 	} catch {

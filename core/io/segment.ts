@@ -47,6 +47,13 @@ export function decodeSegmentHead(bytes: Buffer): SegmentHead | undefined {
 	return undefined;
 }
 
+/** What is newer about a segment than this program: the header of a later format, whole; `undefined` when nothing is. */
+export function newerSegment(bytes: Buffer): string | undefined {
+	const format = /^DAPSLOG(\d)$/.exec(bytes.toString('latin1', 0, 8))?.[1];
+	if (bytes.length < copyBytes || format === undefined || format <= '2' || bytes.readUInt32BE(20) !== crc32c(bytes.subarray(0, 20))) return undefined;
+	return `format ${format}, this program reads 2`;
+}
+
 /** Write the head of a record into `target` at `at`. @param syncedEnd everything before this position is on the disk. */
 export function writeRecordHead(target: Buffer, at: number, payload: Uint8Array, position: number, syncedEnd: number, salt: number): void {
 	const back = position - syncedEnd;

@@ -3,10 +3,11 @@ Channels over TCP: the two ends with what they share. Several transports may liv
 */
 import type {Config} from '../config.ts';
 import {deriveKeys, type Identity} from '../seal.ts';
-import {flagsOf, type Transport, type TransportOptions} from './channel.ts';
+import {flagsOf, type RefusedPeer, type Transport, type TransportOptions} from './channel.ts';
 import {Budget, Counters} from './counters.ts';
 import {dial} from './dial.ts';
 import {listen} from './listener.ts';
+import {Names} from './names.ts';
 
 export function createTransport(options: TransportOptions): Transport {
 	return {
@@ -18,7 +19,7 @@ export function createTransport(options: TransportOptions): Transport {
 /** What all connections of a process with this configuration share. `identity` is `undefined` for a client. */
 export function transportOptions(
 	config: Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption' | 'limits'>,
-	{identity, version, onProblem}: {readonly identity: Identity | undefined; readonly version: string; readonly onProblem?: (line: string) => void},
+	{identity, version, onRefusal}: {readonly identity: Identity | undefined; readonly version: string; readonly onRefusal?: (refused: RefusedPeer) => void},
 ): TransportOptions {
 	return {
 		cluster: config.cluster,
@@ -29,6 +30,7 @@ export function transportOptions(
 		version,
 		refusals: new Counters(),
 		budget: new Budget(config.limits.outQueueTotalBytes),
-		...(onProblem && {onProblem}),
+		names: new Names(),
+		...(onRefusal && {onRefusal}),
 	};
 }

@@ -1,22 +1,25 @@
 /**
 Sealed datagrams on the node's port. AES-256-GCM under a key of this start (HKDF of the cluster's datagram key over sender,
-incarnation and a random salt), with a counter as nonce: no nonce is used twice, also not after a restart. A receiver takes each
+incarnation and the number of the process), with a counter as nonce: no nonce is used twice, also not after a restart. A receiver takes each
 counter of a sender once and never goes back to an earlier start of it, so what it has heard cannot be replayed to it. (A receiver that has just started has
 heard nothing yet: the packets themselves carry numbers that make an old one useless.) What does not open is counted and not
 answered. Without encryption the tag is an HMAC.
 
 ```
-u8 version | 8 B sender | u32 incarnation | 8 B salt | u48 counter | sealed bytes | 16 B tag
+u8 version | 8 B sender | u32 incarnation | 8 B process | u48 counter | sealed bytes | 16 B tag
 ```
 */
-import {createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes, type KeyObject} from 'node:crypto';
+import {createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject} from 'node:crypto';
 import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
-import {DapssError} from '../errors.ts';
+import {lookup} from 'node:dns/promises';
+import {isIP} from 'node:net';
+import {DapssError, errorMessage} from '../errors.ts';
 import type {NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
-import {parseAddress} from '../address.ts';
+import {formatAddress, parseAddress, plainHost, type HostPort} from '../address.ts';
 import type {Counters} from './counters.ts';
 import type {Faults} from './faults.ts';
+import {Names} from './names.ts';
 
 export type DatagramOptions = {
 	readonly host: string;
@@ -24,8 +27,14 @@ export type DatagramOptions = {
 	readonly keys: Pick<Keys, 'datagram'>;
 	readonly id: NodeId;
 	readonly incarnation: number;
+	/** Of this process, 16 hexadecimal digits: the salt of its key. */
+	readonly instance: string;
+	/** The process that a peer is linked from; `undefined` without a link. @default of none */
+	readonly instanceOf?: (id: NodeId) => string | undefined;
 	readonly encrypt: boolean;
 	readonly refusals: Counters;
+	/** What host names stand for; TCP uses the same. */
+	readonly names?: Names;
 	readonly faults: Faults | undefined;
 	readonly onDatagram: (from: NodeId, bytes: Buffer) => void;
 };
@@ -50,16 +59,18 @@ export class Seal {
 	readonly #header = Buffer.alloc(headerBytes);
 	readonly #key: KeyObject;
 	readonly #senders = new Map<NodeId, Sender>();
+	readonly #instanceOf: (id: NodeId) => string | undefined;
 	#counter = 0;
 
-	constructor({keys, id, incarnation, encrypt}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'encrypt'>) {
+	constructor({keys, id, incarnation, instance, instanceOf = () => undefined, encrypt}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'instance' | 'instanceOf' | 'encrypt'>) {
 		this.#base = keys.datagram;
 		this.#id = id;
 		this.#isEncrypted = encrypt;
 		this.#header[0] = encrypt ? 1 : 2;
 		this.#header.write(id, 1, 8, 'hex');
 		this.#header.writeUInt32BE(incarnation, 9);
-		randomBytes(8).copy(this.#header, 13);
+		Buffer.from(instance, 'hex').copy(this.#header, 13);
+		this.#instanceOf = instanceOf;
 		this.#key = this.#derive(this.#header);
 	}
 
@@ -74,16 +85,19 @@ export class Seal {
 	}
 
 	/** The sender and its bytes, or why not. */
-	open(datagram: Buffer): {readonly from: NodeId; readonly bytes: Buffer} | 'malformed' | 'bad-datagram' | 'replayed' {
+	open(datagram: Buffer): {readonly from: NodeId; readonly bytes: Buffer} | 'malformed' | 'bad-datagram' | 'replayed' | 'other-process' {
 		if (datagram.length < headerBytes + tagBytes || datagram[0] !== (this.#isEncrypted ? 1 : 2)) return 'malformed';
 		const from = datagram.toString('hex', 1, 9) as NodeId;
 		const incarnation = datagram.readUInt32BE(9);
 		if (from === this.#id) return 'replayed'; // Our own words, sent back to us.
 		const salt = datagram.toString('hex', 13, 21);
 		const counter = datagram.readUIntBE(21, 6);
+		// A link proves which process of the sender counts; a second one, with a copied data folder, may have a higher incarnation.
+		const linked = this.#instanceOf(from);
+		if (linked !== undefined && linked !== salt) return 'other-process';
 		const known = this.#senders.get(from);
-		if (known && (incarnation < known.incarnation || (incarnation === known.incarnation && salt !== known.salt))) return 'replayed';
-		const isKnown = known?.incarnation === incarnation;
+		const isKnown = known?.incarnation === incarnation && known.salt === salt;
+		if (known && !isKnown && linked === undefined && incarnation <= known.incarnation) return 'replayed';
 		if (isKnown && !isFresh(known, counter)) return 'replayed';
 		const key = isKnown ? known.key : this.#derive(datagram);
 		const bytes = this.#openWith(key, datagram, counter);
@@ -121,24 +135,28 @@ export class Seal {
 }
 
 export async function openDatagrams(options: DatagramOptions): Promise<OpenDatagrams> {
-	const {host, port, refusals, faults, onDatagram} = options;
+	const {host, port, refusals, faults, onDatagram, names = new Names()} = options;
 	const seal = new Seal(options);
-	const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
-	socket.on('message', (datagram: Buffer, _info: RemoteInfo) => {
+	const at = await listeningAddress(host);
+	const socket = createSocket(isIP(at) === 6 ? 'udp6' : 'udp4');
+	const targets = new Targets(names, isIP(at) === 6);
+	socket.on('message', (datagram: Buffer, {address: source}: RemoteInfo) => {
 		const opened = seal.open(datagram);
-		if (typeof opened === 'string') refusals.add(opened);
-		else if (!faults?.isDatagramLost(opened.from)) onDatagram(opened.from, opened.bytes);
+		if (typeof opened === 'string') return refusals.add(opened);
+		if (faults?.isDatagramLost(opened.from)) return;
+		targets.heard(opened.from, source);
+		onDatagram(opened.from, opened.bytes);
 	});
-	await bound(socket, host, port);
+	await bound(socket, at, port);
 	socket.on('error', () => refusals.add('datagram-error'));
 	const {port: boundPort} = socket.address();
 	let isClosed = false;
 	return {
 		port: boundPort,
 		send(address, bytes, to) {
-			const at = parseAddress(address);
+			const target = targets.of(address, to);
 			const fate = faults?.datagramOut(to) ?? 0;
-			if (isClosed || !at || fate === 'lost') return;
+			if (isClosed || !target || fate === 'lost') return;
 			if (bytes.length > datagramBytesMax - headerBytes - tagBytes) {
 				refusals.add('datagram-too-large');
 				return;
@@ -146,7 +164,7 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 
 			const datagram = seal.seal(bytes);
 			const leave = (): void => {
-				if (!isClosed) socket.send(datagram, at.port, at.host, () => undefined); // An error (no route) is what probes are for.
+				if (!isClosed) socket.send(datagram, target.port, target.host, () => undefined); // An error (no route) is what probes are for.
 			};
 
 			if (fate > 0) setTimeout(leave, fate).unref();
@@ -162,9 +180,74 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 	};
 }
 
+/**
+Where a datagram to an address leaves for, in digits: a socket would ask a name server for each of them. Of the addresses of a name the one that datagrams of
+that peer come from is taken, else the one that a link was made to, else all in turn.
+*/
+class Targets {
+	readonly #names: Names;
+	readonly #isV6: boolean;
+	readonly #parsed = new Map<string, HostPort | undefined>();
+	readonly #sources = new Map<NodeId, string>();
+	#turn = 0;
+
+	constructor(names: Names, isV6: boolean) {
+		this.#names = names;
+		this.#isV6 = isV6;
+	}
+
+	heard(from: NodeId, source: string): void {
+		if (this.#sources.size >= sendersMax && !this.#sources.has(from)) this.#sources.clear();
+		this.#sources.set(from, source);
+	}
+
+	/** `undefined` when there is no such address, when it is not known yet, or when this socket cannot send there. */
+	of(address: string, to: NodeId | undefined): HostPort | undefined {
+		const at = this.#parse(address);
+		if (!at) return undefined;
+		const host = isIP(at.host) === 0 ? this.#addressOf(at.host, to) : at.host;
+		if (host === undefined || !this.#canReach(host)) return undefined;
+		return {host: this.#isV6 && isIP(host) === 4 ? `::ffff:${host}` : host, port: at.port};
+	}
+
+	#addressOf(name: string, to: NodeId | undefined): string | undefined {
+		const addresses = this.#names.known(name).filter(address => this.#canReach(address));
+		if (addresses.length < 2) return addresses[0];
+		const source = to === undefined ? undefined : plainHost(this.#sources.get(to));
+		if (source !== undefined && addresses.includes(source)) return source;
+		return this.#names.preferred(name) ?? addresses[this.#turn++ % addresses.length];
+	}
+
+	#canReach(host: string): boolean {
+		return this.#isV6 || isIP(host) === 4;
+	}
+
+	#parse(address: string): HostPort | undefined {
+		if (this.#parsed.has(address)) return this.#parsed.get(address);
+		if (this.#parsed.size >= sendersMax) this.#parsed.clear();
+		const parsed = parseAddress(address);
+		this.#parsed.set(address, parsed);
+		return parsed;
+	}
+}
+
+/** The one address that a listening socket of TCP takes for the name too. */
+async function listeningAddress(host: string): Promise<string> {
+	if (isIP(host) !== 0) return host;
+	try {
+		return (await lookup(host)).address;
+	} catch (error) {
+		throw new DapssError('failure', `Cannot listen on UDP ${host}: the name is not found (${(error as NodeJS.ErrnoException).code ?? errorMessage(error)})`, {cause: error});
+	}
+}
+
 function bound(socket: Socket, host: string, port: number): Promise<void> {
 	return new Promise((resolve, reject) => {
-		socket.once('error', (error: NodeJS.ErrnoException) => reject(new DapssError(error.code === 'EADDRINUSE' ? 'port-in-use' : 'failure', `Could not listen on UDP ${host}:${port} (${error.code ?? error.message})`, {cause: error})));
+		socket.once('error', (error: NodeJS.ErrnoException) => reject(new DapssError(
+			error.code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
+			error.code === 'EADDRINUSE' ? `UDP port ${port} of ${host} is in use` : `Cannot listen on UDP ${formatAddress(host, port)}: ${errorMessage(error)}`,
+			{cause: error},
+		)));
 		socket.bind(port, host, () => {
 			socket.removeAllListeners('error');
 			resolve();

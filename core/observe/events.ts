@@ -35,16 +35,21 @@ export type PartitionEvent = {
 
 export type BrokerEvent =
 	| {readonly type: 'ready'; readonly id: NodeId; readonly port: number; readonly cluster: string}
-	/** `withoutLeaderMs`: how long this node knew no leader before this one. */
+	/**
+	`silentMs`: how long nothing had been heard from `previous` when this node gave it up, where it knows. `withoutLeaderMs`: from then on, that silence
+	included, until this node knew the new leader.
+	*/
 	| {readonly type: 'leader'; readonly term: number; readonly leader: NodeId | undefined; readonly previous?: NodeId | undefined; readonly cause?: LeaderCause; readonly silentMs?: number; readonly withoutLeaderMs?: number}
-	/** An operator asked, through the node `by`, for the leadership to move. */
+	/** The leader `from` hands over, since an operator asked for it through the node `by`, or since it stops (`by` is `from`). Told by the leader alone. */
 	| {readonly type: 'transfer'; readonly from: NodeId; readonly to: NodeId; readonly by: NodeId}
-	/** This process did not run for a while: it was stopped, or its event loop was blocked. */
+	/** This process did not run for an election timeout or longer: it was stopped, or its event loop was blocked. */
 	| {readonly type: 'paused'; readonly forMs: number}
 	/** A connection was refused. `by`: whether this node refused or the peer. */
 	| {readonly type: 'refused'; readonly id: NodeId | undefined; readonly address: string; readonly code: string; readonly reason: string; readonly by: 'us' | 'peer'}
 	/** Two processes use the identity of one node: `address` is where the one runs that is kept, `other` the one that is refused. */
 	| {readonly type: 'duplicate'; readonly id: NodeId; readonly address: string; readonly other: string}
+	/** The cluster has taken this node in, or it has founded one, or it is back as a member. `ready` says only that it listens. */
+	| {readonly type: 'admitted'; readonly id: NodeId; readonly clusterId: string}
 	/** What this node waits for before it is a member, or before it serves. */
 	| {readonly type: 'waiting'; readonly for: string}
 	| {readonly type: 'named'; readonly id: NodeId; readonly name: string}

@@ -3,12 +3,24 @@ What happened, as one stream: events with the time they were recorded, the newes
 who come later. Counters instead of events on the hot path: a batch costs one entry in a ring, however many messages it has.
 */
 import {deliveriesOf, type StoredBatch} from '../delivery.ts';
-import {bodiesOf} from '../message.ts';
+import {bodiesOf, type NodeId} from '../message.ts';
+import {nodesOf} from './event-nodes.ts';
 import type {BrokerEvent, RecordedEvent} from './events.ts';
 import type {MessageSnapshot} from './snapshot.ts';
 
 type Watcher = {readonly messages: boolean; readonly queue: RecordedEvent[]; dropped: number; wake: (() => void) | undefined; isClosed: boolean};
 
+export type JournalOptions = {
+	readonly wallMs: () => number;
+	/** Name of a member; empty when it has none. @default nobody has one */
+	readonly nameOf?: (node: NodeId) => string;
+	readonly feedMax: number;
+	readonly eventsMax: number;
+	readonly previewBytes: number;
+};
+
+/** Names of former members that are remembered. */
+const namesMax = 1024;
 /** Events that one reader may be behind; then it is told that it lagged. */
 const watcherMax = 10_000;
 
@@ -20,14 +32,17 @@ export class Journal {
 	#feed: StoredBatch[] = [];
 	#feedMessages = 0;
 	readonly #watchers = new Set<Watcher>();
-	readonly #options: {readonly wallMs: () => number; readonly feedMax: number; readonly eventsMax: number; readonly previewBytes: number};
+	readonly #options: JournalOptions;
+	/** Names as they were last, also of members that left. */
+	readonly #names = new Map<NodeId, string>();
 
-	constructor(options: {readonly wallMs: () => number; readonly feedMax: number; readonly eventsMax: number; readonly previewBytes: number}) {
+	constructor(options: JournalOptions) {
 		this.#options = options;
 	}
 
 	record(event: BrokerEvent): void {
-		const recorded: RecordedEvent = {at: this.#options.wallMs(), ...event};
+		const names = this.#namesIn(event);
+		const recorded: RecordedEvent = {at: this.#options.wallMs(), ...event, ...(names && {names})};
 		if (event.type !== 'message') {
 			this.#events.push(recorded);
 			if (this.#events.length > this.#options.eventsMax * 2) this.#events = this.#events.slice(-this.#options.eventsMax);
@@ -108,6 +123,24 @@ export class Journal {
 		const watcher: Watcher = {messages, queue: [], dropped: 0, wake: undefined, isClosed: false};
 		this.#watchers.add(watcher);
 		return this.#follow(watcher);
+	}
+
+	#namesIn(event: BrokerEvent): Readonly<Record<NodeId, string>> | undefined {
+		const {nameOf} = this.#options;
+		if (!nameOf) return undefined;
+		const rows: Array<readonly [NodeId, string]> = [];
+		for (const id of nodesOf(event)) {
+			const agreed = nameOf(id);
+			const name = agreed || this.#names.get(id);
+			if (!name) continue;
+			rows.push([id, name]);
+			if (agreed && this.#names.get(id) !== agreed) {
+				if (this.#names.size >= namesMax) this.#names.clear();
+				this.#names.set(id, agreed);
+			}
+		}
+
+		return rows.length > 0 ? Object.fromEntries(rows) : undefined;
 	}
 
 	async* #follow(watcher: Watcher): AsyncGenerator<RecordedEvent> {

@@ -3,6 +3,7 @@ What the voters that are missing mean for the quorum, and which command helps. O
 say the same. Pure.
 */
 import type {NodeId} from '../message.ts';
+import {labelOf} from './node-label.ts';
 import type {Counters, MemberSnapshot, Snapshot} from './snapshot.ts';
 
 /** A voter that is away for longer is not merely starting again. */
@@ -10,6 +11,8 @@ export const lostMs = 30_000;
 
 export type MissingVoter = {
 	readonly id: NodeId;
+	/** Empty when it has none. */
+	readonly name: string;
 	readonly address: string;
 	readonly state: MemberSnapshot['state'];
 	readonly downMs: number | undefined;
@@ -31,8 +34,8 @@ export function outlookOf({raft: {voters}, members}: Pick<Snapshot, 'raft' | 'me
 	const missing = voters.flatMap((id): MissingVoter[] => {
 		const member = known.get(id);
 		if (member?.self || member?.state === 'alive') return [];
-		const {address = '', state = 'suspect', downMs} = member ?? {};
-		return [{id, address, state, downMs, isLost: downMs !== undefined && downMs >= lostMs}];
+		const {name = '', address = '', state = 'suspect', downMs} = member ?? {};
+		return [{id, name, address, state, downMs, isLost: downMs !== undefined && downMs >= lostMs}];
 	}).toSorted((one, other) => (other.downMs ?? 0) - (one.downMs ?? 0));
 	const needed = quorumSize(voters.length);
 	const present = voters.length - missing.length;
@@ -66,7 +69,7 @@ export function remedyOf({needed, present, spare, missing}: Outlook, command: st
 	if (spare >= 0) {
 		const lost = missing.find(({isLost}) => isLost);
 		const start = `start ${missing.length === 1 ? 'it' : 'them'} again, or repair the network to ${missing.length === 1 ? 'it' : 'them'}`;
-		return lost ? `${start}; a node that is gone for good is taken out by \`${command}peer remove ${lost.id.slice(0, 8)}\`, and a new one takes its place` : start;
+		return lost ? `${start}; a node that is gone for good is taken out by \`${command}peer remove ${labelOf(lost.id, lost.name)}\`, and a new one takes its place` : start;
 	}
 
 	const start = `start ${missing.length === 1 ? 'it' : `${needed - present} of the missing nodes`} again, or repair the network: then nothing is lost`;

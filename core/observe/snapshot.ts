@@ -127,6 +127,8 @@ export type Counters = {
 	readonly sentBytes: number;
 	/** Refused frames and batches by reason. */
 	readonly rejected: Readonly<Record<string, number>>;
+	/** Frames of others on a shared multicast group that are none of this node's business, by reason. */
+	readonly ignored: Readonly<Record<string, number>>;
 	/** Bounds that were hit, by name: `out-queue`, `held`, `clients`, … */
 	readonly bounds: Readonly<Record<string, number>>;
 };

@@ -6,6 +6,9 @@ import type {Topic} from '../message.ts';
 import {Rate} from './rate.ts';
 import type {Counters, MemberSnapshot, Snapshot, TopicSnapshot} from './snapshot.ts';
 
+/** Beacons come by multicast, to whoever listens: those of other clusters and interfaces are not refused, they are not for this node. */
+const ignoredReasons = /^beacon-/;
+
 const rates = new WeakMap<Node, Map<Topic, Rate>>();
 
 export function viewOf(node: Node): Snapshot {
@@ -17,16 +20,16 @@ export function viewOf(node: Node): Snapshot {
 	return {
 		atMs: io.clock.wallMs(),
 		version: options.version,
-		protocol: 1,
+		protocol: control.topics.protocol,
 		cluster: config.cluster,
 		clusterId: node.clusterId,
 		self: node.id,
 		address: options.address,
-		name: '',
+		name: control.topics.name(node.id),
 		uptimeMs: io.clock.monotonicMs() - node.startedMs,
 		lamport: lamport.now,
 		phase: node.phase,
-		detail: node.detail,
+		detail: node.waiting.detail,
 		insecure: [
 			...(config.enableNodeAuth ? [] : ['node authentication']),
 			...(config.enableMessageSigning ? [] : ['message signing']),
@@ -49,22 +52,23 @@ export function viewOf(node: Node): Snapshot {
 		counters: countersOf(node),
 		feed: journal.feed(),
 		events: journal.events(),
-		foreign: [],
-		duplicates: [],
-		faults: io.faults?.active() ?? [],
+		...node.identity.sightings.snapshot(),
+		faults: faultsOf(node),
 	};
 }
 
 function membersOf(node: Node): readonly MemberSnapshot[] {
-	const {control, presence, options: {io: {links}}} = node;
+	const {control, presence, options} = node;
+	const {links} = options.io;
 	const {configuration: {voters}, progress} = control.raft.status();
 	const seen = new Map(presence.members().map(member => [member.id, member]));
 	return control.topics.members().map(({id, address}) => {
 		const member = seen.get(id);
 		const isSelf = id === node.id;
 		const link = links.state(id);
+		const spoken = isSelf ? {protocol: options.protocolMax, version: options.version} : links.speaks(id);
 		return {
-			id, address, name: '', version: '', protocol: 0,
+			id, address, name: control.topics.name(id), version: spoken?.version ?? '', protocol: spoken?.protocol ?? 0,
 			state: isSelf ? 'alive' : member?.state ?? 'suspect',
 			why: isSelf || member?.state === 'alive' ? '' : member?.why || link.why,
 			voter: voters.includes(id),
@@ -116,14 +120,29 @@ function topicsOf(node: Node): readonly TopicSnapshot[] {
 
 function countersOf(node: Node): Counters {
 	const {journal, data, options: {io: {links}}} = node;
-	const rejected = new Map(journal.rejected);
-	for (const [reason, count] of links.refusals) rejected.set(reason, (rejected.get(reason) ?? 0) + count);
 	return {
 		published: data.publisher.published,
 		delivered: journal.delivered,
 		receivedBytes: links.stats.receivedBytes,
 		sentBytes: links.stats.sentBytes,
-		rejected: Object.fromEntries(rejected),
+		...refusalsOf(journal.rejected, links.refusals),
 		bounds: Object.fromEntries(journal.bounds),
 	};
+}
+
+/** What was refused, and apart from it what was only not for this node. */
+export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): Pick<Counters, 'rejected' | 'ignored'> {
+	const rejected = new Map<string, number>();
+	const ignored = new Map<string, number>();
+	for (const [reason, count] of all.flatMap(counts => [...counts])) {
+		const counts = ignoredReasons.test(reason) ? ignored : rejected;
+		counts.set(reason, (counts.get(reason) ?? 0) + count);
+	}
+
+	return {rejected: Object.fromEntries(rejected), ignored: Object.fromEntries(ignored)};
+}
+
+/** Faults that are injected now, for people. */
+export function faultsOf(node: Node): readonly string[] {
+	return node.options.io.faults?.active(peer => node.control.topics.name(peer) || peer.slice(0, 6)) ?? [];
 }

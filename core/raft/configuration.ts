@@ -37,10 +37,13 @@ export function majority(voters: number): number {
 	return Math.floor(voters / 2) + 1;
 }
 
+/** Of the data of a configuration entry. */
+export const configurationVersion = 1;
+
 /** Data of a configuration entry: u8 version, u16 voters, u16 learners, 8 bytes a node, then what the caller adds. */
 export function encodeConfigurationData({voters, learners}: Configuration, context: Uint8Array): Uint8Array {
 	const head = Buffer.alloc(5 + (voters.length + learners.length) * idBytes);
-	head[0] = 1;
+	head[0] = configurationVersion;
 	head.writeUInt16BE(voters.length, 1);
 	head.writeUInt16BE(learners.length, 3);
 	let at = 5;
@@ -50,7 +53,7 @@ export function encodeConfigurationData({voters, learners}: Configuration, conte
 
 export function decodeConfigurationData(data: Uint8Array): {readonly configuration: Configuration; readonly context: Uint8Array} | undefined {
 	const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-	if (bytes.length < 5 || bytes[0] !== 1) return undefined;
+	if (bytes.length < 5 || bytes[0] !== configurationVersion) return undefined;
 	const voterCount = bytes.readUInt16BE(1);
 	const learnerCount = bytes.readUInt16BE(3);
 	const end = 5 + (voterCount + learnerCount) * idBytes;

@@ -10,6 +10,7 @@ import {snapshotBytesMax, type Entry, type PacketOf, type Unsent} from './packet
 import {Progress} from './progress.ts';
 import {Reads} from './reads.ts';
 import {chunkOf, type Snapshot} from './snapshot.ts';
+import type {Former} from './succession.ts';
 
 export type RaftLimits = {
 	/** Entries in one append, bytes and number; one entry alone may be larger. */
@@ -46,6 +47,8 @@ export type LeaderContext = {
 	readonly electionTicks: number;
 	readonly heartbeatTicks: number;
 	readonly limits: RaftLimits;
+	/** Why it was elected, for followers that did not see it. */
+	readonly former: {readonly former?: Former};
 	readonly tick: () => number;
 	readonly snapshot: () => Snapshot | undefined;
 	/** Leaves with what is durable by then. */
@@ -145,13 +148,14 @@ export class Leader {
 		return 'accepted';
 	}
 
-	/** Thesis, 3.10: bring it up to date, then tell it to stand at once. Given up after an election timeout. */
-	transfer(to: NodeId): void {
+	/** Thesis, 3.10: bring it up to date, then tell it to stand at once. Given up after an election timeout. True when this began. */
+	transfer(to: NodeId): boolean {
 		const progress = this.progress.get(to);
-		if (!progress || this.isTransferring || !this.#log.configuration.voters.includes(to)) return;
+		if (!progress || this.isTransferring || !this.#log.configuration.voters.includes(to)) return false;
 		this.#transferTo = to;
 		this.#transferTick = this.#context.tick();
 		this.#maybeHandOver(to, progress);
+		return true;
 	}
 
 	/** Ask for an index that is current now; `from` is told when a quorum has confirmed it. */
@@ -253,7 +257,11 @@ export class Leader {
 	#beat(): void {
 		this.#round += 1;
 		this.#beatTick = this.#context.tick();
-		for (const [peer, {match}] of this.progress) this.#context.sendNow(peer, {type: 'heartbeat', round: this.#round, commit: Math.min(match, this.#log.commit)});
+		for (const [peer, {match, round}] of this.progress) {
+			const former = round === 0 ? this.#context.former : undefined; // Until it answers.
+			this.#context.sendNow(peer, {type: 'heartbeat', round: this.#round, commit: Math.min(match, this.#log.commit), ...former});
+		}
+
 		this.#proveReads();
 	}
 

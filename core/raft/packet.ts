@@ -3,6 +3,8 @@ What Raft nodes say to one another. Plain values; `parseRaftPacket` judges what 
 nothing but well-formed packets. Every packet names its group, so that one link can carry several groups, and its sender's term.
 */
 import {decodeConfigurationData, parseConfiguration, type Configuration} from './configuration.ts';
+import {isNodeId} from '../message.ts';
+import {leaderCauses, type Former} from './succession.ts';
 
 export type Entry = {
 	readonly term: number;
@@ -17,13 +19,15 @@ export type RaftPacket = Head & (
 	/** `term` is the one that the sender would stand for; it has not moved there (thesis, 9.6). */
 	| {readonly type: 'pre-vote'; readonly lastIndex: number; readonly lastTerm: number}
 	| {readonly type: 'pre-vote-reply'; readonly granted: boolean}
-	| {readonly type: 'vote'; readonly lastIndex: number; readonly lastTerm: number; readonly isTransfer: boolean}
+	/** `former`: whom the candidate followed, and why no more. Version 1 neither sends nor reads it. */
+	| {readonly type: 'vote'; readonly lastIndex: number; readonly lastTerm: number; readonly isTransfer: boolean; readonly former?: Former}
 	| {readonly type: 'vote-reply'; readonly granted: boolean}
 	| {readonly type: 'append'; readonly prevIndex: number; readonly prevTerm: number; readonly commit: number; readonly entries: readonly Entry[]}
 	/** `index`: what matches when ok, else where the leader may look next, with the term that stands there. */
 	| {readonly type: 'append-reply'; readonly ok: boolean; readonly index: number; readonly hintTerm: number; readonly rejected: number}
 	/** `round` is the leader's own count; a reply to it proves that its sender followed this leader after the round began. */
-	| {readonly type: 'heartbeat'; readonly commit: number; readonly round: number}
+	/** `former`: why this leader was elected, until the follower answers it. */
+	| {readonly type: 'heartbeat'; readonly commit: number; readonly round: number; readonly former?: Former}
 	| {readonly type: 'heartbeat-reply'; readonly round: number}
 	| {readonly type: 'snapshot'; readonly index: number; readonly snapshotTerm: number; readonly configuration: Configuration; readonly offset: number; readonly size: number; readonly data: Uint8Array}
 	/** An answer to the chunk at `offset`: so many bytes are there without a gap. */
@@ -62,7 +66,7 @@ function parseBody(raw: Record<string, unknown>): object | undefined {
 		case 'vote': {
 			const {lastIndex, lastTerm, isTransfer} = raw;
 			if (!isCount(lastIndex) || !isCount(lastTerm)) return undefined;
-			return type === 'vote' ? {type, lastIndex, lastTerm, isTransfer: isTransfer === true} : {type, lastIndex, lastTerm};
+			return type === 'vote' ? {type, lastIndex, lastTerm, isTransfer: isTransfer === true, ...parseFormer(raw)} : {type, lastIndex, lastTerm};
 		}
 
 		case 'pre-vote-reply':
@@ -79,7 +83,7 @@ function parseBody(raw: Record<string, unknown>): object | undefined {
 			return typeof ok === 'boolean' && isCount(index) && isCount(hintTerm) && isCount(rejected) ? {type, ok, index, hintTerm, rejected} : undefined;
 		}
 
-		case 'heartbeat': return isCount(raw['commit']) && isCount(raw['round']) ? {type, commit: raw['commit'], round: raw['round']} : undefined;
+		case 'heartbeat': return isCount(raw['commit']) && isCount(raw['round']) ? {type, commit: raw['commit'], round: raw['round'], ...parseFormer(raw)} : undefined;
 		case 'heartbeat-reply': return isCount(raw['round']) ? {type, round: raw['round']} : undefined;
 		case 'snapshot': return parseSnapshot(raw);
 		case 'snapshot-reply': return isCount(raw['index']) && isCount(raw['offset']) && isCount(raw['received']) ? {type, index: raw['index'], offset: raw['offset'], received: raw['received']} : undefined;
@@ -115,6 +119,13 @@ function parseSnapshot(raw: Record<string, unknown>): object | undefined {
 	if (!configuration || !isCount(index) || !isCount(snapshotTerm) || !isCount(offset) || !isCount(size) || !(data instanceof Uint8Array)) return undefined;
 	if (data.length > chunkBytes || (data.length === 0 && size > 0) || offset + data.length > size || size > snapshotBytesMax) return undefined;
 	return {type, index, snapshotTerm, configuration, offset, size, data};
+}
+
+/** Only for people: what this version does not know is left out. */
+function parseFormer({former}: Record<string, unknown>): {readonly former?: Former} {
+	const {leader, cause} = Object(former) as Record<string, unknown>;
+	const known = leaderCauses.find(one => one === cause);
+	return known === undefined || !isNodeId(leader) ? {} : {former: {leader, cause: known}};
 }
 
 function isContext(value: unknown): value is string {

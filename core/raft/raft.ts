@@ -4,18 +4,20 @@ packets and ticks go in, work comes out by `ready()`, and `advance()` says that 
 durable: replies and votes leave with the work that makes them true, the own vote and the own log count once they are on disk.
 
 Beyond the paper: check-quorum (a leader that hears no majority for an election timeout steps down), stickiness (who heard a leader
-lately votes for nobody else), and learners, which receive and never vote.
+lately votes for nobody else), learners, which receive and never vote, and campaigns on evidence that the leader crashed (`crash.ts`).
 */
 import type {Outbound} from '../machine.ts';
 import type {NodeId} from '../message.ts';
-import {majority, type Change} from './configuration.ts';
+import {majority, type Change, type Configuration} from './configuration.ts';
+import {CrashCampaign} from './crash.ts';
 import {matches, takeAppend} from './follower.ts';
 import {Leader, raftLimits, type RaftLimits} from './leader.ts';
 import {RaftLog, type Mark} from './log.ts';
 import {contextMax, isAdvice, isFromLeader, termJumpMax, type PacketOf, type RaftPacket, type Unsent} from './packet.ts';
 import {AskedReads} from './reads.ts';
 import {Assembly, type Snapshot} from './snapshot.ts';
-import type {Raft, RaftOptions, RaftReady, RaftStatus} from './types.ts';
+import {Succession, type Former, type LeaderChange} from './succession.ts';
+import type {Raft, RaftOptions, RaftReady, RaftStatus, Role} from './types.ts';
 
 export type {Entry} from './packet.ts';
 export type * from './types.ts';
@@ -36,7 +38,9 @@ class RaftMachine implements Raft {
 	#reign: Leader | undefined;
 	#term: number;
 	#vote: NodeId | undefined;
-	#leader: NodeId | undefined;
+	readonly #succession = new Succession();
+	/** There is evidence that the process of the former leader is gone. */
+	#crash: CrashCampaign | undefined;
 	#tick = 0;
 	#contactTick = 0;
 	/** Ticks since a leader was heard, a vote given or a campaign begun; and how many of them are enough. */
@@ -67,11 +71,35 @@ class RaftMachine implements Raft {
 		if (this.#isVoter() && this.#log.configuration.voters.length === 1) this.#elapsed = this.#timeout;
 	}
 
+	get leader(): NodeId | undefined {
+		return this.#leader;
+	}
+
+	get term(): number {
+		return this.#term;
+	}
+
+	get role(): Role {
+		if (this.#reign) return 'leader';
+		return this.#role === 'follower' && !this.#isVoter() ? 'learner' : this.#role;
+	}
+
+	get configuration(): Configuration {
+		return this.#log.configuration;
+	}
+
+	get leaderChange(): LeaderChange {
+		return this.#succession.change(this.#tick);
+	}
+
+	get #leader(): NodeId | undefined {
+		return this.#succession.leader;
+	}
+
 	status(): RaftStatus {
 		const {electionTicks} = this.#options;
 		return {
-			role: this.#reign ? 'leader' : this.#role === 'follower' && !this.#isVoter() ? 'learner' : this.#role,
-			term: this.#term, leader: this.#leader, vote: this.#vote,
+			role: this.role, term: this.#term, leader: this.#leader, vote: this.#vote,
 			votes: [...this.#votes].filter(([, granted]) => granted).map(([id]) => id).toSorted(),
 			commit: this.#log.commit, applied: this.#log.applied, lastIndex: this.#log.lastIndex, snapshotIndex: this.#snapshot?.index ?? 0,
 			configuration: this.#log.configuration,
@@ -86,8 +114,8 @@ class RaftMachine implements Raft {
 		this.#tick++;
 		if (this.#reign) return this.#lead(reign => reign.tick());
 		this.#elapsed++;
-		if (this.#elapsed < this.#timeout) return;
-		this.#leader = undefined;
+		if (this.#maybeCampaignAfterCrash() || this.#elapsed < this.#timeout) return;
+		this.#succession.lose('silent', this.#tick, this.#tick - this.#contactTick);
 		if (this.#mayStand()) this.#preCampaign();
 		else this.#resetTimeout();
 	}
@@ -123,8 +151,18 @@ class RaftMachine implements Raft {
 		return 'accepted';
 	}
 
-	transferLeadership(to: NodeId): void {
-		this.#reign?.transfer(to);
+	transferLeadership(to: NodeId): boolean {
+		return this.#reign?.transfer(to) ?? false;
+	}
+
+	leaderDown(leader: NodeId): void {
+		if (this.#reign || this.#leader !== leader) return;
+		this.#succession.lose('crashed', this.#tick, this.#tick - this.#contactTick);
+		// Stickiness protects a leader that works: from now on this node grants pre-votes and votes.
+		const rest = this.#log.configuration.voters.filter(voter => voter !== leader);
+		const position = rest.indexOf(this.#options.id);
+		this.#crash = new CrashCampaign(position === -1 ? rest.length : position, this.#tick);
+		this.#maybeCampaignAfterCrash();
 	}
 
 	compact(index: number, data: Uint8Array): Snapshot | undefined {
@@ -199,8 +237,10 @@ class RaftMachine implements Raft {
 			case 'snapshot-reply': return this.#lead(reign => reign.onSnapshotReply(from, packet));
 			case 'timeout-now': {
 				// Only the own leader may give way; a repeated word of it starts no second campaign.
-				if (this.#mayStand() && this.#role === 'follower' && from === this.#leader) this.#campaign(true);
-				return;
+				if (!this.#mayStand() || this.#role !== 'follower' || from !== this.#leader) return;
+				// A leader that was removed hands over as it goes.
+				this.#succession.lose(this.#log.configuration.voters.includes(from) ? 'transferred' : 'removed', this.#tick);
+				return this.#campaign(true);
 			}
 
 			case 'propose': {
@@ -233,7 +273,29 @@ class RaftMachine implements Raft {
 		if (packet.type === 'pre-vote-reply' && packet.granted) return true;
 		// Who heard a leader within an election timeout is not to be disturbed, unless the leader itself gives way (thesis, 4.2.3).
 		if (packet.type === 'vote' && !packet.isTransfer && this.#hearsLeader()) return false;
+		this.#replaced(packet);
 		this.#becomeFollower(packet.term, isFromLeader(packet) ? from : undefined);
+		this.#crash?.yield(this.#tick); // A campaign of another is on its way, or its end.
+		return true;
+	}
+
+	/** Why the leader that this node knew is none any more, by a packet of a later term. */
+	#replaced(packet: RaftPacket): void {
+		let said = packet.type === 'vote' || packet.type === 'heartbeat' ? packet.former : undefined;
+		// A candidate of version 1 says no more than this.
+		if (packet.type === 'vote' && packet.isTransfer && !said && this.#leader !== undefined) said = {leader: this.#leader, cause: 'transferred'};
+		this.#succession.replaced(said, this.#tick, this.#reign ? undefined : this.#tick - this.#contactTick, this.#options.electionTicks);
+	}
+
+	/** For packets: whom this node followed before. */
+	get #former(): {readonly former?: Former} {
+		const {former} = this.#succession;
+		return former ? {former} : {};
+	}
+
+	#maybeCampaignAfterCrash(): boolean {
+		if (!this.#crash?.isDue(this.#tick) || !this.#mayStand()) return false;
+		this.#preCampaign();
 		return true;
 	}
 
@@ -243,7 +305,6 @@ class RaftMachine implements Raft {
 
 	#preCampaign(): void {
 		this.#role = 'pre-candidate';
-		this.#leader = undefined;
 		this.#resetTimeout();
 		this.#votes.clear();
 		this.#askForVotes({type: 'pre-vote', term: this.#term + 1, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term});
@@ -252,12 +313,13 @@ class RaftMachine implements Raft {
 
 	#campaign(isTransfer: boolean): void {
 		this.#role = 'candidate';
-		this.#leader = undefined;
+		this.#succession.lose('newer-term', this.#tick);
+		this.#crash?.yield(this.#tick);
 		this.#term += 1;
 		this.#vote = this.#options.id; // Counted in advance(), once it is durable.
 		this.#resetTimeout();
 		this.#votes.clear();
-		this.#askForVotes({type: 'vote', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term});
+		this.#askForVotes({type: 'vote', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term, ...this.#former});
 	}
 
 	#askForVotes(request: Unsent): void {
@@ -266,6 +328,7 @@ class RaftMachine implements Raft {
 
 	#onPreVote(from: NodeId, {term, lastIndex, lastTerm}: PacketOf<'pre-vote'>): void {
 		const granted = term > this.#term && !this.#hearsLeader() && this.#log.isUpToDate({index: lastIndex, term: lastTerm});
+		if (granted) this.#crash?.yield(this.#tick);
 		this.#send(from, granted ? {type: 'pre-vote-reply', granted, term} : {type: 'pre-vote-reply', granted});
 	}
 
@@ -277,6 +340,7 @@ class RaftMachine implements Raft {
 			this.#vote = from; // Leaves in ready().hardState, so it is durable before the reply is sent.
 			this.#role = 'follower';
 			this.#elapsed = 0;
+			this.#crash?.yield(this.#tick);
 		}
 
 		this.#send(from, {type: 'vote-reply', granted});
@@ -303,18 +367,25 @@ class RaftMachine implements Raft {
 
 		this.#role = 'follower';
 		this.#reign = undefined;
-		this.#leader = leader;
+		if (leader === undefined) this.#succession.lose('newer-term', this.#tick);
+		else this.#follow(leader);
 		this.#votes.clear();
 		this.#resetTimeout();
+	}
+
+	#follow(leader: NodeId): void {
+		this.#succession.find(leader, this.#tick);
+		this.#crash = undefined;
 	}
 
 	#becomeLeader(): void {
 		this.#role = 'follower';
 		this.#votes.clear();
-		this.#leader = this.#options.id;
+		this.#follow(this.#options.id);
 		this.#reign = new Leader({
 			id: this.#options.id, term: this.#term, log: this.#log, limits: this.#limits,
 			electionTicks: this.#options.electionTicks, heartbeatTicks: this.#options.heartbeatTicks,
+			former: this.#former,
 			tick: () => this.#tick,
 			snapshot: () => this.#snapshot,
 			send: (to, packet) => this.#send(to, packet),
@@ -328,14 +399,22 @@ class RaftMachine implements Raft {
 	#lead(work: (reign: Leader) => void): void {
 		if (!this.#reign) return;
 		work(this.#reign);
-		if (this.#reign.isOver) this.#becomeFollower(this.#term, undefined);
+		const {isOver, contactTicks} = this.#reign;
+		if (!isOver) return;
+		const isRemoved = !this.#isVoter() && contactTicks < this.#options.electionTicks;
+		this.#succession.lose(isRemoved ? 'removed' : 'quorum-lost', this.#tick, isRemoved ? undefined : contactTicks);
+		this.#becomeFollower(this.#term, undefined);
 	}
 
 	// The follower's work (Raft, 5.3, 7).
 
 	#onLeader(from: NodeId, packet: PacketOf<'append'> | PacketOf<'heartbeat'> | PacketOf<'snapshot'>): void {
 		if (this.#reign || (this.#leader !== undefined && this.#leader !== from)) return this.#count('odd'); // Two leaders of one term: somebody lies.
-		if (this.#leader !== from || this.#role !== 'follower') this.#becomeFollower(this.#term, from);
+		if (this.#leader !== from || this.#role !== 'follower') {
+			if (packet.type === 'heartbeat' && packet.former) this.#succession.explain(packet.former);
+			this.#becomeFollower(this.#term, from);
+		}
+
 		this.#elapsed = 0;
 		this.#contactTick = this.#tick;
 		switch (packet.type) {

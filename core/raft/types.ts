@@ -8,6 +8,7 @@ import type {RaftLimits} from './leader.ts';
 import type {Entry, RaftPacket} from './packet.ts';
 import type {Progress} from './progress.ts';
 import type {Snapshot} from './snapshot.ts';
+import type {LeaderChange} from './succession.ts';
 
 export type HardState = {readonly term: number; readonly vote: NodeId | undefined; readonly commit: number};
 export type Recovered = {readonly hardState: HardState; readonly snapshot: Snapshot | undefined; readonly entries: readonly Entry[]};
@@ -65,8 +66,13 @@ export type Raft = Machine<RaftPacket, RaftReady> & {
 	proposeChange(change: Change, context: Uint8Array): 'accepted' | 'not-leader' | 'busy' | 'invalid';
 	/** Ask for an index that is current now; it comes back in `ready().reads`. */
 	readIndex(context: string): 'accepted' | 'no-leader';
-	/** Make a voter the leader as soon as it is caught up (thesis, 3.10). */
-	transferLeadership(to: NodeId): void;
+	/** Make a voter the leader as soon as it is caught up (thesis, 3.10). True when this began; leader only. */
+	transferLeadership(to: NodeId): boolean;
+	/**
+	The process of the leader is gone: its link closed and its machine refuses connections. A follower forgets it, votes for others and campaigns soon,
+	in its turn among the voters, with a pre-vote as always. Ignored when another node leads by now; a packet of the leader takes it back.
+	*/
+	leaderDown(leader: NodeId): void;
 	/** `done` is durable and applied. */
 	advance(done: RaftReady): void;
 	/** The state machine's bytes at an applied index: the log up to there may go. Returns the snapshot to be stored. */
@@ -76,4 +82,11 @@ export type Raft = Machine<RaftPacket, RaftReady> & {
 	/** This process stalled, so its silence proves nothing: wait a whole election timeout before standing. */
 	resetElection(): void;
 	status(): RaftStatus;
+	/** These cost less than the whole status. */
+	readonly leader: NodeId | undefined;
+	readonly term: number;
+	readonly role: Role;
+	readonly configuration: Configuration;
+	/** Why the leader is another one than before, as this node saw it. */
+	readonly leaderChange: LeaderChange;
 };

@@ -2,12 +2,13 @@
 The user's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, whatever waits fails with the reason, and
 `closed` resolves.
 */
-import type {Broker, FaultCommand, From, Published, Subscription} from '../api.ts';
+import {leftReason, type Broker, type FaultCommand, type From, type Published, type Subscription} from '../api.ts';
 import {DeliveryQueue} from '../delivery.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../observe/events.ts';
 import type {Snapshot} from '../observe/snapshot.ts';
 import type {NodeId, Topic} from '../message.ts';
+import {currentEvent, currentSnapshot} from './older.ts';
 import type {Pipe} from './pipe.ts';
 import {creditBytes, decodeDelivery, decodeFrame, encodeFrame, encodePublish, remoteKinds, type Answer, type RequestBody} from './protocol.ts';
 
@@ -70,8 +71,8 @@ export class RemoteBroker implements Broker {
 		return this.#request({op: 'unsubscribe-node', topic});
 	}
 
-	snapshot(): Promise<Snapshot> {
-		return this.#request({op: 'snapshot'});
+	async snapshot(): Promise<Snapshot> {
+		return currentSnapshot(await this.#request<Snapshot>({op: 'snapshot'}));
 	}
 
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
@@ -134,6 +135,15 @@ export class RemoteBroker implements Broker {
 		return this.#request({op: 'remove', node});
 	}
 
+	async leave(): Promise<void> {
+		try {
+			await this.#request({op: 'leave'});
+		} catch (error) {
+			// The node may stop before its answer is on the way: what it stopped for says as much.
+			if (this.#why !== leftReason) throw error;
+		}
+	}
+
 	fault(command: FaultCommand): Promise<void> {
 		return this.#request({op: 'fault', command: command.type === 'cut' ? {...command, peers: [...command.peers]} : command});
 	}
@@ -155,12 +165,12 @@ export class RemoteBroker implements Broker {
 			case remoteKinds.answer: return this.#onAnswer(decodeFrame(frame) as Answer);
 			case remoteKinds.snapshot: {
 				const [id, snapshot] = decodeFrame(frame) as [number, Snapshot];
-				return this.#snapshots.get(id)?.(snapshot);
+				return this.#snapshots.get(id)?.(currentSnapshot(snapshot));
 			}
 
 			case remoteKinds.event: {
 				const [id, events] = decodeFrame(frame) as [number, readonly RecordedEvent[]];
-				return this.#events.get(id)?.(events, false);
+				return this.#events.get(id)?.(events.map(event => currentEvent(event)), false);
 			}
 
 			default: // A newer node may say more; what is not asked for is passed over.

@@ -48,6 +48,7 @@ const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('read-index')}),
 	v.object({id, op: v.literal('transfer'), to: v.optional(node)}),
 	v.object({id, op: v.literal('remove'), node}),
+	v.object({id, op: v.literal('leave')}),
 	v.object({id, op: v.literal('fault'), command: fault}),
 ]);
 

@@ -69,6 +69,7 @@ export function serve(broker: ServedBroker, pipe: Pipe, onMalformed: () => void)
 			case 'read-index': return settle(id, broker.readIndex());
 			case 'transfer': return settle(id, broker.transferLeadership(request.to));
 			case 'remove': return settle(id, broker.removeMember(request.node));
+			case 'leave': return settle(id, broker.leave());
 			case 'fault': return settle(id, broker.fault(request.command));
 			case 'watch': return void streams.set(id, watch(id));
 			case 'events': return void streams.set(id, follow(id, request.messages));

@@ -3,6 +3,7 @@ What can be agreed: the commands that go through the Raft log into the topics ma
 session that sent it, so that a command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
 */
 import {decode, encode} from '../codec.ts';
+import {isNodeName} from '../membership/node-name.ts';
 import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
 import {lamportMax} from '../lamport.ts';
 
@@ -11,7 +12,13 @@ export type Command =
 	| {readonly type: 'subscribe'; readonly topic: Topic; readonly node: NodeId; readonly since: number}
 	| {readonly type: 'unsubscribe'; readonly topic: Topic; readonly node: NodeId}
 	/** The node is reached under another address now. */
-	| {readonly type: 'address'; readonly node: NodeId; readonly address: string};
+	| {readonly type: 'address'; readonly node: NodeId; readonly address: string}
+	/** All members speak this version of the protocol. Proposed by the leader; it never goes down. */
+	| {readonly type: 'protocol'; readonly node: NodeId; readonly protocol: number}
+	/** The node wants this name. Protocol 2. */
+	| {readonly type: 'name'; readonly node: NodeId; readonly name: string}
+	/** The process that uses the identity of the node. Protocol 2. */
+	| {readonly type: 'claim'; readonly node: NodeId; readonly incarnation: number; readonly instance: string};
 
 export type Envelope = {
 	/** The proposing node and its incarnation: one session for each life of a node. */
@@ -30,12 +37,20 @@ export type Envelope = {
 export type MemberContext = {
 	/** Given once, by the entry that founds the cluster. */
 	readonly clusterId?: string;
+	/** The agreed protocol from the beginning; by the entry that founds the cluster. */
+	readonly protocol?: number;
 	/** Of the node that is added. */
 	readonly node?: NodeId;
 	readonly address?: string;
+	/** Since protocol 2: the name that it asks for, and the process that uses its identity. */
+	readonly name?: string;
+	readonly incarnation?: number;
+	readonly instance?: string;
 };
 
 export const addressBytesMax = 255;
+/** No version of the protocol will be above this. */
+const protocolLimit = 65_535;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
 	return encode([envelope.node, envelope.incarnation, envelope.seq, envelope.answeredBelow, envelope.lamport, envelope.command]);
@@ -58,20 +73,26 @@ export function encodeContext(context: MemberContext): Uint8Array {
 export function decodeContext(bytes: Uint8Array): MemberContext {
 	const value = bytes.length === 0 ? undefined : decode(bytes);
 	if (typeof value !== 'object' || value === null) return {};
-	const {clusterId, node, address} = value as Record<string, unknown>;
+	const {clusterId, protocol, node, address, name, incarnation, instance} = value as Record<string, unknown>;
 	return {
 		...(typeof clusterId === 'string' && clusterId.length <= 64 ? {clusterId} : {}),
+		...(isProtocol(protocol) ? {protocol} : {}),
 		...(isNodeId(node) ? {node} : {}),
 		...(isAddress(address) ? {address} : {}),
+		...(isNodeName(name) ? {name} : {}),
+		...(isCount(incarnation) && isInstance(instance) ? {incarnation, instance} : {}),
 	};
 }
 
 function parseCommand(value: unknown): Command | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
-	const {type, topic: name, node, since, address} = value as Record<string, unknown>;
+	const {type, topic: topicName, node, since, address, protocol, name, incarnation, instance} = value as Record<string, unknown>;
 	if (!isNodeId(node)) return undefined;
 	if (type === 'address') return isAddress(address) ? {type, node, address} : undefined;
-	const topic = typeof name === 'string' ? parseTopic(name) : undefined;
+	if (type === 'protocol') return isProtocol(protocol) ? {type, node, protocol} : undefined;
+	if (type === 'name') return isNodeName(name) ? {type, node, name} : undefined;
+	if (type === 'claim') return isCount(incarnation) && isInstance(instance) ? {type, node, incarnation, instance} : undefined;
+	const topic = typeof topicName === 'string' ? parseTopic(topicName) : undefined;
 	if (typeof topic !== 'string') return undefined;
 	if (type === 'unsubscribe') return {type, topic, node};
 	if (type === 'subscribe' && isCount(since) && since <= lamportMax) return {type, topic, node, since};
@@ -80,6 +101,14 @@ function parseCommand(value: unknown): Command | undefined {
 
 function isAddress(value: unknown): value is string {
 	return typeof value === 'string' && value.length > 0 && value.length <= addressBytesMax;
+}
+
+function isProtocol(value: unknown): value is number {
+	return isCount(value) && value >= 1 && value <= protocolLimit;
+}
+
+function isInstance(value: unknown): value is string {
+	return typeof value === 'string' && /^[\da-f]{16}$/.test(value);
 }
 
 function isCount(value: unknown): value is number {

@@ -2,8 +2,13 @@
 The state machine that Raft feeds: what all nodes agree on. Members and where they are, who subscribes to which topic since
 when, which ids were removed, and the sessions of those who ask. Pure: the same entries in the same order give the same bytes on
 every node (`save`), and a snapshot is those bytes.
+
+Nodes of the previous version apply the same log. So names and claims, which they do not know, change nothing before all members have agreed on
+protocol 2, and until then the saved bytes are those of version 1 (as etcd does with its cluster version).
 */
 import {decode, encode} from '../codec.ts';
+import {NewerVersionError} from '../errors.ts';
+import {nameKey} from '../membership/node-name.ts';
 import type {NodeId, Topic} from '../message.ts';
 import {decodeContext, decodeEnvelope, type Command, type Envelope} from './command.ts';
 import {Sessions, type Result, type SessionState} from './sessions.ts';
@@ -18,10 +23,18 @@ export type AgreedTopic = {
 export type TopicsEvent =
 	| {readonly type: 'founded'; readonly clusterId: string}
 	| {readonly type: 'added' | 'removed' | 'moved'; readonly node: NodeId; readonly address: string}
+	| {readonly type: 'named'; readonly node: NodeId; readonly name: string}
+	| {readonly type: 'protocol'; readonly protocol: number}
 	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId};
 export type Applied = {readonly envelope: Envelope | undefined; readonly result: Result; readonly events: readonly TopicsEvent[]};
+/** The process that uses the identity of a node, by agreement. */
+export type AgreedInstance = {readonly incarnation: number; readonly instance: string};
 export type Bounds = {readonly topicsMax: number; readonly membersMax: number};
 
+/** The newest version of the saved state that this program reads. */
+export const stateVersionMax = 2;
+/** From this agreed protocol on there are names and claims. */
+export const namesProtocol = 2;
 const removedMax = 4096;
 const done: Result = {ok: true};
 const noSubscribers: ReadonlyMap<NodeId, number> = new Map();
@@ -29,7 +42,10 @@ const noSubscribers: ReadonlyMap<NodeId, number> = new Map();
 export class Topics {
 	#clusterId = '';
 	#applied = 0;
+	#protocol = 1;
 	readonly #members = new Map<NodeId, string>();
+	readonly #names = new Map<NodeId, string>();
+	readonly #instances = new Map<NodeId, AgreedInstance>();
 	readonly #removed = new Map<NodeId, number>();
 	readonly #topics = new Map<Topic, Map<NodeId, number>>();
 	readonly #sessions = new Sessions();
@@ -46,6 +62,28 @@ export class Topics {
 	/** Index of the last entry that was applied. */
 	get applied(): number {
 		return this.#applied;
+	}
+
+	/** The version of the protocol that all members speak, by agreement. */
+	get protocol(): number {
+		return this.#protocol;
+	}
+
+	/** Agreed and unique; empty when it has none. */
+	name(node: NodeId): string {
+		return this.#names.get(node) ?? '';
+	}
+
+	/** The member of this name, whatever its case. */
+	nodeNamed(name: string): NodeId | undefined {
+		const key = nameKey(name);
+		for (const [node, taken] of this.#names) if (nameKey(taken) === key) return node;
+		return undefined;
+	}
+
+	/** Which process uses the identity of the node; `undefined` before it has said so. */
+	instance(node: NodeId): AgreedInstance | undefined {
+		return this.#instances.get(node);
 	}
 
 	members(): readonly AgreedMember[] {
@@ -89,6 +127,11 @@ export class Topics {
 		this.#applied = index;
 		const envelope = decodeEnvelope(data);
 		if (!envelope) return {envelope, result: {ok: false, reason: 'Expected a command, got other bytes'}, events: []};
+		// The previous version does not know these commands: not even the session may remember them.
+		if (this.#protocol < namesProtocol && (envelope.command.type === 'name' || envelope.command.type === 'claim')) {
+			return {envelope, result: {ok: false, reason: `Expected a command of protocol ${this.#protocol}, got one of protocol ${namesProtocol}`}, events: []};
+		}
+
 		const before = this.#sessions.answered(envelope);
 		if (before) return {envelope, result: before, events: []};
 		const events: TopicsEvent[] = [];
@@ -101,10 +144,12 @@ export class Topics {
 	applyConfiguration(index: number, nodes: readonly NodeId[], context: Uint8Array): readonly TopicsEvent[] {
 		this.#applied = index;
 		const events: TopicsEvent[] = [];
-		const {clusterId, node, address} = decodeContext(context);
+		const added = decodeContext(context);
+		const {clusterId, protocol, node, address} = added;
 		if (clusterId !== undefined && this.#clusterId === '') {
 			this.#clusterId = clusterId;
 			events.push({type: 'founded', clusterId});
+			if (protocol !== undefined) this.#raise(protocol, events);
 		}
 
 		const kept = new Set(nodes);
@@ -129,6 +174,13 @@ export class Topics {
 			events.push({type: 'added', node: id, address: at ?? ''});
 		}
 
+		if (node !== undefined && this.#protocol >= namesProtocol && this.#members.has(node)) {
+			const {name, incarnation, instance} = added;
+			// A name that is taken is left out: the node is a member nonetheless, and asks for another one.
+			if (name !== undefined) this.#rename(node, name, events);
+			if (incarnation !== undefined && instance !== undefined) this.#claim({node, incarnation, instance});
+		}
+
 		return events;
 	}
 
@@ -145,23 +197,35 @@ export class Topics {
 	}
 
 	save(): Uint8Array {
+		const isFirst = this.#protocol < namesProtocol;
 		return encode({
-			version: 1,
+			version: isFirst ? 1 : 2,
 			applied: this.#applied,
 			clusterId: this.#clusterId,
 			members: sorted(this.#members),
 			removed: [...this.#removed],
 			topics: sorted(this.#topics).map(([name, subscribers]) => [name, sorted(subscribers)]),
 			sessions: this.#sessions.save(),
+			...(isFirst ? {} : {
+				protocol: this.#protocol,
+				names: sorted(this.#names),
+				instances: sorted(this.#instances).map(([node, {incarnation, instance}]) => [node, incarnation, instance]),
+			}),
 		});
 	}
 
-	/** Become what `save` gave. @throws when the bytes are not such a state: the snapshot was checked before, so this is a mistake of ours. */
+	/**
+	Become what `save` gave.
+	@throws {NewerVersionError} @throws when the bytes are no state at all: the snapshot was checked before, so this is a mistake of ours
+	*/
 	load(bytes: Uint8Array): void {
-		const state = decode(bytes) as SavedState | undefined;
-		if (state?.version !== 1) throw new Error(`Expected a saved state of version 1, got ${String(state?.version)}`);
+		expectKnownState(bytes);
+		const state = decode(bytes) as SavedState;
 		this.#applied = state.applied;
 		this.#clusterId = state.clusterId;
+		this.#protocol = state.protocol ?? 1;
+		refill(this.#names, state.names ?? []);
+		refill(this.#instances, (state.instances ?? []).map(([node, incarnation, instance]) => [node, {incarnation, instance}] as const));
 		refill(this.#members, state.members);
 		refill(this.#removed, state.removed);
 		refill(this.#topics, state.topics.map(([name, subscribers]) => [name, new Map(subscribers)] as const));
@@ -187,8 +251,41 @@ export class Topics {
 				return done;
 			}
 
+			case 'protocol': {
+				this.#raise(command.protocol, events);
+				return done;
+			}
+
+			case 'name': return this.#rename(command.node, command.name, events);
+			case 'claim': return this.#claim(command);
 			default: return command satisfies never;
 		}
+	}
+
+	#raise(protocol: number, events: TopicsEvent[]): void {
+		if (protocol <= this.#protocol) return;
+		this.#protocol = protocol;
+		events.push({type: 'protocol', protocol});
+	}
+
+	#rename(node: NodeId, name: string, events: TopicsEvent[]): Result {
+		const holder = this.nodeNamed(name);
+		if (holder !== undefined && holder !== node) return {ok: false, reason: `the name ${name} belongs to node ${holder}`};
+		if (this.#names.get(node) === name) return done;
+		this.#names.set(node, name);
+		events.push({type: 'named', node, name});
+		return done;
+	}
+
+	/** A later start of a node supersedes an earlier one. Of two processes of one start the first one keeps the identity. */
+	#claim({node, incarnation, instance}: {readonly node: NodeId} & AgreedInstance): Result {
+		const current = this.#instances.get(node);
+		if (current && current.instance !== instance && current.incarnation >= incarnation) {
+			return {ok: false, reason: `node ${node} is used by another instance (incarnation ${current.incarnation}, instance ${current.instance})`};
+		}
+
+		this.#instances.set(node, {incarnation: Math.max(incarnation, current?.incarnation ?? 0), instance});
+		return done;
 	}
 
 	#subscribe({topic, node, since}: Extract<Command, {type: 'subscribe'}>, events: TopicsEvent[]): Result {
@@ -216,6 +313,8 @@ export class Topics {
 
 	#forget(node: NodeId): void {
 		this.#members.delete(node);
+		this.#names.delete(node);
+		this.#instances.delete(node);
 		this.#sessions.forget(node);
 		for (const [topic, subscribers] of this.#topics) {
 			if (subscribers.delete(node) && subscribers.size === 0) this.#topics.delete(topic);
@@ -228,7 +327,19 @@ export class Topics {
 	}
 }
 
+/** Whether the bytes are a saved state that this program reads. @throws {NewerVersionError} @throws when they are none */
+export function expectKnownState(bytes: Uint8Array): void {
+	const newer = newerState(bytes);
+	if (newer !== undefined) throw new NewerVersionError('The agreed state of the cluster', newer);
+	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
+	if (version !== 1 && version !== stateVersionMax) throw new Error(`Expected a saved state of version 1 or ${stateVersionMax}, got ${String(version)}`);
+}
 
+/** What is newer about a saved state than this program; `undefined` when nothing is. */
+export function newerState(bytes: Uint8Array): string | undefined {
+	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
+	return typeof version === 'number' && version > stateVersionMax ? `format ${version}, this program reads up to ${stateVersionMax}` : undefined;
+}
 
 type SavedState = {
 	readonly version: number;
@@ -238,6 +349,10 @@ type SavedState = {
 	readonly removed: ReadonlyArray<readonly [NodeId, number]>;
 	readonly topics: ReadonlyArray<readonly [Topic, ReadonlyArray<readonly [NodeId, number]>]>;
 	readonly sessions: readonly SessionState[];
+	/** Since version 2. */
+	readonly protocol?: number;
+	readonly names?: ReadonlyArray<readonly [NodeId, string]>;
+	readonly instances?: ReadonlyArray<readonly [NodeId, number, string]>;
 };
 
 function sorted<Key extends string, Value>(map: ReadonlyMap<Key, Value>): Array<readonly [Key, Value]> {

@@ -7,10 +7,14 @@ import {createSource} from '../../tui/clientSource.ts';
 import type {Broker} from '../../core/api.ts';
 import {logTo} from '../console-log.ts';
 import type {Context} from '../context.ts';
+import {leaveOrSay} from '../leaving.ts';
 import {loadPreferences} from '../preferences.ts';
 import {loadSettings} from '../settings.ts';
+import {titleNode} from '../title.ts';
 import {startNode} from '../start-node.ts';
 import {openWorkerNode} from '../worker.ts';
+
+const interruptedCode = 130;
 
 export async function runNodeConsole(context: Context): Promise<number> {
 	const {flags, env, terminal} = context;
@@ -18,15 +22,26 @@ export async function runNodeConsole(context: Context): Promise<number> {
 	const settings = loadSettings({flags, env, cwd: process.cwd(), preferences});
 	terminal.say('Starting a node …'); // It listens for its cluster a moment before it founds one.
 	await using node = await startNode({...context, settings: () => settings}, config => openWorkerNode(config));
-	return await showConsole(context, node, {name: `${settings.tunables.cluster}-${node.port}`, remote: false, preferences});
+	titleNode({id: node.id, name: '', port: node.port, cluster: settings.tunables.cluster});
+	const code = await showConsole(context, node, {name: `${settings.tunables.cluster}-${node.port}`, remote: false, preferences, onName: name => titleNode({id: node.id, name, port: node.port, cluster: settings.tunables.cluster})});
+	// Ctrl-C and signals; the question of `q` has an answer of its own.
+	if (flags.leave && (context.signal.aborted || code === interruptedCode)) await leaveOrSay(node, terminal);
+	return code;
 }
 
 /** Show a broker until its user leaves; resolves with the exit code. */
-export async function showConsole(context: Context, broker: Broker, options: {readonly name: string; readonly remote: boolean; readonly preferences: ReturnType<typeof loadPreferences>}): Promise<number> {
+export async function showConsole(context: Context, broker: Broker, options: {readonly name: string; readonly remote: boolean; readonly preferences: ReturnType<typeof loadPreferences>; readonly onName?: (name: string) => void}): Promise<number> {
 	const {flags, env, terminal} = context;
-	const {name, remote, preferences} = options;
+	const {name, remote, preferences, onName} = options;
 	const log = logTo(env, name, broker);
 	using source = createSource(broker);
+	let named = '';
+	source.subscribe(() => {
+		const called = source.getState().snapshot?.name ?? '';
+		if (called === named) return;
+		named = called;
+		onName?.(called);
+	});
 	const end = await runConsole({
 		source,
 		readonly: flags.readonly ?? false,
@@ -35,7 +50,12 @@ export async function showConsole(context: Context, broker: Broker, options: {re
 	});
 	switch (end) {
 		case 'quit': return 0;
-		case 'interrupted': return 130;
+		case 'left': {
+			terminal.say('The node has left its cluster. Started again with its data folder it joins as a new member');
+			return 0;
+		}
+
+		case 'interrupted': return interruptedCode;
 		case 'lost': {
 			terminal.say(`The ${remote ? 'link to the node' : 'node'} is gone: ${await broker.closed}${log === undefined ? '' : ` (log: ${log})`}`);
 			return 1;

@@ -5,11 +5,11 @@ import type {Broker, FaultCommand} from '../../core/api.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
+import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {memberOf} from '../members.ts';
 import {expectInput, interruptible, reach, withNode, type Context} from '../context.ts';
 import {parseDuration, parseNumber} from '../values.ts';
-import {shortId} from '../units.ts';
 
 const kinds = ['cut', 'delay', 'drop', 'heal'] as const;
 const forMsDefault = 10_000;
@@ -35,7 +35,7 @@ async function cut(context: Context, groups: readonly string[], forMs: number): 
 		const snapshot = await broker.snapshot();
 		const [near, far] = groups.length === 1 ? [[snapshot.members.find(({self}) => self)!], membersOf(groups[0]!, snapshot)] : [membersOf(groups[0]!, snapshot), membersOf(groups[1]!, snapshot)];
 		const both = near.find(member => far.includes(member));
-		if (both) throw new DapssError('usage', `Expected two groups without a member in common, ${shortId(both.id)} is in both`);
+		if (both) throw new DapssError('usage', `Expected two groups without a member in common, ${labelOf(both.id, both.name)} is in both`);
 		const command: FaultCommand = {type: 'cut', peers: far.map(({id}) => id), direction, forMs};
 		await Promise.all(near.map(member => tell(context, broker, snapshot.self, member, command)));
 		await done(context, command, near);
@@ -61,7 +61,7 @@ async function heal(context: Context): Promise<void> {
 				told.push(member);
 			} catch (error) {
 				if (member.id === self) throw error;
-				context.terminal.say(`${shortId(member.id)} (${printable(member.address)}): ${errorMessage(error)}`);
+				context.terminal.say(`${labelOf(member.id, member.name)} (${printable(member.address)}): ${errorMessage(error)}`);
 			}
 		}));
 		await done(context, {type: 'heal'}, told);
@@ -85,5 +85,5 @@ function only(rest: readonly string[], usage: string): string {
 
 async function done({terminal, output}: Context, command: FaultCommand, told: readonly MemberSnapshot[]): Promise<void> {
 	const nodes = told.map(({id}) => id);
-	await terminal.line(output === 'json' ? JSON.stringify({...command, nodes}) : `${command.type}: told ${nodes.map(id => shortId(id)).join(', ')}`);
+	await terminal.line(output === 'json' ? JSON.stringify({...command, nodes}) : `${command.type}: told ${told.map(({id, name}) => labelOf(id, name)).join(', ')}`);
 }

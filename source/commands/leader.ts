@@ -2,10 +2,10 @@
 `leader`: who leads. `leader transfer [NODE]`: hand the lead over, for a restart without an election.
 */
 import {DapssError} from '../../core/errors.ts';
+import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput, withNode, type Context} from '../context.ts';
 import {memberOf} from '../members.ts';
-import {shortId} from '../units.ts';
 import {runView} from './views.ts';
 
 export async function run(context: Context): Promise<number | void> {
@@ -19,6 +19,6 @@ export async function run(context: Context): Promise<number | void> {
 		const next = await broker.transferLeadership(to);
 		return {leader: next, tookMs: Math.round(performance.now() - startMs), snapshot: await broker.snapshot()};
 	});
-	const address = members.find(({id}) => id === leader)?.address;
-	await terminal.line(output === 'json' ? JSON.stringify({leader: leader ?? null, address: address ?? null, term, tookMs}) : `${shortId(leader)} (${printable(address ?? '?')}) leads now, in term ${term}, after ${tookMs} ms`);
+	const {address, name: called} = members.find(({id}) => id === leader) ?? {};
+	await terminal.line(output === 'json' ? JSON.stringify({leader: leader ?? null, name: called ?? '', address: address ?? null, term, tookMs}) : `${leader === undefined ? 'nobody' : labelsOf(members)(leader)} (${printable(address ?? '?')}) leads now, in term ${term}, after ${tookMs} ms`);
 }

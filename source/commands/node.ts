@@ -5,8 +5,11 @@ import type {Context} from '../context.ts';
 import {isInterrupted} from '../context.ts';
 import {eventLine} from '../lines.ts';
 import {startNode} from '../start-node.ts';
+import {leaveOrSay} from '../leaving.ts';
 import {LineWriter} from '../terminal.ts';
+import {titleNode} from '../title.ts';
 import {DapssError} from '../../core/errors.ts';
+import {leftReason, type Broker} from '../../core/api.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 
@@ -27,13 +30,14 @@ async function runHeadless(context: Context): Promise<number> {
 	const {terminal, signal, output} = context;
 	const {openBroker} = await context.backend();
 	const broker = await startNode(context, config => openBroker(config));
-	const stop = (): void => void broker[Symbol.asyncDispose]();
+	const stop = (): void => void end(context, broker);
 	if (signal.aborted) stop();
 	signal.addEventListener('abort', stop, {once: true});
 
 	// Both in one turn: what is in the snapshot has happened before the stream begins, and nothing is in neither.
 	const stream = broker.events({messages: true});
-	const past = (await broker.snapshot()).events;
+	const {events: past, name, cluster} = await broker.snapshot();
+	titleNode({id: broker.id, name, port: broker.port, cluster});
 	const writer = new LineWriter(terminal);
 	// Words need tables of Unicode, which take as long to load as all the rest.
 	const render = output === 'jsonl' ? eventLine : (await import('../words.ts')).eventText(terminal.hasColour);
@@ -42,12 +46,29 @@ async function runHeadless(context: Context): Promise<number> {
 	if (!past.some(event => event.type === 'ready')) void write({at: Date.now(), type: 'ready', id: broker.id as NodeId, port: broker.port, cluster: context.settings().tunables.cluster});
 	for (const event of past) void write(event);
 	for await (const event of stream) {
+		if (event.type === 'named' && event.id === broker.id) titleNode({id: broker.id, name: event.name, port: broker.port, cluster});
 		const room = write(event);
 		if (room) await room;
 	}
 
 	const why = await broker.closed;
 	await writer.end();
-	if (signal.aborted && why === 'stopped') return isInterrupted(signal) ? 130 : 0;
+	if (why === leftReason && !signal.aborted) return 0;
+	if (signal.aborted && (why === 'stopped' || why === leftReason)) return isInterrupted(signal) ? 130 : 0;
 	throw new DapssError('failure', `The node stopped: ${why}`);
+}
+
+/** A signal ended the node: leave if that was asked for, else say what it costs, then stop. */
+async function end({flags, terminal, signal}: Context, broker: Broker): Promise<void> {
+	try {
+		// When nobody reads the output any more, that is no wish to leave.
+		if (flags.leave && signal.reason !== 'closed') await leaveOrSay(broker, terminal);
+		else {
+			const {stopCost} = await import('../../core/observe/stop-cost.ts');
+			const {costs, text} = stopCost(await broker.snapshot());
+			if (costs !== 'nothing') terminal.say(text);
+		}
+	} finally {
+		await broker[Symbol.asyncDispose]();
+	}
 }

@@ -2,19 +2,19 @@
 `peer remove NODE`: take a member out of the cluster for good.
 */
 import {DapssError} from '../../core/errors.ts';
+import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput, withNode, type Context} from '../context.ts';
 import {memberOf} from '../members.ts';
-import {shortId} from '../units.ts';
 
 export async function run(context: Context): Promise<void> {
 	const [action, name] = context.input;
 	if (action !== 'remove') throw new DapssError('usage', action === undefined ? 'Expected peer remove NODE' : `Expected peer remove NODE, got ${JSON.stringify(action)}`);
 	expectInput(context, 2, 2, 'peer remove NODE');
-	const {id, address} = await withNode(context, async broker => {
+	const {id, name: called, address} = await withNode(context, async broker => {
 		const member = memberOf(name!, (await broker.snapshot()).members);
 		await broker.removeMember(member.id);
 		return member;
 	});
-	await context.terminal.line(context.output === 'json' ? JSON.stringify({removed: id, address}) : `${shortId(id)} (${printable(address)}) is no member any more. To join again it needs an empty data folder`);
+	await context.terminal.line(context.output === 'json' ? JSON.stringify({removed: id, name: called, address}) : `${labelOf(id, called)} (${printable(address)}) is no member any more. To join again it needs an empty data folder`);
 }

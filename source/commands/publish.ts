@@ -3,11 +3,11 @@
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {DapssError} from '../../core/errors.ts';
+import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {Batches, linesOf} from '../batches.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
 import {parseNumber, parseSize} from '../values.ts';
-import {shortId} from '../units.ts';
 import {topicOf} from './subscribe.ts';
 
 /** Around a body in a frame: a batch's header, topic and signature, and the frame's own. */
@@ -35,7 +35,8 @@ export async function run(context: Context): Promise<void> {
 	if (output === 'json') await terminal.line(JSON.stringify({topic, ...batches.totals, count: batches.stored, bytes: batches.bytes, tookMs}));
 	else {
 		const {totals} = batches;
-		const where = totals ? ` (${shortId(totals.origin)} #${totals.firstSeq}${totals.lastSeq === totals.firstSeq ? '' : `–${totals.lastSeq}`})` : '';
+		const {members} = await broker.snapshot();
+		const where = totals ? ` (${labelsOf(members)(totals.origin)} #${totals.firstSeq}${totals.lastSeq === totals.firstSeq ? '' : `–${totals.lastSeq}`})` : '';
 		await terminal.line(`${batches.stored} ${batches.stored === 1 ? 'message' : 'messages'} stored in ${printable(topic)}${where}`);
 	}
 }

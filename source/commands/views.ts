@@ -2,13 +2,15 @@
 `status`, `peers`, `leader`, `topics`: one snapshot of a node, for people or as JSON.
 */
 import {exitCodes} from '../../core/errors.ts';
+import type {NodeId} from '../../core/message.ts';
 import {meaningOf, outlookOf, remedyOf} from '../../core/observe/outlook.ts';
+import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {expectInput, withNode, type Run} from '../context.ts';
 import {statusOf} from '../status.ts';
 import {table} from '../table.ts';
-import {bytesText, shortId, timeText} from '../units.ts';
+import {bytesText, timeText} from '../units.ts';
 
 type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (snapshot: Snapshot) => string; readonly code?: (snapshot: Snapshot) => number};
 
@@ -16,12 +18,18 @@ const views: Readonly<Record<string, View>> = {
 	status: {json: statusOf, text: statusText},
 	peers: {json: snapshot => statusOf(snapshot).members.map((member, index) => ({...member, self: snapshot.members[index]!.self, why: snapshot.members[index]!.why, link: snapshot.members[index]!.link})), text: peersText},
 	leader: {
-		json: ({raft, members}) => ({leader: raft.leader ?? null, address: members.find(({id}) => id === raft.leader)?.address ?? null, term: raft.term}),
-		text: ({raft, members}) => raft.leader === undefined ? `nobody leads (term ${raft.term})` : `${raft.leader}  ${printable(members.find(({id}) => id === raft.leader)?.address ?? '')}  term ${raft.term}`,
+		json: ({raft, members}) => ({leader: raft.leader ?? null, name: members.find(({id}) => id === raft.leader)?.name ?? '', address: members.find(({id}) => id === raft.leader)?.address ?? null, term: raft.term}),
+		text: ({raft, members}) => raft.leader === undefined ? `nobody leads (term ${raft.term})` : leaderText(raft.leader, members, raft.term),
 		code: ({raft}) => raft.leader === undefined ? exitCodes['no-leader'] : 0,
 	},
 	topics: {json: snapshot => statusOf(snapshot).topics, text: topicsText},
 };
+
+/** Without a name the whole id: scripts of an earlier time read it. */
+function leaderText(leader: NodeId, members: Snapshot['members'], term: number): string {
+	const {name = '', address = ''} = members.find(({id}) => id === leader) ?? {};
+	return `${printable(name || leader)}  ${printable(address)}  term ${term}`;
+}
 
 export function runView(name: string): Run {
 	const view = views[name]!;
@@ -35,15 +43,16 @@ export function runView(name: string): Run {
 
 function statusText(snapshot: Snapshot): string {
 	const {raft, partition} = snapshot;
+	const label = labelsOf(snapshot.members);
 	const rows: Array<readonly [string, string]> = [
-		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}`],
-		['node', `${snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`],
-		['raft', `${raft.role} in term ${raft.term}, leader ${shortId(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
+		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}, protocol ${snapshot.protocol}`],
+		['node', `${snapshot.name ? `${printable(snapshot.name)} (${snapshot.self})` : snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`],
+		['raft', `${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'nobody' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
 		['quorum', `${raft.hasQuorum ? 'held' : 'LOST'}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable`],
 		...missingRows(snapshot),
 		['members', `${snapshot.members.filter(({state}) => state === 'alive').length} of ${snapshot.members.length} alive`],
 		['topics', `${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`],
-		['partition', partition.state === 'whole' ? 'none' : `${partition.state}: ${partition.sides.map(side => side.map(id => shortId(id)).join(' ')).join(' | ')}`],
+		['partition', partition.state === 'whole' ? 'none' : `${partition.state}: ${partition.sides.map(side => side.map(id => label(id)).join(' ')).join(' | ')}`],
 		['gossip', `fanout ${snapshot.gossip.fanout}, ${percent(snapshot.gossip.duplicates)} duplicates, ${percent(snapshot.gossip.misses)} by repair, ${snapshot.gossip.held} held back`],
 		['lamport', String(snapshot.lamport)],
 		...(snapshot.faults.length > 0 ? [['faults', snapshot.faults.map(fault => printable(fault)).join(', ')] as const] : []),
@@ -56,7 +65,7 @@ function statusText(snapshot: Snapshot): string {
 function missingRows(snapshot: Snapshot): ReadonlyArray<readonly [string, string]> {
 	const outlook = outlookOf(snapshot);
 	if (outlook.missing.length === 0) return [];
-	const voters = outlook.missing.map(({id, address, state, downMs}) => `${shortId(id)} (${printable(address)}) ${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`);
+	const voters = outlook.missing.map(({id, name, address, state, downMs}) => `${labelOf(id, name)} (${printable(address)}) ${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`);
 	return [['missing', `${voters.join(', ')}; ${meaningOf(outlook)}`], ['what helps', remedyOf(outlook, 'dapss-tui ').replaceAll('`', '')]];
 }
 
@@ -65,13 +74,17 @@ function percent(share: number): string {
 }
 
 function peersText({members, raft}: Snapshot): string {
-	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'WHY'], members.map(member => [
-		`${shortId(member.id)}${member.self ? ' *' : ''}`,
+	// They matter where they differ: during an upgrade.
+	const hasProtocols = new Set(members.map(({protocol}) => protocol).filter(protocol => protocol !== 0)).size > 1;
+	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'VERSION', ...(hasProtocols ? ['PROTOCOL'] : []), 'WHY'], members.map(member => [
+		`${labelOf(member.id, member.name)}${member.self ? ' *' : ''}`,
 		printable(member.address),
 		member.state,
 		member.id === raft.leader ? 'leader' : (member.voter ? 'voter' : 'learner'),
 		member.rttMs === undefined ? '' : `${member.rttMs.toFixed(1)} ms`,
 		member.link,
+		printable(member.version),
+		...(hasProtocols ? [member.protocol === 0 ? '' : String(member.protocol)] : []),
 		printable(member.why),
 	]));
 }

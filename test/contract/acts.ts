@@ -30,7 +30,8 @@ export async function openActs(folder: string, files: Files, say: (text: string)
 	const config = {...defaults, port: 1, data: folder, secret: new Uint8Array(32)};
 	const nodeFiles = new NodeFiles(files, folder);
 	const logOptions = {segmentBytes: 1e6, writeDeadlineMs: 5000, files};
-	const founded = await (await RaftStore.open(await openLog({folder: join(folder, 'raft'), ...logOptions}), nodeFiles.blobs)).found({
+	const founded = await RaftStore.open(await openLog({folder: join(folder, 'raft'), ...logOptions}), nodeFiles.blobs);
+	await founded.found({
 		term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader, self], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'})),
 	}, leader);
 	const lamport = new Lamport(0, config.gossip.lamportJumpMax);
@@ -38,7 +39,7 @@ export async function openActs(folder: string, files: Files, say: (text: string)
 	let said: PromiseWithResolvers<void> | undefined;
 	const control = new Control({
 		self, lamport, config, incarnation: 1, tickMs: 25, random: systemEntropy, store: founded,
-		nowMs: () => systemClock.monotonicMs(), isReachable: () => true, onAgreed: () => undefined, emit: () => undefined, failed,
+		nowMs: () => systemClock.monotonicMs(), isReachable: () => true, addressOf: () => undefined, onAgreed: () => undefined, emit: () => undefined, failed,
 		send(_to, packet) {
 			say(packet.type);
 			said?.resolve();

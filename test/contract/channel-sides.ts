@@ -14,7 +14,7 @@ export const secret = Buffer.alloc(32, 7);
 export function side(make: (options: TransportOptions) => Transport, settings: Settings, identity = createIdentity()): Side {
 	const problems: string[] = [];
 	const config = {...defaults, secret, ...settings, limits: {...defaults.limits, ...settings.limits}};
-	const options = transportOptions(config, {identity, version: '1.0.0', onProblem: line => problems.push(line)});
+	const options = transportOptions(config, {identity, version: '1.0.0', onRefusal: ({reason}) => problems.push(reason)});
 	return {identity, options, transport: make(options), problems};
 }
 

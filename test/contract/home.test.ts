@@ -8,9 +8,10 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {openHome, type Home, type HomeIo} from '../../core/home.ts';
 import {realFiles, type Files} from '../../core/io/files.ts';
+import {expectKnownFormats} from '../../core/io/known-formats.ts';
 import {openLog} from '../../core/io/log.ts';
 import {NodeFiles} from '../../core/io/node-files.ts';
-import {moveAside, reserveQuarantine} from '../../core/io/quarantine.ts';
+import {moveAside, reserveLeft, reserveQuarantine} from '../../core/io/quarantine.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {freshState, stateFromJson, stateToJson} from '../../core/node-state.ts';
 import type {Log} from '../../core/ports.ts';
@@ -52,6 +53,7 @@ function ioOf(folder: NodeFiles, calls = Infinity): HomeIo {
 		},
 	};
 	return {
+		expectKnownFormats: () => expectKnownFormats(realFiles, path, 'node.json'),
 		readState: () => folder.readJson('node.json'),
 		async writeState(json) {
 			spend();
@@ -63,7 +65,7 @@ function ioOf(folder: NodeFiles, calls = Infinity): HomeIo {
 			return opened;
 		},
 		blobs: folder.blobs,
-		reserve: () => reserveQuarantine(files, path, 'node.json'),
+		reserve: why => (why === 'left' ? reserveLeft : reserveQuarantine)(files, path, 'node.json'),
 		moveAside: name => moveAside(files, path, name),
 	};
 }
@@ -162,6 +164,50 @@ test('a process that ends at any moment of the move leaves what the next one fin
 		expect(readdirSync(path).filter(name => name.startsWith('quarantine'))).toEqual(['quarantine-1']);
 		expect(readdirSync(join(path, 'quarantine-1')).toSorted()).toEqual(['node.json', 'raft']);
 		expect(readFileSync(join(path, 'quarantine-1/node.json'), 'utf8')).toContain(id);
+	}
+});
+
+test('a node that left starts under a new id with its topics, as often as it leaves', async () => {
+	const ids = new Set<NodeId>();
+	for (let round = 0; round < 10; round++) {
+		const id = await member();
+		const folder = new NodeFiles(realFiles, path);
+		const {state: before} = await openIt();
+		await folder.writeJson('node.json', stateToJson({...before, left: true}));
+		const {state, store, quarantined} = await openIt();
+		expect(quarantined).toBeUndefined();
+		expect(state).toMatchObject({incarnation: 0, clusterId, lamport: 1000, topics: [topic], members: [[peer, '127.0.0.1:5001']], mustJoin: true});
+		expect([state.left, store.isEmpty, ids.has(state.identity.id)]).toEqual([undefined, true, false]);
+		ids.add(state.identity.id);
+		await store[Symbol.asyncDispose]();
+		expect((await openIt()).state.identity.id).toBe(state.identity.id);
+		expect(readdirSync(path).filter(name => /^(?:left|quarantine)/.test(name))).toEqual(['left']);
+		expect(readFileSync(join(path, 'left/node.json'), 'utf8')).toContain(id);
+	}
+});
+
+test('a node that only asked to leave is opened as it is', async () => {
+	const id = await member();
+	const {state: before} = await openIt();
+	await new NodeFiles(realFiles, path).writeJson('node.json', stateToJson({...before, left: 'asked'}));
+	const {state, store} = await openIt();
+	expect([state.identity.id, state.left, store.isEmpty]).toEqual([id, 'asked', false]);
+});
+
+test('a process that ends while the files of a node that left are moved leaves what the next one finishes', async () => {
+	for (let calls = 0; ; calls++) {
+		rmSync(path, {recursive: true});
+		const id = await member();
+		const {state: before} = await openIt();
+		await new NodeFiles(realFiles, path).writeJson('node.json', stateToJson({...before, left: true}));
+		const hasEnded = await openIt(calls).then(() => false, (error: Error) => error.message === 'killed');
+		const {state, store} = await openIt();
+		expect([state.identity.id === id, state.mustJoin, store.isEmpty]).toEqual([false, true, true]);
+		await store[Symbol.asyncDispose]();
+		if (!hasEnded) {
+			expect(calls).toBeGreaterThan(3);
+			return;
+		}
 	}
 });
 

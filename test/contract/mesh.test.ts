@@ -12,7 +12,7 @@ import {createIdentity, type Identity} from '../../core/seal.ts';
 import {closing, frames, hello, side, type Settings} from './channel-sides.ts';
 
 type Member = {readonly mesh: Mesh; readonly id: NodeId; readonly address: string; readonly identity: Identity; readonly transport: Transport; readonly options: TransportOptions; readonly log: string[]; readonly problems: string[]; readonly guests: Channel[]; readonly faults: Faults};
-type MemberSettings = Settings & {readonly identity?: Identity; readonly port?: number; readonly incarnation?: number; readonly clusterId?: string; readonly mesh?: Partial<MeshOptions>};
+type MemberSettings = Settings & {readonly identity?: Identity; readonly port?: number; readonly incarnation?: number; readonly clusterId?: string; readonly mesh?: Partial<MeshOptions>; readonly protocols?: readonly [number, number]};
 
 const members: Member[] = [];
 afterEach(async () => {
@@ -40,8 +40,8 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 	['TLS', createTransport],
 	['memory', options => network.transport(options)],
 ])('%s', (_name, make) => {
-	async function member({identity = createIdentity(), port = 0, incarnation = 1, clusterId = '', mesh: more = {}, ...settings}: MemberSettings = {}): Promise<Member> {
-		const {options, transport, problems} = side(make, settings, identity);
+	async function member({identity = createIdentity(), port = 0, incarnation = 1, clusterId = '', mesh: more = {}, protocols, ...settings}: MemberSettings = {}): Promise<Member> {
+		const {options, transport, problems} = side(given => make(protocols ? {...given, protocols} : given), settings, identity);
 		const log: string[] = [];
 		const guests: Channel[] = [];
 		const faults = new Faults();
@@ -58,7 +58,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			onRemoved: id => log.push(`removed ${id}`),
 			onClient: channel => guests.push(channel),
 			onJoin: channel => guests.push(channel),
-			onProblem: line => problems.push(line),
+			onRefusal: ({reason}) => problems.push(reason),
 			...more,
 		});
 		const made: Member = {mesh, id: identity.id, identity, address: addressOf(), transport, options, log, problems, guests, faults};
@@ -76,6 +76,30 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await until(() => other.log.includes(`frame ${one.id} hello`) && one.log.includes(`frame ${other.id} hi`), 'the frames');
 		expect(one.mesh.stats.sentBytes).toBeGreaterThan(0);
 		expect([...one.mesh.states()]).toEqual([[other.id, {state: 'up', why: ''}]]);
+	});
+
+	test('what a peer speaks is known from its first link on, after the link too, and forgotten with the peer', async () => {
+		const one = await member();
+		const other = await member({mesh: {}, protocols: [1, 1]});
+		expect(one.mesh.speaks(other.id)).toBeUndefined();
+		await link(one, other);
+		expect([one.mesh.speaks(other.id), other.mesh.speaks(one.id)]).toEqual([{protocol: 1, version: '1.0.0'}, {protocol: 1, version: '1.0.0'}]);
+		await other.mesh[Symbol.asyncDispose]();
+		await until(() => !isUp(one, other), 'the end of the link');
+		expect(one.mesh.speaks(other.id)).toEqual({protocol: 1, version: '1.0.0'});
+		one.mesh.setPeers(new Map());
+		expect(one.mesh.speaks(other.id)).toBeUndefined();
+	});
+
+	test('members whose cluster has agreed on a protocol take no member that speaks less; both are told both numbers (case 11)', async () => {
+		const one: Member = await member({mesh: {hello: () => ({address: one.address, clusterId: '', incarnation: 1, instance: '', name: '', protocolMin: 2})}});
+		const other = await member({protocols: [1, 1]});
+		one.mesh.setPeers(peersOf(other));
+		other.mesh.setPeers(peersOf(one));
+		const says = (problems: readonly string[], pattern: RegExp): boolean => problems.some(line => pattern.test(line));
+		await until(() => says(one.problems, /speaks protocol 1 \(version 1\.0\.0\), this node 2 \(version 1\.0\.0\)/), 'the refusal');
+		await until(() => says(other.problems, /speaks protocol 2 \(version 1\.0\.0\), this node 1 \(version 1\.0\.0\)/), 'the refusal at the other end');
+		expect([isUp(one, other), isUp(other, one)]).toEqual([false, false]);
 	});
 
 	test('when all call at once, each pair settles on one link and keeps it', async () => {
@@ -103,6 +127,15 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			other.mesh.send(one.id, [Buffer.from(`round ${round}`)]);
 			await until(() => one.log.includes(`frame ${other.id} round ${round}`), 'a frame');
 		}
+	});
+
+	test('a link that its peer closes is called anew at once, and a refusal is told', async () => {
+		const one = await member({mesh: {backoffMs: [60_000, 60_000]}});
+		const other = await member();
+		await link(one, other);
+		await other.mesh[Symbol.asyncDispose]();
+		await until(() => one.log.includes(`refused ${other.id}`), 'word that nothing listens, long before the back-off is over');
+		expect(one.log.slice(-2)).toEqual([`down ${other.id} the node is stopping`, `refused ${other.id}`]);
 	});
 
 	test('a peer that starts anew is linked anew, and its earlier life is refused', async () => {

@@ -23,9 +23,9 @@ afterAll(async () => {
 
 const env = (): Record<string, string> => ({HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), XDG_STATE_HOME: join(home, 'state'), XDG_CACHE_HOME: join(home, 'cache'), XDG_RUNTIME_DIR: home});
 
-async function open(columns: number, rows: number): Promise<Terminal> {
-	const [port] = await freePorts(1);
-	return new Terminal(process.execPath, [cli, '--port', String(port), '--bootstrap', String(cluster.nodes[0]!.port), ...cluster.clientFlags, '--data', join(cluster.folder, `console-${port}`)], {columns, rows, env: env()});
+async function open(columns: number, rows: number, wanted?: number, ...flags: readonly string[]): Promise<Terminal> {
+	const port = wanted ?? (await freePorts(1))[0];
+	return new Terminal(process.execPath, [cli, '--port', String(port), '--bootstrap', String(cluster.nodes[0]!.port), ...cluster.clientFlags, '--data', join(cluster.folder, `console-${port}`), ...flags], {columns, rows, env: env()});
 }
 
 describe.each([[80, 24], [120, 36], [160, 45]])('at %i×%i', (columns, rows) => {
@@ -82,3 +82,31 @@ test('a signal gives the terminal back too', async () => {
 	expect(terminal.isAlternate).toBe(false);
 	expect(terminal.raw.lastIndexOf(`${escape}[?25h`)).toBeGreaterThan(terminal.raw.lastIndexOf(`${escape}[?25l`));
 });
+
+test('q says what it costs, and l lets the node leave its cluster', async () => {
+	const [port] = await freePorts(1);
+	await using terminal = await open(100, 30, port);
+	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
+	terminal.press('ql'); // Not an answer: the question was not seen yet.
+	await terminal.waitFor(/What shall \S+ do\?/);
+	await terminal.waitFor(/it starts again as a new member/);
+	terminal.press('l');
+	expect((await terminal.exited).exitCode).toBe(0);
+	expect(terminal.raw).toContain('The node has left its cluster. Started again with its data folder it joins as a new member');
+	const broker = await cluster.client();
+	const {members} = await broker.snapshot();
+	expect(members.map(({address}) => address)).not.toContain(`127.0.0.1:${port}`);
+	await broker[Symbol.asyncDispose]();
+}, 60_000);
+
+test('with --leave a signal lets the node of a console leave its cluster', async () => {
+	const [port] = await freePorts(1);
+	await using terminal = await open(100, 30, port, '--leave');
+	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
+	process.kill(terminal.pid, 'SIGTERM');
+	expect((await terminal.exited).exitCode).toBe(0);
+	expect(terminal.isAlternate).toBe(false);
+	const broker = await cluster.client();
+	expect((await broker.snapshot()).members.map(({address}) => address)).not.toContain(`127.0.0.1:${port}`);
+	await broker[Symbol.asyncDispose]();
+}, 60_000);

@@ -5,7 +5,7 @@ they were sent, writes reach the disk at once) unless a link is held or a disk s
 	cluster n1 n2 n3 learners n4      nodes that know one another, with empty logs
 	empty n5                          a node that knows nobody
 	node n1 log 1 1 4 commit 2 term 5 vote n2   start it again with these entries, by their terms
-	tick n1 10 | campaign n1 | propose n1 text | change n1 remove n2 | read n1 r1 | transfer n1 n2 | compact n1 5 [bytes]
+	tick n1 10 | campaign n1 | down n2 n1 (to n2, n1 is gone) | why n2 | propose n1 text | change n1 remove n2 | read n1 r1 | transfer n1 n2 | compact n1 5 [bytes]
 	hold n1>n2 | release n1>n2 | again n1>n2    keep packets back; let them go; deliver the last one once more
 	cut n1>n2 | isolate n1 | heal
 	stall n1 | sync n1 | crash n1 | restart n1  the disk takes its time; a crash loses what it has not taken
@@ -74,6 +74,8 @@ export class RaftScript {
 				break;
 			}
 
+			case 'down': this.#raft(first)?.leaderDown(idOf(second)); break;
+			case 'why': this.#why(first); break;
 			case 'campaign': this.#raft(first)?.campaign(); break;
 			case 'propose': this.#answer(first, this.#raft(first)?.propose(Buffer.from(words.slice(1).join(' '))), 'accepted'); break;
 			case 'change': this.#answer(first, this.#raft(first)?.proposeChange({type: second as Change['type'], node: idOf(words[2]!)}, Buffer.from('context')), 'accepted'); break;
@@ -245,6 +247,12 @@ export class RaftScript {
 		this.#lines.push(`${node.name} ${this.#role(node)}: commit ${commit}, last ${lastIndex}, snapshot ${snapshotIndex}, voters ${names(voters)}, learners ${names(learners)}, vote ${vote ? nameOf(vote) : 'none'}, votes ${names(votes)}`);
 		for (const {id, match, next, state, recentlyActive} of progress) this.#lines.push(`  ${nameOf(id)}: ${state}, match ${match}, next ${next}${recentlyActive ? '' : ', silent'}`);
 		for (const [name, count] of Object.entries(bounds)) this.#lines.push(`  counted ${name}: ${count}`);
+	}
+
+	#why(name: string): void {
+		const {leader, leaderChange: {cause, previous, silentTicks, withoutLeaderTicks}} = this.#raft(name)!;
+		const former = previous === undefined ? 'nobody before' : `after ${nameOf(previous)}`;
+		this.#lines.push(`${name}: ${leader === undefined ? 'no leader' : nameOf(leader)} ${former}, ${cause}${silentTicks === undefined ? '' : `, silent for ${silentTicks}`}, ${withoutLeaderTicks} ticks without a leader`);
 	}
 
 	#answer(name: string, answer: string | undefined, expected: string): void {

@@ -3,8 +3,10 @@ The simulated network: addresses that change hands, machines that refuse or are 
 versions and secrets that do not fit.
 */
 import {expect, test} from 'vitest';
+import type {Judgement} from '../../core/membership/doubles.ts';
 import type {NodeId} from '../../core/message.ts';
-import {Fabric, type Beacon, type Station, type WideLinks} from './node/fabric.ts';
+import type {Links} from '../../core/ports.ts';
+import {Fabric, type Beacon, type Station} from './node/fabric.ts';
 import type {Hello} from './node/greeting.ts';
 import {planOf, faultKinds, features} from './node/plan.ts';
 import {createRandom} from './random.ts';
@@ -21,7 +23,9 @@ class Machine implements Station {
 	isUp = true;
 	readonly secret: number;
 	readonly log: string[] = [];
-	readonly links: WideLinks;
+	readonly links: Links;
+	/** What it says of a second process that calls from `3`; any other is refused. */
+	judgement: Judgement = {type: 'take'};
 	readonly datagrams;
 	readonly dial: () => void;
 	readonly #fabric: Fabric;
@@ -64,6 +68,15 @@ class Machine implements Station {
 
 	onStranger(peer: NodeId, address: string): void {
 		this.log.push(`${peer} calls from ${address}`);
+	}
+
+	judge(peer: NodeId, caller: Hello, linked: Hello): Judgement {
+		this.log.push(`${peer} from ${caller.address} and ${linked.address}`);
+		return caller.address === '3' ? this.judgement : {type: 'refuse', reason: 'one is enough'};
+	}
+
+	onDouble(peer: NodeId, reason: string): void {
+		this.log.push(`${peer} says ${reason}`);
 	}
 
 	peers(...others: ReadonlyArray<readonly [string, string]>): this {
@@ -121,20 +134,15 @@ test('no machine is silence, a machine without a process refuses, one without po
 	expect(one.taken()).toEqual([]);
 });
 
-test('another node at the address is refused by its id; who seeks takes any member', () => {
+test('another node at the address is refused by its id', () => {
 	const {fabric, settle} = world();
 	const one = new Machine(fabric, a, '1').peers([b, '3'], [c, '2']);
-	const other = new Machine(fabric, b, '2').peers([a, '1']);
+	new Machine(fabric, b, '2').peers([a, '1']);
 	one.dial();
 	settle();
 	expect(one.taken()).toEqual([]);
 	expect(one.links.state(c)).toEqual({state: 'down', why: '2 is node b, not node c'});
 	expect(fabric.refused.get('identity')).toBe(1);
-	one.links.seek(['2', '3', '1']);
-	settle();
-	expect(one.taken()).toEqual(['b up']);
-	expect(other.taken()).toEqual(['a up']);
-	expect(fabric.refused.get('same-node')).toBe(1);
 });
 
 test('a datagram goes to whoever has the address now', () => {
@@ -150,22 +158,32 @@ test('a datagram goes to whoever has the address now', () => {
 	expect([former.taken(), next.taken(), fabric.astray]).toEqual([['a~x'], ['a~y'], {nowhere: 1, foreign: 0}]);
 });
 
-test('two machines of one id: the later incarnation takes the link, the earlier gets none', () => {
+test('two machines of one id: the one that is linked is asked, and the other is refused or takes its place', () => {
 	const {fabric, settle} = world();
 	const one = new Machine(fabric, a, '1').peers([b, '2']);
 	const original = new Machine(fabric, b, '2').peers([a, '1']);
 	const copy = new Machine(fabric, b, '3', {key: 'b+', incarnation: 2}).peers([a, '1']);
 	original.dial();
 	settle();
+	one.taken();
+	for (const type of ['wait', 'refuse'] as const) {
+		one.judgement = {type, reason: 'two'};
+		copy.dial();
+		settle();
+		expect([one.taken(), copy.taken()]).toEqual([['b from 3 and 2'], type === 'wait' ? [] : ['a says two']]);
+	}
+
+	one.judgement = {type: 'take'};
 	copy.dial();
 	settle();
-	expect(one.taken()).toEqual(['b up', 'b down', 'b up']);
-	expect([original.taken(), copy.taken()]).toEqual([['a up', 'a down'], ['a up']]);
-	expect(one.links.address(b)).toBe('3');
-	original.dial();
+	copy.datagrams.send('1', Buffer.from('x'), a);
 	settle();
-	expect([original.taken(), fabric.refused.get('older-incarnation')]).toEqual([[], 1]);
-	expect(fabric.isLinked('a', 'b+')).toBe(true);
+	expect(one.taken()).toEqual(['b from 3 and 2', 'b down', 'b up', 'b from 2 and 3', 'b~x']);
+	expect([original.taken(), copy.taken()]).toEqual([['a up', 'a down', 'a says one is enough'], ['a up']]);
+	expect(one.links.address(b)).toBe('3');
+	original.datagrams.send('1', Buffer.from('y'), a);
+	settle();
+	expect([one.taken(), fabric.isLinked('a', 'b+')]).toEqual([[], true]);
 });
 
 test('without TCP datagrams pass, without UDP frames do', () => {

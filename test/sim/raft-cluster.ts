@@ -20,6 +20,8 @@ export type Outcome = {
 	readonly reads: number;
 	readonly changes: number;
 	readonly transfers: number;
+	/** Times that a node was told that its leader crashed. */
+	readonly evidence: number;
 	readonly crashes: number;
 	readonly pauses: number;
 	readonly snapshotsTaken: number;
@@ -78,6 +80,7 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 	let commands = 0;
 	let changes = 0;
 	let transfers = 0;
+	let evidence = 0;
 	let isOver = false;
 	const act = (): void => {
 		world.schedule.after(client.between(1, 120), () => {
@@ -103,8 +106,12 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 			}
 
 			if (world.isPaused(host.id)) return;
-			if (kind < 22) raft.propose(Buffer.from(`command ${++commands}`));
-			else if (kind < 37) {
+			// True evidence that the leader crashed, or false: it lives, and a firewall refuses this one node.
+			if (kind === 36) {
+				evidence++;
+				if (raft.leader !== undefined) raft.leaderDown(raft.leader);
+			} else if (kind < 22) raft.propose(Buffer.from(`command ${++commands}`));
+			else if (kind < 36) {
 				if (withChanges && raft.proposeChange(change, Buffer.from([1, 2, 3])) === 'accepted') changes++;
 			} else if (kind === 37) {
 				checks.forced(host.id, raft.status().term + 1);
@@ -136,7 +143,7 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 	const {lost, duplicated, cut} = world.network.counts;
 	return {
 		fingerprint: world.fingerprint, events: world.events, applied: checks.highestApplied, terms: checks.highestTerm,
-		leaders: checks.leadersElected, reads: checks.readsServed, changes, transfers, crashes: world.crashes, pauses: world.pauses,
+		leaders: checks.leadersElected, reads: checks.readsServed, changes, transfers, evidence, crashes: world.crashes, pauses: world.pauses,
 		snapshotsTaken: sum(host => host.snapshotsTaken), snapshotsInstalled: sum(host => host.snapshotsInstalled),
 		lost, duplicated, cut, recoveredMs,
 	};

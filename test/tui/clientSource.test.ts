@@ -51,6 +51,11 @@ class FakeBroker {
 		if (this.failure) throw this.failure;
 	}
 
+	async leave(): Promise<void> {
+		this.calls.push(['leave']);
+		if (this.failure) throw this.failure;
+	}
+
 	async fault(command: unknown): Promise<void> {
 		this.calls.push(['fault', command]);
 		if (this.failure) throw this.failure;

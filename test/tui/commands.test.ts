@@ -3,7 +3,7 @@ import {expect, test} from 'vitest';
 import {complete, parseDuration, parseLine} from '../../tui/commands.ts';
 import {a, anyText, b, ids} from './fixtures.ts';
 
-const context = {members: ids.slice(0, 3).map((id, index) => ({id, address: `127.0.0.1:500${index}`}))};
+const context = {members: ids.slice(0, 3).map((id, index) => ({id, name: '', address: `127.0.0.1:500${index}`}))};
 
 test.each([
 	['subscribe weather', {type: 'run', command: {type: 'subscribe', topics: ['weather']}}],
@@ -41,10 +41,10 @@ test.each([
 	['publish weather', 'Expected a topic and a message: `:publish weather hello`'],
 	['subscribe', 'Expected a topic: `:subscribe weather`'],
 	['leader depose', 'Expected `:leader` or `:leader transfer [NODE]`'],
-	['leader transfer zz', 'No member has an id that starts with `zz`, nor that address or port'],
+	['leader transfer zz', `No member has the name, address, port or first digits of the id \`zz\`: ${ids.slice(0, 3).map(id => id.slice(0, 8)).join(', ')}`],
 	['peer', 'Expected `:peer remove NODE yes`'],
 	[`peer remove ${b.slice(0, 6)}`, `That is for good: to take ${b.slice(0, 8)} out of the cluster, \`:peer remove ${b.slice(0, 6)} yes\``],
-	['fault cut zz', 'No member has an id that starts with `zz`, nor that address or port'],
+	['fault cut zz', `No member has the name, address, port or first digits of the id \`zz\`: ${ids.slice(0, 3).map(id => id.slice(0, 8)).join(', ')}`],
 	['fault cut a in for soon', 'Expected a time such as `for 10s`, got `soon`'],
 	['fault drop 200', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],
 ])('%s: %s', (line, text) => {
@@ -68,9 +68,9 @@ test('completion goes as far as it is certain', () => {
 	expect(complete('leader ', [], [])).toBe('leader transfer ');
 	expect(complete('peer re', [], [])).toBe('peer remove ');
 	expect(complete('fault d', [], [])).toBe('fault d');
-	expect(complete(`peer remove ${b.slice(0, 3)}`, [], [a, b])).toBe(`peer remove ${b.slice(0, 8)}`);
-	expect(complete(`fault cut 5000,${a.slice(0, 3)}`, [], [a, b])).toBe(`fault cut 5000,${a.slice(0, 8)}`);
-	expect(complete('leader transfer zz', [], [a, b])).toBe('leader transfer zz');
+	expect(complete(`peer remove ${b.slice(0, 3)}`, [], context.members)).toBe(`peer remove ${b.slice(0, 8)}`);
+	expect(complete(`fault cut 5000,${a.slice(0, 3)}`, [], context.members)).toBe(`fault cut 5000,${a.slice(0, 8)}`);
+	expect(complete('leader transfer zz', [], context.members)).toBe('leader transfer zz');
 });
 
 test('durations', () => {

@@ -5,7 +5,7 @@ import type {Action} from '../../tui/keymap.ts';
 import {initialState, reduce, type ConsoleState} from '../../tui/state.ts';
 import {healthy, hostile, topic} from './fixtures.ts';
 
-const situation = (changes: Partial<Situation> = {}): Situation => ({snapshot: healthy, isReadonly: false, page: 5, overlayLines: 40, ...changes});
+const situation = (changes: Partial<Situation> = {}): Situation => ({snapshot: healthy, isReadonly: false, isRemote: false, isLost: false, page: 5, overlayLines: 40, ...changes});
 const apply = (state: ConsoleState, effects: readonly Effect[]): ConsoleState => effects.reduce((before, effect) => (effect.type === 'change' ? reduce(before, effect.action) : before), state);
 const press = (state: ConsoleState, where: Situation, ...keys: readonly Action[]): ConsoleState => keys.reduce((before, key) => apply(before, act(key, before, where)), state);
 const at = (focus: ConsoleState['focus']): ConsoleState => ({...initialState, focus});

@@ -64,7 +64,7 @@ export const healthy: Snapshot = {
 	],
 	partition: {state: 'whole', sides: [[a, b, c]], quorum: 0, sinceMs: 58_000, detectedMs: undefined, healedMs: undefined, repairedMs: undefined, backlog: 0, waiting: 0, order: [a, b, c], sees: all(3)},
 	gossip: {fanout: 2, duplicates: 0.031, misses: 0.002, held: 2},
-	counters: {published: 1840, delivered: 49_933, receivedBytes: 8_400_000, sentBytes: 12_100_000, rejected: {'bad-signature': 2}, bounds: {}},
+	counters: {published: 1840, delivered: 49_933, receivedBytes: 8_400_000, sentBytes: 12_100_000, rejected: {'bad-signature': 2}, ignored: {}, bounds: {}},
 	feed, events, foreign: [], duplicates: [], faults: [],
 };
 
@@ -116,6 +116,17 @@ export const joining: Snapshot = {
 	partition: {...healthy.partition, sides: [[a]], order: [a], sees: [[true]]}, counters: {...healthy.counters, delivered: 0, published: 0, rejected: {}},
 };
 
+export const longName = `rack-07.${'x'.repeat(50)}.east`;
+/** The cluster that is cut, with names: short ones, one of the greatest length, one that an old member has not got. */
+export const named: Snapshot = (() => {
+	const names = new Map<NodeId, string>([[a, 'berlin-1'], [b, 'oslo-2'], [c, longName], [d, 'paris-4']]);
+	return {
+		...partitioned, name: 'berlin-1', faults: ['cut paris-4 both for 10 s'],
+		members: partitioned.members.map(row => ({...row, name: names.get(row.id) ?? ''})),
+		events: partitioned.events.map(event => ({...event, names: Object.fromEntries(names)})),
+	};
+})();
+
 /** What strangers send to a terminal. */
 export const hostileTexts: readonly string[] = [
 	'\u001B]52;c;cm0gLXJm\u0007', '\u001B]0;owned\u0007', '\u001B]8;;http://evil\u0007link\u001B]8;;\u0007', '\u001B[2J\u001B[H', '\u001B[8mhidden\u001B[0m', '\u009B31mred', '\u009D0;t\u009C',
@@ -126,7 +137,7 @@ export const hostileTexts: readonly string[] = [
 export const hostile: Snapshot = {
 	...healthy,
 	cluster: '\u001B]0;cluster\u0007', detail: '\u001B[31m', version: '\u001B[7m0', address: '\u001B[2J:1', faults: ['\u001B]52;c;AA\u0007'],
-	members: [healthy.members[0]!, ...hostileTexts.slice(0, 30).map((text, index) => member(ids[index + 1]!, {address: text, why: text, state: 'suspect'}))],
+	members: [healthy.members[0]!, ...hostileTexts.slice(0, 30).map((text, index) => member(ids[index + 1]!, {name: text, address: text, why: text, state: 'suspect'}))],
 	topics: hostileTexts.map(text => topic(text)),
 	feed: hostileTexts.map((text, index) => message(index + 1, text, {topic: text as Topic})),
 	events: hostileTexts.map((text, index): RecordedEvent => ({at: atMs - index * 1000, type: 'warning', text})),

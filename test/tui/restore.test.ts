@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import {runConsole} from '../../tui/index.tsx';
-import {FakeSource, healthy} from './fixtures.ts';
+import {FakeSource, healthy, lost} from './fixtures.ts';
 import {openConsole, Screen, type Running} from './terminal.ts';
 
 /** Alternate screen left, cursor shown, raw and paste mode off, wrap on: in what was written, and in what the emulator holds. */
@@ -23,7 +23,7 @@ test('q asks, n stays, y leaves', async () => {
 	expect(running.screen.rawMode).toBe(true);
 	expect(running.screen.emulator.modes.wraparoundMode).toBe(false);
 	running.screen.type('q');
-	await running.screen.until('Quit? This stops the node');
+	await running.screen.until('Stopping this node leaves 2 of 3 voters');
 	running.screen.type('n');
 	await running.screen.until('q quit');
 	running.screen.type('q');
@@ -31,6 +31,64 @@ test('q asks, n stays, y leaves', async () => {
 	running.screen.type('y');
 	expect(await running.exit).toBe('quit');
 	await expectRestored(running);
+});
+
+test.each([[60, 15], [80, 24], [160, 45]])('at %i×%i q says what it costs to stop and to leave', async (columns, rows) => {
+	const running = await openConsole(lost, columns, rows);
+	running.screen.type('q');
+	await running.screen.until('Quit');
+	const text = running.screen.text().replaceAll(/[┃\s]+/g, ' ');
+	for (const part of ['s stop It stays a member', 'Stopping this node leaves 1 of 3 voters: no quorum until it is back.', 'l leave Not possible: Without this node 1 of 2 voters would be reachable: no quorum.', 'n stay', 'Quit? s stop l leave n stay']) expect(text).toContain(part);
+	running.screen.type('l');
+	await running.screen.until('Without this node 1 of 2 voters');
+	expect(running.source.commands).toEqual([]);
+	running.screen.type('\u0003');
+	await running.exit;
+});
+
+test('l lets the node leave; the console ends when it has left', async () => {
+	const running = await openConsole(healthy, 80, 24);
+	running.source.answer = {ok: false, text: 'Could not leave: no leader'};
+	running.screen.type(':leave\r');
+	await running.screen.until('1 voter remains: none may fail');
+	running.screen.type('l');
+	await running.screen.until('Could not leave: no leader');
+	running.source.answer = {ok: true, text: 'left'};
+	running.screen.type('q');
+	await running.screen.until('Quit?');
+	running.screen.type('l');
+	expect(await running.exit).toBe('left');
+	expect(running.source.commands).toEqual([{type: 'leave'}, {type: 'leave'}]);
+	await expectRestored(running);
+});
+
+test('what was typed before the question was seen is no answer', async () => {
+	const running = await openConsole(healthy, 80, 24);
+	for (const keys of ['faqq', 'qs', 'ql', 'qy', ':quit\rs', ':leave\rl']) {
+		running.screen.type(keys);
+		await running.screen.until('Quit?');
+		expect(running.source.commands).toEqual([]);
+		running.screen.type('n');
+		await running.screen.until('q quit');
+	}
+
+	running.screen.type('q');
+	await running.screen.until('Quit?');
+	running.screen.type('s');
+	expect(await running.exit).toBe('quit');
+});
+
+test('attached, there is nothing to stop or leave: only the console ends', async () => {
+	const running = await openConsole(healthy, 100, 30, {remote: true});
+	running.screen.type(':leave\r');
+	await running.screen.until('dapss-tui leave --server');
+	running.screen.type('q');
+	await running.screen.until('s detach  n stay');
+	running.screen.type('l');
+	await running.screen.settle();
+	expect(running.source.commands).toEqual([]);
+	running.screen.type(':quit\r');
+	expect(await running.exit).toBe('quit');
 });
 
 test('attached, q leaves the node running, and says so', async () => {

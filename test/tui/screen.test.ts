@@ -1,11 +1,11 @@
 import {afterEach, describe, expect, test} from 'vitest';
 import {fitCells} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
-import {atMs, crowd, FakeSource, feed, healthy, hostile, joining, leaderless, message, partitioned} from './fixtures.ts';
+import {atMs, b, crowd, d, FakeSource, feed, healthy, hostile, joining, leaderless, longName, message, named, partitioned} from './fixtures.ts';
 import {openConsole, type Running, type Screen} from './terminal.ts';
 
 const sizes = [[60, 15], [80, 24], [120, 36], [160, 45]] as const;
-const pictures: Readonly<Record<string, Snapshot>> = {healthy, leaderless, partitioned, crowd, joining, hostile};
+const pictures: Readonly<Record<string, Snapshot>> = {healthy, leaderless, partitioned, named, crowd, joining, hostile};
 
 /** Every row of a grid or accordion ends where the screen ends: nothing was pushed, wrapped or cut. */
 function expectWhole(screen: Screen): void {
@@ -44,6 +44,30 @@ test('what fails is seen first: the second row of a lone node at 80×24', async 
 	expect(header).toContain('INSECURE');
 	expect(header).toContain('NO QUORUM 1/3');
 	expect(alert).toMatch(/^ ! NO QUORUM: 1 of 3 voters reachable, 2 needed; missing/);
+});
+
+test.each([[80, 24], [120, 30], [160, 45]] as const)('at %i×%i every pane calls nodes by their names; long ones are cut in columns only', async (columns, rows) => {
+	await using running = await openConsole(named, columns, rows);
+	const {screen} = running;
+	for (const [key, pane] of [['1', '1 Peers'], ['2', '2 Raft'], ['4', '4 Messages'], ['5', '5 Partition'], ['6', '6 Events']] as const) {
+		screen.type(key);
+		await screen.until(`┏━ ${pane}`);
+		expectWhole(screen);
+		const text = screen.text();
+		expect(text).toContain('berlin-1');
+		for (const id of [b, d]) expect(text).not.toContain(id.slice(0, 8));
+	}
+
+	// The one without a name is called by its id.
+	screen.type('1');
+	await screen.until('┏━ 1 Peers');
+	expect(screen.text()).toMatch(/oslo-2 ★[^]*rack-07\.x+…[^]*paris-4[^]*47f77700/);
+	screen.type('jj');
+	await screen.settle();
+	screen.type('\r');
+	await screen.until(longName);
+	expect(screen.text()).toContain(named.members[2]!.id);
+	expect(screen.leaks).toEqual([]);
 });
 
 test('below 60×15 it says so, and comes back when there is room', async () => {

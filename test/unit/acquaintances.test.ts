@@ -22,7 +22,7 @@ function setUp() {
 		send: (to: NodeId) => state.sent.push(to) > 0,
 	} as unknown as Links;
 	const acquaintances = new Acquaintances({
-		self, address: 'a1', topics, links, leader: () => state.leader, clusterId: () => 'c',
+		self, address: 'a1', topics, links, peers: {candidates: async () => [], ask: () => Promise.reject(new Error('nobody is asked'))}, nowMs: () => 0, leader: () => state.leader, clusterId: () => 'c',
 		join: () => Promise.reject(new Error('nobody asks')),
 	});
 	acquaintances.link();

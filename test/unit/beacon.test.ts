@@ -1,6 +1,7 @@
 import {createSocket} from 'node:dgram';
+import type {NetworkInterfaceInfo} from 'node:os';
 import {expect, test} from 'vitest';
-import {beaconBytesMax, decodeBeacon, encodeBeacon, openBeacon, type Beacon, type OpenBeacon} from '../../core/io/beacon.ts';
+import {beaconBytesMax, decodeBeacon, encodeBeacon, openBeacon, pathsOf, type Beacon, type OpenBeacon} from '../../core/io/beacon.ts';
 import {Counters} from '../../core/io/counters.ts';
 import type {NodeId} from '../../core/message.ts';
 import {deriveKeys} from '../../core/seal.ts';
@@ -47,7 +48,7 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 		const refusals = new Counters();
 		let wake = (): void => {};
 		const at = await openBeacon({
-			config, host: '127.0.0.1', keys: more.under ?? keys, id: id as NodeId, incarnation: more.incarnation ?? 1, refusals,
+			config, keys: more.under ?? keys, id: id as NodeId, incarnation: more.incarnation ?? 1, refusals,
 			say: () => ({clusterId: 'c', address: '127.0.0.1:5000', phase: more.phase ?? 'member', topics: ['news']}),
 			onBeacon(other) {
 				heard.push(other);
@@ -98,10 +99,31 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 	await Promise.all([a, b, foreign].map(({at}) => at[Symbol.asyncDispose]()));
 });
 
+test('an address that nobody can be called under makes a beacon malformed', () => {
+	for (const address of ['0.0.0.0:5000', '[::]:5000', '239.1.1.1:5000', '[10.0.0.5:15000]:6210', '10.0.0.5:0', 'db', '[fe80::1%eth0]:5000']) expect(decodeBeacon(encodeBeacon({...beacon, address}, 1, keys), keys), address).toBe('malformed');
+	for (const address of ['10.0.0.5:15000', '[fd77::2]:5000', 'db.example.com:5000']) expect(decodeBeacon(encodeBeacon({...beacon, address}, 1, keys), keys)).toMatchObject({address});
+});
+
+test('beacons take the interfaces over which others can call the node', () => {
+	const group = '239.255.80.83';
+	const one = (family: 'IPv4' | 'IPv6', address: string, internal = false) => ({family, address, internal, scopeid: 2, netmask: '', mac: '', cidr: null}) as NetworkInterfaceInfo;
+	const lo = [one('IPv4', '127.0.0.1', true), one('IPv6', '::1', true)];
+	const both = {lo, eth0: [one('IPv4', '10.0.0.5'), one('IPv6', 'fd77::5'), one('IPv6', 'fe80::5')], eth1: [one('IPv4', '192.168.1.5')]};
+	const at = (advertised: string, interfaces: Parameters<typeof pathsOf>[2] = both): readonly string[] => pathsOf(advertised, group, interfaces).map(path => path.at);
+	const zone = `::%${process.platform === 'win32' ? '2' : 'eth0'}`;
+	expect(at('127.0.0.1')).toEqual(['127.0.0.1']);
+	expect(at('localhost')).toEqual(['127.0.0.1']);
+	expect(at('10.0.0.5')).toEqual(['127.0.0.1', '10.0.0.5', '192.168.1.5']);
+	expect(at('fd77::5')).toEqual(['127.0.0.1', '10.0.0.5', '192.168.1.5', zone]);
+	expect(at('db')).toEqual(['127.0.0.1', '10.0.0.5', '192.168.1.5', zone]);
+	expect(at('fd77::5', {lo, eth0: [one('IPv6', 'fd77::5'), one('IPv6', 'fe80::5')]})).toEqual(['127.0.0.1', zone]);
+	expect(pathsOf('fd77::5', group, both).at(-1)).toMatchObject({type: 'udp6', group: 'ff12::efff:5053'});
+});
+
 test('a machine without multicast is told once, and goes on', async () => {
 	const problems: string[] = [];
 	const at = await openBeacon({
-		config: {enabled: true, group: '10.0.0.1', port: 1, intervalMs: 1000, seekMs: 0}, host: '127.0.0.1', keys, id: beacon.id, incarnation: 1, refusals: new Counters(),
+		config: {enabled: true, group: '10.0.0.1', port: 1, intervalMs: 1000, seekMs: 0}, keys, id: beacon.id, incarnation: 1, refusals: new Counters(),
 		say: () => beacon, onBeacon() {}, onProblem: line => problems.push(line),
 	});
 	expect(problems).toEqual([expect.stringContaining('Discovery is off')]);

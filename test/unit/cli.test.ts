@@ -1,3 +1,4 @@
+import {createSocket} from 'node:dgram';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
@@ -12,6 +13,7 @@ import type {RecordedEvent} from '../../core/observe/events.ts';
 import type {Remains} from '../../core/recover.ts';
 import {commands} from '../../source/commands.ts';
 import type {Backend} from '../../source/context.ts';
+import {leaveOrSay} from '../../source/leaving.ts';
 import {parseArguments} from '../../source/parse.ts';
 import {wantsColour} from '../../source/terminal.ts';
 import {parseDuration, parseSize} from '../../source/values.ts';
@@ -127,15 +129,25 @@ describe('words', () => {
 });
 
 describe('views', () => {
+	test('peers shows the version of each node, and the protocols while they differ', async () => {
+		const {out} = await dapss('peers');
+		expect(out).toMatch(/LINK +VERSION +WHY/);
+		expect(out).toMatch(/up +0\.1\.0/);
+		const mixed = {...pictures.healthy, members: pictures.healthy.members.map((member, index) => (index === 1 ? {...member, version: '0.0.9', protocol: 1} : member))};
+		const differs = (await dapss('peers', {broker: new FakeBroker(mixed)})).out;
+		expect(differs).toMatch(/VERSION +PROTOCOL +WHY/);
+		expect(differs).toMatch(/0\.0\.9 +1/);
+	});
+
 	test('status -o json is the contract', async () => {
 		const {code, out} = await dapss('status -o json');
 		const status = JSON.parse(out) as Record<string, unknown>;
 		expect(code).toBe(0);
 		expect(status).toMatchObject({
 			cluster: 'dapss', self: pictures.a, role: 'leader', term: 4, leader: pictures.a, commit: 318, applied: 318, quorum: {has: true, voters: 3, reachable: 3},
-			partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0',
+			partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0', protocol: 2,
 		});
-		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs});
+		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, name: '', address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs, version: '0.1.0', protocol: 2});
 		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes', 'missing']);
 		expect(JSON.parse((await dapss('status -o json', {broker: new FakeBroker(pictures.leaderless)})).out)).toMatchObject({leader: null});
 	});
@@ -348,6 +360,19 @@ describe('subscribe', () => {
 	});
 });
 
+test('leave: the node goes, and why it cannot', async () => {
+	const broker = new FakeBroker(pictures.healthy);
+	const {code, out} = await dapss('leave -o json', {broker});
+	expect([code, broker.hasLeft]).toEqual([0, true]);
+	expect(JSON.parse(out)).toEqual({left: pictures.a, name: '', address: '127.0.0.1:5000', cluster: 'dapss', tookMs: expect.any(Number) as number});
+	expect((await dapss('leave', {broker: new FakeBroker(pictures.healthy)})).out).toMatch(/^3f2a91c4 \(127\.0\.0\.1:5000\) left the cluster dapss after \d+ ms and stops\. Started again with its data folder it joins as a new member\n$/);
+	broker.manageAnswer = async () => {
+		throw new DapssError('no-quorum', 'This node cannot leave: no quorum');
+	};
+	expect(await dapss('leave', {broker})).toEqual({code: 11, out: '', err: 'dapss-tui: This node cannot leave: no quorum\n'});
+	expect(await dapss('leave 5001', {broker})).toMatchObject({code: 2});
+});
+
 describe('leader transfer, peer remove, recover', () => {
 	test('hands the lead to the node that was named, or to any', async () => {
 		const broker = new FakeBroker(pictures.healthy);
@@ -361,7 +386,7 @@ describe('leader transfer, peer remove, recover', () => {
 
 	test('takes a member out, and says why not', async () => {
 		const broker = new FakeBroker(pictures.healthy);
-		expect(await dapss('peer remove 5002 -o json', {broker})).toEqual({code: 0, out: `${JSON.stringify({removed: pictures.c, address: '127.0.0.1:5002'})}\n`, err: ''});
+		expect(await dapss('peer remove 5002 -o json', {broker})).toEqual({code: 0, out: `${JSON.stringify({removed: pictures.c, name: '', address: '127.0.0.1:5002'})}\n`, err: ''});
 		expect(broker.removed).toEqual([pictures.c]);
 		broker.manageAnswer = async () => {
 			throw new DapssError('refused', 'Without it there is no quorum');
@@ -511,7 +536,7 @@ describe('the node', () => {
 			if (out.includes('"payload":"hi"')) stop.abort('SIGTERM');
 		});
 		const {code, err} = await dapss('--headless -o jsonl --port 45123', {...opened(broker), stop, stdout});
-		expect({code, err}).toEqual({code: 0, err: ''});
+		expect({code, err}).toEqual({code: 0, err: 'Stopping this node leaves 2 of 3 voters: no other voter may fail until it is back\n'});
 		const lines = out.trimEnd().split('\n').map(line => JSON.parse(line) as {type: string; at: number});
 		expect(lines.map(({type}) => type)).toEqual([...pictures.events.map(({type}) => type), 'message', 'stopped']);
 		for (const {at} of lines) expect(at).toEqual(expect.any(Number));
@@ -524,7 +549,29 @@ describe('the node', () => {
 		stdout.on('data', () => stop.abort('SIGINT'));
 		const {code, err} = await dapss('--port 45124', {...opened(healthy()), stop, stdout});
 		expect(code).toBe(130);
-		expect(err).toBe('No terminal here: the node runs without its console (--headless)\n');
+		expect(err).toMatch(/^No terminal here: the node runs without its console \(--headless\)\n/);
+	});
+
+	test('with --leave a signal lets it leave; when that fails it says so and stops', async () => {
+		const ended = async (broker: FakeBroker): Promise<Awaited<ReturnType<typeof dapss>>> => {
+			const stop = new AbortController();
+			const stdout = new PassThrough();
+			stdout.on('data', () => stop.abort('SIGTERM'));
+			return dapss('--headless --leave -o jsonl --port 45127', {...opened(broker), stop, stdout});
+		};
+
+		const leaving = healthy();
+		expect(await ended(leaving)).toMatchObject({code: 0, err: ''});
+		expect(leaving.hasLeft).toBe(true);
+		const refused = Object.assign(healthy(), {manageAnswer: async () => Promise.reject(new DapssError('refused', 'it is the only member'))});
+		expect(await ended(refused)).toMatchObject({code: 0, err: 'The node did not leave, it stops and stays a member: it is the only member\n'});
+		expect([refused.hasLeft, refused.isDisposed]).toEqual([false, true]);
+	});
+
+	test('leaving takes a bounded time', async () => {
+		const said: string[] = [];
+		await leaveOrSay({leave: () => new Promise(() => undefined)}, {say: text => void said.push(text)}, 10);
+		expect(said).toEqual(['The node did not leave, it stops and stays a member: it took longer than 0.01 s']);
 	});
 
 	test('a port that was asked for and is taken: who has it, and which is free', async () => holding(async port => {
@@ -533,6 +580,16 @@ describe('the node', () => {
 		expect(err).toMatch(new RegExp(`Port ${port} is in use \\(.*pid ${process.pid}\\).*try --port \\d+`, 'u'));
 		expect((await dapss(`--headless --port ${port}`, {...opened(healthy()), nodes: [`127.0.0.1:${port}`]})).err).toContain('of cluster dapss');
 	}));
+
+	test('a UDP port that is taken: the protocol, who has it, and the next one that is free in both', async () => {
+		const socket = createSocket('udp4');
+		await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
+		const {port} = socket.address();
+		const {code, err} = await dapss(`--headless --port ${port}`, {...opened(healthy()), nodes: [`10.0.0.5:${port}`]});
+		expect(code).toBe(1);
+		expect(err).toMatch(new RegExp(`UDP port ${port} is in use \\(.*pid ${process.pid}\\).*try --port \\d+`, 'u'));
+		socket.close();
+	});
 
 	test('a node that stops by itself is a failure', async () => {
 		const broker = healthy();

@@ -1,12 +1,15 @@
 import {expect, test} from 'vitest';
 import {defaults} from '../../core/config.ts';
-import {Control} from '../../core/control.ts';
+import {encode} from '../../core/codec.ts';
+import {Control, type ControlOptions} from '../../core/control.ts';
+import {NewerVersionError} from '../../core/errors.ts';
 import {MemoryLog} from '../../core/io/memory-log.ts';
 import {Lamport} from '../../core/lamport.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
 import {RaftStore, type Blobs} from '../../core/raft-store.ts';
-import {encodeContext, encodeEnvelope} from '../../core/topics/command.ts';
+import type {BrokerEvent} from '../../core/observe/events.ts';
+import {encodeContext, encodeEnvelope, type MemberContext} from '../../core/topics/command.ts';
 import {Topics} from '../../core/topics/topics.ts';
 
 const [leader, self] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
@@ -32,7 +35,7 @@ test('a node that joins by a snapshot stamps what it publishes behind every subs
 		self, lamport, incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
 		random: {below: () => 0},
 		store: await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs()),
-		nowMs: () => 0, send: () => undefined, isReachable: () => true, emit: () => undefined,
+		nowMs: () => 0, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: () => undefined,
 		onAgreed: () => agreed.resolve(),
 		failed: error => agreed.reject(error),
 	});
@@ -43,8 +46,8 @@ test('a node that joins by a snapshot stamps what it publishes behind every subs
 });
 
 test('who asks again to be taken in, after that was agreed and before the disk lets it be applied, is told to wait', async () => {
-	const opened = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
-	const store = await opened.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
 	const append = store.append.bind(store);
 	let disk: Promise<void> = Promise.resolve();
 	Object.assign(store, {
@@ -55,7 +58,7 @@ test('who asks again to be taken in, after that was agreed and before the disk l
 	});
 	const control = new Control({
 		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
 	});
 	const settled = (isDone: () => boolean): Promise<void> => expect.poll(isDone).toBe(true);
 	while (control.raft.status().role !== 'leader') {
@@ -66,15 +69,93 @@ test('who asks again to be taken in, after that was agreed and before the disk l
 	await settled(() => control.raft.status().applied === 2);
 	const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
 	disk = first.promise;
-	const joined = control.join(self, '127.0.0.1:2', '');
+	const joined = control.join({id: self, address: '127.0.0.1:2', clusterId: ''});
 	const done = control.propose({type: 'subscribe', topic: 'news' as Topic, node: leader, since: 0});
 	disk = second.promise;
 	first.resolve();
 	await settled(() => control.raft.status().commit === 3);
 	expect(control.raft.status().applied).toBe(2);
-	await expect(control.join(self, '127.0.0.1:2', '')).resolves.toEqual({type: 'wait', reason: `node ${self} is being taken in`});
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: ''})).resolves.toEqual({type: 'wait', reason: `node ${self} is being taken in`});
 	second.resolve();
 	await expect(joined).resolves.toMatchObject({type: 'joined', clusterId: 'c'});
 	await done;
-	await expect(control.join(self, '127.0.0.1:2', '')).resolves.toMatchObject({type: 'joined'});
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: ''})).resolves.toMatchObject({type: 'joined'});
+});
+
+/** The founder of a cluster, leading, on a disk that is quick. */
+async function founder(context: MemberContext, more: Partial<ControlOptions> = {}): Promise<{readonly control: Control; readonly events: BrokerEvent[]; readonly care: (isDone: () => boolean) => Promise<void>}> {
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1', ...context}))}, leader);
+	const events: BrokerEvent[] = [];
+	let nowMs = 0;
+	const control = new Control({
+		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0}, nowMs: () => nowMs, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: event => events.push(event), onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+		protocolMax: 2, ...more,
+	});
+	const care = async (isDone: () => boolean): Promise<void> => {
+		for (let tick = 0; !isDone(); tick++) {
+			if (tick > 2000) throw new Error('Expected it within 2000 ticks');
+			nowMs += 25;
+			control.tick();
+			await new Promise(setImmediate); // oxlint-disable-line no-await-in-loop -- one tick after the other
+		}
+	};
+
+	await care(() => control.raft.status().role === 'leader' && control.topics.applied === control.raft.status().lastIndex);
+	return {control, events, care};
+}
+
+test('a leader that is alone raises the protocol to what it speaks', async () => {
+	const {control, events, care} = await founder({});
+	await care(() => control.topics.protocol === 2);
+	expect(events).toContainEqual({type: 'protocol', protocol: 2});
+});
+
+test('a leader raises the protocol once every member speaks the next one: one that is not known may speak less', async () => {
+	const spoken = new Map<NodeId, {protocol: number; version: string}>([[self, {protocol: 1, version: '0.1.0'}]]);
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: [self]}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
+	const {control, care} = await founder({}, {store, speaks: peer => spoken.get(peer)});
+	let beats = 0;
+	await care(() => ++beats > 100);
+	expect(control.topics.protocol).toBe(1);
+	spoken.delete(self);
+	await care(() => ++beats > 200);
+	expect(control.topics.protocol).toBe(1);
+	spoken.set(self, {protocol: 2, version: '0.2.0'});
+	await care(() => control.topics.protocol === 2);
+});
+
+test('a node that speaks less than the cluster has agreed on cannot join, and is told both numbers', async () => {
+	const {control} = await founder({protocol: 2});
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', facts: {protocol: 1, version: '0.1.0'}})).resolves.toEqual({
+		type: 'refused', reason: `node ${self} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`,
+	});
+	expect(control.raft.status().configuration.learners).toEqual([]);
+});
+
+test('a node that joins gets its name and holds its identity with the entry that adds it; a default name that is taken gets a number', async () => {
+	const {control} = await founder({protocol: 2, name: 'db1'});
+	const facts = {protocol: 2, version: '', incarnation: 3, instance: '00000000000000aa'};
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', name: 'DB1', isNameChosen: true, facts})).resolves.toEqual({
+		type: 'refused', reason: 'the name DB1 belongs to node aaaaaaaa (at 127.0.0.1:1): choose another --name, or remove that node: dapss-tui peer remove DB1',
+	});
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', name: 'db1', facts})).resolves.toMatchObject({type: 'joined'});
+	expect([control.topics.name(self), control.topics.instance(self)]).toEqual(['db1-2', {incarnation: 3, instance: '00000000000000aa'}]);
+});
+
+test('a state of a newer version that the leader sends is not kept in place of the own one', async () => {
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	let saved = 0;
+	Object.assign(store, {saveSnapshot: async () => void saved++});
+	const failed = Promise.withResolvers<unknown>();
+	const data = encode({version: 3});
+	const control = new Control({
+		self, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => failed.resolve(error),
+	});
+	control.step(leader, {group: 0, term: 1, type: 'snapshot', index: 2, snapshotTerm: 1, configuration: {voters: [leader], learners: [self]}, offset: 0, size: data.length, data});
+	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);
+	expect(saved).toBe(0);
 });

@@ -2,7 +2,7 @@
 A command line without a cluster: a broker that answers from a picture, streams that remember what was written.
 */
 import {PassThrough, Writable, type Readable} from 'node:stream';
-import type {Broker, Delivery, FaultCommand, From, Published, Subscription} from '../../core/api.ts';
+import {leftReason, type Broker, type Delivery, type FaultCommand, type From, type Published, type Subscription} from '../../core/api.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
@@ -18,6 +18,7 @@ export class FakeBroker implements Broker {
 	readonly faults: FaultCommand[] = [];
 	readonly transfers: Array<NodeId | undefined> = [];
 	readonly removed: NodeId[] = [];
+	hasLeft = false;
 	manageAnswer: () => Promise<void> = async () => undefined;
 	readonly subscriptions: Array<{readonly topics: readonly Topic[]; readonly from: From | undefined}> = [];
 	/** What `subscribe` gives, array by array. */
@@ -54,6 +55,12 @@ export class FakeBroker implements Broker {
 	async removeMember(node: NodeId): Promise<void> {
 		await this.manageAnswer();
 		this.removed.push(node);
+	}
+
+	async leave(): Promise<void> {
+		await this.manageAnswer();
+		this.hasLeft = true;
+		this.#closed.resolve(leftReason);
 	}
 
 	subscribe(topics: readonly Topic[], options: {readonly from?: From} = {}): Subscription {

@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest';
+import {decode} from '../../core/codec.ts';
 import type {Hello} from '../../core/io/channel.ts';
-import {decodeBye, encodeBye, encodeHello, Handshake, isHelloOfKin, parseHello, protocol, type HandshakeOptions, type Outcome} from '../../core/io/handshake.ts';
+import {decodeBye, encodeBye, encodeHello, Handshake, isHelloOfKin, parseHello, type HandshakeOptions, type Outcome} from '../../core/io/handshake.ts';
 import {createIdentity, deriveKeys, type Identity} from '../../core/seal.ts';
 import {createRandom} from '../sim/random.ts';
 
@@ -104,15 +105,53 @@ test('a node has a key, a client has none', () => {
 	expect(run(end('dialer', {identity, local: says(identity, {role: 'client'})}), end('listener')).listener?.type).toBe('refused');
 });
 
-test('another version is told on both sides', () => {
+test('another handshake is told on both sides, with both numbers', () => {
 	const {dialer, listener} = run(end('dialer'), end('listener'), (payload, from, index) => {
 		if (index !== 0 || from !== 'dialer') return payload;
 		const changed = Buffer.from(payload);
 		changed[7] = 9;
 		return changed;
 	});
-	expect(listener).toMatchObject({refusal: {code: 'protocol', reason: `peer x speaks protocol 9, this node ${protocol}`}});
-	expect(dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: `peer x speaks protocol ${protocol}, this node ${protocol}`}});
+	expect(listener).toMatchObject({refusal: {code: 'protocol', reason: 'peer x speaks protocol 9, this node 1 to 2 (version 1.0.0)'}});
+	expect(dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 1 to 2 (version 1.0.0), this node 1 to 2 (version 1.0.0)'}});
+});
+
+test('two programs with no version of the protocol in common refuse each other, and both show both ranges and both programs', () => {
+	const newer = createIdentity();
+	const options = {identity: newer, local: says(newer, {version: '3.0.0', address: '10.0.0.7:5000'}), protocols: [3, 3] as const};
+	const called = run(end('dialer', options), end('listener'));
+	expect(called.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 10.0.0.7:5000 speaks protocol 3 (version 3.0.0), this node 1 to 2 (version 1.0.0)'}});
+	expect(called.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 1 to 2 (version 1.0.0), this node 3 (version 3.0.0)'}});
+	const calls = run(end('dialer'), end('listener', options));
+	expect(calls.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 3 (version 3.0.0), this node 1 to 2 (version 1.0.0)'}});
+	expect(calls.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 127.0.0.1:5000 speaks protocol 1 to 2 (version 1.0.0), this node 3 (version 3.0.0)'}});
+});
+
+test('both speak the newest version that both know', () => {
+	const both = (one: readonly [number, number], other: readonly [number, number]): unknown[] => {
+		const {dialer, listener} = run(end('dialer', {protocols: one}), end('listener', {protocols: other}));
+		return [dialer, listener].map(outcome => (outcome?.type === 'open' ? outcome.remote.protocol : outcome?.type));
+	};
+
+	expect(both([1, 2], [1, 2])).toEqual([2, 2]);
+	expect(both([1, 1], [1, 2])).toEqual([1, 1]);
+	expect(both([2, 5], [1, 3])).toEqual([3, 3]);
+	expect(both([2, 3], [1, 1])).toEqual(['refused', 'refused']);
+});
+
+test('a cluster that has agreed on a protocol takes no node that speaks less, on either side of a call; a client it serves', () => {
+	const old = {protocols: [1, 1] as const};
+	const called = run(end('dialer', old), end('listener', {protocolMin: 2}));
+	expect(called.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 127.0.0.1:5000 speaks protocol 1 (version 1.0.0), this node 2 (version 1.0.0)'}});
+	expect(called.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 2 (version 1.0.0), this node 1 (version 1.0.0)'}});
+	expect(run(end('dialer', {protocolMin: 2}), end('listener', old)).dialer).toMatchObject({by: 'us', refusal: {code: 'protocol'}});
+	expect(run(end('dialer', {identity: undefined, ...old}), end('listener', {protocolMin: 2})).listener).toMatchObject({type: 'open', remote: {role: 'client', protocol: 1}});
+	expect(run(end('dialer'), end('listener', {protocolMin: 2})).listener).toMatchObject({type: 'open', remote: {protocol: 2}});
+});
+
+test('a refusal shows the version that is asked for to a node of the previous release, which reads one number only', () => {
+	const {send} = end('listener', {protocolMin: 2}).step(end('dialer', {protocols: [1, 1]}).start()[0]!);
+	expect(decode(send[0]!.subarray(2))).toMatchObject({code: 'protocol', protocol: 2, protocols: [2, 2], version: '1.0.0'});
 });
 
 test('text that a peer sends is shown without control characters, and not at length', () => {

@@ -15,9 +15,13 @@ class World {
 	term = 3;
 	nowMs = 0;
 	voters = [a, b, c];
+	learners = [d];
+	readonly heirs: NodeId[] = [];
 	readonly removed = new Set<NodeId>();
+	readonly names = new Map<NodeId, string>();
 	readonly away = new Set<NodeId>();
 	readonly transfers: NodeId[] = [];
+	readonly askedBy: NodeId[] = [];
 	readonly proposals: NodeId[] = [];
 	readonly sent: Array<readonly [NodeId, string, Record<string, unknown>]> = [];
 	isBusy = false;
@@ -27,9 +31,16 @@ class World {
 	constructor() {
 		const world = this; // oxlint-disable-line typescript/no-this-alias -- getters of an object literal have their own
 		const control = {
-			raft: {status: () => ({role: world.role, leader: world.leader, term: world.term, configuration: {voters: world.voters, learners: [d]}, progress: world.role === 'leader' ? [{id: b, match: 9}, {id: c, match: 12}, {id: d, match: 12}] : []})},
+			raft: {status: () => ({role: world.role, leader: world.leader, term: world.term, configuration: {voters: world.voters, learners: world.learners}, progress: world.role === 'leader' ? [{id: b, match: 9}, {id: c, match: 12}, {id: d, match: 12}] : []})},
 			topics: {isRemoved: (id: NodeId) => world.removed.has(id), address: (id: NodeId) => ([a, b, c, d].includes(id) && !world.removed.has(id) ? '127.0.0.1:1' : undefined)},
-			transfer: (to: NodeId) => void world.transfers.push(to),
+			transfer(to: NodeId, by: NodeId) {
+				world.transfers.push(to);
+				world.askedBy.push(by);
+			},
+			promoteHeir(node: NodeId) {
+				world.heirs.push(node);
+				return 'accepted';
+			},
 			remove(node: NodeId) {
 				world.proposals.push(node);
 				return world.isBusy ? 'busy' : 'accepted';
@@ -37,7 +48,7 @@ class World {
 			why: () => new DapssError('no-quorum', 'no quorum: 1 of 3 voters reachable'),
 		} as unknown as Control;
 		this.management = new Management({
-			self: a, control, nowMs: () => this.nowMs, isReachable: id => !this.away.has(id),
+			self: a, control, label: id => this.names.get(id) ?? id, nowMs: () => this.nowMs, isReachable: id => !this.away.has(id),
 			send: (to, kind, packet) => {
 				if (this.hasLink) this.sent.push([to, kind, packet as Record<string, unknown>]);
 				return this.hasLink;
@@ -62,6 +73,7 @@ describe('the leader', () => {
 	test('hands over to the voter that is furthest, and answers when it leads', async () => {
 		const answer = world.management.carryOut({type: 'transfer', to: undefined});
 		expect(world.transfers).toEqual([c]);
+		expect(world.askedBy).toEqual([a]);
 		world.management.check();
 		world.leads(c);
 		await expect(answer).resolves.toEqual({leader: c});
@@ -102,7 +114,10 @@ describe('the leader', () => {
 	test('removes nobody whom the quorum of the rest needs, and names who is missing', async () => {
 		world.away.add(c);
 		await expect(world.management.carryOut({type: 'remove', node: b})).rejects.toThrow(`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. Start it again, or remove it first`);
+		world.names.set(b, 'n2').set(c, 'n3');
+		await expect(world.management.carryOut({type: 'remove', node: b})).rejects.toThrow('Without n2 the cluster would have no quorum: of the 2 other voters n3 cannot be reached');
 		world.voters = [a];
+		world.learners = [];
 		await expect(world.management.carryOut({type: 'remove', node: a})).rejects.toThrow('is the only voter');
 		expect(world.proposals).toEqual([]);
 	});
@@ -114,6 +129,27 @@ describe('the leader', () => {
 		await expect.poll(() => world.sent).toEqual([[c, 'manage', {seq: 2, type: 'remove', node: a}]]);
 		world.management.removed();
 		await expect(answer).resolves.toEqual({leader: c});
+	});
+
+	test('that leaves as the only voter gives its vote to a learner, then its leadership', async () => {
+		world.voters = [a];
+		const answer = world.management.leave();
+		expect([world.heirs, world.transfers]).toEqual([[d], []]);
+		world.voters = [a, d];
+		world.management.check();
+		await expect.poll(() => world.transfers).toEqual([d]);
+		world.leads(d);
+		await expect.poll(() => world.sent).toEqual([[d, 'manage', {seq: 3, type: 'remove', node: a}]]);
+		world.removed.add(a);
+		world.management.check();
+		await expect(answer).resolves.toBeUndefined();
+	});
+
+	test('does not leave as the only voter when nobody can take over', async () => {
+		world.voters = [a];
+		world.away.add(d);
+		await expect(world.management.leave()).rejects.toMatchObject({code: 'refused', message: expect.stringContaining(`the other member ${d} cannot be reached to take over`) as string});
+		expect([world.heirs, world.proposals]).toEqual([[], []]);
 	});
 
 	test('takes a bounded number of wishes, and refuses all when it stops', async () => {
@@ -163,6 +199,22 @@ describe('a follower', () => {
 		await expect(world.management.carryOut({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'no-leader'});
 		world.leader = undefined;
 		await expect(world.management.carryOut({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'no-quorum'});
+	});
+
+	test('that leaves asks the next leader when the leader changes meanwhile', async () => {
+		const answer = world.management.leave();
+		expect(world.sent).toEqual([[b, 'manage', {seq: 1, type: 'remove', node: a}]]);
+		world.management.onAnswer(encodeControl('managed', {seq: 1, code: 'no-leader', reason: 'The leader has just changed: try again'}));
+		await new Promise(setImmediate);
+		world.leads(c);
+		await expect.poll(() => world.sent.at(-1)).toEqual([c, 'manage', {seq: 3, type: 'remove', node: a}]);
+		world.management.removed();
+		await expect(answer).resolves.toBeUndefined();
+	});
+
+	test('does not leave without a quorum, and says what helps', async () => {
+		world.leader = undefined;
+		await expect(world.management.leave()).rejects.toMatchObject({code: 'no-quorum', message: 'This node cannot leave: no quorum: 1 of 3 voters reachable. Start the missing voters, or stop this node without leaving'});
 	});
 
 	test('does not pass on what was passed on to it', async () => {

@@ -29,7 +29,7 @@ test('who is away for longest is named first; a learner, and who has left the vo
 	expect(missing.map(({id, downMs}) => [id, downMs])).toEqual([[ids[4], 2000], [ids[3], 10]]);
 	const {members, raft} = lost;
 	expect(outlookOf({members, raft: {...raft, voters: raft.voters.slice(0, 2)}}).missing).toEqual([]);
-	expect(outlookOf({members: members.slice(0, 2), raft}).missing).toEqual([{id: raft.voters[2], address: '', state: 'suspect', downMs: undefined, isLost: false}]);
+	expect(outlookOf({members: members.slice(0, 2), raft}).missing).toEqual([{id: raft.voters[2], name: '', address: '', state: 'suspect', downMs: undefined, isLost: false}]);
 });
 
 test('a removal is advised when a voter is away for longer than a start takes, and only with a quorum', () => {

@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest';
 import type {NodeId, Topic} from '../../core/message.ts';
-import {promotion} from '../../core/promotion.ts';
+import {demotion, promotion} from '../../core/promotion.ts';
 import {Proposals, type QuorumView} from '../../core/proposals.ts';
 import type {Envelope} from '../../core/topics/command.ts';
 
@@ -99,5 +99,25 @@ describe('promotion', () => {
 		expect(next(1, 2, 1)).toBeUndefined();
 		expect(next(5, 1)).toBeUndefined();
 		expect(next(3, 2, 2, 3)).toBeUndefined();
+	});
+});
+
+describe('demotion', () => {
+	const [a, b, c] = ['a', 'b', 'c'] as [NodeId, NodeId, NodeId];
+	const all = (): boolean => true;
+
+	test('of two voters without a learner, the one that does not lead', () => {
+		expect(demotion({voters: [a, b], learners: []}, a, all)).toBe(b);
+		expect(demotion({voters: [a, b], learners: []}, b, all)).toBe(a);
+		expect(demotion({voters: [a, b], learners: [c]}, a, id => id !== c)).toBe(b);
+	});
+
+	test('waits while a learner may make them three, and while the second voter does not answer', () => {
+		expect(demotion({voters: [a, b], learners: [c]}, a, all)).toBeUndefined();
+		expect(demotion({voters: [a, b], learners: []}, a, id => id !== b)).toBeUndefined();
+	});
+
+	test.each([1, 3, 4, 5])('leaves %i voters as they are', voters => {
+		expect(demotion({voters: [a, b, c, 'd', 'e'].slice(0, voters) as NodeId[], learners: []}, a, all)).toBeUndefined();
 	});
 });

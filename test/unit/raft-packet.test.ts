@@ -16,10 +16,12 @@ const packets: fc.Arbitrary<RaftPacket> = fc.tuple(count, count, fc.boolean(), b
 		{...head, type: 'pre-vote', lastIndex: index, lastTerm: term},
 		{...head, type: 'pre-vote-reply', granted: flag},
 		{...head, type: 'vote', lastIndex: index, lastTerm: term, isTransfer: flag},
+		{...head, type: 'vote', lastIndex: index, lastTerm: term, isTransfer: flag, former: {leader: voters[0] ?? '0000000000000001' as NodeId, cause: flag ? 'crashed' : 'transferred'}},
 		{...head, type: 'vote-reply', granted: flag},
 		{...head, type: 'append', prevIndex: index, prevTerm: term, commit: index, entries: list.map((one, at) => ({term, index: index + 1 + at, kind: at % 2 === 0 ? 'command' : 'noop', data: one}))},
 		{...head, type: 'append-reply', ok: flag, index, hintTerm: term, rejected: index},
 		{...head, type: 'heartbeat', commit: index, round: index},
+		{...head, type: 'heartbeat', commit: index, round: index, former: {leader: voters[0] ?? '0000000000000001' as NodeId, cause: 'silent'}},
 		{...head, type: 'heartbeat-reply', round: index},
 		{...head, type: 'snapshot', index, snapshotTerm: term, configuration: {voters, learners: []}, offset: 5, size: data.length + 5 + (data.length === 0 ? -5 : 0), data: data.length === 0 ? new Uint8Array(0) : data},
 		{...head, type: 'snapshot-reply', index, offset: term, received: index},
@@ -31,6 +33,15 @@ const packets: fc.Arbitrary<RaftPacket> = fc.tuple(count, count, fc.boolean(), b
 });
 
 describe('packets', () => {
+	it.each([
+		['a cause of a later version', {leader: '0000000000000001', cause: 'bored'}],
+		['a leader that is no id', {leader: 'one', cause: 'silent'}],
+		['text', 'silent'],
+	])('lose a reason that makes no sense, and count all the same: %s', (_name, former) => {
+		const packet = {group: 0, term: 2, type: 'heartbeat', commit: 1, round: 1};
+		expect(parseRaftPacket({...packet, former})).toEqual(packet);
+	});
+
 	it('survive the wire', () => {
 		fc.assert(fc.property(packets, packet => {
 			const parsed = parseRaftPacket(decode(encode(packet)));

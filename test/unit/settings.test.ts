@@ -129,6 +129,20 @@ test.each([
 	[{advertise: '10.0.0.1', enableNodeAuth: false}, 'enableNodeAuth'],
 	[{host: '192.168.1.4', enableMessageSigning: false}, 'enableMessageSigning'],
 	[{host: 'a b'}, 'host'],
+	[{host: '127.0.0.1:5000'}, 'host'],
+	[{host: '224.0.0.1'}, 'host'],
+	[{host: 'fe80::1'}, 'host'],
+	[{host: '::', enableNodeAuth: false}, 'enableNodeAuth'],
+	[{advertise: '0.0.0.0'}, 'advertise'],
+	[{advertise: '[::]:15000'}, 'advertise'],
+	[{advertise: '239.1.1.1'}, 'advertise'],
+	[{advertise: '255.255.255.255:1'}, 'advertise'],
+	[{advertise: '10.0.0.5:0'}, 'advertise'],
+	[{advertise: 'fe80::1%eth0'}, 'advertise'],
+	[{advertise: '*'}, 'advertise'],
+	[{advertise: '15000'}, 'advertise'],
+	[{bootstrap: ['0.0.0.0:5000']}, 'bootstrap.0'],
+	[{bootstrap: ['10.0.0.1:5000', '[ff02::1]:5000']}, 'bootstrap.1'],
 	[{discovery: {...defaults.discovery, group: '10.1.1.1'}}, 'discovery.group'],
 	[{bootstrap: ['nowhere']}, 'bootstrap.0'],
 	[{bootstrap: ['127.0.0.1:0']}, 'bootstrap.0'],
@@ -140,6 +154,22 @@ test.each([
 
 test('security may be off on a loopback address', () => {
 	for (const host of ['127.0.0.1', '127.8.0.1', 'localhost', '::1']) expect(problemsOf({...defaults, host, enableNodeAuth: false, enableMessageSigning: false, enableEncryption: false})).toEqual([]);
+});
+
+test('an address that cannot be right is refused with the setting, the value and the remedy', () => {
+	const message = refusal(() => load({host: '10.0.0.5:5000', advertise: '0.0.0.0', bootstrap: ['[::]:5000,[10.0.0.5:15000]:6210']}));
+	expect(message).toContain('host (--host): Expected an address to listen on or a host name, got "10.0.0.5:5000": the port is a setting of its own (port)');
+	expect(message).toContain('advertise (--advertise): Expected an address that other nodes can call (host, host:port, [v6]:port), got "0.0.0.0": it is a wildcard, which says where to listen and not where to call; name one address or host name of this machine');
+	expect(message).toContain('bootstrap.0 (--bootstrap): Expected host:port, [v6]:port or a port, got "[::]:5000": it is a wildcard, which says where to listen and not where to call; name the address or host name of a member');
+	expect(message).toContain('bootstrap.1 (--bootstrap): Expected host:port, [v6]:port or a port, got "[10.0.0.5:15000]:6210"');
+});
+
+test('addresses are taken in every spelling, and kept in one', () => {
+	const written = {host: '[0:0::0]', advertise: '[FD77::0:2]', bootstrap: ['[::FFFF:10.0.0.5]:5000', '[FD77:0::3]:05000', 'DB:5000']};
+	const canonical = {host: '::', advertise: 'fd77::2', bootstrap: ['10.0.0.5:5000', '[fd77::3]:5000', 'db:5000']};
+	expect(load(written).tunables).toMatchObject(canonical);
+	expect(completeConfig({data: '/d', secret: Buffer.alloc(32, 7), ...written})).toMatchObject(canonical);
+	expect(load({advertise: '10.0.0.5:15000'}).tunables.advertise).toBe('10.0.0.5:15000');
 });
 
 test('a program gives what differs from the defaults', () => {

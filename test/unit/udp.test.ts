@@ -1,7 +1,9 @@
+import {randomBytes} from 'node:crypto';
 import {createSocket} from 'node:dgram';
 import {expect, test} from 'vitest';
 import {Counters} from '../../core/io/counters.ts';
 import {Faults} from '../../core/io/faults.ts';
+import {Names} from '../../core/io/names.ts';
 import {openDatagrams, Seal, type DatagramOptions, type OpenDatagrams} from '../../core/io/udp.ts';
 import type {NodeId} from '../../core/message.ts';
 import {deriveKeys} from '../../core/seal.ts';
@@ -10,7 +12,9 @@ import {createRandom} from '../sim/random.ts';
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
 const one = '1111111111111111' as NodeId;
 const other = '2222222222222222' as NodeId;
-const seal = (id: NodeId, {incarnation = 1, encrypt = true, under = keys} = {}): Seal => new Seal({keys: under, id, incarnation, encrypt});
+const process = (): string => randomBytes(8).toString('hex');
+type Settings = {readonly incarnation?: number; readonly encrypt?: boolean; readonly under?: typeof keys; readonly instance?: string; readonly instanceOf?: (id: NodeId) => string | undefined};
+const seal = (id: NodeId, {incarnation = 1, encrypt = true, under = keys, instance = process(), instanceOf}: Settings = {}): Seal => new Seal({keys: under, id, incarnation, instance, encrypt, ...(instanceOf && {instanceOf})});
 const hello = Buffer.from('hello');
 
 test.each([['sealed', true], ['signed', false]])('%s datagrams open at one of the cluster, and nowhere else', (_name, encrypt) => {
@@ -41,6 +45,21 @@ test('each datagram is taken once, in any order within the window', () => {
 	for (const datagram of order) expect(receiver.open(datagram)).toBe('replayed');
 	expect(receiver.open(sent[0]!)).toBe('replayed'); // Too old to be sure of.
 	expect(receiver.open(sender.seal(hello))).toEqual({from: one, bytes: hello});
+});
+
+test('of two processes of one sender, only that counts which is linked, whatever their incarnations', () => {
+	const [original, copy] = [process(), process()];
+	const link: {instance?: string} = {};
+	const receiver = seal(other, {instanceOf: () => link.instance});
+	const kept = seal(one, {incarnation: 4, instance: original});
+	const copied = seal(one, {incarnation: 5, instance: copy});
+	expect(receiver.open(copied.seal(hello))).toMatchObject({from: one}); // Nothing is known of the sender yet.
+	link.instance = original;
+	expect(receiver.open(kept.seal(hello))).toMatchObject({from: one});
+	expect(receiver.open(copied.seal(hello))).toBe('other-process');
+	const sent = kept.seal(hello);
+	expect(receiver.open(sent)).toMatchObject({from: one});
+	expect(receiver.open(sent)).toBe('replayed');
 });
 
 test('an earlier start of the sender is over for good, and so is a second start of the same number', () => {
@@ -103,7 +122,7 @@ async function opened(id: NodeId, more: Partial<DatagramOptions> = {}): Promise<
 	const got: string[] = [];
 	let wake = (): void => {};
 	const at = await openDatagrams({
-		host: '127.0.0.1', port: 0, keys, id, incarnation: 1, encrypt: true, refusals, faults: undefined,
+		host: '127.0.0.1', port: 0, keys, id, incarnation: 1, instance: process(), encrypt: true, refusals, faults: undefined,
 		onDatagram(from, bytes) {
 			got.push(`${from} ${bytes.toString()}`);
 			wake();
@@ -144,7 +163,7 @@ test('over sockets: members hear one another, noise is counted and never answere
 	a.at.send(`127.0.0.1:${b.at.port}`, Buffer.alloc(1358));
 	a.at.send('nowhere', hello);
 	expect(a.refusals.of('datagram-too-large')).toBe(1);
-	await expect(openDatagrams({host: '127.0.0.1', port: b.at.port, keys, id: one, incarnation: 1, encrypt: true, refusals: a.refusals, faults: undefined, onDatagram() {}})).rejects.toMatchObject({code: 'port-in-use'});
+	await expect(openDatagrams({host: '127.0.0.1', port: b.at.port, keys, id: one, incarnation: 1, instance: process(), encrypt: true, refusals: a.refusals, faults: undefined, onDatagram() {}})).rejects.toMatchObject({code: 'port-in-use'});
 	stranger.close();
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 	a.at.send(`127.0.0.1:${b.at.port}`, hello); // Closed: nothing happens.
@@ -167,5 +186,58 @@ test('a cut silences datagrams in its direction only', async () => {
 	await b.next(2);
 	expect(a.got).toEqual([`${other} heard`]);
 	expect(b.got).toEqual([`${one} found`, `${one} still`]);
+	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
+});
+
+test('a socket of v6 takes and sends v4 as well, one of v4 leaves v6 alone', async () => {
+	const a = await opened(one, {host: '::'});
+	const b = await opened(other);
+	a.at.send(`127.0.0.1:${b.at.port}`, hello, other);
+	await b.next(1);
+	b.at.send(`127.0.0.1:${a.at.port}`, Buffer.from('back'), one);
+	await a.next(1);
+	b.at.send(`[::1]:${a.at.port}`, Buffer.from('no way'), one);
+	a.at.send(`[::1]:${a.at.port}`, hello);
+	b.at.send(`127.0.0.1:${a.at.port}`, Buffer.from('again'), one);
+	await a.next(2);
+	expect([a.got, b.got]).toEqual([[`${other} back`, `${other} again`], [`${one} hello`]]);
+	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
+});
+
+test('of a name with several addresses each is tried, until a datagram comes from one of them', async () => {
+	const names = new Names({lookup: async () => ['127.0.0.3', '127.0.0.2']});
+	await names.resolve('peer');
+	const a = await opened(one, {names});
+	const b = await opened(other, {host: '127.0.0.2'});
+	const [first, second] = [Buffer.from('first'), Buffer.from('second')];
+	for (const word of [first, second]) a.at.send(`peer:${b.at.port}`, word, other);
+	await b.next(1); // The other one went to 127.0.0.3.
+	b.at.send(`127.0.0.1:${a.at.port}`, hello);
+	await a.next(1);
+	for (const word of ['x', 'y', 'z']) a.at.send(`peer:${b.at.port}`, Buffer.from(word), other);
+	await b.next(4);
+	expect(b.got.slice(1)).toEqual([`${one} x`, `${one} y`, `${one} z`]);
+	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
+});
+
+test('before a datagram has come, the address of the link is taken', async () => {
+	const names = new Names({lookup: async () => ['127.0.0.3', '127.0.0.2']});
+	await names.resolve('peer');
+	names.worked('peer', '127.0.0.2');
+	const a = await opened(one, {names});
+	const b = await opened(other, {host: '127.0.0.2'});
+	for (const word of ['x', 'y', 'z']) a.at.send(`peer:${b.at.port}`, Buffer.from(word), other);
+	await b.next(3);
+	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
+});
+
+test('a node may listen on a name, as TCP does', async () => {
+	const a = await opened(one, {host: 'localhost'});
+	const b = await opened(other, {host: '::'});
+	b.at.send(`localhost:${a.at.port}`, hello, one); // Not known yet: that one is lost.
+	const timer = setInterval(() => b.at.send(`localhost:${a.at.port}`, hello, one), 5);
+	await a.next(1);
+	clearInterval(timer);
+	await expect(opened(one, {host: 'nowhere.invalid'})).rejects.toThrow('Cannot listen on UDP nowhere.invalid: the name is not found');
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 });

@@ -1,6 +1,7 @@
 /** The feed: a sample of what is delivered, newest last. One `<Text>` a row; only the rows in view exist. */
 import {Box} from 'ink';
 import {memo, useMemo, type ReactNode} from 'react';
+import {shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {MessageSnapshot} from '../../core/observe/snapshot.ts';
 import {placeColumns, rowSpans, titleSpan, type Column} from '../columns.ts';
@@ -8,14 +9,14 @@ import {previewText} from '../lists.ts';
 import {messageKey} from '../share.ts';
 import {windowStart} from '../state.ts';
 import {Line} from '../widgets/lines.tsx';
-import {brief, clockTime, count, shortId} from '../words.ts';
+import {brief, clockTime, count} from '../words.ts';
 
 /** @param width of the pane: a wide one has room for milliseconds and long names */
-export const messageColumns = (width: number): ReadonlyArray<Column<MessageSnapshot>> => [
+export const messageColumns = (width: number, label: Label = shortId, fromCells = 8): ReadonlyArray<Column<MessageSnapshot>> => [
 	{title: 'TIME', width: width >= 90 ? 12 : 8, rank: 2, cell: message => clockTime(message.sentAtMs).slice(0, width >= 90 ? 12 : 8), tone: () => 'muted'},
 	{title: '', width: 1, cell: message => (message.repaired ? '↻' : ''), tone: () => 'warning'},
 	{title: 'TOPIC', width: width >= 110 ? 18 : 12, cell: message => printable(message.topic), tone: () => 'accent'},
-	{title: 'FROM', width: 8, rank: 1, cell: message => shortId(message.origin)},
+	{title: 'FROM', width: fromCells, rank: 1, cell: message => label(message.origin)},
 	{title: 'SEQ', width: 7, rank: 3, align: 'right', cell: message => count(message.seq), tone: () => 'muted'},
 	{title: 'LAMPORT', width: 8, rank: 4, align: 'right', cell: message => count(message.lamport), tone: () => 'muted'},
 	{title: 'SIZE', width: 6, rank: 3, align: 'right', cell: message => brief(message.size), tone: () => 'muted'},
@@ -24,11 +25,12 @@ export const messageColumns = (width: number): ReadonlyArray<Column<MessageSnaps
 
 type MessagesProps = {
 	readonly rows: readonly MessageSnapshot[]; readonly selected: number; readonly hint: string;
+	readonly label: Label; readonly fromCells: number;
 	readonly isFocused: boolean; readonly width: number; readonly height: number;
 };
 
-export const Messages = memo(({rows, selected, hint, isFocused, width, height}: MessagesProps): ReactNode => {
-	const columns = useMemo(() => placeColumns(messageColumns(width), width), [width]);
+export const Messages = memo(({rows, selected, hint, label, fromCells, isFocused, width, height}: MessagesProps): ReactNode => {
+	const columns = useMemo(() => placeColumns(messageColumns(width, label, fromCells), width), [width, label, fromCells]);
 	const room = Math.max(0, height - 1);
 	const start = windowStart(rows.length, selected, room);
 	return (

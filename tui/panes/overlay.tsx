@@ -1,5 +1,6 @@
 /** Text over the panes: help, reports, everything about one row. */
 import type {ReactNode} from 'react';
+import {labelsOf} from '../../core/observe/node-label.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import type {Keymap} from '../keymap.ts';
 import type {Box} from '../layout.ts';
@@ -7,7 +8,6 @@ import {helpLines, messageLines, peerLines, reportLines, reportTitle, topicLines
 import type {Overlay as OverlayState} from '../state.ts';
 import {Frame, frameColumns, frameRows} from '../widgets/frame.tsx';
 import {Lines} from '../widgets/lines.tsx';
-import {shortId} from '../words.ts';
 
 export type OverlayText = {readonly title: string; readonly lines: readonly Line[]};
 
@@ -16,9 +16,9 @@ export function overlayText(overlay: OverlayState, snapshot: Snapshot | undefine
 	if (!snapshot) return {title: 'Waiting', lines: [[{text: 'There is no picture of the node yet', tone: 'muted'}]]};
 	switch (overlay.type) {
 		case 'report': return {title: reportTitle(overlay.report), lines: reportLines(overlay.report, snapshot)};
-		case 'message': return {title: 'Message', lines: messageLines(overlay.message, snapshot.atMs, width - frameColumns)};
-		case 'peer': return {title: `Peer ${shortId(overlay.key)}`, lines: peerLines(snapshot.members.find(member => member.id === overlay.key), overlay.key)};
-		case 'topic': return {title: 'Topic', lines: topicLines(snapshot.topics.find(topic => topic.name === overlay.key), overlay.key, width - frameColumns)};
+		case 'message': return {title: 'Message', lines: messageLines(overlay.message, snapshot.atMs, width - frameColumns, snapshot.members)};
+		case 'peer': return {title: `Peer ${labelsOf(snapshot.members)(overlay.key)}`, lines: peerLines(snapshot.members.find(member => member.id === overlay.key), overlay.key)};
+		case 'topic': return {title: 'Topic', lines: topicLines(snapshot.topics.find(topic => topic.name === overlay.key), overlay.key, width - frameColumns, labelsOf(snapshot.members))};
 		default: {
 			const unknown: never = overlay;
 			return unknown;

@@ -2,6 +2,7 @@
 One pane in its box: gives each its slice, its rows after the filter, and the frame. `summary` is the closed form on small screens.
 */
 import type {ReactNode} from 'react';
+import {labelCells, labelsOf} from '../../core/observe/node-label.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {paneNames, paneSummary, paneTitle} from '../heads.ts';
 import type {PlacedPane} from '../layout.ts';
@@ -46,7 +47,7 @@ function Content({place, snapshot, state}: PaneProps): ReactNode {
 	switch (pane) {
 		case 'peers': {
 			const {rows, keys} = listPeers(snapshot.members, filter('peers'));
-			return <Peers rows={rows} leader={snapshot.raft.leader} hasWhy={snapshot.members.some(member => member.why !== '')} selected={rowOf(keys, 'peers')} isFocused={isFocused} width={width} height={height} />;
+			return <Peers rows={rows} leader={snapshot.raft.leader} hasWhy={snapshot.members.some(member => member.why !== '')} nodeCells={nameCells(snapshot, width)} selected={rowOf(keys, 'peers')} isFocused={isFocused} width={width} height={height} />;
 		}
 
 		case 'topics': {
@@ -55,8 +56,8 @@ function Content({place, snapshot, state}: PaneProps): ReactNode {
 		}
 
 		case 'messages': {
-			const {rows, keys} = listMessages(shownFeed(snapshot, state), filter('messages'));
-			return <Messages rows={rows} selected={rowOf(keys, 'messages')} hint={messagesHint(snapshot, filter('messages'))} isFocused={isFocused} width={width} height={height} />;
+			const {rows, keys} = listMessages(shownFeed(snapshot, state), filter('messages'), labelsOf(snapshot.members));
+			return <Messages rows={rows} selected={rowOf(keys, 'messages')} hint={messagesHint(snapshot, filter('messages'))} label={labelsOf(snapshot.members)} fromCells={nameCells(snapshot, width)} isFocused={isFocused} width={width} height={height} />;
 		}
 
 		case 'events': {
@@ -71,6 +72,11 @@ function Content({place, snapshot, state}: PaneProps): ReactNode {
 			return unknown;
 		}
 	}
+}
+
+/** Room for names in a column: a narrow pane cuts long ones. */
+function nameCells({members}: Snapshot, width: number): number {
+	return labelCells(members.map(({id}) => id), labelsOf(members), 8, width >= 90 ? 24 : (width >= 70 ? 16 : 12));
 }
 
 function messagesHint({topics}: Snapshot, filter: string): string {

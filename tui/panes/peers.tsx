@@ -1,16 +1,17 @@
 /** The members: who is there, how they are, how far away. */
 import {memo, useMemo, type ReactNode} from 'react';
-import {printable} from '../../core/observe/printable.ts';
+import {labelOf} from '../../core/observe/node-label.ts';
+import {fitCells, printable, widthOf} from '../../core/observe/printable.ts';
 import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
 import type {Column} from '../columns.ts';
 import {Table} from '../widgets/table.tsx';
-import {age, bytes, roundTrip, shortId, stateMarks, stateTones} from '../words.ts';
+import {age, bytes, roundTrip, stateMarks, stateTones} from '../words.ts';
 
 const linkTones = {up: 'plain', self: 'muted', connecting: 'warning', down: 'bad'} as const;
 
-/** @param hasWhy somebody is not well: the reasons get the room */
-export const memberColumns = (leader: Snapshot['raft']['leader'], hasWhy: boolean, width: number): ReadonlyArray<Column<MemberSnapshot>> => [
-	{title: 'NODE', width: 10, cell: member => `${shortId(member.id)}${member.id === leader ? ' ★' : ''}`, tone: member => (member.self ? 'accent' : 'plain')},
+/** @param hasWhy somebody is not well: the reasons get the room. @param nodeCells room for a name */
+export const memberColumns = (leader: Snapshot['raft']['leader'], hasWhy: boolean, width: number, nodeCells = 8): ReadonlyArray<Column<MemberSnapshot>> => [
+	{title: 'NODE', width: nodeCells + 2, cell: member => (member.id === leader ? `${fitName(member, nodeCells)} ★` : labelOf(member.id, member.name)), tone: member => (member.self ? 'accent' : 'plain')},
 	{title: 'ADDRESS', width: 15, grow: !hasWhy, rank: 1, cell: member => printable(member.address)},
 	{title: 'STATE', width: 13, cell: member => `${stateMarks[member.state]} ${member.state}`, tone: member => stateTones[member.state]},
 	{title: 'VOTE', width: 7, rank: 3, cell: member => (member.voter ? 'voter' : 'learner'), tone: member => (member.voter ? 'plain' : 'muted')},
@@ -21,17 +22,23 @@ export const memberColumns = (leader: Snapshot['raft']['leader'], hasWhy: boolea
 	...(hasWhy ? [{title: 'WHY', width: width >= 90 ? 24 : 14, grow: true, rank: 1, cell: member => printable(member.why), tone: member => stateTones[member.state]} satisfies Column<MemberSnapshot>] : []),
 ];
 
+/** The star of the leader stays beside a name that is cut. */
+function fitName({id, name}: MemberSnapshot, cells: number): string {
+	const label = labelOf(id, name);
+	return widthOf(label) > cells ? fitCells(label, cells) : label;
+}
+
 function heard({self, heardMsAgo}: MemberSnapshot): string {
 	if (self) return '–';
 	return heardMsAgo === undefined ? 'never' : age(heardMsAgo);
 }
 
 type PeersProps = {
-	readonly rows: readonly MemberSnapshot[]; readonly leader: Snapshot['raft']['leader']; readonly hasWhy: boolean; readonly selected: number;
+	readonly rows: readonly MemberSnapshot[]; readonly leader: Snapshot['raft']['leader']; readonly hasWhy: boolean; readonly nodeCells: number; readonly selected: number;
 	readonly isFocused: boolean; readonly width: number; readonly height: number;
 };
 
-export const Peers = memo(({leader, hasWhy, ...rest}: PeersProps): ReactNode => {
-	const columns = useMemo(() => memberColumns(leader, hasWhy, rest.width), [leader, hasWhy, rest.width]);
+export const Peers = memo(({leader, hasWhy, nodeCells, ...rest}: PeersProps): ReactNode => {
+	const columns = useMemo(() => memberColumns(leader, hasWhy, rest.width, nodeCells), [leader, hasWhy, nodeCells, rest.width]);
 	return <Table {...rest} columns={columns} empty="no member matches" />;
 });

@@ -7,6 +7,7 @@ import {simulate} from '../node/cluster.ts';
 import type {Feature} from '../node/plan.ts';
 import {simulateRaft} from '../raft-cluster.ts';
 import {sealed} from '../seal.ts';
+import {simulateState} from '../state-run.ts';
 import {simulateSwim} from '../swim-run.ts';
 import {ruleOf} from '../worker.ts';
 import type {World} from './mutant.ts';
@@ -15,6 +16,7 @@ const worlds: Readonly<Record<World, (seed: number, extra: readonly Feature[]) =
 	nodes: (seed, extra) => simulate({seed, extra}),
 	raft: seed => simulateRaft(seed),
 	swim: seed => simulateSwim(seed),
+	state: seed => simulateState(seed),
 };
 
 /** What failed. A `TypeError` and its like are the mutant falling over, not a promise that was seen to be broken. */

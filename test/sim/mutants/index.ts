@@ -9,10 +9,11 @@ import {mutated, type Mutant} from './mutant.ts';
 import {raftMutants} from './raft.ts';
 import {readerMutants} from './readers.ts';
 import {storageMutants} from './storage.ts';
+import {versionMutants} from './versions.ts';
 
 export {mutated, type Mutant} from './mutant.ts';
 
-export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...readerMutants];
+export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...readerMutants, ...versionMutants];
 
 /** Changes the sources on their way into a bundle. @param root of the repository */
 export function mutantPlugin(mutant: Mutant, root: string): Plugin {

@@ -10,8 +10,8 @@ export type Edit = {
 	readonly find: string;
 	readonly replace: string;
 };
-/** Whole nodes, consensus alone, failure detection alone. */
-export type World = 'nodes' | 'raft' | 'swim';
+/** Whole nodes, consensus alone, failure detection alone, the replicated state alone. */
+export type World = 'nodes' | 'raft' | 'swim' | 'state';
 export type Mutant = {
 	readonly name: string;
 	/** What goes wrong, in the words of the field. */

@@ -20,6 +20,8 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'a command that is sent again applies again', mutants: ['sessions-outside-the-snapshot', 'command-twice', 'second-subscribe-counts']},
 	{pitfall: 'an answer comes before what it says is agreed', mutants: ['subscribed-before-agreed']},
 	{pitfall: 'disruption by a node that was cut off or removed', mutants: ['no-pre-vote', 'old-pre-vote-counts', 'no-check-quorum', 'no-stickiness']},
+	{pitfall: 'evidence of a crash is believed too easily, or stands above the votes', mutants: ['closed-link-is-a-crash', 'refused-call-is-a-crash', 'no-pre-vote-after-a-crash']},
+	{pitfall: 'a change of the leader is reported with a wrong cause', mutants: ['silence-for-a-crash', 'crash-for-a-transfer']},
 	{pitfall: 'a learner that may not vote when it must, or is promoted before it is caught up', mutants: ['no-promotion', 'learner-never-votes', 'promoted-behind']},
 	{pitfall: 'progress: next below match, what is on its way leaks, late refusals', mutants: ['next-below-match', 'inflight-leaks', 'lost-probe-for-ever']},
 	{pitfall: 'what the disk answers late counts for another log', mutants: ['late-disk-answer']},
@@ -38,4 +40,6 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'a stall of this process is taken for the silence of others', mutants: ['beat-before-mail', 'beats-caught-up']},
 	{pitfall: 'members that do not know one another', mutants: ['who-leads-is-a-stranger', 'told-members-forgotten', 'refused-by-a-newcomer', 'caller-is-a-stranger']},
 	{pitfall: 'readers that fall behind and catch up', mutants: ['reader-twice-at-the-end', 'reader-live-while-full', 'reader-live-too-early', 'reader-never-resumes', 'read-again']},
+	{pitfall: 'an upgrade: what an older version does not know is used before all members know it', mutants: ['protocol-proposed-early', 'unknown-member-speaks-all', 'joins-below-the-protocol', 'newer-state-too-early', 'newer-format-too-early', 'names-outside-the-snapshot']},
+	{pitfall: 'two nodes of one name, two processes of one identity', mutants: ['names-not-unique', 'claim-of-the-same-start', 'claim-of-an-earlier-start']},
 ];

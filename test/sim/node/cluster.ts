@@ -7,21 +7,23 @@ import {defaults, type Config} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {drain} from '../drain.ts';
 import type {NetworkCounts} from '../network.ts';
+import {protocolMax} from '../../../core/version.ts';
 import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {Doubles} from './doubles.ts';
 import {Fabric} from './fabric.ts';
-import {togetherWays, type Way} from './founding.ts';
+import {togetherWays, type Way} from './hearsay.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
 import {lookMs, Looks} from './looks.ts';
 import {MessageChecks} from './message-checks.ts';
 import {Incidents} from './incidents.ts';
-import {featuresOf, planOf, traitsOf, incidentKinds, type Event, type Feature, type IncidentKind, type Kind, type Trait} from './plan.ts';
+import {featuresOf, planOf, traitsOf, incidentKinds, type Event, type Feature, type IncidentKind, type Kind} from './plan.ts';
 import {poisoned} from './poison.ts';
 import {Readers} from './readers.ts';
+import {versionProblems} from './versions.ts';
 import {Witness} from './witness.ts';
 
 export type Outcome = {
@@ -67,8 +69,9 @@ class Run {
 	readonly #strikes = new Map<Kind, number>();
 	readonly #config: Config;
 	readonly #features: ReadonlySet<Feature>;
-	readonly #traits: ReadonlySet<Trait>;
 	readonly #way: Way;
+	/** How many hosts start together. */
+	readonly #together: number;
 	readonly #incidents: Incidents;
 	readonly #doubles: Doubles;
 	readonly #looks: Looks;
@@ -82,14 +85,15 @@ class Run {
 	#addresses = 0;
 	#published = 0;
 	#isOver = false;
+	/** Nodes of the previous version are among them, and are upgraded one by one. */
+	readonly #isMixed: boolean;
 
 	constructor({seed, forMs = 40_000, extra = [], plan, trace}: RunOptions) {
 		this.#seed = seed;
 		this.#forMs = forMs;
 		this.#plan = plan ?? planOf(seed, forMs, extra);
 		this.#features = featuresOf(extra);
-		this.#traits = traitsOf(seed, this.#features);
-		this.#way = this.#traits.has('together') ? createRandom(`${seed}/together`).pick(togetherWays) : 'none';
+		this.#way = traitsOf(seed, this.#features).has('together') ? createRandom(`${seed}/together`).pick(togetherWays) : 'none';
 		this.#trace = trace;
 		this.#random = createRandom(`${seed}/run`);
 		const random = createRandom(`${seed}/options`);
@@ -113,6 +117,7 @@ class Run {
 		};
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
 		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
+		this.#isMixed = createRandom(`${seed}/versions`).chance(1, 4);
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
 		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
 		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters, messages: this.#witness.messages});
@@ -126,7 +131,8 @@ class Run {
 			add: ({address, copyOf}) => (copyOf ? this.#copy(copyOf, address) : this.#add(address, false)),
 			voters,
 		});
-		for (let count = random.pick([1, 2, 3, 3, 3, 4, 5, 5]); count > 0; count--) this.#add();
+		this.#together = random.pick([1, 2, 3, 3, 3, 4, 5, 5]);
+		for (let count = this.#together; count > 0; count--) this.#add();
 	}
 
 	carryOut(): Outcome {
@@ -164,7 +170,7 @@ class Run {
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
-				...prefixed('wrongly', witness.accusations.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
+				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
 	}
@@ -174,13 +180,15 @@ class Run {
 		return `127.0.0.1:${5000 + this.#addresses++}`;
 	}
 
-	#add(address?: string, founds = this.#made === 0): Host {
+	#add(address?: string, founds = this.#made === 0, replaces: readonly NodeId[] = []): Host {
 		const index = this.#made++;
 		const id = hash32(`${this.#seed}/id/${index}`).toString(16).padStart(8, '0').repeat(2) as NodeId;
 		const {random, disk} = this.#machine(index);
 		const host = new Host({
-			id, address: address ?? this.#freshAddress(), freshAddress: () => this.#freshAddress(), founds,
-			bootstrap: () => this.#listFor(id), way: this.#way, protocols: this.#traits.has('versions') && createRandom(`${this.#seed}/versions/${index}`).chance(1, 2) ? [1, 1] : [1, 2],
+			// Whoever comes later may find that the others have agreed on more than the previous version speaks.
+			protocol: this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3) ? protocolMax - 1 : protocolMax,
+			id, address: address ?? this.#freshAddress(), freshAddress: () => this.#freshAddress(), founds, replaces,
+			bootstrap: () => this.#listFor(id), way: this.#way, expect: this.#together,
 			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
 			disk, driftPerMille: random.between(-50, 50), note: text => this.#note(text), onEnd: ended => this.#ended(ended),
 		});
@@ -204,7 +212,7 @@ class Run {
 		const key = `${host.key}+`;
 		const {random, disk} = this.#machine(key);
 		host.options.disk.copyTo(disk);
-		const copy = new Host({...host.options, key, address, random, disk, isCopy: true, driftPerMille: random.between(-50, 50)});
+		const copy = new Host({...host.options, key, address, random, disk, isCopy: true, protocol: host.protocol, driftPerMille: random.between(-50, 50)});
 		this.#witness.copied(host, copy);
 		this.#doubles.copied(host);
 		this.#doubles.adopt(host);
@@ -423,8 +431,7 @@ class Run {
 
 			case 'transfer': {
 				const leader = up.find(({node}) => node!.control.raft.status().role === 'leader');
-				if (leader && host) leader.node!.control.raft.transferLeadership(host.id);
-				leader?.node!.control.schedulePump();
+				if (leader && host) leader.node!.control.transfer(host.id, leader.id);
 				struck = leader !== undefined;
 				break;
 			}
@@ -456,7 +463,7 @@ class Run {
 			host.isGone = true;
 			this.#witness.wiped(host);
 			host.options.disk.wipe();
-			const fresh = this.#add(host.address, false);
+			const fresh = this.#add(host.address, false, [host.id, ...host.options.replaces]);
 			this.#schedule.after(forMs, () => fresh.boot());
 			return true;
 		}
@@ -505,6 +512,7 @@ class Run {
 		for (const host of this.#hosts) {
 			host.options.disk.heal();
 			host.resume();
+			host.upgrade();
 			if (this.#mayBoot(host)) host.boot();
 		}
 	}
@@ -532,7 +540,12 @@ class Run {
 			const members = this.#members();
 			if (members && this.#schedule.nowMs - nudgedMs >= 250) {
 				nudgedMs = this.#schedule.nowMs;
-				for (const host of this.#hosts) if (this.#mayBoot(host)) host.boot(); // One may have been on its way down.
+				// One may have been on its way down.
+				for (const host of this.#hosts.filter(one => this.#mayBoot(one))) {
+					host.upgrade();
+					host.boot();
+				}
+
 				members.leader.node!.control.propose({type: 'unsubscribe', topic: 'nudge' as Topic, node: members.leader.id}).catch(() => undefined);
 			}
 
@@ -555,7 +568,7 @@ class Run {
 			const fit = learners.filter(learner => up.some(({id}) => id === learner));
 			const idle = fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax ? [`${fit.join(' and ')} could vote and may not`] : [];
 			const outside = this.#up.filter(({node}) => node!.phase === 'joining').map(({key}) => `${key} is no member yet`);
-			return [...outside, ...idle, ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
+			return [...outside, ...idle, ...versionProblems(members.leader, up, voters.length + learners.length), ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
 		};
 
 		let problems: string[] = [];

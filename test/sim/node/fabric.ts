@@ -6,6 +6,7 @@ are never lost within a connection, as over TCP; otherwise the network may do wi
 
 Machines have a key of their own. Two of them may hold a copy of one disk, and so claim one node id.
 */
+import type {Judgement, Process as LinkedProcess} from '../../../core/membership/doubles.ts';
 import type {NodeId} from '../../../core/message.ts';
 import type {Datagrams, Links, LinkState} from '../../../core/ports.ts';
 import {Network, type LinkOptions} from '../network.ts';
@@ -35,16 +36,10 @@ export type Station = {
 	onBeacon(beacon: Beacon): void;
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void;
 	onStranger(peer: NodeId, address: string): void;
-};
-
-/** What the links of a node offer beyond today's port. */
-export type WideLinks = Links & {
-	/** Call these without an expected id; who proves to be a member is linked. */
-	seek(addresses: readonly string[]): void;
-	/** By the newest hello of that peer. */
-	address(peer: NodeId): string | undefined;
-	/** The protocol that both speak and the program that the peer runs, by its newest hello. */
-	speaks(peer: NodeId): {readonly protocol: number; readonly version: string} | undefined;
+	/** A process calls under the id of a peer that is linked to another process. */
+	judge(peer: NodeId, caller: LinkedProcess, linked: LinkedProcess): Judgement;
+	/** The peer says that another process has this node's id, and is the one that counts. */
+	onDouble(peer: NodeId, reason: string): void;
 };
 
 /** A process as the others find it. */
@@ -56,6 +51,8 @@ type Process = Listening & {
 	/** Why there is no connection, by peer. */
 	readonly problems: Map<NodeId, string>;
 	readonly refusals: Map<string, number>;
+	/** Call the peer at once, as a link does whose connection has closed. */
+	redial(peer: NodeId): void;
 };
 
 type Called = {readonly type: 'silent'} | {readonly type: 'refused'} | {readonly type: 'there'; readonly process: Process};
@@ -73,6 +70,8 @@ export class Fabric {
 	readonly beacons: Network;
 	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
+	/** Of its own, so that a call that is made at once leaves the other draws as they are. */
+	readonly #redialRandom: SeededRandom;
 	readonly #stations = new Map<string, Station>();
 	/** Address → the machine that has it now. */
 	readonly #holders = new Map<string, string>();
@@ -94,10 +93,11 @@ export class Fabric {
 	constructor({seed, schedule, random, link, loss}: {readonly seed: number | string; readonly schedule: Schedule; readonly random: SeededRandom; readonly link: Partial<LinkOptions>; readonly loss: readonly [number, number]}) {
 		this.#schedule = schedule;
 		this.#random = random;
+		this.#redialRandom = random.child('redial');
 		this.frames = new Network({seed, schedule, link, deliver: (from, to, bytes) => this.#arrived(from, to, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))});
 		this.datagrams = new Network({
 			seed: `${seed}/datagrams`, schedule, link: {...link, loss, ordered: false},
-			deliver: (from, to, bytes) => this.#sealed(from, to, (station, id) => station.onDatagram(id, Buffer.from(bytes))),
+			deliver: (from, to, bytes) => this.#sealed(from, to, (station, id) => this.#isLinkedProcess(from, to) && station.onDatagram(id, Buffer.from(bytes))),
 		});
 		this.beacons = new Network({
 			seed: `${seed}/beacons`, schedule, link: {...link, loss, ordered: false, bytesPerMs: 0},
@@ -212,7 +212,7 @@ export class Fabric {
 	}
 
 	/** The links and datagrams of a process, from its start to its end. */
-	linksOf(station: Station): {readonly links: WideLinks; readonly datagrams: Datagrams; readonly dial: () => void} {
+	linksOf(station: Station): {readonly links: Links; readonly datagrams: Datagrams; readonly dial: () => void} {
 		const {key} = station;
 		let peers: ReadonlyMap<NodeId, string> = new Map();
 		let removed = new Set<NodeId>();
@@ -224,7 +224,12 @@ export class Fabric {
 			},
 			standing: peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'),
 			linked: peer => (process.links.has(peer) ? process.hellos.get(peer) : undefined),
+			judge: (peer, caller, linked) => station.judge(peer, caller, linked),
+			redial: peer => {
+				if (peers.has(peer) && !removed.has(peer)) this.#dial(process, peers.get(peer)!, peer, this.#redialRandom);
+			},
 		};
+		const dial = (address: string, peer: NodeId): void => this.#dial(process, address, peer, this.#random);
 		const close = (peer: NodeId): void => {
 			const other = process.links.get(peer);
 			const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
@@ -233,14 +238,21 @@ export class Fabric {
 			process.links.delete(peer);
 			station.run(() => station.onLink(peer, 'down'));
 			if (!this.isCut(key, other)) this.#later(() => this.#ends.get(`${other}>${key}`)?.number === end.number && this.#down(other, key));
+			process.redial(peer);
 		};
 
 		this.#processes.set(key, process);
 		return {
 			links: {
 				setPeers: next => {
-					for (const peer of peers.keys()) if (!next.has(peer)) close(peer);
+					const former = peers;
 					peers = next;
+					for (const peer of former.keys()) {
+						if (next.has(peer)) continue;
+						close(peer);
+						process.hellos.delete(peer);
+						process.problems.delete(peer);
+					}
 				},
 				setRemoved: ids => {
 					removed = new Set(ids);
@@ -264,9 +276,9 @@ export class Fabric {
 					return why === undefined ? connecting : {state: 'down', why};
 				},
 				drop: close,
-				hint: peer => this.#dial(process, peers.get(peer), peer),
-				seek: addresses => {
-					for (const address of addresses) this.#dial(process, address, undefined);
+				hint(peer) {
+					const address = peers.get(peer);
+					if (address !== undefined) dial(address, peer);
 				},
 				address: peer => process.hellos.get(peer)?.address,
 				speaks: peer => {
@@ -285,7 +297,7 @@ export class Fabric {
 				},
 			},
 			dial: () => {
-				for (const [peer, address] of peers) if (!removed.has(peer) && !process.links.has(peer)) this.#dial(process, address, peer);
+				for (const [peer, address] of peers) if (!removed.has(peer) && !process.links.has(peer)) dial(address, peer);
 			},
 		};
 	}
@@ -299,38 +311,33 @@ export class Fabric {
 		return process ? {type: 'there', process} : {type: 'silent'}; // It starts, and does not listen yet.
 	}
 
-	/** @param expected `undefined`: whoever is a member */
-	#dial(caller: Process, address: string | undefined, expected: NodeId | undefined): void {
+	#dial(caller: Process, address: string, expected: NodeId, random: SeededRandom): void {
 		const {station} = caller;
-		if (address === undefined) return;
 		this.#later(() => {
-			if (!station.isUp || (expected !== undefined && caller.links.has(expected))) return;
+			if (!station.isUp || caller.links.has(expected)) return;
 			const called = this.#call(station, address);
 			if (called.type === 'silent') {
-				if (expected !== undefined) caller.problems.set(expected, 'no answer');
+				caller.problems.set(expected, 'no answer');
 				return;
 			}
 
 			if (called.type === 'refused') {
-				if (expected === undefined) return;
 				caller.problems.set(expected, 'connection refused');
 				return station.run(() => station.onLink(expected, 'refused'));
 			}
 
-			const {process: listener} = called;
-			const {id} = listener.hello;
-			const wrong = refusal(caller, listener, expected);
-			if (wrong) return this.#onRefused(caller, listener, wrong, expected);
-			if (expected === undefined && caller.links.has(id)) return;
-			this.#open(caller, listener);
-		});
+			const wrong = refusal(caller, called.process, expected);
+			if (wrong) this.#onRefused(caller, called.process, wrong, expected);
+			else this.#open(caller, called.process);
+		}, random);
 	}
 
-	#onRefused(caller: Process, listener: Process, wrong: Refusal, expected: NodeId | undefined): void {
+	#onRefused(caller: Process, listener: Process, wrong: Refusal, expected: NodeId): void {
 		const {station} = caller;
 		this.#count(wrong, caller, listener);
-		if (expected !== undefined) caller.problems.set(expected, wrong.reason);
-		if (wrong.code === 'removed' && expected !== undefined) return station.run(() => station.onLink(expected, 'removed'));
+		caller.problems.set(expected, wrong.reason);
+		if (wrong.code === 'removed') return station.run(() => station.onLink(expected, 'removed'));
+		if (wrong.code === 'same-node') return station.run(() => station.onDouble(expected, wrong.reason));
 		if (wrong.code !== 'not-a-member' || wrong.by !== 'listener') return;
 		const {id, address, clusterId} = caller.hello;
 		if (clusterId !== '' && clusterId === listener.hello.clusterId) listener.station.run(() => listener.station.onStranger(id, address));
@@ -344,7 +351,7 @@ export class Fabric {
 			const before = one.links.get(other.station.id);
 			if (before === undefined) continue;
 			const former = this.#ends.get(`${one.station.key}>${before}`)?.number;
-			this.#down(one.station.key, before);
+			this.#down(one.station.key, before, false);
 			if (before !== other.station.key && !this.isCut(one.station.key, before)) this.#later(() => this.#ends.get(`${before}>${one.station.key}`)?.number === former && this.#down(before, one.station.key));
 		}
 
@@ -385,7 +392,14 @@ export class Fabric {
 		else this.astray.foreign++;
 	}
 
-	#down(key: string, other: string): void {
+	/** What a process says is not heard by one that is linked to another process of the same id. */
+	#isLinkedProcess(from: string, to: string): boolean {
+		const [sender, receiver] = [this.#processes.get(from), this.#processes.get(to)];
+		const linked = sender && receiver?.linked(sender.station.id);
+		return !linked || linked.instance === '' || sender.hello.instance === '' || linked.instance === sender.hello.instance;
+	}
+
+	#down(key: string, other: string, redials = true): void {
 		const end = this.#ends.get(`${key}>${other}`);
 		if (!end) return;
 		this.#ends.delete(`${key}>${other}`);
@@ -393,10 +407,11 @@ export class Fabric {
 		if (process?.links.get(end.peer) === other) process.links.delete(end.peer);
 		const station = this.#stations.get(key);
 		station?.run(() => station.onLink(end.peer, 'down'));
+		if (redials) process?.redial(end.peer);
 	}
 
-	#later(work: () => void): void {
-		this.#schedule.after(this.#random.between(1, 10), work);
+	#later(work: () => void, random = this.#random): void {
+		this.#schedule.after(random.between(1, 10), work);
 	}
 }
 

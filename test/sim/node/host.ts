@@ -6,26 +6,31 @@ process may be killed, lose its power, be paused; the machine may get a new disk
 import {dirname, join as joinPath} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
 import {Node} from '../../../core/broker.ts';
+import {decode} from '../../../core/codec.ts';
 import type {Config} from '../../../core/config.ts';
 import {replaceFile} from '../../../core/io/files.ts';
 import {openLog} from '../../../core/io/log.ts';
-import {join, parseJoin} from '../../../core/joining.ts';
+import {parseJoin} from '../../../core/joining.ts';
+import type {Judgement, Process} from '../../../core/membership/doubles.ts';
+import {defaultName} from '../../../core/membership/node-name.ts';
 import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {DapssError} from '../../../core/errors.ts';
-import type {Clock, Entropy} from '../../../core/ports.ts';
-import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
+import type {Candidate, Clock, Entropy} from '../../../core/ports.ts';
+import type {NodeOptions} from '../../../core/node-options.ts';
 import type {RaftLimits} from '../../../core/raft/leader.ts';
 import {RaftStore, type Blobs} from '../../../core/raft-store.ts';
 import {openTopicLog} from '../../../core/topic-log.ts';
-import {encodeContext} from '../../../core/topics/command.ts';
+import {decodeContext, decodeEnvelope, encodeContext} from '../../../core/topics/command.ts';
+import {namesProtocol, type Topics} from '../../../core/topics/topics.ts';
+import {protocolMax} from '../../../core/version.ts';
 import {encodeControl} from '../../../core/wire.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
 import type {Beacon, Fabric, Station} from './fabric.ts';
-import {Search, type Way} from './founding.ts';
 import type {Hello} from './greeting.ts';
+import {Hearsay, type Way} from './hearsay.ts';
 import type {Witness} from './witness.ts';
 
 export type HostOptions = {
@@ -39,12 +44,14 @@ export type HostOptions = {
 	readonly founds: boolean;
 	/** How it finds others, and whether it founds when it finds none. @default 'none' */
 	readonly way?: Way;
+	/** Hosts that start together. */
+	readonly expect?: number;
+	/** Former hosts of the same machine, whose disks were lost. */
+	readonly replaces: readonly NodeId[];
 	/** Addresses to join through, unless the host was started with a list of its own. */
 	readonly bootstrap: () => readonly string[];
 	/** Its disk is a copy of that of another machine. */
 	readonly isCopy?: boolean;
-	/** The oldest and the newest protocol of its program. @default [1, 2] */
-	readonly protocols?: readonly [number, number];
 	/** Which secret it holds. @default 0 */
 	readonly secret?: number;
 	readonly schedule: Schedule;
@@ -54,6 +61,8 @@ export type HostOptions = {
 	readonly witness: Witness;
 	readonly config: Config;
 	readonly raftLimits: Partial<RaftLimits>;
+	/** The newest version of the protocol that its program speaks at first; a new start may be one of a newer program. */
+	readonly protocol: number;
 	/** Its clock runs so many thousandths fast or slow. */
 	readonly driftPerMille: number;
 	readonly note: (text: string) => void;
@@ -61,7 +70,7 @@ export type HostOptions = {
 	readonly onEnd?: (host: Host) => void;
 };
 
-type State = {readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]};
+type State = {readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]; readonly members?: ReadonlyArray<readonly [NodeId, string]>};
 export type Stop = 'killed' | 'power' | 'stopped' | 'storage' | 'damaged' | 'removed';
 
 const folder = '/data';
@@ -74,8 +83,8 @@ export class Host implements Station {
 	readonly options: HostOptions;
 	/** Where it is reached; another one only from a start on. */
 	address: string;
-	/** Its program: an upgrade changes it while the process is down. */
-	protocols: readonly [number, number];
+	/** A version of the protocol that nobody else speaks, which its program has for a while. */
+	foreignProtocol: number | undefined;
 	secret: number;
 	/** The list that it is started with (`--bootstrap`); `undefined` for that of the run. It may name hosts that moved, some only, or itself. */
 	bootstrap: readonly string[] | undefined;
@@ -90,6 +99,8 @@ export class Host implements Station {
 	#life = 0;
 	isUp = false;
 	isPaused = false;
+	/** Of the program that is installed. */
+	protocol: number;
 	/** Why it is not up. */
 	why: Stop | undefined;
 	reason = '';
@@ -107,7 +118,7 @@ export class Host implements Station {
 	#waiting: Array<() => void> = [];
 	#late = new Set<() => void>();
 	/** Of the process that runs. */
-	#search = new Search();
+	#hearsay = new Hearsay();
 	/** Callers whom this process, without a leader, refused as strangers: how often on end, and when last. */
 	#refused = new Map<NodeId, {times: number; atMs: number}>();
 
@@ -115,10 +126,10 @@ export class Host implements Station {
 		this.id = options.id;
 		this.key = options.key ?? options.id;
 		this.address = options.address;
-		this.protocols = options.protocols ?? [1, 2];
 		this.secret = options.secret ?? 0;
 		this.options = options;
-		this.hello = () => ({id: this.id, address: this.address, clusterId: '', incarnation: 0, instance: '', protocols: this.protocols, version: 'sim'});
+		this.protocol = options.protocol;
+		this.hello = () => ({id: this.id, address: this.address, clusterId: '', incarnation: 0, instance: '', protocols: [1, this.protocol], version: 'sim'});
 		options.fabric.add(this);
 	}
 
@@ -128,7 +139,8 @@ export class Host implements Station {
 		if (fabric.at(this.address) !== this) this.moveTo(freshAddress());
 		if (this.#life === 0) this.formerList = this.options.bootstrap();
 		const life = ++this.#life;
-		note(`boot ${this.key}`);
+		if (life > 1 && random.child(`upgrade/${life}`).chance(1, 2)) this.protocol = protocolMax;
+		note(`boot ${this.key} ${this.protocol}`);
 		this.isUp = true;
 		this.why = undefined;
 		this.#bootMs = schedule.nowMs;
@@ -182,6 +194,11 @@ export class Host implements Station {
 	get peaceMs(): number {
 		const {fabric, schedule} = this.options;
 		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.key));
+	}
+
+	/** Install the newest program, unless the present one runs. */
+	upgrade(): void {
+		if (!this.isUp) this.protocol = protocolMax;
 	}
 
 	kill(): void {
@@ -250,12 +267,28 @@ export class Host implements Station {
 
 	onBeacon(beacon: Beacon): void {
 		this.options.note(`${beacon.id}*${this.key} ${beacon.phase}`);
-		this.#search.hear(beacon);
+		const {node} = this;
+		if (beacon.id === this.id) {
+			if (beacon.address !== this.address) node?.identity.sightings.doubled(this.id, this.address, beacon.address);
+			return;
+		}
+
+		this.#hearsay.hear(beacon, this.options.schedule.nowMs - this.#bootMs);
+		if (node?.phase === 'running' && beacon.phase === 'member' && beacon.clusterId !== node.clusterId) node.identity.sightings.foreign(beacon.clusterId, beacon.address);
 	}
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		this.#refused.delete(peer);
+		this.options.witness.causes.linked(this.key, peer, change);
 		this.node?.onLink(peer, change);
+	}
+
+	judge(peer: NodeId, caller: Process, linked: Process): Judgement {
+		return this.node?.identity.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'};
+	}
+
+	onDouble(_peer: NodeId, reason: string): void {
+		this.node?.identity.onRefused(reason);
 	}
 
 	onStranger(peer: NodeId, address: string): void {
@@ -293,61 +326,72 @@ export class Host implements Station {
 		this.reason = reason;
 		this.#book = this.addressBook;
 		this.node = undefined;
-		witness.ended(why);
+		witness.ended(this, why);
 		fabric.ended(this.key, why !== 'power');
 		this.options.onEnd?.(this);
 	}
 
 	async #assemble(life: number, random: SeededRandom): Promise<void> {
-		const {id, address, options: {disk, config, fabric, witness, founds, raftLimits}} = this;
-		const {way = 'none'} = this.options;
-		const search = new Search();
-		this.#search = search;
-		const bootstrap = (): readonly string[] => [...this.bootstrap ?? this.options.bootstrap(), ...search.members()];
+		const {id, address, options: {disk, config, fabric, witness, founds, raftLimits, replaces, way = 'none', expect = 0}} = this;
+		const hearsay = new Hearsay();
+		this.#hearsay = hearsay;
 		const clock = this.#clock(life);
 		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
+		const {protocol} = this;
+		const instance = Buffer.from(entropy.bytes(8)).toString('hex');
+		const name = {text: defaultName('host', Number(address.split(':')[1])), isChosen: false};
 		await disk.makeFolder(folder);
 		const state = readState(disk);
 		const incarnation = state.incarnation + 1;
 		const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 		lamport.nextCeiling();
 		const save = (rest: Omit<State, 'incarnation'>): Promise<void> => replaceFile(disk, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
-		await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics});
+		await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics, ...(state.members ? {members: state.members} : {})});
 		lamport.kept(lamport.ceiling);
 		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files: disk, clock, entropy};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
-		let store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
-		const wait = (ms: number): Promise<void> => new Promise(resolve => void clock.after(ms, resolve));
-		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(name => decodeURIComponent(name) as Topic);
+		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
+		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
 		const current: {node?: Node} = {};
-		const clusterIdNow = (): string => current.node?.clusterId ?? state.clusterId;
-		const instance = random.child('instance').below(2 ** 32).toString(16).padStart(16, '0');
-		this.hello = () => ({id, address, clusterId: clusterIdNow(), incarnation, instance, protocols: this.protocols, version: 'sim'});
+		const clusterId = (): string => current.node?.clusterId ?? state.clusterId;
+		this.hello = () => ({
+			id, address, clusterId: clusterId(), incarnation, version: 'sim', instance: protocol < namesProtocol ? '' : instance,
+			protocols: this.foreignProtocol === undefined ? [current.node?.control.topics.protocol ?? 1, protocol] : [this.foreignProtocol, this.foreignProtocol],
+		});
 		const station = this.#station(life);
 		const {links, datagrams, dial} = fabric.linksOf(station);
-		if (way !== 'none') {
-			const announce = (): void => fabric.announce(this.key, {id, incarnation, instance, address, clusterId: clusterIdNow(), phase: current.node?.phase === 'running' ? 'member' : 'seeking'});
-			announce();
-			clock.every(config.discovery.intervalMs, announce);
-		}
+		const announce = (): void => {
+			if (way !== 'none') fabric.announce(this.key, {id, incarnation, instance, address, clusterId: clusterId(), phase: current.node?.phase === 'running' ? 'member' : 'seeking'});
+		};
 
-		const isFirst = store.isEmpty && state.clusterId === '';
-		const isStopped = (): boolean => life !== this.#life;
-		const isAlone = way !== 'none' && this.options.bootstrap().length === 0;
-		if (isFirst && (way === 'none' ? founds : await search.mayFound({way: isAlone ? 'discovery' : way, seekMs: config.discovery.seekMs, wait, nowMs: () => clock.monotonicMs(), isStopped}))) {
-			const clusterId = way === 'none' ? 'cluster' : `cluster-${this.key}`;
-			witness.founded(this, clusterId);
-			store = await store.found({
-				term: 1, index: 1, kind: 'configuration',
-				data: encodeConfigurationData({voters: [id], learners: []}, encodeContext({clusterId, node: id, address})),
-			}, id);
-		}
+		announce();
+		clock.every(config.discovery.intervalMs, announce);
+		const isFresh = store.isEmpty && state.clusterId === '';
+		const seeds = way === 'list' || way === 'list-with-self' ? this.options.bootstrap() : [];
+		const foundings: Readonly<Record<Way, NodeOptions['founding']>> = {
+			'none': founds ? {seeds: [], expect: 0, seekMs: 0} : undefined,
+			'discovery': {seeds, expect: 0, seekMs: config.discovery.seekMs},
+			'list': {seeds, expect: 0, seekMs: 0},
+			'list-with-self': {seeds, expect: 0, seekMs: 0},
+			'expect': {seeds, expect, seekMs: config.discovery.seekMs},
+		};
+		const candidates = async (): Promise<readonly Candidate[]> => {
+			if (way === 'none' && founds && state.clusterId === '') return [];
+			if (current.node?.phase !== 'running') announce();
+			// One that joins is told where the others are now; a member was told at its start.
+			const list = clusterId() === '' ? this.options.bootstrap() : this.seekList;
+			const former = (state.members ?? []).filter(([other]) => other !== id).map(([, at]) => at);
+			return hearsay.candidates([list, former], {clusterId: clusterId(), nowMs: this.options.schedule.nowMs - this.#bootMs, intervalMs: config.discovery.intervalMs});
+		};
 
 		const node = new Node({
-			id, incarnation, lamport, config, address, version: 'sim', clusterId: state.clusterId, topics: state.topics, raftLimits,
+			founding: isFresh ? foundings[way] : undefined,
+			resignations: replaces.map(former => ({id: former, publicKey: new Uint8Array(32), signature: new Uint8Array(64)})),
+			id, incarnation, lamport, config, address, instance, name, version: 'sim', protocolMax: protocol, clusterId: state.clusterId, topics: state.topics, raftLimits,
 			io: {
-				clock, entropy, datagrams, knownTopics, save, faults: undefined, sign: undefined, verify: () => 'ok',
+				clock, entropy, datagrams, knownTopics, save, isGenuine: () => true,
+				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)}, faults: undefined, sign: undefined, verify: () => 'ok',
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
 				openTopic: async (topic, onHeader) => {
@@ -356,6 +400,7 @@ export class Host implements Station {
 				},
 			},
 		});
+		if (protocol < namesProtocol) knowOnlyProtocol1(node.control.topics);
 		current.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
@@ -366,34 +411,32 @@ export class Host implements Station {
 		this.node = node;
 		clock.every(dialMs, dial);
 		if (node.control.isMember) return node.run(node.control.topics.clusterId || state.clusterId);
-		node.phase = 'joining';
-		const joined = await join({
-			id, address, clusterId: node.clusterId, candidates: bootstrap, tell: () => undefined,
-			ask: (at, frame) => this.#ask(life, station, at, frame),
-			wait,
-			isStopped: () => node.phase !== 'joining',
-		});
-		if (!joined) return;
-		this.#memberMs = this.options.schedule.nowMs;
-		node.setJoined(joined.clusterId, joined.members);
+		node.onPhase = () => {
+			if (node.phase === 'running') this.#memberMs = this.options.schedule.nowMs;
+		};
+
+		void node.enter();
 	}
 
 	/** One question over a link of its own. */
-	#ask(life: number, station: Station, at: string, frame: Buffer): Promise<Buffer> {
+	#ask(life: number, station: Station, at: string, frame: Buffer): Promise<{readonly id: NodeId; readonly frame: Buffer}> {
 		const {fabric, schedule, random} = this.options;
 		return new Promise((resolve, reject) => {
 			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
 			const fail = (error = new Error('unreachable')): void => schedule.after(500, () => this.#runIn(life, () => reject(error)));
 			later(() => {
 				const found = fabric.ask(station, at);
-				if (found && 'code' in found) return fail(new DapssError(found.code === 'not-authenticated' ? found.code : 'refused', found.reason));
+				if (found && 'code' in found) return fail(new DapssError(found.code === 'not-authenticated' ? found.code : 'refused', found.reason, {cause: {code: found.code}}));
 				const other = found?.station as Host | undefined;
 				if (!other?.node) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
-				other.run(() => void node.onJoin(request.id, request.address, request.clusterId).then(answer => later(() => {
+				// What the hello of its channel said.
+				const {incarnation, instance, protocols: [, newest], version} = station.hello();
+				const facts = {protocol: Math.min(newest, other.protocol), version, incarnation, instance};
+				other.run(() => void node.onJoin({...request, facts}).then(answer => later(() => {
 					if (fabric.isCut(this.key, other.key)) fail();
-					else this.#runIn(life, () => resolve(encodeControl('joined', answer)));
+					else this.#runIn(life, () => resolve({id: other.id, frame: encodeControl('joined', answer)}));
 				})));
 				schedule.after(5000, () => this.#runIn(life, () => reject(new Error('no answer'))));
 			});
@@ -415,6 +458,8 @@ export class Host implements Station {
 			onBeacon: beacon => this.onBeacon(beacon),
 			onLink: (peer, change) => this.onLink(peer, change),
 			onStranger: (peer, at) => this.onStranger(peer, at),
+			judge: (peer, caller, linked) => this.judge(peer, caller, linked),
+			onDouble: (peer, reason) => this.onDouble(peer, reason),
 		};
 	}
 
@@ -456,6 +501,27 @@ export class Host implements Station {
 			soon: run => schedule.after(0, () => this.#runIn(life, run)),
 		};
 	}
+}
+
+/** Make the state machine that of the previous release: a command that it does not know changes nothing, and it reads the first version of the saved state. */
+function knowOnlyProtocol1(topics: Topics): void {
+	const apply = topics.apply.bind(topics);
+	const applyConfiguration = topics.applyConfiguration.bind(topics);
+	const load = topics.load.bind(topics);
+	Object.assign(topics, {
+		apply: (index: number, data: Uint8Array): ReturnType<typeof apply> => {
+			const type = decodeEnvelope(data)?.command.type;
+			return apply(index, type === 'protocol' || type === 'name' || type === 'claim' ? new Uint8Array(0) : data);
+		},
+		applyConfiguration: (index: number, nodes: readonly NodeId[], context: Uint8Array): ReturnType<typeof applyConfiguration> => {
+			const {clusterId, node, address} = decodeContext(context);
+			return applyConfiguration(index, nodes, encodeContext({...(clusterId !== undefined && {clusterId}), ...(node !== undefined && {node}), ...(address !== undefined && {address})}));
+		},
+		load: (bytes: Uint8Array) => {
+			if ((decode(bytes) as {version?: unknown}).version !== 1) throw new Error('Expected a saved state of version 1');
+			load(bytes);
+		},
+	});
 }
 
 function readState(disk: SimDisk): State {

@@ -82,19 +82,8 @@ export class Incidents {
 				return true;
 			}
 
-			case 'upgrade': {
-				const old = living.find(({protocols: [, max]}) => max === 1);
-				if (!old) return false;
-				this.#down(old);
-				old.protocols = [1, 2];
-				this.#boot(old, forMs);
-				return true;
-			}
-
 			case 'other-version': {
-				const {protocols} = host;
-				if (protocols[0] === 3) return false;
-				return this.#visit(host, forMs, () => void (host.protocols = [3, 3]), () => void (host.protocols = protocols));
+				return this.#visit(host, forMs, () => void (host.foreignProtocol = 9), () => void (host.foreignProtocol = undefined));
 			}
 
 			case 'other-key': {
@@ -120,19 +109,22 @@ export class Incidents {
 	}
 
 	/**
-	Members of which no chain of known addresses leads from one to all others cannot find one another by themselves. Then the operator starts one of
-	them again with a list of all.
+	A member without a leader asks at the addresses that it knows. Where no chain of those leads from each member to all others, they cannot find one another by
+	themselves: then the operator starts those without a leader again, with a list of all.
 	*/
 	#introduce(): void {
 		const members = this.#options.hosts.filter(({isGone, isCopy, id, addressBook}) => !isGone && !isCopy && addressBook.has(id));
 		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
+		const isLed = ({node}: Host): boolean => node?.control.raft.leader !== undefined;
+		const finds = (one: Host, other: Host): boolean => (isLed(one) ? isLed(other) : knows(one, other));
 		const found = new Set(members.slice(0, 1));
-		for (const one of found) for (const other of members) if (knows(one, other) || knows(other, one)) found.add(other);
-		const [host] = members;
-		if (!host || found.size === members.length) return;
+		for (const one of found) for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
+		if (found.size === members.length) return;
 		this.introductions++;
-		this.#down(host);
-		host.bootstrap = members.filter(other => other !== host).map(({address}) => address);
+		for (const host of members.filter(one => !isLed(one))) {
+			this.#down(host);
+			host.bootstrap = members.filter(other => other !== host).map(({address}) => address);
+		}
 	}
 
 	#move(host: Host, address: string, list: readonly string[], inMs: number): void {

@@ -11,9 +11,9 @@ export const faultKinds = [
 	'kill', 'power', 'storm', 'blackout', 'pause', 'stop', 'split', 'isolate', 'one-way', 'ring', 'clog', 'heal',
 	'eio', 'enospc', 'clock-jump', 'wipe', 'rot-raft', 'rot-topic', 'truncate', 'join', 'remove', 'transfer',
 ] as const;
-export const incidentKinds = ['move', 'swap', 'rotate', 'reuse', 'copy', 'block-tcp', 'block-udp', 'upgrade', 'other-version', 'other-key'] as const;
-/** Properties of a whole run. `together`: all hosts start with empty disks. `versions`: some speak an older protocol. */
-export const traits = ['together', 'versions'] as const;
+export const incidentKinds = ['move', 'swap', 'rotate', 'reuse', 'copy', 'block-tcp', 'block-udp', 'other-version', 'other-key'] as const;
+/** Properties of a whole run. `together`: all hosts start with empty disks. */
+export const traits = ['together'] as const;
 /** Checks of what nodes say of their cluster. */
 export const looks = ['health', 'views'] as const;
 export type FaultKind = (typeof faultKinds)[number];
@@ -43,7 +43,7 @@ export function planOf(seed: number, forMs: number, extra: readonly Feature[] = 
 	const faults = drawFaults(createRandom(`${seed}/plan`), forMs);
 	const times = new Set(faults.map(({atMs}) => atMs));
 	const has = featuresOf(extra);
-	const incidents = drawIncidents(createRandom(`${seed}/incidents`), forMs, traitsOf(seed, has)).filter(({kind}) => has.has(kind as IncidentKind)).map(event => {
+	const incidents = drawIncidents(createRandom(`${seed}/incidents`), forMs).filter(({kind}) => has.has(kind as IncidentKind)).map(event => {
 		let {atMs} = event;
 		while (times.has(atMs)) atMs++; // An event is named by its time.
 		times.add(atMs);
@@ -55,7 +55,7 @@ export function planOf(seed: number, forMs: number, extra: readonly Feature[] = 
 /** Which traits a seed has, of those that are on. */
 export function traitsOf(seed: number, has: ReadonlySet<Feature>): ReadonlySet<Trait> {
 	const random = createRandom(`${seed}/traits`);
-	const chances: Readonly<Record<Trait, readonly [number, number]>> = {together: [1, 4], versions: [1, 6]};
+	const chances: Readonly<Record<Trait, readonly [number, number]>> = {together: [1, 4]};
 	return new Set(traits.filter(trait => has.has(trait) && random.child(trait).chance(...chances[trait])));
 }
 
@@ -72,13 +72,12 @@ function drawFaults(random: SeededRandom, untilMs: number): Event[] {
 	return events;
 }
 
-/** Half of the runs have some; where old programs run, they are upgraded. A kind has a stream of its own: what is off shifts nothing. */
-function drawIncidents(random: SeededRandom, untilMs: number, has: ReadonlySet<Trait>): Event[] {
-	const isCalm = !random.chance(1, 2);
+/** Half of the runs have some. A kind has a stream of its own: what is off shifts nothing. */
+function drawIncidents(random: SeededRandom, untilMs: number): Event[] {
+	if (!random.chance(1, 2)) return [];
 	return incidentKinds.flatMap(kind => {
 		const own = random.child(kind);
-		const isDrawn = own.chance(1, 3) && !isCalm;
-		if (kind === 'upgrade' ? !has.has('versions') : !isDrawn) return [];
+		if (!own.chance(1, 3)) return [];
 		const everyMs = own.pick([5000, 12_000, 30_000]);
 		const events: Event[] = [];
 		for (let atMs = 4000 + own.between(1, everyMs); atMs < untilMs; atMs += own.between(everyMs >> 1, everyMs * 2)) {

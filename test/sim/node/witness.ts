@@ -16,6 +16,7 @@ import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
 import {Belonging} from './belonging.ts';
+import {Causes} from './causes.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {Questions} from './questions.ts';
@@ -44,6 +45,7 @@ export class Witness {
 	readonly messages: MessageChecks;
 	readonly history: Operation[] = [];
 	readonly accusations = new Accusations();
+	readonly causes = new Causes();
 	/** Those that are open, and those of processes that have ended. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
 	/** Snapshots and retention: when a node tidies up. */
@@ -88,8 +90,9 @@ export class Witness {
 		}
 	}
 
-	ended(why: Stop): void {
+	ended(host: Host, why: Stop): void {
 		this.stops[why]++;
+		this.causes.ended(host.id, host.options.schedule.nowMs);
 	}
 
 	/** A new disk: nothing of the old one is expected back. */
@@ -102,13 +105,6 @@ export class Witness {
 	copied(host: Host, copy: Host): void {
 		this.#doubled.add(host.id);
 		this.messages.copied(host, copy);
-	}
-
-	/** Hosts that start together make one cluster. */
-	founded(host: Host, clusterId: string): void {
-		const first = this.#founded ?? clusterId;
-		this.#founded = first;
-		if (first !== clusterId) throw this.#problem(`exactly one cluster is founded: ${host.id} founds ${clusterId}, and there is ${first}`);
 	}
 
 	booted(host: Host, node: Node, store: RaftStore): void {
@@ -133,6 +129,7 @@ export class Witness {
 		this.checks.booted(view, node.control.raft.status());
 		this.#hook(host, node, view);
 		this.#hookQuestions(host, node);
+		this.causes.booted(host.key);
 	}
 
 	/** It has read its logs back. */
@@ -295,15 +292,22 @@ export class Witness {
 		return this.checks.problem;
 	}
 
-	#hook(host: Host, node: Node, view: View): void {
-		const {raft, topics, proposals} = node.control;
+	/** The machine of a node: another one from the moment on at which it founds a cluster. */
+	#hookRaft(host: Host, node: Node, view: View, entries: Map<number, Entry>): void {
+		const {raft, topics} = node.control;
 		const ready = raft.ready.bind(raft);
 		const step = raft.step.bind(raft);
 		const tick = raft.tick.bind(raft);
-		const entries = new Map<number, Entry>();
+		const leaderDown = raft.leaderDown.bind(raft);
 		let beatMs = -1;
 		let beats = 0;
 		Object.assign(raft, {
+			leaderDown: (peer: NodeId) => {
+				view.isTouched = true;
+				const wrong = this.causes.believed(host.key, peer);
+				if (wrong !== undefined) throw this.#problem(wrong);
+				leaderDown(peer);
+			},
 			ready: () => {
 				view.isTouched = true;
 				const work = ready();
@@ -331,11 +335,25 @@ export class Witness {
 				tick();
 			},
 		});
+	}
+
+	#hook(host: Host, node: Node, view: View): void {
+		const {control} = node;
+		const {topics, proposals} = control;
+		const entries = new Map<number, Entry>();
+		this.#hookRaft(host, node, view, entries);
+		const restartRaft = control.restartRaft.bind(control);
+		Object.assign(control, {
+			restartRaft: () => {
+				restartRaft();
+				this.#hookRaft(host, node, view, entries);
+			},
+		});
 		const after = (index: number): void => {
 			const entry = entries.get(index);
 			view.applied = index;
 			if (!entry) throw this.#problem(`applied what was not committed: ${host.id} at ${index}`);
-			this.checks.applied(view, entry, stateOf(topics.save()), raft.status());
+			this.checks.applied(view, entry, stateOf(topics.save()), control.raft.status());
 		};
 
 		const apply = topics.apply.bind(topics);
@@ -363,6 +381,8 @@ export class Witness {
 			applyConfiguration: (...given: Parameters<typeof applyConfiguration>) => {
 				const events = applyConfiguration(...given);
 				for (const removed of this.#belonging.configured(given[0], given[1])) if (!this.mayBeRemoved(removed)) throw this.#problem(`no member is removed while its data exist: ${removed} is no member at ${given[0]}, and nobody asked for that`);
+				this.#founded ??= topics.clusterId;
+				if (topics.clusterId !== this.#founded) throw this.#problem(`exactly one cluster is founded: ${host.id} founds ${topics.clusterId}, and there is ${this.#founded}`);
 				after(given[0]);
 				return events;
 			},
@@ -379,6 +399,10 @@ export class Witness {
 		const record = node.journal.record.bind(node.journal);
 		Object.assign(node.journal, {
 			record: (event: BrokerEvent) => {
+				const {schedule: {nowMs}, config: {raft: {electionMs}}} = host.options;
+				const wrong = event.type === 'leader' ? this.causes.reported(host, event, {nowMs, electionMs}) : undefined;
+				if (wrong !== undefined) throw this.#problem(wrong);
+				if (event.type === 'transfer') this.causes.handedOver(event.from, nowMs);
 				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
 				if (event.type === 'member') this.accusations.add(event.state, host, [...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy));
 				record(event);
@@ -391,7 +415,7 @@ export class Witness {
 				const waiting = proposals.size;
 				const answer = propose(...given);
 				// What is refused on the spot was never sent: it did not happen.
-				if (command.type === 'address' || proposals.size === waiting) return answer;
+				if ((command.type !== 'subscribe' && command.type !== 'unsubscribe') || proposals.size === waiting) return answer;
 				const operation: Operation = {
 					client: host.id, topic: command.topic, node: command.node, invoked: ++this.#moment, returned: undefined,
 					call: command.type === 'subscribe' ? {type: 'subscribe', since: command.since} : {type: 'unsubscribe'},
@@ -431,8 +455,10 @@ export class Witness {
 		Object.assign(control, {
 			join: (...given: Parameters<typeof join>) => {
 				const answer = join(...given);
+				const [{id, facts}] = given;
 				void answer.then(said => {
-					if (said.type === 'refused' && !this.#belonging.wasRemoved(given[0]) && !this.#doubled.has(given[0])) this.#problem(`only who was removed is refused: ${host.id} says to ${given[0]}: ${said.reason}`);
+					const isTooOld = (facts?.protocol ?? Infinity) < control.topics.protocol;
+					if (said.type === 'refused' && !isTooOld && !this.#belonging.wasRemoved(id) && !this.#doubled.has(id)) this.#problem(`only a node that was removed, or is too old, is refused: ${host.id} says to ${id}: ${said.reason}`);
 				});
 				return answer;
 			},

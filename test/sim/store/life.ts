@@ -5,6 +5,7 @@ what earlier lives were told, then put to work until it is closed or its process
 import {join} from 'node:path';
 import {DapssError} from '../../../core/errors.ts';
 import {openHome, type Home} from '../../../core/home.ts';
+import {expectKnownFormats} from '../../../core/io/known-formats.ts';
 import {openLog, type SegmentedLog} from '../../../core/io/log.ts';
 import {NodeFiles} from '../../../core/io/node-files.ts';
 import {moveAside, reserveQuarantine} from '../../../core/io/quarantine.ts';
@@ -85,6 +86,7 @@ export async function openStore(disk: CrashDisk, process: Process, onHome: (file
 	const files = new NodeFiles(disk, dataPath);
 	let raftLog: SegmentedLog | undefined;
 	const home = await openHome({
+		expectKnownFormats: () => expectKnownFormats(disk, dataPath, stateFile),
 		readState: () => files.readJson(stateFile),
 		writeState: json => files.writeJson(stateFile, json),
 		async openLog() {

@@ -1,0 +1,222 @@
+/**
+How a node that is no member becomes one: it asks every address that it knows until a cluster has admitted it, or until it founds one itself
+(`founding.ts`). It says what it waits for. The same class serves a node without data, and one that lost its Raft log and must join its cluster again.
+*/
+import {DapssError} from '../errors.ts';
+import type {JoinAnswer, Joined, JoinRequest} from '../joining.ts';
+import type {Candidate, Clock, PeerFinder} from '../ports.ts';
+import {encodeControl} from '../wire.ts';
+import type {Founding} from './founding.ts';
+import {PeerSearch, type Asked} from './peer-search.ts';
+
+export type EnteringOptions = {
+	/** Where this node is reached. */
+	readonly address: string;
+	/** `undefined` for a node that may only join. */
+	readonly founding: Founding | undefined;
+	readonly peers: PeerFinder;
+	readonly clock: Clock;
+	/** Its request, without what it says as a seeker. */
+	readonly request: () => JoinRequest;
+	/** What is said when nobody is known who could be asked. */
+	readonly aloneAdvice: string;
+	readonly tell: (waitsFor: string) => void;
+	/** Found a cluster of this node alone. */
+	readonly found: () => void;
+	readonly joined: (answer: Joined) => void;
+	/** Everybody who answers refuses. */
+	readonly refused: (error: Error) => void;
+};
+
+/** What a node waits for when it knows nobody whom it could ask: one that may found a cluster, and one that belonged to one. */
+export const seekingAlone = 'a member of the cluster to be heard: none is known yet';
+export const returningAlone = 'a member of the cluster that this node left, or belonged to before its files were damaged: no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
+
+const turnMs = 100;
+const againMs = 250;
+const candidatesMs = 300;
+
+export class Entering {
+	readonly #options: EnteringOptions;
+	readonly #search: PeerSearch;
+	readonly #timers = new DisposableStack();
+	#candidates: readonly Candidate[] | undefined;
+	#candidatesMs = Number.NEGATIVE_INFINITY;
+	/** The leader, by the word of somebody who was asked. */
+	#leader: string | undefined;
+	/** What each address said last, for people; and the refusals that waiting does not change. */
+	readonly #words = new Map<string, string>();
+	readonly #refusals = new Map<string, Error>();
+	/** Why an address did not answer. */
+	readonly #silences = new Map<string, string>();
+	/** Addresses at which this node answered itself. */
+	readonly #own = new Set<string>();
+	readonly #settled = Promise.withResolvers<void>();
+	#isOver = false;
+
+	constructor(options: EnteringOptions) {
+		this.#options = options;
+		const {peers, clock} = options;
+		this.#own.add(options.address);
+		this.#search = new PeerSearch({
+			peers, againMs,
+			nowMs: () => clock.monotonicMs(),
+			question: () => encodeControl('join', this.#question()),
+			onAsked: asked => this.#onAsked(asked),
+		});
+	}
+
+	/** Resolves once this node is on its way: it founds or has joined, or another node is there that it must come to terms with. */
+	get settled(): Promise<void> {
+		return this.#settled.promise;
+	}
+
+	start(): void {
+		this.#timers.use(this.#options.clock.every(turnMs, () => this.#turn()));
+		this.#turn();
+	}
+
+	stop(): void {
+		this.#isOver = true;
+		this.#settled.resolve();
+		this.#search.stop();
+		this.#timers.dispose();
+	}
+
+	/** Another node asks this one, which is no member yet. */
+	onRequest({id, address, seeking}: JoinRequest): JoinAnswer {
+		const {founding, clock, address: own} = this.#options;
+		if (!founding || !seeking) return {type: 'wait', reason: `the node at ${own} is joining itself`};
+		const nowMs = clock.monotonicMs();
+		founding.asked(id, address, seeking, nowMs);
+		return {type: 'seeking', address: own, word: founding.word(nowMs)};
+	}
+
+	#question(): JoinRequest {
+		const {founding, clock, request} = this.#options;
+		return {...request(), ...(founding ? {seeking: founding.word(clock.monotonicMs())} : {})};
+	}
+
+	#turn(): void {
+		if (this.#isOver) return;
+		const {founding, clock, peers} = this.#options;
+		const nowMs = clock.monotonicMs();
+		if (nowMs - this.#candidatesMs >= candidatesMs) {
+			this.#candidatesMs = nowMs;
+			void peers.candidates().then(candidates => {
+				this.#candidates = candidates;
+				this.#turn();
+			});
+		}
+
+		if (this.#candidates === undefined) return; // The first look at who is there is still under way.
+		const addresses = this.#addresses(nowMs);
+		this.#search.ask(addresses);
+		if (addresses.length > 0) this.#settled.resolve();
+		for (const {address, isMember} of this.#candidates) if (isMember && !this.#own.has(address)) founding?.memberHeard(address, nowMs);
+		if (!founding) return this.#tell(addresses.length === 0 ? this.#options.aloneAdvice : this.#said(addresses));
+		const decision = founding.decide(nowMs);
+		if (decision.type === 'found' && addresses.every(address => this.#words.has(address))) {
+			this.stop();
+			return this.#options.found();
+		}
+
+		this.#tell(decision.type === 'found' ? `${addresses.find(address => !this.#words.has(address)) ?? ''} to answer` : `${decision.for}${this.#errors(addresses)}`);
+	}
+
+	/** Whom to ask, the leader first. */
+	#addresses(nowMs: number): readonly string[] {
+		const {founding} = this.#options;
+		const all = new Set([...(this.#leader === undefined ? [] : [this.#leader]), ...(this.#candidates ?? []).map(({address}) => address), ...founding?.addresses(nowMs) ?? []]);
+		return [...all].filter(address => !this.#own.has(address));
+	}
+
+	#onAsked(asked: Asked): void {
+		if (this.#isOver) return;
+		const {founding, clock} = this.#options;
+		const {address} = asked;
+		const nowMs = clock.monotonicMs();
+		if ('error' in asked) return this.#onError(address, asked.error);
+		const {id, answer, askedAtMs} = asked;
+		this.#refusals.delete(address);
+		this.#silences.delete(address);
+		if (answer.type !== 'seeking') founding?.memberHeard(address, nowMs);
+		switch (answer.type) {
+			case 'joined': {
+				this.stop();
+				return this.#options.joined(answer);
+			}
+
+			case 'seeking': {
+				this.#words.set(address, 'it seeks a cluster too');
+				founding?.answered(address, id, answer.address, answer.word, askedAtMs, nowMs);
+				break;
+			}
+
+			case 'ask': {
+				this.#leader = answer.address;
+				this.#words.set(address, `the leader at ${answer.address} to answer`);
+				break;
+			}
+
+			case 'wait': {
+				if (address === this.#leader) this.#leader = undefined;
+				this.#words.set(address, `${address}: ${answer.reason}`);
+				break;
+			}
+
+			case 'refused': {
+				this.#refusals.set(address, new DapssError('refused', answer.reason));
+				break;
+			}
+
+			default: answer satisfies never;
+		}
+
+		this.#turn();
+		this.#maybeGiveUp();
+	}
+
+	#onError(address: string, error: Error): void {
+		const {founding} = this.#options;
+		if (address === this.#leader) this.#leader = undefined;
+		const code = (error.cause as {readonly code?: unknown} | undefined)?.code;
+		if (code === 'itself') {
+			this.#own.add(address);
+			founding?.isSelf(address);
+			return this.#turn();
+		}
+
+		// A system's code says it in a word; a refusal has a reason.
+		const why = typeof code === 'string' && /^E[A-Z]+$/.test(code) ? code : error.message.replace(`peer ${address} `, '');
+		this.#words.set(address, `${address} to answer (${why})`);
+		this.#silences.set(address, why);
+		const isFinal = error instanceof DapssError && (error.code === 'not-authenticated' || error.code === 'refused');
+		if (isFinal) this.#refusals.set(address, error);
+		else this.#refusals.delete(address);
+		this.#turn();
+		this.#maybeGiveUp();
+	}
+
+	/** Only when nobody is left who may answer otherwise. */
+	#maybeGiveUp(): void {
+		if (this.#isOver || this.#refusals.size === 0) return;
+		const addresses = this.#addresses(this.#options.clock.monotonicMs());
+		if (!addresses.every(address => this.#refusals.has(address))) return;
+		this.stop();
+		this.#options.refused(this.#refusals.values().next().value!);
+	}
+
+	#said(addresses: readonly string[]): string {
+		return addresses.map(address => this.#words.get(address) ?? `${address} to answer`).join('; ');
+	}
+
+	#errors(addresses: readonly string[]): string {
+		const errors = new Set(addresses.flatMap(address => this.#silences.get(address) ?? []));
+		return errors.size === 0 ? '' : ` (${[...errors].join('; ')})`;
+	}
+
+	#tell(text: string): void {
+		this.#options.tell(text);
+	}
+}

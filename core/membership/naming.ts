@@ -1,0 +1,78 @@
+/**
+How a node gets its agreed name. A name that was chosen (`--name`) is taken or refused as it is. A default name that another member has gets a number:
+two nodes of one host and port cannot run at once, but one may have moved away and kept its name.
+*/
+import type {NodeId} from '../message.ts';
+import type {Topics} from '../topics/topics.ts';
+import {namesProtocol} from '../topics/topics.ts';
+import {nameMax} from './node-name.ts';
+
+/** The name that a node asks for. */
+export type WantedName = {readonly text: string; /** By its operator, not by default. */ readonly isChosen: boolean};
+type Agreed = Pick<Topics, 'protocol' | 'name' | 'nodeNamed'>;
+export type NamingStep =
+	| {readonly type: 'settled'}
+	| {readonly type: 'propose'; readonly name: string}
+	/** The chosen name belongs to another member, so the node keeps the one that it has. */
+	| {readonly type: 'taken'; readonly holder: NodeId};
+
+/** What to do about the name of a node now. */
+export function namingStep(agreed: Agreed, self: NodeId, {text, isChosen}: WantedName): NamingStep {
+	const current = agreed.name(self);
+	if (agreed.protocol < namesProtocol || text === '' || current === text) return {type: 'settled'};
+	const holder = agreed.nodeNamed(text);
+	if (holder === undefined || holder === self) return {type: 'propose', name: text};
+	if (isChosen && current !== '') return {type: 'taken', holder};
+	// Whoever has a numbered form of it keeps that: names that change by themselves help nobody.
+	return isNumbered(current, text) ? {type: 'settled'} : {type: 'propose', name: freeName(agreed, text)};
+}
+
+/** The name itself, or with the first number from 2 on that makes it free. */
+export function freeName(agreed: Pick<Agreed, 'nodeNamed'>, text: string): string {
+	for (let number = 1; ; number++) {
+		const suffix = number === 1 ? '' : `-${number}`;
+		const name = `${text.slice(0, nameMax - suffix.length)}${suffix}`;
+		if (agreed.nodeNamed(name) === undefined) return name;
+	}
+}
+
+function isNumbered(name: string, text: string): boolean {
+	const number = /-\d+$/.exec(name)?.[0];
+	return number !== undefined && name === `${text.slice(0, nameMax - number.length)}${number}`;
+}
+
+export type NamerOptions = {
+	readonly self: NodeId;
+	readonly wanted: WantedName;
+	readonly agreed: Agreed;
+	readonly propose: (name: string) => Promise<void>;
+	readonly warn: (text: string) => void;
+};
+
+/** Proposes the name of this node until it is agreed. */
+export class Namer {
+	readonly #options: NamerOptions;
+	#isProposing = false;
+	#hasWarned = false;
+
+	constructor(options: NamerOptions) {
+		this.#options = options;
+	}
+
+	/** Now and then, while there is a leader. */
+	care(): void {
+		const {self, wanted, agreed, propose, warn} = this.#options;
+		const step = namingStep(agreed, self, wanted);
+		if (step.type === 'taken' && !this.#hasWarned) {
+			this.#hasWarned = true;
+			warn(`The name ${wanted.text} belongs to node ${step.holder}, so this node keeps the name ${agreed.name(self)}: choose another --name, or remove that node: dapss-tui peer remove ${wanted.text}`);
+		}
+
+		if (step.type !== 'propose' || this.#isProposing) return;
+		this.#isProposing = true;
+		// Refused when another node was faster: the next step takes another name.
+		propose(step.name).catch(() => undefined).finally(() => {
+			this.#isProposing = false;
+		});
+	}
+}

@@ -1,0 +1,97 @@
+/**
+Everything that this process does about the identity of its node: claims it, holds publishers back until the claim is agreed, gets its name agreed, and finds second
+processes of an identity, its own or that of a peer.
+*/
+import {parseAddress} from '../address.ts';
+import type {Control} from '../control.ts';
+import type {NodeId} from '../message.ts';
+import type {BrokerEvent} from '../observe/events.ts';
+import type {Links} from '../ports.ts';
+import {decodeControl, encodeControl} from '../wire.ts';
+import {Claim} from './claim.ts';
+import {Doubles} from './doubles.ts';
+import {IdentityGate} from './identity-gate.ts';
+import {Namer, type WantedName} from './naming.ts';
+import {Sightings} from './sightings.ts';
+
+export type OwnIdentityOptions = {
+	readonly self: NodeId;
+	readonly incarnation: number;
+	readonly instance: string;
+	readonly name: WantedName;
+	readonly address: string;
+	readonly cluster: string;
+	readonly clusterId: () => string;
+	readonly control: Control;
+	readonly links: Pick<Links, 'send' | 'drop'>;
+	readonly nowMs: () => number;
+	readonly emit: (event: BrokerEvent) => void;
+	/** Another process is the one that counts: this one must stop. */
+	readonly refused: (reason: string) => void;
+};
+
+export class OwnIdentity {
+	readonly claim: Claim;
+	readonly gate: IdentityGate;
+	readonly doubles: Doubles;
+	readonly sightings: Sightings;
+	readonly #namer: Namer;
+	readonly #options: OwnIdentityOptions;
+
+	constructor(options: OwnIdentityOptions) {
+		const {self, incarnation, instance, name, cluster, clusterId, control, links, nowMs, emit} = options;
+		const {topics} = control;
+		const hasLeader = (): boolean => control.raft.leader !== undefined;
+		this.#options = options;
+		this.sightings = new Sightings({cluster, clusterId, nowMs, emit});
+		this.claim = new Claim({
+			self, incarnation, instance, agreed: topics, nowMs, hasLeader,
+			propose: () => control.propose({type: 'claim', node: self, incarnation, instance}),
+		});
+		this.claim.onLost = ({incarnation: other}) => this.#onLost(other);
+		// In a cluster of protocol 1 nothing can be claimed.
+		this.gate = new IdentityGate({nowMs, isOpen: () => this.claim.isHeld || (!this.claim.isNeeded && topics.address(self) !== undefined && hasLeader())});
+		this.#namer = new Namer({
+			self, wanted: name, agreed: topics,
+			propose: wanted => control.propose({type: 'name', node: self, name: wanted}),
+			warn: text => emit({type: 'warning', text}),
+		});
+		this.doubles = new Doubles({
+			nowMs,
+			agreed: peer => topics.instance(peer)?.instance,
+			ask: (peer, other) => void links.send(peer, [encodeControl('probe', {other})]),
+			drop: (peer, why) => links.drop(peer, why),
+			found: (peer, kept, refused) => this.sightings.doubled(peer, kept, refused),
+		});
+	}
+
+	/** At every tick of a member. */
+	tick(): void {
+		this.claim.care();
+		this.gate.tick();
+	}
+
+	/** Now and then, while there is a leader. */
+	care(): void {
+		this.#namer.care();
+	}
+
+	/** Another process called the peer under this node's id, so the peer asks whether this one still runs. It does, and knows now that there are two. */
+	onProbe(from: NodeId, frame: Buffer): void {
+		const {links, self, address} = this.#options;
+		const {other} = Object(decodeControl(frame)) as Record<string, unknown>;
+		links.send(from, [encodeControl('present', {})]);
+		if (typeof other === 'string' && parseAddress(other)) this.sightings.doubled(self, address, other);
+	}
+
+	/** A peer refuses this process. One that has not heard yet that this process is the agreed one does so too. */
+	onRefused(reason: string): void {
+		if (!this.claim.isHeld) this.#options.refused(reason);
+	}
+
+	#onLost(incarnation: number): void {
+		const {self, address, refused} = this.#options;
+		const other = this.sightings.snapshot().duplicates.find(({id}) => id === self)?.other;
+		refused(`node ${self} runs in another process${other === undefined ? '' : ` at ${other}`}, which the cluster has agreed on (incarnation ${incarnation}): this process, at ${address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`);
+	}
+}

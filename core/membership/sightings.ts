@@ -1,0 +1,58 @@
+/**
+Two things that no healthy cluster has: another cluster of the same name that is heard, and a second process that uses the identity of a member. Each is reported
+when it is first seen, and counts as long as it was seen lately.
+*/
+import type {NodeId} from '../message.ts';
+import type {BrokerEvent} from '../observe/events.ts';
+import type {Snapshot} from '../observe/snapshot.ts';
+
+export type SightingsOptions = {
+	readonly cluster: string;
+	readonly clusterId: () => string;
+	readonly nowMs: () => number;
+	readonly emit: (event: BrokerEvent) => void;
+};
+
+/** A beacon of another cluster comes every second or so; a doubled process gives up, and must be noticed after that. */
+const foreignMs = 10_000;
+const doubledMs = 60_000;
+const entriesMax = 64;
+
+export class Sightings {
+	readonly #options: SightingsOptions;
+	readonly #foreign = new Map<string, {readonly address: string; readonly atMs: number}>();
+	readonly #doubled = new Map<NodeId, {readonly address: string; readonly other: string; readonly atMs: number}>();
+
+	constructor(options: SightingsOptions) {
+		this.#options = options;
+	}
+
+	/** A node of another cluster of this name was heard at this address. */
+	foreign(clusterId: string, address: string): void {
+		const {cluster, nowMs, emit} = this.#options;
+		const isNew = !this.#foreign.has(clusterId);
+		if (isNew && this.#foreign.size >= entriesMax) return;
+		this.#foreign.set(clusterId, {address, atMs: nowMs()});
+		if (isNew) emit({type: 'discovered', cluster, clusterId, address, foreign: true});
+	}
+
+	/** Two processes use the identity of one node. @param other where the second one runs, which is refused */
+	doubled(id: NodeId, address: string, other: string): void {
+		const {nowMs, emit} = this.#options;
+		const known = this.#doubled.get(id);
+		if (!known && this.#doubled.size >= entriesMax) return;
+		this.#doubled.set(id, {address, other, atMs: nowMs()});
+		if (known?.other !== other || known.address !== address) emit({type: 'duplicate', id, address, other});
+	}
+
+	snapshot(): Pick<Snapshot, 'foreign' | 'duplicates'> {
+		const {nowMs, clusterId} = this.#options;
+		const now = nowMs();
+		for (const [id, {atMs}] of this.#foreign) if (now - atMs > foreignMs || id === clusterId()) this.#foreign.delete(id);
+		for (const [id, {atMs}] of this.#doubled) if (now - atMs > doubledMs) this.#doubled.delete(id);
+		return {
+			foreign: [...this.#foreign].map(([id, {address, atMs}]) => ({clusterId: id, address, heardMsAgo: Math.round(now - atMs)})),
+			duplicates: [...this.#doubled].map(([id, {address, other, atMs}]) => ({id, address, other, msAgo: Math.round(now - atMs)})),
+		};
+	}
+}

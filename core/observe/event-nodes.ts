@@ -1,0 +1,44 @@
+/**
+Which nodes an event mentions: those whose names are recorded with it, so that it can be told in names also after they have left.
+*/
+import type {NodeId} from '../message.ts';
+import type {BrokerEvent} from './events.ts';
+
+const nobody: readonly NodeId[] = [];
+
+export function nodesOf(event: BrokerEvent): readonly NodeId[] {
+	switch (event.type) {
+		case 'ready':
+		case 'admitted':
+		case 'member':
+		case 'duplicate':
+		case 'named':
+		case 'quarantined': return [event.id];
+		case 'refused': return present(event.id);
+		case 'leader': return present(event.leader, event.previous);
+		case 'transfer': return [event.from, event.to, event.by];
+		case 'voters': return event.voters;
+		case 'subscribed':
+		case 'unsubscribed': return [event.node];
+		case 'partition': return event.sides.flat();
+		case 'missed': return [event.origin];
+		// A message is on the hot path; a reader has the members.
+		case 'message':
+		case 'paused':
+		case 'waiting':
+		case 'protocol':
+		case 'quorum':
+		case 'rejected':
+		case 'discovered':
+		case 'lagged':
+		case 'fault':
+		case 'refilled':
+		case 'warning':
+		case 'stopped': return nobody;
+		default: return event satisfies never;
+	}
+}
+
+function present(...ids: ReadonlyArray<NodeId | undefined>): readonly NodeId[] {
+	return ids.filter(id => id !== undefined);
+}

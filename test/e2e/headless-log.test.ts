@@ -1,0 +1,73 @@
+/** What an operator reads without the console: in `ps`, and in the log of a headless node. */
+import {spawn} from 'node:child_process';
+import {readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {describe, expect, test} from 'vitest';
+import {Cluster, freePorts} from '../../bench/cluster.ts';
+import {cli, run} from './command.ts';
+
+/** What `ps` shows: the zeros are what the title leaves of the arguments. */
+const titleOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+
+describe.skipIf(process.platform !== 'linux')('ps tells processes apart', () => {
+	test('nodes by name, port and cluster; commands by their word', async () => {
+		await using cluster = new Cluster({cli, flags: ['--name', 'berlin.1']});
+		await cluster.startAll(1);
+		const [node] = cluster.nodes;
+		await expect.poll(() => titleOf(node!.pid)).toBe(`dapss-tui berlin.1 port ${node!.port} cluster ${cluster.name}`);
+
+		const client = spawn(process.execPath, [cli, 'subscribe', 'secret-topic', ...cluster.clientFlags, '--server', String(node!.port)], {stdio: ['ignore', 'ignore', 'pipe']});
+		await new Promise(resolve => client.stderr.once('data', resolve));
+		expect(titleOf(client.pid!)).toBe('dapss-tui subscribe');
+		client.kill();
+	});
+});
+
+describe('the log of a headless node', () => {
+	/** Starts a node with text output; its lines so far. */
+	function logged(cluster: Cluster, port: number, flags: readonly string[]): {readonly lines: () => readonly string[]; readonly stop: () => Promise<number | null>} {
+		const child = spawn(process.execPath, [cli, '--headless', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, String(port)), ...flags], {stdio: ['ignore', 'pipe', 'ignore'], env: {...process.env, NO_COLOR: '1'}});
+		let text = '';
+		child.stdout.on('data', (chunk: Buffer) => {
+			text += chunk.toString();
+		});
+		return {
+			lines: () => text.split('\n').slice(0, -1),
+			stop: () => new Promise(resolve => {
+				child.once('close', resolve);
+				child.kill('SIGTERM');
+			}),
+		};
+	}
+
+	const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:INFO |WARN |ERROR) \S/;
+
+	test('has date and level in every line, as `events` has', async () => {
+		await using cluster = new Cluster({cli});
+		await cluster.startAll(1);
+		const [port] = await freePorts(1) as [number];
+		const node = logged(cluster, port, ['--bootstrap', String(cluster.nodes[0]!.port)]);
+		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toMatch(/ INFO {2}running: node \S+ is a member of the cluster [0-9a-f]{8}/);
+		const events = await run(['events', ...cluster.clientFlags, '--server', String(port)]);
+		for (const text of [...node.lines(), ...events.stdout.toString().trimEnd().split('\n')]) expect(text).toMatch(line);
+		expect(await node.stop()).toBe(0);
+	});
+
+	test('a node that waits to join says for what, once for each reason, and that it runs only when it is admitted', async () => {
+		await using cluster = new Cluster({cli});
+		const [seed, port] = await freePorts(2) as [number, number];
+		const node = logged(cluster, port, ['--bootstrap', String(seed)]);
+		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(`INFO  waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`);
+		expect(node.lines().filter(text => text.includes('ready: node'))).toEqual([expect.stringMatching(`listens on port ${port} for the cluster ${cluster.name}$`)]);
+		const status = async (): Promise<Record<string, unknown>> => JSON.parse((await run(['status', '-o', 'json', ...cluster.clientFlags, '--server', String(port)])).stdout.toString()) as Record<string, unknown>;
+		expect(await status()).toMatchObject({phase: 'joining', detail: `waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`});
+		expect(node.lines().join('\n')).not.toMatch(/running|is a member/);
+
+		const first = cluster.startAlone(seed);
+		await first.waitFor(({type}) => type === 'ready', 'the first node');
+		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(' INFO  running: node ');
+		expect(await status()).toMatchObject({phase: 'running', detail: ''});
+		expect(node.lines().filter(text => text.includes(`${seed} to answer (ECONNREFUSED)`))).toHaveLength(1);
+		expect(await node.stop()).toBe(0);
+	});
+});

@@ -1,0 +1,63 @@
+/**
+Three real node processes: why the leader changed. An operator's transfer, a kill -9 and a SIGSTOP of the leader each give the right
+cause on every node; the node that was stopped reports its pause, the one that handed over the transfer and who asked for it.
+*/
+import {expect, test} from 'vitest';
+import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import type {NodeId} from '../../core/index.ts';
+import {cli} from './command.ts';
+
+const leads = (event: JsonEvent): boolean => event.type === 'leader' && typeof event['leader'] === 'string';
+const otherLeads = (former: string) => (event: JsonEvent): boolean => leads(event) && event['leader'] !== former;
+
+test('the leader event says why: transferred by whom, crashed, silent; pauses and transfers are events', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const marks = (): Map<NodeProcess, number> => new Map(cluster.nodes.map(node => [node, node.events.length]));
+	const changed = (nodes: readonly NodeProcess[], former: string, from: ReadonlyMap<NodeProcess, number>): Promise<JsonEvent[]> => Promise.all(nodes.map(node => node.waitFor(otherLeads(former), 'another leader', from.get(node))));
+
+	// Asked for through a follower.
+	let leader = cluster.leader()!;
+	const former = leader.id;
+	const [asked, next] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
+	let from = marks();
+	await using broker = await cluster.client(asked);
+	await broker.transferLeadership(next.id as NodeId);
+	for (const event of await changed(cluster.nodes, former, from)) expect(event).toMatchObject({leader: next.id, previous: former, cause: 'transferred'});
+	const transfers = cluster.nodes.flatMap(node => node.events.filter(({type}) => type === 'transfer'));
+	expect(transfers).toEqual([{type: 'transfer', at: expect.any(Number) as number, from: former, to: next.id, by: asked.id}]);
+
+	// kill -9. It is told apart from silence by the refused call, and so sooner than an election timeout passes.
+	const killed = next;
+	let survivors = cluster.nodes.filter(node => node !== killed);
+	from = marks();
+	await killed.kill('SIGKILL');
+	for (const event of await changed(survivors, killed.id, from)) {
+		expect(event).toMatchObject({previous: killed.id, cause: 'crashed'});
+		expect(event['silentMs']).toBeLessThan(500);
+		expect(event['withoutLeaderMs']).toBeGreaterThanOrEqual(event['silentMs'] as number);
+	}
+
+	const back = cluster.start(killed.port);
+	expect(await back.waitFor(leads, 'the leader')).toMatchObject({cause: 'started'});
+
+	// SIGSTOP, SIGCONT.
+	leader = cluster.leader()!;
+	const stopped = leader.id;
+	survivors = cluster.nodes.filter(node => node !== leader);
+	from = marks();
+	leader.signal('SIGSTOP');
+	for (const event of await changed(survivors, stopped, from)) {
+		expect(event).toMatchObject({previous: stopped, cause: 'silent'});
+		if (event['silentMs'] !== undefined) expect(event['silentMs']).toBeGreaterThanOrEqual(500);
+	}
+
+	expect((await changed(survivors, stopped, from)).some(event => Number(event['silentMs']) >= 500)).toBe(true);
+	leader.signal('SIGCONT');
+	const [late] = await changed([leader], stopped, from);
+	expect(late).toMatchObject({previous: stopped, cause: 'silent'});
+	const [paused, ...rest] = leader.events.slice(from.get(leader)).filter(({type}) => type === 'paused' || type === 'leader');
+	expect(paused).toMatchObject({type: 'paused'});
+	expect(paused!['forMs']).toBeGreaterThanOrEqual(500);
+	expect(rest.filter(({type}) => type === 'paused')).toEqual([]);
+}, 60_000);

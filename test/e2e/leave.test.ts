@@ -1,0 +1,109 @@
+/**
+Nodes that leave on purpose, as processes: their leadership and their vote go first, the others keep a quorum to the last one, and the same data
+folder joins again under a new id.
+*/
+import {describe, expect, test} from 'vitest';
+import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import type {Topic} from '../../core/index.ts';
+import {cli, run, type Finished} from './command.ts';
+
+const topic = 'kept' as Topic;
+
+function command(cluster: Cluster, node: NodeProcess, ...words: readonly string[]): Promise<Finished> {
+	return run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
+}
+
+const votersAre = (...nodes: readonly NodeProcess[]) => (event: JsonEvent): boolean => event.type === 'voters' && JSON.stringify(event['voters']) === JSON.stringify(nodes.map(({id}) => id).toSorted());
+
+async function expectHealthy(cluster: Cluster, node: NodeProcess): Promise<void> {
+	expect(await command(cluster, node, 'check')).toMatchObject({code: 0, stdout: expect.objectContaining({}) as Buffer, stderr: ''});
+}
+
+describe('three nodes, two leave one after the other, and the last one still has a quorum', () => {
+	test('the leader leaves, then the one that leads next', async () => {
+		await using cluster = new Cluster({cli});
+		await cluster.startAll(3);
+		const first = cluster.leader()!;
+		const rest = cluster.nodes.filter(node => node !== first);
+		const marks = rest.map(node => node.events.length);
+		const left = await command(cluster, first, 'leave', '-o', 'json');
+		expect(left).toMatchObject({code: 0, stderr: ''});
+		expect(JSON.parse(left.stdout.toString())).toMatchObject({left: first.id, address: `127.0.0.1:${first.port}`});
+		expect(await first.exited).toBe(0);
+		expect(first.events.at(-1)).toMatchObject({type: 'stopped', reason: 'left the cluster'});
+
+		// Two voters would be worse than one: the one that does not lead becomes a learner.
+		await Promise.all(rest.map((node, index) => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length === 1, 'one voter', marks[index])));
+		const second = cluster.leader()!;
+		const [last] = rest.filter(node => node !== second) as [NodeProcess];
+		await expectHealthy(cluster, last);
+
+		// The only voter leaves: the learner takes over its vote.
+		const mark = last.events.length;
+		expect(await command(cluster, second, 'leave')).toMatchObject({code: 0, stderr: ''});
+		expect(await second.exited).toBe(0);
+		await last.waitFor(votersAre(last), 'the last voter', mark);
+		await expectHealthy(cluster, last);
+		expect(await command(cluster, last, 'leave')).toMatchObject({code: 1, stderr: expect.stringContaining('This node is the only member of its cluster: there is nothing to leave. Stop it instead') as string});
+		expect(last.isRunning).toBe(true);
+	}, 60_000);
+
+	test('followers leave on SIGTERM, started with --leave; one joins again under a new id with its old topics', async () => {
+		await using cluster = new Cluster({cli, flags: ['--leave'], topics: [topic], messages: true});
+		await cluster.startAll(3);
+		const leader = cluster.leader()!;
+		const [one, two] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
+		const formerId = one.id;
+		const mark = leader.events.length;
+		await one.kill('SIGTERM');
+		expect([await one.exited, one.stderr]).toEqual([0, '']);
+		await leader.waitFor(votersAre(leader), 'one voter', mark);
+		await two.kill('SIGTERM');
+		expect([await two.exited, two.stderr]).toEqual([0, '']);
+		await leader.waitFor(event => event.type === 'member' && event['id'] === two.id && event['state'] === 'left', 'its removal');
+		await expectHealthy(cluster, leader);
+
+		const client = await cluster.client(leader);
+		await client.publish(topic, [Buffer.from('while it was away')]);
+		// It finds the others by what it kept, without --bootstrap and without --topics.
+		const again = cluster.startAlone(one.port);
+		await again.waitFor(event => event.type === 'leader' && event['leader'] === leader.id, 'the leader');
+		expect(again.id).not.toBe(formerId);
+		await leader.waitFor(event => event.type === 'subscribed' && event['topic'] === topic && event['node'] === again.id, 'its old topic');
+		await client.publish(topic, [Buffer.from('hello again')]);
+		await again.waitFor(event => event['payload'] === 'hello again', 'a message of its old topic');
+		expect(again.events.filter(({type}) => type === 'quarantined')).toEqual([]);
+		const {members} = await client.snapshot();
+		expect(members.map(({id}) => id)).toEqual([leader.id, again.id].toSorted());
+		await client[Symbol.asyncDispose]();
+	}, 60_000);
+});
+
+test('a node does not leave when the others would have no quorum, nor without one; then it says so, stops and stays a member', async () => {
+	await using cluster = new Cluster({cli, flags: ['--leave']});
+	await cluster.startAll(3);
+	const leader = cluster.leader()!;
+	const [dead, alive] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
+	await dead.kill('SIGKILL');
+	await leader.waitFor(event => event.type === 'member' && event['id'] === dead.id && event['state'] === 'down', 'the crash');
+	expect(await command(cluster, alive, 'leave')).toMatchObject({code: 1, stderr: expect.stringContaining('would have no quorum') as string});
+	await alive.kill('SIGTERM');
+	expect([await alive.exited, alive.stderr]).toEqual([0, expect.stringMatching(/^The node did not leave, it stops and stays a member: .*would have no quorum/)]);
+	await leader.waitFor(event => event.type === 'quorum' && event['held'] === false, 'the loss of the quorum');
+	expect(await command(cluster, leader, 'leave')).toMatchObject({code: 11, stderr: expect.stringContaining('This node cannot leave: no quorum: 1 of 3 voters reachable. Start the missing voters') as string});
+	const back = cluster.start(alive.port, []);
+	await back.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'the leader');
+	expect(back.id).toBe(alive.id);
+}, 60_000);
+
+test('a headless node says on stderr what its stop costs', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const leader = cluster.leader()!;
+	const [one, two] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
+	await one.kill('SIGTERM');
+	expect([await one.exited, one.stderr]).toEqual([0, 'Stopping this node leaves 2 of 3 voters: no other voter may fail until it is back\n']);
+	await two.waitFor(event => event.type === 'member' && event['id'] === one.id && event['state'] !== 'alive', 'its stop');
+	await two.kill('SIGTERM');
+	expect([await two.exited, two.stderr]).toEqual([0, 'Stopping this node leaves 1 of 3 voters: no quorum until it is back\n']);
+});

@@ -1,0 +1,109 @@
+/**
+The replicated state alone, a run from a seed: a log of commands and configurations, applied by a node that reads all of it, by one that starts from a snapshot
+somewhere in it, and by one of the previous release, which knows neither names nor claims. Copied data folders and operators who give two nodes one name are in it
+from the beginning.
+*/
+import {decode} from '../../core/codec.ts';
+import type {NodeId, Topic} from '../../core/message.ts';
+import {decodeEnvelope, encodeContext, encodeEnvelope, type Command} from '../../core/topics/command.ts';
+import {Topics} from '../../core/topics/topics.ts';
+import {createRandom, type SeededRandom} from './random.ts';
+
+type Entry = {readonly index: number} & ({readonly data: Uint8Array} | {readonly nodes: readonly NodeId[]; readonly context: Uint8Array});
+
+const ids = Array.from({length: 5}, (_, index) => `${index + 1}`.repeat(16)) as NodeId[];
+const names = ['db1', 'DB1', 'db2', 'web-1', 'web-2'];
+const entriesMax = 300;
+const fresh = (): Topics => new Topics({topicsMax: 10, membersMax: 10});
+
+/** @throws what was violated, with the seed and the entry */
+export function simulateState(seed: number): void {
+	const random = createRandom(`${seed}/state`);
+	const log = drawLog(random);
+	const cut = random.below(log.length);
+	const whole = fresh();
+	let restarted = fresh();
+	let previous: Topics | undefined = fresh();
+	/** Who held the identity of a node in each of its starts. */
+	const holders = new Map<string, string>();
+	for (const entry of log) {
+		const fail = (rule: string, what: string): never => {
+			throw new Error(`SEED=${seed} (replays it), at 0 ms, event ${entry.index}: ${rule}: ${what}`);
+		};
+
+		const incarnations = new Map(ids.map(id => [id, whole.instance(id)?.incarnation ?? -1] as const));
+		apply(whole, entry);
+		apply(restarted, entry);
+		if (entry.index === cut) {
+			const snapshot = restarted.save();
+			restarted = fresh();
+			restarted.load(snapshot);
+		}
+
+		if (whole.protocol > 1) previous = undefined;
+		else if (previous) apply(previous, asPreviousReads(entry));
+		const bytes = Buffer.from(whole.save());
+		if (!bytes.equals(restarted.save())) fail('the same entries give the same state', 'a node that started from a snapshot has another one');
+		if (previous && !bytes.equals(previous.save())) fail('a node of the previous release has the same state', 'what it does not know has changed it');
+		if (previous && (decode(bytes) as {version: unknown}).version !== 1) fail('a node of the previous release can read the state', 'it is saved in a later format');
+		const taken = ids.map(id => whole.name(id).toLowerCase()).filter(name => name !== '');
+		if (new Set(taken).size < taken.length) fail('a name is of one member', taken.join(', '));
+		for (const id of ids) {
+			const held = whole.instance(id);
+			if (!held) continue;
+			if (held.incarnation < incarnations.get(id)!) fail('an earlier start does not get an identity back', `${id} went back to ${held.incarnation}`);
+			const key = `${id}:${held.incarnation}`;
+			const holder = holders.get(key) ?? held.instance;
+			holders.set(key, holder);
+			if (holder !== held.instance) fail('one process uses an identity', `${holder} and ${held.instance} both held ${key}`);
+		}
+	}
+}
+
+function drawLog(random: SeededRandom): Entry[] {
+	const [founder] = ids as [NodeId];
+	let members: readonly NodeId[] = [founder];
+	const log: Entry[] = [{index: 1, nodes: members, context: encodeContext({clusterId: 'c', node: founder, address: 'h:1', ...(random.chance(1, 2) ? {protocol: 2} : {})})}];
+	const raisesAt = random.below(entriesMax);
+	const seqs = new Map<string, number>();
+	const instance = (): string => `${random.between(1, 3)}`.repeat(16);
+	for (let index = 2; index <= entriesMax; index++) {
+		const node = random.pick(ids);
+		if (random.chance(1, 12)) {
+			const isNew = !members.includes(node);
+			// A removed id never comes back.
+			if (!isNew && (node === founder || members.length < 2 || random.chance(2, 3))) continue;
+			members = isNew ? [...members, node].toSorted() : members.filter(id => id !== node);
+			const context = isNew ? {node, address: `h:${random.below(9)}`, name: random.pick(names), incarnation: index, instance: instance()} : {};
+			log.push({index: log.length + 1, nodes: members, context: encodeContext(context)});
+			continue;
+		}
+
+		const incarnation = Math.floor(index / 20) + random.below(2);
+		const commands: readonly Command[] = [
+			{type: 'name', node, name: random.pick(names)},
+			{type: 'claim', node, incarnation, instance: instance()},
+			{type: 'subscribe', node, topic: 'news' as Topic, since: index},
+			{type: 'address', node, address: `h:${random.below(9)}`},
+		];
+		const command: Command = index > raisesAt && random.chance(1, 10) ? {type: 'protocol', node: founder, protocol: 2} : random.pick(commands);
+		const session = `${node}:${incarnation}`;
+		// Now and then the two processes of a copied folder give a command the same number.
+		const seq = (seqs.get(session) ?? 0) + (random.chance(1, 8) ? 0 : 1);
+		seqs.set(session, seq);
+		log.push({index: log.length + 1, data: encodeEnvelope({node, incarnation, seq, answeredBelow: Math.max(1, seq - 3), lamport: index, command})});
+	}
+
+	return log;
+}
+
+function apply(topics: Topics, entry: Entry): void {
+	if ('data' in entry) topics.apply(entry.index, entry.data);
+	else topics.applyConfiguration(entry.index, entry.nodes, entry.context);
+}
+
+/** For the previous release a command that it does not know is no command. It passes over what it does not know of a context, as this one does before protocol 2. */
+function asPreviousReads(entry: Entry): Entry {
+	const type = 'data' in entry ? decodeEnvelope(entry.data)?.command.type : undefined;
+	return type === 'name' || type === 'claim' || type === 'protocol' ? {index: entry.index, data: new Uint8Array(0)} : entry;
+}
