@@ -2,7 +2,8 @@
 Whole nodes in virtual time, a few seeds of them (`npm run sim` runs more), and what earlier campaigns found.
 */
 import {expect, test} from 'vitest';
-import {planOf, type Outcome, type RunOptions} from './node/cluster.ts';
+import type {Outcome, RunOptions} from './node/cluster.ts';
+import {planOf} from './node/plan.ts';
 import {createRandom, seeds} from './random.ts';
 import {attempt} from './worker.ts';
 

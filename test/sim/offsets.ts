@@ -88,6 +88,12 @@ export class Offsets {
 		for (const offset of gaps) if (offset >= end) gaps.delete(offset);
 	}
 
+	/** The log was copied as it is. */
+	copied(from: Place, to: Place): void {
+		const {at, offsets, gaps} = this.#log(from);
+		this.#logs.set(keyOf(to), {at: new Map(at), offsets: new Map(offsets), gaps: new Set(gaps)});
+	}
+
 	/** Its disk was damaged: what was there may come again at another place. */
 	damaged(place: Place, isThere: (offset: number) => boolean): void {
 		this.#takeBack(place, isThere);
@@ -103,8 +109,8 @@ export class Offsets {
 		}
 	}
 
-	#log({node, topic}: Place): Seen {
-		const key = `${node} ${topic}`;
+	#log(place: Place): Seen {
+		const key = keyOf(place);
 		let seen = this.#logs.get(key);
 		if (!seen) {
 			seen = {at: new Map(), offsets: new Map(), gaps: new Set()};
@@ -118,6 +124,10 @@ export class Offsets {
 		this.problem ??= new Error(`${rule}: ${what}`);
 		throw this.problem;
 	}
+}
+
+function keyOf({node, topic}: Place): string {
+	return `${node} ${topic}`;
 }
 
 export type OffsetReader = {

@@ -54,6 +54,8 @@ export class Mirror {
 /** A node as the checks see it. */
 export type Watched = {
 	readonly id: NodeId;
+	/** Names the machine: two may have one id, when a disk was copied. */
+	readonly key: string;
 	/** What was given to the disk, and what of it is synced. */
 	readonly written: Mirror;
 	readonly synced: Mirror;
@@ -70,8 +72,8 @@ type Seen = {term: number; commit: number; role: RaftStatus['role']; voters: rea
 const promotionSlack = 8;
 
 export class RaftChecks {
-	readonly #nodes = new Map<NodeId, Watched>();
-	readonly #seen = new Map<NodeId, Seen>();
+	readonly #nodes = new Map<string, Watched>();
+	readonly #seen = new Map<string, Seen>();
 	readonly #leaders = new Map<number, NodeId>();
 	readonly #votes = new Map<string, NodeId>();
 	/** Who would vote for a node in a term. */
@@ -87,7 +89,7 @@ export class RaftChecks {
 	leadersElected = 0;
 	readsServed = 0;
 	/** Leaders over the bound, with the ticks that it was seen at first. */
-	readonly #alone = new Map<NodeId, number>();
+	readonly #alone = new Map<string, number>();
 	/** Of any node, leader or not. */
 	highestTermSeen = 0;
 	/** The first violation: one that is found within a promise callback would be lost otherwise. */
@@ -107,34 +109,38 @@ export class RaftChecks {
 		return Math.max(0, ...this.#leaders.keys());
 	}
 
+	/** Ids whose disk was copied to another machine. */
+	readonly #copied = new Set<NodeId>();
+
 	watch(node: Watched): void {
-		this.#nodes.set(node.id, node);
+		if (node.key !== node.id) this.#copied.add(node.id);
+		this.#nodes.set(node.key, node);
 	}
 
 	/** The node starts over from its disk: what it says from now on may be behind what it said before, but not behind what it had synced. */
 	booted(node: Watched, status: RaftStatus): void {
-		this.#seen.delete(node.id);
-		this.#alone.delete(node.id);
+		this.#seen.delete(node.key);
+		this.#alone.delete(node.key);
 		if (status.term < node.synced.state.term) this.#fail('a term outlives a restart', `${node.id} boots at ${status.term}, had ${node.synced.state.term} on its disk`);
 		this.observe(node, status);
 	}
 
 	observe(node: Watched, status: RaftStatus): void {
-		const {id} = node;
-		const seen = this.#seen.get(id);
+		const {id, key} = node;
+		const seen = this.#seen.get(key);
 		if (seen && status.term < seen.term) this.#fail('terms never go back', `${id} from ${seen.term} to ${status.term}`);
 		if (seen && status.commit < seen.commit) this.#fail('commits never go back', `${id} from ${seen.commit} to ${status.commit}`);
 		if (status.commit > status.lastIndex || status.applied > status.commit) this.#fail('applied ≤ commit ≤ last', `${id} ${status.applied} ${status.commit} ${status.lastIndex}`);
 		this.highestTermSeen = Math.max(this.highestTermSeen, status.term);
 		if (status.role === 'leader') {
-			this.#checkLeader(id, status);
+			this.#checkLeader(node, status);
 			const isNew = seen?.role !== 'leader' || seen.term !== status.term;
 			if (isNew) this.#elected(node, status);
 			if (!isNew && status.commit > seen.commit) this.#checkQuorum(node, status);
 			if (!isNew) this.#checkPromotion(id, status, seen.voters);
 		}
 
-		this.#seen.set(id, {term: status.term, commit: status.commit, role: status.role, voters: status.configuration.voters});
+		this.#seen.set(key, {term: status.term, commit: status.commit, role: status.role, voters: status.configuration.voters});
 	}
 
 	/** Before the work is carried out. */
@@ -185,7 +191,7 @@ export class RaftChecks {
 			}
 
 			case 'vote': {
-				if (!packet.isTransfer) this.#checkEncouraged(id, packet.term);
+				if (!packet.isTransfer) this.#checkEncouraged(node, packet.term);
 				this.#stood.set(`${id}:${packet.term}`, packet);
 				return this.#voted(id, packet.term, id, synced);
 			}
@@ -272,15 +278,15 @@ export class RaftChecks {
 		}
 	}
 
-	#checkLeader(id: NodeId, {progress, lastIndex, contactTicks, uncommittedBytes, term}: RaftStatus): void {
+	#checkLeader({id, key}: Watched, {progress, lastIndex, contactTicks, uncommittedBytes, term}: RaftStatus): void {
 		for (const {id: peer, match, next} of progress) {
 			if (match >= next || match > lastIndex || next > lastIndex + 1) this.#fail('match < next ≤ last + 1', `${id} has ${peer} at match ${match}, next ${next}, last ${lastIndex}`);
 		}
 
 		if (!this.#bounds) return;
-		if (contactTicks <= this.#bounds.electionTicks + 1) this.#alone.delete(id);
-		else if (!this.#alone.has(id)) this.#alone.set(id, contactTicks); // A change of the voters may do that between two ticks.
-		else if (contactTicks > this.#alone.get(id)! + 1) this.#fail('a leader without a quorum steps down', `${id} leads in term ${term}, heard no majority for ${contactTicks} ticks`);
+		if (contactTicks <= this.#bounds.electionTicks + 1) this.#alone.delete(key);
+		else if (!this.#alone.has(key)) this.#alone.set(key, contactTicks); // A change of the voters may do that between two ticks.
+		else if (contactTicks > this.#alone.get(key)! + 1) this.#fail('a leader without a quorum steps down', `${id} leads in term ${term}, heard no majority for ${contactTicks} ticks`);
 		if (uncommittedBytes > this.#bounds.uncommittedBytesMax) this.#fail('what is not committed is bounded', `${id} holds ${uncommittedBytes} bytes`);
 	}
 
@@ -306,13 +312,18 @@ export class RaftChecks {
 		const entryTerm = written.termAt(commit);
 		if (entryTerm === undefined) return;
 		if (entryTerm !== term) this.#fail('only entries of the own term are committed by counting', `${id} in term ${term} commits ${commit} of term ${entryTerm}`);
-		const holders = voters.filter(voter => this.#nodes.get(voter)?.synced.holds(commit, entryTerm)).length;
+		const holders = voters.filter(voter => this.#machinesOf(voter).some(({synced}) => synced.holds(commit, entryTerm))).length;
 		if (holders * 2 <= voters.length) this.#fail('committed means durable on a majority', `${id} commits ${commit}, on ${holders} disks of ${voters.length} voters`);
 	}
 
+	#machinesOf(id: NodeId): readonly Watched[] {
+		const node = this.#nodes.get(id);
+		return this.#copied.has(id) ? [...this.#nodes.values()].filter(other => other.id === id) : node ? [node] : [];
+	}
+
 	/** Who cannot win does not raise the term (thesis, 9.6): a majority would vote for it in that very term. */
-	#checkEncouraged(id: NodeId, term: number): void {
-		const voters = this.#seen.get(id)?.voters ?? [];
+	#checkEncouraged({id, key}: Watched, term: number): void {
+		const voters = this.#seen.get(key)?.voters ?? [];
 		if (this.#forced.has(`${id}:${term}`)) return;
 		const by = this.#encouraged.get(`${id}:${term}`);
 		const given = voters.filter(voter => voter === id || by?.has(voter)).length;

@@ -34,6 +34,7 @@ const blob = 0xFF;
 
 export class RaftHost implements Host, Watched {
 	readonly id: NodeId;
+	readonly key: string;
 	written = new Mirror();
 	synced = new Mirror();
 	raft: Raft | undefined;
@@ -51,6 +52,7 @@ export class RaftHost implements Host, Watched {
 
 	constructor(options: RaftHostOptions) {
 		this.#options = options;
+		this.key = options.id;
 		this.id = options.id;
 		this.#random = options.world.random.child(`raft/${options.id}`);
 		this.#disk = new Disk({schedule: options.world.schedule, random: this.#random.child('disk'), syncMs: options.syncMs});

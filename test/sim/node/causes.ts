@@ -15,12 +15,13 @@ export class Causes {
 	/** When each node began to lead in a term, by its own report. */
 	readonly #ledMs = new Map<string, number>();
 	/** Of each process that runs: in which term it last followed each leader; how each of its links stands, as it was told. */
-	readonly #followed = new Map<NodeId, Map<NodeId, number>>();
-	readonly #links = new Map<NodeId, Map<NodeId, Link>>();
+	readonly #followed = new Map<string, Map<NodeId, number>>();
+	readonly #links = new Map<string, Map<NodeId, Link>>();
 
-	booted(id: NodeId): void {
-		this.#followed.set(id, new Map());
-		this.#links.set(id, new Map());
+	/** @param key of the machine */
+	booted(key: string): void {
+		this.#followed.set(key, new Map());
+		this.#links.set(key, new Map());
 	}
 
 	ended(id: NodeId, nowMs: number): void {
@@ -31,23 +32,23 @@ export class Causes {
 		this.#handedOverMs.set(id, nowMs);
 	}
 
-	linked(id: NodeId, peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
-		const link = this.#links.get(id)?.get(peer) ?? {wasUp: false, isClosed: false, isRefused: false};
-		this.#links.get(id)?.set(peer, link);
+	linked(key: string, peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
+		const link = this.#links.get(key)?.get(peer) ?? {wasUp: false, isClosed: false, isRefused: false};
+		this.#links.get(key)?.set(peer, link);
 		if (change === 'up') Object.assign(link, {wasUp: true, isClosed: false, isRefused: false});
 		else if (change === 'down') Object.assign(link, {isClosed: true, isRefused: false});
 		else if (change === 'refused') link.isRefused = true;
 	}
 
 	/** What is wrong with taking this peer for crashed now. */
-	believed(id: NodeId, peer: NodeId): string | undefined {
-		const link = this.#links.get(id)?.get(peer);
-		return link?.wasUp === true && link.isClosed && link.isRefused ? undefined : `a closed link alone is no evidence: ${id} takes ${peer} for crashed`;
+	believed(key: string, peer: NodeId): string | undefined {
+		const link = this.#links.get(key)?.get(peer);
+		return link?.wasUp === true && link.isClosed && link.isRefused ? undefined : `a closed link alone is no evidence: ${key} takes ${peer} for crashed`;
 	}
 
 	/** What is wrong with the report. */
-	reported(id: NodeId, {leader, previous, cause, silentMs, term}: LeaderEvent, {nowMs, electionMs}: {readonly nowMs: number; readonly electionMs: number}): string | undefined {
-		const followed = this.#followed.get(id)!;
+	reported({id, key}: {readonly id: NodeId; readonly key: string}, {leader, previous, cause, silentMs, term}: LeaderEvent, {nowMs, electionMs}: {readonly nowMs: number; readonly electionMs: number}): string | undefined {
+		const followed = this.#followed.get(key)!;
 		// It may hear late of a leadership that is over by then: what counts is when that began.
 		const sinceMs = this.#ledMs.get(`${previous}:${previous && followed.get(previous)}`);
 		if (leader !== undefined) followed.set(leader, term);

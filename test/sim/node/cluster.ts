@@ -12,11 +12,15 @@ import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
+import {Doubles} from './doubles.ts';
 import {Fabric} from './fabric.ts';
+import {togetherWays, type Way} from './hearsay.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
+import {lookMs, Looks} from './looks.ts';
 import {MessageChecks} from './message-checks.ts';
-import {drawPlan, type Event, type Kind} from './plan.ts';
+import {Incidents} from './incidents.ts';
+import {featuresOf, planOf, traitsOf, incidentKinds, type Event, type Feature, type IncidentKind, type Kind} from './plan.ts';
 import {poisoned} from './poison.ts';
 import {Readers} from './readers.ts';
 import {versionProblems} from './versions.ts';
@@ -33,7 +37,8 @@ export type Outcome = {
 	readonly agreedMs: number;
 	readonly convergedMs: number;
 };
-export type RunOptions = {readonly seed: number; readonly forMs?: number; readonly plan?: readonly Event[]; readonly trace?: (line: string) => void};
+/** `extra`: of what is off. */
+export type RunOptions = {readonly seed: number; readonly extra?: readonly Feature[]; readonly forMs?: number; readonly plan?: readonly Event[]; readonly trace?: (line: string) => void};
 
 /** Far more than any run has. */
 const eventsMax = 1_000_000;
@@ -42,11 +47,6 @@ const convergeMs = 60_000;
 /** Entries that a leader finds in its log or makes itself are not refused: no-ops, configurations, what it had as a follower. */
 const uncommittedSlack = 2000;
 const topics = ['news', 'sport', 'weather'] as readonly string[] as readonly Topic[];
-
-/** The script of a seed. */
-export function planOf(seed: number, forMs: number): Event[] {
-	return drawPlan(createRandom(`${seed}/plan`), forMs);
-}
 
 /** Run a seed. @throws what was violated, with the virtual time */
 export function simulate(options: RunOptions): Outcome {
@@ -68,6 +68,13 @@ class Run {
 	readonly #diskCounts = noDiskCounts();
 	readonly #strikes = new Map<Kind, number>();
 	readonly #config: Config;
+	readonly #features: ReadonlySet<Feature>;
+	readonly #way: Way;
+	/** How many hosts start together. */
+	readonly #together: number;
+	readonly #incidents: Incidents;
+	readonly #doubles: Doubles;
+	readonly #looks: Looks;
 	readonly #raftLimits;
 	readonly #syncMs: readonly [number, number];
 	/** Whose removal was asked for; it may be agreed at any time. */
@@ -75,15 +82,18 @@ class Run {
 	#fingerprint = 0;
 	#events = 0;
 	#made = 0;
+	#addresses = 0;
 	#published = 0;
 	#isOver = false;
 	/** Nodes of the previous version are among them, and are upgraded one by one. */
 	readonly #isMixed: boolean;
 
-	constructor({seed, forMs = 40_000, plan, trace}: RunOptions) {
+	constructor({seed, forMs = 40_000, extra = [], plan, trace}: RunOptions) {
 		this.#seed = seed;
 		this.#forMs = forMs;
-		this.#plan = plan ?? planOf(seed, forMs);
+		this.#plan = plan ?? planOf(seed, forMs, extra);
+		this.#features = featuresOf(extra);
+		this.#way = traitsOf(seed, this.#features).has('together') ? createRandom(`${seed}/together`).pick(togetherWays) : 'none';
 		this.#trace = trace;
 		this.#random = createRandom(`${seed}/run`);
 		const random = createRandom(`${seed}/options`);
@@ -109,7 +119,20 @@ class Run {
 		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
 		this.#isMixed = createRandom(`${seed}/versions`).chance(1, 4);
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
-		for (let count = random.pick([1, 2, 3, 3, 3, 4, 5, 5]); count > 0; count--) this.#add();
+		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
+		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters, messages: this.#witness.messages});
+		this.#witness.mayBeRemoved = node => this.#removed.has(node) || !this.#hosts.some(({id, isGone}) => id === node && !isGone);
+		this.#looks = new Looks({
+			fabric: this.#fabric, hosts: this.#hosts, nowMs: () => this.#schedule.nowMs, leader: () => this.#members()?.leader, hostOf: id => this.#hostOf(id),
+			isHealth: this.#features.has('health'), isViews: this.#features.has('views'),
+		});
+		this.#incidents = new Incidents({
+			schedule: this.#schedule, fabric: this.#fabric, hosts: this.#hosts, freshAddress: () => this.#freshAddress(),
+			add: ({address, copyOf}) => (copyOf ? this.#copy(copyOf, address) : this.#add(address, false)),
+			voters,
+		});
+		this.#together = random.pick([1, 2, 3, 3, 3, 4, 5, 5]);
+		for (let count = this.#together; count > 0; count--) this.#add();
 	}
 
 	carryOut(): Outcome {
@@ -117,12 +140,14 @@ class Run {
 		let convergedMs = 0;
 		let history: HistoryResult;
 		try {
-			for (const [index, host] of this.#hosts.entries()) this.#schedule.after(index * 50, () => host.boot());
+			const start = createRandom(`${this.#seed}/start`);
+			for (const [index, host] of this.#hosts.entries()) this.#schedule.after(this.#way === 'none' ? index * 50 : start.below(2000), () => host.boot());
 			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#strike(event));
 			this.#work(createRandom(`${this.#seed}/clients`));
 			this.#poison(createRandom(`${this.#seed}/poison`));
 			const chance = createRandom(`${this.#seed}/upkeep`);
 			this.#witness.upkeep = host => this.#disturb(host, chance);
+			if (this.#features.has('health') || this.#features.has('views')) this.#look();
 			this.#run(this.#forMs);
 			this.#heal();
 			agreedMs = this.#agree();
@@ -144,26 +169,66 @@ class Run {
 				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, refilled: witness.messages.refills, commands: witness.commands,
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
+				saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
 				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
 	}
 
+	/** One that nobody has or had. */
+	#freshAddress(): string {
+		return `127.0.0.1:${5000 + this.#addresses++}`;
+	}
+
 	#add(address?: string, founds = this.#made === 0, replaces: readonly NodeId[] = []): Host {
 		const index = this.#made++;
 		const id = hash32(`${this.#seed}/id/${index}`).toString(16).padStart(8, '0').repeat(2) as NodeId;
-		const random = this.#random.child(`host/${index}`);
+		const {random, disk} = this.#machine(index);
 		const host = new Host({
 			// Whoever comes later may find that the others have agreed on more than the previous version speaks.
 			protocol: this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3) ? protocolMax - 1 : protocolMax,
-			id, address: address ?? `127.0.0.1:${5000 + index}`, founds, replaces,
-			bootstrap: () => this.#hosts.filter(other => other.id !== id && !other.isGone).map(other => other.address),
+			id, address: address ?? this.#freshAddress(), freshAddress: () => this.#freshAddress(), founds, replaces,
+			bootstrap: () => this.#listFor(id), way: this.#way, expect: this.#together,
 			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
-			disk: new SimDisk({schedule: this.#schedule, random: random.child('disk'), syncMs: this.#syncMs, counts: this.#diskCounts}),
-			driftPerMille: random.between(-50, 50), note: text => this.#note(text),
+			disk, driftPerMille: random.between(-50, 50), note: text => this.#note(text), onEnd: ended => this.#ended(ended),
 		});
 		this.#hosts.push(host);
 		return host;
+	}
+
+	/** The addresses that a host is started with. */
+	#listFor(id: NodeId): readonly string[] {
+		if (this.#way === 'discovery' || this.#way === 'expect') return [];
+		return this.#hosts.filter(other => (other.id !== id || this.#way === 'list-with-self') && !other.isGone).map(other => other.address);
+	}
+
+	#machine(name: number | string): {readonly random: SeededRandom; readonly disk: SimDisk} {
+		const random = this.#random.child(`host/${name}`);
+		return {random, disk: new SimDisk({schedule: this.#schedule, random: random.child('disk'), syncMs: this.#syncMs, counts: this.#diskCounts})};
+	}
+
+	/** Another machine with the disk of this one, as it is at this moment. */
+	#copy(host: Host, address: string): Host {
+		const key = `${host.key}+`;
+		const {random, disk} = this.#machine(key);
+		host.options.disk.copyTo(disk);
+		const copy = new Host({...host.options, key, address, random, disk, isCopy: true, protocol: host.protocol, driftPerMille: random.between(-50, 50)});
+		this.#witness.copied(host, copy);
+		this.#doubles.copied(host);
+		this.#doubles.adopt(host);
+		this.#hosts.push(copy);
+		return copy;
+	}
+
+	/** A second process of an id that gave up by itself is never started again. */
+	#ended(host: Host): void {
+		const isByItself = host.why === 'storage' || (host.why === 'stopped' && host.reason !== 'restart');
+		if (isByItself && this.#doubles.other(host) && /\b(?:copy|second|another process|same)\b/.test(host.reason)) host.isGone = true;
+	}
+
+	/** A host whose id another machine has taken over stays down: its operator was told. */
+	#mayBoot(host: Host): boolean {
+		return host.why !== 'removed' && !(this.#doubles.other(host)?.isUp ?? false);
 	}
 
 	#note(text: string): void {
@@ -186,7 +251,7 @@ class Run {
 
 	/** What a check found within a promise callback, where nobody would catch it. */
 	get #problem(): Error | undefined {
-		return this.#witness.checks.problem ?? this.#witness.messages.problem ?? this.#witness.messages.offsets.problem;
+		return this.#witness.checks.problem ?? this.#witness.messages.problem ?? this.#witness.messages.offsets.problem ?? this.#doubles.problem;
 	}
 
 	get #up(): Host[] {
@@ -209,6 +274,13 @@ class Run {
 		});
 	}
 
+	#look(): void {
+		this.#schedule.after(lookMs, () => {
+			this.#looks.look();
+			this.#look();
+		});
+	}
+
 	/** A node that tidies up is killed at times, or loses its power, before it is through. */
 	#disturb(host: Host, random: SeededRandom): void {
 		if (!random.chance(1, 8)) return;
@@ -227,7 +299,7 @@ class Run {
 			if (this.#isOver) return;
 			this.#poison(random);
 			const [from, to] = random.shuffle(this.#up);
-			if (!from?.node || !to || this.#fabric.isCut(from.id, to.id)) return;
+			if (!from?.node || !to || this.#fabric.isCut(from.key, to.key)) return;
 			const frame = poisoned(from.node, random.pick(topics));
 			to.run(() => to.onFrame(from.id, frame));
 		});
@@ -237,11 +309,20 @@ class Run {
 		const count = 1 + this.#published % 3;
 		this.#published += count;
 		const bodies = Array.from({length: count}, (_, index) => Buffer.alloc(size, `${this.#published}.${index}`));
-		host.node!.publish(topic, bodies).then(published => this.#witness.messages.acknowledge(host, topic, published), () => undefined);
+		host.node!.publish(topic, bodies).then(published => {
+			this.#witness.messages.acknowledge(host, topic, published);
+			this.#doubles.acknowledge(host, topic, published);
+		}, () => undefined);
 	}
 
-	#strike({kind, a, b, forMs}: Event): void {
-		const {nowMs} = this.#schedule;
+	#strike(event: Event): void {
+		const {kind, a, b, forMs} = event;
+		if (isIncident(kind)) {
+			this.#note(kind);
+			if (this.#incidents.strike({...event, kind})) this.#count(kind);
+			return;
+		}
+
 		const up = this.#up;
 		const living = this.#hosts.filter(({isGone}) => !isGone);
 		const host = up[a % Math.max(1, up.length)];
@@ -286,13 +367,13 @@ class Run {
 			case 'split':
 			case 'isolate': {
 				const alone = kind === 'isolate' ? new Set([living[a % living.length]]) : new Set(living.filter((_, index) => ((a >> index) & 1) === 1));
-				for (const one of living) for (const other of living) if (alone.has(one) !== alone.has(other)) frames.cut(one.id, other.id);
+				for (const one of living) for (const other of living) if (alone.has(one) !== alone.has(other)) frames.cut(one.key, other.key);
 				break;
 			}
 
 			case 'one-way': {
 				const deaf = living[a % living.length]!;
-				for (const [index, one] of living.entries()) if (one !== deaf && ((b >> index) & 1) === 1) frames.cut(one.id, deaf.id);
+				for (const [index, one] of living.entries()) if (one !== deaf && ((b >> index) & 1) === 1) frames.cut(one.key, deaf.key);
 				break;
 			}
 
@@ -300,7 +381,7 @@ class Run {
 				for (const [index, one] of living.entries()) {
 					for (const [position, other] of living.entries()) {
 						const distance = (position - index + living.length) % living.length;
-						if (distance > 1 && distance !== living.length - 1) frames.cut(one.id, other.id);
+						if (distance > 1 && distance !== living.length - 1) frames.cut(one.key, other.key);
 					}
 				}
 
@@ -309,7 +390,7 @@ class Run {
 
 			case 'clog': {
 				const [one, other] = [living[a % living.length]!, living[b % living.length]!];
-				frames.clog(one.id, other.id, forMs);
+				frames.clog(one.key, other.key, forMs);
 				break;
 			}
 
@@ -358,8 +439,11 @@ class Run {
 			default: kind satisfies never;
 		}
 
-		if (struck) this.#strikes.set(kind, (this.#strikes.get(kind) ?? 0) + 1);
-		void nowMs;
+		if (struck) this.#count(kind);
+	}
+
+	#count(kind: Kind): void {
+		this.#strikes.set(kind, (this.#strikes.get(kind) ?? 0) + 1);
 	}
 
 	/** Lose or spoil a disk, as long as a quorum of the voters keeps theirs whole: without it there is nothing to recover from. */
@@ -423,12 +507,13 @@ class Run {
 		this.#note('heal');
 		this.#fabric.heal();
 		this.#fabric.giveUpBacklogs();
+		this.#incidents.end();
 		for (const network of [this.#fabric.frames, this.#fabric.datagrams]) network.set({loss: [0, 1], duplication: [0, 1], replay: [0, 1], delayMs: [1, 10], bytesPerMs: 0, ordered: true});
 		for (const host of this.#hosts) {
 			host.options.disk.heal();
 			host.resume();
 			host.upgrade();
-			host.boot();
+			if (this.#mayBoot(host)) host.boot();
 		}
 	}
 
@@ -437,7 +522,13 @@ class Run {
 		const leader = this.#up.filter(({node}) => node!.control.raft.status().role === 'leader').toSorted((a, b) => b.node!.control.raft.status().term - a.node!.control.raft.status().term)[0];
 		if (!leader) return undefined;
 		const {voters, learners} = leader.node!.control.raft.status().configuration;
-		return {leader, hosts: this.#hosts.filter(({id, isGone}) => !isGone && (voters.includes(id) || learners.includes(id)))};
+		return {leader, hosts: [...voters, ...learners].flatMap(id => this.#hostOf(id) ?? [])};
+	}
+
+	/** The machine that a member runs on: of two with its disk the one whose process runs. */
+	#hostOf(id: NodeId): Host | undefined {
+		const found = this.#hosts.filter(host => host.id === id && !host.isGone);
+		return found.find(({node}) => node?.phase === 'running') ?? found[0];
 	}
 
 	/** Something new is agreed at every member that lives; the time it took. */
@@ -450,7 +541,7 @@ class Run {
 			if (members && this.#schedule.nowMs - nudgedMs >= 250) {
 				nudgedMs = this.#schedule.nowMs;
 				// One may have been on its way down.
-				for (const host of this.#hosts.filter(({why}) => why !== 'removed')) {
+				for (const host of this.#hosts.filter(one => this.#mayBoot(one))) {
 					host.upgrade();
 					host.boot();
 				}
@@ -476,13 +567,14 @@ class Run {
 			const missing = voters.length % 2 === 0 ? 1 : 2;
 			const fit = learners.filter(learner => up.some(({id}) => id === learner));
 			const idle = fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax ? [`${fit.join(' and ')} could vote and may not`] : [];
-			return [...idle, ...versionProblems(members.leader, up, voters.length + learners.length), ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
+			const outside = this.#up.filter(({node}) => node!.phase === 'joining').map(({key}) => `${key} is no member yet`);
+			return [...outside, ...idle, ...versionProblems(members.leader, up, voters.length + learners.length), ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
 		};
 
 		let problems: string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [...wrong(), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind()];
+			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind()];
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 
@@ -495,6 +587,10 @@ class Run {
 			return `${host.id.slice(0, 4)} ${host.isGone ? 'gone' : status ? `${host.node!.phase} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.why} ${host.reason}`}`;
 		}).join('; ');
 	}
+}
+
+function isIncident(kind: Kind): kind is IncidentKind {
+	return (incidentKinds as readonly Kind[]).includes(kind);
 }
 
 function prefixed(name: string, counts: Readonly<Record<string, number>>): Record<string, number> {

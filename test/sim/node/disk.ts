@@ -53,6 +53,11 @@ export class SimDisk implements Files {
 		this.#platter = new Platter();
 	}
 
+	/** Another disk gets all files as they are now, whether they were synced or not; they last there. */
+	copyTo(other: SimDisk): void {
+		other.#platter = Platter.of(new Map(this.#platter.files().map(([path, file]) => [path, file.content] as const)));
+	}
+
 	failNext(code: 'EIO' | 'ENOSPC'): void {
 		this.#failure = code;
 	}

@@ -1,30 +1,61 @@
 /**
 What joins the simulated machines: connections as TCP keeps them (up on both ends, or half open after a cut or a power failure until
-a frame finds nobody), and datagrams. Frames travel as bytes. Over `strict` links they are never lost within a connection, as over TCP;
-otherwise the network may do with each frame what it likes, which no real link would.
+a frame finds nobody), datagrams, and beacons to all. Everything goes to an address: who is there proves who it is (`greeting.ts`), or nobody is
+there. A machine that is up and runs no process refuses; where no machine is, nothing answers. Frames travel as bytes. Over `strict` links they
+are never lost within a connection, as over TCP; otherwise the network may do with each frame what it likes, which no real link would.
+
+Machines have a key of their own. Two of them may hold a copy of one disk, and so claim one node id.
 */
+import type {Judgement, Process as LinkedProcess} from '../../../core/membership/doubles.ts';
 import type {NodeId} from '../../../core/message.ts';
-import type {Datagrams, Links, LinkState, Spoken} from '../../../core/ports.ts';
+import type {Datagrams, Links, LinkState} from '../../../core/ports.ts';
 import {Network, type LinkOptions} from '../network.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
+import {commonProtocol, mismatch, refusal, type Hello, type Listening, type Refusal} from './greeting.ts';
 
-/** A machine as the network sees it. */
+/** What hosts that search say to all that hear them. A hint: it proves nothing. */
+export type Beacon = {readonly id: NodeId; readonly incarnation: number; readonly instance: string; readonly clusterId: string; readonly address: string; readonly phase: 'member' | 'seeking'};
+
+/** A machine, and the process that runs on it. */
 export type Station = {
+	/** Names the machine; the node id where no disk was copied. */
+	readonly key: string;
 	readonly id: NodeId;
 	readonly address: string;
-	/** The newest version of the protocol that its program speaks, and the one that a peer has to speak at least, as its cluster agreed. */
-	readonly protocol: number;
-	readonly protocolMin: number;
+	/** It has power: where no process runs, connections are refused. */
+	readonly isOn: boolean;
 	/** Its process runs. */
 	readonly isUp: boolean;
+	readonly secret: number;
+	hello(): Hello;
 	/** Carries it out in the process, unless that has ended meanwhile; waits while the process is paused. */
 	run(work: () => void): void;
 	onFrame(from: NodeId, frame: Buffer): void;
 	onDatagram(from: NodeId, bytes: Buffer): void;
+	onBeacon(beacon: Beacon): void;
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void;
 	onStranger(peer: NodeId, address: string): void;
+	/** A process calls under the id of a peer that is linked to another process. */
+	judge(peer: NodeId, caller: LinkedProcess, linked: LinkedProcess): Judgement;
+	/** The peer says that another process has this node's id, and is the one that counts. */
+	onDouble(peer: NodeId, reason: string): void;
 };
+
+/** A process as the others find it. */
+type Process = Listening & {
+	readonly station: Station;
+	/** The machine that the connection with each peer goes to. */
+	readonly links: Map<NodeId, string>;
+	readonly hellos: Map<NodeId, Hello>;
+	/** Why there is no connection, by peer. */
+	readonly problems: Map<NodeId, string>;
+	readonly refusals: Map<string, number>;
+	/** Call the peer at once, as a link does whose connection has closed. */
+	redial(peer: NodeId): void;
+};
+
+type Called = {readonly type: 'silent'} | {readonly type: 'refused'} | {readonly type: 'there'; readonly process: Process};
 
 const outQueueBytes = 16 * 1024 * 1024;
 const headBytes = 4;
@@ -36,19 +67,17 @@ const connecting: LinkState = {state: 'connecting', why: 'dialling'};
 export class Fabric {
 	readonly frames: Network;
 	readonly datagrams: Network;
+	readonly beacons: Network;
 	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
 	/** Of its own, so that a call that is made at once leaves the other draws as they are. */
 	readonly #redialRandom: SeededRandom;
 	readonly #stations = new Map<string, Station>();
-	/** The connection that an end holds: `from>to` → its number. */
-	readonly #ends = new Map<string, number>();
-	/** Calls a peer from each process whose connection has closed, as a link does at once. */
-	readonly #redials = new Map<NodeId, (peer: NodeId) => void>();
-	/** Whom each process takes for a member. */
-	readonly #members = new Map<NodeId, (peer: NodeId) => 'member' | 'removed' | 'stranger'>();
-	/** What each process was told of the programs of its peers. */
-	readonly #spoken = new Map<NodeId, Map<NodeId, Spoken>>();
+	/** Address → the machine that has it now. */
+	readonly #holders = new Map<string, string>();
+	readonly #processes = new Map<string, Process>();
+	/** The connection that an end holds: `from>to`, of machines → its number, and who is at the other end. */
+	readonly #ends = new Map<string, {readonly number: number; readonly peer: NodeId}>();
 	readonly #cut = new Set<string>();
 	/** The last cut was healed. */
 	readonly #healedMs = new Map<string, number>();
@@ -56,29 +85,58 @@ export class Fabric {
 	readonly #flowsMs = new Map<string, number>();
 	#connections = 0;
 	halfOpen = 0;
+	/** Calls that were refused in the handshake, by reason. */
+	readonly refused = new Map<string, number>();
+	/** Datagrams to an address where no machine is, and under another secret. */
+	readonly astray = {nowhere: 0, foreign: 0};
 
 	constructor({seed, schedule, random, link, loss}: {readonly seed: number | string; readonly schedule: Schedule; readonly random: SeededRandom; readonly link: Partial<LinkOptions>; readonly loss: readonly [number, number]}) {
 		this.#schedule = schedule;
 		this.#random = random;
 		this.#redialRandom = random.child('redial');
-		this.frames = new Network({seed, schedule, link, deliver: (from, to, bytes) => this.#arrived(from as NodeId, to as NodeId, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))});
+		this.frames = new Network({seed, schedule, link, deliver: (from, to, bytes) => this.#arrived(from, to, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))});
 		this.datagrams = new Network({
 			seed: `${seed}/datagrams`, schedule, link: {...link, loss, ordered: false},
-			deliver: (from, to, bytes) => this.#stations.get(to)?.run(() => this.#stations.get(to)!.onDatagram(from as NodeId, Buffer.from(bytes))),
+			deliver: (from, to, bytes) => this.#sealed(from, to, (station, id) => this.#isLinkedProcess(from, to) && station.onDatagram(id, Buffer.from(bytes))),
+		});
+		this.beacons = new Network({
+			seed: `${seed}/beacons`, schedule, link: {...link, loss, ordered: false, bytesPerMs: 0},
+			deliver: (from, to, bytes) => this.#sealed(from, to, station => station.onBeacon(JSON.parse(Buffer.from(bytes).toString()) as Beacon)),
 		});
 	}
 
+	/** A machine comes into being, at its address. */
 	add(station: Station): void {
-		this.#stations.set(station.id, station);
+		this.#stations.set(station.key, station);
+		this.settle(station);
 	}
 
+	/** It has the address that it says from now on; whoever had it is elsewhere, or nowhere. */
+	settle(station: Station): void {
+		for (const [address, key] of this.#holders) if (key === station.key) this.#holders.delete(address);
+		this.#holders.set(station.address, station.key);
+	}
+
+	/** The machine that has this address. */
 	at(address: string): Station | undefined {
-		return [...this.#stations.values()].findLast(station => station.address === address && station.isUp);
+		const key = this.#holders.get(address);
+		return key === undefined ? undefined : this.#stations.get(key);
 	}
 
 	cut(from: string, to: string): void {
+		this.blockTcp(from, to);
+		this.blockUdp(from, to);
+	}
+
+	/** Frames do not get from the one to the other; one way is enough for a connection to be of no use. */
+	blockTcp(from: string, to: string): void {
 		this.frames.cut(from, to);
+		this.#cut.add(from).add(to);
+	}
+
+	blockUdp(from: string, to: string): void {
 		this.datagrams.cut(from, to);
+		this.beacons.cut(from, to);
 		this.#cut.add(from).add(to);
 	}
 
@@ -89,8 +147,7 @@ export class Fabric {
 	}
 
 	heal(): void {
-		this.frames.heal();
-		this.datagrams.heal();
+		for (const network of [this.frames, this.datagrams, this.beacons]) network.heal();
 		for (const id of this.#cut) this.#healedMs.set(id, this.#schedule.nowMs);
 		this.#cut.clear();
 	}
@@ -98,7 +155,7 @@ export class Fabric {
 	/** Connections with a backlog that a slow link would carry for long are lost, as when whoever waits for them gives up. */
 	giveUpBacklogs(): void {
 		for (const key of this.#ends.keys()) {
-			const [from, to] = key.split('>') as [NodeId, NodeId];
+			const [from, to] = keysOf(key);
 			if (this.frames.queuedBytes(from, to) < backlogBytes) continue;
 			this.frames.forget(from, to);
 			this.#down(from, to);
@@ -109,135 +166,251 @@ export class Fabric {
 		for (const from of this.#stations.keys()) for (const to of this.#stations.keys()) if (!this.#ends.has(`${from}>${to}`) && from !== to) this.frames.forget(from, to);
 	}
 
+	/** No connection can be of use between these machines. */
 	isCut(a: string, b: string): boolean {
 		return this.frames.isCut(a, b) || this.frames.isCut(b, a);
 	}
 
+	/** A connection is up at both ends, and frames pass both ways. */
+	isLinked(a: string, b: string): boolean {
+		const number = this.#ends.get(`${a}>${b}`)?.number;
+		return number !== undefined && this.#ends.get(`${b}>${a}`)?.number === number && !this.isCut(a, b);
+	}
+
 	/** Since no cut has touched it. */
-	uncutMs(id: string): number {
-		return this.#cut.has(id) ? 0 : this.#schedule.nowMs - (this.#healedMs.get(id) ?? 0);
+	uncutMs(key: string): number {
+		return this.#cut.has(key) ? 0 : this.#schedule.nowMs - (this.#healedMs.get(key) ?? 0);
 	}
 
 	/** Since no link of it was cut or clogged. */
-	peaceMs(id: string): number {
-		return Math.max(0, Math.min(this.uncutMs(id), this.#schedule.nowMs - (this.#flowsMs.get(id) ?? 0)));
+	peaceMs(key: string): number {
+		return Math.max(0, Math.min(this.uncutMs(key), this.#schedule.nowMs - (this.#flowsMs.get(key) ?? 0)));
 	}
 
 	/** The process is gone. Where the operating system lives on, the others are told. */
-	ended(id: NodeId, isTold: boolean): void {
-		this.#members.delete(id);
-		this.#spoken.delete(id);
-		this.#redials.delete(id);
-		for (const key of this.#ends.keys()) {
-			const [from, to] = key.split('>') as [NodeId, NodeId];
-			if (from === id) this.#ends.delete(key);
-			else if (to === id && isTold && !this.isCut(from, to)) this.#later(() => this.#down(from, to));
-			else if (to === id) this.halfOpen++;
+	ended(key: string, isTold: boolean): void {
+		this.#processes.delete(key);
+		for (const end of this.#ends.keys()) {
+			const [from, to] = keysOf(end);
+			if (from === key) this.#ends.delete(end);
+			else if (to === key && isTold && !this.isCut(from, to)) this.#later(() => this.#down(from, to));
+			else if (to === key) this.halfOpen++;
 		}
+	}
+
+	/** To everybody who is within reach. */
+	announce(key: string, beacon: Beacon): void {
+		const bytes = Buffer.from(JSON.stringify(beacon));
+		for (const other of this.#stations.keys()) if (other !== key) this.beacons.send(key, other, bytes);
+	}
+
+	/** Who answers a question of this process at the address, and may: `undefined` for nobody. The question is one of a node that joins. */
+	ask(station: Station, address: string): {readonly station: Station} | Refusal | undefined {
+		const called = this.#call(station, address);
+		const caller = this.#processes.get(station.key);
+		if (called.type !== 'there' || !caller) return undefined;
+		const wrong = mismatch(caller, called.process);
+		if (wrong) this.#count(wrong, caller, called.process);
+		return wrong ?? {station: this.#stations.get(called.process.station.key)!};
 	}
 
 	/** The links and datagrams of a process, from its start to its end. */
 	linksOf(station: Station): {readonly links: Links; readonly datagrams: Datagrams; readonly dial: () => void} {
-		const {id} = station;
+		const {key} = station;
 		let peers: ReadonlyMap<NodeId, string> = new Map();
 		let removed = new Set<NodeId>();
 		const stats = {sentBytes: 0, receivedBytes: 0};
+		const process: Process = {
+			station, secret: station.secret, links: new Map(), hellos: new Map(), problems: new Map(), refusals: new Map(),
+			get hello() {
+				return station.hello();
+			},
+			standing: peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'),
+			linked: peer => (process.links.has(peer) ? process.hellos.get(peer) : undefined),
+			judge: (peer, caller, linked) => station.judge(peer, caller, linked),
+			redial: peer => {
+				if (peers.has(peer) && !removed.has(peer)) this.#dial(process, peers.get(peer)!, peer, this.#redialRandom);
+			},
+		};
+		const dial = (address: string, peer: NodeId): void => this.#dial(process, address, peer, this.#random);
 		const close = (peer: NodeId): void => {
-			const number = this.#ends.get(`${id}>${peer}`);
-			if (number === undefined) return;
-			this.#ends.delete(`${id}>${peer}`);
+			const other = process.links.get(peer);
+			const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
+			if (other === undefined || !end) return;
+			this.#ends.delete(`${key}>${other}`);
+			process.links.delete(peer);
 			station.run(() => station.onLink(peer, 'down'));
-			if (!this.isCut(id, peer)) this.#later(() => this.#ends.get(`${peer}>${id}`) === number && this.#down(peer, id));
-			redial(peer);
+			if (!this.isCut(key, other)) this.#later(() => this.#ends.get(`${other}>${key}`)?.number === end.number && this.#down(other, key));
+			process.redial(peer);
 		};
 
-		this.#spoken.set(id, new Map());
-		const redial = (peer: NodeId): void => {
-			if (peers.has(peer) && !removed.has(peer)) this.#dial(station, peer, this.#redialRandom);
-		};
-
-		this.#redials.set(id, redial);
-		this.#members.set(id, peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'));
+		this.#processes.set(key, process);
 		return {
 			links: {
 				setPeers: next => {
-					for (const peer of peers.keys()) if (!next.has(peer)) close(peer);
+					const former = peers;
 					peers = next;
+					for (const peer of former.keys()) {
+						if (next.has(peer)) continue;
+						close(peer);
+						process.hellos.delete(peer);
+						process.problems.delete(peer);
+					}
 				},
 				setRemoved: ids => {
 					removed = new Set(ids);
 					for (const peer of ids) close(peer);
 				},
 				send: (to, pieces) => {
-					const number = this.#ends.get(`${id}>${to}`);
-					if (number === undefined || this.frames.queuedBytes(id, to) > outQueueBytes) return false;
+					const other = process.links.get(to);
+					const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
+					if (other === undefined || !end || this.frames.queuedBytes(key, other) > outQueueBytes) return false;
 					const head = Buffer.alloc(headBytes);
-					head.writeUInt32BE(number);
+					head.writeUInt32BE(end.number);
 					const frame = Buffer.concat([head, ...pieces]);
 					stats.sentBytes += frame.length;
-					this.frames.send(id, to, frame);
+					this.frames.send(key, other, frame);
 					return true;
 				},
-				queuedBytes: to => this.frames.queuedBytes(id, to),
-				state: peer => (this.#ends.has(`${id}>${peer}`) ? up : connecting),
-				address: peer => (this.#ends.has(`${id}>${peer}`) ? this.#stations.get(peer)?.address : undefined),
-				speaks: peer => this.#spoken.get(id)?.get(peer),
+				queuedBytes: to => this.frames.queuedBytes(key, process.links.get(to) ?? to),
+				state(peer) {
+					if (process.links.has(peer)) return up;
+					const why = process.problems.get(peer);
+					return why === undefined ? connecting : {state: 'down', why};
+				},
 				drop: close,
-				hint: peer => this.#dial(station, peer),
+				hint(peer) {
+					const address = peers.get(peer);
+					if (address !== undefined) dial(address, peer);
+				},
+				address: peer => process.hellos.get(peer)?.address,
+				speaks: peer => {
+					const hello = process.hellos.get(peer);
+					const protocol = hello && commonProtocol(hello.protocols, station.hello().protocols);
+					return protocol === undefined ? undefined : {protocol, version: hello!.version};
+				},
 				stats,
-				refusals: new Map(),
+				refusals: process.refusals,
 			},
 			datagrams: {
-				send: (address, bytes, to) => {
-					const target = to ?? this.at(address)?.id;
-					if (target !== undefined) this.datagrams.send(id, target, bytes);
+				send: (address, bytes) => {
+					const target = this.at(address);
+					if (target) this.datagrams.send(key, target.key, bytes);
+					else this.astray.nowhere++;
 				},
 			},
 			dial: () => {
-				for (const peer of peers.keys()) if (!removed.has(peer) && !this.#ends.has(`${id}>${peer}`)) this.#dial(station, peer);
+				for (const [peer, address] of peers) if (!removed.has(peer) && !process.links.has(peer)) dial(address, peer);
 			},
 		};
 	}
 
-	#dial(station: Station, peer: NodeId, random = this.#random): void {
-		const {id} = station;
+	/** Who is found at an address. */
+	#call(station: Station, address: string): Called {
+		const other = this.at(address);
+		if (!other || !other.isOn || this.isCut(station.key, other.key)) return {type: 'silent'};
+		const process = this.#processes.get(other.key);
+		if (!other.isUp) return {type: 'refused'};
+		return process ? {type: 'there', process} : {type: 'silent'}; // It starts, and does not listen yet.
+	}
+
+	#dial(caller: Process, address: string, expected: NodeId, random: SeededRandom): void {
+		const {station} = caller;
 		this.#later(() => {
-			const other = this.#stations.get(peer);
-			if (!other || !station.isUp || this.isCut(id, peer) || this.#ends.has(`${id}>${peer}`)) return;
-			if (!other.isUp) return station.run(() => station.onLink(peer, 'refused'));
-			const standing = this.#members.get(peer)?.(id);
-			if (standing === 'removed') return station.run(() => station.onLink(peer, 'removed'));
-			if (standing === 'stranger') other.run(() => other.onStranger(id, station.address));
-			if (standing !== 'member' || isTooOld(station, other) || isTooOld(other, station)) return;
-			const number = ++this.#connections;
-			// The other end may hold a connection from before: it learns now that it is gone.
-			if (this.#ends.has(`${peer}>${id}`)) this.#down(peer, id);
-			this.#ends.set(`${id}>${peer}`, number);
-			this.#ends.set(`${peer}>${id}`, number);
-			const spoken = {protocol: Math.min(station.protocol, other.protocol), version: 'sim'};
-			this.#spoken.get(id)?.set(peer, spoken);
-			this.#spoken.get(peer)?.set(id, spoken);
-			station.run(() => station.onLink(peer, 'up'));
-			other.run(() => other.onLink(id, 'up'));
+			if (!station.isUp || caller.links.has(expected)) return;
+			const called = this.#call(station, address);
+			if (called.type === 'silent') {
+				caller.problems.set(expected, 'no answer');
+				return;
+			}
+
+			if (called.type === 'refused') {
+				caller.problems.set(expected, 'connection refused');
+				return station.run(() => station.onLink(expected, 'refused'));
+			}
+
+			const wrong = refusal(caller, called.process, expected);
+			if (wrong) this.#onRefused(caller, called.process, wrong, expected);
+			else this.#open(caller, called.process);
 		}, random);
 	}
 
-	#arrived(from: NodeId, to: NodeId, bytes: Buffer): void {
+	#onRefused(caller: Process, listener: Process, wrong: Refusal, expected: NodeId): void {
+		const {station} = caller;
+		this.#count(wrong, caller, listener);
+		caller.problems.set(expected, wrong.reason);
+		if (wrong.code === 'removed') return station.run(() => station.onLink(expected, 'removed'));
+		if (wrong.code === 'same-node') return station.run(() => station.onDouble(expected, wrong.reason));
+		if (wrong.code !== 'not-a-member' || wrong.by !== 'listener') return;
+		const {id, address, clusterId} = caller.hello;
+		if (clusterId !== '' && clusterId === listener.hello.clusterId) listener.station.run(() => listener.station.onStranger(id, address));
+	}
+
+	#open(caller: Process, listener: Process): void {
+		const number = ++this.#connections;
+		const pairs = [[caller, listener], [listener, caller]] as const;
+		// An end may hold a connection from before, with this machine or another that has the same id: it learns now that it is gone.
+		for (const [one, other] of pairs) {
+			const before = one.links.get(other.station.id);
+			if (before === undefined) continue;
+			const former = this.#ends.get(`${one.station.key}>${before}`)?.number;
+			this.#down(one.station.key, before, false);
+			if (before !== other.station.key && !this.isCut(one.station.key, before)) this.#later(() => this.#ends.get(`${before}>${one.station.key}`)?.number === former && this.#down(before, one.station.key));
+		}
+
+		for (const [one, other] of pairs) {
+			this.#ends.set(`${one.station.key}>${other.station.key}`, {number, peer: other.station.id});
+			one.links.set(other.station.id, other.station.key);
+			one.hellos.set(other.station.id, other.hello);
+			one.problems.delete(other.station.id);
+		}
+
+		for (const [one, other] of pairs) one.station.run(() => one.station.onLink(other.station.id, 'up'));
+	}
+
+	/** Both sides count it, as both log it. */
+	#count({code}: Refusal, caller: Process, listener: Process): void {
+		this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
+		caller.refusals.set(`call-${code}`, (caller.refusals.get(`call-${code}`) ?? 0) + 1);
+		if (code === 'not-authenticated' || code === 'protocol') listener.refusals.set(code, (listener.refusals.get(code) ?? 0) + 1);
+	}
+
+	#arrived(from: string, to: string, bytes: Buffer): void {
 		const number = bytes.readUInt32BE();
-		if (this.#ends.get(`${to}>${from}`) !== number) {
-			if (!this.isCut(from, to)) this.#later(() => this.#ends.get(`${from}>${to}`) === number && this.#down(from, to));
+		const end = this.#ends.get(`${to}>${from}`);
+		if (end?.number !== number) {
+			if (!this.isCut(from, to)) this.#later(() => this.#ends.get(`${from}>${to}`)?.number === number && this.#down(from, to));
 			return;
 		}
 
 		const station = this.#stations.get(to);
-		station?.run(() => station.onFrame(from, bytes.subarray(headBytes)));
+		station?.run(() => station.onFrame(end.peer, bytes.subarray(headBytes)));
 	}
 
-	#down(id: NodeId, peer: NodeId): void {
-		if (!this.#ends.delete(`${id}>${peer}`)) return;
-		const station = this.#stations.get(id);
-		station?.run(() => station.onLink(peer, 'down'));
-		this.#redials.get(id)?.(peer);
+	/** What is sealed under the cluster's secret: another secret does not open it. */
+	#sealed(from: string, to: string, take: (station: Station, id: NodeId) => void): void {
+		const [sender, station] = [this.#stations.get(from), this.#stations.get(to)];
+		if (!sender || !station) return;
+		if (sender.secret === station.secret) station.run(() => take(station, sender.id));
+		else this.astray.foreign++;
+	}
+
+	/** What a process says is not heard by one that is linked to another process of the same id. */
+	#isLinkedProcess(from: string, to: string): boolean {
+		const [sender, receiver] = [this.#processes.get(from), this.#processes.get(to)];
+		const linked = sender && receiver?.linked(sender.station.id);
+		return !linked || linked.instance === '' || sender.hello.instance === '' || linked.instance === sender.hello.instance;
+	}
+
+	#down(key: string, other: string, redials = true): void {
+		const end = this.#ends.get(`${key}>${other}`);
+		if (!end) return;
+		this.#ends.delete(`${key}>${other}`);
+		const process = this.#processes.get(key);
+		if (process?.links.get(end.peer) === other) process.links.delete(end.peer);
+		const station = this.#stations.get(key);
+		station?.run(() => station.onLink(end.peer, 'down'));
+		if (redials) process?.redial(end.peer);
 	}
 
 	#later(work: () => void, random = this.#random): void {
@@ -245,7 +418,7 @@ export class Fabric {
 	}
 }
 
-/** The handshake refuses a node that speaks less than the cluster of the other side has agreed on. */
-function isTooOld(station: Station, other: Station): boolean {
-	return station.protocol < other.protocolMin;
+function keysOf(end: string): readonly [string, string] {
+	const at = end.indexOf('>');
+	return [end.slice(0, at), end.slice(at + 1)];
 }

@@ -11,10 +11,13 @@ import type {Config} from '../../../core/config.ts';
 import {replaceFile} from '../../../core/io/files.ts';
 import {openLog} from '../../../core/io/log.ts';
 import {parseJoin} from '../../../core/joining.ts';
+import type {Judgement, Process} from '../../../core/membership/doubles.ts';
 import {defaultName} from '../../../core/membership/node-name.ts';
 import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
-import type {Clock, Entropy} from '../../../core/ports.ts';
+import {DapssError} from '../../../core/errors.ts';
+import type {Candidate, Clock, Entropy} from '../../../core/ports.ts';
+import type {NodeOptions} from '../../../core/node-options.ts';
 import type {RaftLimits} from '../../../core/raft/leader.ts';
 import {RaftStore, type Blobs} from '../../../core/raft-store.ts';
 import {openTopicLog} from '../../../core/topic-log.ts';
@@ -25,17 +28,32 @@ import {encodeControl} from '../../../core/wire.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
-import type {Fabric, Station} from './fabric.ts';
+import type {Beacon, Fabric, Station} from './fabric.ts';
+import type {Hello} from './greeting.ts';
+import {Hearsay, type Way} from './hearsay.ts';
 import type {Witness} from './witness.ts';
 
 export type HostOptions = {
 	readonly id: NodeId;
+	/** Names the machine. @default the id */
+	readonly key?: string;
+	/** At first; it may move. */
 	readonly address: string;
+	/** An address that nobody has: what it is given where another took its own meanwhile. */
+	readonly freshAddress: () => string;
 	readonly founds: boolean;
+	/** How it finds others, and whether it founds when it finds none. @default 'none' */
+	readonly way?: Way;
+	/** Hosts that start together. */
+	readonly expect?: number;
 	/** Former hosts of the same machine, whose disks were lost. */
 	readonly replaces: readonly NodeId[];
-	/** Addresses to join through. */
+	/** Addresses to join through, unless the host was started with a list of its own. */
 	readonly bootstrap: () => readonly string[];
+	/** Its disk is a copy of that of another machine. */
+	readonly isCopy?: boolean;
+	/** Which secret it holds. @default 0 */
+	readonly secret?: number;
 	readonly schedule: Schedule;
 	readonly random: SeededRandom;
 	readonly fabric: Fabric;
@@ -48,9 +66,11 @@ export type HostOptions = {
 	/** Its clock runs so many thousandths fast or slow. */
 	readonly driftPerMille: number;
 	readonly note: (text: string) => void;
+	/** Its process has ended. */
+	readonly onEnd?: (host: Host) => void;
 };
 
-type State = {readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]};
+type State = {readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]; readonly members?: ReadonlyArray<readonly [NodeId, string]>};
 export type Stop = 'killed' | 'power' | 'stopped' | 'storage' | 'damaged' | 'removed';
 
 const folder = '/data';
@@ -59,8 +79,21 @@ const tickMs = 25;
 
 export class Host implements Station {
 	readonly id: NodeId;
-	readonly address: string;
+	readonly key: string;
 	readonly options: HostOptions;
+	/** Where it is reached; another one only from a start on. */
+	address: string;
+	/** A version of the protocol that nobody else speaks, which its program has for a while. */
+	foreignProtocol: number | undefined;
+	secret: number;
+	/** The list that it is started with (`--bootstrap`); `undefined` for that of the run. It may name hosts that moved, some only, or itself. */
+	bootstrap: readonly string[] | undefined;
+	/** What that was at its first start. */
+	formerList: readonly string[] = [];
+	/** Of the process that runs. */
+	hello: () => Hello;
+	/** Where the members are, by the log of the process that ended last. */
+	#book: ReadonlyMap<NodeId, string> = new Map();
 	node: Node | undefined;
 	/** Raised at every end of the process: callbacks of an earlier life are none. */
 	#life = 0;
@@ -84,23 +117,30 @@ export class Host implements Station {
 	#memberMs = 0;
 	#waiting: Array<() => void> = [];
 	#late = new Set<() => void>();
+	/** Of the process that runs. */
+	#hearsay = new Hearsay();
 	/** Callers whom this process, without a leader, refused as strangers: how often on end, and when last. */
 	#refused = new Map<NodeId, {times: number; atMs: number}>();
 
 	constructor(options: HostOptions) {
 		this.id = options.id;
+		this.key = options.key ?? options.id;
 		this.address = options.address;
+		this.secret = options.secret ?? 0;
 		this.options = options;
 		this.protocol = options.protocol;
+		this.hello = () => ({id: this.id, address: this.address, clusterId: '', incarnation: 0, instance: '', protocols: [1, this.protocol], version: 'sim'});
 		options.fabric.add(this);
 	}
 
 	boot(): void {
 		if (this.isUp || this.isGone) return;
-		const {disk, schedule, note, random} = this.options;
+		const {disk, schedule, note, random, fabric, freshAddress} = this.options;
+		if (fabric.at(this.address) !== this) this.moveTo(freshAddress());
+		if (this.#life === 0) this.formerList = this.options.bootstrap();
 		const life = ++this.#life;
 		if (life > 1 && random.child(`upgrade/${life}`).chance(1, 2)) this.protocol = protocolMax;
-		note(`boot ${this.id} ${this.protocol}`);
+		note(`boot ${this.key} ${this.protocol}`);
 		this.isUp = true;
 		this.why = undefined;
 		this.#bootMs = schedule.nowMs;
@@ -111,21 +151,49 @@ export class Host implements Station {
 		});
 	}
 
-	/** What its cluster has agreed on, as far as it knows. */
-	get protocolMin(): number {
-		return this.node?.control.topics.protocol ?? 1;
+	get isCopy(): boolean {
+		return this.options.isCopy ?? false;
+	}
+
+	/** What it is started with: a joining host has a list of today, a member the one of its first start, unless it was given another since. */
+	get seekList(): readonly string[] {
+		return this.bootstrap ?? this.formerList;
+	}
+
+	/** Where the members are, by its log; itself included once it is one. */
+	get addressBook(): ReadonlyMap<NodeId, string> {
+		return this.node ? new Map(this.node.control.topics.members().map(({id, address}) => [id, address])) : this.#book;
+	}
+
+	/** A machine without power refuses nothing: nobody answers. */
+	get isOn(): boolean {
+		return this.isUp || this.why !== 'power';
+	}
+
+	/** It is found at another address from its next start on. False while its process runs. */
+	moveTo(address: string): boolean {
+		if (this.isUp) return false;
+		this.address = address;
+		this.options.fabric.settle(this);
+		this.options.note(`move ${this.key} to ${address}`);
+		return true;
 	}
 
 	/** How long it, a member now, has run without a stop and without a cut. */
 	get ranMs(): number {
 		const {fabric, schedule} = this.options;
-		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.uncutMs(this.id)) : 0;
+		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.uncutMs(this.key)) : 0;
+	}
+
+	/** How long the process has run without a pause. */
+	get awakeMs(): number {
+		return this.isUp && !this.isPaused ? this.options.schedule.nowMs - this.#sinceMs : 0;
 	}
 
 	/** The same, but a member from the beginning, and its links carried what they were given. */
 	get peaceMs(): number {
 		const {fabric, schedule} = this.options;
-		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.id));
+		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.key));
 	}
 
 	/** Install the newest program, unless the present one runs. */
@@ -153,7 +221,7 @@ export class Host implements Station {
 	pause(forMs: number): void {
 		if (!this.isUp || this.isPaused) return;
 		this.isPaused = true;
-		this.options.note(`pause ${this.id}`);
+		this.options.note(`pause ${this.key}`);
 		const life = this.#life;
 		this.options.schedule.after(forMs, () => {
 			if (life === this.#life) this.resume();
@@ -188,19 +256,39 @@ export class Host implements Station {
 	}
 
 	onFrame(from: NodeId, frame: Buffer): void {
-		this.options.note(`${from}>${this.id} ${frame.length}`);
+		this.options.note(`${from}>${this.key} ${frame.length}`);
 		this.node?.onFrame(from, frame);
 	}
 
 	onDatagram(from: NodeId, bytes: Buffer): void {
-		this.options.note(`${from}~${this.id} ${bytes.length}`);
+		this.options.note(`${from}~${this.key} ${bytes.length}`);
 		this.node?.onDatagram(from, bytes);
+	}
+
+	onBeacon(beacon: Beacon): void {
+		this.options.note(`${beacon.id}*${this.key} ${beacon.phase}`);
+		const {node} = this;
+		if (beacon.id === this.id) {
+			if (beacon.address !== this.address) node?.identity.sightings.doubled(this.id, this.address, beacon.address);
+			return;
+		}
+
+		this.#hearsay.hear(beacon, this.options.schedule.nowMs - this.#bootMs);
+		if (node?.phase === 'running' && beacon.phase === 'member' && beacon.clusterId !== node.clusterId) node.identity.sightings.foreign(beacon.clusterId, beacon.address);
 	}
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		this.#refused.delete(peer);
-		this.options.witness.causes.linked(this.id, peer, change);
+		this.options.witness.causes.linked(this.key, peer, change);
 		this.node?.onLink(peer, change);
+	}
+
+	judge(peer: NodeId, caller: Process, linked: Process): Judgement {
+		return this.node?.identity.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'};
+	}
+
+	onDouble(_peer: NodeId, reason: string): void {
+		this.node?.identity.onRefused(reason);
 	}
 
 	onStranger(peer: NodeId, address: string): void {
@@ -226,7 +314,7 @@ export class Host implements Station {
 
 	#end(why: Stop, reason: string): void {
 		const {fabric, note, witness} = this.options;
-		note(`end ${this.id} ${why}`);
+		note(`end ${this.key} ${why}`);
 		this.#life++;
 		this.isUp = false;
 		this.isPaused = false;
@@ -236,13 +324,17 @@ export class Host implements Station {
 		this.#late.clear();
 		this.why = why;
 		this.reason = reason;
+		this.#book = this.addressBook;
 		this.node = undefined;
 		witness.ended(this, why);
-		fabric.ended(this.id, why !== 'power');
+		fabric.ended(this.key, why !== 'power');
+		this.options.onEnd?.(this);
 	}
 
 	async #assemble(life: number, random: SeededRandom): Promise<void> {
-		const {id, address, options: {disk, config, fabric, witness, founds, bootstrap, raftLimits, replaces}} = this;
+		const {id, address, options: {disk, config, fabric, witness, founds, raftLimits, replaces, way = 'none', expect = 0}} = this;
+		const hearsay = new Hearsay();
+		this.#hearsay = hearsay;
 		const clock = this.#clock(life);
 		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
 		const {protocol} = this;
@@ -255,24 +347,52 @@ export class Host implements Station {
 		const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 		lamport.nextCeiling();
 		const save = (rest: Omit<State, 'incarnation'>): Promise<void> => replaceFile(disk, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
-		await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics});
+		await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics, ...(state.members ? {members: state.members} : {})});
 		lamport.kept(lamport.ceiling);
 		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files: disk, clock, entropy};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
 		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
 		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
-		const {links, datagrams, dial} = fabric.linksOf(this.#station(life));
+		const current: {node?: Node} = {};
+		const clusterId = (): string => current.node?.clusterId ?? state.clusterId;
+		this.hello = () => ({
+			id, address, clusterId: clusterId(), incarnation, version: 'sim', instance: protocol < namesProtocol ? '' : instance,
+			protocols: this.foreignProtocol === undefined ? [current.node?.control.topics.protocol ?? 1, protocol] : [this.foreignProtocol, this.foreignProtocol],
+		});
+		const station = this.#station(life);
+		const {links, datagrams, dial} = fabric.linksOf(station);
+		const announce = (): void => {
+			if (way !== 'none') fabric.announce(this.key, {id, incarnation, instance, address, clusterId: clusterId(), phase: current.node?.phase === 'running' ? 'member' : 'seeking'});
+		};
+
+		announce();
+		clock.every(config.discovery.intervalMs, announce);
+		const isFresh = store.isEmpty && state.clusterId === '';
+		const seeds = way === 'list' || way === 'list-with-self' ? this.options.bootstrap() : [];
+		const foundings: Readonly<Record<Way, NodeOptions['founding']>> = {
+			'none': founds ? {seeds: [], expect: 0, seekMs: 0} : undefined,
+			'discovery': {seeds, expect: 0, seekMs: config.discovery.seekMs},
+			'list': {seeds, expect: 0, seekMs: 0},
+			'list-with-self': {seeds, expect: 0, seekMs: 0},
+			'expect': {seeds, expect, seekMs: config.discovery.seekMs},
+		};
+		const candidates = async (): Promise<readonly Candidate[]> => {
+			if (way === 'none' && founds && state.clusterId === '') return [];
+			if (current.node?.phase !== 'running') announce();
+			// One that joins is told where the others are now; a member was told at its start.
+			const list = clusterId() === '' ? this.options.bootstrap() : this.seekList;
+			const former = (state.members ?? []).filter(([other]) => other !== id).map(([, at]) => at);
+			return hearsay.candidates([list, former], {clusterId: clusterId(), nowMs: this.options.schedule.nowMs - this.#bootMs, intervalMs: config.discovery.intervalMs});
+		};
+
 		const node = new Node({
-			founding: store.isEmpty && state.clusterId === '' && founds ? {seeds: [], expect: 0, seekMs: 0} : undefined,
+			founding: isFresh ? foundings[way] : undefined,
 			resignations: replaces.map(former => ({id: former, publicKey: new Uint8Array(32), signature: new Uint8Array(64)})),
 			id, incarnation, lamport, config, address, instance, name, version: 'sim', protocolMax: protocol, clusterId: state.clusterId, topics: state.topics, raftLimits,
 			io: {
 				clock, entropy, datagrams, knownTopics, save, isGenuine: () => true,
-				peers: {
-					candidates: async () => founds && state.clusterId === '' ? [] : bootstrap().map(at => ({address: at, isMember: false})),
-					ask: (at, frame) => this.#ask(life, at, frame),
-				}, faults: undefined, sign: undefined, verify: () => 'ok',
+				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)}, faults: undefined, sign: undefined, verify: () => 'ok',
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
 				openTopic: async (topic, onHeader) => {
@@ -282,6 +402,7 @@ export class Host implements Station {
 			},
 		});
 		if (protocol < namesProtocol) knowOnlyProtocol1(node.control.topics);
+		current.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
 			if (life === this.#life) this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
@@ -299,21 +420,23 @@ export class Host implements Station {
 	}
 
 	/** One question over a link of its own. */
-	#ask(life: number, at: string, frame: Buffer): Promise<{readonly id: NodeId; readonly frame: Buffer}> {
-		const {protocol} = this;
+	#ask(life: number, station: Station, at: string, frame: Buffer): Promise<{readonly id: NodeId; readonly frame: Buffer}> {
 		const {fabric, schedule, random} = this.options;
 		return new Promise((resolve, reject) => {
 			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
-			const fail = (): void => schedule.after(500, () => this.#runIn(life, () => reject(new Error('unreachable'))));
+			const fail = (error = new Error('unreachable')): void => schedule.after(500, () => this.#runIn(life, () => reject(error)));
 			later(() => {
-				const other = fabric.at(at) as Host | undefined;
-				if (!other?.node || fabric.isCut(this.id, other.id)) return fail();
+				const found = fabric.ask(station, at);
+				if (found && 'code' in found) return fail(new DapssError(found.code === 'not-authenticated' ? found.code : 'refused', found.reason, {cause: {code: found.code}}));
+				const other = found?.station as Host | undefined;
+				if (!other?.node) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
 				// What the hello of its channel said.
-				const facts = {protocol: Math.min(protocol, other.protocol), version: 'sim', incarnation: this.node?.options.incarnation ?? 0, instance: this.node?.options.instance ?? ''};
+				const {incarnation, instance, protocols: [, newest], version} = station.hello();
+				const facts = {protocol: Math.min(newest, other.protocol), version, incarnation, instance};
 				other.run(() => void node.onJoin({...request, facts}).then(answer => later(() => {
-					if (fabric.isCut(this.id, other.id)) fail();
+					if (fabric.isCut(this.key, other.key)) fail();
 					else this.#runIn(life, () => resolve({id: other.id, frame: encodeControl('joined', answer)}));
 				})));
 				schedule.after(5000, () => this.#runIn(life, () => reject(new Error('no answer'))));
@@ -325,18 +448,19 @@ export class Host implements Station {
 	#station(life: number): Station {
 		const host = this; // oxlint-disable-line typescript/no-this-alias, unicorn/no-this-assignment -- a view of this host
 		return {
-			id: this.id, address: this.address, protocol: this.protocol,
-			get protocolMin() {
-				return host.protocolMin;
-			},
+			id: this.id, key: this.key, address: this.address, secret: this.secret, isOn: true,
+			hello: this.hello,
 			get isUp() {
 				return host.isUp && host.#life === life;
 			},
 			run: work => this.#runIn(life, work),
 			onFrame: (from, frame) => this.onFrame(from, frame),
 			onDatagram: (from, bytes) => this.onDatagram(from, bytes),
+			onBeacon: beacon => this.onBeacon(beacon),
 			onLink: (peer, change) => this.onLink(peer, change),
 			onStranger: (peer, at) => this.onStranger(peer, at),
+			judge: (peer, caller, linked) => this.judge(peer, caller, linked),
+			onDouble: (peer, reason) => this.onDouble(peer, reason),
 		};
 	}
 

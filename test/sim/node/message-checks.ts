@@ -40,6 +40,8 @@ export class MessageChecks {
 	/** Left out by a release, and not told yet. */
 	readonly #gaps: Array<{readonly host: Host; readonly origin: NodeId; readonly what: string}> = [];
 	readonly #spoilt = new Set<Host>();
+	/** Ids whose disk was copied: what one of the two stamps says nothing about the other. */
+	readonly #doubled = new Set<NodeId>();
 	readonly #vouched = new Vouched();
 	/** Files were cut short, which leaves nothing that would tell. */
 	readonly #cut = new Set<Host>();
@@ -57,7 +59,7 @@ export class MessageChecks {
 	}
 
 	released(host: Host, batch: BatchHeader, offset: number): void {
-		if (batch.origin === host.id) {
+		if (batch.origin === host.id && !this.#doubled.has(host.id)) {
 			const stamps = this.#stamps.get(host) ?? new Map<number, number>();
 			for (const [incarnation, last] of stamps) if (incarnation < batch.incarnation && last >= batch.lamport) this.#fail('stamps rise over restarts', `${host.id} stamps ${batch.lamport} in life ${batch.incarnation}, ${last} in life ${incarnation}`);
 			stamps.set(batch.incarnation, Math.max(stamps.get(batch.incarnation) ?? 0, batch.lamport));
@@ -73,7 +75,7 @@ export class MessageChecks {
 		if (batch.firstSeq <= last) this.#fail('each message once, in order', `${host.id} releases ${stream} ${batch.firstSeq} behind ${last}`);
 		// Nothing is left out of what a node publishes in this life; of the rest some may be, and whether it may is judged here.
 		const isOwn = batch.origin === host.id && batch.incarnation === node?.options.incarnation;
-		if (!isOwn && batch.firstSeq !== last + 1) this.offsets.gap({node: host.id, topic: batch.topic}, offset);
+		if (!isOwn && batch.firstSeq !== last + 1) this.offsets.gap({node: host.key, topic: batch.topic}, offset);
 		if (batch.origin !== host.id && !this.#spoilt.has(host)) {
 			const since = node?.control.topics.subscribers(batch.topic).get(host.id);
 			if (since !== undefined && batch.lamport <= since) this.#fail('only what is wanted', `${host.id} releases ${stream} ${batch.firstSeq}`);
@@ -160,7 +162,7 @@ export class MessageChecks {
 
 		const isFirst = header.firstSeq > 1 && !kept.entries().some(([at, {header: other}]) => at < offset && streamKey(other) === stream);
 		// The gap before its beginning moves with it, to where it is put.
-		if (isFirst && header.firstSeq <= (begins.get(stream) ?? 1)) this.offsets.gap({node: host.id, topic: header.topic}, offset);
+		if (isFirst && header.firstSeq <= (begins.get(stream) ?? 1)) this.offsets.gap({node: host.key, topic: header.topic}, offset);
 		kept.set(offset, {key: keyOf(header), header});
 		// Not released any more, and nothing before it is.
 		last.set(stream, Math.max(last.get(stream) ?? 0, lastSeq(header)));
@@ -168,7 +170,7 @@ export class MessageChecks {
 
 	reopened(host: Host, topic: Topic, nextOffset: number, isDamaged: boolean): void {
 		const view = this.#view(host, topic);
-		const place = {node: host.id, topic};
+		const place = {node: host.key, topic};
 		if (this.#spoilt.has(host)) {
 			const there = new Set([...view.kept].flatMap(([offset, {header: {count}}]) => Array.from({length: count}, (_, index) => offset + index)));
 			this.offsets.damaged(place, offset => there.has(offset));
@@ -232,7 +234,7 @@ export class MessageChecks {
 			const last = new Map<StreamKey, number>();
 			for (const [offset, {header}] of [...kept].toSorted(([a], [b]) => a - b)) {
 				const stream = streamKey(header);
-				if (header.origin === origin && header.firstSeq !== (last.get(stream) ?? 0) + 1) this.offsets.gap({node: host.id, topic}, offset);
+				if (header.origin === origin && header.firstSeq !== (last.get(stream) ?? 0) + 1) this.offsets.gap({node: host.key, topic}, offset);
 				last.set(stream, lastSeq(header));
 			}
 		}
@@ -246,6 +248,20 @@ export class MessageChecks {
 
 	isSpoilt(host: Host): boolean {
 		return this.#spoilt.has(host);
+	}
+
+	/** Another machine has all that this one's disk has. */
+	copied(host: Host, copy: Host): void {
+		this.#doubled.add(host.id);
+		const views = [...this.#topics.get(host) ?? []].map(([topic, view]) => [topic, {
+			...view, kept: new Map(view.kept), before: new Map(view.before), last: new Map(view.last), begins: new Map(view.begins), returning: new Set(view.returning), powerCuts: copy.powerCuts,
+		}] as const);
+		this.#topics.set(copy, new Map(views));
+		for (const [topic] of views) this.offsets.copied({node: host.key, topic}, {node: copy.key, topic});
+		if (this.#spoilt.has(host)) this.#spoilt.add(copy);
+		if (this.#cut.has(host)) this.#cut.add(copy);
+		const missed = this.missed.get(host);
+		if (missed) this.missed.set(copy, new Set(missed));
 	}
 
 	wiped(host: Host): void {
@@ -284,6 +300,15 @@ export class MessageChecks {
 		return problems;
 	}
 
+	/** The machine's log has this message, and no node that runs and wants its topic ever had it. */
+	isStranded(host: Host, {topic, incarnation, seq}: {readonly topic: Topic; readonly incarnation: number; readonly seq: number}, running: readonly Host[]): boolean {
+		const stream = streamKey({origin: host.id, incarnation, topic});
+		const kept = [...this.#topics.get(host)?.get(topic)?.kept.values() ?? []].find(({header}) => streamKey(header) === stream && header.firstSeq <= seq && lastSeq(header) >= seq);
+		if (!kept) return false;
+		const wanting = running.filter(other => (other.node!.control.topics.subscribers(topic).get(other.id) ?? Infinity) < kept.header.lamport);
+		return wanting.length > 0 && wanting.every(other => (this.#topics.get(other)?.get(topic)?.last.get(stream) ?? 0) < seq && !this.missed.get(other)?.has(host.id));
+	}
+
 	/** What a later record vouches for is there, or its loss was told. */
 	#checkTold(host: Host, topic: Topic, isDamaged: boolean, own: ReadonlyMap<string, number>, last: ReadonlyMap<StreamKey, number>): void {
 		const prefix = ownKey(host, topic, '');
@@ -320,7 +345,7 @@ export class MessageChecks {
 
 
 function ownKey(host: Host, topic: Topic, incarnation: number | string): string {
-	return `${host.id} ${topic} ${incarnation}`;
+	return `${host.key} ${topic} ${incarnation}`;
 }
 
 function keyOf(header: BatchHeader): string {

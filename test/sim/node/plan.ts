@@ -1,21 +1,66 @@
 /**
 The script of a run: faults and their times, drawn from the seed before the run begins, so that a failing script can be made smaller by
 leaving events out. Which kinds a run has at all is drawn, too (swarm testing, Groce 2012). Numbers choose hosts when the event strikes.
-*/
-import type {SeededRandom} from '../random.ts';
 
-export const kinds = [
+Incidents are what happens to the world around the nodes (addresses, copied disks, blocked transports, versions, keys). They and the traits of a
+world are drawn from streams of their own, so that the faults of a seed are the same with and without them.
+*/
+import {createRandom, type SeededRandom} from '../random.ts';
+
+export const faultKinds = [
 	'kill', 'power', 'storm', 'blackout', 'pause', 'stop', 'split', 'isolate', 'one-way', 'ring', 'clog', 'heal',
 	'eio', 'enospc', 'clock-jump', 'wipe', 'rot-raft', 'rot-topic', 'truncate', 'join', 'remove', 'transfer',
 ] as const;
-export type Kind = (typeof kinds)[number];
+export const incidentKinds = ['move', 'swap', 'rotate', 'reuse', 'copy', 'block-tcp', 'block-udp', 'other-version', 'other-key'] as const;
+/** Properties of a whole run. `together`: all hosts start with empty disks. */
+export const traits = ['together'] as const;
+/** Checks of what nodes say of their cluster. */
+export const looks = ['health', 'views'] as const;
+export type FaultKind = (typeof faultKinds)[number];
+export type IncidentKind = (typeof incidentKinds)[number];
+export type Kind = FaultKind | IncidentKind;
+export type Trait = (typeof traits)[number];
+export type Look = (typeof looks)[number];
+export type Feature = IncidentKind | Trait | Look;
 export type Event = {readonly atMs: number; readonly kind: Kind; readonly a: number; readonly b: number; readonly forMs: number};
+
+export const features: readonly Feature[] = [...incidentKinds, ...traits, ...looks];
+/** The product does not survive these yet: they are off unless a run is told to have them (`--with`). */
+export const notYet: readonly Feature[] = ['move', 'swap', 'rotate', 'reuse', 'copy', 'together', 'health', 'views'];
+/** What every whole run must meet. */
+export const kinds: readonly Kind[] = [...faultKinds, ...incidentKinds.filter(kind => !notYet.includes(kind))];
 
 /** Kinds that come seldom. */
 const rare: ReadonlySet<Kind> = new Set<Kind>(['eio', 'enospc', 'wipe', 'rot-raft', 'rot-topic', 'truncate', 'remove', 'join', 'blackout']);
 
-export function drawPlan(random: SeededRandom, untilMs: number): Event[] {
-	const enabled = kinds.filter(kind => kind === 'heal' || random.chance(1, 2));
+/** What a run has. @param extra of those that are off */
+export function featuresOf(extra: readonly Feature[] = []): ReadonlySet<Feature> {
+	return new Set(features.filter(feature => !notYet.includes(feature) || extra.includes(feature)));
+}
+
+/** The script of a seed. */
+export function planOf(seed: number, forMs: number, extra: readonly Feature[] = []): Event[] {
+	const faults = drawFaults(createRandom(`${seed}/plan`), forMs);
+	const times = new Set(faults.map(({atMs}) => atMs));
+	const has = featuresOf(extra);
+	const incidents = drawIncidents(createRandom(`${seed}/incidents`), forMs).filter(({kind}) => has.has(kind as IncidentKind)).map(event => {
+		let {atMs} = event;
+		while (times.has(atMs)) atMs++; // An event is named by its time.
+		times.add(atMs);
+		return {...event, atMs};
+	});
+	return [...faults, ...incidents].toSorted((one, other) => one.atMs - other.atMs);
+}
+
+/** Which traits a seed has, of those that are on. */
+export function traitsOf(seed: number, has: ReadonlySet<Feature>): ReadonlySet<Trait> {
+	const random = createRandom(`${seed}/traits`);
+	const chances: Readonly<Record<Trait, readonly [number, number]>> = {together: [1, 4]};
+	return new Set(traits.filter(trait => has.has(trait) && random.child(trait).chance(...chances[trait])));
+}
+
+function drawFaults(random: SeededRandom, untilMs: number): Event[] {
+	const enabled = faultKinds.filter(kind => kind === 'heal' || random.chance(1, 2));
 	const everyMs = random.pick([300, 1000, 3000]);
 	const events: Event[] = [];
 	for (let atMs = 3000 + random.between(1, everyMs * 2); atMs < untilMs; atMs += random.between(1, everyMs * 2)) {
@@ -25,4 +70,20 @@ export function drawPlan(random: SeededRandom, untilMs: number): Event[] {
 	}
 
 	return events;
+}
+
+/** Half of the runs have some. A kind has a stream of its own: what is off shifts nothing. */
+function drawIncidents(random: SeededRandom, untilMs: number): Event[] {
+	if (!random.chance(1, 2)) return [];
+	return incidentKinds.flatMap(kind => {
+		const own = random.child(kind);
+		if (!own.chance(1, 3)) return [];
+		const everyMs = own.pick([5000, 12_000, 30_000]);
+		const events: Event[] = [];
+		for (let atMs = 4000 + own.between(1, everyMs); atMs < untilMs; atMs += own.between(everyMs >> 1, everyMs * 2)) {
+			events.push({atMs, kind, a: own.below(1 << 16), b: own.below(1 << 16), forMs: own.between(20, 4000)});
+		}
+
+		return events;
+	});
 }

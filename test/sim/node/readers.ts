@@ -82,7 +82,7 @@ export class Readers {
 		const topics = [...node?.data.topics.keys() ?? []];
 		if (!host || !node || node.phase !== 'running' || topics.length === 0 || this.#programs.length >= programsMax) return;
 		const topic = random.pick(topics);
-		const place = {node: host.id, topic};
+		const place = {node: host.key, topic};
 		const end = this.#offsets.end(place);
 		const from: From = random.pick(['now', 'beginning', end, random.below(end + 1)]);
 		const program: Program = {host, node, topic, from, seen: this.#offsets.reader(place, typeof from === 'number' ? from : undefined), reading: undefined, room: random.pick([1, 10, 200]), isFull: false};

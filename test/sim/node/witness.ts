@@ -50,6 +50,11 @@ export class Witness {
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
 	/** Snapshots and retention: when a node tidies up. */
 	upkeep: (host: Host) => void = () => undefined;
+	/** Whether a member may be removed: an operator asked for it, or its data are gone. */
+	mayBeRemoved: (node: NodeId) => boolean = () => true;
+	/** Ids of which two disks exist. */
+	readonly #doubled = new Set<NodeId>();
+	#founded: string | undefined;
 	readonly #views = new Map<Host, View>();
 	readonly #questions = new Questions();
 	readonly #belonging = new Belonging();
@@ -96,6 +101,12 @@ export class Witness {
 		this.messages.wiped(host);
 	}
 
+	/** Another machine has all that this one's disk has. */
+	copied(host: Host, copy: Host): void {
+		this.#doubled.add(host.id);
+		this.messages.copied(host, copy);
+	}
+
 	booted(host: Host, node: Node, store: RaftStore): void {
 		const {hardState, snapshot, entries} = store.recovered;
 		const recovered = new Mirror();
@@ -111,14 +122,14 @@ export class Witness {
 
 		const synced = new Mirror();
 		synced.write({snapshot, entries, hardState});
-		const view = known ?? {id: host.id, written: recovered, synced, applied: 0, isTouched: true, life: 0};
+		const view = known ?? {id: host.id, key: host.key, written: recovered, synced, applied: 0, isTouched: true, life: 0};
 		Object.assign(view, {written: recovered, synced, applied: node.control.topics.applied, life: view.life + 1});
 		this.#views.set(host, view);
 		this.checks.watch(view);
 		this.checks.booted(view, node.control.raft.status());
 		this.#hook(host, node, view);
 		this.#hookQuestions(host, node);
-		this.causes.booted(host.id);
+		this.causes.booted(host.key);
 	}
 
 	/** It has read its logs back. */
@@ -137,7 +148,8 @@ export class Witness {
 					const view = this.#views.get(host);
 					const packet = parseRaftPacket(decodeControl(first));
 					if (!packet) throw this.#problem('codec: a packet of our own is refused');
-					if (view) this.checks.sent(view, receiver, packet);
+					// A second process of one id says nothing to anybody while it is refused.
+					if (view && (!host.isCopy || links.state(to).state === 'up')) this.checks.sent(view, receiver, packet);
 				}
 
 				return links.send(to, pieces);
@@ -294,7 +306,7 @@ export class Witness {
 		Object.assign(raft, {
 			leaderDown: (peer: NodeId) => {
 				view.isTouched = true;
-				const wrong = this.causes.believed(host.id, peer);
+				const wrong = this.causes.believed(host.key, peer);
 				if (wrong !== undefined) throw this.#problem(wrong);
 				leaderDown(peer);
 			},
@@ -370,7 +382,9 @@ export class Witness {
 			},
 			applyConfiguration: (...given: Parameters<typeof applyConfiguration>) => {
 				const events = applyConfiguration(...given);
-				this.#belonging.configured(given[0], given[1]);
+				for (const removed of this.#belonging.configured(given[0], given[1])) if (!this.mayBeRemoved(removed)) throw this.#problem(`no member is removed while its data exist: ${removed} is no member at ${given[0]}, and nobody asked for that`);
+				this.#founded ??= topics.clusterId;
+				if (topics.clusterId !== this.#founded) throw this.#problem(`exactly one cluster is founded: ${host.id} founds ${topics.clusterId}, and there is ${this.#founded}`);
 				after(given[0]);
 				return events;
 			},
@@ -388,11 +402,11 @@ export class Witness {
 		Object.assign(node.journal, {
 			record: (event: BrokerEvent) => {
 				const {schedule: {nowMs}, config: {raft: {electionMs}}} = host.options;
-				const wrong = event.type === 'leader' ? this.causes.reported(host.id, event, {nowMs, electionMs}) : undefined;
+				const wrong = event.type === 'leader' ? this.causes.reported(host, event, {nowMs, electionMs}) : undefined;
 				if (wrong !== undefined) throw this.#problem(wrong);
 				if (event.type === 'transfer') this.causes.handedOver(event.from, nowMs);
 				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
-				if (event.type === 'member') this.accusations.add(event.state, host, [...this.#views.keys()].find(({id}) => id === event.id));
+				if (event.type === 'member') this.accusations.add(event.state, host, [...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy));
 				record(event);
 			},
 		});
@@ -446,7 +460,7 @@ export class Witness {
 				const [{id, facts}] = given;
 				void answer.then(said => {
 					const isTooOld = (facts?.protocol ?? Infinity) < control.topics.protocol;
-					if (said.type === 'refused' && !isTooOld && !this.#belonging.wasRemoved(id)) this.#problem(`only a node that was removed, or is too old, is refused: ${host.id} says to ${id}: ${said.reason}`);
+					if (said.type === 'refused' && !isTooOld && !this.#belonging.wasRemoved(id) && !this.#doubled.has(id)) this.#problem(`only a node that was removed, or is too old, is refused: ${host.id} says to ${id}: ${said.reason}`);
 				});
 				return answer;
 			},

@@ -1,0 +1,212 @@
+/**
+What happens to the world around the nodes, as it does to those who operate them: hosts get other addresses, one at a time or all at once, a newcomer
+is given the address of one that is down, a disk is copied and both copies are started, a firewall takes TCP or UDP away, and a host comes
+back with another program or another key.
+*/
+import type {NodeId} from '../../../core/message.ts';
+import type {Schedule} from '../schedule.ts';
+import type {Fabric} from './fabric.ts';
+import type {Host} from './host.ts';
+import type {Event, IncidentKind} from './plan.ts';
+
+export type IncidentOptions = {
+	readonly schedule: Schedule;
+	readonly fabric: Fabric;
+	readonly hosts: readonly Host[];
+	readonly freshAddress: () => string;
+	/** A new machine, with an empty disk or with a copy of that of another. */
+	readonly add: (options: {readonly address: string; readonly copyOf?: Host}) => Host;
+	/** The newest configuration's voters, by the word of those that run. */
+	readonly voters: () => readonly NodeId[];
+};
+
+const hostsMax = 7;
+/** A member that is away for so long is taken for dead. */
+const deadMs = 3000;
+/** A second process of one id cannot be told from a restart where nobody but itself votes. */
+const copyVotersMin = 3;
+
+export class Incidents {
+	readonly #options: IncidentOptions;
+	/** Hosts that run another program or key for a while, and how they become what they were. */
+	readonly #visiting = new Map<Host, () => void>();
+	/** Addresses have changed hands. */
+	#haveMoved = false;
+	/** How often somebody had to be told where the others are. */
+	introductions = 0;
+
+	constructor(options: IncidentOptions) {
+		this.#options = options;
+	}
+
+	/** Faults have ended: all hosts are what they were. */
+	end(): void {
+		for (const host of this.#visiting.keys()) this.#restore(host);
+		if (this.#haveMoved) this.#introduce();
+	}
+
+	/** False when there is nothing that it could happen to. */
+	strike({kind, a, b, forMs}: Event & {readonly kind: IncidentKind}): boolean {
+		const {hosts, fabric} = this.#options;
+		const living = hosts.filter(({isGone, isCopy}) => !isGone && !isCopy);
+		const host = living[a % living.length];
+		const others = living.filter(other => other !== host);
+		const other = others[b % Math.max(1, others.length)];
+		if (!host || !other) return false;
+		if (kind === 'move' || kind === 'swap' || kind === 'rotate' || kind === 'reuse') this.#haveMoved = true;
+		switch (kind) {
+			case 'move': {
+				this.#move(host, this.#options.freshAddress(), this.#list(host, b), forMs);
+				return true;
+			}
+
+			case 'swap': return this.#swap(host, other, forMs, b);
+			case 'rotate': return this.#rotate(living, a, b, forMs);
+			case 'reuse': return this.#reuse(host, living.length, b, forMs);
+			case 'copy': return this.#copy(host, b, forMs);
+			case 'block-tcp': {
+				for (const one of b % 2 === 0 ? [other] : others) {
+					fabric.blockTcp(host.key, one.key);
+					fabric.blockTcp(one.key, host.key);
+				}
+
+				return true;
+			}
+
+			case 'block-udp': {
+				for (const one of b % 2 === 0 ? [other] : others) {
+					if (b % 3 !== 1) fabric.blockUdp(host.key, one.key);
+					if (b % 3 !== 2) fabric.blockUdp(one.key, host.key);
+				}
+
+				return true;
+			}
+
+			case 'other-version': {
+				return this.#visit(host, forMs, () => void (host.foreignProtocol = 9), () => void (host.foreignProtocol = undefined));
+			}
+
+			case 'other-key': {
+				return this.#visit(host, forMs, () => void (host.secret = 1), () => void (host.secret = 0));
+			}
+
+			default: return kind satisfies never;
+		}
+	}
+
+	/**
+	What the operator gives to a host that starts again: addresses of all, old ones, some with itself, or nothing. Nodes that are at new addresses
+	can only find one another when somebody has such a list, or tells.
+	*/
+	#list(host: Host, b: number): readonly string[] {
+		const all = this.#options.hosts.filter(({isGone}) => !isGone).map(({address}) => address);
+		switch (b % 4) {
+			case 0: return all.filter(address => address !== host.address);
+			case 1: return host.formerList;
+			case 2: return [host.address, ...all.filter((address, index) => ((b >> index) & 1) === 1 && address !== host.address)];
+			default: return [];
+		}
+	}
+
+	/**
+	A member without a leader asks at the addresses that it knows. Where no chain of those leads from each member to all others, they cannot find one another by
+	themselves: then the operator starts those without a leader again, with a list of all.
+	*/
+	#introduce(): void {
+		const members = this.#options.hosts.filter(({isGone, isCopy, id, addressBook}) => !isGone && !isCopy && addressBook.has(id));
+		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
+		const isLed = ({node}: Host): boolean => node?.control.raft.leader !== undefined;
+		const finds = (one: Host, other: Host): boolean => (isLed(one) ? isLed(other) : knows(one, other));
+		const found = new Set(members.slice(0, 1));
+		for (const one of found) for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
+		if (found.size === members.length) return;
+		this.introductions++;
+		for (const host of members.filter(one => !isLed(one))) {
+			this.#down(host);
+			host.bootstrap = members.filter(other => other !== host).map(({address}) => address);
+		}
+	}
+
+	#move(host: Host, address: string, list: readonly string[], inMs: number): void {
+		this.#down(host);
+		host.moveTo(address);
+		host.bootstrap = list;
+		this.#boot(host, inMs);
+	}
+
+	/** They exchange addresses; the first is back, for a while or for long, before the second is. */
+	#swap(one: Host, other: Host, forMs: number, b: number): boolean {
+		for (const host of [one, other]) this.#down(host);
+		const [first, second] = [one.address, other.address];
+		one.moveTo(second);
+		other.moveTo(first);
+		for (const host of [one, other]) host.bootstrap = this.#list(host, b);
+		this.#boot(one, forMs);
+		this.#boot(other, forMs + deadMs + b % 5000);
+		return true;
+	}
+
+	/** All come back on other addresses, in no order; one at least knows where the others are. */
+	#rotate(living: readonly Host[], a: number, b: number, forMs: number): boolean {
+		for (const host of living) this.#down(host);
+		for (const host of living) host.moveTo(this.#options.freshAddress());
+		for (const [index, host] of living.entries()) {
+			host.bootstrap = this.#list(host, index === a % living.length ? 0 : b >> index);
+			this.#boot(host, (forMs * (index + 1)) % 3000 + 10);
+		}
+
+		return true;
+	}
+
+	/** A newcomer gets the address of a member that is down. The member comes back, and finds another address. */
+	#reuse(host: Host, count: number, b: number, forMs: number): boolean {
+		const {add} = this.#options;
+		if (count >= hostsMax || host.node?.phase !== 'running') return false;
+		this.#down(host);
+		const newcomer = add({address: host.address});
+		this.#boot(newcomer, forMs);
+		host.bootstrap = this.#list(host, b);
+		this.#boot(host, forMs + deadMs + b % 6000);
+		return true;
+	}
+
+	/** A disk is copied to another machine: while its process runs; while it is down, and both start at once; or the copy alone starts, and the original later. */
+	#copy(host: Host, b: number, forMs: number): boolean {
+		const {hosts, add, freshAddress, voters} = this.#options;
+		const isTwice = hosts.some(other => other !== host && other.id === host.id && !other.isGone);
+		if (isTwice || voters().length < copyVotersMin || host.node?.phase !== 'running') return false;
+		if (b % 3 > 0) this.#down(host);
+		const copy = add({address: freshAddress(), copyOf: host});
+		this.#boot(copy, b % 3 === 0 ? 0 : forMs);
+		if (b % 3 > 0) this.#boot(host, forMs + (b % 3 === 1 ? 0 : deadMs + b % 5000));
+		return true;
+	}
+
+	/** It is started in another way, and after a while again as before. */
+	#visit(host: Host, forMs: number, change: () => void, restore: () => void): boolean {
+		if (this.#visiting.has(host)) return false;
+		this.#down(host);
+		change();
+		this.#visiting.set(host, restore);
+		this.#boot(host, forMs % 1000);
+		this.#options.schedule.after((forMs + deadMs) * 2, () => this.#restore(host)); // Long enough to be found out.
+		return true;
+	}
+
+	#restore(host: Host): void {
+		const restore = this.#visiting.get(host);
+		if (!restore) return;
+		this.#visiting.delete(host);
+		this.#down(host);
+		restore();
+		this.#boot(host, 100);
+	}
+
+	#down(host: Host): void {
+		host.kill();
+	}
+
+	#boot(host: Host, inMs: number): void {
+		this.#options.schedule.after(inMs, () => host.boot());
+	}
+}

@@ -1,0 +1,151 @@
+/**
+What nodes say of their cluster, compared with the world. *Healthy* means usable: a node may say it only while every voter runs, can be reached (over
+one other member at most), follows the leader and has what was agreed, or since a moment that is shorter ago than it takes to find out. And
+nodes that reach one another say the same of the others.
+*/
+import type {NodeId} from '../../../core/message.ts';
+import {viewOf} from '../../../core/observe/view.ts';
+import {verdictOf, type Verdict} from '../../../source/verdict.ts';
+import type {Fabric} from './fabric.ts';
+import type {Host} from './host.ts';
+
+export type LooksOptions = {
+	readonly fabric: Fabric;
+	readonly hosts: readonly Host[];
+	readonly nowMs: () => number;
+	/** The newest leader, and the machine of a member. */
+	readonly leader: () => Host | undefined;
+	readonly hostOf: (node: NodeId) => Host | undefined;
+	readonly isHealth: boolean;
+	readonly isViews: boolean;
+};
+
+/** Why a voter is of no use. */
+type Trouble = {readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'behind'; readonly text: string};
+
+export const lookMs = 500;
+/** Within this time a node finds out, over the worst network that a run has. */
+const detectMs = 5000;
+/** Within this time nodes that reach one another have told what they found out. */
+const agreeMs = 5000;
+/** What was agreed so long ago has reached everybody. */
+const behindMs = 1000;
+
+export class Looks {
+	readonly #options: LooksOptions;
+	/** Since when a voter is of no use to a node, and why; another reason begins anew, since it has to be found out anew. */
+	readonly #unusable = new Map<string, Trouble & {readonly sinceMs: number}>();
+	#commits: Array<{readonly atMs: number; readonly commit: number}> = [];
+	#world = '';
+	#worldSinceMs = 0;
+	/** How often a node said that all is well, and how often all views were compared. */
+	readonly counts = {healthy: 0, compared: 0};
+
+	constructor(options: LooksOptions) {
+		this.#options = options;
+	}
+
+	/** @throws what a node says that is not so */
+	look(): void {
+		const {hosts, isHealth, isViews} = this.#options;
+		const running = hosts.filter(isRunning);
+		if (isHealth) this.#checkHealth(running);
+		if (isViews) this.#checkViews(running);
+	}
+
+	/** Nodes that do not call a cluster healthy in which all is well. */
+	unwell(hosts: readonly Host[]): string[] {
+		if (!this.#options.isHealth) return [];
+		return hosts.filter(isRunning).flatMap(host => {
+			const {verdict, findings} = judged(host);
+			return verdict === 'healthy' ? [] : [`${host.key} says ${verdict}: ${findings.map(({problem}) => problem).join('; ')}`];
+		});
+	}
+
+	#checkHealth(running: readonly Host[]): void {
+		const {leader: find, nowMs} = this.#options;
+		const atMs = nowMs();
+		const leader = find();
+		const status = leader?.node!.control.raft.status();
+		if (status) this.#commits.push({atMs, commit: status.commit});
+		while ((this.#commits[1]?.atMs ?? atMs) <= atMs - behindMs) this.#commits.shift();
+		const agreed = this.#commits[0]?.commit ?? 0;
+		for (const host of running) {
+			const isHealthy = judged(host).verdict === 'healthy';
+			if (isHealthy) this.counts.healthy++;
+			for (const voter of status?.configuration.voters ?? host.node!.control.raft.status().configuration.voters) {
+				const key = `${host.key}>${voter}`;
+				const why = this.#uselessness(host, voter, leader, agreed);
+				const known = this.#unusable.get(key);
+				if (!why) this.#unusable.delete(key);
+				else if (known?.kind !== why.kind) this.#unusable.set(key, {sinceMs: atMs, ...why});
+				else if (isHealthy && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs) throw new Error(`healthy only if usable: ${host.key} says healthy, ${voter} is of no use to it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`);
+			}
+		}
+	}
+
+	/** Why this voter cannot be used by that node; `undefined` when it can. */
+	#uselessness(host: Host, voter: NodeId, leader: Host | undefined, agreed: number): Trouble | undefined {
+		const {hostOf} = this.#options;
+		const other = hostOf(voter);
+		if (!other || !isRunning(other)) return other?.isPaused ? {kind: 'paused', text: 'it is paused'} : {kind: 'down', text: 'it does not run'};
+		if (!leader) return {kind: 'no-leader', text: 'there is no leader'};
+		if (other !== host && !this.#isReached(host, other)) return {kind: 'no-link', text: 'no connection leads to it'};
+		const {leader: followed, term} = other.node!.control.raft.status();
+		const {term: newest} = leader.node!.control.raft.status();
+		if (followed !== leader.id || term !== newest) return {kind: 'leaderless', text: `it follows ${followed} in term ${term}, the leader is ${leader.id} in term ${newest}`};
+		const {applied} = other.node!.control.topics;
+		return applied < agreed ? {kind: 'behind', text: `it has applied ${applied}, ${agreed} is agreed`} : undefined;
+	}
+
+	/** By a connection, or by two over a member that relays. */
+	#isReached(one: Host, other: Host): boolean {
+		const {fabric, hosts} = this.#options;
+		return fabric.isLinked(one.key, other.key) || hosts.some(relay => relay !== one && relay !== other && isRunning(relay) && fabric.isLinked(one.key, relay.key) && fabric.isLinked(relay.key, other.key));
+	}
+
+	/** Nodes that are connected, directly or over others, and of which nothing has changed for a while, name the same members as not alive. */
+	#checkViews(running: readonly Host[]): void {
+		const {fabric, nowMs} = this.#options;
+		const world = running.map(one => `${one.key}:${one.address}:${running.filter(other => fabric.isLinked(one.key, other.key)).map(({key}) => key).join(',')}:${running.filter(other => fabric.datagrams.isCut(one.key, other.key)).map(({key}) => key).join(',')}`).join(';');
+		if (world !== this.#world) {
+			this.#world = world;
+			this.#worldSinceMs = nowMs();
+		}
+
+		if (nowMs() - this.#worldSinceMs < agreeMs) return;
+		for (const component of componentsOf(running, (one, other) => fabric.isLinked(one.key, other.key))) {
+			const views = component.map(host => ({host, view: absentOf(host)}));
+			const [first] = views;
+			const different = views.find(({view}) => view !== first!.view);
+			this.counts.compared += component.length > 1 ? 1 : 0;
+			if (different) throw new Error(`all views agree: ${first!.host.key} says not alive: ${first!.view || 'none'}; ${different.host.key}: ${different.view || 'none'}; nothing has changed for ${nowMs() - this.#worldSinceMs} ms`);
+		}
+	}
+}
+
+function isRunning(host: Host): boolean {
+	return host.isUp && !host.isPaused && host.node?.phase === 'running';
+}
+
+/** The quorum's confirmation is taken for granted: what is judged is what the node knows. */
+function judged({node}: Host): Verdict {
+	return verdictOf(viewOf(node!), node!.control.raft.status().commit);
+}
+
+function absentOf({node}: Host): string {
+	return viewOf(node!).members.filter(({state}) => state !== 'alive' && state !== 'degraded').map(({id}) => id).toSorted().join(' ');
+}
+
+function componentsOf(hosts: readonly Host[], isLinked: (one: Host, other: Host) => boolean): Host[][] {
+	const left = new Set(hosts);
+	const components: Host[][] = [];
+	for (const host of hosts) {
+		if (!left.delete(host)) continue;
+		const component = [host];
+		for (const one of component) for (const other of left) if (isLinked(one, other) && left.delete(other)) component.push(other);
+		components.push(component);
+	}
+
+	return components;
+}
