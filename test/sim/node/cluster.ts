@@ -12,6 +12,7 @@ import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {Fabric} from './fabric.ts';
+import {lie} from './health-checks.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
 import {MessageChecks} from './message-checks.ts';
@@ -223,6 +224,8 @@ class Run {
 			if (!from?.node || !to || this.#fabric.isCut(from.id, to.id)) return;
 			const frame = poisoned(from.node, random.pick(topics));
 			to.run(() => to.onFrame(from.id, frame));
+			const untrue = lie(from.id, to.id, this.#hosts.map(({id}) => id).filter(id => id !== from.id && id !== to.id), createRandom(`${this.#seed}/lie/${this.#schedule.nowMs}`));
+			if (untrue) to.run(() => to.onFrame(from.id, untrue));
 		});
 	}
 

@@ -16,6 +16,7 @@ import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
 import {Belonging} from './belonging.ts';
+import {wrongRelay} from './health-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {Questions} from './questions.ts';
@@ -126,6 +127,8 @@ export class Witness {
 		return {
 			...links,
 			send: (to, pieces) => {
+				const wrong = wrongRelay(host.id, to, pieces);
+				if (wrong !== undefined) throw this.#problem(`a frame is relayed once, between members: ${wrong}`);
 				// A frame of its own that goes through another member is sent all the same; what it carries for others is theirs.
 				const carried = pieces[0]?.[0] === kinds.relay ? decodeRelay(Buffer.concat(pieces)) : undefined;
 				const [first, receiver] = carried ? [carried.from === host.id ? carried.inner : undefined, carried.to] : [pieces[0], to];
