@@ -16,7 +16,7 @@ import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
 import {Belonging} from './belonging.ts';
-import {wrongRelay} from './health-checks.ts';
+import {QuorumChecks, wrongRelay} from './health-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {Questions} from './questions.ts';
@@ -51,6 +51,7 @@ export class Witness {
 	upkeep: (host: Host) => void = () => undefined;
 	readonly #views = new Map<Host, View>();
 	readonly #questions = new Questions();
+	readonly #quorums = new QuorumChecks();
 	readonly #belonging = new Belonging();
 	/** Logs that retention is at work on, and those where it has just ended. */
 	readonly #tidying = new Set<TopicLog>();
@@ -74,6 +75,8 @@ export class Witness {
 	observe(hosts: readonly Host[]): void {
 		this.#tidied = this.#tidied.filter(({log, host, atMs}) => host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log));
 		this.messages.settle();
+		const unreached = this.#quorums.look(hosts);
+		if (unreached !== undefined) throw this.#problem(`the quorum is counted over links: ${unreached}`);
 		for (const host of hosts) {
 			const view = this.#views.get(host);
 			if (!view?.isTouched || !host.node) continue;
