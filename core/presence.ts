@@ -74,7 +74,7 @@ export class Presence {
 	setMembers(members: readonly NodeId[]): void {
 		this.#swim.setMembers(members);
 		this.#health.setMembers([...new Set([...members, this.#options.self])].toSorted(), this.#awakeMs);
-		for (const id of this.#unrepaired) if (!members.includes(id)) this.#unrepaired.delete(id);
+		for (const id of this.#unrepaired) if (!members.includes(id) && this.#unrepaired.delete(id)) this.#maybeRepaired();
 		for (const id of this.#downAtMs.keys()) if (!members.includes(id)) this.#downAtMs.delete(id);
 	}
 
@@ -202,6 +202,8 @@ export class Presence {
 			if (state === 'alive') this.#downAtMs.delete(id);
 			else if (!this.#downAtMs.has(id)) this.#downAtMs.set(id, nowMs());
 			emit({type: 'member', id, address: address(id) ?? '', state, why});
+			// Nothing can be exchanged with it now; when it is back, it is compared with like everybody who comes.
+			if ((state === 'down' || state === 'left' || state === 'unreachable') && this.#unrepaired.delete(id)) this.#maybeRepaired();
 		}
 
 		const deafMs = deafSilences * this.#swim.pace.silent * tickMs;

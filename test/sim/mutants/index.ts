@@ -5,6 +5,7 @@ import {readFile} from 'node:fs/promises';
 import {relative} from 'node:path';
 import type {Plugin} from 'esbuild';
 import {gossipMutants} from './gossip.ts';
+import {healthMutants} from './health.ts';
 import {mutated, type Mutant} from './mutant.ts';
 import {raftMutants} from './raft.ts';
 import {readerMutants} from './readers.ts';
@@ -13,7 +14,7 @@ import {versionMutants} from './versions.ts';
 
 export {mutated, type Mutant} from './mutant.ts';
 
-export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...readerMutants, ...versionMutants];
+export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...healthMutants, ...readerMutants, ...versionMutants];
 
 /** Changes the sources on their way into a bundle. @param root of the repository */
 export function mutantPlugin(mutant: Mutant, root: string): Plugin {

@@ -14,6 +14,7 @@ import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {Doubles} from './doubles.ts';
 import {Fabric} from './fabric.ts';
+import {lie} from './health-checks.ts';
 import {togetherWays, type Way} from './hearsay.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
@@ -302,6 +303,8 @@ class Run {
 			if (!from?.node || !to || this.#fabric.isCut(from.key, to.key)) return;
 			const frame = poisoned(from.node, random.pick(topics));
 			to.run(() => to.onFrame(from.id, frame));
+			const untrue = lie(from.id, to.id, this.#hosts.map(({id}) => id).filter(id => id !== from.id && id !== to.id), createRandom(`${this.#seed}/lie/${this.#schedule.nowMs}`));
+			if (untrue) to.run(() => to.onFrame(from.id, untrue));
 		});
 	}
 

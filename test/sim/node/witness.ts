@@ -17,6 +17,7 @@ import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
 import {Belonging} from './belonging.ts';
 import {Causes} from './causes.ts';
+import {QuorumChecks, wrongRelay} from './health-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {Questions} from './questions.ts';
@@ -57,6 +58,7 @@ export class Witness {
 	#founded: string | undefined;
 	readonly #views = new Map<Host, View>();
 	readonly #questions = new Questions();
+	readonly #quorums = new QuorumChecks();
 	readonly #belonging = new Belonging();
 	/** Logs that retention is at work on, and those where it has just ended. */
 	readonly #tidying = new Set<TopicLog>();
@@ -80,6 +82,8 @@ export class Witness {
 	observe(hosts: readonly Host[]): void {
 		this.#tidied = this.#tidied.filter(({log, host, atMs}) => host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log));
 		this.messages.settle();
+		const unreached = this.#quorums.look(hosts);
+		if (unreached !== undefined) throw this.#problem(`the quorum is counted over links: ${unreached}`);
 		for (const host of hosts) {
 			const view = this.#views.get(host);
 			if (!view?.isTouched || !host.node) continue;
@@ -141,6 +145,8 @@ export class Witness {
 		return {
 			...links,
 			send: (to, pieces) => {
+				const wrong = wrongRelay(host.id, to, pieces);
+				if (wrong !== undefined) throw this.#problem(`a frame is relayed once, between members: ${wrong}`);
 				// A frame of its own that goes through another member is sent all the same; what it carries for others is theirs.
 				const carried = pieces[0]?.[0] === kinds.relay ? decodeRelay(Buffer.concat(pieces)) : undefined;
 				const [first, receiver] = carried ? [carried.from === host.id ? carried.inner : undefined, carried.to] : [pieces[0], to];
