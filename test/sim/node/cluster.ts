@@ -515,6 +515,7 @@ class Run {
 		for (const host of this.#hosts) {
 			host.options.disk.heal();
 			host.resume();
+			if (host.node?.phase === 'joining' && host.protocol < protocolMax) host.kill(); // It says that its program is too old.
 			host.upgrade();
 			if (this.#mayBoot(host)) host.boot();
 		}
@@ -570,7 +571,7 @@ class Run {
 			const missing = voters.length % 2 === 0 ? 1 : 2;
 			const fit = learners.filter(learner => up.some(({id}) => id === learner));
 			const idle = fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax ? [`${fit.join(' and ')} could vote and may not`] : [];
-			const outside = this.#up.filter(({node}) => node!.phase === 'joining').map(({key}) => `${key} is no member yet`);
+			const outside = this.#up.filter(({id, node}) => node!.phase === 'joining' && !this.#removed.has(id)).map(({key}) => `${key} is no member yet`);
 			return [...outside, ...idle, ...versionProblems(members.leader, up, voters.length + learners.length), ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
 		};
 
@@ -587,7 +588,8 @@ class Run {
 	#states(): string {
 		return this.#hosts.map(host => {
 			const status = host.node?.control.raft.status();
-			return `${host.id.slice(0, 4)} ${host.isGone ? 'gone' : status ? `${host.node!.phase} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.why} ${host.reason}`}`;
+			const waitsFor = host.node?.phase === 'joining' ? ` (${host.node.waiting.detail})` : '';
+			return `${host.key.slice(0, 4)}${host.isCopy ? '+' : ''} at ${host.address} ${host.isGone ? 'gone' : status ? `${host.node!.phase}${waitsFor} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.why} ${host.reason}`}`;
 		}).join('; ');
 	}
 }

@@ -109,14 +109,14 @@ export class Incidents {
 	}
 
 	/**
-	A member without a leader asks at the addresses that it knows. Where no chain of those leads from each member to all others, they cannot find one another by
+	Members ask at the addresses that they know. Where no chain of those leads from each member to all others, they cannot find one another by
 	themselves: then the operator starts those without a leader again, with a list of all.
 	*/
 	#introduce(): void {
-		const members = this.#options.hosts.filter(({isGone, isCopy, id, addressBook}) => !isGone && !isCopy && addressBook.has(id));
+		const members = this.#options.hosts.filter(({isGone, isCopy, why}) => !isGone && !isCopy && why !== 'removed');
 		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
 		const isLed = ({node}: Host): boolean => node?.control.raft.leader !== undefined;
-		const finds = (one: Host, other: Host): boolean => (isLed(one) ? isLed(other) : knows(one, other));
+		const finds = (one: Host, other: Host): boolean => (isLed(one) && isLed(other)) || knows(one, other);
 		const found = new Set(members.slice(0, 1));
 		for (const one of found) for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
 		if (found.size === members.length) return;
