@@ -216,6 +216,6 @@ describe('three nodes that stop and start', () => {
 		const status = await run(['status', ...server(again)]);
 		expect(status.stdout.toString()).toContain('LOST: 1 of 3 voters reachable, 2 needed');
 		const subscribed = await run(['subscribe', 'news', '--count', '1', ...server(again)]);
-		expect([subscribed.code, subscribed.stderr.toString()]).toEqual([11, expect.stringContaining('no quorum: 1 of 3 voters reachable')]);
+		expect([subscribed.code, subscribed.stderr]).toEqual([11, expect.stringContaining('no quorum: 1 of 3 voters reachable')]);
 	}, 60_000);
 });
