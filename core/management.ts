@@ -58,7 +58,7 @@ export class Management {
 		if (leader === undefined || leader === self) throw control.why();
 		// The answer of a node that goes, or to one that goes, may be lost with their link: what is seen here counts.
 		const {seq, answered} = this.#wait(() => this.#seen(wish, term));
-		if (!send(leader, 'manage', {seq, ...wish})) this.#settle(seq, new DapssError('no-leader', `The link to the leader ${label(leader)} is down: try again in a moment`));
+		if (!send(leader, 'manage', {seq, ...wish})) this.#settle(seq, control.quorum().state === 'lost' ? control.why() : new DapssError('no-leader', `The link to the leader ${label(leader)} is down: try again in a moment`));
 		this.check();
 		return answered;
 	}

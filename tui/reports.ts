@@ -15,6 +15,9 @@ import {age, brief, bytes, clockTime, count, duration, names, plural, roundTrip,
 
 export type Line = readonly Span[];
 
+/** Of a line of a reason: it is read in full in the narrowest window. */
+const whyCells = 44;
+
 const field = (name: string, text: string, tone: Tone = 'plain'): Line => [{text: name.padEnd(14), tone: 'muted'}, {text, tone}];
 const heading = (text: string): Line => [{text, tone: 'title'}];
 const empty: Line = [];
@@ -104,7 +107,7 @@ export function peerLines(member: MemberSnapshot | undefined, key: string, label
 		field('id', `${printable(member.id)}${member.self ? ' (this node)' : ''}`),
 		field('address', printable(member.address)),
 		field('state', member.state, stateTones[member.state]),
-		...(member.why === '' ? [] : [field('why', printable(member.why), 'warning')]),
+		...(member.why === '' ? [] : wrapCells(printable(member.why), whyCells, 4).map((text, index) => field(index === 0 ? 'why' : '', text, stateTones[member.state]))),
 		field('vote', member.voter ? 'voter' : 'learner: sees all, votes never'),
 		field('round trip', member.rttMs === undefined ? 'none lately by datagram' : roundTrip(member.rttMs)),
 		...(member.downMs === undefined ? [] : [field('since', `${age(member.downMs)} ago`, stateTones[member.state])]),

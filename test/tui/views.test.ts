@@ -9,7 +9,7 @@ import {listEvents, listMessages} from '../../tui/lists.ts';
 import {memberColumns} from '../../tui/panes/peers.tsx';
 import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/partitionView.ts';
 import {raftLines} from '../../tui/raftView.ts';
-import {checkLines, messageLines, reportLines} from '../../tui/reports.ts';
+import {checkLines, messageLines, peerLines, reportLines} from '../../tui/reports.ts';
 import {share, shareSnapshot} from '../../tui/share.ts';
 import {chooseTheme, themes, tones} from '../../tui/theme.ts';
 import {age, brief, bytes, duration, eventWords, shortAge, wrapWords} from '../../tui/words.ts';
@@ -210,4 +210,26 @@ describe('theme', () => {
 		expect(chooseTheme({name: '__proto__'}, {})).toEqual(themes['dark']);
 		expect(chooseTheme({tones: {good: {bold: true}}}, {}).good).toEqual({bold: true});
 	});
+});
+
+test('a member that is only half reached is said everywhere: alert, head, partition, its own window in full, and check', () => {
+	const why = `not reached directly for 4 s (ETIMEDOUT): served through ${b.slice(0, 8)}`;
+	const half: Snapshot = {
+		...healthy, members: healthy.members.map(one => (one.id === c ? {...one, state: 'degraded', why, cause: 'cut', via: b, downMs: 4000} : one)),
+		cuts: [{between: [a, c], what: 'all', forMs: 4200, via: b, blamed: [a, c]}],
+	};
+	expect(alertsOf(connected(half), 0).map(alert => alert.text)).toEqual([`DEGRADED: ${c.slice(0, 8)}: ${why} · \`:check\` says what helps`]);
+	expect(partitionSentences(half).map(span => span.text)).toEqual(['Whole, but 1 pair of members does not reach each other directly', `Cut: ${a.slice(0, 8)} and ${c.slice(0, 8)}, served through ${b.slice(0, 8)}`]);
+	const own = peerLines(half.members[2], c).map(line => text(line));
+	expect(own.filter(line => line.startsWith('why') || line.startsWith('     ')).map(line => line.slice(14)).join('').replaceAll(' ', '')).toBe(why.replaceAll(' ', ''));
+	expect(own).toContain(`reached       through ${b.slice(0, 8)}`);
+	expect(checkLines(half).map(line => text(line))[0]).toMatch(/^BAD {2}.* do not reach each other for 4 s: served through/);
+});
+
+test('a second cluster and a doubled identity are alerts', () => {
+	const met = {...healthy, foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 1}], duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 1}]};
+	expect(alertsOf(connected(met), 0).map(alert => alert.text)).toEqual([
+		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what helps',
+		`TWO PROCESSES use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
+	]);
 });

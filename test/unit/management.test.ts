@@ -45,6 +45,7 @@ class World {
 				world.proposals.push(node);
 				return world.isBusy ? 'busy' : 'accepted';
 			},
+			quorum: () => ({state: 'held'}),
 			why: () => new DapssError('no-quorum', 'no quorum: 1 of 3 voters reachable'),
 		} as unknown as Control;
 		this.management = new Management({
