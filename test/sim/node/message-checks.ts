@@ -306,7 +306,7 @@ export class MessageChecks {
 		const kept = [...this.#topics.get(host)?.get(topic)?.kept.values() ?? []].find(({header}) => streamKey(header) === stream && header.firstSeq <= seq && lastSeq(header) >= seq);
 		if (!kept) return false;
 		const wanting = running.filter(other => (other.node!.control.topics.subscribers(topic).get(other.id) ?? Infinity) < kept.header.lamport);
-		return wanting.length > 0 && wanting.every(other => (this.#topics.get(other)?.get(topic)?.last.get(stream) ?? 0) < seq && !this.missed.get(other)?.has(host.id));
+		return wanting.length > 0 && running.every(other => (this.#topics.get(other)?.get(topic)?.last.get(stream) ?? 0) < seq && !this.missed.get(other)?.has(host.id));
 	}
 
 	/** What a later record vouches for is there, or its loss was told. */
