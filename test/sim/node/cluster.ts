@@ -88,6 +88,8 @@ class Run {
 	#published = 0;
 	#isOver = false;
 	#isFormed = false;
+	/** Those that have been members of it. */
+	readonly #formed = new Set<Host>();
 	/** Nodes of the previous version are among them, and are upgraded one by one. */
 	readonly #isMixed: boolean;
 
@@ -449,7 +451,8 @@ class Run {
 
 	/** Hosts that start together are left alone until they are one cluster: one that is cut off before may rightly found its own. */
 	#hasFormed(): boolean {
-		this.#isFormed ||= this.#way === 'none' || this.#hosts.slice(0, this.#together).every(({node}) => node?.phase === 'running');
+		for (const host of this.#isFormed ? [] : this.#up) if (host.node!.phase === 'running') this.#formed.add(host);
+		this.#isFormed ||= this.#way === 'none' || this.#hosts.slice(0, this.#together).every(host => this.#formed.has(host));
 		if (!this.#isFormed && this.#schedule.nowMs > formMs) throw new Error(`hosts that start together form a cluster: not after ${this.#schedule.nowMs} ms: ${this.#states()}`);
 		return this.#isFormed;
 	}
