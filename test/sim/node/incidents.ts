@@ -3,6 +3,7 @@ What happens to the world around the nodes, as it does to those who operate them
 is given the address of one that is down, a disk is copied and both copies are started, a firewall takes TCP or UDP away, and a host comes
 back with another program or another key.
 */
+import {namesProtocol} from '../../../core/topics/topics.ts';
 import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
 import type {Fabric} from './fabric.ts';
@@ -177,6 +178,7 @@ export class Incidents {
 		const {hosts, add, freshAddress, voters} = this.#options;
 		const isTwice = hosts.some(other => other !== host && other.id === host.id && !other.isGone);
 		if (isTwice || voters().length < copyVotersMin || host.node?.phase !== 'running') return false;
+		if (host.node.control.topics.protocol < namesProtocol) return false; // The previous version has no means against it.
 		if (b % 3 > 0) this.#down(host);
 		const copy = add({address: freshAddress(), copyOf: host});
 		this.#boot(copy, b % 3 === 0 ? 0 : forMs);
