@@ -114,6 +114,7 @@ export class Incidents {
 	*/
 	#introduce(): void {
 		const living = this.#options.hosts.filter(({isGone, isCopy, why}) => !isGone && !isCopy && why !== 'removed');
+		for (const host of living) if (this.#options.fabric.at(host.address) !== host) host.moveTo(this.#options.freshAddress()); // As its next start would.
 		const members = living.filter(({id, addressBook}) => addressBook.has(id));
 		const isLed = ({node}: Host): boolean => node?.control.raft.leader !== undefined;
 		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
