@@ -8,6 +8,7 @@ An address is a fact about a member that changes. The agreed address may be out 
 one is agreed. A node without a leader, or without a link to a member, asks every address that it knows, also those of no known member: after nodes moved, the seed
 list, the registry and beacons are all that leads from one to the other. Nothing is believed of an address but the id that was proved there.
 */
+import {canonicalAddress, isAdvertisable} from './address.ts';
 import {parseJoin, parseJoinAnswer, type JoinAnswer, type JoinRequest} from './joining.ts';
 import {PeerSearch, type Asked} from './membership/peer-search.ts';
 import type {NodeId} from './message.ts';
@@ -72,8 +73,9 @@ export class Acquaintances {
 	}
 
 	/** The peer proved its id at this address, or says on its link that it is reached there. */
-	observe(peer: NodeId, address: string | undefined): void {
-		if (address === undefined || address === '' || address === this.address(peer)) return;
+	observe(peer: NodeId, said: string | undefined): void {
+		const address = said === undefined ? undefined : canonicalAddress(said);
+		if (address === undefined || !isAdvertisable(address) || address === this.address(peer)) return;
 		const {topics} = this.#options;
 		const agreed = topics.address(peer);
 		// Bounded by the members, and by those that this node was told of.

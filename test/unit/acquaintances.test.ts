@@ -11,7 +11,7 @@ const [self, one, other] = [id(1), id(2), id(3)] as const;
 
 /** A node whose log names itself and one other. */
 function setUp() {
-	const state = {leader: undefined as NodeId | undefined, peers: [] as NodeId[], sent: [] as NodeId[], up: new Set<NodeId>()};
+	const state = {leader: undefined as NodeId | undefined, peers: [] as NodeId[], sent: [] as NodeId[], up: new Set<NodeId>(), called: [] as string[]};
 	const topics = new Topics({topicsMax: 8, membersMax: 8});
 	topics.applyConfiguration(1, [self], encodeContext({clusterId: 'c', node: self, address: 'a1'}));
 	topics.applyConfiguration(2, [self, one], encodeContext({node: one, address: 'a2'}));
@@ -22,7 +22,13 @@ function setUp() {
 		send: (to: NodeId) => state.sent.push(to) > 0,
 	} as unknown as Links;
 	const acquaintances = new Acquaintances({
-		self, address: 'a1', topics, links, peers: {candidates: async () => [], ask: () => Promise.reject(new Error('nobody is asked'))}, nowMs: () => 0, leader: () => state.leader, clusterId: () => 'c',
+		self, address: 'a1', topics, links, peers: {
+			candidates: async () => ['a1', 'a2', 'seed'].map(address => ({address, isMember: false})),
+			ask(address) {
+				state.called.push(address);
+				return Promise.reject(new Error('nobody answers'));
+			},
+		}, nowMs: () => 0, leader: () => state.leader, clusterId: () => 'c',
 		join: () => Promise.reject(new Error('nobody asks')),
 	});
 	acquaintances.link();
@@ -83,5 +89,30 @@ describe('whom a node keeps links to', () => {
 		acquaintances.ask();
 		expect(state.peers).toEqual([one, other]);
 		expect(state.sent).toEqual([one, other, one]);
+	});
+
+	test('at every address that it has, while a member is missing', async () => {
+		const {state, acquaintances} = setUp();
+		state.leader = self;
+		acquaintances.ask();
+		await new Promise(setImmediate);
+		expect(state.called).toEqual(['a2', 'seed']);
+	});
+
+	test('and nowhere, while all are linked and there is a leader', async () => {
+		const {state, acquaintances} = setUp();
+		state.leader = self;
+		state.up.add(one);
+		acquaintances.ask();
+		await new Promise(setImmediate);
+		expect(state.called).toEqual([]);
+	});
+
+	test.each(['', 'nonsense', '0.0.0.0:5000', '224.0.0.1:5000'])('not at %j, whoever says so', said => {
+		const {acquaintances} = setUp();
+		acquaintances.observe(one, said);
+		expect(acquaintances.address(one)).toBe('a2');
+		acquaintances.observe(one, '10.0.0.7:5000');
+		expect(acquaintances.address(one)).toBe('10.0.0.7:5000');
 	});
 });
