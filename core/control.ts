@@ -84,6 +84,8 @@ export class Control {
 	#caredMs = 0;
 	/** The only voter hands over its vote: until then two voters are meant. */
 	#handsOverUntilMs = 0;
+	/** Of the newest configuration that was applied. */
+	#voters: readonly NodeId[] = [];
 	#snapshotIndex = 0;
 	#isRaisingProtocol = false;
 
@@ -374,7 +376,8 @@ export class Control {
 				if (!decoded) throw new DapssError('storage', `Expected a configuration in entry ${entry.index}, got other bytes`);
 				const {configuration: {voters, learners}, context} = decoded;
 				for (const event of this.topics.applyConfiguration(entry.index, [...voters, ...learners], context)) this.#tell(event);
-				this.#options.emit({type: 'voters', voters});
+				if (voters.join() !== this.#voters.join()) this.#options.emit({type: 'voters', voters});
+				this.#voters = voters;
 				for (const [node, waiting] of this.#joins) {
 					if (this.topics.address(node) === undefined) continue;
 					this.#joins.delete(node);
