@@ -23,7 +23,7 @@ function setUp() {
 	} as unknown as Links;
 	const acquaintances = new Acquaintances({
 		self, address: 'a1', topics, links, peers: {candidates: async () => [], ask: () => Promise.reject(new Error('nobody is asked'))}, nowMs: () => 0, leader: () => state.leader, clusterId: () => 'c',
-		join: () => Promise.reject(new Error('nobody asks')),
+		join: () => Promise.reject(new Error('nobody asks')), seeds: [], foreign() {},
 	});
 	acquaintances.link();
 	return {state, topics, acquaintances};
