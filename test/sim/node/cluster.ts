@@ -44,6 +44,8 @@ export type RunOptions = {readonly seed: number; readonly extra?: readonly Featu
 /** Far more than any run has. */
 const eventsMax = 1_000_000;
 const agreeMs = 10_000;
+/** Start, discovery and the admission of one after the other, over a bad network. */
+const formMs = 15_000;
 const convergeMs = 60_000;
 /** Entries that a leader finds in its log or makes itself are not refused: no-ops, configurations, what it had as a follower. */
 const uncommittedSlack = 2000;
@@ -86,6 +88,9 @@ class Run {
 	#addresses = 0;
 	#published = 0;
 	#isOver = false;
+	#isFormed = false;
+	/** Those that have been members of it. */
+	readonly #formed = new Set<Host>();
 	/** Nodes of the previous version are among them, and are upgraded one by one. */
 	readonly #isMixed: boolean;
 
@@ -118,7 +123,7 @@ class Run {
 		};
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
 		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
-		this.#isMixed = createRandom(`${seed}/versions`).chance(1, 4);
+		this.#isMixed = this.#way === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
 		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
 		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters, messages: this.#witness.messages});
@@ -189,7 +194,8 @@ class Run {
 			// Whoever comes later may find that the others have agreed on more than the previous version speaks.
 			protocol: this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3) ? protocolMax - 1 : protocolMax,
 			id, address: address ?? this.#freshAddress(), freshAddress: () => this.#freshAddress(), founds, replaces,
-			bootstrap: () => this.#listFor(id), way: this.#way, expect: this.#together,
+			// Whoever comes later is given a list: alone and cut off, it would have to take itself for the first.
+			bootstrap: () => this.#listFor(id), way: this.#way === 'none' || this.#schedule.nowMs === 0 ? this.#way : 'list', expect: this.#together,
 			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
 			disk, driftPerMille: random.between(-50, 50), note: text => this.#note(text), onEnd: ended => this.#ended(ended),
 		});
@@ -199,7 +205,7 @@ class Run {
 
 	/** The addresses that a host is started with. */
 	#listFor(id: NodeId): readonly string[] {
-		if (this.#way === 'discovery' || this.#way === 'expect') return [];
+		if ((this.#way === 'discovery' || this.#way === 'expect') && this.#hosts.slice(0, this.#together).some(host => host.id === id)) return [];
 		return this.#hosts.filter(other => (other.id !== id || this.#way === 'list-with-self') && !other.isGone).map(other => other.address);
 	}
 
@@ -320,6 +326,7 @@ class Run {
 
 	#strike(event: Event): void {
 		const {kind, a, b, forMs} = event;
+		if (!this.#hasFormed()) return;
 		if (isIncident(kind)) {
 			this.#note(kind);
 			if (this.#incidents.strike({...event, kind})) this.#count(kind);
@@ -443,6 +450,14 @@ class Run {
 		}
 
 		if (struck) this.#count(kind);
+	}
+
+	/** Hosts that start together are left alone until they are one cluster: one that is cut off before may rightly found its own. */
+	#hasFormed(): boolean {
+		for (const host of this.#isFormed ? [] : this.#up) if (host.node!.phase === 'running') this.#formed.add(host);
+		this.#isFormed ||= this.#way === 'none' || this.#hosts.slice(0, this.#together).every(host => this.#formed.has(host));
+		if (!this.#isFormed && this.#schedule.nowMs > formMs) throw new Error(`hosts that start together form a cluster: not after ${this.#schedule.nowMs} ms: ${this.#states()}`);
+		return this.#isFormed;
 	}
 
 	#count(kind: Kind): void {

@@ -113,17 +113,19 @@ export class Incidents {
 	themselves: then the operator starts those without a leader again, with a list of all.
 	*/
 	#introduce(): void {
-		const members = this.#options.hosts.filter(({isGone, isCopy, why}) => !isGone && !isCopy && why !== 'removed');
-		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
+		const living = this.#options.hosts.filter(({isGone, isCopy, why}) => !isGone && !isCopy && why !== 'removed');
+		const members = living.filter(({id, addressBook}) => addressBook.has(id));
 		const isLed = ({node}: Host): boolean => node?.control.raft.leader !== undefined;
+		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
 		const finds = (one: Host, other: Host): boolean => (isLed(one) && isLed(other)) || knows(one, other);
 		const found = new Set(members.slice(0, 1));
 		for (const one of found) for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
-		if (found.size === members.length) return;
-		this.introductions++;
-		for (const host of members.filter(one => !isLed(one))) {
+		// One without a log cannot be told: it does not know yet whom to believe.
+		const lost = living.filter(host => (members.includes(host) ? found.size < members.length && !isLed(host) : !members.some(member => knows(host, member))));
+		for (const host of lost) {
+			this.introductions++;
 			this.#down(host);
-			host.bootstrap = members.filter(other => other !== host).map(({address}) => address);
+			host.bootstrap = living.filter(other => other !== host).map(({address}) => address);
 		}
 	}
 

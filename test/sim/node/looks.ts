@@ -133,8 +133,9 @@ function judged({node}: Host): Verdict {
 	return verdictOf(viewOf(node!), node!.control.raft.status().commit);
 }
 
+/** A suspicion is the doubt of one node, which others answer: it is not compared. */
 function absentOf({node}: Host): string {
-	return viewOf(node!).members.filter(({state}) => state !== 'alive' && state !== 'degraded').map(({id}) => id).toSorted().join(' ');
+	return viewOf(node!).members.filter(({state}) => state !== 'alive' && state !== 'degraded' && state !== 'suspect').map(({id}) => id).toSorted().join(' ');
 }
 
 function componentsOf(hosts: readonly Host[], isLinked: (one: Host, other: Host) => boolean): Host[][] {
