@@ -102,12 +102,17 @@ describe.runIf(canMakeNetworks)('hosts whose addresses change while they are dow
 		expect(nodes.map(({id}) => id)).toEqual(ids);
 	}, 60_000);
 
-	test('all hosts that return with new addresses, with those of the others as seeds, are the same cluster', async () => {
+	const moved = ['10.77.0.101', '10.77.0.102', '10.77.0.103'];
+	test.each([
+		['new addresses, with those of the others as seeds', () => moved, (addresses: readonly string[], own: string) => ['--bootstrap', addresses.filter(other => other !== own).map(other => `${other}:${port}`).join(',')]],
+		['new addresses, and find one another by discovery alone', () => moved, () => ['--discovery']],
+		['addresses that have passed on to the next, without seeds or discovery', () => hosts.map((_, index) => hosts[(index + 1) % 3]!.v4), () => []],
+	] as const)('all hosts return with %s: the same cluster and voters', async (_name, addressesOf, flagsOf) => {
 		const {clusterId, ids} = await threeVoters();
 		await Promise.all(nodes.map(node => node.kill('SIGTERM')));
-		const addresses = ['10.77.0.101', '10.77.0.102', '10.77.0.103'];
+		const addresses = addressesOf();
 		for (const [index, host] of hosts.entries()) host.setAddresses([`${addresses[index]}/24`]);
-		for (const [index, at] of addresses.entries()) start(index, at, ['--bootstrap', addresses.filter(other => other !== at).map(other => `${other}:${port}`).join(',')]);
+		for (const [index, at] of addresses.entries()) start(index, at, flagsOf(addresses, at));
 		expect(await expectOneCluster(addresses)).toBe(clusterId);
 		expect(nodes.map(({id}) => id)).toEqual(ids);
 	}, 60_000);

@@ -6,6 +6,7 @@ import {rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import type {Broker} from '../../core/index.ts';
 import {cli, run} from './command.ts';
 
 type Status = {
@@ -107,3 +108,20 @@ test('two clusters of one name that meet by a seed list, without discovery, are 
 		expect(await statusOf(node)).toMatchObject({clusterId: ids[0], foreign: []});
 	}));
 }, 90_000);
+
+test('beacons of a cluster of another name are counted as ignored, and are no refusal, warning or event', async () => {
+	const [beaconPort, ...both] = await freePorts(3) as [number, number, number];
+	const settings = {discovery: {enabled: true, port: beaconPort, interval_ms: 100}};
+	await using one = new Cluster({cli, settings});
+	await using other = new Cluster({cli, settings});
+	const nodes = [one.startAlone(both[0]), other.startAlone(both[1])];
+	await Promise.all(nodes.map(node => node.waitFor(event => event.type === 'leader' && event['leader'] === node.id, 'to lead alone')));
+	const ignored = async (broker: Broker): Promise<number> => (await broker.snapshot()).counters.ignored['beacon-foreign'] ?? 0;
+	for (const [index, where] of [one, other].entries()) {
+		await using broker = await where.client(); // oxlint-disable-line no-await-in-loop -- one after the other
+		await expect.poll(() => ignored(broker), settle).toBeGreaterThan(20); // oxlint-disable-line no-await-in-loop
+		const {counters, foreign} = await broker.snapshot(); // oxlint-disable-line no-await-in-loop
+		expect([counters.rejected, foreign]).toEqual([{}, []]);
+		expect(nodes[index]!.events.filter(({type}) => ['refused', 'warning', 'rejected', 'discovered'].includes(type))).toEqual([]);
+	}
+}, 60_000);
