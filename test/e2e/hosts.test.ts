@@ -136,3 +136,21 @@ describe.runIf(canMakeNetworks)('three hosts that have only discovery to find on
 		for (const node of nodes) expect(node.events.filter(({type}) => type === 'admitted').map(event => event['clusterId'])).toEqual([clusterId]);
 	}, 60_000);
 });
+
+describe.runIf(canMakeNetworks)('a seed whose name nobody knows yet', () => {
+	test('is waited for, the node says so and why, and it joins once there is such a host', async () => {
+		cluster = new Cluster({cli});
+		const [first, second] = hosts as [Host, Host, Host];
+		second.setNames({});
+		const waiting = start(1, second.v4, ['--bootstrap', `seed:${port}`]);
+		const words = await waiting.waitFor(({type, for: what}) => type === 'waiting' && /seed:5000 to answer \(E[A-Z_]+\)/.test(String(what)), 'for what it waits');
+		expect((await hosts[1]!.run(['status', ...serverFlags(second.v4)])).stdout).toContain(`joining: waiting for ${String(words['for'])}`);
+		expect(waiting.events.filter(({type}) => type === 'admitted')).toEqual([]);
+		await start(0, first.v4).waitFor(event => event.type === 'leader' && event['leader'] === nodes[0]!.id, 'to lead alone');
+		second.setNames({seed: [first.v4]});
+		await waiting.waitFor(event => event.type === 'leader' && event['leader'] === nodes[0]!.id, 'the leader');
+		const {clusterId, members} = await statusOf(0, first.v4);
+		expect(members.map(({id}) => id)).toEqual([nodes[0]!.id, waiting.id].toSorted());
+		expect(waiting.events.find(({type}) => type === 'admitted')).toMatchObject({clusterId});
+	}, 60_000);
+});
