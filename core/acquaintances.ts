@@ -5,8 +5,8 @@ Members are known from the node's own log, and from what others told it: a new o
 never catch up. So a node without a leader asks who the members are, and keeps the answer until its own log names it and its leader.
 
 An address is a fact about a member that changes. The agreed address may be out of date, so an address at which a member proved its id replaces it, until another
-one is agreed. A node without a leader asks every address that it knows, also those of no known member: after all nodes moved, the seed list, the registry and
-beacons are all that leads from one to the other. Nothing is believed of an address but the id that was proved there.
+one is agreed. A node without a leader, or without a link to a member, asks every address that it knows, also those of no known member: after nodes moved, the seed
+list, the registry and beacons are all that leads from one to the other. Nothing is believed of an address but the id that was proved there.
 */
 import {otherCluster, parseJoin, parseJoinAnswer, type JoinAnswer, type JoinRequest} from './joining.ts';
 import {PeerSearch, type Asked} from './membership/peer-search.ts';
@@ -35,8 +35,9 @@ export type AcquaintancesOptions = {
 
 /** Callers that the log does not name, and whose calls are taken nonetheless. */
 const strangersMax = 64;
-/** Between two questions to one address. */
+/** Between two questions to one address, by a node without a leader, and by one that only misses a member. */
 const againMs = 900;
+const missingAgainMs = 5000;
 
 /** Where a member proved its id; `agreed`: its agreed address then. Another agreed address is newer. */
 type Observed = {readonly address: string; readonly agreed: string | undefined};
@@ -54,7 +55,7 @@ export class Acquaintances {
 		this.#options = options;
 		const {peers, nowMs, seeds, address, clusterId, foreign} = options;
 		const question = (): Buffer => this.#question();
-		this.#search = new PeerSearch({peers, nowMs, againMs, question, onAsked: asked => this.#onSearched(asked)});
+		this.#search = new PeerSearch({peers, nowMs, againMs: () => (options.leader() === undefined ? againMs : missingAgainMs), question, onAsked: asked => this.#onSearched(asked)});
 		this.#seedWatch = new SeedWatch({seeds, address, peers, nowMs, clusterId, foreign, question});
 	}
 
@@ -101,17 +102,18 @@ export class Acquaintances {
 		links.setPeers(new Map([...ids].map(id => [id, this.address(id) ?? ''] as const)));
 	}
 
-	/** Now and then: without a leader, ask the next peer, and every address at which a member may be; with one, look whether a seed leads elsewhere. */
+	/** Now and then: without a leader, ask the next peer; while a member is missing, every address at which it may be; else look whether a seed leads elsewhere. */
 	ask(): void {
 		const {self, links, leader, topics, peers} = this.#options;
-		if (leader() !== undefined) return this.#seedWatch.look(new Set(topics.members().flatMap(({id}) => this.address(id) ?? [])));
-		const known = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])].filter(id => id !== self && links.state(id).state === 'up').toSorted();
-		this.#asked = known.find(id => this.#asked !== undefined && id > this.#asked) ?? known[0];
-		if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
-		void peers.candidates().then(candidates => {
-			const linked = new Set(known.map(id => this.address(id)));
-			this.#search.ask(candidates.map(({address}) => address).filter(address => address !== this.#options.address && !linked.has(address)));
-		});
+		const known = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])].filter(id => id !== self).toSorted();
+		const linked = known.filter(id => links.state(id).state === 'up');
+		if (leader() === undefined) {
+			this.#asked = linked.find(id => this.#asked !== undefined && id > this.#asked) ?? linked[0];
+			if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
+		} else if (linked.length === known.length) return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
+
+		const addresses = new Set([this.#options.address, ...linked.map(id => this.address(id))]);
+		void peers.candidates().then(candidates => this.#search.ask(candidates.map(({address}) => address).filter(address => !addresses.has(address))));
 	}
 
 	/** A peer asks. False when it is no question. */

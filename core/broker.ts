@@ -318,9 +318,21 @@ export class Node implements ServedBroker {
 
 	// What a program can do.
 
-	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
-		const confirmed = this.identity.gate.wait();
-		return confirmed ? confirmed.then(() => this.data.publish(topic, bodies)) : this.data.publish(topic, bodies);
+	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+		const {gate} = this.identity;
+		const allowed = gate.wait();
+		if (allowed) await allowed;
+		const published = await this.data.publish(topic, bodies);
+		// The process may have been stopped meanwhile, and another one may have taken its place.
+		const confirmed = gate.wait();
+		if (!confirmed) return published;
+		try {
+			await confirmed;
+		} catch (error) {
+			throw new DapssError('timeout', `${bodies.length} messages of ${topic} are stored on this node, but it does not know whether they count: this process did not run for a while, and the cluster has not confirmed its identity since`, {cause: error});
+		}
+
+		return published;
 	}
 
 	subscribe(topics: readonly Topic[], {from = 'now'}: {readonly from?: From} = {}): Subscription {

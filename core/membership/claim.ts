@@ -2,6 +2,8 @@
 The agreement on which process uses the identity of this node. Each process draws an instance number at its start and claims the identity with it, through
 the log. A claim with a higher incarnation supersedes the former process; of two processes of one incarnation (a data folder that was copied) the first claim wins.
 What the proposal is answered says nothing, since both processes share one session: only the agreed instance counts.
+
+A process that did not run for a while may have been superseded without having heard of it. It asks a quorum for the newest agreement before it trusts its claim again.
 */
 import type {NodeId} from '../message.ts';
 import {namesProtocol, type AgreedInstance, type Topics} from '../topics/topics.ts';
@@ -12,6 +14,8 @@ export type ClaimOptions = AgreedInstance & {
 	readonly nowMs: () => number;
 	readonly hasLeader: () => boolean;
 	readonly propose: () => Promise<void>;
+	/** Resolves once this node has applied everything that was agreed before the call. */
+	readonly catchUp: () => Promise<unknown>;
 };
 
 const retryMs = 250;
@@ -24,8 +28,9 @@ export class Claim {
 	readonly #options: ClaimOptions;
 	readonly #held = Promise.withResolvers<void>();
 	#state: 'open' | 'held' | 'lost' = 'open';
-	#isProposing = false;
-	#proposedMs = Number.NEGATIVE_INFINITY;
+	#isDoubted = false;
+	#isAsking = false;
+	#askedMs = Number.NEGATIVE_INFINITY;
 
 	constructor(options: ClaimOptions) {
 		this.#options = options;
@@ -33,7 +38,12 @@ export class Claim {
 	}
 
 	get isHeld(): boolean {
-		return this.#state === 'held';
+		return this.#state === 'held' && !this.#isDoubted;
+	}
+
+	/** This process did not run for a while and has not caught up since. */
+	get isDoubted(): boolean {
+		return this.#isDoubted;
 	}
 
 	get isLost(): boolean {
@@ -60,15 +70,25 @@ export class Claim {
 		}
 	}
 
-	/** At every tick: propose as soon as that can work. */
+	/** This process did not run for a while. */
+	doubt(): void {
+		this.#isDoubted = true;
+	}
+
+	/** At every tick: propose, or catch up, as soon as that can work. */
 	care(): void {
-		const {self, agreed, nowMs, hasLeader, propose} = this.#options;
-		if (this.#state !== 'open' || this.#isProposing || !this.isNeeded || !hasLeader() || agreed.address(self) === undefined) return;
-		if (nowMs() - this.#proposedMs < retryMs) return;
-		this.#isProposing = true;
-		this.#proposedMs = nowMs();
-		propose().catch(() => undefined).finally(() => {
-			this.#isProposing = false;
+		const {self, agreed, nowMs, hasLeader, propose, catchUp} = this.#options;
+		if (this.#isAsking || this.#state === 'lost' || !hasLeader() || agreed.address(self) === undefined) return;
+		const isUnclaimed = this.#state === 'open' && this.isNeeded;
+		if (!this.#isDoubted && !isUnclaimed) return;
+		if (nowMs() - this.#askedMs < retryMs) return;
+		this.#isAsking = true;
+		this.#askedMs = nowMs();
+		const asked = this.#isDoubted ? catchUp().then(() => {
+			this.#isDoubted = false;
+		}) : propose();
+		asked.catch(() => undefined).finally(() => {
+			this.#isAsking = false;
 		});
 	}
 }

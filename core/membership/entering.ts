@@ -59,7 +59,7 @@ export class Entering {
 		const {peers, clock} = options;
 		this.#own.add(options.address);
 		this.#search = new PeerSearch({
-			peers, againMs,
+			peers, againMs: () => againMs,
 			nowMs: () => clock.monotonicMs(),
 			question: () => encodeControl('join', this.#question()),
 			onAsked: asked => this.#onAsked(asked),

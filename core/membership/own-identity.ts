@@ -37,6 +37,7 @@ export class OwnIdentity {
 	readonly sightings: Sightings;
 	readonly #namer: Namer;
 	readonly #options: OwnIdentityOptions;
+	#wasMember = false;
 
 	constructor(options: OwnIdentityOptions) {
 		const {self, incarnation, instance, name, cluster, clusterId, control, links, nowMs, emit} = options;
@@ -47,10 +48,10 @@ export class OwnIdentity {
 		this.claim = new Claim({
 			self, incarnation, instance, agreed: topics, nowMs, hasLeader,
 			propose: () => control.propose({type: 'claim', node: self, incarnation, instance}),
+			catchUp: () => control.readIndex(),
 		});
 		this.claim.onLost = ({incarnation: other}) => this.#onLost(other);
-		// In a cluster of protocol 1 nothing can be claimed.
-		this.gate = new IdentityGate({nowMs, isOpen: () => this.claim.isHeld || (!this.claim.isNeeded && topics.address(self) !== undefined && hasLeader())});
+		this.gate = new IdentityGate({nowMs, isOpen: () => this.#isConfirmed(), onPause: () => this.claim.doubt()});
 		this.#namer = new Namer({
 			self, wanted: name, agreed: topics,
 			propose: wanted => control.propose({type: 'name', node: self, name: wanted}),
@@ -63,6 +64,14 @@ export class OwnIdentity {
 			drop: (peer, why) => links.drop(peer, why),
 			found: (peer, kept, refused) => this.sightings.doubled(peer, kept, refused),
 		});
+	}
+
+	/** In a cluster of protocol 1 nothing can be claimed: there it is enough to have been a member with a leader. */
+	#isConfirmed(): boolean {
+		const {self, control} = this.#options;
+		if (this.claim.isNeeded) return this.claim.isHeld;
+		this.#wasMember ||= control.topics.address(self) !== undefined && control.raft.leader !== undefined;
+		return this.#wasMember && !this.claim.isDoubted;
 	}
 
 	/** At every tick of a member. */

@@ -37,7 +37,7 @@ test.each([4, 14, 24, 36, 37])('who is cut off does not raise the term, and unse
 });
 
 // The first node leads. Its connections close, calls to it are refused, and it is back three seconds later.
-test.each([14, 24, 36, 37])('followers whose calls to the leader are refused elect another one at once (seed %i)', async seed => {
+test.each([4, 15, 24, 36])('followers whose calls to the leader are refused elect another one at once (seed %i)', async seed => {
 	const {work} = await run({seed, forMs: 30_000, plan: [{kind: 'kill', atMs: 20_000, a: 0, b: 0, forMs: 3000}]});
 	expect(work).toMatchObject({'leaders': 2, 'terms': 3, 'cause-silent': 0});
 	expect(work['cause-crashed']).toBeGreaterThan(1);

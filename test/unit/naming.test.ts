@@ -92,8 +92,9 @@ describe('the name of a node', () => {
 
 describe('the claim of a process', () => {
 	type World = {nowMs: number; leader: boolean; member: boolean; protocol: number; current: AgreedInstance | undefined};
-	const make = (world: World): {claim: Claim; proposals: () => number; lost: AgreedInstance[]; fail: (error: Error) => void} => {
+	const make = (world: World): {claim: Claim; proposals: () => number; lost: AgreedInstance[]; fail: (error: Error) => void; caughtUp: () => void} => {
 		let proposals = 0;
+		let caughtUp: () => void = () => undefined;
 		let fail: (error: Error) => void = () => undefined;
 		const lost: AgreedInstance[] = [];
 		const claim = new Claim({
@@ -111,9 +112,12 @@ describe('the claim of a process', () => {
 					fail = reject;
 				});
 			},
+			catchUp: () => new Promise(resolve => {
+				caughtUp = () => resolve(undefined);
+			}),
 		});
 		claim.onLost = by => lost.push(by);
-		return {claim, lost, proposals: () => proposals, fail: error => fail(error)};
+		return {claim, lost, proposals: () => proposals, fail: error => fail(error), caughtUp: () => caughtUp()};
 	};
 
 	const ready = {nowMs: 1000, leader: true, member: true, protocol: 2, current: undefined};
@@ -133,6 +137,19 @@ describe('the claim of a process', () => {
 		world.current = {incarnation: 4, instance: '00000000000000aa'};
 		claim.update();
 		await claim.held;
+		expect(claim.isHeld).toBe(true);
+	});
+
+	test('counts after a pause only once the node has caught up', async () => {
+		const world: World = {...ready, current: {incarnation: 4, instance: '00000000000000aa'}};
+		const {claim, caughtUp} = make(world);
+		claim.update();
+		claim.doubt();
+		claim.care();
+		claim.update();
+		expect(claim.isHeld).toBe(false);
+		caughtUp();
+		await settled();
 		expect(claim.isHeld).toBe(true);
 	});
 

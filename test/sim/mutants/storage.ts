@@ -20,7 +20,7 @@ export const storageMutants: readonly Mutant[] = [
 	{name: 'file-replaced-early', pitfall: 'a file is replaced before its bytes are on the disk', edits: [{file: 'core/io/files.ts', find: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);\n		await file.datasync();', replace: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);'}]},
 	{name: 'no-mark-of-what-went', pitfall: 'retention forgets where a stream stood', edits: [topicLog('		await this.#markGone(drop);\n', '')]},
 	{name: 'offset-given-twice', pitfall: 'offsets go back after retention and a restart', edits: [topicLog('		this.#nextOffset = Math.max(this.#nextOffset, offset);\n', '')]},
-	{name: 'incarnation-not-durable', pitfall: 'the incarnation is not durable before the first message of a life', edits: [host('await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics});', 'void save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics}).catch(() => undefined);')]},
+	{name: 'incarnation-not-durable', pitfall: 'the incarnation is not durable before the first message of a life', edits: [host('await save({...kept, lamport: lamport.ceiling});', 'void save({...kept, lamport: lamport.ceiling}).catch(() => undefined);')]},
 	{name: 'incarnation-not-raised', pitfall: 'a restart goes on in the old incarnation', edits: [host('const incarnation = state.incarnation + 1;', 'const incarnation = Math.max(1, state.incarnation);')]},
 	{name: 'lamport-ceiling-forgotten', pitfall: 'Lamport time goes back over a restart', edits: [host('const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);', 'const lamport = new Lamport(0, config.gossip.lamportJumpMax);')]},
 ];

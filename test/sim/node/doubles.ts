@@ -60,7 +60,7 @@ export class Doubles {
 		if (!this.#ids.has(id)) return;
 		const owner = this.#owners.get(id);
 		this.#owners.set(id, host);
-		if (owner && owner !== host && this.#isSettled(owner)) this.#fail('one process speaks for an id', `${host.key} acknowledges ${key}:${firstSeq}, and ${owner.key}, which did so before, runs and is linked with a majority`);
+		if (owner && owner !== host && this.#isSettled(owner) && this.#isLinked(host)) this.#fail('one process speaks for an id', `${host.key} acknowledges ${key}:${firstSeq}, and ${owner.key}, which did so before, runs and is linked with a majority`);
 	}
 
 	/** A copy has all that the original acknowledged so far: what it says next follows that. */
@@ -83,10 +83,15 @@ export class Doubles {
 	}
 
 	#isSettled(host: Host): boolean {
+		return host.peaceMs >= settledMs && this.#isLinked(host);
+	}
+
+	/** It has connections to a majority. A process that has none continues with what was agreed when it had. */
+	#isLinked(host: Host): boolean {
 		const {fabric, hosts, voters} = this.#options;
 		const all = voters();
 		const linked = all.filter(voter => voter === host.id || hosts.some(other => other.id === voter && other.isUp && !other.isPaused && fabric.isLinked(host.key, other.key))).length;
-		return host.peaceMs >= settledMs && linked * 2 > all.length;
+		return linked * 2 > all.length;
 	}
 
 	#fail(rule: string, what: string): void {

@@ -55,7 +55,7 @@ export class QuorumChecks {
 		for (const host of hosts) {
 			const view = host.node?.phase === 'running' && !host.isPaused ? host.node.control.quorum() : undefined;
 			const {voters = []} = host.node?.control.raft.status().configuration ?? {};
-			const reached = voters.filter(voter => isReached(host, hosts.find(({id}) => id === voter), hosts)).length;
+			const reached = voters.filter(voter => hosts.some(other => other.id === voter && isReached(host, other, hosts))).length;
 			if (!view || view.voters === 0 || view.state === 'lost' || reached >= view.needed) {
 				this.#wrongMs.delete(host);
 				continue;
@@ -71,13 +71,12 @@ export class QuorumChecks {
 }
 
 /** Nothing keeps a connection between them from being there, nor from being there over one member. */
-function isReached(one: Host, other: Host | undefined, hosts: readonly Host[]): boolean {
-	if (!other) return false;
+function isReached(one: Host, other: Host, hosts: readonly Host[]): boolean {
 	return isOpen(one, other) || hosts.some(relay => relay !== one && relay !== other && isOpen(one, relay) && isOpen(relay, other));
 }
 
 function isOpen(one: Host, other: Host): boolean {
 	if (one === other) return true;
 	const {frames} = one.options.fabric;
-	return other.isUp && !other.isPaused && !frames.isCut(one.id, other.id) && !frames.isCut(other.id, one.id);
+	return other.isUp && !other.isPaused && !frames.isCut(one.key, other.key) && !frames.isCut(other.key, one.key);
 }

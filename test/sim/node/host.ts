@@ -347,7 +347,8 @@ export class Host implements Station {
 		const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 		lamport.nextCeiling();
 		const save = (rest: Omit<State, 'incarnation'>): Promise<void> => replaceFile(disk, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
-		await save({clusterId: state.clusterId, lamport: lamport.ceiling, topics: state.topics, ...(state.members ? {members: state.members} : {})});
+		const {incarnation: _former, ...kept} = state;
+		await save({...kept, lamport: lamport.ceiling});
 		lamport.kept(lamport.ceiling);
 		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files: disk, clock, entropy};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});

@@ -23,7 +23,7 @@ export type IncidentOptions = {
 const hostsMax = 7;
 /** A member that is away for so long is taken for dead. */
 const deadMs = 3000;
-/** A second process of one id cannot be told from a restart where nobody but itself votes. */
+/** A second process of one id cannot be told from a restart where nobody but itself votes, or before the cluster agrees on who uses an id (protocol 2). */
 const copyVotersMin = 3;
 
 export class Incidents {
@@ -114,6 +114,7 @@ export class Incidents {
 	*/
 	#introduce(): void {
 		const living = this.#options.hosts.filter(({isGone, isCopy, why}) => !isGone && !isCopy && why !== 'removed');
+		for (const host of living) if (this.#options.fabric.at(host.address) !== host) host.moveTo(this.#options.freshAddress()); // As its next start would.
 		const members = living.filter(({id, addressBook}) => addressBook.has(id));
 		const isLed = ({node}: Host): boolean => node?.control.raft.leader !== undefined;
 		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
@@ -176,7 +177,8 @@ export class Incidents {
 	#copy(host: Host, b: number, forMs: number): boolean {
 		const {hosts, add, freshAddress, voters} = this.#options;
 		const isTwice = hosts.some(other => other !== host && other.id === host.id && !other.isGone);
-		if (isTwice || voters().length < copyVotersMin || host.node?.phase !== 'running') return false;
+		const isClaimed = host.node?.control.topics.instance(host.id) !== undefined;
+		if (isTwice || !isClaimed || voters().length < copyVotersMin || host.node?.phase !== 'running') return false;
 		if (b % 3 > 0) this.#down(host);
 		const copy = add({address: freshAddress(), copyOf: host});
 		this.#boot(copy, b % 3 === 0 ? 0 : forMs);

@@ -86,7 +86,8 @@ export class Looks {
 
 	/** Why this voter cannot be used by that node; `undefined` when it can. */
 	#uselessness(host: Host, voter: NodeId, leader: Host | undefined, agreed: number): Trouble | undefined {
-		const {hostOf} = this.#options;
+		const {hostOf, hosts} = this.#options;
+		if (hosts.filter(one => one.id === voter && isRunning(one)).length > 1) return undefined; // Which of two it is, is another check's.
 		const other = hostOf(voter);
 		if (!other || !isRunning(other)) return other?.isPaused ? {kind: 'paused', text: 'it is paused'} : {kind: 'down', text: 'it does not run'};
 		if (!leader) return {kind: 'no-leader', text: 'there is no leader'};

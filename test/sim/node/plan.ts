@@ -26,7 +26,7 @@ export type Event = {readonly atMs: number; readonly kind: Kind; readonly a: num
 
 export const features: readonly Feature[] = [...incidentKinds, ...traits, ...looks];
 /** The product does not survive these yet: they are off unless a run is told to have them (`--with`). */
-export const notYet: readonly Feature[] = ['move', 'swap', 'rotate', 'copy', 'health', 'views'];
+export const notYet: readonly Feature[] = [];
 /** What every whole run must meet. */
 export const kinds: readonly Kind[] = [...faultKinds, ...incidentKinds.filter(kind => !notYet.includes(kind))];
 
