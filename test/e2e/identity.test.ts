@@ -138,7 +138,7 @@ describe('an address is not an identity', () => {
 });
 
 describe('a copied data folder', () => {
-	test.each([['that runs', false], ['of a node that is started at the same moment', true]])('of a node %s: the second process is refused and both are named', async (_name, isTogether) => {
+	test.each([['that runs', false], ['that is started at the same moment', true]])('of a node %s: the second process is refused and both are named', async (_name, isTogether) => {
 		const cluster = newCluster({topics: ['news']});
 		const {nodes, ports, start} = await threeVoters(cluster);
 		if (isTogether) await nodes[2]!.kill('SIGTERM');
