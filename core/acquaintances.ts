@@ -112,8 +112,10 @@ export class Acquaintances {
 			if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
 		} else if (linked.length === known.length) return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
 
+		// The agreed address of this node may be another one's by now.
+		const former = topics.address(self);
 		const addresses = new Set([this.#options.address, ...linked.map(id => this.address(id))]);
-		void peers.candidates().then(candidates => this.#search.ask(candidates.map(({address}) => address).filter(address => !addresses.has(address))));
+		void peers.candidates().then(candidates => this.#search.ask([...candidates.map(({address}) => address), ...(former === undefined ? [] : [former])].filter(address => !addresses.has(address))));
 	}
 
 	/** A peer asks. False when it is no question. */

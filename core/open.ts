@@ -128,7 +128,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onRemoved: peer => current.node?.onLink(peer, 'removed'),
 		onStranger: (peer, at) => current.node?.onStranger(peer, at),
 		judge: (peer, caller, linked) => current.node?.identity.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'},
-		onDouble: (_peer, reason) => current.node?.identity.onRefused(reason),
+		onDouble: (_peer, refusal) => current.node?.identity.onRefused(refusal),
 		onRefusal: refuse,
 		onClient: channel => serveClient(current.node, channel),
 		onJoin: channel => serveJoin(current.node, channel),

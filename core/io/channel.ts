@@ -37,7 +37,12 @@ export type Hello = {
 };
 
 /** Why a connection did not come about. `reason` is a line for people, from the reader's point of view. */
-export type Refusal = {readonly code: RefusalCode; readonly reason: string};
+export type Refusal = {
+	readonly code: RefusalCode;
+	readonly reason: string;
+	/** With `same-node`: of the process that the cluster has agreed on. A process of a later incarnation knows more than who refuses it. */
+	readonly incarnation?: number | undefined;
+};
 export type RefusalCode =
 	/** `itself`: this very process answers at that address. `same-node`: another process with this node's identity. */
 	| 'malformed' | 'protocol' | 'cluster' | 'flags' | 'not-authenticated' | 'identity' | 'itself' | 'same-node'

@@ -69,6 +69,7 @@ const refuseSchema = v.object({
 	code: v.picklist(refusalCodes), reason: v.pipe(v.string(), v.maxLength(2 * reasonMax)),
 	protocol: v.optional(v.number()), cluster: v.optional(v.string()), flags: v.optional(v.string()),
 	protocols: v.optional(v.tuple([v.number(), v.number()])), version: v.optional(v.pipe(v.string(), v.maxLength(64))),
+	incarnation: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
 });
 
 type SaidHello = v.InferOutput<typeof helloSchema>;
@@ -152,7 +153,7 @@ export class Handshake {
 		if (expect !== undefined && hello.id !== expect) return this.#refuse('identity', `${name} is ${hello.id ?? 'a client'}, not the node ${expect} that was expected there`);
 		const refusal = admit?.(hello);
 		if (refusal === 'silence') return {type: 'continue', send: []}; // Its time will run out.
-		if (refusal) return this.#refuse(refusal.code, refusal.reason);
+		if (refusal) return this.#refuse(refusal.code, refusal.reason, refusal.incarnation);
 
 		this.#theirs = {payload, said, hello};
 		return {type: 'continue', send: side === 'listener' ? [this.#hello, this.#proof(payload)] : []};
@@ -177,12 +178,12 @@ export class Handshake {
 	#onRefuse(payload: Buffer): Outcome {
 		const parsed = v.safeParse(refuseSchema, decode(payload.subarray(2)));
 		if (!parsed.success) return this.#malformed();
-		const {code, reason, protocol: theirProtocol = 0, protocols = [theirProtocol, theirProtocol], version, cluster = '', flags = ''} = parsed.output;
+		const {code, reason, protocol: theirProtocol = 0, protocols = [theirProtocol, theirProtocol], version, cluster = '', flags = '', incarnation} = parsed.output;
 		const {local, peerName} = this.#options;
 		if (code === 'protocol') return this.#by('peer', code, versionsText(peerName, {protocols, version}, {protocols: this.#options.protocols ?? spokenProtocols, version: local.version}));
 		if (code === 'not-authenticated') return this.#by('peer', code, `${peerName} has another secret than this node`);
 		const difference = differs(local, {...local, cluster: plainText(cluster), flags: plainText(flags)}, peerName);
-		return this.#by('peer', code, (code === 'flags' || code === 'cluster') && difference ? difference.reason : `${peerName} refuses: ${plainText(reason)}`);
+		return this.#by('peer', code, (code === 'flags' || code === 'cluster') && difference ? difference.reason : `${peerName} refuses: ${plainText(reason)}`, incarnation);
 	}
 
 	#proof(theirHello: Buffer): Buffer {
@@ -204,8 +205,8 @@ export class Handshake {
 		return hash.digest();
 	}
 
-	#refuse(code: RefusalCode, reason: string): Outcome {
-		return {...this.#by('us', code, reason), send: [encodeRefusal({code, reason}, this.#options.local, this.#protocolsFor('node'))]};
+	#refuse(code: RefusalCode, reason: string, incarnation?: number): Outcome {
+		return {...this.#by('us', code, reason), send: [encodeRefusal({code, reason, incarnation}, this.#options.local, this.#protocolsFor('node'))]};
 	}
 
 	#refuseVersion(name: string, theirs: Spoken): Outcome {
@@ -222,8 +223,8 @@ export class Handshake {
 		return this.#by('us', 'malformed', `${this.#options.peerName} does not speak this protocol`);
 	}
 
-	#by(by: 'us' | 'peer', code: RefusalCode, reason: string): Outcome & {type: 'refused'} {
-		return {type: 'refused', send: [], by, refusal: {code, reason}};
+	#by(by: 'us' | 'peer', code: RefusalCode, reason: string, incarnation?: number): Outcome & {type: 'refused'} {
+		return {type: 'refused', send: [], by, refusal: {code, reason, incarnation}};
 	}
 }
 
@@ -256,8 +257,8 @@ function isHelloUnder(key: KeyObject, payload: Buffer): boolean {
 	return isMac(key, payload.subarray(macAt, bodyAt), payload.subarray(0, macAt), payload.subarray(bodyAt));
 }
 
-export function encodeRefusal({code, reason}: Refusal, {cluster, flags, version}: Pick<Hello, 'cluster' | 'flags' | 'version'>, protocols: readonly [number, number] = spokenProtocols): Buffer {
-	return Buffer.concat([Buffer.of(channelKind, types.refuse), encode({code, reason: reason.slice(0, reasonMax), protocol: protocols[0], protocols, version, cluster, flags})]);
+export function encodeRefusal({code, reason, incarnation}: Refusal, {cluster, flags, version}: Pick<Hello, 'cluster' | 'flags' | 'version'>, protocols: readonly [number, number] = spokenProtocols): Buffer {
+	return Buffer.concat([Buffer.of(channelKind, types.refuse), encode({code, reason: reason.slice(0, reasonMax), protocol: protocols[0], protocols, version, cluster, flags, incarnation})]);
 }
 
 export function encodeBye(reason: string): Buffer {

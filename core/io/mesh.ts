@@ -35,7 +35,7 @@ export type MeshOptions = {
 	/** A process calls under the id of a peer that is linked to another process of that id. @default as a later incarnation, it takes its place */
 	readonly judge?: (peer: NodeId, caller: Process, linked: Process) => Judgement;
 	/** The peer says that another process has this node's identity, and is the one that counts. */
-	readonly onDouble?: (peer: NodeId, reason: string) => void;
+	readonly onDouble?: (peer: NodeId, refusal: Refusal) => void;
 	/** A peer of this cluster by its own word was refused, since it is no member as far as this node knows. */
 	readonly onStranger: (peer: NodeId, address: string) => void;
 	readonly onClient: (channel: Channel) => void;
@@ -204,7 +204,7 @@ class LinkMesh implements Mesh {
 		const {code} = error.refusal;
 		refusals.add(`call-${code}`);
 		if (code === 'removed') onRemoved(peer);
-		if (code === 'same-node') this.#options.onDouble?.(peer, error.refusal.reason);
+		if (code === 'same-node') this.#options.onDouble?.(peer, error.refusal);
 		if (isNews && !passing.has(code)) onRefusal?.({id: peer, address: this.#links.get(peer)?.address ?? '', code, reason: errorMessage(error), by: error.by});
 	}
 
@@ -223,7 +223,7 @@ class LinkMesh implements Mesh {
 		if (!link && clusterId !== '' && remote.clusterId === clusterId) this.#options.onStranger(id, remote.address);
 		if (!link) return {code: 'not-a-member', reason: `node ${id} is not a member, as far as this node knows`};
 		const judged = this.#judge(link, remote);
-		if (judged) return judged.type === 'take' ? undefined : {code: judged.type === 'wait' ? 'busy' : 'same-node', reason: judged.reason};
+		if (judged) return judgementAsRefusal(judged);
 		if (link.channel && incarnation < link.channel.remote.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`};
 		return link.isCrossing(incarnation) ? {code: 'duplicate', reason: 'both called at once, and the other call stays'} : undefined;
 	}
@@ -264,4 +264,9 @@ class LinkMesh implements Mesh {
 		this.#spoken.delete(id);
 		link.stop(why);
 	}
+}
+
+function judgementAsRefusal(judged: Judgement): Refusal | undefined {
+	if (judged.type === 'take') return undefined;
+	return judged.type === 'wait' ? {code: 'busy', reason: judged.reason} : {code: 'same-node', reason: judged.reason, incarnation: judged.incarnation};
 }

@@ -70,6 +70,11 @@ export class Claim {
 		}
 	}
 
+	/** A peer knows that the agreed process is another one, of this incarnation. Its knowledge is old if this process was agreed on after that. */
+	isOutdated(incarnation: number | undefined): boolean {
+		return this.isHeld && (incarnation === undefined || this.#options.incarnation > incarnation);
+	}
+
 	/** This process did not run for a while. */
 	doubt(): void {
 		this.#isDoubted = true;

@@ -14,11 +14,11 @@ export type Judgement =
 	/** Call again: it is not known yet. */
 	| {readonly type: 'wait'; readonly reason: string}
 	/** It is a second process, and is to stop. */
-	| {readonly type: 'refuse'; readonly reason: string};
+	| {readonly type: 'refuse'; readonly reason: string; readonly incarnation: number};
 export type DoublesOptions = {
 	readonly nowMs: () => number;
-	/** The instance that the cluster has agreed on for the node; `undefined` when there is none. */
-	readonly agreed: (id: NodeId) => string | undefined;
+	/** The process that the cluster has agreed on for the node; `undefined` when there is none. */
+	readonly agreed: (id: NodeId) => Pick<Process, 'instance' | 'incarnation'> | undefined;
 	/** Ask the process that is linked whether it runs. `other`: where the caller is. */
 	readonly ask: (peer: NodeId, other: string) => void;
 	/** Close the link to the process that is linked. */
@@ -61,15 +61,15 @@ export class Doubles {
 
 		this.#asked.delete(peer); // The next call is judged anew.
 		const kept = agreed(peer);
-		if (kept === caller.instance) {
+		if (kept?.instance === caller.instance) {
 			found(peer, caller.address, linked.address);
 			drop(peer, 'another process of this node is the one that the cluster has agreed on');
 			return {type: 'take'};
 		}
 
 		found(peer, linked.address, caller.address);
-		return kept === linked.instance
-			? {type: 'refuse', reason: `node ${peer} runs at ${linked.address} already: this process, at ${caller.address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`}
+		return kept?.instance === linked.instance
+			? {type: 'refuse', reason: `node ${peer} runs at ${linked.address} already: this process, at ${caller.address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`, incarnation: kept.incarnation}
 			: {type: 'wait', reason: `node ${peer} runs at ${linked.address} and at ${caller.address}: which of them is kept is not agreed yet`};
 	}
 

@@ -4,6 +4,7 @@ processes of an identity, its own or that of a peer.
 */
 import {parseAddress} from '../address.ts';
 import type {Control} from '../control.ts';
+import type {Refusal} from '../io/channel.ts';
 import type {NodeId} from '../message.ts';
 import type {BrokerEvent} from '../observe/events.ts';
 import type {Links} from '../ports.ts';
@@ -59,7 +60,7 @@ export class OwnIdentity {
 		});
 		this.doubles = new Doubles({
 			nowMs,
-			agreed: peer => topics.instance(peer)?.instance,
+			agreed: peer => topics.instance(peer),
 			ask: (peer, other) => void links.send(peer, [encodeControl('probe', {other})]),
 			drop: (peer, why) => links.drop(peer, why),
 			found: (peer, kept, refused) => this.sightings.doubled(peer, kept, refused),
@@ -94,13 +95,18 @@ export class OwnIdentity {
 	}
 
 	/** A peer refuses this process. One that has not heard yet that this process is the agreed one does so too. */
-	onRefused(reason: string): void {
-		if (!this.claim.isHeld) this.#options.refused(reason);
+	onRefused({reason, incarnation}: Pick<Refusal, 'reason' | 'incarnation'>): void {
+		if (!this.claim.isOutdated(incarnation)) this.#stop(reason);
+	}
+
+	#stop(reason: string): void {
+		// It may have been an earlier start of this node that was cut off: what this one knows of itself does not tell.
+		this.#options.refused(`${reason}. Keep the old folder: messages that were acknowledged here while the node was cut off are in no other place, and not delivered`);
 	}
 
 	#onLost(incarnation: number): void {
-		const {self, address, refused} = this.#options;
+		const {self, address} = this.#options;
 		const other = this.sightings.snapshot().duplicates.find(({id}) => id === self)?.other;
-		refused(`node ${self} runs in another process${other === undefined ? '' : ` at ${other}`}, which the cluster has agreed on (incarnation ${incarnation}): this process, at ${address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`);
+		this.#stop(`node ${self} runs in another process${other === undefined ? '' : ` at ${other}`}, which the cluster has agreed on (incarnation ${incarnation}): this process, at ${address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`);
 	}
 }

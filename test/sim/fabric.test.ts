@@ -7,7 +7,7 @@ import type {Judgement} from '../../core/membership/doubles.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Links} from '../../core/ports.ts';
 import {Fabric, type Beacon, type Station} from './node/fabric.ts';
-import type {Hello} from './node/greeting.ts';
+import type {Hello, Refusal} from './node/greeting.ts';
 import {planOf, faultKinds, features} from './node/plan.ts';
 import {createRandom} from './random.ts';
 import {Schedule} from './schedule.ts';
@@ -72,10 +72,10 @@ class Machine implements Station {
 
 	judge(peer: NodeId, caller: Hello, linked: Hello): Judgement {
 		this.log.push(`${peer} from ${caller.address} and ${linked.address}`);
-		return caller.address === '3' ? this.judgement : {type: 'refuse', reason: 'one is enough'};
+		return caller.address === '3' ? this.judgement : {type: 'refuse', reason: 'one is enough', incarnation: 1};
 	}
 
-	onDouble(peer: NodeId, reason: string): void {
+	onDouble(peer: NodeId, {reason}: Refusal): void {
 		this.log.push(`${peer} says ${reason}`);
 	}
 
@@ -166,11 +166,11 @@ test('two machines of one id: the one that is linked is asked, and the other is 
 	original.dial();
 	settle();
 	one.taken();
-	for (const type of ['wait', 'refuse'] as const) {
-		one.judgement = {type, reason: 'two'};
+	for (const judgement of [{type: 'wait', reason: 'two'}, {type: 'refuse', reason: 'two', incarnation: 1}] as const) {
+		one.judgement = judgement;
 		copy.dial();
 		settle();
-		expect([one.taken(), copy.taken()]).toEqual([['b from 3 and 2'], type === 'wait' ? [] : ['a says two']]);
+		expect([one.taken(), copy.taken()]).toEqual([['b from 3 and 2'], judgement.type === 'wait' ? [] : ['a says two']]);
 	}
 
 	one.judgement = {type: 'take'};

@@ -75,7 +75,9 @@ export class RaftChecks {
 	readonly #nodes = new Map<string, Watched>();
 	readonly #seen = new Map<string, Seen>();
 	readonly #leaders = new Map<number, NodeId>();
-	readonly #votes = new Map<string, NodeId>();
+	readonly #votes = new Map<string, readonly NodeId[]>();
+	/** Ids that two processes use, because somebody copied a disk: apart, each of them votes. Raft has no means against that. */
+	readonly #doubled = new Set<NodeId>();
 	/** Who would vote for a node in a term. */
 	readonly #encouraged = new Map<string, Set<NodeId>>();
 	readonly #forced = new Set<string>();
@@ -235,6 +237,10 @@ export class RaftChecks {
 		this.#states[index] = state;
 	}
 
+	doubled(id: NodeId): void {
+		this.#doubled.add(id);
+	}
+
 	/** It is made to stand in this term, whatever the others would say. */
 	forced(id: NodeId, term: number): void {
 		this.#forced.add(`${id}:${term}`);
@@ -253,7 +259,7 @@ export class RaftChecks {
 	}
 
 	#elected({id, written}: Watched, {term, configuration: {voters}}: RaftStatus): void {
-		const given = voters.filter(voter => voter === id || this.#votes.get(`${voter}:${term}`) === id).length;
+		const given = voters.filter(voter => voter === id || this.#votes.get(`${voter}:${term}`)?.includes(id)).length;
 		if (given * 2 <= voters.length) this.#fail('a leader has the votes of a majority', `${id} leads in term ${term} by ${given} of ${voters.length}`);
 		const other = this.#leaders.get(term);
 		if (other !== undefined && other !== id) this.#fail('election safety', `${other} and ${id} lead in term ${term}`);
@@ -339,9 +345,10 @@ export class RaftChecks {
 
 	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: Mirror): void {
 		const key = `${voter}:${term}`;
-		const before = this.#votes.get(key);
-		if (before !== undefined && before !== candidate) this.#fail('one vote a term', `${voter} votes for ${before} and ${candidate} in term ${term}`);
-		this.#votes.set(key, candidate);
+		const before = this.#votes.get(key) ?? [];
+		if (before.includes(candidate)) return;
+		if (before.length > 0 && !this.#doubled.has(voter)) this.#fail('one vote a term', `${voter} votes for ${before.join(' and ')} and ${candidate} in term ${term}`);
+		this.#votes.set(key, [...before, candidate]);
 		// A later term on the disk forbids this vote just as well.
 		if (state.term < term || (state.term === term && state.vote !== candidate)) this.#fail('a vote is durable before it is said', `${voter} for ${candidate} in term ${term}`);
 	}

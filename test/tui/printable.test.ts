@@ -111,4 +111,4 @@ test('20,000 hostile strings move no cell of a terminal, and set no title, clipb
 
 	expect(moved).toBe(0);
 	expect(screen.leaks).toEqual([]);
-});
+}, 120_000);

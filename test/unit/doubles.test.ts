@@ -6,7 +6,7 @@ const peer = '00000000000000aa' as NodeId;
 const original: Process = {instance: '1111111111111111', incarnation: 4, address: '10.0.0.1:5000'};
 const copy: Process = {instance: '2222222222222222', incarnation: 5, address: '10.0.0.9:5000'};
 
-function setUp(agreed: string | undefined) {
+function setUp(agreed: Process | undefined) {
 	const state = {nowMs: 0, agreed, log: [] as string[]};
 	const doubles = new Doubles({
 		nowMs: () => state.nowMs, agreed: () => state.agreed,
@@ -19,15 +19,15 @@ function setUp(agreed: string | undefined) {
 
 describe('a process that calls under the id of a linked peer', () => {
 	test('is refused when the linked process answers, and both are named', () => {
-		const {state, doubles} = setUp(original.instance);
+		const {state, doubles} = setUp(original);
 		expect(doubles.judge(peer, copy, original).type).toBe('wait');
 		doubles.answered(peer);
-		expect(doubles.judge(peer, copy, original)).toEqual({type: 'refuse', reason: expect.stringMatching(/runs at 10\.0\.0\.1:5000 already: this process, at 10\.0\.0\.9:5000, uses a copy/) as string});
+		expect(doubles.judge(peer, copy, original)).toEqual({type: 'refuse', reason: expect.stringMatching(/runs at 10\.0\.0\.1:5000 already: this process, at 10\.0\.0\.9:5000, uses a copy/) as string, incarnation: 4});
 		expect(state.log).toEqual(['ask about 10.0.0.9:5000', '10.0.0.1:5000 is kept, 10.0.0.9:5000 is refused']);
 	});
 
 	test('takes the place of a process that does not answer for a second', () => {
-		const {state, doubles} = setUp(original.instance);
+		const {state, doubles} = setUp(original);
 		doubles.judge(peer, copy, original);
 		state.nowMs = 999;
 		expect(doubles.judge(peer, copy, original).type).toBe('wait');
@@ -45,7 +45,7 @@ describe('a process that calls under the id of a linked peer', () => {
 	});
 
 	test('is taken when it is the one that the cluster agreed on: the linked one was cut off meanwhile', () => {
-		const {state, doubles} = setUp(copy.instance);
+		const {state, doubles} = setUp(copy);
 		doubles.judge(peer, copy, original);
 		doubles.answered(peer);
 		expect(doubles.judge(peer, copy, original)).toEqual({type: 'take'});
@@ -53,7 +53,7 @@ describe('a process that calls under the id of a linked peer', () => {
 	});
 
 	test('is judged by an answer to this question, not by one to an earlier process', () => {
-		const {state, doubles} = setUp(original.instance);
+		const {state, doubles} = setUp(original);
 		doubles.judge(peer, copy, {...original, instance: '3333333333333333'});
 		doubles.answered(peer);
 		expect(doubles.judge(peer, copy, original).type).toBe('wait');

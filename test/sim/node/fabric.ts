@@ -39,7 +39,7 @@ export type Station = {
 	/** A process calls under the id of a peer that is linked to another process. */
 	judge(peer: NodeId, caller: LinkedProcess, linked: LinkedProcess): Judgement;
 	/** The peer says that another process has this node's id, and is the one that counts. */
-	onDouble(peer: NodeId, reason: string): void;
+	onDouble(peer: NodeId, refusal: Refusal): void;
 };
 
 /** A process as the others find it. */
@@ -340,7 +340,7 @@ export class Fabric {
 		this.#count(wrong, caller, listener);
 		caller.problems.set(expected, wrong.reason);
 		if (wrong.code === 'removed') return station.run(() => station.onLink(expected, 'removed'));
-		if (wrong.code === 'same-node') return station.run(() => station.onDouble(expected, wrong.reason));
+		if (wrong.code === 'same-node') return station.run(() => station.onDouble(expected, wrong));
 		if (wrong.code !== 'not-a-member' || wrong.by !== 'listener') return;
 		const {id, address, clusterId} = caller.hello;
 		if (clusterId !== '' && clusterId === listener.hello.clusterId) listener.station.run(() => listener.station.onStranger(id, address));

@@ -35,7 +35,13 @@ export type Listening = Party & {
 };
 
 export type RefusalCode = 'protocol' | 'not-authenticated' | 'itself' | 'same-node' | 'busy' | 'cluster' | 'removed' | 'not-a-member' | 'older-incarnation' | 'identity';
-export type Refusal = {readonly code: RefusalCode; readonly reason: string; readonly by: 'caller' | 'listener'};
+export type Refusal = {
+	readonly code: RefusalCode;
+	readonly reason: string;
+	readonly by: 'caller' | 'listener';
+	/** With `same-node`: of the process that the cluster has agreed on. */
+	readonly incarnation?: number;
+};
 
 /** What both speak; `undefined` when there is nothing. */
 export function commonProtocol([min, max]: readonly [number, number], [theirMin, theirMax]: readonly [number, number]): number | undefined {
@@ -66,7 +72,8 @@ export function refusal(caller: Listening, listener: Listening, expected: NodeId
 	const linked = listener.linked(id);
 	const isOther = linked && linked.instance !== '' && instance !== '' && linked.instance !== instance;
 	const judged = isOther ? listener.judge(id, caller.hello, linked) : undefined;
-	if (judged && judged.type !== 'take') return {code: judged.type === 'wait' ? 'busy' : 'same-node', reason: judged.reason, by: 'listener'};
+	if (judged?.type === 'wait') return {code: 'busy', reason: judged.reason, by: 'listener'};
+	if (judged?.type === 'refuse') return {code: 'same-node', reason: judged.reason, by: 'listener', incarnation: judged.incarnation};
 	if (!judged && linked && incarnation < linked.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later incarnation (${linked.incarnation})`, by: 'listener'};
 	const found = listener.hello.id;
 	if (found !== expected) return {code: 'identity', reason: `${listener.hello.address} is node ${found}, not node ${expected}`, by: 'caller'};

@@ -29,7 +29,7 @@ import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
 import type {Beacon, Fabric, Station} from './fabric.ts';
-import type {Hello} from './greeting.ts';
+import type {Hello, Refusal} from './greeting.ts';
 import {Hearsay, type Way} from './hearsay.ts';
 import type {Witness} from './witness.ts';
 
@@ -287,8 +287,8 @@ export class Host implements Station {
 		return this.node?.identity.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'};
 	}
 
-	onDouble(_peer: NodeId, reason: string): void {
-		this.node?.identity.onRefused(reason);
+	onDouble(_peer: NodeId, refusal: Refusal): void {
+		this.node?.identity.onRefused(refusal);
 	}
 
 	onStranger(peer: NodeId, address: string): void {
@@ -461,7 +461,7 @@ export class Host implements Station {
 			onLink: (peer, change) => this.onLink(peer, change),
 			onStranger: (peer, at) => this.onStranger(peer, at),
 			judge: (peer, caller, linked) => this.judge(peer, caller, linked),
-			onDouble: (peer, reason) => this.onDouble(peer, reason),
+			onDouble: (peer, refusal) => this.onDouble(peer, refusal),
 		};
 	}
 

@@ -108,6 +108,7 @@ export class Witness {
 	/** Another machine has all that this one's disk has. */
 	copied(host: Host, copy: Host): void {
 		this.#doubled.add(host.id);
+		this.checks.doubled(host.id);
 		this.messages.copied(host, copy);
 	}
 
