@@ -9,8 +9,9 @@ one is agreed. A node without a leader, or without a link to a member, asks ever
 list, the registry and beacons are all that leads from one to the other. Nothing is believed of an address but the id that was proved there.
 */
 import {canonicalAddress, isAdvertisable} from './address.ts';
-import {parseJoin, parseJoinAnswer, type JoinAnswer, type JoinRequest} from './joining.ts';
+import {otherCluster, parseJoin, parseJoinAnswer, type JoinAnswer, type JoinRequest} from './joining.ts';
 import {PeerSearch, type Asked} from './membership/peer-search.ts';
+import {SeedWatch} from './membership/seed-watch.ts';
 import type {NodeId} from './message.ts';
 import type {Links, PeerFinder} from './ports.ts';
 import type {Topics} from './topics/topics.ts';
@@ -27,6 +28,10 @@ export type AcquaintancesOptions = {
 	readonly clusterId: () => string;
 	/** The answer to a node that asks to join, or asks who the members are. */
 	readonly join: (request: JoinRequest) => Promise<JoinAnswer>;
+	/** The seed list of this node. */
+	readonly seeds: readonly string[];
+	/** A node of another cluster of this name is at this address. */
+	readonly foreign: (clusterId: string, address: string) => void;
 };
 
 /** Callers that the log does not name, and whose calls are taken nonetheless. */
@@ -41,6 +46,7 @@ type Observed = {readonly address: string; readonly agreed: string | undefined};
 export class Acquaintances {
 	readonly #options: AcquaintancesOptions;
 	readonly #search: PeerSearch;
+	readonly #seedWatch: SeedWatch;
 	readonly #observed = new Map<NodeId, Observed>();
 	#told: ReadonlyArray<readonly [NodeId, string]> = [];
 	/** The peer that was asked last: the next one is asked next. */
@@ -48,8 +54,10 @@ export class Acquaintances {
 
 	constructor(options: AcquaintancesOptions) {
 		this.#options = options;
-		const {peers, nowMs} = options;
-		this.#search = new PeerSearch({peers, nowMs, againMs: () => (options.leader() === undefined ? againMs : missingAgainMs), question: () => this.#question(), onAsked: asked => this.#onSearched(asked)});
+		const {peers, nowMs, seeds, address, clusterId, foreign} = options;
+		const question = (): Buffer => this.#question();
+		this.#search = new PeerSearch({peers, nowMs, againMs: () => (options.leader() === undefined ? againMs : missingAgainMs), question, onAsked: asked => this.#onSearched(asked)});
+		this.#seedWatch = new SeedWatch({seeds, address, peers, nowMs, clusterId, foreign, question});
 	}
 
 	/** Members by the word of the cluster. */
@@ -96,7 +104,7 @@ export class Acquaintances {
 		links.setPeers(new Map([...ids].map(id => [id, this.address(id) ?? ''] as const)));
 	}
 
-	/** Now and then: without a leader, ask the next peer; and while a member is missing, every address at which it may be. */
+	/** Now and then: without a leader, ask the next peer; while a member is missing, every address at which it may be; else look whether a seed leads elsewhere. */
 	ask(): void {
 		const {self, links, leader, topics, peers} = this.#options;
 		const known = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])].filter(id => id !== self).toSorted();
@@ -104,7 +112,7 @@ export class Acquaintances {
 		if (leader() === undefined) {
 			this.#asked = linked.find(id => this.#asked !== undefined && id > this.#asked) ?? linked[0];
 			if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
-		} else if (linked.length === known.length) return;
+		} else if (linked.length === known.length) return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
 
 		// The agreed address of this node may be another one's by now.
 		const former = topics.address(self);
@@ -129,6 +137,7 @@ export class Acquaintances {
 
 	close(): void {
 		this.#search.stop();
+		this.#seedWatch.close();
 	}
 
 	#question(): Buffer {
@@ -138,6 +147,8 @@ export class Acquaintances {
 
 	#onSearched(asked: Asked): void {
 		if ('error' in asked) return; // Links say what is wrong with members; of others nothing is expected.
+		const other = otherCluster(asked.answer, this.#options.clusterId());
+		if (other !== undefined) return this.#options.foreign(other, asked.address);
 		if (this.#options.topics.address(asked.id) !== undefined) this.observe(asked.id, asked.address);
 		this.#onAnswer(asked.answer);
 	}

@@ -4,6 +4,7 @@ machines to one another (agreed members to SWIM, reachable peers to gossip, evid
 program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
+import {parseAddress} from './address.ts';
 import type {FaultCommand, From, Published, Subscription} from './api.ts';
 import {Control} from './control.ts';
 import {Data} from './data.ts';
@@ -115,7 +116,8 @@ export class Node implements ServedBroker {
 			self: id, address: options.address, topics: this.control.topics, links: io.links, peers: io.peers, nowMs,
 			leader: () => this.control.raft.leader,
 			clusterId: () => this.clusterId,
-			join: request => this.onJoin(request),
+			join: request => this.onJoin(request), seeds: config.bootstrap,
+			foreign: (other, at) => this.identity.sightings.foreign(other, at),
 		});
 		this.presence = new Presence({
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
@@ -307,7 +309,11 @@ export class Node implements ServedBroker {
 	}
 
 	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
-		return this.#entering ? this.#entering.onRequest(request) : this.control.join(request);
+		if (this.#entering) return this.#entering.onRequest(request);
+		const answer = await this.control.join(request);
+		// The one who asks is told of this cluster, and this node has met that one's.
+		if (answer.type === 'refused' && answer.clusterId !== undefined && parseAddress(request.address)) this.identity.sightings.foreign(request.clusterId, request.address);
+		return answer;
 	}
 
 	// What a program can do.

@@ -202,7 +202,7 @@ export class Control {
 		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
 		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
 		if (this.topics.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
-		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
+		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', clusterId: this.topics.clusterId, reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
 		const tooOld = facts && protocolRefusal(node, facts, this.topics.protocol);
 		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
 		const {leader, role} = this.raft;

@@ -42,7 +42,8 @@ export type JoinAnswer =
 	| {readonly type: 'wait'; readonly reason: string}
 	/** From a node that seeks itself, to one that does: never to a node of protocol 1. */
 	| {readonly type: 'seeking'; readonly address: string; readonly word: SeekerWord}
-	| {readonly type: 'refused'; readonly reason: string};
+	/** `clusterId`: the answer comes from another cluster of the same name, this one. */
+	| {readonly type: 'refused'; readonly reason: string; readonly clusterId?: string};
 export type Joined = Extract<JoinAnswer, {type: 'joined'}>;
 
 /** `undefined` for anything that is no request. */
@@ -69,8 +70,8 @@ export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
 	const {type, reason, leader, address, clusterId, members, word: raw} = value as Record<string, unknown>;
 	switch (type) {
-		case 'wait':
-		case 'refused': return isShortText(reason) ? {type, reason} : undefined;
+		case 'wait': return isShortText(reason) ? {type, reason} : undefined;
+		case 'refused': return isShortText(reason) ? {type, reason, ...(isShortText(clusterId) && clusterId !== '' ? {clusterId} : {})} : undefined;
 		case 'ask': return isNodeId(leader) && isShortText(address) ? {type, leader, address} : undefined;
 		case 'seeking': {
 			const word = parseWord(raw);
@@ -84,6 +85,12 @@ export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 
 		default: return undefined;
 	}
+}
+
+/** The cluster that the one who answers belongs to, when it is not this node's. */
+export function otherCluster(answer: JoinAnswer, clusterId: string): string | undefined {
+	const theirs = answer.type === 'joined' || answer.type === 'refused' ? answer.clusterId : undefined;
+	return clusterId === '' || theirs === clusterId ? undefined : theirs;
 }
 
 function parseWord(value: unknown): SeekerWord | undefined {

@@ -9,6 +9,7 @@ export type Status = ReturnType<typeof statusOf>;
 export function statusOf({raft, members, topics, partition, ...snapshot}: Snapshot) {
 	return {
 		cluster: snapshot.cluster,
+		clusterId: snapshot.clusterId,
 		self: snapshot.self,
 		name: snapshot.name,
 		phase: snapshot.phase,
@@ -23,6 +24,8 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		topics: topics.map(({name, durable, subscribers, messages, bytes, missing}) => ({name, durable, subscribers, messages, bytes, missing})),
 		partition: {state: partition.state, sides: partition.sides},
 		cuts: snapshot.cuts.map(({between, what, via, forMs}) => ({between, what, via: via ?? null, forMs})),
+		foreign: snapshot.foreign,
+		duplicates: snapshot.duplicates,
 		gossip: snapshot.gossip,
 		lamport: snapshot.lamport,
 		faults: snapshot.faults,

@@ -188,7 +188,7 @@ export class Entering {
 		}
 
 		// A system's code says it in a word; a refusal has a reason.
-		const why = typeof code === 'string' && /^E[A-Z]+$/.test(code) ? code : error.message.replace(`peer ${address} `, '');
+		const why = typeof code === 'string' && /^E[A-Z_]+$/.test(code) ? code : error.message.replace(`peer ${address} `, '');
 		this.#words.set(address, `${address} to answer (${why})`);
 		this.#silences.set(address, why);
 		const isFinal = error instanceof DapssError && (error.code === 'not-authenticated' || error.code === 'refused');

@@ -51,6 +51,7 @@ function statusText(snapshot: Snapshot): string {
 		['raft', `${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'nobody' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
 		['quorum', quorumText(raft)],
 		...missingRows(snapshot),
+		...snapshot.foreign.map(({clusterId, address}) => ['meets', `another cluster of the name ${printable(snapshot.cluster)}: ${printable(clusterId.slice(0, 8))} at ${printable(address)}; dapss-tui check says what helps`] as const),
 		['members', membersText(snapshot)],
 		...unusableRows(snapshot),
 		['topics', `${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`],

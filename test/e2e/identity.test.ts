@@ -138,7 +138,7 @@ describe('an address is not an identity', () => {
 });
 
 describe('a copied data folder', () => {
-	test.each([['that runs', false], ['of a node that is started at the same moment', true]])('of a node %s: the second process is refused and both are named', async (_name, isTogether) => {
+	test.each([['that runs', false], ['that is started at the same moment', true]])('of a node %s: the second process is refused and both are named', async (_name, isTogether) => {
 		const cluster = newCluster({topics: ['news']});
 		const {nodes, ports, start} = await threeVoters(cluster);
 		if (isTogether) await nodes[2]!.kill('SIGTERM');
@@ -167,4 +167,25 @@ describe('a copied data folder', () => {
 		await broker[Symbol.asyncDispose]();
 		await reader[Symbol.asyncDispose]();
 	}, 90_000);
+
+	test('whatever two processes of one identity acknowledge is delivered to everybody', async () => {
+		const cluster = newCluster({topics: ['news'], messages: true});
+		const {nodes, start} = await threeVoters(cluster);
+		cpSync(join(cluster.folder, 'node2'), join(cluster.folder, 'node9'), {recursive: true, filter: path => !/lock|pid$/.test(path)});
+		const [port] = await freePorts(1);
+		const acknowledged: string[] = [];
+		const copy = start(9, port!);
+		/** From the first moment of the copy to its end. */
+		const publish = async (to: number): Promise<void> => {
+			for (let count = 0; copy.isRunning; count++) {
+				const text = `${to} ${count}`;
+				const {code} = await run(['publish', 'news', text, '--timeout', '1s', ...cluster.clientFlags, '--server', `127.0.0.1:${to}`]);
+				if (code === 0) acknowledged.push(text);
+			}
+		};
+		await Promise.all([publish(port!), publish(port!), publish(nodes[2]!.port)]);
+		expect(await copy.exited).toBe(1);
+		expect(acknowledged.some(text => text.startsWith(`${nodes[2]!.port} `))).toBe(true);
+		for (const node of nodes) for (const text of acknowledged) await node.waitFor(event => event.type === 'message' && event['payload'] === text, `the message ${text}`);
+	}, 60_000);
 });

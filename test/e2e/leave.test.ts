@@ -79,6 +79,23 @@ describe('three nodes, two leave one after the other, and the last one still has
 	}, 60_000);
 });
 
+test('a learner that leaves is gone from the members of every node, and the cluster is healthy without it', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(4);
+	const peers = async (node: NodeProcess): Promise<ReadonlyArray<{readonly id: string; readonly voter: boolean}>> => JSON.parse((await command(cluster, node, 'peers', '-o', 'json')).stdout.toString()) as [];
+	const learners = async (): Promise<readonly string[]> => (await peers(cluster.nodes[0]!)).filter(({voter}) => !voter).map(({id}) => id);
+	await expect.poll(async () => [(await peers(cluster.nodes[0]!)).length, (await learners()).length], {timeout: 20_000}).toEqual([4, 1]);
+	const [learner] = await learners();
+	const leaving = cluster.nodes.find(({id}) => id === learner)!;
+	const rest = cluster.nodes.filter(node => node !== leaving);
+	expect(await command(cluster, leaving, 'leave')).toMatchObject({code: 0, stderr: ''});
+	expect(await leaving.exited).toBe(0);
+	await Promise.all(rest.map(async node => {
+		await expect.poll(async () => (await peers(node)).map(({id}) => id), {timeout: 20_000}).toEqual(rest.map(({id}) => id).toSorted());
+		await expectHealthy(cluster, node);
+	}));
+}, 60_000);
+
 test('a node does not leave when the others would have no quorum, nor without one; then it says so, stops and stays a member', async () => {
 	await using cluster = new Cluster({cli, flags: ['--leave']});
 	await cluster.startAll(3);

@@ -29,7 +29,7 @@ function setUp() {
 				return Promise.reject(new Error('nobody answers'));
 			},
 		}, nowMs: () => 0, leader: () => state.leader, clusterId: () => 'c',
-		join: () => Promise.reject(new Error('nobody asks')),
+		join: () => Promise.reject(new Error('nobody asks')), seeds: [], foreign() {},
 	});
 	acquaintances.link();
 	return {state, topics, acquaintances};

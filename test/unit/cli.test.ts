@@ -145,7 +145,7 @@ describe('views', () => {
 		expect(code).toBe(0);
 		expect(status).toMatchObject({
 			cluster: 'dapss', self: pictures.a, role: 'leader', term: 4, leader: pictures.a, commit: 318, applied: 318, quorum: {has: true, voters: 3, reachable: 3},
-			partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0', protocol: 2,
+			clusterId: pictures.healthy.clusterId, foreign: [], duplicates: [], partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0', protocol: 2,
 		});
 		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, name: '', address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs, version: '0.1.0', protocol: 2});
 		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes', 'missing']);
