@@ -165,9 +165,11 @@ export class Health {
 	/** `self` when no detour is needed, the member that serves it else; `undefined` when it is not reached. */
 	reach(id: NodeId): NodeId | undefined {
 		const {self} = this.#options;
-		if (id === self || this.isLinked(id)) return self;
 		const standing = this.#options.swim.standing(id);
-		if (standing === undefined || standing === 'dead' || standing === 'left') return undefined;
+		// It said that it stops: what was heard over its link before counts no more.
+		if (standing === 'left') return undefined;
+		if (id === self || this.isLinked(id)) return self;
+		if (standing === undefined || standing === 'dead') return undefined;
 		return this.#members.find(relay => relay !== self && relay !== id && this.isLinked(relay) && this.#joins(relay, id));
 	}
 

@@ -74,6 +74,7 @@ test('a Raft log that cannot be written stops the node', async () => {
 	await expectStopped(node, 'raft');
 	const again = await start(cluster, port);
 	const reader = await cluster.client(again);
-	expect((await reader.snapshot()).topics.length).toBeGreaterThanOrEqual(agreed);
+	// The end of the log is agreed again once this start leads.
+	await expect.poll(async () => (await reader.snapshot()).topics.length, {timeout: 20_000}).toBeGreaterThanOrEqual(agreed);
 	await reader[Symbol.asyncDispose]();
 });

@@ -120,7 +120,7 @@ test('a headless node says on stderr what its stop costs', async () => {
 	const [one, two] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
 	await one.kill('SIGTERM');
 	expect([await one.exited, one.stderr]).toEqual([0, 'Stopping this node leaves 2 of 3 voters: no other voter may fail until it is back\n']);
-	await two.waitFor(event => event.type === 'member' && event['id'] === one.id && event['state'] !== 'alive', 'its stop');
+	await two.waitFor(event => event.type === 'member' && event['id'] === one.id && event['state'] === 'left', 'its stop');
 	await two.kill('SIGTERM');
 	expect([await two.exited, two.stderr]).toEqual([0, 'Stopping this node leaves 1 of 3 voters: no quorum until it is back\n']);
 });
