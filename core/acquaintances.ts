@@ -44,6 +44,7 @@ export class Acquaintances {
 	#told: ReadonlyArray<readonly [NodeId, string]> = [];
 	/** The peer that was asked last: the next one is asked next. */
 	#asked: NodeId | undefined;
+	#askedMs = Number.NEGATIVE_INFINITY;
 
 	constructor(options: AcquaintancesOptions) {
 		this.#options = options;
@@ -94,15 +95,19 @@ export class Acquaintances {
 		links.setPeers(new Map([...ids].map(id => [id, this.address(id) ?? ''] as const)));
 	}
 
-	/** Now and then: without a leader, ask the next peer; and while a member is missing, every address at which it may be. */
+	/** Now and then, without a leader or while a member is missing: ask the next peer, and every address at which somebody may be. */
 	ask(): void {
 		const {self, links, leader, topics, peers} = this.#options;
 		const known = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])].filter(id => id !== self).toSorted();
 		const linked = known.filter(id => links.state(id).state === 'up');
-		if (leader() === undefined) {
+		const nowMs = this.#options.nowMs();
+		if (leader() !== undefined && linked.length === known.length) return;
+		// Also with a leader: its frames may come over another member, which knows where it is.
+		if (leader() === undefined || nowMs - this.#askedMs >= missingAgainMs) {
+			this.#askedMs = nowMs;
 			this.#asked = linked.find(id => this.#asked !== undefined && id > this.#asked) ?? linked[0];
 			if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
-		} else if (linked.length === known.length) return;
+		}
 
 		// The agreed address of this node may be another one's by now.
 		const former = topics.address(self);
@@ -136,14 +141,16 @@ export class Acquaintances {
 
 	#onSearched(asked: Asked): void {
 		if ('error' in asked) return; // Links say what is wrong with members; of others nothing is expected.
-		if (this.#options.topics.address(asked.id) !== undefined) this.observe(asked.id, asked.address);
+		const {links, topics} = this.#options;
+		// Where a peer is linked, its own word counts: who answers elsewhere is a second process of its id.
+		if (topics.address(asked.id) !== undefined && links.state(asked.id).state !== 'up') this.observe(asked.id, asked.address);
 		this.#onAnswer(asked.answer);
 	}
 
 	#onAnswer(answer: JoinAnswer): void {
 		const {clusterId, leader, links, topics} = this.#options;
-		if (answer.type !== 'joined' || answer.clusterId !== clusterId() || leader() !== undefined) return;
-		this.tell(answer.members);
+		if (answer.type !== 'joined' || answer.clusterId !== clusterId()) return;
+		if (leader() === undefined) this.tell(answer.members);
 		// What others know of a member that this node cannot reach. Its id is proved when it is dialled.
 		for (const [id, address] of answer.members) if (links.state(id).state !== 'up' && address !== topics.address(id)) this.observe(id, address);
 	}

@@ -9,8 +9,8 @@ import {encodeControl} from '../../core/wire.ts';
 const id = (index: number): NodeId => index.toString(16).padStart(16, '0') as NodeId;
 const [self, one, other] = [id(1), id(2), id(3)] as const;
 
-/** A node whose log names itself and one other. */
-function setUp() {
+/** A node whose log names itself and one other. `answers`: who is found at which address. */
+function setUp(answers: ReadonlyMap<string, NodeId> = new Map()) {
 	const state = {leader: undefined as NodeId | undefined, peers: [] as NodeId[], sent: [] as NodeId[], up: new Set<NodeId>()};
 	const topics = new Topics({topicsMax: 8, membersMax: 8});
 	topics.applyConfiguration(1, [self], encodeContext({clusterId: 'c', node: self, address: 'a1'}));
@@ -22,7 +22,7 @@ function setUp() {
 		send: (to: NodeId) => state.sent.push(to) > 0,
 	} as unknown as Links;
 	const acquaintances = new Acquaintances({
-		self, address: 'a1', topics, links, peers: {candidates: async () => [], ask: () => Promise.reject(new Error('nobody is asked'))}, nowMs: () => 0, leader: () => state.leader, clusterId: () => 'c',
+		self, address: 'a1', topics, links, peers: {candidates: async () => [...answers.keys()].map(address => ({address, isMember: true})), ask: async (address: string) => ({id: answers.get(address)!, frame: encodeControl('joined', {type: 'joined', clusterId: 'c', members: []})})}, nowMs: () => 0, leader: () => state.leader, clusterId: () => 'c',
 		join: () => Promise.reject(new Error('nobody asks')),
 	});
 	acquaintances.link();
@@ -83,5 +83,25 @@ describe('whom a node keeps links to', () => {
 		acquaintances.ask();
 		expect(state.peers).toEqual([one, other]);
 		expect(state.sent).toEqual([one, other, one]);
+	});
+
+	test('with a leader, where a member is that it misses, by the word of another', () => {
+		const {state, topics, acquaintances} = setUp();
+		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a3'}));
+		state.leader = other; // Its frames come over the other member.
+		state.up.add(one);
+		acquaintances.ask();
+		expect(state.sent).toEqual([one]);
+		acquaintances.onAnswered(encodeControl('joined', {type: 'joined', clusterId: 'c', members: [[one, 'elsewhere'], [other, 'a4']]}));
+		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', 'a4']);
+	});
+
+	test('at the address of the link, whoever of the same id answers elsewhere', async () => {
+		const {state, topics, acquaintances} = setUp(new Map([['copy', one], ['moved', other]]));
+		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a3'}));
+		state.up.add(one);
+		acquaintances.ask();
+		await new Promise(resolve => setImmediate(resolve));
+		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', 'moved']);
 	});
 });
