@@ -498,7 +498,9 @@ class Run {
 		const newest = this.#up.map(({node}) => node!.control.raft.status()).toSorted((one, other) => other.commit - one.commit)[0];
 		if (!newest) return false;
 		const {voters} = newest.configuration;
-		return voters.length > 2 && newest.commit === newest.lastIndex && this.#isSound(voters, host) && this.#isSound(voters.filter(voter => !this.#removed.has(voter)), host);
+		// Of two machines with one id one may have what counts as agreed, and the other not: that one takes the place of none that is lost.
+		const isWhole = voters.every(voter => !this.#hosts.some(({id, isCopy}) => id === voter && isCopy) || (this.#hostOf(voter)?.node?.control.raft.status().commit ?? 0) >= newest.commit);
+		return voters.length > 2 && isWhole && newest.commit === newest.lastIndex && this.#isSound(voters, host) && this.#isSound(voters.filter(voter => !this.#removed.has(voter)), host);
 	}
 
 	/** A majority of the voters still has its disk, without this one. */

@@ -57,7 +57,8 @@ export class Looks {
 	unwell(hosts: readonly Host[]): string[] {
 		if (!this.#options.isHealth) return [];
 		return hosts.filter(isRunning).flatMap(host => {
-			const {verdict, findings} = judged(host);
+			// A second process of an id is reported for a minute after it was seen last, as long as the cluster is given.
+			const {verdict, findings} = judged(host, {duplicates: []});
 			return verdict === 'healthy' ? [] : [`${host.key} says ${verdict}: ${findings.map(({problem}) => problem).join('; ')}`];
 		});
 	}
@@ -130,8 +131,8 @@ function isRunning(host: Host): boolean {
 }
 
 /** The quorum's confirmation is taken for granted: what is judged is what the node knows. */
-function judged({node}: Host): Verdict {
-	return verdictOf(viewOf(node!), node!.control.raft.status().commit);
+function judged({node}: Host, without: {readonly duplicates?: readonly []} = {}): Verdict {
+	return verdictOf({...viewOf(node!), ...without}, node!.control.raft.status().commit);
 }
 
 /** A suspicion is the doubt of one node, which others answer: it is not compared. */
