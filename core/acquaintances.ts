@@ -51,6 +51,7 @@ export class Acquaintances {
 	#told: ReadonlyArray<readonly [NodeId, string]> = [];
 	/** The peer that was asked last: the next one is asked next. */
 	#asked: NodeId | undefined;
+	#askedMs = Number.NEGATIVE_INFINITY;
 
 	constructor(options: AcquaintancesOptions) {
 		this.#options = options;
@@ -104,15 +105,22 @@ export class Acquaintances {
 		links.setPeers(new Map([...ids].map(id => [id, this.address(id) ?? ''] as const)));
 	}
 
-	/** Now and then: without a leader, ask the next peer; while a member is missing, every address at which it may be; else look whether a seed leads elsewhere. */
+	/**
+	Now and then, without a leader or while a member is missing: ask the next peer, and every address at which somebody may be. Else look whether a seed leads
+	to another cluster.
+	*/
 	ask(): void {
 		const {self, links, leader, topics, peers} = this.#options;
 		const known = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])].filter(id => id !== self).toSorted();
 		const linked = known.filter(id => links.state(id).state === 'up');
-		if (leader() === undefined) {
+		const nowMs = this.#options.nowMs();
+		if (leader() !== undefined && linked.length === known.length) return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
+		// Also with a leader: its frames may come over another member, which knows where it is.
+		if (leader() === undefined || nowMs - this.#askedMs >= missingAgainMs) {
+			this.#askedMs = nowMs;
 			this.#asked = linked.find(id => this.#asked !== undefined && id > this.#asked) ?? linked[0];
 			if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
-		} else if (linked.length === known.length) return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
+		}
 
 		// The agreed address of this node may be another one's by now.
 		const former = topics.address(self);
@@ -149,14 +157,16 @@ export class Acquaintances {
 		if ('error' in asked) return; // Links say what is wrong with members; of others nothing is expected.
 		const other = otherCluster(asked.answer, this.#options.clusterId());
 		if (other !== undefined) return this.#options.foreign(other, asked.address);
-		if (this.#options.topics.address(asked.id) !== undefined) this.observe(asked.id, asked.address);
+		const {links, topics} = this.#options;
+		// Where a peer is linked, its own word counts: who answers elsewhere is a second process of its id.
+		if (topics.address(asked.id) !== undefined && links.state(asked.id).state !== 'up') this.observe(asked.id, asked.address);
 		this.#onAnswer(asked.answer);
 	}
 
 	#onAnswer(answer: JoinAnswer): void {
 		const {clusterId, leader, links, topics} = this.#options;
-		if (answer.type !== 'joined' || answer.clusterId !== clusterId() || leader() !== undefined) return;
-		this.tell(answer.members);
+		if (answer.type !== 'joined' || answer.clusterId !== clusterId()) return;
+		if (leader() === undefined) this.tell(answer.members);
 		// What others know of a member that this node cannot reach. Its id is proved when it is dialled.
 		for (const [id, address] of answer.members) if (links.state(id).state !== 'up' && address !== topics.address(id)) this.observe(id, address);
 	}

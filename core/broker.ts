@@ -297,7 +297,11 @@ export class Node implements ServedBroker {
 	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		if (change === 'removed') return this.#onRemoved();
-		if (change === 'up') this.#acquaintances.observe(peer, this.options.io.links.address(peer));
+		if (change === 'up') {
+			this.control.raft.linkUp(peer);
+			this.#acquaintances.observe(peer, this.options.io.links.address(peer));
+		}
+
 		this.presence.link(peer, change);
 		this.#updateReachable();
 		if (this.#crashEvidence.link(peer, change)) this.control.crashed(peer);

@@ -172,6 +172,12 @@ export class Leader {
 		for (const [peer, progress] of this.progress) this.#sendAppends(peer, progress);
 	}
 
+	/** What its former process had does not count: a heartbeat would commit there what it does not have, or has otherwise. */
+	forget(peer: NodeId): void {
+		const known = this.progress.get(peer);
+		if (known) this.progress.set(peer, new Progress(this.#log.lastIndex + 1, known.heardTick));
+	}
+
 	onAppendReply(from: NodeId, packet: PacketOf<'append-reply'>): void {
 		const progress = this.#heardFrom(from);
 		if (!progress) return;

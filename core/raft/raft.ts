@@ -165,6 +165,10 @@ class RaftMachine implements Raft {
 		this.#maybeCampaignAfterCrash();
 	}
 
+	linkUp(peer: NodeId): void {
+		this.#reign?.forget(peer);
+	}
+
 	compact(index: number, data: Uint8Array): Snapshot | undefined {
 		if (index <= (this.#snapshot?.index ?? 0) || index > this.#log.applied) return undefined;
 		this.#snapshot = {index, term: this.#log.termAt(index)!, configuration: this.#log.configurationAt(index), data};

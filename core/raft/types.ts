@@ -73,6 +73,8 @@ export type Raft = Machine<RaftPacket, RaftReady> & {
 	in its turn among the voters, with a pre-vote as always. Ignored when another node leads by now; a packet of the leader takes it back.
 	*/
 	leaderDown(leader: NodeId): void;
+	/** A link with the peer is new, and so may its process be: one with an older log, from a copied data folder. A leader finds out anew how far that matches. */
+	linkUp(peer: NodeId): void;
 	/** `done` is durable and applied. */
 	advance(done: RaftReady): void;
 	/** The state machine's bytes at an applied index: the log up to there may go. Returns the snapshot to be stored. */

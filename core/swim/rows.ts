@@ -116,8 +116,11 @@ export class Rows {
 		return hasChanged;
 	}
 
-	/** A row came in. The highest version wins; our own and those of strangers are ignored. */
-	learn(row: Row, state: RowState | undefined, tick: number): void {
+	/**
+	A row came in. The highest version wins; our own and those of strangers are ignored. Over a stale one any version wins: that may have been of another process
+	of the node, on a copied data folder, which has ended.
+	*/
+	learn(row: Row, state: RowState | undefined, tick: number, staleTicks: number = Infinity): void {
 		const [node, incarnation, counter, members] = row;
 		if (node === this.#self || !this.#index.has(node)) return;
 		if (members !== this.#hash) {
@@ -127,7 +130,8 @@ export class Rows {
 
 		const known = this.#known.get(node);
 		const isSame = known?.isCurrent === true && incarnation === known.row[1] && counter === known.row[2];
-		if (!isSame && known?.isCurrent && (incarnation < known.row[1] || (incarnation === known.row[1] && counter < known.row[2]))) return;
+		const isFresh = known?.isCurrent === true && tick - known.atTick < staleTicks;
+		if (!isSame && isFresh && (incarnation < known.row[1] || (incarnation === known.row[1] && counter < known.row[2]))) return;
 		if (isSame && (!state || known.state?.isOf)) return;
 		// Without a state the last one counts as long as it is fresh.
 		const newest = state ? {state, atTick: tick, isOf: true} : known?.state && {...known.state, isOf: false};

@@ -231,7 +231,7 @@ class SwimMachine implements Swim {
 		this.#members.heard(member, this.#tick);
 		this.#members.learn([member.id, 'alive', incarnation, member.id], this.#tick, this.#pace);
 		for (const update of updates) this.#members.learn(update, this.#tick, this.#pace);
-		for (const [index, row] of rows.entries()) this.#rows.learn(row, states?.[index] ?? undefined, this.#tick);
+		for (const [index, row] of rows.entries()) this.#rows.learn(row, states?.[index] ?? undefined, this.#tick, this.#pace.stale);
 	}
 
 	#onAck(from: NodeId, seq: number, nowMs: number): void {

@@ -1,13 +1,12 @@
 /**
 The simulator's command line. `--seeds N [--from N]` runs seeds, each twice with equal hashes unless `--once`; `--minutes M` goes on until
-the time is over. `--seed N` replays one, with its trace. `--with swap,copy` switches on what
-the product does not survive yet (`notYet` in `node/plan.ts`). `--world nodes` or `--world raft` runs one of the two worlds that a seed is. A failing seed is made smaller (not with `--as-is`) and told with the command that replays it. The
-last line counts seeds, virtual hours, events and faults; the exit code is 1 when any seed failed, or when a fault never struck.
+the time is over. `--seed N` replays one, with its trace. `--world nodes` or `--world raft` runs one of the two worlds that a seed is. A failing
+seed is made smaller (not with `--as-is`) and told with the command that replays it. The last line counts seeds, virtual hours, events and faults; the exit code is 1 when any seed failed, or when a fault never struck.
 */
 import {parseArgs} from 'node:util';
 import {isMainThread, parentPort, Worker} from 'node:worker_threads';
 import {simulate} from './node/cluster.ts';
-import {features, kinds, planOf, type Feature} from './node/plan.ts';
+import {kinds, planOf} from './node/plan.ts';
 import {sealed} from './seal.ts';
 import {Totals} from './totals.ts';
 import {simulateRaft} from './raft-cluster.ts';
@@ -26,15 +25,14 @@ async function main(): Promise<void> {
 	const {values} = parseArgs({
 		options: {
 			'seeds': {type: 'string', default: '200'}, 'from': {type: 'string', default: '1'}, 'seed': {type: 'string'}, 'for': {type: 'string', default: String(defaultForMs)},
-			'events': {type: 'string'}, 'with': {type: 'string'}, 'world': {type: 'string'}, 'once': {type: 'boolean', default: false}, 'workers': {type: 'string', default: '2'}, 'minutes': {type: 'string'}, 'first': {type: 'boolean', default: false}, 'as-is': {type: 'boolean', default: false}, 'json': {type: 'boolean', default: false},
+			'events': {type: 'string'}, 'world': {type: 'string'}, 'once': {type: 'boolean', default: false}, 'workers': {type: 'string', default: '2'}, 'minutes': {type: 'string'}, 'first': {type: 'boolean', default: false}, 'as-is': {type: 'boolean', default: false}, 'json': {type: 'boolean', default: false},
 		},
 	});
 	const forMs = number('for', values.for);
-	const extra = featuresIn(values.with);
 	const worlds: readonly World[] = values.world === 'raft' || values.world === 'nodes' ? [values.world] : ['raft', 'nodes'];
 	if (values.seed !== undefined) {
 		if (values.world === 'raft') console.log(JSON.stringify(simulateRaft(number('seed', values.seed))));
-		else replay(number('seed', values.seed), forMs, extra, values.events);
+		else replay(number('seed', values.seed), forMs, values.events);
 		return;
 	}
 
@@ -43,14 +41,14 @@ async function main(): Promise<void> {
 	const untilMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + number('minutes', values.minutes) * 60_000;
 	const totals = new Totals(report => {
 		const only = report.plan.length < report.planned ? ` --events ${report.plan.map(({atMs}) => atMs).join(',')}` : '';
-		console.log(`FAIL npm run sim -- --seed ${report.seed}${report.world === 'raft' ? ' --world raft' : ''}${forMs === defaultForMs ? '' : ` --for ${forMs}`}${extra.length > 0 ? ` --with ${extra.join(',')}` : ''}${only}\n     ${report.failure}\n     ${report.plan.length} of ${report.planned} events are enough: ${report.plan.map(({atMs, kind}) => `${kind}@${atMs}`).join(' ')}`);
+		console.log(`FAIL npm run sim -- --seed ${report.seed}${report.world === 'raft' ? ' --world raft' : ''}${forMs === defaultForMs ? '' : ` --for ${forMs}`}${only}\n     ${report.failure}\n     ${report.plan.length} of ${report.planned} events are enough: ${report.plan.map(({atMs, kind}) => `${kind}@${atMs}`).join(' ')}`);
 	});
 	let next = from;
 	const job = (): Job | undefined => {
 		if (next >= to || Date.now() >= untilMs || (values.first && totals.failed.length > 0)) return undefined;
 		const start = next;
 		next = Math.min(to, start + blockSeeds);
-		return {from: start, to: next, forMs, extra, worlds, isOnce: values.once, shrinks: !values.first && !values['as-is']};
+		return {from: start, to: next, forMs, worlds, isOnce: values.once, shrinks: !values.first && !values['as-is']};
 	};
 
 	await Promise.all(Array.from({length: number('workers', values.workers)}, () => work(job, totals)));
@@ -87,12 +85,12 @@ function work(job: () => Job | undefined, totals: Totals): Promise<void> {
 }
 
 /** One seed, with everything that happened; `--events` keeps the named events of its script only. */
-function replay(seed: number, forMs: number, extra: readonly Feature[], events: string | undefined): void {
+function replay(seed: number, forMs: number, events: string | undefined): void {
 	const wanted = events === undefined ? undefined : new Set(events.split(',').map(Number));
-	const plan = planOf(seed, forMs, extra).filter(({atMs}) => wanted?.has(atMs) ?? true);
+	const plan = planOf(seed, forMs).filter(({atMs}) => wanted?.has(atMs) ?? true);
 	const lines: string[] = [];
 	try {
-		const outcome = sealed(() => simulate({seed, forMs, extra, plan, trace: line => void lines.push(line)}));
+		const outcome = sealed(() => simulate({seed, forMs, plan, trace: line => void lines.push(line)}));
 		console.log(`${JSON.stringify(outcome)}\nseed ${seed} holds: ${lines.length} lines of trace, fingerprint ${outcome.fingerprint.toString(16)}`);
 	} catch (error) {
 		// Packets of the end; of before that what became of hosts.
@@ -101,15 +99,6 @@ function replay(seed: number, forMs: number, extra: readonly Feature[], events: 
 		console.log(stack, cause instanceof Error ? cause.stack : '');
 		process.exitCode = 1;
 	}
-}
-
-/** What is off and wanted nonetheless, with commas between; `all` for all of it. */
-function featuresIn(text = ''): readonly Feature[] {
-	if (text === 'all') return features;
-	const names = text.split(',').filter(name => name !== '');
-	const wrong = names.filter(name => !(features as readonly string[]).includes(name));
-	if (wrong.length > 0) throw new RangeError(`Expected --with to name some of ${features.join(', ')}, got ${wrong.join(', ')}`);
-	return names as Feature[];
 }
 
 function number(name: string, text: string): number {

@@ -44,11 +44,10 @@ process.exitCode = missed.length > 0 ? 1 : 0;
 async function judge(mutant) {
 	const startMs = performance.now();
 	const path = await bundle([mutantPlugin(mutant, root)], entry);
-	const worlds = mutant.by ?? (mutant.with ? 'nodes' : allWorlds);
-	const extra = mutant.with ?? [];
+	const worlds = mutant.by ?? allWorlds;
 	let crash;
 	for (let from = 1; ;) {
-		const found = await hunt(path, worlds, from, Number(seeds), extra); // oxlint-disable-line no-await-in-loop -- goes on where it ended
+		const found = await hunt(path, worlds, from, Number(seeds)); // oxlint-disable-line no-await-in-loop -- goes on where it ended
 		const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
 		if (found.isEndless) return {isCaught: false, seconds, ...found};
 		if (found.seed === undefined) return {isCaught: false, seconds, ...crash};
@@ -59,7 +58,7 @@ async function judge(mutant) {
 		}
 
 		// oxlint-disable-next-line no-await-in-loop
-		const alike = await hunt(unchanged, found.world, found.seed, found.seed, extra);
+		const alike = await hunt(unchanged, found.world, found.seed, found.seed);
 		if (alike.seed === undefined && found.rule === (mutant.rule ?? found.rule)) return {isCaught: true, seconds, ...found};
 	}
 }
@@ -70,9 +69,9 @@ function show({name, pitfall}, {isCaught, seconds, seed, world = '', rule, failu
 }
 
 /** Run seeds until one fails. What failed; nothing when all hold. */
-function hunt(path, worlds, from, to, extra) {
+function hunt(path, worlds, from, to) {
 	return new Promise(resolve => {
-		const child = spawn(process.execPath, [path, '--worlds', worlds, '--from', String(from), '--to', String(to), '--with', extra.join(',')], {stdio: ['ignore', 'pipe', 'inherit']});
+		const child = spawn(process.execPath, [path, '--worlds', worlds, '--from', String(from), '--to', String(to)], {stdio: ['ignore', 'pipe', 'inherit']});
 		let timer;
 		let text = '';
 		let isSilent = false;

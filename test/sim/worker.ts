@@ -3,13 +3,13 @@ Runs the seeds that it is given, one after the other, and tells of each. A faili
 nodes, and consensus alone, where far more proposals, campaigns and changes of the members fit into the same time.
 */
 import {simulate, type Outcome, type RunOptions} from './node/cluster.ts';
-import {planOf, type Event, type Feature} from './node/plan.ts';
+import {planOf, type Event} from './node/plan.ts';
 import {sealed} from './seal.ts';
 import {simulateRaft} from './raft-cluster.ts';
 import {shrink} from './shrink.ts';
 
 export type World = 'nodes' | 'raft';
-export type Job = {readonly worlds: readonly World[]; readonly from: number; readonly to: number; readonly forMs: number; readonly extra: readonly Feature[]; readonly isOnce: boolean; readonly shrinks: boolean};
+export type Job = {readonly worlds: readonly World[]; readonly from: number; readonly to: number; readonly forMs: number; readonly isOnce: boolean; readonly shrinks: boolean};
 export type Report =
 	| {readonly type: 'held'; readonly outcome: Outcome}
 	| {readonly type: 'failed'; readonly seed: number; readonly world: World; readonly failure: string; readonly plan: readonly Event[]; readonly planned: number}
@@ -42,7 +42,7 @@ function attemptRaft(seed: number, isOnce: boolean): Outcome | string {
 	}
 }
 
-export function carryOut({from, to, forMs, extra, isOnce, shrinks, worlds}: Job, tell: (report: Report) => void): void {
+export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: (report: Report) => void): void {
 	for (let seed = from; seed < to; seed++) {
 		const raft = worlds.includes('raft') ? attemptRaft(seed, isOnce) : undefined;
 		if (typeof raft === 'string') {
@@ -55,11 +55,11 @@ export function carryOut({from, to, forMs, extra, isOnce, shrinks, worlds}: Job,
 			continue;
 		}
 
-		const outcome = attempt({seed, forMs, extra});
+		const outcome = attempt({seed, forMs});
 		if (typeof outcome === 'string') {
-			const planned = planOf(seed, forMs, extra);
+			const planned = planOf(seed, forMs);
 			const isSame = (plan: readonly Event[]): boolean => {
-				const again = attempt({seed, forMs, extra, plan});
+				const again = attempt({seed, forMs, plan});
 				return typeof again === 'string' && ruleOf(again) === ruleOf(outcome);
 			};
 
@@ -67,7 +67,7 @@ export function carryOut({from, to, forMs, extra, isOnce, shrinks, worlds}: Job,
 			continue;
 		}
 
-		const again = isOnce ? outcome : attempt({seed, forMs, extra});
+		const again = isOnce ? outcome : attempt({seed, forMs});
 		if (typeof again === 'string' || again.fingerprint !== outcome.fingerprint) tell({type: 'failed', seed, world: 'nodes', failure: `determinism: two runs of one seed differ${typeof again === 'string' ? ` (${again})` : ''}`, plan: [], planned: 0});
 		else tell({type: 'held', outcome: raft ? {...outcome, virtualMs: outcome.virtualMs + raft.virtualMs, events: outcome.events + raft.events, work: {...outcome.work, ...raft.work}} : outcome});
 	}

@@ -9,8 +9,8 @@ import {encodeControl} from '../../core/wire.ts';
 const id = (index: number): NodeId => index.toString(16).padStart(16, '0') as NodeId;
 const [self, one, other] = [id(1), id(2), id(3)] as const;
 
-/** A node whose log names itself and one other. */
-function setUp() {
+/** A node whose log names itself and one other. `answers`: who is found at which address. */
+function setUp(answers: ReadonlyMap<string, NodeId> = new Map()) {
 	const state = {leader: undefined as NodeId | undefined, peers: [] as NodeId[], sent: [] as NodeId[], up: new Set<NodeId>(), called: [] as string[]};
 	const topics = new Topics({topicsMax: 8, membersMax: 8});
 	topics.applyConfiguration(1, [self], encodeContext({clusterId: 'c', node: self, address: 'a1'}));
@@ -23,10 +23,12 @@ function setUp() {
 	} as unknown as Links;
 	const acquaintances = new Acquaintances({
 		self, address: 'a1', topics, links, peers: {
-			candidates: async () => ['a1', 'a2', 'seed'].map(address => ({address, isMember: false})),
-			ask(address) {
+			candidates: async () => ['a1', 'a2', 'seed', ...answers.keys()].map(address => ({address, isMember: false})),
+			async ask(address) {
 				state.called.push(address);
-				return Promise.reject(new Error('nobody answers'));
+				const found = answers.get(address);
+				if (found === undefined) throw new Error('nobody answers');
+				return {id: found, frame: encodeControl('joined', {type: 'joined', clusterId: 'c', members: []})};
 			},
 		}, nowMs: () => 0, leader: () => state.leader, clusterId: () => 'c',
 		join: () => Promise.reject(new Error('nobody asks')), seeds: [], foreign() {},
@@ -114,5 +116,25 @@ describe('whom a node keeps links to', () => {
 		expect(acquaintances.address(one)).toBe('a2');
 		acquaintances.observe(one, '10.0.0.7:5000');
 		expect(acquaintances.address(one)).toBe('10.0.0.7:5000');
+	});
+
+	test('with a leader, where a member is that it misses, by the word of another', () => {
+		const {state, topics, acquaintances} = setUp();
+		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a3'}));
+		state.leader = other; // Its frames come over the other member.
+		state.up.add(one);
+		acquaintances.ask();
+		expect(state.sent).toEqual([one]);
+		acquaintances.onAnswered(encodeControl('joined', {type: 'joined', clusterId: 'c', members: [[one, '10.0.0.8:1'], [other, '10.0.0.4:1']]}));
+		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', '10.0.0.4:1']);
+	});
+
+	test('at the address of the link, whoever of the same id answers elsewhere', async () => {
+		const {state, topics, acquaintances} = setUp(new Map([['10.0.0.9:1', one], ['10.0.0.5:1', other]]));
+		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a3'}));
+		state.up.add(one);
+		acquaintances.ask();
+		await new Promise(resolve => setImmediate(resolve));
+		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', '10.0.0.5:1']);
 	});
 });

@@ -58,6 +58,24 @@ describe('pre-votes', () => {
 	});
 });
 
+describe('a peer whose link is new', () => {
+	it('may be a process with an older log: what matched before is not committed there, and not counted', () => {
+		const raft = lead();
+		raft.propose(Uint8Array.of(1));
+		settle(raft);
+		raft.step(two, {group, term: 1, type: 'append-reply', ok: true, index: 2, hintTerm: 0, rejected: 0});
+		settle(raft);
+		raft.linkUp(two);
+		for (let tick = 0; tick < 2; tick++) raft.tick();
+		expect(raft.status().progress).toContainEqual(expect.objectContaining({id: two, match: 0, state: 'probe'}));
+		expect(settle(raft).filter(({type}) => type === 'heartbeat')).toEqual([expect.objectContaining({commit: 0}), expect.objectContaining({commit: 0})]);
+		raft.step(two, {group, term: 1, type: 'append-reply', ok: false, index: 1, hintTerm: 1, rejected: 2});
+		expect(settle(raft)).toContainEqual(expect.objectContaining({type: 'append', prevIndex: 1, entries: [expect.objectContaining({index: 2})]}));
+		raft.step(two, {group, term: 1, type: 'append-reply', ok: true, index: 2, hintTerm: 0, rejected: 0});
+		expect(raft.status().progress).toContainEqual(expect.objectContaining({id: two, match: 2}));
+	});
+});
+
 describe('flow control', () => {
 	it('has at most so many appends on their way, and goes on when they are acknowledged', () => {
 		const raft = lead();

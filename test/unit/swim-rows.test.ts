@@ -21,7 +21,7 @@ function rowsOf(self: NodeId, members: readonly NodeId[] = order): Rows {
 /** What `from` sends to `to` arrives there. */
 function carry(from: Rows, to: Rows, receiver: NodeId, tick: number, isStripped = false): void {
 	const {rows, states} = from.take(receiver, rowsMax, 1000, tick, staleTicks);
-	for (const [index, row] of rows.entries()) to.learn(row, isStripped ? undefined : states[index], tick);
+	for (const [index, row] of rows.entries()) to.learn(row, isStripped ? undefined : states[index], tick, staleTicks);
 }
 
 describe('the state of a row', () => {
@@ -33,6 +33,18 @@ describe('the state of a row', () => {
 		expect(other.report(n1, 1, staleTicks)).toEqual({term: 4, leader: n2, applied: 12});
 		expect([other.isLinked(n1, n3, 1, staleTicks), other.isLinked(n1, n4, 1, staleTicks), other.isLinked(n3, n1, 1, staleTicks)]).toEqual([false, true, undefined]);
 		expect(other.report(n1, 1 + staleTicks, staleTicks)).toBeUndefined();
+	});
+
+	test('is replaced by an earlier version once it is stale: of two processes of a node the one that counted further has ended', () => {
+		const [copy, kept, other] = [rowsOf(n1), rowsOf(n1), rowsOf(n2)];
+		for (let tick = 1; tick < 40; tick += 12) copy.observe({...fine, report: () => ({term: 4, leader: undefined, applied: 3})}, tick, 12);
+		carry(copy, other, n2, 40);
+		kept.observe(fine, 41, 12);
+		carry(kept, other, n2, 41);
+		expect(other.report(n1, 41, staleTicks)).toMatchObject({leader: undefined, applied: 3});
+		kept.observe(fine, 40 + staleTicks, 12);
+		carry(kept, other, n2, 40 + staleTicks);
+		expect(other.report(n1, 40 + staleTicks, staleTicks)).toMatchObject({leader: n2, applied: 12});
 	});
 
 	test('the report alone makes no version before the regular one', () => {

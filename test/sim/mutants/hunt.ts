@@ -4,7 +4,6 @@ prints what failed as a line of JSON. A line a seed says that it goes on.
 */
 import {parseArgs} from 'node:util';
 import {simulate} from '../node/cluster.ts';
-import type {Feature} from '../node/plan.ts';
 import {simulateRaft} from '../raft-cluster.ts';
 import {sealed} from '../seal.ts';
 import {simulateState} from '../state-run.ts';
@@ -12,17 +11,17 @@ import {simulateSwim} from '../swim-run.ts';
 import {ruleOf} from '../worker.ts';
 import type {World} from './mutant.ts';
 
-const worlds: Readonly<Record<World, (seed: number, extra: readonly Feature[]) => unknown>> = {
-	nodes: (seed, extra) => simulate({seed, extra}),
+const worlds: Readonly<Record<World, (seed: number) => unknown>> = {
+	nodes: seed => simulate({seed}),
 	raft: seed => simulateRaft(seed),
 	swim: seed => simulateSwim(seed),
 	state: seed => simulateState(seed),
 };
 
 /** What failed. A `TypeError` and its like are the mutant falling over, not a promise that was seen to be broken. */
-function attempt(world: World, seed: number, extra: readonly Feature[]): {readonly rule: string; readonly failure: string; readonly isCrash: boolean} | undefined {
+function attempt(world: World, seed: number): {readonly rule: string; readonly failure: string; readonly isCrash: boolean} | undefined {
 	try {
-		sealed(() => worlds[world](seed, extra));
+		sealed(() => worlds[world](seed));
 		return undefined;
 	} catch (error) {
 		const {message, cause = error} = error as Error;
@@ -32,11 +31,10 @@ function attempt(world: World, seed: number, extra: readonly Feature[]): {readon
 }
 
 function hunt(): void {
-	const {values} = parseArgs({options: {worlds: {type: 'string', default: 'raft,nodes'}, from: {type: 'string', default: '1'}, to: {type: 'string', default: '500'}, with: {type: 'string', default: ''}}});
-	const extra = values.with.split(',').filter(name => name !== '') as Feature[];
+	const {values} = parseArgs({options: {worlds: {type: 'string', default: 'raft,nodes'}, from: {type: 'string', default: '1'}, to: {type: 'string', default: '500'}}});
 	for (let seed = Number(values.from); seed <= Number(values.to); seed++) {
 		for (const world of values.worlds.split(',') as World[]) {
-			const failed = attempt(world, seed, extra);
+			const failed = attempt(world, seed);
 			if (failed) {
 				console.log(JSON.stringify({seed, world, ...failed}));
 				return;

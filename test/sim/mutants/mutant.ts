@@ -1,8 +1,6 @@
 /**
 A mutant: one classic bug, planted by changing the text of a source while the simulator is bundled. The product has no switch for it.
 */
-import type {Feature} from '../node/plan.ts';
-
 export type Edit = {
 	/** From the root of the repository. */
 	readonly file: string;
@@ -20,8 +18,6 @@ export type Mutant = {
 	readonly by?: World;
 	/** Only this rule's word counts: others may break over what the mutant merely changes the course of. @default any */
 	readonly rule?: string;
-	/** What is off in general and has to be on for it. */
-	readonly with?: readonly Feature[];
 	readonly edits: readonly Edit[];
 };
 

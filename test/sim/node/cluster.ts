@@ -21,7 +21,7 @@ import {Host, simTickMs} from './host.ts';
 import {lookMs, Looks} from './looks.ts';
 import {MessageChecks} from './message-checks.ts';
 import {Incidents} from './incidents.ts';
-import {featuresOf, planOf, traitsOf, incidentKinds, type Event, type Feature, type IncidentKind, type Kind} from './plan.ts';
+import {planOf, traitsOf, incidentKinds, type Event, type IncidentKind, type Kind} from './plan.ts';
 import {poisoned} from './poison.ts';
 import {Readers} from './readers.ts';
 import {versionProblems} from './versions.ts';
@@ -38,8 +38,7 @@ export type Outcome = {
 	readonly agreedMs: number;
 	readonly convergedMs: number;
 };
-/** `extra`: of what is off. */
-export type RunOptions = {readonly seed: number; readonly extra?: readonly Feature[]; readonly forMs?: number; readonly plan?: readonly Event[]; readonly trace?: (line: string) => void};
+export type RunOptions = {readonly seed: number; readonly forMs?: number; readonly plan?: readonly Event[]; readonly trace?: (line: string) => void};
 
 /** Far more than any run has. */
 const eventsMax = 1_000_000;
@@ -71,7 +70,6 @@ class Run {
 	readonly #diskCounts = noDiskCounts();
 	readonly #strikes = new Map<Kind, number>();
 	readonly #config: Config;
-	readonly #features: ReadonlySet<Feature>;
 	readonly #way: Way;
 	/** How many hosts start together. */
 	readonly #together: number;
@@ -94,12 +92,11 @@ class Run {
 	/** Nodes of the previous version are among them, and are upgraded one by one. */
 	readonly #isMixed: boolean;
 
-	constructor({seed, forMs = 40_000, extra = [], plan, trace}: RunOptions) {
+	constructor({seed, forMs = 40_000, plan, trace}: RunOptions) {
 		this.#seed = seed;
 		this.#forMs = forMs;
-		this.#plan = plan ?? planOf(seed, forMs, extra);
-		this.#features = featuresOf(extra);
-		this.#way = traitsOf(seed, this.#features).has('together') ? createRandom(`${seed}/together`).pick(togetherWays) : 'none';
+		this.#plan = plan ?? planOf(seed, forMs);
+		this.#way = traitsOf(seed).has('together') ? createRandom(`${seed}/together`).pick(togetherWays) : 'none';
 		this.#trace = trace;
 		this.#random = createRandom(`${seed}/run`);
 		const random = createRandom(`${seed}/options`);
@@ -130,7 +127,6 @@ class Run {
 		this.#witness.mayBeRemoved = node => this.#removed.has(node) || !this.#hosts.some(({id, isGone}) => id === node && !isGone);
 		this.#looks = new Looks({
 			fabric: this.#fabric, hosts: this.#hosts, nowMs: () => this.#schedule.nowMs, leader: () => this.#members()?.leader, hostOf: id => this.#hostOf(id),
-			isHealth: this.#features.has('health'), isViews: this.#features.has('views'),
 		});
 		this.#incidents = new Incidents({
 			schedule: this.#schedule, fabric: this.#fabric, hosts: this.#hosts, freshAddress: () => this.#freshAddress(),
@@ -153,7 +149,7 @@ class Run {
 			this.#poison(createRandom(`${this.#seed}/poison`));
 			const chance = createRandom(`${this.#seed}/upkeep`);
 			this.#witness.upkeep = host => this.#disturb(host, chance);
-			if (this.#features.has('health') || this.#features.has('views')) this.#look();
+			this.#look();
 			this.#run(this.#forMs);
 			this.#heal();
 			agreedMs = this.#agree();
@@ -498,7 +494,9 @@ class Run {
 		const newest = this.#up.map(({node}) => node!.control.raft.status()).toSorted((one, other) => other.commit - one.commit)[0];
 		if (!newest) return false;
 		const {voters} = newest.configuration;
-		return voters.length > 2 && newest.commit === newest.lastIndex && this.#isSound(voters, host) && this.#isSound(voters.filter(voter => !this.#removed.has(voter)), host);
+		// Of two machines with one id one may have what counts as agreed, and the other not: that one takes the place of none that is lost.
+		const isWhole = voters.every(voter => !this.#hosts.some(({id, isCopy}) => id === voter && isCopy) || (this.#hostOf(voter)?.node?.control.raft.status().commit ?? 0) >= newest.commit);
+		return voters.length > 2 && isWhole && newest.commit === newest.lastIndex && this.#isSound(voters, host) && this.#isSound(voters.filter(voter => !this.#removed.has(voter)), host);
 	}
 
 	/** A majority of the voters still has its disk, without this one. */

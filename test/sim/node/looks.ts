@@ -16,8 +16,6 @@ export type LooksOptions = {
 	/** The newest leader, and the machine of a member. */
 	readonly leader: () => Host | undefined;
 	readonly hostOf: (node: NodeId) => Host | undefined;
-	readonly isHealth: boolean;
-	readonly isViews: boolean;
 };
 
 /** Why a voter is of no use. */
@@ -47,17 +45,16 @@ export class Looks {
 
 	/** @throws what a node says that is not so */
 	look(): void {
-		const {hosts, isHealth, isViews} = this.#options;
-		const running = hosts.filter(isRunning);
-		if (isHealth) this.#checkHealth(running);
-		if (isViews) this.#checkViews(running);
+		const running = this.#options.hosts.filter(isRunning);
+		this.#checkHealth(running);
+		this.#checkViews(running);
 	}
 
 	/** Nodes that do not call a cluster healthy in which all is well. */
 	unwell(hosts: readonly Host[]): string[] {
-		if (!this.#options.isHealth) return [];
 		return hosts.filter(isRunning).flatMap(host => {
-			const {verdict, findings} = judged(host);
+			// A second process of an id is reported for a minute after it was seen last, as long as the cluster is given.
+			const {verdict, findings} = judged(host, {duplicates: []});
 			return verdict === 'healthy' ? [] : [`${host.key} says ${verdict}: ${findings.map(({problem}) => problem).join('; ')}`];
 		});
 	}
@@ -130,8 +127,8 @@ function isRunning(host: Host): boolean {
 }
 
 /** The quorum's confirmation is taken for granted: what is judged is what the node knows. */
-function judged({node}: Host): Verdict {
-	return verdictOf(viewOf(node!), node!.control.raft.status().commit);
+function judged({node}: Host, without: {readonly duplicates?: readonly []} = {}): Verdict {
+	return verdictOf({...viewOf(node!), ...without}, node!.control.raft.status().commit);
 }
 
 /** A suspicion is the doubt of one node, which others answer: it is not compared. */

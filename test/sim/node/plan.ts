@@ -14,36 +14,23 @@ export const faultKinds = [
 export const incidentKinds = ['move', 'swap', 'rotate', 'reuse', 'copy', 'block-tcp', 'block-udp', 'other-version', 'other-key'] as const;
 /** Properties of a whole run. `together`: all hosts start with empty disks. */
 export const traits = ['together'] as const;
-/** Checks of what nodes say of their cluster. */
-export const looks = ['health', 'views'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 export type IncidentKind = (typeof incidentKinds)[number];
 export type Kind = FaultKind | IncidentKind;
 export type Trait = (typeof traits)[number];
-export type Look = (typeof looks)[number];
-export type Feature = IncidentKind | Trait | Look;
 export type Event = {readonly atMs: number; readonly kind: Kind; readonly a: number; readonly b: number; readonly forMs: number};
 
-export const features: readonly Feature[] = [...incidentKinds, ...traits, ...looks];
-/** The product does not survive these yet: they are off unless a run is told to have them (`--with`). */
-export const notYet: readonly Feature[] = [];
 /** What every whole run must meet. */
-export const kinds: readonly Kind[] = [...faultKinds, ...incidentKinds.filter(kind => !notYet.includes(kind))];
+export const kinds: readonly Kind[] = [...faultKinds, ...incidentKinds];
 
 /** Kinds that come seldom. */
 const rare: ReadonlySet<Kind> = new Set<Kind>(['eio', 'enospc', 'wipe', 'rot-raft', 'rot-topic', 'truncate', 'remove', 'join', 'blackout']);
 
-/** What a run has. @param extra of those that are off */
-export function featuresOf(extra: readonly Feature[] = []): ReadonlySet<Feature> {
-	return new Set(features.filter(feature => !notYet.includes(feature) || extra.includes(feature)));
-}
-
 /** The script of a seed. */
-export function planOf(seed: number, forMs: number, extra: readonly Feature[] = []): Event[] {
+export function planOf(seed: number, forMs: number): Event[] {
 	const faults = drawFaults(createRandom(`${seed}/plan`), forMs);
 	const times = new Set(faults.map(({atMs}) => atMs));
-	const has = featuresOf(extra);
-	const incidents = drawIncidents(createRandom(`${seed}/incidents`), forMs).filter(({kind}) => has.has(kind as IncidentKind)).map(event => {
+	const incidents = drawIncidents(createRandom(`${seed}/incidents`), forMs).map(event => {
 		let {atMs} = event;
 		while (times.has(atMs)) atMs++; // An event is named by its time.
 		times.add(atMs);
@@ -52,11 +39,11 @@ export function planOf(seed: number, forMs: number, extra: readonly Feature[] = 
 	return [...faults, ...incidents].toSorted((one, other) => one.atMs - other.atMs);
 }
 
-/** Which traits a seed has, of those that are on. */
-export function traitsOf(seed: number, has: ReadonlySet<Feature>): ReadonlySet<Trait> {
+/** Which traits a seed has. */
+export function traitsOf(seed: number): ReadonlySet<Trait> {
 	const random = createRandom(`${seed}/traits`);
 	const chances: Readonly<Record<Trait, readonly [number, number]>> = {together: [1, 4]};
-	return new Set(traits.filter(trait => has.has(trait) && random.child(trait).chance(...chances[trait])));
+	return new Set(traits.filter(trait => random.child(trait).chance(...chances[trait])));
 }
 
 function drawFaults(random: SeededRandom, untilMs: number): Event[] {
@@ -72,7 +59,7 @@ function drawFaults(random: SeededRandom, untilMs: number): Event[] {
 	return events;
 }
 
-/** Half of the runs have some. A kind has a stream of its own: what is off shifts nothing. */
+/** Half of the runs have some. A kind has a stream of its own: another kind shifts nothing. */
 function drawIncidents(random: SeededRandom, untilMs: number): Event[] {
 	if (!random.chance(1, 2)) return [];
 	return incidentKinds.flatMap(kind => {

@@ -17,6 +17,7 @@ import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
 import {Belonging} from './belonging.ts';
 import {Causes} from './causes.ts';
+import {DoubleVotes} from './double-votes.ts';
 import {QuorumChecks, wrongRelay} from './health-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
@@ -57,6 +58,7 @@ export class Witness {
 	readonly #doubled = new Set<NodeId>();
 	#founded: string | undefined;
 	readonly #views = new Map<Host, View>();
+	readonly doubleVotes = new DoubleVotes();
 	readonly #questions = new Questions();
 	readonly #quorums = new QuorumChecks();
 	readonly #belonging = new Belonging();
@@ -109,6 +111,7 @@ export class Witness {
 	copied(host: Host, copy: Host): void {
 		this.#doubled.add(host.id);
 		this.checks.doubled(host.id);
+		this.doubleVotes.copied(host);
 		this.messages.copied(host, copy);
 	}
 
@@ -156,6 +159,7 @@ export class Witness {
 					const packet = parseRaftPacket(decodeControl(first));
 					if (!packet) throw this.#problem('codec: a packet of our own is refused');
 					// A second process of one id says nothing to anybody while it is refused.
+					if (view && this.doubleVotes.isLost(host, receiver, packet)) return true;
 					if (view && (!host.isCopy || links.state(to).state === 'up')) this.checks.sent(view, receiver, packet);
 				}
 
@@ -324,7 +328,11 @@ export class Witness {
 				view.applied = topics.applied;
 				this.checks.ready(view, work, raft.status());
 				entries.clear();
-				for (const entry of work.committed) entries.set(entry.index, entry);
+				for (const entry of work.committed) {
+					entries.set(entry.index, entry);
+					this.doubleVotes.committed(entry);
+				}
+
 				return work;
 			},
 			step: (...given: Parameters<typeof step>) => {
