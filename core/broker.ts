@@ -459,6 +459,7 @@ export class Node implements ServedBroker {
 		this.#updateReachable();
 		this.control.tick();
 		if (this.phase === 'running') this.identity.tick();
+		else this.identity.gate.tick();
 		this.#management.check();
 		this.data.tick();
 		if (nowMs - this.#caredMs >= careMs) {

@@ -263,8 +263,8 @@ export class Control {
 	#nameRefusal({id: node, name = '', isNameChosen = false}: JoinRequest): string | undefined {
 		const holder = name === '' || !isNameChosen ? undefined : this.topics.nodeNamed(name);
 		if (holder === undefined || holder === node) return undefined;
-		const where = this.#options.isReachable(holder) ? `at ${this.topics.address(holder)}` : 'unreachable';
-		return `the name ${name} belongs to node ${holder.slice(0, 8)} (${where}): choose another --name, or remove that node: dapss-tui peer remove ${name}`;
+		if (this.#options.isReachable(holder)) return `the name ${name} belongs to node ${holder.slice(0, 8)} at ${this.topics.address(holder)}: choose another --name`;
+		return `the name ${name} belongs to node ${holder.slice(0, 8)}, which is unreachable: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${name}`;
 	}
 
 	#contextOf({name = '', facts}: JoinRequest): MemberContext {

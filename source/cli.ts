@@ -59,12 +59,18 @@ export async function main(options: MainOptions): Promise<number> {
 		return signal.reason === 'SIGINT' ? interruptedCode : code;
 	} catch (error) {
 		if (signal.aborted && !terminal.failure) return signal.reason === 'closed' ? 0 : interruptedCode;
-		terminal.say(`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ${error instanceof DapssError ? error.message : unexpected(error)}`);
+		terminal.say(`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ${await printableLines(error instanceof DapssError ? error.message : unexpected(error))}`);
 		return error instanceof DapssError ? exitCodes[error.code] : exitCodes.failure;
 	}
 }
 
 /** Not one of ours: where it happened is what helps. */
+/** A message may quote what somebody else wrote. What makes it printable has tables, which nobody waits for who makes no mistake. */
+async function printableLines(text: string): Promise<string> {
+	const {printable} = await import('../core/observe/printable.ts');
+	return text.split('\n').map(line => printable(line)).join('\n');
+}
+
 function unexpected(error: unknown): string {
 	return error instanceof Error ? error.stack ?? error.message : errorMessage(error);
 }

@@ -269,6 +269,7 @@ class ChannelServer implements Listener {
 	}
 
 	#say({host, name}: Stranger, code: RefusalCode, reason: string): void {
+		if (code === 'itself') return; // This node asked at one of its own addresses, and learned that.
 		const text = reason.replace(/^peer \S+/, ''); // The port differs at each try.
 		if (this.#said.get(host) === text) return;
 		if (this.#said.size >= 256) this.#said.clear();

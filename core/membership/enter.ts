@@ -17,9 +17,9 @@ export type EnterHooks = {
 	readonly found: (facts: MemberContext & {readonly clusterId: string}) => void;
 };
 
-export function createEntering({id, address, incarnation, instance, name, protocolMax, founding, former, resignations = [], io: {peers, clock, entropy}}: NodeOptions, hooks: EnterHooks): Entering {
+export function createEntering({id, address, incarnation, instance, name, protocolMax, founding, former, resignations = [], config, io: {peers, clock, entropy}}: NodeOptions, hooks: EnterHooks): Entering {
 	return new Entering({
-		address, peers, clock,
+		address, peers, clock, isAddressGiven: config.advertise !== '',
 		founding: founding && new Founding({self: id, address, ...founding, nowMs: clock.monotonicMs()}),
 		aloneAdvice: former?.mustJoin ? returningAlone : seekingAlone,
 		request: () => ({id, address, clusterId: hooks.clusterId(), name: name.text, isNameChosen: name.isChosen, ...(resignations.length > 0 ? {resignations} : {})}),

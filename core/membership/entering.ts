@@ -12,6 +12,8 @@ import {PeerSearch, type Asked} from './peer-search.ts';
 export type EnteringOptions = {
 	/** Where this node is reached. */
 	readonly address: string;
+	/** An operator gave the address (`--advertise`): it is asked whether another node is there. */
+	readonly isAddressGiven: boolean;
 	/** `undefined` for a node that may only join. */
 	readonly founding: Founding | undefined;
 	readonly peers: PeerFinder;
@@ -52,12 +54,15 @@ export class Entering {
 	/** Addresses at which this node answered itself. */
 	readonly #own = new Set<string>();
 	readonly #settled = Promise.withResolvers<void>();
+	/** Nobody else is at this node's own address, as far as that can be seen. */
+	#isAddressFree: boolean;
 	#isOver = false;
 
 	constructor(options: EnteringOptions) {
 		this.#options = options;
 		const {peers, clock} = options;
 		this.#own.add(options.address);
+		this.#isAddressFree = !options.isAddressGiven;
 		this.#search = new PeerSearch({
 			peers, againMs: () => againMs,
 			nowMs: () => clock.monotonicMs(),
@@ -73,6 +78,7 @@ export class Entering {
 
 	start(): void {
 		this.#timers.use(this.#options.clock.every(turnMs, () => this.#turn()));
+		if (!this.#isAddressFree) this.#search.ask([this.#options.address]);
 		this.#turn();
 	}
 
@@ -116,7 +122,7 @@ export class Entering {
 		for (const {address, isMember} of this.#candidates) if (isMember && !this.#own.has(address)) founding?.memberHeard(address, nowMs);
 		if (!founding) return this.#tell(addresses.length === 0 ? this.#options.aloneAdvice : this.#said(addresses));
 		const decision = founding.decide(nowMs);
-		if (decision.type === 'found' && addresses.every(address => this.#words.has(address))) {
+		if (decision.type === 'found' && this.#isAddressFree && addresses.every(address => this.#words.has(address))) {
 			this.stop();
 			return this.#options.found();
 		}
@@ -136,6 +142,7 @@ export class Entering {
 		const {founding, clock} = this.#options;
 		const {address} = asked;
 		const nowMs = clock.monotonicMs();
+		if (address === this.#options.address) return this.#onOwn(asked);
 		if ('error' in asked) return this.#onError(address, asked.error);
 		const {id, answer, askedAtMs} = asked;
 		this.#refusals.delete(address);
@@ -175,6 +182,14 @@ export class Entering {
 
 		this.#turn();
 		this.#maybeGiveUp();
+	}
+
+	/** An address that does not lead back to this node is no proof against it: not every network lets a machine call its own outer address. */
+	#onOwn(asked: Asked): void {
+		this.#isAddressFree = true;
+		if ('error' in asked) return this.#turn();
+		this.stop();
+		this.#options.refused(new DapssError('config', `Expected --advertise to be the address at which other nodes reach this node, got ${asked.address}, where node ${asked.id} answers`));
 	}
 
 	#onError(address: string, error: Error): void {

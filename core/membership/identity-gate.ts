@@ -11,6 +11,8 @@ export type IdentityGateOptions = {
 	readonly isOpen: () => boolean;
 	/** The process did not run for a while. */
 	readonly onPause: () => void;
+	/** Why the gate is closed, for people. */
+	readonly why: () => string;
 	readonly nowMs: () => number;
 };
 type Waiting = {readonly resolve: () => void; readonly reject: (error: Error) => void; readonly untilMs: number};
@@ -51,7 +53,7 @@ export class IdentityGate {
 		this.#waiting = isOpen ? [] : waiting.filter(({untilMs}) => nowMs < untilMs);
 		for (const {resolve, reject, untilMs} of waiting) {
 			if (isOpen) resolve();
-			else if (nowMs >= untilMs) reject(new DapssError('no-quorum', 'The identity of this node is not confirmed: the cluster must agree that no second process uses it, and for that this node must reach a leader. Nothing was stored'));
+			else if (nowMs >= untilMs) reject(new DapssError('no-quorum', `${this.#options.why()}. Nothing was stored`));
 		}
 	}
 

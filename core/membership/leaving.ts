@@ -21,7 +21,7 @@ export type LeavingOptions = {
 	readonly failed: (error: unknown) => void;
 };
 
-const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder';
+const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: what was published here and had not reached the others is in no other place';
 const hadAskedReason = 'this node had left the cluster before it stopped: start it once more, and it joins as a new member';
 
 export class Leaving {

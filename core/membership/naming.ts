@@ -65,7 +65,7 @@ export class Namer {
 		const step = namingStep(agreed, self, wanted);
 		if (step.type === 'taken' && !this.#hasWarned) {
 			this.#hasWarned = true;
-			warn(`The name ${wanted.text} belongs to node ${step.holder}, so this node keeps the name ${agreed.name(self)}: choose another --name, or remove that node: dapss-tui peer remove ${wanted.text}`);
+			warn(`The name ${wanted.text} belongs to node ${step.holder}, so this node keeps the name ${agreed.name(self)}: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${wanted.text}`);
 		}
 
 		if (step.type !== 'propose' || this.#isProposing) return;

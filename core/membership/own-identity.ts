@@ -52,7 +52,12 @@ export class OwnIdentity {
 			catchUp: () => control.readIndex(),
 		});
 		this.claim.onLost = ({incarnation: other}) => this.#onLost(other);
-		this.gate = new IdentityGate({nowMs, isOpen: () => this.#isConfirmed(), onPause: () => this.claim.doubt()});
+		this.gate = new IdentityGate({
+			nowMs, isOpen: () => this.#isConfirmed(), onPause: () => this.claim.doubt(),
+			why: () => (topics.address(self) === undefined
+				? 'This node is not a member of a cluster yet'
+				: 'The identity of this node is not confirmed: the cluster must agree that no second process uses it, and for that this node must reach a leader'),
+		});
 		this.#namer = new Namer({
 			self, wanted: name, agreed: topics,
 			propose: wanted => control.propose({type: 'name', node: self, name: wanted}),

@@ -62,7 +62,7 @@ function identityFindings({snapshot: {foreign, duplicates, cluster, clusterId, a
 		...duplicates.map(({id, address: kept, other}): Finding => ({
 			code: 'unhealthy',
 			problem: `Two processes use the identity of ${label(id)}: ${kept} is kept, ${other} is refused`,
-			advice: `Stop the process at ${other}. Its data folder is a copy: with an empty one it joins as a node of its own.`,
+			advice: `Stop the process at ${other} if it still runs. Its data folder is a copy: with an empty one it joins as a node of its own.`,
 		})),
 	];
 }
@@ -157,7 +157,7 @@ function nodeFindings({snapshot: {phase, detail, faults, insecure, counters, top
 	const holes = topics.filter(({missing}) => missing > 0);
 	const bounds = Object.entries(counters.bounds).filter(([, count]) => count > 0);
 	return [
-		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? 'Is the address after --bootstrap right, and is that node up?' : 'Look again in a moment.'}] as const),
+		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? 'Start the nodes that it waits for; are the addresses after --bootstrap right?' : 'Look again in a moment.'}] as const),
 		...(isStranger(counters) ? [{code: 'warning', problem: strangers.problem, advice: sentence(strangers.advice)}] as const : []),
 		...(faults.length > 0 ? [{code: 'warning', problem: `Faults are injected: ${faults.join(', ')}`, advice: `${command}fault heal ends them.`}] as const : []),
 		...(insecure.length > 0 ? [{code: 'warning', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),

@@ -41,7 +41,8 @@ export function membersText({members}: Snapshot): string {
 	const expected = members.filter(({state}) => state !== 'left');
 	const left = members.length - expected.length;
 	if (members.length === 0) return 'no members known yet';
-	return `${expected.filter(({state}) => state === 'alive').length} of ${expected.length} members alive${left === 0 ? '' : `, ${left} stopped on purpose`}`;
+	const degraded = expected.filter(({state}) => state === 'degraded').length;
+	return `${expected.filter(({state}) => state === 'alive').length} of ${expected.length} members alive${degraded === 0 ? '' : `, ${degraded} degraded`}${left === 0 ? '' : `, ${left} stopped on purpose`}`;
 }
 
 async function confirm(broker: Broker): Promise<number | ErrorCode> {

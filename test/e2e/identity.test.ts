@@ -57,6 +57,24 @@ describe('nodes that start together found one cluster', () => {
 		await Promise.all(nodes.map(node => healthy(cluster, node)));
 	}, 60_000);
 
+	test('a node that is told to advertise the address of another refuses, and names that node', async () => {
+		const cluster = newCluster();
+		const ports = await freePorts(2);
+		const first = cluster.startAlone(ports[0]!, []);
+		await first.waitFor(votersAre(1), 'its own cluster');
+		const second = cluster.startAlone(ports[1]!, ['--bootstrap', String(ports[0]), '--advertise', `127.0.0.1:${ports[0]}`]);
+		await second.exited;
+		expect(second.stderr).toContain(`Expected --advertise to be the address at which other nodes reach this node, got 127.0.0.1:${ports[0]}, where node ${first.id} answers`);
+	}, 60_000);
+
+	test('a publisher at a node that is no member yet is told so, and nothing is stored', async () => {
+		const cluster = newCluster();
+		const ports = await freePorts(2);
+		const waiting = cluster.startAlone(ports[0]!, ['--expect', '2']);
+		await waiting.waitFor(event => event.type === 'waiting', 'for what it waits');
+		expect(await run(['publish', 'news', 'word', ...cluster.clientFlags, '--server', `127.0.0.1:${ports[0]}`])).toMatchObject({code: 11, stderr: expect.stringMatching(/This node is not a member of a cluster yet\. Nothing was stored/) as string});
+	}, 60_000);
+
 	test('a node whose seeds do not answer founds nothing, and says for whom it waits', async () => {
 		const cluster = newCluster();
 		const ports = await freePorts(2);
@@ -108,7 +126,8 @@ describe('an address is not an identity', () => {
 		await Promise.all([nodes[0]!, nodes[1]!, newcomer, back].map(node => healthy(cluster, node)));
 		const {members} = await status(cluster, nodes[0]!);
 		expect(members.map(({id}) => id)).toEqual([...nodes.map(({id}) => id), newcomer.id].toSorted());
-		expect(members.find(({id}) => id === back.id)).toMatchObject({voter: true, address: `127.0.0.1:${elsewhere}`});
+		// It proposes its new address once it follows a leader.
+		await expect.poll(async () => (await status(cluster, nodes[0]!)).members.find(({id}) => id === back.id), {timeout: 10_000}).toMatchObject({voter: true, address: `127.0.0.1:${elsewhere}`});
 	}, 90_000);
 
 	test('a node whose folder was emptied takes the place of the one that it was', async () => {

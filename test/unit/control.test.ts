@@ -139,7 +139,7 @@ test('a node that joins gets its name and holds its identity with the entry that
 	const {control} = await founder({protocol: 2, name: 'db1'});
 	const facts = {protocol: 2, version: '', incarnation: 3, instance: '00000000000000aa'};
 	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', name: 'DB1', isNameChosen: true, facts})).resolves.toEqual({
-		type: 'refused', reason: 'the name DB1 belongs to node aaaaaaaa (at 127.0.0.1:1): choose another --name, or remove that node: dapss-tui peer remove DB1',
+		type: 'refused', reason: 'the name DB1 belongs to node aaaaaaaa at 127.0.0.1:1: choose another --name',
 	});
 	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', name: 'db1', facts})).resolves.toMatchObject({type: 'joined'});
 	expect([control.topics.name(self), control.topics.instance(self)]).toEqual(['db1-2', {incarnation: 3, instance: '00000000000000aa'}]);

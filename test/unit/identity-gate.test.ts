@@ -6,6 +6,7 @@ function make(): {gate: IdentityGate; world: {nowMs: number; isOpen: boolean; pa
 	const gate = new IdentityGate({
 		nowMs: () => world.nowMs,
 		isOpen: () => world.isOpen,
+		why: () => 'It is closed',
 		onPause() {
 			world.pauses++;
 			world.isOpen = false;
@@ -35,7 +36,7 @@ describe('the gate before publishing', () => {
 			gate.tick();
 		}
 
-		await expect(waiting).rejects.toMatchObject({code: 'no-quorum', message: expect.stringMatching(/Nothing was stored$/)});
+		await expect(waiting).rejects.toMatchObject({code: 'no-quorum', message: expect.stringMatching(/^It is closed\. Nothing was stored$/)});
 		expect(world.pauses).toBe(0);
 	});
 

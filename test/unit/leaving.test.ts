@@ -79,5 +79,5 @@ describe('a node that leaves', () => {
 
 test('a node that is removed without having asked did not leave', () => {
 	leaving().onRemoved();
-	expect(said).toEqual(['stops: this node was removed from the cluster: to join again, start it with an empty data folder']);
+	expect(said).toEqual(['stops: this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: what was published here and had not reached the others is in no other place']);
 });

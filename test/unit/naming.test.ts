@@ -86,7 +86,7 @@ describe('the name of a node', () => {
 		namer.care();
 		namer.care();
 		expect(proposed).toHaveLength(2);
-		expect(warnings).toEqual([`The name db1 belongs to node ${b}, so this node keeps the name old: choose another --name, or remove that node: dapss-tui peer remove db1`]);
+		expect(warnings).toEqual([`The name db1 belongs to node ${b}, so this node keeps the name old: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove db1`]);
 	});
 });
 
