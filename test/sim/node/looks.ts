@@ -133,10 +133,10 @@ function isRunning(host: Host): boolean {
 	return host.isUp && !host.isPaused && host.node?.phase === 'running';
 }
 
-/** The quorum's confirmation is taken for granted where the node could have it, with a leader to ask and a log that names it: what is judged is what it knows. */
+/** The quorum's confirmation is taken for granted where the node knows a leader to ask: what is judged is what it knows. */
 function judged({node}: Host, without: {readonly duplicates?: readonly []} = {}): Verdict {
 	const {leader, commit} = node!.control.raft.status();
-	return verdictOf({...viewOf(node!), ...without}, leader === undefined || node!.control.topics.address(node!.id) === undefined ? 'no-leader' : commit);
+	return verdictOf({...viewOf(node!), ...without}, leader === undefined ? 'no-leader' : commit);
 }
 
 /** A suspicion is the doubt of one node, which others answer: it is not compared. */
