@@ -15,7 +15,6 @@ export const identityMutants: readonly Mutant[] = [
 		{file: 'core/membership/doubles.ts', find: 'if (kept?.instance === caller.instance) {', replace: 'if (kept?.instance !== \'\') {'},
 	]},
 	{name: 'publishes-before-its-claim', pitfall: 'a process acknowledges messages before it is agreed that it uses the identity', by: 'nodes', edits: [identity('if (this.claim.isNeeded) return this.claim.isHeld;', 'if (this.claim.isNeeded) return true;')]},
-	{name: 'trusts-its-claim-after-a-pause', pitfall: 'a process that did not run for a while goes on acknowledging, though another one has taken its place', by: 'nodes', edits: [identity('onPause: () => this.claim.doubt()', 'onPause: () => undefined')]},
 	{name: 'superseded-goes-on', pitfall: 'a process that was superseded goes on', by: 'nodes', edits: [identity('		this.#options.refused(`${reason}.', '		void (`${reason}.')]},
 	{name: 'founds-unasked', pitfall: 'a seeker founds a cluster before the others have agreed that it does', by: 'nodes', edits: [founding('const unsure = [...this.#seekers].find(', 'const unsure = [...this.#seekers].slice(0, 0).find('), founding('return hint === undefined ? {type: \'found\'}', 'return hint !== \'\' ? {type: \'found\'}')]},
 	{name: 'seeds-ignored-by-members', pitfall: 'a node that has data does not ask the addresses that it was started with', by: 'nodes', edits: [acquaintances('...candidates.map(({address}) => address), ', '...candidates.slice(0, 0).map(({address}) => address), ')]},
