@@ -21,5 +21,4 @@ export const identityMutants: readonly Mutant[] = [
 	{name: 'missing-member-not-asked-for', pitfall: 'a node that follows a leader does not ask the others where a missing member is', by: 'nodes', edits: [acquaintances('if (leader() === undefined || nowMs - this.#askedMs >= missingAgainMs) {', 'if (leader() === undefined) {')]},
 	{name: 'address-of-a-second-process', pitfall: 'whoever answers under the id of a linked peer gets what is sent to that', by: 'nodes', edits: [acquaintances(' && links.state(asked.id).state !== \'up\') this.observe(', ') this.observe(')]},
 	{name: 'match-of-a-former-process', pitfall: 'a leader commits at a peer what only a former process of it had', by: 'nodes', edits: [{file: 'core/broker.ts', find: '			this.control.raft.linkUp(peer);\n', replace: ''}]},
-	{name: 'row-of-an-ended-process', pitfall: 'what a process said of itself counts long after it has ended, instead of what the present one says', by: 'nodes', edits: [{file: 'core/swim/rows.ts', find: 'known?.isCurrent === true && tick - known.atTick < staleTicks;', replace: 'known?.isCurrent === true;'}]},
 ];
