@@ -31,7 +31,9 @@ export function findingsOf(snapshot: Snapshot, {confirmed, command}: FindingsOpt
 }
 
 function quorumFindings(context: Context, confirmed: number | ErrorCode | undefined): readonly Finding[] {
-	const {snapshot: {raft}, outlook} = context;
+	const {snapshot: {raft, phase}, outlook} = context;
+	// Admitted, and stopped before the log of the cluster came.
+	if (raft.voters.length === 0 && phase === 'running') return [{code: 'no-leader', problem: 'This node was admitted and has nothing of the agreed log yet: no leader reaches it', advice: 'The leader sends the log once the two are connected. Look at the voters: the majority of them must be up.'}];
 	if (raft.voters.length === 0) return []; // What the node waits for is said below.
 	const count = `${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed`;
 	const away = outlook.missing.filter(({state}) => state !== 'left');

@@ -11,6 +11,10 @@ const withMember = (changes: Partial<MemberSnapshot>): Snapshot => ({...healthy,
 describe('a cluster of three', () => {
 	test('that is healthy has no findings', () => expect(find(healthy)).toEqual([]));
 
+	test('in which a node that was admitted has nothing of the log yet cannot be healthy for that node', () => {
+		expect(find({...healthy, members: [], raft: {...healthy.raft, voters: [], learners: []}})).toEqual([expect.objectContaining({code: 'no-leader', problem: 'This node was admitted and has nothing of the agreed log yet: no leader reaches it'})]);
+	});
+
 	test('of which two do not reach each other is not healthy: the pair, who serves it, and what to repair', () => {
 		const members = healthy.members.map(one => (one.id === b || one.id === c ? {...one, state: 'degraded' as const, why: 'it and … do not reach each other', cause: 'cut'} : one));
 		expect(find({...healthy, members, cuts: [cut([b, c], 'all', [b, c], a)]})).toEqual([{

@@ -6,6 +6,7 @@ import {relative} from 'node:path';
 import type {Plugin} from 'esbuild';
 import {gossipMutants} from './gossip.ts';
 import {healthMutants} from './health.ts';
+import {identityMutants} from './identity.ts';
 import {mutated, type Mutant} from './mutant.ts';
 import {raftMutants} from './raft.ts';
 import {readerMutants} from './readers.ts';
@@ -14,7 +15,7 @@ import {versionMutants} from './versions.ts';
 
 export {mutated, type Mutant} from './mutant.ts';
 
-export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...healthMutants, ...readerMutants, ...versionMutants];
+export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...healthMutants, ...identityMutants, ...readerMutants, ...versionMutants];
 
 /** Changes the sources on their way into a bundle. @param root of the repository */
 export function mutantPlugin(mutant: Mutant, root: string): Plugin {

@@ -26,6 +26,11 @@ export const lookMs = 500;
 const detectMs = 5000;
 /** Within this time nodes that reach one another have told what they found out. */
 const agreeMs = 5000;
+/**
+The same where some hear of others over a third only, which has to be found first, and over which one whose list of members is old has to catch up before it can
+read what it is told; where datagrams are blocked, so that all goes over links; and where one is heard that hears nobody: what it sends speaks against what others suspect.
+*/
+const relayedMs = 10_000;
 /** What was agreed so long ago has reached everybody. */
 const behindMs = 1000;
 
@@ -113,6 +118,8 @@ export class Looks {
 
 		if (nowMs() - this.#worldSinceMs < agreeMs) return;
 		for (const component of componentsOf(running, (one, other) => fabric.isLinked(one.key, other.key))) {
+			const isWhole = running.every(one => component.every(other => one === other || (fabric.isLinked(one.key, other.key) && !fabric.datagrams.isCut(one.key, other.key)) || (!component.includes(one) && fabric.datagrams.isCut(one.key, other.key))));
+			if (!isWhole && nowMs() - this.#worldSinceMs < relayedMs) continue;
 			const views = component.map(host => ({host, view: absentOf(host)}));
 			const [first] = views;
 			const different = views.find(({view}) => view !== first!.view);
@@ -126,9 +133,10 @@ function isRunning(host: Host): boolean {
 	return host.isUp && !host.isPaused && host.node?.phase === 'running';
 }
 
-/** The quorum's confirmation is taken for granted: what is judged is what the node knows. */
+/** The quorum's confirmation is taken for granted where the node knows a leader to ask: what is judged is what it knows. */
 function judged({node}: Host, without: {readonly duplicates?: readonly []} = {}): Verdict {
-	return verdictOf({...viewOf(node!), ...without}, node!.control.raft.status().commit);
+	const {leader, commit} = node!.control.raft.status();
+	return verdictOf({...viewOf(node!), ...without}, leader === undefined ? 'no-leader' : commit);
 }
 
 /** A suspicion is the doubt of one node, which others answer: it is not compared. */

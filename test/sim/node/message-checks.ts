@@ -291,8 +291,9 @@ export class MessageChecks {
 					if (header.lamport <= since || has.has(key) || !origins.has(header.origin) || this.missed.get(host)?.has(header.origin)) continue;
 					// Gossip remembers the newest lives of an origin; older ones are passed over.
 					if (up.some(({id, node}) => id === header.origin && node!.options.incarnation >= header.incarnation + livesMax)) continue;
-					// Published by the other process of its id: a node asks nobody for what bears its own id, in a life that it had itself.
-					if (header.origin === host.id && this.#doubled.has(host.id)) continue;
+					// A whole life of its own that its log has nothing of, since its power was cut before the fsync, or since the other process of its id had it:
+					// once a node has published in a newer life it does not go back for it. Nothing of it was acknowledged by this machine.
+					if (header.origin === host.id && header.incarnation < host.node!.options.incarnation && !view?.last.has(streamKey(header))) continue;
 					if (lastSeq(header) <= (view?.last.get(streamKey(header)) ?? 0)) continue; // Was here, or was skipped by an older wish.
 					problems.push(`${host.id} lacks ${key}`);
 				}
