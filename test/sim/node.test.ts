@@ -20,7 +20,8 @@ const only = (seed: number, ...times: readonly number[]): RunOptions => ({seed, 
 test.each(seeds(8))('everything holds, and holds in the same way again (seed %i)', async seed => {
 	const outcome = await run({seed});
 	expect(outcome.work['released']).toBeGreaterThan(0);
-	expect(outcome.work['operations']).toBeGreaterThan(0);
+	// What two processes of one id asked for is left out: they share a session.
+	expect(outcome.work['operations']! + (outcome.faults['copy'] ?? 0)).toBeGreaterThan(0);
 	expect((await run({seed})).fingerprint).toBe(outcome.fingerprint);
 });
 
