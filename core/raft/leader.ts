@@ -175,7 +175,10 @@ export class Leader {
 	/** What its former process had does not count: a heartbeat would commit there what it does not have, or has otherwise. */
 	forget(peer: NodeId): void {
 		const known = this.progress.get(peer);
-		if (known) this.progress.set(peer, new Progress(this.#log.lastIndex + 1, known.heardTick));
+		if (!known) return;
+		const anew = new Progress(this.#log.lastIndex + 1, known.heardTick);
+		this.progress.set(peer, anew);
+		this.#beatTo(peer, anew); // Before any append: it says why this node leads.
 	}
 
 	onAppendReply(from: NodeId, packet: PacketOf<'append-reply'>): void {
@@ -263,12 +266,13 @@ export class Leader {
 	#beat(): void {
 		this.#round += 1;
 		this.#beatTick = this.#context.tick();
-		for (const [peer, {match, round}] of this.progress) {
-			const former = round === 0 ? this.#context.former : undefined; // Until it answers.
-			this.#context.sendNow(peer, {type: 'heartbeat', round: this.#round, commit: Math.min(match, this.#log.commit), ...former});
-		}
-
+		for (const [peer, progress] of this.progress) this.#beatTo(peer, progress);
 		this.#proveReads();
+	}
+
+	#beatTo(peer: NodeId, {match, round}: Progress): void {
+		const former = round === 0 ? this.#context.former : undefined; // Until it answers.
+		this.#context.sendNow(peer, {type: 'heartbeat', round: this.#round, commit: Math.min(match, this.#log.commit), ...former});
 	}
 
 	#sendAppends(peer: NodeId, progress: Progress): void {

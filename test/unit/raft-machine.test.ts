@@ -68,7 +68,8 @@ describe('a peer whose link is new', () => {
 		raft.linkUp(two);
 		for (let tick = 0; tick < 2; tick++) raft.tick();
 		expect(raft.status().progress).toContainEqual(expect.objectContaining({id: two, match: 0, state: 'probe'}));
-		expect(settle(raft).filter(({type}) => type === 'heartbeat')).toEqual([expect.objectContaining({commit: 0}), expect.objectContaining({commit: 0})]);
+		// One at once, before any append, and one in its turn to each of the two.
+		expect(settle(raft).filter(({type}) => type === 'heartbeat')).toEqual([expect.objectContaining({commit: 0}), expect.objectContaining({commit: 0}), expect.objectContaining({commit: 0})]);
 		raft.step(two, {group, term: 1, type: 'append-reply', ok: false, index: 1, hintTerm: 1, rejected: 2});
 		expect(settle(raft)).toContainEqual(expect.objectContaining({type: 'append', prevIndex: 1, entries: [expect.objectContaining({index: 2})]}));
 		raft.step(two, {group, term: 1, type: 'append-reply', ok: true, index: 2, hintTerm: 0, rejected: 0});
