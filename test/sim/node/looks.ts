@@ -120,11 +120,14 @@ export class Looks {
 		for (const component of componentsOf(running, (one, other) => fabric.isLinked(one.key, other.key))) {
 			const isWhole = running.every(one => component.every(other => one === other || (fabric.isLinked(one.key, other.key) && !fabric.datagrams.isCut(one.key, other.key)) || (!component.includes(one) && fabric.datagrams.isCut(one.key, other.key))));
 			if (!isWhole && nowMs() - this.#worldSinceMs < relayedMs) continue;
-			const views = component.map(host => ({host, view: absentOf(host)}));
-			const [first] = views;
-			const different = views.find(({view}) => view !== first!.view);
-			this.counts.compared += component.length > 1 ? 1 : 0;
-			if (different) throw new Error(`all views agree: ${first!.host.key} says not alive: ${first!.view || 'none'}; ${different.host.key}: ${different.view || 'none'}; nothing has changed for ${nowMs() - this.#worldSinceMs} ms`);
+			const [first, ...others] = component.map(host => ({host, states: statesOf(host)}));
+			this.counts.compared += others.length > 0 ? 1 : 0;
+			for (const {host, states} of others) {
+				// One whose log ends before another joined knows neither that one nor the way over it.
+				if ([...states.keys()].join(' ') !== [...first!.states.keys()].join(' ')) continue;
+				const contested = [...states].find(([id, isThere]) => isThere !== undefined && first!.states.get(id) === !isThere);
+				if (contested) throw new Error(`all views agree: ${first!.host.key} says that ${contested[0]} is ${contested[1] ? 'not ' : ''}there, ${host.key} that it is${contested[1] ? '' : ' not'}; nothing has changed for ${nowMs() - this.#worldSinceMs} ms`);
+			}
 		}
 	}
 }
@@ -139,9 +142,10 @@ function judged({node}: Host, without: {readonly duplicates?: readonly []} = {})
 	return verdictOf({...viewOf(node!), ...without}, leader === undefined ? 'no-leader' : commit);
 }
 
-/** A suspicion is the doubt of one node, which others answer: it is not compared. */
-function absentOf({node}: Host): string {
-	return viewOf(node!).members.filter(({state}) => state !== 'alive' && state !== 'degraded' && state !== 'suspect').map(({id}) => id).toSorted().join(' ');
+/** Whether each member is there, by id. `undefined`: it is suspected, which is the doubt of one node that others answer. */
+function statesOf({node}: Host): ReadonlyMap<NodeId, boolean | undefined> {
+	const members = viewOf(node!).members.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+	return new Map(members.map(({id, state}) => [id, state === 'suspect' ? undefined : state === 'alive' || state === 'degraded']));
 }
 
 function componentsOf(hosts: readonly Host[], isLinked: (one: Host, other: Host) => boolean): Host[][] {
