@@ -38,7 +38,7 @@ export type AcquaintancesOptions = {
 const strangersMax = 64;
 /** Between two questions to one address, by a node without a leader, and by one that only misses a member. */
 const againMs = 900;
-const missingAgainMs = 5000;
+const missingAgainMs = 2000;
 
 /** Where a member proved its id; `agreed`: its agreed address then. Another agreed address is newer. */
 type Observed = {readonly address: string; readonly agreed: string | undefined};

@@ -226,6 +226,8 @@ class Run {
 	/** A second process of an id that gave up by itself is never started again. */
 	#ended(host: Host): void {
 		const isByItself = host.why === 'storage' || (host.why === 'stopped' && host.reason !== 'restart');
+		// A stop that was asked for before the heal, and took until after it.
+		if (this.#isOver && host.why === 'stopped' && !isByItself) this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
 		if (isByItself && this.#doubles.other(host) && /\b(?:copy|second|another process|same)\b/.test(host.reason)) host.isGone = true;
 	}
 
