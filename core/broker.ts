@@ -315,7 +315,7 @@ export class Node implements ServedBroker {
 	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
 		if (this.#entering) return this.#entering.onRequest(request);
 		const answer = await this.control.join(request);
-		// The one who asks is told of this cluster, and this node has met that one's.
+		// The answer tells the other node about this cluster; this node notes the cluster that the question came from.
 		if (answer.type === 'refused' && answer.clusterId !== undefined && parseAddress(request.address)) this.identity.sightings.foreign(request.clusterId, request.address);
 		return answer;
 	}

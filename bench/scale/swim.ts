@@ -78,7 +78,7 @@ class SwimScale {
 		this.#nodes = ids.map((id, index) => {
 			const swim = createSwim({id, incarnation: 0, random: this.#random.child(index), tickMs, config: defaults.swim});
 			swim.setMembers(ids);
-			// What a node does besides to know whom it can work with: looks at links, and a report with its row.
+			// The rest of health checking: pings of idle links, and the report that each row carries.
 			const raft = {term: 1, leader: ids[0], applied: 1, commit: 1, matches: []};
 			const usability = new Usability({self: id, swim, random: this.#random.child(`links/${index}`), tickMs, links: {state: () => ({state: 'up', why: ''})}, raft: () => raft, name: other => other});
 			usability.setMembers(ids, 0);

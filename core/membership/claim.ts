@@ -23,10 +23,7 @@ const retryMs = 250;
 export class Claim {
 	/** Called once, when it is agreed that another process uses the identity: this one must stop. */
 	onLost: (by: AgreedInstance) => void = () => undefined;
-	/** Resolves when the agreed instance is that of this process; never, when it is lost first. */
-	readonly held: Promise<void>;
 	readonly #options: ClaimOptions;
-	readonly #held = Promise.withResolvers<void>();
 	#state: 'open' | 'held' | 'lost' = 'open';
 	#isDoubted = false;
 	#isAsking = false;
@@ -34,7 +31,6 @@ export class Claim {
 
 	constructor(options: ClaimOptions) {
 		this.#options = options;
-		this.held = this.#held.promise;
 	}
 
 	get isHeld(): boolean {
@@ -44,10 +40,6 @@ export class Claim {
 	/** This process did not run for a while and has not caught up since. */
 	get isDoubted(): boolean {
 		return this.#isDoubted;
-	}
-
-	get isLost(): boolean {
-		return this.#state === 'lost';
 	}
 
 	/** Claims exist: false in a cluster that still has members of protocol 1. */
@@ -60,11 +52,8 @@ export class Claim {
 		const {self, incarnation, instance, agreed} = this.#options;
 		const current = agreed.instance(self);
 		if (this.#state === 'lost' || !current) return;
-		if (current.instance === instance) {
-			if (this.#state === 'held') return;
-			this.#state = 'held';
-			this.#held.resolve();
-		} else if (current.incarnation >= incarnation) {
+		if (current.instance === instance) this.#state = 'held';
+		else if (current.incarnation >= incarnation) {
 			this.#state = 'lost';
 			this.onLost(current);
 		}

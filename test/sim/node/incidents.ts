@@ -121,7 +121,7 @@ export class Incidents {
 		const finds = (one: Host, other: Host): boolean => (isLed(one) && isLed(other)) || knows(one, other);
 		const found = new Set(members.slice(0, 1));
 		for (const one of found) for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
-		// One without a log cannot be told: it does not know yet whom to believe.
+		// A host without a log does not know yet which cluster to believe.
 		const lost = living.filter(host => (members.includes(host) ? found.size < members.length && !isLed(host) : !members.some(member => knows(host, member))));
 		for (const host of lost) {
 			this.introductions++;
