@@ -36,7 +36,7 @@ export type AcquaintancesOptions = {
 
 /** Callers that the log does not name, and whose calls are taken nonetheless. */
 const strangersMax = 64;
-/** Between two questions to one address, by a node without a leader, and by one that only misses a member. */
+/** Between two questions to one address; and between two searches of a node that has a leader and misses a member. */
 const againMs = 900;
 const missingAgainMs = 2000;
 
@@ -57,7 +57,7 @@ export class Acquaintances {
 		this.#options = options;
 		const {peers, nowMs, seeds, address, clusterId, foreign} = options;
 		const question = (): Buffer => this.#question();
-		this.#search = new PeerSearch({peers, nowMs, againMs: () => (options.leader() === undefined ? againMs : missingAgainMs), question, onAsked: asked => this.#onSearched(asked)});
+		this.#search = new PeerSearch({peers, nowMs, againMs, question, onAsked: asked => this.#onSearched(asked)});
 		this.#seedWatch = new SeedWatch({seeds, address, peers, nowMs, clusterId, foreign, question});
 	}
 
@@ -116,11 +116,10 @@ export class Acquaintances {
 		const nowMs = this.#options.nowMs();
 		if (leader() !== undefined && linked.length === known.length) return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
 		// Also with a leader: its frames may come over another member, which knows where it is.
-		if (leader() === undefined || nowMs - this.#askedMs >= missingAgainMs) {
-			this.#askedMs = nowMs;
-			this.#asked = linked.find(id => this.#asked !== undefined && id > this.#asked) ?? linked[0];
-			if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
-		}
+		if (leader() !== undefined && nowMs - this.#askedMs < missingAgainMs) return;
+		this.#askedMs = nowMs;
+		this.#asked = linked.find(id => this.#asked !== undefined && id > this.#asked) ?? linked[0];
+		if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
 
 		// The agreed address of this node may be another one's by now.
 		const former = topics.address(self);

@@ -64,7 +64,7 @@ export class Entering {
 		this.#own.add(options.address);
 		this.#isAddressFree = !options.isAddressGiven;
 		this.#search = new PeerSearch({
-			peers, againMs: () => againMs,
+			peers, againMs,
 			nowMs: () => clock.monotonicMs(),
 			question: () => encodeControl('join', this.#question()),
 			onAsked: asked => this.#onAsked(asked),
@@ -115,7 +115,7 @@ export class Entering {
 			});
 		}
 
-		if (this.#candidates === undefined) return; // The first look at who is there is still under way.
+		if (this.#candidates === undefined) return; // The first search for candidates has not finished.
 		const addresses = this.#addresses(nowMs);
 		this.#search.ask(addresses);
 		if (addresses.length > 0) this.#settled.resolve();

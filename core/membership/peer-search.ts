@@ -18,7 +18,7 @@ export type PeerSearchOptions = {
 	readonly question: () => Buffer;
 	readonly onAsked: (asked: Asked) => void;
 	/** Between two questions to one address, milliseconds. */
-	readonly againMs: () => number;
+	readonly againMs: number;
 };
 
 /** Addresses that are asked at one time, and that are remembered. */
@@ -43,7 +43,7 @@ export class PeerSearch {
 			if (this.#isStopped || this.#asking >= askingMax) return;
 			if (this.#addresses.has(address)) {
 				const lastMs = this.#addresses.get(address);
-				if (lastMs === undefined || nowMs() - lastMs < againMs()) continue;
+				if (lastMs === undefined || nowMs() - lastMs < againMs) continue;
 			} else if (this.#addresses.size >= addressesMax) this.#addresses.clear();
 			void this.#askOne(address);
 		}

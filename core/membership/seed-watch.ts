@@ -33,7 +33,7 @@ export class SeedWatch {
 		const {address, peers, nowMs, question} = options;
 		this.#options = options;
 		this.#settled.add(address);
-		this.#search = new PeerSearch({peers, nowMs, question, againMs: () => againMs, onAsked: asked => this.#onAsked(asked)});
+		this.#search = new PeerSearch({peers, nowMs, question, againMs, onAsked: asked => this.#onAsked(asked)});
 	}
 
 	/** Now and then. @param members addresses of the members */
