@@ -42,6 +42,8 @@ const crossingMs = 500;
 const crossedMs = 2000;
 /** Signs of life, and channels that close at once, do not make calls follow one another more closely than this. */
 const hintMs = 100;
+/** A call that is older when the peer is heard was made while nothing got through: TCP would try again seconds later, a new call is answered now. (RFC 8305, section 5) */
+const hungMs = 250;
 
 export class Link {
 	channel: Channel | undefined;
@@ -90,18 +92,16 @@ export class Link {
 		if (address === this.address) return;
 		this.address = address;
 		if (this.channel) return;
-		this.#call?.abort.abort();
-		this.#call = undefined;
 		this.#failures = 0;
 		this.#wait(0);
 	}
 
-	/** The peer was heard: do not wait for the end of the back-off. */
+	/** The peer was heard: wait neither for the end of the back-off, nor for the answer to a call that was lost. */
 	hint(): void {
-		if (this.channel || this.#call || this.#isStopped) return;
+		if (this.channel || this.#isStopped) return;
 		const sinceMs = this.#options.clock.monotonicMs() - this.#calledAtMs;
 		this.#failures = Math.min(this.#failures, 1);
-		this.#wait(Math.max(0, hintMs - sinceMs));
+		this.#wait(Math.max(0, (this.#call ? hungMs : hintMs) - sinceMs));
 	}
 
 	/** The peer is silent. What the channel still holds is lost; call anew. */
@@ -203,7 +203,8 @@ export class Link {
 	}
 
 	#dial(): void {
-		if (this.channel || this.#call || this.#isStopped) return;
+		if (this.channel || this.#isStopped) return;
+		this.#call?.abort.abort();
 		const call = {abort: new AbortController(), startedMs: this.#options.clock.monotonicMs()};
 		this.#call = call;
 		this.#calledAtMs = call.startedMs;

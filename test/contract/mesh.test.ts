@@ -12,7 +12,7 @@ import {createIdentity, type Identity} from '../../core/seal.ts';
 import {closing, frames, hello, side, type Settings} from './channel-sides.ts';
 
 type Member = {readonly mesh: Mesh; readonly id: NodeId; readonly address: string; readonly identity: Identity; readonly transport: Transport; readonly options: TransportOptions; readonly log: string[]; readonly problems: string[]; readonly guests: Channel[]; readonly faults: Faults};
-type MemberSettings = Settings & {readonly identity?: Identity; readonly port?: number; readonly incarnation?: number; readonly clusterId?: string; readonly mesh?: Partial<MeshOptions>; readonly protocols?: readonly [number, number]};
+type MemberSettings = Settings & {readonly identity?: Identity; readonly port?: number; readonly incarnation?: number; readonly clusterId?: string; readonly mesh?: Partial<MeshOptions>; readonly wrap?: (transport: Transport) => Transport; readonly protocols?: readonly [number, number]};
 
 const members: Member[] = [];
 afterEach(async () => {
@@ -40,14 +40,14 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 	['TLS', createTransport],
 	['memory', options => network.transport(options)],
 ])('%s', (_name, make) => {
-	async function member({identity = createIdentity(), port = 0, incarnation = 1, clusterId = '', mesh: more = {}, protocols, ...settings}: MemberSettings = {}): Promise<Member> {
+	async function member({identity = createIdentity(), port = 0, incarnation = 1, clusterId = '', mesh: more = {}, protocols, wrap = plain => plain, ...settings}: MemberSettings = {}): Promise<Member> {
 		const {options, transport, problems} = side(given => make(protocols ? {...given, protocols} : given), settings, identity);
 		const log: string[] = [];
 		const guests: Channel[] = [];
 		const faults = new Faults();
 		const addressOf = (): string => `127.0.0.1:${mesh.listener.port}`;
 		const mesh: Mesh = await createMesh({
-			transport, id: identity.id, host: '127.0.0.1', port, refusals: options.refusals, faults,
+			transport: wrap(transport), id: identity.id, host: '127.0.0.1', port, refusals: options.refusals, faults,
 			outQueueBytes: 1_000_000, backoffMs: [10, 100], dialTimeoutMs: 1000,
 			hello: () => ({address: addressOf(), clusterId, incarnation, instance: '', name: ''}),
 			onFrame: (from, frame) => log.push(`frame ${from} ${frame.toString('latin1')}`),
@@ -244,6 +244,27 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		one.mesh.send(other.id, [Buffer.from('found')]);
 		await until(() => other.log.includes(`frame ${one.id} found`), 'a frame');
 		expect(other.log.filter(line => line.startsWith('frame'))).toEqual([`frame ${one.id} found`]);
+	});
+
+	test('a call that was lost in a cut does not keep the link down when the peer is heard', async () => {
+		let isCut = true;
+		let calls = 0;
+		const cutOff = (transport: Transport): Transport => ({
+			listen: options => transport.listen(options),
+			dial: (address, options) => {
+				calls++;
+				return isCut ? new Promise((_resolve, reject) => options.signal?.addEventListener('abort', () => reject(new Error('given up')))) : transport.dial(address, options);
+			},
+		});
+		const one = await member({wrap: cutOff});
+		const other = await member({wrap: cutOff});
+		one.mesh.setPeers(peersOf(other));
+		other.mesh.setPeers(peersOf(one));
+		await until(() => calls === 2, 'both calls');
+		isCut = false;
+		one.mesh.hint(other.id);
+		await until(() => isUp(one, other) && isUp(other, one), 'a link');
+		expect(calls).toBe(3);
 	});
 
 	test('a stream that lost frames in a cut does not go on', async () => {
