@@ -503,6 +503,7 @@ export class Node implements ServedBroker {
 			this.#keeping.agreed();
 		}
 
+		this.data.gossip.setRemoved(topics.removed());
 		this.data.setInterests(new Map(topics.topics().map(({name, subscribers}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id)}])));
 		if (topics.isRemoved(this.id)) this.#onRemoved();
 	}

@@ -130,10 +130,10 @@ export class Presence {
 		return this.#health.reach(node);
 	}
 
-	/** What this peer had has been pulled. */
+	/** What this peer had has been pulled. Before the heal it may go on to publish on the far side. */
 	synced(peer: NodeId, messages: number): void {
 		this.#backlog += messages;
-		if (this.#unrepaired.delete(peer)) this.#maybeRepaired();
+		if (this.#healedMs !== undefined && this.#unrepaired.delete(peer)) this.#maybeRepaired();
 	}
 
 	members(): readonly PresentMember[] {
@@ -202,8 +202,8 @@ export class Presence {
 			if (state === 'alive') this.#downAtMs.delete(id);
 			else if (!this.#downAtMs.has(id)) this.#downAtMs.set(id, nowMs());
 			emit({type: 'member', id, address: address(id) ?? '', state, why});
-			// Nothing can be exchanged with it now; when it is back, it is compared with like everybody who comes.
-			if ((state === 'down' || state === 'left' || state === 'unreachable') && this.#unrepaired.delete(id)) this.#maybeRepaired();
+			// Nothing can be exchanged with it after the heal; when it is back, it is compared with like everybody who comes. Before the heal it is the far side.
+			if (this.#healedMs !== undefined && (state === 'down' || state === 'left' || state === 'unreachable') && this.#unrepaired.delete(id)) this.#maybeRepaired();
 		}
 
 		const deafMs = deafSilences * this.#swim.pace.silent * tickMs;
@@ -219,7 +219,6 @@ export class Presence {
 		const tookMs = tookTicks * tickMs;
 		if (state === 'detected') {
 			if (this.#unrepaired.size === 0 || this.#detectedMs === undefined) this.#publishedBefore = published();
-			this.#unrepaired.clear();
 			for (const id of sides.slice(1).flat()) this.#unrepaired.add(id);
 			this.#detectedMs = tookMs;
 			this.#healedMs = undefined;

@@ -83,6 +83,8 @@ export class Context {
 	/** Peers with a link that is up, in the order given. */
 	reachable: readonly NodeId[] = [];
 	readonly congested = new Set<NodeId>();
+	/** Nodes that were removed from the cluster: what only they have is lost. */
+	removed: ReadonlySet<NodeId> = new Set();
 	/** Bounds that were hit, by name. */
 	readonly bounds = new Map<string, number>();
 	#reachable = new Set<NodeId>();

@@ -95,19 +95,21 @@ export class Exchange {
 		this.#checkStoodFor();
 	}
 
-	/** As if they had appeared; those that are still being compared with go on. */
+	/** As if they had appeared now. */
 	resync(peers: readonly NodeId[]): void {
 		const reachable = peers.filter(peer => this.#context.isReachable(peer)); // The others are compared with when they come into reach.
 		const standIns = new Set(this.#standIns(reachable));
 		for (const peer of reachable) {
 			const comparison = this.#comparisons.get(peer);
-			if (comparison && !comparison.isSynced) {
-				comparison.isAnswered = false;
-				comparison.isDue = true;
-			} else if (standIns.has(peer)) {
-				// The exchange that runs goes on: its answer is of now.
-				this.#comparisons.set(peer, {round: undefined, sentTick: 0, ...comparison, pulled: 0, isSynced: false, isDue: true, isAnswered: false, goals: new Map()});
-			} else this.#stoodFor.add(peer);
+			if (!comparison && !standIns.has(peer)) {
+				this.#stoodFor.add(peer);
+				continue;
+			}
+
+			// The answer to an exchange that runs may be of before.
+			if (comparison?.round !== undefined) this.#running--;
+			const pulled = comparison && !comparison.isSynced ? comparison.pulled : 0;
+			this.#comparisons.set(peer, {pulled, isSynced: false, isDue: true, round: undefined, sentTick: 0, isAnswered: false, goals: comparison?.goals ?? new Map()});
 		}
 
 		this.#start();
@@ -207,6 +209,15 @@ export class Exchange {
 		this.#checkStoodFor();
 	}
 
+	/** The peer has nothing of these any more. One that says where its data go on has the rest, which is waited for until what comes before is here or given up. */
+	refused(peer: NodeId, {topic, gaps}: PacketOf<'ihavenot'>): void {
+		const comparison = this.#comparisons.get(peer);
+		for (const [origin, incarnation, _from, then] of comparison ? gaps : []) {
+			const stream = then === 0 ? this.#streams.find(topic, origin, incarnation) : undefined;
+			if (stream) comparison!.goals.delete(stream);
+		}
+	}
+
 	/** It answered with what it has; what it lacks is told in return, so that both sides gain by one exchange. */
 	#offerBack(peer: NodeId, topic: TopicStreams, parts: Uint8Array | undefined, theirs: ReadonlyMap<Stream, number>): void {
 		for (const stream of topic.streams()) {
@@ -218,7 +229,7 @@ export class Exchange {
 	/** Is it synced by now, and is there anything left to do with it? */
 	#check(id: NodeId, comparison: Comparison): void {
 		const {goals} = comparison;
-		for (const [stream, high] of goals) if (stream.next > high || stream.topic.since === undefined || stream.lack === undefined || stream.lack.refusals.has(id)) goals.delete(stream);
+		for (const [stream, high] of goals) if (stream.next > high || stream.topic.since === undefined || stream.lack === undefined) goals.delete(stream);
 		if (!comparison.isSynced && comparison.isAnswered && goals.size === 0) {
 			comparison.isSynced = true;
 			this.#context.outbox.synced({peer: id, messages: comparison.pulled});

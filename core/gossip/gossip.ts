@@ -55,6 +55,8 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 	setSubscriptions(topics: ReadonlyMap<Topic, Subscribed>): void;
 	/** Peers whose link is up. A peer that newly appears is compared with at once. */
 	setReachable(peers: readonly NodeId[]): void;
+	/** Nodes that were removed from the cluster, and do not come back. */
+	setRemoved(nodes: readonly NodeId[]): void;
 	/** Compare with these peers anew; each of them that is reachable comes back in `synced`. */
 	resync(peers: readonly NodeId[]): void;
 	/** Nothing is pushed to a congested peer; it pulls what it lacks. */
@@ -134,6 +136,13 @@ class GossipMachine implements Gossip {
 		if (isNew) this.#exchange.subscribed();
 	}
 
+	setRemoved(nodes: readonly NodeId[]): void {
+		const {removed} = this.#context;
+		if (nodes.length === removed.size && nodes.every(node => removed.has(node))) return;
+		this.#context.removed = new Set(nodes);
+		this.#repair.again();
+	}
+
 	setReachable(peers: readonly NodeId[]): void {
 		const {came, gone} = this.#context.setReachable(peers);
 		for (const peer of gone) {
@@ -147,7 +156,7 @@ class GossipMachine implements Gossip {
 		for (const peer of came) this.#lives.appeared(peer);
 		if (came.length === 0) return;
 		this.#exchange.appeared(came);
-		this.#repair.appeared();
+		this.#repair.again();
 		this.#refill.appeared();
 	}
 
@@ -219,8 +228,9 @@ class GossipMachine implements Gossip {
 			case 'ihave': return this.#onIhave(from, packet.topics);
 			case 'iwant': return this.#repair.serve(from, packet);
 			case 'ihavenot': {
-				if (!this.#refill.refused(from, packet)) this.#repair.refused(from, packet);
-				return;
+				if (this.#refill.refused(from, packet)) return;
+				this.#exchange.refused(from, packet);
+				return this.#repair.refused(from, packet);
 			}
 
 			case 'served': {

@@ -135,7 +135,8 @@ export class Repair {
 		if (request && isEnd) this.#finish(request, false);
 	}
 
-	appeared(): void {
+	/** Who could have what is missing has changed: ask all again. */
+	again(): void {
 		for (const stream of this.#lacking) {
 			stream.lack!.tried.clear();
 			stream.lack!.cycles = 0;
@@ -237,13 +238,13 @@ export class Repair {
 	/** Nobody is left to ask: begin anew a little later, or give up what nobody has. */
 	#exhausted(stream: Stream, lack: Lack, heldFrom: number): void {
 		const {topic, origin, next} = stream;
-		const {self, now, config} = this.#context;
+		const {self, now, config, removed} = this.#context;
 		const saidNo = (peer: NodeId): boolean => {
 			const then = lack.refusals.get(peer);
 			return then !== undefined && (then === 0 || then > next);
 		};
 
-		const others = new Set([...topic.subscribers, origin.id].filter(peer => peer !== self));
+		const others = new Set([...topic.subscribers, origin.id].filter(peer => peer !== self && !removed.has(peer)));
 		const isNobodyLeft = [...others].every(saidNo);
 		const stuckTicks = now - lack.stuckTick;
 		const isDropped = (lack.refusals.get(origin.id) ?? 0) > next && lack.tried.size === 0 && stuckTicks > this.#context.ticks(config.repairMs * dropRounds);

@@ -529,6 +529,16 @@ describe('repair', () => {
 		}
 	});
 
+	test('an origin that was removed is not waited for', () => {
+		const {gossip, push, step, take} = machine({reachable: [other, third]});
+		push(batchOf(1), {from: other});
+		push(batchOf(10), {from: other});
+		for (const peer of [other, third]) expect(step(peer, {type: 'ihavenot', topic: news, isEnd: true, gaps: [[origin, 1, 2, 8]]}).missed).toEqual([]);
+		gossip.setRemoved([origin]);
+		gossip.tick();
+		expect(take().missed).toEqual([{topic: news, origin, messages: 6}]);
+	});
+
 	test('nobody has it any more: the stream is moved on to where the others are', () => {
 		const {gossip, step, ticks} = machine({subscribers: [self, other], reachable: [origin, other]});
 		step(other, ihave([origin, 1, 6, 5, 50]));

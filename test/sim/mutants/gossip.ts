@@ -8,6 +8,7 @@ const streams = (find: string, replace: string): Edit => ({file: 'core/gossip/st
 const order = (find: string, replace: string): Edit => ({file: 'core/gossip/order.ts', find, replace});
 const repair = (find: string, replace: string): Edit => ({file: 'core/gossip/repair.ts', find, replace});
 const exchange = (find: string, replace: string): Edit => ({file: 'core/gossip/exchange.ts', find, replace});
+const presence = (find: string, replace: string): Edit => ({file: 'core/presence.ts', find, replace});
 const swim = (find: string, replace: string): Edit => ({file: 'core/swim/swim.ts', find, replace});
 const data = (find: string, replace: string): Edit => ({file: 'core/data.ts', find, replace});
 
@@ -16,7 +17,10 @@ export const gossipMutants: readonly Mutant[] = [
 	{name: 'gap-passed-over', pitfall: 'what comes behind a gap is delivered', edits: [order('const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;', 'const isNext = batch.firstSeq >= stream.next;')]},
 	{name: 'duplicate-delivered', pitfall: 'a message that comes again is delivered again', edits: [gossip('if (lastSeq(batch) < stream.next || stream.held?.has(batch.firstSeq)) {', 'if (lastSeq(batch) < stream.next - 3 || stream.held?.has(batch.firstSeq)) {'), order('const isNext = batch.firstSeq === stream.next ||', 'const isNext = batch.firstSeq <= stream.next ||')]},
 	{name: 'digest-without-gaps', pitfall: 'a digest tells the newest only and forgets gaps: what is lacked is not asked for', edits: [gossip('		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n', '		if (low > stream.next) return undefined;\n		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n')]},
-	{name: 'no-anti-entropy', pitfall: 'nodes do not compare what they have', edits: [exchange('			this.#nextTick = this.#jittered();\n			this.#beginRound();', '			this.#nextTick = this.#jittered();'), exchange('isSynced: false, isDue: true, round: undefined', 'isSynced: true, isDue: false, round: undefined')]},
+	{name: 'no-anti-entropy', pitfall: 'nodes do not compare what they have', edits: [exchange('			this.#nextTick = this.#jittered();\n			this.#beginRound();', '			this.#nextTick = this.#jittered();'), exchange('this.#standIns(peers)) this.#comparisons.set(peer, {pulled: 0, isSynced: false, isDue: true,', 'this.#standIns(peers)) this.#comparisons.set(peer, {pulled: 0, isSynced: true, isDue: false,')]},
+	{name: 'repaired-while-cut-off', pitfall: 'a partition counts as repaired once the far side was found unreachable', by: 'nodes', edits: [presence('if (this.#healedMs !== undefined && (state === \'down\'', 'if ((state === \'down\'')]},
+	{name: 'answer-of-before', pitfall: 'a repair is judged by an answer that was given before the heal', by: 'nodes', edits: [exchange('if (comparison?.round !== undefined) this.#running--;', 'if (comparison?.round !== undefined) {\n				comparison.isSynced = false;\n				comparison.isAnswered = false;\n				continue;\n			}')]},
+	{name: 'half-an-answer', pitfall: 'a peer that lacks the first of what is missing counts as one that has nothing', by: 'nodes', edits: [exchange('const stream = then === 0 ?', 'const stream = then >= 0 ?')]},
 	{name: 'repair-without-budget', pitfall: 'a repair sends everything, whatever the asker has room for', edits: [{file: 'core/topic-log.ts', find: 'if (batches.length > 0 && bytes + record.batch.bytes.length > bytesMax) return', replace: 'if (batches.length > 1e9) return'}]},
 	{name: 'silence-for-a-refusal', pitfall: 'who has nothing does not say so', edits: [repair('if (gaps.length > 0 || served.length === 0) outbox.send(', 'if (gaps.length > 1e9) outbox.send(')]},
 	{name: 'passed-means-nothing', pitfall: 'a late subscriber asks for ever for what it does not want', edits: [gossip('asked <= stream.next && then > stream.next && then <= stream.known + 1)', 'asked <= stream.next && then > stream.next + 1e9)')]},

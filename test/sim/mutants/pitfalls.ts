@@ -34,6 +34,7 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'messages are known by less than origin, incarnation and number; their order is not kept', mutants: ['lives-mixed-up', 'gap-passed-over', 'duplicate-delivered', 'log-not-read-back', 'since-ignored']},
 	{pitfall: 'what repairs is lost or passed over itself', mutants: ['digest-without-gaps', 'no-anti-entropy', 'silence-for-a-refusal', 'passed-means-nothing', 'passed-over-for-good']},
 	{pitfall: 'a repair sends everything', mutants: ['repair-without-budget']},
+	{pitfall: 'a repair is told before it has happened', mutants: ['repaired-while-cut-off', 'answer-of-before', 'half-an-answer']},
 	{pitfall: 'the incarnation is not raised durably before the first send', mutants: ['incarnation-not-durable', 'incarnation-not-raised']},
 	{pitfall: 'Lamport time goes back, is poisoned, or is witnessed too late', mutants: ['lamport-ceiling-forgotten', 'lamport-jump-taken', 'delivered-before-witnessed']},
 	{pitfall: 'who lives is called dead, who is dead is called alive', mutants: ['accusation-not-refuted', 'suspicion-without-end', 'dead-for-good', 'no-indirect-probes', 'dead-at-once', 'rumours-forgotten']},

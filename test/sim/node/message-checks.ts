@@ -276,28 +276,34 @@ export class MessageChecks {
 	/** What a live node holds and a live subscriber that wants it does not; the origin of each must live, or the message be told as missed. */
 	lacking(hosts: readonly Host[]): string[] {
 		const up = hosts.filter(({node}) => node?.phase === 'running');
-		const origins = new Set(up.map(({id}) => id));
+		const retained = new Map<string, BatchHeader>();
+		for (const host of up) for (const [key, header] of this.held(host)) retained.set(key, header);
+		return up.flatMap(host => this.lacks(host, retained, up));
+	}
+
+	/** All that is in the log of a machine now. */
+	held(host: Host): ReadonlyArray<readonly [string, BatchHeader]> {
+		return [...this.#topics.get(host)?.values() ?? []].flatMap(({kept}) => [...kept.values()].map(({key, header}) => [key, header] as const));
+	}
+
+	/** What of these messages the node wants, has not, and never had. @param up all nodes that run */
+	lacks(host: Host, offered: Iterable<readonly [string, BatchHeader]>, up: readonly Host[]): string[] {
+		if (this.#spoilt.has(host)) return [];
+		const origins = new Map(up.map(({id, node}) => [id, node!.options.incarnation]));
+		const has = new Set(this.held(host).map(([key]) => key));
 		const problems: string[] = [];
-		const topics = new Set(up.flatMap(host => [...this.#topics.get(host)?.keys() ?? []]));
-		for (const topic of topics) {
-			const retained = new Map<string, BatchHeader>();
-			for (const host of up) for (const {key, header} of this.#topics.get(host)?.get(topic)?.kept.values() ?? []) retained.set(key, header);
-			for (const host of up) {
-				const since = host.node!.control.topics.subscribers(topic).get(host.id);
-				if (since === undefined || this.#spoilt.has(host)) continue;
-				const view = this.#topics.get(host)?.get(topic);
-				const has = new Set([...view?.kept.values() ?? []].map(({key}) => key));
-				for (const [key, header] of retained) {
-					if (header.lamport <= since || has.has(key) || !origins.has(header.origin) || this.missed.get(host)?.has(header.origin)) continue;
-					// Gossip remembers the newest lives of an origin; older ones are passed over.
-					if (up.some(({id, node}) => id === header.origin && node!.options.incarnation >= header.incarnation + livesMax)) continue;
-					// A whole life of its own that its log has nothing of, since its power was cut before the fsync, or since the other process of its id had it:
-					// once a node has published in a newer life it does not go back for it. Nothing of it was acknowledged by this machine.
-					if (header.origin === host.id && header.incarnation < host.node!.options.incarnation && !view?.last.has(streamKey(header))) continue;
-					if (lastSeq(header) <= (view?.last.get(streamKey(header)) ?? 0)) continue; // Was here, or was skipped by an older wish.
-					problems.push(`${host.id} lacks ${key}`);
-				}
-			}
+		for (const [key, header] of offered) {
+			const since = host.node!.control.topics.subscribers(header.topic).get(host.id);
+			const newest = origins.get(header.origin);
+			if (since === undefined || header.lamport <= since || has.has(key) || newest === undefined || this.missed.get(host)?.has(header.origin)) continue;
+			// Gossip remembers the newest lives of an origin; older ones are passed over.
+			if (newest >= header.incarnation + livesMax) continue;
+			const last = this.#topics.get(host)?.get(header.topic)?.last.get(streamKey(header));
+			// A whole life of its own that its log has nothing of, since its power was cut before the fsync, or since the other process of its id had it:
+			// once a node has published in a newer life it does not go back for it. Nothing of it was acknowledged by this machine.
+			if (header.origin === host.id && header.incarnation < host.node!.options.incarnation && last === undefined) continue;
+			if (lastSeq(header) <= (last ?? 0)) continue; // Was here, or was skipped by an older wish.
+			problems.push(`${host.id} lacks ${key}`);
 		}
 
 		return problems;

@@ -22,6 +22,7 @@ import {QuorumChecks, wrongRelay} from './health-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {Questions} from './questions.ts';
+import {Repairs} from './repairs.ts';
 
 /** An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while it may still take effect. */
 export type Operation = {
@@ -57,6 +58,7 @@ export class Witness {
 	/** Ids of which two disks exist. */
 	readonly #doubled = new Set<NodeId>();
 	#founded: string | undefined;
+	readonly repairs: Repairs;
 	readonly #views = new Map<Host, View>();
 	readonly doubleVotes = new DoubleVotes();
 	readonly #questions = new Questions();
@@ -78,6 +80,7 @@ export class Witness {
 	constructor(checks: RaftChecks, messages: MessageChecks) {
 		this.checks = checks;
 		this.messages = messages;
+		this.repairs = new Repairs(messages);
 	}
 
 	/** After every event: the nodes that it touched. */
@@ -138,6 +141,7 @@ export class Witness {
 		this.#hook(host, node, view);
 		this.#hookQuestions(host, node);
 		this.causes.booted(host.key);
+		this.repairs.booted(host);
 	}
 
 	/** It has read its logs back. */
@@ -421,7 +425,13 @@ export class Witness {
 				if (wrong !== undefined) throw this.#problem(wrong);
 				if (event.type === 'transfer') this.causes.handedOver(event.from, nowMs);
 				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
-				if (event.type === 'member') this.accusations.add(event.state, host, [...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy));
+				if (event.type === 'member') {
+					this.accusations.add(event.state, host, [...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy));
+					if (event.state === 'down' || event.state === 'left' || event.state === 'unreachable') this.repairs.gone(host, event.id);
+				}
+
+				const unrepaired = event.type === 'partition' ? this.repairs.told(host, event, [...this.#views.keys()]) : undefined;
+				if (unrepaired !== undefined) throw this.#problem(`a repair that is told has happened: ${unrepaired}`);
 				record(event);
 			},
 		});

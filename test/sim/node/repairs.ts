@@ -1,0 +1,68 @@
+/**
+Whether a repair that is told has happened: a node that says that a partition is repaired has all that the far side had at the heal. Whoever goes away
+between the two, or comes back anew, is not waited for.
+*/
+import type {BatchHeader, NodeId} from '../../../core/message.ts';
+import type {PartitionEvent} from '../../../core/observe/events.ts';
+import type {Host} from './host.ts';
+import type {MessageChecks} from './message-checks.ts';
+
+type Far = {readonly host: Host; readonly incarnation: number; readonly had: ReadonlyArray<readonly [string, BatchHeader]>};
+
+export class Repairs {
+	readonly #messages: MessageChecks;
+	/** By machine: who is on the far side, as it told last. */
+	readonly #cutOff = new Map<Host, Set<NodeId>>();
+	readonly #healed = new Map<Host, readonly Far[]>();
+	count = 0;
+
+	constructor(messages: MessageChecks) {
+		this.#messages = messages;
+	}
+
+	booted(host: Host): void {
+		this.#cutOff.delete(host);
+		this.#healed.delete(host);
+	}
+
+	/** A member is not there any more, as the node says. */
+	gone(host: Host, id: NodeId): void {
+		const far = this.#healed.get(host);
+		if (far) this.#healed.set(host, far.filter(other => other.host.id !== id));
+	}
+
+	/** What is wrong with what the node tells; `undefined` when nothing. */
+	told(host: Host, {state, sides}: PartitionEvent, all: readonly Host[]): string | undefined {
+		if (state === 'detected') {
+			this.#cutOff.set(host, new Set(sides.slice(1).flat()));
+			this.#healed.delete(host);
+			return undefined;
+		}
+
+		const up = all.filter(({node}) => node?.phase === 'running');
+		if (state === 'healed') {
+			const here = new Set(sides.flat());
+			const far = up.filter(other => other !== host && !other.isCopy && this.#cutOff.get(host)?.has(other.id) && here.has(other.id));
+			const wants = (header: BatchHeader): boolean => header.lamport > (sinceOf(host, header) ?? Infinity);
+			this.#healed.set(host, far.map(other => ({host: other, incarnation: other.node!.options.incarnation, had: this.#messages.held(other).filter(([, header]) => wants(header))})));
+			return undefined;
+		}
+
+		const far = this.#healed.get(host) ?? [];
+		this.booted(host);
+		this.count++;
+		for (const {host: other, incarnation, had} of far) {
+			if (other.node?.phase !== 'running' || other.node.options.incarnation !== incarnation) continue;
+			const still = new Set(this.#messages.held(other).map(([key]) => key));
+			const [lacked] = this.#messages.lacks(host, had.filter(([key]) => still.has(key)), up);
+			if (lacked !== undefined) return `${lacked}, which ${other.id} had at the heal`;
+		}
+
+		return undefined;
+	}
+}
+
+/** What the node wishes of the topic now. */
+function sinceOf({id, node}: Host, {topic}: BatchHeader): number | undefined {
+	return node!.control.topics.subscribers(topic).get(id);
+}
