@@ -165,7 +165,7 @@ export class Node implements ServedBroker {
 				bound: name => this.journal.bound(name),
 			},
 		});
-		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.control.propose(command), former: options.former?.since ?? []});
+		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.identity.propose(command), former: options.former?.since ?? []});
 		void io.raftStore.failed.then(failed);
 		this.#keeping = new Keeping({
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
@@ -483,6 +483,7 @@ export class Node implements ServedBroker {
 		if (this.phase !== 'running') return;
 		this.#acquaintances.ask();
 		if (this.control.raft.leader === undefined) return;
+		if (!this.identity.isConfirmed) return;
 		this.interests.reconcile();
 		this.identity.care();
 		const agreed = this.control.topics.address(this.id);

@@ -88,7 +88,8 @@ export class Proposals {
 	applied(envelope: Envelope, result: Result): void {
 		if (envelope.node !== this.#options.node || envelope.incarnation !== this.#options.incarnation) return;
 		const pending = this.#pending.get(envelope.seq);
-		if (pending) this.#settle(pending, result.ok ? undefined : new DapssError('refused', result.reason));
+		// A second process of this identity numbers its claims alike.
+		if (pending?.envelope.command.type === envelope.command.type) this.#settle(pending, result.ok ? undefined : new DapssError('refused', result.reason));
 	}
 
 	/** After a snapshot was installed: entries that it covers are never seen one by one. */

@@ -9,6 +9,7 @@ import type {NodeId} from '../message.ts';
 import type {BrokerEvent} from '../observe/events.ts';
 import type {Links} from '../ports.ts';
 import {decodeControl, encodeControl} from '../wire.ts';
+import type {Command} from '../topics/command.ts';
 import {Claim} from './claim.ts';
 import {Doubles} from './doubles.ts';
 import {IdentityGate} from './identity-gate.ts';
@@ -53,7 +54,7 @@ export class OwnIdentity {
 		});
 		this.claim.onLost = ({incarnation: other}) => this.#onLost(other);
 		this.gate = new IdentityGate({
-			nowMs, isOpen: () => this.#isConfirmed(), onPause: () => this.claim.doubt(),
+			nowMs, isOpen: () => this.isConfirmed, onPause: () => this.claim.doubt(),
 			why: () => (topics.address(self) === undefined
 				? 'This node is not a member of a cluster yet'
 				: 'The identity of this node is not confirmed: the cluster must agree that no second process uses it, and for that this node must reach a leader'),
@@ -72,12 +73,18 @@ export class OwnIdentity {
 		});
 	}
 
-	/** In a cluster of protocol 1 nothing can be claimed: there it is enough to have been a member with a leader. */
-	#isConfirmed(): boolean {
+	/** This process speaks for the node. In a cluster of protocol 1 nothing can be claimed: there it is enough to have been a member with a leader. */
+	get isConfirmed(): boolean {
 		const {self, control} = this.#options;
 		if (this.claim.isNeeded) return this.claim.isHeld;
 		this.#wasMember ||= control.topics.address(self) !== undefined && control.raft.leader !== undefined;
 		return this.#wasMember && !this.claim.isDoubted;
+	}
+
+	/** Propose in the name of the node, once this process is confirmed. @throws as `Control.propose`; `no-quorum` when it is not confirmed in time */
+	async propose(command: Command): Promise<void> {
+		await this.gate.wait();
+		return this.#options.control.propose(command);
 	}
 
 	/** At every tick of a member. */

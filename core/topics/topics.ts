@@ -132,11 +132,13 @@ export class Topics {
 			return {envelope, result: {ok: false, reason: `Expected a command of protocol ${this.#protocol}, got one of protocol ${namesProtocol}`}, events: []};
 		}
 
-		const before = this.#sessions.answered(envelope);
+		// The session belongs to the process that holds the claim: one that only asks for it must not touch it.
+		const hasSession = envelope.command.type !== 'claim';
+		const before = hasSession ? this.#sessions.answered(envelope) : undefined;
 		if (before) return {envelope, result: before, events: []};
 		const events: TopicsEvent[] = [];
 		const result = this.#execute(envelope.command, events);
-		this.#sessions.record(envelope, result);
+		if (hasSession) this.#sessions.record(envelope, result);
 		return {envelope, result, events};
 	}
 

@@ -123,6 +123,19 @@ describe('claims', () => {
 	});
 });
 
+describe('claims and sessions', () => {
+	test('a process that only claims the identity takes neither numbers nor the session of the one that holds it', () => {
+		const {topics} = founded(2);
+		const apply = (index: number, incarnation: number, seq: number, command: Command): boolean => topics.apply(index, encodeEnvelope({node: a, incarnation, seq, answeredBelow: 1, lamport: 1, command})).result.ok;
+		const topic = 'news' as Topic;
+		expect(apply(4, 4, 1, {type: 'claim', node: a, incarnation: 4, instance: first})).toBe(true);
+		expect(apply(5, 4, 1, {type: 'claim', node: a, incarnation: 4, instance: second})).toBe(false);
+		expect(apply(6, 9, 1, {type: 'claim', node: a, incarnation: 3, instance: second})).toBe(false);
+		expect(apply(7, 4, 1, {type: 'subscribe', topic, node: a, since: 5})).toBe(true);
+		expect(topics.subscribers(topic).get(a)).toBe(5);
+	});
+});
+
 describe('a name for a node', () => {
 	test.each(['db1', 'a', 'host-1.example_x-5000', 'x'.repeat(63), '1a2b3c4g'])('%s is one', name => expect(isNodeName(name)).toBe(true));
 	test.each(['', '5000', 'cafe', 'DEADBEEF', 'aaaaaaaaaaaaaaaa', '-x', '.x', 'a b', 'ü', 'x'.repeat(64)])('%j is none, and what is wrong is said', name => {
