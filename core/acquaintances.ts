@@ -163,10 +163,10 @@ export class Acquaintances {
 	}
 
 	#onAnswer(answer: JoinAnswer): void {
-		const {clusterId, leader, links, topics} = this.#options;
+		const {self, clusterId, leader, links} = this.#options;
 		if (answer.type !== 'joined' || answer.clusterId !== clusterId()) return;
 		if (leader() === undefined) this.tell(answer.members);
-		// What others know of a member that this node cannot reach. Its id is proved when it is dialled.
-		for (const [id, address] of answer.members) if (links.state(id).state !== 'up' && address !== topics.address(id)) this.observe(id, address);
+		// Others may know better where a member is, or worse: who is there says so itself.
+		this.#search.ask(answer.members.filter(([id, address]) => id !== self && links.state(id).state !== 'up' && address !== this.address(id)).map(([, address]) => address));
 	}
 }

@@ -1,4 +1,4 @@
-import {describe, expect, test} from 'vitest';
+import {describe, expect, test, vi} from 'vitest';
 import {Acquaintances} from '../../core/acquaintances.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Links} from '../../core/ports.ts';
@@ -118,15 +118,19 @@ describe('whom a node keeps links to', () => {
 		expect(acquaintances.address(one)).toBe('10.0.0.7:5000');
 	});
 
-	test('with a leader, where a member is that it misses, by the word of another', () => {
-		const {state, topics, acquaintances} = setUp();
+	test('with a leader, where a member that it misses proves its id, and another told that it is; what others tell besides changes nothing', async () => {
+		const {state, topics, acquaintances} = setUp(new Map([['10.0.0.4:1', other]]));
 		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a3'}));
 		state.leader = other; // Its frames come over the other member.
 		state.up.add(one);
 		acquaintances.ask();
 		expect(state.sent).toEqual([one]);
 		acquaintances.onAnswered(encodeControl('joined', {type: 'joined', clusterId: 'c', members: [[one, '10.0.0.8:1'], [other, '10.0.0.4:1']]}));
+		await vi.waitFor(() => expect(acquaintances.address(other)).toBe('10.0.0.4:1'));
+		acquaintances.onAnswered(encodeControl('joined', {type: 'joined', clusterId: 'c', members: [[other, '10.0.0.3:1']]}));
+		await vi.waitFor(() => expect(state.called).toContain('10.0.0.3:1'));
 		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', '10.0.0.4:1']);
+		expect(state.called).not.toContain('10.0.0.8:1');
 	});
 
 	test('at the address of the link, whoever of the same id answers elsewhere', async () => {
