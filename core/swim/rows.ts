@@ -40,6 +40,8 @@ export class Rows {
 	#hash: number;
 	/** Insertion order is the order of passing on: what was told goes to the end. */
 	readonly #known = new Map<NodeId, Known>();
+	/** Of nodes with a row of a lower version than before: the last row of the process that has ended. */
+	readonly #ended = new Map<NodeId, Row>();
 	#counter = 0;
 	#turn = 0;
 	#own: Row;
@@ -85,6 +87,7 @@ export class Rows {
 				this.#note(rewritten, rewrittenState?.state);
 			} else {
 				this.#known.delete(node);
+				this.#ended.delete(node);
 				this.#complaining.delete(node);
 				this.#ailing.delete(node);
 			}
@@ -118,7 +121,7 @@ export class Rows {
 
 	/**
 	A row came in. The highest version wins; our own and those of strangers are ignored. Over a stale one any version wins: that may have been of another process
-	of the node, on a copied data folder, which has ended.
+	of the node, on a copied data folder, which has ended. What others still pass on of that process is ignored from then on, or it would go round for ever.
 	*/
 	learn(row: Row, state: RowState | undefined, tick: number, staleTicks: number = Infinity): void {
 		const [node, incarnation, counter, members] = row;
@@ -130,8 +133,15 @@ export class Rows {
 
 		const known = this.#known.get(node);
 		const isSame = known?.isCurrent === true && incarnation === known.row[1] && counter === known.row[2];
-		const isFresh = known?.isCurrent === true && tick - known.atTick < staleTicks;
-		if (!isSame && isFresh && (incarnation < known.row[1] || (incarnation === known.row[1] && counter < known.row[2]))) return;
+		const isStale = known === undefined || tick - known.atTick >= staleTicks;
+		if (!isSame && known?.isCurrent && compareVersions(row, known.row) < 0) {
+			if (!isStale) return;
+			this.#ended.set(node, known.row);
+		}
+
+		const ended = this.#ended.get(node);
+		if (ended && !isStale && !isSame && compareVersions(row, known.row) > 0 && compareVersions(row, ended) <= 0) return;
+		if (ended && compareVersions(row, ended) > 0) this.#ended.delete(node);
 		if (isSame && (!state || known.state?.isOf)) return;
 		// Without a state the last one counts as long as it is fresh.
 		const newest = state ? {state, atTick: tick, isOf: true} : known?.state && {...known.state, isOf: false};
@@ -280,6 +290,11 @@ export function bitmap(order: readonly NodeId[], isSet: (id: NodeId) => boolean)
 	}
 
 	return bytes.subarray(0, end);
+}
+
+/** Negative when the first is the older one. */
+function compareVersions([, incarnation, counter]: Row, [, otherIncarnation, otherCounter]: Row): number {
+	return incarnation - otherIncarnation || counter - otherCounter;
 }
 
 function hasBit(bytes: Uint8Array, index: number): boolean {

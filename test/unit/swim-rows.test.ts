@@ -47,6 +47,21 @@ describe('the state of a row', () => {
 		expect(other.report(n1, 40 + staleTicks, staleTicks)).toMatchObject({leader: n2, applied: 12});
 	});
 
+	test('of a process that has ended does not come back from others that still have it', () => {
+		const [copy, kept, other, late] = [rowsOf(n1), rowsOf(n1), rowsOf(n2), rowsOf(n3)];
+		for (let tick = 1; tick < 40; tick += 12) copy.observe({...fine, report: () => ({term: 4, leader: undefined, applied: 3})}, tick, 12);
+		carry(copy, other, n2, 40);
+		carry(copy, late, n3, 60);
+		kept.observe(fine, 40 + staleTicks, 12);
+		carry(kept, other, n2, 40 + staleTicks);
+		carry(late, other, n2, 41 + staleTicks);
+		expect(other.report(n1, 41 + staleTicks, staleTicks)).toMatchObject({leader: n2, applied: 12});
+		// It was not gone after all: it counts on.
+		copy.observe({...fine, report: () => ({term: 5, leader: n3, applied: 4})}, 42 + staleTicks, 12);
+		carry(copy, other, n2, 42 + staleTicks);
+		expect(other.report(n1, 42 + staleTicks, staleTicks)).toMatchObject({leader: n3, applied: 4});
+	});
+
 	test('the report alone makes no version before the regular one', () => {
 		const rows = rowsOf(n1);
 		rows.observe(fine, 1, 12);
