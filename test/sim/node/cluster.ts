@@ -228,7 +228,11 @@ class Run {
 		const isByItself = host.why === 'storage' || (host.why === 'stopped' && host.reason !== 'restart');
 		// A stop that was asked for before the heal, and took until after it.
 		if (this.#isOver && host.why === 'stopped' && !isByItself) this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
-		if (isByItself && this.#doubles.other(host) && /\b(?:copy|second|another process|same)\b/.test(host.reason)) host.isGone = true;
+		const other = this.#doubles.other(host);
+		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.reason)) return;
+		host.isGone = true;
+		// It says that the other one is the agreed one; that may be down, and is started now.
+		if (this.#isOver) this.#schedule.after(500, () => this.#mayBoot(other) && !other.isUp && other.boot());
 	}
 
 	/** A host whose id another machine has taken over stays down: its operator was told. */

@@ -123,7 +123,10 @@ export class Incidents {
 		for (const one of found) for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
 		// A host without a log does not know yet which cluster to believe.
 		const lost = living.filter(host => (members.includes(host) ? found.size < members.length && !isLed(host) : !members.some(member => knows(host, member))));
-		for (const host of lost) {
+		// Who is linked to one of two processes of a node does not look for the other.
+		const {hosts} = this.#options;
+		const doubled = hosts.filter(host => !host.isGone && host.why !== 'removed' && !isLed(host) && hosts.some(other => other !== host && other.id === host.id && !other.isGone));
+		for (const host of new Set([...lost, ...doubled])) {
 			this.introductions++;
 			this.#down(host);
 			host.bootstrap = living.filter(other => other !== host).map(({address}) => address);

@@ -2,7 +2,7 @@
 Whether a repair that is told has happened: a node that says that a partition is repaired has all that the far side had at the heal. Whoever goes away
 between the two, or comes back anew, is not waited for.
 */
-import type {BatchHeader, NodeId} from '../../../core/message.ts';
+import type {BatchHeader, NodeId, Topic} from '../../../core/message.ts';
 import type {PartitionEvent} from '../../../core/observe/events.ts';
 import type {Host} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
@@ -29,6 +29,12 @@ export class Repairs {
 	gone(host: Host, id: NodeId): void {
 		const far = this.#healed.get(host);
 		if (far) this.#healed.set(host, far.filter(other => other.host.id !== id));
+	}
+
+	/** The node wants nothing of the topic any more; if it subscribes again, that has nothing to do with the heal. */
+	unsubscribed(host: Host, topic: Topic): void {
+		const far = this.#healed.get(host);
+		if (far) this.#healed.set(host, far.map(one => ({...one, had: one.had.filter(([, header]) => header.topic !== topic)})));
 	}
 
 	/** What is wrong with what the node tells; `undefined` when nothing. */

@@ -387,8 +387,8 @@ export class Witness {
 				const isRepeated = envelope !== undefined && topics.answered(envelope) !== undefined;
 				const applied = apply(index, data);
 				if (isRepeated && applied.events.length > 0) throw this.#problem(`a command applies once: ${envelope.node}:${envelope.incarnation}:${envelope.seq} changed something again at ${index}`);
-				// The sessions of a node go with it; what it asked for is refused from then on.
-				if (envelope && !isRepeated && applied.result.ok) {
+				// The sessions of a node go with it; what it asked for is refused from then on. A claim is not part of a session: it says the same again.
+				if (envelope && !isRepeated && applied.result.ok && envelope.command.type !== 'claim') {
 					this.commands++;
 					const key = `${envelope.node}:${envelope.incarnation}:${envelope.seq}`;
 					const before = this.#executed.get(key);
@@ -430,6 +430,7 @@ export class Witness {
 					if (event.state === 'down' || event.state === 'left' || event.state === 'unreachable') this.repairs.gone(host, event.id);
 				}
 
+				if (event.type === 'unsubscribed' && event.node === host.id) this.repairs.unsubscribed(host, event.topic);
 				const unrepaired = event.type === 'partition' ? this.repairs.told(host, event, [...this.#views.keys()]) : undefined;
 				if (unrepaired !== undefined) throw this.#problem(`a repair that is told has happened: ${unrepaired}`);
 				record(event);
