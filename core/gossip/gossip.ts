@@ -181,8 +181,12 @@ class GossipMachine implements Gossip {
 		}
 
 		this.#exchange.own(stream);
-		stream.origin.open = batch.incarnation;
+		const {origin} = stream;
+		const isOpening = origin.open < batch.incarnation;
+		origin.open = batch.incarnation;
 		stream.append(batch);
+		// What came back of this node's earlier lives waits no longer: nobody would open them after this one.
+		if (isOpening) for (const life of origin.lives) this.#order.resume(life);
 		this.#dissemination.publish(stream, batch);
 	}
 

@@ -150,7 +150,7 @@ class SwimMachine implements Swim {
 	}
 
 	pingLink(peer: NodeId): void {
-		if (this.#members.get(peer)) this.#send(peer, {type: 'ping', seq: linkSeq, link: true}, 'link');
+		if (this.#members.get(peer)) this.#sendPing(peer, linkSeq, 'link');
 	}
 
 	isLinked(node: NodeId, other: NodeId): boolean | undefined {
@@ -236,7 +236,7 @@ class SwimMachine implements Swim {
 
 	#onAck(from: NodeId, seq: number, nowMs: number): void {
 		const relay = this.#probes.answerRelay(seq, from);
-		if (relay) return this.#send(relay.requester, {type: 'ack', seq: relay.requesterSeq}, 'datagram');
+		if (relay) return this.#send(relay.requester, {type: 'ack', seq: relay.requesterSeq}, this.#wayTo(relay.requester));
 		const probe = this.#probes.find(seq, from);
 		if (!probe) return;
 		this.#probes.end(probe.target);
@@ -251,11 +251,11 @@ class SwimMachine implements Swim {
 		const relaySeq = this.#members.get(from) && this.#members.get(target) ? this.#probes.relay(from, seq, target, this.#tick) : undefined;
 		if (relaySeq === undefined) {
 			this.#relaysRefused++;
-			this.#send(from, {type: 'nack', seq}, 'datagram');
+			this.#send(from, {type: 'nack', seq}, this.#wayTo(from));
 			return;
 		}
 
-		this.#send(target, {type: 'ping', seq: relaySeq, link: false}, 'datagram');
+		this.#sendPing(target, relaySeq, this.#wayTo(target));
 	}
 
 	/** One that is thought ill of was heard: let it know at once, so that it can speak for itself. */
@@ -280,8 +280,8 @@ class SwimMachine implements Swim {
 			probe.isRepeated = true;
 			const relays = isJudged ? this.#sample(other => other.id !== member.id && other.word.standing === 'alive', this.#options.config.indirect) : [];
 			probe.silentRelays = new Set(relays);
-			for (const relay of relays) this.#send(relay, {type: 'ping-req', seq: probe.seq, target: member.id}, 'datagram');
-			this.#send(member.id, {type: 'ping', seq: probe.seq, link: true}, 'link');
+			for (const relay of relays) this.#send(relay, {type: 'ping-req', seq: probe.seq, target: member.id}, this.#wayTo(relay));
+			this.#sendPing(member.id, probe.seq, 'link');
 		}
 
 		if (age < this.#health.stretch(this.#pace.probe)) return;
@@ -299,7 +299,7 @@ class SwimMachine implements Swim {
 			if (age >= 2 * this.#pace.probe) this.#probes.endRelay(seq);
 			if (age < nackTicks || relay.hasNacked) continue;
 			relay.hasNacked = true;
-			this.#send(relay.requester, {type: 'nack', seq: relay.requesterSeq}, 'datagram');
+			this.#send(relay.requester, {type: 'nack', seq: relay.requesterSeq}, this.#wayTo(relay.requester));
 		}
 	}
 
@@ -336,7 +336,7 @@ class SwimMachine implements Swim {
 		if (!this.#isRowDue || this.#tick - this.#pushedTick < this.#pace.push) return;
 		this.#isRowDue = false;
 		this.#pushedTick = this.#tick;
-		for (const to of this.#audience()) this.#send(to, {type: 'gossip'}, 'datagram');
+		for (const to of this.#audience()) this.#send(to, {type: 'gossip'}, this.#wayTo(to));
 	}
 
 	#tickPartition(): void {
@@ -394,12 +394,26 @@ class SwimMachine implements Swim {
 
 	// Packets out.
 
-	/** Ping it now; when a ping is on its way already, once more under the same number. */
+	/** Ping it now; when a ping is on its way already, once more under the same number. Always by datagram as well, which shows when those get through again. */
 	#ping(member: Member): void {
 		let probe = this.#probes.of(member.id);
 		if (probe) probe.isRepeated = true;
 		else probe = this.#probes.start(member.id, this.#tick);
-		this.#send(member.id, {type: 'ping', seq: probe.seq, link: false}, 'datagram', probe);
+		this.#sendPing(member.id, probe.seq, 'datagram', probe);
+		if (this.#wayTo(member.id) === 'datagram') return;
+		probe.isRepeated = true;
+		this.#sendPing(member.id, probe.seq, 'link');
+	}
+
+	/** The link, where it works and datagrams do not arrive: rumours and rows would never get there. What the other end hears counts; where that is not known, what this one does. */
+	#wayTo(id: NodeId): 'datagram' | 'link' {
+		const hears = (node: NodeId, other: NodeId): boolean | undefined => this.#rows.isAudible(node, other, this.#tick, this.#pace.stale);
+		const isAudible = hears(id, this.#self) ?? hears(this.#self, id) ?? true;
+		return isAudible || this.isLinked(this.#self, id) === false || this.isLinked(id, this.#self) === false ? 'datagram' : 'link';
+	}
+
+	#sendPing(to: NodeId, seq: number, via: 'datagram' | 'link', stamps?: Probe): void {
+		this.#send(to, {type: 'ping', seq, link: via === 'link'}, via, stamps);
 	}
 
 	#audience(): NodeId[] {

@@ -269,6 +269,14 @@ describe('lives of an origin', () => {
 		expect(lives(push(batchOf(1), {repair: true}))).toEqual(['1/1', '2/1']);
 	});
 
+	test('what comes back of an own earlier life does not wait for ever when this life publishes meanwhile', () => {
+		const {gossip, push, take} = machine();
+		expect(lives(push(batchOf(1, {from: self, incarnation: 2}), {from: other, repair: true}))).toEqual([]);
+		gossip.publish(batchOf(1, {from: self, incarnation: 3, lamport: 100}));
+		expect(lives(take())).toEqual(['2/1']);
+		expect(gossip.status()).toMatchObject({held: 0, waitingLives: 0});
+	});
+
 	test('the word of an earlier life of the origin is not enough', () => {
 		const {push, step} = machine();
 		push(batchOf(1));

@@ -41,8 +41,10 @@ function setUp(count: number, incarnation = 1) {
 		drain();
 	};
 
+	const row = (node: string, ...unheard: string[]): SwimPacket['rows'][number] => [idOf(node), 1, ++counter, hashMembers(order), bitmap(order, id => unheard.includes(nameOf(id)))];
+
 	return {
-		swim, sent, changes, partitions, say, drain,
+		swim, sent, changes, partitions, say, drain, row,
 		pass: (ms: number) => {
 			nowMs += ms;
 		},
@@ -61,9 +63,8 @@ function setUp(count: number, incarnation = 1) {
 				if (packet.type === 'ping' && names.includes(nameOf(to))) say(nameOf(to), {type: 'ack', seq: packet.seq});
 			}
 		},
-		row(node: string, ...unheard: string[]): SwimPacket['rows'][number] {
-			return [idOf(node), 1, ++counter, hashMembers(order), bitmap(order, id => unheard.includes(nameOf(id)))];
-		},
+		/** Its row, which says that datagrams of n1 do not reach it. */
+		deaf: (node: string) => ({type: 'gossip' as const, rows: [row(node)], states: [[1, -1, 0, new Uint8Array(0), bitmap(order, id => id === order[0])] as const]}),
 		state: (name: string) => swim.status().members.find(({id}) => id === idOf(name))!,
 		pings: (name: string) => sent.filter(({to, packet}) => to === idOf(name) && packet.type === 'ping'),
 	};
@@ -141,6 +142,26 @@ describe('probing', () => {
 		expect(swim.isHeard(idOf('n2'))).toBe(true);
 	});
 
+	test('one that datagrams do not reach is pinged over a working link as well, with what it is to be told', () => {
+		const {swim, ticks, say, deaf, pings, drain} = setUp(3);
+		const tells = (): string[] => pings('n2').filter(({packet}) => packet.updates.some(([id, standing]) => id === idOf('n3') && standing === 'left')).map(({via}) => via);
+		say('n3', {type: 'gossip', updates: [accuse('n3', 'left', 1, 'n3')]});
+		say('n2', deaf('n2'));
+		ticks(12);
+		expect(tells()).toEqual(expect.arrayContaining(['datagram', 'link']));
+		// Without a link there is nothing better than datagrams.
+		const unlinked = (): void => {
+			say('n2', deaf('n2'));
+			swim.tick({isLinked: () => false, isAudible: () => true, report: () => ({term: 1, leader: undefined, applied: 0})});
+			drain();
+		};
+
+		unlinked();
+		const before = pings('n2').length;
+		for (let tick = 0; tick < 12; tick++) unlinked();
+		expect(new Set(pings('n2').slice(before).map(({via}) => via))).toEqual(new Set(['datagram']));
+	});
+
 	test('it answers pings the way they came, also those of strangers, but takes no rumours from them', () => {
 		const {say, sent, changes} = setUp(3);
 		say('n2', {type: 'ping', seq: 7, link: true});
@@ -163,6 +184,19 @@ describe('relaying', () => {
 		expect(sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'ack' && packet.seq === 70)).toHaveLength(1);
 		say('n3', {type: 'ack', seq: ping.seq});
 		expect(sent.filter(({packet}) => packet.type === 'ack')).toHaveLength(1);
+	});
+
+	test('goes over the link with one that datagrams do not reach', () => {
+		const {say, sent, deaf} = setUp(3);
+		say('n2', deaf('n2'));
+		say('n2', {type: 'ping-req', seq: 70, target: idOf('n3')});
+		const ping = sent.find(({to, packet}) => to === idOf('n3') && packet.type === 'ping')!;
+		expect(ping.via).toBe('datagram');
+		say('n3', {type: 'ack', seq: (ping.packet as {seq: number}).seq});
+		expect(sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'ack').map(({via}) => via)).toEqual(['link']);
+		sent.length = 0;
+		say('n3', {type: 'ping-req', seq: 71, target: idOf('n2')});
+		expect(sent.map(({to, packet, via}) => [nameOf(to), packet.type, via])).toEqual([['n2', 'ping', 'link']]);
 	});
 
 	test('an ack for a relayed ping counts only from its target', () => {

@@ -124,7 +124,8 @@ class Run {
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
 		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
 		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters, messages: this.#witness.messages});
-		this.#witness.mayBeRemoved = node => this.#removed.has(node) || !this.#hosts.some(({id, isGone}) => id === node && !isGone);
+		// The resignation of a lost disk counts, whether there is a copy of it or not.
+		this.#witness.mayBeRemoved = node => this.#removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
 		this.#looks = new Looks({
 			fabric: this.#fabric, hosts: this.#hosts, nowMs: () => this.#schedule.nowMs, leader: () => this.#members()?.leader, hostOf: id => this.#hostOf(id),
 		});

@@ -29,6 +29,11 @@ export class DoubleVotes {
 		this.#doubled.add(host.id);
 	}
 
+	/** From now on the one that speaks first is it. Its machine may start another process before the other one speaks, and that may be heard by nobody. */
+	ended(host: Machine): void {
+		if (this.#voices.get(host.id) === host) this.#voices.delete(host.id);
+	}
+
 	/** A majority has the log up to this entry. */
 	committed({index, term}: {readonly index: number; readonly term: number}): void {
 		if (index > this.#committed.lastIndex) this.#committed = {lastIndex: index, lastTerm: term};

@@ -37,7 +37,7 @@ const behindMs = 1000;
 export class Looks {
 	readonly #options: LooksOptions;
 	/** Since when a voter is of no use to a node, and why; another reason begins anew, since it has to be found out anew. */
-	readonly #unusable = new Map<string, Trouble & {readonly sinceMs: number}>();
+	readonly #unusable = new Map<string, Trouble & {readonly sinceMs: number; readonly term: number}>();
 	#commits: Array<{readonly atMs: number; readonly commit: number}> = [];
 	#world = '';
 	#worldSinceMs = 0;
@@ -74,13 +74,15 @@ export class Looks {
 		const agreed = this.#commits[0]?.commit ?? 0;
 		for (const host of running) {
 			const isHealthy = judged(host).verdict === 'healthy';
+			const {leader: followed, term} = host.node!.control.raft.status();
 			if (isHealthy) this.counts.healthy++;
 			for (const voter of status?.configuration.voters ?? host.node!.control.raft.status().configuration.voters) {
 				const key = `${host.key}>${voter}`;
 				const why = this.#uselessness(host, voter, leader, agreed);
 				const known = this.#unusable.get(key);
 				if (!why) this.#unusable.delete(key);
-				else if (known?.kind !== why.kind) this.#unusable.set(key, {sinceMs: atMs, ...why});
+				// Who follows a leader of a later term has had that one between two looks.
+				else if (known?.kind !== why.kind || (why.kind === 'no-leader' && followed !== undefined && term > known.term)) this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
 				else if (isHealthy && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs) throw new Error(`healthy only if usable: ${host.key} says healthy, ${voter} is of no use to it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`);
 			}
 		}
@@ -110,7 +112,7 @@ export class Looks {
 	/** Nodes that are connected, directly or over others, and of which nothing has changed for a while, name the same members as not alive. */
 	#checkViews(running: readonly Host[]): void {
 		const {fabric, nowMs} = this.#options;
-		const world = running.map(one => `${one.key}:${one.address}:${running.filter(other => fabric.isLinked(one.key, other.key)).map(({key}) => key).join(',')}:${running.filter(other => fabric.datagrams.isCut(one.key, other.key)).map(({key}) => key).join(',')}`).join(';');
+		const world = running.map(one => `${one.key}:${one.address}:${nowMs() - one.awakeMs}:${running.filter(other => fabric.isLinked(one.key, other.key)).map(({key}) => key).join(',')}:${running.filter(other => fabric.datagrams.isCut(one.key, other.key)).map(({key}) => key).join(',')}`).join(';');
 		if (world !== this.#world) {
 			this.#world = world;
 			this.#worldSinceMs = nowMs();

@@ -48,7 +48,9 @@ export class Repairs {
 		const up = all.filter(({node}) => node?.phase === 'running');
 		if (state === 'healed') {
 			const here = new Set(sides.flat());
-			const far = up.filter(other => other !== host && !other.isCopy && this.#cutOff.get(host)?.has(other.id) && here.has(other.id));
+			// Of two processes of one id it may be linked to the copy.
+			const isOne = ({id}: Host): boolean => up.filter(other => other.id === id).length === 1;
+			const far = up.filter(other => other !== host && !other.isCopy && isOne(other) && this.#cutOff.get(host)?.has(other.id) && here.has(other.id));
 			const wants = (header: BatchHeader): boolean => header.lamport > (sinceOf(host, header) ?? Infinity);
 			this.#healed.set(host, far.map(other => ({host: other, incarnation: other.node!.options.incarnation, had: this.#messages.held(other).filter(([, header]) => wants(header))})));
 			return undefined;

@@ -102,6 +102,7 @@ export class Witness {
 	ended(host: Host, why: Stop): void {
 		this.stops[why]++;
 		this.causes.ended(host.id, host.options.schedule.nowMs);
+		this.doubleVotes.ended(host);
 	}
 
 	/** A new disk: nothing of the old one is expected back. */
