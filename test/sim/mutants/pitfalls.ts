@@ -45,7 +45,7 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'readers that fall behind and catch up', mutants: ['reader-twice-at-the-end', 'reader-live-while-full', 'reader-live-too-early', 'reader-never-resumes', 'read-again']},
 	{pitfall: 'an upgrade: what an older version does not know is used before all members know it', mutants: ['protocol-proposed-early', 'unknown-member-speaks-all', 'joins-below-the-protocol', 'newer-state-too-early', 'newer-format-too-early', 'names-outside-the-snapshot']},
 	{pitfall: 'two nodes of one name, two processes of one identity', mutants: ['names-not-unique', 'claim-of-the-same-start', 'claim-of-an-earlier-start']},
-	{pitfall: 'a copied data folder: both processes speak, or what one of them had counts for the other', mutants: ['copy-is-taken', 'publishes-before-its-claim', 'superseded-goes-on', 'match-of-a-former-process']},
+	{pitfall: 'a copied data folder: both processes speak, or what one of them had counts for the other', mutants: ['copy-is-taken', 'publishes-before-its-claim', 'superseded-goes-on', 'pause-not-doubted', 'unconfirmed-proposes', 'match-of-a-former-process']},
 	{pitfall: 'an address is taken for a node', mutants: ['address-of-the-dead-is-free', 'address-of-a-second-process']},
 	{pitfall: 'nodes that start together found more than one cluster', mutants: ['founds-unasked']},
 	{pitfall: 'nodes that moved do not find one another', mutants: ['seeds-ignored-by-members', 'missing-member-not-asked-for']},

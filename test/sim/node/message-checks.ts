@@ -299,9 +299,6 @@ export class MessageChecks {
 			// Gossip remembers the newest lives of an origin; older ones are passed over.
 			if (newest >= header.incarnation + livesMax) continue;
 			const last = this.#topics.get(host)?.get(header.topic)?.last.get(streamKey(header));
-			// A whole life of its own that its log has nothing of, since its power was cut before the fsync, or since the other process of its id had it:
-			// once a node has published in a newer life it does not go back for it. Nothing of it was acknowledged by this machine.
-			if (header.origin === host.id && header.incarnation < host.node!.options.incarnation && last === undefined) continue;
 			if (lastSeq(header) <= (last ?? 0)) continue; // Was here, or was skipped by an older wish.
 			problems.push(`${host.id} lacks ${key}`);
 		}

@@ -386,7 +386,9 @@ export class Witness {
 			apply: (index: number, data: Uint8Array) => {
 				const envelope = decodeEnvelope(data);
 				const isRepeated = envelope !== undefined && topics.answered(envelope) !== undefined;
+				const agreed = envelope && topics.instance(envelope.node);
 				const applied = apply(index, data);
+				if (agreed && envelope.command.type !== 'claim' && envelope.incarnation > agreed.incarnation && applied.events.length > 0) throw this.#problem(`only the process that is agreed on proposes: ${envelope.node} did in life ${envelope.incarnation}, agreed is ${agreed.incarnation}`);
 				if (isRepeated && applied.events.length > 0) throw this.#problem(`a command applies once: ${envelope.node}:${envelope.incarnation}:${envelope.seq} changed something again at ${index}`);
 				// The sessions of a node go with it; what it asked for is refused from then on. A claim is not part of a session: it says the same again.
 				if (envelope && !isRepeated && applied.result.ok && envelope.command.type !== 'claim') {
