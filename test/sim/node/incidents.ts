@@ -114,7 +114,13 @@ export class Incidents {
 	*/
 	#introduce(): void {
 		const living = this.#options.hosts.filter(({isGone, isCopy, why}) => !isGone && !isCopy && why !== 'removed');
-		for (const host of living) if (this.#options.fabric.at(host.address) !== host) host.moveTo(this.#options.freshAddress()); // As its next start would.
+		// Another host has its address by now: it starts again at another one.
+		const displaced = living.filter(host => this.#options.fabric.at(host.address) !== host);
+		for (const host of displaced) {
+			this.#down(host);
+			host.moveTo(this.#options.freshAddress());
+		}
+
 		const members = living.filter(({id, addressBook}) => addressBook.has(id));
 		const isLed = ({node}: Host): boolean => node?.control.raft.leader !== undefined;
 		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
@@ -126,7 +132,7 @@ export class Incidents {
 		// Who is linked to one of two processes of a node does not look for the other.
 		const {hosts} = this.#options;
 		const doubled = hosts.filter(host => !host.isGone && host.why !== 'removed' && !isLed(host) && hosts.some(other => other !== host && other.id === host.id && !other.isGone));
-		for (const host of new Set([...lost, ...doubled])) {
+		for (const host of new Set([...lost, ...doubled, ...displaced])) {
 			this.introductions++;
 			this.#down(host);
 			host.bootstrap = living.filter(other => other !== host).map(({address}) => address);
