@@ -51,8 +51,10 @@ export class Repairs {
 			// Of two processes of one id it may be linked to the copy.
 			const isOne = ({id}: Host): boolean => up.filter(other => other.id === id).length === 1;
 			const far = up.filter(other => other !== host && !other.isCopy && isOne(other) && this.#cutOff.get(host)?.has(other.id) && here.has(other.id));
-			const wants = (header: BatchHeader): boolean => header.lamport > (sinceOf(host, header) ?? Infinity);
-			this.#healed.set(host, far.map(other => ({host: other, incarnation: other.node!.options.incarnation, had: this.#messages.held(other).filter(([, header]) => wants(header))})));
+			const wants = (one: Host, header: BatchHeader): boolean => header.lamport > (sinceOf(one, header) ?? Infinity);
+			// What one has kept from before its present subscription is not told in digests.
+			const tells = (one: Host, header: BatchHeader): boolean => header.origin === one.id || wants(one, header);
+			this.#healed.set(host, far.map(other => ({host: other, incarnation: other.node!.options.incarnation, had: this.#messages.held(other).filter(([, header]) => wants(host, header) && tells(other, header))})));
 			return undefined;
 		}
 
