@@ -185,6 +185,11 @@ export class Host implements Station {
 		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.uncutMs(this.key)) : 0;
 	}
 
+	/** When the newest process began, or was paused or resumed last. */
+	get sinceMs(): number {
+		return this.#sinceMs;
+	}
+
 	/** How long the process has run without a pause. */
 	get awakeMs(): number {
 		return this.isUp && !this.isPaused ? this.options.schedule.nowMs - this.#sinceMs : 0;

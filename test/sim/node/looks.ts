@@ -19,7 +19,7 @@ export type LooksOptions = {
 };
 
 /** Why a voter is of no use. */
-type Trouble = {readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'behind'; readonly text: string};
+type Trouble = {readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'behind'; readonly text: string; /** Of a process that ended: it may have begun after the last look. */ readonly begunMs?: number};
 
 export const lookMs = 500;
 /** Within this time a node finds out, over the worst network that a run has. */
@@ -82,7 +82,7 @@ export class Looks {
 				const known = this.#unusable.get(key);
 				if (!why) this.#unusable.delete(key);
 				// Who follows a leader of a later term has had that one between two looks.
-				else if (known?.kind !== why.kind || (why.kind === 'no-leader' && followed !== undefined && term > known.term)) this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
+				else if (known?.kind !== why.kind || known.begunMs !== why.begunMs || (why.kind === 'no-leader' && followed !== undefined && term > known.term)) this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
 				else if (isHealthy && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs) throw new Error(`healthy only if usable: ${host.key} says healthy, ${voter} is of no use to it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`);
 			}
 		}
@@ -93,7 +93,7 @@ export class Looks {
 		const {hostOf, hosts} = this.#options;
 		if (hosts.filter(one => one.id === voter && isRunning(one)).length > 1) return undefined; // Which of two it is, is another check's.
 		const other = hostOf(voter);
-		if (!other || !isRunning(other)) return other?.isPaused ? {kind: 'paused', text: 'it is paused'} : {kind: 'down', text: 'it does not run'};
+		if (!other || !isRunning(other)) return other?.isPaused ? {kind: 'paused', text: 'it is paused'} : {kind: 'down', text: 'it does not run', begunMs: other?.sinceMs};
 		if (!leader) return {kind: 'no-leader', text: 'there is no leader'};
 		if (other !== host && !this.#isReached(host, other)) return {kind: 'no-link', text: 'no connection leads to it'};
 		const {leader: followed, term} = other.node!.control.raft.status();
