@@ -208,6 +208,8 @@ export class Node implements ServedBroker {
 	run(clusterId: string): void {
 		if (this.phase !== 'running') this.journal.record({type: 'admitted', id: this.id, clusterId: clusterId === '' ? this.clusterId : clusterId});
 		this.phase = 'running';
+		this.#entering?.stop();
+		this.#entering = undefined;
 		this.waiting.end();
 		if (clusterId !== '' && clusterId !== this.clusterId) {
 			this.clusterId = clusterId;
@@ -224,14 +226,10 @@ export class Node implements ServedBroker {
 			waitFor: text => this.waiting.for(text),
 			refused: error => void this.stop(errorMessage(error)),
 			joined: ({clusterId, members}) => {
-				this.#entering = undefined;
 				this.setJoined(clusterId, members);
 			},
 			found: facts => {
-				founding = this.control.found(facts).then(() => {
-					this.#entering = undefined;
-					this.run(facts.clusterId);
-				}, (error: unknown) => this.#fail(error));
+				founding = this.control.found(facts).then(() => this.run(facts.clusterId), (error: unknown) => this.#fail(error));
 			},
 		});
 		this.#entering = entering;
@@ -500,7 +498,9 @@ export class Node implements ServedBroker {
 			this.#acquaintances.link();
 			this.presence.setMembers(members.map(({id}) => id));
 			this.#crashEvidence.setMembers(members.map(({id}) => id));
-			if (topics.clusterId !== '' && topics.clusterId !== this.clusterId) this.run(topics.clusterId);
+			// One that asks to be taken in may hear that it is a member from the leader, before anybody answers.
+			const isAdmitted = this.phase === 'joining' && topics.address(this.id) !== undefined;
+			if (topics.clusterId !== '' && (topics.clusterId !== this.clusterId || isAdmitted)) this.run(topics.clusterId);
 			this.#keeping.agreed();
 		}
 

@@ -72,6 +72,7 @@ test.each([
 	['Lamport time went back over a power cut right after a stamp from far ahead', only(1559)],
 	['what damage took and came back while it was not wanted was released once more when it was wanted again', only(12_919, 3936, 4108, 5066, 5757, 6215, 8229, 8679, 9479, 12_588, 12_769, 13_208, 14_090, 14_158, 15_510, 15_793, 16_164, 17_917, 19_409, 19_814, 19_986)],
 	['the same in a log of which a bit had turned over, not the end gone', only(13_052, 3591, 3848, 4377, 4614, 5332, 6198, 6583, 7514, 7565, 9259, 12_827, 13_224, 14_112, 14_577, 15_150, 15_799, 16_029, 17_574, 22_484)],
+	['a node that asked to be taken in heard of the leader that it is a member, and went on asking for ever', only(27_757, 23_073, 27_360, 27_744)],
 	['where datagrams were blocked and the link was busy, what others said of a member had no way', only(433, 18_350, 19_048, 28_847)],
 	['the same, of a member to which no link leads', only(25_081, 8883, 12_247, 15_364, 19_764)],
 ] as Array<[string, RunOptions]>)('%s', async (_name, options) => {

@@ -505,7 +505,9 @@ class Run {
 		const {voters} = newest.configuration;
 		// Of two machines with one id one may have what counts as agreed, and the other not: that one takes the place of none that is lost.
 		const isWhole = voters.every(voter => !this.#hosts.some(({id, isCopy}) => id === voter && isCopy) || (this.#hostOf(voter)?.node?.control.raft.status().commit ?? 0) >= newest.commit);
-		return voters.length > 2 && isWhole && newest.commit === newest.lastIndex && this.#isSound(voters, host) && this.#isSound(voters.filter(voter => !this.#removed.has(voter)), host);
+		// A configuration counts from when it is in a log on, committed or not.
+		const isSoundForAll = this.#up.every(({node}) => this.#isSound(node!.control.raft.status().configuration.voters, host) || node!.control.raft.status().configuration.voters.length === 0);
+		return isSoundForAll && voters.length > 2 && isWhole && newest.commit === newest.lastIndex && this.#isSound(voters, host) && this.#isSound(voters.filter(voter => !this.#removed.has(voter)), host);
 	}
 
 	/** A majority of the voters still has its disk, without this one. */

@@ -440,7 +440,7 @@ export class Host implements Station {
 				const {node} = other;
 				// What the hello of its channel said.
 				const {incarnation, instance, protocols: [, newest], version} = station.hello();
-				const facts = {protocol: Math.min(newest, other.protocol), version, incarnation, instance};
+				const facts = {protocol: Math.min(newest, this.protocol, other.protocol), version, incarnation, instance};
 				other.run(() => void node.onJoin({...request, facts}).then(answer => later(() => {
 					if (fabric.isCut(this.key, other.key)) fail();
 					else this.#runIn(life, () => resolve({id: other.id, frame: encodeControl('joined', answer)}));

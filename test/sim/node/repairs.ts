@@ -58,7 +58,8 @@ export class Repairs {
 			return undefined;
 		}
 
-		const far = this.#healed.get(host) ?? [];
+		// Who is no member any more is not waited for.
+		const far = (this.#healed.get(host) ?? []).filter(({host: {id}}) => sides.flat().includes(id));
 		this.booted(host);
 		this.count++;
 		for (const {host: other, incarnation, had} of far) {
