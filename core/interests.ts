@@ -65,7 +65,8 @@ export class Interests {
 			else if (this.#isSettled(topic)) return;
 			else {
 				const {self, lamport, propose} = this.#options;
-				const work = propose(this.isWanted(topic) ? {type: 'subscribe', topic, node: self, since: since ?? this.#former.get(topic) ?? lamport()} : {type: 'unsubscribe', topic, node: self});
+				// A node that keeps a topic is one of its copies: it wants all that is retained. Who only reads through it may want less.
+				const work = propose(this.isWanted(topic) ? {type: 'subscribe', topic, node: self, since: since ?? this.#former.get(topic) ?? (this.own.has(topic) ? 0 : lamport())} : {type: 'unsubscribe', topic, node: self});
 				this.#running.set(topic, work);
 				try {
 					// oxlint-disable-next-line no-await-in-loop

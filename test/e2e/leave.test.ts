@@ -124,3 +124,23 @@ test('a headless node says on stderr what its stop costs', async () => {
 	await two.kill('SIGTERM');
 	expect([await two.exited, two.stderr]).toEqual([0, 'Stopping this node leaves 1 of 3 voters: no quorum until it is back\n']);
 });
+
+describe('nodes that are replaced by empty ones', () => {
+	test('one after the other: the new ones have what was published before, also by those that are gone', async () => {
+		await using cluster = new Cluster({cli, topics: [topic], messages: true});
+		await cluster.startAll(3);
+		const bodies = cluster.nodes.map(({port}) => `from ${port}`);
+		for (const [index, node] of cluster.nodes.entries()) expect(await command(cluster, node, 'publish', topic, bodies[index]!)).toMatchObject({code: 0});
+		const has = (node: NodeProcess): Promise<unknown> => Promise.all(bodies.map(body => node.waitFor(event => event.type === 'message' && event['payload'] === body, body)));
+		await Promise.all(cluster.nodes.map(node => has(node)));
+		let nodes = [...cluster.nodes];
+		for (const old of nodes) {
+			const [seed, other] = nodes.filter(node => node !== old) as [NodeProcess, NodeProcess];
+			expect(await command(cluster, old, 'leave')).toMatchObject({code: 0});
+			await old.exited;
+			const fresh = cluster.startAlone(old.port, ['--bootstrap', `${seed.port},${other.port}`], `fresh${old.port}`);
+			await has(fresh);
+			nodes = [seed, other, fresh];
+		}
+	}, 90_000);
+});
