@@ -83,8 +83,11 @@ export class OwnIdentity {
 
 	/** Propose in the name of the node, once this process is confirmed. @throws as `Control.propose`; `no-quorum` when it is not confirmed in time */
 	async propose(command: Command): Promise<void> {
+		const {control} = this.#options;
+		const why = this.isConfirmed ? undefined : control.proposals.hopeless();
+		if (why) throw why;
 		await this.gate.wait();
-		return this.#options.control.propose(command);
+		return control.propose(command);
 	}
 
 	/** At every tick of a member. */
