@@ -9,6 +9,9 @@ import process from 'node:process';
 import {fileURLToPath, pathToFileURL} from 'node:url';
 import {isNewEnough, ownNode} from './node-version.mjs';
 
+// Node opens its debugger on this signal; see `entry.ts`.
+process.on('SIGUSR1', () => undefined);
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cli = join(root, 'dist', 'cli.js');
 
@@ -26,7 +29,7 @@ if (isNewEnough(process.versions.node)) {
 		process.exit(1);
 	}
 
-	const child = spawn(node, [cli, ...process.argv.slice(2)], {stdio: 'inherit'});
+	const child = spawn(node, ['--disable-sigusr1', cli, ...process.argv.slice(2)], {stdio: 'inherit'});
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 		process.on(signal, () => {
 			// On a terminal Ctrl-C reaches both of us by itself.

@@ -10,6 +10,7 @@ import {DapssError, errorMessage} from '../core/errors.ts';
 import type {FlagName, Flags} from './flags.ts';
 import type {Env} from './places.ts';
 import {addressOf, type Settings} from './settings.ts';
+import {interruptedBy} from './signals.ts';
 import type {Terminal} from './terminal.ts';
 import {parseDuration} from './values.ts';
 
@@ -69,10 +70,10 @@ export async function reach(context: Context, address?: string): Promise<Broker 
 	return broker;
 }
 
-/** The promise, or a rejection as soon as the command is to end. A resource that comes later is given back. */
+/** The promise, or a rejection as soon as the command is to end. A resource that comes later is given back. @throws `interrupted`, `wait-over` */
 export async function interruptible<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
 	const {promise: interrupted, reject} = Promise.withResolvers<never>();
-	const stop = (): void => reject(new DapssError('closed', 'Interrupted'));
+	const stop = (): void => reject(interruptedBy(signal));
 	if (signal.aborted) stop();
 	signal.addEventListener('abort', stop);
 	try {
@@ -95,11 +96,6 @@ export function expectInput(context: Context, min: number, max: number, usage: s
 	const {length} = context.input;
 	if (length < min) throw new DapssError('usage', `Expected ${usage}`);
 	if (length > max) throw new DapssError('usage', `Expected ${usage}, got ${JSON.stringify(context.input[max])} in addition; put quotes around text with spaces`);
-}
-
-/** A signal other than SIGINT is a wish to stop, not a failure. */
-export function isInterrupted(signal: AbortSignal): boolean {
-	return signal.aborted && signal.reason === 'SIGINT';
 }
 
 async function dispose(value: unknown): Promise<void> {

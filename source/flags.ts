@@ -31,6 +31,7 @@ export const flagTable = {
 	readonly: {type: 'boolean', text: 'a console that publishes and subscribes nothing'},
 	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to; without it, one of yours that runs here (also DAPSS_SERVER)'},
 	timeout: {type: 'string', value: 'TIME', text: 'how long to try to reach a node (5s)'},
+	wait: {type: 'string', value: 'TIME', text: 'how long to wait, once a node is reached, for what is to come; then it ends with 16'},
 	output: {type: 'string', shortFlag: 'o', value: 'FORMAT', text: 'form of what is printed'},
 	count: {type: 'string', value: 'N', text: 'number of messages'},
 	rate: {type: 'string', value: 'R', text: 'messages a second at most'},

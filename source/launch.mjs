@@ -24,6 +24,9 @@ const tasks = {
 	build: undefined,
 };
 
+// Node opens its debugger on this signal; see `entry.ts`.
+process.on('SIGUSR1', () => undefined);
+
 const [task, ...args] = process.argv.slice(2);
 if (!Object.hasOwn(tasks, task ?? '')) {
 	say(`Expected ${Object.keys(tasks).join(', ')}, got ${task}`);
@@ -75,7 +78,7 @@ async function run(file, rest) {
 
 	const node = ownNode(root);
 	if (!node) fail(`Expected Node 22.13 or newer, this is ${process.versions.node}, and node_modules has none: run npm ci without --ignore-scripts`);
-	const child = spawn(node, [path, ...rest], {stdio: 'inherit'});
+	const child = spawn(node, ['--disable-sigusr1', path, ...rest], {stdio: 'inherit'});
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 		process.on(signal, () => {
 			// On a terminal Ctrl-C reaches both of us by itself.

@@ -2,7 +2,6 @@
 The node itself: with the console on a terminal, alone with `--headless`, with `-o jsonl`, or where there is no terminal.
 */
 import type {Context} from '../context.ts';
-import {isInterrupted} from '../context.ts';
 import {eventLine} from '../lines.ts';
 import {startNode} from '../start-node.ts';
 import {leaveOrSay} from '../leaving.ts';
@@ -54,7 +53,7 @@ async function runHeadless(context: Context): Promise<number> {
 	const why = await broker.closed;
 	await writer.end();
 	if (why === leftReason && !signal.aborted) return 0;
-	if (signal.aborted && (why === 'stopped' || why === leftReason)) return isInterrupted(signal) ? 130 : 0;
+	if (signal.aborted && (why === 'stopped' || why === leftReason)) return 0;
 	throw new DapssError('failure', `The node stopped: ${why}`);
 }
 

@@ -2,27 +2,39 @@
 `subscribe TOPIC…`: messages as they are delivered, until there are enough of them or the command is stopped.
 */
 import type {Delivery, From} from '../../core/api.ts';
-import {DapssError} from '../../core/errors.ts';
+import {DapssError, type ErrorDetails} from '../../core/errors.ts';
 import {parseTopic, type Topic} from '../../core/message.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
 import {messageLine} from '../lines.ts';
+import {interruptedBy} from '../signals.ts';
 import {parseNumber} from '../values.ts';
+import {Wait} from '../wait.ts';
 
 export async function run(context: Context): Promise<void> {
-	const {flags, input, output, terminal, signal} = context;
+	const {flags, input, output, terminal} = context;
 	expectInput(context, 1, 256, 'subscribe TOPIC…');
 	const topics = input.map(name => topicOf(name));
 	const from = placeOf(flags.from ?? 'now');
-	let left = flags.count === undefined ? Infinity : parseNumber(flags.count, '--count', {min: 1});
+	const wanted = flags.count === undefined ? undefined : parseNumber(flags.count, '--count', {min: 1});
 
 	await using broker = await reach(context);
+	using wait = new Wait(context);
+	const {signal} = wait;
 	await using subscription = broker.subscribe(topics, {from});
 	const stop = (): void => void subscription[Symbol.asyncDispose]();
 	signal.addEventListener('abort', stop, {once: true});
-	await interruptible(subscription.agreed, signal);
+	terminal.followReader();
+	try {
+		await interruptible(subscription.agreed, signal);
+	} catch (error) {
+		if (!signal.aborted) throw error;
+		return ended(context, signal, 0, wanted);
+	}
+
 	terminal.say(`Subscribed to ${topics.map(topic => printable(topic)).join(', ')} at ${broker.server}`);
 
+	let received = 0;
 	let dropped = 0;
 	for await (const deliveries of subscription) {
 		if (subscription.dropped > dropped) {
@@ -32,14 +44,26 @@ export async function run(context: Context): Promise<void> {
 			terminal.say(`${missing} messages were gone before they could be read`);
 		}
 
-		const taken = deliveries.length > left ? deliveries.slice(0, left) : deliveries;
+		const taken = wanted !== undefined && deliveries.length > wanted - received ? deliveries.slice(0, wanted - received) : deliveries;
 		await terminal.print(render(taken, output, topics.length > 1));
-		left -= taken.length;
-		if (left <= 0 || signal.aborted) return;
+		if (!terminal.isClosed) received += taken.length;
+		if (received === wanted) return;
+		if (signal.aborted) break;
 	}
 
-	if (signal.aborted) return;
-	throw new DapssError('closed', `The link to the node is gone: ${await broker.closed}`);
+	if (signal.aborted) return ended(context, signal, received, wanted);
+	throw new DapssError('closed', `The link to the node is gone: ${await broker.closed}`, {details: countsOf(received, wanted)});
+}
+
+/** Ended before anything else ended it. @throws `wait-over`, and `interrupted` when there are fewer messages than were asked for */
+function ended({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
+	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages came`;
+	if (wanted !== undefined || signal.reason === 'over') throw interruptedBy(signal, text, countsOf(received, wanted));
+	if (signal.reason !== 'closed') terminal.say(text);
+}
+
+function countsOf(received: number, wanted: number | undefined): ErrorDetails {
+	return {received, ...(wanted === undefined ? {} : {wanted})};
 }
 
 /** @throws `usage` */
