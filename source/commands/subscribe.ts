@@ -3,7 +3,7 @@
 */
 import type {Delivery, From} from '../../core/api.ts';
 import {DapssError, type ErrorDetails} from '../../core/errors.ts';
-import {parseTopic, type Topic} from '../../core/message.ts';
+import {parseTopicName, type Topic} from '../../core/message.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
 import {messageLine} from '../lines.ts';
@@ -68,7 +68,7 @@ function countsOf(received: number, wanted: number | undefined): ErrorDetails {
 
 /** @throws `usage` */
 export function topicOf(name: string): Topic {
-	const topic = parseTopic(name);
+	const topic = parseTopicName(name);
 	if (typeof topic === 'string') return topic;
 	throw new DapssError('usage', topic.problem);
 }
