@@ -33,7 +33,7 @@ export async function main(options: MainOptions): Promise<number> {
 	try {
 		const {command, input, flags, output} = parseArguments(argv, version);
 		ran = command;
-		titleCommand(command.name);
+		titleCommand(argv, input.slice(command.messageAt ?? input.length).filter(word => word !== '-'));
 		if (flags.help) {
 			await terminal.line(helpOf(command));
 			return 0;

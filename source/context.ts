@@ -45,6 +45,8 @@ export type Command = {
 	readonly summary: string;
 	/** More about it, in lines. */
 	readonly notes?: readonly string[];
+	/** Where a message stands in the input: it is not shown to others. */
+	readonly messageAt?: number;
 	readonly flags: readonly FlagName[];
 	readonly formats: readonly Format[];
 	readonly examples: readonly string[];

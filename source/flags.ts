@@ -37,6 +37,8 @@ export const flagTable = {
 	rate: {type: 'string', value: 'R', text: 'messages a second at most'},
 	size: {type: 'string', value: 'BYTES', text: 'size of a message in bytes'},
 	from: {type: 'string', value: 'PLACE', text: 'where to begin: now, beginning or an offset (now)'},
+	time: {type: 'boolean', text: 'when each message was published, by the publisher\'s clock (UTC), in front'},
+	format: {type: 'string', shortFlag: 'f', value: 'TEMPLATE', text: 'text of a line, such as "{time} {topic} {body}"'},
 	watch: {type: 'boolean', text: 'go on with what happens from now on'},
 	for: {type: 'string', value: 'TIME', text: 'how long the fault lasts (10s)'},
 	oneWay: {type: 'boolean', text: 'cut only what the first group sends to the second'},

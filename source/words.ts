@@ -6,7 +6,7 @@ import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {levelOf} from '../core/observe/levels.ts';
 import {labelsIn, refusalReason} from '../core/observe/node-label.ts';
 import {printable, printableBytes} from '../core/observe/printable.ts';
-import {timeText} from './units.ts';
+import {timestamp, timeText} from './units.ts';
 import {paint, type Tone} from './terminal.ts';
 
 const previewBytes = 512;
@@ -17,12 +17,6 @@ export function eventText(hasColour: boolean): (event: RecordedEvent) => string 
 		const {text, tone} = eventWords(event);
 		return `${timestamp(event.at)} ${levelOf(event).toUpperCase().padEnd(5)} ${tone === undefined ? text : paint(hasColour, tone, text)}`;
 	};
-}
-
-/** ISO 8601; a clock beyond the calendar must not stop the log. */
-function timestamp(at: number): string {
-	const date = new Date(at);
-	return Number.isNaN(date.getTime()) ? String(at) : date.toISOString();
 }
 
 export function eventWords(event: RecordedEvent): {readonly text: string; readonly tone: Tone | undefined} {

@@ -310,9 +310,9 @@ describe('subscribe', () => {
 		expect({code, err}).toEqual({code: 0, err: 'Subscribed to news at 127.0.0.1:5000\n'});
 		const lines = out.trimEnd().split('\n').map(line => JSON.parse(line) as Record<string, unknown>);
 		expect(lines.map(({at, ...rest}) => (expect(at).toEqual(expect.any(Number)), rest))).toEqual([
-			{type: 'message', topic: 'news', origin: pictures.a, incarnation: 1, seq: 1, lamport: 11, size: Buffer.byteLength('Zürich\n"☀"'), payload: 'Zürich\n"☀"', offset: 0},
-			{type: 'message', topic: 'news', origin: pictures.a, incarnation: 1, seq: 2, lamport: 12, size: 2, payload64: '/wA=', offset: 1},
-			{type: 'message', topic: 'news', origin: pictures.a, incarnation: 1, seq: 3, lamport: 13, size: 0, payload: '', offset: 2},
+			{type: 'message', sentAt: 0, topic: 'news', origin: pictures.a, incarnation: 1, seq: 1, lamport: 11, size: Buffer.byteLength('Zürich\n"☀"'), payload: 'Zürich\n"☀"', offset: 0},
+			{type: 'message', sentAt: 0, topic: 'news', origin: pictures.a, incarnation: 1, seq: 2, lamport: 12, size: 2, payload64: '/wA=', offset: 1},
+			{type: 'message', sentAt: 0, topic: 'news', origin: pictures.a, incarnation: 1, seq: 3, lamport: 13, size: 0, payload: '', offset: 2},
 		]);
 	});
 
