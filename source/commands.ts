@@ -77,6 +77,7 @@ export const commands: readonly Command[] = [
 	{
 		name: 'leader',
 		usage: ['leader', 'leader transfer [NODE]'],
+		words: ['transfer'],
 		summary: 'Who leads; or hand the lead to another voter, for a restart without an election.',
 		notes: ['Ends with 12 when nobody leads. A node is called by its name, its address, its port, or the first digits of its id; without one the voter that is furthest takes over.'],
 		flags: clientFlags,
@@ -87,6 +88,7 @@ export const commands: readonly Command[] = [
 	{
 		name: 'peer',
 		usage: ['peer remove NODE'],
+		words: ['remove'],
 		summary: 'Take a member out of the cluster for good.',
 		notes: ['Refused when the other voters would have no quorum. A removed node stops; to join again it needs an empty data folder.'],
 		flags: clientFlags,
@@ -121,12 +123,12 @@ export const commands: readonly Command[] = [
 	clusterView('topics', 'The topics, who subscribes, and what is kept.', ['dapss-tui topics', 'dapss-tui topics -o json']),
 	{
 		name: 'check',
-		usage: ['check'],
+		usage: ['check', 'check --wait-healthy [--wait TIME]'],
 		summary: 'Is all well? If not, why, and what to do.',
-		notes: ['Asks the quorum, so that a node which is cut off cannot say that all is well.', 'Ends with 0 healthy, 10 unhealthy, 11 no quorum, 12 no leader, 14 no node reached.'],
-		flags: clientFlags,
+		notes: ['Asks the quorum, so that a node which is cut off cannot say that all is well.', 'Ends with 0 healthy, 10 unhealthy, 11 no quorum, 12 no leader, 14 no node reached, 16 not healthy within --wait.'],
+		flags: [...clientFlags, 'waitHealthy', 'wait'],
 		formats: ['text', 'json'],
-		examples: ['dapss-tui check', 'dapss-tui check -o json || alert'],
+		examples: ['dapss-tui check', 'dapss-tui check -o json || alert', 'dapss-tui check --wait-healthy --wait 30s'],
 		load: () => import('./commands/check.ts'),
 	},
 	{
@@ -141,6 +143,7 @@ export const commands: readonly Command[] = [
 	{
 		name: 'fault',
 		usage: ['fault cut A,B C [--one-way] [--for 10s]', 'fault delay TIME [--for 10s]', 'fault drop PERCENT [--for 10s]', 'fault heal'],
+		words: ['cut', 'delay', 'drop', 'heal'],
 		summary: 'Cut, delay or drop traffic, for drills. The nodes must have been started with --faults.',
 		notes: ['A node is called by its name, its address, its port, or the first digits of its id. `cut C` cuts C off from the node that is asked.', '--one-way cuts only what the first group sends. `delay` and `drop` are for the node that is asked (--server), `heal` for all.'],
 		flags: [...clientFlags, 'for', 'oneWay'],
@@ -151,6 +154,7 @@ export const commands: readonly Command[] = [
 	{
 		name: 'bench',
 		usage: ['bench latency | throughput | reliability | partition | failover'],
+		words: ['latency', 'throughput', 'reliability', 'partition', 'failover'],
 		summary: 'Measure a cluster of real processes on this machine, and hold it against bounds.',
 		notes: ['Ends with 15 when a bound (--max-p99, --min-rate, --max-loss) was missed.'],
 		flags: ['nodes', 'count', 'size', 'rate', 'runs', 'maxP99', 'minRate', 'maxLoss', 'output'],
@@ -166,6 +170,16 @@ export const commands: readonly Command[] = [
 		formats: ['text', 'json'],
 		examples: ['dapss-tui config', 'DAPSS_PORT=5005 dapss-tui config -o json'],
 		load: () => import('./commands/config.ts'),
+	},
+	{
+		name: 'completion',
+		usage: ['completion bash | zsh | fish'],
+		words: ['bash', 'zsh', 'fish'],
+		summary: 'A script that lets the shell complete commands and flags.',
+		flags: [],
+		formats: ['text'],
+		examples: ['eval "$(dapss-tui completion bash)"', 'dapss-tui completion zsh > ~/.zfunc/_dapss-tui', 'dapss-tui completion fish > ~/.config/fish/completions/dapss-tui.fish'],
+		load: () => import('./commands/completion.ts'),
 	},
 	{
 		name: 'version',

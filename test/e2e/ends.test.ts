@@ -74,7 +74,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 	async function started(cluster: Cluster, line: (command: string) => string): Promise<{readonly shell: ChildProcess; readonly pid: number; readonly port: number}> {
 		const [port] = await freePorts(1) as [number];
 		const command = quoted([node, cli, '--headless', '-o', 'jsonl', '--port', String(port), '--data', join(cluster.folder, String(port)), ...cluster.clientFlags]);
-		const shell = spawn('bash', ['-c', line(command)], {stdio: ['ignore', 'pipe', 'pipe']});
+		const shell = spawn('bash', ['-c', line(command)], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...cluster.env}});
 		let pid = '';
 		shell.stderr.on('data', (chunk: Buffer) => {
 			pid ||= /^pid (\d+)$/m.exec(chunk.toString())?.[1] ?? '';

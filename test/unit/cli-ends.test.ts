@@ -180,3 +180,51 @@ test('whether SIGHUP was ignored at the start is told from what is left of it (c
 	expect(ignoresHangup({}, 8, system({}))).toBe(false);
 	expect(ignoresHangup({}, 7, join(home, 'none'))).toBe(false);
 });
+
+describe('check --wait-healthy', () => {
+	const sick = {...pictures.healthy, raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const}};
+
+	test('waits for a picture that is healthy, and says once what is missing', async () => {
+		const broker = new FakeBroker(sick);
+		const done = dapss('check --wait-healthy', {broker});
+		for (let wait = 0; wait < 5; wait++) await new Promise(resolve => setImmediate(() => resolve(broker.show(sick)))); // oxlint-disable-line no-await-in-loop
+		await expect.poll(() => (broker.show(pictures.healthy), broker.isDisposed)).toBe(true);
+		const {code, out, err} = await done;
+		expect({code, out}).toEqual({code: 0, out: expect.stringMatching(/^healthy: cluster dapss/) as string});
+		expect(err.split('waiting: no-leader: ')).toHaveLength(2);
+	});
+
+	test('a quorum has to confirm it', async () => {
+		const broker = healthy();
+		let asked = 0;
+		broker.readIndexAnswer = async () => {
+			if (++asked > 1) return 318;
+			setImmediate(() => broker.show(pictures.healthy));
+			throw new DapssError('no-quorum', '1 of 3 voters reachable');
+		};
+		expect(await dapss('check --wait-healthy', {broker})).toMatchObject({code: 0, err: expect.stringContaining('waiting: no-quorum: ') as string});
+		expect(asked).toBe(2);
+	});
+
+	test('a node that is not reached yet is called again; a wrong secret is not waited for', async () => {
+		let calls = 0;
+		const reached = (address: string): FakeBroker => {
+			if (++calls === 1) throw new DapssError('unreachable', `${address}: refused`);
+			return healthy();
+		};
+		expect(await dapss('check --wait-healthy', {broker: reached})).toMatchObject({code: 0, err: 'waiting: 127.0.0.1:5000: refused\n'});
+		const refusing = (): never => {
+			throw new DapssError('not-authenticated', 'another secret');
+		};
+		expect(await dapss('check --wait-healthy', {broker: refusing})).toMatchObject({code: 13});
+	});
+
+	test('the time of --wait bounds it: 16, and 14 when no node was reached', async () => {
+		expect(await dapss('check --wait-healthy --wait 20ms -o json', {broker: new FakeBroker(sick)})).toMatchObject({code: 16, out: expect.stringContaining('"code":"wait-over"') as string, err: expect.stringContaining('The time of --wait is over: no-leader: ') as string});
+		expect(await dapss('check --wait-healthy --wait 20ms', {nodes: []})).toMatchObject({code: 14, err: expect.stringContaining('The time of --wait is over: No node of cluster dapss runs here') as string});
+		expect(await dapss('check --wait 20ms')).toMatchObject({code: 2});
+		const stop = new AbortController();
+		setImmediate(() => stop.abort('SIGTERM'));
+		expect(await dapss('check --wait-healthy', {broker: new FakeBroker(sick), stop})).toMatchObject({code: 143});
+	});
+});
