@@ -4,6 +4,7 @@ What the command `dapss-tui` starts. An older Node hands over to the one that ca
 */
 import {spawn} from 'node:child_process';
 import {existsSync} from 'node:fs';
+import {constants} from 'node:os';
 import {dirname, join} from 'node:path';
 import process from 'node:process';
 import {fileURLToPath, pathToFileURL} from 'node:url';
@@ -37,5 +38,5 @@ if (isNewEnough(process.versions.node)) {
 		});
 	}
 
-	child.on('close', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+	child.on('close', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }

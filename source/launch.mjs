@@ -4,6 +4,7 @@ for any Node from 18 on, because the right one arrives with the installation.
 */
 import {spawn, spawnSync} from 'node:child_process';
 import {closeSync, openSync, readFileSync, rmSync, writeSync} from 'node:fs';
+import {constants} from 'node:os';
 import {join} from 'node:path';
 import process from 'node:process';
 import {pathToFileURL} from 'node:url';
@@ -86,7 +87,7 @@ async function run(file, rest) {
 		});
 	}
 
-	child.on('close', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+	child.on('close', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }
 
 /** One at a time: two terminals may start at once on a fresh clone. */
