@@ -29,7 +29,18 @@ export function watchReader(fd: number, onGone: () => void): void {
 
 /** The handle that Node has for pipes refuses to read from a writing end; the one for sockets does not. */
 function openHandle(fd: number): Handle | undefined {
-	const {TCP, constants: {SOCKET}} = (process as unknown as {binding(name: string): Binding}).binding('tcp_wrap');
+	const {TCP, constants: {SOCKET}} = binding();
 	const handle = new TCP(SOCKET);
 	return handle.open(fd) === 0 ? handle : undefined;
+}
+
+/** Deprecated, and the only way to it: that is nothing for the user to read. */
+function binding(): Binding {
+	const before = process.noDeprecation;
+	process.noDeprecation = true;
+	try {
+		return (process as unknown as {binding(name: string): Binding}).binding('tcp_wrap');
+	} finally {
+		process.noDeprecation = before as boolean;
+	}
 }
