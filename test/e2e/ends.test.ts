@@ -77,7 +77,7 @@ test('an interrupted publish says how many messages are stored (case 30)', async
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(1);
 	const where = ['--server', String(cluster.nodes[0]!.port), ...cluster.clientFlags];
-	await using broker = await cluster.client(cluster.nodes[0]!);
+	await using broker = await cluster.client(cluster.nodes[0]);
 	await using subscription = broker.subscribe(['lines' as Topic]);
 	await subscription.agreed;
 	const child = spawn(node, [cli, 'publish', 'lines', '-', '-o', 'json', ...where], {stdio: ['pipe', 'pipe', 'pipe']});
