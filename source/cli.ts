@@ -1,17 +1,17 @@
 /**
 The command line: argv and settings in, an exit code out. Nothing here ends the process, so that a test can call it; `entry.ts` does.
 */
-import {DapssError, errorMessage, exitCodes} from '../core/errors.ts';
+import {DapssError, exitCodes} from '../core/errors.ts';
 import {version} from '../core/version.ts';
 import {start} from './commands.ts';
 import type {Backend, Command, Context} from './context.ts';
-import {asksForJson, errorLine} from './failure.ts';
+import {asksForJson, errorLine, sayFailure} from './failure.ts';
 import {helpOf} from './help.ts';
 import {parseArguments} from './parse.ts';
 import type {Env} from './places.ts';
 import {loadSettings, type Settings} from './settings.ts';
 import {interruptedBy, signalCodes, signalOf} from './signals.ts';
-import {paint, type Terminal} from './terminal.ts';
+import type {Terminal} from './terminal.ts';
 import {titleCommand} from './title.ts';
 
 export type MainOptions = {
@@ -80,18 +80,7 @@ async function fail({argv, terminal, stop: {signal}}: MainOptions, command: Comm
 	const shown = isTold ? error : interruptedBy(signal);
 	const ownCode = shown instanceof DapssError ? exitCodes[shown.code] : exitCodes.failure;
 	const exitCode = isEnded ? signalCode(signal, command, 0) ?? ownCode : ownCode;
-	if (isTold) terminal.say(`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ${await printableLines(error instanceof DapssError ? error.message : unexpected(error))}`);
+	if (isTold) await sayFailure(terminal, error);
 	if (exitCode !== 0 && asksForJson(argv)) await terminal.line(errorLine(shown, exitCode, Date.now()));
 	return exitCode;
-}
-
-/** A message may quote what somebody else wrote. What makes it printable has tables, which nobody waits for who makes no mistake. */
-async function printableLines(text: string): Promise<string> {
-	const {printable} = await import('../core/observe/printable.ts');
-	return text.split('\n').map(line => printable(line)).join('\n');
-}
-
-/** Not one of ours: where it happened is what helps. */
-function unexpected(error: unknown): string {
-	return error instanceof Error ? error.stack ?? error.message : errorMessage(error);
 }
