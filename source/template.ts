@@ -35,7 +35,7 @@ export type Template = {
 	render(message: Delivery, facts: Facts, isTerminal: boolean): Uint8Array;
 };
 
-const escapes: Readonly<Record<string, string>> = {'\\n': '\n', '\\t': '\t', '\\\\': '\\', '{{': '{', '}}': '}'};
+const escapes: ReadonlyMap<string, string> = new Map([['\\n', '\n'], ['\\t', '\t'], ['\\\\', '\\'], ['{{', '{'], ['}}', '}']]);
 
 /** @throws `usage` for a field that there is not, or a brace without its other half */
 export function parseTemplate(text: string): Template {
@@ -51,7 +51,7 @@ export function parseTemplate(text: string): Template {
 			throw new DapssError('usage', `Expected a field in --format, got {${name}}${near === undefined ? '' : `; did you mean {${near}}?`} There are ${Object.keys(fields).map(field => `{${field}}`).join(' ')}`);
 		}
 
-		parts.push(name ?? escapes[match[0]] ?? match[0]);
+		parts.push(name ?? escapes.get(match[0]) ?? match[0]);
 		isField.push(name !== undefined);
 	}
 

@@ -77,6 +77,7 @@ describe('templates', () => {
 		const text = (template: string): string => Buffer.from(parseTemplate(template).render(message, {at: 0, nodeOf: id => id}, false)).toString();
 		expect(text('{{"seq":{seq}}}')).toBe('{"seq":7}\n');
 		expect(text(String.raw`a\nb\\nc\d`)).toBe('a\nb\\nc\\d\n');
+		expect(text('valueOf')).toBe('valueOf\n');
 		fc.assert(fc.property(fc.string({unit: 'binary'}).filter(plain => plain.isWellFormed()), plain => {
 			const template = plain.replaceAll(/[{}\\]/g, character => character + character);
 			expect(text(template)).toBe(`${plain}\n`);
