@@ -153,7 +153,7 @@ export class Cluster implements AsyncDisposable {
 
 	/** What the nodes keep outside their data folders stays in the cluster's own. */
 	get env(): Readonly<Record<string, string>> {
-		return {XDG_STATE_HOME: join(this.folder, 'state')};
+		return {XDG_STATE_HOME: join(this.folder, 'state'), XDG_RUNTIME_DIR: ''};
 	}
 
 	/** Flags that let a command of the command line reach this cluster. */

@@ -35,6 +35,7 @@ import {parseRaftPacket} from './raft/packet.ts';
 import type {BatchSink} from './reader.ts';
 import type {BatchReading, ServedBroker} from './remote/server.ts';
 import {parseSwimPacket} from './swim/packet.ts';
+import {composed, topicNamed} from './topic-named.ts';
 import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from './wire.ts';
 
 export type * from './node-options.ts';
@@ -324,7 +325,7 @@ export class Node implements ServedBroker {
 		const {gate} = this.identity;
 		const allowed = gate.wait();
 		if (allowed) await allowed;
-		const published = await this.data.publish(topic, bodies);
+		const published = await this.data.publish(topicNamed(topic), bodies);
 		// The process may have been stopped meanwhile, and another one may have taken its place.
 		const confirmed = gate.wait();
 		if (!confirmed) return published;
@@ -338,14 +339,15 @@ export class Node implements ServedBroker {
 	}
 
 	subscribe(topics: readonly Topic[], {from = 'now'}: {readonly from?: From} = {}): Subscription {
-		return subscribeHere(this, topics, from);
+		return subscribeHere(this, topics.map(topic => composed(topic)), from);
 	}
 
 	readBatches(topics: readonly Topic[], from: From, sink: BatchSink): BatchReading {
-		return readBatches(this, topics, from, sink);
+		return readBatches(this, topics.map(topic => composed(topic)), from, sink);
 	}
 
-	async subscribeNode(topic: Topic): Promise<void> {
+	async subscribeNode(name: Topic): Promise<void> {
+		const topic = topicNamed(name);
 		const isNew = !this.interests.own.has(topic);
 		this.interests.own.add(topic);
 		try {
@@ -357,7 +359,9 @@ export class Node implements ServedBroker {
 		}
 	}
 
-	async unsubscribeNode(topic: Topic): Promise<void> {
+	async unsubscribeNode(name: Topic): Promise<void> {
+		// A name that an earlier version took is left as it is.
+		const topic = this.interests.own.has(name) || this.data.isSubscribed(name) ? name : topicNamed(name);
 		if (!this.interests.own.delete(topic) && !this.data.isSubscribed(topic)) throw new DapssError('usage', `Expected a topic that this node is subscribed to, got ${JSON.stringify(topic)}`);
 		try {
 			await this.interests.settle(topic);

@@ -8,7 +8,7 @@ import {canonicalAddress, formatAddress, isLoopback, isWildcard, parseAddress, p
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
 import {problemOfName} from './membership/node-name.ts';
-import {parseTopic} from './message.ts';
+import {parseTopicName} from './message.ts';
 
 /** A setting (`raft.electionMs`) and what is wrong with it. */
 export type Problem = {readonly setting: string; readonly message: string};
@@ -30,9 +30,9 @@ const text = (expected: string, isRight: (text: string) => boolean) => v.custom<
 const list = <Item>(expected: string, item: v.GenericSchema<Item>) => v.array(item, issue => `Expected a list of ${expected}, got ${show(issue.input)}`);
 
 const topicName = v.custom<string>(
-	input => typeof input === 'string' && typeof parseTopic(input) === 'string',
+	input => typeof input === 'string' && typeof parseTopicName(input) === 'string',
 	issue => {
-		const parsed = typeof issue.input === 'string' ? parseTopic(issue.input) : undefined;
+		const parsed = typeof issue.input === 'string' ? parseTopicName(issue.input) : undefined;
 		return typeof parsed === 'object' ? parsed.problem : `Expected a topic name, got ${show(issue.input)}`;
 	},
 );

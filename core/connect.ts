@@ -48,8 +48,8 @@ export async function connect(options: ConnectOptions): Promise<Broker & {readon
 
 export type FoundNode = {readonly address: string; readonly cluster: string; readonly id: string; readonly phase: string};
 
-/** This user's nodes of the cluster that run on this machine, those that are members first. */
-export async function findNodes({cluster}: {readonly cluster: string}): Promise<readonly FoundNode[]> {
+/** This user's nodes that run on this machine, of one cluster or of all, those that are members first. */
+export async function findNodes({cluster}: {readonly cluster?: string} = {}): Promise<readonly FoundNode[]> {
 	const nodes = await listNodes();
-	return nodes.filter(node => node.cluster === cluster).map(({address, cluster: name, id, phase}) => ({address, cluster: name, id, phase})).toSorted((a, b) => Number(b.phase === 'running') - Number(a.phase === 'running'));
+	return nodes.filter(node => cluster === undefined || node.cluster === cluster).map(({address, cluster: name, id, phase}) => ({address, cluster: name, id, phase})).toSorted((a, b) => Number(b.phase === 'running') - Number(a.phase === 'running'));
 }

@@ -88,6 +88,8 @@ export class Control {
 	#voters: readonly NodeId[] = [];
 	#snapshotIndex = 0;
 	#isRaisingProtocol = false;
+	/** Up to here the log is of an earlier start. */
+	readonly #formerIndex: number;
 
 	constructor(options: ControlOptions) {
 		this.#options = options;
@@ -97,6 +99,7 @@ export class Control {
 		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#raft = this.#createRaft();
+		this.#formerIndex = this.#raft.status().lastIndex;
 		this.#leaderWatch = new LeaderWatch({raft: () => this.raft, tickMs: options.tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
 		this.#quorumWatch = new QuorumWatch({emit: options.emit, startMs: startElections * config.raft.electionMs, electingMs: electingElections * config.raft.electionMs});
 		this.proposals = new Proposals({
@@ -366,7 +369,7 @@ export class Control {
 				const {envelope, result, events} = this.topics.apply(entry.index, entry.data);
 				if (!envelope) break;
 				this.#options.lamport.witness(envelope.lamport);
-				for (const event of events) this.#tell(event);
+				for (const event of events) this.#tell(event, entry.index);
 				this.proposals.applied(envelope, result);
 				break;
 			}
@@ -375,7 +378,7 @@ export class Control {
 				const decoded = decodeConfigurationData(entry.data);
 				if (!decoded) throw new DapssError('storage', `Expected a configuration in entry ${entry.index}, got other bytes`);
 				const {configuration: {voters, learners}, context} = decoded;
-				for (const event of this.topics.applyConfiguration(entry.index, [...voters, ...learners], context)) this.#tell(event);
+				for (const event of this.topics.applyConfiguration(entry.index, [...voters, ...learners], context)) this.#tell(event, entry.index);
 				if (voters.join() !== this.#voters.join()) this.#options.emit({type: 'voters', voters});
 				this.#voters = voters;
 				for (const [node, waiting] of this.#joins) {
@@ -396,11 +399,13 @@ export class Control {
 		}
 	}
 
-	#tell(event: TopicsEvent): void {
+	#tell(event: TopicsEvent, index: number): void {
 		switch (event.type) {
 			case 'subscribed':
 			case 'unsubscribed': {
-				this.#options.emit(event);
+				// Raft keeps no time: what was agreed before this node was there is not of now.
+				const isPast = index <= this.#formerIndex || this.topics.address(this.#options.self) === undefined;
+				this.#options.emit({...event, ...(isPast ? {past: true} : {})});
 				break;
 			}
 

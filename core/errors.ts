@@ -4,15 +4,20 @@ What a stranger sends is never an exception: it is a verdict with a reason, and 
 */
 export type ErrorCode =
 	| 'usage' | 'config' | 'failure' | 'unhealthy' | 'no-quorum' | 'no-leader' | 'not-authenticated' | 'unreachable'
-	| 'missed-bound' | 'storage' | 'locked' | 'port-in-use' | 'refused' | 'timeout' | 'closed' | 'too-large';
+	| 'missed-bound' | 'wait-over' | 'interrupted' | 'storage' | 'locked' | 'port-in-use' | 'refused' | 'timeout' | 'closed' | 'too-large';
+
+/** Numbers that a program wants beside the message, such as how many messages are stored. */
+export type ErrorDetails = Readonly<Record<string, number>>;
 
 export class DapssError extends Error {
 	readonly code: ErrorCode;
+	readonly details: ErrorDetails;
 
-	constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+	constructor(code: ErrorCode, message: string, options: ErrorOptions & {readonly details?: ErrorDetails} = {}) {
 		super(message, options);
 		this.name = 'DapssError';
 		this.code = code;
+		this.details = options.details ?? {};
 	}
 }
 
@@ -33,10 +38,10 @@ export class NewerVersionError extends DapssError {
 	}
 }
 
-/** The contract of the command line: 0 ok · 1 failure · 2 usage · 10… as below · 130 interrupted. */
+/** The contract of the command line: 0 ok · 1 failure · 2 usage · 10… as below · 130 interrupted, 129 and 143 by signal. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
 	'usage': 2, 'config': 2, 'failure': 1, 'storage': 1, 'locked': 1, 'port-in-use': 1, 'refused': 1, 'timeout': 1, 'closed': 1, 'too-large': 2,
-	'unhealthy': 10, 'no-quorum': 11, 'no-leader': 12, 'not-authenticated': 13, 'unreachable': 14, 'missed-bound': 15,
+	'unhealthy': 10, 'no-quorum': 11, 'no-leader': 12, 'not-authenticated': 13, 'unreachable': 14, 'missed-bound': 15, 'wait-over': 16, 'interrupted': 130,
 };
 
 export function errorMessage(error: unknown): string {

@@ -4,7 +4,8 @@ somebody reads through it now. The agreed subscriptions follow the wish: whateve
 after a crash that left an agreed subscription nobody wants any more.
 */
 import {DapssError} from './errors.ts';
-import {parseTopic, type NodeId, type Topic} from './message.ts';
+import {parseTopicName, type NodeId, type Topic} from './message.ts';
+import {topicNamed} from './topic-named.ts';
 import type {Command} from './topics/command.ts';
 import type {Topics} from './topics/topics.ts';
 
@@ -43,8 +44,9 @@ export class Interests {
 		return this.own.has(topic) || this.#readers.has(topic);
 	}
 
-	/** Somebody reads the topic through this node: resolves once the subscription is agreed. Call `release` in every case. */
+	/** Somebody reads the topic through this node: resolves once the subscription is agreed. Call `release` in every case. @throws `usage` for a name that is none */
 	async acquire(topic: Topic, from: 'now' | 'beginning' | number): Promise<void> {
+		topicNamed(topic);
 		this.#readers.set(topic, (this.#readers.get(topic) ?? 0) + 1);
 		await this.settle(topic, from === 'now' ? undefined : 0);
 	}
@@ -95,7 +97,7 @@ export class Interests {
 /** The topics named in settings. @throws `config` */
 export function topicsOf(names: readonly string[]): Topic[] {
 	return names.map(name => {
-		const topic = parseTopic(name);
+		const topic = parseTopicName(name);
 		if (typeof topic !== 'string') throw new DapssError('config', `topics: ${topic.problem}`);
 		return topic;
 	});

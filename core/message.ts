@@ -97,6 +97,15 @@ export function parseTopic(name: string): Topic | {readonly problem: string} {
 	return name as Topic;
 }
 
+/**
+The topic that somebody names, or what is wrong with the name. In Unicode's composed form (NFC), so that two names that look alike are one topic;
+without the characters that other brokers read as wildcards. Names that were agreed or stored before are read by `parseTopic`, as they are.
+*/
+export function parseTopicName(name: string): Topic | {readonly problem: string} {
+	if (/[*>#+]/u.test(name)) return {problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`};
+	return parseTopic(name.normalize('NFC'));
+}
+
 export function isNodeId(text: unknown): text is NodeId {
 	return typeof text === 'string' && /^[0-9a-f]{16}$/.test(text);
 }

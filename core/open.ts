@@ -16,14 +16,15 @@ import type {Channel, LocalHello, RefusedPeer, Transport} from './io/channel.ts'
 import {systemClock, systemEntropy} from './io/clock.ts';
 import {Discovery} from './io/discovery.ts';
 import {Faults} from './io/faults.ts';
-import {realFiles} from './io/files.ts';
+import {causeOf} from './io/cause.ts';
+import {realFiles, withRemedy} from './io/files.ts';
 import {Folder} from './io/folder.ts';
 import {expectKnownFormats} from './io/known-formats.ts';
 import {openLog} from './io/log.ts';
 import {createMesh} from './io/mesh.ts';
 import {NodeFiles} from './io/node-files.ts';
 import {moveAside, reserveLeft, reserveQuarantine} from './io/quarantine.ts';
-import {register} from './io/registry.ts';
+import {register, registryFolder} from './io/registry.ts';
 import {Resignations} from './io/resignations.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {openDatagrams} from './io/udp.ts';
@@ -146,7 +147,12 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onDouble: at => current.node?.identity.sightings.doubled(identity.id, address, at),
 		onProblem: warn,
 	}));
-	const registration = config.discovery.enabled ? resources.use(await register({port: config.port, address: localAddress(config), cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'})) : undefined;
+	// Also without discovery, which is of the network: commands of this user find the node by it.
+	const registration = await register({port: config.port, address: localAddress(config), cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'}).catch((error: unknown) => {
+		warn(`Commands on this machine find this node only with --server: it cannot be listed in ${registryFolder()} (${withRemedy(causeOf(error, registryFolder()))})`);
+		return undefined;
+	});
+	if (registration) resources.use(registration);
 
 	// Nobody is served before the logs are read back: a topic would be opened twice.
 	const running = new Node({

@@ -15,6 +15,8 @@ export type Totals = {readonly origin: string; readonly incarnation: number; rea
 export class Batches {
 	/** Messages that are stored. */
 	stored = 0;
+	/** Messages that were added. */
+	taken = 0;
 	bytes = 0;
 	totals: Totals | undefined;
 	#bodies: Uint8Array[] = [];
@@ -37,6 +39,7 @@ export class Batches {
 	/** Take one message; a promise when there is no room for more yet. @throws what an earlier publish failed with */
 	add(body: Uint8Array): Promise<void> | undefined {
 		if (this.#hasFailed) throw this.#failure;
+		this.taken++;
 		const size = body.length + 4;
 		if (this.#size + size > this.#bytesMax && this.#bodies.length > 0) this.flush();
 		this.#bodies.push(body);

@@ -4,10 +4,14 @@ What the command `dapss-tui` starts. An older Node hands over to the one that ca
 */
 import {spawn} from 'node:child_process';
 import {existsSync} from 'node:fs';
+import {constants} from 'node:os';
 import {dirname, join} from 'node:path';
 import process from 'node:process';
 import {fileURLToPath, pathToFileURL} from 'node:url';
 import {isNewEnough, ownNode} from './node-version.mjs';
+
+// Node opens its debugger on this signal; see `entry.ts`.
+process.on('SIGUSR1', () => undefined);
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cli = join(root, 'dist', 'cli.js');
@@ -26,7 +30,7 @@ if (isNewEnough(process.versions.node)) {
 		process.exit(1);
 	}
 
-	const child = spawn(node, [cli, ...process.argv.slice(2)], {stdio: 'inherit'});
+	const child = spawn(node, ['--disable-sigusr1', cli, ...process.argv.slice(2)], {stdio: 'inherit'});
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 		process.on(signal, () => {
 			// On a terminal Ctrl-C reaches both of us by itself.
@@ -34,5 +38,5 @@ if (isNewEnough(process.versions.node)) {
 		});
 	}
 
-	child.on('close', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+	child.on('close', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }

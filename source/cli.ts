@@ -1,15 +1,17 @@
 /**
 The command line: argv and settings in, an exit code out. Nothing here ends the process, so that a test can call it; `entry.ts` does.
 */
-import {DapssError, errorMessage, exitCodes} from '../core/errors.ts';
+import {DapssError, exitCodes} from '../core/errors.ts';
 import {version} from '../core/version.ts';
 import {start} from './commands.ts';
-import type {Backend, Context} from './context.ts';
+import type {Backend, Command, Context} from './context.ts';
+import {asksForJson, errorLine, sayFailure} from './failure.ts';
 import {helpOf} from './help.ts';
 import {parseArguments} from './parse.ts';
 import type {Env} from './places.ts';
 import {loadSettings, type Settings} from './settings.ts';
-import {paint, type Terminal} from './terminal.ts';
+import {interruptedBy, signalCodes, signalOf} from './signals.ts';
+import type {Terminal} from './terminal.ts';
 import {titleCommand} from './title.ts';
 
 export type MainOptions = {
@@ -22,16 +24,16 @@ export type MainOptions = {
 	readonly backend?: () => Promise<Backend>;
 };
 
-export const interruptedCode = 130;
-
 /** Run a command; resolves with the exit code of the process. */
 export async function main(options: MainOptions): Promise<number> {
 	const {argv, env, cwd, terminal, stop} = options;
 	const {signal} = stop;
+	let ran: Command | undefined;
 	terminal.onClosed = () => stop.abort('closed');
 	try {
 		const {command, input, flags, output} = parseArguments(argv, version);
-		titleCommand(command.name);
+		ran = command;
+		titleCommand(argv, input.slice(command.messageAt ?? input.length).filter(word => word !== '-'));
 		if (flags.help) {
 			await terminal.line(helpOf(command));
 			return 0;
@@ -56,21 +58,29 @@ export async function main(options: MainOptions): Promise<number> {
 		const {run} = await command.load();
 		const code = await run(context) ?? 0;
 		if (terminal.failure) throw new DapssError('failure', `Standard output failed: ${terminal.failure.message}`, {cause: terminal.failure});
-		return signal.reason === 'SIGINT' ? interruptedCode : code;
+		return signalCode(signal, command, code) ?? code;
 	} catch (error) {
-		if (signal.aborted && !terminal.failure) return signal.reason === 'closed' ? 0 : interruptedCode;
-		terminal.say(`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ${await printableLines(error instanceof DapssError ? error.message : unexpected(error))}`);
-		return error instanceof DapssError ? exitCodes[error.code] : exitCodes.failure;
+		return fail(options, ran, error);
 	}
 }
 
-/** Not one of ours: where it happened is what helps. */
-/** A message may quote what somebody else wrote. What makes it printable has tables, which nobody waits for who makes no mistake. */
-async function printableLines(text: string): Promise<string> {
-	const {printable} = await import('../core/observe/printable.ts');
-	return text.split('\n').map(line => printable(line)).join('\n');
+/** SIGTERM is how a supervisor stops a node: no failure. Everybody else who is ended by a signal says by which. */
+function signalCode(signal: AbortSignal, command: Command | undefined, code: number): number | undefined {
+	const name = signalOf(signal);
+	if (name === undefined) return undefined;
+	return name === 'SIGTERM' && command === start ? code : signalCodes[name];
 }
 
-function unexpected(error: unknown): string {
-	return error instanceof Error ? error.stack ?? error.message : errorMessage(error);
+async function fail({argv, terminal, stop: {signal}}: MainOptions, command: Command | undefined, error: unknown): Promise<number> {
+	const isEnded = signal.aborted && !terminal.failure;
+	const isTold = !isEnded || (error instanceof DapssError && Object.keys(error.details).length > 0);
+	// A reader that went away is no failure, unless it was promised more than it got.
+	if (isEnded && signal.reason === 'closed' && !isTold) return 0;
+	// What fails because the command is ending says nothing new, and nobody who pressed Ctrl-C needs to be told.
+	const shown = isTold ? error : interruptedBy(signal);
+	const ownCode = shown instanceof DapssError ? exitCodes[shown.code] : exitCodes.failure;
+	const exitCode = isEnded ? signalCode(signal, command, 0) ?? ownCode : ownCode;
+	if (isTold) await sayFailure(terminal, error);
+	if (exitCode !== 0 && asksForJson(argv)) await terminal.line(errorLine(shown, exitCode, Date.now()));
+	return exitCode;
 }

@@ -10,6 +10,7 @@ import {DapssError, errorMessage} from '../core/errors.ts';
 import type {FlagName, Flags} from './flags.ts';
 import type {Env} from './places.ts';
 import {addressOf, type Settings} from './settings.ts';
+import {interruptedBy} from './signals.ts';
 import type {Terminal} from './terminal.ts';
 import {parseDuration} from './values.ts';
 
@@ -17,7 +18,7 @@ export type Backend = {
 	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;
 	connect(options: ConnectOptions): Promise<Broker & {readonly server: string}>;
 	openSurvivor(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Survivor>;
-	findNodes(options: {readonly cluster: string}): Promise<readonly FoundNode[]>;
+	findNodes(options?: {readonly cluster?: string}): Promise<readonly FoundNode[]>;
 };
 
 export type Format = 'text' | 'json' | 'jsonl' | 'raw';
@@ -44,6 +45,10 @@ export type Command = {
 	readonly summary: string;
 	/** More about it, in lines. */
 	readonly notes?: readonly string[];
+	/** What may stand behind the command, where that is one of a few words. */
+	readonly words?: readonly string[];
+	/** Where a message stands in the input: it is not shown to others. */
+	readonly messageAt?: number;
 	readonly flags: readonly FlagName[];
 	readonly formats: readonly Format[];
 	readonly examples: readonly string[];
@@ -51,6 +56,8 @@ export type Command = {
 };
 
 const connectMs = 5000;
+/** Other clusters that an error names. */
+const othersMax = 8;
 
 /** The node that the command speaks to: named, or one of this user's. @throws `unreachable`, `not-authenticated`, `refused` */
 export async function reach(context: Context, address?: string): Promise<Broker & {readonly server: string}> {
@@ -60,19 +67,37 @@ export async function reach(context: Context, address?: string): Promise<Broker 
 	const backend = await context.backend();
 	const named = address ?? flags.server ?? env['DAPSS_SERVER'];
 	const servers = named === undefined ? (await backend.findNodes({cluster})).map(node => node.address) : named.split(',').map(one => addressOf(one.trim(), flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
-	if (servers.length === 0) throw new DapssError('unreachable', `No node of cluster ${cluster} runs here: start one with dapss-tui, or name one with --server host:port`);
+	if (servers.length === 0) throw new DapssError('unreachable', `No node of cluster ${cluster} runs here${await othersText(backend, cluster)}: start one with dapss-tui, or name one with --server host:port`);
 	const timeoutMs = flags.timeout === undefined ? connectMs : parseDuration(flags.timeout, '--timeout');
-	const options = {servers, cluster, secret: secret({create: false}).secret, enableNodeAuth, enableMessageSigning, enableEncryption, limits, timeoutMs};
+	const opened = async (): Promise<Uint8Array> => {
+		try {
+			return secret({create: false}).secret;
+		} catch (error) {
+			// The name of the cluster is the name of the file: a cluster that nobody named may be the wrong one.
+			if (!(error instanceof DapssError) || flags.cluster !== undefined || flags.secretFile !== undefined) throw error;
+			throw new DapssError(error.code, `${error.message}. This is the secret of cluster ${cluster}: name another cluster with --cluster${await othersText(backend, cluster)}`, {cause: error});
+		}
+	};
+
+	const options = {servers, cluster, secret: await opened(), enableNodeAuth, enableMessageSigning, enableEncryption, limits, timeoutMs};
 	const broker = await interruptible(backend.connect(options), context.signal);
 	if (tunables.enableEncryption && tunables.enableNodeAuth) return broker;
 	terminal.say('Warning: this link is not protected; enable_encryption or enable_node_auth is off');
 	return broker;
 }
 
-/** The promise, or a rejection as soon as the command is to end. A resource that comes later is given back. */
+/** Clusters with a node here that were not asked for, as a part of a sentence. */
+async function othersText(backend: Backend, cluster: string): Promise<string> {
+	const {printable} = await import('../core/observe/printable.ts');
+	const others = [...new Set((await backend.findNodes()).map(node => node.cluster))].filter(name => name !== cluster).toSorted();
+	if (others.length === 0) return '';
+	return `; here ${others.length === 1 ? 'runs a node' : 'run nodes'} of ${others.slice(0, othersMax).map(name => printable(name)).join(', ')} (--cluster ${printable(others[0]!)})`;
+}
+
+/** The promise, or a rejection as soon as the command is to end. A resource that comes later is given back. @throws `interrupted`, `wait-over` */
 export async function interruptible<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
 	const {promise: interrupted, reject} = Promise.withResolvers<never>();
-	const stop = (): void => reject(new DapssError('closed', 'Interrupted'));
+	const stop = (): void => reject(interruptedBy(signal));
 	if (signal.aborted) stop();
 	signal.addEventListener('abort', stop);
 	try {
@@ -95,11 +120,6 @@ export function expectInput(context: Context, min: number, max: number, usage: s
 	const {length} = context.input;
 	if (length < min) throw new DapssError('usage', `Expected ${usage}`);
 	if (length > max) throw new DapssError('usage', `Expected ${usage}, got ${JSON.stringify(context.input[max])} in addition; put quotes around text with spaces`);
-}
-
-/** A signal other than SIGINT is a wish to stop, not a failure. */
-export function isInterrupted(signal: AbortSignal): boolean {
-	return signal.aborted && signal.reason === 'SIGINT';
 }
 
 async function dispose(value: unknown): Promise<void> {

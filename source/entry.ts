@@ -5,8 +5,12 @@ import {mkdirSync} from 'node:fs';
 import module from 'node:module';
 import {join} from 'node:path';
 import process from 'node:process';
+import {ignoresHangup} from './hangup.ts';
 import {cacheFolder} from './places.ts';
+import {signalCodes, signalNames} from './signals.ts';
 
+// Node opens its debugger on this signal, for every user of the machine; a listener of ours takes its place.
+process.on('SIGUSR1', () => undefined);
 process.umask(0o077); // Before any file is made: what a node writes is its user's alone.
 cacheCompiled();
 
@@ -18,12 +22,14 @@ const repeatMs = 500;
 
 const stop = new AbortController();
 let firstAtMs = 0;
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+const isHangupIgnored = ignoresHangup(process.env, process.ppid);
+for (const name of signalNames) {
 	process.on(name, () => {
+		if (name === 'SIGHUP' && isHangupIgnored) return;
 		if (!stop.signal.aborted) {
 			firstAtMs = performance.now();
 			stop.abort(name);
-		} else if (performance.now() - firstAtMs > repeatMs) process.exit(130);
+		} else if (performance.now() - firstAtMs > repeatMs) process.exit(signalCodes[name]);
 	});
 }
 

@@ -3,7 +3,7 @@ Every flag of the command line in one table: the parser, the help and the check 
 same to every command that takes it.
 */
 
-type FlagText = {
+export type FlagText = {
 	readonly type: 'string' | 'boolean';
 	readonly isMultiple?: true;
 	readonly shortFlag?: string;
@@ -24,18 +24,22 @@ export const flagTable = {
 	data: {type: 'string', value: 'DIR', text: 'folder of the node\'s identity, logs and messages'},
 	config: {type: 'string', value: 'FILE', text: 'settings to read instead of ./config.json'},
 	secretFile: {type: 'string', value: 'FILE', text: 'file with the cluster\'s secret (mode 0600)'},
-	discovery: {type: 'boolean', text: 'find the cluster by multicast (--no-discovery switches it off)'},
+	discovery: {type: 'boolean', text: 'find the cluster by multicast (--no-discovery switches it off; commands find the nodes of this machine without it)'},
 	faults: {type: 'boolean', text: 'accept fault commands, for tests and drills'},
 	leave: {type: 'boolean', text: 'leave the cluster for good when a signal stops the node, instead of only stopping'},
 	headless: {type: 'boolean', text: 'run the node without the console'},
 	readonly: {type: 'boolean', text: 'a console that publishes and subscribes nothing'},
 	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to; without it, one of yours that runs here (also DAPSS_SERVER)'},
 	timeout: {type: 'string', value: 'TIME', text: 'how long to try to reach a node (5s)'},
+	wait: {type: 'string', value: 'TIME', text: 'how long to wait, once a node is reached, for what is to come; then it ends with 16'},
+	waitHealthy: {type: 'boolean', text: 'wait until the cluster is healthy, at most for the time of --wait (1m), and say what is missing'},
 	output: {type: 'string', shortFlag: 'o', value: 'FORMAT', text: 'form of what is printed'},
 	count: {type: 'string', value: 'N', text: 'number of messages'},
 	rate: {type: 'string', value: 'R', text: 'messages a second at most'},
 	size: {type: 'string', value: 'BYTES', text: 'size of a message in bytes'},
 	from: {type: 'string', value: 'PLACE', text: 'where to begin: now, beginning or an offset (now)'},
+	time: {type: 'boolean', text: 'when each message was published, by the publisher\'s clock (UTC), in front'},
+	format: {type: 'string', shortFlag: 'f', value: 'TEMPLATE', text: 'text of a line, such as "{time} {topic} {body}"'},
 	watch: {type: 'boolean', text: 'go on with what happens from now on'},
 	for: {type: 'string', value: 'TIME', text: 'how long the fault lasts (10s)'},
 	oneWay: {type: 'boolean', text: 'cut only what the first group sends to the second'},

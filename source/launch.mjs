@@ -4,6 +4,7 @@ for any Node from 18 on, because the right one arrives with the installation.
 */
 import {spawn, spawnSync} from 'node:child_process';
 import {closeSync, openSync, readFileSync, rmSync, writeSync} from 'node:fs';
+import {constants} from 'node:os';
 import {join} from 'node:path';
 import process from 'node:process';
 import {pathToFileURL} from 'node:url';
@@ -23,6 +24,9 @@ const tasks = {
 	'bench:scale': {file: 'bench/scale.mjs', args: []},
 	build: undefined,
 };
+
+// Node opens its debugger on this signal; see `entry.ts`.
+process.on('SIGUSR1', () => undefined);
 
 const [task, ...args] = process.argv.slice(2);
 if (!Object.hasOwn(tasks, task ?? '')) {
@@ -75,7 +79,7 @@ async function run(file, rest) {
 
 	const node = ownNode(root);
 	if (!node) fail(`Expected Node 22.13 or newer, this is ${process.versions.node}, and node_modules has none: run npm ci without --ignore-scripts`);
-	const child = spawn(node, [path, ...rest], {stdio: 'inherit'});
+	const child = spawn(node, ['--disable-sigusr1', path, ...rest], {stdio: 'inherit'});
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 		process.on(signal, () => {
 			// On a terminal Ctrl-C reaches both of us by itself.
@@ -83,7 +87,7 @@ async function run(file, rest) {
 		});
 	}
 
-	child.on('close', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+	child.on('close', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }
 
 /** One at a time: two terminals may start at once on a fresh clone. */

@@ -5,7 +5,7 @@ Where settings come from, one function a place: a file, the environment, flags. 
 import {readFileSync, statSync, type Stats} from 'node:fs';
 import {join} from 'node:path';
 import {nearest} from '../core/config-schema.ts';
-import {accessProblem} from '../core/io/secret.ts';
+import {accessProblem, accessRemedy} from '../core/io/secret.ts';
 import type {Flags} from './flags.ts';
 import {envName, flatten, groups, isGroup, known, type Plain} from './names.ts';
 import {configFolder, type Env} from './places.ts';
@@ -83,7 +83,7 @@ export function objectLayer(value: object, from: string, stats?: Pick<Stats, 'mo
 		if ((secretKeys as readonly string[]).includes(name)) {
 			const access = stats && accessProblem(stats, [process.getuid?.() ?? 0, 0]);
 			if (access === undefined) entries.set(name, {value: plain, from});
-			else if (plain !== '') problems.push(`${name} (${from}): the file holds a secret and ${access}: chmod 600 ${from}, or better: move the secret to a file of its own (secret_file)`);
+			else if (plain !== '') problems.push(`${name} (${from}): the file holds a secret and ${access}: ${accessRemedy(from, stats!)}, or better: move the secret to a file of its own (secret_file)`);
 		} else if (known.has(name)) {
 			entries.set(name, {value: name === 'bootstrap' && Array.isArray(plain) ? plain.map(one => typeof one === 'number' ? String(one) : one as unknown) : plain, from});
 		} else problems.push(`${name} (${from}): ${unknownText(name, [...known.keys(), ...secretKeys])}`);

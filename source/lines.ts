@@ -13,11 +13,11 @@ export function eventLine(event: RecordedEvent): string {
 	return JSON.stringify({type, at, ...rest, ...('leader' in rest ? {leader: rest.leader ?? null} : {})});
 }
 
-/** One message as one line: its payload is text where it is UTF-8, else base64. Read back, both give the same bytes. */
+/** One message as one line. `at` is when it was delivered or printed here, `sentAt` when it was published, by the publisher's clock. Its payload is text where it is UTF-8, else base64. Read back, both give the same bytes. */
 export function messageLine(at: number, message: Message & Partial<Pick<Delivery, 'offset'>>): string {
-	const {topic, origin, incarnation, seq, lamport, body, offset} = message;
+	const {topic, origin, incarnation, seq, lamport, sentAtMs, body, offset} = message;
 	const payload = isUtf8(body) ? `"payload":${JSON.stringify(textOf(body))}` : `"payload64":"${bufferOf(body).toString('base64')}"`;
-	return `{"type":"message","at":${at},"topic":${JSON.stringify(topic)},"origin":"${origin}","incarnation":${incarnation},"seq":${seq},"lamport":${lamport}`
+	return `{"type":"message","at":${at},"sentAt":${sentAtMs},"topic":${JSON.stringify(topic)},"origin":"${origin}","incarnation":${incarnation},"seq":${seq},"lamport":${lamport}`
 		+ `,"size":${body.length},${payload}${offset === undefined ? '' : `,"offset":${offset}`}}`;
 }
 

@@ -4,8 +4,9 @@ error. A reader that goes away (`| head`) ends the command quietly; a reader tha
 */
 import type {Readable, Writable} from 'node:stream';
 import type {Env} from './places.ts';
+import {watchReader} from './reader-watch.ts';
 
-export type Stream = Writable & {readonly isTTY?: boolean};
+export type Stream = Writable & {readonly isTTY?: boolean; readonly fd?: number};
 
 export class Terminal {
 	readonly stdin: Readable & {readonly isTTY?: boolean};
@@ -31,6 +32,14 @@ export class Terminal {
 			this.onClosed?.();
 		});
 		this.#err.on('error', () => undefined); // Nobody is left to be told.
+	}
+
+	/** End the command as soon as nobody reads standard output any more, also while there is nothing to print. */
+	followReader(): void {
+		if (this.#out.fd !== undefined) watchReader(this.#out.fd, () => {
+			this.isClosed = true;
+			this.onClosed?.();
+		});
 	}
 
 	/** What standard output failed with, other than its reader going away. */

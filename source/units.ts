@@ -20,6 +20,12 @@ export function bytesText(bytes: number): string {
 	return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
+/** ISO 8601 in UTC; a clock beyond the calendar must not stop what is printed. */
+export function timestamp(atMs: number): string {
+	const date = new Date(atMs);
+	return Number.isNaN(date.getTime()) ? String(atMs) : date.toISOString();
+}
+
 export function timeText(ms: number): string {
 	if (ms < 1000) return `${Math.round(ms)} ms`;
 	if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;

@@ -6,7 +6,7 @@ import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {levelOf} from '../core/observe/levels.ts';
 import {labelsIn, refusalReason} from '../core/observe/node-label.ts';
 import {printable, printableBytes} from '../core/observe/printable.ts';
-import {timeText} from './units.ts';
+import {timestamp, timeText} from './units.ts';
 import {paint, type Tone} from './terminal.ts';
 
 const previewBytes = 512;
@@ -19,12 +19,6 @@ export function eventText(hasColour: boolean): (event: RecordedEvent) => string 
 	};
 }
 
-/** ISO 8601; a clock beyond the calendar must not stop the log. */
-function timestamp(at: number): string {
-	const date = new Date(at);
-	return Number.isNaN(date.getTime()) ? String(at) : date.toISOString();
-}
-
 export function eventWords(event: RecordedEvent): {readonly text: string; readonly tone: Tone | undefined} {
 	const label = labelsIn(event);
 	const say = (text: string, tone?: Tone): {readonly text: string; readonly tone: Tone | undefined} => ({text, tone});
@@ -35,8 +29,8 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`${event.state === 'electing' ? 'no leader' : 'no quorum'}: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
 		case 'member': return say(`${label(event.id)} (${printable(event.address)}) ${event.state === 'left' ? 'has left' : `is ${event.state}`}${event.why && event.state !== 'left' ? `: ${printable(event.why)}` : ''}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
 		case 'voters': return say(`voters: ${event.voters.map(id => label(id)).join(', ')}`);
-		case 'subscribed': return say(`${label(event.node)} subscribed to ${printable(event.topic)}`);
-		case 'unsubscribed': return say(`${label(event.node)} unsubscribed from ${printable(event.topic)}`);
+		case 'subscribed': return say(`${label(event.node)} subscribed to ${printable(event.topic)}${event.past ? ' before this node was there' : ''}`);
+		case 'unsubscribed': return say(`${label(event.node)} unsubscribed from ${printable(event.topic)}${event.past ? ' before this node was there' : ''}`);
 		case 'message': {
 			const {topic, origin, seq, body} = event.message;
 			return say(`${printable(topic)}  ${label(origin)} #${seq}  ${printableBytes(body, previewBytes)}${body.length > previewBytes ? `… (${body.length} bytes)` : ''}`);

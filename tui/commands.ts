@@ -9,6 +9,7 @@ import {labelsOf, shortId} from '../core/observe/node-label.ts';
 import {printable} from '../core/observe/printable.ts';
 import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {PaneId} from './layout.ts';
+import {lastWordStart, quoteWord, topicsOf, wordAt, wordsOf} from './line.ts';
 import type {ConsoleCommand} from './source.ts';
 
 export type Report = 'status' | 'check' | 'leader' | 'counters';
@@ -34,7 +35,7 @@ const report = (name: Report, help: string): Word => ({usage: '', help, parse: (
 export const words: Readonly<Record<string, Word>> = {
 	subscribe: {usage: 'TOPIC…', help: 'this node receives these topics', parse: rest => topicsWish('subscribe', rest)},
 	unsubscribe: {usage: 'TOPIC…', help: 'and no longer', parse: rest => topicsWish('unsubscribe', rest)},
-	publish: {usage: 'TOPIC MESSAGE', help: 'the rest of the line is the message', parse: publishWish},
+	publish: {usage: 'TOPIC MESSAGE', help: 'the rest of the line is the message; quotes around a topic with spaces', parse: publishWish},
 	status: report('status', 'the node in a few lines'),
 	peers: pane('peers', 'the members'),
 	leader: {usage: '[transfer [NODE]]', help: 'who leads; or hand the lead over', parse: leaderWish},
@@ -85,9 +86,9 @@ export function complete(line: string, topics: readonly string[], nodes: Command
 	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
 	if (named) return named[1]! + (commonStart(wordsFor(nodes, named[2]!)) || named[2]!);
 
-	const argument = /^(\s*(?:subscribe|unsubscribe|publish)\s(?:.*\s)?)(\S*)$/u.exec(line);
-	if (!argument) return line;
-	return argument[1]! + completeTopic(argument[2]!, topics);
+	if (!/^\s*(?:subscribe|unsubscribe|publish)\s/u.test(line)) return line;
+	const start = lastWordStart(line);
+	return line.slice(0, start) + completeTopic(line.slice(start), topics);
 }
 
 /** Names that begin so; else the ids that do. */
@@ -96,8 +97,10 @@ function wordsFor(nodes: CommandContext['members'], start: string): readonly str
 	return named.length > 0 ? named : nodes.filter(({id}) => id.startsWith(start)).map(({id}) => shortId(id));
 }
 
+/** The topic that begins so, in quotes where it needs them. */
 export function completeTopic(start: string, topics: readonly string[]): string {
-	const candidates = topics.filter(topic => topic.startsWith(start));
+	const isOpen = start.startsWith('"');
+	const candidates = topics.filter(topic => topic.startsWith(isOpen ? start.slice(1) : start)).map(topic => isOpen ? `"${topic}"` : quoteWord(topic));
 	return commonStart(candidates) || start;
 }
 
@@ -115,18 +118,28 @@ function nearest(name: string): string {
 }
 
 function topicsWish(type: 'subscribe' | 'unsubscribe', rest: string): Wish {
-	const topics = rest.split(/[\s,]+/u).filter(Boolean);
+	const parsed = wordsOf(rest, type === 'subscribe' ? {from: 'value'} : {});
+	if ('problem' in parsed) return {type: 'problem', text: parsed.problem};
+	const topics = topicsOf(parsed.words);
+	const {from} = parsed.flags;
+	// What the node receives from now on is all that its feed shows.
+	if (from !== undefined && from !== 'now') return {type: 'problem', text: `The console subscribes the node from now on; what is kept is read by \`dapss-tui subscribe ${topics.map(topic => quoteWord(topic)).join(' ') || 'TOPIC'} --from ${quoteWord(from)}\``};
 	return topics.length === 0 ? {type: 'problem', text: `Expected a topic: \`:${type} weather\``} : {type: 'run', command: {type, topics}};
 }
 
 function publishWish(rest: string): Wish {
-	const match = /^\s*(\S+)(?:\s(.*))?$/su.exec(rest);
-	if (match?.[1] === undefined || match[2] === undefined) return {type: 'problem', text: 'Expected a topic and a message: `:publish weather hello`'};
-	return {type: 'run', command: {type: 'publish', topic: match[1], body: match[2]}};
+	const topic = wordAt(rest, 0);
+	if (topic !== undefined && 'problem' in topic) return {type: 'problem', text: topic.problem};
+	if (topic === undefined || topic.end === rest.length) return {type: 'problem', text: 'Expected a topic and a message: `:publish weather hello`'};
+	// The message to the byte; quotes around all of it are the line's, as in a shell.
+	const body = rest.slice(topic.end + 1);
+	const only = wordAt(body, 0);
+	const isOneQuoted = only !== undefined && !('problem' in only) && only.isQuoted && /^(?:"[^]*"|'[^]*')$/u.test(body.trim()) && wordAt(body, only.end) === undefined;
+	return {type: 'run', command: {type: 'publish', topic: topic.text, body: isOneQuoted ? only.text : body}};
 }
 
 function leaderWish(rest: string, {members}: CommandContext): Wish {
-	const [action, start, ...more] = rest.trim().split(/\s+/u).filter(Boolean);
+	const [action, start, ...more] = argumentsOf(rest);
 	if (action === undefined) return {type: 'report', report: 'leader'};
 	if (action !== 'transfer' || more.length > 0) return {type: 'problem', text: 'Expected `:leader` or `:leader transfer [NODE]`'};
 	if (start === undefined) return {type: 'run', command: {type: 'transfer', to: undefined}};
@@ -135,11 +148,17 @@ function leaderWish(rest: string, {members}: CommandContext): Wish {
 }
 
 function peerWish(rest: string, {members}: CommandContext): Wish {
-	const [action, start, sure, ...more] = rest.trim().split(/\s+/u).filter(Boolean);
+	const [action, start, sure, ...more] = argumentsOf(rest);
 	if (action !== 'remove' || start === undefined || more.length > 0) return {type: 'problem', text: 'Expected `:peer remove NODE yes`'};
 	const node = memberCalled(start, members);
 	if (typeof node !== 'string') return node;
 	return sure === 'yes' ? {type: 'run', command: {type: 'remove', node}} : {type: 'problem', text: `That is for good: to take ${labelsOf(members)(node)} out of the cluster, \`:peer remove ${start} yes\``};
+}
+
+/** The words of a command without flags; one with a quote that is not closed is told as what it is not. */
+function argumentsOf(rest: string): readonly string[] {
+	const parsed = wordsOf(rest);
+	return 'problem' in parsed ? [rest] : parsed.words.map(({text}) => text);
 }
 
 /** The member of that name, or what is wrong with it. */
@@ -154,11 +173,14 @@ function memberCalled(name: string, members: CommandContext['members']): NodeId 
 const faultUsage = 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';
 
 function faultWish(rest: string, {members}: CommandContext): Wish {
-	const parts = rest.trim().split(/[\s,]+/u).filter(Boolean).map(part => part.replace(/^--/, ''));
+	const parsed = wordsOf(rest, {'for': 'value', 'one-way': 'switch'});
+	if ('problem' in parsed) return {type: 'problem', text: parsed.problem};
+	const parts = topicsOf(parsed.words);
 	const forAt = parts.indexOf('for');
-	const forMs = forAt === -1 ? 10_000 : parseDuration(parts[forAt + 1] ?? '');
+	const time = forAt === -1 ? parsed.flags['for'] : parts[forAt + 1] ?? '';
+	const forMs = time === undefined ? 10_000 : parseDuration(time);
 	const [kind, ...rawArguments] = forAt === -1 ? parts : parts.slice(0, forAt);
-	if (forMs === undefined) return {type: 'problem', text: `Expected a time such as \`for 10s\`, got \`${parts[forAt + 1] ?? ''}\``};
+	if (forMs === undefined) return {type: 'problem', text: `Expected a time such as \`for 10s\`, got \`${time}\``};
 	if (kind === 'heal') return fault({type: 'heal'});
 	if (kind === 'delay') {
 		const ms = parseDuration(rawArguments[0] ?? '');
@@ -171,7 +193,7 @@ function faultWish(rest: string, {members}: CommandContext): Wish {
 	}
 
 	if (kind !== 'cut') return {type: 'problem', text: faultUsage};
-	const direction = rawArguments.includes('in') ? 'in' : (rawArguments.includes('out') ? 'out' : 'both');
+	const direction = rawArguments.includes('in') ? 'in' : (rawArguments.includes('out') || 'one-way' in parsed.flags ? 'out' : 'both');
 	const peers: NodeId[] = [];
 	for (const start of rawArguments.filter(part => part !== 'in' && part !== 'out')) {
 		const peer = memberCalled(start, members);

@@ -8,6 +8,7 @@ import {leaveCost} from '../core/observe/stop-cost.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 import {complete, completeTopic, parseLine} from './commands.ts';
 import type {Action} from './keymap.ts';
+import {quoteWord, topicsOf, wordsOf} from './line.ts';
 import {keysOf, listMessages, shownFeed} from './lists.ts';
 import type {ConsoleCommand} from './source.ts';
 import {indexOfSelected, isListPane, type ConsoleAction, type ConsoleState, type PromptKind} from './state.ts';
@@ -108,11 +109,18 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 		case 'filter': return [...(isListPane(focus) ? change({type: 'filter', pane: focus, text: line}) : nothing), ...done];
 		case 'subscribe':
 		case 'unsubscribe': {
-			const topics = topicsIn(line, situation.snapshot);
+			const topics = topicsIn(line);
+			if ('problem' in topics) return warn(topics.problem);
 			return [...done, ...(topics.length === 0 ? nothing : run({type: prompt.kind, topics}, situation))];
 		}
 
-		case 'publish-topic': return line.trim() === '' ? done : [...done, ...change({type: 'prompt', kind: 'publish-text', topic: line.trim()})];
+		case 'publish-topic': {
+			const topics = topicsIn(line);
+			if ('problem' in topics) return warn(topics.problem);
+			if (topics.length > 1) return warn('Expected one topic; quotes hold a name with spaces or commas together: "my topic"');
+			return topics.length === 0 ? done : [...done, ...change({type: 'prompt', kind: 'publish-text', topic: topics[0]!})];
+		}
+
 		case 'publish-text': return [...done, ...run({type: 'publish', topic: prompt.topic, body: line}, situation)];
 		case 'command': return [...done, ...command(line, state, situation)];
 		default: {
@@ -155,7 +163,7 @@ function openPrompt(kind: PromptKind, state: ConsoleState, situation: Situation)
 	if (situation.isReadonly) return warn(readonlyRefusal);
 	const topic = topicAtHand(state, situation.snapshot);
 	// A name that does not show as it is must not get into a line that is shown as it is typed.
-	return change({type: 'prompt', kind, draft: topic !== undefined && printable(topic) === topic ? topic : ''});
+	return change({type: 'prompt', kind, draft: topic !== undefined && printable(topic) === topic ? quoteWord(topic) : ''});
 }
 
 /** The topic under the cursor, in the topics or of the message that is looked at. */
@@ -175,10 +183,10 @@ function selectedMessage(state: ConsoleState, snapshot: Snapshot): Snapshot['fee
 	return rows[indexOfSelected(keys, state.lists.messages.selected, 'messages')];
 }
 
-function topicsIn(line: string, snapshot: Snapshot | undefined): readonly string[] {
-	const whole = line.trim();
-	if (snapshot?.topics.some(topic => topic.name === whole)) return [whole]; // A name may hold spaces and commas.
-	return whole.split(/[\s,]+/u).filter(Boolean);
+/** Topics of a prompt: the words of the `:` line, in its quotes. */
+function topicsIn(line: string): readonly string[] | {readonly problem: string} {
+	const parsed = wordsOf(line);
+	return 'problem' in parsed ? parsed : topicsOf(parsed.words);
 }
 
 function move(state: ConsoleState, {snapshot}: Situation, by: number): readonly Effect[] {

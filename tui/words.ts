@@ -94,8 +94,8 @@ export function eventWords(event: RecordedEvent): Words {
 			: {tone: 'bad', text: `${event.state === 'electing' ? 'No leader' : 'Quorum is lost'}: ${event.reachable} of ${event.voters} voters reachable`};
 		case 'member': return {tone: stateTones[event.state], text: `${stateMarks[event.state]} ${label(event.id)} at ${printable(event.address)} ${event.state === 'left' ? 'has left' : `is ${event.state}`}${event.why && event.state !== 'left' ? `: ${printable(event.why)}` : ''}`};
 		case 'voters': return {tone: 'accent', text: `Voters are now ${names(event.voters, label)}`};
-		case 'subscribed': return {tone: 'plain', text: `${label(event.node)} subscribed to ${printable(event.topic)}`};
-		case 'unsubscribed': return {tone: 'plain', text: `${label(event.node)} unsubscribed from ${printable(event.topic)}`};
+		case 'subscribed': return {tone: 'plain', text: `${label(event.node)} subscribed to ${printable(event.topic)}${event.past ? ' before this node was there' : ''}`};
+		case 'unsubscribed': return {tone: 'plain', text: `${label(event.node)} unsubscribed from ${printable(event.topic)}${event.past ? ' before this node was there' : ''}`};
 		case 'message': return {tone: 'plain', text: `Message ${event.message.seq} of ${label(event.message.origin)} on ${printable(event.message.topic)}`};
 		case 'partition': return partitionWords(event);
 		case 'rejected': return {tone: 'warning', text: `Refused from ${printable(event.from)}: ${event.reason} (${count(event.count)} in all)`};

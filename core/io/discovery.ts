@@ -64,7 +64,8 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 		const {clusterId, isMember} = self();
 		// A node that belongs to a cluster is refused by any other.
 		const isOurs = (other: {readonly clusterId: string}): boolean => clusterId === '' || other.clusterId === '' || other.clusterId === clusterId;
-		const local = discovery.enabled ? (await listNodes()).filter(node => node.cluster === cluster && node.id !== id && isOurs(node)) : [];
+		// Without discovery a node founds or joins by what it was told alone; one that belongs to a cluster looks for its own here, too.
+		const local = discovery.enabled || clusterId !== '' ? (await listNodes()).filter(node => node.cluster === cluster && node.id !== id && isOurs(node)) : [];
 		if (!isMember) this.#beacon?.announce(); // Nodes that start together find one another the sooner.
 		const all = [
 			...bootstrap.map(address => ({address, isMember: false})),

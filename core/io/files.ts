@@ -164,7 +164,7 @@ function remedyFor(code: string | undefined): string | undefined {
 		case 'EEXIST':
 		case 'EISDIR':
 		case 'ENOTDIR': return 'Something else has taken the place of a file or folder of the node: move it away, or bring back what was there';
-		case 'EROFS': return 'The disk is mounted read-only';
+		case 'EROFS': return 'The disk is mounted read-only: mount it for writing, or choose a place on another one';
 		default: return undefined;
 	}
 }

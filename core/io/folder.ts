@@ -8,6 +8,7 @@ import {chmod, readFile, stat, writeFile} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {DapssError, errorMessage} from '../errors.ts';
+import {causeOf, writeProblem} from './cause.ts';
 import {realFiles, withRemedy} from './files.ts';
 
 const sqliteBusy = 5;
@@ -30,12 +31,14 @@ export class Folder implements Disposable {
 		try {
 			await realFiles.makeFolder(absolute);
 			await expectClosed(absolute);
+			const closed = writeProblem(absolute);
+			if (closed) throw closed;
 			const lock = await takeLock(absolute);
 			// For whoever finds the folder locked, no more: without it the node is not named.
 			await writeFile(join(absolute, 'pid'), `${process.pid}\n`, {mode: 0o600}).catch(() => undefined);
 			return new Folder(absolute, lock);
 		} catch (error) {
-			throw error instanceof DapssError ? error : new DapssError('storage', `The data folder ${absolute} cannot be used: ${withRemedy(error)}`, {cause: error});
+			throw error instanceof DapssError ? error : new DapssError('storage', `The data folder ${absolute} cannot be used: ${withRemedy(causeOf(error, absolute))}`, {cause: error});
 		}
 	}
 
@@ -46,9 +49,16 @@ export class Folder implements Disposable {
 
 async function expectClosed(path: string): Promise<void> {
 	const {mode, uid} = await stat(path);
-	if (process.getuid && uid !== process.getuid()) throw new DapssError('config', `Expected the data folder ${path} to be yours (user ${process.getuid()}), it belongs to user ${uid}`);
-	// Windows knows no such modes.
-	if (process.getuid && (mode & 0o077) !== 0) throw new DapssError('config', `Expected the data folder ${path} to be closed to others (0700), its mode is 0${(mode & 0o777).toString(8)}: chmod 700 ${path}`);
+	// Windows knows no such owners and modes.
+	if (!process.getuid) return;
+	const self = process.getuid();
+	if (uid !== self) {
+		// A volume that was handed over by its group: what the node makes in it is its own.
+		const remedy = (mode & 0o020) !== 0 && writeProblem(path) === undefined ? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}` : `as root, chown -R ${self} ${path}; or choose another --data`;
+		throw new DapssError('config', `Expected the data folder ${path} to be yours (user ${self}), it belongs to user ${uid}: ${remedy}`);
+	}
+
+	if ((mode & 0o077) !== 0) throw new DapssError('config', `Expected the data folder ${path} to be closed to others (0700), its mode is 0${(mode & 0o7777).toString(8)}: ${writeProblem(path)?.code === 'EROFS' ? 'its disk is mounted read-only, choose another --data' : `chmod 700 ${path}`}`);
 }
 
 async function takeLock(path: string): Promise<DatabaseSync> {

@@ -9,6 +9,8 @@ import {randomBytes} from 'node:crypto';
 import {closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readSync, realpathSync, unlinkSync, writeSync, type Stats} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {DapssError} from '../errors.ts';
+import {causeOf, writeProblem} from './cause.ts';
+import {withRemedy} from './files.ts';
 
 export const secretBytesMin = 32;
 const secretFileBytesMax = 4096;
@@ -61,7 +63,7 @@ export function readPrivate(path: string, what: string): string {
 		// Non-blocking: a pipe in its place must not hang the start.
 		file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 	} catch (error) {
-		return refuse(isMissing(error) ? 'does not exist' : 'cannot be read', error);
+		return refuse(isMissing(error) ? 'does not exist' : `cannot be read: ${withRemedy(error)}`, error);
 	}
 
 	try {
@@ -71,7 +73,7 @@ export function readPrivate(path: string, what: string): string {
 		if (link.isSymbolicLink() && (!own.includes(link.uid) || !own.includes(stats.uid))) refuse(`is a symbolic link to ${realpathSync(path)} that belongs to another user`);
 		if (!stats.isFile()) refuse('is not a regular file');
 		const problem = accessProblem(stats, own);
-		if (problem !== undefined) refuse(`${problem}: chmod 600 ${path}`);
+		if (problem !== undefined) refuse(`${problem}: ${accessRemedy(path, stats)}`);
 		if (stats.size > secretFileBytesMax) refuse(`has ${stats.size} bytes, at most ${secretFileBytesMax} are read`);
 		const bytes = Buffer.alloc(secretFileBytesMax);
 		return bytes.toString('utf8', 0, readSync(file, bytes, 0, secretFileBytesMax, 0)).trim();
@@ -84,7 +86,17 @@ export function readPrivate(path: string, what: string): string {
 export function accessProblem(stats: Pick<Stats, 'mode' | 'uid'>, owners: readonly number[]): string | undefined {
 	const mode = stats.mode & 0o777;
 	if (!owners.includes(stats.uid)) return 'belongs to another user';
+	// Nobody may write it, and a group may read it (0440): so a container or a service manager hands a secret over.
+	if ((mode & 0o337) === 0) return undefined;
 	return (mode & 0o077) === 0 ? undefined : `can be read or changed by others (mode ${mode.toString(8).padStart(4, '0')})`;
+}
+
+/** What helps against an `accessProblem`, in that case. */
+export function accessRemedy(path: string, {uid}: Pick<Stats, 'uid'>): string {
+	const self = process.getuid?.() ?? 0;
+	const copy = `copy it, (umask 077; cp ${path} COPY), and name the copy`;
+	if (writeProblem(path)?.code === 'EROFS') return `its disk is mounted read-only: mount it with mode 0400 or 0440, or ${copy}`;
+	return uid === self ? `chmod 600 ${path}` : `as root, chown ${self} ${path} && chmod 600 ${path}; or ${copy}`;
 }
 
 /** False when another process was first. */
@@ -111,7 +123,7 @@ function createSecret(path: string): boolean {
 			unlinkSync(draft);
 		}
 	} catch (error) {
-		throw new DapssError('config', `Could not make a secret file at ${path}: ${(error as Error).message}`, {cause: error});
+		throw new DapssError('config', `Could not make a secret file at ${path}: ${withRemedy(causeOf(error, path))}`, {cause: error});
 	}
 }
 

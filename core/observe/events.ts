@@ -58,7 +58,8 @@ export type BrokerEvent =
 	| {readonly type: 'quorum'; readonly held: boolean; readonly state?: QuorumState; readonly reachable: number; readonly voters: number}
 	| {readonly type: 'member'; readonly id: NodeId; readonly address: string; readonly state: MemberState; readonly why?: string}
 	| {readonly type: 'voters'; readonly voters: readonly NodeId[]}
-	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId}
+	/** `past`: agreed before this node started or joined; it learns of it now. */
+	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId; readonly past?: true}
 	| {readonly type: 'message'; readonly message: Message}
 	| PartitionEvent
 	| {readonly type: 'rejected'; readonly from: string; readonly reason: Rejection; readonly count: number}

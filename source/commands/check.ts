@@ -9,14 +9,16 @@ import type {Snapshot} from '../../core/observe/snapshot.ts';
 import {expectInput, withNode, type Context} from '../context.ts';
 import {paint} from '../terminal.ts';
 import {verdictOf} from '../verdict.ts';
+import {waitHealthy, type Checked} from './wait-healthy.ts';
 
 /** Longer than an election. */
 const confirmMs = 3000;
 
 export async function run(context: Context): Promise<number> {
-	const {terminal, output} = context;
-	expectInput(context, 0, 0, 'check without more');
-	const {verdict, exitCode, findings, snapshot} = await withNode(context, async broker => {
+	const {terminal, output, flags} = context;
+	expectInput(context, 0, 0, 'check [--wait-healthy] [--wait TIME]');
+	if (flags.wait !== undefined && !flags.waitHealthy) throw new DapssError('usage', 'Expected --wait-healthy with --wait: without it the command does not wait');
+	const {verdict, exitCode, findings, snapshot} = flags.waitHealthy ? await waitHealthy(context, confirm) : await withNode(context, async (broker): Promise<Checked> => {
 		const confirmed = await confirm(broker);
 		const seen = await broker.snapshot();
 		return {...verdictOf(seen, confirmed), snapshot: seen};

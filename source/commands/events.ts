@@ -5,17 +5,21 @@ import type {RecordedEvent} from '../../core/observe/events.ts';
 import {DapssError} from '../../core/errors.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
 import {eventLine} from '../lines.ts';
+import {interruptedBy} from '../signals.ts';
 import {LineWriter} from '../terminal.ts';
+import {Wait} from '../wait.ts';
 import {eventText} from '../words.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {flags, output, terminal, signal} = context;
-	expectInput(context, 0, 0, 'events [--watch]');
+	expectInput(context, 0, 0, 'events [--watch] [--wait TIME]');
 	if (flags.watch && output === 'json') throw new DapssError('usage', 'Expected -o jsonl or text with --watch: the output has no end');
+	if (flags.wait !== undefined && !flags.watch) throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
 	await using broker = await reach(context);
+	using wait = new Wait(context);
 	// Asked for first: what happens between the two answers is in both, and left out of the second.
 	const stream = flags.watch ? broker.events() : undefined;
-	const {events} = await interruptible(broker.snapshot(), signal);
+	const {events} = await interruptible(broker.snapshot(), wait.signal);
 	if (output === 'json') return await terminal.line(`[${events.map(event => eventLine(event)).join(',')}]`);
 
 	const writer = new LineWriter(terminal);
@@ -26,7 +30,8 @@ export async function run(context: Context): Promise<void> {
 	for (const event of events) void write(event);
 	if (stream) {
 		const stop = (): void => void broker[Symbol.asyncDispose]();
-		signal.addEventListener('abort', stop, {once: true});
+		wait.signal.addEventListener('abort', stop, {once: true});
+		terminal.followReader();
 		for await (const event of stream) {
 			if (told.size > 0 && told.delete(eventLine(event))) continue;
 			const room = write(event);
@@ -35,5 +40,6 @@ export async function run(context: Context): Promise<void> {
 	}
 
 	await writer.end();
+	if (wait.signal.reason === 'over') throw interruptedBy(wait.signal);
 	if (stream && !signal.aborted) throw new DapssError('closed', `The link to the node is gone: ${await broker.closed}`);
 }

@@ -2,13 +2,13 @@
 The node itself: with the console on a terminal, alone with `--headless`, with `-o jsonl`, or where there is no terminal.
 */
 import type {Context} from '../context.ts';
-import {isInterrupted} from '../context.ts';
+import {sayFailure} from '../failure.ts';
 import {eventLine} from '../lines.ts';
 import {startNode} from '../start-node.ts';
 import {leaveOrSay} from '../leaving.ts';
 import {LineWriter} from '../terminal.ts';
 import {titleNode} from '../title.ts';
-import {DapssError} from '../../core/errors.ts';
+import {DapssError, exitCodes} from '../../core/errors.ts';
 import {leftReason, type Broker} from '../../core/api.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
@@ -54,8 +54,10 @@ async function runHeadless(context: Context): Promise<number> {
 	const why = await broker.closed;
 	await writer.end();
 	if (why === leftReason && !signal.aborted) return 0;
-	if (signal.aborted && (why === 'stopped' || why === leftReason)) return isInterrupted(signal) ? 130 : 0;
-	throw new DapssError('failure', `The node stopped: ${why}`);
+	if (signal.aborted && (why === 'stopped' || why === leftReason)) return 0;
+	// `stopped` is the last of the lines, and says why: no line of an error follows it.
+	await sayFailure(terminal, new DapssError('failure', `The node stopped: ${why}`));
+	return exitCodes.failure;
 }
 
 /** A signal ended the node: leave if that was asked for, else say what it costs, then stop. */

@@ -7,11 +7,14 @@ import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {Batches, linesOf} from '../batches.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
+import {interruptedBy} from '../signals.ts';
 import {parseNumber, parseSize} from '../values.ts';
 import {topicOf} from './subscribe.ts';
 
 /** Around a body in a frame: a batch's header, topic and signature, and the frame's own. */
 const overheadBytes = 1024;
+/** For the answers to what is on its way when the command is interrupted. */
+const answersMs = 1000;
 
 export async function run(context: Context): Promise<void> {
 	const {flags, input, terminal, signal, output} = context;
@@ -27,8 +30,12 @@ export async function run(context: Context): Promise<void> {
 	try {
 		await interruptible(pump(source, batches, rate, signal), signal);
 	} catch (error) {
-		if (error instanceof DapssError) throw new DapssError(error.code, `${error.message} (${batches.stored} messages are stored)`, {cause: error});
-		throw error;
+		if (signal.aborted) await Promise.race([batches.end().catch(() => undefined), sleep(answersMs, undefined, {ref: false})]);
+		const {stored, taken} = batches;
+		if (!(error instanceof DapssError)) throw error;
+		// Of what was on its way when the command was interrupted nobody knows.
+		const open = signal.aborted && taken > stored ? `, ${taken - stored} more may be` : '';
+		throw new DapssError(error.code, `${error.message} (${stored} messages are stored${open})`, {cause: error, details: {...error.details, stored}});
 	}
 
 	const tookMs = Math.round(performance.now() - startMs);
@@ -56,6 +63,7 @@ async function pump(source: AsyncIterable<readonly Uint8Array[]>, batches: Batch
 					}
 				}
 
+				if (signal.aborted) throw interruptedBy(signal);
 				const room = batches.add(body);
 				// oxlint-disable-next-line no-await-in-loop -- backpressure
 				if (room) await room;

@@ -1,28 +1,47 @@
 /**
 `subscribe TOPIC…`: messages as they are delivered, until there are enough of them or the command is stopped.
 */
-import type {Delivery, From} from '../../core/api.ts';
-import {DapssError} from '../../core/errors.ts';
-import {parseTopic, type Topic} from '../../core/message.ts';
+import type {Broker, Delivery, From} from '../../core/api.ts';
+import {DapssError, type ErrorDetails} from '../../core/errors.ts';
+import {parseTopicName, type Topic} from '../../core/message.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
 import {messageLine} from '../lines.ts';
+import {interruptedBy} from '../signals.ts';
+import {parseTemplate, type Facts} from '../template.ts';
+import {shortId, timestamp} from '../units.ts';
 import {parseNumber} from '../values.ts';
+import {Wait} from '../wait.ts';
+
+/** Origins whose names are remembered. */
+const originsMax = 4096;
 
 export async function run(context: Context): Promise<void> {
-	const {flags, input, output, terminal, signal} = context;
+	const {flags, input, output, terminal} = context;
 	expectInput(context, 1, 256, 'subscribe TOPIC…');
 	const topics = input.map(name => topicOf(name));
+	const form = formOf(context, topics.length > 1);
 	const from = placeOf(flags.from ?? 'now');
-	let left = flags.count === undefined ? Infinity : parseNumber(flags.count, '--count', {min: 1});
+	const wanted = flags.count === undefined ? undefined : parseNumber(flags.count, '--count', {min: 1});
 
 	await using broker = await reach(context);
+	using wait = new Wait(context);
+	const {signal} = wait;
 	await using subscription = broker.subscribe(topics, {from});
 	const stop = (): void => void subscription[Symbol.asyncDispose]();
 	signal.addEventListener('abort', stop, {once: true});
-	await interruptible(subscription.agreed, signal);
+	terminal.followReader();
+	try {
+		await interruptible(subscription.agreed, signal);
+	} catch (error) {
+		if (!signal.aborted) throw error;
+		return ended(context, signal, 0, wanted);
+	}
+
 	terminal.say(`Subscribed to ${topics.map(topic => printable(topic)).join(', ')} at ${broker.server}`);
 
+	const nodes = new NodeNames();
+	let received = 0;
 	let dropped = 0;
 	for await (const deliveries of subscription) {
 		if (subscription.dropped > dropped) {
@@ -32,19 +51,33 @@ export async function run(context: Context): Promise<void> {
 			terminal.say(`${missing} messages were gone before they could be read`);
 		}
 
-		const taken = deliveries.length > left ? deliveries.slice(0, left) : deliveries;
-		await terminal.print(render(taken, output, topics.length > 1));
-		left -= taken.length;
-		if (left <= 0 || signal.aborted) return;
+		const taken = wanted !== undefined && deliveries.length > wanted - received ? deliveries.slice(0, wanted - received) : deliveries;
+		if (form.needsNames) await nodes.learn(taken, broker);
+		const facts = {at: Date.now(), nodeOf: nodes.of};
+		await terminal.print(form.render(taken, facts));
+		if (!terminal.isClosed) received += taken.length;
+		if (received === wanted) return;
+		if (signal.aborted) break;
 	}
 
-	if (signal.aborted) return;
-	throw new DapssError('closed', `The link to the node is gone: ${await broker.closed}`);
+	if (signal.aborted) return ended(context, signal, received, wanted);
+	throw new DapssError('closed', `The link to the node is gone: ${await broker.closed}`, {details: countsOf(received, wanted)});
+}
+
+/** Ended before anything else ended it. @throws `wait-over`, and `interrupted` when there are fewer messages than were asked for */
+function ended({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
+	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages came`;
+	if (wanted !== undefined || signal.reason === 'over') throw interruptedBy(signal, text, countsOf(received, wanted));
+	if (signal.reason !== 'closed') terminal.say(text);
+}
+
+function countsOf(received: number, wanted: number | undefined): ErrorDetails {
+	return {received, ...(wanted === undefined ? {} : {wanted})};
 }
 
 /** @throws `usage` */
 export function topicOf(name: string): Topic {
-	const topic = parseTopic(name);
+	const topic = parseTopicName(name);
 	if (typeof topic === 'string') return topic;
 	throw new DapssError('usage', topic.problem);
 }
@@ -55,16 +88,46 @@ function placeOf(text: string): From {
 	throw new DapssError('usage', `Expected --from to be now, beginning or an offset, got ${JSON.stringify(text)}`);
 }
 
-function render(deliveries: readonly Delivery[], output: Context['output'], withTopic: boolean): string | Uint8Array {
-	if (output === 'raw') return Buffer.concat(deliveries.flatMap(({body}) => [body, newline]));
-	const at = Date.now();
-	let text = '';
-	for (const delivery of deliveries) {
-		text += output === 'jsonl' ? messageLine(at, delivery) : `${withTopic ? `${printable(delivery.topic)}  ` : ''}${printableBytes(delivery.body)}`;
-		text += '\n';
+type Form = {readonly needsNames: boolean; readonly render: (deliveries: readonly Delivery[], facts: Facts) => string | Uint8Array};
+
+/** What is printed for a message. @throws `usage` */
+function formOf({flags, output, terminal}: Context, withTopic: boolean): Form {
+	if ((flags.format !== undefined || flags.time) && output !== 'text') throw new DapssError('usage', `Expected ${flags.format === undefined ? '--time' : '--format'} without -o ${output}: it is for text`);
+	if (output === 'raw') return {needsNames: false, render: deliveries => Buffer.concat(deliveries.flatMap(({body}) => [body, newline]))};
+	if (output === 'jsonl') return lines((delivery, {at}) => messageLine(at, delivery));
+	if (flags.format !== undefined) {
+		if (flags.time) throw new DapssError('usage', 'Expected --format or --time, got both: {time} in the format is the same');
+		const template = parseTemplate(flags.format);
+		return {needsNames: template.has('node'), render: (deliveries, facts) => Buffer.concat(deliveries.map(delivery => template.render(delivery, facts, terminal.isTerminal)))};
 	}
 
-	return text;
+	return lines(({topic, sentAtMs, body}) => `${flags.time ? `${timestamp(sentAtMs)}  ` : ''}${withTopic ? `${printable(topic)}  ` : ''}${printableBytes(body)}`);
+}
+
+function lines(line: (delivery: Delivery, facts: Facts) => string): Form {
+	return {
+		needsNames: false,
+		render(deliveries, facts) {
+			let text = '';
+			for (const delivery of deliveries) text += `${line(delivery, facts)}\n`;
+			return text;
+		},
+	};
+}
+
+/** What the origins of messages are called: asked for once for each, as soon as one is not known. */
+class NodeNames {
+	readonly #names = new Map<string, string>();
+
+	readonly of = (origin: string): string => this.#names.get(origin) ?? shortId(origin);
+
+	async learn(deliveries: readonly Delivery[], broker: Pick<Broker, 'snapshot'>): Promise<void> {
+		const unknown = new Set(deliveries.map(({origin}) => origin).filter(origin => !this.#names.has(origin)));
+		if (unknown.size === 0) return;
+		const {members} = await broker.snapshot();
+		if (this.#names.size > originsMax) this.#names.clear();
+		for (const origin of unknown) this.#names.set(origin, members.find(({id}) => id === origin)?.name || shortId(origin));
+	}
 }
 
 const newline = Buffer.from('\n');

@@ -1,6 +1,6 @@
-import {fork, type ChildProcess} from 'node:child_process';
+import {execFileSync, fork, type ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
-import {chmodSync, mkdirSync, mkdtempSync, rmSync} from 'node:fs';
+import {chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync} from 'node:fs';
 import {readdir, readFile, stat, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -77,6 +77,25 @@ describe('closed to others', () => {
 		await expect(Folder.open(path)).rejects.toMatchObject({code: 'config', message: expect.stringContaining(`its mode is 0750: chmod 700 ${path}`)});
 		chmodSync(path, 0o700);
 		(await Folder.open(path))[Symbol.dispose]();
+	});
+
+	test('or refused with all of its mode, when a group may use it (case 21)', async () => {
+		mkdirSync(path);
+		chmodSync(path, 0o2770);
+		await expect(Folder.open(path)).rejects.toMatchObject({code: 'config', message: expect.stringContaining(`its mode is 02770: chmod 700 ${path}`) as string});
+		execFileSync('chmod', ['700', path]); // What it says does help.
+		(await Folder.open(path))[Symbol.dispose]();
+	});
+
+	test.runIf(process.getuid?.() === 0)('or refused when it is another user\'s: chown, or a folder in a volume of the group (case 21)', async () => {
+		mkdirSync(path);
+		chmodSync(path, 0o700);
+		chownSync(path, 1001, 1001);
+		await expect(Folder.open(path)).rejects.toMatchObject({code: 'config', message: expect.stringContaining(`it belongs to user 1001: as root, chown -R 0 ${path}; or choose another --data`) as string});
+		chmodSync(path, 0o2770);
+		await expect(Folder.open(path)).rejects.toMatchObject({message: expect.stringContaining(`use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}`) as string});
+		(await Folder.open(join(path, 'dapss')))[Symbol.dispose](); // What it says does help.
+		expect((await stat(join(path, 'dapss'))).mode & 0o777).toBe(0o700);
 	});
 
 	test('a place where no folder can be is said', async () => {

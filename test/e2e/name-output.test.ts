@@ -1,6 +1,7 @@
 /** What an operator reads without the console: in `ps`, and in the log of a headless node. */
 import {spawn} from 'node:child_process';
 import {readFileSync} from 'node:fs';
+import {createServer, type AddressInfo} from 'node:net';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
@@ -10,16 +11,28 @@ import {cli, run} from './command.ts';
 const titleOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
 
 describe.skipIf(process.platform !== 'linux')('ps tells processes apart', () => {
-	test('nodes by name, port and cluster; commands by their word', async () => {
+	test('by their arguments, nodes also by name, port and cluster; a message is not shown (case 30)', async () => {
 		await using cluster = new Cluster({cli, flags: ['--name', 'berlin.1']});
 		await cluster.startAll(1);
 		const [node] = cluster.nodes;
-		await expect.poll(() => titleOf(node!.pid)).toBe(`dapss-tui berlin.1 port ${node!.port} cluster ${cluster.name}`);
+		await expect.poll(() => titleOf(node!.pid)).toMatch(new RegExp(`^dapss-tui .*--port ${node!.port} .* \\(berlin\\.1 port`));
 
-		const client = spawn(process.execPath, [cli, 'subscribe', 'secret-topic', ...cluster.clientFlags, '--server', String(node!.port)], {stdio: ['ignore', 'ignore', 'pipe']});
+		const client = spawn(process.execPath, [cli, 'subscribe', 'some-topic', ...cluster.clientFlags, '--server', String(node!.port)], {stdio: ['ignore', 'ignore', 'pipe']});
 		await new Promise(resolve => client.stderr.once('data', resolve));
-		expect(titleOf(client.pid!)).toBe('dapss-tui subscribe');
+		expect(titleOf(client.pid!)).toBe(['dapss-tui', 'subscribe', 'some-topic', ...cluster.clientFlags, '--server', node!.port].join(' '));
 		client.kill();
+
+		// It waits for a node that does not answer.
+		const silent = createServer(() => undefined);
+		await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
+		const called = new Promise(resolve => silent.once('connection', resolve));
+		const words = ['--server', String((silent.address() as AddressInfo).port), ...cluster.clientFlags];
+		const publisher = spawn(process.execPath, [cli, 'publish', 'some-topic', 'my diary', ...words], {stdio: 'ignore'});
+		await called;
+		expect(titleOf(publisher.pid!)).toBe(['dapss-tui', 'publish', 'some-topic', '...', ...words].join(' '));
+		publisher.kill();
+		await new Promise(resolve => publisher.once('close', resolve));
+		silent.close();
 	});
 });
 

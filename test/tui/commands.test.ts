@@ -12,6 +12,14 @@ test.each([
 	['publish weather hello from the keys', {type: 'run', command: {type: 'publish', topic: 'weather', body: 'hello from the keys'}}],
 	['publish weather  two spaces ', {type: 'run', command: {type: 'publish', topic: 'weather', body: ' two spaces '}}],
 	['publish weather ', {type: 'run', command: {type: 'publish', topic: 'weather', body: ''}}],
+	['publish "my topic" x', {type: 'run', command: {type: 'publish', topic: 'my topic', body: 'x'}}],
+	['publish news "hello  world"', {type: 'run', command: {type: 'publish', topic: 'news', body: 'hello  world'}}],
+	['publish news it\'s "raining" here', {type: 'run', command: {type: 'publish', topic: 'news', body: 'it\'s "raining" here'}}],
+	['publish news {"a": 1}', {type: 'run', command: {type: 'publish', topic: 'news', body: '{"a": 1}'}}],
+	['subscribe "my topic" \'a,b\' c,d', {type: 'run', command: {type: 'subscribe', topics: ['my topic', 'a,b', 'c', 'd']}}],
+	['subscribe js --from now', {type: 'run', command: {type: 'subscribe', topics: ['js']}}],
+	['subscribe -- --from', {type: 'run', command: {type: 'subscribe', topics: ['--from']}}],
+	[`fault cut ${a.slice(0, 8)} --one-way --for=1s`, {type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a], direction: 'out', forMs: 1000}}}],
 	['peers', {type: 'focus', pane: 'peers'}],
 	['status', {type: 'report', report: 'status'}],
 	['quit', {type: 'quit'}],
@@ -40,6 +48,12 @@ test.each([
 	['__proto__', 'No command `__proto__`. `?` lists them'],
 	['publish weather', 'Expected a topic and a message: `:publish weather hello`'],
 	['subscribe', 'Expected a topic: `:subscribe weather`'],
+	['subscribe js --from beginning', 'The console subscribes the node from now on; what is kept is read by `dapss-tui subscribe js --from beginning`'],
+	['subscribe js --form now', 'There is no flag `--form` here; there is `--from`. A word that begins with dashes stands in quotes'],
+	['unsubscribe js --from now', 'There is no flag `--from` here. A word that begins with dashes stands in quotes'],
+	['subscribe js --from', 'Expected a value behind `--from`'],
+	['publish "my topic x', 'The quote at "\\"my topic x" is not closed'],
+	['publish "my topic"', 'Expected a topic and a message: `:publish weather hello`'],
 	['leader depose', 'Expected `:leader` or `:leader transfer [NODE]`'],
 	['leader transfer zz', `No member has the name, address, port or first digits of the id \`zz\`: ${ids.slice(0, 3).map(id => id.slice(0, 8)).join(', ')}`],
 	['peer', 'Expected `:peer remove NODE yes`'],
@@ -63,6 +77,9 @@ test('completion goes as far as it is certain', () => {
 	expect(complete('par', [], [])).toBe('partition ');
 	expect(complete('publish we', ['weather', 'jobs'], [])).toBe('publish weather');
 	expect(complete('subscribe sensors/', ['sensors/door', 'sensors/dust'], [])).toBe('subscribe sensors/d');
+	expect(complete('publish we', ['weather map', 'jobs'], [])).toBe('publish "weather map"');
+	expect(complete('subscribe jobs "weather m', ['weather map', 'jobs'], [])).toBe('subscribe jobs "weather map"');
+	expect(complete('subscribe "weather map" jo', ['weather map', 'jobs'], [])).toBe('subscribe "weather map" jobs');
 	expect(complete('publish weather he', ['hello'], [])).toBe('publish weather hello');
 	expect(complete('status x', ['xx'], [])).toBe('status x');
 	expect(complete('leader ', [], [])).toBe('leader transfer ');

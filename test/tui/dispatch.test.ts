@@ -40,12 +40,21 @@ describe('publish', () => {
 	});
 });
 
-test('subscribe takes several topics, and a known name with a space whole', () => {
+test('the prompts of s, u and p read topics as the `:` line does (case 28)', () => {
 	const snapshot = {...healthy, topics: [topic('my topic')]};
 	const open = press(at('topics'), situation({snapshot}), 'unsubscribe');
-	expect(open.prompt?.draft).toBe('my topic');
-	expect(submit('my topic', open, situation({snapshot}))).toContainEqual({type: 'run', command: {type: 'unsubscribe', topics: ['my topic']}});
+	expect(open.prompt?.draft).toBe('"my topic"');
+	expect(submit('"my topic"', open, situation({snapshot}))).toContainEqual({type: 'run', command: {type: 'unsubscribe', topics: ['my topic']}});
 	expect(submit('a, b', open, situation({snapshot}))).toContainEqual({type: 'run', command: {type: 'unsubscribe', topics: ['a', 'b']}});
+	expect(submit('my topic', open, situation({snapshot}))).toContainEqual({type: 'run', command: {type: 'unsubscribe', topics: ['my', 'topic']}});
+	const asked = press(at('topics'), situation({snapshot}), 'publish');
+	expect(asked.prompt?.draft).toBe('"my topic"');
+	expect(apply(asked, submit('"my topic"', asked, situation({snapshot}))).prompt).toMatchObject({kind: 'publish-text', topic: 'my topic'});
+	// What cannot be read stays in the prompt, with the reason.
+	for (const [line, reason] of [['my topic', 'Expected one topic'], ['"my topic', 'is not closed']] as const) {
+		const state = apply(asked, submit(line, asked, situation({snapshot})));
+		expect(state).toMatchObject({prompt: {kind: 'publish-topic'}, notice: {text: expect.stringContaining(reason) as string}});
+	}
 });
 
 test('Enter shows all about the row that is selected, as it was', () => {

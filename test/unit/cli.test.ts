@@ -61,7 +61,8 @@ describe('words', () => {
 	])('dapss-tui %s ends with 2 and says what was expected', async (line, expected) => {
 		const {code, out, err} = await dapss(line);
 		expect(err).toMatch(expected);
-		expect({code, out}).toEqual({code: 2, out: ''});
+		// Under -o json, errors are JSON on standard output too.
+		expect({code, out}).toEqual({code: 2, out: / -o jsonl?$/.test(line) ? expect.stringMatching(/^\{"type":"error",.*"code":"usage",.*\}\n$/) as string : ''});
 	});
 
 	test('every command has help with examples, on standard output', async () => {
@@ -309,9 +310,9 @@ describe('subscribe', () => {
 		expect({code, err}).toEqual({code: 0, err: 'Subscribed to news at 127.0.0.1:5000\n'});
 		const lines = out.trimEnd().split('\n').map(line => JSON.parse(line) as Record<string, unknown>);
 		expect(lines.map(({at, ...rest}) => (expect(at).toEqual(expect.any(Number)), rest))).toEqual([
-			{type: 'message', topic: 'news', origin: pictures.a, incarnation: 1, seq: 1, lamport: 11, size: Buffer.byteLength('Zürich\n"☀"'), payload: 'Zürich\n"☀"', offset: 0},
-			{type: 'message', topic: 'news', origin: pictures.a, incarnation: 1, seq: 2, lamport: 12, size: 2, payload64: '/wA=', offset: 1},
-			{type: 'message', topic: 'news', origin: pictures.a, incarnation: 1, seq: 3, lamport: 13, size: 0, payload: '', offset: 2},
+			{type: 'message', sentAt: 0, topic: 'news', origin: pictures.a, incarnation: 1, seq: 1, lamport: 11, size: Buffer.byteLength('Zürich\n"☀"'), payload: 'Zürich\n"☀"', offset: 0},
+			{type: 'message', sentAt: 0, topic: 'news', origin: pictures.a, incarnation: 1, seq: 2, lamport: 12, size: 2, payload64: '/wA=', offset: 1},
+			{type: 'message', sentAt: 0, topic: 'news', origin: pictures.a, incarnation: 1, seq: 3, lamport: 13, size: 0, payload: '', offset: 2},
 		]);
 	});
 
@@ -334,7 +335,7 @@ describe('subscribe', () => {
 		expect(await dapss('subscribe news', {broker: refused})).toEqual({code: 11, out: '', err: 'dapss-tui: 1 of 3 voters reachable\n'});
 	});
 
-	test.each([['SIGINT', 130], ['SIGTERM', 0]])('%s ends it with %i', async (signal, expected) => {
+	test.each([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]])('%s ends it with %i', async (signal, expected) => {
 		const stop = new AbortController();
 		const stdout = new Writable({
 			write(_chunk, _encoding, done) {
@@ -499,7 +500,7 @@ describe('events', () => {
 			lines.push(...chunk.toString().trimEnd().split('\n'));
 			if (lines.some(line => line.includes('"term":5'))) stop.abort('SIGTERM');
 		});
-		expect((await dapss('events --watch -o jsonl', {broker: Object.assign(healthy(), {snapshotValue: broker.snapshotValue, stream: broker.stream}), stop, stdout})).code).toBe(0);
+		expect((await dapss('events --watch -o jsonl', {broker: Object.assign(healthy(), {snapshotValue: broker.snapshotValue, stream: broker.stream}), stop, stdout})).code).toBe(143);
 		expect(lines.slice(0, -1)).toEqual([...lately, JSON.stringify({type: 'leader', at: pictures.atMs, term: 5, leader: null})]);
 	});
 });

@@ -159,3 +159,36 @@ test('a state of a newer version that the leader sends is not kept in place of t
 	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);
 	expect(saved).toBe(0);
 });
+
+test('subscriptions from before a node joined, or started, are told as past (case 27)', async () => {
+	const agreedBy = (node: NodeId, seq: number, topic: string): Uint8Array => encodeEnvelope({node, incarnation: 1, seq, answeredBelow: 0, lamport: seq, command: {type: 'subscribe', topic: topic as Topic, node, since: 0}});
+	const entries = [
+		{term: 1, index: 1, kind: 'configuration' as const, data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))},
+		{term: 1, index: 2, kind: 'command' as const, data: agreedBy(leader, 1, 'before')},
+		{term: 1, index: 3, kind: 'configuration' as const, data: encodeConfigurationData({voters: [leader], learners: [self]}, encodeContext({node: self, address: '127.0.0.1:2'}))},
+		{term: 1, index: 4, kind: 'command' as const, data: agreedBy(leader, 2, 'after')},
+	];
+	const [log, files] = [new MemoryLog({segmentBytes: 4096}), blobs()];
+	/** What a start of the node tells once it has applied up to there. */
+	const told = async (control: Control, events: readonly BrokerEvent[], applied: number): Promise<readonly unknown[]> => {
+		await expect.poll(() => control.topics.applied).toBe(applied);
+		return events.filter(({type}) => type === 'subscribed');
+	};
+	const start = (store: RaftStore): {readonly control: Control; readonly events: BrokerEvent[]} => {
+		const events: BrokerEvent[] = [];
+		return {events, control: new Control({
+			self, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+			random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: event => events.push(event), onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+		})};
+	};
+
+	const first = start(await RaftStore.open(log, files));
+	first.control.step(leader, {group: 0, term: 1, type: 'append', prevIndex: 0, prevTerm: 0, commit: 4, entries});
+	expect(await told(first.control, first.events, 4)).toEqual([{type: 'subscribed', topic: 'before', node: leader, past: true}, {type: 'subscribed', topic: 'after', node: leader}]);
+
+	const again = start(await RaftStore.open(log, files));
+	again.control.step(leader, {group: 0, term: 1, type: 'heartbeat', commit: 4, round: 1});
+	expect(await told(again.control, again.events, 4)).toEqual([{type: 'subscribed', topic: 'before', node: leader, past: true}, {type: 'subscribed', topic: 'after', node: leader, past: true}]);
+	again.control.step(leader, {group: 0, term: 1, type: 'append', prevIndex: 4, prevTerm: 1, commit: 5, entries: [{term: 1, index: 5, kind: 'command', data: agreedBy(leader, 3, 'now')}]});
+	expect((await told(again.control, again.events, 5)).at(-1)).toEqual({type: 'subscribed', topic: 'now', node: leader});
+});

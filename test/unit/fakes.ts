@@ -31,6 +31,7 @@ export class FakeBroker implements Broker {
 	isDisposed = false;
 	readonly closed: Promise<string>;
 	readonly #closed = Promise.withResolvers<string>();
+	readonly #watchers = new Set<(snapshot: Snapshot) => void>();
 	#seq = 0;
 
 	constructor(snapshot: Snapshot) {
@@ -92,8 +93,16 @@ export class FakeBroker implements Broker {
 		return this.snapshotValue;
 	}
 
-	watch(): Disposable {
-		return {[Symbol.dispose]: () => undefined};
+	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
+		this.#watchers.add(onSnapshot);
+		onSnapshot(this.snapshotValue);
+		return {[Symbol.dispose]: () => void this.#watchers.delete(onSnapshot)};
+	}
+
+	/** Another picture, for all who watch. */
+	show(snapshot: Snapshot): void {
+		this.snapshotValue = snapshot;
+		for (const watcher of this.#watchers) watcher(snapshot);
 	}
 
 	async* events(): AsyncGenerator<RecordedEvent> {
@@ -158,7 +167,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 				if (!broker) throw new DapssError('unreachable', `${servers[0]}: connection refused`);
 				return typeof broker === 'function' ? broker(servers[0]!) : broker;
 			},
-			async findNodes({cluster}) {
+			async findNodes({cluster = 'dapss'} = {}) {
 				return (options.nodes ?? ['127.0.0.1:5000']).map(address => ({address, cluster, id: '00', phase: 'running'}));
 			},
 			async openBroker() {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {bodiesOf, decodeBatch, encodeBatch, isSigned, messagesOf, parseTopic, topicBytesMax, type NodeId, type Topic} from '../../core/message.ts';
+import {bodiesOf, decodeBatch, encodeBatch, isSigned, messagesOf, parseTopic, parseTopicName, topicBytesMax, type NodeId, type Topic} from '../../core/message.ts';
 
 const nodeId = fc.uint8Array({minLength: 8, maxLength: 8}).map(bytes => Buffer.from(bytes).toString('hex') as NodeId);
 const topic = fc.string({unit: 'grapheme', minLength: 1, maxLength: 40}).filter(name => typeof parseTopic(name) === 'string').map(name => name as Topic);
@@ -61,5 +61,18 @@ describe('a topic', () => {
 		expect(parseTopic('wetter/zürich ☔')).toBe('wetter/zürich ☔');
 		expect(parseTopic('x'.repeat(topicBytesMax))).toBe('x'.repeat(topicBytesMax));
 		for (const name of ['', 'a\nb', 'a\u001B[2J', 'a\u0085b', '\uD800', 'ü'.repeat(128)]) expect(parseTopic(name)).toHaveProperty('problem');
+	});
+
+	test('is named in composed letters and without wildcards, and read as it was agreed (case 28)', () => {
+		expect(parseTopicName('zu\u0308rich')).toBe('z\u00FCrich');
+		expect(parseTopicName('wetter/zürich ☔')).toBe('wetter/zürich ☔');
+		for (const name of ['sensors/*', 'sensors.>', 'sensors/#', 'sensors/+/temperature']) {
+			expect(parseTopicName(name)).toEqual({problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`});
+			expect(parseTopic(name)).toBe(name);
+		}
+
+		expect(parseTopic('zu\u0308rich')).toBe('zu\u0308rich');
+		// Normalizing may make a name longer: its bound is that of what is sent.
+		expect(parseTopicName('\u0958'.repeat(topicBytesMax / 3))).toHaveProperty('problem');
 	});
 });

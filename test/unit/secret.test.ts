@@ -3,7 +3,7 @@ import {chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symli
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {accessProblem, openSecret, readSecret, secretProblem} from '../../core/io/secret.ts';
+import {accessProblem, accessRemedy, openSecret, readSecret, secretProblem} from '../../core/io/secret.ts';
 
 const good = 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M';
 let folder: string;
@@ -53,6 +53,20 @@ test('a file that others can read names its mode and the way out', () => {
 test('a file of another user is refused', () => {
 	expect(accessProblem({mode: 0o100600, uid: 1001}, [1000, 0])).toBe('belongs to another user');
 	expect(accessProblem({mode: 0o100600, uid: 1000}, [1000, 0])).toBeUndefined();
+});
+
+test('a file that a group may read and nobody may write is accepted, of this user or root (case 21)', () => {
+	for (const mode of [0o440, 0o400]) expect(Buffer.from(readSecret(write(good, mode))).toString()).toBe(good);
+	expect(accessProblem({mode: 0o100440, uid: 0}, [1000, 0])).toBeUndefined();
+	expect(accessProblem({mode: 0o100440, uid: 1001}, [1000, 0])).toBe('belongs to another user');
+	for (const mode of [0o444, 0o460, 0o441]) expect(accessProblem({mode: 0o100000 + mode, uid: 0}, [1000, 0])).toContain(`(mode 0${mode.toString(8)})`);
+});
+
+test('the advice can be followed: chmod for an own file, chown for one of another (case 21)', () => {
+	const path = write(good);
+	const self = process.getuid!();
+	expect(accessRemedy(path, {uid: self})).toBe(`chmod 600 ${path}`);
+	expect(accessRemedy(path, {uid: self + 1})).toBe(`as root, chown ${self} ${path} && chmod 600 ${path}; or copy it, (umask 077; cp ${path} COPY), and name the copy`);
 });
 
 test('only a regular file is read: no folder, no pipe, no gigabyte', () => {

@@ -1,0 +1,84 @@
+/**
+`check --wait-healthy`: watch a cluster until it is healthy, and say meanwhile what is missing. A node that is not reached yet, or no longer, is called
+again until the time of `--wait` is over.
+*/
+import {setTimeout as sleep} from 'node:timers/promises';
+import type {Broker} from '../../core/api.ts';
+import {DapssError, type ErrorCode} from '../../core/errors.ts';
+import {printable} from '../../core/observe/printable.ts';
+import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {interruptible, reach, type Context} from '../context.ts';
+import {interruptedBy} from '../signals.ts';
+import {verdictOf, type Verdict} from '../verdict.ts';
+import {Wait} from '../wait.ts';
+
+export type Checked = Verdict & {readonly snapshot: Snapshot};
+type Tell = (text: string) => void;
+
+const waitDefault = '1m';
+const retryMs = 500;
+/** What may be over in a moment: the node starts, or is started again. */
+const passing: ReadonlySet<ErrorCode> = new Set(['unreachable', 'refused', 'timeout', 'closed', 'failure']);
+
+/** @param confirm what a quorum answers to this node. @throws `wait-over`, and what a node was not reached for when the time is over */
+export async function waitHealthy(context: Context, confirm: (broker: Broker) => Promise<number | ErrorCode>): Promise<Checked> {
+	using wait = new Wait(context, waitDefault);
+	const {signal} = wait;
+	let told = '';
+	const tell: Tell = text => {
+		// Said again only when something else is the matter: ages and counts change all the time.
+		const kind = text.replaceAll(/\d+(?:\.\d+)?/g, '#');
+		if (kind !== told) context.terminal.say(`waiting: ${printable(text)}`);
+		told = kind;
+	};
+
+	let why = '';
+	let failure: DapssError | undefined;
+	while (!signal.aborted) {
+		try {
+			// oxlint-disable-next-line no-await-in-loop -- one try after the other
+			await using broker = await reach({...context, signal});
+			failure = undefined;
+			// oxlint-disable-next-line no-await-in-loop
+			return await interruptible(becomesHealthy(broker, confirm, text => {
+				why = text;
+				tell(text);
+			}), signal);
+		} catch (error) {
+			if (signal.aborted) break;
+			if (!(error instanceof DapssError) || !passing.has(error.code)) throw error;
+			failure = error;
+			tell(error.message);
+		}
+
+		await sleep(retryMs, undefined, {signal}).catch(() => undefined); // oxlint-disable-line no-await-in-loop -- nothing tells that a node has started
+	}
+
+	if (signal.reason === 'over' && failure) throw new DapssError(failure.code, `The time of --wait is over: ${failure.message}`, {cause: failure});
+	throw interruptedBy(signal, why);
+}
+
+/** Resolves with the first picture that is healthy, and that a quorum confirms. @throws `closed` when the link is lost before */
+async function becomesHealthy(broker: Broker, confirm: (broker: Broker) => Promise<number | ErrorCode>, tell: Tell): Promise<Checked> {
+	let latest: Snapshot | undefined;
+	let changed = Promise.withResolvers<void>();
+	using _watching = broker.watch(snapshot => {
+		latest = snapshot;
+		changed.resolve();
+	});
+	const lost = broker.closed.then(reason => {
+		throw new DapssError('closed', `The link to the node is gone: ${reason}`);
+	});
+	lost.catch(() => undefined);
+	for (;;) {
+		// oxlint-disable-next-line no-await-in-loop -- waits for the next picture
+		await Promise.race([changed.promise, lost]);
+		changed = Promise.withResolvers();
+		const seen = latest!;
+		let verdict = verdictOf(seen, seen.raft.commit);
+		// oxlint-disable-next-line no-await-in-loop -- the quorum is asked only when all looks well
+		if (verdict.exitCode === 0) verdict = verdictOf(seen, await confirm(broker));
+		if (verdict.exitCode === 0) return {...verdict, snapshot: seen};
+		tell(`${verdict.verdict}: ${verdict.findings.find(({code}) => code !== 'warning')?.problem ?? ''}`);
+	}
+}

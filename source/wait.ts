@@ -1,0 +1,22 @@
+/**
+`--wait`: how long a command waits for what is to come, once it has reached a node. `--timeout` bounds reaching it.
+*/
+import type {Context} from './context.ts';
+import {parseDuration} from './values.ts';
+
+/** Aborts when the command is to end: by a signal, because nobody reads any more, or (`over`) because the time of `--wait` is over. */
+export class Wait implements Disposable {
+	readonly signal: AbortSignal;
+	readonly #timer: NodeJS.Timeout | undefined;
+
+	constructor({flags, signal}: Pick<Context, 'flags' | 'signal'>, whenMissing?: string) {
+		const text = flags.wait ?? whenMissing;
+		const over = new AbortController();
+		this.#timer = text === undefined ? undefined : setTimeout(() => over.abort('over'), parseDuration(text, '--wait'));
+		this.signal = AbortSignal.any([signal, over.signal]);
+	}
+
+	[Symbol.dispose](): void {
+		clearTimeout(this.#timer);
+	}
+}
