@@ -13,6 +13,7 @@ import {isGenuine, type Resignation} from './membership/resignation.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import {protocolRefusal, protocolToPropose} from './membership/agreed-protocol.ts';
+import {JoinRefusals} from './membership/join-refusals.ts';
 import {freeName} from './membership/naming.ts';
 import {quorumOf, type QuorumView} from './membership/reachability.ts';
 import {QuorumWatch} from './observe/quorum-watch.ts';
@@ -79,6 +80,7 @@ export class Control {
 	#isPumping = false;
 	#isAgain = false;
 	#isClosed = false;
+	readonly #refusals: JoinRefusals;
 	readonly #leaderWatch: LeaderWatch;
 	readonly #quorumWatch: QuorumWatch;
 	#caredMs = 0;
@@ -97,6 +99,7 @@ export class Control {
 		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#raft = this.#createRaft();
+		this.#refusals = new JoinRefusals(options.emit);
 		this.#leaderWatch = new LeaderWatch({raft: () => this.raft, tickMs: options.tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
 		this.#quorumWatch = new QuorumWatch({emit: options.emit, startMs: startElections * config.raft.electionMs, electingMs: electingElections * config.raft.electionMs});
 		this.proposals = new Proposals({
@@ -195,8 +198,16 @@ export class Control {
 		return promise;
 	}
 
-	/** Admit a node that asks to join: it becomes a learner through the log. */
+	/** Admit a node that asks to join: it becomes a learner through the log. What a newcomer is refused for is told here too. */
 	async join(request: JoinRequest): Promise<JoinAnswer> {
+		const answer = await this.#join(request);
+		const {id, address, facts} = request;
+		// A node of another cluster is told of as that.
+		if (answer.type === 'refused' && answer.clusterId === undefined && facts) this.#refusals.tell(id, address, answer.reason, this.#options.nowMs());
+		return answer;
+	}
+
+	async #join(request: JoinRequest): Promise<JoinAnswer> {
 		const {id: node, address, clusterId, resignations = [], facts} = request;
 		const {self, addressOf} = this.#options;
 		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
@@ -416,7 +427,7 @@ export class Control {
 			}
 
 			case 'named': {
-				this.#options.emit({type: 'named', id: event.node, name: event.name});
+				this.#options.emit({type: 'named', id: event.node, name: event.name, ...(event.was === undefined ? {} : {was: event.was})});
 				break;
 			}
 

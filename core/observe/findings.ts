@@ -5,6 +5,7 @@ Healthy means usable: the quorum is held, every voter can be worked with, and no
 */
 import type {ErrorCode} from '../errors.ts';
 import {parseAddress} from '../address.ts';
+import {isAdmission} from '../membership/founding.ts';
 import {ageText} from '../membership/reachability.ts';
 import {isStranger, lostMs, meaningOf, outlookOf, remedyOf, strangers, type MissingVoter, type Outlook} from './outlook.ts';
 import {labelsOf, type Label} from './node-label.ts';
@@ -159,13 +160,17 @@ function nodeFindings({snapshot: {phase, detail, faults, insecure, counters, top
 	const holes = topics.filter(({missing}) => missing > 0);
 	const bounds = Object.entries(counters.bounds).filter(([, count]) => count > 0);
 	return [
-		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? 'Start the nodes that it waits for; are the addresses after --bootstrap right?' : 'Look again in a moment.'}] as const),
+		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? joiningAdvice(detail) : 'Look again in a moment.'}] as const),
 		...(isStranger(counters) ? [{code: 'warning', problem: strangers.problem, advice: sentence(strangers.advice)}] as const : []),
 		...(faults.length > 0 ? [{code: 'warning', problem: `Faults are injected: ${faults.join(', ')}`, advice: `${command}fault heal ends them.`}] as const : []),
 		...(insecure.length > 0 ? [{code: 'warning', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),
 		...(holes.length > 0 ? [{code: 'warning', problem: `The disk lost messages that no other node has given back: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`, advice: 'Start the nodes that are down: they may have them. Check the disk.'}] as const : []),
 		...(bounds.length > 0 ? [{code: 'warning', problem: `Bounds were hit since the start: ${bounds.map(([name, count]) => `${name} ${count}×`).join(', ')}`, advice: 'A peer or a reader was too slow, or too much came at once.'}] as const : []),
 	];
+}
+
+function joiningAdvice(detail: string): string {
+	return isAdmission(detail) ? 'Members of the cluster answer. If it lasts, the events of the leader say why they do not admit this node.' : 'Start the nodes that it waits for; are the addresses after --bootstrap right?';
 }
 
 function adviceOf({outlook, command}: Context): string {
