@@ -48,6 +48,8 @@ export type ControlOptions = {
 	readonly isReachable: (node: NodeId) => boolean;
 	/** A working link leads to it, over at most one other member. */
 	readonly isReached: (node: NodeId) => boolean;
+	/** This node has called it where it says that it is reached, and it answered. @default of all */
+	readonly isCalled?: (node: NodeId) => boolean;
 	/** Where a member is now, which may be news that is not agreed yet; `undefined` for a node that is none. */
 	readonly addressOf: (node: NodeId) => string | undefined;
 	/** @default by the signature */
@@ -475,7 +477,9 @@ export class Control {
 			return;
 		}
 
-		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit));
+		const {isCalled = () => true} = this.#options;
+		// A node that opens all its links itself, and that nobody can call, would be a voter that is lost with its links.
+		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit) && isCalled(node));
 		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));

@@ -72,9 +72,11 @@ function identityFindings({snapshot: {foreign, duplicates, cluster, clusterId, a
 
 /** One finding for each member that is to blame alone, and what is between it and the others; one for each pair else. */
 function cutFindings(context: Context): readonly Finding[] {
-	const {snapshot: {cuts}} = context;
+	const {snapshot: {cuts, members}} = context;
 	const groups = new Map<string, CutSnapshot[]>();
 	for (const cut of cuts) {
+		// Its address is wrong: what else is said of the pair follows from that.
+		if (cut.what === 'udp' && cut.between.some(id => members.find(member => member.id === id)?.cause === 'uncalled')) continue;
 		const key = `${cut.blamed.join(' ')} ${cut.what}`;
 		const group = groups.get(key);
 		if (group) group.push(cut);
@@ -99,7 +101,7 @@ function cutFinding(group: readonly CutSnapshot[], {snapshot: {members}, label}:
 	const code = why === undefined ? '' : ` ${/\(\w+\)/.exec(why)![0]}`;
 	switch (first!.what) {
 		case 'tcp': return {code: 'unhealthy', problem: `TCP is blocked between ${pair} for ${forText}${code}${served}`, advice: `Open TCP ${ports} between them: a firewall or a route drops it, while UDP passes.`};
-		case 'udp': return {code: 'unhealthy', problem: `UDP is blocked between ${pair} for ${forText}: failure detection goes over TCP`, advice: `Open UDP ${ports} between them, in both directions.`};
+		case 'udp': return {code: 'unhealthy', problem: `UDP is blocked between ${pair} for ${forText}: failure detection goes over TCP`, advice: `Open UDP ${ports} between them, in both directions.${memberOf(one)?.self && others.length >= members.length - 1 ? ` If nobody can call ${memberOf(one)!.address}, --advertise of this node is wrong.` : ''}`};
 		case 'all': return {code: 'unhealthy', problem: `${pair} do not reach each other for ${forText}${served}`, advice: `Repair the network between them: TCP and UDP ${ports}, in both directions.`};
 		default: return first!.what satisfies never;
 	}
@@ -117,7 +119,7 @@ function memberFindings(context: Context): readonly Finding[] {
 			// Somebody stopped it; only a vote is missed.
 			case 'left': return voter ? [{code: 'unhealthy', problem: `${label(id)} (${address}) was stopped on purpose${since}${votes}`, advice: `Start it again, or take its vote away for good: ${context.command}peer remove ${label(id)}`}] : [];
 			case 'degraded': {
-				const isSaid = cuts.some(cut => cut.between.includes(id) && (self || cut.blamed.includes(id) || cut.between.some(end => members.find(other => other.id === end)?.self)));
+				const isSaid = member.cause !== 'uncalled' && cuts.some(cut => cut.between.includes(id) && (self || cut.blamed.includes(id) || cut.between.some(end => members.find(other => other.id === end)?.self)));
 				return isSaid ? [] : [{code: 'unhealthy', problem: `${name} is degraded${since}${votes}`, advice: degradedAdvice(member, context)}];
 			}
 
@@ -129,8 +131,9 @@ function memberFindings(context: Context): readonly Finding[] {
 	});
 }
 
-function degradedAdvice({cause, address, id}: MemberSnapshot, {label}: Context): string {
+function degradedAdvice({cause, address, id, voter}: MemberSnapshot, {label}: Context): string {
 	switch (cause) {
+		case 'uncalled': return `Start ${label(id)} with --advertise and an address at which the other nodes reach it, or open TCP and UDP ${portsText([address])} to it.${voter ? '' : ' Until then it gets no vote.'}`;
 		case 'not-authenticated': return 'Give all nodes the same secret file (--secret-file), and start the one that has another again.';
 		case 'protocol': return 'Run versions of the program that can speak to each other: upgrade the older one. dapss-tui peers shows them.';
 		case 'flags': return 'Give all nodes the same security settings in config.json.';
