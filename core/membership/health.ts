@@ -269,7 +269,7 @@ export class Health {
 			limitMs: 2 * this.#silentMs + swim.pace.look * this.#options.tickMs,
 			called: isSelf ? works : links.called(id),
 			address: this.#options.address(id) ?? '',
-			others: this.#members.filter(other => other !== id && this.#isPresent(other)).length,
+			isDeafToAll: this.#pairs.of(id).filter(({datagram}) => datagram).length >= this.#members.filter(other => other !== id && this.#isPresent(other)).length,
 			failure: isSelf ? undefined : failureOf(links.state(id)),
 			via: reach === self ? cut && this.relayBetween(cut.between) : reach,
 			faults,

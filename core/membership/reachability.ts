@@ -31,8 +31,8 @@ export type MemberFacts = {
 	/** Whether it can be called where it says that it is reached: it may have opened the link itself. */
 	readonly called: Called;
 	readonly address: string;
-	/** Members besides it that are there. */
-	readonly others: number;
+	/** No datagram passes between it and any other member that is there. */
+	readonly isDeafToAll: boolean;
 	/** The last call to it, when there is no link. */
 	readonly failure: CallFailure | undefined;
 	/** The member through which this node reaches it, when not directly. */
@@ -99,16 +99,18 @@ function usable(facts: MemberFacts): Assessment {
 	return isDoubtful ? {state: former, why: 'heard again, no link yet', cause: 'returning', key: former} : {state: 'alive', why: '', cause: '', key: ''};
 }
 
+/** What a person is to look at when a node has told a wrong address, or may have. */
+export const advertiseQuestion = 'is --advertise right?';
+
 type Reason = {readonly cause: Cause; readonly why: string; readonly between?: string};
 
 /** Datagrams do not get there either, so what is blocked between the two is no news of its own. */
-function uncalledReason({address, faults, others}: MemberFacts, code: string): Reason {
+function uncalledReason({address, isDeafToAll}: MemberFacts, code: string): Reason {
 	const why = {ECONNREFUSED: ' (connection refused)', identity: ' (another node answers there)'}[code] ?? codeText({code, reason: ''});
-	const isNobody = faults.filter(({datagram}) => datagram).length >= others;
-	return {cause: 'uncalled', why: `${isNobody ? `nobody can call ${address}` : `it cannot be called at ${address}`}${why}: is --advertise right?`};
+	return {cause: 'uncalled', why: `${isDeafToAll ? `nobody can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`};
 }
 
-function faultReason({self, address, called, faults, others: present, observer, id, name, unlinkedMs, silentMs, unheardMs, failure}: MemberFacts): Reason {
+function faultReason({self, address, called, faults, isDeafToAll, observer, id, name, unlinkedMs, silentMs, unheardMs, failure}: MemberFacts): Reason {
 	const own = id === observer ? undefined : faults.find(({between}) => between.includes(observer));
 	const others = faults.filter(fault => fault !== own).map(({between}) => name(between.find(end => end !== id)!));
 	const {link, datagram} = own ?? {link: faults.some(fault => fault.link), datagram: faults.some(fault => fault.datagram)};
@@ -118,7 +120,7 @@ function faultReason({self, address, called, faults, others: present, observer, 
 	if (!own) {
 		const to = listText(others);
 		// This node does not see whether others can call it.
-		const orWrong = self && cause === 'udp' && faults.length >= present ? `, or nobody can call ${address}: is --advertise right?` : '';
+		const orWrong = self && cause === 'udp' && isDeafToAll ? `, or nobody can call ${address}: ${advertiseQuestion}` : '';
 		return reason(cause === 'cut' ? `it and ${to} do not reach each other` : `${cause === 'tcp' ? 'TCP' : 'UDP'} blocked between it and ${to}${orWrong}`);
 	}
 

@@ -6,7 +6,7 @@ Healthy means usable: the quorum is held, every voter can be worked with, and no
 import type {ErrorCode} from '../errors.ts';
 import {parseAddress} from '../address.ts';
 import {isAdmission} from '../membership/founding.ts';
-import {ageText} from '../membership/reachability.ts';
+import {advertiseQuestion, ageText} from '../membership/reachability.ts';
 import {isStranger, lostMs, meaningOf, outlookOf, remedyOf, strangers, type MissingVoter, type Outlook} from './outlook.ts';
 import {labelsOf, type Label} from './node-label.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from './snapshot.ts';
@@ -98,10 +98,12 @@ function cutFinding(group: readonly CutSnapshot[], {snapshot: {members}, label}:
 	const served = first!.what === 'udp' || vias.length === 0 ? '' : `: served through ${listText(vias.map(id => label(id)))}`;
 	const ports = portsText([one, ...others].map(id => memberOf(id)?.address ?? ''));
 	const why = [one, ...others].map(id => memberOf(id)).find(member => member && !member.self && /\(\w+\)/.test(member.why))?.why;
+	const own = [one, ...others].map(id => memberOf(id)).find(member => member?.self);
+	const isUnsure = own?.why.includes(advertiseQuestion) ?? false;
 	const code = why === undefined ? '' : ` ${/\(\w+\)/.exec(why)![0]}`;
 	switch (first!.what) {
 		case 'tcp': return {code: 'unhealthy', problem: `TCP is blocked between ${pair} for ${forText}${code}${served}`, advice: `Open TCP ${ports} between them: a firewall or a route drops it, while UDP passes.`};
-		case 'udp': return {code: 'unhealthy', problem: `UDP is blocked between ${pair} for ${forText}: failure detection goes over TCP`, advice: `Open UDP ${ports} between them, in both directions.${memberOf(one)?.self && others.length >= members.length - 1 ? ` If nobody can call ${memberOf(one)!.address}, --advertise of this node is wrong.` : ''}`};
+		case 'udp': return {code: 'unhealthy', problem: `UDP is blocked between ${pair} for ${forText}: failure detection goes over TCP`, advice: `Open UDP ${ports} between them, in both directions.${isUnsure ? ` Or no other node can call ${own!.address}: ${advertiseQuestion}` : ''}`};
 		case 'all': return {code: 'unhealthy', problem: `${pair} do not reach each other for ${forText}${served}`, advice: `Repair the network between them: TCP and UDP ${ports}, in both directions.`};
 		default: return first!.what satisfies never;
 	}
