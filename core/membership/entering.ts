@@ -215,7 +215,7 @@ export class Entering {
 
 		this.#forget(address);
 		// A system's code says it in a word; a refusal has a reason.
-		const why = typeof code === 'string' && /^E[A-Z_]+$/.test(code) ? code : error.message.replace(`peer ${address} `, '');
+		const why = typeof code === 'string' && /^E[A-Z_]+$/.test(code) ? code : error.message.replace(`peer ${address} `, '').replace(`${address}: `, '');
 		this.#words.set(address, `${address} to answer (${why})`);
 		this.#silences.set(address, why);
 		const isFinal = error instanceof DapssError && (error.code === 'not-authenticated' || error.code === 'refused');

@@ -57,6 +57,8 @@ export class Health {
 	readonly #lookedMs = new Map<NodeId, number>();
 	/** Since when it is to be known whether a member can be called. */
 	readonly #askedMs = new Map<NodeId, number>();
+	/** Members on whom nothing is concluded before a call to them has an outcome. */
+	#awaited: ReadonlySet<NodeId> = new Set();
 	#ticks = 0;
 	#readTicks = -Infinity;
 	/** What is agreed, and whether somebody leads, by the word of any member. */
@@ -124,11 +126,12 @@ export class Health {
 		this.#pairs.update(swim.complaints(), id => this.#isPresent(id), nowMs, this.#silentMs);
 		// Reports come with new versions of the rows: more often there is nothing to learn.
 		if (this.#ticks - this.#readTicks >= swim.pace.refresh) this.#read(raft(), nowMs);
+		this.#awaited = new Set(this.#members.filter(id => this.#isBeingCalled(id, nowMs)));
 		const changes: Change[] = [];
 		for (const id of this.#members) {
 			const former = this.#found.get(id) ?? alive;
 			if (former === alive && this.#isWell(id, nowMs)) continue;
-			if (this.#isBeingCalled(id, nowMs)) continue;
+			if (this.#awaited.has(id)) continue;
 			const found = assess(this.#factsOf(id, former.state, nowMs));
 			this.#found.set(id, found.state === 'alive' ? alive : found);
 			if (former.state !== found.state || former.key !== found.key) changes.push({id, ...found});
@@ -251,7 +254,7 @@ export class Health {
 		const reach = isSelf ? self : this.reach(id);
 		const faults = this.#pairs.of(id).filter(({between, blamed}) => blamed.includes(id) || (!isSelf && between.includes(self)))
 			// No datagram gets to an address that is wrong, whoever sends it.
-			.filter(({between, link}) => link || !between.some(end => end !== id && end !== self && links.called(end).state === 'failed'));
+			.filter(({between, link}) => link || !between.some(end => end !== id && end !== self && (this.#awaited.has(end) || links.called(end).state === 'failed')));
 		const cut = reach === self ? faults.find(({link}) => link) : undefined;
 		const reportMs = 2 * swim.pace.refresh * this.#options.tickMs;
 		const {leaderlessMs: noLeaderMs, movedMs, applied} = known;

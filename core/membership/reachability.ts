@@ -106,7 +106,7 @@ type Reason = {readonly cause: Cause; readonly why: string; readonly between?: s
 
 /** Datagrams do not get there either, so what is blocked between the two is no news of its own. */
 function uncalledReason({address, isDeafToAll}: MemberFacts, code: string): Reason {
-	const why = {ECONNREFUSED: ' (connection refused)', identity: ' (another node answers there)'}[code] ?? codeText({code, reason: ''});
+	const why = {ECONNREFUSED: ' (connection refused)', identity: ' (another node answers there)', '': ' (no node answers there)'}[code] ?? codeText({code, reason: ''});
 	return {cause: 'uncalled', why: `${isDeafToAll ? `nobody can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`};
 }
 
