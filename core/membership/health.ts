@@ -168,7 +168,7 @@ export class Health {
 	#isBeingCalled(id: NodeId, nowMs: number): boolean {
 		const {self, links} = this.#options;
 		const {state} = links.called(id);
-		const isInDoubt = id !== self && (state === 'failed' || (this.isLinked(id) && this.#pairs.of(id).some(({between, datagram}) => datagram && between.includes(self))));
+		const isInDoubt = id !== self && (state === 'failed' || (this.#pairs.of(id).some(({between, datagram}) => datagram && between.includes(self)) && this.isLinked(id)));
 		if (!isInDoubt) {
 			this.#askedMs.delete(id);
 			return false;
