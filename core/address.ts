@@ -106,7 +106,9 @@ export function joinProblem(address: string, members: readonly string[]): string
 	const other = members.find(member => isLocal(member) !== isLocal(address));
 	if (other === undefined) return undefined;
 	const [local, remote] = isLocal(address) ? [address, other] : [other, address];
-	return `${local} is reached on its own machine only, and ${remote} is told to nodes of other machines: start the node of ${local} with --host and an address that all nodes reach`;
+	const remedy = `the node of ${local} with --host and an address that all nodes reach`;
+	// The one that asks is the odd one out: others may have been on one machine on purpose.
+	return `${local} is reached on its own machine only, and ${remote} is told to nodes of other machines: start ${remote === address ? `the node of ${remote} with --advertise and a loopback address if all nodes run on one machine, else ` : ''}${remedy}`;
 }
 
 /** The first byte of a v4 address lies within these. */

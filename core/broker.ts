@@ -104,6 +104,11 @@ export class Node implements ServedBroker {
 			send: (to, packet) => void this.#relay.send(to, encodeControl('raft', packet)),
 			isReachable: node => this.presence.isReachable(node),
 			isReached: node => this.presence.reach(node) !== undefined,
+			isCalled: node => {
+				const isCalled = io.links.called(node).state === 'works';
+				if (!isCalled) io.links.tryCall(node);
+				return isCalled;
+			},
 			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
 			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),

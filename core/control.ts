@@ -13,6 +13,7 @@ import {isGenuine, type Resignation} from './membership/resignation.ts';
 import type {NodeId} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import {protocolRefusal, protocolToPropose} from './membership/agreed-protocol.ts';
+import {JoinRefusals} from './membership/join-refusals.ts';
 import {freeName} from './membership/naming.ts';
 import {quorumOf, type QuorumView} from './membership/reachability.ts';
 import {QuorumWatch} from './observe/quorum-watch.ts';
@@ -47,6 +48,8 @@ export type ControlOptions = {
 	readonly isReachable: (node: NodeId) => boolean;
 	/** A working link leads to it, over at most one other member. */
 	readonly isReached: (node: NodeId) => boolean;
+	/** This node has called it where it says that it is reached, and it answered. @default of all */
+	readonly isCalled?: (node: NodeId) => boolean;
 	/** Where a member is now, which may be news that is not agreed yet; `undefined` for a node that is none. */
 	readonly addressOf: (node: NodeId) => string | undefined;
 	/** @default by the signature */
@@ -79,6 +82,7 @@ export class Control {
 	#isPumping = false;
 	#isAgain = false;
 	#isClosed = false;
+	readonly #refusals: JoinRefusals;
 	readonly #leaderWatch: LeaderWatch;
 	readonly #quorumWatch: QuorumWatch;
 	#caredMs = 0;
@@ -100,6 +104,7 @@ export class Control {
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#raft = this.#createRaft();
 		this.#formerIndex = this.#raft.status().lastIndex;
+		this.#refusals = new JoinRefusals(options.emit);
 		this.#leaderWatch = new LeaderWatch({raft: () => this.raft, tickMs: options.tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
 		this.#quorumWatch = new QuorumWatch({emit: options.emit, startMs: startElections * config.raft.electionMs, electingMs: electingElections * config.raft.electionMs});
 		this.proposals = new Proposals({
@@ -198,8 +203,16 @@ export class Control {
 		return promise;
 	}
 
-	/** Admit a node that asks to join: it becomes a learner through the log. */
+	/** Admit a node that asks to join: it becomes a learner through the log. What a newcomer is refused for is told here too. */
 	async join(request: JoinRequest): Promise<JoinAnswer> {
+		const answer = await this.#join(request);
+		const {id, address, facts} = request;
+		// A node of another cluster is told of as that.
+		if (answer.type === 'refused' && answer.clusterId === undefined && facts) this.#refusals.tell(id, address, answer.reason, this.#options.nowMs());
+		return answer;
+	}
+
+	async #join(request: JoinRequest): Promise<JoinAnswer> {
 		const {id: node, address, clusterId, resignations = [], facts} = request;
 		const {self, addressOf} = this.#options;
 		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
@@ -421,7 +434,7 @@ export class Control {
 			}
 
 			case 'named': {
-				this.#options.emit({type: 'named', id: event.node, name: event.name});
+				this.#options.emit({type: 'named', id: event.node, name: event.name, ...(event.was === undefined ? {} : {was: event.was})});
 				break;
 			}
 
@@ -469,7 +482,9 @@ export class Control {
 			return;
 		}
 
-		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit));
+		const {isCalled = () => true} = this.#options;
+		// A node that opens all its links itself, and that nobody can call, would be a voter that is lost with its links.
+		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit) && isCalled(node));
 		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));

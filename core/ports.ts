@@ -65,6 +65,8 @@ export type Log = AsyncDisposable & {
 
 /** How the link to a peer stands. `code`: of the last call that failed, a refusal code or the system's (`ETIMEDOUT`); none while the link is up. */
 export type LinkState = {readonly state: 'up' | 'connecting' | 'down'; readonly why: string; readonly code?: string};
+/** Whether this node can call the peer where it says that it is reached. `untried`: not since the peer opened the link itself. `code`: as of a link, why it failed. */
+export type Called = {readonly state: 'works' | 'untried'} | {readonly state: 'failed'; readonly code: string};
 /** What a peer said of its program. */
 export type Spoken = {readonly protocol: number; readonly version: string};
 
@@ -80,6 +82,9 @@ export type Links = {
 	state(peer: NodeId): LinkState;
 	/** Where the peer is reached by its newest hello on a link; `undefined` when there was none. */
 	address(peer: NodeId): string | undefined;
+	called(peer: NodeId): Called;
+	/** Find out `called` by a call beside the link, when the peer opened that; at a bounded pace. */
+	tryCall(peer: NodeId): void;
 	/** The newest version of the protocol that the peer and this node both speak, and the version of its program, as it said last; `undefined` before the first link. */
 	speaks(peer: NodeId): Spoken | undefined;
 	/** The peer is silent: what the connection still holds will not arrive soon. Close it and dial anew. */

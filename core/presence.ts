@@ -68,7 +68,7 @@ export class Presence {
 		this.#sinceMs = nowMs();
 		this.#tickedMs = nowMs();
 		this.#swim = createSwim({id: self, incarnation, random, tickMs, config: config.swim});
-		this.#health = new Health({self, random, tickMs, swim: this.#swim, links: options.links, raft: options.raft, name: options.name});
+		this.#health = new Health({self, random, tickMs, swim: this.#swim, links: options.links, address: options.address, raft: options.raft, name: options.name});
 	}
 
 	setMembers(members: readonly NodeId[]): void {

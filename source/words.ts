@@ -4,7 +4,7 @@ Events in words, for people who watch a node without the console. Text from the 
 import type {RecordedEvent} from '../core/observe/events.ts';
 import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {levelOf} from '../core/observe/levels.ts';
-import {labelsIn, refusalReason} from '../core/observe/node-label.ts';
+import {labelsIn, namedWords, refusalReason} from '../core/observe/node-label.ts';
 import {printable, printableBytes} from '../core/observe/printable.ts';
 import {timestamp, timeText} from './units.ts';
 import {paint, type Tone} from './terminal.ts';
@@ -54,7 +54,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'refused': return say(`refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(refusalReason(event))}`, 'warning');
 		case 'duplicate': return say(`two processes use the identity ${label(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`, 'bad');
 		case 'waiting': return say(`waiting for ${printable(event.for)}`);
-		case 'named': return say(`${label(event.id)} is named ${printable(event.name)}`);
+		case 'named': return say(namedWords(event));
 		case 'protocol': return say(`the cluster uses protocol ${event.protocol} from now on`);
 		case 'warning': return say(printable(event.text), 'warning');
 		case 'stopped': return say(`stopped: ${printable(event.reason)}`);

@@ -3,7 +3,7 @@ How the console says things: durations, sizes, ids and events in words that are 
 */
 import type {RecordedEvent} from '../core/observe/events.ts';
 import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
-import {labelsIn, refusalReason, shortId, type Label} from '../core/observe/node-label.ts';
+import {labelsIn, namedWords, refusalReason, shortId, type Label} from '../core/observe/node-label.ts';
 import {printable, widthOf} from '../core/observe/printable.ts';
 import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {Tone} from './theme.ts';
@@ -112,7 +112,7 @@ export function eventWords(event: RecordedEvent): Words {
 		case 'refused': return {tone: 'warning', text: `Refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(refusalReason(event))}`};
 		case 'duplicate': return {tone: 'bad', text: `Two processes use the identity ${label(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`};
 		case 'waiting': return {tone: 'muted', text: `Waiting for ${printable(event.for)}`};
-		case 'named': return {tone: 'plain', text: `${label(event.id)} is named ${printable(event.name)}`};
+		case 'named': return {tone: 'plain', text: namedWords(event)};
 		case 'protocol': return {tone: 'accent', text: `The cluster uses protocol ${event.protocol} from now on`};
 		case 'warning': return {tone: 'warning', text: printable(event.text)};
 		case 'stopped': return {tone: 'muted', text: `Stopped: ${printable(event.reason)}`};

@@ -80,7 +80,7 @@ class SwimScale {
 			swim.setMembers(ids);
 			// The rest of health checking: pings of idle links, and the report that each row carries.
 			const raft = {term: 1, leader: ids[0], applied: 1, commit: 1, matches: []};
-			const usability = new Usability({self: id, swim, random: this.#random.child(`links/${index}`), tickMs, links: {state: () => ({state: 'up', why: ''})}, raft: () => raft, name: other => other});
+			const usability = new Usability({self: id, swim, random: this.#random.child(`links/${index}`), tickMs, links: {state: () => ({state: 'up', why: ''}), called: () => ({state: 'works'}), tryCall: () => undefined}, address: () => undefined, raft: () => raft, name: other => other});
 			usability.setMembers(ids, 0);
 			return {id, swim, usability, isUp: true, isDeaf: false};
 		});

@@ -9,7 +9,7 @@ believes. A cut of one direction or a crash that no packet told of would else ke
 */
 import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
-import type {Clock, LinkState} from '../ports.ts';
+import type {Called, Clock, LinkState} from '../ports.ts';
 import {errorMessage} from '../errors.ts';
 import type {Channel, Hello} from './channel.ts';
 import {DelayLine, type Faults} from './faults.ts';
@@ -29,6 +29,8 @@ export type LinkOptions = {
 	/** Of two calls that crossed ours stays. The peer decides the other way round, so both keep the same one. */
 	readonly preferOurs: boolean;
 	readonly dial: (address: string, signal: AbortSignal) => Promise<Channel>;
+	/** A call that shows whether the peer answers at the address, and is no link. */
+	readonly tryCall: (address: string, signal: AbortSignal) => Promise<Channel>;
 	readonly onFrame: (payload: Buffer) => void;
 	readonly onUp: (hello: Hello) => void;
 	readonly onDown: (why: string, stats: Channel['stats']) => void;
@@ -44,6 +46,13 @@ const crossedMs = 2000;
 const hintMs = 100;
 /** A call that is older when the peer is heard was made while nothing got through: TCP would try again seconds later, a new call is answered now. (RFC 8305, section 5) */
 const hungMs = 250;
+/** Between two calls that only look whether the peer can be called: after the first, and at most. */
+const tryMs: readonly [number, number] = [500, 10_000];
+/** A call that fails for another reason than these may have come at a bad moment: one more must fail. */
+const certain: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'identity']);
+
+const works: Called = {state: 'works'};
+const untried: Called = {state: 'untried'};
 
 export class Link {
 	channel: Channel | undefined;
@@ -62,6 +71,9 @@ export class Link {
 	/** The peer's last hello. */
 	remote: Hello | undefined;
 	#isStopped = false;
+	/** Whether a call to the address worked, as far as calls of the present link tell. */
+	#called: Called = untried;
+	readonly #tries = {failed: 0, atMs: Number.NEGATIVE_INFINITY, abort: undefined as AbortController | undefined};
 	/** Frames were lost in a cut. */
 	#isBroken = false;
 	readonly #delayed: DelayLine | undefined;
@@ -78,6 +90,10 @@ export class Link {
 		return {state: this.#failures === 0 ? 'connecting' : 'down', why: this.#why, code: this.#code};
 	}
 
+	get called(): Called {
+		return this.channel && this.#isOurs ? works : this.#called;
+	}
+
 	get queuedBytes(): number {
 		return (this.channel?.queuedBytes ?? 0) + (this.#delayed?.queuedBytes ?? 0);
 	}
@@ -91,6 +107,7 @@ export class Link {
 	setAddress(address: string): void {
 		if (address === this.address) return;
 		this.address = address;
+		this.#forgetTries();
 		if (this.channel) return;
 		this.#failures = 0;
 		this.#wait(0);
@@ -102,6 +119,30 @@ export class Link {
 		const sinceMs = this.#options.clock.monotonicMs() - this.#calledAtMs;
 		this.#failures = Math.min(this.#failures, 1);
 		this.#wait(Math.max(0, (this.#call ? hungMs : hintMs) - sinceMs));
+	}
+
+	/** Find out whether the peer can be called, when the link is of its making. Where there is no link, the calls for one show it. */
+	tryCall(): void {
+		const {clock} = this.#options;
+		const {failed, atMs, abort} = this.#tries;
+		const waitMs = Math.min(tryMs[1], tryMs[0] * 2 ** Math.min(failed, 8));
+		if (!this.channel || this.#isOurs || this.#isStopped || abort || clock.monotonicMs() - atMs < waitMs) return;
+		const call = new AbortController();
+		this.#tries.abort = call;
+		this.#tries.atMs = clock.monotonicMs();
+		this.#reach(this.#options.tryCall, call.signal).then(channel => {
+			channel.close('the call has shown that it works');
+			if (this.#tries.abort !== call) return;
+			Object.assign(this.#tries, {abort: undefined, failed: 0});
+			this.#called = works;
+		}, (error: Error) => {
+			if (this.#tries.abort !== call) return;
+			this.#tries.abort = undefined;
+			const code = codeOf(error);
+			// Who refuses has the secret and answers, but not for the one that is called: nothing is known.
+			if (error instanceof RefusedError && error.by === 'peer') return;
+			if (++this.#tries.failed > 1 || certain.has(code)) this.#called = {state: 'failed', code};
+		});
 	}
 
 	/** The peer is silent. What the channel still holds is lost; call anew. */
@@ -119,6 +160,7 @@ export class Link {
 		this.#isStopped = true;
 		clearTimeout(this.#timer);
 		this.#call?.abort.abort();
+		this.#forgetTries();
 		this.#delayed?.clear();
 		this.channel?.close(why);
 	}
@@ -157,6 +199,7 @@ export class Link {
 		}
 
 		clearTimeout(this.#timer);
+		this.#forgetTries(); // The peer may have just started: what failed before says nothing of now.
 		this.channel = channel;
 		this.heardAddress = channel.remote.address;
 		this.#isOurs = isOurs;
@@ -189,6 +232,12 @@ export class Link {
 		this.#options.onDown(why, channel.stats);
 	}
 
+	#forgetTries(): void {
+		this.#tries.abort?.abort();
+		Object.assign(this.#tries, {failed: 0, atMs: Number.NEGATIVE_INFINITY, abort: undefined});
+		this.#called = untried;
+	}
+
 	#wait(ms: number): void {
 		clearTimeout(this.#timer);
 		if (this.#isStopped) return;
@@ -208,7 +257,7 @@ export class Link {
 		const call = {abort: new AbortController(), startedMs: this.#options.clock.monotonicMs()};
 		this.#call = call;
 		this.#calledAtMs = call.startedMs;
-		this.#reach(call.abort.signal).then(channel => {
+		this.#reach(this.#options.dial, call.abort.signal).then(channel => {
 			if (this.#call !== call || this.#isStopped) return channel.close('given up');
 			this.#call = undefined;
 			this.adopt(channel, true);
@@ -219,8 +268,8 @@ export class Link {
 		});
 	}
 
-	#reach(signal: AbortSignal): Promise<Channel> {
-		const {faults, peer, dial, dialTimeoutMs} = this.#options;
+	#reach(dial: LinkOptions['dial'], signal: AbortSignal): Promise<Channel> {
+		const {faults, peer, dialTimeoutMs} = this.#options;
 		if (!faults?.isCut(peer, 'in') && !faults?.isCut(peer, 'out')) return dial(this.address, signal);
 		return new Promise((_resolve, reject) => {
 			const timer = setTimeout(() => reject(new Error('no answer (timeout)')), dialTimeoutMs).unref();

@@ -7,7 +7,7 @@ import {errorMessage} from '../errors.ts';
 import type {Random} from '../machine.ts';
 import type {Judgement, Process} from '../membership/doubles.ts';
 import type {NodeId} from '../message.ts';
-import type {Clock, Links, LinkState, Spoken} from '../ports.ts';
+import type {Called, Clock, Links, LinkState, Spoken} from '../ports.ts';
 import type {Channel, Hello, Listener, LocalHello, Refusal, RefusedPeer, Transport} from './channel.ts';
 import {systemClock, systemEntropy} from './clock.ts';
 import type {Counters} from './counters.ts';
@@ -150,6 +150,14 @@ class LinkMesh implements Mesh {
 		return this.#links.get(peer)?.channel?.remote.instance || undefined;
 	}
 
+	called(peer: NodeId): Called {
+		return this.#links.get(peer)?.called ?? {state: 'untried'};
+	}
+
+	tryCall(peer: NodeId): void {
+		this.#links.get(peer)?.tryCall();
+	}
+
 	address(peer: NodeId): string | undefined {
 		return this.#links.get(peer)?.heardAddress;
 	}
@@ -183,6 +191,8 @@ class LinkMesh implements Mesh {
 			peer, address, clock, random, faults, backoffMs, dialTimeoutMs, delayedBytesMax: outQueueBytes,
 			preferOurs: id < peer,
 			dial: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
+			// As a node that joins: a second call as a peer would take the place of the link.
+			tryCall: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'join'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
 			onFrame: frame => onFrame(peer, frame),
 			onUp: remote => {
 				this.#spoken.set(peer, {protocol: remote.protocol, version: remote.version});

@@ -49,6 +49,12 @@ export class Entering {
 	/** What each address said last, for people; and the refusals that waiting does not change. */
 	readonly #words = new Map<string, string>();
 	readonly #refusals = new Map<string, Error>();
+	/** Why members do not admit this node now, by the address of who said so. */
+	readonly #reasons = new Map<string, string>();
+	/** Members that leave the answer to their leader, and where that is. */
+	readonly #asks = new Map<string, string>();
+	/** Addresses at which a member of the cluster to be joined refused: the others of it would say the same. */
+	readonly #verdicts = new Set<string>();
 	/** Why an address did not answer. */
 	readonly #silences = new Map<string, string>();
 	/** Addresses at which this node answered itself. */
@@ -127,7 +133,7 @@ export class Entering {
 			return this.#options.found();
 		}
 
-		this.#tell(decision.type === 'found' ? `${addresses.find(address => !this.#words.has(address)) ?? ''} to answer` : `${decision.for}${this.#errors(addresses)}`);
+		this.#tell(decision.type === 'found' ? `${addresses.find(address => !this.#words.has(address)) ?? ''} to answer` : `${decision.for}${decision.isAdmission ? this.#whyNot(addresses) : this.#errors(decision.for, addresses)}`);
 	}
 
 	/** Whom to ask, the leader first. */
@@ -145,8 +151,7 @@ export class Entering {
 		if (address === this.#options.address) return this.#onOwn(asked);
 		if ('error' in asked) return this.#onError(address, asked.error);
 		const {id, answer, askedAtMs} = asked;
-		this.#refusals.delete(address);
-		this.#silences.delete(address);
+		this.#forget(address);
 		if (answer.type !== 'seeking') founding?.memberHeard(address, nowMs);
 		switch (answer.type) {
 			case 'joined': {
@@ -162,6 +167,7 @@ export class Entering {
 
 			case 'ask': {
 				this.#leader = answer.address;
+				this.#asks.set(address, answer.address);
 				this.#words.set(address, `the leader at ${answer.address} to answer`);
 				break;
 			}
@@ -169,11 +175,16 @@ export class Entering {
 			case 'wait': {
 				if (address === this.#leader) this.#leader = undefined;
 				this.#words.set(address, `${address}: ${answer.reason}`);
+				this.#reasons.set(address, answer.reason);
 				break;
 			}
 
 			case 'refused': {
 				this.#refusals.set(address, new DapssError('refused', answer.reason));
+				this.#words.set(address, `${address}, which refuses this node: ${answer.reason}`);
+				this.#reasons.set(address, answer.reason);
+				// A node of another cluster speaks for that one alone.
+				if (answer.clusterId === undefined) this.#verdicts.add(address);
 				break;
 			}
 
@@ -202,32 +213,56 @@ export class Entering {
 			return this.#turn();
 		}
 
+		this.#forget(address);
 		// A system's code says it in a word; a refusal has a reason.
-		const why = typeof code === 'string' && /^E[A-Z_]+$/.test(code) ? code : error.message.replace(`peer ${address} `, '');
+		const why = typeof code === 'string' && /^E[A-Z_]+$/.test(code) ? code : error.message.replace(`peer ${address} `, '').replace(`${address}: `, '');
 		this.#words.set(address, `${address} to answer (${why})`);
 		this.#silences.set(address, why);
 		const isFinal = error instanceof DapssError && (error.code === 'not-authenticated' || error.code === 'refused');
 		if (isFinal) this.#refusals.set(address, error);
-		else this.#refusals.delete(address);
 		this.#turn();
 		this.#maybeGiveUp();
 	}
 
-	/** Only when nobody is left who may answer otherwise. */
+	/** What an address said before its newest answer. */
+	#forget(address: string): void {
+		for (const known of [this.#refusals, this.#reasons, this.#asks, this.#silences, this.#verdicts]) known.delete(address);
+	}
+
+	/**
+	Only when nobody is left who may answer otherwise. Who leaves the answer to a leader has its answer. Once a member has refused, nothing better is expected
+	of an address that is silent or of a node that seeks a cluster itself.
+	*/
 	#maybeGiveUp(): void {
 		if (this.#isOver || this.#refusals.size === 0) return;
 		const addresses = this.#addresses(this.#options.clock.monotonicMs());
-		if (!addresses.every(address => this.#refusals.has(address))) return;
+		const verdict = addresses.find(address => this.#verdicts.has(address));
+		const isRefused = (address: string): boolean => {
+			const leader = this.#asks.get(address);
+			if (this.#refusals.has(address) || (leader !== undefined && this.#refusals.has(leader))) return true;
+			return verdict !== undefined && leader === undefined && !this.#reasons.has(address) && this.#words.has(address);
+		};
+		if (!addresses.every(address => isRefused(address))) return;
 		this.stop();
-		this.#options.refused(this.#refusals.values().next().value!);
+		this.#options.refused(verdict === undefined ? this.#refusals.values().next().value! : this.#refusals.get(verdict)!);
 	}
 
 	#said(addresses: readonly string[]): string {
 		return addresses.map(address => this.#words.get(address) ?? `${address} to answer`).join('; ');
 	}
 
-	#errors(addresses: readonly string[]): string {
-		const errors = new Set(addresses.flatMap(address => this.#silences.get(address) ?? []));
+	/** Why the members that answered do not admit this node: what others say, or that they are silent, has nothing to do with it. */
+	#whyNot(addresses: readonly string[]): string {
+		const reasons = new Set(addresses.flatMap(address => this.#reasons.get(address) ?? []));
+		return reasons.size === 0 ? '' : `: ${[...reasons].join('; ')}`;
+	}
+
+	/** Why addresses are silent; those that `text` does not name are named. */
+	#errors(text: string, addresses: readonly string[]): string {
+		const errors = new Set(addresses.flatMap(address => {
+			const why = this.#silences.get(address);
+			return why === undefined ? [] : [text.includes(address) ? why : `${address}: ${why}`];
+		}));
 		return errors.size === 0 ? '' : ` (${[...errors].join('; ')})`;
 	}
 

@@ -31,7 +31,16 @@ export type SeekerWord = {
 	/** Addresses of seekers that it knows, at most `seekersMax`. */
 	readonly seekers: readonly string[];
 };
-export type Decision = {readonly type: 'found'} | {readonly type: 'wait'; readonly for: string};
+/** `isAdmission`: a cluster is there, and has not admitted this node yet. */
+export type Decision = {readonly type: 'found'} | {readonly type: 'wait'; readonly for: string; readonly isAdmission?: true};
+
+/** What a node waits for that knows a cluster. */
+const admission = 'to admit this node';
+
+/** The words of `decide` say that members answer, and do not admit this node yet. */
+export function isAdmission(words: string): boolean {
+	return words.includes(admission);
+}
 
 /** A seeker that was not heard for this long is gone. */
 const freshMs = 3000;
@@ -110,7 +119,7 @@ export class Founding {
 	decide(nowMs: number): Decision {
 		this.#forget(nowMs);
 		const {self} = this.#options;
-		if (nowMs - this.#memberMs < freshMs) return {type: 'wait', for: `the cluster at ${this.#member} to admit this node`};
+		if (nowMs - this.#memberMs < freshMs) return {type: 'wait', for: `the cluster at ${this.#member} ${admission}`, isAdmission: true};
 		const lacking = this.#lacking(nowMs);
 		const choice = this.#choose(nowMs);
 		if (choice !== self) return {type: 'wait', for: choice === undefined ? lacking ?? 'the other nodes' : `node ${choice} (${this.#seekers.get(choice)?.address ?? '?'}) to found the cluster`};

@@ -4,7 +4,7 @@ evidence for something else. Gives SWIM what this node's own row says, says whic
 */
 import type {NodeId} from '../message.ts';
 import type {MemberState} from '../observe/events.ts';
-import type {Links, LinkState} from '../ports.ts';
+import type {Called, Links, LinkState} from '../ports.ts';
 import type {Random} from '../machine.ts';
 import type {MemberState as Standing} from '../swim/members.ts';
 import {Ring} from '../swim/probe.ts';
@@ -26,7 +26,8 @@ export type HealthOptions = {
 	readonly swim: Swim;
 	readonly random: Random;
 	readonly tickMs: number;
-	readonly links: Pick<Links, 'state'>;
+	readonly links: Pick<Links, 'state' | 'called' | 'tryCall'>;
+	readonly address: (id: NodeId) => string | undefined;
 	readonly raft: () => RaftFacts;
 	/** For people. */
 	readonly name: (id: NodeId) => string;
@@ -38,6 +39,9 @@ export type Change = Assessment & {readonly id: NodeId};
 const leaderlessMs = 2000;
 /** A log that stood still for so long, and lacks entries, is stuck rather than slow. */
 const stuckMs = 3000;
+/** How long the verdict on a member waits for the outcome of a call to it. */
+const callMs = 3000;
+const works: Called = {state: 'works'};
 const alive: Assessment = {state: 'alive', why: '', cause: '', key: ''};
 
 export class Health {
@@ -51,6 +55,10 @@ export class Health {
 	#members: readonly NodeId[] = [];
 	/** When each link was looked at last, for whether something came over it since. */
 	readonly #lookedMs = new Map<NodeId, number>();
+	/** Since when it is to be known whether a member can be called. */
+	readonly #askedMs = new Map<NodeId, number>();
+	/** Members on whom nothing is concluded before a call to them has an outcome. */
+	#awaited: ReadonlySet<NodeId> = new Set();
 	#ticks = 0;
 	#readTicks = -Infinity;
 	/** What is agreed, and whether somebody leads, by the word of any member. */
@@ -76,7 +84,7 @@ export class Health {
 		this.evidence.setMembers(members, nowMs);
 		this.#ring.set(members.filter(id => id !== this.#options.self));
 		const wanted = new Set(members);
-		for (const known of [this.#found, this.#lookedMs, this.#standings]) for (const id of known.keys()) if (!wanted.has(id)) known.delete(id);
+		for (const known of [this.#found, this.#lookedMs, this.#standings, this.#askedMs]) for (const id of known.keys()) if (!wanted.has(id)) known.delete(id);
 		// Newcomers have the benefit of the doubt.
 		for (const id of members) if (!this.#found.has(id)) this.#found.set(id, alive);
 	}
@@ -118,10 +126,12 @@ export class Health {
 		this.#pairs.update(swim.complaints(), id => this.#isPresent(id), nowMs, this.#silentMs);
 		// Reports come with new versions of the rows: more often there is nothing to learn.
 		if (this.#ticks - this.#readTicks >= swim.pace.refresh) this.#read(raft(), nowMs);
+		this.#awaited = new Set(this.#members.filter(id => this.#isBeingCalled(id, nowMs)));
 		const changes: Change[] = [];
 		for (const id of this.#members) {
 			const former = this.#found.get(id) ?? alive;
 			if (former === alive && this.#isWell(id, nowMs)) continue;
+			if (this.#awaited.has(id)) continue;
 			const found = assess(this.#factsOf(id, former.state, nowMs));
 			this.#found.set(id, found.state === 'alive' ? alive : found);
 			if (former.state !== found.state || former.key !== found.key) changes.push({id, ...found});
@@ -154,10 +164,26 @@ export class Health {
 		for (const {id, match} of facts.matches) if (!reports.has(id)) this.evidence.progress(id, match, this.#agreed, nowMs);
 	}
 
+	/** A member that opened its link itself, and gets no datagrams or sends none, may have told a wrong address: a call shows it, and is waited for. */
+	#isBeingCalled(id: NodeId, nowMs: number): boolean {
+		const {self, links} = this.#options;
+		const {state} = links.called(id);
+		const isInDoubt = id !== self && (state === 'failed' || (this.#pairs.of(id).some(({between, datagram}) => datagram && between.includes(self)) && this.isLinked(id)));
+		if (!isInDoubt) {
+			this.#askedMs.delete(id);
+			return false;
+		}
+
+		if (state !== 'works') links.tryCall(id);
+		const askedMs = this.#askedMs.get(id) ?? nowMs;
+		this.#askedMs.set(id, askedMs);
+		return state === 'untried' && nowMs - askedMs < callMs;
+	}
+
 	/** Nearly always so, and then nothing is to be judged. */
 	#isWell(id: NodeId, nowMs: number): boolean {
-		const {self, swim} = this.#options;
-		if (this.#pairs.of(id).length > 0 || (id !== self && (swim.standing(id) !== 'alive' || !this.isLinked(id)))) return false;
+		const {self, swim, links} = this.#options;
+		if (this.#pairs.of(id).length > 0 || links.called(id).state === 'failed' || (id !== self && (swim.standing(id) !== 'alive' || !this.isLinked(id)))) return false;
 		const {leaderlessMs: noLeaderMs, applied, movedMs} = this.evidence.of(id)!;
 		return noLeaderMs === undefined && (applied === undefined || applied >= this.#agreed || nowMs - movedMs < stuckMs);
 	}
@@ -226,7 +252,9 @@ export class Health {
 		else this.#standings.set(id, standing);
 		if (standing === 'alive' && (wasStanding === 'dead' || wasStanding === 'left')) this.evidence.returned(id, nowMs);
 		const reach = isSelf ? self : this.reach(id);
-		const faults = this.#pairs.of(id).filter(({between, blamed}) => blamed.includes(id) || (!isSelf && between.includes(self)));
+		const faults = this.#pairs.of(id).filter(({between, blamed}) => blamed.includes(id) || (!isSelf && between.includes(self)))
+			// No datagram gets to an address that is wrong, whoever sends it.
+			.filter(({between, link}) => link || !between.some(end => end !== id && end !== self && (this.#awaited.has(end) || links.called(end).state === 'failed')));
 		const cut = reach === self ? faults.find(({link}) => link) : undefined;
 		const reportMs = 2 * swim.pace.refresh * this.#options.tickMs;
 		const {leaderlessMs: noLeaderMs, movedMs, applied} = known;
@@ -242,6 +270,9 @@ export class Health {
 			unheardMs: Math.min(unlinkedMs, silentMs),
 			isLinked: isSelf || this.isLinked(id),
 			limitMs: 2 * this.#silentMs + swim.pace.look * this.#options.tickMs,
+			called: isSelf ? works : links.called(id),
+			address: this.#options.address(id) ?? '',
+			isDeafToAll: this.#pairs.of(id).filter(({datagram}) => datagram).length >= this.#members.filter(other => other !== id && this.#isPresent(other)).length,
 			failure: isSelf ? undefined : failureOf(links.state(id)),
 			via: reach === self ? cut && this.relayBetween(cut.between) : reach,
 			faults,

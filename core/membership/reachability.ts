@@ -5,6 +5,7 @@ reads these two results and draws no conclusions of its own, so that no two of t
 A member is usable when a link to it works, it follows a leader and its log moves. One that only answers pings is not.
 */
 import type {NodeId} from '../message.ts';
+import type {Called} from '../ports.ts';
 import type {MemberState, QuorumState} from '../observe/events.ts';
 import {refusedReason, type MemberState as Standing} from '../swim/members.ts';
 import type {PairFault} from './pair-faults.ts';
@@ -27,6 +28,11 @@ export type MemberFacts = {
 	readonly isLinked: boolean;
 	/** Without a working link for longer than this it is not usable, and says so. */
 	readonly limitMs: number;
+	/** Whether it can be called where it says that it is reached: it may have opened the link itself. */
+	readonly called: Called;
+	readonly address: string;
+	/** No datagram passes between it and any other member that is there. */
+	readonly isDeafToAll: boolean;
 	/** The last call to it, when there is no link. */
 	readonly failure: CallFailure | undefined;
 	/** The member through which this node reaches it, when not directly. */
@@ -53,8 +59,8 @@ export type Assessment = {
 	readonly key: string;
 };
 
-/** `tcp`, `udp`: blocked. `cut`: not reached directly at all. `unlinked`: no link works. `returning`: heard again, and no link yet. The others: refused by the handshake. */
-export type Cause = '' | 'left' | 'down' | 'unreachable' | 'suspect' | 'tcp' | 'udp' | 'cut' | 'unlinked' | 'leaderless' | 'behind' | 'returning' | Mismatch;
+/** `uncalled`: a link works that it opened itself, and nobody answers at its address. `tcp`, `udp`: blocked. `cut`: not reached directly at all. `unlinked`: no link works. `returning`: heard again, and no link yet. The others: refused by the handshake. */
+export type Cause = '' | 'left' | 'down' | 'unreachable' | 'suspect' | 'uncalled' | 'tcp' | 'udp' | 'cut' | 'unlinked' | 'leaderless' | 'behind' | 'returning' | Mismatch;
 type Mismatch = 'not-authenticated' | 'protocol' | 'flags' | 'cluster' | 'identity';
 
 export function assess(facts: MemberFacts): Assessment {
@@ -76,9 +82,10 @@ export function assess(facts: MemberFacts): Assessment {
 
 /** It runs and is heard, directly or through others: can it be worked with? */
 function usable(facts: MemberFacts): Assessment {
-	const {self, former, isLinked, unlinkedMs, limitMs, leaderlessMs, behind, faults, via, name} = facts;
+	const {self, former, isLinked, unlinkedMs, limitMs, leaderlessMs, behind, faults, via, name, called} = facts;
 	const reasons: Reason[] = [];
-	if (faults.length > 0) reasons.push(faultReason(facts));
+	if (isLinked && called.state === 'failed') reasons.push(uncalledReason(facts, called.code));
+	else if (faults.length > 0) reasons.push(faultReason(facts));
 	else if (!self && !isLinked && unlinkedMs >= limitMs) reasons.push({cause: 'unlinked', why: `no working link for ${ageText(unlinkedMs)}${codeText(facts.failure)}`});
 	if (leaderlessMs !== undefined) reasons.push({cause: 'leaderless', why: `follows no leader for ${ageText(leaderlessMs)}`});
 	if (behind !== undefined) reasons.push({cause: 'behind', why: `${behind.toLocaleString('en-US')} ${behind === 1 ? 'entry' : 'entries'} behind and not catching up`});
@@ -92,9 +99,18 @@ function usable(facts: MemberFacts): Assessment {
 	return isDoubtful ? {state: former, why: 'heard again, no link yet', cause: 'returning', key: former} : {state: 'alive', why: '', cause: '', key: ''};
 }
 
+/** What a person is to look at when a node has told a wrong address, or may have. */
+export const advertiseQuestion = 'is --advertise right?';
+
 type Reason = {readonly cause: Cause; readonly why: string; readonly between?: string};
 
-function faultReason({faults, observer, id, name, unlinkedMs, silentMs, unheardMs, failure}: MemberFacts): Reason {
+/** Datagrams do not get there either, so what is blocked between the two is no news of its own. */
+function uncalledReason({address, isDeafToAll}: MemberFacts, code: string): Reason {
+	const why = {ECONNREFUSED: ' (connection refused)', identity: ' (another node answers there)', '': ' (no node answers there)'}[code] ?? codeText({code, reason: ''});
+	return {cause: 'uncalled', why: `${isDeafToAll ? `nobody can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`};
+}
+
+function faultReason({self, address, called, faults, isDeafToAll, observer, id, name, unlinkedMs, silentMs, unheardMs, failure}: MemberFacts): Reason {
 	const own = id === observer ? undefined : faults.find(({between}) => between.includes(observer));
 	const others = faults.filter(fault => fault !== own).map(({between}) => name(between.find(end => end !== id)!));
 	const {link, datagram} = own ?? {link: faults.some(fault => fault.link), datagram: faults.some(fault => fault.datagram)};
@@ -103,14 +119,16 @@ function faultReason({faults, observer, id, name, unlinkedMs, silentMs, unheardM
 	const reason = (why: string): Reason => ({cause, why, between});
 	if (!own) {
 		const to = listText(others);
-		return reason(cause === 'cut' ? `it and ${to} do not reach each other` : `${cause === 'tcp' ? 'TCP' : 'UDP'} blocked between it and ${to}`);
+		// This node does not see whether others can call it.
+		const orWrong = self && cause === 'udp' && isDeafToAll ? `, or nobody can call ${address}: ${advertiseQuestion}` : '';
+		return reason(cause === 'cut' ? `it and ${to} do not reach each other` : `${cause === 'tcp' ? 'TCP' : 'UDP'} blocked between it and ${to}${orWrong}`);
 	}
 
 	const also = others.length > 0 ? `, nor between it and ${listText(others)}` : '';
 	switch (cause) {
 		case 'cut': return reason(`not reached directly for ${ageText(Math.max(unheardMs, Math.min(unlinkedMs, silentMs)))}${codeText(failure)}${also}`);
 		case 'tcp': return reason(`TCP blocked: datagrams arrive, no link for ${ageText(unlinkedMs)}${codeText(failure)}${also}`);
-		case 'udp': return reason(`UDP blocked: no datagram for ${ageText(silentMs)}, TCP works${also}`);
+		case 'udp': return reason(`UDP blocked: no datagram for ${ageText(silentMs)}, ${called.state === 'works' ? 'TCP works' : 'the link that it opened works'}${also}`);
 		default: return cause satisfies never;
 	}
 }

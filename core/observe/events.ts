@@ -52,7 +52,8 @@ export type BrokerEvent =
 	| {readonly type: 'admitted'; readonly id: NodeId; readonly clusterId: string}
 	/** What this node waits for before it is a member, or before it serves. */
 	| {readonly type: 'waiting'; readonly for: string}
-	| {readonly type: 'named'; readonly id: NodeId; readonly name: string}
+	/** `was`: its name before, if it had one. */
+	| {readonly type: 'named'; readonly id: NodeId; readonly name: string; readonly was?: string}
 	/** All members speak this version of the protocol, and the cluster uses it from now on. */
 	| {readonly type: 'protocol'; readonly protocol: number}
 	| {readonly type: 'quorum'; readonly held: boolean; readonly state?: QuorumState; readonly reachable: number; readonly voters: number}

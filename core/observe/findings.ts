@@ -5,7 +5,8 @@ Healthy means usable: the quorum is held, every voter can be worked with, and no
 */
 import type {ErrorCode} from '../errors.ts';
 import {parseAddress} from '../address.ts';
-import {ageText} from '../membership/reachability.ts';
+import {isAdmission} from '../membership/founding.ts';
+import {advertiseQuestion, ageText} from '../membership/reachability.ts';
 import {isStranger, lostMs, meaningOf, outlookOf, remedyOf, strangers, type MissingVoter, type Outlook} from './outlook.ts';
 import {labelsOf, type Label} from './node-label.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from './snapshot.ts';
@@ -71,9 +72,11 @@ function identityFindings({snapshot: {foreign, duplicates, cluster, clusterId, a
 
 /** One finding for each member that is to blame alone, and what is between it and the others; one for each pair else. */
 function cutFindings(context: Context): readonly Finding[] {
-	const {snapshot: {cuts}} = context;
+	const {snapshot: {cuts, members}} = context;
 	const groups = new Map<string, CutSnapshot[]>();
 	for (const cut of cuts) {
+		// Its address is wrong: what else is said of the pair follows from that.
+		if (cut.what === 'udp' && cut.between.some(id => members.find(member => member.id === id)?.cause === 'uncalled')) continue;
 		const key = `${cut.blamed.join(' ')} ${cut.what}`;
 		const group = groups.get(key);
 		if (group) group.push(cut);
@@ -95,10 +98,12 @@ function cutFinding(group: readonly CutSnapshot[], {snapshot: {members}, label}:
 	const served = first!.what === 'udp' || vias.length === 0 ? '' : `: served through ${listText(vias.map(id => label(id)))}`;
 	const ports = portsText([one, ...others].map(id => memberOf(id)?.address ?? ''));
 	const why = [one, ...others].map(id => memberOf(id)).find(member => member && !member.self && /\(\w+\)/.test(member.why))?.why;
+	const own = [one, ...others].map(id => memberOf(id)).find(member => member?.self);
+	const isUnsure = own?.why.includes(advertiseQuestion) ?? false;
 	const code = why === undefined ? '' : ` ${/\(\w+\)/.exec(why)![0]}`;
 	switch (first!.what) {
 		case 'tcp': return {code: 'unhealthy', problem: `TCP is blocked between ${pair} for ${forText}${code}${served}`, advice: `Open TCP ${ports} between them: a firewall or a route drops it, while UDP passes.`};
-		case 'udp': return {code: 'unhealthy', problem: `UDP is blocked between ${pair} for ${forText}: failure detection goes over TCP`, advice: `Open UDP ${ports} between them, in both directions.`};
+		case 'udp': return {code: 'unhealthy', problem: `UDP is blocked between ${pair} for ${forText}: failure detection goes over TCP`, advice: `Open UDP ${ports} between them, in both directions.${isUnsure ? ` Or no other node can call ${own!.address}: ${advertiseQuestion}` : ''}`};
 		case 'all': return {code: 'unhealthy', problem: `${pair} do not reach each other for ${forText}${served}`, advice: `Repair the network between them: TCP and UDP ${ports}, in both directions.`};
 		default: return first!.what satisfies never;
 	}
@@ -116,7 +121,7 @@ function memberFindings(context: Context): readonly Finding[] {
 			// Somebody stopped it; only a vote is missed.
 			case 'left': return voter ? [{code: 'unhealthy', problem: `${label(id)} (${address}) was stopped on purpose${since}${votes}`, advice: `Start it again, or take its vote away for good: ${context.command}peer remove ${label(id)}`}] : [];
 			case 'degraded': {
-				const isSaid = cuts.some(cut => cut.between.includes(id) && (self || cut.blamed.includes(id) || cut.between.some(end => members.find(other => other.id === end)?.self)));
+				const isSaid = member.cause !== 'uncalled' && cuts.some(cut => cut.between.includes(id) && (self || cut.blamed.includes(id) || cut.between.some(end => members.find(other => other.id === end)?.self)));
 				return isSaid ? [] : [{code: 'unhealthy', problem: `${name} is degraded${since}${votes}`, advice: degradedAdvice(member, context)}];
 			}
 
@@ -128,8 +133,9 @@ function memberFindings(context: Context): readonly Finding[] {
 	});
 }
 
-function degradedAdvice({cause, address, id}: MemberSnapshot, {label}: Context): string {
+function degradedAdvice({cause, address, id, voter}: MemberSnapshot, {label}: Context): string {
 	switch (cause) {
+		case 'uncalled': return `Start ${label(id)} with --advertise and an address at which the other nodes reach it, or open TCP and UDP ${portsText([address])} to it.${voter ? '' : ' Until then it gets no vote.'}`;
 		case 'not-authenticated': return 'Give all nodes the same secret file (--secret-file), and start the one that has another again.';
 		case 'protocol': return 'Run versions of the program that can speak to each other: upgrade the older one. dapss-tui peers shows them.';
 		case 'flags': return 'Give all nodes the same security settings in config.json.';
@@ -159,13 +165,17 @@ function nodeFindings({snapshot: {phase, detail, faults, insecure, counters, top
 	const holes = topics.filter(({missing}) => missing > 0);
 	const bounds = Object.entries(counters.bounds).filter(([, count]) => count > 0);
 	return [
-		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? 'Start the nodes that it waits for; are the addresses after --bootstrap right?' : 'Look again in a moment.'}] as const),
+		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? joiningAdvice(detail) : 'Look again in a moment.'}] as const),
 		...(isStranger(counters) ? [{code: 'warning', problem: strangers.problem, advice: sentence(strangers.advice)}] as const : []),
 		...(faults.length > 0 ? [{code: 'warning', problem: `Faults are injected: ${faults.join(', ')}`, advice: `${command}fault heal ends them.`}] as const : []),
 		...(insecure.length > 0 ? [{code: 'warning', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),
 		...(holes.length > 0 ? [{code: 'warning', problem: `The disk lost messages that no other node has given back: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`, advice: 'Start the nodes that are down: they may have them. Check the disk.'}] as const : []),
 		...(bounds.length > 0 ? [{code: 'warning', problem: `Bounds were hit since the start: ${bounds.map(([name, count]) => `${name} ${count}×`).join(', ')}`, advice: 'A peer or a reader was too slow, or too much came at once.'}] as const : []),
 	];
+}
+
+function joiningAdvice(detail: string): string {
+	return isAdmission(detail) ? 'Members of the cluster answer. If it lasts, the events of the leader say why they do not admit this node.' : 'Start the nodes that it waits for; are the addresses after --bootstrap right?';
 }
 
 function adviceOf({outlook, command}: Context): string {

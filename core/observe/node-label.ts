@@ -46,6 +46,11 @@ export function labelsIn({names}: {readonly names?: Readonly<Record<string, stri
 	return id => labelOf(id, names && Object.hasOwn(names, id) ? names[id] : undefined);
 }
 
+/** A node got a name. Its label may be the new name already, so the id says which node it is. */
+export function namedWords({id, name, was}: {readonly id: string; readonly name: string; readonly was?: string}): string {
+	return `${shortId(id)} is named ${printable(name)}${was === undefined ? '' : ` (was ${printable(was)})`}`;
+}
+
 /** A refusal without the address it begins with, which stands before it. */
 export function refusalReason({address, reason}: {readonly address: string; readonly reason: string}): string {
 	return (reason.startsWith(`peer ${address} `) ? reason.slice(`peer ${address} `.length) : reason).replace(/^refuses: /, '');

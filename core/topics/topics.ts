@@ -23,7 +23,7 @@ export type AgreedTopic = {
 export type TopicsEvent =
 	| {readonly type: 'founded'; readonly clusterId: string}
 	| {readonly type: 'added' | 'removed' | 'moved'; readonly node: NodeId; readonly address: string}
-	| {readonly type: 'named'; readonly node: NodeId; readonly name: string}
+	| {readonly type: 'named'; readonly node: NodeId; readonly name: string; readonly was?: string}
 	| {readonly type: 'protocol'; readonly protocol: number}
 	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId};
 export type Applied = {readonly envelope: Envelope | undefined; readonly result: Result; readonly events: readonly TopicsEvent[]};
@@ -273,9 +273,10 @@ export class Topics {
 	#rename(node: NodeId, name: string, events: TopicsEvent[]): Result {
 		const holder = this.nodeNamed(name);
 		if (holder !== undefined && holder !== node) return {ok: false, reason: `the name ${name} belongs to node ${holder}`};
-		if (this.#names.get(node) === name) return done;
+		const was = this.#names.get(node);
+		if (was === name) return done;
 		this.#names.set(node, name);
-		events.push({type: 'named', node, name});
+		events.push({type: 'named', node, name, ...(was === undefined ? {} : {was})});
 		return done;
 	}
 

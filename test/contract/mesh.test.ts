@@ -66,6 +66,32 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		return made;
 	}
 
+	test('who did not open the link finds out whether the peer can be called, and the link goes on (case B)', async () => {
+		const one = await member();
+		const other = await member();
+		other.mesh.setPeers(new Map([[one.id, '127.0.0.1:1']]));
+		one.mesh.setPeers(peersOf(other));
+		await until(() => isUp(one, other) && isUp(other, one), 'a link');
+		expect(one.mesh.called(other.id)).toEqual({state: 'works'});
+		expect(other.mesh.called(one.id)).toEqual({state: 'untried'});
+		other.mesh.tryCall(one.id);
+		await until(() => other.mesh.called(one.id).state !== 'untried', 'the outcome of a call to the wrong address');
+		expect(other.mesh.called(one.id)).toEqual({state: 'failed', code: 'ECONNREFUSED'});
+		other.mesh.setPeers(peersOf(one));
+		expect(other.mesh.called(one.id)).toEqual({state: 'untried'});
+		other.mesh.tryCall(one.id);
+		await until(() => other.mesh.called(one.id).state === 'works', 'the outcome of a call to the right address');
+		// Another member that answers there is not the one that is meant.
+		const third = await member();
+		other.mesh.setPeers(new Map([[one.id, third.address]]));
+		other.mesh.tryCall(one.id);
+		await until(() => other.mesh.called(one.id).state !== 'untried', 'the outcome of a call to the address of another');
+		expect(other.mesh.called(one.id)).toEqual({state: 'failed', code: 'identity'});
+		expect([...one.log, ...other.log].filter(line => line.startsWith('down'))).toEqual([]);
+		expect(one.mesh.send(other.id, [Buffer.from('still here')])).toBe(true);
+		await until(() => other.log.includes(`frame ${one.id} still here`), 'a frame');
+	});
+
 	test('members link, and frames go both ways', async () => {
 		const one = await member();
 		const other = await member();

@@ -45,7 +45,7 @@ describe('names', () => {
 		expect(late.stderr + JSON.stringify(late.events)).toContain(`the name DB1 belongs to node ${db1.id.slice(0, 8)} at 127.0.0.1:${db1.port}: choose another --name`);
 	}, 30_000);
 
-	test('a member that restarts with a taken one keeps its own and warns once; with a free one it is renamed', async () => {
+	test('a member that restarts with a taken one keeps its own and warns once; with a free one it is renamed, and the former name is told (case D)', async () => {
 		const {id, port} = other;
 		await other.kill('SIGTERM');
 		other = cluster.start(port, ['--name', 'db1']);
@@ -56,7 +56,7 @@ describe('names', () => {
 		expect(other.events.filter(event => isTaken(event))).toHaveLength(1);
 		const start = db1.events.length;
 		other = cluster.start(port, ['--name', 'db2']);
-		await db1.waitFor(named(id, 'db2'), 'the new name', start);
+		expect(await db1.waitFor(named(id, 'db2'), 'the new name', start)).toMatchObject({was: defaultName(hostname(), port)});
 		expect((await members()).find(member => member.id === id)?.name).toBe('db2');
 	}, 60_000);
 

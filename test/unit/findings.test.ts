@@ -39,6 +39,27 @@ describe('a cluster of three', () => {
 		expect(finding!.advice).toMatch(advice);
 	});
 
+	test('with a node that nobody can call says so, and not that UDP is blocked (case B)', () => {
+		const why = 'nobody can call 127.0.0.1:5002 (connection refused): is --advertise right?';
+		expect(find({...withMember({state: 'degraded', cause: 'uncalled', why, voter: false}), cuts: [cut([a, c], 'udp', [c]), cut([b, c], 'udp', [c])]})).toEqual([{
+			code: 'unhealthy', problem: `${c.slice(0, 8)} (127.0.0.1:5002, ${why}) is degraded`,
+			advice: `Start ${c.slice(0, 8)} with --advertise and an address at which the other nodes reach it, or open TCP and UDP port 5002 to it. Until then it gets no vote.`,
+		}]);
+	});
+
+	test('seen by a node to which no datagram gets: UDP, or its own address (case B)', () => {
+		const members = healthy.members.map(one => (one.self ? {...one, state: 'degraded' as const, cause: 'udp', why: 'UDP blocked between it and b and c, or nobody can call 127.0.0.1:5000: is --advertise right?'} : one));
+		const [finding] = find({...healthy, members, cuts: [cut([a, b], 'udp', [a]), cut([a, c], 'udp', [a])]});
+		expect(finding!.advice).toBe('Open UDP ports 5000, 5001 and 5002 between them, in both directions. Or no other node can call 127.0.0.1:5000: is --advertise right?');
+	});
+
+	test.each([
+		['127.0.0.1:5001 to answer (ECONNREFUSED)', /Start the nodes that it waits for/], ['the cluster at 127.0.0.1:5001 to admit this node: an election is under way', /^Members of the cluster answer/],
+	])('that a node waits for %s gives an advice that fits (case A)', (waits, advice) => {
+		const findings = find({...healthy, phase: 'joining', detail: `waiting for ${waits}`, members: [], raft: {...healthy.raft, voters: [], learners: []}});
+		expect(findings.find(({problem}) => problem.includes('joining'))!.advice).toMatch(advice);
+	});
+
 	test('that meets another cluster of its name is not healthy: both clusters, both addresses, and the procedure', () => {
 		const [finding] = find({...healthy, foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 300}]});
 		expect(finding).toMatchObject({code: 'unhealthy', problem: 'Two clusters of the name dapss meet: 9c41d2e0 (this node, 127.0.0.1:5000) and ffff0000 (10.0.0.9:5000)'});

@@ -122,7 +122,7 @@ describe('a seeker', () => {
 	test('founds nothing beside a cluster that was heard', () => {
 		const seeker = new Founding({...options, seekMs: 0});
 		seeker.memberHeard(addressOf(7), 0);
-		expect(seeker.decide(2999)).toEqual({type: 'wait', for: 'the cluster at 10.0.0.8:5000 to admit this node'});
+		expect(seeker.decide(2999)).toEqual({type: 'wait', for: 'the cluster at 10.0.0.8:5000 to admit this node', isAdmission: true});
 		expect(seeker.decide(3000)).toEqual({type: 'found'});
 	});
 

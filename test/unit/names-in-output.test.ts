@@ -65,6 +65,8 @@ describe('a line of a log', () => {
 		[{at: 0, type: 'ready', id: a, port: 5000, cluster: 'dapss'}, '1970-01-01T00:00:00.000Z INFO  ready: node 3f2a91c4 listens on port 5000 for the cluster dapss'],
 		[{at: 0, type: 'admitted', id: a, clusterId: '9c41d2e07af3b816', names: {[a]: 'n1'}}, '1970-01-01T00:00:00.000Z INFO  running: node n1 is a member of the cluster 9c41d2e0'],
 		[{at: 0, type: 'quorum', held: false, reachable: 1, voters: 3}, '1970-01-01T00:00:00.000Z ERROR no quorum: 1 of 3 voters reachable'],
+		[{at: 0, type: 'named', id: a, name: 'db2', names: {[a]: 'db2'}}, `1970-01-01T00:00:00.000Z INFO  ${a.slice(0, 8)} is named db2`],
+		[{at: 0, type: 'named', id: a, name: 'db2', was: 'db1', names: {[a]: 'db2'}}, `1970-01-01T00:00:00.000Z INFO  ${a.slice(0, 8)} is named db2 (was db1)`],
 		[{at: 0, type: 'refused', id: undefined, address: '10.0.0.9:4', code: 'not-authenticated', reason: 'peer 10.0.0.9:4 has another secret than this node', by: 'us'}, '1970-01-01T00:00:00.000Z WARN  refused 10.0.0.9:4: has another secret than this node'],
 		[{at: Number.MAX_VALUE, type: 'paused', forMs: 300}, `${Number.MAX_VALUE} WARN  this node did not run for 300 ms`],
 	])('has date and level: %j', (event, line) => {

@@ -9,7 +9,7 @@ import {healthy} from '../tui/fixtures.ts';
 const [self, peer, third] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc'] as [NodeId, NodeId, NodeId];
 const well: MemberFacts = {
 	self: false, former: 'alive', standing: 'alive', standingWhy: '', unheardMs: 50, unlinkedMs: 50, silentMs: 50, isLinked: true, limitMs: 1225, failure: undefined,
-	via: undefined, faults: [], leaderlessMs: undefined, behind: undefined, name: id => id.slice(0, 2), observer: self, id: peer,
+	called: {state: 'works'}, address: 'h:1', isDeafToAll: false, via: undefined, faults: [], leaderlessMs: undefined, behind: undefined, name: id => id.slice(0, 2), observer: self, id: peer,
 };
 const fault = (one: NodeId, other: NodeId, what: 'tcp' | 'udp' | 'all'): PairFault => ({between: one < other ? [one, other] : [other, one], link: what !== 'udp', datagram: what !== 'tcp', sinceMs: 0, blamed: [one, other]});
 const noLink = {isLinked: false, unlinkedMs: 4200};
@@ -19,10 +19,14 @@ describe('the state of a member follows from the evidence', () => {
 		['all works', {}, 'alive', ''],
 		['TCP is blocked', {...noLink, faults: [fault(self, peer, 'tcp')], failure: {code: 'ETIMEDOUT', reason: 'no answer'}}, 'degraded', 'TCP blocked: datagrams arrive, no link for 4 s (ETIMEDOUT)'],
 		['UDP is blocked', {silentMs: 3100, faults: [fault(self, peer, 'udp')]}, 'degraded', 'UDP blocked: no datagram for 3 s, TCP works'],
+		['UDP is blocked, and the link is of its making', {silentMs: 3100, faults: [fault(self, peer, 'udp')], called: {state: 'untried'}}, 'degraded', 'UDP blocked: no datagram for 3 s, the link that it opened works'],
+		['nobody gets through to its address (case B)', {silentMs: 3100, faults: [fault(self, peer, 'udp'), fault(peer, third, 'udp')], called: {state: 'failed', code: 'ECONNREFUSED'}, isDeafToAll: true}, 'degraded', 'nobody can call h:1 (connection refused): is --advertise right?'],
+		['this node does not get through to its address (case B)', {called: {state: 'failed', code: 'ENOTFOUND'}}, 'degraded', 'it cannot be called at h:1 (ENOTFOUND): is --advertise right?'],
 		['it is cut off from this node alone', {...noLink, silentMs: 4300, faults: [fault(self, peer, 'all')], via: third}, 'degraded', 'not reached directly for 4 s: served through cc'],
 		['it is cut off from another member', {faults: [fault(peer, third, 'all')], via: self}, 'degraded', 'it and cc do not reach each other: served through aa'],
 		['TCP is blocked between it and another', {faults: [fault(peer, third, 'tcp')]}, 'degraded', 'TCP blocked between it and cc'],
 		['this node itself is cut off from another', {id: self, self: true, faults: [fault(self, third, 'all')], via: peer}, 'degraded', 'it and cc do not reach each other: served through bb'],
+		['no datagram of anybody gets to this node', {id: self, self: true, faults: [fault(self, third, 'udp'), fault(self, peer, 'udp')], isDeafToAll: true}, 'degraded', 'UDP blocked between it and cc and bb, or nobody can call h:1: is --advertise right?'],
 		['it has another secret', {...noLink, standing: 'dead', failure: {code: 'not-authenticated', reason: 'x'}}, 'degraded', 'has another secret than this node'],
 		['it said goodbye, and then came back with another secret', {...noLink, standing: 'left', failure: {code: 'not-authenticated', reason: 'x'}}, 'degraded', 'has another secret than this node'],
 		['it speaks another protocol', {...noLink, failure: {code: 'protocol', reason: 'peer h:1 speaks protocol 3 to 4, this node 1 to 2'}}, 'degraded', 'speaks protocol 3 to 4, this node 1 to 2'],
@@ -55,6 +59,7 @@ describe('the state of a member follows from the evidence', () => {
 		self: fc.constant(false), former: fc.constantFrom(undefined, 'alive', 'degraded', 'suspect', 'unreachable', 'down', 'left'), standing: fc.constantFrom('alive', 'suspect', 'dead', 'left'),
 		standingWhy: fc.constantFrom('', 'silent', 'connection refused'), unheardMs: fc.nat(10_000), unlinkedMs: fc.nat(10_000), silentMs: fc.nat(10_000), isLinked: fc.boolean(), limitMs: fc.constant(1225),
 		failure: fc.constantFrom(undefined, {code: 'ETIMEDOUT', reason: ''}, {code: 'not-authenticated', reason: ''}, {code: 'duplicate', reason: ''}),
+		called: fc.constantFrom<MemberFacts['called'][]>({state: 'works'}, {state: 'untried'}), address: fc.constant('h:1'), isDeafToAll: fc.boolean(),
 		via: fc.constantFrom(undefined, third), faults: fc.constantFrom([], [fault(self, peer, 'tcp')], [fault(peer, third, 'all')]),
 		leaderlessMs: fc.constantFrom(undefined, 3000), behind: fc.constantFrom(undefined, 5), name: fc.constant((id: NodeId) => id), observer: fc.constant(self), id: fc.constant(peer),
 	});

@@ -283,6 +283,9 @@ export class Fabric {
 					const address = peers.get(peer);
 					if (address !== undefined) dial(address, peer);
 				},
+				// An address that is wrong is no case of this world: who is linked can be called.
+				called: peer => ({state: process.links.has(peer) ? 'works' : 'untried'}),
+				tryCall: () => undefined,
 				address: peer => process.hellos.get(peer)?.address,
 				speaks: peer => {
 					const hello = process.hellos.get(peer);
