@@ -129,6 +129,7 @@ export class Node implements ServedBroker {
 				return {term, leader, applied, commit, matches: progress};
 			},
 			name: node => this.control.topics.name(node) || node.slice(0, 8),
+			identity: this.identity,
 			published: () => this.data.publisher.published,
 			resync: peers => {
 				this.data.gossip.resync(peers);

@@ -31,6 +31,8 @@ export type PresenceOptions = {
 	readonly raft: () => RaftFacts;
 	/** For people. */
 	readonly name: (node: NodeId) => string;
+	/** The cluster has agreed that this process speaks for the node: is that known to be so now, or was it once. @default it has */
+	readonly identity?: {readonly isConfirmed: boolean; readonly wasConfirmed: boolean};
 	/** Messages published here so far. */
 	readonly published: () => number;
 	/** Compare with these peers what each side has. */
@@ -86,6 +88,7 @@ export class Presence {
 
 	/** A packet came: by datagram, or over the link, where `heard` has been told already. */
 	step(from: NodeId, packet: SwimPacket, channel: 'datagram' | 'link' = 'datagram'): void {
+		if (!this.#speaksTo(from)) return;
 		if (channel === 'datagram') this.#health.heard(from, channel, this.#awakeMs);
 		// Who answers has received what was sent to it the same way.
 		if (packet.type === 'ack' || packet.type === 'nack') this.#health.evidence.answered(from, channel, this.#awakeMs);
@@ -115,9 +118,16 @@ export class Presence {
 		this.#look();
 	}
 
+	/** Say goodbye. Who may not speak for the node does not: the process that does may run, or have crashed. */
 	leave(): void {
+		if (this.#options.identity?.isConfirmed === false) return;
 		this.#swim.leave();
 		this.#carryOut();
+	}
+
+	/** Another process may be the one that counts. A peer that knows so refuses the link, and is told nothing in the name of the node. */
+	#speaksTo(peer: NodeId): boolean {
+		return (this.#options.identity?.wasConfirmed ?? true) || this.#options.links.state(peer).state === 'up';
 	}
 
 	/** Heard directly within the last while, by whatever channel. */
@@ -181,6 +191,7 @@ export class Presence {
 		const ready = this.#swim.ready(nowMs());
 		if (!ready) return;
 		for (const {to, packet, via} of ready.packets) {
+			if (!this.#speaksTo(to)) continue;
 			const at = address(to);
 			// Another member may have the address by now, and must not answer in the place of the one that is meant.
 			if (via === 'datagram' && at !== undefined) datagrams.send(at, encodeControl('swim', {...packet, to}), to);
