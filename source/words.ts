@@ -45,6 +45,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'partition': {
 			const sides = event.sides.map((side, index) => `${side.map(id => label(id)).join(' ')}${index === event.quorum ? ' (quorum)' : ''}`).join(' | ');
 			const backlog = event.messages === undefined ? '' : `, ${event.messages} messages came in`;
+			if (event.state === 'detected' && event.isFarHeard === false) return say(`no answer for ${timeText(event.tookMs)}: ${event.sides.slice(1).flat().map(id => label(id)).join(' ')}; this side: ${event.sides[0]?.map(id => label(id)).join(' ')}${event.quorum === 0 ? ' (quorum)' : ''}`, 'bad');
 			return say(`partition ${event.state} after ${timeText(event.tookMs)}: ${sides}${backlog}`, event.state === 'detected' ? 'bad' : 'good');
 		}
 

@@ -127,6 +127,7 @@ function partitionWords(event: Extract<RecordedEvent, {type: 'partition'}>): Wor
 	const took = duration(event.tookMs);
 	if (event.state === 'healed') return {tone: 'good', text: `Partition healed after ${took}`};
 	if (event.state === 'repaired') return {tone: 'good', text: `Repaired in ${took}: ${plural(event.messages ?? 0, 'message')} came in`};
+	if (event.isFarHeard === false) return {tone: 'bad', text: `No answer for ${took} from ${names(event.sides.slice(1).flat(), labelsIn(event), 4)}${event.quorum === 0 ? '; this side has the quorum' : ''}`};
 	const sides = event.sides.map((side, index) => `[${names(side, labelsIn(event), 4)}${index === event.quorum ? ' quorum' : ''}]`).join(' | ');
 	return {tone: 'bad', text: `Partition seen in ${took}: ${sides}`};
 }

@@ -115,7 +115,7 @@ export class Health {
 		const {swim, raft} = this.#options;
 		this.#nowMs = nowMs;
 		if (this.#ticks++ % swim.pace.look !== 0) return [];
-		this.#pairs.update(swim.complaints(), id => this.#isPresent(id), nowMs, this.#silentMs);
+		this.#pairs.update(swim.complaints(), id => this.#isPresent(id), nowMs, this.#silentMs, id => id === this.#options.self || swim.standing(id) === 'alive');
 		// Reports come with new versions of the rows: more often there is nothing to learn.
 		if (this.#ticks - this.#readTicks >= swim.pace.refresh) this.#read(raft(), nowMs);
 		const changes: Change[] = [];

@@ -25,8 +25,10 @@ export type PartitionEvent = {
 	readonly state: 'detected' | 'healed' | 'repaired';
 	/** Node ids a side, this node's side first. */
 	readonly sides: ReadonlyArray<readonly NodeId[]>;
-	/** Index into `sides` of the one that holds a majority of voters; -1 for none. */
+	/** Index into `sides` of the one that is known to hold a majority of voters; -1 for none. */
 	readonly quorum: number;
+	/** Somebody of the other sides was heard. Else it is not known whether they run. Missing from a node of an older version. */
+	readonly isFarHeard?: boolean;
 	/** detected: since the last word from the far side. healed: since detection. repaired: since the heal. */
 	readonly tookMs: number;
 	/** repaired: messages that were missing here and came in since the heal. */
