@@ -106,6 +106,7 @@ export class Node implements ServedBroker {
 			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
 			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
+			announce: node => this.presence.announce(node),
 		});
 		this.identity = new OwnIdentity({
 			self: id, incarnation, instance: options.instance, name: options.name, address: options.address, cluster: config.cluster, control: this.control, links: io.links, nowMs, emit,

@@ -60,6 +60,9 @@ export class Presence {
 	readonly #unrepaired = new Set<NodeId>();
 	/** Since when each member that is not alive is so, in the same way. */
 	readonly #downAt = new Map<NodeId, {readonly way: string; readonly atMs: number}>();
+	#members: readonly NodeId[] = [];
+	/** New members, all of them at the start, and those that moved: told of as alive once they are heard. */
+	readonly #unannounced = new Set<NodeId>();
 	/** What had been published here when each member was heard last. */
 	readonly #publishedAt = new Map<NodeId, number>();
 	#backlog = 0;
@@ -82,7 +85,15 @@ export class Presence {
 		this.#swim.setMembers(members);
 		this.#health.setMembers([...new Set([...members, this.#options.self])].toSorted(), this.#awakeMs);
 		for (const id of this.#unrepaired) if (!members.includes(id) && this.#unrepaired.delete(id)) this.#maybeRepaired();
+		for (const id of members) if (!this.#members.includes(id)) this.announce(id);
+		this.#members = members;
+		for (const id of this.#unannounced) if (!members.includes(id)) this.#unannounced.delete(id);
 		for (const known of [this.#downAt, this.#publishedAt]) for (const id of known.keys()) if (!members.includes(id)) known.delete(id);
+	}
+
+	/** Tell that this member is alive as soon as it is heard. */
+	announce(member: NodeId): void {
+		if (member !== this.#options.self) this.#unannounced.add(member);
 	}
 
 	/** A frame came from this peer over the link. */
@@ -220,9 +231,16 @@ export class Presence {
 			const way = wayOf[state];
 			if (way === undefined) this.#downAt.delete(id);
 			else if (this.#downAt.get(id)?.way !== way) this.#downAt.set(id, {way, atMs: nowMs()});
+			this.#unannounced.delete(id);
 			emit({type: 'member', id, address: address(id) ?? '', state, why});
 			// Nothing can be exchanged with it after the heal; when it is back, it is compared with like everybody who comes. Before the heal it is the far side.
 			if (this.#healedMs !== undefined && (state === 'down' || state === 'left' || state === 'unreachable') && this.#unrepaired.delete(id)) this.#maybeRepaired();
+		}
+
+		for (const id of this.#unannounced) {
+			if (!this.#swim.isHeard(id) || this.#health.of(id).state !== 'alive') continue;
+			this.#unannounced.delete(id);
+			emit({type: 'member', id, address: address(id) ?? '', state: 'alive', why: ''});
 		}
 
 		const deafMs = deafSilences * this.#swim.pace.silent * tickMs;

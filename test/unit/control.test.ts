@@ -7,6 +7,7 @@ import {MemoryLog} from '../../core/io/memory-log.ts';
 import {Lamport} from '../../core/lamport.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
+import type {Entry} from '../../core/raft/raft.ts';
 import {RaftStore, type Blobs} from '../../core/raft-store.ts';
 import type {BrokerEvent} from '../../core/observe/events.ts';
 import {encodeContext, encodeEnvelope, type MemberContext} from '../../core/topics/command.ts';
@@ -158,4 +159,52 @@ test('a state of a newer version that the leader sends is not kept in place of t
 	control.step(leader, {group: 0, term: 1, type: 'snapshot', index: 2, snapshotTerm: 1, configuration: {voters: [leader], learners: [self]}, offset: 0, size: data.length, data});
 	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);
 	expect(saved).toBe(0);
+});
+
+/** A control whose log was read back, or is empty; a leader that sends it appends. */
+async function withLog(recovered: readonly Entry[], commit: number) {
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	if (recovered.length > 0) await store.append({term: 1, vote: undefined, commit}, recovered);
+	const events: BrokerEvent[] = [];
+	const announced: NodeId[] = [];
+	let agreed = Promise.withResolvers<void>();
+	const control = new Control({
+		self, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0}, store: recovered.length > 0 ? new RaftStore(new MemoryLog({segmentBytes: 4096}), blobs(), {hardState: {term: 1, vote: undefined, commit}, snapshot: undefined, entries: recovered}, []) : store,
+		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: event => events.push(event), announce: node => announced.push(node),
+		onAgreed: () => agreed.resolve(), failed: error => agreed.reject(error),
+	});
+	const append = async (term: number, prevIndex: number, commitNow: number, entries: readonly Entry[]): Promise<void> => {
+		agreed = Promise.withResolvers();
+		control.step(leader, {group: 0, term, type: 'append', prevIndex, prevTerm: prevIndex === 0 ? 0 : 1, commit: commitNow, entries});
+		await agreed.promise;
+	};
+
+	return {control, events, announced, append, applied: () => agreed.promise};
+}
+
+const member = (index: number, voters: readonly NodeId[], learners: readonly NodeId[], node: NodeId): Entry => ({term: 1, index, kind: 'configuration', data: encodeConfigurationData({voters, learners}, encodeContext({clusterId: 'c', node, address: `127.0.0.1:${index}`}))});
+const subscribed = (index: number, topic: string): Entry => ({term: 1, index, kind: 'command', data: encodeEnvelope({node: leader, incarnation: 1, seq: index, answeredBelow: 0, lamport: index, command: {type: 'subscribe', topic: topic as Topic, node: leader, since: 0}})});
+const withoutLeader = (events: readonly BrokerEvent[]): readonly BrokerEvent[] => events.filter(({type}) => type !== 'leader');
+
+test('what a node reads back from its own log is not told, who votes is told once a leader was heard (case 27)', async () => {
+	const {control, events, announced, append, applied} = await withLog([member(1, [leader], [], leader), subscribed(2, 'old'), member(3, [leader, self], [], self), subscribed(4, 'not known to be committed')], 3);
+	control.schedulePump();
+	await applied();
+	expect([control.topics.applied, events, announced]).toEqual([3, [], []]);
+	await append(1, 4, 4, []);
+	expect([control.topics.applied, withoutLeader(events)]).toEqual([4, [{type: 'voters', voters: [leader, self]}]]);
+	await append(1, 4, 5, [subscribed(5, 'new')]);
+	expect(withoutLeader(events).at(-1)).toEqual({type: 'subscribed', topic: 'new', node: leader});
+});
+
+test('a node that joins tells nothing of what was committed before it heard the leader, and all that comes after (case 27)', async () => {
+	const {control, events, announced, append} = await withLog([], 0);
+	await append(1, 0, 3, [member(1, [leader], [], leader), subscribed(2, 'old')]);
+	expect([control.topics.applied, withoutLeader(events)]).toEqual([2, []]);
+	await append(1, 2, 3, [member(3, [leader], [self], self)]);
+	expect([withoutLeader(events), announced]).toEqual([[{type: 'voters', voters: [leader]}], []]);
+	const other = 'cccccccccccccccc' as NodeId;
+	await append(1, 3, 6, [subscribed(4, 'new'), member(5, [leader], [self, other], other), member(6, [leader, self], [other], self)]);
+	expect([withoutLeader(events).slice(1), announced]).toEqual([[{type: 'subscribed', topic: 'new', node: leader}, {type: 'voters', voters: [leader, self]}], [other, self]]);
 });

@@ -121,3 +121,21 @@ test('a process that is not confirmed speaks to none but those that took its lin
 	presence.leave();
 	expect(sent.slice(-2)).toEqual([`link ${peer}`, `datagram ${peer}`]);
 });
+
+test('a member is told of as alive once it was heard, and again when it has moved (case 27)', () => {
+	const {presence, events, pass} = setUp();
+	presence.setMembers([self, peer]);
+	pass(200);
+	expect(events).toEqual([]);
+	presence.heard(peer);
+	pass(200);
+	expect(events).toEqual([{type: 'member', id: peer, address: '127.0.0.1:2', state: 'alive', why: ''}]);
+	presence.announce(peer);
+	presence.heard(peer);
+	pass(200);
+	expect(events).toHaveLength(2);
+	presence.announce(self);
+	presence.heard(peer);
+	pass(100);
+	expect(events).toHaveLength(2);
+});
