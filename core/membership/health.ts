@@ -36,6 +36,8 @@ export type Change = Assessment & {readonly id: NodeId};
 
 /** An election takes about a second: without a leader for longer, a member has a problem of its own. */
 const leaderlessMs = 2000;
+/** Refusals of a process that is not the member: no relay reaches it there. */
+const strangerCodes: ReadonlySet<string> = new Set(['cluster', 'identity']);
 /** A log that stood still for so long, and lacks entries, is stuck rather than slow. */
 const stuckMs = 3000;
 const alive: Assessment = {state: 'alive', why: '', cause: '', key: ''};
@@ -170,6 +172,8 @@ export class Health {
 		if (standing === 'left') return undefined;
 		if (id === self || this.isLinked(id)) return self;
 		if (standing === undefined || standing === 'dead') return undefined;
+		// Another process answers at its address, and nobody leads to the member through that.
+		if (strangerCodes.has(this.#options.links.state(id).code ?? '')) return undefined;
 		return this.#members.find(relay => relay !== self && relay !== id && this.isLinked(relay) && this.#joins(relay, id));
 	}
 
