@@ -8,7 +8,7 @@ import {chmodSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {connect, type Broker} from '../core/index.ts';
+import {connect, type Broker, type NodeId, type Snapshot} from '../core/index.ts';
 
 export type JsonEvent = {readonly type: string; readonly at: number; readonly [key: string]: unknown};
 
@@ -128,6 +128,16 @@ export class NodeProcess {
 	}
 }
 
+/** Resolves with the first snapshot that matches. @throws after 30 s */
+export async function untilSeen(client: Broker, matches: (snapshot: Snapshot) => boolean, what: string): Promise<void> {
+	const {promise, resolve, reject} = Promise.withResolvers<void>();
+	const timer = setTimeout(() => reject(new Error(`No ${what} within ${waitMs} ms`)), waitMs);
+	using _watch = client.watch(snapshot => {
+		if (matches(snapshot)) resolve();
+	});
+	await promise.finally(() => clearTimeout(timer));
+}
+
 export class Cluster implements AsyncDisposable {
 	readonly folder: string;
 	readonly name = `bench-${randomBytes(4).toString('hex')}`;
@@ -193,10 +203,15 @@ export class Cluster implements AsyncDisposable {
 		}
 
 		await Promise.all(this.nodes.map(node => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length >= voters, `${voters} voters`)));
-		for (const topic of this.#options.topics ?? []) {
-			// oxlint-disable-next-line no-await-in-loop -- all must know of all
-			await Promise.all(this.nodes.flatMap(node => this.nodes.map(other => node.waitFor(event => event.type === 'subscribed' && event['topic'] === topic && event['node'] === other.id, `subscription of ${other.port}`))));
-		}
+		await Promise.all((this.#options.topics ?? []).map(topic => this.subscribed(topic)));
+	}
+
+	/** Wait until every node knows that every node is subscribed. One that joins later than another subscribes has no event of that. */
+	async subscribed(topic: string): Promise<void> {
+		await Promise.all(this.nodes.map(async node => {
+			await using client = await this.client(node);
+			await untilSeen(client, ({topics}) => this.nodes.every(({id}) => topics.find(({name}) => name === topic)?.subscribers.includes(id as NodeId)), `subscriptions of all to ${topic} at ${node.port}`);
+		}));
 	}
 
 	client(node: NodeProcess = this.nodes[0]!): Promise<Broker> {

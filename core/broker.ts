@@ -112,6 +112,7 @@ export class Node implements ServedBroker {
 			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
 			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
+			announce: node => this.presence.announce(node),
 		});
 		this.identity = new OwnIdentity({
 			self: id, incarnation, instance: options.instance, name: options.name, address: options.address, cluster: config.cluster, control: this.control, links: io.links, nowMs, emit,
@@ -135,6 +136,7 @@ export class Node implements ServedBroker {
 				return {term, leader, applied, commit, matches: progress};
 			},
 			name: node => this.control.topics.name(node) || node.slice(0, 8),
+			identity: this.identity,
 			published: () => this.data.publisher.published,
 			resync: peers => {
 				this.data.gossip.resync(peers);

@@ -17,6 +17,7 @@ import {JoinRefusals} from './membership/join-refusals.ts';
 import {freeName} from './membership/naming.ts';
 import {quorumOf, type QuorumView} from './membership/reachability.ts';
 import {QuorumWatch} from './observe/quorum-watch.ts';
+import {Replay} from './observe/replay.ts';
 import {noQuorum, Proposals} from './proposals.ts';
 import {demotion, promotion} from './promotion.ts';
 import {decodeConfigurationData, encodeConfigurationData} from './raft/configuration.ts';
@@ -56,6 +57,8 @@ export type ControlOptions = {
 	readonly isGenuine?: ((resignation: Resignation) => boolean) | undefined;
 	/** The agreed state changed. */
 	readonly onAgreed: () => void;
+	/** A member is new, or has another address: it is told of once it is heard. @default nobody tells */
+	readonly announce?: (node: NodeId) => void;
 	readonly emit: (event: BrokerEvent) => void;
 	readonly failed: (error: unknown) => void;
 };
@@ -88,12 +91,14 @@ export class Control {
 	#caredMs = 0;
 	/** The only voter hands over its vote: until then two voters are meant. */
 	#handsOverUntilMs = 0;
-	/** Of the newest configuration that was applied. */
-	#voters: readonly NodeId[] = [];
+	/** Of the newest configuration that was applied, and those that were told last. */
+	#voters: readonly NodeId[];
+	#saidVoters = '';
+	#replay: Replay;
+	#isReplayed = false;
+	#hasSaidName = false;
 	#snapshotIndex = 0;
 	#isRaisingProtocol = false;
-	/** Up to here the log is of an earlier start. */
-	readonly #formerIndex: number;
 
 	constructor(options: ControlOptions) {
 		this.#options = options;
@@ -102,8 +107,9 @@ export class Control {
 		const {recovered} = store;
 		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
+		this.#voters = recovered.snapshot?.configuration.voters ?? [];
+		this.#replay = new Replay(recovered.entries.at(-1)?.index ?? this.#snapshotIndex);
 		this.#raft = this.#createRaft();
-		this.#formerIndex = this.#raft.status().lastIndex;
 		this.#refusals = new JoinRefusals(options.emit);
 		this.#leaderWatch = new LeaderWatch({raft: () => this.raft, tickMs: options.tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
 		this.#quorumWatch = new QuorumWatch({emit: options.emit, startMs: startElections * config.raft.electionMs, electingMs: electingElections * config.raft.electionMs});
@@ -128,6 +134,7 @@ export class Control {
 			term: 1, index: 1, kind: 'configuration',
 			data: encodeConfigurationData({voters: [self], learners: []}, encodeContext({...facts, node: self})),
 		}, self);
+		this.#replay = new Replay(1, true);
 		this.restartRaft();
 		this.schedulePump();
 	}
@@ -148,16 +155,17 @@ export class Control {
 		return quorumOf({voters, leader, reaches: voter => reached.get(voter)!});
 	}
 
-	/** Which voters count as reached: what Raft heard as long as this node leads, the links else. */
+	/** Which voters count as reached: what Raft heard as long as this node leads, the links else. That a leader waits for one at first says nothing of it. */
 	reached(): ReadonlyMap<NodeId, boolean> {
 		const {configuration: {voters}, role, progress} = this.raft.status();
 		const {self, isReached} = this.#options;
-		const active = role === 'leader' ? new Set(progress.filter(({recentlyActive}) => recentlyActive).map(({id}) => id)) : undefined;
+		const active = role === 'leader' ? new Set(progress.filter(({id, match, recentlyActive}) => recentlyActive && (match > 0 || isReached(id))).map(({id}) => id)) : undefined;
 		return new Map(voters.map(voter => [voter, voter === self || (active ? active.has(voter) : isReached(voter))]));
 	}
 
 	step(from: NodeId, packet: RaftPacket): void {
 		this.raft.step(from, packet);
+		if (packet.type === 'append' && this.raft.leader === from) this.#replay.heard(packet.commit);
 		this.#leaderWatch.stepped();
 		this.schedulePump();
 	}
@@ -361,11 +369,14 @@ export class Control {
 			this.topics.load(ready.snapshot.data);
 			this.#options.lamport.witness(this.topics.latestSince); // The envelopes that said so are not among what is applied here.
 			this.#snapshotIndex = ready.snapshot.index;
+			this.#voters = ready.snapshot.configuration.voters;
 			this.proposals.reconsider(envelope => this.topics.answered(envelope));
 		}
 
+		if (this.raft.role === 'leader') this.#replay.heard(0); // It commits nothing but what it had, and what comes now.
 		for (const entry of ready.committed) this.#apply(entry);
 		this.raft.advance(ready);
+		this.#tellPresent();
 		this.#leaderWatch.stepped(); // The own vote may have made this node the leader.
 		if (ready.snapshot || ready.committed.length > 0) this.#options.onAgreed();
 		for (const {context, index} of ready.reads) {
@@ -382,7 +393,7 @@ export class Control {
 				const {envelope, result, events} = this.topics.apply(entry.index, entry.data);
 				if (!envelope) break;
 				this.#options.lamport.witness(envelope.lamport);
-				for (const event of events) this.#tell(event, entry.index);
+				if (!this.#replay.isOld(entry.index)) for (const event of events) this.#tell(event);
 				this.proposals.applied(envelope, result);
 				break;
 			}
@@ -391,9 +402,10 @@ export class Control {
 				const decoded = decodeConfigurationData(entry.data);
 				if (!decoded) throw new DapssError('storage', `Expected a configuration in entry ${entry.index}, got other bytes`);
 				const {configuration: {voters, learners}, context} = decoded;
-				for (const event of this.topics.applyConfiguration(entry.index, [...voters, ...learners], context)) this.#tell(event, entry.index);
-				if (voters.join() !== this.#voters.join()) this.#options.emit({type: 'voters', voters});
+				const isOld = this.#replay.isOld(entry.index);
+				for (const event of this.topics.applyConfiguration(entry.index, [...voters, ...learners], context)) if (!isOld) this.#tell(event);
 				this.#voters = voters;
+				if (!isOld) this.#tellVoters();
 				for (const [node, waiting] of this.#joins) {
 					if (this.topics.address(node) === undefined) continue;
 					this.#joins.delete(node);
@@ -412,19 +424,36 @@ export class Control {
 		}
 	}
 
-	#tell(event: TopicsEvent, index: number): void {
+	/** After what is old: who votes now, and the name of this node. */
+	#tellPresent(): void {
+		if (!this.#replay.isOver(this.topics.applied)) return;
+		this.#tellVoters();
+		if (this.#isReplayed) return;
+		this.#isReplayed = true;
+		const {self, emit} = this.#options;
+		const name = this.topics.name(self);
+		if (name !== '' && !this.#hasSaidName) emit({type: 'named', id: self, name});
+	}
+
+	#tellVoters(): void {
+		const voters = this.#voters;
+		if (voters.length === 0 || voters.join() === this.#saidVoters) return;
+		this.#saidVoters = voters.join();
+		this.#options.emit({type: 'voters', voters});
+	}
+
+	#tell(event: TopicsEvent): void {
 		switch (event.type) {
 			case 'subscribed':
 			case 'unsubscribed': {
 				// Raft keeps no time: what was agreed before this node was there is not of now.
-				const isPast = index <= this.#formerIndex || this.topics.address(this.#options.self) === undefined;
-				this.#options.emit({...event, ...(isPast ? {past: true} : {})});
+				this.#options.emit(event);
 				break;
 			}
 
 			case 'added':
 			case 'moved': {
-				this.#options.emit({type: 'member', id: event.node, address: event.address, state: 'alive'});
+				this.#options.announce?.(event.node);
 				break;
 			}
 
@@ -434,6 +463,7 @@ export class Control {
 			}
 
 			case 'named': {
+				this.#hasSaidName ||= event.node === this.#options.self;
 				this.#options.emit({type: 'named', id: event.node, name: event.name, ...(event.was === undefined ? {} : {was: event.was})});
 				break;
 			}

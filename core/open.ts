@@ -128,7 +128,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onRefused: peer => current.node?.onLink(peer, 'refused'),
 		onRemoved: peer => current.node?.onLink(peer, 'removed'),
 		onStranger: (peer, at) => current.node?.onStranger(peer, at),
-		judge: (peer, caller, linked) => current.node?.identity.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'},
+		judge: (peer, caller, linked) => current.node?.identity.doubles.judge(peer, caller, linked) ?? (linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'}),
 		onDouble: (_peer, refusal) => current.node?.identity.onRefused(refusal),
 		onRefusal: refuse,
 		onClient: channel => serveClient(current.node, channel),

@@ -10,7 +10,7 @@ import type {NodeId} from './message.ts';
 import type {BrokerEvent, MemberState} from './observe/events.ts';
 import type {CutSnapshot, PartitionSnapshot} from './observe/snapshot.ts';
 import type {Datagrams, Links} from './ports.ts';
-import {quorumSide} from './swim/partition.ts';
+import {quorumSide, type Sides} from './swim/partition.ts';
 import type {SwimPacket} from './swim/packet.ts';
 import {createSwim, type Swim} from './swim/swim.ts';
 import {encodeControl} from './wire.ts';
@@ -31,6 +31,8 @@ export type PresenceOptions = {
 	readonly raft: () => RaftFacts;
 	/** For people. */
 	readonly name: (node: NodeId) => string;
+	/** The cluster has agreed that this process speaks for the node: is that known to be so now, or was it once. @default it has */
+	readonly identity?: {readonly isConfirmed: boolean; readonly wasConfirmed: boolean};
 	/** Messages published here so far. */
 	readonly published: () => number;
 	/** Compare with these peers what each side has. */
@@ -44,6 +46,9 @@ const stallMs = 100;
 /** A link that carries nothing for so many silences, from a peer that is heard otherwise, is called anew: the error of the call says what is wrong. */
 const deafSilences = 3;
 
+/** For how long a member has been so is counted anew when it is not alive in another way. A suspected one becomes unreachable or down without having been heard. */
+const wayOf: Readonly<Record<MemberState, string | undefined>> = {alive: undefined, degraded: 'degraded', left: 'left', suspect: 'silent', unreachable: 'silent', down: 'silent'};
+
 export class Presence {
 	readonly #options: PresenceOptions;
 	readonly #swim: Swim;
@@ -53,8 +58,13 @@ export class Presence {
 	#tickedMs: number;
 	/** Peers of the far side whose digest is still to be exchanged after a heal. */
 	readonly #unrepaired = new Set<NodeId>();
-	/** When each member that is not alive was found so. */
-	readonly #downAtMs = new Map<NodeId, number>();
+	/** Since when each member that is not alive is so, in the same way. */
+	readonly #downAt = new Map<NodeId, {readonly way: string; readonly atMs: number}>();
+	#members: readonly NodeId[] = [];
+	/** New members, all of them at the start, and those that moved: told of as alive once they are heard. */
+	readonly #unannounced = new Set<NodeId>();
+	/** What had been published here when each member was heard last. */
+	readonly #publishedAt = new Map<NodeId, number>();
 	#backlog = 0;
 	#sinceMs: number;
 	#detectedMs: number | undefined;
@@ -75,17 +85,28 @@ export class Presence {
 		this.#swim.setMembers(members);
 		this.#health.setMembers([...new Set([...members, this.#options.self])].toSorted(), this.#awakeMs);
 		for (const id of this.#unrepaired) if (!members.includes(id) && this.#unrepaired.delete(id)) this.#maybeRepaired();
-		for (const id of this.#downAtMs.keys()) if (!members.includes(id)) this.#downAtMs.delete(id);
+		for (const id of members) if (!this.#members.includes(id)) this.announce(id);
+		this.#members = members;
+		for (const id of this.#unannounced) if (!members.includes(id)) this.#unannounced.delete(id);
+		for (const known of [this.#downAt, this.#publishedAt]) for (const id of known.keys()) if (!members.includes(id)) known.delete(id);
+	}
+
+	/** Tell that this member is alive as soon as it is heard. */
+	announce(member: NodeId): void {
+		if (member !== this.#options.self) this.#unannounced.add(member);
 	}
 
 	/** A frame came from this peer over the link. */
 	heard(from: NodeId): void {
+		this.#publishedAt.set(from, this.#options.published());
 		this.#health.heard(from, 'link', this.#awakeMs);
 		this.#swim.heard(from);
 	}
 
 	/** A packet came: by datagram, or over the link, where `heard` has been told already. */
 	step(from: NodeId, packet: SwimPacket, channel: 'datagram' | 'link' = 'datagram'): void {
+		if (!this.#speaksTo(from)) return;
+		this.#publishedAt.set(from, this.#options.published());
 		if (channel === 'datagram') this.#health.heard(from, channel, this.#awakeMs);
 		// Who answers has received what was sent to it the same way.
 		if (packet.type === 'ack' || packet.type === 'nack') this.#health.evidence.answered(from, channel, this.#awakeMs);
@@ -115,9 +136,16 @@ export class Presence {
 		this.#look();
 	}
 
+	/** Say goodbye. Who may not speak for the node does not: the process that does may run, or have crashed. */
 	leave(): void {
+		if (this.#options.identity?.isConfirmed === false) return;
 		this.#swim.leave();
 		this.#carryOut();
+	}
+
+	/** Another process may be the one that counts. A peer that knows so refuses the link, and is told nothing in the name of the node. */
+	#speaksTo(peer: NodeId): boolean {
+		return (this.#options.identity?.wasConfirmed ?? true) || this.#options.links.state(peer).state === 'up';
 	}
 
 	/** Heard directly within the last while, by whatever channel. */
@@ -140,7 +168,7 @@ export class Presence {
 		const {tickMs, nowMs, self} = this.#options;
 		return this.#swim.status().members.map(({id, incarnation, rttMs, heardTicksAgo}) => {
 			const {state, why, cause} = this.#health.of(id);
-			const downAtMs = this.#downAtMs.get(id);
+			const downAtMs = this.#downAt.get(id)?.atMs;
 			const reach = this.#health.reach(id);
 			return {
 				id, state, why, cause, incarnation,
@@ -164,11 +192,11 @@ export class Presence {
 	}
 
 	view(): PartitionSnapshot {
-		const {voters, nowMs, published} = this.#options;
+		const {nowMs, published} = this.#options;
 		const {matrix: {order, sees}, partition: {state, sides}} = this.#swim.status();
 		return {
 			state, sides, order, sees,
-			quorum: quorumSide(sides, voters()),
+			quorum: this.#quorumSide(sides), isFarHeard: this.#isFarHeard(sides),
 			sinceMs: Math.max(0, nowMs() - this.#sinceMs),
 			detectedMs: this.#detectedMs, healedMs: this.#healedMs, repairedMs: this.#repairedMs,
 			backlog: this.#backlog,
@@ -181,6 +209,7 @@ export class Presence {
 		const ready = this.#swim.ready(nowMs());
 		if (!ready) return;
 		for (const {to, packet, via} of ready.packets) {
+			if (!this.#speaksTo(to)) continue;
 			const at = address(to);
 			// Another member may have the address by now, and must not answer in the place of the one that is meant.
 			if (via === 'datagram' && at !== undefined) datagrams.send(at, encodeControl('swim', {...packet, to}), to);
@@ -199,11 +228,19 @@ export class Presence {
 	#look(): void {
 		const {nowMs, address, emit, links, tickMs} = this.#options;
 		for (const {id, state, why} of this.#health.look(this.#awakeMs)) {
-			if (state === 'alive') this.#downAtMs.delete(id);
-			else if (!this.#downAtMs.has(id)) this.#downAtMs.set(id, nowMs());
+			const way = wayOf[state];
+			if (way === undefined) this.#downAt.delete(id);
+			else if (this.#downAt.get(id)?.way !== way) this.#downAt.set(id, {way, atMs: nowMs()});
+			this.#unannounced.delete(id);
 			emit({type: 'member', id, address: address(id) ?? '', state, why});
 			// Nothing can be exchanged with it after the heal; when it is back, it is compared with like everybody who comes. Before the heal it is the far side.
 			if (this.#healedMs !== undefined && (state === 'down' || state === 'left' || state === 'unreachable') && this.#unrepaired.delete(id)) this.#maybeRepaired();
+		}
+
+		for (const id of this.#unannounced) {
+			if (!this.#swim.isHeard(id) || this.#health.of(id).state !== 'alive') continue;
+			this.#unannounced.delete(id);
+			emit({type: 'member', id, address: address(id) ?? '', state: 'alive', why: ''});
 		}
 
 		const deafMs = deafSilences * this.#swim.pace.silent * tickMs;
@@ -215,10 +252,10 @@ export class Presence {
 	}
 
 	#onPartition({state, sides, tookTicks}: {readonly state: 'detected' | 'healed'; readonly sides: ReadonlyArray<readonly NodeId[]>; readonly tookTicks: number}): void {
-		const {voters, tickMs, emit, nowMs, published} = this.#options;
+		const {tickMs, emit, nowMs} = this.#options;
 		const tookMs = tookTicks * tickMs;
 		if (state === 'detected') {
-			if (this.#unrepaired.size === 0 || this.#detectedMs === undefined) this.#publishedBefore = published();
+			if (this.#unrepaired.size === 0 || this.#detectedMs === undefined) this.#publishedBefore = this.#lastPublished(sides.slice(1));
 			for (const id of sides.slice(1).flat()) this.#unrepaired.add(id);
 			this.#detectedMs = tookMs;
 			this.#healedMs = undefined;
@@ -232,17 +269,33 @@ export class Presence {
 		}
 
 		this.#sinceMs = nowMs();
-		emit({type: 'partition', state, sides, quorum: quorumSide(sides, voters()), tookMs});
+		emit({type: 'partition', state, sides, quorum: this.#quorumSide(sides), ...(state === 'detected' && {isFarHeard: this.#isFarHeard(sides)}), tookMs});
 		if (state === 'healed') this.#options.resync([...this.#unrepaired]);
 		this.#maybeRepaired();
+	}
+
+	/** Of a side that is not heard nobody knows whether it hangs together, or runs at all: it is not said to have the quorum. */
+	#quorumSide(sides: Sides): number {
+		const index = quorumSide(sides, this.#options.voters());
+		return index > 0 && !sides[index]!.some(id => this.#swim.isHeard(id)) ? -1 : index;
+	}
+
+	#isFarHeard(sides: Sides): boolean {
+		return sides.slice(1).flat().some(id => this.#swim.isHeard(id));
+	}
+
+	/** What had been published when the far sides were heard last; when that is not known, all of it has. */
+	#lastPublished(far: Sides): number {
+		const published = this.#options.published();
+		return Math.min(published, ...far.map(side => Math.max(...side.map(id => this.#publishedAt.get(id) ?? published))));
 	}
 
 	#maybeRepaired(): void {
 		const {sides, state} = this.#swim.status().partition;
 		if (state !== 'repairing' || this.#unrepaired.size > 0 || !this.#swim.repaired()) return;
-		const {nowMs, emit, voters} = this.#options;
+		const {nowMs, emit} = this.#options;
 		this.#repairedMs = Math.round(nowMs() - this.#sinceMs);
 		this.#sinceMs = nowMs();
-		emit({type: 'partition', state: 'repaired', sides, quorum: quorumSide(sides, voters()), tookMs: this.#repairedMs, messages: this.#backlog});
+		emit({type: 'partition', state: 'repaired', sides, quorum: this.#quorumSide(sides), tookMs: this.#repairedMs, messages: this.#backlog});
 	}
 }

@@ -29,8 +29,8 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'quorum': return event.held ? say(`quorum: ${event.reachable} of ${event.voters} voters reachable`, 'good') : say(`${event.state === 'electing' ? 'no leader' : 'no quorum'}: ${event.reachable} of ${event.voters} voters reachable`, 'bad');
 		case 'member': return say(`${label(event.id)} (${printable(event.address)}) ${event.state === 'left' ? 'has left' : `is ${event.state}`}${event.why && event.state !== 'left' ? `: ${printable(event.why)}` : ''}`, event.state === 'alive' ? 'good' : (event.state === 'unreachable' || event.state === 'down' ? 'bad' : 'warning'));
 		case 'voters': return say(`voters: ${event.voters.map(id => label(id)).join(', ')}`);
-		case 'subscribed': return say(`${label(event.node)} subscribed to ${printable(event.topic)}${event.past ? ' before this node was there' : ''}`);
-		case 'unsubscribed': return say(`${label(event.node)} unsubscribed from ${printable(event.topic)}${event.past ? ' before this node was there' : ''}`);
+		case 'subscribed': return say(`${label(event.node)} subscribed to ${printable(event.topic)}`);
+		case 'unsubscribed': return say(`${label(event.node)} unsubscribed from ${printable(event.topic)}`);
 		case 'message': {
 			const {topic, origin, seq, body} = event.message;
 			return say(`${printable(topic)}  ${label(origin)} #${seq}  ${printableBytes(body, previewBytes)}${body.length > previewBytes ? `… (${body.length} bytes)` : ''}`);
@@ -39,6 +39,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'partition': {
 			const sides = event.sides.map((side, index) => `${side.map(id => label(id)).join(' ')}${index === event.quorum ? ' (quorum)' : ''}`).join(' | ');
 			const backlog = event.messages === undefined ? '' : `, ${event.messages} messages came in`;
+			if (event.state === 'detected' && event.isFarHeard === false) return say(`no answer for ${timeText(event.tookMs)}: ${event.sides.slice(1).flat().map(id => label(id)).join(' ')}; this side: ${event.sides[0]?.map(id => label(id)).join(' ')}${event.quorum === 0 ? ' (quorum)' : ''}`, 'bad');
 			return say(`partition ${event.state} after ${timeText(event.tookMs)}: ${sides}${backlog}`, event.state === 'detected' ? 'bad' : 'good');
 		}
 

@@ -72,7 +72,7 @@ function partitionAlert({partition, self, members}: Snapshot): Alert {
 	const label = labelsOf(members);
 	const here = partition.sides.findIndex(side => side.includes(self));
 	const away = partition.sides.flatMap((side, index) => (index === here ? [] : side));
-	const where = partition.quorum === -1 ? 'no side has the quorum' : (partition.quorum === here ? 'the quorum is on this side' : 'the quorum is on the FAR side');
+	const where = partition.quorum === -1 ? (partition.isFarHeard === false ? 'no quorum here, the far side is not heard' : 'no side has the quorum') : (partition.quorum === here ? 'the quorum is on this side' : 'the quorum is on the FAR side');
 	return {
 		tone: partition.quorum === here ? 'warning' : 'bad',
 		text: `PARTITION for ${duration(partition.sinceMs)}: ${where}; ${away.length > 0 ? `cut off from ${names(away, label, 4)}` : `${label(self)} sees only some`}${partition.waiting > 0 ? ` · ${plural(partition.waiting, 'message waits', 'messages wait')} for the heal` : ''}`,

@@ -46,7 +46,7 @@ export function partitionSentences({partition, self, members, cuts: pairs}: Snap
 		for (const [index, side] of partition.sides.entries()) {
 			const isQuorum = index === partition.quorum;
 			spans.push({
-				text: `${side.includes(self) ? '▸' : ' '} ${String.fromCodePoint(0x41 + index % 26)}  ${isQuorum ? 'QUORUM   ' : 'no quorum'}  ${names(side, label, 8)}`,
+				text: `${side.includes(self) ? '▸' : ' '} ${String.fromCodePoint(0x41 + index % 26)}  ${isQuorum ? 'QUORUM   ' : (partition.isFarHeard === false && !side.includes(self) ? 'not heard' : 'no quorum')}  ${names(side, label, 8)}`,
 				tone: isQuorum ? 'good' : 'bad',
 			});
 		}
@@ -89,7 +89,7 @@ function stateSentence(partition: PartitionSnapshot, self: Snapshot['self'], mem
 
 	if (partition.state === 'repairing') return {text: `Healed; repairing for ${duration(partition.sinceMs)}: ${plural(partition.backlog, 'message')} came in`, tone: 'warning'};
 	const here = partition.sides.findIndex(side => side.includes(self));
-	const quorum = partition.quorum === -1 ? 'nobody has the quorum' : (partition.quorum === here ? 'this side has the quorum' : 'the far side has the quorum');
+	const quorum = partition.quorum === -1 ? (partition.isFarHeard === false ? 'no quorum here, the far side is not heard' : 'nobody has the quorum') : (partition.quorum === here ? 'this side has the quorum' : 'the far side has the quorum');
 	return {text: `CUT into ${partition.sides.length} for ${duration(partition.sinceMs)}: ${quorum}`, tone: partition.quorum === here ? 'warning' : 'bad'};
 }
 

@@ -94,8 +94,8 @@ export function eventWords(event: RecordedEvent): Words {
 			: {tone: 'bad', text: `${event.state === 'electing' ? 'No leader' : 'Quorum is lost'}: ${event.reachable} of ${event.voters} voters reachable`};
 		case 'member': return {tone: stateTones[event.state], text: `${stateMarks[event.state]} ${label(event.id)} at ${printable(event.address)} ${event.state === 'left' ? 'has left' : `is ${event.state}`}${event.why && event.state !== 'left' ? `: ${printable(event.why)}` : ''}`};
 		case 'voters': return {tone: 'accent', text: `Voters are now ${names(event.voters, label)}`};
-		case 'subscribed': return {tone: 'plain', text: `${label(event.node)} subscribed to ${printable(event.topic)}${event.past ? ' before this node was there' : ''}`};
-		case 'unsubscribed': return {tone: 'plain', text: `${label(event.node)} unsubscribed from ${printable(event.topic)}${event.past ? ' before this node was there' : ''}`};
+		case 'subscribed': return {tone: 'plain', text: `${label(event.node)} subscribed to ${printable(event.topic)}`};
+		case 'unsubscribed': return {tone: 'plain', text: `${label(event.node)} unsubscribed from ${printable(event.topic)}`};
 		case 'message': return {tone: 'plain', text: `Message ${event.message.seq} of ${label(event.message.origin)} on ${printable(event.message.topic)}`};
 		case 'partition': return partitionWords(event);
 		case 'rejected': return {tone: 'warning', text: `Refused from ${printable(event.from)}: ${event.reason} (${count(event.count)} in all)`};
@@ -127,6 +127,7 @@ function partitionWords(event: Extract<RecordedEvent, {type: 'partition'}>): Wor
 	const took = duration(event.tookMs);
 	if (event.state === 'healed') return {tone: 'good', text: `Partition healed after ${took}`};
 	if (event.state === 'repaired') return {tone: 'good', text: `Repaired in ${took}: ${plural(event.messages ?? 0, 'message')} came in`};
+	if (event.isFarHeard === false) return {tone: 'bad', text: `No answer for ${took} from ${names(event.sides.slice(1).flat(), labelsIn(event), 4)}${event.quorum === 0 ? '; this side has the quorum' : ''}`};
 	const sides = event.sides.map((side, index) => `[${names(side, labelsIn(event), 4)}${index === event.quorum ? ' quorum' : ''}]`).join(' | ');
 	return {tone: 'bad', text: `Partition seen in ${took}: ${sides}`};
 }

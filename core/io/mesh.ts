@@ -33,7 +33,7 @@ export type MeshOptions = {
 	/** The peer says that this node was removed from the cluster. */
 	readonly onRemoved: (peer: NodeId) => void;
 	/** A process calls under the id of a peer that is linked to another process of that id. @default as a later incarnation, it takes its place */
-	readonly judge?: (peer: NodeId, caller: Process, linked: Process) => Judgement;
+	readonly judge?: (peer: NodeId, caller: Process, linked: Process | undefined) => Judgement;
 	/** The peer says that another process has this node's identity, and is the one that counts. */
 	readonly onDouble?: (peer: NodeId, refusal: Refusal) => void;
 	/** A peer of this cluster by its own word was refused, since it is no member as far as this node knows. */
@@ -232,17 +232,18 @@ class LinkMesh implements Mesh {
 		const link = this.#links.get(id);
 		if (!link && clusterId !== '' && remote.clusterId === clusterId) this.#options.onStranger(id, remote.address);
 		if (!link) return {code: 'not-a-member', reason: `node ${id} is not a member, as far as this node knows`};
+		const isLinked = link.channel !== undefined;
 		const judged = this.#judge(link, remote);
-		if (judged) return judgementAsRefusal(judged);
+		if (judged && (isLinked || judged.type !== 'take')) return judgementAsRefusal(judged);
 		if (link.channel && incarnation < link.channel.remote.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`};
 		return link.isCrossing(incarnation) ? {code: 'duplicate', reason: 'both called at once, and the other call stays'} : undefined;
 	}
 
-	/** `undefined`: the peer is not linked to another process. */
+	/** `undefined`: the process that calls is the one that is linked, or its version does not say which one it is. */
 	#judge({channel}: Link, remote: Hello): Judgement | undefined {
 		const {judge} = this.#options;
 		const linked = channel?.remote;
-		if (!judge || !linked || remote.id === undefined || linked.instance === '' || remote.instance === '' || linked.instance === remote.instance) return undefined;
+		if (!judge || remote.id === undefined || remote.instance === '' || linked?.instance === '' || linked?.instance === remote.instance) return undefined;
 		return judge(remote.id, remote, linked);
 	}
 

@@ -37,6 +37,11 @@ export class Claim {
 		return this.#state === 'held' && !this.#isDoubted;
 	}
 
+	/** As far as this process knows it is the agreed one, also while it is in doubt. */
+	get wasHeld(): boolean {
+		return this.#state === 'held';
+	}
+
 	/** This process did not run for a while and has not caught up since. */
 	get isDoubted(): boolean {
 		return this.#isDoubted;

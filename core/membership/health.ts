@@ -37,6 +37,8 @@ export type Change = Assessment & {readonly id: NodeId};
 
 /** An election takes about a second: without a leader for longer, a member has a problem of its own. */
 const leaderlessMs = 2000;
+/** Refusals of a process that is not the member: no relay reaches it there. */
+const strangerCodes: ReadonlySet<string> = new Set(['cluster', 'identity']);
 /** A log that stood still for so long, and lacks entries, is stuck rather than slow. */
 const stuckMs = 3000;
 /** How long the verdict on a member waits for the outcome of a call to it. */
@@ -123,7 +125,7 @@ export class Health {
 		const {swim, raft} = this.#options;
 		this.#nowMs = nowMs;
 		if (this.#ticks++ % swim.pace.look !== 0) return [];
-		this.#pairs.update(swim.complaints(), id => this.#isPresent(id), nowMs, this.#silentMs);
+		this.#pairs.update(swim.complaints(), id => this.#isPresent(id), nowMs, this.#silentMs, id => id === this.#options.self || swim.standing(id) === 'alive');
 		// Reports come with new versions of the rows: more often there is nothing to learn.
 		if (this.#ticks - this.#readTicks >= swim.pace.refresh) this.#read(raft(), nowMs);
 		this.#awaited = new Set(this.#members.filter(id => this.#isBeingCalled(id, nowMs)));
@@ -196,6 +198,8 @@ export class Health {
 		if (standing === 'left') return undefined;
 		if (id === self || this.isLinked(id)) return self;
 		if (standing === undefined || standing === 'dead') return undefined;
+		// Another process answers at its address, and nobody leads to the member through that.
+		if (strangerCodes.has(this.#options.links.state(id).code ?? '')) return undefined;
 		return this.#members.find(relay => relay !== self && relay !== id && this.isLinked(relay) && this.#joins(relay, id));
 	}
 

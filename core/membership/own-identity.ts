@@ -40,6 +40,7 @@ export class OwnIdentity {
 	readonly #namer: Namer;
 	readonly #options: OwnIdentityOptions;
 	#wasMember = false;
+	#isRefused = false;
 
 	constructor(options: OwnIdentityOptions) {
 		const {self, incarnation, instance, name, cluster, clusterId, control, links, nowMs, emit} = options;
@@ -76,9 +77,15 @@ export class OwnIdentity {
 	/** This process speaks for the node. In a cluster of protocol 1 nothing can be claimed: there it is enough to have been a member with a leader. */
 	get isConfirmed(): boolean {
 		const {self, control} = this.#options;
+		if (this.#isRefused) return false;
 		if (this.claim.isNeeded) return this.claim.isHeld;
 		this.#wasMember ||= control.topics.address(self) !== undefined && control.raft.leader !== undefined;
 		return this.#wasMember && !this.claim.isDoubted;
+	}
+
+	/** It was confirmed once, and nothing is known against that. */
+	get wasConfirmed(): boolean {
+		return this.isConfirmed || (!this.#isRefused && (this.claim.wasHeld || this.#wasMember));
 	}
 
 	/** Propose in the name of the node, once this process is confirmed. @throws as `Control.propose`; `no-quorum` when it is not confirmed in time */
@@ -115,6 +122,7 @@ export class OwnIdentity {
 	}
 
 	#stop(reason: string): void {
+		this.#isRefused = true;
 		// It may have been an earlier start of this node that was cut off: what this one knows of itself does not tell.
 		this.#options.refused(`${reason}. Keep the old folder: messages that were acknowledged here while the node was cut off are in no other place, and not delivered`);
 	}

@@ -34,8 +34,11 @@ export class PairFaults {
 		return this.#of.get(id) ?? [];
 	}
 
-	/** @param isPresent Members that are down, unreachable or gone have no pairs. @param afterMs how long a fault lasts before it counts */
-	update(complaints: readonly Complaint[], isPresent: (id: NodeId) => boolean, nowMs: number, afterMs: number): void {
+	/**
+	@param isPresent Members that are down, unreachable or gone have no pairs. @param afterMs how long a fault lasts before it counts
+	@param answers While a member is suspected, whether it is cut off or does not run is not known: its pairs are not told.
+	*/
+	update(complaints: readonly Complaint[], isPresent: (id: NodeId) => boolean, nowMs: number, afterMs: number, answers: (id: NodeId) => boolean = isPresent): void {
 		if (complaints.length === 0 && this.#seen.size === 0) return;
 		this.#round++;
 		for (const {node, unlinked, silent} of complaints) {
@@ -55,7 +58,7 @@ export class PairFaults {
 		}
 
 		const has = (sinceMs: number | undefined): boolean => sinceMs !== undefined && nowMs - sinceMs >= afterMs;
-		const lasting = [...this.#seen.values()].filter(({linkSinceMs, datagramSinceMs}) => has(linkSinceMs) || has(datagramSinceMs));
+		const lasting = [...this.#seen.values()].filter(({between, linkSinceMs, datagramSinceMs}) => (has(linkSinceMs) || has(datagramSinceMs)) && between.every(answers));
 		const counts = new Map<NodeId, number>();
 		for (const {between} of lasting) for (const id of between) counts.set(id, (counts.get(id) ?? 0) + 1);
 		this.faults = lasting.map(({between, linkSinceMs, datagramSinceMs}) => {

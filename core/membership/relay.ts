@@ -11,7 +11,7 @@ import {decodeRelay, encodeRelayHead, kinds} from '../wire.ts';
 
 export type RelayOptions = {
 	readonly self: NodeId;
-	readonly links: Pick<Links, 'send' | 'speaks'>;
+	readonly links: Pick<Links, 'send' | 'speaks' | 'state'>;
 	readonly isMember: (node: NodeId) => boolean;
 	/** `self` when the peer is reached directly, the member to go through else; `undefined` for neither. */
 	readonly reach: (node: NodeId) => NodeId | undefined;
@@ -57,12 +57,10 @@ export class Relay {
 		if (to === self) return from === peer ? refused : {type: 'deliver', from, inner};
 		// Not from its maker: it has been relayed once.
 		if (from !== peer) return refused;
-		if (this.#carriedBytes + frame.length > relayBytesMax || (links.speaks(to)?.protocol ?? 0) < protocolOfRelay || !links.send(to, [frame])) {
-			this.#options.bound('relay');
-			return done;
-		}
-
-		this.#carriedBytes += frame.length;
+		const isOver = this.#carriedBytes + frame.length > relayBytesMax;
+		if (!isOver && (links.speaks(to)?.protocol ?? 0) >= protocolOfRelay && links.send(to, [frame])) this.#carriedBytes += frame.length;
+		// Without a link no bound is hit: the maker has not heard yet that this way is closed too.
+		else if (isOver || links.state(to).state === 'up') this.#options.bound('relay');
 		return done;
 	}
 

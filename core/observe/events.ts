@@ -25,8 +25,10 @@ export type PartitionEvent = {
 	readonly state: 'detected' | 'healed' | 'repaired';
 	/** Node ids a side, this node's side first. */
 	readonly sides: ReadonlyArray<readonly NodeId[]>;
-	/** Index into `sides` of the one that holds a majority of voters; -1 for none. */
+	/** Index into `sides` of the one that is known to hold a majority of voters; -1 for none. */
 	readonly quorum: number;
+	/** Somebody of the other sides was heard. Else it is not known whether they run. Missing from a node of an older version. */
+	readonly isFarHeard?: boolean;
 	/** detected: since the last word from the far side. healed: since detection. repaired: since the heal. */
 	readonly tookMs: number;
 	/** repaired: messages that were missing here and came in since the heal. */
@@ -59,8 +61,7 @@ export type BrokerEvent =
 	| {readonly type: 'quorum'; readonly held: boolean; readonly state?: QuorumState; readonly reachable: number; readonly voters: number}
 	| {readonly type: 'member'; readonly id: NodeId; readonly address: string; readonly state: MemberState; readonly why?: string}
 	| {readonly type: 'voters'; readonly voters: readonly NodeId[]}
-	/** `past`: agreed before this node started or joined; it learns of it now. */
-	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId; readonly past?: true}
+	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId}
 	| {readonly type: 'message'; readonly message: Message}
 	| PartitionEvent
 	| {readonly type: 'rejected'; readonly from: string; readonly reason: Rejection; readonly count: number}

@@ -153,12 +153,24 @@ function goneAdvice({cause, downMs, id, address}: MemberSnapshot, {outlook, labe
 	return outlook.spare >= 0 && (downMs ?? 0) >= lostMs ? `${start} If it is gone for good: ${command}peer remove ${label(id)}` : start;
 }
 
-function partitionFindings({snapshot: {partition}, label}: Context): readonly Finding[] {
+function partitionFindings({snapshot: {partition, self, members}, label}: Context): readonly Finding[] {
 	if (partition.state === 'whole') return [];
 	const sides = partition.sides.map((side, index) => `${side.map(id => label(id)).join(' ')}${index === partition.quorum ? ' (quorum)' : ''}`).join(' | ');
 	const since = ageText(partition.sinceMs);
 	if (partition.state === 'repairing') return [{code: 'unhealthy', problem: `A partition has healed and is being repaired, for ${since}: ${partition.backlog} messages so far`, advice: 'Wait.'}];
-	return [{code: 'unhealthy', problem: `Partitioned for ${since}: ${sides}; ${partition.waiting} own messages wait for the far side`, advice: 'Repair the network between the sides. What waits is delivered after that.'}];
+	if (partition.isFarHeard === false) {
+		// What answers the call and is refused is said of the member.
+		const far = partition.sides.filter(side => !side.includes(self)).flat().filter(id => members.find(member => member.id === id)?.state !== 'degraded');
+		if (far.length === 0) return [];
+		const silent = ageText(partition.sinceMs + (partition.detectedMs ?? 0));
+		const waiting = partition.waiting > 0 ? `; at least ${partition.waiting} own messages wait for ${far.length === 1 ? 'it' : 'them'}` : '';
+		return [{
+			code: 'unhealthy', problem: `${far.length} ${far.length === 1 ? 'member does' : 'members do'} not answer for ${silent}: ${far.map(id => label(id)).join(', ')}; whether ${far.length === 1 ? 'it runs' : 'they run'} is not known here${waiting}`,
+			advice: `Look at ${far.length === 1 ? 'its host: go on with it if it is stopped, or repair the network to it' : 'their hosts: go on with those that are stopped, or repair the network to them'}. What waits is delivered after that.`,
+		}];
+	}
+
+	return [{code: 'unhealthy', problem: `Partitioned for ${since}: ${sides}; at least ${partition.waiting} own messages wait for the far side`, advice: 'Repair the network between the sides. What waits is delivered after that.'}];
 }
 
 function nodeFindings({snapshot: {phase, detail, faults, insecure, counters, topics}, command}: Context): readonly Finding[] {

@@ -110,8 +110,10 @@ export type RaftSnapshot = {
 export type PartitionSnapshot = {
 	readonly state: 'whole' | 'partitioned' | 'repairing';
 	readonly sides: ReadonlyArray<readonly NodeId[]>;
-	/** Index into `sides` of the side with the quorum; -1 for none. */
+	/** Index into `sides` of the side that is known to have the quorum; -1 for none. */
 	readonly quorum: number;
+	/** Somebody of the other sides is heard. Else it is not known whether they run. Missing from a node of an older version. */
+	readonly isFarHeard?: boolean;
 	/** Milliseconds in this state. */
 	readonly sinceMs: number;
 	/** How long the last detection, cut and repair took; `undefined` before the first. */

@@ -43,8 +43,9 @@ export function membersText({members}: Snapshot): string {
 	const expected = members.filter(({state}) => state !== 'left');
 	const left = members.length - expected.length;
 	if (members.length === 0) return 'no members known yet';
-	const degraded = expected.filter(({state}) => state === 'degraded').length;
-	return `${expected.filter(({state}) => state === 'alive').length} of ${expected.length} members alive${degraded === 0 ? '' : `, ${degraded} degraded`}${left === 0 ? '' : `, ${left} stopped on purpose`}`;
+	// The node that was asked answers, whatever is wrong with its links.
+	const degraded = expected.filter(({state, self}) => state === 'degraded' && !self).length;
+	return `${expected.filter(({state, self}) => self || state === 'alive').length} of ${expected.length} members alive${degraded === 0 ? '' : `, ${degraded} degraded`}${left === 0 ? '' : `, ${left} stopped on purpose`}`;
 }
 
 async function confirm(broker: Broker): Promise<number | ErrorCode> {

@@ -39,7 +39,7 @@ async function start(host: Host, flags: readonly string[]): Promise<NodeProcess>
 /** Every node sees all as voters, sends datagrams to all at their port, and gets what is published. */
 async function expectWhole(from: Host, server: string, addresses: readonly string[], reached: ReadonlyMap<Host, number>): Promise<void> {
 	await Promise.all(nodes.map(node => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length === nodes.length, 'all voters')));
-	await Promise.all(nodes.flatMap(node => nodes.map(other => node.waitFor(event => event.type === 'subscribed' && event['node'] === other.id, 'subscriptions'))));
+	await Promise.all(nodes.map(node => node.waitFor(event => event.type === 'subscribed' && event['node'] === node.id, 'its own subscription')));
 	const flags = ['--server', server, ...cluster.clientFlags];
 	const {stdout} = await from.run(['status', '-o', 'json', ...flags]);
 	const {members} = JSON.parse(stdout) as {readonly members: readonly Row[]};

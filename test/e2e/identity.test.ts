@@ -2,7 +2,7 @@
 Nodes and addresses as operators run them: real processes that start together, exchange addresses, return on other ports, lose their folders or run from a
 copied one. Faults of operation that removed members, split clusters or lost acknowledged messages before they were tests.
 */
-import {cpSync, rmSync} from 'node:fs';
+import {chmodSync, cpSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterEach, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
@@ -162,7 +162,7 @@ describe('a copied data folder', () => {
 		const cluster = newCluster({topics: ['news']});
 		const {nodes, ports, start} = await threeVoters(cluster);
 		if (isTogether) await nodes[2]!.kill('SIGTERM');
-		cpSync(join(cluster.folder, 'node2'), join(cluster.folder, 'node9'), {recursive: true, filter: path => !/lock|pid$/.test(path)});
+		cpSync(join(cluster.folder, 'node2'), join(cluster.folder, 'node9'), {recursive: true, filter: path => !/lock|pid$|\.new$/.test(path)});
 		const [port] = await freePorts(1);
 		const first = isTogether ? start(2, ports[2]!) : nodes[2]!;
 		const copy = start(9, port!);
@@ -191,7 +191,7 @@ describe('a copied data folder', () => {
 	test('whatever two processes of one identity acknowledge is delivered to everybody', async () => {
 		const cluster = newCluster({topics: ['news'], messages: true});
 		const {nodes, start} = await threeVoters(cluster);
-		cpSync(join(cluster.folder, 'node2'), join(cluster.folder, 'node9'), {recursive: true, filter: path => !/lock|pid$/.test(path)});
+		cpSync(join(cluster.folder, 'node2'), join(cluster.folder, 'node9'), {recursive: true, filter: path => !/lock|pid$|\.new$/.test(path)});
 		// From its subscription on a node tells of messages.
 		await Promise.all(nodes.map(node => node.waitFor(event => event.type === 'subscribed' && event['node'] === node.id, 'its own subscription')));
 		const [port] = await freePorts(1);
@@ -210,4 +210,37 @@ describe('a copied data folder', () => {
 		expect(acknowledged.some(text => text.startsWith(`${nodes[2]!.port} `))).toBe(true);
 		for (const node of nodes) for (const text of acknowledged) await node.waitFor(event => event.type === 'message' && event['payload'] === text, `the message ${text}`);
 	}, 60_000);
+
+	test('a crash stays a crash when an older copy of the folder is started and refused, and its events are those of its own time (case 27)', async () => {
+		const cluster = newCluster();
+		const {nodes, ports, start} = await threeVoters(cluster);
+		const {id} = nodes[2]!;
+		await nodes[2]!.kill('SIGKILL');
+		cpSync(join(cluster.folder, 'node2'), join(cluster.folder, 'node9'), {recursive: true});
+		chmodSync(join(cluster.folder, 'node9'), 0o700);
+		const [port] = await freePorts(1);
+		const copy = start(9, port!);
+		const marks = nodes.map(node => node.events.length);
+		await copy.waitFor(votersAre(3), 'what it knew, once it heard the leader');
+		expect(copy.events.findIndex(({type}) => type === 'leader')).toBeLessThan(copy.events.findIndex(({type}) => type === 'voters'));
+		const alive = (event: JsonEvent): boolean => event.type === 'member' && event['id'] === id && event['state'] === 'alive' && event['address'] === `127.0.0.1:${port}`;
+		await Promise.all([0, 1].map(index => nodes[index]!.waitFor(alive, 'the copy, which is the node now', marks[index])));
+		await healthy(cluster, nodes[0]!);
+		const killed = nodes.map(node => node.events.length);
+		await copy.kill('SIGKILL');
+		const isDown = (event: JsonEvent): boolean => event.type === 'member' && event['id'] === id && event['state'] === 'down';
+		await Promise.all([0, 1].map(index => nodes[index]!.waitFor(isDown, 'the crash', killed[index])));
+		const crashed = nodes.map(node => node.events.length);
+		const old = start(2, ports[2]!);
+		expect(await old.exited).toBe(1);
+		expect(old.stderr).toContain('uses an older copy of it');
+		for (const node of nodes.slice(0, 2)) {
+			// oxlint-disable-next-line no-await-in-loop -- one after the other
+			const {stdout} = await run(['check', ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
+			expect(stdout.toString()).toMatch(/connection refused\) is down for/);
+			expect(stdout.toString()).not.toContain('stopped on purpose');
+		}
+
+		for (const [index, node] of nodes.slice(0, 2).entries()) expect(node.events.slice(crashed[index]).filter(event => event.type === 'member' && event['id'] === id)).toEqual([]);
+	}, 90_000);
 });

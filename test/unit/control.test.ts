@@ -7,6 +7,7 @@ import {MemoryLog} from '../../core/io/memory-log.ts';
 import {Lamport} from '../../core/lamport.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
+import type {Entry} from '../../core/raft/raft.ts';
 import {RaftStore, type Blobs} from '../../core/raft-store.ts';
 import type {BrokerEvent} from '../../core/observe/events.ts';
 import {encodeContext, encodeEnvelope, type MemberContext} from '../../core/topics/command.ts';
@@ -160,35 +161,50 @@ test('a state of a newer version that the leader sends is not kept in place of t
 	expect(saved).toBe(0);
 });
 
-test('subscriptions from before a node joined, or started, are told as past (case 27)', async () => {
-	const agreedBy = (node: NodeId, seq: number, topic: string): Uint8Array => encodeEnvelope({node, incarnation: 1, seq, answeredBelow: 0, lamport: seq, command: {type: 'subscribe', topic: topic as Topic, node, since: 0}});
-	const entries = [
-		{term: 1, index: 1, kind: 'configuration' as const, data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))},
-		{term: 1, index: 2, kind: 'command' as const, data: agreedBy(leader, 1, 'before')},
-		{term: 1, index: 3, kind: 'configuration' as const, data: encodeConfigurationData({voters: [leader], learners: [self]}, encodeContext({node: self, address: '127.0.0.1:2'}))},
-		{term: 1, index: 4, kind: 'command' as const, data: agreedBy(leader, 2, 'after')},
-	];
-	const [log, files] = [new MemoryLog({segmentBytes: 4096}), blobs()];
-	/** What a start of the node tells once it has applied up to there. */
-	const told = async (control: Control, events: readonly BrokerEvent[], applied: number): Promise<readonly unknown[]> => {
-		await expect.poll(() => control.topics.applied).toBe(applied);
-		return events.filter(({type}) => type === 'subscribed');
-	};
-	const start = (store: RaftStore): {readonly control: Control; readonly events: BrokerEvent[]} => {
-		const events: BrokerEvent[] = [];
-		return {events, control: new Control({
-			self, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-			random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: event => events.push(event), onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
-		})};
+/** A control whose log was read back, or is empty; a leader that sends it appends. */
+async function withLog(recovered: readonly Entry[], commit: number) {
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	if (recovered.length > 0) await store.append({term: 1, vote: undefined, commit}, recovered);
+	const events: BrokerEvent[] = [];
+	const announced: NodeId[] = [];
+	let agreed = Promise.withResolvers<void>();
+	const control = new Control({
+		self, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0}, store: recovered.length > 0 ? new RaftStore(new MemoryLog({segmentBytes: 4096}), blobs(), {hardState: {term: 1, vote: undefined, commit}, snapshot: undefined, entries: recovered}, []) : store,
+		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: event => events.push(event), announce: node => announced.push(node),
+		onAgreed: () => agreed.resolve(), failed: error => agreed.reject(error),
+	});
+	const append = async (term: number, prevIndex: number, commitNow: number, entries: readonly Entry[]): Promise<void> => {
+		agreed = Promise.withResolvers();
+		control.step(leader, {group: 0, term, type: 'append', prevIndex, prevTerm: prevIndex === 0 ? 0 : 1, commit: commitNow, entries});
+		await agreed.promise;
 	};
 
-	const first = start(await RaftStore.open(log, files));
-	first.control.step(leader, {group: 0, term: 1, type: 'append', prevIndex: 0, prevTerm: 0, commit: 4, entries});
-	expect(await told(first.control, first.events, 4)).toEqual([{type: 'subscribed', topic: 'before', node: leader, past: true}, {type: 'subscribed', topic: 'after', node: leader}]);
+	return {control, events, announced, append, applied: () => agreed.promise};
+}
 
-	const again = start(await RaftStore.open(log, files));
-	again.control.step(leader, {group: 0, term: 1, type: 'heartbeat', commit: 4, round: 1});
-	expect(await told(again.control, again.events, 4)).toEqual([{type: 'subscribed', topic: 'before', node: leader, past: true}, {type: 'subscribed', topic: 'after', node: leader, past: true}]);
-	again.control.step(leader, {group: 0, term: 1, type: 'append', prevIndex: 4, prevTerm: 1, commit: 5, entries: [{term: 1, index: 5, kind: 'command', data: agreedBy(leader, 3, 'now')}]});
-	expect((await told(again.control, again.events, 5)).at(-1)).toEqual({type: 'subscribed', topic: 'now', node: leader});
+const member = (index: number, voters: readonly NodeId[], learners: readonly NodeId[], node: NodeId): Entry => ({term: 1, index, kind: 'configuration', data: encodeConfigurationData({voters, learners}, encodeContext({clusterId: 'c', node, address: `127.0.0.1:${index}`}))});
+const subscribed = (index: number, topic: string): Entry => ({term: 1, index, kind: 'command', data: encodeEnvelope({node: leader, incarnation: 1, seq: index, answeredBelow: 0, lamport: index, command: {type: 'subscribe', topic: topic as Topic, node: leader, since: 0}})});
+const withoutLeader = (events: readonly BrokerEvent[]): readonly BrokerEvent[] => events.filter(({type}) => type !== 'leader');
+
+test('what a node reads back from its own log is not told, who votes is told once a leader was heard (case 27)', async () => {
+	const {control, events, announced, append, applied} = await withLog([member(1, [leader], [], leader), subscribed(2, 'old'), member(3, [leader, self], [], self), subscribed(4, 'not known to be committed')], 3);
+	control.schedulePump();
+	await applied();
+	expect([control.topics.applied, events, announced]).toEqual([3, [], []]);
+	await append(1, 4, 4, []);
+	expect([control.topics.applied, withoutLeader(events)]).toEqual([4, [{type: 'voters', voters: [leader, self]}]]);
+	await append(1, 4, 5, [subscribed(5, 'new')]);
+	expect(withoutLeader(events).at(-1)).toEqual({type: 'subscribed', topic: 'new', node: leader});
+});
+
+test('a node that joins tells nothing of what was committed before it heard the leader, and all that comes after (case 27)', async () => {
+	const {control, events, announced, append} = await withLog([], 0);
+	await append(1, 0, 3, [member(1, [leader], [], leader), subscribed(2, 'old')]);
+	expect([control.topics.applied, withoutLeader(events)]).toEqual([2, []]);
+	await append(1, 2, 3, [member(3, [leader], [self], self)]);
+	expect([withoutLeader(events), announced]).toEqual([[{type: 'voters', voters: [leader]}], []]);
+	const other = 'cccccccccccccccc' as NodeId;
+	await append(1, 3, 6, [subscribed(4, 'new'), member(5, [leader], [self, other], other), member(6, [leader, self], [other], self)]);
+	expect([withoutLeader(events).slice(1), announced]).toEqual([[{type: 'subscribed', topic: 'new', node: leader}, {type: 'voters', voters: [leader, self]}], [other, self]]);
 });

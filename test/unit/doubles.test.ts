@@ -60,3 +60,16 @@ describe('a process that calls under the id of a linked peer', () => {
 		expect(state.log).toHaveLength(2);
 	});
 });
+
+describe('a process that calls while no other one of its node is linked', () => {
+	const judged = (caller: Process, agreed: Process | undefined): unknown => setUp(agreed).doubles.judge(peer, caller, undefined);
+	test('is refused when the cluster agreed on another one of its incarnation or a later one: that may have crashed', () => {
+		for (const incarnation of [4, 3]) {
+			expect(judged({...copy, incarnation}, original)).toEqual({type: 'refuse', incarnation: 4, reason: expect.stringMatching(/at 10\.0\.0\.9:5000, uses an older copy/) as string});
+		}
+	});
+
+	test('is taken when it is the agreed one, can become it, or none is agreed', () => {
+		expect([judged(original, original), judged({...copy, incarnation: 5}, original), judged(copy, undefined)]).toEqual([{type: 'take'}, {type: 'take'}, {type: 'take'}]);
+	});
+});

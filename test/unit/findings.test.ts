@@ -78,6 +78,15 @@ describe('a cluster of three', () => {
 		expect(find({...withMember({state: 'left', why: 'stopped on purpose', reached: false, voter: false}), raft: {...healthy.raft, voters: [a, b], reachableVoters: 2}})).toEqual([]);
 	});
 
+	test('of which two are not heard: no side is said to have the quorum, and no network to be cut', () => {
+		const members = healthy.members.map(one => (one.self ? one : {...one, state: 'unreachable' as const, reached: false, why: 'no answer for 1 s', cause: 'unreachable'}));
+		const partition = {...healthy.partition, state: 'partitioned' as const, sides: [[a], [b, c]], quorum: -1, isFarHeard: false, sinceMs: 1000, detectedMs: 700, waiting: 7};
+		const told = find({...healthy, members, partition}).find(({problem}) => problem.includes('not answer for'))!;
+		expect(told.problem).toBe(`2 members do not answer for 1 s: ${b.slice(0, 8)}, ${c.slice(0, 8)}; whether they run is not known here; at least 7 own messages wait for them`);
+		expect(find({...healthy, members, partition}).map(({problem}) => problem).join('\n')).not.toMatch(/artition|\(quorum\)/);
+		expect(find({...healthy, members, partition: {...partition, isFarHeard: true, quorum: 1}}).at(-1)!.problem).toMatch(/^Partitioned for 1 s: .*\(quorum\); at least 7 own messages/);
+	});
+
 	test('whose quorum did not confirm although the node holds it to be there is not healthy, and nothing contradicts itself', () => {
 		const [finding] = find(healthy, 'no-quorum');
 		expect(finding).toMatchObject({code: 'no-quorum', problem: 'The quorum did not confirm (no-quorum); by now it is held again: 3 of 3 voters reachable, 2 needed'});

@@ -8,16 +8,17 @@ const [a, b, c, d] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc'
 const inner = encodeControl('raft', {type: 'heartbeat'});
 const frameOf = (from: NodeId, to: NodeId, carried: Buffer = inner): Buffer => Buffer.concat([encodeRelayHead(from, to), carried]);
 
-function relayOf(self: NodeId, {via, protocol = 2}: {readonly via?: NodeId; readonly protocol?: number} = {}) {
+function relayOf(self: NodeId, {via, protocol = 2, isUp = true}: {readonly via?: NodeId; readonly protocol?: number; readonly isUp?: boolean} = {}) {
 	const sent: Array<{readonly to: NodeId; readonly frame: Buffer}> = [];
 	const bounds: string[] = [];
 	const relay = new Relay({
 		self, isMember: node => node !== d, reach: () => via,
 		links: {
 			speaks: () => ({protocol, version: ''}),
+			state: () => ({state: isUp ? 'up' : 'down', why: '', code: ''}),
 			send(to, pieces) {
 				sent.push({to, frame: Buffer.concat(pieces)});
-				return true;
+				return isUp;
 			},
 		},
 		bound: name => void bounds.push(name),
@@ -79,6 +80,12 @@ describe('a relay frame', () => {
 		const {relay, sent, bounds} = relayOf(b, {protocol: 1});
 		relay.onFrame(a, frameOf(a, c));
 		expect([sent, bounds]).toEqual([[], ['relay']]);
+	});
+
+	test('that finds no link hits no bound', () => {
+		const {relay, bounds} = relayOf(b, {isUp: false});
+		expect(relay.onFrame(a, frameOf(a, c))).toEqual({type: 'done'});
+		expect(bounds).toEqual([]);
 	});
 
 	test('any bytes are read or refused', () => {

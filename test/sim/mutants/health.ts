@@ -13,6 +13,6 @@ export const healthMutants: readonly Mutant[] = [
 		{file: 'core/control.ts', find: 'const active = role === \'leader\' ? new Set(', replace: 'const active = role === \'leader\' && voters.length === 0 ? new Set('},
 	]},
 	{name: 'relayed-again', pitfall: 'a frame that was relayed once is relayed again, and may go in circles', edits: [relay('		if (from !== peer) return refused;\n', '')]},
-	{name: 'relay-for-anybody', pitfall: 'a node relays for nodes that are no members', edits: [relay('!isMember(from) || !isMember(to) || ', ''), relay('(links.speaks(to)?.protocol ?? 0) < protocolOfRelay || !links.send(to, [frame])', '!links.send(to, [frame])')]},
+	{name: 'relay-for-anybody', pitfall: 'a node relays for nodes that are no members', edits: [relay('!isMember(from) || !isMember(to) || ', ''), relay('(links.speaks(to)?.protocol ?? 0) >= protocolOfRelay && links.send(to, [frame])', 'links.send(to, [frame])')]},
 	{name: 'relay-of-anything', pitfall: 'a relay carries frames that find their own way', edits: [relay('if (!carried || !relayed.has(carried.inner[0]!)) return refused;', 'if (!carried) return refused;')]},
 ];

@@ -36,8 +36,8 @@ export type Station = {
 	onBeacon(beacon: Beacon): void;
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void;
 	onStranger(peer: NodeId, address: string): void;
-	/** A process calls under the id of a peer that is linked to another process. */
-	judge(peer: NodeId, caller: LinkedProcess, linked: LinkedProcess): Judgement;
+	/** A process calls under the id of a peer. `linked`: another process that the peer is linked to. */
+	judge(peer: NodeId, caller: LinkedProcess, linked: LinkedProcess | undefined): Judgement;
 	/** The peer says that another process has this node's id, and is the one that counts. */
 	onDouble(peer: NodeId, refusal: Refusal): void;
 };

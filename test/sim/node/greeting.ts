@@ -31,7 +31,7 @@ export type Listening = Party & {
 	/** Of the connection that it holds with this peer. */
 	linked(peer: NodeId): Hello | undefined;
 	/** A process calls under the id of a peer that is linked to another process. */
-	judge(peer: NodeId, caller: Hello, linked: Hello): Judgement;
+	judge(peer: NodeId, caller: Hello, linked: Hello | undefined): Judgement;
 };
 
 export type RefusalCode = 'protocol' | 'not-authenticated' | 'itself' | 'same-node' | 'busy' | 'cluster' | 'removed' | 'not-a-member' | 'older-incarnation' | 'identity';
@@ -70,7 +70,7 @@ export function refusal(caller: Listening, listener: Listening, expected: NodeId
 	if (standing === 'removed') return {code: 'removed', reason: `node ${id} was removed from the cluster`, by: 'listener'};
 	if (standing === 'stranger') return {code: 'not-a-member', reason: `node ${id} is not a member, as far as node ${listener.hello.id} knows`, by: 'listener'};
 	const linked = listener.linked(id);
-	const isOther = linked && linked.instance !== '' && instance !== '' && linked.instance !== instance;
+	const isOther = linked?.instance !== '' && instance !== '' && linked?.instance !== instance;
 	const judged = isOther ? listener.judge(id, caller.hello, linked) : undefined;
 	if (judged?.type === 'wait') return {code: 'busy', reason: judged.reason, by: 'listener'};
 	if (judged?.type === 'refuse') return {code: 'same-node', reason: judged.reason, by: 'listener', incarnation: judged.incarnation};

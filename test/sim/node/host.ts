@@ -288,8 +288,8 @@ export class Host implements Station {
 		this.node?.onLink(peer, change);
 	}
 
-	judge(peer: NodeId, caller: Process, linked: Process): Judgement {
-		return this.node?.identity.doubles.judge(peer, caller, linked) ?? {type: 'wait', reason: 'the node is starting'};
+	judge(peer: NodeId, caller: Process, linked: Process | undefined): Judgement {
+		return this.node?.identity.doubles.judge(peer, caller, linked) ?? (linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'});
 	}
 
 	onDouble(_peer: NodeId, refusal: Refusal): void {
