@@ -25,7 +25,7 @@ export async function run(context: Context): Promise<number> {
 	return runHeadless(context);
 }
 
-/** One event a line until the node stops. A reader that is slow makes the node's journal say `lagged`; it never makes the node wait. */
+/** One event a line until the node stops. Who reads slowly makes the output late, not the node: messages wait in its logs. */
 async function runHeadless(context: Context): Promise<number> {
 	const {terminal, signal, output} = context;
 	const {openBroker} = await context.backend();
@@ -35,7 +35,7 @@ async function runHeadless(context: Context): Promise<number> {
 	signal.addEventListener('abort', stop, {once: true});
 
 	// Both in one turn: what is in the snapshot has happened before the stream begins, and nothing is in neither.
-	const stream = broker.events({messages: true});
+	const stream = broker.events({messages: true, from: 'start'});
 	const {events: past, name, cluster} = await broker.snapshot();
 	titleNode({id: broker.id, name, port: broker.port, cluster});
 	const writer = new LineWriter(terminal);
