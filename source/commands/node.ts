@@ -13,6 +13,9 @@ import {leftReason, type Broker} from '../../core/api.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 
+/** For the output of a node that has stopped to be read. */
+const unreadMs = 2000;
+
 export async function run(context: Context): Promise<number> {
 	const {flags, output, terminal} = context;
 	const isAlone = flags.headless === true || output === 'jsonl';
@@ -43,6 +46,14 @@ async function runHeadless(context: Context): Promise<number> {
 	const render = output === 'jsonl' ? eventLine : (await import('../words.ts')).eventText(terminal.hasColour);
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
+	let unread: NodeJS.Timeout | undefined;
+	void broker.closed.then(() => {
+		unread = setTimeout(() => {
+			terminal.say('The node has stopped, but its output is not read: what is left of it is in the logs of the node');
+			terminal.abandon();
+		}, unreadMs);
+	});
+
 	if (!past.some(event => event.type === 'ready')) void write({at: Date.now(), type: 'ready', id: broker.id as NodeId, port: broker.port, cluster: context.settings().tunables.cluster});
 	for (const event of past) void write(event);
 	for await (const event of stream) {
@@ -52,7 +63,8 @@ async function runHeadless(context: Context): Promise<number> {
 	}
 
 	const why = await broker.closed;
-	await writer.end();
+	await writer.end(); // In time, or given up.
+	clearTimeout(unread);
 	if (why === leftReason && !signal.aborted) return 0;
 	if (signal.aborted && (why === 'stopped' || why === leftReason)) return isInterrupted(signal) ? 130 : 0;
 	throw new DapssError('failure', `The node stopped: ${why}`);

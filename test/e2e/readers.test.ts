@@ -121,6 +121,18 @@ test('a node that stops prints first what it has (case 31)', async () => {
 	expect(payloads(eventsIn(readFileSync(file, 'utf8')))).toEqual(lines);
 }, 120_000);
 
+test('a node whose output is not read at all stops all the same', async () => {
+	await using cluster = new Cluster({cli});
+	const [port] = await freePorts(1);
+	const child = startHeadless(cluster, port!, ['--topics', 'lines'], 'pipe');
+	const client = await clientOf(cluster, port!, 'lines', 1);
+	await publishAll(client, linesOf(100_000));
+	const exited = new Promise(resolve => child.once('exit', resolve));
+	child.kill('SIGTERM');
+	expect(await exited).toBe(0);
+	expect(await client.closed).toContain('stopped');
+}, 60_000);
+
 test('who follows the events of a node with its messages, slowly, gets all of them (case 31)', async () => {
 	await using cluster = new Cluster({cli, topics: ['lines']});
 	await cluster.startAll(1);
