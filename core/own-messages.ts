@@ -19,7 +19,7 @@ export type TopicReading = {
 export type FeedFrom = 'now' | 'start';
 
 /** Bytes that a follower holds and has not taken. */
-const unreadBytesMax = 1024 * 1024;
+const unreadBytesMax = 256 * 1024;
 /** For those who follow to take what is left when the node stops. */
 const readOutMs = 2000;
 

@@ -9,7 +9,7 @@ import {costOf, Inflow, publishBytesMax} from './inflow.ts';
 import {Outbox} from './outbox.ts';
 import type {Pipe} from './pipe.ts';
 import {decodePublish, encodeAnswer, encodeFrame, openMax, parseRequest, remoteKinds, type Answer, type Request} from './protocol.ts';
-import {follow, SharedSnapshot, subscribe, watch, type Line, type ReadableBroker, type Stream} from './streams.ts';
+import {follow, SharedSnapshot, subscribe, topicsOf, watch, type Line, type ReadableBroker, type Stream} from './streams.ts';
 
 export type {BatchReading} from './streams.ts';
 export type ServedBroker = ReadableBroker & {
@@ -143,8 +143,8 @@ class Connection implements Line {
 			return new DapssError('refused', `Expected at most ${openMax} open requests on a connection, got one more`);
 		}
 
-		if (request.op !== 'subscribe') return undefined;
-		const wanted = new Set(request.topics).size;
+		const wanted = topicsOf(request);
+		if (wanted === 0) return undefined;
 		let open = 0;
 		for (const {topics} of this.#streams.values()) open += topics;
 		if (open + wanted > limits.readersPerConnection) {

@@ -27,6 +27,15 @@ export type Stream = {
 	end(): void;
 };
 
+/** Topics that a stream of events with messages counts for, whatever the node itself is subscribed to. */
+const followedTopics = 16;
+
+/** Topics that a request would read, as the limits count them. */
+export function topicsOf(request: Request): number {
+	if (request.op === 'subscribe') return new Set(request.topics).size;
+	return request.op === 'events' && request.messages ? followedTopics : 0;
+}
+
 /** What a stream needs of its connection. `fail` answers with the error and ends the stream. */
 export type Line = {
 	readonly broker: ReadableBroker;
@@ -65,7 +74,8 @@ export function watch({broker, outbox, fail}: Line, id: number): Stream {
 }
 
 /** Events, in order; the next is asked for when the last has left. */
-export function follow({broker, outbox, answer, fail}: Line, id: number, {messages, from = 'now', credit: granted = Infinity}: Extract<Request, {op: 'events'}>): Stream {
+export function follow({broker, outbox, answer, fail}: Line, id: number, request: Extract<Request, {op: 'events'}>): Stream {
+	const {messages, from = 'now', credit: granted = Infinity} = request;
 	const events = broker.events({messages, from})[Symbol.asyncIterator]();
 	const state = {credit: granted, isEnded: false};
 	let wake: (() => void) | undefined;
@@ -95,7 +105,7 @@ export function follow({broker, outbox, answer, fail}: Line, id: number, {messag
 
 	void run().catch((error: unknown) => fail(id, error));
 	return {
-		topics: 0,
+		topics: topicsOf(request),
 		grant(bytes) {
 			state.credit += bytes;
 			wake?.();
@@ -111,7 +121,8 @@ export function follow({broker, outbox, answer, fail}: Line, id: number, {messag
 }
 
 /** Batches of topics, as they are stored. */
-export function subscribe({broker, outbox, answer, fail}: Line, id: number, {topics, from, credit: granted}: Extract<Request, {op: 'subscribe'}>): Stream {
+export function subscribe({broker, outbox, answer, fail}: Line, id: number, request: Extract<Request, {op: 'subscribe'}>): Stream {
+	const {topics, from, credit: granted} = request;
 	let credit = granted;
 	const reading = broker.readBatches(topics, from, {
 		room: () => (credit > 0 ? Math.min(credit, outbox.room()) : 0),
@@ -137,7 +148,7 @@ export function subscribe({broker, outbox, answer, fail}: Line, id: number, {top
 	});
 	reading.agreed.then(() => answer({id, value: true}), (error: unknown) => fail(id, error));
 	return {
-		topics: new Set(topics).size,
+		topics: topicsOf(request),
 		grant(bytes) {
 			const wasEmpty = credit <= 0;
 			credit += bytes;

@@ -125,7 +125,8 @@ export class FakeNode {
 	mostReads = 0;
 	/** What `publish` waits for. */
 	stored: Promise<void> = Promise.resolve();
-	events: RecordedEvent[] = [];
+	/** Streams of events that are open. */
+	followers = 0;
 	options: ServedBroker['options'] = {config: {limits: defaults.limits}};
 	readonly #slots = new ReadSlots(8);
 
@@ -145,6 +146,22 @@ export class FakeNode {
 		await this.stored;
 		this.published.push(bodies.length);
 		return {origin, incarnation: 1, topic, firstSeq: 1, count: bodies.length};
+	}
+
+	events(): AsyncIterableIterator<RecordedEvent> {
+		this.followers++;
+		const over = Promise.withResolvers<IteratorResult<RecordedEvent, undefined>>();
+		return {
+			[Symbol.asyncIterator]() {
+				return this;
+			},
+			next: () => over.promise,
+			return: async () => {
+				this.followers--;
+				over.resolve({value: undefined, done: true});
+				return over.promise;
+			},
+		};
 	}
 
 	readBatches(topics: readonly Topic[], _from: From, sink: BatchSink): BatchReading {

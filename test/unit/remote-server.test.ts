@@ -177,6 +177,21 @@ test('topics that one connection reads are limited, and those of all, by limits 
 	expect(answersOf(three.got).at(-1)).toEqual({id: 1, value: true});
 });
 
+test('streams of events with messages count as readers too', async () => {
+	const node = new FakeNode();
+	const {near, far, got} = serving(node, 50_000);
+	for (let id = 1; id <= 200; id++) far.onFrame(request({id, op: 'events', messages: true, credit: 0}));
+	await settle({near, far});
+	expect(node.followers).toBe(128);
+	expect(answersOf(got).filter(({error}) => error?.message.includes('limits.readers_per_connection')).length).toBe(72);
+	far.onFrame(request({id: 201, op: 'events', messages: false, credit: 0}));
+	far.onFrame(request({id: 202, op: 'end', stream: 1}));
+	far.onFrame(request({id: 203, op: 'events', messages: true, credit: 0}));
+	await settle({near, far});
+	expect(node.followers).toBe(129);
+	expect(answersOf(got).length).toBe(72);
+});
+
 test('readers that catch up take turns: few reads run at once, and without credit none', async () => {
 	const node = new FakeNode();
 	const topics = Array.from({length: 200}, (_, index) => `m${index}` as Topic);
