@@ -52,8 +52,11 @@ export type Broker = AsyncDisposable & {
 	snapshot(): Promise<Snapshot>;
 	/** At most `console.framesPerSecond` calls a second, each with a new snapshot. */
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable;
-	/** From now on; `messages: false` (the default) leaves `message` events out. A reader that falls behind gets a `lagged`. */
-	events(options?: {readonly messages?: boolean}): AsyncIterable<RecordedEvent>;
+	/**
+	From now on. With `messages` also those of the node's own topics, read from its log at the pace of who iterates: a `lagged` tells what retention took
+	before it was read, and nothing else is left out. `from: 'start'` begins where the node itself began to read in this life. @default without messages
+	*/
+	events(options?: {readonly messages?: boolean; readonly from?: 'now' | 'start'}): AsyncIterable<RecordedEvent>;
 	/** Confirm with a quorum that this node sees the latest agreed state; the commit index it waited for. @throws `no-quorum`, `no-leader` */
 	readIndex(): Promise<number>;
 	/** Hand the lead to a voter, by default the one that is furthest; who leads then. @throws `refused` with the reason, `no-quorum`, `no-leader`, `timeout` */

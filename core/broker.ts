@@ -10,6 +10,7 @@ import {Control} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import {parseGossipPacket} from './gossip/packet.ts';
+import {EventStream} from './event-stream.ts';
 import {Interests} from './interests.ts';
 import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {Keeping} from './keeping.ts';
@@ -29,6 +30,7 @@ import {Relay} from './membership/relay.ts';
 import type {NodeOptions} from './node-options.ts';
 import {Waiting} from './observe/waiting.ts';
 import {Watchers} from './observe/watchers.ts';
+import {OwnMessages, type FeedFrom} from './own-messages.ts';
 import {Presence} from './presence.ts';
 import {readBatches, subscribeHere} from './local-reading.ts';
 import {parseRaftPacket} from './raft/packet.ts';
@@ -51,6 +53,7 @@ export class Node implements ServedBroker {
 	readonly data: Data;
 	readonly presence: Presence;
 	readonly interests: Interests;
+	readonly own: OwnMessages;
 	readonly identity: OwnIdentity;
 	readonly options: NodeOptions;
 	readonly closed: Promise<string>;
@@ -166,7 +169,7 @@ export class Node implements ServedBroker {
 			hooks: {
 				failed,
 				rejected: (from, reason) => this.journal.reject(from, reason),
-				delivered: (topic, items) => this.journal.deliver(items, this.interests.own.has(topic)),
+				delivered: items => this.journal.deliver(items),
 				missed: (topic, origin, messages) => emit({type: 'missed', topic, origin, messages}),
 				refilled: (topic, messages, missing) => emit({type: 'refilled', topic, messages, missing}),
 				synced: (peer, messages) => this.presence.synced(peer, messages),
@@ -174,6 +177,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.identity.propose(command), former: options.former?.since ?? []});
+		this.own = new OwnMessages(this.data, () => this.interests.own);
 		void io.raftStore.failed.then(failed);
 		this.#keeping = new Keeping({
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
@@ -357,6 +361,7 @@ export class Node implements ServedBroker {
 		const topic = topicNamed(name);
 		const isNew = !this.interests.own.has(topic);
 		this.interests.own.add(topic);
+		this.own.update();
 		try {
 			await this.interests.settle(topic);
 			if (isNew) await this.#keeping.save();
@@ -370,11 +375,13 @@ export class Node implements ServedBroker {
 		// A name that an earlier version took is left as it is.
 		const topic = this.interests.own.has(name) || this.data.isSubscribed(name) ? name : topicNamed(name);
 		if (!this.interests.own.delete(topic) && !this.data.isSubscribed(topic)) throw new DapssError('usage', `Expected a topic that this node is subscribed to, got ${JSON.stringify(topic)}`);
+		this.own.update();
 		try {
 			await this.interests.settle(topic);
 			await this.#keeping.save();
 		} catch (error) {
 			this.interests.own.add(topic);
+			this.own.update();
 			throw error;
 		}
 	}
@@ -387,8 +394,8 @@ export class Node implements ServedBroker {
 		return this.#watchers.add(onSnapshot);
 	}
 
-	events({messages = false}: {readonly messages?: boolean} = {}): AsyncIterable<RecordedEvent> {
-		return this.journal.watch(messages);
+	events({messages = false, from = 'now'}: {readonly messages?: boolean; readonly from?: FeedFrom} = {}): AsyncIterableIterator<RecordedEvent> {
+		return new EventStream(this.journal.watch(), messages ? this.own.open(from) : undefined, () => this.options.io.clock.wallMs());
 	}
 
 	readIndex(): Promise<number> {
@@ -435,6 +442,8 @@ export class Node implements ServedBroker {
 		this.#watchers[Symbol.dispose]();
 		this.control.close();
 		this.#management.close();
+		const behind = await this.own.readOut(this.options.io.clock);
+		if (behind > 0) this.journal.record({type: 'warning', text: `The node stops while who follows it is ${behind} messages behind: they are in its log`});
 		await this.data[Symbol.asyncDispose]();
 		await this.#keeping.settled();
 		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
@@ -517,6 +526,7 @@ export class Node implements ServedBroker {
 
 		this.data.gossip.setRemoved(topics.removed());
 		this.data.setInterests(new Map(topics.topics().map(({name, subscribers}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id)}])));
+		this.own.update();
 		if (topics.isRemoved(this.id)) this.#onRemoved();
 	}
 

@@ -73,6 +73,9 @@ const limits = v.strictObject({
 	unauthenticated: whole(1, 65_536),
 	unauthenticatedPerAddress: whole(1, 65_536),
 	handshakeMs: whole(100, 60_000),
+	readersPerConnection: whole(256, 1_048_576),
+	readers: whole(256, 1_048_576),
+	reads: whole(1, 1024),
 	topics: whole(1, 65_536),
 	members: whole(1, 65_536),
 }, unknownKey);
@@ -166,6 +169,7 @@ const rules: readonly Rule[] = [
 	atLeast('gossip.fanoutMax', 'gossip.fanoutMin', ({gossip}) => [gossip.fanoutMax, gossip.fanoutMin], 1, 'the smallest fanout'),
 	atLeast('limits.outQueueBytes', 'limits.frameBytes', tunables => [tunables.limits.outQueueBytes, tunables.limits.frameBytes], 1, 'one frame'),
 	atLeast('limits.outQueueTotalBytes', 'limits.outQueueBytes', tunables => [tunables.limits.outQueueTotalBytes, tunables.limits.outQueueBytes], 1, 'the queue of one peer'),
+	atLeast('limits.readers', 'limits.readersPerConnection', tunables => [tunables.limits.readers, tunables.limits.readersPerConnection], 1, 'the bound of one connection'),
 	atLeast('limits.unauthenticated', 'limits.unauthenticatedPerAddress', tunables => [tunables.limits.unauthenticated, tunables.limits.unauthenticatedPerAddress], 1, 'the bound of one address'),
 	...(['enableNodeAuth', 'enableMessageSigning', 'enableEncryption'] as const).map(name => ({
 		needs: ['host', 'advertise', name],

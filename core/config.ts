@@ -115,6 +115,11 @@ export type Config = {
 		readonly unauthenticatedPerAddress: number;
 		/** From accept to authenticated, milliseconds. @default 2000 */
 		readonly handshakeMs: number;
+		/** Topics that are read at once, by one connection and by all; each subscription counts once for each of its topics. @default 2048, 16384 */
+		readonly readersPerConnection: number;
+		readonly readers: number;
+		/** Reads of topic logs that run at once for readers that catch up, up to 256 KiB each. @default 64 */
+		readonly reads: number;
 		/** Topics in the cluster. @default 1024 */
 		readonly topics: number;
 		/** Members in the cluster. @default 1024 */
@@ -152,7 +157,8 @@ export const defaults: Omit<Config, 'data' | 'secret'> = {
 	storage: {segmentBytes: 16_777_216, retainBytes: 268_435_456, retainAgeS: 604_800, writeDeadlineMs: 10_000},
 	limits: {
 		frameBytes: 1_048_576, outQueueBytes: 16_777_216, outQueueTotalBytes: 268_435_456,
-		connections: 1024, unauthenticated: 64, unauthenticatedPerAddress: 16, handshakeMs: 2000, topics: 1024, members: 1024,
+		connections: 1024, unauthenticated: 64, unauthenticatedPerAddress: 16, handshakeMs: 2000,
+		readersPerConnection: 2048, readers: 16_384, reads: 64, topics: 1024, members: 1024,
 	},
 	console: {feed: 200, events: 100, previewBytes: 512, framesPerSecond: 10},
 };

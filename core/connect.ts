@@ -23,6 +23,9 @@ export type ConnectOptions = Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth
 
 /** A node that is flooded, or a machine too busy to answer in time, ends calls in their handshake; the next one may get through. */
 const callsMax = 3;
+/** A node that speaks an earlier version of the protocol sends what it has read from its logs, whatever the credit. */
+const strictProtocol = 2;
+const olderToleratedBytes = 128 * 1024 * 1024;
 
 /** Connect to the first of the servers that answers; one that hangs up in the handshake is called again. @throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered */
 export async function connect(options: ConnectOptions): Promise<Broker & {readonly server: string}> {
@@ -35,7 +38,7 @@ export async function connect(options: ConnectOptions): Promise<Broker & {readon
 			try {
 				// oxlint-disable-next-line no-await-in-loop -- one after the other is what was asked for
 				const channel = await transport.dial(server, {hello: {address: '', clusterId: '', incarnation: 0, instance: '', name: '', via: 'client'}, timeoutMs: Math.ceil(leftMs)});
-				return Object.assign(new RemoteBroker(channelPipe(channel)), {server});
+				return Object.assign(new RemoteBroker(channelPipe(channel), {toleratedBytes: channel.remote.protocol < strictProtocol ? olderToleratedBytes : 0}), {server});
 			} catch (error) {
 				last = error;
 				if (!(error instanceof HungUpError)) break;

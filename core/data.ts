@@ -19,6 +19,7 @@ import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type 
 import type {Rejection} from './observe/events.ts';
 import type {Clock} from './ports.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
+import {ReadSlots} from './read-slots.ts';
 import type {BatchSink, Reader} from './reader.ts';
 import type {TopicLog} from './topic-log.ts';
 
@@ -37,7 +38,7 @@ export type DataIo = {
 
 export type DataHooks = {
 	readonly rejected: (from: NodeId, reason: Rejection) => void;
-	readonly delivered: (topic: Topic, items: readonly StoredBatch[]) => void;
+	readonly delivered: (items: readonly StoredBatch[]) => void;
 	readonly missed: (topic: Topic, origin: NodeId, messages: number) => void;
 	/** A digest exchange with the peer ended with nothing missing. */
 	readonly synced: (peer: NodeId, messages: number) => void;
@@ -72,12 +73,14 @@ export class Data implements AsyncDisposable {
 	readonly #options: DataOptions;
 	readonly #congested = new Set<NodeId>();
 	readonly #serving = new Set<string>();
+	readonly #slots: ReadSlots;
 	#isPumpScheduled = false;
 	#isClosed = false;
 
 	constructor(options: DataOptions) {
 		this.#options = options;
 		const {self, incarnation, lamport, tickMs, config, io} = options;
+		this.#slots = new ReadSlots(config.limits.reads);
 		this.gossip = createGossip({self, incarnation, random: io.random, config: config.gossip, tickMs});
 		this.publisher = new Publisher({
 			origin: self, incarnation, lamport, clock: io.clock, sign: io.sign, inFlightBytesMax, stampable: options.stampable,
@@ -92,7 +95,7 @@ export class Data implements AsyncDisposable {
 			this.gossip.recover(header);
 			this.#options.lamport.witness(header.lamport);
 		});
-		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items), this.#options.hooks.failed));
+		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items), this.#options.hooks.failed, this.#slots));
 		this.gossip.refill(topic, (await log).holes.flatMap(hole => [...hole.gaps.values()]));
 	}
 
@@ -118,6 +121,11 @@ export class Data implements AsyncDisposable {
 
 	read(topic: Topic, from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
 		return this.#topic(topic).read(from, sink);
+	}
+
+	/** The offset after the newest message of the topic that is written. */
+	end(topic: Topic): Promise<number> {
+		return this.#topic(topic).end();
 	}
 
 	stopReading(topic: Topic, reader: Reader): void {
@@ -205,7 +213,7 @@ export class Data implements AsyncDisposable {
 		if (!live) {
 			const log = this.#options.io.openTopic(topic, header => this.gossip.recover(header));
 			log.catch((error: unknown) => this.#options.hooks.failed(error));
-			live = new LiveTopic(topic, log, (written, items) => this.#onWritten(written, items), this.#options.hooks.failed);
+			live = new LiveTopic(topic, log, (written, items) => this.#onWritten(written, items), this.#options.hooks.failed, this.#slots);
 			this.topics.set(topic, live);
 		}
 
@@ -238,7 +246,7 @@ export class Data implements AsyncDisposable {
 	#onWritten(live: LiveTopic, items: readonly StoredBatch[]): void {
 		if (!this.isSubscribed(live.name)) return;
 		for (const item of items) live.delivered += item.batch.count;
-		this.#options.hooks.delivered(live.name, items);
+		this.#options.hooks.delivered(items);
 	}
 
 	#push(to: NodeId, batch: Batch, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}): boolean {

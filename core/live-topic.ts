@@ -6,6 +6,7 @@ The log opens in the background when a topic is first used; appends made before 
 */
 import type {StoredBatch} from './delivery.ts';
 import type {Batch, StreamKey, Topic} from './message.ts';
+import {ReadSlots} from './read-slots.ts';
 import {Reader, type BatchSink} from './reader.ts';
 import type {TopicLog} from './topic-log.ts';
 
@@ -23,10 +24,12 @@ export class LiveTopic implements AsyncDisposable {
 	readonly #opened: Promise<TopicLog>;
 	readonly #readers = new Set<Reader>();
 	readonly #onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void;
+	readonly #slots: ReadSlots;
 
-	/** @param opened the topic's log. @param onWritten each group of batches, in log order, once it outlives the process. @param onFailed the first error of its disk, whoever waited for it. */
-	constructor(name: Topic, opened: Promise<TopicLog>, onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void, onFailed: (error: unknown) => void) {
+	/** @param opened the topic's log. @param onWritten each group of batches, in log order, once it outlives the process. @param onFailed the first error of its disk, whoever waited for it. @param slots shared by the readers of all topics */
+	constructor(name: Topic, opened: Promise<TopicLog>, onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void, onFailed: (error: unknown) => void, slots = new ReadSlots()) {
 		this.name = name;
+		this.#slots = slots;
 		this.#onWritten = onWritten;
 		this.#opened = opened.then(log => {
 			this.#log = log;
@@ -64,10 +67,16 @@ export class LiveTopic implements AsyncDisposable {
 	async read(from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
 		const log = await this.#opened;
 		const offset = from === 'now' ? this.#writtenEnd : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
-		const reader = new Reader(log, offset, this.#writtenEnd, sink);
+		const reader = new Reader(log, offset, this.#writtenEnd, sink, this.#slots);
 		this.#readers.add(reader);
 		reader.resume();
 		return reader;
+	}
+
+	/** The offset after the newest message that is written, once the log is open. */
+	async end(): Promise<number> {
+		await this.#opened;
+		return this.#writtenEnd;
 	}
 
 	stop(reader: Reader): void {

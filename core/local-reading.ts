@@ -16,15 +16,20 @@ export type ReadableNode = {readonly interests: Interests; readonly data: Data; 
 const unreadBytesMax = 8 * 1024 * 1024;
 
 /** Batches, as they are stored, into a sink. */
-export function readBatches({interests, data}: ReadableNode, topics: readonly Topic[], from: From, sink: BatchSink): BatchReading {
+export function readBatches({interests, data}: ReadableNode, given: readonly Topic[], from: From, sink: BatchSink): BatchReading {
+	const topics = [...new Set(given)]; // A cursor a topic, however often it is named.
 	const readers = new Map<Topic, Reader>();
 	let isClosed = false;
+	let first = 0;
 	const open = async (topic: Topic): Promise<void> => {
 		await interests.acquire(topic, from);
 		if (isClosed) return;
 		const reader = await data.read(topic, from, sink);
 		if (isClosed) data.stopReading(topic, reader);
-		else readers.set(topic, reader);
+		else {
+			readers.set(topic, reader);
+			reader.resume(); // It may have been full, and had room again, before it was known here.
+		}
 	};
 
 	const close = async (): Promise<void> => {
@@ -39,7 +44,10 @@ export function readBatches({interests, data}: ReadableNode, topics: readonly To
 	return {
 		agreed,
 		resume() {
-			for (const reader of readers.values()) reader.resume();
+			const all = [...readers.values()];
+			// Another one is the first each time, so that where there is room for a few only all get their share.
+			first = all.length === 0 ? 0 : (first + 1) % all.length;
+			for (let index = 0; index < all.length; index++) all[(first + index) % all.length]!.resume();
 		},
 		close,
 	};
@@ -49,10 +57,12 @@ export function readBatches({interests, data}: ReadableNode, topics: readonly To
 export function subscribeHere(node: ReadableNode, topics: readonly Topic[], from: From): Subscription {
 	let unread = 0;
 	const reading = readBatches(node, topics, from, {
+		room: () => Math.max(0, unreadBytesMax - unread),
 		take(items: readonly StoredBatch[]) {
-			for (const item of items) unread += item.batch.bytes.length;
-			queue.push(items);
-			return unread < unreadBytesMax;
+			let taken = 0;
+			while (taken < items.length && unread < unreadBytesMax) unread += items[taken++]!.batch.bytes.length;
+			queue.push(items.slice(0, taken));
+			return taken;
 		},
 		dropped(messages) {
 			queue.dropped += messages;

@@ -1,13 +1,17 @@
 /**
 A reader of one topic is a cursor in the topic's log. While it keeps up it is handed each batch as it is written; when its sink
-is full it stops, and later goes on from the log, where its cursor points. So a slow reader costs nothing but the disk it reads, and
-loses only what retention takes away, which is counted.
+is full it stops, and later goes on from the log, where its cursor points. The cursor never passes what the sink has not taken. So a slow
+reader costs nothing but the disk it reads, and loses only what retention takes away, which is counted.
 */
 import type {StoredBatch} from './delivery.ts';
+import type {ReadSlots} from './read-slots.ts';
 
-/** Where batches go. `take` answers false when it has enough for now: `Reader.resume` starts it again. */
+/** Where batches go. A sink that is full says so by its `room`, or by taking less than it is offered: `Reader.resume` starts the reader again. */
 export type BatchSink = {
-	take(items: readonly StoredBatch[]): boolean;
+	/** Bytes that it takes now; 0 when it is full. The batch that fills it may be larger. */
+	room(): number;
+	/** Takes batches from the front, as long as it has room. How many: the others stay in the log. */
+	take(items: readonly StoredBatch[]): number;
 	/** Messages that were gone from the log before they could be read. */
 	dropped(messages: number): void;
 	/** The log failed: nothing more will come. */
@@ -27,10 +31,12 @@ export class Reader implements Disposable {
 	#state: 'live' | 'full' | 'reading' | 'closed' = 'full';
 	readonly #log: ReadableLog;
 	readonly #sink: BatchSink;
+	readonly #slots: ReadSlots;
 
-	/** @param from the first offset wanted. @param end the offset after the newest batch that is written. */
-	constructor(log: ReadableLog, from: number, end: number, sink: BatchSink) {
+	/** @param from the first offset wanted. @param end the offset after the newest batch that is written. @param slots shared by all readers of the node */
+	constructor(log: ReadableLog, from: number, end: number, sink: BatchSink, slots: ReadSlots) {
 		this.#log = log;
+		this.#slots = slots;
 		this.#cursor = from;
 		this.#end = end;
 		this.#sink = sink;
@@ -43,9 +49,7 @@ export class Reader implements Disposable {
 		// The log may have shown the last of these to the catch-up already: it knows that they are written a moment before this is told.
 		const fresh = items[0]!.offset >= this.#cursor ? items : items.filter(({offset}) => offset >= this.#cursor);
 		if (fresh.length === 0) return;
-		this.#skipTo(fresh[0]!.offset);
-		this.#cursor = end;
-		if (!this.#sink.take(fresh)) this.#state = 'full';
+		if (!this.#hand(fresh, end) && !this.#isClosed()) this.#state = 'full';
 	}
 
 	/** The sink has room. */
@@ -69,20 +73,47 @@ export class Reader implements Disposable {
 
 	async #catchUp(): Promise<void> {
 		while (this.#cursor < this.#end) {
-			// oxlint-disable-next-line no-await-in-loop -- one read at a time is the bound on memory
-			const {items, next} = await this.#log.read(this.#cursor, catchUpBytes);
-			if (this.#isClosed()) return;
-			if (items.length === 0 && next <= this.#cursor) break; // Retention was faster; the next batch that is written goes on from there.
-			this.#skipTo(items[0]?.offset ?? next);
-			if (items.length === 0) continue;
-			this.#cursor = next;
-			if (!this.#sink.take(items)) {
-				this.#state = 'full';
-				return;
+			const waiting = this.#slots.acquire();
+			try {
+				// oxlint-disable-next-line no-await-in-loop -- in turns with other readers
+				if (waiting) await waiting;
+				if (this.#isClosed()) return;
+				const room = this.#sink.room();
+				if (room <= 0) {
+					this.#state = 'full';
+					return;
+				}
+
+				// oxlint-disable-next-line no-await-in-loop -- one read at a time is the bound on memory
+				const {items, next} = await this.#log.read(this.#cursor, Math.min(catchUpBytes, room));
+				if (this.#isClosed()) return;
+				if (items.length === 0 && next <= this.#cursor) break; // Retention was faster; the next batch that is written goes on from there.
+				if (items.length === 0) {
+					this.#skipTo(next);
+					continue;
+				}
+
+				const isAll = this.#hand(items, next);
+				if (this.#isClosed()) return;
+				if (!isAll) {
+					this.#state = 'full';
+					return;
+				}
+			} finally {
+				this.#slots.release();
 			}
 		}
 
 		this.#state = 'live';
+	}
+
+	/** Whether all was taken; the cursor stops at the first batch that was not. */
+	#hand(items: readonly StoredBatch[], next: number): boolean {
+		this.#skipTo(items[0]!.offset);
+		const taken = this.#sink.room() > 0 ? this.#sink.take(items) : 0;
+		const left = items[taken];
+		this.#cursor = left ? Math.max(this.#cursor, left.offset) : next;
+		return left === undefined;
 	}
 
 	/** What lies before is gone: by retention, perhaps while it was read, or by damage. */

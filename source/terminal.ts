@@ -19,6 +19,8 @@ export class Terminal {
 	readonly #out: Stream;
 	readonly #err: Stream;
 	#failure: Error | undefined;
+	/** Those who wait for room. */
+	readonly #waiting = new Set<() => void>();
 
 	constructor(streams: {readonly stdin: Readable & {readonly isTTY?: boolean}; readonly stdout: Stream; readonly stderr: Stream; readonly env: Env}) {
 		this.stdin = streams.stdin;
@@ -53,11 +55,19 @@ export class Terminal {
 		await new Promise<void>(resolve => {
 			const go = (): void => {
 				for (const event of ['drain', 'error', 'close']) this.#out.off(event, go);
+				this.#waiting.delete(go);
 				resolve();
 			};
 
+			this.#waiting.add(go);
 			for (const event of ['drain', 'error', 'close']) this.#out.on(event, go);
 		});
+	}
+
+	/** Standard output is not read: whoever waits for room goes on, and what has not left is lost. */
+	abandon(): void {
+		this.isClosed = true;
+		for (const go of this.#waiting) go();
 	}
 
 	line(text: string): Promise<void> {
@@ -72,6 +82,7 @@ export class Terminal {
 	/** Resolves once all that was printed has left the process, or cannot. */
 	async flush(): Promise<void> {
 		for (const stream of [this.#out, this.#err]) {
+			if (stream === this.#out && this.isClosed) continue;
 			// oxlint-disable-next-line no-await-in-loop -- there are two
 			if (stream.writableLength > 0 && !stream.destroyed) await new Promise<void>(resolve => {
 				stream.write('', () => resolve());

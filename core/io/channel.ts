@@ -62,7 +62,13 @@ export type Channel = {
 	send(pieces: readonly Uint8Array[]): boolean;
 	/** Bytes taken by `send` that the operating system has not taken yet. */
 	readonly queuedBytes: number;
-	/** Called when, after a `send` was refused for its queue, half of the queue has left. */
+	/** The largest frame that it sends or takes. */
+	readonly frameBytesMax: number;
+	/**
+	Bytes of a long stream that may be queued now, so that a quarter of the queue is left for answers. 0 for none: `onDrain` is called once there is room.
+	*/
+	room(): number;
+	/** Called when, after a `send` was refused for its queue or there was no `room`, half of the queue has left. */
 	onDrain: () => void;
 	/** Frames wait until this is set, so none is missed. Payloads stay valid. */
 	onFrame: (payload: Buffer) => void;

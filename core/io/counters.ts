@@ -23,6 +23,7 @@ export class Counters {
 export class Budget {
 	readonly bytesMax: number;
 	#used = 0;
+	#waiting = new Set<() => void>();
 
 	constructor(bytesMax: number) {
 		this.bytesMax = bytesMax;
@@ -40,5 +41,19 @@ export class Budget {
 
 	release(bytes: number): void {
 		this.#used -= bytes;
+		if (this.#waiting.size === 0 || this.#used > this.bytesMax / 2) return;
+		const waiting = this.#waiting;
+		this.#waiting = new Set();
+		for (const run of waiting) queueMicrotask(run);
+	}
+
+	/** Call `run` once half of the bytes are free: whoever was refused may have nothing of its own that is to leave, which would tell it. */
+	whenFree(run: () => void): void {
+		this.#waiting.add(run);
+	}
+
+	/** No longer. */
+	forget(run: () => void): void {
+		this.#waiting.delete(run);
 	}
 }

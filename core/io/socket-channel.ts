@@ -17,6 +17,8 @@ const copiedBytesMax = 8192;
 const slabBytes = 65_536;
 /** A peer that takes nothing for this long is gone. */
 export const writeDeadlineMs = 10_000;
+/** Of a queue, the share that long streams may fill. */
+const streamShare = 0.75;
 /** For the last words to leave. */
 const goodbyeMs = 1000;
 
@@ -53,7 +55,8 @@ export class SocketChannel implements Channel {
 	#writes: Uint8Array[] = [];
 	#pendingBytes = 0;
 	#queuedBytes = 0;
-	#wasRefused = false;
+	/** Something was refused, or there was no room: `onDrain` is owed. */
+	#owesDrain = false;
 	#isFlushScheduled = false;
 	/** A write has left in this turn of the event loop. */
 	#hasFlushed = false;
@@ -72,6 +75,10 @@ export class SocketChannel implements Channel {
 
 	get queuedBytes(): number {
 		return this.#queuedBytes;
+	}
+
+	get frameBytesMax(): number {
+		return this.#options.frameBytesMax;
 	}
 
 	get onFrame(): (payload: Buffer) => void {
@@ -107,13 +114,13 @@ export class SocketChannel implements Channel {
 
 		if (this.#queuedBytes + size > outQueueBytes) {
 			refusals.add('out-queue');
-			this.#wasRefused = true;
+			this.#owesDrain = true;
 			return false;
 		}
 
 		if (!budget.take(size)) {
 			refusals.add('out-queue-total');
-			this.#wasRefused = true;
+			this.#awaitBudget();
 			return false;
 		}
 
@@ -121,6 +128,16 @@ export class SocketChannel implements Channel {
 		this.#put(pieces, length);
 		if (!this.#isFlushScheduled) this.#scheduleFlush();
 		return true;
+	}
+
+	room(): number {
+		if (this.#why !== undefined) return 0;
+		const {outQueueBytes, budget} = this.#options;
+		const own = Math.floor(outQueueBytes * streamShare) - this.#queuedBytes;
+		const total = Math.floor(budget.bytesMax * streamShare) - budget.usedBytes;
+		if (own <= 0) this.#owesDrain = true;
+		else if (total <= 0) this.#awaitBudget();
+		return Math.max(0, Math.min(own, total));
 	}
 
 	pause(): void {
@@ -245,10 +262,18 @@ export class SocketChannel implements Channel {
 		if (this.#why !== undefined) return;
 		this.#queuedBytes -= bytes;
 		this.#options.budget.release(bytes);
-		if (this.#wasRefused && this.#queuedBytes <= this.#options.outQueueBytes / 2) {
-			this.#wasRefused = false;
-			this.onDrain();
-		}
+		if (this.#owesDrain && this.#queuedBytes <= this.#options.outQueueBytes / 2) this.#drained();
+	}
+
+	readonly #drained = (): void => {
+		if (!this.#owesDrain || this.#why !== undefined) return;
+		this.#owesDrain = false;
+		this.onDrain();
+	};
+
+	#awaitBudget(): void {
+		this.#owesDrain = true;
+		this.#options.budget.whenFree(this.#drained);
 	}
 
 	#watchStall(): NodeJS.Timeout {
@@ -267,6 +292,7 @@ export class SocketChannel implements Channel {
 		if (this.#why !== undefined) return;
 		this.#why = why;
 		clearTimeout(this.#stallTimer);
+		this.#options.budget.forget(this.#drained);
 		this.#options.budget.release(this.#queuedBytes);
 		this.#queuedBytes = 0;
 		this.#backlog.length = 0;

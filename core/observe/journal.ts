@@ -2,13 +2,23 @@
 What happened, as one stream: events with the time they were recorded, the newest of them and of the messages kept for those
 who come later. Counters instead of events on the hot path: a batch costs one entry in a ring, however many messages it has.
 */
-import {deliveriesOf, type StoredBatch} from '../delivery.ts';
+import type {StoredBatch} from '../delivery.ts';
 import {bodiesOf, type NodeId} from '../message.ts';
 import {nodesOf} from './event-nodes.ts';
 import type {BrokerEvent, RecordedEvent} from './events.ts';
 import type {MessageSnapshot} from './snapshot.ts';
 
-type Watcher = {readonly messages: boolean; readonly queue: RecordedEvent[]; dropped: number; wake: (() => void) | undefined; isClosed: boolean};
+/** One who follows the events. */
+export type EventWatch = Disposable & {
+	/** What happened since the last call, oldest first. */
+	take(): RecordedEvent[];
+	/** Nothing will be recorded any more. */
+	readonly isClosed: boolean;
+	/** There is something to take, or all is over. */
+	onNews: () => void;
+};
+
+type Watcher = {queue: RecordedEvent[]; leftOut: number; isClosed: boolean; onNews: () => void};
 
 export type JournalOptions = {
 	readonly wallMs: () => number;
@@ -21,7 +31,7 @@ export type JournalOptions = {
 
 /** Names of former members that are remembered. */
 const namesMax = 1024;
-/** Events that one reader may be behind; then it is told that it lagged. */
+/** Events that one reader may be behind; then it is told how many were left out. */
 const watcherMax = 10_000;
 
 export class Journal {
@@ -48,7 +58,15 @@ export class Journal {
 			if (this.#events.length > this.#options.eventsMax * 2) this.#events = this.#events.slice(-this.#options.eventsMax);
 		}
 
-		for (const watcher of this.#watchers) if (event.type !== 'message' || watcher.messages) offer(watcher, recorded);
+		for (const watcher of this.#watchers) {
+			if (watcher.queue.length < watcherMax) watcher.queue.push(recorded);
+			else {
+				watcher.leftOut++;
+				this.bound('events');
+			}
+
+			watcher.onNews();
+		}
 	}
 
 	/** Count a refusal; the first of its kind, and then each power of two, is also an event: a flood must not fill the journal. */
@@ -63,9 +81,9 @@ export class Journal {
 		this.bounds.set(name, (this.bounds.get(name) ?? 0) + 1);
 	}
 
-	/** `isOwn`: of a topic that the node itself subscribes to, not only somebody who reads through it: only those are `message` events. */
-	deliver(items: readonly StoredBatch[], isOwn: boolean): void {
-		const {feedMax, wallMs} = this.#options;
+	/** Messages for the feed and the counters. Those who follow the events read messages from the log. */
+	deliver(items: readonly StoredBatch[]): void {
+		const {feedMax} = this.#options;
 		for (const item of items) {
 			this.delivered += item.batch.count;
 			this.#feed.push(item);
@@ -80,13 +98,6 @@ export class Journal {
 		}
 
 		if (drop > 0) this.#feed.splice(0, drop);
-		if (!isOwn || ![...this.#watchers].some(watcher => watcher.messages)) return;
-		const at = wallMs();
-		for (const item of items) {
-			for (const message of deliveriesOf(item)) {
-				for (const watcher of this.#watchers) if (watcher.messages) offer(watcher, {at, type: 'message', message});
-			}
-		}
 	}
 
 	/** The newest events, oldest first. */
@@ -118,11 +129,31 @@ export class Journal {
 		return rows;
 	}
 
-	/** Events from this call on. */
-	watch(messages: boolean): AsyncGenerator<RecordedEvent> {
-		const watcher: Watcher = {messages, queue: [], dropped: 0, wake: undefined, isClosed: false};
-		this.#watchers.add(watcher);
-		return this.#follow(watcher);
+	/** Events from this call on. Dispose of it at the end. */
+	watch(): EventWatch {
+		const {wallMs} = this.#options;
+		const watcher: Watcher = {queue: [], leftOut: 0, isClosed: false, onNews() {}};
+		const watchers = this.#watchers;
+		watchers.add(watcher);
+		return {
+			take() {
+				const {queue, leftOut} = watcher;
+				watcher.queue = [];
+				watcher.leftOut = 0;
+				if (leftOut > 0) queue.push({at: wallMs(), type: 'warning', text: `${leftOut} events were left out: who follows them was more than ${watcherMax} behind`});
+				return queue;
+			},
+			get isClosed() {
+				return watcher.isClosed;
+			},
+			get onNews() {
+				return watcher.onNews;
+			},
+			set onNews(onNews) {
+				watcher.onNews = onNews;
+			},
+			[Symbol.dispose]: () => void watchers.delete(watcher),
+		};
 	}
 
 	#namesIn(event: BrokerEvent): Readonly<Record<NodeId, string>> | undefined {
@@ -143,41 +174,11 @@ export class Journal {
 		return rows.length > 0 ? Object.fromEntries(rows) : undefined;
 	}
 
-	async* #follow(watcher: Watcher): AsyncGenerator<RecordedEvent> {
-		try {
-			for (;;) {
-				const taken = watcher.queue.splice(0);
-				yield* taken;
-				if (watcher.dropped > 0) {
-					const {dropped} = watcher;
-					watcher.dropped = 0;
-					yield {at: this.#options.wallMs(), type: 'lagged', dropped};
-				}
-
-				if (watcher.queue.length > 0) continue;
-				if (watcher.isClosed) return;
-				// oxlint-disable-next-line no-await-in-loop -- waits for the next event
-				await new Promise<void>(resolve => {
-					watcher.wake = resolve;
-				});
-				watcher.wake = undefined;
-			}
-		} finally {
-			this.#watchers.delete(watcher);
-		}
-	}
-
 	/** Readers get what is left, then end. */
 	close(): void {
 		for (const watcher of this.#watchers) {
 			watcher.isClosed = true;
-			watcher.wake?.();
+			watcher.onNews();
 		}
 	}
-}
-
-function offer(watcher: Watcher, event: RecordedEvent): void {
-	if (watcher.queue.length >= watcherMax) watcher.dropped++;
-	else watcher.queue.push(event);
-	watcher.wake?.();
 }

@@ -1,6 +1,6 @@
 /**
 The user's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, whatever waits fails with the reason, and
-`closed` resolves.
+`closed` resolves. What the node sends is checked, and bounded by the credit that it was granted: a node that breaks the rules loses the link.
 */
 import {leftReason, type Broker, type FaultCommand, type From, type Published, type Subscription} from '../api.ts';
 import {DeliveryQueue} from '../delivery.ts';
@@ -8,9 +8,19 @@ import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../observe/events.ts';
 import type {Snapshot} from '../observe/snapshot.ts';
 import type {NodeId, Topic} from '../message.ts';
-import {currentEvent, currentSnapshot} from './older.ts';
+import {CreditWindow, type StreamCredit} from './credit.ts';
+import {EventQueue} from './event-queue.ts';
+import {costOf} from './inflow.ts';
+import {Outbox} from './outbox.ts';
 import type {Pipe} from './pipe.ts';
-import {creditBytes, decodeDelivery, decodeFrame, encodeFrame, encodePublish, remoteKinds, type Answer, type RequestBody} from './protocol.ts';
+import {decodeDelivery, encodeFrame, encodePublish, openMax, remoteKinds, type Answer, type RequestBody} from './protocol.ts';
+import {receiveAnswer, receiveEvents, receiveSnapshot, snapshotOf} from './received.ts';
+import {SendWindow} from './send-window.ts';
+
+export type RemoteOptions = {
+	/** Bytes that the node may send beyond its credit: many for a node of an earlier release. @default 0 */
+	readonly toleratedBytes?: number;
+};
 
 type Waiting = {readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void};
 
@@ -20,45 +30,51 @@ export class RemoteBroker implements Broker {
 	#why: string | undefined;
 	readonly #pipe: Pipe;
 	readonly #waiting = new Map<number, Waiting>();
-	readonly #deliveries = new Map<number, DeliveryQueue>();
+	readonly #outbox: Outbox;
+	readonly #publishing = new SendWindow();
+	readonly #window: CreditWindow;
+	readonly #deliveries = new Map<number, {readonly queue: DeliveryQueue; readonly credit: StreamCredit}>();
 	readonly #snapshots = new Map<number, (snapshot: Snapshot) => void>();
-	readonly #events = new Map<number, (events: readonly RecordedEvent[], ended: boolean) => void>();
+	readonly #events = new Map<number, EventQueue>();
 
-	constructor(pipe: Pipe) {
+	constructor(pipe: Pipe, {toleratedBytes = 0}: RemoteOptions = {}) {
 		this.#pipe = pipe;
+		this.#outbox = new Outbox(pipe);
+		this.#window = new CreditWindow(toleratedBytes);
 		const {promise, resolve} = Promise.withResolvers<string>();
 		this.closed = promise;
 		pipe.onFrame = frame => this.#onFrame(frame);
 		pipe.onClose = why => {
 			this.#onClose(why);
-			resolve(why);
+			resolve(this.#why ?? why);
 		};
 	}
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
-		const id = this.#nextId();
-		return this.#ask<Published>(id, encodePublish(id, topic, bodies));
+		const cost = costOf(bodies);
+		return new Promise<Published>((resolve, reject) => {
+			this.#publishing.enter(cost, () => {
+				const id = this.#nextId();
+				this.#ask<Published>(id, encodePublish(id, topic, bodies)).finally(() => this.#publishing.leave(cost)).then(resolve, reject);
+			}, reject);
+		});
 	}
 
 	subscribe(topics: readonly Topic[], options: {readonly from?: From} = {}): Subscription {
 		const id = this.#nextId();
 		const from = options.from ?? 'now';
-		let taken = 0;
+		const credit = this.#window.open(bytes => this.#tell({op: 'credit', stream: id, bytes}));
 		const queue = new DeliveryQueue({
-			agreed: this.#request<void>({op: 'subscribe', topics: [...topics], from, credit: creditBytes}, id),
+			agreed: this.#request<void>({op: 'subscribe', topics: [...topics], from, credit: credit.grant()}, id),
 			...(typeof from === 'number' ? {fromOffset: from} : {}),
-			onRoom: bytes => {
-				taken += bytes;
-				if (taken < creditBytes / 4) return;
-				this.#tell({op: 'credit', stream: id, bytes: taken});
-				taken = 0;
-			},
+			onRoom: bytes => credit.read(bytes),
 			onClose: () => {
+				credit.close();
 				this.#deliveries.delete(id);
 				this.#tell({op: 'end', stream: id});
 			},
 		});
-		this.#deliveries.set(id, queue);
+		this.#deliveries.set(id, {queue, credit});
 		queue.agreed.catch((error: unknown) => queue.end(error as Error));
 		return queue;
 	}
@@ -72,7 +88,10 @@ export class RemoteBroker implements Broker {
 	}
 
 	async snapshot(): Promise<Snapshot> {
-		return currentSnapshot(await this.#request<Snapshot>({op: 'snapshot'}));
+		const snapshot = snapshotOf(await this.#request<unknown>({op: 'snapshot'}));
+		if (snapshot) return snapshot;
+		this.#violated('its snapshot is none');
+		throw this.#lost();
 	}
 
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
@@ -90,37 +109,17 @@ export class RemoteBroker implements Broker {
 		};
 	}
 
-	events(options: {readonly messages?: boolean} = {}): AsyncIterable<RecordedEvent> {
+	events({messages = false, from = 'now'}: {readonly messages?: boolean; readonly from?: 'now' | 'start'} = {}): AsyncIterableIterator<RecordedEvent> {
 		const id = this.#nextId();
-		const queue: RecordedEvent[] = [];
-		let isEnded = this.#why !== undefined;
-		let wake: (() => void) | undefined;
-		this.#events.set(id, (events, ended) => {
-			queue.push(...events);
-			isEnded ||= ended;
-			wake?.();
-		});
-		this.#tell({op: 'events', messages: options.messages ?? false}, id);
-		const end = (): void => {
+		const credit = this.#window.open(bytes => this.#tell({op: 'credit', stream: id, bytes}));
+		const queue = new EventQueue(credit, () => {
 			this.#events.delete(id);
 			this.#tell({op: 'end', stream: id});
-		};
-
-		return (async function* () {
-			try {
-				for (;;) {
-					yield* queue.splice(0);
-					if (queue.length > 0) continue;
-					if (isEnded) return;
-					// oxlint-disable-next-line no-await-in-loop -- waits for the next event
-					await new Promise<void>(resolve => {
-						wake = resolve;
-					});
-				}
-			} finally {
-				end();
-			}
-		})();
+		});
+		if (this.#why !== undefined) queue.end();
+		this.#events.set(id, queue);
+		this.#tell({op: 'events', messages, from, credit: credit.grant()}, id);
+		return queue;
 	}
 
 	readIndex(): Promise<number> {
@@ -155,22 +154,33 @@ export class RemoteBroker implements Broker {
 	}
 
 	#onFrame(frame: Buffer): void {
+		if (this.#why !== undefined) return;
 		switch (frame[0]) {
 			case remoteKinds.delivery: {
 				const delivery = decodeDelivery(frame);
-				if (delivery) this.#deliveries.get(delivery.stream)?.push([delivery.item]);
-				return;
+				if (!delivery) return this.#violated('a delivery is malformed');
+				const reading = this.#deliveries.get(delivery.stream);
+				if (!reading) return; // It has ended here, and the node does not know yet.
+				if (!reading.credit.came(delivery.item.batch.bytes.length)) return this.#violated('it sends more messages than it was asked for');
+				return reading.queue.push([delivery.item]);
 			}
 
-			case remoteKinds.answer: return this.#onAnswer(decodeFrame(frame) as Answer);
+			case remoteKinds.answer: {
+				const answer = receiveAnswer(frame);
+				return answer ? this.#onAnswer(answer) : this.#violated('an answer is malformed');
+			}
+
 			case remoteKinds.snapshot: {
-				const [id, snapshot] = decodeFrame(frame) as [number, Snapshot];
-				return this.#snapshots.get(id)?.(currentSnapshot(snapshot));
+				const received = receiveSnapshot(frame);
+				return received ? this.#snapshots.get(received.id)?.(received.snapshot) : this.#violated('a snapshot is malformed');
 			}
 
 			case remoteKinds.event: {
-				const [id, events] = decodeFrame(frame) as [number, readonly RecordedEvent[]];
-				return this.#events.get(id)?.(events.map(event => currentEvent(event)), false);
+				const received = receiveEvents(frame);
+				if (!received) return this.#violated('an event is malformed');
+				const queue = this.#events.get(received.id);
+				if (queue && !queue.push(received.events, frame.length)) this.#violated('it sends more events than it was asked for');
+				return;
 			}
 
 			default: // A newer node may say more; what is not asked for is passed over.
@@ -178,29 +188,43 @@ export class RemoteBroker implements Broker {
 	}
 
 	#onAnswer({id, value, error, dropped, ended}: Answer): void {
-		const queue = this.#deliveries.get(id);
-		if (dropped !== undefined) {
+		const queue = this.#deliveries.get(id)?.queue;
+		if (typeof dropped === 'number') {
 			if (queue) queue.dropped += dropped;
 			return;
 		}
 
-		if (ended) return this.#events.get(id)?.([], true);
+		if (ended) return this.#events.get(id)?.end();
 		const waiting = this.#waiting.get(id);
 		this.#waiting.delete(id);
 		if (error) {
 			const failure = new DapssError(Object.hasOwn(exitCodes, error.code) ? error.code as ErrorCode : 'failure', error.message);
 			waiting?.reject(failure);
 			queue?.end(failure);
+			this.#events.get(id)?.end(failure);
 		} else waiting?.resolve(value);
+	}
+
+	/** The node broke the rules of the protocol: nothing that it sends can be relied on. */
+	#violated(what: string): void {
+		const why = `the node does not keep to the protocol: ${what}`;
+		this.#onClose(why);
+		this.#pipe.close(why);
 	}
 
 	#onClose(why: string): void {
 		this.#why ??= why;
-		const error = new DapssError('closed', `The link to the node is gone: ${why}`);
+		const error = this.#lost();
+		this.#outbox.clear();
+		this.#publishing.close(error);
 		for (const {reject} of this.#waiting.values()) reject(error);
 		this.#waiting.clear();
-		for (const queue of this.#deliveries.values()) queue.end(error);
-		for (const listener of this.#events.values()) listener([], true);
+		for (const {queue} of this.#deliveries.values()) queue.end(error);
+		for (const queue of this.#events.values()) queue.end();
+	}
+
+	#lost(): DapssError {
+		return new DapssError('closed', `The link to the node is gone: ${this.#why ?? ''}`);
 	}
 
 	#nextId(): number {
@@ -209,7 +233,7 @@ export class RemoteBroker implements Broker {
 	}
 
 	#tell(body: RequestBody, id = this.#nextId()): void {
-		if (this.#why === undefined) this.#pipe.send([encodeFrame('request', {id, ...body})]);
+		if (this.#why === undefined) this.#outbox.put([encodeFrame('request', {id, ...body})]);
 	}
 
 	#request<Value>(body: RequestBody, id = this.#nextId()): Promise<Value> {
@@ -218,15 +242,12 @@ export class RemoteBroker implements Broker {
 
 	#ask<Value>(id: number, pieces: readonly Uint8Array[]): Promise<Value> {
 		return new Promise<Value>((resolve, reject) => {
-			if (this.#why !== undefined) {
-				reject(new DapssError('closed', `The link to the node is gone: ${this.#why}`));
-				return;
-			}
-
+			if (this.#why !== undefined) return reject(this.#lost());
+			if (this.#outbox.waiting >= openMax) return reject(new DapssError('refused', 'Too much is waiting to leave for the node: wait for earlier answers first'));
 			this.#waiting.set(id, {resolve: resolve as (value: unknown) => void, reject});
-			if (this.#pipe.send(pieces)) return;
+			if (this.#outbox.put(pieces)) return;
 			this.#waiting.delete(id);
-			reject(new DapssError('refused', 'Too much is waiting to leave for the node: wait for earlier answers first'));
+			reject(new DapssError('too-large', 'Expected a request or messages that fit in a frame (limits.frame_bytes)'));
 		});
 	}
 }

@@ -1,10 +1,18 @@
 /**
-What the remote protocol needs of a connection: whole frames in order, and a word when it ends. A TLS channel is one, a
-MessagePort to a worker thread another.
+What the remote protocol needs of a connection: whole frames in order, and a word when it ends or has room again. A TLS channel is
+one, a MessagePort to a worker thread another.
 */
 export type Pipe = {
-	/** One frame, in pieces. False when it could not be queued. */
+	/** One frame, in pieces. False when it could not be queued; then `onDrain` is called once there is room. */
 	send(pieces: readonly Uint8Array[]): boolean;
+	/** The largest frame that can be sent, bytes. */
+	readonly frameBytesMax: number;
+	/** Bytes of a long stream (deliveries, events) that may be queued now. 0 for none: `onDrain` is called once there is room. */
+	room(): number;
+	onDrain: () => void;
+	/** Take no more frames until `resume`: the other side has to wait. */
+	pause(): void;
+	resume(): void;
 	/** Set once, before any frame can arrive. The payload stays valid. */
 	onFrame: (payload: Buffer) => void;
 	onClose: (why: string) => void;
@@ -19,9 +27,16 @@ export type Port = {
 	close(): void;
 };
 
+/** A port has no queue that could be looked at: what goes through it is bounded by credit, and by the windows of its users. */
 export function portPipe(port: Port): Pipe {
 	let isClosed = false;
+	let isPaused = false;
+	const backlog: Buffer[] = [];
+	const next = (): Buffer | undefined => (isPaused ? undefined : backlog.shift());
 	const pipe: Pipe = {
+		frameBytesMax: Number.MAX_SAFE_INTEGER,
+		room: () => (isClosed ? 0 : Number.MAX_SAFE_INTEGER),
+		onDrain() {},
 		send(pieces) {
 			if (isClosed) return false;
 			let length = 0;
@@ -36,6 +51,13 @@ export function portPipe(port: Port): Pipe {
 			port.postMessage(frame, [frame.buffer]);
 			return true;
 		},
+		pause() {
+			isPaused = true;
+		},
+		resume() {
+			isPaused = false;
+			for (let frame = next(); frame !== undefined; frame = next()) pipe.onFrame(frame);
+		},
 		onFrame() {},
 		onClose() {},
 		close() {
@@ -44,7 +66,10 @@ export function portPipe(port: Port): Pipe {
 		},
 	};
 	port.on('message', value => {
-		if (value instanceof Uint8Array) pipe.onFrame(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+		if (!(value instanceof Uint8Array)) return;
+		const frame = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+		if (isPaused || backlog.length > 0) backlog.push(frame);
+		else pipe.onFrame(frame);
 	});
 	port.on('close', () => {
 		isClosed = true;

@@ -8,7 +8,8 @@ answer    21 | MessagePack {id, value | error}      snapshot 25 | MessagePack [i
 publish   22 | u32 id | u16 topic length | topic | u32 count | count × u32 length | bodies
 delivery  23 | u32 id | u48 offset | u8 hops | u8 flags (1 repaired) | batch, as stored
 ```
-A `delivery` stream has credit: the reader grants bytes, so that a slow one holds nothing in the node but its cursor.
+Streams of deliveries and events have credit: the reader grants bytes of batches or event frames, so that a slow one holds nothing in the node but its
+cursor. A node sends while there is credit left, so the last frame may exceed it. An `events` request without credit is one of an earlier release.
 */
 import * as v from 'valibot';
 import {decode, encode} from '../codec.ts';
@@ -17,8 +18,6 @@ import {decodeBatch, isNodeId, parseTopic, type NodeId, type Topic} from '../mes
 
 export const remoteKinds = {request: 20, answer: 21, publish: 22, delivery: 23, event: 24, snapshot: 25} as const;
 
-/** Bytes of deliveries that a reader lets come before it has read them. */
-export const creditBytes = 4 * 1024 * 1024;
 /** Streams and requests that one connection may have open. */
 export const openMax = 1024;
 
@@ -38,7 +37,7 @@ const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('watch')}),
 	/** The snapshot was taken in: send the next. */
 	v.object({id, op: v.literal('next'), stream: id}),
-	v.object({id, op: v.literal('events'), messages: v.boolean()}),
+	v.object({id, op: v.literal('events'), messages: v.boolean(), from: v.optional(v.picklist(['now', 'start'])), credit: v.optional(count)}),
 	v.object({id, op: v.literal('subscribe'), topics: v.pipe(v.array(topic), v.minLength(1), v.maxLength(256)), from: v.union([v.literal('now'), v.literal('beginning'), count]), credit: count}),
 	v.object({id, op: v.literal('credit'), stream: id, bytes: count}),
 	/** End a stream. */
@@ -62,6 +61,13 @@ export function encodeFrame(kind: keyof typeof remoteKinds, value: unknown): Buf
 	frame[0] = remoteKinds[kind];
 	body.copy(frame, 1);
 	return frame;
+}
+
+/** The pieces of an answer whose value is encoded already: what many ask for is encoded once. */
+export function encodeAnswer(requestId: number, value: Uint8Array): Uint8Array[] {
+	const head = Buffer.from([remoteKinds.answer, 0x82, 0xA2, 0x69, 0x64, 0xCE, 0, 0, 0, 0, 0xA5, 0x76, 0x61, 0x6C, 0x75, 0x65]); // A map of two: "id" and a u32, "value" and what follows.
+	head.writeUInt32BE(requestId, 6);
+	return [head, value];
 }
 
 export function decodeFrame(frame: Uint8Array): unknown {

@@ -13,6 +13,9 @@ import {leftReason, type Broker} from '../../core/api.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 
+/** For the output of a node that has stopped to be read. */
+const unreadMs = 2000;
+
 export async function run(context: Context): Promise<number> {
 	const {flags, output, terminal} = context;
 	const isAlone = flags.headless === true || output === 'jsonl';
@@ -25,7 +28,7 @@ export async function run(context: Context): Promise<number> {
 	return runHeadless(context);
 }
 
-/** One event a line until the node stops. A reader that is slow makes the node's journal say `lagged`; it never makes the node wait. */
+/** One event a line until the node stops. Who reads slowly makes the output late, not the node: messages wait in its logs. */
 async function runHeadless(context: Context): Promise<number> {
 	const {terminal, signal, output} = context;
 	const {openBroker} = await context.backend();
@@ -35,13 +38,21 @@ async function runHeadless(context: Context): Promise<number> {
 	signal.addEventListener('abort', stop, {once: true});
 
 	// Both in one turn: what is in the snapshot has happened before the stream begins, and nothing is in neither.
-	const stream = broker.events({messages: true});
+	const stream = broker.events({messages: true, from: 'start'});
 	const {events: past, name, cluster} = await broker.snapshot();
 	titleNode({id: broker.id, name, port: broker.port, cluster});
 	const writer = new LineWriter(terminal);
 	// Words need tables of Unicode, which take as long to load as all the rest.
 	const render = output === 'jsonl' ? eventLine : (await import('../words.ts')).eventText(terminal.hasColour);
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
+
+	let unread: NodeJS.Timeout | undefined;
+	void broker.closed.then(() => {
+		unread = setTimeout(() => {
+			terminal.say('The node has stopped, but its output is not read: what is left of it is in the logs of the node');
+			terminal.abandon();
+		}, unreadMs);
+	});
 
 	if (!past.some(event => event.type === 'ready')) void write({at: Date.now(), type: 'ready', id: broker.id as NodeId, port: broker.port, cluster: context.settings().tunables.cluster});
 	for (const event of past) void write(event);
@@ -52,7 +63,8 @@ async function runHeadless(context: Context): Promise<number> {
 	}
 
 	const why = await broker.closed;
-	await writer.end();
+	await writer.end(); // In time, or given up.
+	clearTimeout(unread);
 	if (why === leftReason && !signal.aborted) return 0;
 	if (signal.aborted && (why === 'stopped' || why === leftReason)) return 0;
 	// `stopped` is the last of the lines, and says why: no line of an error follows it.

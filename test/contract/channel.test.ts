@@ -131,6 +131,59 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		expect(client.options.budget.usedBytes).toBe(0);
 	});
 
+	test('a long stream leaves a quarter of the queue to others, and is told when there is room again', async () => {
+		const server = side(make, settings);
+		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000}});
+		await using listener = await listening(server);
+		const near = await client.transport.dial(listener.address, {hello, timeoutMs: 2000});
+		const far = await listener.next(); // Nothing is read.
+		const piece = Buffer.alloc(50_000, 1);
+		let sent = 0;
+		for (let full = 0; full < 20; full++) {
+			for (; near.room() > 0; sent++) near.send([piece]);
+			await new Promise(setImmediate); // The system may take some more.
+		}
+
+		expect(near.queuedBytes).toBeGreaterThanOrEqual(750_000);
+		expect(near.send([piece])).toBe(true); // An answer, say.
+		sent++;
+		expect(client.options.refusals.of('out-queue')).toBe(0);
+		const drained = new Promise<void>(resolve => {
+			near.onDrain = resolve;
+		});
+		const all = frames(far, sent);
+		await drained;
+		expect(near.room()).toBeGreaterThan(0);
+		await all;
+		near.close('done');
+	});
+
+	test('who finds the bytes of all channels used up is told when others have left', async () => {
+		const server = side(make, settings);
+		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000, outQueueTotalBytes: 1_000_000}});
+		await using listener = await listening(server);
+		const one = await client.transport.dial(listener.address, {hello, timeoutMs: 2000});
+		const far = await listener.next();
+		const two = await client.transport.dial(listener.address, {hello, timeoutMs: 2000});
+		await listener.next();
+		const drained = new Promise<void>(resolve => {
+			two.onDrain = resolve;
+		});
+		for (let full = 0; full < 20; full++) {
+			while (one.send([Buffer.alloc(50_000, 1)])); // Until it is refused.
+			await new Promise(setImmediate); // The system may take some more.
+		}
+
+		expect(two.queuedBytes).toBe(0);
+		expect(two.room()).toBe(0);
+		expect(two.send([Buffer.alloc(200_000, 1)])).toBe(false);
+		far.onFrame = () => {};
+		await drained;
+		expect(two.room()).toBeGreaterThan(0);
+		one.close('done');
+		two.close('done');
+	});
+
 	test('a frame over the bound is refused where it is made, and where it arrives', async () => {
 		const server = side(make, {...settings, limits: {frameBytes: 10_000}});
 		const client = side(make, settings);

@@ -2,6 +2,7 @@ import {describe, expect, test} from 'vitest';
 import type {Delivery} from '../../core/api.ts';
 import {DeliveryQueue, type StoredBatch} from '../../core/delivery.ts';
 import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
+import {ReadSlots} from '../../core/read-slots.ts';
 import {Reader, type BatchSink} from '../../core/reader.ts';
 
 const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
@@ -25,10 +26,12 @@ function setUp(options: {readonly stored: number; readonly firstOffset?: number}
 	const taken: number[] = [];
 	const state = {room: Infinity, dropped: 0, error: undefined as Error | undefined};
 	const sink: BatchSink = {
+		room: () => (state.room > 0 ? 1e6 : 0),
 		take(items) {
-			for (const item of items) taken.push(item.offset);
-			state.room -= items.length;
-			return state.room > 0;
+			const some = items.slice(0, state.room);
+			for (const item of some) taken.push(item.offset);
+			state.room -= some.length;
+			return some.length;
 		},
 		dropped(messages) {
 			state.dropped += messages;
@@ -47,7 +50,7 @@ const turn = (): Promise<void> => new Promise(resolve => {
 describe('a reader', () => {
 	test('that keeps up is handed what is written', () => {
 		const {log, sink, taken} = setUp({stored: 0});
-		const reader = new Reader(log, 0, 0, sink);
+		const reader = new Reader(log, 0, 0, sink, new ReadSlots(1));
 		reader.resume();
 		reader.onWritten([batchAt(0, 2)], 2);
 		reader.onWritten([batchAt(2, 2), batchAt(4, 2)], 6);
@@ -56,7 +59,7 @@ describe('a reader', () => {
 
 	test('from the beginning reads the log, then goes on live, without a gap', async () => {
 		const {log, sink, taken} = setUp({stored: 3});
-		const reader = new Reader(log, 0, 6, sink);
+		const reader = new Reader(log, 0, 6, sink, new ReadSlots(1));
 		reader.resume();
 		log.items.push(batchAt(6, 2));
 		reader.onWritten([log.items[3]!], 8); // Written while the reader is still in the log.
@@ -67,7 +70,7 @@ describe('a reader', () => {
 
 	test('that met a batch in the log is not handed it again when it is told that it is written', async () => {
 		const {log, sink, taken} = setUp({stored: 2});
-		const reader = new Reader(log, 0, 2, sink);
+		const reader = new Reader(log, 0, 2, sink, new ReadSlots(1));
 		log.read = async offset => ({items: log.items.filter(item => item.offset >= offset), next: 4}); // The log is ahead of what was told.
 		reader.resume();
 		await turn();
@@ -79,7 +82,7 @@ describe('a reader', () => {
 	test('that is full stops, and later goes on from the log where it stopped', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4});
 		state.room = 2;
-		const reader = new Reader(log, 0, 8, sink);
+		const reader = new Reader(log, 0, 8, sink, new ReadSlots(1));
 		reader.resume();
 		await turn();
 		expect(taken).toEqual([0, 2]);
@@ -94,7 +97,7 @@ describe('a reader', () => {
 
 	test('counts what retention took before it could be read', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4, firstOffset: 4});
-		const reader = new Reader(log, 0, 8, sink);
+		const reader = new Reader(log, 0, 8, sink, new ReadSlots(1));
 		reader.resume();
 		await turn();
 		expect(state.dropped).toBe(4);
@@ -109,7 +112,7 @@ describe('a reader', () => {
 			return read(offset);
 		};
 
-		new Reader(log, 2, 8, sink).resume();
+		new Reader(log, 2, 8, sink, new ReadSlots(1)).resume();
 		await turn();
 		expect(state.dropped).toBe(4);
 		expect(taken).toEqual([6]);
@@ -117,7 +120,7 @@ describe('a reader', () => {
 
 	test('counts what retention took up to the next batch that is written', async () => {
 		const {log, sink, taken, state} = setUp({stored: 0});
-		const reader = new Reader(log, 1, 4, sink);
+		const reader = new Reader(log, 1, 4, sink, new ReadSlots(1));
 		reader.resume();
 		await turn();
 		reader.onWritten([batchAt(4, 2)], 6);
@@ -128,7 +131,7 @@ describe('a reader', () => {
 	test('counts what damage took', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4});
 		log.items.splice(1, 2);
-		new Reader(log, 0, 8, sink).resume();
+		new Reader(log, 0, 8, sink, new ReadSlots(1)).resume();
 		await turn();
 		expect(state.dropped).toBe(4);
 		expect(taken).toEqual([0, 6]);
@@ -137,7 +140,7 @@ describe('a reader', () => {
 	test('says when the log fails', async () => {
 		const {log, sink, state} = setUp({stored: 1});
 		log.read = () => Promise.reject(new Error('EIO'));
-		new Reader(log, 0, 2, sink).resume();
+		new Reader(log, 0, 2, sink, new ReadSlots(1)).resume();
 		await turn();
 		expect(state.error?.message).toBe('EIO');
 	});

@@ -21,6 +21,8 @@ type Program = {readonly host: Host; readonly node: Node; readonly topic: Topic;
 type Claim = {readonly program: Program; readonly to: number; age: number};
 
 const programsMax = 12;
+/** A program counts messages, not bytes. */
+const roomBytes = 1024 * 1024;
 /** Calls of `act` (some seconds) within which a log shows that it has dropped what a reader was told of. */
 const claimAgeMax = 60;
 
@@ -89,6 +91,7 @@ export class Readers {
 		this.#programs.push(program);
 		this.opened++;
 		const sink: BatchSink = {
+			room: () => (program.isFull || !this.#isOn(program) ? 0 : roomBytes),
 			take: items => this.#take(program, items),
 			dropped: messages => {
 				this.dropped += messages;
@@ -104,10 +107,14 @@ export class Readers {
 		program.reading.agreed.catch(() => void (this.#programs = this.#programs.filter(other => other !== program)));
 	}
 
-	#take(program: Program, items: readonly StoredBatch[]): boolean {
-		if (!this.#isOn(program)) return false;
+	/** What it has no room for is left to the log, in the middle of what it is handed too. */
+	#take(program: Program, items: readonly StoredBatch[]): number {
+		if (!this.#isOn(program)) return 0;
 		const {from, seen} = program;
+		let taken = 0;
 		for (const item of items) {
+			if (program.room <= 0) break;
+			taken++;
 			for (const {offset, origin, incarnation, seq, body} of deliveriesOf(item, typeof from === 'number' ? from : 0)) {
 				seen.take({offset, origin, incarnation, seq, digest: hash32(Buffer.from(body).toString('latin1'))});
 				program.room--;
@@ -115,7 +122,7 @@ export class Readers {
 		}
 
 		program.isFull = program.room <= 0;
-		return !program.isFull;
+		return taken;
 	}
 
 	#close(program: Program): void {

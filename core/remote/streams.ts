@@ -1,0 +1,177 @@
+/**
+The streams that a connection may have open on a node: snapshots, events, deliveries. Each sends only while its reader grants credit and
+the connection has room. It holds at most the one thing that it could not send; the rest stays where it comes from, a log or a bounded queue.
+*/
+import type {Broker, From} from '../api.ts';
+import {encode} from '../codec.ts';
+import {DapssError} from '../errors.ts';
+import type {Topic} from '../message.ts';
+import type {RecordedEvent} from '../observe/events.ts';
+import type {BatchSink} from '../reader.ts';
+import type {Outbox} from './outbox.ts';
+import {encodeDelivery, encodeFrame, type Answer, type Request} from './protocol.ts';
+
+/** Reading in batches, as they are stored: what a server forwards without looking inside. */
+export type BatchReading = {readonly agreed: Promise<void>; resume(): void; close(): Promise<void>};
+export type ReadableBroker = Broker & {readBatches(topics: readonly Topic[], from: From, sink: BatchSink): BatchReading};
+
+export type Stream = {
+	/** Topics that it reads. */
+	readonly topics: number;
+	/** The reader takes so many bytes more. */
+	grant(bytes: number): void;
+	/** The reader has taken in the last snapshot. */
+	next(): void;
+	/** The connection has room. */
+	resume(): void;
+	end(): void;
+};
+
+/** Topics that a stream of events with messages counts for, whatever the node itself is subscribed to. */
+const followedTopics = 16;
+
+/** Topics that a request would read, as the limits count them. */
+export function topicsOf(request: Request): number {
+	if (request.op === 'subscribe') return new Set(request.topics).size;
+	return request.op === 'events' && request.messages ? followedTopics : 0;
+}
+
+/** What a stream needs of its connection. `fail` answers with the error and ends the stream. */
+export type Line = {
+	readonly broker: ReadableBroker;
+	readonly outbox: Outbox;
+	readonly answer: (body: Answer) => void;
+	readonly fail: (id: number, error: unknown) => void;
+};
+
+/** Snapshots, one at a time: the next leaves when the last was taken in. */
+export function watch({broker, outbox, fail}: Line, id: number): Stream {
+	let isAwaited = true;
+	let latest: unknown;
+	const send = (): void => {
+		if (!isAwaited || latest === undefined || outbox.room() === 0) return;
+		const pieces = [encodeFrame('snapshot', [id, latest])];
+		if (!outbox.fits(pieces)) return fail(id, new DapssError('too-large', `The snapshot of this node has ${pieces[0]!.length} bytes: raise limits.frame_bytes on both sides`));
+		if (!outbox.stream(pieces)) return;
+		isAwaited = false;
+		latest = undefined;
+	};
+
+	const watching = broker.watch(snapshot => {
+		latest = snapshot;
+		send();
+	});
+	return {
+		topics: 0,
+		grant() {},
+		next() {
+			isAwaited = true;
+			send();
+		},
+		resume: send,
+		end: () => watching[Symbol.dispose](),
+	};
+}
+
+/** Events, in order; the next is asked for when the last has left. */
+export function follow({broker, outbox, answer, fail}: Line, id: number, request: Extract<Request, {op: 'events'}>): Stream {
+	const {messages, from = 'now', credit: granted = Infinity} = request;
+	const events = broker.events({messages, from})[Symbol.asyncIterator]();
+	const state = {credit: granted, isEnded: false};
+	let wake: (() => void) | undefined;
+	const send = async (event: RecordedEvent): Promise<void> => {
+		let pieces = [encodeFrame('event', [id, [event]])];
+		if (!outbox.fits(pieces)) pieces = [encodeFrame('event', [id, [{at: event.at, type: 'warning', text: `An event of ${pieces[0]!.length} bytes is left out: it is larger than a frame (limits.frame_bytes); subscribe to read the message`}]])];
+		while (!state.isEnded && !(state.credit > 0 && outbox.room() > 0 && outbox.stream(pieces))) {
+			// oxlint-disable-next-line no-await-in-loop -- until there is credit and room
+			await new Promise<void>(resolve => {
+				wake = resolve;
+			});
+		}
+
+		state.credit -= pieces[0]!.length;
+	};
+
+	const run = async (): Promise<void> => {
+		for (;;) {
+			// oxlint-disable-next-line no-await-in-loop -- a stream
+			const {value, done} = await events.next();
+			if (state.isEnded) return;
+			if (done) return answer({id, ended: true});
+			// oxlint-disable-next-line no-await-in-loop -- in order
+			await send(value);
+		}
+	};
+
+	void run().catch((error: unknown) => fail(id, error));
+	return {
+		topics: topicsOf(request),
+		grant(bytes) {
+			state.credit += bytes;
+			wake?.();
+		},
+		next() {},
+		resume: () => wake?.(),
+		end() {
+			state.isEnded = true;
+			wake?.();
+			void events.return?.();
+		},
+	};
+}
+
+/** Batches of topics, as they are stored. */
+export function subscribe({broker, outbox, answer, fail}: Line, id: number, request: Extract<Request, {op: 'subscribe'}>): Stream {
+	const {topics, from, credit: granted} = request;
+	let credit = granted;
+	const reading = broker.readBatches(topics, from, {
+		room: () => (credit > 0 ? Math.min(credit, outbox.room()) : 0),
+		take(items) {
+			let taken = 0;
+			for (const item of items) {
+				if (credit <= 0 || outbox.room() === 0) break;
+				const pieces = encodeDelivery(id, item);
+				if (!outbox.fits(pieces)) {
+					fail(id, new DapssError('too-large', `A batch of ${item.batch.bytes.length} bytes at offset ${item.offset} of ${item.batch.topic} is larger than a frame: raise limits.frame_bytes`));
+					break;
+				}
+
+				if (!outbox.stream(pieces)) break;
+				credit -= item.batch.bytes.length;
+				taken++;
+			}
+
+			return taken;
+		},
+		dropped: dropped => answer({id, dropped}),
+		failed: error => fail(id, error),
+	});
+	reading.agreed.then(() => answer({id, value: true}), (error: unknown) => fail(id, error));
+	return {
+		topics: topicsOf(request),
+		grant(bytes) {
+			const wasEmpty = credit <= 0;
+			credit += bytes;
+			if (wasEmpty && credit > 0) reading.resume();
+		},
+		next() {},
+		resume: () => reading.resume(),
+		end: () => void reading.close(),
+	};
+}
+
+/** A snapshot in bytes, for all who ask for it in the same turn of the event loop. */
+export class SharedSnapshot {
+	#bytes: Promise<Buffer> | undefined;
+
+	of(broker: Broker): Promise<Buffer> {
+		if (!this.#bytes) {
+			this.#bytes = broker.snapshot().then(snapshot => encode(snapshot));
+			setImmediate(() => {
+				this.#bytes = undefined;
+			});
+		}
+
+		return this.#bytes;
+	}
+}
