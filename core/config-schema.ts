@@ -73,6 +73,7 @@ const limits = v.strictObject({
 	unauthenticated: whole(1, 65_536),
 	unauthenticatedPerAddress: whole(1, 65_536),
 	handshakeMs: whole(100, 60_000),
+	openFiles: whole(16, 65_536),
 	topics: whole(1, 65_536),
 	members: whole(1, 65_536),
 }, unknownKey);

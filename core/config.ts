@@ -115,6 +115,11 @@ export type Config = {
 		readonly unauthenticatedPerAddress: number;
 		/** From accept to authenticated, milliseconds. @default 2000 */
 		readonly handshakeMs: number;
+		/**
+		Files that the logs have open at once, at most a quarter of what the process may open (`ulimit -n`); logs that are idle close theirs. Of the rest
+		`connections` gets all but 64. @default 256
+		*/
+		readonly openFiles: number;
 		/** Topics in the cluster. @default 1024 */
 		readonly topics: number;
 		/** Members in the cluster. @default 1024 */
@@ -152,7 +157,7 @@ export const defaults: Omit<Config, 'data' | 'secret'> = {
 	storage: {segmentBytes: 16_777_216, retainBytes: 268_435_456, retainAgeS: 604_800, writeDeadlineMs: 10_000},
 	limits: {
 		frameBytes: 1_048_576, outQueueBytes: 16_777_216, outQueueTotalBytes: 268_435_456,
-		connections: 1024, unauthenticated: 64, unauthenticatedPerAddress: 16, handshakeMs: 2000, topics: 1024, members: 1024,
+		connections: 1024, unauthenticated: 64, unauthenticatedPerAddress: 16, handshakeMs: 2000, openFiles: 256, topics: 1024, members: 1024,
 	},
 	console: {feed: 200, events: 100, previewBytes: 512, framesPerSecond: 10},
 };

@@ -16,7 +16,9 @@ import type {Channel, LocalHello, RefusedPeer, Transport} from './io/channel.ts'
 import {systemClock, systemEntropy} from './io/clock.ts';
 import {Discovery} from './io/discovery.ts';
 import {Faults} from './io/faults.ts';
-import {realFiles} from './io/files.ts';
+import {descriptorsMax, sharesOf} from './io/descriptors.ts';
+import {FilePool} from './io/file-pool.ts';
+import {realFiles, type Files} from './io/files.ts';
 import {Folder} from './io/folder.ts';
 import {expectKnownFormats} from './io/known-formats.ts';
 import {openLog} from './io/log.ts';
@@ -74,7 +76,10 @@ export function serveOver(broker: Broker, pipe: Pipe): void {
 	serve(broker as ServedBroker, pipe, () => undefined);
 }
 
-async function assemble(config: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
+async function assemble(configured: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
+	const processMax = descriptorsMax();
+	const shares = sharesOf(configured.limits, processMax);
+	const config = {...configured, limits: {...configured.limits, ...shares}};
 	const {path} = resources.use(await Folder.open(config.data));
 	// Set once the node has read its logs back; what comes in before is refused.
 	const current: {node?: Node} = {};
@@ -94,9 +99,18 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 
 	const refuse = (refused: RefusedPeer): void => record({type: 'refused', ...refused});
 
-	const folder = new NodeFiles(realFiles, path, warn);
+	const {openFiles, connections} = configured.limits;
+	if (shares.openFiles < openFiles || shares.connections < connections) warn(`This process may open ${processMax} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`);
+	const files = new FilePool(realFiles, {
+		openMax: shares.openFiles,
+		onShort() {
+			current.node?.journal.bound('open-files');
+			warn(`No more files can be opened: what needs one waits. Let the process open more than ${processMax} (ulimit -n), or lower limits.connections`);
+		},
+	});
+	const folder = new NodeFiles(files, path, warn);
 	const address = await advertisedAddress(config);
-	const home = await openHome(homeOf(folder, config), address);
+	const home = await openHome(homeOf(folder, files, config), address);
 	const {state, quarantined, store: raftStore} = home;
 	const {identity} = state;
 	const incarnation = state.incarnation + 1;
@@ -112,7 +126,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const resignations = await Resignations.open(path, identity, warn);
 	const knownTopics = await folder.topics({
 		known: () => [...state.topics, ...state.since.map(([topic]) => topic), ...topicsOf(config.topics), ...agreedTopics(raftStore)],
-		openLog: at => openLog({folder: at, ...logOptions(config)}),
+		openLog: at => openLog({folder: at, files, ...logOptions(config)}),
 	});
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 	const shared = transportOptions(config, {identity, version, onRefusal: refuse});
@@ -161,7 +175,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 			peers: {candidates: () => discovery.candidates(), ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame)},
 			sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
 			verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
-			openTopic: (topic, onHeader) => openTopicIn({folder, config, self: identity.id, warn}, topic, onHeader),
+			openTopic: (topic, onHeader) => openTopicIn({folder, files, config, self: identity.id, warn}, topic, onHeader),
 			faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: label => faults.active(label)},
 		},
 	});
@@ -212,11 +226,11 @@ async function ask(transport: Transport, at: string, hello: LocalHello, frame: B
 	});
 }
 
-type TopicHome = {readonly folder: NodeFiles; readonly config: Config; readonly self: NodeId; readonly warn: (text: string) => void};
+type TopicHome = {readonly folder: NodeFiles; readonly files: Files; readonly config: Config; readonly self: NodeId; readonly warn: (text: string) => void};
 
-async function openTopicIn({folder, config, self, warn}: TopicHome, topic: Topic, onHeader: OnHeader): Promise<TopicLog> {
+async function openTopicIn({folder, files, config, self, warn}: TopicHome, topic: Topic, onHeader: OnHeader): Promise<TopicLog> {
 	const at = await folder.topicFolder(topic);
-	const topicLog = await openLog({folder: at, ...logOptions(config)});
+	const topicLog = await openLog({folder: at, files, ...logOptions(config)});
 	const opened = await openTopicLog(topicLog, onHeader, self).catch((error: unknown): never => {
 		throw new DapssError('storage', `The log ${at} of the topic ${JSON.stringify(topic)} cannot be read: ${errorMessage(error)}`, {cause: error});
 	});
@@ -243,15 +257,15 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 	};
 }
 
-function homeOf(folder: NodeFiles, config: Config): HomeIo {
+function homeOf(folder: NodeFiles, files: Files, config: Config): HomeIo {
 	return {
-		expectKnownFormats: () => expectKnownFormats(realFiles, folder.path, stateFile),
+		expectKnownFormats: () => expectKnownFormats(files, folder.path, stateFile),
 		readState: () => folder.readJson(stateFile),
 		writeState: json => folder.writeJson(stateFile, json),
-		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), ...logOptions(config)}),
+		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), files, ...logOptions(config)}),
 		blobs: folder.blobs,
-		reserve: why => (why === 'left' ? reserveLeft : reserveQuarantine)(realFiles, folder.path, stateFile),
-		moveAside: name => moveAside(realFiles, folder.path, name),
+		reserve: why => (why === 'left' ? reserveLeft : reserveQuarantine)(files, folder.path, stateFile),
+		moveAside: name => moveAside(files, folder.path, name),
 	};
 }
 

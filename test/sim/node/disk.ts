@@ -2,6 +2,7 @@
 The disk of one simulated machine: a platter behind the `Files` port, where a write takes virtual time and belongs to the process that
 asked for it. The process may be killed or the power cut. It fails with EIO or ENOSPC when told to, and rots: bits flip, files are cut short.
 */
+import {dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/files.ts';
 import {Platter, type Loss, type StoredFile} from '../platter.ts';
 import type {Schedule} from '../schedule.ts';
@@ -98,9 +99,9 @@ export class SimDisk implements Files {
 		return this.#platter.file(path)?.content;
 	}
 
-	async open(path: string, mode: 'read' | 'write'): Promise<OpenFile> {
+	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
 		let file = this.#platter.file(path);
-		if (!file && mode === 'read') throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
+		if (!file && mode !== 'write') throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
 		if (!file) {
 			file = this.#platter.create(path);
 			file.modifiedMs = this.#schedule.nowMs;
@@ -127,6 +128,11 @@ export class SimDisk implements Files {
 
 	async unlink(path: string): Promise<void> {
 		this.#platter.unlink(path);
+	}
+
+	async removeFolder(folder: string): Promise<void> {
+		this.#platter.unlink(folder);
+		await this.syncFolder(dirname(folder));
 	}
 
 	async modifiedMs(path: string): Promise<number> {
