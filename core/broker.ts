@@ -35,13 +35,13 @@ import {parseRaftPacket} from './raft/packet.ts';
 import type {BatchSink} from './reader.ts';
 import type {BatchReading, ServedBroker} from './remote/server.ts';
 import {parseSwimPacket} from './swim/packet.ts';
+import {Upkeep} from './upkeep.ts';
 import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from './wire.ts';
 
 export type * from './node-options.ts';
 
 const tickMs = 25;
 const careMs = 1000;
-const retainMs = 10_000;
 
 export class Node implements ServedBroker {
 	readonly id: NodeId;
@@ -69,7 +69,7 @@ export class Node implements ServedBroker {
 	readonly #management: Management;
 	readonly #relay: Relay;
 	#caredMs = 0;
-	#retainedMs = 0;
+	readonly #upkeep: Upkeep;
 	readonly #keeping: Keeping;
 	#entering: Entering | undefined;
 	#stopping: Promise<void> | undefined;
@@ -150,7 +150,7 @@ export class Node implements ServedBroker {
 			self: id, incarnation, lamport, tickMs, config,
 			stampable: () => this.#keeping.stampable(),
 			io: {
-				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic,
+				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic,
 				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
 				sendControl: (to, packet) => void io.links.send(to, [encodeControl('gossip', packet)]),
 				queuedBytes: to => io.links.queuedBytes(to),
@@ -166,6 +166,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.identity.propose(command), former: options.former?.since ?? []});
+		this.#upkeep = new Upkeep({data: this.data, control: this.control, interests: this.interests, journal: this.journal, topicsMax: config.limits.topics, failed});
 		void io.raftStore.failed.then(failed);
 		this.#keeping = new Keeping({
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
@@ -191,11 +192,7 @@ export class Node implements ServedBroker {
 	/** Read the logs back; then time begins. Packets may come in afterwards. */
 	async start(): Promise<void> {
 		const {io} = this.options;
-		for (const topic of io.knownTopics) {
-			// oxlint-disable-next-line no-await-in-loop -- the disk reads one log after the other anyway
-			await this.data.recover(topic);
-		}
-
+		await this.#upkeep.recover(io.knownTopics, this.options.topics);
 		this.#onAgreed();
 		this.#pauses.ticked(io.clock.monotonicMs());
 		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given, so that a
@@ -349,6 +346,7 @@ export class Node implements ServedBroker {
 
 	async subscribeNode(topic: Topic): Promise<void> {
 		const isNew = !this.interests.own.has(topic);
+		using _slot = this.data.table.reserve([topic]);
 		this.interests.own.add(topic);
 		try {
 			await this.interests.settle(topic);
@@ -468,10 +466,7 @@ export class Node implements ServedBroker {
 		}
 
 		if (lamport.nextCeiling() !== undefined) void this.#keeping.save();
-		if (nowMs - this.#retainedMs >= retainMs) {
-			this.#retainedMs = nowMs;
-			void this.data.retain().catch((error: unknown) => this.#fail(error));
-		}
+		this.#upkeep.tick(nowMs);
 	}
 
 	#notePause(): void {

@@ -13,7 +13,7 @@ import type {StoredBatch} from './delivery.ts';
 import {createGossip, type Gossip, type GossipPacket} from './gossip/gossip.ts';
 import type {RefillGap} from './gossip/refill.ts';
 import type {Lamport} from './lamport.ts';
-import {LiveTopic, type NewBatch} from './live-topic.ts';
+import type {LiveTopic, NewBatch} from './live-topic.ts';
 import type {Random} from './machine.ts';
 import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Rejection} from './observe/events.ts';
@@ -21,6 +21,7 @@ import type {Clock} from './ports.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
 import type {BatchSink, Reader} from './reader.ts';
 import type {TopicLog} from './topic-log.ts';
+import {TopicTable} from './topic-table.ts';
 
 export type DataIo = {
 	readonly clock: Clock;
@@ -33,6 +34,8 @@ export type DataIo = {
 	readonly verify: (bytes: Buffer) => 'ok' | Rejection;
 	/** Opens, or makes, the log of a topic. `onHeader` gets what it holds, oldest first. */
 	readonly openTopic: (topic: Topic, onHeader: (header: BatchHeader) => void) => Promise<TopicLog>;
+	/** Removes what the closed log of a topic left. */
+	readonly removeTopic: (topic: Topic) => Promise<void>;
 };
 
 export type DataHooks = {
@@ -67,7 +70,7 @@ const inFlightBytesMax = 64 * 1024 * 1024;
 export class Data implements AsyncDisposable {
 	readonly gossip: Gossip;
 	readonly publisher: Publisher;
-	readonly topics = new Map<Topic, LiveTopic>();
+	readonly table: TopicTable;
 	#interests: ReadonlyMap<Topic, Interest> = new Map();
 	readonly #options: DataOptions;
 	readonly #congested = new Set<NodeId>();
@@ -84,25 +87,31 @@ export class Data implements AsyncDisposable {
 			bodyBytesMax: config.limits.frameBytes - frameOverheadBytes,
 			store: (topic, batches) => this.#storeOwn(topic, batches),
 		});
+		this.table = new TopicTable({
+			topicsMax: config.limits.topics, agreed: () => this.#interests, onWritten: (live, items) => this.#onWritten(live, items),
+			failed: options.hooks.failed, onFull: () => options.hooks.bound('topics'), removeLog: topic => io.removeTopic(topic),
+			openLog: topic => io.openTopic(topic, header => {
+				this.gossip.recover(header);
+				lamport.witness(header.lamport);
+			}),
+		});
+	}
+
+	get topics(): ReadonlyMap<Topic, LiveTopic> {
+		return this.table.live;
 	}
 
 	/** Open the log of a topic that an earlier life of the node left, so that the machine knows what was delivered. Before any packet is taken in. */
 	async recover(topic: Topic): Promise<void> {
-		const log = this.#options.io.openTopic(topic, header => {
-			this.gossip.recover(header);
-			this.#options.lamport.witness(header.lamport);
-		});
-		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items), this.#options.hooks.failed));
-		this.gossip.refill(topic, (await log).holes.flatMap(hole => [...hole.gaps.values()]));
+		// What goes wrong is told by the holes.
+		const live = this.table.open(topic, () => undefined);
+		this.gossip.refill(topic, (await live.holes()).flatMap(hole => [...hole.gaps.values()]));
 	}
 
+	/** @throws `refused` at the limit of topics, and as the publisher does */
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
-		if (!this.topics.has(topic) && this.topics.size >= this.#options.config.limits.topics) {
-			this.#options.hooks.bound('topics');
-			throw new DapssError('refused', `Expected at most ${this.#options.config.limits.topics} topics on this node (limits.topics), got one more`);
-		}
-
-		return this.publisher.publish(topic, bodies);
+		using _slot = this.table.reserve([topic]);
+		return await this.publisher.publish(topic, bodies);
 	}
 
 	/** Who subscribes to what, as agreed. */
@@ -117,7 +126,7 @@ export class Data implements AsyncDisposable {
 	}
 
 	read(topic: Topic, from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
-		return this.#topic(topic).read(from, sink);
+		return this.table.open(topic).read(from, sink);
 	}
 
 	stopReading(topic: Topic, reader: Reader): void {
@@ -190,33 +199,27 @@ export class Data implements AsyncDisposable {
 		}
 	}
 
+	/** Let go of topics that hold nothing and that nobody subscribes to; `isWanted` knows who is about to. */
+	free(isWanted: (topic: Topic) => boolean): Promise<void> {
+		const served = new Set([...this.#serving].map(key => key.slice(key.indexOf(' ') + 1)));
+		return this.table.free(topic => !isWanted(topic) && !served.has(topic));
+	}
+
 	async [Symbol.asyncDispose](): Promise<void> {
 		this.publisher.close(new DapssError('closed', 'The node is stopping'));
 		this.#isClosed = true;
-		await Promise.all([...this.topics.values()].map(live => live[Symbol.asyncDispose]()));
+		await this.table.close();
 	}
 
 	#retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void {
 		this.gossip.retained(topic, floors);
 	}
 
-	#topic(topic: Topic): LiveTopic {
-		let live = this.topics.get(topic);
-		if (!live) {
-			const log = this.#options.io.openTopic(topic, header => this.gossip.recover(header));
-			log.catch((error: unknown) => this.#options.hooks.failed(error));
-			live = new LiveTopic(topic, log, (written, items) => this.#onWritten(written, items), this.#options.hooks.failed);
-			this.topics.set(topic, live);
-		}
-
-		return live;
-	}
-
 	/** Send and store at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored. */
 	#storeOwn(topic: Topic, batches: readonly Batch[]): Promise<void> {
 		for (const batch of batches) this.gossip.publish(batch);
 		this.pump();
-		const stored = this.#topic(topic).append(batches.map(batch => ({batch, hops: 0, repaired: false})), true);
+		const stored = this.table.open(topic).append(batches.map(batch => ({batch, hops: 0, repaired: false})), true);
 		stored.catch((error: unknown) => this.#options.hooks.failed(error));
 		return stored;
 	}
@@ -231,7 +234,7 @@ export class Data implements AsyncDisposable {
 		}
 
 		for (const [topic, items] of groups) {
-			this.#topic(topic).append(items, false).catch((error: unknown) => this.#options.hooks.failed(error));
+			this.table.open(topic).append(items, false).catch((error: unknown) => this.#options.hooks.failed(error));
 		}
 	}
 
@@ -257,7 +260,7 @@ export class Data implements AsyncDisposable {
 	/** What damage took is back: no reader is told, each finds it at its offset. */
 	async #fill(topic: Topic, found: readonly Batch[], gaps: readonly RefillGap[]): Promise<void> {
 		try {
-			const live = this.#topic(topic);
+			const live = this.table.open(topic);
 			const placed = await live.refill(found);
 			this.gossip.filled(topic, placed.map(({batch}) => batch), gaps);
 			this.schedulePump();

@@ -45,6 +45,11 @@ export class LiveTopic implements AsyncDisposable {
 		return this.#log?.bytes ?? 0;
 	}
 
+	/** Its log is open, nobody reads it, and no append waits. */
+	get isIdle(): boolean {
+		return this.#log !== undefined && this.#early === 0 && this.#readers.size === 0;
+	}
+
 	/** Messages that damage took and nobody has given back. */
 	get missing(): number {
 		return this.#log?.missing ?? 0;
@@ -78,6 +83,11 @@ export class LiveTopic implements AsyncDisposable {
 	/** The batches that match the wants, in log order. */
 	async serve(wants: Parameters<TopicLog['serve']>[0], bytesMax: number): ReturnType<TopicLog['serve']> {
 		return (await this.#opened).serve(wants, bytesMax);
+	}
+
+	/** Where damage took messages, once the log is open. */
+	async holes(): Promise<TopicLog['holes']> {
+		return (await this.#opened).holes;
 	}
 
 	/** Put back what damage took. Those that found their place. */

@@ -19,6 +19,9 @@ const unreadBytesMax = 8 * 1024 * 1024;
 export function readBatches({interests, data}: ReadableNode, topics: readonly Topic[], from: From, sink: BatchSink): BatchReading {
 	const readers = new Map<Topic, Reader>();
 	let isClosed = false;
+	// None is asked for, and so none is released, when there is no room for all.
+	const room = roomFor(data, topics);
+	if ('refused' in room) return {agreed: room.refused, resume: () => undefined, close: async () => undefined};
 	const open = async (topic: Topic): Promise<void> => {
 		await interests.acquire(topic, from);
 		if (isClosed) return;
@@ -35,7 +38,7 @@ export function readBatches({interests, data}: ReadableNode, topics: readonly To
 	};
 
 	const agreed = Promise.all(topics.map(topic => open(topic))).then(() => undefined);
-	agreed.catch(() => void close());
+	agreed.catch(() => void close()).finally(() => room.slots[Symbol.dispose]());
 	return {
 		agreed,
 		resume() {
@@ -43,6 +46,17 @@ export function readBatches({interests, data}: ReadableNode, topics: readonly To
 		},
 		close,
 	};
+}
+
+function roomFor(data: Data, topics: readonly Topic[]): {readonly slots: Disposable} | {readonly refused: Promise<never>} {
+	try {
+		return {slots: data.table.reserve(topics)};
+	} catch (error) {
+		const {promise, reject} = Promise.withResolvers<never>();
+		promise.catch(() => undefined);
+		reject(error);
+		return {refused: promise};
+	}
 }
 
 /** Messages, for a program in this process. */

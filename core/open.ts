@@ -176,6 +176,7 @@ async function assemble(configured: Config, resources: AsyncDisposableStack): Pr
 			sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
 			verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
 			openTopic: (topic, onHeader) => openTopicIn({folder, files, config, self: identity.id, warn}, topic, onHeader),
+			removeTopic: topic => folder.removeTopic(topic),
 			faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: label => faults.active(label)},
 		},
 	});

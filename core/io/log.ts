@@ -348,12 +348,18 @@ export class SegmentedLog implements Log {
 		const {writeDeadlineMs} = this.#options;
 		// A call into a disk that hangs cannot be taken back. Whoever waits is told; the call itself may never end. While no file can be
 		// opened it is not the disk that is slow.
-		using _timer = this.#clock.every(writeDeadlineMs, () => {
-			if (!this.#files.isShort) this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`));
+		const watch = (): Disposable => this.#clock.after(writeDeadlineMs, () => {
+			if (this.#files.isShort) timer = watch();
+			else this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`));
 		});
-		const result = await work;
-		if (this.#error) throw this.#error;
-		return result;
+		let timer = watch();
+		try {
+			const result = await work;
+			if (this.#error) throw this.#error;
+			return result;
+		} finally {
+			timer[Symbol.dispose]();
+		}
 	}
 
 	/** The first error is the last word: a disk that failed once may claim success having lost the data. */

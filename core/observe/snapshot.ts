@@ -144,7 +144,7 @@ export type Counters = {
 	readonly rejected: Readonly<Record<string, number>>;
 	/** Frames of others on a shared multicast group that are none of this node's business, by reason. */
 	readonly ignored: Readonly<Record<string, number>>;
-	/** Bounds that were hit, by name: `out-queue`, `held`, `clients`, … */
+	/** Bounds that were hit, by name: `out-queue`, `topics`, `open-files`, … */
 	readonly bounds: Readonly<Record<string, number>>;
 };
 
@@ -170,6 +170,8 @@ export type Snapshot = {
 	readonly raft: RaftSnapshot;
 	readonly members: readonly MemberSnapshot[];
 	readonly topics: readonly TopicSnapshot[];
+	/** Topics that count against `limits.topics` on this node, those of the agreement included; absent from an older node. */
+	readonly topicSlots?: {readonly used: number; readonly max: number};
 	readonly partition: PartitionSnapshot;
 	readonly cuts: readonly CutSnapshot[];
 	readonly gossip: GossipSnapshot;

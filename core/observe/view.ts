@@ -47,6 +47,7 @@ export function viewOf(node: Node): Snapshot {
 		},
 		members: membersOf(node),
 		topics: topicsOf(node),
+		topicSlots: data.table.slots,
 		partition: presence.view(),
 		cuts: presence.cuts(),
 		gossip: {fanout: gossip.fanout, duplicates: gossip.duplicates, misses: gossip.misses, held: gossip.held},

@@ -138,7 +138,7 @@ test.each(['EMFILE', 'ENFILE'])('%s is waited for, and no fault of the disk: a l
 	});
 	// The deadline passes while the log waits for a descriptor.
 	const passed: Array<() => void> = [];
-	const clock = {wallMs: () => 1, monotonicMs: () => 1, soon: setImmediate, after: () => ({[Symbol.dispose]: () => undefined}), every: (_: number, run: () => void) => {
+	const clock = {wallMs: () => 1, monotonicMs: () => 1, soon: setImmediate, every: () => ({[Symbol.dispose]: () => undefined}), after: (_: number, run: () => void) => {
 		passed.push(run);
 		return {[Symbol.dispose]: () => undefined};
 	}};
@@ -147,7 +147,7 @@ test.each(['EMFILE', 'ENFILE'])('%s is waited for, and no fault of the disk: a l
 	const {synced} = log.append([Buffer.from('a')]);
 	await expect.poll(() => due.length).toBeGreaterThan(0);
 	expect(pool.isShort).toBe(true);
-	for (const run of passed) run();
+	for (const run of passed.splice(0)) run();
 	for (const run of due.splice(0)) run();
 	await expect.poll(() => due.length).toBeGreaterThan(0);
 	expect(shortages).toBe(1);

@@ -1,10 +1,10 @@
 /** What a node is short of (descriptors, topics, disk, time) limits what it takes; it does not end the node. Real processes. */
-import {readdirSync} from 'node:fs';
+import {existsSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli} from './command.ts';
+import {cli, run} from './command.ts';
 
 /** A node of the cluster in a shell that runs `limit` first. */
 async function start(cluster: Cluster, port: number, limit: string): Promise<NodeProcess> {
@@ -33,3 +33,29 @@ test('with 256 descriptors a node takes messages of 228 topics, and starts again
 	expect(topics.filter(({messages}) => messages === 2).map(({name}) => name).toSorted()).toEqual(names.toSorted());
 	await reader[Symbol.asyncDispose]();
 });
+
+test('many new topics at once do not pass the limit; when their messages are gone, so are they (case 14)', async () => {
+	await using cluster = new Cluster({cli, settings: {limits: {topics: 16}, storage: {retain_age_s: 1}}});
+	const [port] = await freePorts(1) as [number];
+	const node = await start(cluster, port, 'true');
+	const broker = await cluster.client(node);
+	const attempts = await Promise.allSettled(Array.from({length: 200}, (_, index) => broker.publish(`topic-${index}` as Topic, [new Uint8Array(0)])));
+	const refused = attempts.filter(({status}) => status === 'rejected') as PromiseRejectedResult[];
+	expect(attempts.length - refused.length).toBe(16);
+	expect(new Set(refused.map(({reason}) => (reason as Error).message))).toEqual(new Set([expect.stringContaining('limits.topics') as string]));
+	// A subscription is a topic too.
+	await expect(broker.subscribeNode('one more' as Topic)).rejects.toMatchObject({code: 'refused', message: expect.stringContaining('limits.topics') as string});
+	await expect(broker.subscribe(['another' as Topic]).agreed).rejects.toMatchObject({code: 'refused', message: expect.stringContaining('limits.topics') as string});
+	const checked = await run(['check', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags]);
+	expect(checked.stdout.toString()).toContain('The limit of topics is reached: 16 of 16 (limits.topics)');
+	await node.kill('SIGKILL');
+	// Also after a restart they count, and go.
+	const again = await start(cluster, port, 'true');
+	const reader = await cluster.client(again);
+	await expect.poll(async () => (await reader.snapshot()).topicSlots?.used, {timeout: 40_000}).toBe(0);
+	expect(existsSync(join(cluster.folder, 'data', 'topics'))).toBe(true);
+	expect(readdirSync(join(cluster.folder, 'data', 'topics'))).toEqual([]);
+	await reader.publish('fresh' as Topic, [Buffer.from('a')]);
+	await reader[Symbol.asyncDispose]();
+	await broker[Symbol.asyncDispose]();
+}, 90_000);

@@ -396,6 +396,16 @@ export class Host implements Station {
 				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)}, faults: undefined, sign: undefined, verify: () => 'ok',
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
+				removeTopic: async topic => {
+					const at = `${folder}/topics/${encodeURIComponent(topic)}`;
+					const names = await disk.list(at);
+					for (const part of [names.filter(file => file === 'synced'), names.filter(file => file !== 'synced')]) {
+						for (const file of part) await disk.unlink(`${at}/${file}`); // oxlint-disable-line no-await-in-loop -- in order
+						await disk.syncFolder(at); // oxlint-disable-line no-await-in-loop
+					}
+
+					await disk.removeFolder(at);
+				},
 				openTopic: async (topic, onHeader) => {
 					const topicLog = await openLog({folder: `${folder}/topics/${encodeURIComponent(topic)}`, ...logOptions});
 					return witness.topicLog(this, topic, await openTopicLog(topicLog, witness.onHeader(this, topic, onHeader), this.id), topicLog.damaged.length > 0);
