@@ -150,7 +150,7 @@ export class Node implements ServedBroker {
 			self: id, incarnation, lamport, tickMs, config,
 			stampable: () => this.#keeping.stampable(),
 			io: {
-				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic,
+				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic, retentionMs: io.retentionMs,
 				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
 				sendControl: (to, packet) => void io.links.send(to, [encodeControl('gossip', packet)]),
 				queuedBytes: to => io.links.queuedBytes(to),
@@ -162,6 +162,9 @@ export class Node implements ServedBroker {
 				missed: (topic, origin, messages) => emit({type: 'missed', topic, origin, messages}),
 				refilled: (topic, messages, missing) => emit({type: 'refilled', topic, messages, missing}),
 				synced: (peer, messages) => this.presence.synced(peer, messages),
+				deleted(topic, deletion) {
+					if (deletion.unread > 0 || deletion.reason === 'disk') emit({type: 'deleted', topic, ...deletion});
+				},
 				bound: name => this.journal.bound(name),
 			},
 		});

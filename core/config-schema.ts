@@ -74,6 +74,7 @@ const limits = v.strictObject({
 	unauthenticatedPerAddress: whole(1, 65_536),
 	handshakeMs: whole(100, 60_000),
 	openFiles: whole(16, 65_536),
+	diskBytes: whole(64 * KiB, 2 ** 50),
 	topics: whole(1, 65_536),
 	members: whole(1, 65_536),
 }, unknownKey);

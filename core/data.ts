@@ -20,6 +20,7 @@ import type {Rejection} from './observe/events.ts';
 import type {Clock} from './ports.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
 import type {BatchSink, Reader} from './reader.ts';
+import {sharesOfBudget, type Deletion, type Retention} from './retention.ts';
 import type {TopicLog} from './topic-log.ts';
 import {TopicTable} from './topic-table.ts';
 
@@ -34,6 +35,8 @@ export type DataIo = {
 	readonly verify: (bytes: Buffer) => 'ok' | Rejection;
 	/** Opens, or makes, the log of a topic. `onHeader` gets what it holds, oldest first. */
 	readonly openTopic: (topic: Topic, onHeader: (header: BatchHeader) => void) => Promise<TopicLog>;
+	/** The time that ages of messages are judged by, milliseconds. */
+	readonly retentionMs: () => number;
 	/** Removes what the closed log of a topic left. */
 	readonly removeTopic: (topic: Topic) => Promise<void>;
 };
@@ -46,6 +49,8 @@ export type DataHooks = {
 	readonly synced: (peer: NodeId, messages: number) => void;
 	/** Messages that damage had taken are back in the log of the topic; `missing` are not. */
 	readonly refilled: (topic: Topic, messages: number, missing: number) => void;
+	/** Retention took messages of the topic; `unread` of them nobody had read through this node, as far as it knows. */
+	readonly deleted: (topic: Topic, deletion: Deletion & {readonly unread: number}) => void;
 	readonly bound: (name: string) => void;
 	/** The node must stop: the disk failed. */
 	readonly failed: (error: unknown) => void;
@@ -71,6 +76,8 @@ export class Data implements AsyncDisposable {
 	readonly gossip: Gossip;
 	readonly publisher: Publisher;
 	readonly table: TopicTable;
+	/** Messages that retention deleted since the start, by reason, and how many of them nobody had read here. */
+	readonly deleted = {age: 0, size: 0, disk: 0, unread: 0};
 	#interests: ReadonlyMap<Topic, Interest> = new Map();
 	readonly #options: DataOptions;
 	readonly #congested = new Set<NodeId>();
@@ -189,13 +196,17 @@ export class Data implements AsyncDisposable {
 		}
 	}
 
-	/** Drop what is older or more than is kept; called now and then. */
-	async retain(): Promise<void> {
-		const {config: {storage}, io} = this.#options;
+	/** Drop what is older or more than is kept, of each topic and of all; called now and then. @param isRead of topics whose messages were read, although no subscription is agreed yet */
+	async retain(isRead: (topic: Topic) => boolean = () => false): Promise<void> {
+		const {config: {storage, limits}} = this.#options;
 		for (const live of this.topics.values()) {
 			// oxlint-disable-next-line no-await-in-loop -- one unlink at a time is enough
-			const floors = await live.retain({bytes: storage.retainBytes, ageMs: storage.retainAgeS * 1000, nowMs: io.clock.wallMs()});
-			if (floors) this.#retained(live.name, floors);
+			await this.#retain(live, {bytes: storage.retainBytes, bytesMax: limits.diskBytes}, isRead);
+		}
+
+		for (const [live, bytesMax] of sharesOfBudget(new Map([...this.topics.values()].map(one => [one, one.bytes])), limits.diskBytes)) {
+			// oxlint-disable-next-line no-await-in-loop
+			await this.#retain(live, {bytes: storage.retainBytes, bytesMax}, isRead);
 		}
 	}
 
@@ -211,8 +222,21 @@ export class Data implements AsyncDisposable {
 		await this.table.close();
 	}
 
-	#retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void {
-		this.gossip.retained(topic, floors);
+	async #retain(live: LiveTopic, bounds: Pick<Retention, 'bytes' | 'bytesMax'>, isRead: (topic: Topic) => boolean): Promise<void> {
+		const {config: {storage}, io, hooks} = this.#options;
+		const {name, slowest} = live;
+		const retained = await live.retain({...bounds, ageMs: storage.retainAgeS * 1000, nowMs: io.retentionMs()});
+		if (retained) this.gossip.retained(name, retained.floors);
+		// Who subscribes elsewhere was sent it; readers here have a place in the log.
+		const readEnd = slowest ?? (this.#interests.has(name) || isRead(name) ? Infinity : live.readEnd);
+		let at = retained?.from ?? 0;
+		for (const deletion of retained?.deletions ?? []) {
+			const unread = Math.max(0, at + deletion.messages - Math.max(at, readEnd));
+			at += deletion.messages;
+			this.deleted[deletion.reason] += deletion.messages;
+			this.deleted.unread += unread;
+			hooks.deleted(name, {...deletion, unread});
+		}
 	}
 
 	/** Send and store at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored. */
@@ -240,7 +264,11 @@ export class Data implements AsyncDisposable {
 
 	#onWritten(live: LiveTopic, items: readonly StoredBatch[]): void {
 		if (!this.isSubscribed(live.name)) return;
-		for (const item of items) live.delivered += item.batch.count;
+		for (const {batch, offset} of items) {
+			live.delivered += batch.count;
+			live.readEnd = offset + batch.count;
+		}
+
 		this.#options.hooks.delivered(live.name, items);
 	}
 

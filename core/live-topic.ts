@@ -5,7 +5,7 @@ One live topic on this node: its log and those who read it. What is appended is 
 The log opens in the background when a topic is first used; appends made before wait in order.
 */
 import type {StoredBatch} from './delivery.ts';
-import type {Batch, StreamKey, Topic} from './message.ts';
+import type {Batch, Topic} from './message.ts';
 import {Reader, type BatchSink} from './reader.ts';
 import type {TopicLog} from './topic-log.ts';
 
@@ -16,6 +16,8 @@ export class LiveTopic implements AsyncDisposable {
 	/** Delivered to readers or the node's own feed since the start. */
 	delivered = 0;
 	lastLamport = 0;
+	/** Everything before this offset was read through this node since its start. */
+	readEnd = 0;
 	#log: TopicLog | undefined;
 	#writtenEnd = 0;
 	/** Appends that came before the log was open: later ones queue behind them. */
@@ -50,6 +52,11 @@ export class LiveTopic implements AsyncDisposable {
 		return this.#log !== undefined && this.#early === 0 && this.#readers.size === 0;
 	}
 
+	/** Where the slowest reader is; `undefined` when there is none. */
+	get slowest(): number | undefined {
+		return this.#readers.size === 0 ? undefined : Math.min(...[...this.#readers].map(({cursor}) => cursor));
+	}
+
 	/** Messages that damage took and nobody has given back. */
 	get missing(): number {
 		return this.#log?.missing ?? 0;
@@ -76,6 +83,7 @@ export class LiveTopic implements AsyncDisposable {
 	}
 
 	stop(reader: Reader): void {
+		this.readEnd = Math.max(this.readEnd, reader.cursor);
 		reader[Symbol.dispose]();
 		this.#readers.delete(reader);
 	}
@@ -95,7 +103,7 @@ export class LiveTopic implements AsyncDisposable {
 		return (await this.#opened).refill(found);
 	}
 
-	async retain(bounds: Parameters<TopicLog['retain']>[0]): Promise<ReadonlyMap<StreamKey, number> | undefined> {
+	async retain(bounds: Parameters<TopicLog['retain']>[0]): ReturnType<TopicLog['retain']> {
 		return (await this.#opened).retain(bounds);
 	}
 

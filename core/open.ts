@@ -4,7 +4,7 @@ The composition root: puts a node together from its configuration, real sockets 
 sent, logs are read back before a packet comes in.
 */
 import {randomBytes} from 'node:crypto';
-import {hostname} from 'node:os';
+import {hostname, uptime} from 'node:os';
 import {join as joinPath} from 'node:path';
 import type {Broker, FaultCommand} from './api.ts';
 import {Node} from './broker.ts';
@@ -39,6 +39,7 @@ import {stateToJson, type KeptState} from './node-state.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import type {RaftStore} from './raft-store.ts';
 import {replay} from './refound.ts';
+import {parseKeptTime, resumedTime, RetentionClock} from './retention.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
 import type {Pipe} from './remote/pipe.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
@@ -50,6 +51,9 @@ import {encodeControl} from './wire.ts';
 export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
 
 const stateFile = 'node.json';
+/** The time that ages of messages are judged by, and how often it is written down, milliseconds. */
+const clockFile = 'clock.json';
+const keepTimeMs = 60_000;
 /** Warnings of one process. */
 const warningsMax = 1000;
 /** A question to another node: until the connection is open, and until the answer is there. */
@@ -128,6 +132,11 @@ async function assemble(configured: Config, resources: AsyncDisposableStack): Pr
 		known: () => [...state.topics, ...state.since.map(([topic]) => topic), ...topicsOf(config.topics), ...agreedTopics(raftStore)],
 		openLog: at => openLog({folder: at, files, ...logOptions(config)}),
 	});
+	const retentionClock = await resumeClock(folder, config);
+	const keepTime = (): Promise<void> => folder.writeJson(clockFile, retentionClock.kept(uptimeMs())).catch((error: unknown) => warn(`Ages of messages are short after the next start: ${errorMessage(error)}`));
+	await keepTime();
+	if (retentionClock.isLagging) warn(`The clock of this machine is ahead of the time that it ran: ages of messages count on from ${new Date(retentionClock.nowMs).toISOString()}, so that nothing is deleted early`);
+	resources.use(systemClock.every(keepTimeMs, () => void keepTime()));
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 	const shared = transportOptions(config, {identity, version, onRefusal: refuse});
 	const transport = createTransport(shared);
@@ -175,7 +184,8 @@ async function assemble(configured: Config, resources: AsyncDisposableStack): Pr
 			peers: {candidates: () => discovery.candidates(), ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame)},
 			sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
 			verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
-			openTopic: (topic, onHeader) => openTopicIn({folder, files, config, self: identity.id, warn}, topic, onHeader),
+			openTopic: (topic, onHeader) => openTopicIn({folder, files, config, self: identity.id, warn, nowMs: () => retentionClock.nowMs}, topic, onHeader),
+			retentionMs: () => retentionClock.nowMs,
 			removeTopic: topic => folder.removeTopic(topic),
 			faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: label => faults.active(label)},
 		},
@@ -189,6 +199,7 @@ async function assemble(configured: Config, resources: AsyncDisposableStack): Pr
 	};
 
 	void running.closed.then(async () => {
+		await keepTime();
 		await raftStore[Symbol.asyncDispose]().catch(() => undefined);
 		await resources.disposeAsync();
 	});
@@ -227,12 +238,12 @@ async function ask(transport: Transport, at: string, hello: LocalHello, frame: B
 	});
 }
 
-type TopicHome = {readonly folder: NodeFiles; readonly files: Files; readonly config: Config; readonly self: NodeId; readonly warn: (text: string) => void};
+type TopicHome = {readonly folder: NodeFiles; readonly files: Files; readonly config: Config; readonly self: NodeId; readonly warn: (text: string) => void; readonly nowMs: () => number};
 
-async function openTopicIn({folder, files, config, self, warn}: TopicHome, topic: Topic, onHeader: OnHeader): Promise<TopicLog> {
+async function openTopicIn({folder, files, config, self, warn, nowMs}: TopicHome, topic: Topic, onHeader: OnHeader): Promise<TopicLog> {
 	const at = await folder.topicFolder(topic);
 	const topicLog = await openLog({folder: at, files, ...logOptions(config)});
-	const opened = await openTopicLog(topicLog, onHeader, self).catch((error: unknown): never => {
+	const opened = await openTopicLog(topicLog, onHeader, self, nowMs).catch((error: unknown): never => {
 		throw new DapssError('storage', `The log ${at} of the topic ${JSON.stringify(topic)} cannot be read: ${errorMessage(error)}`, {cause: error});
 	});
 	// What came back once is reported no more; how much a hole at the end has taken cannot be known.
@@ -241,6 +252,14 @@ async function openTopicIn({folder, files, config, self, warn}: TopicHome, topic
 	}
 
 	return opened;
+}
+
+const uptimeMs = (): number => uptime() * 1000;
+
+/** Of a file that cannot be read nothing depends but ages: then the wall clock is believed. */
+async function resumeClock(folder: NodeFiles, {storage}: Config): Promise<RetentionClock> {
+	const kept = parseKeptTime(await folder.readJson(clockFile).catch(() => undefined));
+	return new RetentionClock(resumedTime(kept, {wallMs: systemClock.wallMs(), uptimeMs: uptimeMs()}, storage.retainAgeS * 1000), () => systemClock.monotonicMs());
 }
 
 function serveClient(node: Node | undefined, channel: Channel): void {

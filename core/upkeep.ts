@@ -40,6 +40,8 @@ export class Upkeep {
 			await data.recover(topic);
 		}
 
+		// First of all, so that a disk that is full has room for what follows.
+		await data.retain(topic => own.includes(topic));
 		this.#unopened = topics;
 		if (topics.length === 0) return;
 		journal.bound('topics');

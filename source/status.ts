@@ -22,6 +22,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		quorum: {has: raft.hasQuorum, state: raft.quorum, voters: raft.voters.length, reachable: raft.reachableVoters, missing: outlookOf({raft, members}).missing.map(({id, name, address, state, downMs}) => ({id, name, address, state, downMs: downMs ?? null}))},
 		members: members.map(({id, name, address, state, voter, rttMs, version, protocol}) => ({id, name, address, state, voter, rttMs: rttMs ?? null, version, protocol})),
 		topics: topics.map(({name, durable, subscribers, messages, bytes, missing}) => ({name, durable, subscribers, messages, bytes, missing})),
+		deleted: snapshot.counters.deleted ?? null,
 		partition: {state: partition.state, sides: partition.sides},
 		cuts: snapshot.cuts.map(({between, what, via, forMs}) => ({between, what, via: via ?? null, forMs})),
 		foreign: snapshot.foreign,

@@ -138,6 +138,8 @@ export type GossipSnapshot = {
 export type Counters = {
 	readonly published: number;
 	readonly delivered: number;
+	/** Messages that retention deleted, by reason, and how many of them nobody had read here; absent from an older node. */
+	readonly deleted?: {readonly age: number; readonly size: number; readonly disk: number; readonly unread: number};
 	readonly receivedBytes: number;
 	readonly sentBytes: number;
 	/** Refused frames and batches by reason. */

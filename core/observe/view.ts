@@ -129,6 +129,7 @@ function countersOf(node: Node): Counters {
 	return {
 		published: data.publisher.published,
 		delivered: journal.delivered,
+		deleted: {...data.deleted},
 		receivedBytes: links.stats.receivedBytes,
 		sentBytes: links.stats.sentBytes,
 		...refusalsOf(journal.rejected, links.refusals),

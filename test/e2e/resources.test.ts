@@ -1,5 +1,5 @@
 /** What a node is short of (descriptors, topics, disk, time) limits what it takes; it does not end the node. Real processes. */
-import {existsSync, readdirSync} from 'node:fs';
+import {existsSync, readdirSync, utimesSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
@@ -59,3 +59,48 @@ test('many new topics at once do not pass the limit; when their messages are gon
 	await reader[Symbol.asyncDispose]();
 	await broker[Symbol.asyncDispose]();
 }, 90_000);
+
+/** Segments of the topics in the node's data folder. */
+const segmentsOf = (cluster: Cluster): string[] => readdirSync(join(cluster.folder, 'data', 'topics'), {recursive: true, withFileTypes: true}).filter(({name}) => name.endsWith('.log')).map(({parentPath, name}) => join(parentPath, name));
+
+async function messagesOf(cluster: Cluster, node: NodeProcess): Promise<number> {
+	const broker = await cluster.client(node);
+	const {topics} = await broker.snapshot();
+	await broker[Symbol.asyncDispose]();
+	return topics.reduce((sum, {messages}) => sum + messages, 0);
+}
+
+async function publishThree(cluster: Cluster, node: NodeProcess): Promise<void> {
+	const broker = await cluster.client(node);
+	for (const text of ['one', 'two', 'three']) await broker.publish('news' as Topic, [Buffer.from(text)]);
+	await broker[Symbol.asyncDispose]();
+	await node.kill('SIGTERM');
+}
+
+test('a clock that is 9 days ahead deletes nothing, and is told of (case 16)', async () => {
+	await using cluster = new Cluster({cli});
+	const [port] = await freePorts(1) as [number];
+	await publishThree(cluster, await start(cluster, port, 'true'));
+	const ahead = (days: number): string => `export NODE_OPTIONS="--import data:text/javascript,const{now}=Date;Date.now=()=>now()+${days * 86_400_000}"`;
+	// Retention goes first at a start. It is the same at the next start with that clock.
+	for (const days of [9, 9, 9]) {
+		const node = await start(cluster, port, ahead(days));
+		expect(await messagesOf(cluster, node)).toBe(3);
+		expect(node.events.find(({type}) => type === 'warning')).toMatchObject({text: expect.stringContaining('The clock of this machine is ahead') as string});
+		expect(node.events.filter(({type}) => type === 'deleted')).toEqual([]);
+		await node.kill('SIGTERM');
+	}
+});
+
+test('a segment dated 2099 goes when its messages are old, and what was not read is told (case 16)', async () => {
+	await using cluster = new Cluster({cli, settings: {storage: {retain_age_s: 3}}});
+	const [port] = await freePorts(1) as [number];
+	await publishThree(cluster, await start(cluster, port, 'true'));
+	for (const path of segmentsOf(cluster)) utimesSync(path, 4_070_908_800, 4_070_908_800);
+	const node = await start(cluster, port, 'true');
+	const deleted = await node.waitFor(({type}) => type === 'deleted', 'a deletion');
+	expect(deleted).toMatchObject({topic: 'news', reason: 'age', messages: 3, unread: 3});
+	expect(await messagesOf(cluster, node)).toBe(0);
+	const status = JSON.parse((await run(['status', '-o', 'json', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags])).stdout.toString()) as {readonly deleted: unknown};
+	expect(status.deleted).toEqual({age: 3, size: 0, disk: 0, unread: 3});
+});

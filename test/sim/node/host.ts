@@ -22,6 +22,7 @@ import type {RaftLimits} from '../../../core/raft/leader.ts';
 import {RaftStore, type Blobs} from '../../../core/raft-store.ts';
 import {openTopicLog} from '../../../core/topic-log.ts';
 import {decodeContext, decodeEnvelope, encodeContext} from '../../../core/topics/command.ts';
+import {parseKeptTime, resumedTime, RetentionClock} from '../../../core/retention.ts';
 import {namesProtocol, type Topics} from '../../../core/topics/topics.ts';
 import {protocolMax} from '../../../core/version.ts';
 import {encodeControl} from '../../../core/wire.ts';
@@ -76,6 +77,7 @@ export type Stop = 'killed' | 'power' | 'stopped' | 'storage' | 'damaged' | 'rem
 const folder = '/data';
 const dialMs = 200;
 const tickMs = 25;
+const keepTimeMs = 60_000;
 
 export class Host implements Station {
 	readonly id: NodeId;
@@ -355,6 +357,11 @@ export class Host implements Station {
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
 		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
 		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
+		const keptTime = disk.content(`${folder}/clock.json`);
+		const retentionClock = new RetentionClock(resumedTime(keptTime && parseKeptTime(JSON.parse(keptTime.toString())), {wallMs: clock.wallMs(), uptimeMs: this.options.schedule.nowMs}, config.storage.retainAgeS * 1000), () => clock.monotonicMs());
+		const keepTime = (): Promise<void> => replaceFile(disk, folder, 'clock.json', Buffer.from(JSON.stringify(retentionClock.kept(this.options.schedule.nowMs))));
+		await keepTime();
+		clock.every(keepTimeMs, () => void keepTime().catch(() => undefined));
 		const current: {node?: Node} = {};
 		const clusterId = (): string => current.node?.clusterId ?? state.clusterId;
 		this.hello = () => ({
@@ -396,6 +403,7 @@ export class Host implements Station {
 				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)}, faults: undefined, sign: undefined, verify: () => 'ok',
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
+				retentionMs: () => retentionClock.nowMs,
 				removeTopic: async topic => {
 					const at = `${folder}/topics/${encodeURIComponent(topic)}`;
 					const names = await disk.list(at);
@@ -408,7 +416,7 @@ export class Host implements Station {
 				},
 				openTopic: async (topic, onHeader) => {
 					const topicLog = await openLog({folder: `${folder}/topics/${encodeURIComponent(topic)}`, ...logOptions});
-					return witness.topicLog(this, topic, await openTopicLog(topicLog, witness.onHeader(this, topic, onHeader), this.id), topicLog.damaged.length > 0);
+					return witness.topicLog(this, topic, await openTopicLog(topicLog, witness.onHeader(this, topic, onHeader), this.id, () => retentionClock.nowMs), topicLog.damaged.length > 0);
 				},
 			},
 		});
