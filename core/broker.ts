@@ -169,7 +169,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.identity.propose(command), former: options.former?.since ?? []});
-		this.#upkeep = new Upkeep({data: this.data, control: this.control, interests: this.interests, journal: this.journal, topicsMax: config.limits.topics, failed});
+		this.#upkeep = new Upkeep({data: this.data, control: this.control, interests: this.interests, journal: this.journal, topicsMax: config.limits.topics, room: io.room, failed});
 		void io.raftStore.failed.then(failed);
 		this.#keeping = new Keeping({
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
@@ -324,6 +324,12 @@ export class Node implements ServedBroker {
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
 		const {gate} = this.identity;
+		const {room} = this.options.io;
+		if (room?.isFull) {
+			this.journal.bound('disk');
+			throw new DapssError('refused', room.reason);
+		}
+
 		const allowed = gate.wait();
 		if (allowed) await allowed;
 		const published = await this.data.publish(topic, bodies);

@@ -28,6 +28,8 @@ export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic' | 'removeTopic
 	readonly isGenuine?: (resignation: Resignation) => boolean;
 	/** `undefined` unless the node was started with `--faults`. */
 	readonly faults: FaultControl | undefined;
+	/** Room on the disk; without it there always is some. `tend` looks, and is called now and then. */
+	readonly room?: {readonly isFull: boolean; readonly reason: string; tend(): Promise<void>};
 	/** Make durable what must outlive a restart. */
 	save(state: KeptState): Promise<void>;
 };

@@ -26,6 +26,7 @@ import {createMesh} from './io/mesh.ts';
 import {NodeFiles} from './io/node-files.ts';
 import {moveAside, reserveLeft, reserveQuarantine} from './io/quarantine.ts';
 import {register} from './io/registry.ts';
+import {Reserve} from './io/reserve.ts';
 import {Resignations} from './io/resignations.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {openDatagrams} from './io/udp.ts';
@@ -113,6 +114,8 @@ async function assemble(configured: Config, resources: AsyncDisposableStack): Pr
 		},
 	});
 	const folder = new NodeFiles(files, path, warn);
+	const reserve = new Reserve({files, folder: path, say: warn});
+	await reserve.tend();
 	const address = await advertisedAddress(config);
 	const home = await openHome(homeOf(folder, files, config), address);
 	const {state, quarantined, store: raftStore} = home;
@@ -180,7 +183,7 @@ async function assemble(configured: Config, resources: AsyncDisposableStack): Pr
 		founding: isFresh ? {seeds: config.bootstrap, expect: config.expect, seekMs: config.discovery.enabled ? config.discovery.seekMs : 0} : undefined,
 		resignations: resignations.former,
 		io: {
-			clock: systemClock, entropy: systemEntropy, links: mesh, datagrams, raftStore, knownTopics, save,
+			clock: systemClock, entropy: systemEntropy, links: mesh, datagrams, raftStore, knownTopics, save, room: reserve,
 			peers: {candidates: () => discovery.candidates(), ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame)},
 			sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
 			verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),

@@ -6,6 +6,7 @@ import type {Control} from './control.ts';
 import type {Data} from './data.ts';
 import type {Interests} from './interests.ts';
 import type {Topic} from './message.ts';
+import type {NodeIo} from './node-options.ts';
 import type {Journal} from './observe/journal.ts';
 
 export type UpkeepOptions = {
@@ -14,6 +15,7 @@ export type UpkeepOptions = {
 	readonly interests: Interests;
 	readonly journal: Journal;
 	readonly topicsMax: number;
+	readonly room: NodeIo['room'];
 	/** The disk failed. */
 	readonly failed: (error: unknown) => void;
 };
@@ -33,7 +35,7 @@ export class Upkeep {
 
 	/** Read the logs back that the disk has, as many as may be open: those that the node itself wants come first. */
 	async recover(onDisk: readonly Topic[], own: readonly Topic[]): Promise<void> {
-		const {data, journal, topicsMax} = this.#options;
+		const {data, journal, topicsMax, room} = this.#options;
 		const topics = onDisk.toSorted((a, b) => Number(own.includes(b)) - Number(own.includes(a)));
 		for (const topic of topics.splice(0, topicsMax)) {
 			// oxlint-disable-next-line no-await-in-loop -- the disk reads one log after the other anyway
@@ -42,6 +44,7 @@ export class Upkeep {
 
 		// First of all, so that a disk that is full has room for what follows.
 		await data.retain(topic => own.includes(topic));
+		await room?.tend();
 		this.#unopened = topics;
 		if (topics.length === 0) return;
 		journal.bound('topics');
@@ -58,8 +61,9 @@ export class Upkeep {
 	}
 
 	async #run(): Promise<void> {
-		const {data, control, interests, topicsMax} = this.#options;
+		const {data, control, interests, topicsMax, room} = this.#options;
 		await data.retain();
+		await room?.tend();
 		const {leader, applied, lastIndex} = control.raft.status();
 		// Who subscribes to a topic is known once all of the own log is applied.
 		if (leader === undefined || applied !== lastIndex) return;

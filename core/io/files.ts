@@ -165,6 +165,8 @@ export function withRemedy(error: unknown): string {
 	return remedy === undefined ? errorMessage(error) : `${errorMessage(error)}. ${remedy}`;
 }
 
+export const fullDiskRemedy = 'Make room on it, or keep less (storage.retain_bytes, storage.retain_age_s, limits.disk_bytes) and start the node again: a start deletes what is beyond that first';
+
 function remedyFor(code: string | undefined): string | undefined {
 	switch (code) {
 		case 'EACCES':
@@ -172,6 +174,8 @@ function remedyFor(code: string | undefined): string | undefined {
 		case 'EEXIST':
 		case 'EISDIR':
 		case 'ENOTDIR': return 'Something else has taken the place of a file or folder of the node: move it away, or bring back what was there';
+		case 'ENOSPC':
+		case 'EDQUOT': return fullDiskRemedy;
 		case 'EROFS': return 'The disk is mounted read-only';
 		default: return undefined;
 	}

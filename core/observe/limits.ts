@@ -8,6 +8,7 @@ type Limited = {readonly problem: string; readonly advice: string};
 /** Bounds whose remedy is known, by their name among the counters. */
 const known: Readonly<Record<string, {readonly what: string; readonly advice: string}>> = {
 	'topics': {what: 'The limit of topics (limits.topics) was hit', advice: 'Raise limits.topics in config.json, or unsubscribe what is not needed.'},
+	'disk': {what: 'The disk was full, and messages were refused', advice: 'Make room on it, or keep less: storage.retain_bytes, storage.retain_age_s, limits.disk_bytes.'},
 	'open-files': {what: 'The process could open no more files (ulimit -n)', advice: 'Let the process open more files, or lower limits.connections and limits.open_files.'},
 };
 

@@ -1,5 +1,6 @@
 /** What a node is short of (descriptors, topics, disk, time) limits what it takes; it does not end the node. Real processes. */
-import {existsSync, readdirSync, utimesSync} from 'node:fs';
+import {execFileSync} from 'node:child_process';
+import {existsSync, mkdirSync, readdirSync, utimesSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
@@ -103,4 +104,74 @@ test('a segment dated 2099 goes when its messages are old, and what was not read
 	expect(await messagesOf(cluster, node)).toBe(0);
 	const status = JSON.parse((await run(['status', '-o', 'json', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags])).stdout.toString()) as {readonly deleted: unknown};
 	expect(status.deleted).toEqual({age: 3, size: 0, disk: 0, unread: 3});
+});
+
+/** A disk of a few MiB under a folder, where one can be mounted. */
+function smallDisk(folder: string, size: string): Disposable | undefined {
+	mkdirSync(folder, {mode: 0o700});
+	try {
+		execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=0700`, 'tmpfs', folder], {stdio: 'ignore'});
+	} catch {
+		return undefined;
+	}
+
+	return {[Symbol.dispose]: () => void execFileSync('umount', ['-l', folder], {stdio: 'ignore'})};
+}
+
+test('a node on a full disk starts, can be read from, refuses messages, and takes them again when retention has made room (case 15)', async ({skip}) => {
+	await using cluster = new Cluster({cli});
+	using disk = smallDisk(join(cluster.folder, 'data'), '40m');
+	skip(!disk, 'needs root, to mount a small disk');
+	const [port] = await freePorts(1) as [number];
+	const node = await start(cluster, port, 'true');
+	const broker = await cluster.client(node);
+	let stored = 0;
+	try {
+		for (;;) {
+			await broker.publish('news' as Topic, [Buffer.alloc(500_000)]);
+			stored++;
+		}
+	} catch (error) {
+		// The disk fails under a write, or the node has seen before that it is full.
+		expect(String(error)).toMatch(/ENOSPC|is full|stopp|clos/);
+	}
+
+	await broker[Symbol.asyncDispose]();
+	expect(stored).toBeGreaterThan(10);
+	if (node.isRunning) await node.kill('SIGTERM');
+	else expect(node.stderr).toMatch(/ENOSPC.*storage\.retain_bytes/);
+	for (let round = 0; round < 2; round++) {
+		const again = await start(cluster, port, 'true');
+		const reader = await cluster.client(again);
+		let read = 0;
+		for await (const deliveries of reader.subscribe(['news' as Topic], {from: 'beginning'})) {
+			read += deliveries.length;
+			if (read >= stored) break;
+		}
+
+		await expect(reader.publish('news' as Topic, [Buffer.from('no')])).rejects.toMatchObject({code: 'refused', message: expect.stringContaining('limits.disk_bytes') as string});
+		await reader[Symbol.asyncDispose]();
+		await again.kill('SIGTERM');
+	}
+
+	// With less to keep, the start itself makes the room.
+	const less = await start(cluster, port, 'export DAPSS_STORAGE_RETAIN_BYTES=2000000');
+	const writer = await cluster.client(less);
+	await writer.publish('news' as Topic, [Buffer.from('yes')]);
+	await writer[Symbol.asyncDispose]();
+}, 120_000);
+
+test('all topics together keep to limits.disk_bytes: the largest gives first, and it is told (case 15)', async () => {
+	await using cluster = new Cluster({cli, settings: {storage: {segment_bytes: 65_536}, limits: {disk_bytes: 1_000_000}}});
+	const [port] = await freePorts(1) as [number];
+	const node = await start(cluster, port, 'true');
+	const broker = await cluster.client(node);
+	await broker.publish('small' as Topic, [Buffer.alloc(1000)]);
+	for (let index = 0; index < 40; index++) await broker.publish('large' as Topic, [Buffer.alloc(50_000)]);
+	const deleted = await node.waitFor(({type}) => type === 'deleted', 'a deletion');
+	expect(deleted).toMatchObject({topic: 'large', reason: 'disk'});
+	const {topics} = await broker.snapshot();
+	expect(topics.find(({name}) => name === 'small')).toMatchObject({messages: 1});
+	expect(topics.reduce((sum, {bytes}) => sum + bytes, 0)).toBeLessThanOrEqual(1_000_000);
+	await broker[Symbol.asyncDispose]();
 });

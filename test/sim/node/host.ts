@@ -22,7 +22,7 @@ import type {RaftLimits} from '../../../core/raft/leader.ts';
 import {RaftStore, type Blobs} from '../../../core/raft-store.ts';
 import {openTopicLog} from '../../../core/topic-log.ts';
 import {decodeContext, decodeEnvelope, encodeContext} from '../../../core/topics/command.ts';
-import {parseKeptTime, resumedTime, RetentionClock} from '../../../core/retention.ts';
+import {resumedTime, RetentionClock, type KeptTime} from '../../../core/retention.ts';
 import {namesProtocol, type Topics} from '../../../core/topics/topics.ts';
 import {protocolMax} from '../../../core/version.ts';
 import {encodeControl} from '../../../core/wire.ts';
@@ -112,6 +112,8 @@ export class Host implements Station {
 	/** What came in while it was paused, and is still to be read. */
 	unread = 0;
 	wallOffsetMs = 1_700_000_000_000;
+	/** Its own small file is no part of what is checked. */
+	#keptTime: KeptTime | undefined;
 	#bootMs = 0;
 	/** It was started or went on. */
 	#sinceMs = 0;
@@ -357,11 +359,14 @@ export class Host implements Station {
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
 		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
 		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
-		const keptTime = disk.content(`${folder}/clock.json`);
-		const retentionClock = new RetentionClock(resumedTime(keptTime && parseKeptTime(JSON.parse(keptTime.toString())), {wallMs: clock.wallMs(), uptimeMs: this.options.schedule.nowMs}, config.storage.retainAgeS * 1000), () => clock.monotonicMs());
-		const keepTime = (): Promise<void> => replaceFile(disk, folder, 'clock.json', Buffer.from(JSON.stringify(retentionClock.kept(this.options.schedule.nowMs))));
-		await keepTime();
-		clock.every(keepTimeMs, () => void keepTime().catch(() => undefined));
+		const uptimeMs = (): number => this.options.schedule.nowMs;
+		const retentionClock = new RetentionClock(resumedTime(this.#keptTime, {wallMs: clock.wallMs(), uptimeMs: uptimeMs()}, config.storage.retainAgeS * 1000), () => clock.monotonicMs());
+		const keepTime = (): void => {
+			this.#keptTime = retentionClock.kept(uptimeMs());
+		};
+
+		keepTime();
+		clock.every(keepTimeMs, keepTime);
 		const current: {node?: Node} = {};
 		const clusterId = (): string => current.node?.clusterId ?? state.clusterId;
 		this.hello = () => ({
