@@ -17,6 +17,7 @@ import type {LiveTopic, NewBatch} from './live-topic.ts';
 import type {Random} from './machine.ts';
 import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Rejection} from './observe/events.ts';
+import {RateSampler} from './observe/rates.ts';
 import type {Clock} from './ports.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
 import type {BatchSink, Reader} from './reader.ts';
@@ -80,6 +81,9 @@ export class Data implements AsyncDisposable {
 	readonly deleted = {age: 0, size: 0, disk: 0, unread: 0};
 	#interests: ReadonlyMap<Topic, Interest> = new Map();
 	readonly #options: DataOptions;
+	readonly rates = new RateSampler<Topic>();
+	/** Since the start, of all topics, also of those that are gone. */
+	readonly #counts = {published: 0, delivered: 0, stored: 0, bytes: 0};
 	readonly #congested = new Set<NodeId>();
 	readonly #serving = new Set<string>();
 	#isPumpScheduled = false;
@@ -210,6 +214,11 @@ export class Data implements AsyncDisposable {
 		}
 	}
 
+	/** Look at the counters for the rates; called at every tick. */
+	sampleRates(nowMs: number): void {
+		this.rates.tick(nowMs, this.#counts, () => [...this.topics].map(([name, {published, delivered, stored, storedBytes}]) => [name, {published, delivered, stored, bytes: storedBytes}] as const));
+	}
+
 	/** Let go of topics that hold nothing and that nobody subscribes to; `isWanted` knows who is about to. */
 	free(isWanted: (topic: Topic) => boolean): Promise<void> {
 		const served = new Set([...this.#serving].map(key => key.slice(key.indexOf(' ') + 1)));
@@ -263,9 +272,20 @@ export class Data implements AsyncDisposable {
 	}
 
 	#onWritten(live: LiveTopic, items: readonly StoredBatch[]): void {
+		for (const {batch} of items) {
+			const published = batch.origin === this.#options.self ? batch.count : 0;
+			live.published += published;
+			live.stored += batch.count;
+			live.storedBytes += batch.bytes.length;
+			this.#counts.published += published;
+			this.#counts.stored += batch.count;
+			this.#counts.bytes += batch.bytes.length;
+		}
+
 		if (!this.isSubscribed(live.name)) return;
 		for (const {batch, offset} of items) {
 			live.delivered += batch.count;
+			this.#counts.delivered += batch.count;
 			live.readEnd = offset + batch.count;
 		}
 

@@ -15,6 +15,10 @@ export class LiveTopic implements AsyncDisposable {
 	readonly name: Topic;
 	/** Delivered to readers or the node's own feed since the start. */
 	delivered = 0;
+	/** Published here, stored here, and bytes of what was stored, since the start. */
+	published = 0;
+	stored = 0;
+	storedBytes = 0;
 	lastLamport = 0;
 	/** Everything before this offset was read through this node since its start. */
 	readEnd = 0;

@@ -52,6 +52,7 @@ export class Upkeep {
 	}
 
 	tick(nowMs: number): void {
+		this.#options.data.sampleRates(nowMs);
 		if (this.#isRunning || nowMs - this.#doneMs < retainMs) return;
 		this.#doneMs = nowMs;
 		this.#isRunning = true;

@@ -4,6 +4,7 @@ arrays), so that it crosses a MessagePort or a TLS link as it is. Ids are sorted
 before a terminal sees it.
 */
 import type {NodeId, Topic} from '../message.ts';
+import type {Counts} from './rates.ts';
 import type {MemberState, QuorumState, RecordedEvent} from './events.ts';
 
 export type MemberSnapshot = {
@@ -60,9 +61,12 @@ export type TopicSnapshot = {
 	readonly bytes: number;
 	/** Lost here to damage and not back from peers. */
 	readonly missing: number;
-	/** Delivered here since the start; and over the last second. */
+	/** Delivered here since the start. */
 	readonly delivered: number;
+	/** Messages a second that are stored here, published or received, over the last five. */
 	readonly perSecond: number;
+	/** Each a second; absent from an older node. */
+	readonly rates?: Counts;
 	/** Waiting for an earlier message of their origin. */
 	readonly held: number;
 	readonly lastLamport: number;
@@ -140,6 +144,8 @@ export type Counters = {
 	readonly delivered: number;
 	/** Messages that retention deleted, by reason, and how many of them nobody had read here; absent from an older node. */
 	readonly deleted?: {readonly age: number; readonly size: number; readonly disk: number; readonly unread: number};
+	/** Of all topics, each a second over the last five; absent from an older node. */
+	readonly rates?: Counts;
 	readonly receivedBytes: number;
 	readonly sentBytes: number;
 	/** Refused frames and batches by reason. */

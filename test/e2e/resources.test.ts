@@ -175,3 +175,29 @@ test('all topics together keep to limits.disk_bytes: the largest gives first, an
 	expect(topics.reduce((sum, {bytes}) => sum + bytes, 0)).toBeLessThanOrEqual(1_000_000);
 	await broker[Symbol.asyncDispose]();
 });
+
+test('topics shows a rate of a topic that nobody subscribes to, the same in text, JSON and status (case 17)', async () => {
+	await using cluster = new Cluster({cli});
+	const [port] = await freePorts(1) as [number];
+	const node = await start(cluster, port, 'true');
+	const broker = await cluster.client(node);
+	const flags = ['--server', `127.0.0.1:${port}`, ...cluster.clientFlags];
+	const done = new AbortController();
+	const publishing = (async () => {
+		while (!done.signal.aborted) await broker.publish('news' as Topic, [Buffer.alloc(100)]); // One after the other: as fast as the disk.
+	})();
+	type Rated = {readonly name: string; readonly rates: {readonly published: number; readonly delivered: number; readonly stored: number; readonly bytes: number}};
+	// Longer than the window: from then on the rate is steady.
+	await expect.poll(async () => (await broker.snapshot()).counters.rates?.published, {timeout: 30_000}).toBeGreaterThan(0);
+	const [topics, status, text] = await Promise.all([['topics', '-o', 'json'], ['status', '-o', 'json'], ['topics']].map(async words => (await run([...words, ...flags])).stdout.toString()));
+	done.abort();
+	await publishing;
+	const [topic] = JSON.parse(topics!) as readonly Rated[];
+	expect(topic).toMatchObject({name: 'news', rates: {delivered: 0}});
+	expect(topic!.rates.published).toBeGreaterThan(0);
+	expect(topic!.rates.stored).toBe(topic!.rates.published);
+	expect(topic!.rates.bytes).toBeGreaterThan(topic!.rates.stored * 100);
+	expect((JSON.parse(status!) as {readonly rates: Rated['rates']}).rates.published).toBeGreaterThan(0);
+	expect(text).toMatch(/news .* [1-9]\d*\/s/);
+	await broker[Symbol.asyncDispose]();
+});
