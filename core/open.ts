@@ -157,6 +157,7 @@ async function assemble(configured: Config, resources: AsyncDisposableStack): Pr
 		onDouble: (_peer, refusal) => current.node?.identity.onRefused(refusal),
 		onRefusal: refuse,
 		onClient: channel => serveClient(current.node, channel),
+		isStarting: () => current.node === undefined,
 		onJoin: channel => serveJoin(current.node, channel),
 	}));
 	const datagrams = resources.use(await openDatagrams({

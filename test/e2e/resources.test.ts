@@ -1,6 +1,6 @@
 /** What a node is short of (descriptors, topics, disk, time) limits what it takes; it does not end the node. Real processes. */
-import {execFileSync} from 'node:child_process';
-import {existsSync, mkdirSync, readdirSync, utimesSync} from 'node:fs';
+import {execFileSync, spawn} from 'node:child_process';
+import {existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
@@ -200,4 +200,52 @@ test('topics shows a rate of a topic that nobody subscribes to, the same in text
 	expect((JSON.parse(status!) as {readonly rates: Rated['rates']}).rates.published).toBeGreaterThan(0);
 	expect(text).toMatch(/news .* [1-9]\d*\/s/);
 	await broker[Symbol.asyncDispose]();
+});
+
+test('commands wait for a node that is starting, as long as --timeout says (case 18)', async () => {
+	await using cluster = new Cluster({cli});
+	const [port] = await freePorts(1) as [number];
+	await publishThree(cluster, await start(cluster, port, 'true'));
+	// Its logs are read back only when a file is there.
+	const go = join(cluster.folder, 'go');
+	const hook = join(cluster.folder, 'slow.mjs');
+	writeFileSync(hook, `
+		import {constants, existsSync} from 'node:fs';
+		import files from 'node:fs/promises';
+		import {syncBuiltinESMExports} from 'node:module';
+		const {open} = files;
+		files.open = async (path, flags, ...rest) => {
+			while (/topics.*log$/.test(path) && (flags & constants.O_RDWR) !== 0 && !existsSync(${JSON.stringify(go)})) await new Promise(resolve => setTimeout(resolve, 20));
+			return open(path, flags, ...rest);
+		};
+		syncBuiltinESMExports();
+	`);
+	const starting = start(cluster, port, `export NODE_OPTIONS="--import file://${hook}"`);
+	const flags = ['--server', `127.0.0.1:${port}`, ...cluster.clientFlags];
+	// Until it listens nobody is there, which is told at once.
+	await expect.poll(() => run(['status', '--timeout', '1s', ...flags]), {timeout: 30_000}).toMatchObject({code: 14, stderr: expect.stringContaining('the node is starting') as string});
+	expect(await run(['publish', 'news', 'four', '--timeout', '300ms', ...flags])).toMatchObject({code: 14, stderr: expect.stringMatching(/the node is starting, and was not ready within 300 ms/) as string});
+	const waiting = Promise.all([run(['status', '--timeout', '30s', ...flags]), run(['publish', 'news', 'four', '--timeout', '30s', ...flags])]);
+	writeFileSync(go, '');
+	expect((await waiting).map(({code}) => code)).toEqual([0, 0]);
+	expect(await messagesOf(cluster, await starting)).toBe(4);
+}, 120_000);
+
+test('a UDP port in use is called one, with the process that has it, not the one that has the TCP port (case 19)', async () => {
+	await using cluster = new Cluster({cli});
+	const [port] = await freePorts(1) as [number];
+	const hold = (code: string) => {
+		const child = spawn(process.execPath, ['-e', `${code}.on('listening', () => console.log('listening'))`], {stdio: ['ignore', 'pipe', 'inherit']});
+		return {pid: child.pid!, listening: new Promise(resolve => child.stdout.once('data', resolve)), [Symbol.dispose]: () => void child.kill('SIGKILL')};
+	};
+
+	using udp = hold(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.1'})`);
+	// The same port, of an address of its own: it is in nobody's way.
+	using tcp = hold(`require('net').createServer().listen({port: ${port}, host: '127.0.0.2'})`);
+	using other = hold(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.2'})`);
+	await Promise.all([udp.listening, tcp.listening, other.listening]);
+	const {code, stderr} = await run(['--headless', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, 'data')]);
+	expect(code).toBe(1);
+	expect(stderr).toMatch(new RegExp(`UDP port ${port} is in use \\(\\S+ \\(pid ${udp.pid}\\)\\): try --port \\d+`));
+	expect(stderr).not.toMatch(new RegExp(`pid (?:${tcp.pid}|${other.pid})\\b`));
 });
