@@ -64,8 +64,9 @@ export function sharesOfBudget<Name>(bytes: ReadonlyMap<Name, number>, budgetByt
 export type KeptTime = {readonly nowMs: number; readonly uptimeMs: number; readonly laggingMs: number};
 export type Clocks = {readonly wallMs: number; readonly uptimeMs: number};
 
-/** A wall clock is set right by as much now and then. */
-const toleranceMs = 60_000;
+/** A wall clock is set right by as much now and then; never more than a small part of the retention time. */
+const toleranceMsMax = 60_000;
+const toleranceShare = 8;
 
 /** The time that ages are judged by at a start. @param kept from the last life. @param ageMs the retention time */
 export function resumedTime(kept: KeptTime | undefined, {wallMs, uptimeMs}: Clocks, ageMs: number): {readonly nowMs: number; readonly isLagging: boolean; readonly laggingMs: number} {
@@ -73,7 +74,7 @@ export function resumedTime(kept: KeptTime | undefined, {wallMs, uptimeMs}: Cloc
 		// Surely gone by since then: between the two, or since a start of the machine in between.
 		const goneMs = uptimeMs >= kept.uptimeMs ? uptimeMs - kept.uptimeMs : uptimeMs;
 		const nowMs = kept.nowMs + goneMs;
-		if (wallMs > nowMs + toleranceMs && kept.laggingMs <= ageMs) return {nowMs, isLagging: true, laggingMs: kept.laggingMs};
+		if (wallMs > nowMs + Math.min(toleranceMsMax, ageMs / toleranceShare) && kept.laggingMs <= ageMs) return {nowMs, isLagging: true, laggingMs: kept.laggingMs};
 	}
 
 	return {nowMs: wallMs, isLagging: false, laggingMs: 0};

@@ -6,6 +6,7 @@ the node runs and can be read from, and whoever publishes is refused.
 import {randomFillSync} from 'node:crypto';
 import {statfs} from 'node:fs/promises';
 import {join} from 'node:path';
+import {errorMessage} from '../errors.ts';
 import {fullDiskRemedy, isMissing, writeAll, type Files} from './files.ts';
 
 export const reserveFile = 'reserve';
@@ -30,6 +31,7 @@ export class Reserve {
 	readonly #options: ReserveOptions;
 	readonly #path: string;
 	#isFull = false;
+	#hasComplained = false;
 
 	constructor(options: ReserveOptions) {
 		this.#options = options;
@@ -88,9 +90,9 @@ export class Reserve {
 		}
 	}
 
-	/** By chance, since some file systems store no zeros. Under another name first: half a reserve is none. */
+	/** False when there is no room. By chance, since some file systems store no zeros. Under another name first: half a reserve is none. */
 	async #make(): Promise<boolean> {
-		const {files, folder} = this.#options;
+		const {files, folder, say} = this.#options;
 		const fresh = `${this.#path}.new`;
 		try {
 			const file = await files.open(fresh, 'write');
@@ -105,12 +107,21 @@ export class Reserve {
 			await files.rename(fresh, this.#path);
 			await files.syncFolder(folder);
 			return true;
-		} catch {
-			// Somebody else took the room. It is tried again.
+		} catch (error) {
 			await files.unlink(fresh).catch(() => undefined);
-			return false;
+			// Somebody else took the room. It is tried again.
+			if (isFullDisk(error)) return false;
+			// What keeps the node from a reserve, and is not the room, is no reason to take no messages.
+			if (!this.#hasComplained) say(`No reserve can be kept for a full disk: ${errorMessage(error)}`);
+			this.#hasComplained = true;
+			return true;
 		}
 	}
+}
+
+function isFullDisk(error: unknown): boolean {
+	const {code} = Object(error) as {readonly code?: unknown};
+	return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 async function freeBytesOf(folder: string): Promise<number> {

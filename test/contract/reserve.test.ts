@@ -48,16 +48,18 @@ test('is given back on a full disk, which is told once with what helps, and refu
 	expect(said.at(-1)).toBe('The disk has room again');
 });
 
-test('half a reserve is none: who cannot make it has a full disk (case 15)', async () => {
+test.each([['ENOSPC', true], ['EDQUOT', true], ['EFBIG', false]])('half a reserve is none; %s means a full disk: %s (case 15)', async (code, isFull) => {
 	const reserve = create({...realFiles, async open(path, mode) {
 		const file = await realFiles.open(path, mode);
 		return {size: file.size, read: (...args) => file.read(...args), truncate: size => file.truncate(size), datasync: () => file.datasync(), close: () => file.close(), async write(buffers, position) {
-			if (position > MiB) throw Object.assign(new Error('ENOSPC'), {code: 'ENOSPC'});
+			if (position > MiB) throw Object.assign(new Error(code), {code});
 			return file.write(buffers, position);
 		}};
 	}});
 	await reserve.tend();
-	expect([has(), existsSync(join(folder, 'reserve.new')), reserve.isFull]).toEqual([false, false, true]);
+	await reserve.tend();
+	expect([has(), existsSync(join(folder, 'reserve.new')), reserve.isFull]).toEqual([false, false, isFull]);
+	if (!isFull) expect(said).toEqual(['No reserve can be kept for a full disk: EFBIG']);
 });
 
 test('a disk that does not say how much is free has room (case 15)', async () => {

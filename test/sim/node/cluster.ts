@@ -173,7 +173,7 @@ class Run {
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
-				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
+				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, aged: witness.ages.checked, snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
 	}
