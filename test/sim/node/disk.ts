@@ -18,6 +18,7 @@ export class SimDisk implements Files {
 	readonly #syncMs: readonly [number, number];
 	/** Runs a callback in the process that asked, unless that has ended. */
 	#run: (work: () => void) => void = () => undefined;
+	#wallMs: () => number = () => 0;
 	#platter = new Platter();
 	/** The next write or sync fails with it. */
 	#failure: 'EIO' | 'ENOSPC' | undefined;
@@ -29,9 +30,10 @@ export class SimDisk implements Files {
 		this.counts = counts;
 	}
 
-	/** A process begins to use it. */
-	attach(run: (work: () => void) => void): void {
+	/** A process begins to use it. @param wallMs what the clock of the machine says: the times of files follow it */
+	attach(run: (work: () => void) => void, wallMs: () => number): void {
 		this.#run = run;
+		this.#wallMs = wallMs;
 		this.#failure = undefined;
 	}
 
@@ -104,7 +106,7 @@ export class SimDisk implements Files {
 		if (!file && mode !== 'write') throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
 		if (!file) {
 			file = this.#platter.create(path);
-			file.modifiedMs = this.#schedule.nowMs;
+			file.modifiedMs = this.#wallMs();
 		}
 
 		return this.#openFile(file);
@@ -145,7 +147,7 @@ export class SimDisk implements Files {
 			const change = file.begin(asked);
 			return this.#after(this.#random.below(2), () => {
 				file.written(change);
-				file.modifiedMs = this.#schedule.nowMs;
+				file.modifiedMs = this.#wallMs();
 			}, () => file.forget(change));
 		};
 
