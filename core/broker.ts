@@ -38,13 +38,13 @@ import type {BatchSink} from './reader.ts';
 import type {BatchReading, ServedBroker} from './remote/server.ts';
 import {parseSwimPacket} from './swim/packet.ts';
 import {composed, topicNamed} from './topic-named.ts';
+import {Upkeep} from './upkeep.ts';
 import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from './wire.ts';
 
 export type * from './node-options.ts';
 
 const tickMs = 25;
 const careMs = 1000;
-const retainMs = 10_000;
 
 export class Node implements ServedBroker {
 	readonly id: NodeId;
@@ -73,7 +73,7 @@ export class Node implements ServedBroker {
 	readonly #management: Management;
 	readonly #relay: Relay;
 	#caredMs = 0;
-	#retainedMs = 0;
+	readonly #upkeep: Upkeep;
 	readonly #keeping: Keeping;
 	#entering: Entering | undefined;
 	#stopping: Promise<void> | undefined;
@@ -161,7 +161,7 @@ export class Node implements ServedBroker {
 			self: id, incarnation, lamport, tickMs, config,
 			stampable: () => this.#keeping.stampable(),
 			io: {
-				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic,
+				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic, retentionMs: io.retentionMs,
 				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
 				sendControl: (to, packet) => void io.links.send(to, [encodeControl('gossip', packet)]),
 				queuedBytes: to => io.links.queuedBytes(to),
@@ -173,11 +173,15 @@ export class Node implements ServedBroker {
 				missed: (topic, origin, messages) => emit({type: 'missed', topic, origin, messages}),
 				refilled: (topic, messages, missing) => emit({type: 'refilled', topic, messages, missing}),
 				synced: (peer, messages) => this.presence.synced(peer, messages),
+				deleted(topic, deletion) {
+					if (deletion.unread > 0 || deletion.reason === 'disk') emit({type: 'deleted', topic, ...deletion});
+				},
 				bound: name => this.journal.bound(name),
 			},
 		});
 		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.identity.propose(command), former: options.former?.since ?? []});
 		this.own = new OwnMessages(this.data, () => this.interests.own);
+		this.#upkeep = new Upkeep({data: this.data, control: this.control, interests: this.interests, journal: this.journal, topicsMax: config.limits.topics, room: io.room, failed});
 		void io.raftStore.failed.then(failed);
 		this.#keeping = new Keeping({
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
@@ -203,11 +207,7 @@ export class Node implements ServedBroker {
 	/** Read the logs back; then time begins. Packets may come in afterwards. */
 	async start(): Promise<void> {
 		const {io} = this.options;
-		for (const topic of io.knownTopics) {
-			// oxlint-disable-next-line no-await-in-loop -- the disk reads one log after the other anyway
-			await this.data.recover(topic);
-		}
-
+		await this.#upkeep.recover(io.knownTopics, this.options.topics);
 		this.#onAgreed();
 		this.#pauses.ticked(io.clock.monotonicMs());
 		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given, so that a
@@ -334,6 +334,12 @@ export class Node implements ServedBroker {
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
 		const {gate} = this.identity;
+		const {room} = this.options.io;
+		if (room?.isFull) {
+			this.journal.bound('disk');
+			throw new DapssError('refused', room.reason);
+		}
+
 		const allowed = gate.wait();
 		if (allowed) await allowed;
 		const published = await this.data.publish(topicNamed(topic), bodies);
@@ -360,6 +366,7 @@ export class Node implements ServedBroker {
 	async subscribeNode(name: Topic): Promise<void> {
 		const topic = topicNamed(name);
 		const isNew = !this.interests.own.has(topic);
+		using _slot = this.data.table.reserve([topic]);
 		this.interests.own.add(topic);
 		this.own.update();
 		try {
@@ -486,10 +493,7 @@ export class Node implements ServedBroker {
 		}
 
 		if (lamport.nextCeiling() !== undefined) void this.#keeping.save();
-		if (nowMs - this.#retainedMs >= retainMs) {
-			this.#retainedMs = nowMs;
-			void this.data.retain().catch((error: unknown) => this.#fail(error));
-		}
+		this.#upkeep.tick(nowMs);
 	}
 
 	#notePause(): void {

@@ -76,6 +76,8 @@ const limits = v.strictObject({
 	readersPerConnection: whole(256, 1_048_576),
 	readers: whole(256, 1_048_576),
 	reads: whole(1, 1024),
+	openFiles: whole(16, 65_536),
+	diskBytes: whole(64 * KiB, 2 ** 50),
 	topics: whole(1, 65_536),
 	members: whole(1, 65_536),
 }, unknownKey);

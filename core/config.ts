@@ -96,7 +96,7 @@ export type Config = {
 		readonly segmentBytes: number;
 		/** Kept per topic, bytes. @default 268435456 */
 		readonly retainBytes: number;
-		/** Kept per topic, seconds. @default 604800 */
+		/** Kept per topic, seconds that the machine has run; see `retention.ts`. @default 604800 */
 		readonly retainAgeS: number;
 		/** A write that takes longer stops the node, milliseconds. @default 10000 */
 		readonly writeDeadlineMs: number;
@@ -120,6 +120,13 @@ export type Config = {
 		readonly readers: number;
 		/** Reads of topic logs that run at once for readers that catch up, up to 256 KiB each. @default 64 */
 		readonly reads: number;
+		/**
+		Files that the logs have open at once, at most a quarter of what the process may open (`ulimit -n`); logs that are idle close theirs. Of the rest
+		`connections` gets all but 64. @default 256
+		*/
+		readonly openFiles: number;
+		/** Kept of all topics together on this node, bytes; beyond that the oldest of the largest topics goes. @default 17179869184 */
+		readonly diskBytes: number;
 		/** Topics in the cluster. @default 1024 */
 		readonly topics: number;
 		/** Members in the cluster. @default 1024 */
@@ -158,7 +165,7 @@ export const defaults: Omit<Config, 'data' | 'secret'> = {
 	limits: {
 		frameBytes: 1_048_576, outQueueBytes: 16_777_216, outQueueTotalBytes: 268_435_456,
 		connections: 1024, unauthenticated: 64, unauthenticatedPerAddress: 16, handshakeMs: 2000,
-		readersPerConnection: 2048, readers: 16_384, reads: 64, topics: 1024, members: 1024,
+		readersPerConnection: 2048, readers: 16_384, reads: 64, openFiles: 256, diskBytes: 17_179_869_184, topics: 1024, members: 1024,
 	},
 	console: {feed: 200, events: 100, previewBytes: 512, framesPerSecond: 10},
 };

@@ -2,11 +2,13 @@
 A `Broker` over a link to a node that runs elsewhere, and how to find such a node: this user's own on this machine first, then
 those that are heard on the local network.
 */
+import {setTimeout as sleep} from 'node:timers/promises';
 import type {Broker} from './api.ts';
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
+import type {Channel, Transport} from './io/channel.ts';
 import {systemClock} from './io/clock.ts';
-import {HungUpError} from './io/opening.ts';
+import {HungUpError, RefusedError} from './io/opening.ts';
 import {listNodes} from './io/registry.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
@@ -27,26 +29,51 @@ const callsMax = 3;
 const strictProtocol = 2;
 const olderToleratedBytes = 128 * 1024 * 1024;
 
-/** Connect to the first of the servers that answers; one that hangs up in the handshake is called again. @throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered */
+/** Between two calls to a node that is starting, milliseconds. */
+const startingMs = 100;
+
+/**
+Connect to the first of the servers that answers; one that hangs up in the handshake is called again, and one that is starting is waited for, as long as
+`timeoutMs`, when no other answers. @throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered
+*/
 export async function connect(options: ConnectOptions): Promise<Broker & {readonly server: string}> {
 	const {servers, timeoutMs = 3000, limits = defaults.limits} = options;
 	const transport = createTransport(transportOptions({...options, limits}, {identity: undefined, version}));
+	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	let last: unknown = new DapssError('unreachable', 'No server to connect to');
-	for (const server of servers) {
-		const untilMs = systemClock.monotonicMs() + timeoutMs;
-		for (let call = 1, leftMs = timeoutMs; call <= callsMax && leftMs > 0; call++, leftMs = untilMs - systemClock.monotonicMs()) {
+	for (let left = servers; left.length > 0;) {
+		const starting: string[] = [];
+		for (const server of left) {
 			try {
 				// oxlint-disable-next-line no-await-in-loop -- one after the other is what was asked for
-				const channel = await transport.dial(server, {hello: {address: '', clusterId: '', incarnation: 0, instance: '', name: '', via: 'client'}, timeoutMs: Math.ceil(leftMs)});
+				const channel = await call(transport, server, timeoutMs);
 				return Object.assign(new RemoteBroker(channelPipe(channel), {toleratedBytes: channel.remote.protocol < strictProtocol ? olderToleratedBytes : 0}), {server});
 			} catch (error) {
 				last = error;
-				if (!(error instanceof HungUpError)) break;
+				if (error instanceof RefusedError && error.refusal.code === 'busy') starting.push(server);
 			}
 		}
+
+		left = starting;
+		if (left.length === 0) break;
+		if (systemClock.monotonicMs() + startingMs >= untilMs) throw new DapssError('unreachable', `${left.join(', ')}: the node is starting, and was not ready within ${timeoutMs} ms`, {cause: last});
+		await sleep(startingMs); // oxlint-disable-line no-await-in-loop -- nobody tells when it has started
 	}
 
 	throw last;
+}
+
+/** A channel to the server; one that hangs up is called again. */
+async function call(transport: Transport, server: string, timeoutMs: number): Promise<Channel> {
+	const untilMs = systemClock.monotonicMs() + timeoutMs;
+	for (let calls = 1; ; calls++) {
+		try {
+			// oxlint-disable-next-line no-await-in-loop -- again only when it hung up
+			return await transport.dial(server, {hello: {address: '', clusterId: '', incarnation: 0, instance: '', name: '', via: 'client'}, timeoutMs: Math.ceil(untilMs - systemClock.monotonicMs())});
+		} catch (error) {
+			if (!(error instanceof HungUpError) || calls >= callsMax || systemClock.monotonicMs() >= untilMs) throw error;
+		}
+	}
 }
 
 export type FoundNode = {readonly address: string; readonly cluster: string; readonly id: string; readonly phase: string};

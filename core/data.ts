@@ -13,15 +13,18 @@ import type {StoredBatch} from './delivery.ts';
 import {createGossip, type Gossip, type GossipPacket} from './gossip/gossip.ts';
 import type {RefillGap} from './gossip/refill.ts';
 import type {Lamport} from './lamport.ts';
-import {LiveTopic, type NewBatch} from './live-topic.ts';
+import type {LiveTopic, NewBatch} from './live-topic.ts';
 import type {Random} from './machine.ts';
 import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Rejection} from './observe/events.ts';
+import {RateSampler} from './observe/rates.ts';
 import type {Clock} from './ports.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
 import {ReadSlots} from './read-slots.ts';
 import type {BatchSink, Reader} from './reader.ts';
+import {sharesOfBudget, type Deletion, type Retention} from './retention.ts';
 import type {TopicLog} from './topic-log.ts';
+import {TopicTable} from './topic-table.ts';
 
 export type DataIo = {
 	readonly clock: Clock;
@@ -34,6 +37,10 @@ export type DataIo = {
 	readonly verify: (bytes: Buffer) => 'ok' | Rejection;
 	/** Opens, or makes, the log of a topic. `onHeader` gets what it holds, oldest first. */
 	readonly openTopic: (topic: Topic, onHeader: (header: BatchHeader) => void) => Promise<TopicLog>;
+	/** The time that ages of messages are judged by, milliseconds. */
+	readonly retentionMs: () => number;
+	/** Removes what the closed log of a topic left. */
+	readonly removeTopic: (topic: Topic) => Promise<void>;
 };
 
 export type DataHooks = {
@@ -44,6 +51,8 @@ export type DataHooks = {
 	readonly synced: (peer: NodeId, messages: number) => void;
 	/** Messages that damage had taken are back in the log of the topic; `missing` are not. */
 	readonly refilled: (topic: Topic, messages: number, missing: number) => void;
+	/** Retention took messages of the topic; `unread` of them nobody had read through this node, as far as it knows. */
+	readonly deleted: (topic: Topic, deletion: Deletion & {readonly unread: number}) => void;
 	readonly bound: (name: string) => void;
 	/** The node must stop: the disk failed. */
 	readonly failed: (error: unknown) => void;
@@ -68,44 +77,53 @@ const inFlightBytesMax = 64 * 1024 * 1024;
 export class Data implements AsyncDisposable {
 	readonly gossip: Gossip;
 	readonly publisher: Publisher;
-	readonly topics = new Map<Topic, LiveTopic>();
+	readonly table: TopicTable;
+	/** Messages that retention deleted since the start, by reason, and how many of them nobody had read here. */
+	readonly deleted = {age: 0, size: 0, disk: 0, unread: 0};
 	#interests: ReadonlyMap<Topic, Interest> = new Map();
 	readonly #options: DataOptions;
+	readonly rates = new RateSampler<Topic>();
+	/** Since the start, of all topics, also of those that are gone. */
+	readonly #counts = {published: 0, delivered: 0, stored: 0, bytes: 0};
 	readonly #congested = new Set<NodeId>();
 	readonly #serving = new Set<string>();
-	readonly #slots: ReadSlots;
 	#isPumpScheduled = false;
 	#isClosed = false;
 
 	constructor(options: DataOptions) {
 		this.#options = options;
 		const {self, incarnation, lamport, tickMs, config, io} = options;
-		this.#slots = new ReadSlots(config.limits.reads);
 		this.gossip = createGossip({self, incarnation, random: io.random, config: config.gossip, tickMs});
 		this.publisher = new Publisher({
 			origin: self, incarnation, lamport, clock: io.clock, sign: io.sign, inFlightBytesMax, stampable: options.stampable,
 			bodyBytesMax: config.limits.frameBytes - frameOverheadBytes,
 			store: (topic, batches) => this.#storeOwn(topic, batches),
 		});
+		this.table = new TopicTable({
+			topicsMax: config.limits.topics, agreed: () => this.#interests, onWritten: (live, items) => this.#onWritten(live, items),
+			failed: options.hooks.failed, slots: new ReadSlots(config.limits.reads), onFull: () => options.hooks.bound('topics'), removeLog: topic => io.removeTopic(topic),
+			openLog: topic => io.openTopic(topic, header => {
+				this.gossip.recover(header);
+				lamport.witness(header.lamport);
+			}),
+		});
+	}
+
+	get topics(): ReadonlyMap<Topic, LiveTopic> {
+		return this.table.live;
 	}
 
 	/** Open the log of a topic that an earlier life of the node left, so that the machine knows what was delivered. Before any packet is taken in. */
 	async recover(topic: Topic): Promise<void> {
-		const log = this.#options.io.openTopic(topic, header => {
-			this.gossip.recover(header);
-			this.#options.lamport.witness(header.lamport);
-		});
-		this.topics.set(topic, new LiveTopic(topic, log, (live, items) => this.#onWritten(live, items), this.#options.hooks.failed, this.#slots));
-		this.gossip.refill(topic, (await log).holes.flatMap(hole => [...hole.gaps.values()]));
+		// What goes wrong is told by the holes.
+		const live = this.table.open(topic, () => undefined);
+		this.gossip.refill(topic, (await live.holes()).flatMap(hole => [...hole.gaps.values()]));
 	}
 
+	/** @throws `refused` at the limit of topics, and as the publisher does */
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
-		if (!this.topics.has(topic) && this.topics.size >= this.#options.config.limits.topics) {
-			this.#options.hooks.bound('topics');
-			throw new DapssError('refused', `Expected at most ${this.#options.config.limits.topics} topics on this node (limits.topics), got one more`);
-		}
-
-		return this.publisher.publish(topic, bodies);
+		using _slot = this.table.reserve([topic]);
+		return await this.publisher.publish(topic, bodies);
 	}
 
 	/** Who subscribes to what, as agreed. */
@@ -120,12 +138,12 @@ export class Data implements AsyncDisposable {
 	}
 
 	read(topic: Topic, from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
-		return this.#topic(topic).read(from, sink);
+		return this.table.open(topic).read(from, sink);
 	}
 
 	/** The offset after the newest message of the topic that is written. */
 	end(topic: Topic): Promise<number> {
-		return this.#topic(topic).end();
+		return this.table.open(topic).end();
 	}
 
 	stopReading(topic: Topic, reader: Reader): void {
@@ -188,43 +206,59 @@ export class Data implements AsyncDisposable {
 		}
 	}
 
-	/** Drop what is older or more than is kept; called now and then. */
-	async retain(): Promise<void> {
-		const {config: {storage}, io} = this.#options;
+	/** Drop what is older or more than is kept, of each topic and of all; called now and then. @param isRead of topics whose messages were read, although no subscription is agreed yet */
+	async retain(isRead: (topic: Topic) => boolean = () => false): Promise<void> {
+		const {config: {storage, limits}} = this.#options;
 		for (const live of this.topics.values()) {
 			// oxlint-disable-next-line no-await-in-loop -- one unlink at a time is enough
-			const floors = await live.retain({bytes: storage.retainBytes, ageMs: storage.retainAgeS * 1000, nowMs: io.clock.wallMs()});
-			if (floors) this.#retained(live.name, floors);
+			await this.#retain(live, {bytes: storage.retainBytes, bytesMax: limits.diskBytes}, isRead);
 		}
+
+		for (const [live, bytesMax] of sharesOfBudget(new Map([...this.topics.values()].map(one => [one, one.bytes])), limits.diskBytes)) {
+			// oxlint-disable-next-line no-await-in-loop
+			await this.#retain(live, {bytes: storage.retainBytes, bytesMax}, isRead);
+		}
+	}
+
+	/** Look at the counters for the rates; called at every tick. */
+	sampleRates(nowMs: number): void {
+		this.rates.tick(nowMs, this.#counts, () => [...this.topics].map(([name, {published, delivered, stored, storedBytes}]) => [name, {published, delivered, stored, bytes: storedBytes}] as const));
+	}
+
+	/** Let go of topics that hold nothing and that nobody subscribes to; `isWanted` knows who is about to. */
+	free(isWanted: (topic: Topic) => boolean): Promise<void> {
+		const served = new Set([...this.#serving].map(key => key.slice(key.indexOf(' ') + 1)));
+		return this.table.free(topic => !isWanted(topic) && !served.has(topic));
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
 		this.publisher.close(new DapssError('closed', 'The node is stopping'));
 		this.#isClosed = true;
-		await Promise.all([...this.topics.values()].map(live => live[Symbol.asyncDispose]()));
+		await this.table.close();
 	}
 
-	#retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void {
-		this.gossip.retained(topic, floors);
-	}
-
-	#topic(topic: Topic): LiveTopic {
-		let live = this.topics.get(topic);
-		if (!live) {
-			const log = this.#options.io.openTopic(topic, header => this.gossip.recover(header));
-			log.catch((error: unknown) => this.#options.hooks.failed(error));
-			live = new LiveTopic(topic, log, (written, items) => this.#onWritten(written, items), this.#options.hooks.failed, this.#slots);
-			this.topics.set(topic, live);
+	async #retain(live: LiveTopic, bounds: Pick<Retention, 'bytes' | 'bytesMax'>, isRead: (topic: Topic) => boolean): Promise<void> {
+		const {config: {storage}, io, hooks} = this.#options;
+		const {name, slowest} = live;
+		const retained = await live.retain({...bounds, ageMs: storage.retainAgeS * 1000, nowMs: io.retentionMs()});
+		if (retained) this.gossip.retained(name, retained.floors);
+		// Who subscribes elsewhere was sent it; readers here have a place in the log.
+		const readEnd = slowest ?? (this.#interests.has(name) || isRead(name) ? Infinity : live.readEnd);
+		let at = retained?.from ?? 0;
+		for (const deletion of retained?.deletions ?? []) {
+			const unread = Math.max(0, at + deletion.messages - Math.max(at, readEnd));
+			at += deletion.messages;
+			this.deleted[deletion.reason] += deletion.messages;
+			this.deleted.unread += unread;
+			hooks.deleted(name, {...deletion, unread});
 		}
-
-		return live;
 	}
 
 	/** Send and store at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored. */
 	#storeOwn(topic: Topic, batches: readonly Batch[]): Promise<void> {
 		for (const batch of batches) this.gossip.publish(batch);
 		this.pump();
-		const stored = this.#topic(topic).append(batches.map(batch => ({batch, hops: 0, repaired: false})), true);
+		const stored = this.table.open(topic).append(batches.map(batch => ({batch, hops: 0, repaired: false})), true);
 		stored.catch((error: unknown) => this.#options.hooks.failed(error));
 		return stored;
 	}
@@ -239,13 +273,28 @@ export class Data implements AsyncDisposable {
 		}
 
 		for (const [topic, items] of groups) {
-			this.#topic(topic).append(items, false).catch((error: unknown) => this.#options.hooks.failed(error));
+			this.table.open(topic).append(items, false).catch((error: unknown) => this.#options.hooks.failed(error));
 		}
 	}
 
 	#onWritten(live: LiveTopic, items: readonly StoredBatch[]): void {
+		for (const {batch} of items) {
+			const published = batch.origin === this.#options.self ? batch.count : 0;
+			live.published += published;
+			live.stored += batch.count;
+			live.storedBytes += batch.bytes.length;
+			this.#counts.published += published;
+			this.#counts.stored += batch.count;
+			this.#counts.bytes += batch.bytes.length;
+		}
+
 		if (!this.isSubscribed(live.name)) return;
-		for (const item of items) live.delivered += item.batch.count;
+		for (const {batch, offset} of items) {
+			live.delivered += batch.count;
+			this.#counts.delivered += batch.count;
+			live.readEnd = offset + batch.count;
+		}
+
 		this.#options.hooks.delivered(items);
 	}
 
@@ -265,7 +314,7 @@ export class Data implements AsyncDisposable {
 	/** What damage took is back: no reader is told, each finds it at its offset. */
 	async #fill(topic: Topic, found: readonly Batch[], gaps: readonly RefillGap[]): Promise<void> {
 		try {
-			const live = this.#topic(topic);
+			const live = this.table.open(topic);
 			const placed = await live.refill(found);
 			this.gossip.filled(topic, placed.map(({batch}) => batch), gaps);
 			this.schedulePump();

@@ -5,7 +5,7 @@ One live topic on this node: its log and those who read it. What is appended is 
 The log opens in the background when a topic is first used; appends made before wait in order.
 */
 import type {StoredBatch} from './delivery.ts';
-import type {Batch, StreamKey, Topic} from './message.ts';
+import type {Batch, Topic} from './message.ts';
 import {ReadSlots} from './read-slots.ts';
 import {Reader, type BatchSink} from './reader.ts';
 import type {TopicLog} from './topic-log.ts';
@@ -16,7 +16,13 @@ export class LiveTopic implements AsyncDisposable {
 	readonly name: Topic;
 	/** Delivered to readers or the node's own feed since the start. */
 	delivered = 0;
+	/** Published here, stored here, and bytes of what was stored, since the start. */
+	published = 0;
+	stored = 0;
+	storedBytes = 0;
 	lastLamport = 0;
+	/** Everything before this offset was read through this node since its start. */
+	readEnd = 0;
 	#log: TopicLog | undefined;
 	#writtenEnd = 0;
 	/** Appends that came before the log was open: later ones queue behind them. */
@@ -46,6 +52,16 @@ export class LiveTopic implements AsyncDisposable {
 
 	get bytes(): number {
 		return this.#log?.bytes ?? 0;
+	}
+
+	/** Its log is open, nobody reads it, and no append waits. */
+	get isIdle(): boolean {
+		return this.#log !== undefined && this.#early === 0 && this.#readers.size === 0;
+	}
+
+	/** Where the slowest reader is; `undefined` when there is none. */
+	get slowest(): number | undefined {
+		return this.#readers.size === 0 ? undefined : Math.min(...[...this.#readers].map(({cursor}) => cursor));
 	}
 
 	/** Messages that damage took and nobody has given back. */
@@ -80,6 +96,7 @@ export class LiveTopic implements AsyncDisposable {
 	}
 
 	stop(reader: Reader): void {
+		this.readEnd = Math.max(this.readEnd, reader.cursor);
 		reader[Symbol.dispose]();
 		this.#readers.delete(reader);
 	}
@@ -89,12 +106,17 @@ export class LiveTopic implements AsyncDisposable {
 		return (await this.#opened).serve(wants, bytesMax);
 	}
 
+	/** Where damage took messages, once the log is open. */
+	async holes(): Promise<TopicLog['holes']> {
+		return (await this.#opened).holes;
+	}
+
 	/** Put back what damage took. Those that found their place. */
 	async refill(found: readonly Batch[]): ReturnType<TopicLog['refill']> {
 		return (await this.#opened).refill(found);
 	}
 
-	async retain(bounds: Parameters<TopicLog['retain']>[0]): Promise<ReadonlyMap<StreamKey, number> | undefined> {
+	async retain(bounds: Parameters<TopicLog['retain']>[0]): ReturnType<TopicLog['retain']> {
 		return (await this.#opened).retain(bounds);
 	}
 

@@ -21,6 +21,9 @@ export function readBatches({interests, data}: ReadableNode, given: readonly Top
 	const readers = new Map<Topic, Reader>();
 	let isClosed = false;
 	let first = 0;
+	// None is asked for, and so none is released, when there is no room for all.
+	const room = roomFor(data, topics);
+	if ('refused' in room) return {agreed: room.refused, resume: () => undefined, close: async () => undefined};
 	const open = async (topic: Topic): Promise<void> => {
 		await interests.acquire(topic, from);
 		if (isClosed) return;
@@ -40,7 +43,7 @@ export function readBatches({interests, data}: ReadableNode, given: readonly Top
 	};
 
 	const agreed = Promise.all(topics.map(topic => open(topic))).then(() => undefined);
-	agreed.catch(() => void close());
+	agreed.catch(() => void close()).finally(() => room.slots[Symbol.dispose]());
 	return {
 		agreed,
 		resume() {
@@ -51,6 +54,17 @@ export function readBatches({interests, data}: ReadableNode, given: readonly Top
 		},
 		close,
 	};
+}
+
+function roomFor(data: Data, topics: readonly Topic[]): {readonly slots: Disposable} | {readonly refused: Promise<never>} {
+	try {
+		return {slots: data.table.reserve(topics)};
+	} catch (error) {
+		const {promise, reject} = Promise.withResolvers<never>();
+		promise.catch(() => undefined);
+		reject(error);
+		return {refused: promise};
+	}
 }
 
 /** Messages, for a program in this process. */

@@ -16,7 +16,7 @@ import type {RaftStore} from './raft-store.ts';
 /** Faults that are injected on purpose. */
 export type FaultControl = {apply(command: FaultCommand): void; active(label?: (peer: NodeId) => string): readonly string[]};
 
-export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
+export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic' | 'removeTopic' | 'retentionMs'> & {
 	readonly clock: Clock;
 	readonly entropy: Entropy;
 	readonly links: Links;
@@ -28,6 +28,8 @@ export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic'> & {
 	readonly isGenuine?: (resignation: Resignation) => boolean;
 	/** `undefined` unless the node was started with `--faults`. */
 	readonly faults: FaultControl | undefined;
+	/** Room on the disk; without it there always is some. `tend` looks, and is called now and then. */
+	readonly room?: {readonly isFull: boolean; readonly reason: string; tend(): Promise<void>};
 	/** Make durable what must outlive a restart. */
 	save(state: KeptState): Promise<void>;
 };

@@ -4,7 +4,7 @@ The composition root: puts a node together from its configuration, real sockets 
 sent, logs are read back before a packet comes in.
 */
 import {randomBytes} from 'node:crypto';
-import {hostname} from 'node:os';
+import {hostname, uptime} from 'node:os';
 import {join as joinPath} from 'node:path';
 import type {Broker, FaultCommand} from './api.ts';
 import {Node} from './broker.ts';
@@ -17,7 +17,9 @@ import {systemClock, systemEntropy} from './io/clock.ts';
 import {Discovery} from './io/discovery.ts';
 import {Faults} from './io/faults.ts';
 import {causeOf} from './io/cause.ts';
-import {realFiles, withRemedy} from './io/files.ts';
+import {descriptorsMax, sharesOf} from './io/descriptors.ts';
+import {FilePool} from './io/file-pool.ts';
+import {realFiles, withRemedy, type Files} from './io/files.ts';
 import {Folder} from './io/folder.ts';
 import {expectKnownFormats} from './io/known-formats.ts';
 import {openLog} from './io/log.ts';
@@ -25,6 +27,7 @@ import {createMesh} from './io/mesh.ts';
 import {NodeFiles} from './io/node-files.ts';
 import {moveAside, reserveLeft, reserveQuarantine} from './io/quarantine.ts';
 import {register, registryFolder} from './io/registry.ts';
+import {Reserve} from './io/reserve.ts';
 import {Resignations} from './io/resignations.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {openDatagrams} from './io/udp.ts';
@@ -38,6 +41,7 @@ import {stateToJson, type KeptState} from './node-state.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import type {RaftStore} from './raft-store.ts';
 import {replay} from './refound.ts';
+import {parseKeptTime, resumedTime, RetentionClock} from './retention.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
 import type {Pipe} from './remote/pipe.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
@@ -49,6 +53,9 @@ import {encodeControl} from './wire.ts';
 export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
 
 const stateFile = 'node.json';
+/** The time that ages of messages are judged by, and how often it is written down, milliseconds. */
+const clockFile = 'clock.json';
+const keepTimeMs = 60_000;
 /** Warnings of one process. */
 const warningsMax = 1000;
 /** A question to another node: until the connection is open, and until the answer is there. */
@@ -75,7 +82,10 @@ export function serveOver(broker: Broker, pipe: Pipe): void {
 	serve(broker as ServedBroker, pipe, () => undefined);
 }
 
-async function assemble(config: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
+async function assemble(configured: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
+	const processMax = descriptorsMax();
+	const shares = sharesOf(configured.limits, processMax);
+	const config = {...configured, limits: {...configured.limits, ...shares}};
 	const {path} = resources.use(await Folder.open(config.data));
 	// Set once the node has read its logs back; what comes in before is refused.
 	const current: {node?: Node} = {};
@@ -95,9 +105,20 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 
 	const refuse = (refused: RefusedPeer): void => record({type: 'refused', ...refused});
 
-	const folder = new NodeFiles(realFiles, path, warn);
+	const {openFiles, connections} = configured.limits;
+	if (shares.openFiles < openFiles || shares.connections < connections) warn(`This process may open ${processMax} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`);
+	const files = new FilePool(realFiles, {
+		openMax: shares.openFiles,
+		onShort() {
+			current.node?.journal.bound('open-files');
+			warn(`No more files can be opened: what needs one waits. Let the process open more than ${processMax} (ulimit -n), or lower limits.connections`);
+		},
+	});
+	const folder = new NodeFiles(files, path, warn);
+	const reserve = new Reserve({files, folder: path, say: warn});
+	await reserve.tend();
 	const address = await advertisedAddress(config);
-	const home = await openHome(homeOf(folder, config), address);
+	const home = await openHome(homeOf(folder, files, config), address);
 	const {state, quarantined, store: raftStore} = home;
 	const {identity} = state;
 	const incarnation = state.incarnation + 1;
@@ -113,8 +134,13 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	const resignations = await Resignations.open(path, identity, warn);
 	const knownTopics = await folder.topics({
 		known: () => [...state.topics, ...state.since.map(([topic]) => topic), ...topicsOf(config.topics), ...agreedTopics(raftStore)],
-		openLog: at => openLog({folder: at, ...logOptions(config)}),
+		openLog: at => openLog({folder: at, files, ...logOptions(config)}),
 	});
+	const retentionClock = await resumeClock(folder, config);
+	const keepTime = (): Promise<void> => folder.writeJson(clockFile, retentionClock.kept(uptimeMs())).catch((error: unknown) => warn(`Ages of messages are short after the next start: ${errorMessage(error)}`));
+	await keepTime();
+	if (retentionClock.isLagging) warn(`The clock of this machine is ahead of the time that it ran: ages of messages count on from ${new Date(retentionClock.nowMs).toISOString()}, so that nothing is deleted early`);
+	resources.use(systemClock.every(keepTimeMs, () => void keepTime()));
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 	const shared = transportOptions(config, {identity, version, onRefusal: refuse});
 	const transport = createTransport(shared);
@@ -132,6 +158,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		onDouble: (_peer, refusal) => current.node?.identity.onRefused(refusal),
 		onRefusal: refuse,
 		onClient: channel => serveClient(current.node, channel),
+		isStarting: () => current.node === undefined,
 		onJoin: channel => serveJoin(current.node, channel),
 	}));
 	const datagrams = resources.use(await openDatagrams({
@@ -163,11 +190,13 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 		founding: isFresh ? {seeds: config.bootstrap, expect: config.expect, seekMs: config.discovery.enabled ? config.discovery.seekMs : 0} : undefined,
 		resignations: resignations.former,
 		io: {
-			clock: systemClock, entropy: systemEntropy, links: mesh, datagrams, raftStore, knownTopics, save,
+			clock: systemClock, entropy: systemEntropy, links: mesh, datagrams, raftStore, knownTopics, save, room: reserve,
 			peers: {candidates: () => discovery.candidates(), ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame)},
 			sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
 			verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
-			openTopic: (topic, onHeader) => openTopicIn({folder, config, self: identity.id, warn}, topic, onHeader),
+			openTopic: (topic, onHeader) => openTopicIn({folder, files, config, self: identity.id, warn, nowMs: () => retentionClock.nowMs}, topic, onHeader),
+			retentionMs: () => retentionClock.nowMs,
+			removeTopic: topic => folder.removeTopic(topic),
 			faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: label => faults.active(label)},
 		},
 	});
@@ -180,6 +209,7 @@ async function assemble(config: Config, resources: AsyncDisposableStack): Promis
 	};
 
 	void running.closed.then(async () => {
+		await keepTime();
 		await raftStore[Symbol.asyncDispose]().catch(() => undefined);
 		await resources.disposeAsync();
 	});
@@ -218,12 +248,12 @@ async function ask(transport: Transport, at: string, hello: LocalHello, frame: B
 	});
 }
 
-type TopicHome = {readonly folder: NodeFiles; readonly config: Config; readonly self: NodeId; readonly warn: (text: string) => void};
+type TopicHome = {readonly folder: NodeFiles; readonly files: Files; readonly config: Config; readonly self: NodeId; readonly warn: (text: string) => void; readonly nowMs: () => number};
 
-async function openTopicIn({folder, config, self, warn}: TopicHome, topic: Topic, onHeader: OnHeader): Promise<TopicLog> {
+async function openTopicIn({folder, files, config, self, warn, nowMs}: TopicHome, topic: Topic, onHeader: OnHeader): Promise<TopicLog> {
 	const at = await folder.topicFolder(topic);
-	const topicLog = await openLog({folder: at, ...logOptions(config)});
-	const opened = await openTopicLog(topicLog, onHeader, self).catch((error: unknown): never => {
+	const topicLog = await openLog({folder: at, files, ...logOptions(config)});
+	const opened = await openTopicLog(topicLog, onHeader, self, nowMs).catch((error: unknown): never => {
 		throw new DapssError('storage', `The log ${at} of the topic ${JSON.stringify(topic)} cannot be read: ${errorMessage(error)}`, {cause: error});
 	});
 	// What came back once is reported no more; how much a hole at the end has taken cannot be known.
@@ -232,6 +262,14 @@ async function openTopicIn({folder, config, self, warn}: TopicHome, topic: Topic
 	}
 
 	return opened;
+}
+
+const uptimeMs = (): number => uptime() * 1000;
+
+/** Of a file that cannot be read nothing depends but ages: then the wall clock is believed. */
+async function resumeClock(folder: NodeFiles, {storage}: Config): Promise<RetentionClock> {
+	const kept = parseKeptTime(await folder.readJson(clockFile).catch(() => undefined));
+	return new RetentionClock(resumedTime(kept, {wallMs: systemClock.wallMs(), uptimeMs: uptimeMs()}, storage.retainAgeS * 1000), () => systemClock.monotonicMs());
 }
 
 function serveClient(node: Node | undefined, channel: Channel): void {
@@ -249,15 +287,15 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 	};
 }
 
-function homeOf(folder: NodeFiles, config: Config): HomeIo {
+function homeOf(folder: NodeFiles, files: Files, config: Config): HomeIo {
 	return {
-		expectKnownFormats: () => expectKnownFormats(realFiles, folder.path, stateFile),
+		expectKnownFormats: () => expectKnownFormats(files, folder.path, stateFile),
 		readState: () => folder.readJson(stateFile),
 		writeState: json => folder.writeJson(stateFile, json),
-		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), ...logOptions(config)}),
+		openLog: () => openLog({folder: joinPath(folder.path, 'raft'), files, ...logOptions(config)}),
 		blobs: folder.blobs,
-		reserve: why => (why === 'left' ? reserveLeft : reserveQuarantine)(realFiles, folder.path, stateFile),
-		moveAside: name => moveAside(realFiles, folder.path, name),
+		reserve: why => (why === 'left' ? reserveLeft : reserveQuarantine)(files, folder.path, stateFile),
+		moveAside: name => moveAside(files, folder.path, name),
 	};
 }
 

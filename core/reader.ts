@@ -42,6 +42,11 @@ export class Reader implements Disposable {
 		this.#sink = sink;
 	}
 
+	/** Everything before this offset was handed on, or is gone. */
+	get cursor(): number {
+		return this.#cursor;
+	}
+
 	/** Batches were written, in log order. */
 	onWritten(items: readonly StoredBatch[], end: number): void {
 		this.#end = end;

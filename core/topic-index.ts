@@ -31,6 +31,11 @@ export class TopicIndex {
 		return this.#parts.reduce((sum, part) => sum + part.messages, 0);
 	}
 
+	/** Messages in segments that begin before the position. */
+	messagesBefore(position: number): number {
+		return this.#parts.reduce((sum, part) => sum + (part.first < position ? part.messages : 0), 0);
+	}
+
 	/** A batch was added at the end of the log. @param segment where the segment that it lies in begins. */
 	add(batch: BatchHeader, {offset, position}: Place, segment: number): void {
 		let part = this.#parts.at(-1);

@@ -7,6 +7,7 @@ import type {StoredBatch} from './delivery.ts';
 import {DapssError} from './errors.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Log} from './ports.ts';
+import {cameMs, foundMs, segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
 import {Fills} from './topic-fills.ts';
 import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
 import {stepBytes, TopicIndex} from './topic-index.ts';
@@ -16,8 +17,8 @@ export type LogWant = {readonly origin: BatchHeader['origin']; readonly incarnat
 /** `passed`: by stream, the number behind the newest one found that is stamped too early to be wanted. Stamps rise with numbers: none before it is. */
 export type Served = {readonly batches: readonly Batch[]; readonly passed: ReadonlyMap<StreamKey, number>};
 export type TopicAppended = {readonly offsets: readonly number[]; readonly written: Promise<void>; readonly synced: Promise<void>};
-/** What is kept: the newest `bytes` at least, and nothing that is in a segment older than `ageMs`. */
-export type Retention = {readonly bytes: number; readonly ageMs: number; readonly nowMs: number};
+/** What retention took. `floors`: the lowest number that is still kept, by stream. `from`, `to`: the offsets that are gone, `to` not included. */
+export type Retained = {readonly floors: ReadonlyMap<StreamKey, number>; readonly deletions: readonly Deletion[]; readonly from: number; readonly to: number};
 export type TopicLog = AsyncDisposable & {
 	/** Of the oldest message that is kept; of the next one when none is. */
 	readonly firstOffset: number;
@@ -36,8 +37,8 @@ export type TopicLog = AsyncDisposable & {
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
 	/** The batches that match a want, in log order, until `bytesMax` is used; at least one if there is any. */
 	serve(wants: readonly LogWant[], bytesMax: number): Promise<Served>;
-	/** Drop whole old segments. The lowest number that is still kept, by stream, when something went. */
-	retain(bounds: Retention): Promise<ReadonlyMap<StreamKey, number> | undefined>;
+	/** Drop whole old segments. What went; `undefined` when nothing did. */
+	retain(bounds: Retention): Promise<Retained | undefined>;
 	/** The lowest number of the stream that is kept. */
 	lowest(stream: StreamKey): number | undefined;
 	readonly failed: Promise<Error>;
@@ -56,9 +57,12 @@ const goneMax = 16_384;
 const shareMax = 4;
 const rollBytesMin = 64 * 1024;
 
-/** Read what the log holds and go on behind it. @param own whose log it is: it has all that this node published. @throws `storage` when a record is none of this version's */
-export async function openTopicLog(log: Log, onHeader: OnHeader, own?: NodeId): Promise<TopicLog> {
-	const topicLog = new IndexedTopicLog(log);
+/**
+Read what the log holds and go on behind it. @param own whose log it is: it has all that this node published. @param nowMs the time that ages are judged by, as
+in `Retention`; without it ages mean nothing. @throws `storage` when a record is none of this version's
+*/
+export async function openTopicLog(log: Log, onHeader: OnHeader, own?: NodeId, nowMs: () => number = () => 0): Promise<TopicLog> {
+	const topicLog = new IndexedTopicLog(log, nowMs);
 	await topicLog.recover(onHeader, own);
 	return topicLog;
 }
@@ -77,9 +81,13 @@ class IndexedTopicLog implements TopicLog {
 	/** Missing, and in none of the holes. */
 	#untold = 0;
 	#retaining: Promise<unknown> = Promise.resolve();
+	readonly #nowMs: () => number;
+	/** When the newest message of a segment came, by where the segment begins. */
+	readonly #newestMs = new Map<number, number>();
 
-	constructor(log: Log) {
+	constructor(log: Log, nowMs: () => number) {
 		this.#log = log;
+		this.#nowMs = nowMs;
 	}
 
 	get failed(): Promise<Error> {
@@ -114,6 +122,7 @@ class IndexedTopicLog implements TopicLog {
 		const segments = this.#log.segments();
 		const finder = new HoleFinder(this.#log.first === 0 ? 0 : undefined, own, () => this.#index.highs());
 		const fills: Array<{readonly header: BatchHeader; readonly offset: number; readonly position: number; readonly end: number}> = [];
+		const nowMs = this.#nowMs();
 		let segment = 0;
 		for (let at = this.#log.first; at < this.#log.end;) {
 			// oxlint-disable-next-line no-await-in-loop -- in order
@@ -127,14 +136,16 @@ class IndexedTopicLog implements TopicLog {
 					continue;
 				}
 
+				while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
+				const {first, modifiedMs} = segments[segment]!;
+				this.#came(first, foundMs({sentAtMs: record.header.sentAtMs, repaired: record.repaired}, modifiedMs, nowMs));
 				if (record.type === 'fill') {
 					fills.push({...record, position, end: records[index + 1]?.position ?? next});
 					continue;
 				}
 
 				finder.add(record.header, record.offset);
-				while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
-				this.#note(record.header, record.offset, position, segments[segment]!.first);
+				this.#note(record.header, record.offset, position, first);
 				onHeader(record.header, record.offset);
 			}
 
@@ -148,6 +159,8 @@ class IndexedTopicLog implements TopicLog {
 			onHeader(header, offset);
 		}
 
+		// Of those with nothing but marks, or nothing that can be read, the file must say it.
+		for (const {first, modifiedMs} of segments) if (!this.#newestMs.has(first)) this.#came(first, Math.min(modifiedMs, nowMs));
 		this.#holes = finder.holes();
 		this.#untold = finder.untold;
 	}
@@ -160,7 +173,13 @@ class IndexedTopicLog implements TopicLog {
 		const {positions, written, synced} = this.#log.append(placed.map(({batch, offset}) => encodeFill(batch, offset)), {sync: true});
 		const {end} = this.#log;
 		await written;
-		for (const [index, {batch, offset}] of placed.entries()) this.#fills.add(batch, offset, positions[index]!, positions[index + 1] ?? end);
+		const segments = this.#log.segments();
+		for (const [index, {batch, offset}] of placed.entries()) {
+			const position = positions[index]!;
+			this.#fills.add(batch, offset, position, positions[index + 1] ?? end);
+			this.#came(segments.findLast(({first}) => first <= position)!.first, cameMs({sentAtMs: batch.sentAtMs, repaired: true}, this.#nowMs()));
+		}
+
 		await synced;
 		return placed;
 	}
@@ -178,12 +197,14 @@ class IndexedTopicLog implements TopicLog {
 		const {positions, written, synced} = this.#log.append(records, options);
 		if (items.length > 0 && this.#log.end === end) return {offsets, written, synced}; // Refused: both reject.
 		const segments = this.#log.segments();
+		const nowMs = this.#nowMs();
 		let segment = segments.length - 1;
 		while (segment > 0 && segments[segment]!.first > positions[0]!) segment--;
 		for (const [index, {batch}] of items.entries()) {
 			const position = positions[index]!;
 			while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
 			this.#note(batch, offsets[index]!, position, segments[segment]!.first);
+			this.#came(segments[segment]!.first, cameMs({sentAtMs: batch.sentAtMs, repaired: items[index]!.repaired}, nowMs));
 		}
 
 		return {offsets, written, synced};
@@ -262,7 +283,7 @@ class IndexedTopicLog implements TopicLog {
 		return {batches, passed};
 	}
 
-	retain(bounds: Retention): Promise<ReadonlyMap<StreamKey, number> | undefined> {
+	retain(bounds: Retention): Promise<Retained | undefined> {
 		const retained = this.#retaining.then(() => this.#retain(bounds));
 		this.#retaining = retained.catch(() => undefined);
 		return retained;
@@ -278,28 +299,42 @@ class IndexedTopicLog implements TopicLog {
 		await this.#log[Symbol.asyncDispose]();
 	}
 
-	async #retain({bytes, ageMs, nowMs}: Retention): Promise<ReadonlyMap<StreamKey, number> | undefined> {
+	async #retain(bounds: Retention): Promise<Retained | undefined> {
 		const active = this.#log.segments().at(-1);
 		// One that holds no more than a mark stays, however old.
 		if (!active || this.messages === 0) return undefined;
-		const isOld = nowMs - active.modifiedMs > ageMs;
-		if (isOld || active.end - active.first > Math.max(rollBytesMin, bytes / shareMax)) await this.#log.roll();
-		let drop = this.#log.first;
-		for (const {end, modifiedMs} of this.#log.segments().slice(0, -1)) {
-			if (nowMs - modifiedMs <= ageMs && this.#log.end - end < bytes) break;
-			drop = end;
-		}
-
-		if (drop === this.#log.first) return undefined;
+		const {bytes, ageMs, nowMs, bytesMax = Infinity} = bounds;
+		const isOld = nowMs - (this.#newestMs.get(active.first) ?? Infinity) > ageMs;
+		if (isOld || active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)) await this.#log.roll();
+		const dropped = segmentsToDrop(this.#log.segments().slice(0, -1), this.#log.end, first => this.#newestMs.get(first) ?? nowMs, bounds);
+		const drop = dropped.at(-1)?.segment.end;
+		if (drop === undefined) return undefined;
+		const from = this.firstOffset;
+		const deletions = this.#deletions(dropped);
 		await this.#markGone(drop);
 		await this.#log.dropBefore(drop);
 		this.#index.dropBefore(this.#log.first);
+		for (const segment of this.#newestMs.keys()) if (segment < this.#log.first) this.#newestMs.delete(segment);
 		const first = this.#index.firstOffset ?? this.#nextOffset;
 		this.#fills.dropBefore(first);
 		this.#holes = this.#holes.filter(({to}) => to > first);
 		if (this.#holes.length === 0) this.#untold = 0;
 		for (const [offset, position] of this.#cursors) if (position < this.#log.first) this.#cursors.delete(offset);
-		return this.#fills.lower(this.#index.floors());
+		return {floors: this.#fills.lower(this.#index.floors()), deletions, from, to: this.firstOffset};
+	}
+
+	#deletions(dropped: ReturnType<typeof segmentsToDrop>): readonly Deletion[] {
+		const deletions = new Map<DeletionReason, Deletion>();
+		for (const {reason, segment: {first, end}} of dropped) {
+			const {messages, bytes} = deletions.get(reason) ?? {messages: 0, bytes: 0};
+			deletions.set(reason, {reason, messages: messages + this.#index.messagesBefore(end) - this.#index.messagesBefore(first), bytes: bytes + end - first});
+		}
+
+		return [...deletions.values()];
+	}
+
+	#came(segment: number, atMs: number): void {
+		this.#newestMs.set(segment, Math.max(atMs, this.#newestMs.get(segment) ?? -Infinity));
 	}
 
 	/** Before streams go as a whole: write down where they stand, behind what stays. */
@@ -317,7 +352,10 @@ class IndexedTopicLog implements TopicLog {
 
 		if (this.#topic === undefined) return;
 		// Also when none goes: it brings what was written before it to the disk, and of some streams that may be all that stays.
-		await this.#log.append([encodeMark({offset: this.#nextOffset, topic: this.#topic, streams: [...this.#gone.values()]})], {sync: true}).synced;
+		const {synced} = this.#log.append([encodeMark({offset: this.#nextOffset, topic: this.#topic, streams: [...this.#gone.values()]})], {sync: true});
+		const {first} = this.#log.segments().at(-1)!;
+		if (!this.#newestMs.has(first)) this.#came(first, this.#nowMs());
+		await synced;
 	}
 
 	#recoverMark({offset, topic, streams}: TopicMark, onHeader: OnHeader): void {

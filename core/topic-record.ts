@@ -57,13 +57,13 @@ export function encodeMark({offset, topic, streams}: Omit<TopicMark, 'type'>): B
 }
 
 /** As `decodeRecord`, but of a batch no more than its header: what a scan of the whole log needs. */
-export function decodeRecordHeader(bytes: Uint8Array): {readonly type: 'batch' | 'fill'; readonly offset: number; readonly header: BatchHeader} | TopicMark | undefined {
+export function decodeRecordHeader(bytes: Uint8Array): {readonly type: 'batch' | 'fill'; readonly offset: number; readonly repaired: boolean; readonly header: BatchHeader} | TopicMark | undefined {
 	const record = asBuffer(bytes);
 	if (!isKnown(record)) return undefined;
 	const offset = record.readUIntBE(0, 6);
 	if (record[7] === flagMark) return decodeMark(record, offset);
 	const header = decodeStoredHeader(record, prefixBytes);
-	return header && {type: record[7] === flagFill ? 'fill' : 'batch', offset, header};
+	return header && {type: record[7] === flagFill ? 'fill' : 'batch', offset, repaired: record[7] !== 0, header};
 }
 
 /** `undefined` for what this version does not know. A batch is a slice of `bytes`, not a copy. */

@@ -49,10 +49,13 @@ export async function nextFreePort(host: string, from: number): Promise<number |
 	return undefined;
 }
 
-/** The process that has a port, for people: `node (pid 4711)`. Linux, and own processes, only; `undefined` when unknown. */
-export function portHolder(port: number, protocol: Protocol): string | undefined {
+/**
+The process that has a port of an address, in this protocol, for people: `node (pid 4711)`. Another may have the port in the other protocol, or on another
+address. Linux, and own processes, only; `undefined` when unknown.
+*/
+export function portHolder(host: string, port: number, protocol: Protocol): string | undefined {
 	try {
-		const inodes = new Set((protocol === 'TCP' ? ['tcp', 'tcp6'] : ['udp', 'udp6']).flatMap(table => owners(`/proc/net/${table}`, port, protocol === 'TCP')));
+		const inodes = new Set((protocol === 'TCP' ? ['tcp', 'tcp6'] : ['udp', 'udp6']).flatMap(table => owners(`/proc/net/${table}`, host, port, protocol === 'TCP')));
 		if (inodes.size === 0) return undefined;
 		for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
 			if (holds(pid, inodes)) return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
@@ -64,7 +67,7 @@ export function portHolder(port: number, protocol: Protocol): string | undefined
 	return undefined;
 }
 
-function owners(table: string, port: number, mustListen: boolean): string[] {
+function owners(table: string, host: string, port: number, mustListen: boolean): string[] {
 	let text: string;
 	try {
 		text = readFileSync(table, 'utf8');
@@ -73,7 +76,14 @@ function owners(table: string, port: number, mustListen: boolean): string[] {
 	}
 
 	const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-	return text.split('\n').slice(1).map(row => row.trim().split(/\s+/)).filter(row => row[1]?.endsWith(suffix) && (!mustListen || row[3] === '0A')).map(row => row[9]!);
+	return text.split('\n').slice(1).map(row => row.trim().split(/\s+/)).filter(row => row[1]?.endsWith(suffix) && isInTheWay(row[1].slice(0, -suffix.length), host) && (!mustListen || row[3] === '0A')).map(row => row[9]!);
+}
+
+/** Whether a socket on the address, as `/proc/net` spells it, keeps others from the port on the host. What is not IPv4 is not told apart. */
+function isInTheWay(address: string, host: string): boolean {
+	if (isIP(host) !== 4 || host === '0.0.0.0' || /^0+$/.test(address)) return true;
+	const digits = host.split('.').toReversed().map(part => Number(part).toString(16).toUpperCase().padStart(2, '0')).join('');
+	return address.endsWith(digits);
 }
 
 function holds(pid: string, inodes: ReadonlySet<string>): boolean {

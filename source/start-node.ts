@@ -60,10 +60,10 @@ async function usedText(context: Context, port: number, protocol: Protocol): Pro
 
 async function holderOf(context: Context, port: number, protocol: Protocol): Promise<string> {
 	const unknown = 'a process that this user may not see';
-	// A node has its port in both.
-	if (protocol === 'UDP') return portHolder(port, 'UDP') ?? unknown;
-	const {cluster} = context.settings().tunables;
+	const {cluster, host} = context.settings().tunables;
+	// A node has its port in both: one that has UDP alone is none.
+	if (protocol === 'UDP') return portHolder(host, port, 'UDP') ?? unknown;
 	const nodes = await (await context.backend()).findNodes({cluster});
 	const node = nodes.find(({address}) => address.endsWith(`:${port}`));
-	return node ? `node ${shortId(node.id)} of cluster ${cluster}` : portHolder(port, 'TCP') ?? unknown;
+	return node ? `node ${shortId(node.id)} of cluster ${cluster}` : portHolder(host, port, 'TCP') ?? unknown;
 }

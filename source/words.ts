@@ -1,6 +1,7 @@
 /**
 Events in words, for people who watch a node without the console. Text from the network is made printable here.
 */
+import {deletedWords} from '../core/observe/deleted-words.ts';
 import type {RecordedEvent} from '../core/observe/events.ts';
 import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {levelOf} from '../core/observe/levels.ts';
@@ -50,6 +51,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'fault': return say(`faults: ${printable(event.text)}`, 'warning');
 		case 'quarantined': return say(`damaged: ${printable(event.problem)}. The files are kept in ${printable(event.folder)}; the node joins again as ${label(event.id)}${event.formerId === undefined ? '' : `, it was ${label(event.formerId)}`}`, 'bad');
 		case 'refilled': return say(`${printable(event.topic)}: ${event.messages} damaged messages came back from other nodes${event.missing === 0 ? ', nothing is missing' : `, ${event.missing} are missing`}`, event.missing === 0 ? 'good' : 'warning');
+		case 'deleted': return say(deletedWords(event), 'warning');
 		case 'transfer': return say(transferWords(event, {name: label}));
 		case 'paused': return say(`this node did not run for ${timeText(event.forMs)}`, 'warning');
 		case 'refused': return say(`refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(refusalReason(event))}`, 'warning');

@@ -157,7 +157,7 @@ function topicsHead({topics}: Snapshot): readonly Span[] {
 }
 
 function messagesHead({counters, topics}: Snapshot, {paused}: ConsoleState): readonly Span[] {
-	const perSecond = topics.reduce((sum, topic) => sum + topic.perSecond, 0);
+	const perSecond = topics.reduce((sum, topic) => sum + (topic.rates?.delivered ?? topic.perSecond), 0);
 	return [
 		{text: `${count(counters.delivered)} delivered`, tone: 'plain'},
 		...(perSecond > 0 ? [{text: ` · ${brief(perSecond)}/s`, tone: 'good'} as const] : []),

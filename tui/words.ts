@@ -1,6 +1,7 @@
 /**
 How the console says things: durations, sizes, ids and events in words that are the same in every pane. Pure.
 */
+import {deletedWords} from '../core/observe/deleted-words.ts';
 import type {RecordedEvent} from '../core/observe/events.ts';
 import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {labelsIn, namedWords, refusalReason, shortId, type Label} from '../core/observe/node-label.ts';
@@ -107,6 +108,7 @@ export function eventWords(event: RecordedEvent): Words {
 		case 'fault': return {tone: 'warning', text: `Fault injection: ${printable(event.text)}`};
 		case 'quarantined': return {tone: 'bad', text: `Damaged: ${printable(event.problem)}. Kept in ${printable(event.folder)}; joins again as ${label(event.id)}`};
 		case 'refilled': return {tone: event.missing === 0 ? 'good' : 'warning', text: `${plural(event.messages, 'damaged message')} on ${printable(event.topic)} came back from peers${event.missing === 0 ? '' : `, ${count(event.missing)} are missing`}`};
+		case 'deleted': return {tone: 'warning', text: deletedWords(event)};
 		case 'transfer': return {tone: 'accent', text: transferWords(event, {name: label})};
 		case 'paused': return {tone: 'warning', text: `This node did not run for ${duration(event.forMs)}`};
 		case 'refused': return {tone: 'warning', text: `Refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(refusalReason(event))}`};

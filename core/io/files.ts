@@ -3,7 +3,7 @@ The few things that storage asks of a file system. Its own small port, so that t
 forgets.
 */
 import {constants} from 'node:fs';
-import {mkdir, open, readdir, rename, stat, unlink, type FileHandle} from 'node:fs/promises';
+import {mkdir, open, readdir, rename, rmdir, stat, unlink, type FileHandle} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {errorMessage} from '../errors.ts';
 
@@ -20,8 +20,8 @@ export type OpenFile = {
 	close(): Promise<void>;
 };
 export type Files = {
-	/** `write`: made when missing, 0600. */
-	open(path: string, mode: 'read' | 'write'): Promise<OpenFile>;
+	/** `write`: made when missing, 0600. `update`: as `write`, but it must be there. */
+	open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile>;
 	/** The names that lie directly in the folder. */
 	list(folder: string): Promise<readonly string[]>;
 	/** With its parents, 0700; their names are durable. So is its own if it was there: who made it may have been killed before that. */
@@ -30,7 +30,11 @@ export type Files = {
 	syncFolder(folder: string): Promise<void>;
 	rename(from: string, to: string): Promise<void>;
 	unlink(path: string): Promise<void>;
+	/** Remove an empty folder; that it is gone is durable. */
+	removeFolder(folder: string): Promise<void>;
 	modifiedMs(path: string): Promise<number>;
+	/** No more files can be opened now, and calls wait for that: no fault of the disk. @default false */
+	readonly isShort?: boolean;
 };
 
 /** Linux takes 1024 buffers in one writev (IOV_MAX). */
@@ -38,7 +42,7 @@ const buffersMax = 1024;
 
 export const realFiles: Files = {
 	async open(path, mode) {
-		const handle = await open(path, mode === 'read' ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT, 0o600);
+		const handle = await open(path, mode === 'read' ? constants.O_RDONLY : mode === 'update' ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT, 0o600);
 		return new RealFile(handle, path, (await handle.stat()).size);
 	},
 	list: folder => readdir(folder),
@@ -53,6 +57,10 @@ export const realFiles: Files = {
 	syncFolder,
 	rename,
 	unlink,
+	async removeFolder(folder) {
+		await rmdir(folder);
+		await syncFolder(dirname(folder));
+	},
 	modifiedMs: async path => (await stat(path)).mtimeMs,
 };
 
@@ -157,6 +165,8 @@ export function withRemedy(error: unknown): string {
 	return remedy === undefined ? errorMessage(error) : `${errorMessage(error)}. ${remedy}`;
 }
 
+export const fullDiskRemedy = 'Make room on it, or keep less (storage.retain_bytes, storage.retain_age_s, limits.disk_bytes) and start the node again: a start deletes what is beyond that first';
+
 function remedyFor(code: string | undefined): string | undefined {
 	switch (code) {
 		case 'EACCES':
@@ -164,6 +174,8 @@ function remedyFor(code: string | undefined): string | undefined {
 		case 'EEXIST':
 		case 'EISDIR':
 		case 'ENOTDIR': return 'Something else has taken the place of a file or folder of the node: move it away, or bring back what was there';
+		case 'ENOSPC':
+		case 'EDQUOT': return fullDiskRemedy;
 		case 'EROFS': return 'The disk is mounted read-only: mount it for writing, or choose a place on another one';
 		default: return undefined;
 	}

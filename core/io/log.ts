@@ -7,7 +7,7 @@ One write at a time keeps the order. One fdatasync at a time; what somebody want
 next. An append that only wants to outlive the process does not wait for it, it is written meanwhile. A segment is on the disk as a whole
 before the next one is made, so a hole is never followed by a good segment unless something was damaged.
 */
-import {DapssError, errorMessage} from '../errors.ts';
+import {DapssError} from '../errors.ts';
 import type {Appended, Clock, Entropy, Log, LogRecord, LogSegment} from '../ports.ts';
 import {systemClock, systemEntropy} from './clock.ts';
 import {realFiles, withRemedy, writeAll, type Files, type OpenFile} from './files.ts';
@@ -346,17 +346,26 @@ export class SegmentedLog implements Log {
 
 	async #withDeadline<Result>(what: string, work: Promise<Result>): Promise<Result> {
 		const {writeDeadlineMs} = this.#options;
-		// A call into a disk that hangs cannot be taken back. Whoever waits is told; the call itself may never end.
-		using _timer = this.#clock.after(writeDeadlineMs, () => this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`)));
-		const result = await work;
-		if (this.#error) throw this.#error;
-		return result;
+		// A call into a disk that hangs cannot be taken back. Whoever waits is told; the call itself may never end. While no file can be
+		// opened it is not the disk that is slow.
+		const watch = (): Disposable => this.#clock.after(writeDeadlineMs, () => {
+			if (this.#files.isShort) timer = watch();
+			else this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`));
+		});
+		let timer = watch();
+		try {
+			const result = await work;
+			if (this.#error) throw this.#error;
+			return result;
+		} finally {
+			timer[Symbol.dispose]();
+		}
 	}
 
 	/** The first error is the last word: a disk that failed once may claim success having lost the data. */
 	#failWith(cause: unknown): DapssError {
 		if (this.#error) return this.#error;
-		this.#error = new DapssError('storage', `The disk failed in ${this.#options.folder}: ${errorMessage(cause)}`, {cause});
+		this.#error = new DapssError('storage', `The disk failed in ${this.#options.folder}: ${withRemedy(cause)}`, {cause});
 		for (const one of this.#waiting) {
 			if (one.type === 'group') {
 				one.written.reject(this.#error);

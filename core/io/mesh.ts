@@ -39,6 +39,8 @@ export type MeshOptions = {
 	/** A peer of this cluster by its own word was refused, since it is no member as far as this node knows. */
 	readonly onStranger: (peer: NodeId, address: string) => void;
 	readonly onClient: (channel: Channel) => void;
+	/** Clients are to call again in a moment. @default never */
+	readonly isStarting?: () => boolean;
 	/** A node that wants to become a member. */
 	readonly onJoin: (channel: Channel) => void;
 	/** A peer cannot be linked for a reason that waiting does not mend. */
@@ -221,7 +223,7 @@ class LinkMesh implements Mesh {
 	#admit(remote: Hello): Refusal | 'silence' | undefined {
 		const {id, via, role, incarnation} = remote;
 		const {faults, hello} = this.#options;
-		if (via === 'client') return undefined;
+		if (via === 'client') return this.#options.isStarting?.() ? {code: 'busy', reason: 'the node is starting'} : undefined;
 		if (id === undefined || role === 'client') return {code: 'not-a-member', reason: 'a client cannot be a member'};
 		if (faults?.isCut(id, 'in') || faults?.isCut(id, 'out')) return 'silence';
 		const {clusterId} = hello();

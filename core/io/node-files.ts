@@ -25,6 +25,7 @@ export type TopicAids = {
 
 const topicFile = 'topic.json';
 const asideFile = `${topicFile}.corrupt`;
+const topicFiles: ReadonlySet<string> = new Set([topicFile, asideFile, `${topicFile}.new`]);
 /** What a log leaves in its folder. */
 const logFile = /^(?:[0-9a-f]{16}\.(?:log|corrupt)|synced)$/;
 const checksumBytes = 4;
@@ -101,6 +102,27 @@ export class NodeFiles {
 		const found = await this.#storedIn(folder);
 		if (!('topic' in found && found.topic === topic)) await this.#writeTopic(folder, topic, found);
 		return folder;
+	}
+
+	/**
+	Remove the folder of a topic whose log is closed. Whatever a crash leaves of it opens as an empty log: the note of what was synced goes first, the
+	name of the topic last. @throws `storage`
+	*/
+	async removeTopic(topic: Topic): Promise<void> {
+		const folder = join(this.path, 'topics', folderNameOf(topic));
+		const names = await this.#list(folder);
+		try {
+			for (const part of [names.filter(name => name === 'synced'), names.filter(name => logFile.test(name) && name !== 'synced'), names.filter(name => topicFiles.has(name))]) {
+				// oxlint-disable-next-line no-await-in-loop -- in this order, after any crash
+				await Promise.all(part.map(name => this.#files.unlink(join(folder, name))));
+				if (part.length > 0) await this.#files.syncFolder(folder); // oxlint-disable-line no-await-in-loop
+			}
+
+			// What else lies there is not ours.
+			if (names.every(name => logFile.test(name) || topicFiles.has(name))) await this.#files.removeFolder(folder);
+		} catch (error) {
+			if (!isMissing(error)) throw storageError(`The folder ${folder} cannot be removed`, error); // Gone already.
+		}
 	}
 
 	/** Topics that have a log here, sorted. A folder that does not say whose it is is mended, or told of. @throws `storage` when one cannot be read */

@@ -33,6 +33,7 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 		case 'lagged':
 		case 'fault':
 		case 'refilled':
+		case 'deleted':
 		case 'warning':
 		case 'stopped': return nobody;
 		default: return event satisfies never;

@@ -73,6 +73,11 @@ export type BrokerEvent =
 	| {readonly type: 'quarantined'; readonly problem: string; readonly folder: string; readonly formerId: NodeId | undefined; readonly id: NodeId}
 	/** A hole in the topic's log was refilled from peers; `missing` messages in holes are left. */
 	| {readonly type: 'refilled'; readonly topic: Topic; readonly messages: number; readonly missing: number}
+	/**
+	Retention deleted messages of a topic that nobody had read through this node since its start (`unread` of them), or that had to go for the disk. What was read
+	and goes by age or size is only counted. `age`: older than `storage.retain_age_s`. `size`: more than `storage.retain_bytes`. `disk`: more than `limits.disk_bytes`.
+	*/
+	| {readonly type: 'deleted'; readonly topic: Topic; readonly reason: 'age' | 'size' | 'disk'; readonly messages: number; readonly bytes: number; readonly unread: number}
 	| {readonly type: 'warning'; readonly text: string}
 	| {readonly type: 'stopped'; readonly reason: string};
 

@@ -7,6 +7,7 @@ import type {ErrorCode} from '../errors.ts';
 import {parseAddress} from '../address.ts';
 import {isAdmission} from '../membership/founding.ts';
 import {advertiseQuestion, ageText} from '../membership/reachability.ts';
+import {limitFindings} from './limits.ts';
 import {isStranger, lostMs, meaningOf, outlookOf, remedyOf, strangers, type MissingVoter, type Outlook} from './outlook.ts';
 import {labelsOf, type Label} from './node-label.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from './snapshot.ts';
@@ -173,16 +174,16 @@ function partitionFindings({snapshot: {partition, self, members}, label}: Contex
 	return [{code: 'unhealthy', problem: `Partitioned for ${since}: ${sides}; at least ${partition.waiting} own messages wait for the far side`, advice: 'Repair the network between the sides. What waits is delivered after that.'}];
 }
 
-function nodeFindings({snapshot: {phase, detail, faults, insecure, counters, topics}, command}: Context): readonly Finding[] {
+function nodeFindings({snapshot, command}: Context): readonly Finding[] {
+	const {phase, detail, faults, insecure, counters, topics} = snapshot;
 	const holes = topics.filter(({missing}) => missing > 0);
-	const bounds = Object.entries(counters.bounds).filter(([, count]) => count > 0);
 	return [
 		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? joiningAdvice(detail) : 'Look again in a moment.'}] as const),
 		...(isStranger(counters) ? [{code: 'warning', problem: strangers.problem, advice: sentence(strangers.advice)}] as const : []),
 		...(faults.length > 0 ? [{code: 'warning', problem: `Faults are injected: ${faults.join(', ')}`, advice: `${command}fault heal ends them.`}] as const : []),
 		...(insecure.length > 0 ? [{code: 'warning', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),
 		...(holes.length > 0 ? [{code: 'warning', problem: `The disk lost messages that no other node has given back: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`, advice: 'Start the nodes that are down: they may have them. Check the disk.'}] as const : []),
-		...(bounds.length > 0 ? [{code: 'warning', problem: `Bounds were hit since the start: ${bounds.map(([name, count]) => `${name} ${count}×`).join(', ')}`, advice: 'A peer or a reader was too slow, or too much came at once.'}] as const : []),
+		...limitFindings(snapshot).map(finding => ({...finding, code: 'warning'} as const)),
 	];
 }
 

@@ -16,6 +16,7 @@ export function levelOf(event: RecordedEvent): Level {
 		case 'rejected':
 		case 'refused':
 		case 'lagged':
+		case 'deleted':
 		case 'paused':
 		case 'fault':
 		case 'warning': return 'warn';

@@ -4,6 +4,7 @@ arrays), so that it crosses a MessagePort or a TLS link as it is. Ids are sorted
 before a terminal sees it.
 */
 import type {NodeId, Topic} from '../message.ts';
+import type {Counts} from './rates.ts';
 import type {MemberState, QuorumState, RecordedEvent} from './events.ts';
 
 export type MemberSnapshot = {
@@ -60,9 +61,12 @@ export type TopicSnapshot = {
 	readonly bytes: number;
 	/** Lost here to damage and not back from peers. */
 	readonly missing: number;
-	/** Delivered here since the start; and over the last second. */
+	/** Delivered here since the start. */
 	readonly delivered: number;
+	/** Messages a second that are stored here, published or received, over the last five. */
 	readonly perSecond: number;
+	/** Each a second; absent from an older node. */
+	readonly rates?: Counts;
 	/** Waiting for an earlier message of their origin. */
 	readonly held: number;
 	readonly lastLamport: number;
@@ -140,13 +144,17 @@ export type GossipSnapshot = {
 export type Counters = {
 	readonly published: number;
 	readonly delivered: number;
+	/** Messages that retention deleted, by reason, and how many of them nobody had read here; absent from an older node. */
+	readonly deleted?: {readonly age: number; readonly size: number; readonly disk: number; readonly unread: number};
+	/** Of all topics, each a second over the last five; absent from an older node. */
+	readonly rates?: Counts;
 	readonly receivedBytes: number;
 	readonly sentBytes: number;
 	/** Refused frames and batches by reason. */
 	readonly rejected: Readonly<Record<string, number>>;
 	/** Frames of others on a shared multicast group that are none of this node's business, by reason. */
 	readonly ignored: Readonly<Record<string, number>>;
-	/** Bounds that were hit, by name: `out-queue`, `held`, `clients`, … */
+	/** Bounds that were hit, by name: `out-queue`, `topics`, `open-files`, … */
 	readonly bounds: Readonly<Record<string, number>>;
 };
 
@@ -172,6 +180,8 @@ export type Snapshot = {
 	readonly raft: RaftSnapshot;
 	readonly members: readonly MemberSnapshot[];
 	readonly topics: readonly TopicSnapshot[];
+	/** Topics that count against `limits.topics` on this node, those of the agreement included; absent from an older node. */
+	readonly topicSlots?: {readonly used: number; readonly max: number};
 	readonly partition: PartitionSnapshot;
 	readonly cuts: readonly CutSnapshot[];
 	readonly gossip: GossipSnapshot;

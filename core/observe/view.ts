@@ -3,13 +3,10 @@ The snapshot of a node, put together from its parts. Reads only; made when someb
 */
 import type {Node} from '../broker.ts';
 import type {Topic} from '../message.ts';
-import {Rate} from './rate.ts';
 import type {Counters, MemberSnapshot, Snapshot, TopicSnapshot} from './snapshot.ts';
 
 /** Beacons come by multicast, to whoever listens: those of other clusters and interfaces are not refused, they are not for this node. */
 const ignoredReasons = /^beacon-/;
-
-const rates = new WeakMap<Node, Map<Topic, Rate>>();
 
 export function viewOf(node: Node): Snapshot {
 	const {options, control, data, presence, journal} = node;
@@ -47,6 +44,7 @@ export function viewOf(node: Node): Snapshot {
 		},
 		members: membersOf(node),
 		topics: topicsOf(node),
+		topicSlots: data.table.slots,
 		partition: presence.view(),
 		cuts: presence.cuts(),
 		gossip: {fanout: gossip.fanout, duplicates: gossip.duplicates, misses: gossip.misses, held: gossip.held},
@@ -90,25 +88,14 @@ function membersOf(node: Node): readonly MemberSnapshot[] {
 }
 
 function topicsOf(node: Node): readonly TopicSnapshot[] {
-	const {control, data, options: {io: {clock}}} = node;
+	const {control, data} = node;
 	const known = new Map<Topic, readonly TopicSnapshot['subscribers'][number][]>();
 	for (const {name, subscribers} of control.topics.topics()) known.set(name, [...subscribers.keys()].toSorted());
 	for (const [name, live] of data.topics) if (!known.has(name) && live.messages > 0) known.set(name, []);
-	let topicRates = rates.get(node);
-	if (!topicRates) {
-		topicRates = new Map();
-		rates.set(node, topicRates);
-	}
-
 	const held = data.gossip.status().heldByTopic;
 	return [...known].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, subscribers]) => {
 		const live = data.topics.get(name);
-		let rate = topicRates.get(name);
-		if (!rate) {
-			rate = new Rate();
-			topicRates.set(name, rate);
-		}
-
+		const rates = data.rates.of(name);
 		return {
 			name, durable: false, subscribers,
 			subscribed: subscribers.includes(node.id),
@@ -116,7 +103,8 @@ function topicsOf(node: Node): readonly TopicSnapshot[] {
 			bytes: live?.bytes ?? 0,
 			missing: live?.missing ?? 0,
 			delivered: live?.delivered ?? 0,
-			perSecond: Math.round(rate.sample(clock.monotonicMs(), live?.delivered ?? 0)),
+			perSecond: rates.stored,
+			rates,
 			held: held.get(name) ?? 0,
 			lastLamport: live?.lastLamport ?? 0,
 		};
@@ -128,6 +116,8 @@ function countersOf(node: Node): Counters {
 	return {
 		published: data.publisher.published,
 		delivered: journal.delivered,
+		deleted: {...data.deleted},
+		rates: data.rates.total,
 		receivedBytes: links.stats.receivedBytes,
 		sentBytes: links.stats.sentBytes,
 		...refusalsOf(journal.rejected, links.refusals),

@@ -49,9 +49,11 @@ export async function openActs(folder: string, files: Files, say: (text: string)
 		self, lamport, config, incarnation: 1, tickMs: 25, stampable: () => undefined,
 		io: {
 			clock: systemClock, random: systemEntropy, sign: undefined, verify: () => 'ok', queuedBytes: () => 0, sendPush: () => true, sendControl: () => undefined,
+			retentionMs: () => systemClock.wallMs(),
+			removeTopic: topic => nodeFiles.removeTopic(topic),
 			openTopic: async (topic, onHeader) => openTopicLog(await openLog({folder: await nodeFiles.topicFolder(topic), ...logOptions}), onHeader),
 		},
-		hooks: {failed, rejected: () => undefined, delivered: () => undefined, missed: () => undefined, refilled: () => undefined, synced: () => undefined, bound: () => undefined},
+		hooks: {failed, rejected: () => undefined, delivered: () => undefined, missed: () => undefined, refilled: () => undefined, synced: () => undefined, deleted: () => undefined, bound: () => undefined},
 	});
 	await data.publish(news, [Buffer.from('opens the log')]);
 	const answered = (step: () => void): Promise<void> => {

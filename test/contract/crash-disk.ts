@@ -9,7 +9,7 @@ import type {Files, OpenFile} from '../../core/io/files.ts';
 import {Platter, type Change, type Fates, type Loss, type StoredFile} from '../sim/platter.ts';
 import type {SeededRandom} from '../sim/random.ts';
 
-type Call = 'open' | 'list' | 'makeFolder' | 'syncFolder' | 'rename' | 'unlink' | 'modifiedMs' | 'write' | 'read' | 'datasync' | 'truncate' | 'close';
+type Call = 'open' | 'list' | 'makeFolder' | 'syncFolder' | 'rename' | 'unlink' | 'removeFolder' | 'modifiedMs' | 'write' | 'read' | 'datasync' | 'truncate' | 'close';
 
 export type DiskFaults = {
 	readonly random: SeededRandom;
@@ -80,11 +80,11 @@ export class CrashDisk implements Files {
 		return this.platter;
 	}
 
-	async open(path: string, mode: 'read' | 'write'): Promise<OpenFile> {
+	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
 		await this.#call('open', path);
 		const file = this.platter.file(path);
 		if (file) return this.#openFile(path, file);
-		if (mode === 'read' || this.platter.isFolder(path)) throw missing('open', path);
+		if (mode !== 'write' || this.platter.isFolder(path)) throw missing('open', path);
 		this.#expectFolderOf(path);
 		const made = this.platter.create(path);
 		this.#touch(made);
@@ -118,6 +118,13 @@ export class CrashDisk implements Files {
 		await this.#call('unlink', path);
 		if (!this.platter.file(path)) throw missing('unlink', path);
 		this.platter.unlink(path);
+	}
+
+	async removeFolder(folder: string): Promise<void> {
+		await this.#call('removeFolder', folder);
+		if (!this.platter.isFolder(folder)) throw missing('rmdir', folder);
+		this.platter.unlink(folder);
+		this.platter.syncFolder(dirname(folder));
 	}
 
 	async modifiedMs(path: string): Promise<number> {

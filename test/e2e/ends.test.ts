@@ -140,7 +140,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 		const {shell, pid, port} = await started(cluster, command => `${command} & echo "pid $!" >&2; wait $!`);
 		process.kill(pid, 'SIGUSR1');
 		expect(await run(['status', '--server', String(port), ...cluster.clientFlags])).toMatchObject({code: 0});
-		expect(portHolder(9229, 'TCP') ?? '').not.toContain(`(pid ${pid})`);
+		expect(portHolder('127.0.0.1', 9229, 'TCP') ?? '').not.toContain(`(pid ${pid})`);
 		process.kill(pid, 'SIGTERM');
 		expect(await codeOf(shell)).toBe(0);
 	}, 60_000);

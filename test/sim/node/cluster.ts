@@ -115,7 +115,7 @@ class Run {
 		this.#config = {
 			...defaults, data: '/data', secret: Buffer.alloc(32, 1),
 			raft: {...defaults.raft, snapshotEntries: random.pick([5, 20, 4096]), votersMax: random.pick([3, 5, 5])},
-			storage: {...defaults.storage, segmentBytes: random.pick([1000, 8000, 1_000_000]), retainBytes: random.pick([20_000, 10_000_000]), retainAgeS: random.pick([5, 604_800, 604_800])},
+			storage: {...defaults.storage, segmentBytes: random.pick([1000, 8000, 1_000_000]), retainBytes: random.pick([20_000, 10_000_000]), retainAgeS: random.pick([5, 3600, 604_800])},
 			gossip: {...defaults.gossip, ...(random.chance(1, 4) ? {repairBytes: 20_000, heldBytes: 30_000} : {})},
 		};
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
@@ -173,7 +173,7 @@ class Run {
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
-				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
+				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, aged: witness.ages.checked, snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
 	}

@@ -2,6 +2,7 @@
 The disk of one simulated machine: a platter behind the `Files` port, where a write takes virtual time and belongs to the process that
 asked for it. The process may be killed or the power cut. It fails with EIO or ENOSPC when told to, and rots: bits flip, files are cut short.
 */
+import {dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/files.ts';
 import {Platter, type Loss, type StoredFile} from '../platter.ts';
 import type {Schedule} from '../schedule.ts';
@@ -17,6 +18,7 @@ export class SimDisk implements Files {
 	readonly #syncMs: readonly [number, number];
 	/** Runs a callback in the process that asked, unless that has ended. */
 	#run: (work: () => void) => void = () => undefined;
+	#wallMs: () => number = () => 0;
 	#platter = new Platter();
 	/** The next write or sync fails with it. */
 	#failure: 'EIO' | 'ENOSPC' | undefined;
@@ -28,9 +30,10 @@ export class SimDisk implements Files {
 		this.counts = counts;
 	}
 
-	/** A process begins to use it. */
-	attach(run: (work: () => void) => void): void {
+	/** A process begins to use it. @param wallMs what the clock of the machine says: the times of files follow it */
+	attach(run: (work: () => void) => void, wallMs: () => number): void {
 		this.#run = run;
+		this.#wallMs = wallMs;
 		this.#failure = undefined;
 	}
 
@@ -98,12 +101,12 @@ export class SimDisk implements Files {
 		return this.#platter.file(path)?.content;
 	}
 
-	async open(path: string, mode: 'read' | 'write'): Promise<OpenFile> {
+	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
 		let file = this.#platter.file(path);
-		if (!file && mode === 'read') throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
+		if (!file && mode !== 'write') throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
 		if (!file) {
 			file = this.#platter.create(path);
-			file.modifiedMs = this.#schedule.nowMs;
+			file.modifiedMs = this.#wallMs();
 		}
 
 		return this.#openFile(file);
@@ -129,6 +132,11 @@ export class SimDisk implements Files {
 		this.#platter.unlink(path);
 	}
 
+	async removeFolder(folder: string): Promise<void> {
+		this.#platter.unlink(folder);
+		await this.syncFolder(dirname(folder));
+	}
+
 	async modifiedMs(path: string): Promise<number> {
 		return this.#platter.file(path)?.modifiedMs ?? 0;
 	}
@@ -139,7 +147,7 @@ export class SimDisk implements Files {
 			const change = file.begin(asked);
 			return this.#after(this.#random.below(2), () => {
 				file.written(change);
-				file.modifiedMs = this.#schedule.nowMs;
+				file.modifiedMs = this.#wallMs();
 			}, () => file.forget(change));
 		};
 

@@ -22,6 +22,7 @@ import type {RaftLimits} from '../../../core/raft/leader.ts';
 import {RaftStore, type Blobs} from '../../../core/raft-store.ts';
 import {openTopicLog} from '../../../core/topic-log.ts';
 import {decodeContext, decodeEnvelope, encodeContext} from '../../../core/topics/command.ts';
+import {resumedTime, RetentionClock, type KeptTime} from '../../../core/retention.ts';
 import {namesProtocol, type Topics} from '../../../core/topics/topics.ts';
 import {protocolMax} from '../../../core/version.ts';
 import {encodeControl} from '../../../core/wire.ts';
@@ -76,6 +77,7 @@ export type Stop = 'killed' | 'power' | 'stopped' | 'storage' | 'damaged' | 'rem
 const folder = '/data';
 const dialMs = 200;
 const tickMs = 25;
+const keepTimeMs = 60_000;
 
 export class Host implements Station {
 	readonly id: NodeId;
@@ -110,6 +112,8 @@ export class Host implements Station {
 	/** What came in while it was paused, and is still to be read. */
 	unread = 0;
 	wallOffsetMs = 1_700_000_000_000;
+	/** Its own small file is no part of what is checked. */
+	#keptTime: KeptTime | undefined;
 	#bootMs = 0;
 	/** It was started or went on. */
 	#sinceMs = 0;
@@ -145,7 +149,7 @@ export class Host implements Station {
 		this.why = undefined;
 		this.#bootMs = schedule.nowMs;
 		this.#sinceMs = schedule.nowMs;
-		disk.attach(work => this.#runIn(life, work));
+		disk.attach(work => this.#runIn(life, work), () => this.wallOffsetMs + this.options.schedule.nowMs - this.#bootMs);
 		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
 			if (life === this.#life) this.#end((error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped', (error as Error).message);
 		});
@@ -360,6 +364,14 @@ export class Host implements Station {
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
 		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
 		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
+		const uptimeMs = (): number => this.options.schedule.nowMs;
+		const retentionClock = new RetentionClock(resumedTime(this.#keptTime, {wallMs: clock.wallMs(), uptimeMs: uptimeMs()}, config.storage.retainAgeS * 1000), () => clock.monotonicMs());
+		const keepTime = (): void => {
+			this.#keptTime = retentionClock.kept(uptimeMs());
+		};
+
+		keepTime();
+		clock.every(keepTimeMs, keepTime);
 		const current: {node?: Node} = {};
 		const clusterId = (): string => current.node?.clusterId ?? state.clusterId;
 		this.hello = () => ({
@@ -401,9 +413,20 @@ export class Host implements Station {
 				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)}, faults: undefined, sign: undefined, verify: () => 'ok',
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
+				retentionMs: () => retentionClock.nowMs,
+				removeTopic: async topic => {
+					const at = `${folder}/topics/${encodeURIComponent(topic)}`;
+					const names = await disk.list(at);
+					for (const part of [names.filter(file => file === 'synced'), names.filter(file => file !== 'synced')]) {
+						for (const file of part) await disk.unlink(`${at}/${file}`); // oxlint-disable-line no-await-in-loop -- in order
+						await disk.syncFolder(at); // oxlint-disable-line no-await-in-loop
+					}
+
+					await disk.removeFolder(at);
+				},
 				openTopic: async (topic, onHeader) => {
 					const topicLog = await openLog({folder: `${folder}/topics/${encodeURIComponent(topic)}`, ...logOptions});
-					return witness.topicLog(this, topic, await openTopicLog(topicLog, witness.onHeader(this, topic, onHeader), this.id), topicLog.damaged.length > 0);
+					return witness.topicLog(this, topic, await openTopicLog(topicLog, witness.onHeader(this, topic, onHeader), this.id, () => retentionClock.nowMs), topicLog.damaged.length > 0);
 				},
 			},
 		});

@@ -205,14 +205,21 @@ export class MessageChecks {
 		}
 	}
 
-	/** Retention took what is before the offset, and wrote down first that offsets go on at `nextOffset` or later. */
-	retained(host: Host, topic: Topic, firstOffset: number, nextOffset: number): void {
+	/** Retention took what is before the offset, and wrote down first that offsets go on at `nextOffset` or later. What went. */
+	retained(host: Host, topic: Topic, firstOffset: number, nextOffset: number): readonly BatchHeader[] {
 		const view = this.#view(host, topic);
 		const {kept} = view;
 		view.floor = Math.max(view.floor, nextOffset);
-		for (const [offset, {header}] of kept) if (offset + header.count <= firstOffset) kept.delete(offset);
+		const gone: BatchHeader[] = [];
+		for (const [offset, {header}] of kept) {
+			if (offset + header.count > firstOffset) continue;
+			kept.delete(offset);
+			gone.push(header);
+		}
+
 		// What went as a whole is known by a mark, which nothing vouches for before the next record.
 		for (const key of this.#vouched.keys()) if (key.startsWith(ownKey(host, topic, '')) && this.#vouched.endOffset(key) <= firstOffset) this.#vouched.forget(key);
+		return gone;
 	}
 
 	/** After an event: whatever was left out has been told by now. */

@@ -15,6 +15,7 @@ import {decodeEnvelope} from '../../../core/topics/command.ts';
 import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';
+import {Ages} from './ages.ts';
 import {Belonging} from './belonging.ts';
 import {Causes} from './causes.ts';
 import {DoubleVotes} from './double-votes.ts';
@@ -61,6 +62,7 @@ export class Witness {
 	readonly repairs: Repairs;
 	readonly #views = new Map<Host, View>();
 	readonly doubleVotes = new DoubleVotes();
+	readonly ages = new Ages();
 	readonly #questions = new Questions();
 	readonly #quorums = new QuorumChecks();
 	readonly #belonging = new Belonging();
@@ -260,15 +262,21 @@ export class Witness {
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
 				const {nextOffset} = log;
 				this.#tidying.add(log); // What went is gone at once; a question that was judged before is answered after it.
-				const floors = await retain(...given);
+				const retained = await retain(...given);
 				this.#tidied.push({log, host, atMs: host.options.schedule.nowMs});
-				this.messages.retained(host, topic, log.firstOffset, floors ? nextOffset : 0);
-				if (floors) this.upkeep(host);
-				return floors;
+				const gone = this.messages.retained(host, topic, log.firstOffset, retained ? nextOffset : 0);
+				const problem = retained && this.ages.taken(host, gone, retained.deletions, given[0].ageMs);
+				if (problem !== undefined) throw this.#problem(problem);
+				if (retained) this.upkeep(host);
+				return retained;
 			},
 			append: (...[items, options]: Parameters<TopicLog['append']>) => {
 				const appended = append(items, options);
-				for (const [index, {batch}] of items.entries()) this.messages.released(host, batch, appended.offsets[index]!);
+				for (const [index, {batch, repaired}] of items.entries()) {
+					this.messages.released(host, batch, appended.offsets[index]!);
+					this.ages.came(host, batch, repaired);
+				}
+
 				return appended;
 			},
 		});

@@ -107,7 +107,7 @@ export async function openStore(disk: CrashDisk, process: Process, onHome: (file
 async function openTopic(disk: CrashDisk, process: Process, {files, topics}: OpenStore, topic: Topic): Promise<OpenTopic> {
 	const segments = await openLog({folder: await files.topicFolder(topic), ...logOptions(disk, process)});
 	const headers = new Headers();
-	const opened = {segments, headers, log: await openTopicLog(segments, headers.note)};
+	const opened = {segments, headers, log: await openTopicLog(segments, headers.note, undefined, () => process.clock.wallMs())};
 	topics.set(topic, opened);
 	return opened;
 }

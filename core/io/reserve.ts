@@ -1,0 +1,130 @@
+/**
+Room that a node keeps on its disk, as a file. On a disk that is full nothing can be started: the start itself writes, and so does retention
+before it deletes. So a node that finds its disk full gives the reserve back first. Until there is room for it again the disk counts as full:
+the node runs and can be read from, and whoever publishes is refused.
+*/
+import {randomFillSync} from 'node:crypto';
+import {statfs} from 'node:fs/promises';
+import {join} from 'node:path';
+import {errorMessage} from '../errors.ts';
+import {fullDiskRemedy, isMissing, writeAll, type Files} from './files.ts';
+
+export const reserveFile = 'reserve';
+const MiB = 1024 * 1024;
+const reserveBytes = 8 * MiB;
+/** With less than this free the reserve is given back. */
+const lowBytes = 2 * MiB;
+/** Left free beside it when it is made. */
+const spareBytes = 8 * MiB;
+
+export type ReserveOptions = {
+	readonly files: Files;
+	/** The data folder. */
+	readonly folder: string;
+	/** Bytes that this user may still write there. @default what the file system says */
+	readonly freeBytes?: () => Promise<number>;
+	/** For people: given back, or there again. */
+	readonly say: (text: string) => void;
+};
+
+export class Reserve {
+	readonly #options: ReserveOptions;
+	readonly #path: string;
+	#isFull = false;
+	#hasComplained = false;
+
+	constructor(options: ReserveOptions) {
+		this.#options = options;
+		this.#path = join(options.folder, reserveFile);
+	}
+
+	/** There is no room for what is published. */
+	get isFull(): boolean {
+		return this.#isFull;
+	}
+
+	/** Why nothing can be published, and what helps. */
+	get reason(): string {
+		return `The disk of ${this.#options.folder} is full: nothing can be published, what is there can be read. ${fullDiskRemedy}`;
+	}
+
+	/** Give the reserve back when the disk is full, have it when there is room. A disk that cannot tell how much is free counts as having room. */
+	async tend(): Promise<void> {
+		const {say} = this.#options;
+		const free = await (this.#options.freeBytes ?? (() => freeBytesOf(this.#options.folder)))().catch(() => Infinity);
+		if (free < lowBytes) {
+			const hadReserve = await this.#give();
+			if (!this.#isFull) say(`${this.reason}${hadReserve ? `. A reserve of ${reserveBytes / MiB} MiB was given back` : ''}`);
+			this.#isFull = true;
+			return;
+		}
+
+		if (await this.#has()) {
+			this.#isFull = false;
+			return;
+		}
+
+		if (free < reserveBytes + spareBytes) {
+			if (!this.#isFull) say(this.reason);
+			this.#isFull = true;
+			return;
+		}
+
+		const isMade = await this.#make();
+		if (isMade && this.#isFull) say('The disk has room again');
+		this.#isFull = !isMade;
+	}
+
+	async #has(): Promise<boolean> {
+		return (await this.#options.files.list(this.#options.folder)).includes(reserveFile);
+	}
+
+	/** False when there was none. */
+	async #give(): Promise<boolean> {
+		try {
+			await this.#options.files.unlink(this.#path);
+			return true;
+		} catch (error) {
+			if (isMissing(error)) return false;
+			throw error;
+		}
+	}
+
+	/** False when there is no room. By chance, since some file systems store no zeros. Under another name first: half a reserve is none. */
+	async #make(): Promise<boolean> {
+		const {files, folder, say} = this.#options;
+		const fresh = `${this.#path}.new`;
+		try {
+			const file = await files.open(fresh, 'write');
+			try {
+				const chunk = randomFillSync(Buffer.allocUnsafe(MiB));
+				for (let at = 0; at < reserveBytes; at += MiB) await writeAll(file, [chunk], at); // oxlint-disable-line no-await-in-loop -- in order
+				await file.datasync();
+			} finally {
+				await file.close();
+			}
+
+			await files.rename(fresh, this.#path);
+			await files.syncFolder(folder);
+			return true;
+		} catch (error) {
+			await files.unlink(fresh).catch(() => undefined);
+			// Somebody else took the room. It is tried again.
+			if (isFullDisk(error)) return false;
+			// What keeps the node from a reserve, and is not the room, is no reason to take no messages.
+			if (!this.#hasComplained) say(`No reserve can be kept for a full disk: ${errorMessage(error)}`);
+			this.#hasComplained = true;
+			return true;
+		}
+	}
+}
+
+function isFullDisk(error: unknown): boolean {
+	const {code} = Object(error) as {readonly code?: unknown};
+	return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+async function freeBytesOf(folder: string): Promise<number> {
+	const {bavail, bsize} = await statfs(folder);
+	return bavail * bsize;
+}

@@ -1,0 +1,120 @@
+/**
+What is kept of a topic, and by which time that is judged. Ages decide what is deleted for good, so no clock is believed that could make
+something old which is not:
+
+- **The age of a message** counts from when it came here, or, where it came late by repair, from when its publisher says it was sent; never from later than now.
+  After a start, when it came is not known: then its own time counts, or that of its file where that is later and not in the future.
+- **Now** is the wall clock at the first start, and goes on with the time that the machine has run. A wall clock that is ahead of that at a later start is not
+  believed, since nothing tells a wrong clock from a machine that was switched off: ages are then too short, and nothing is deleted early. It is believed once the
+  node has run for the whole retention time since. A clock that is behind is believed.
+
+Pure.
+*/
+
+/** What is kept: the newest `bytes` at least, nothing that is in a segment older than `ageMs`, and no more than `bytesMax`. */
+export type Retention = {readonly bytes: number; readonly ageMs: number; readonly nowMs: number; /** @default no bound */ readonly bytesMax?: number};
+/** `age`: older than `storage.retainAgeS`. `size`: beyond `storage.retainBytes` of its topic. `disk`: beyond `limits.diskBytes` of all topics. */
+export type DeletionReason = 'age' | 'size' | 'disk';
+export type Deletion = {readonly reason: DeletionReason; readonly messages: number; readonly bytes: number};
+export type Segment = {readonly first: number; readonly end: number};
+
+/** Which of the closed segments, oldest first, go, with the reason of each. @param newestMs when the newest message of the segment that begins there came */
+export function segmentsToDrop<Of extends Segment>(closed: readonly Of[], logEnd: number, newestMs: (first: number) => number, {bytes, ageMs, nowMs, bytesMax = Infinity}: Retention): ReadonlyArray<{readonly segment: Of; readonly reason: DeletionReason}> {
+	const dropped: Array<{readonly segment: Of; readonly reason: DeletionReason}> = [];
+	for (const segment of closed) {
+		const reason = nowMs - newestMs(segment.first) > ageMs ? 'age' : logEnd - segment.end >= bytes ? 'size' : logEnd - segment.first > bytesMax ? 'disk' : undefined;
+		if (reason === undefined) break; // Whole prefixes only: offsets have no holes.
+		dropped.push({segment, reason});
+	}
+
+	return dropped;
+}
+
+/** When a message counts as come. @param atMs when it is appended */
+export function cameMs({sentAtMs, repaired}: {readonly sentAtMs: number; readonly repaired: boolean}, atMs: number): number {
+	return repaired ? Math.min(sentAtMs, atMs) : atMs;
+}
+
+/**
+When a message that is found in a log at the start counts as come. @param fileMs the time of its file: it may show that the message came later than it was sent. No
+time of the future is believed.
+*/
+export function foundMs({sentAtMs, repaired}: {readonly sentAtMs: number; readonly repaired: boolean}, fileMs: number, nowMs: number): number {
+	if (sentAtMs > nowMs) return Math.min(fileMs, nowMs);
+	return repaired || fileMs > nowMs ? sentAtMs : Math.max(sentAtMs, fileMs);
+}
+
+/**
+What each topic may keep so that all together keep to a budget: the largest are cut, to one size. Topics that may keep what they have are left out.
+@param bytes of each topic. @param budgetBytes of all of them
+*/
+export function sharesOfBudget<Name>(bytes: ReadonlyMap<Name, number>, budgetBytes: number): ReadonlyMap<Name, number> {
+	let left = budgetBytes;
+	const smallestFirst = [...bytes].toSorted(([, a], [, b]) => a - b);
+	for (const [index, [, size]] of smallestFirst.entries()) {
+		const share = Math.floor(left / (smallestFirst.length - index));
+		if (size > share) return new Map(smallestFirst.slice(index).map(([name]) => [name, share]));
+		left -= size;
+	}
+
+	return new Map();
+}
+
+/** What is kept of the time, milliseconds. `uptimeMs`: since the machine started. `laggingMs`: for how long the node has run with a wall clock that it did not believe. */
+export type KeptTime = {readonly nowMs: number; readonly uptimeMs: number; readonly laggingMs: number};
+export type Clocks = {readonly wallMs: number; readonly uptimeMs: number};
+
+/** A wall clock is set right by as much now and then; never more than a small part of the retention time. */
+const toleranceMsMax = 60_000;
+const toleranceShare = 8;
+
+/** The time that ages are judged by at a start. @param kept from the last life. @param ageMs the retention time */
+export function resumedTime(kept: KeptTime | undefined, {wallMs, uptimeMs}: Clocks, ageMs: number): {readonly nowMs: number; readonly isLagging: boolean; readonly laggingMs: number} {
+	if (kept) {
+		// Surely gone by since then: between the two, or since a start of the machine in between.
+		const goneMs = uptimeMs >= kept.uptimeMs ? uptimeMs - kept.uptimeMs : uptimeMs;
+		const nowMs = kept.nowMs + goneMs;
+		if (wallMs > nowMs + Math.min(toleranceMsMax, ageMs / toleranceShare) && kept.laggingMs <= ageMs) return {nowMs, isLagging: true, laggingMs: kept.laggingMs};
+	}
+
+	return {nowMs: wallMs, isLagging: false, laggingMs: 0};
+}
+
+/** The time that ages are judged by, from a start on: it goes as the machine runs. */
+export class RetentionClock {
+	readonly #resumed: ReturnType<typeof resumedTime>;
+	readonly #monotonicMs: () => number;
+	readonly #startMs: number;
+
+	constructor(resumed: ReturnType<typeof resumedTime>, monotonicMs: () => number) {
+		this.#resumed = resumed;
+		this.#monotonicMs = monotonicMs;
+		this.#startMs = monotonicMs();
+	}
+
+	/** A wall clock that is ahead is not believed in this life. */
+	get isLagging(): boolean {
+		return this.#resumed.isLagging;
+	}
+
+	get nowMs(): number {
+		return this.#resumed.nowMs + this.#ranMs;
+	}
+
+	/** What the next life is to know. */
+	kept(uptimeMs: number): KeptTime {
+		const {isLagging, laggingMs} = this.#resumed;
+		return {nowMs: this.nowMs, uptimeMs, laggingMs: isLagging ? laggingMs + this.#ranMs : 0};
+	}
+
+	get #ranMs(): number {
+		return this.#monotonicMs() - this.#startMs;
+	}
+}
+
+/** Of a file that anybody may have changed; `undefined` when it says nothing that can be used. */
+export function parseKeptTime(value: unknown): KeptTime | undefined {
+	const {nowMs, uptimeMs, laggingMs} = Object(value) as Readonly<Record<string, unknown>>;
+	const isTime = (time: unknown): time is number => typeof time === 'number' && Number.isFinite(time) && time >= 0;
+	return isTime(nowMs) && isTime(uptimeMs) && isTime(laggingMs) ? {nowMs, uptimeMs, laggingMs} : undefined;
+}

@@ -1,0 +1,69 @@
+/** The folder of a topic that nobody needs is removed; whatever a crash leaves of it is an empty topic, never a damaged one. */
+import {expect, test} from 'vitest';
+import {openLog} from '../../core/io/log.ts';
+import {NodeFiles} from '../../core/io/node-files.ts';
+import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
+import {openTopicLog} from '../../core/topic-log.ts';
+import {createRandom} from '../sim/random.ts';
+import {CrashDisk} from './crash-disk.ts';
+
+const topic = 'news' as Topic;
+const batch = decodeBatch(encodeBatch({origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, topic, firstSeq: 1, lamport: 1, previousLamport: 0, sentAtMs: 0}, [Buffer.from('a')], false))!;
+const filesOn = (disk: CrashDisk): NodeFiles => new NodeFiles(disk, '/data', text => expect.unreachable(text));
+const openAt = (disk: CrashDisk, folder: string) => openLog({folder, segmentBytes: 100, writeDeadlineMs: 5000, files: disk});
+
+/** A disk on which the topic was used and all of it has expired. */
+async function expired(random: ReturnType<typeof createRandom>): Promise<CrashDisk> {
+	const disk = new CrashDisk({random});
+	const log = await openTopicLog(await openAt(disk, await filesOn(disk).topicFolder(topic)), () => undefined);
+	await log.append([{batch, hops: 0, repaired: false}], {sync: true}).synced;
+	await log.retain({bytes: 0, ageMs: 0, nowMs: 1e15});
+	expect(log.messages).toBe(0);
+	await log[Symbol.asyncDispose]();
+	return disk;
+}
+
+test('nothing of it stays, and the topic can be used again (case 14)', async () => {
+	const disk = await expired(createRandom(1));
+	await filesOn(disk).removeTopic(topic);
+	expect([...disk.contents().keys()].filter(path => path.startsWith('/data/topics'))).toEqual([]);
+	expect(await filesOn(disk).topics()).toEqual([]);
+	await filesOn(disk).removeTopic(topic);
+	const log = await openAt(disk, await filesOn(disk).topicFolder(topic));
+	expect([log.first, log.end, log.damaged]).toEqual([0, 0, []]);
+});
+
+test('a power cut at any moment leaves an empty topic, and no damage (case 14)', async () => {
+	const lefts = new Set<number>();
+	for (let diesAt = 1; diesAt < 40; diesAt++) {
+		for (const loss of ['all', 'none', 'writes', 'sectors'] as const) {
+			const random = createRandom(diesAt);
+			const platter = (await expired(random)).image(random, 'none');
+			const disk = new CrashDisk({random, diesAt}, platter);
+			await Promise.race([filesOn(disk).removeTopic(topic), disk.died]);
+			const again = new CrashDisk({random}, disk.image(random, loss));
+			const files = filesOn(again);
+			const topics = await files.topics();
+			lefts.add(topics.length);
+			for (const left of topics) {
+				const log = await openAt(again, await files.topicFolder(left));
+				expect(log.damaged).toEqual([]);
+				expect((await openTopicLog(log, () => undefined)).messages).toBe(0);
+				await log[Symbol.asyncDispose]();
+				await files.removeTopic(left);
+			}
+
+			expect(await files.topics()).toEqual([]);
+		}
+	}
+
+	expect(lefts).toEqual(new Set([0, 1]));
+});
+
+test('what is not the node\'s stays, with its folder (case 14)', async () => {
+	const disk = await expired(createRandom(1));
+	const folder = await filesOn(disk).topicFolder(topic);
+	await (await disk.open(`${folder}/notes.txt`, 'write')).close();
+	await filesOn(disk).removeTopic(topic);
+	expect([...disk.contents().keys()].filter(path => path.startsWith('/data/topics'))).toEqual([`${folder}/notes.txt`]);
+});

@@ -1,0 +1,41 @@
+/**
+Whether retention deletes nothing early: what goes by its age came to the node about as long ago, in the time of the world, whatever the clocks of the
+machine say, jump and drift. What came by repair is as old as its publisher says, and is left out.
+*/
+import type {BatchHeader} from '../../../core/message.ts';
+import type {Deletion} from '../../../core/retention.ts';
+import type {Host} from './host.ts';
+
+/** Clocks drift, and a start believes a clock that is ahead by a share of the retention time. */
+const leastShare = 0.5;
+
+const keyOf = ({topic, origin, incarnation, firstSeq}: BatchHeader): string => `${topic} ${origin} ${incarnation} ${firstSeq}`;
+
+export class Ages {
+	readonly #cameMs = new Map<Host, Map<string, number>>();
+	/** Batches that went by their age, and were looked at. */
+	checked = 0;
+
+	came(host: Host, batch: BatchHeader, isRepaired: boolean): void {
+		const came = this.#cameMs.get(host) ?? new Map<string, number>();
+		this.#cameMs.set(host, came);
+		if (isRepaired) came.delete(keyOf(batch));
+		else came.set(keyOf(batch), host.options.schedule.nowMs);
+	}
+
+	/** Retention took these. What is wrong about it, if anything. */
+	taken(host: Host, batches: readonly BatchHeader[], deletions: readonly Deletion[], ageMs: number): string | undefined {
+		const came = this.#cameMs.get(host);
+		const isByAge = deletions.every(({reason}) => reason === 'age');
+		for (const batch of batches) {
+			const atMs = came?.get(keyOf(batch));
+			came?.delete(keyOf(batch));
+			if (atMs === undefined || !isByAge) continue;
+			this.checked++;
+			const agedMs = host.options.schedule.nowMs - atMs;
+			if (agedMs < ageMs * leastShare) return `retention deletes nothing early: ${host.id} deleted ${keyOf(batch)} after ${agedMs} ms, it is to be kept for ${ageMs}`;
+		}
+
+		return undefined;
+	}
+}

@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import {describe, expect, test} from 'vitest';
+import {MemoryLog} from '../../core/io/memory-log.ts';
+import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
+import {deletedWords} from '../../core/observe/deleted-words.ts';
+import {cameMs, foundMs, parseKeptTime, resumedTime, RetentionClock, sharesOfBudget, type KeptTime} from '../../core/retention.ts';
+import {openTopicLog, type TopicLog} from '../../core/topic-log.ts';
+
+const topic = 'news' as Topic;
+const dayMs = 86_400_000;
+const year2099 = Date.UTC(2099, 0, 1);
+const start = Date.UTC(2026, 0, 1);
+const age = {bytes: 1e12, ageMs: 7 * dayMs};
+
+const item = (seq: number, sentAtMs: number, repaired = false) => ({
+	batch: decodeBatch(encodeBatch({origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, topic, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs}, [Buffer.alloc(100)], false))!,
+	hops: 1, repaired,
+});
+
+/** A log in segments of one message each; `fileMs` is what the clock says to the file system. */
+function create() {
+	const time = {fileMs: start, nowMs: start};
+	let memory = new MemoryLog({segmentBytes: 100, wallMs: () => time.fileMs});
+	const open = (): Promise<TopicLog> => openTopicLog(memory, () => undefined, undefined, () => time.nowMs);
+	return {
+		time, open,
+		reopen() {
+			memory = memory.reopen();
+			return open();
+		},
+	};
+}
+
+describe('the age of a message', () => {
+	test('a file dated 2099 keeps nothing for ever: the messages say when they were sent (case 16)', async () => {
+		const {time, open, reopen} = create();
+		time.fileMs = year2099;
+		const log = await open();
+		for (const seq of [1, 2, 3]) await log.append([item(seq, start)]).written;
+		const again = await reopen();
+		time.nowMs = start + 8 * dayMs;
+		expect(await again.retain({...age, nowMs: time.nowMs})).toMatchObject({deletions: [{reason: 'age', messages: 3}], from: 0, to: 3});
+	});
+
+	test('a message dated 2099 in a file dated 2099 counts from the start that found it (case 16)', async () => {
+		const {time, open, reopen} = create();
+		time.fileMs = year2099;
+		await (await open()).append([item(1, year2099)]).written;
+		const log = await reopen();
+		expect(await log.retain({...age, nowMs: start + 6 * dayMs})).toBeUndefined();
+		expect(await log.retain({...age, nowMs: start + 8 * dayMs})).toMatchObject({deletions: [{reason: 'age', messages: 1}]});
+	});
+
+	test('a publisher with a clock of 1970 loses nothing early, here or after a restart (case 16)', async () => {
+		const {time, open, reopen} = create();
+		const log = await open();
+		await log.append([item(1, 1000)]).written;
+		expect(await log.retain({...age, nowMs: start + 6 * dayMs})).toBeUndefined();
+		time.nowMs = start + 3 * dayMs;
+		expect(await (await reopen()).retain({...age, nowMs: start + 6 * dayMs})).toBeUndefined();
+	});
+
+	test('what comes late by repair is as old as it says, and no younger than now (case 16)', async () => {
+		const {open} = create();
+		const log = await open();
+		await log.append([item(1, start - 6 * dayMs, true)]).written;
+		await log.append([item(2, year2099, true)]).written;
+		expect(await log.retain({...age, nowMs: start + 2 * dayMs})).toMatchObject({deletions: [{reason: 'age', messages: 1}], to: 1});
+		expect(await log.retain({...age, nowMs: start + 8 * dayMs})).toMatchObject({deletions: [{reason: 'age', messages: 1}], to: 2});
+	});
+
+	test('is never more than it can be, whatever the message and its file say (case 16)', () => {
+		const time = fc.integer({min: 0, max: 2 * year2099});
+		fc.assert(fc.property(time, time, time, fc.boolean(), (sentAtMs, fileMs, nowMs, repaired) => {
+			// Pushed: it came when it came. Found: no later than now, and no earlier than a file that is not of the future says.
+			expect(cameMs({sentAtMs, repaired: false}, nowMs)).toBe(nowMs);
+			expect(cameMs({sentAtMs, repaired}, nowMs)).toBeLessThanOrEqual(nowMs);
+			const found = foundMs({sentAtMs, repaired}, fileMs, nowMs);
+			expect(found).toBeLessThanOrEqual(nowMs);
+			if (!repaired && fileMs <= nowMs) expect(found).toBeGreaterThanOrEqual(Math.min(fileMs, nowMs));
+			if (sentAtMs <= nowMs) expect(found).toBeGreaterThanOrEqual(sentAtMs);
+		}));
+	});
+});
+
+describe('the time that ages are judged by', () => {
+	const kept: KeptTime = {nowMs: start, uptimeMs: 100 * dayMs, laggingMs: 0};
+
+	test('a clock 9 days ahead at a start is not believed, and nothing gets old by it (case 16)', () => {
+		// The machine has run for an hour since.
+		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: kept.uptimeMs + 3_600_000}, 7 * dayMs)).toEqual({nowMs: start + 3_600_000, isLagging: true, laggingMs: 0});
+		// The machine was started anew since, and has run for an hour.
+		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: 3_600_000}, 7 * dayMs)).toMatchObject({nowMs: start + 3_600_000, isLagging: true});
+	});
+
+	test('a clock that agrees with the time that the machine ran is believed, and so is one that is behind (case 16)', () => {
+		for (const wallMs of [start + 9 * dayMs + 30_000, start + 9 * dayMs, start, start - 9 * dayMs]) {
+			expect(resumedTime(kept, {wallMs, uptimeMs: kept.uptimeMs + 9 * dayMs}, 7 * dayMs)).toEqual({nowMs: wallMs, isLagging: false, laggingMs: 0});
+		}
+
+		expect(resumedTime(undefined, {wallMs: start, uptimeMs: 5}, 7 * dayMs).nowMs).toBe(start);
+	});
+
+	test('a clock that jumps while the node runs changes no age (case 16)', () => {
+		let monotonicMs = 5000;
+		const clock = new RetentionClock(resumedTime(undefined, {wallMs: start, uptimeMs: 1}, 7 * dayMs), () => monotonicMs);
+		monotonicMs += 1000;
+		expect(clock.nowMs).toBe(start + 1000);
+	});
+
+	test('a clock that was not believed for the whole retention time is right by then (case 16)', () => {
+		let monotonicMs = 0;
+		let uptimeMs = kept.uptimeMs;
+		let state = kept;
+		for (let days = 0; days <= 7; days += 4) {
+			const clock = new RetentionClock(resumedTime(state, {wallMs: state.nowMs + 9 * dayMs, uptimeMs}, 7 * dayMs), () => monotonicMs);
+			expect(clock.isLagging).toBe(true);
+			monotonicMs += 4 * dayMs;
+			uptimeMs += 4 * dayMs;
+			state = clock.kept(uptimeMs);
+		}
+
+		expect(state).toMatchObject({nowMs: start + 8 * dayMs, laggingMs: 8 * dayMs});
+		expect(resumedTime(state, {wallMs: start + 17 * dayMs, uptimeMs}, 7 * dayMs)).toEqual({nowMs: start + 17 * dayMs, isLagging: false, laggingMs: 0});
+	});
+
+	test('whatever the clocks say, no time passes at a start that has not passed (case 16)', () => {
+		const span = fc.integer({min: 0, max: 400 * dayMs});
+		fc.assert(fc.property(span, span, fc.integer({min: 0, max: year2099}), fc.boolean(), (uptimeThen, goneMs, wallMs, isRebooted) => {
+			// After a reboot the machine is up for a part of the time that has gone by.
+			const uptimeMs = isRebooted ? Math.floor(goneMs / 2) : uptimeThen + goneMs;
+			const {nowMs} = resumedTime({nowMs: start, uptimeMs: uptimeThen, laggingMs: 0}, {wallMs, uptimeMs}, 7 * dayMs);
+			expect(nowMs - start).toBeLessThanOrEqual(goneMs + 60_000);
+		}));
+	});
+
+	test('a file that says nothing useful is no time (case 16)', () => {
+		for (const value of [undefined, null, 5, {}, {nowMs: '1', uptimeMs: 1, laggingMs: 1}, {nowMs: -1, uptimeMs: 1, laggingMs: 1}, {nowMs: 1, uptimeMs: 1}]) expect(parseKeptTime(value)).toBeUndefined();
+		expect(parseKeptTime({...kept, more: 1})).toEqual(kept);
+	});
+});
+
+test('what was deleted, and why, in words (case 16)', () => {
+	expect(deletedWords({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe('news: 3 messages (400 bytes) deleted, 2 of them unread here: older than storage.retain_age_s');
+	expect(deletedWords({type: 'deleted', topic, reason: 'disk', messages: 1, bytes: 400, unread: 0})).toBe('news: 1 message (400 bytes) deleted, all read: more than limits.disk_bytes for all topics');
+});
+
+describe('a budget of all topics', () => {
+	test('cuts the largest to one size, and no others (case 15)', () => {
+		expect(sharesOfBudget(new Map([['a', 10], ['b', 100], ['c', 70]]), 100)).toEqual(new Map([['c', 45], ['b', 45]]));
+		expect(sharesOfBudget(new Map([['a', 10], ['b', 20]]), 30)).toEqual(new Map());
+		expect(sharesOfBudget(new Map(), 30)).toEqual(new Map());
+	});
+
+	test('is kept to, and cuts nobody who has less than another (case 15)', () => {
+		fc.assert(fc.property(fc.array(fc.nat(1000), {maxLength: 20}), fc.nat(5000), (sizes, budget) => {
+			const bytes = new Map(sizes.entries());
+			const shares = sharesOfBudget(bytes, budget);
+			const left = [...bytes].map(([name, size]) => Math.min(size, shares.get(name) ?? Infinity));
+			expect(left.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(budget);
+			const [share = 0] = shares.values();
+			for (const [name, size] of bytes) expect(shares.has(name)).toBe(shares.size > 0 && (size > share || shares.has(name)));
+		}));
+	});
+});
