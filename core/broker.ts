@@ -32,6 +32,7 @@ import {Waiting} from './observe/waiting.ts';
 import {Watchers} from './observe/watchers.ts';
 import {OwnMessages, type FeedFrom} from './own-messages.ts';
 import {Presence} from './presence.ts';
+import {publishHere} from './local-publishing.ts';
 import {readBatches, subscribeHere} from './local-reading.ts';
 import {parseRaftPacket} from './raft/packet.ts';
 import type {BatchSink} from './reader.ts';
@@ -333,26 +334,7 @@ export class Node implements ServedBroker {
 	// What a program can do.
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
-		const {gate} = this.identity;
-		const {room} = this.options.io;
-		if (room?.isFull) {
-			this.journal.bound('disk');
-			throw new DapssError('refused', room.reason);
-		}
-
-		const allowed = gate.wait();
-		if (allowed) await allowed;
-		const published = await this.data.publish(topicNamed(topic), bodies);
-		// The process may have been stopped meanwhile, and another one may have taken its place.
-		const confirmed = gate.wait();
-		if (!confirmed) return published;
-		try {
-			await confirmed;
-		} catch (error) {
-			throw new DapssError('timeout', `${bodies.length} messages of ${topic} are stored on this node, but it does not know whether they count: this process did not run for a while, and the cluster has not confirmed its identity since`, {cause: error});
-		}
-
-		return published;
+		return publishHere({identity: this.identity, data: this.data, journal: this.journal, room: this.options.io.room}, topicNamed(topic), bodies);
 	}
 
 	subscribe(topics: readonly Topic[], {from = 'now'}: {readonly from?: From} = {}): Subscription {
