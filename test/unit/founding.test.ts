@@ -21,6 +21,8 @@ function run({nodes, mode, startsMs, delayMs, lossPercent, seed}: World): Readon
 	const due: Array<{readonly atMs: number; readonly run: () => void}> = [];
 	const founded: Array<readonly [number, number]> = [];
 	const machines = new Map<number, Founding>();
+	/** The founder, and those that have joined since they heard of it. */
+	const members = new Set<number>();
 	const all = Array.from({length: nodes}, (_, index) => addressOf(index));
 	let now = 0;
 	for (; now < 60_000 && !(founded.length > 0 && now > founded[0]![1] + 20_000); now += 10) {
@@ -29,7 +31,7 @@ function run({nodes, mode, startsMs, delayMs, lossPercent, seed}: World): Readon
 		};
 
 		for (let index = 0; index < nodes; index++) {
-			if (now < startsMs[index]! || founded.some(([node]) => node === index)) continue;
+			if (now < startsMs[index]! || members.has(index)) continue;
 			let machine = machines.get(index);
 			if (!machine) {
 				const address = addressOf(index);
@@ -46,14 +48,22 @@ function run({nodes, mode, startsMs, delayMs, lossPercent, seed}: World): Readon
 				later(() => {
 					const peer = machines.get(other);
 					if (!peer) return;
-					if (founded.some(([node]) => node === other)) return later(() => machine.memberHeard(address, now));
+					if (members.has(other)) {
+						return later(() => {
+							machine.memberHeard(address, now);
+							later(() => void members.add(index)); // It asks the founder, and is admitted.
+						});
+					}
+
 					peer.asked(id(index), addressOf(index), asked, now);
 					const answer = peer.word(now);
 					later(() => machine.answered(address, id(other), address, answer, askedAt, now));
 				});
 			}
 
-			if (machine.decide(now).type === 'found') founded.push([index, now]);
+			if (machine.decide(now).type !== 'found') continue;
+			founded.push([index, now]);
+			members.add(index);
 		}
 
 		for (const work of due.splice(0).toSorted((a, b) => a.atMs - b.atMs)) {

@@ -14,6 +14,7 @@ function setUp(options: Partial<ConstructorParameters<typeof Presence>[0]> = {})
 	/** Where datagrams went, and over which links something was sent. */
 	const sent: string[] = [];
 	const links = {
+		called: () => ({state: 'untried'}), tryCall: () => undefined,
 		send: (to: NodeId) => sent.push(`link ${to}`) > 0, drop: () => undefined, hint: () => undefined,
 		state: () => ({state: state.isLinked ? 'up' : 'down', why: 'connection refused', code: ''}),
 	} as unknown as Links;
