@@ -167,5 +167,13 @@ test('one survivor goes on when the quorum is lost for good, and nobody of the o
 	expect(after.raft).toMatchObject({leader: undefined, hasQuorum: false});
 	expect((await command(cluster, former, 'check')).stdout.toString()).toContain('If the cluster was recovered without this node, stop it and start it with an empty data folder');
 	expect((await broker.snapshot()).members.map(({id}) => id)).not.toContain(two.id as NodeId);
+	// The two of the old cluster have its quorum; the survivor is none of their voters that count.
+	const other = cluster.start(one.port);
+	for (const node of [former, other]) {
+		// oxlint-disable-next-line no-await-in-loop -- one after the other
+		await node.waitFor(event => event.type === 'quorum' && event['held'] === true, 'the quorum of the old cluster');
+		expect(node.events.filter(event => event.type === 'quorum' && event['reachable'] === 3)).toEqual([]);
+	}
+
 	await Promise.all([broker, ...joined].map(client => client[Symbol.asyncDispose]()));
 }, 90_000);

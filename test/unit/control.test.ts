@@ -162,7 +162,7 @@ test('a state of a newer version that the leader sends is not kept in place of t
 });
 
 /** A control whose log was read back, or is empty; a leader that sends it appends. */
-async function withLog(recovered: readonly Entry[], commit: number) {
+async function withLog(recovered: readonly Entry[], commit: number, isReached: (node: NodeId) => boolean = () => true) {
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	if (recovered.length > 0) await store.append({term: 1, vote: undefined, commit}, recovered);
 	const events: BrokerEvent[] = [];
@@ -171,7 +171,7 @@ async function withLog(recovered: readonly Entry[], commit: number) {
 	const control = new Control({
 		self, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
 		random: {below: () => 0}, store: recovered.length > 0 ? new RaftStore(new MemoryLog({segmentBytes: 4096}), blobs(), {hardState: {term: 1, vote: undefined, commit}, snapshot: undefined, entries: recovered}, []) : store,
-		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: event => events.push(event), announce: node => announced.push(node),
+		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached, addressOf: () => undefined, emit: event => events.push(event), announce: node => announced.push(node),
 		onAgreed: () => agreed.resolve(), failed: error => agreed.reject(error),
 	});
 	const append = async (term: number, prevIndex: number, commitNow: number, entries: readonly Entry[]): Promise<void> => {
@@ -207,4 +207,19 @@ test('a node that joins tells nothing of what was committed before it heard the 
 	const other = 'cccccccccccccccc' as NodeId;
 	await append(1, 3, 6, [subscribed(4, 'new'), member(5, [leader], [self, other], other), member(6, [leader, self], [other], self)]);
 	expect([withoutLeader(events).slice(1), announced]).toEqual([[{type: 'subscribed', topic: 'new', node: leader}, {type: 'voters', voters: [leader, self]}], [other, self]]);
+});
+
+test('a leader counts a voter whose link it has not once that has answered it, not because it waits for it', async () => {
+	const [voter, absent] = [leader, 'cccccccccccccccc' as NodeId];
+	const {control, applied} = await withLog([member(1, [voter, self, absent], [], voter)], 1, node => node === self);
+	control.schedulePump();
+	await applied();
+	control.raft.campaign();
+	control.schedulePump();
+	await new Promise(setImmediate); // Its own vote is durable.
+	control.step(voter, {group: 0, term: control.raft.term, type: 'vote-reply', granted: true});
+	expect([control.raft.role, control.quorum()]).toMatchObject(['leader', {reachable: 1}]);
+	await new Promise(setImmediate);
+	control.step(voter, {group: 0, term: control.raft.term, type: 'append-reply', ok: true, index: 1, hintTerm: 0, rejected: 0});
+	expect(control.quorum()).toMatchObject({reachable: 2, state: 'held'});
 });

@@ -58,6 +58,8 @@ export class Witness {
 	mayBeRemoved: (node: NodeId) => boolean = () => true;
 	/** Ids of which two disks exist. */
 	readonly #doubled = new Set<NodeId>();
+	/** Nodes of which a process that was confirmed has stopped. */
+	readonly #farewells = new Set<NodeId>();
 	#founded: string | undefined;
 	readonly repairs: Repairs;
 	readonly #views = new Map<Host, View>();
@@ -428,6 +430,13 @@ export class Witness {
 				this.checks.state(view, topics.applied, stateOf(topics.save()));
 			},
 		});
+		const leave = node.presence.leave.bind(node.presence);
+		Object.assign(node.presence, {
+			leave: () => {
+				if (node.identity.isConfirmed) this.#farewells.add(host.id);
+				leave();
+			},
+		});
 		const record = node.journal.record.bind(node.journal);
 		Object.assign(node.journal, {
 			record: (event: BrokerEvent) => {
@@ -437,6 +446,7 @@ export class Witness {
 				if (event.type === 'transfer') this.causes.handedOver(event.from, nowMs);
 				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
 				if (event.type === 'member') {
+					if (event.state === 'left' && event.why && !this.#farewells.has(event.id)) throw this.#problem(`a crash is not told as a stop: ${host.id} says that ${event.id} has left, and no process that speaks for it stopped`);
 					this.accusations.add(event.state, host, [...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy));
 					if (event.state === 'down' || event.state === 'left' || event.state === 'unreachable') this.repairs.gone(host, event.id);
 				}
