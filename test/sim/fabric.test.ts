@@ -70,7 +70,8 @@ class Machine implements Station {
 		this.log.push(`${peer} calls from ${address}`);
 	}
 
-	judge(peer: NodeId, caller: Hello, linked: Hello): Judgement {
+	judge(peer: NodeId, caller: Hello, linked: Hello | undefined): Judgement {
+		if (!linked) return {type: 'take'};
 		this.log.push(`${peer} from ${caller.address} and ${linked.address}`);
 		return caller.address === '3' ? this.judgement : {type: 'refuse', reason: 'one is enough', incarnation: 1};
 	}
