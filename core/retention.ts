@@ -2,8 +2,8 @@
 What is kept of a topic, and by which time that is judged. Ages decide what is deleted for good, so no clock is believed that could make
 something old which is not:
 
-- **The age of a message** counts from when it came here, or, where it came late by repair, from when its publisher says it was sent; never from later than now.
-  After a start, when it came is not known: then its own time counts, or that of its file where that is later and not in the future.
+- **The age of a message** counts from when it came here, never from later than now. After a start, when it came is not known: then the time counts at which its
+  publisher says that it was sent, or that of its file where that is later and not in the future. The clock of a publisher alone makes nothing old.
 - **Now** is the wall clock at the first start, and goes on with the time that the machine has run. A wall clock that is ahead of that at a later start is not
   believed, since nothing tells a wrong clock from a machine that was switched off: ages are then too short, and nothing is deleted early. It is believed once the
   node has run for the whole retention time since. A clock that is behind is believed.
@@ -30,18 +30,17 @@ export function segmentsToDrop<Of extends Segment>(closed: readonly Of[], logEnd
 	return dropped;
 }
 
-/** When a message counts as come. @param atMs when it is appended */
-export function cameMs({sentAtMs, repaired}: {readonly sentAtMs: number; readonly repaired: boolean}, atMs: number): number {
-	return repaired ? Math.min(sentAtMs, atMs) : atMs;
-}
+/** A wall clock is set right by as much now and then. */
+const toleranceMsMax = 60_000;
 
 /**
 When a message that is found in a log at the start counts as come. @param fileMs the time of its file: it may show that the message came later than it was sent. No
 time of the future is believed.
 */
-export function foundMs({sentAtMs, repaired}: {readonly sentAtMs: number; readonly repaired: boolean}, fileMs: number, nowMs: number): number {
+export function foundMs({sentAtMs}: {readonly sentAtMs: number}, fileMs: number, nowMs: number): number {
 	if (sentAtMs > nowMs) return Math.min(fileMs, nowMs);
-	return repaired || fileMs > nowMs ? sentAtMs : Math.max(sentAtMs, fileMs);
+	// A file that was written just before the stop may be a little ahead of the time that is judged by.
+	return fileMs > nowMs + toleranceMsMax ? sentAtMs : Math.max(sentAtMs, Math.min(fileMs, nowMs));
 }
 
 /**
@@ -64,8 +63,7 @@ export function sharesOfBudget<Name>(bytes: ReadonlyMap<Name, number>, budgetByt
 export type KeptTime = {readonly nowMs: number; readonly uptimeMs: number; readonly laggingMs: number};
 export type Clocks = {readonly wallMs: number; readonly uptimeMs: number};
 
-/** A wall clock is set right by as much now and then; never more than a small part of the retention time. */
-const toleranceMsMax = 60_000;
+/** Of `toleranceMsMax`: never more than a small part of the retention time. */
 const toleranceShare = 8;
 
 /** The time that ages are judged by at a start. @param kept from the last life. @param ageMs the retention time */

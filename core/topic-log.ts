@@ -7,7 +7,7 @@ import type {StoredBatch} from './delivery.ts';
 import {DapssError} from './errors.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Log} from './ports.ts';
-import {cameMs, foundMs, segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
+import {foundMs, segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
 import {Fills} from './topic-fills.ts';
 import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
 import {stepBytes, TopicIndex} from './topic-index.ts';
@@ -138,7 +138,7 @@ class IndexedTopicLog implements TopicLog {
 
 				while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
 				const {first, modifiedMs} = segments[segment]!;
-				this.#came(first, foundMs({sentAtMs: record.header.sentAtMs, repaired: record.repaired}, modifiedMs, nowMs));
+				this.#came(first, foundMs(record.header, modifiedMs, nowMs));
 				if (record.type === 'fill') {
 					fills.push({...record, position, end: records[index + 1]?.position ?? next});
 					continue;
@@ -177,7 +177,7 @@ class IndexedTopicLog implements TopicLog {
 		for (const [index, {batch, offset}] of placed.entries()) {
 			const position = positions[index]!;
 			this.#fills.add(batch, offset, position, positions[index + 1] ?? end);
-			this.#came(segments.findLast(({first}) => first <= position)!.first, cameMs({sentAtMs: batch.sentAtMs, repaired: true}, this.#nowMs()));
+			this.#came(segments.findLast(({first}) => first <= position)!.first, this.#nowMs());
 		}
 
 		await synced;
@@ -204,7 +204,7 @@ class IndexedTopicLog implements TopicLog {
 			const position = positions[index]!;
 			while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
 			this.#note(batch, offsets[index]!, position, segments[segment]!.first);
-			this.#came(segments[segment]!.first, cameMs({sentAtMs: batch.sentAtMs, repaired: items[index]!.repaired}, nowMs));
+			this.#came(segments[segment]!.first, nowMs);
 		}
 
 		return {offsets, written, synced};

@@ -3,7 +3,8 @@ The topics that a node has open, and how many there may be. Whoever is about to 
 subscriptions alike, and at once, so that many who come together cannot all find the same last slot free. What is agreed
 in the cluster counts too, as each of these topics may have messages here at any time.
 
-A slot becomes free by itself: a topic of which nothing is kept, which nobody subscribes to and nobody uses now, leaves the table, and its folder goes.
+A slot becomes free by itself: a topic of which nothing is kept, which nobody subscribes to and nobody uses now, leaves the table; its folder goes if it
+never had a message.
 */
 import {DapssError} from './errors.ts';
 import {LiveTopic} from './live-topic.ts';
@@ -88,7 +89,8 @@ export class TopicTable {
 		for (const [topic, live] of this.live) {
 			if (!live.isIdle || live.messages > 0 || live.missing > 0 || this.#reserved.has(topic) || agreed().has(topic) || !isUnused(topic)) continue;
 			this.live.delete(topic);
-			const removing = live[Symbol.asyncDispose]().then(() => removeLog(topic)).finally(() => this.#removing.delete(topic));
+			// Offsets that were given are never given again: the log of a topic that had messages stays, empty as it is.
+			const removing = live.end().then(end => live[Symbol.asyncDispose]().then(() => (end === 0 ? removeLog(topic) : undefined))).finally(() => this.#removing.delete(topic));
 			this.#removing.set(topic, removing);
 			// oxlint-disable-next-line no-await-in-loop -- one after the other is enough
 			await removing;

@@ -55,7 +55,7 @@ test('many new topics at once do not pass the limit; when their messages are gon
 	const reader = await cluster.client(again);
 	await expect.poll(async () => (await reader.snapshot()).topicSlots?.used, {timeout: 40_000}).toBe(0);
 	expect(existsSync(join(cluster.folder, 'data', 'topics'))).toBe(true);
-	expect(readdirSync(join(cluster.folder, 'data', 'topics'))).toEqual([]);
+	expect((await reader.snapshot()).topics).toEqual([]);
 	await reader.publish('fresh' as Topic, [Buffer.from('a')]);
 	await reader[Symbol.asyncDispose]();
 	await broker[Symbol.asyncDispose]();

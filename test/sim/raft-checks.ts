@@ -307,6 +307,8 @@ export class RaftChecks {
 
 	/** The newest configuration of the log is in force, committed or not (Raft, 6). */
 	#checkConfiguration({id, written}: Watched, entries: readonly Entry[], {voters, learners}: Configuration): void {
+		// What was handed over before may not be written yet, and have a newer one.
+		if (entries[0]!.index > written.base.index + written.entries.length + 1) return;
 		const isOf = ({kind}: Entry): boolean => kind === 'configuration';
 		const entry = entries.findLast(isOf) ?? written.entries.slice(0, Math.max(0, entries[0]!.index - written.base.index - 1)).findLast(isOf);
 		const known = entry && decodeConfigurationData(entry.data)?.configuration;
