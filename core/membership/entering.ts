@@ -109,18 +109,20 @@ export class Entering {
 		return {...request(), ...(founding ? {seeking: founding.word(clock.monotonicMs())} : {})};
 	}
 
-	#turn(): void {
-		if (this.#isOver) return;
-		const {founding, clock, peers} = this.#options;
-		const nowMs = clock.monotonicMs();
-		if (nowMs - this.#candidatesMs >= candidatesMs) {
-			this.#candidatesMs = nowMs;
-			void peers.candidates().then(candidates => {
-				this.#candidates = candidates;
-				this.#turn();
-			});
-		}
+	#readCandidates(nowMs: number): void {
+		this.#candidatesMs = nowMs;
+		void this.#options.peers.candidates().then(candidates => {
+			this.#candidates = candidates;
+			this.#turn(true);
+		});
+	}
 
+	/** @param isFresh the candidates were read just now. */
+	#turn(isFresh = false): void {
+		if (this.#isOver) return;
+		const {founding, clock} = this.#options;
+		const nowMs = clock.monotonicMs();
+		if (nowMs - this.#candidatesMs >= candidatesMs) this.#readCandidates(nowMs);
 		if (this.#candidates === undefined) return; // The first search for candidates has not finished.
 		const addresses = this.#addresses(nowMs);
 		this.#search.ask(addresses);
@@ -129,6 +131,8 @@ export class Entering {
 		if (!founding) return this.#tell(addresses.length === 0 ? this.#options.aloneAdvice : this.#said(addresses));
 		const decision = founding.decide(nowMs);
 		if (decision.type === 'found' && this.#isAddressFree && addresses.every(address => this.#words.has(address))) {
+			// A member may have been heard since they were read.
+			if (!isFresh) return this.#readCandidates(nowMs);
 			this.stop();
 			return this.#options.found();
 		}
