@@ -238,9 +238,7 @@ export class Node implements ServedBroker {
 			clusterId: () => this.clusterId,
 			waitFor: text => this.waiting.for(text),
 			refused: error => void this.stop(errorMessage(error)),
-			joined: ({clusterId, members}) => {
-				this.setJoined(clusterId, members);
-			},
+			joined: ({clusterId, members}) => this.setJoined(clusterId, members),
 			found: facts => {
 				founding = this.control.found(facts).then(() => this.run(facts.clusterId), (error: unknown) => this.#fail(error));
 			},

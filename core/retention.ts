@@ -3,7 +3,8 @@ What is kept of a topic, and by which time that is judged. Ages decide what is d
 something old which is not:
 
 - **The age of a message** counts from when it came here, never from later than now. After a start, when it came is not known: then the time counts at which its
-  publisher says that it was sent, or that of its file where that is later and not in the future. The clock of a publisher alone makes nothing old.
+  publisher says that it was sent, or that of its file where that is later and not in the future. Where the file is of the future, since this clock is behind now, only the
+  publisher's time is left: if that is behind too, the message looks older than it is.
 - **Now** is the wall clock at the first start, and goes on with the time that the machine has run. A wall clock that is ahead of that at a later start is not
   believed, since nothing tells a wrong clock from a machine that was switched off: ages are then too short, and nothing is deleted early. It is believed once the
   node has run for the whole retention time since. A clock that is behind is believed.

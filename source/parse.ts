@@ -17,7 +17,7 @@ export function parseArguments(argv: readonly string[], version: string): Parsed
 	const command = name === undefined ? start : commands.find(one => one.name === name);
 	if (!command) {
 		const near = nearest(name!, commands.map(one => one.name));
-		throw new DapssError('usage', `Expected a command, got ${JSON.stringify(name)}${near === undefined ? '' : `; did you mean ${near}?`} dapss-tui --help lists them`);
+		throw new DapssError('usage', `Expected a command, got ${JSON.stringify(name)}${near === undefined ? '.' : `; did you mean ${near}?`} dapss-tui --help lists them`);
 	}
 
 	const flags = checkFlags(command, given);
@@ -32,7 +32,7 @@ function checkFlags(command: Command, given: Readonly<Record<string, unknown>>):
 		if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
 		if (!Object.hasOwn(flagTable, name)) {
 			const near = nearest(written(name), allowed.map(one => written(one)));
-			throw new DapssError('usage', `Expected a flag of ${where}, got ${written(name)}${near === undefined ? '' : `; did you mean ${near}?`} ${where} --help lists them`);
+			throw new DapssError('usage', `Expected a flag of ${where}, got ${written(name)}${near === undefined ? '.' : `; did you mean ${near}?`} ${where} --help lists them`);
 		}
 
 		if (!allowed.includes(name)) throw new DapssError('usage', `${written(name)} is no flag of ${where}; ${where} --help lists those that are`);
