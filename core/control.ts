@@ -446,7 +446,6 @@ export class Control {
 		switch (event.type) {
 			case 'subscribed':
 			case 'unsubscribed': {
-				// Raft keeps no time: what was agreed before this node was there is not of now.
 				this.#options.emit(event);
 				break;
 			}
