@@ -39,7 +39,7 @@ export type Appended = {
 	readonly synced: Promise<void>;
 };
 
-export type LogSegment = {readonly first: number; readonly end: number; readonly modifiedMs: number};
+export type LogSegment = {readonly first: number; readonly end: number};
 
 /**
 An append-only log of records. Any storage error stops the log for good: what was pending rejects, and so does everything

@@ -2,12 +2,11 @@
 What is kept of a topic, and by which time that is judged. Ages decide what is deleted for good, so no clock is believed that could make
 something old which is not:
 
-- **The age of a message** counts from when it came here, never from later than now. After a start, when it came is not known: then the time counts at which its
-  publisher says that it was sent, or that of its file where that is later and not in the future. Where the file is of the future, since this clock is behind now, only the
-  publisher's time is left: if that is behind too, the message looks older than it is.
-- **Now** is the wall clock at the first start, and goes on with the time that the machine has run. A wall clock that is ahead of that at a later start is not
-  believed, since nothing tells a wrong clock from a machine that was switched off: ages are then too short, and nothing is deleted early. It is believed once the
-  node has run for the whole retention time since. A clock that is behind is believed.
+- **The age of a message** counts from when it came here, never from later than now. Its record in the log says when that was, by the clock that follows; of a
+  record without a date, the start counts that found it. No publisher's clock and no time of a file counts.
+- **Now** is the wall clock at the first start, and goes on with the time that the machine has run: only differences matter. A wall clock that is behind that at
+  a later start changes nothing. One that is ahead is not believed, since nothing tells a wrong clock from a machine that was switched off: ages are then too
+  short, and nothing is deleted early. It is believed once the node has run for the whole retention time since.
 
 Pure.
 */
@@ -31,19 +30,6 @@ export function segmentsToDrop<Of extends Segment>(closed: readonly Of[], logEnd
 	return dropped;
 }
 
-/** A wall clock is set right by as much now and then. */
-const toleranceMsMax = 60_000;
-
-/**
-When a message that is found in a log at the start counts as come. @param fileMs the time of its file: it may show that the message came later than it was sent. No
-time of the future is believed.
-*/
-export function foundMs({sentAtMs}: {readonly sentAtMs: number}, fileMs: number, nowMs: number): number {
-	if (sentAtMs > nowMs) return Math.min(fileMs, nowMs);
-	// A file that was written just before the stop may be a little ahead of the time that is judged by.
-	return fileMs > nowMs + toleranceMsMax ? sentAtMs : Math.max(sentAtMs, Math.min(fileMs, nowMs));
-}
-
 /**
 What each topic may keep so that all together keep to a budget: the largest are cut, to one size. Topics that may keep what they have are left out.
 @param bytes of each topic. @param budgetBytes of all of them
@@ -64,7 +50,8 @@ export function sharesOfBudget<Name>(bytes: ReadonlyMap<Name, number>, budgetByt
 export type KeptTime = {readonly nowMs: number; readonly uptimeMs: number; readonly laggingMs: number};
 export type Clocks = {readonly wallMs: number; readonly uptimeMs: number};
 
-/** Of `toleranceMsMax`: never more than a small part of the retention time. */
+/** A wall clock is set right by as much now and then; never believed is more than a small part of the retention time. */
+const toleranceMsMax = 60_000;
 const toleranceShare = 8;
 
 /** The time that ages are judged by at a start. @param kept from the last life. @param ageMs the retention time */
@@ -74,6 +61,7 @@ export function resumedTime(kept: KeptTime | undefined, {wallMs, uptimeMs}: Cloc
 		const goneMs = uptimeMs >= kept.uptimeMs ? uptimeMs - kept.uptimeMs : uptimeMs;
 		const nowMs = kept.nowMs + goneMs;
 		if (wallMs > nowMs + Math.min(toleranceMsMax, ageMs / toleranceShare) && kept.laggingMs <= ageMs) return {nowMs, isLagging: true, laggingMs: kept.laggingMs};
+		if (wallMs < nowMs) return {nowMs, isLagging: false, laggingMs: 0};
 	}
 
 	return {nowMs: wallMs, isLagging: false, laggingMs: 0};

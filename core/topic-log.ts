@@ -7,7 +7,7 @@ import type {StoredBatch} from './delivery.ts';
 import {DapssError} from './errors.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Log} from './ports.ts';
-import {foundMs, segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
+import {segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
 import {Fills} from './topic-fills.ts';
 import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
 import {stepBytes, TopicIndex} from './topic-index.ts';
@@ -82,7 +82,7 @@ class IndexedTopicLog implements TopicLog {
 	#untold = 0;
 	#retaining: Promise<unknown> = Promise.resolve();
 	readonly #nowMs: () => number;
-	/** When the newest message of a segment came, by where the segment begins. */
+	/** When the newest message of a segment came, by where the segment begins; of one without a message it is not known. */
 	readonly #newestMs = new Map<number, number>();
 
 	constructor(log: Log, nowMs: () => number) {
@@ -137,8 +137,8 @@ class IndexedTopicLog implements TopicLog {
 				}
 
 				while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
-				const {first, modifiedMs} = segments[segment]!;
-				this.#came(first, foundMs(record.header, modifiedMs, nowMs));
+				const {first} = segments[segment]!;
+				this.#came(first, Math.min(record.cameMs ?? nowMs, nowMs));
 				if (record.type === 'fill') {
 					fills.push({...record, position, end: records[index + 1]?.position ?? next});
 					continue;
@@ -159,10 +159,10 @@ class IndexedTopicLog implements TopicLog {
 			onHeader(header, offset);
 		}
 
-		// Of those with nothing but marks, or nothing that can be read, the file must say it.
-		for (const {first, modifiedMs} of segments) if (!this.#newestMs.has(first)) this.#came(first, Math.min(modifiedMs, nowMs));
 		this.#holes = finder.holes();
 		this.#untold = finder.untold;
+		// One without a message may have lost them: peers get the time to give them back.
+		if (this.missing > 0) for (const {first} of segments) if (!this.#newestMs.has(first)) this.#came(first, nowMs);
 	}
 
 	async refill(found: readonly Batch[]): Promise<readonly Placed[]> {
@@ -170,14 +170,15 @@ class IndexedTopicLog implements TopicLog {
 		if (placed.length === 0) return [];
 		this.#holes = left;
 		this.#cursors.clear(); // Some led over a hole.
-		const {positions, written, synced} = this.#log.append(placed.map(({batch, offset}) => encodeFill(batch, offset)), {sync: true});
+		const cameMs = this.#nowMs();
+		const {positions, written, synced} = this.#log.append(placed.map(({batch, offset}) => encodeFill(batch, {offset, cameMs})), {sync: true});
 		const {end} = this.#log;
 		await written;
 		const segments = this.#log.segments();
 		for (const [index, {batch, offset}] of placed.entries()) {
 			const position = positions[index]!;
 			this.#fills.add(batch, offset, position, positions[index + 1] ?? end);
-			this.#came(segments.findLast(({first}) => first <= position)!.first, this.#nowMs());
+			this.#came(segments.findLast(({first}) => first <= position)!.first, cameMs);
 		}
 
 		await synced;
@@ -186,9 +187,10 @@ class IndexedTopicLog implements TopicLog {
 
 	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options: {readonly sync?: boolean} = {}): TopicAppended {
 		const offsets: number[] = [];
+		const cameMs = this.#nowMs();
 		let offset = this.#nextOffset;
 		const records = items.map(({batch, hops, repaired}) => {
-			const record = encodeStored(batch, offset, hops, repaired);
+			const record = encodeStored(batch, {offset, hops, repaired, cameMs});
 			offsets.push(offset);
 			offset += batch.count;
 			return record;
@@ -197,14 +199,13 @@ class IndexedTopicLog implements TopicLog {
 		const {positions, written, synced} = this.#log.append(records, options);
 		if (items.length > 0 && this.#log.end === end) return {offsets, written, synced}; // Refused: both reject.
 		const segments = this.#log.segments();
-		const nowMs = this.#nowMs();
 		let segment = segments.length - 1;
 		while (segment > 0 && segments[segment]!.first > positions[0]!) segment--;
 		for (const [index, {batch}] of items.entries()) {
 			const position = positions[index]!;
 			while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
 			this.#note(batch, offsets[index]!, position, segments[segment]!.first);
-			this.#came(segments[segment]!.first, nowMs);
+			this.#came(segments[segment]!.first, cameMs);
 		}
 
 		return {offsets, written, synced};
@@ -306,7 +307,7 @@ class IndexedTopicLog implements TopicLog {
 		const {bytes, ageMs, nowMs, bytesMax = Infinity} = bounds;
 		const isOld = nowMs - (this.#newestMs.get(active.first) ?? Infinity) > ageMs;
 		if (isOld || active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)) await this.#log.roll();
-		const dropped = segmentsToDrop(this.#log.segments().slice(0, -1), this.#log.end, first => this.#newestMs.get(first) ?? nowMs, bounds);
+		const dropped = segmentsToDrop(this.#log.segments().slice(0, -1), this.#log.end, first => this.#newestMs.get(first) ?? -Infinity, bounds);
 		const drop = dropped.at(-1)?.segment.end;
 		if (drop === undefined) return undefined;
 		const from = this.firstOffset;
@@ -353,8 +354,6 @@ class IndexedTopicLog implements TopicLog {
 		if (this.#topic === undefined) return;
 		// Also when none goes: it brings what was written before it to the disk, and of some streams that may be all that stays.
 		const {synced} = this.#log.append([encodeMark({offset: this.#nextOffset, topic: this.#topic, streams: [...this.#gone.values()]})], {sync: true});
-		const {first} = this.#log.segments().at(-1)!;
-		if (!this.#newestMs.has(first)) this.#came(first, this.#nowMs());
 		await synced;
 	}
 

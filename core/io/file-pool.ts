@@ -80,10 +80,6 @@ export class FilePool implements Files {
 		return this.#files.removeFolder(folder);
 	}
 
-	modifiedMs(path: string): Promise<number> {
-		return this.#files.modifiedMs(path);
-	}
-
 	/** For its files: open one again. */
 	async reopen(file: PooledFile): Promise<OpenFile> {
 		return this.#openHandle(file.path, file.mode);

@@ -3,7 +3,7 @@ The few things that storage asks of a file system. Its own small port, so that t
 forgets.
 */
 import {constants} from 'node:fs';
-import {mkdir, open, readdir, rename, rmdir, stat, unlink, type FileHandle} from 'node:fs/promises';
+import {mkdir, open, readdir, rename, rmdir, unlink, type FileHandle} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {errorMessage} from '../errors.ts';
 
@@ -32,7 +32,6 @@ export type Files = {
 	unlink(path: string): Promise<void>;
 	/** Remove an empty folder; that it is gone is durable. */
 	removeFolder(folder: string): Promise<void>;
-	modifiedMs(path: string): Promise<number>;
 	/** No more files can be opened now, and calls wait for that: no fault of the disk. @default false */
 	readonly isShort?: boolean;
 };
@@ -61,7 +60,6 @@ export const realFiles: Files = {
 		await rmdir(folder);
 		await syncFolder(dirname(folder));
 	},
-	modifiedMs: async path => (await stat(path)).mtimeMs,
 };
 
 /** A folder that was there may lie in one that this user cannot read, and so cannot sync. */

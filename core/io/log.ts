@@ -52,8 +52,8 @@ export async function openLog(options: LogOptions): Promise<SegmentedLog> {
 	}
 }
 
-function segmentMaker({folder, clock = systemClock, entropy = systemEntropy}: LogOptions): PlanSegment {
-	return first => plannedSegment(folder, first, {salt: Buffer.from(entropy.bytes(4)).readUInt32BE(), modifiedMs: clock.wallMs()});
+function segmentMaker({folder, entropy = systemEntropy}: LogOptions): PlanSegment {
+	return first => plannedSegment(folder, first, Buffer.from(entropy.bytes(4)).readUInt32BE());
 }
 
 export class SegmentedLog implements Log {
@@ -130,7 +130,6 @@ export class SegmentedLog implements Log {
 		if (records.length === 0) return {positions: [], written: Promise.resolve(), synced: Promise.resolve()};
 		const group = this.#gathering();
 		const before = this.#end;
-		const nowMs = this.#clock.wallMs();
 		const positions: number[] = [];
 		for (const record of records) {
 			const bytes = recordHeaderBytes + record.length;
@@ -140,7 +139,6 @@ export class SegmentedLog implements Log {
 			group.records.push(record);
 			this.#end += bytes;
 			segment.end = this.#end;
-			segment.modifiedMs = nowMs; // Now, not when it is written: retention must not take what has just come.
 		}
 
 		group.bytes += this.#end - before;

@@ -6,12 +6,11 @@ import {DapssError} from '../errors.ts';
 import type {Appended, Log, LogRecord, LogSegment} from '../ports.ts';
 import {recordBytesMax, recordHeaderBytes} from './segment.ts';
 
-type Segment = {readonly first: number; end: number; modifiedMs: number};
+type Segment = {readonly first: number; end: number};
 
 export class MemoryLog implements Log {
 	readonly failed: Promise<Error>;
 	readonly #segmentBytes: number;
-	readonly #wallMs: () => number;
 	readonly #fail = Promise.withResolvers<Error>();
 	/** Replaced as a whole when one comes or goes. */
 	#segments: readonly Segment[] = [];
@@ -21,9 +20,8 @@ export class MemoryLog implements Log {
 	#error: DapssError | undefined;
 	#lastSync: Promise<void> = Promise.resolve();
 
-	constructor(options: {readonly segmentBytes: number; readonly wallMs?: () => number}) {
+	constructor(options: {readonly segmentBytes: number}) {
 		this.#segmentBytes = options.segmentBytes;
-		this.#wallMs = options.wallMs ?? Date.now;
 		this.failed = this.#fail.promise;
 	}
 
@@ -37,7 +35,7 @@ export class MemoryLog implements Log {
 
 	/** The same content behind a new log, as after a restart. */
 	reopen(): MemoryLog {
-		const log = new MemoryLog({segmentBytes: this.#segmentBytes, wallMs: this.#wallMs});
+		const log = new MemoryLog({segmentBytes: this.#segmentBytes});
 		log.#segments = this.#segments.map(segment => ({...segment}));
 		log.#records = [...this.#records];
 		log.#end = this.#end;
@@ -92,7 +90,7 @@ export class MemoryLog implements Log {
 	async roll(): Promise<void> {
 		if (this.#error) throw this.#error;
 		const last = this.#segments.at(-1);
-		if (last && last.end > last.first) this.#segments = [...this.#segments, {first: this.#end, end: this.#end, modifiedMs: this.#wallMs()}];
+		if (last && last.end > last.first) this.#segments = [...this.#segments, {first: this.#end, end: this.#end}];
 	}
 
 	async dropBefore(position: number): Promise<void> {
@@ -110,7 +108,7 @@ export class MemoryLog implements Log {
 		const size = recordHeaderBytes + bytes.length;
 		let segment = this.#segments.at(-1);
 		if (!segment || (segment.end > segment.first && segment.end + size - segment.first > this.#segmentBytes)) {
-			segment = {first: this.#end, end: this.#end, modifiedMs: 0};
+			segment = {first: this.#end, end: this.#end};
 			this.#segments = [...this.#segments, segment];
 		}
 
@@ -118,7 +116,6 @@ export class MemoryLog implements Log {
 		this.#records.push({position, bytes: Buffer.from(bytes)});
 		this.#end += size;
 		segment.end = this.#end;
-		segment.modifiedMs = this.#wallMs();
 		return position;
 	}
 }

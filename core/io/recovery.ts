@@ -31,10 +31,9 @@ export type Segment = {
 	readonly path: string;
 	/** Where no good record is, in order. */
 	readonly holes: readonly Range[];
-	modifiedMs: number;
 	isDropped: boolean;
 };
-/** A new segment at a position, with chance and time from outside. */
+/** A new segment at a position, with chance from outside. */
 export type PlanSegment = (first: number) => Segment;
 export type Recovered = {
 	readonly segments: Segment[];
@@ -97,8 +96,8 @@ export async function makeSegment(files: Files, folder: string, segment: Segment
 }
 
 /** A segment that is not on the disk yet. */
-export function plannedSegment(folder: string, first: number, {salt, modifiedMs}: {readonly salt: number; readonly modifiedMs: number}): Segment {
-	return {first, end: first, salt, path: join(folder, `${first.toString(16).padStart(16, '0')}.log`), holes: [], modifiedMs, isDropped: false};
+export function plannedSegment(folder: string, first: number, salt: number): Segment {
+	return {first, end: first, salt, path: join(folder, `${first.toString(16).padStart(16, '0')}.log`), holes: [], isDropped: false};
 }
 
 /**
@@ -142,8 +141,7 @@ type RecoveredSegment = {readonly segment: Segment; readonly file: OpenFile | un
 
 async function recoverSegment(files: Files, path: string, place: Place, plan: PlanSegment): Promise<RecoveredSegment> {
 	const {first, next, isAside} = place;
-	const modifiedMs = await files.modifiedMs(path);
-	const asIs = (end: number, salt: number, holes: readonly Range[]): Segment => ({first, end, salt, path: holes.length > 0 ? asideName(path) : path, holes, modifiedMs, isDropped: false});
+	const asIs = (end: number, salt: number, holes: readonly Range[]): Segment => ({first, end, salt, path: holes.length > 0 ? asideName(path) : path, holes, isDropped: false});
 	const file = await files.open(path, isAside ? 'read' : 'write');
 	let isKept = false;
 	try {

@@ -9,7 +9,7 @@ import type {Files, OpenFile} from '../../core/io/files.ts';
 import {Platter, type Change, type Fates, type Loss, type StoredFile} from '../sim/platter.ts';
 import type {SeededRandom} from '../sim/random.ts';
 
-type Call = 'open' | 'list' | 'makeFolder' | 'syncFolder' | 'rename' | 'unlink' | 'removeFolder' | 'modifiedMs' | 'write' | 'read' | 'datasync' | 'truncate' | 'close';
+type Call = 'open' | 'list' | 'makeFolder' | 'syncFolder' | 'rename' | 'unlink' | 'removeFolder' | 'write' | 'read' | 'datasync' | 'truncate' | 'close';
 
 export type DiskFaults = {
 	readonly random: SeededRandom;
@@ -22,8 +22,6 @@ export type DiskFaults = {
 	readonly code?: 'EIO' | 'ENOSPC';
 	/** Writes are taken in parts. */
 	readonly shortWrites?: boolean;
-	/** When files are changed. @default 0 */
-	readonly nowMs?: () => number;
 	/** How long a call takes. @default turns of different length, so that reads and writes overlap */
 	readonly delay?: (call: Call, path: string) => Promise<void>;
 };
@@ -86,9 +84,7 @@ export class CrashDisk implements Files {
 		if (file) return this.#openFile(path, file);
 		if (mode !== 'write' || this.platter.isFolder(path)) throw missing('open', path);
 		this.#expectFolderOf(path);
-		const made = this.platter.create(path);
-		this.#touch(made);
-		return this.#openFile(path, made);
+		return this.#openFile(path, this.platter.create(path));
 	}
 
 	async list(folder: string): Promise<readonly string[]> {
@@ -127,13 +123,6 @@ export class CrashDisk implements Files {
 		this.platter.syncFolder(dirname(folder));
 	}
 
-	async modifiedMs(path: string): Promise<number> {
-		await this.#call('modifiedMs', path);
-		const file = this.platter.file(path);
-		if (!file) throw missing('stat', path);
-		return file.modifiedMs;
-	}
-
 	#openFile(path: string, file: StoredFile): OpenFile {
 		const {random, shortWrites} = this.#faults;
 		const part = (length: number): number => (shortWrites && length > 1 ? random.between(1, length) : length);
@@ -165,11 +154,6 @@ export class CrashDisk implements Files {
 		// One that fails may have been taken all the same.
 		await this.#call(call, path, () => (this.#faults.random.chance(1, 2) ? file.written(change!) : file.forget(change!)));
 		file.written(change!);
-		this.#touch(file);
-	}
-
-	#touch(file: StoredFile): void {
-		file.modifiedMs = this.#faults.nowMs?.() ?? 0;
 	}
 
 	async #call(name: Call, path: string, onFailure: () => void = () => undefined): Promise<void> {

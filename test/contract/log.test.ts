@@ -44,17 +44,6 @@ const sides: readonly Side[] = [
 ];
 
 describe.each(sides)('a log $name', ({open, reopen}) => {
-	test('has a segment as young as what was appended to it last, written or not', async () => {
-		const log = await open();
-		await log.append([payload('old')]).synced;
-		const {modifiedMs} = log.segments()[0]!;
-		while (Date.now() <= modifiedMs) await new Promise(setImmediate);
-		const {synced} = log.append([payload('new')]);
-		expect(log.segments()[0]!.modifiedMs).toBeGreaterThan(modifiedMs);
-		await synced;
-		await log[Symbol.asyncDispose]();
-	});
-
 	test('gives back what was appended, in order, across segments and restarts', async () => {
 		const all = texts(200);
 		const log = await open();

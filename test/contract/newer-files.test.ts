@@ -75,7 +75,7 @@ async function append(folder: string, records: readonly Uint8Array[]): Promise<v
 }
 
 const batchOf = (text: string, seq: number): Buffer<ArrayBuffer> => encodeBatch({topic: news, origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, firstSeq: seq, lamport: 9 + seq, previousLamport: 8 + seq, sentAtMs: 1}, [Buffer.from(text)], false);
-const stored = (bytes: Buffer<ArrayBuffer>, offset: number): Buffer => encodeStored(decodeBatch(bytes)!, offset, 0, false);
+const stored = (bytes: Buffer<ArrayBuffer>, offset: number): Buffer => encodeStored(decodeBatch(bytes)!, {offset, hops: 0, repaired: false, cameMs: 0});
 const sealed = (bytes: Uint8Array): Buffer => {
 	const checksum = Buffer.alloc(4);
 	checksum.writeUInt32BE(crc32c(bytes));
@@ -126,19 +126,19 @@ const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
 		copy.writeUInt32BE(crc32c(copy.subarray(0, 20)), 20);
 		writeFileSync(join(path, 'raft/0000000000000000.log'), Buffer.concat([copy, copy, Buffer.alloc(100, 7)]));
 	}],
-	['a record of a later kind in a topic\'s log', /topics\/.*\.log was written by a newer version of dapss-tui \(a record with the flags 8/, async () => {
+	['a record of a later kind in a topic\'s log', /topics\/.*\.log was written by a newer version of dapss-tui \(a record with the flags 16/, async () => {
 		const record = stored(batchOf('three', 3), 2);
-		record[7] = 8;
+		record[7] = 16;
 		await append(await topicFolder(), [record]);
 	}],
 	['a batch of a later format in a topic\'s log', /a batch of format 2, this program reads up to 1/, async () => {
 		const record = stored(batchOf('three', 3), 2);
-		record[8] = 2;
+		record[14] = 2;
 		await append(await topicFolder(), [record]);
 	}],
 	['a batch with a flag that is not known', /a batch with the flags 4/, async () => {
 		const record = stored(batchOf('three', 3), 2);
-		record[9] = 4;
+		record[15] = 4;
 		await append(await topicFolder(), [record]);
 	}],
 	['a topic.json of a later format', /topic\.json was written by a newer version of dapss-tui \(format 2, this program reads up to 1\)/, async () => {

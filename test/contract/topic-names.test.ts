@@ -43,7 +43,7 @@ async function topicOf(topic: Topic, records = [1, 2, 3].map(seq => stored(topic
 
 function stored(topic: Topic, seq: number): Buffer {
 	const batch = decodeBatch(encodeBatch({topic, origin, incarnation: 1, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 1}, [Buffer.from(`message ${seq}`)], false))!;
-	return encodeStored(batch, seq - 1, 0, false);
+	return encodeStored(batch, {offset: seq - 1, hops: 0, repaired: false, cameMs: 0});
 }
 
 async function messagesIn(folder: string): Promise<number> {

@@ -116,7 +116,6 @@ export class Platter {
 			const isReachable = path === root || isIn(names, dirname(path));
 			if (found !== 'folder') {
 				const file = new StoredFile(found.contentAfter(random, loss, fates));
-				file.modifiedMs = found.modifiedMs;
 				if (isReachable) after.#names.set(path, file);
 			} else if (isReachable) after.#names.set(path, found);
 		}
@@ -140,7 +139,6 @@ function isIn(names: Names, folder: string): boolean {
 }
 
 export class StoredFile {
-	modifiedMs = 0;
 	readonly #synced: Bytes;
 	readonly #current: Bytes;
 	/** What is not synced, in the order in which it was asked for. */

@@ -18,9 +18,9 @@ const keyOf = (origin: NodeId) => streamKey({origin, incarnation: 1, topic});
 
 type Held = {readonly log: TopicLog; readonly memory: MemoryLog};
 
-async function open(options: {readonly segmentBytes?: number; readonly memory?: MemoryLog; readonly wallMs?: () => number; readonly onHeader?: OnHeader} = {}): Promise<Held> {
-	const memory = options.memory?.reopen() ?? new MemoryLog({segmentBytes: options.segmentBytes ?? 20_000, ...(options.wallMs ? {wallMs: options.wallMs} : {})});
-	return {memory, log: await openTopicLog(memory, options.onHeader ?? (() => undefined), undefined, options.wallMs)};
+async function open(options: {readonly segmentBytes?: number; readonly memory?: MemoryLog; readonly nowMs?: () => number; readonly onHeader?: OnHeader} = {}): Promise<Held> {
+	const memory = options.memory?.reopen() ?? new MemoryLog({segmentBytes: options.segmentBytes ?? 20_000});
+	return {memory, log: await openTopicLog(memory, options.onHeader ?? (() => undefined), undefined, options.nowMs)};
 }
 
 function batch(origin: NodeId, firstSeq: number, count: number, size = 100): Batch {
@@ -195,7 +195,7 @@ describe('retention', () => {
 
 	test('by age takes a quiet topic as a whole; offsets go on, over restarts too', async () => {
 		let nowMs = 1000;
-		const {log, memory} = await open({wallMs: () => nowMs});
+		const {log, memory} = await open({nowMs: () => nowMs});
 		await fill(log, 100);
 		nowMs += 5000;
 		expect((await log.retain({bytes: 1e9, ageMs: 1000, nowMs}))!.floors.size).toBe(0);
@@ -212,7 +212,7 @@ describe('retention', () => {
 
 	test('remembers streams of which it took all: a restart does not read them anew', async () => {
 		let nowMs = 1000;
-		const {log, memory} = await open({wallMs: () => nowMs});
+		const {log, memory} = await open({nowMs: () => nowMs});
 		await fill(log, 100);
 		for (let round = 0; round < 5; round++) { // Marks in segments that go later are carried on.
 			await log.append([item(batch(b, 101 + round, 1))]).written;

@@ -30,7 +30,7 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'acknowledged before fsync', mutants: ['publish-before-fsync', 'delivered-before-written', 'name-not-synced', 'segment-not-synced', 'file-replaced-early']},
 	{pitfall: 'going on after an error of the disk', mutants: ['fsync-error-ignored', 'write-error-ignored']},
 	{pitfall: 'corruption that is not noticed, or taken for something else', mutants: ['no-checksum', 'torn-tail-kept', 'damage-for-a-torn-tail']},
-	{pitfall: 'retention trusts a clock, and deletes early', mutants: ['clock-ahead-believed', 'age-by-the-wall-clock', 'age-by-the-publisher']},
+	{pitfall: 'retention trusts a clock, and deletes early', mutants: ['clock-ahead-believed', 'age-by-the-wall-clock', 'age-by-the-publisher', 'age-not-in-the-record']},
 	{pitfall: 'retention forgets what it took', mutants: ['no-mark-of-what-went', 'offset-given-twice', 'retention-not-told', 'dropped-untold', 'loss-not-told']},
 	{pitfall: 'messages are known by less than origin, incarnation and number; their order is not kept', mutants: ['lives-mixed-up', 'gap-passed-over', 'duplicate-delivered', 'log-not-read-back', 'since-ignored']},
 	{pitfall: 'what repairs is lost or passed over itself', mutants: ['digest-without-gaps', 'no-anti-entropy', 'silence-for-a-refusal', 'passed-means-nothing', 'passed-over-for-good']},

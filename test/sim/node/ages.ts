@@ -1,12 +1,12 @@
 /**
 Whether retention deletes nothing early: what goes by its age came to the node about as long ago, in the time of the world, whatever the clocks of the
-machine say, jump and drift. What came by repair is as old as its publisher says, and is left out.
+machine and of the publisher say, jump and drift.
 */
 import type {BatchHeader} from '../../../core/message.ts';
 import type {Deletion} from '../../../core/retention.ts';
 import type {Host} from './host.ts';
 
-/** Clocks drift, and a start believes a clock that is ahead by a share of the retention time. */
+/** Clocks drift, and each start believes a clock that is ahead by an eighth of the retention time. */
 const leastShare = 0.5;
 
 const keyOf = ({topic, origin, incarnation, firstSeq}: BatchHeader): string => `${topic} ${origin} ${incarnation} ${firstSeq}`;
@@ -16,11 +16,10 @@ export class Ages {
 	/** Batches that went by their age, and were looked at. */
 	checked = 0;
 
-	came(host: Host, batch: BatchHeader, isRepaired: boolean): void {
+	came(host: Host, batch: BatchHeader): void {
 		const came = this.#cameMs.get(host) ?? new Map<string, number>();
 		this.#cameMs.set(host, came);
-		if (isRepaired) came.delete(keyOf(batch));
-		else came.set(keyOf(batch), host.options.schedule.nowMs);
+		came.set(keyOf(batch), host.options.schedule.nowMs);
 	}
 
 	/** Retention took these. What is wrong about it, if anything. */

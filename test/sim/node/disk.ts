@@ -18,7 +18,6 @@ export class SimDisk implements Files {
 	readonly #syncMs: readonly [number, number];
 	/** Runs a callback in the process that asked, unless that has ended. */
 	#run: (work: () => void) => void = () => undefined;
-	#wallMs: () => number = () => 0;
 	#platter = new Platter();
 	/** The next write or sync fails with it. */
 	#failure: 'EIO' | 'ENOSPC' | undefined;
@@ -30,10 +29,9 @@ export class SimDisk implements Files {
 		this.counts = counts;
 	}
 
-	/** A process begins to use it. @param wallMs what the clock of the machine says: the times of files follow it */
-	attach(run: (work: () => void) => void, wallMs: () => number): void {
+	/** A process begins to use it. */
+	attach(run: (work: () => void) => void): void {
 		this.#run = run;
-		this.#wallMs = wallMs;
 		this.#failure = undefined;
 	}
 
@@ -104,11 +102,7 @@ export class SimDisk implements Files {
 	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
 		let file = this.#platter.file(path);
 		if (!file && mode !== 'write') throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
-		if (!file) {
-			file = this.#platter.create(path);
-			file.modifiedMs = this.#wallMs();
-		}
-
+		file ??= this.#platter.create(path);
 		return this.#openFile(file);
 	}
 
@@ -137,18 +131,11 @@ export class SimDisk implements Files {
 		await this.syncFolder(dirname(folder));
 	}
 
-	async modifiedMs(path: string): Promise<number> {
-		return this.#platter.file(path)?.modifiedMs ?? 0;
-	}
-
 	#openFile(file: StoredFile): OpenFile {
 		const queue = (asked: Parameters<StoredFile['begin']>[0]): Promise<void> => {
 			this.counts.writes++;
 			const change = file.begin(asked);
-			return this.#after(this.#random.below(2), () => {
-				file.written(change);
-				file.modifiedMs = this.#wallMs();
-			}, () => file.forget(change));
+			return this.#after(this.#random.below(2), () => file.written(change), () => file.forget(change));
 		};
 
 		return {

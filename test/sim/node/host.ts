@@ -149,7 +149,7 @@ export class Host implements Station {
 		this.why = undefined;
 		this.#bootMs = schedule.nowMs;
 		this.#sinceMs = schedule.nowMs;
-		disk.attach(work => this.#runIn(life, work), () => this.wallOffsetMs + this.options.schedule.nowMs - this.#bootMs);
+		disk.attach(work => this.#runIn(life, work));
 		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
 			if (life === this.#life) this.#end((error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped', (error as Error).message);
 		});

@@ -274,9 +274,9 @@ export class Witness {
 			},
 			append: (...[items, options]: Parameters<TopicLog['append']>) => {
 				const appended = append(items, options);
-				for (const [index, {batch, repaired}] of items.entries()) {
+				for (const [index, {batch}] of items.entries()) {
 					this.messages.released(host, batch, appended.offsets[index]!);
-					this.ages.came(host, batch, repaired);
+					this.ages.came(host, batch);
 				}
 
 				return appended;

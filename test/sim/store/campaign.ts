@@ -70,7 +70,7 @@ function liveOnce(platter: Platter, schedule: Schedule, model: Model, random: Se
 	const process = new Process(schedule, random.child('process'));
 	const isFailing = !isLast && random.chance(1, 6);
 	const disk = new CrashDisk({
-		random: random.child('disk'), nowMs: () => schedule.nowMs, delay: process.delay, shortWrites: random.chance(1, 3),
+		random: random.child('disk'), delay: process.delay, shortWrites: random.chance(1, 3),
 		// As often while it opens as while it works.
 		diesAt: isLast ? undefined : random.chance(1, 3) ? random.between(1, 80) : random.between(60, 900),
 		...(isFailing ? {failsOneIn: random.between(20, 300), code: random.pick(['EIO', 'ENOSPC'])} : {}),
