@@ -594,6 +594,27 @@ describe('anti-entropy', () => {
 		expect(step(other, {type: 'watermarks', round: again.round, topics: [], isLast: true, isCut: false}).synced).toEqual([{peer: other, messages: 0}]);
 	});
 
+	test('an answer to a question of before is no answer to what is compared anew', () => {
+		const {gossip, push, take, step} = machine({reachable: []});
+		push(batchOf(1));
+		gossip.setReachable([other]);
+		const before = sent(take(), 'digest')[0]!.packet;
+		gossip.resync([other]);
+		const since = sent(take(), 'digest')[0]!.packet;
+		const nothing = {type: 'watermarks', topics: [], isLast: true, isCut: false} as const;
+		expect(step(other, {...nothing, round: before.round}).synced).toEqual([]);
+		expect(step(other, {...nothing, round: since.round}).synced).toEqual([{peer: other, messages: 0}]);
+	});
+
+	test('who lacks the first of what is missing, and has the rest, is still waited for', () => {
+		const {gossip, take, step, ticks} = machine({reachable: []});
+		gossip.setReachable([other]);
+		const {round} = sent(take(), 'digest')[0]!.packet;
+		step(other, {type: 'watermarks', round, topics: [[news, [[origin, 1, 1, 5, 50]]]], isLast: true, isCut: false});
+		expect([...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 1, 3]]}).synced, ...ticks(1).synced]).toEqual([]);
+		expect([...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 3, 0]]}).synced, ...ticks(1).synced]).toEqual([{peer: other, messages: 0}]);
+	});
+
 	test('the hash covers what is there, not what is only heard of', () => {
 		const hashOf = (prepare: (push: Machine['push']) => void): number => {
 			const {gossip, take, push} = machine({reachable: []});
