@@ -38,6 +38,8 @@ export class Journal {
 	delivered = 0;
 	readonly rejected = new Map<string, number>();
 	readonly bounds = new Map<string, number>();
+	/** When each was hit last, by the wall clock. */
+	readonly boundsAtMs = new Map<string, number>();
 	#events: RecordedEvent[] = [];
 	#feed: StoredBatch[] = [];
 	#feedMessages = 0;
@@ -79,6 +81,7 @@ export class Journal {
 	/** Count a bound that was hit. */
 	bound(name: string): void {
 		this.bounds.set(name, (this.bounds.get(name) ?? 0) + 1);
+		this.boundsAtMs.set(name, this.#options.wallMs());
 	}
 
 	/** Messages for the feed and the counters. Those who follow the events read messages from the log. */

@@ -1,7 +1,11 @@
 /**
-What `check` says of limits: each that is reached or was hit, by the name of its setting, with what helps. Pure.
+What `check` says of limits: each that is reached or was hit in the last minutes, by the name of its setting, with what helps. Pure.
 */
+import {ageText} from '../membership/reachability.ts';
 import type {Snapshot} from './snapshot.ts';
+
+/** What was hit longer ago than this is in the counters only. */
+const freshMs = 10 * 60_000;
 
 type Limited = {readonly problem: string; readonly advice: string};
 
@@ -12,13 +16,14 @@ const known: Readonly<Record<string, {readonly what: string; readonly advice: st
 	'open-files': {what: 'The process could open no more files (ulimit -n)', advice: 'Let the process open more files, or lower limits.connections and limits.open_files.'},
 };
 
-export function limitFindings({topicSlots, counters: {bounds}}: Pick<Snapshot, 'topicSlots' | 'counters'>): readonly Limited[] {
+export function limitFindings({atMs, topicSlots, counters: {bounds, boundsAtMs = {}}}: Pick<Snapshot, 'atMs' | 'topicSlots' | 'counters'>): readonly Limited[] {
 	const isFull = topicSlots !== undefined && topicSlots.used >= topicSlots.max;
-	const hit = Object.entries(bounds).filter(([name, count]) => count > 0 && !(name === 'topics' && isFull));
+	const hit = Object.entries(bounds).filter(([name, count]) => count > 0 && atMs - (boundsAtMs[name] ?? atMs) <= freshMs && !(name === 'topics' && isFull));
+	const timesText = (name: string, count: number): string => `${count}× since the start${boundsAtMs[name] === undefined ? '' : `, last ${ageText(atMs - boundsAtMs[name])} ago`}`;
 	const others = hit.filter(([name]) => !Object.hasOwn(known, name));
 	return [
 		...(isFull ? [{problem: `The limit of topics is reached: ${topicSlots.used} of ${topicSlots.max} (limits.topics); new ones are refused`, advice: `${known['topics']!.advice} A topic without messages and subscribers goes by itself.`}] : []),
-		...hit.flatMap(([name, count]) => (Object.hasOwn(known, name) ? [{problem: `${known[name]!.what}, ${count}× since the start`, advice: known[name]!.advice}] : [])),
-		...(others.length > 0 ? [{problem: `Bounds were hit since the start: ${others.map(([name, count]) => `${name} ${count}×`).join(', ')}`, advice: 'A peer or a reader was too slow, or too much came at once.'}] : []),
+		...hit.flatMap(([name, count]) => (Object.hasOwn(known, name) ? [{problem: `${known[name]!.what}, ${timesText(name, count)}`, advice: known[name]!.advice}] : [])),
+		...(others.length > 0 ? [{problem: `Bounds were hit: ${others.map(([name, count]) => `${name} ${timesText(name, count)}`).join(', ')}`, advice: 'A peer or a reader was too slow, or too much came at once.'}] : []),
 	];
 }

@@ -156,6 +156,8 @@ export type Counters = {
 	readonly ignored: Readonly<Record<string, number>>;
 	/** Bounds that were hit, by name: `out-queue`, `topics`, `open-files`, … */
 	readonly bounds: Readonly<Record<string, number>>;
+	/** When each was hit last, by the wall clock of the node; absent from an older node. */
+	readonly boundsAtMs?: Readonly<Record<string, number>>;
 };
 
 export type Snapshot = {

@@ -122,6 +122,7 @@ function countersOf(node: Node): Counters {
 		sentBytes: links.stats.sentBytes,
 		...refusalsOf(journal.rejected, links.refusals),
 		bounds: Object.fromEntries(journal.bounds),
+		boundsAtMs: Object.fromEntries(journal.boundsAtMs),
 	};
 }
 

@@ -611,8 +611,8 @@ describe('anti-entropy', () => {
 		gossip.setReachable([other]);
 		const {round} = sent(take(), 'digest')[0]!.packet;
 		step(other, {type: 'watermarks', round, topics: [[news, [[origin, 1, 1, 5, 50]]]], isLast: true, isCut: false});
-		expect([...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 1, 3]]}).synced, ...ticks(1).synced]).toEqual([]);
-		expect([...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 3, 0]]}).synced, ...ticks(1).synced]).toEqual([{peer: other, messages: 0}]);
+		expect([...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 1, 3]], isEnd: true}).synced, ...ticks(1).synced]).toEqual([]);
+		expect([...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 3, 0]], isEnd: true}).synced, ...ticks(1).synced]).toEqual([{peer: other, messages: 0}]);
 	});
 
 	test('the hash covers what is there, not what is only heard of', () => {

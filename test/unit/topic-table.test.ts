@@ -90,11 +90,14 @@ test('a topic that is used again while its folder goes is opened behind that (ca
 });
 
 test('check names the limit of topics when it is reached, and what was hit by its setting (case 14)', () => {
+	const atMs = 3_600_000;
 	const counters = {published: 0, delivered: 0, receivedBytes: 0, sentBytes: 0, rejected: {}, ignored: {}, bounds: {}};
-	expect(limitFindings({topicSlots: {used: 15, max: 16}, counters})).toEqual([]);
-	expect(limitFindings({topicSlots: {used: 16, max: 16}, counters: {...counters, bounds: {'topics': 3, 'out-queue': 2}}})).toMatchObject([
+	expect(limitFindings({atMs, topicSlots: {used: 15, max: 16}, counters})).toEqual([]);
+	expect(limitFindings({atMs, topicSlots: {used: 16, max: 16}, counters: {...counters, bounds: {'topics': 3, 'out-queue': 2}}})).toMatchObject([
 		{problem: 'The limit of topics is reached: 16 of 16 (limits.topics); new ones are refused', advice: expect.stringContaining('Raise limits.topics') as string},
-		{problem: 'Bounds were hit since the start: out-queue 2×', advice: 'A peer or a reader was too slow, or too much came at once.'},
+		{problem: 'Bounds were hit: out-queue 2× since the start', advice: 'A peer or a reader was too slow, or too much came at once.'},
 	]);
-	expect(limitFindings({counters: {...counters, bounds: {'topics': 3, 'open-files': 1}}}).map(({problem}) => problem)).toEqual(['The limit of topics (limits.topics) was hit, 3× since the start', 'The process could open no more files (ulimit -n), 1× since the start']);
+	expect(limitFindings({atMs, counters: {...counters, bounds: {'topics': 3, 'open-files': 1}}}).map(({problem}) => problem)).toEqual(['The limit of topics (limits.topics) was hit, 3× since the start', 'The process could open no more files (ulimit -n), 1× since the start']);
+	const hit = {...counters, bounds: {'out-queue': 2, 'disk': 1}, boundsAtMs: {'out-queue': atMs - 120_000, 'disk': atMs - 700_000}};
+	expect(limitFindings({atMs, counters: hit}).map(({problem}) => problem)).toEqual(['Bounds were hit: out-queue 2× since the start, last 2 min ago']);
 });
