@@ -35,6 +35,7 @@ describe('a member is meant', () => {
 		expect(called(a.slice(0, 6))).toEqual([c]); // Also the digits of a.
 		expect([called('n2'), called('N2')]).toEqual([[b], [b]]);
 		expect(called('127.0.0.1:5001')).toEqual([b]);
+		expect(called('localhost:5001')).toEqual([b]);
 		expect(called('5002')).toEqual([c]);
 		expect(called(b.slice(0, 4))).toEqual([b]);
 	});
