@@ -1,6 +1,6 @@
 /**
-Programs that read topics through the nodes of a simulated cluster: from now, from the beginning, or from the offset where an earlier one
-stopped; slowly, so that they fall behind the log and catch up; over restarts. What they get is judged by `offsets.ts`. They draw from
+Programs that read topics through the nodes of a simulated cluster, one topic each or all that the node has: from now, from the beginning, or from the offset where
+an earlier one stopped; slowly, so that they fall behind the log and catch up; over restarts. What they get is judged by `offsets.ts`. They draw from
 a chance of their own and do nothing but read, so that a run is the same with and without them.
 */
 import type {From} from '../../../core/api.ts';
@@ -15,10 +15,21 @@ import {hash32, type SeededRandom} from '../random.ts';
 import type {Host} from './host.ts';
 import type {Witness} from './witness.ts';
 
-type Program = {readonly host: Host; readonly node: Node; readonly topic: Topic; readonly from: From; readonly seen: OffsetReader; reading: BatchReading | undefined; room: number; isFull: boolean};
+type Program = {
+	readonly host: Host;
+	readonly node: Node;
+	readonly from: From;
+	readonly seen: ReadonlyMap<Topic, OffsetReader>;
+	reading: BatchReading | undefined;
+	/** Messages that it takes before it has enough for now. */
+	room: number;
+	isFull: boolean;
+	/** Told as gone, of which topic is not known yet: the next message of the topic shows it. */
+	untold: number;
+};
 
 /** A node said that these messages are gone. */
-type Claim = {readonly program: Program; readonly to: number; age: number};
+type Claim = {readonly program: Program; readonly topic: Topic; readonly to: number; age: number};
 
 const programsMax = 12;
 /** A program counts messages, not bytes. */
@@ -70,11 +81,11 @@ export class Readers {
 	behind(): string[] {
 		this.#forget();
 		this.goOn();
-		return this.#programs.flatMap(({host, topic, seen, from}) => {
+		return this.#programs.flatMap(({host, seen, from, untold}) => [...seen].flatMap(([topic, {next}]) => {
 			const log = this.#witness.logs.get(host)?.get(topic);
-			const isThere = !log || seen.next === log.nextOffset || (seen.next === undefined && (from === 'now' || log.messages === 0));
-			return isThere ? [] : [`a reader at ${host.id} of ${topic} from ${from} is at ${seen.next}, the log at ${log.nextOffset}`];
-		});
+			const isThere = !log || next === log.nextOffset || (next === undefined && (from === 'now' || log.messages === 0)) || (log.messages === 0 && log.nextOffset - next! <= untold);
+			return isThere ? [] : [`a reader at ${host.id} of ${topic} from ${from} is at ${next}, the log at ${log.nextOffset}`];
+		}));
 	}
 
 	#open(hosts: readonly Host[]): void {
@@ -84,10 +95,12 @@ export class Readers {
 		const topics = [...node?.data.topics.keys() ?? []];
 		if (!host || !node || node.phase !== 'running' || topics.length === 0 || this.#programs.length >= programsMax) return;
 		const topic = random.pick(topics);
-		const place = {node: host.key, topic};
-		const end = this.#offsets.end(place);
+		const end = this.#offsets.end({node: host.key, topic});
 		const from: From = random.pick(['now', 'beginning', end, random.below(end + 1)]);
-		const program: Program = {host, node, topic, from, seen: this.#offsets.reader(place, typeof from === 'number' ? from : undefined), reading: undefined, room: random.pick([1, 10, 200]), isFull: false};
+		// An offset is one of a topic.
+		const wanted = typeof from === 'string' && random.chance(1, 2) ? topics : [topic];
+		const seen = new Map(wanted.map(one => [one, this.#offsets.reader({node: host.key, topic: one}, typeof from === 'number' ? from : undefined)]));
+		const program: Program = {host, node, from, seen, reading: undefined, room: random.pick([1, 10, 200]), isFull: false, untold: 0};
 		this.#programs.push(program);
 		this.opened++;
 		const sink: BatchSink = {
@@ -95,15 +108,16 @@ export class Readers {
 			take: items => this.#take(program, items),
 			dropped: messages => {
 				this.dropped += messages;
-				program.seen.dropped(messages);
-				this.#claims.push({program, to: program.seen.next ?? 0, age: 0});
+				program.untold += messages;
+				// Of one topic it is known at once.
+				if (wanted.length === 1) this.#attribute(program, topic, messages);
 			},
 			failed: error => {
 				// A disk that fails takes its node down; whoever reads then hears of it first.
-				if (this.#isOn(program) && (error as Partial<DapssError>).code !== 'storage') this.#offsets.problem ??= new Error(`a log can be read: ${host.id} ${topic} from ${from}: ${error.message}`);
+				if (this.#isOn(program) && (error as Partial<DapssError>).code !== 'storage') this.#offsets.problem ??= new Error(`a log can be read: ${host.id} ${wanted.join(' ')} from ${from}: ${error.message}`);
 			},
 		};
-		program.reading = this.#subscribes ? node.readBatches([topic], from, sink) : readLog(node, topic, from, sink);
+		program.reading = this.#subscribes ? node.readBatches(wanted, from, sink) : readLogs(node, wanted, from, sink);
 		program.reading.agreed.catch(() => void (this.#programs = this.#programs.filter(other => other !== program)));
 	}
 
@@ -115,14 +129,27 @@ export class Readers {
 		for (const item of items) {
 			if (program.room <= 0) break;
 			taken++;
+			const {topic} = item.batch;
+			const one = seen.get(topic)!;
+			const first = typeof from === 'number' ? Math.max(from, item.offset) : item.offset;
+			if (one.next !== undefined && first > one.next) this.#attribute(program, topic, first - one.next);
 			for (const {offset, origin, incarnation, seq, body} of deliveriesOf(item, typeof from === 'number' ? from : 0)) {
-				seen.take({offset, origin, incarnation, seq, digest: hash32(Buffer.from(body).toString('latin1'))});
+				one.take({offset, origin, incarnation, seq, digest: hash32(Buffer.from(body).toString('latin1'))});
 				program.room--;
 			}
 		}
 
 		program.isFull = program.room <= 0;
 		return taken;
+	}
+
+	/** So many messages of the topic are gone: as many must have been told. */
+	#attribute(program: Program, topic: Topic, messages: number): void {
+		const seen = program.seen.get(topic)!;
+		program.untold -= messages;
+		if (program.untold < 0) this.#offsets.problem ??= new Error(`what is gone is told: ${program.host.id} ${topic} goes on ${messages} behind ${seen.next}, and ${-program.untold} of these were not told`);
+		seen.dropped(messages);
+		this.#claims.push({program, topic, to: seen.next ?? 0, age: 0});
 	}
 
 	#close(program: Program): void {
@@ -133,7 +160,7 @@ export class Readers {
 	/** Only what retention or damage took is gone. */
 	#judgeClaims(): void {
 		this.#claims = this.#claims.filter(claim => {
-			const {program: {host, topic}, to} = claim;
+			const {program: {host}, topic, to} = claim;
 			if (!this.#isOn(claim.program) || this.#witness.messages.isSpoilt(host)) return false;
 			const {firstOffset} = this.#witness.logs.get(host)!.get(topic)!;
 			if (firstOffset >= to) return false;
@@ -153,20 +180,23 @@ export class Readers {
 	}
 }
 
-/** Read what the node has of a topic, whether it is subscribed or not. */
-function readLog({data}: Node, topic: Topic, from: From, sink: BatchSink): BatchReading {
+/** Read what the node has of topics, whether it is subscribed or not. */
+function readLogs({data}: Node, topics: readonly Topic[], from: From, sink: BatchSink): BatchReading {
 	let isClosed = false;
-	const reader = data.read(topic, from, sink);
-	let opened: Reader | undefined;
+	const opened = new Map<Topic, Reader>();
 	return {
-		agreed: reader.then(done => {
-			opened = done;
-			if (isClosed) data.stopReading(topic, done);
-		}),
-		resume: () => opened?.resume(),
+		agreed: Promise.all(topics.map(async topic => {
+			const reader = await data.read(topic, from, sink);
+			if (isClosed) return data.stopReading(topic, reader);
+			opened.set(topic, reader);
+			reader.resume();
+		})).then(() => undefined),
+		resume() {
+			for (const reader of opened.values()) reader.resume();
+		},
 		async close() {
 			isClosed = true;
-			if (opened) data.stopReading(topic, opened);
+			for (const [topic, reader] of opened) data.stopReading(topic, reader);
 		},
 	};
 }

@@ -2,7 +2,7 @@
 Whether a repair that is told has happened: a node that says that a partition is repaired has all that the far side had at the heal. Whoever goes away
 between the two, or comes back anew, is not waited for.
 */
-import type {BatchHeader, NodeId, Topic} from '../../../core/message.ts';
+import type {BatchHeader, NodeId} from '../../../core/message.ts';
 import type {PartitionEvent} from '../../../core/observe/events.ts';
 import type {Host} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
@@ -31,10 +31,10 @@ export class Repairs {
 		if (far) this.#healed.set(host, far.filter(other => other.host.id !== id));
 	}
 
-	/** The node wants nothing of the topic any more; if it subscribes again, that has nothing to do with the heal. */
-	unsubscribed(host: Host, topic: Topic): void {
+	/** Subscriptions were agreed. Of a topic that the node wants no more nothing is waited for; if it subscribes again, that has nothing to do with the heal. */
+	subscribed(host: Host): void {
 		const far = this.#healed.get(host);
-		if (far) this.#healed.set(host, far.map(one => ({...one, had: one.had.filter(([, header]) => header.topic !== topic)})));
+		if (far && host.node) this.#healed.set(host, far.map(one => ({...one, had: one.had.filter(([, {topic}]) => host.node!.data.isSubscribed(topic))})));
 	}
 
 	/** What is wrong with what the node tells; `undefined` when nothing. */
@@ -73,7 +73,7 @@ export class Repairs {
 	}
 }
 
-/** What the node wishes of the topic now. */
+/** What the node wishes of the topic now. A subscription that was agreed a moment ago takes effect after the heal. */
 function sinceOf({id, node}: Host, {topic}: BatchHeader): number | undefined {
-	return node!.control.topics.subscribers(topic).get(id);
+	return node!.data.isSubscribed(topic) ? node!.control.topics.subscribers(topic).get(id) : undefined;
 }

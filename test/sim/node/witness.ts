@@ -437,6 +437,13 @@ export class Witness {
 				leave();
 			},
 		});
+		const setInterests = node.data.setInterests.bind(node.data);
+		Object.assign(node.data, {
+			setInterests: (...given: Parameters<typeof setInterests>) => {
+				setInterests(...given);
+				this.repairs.subscribed(host);
+			},
+		});
 		const record = node.journal.record.bind(node.journal);
 		Object.assign(node.journal, {
 			record: (event: BrokerEvent) => {
@@ -451,7 +458,6 @@ export class Witness {
 					if (event.state === 'down' || event.state === 'left' || event.state === 'unreachable') this.repairs.gone(host, event.id);
 				}
 
-				if (event.type === 'unsubscribed' && event.node === host.id) this.repairs.unsubscribed(host, event.topic);
 				const unrepaired = event.type === 'partition' ? this.repairs.told(host, event, [...this.#views.keys()]) : undefined;
 				if (unrepaired !== undefined) throw this.#problem(`a repair that is told has happened: ${unrepaired}`);
 				record(event);
