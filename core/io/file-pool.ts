@@ -125,8 +125,8 @@ export class FilePool implements Files {
 	/** Have room for one more. Whoever has a descriptor never waits for a second one, so this ends. */
 	async #enter(): Promise<void> {
 		while (this.#open >= this.#options.openMax) {
-			// oxlint-disable-next-line no-await-in-loop -- waits for an event, then looks again
-			if (!await this.#closeOldest()) await this.#released();
+			// Whether a file can be closed is looked at in the same step in which it is waited for: what happens between two steps would be missed.
+			await (this.#idle.size > 0 ? this.#closeOldest() : this.#released()); // oxlint-disable-line no-await-in-loop -- waits for an event, then looks again
 		}
 
 		this.#open++;
@@ -143,8 +143,11 @@ export class FilePool implements Files {
 					if (!isOutOfDescriptors(error)) throw error;
 				}
 
-				// oxlint-disable-next-line no-await-in-loop
-				if (await this.#closeOldest()) continue;
+				if (this.#idle.size > 0) {
+					await this.#closeOldest(); // oxlint-disable-line no-await-in-loop
+					continue;
+				}
+
 				if (!isShort) {
 					isShort = true;
 					this.#short++;
@@ -159,13 +162,11 @@ export class FilePool implements Files {
 		}
 	}
 
-	/** False when all are in use. */
-	async #closeOldest(): Promise<boolean> {
+	/** One must be idle. */
+	async #closeOldest(): Promise<void> {
 		const [oldest] = this.#idle;
-		if (!oldest) return false;
-		this.#idle.delete(oldest);
-		await oldest.giveBack();
-		return true;
+		this.#idle.delete(oldest!);
+		await oldest!.giveBack();
 	}
 
 	/** Resolves when a descriptor may be had, or after a time, milliseconds. */

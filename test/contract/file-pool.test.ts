@@ -169,6 +169,21 @@ test('out of descriptors, a file that is idle is closed at once (case 13)', asyn
 	expect(seen.open).toBe(0);
 });
 
+test('a descriptor that comes free in any step is not missed by who waits for it (case 13)', async () => {
+	// Steps of the event loop between the end of the other's use and the beginning of the wait.
+	for (let steps = 0; steps < 12; steps++) {
+		const {promise, resolve} = Promise.withResolvers<number>();
+		const file: OpenFile = {size: 0, read: () => promise, write: async () => 0, datasync: async () => undefined, truncate: async () => undefined, close: async () => undefined};
+		const pool = new FilePool({...realFiles, open: async () => file}, {openMax: 1});
+		const one = await pool.open('one', 'read');
+		const reading = one.read(Buffer.alloc(1), 0);
+		resolve(1);
+		for (let step = 0; step < steps; step++) await undefined; // oxlint-disable-line no-await-in-loop, typescript/await-thenable -- one step of the event loop
+		expect(await pool.open('other', 'read')).toBeDefined(); // oxlint-disable-line no-await-in-loop
+		await reading; // oxlint-disable-line no-await-in-loop
+	}
+});
+
 test('files and connections share what the process may open (case 13)', () => {
 	const configured = {openFiles: 256, connections: 1024};
 	expect(sharesOf(configured, 1_000_000)).toEqual(configured);
