@@ -122,6 +122,7 @@ class Run {
 		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
 		this.#isMixed = this.#way === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
+		this.#witness.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
 		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
 		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters, messages: this.#witness.messages});
 		// The resignation of a lost disk counts, whether there is a copy of it or not.
@@ -170,7 +171,7 @@ class Run {
 			},
 			work: {
 				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, refilled: witness.messages.refills, commands: witness.commands,
-				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
+				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, deletedUnread: witness.unread.told, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
 				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, aged: witness.ages.checked, snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),

@@ -1,6 +1,7 @@
 /**
 The disk of one simulated machine: a platter behind the `Files` port, where a write takes virtual time and belongs to the process that
-asked for it. The process may be killed or the power cut. It fails with EIO or ENOSPC when told to, and rots: bits flip, files are cut short.
+asked for it. The process may be killed or the power cut. It fails with EIO or ENOSPC when told to, has no descriptor to give for a while, and rots: bits flip,
+files are cut short.
 */
 import {dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/files.ts';
@@ -8,8 +9,8 @@ import {Platter, type Loss, type StoredFile} from '../platter.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SeededRandom} from '../random.ts';
 
-export type DiskCounts = {writes: number; syncs: number; kills: number; powerCuts: number; lost: number; kept: number; torn: number; eio: number; enospc: number; flips: number; truncations: number; wipes: number};
-export const noDiskCounts = (): DiskCounts => ({writes: 0, syncs: 0, kills: 0, powerCuts: 0, lost: 0, kept: 0, torn: 0, eio: 0, enospc: 0, flips: 0, truncations: 0, wipes: 0});
+export type DiskCounts = {writes: number; syncs: number; kills: number; powerCuts: number; lost: number; kept: number; torn: number; eio: number; enospc: number; emfile: number; flips: number; truncations: number; wipes: number};
+export const noDiskCounts = (): DiskCounts => ({writes: 0, syncs: 0, kills: 0, powerCuts: 0, lost: 0, kept: 0, torn: 0, eio: 0, enospc: 0, emfile: 0, flips: 0, truncations: 0, wipes: 0});
 
 export class SimDisk implements Files {
 	readonly counts: DiskCounts;
@@ -21,6 +22,7 @@ export class SimDisk implements Files {
 	#platter = new Platter();
 	/** The next write or sync fails with it. */
 	#failure: 'EIO' | 'ENOSPC' | undefined;
+	#shortUntilMs = 0;
 
 	constructor({schedule, random, syncMs, counts}: {readonly schedule: Schedule; readonly random: SeededRandom; readonly syncMs: readonly [number, number]; readonly counts: DiskCounts}) {
 		this.#schedule = schedule;
@@ -63,9 +65,15 @@ export class SimDisk implements Files {
 		this.#failure = code;
 	}
 
+	/** The process can open nothing for a while (EMFILE). */
+	fewFiles(forMs: number): void {
+		this.#shortUntilMs = this.#schedule.nowMs + forMs;
+	}
+
 	/** No failure is to come. */
 	heal(): void {
 		this.#failure = undefined;
+		this.#shortUntilMs = 0;
 	}
 
 	/** Change what lies there: a flipped bit, or a file cut short. Only files that `isOf` takes. False when there is none. */
@@ -100,6 +108,7 @@ export class SimDisk implements Files {
 	}
 
 	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
+		this.#expectDescriptor();
 		let file = this.#platter.file(path);
 		if (!file && mode !== 'write') throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
 		file ??= this.#platter.create(path);
@@ -107,14 +116,17 @@ export class SimDisk implements Files {
 	}
 
 	async list(folder: string): Promise<readonly string[]> {
+		this.#expectDescriptor();
 		return this.#platter.list(folder);
 	}
 
 	async makeFolder(folder: string): Promise<void> {
+		this.#expectDescriptor();
 		for (const parent of this.#platter.makeFolder(folder)) this.#platter.syncFolder(parent);
 	}
 
 	async syncFolder(folder: string): Promise<void> {
+		this.#expectDescriptor();
 		await this.#after(this.#latency(), () => this.#platter.syncFolder(folder));
 	}
 
@@ -129,6 +141,12 @@ export class SimDisk implements Files {
 	async removeFolder(folder: string): Promise<void> {
 		this.#platter.unlink(folder);
 		await this.syncFolder(dirname(folder));
+	}
+
+	#expectDescriptor(): void {
+		if (this.#schedule.nowMs >= this.#shortUntilMs) return;
+		this.counts.emfile++;
+		throw Object.assign(new Error('EMFILE: too many open files'), {code: 'EMFILE'});
 	}
 
 	#openFile(file: StoredFile): OpenFile {

@@ -8,7 +8,8 @@ import {crc32c} from '@node-rs/crc32';
 import {Node} from '../../../core/broker.ts';
 import {decode} from '../../../core/codec.ts';
 import type {Config} from '../../../core/config.ts';
-import {replaceFile} from '../../../core/io/files.ts';
+import {FilePool} from '../../../core/io/file-pool.ts';
+import {replaceFile, type Files} from '../../../core/io/files.ts';
 import {openLog} from '../../../core/io/log.ts';
 import {parseJoin} from '../../../core/joining.ts';
 import type {Judgement, Process} from '../../../core/membership/doubles.ts';
@@ -342,6 +343,7 @@ export class Host implements Station {
 
 	async #assemble(life: number, random: SeededRandom): Promise<void> {
 		const {id, address, options: {disk, config, fabric, witness, founds, raftLimits, replaces, way = 'none', expect = 0}} = this;
+		const current: {node?: Node} = {};
 		const hearsay = new Hearsay();
 		this.#hearsay = hearsay;
 		const clock = this.#clock(life);
@@ -350,19 +352,20 @@ export class Host implements Station {
 		const drawn = random.child('instance');
 		const instance = Array.from({length: 16}, () => drawn.below(16).toString(16)).join('');
 		const name = {text: defaultName('host', Number(address.split(':')[1])), isChosen: false};
-		await disk.makeFolder(folder);
+		const files = new FilePool(disk, {openMax: random.child('files').pick([1, 4, 64]), clock, onShort: () => current.node?.journal.bound('open-files')});
+		await files.makeFolder(folder);
 		const state = readState(disk);
 		const incarnation = state.incarnation + 1;
 		const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 		lamport.nextCeiling();
-		const save = (rest: Omit<State, 'incarnation'>): Promise<void> => replaceFile(disk, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
+		const save = (rest: Omit<State, 'incarnation'>): Promise<void> => replaceFile(files, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
 		const {incarnation: _former, ...kept} = state;
 		await save({...kept, lamport: lamport.ceiling});
 		lamport.kept(lamport.ceiling);
-		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files: disk, clock, entropy};
+		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files, clock, entropy};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
-		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(disk));
+		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(files, disk));
 		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
 		const uptimeMs = (): number => this.options.schedule.nowMs;
 		const retentionClock = new RetentionClock(resumedTime(this.#keptTime, {wallMs: clock.wallMs(), uptimeMs: uptimeMs()}, config.storage.retainAgeS * 1000), () => clock.monotonicMs());
@@ -372,7 +375,6 @@ export class Host implements Station {
 
 		keepTime();
 		clock.every(keepTimeMs, keepTime);
-		const current: {node?: Node} = {};
 		const clusterId = (): string => current.node?.clusterId ?? state.clusterId;
 		this.hello = () => ({
 			id, address, clusterId: clusterId(), incarnation, version: 'sim', instance: protocol < namesProtocol ? '' : instance,
@@ -416,13 +418,13 @@ export class Host implements Station {
 				retentionMs: () => retentionClock.nowMs,
 				removeTopic: async topic => {
 					const at = `${folder}/topics/${encodeURIComponent(topic)}`;
-					const names = await disk.list(at);
+					const names = await files.list(at);
 					for (const part of [names.filter(file => file === 'synced'), names.filter(file => file !== 'synced')]) {
-						for (const file of part) await disk.unlink(`${at}/${file}`); // oxlint-disable-line no-await-in-loop -- in order
-						await disk.syncFolder(at); // oxlint-disable-line no-await-in-loop
+						for (const file of part) await files.unlink(`${at}/${file}`); // oxlint-disable-line no-await-in-loop -- in order
+						await files.syncFolder(at); // oxlint-disable-line no-await-in-loop
 					}
 
-					await disk.removeFolder(at);
+					await files.removeFolder(at);
 				},
 				openTopic: async (topic, onHeader) => {
 					const topicLog = await openLog({folder: `${folder}/topics/${encodeURIComponent(topic)}`, ...logOptions});
@@ -564,12 +566,12 @@ function readState(disk: SimDisk): State {
 	}
 }
 
-function blobsOn(disk: SimDisk): Blobs {
+function blobsOn(files: Files, disk: SimDisk): Blobs {
 	return {
 		async write(name, bytes) {
 			const checksum = Buffer.alloc(4);
 			checksum.writeUInt32BE(crc32c(bytes));
-			await replaceFile(disk, folder, name, Buffer.concat([checksum, bytes]));
+			await replaceFile(files, folder, name, Buffer.concat([checksum, bytes]));
 		},
 		async read(name) {
 			const bytes = disk.content(joinPath(folder, name));
@@ -578,8 +580,8 @@ function blobsOn(disk: SimDisk): Blobs {
 			if (bytes.length < 4 || bytes.readUInt32BE(0) !== crc32c(body)) throw Object.assign(new Error(`The file ${name} is damaged`), {code: 'storage'});
 			return Buffer.from(body);
 		},
-		list: () => disk.list(folder),
-		unlink: name => disk.unlink(joinPath(folder, name)),
+		list: () => files.list(folder),
+		unlink: name => files.unlink(joinPath(folder, name)),
 	};
 }
 

@@ -1,7 +1,7 @@
 /**
 What happens to the world around the nodes, as it does to those who operate them: hosts get other addresses, one at a time or all at once, a newcomer
-is given the address of one that is down, a disk is copied and both copies are started, a firewall takes TCP or UDP away, and a host comes
-back with another program or another key.
+is given the address of one that is down, a disk is copied and both copies are started, a firewall takes TCP or UDP away, a host comes
+back with another program or another key, and its process may open no more files.
 */
 import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
@@ -70,6 +70,11 @@ export class Incidents {
 					fabric.blockTcp(one.key, host.key);
 				}
 
+				return true;
+			}
+
+			case 'few-files': {
+				host.options.disk.fewFiles(forMs);
 				return true;
 			}
 

@@ -77,6 +77,14 @@ export class Readers {
 		}
 	}
 
+	/** Up to which offset the topic was read through this node: by its slowest program; of a topic that no program reads, by anybody. */
+	readUpTo(host: Host, topic: Topic): number {
+		const places = this.#programs.filter(program => program.host === host && this.#isOn(program)).flatMap(({seen}) => seen.get(topic) ?? []);
+		if (places.length > 0) return Math.min(...places.map(({next}) => next ?? Infinity));
+		const isSent = (host.node?.control.topics.subscribers(topic).size ?? 0) > 0; // To all who subscribe.
+		return isSent ? Infinity : this.#offsets.end({node: host.key, topic});
+	}
+
 	/** Who has not got what its log has. */
 	behind(): string[] {
 		this.#forget();

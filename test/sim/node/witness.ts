@@ -24,6 +24,7 @@ import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {Questions} from './questions.ts';
 import {Repairs} from './repairs.ts';
+import {Unread, type ReadUpTo} from './unread.ts';
 
 /** An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while it may still take effect. */
 export type Operation = {
@@ -65,6 +66,9 @@ export class Witness {
 	readonly #views = new Map<Host, View>();
 	readonly doubleVotes = new DoubleVotes();
 	readonly ages = new Ages();
+	readonly unread = new Unread();
+	/** @default all is read */
+	readUpTo: ReadUpTo = () => Infinity;
 	readonly #questions = new Questions();
 	readonly #quorums = new QuorumChecks();
 	readonly #belonging = new Belonging();
@@ -89,7 +93,12 @@ export class Witness {
 
 	/** After every event: the nodes that it touched. */
 	observe(hosts: readonly Host[]): void {
-		this.#tidied = this.#tidied.filter(({log, host, atMs}) => host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log));
+		this.#tidied = this.#tidied.filter(({log, host, atMs}) => {
+			if (host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log)) return true;
+			const untold = this.unread.untold(host);
+			if (untold !== undefined) throw this.#problem(untold);
+			return false;
+		});
 		this.messages.settle();
 		const unreached = this.#quorums.look(hosts);
 		if (unreached !== undefined) throw this.#problem(`the quorum is counted over links: ${unreached}`);
@@ -104,6 +113,7 @@ export class Witness {
 	}
 
 	ended(host: Host, why: Stop): void {
+		if (/EMFILE/.test(host.reason)) throw this.#problem(`a node does not stop for want of descriptors: ${host.id} ended: ${host.reason}`);
 		this.stops[why]++;
 		this.causes.ended(host.id, host.options.schedule.nowMs);
 		this.doubleVotes.ended(host);
@@ -147,6 +157,7 @@ export class Witness {
 		this.#hookQuestions(host, node);
 		this.causes.booted(host.key);
 		this.repairs.booted(host);
+		this.unread.booted(host);
 	}
 
 	/** It has read its logs back. */
@@ -264,11 +275,13 @@ export class Witness {
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
 				const {nextOffset} = log;
 				this.#tidying.add(log); // What went is gone at once; a question that was judged before is answered after it.
+				const readBefore = this.readUpTo(host, topic);
 				const retained = await retain(...given);
 				this.#tidied.push({log, host, atMs: host.options.schedule.nowMs});
 				const gone = this.messages.retained(host, topic, log.firstOffset, retained ? nextOffset : 0);
 				const problem = retained && this.ages.taken(host, gone, retained.deletions, given[0].ageMs);
 				if (problem !== undefined) throw this.#problem(problem);
+				if (retained && host.node) this.unread.taken(host, topic, retained, readBefore, this.readUpTo(host, topic));
 				if (retained) this.upkeep(host);
 				return retained;
 			},
@@ -452,6 +465,7 @@ export class Witness {
 				if (wrong !== undefined) throw this.#problem(wrong);
 				if (event.type === 'transfer') this.causes.handedOver(event.from, nowMs);
 				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
+				if (event.type === 'deleted') this.unread.deleted(host, event.topic, event.unread);
 				if (event.type === 'member') {
 					if (event.state === 'left' && event.why && !this.#farewells.has(event.id)) throw this.#problem(`a crash is not told as a stop: ${host.id} says that ${event.id} has left, and no process that speaks for it stopped`);
 					this.accusations.add(event.state, host, [...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy));
