@@ -24,6 +24,8 @@ type Program = {
 	/** Messages that it takes before it has enough for now. */
 	room: number;
 	isFull: boolean;
+	/** It has a place in the logs. */
+	isOpen: boolean;
 	/** Told as gone, of which topic is not known yet: the next message of the topic shows it. */
 	untold: number;
 };
@@ -79,7 +81,7 @@ export class Readers {
 
 	/** Up to which offset the topic was read through this node: by its slowest program; of a topic that no program reads, by anybody. */
 	readUpTo(host: Host, topic: Topic): number {
-		const places = this.#programs.filter(program => program.host === host && this.#isOn(program)).flatMap(({seen}) => seen.get(topic) ?? []);
+		const places = this.#programs.filter(program => program.host === host && program.isOpen && this.#isOn(program)).flatMap(({seen}) => seen.get(topic) ?? []);
 		if (places.length > 0) return Math.min(...places.map(({next}) => next ?? Infinity));
 		const isSent = (host.node?.control.topics.subscribers(topic).size ?? 0) > 0; // To all who subscribe.
 		return isSent ? Infinity : this.#offsets.end({node: host.key, topic});
@@ -108,7 +110,7 @@ export class Readers {
 		// An offset is one of a topic.
 		const wanted = typeof from === 'string' && random.chance(1, 2) ? topics : [topic];
 		const seen = new Map(wanted.map(one => [one, this.#offsets.reader({node: host.key, topic: one}, typeof from === 'number' ? from : undefined)]));
-		const program: Program = {host, node, from, seen, reading: undefined, room: random.pick([1, 10, 200]), isFull: false, untold: 0};
+		const program: Program = {host, node, from, seen, reading: undefined, room: random.pick([1, 10, 200]), isFull: false, isOpen: false, untold: 0};
 		this.#programs.push(program);
 		this.opened++;
 		const sink: BatchSink = {
@@ -126,7 +128,7 @@ export class Readers {
 			},
 		};
 		program.reading = this.#subscribes ? node.readBatches(wanted, from, sink) : readLogs(node, wanted, from, sink);
-		program.reading.agreed.catch(() => void (this.#programs = this.#programs.filter(other => other !== program)));
+		program.reading.agreed.then(() => void (program.isOpen = true), () => void (this.#programs = this.#programs.filter(other => other !== program)));
 	}
 
 	/** What it has no room for is left to the log, in the middle of what it is handed too. */
