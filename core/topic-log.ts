@@ -153,6 +153,8 @@ class IndexedTopicLog implements TopicLog {
 			at = next;
 		}
 
+		// A segment without a message may have lost them to damage. What came back, or comes back, to their offsets would go with it.
+		if (finder.holes().length > 0 || finder.untold > 0) for (const {first} of segments) if (!this.#newestMs.has(first)) this.#came(first, nowMs);
 		for (const {header, offset, position, end} of fills) {
 			if (!finder.fill(header, offset)) continue; // Retention has taken what was around it.
 			this.#fills.add(header, offset, position, end);
@@ -161,8 +163,6 @@ class IndexedTopicLog implements TopicLog {
 
 		this.#holes = finder.holes();
 		this.#untold = finder.untold;
-		// One without a message may have lost them: peers get the time to give them back.
-		if (this.missing > 0) for (const {first} of segments) if (!this.#newestMs.has(first)) this.#came(first, nowMs);
 	}
 
 	async refill(found: readonly Batch[]): Promise<readonly Placed[]> {

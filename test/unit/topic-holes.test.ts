@@ -69,6 +69,25 @@ describe('holes', () => {
 		]);
 	});
 
+	test('of a segment that damage emptied: what came back to it is kept for as long as anything, after a restart too', async () => {
+		let nowMs = 1000;
+		const at = (log: MemoryLog): Promise<TopicLog> => openTopicLog(log, () => undefined, a, () => nowMs);
+		const memory = new MemoryLog({segmentBytes: 400});
+		const log = await at(memory);
+		const all = Array.from({length: 12}, (_, index) => batch(a, index + 1, 1, index + 1));
+		await log.append(all.map(one => ({batch: one, hops: 0, repaired: false}))).synced;
+		const {end} = memory.segments()[0]!;
+		const lost = (await memory.read(0, 1e9)).records.filter(({position}) => position < end).length;
+		const isLost = (index: number): boolean => index < lost;
+		const broken = damaged(memory, isLost);
+		const one = await at(broken);
+		await one.refill(all.slice(0, lost));
+		nowMs += 1000;
+		const again = await at(damaged(broken, isLost));
+		expect(await again.retain({bytes: 1e9, ageMs: 10_000, nowMs})).toBeUndefined();
+		expect(again.messages).toBe(12);
+	});
+
 	test('held all of their own node from the first number on, and of others perhaps not', async () => {
 		const memory = new MemoryLog({segmentBytes: 4000});
 		const log = await open(memory);
