@@ -2,17 +2,17 @@
 Discovery: small authenticated multicast datagrams that say which node of which cluster is here, and with which topics. A hint only: a
 beacon never makes a member and is never answered. Each is taken once and never after a newer one of its sender.
 
-Beacons go over v4 multicast, and over v6 as well where a node cannot be called over v4. Beacons of a cluster with another name or secret do not verify; they are counted and nothing else.
+Beacons of a cluster with another name or secret do not verify; they are counted and nothing else.
 */
-import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
-import {networkInterfaces, type NetworkInterfaceInfo} from 'node:os';
+import type {RemoteInfo} from 'node:dgram';
+import {networkInterfaces} from 'node:os';
 import {decode, encode} from '../codec.ts';
 import type {Config} from '../config.ts';
-import {errorMessage} from '../errors.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
-import {isAdvertisable, isLinkLocal, isLoopback, parseAddress} from '../address.ts';
+import {isAdvertisable, isLoopback, parseAddress} from '../address.ts';
 import type {Counters} from './counters.ts';
+import {openMulticast, pathsOf} from './multicast.ts';
 
 export type Beacon = {
 	readonly id: NodeId;
@@ -36,10 +36,6 @@ export type BeaconOptions = {
 	readonly onProblem: (line: string) => void;
 };
 export type OpenBeacon = AsyncDisposable & {announce(): void};
-
-/** One interface, as sockets of its family name it, and the group there. */
-type Path = {readonly type: 'udp4' | 'udp6'; readonly group: string; readonly at: string};
-type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
 export const beaconBytesMax = 512;
 const macBytes = 32;
@@ -79,7 +75,6 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 	let counter = 0;
 	const advertised = parseAddress(say().address)?.host ?? '';
 	const isLocal = isLoopback(advertised);
-	const paths = pathsOf(advertised, group, networkInterfaces());
 	const onDatagram = (datagram: Buffer, {address: source}: RemoteInfo): void => {
 		// The system hands over what any process on this machine joined the group for.
 		if (isLocal && !isLoopback(source)) return refusals.add('beacon-interface');
@@ -101,27 +96,15 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		onBeacon(beacon);
 	};
 
-	const sockets: Array<{readonly socket: Socket; readonly to: string}> = [];
-	/** The socket of a family that hears. */
-	const ears = new Map<Path['type'], Socket>();
-	for (const path of paths) {
-		try {
-			const ear = ears.get(path.type);
-			// oxlint-disable-next-line no-await-in-loop -- few
-			const socket = await openSocket(path, port, ear ? undefined : onDatagram);
-			sockets.push({socket, to: path.group});
-			if (ear) join(ear, path);
-			else ears.set(path.type, socket);
-		} catch (error) {
-			if (sockets.length === 0) onProblem(`Discovery is off: multicast cannot be used on ${path.at} (${errorMessage(error)}); nodes join with --bootstrap`);
-		}
-	}
-
-	if (!isLocal && sockets.length === 1) onProblem('Discovery reaches this machine only: no network interface takes multicast; nodes on other machines join with --bootstrap');
+	const multicast = await openMulticast({
+		paths: pathsOf(advertised, group, networkInterfaces()), port, onDatagram,
+		onProblem: line => onProblem(`Discovery is off: ${line}; nodes join with --bootstrap`),
+	});
+	if (!isLocal && multicast.interfaces === 1) onProblem('Discovery reaches this machine only: no network interface takes multicast; nodes on other machines join with --bootstrap');
 	const announce = (): void => {
 		counter++;
 		const datagram = encodeBeacon({id, incarnation, ...say()}, counter, keys);
-		for (const {socket, to} of sockets) socket.send(datagram, port, to, () => undefined);
+		multicast.send(datagram);
 	};
 
 	announce();
@@ -134,68 +117,9 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		async [Symbol.asyncDispose]() {
 			clearInterval(timer);
 			clearInterval(second);
-			await Promise.all(sockets.splice(0).map(({socket}) => new Promise<void>(resolve => {
-				socket.close(() => resolve());
-			})));
+			await multicast[Symbol.asyncDispose]();
 		},
 	};
-}
-
-/** The interfaces to speak and hear on: loopback, and all others of a node that other machines reach. */
-export function pathsOf(advertised: string, group: string, interfaces: Interfaces): readonly Path[] {
-	const v4 = (at: string): Path => ({type: 'udp4', group, at});
-	const loopback = v4('127.0.0.1');
-	if (isLoopback(advertised)) return [loopback];
-	const outer = Object.entries(interfaces).flatMap(([name, list = []]) => list.filter(({internal}) => !internal).map(one => ({...one, name})));
-	const overV4 = outer.filter(({family}) => family === 'IPv4').map(({address}) => v4(address));
-	// Who can only be called over v6 is heard by those who can call over v6: also by those without v4.
-	const needsV6 = overV4.length === 0 || !/^[\d.]+$/.test(advertised);
-	const zones = needsV6 ? [...new Set(outer.filter(({family, address}) => family === 'IPv6' && isLinkLocal(address)).map(({name, scopeid}) => process.platform === 'win32' ? String(scopeid) : name))] : [];
-	return [loopback, ...overV4, ...zones.map(zone => ({type: 'udp6', group: groupOverV6(group), at: `::%${zone}`} as const))];
-}
-
-/** A group of v6 on the local link (RFC 4291, 2.7) that follows from the one of v4. */
-function groupOverV6(group: string): string {
-	const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
-	return `ff12::${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
-}
-
-function join(ear: Socket, {group, at}: Path): void {
-	try {
-		ear.addMembership(group, at);
-	} catch {
-		// Joined already: two addresses of one interface.
-	}
-}
-
-function openSocket(path: Path, port: number, onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined): Promise<Socket> {
-	const {type, group, at} = path;
-	const any = type === 'udp4' ? '0.0.0.0' : '::';
-	return new Promise((resolve, reject) => {
-		const socket = createSocket({type, reuseAddr: true, ipv6Only: type === 'udp6'});
-		socket.once('error', reject);
-		// One socket of each family hears the group on all interfaces; the others only send, each from its own. Bound to the group it hears
-		// nothing else that comes to the port; Windows cannot bind to a group, and v6 only to that of one interface.
-		const listenAt = type === 'udp6' || process.platform === 'win32' ? any : group;
-		socket.bind(onDatagram ? port : 0, onDatagram ? listenAt : type === 'udp4' ? at : any, () => {
-			try {
-				if (onDatagram) {
-					socket.addMembership(group, at);
-					socket.on('message', onDatagram);
-				}
-
-				socket.setMulticastInterface(at);
-				socket.setMulticastLoopback(true);
-				socket.setMulticastTTL(1);
-				socket.removeAllListeners('error');
-				socket.on('error', () => undefined);
-				resolve(socket);
-			} catch (error) {
-				socket.close();
-				reject(error instanceof Error ? error : new Error(String(error)));
-			}
-		});
-	});
 }
 
 function isCount(value: unknown): value is number {

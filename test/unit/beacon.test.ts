@@ -1,8 +1,9 @@
 import {createSocket} from 'node:dgram';
 import type {NetworkInterfaceInfo} from 'node:os';
 import {expect, test} from 'vitest';
-import {beaconBytesMax, decodeBeacon, encodeBeacon, openBeacon, pathsOf, type Beacon, type OpenBeacon} from '../../core/io/beacon.ts';
+import {beaconBytesMax, decodeBeacon, encodeBeacon, openBeacon, type Beacon, type OpenBeacon} from '../../core/io/beacon.ts';
 import {Counters} from '../../core/io/counters.ts';
+import {pathsOf} from '../../core/io/multicast.ts';
 import type {NodeId} from '../../core/message.ts';
 import {deriveKeys} from '../../core/seal.ts';
 import {createRandom} from '../sim/random.ts';
