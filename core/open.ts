@@ -169,7 +169,7 @@ async function assemble(configured: Config, resources: AsyncDisposableStack): Pr
 	const discovery = resources.use(await Discovery.open({
 		config, id: identity.id, incarnation, address, keys: shared.keys, refusals: shared.refusals,
 		former: state.members.filter(([id]) => id !== identity.id).map(([, at]) => at),
-		self: () => ({clusterId: current.node?.clusterId ?? state.clusterId, isMember: current.node?.phase === 'running', topics: [...current.node?.data.topics.keys() ?? []]}),
+		self: () => ({clusterId: current.node?.clusterId ?? state.clusterId, isMember: current.node?.phase === 'running', topics: subscribedBy(current.node), name: current.node?.control.topics.name(identity.id) ?? ''}),
 		onForeign: (clusterId, at) => current.node?.identity.sightings.foreign(clusterId, at),
 		onDouble: at => current.node?.identity.sightings.doubled(identity.id, address, at),
 		onProblem: warn,
@@ -227,6 +227,11 @@ async function assemble(configured: Config, resources: AsyncDisposableStack): Pr
 	}
 
 	return Object.assign(running, {port: config.port});
+}
+
+/** The topics that the node is subscribed to, as agreed. */
+function subscribedBy(node: Node | undefined): readonly Topic[] {
+	return node ? node.control.topics.topics().filter(({subscribers}) => subscribers.has(node.id)).map(({name}) => name) : [];
 }
 
 /** One question over a connection of its own. */

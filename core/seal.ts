@@ -20,6 +20,8 @@ export type Keys = {
 	/** Base of the keys that seal datagrams. */
 	readonly datagram: Buffer;
 	readonly beacon: KeyObject;
+	/** Of questions that beacons answer. */
+	readonly beaconSearch: KeyObject;
 	/** Proves in a hello that this side has the secret, also where there is no TLS. */
 	readonly proof: KeyObject;
 	/** `proof` as a node with node authentication switched off has it: from the cluster's name alone. It tells such a node why it is refused, and never admits it. */
@@ -42,6 +44,7 @@ export function deriveKeys({secret, cluster, enableNodeAuth = true}: {readonly s
 		batch: createSecretKey(derive(secret, 'batch signature')),
 		datagram: derive(link, 'datagram'),
 		beacon: createSecretKey(derive(link, 'beacon')),
+		beaconSearch: createSecretKey(derive(link, 'beacon search')),
 		proof: createSecretKey(derive(link, 'proof')),
 		openProof: createSecretKey(derive(open, 'proof')),
 	};

@@ -1,6 +1,7 @@
 /**
 Discovery: small authenticated multicast datagrams that say which node of which cluster is here, and with which topics. A hint only: a
-beacon never makes a member and is never answered. Each is taken once and never after a newer one of its sender.
+beacon never makes a member and is never answered. Each is taken once and never after a newer one of its sender. Who searches for a node can ask for
+the beacons of all (`beacon-search.ts`).
 
 Beacons of a cluster with another name or secret do not verify; they are counted and nothing else.
 */
@@ -11,6 +12,9 @@ import type {Config} from '../config.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
 import {isAdvertisable, isLoopback, parseAddress} from '../address.ts';
+import {isNodeName} from '../membership/node-name.ts';
+import {Answers, decodeSearch, isSearch, searchedFirst} from './beacon-search.ts';
+import {systemClock} from './clock.ts';
 import type {Counters} from './counters.ts';
 import {openMulticast, pathsOf} from './multicast.ts';
 
@@ -20,17 +24,19 @@ export type Beacon = {
 	readonly clusterId: string;
 	readonly address: string;
 	readonly phase: 'member' | 'seeking';
-	/** As many as fit. */
+	/** That the node is subscribed to, as many as fit. Of a node of an earlier version: that it has open. */
 	readonly topics: readonly string[];
+	/** As agreed; empty when there is none yet, and of a node of an earlier version, which does not read it either. */
+	readonly name: string;
 };
 export type BeaconOptions = {
 	readonly config: Config['discovery'];
-	readonly keys: Pick<Keys, 'beacon'>;
+	readonly keys: Pick<Keys, 'beacon' | 'beaconSearch'>;
 	readonly id: NodeId;
 	readonly incarnation: number;
 	readonly refusals: Counters;
 	/** `address`: where others reach this node; it decides which interfaces are used. */
-	readonly say: () => Pick<Beacon, 'clusterId' | 'address' | 'phase' | 'topics'>;
+	readonly say: () => Pick<Beacon, 'clusterId' | 'address' | 'phase' | 'topics' | 'name'>;
 	readonly onBeacon: (beacon: Beacon) => void;
 	/** One line for people. */
 	readonly onProblem: (line: string) => void;
@@ -45,10 +51,10 @@ const sendersMax = 4096;
 
 /** The datagram; topics are left out until it fits. */
 export function encodeBeacon(beacon: Beacon, counter: number, keys: Pick<Keys, 'beacon'>): Buffer {
-	const {id, incarnation, clusterId, address, phase} = beacon;
+	const {id, incarnation, clusterId, address, phase, name} = beacon;
 	let {topics} = beacon;
 	for (;;) {
-		const body = Buffer.concat([Buffer.of(version), encode([id, incarnation, counter, clusterId, address, phase, topics])]);
+		const body = Buffer.concat([Buffer.of(version), encode([id, incarnation, counter, clusterId, address, phase, topics, name])]);
 		if (body.length + macBytes <= beaconBytesMax || topics.length === 0) return Buffer.concat([macOf(keys.beacon, body), body]);
 		topics = topics.slice(0, Math.floor(topics.length / 2));
 	}
@@ -60,11 +66,11 @@ export function decodeBeacon(datagram: Buffer, keys: Pick<Keys, 'beacon'>): (Bea
 	if (!isMac(keys.beacon, datagram.subarray(0, macBytes), body)) return 'foreign';
 	const value = body[0] === version ? decode(body.subarray(1)) : undefined;
 	if (!Array.isArray(value)) return 'malformed';
-	const [id, incarnation, counter, clusterId, address, phase, topics] = value as readonly unknown[];
+	const [id, incarnation, counter, clusterId, address, phase, topics, name] = value as readonly unknown[];
 	const isText = (text: unknown): text is string => typeof text === 'string' && text.length <= 261;
 	if (!isNodeId(id) || !isCount(incarnation) || !isCount(counter) || !isText(clusterId) || !isText(address) || !isAdvertisable(address) || (phase !== 'member' && phase !== 'seeking')) return 'malformed';
 	if (!Array.isArray(topics) || !topics.every(topic => isText(topic))) return 'malformed';
-	return {id, incarnation, counter, clusterId, address, phase, topics};
+	return {id, incarnation, counter, clusterId, address, phase, topics, name: isNodeName(name) ? name : ''};
 }
 
 /** Never fails: a machine without multicast is told to `onProblem`, and goes on with `--bootstrap`. */
@@ -79,6 +85,11 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		// The system hands over what any process on this machine joined the group for.
 		if (isLocal && !isLoopback(source)) return refusals.add('beacon-interface');
 		if (++inSecond > perSecondMax) return refusals.add('beacon-rate');
+		if (isSearch(datagram)) {
+			const searched = decodeSearch(datagram, keys);
+			return typeof searched === 'string' ? refusals.add(`beacon-${searched}`) : answers.onSearch(searched);
+		}
+
 		const beacon = decodeBeacon(datagram, keys);
 		if (typeof beacon === 'string') return refusals.add(`beacon-${beacon}`);
 		// Under a loopback address of another machine there is nobody, or somebody else.
@@ -101,22 +112,24 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		onProblem: line => onProblem(`Discovery is off: ${line}; nodes join with --bootstrap`),
 	});
 	if (!isLocal && multicast.interfaces === 1) onProblem('Discovery reaches this machine only: no network interface takes multicast; nodes on other machines join with --bootstrap');
-	const announce = (): void => {
+	const announce = (searched: ReadonlySet<string> = new Set()): void => {
 		counter++;
-		const datagram = encodeBeacon({id, incarnation, ...say()}, counter, keys);
-		multicast.send(datagram);
+		const said = say();
+		multicast.send(encodeBeacon({id, incarnation, ...said, topics: searchedFirst(said.topics, searched, keys)}, counter, keys));
 	};
 
+	const answers = new Answers(systemClock, announce);
 	announce();
-	const timer = setInterval(announce, intervalMs).unref();
+	const timer = setInterval(() => announce(), intervalMs).unref();
 	const second = setInterval(() => {
 		inSecond = 0;
 	}, 1000).unref();
 	return {
-		announce,
+		announce: () => announce(),
 		async [Symbol.asyncDispose]() {
 			clearInterval(timer);
 			clearInterval(second);
+			answers[Symbol.dispose]();
 			await multicast[Symbol.asyncDispose]();
 		},
 	};

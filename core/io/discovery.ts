@@ -16,12 +16,12 @@ export type DiscoveryOptions = {
 	readonly id: NodeId;
 	readonly incarnation: number;
 	readonly address: string;
-	readonly keys: Pick<Keys, 'beacon'>;
+	readonly keys: Pick<Keys, 'beacon' | 'beaconSearch'>;
 	readonly refusals: Counters;
 	/** Addresses of members that the node knew before. */
 	readonly former: readonly string[];
 	/** As the node stands now. */
-	readonly self: () => {readonly clusterId: string; readonly isMember: boolean; readonly topics: readonly string[]};
+	readonly self: () => {readonly clusterId: string; readonly isMember: boolean; readonly topics: readonly string[]; readonly name: string};
 	/** A node of another cluster of this name was heard. */
 	readonly onForeign: (clusterId: string, address: string) => void;
 	/** Another process uses this node's id, and is reached at this address. */
@@ -49,8 +49,8 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 			discovery.#beacon = await openBeacon({
 				config: config.discovery, keys, id, incarnation, refusals, onProblem,
 				say() {
-					const {clusterId, isMember, topics} = self();
-					return {address, clusterId, phase: isMember ? 'member' : 'seeking', topics};
+					const {clusterId, isMember, topics, name} = self();
+					return {address, clusterId, phase: isMember ? 'member' : 'seeking', topics, name};
 				},
 				onBeacon: beacon => discovery.#onBeacon(beacon),
 			});

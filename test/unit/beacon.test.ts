@@ -9,7 +9,7 @@ import {deriveKeys} from '../../core/seal.ts';
 import {createRandom} from '../sim/random.ts';
 
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
-const beacon: Beacon = {id: '1111111111111111' as NodeId, incarnation: 3, clusterId: 'c1', address: '127.0.0.1:5000', phase: 'member', topics: ['news', 'täglich']};
+const beacon: Beacon = {id: '1111111111111111' as NodeId, incarnation: 3, clusterId: 'c1', address: '127.0.0.1:5000', phase: 'member', topics: ['news', 'täglich'], name: 'alpha'};
 
 test('a beacon says what it was given, to those of its cluster', () => {
 	const datagram = encodeBeacon(beacon, 7, keys);
@@ -50,7 +50,7 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 		let wake = (): void => {};
 		const at = await openBeacon({
 			config, keys: more.under ?? keys, id: id as NodeId, incarnation: more.incarnation ?? 1, refusals,
-			say: () => ({clusterId: 'c', address: '127.0.0.1:5000', phase: more.phase ?? 'member', topics: ['news']}),
+			say: () => ({clusterId: 'c', address: '127.0.0.1:5000', phase: more.phase ?? 'member', topics: ['news'], name: ''}),
 			onBeacon(other) {
 				heard.push(other);
 				wake();

@@ -6,11 +6,11 @@ const secret = Buffer.alloc(32, 1);
 const keys = deriveKeys({secret, cluster: 'dapss'});
 const header = {origin: '0011223344556677' as NodeId, incarnation: 1, topic: 'news' as Topic, firstSeq: 1, lamport: 5, previousLamport: 0, sentAtMs: 1000};
 const batch = (signed: boolean): Buffer => encodeBatch(header, [Buffer.from('hello'), Buffer.from('world')], signed);
-const raw = (use: 'batch' | 'beacon' | 'proof' | 'openProof', of = keys): string => of[use].export().toString('hex');
+const raw = (use: 'batch' | 'beacon' | 'beaconSearch' | 'proof' | 'openProof', of = keys): string => of[use].export().toString('hex');
 
 test('every use, cluster and secret has a key of its own', () => {
 	const all = [keys, deriveKeys({secret, cluster: 'other'}), deriveKeys({secret: Buffer.alloc(32, 2), cluster: 'dapss'})]
-		.flatMap(of => [of.psk.toString('hex'), of.datagram.toString('hex'), raw('batch', of), raw('beacon', of), raw('proof', of)]);
+		.flatMap(of => [of.psk.toString('hex'), of.datagram.toString('hex'), raw('batch', of), raw('beacon', of), raw('beaconSearch', of), raw('proof', of)]);
 	expect(new Set(all).size).toBe(all.length);
 	expect(all.every(key => key.length === 64)).toBe(true);
 });
