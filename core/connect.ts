@@ -1,27 +1,31 @@
 /**
-A `Broker` over a link to a node that runs elsewhere, and how to find such a node: this user's own on this machine first, then
-those that are heard on the local network.
+A `Broker` over a link to a node that runs elsewhere: one that is named, or one that is found (`find.ts`).
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {Broker} from './api.ts';
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
+import {connectToFound, type Chosen, type FindOptions} from './find.ts';
 import type {Channel, Transport} from './io/channel.ts';
 import {systemClock} from './io/clock.ts';
 import {HungUpError, RefusedError} from './io/opening.ts';
-import {listNodes} from './io/registry.ts';
 import {createTransport, transportOptions} from './io/transport.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
 import {RemoteBroker} from './remote/client.ts';
 import {version} from './version.ts';
 
 export type ConnectOptions = Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'> & {
-	/** `host:port` each; tried in this order. */
-	readonly servers: readonly string[];
+	/** `host:port` each; tried in this order. Without any a node is found: on this machine, else on the local network. */
+	readonly servers?: readonly string[];
+	readonly find?: FindOptions;
 	/** For one server. @default 3000 */
 	readonly timeoutMs?: number;
 	readonly limits?: Config['limits'];
 };
+/** `chosen`: the node that was found on the network. */
+export type Reached = {readonly server: string; readonly chosen?: Chosen};
+
+const connectMs = 3000;
 
 /** A node that is flooded, or a machine too busy to answer in time, ends calls in their handshake; the next one may get through. */
 const callsMax = 3;
@@ -36,11 +40,12 @@ const startingMs = 100;
 Connect to the first of the servers that answers; one that hangs up in the handshake is called again, and one that is starting is waited for, as long as
 `timeoutMs`, when no other answers. @throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered
 */
-export async function connect(options: ConnectOptions): Promise<Broker & {readonly server: string}> {
-	const {servers, timeoutMs = 3000, limits = defaults.limits} = options;
+export async function connect(options: ConnectOptions): Promise<Broker & Reached> {
+	const {servers = [], timeoutMs = connectMs, limits = defaults.limits} = options;
+	if (servers.length === 0) return connectToFound({...options, ...options.find, timeoutMs}, found => connect({...options, servers: found}));
 	const transport = createTransport(transportOptions({...options, limits}, {identity: undefined, version}));
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
-	let last: unknown = new DapssError('unreachable', 'No server to connect to');
+	let last: unknown;
 	for (let left = servers; left.length > 0;) {
 		const starting: string[] = [];
 		for (const server of left) {
@@ -74,12 +79,4 @@ async function call(transport: Transport, server: string, timeoutMs: number): Pr
 			if (!(error instanceof HungUpError) || calls >= callsMax || systemClock.monotonicMs() >= untilMs) throw error;
 		}
 	}
-}
-
-export type FoundNode = {readonly address: string; readonly cluster: string; readonly id: string; readonly phase: string};
-
-/** This user's nodes that run on this machine, of one cluster or of all, those that are members first. */
-export async function findNodes({cluster}: {readonly cluster?: string} = {}): Promise<readonly FoundNode[]> {
-	const nodes = await listNodes();
-	return nodes.filter(node => cluster === undefined || node.cluster === cluster).map(({address, cluster: name, id, phase}) => ({address, cluster: name, id, phase})).toSorted((a, b) => Number(b.phase === 'running') - Number(a.phase === 'running'));
 }

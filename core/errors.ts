@@ -21,6 +21,17 @@ export class DapssError extends Error {
 	}
 }
 
+/** No node of the cluster runs on this machine; `searched` says how the network was searched in vain, and is empty when it was not. */
+export class NoneFoundError extends DapssError {
+	readonly searched: string;
+
+	constructor(cluster: string, searched: string) {
+		super('unreachable', `No node of cluster ${cluster} runs here${searched === '' ? '' : `, and ${searched}`}: start one, or name one by its address`);
+		this.name = 'NoneFoundError';
+		this.searched = searched;
+	}
+}
+
 /** What was stored is not what was written: not the disk's refusal, its decay. */
 export class DamagedError extends DapssError {
 	constructor(message: string, options?: ErrorOptions) {

@@ -5,11 +5,12 @@ The door: what programs, the console and the command line use of the broker.
 */
 export type {Broker, Delivery, FaultCommand, From, Published, Subscription} from './api.ts';
 export {defaults, type Config} from './config.ts';
-export {DapssError, errorMessage, exitCodes, type ErrorCode} from './errors.ts';
+export {DapssError, errorMessage, exitCodes, NoneFoundError, type ErrorCode} from './errors.ts';
 export {isNodeId, parseTopic, parseTopicName, type Message, type NodeId, type Topic} from './message.ts';
 export type {BrokerEvent, MemberState, RecordedEvent} from './observe/events.ts';
 export type {Snapshot} from './observe/snapshot.ts';
-export {connect, findNodes, type ConnectOptions, type FoundNode} from './connect.ts';
+export {connect, type ConnectOptions, type Reached} from './connect.ts';
+export {findNodes, type FindOptions, type FoundNode} from './find.ts';
 export {openBroker, serveOver, type OpenBroker} from './open.ts';
 export {openSurvivor, type Remains, type Survivor} from './recover.ts';
 export {RemoteBroker} from './remote/client.ts';

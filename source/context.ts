@@ -3,11 +3,14 @@ What a command is given, and what it is. Commands reach the broker only through 
 loads no network code, and a test passes a fake.
 */
 import type {Broker} from '../core/api.ts';
-import type {ConnectOptions, FoundNode} from '../core/connect.ts';
+import type {ConnectOptions, Reached} from '../core/connect.ts';
 import type {Config} from '../core/config.ts';
-import type {Survivor} from '../core/recover.ts';
 import {DapssError, errorMessage} from '../core/errors.ts';
+import type {FoundNode} from '../core/find.ts';
+import type {Topic} from '../core/message.ts';
+import type {Survivor} from '../core/recover.ts';
 import type {FlagName, Flags} from './flags.ts';
+import {connectFound, nobodyHere} from './found.ts';
 import type {Env} from './places.ts';
 import {addressOf, type Settings} from './settings.ts';
 import {interruptedBy} from './signals.ts';
@@ -16,7 +19,7 @@ import {parseDuration} from './values.ts';
 
 export type Backend = {
 	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;
-	connect(options: ConnectOptions): Promise<Broker & {readonly server: string}>;
+	connect(options: ConnectOptions): Promise<Broker & Reached>;
 	openSurvivor(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Survivor>;
 	findNodes(options?: {readonly cluster?: string}): Promise<readonly FoundNode[]>;
 };
@@ -59,20 +62,31 @@ const connectMs = 5000;
 /** Other clusters that an error names. */
 const othersMax = 8;
 
-/** The node that the command speaks to: named, or one of this user's. @throws `unreachable`, `not-authenticated`, `refused` */
-export async function reach(context: Context, address?: string): Promise<Broker & {readonly server: string}> {
+export type ReachOptions = {
+	/** Of the nodes on the network one that subscribes to these is preferred. */
+	readonly topics?: readonly Topic[];
+	/** The network is searched when no node runs here. Not by a command that changes the very node that it reaches. @default true */
+	readonly isSearching?: boolean;
+};
+
+/** The node that the command speaks to: named, one of this user's, or one that is heard on the network. @throws `unreachable`, `not-authenticated`, `refused` */
+export async function reach(context: Context, address?: string, {topics = [], isSearching = true}: ReachOptions = {}): Promise<Broker & {readonly server: string}> {
 	const {flags, env, settings, terminal} = context;
 	const {tunables, secret} = settings();
-	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits} = tunables;
+	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits, discovery} = tunables;
 	const backend = await context.backend();
 	const named = address ?? flags.server ?? env['DAPSS_SERVER'];
 	const servers = named === undefined ? (await backend.findNodes({cluster})).map(node => node.address) : named.split(',').map(one => addressOf(one.trim(), flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
-	if (servers.length === 0) throw new DapssError('unreachable', `No node of cluster ${cluster} runs here${await othersText(backend, cluster)}: start one with dapss-tui, or name one with --server host:port`);
+	const isFound = servers.length === 0;
+	// Without authentication anybody could answer a search; nodes without it are on loopback only.
+	if (isFound && !(isSearching && discovery.enabled && enableNodeAuth && enableEncryption)) throw nobodyHere(cluster, await othersText(backend, cluster), '');
 	const timeoutMs = flags.timeout === undefined ? connectMs : parseDuration(flags.timeout, '--timeout');
 	const opened = async (): Promise<Uint8Array> => {
 		try {
 			return secret({create: false}).secret;
 		} catch (error) {
+			// Beacons prove themselves by the secret. A machine that has none yet has no cluster to look for.
+			if (error instanceof DapssError && isFound && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') throw nobodyHere(cluster, await othersText(backend, cluster), `the network is not searched without the secret (${error.message})`, error);
 			// The name of the cluster is the name of the file: a cluster that nobody named may be the wrong one.
 			if (!(error instanceof DapssError) || flags.cluster !== undefined || flags.secretFile !== undefined) throw error;
 			throw new DapssError(error.code, `${error.message}. This is the secret of cluster ${cluster}: name another cluster with --cluster${await othersText(backend, cluster)}`, {cause: error});
@@ -80,7 +94,7 @@ export async function reach(context: Context, address?: string): Promise<Broker 
 	};
 
 	const options = {servers, cluster, secret: await opened(), enableNodeAuth, enableMessageSigning, enableEncryption, limits, timeoutMs};
-	const broker = await interruptible(backend.connect(options), context.signal);
+	const broker = await interruptible(isFound ? connectFound(context, backend, {...options, topics, othersText: () => othersText(backend, cluster)}) : backend.connect(options), context.signal);
 	if (tunables.enableEncryption && tunables.enableNodeAuth) return broker;
 	terminal.say('Warning: this link is not protected; enable_encryption or enable_node_auth is off');
 	return broker;
@@ -111,8 +125,8 @@ export async function interruptible<Value>(promise: Promise<Value>, signal: Abor
 }
 
 /** Run with a node, and leave it whatever happens. */
-export async function withNode<Value>(context: Context, run: (broker: Broker & {readonly server: string}) => Promise<Value>, address?: string): Promise<Value> {
-	await using broker = await reach(context, address);
+export async function withNode<Value>(context: Context, run: (broker: Broker & {readonly server: string}) => Promise<Value>, options?: ReachOptions): Promise<Value> {
+	await using broker = await reach(context, undefined, options);
 	return await interruptible(run(broker), context.signal);
 }
 

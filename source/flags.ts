@@ -24,12 +24,12 @@ export const flagTable = {
 	data: {type: 'string', value: 'DIR', text: 'folder of the node\'s identity, logs and messages'},
 	config: {type: 'string', value: 'FILE', text: 'settings to read instead of ./config.json'},
 	secretFile: {type: 'string', value: 'FILE', text: 'file with the cluster\'s secret (mode 0600)'},
-	discovery: {type: 'boolean', text: 'find the cluster by multicast (--no-discovery switches it off; commands find the nodes of this machine without it)'},
+	discovery: {type: 'boolean', text: 'find nodes on the network by multicast; --no-discovery switches it off, those of this machine are found all the same'},
 	faults: {type: 'boolean', text: 'accept fault commands, for tests and drills'},
 	leave: {type: 'boolean', text: 'leave the cluster for good when a signal stops the node, instead of only stopping'},
 	headless: {type: 'boolean', text: 'run the node without the console'},
 	readonly: {type: 'boolean', text: 'a console that publishes and subscribes nothing'},
-	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to; without it, one of yours that runs here (also DAPSS_SERVER)'},
+	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to; without it, one of yours that runs here, else one on the network (also DAPSS_SERVER)'},
 	timeout: {type: 'string', value: 'TIME', text: 'how long to try to reach a node (5s)'},
 	wait: {type: 'string', value: 'TIME', text: 'how long to wait, once a node is reached, for what is to come; then it ends with 16'},
 	waitHealthy: {type: 'boolean', text: 'wait until the cluster is healthy, at most for the time of --wait (1m), and say what is missing'},
@@ -59,7 +59,7 @@ type Value<Name extends FlagName> = (typeof flagTable)[Name] extends {readonly i
 export type Flags = {readonly [Name in FlagName]?: Value<Name>};
 
 export const nodeFlags = ['port', 'bootstrap', 'expect', 'name', 'host', 'advertise', 'cluster', 'topics', 'data', 'config', 'secretFile', 'discovery', 'faults'] as const satisfies readonly FlagName[];
-export const clientFlags = ['server', 'cluster', 'config', 'secretFile', 'timeout', 'output'] as const satisfies readonly FlagName[];
+export const clientFlags = ['server', 'cluster', 'config', 'secretFile', 'discovery', 'timeout', 'output'] as const satisfies readonly FlagName[];
 export const everywhere = ['help', 'version'] as const satisfies readonly FlagName[];
 
 /** `secretFile` → `--secret-file`, `o` → `-o`. */

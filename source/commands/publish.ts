@@ -24,7 +24,7 @@ export async function run(context: Context): Promise<void> {
 	const rate = flags.rate === undefined ? undefined : parseNumber(flags.rate, '--rate', {min: 0.001, isWhole: false});
 	const source = sourceOf(context, bodyMax);
 
-	await using broker = await reach(context);
+	await using broker = await reach(context, undefined, {topics: [topic]});
 	const startMs = performance.now();
 	const batches = new Batches(broker, topic, bodyMax);
 	try {

@@ -24,7 +24,7 @@ export async function run(context: Context): Promise<void> {
 	const from = placeOf(flags.from ?? 'now');
 	const wanted = flags.count === undefined ? undefined : parseNumber(flags.count, '--count', {min: 1});
 
-	await using broker = await reach(context);
+	await using broker = await reach(context, undefined, {topics});
 	using wait = new Wait(context);
 	const {signal} = wait;
 	await using subscription = broker.subscribe(topics, {from});

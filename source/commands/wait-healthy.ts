@@ -33,7 +33,7 @@ export async function waitHealthy(context: Context, confirm: (broker: Broker) =>
 	};
 
 	let why = '';
-	let failure: DapssError | undefined;
+	let failure: DapssError | undefined = new DapssError('unreachable', 'No node was reached');
 	while (!signal.aborted) {
 		try {
 			// oxlint-disable-next-line no-await-in-loop -- one try after the other

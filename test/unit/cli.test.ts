@@ -221,7 +221,10 @@ describe('check', () => {
 
 describe('finding a node', () => {
 	test('none: 14, and what to do', async () => {
-		expect(await dapss('status', {nodes: []})).toEqual({code: 14, out: '', err: 'dapss-tui: No node of cluster dapss runs here: start one with dapss-tui, or name one with --server host:port\n'});
+		const here = 'dapss-tui: No node of cluster dapss runs here';
+		const remedy = ': start one with dapss-tui, or name one with --server host:port';
+		expect(await dapss('status --no-discovery', {nodes: []})).toEqual({code: 14, out: '', err: `${here}${remedy}\n`});
+		expect(await dapss('status', {nodes: []})).toEqual({code: 14, out: '', err: `${here}; none was heard${remedy}. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it\n`});
 	});
 
 	test('--server before DAPSS_SERVER before those that run here', async () => {

@@ -3,7 +3,8 @@ A command line without a cluster: a broker that answers from a picture, streams 
 */
 import {PassThrough, Writable, type Readable} from 'node:stream';
 import {leftReason, type Broker, type Delivery, type FaultCommand, type From, type Published, type Subscription} from '../../core/api.ts';
-import {DapssError} from '../../core/errors.ts';
+import {DapssError, NoneFoundError} from '../../core/errors.ts';
+import type {Chosen, FindOptions} from '../../core/find.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
@@ -143,6 +144,8 @@ export class Sink extends Writable {
 export type RunOptions = {
 	readonly broker?: FakeBroker | ((address: string) => FakeBroker);
 	readonly nodes?: readonly string[];
+	/** What comes of a search on the network. */
+	readonly heard?: (find: FindOptions) => Chosen;
 	readonly stdin?: Readable;
 	readonly env?: Readonly<Record<string, string>>;
 	readonly cwd?: string;
@@ -163,12 +166,18 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 	const code = await main({
 		argv, env, cwd: options.cwd ?? '/', terminal, stop: options.stop ?? new AbortController(),
 		backend: async () => ({
-			async connect({servers}) {
+			async connect({servers = [], find, cluster}) {
+				if (servers.length === 0) {
+					const heard = options.heard?.(find!);
+					if (!heard || !broker) throw new NoneFoundError(cluster, 'none was heard');
+					return Object.assign(typeof broker === 'function' ? broker(heard.address) : broker, {chosen: heard});
+				}
+
 				if (!broker) throw new DapssError('unreachable', `${servers[0]}: connection refused`);
 				return typeof broker === 'function' ? broker(servers[0]!) : broker;
 			},
 			async findNodes({cluster = 'dapss'} = {}) {
-				return (options.nodes ?? ['127.0.0.1:5000']).map(address => ({address, cluster, id: '00', phase: 'running'}));
+				return (options.nodes ?? ['127.0.0.1:5000']).map(address => ({address, cluster, id: '00', phase: 'running', name: ''}));
 			},
 			async openBroker() {
 				throw new DapssError('failure', 'not asked for here');

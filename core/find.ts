@@ -1,0 +1,100 @@
+/**
+How a program that is no node finds one: this user's own on this machine first, then those that are heard on the local network.
+
+A beacon counts only when it proves the cluster's secret. With node authentication or encryption switched off there is nothing to prove, and
+nodes are on loopback only: then the network is not searched.
+*/
+import type {Config} from './config.ts';
+import {defaults} from './config.ts';
+import {DapssError, NoneFoundError} from './errors.ts';
+import type {HeardNode} from './io/heard-nodes.ts';
+import {openNodeSearch, type NodeSearch} from './io/node-search.ts';
+import {listNodes} from './io/registry.ts';
+import {deriveKeys} from './seal.ts';
+
+export type {HeardNode} from './io/heard-nodes.ts';
+
+/** How the local network is searched. */
+export type FindOptions = {
+	/** A node that subscribes to these is preferred. */
+	readonly topics?: readonly string[];
+	/** Where nodes send their beacons; `enabled: false` searches this machine alone. @default as nodes have it */
+	readonly discovery?: Partial<Config['discovery']>;
+	/** Ends the search. */
+	readonly signal?: AbortSignal;
+	/** None runs here: listening has begun, for so many milliseconds at most. */
+	readonly onListening?: (listenMs: number) => void;
+	/** A node that was heard cannot be used, and the next one is tried. */
+	readonly onUnusable?: (node: HeardNode, error: Error) => void;
+};
+type Secrets = Pick<Config, 'secret'> & Partial<Pick<Config, 'enableNodeAuth' | 'enableEncryption'>>;
+
+/** `name` is empty when the node has none, or runs on this machine. */
+export type FoundNode = {readonly address: string; readonly cluster: string; readonly id: string; readonly phase: string; readonly name: string};
+/** The node that was chosen; `clusters`: to how many of that name the members belong that were heard. */
+export type Chosen = HeardNode & {readonly clusters: number};
+
+/** Nodes that are tried; the rest is likely to have the same fault. */
+const triesMax = 8;
+
+/**
+This user's nodes that run on this machine, of one cluster or of all, those that are members first. When there is none, and cluster and secret are given: nodes that are
+heard on the local network, the best first; that takes up to 2.5 seconds.
+*/
+export async function findNodes(options: {readonly cluster?: string} & Partial<Secrets> & FindOptions = {}): Promise<readonly FoundNode[]> {
+	const {cluster, secret} = options;
+	const nodes = await listNodes();
+	const local = nodes.filter(node => cluster === undefined || node.cluster === cluster).map(({address, cluster: name, id, phase}) => ({address, cluster: name, id, phase, name: ''})).toSorted((a, b) => Number(b.phase === 'running') - Number(a.phase === 'running'));
+	if (local.length > 0 || cluster === undefined || secret === undefined || !isSearched(options)) return local;
+	await using search = await searchFor({...options, cluster, secret}, Infinity);
+	const found: FoundNode[] = [];
+	for (let node = await search.next(); node; node = await search.next()) found.push({address: node.address, cluster, id: node.id, phase: node.isMember ? 'running' : 'joining', name: node.name}); // oxlint-disable-line no-await-in-loop -- as they are heard
+	return found;
+}
+
+/**
+Connect to a node of the cluster: to one of this machine, else to the best that is heard on the network; one that cannot be used is passed over.
+@param connect to one of these addresses. @throws `unreachable` when none is found, else as the last one answered
+*/
+export async function connectToFound<Connection extends object>(
+	options: {readonly cluster: string; readonly timeoutMs: number} & Secrets & FindOptions, connect: (servers: readonly string[]) => Promise<Connection>,
+): Promise<Connection & {readonly chosen?: Chosen}> {
+	const {cluster, timeoutMs, onUnusable} = options;
+	const local = await findNodes({cluster});
+	if (local.length > 0) return connect(local.map(({address}) => address));
+	if (!isSearched(options)) throw new NoneFoundError(cluster, '');
+	await using search = await searchFor(options, timeoutMs);
+	let last: unknown;
+	for (let tries = 0; tries < triesMax; tries++) {
+		const node = await search.next(); // oxlint-disable-line no-await-in-loop -- one after the other
+		if (!node) break;
+		try {
+			const connection = await connect([node.address]); // oxlint-disable-line no-await-in-loop
+			return Object.assign(connection, {chosen: {...node, clusters: search.heard.clusterIds.size}});
+		} catch (error) {
+			if (!(error instanceof DapssError)) throw error;
+			last = error;
+			onUnusable?.(node, error);
+		}
+	}
+
+	if (last instanceof DapssError) throw new DapssError(last.code, `No node of cluster ${cluster} runs here, and of ${search.heard.size} heard on the network none can be used: ${last.message}`, {cause: last});
+	throw new NoneFoundError(cluster, searchedText(search, {...defaults.discovery, ...options.discovery}));
+}
+
+function isSearched({discovery, enableNodeAuth = true, enableEncryption = true}: FindOptions & Partial<Secrets>): boolean {
+	return (discovery?.enabled ?? defaults.discovery.enabled) && enableNodeAuth && enableEncryption;
+}
+
+async function searchFor({cluster, secret, discovery, topics = [], signal, onListening}: {readonly cluster: string} & Secrets & FindOptions, timeoutMs: number): Promise<NodeSearch> {
+	const search = await openNodeSearch({config: {...defaults.discovery, ...discovery}, keys: deriveKeys({cluster, secret}), topics, timeoutMs, signal});
+	onListening?.(search.listenMs);
+	return search;
+}
+
+/** What was tried, as a part of a sentence. */
+function searchedText({listenMs, problem, strangers}: NodeSearch, {group, port}: Pick<Config['discovery'], 'group' | 'port'>): string {
+	if (problem !== undefined) return `the network cannot be searched: ${problem}`;
+	const others = strangers.size === 0 ? '' : `; beacons of another cluster or another secret came from ${[...strangers].join(', ')}`;
+	return `none was heard on the network within ${listenMs} ms (multicast to ${group}:${port})${others}`;
+}

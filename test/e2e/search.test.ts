@@ -1,0 +1,89 @@
+/**
+Commands on a host without a node of its own find one on the network (case 46): hosts in network namespaces, joined by a bridge, with nothing but multicast to lead
+from one to the other.
+*/
+import {randomBytes} from 'node:crypto';
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest';
+import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
+import {cli} from './command.ts';
+import {canFilter, canMakeNetworks, Network, sayNotRun, type Host, type Ran} from './namespaces.ts';
+
+sayNotRun('test/e2e/search.test.ts', true);
+
+describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', () => {
+	let cluster: Cluster;
+	let network: Network;
+	let hosts: [Host, Host, Host];
+	let nodes: [NodeProcess, NodeProcess];
+	const at = (index: number): string => `${hosts[index]!.v4}:5000`;
+	/** On the third host, which has no node. */
+	const run = (...words: string[]): Promise<Ran> => hosts[2].run([...words, ...cluster.clientFlags]);
+	const named = (index: number, name: string): string => `No node of cluster ${cluster.name} runs here: using ${at(index)} (${name}), found on the network`;
+	beforeAll(async () => {
+		cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
+		network = new Network();
+		hosts = [network.host(), network.host(), network.host()];
+		const start = (host: Host, name: string, topic: string): NodeProcess => host.start(cluster, ['--host', host.v4, '--name', name, '--topics', topic]);
+		const first = start(hosts[0], 'alpha', 'news');
+		await first.waitFor(({type}) => type === 'admitted', 'its cluster');
+		nodes = [first, start(hosts[1], 'beta', 'weather')];
+		for (const [index, topic] of ['news', 'weather'].entries()) await nodes[index]!.waitFor(event => event.type === 'subscribed' && event['topic'] === topic && event['node'] === nodes[index]!.id, topic);
+		await vi.waitFor(async () => {
+			const {stdout} = await hosts[0].run(['status', '-o', 'json', ...cluster.clientFlags]);
+			expect((JSON.parse(stdout) as {readonly members: ReadonlyArray<{readonly name: string}>}).members.map(({name}) => name).toSorted()).toEqual(['alpha', 'beta']);
+		}, {timeout: 20_000});
+	}, 60_000);
+	afterAll(async () => {
+		await Promise.all(nodes?.filter(node => node.isRunning).map(node => node.kill('SIGKILL')) ?? []);
+		network?.[Symbol.dispose]();
+		await cluster?.[Symbol.asyncDispose]();
+	});
+
+	test('publishes and subscribes through the node that subscribes to the topic, and says which on standard error', async () => {
+		for (const [index, topic, name] of [[0, 'news', 'alpha'], [1, 'weather', 'beta']] as const) {
+			const published = await run('publish', topic, `to ${topic}`);
+			expect(published).toMatchObject({code: 0, stdout: expect.stringContaining(`1 message stored in ${topic} (${name}`) as string, stderr: expect.stringContaining(`${named(index, name)}; it subscribes to ${topic}\n`) as string});
+			const subscribed = await run('subscribe', topic, '--from', 'beginning', '--count', '1');
+			expect(subscribed).toMatchObject({code: 0, stdout: `to ${topic}\n`, stderr: expect.stringContaining(`${named(index, name)}; it subscribes to ${topic}\n`) as string});
+		}
+	}, 60_000);
+
+	test('any node will do where no topic is named, or nobody subscribes to it', async () => {
+		const status = await run('status', '-o', 'json');
+		expect(status.code).toBe(0);
+		expect(JSON.parse(status.stdout)).toMatchObject({cluster: cluster.name});
+		expect(status.stderr).toMatch(/^No node of cluster \S+ runs here: using 10\.77\.0\.[12]:5000 \((?:alpha|beta)\), found on the network\n$/);
+		const published = await run('publish', 'sport', 'to nobody yet');
+		expect(published).toMatchObject({code: 0, stderr: expect.stringContaining('found on the network; it subscribes to none of the topics\n') as string});
+	}, 60_000);
+
+	test('finds nobody with another secret, and says what was tried and what helps', async () => {
+		const file = join(cluster.folder, 'other-secret');
+		writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, {mode: 0o600});
+		const {code, stdout, stderr} = await hosts[2].run(['status', '--cluster', cluster.name, '--config', join(cluster.folder, 'config.json'), '--secret-file', file]);
+		expect({code, stdout}).toEqual({code: 14, stdout: ''});
+		expect(stderr).toContain(`No node of cluster ${cluster.name} runs here: listening on the network for up to 1.5 s\n`);
+		expect(stderr).toContain('none was heard on the network within 1500 ms (multicast to 239.255.80.83:45454); beacons of another cluster or another secret came from 10.77.0.');
+		expect(stderr).toContain('or name one with --server host:port. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it\n');
+	}, 60_000);
+
+	test('does not listen with --no-discovery, and not for a command that changes the node it reaches', async () => {
+		const stderr = `dapss-tui: No node of cluster ${cluster.name} runs here: start one with dapss-tui, or name one with --server host:port\n`;
+		for (const words of [['status', '--no-discovery'], ['publish', 'news', 'x', '--no-discovery'], ['leave'], ['fault', 'drop', '10']]) expect(await run(...words)).toEqual({code: 14, stdout: '', stderr});
+		expect(nodes.every(node => node.isRunning)).toBe(true);
+	}, 60_000);
+
+	test.runIf(canFilter)('passes over a node that was heard and cannot be reached', async () => {
+		const unblock = network.block({protocol: 'tcp', from: hosts[0], to: hosts[2]});
+		try {
+			const {code, stderr} = await run('publish', 'news', 'by the other', '--timeout', '1500ms');
+			expect({code, stderr}).toMatchObject({code: 0});
+			expect(stderr).toContain(`${at(0)} was heard on the network and cannot be used: peer ${at(0)} does not answer`);
+			expect(stderr).toContain(`${named(1, 'beta')}; it subscribes to none of the topics\n`);
+		} finally {
+			unblock();
+		}
+	}, 60_000);
+});
