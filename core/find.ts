@@ -93,8 +93,9 @@ async function searchFor({cluster, secret, discovery, topics = [], signal, onLis
 }
 
 /** What was tried, as a part of a sentence. */
-function searchedText({listenMs, problem, strangers}: NodeSearch, {group, port}: Pick<Config['discovery'], 'group' | 'port'>): string {
+function searchedText({listenMs, problem, isLocal, strangers}: NodeSearch, {group, port}: Pick<Config['discovery'], 'group' | 'port'>): string {
 	if (problem !== undefined) return `the network cannot be searched: ${problem}`;
 	const others = strangers.size === 0 ? '' : `; beacons of another cluster or another secret came from ${[...strangers].join(', ')}`;
-	return `none was heard on the network within ${listenMs} ms (multicast to ${group}:${port})${others}`;
+	const local = isLocal ? ', which no interface but loopback takes here' : '';
+	return `none was heard on the network within ${listenMs} ms (multicast to ${group}:${port}${local})${others}`;
 }

@@ -42,7 +42,9 @@ export async function connectFound(
 		});
 		const {chosen} = broker;
 		if (!chosen) return broker; // It has just started here.
-		const names = topics.length === 0 ? '' : `; it subscribes to ${chosen.subscribes.length === 0 ? 'none of the topics' : chosen.subscribes.map(topic => printable(topic)).join(', ')}`;
+		// A node of an earlier version tells of some of its topics only: what it does not tell of is not denied.
+		const subscribes = chosen.subscribes.length === 0 ? `tells of no subscription to ${topics.length === 1 ? printable(topics[0]!) : 'the topics'}` : `subscribes to ${chosen.subscribes.map(topic => printable(topic)).join(', ')}`;
+		const names = topics.length === 0 ? '' : `; it ${subscribes}`;
 		say(`No node of cluster ${cluster} runs here: using ${chosen.address}${chosen.name === '' ? '' : ` (${chosen.name})`}, found on the network${names}`);
 		if (chosen.clusters > 1) say(`Warning: ${chosen.clusters} clusters of the name ${cluster} were heard; name the node of the right one with --server host:port`);
 		return broker;

@@ -24,7 +24,7 @@ export type Beacon = {
 	readonly clusterId: string;
 	readonly address: string;
 	readonly phase: 'member' | 'seeking';
-	/** That the node is subscribed to, as many as fit. Of a node of an earlier version: that it has open. */
+	/** That the node is subscribed to, as many as fit. Of a node of an earlier version: that it has messages of. */
 	readonly topics: readonly string[];
 	/** As agreed; empty when there is none yet, and of a node of an earlier version, which does not read it either. */
 	readonly name: string;

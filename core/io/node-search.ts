@@ -31,6 +31,8 @@ export type NodeSearch = AsyncDisposable & {
 	readonly listenMs: number;
 	/** Why this machine cannot search, a line for people. */
 	readonly problem: string | undefined;
+	/** Only loopback takes multicast here: no other machine can be heard. */
+	readonly isLocal: boolean;
 	/** Addresses of senders of another secret or another cluster, the first few. */
 	readonly strangers: ReadonlySet<string>;
 	readonly heard: Pick<HeardNodes, 'size' | 'clusterIds'>;
@@ -85,8 +87,8 @@ export async function openNodeSearch({config: {group, port, intervalMs}, keys, t
 	const onAbort = (): void => wake();
 	signal?.addEventListener('abort', onAbort);
 	return {
-		listenMs, strangers, heard,
-		problem,
+		listenMs, strangers, heard, problem,
+		isLocal: multicast.interfaces === 1,
 		async next() {
 			for (;;) {
 				const taken = signal?.aborted || multicast.interfaces === 0 ? undefined : heard.take(systemClock.monotonicMs());

@@ -3,8 +3,9 @@ The previous release and this one, as real processes in one cluster (case 11): n
 Other versions are refused with both numbers, on both sides.
 */
 import {hostname} from 'node:os';
+import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import {Cluster, freePorts, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker, NodeId, Topic} from '../../core/index.ts';
 import {defaultName} from '../../core/membership/node-name.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
@@ -183,6 +184,33 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		await upgraded.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
 		expect(upgraded.id).toBe(id);
 		await exchange('after the downgrade');
+	}, 60_000);
+});
+
+describe.skipIf(!previous)('beacons of either release (case 46)', () => {
+	const discovery = {enabled: true, port: 20_000 + (process.pid % 20_000)};
+
+	test('a command finds a node of the previous release, which does not know its question', async () => {
+		await using cluster = new Cluster({cli: previous!.cli, settings: {discovery}, topics: [news]});
+		const [port] = await freePorts(1);
+		const node = cluster.startAlone(port!);
+		await node.waitFor(event => event.type === 'subscribed' && event['node'] === node.id, 'its subscription');
+		const start = node.events.length;
+		const env = {XDG_STATE_HOME: join(cluster.folder, 'another-user'), XDG_RUNTIME_DIR: ''};
+		expect(await run(['publish', news, 'x', ...cluster.clientFlags], {env})).toMatchObject({code: 0, stderr: expect.stringContaining(`using 127.0.0.1:${port}, found on the network; it tells of no subscription to news\n`) as string});
+		expect(node.events.slice(start).filter(({type}) => type === 'warning' || type === 'refused')).toEqual([]);
+	}, 60_000);
+
+	test('a node of the previous release hears the beacons of this one', async () => {
+		await using cluster = new Cluster({cli, settings: {discovery}});
+		const [port, oldPort] = await freePorts(2);
+		const node = cluster.startAlone(port!);
+		await node.waitFor(event => event.type === 'protocol' && event['protocol'] === 2, 'protocol 2');
+		const command = [previous!.cli, '--headless', '-o', 'jsonl', '--port', String(oldPort), ...cluster.clientFlags, '--data', join(cluster.folder, 'old')];
+		const old = new NodeProcess(oldPort!, command, false, process.execPath, {XDG_STATE_HOME: join(cluster.folder, 'another-user'), XDG_RUNTIME_DIR: ''});
+		// It finds the node by its beacons alone, and is refused for its protocol.
+		await old.exited;
+		expect(old.stderr + JSON.stringify(old.events)).toMatch(/speaks protocol 2, this node 1/);
 	}, 60_000);
 });
 
