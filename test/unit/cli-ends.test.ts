@@ -221,6 +221,8 @@ describe('check --wait-healthy', () => {
 
 	test('the time of --wait bounds it: 16, and 14 when no node was reached', async () => {
 		expect(await dapss('check --wait-healthy --wait 20ms -o json', {broker: new FakeBroker(sick)})).toMatchObject({code: 16, out: expect.stringContaining('"code":"wait-over"') as string, err: expect.stringContaining('The time of --wait is over: no-leader: ') as string});
+		const silent = {connect: () => new Promise<never>(() => undefined)};
+		expect(await dapss('check --wait-healthy --wait 20ms', {backend: silent})).toMatchObject({code: 14, err: expect.stringContaining('The time of --wait is over: No node was reached') as string});
 		expect(await dapss('check --wait-healthy --wait 20ms', {nodes: []})).toMatchObject({code: 14, err: expect.stringContaining('The time of --wait is over: No node of cluster dapss runs here') as string});
 		expect(await dapss('check --wait 20ms')).toMatchObject({code: 2});
 		const stop = new AbortController();
