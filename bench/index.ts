@@ -18,7 +18,7 @@ export type BenchOptions = {
 	readonly runs?: number;
 	/** Milliseconds that the p99 may be at most (latency: over the subscribers; failover: of the gap). */
 	readonly maxP99?: number;
-	/** Messages delivered a second at least. */
+	/** Messages delivered a second at least, to each subscriber. */
 	readonly minRate?: number;
 	/** Messages that may be lost. */
 	readonly maxLoss?: number;
@@ -52,7 +52,7 @@ function missedBounds({rows}: BenchResult, {maxP99, minRate, maxLoss}: BenchOpti
 	const p99 = Math.max(0, ...figures('p99 ms'), ...figures('p99 µs').map(us => us / 1000));
 	if (maxP99 !== undefined && p99 > maxP99) missed.push(`Expected a p99 of at most ${maxP99} ms (--max-p99), got ${p99}`);
 	const rate = Math.min(...figures('delivered/s'));
-	if (minRate !== undefined && Number.isFinite(rate) && rate < minRate) missed.push(`Expected at least ${minRate} messages delivered a second (--min-rate), got ${rate}`);
+	if (minRate !== undefined && Number.isFinite(rate) && rate < minRate) missed.push(`Expected at least ${minRate} messages delivered a second to each subscriber (--min-rate), got ${rate}`);
 	const lost = figures('lost').reduce((sum, value) => sum + value, 0);
 	if (maxLoss !== undefined && lost > maxLoss) missed.push(`Expected at most ${maxLoss} messages lost (--max-loss), got ${lost}`);
 	return missed;

@@ -67,6 +67,22 @@ export function clientOptions(cluster: Cluster, node: NodeProcess, topic: string
 	return {servers: [`127.0.0.1:${node.port}`], secret: cluster.secret.toString(), cluster: cluster.name, topic};
 }
 
+/**
+Messages delivered a second. `slowest`: to the slowest subscriber, from the first delivery to any of them until the last one to it; `all`: to all subscribers together,
+until the last one to any. Without losses `all` is `slowest` times the number of subscribers.
+*/
+export function deliveryRates(received: ReadonlyArray<Pick<Extract<ClientReport, {type: 'received'}>, 'unique' | 'firstNs' | 'lastNs'>>): {readonly slowest: number; readonly all: number} {
+	const some = received.filter(({unique}) => unique > 0).map(({unique, firstNs, lastNs}) => ({unique, firstNs: BigInt(firstNs), lastNs: BigInt(lastNs)}));
+	if (some.length === 0) return {slowest: 0, all: 0};
+	const firstNs = some.reduce((first, one) => (one.firstNs < first ? one.firstNs : first), some[0]!.firstNs);
+	const perSecond = (count: number, untilNs: bigint): number => Math.round((count * 1e9) / Math.max(1, Number(untilNs - firstNs)));
+	const lastNs = some.reduce((last, one) => (one.lastNs > last ? one.lastNs : last), firstNs);
+	return {
+		slowest: some.length < received.length ? 0 : Math.min(...some.map(one => perSecond(one.unique, one.lastNs))),
+		all: perSecond(some.reduce((sum, {unique}) => sum + unique, 0), lastNs),
+	};
+}
+
 /** Median of an odd or even number of values. */
 export function median(values: readonly number[]): number {
 	const sorted = [...values].toSorted((a, b) => a - b);

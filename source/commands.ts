@@ -156,7 +156,10 @@ export const commands: readonly Command[] = [
 		usage: ['bench latency | throughput | reliability | partition | failover'],
 		words: ['latency', 'throughput', 'reliability', 'partition', 'failover'],
 		summary: 'Measure a cluster of real processes on this machine, and hold it against bounds.',
-		notes: ['Ends with 15 when a bound (--max-p99, --min-rate, --max-loss) was missed.'],
+		notes: [
+			'throughput: delivered/s is the rate of the slowest subscriber, there is one on each node; `all subscribers/s` is the sum over all of them.',
+			'Ends with 15 when a bound (--max-p99, --min-rate, --max-loss) was missed.',
+		],
 		flags: ['nodes', 'count', 'size', 'rate', 'runs', 'maxP99', 'minRate', 'maxLoss', 'output'],
 		formats: ['text', 'json'],
 		examples: ['dapss-tui bench throughput --size 1k', 'dapss-tui bench latency --rate 1000 --max-p99 5 -o json'],

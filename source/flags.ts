@@ -46,7 +46,7 @@ export const flagTable = {
 	nodes: {type: 'string', value: 'N', text: 'nodes of the benchmark (3)'},
 	runs: {type: 'string', value: 'N', text: 'runs of the benchmark'},
 	maxP99: {type: 'string', value: 'MS', text: 'highest p99 in milliseconds that passes'},
-	minRate: {type: 'string', value: 'R', text: 'fewest messages a second that pass'},
+	minRate: {type: 'string', value: 'R', text: 'fewest messages a second to each subscriber that pass'},
 	maxLoss: {type: 'string', value: 'N', text: 'most lost messages that pass'},
 	confirm: {type: 'string', value: 'NAME', text: 'the cluster\'s name, in place of typing it'},
 	help: {type: 'boolean', shortFlag: 'h', text: 'this text'},
