@@ -36,7 +36,7 @@ async function beaconOf(digit: string, more: Partial<Pick<Beacon, 'topics' | 'ad
 	return {at, refusals};
 }
 
-const search = (topics: readonly string[], timeoutMs = 1500): Promise<NodeSearch> => openNodeSearch({config: discovery, keys, topics, timeoutMs});
+const search = (topics: readonly string[], timeoutMs = 10_000): Promise<NodeSearch> => openNodeSearch({config: {...discovery, intervalMs: 2000}, keys, topics, timeoutMs});
 
 test('nodes answer at once, and tell of the topic that was asked for among many (case 46)', async () => {
 	const {at: one} = await beaconOf('1');

@@ -20,7 +20,7 @@ network[Symbol.dispose]();                               // in afterAll; ends wh
 - `const missing = network.countDatagrams(new Map([[host, port], …]))`: `missing()` names the pairs of hosts between which no datagram has gone by now.
 - `host.setAddresses(['10.77.0.9/24'])`: other addresses on `eth` from now on. `host.ip(...)`, `host.sysctl(name, value)`: whatever else.
 - `host.setNames({name: [addresses]})`: an /etc/hosts of its own, for commands that start from now on.
-- `host.spawn(program, arguments)`: any process in the host.
+- `host.spawn(program, arguments)`: any process in the host. `host.inside(program, arguments)`: the words behind `ip` for it, for a terminal.
 */
 import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_process';
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync} from 'node:fs';
@@ -220,8 +220,13 @@ export class Host implements Disposable {
 		writeFileSync(`/etc/netns/${this.space}/hosts`, `127.0.0.1 localhost\n${lines.join('')}`);
 	}
 
+	/** What runs a program in this host, behind `ip`. */
+	inside(program: string, words: readonly string[]): readonly string[] {
+		return ['netns', 'exec', this.space, ...this.#env, program, ...words];
+	}
+
 	spawn(program: string, words: readonly string[]): ChildProcess {
-		const child = spawn('ip', ['netns', 'exec', this.space, ...this.#env, program, ...words], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, NO_COLOR: '1'}});
+		const child = spawn('ip', [...this.inside(program, words)], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, NO_COLOR: '1'}});
 		this.#children.add(child);
 		child.once('close', () => this.#children.delete(child));
 		return child;

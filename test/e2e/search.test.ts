@@ -9,6 +9,7 @@ import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest';
 import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
 import {cli} from './command.ts';
 import {canFilter, canMakeNetworks, Network, sayNotRun, type Host, type Ran} from './namespaces.ts';
+import {Terminal} from './terminal.ts';
 
 sayNotRun('test/e2e/search.test.ts', true);
 
@@ -60,6 +61,18 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 		expect(published).toMatchObject({code: 0, stderr: expect.stringContaining('found on the network; it tells of no subscription to sport\n') as string});
 	}, 60_000);
 
+	test.each(['peers', 'topics', 'leader', 'check', 'events', 'events --watch --wait 1s'])('%s finds one', async words => {
+		const {code, stdout, stderr} = await run(...words.split(' '));
+		expect({code, stderr}).toMatchObject({code: words.includes('--wait') ? 16 : 0, stderr: expect.stringMatching(/^No node of cluster \S+ runs here: using 10\.77\.0\.[12]:5000 \((?:alpha|beta)\), found on the network\n/) as string});
+		expect(stdout).not.toBe('');
+	}, 60_000);
+
+	test('attach opens the console on one', async () => {
+		await using terminal = new Terminal('ip', hosts[2].inside(process.execPath, [cli, 'attach', ...cluster.clientFlags]), {columns: 120, rows: 30});
+		await terminal.waitFor(/alpha[^]*beta/, 'the members');
+		expect(terminal.raw).toContain(`No node of cluster ${cluster.name} runs here: using 10.77.0.`);
+	}, 60_000);
+
 	test('finds nobody with another secret, and says what was tried and what helps', async () => {
 		const file = join(cluster.folder, 'other-secret');
 		writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, {mode: 0o600});
@@ -79,7 +92,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 	test.runIf(canFilter)('passes over a node that was heard and cannot be reached', async () => {
 		const unblock = network.block({protocol: 'tcp', from: hosts[0], to: hosts[2]});
 		try {
-			const {code, stderr} = await run('publish', 'news', 'by the other', '--timeout', '1500ms');
+			const {code, stderr} = await run('publish', 'news', 'by the other', '--timeout', '3s');
 			expect({code, stderr}).toMatchObject({code: 0});
 			expect(stderr).toContain(`${at(0)} was heard on the network and cannot be used: peer ${at(0)} does not answer`);
 			expect(stderr).toContain(`${named(1, 'beta')}; it tells of no subscription to news\n`);
