@@ -87,3 +87,15 @@ export type Broker = AsyncDisposable & {
 	/** Resolves when the node has stopped, or the link to it is lost for good; with the reason. */
 	readonly closed: Promise<string>;
 };
+
+/** How a broker that connects again by itself stands: which server it uses, or which it lost, why, and in how many milliseconds it tries again. */
+export type LinkNews =
+	| {readonly state: 'connected'; readonly server: string}
+	| {readonly state: 'lost'; readonly server: string; readonly why: string; readonly retryMs: number};
+
+/** A broker that outlives its server. Calls are refused with `unreachable` while there is none; `closed` resolves only when it is disposed. */
+export type FollowedBroker = Broker & {
+	/** In use, or lost last. */
+	readonly server: string;
+	onLink(listener: (news: LinkNews) => void): Disposable;
+};
