@@ -4,6 +4,7 @@ A command line without a cluster: a broker that answers from a picture, streams 
 import {PassThrough, Writable, type Readable} from 'node:stream';
 import {leftReason, type Broker, type Delivery, type FaultCommand, type From, type Published, type Subscription} from '../../core/api.ts';
 import {DapssError} from '../../core/errors.ts';
+import {followWith} from '../../core/follow.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
@@ -173,6 +174,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 			async openBroker() {
 				throw new DapssError('failure', 'not asked for here');
 			},
+			followWith,
 			async openSurvivor() {
 				throw new DapssError('failure', 'not asked for here');
 			},
