@@ -21,6 +21,7 @@ export type Place = From | {readonly from: From; readonly after?: readonly Topic
 
 /** Batches, as they are stored, into a sink. */
 export function readBatches({interests, data}: ReadableNode, given: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
+	const isTracked = typeof place === 'object';
 	const {from, after} = typeof place === 'object' ? place : {from: place, after: undefined};
 	const seen = new Map(after?.map(position => [position.topic, position]));
 	const topics = [...new Set(given)]; // A cursor a topic, however often it is named.
@@ -35,7 +36,7 @@ export function readBatches({interests, data}: ReadableNode, given: readonly Top
 		const position = seen.get(topic);
 		await interests.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
 		if (isClosed) return;
-		const {reader, start} = typeof place === 'object' ? await data.follow(topic, position ?? from, sink) : {reader: await data.read(topic, from, sink), start: undefined};
+		const {reader, start} = isTracked ? await data.follow(topic, position ?? from, sink) : {reader: await data.read(topic, from, sink), start: undefined};
 		if (start) starts.push(start);
 		if (isClosed) data.stopReading(topic, reader);
 		else {
@@ -51,7 +52,7 @@ export function readBatches({interests, data}: ReadableNode, given: readonly Top
 		for (const topic of topics) interests.release(topic);
 	};
 
-	const agreed = Promise.all(topics.map(topic => open(topic))).then(() => (typeof place === 'object' && isBounded(starts) ? starts : undefined));
+	const agreed = Promise.all(topics.map(topic => open(topic))).then(() => (isTracked && isBounded(starts) ? starts : undefined)).finally(() => seen.clear());
 	agreed.catch(() => void close()).finally(() => room.slots[Symbol.dispose]());
 	return {
 		agreed,

@@ -20,6 +20,8 @@ export type ReadableBroker = Broker & {readBatches(topics: readonly Topic[], pla
 export type Stream = {
 	/** Topics that it reads. */
 	readonly topics: number;
+	/** Numbers that it remembers of what its reader knows. */
+	readonly positions?: number;
 	/** The reader takes so many bytes more. */
 	grant(bytes: number): void;
 	/** The reader has taken in the last snapshot. */
@@ -44,6 +46,8 @@ export type Line = {
 	readonly outbox: Outbox;
 	readonly answer: (body: Answer) => void;
 	readonly fail: (id: number, error: unknown) => void;
+	/** May a stream remember so many positions? Else its reader leaves out what it knows. */
+	readonly hasRoomFor: (positions: number) => boolean;
 };
 
 /** Snapshots, one at a time: the next leaves when the last was taken in. */
@@ -123,10 +127,12 @@ export function follow({broker, outbox, answer, fail}: Line, id: number, request
 }
 
 /** Batches of topics, as they are stored. */
-export function subscribe({broker, outbox, answer, fail}: Line, id: number, request: Extract<Request, {op: 'subscribe'}>): Stream {
+export function subscribe({broker, outbox, answer, fail, hasRoomFor}: Line, id: number, request: Extract<Request, {op: 'subscribe'}>): Stream {
 	const {topics, from, after, isTracked = false, credit: granted} = request;
 	let credit = granted;
-	const seen = new Map(after?.map(position => [position.topic, new Seen(position)]));
+	const wanted = after?.reduce((sum, {streams}) => sum + streams.length, 0) ?? 0;
+	const positions = hasRoomFor(wanted) ? wanted : 0;
+	const seen = new Map(positions > 0 ? after?.map(position => [position.topic, new Seen(position)]) : []);
 	/** Its reader has all of it from another node. */
 	const isKnown = ({topic, origin, incarnation, firstSeq, count, lamport}: Batch): boolean => seen.get(topic)?.isFresh(origin, incarnation, lastSeq({firstSeq, count}), lamport) === false;
 	const reading = broker.readBatches(topics, isTracked ? {from, after} : from, {
@@ -159,6 +165,7 @@ export function subscribe({broker, outbox, answer, fail}: Line, id: number, requ
 	reading.agreed.then(starts => answer({id, value: starts ?? true}), (error: unknown) => fail(id, error));
 	return {
 		topics: topicsOf(request),
+		positions,
 		grant(bytes) {
 			const wasEmpty = credit <= 0;
 			credit += bytes;

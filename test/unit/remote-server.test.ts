@@ -267,3 +267,23 @@ test('positions that would fill a frame are not sent: the node begins at the beg
 
 	expect(node.places.map(place => (typeof place === 'object' ? place.after?.[0]?.streams.length : place))).toEqual([10_000, undefined]);
 });
+
+test('a connection remembers a bounded number of positions; beyond it the reader gets what it knows, and leaves it out itself (case 26)', async () => {
+	const node = new FakeNode();
+	const topic = 't' as Topic;
+	node.topics.set(topic, Array.from({length: 3}, (_, offset) => batchAt(topic, offset, 100)));
+	const ends = pipes(10_000_000);
+	serve(node.broker, ends.far, () => undefined);
+	const client = new RemoteBroker(ends.near);
+	const streams = [[origin, 1, 2], ...Array.from({length: 9999}, (_, index) => [index.toString(16).padStart(16, '0') as NodeId, 1, 1] as const)] as const;
+	const got: number[] = [];
+	for (let count = 0; count < 7; count++) {
+		const subscription = client.subscribe([topic], {from: 'beginning', after: [{topic, since: 0, streams}], isTracked: true});
+		await settle(ends);
+		const {value} = await subscription[Symbol.asyncIterator]().next();
+		got.push((value as readonly Delivery[]).length);
+	}
+
+	expect(got).toEqual([1, 1, 1, 1, 1, 1, 3]);
+	expect(node.bounds).toEqual(['positions']);
+});
