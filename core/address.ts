@@ -130,3 +130,8 @@ function parseV6(text: string): string | undefined {
 	const [high, low] = [Number.parseInt(mapped['high']!, 16), Number.parseInt(mapped['low']!, 16)];
 	return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
+
+/** A server that was lost is tried after the others: it may be slow to say that it is gone. */
+export function lastBehind(servers: readonly string[], last: string | undefined): readonly string[] {
+	return [...servers.filter(server => server !== last), ...servers.filter(server => server === last)];
+}

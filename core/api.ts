@@ -5,6 +5,7 @@ What a program can do with a node, whether it runs in this process (`openBroker`
 import type {RecordedEvent} from './observe/events.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import type {Message, NodeId, Topic} from './message.ts';
+import type {TopicPosition} from './position.ts';
 
 /** Why a node stopped that left its cluster. */
 export const leftReason = 'left the cluster';
@@ -28,10 +29,24 @@ A reader's messages, in delivery order, in arrays of what was there at once. Mem
 served from the node's log; what retention has taken away meanwhile is counted in `dropped`.
 */
 export type Subscription = AsyncDisposable & AsyncIterable<readonly Delivery[]> & {
-	/** Resolves once the cluster has agreed to the subscription; rejects with `no-quorum` where it cannot. */
-	readonly agreed: Promise<void>;
+	/**
+	Resolves once the cluster has agreed to the subscription; rejects with `no-quorum` where it cannot. When the subscription is tracked, with where it
+	begins, unless the node is of a release that does not know.
+	*/
+	readonly agreed: Promise<readonly TopicPosition[] | void>;
 	/** Messages that were gone before they could be read. */
 	readonly dropped: number;
+	/** Streams whose position is not kept, because there are too many: after another node took over, their messages may come twice. */
+	readonly forgotten?: number;
+};
+
+export type SubscribeOptions = {
+	/** An offset is that of the node's own log. @default 'now' */
+	readonly from?: From;
+	/** What was read at another node already: go on behind it. May be passed over by a node of an earlier release, which then begins at `from`. For tracked subscriptions. */
+	readonly after?: readonly TopicPosition[] | undefined;
+	/** Tell where it begins, so that it can go on at another node. @default false */
+	readonly isTracked?: boolean;
 };
 
 /** Traffic that this node shall lose or delay; for nodes started with `--faults`. */
@@ -45,7 +60,7 @@ export type Broker = AsyncDisposable & {
 	/** Resolves once every message is stored on the node's disk (fsync). @throws `too-large`, `storage`, `closed`, `usage` */
 	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published>;
 	/** Read messages as they are delivered. The node is subscribed for as long as somebody reads. */
-	subscribe(topics: readonly Topic[], options?: {readonly from?: From}): Subscription;
+	subscribe(topics: readonly Topic[], options?: SubscribeOptions): Subscription;
 	/** Subscribe the node itself, until `unsubscribeNode`: its feed shows the messages. Resolves on commit. @throws `no-quorum`, `no-leader` */
 	subscribeNode(topic: Topic): Promise<void>;
 	unsubscribeNode(topic: Topic): Promise<void>;
@@ -71,4 +86,16 @@ export type Broker = AsyncDisposable & {
 	fault(command: FaultCommand): Promise<void>;
 	/** Resolves when the node has stopped, or the link to it is lost for good; with the reason. */
 	readonly closed: Promise<string>;
+};
+
+/** How a broker that connects again by itself stands: which server it uses, or which it lost, why, and in how many milliseconds it tries again. */
+export type LinkNews =
+	| {readonly state: 'connected'; readonly server: string}
+	| {readonly state: 'lost'; readonly server: string; readonly why: string; readonly retryMs: number};
+
+/** A broker that outlives its server. Calls are refused with `unreachable` while there is none; `closed` resolves only when it is disposed. */
+export type FollowedBroker = Broker & {
+	/** In use, or lost last. */
+	readonly server: string;
+	onLink(listener: (news: LinkNews) => void): Disposable;
 };

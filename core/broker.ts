@@ -5,7 +5,7 @@ program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
 import {parseAddress} from './address.ts';
-import type {FaultCommand, From, Published, Subscription} from './api.ts';
+import type {FaultCommand, Published, SubscribeOptions, Subscription} from './api.ts';
 import {Control} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
@@ -33,7 +33,7 @@ import {Watchers} from './observe/watchers.ts';
 import {OwnMessages, type FeedFrom} from './own-messages.ts';
 import {Presence} from './presence.ts';
 import {publishHere} from './local-publishing.ts';
-import {readBatches, subscribeHere} from './local-reading.ts';
+import {readBatches, subscribeHere, type Place} from './local-reading.ts';
 import {parseRaftPacket} from './raft/packet.ts';
 import type {BatchSink} from './reader.ts';
 import type {BatchReading, ServedBroker} from './remote/server.ts';
@@ -335,12 +335,12 @@ export class Node implements ServedBroker {
 		return publishHere({identity: this.identity, data: this.data, journal: this.journal, room: this.options.io.room}, topicNamed(topic), bodies);
 	}
 
-	subscribe(topics: readonly Topic[], {from = 'now'}: {readonly from?: From} = {}): Subscription {
-		return subscribeHere(this, topics.map(topic => composed(topic)), from);
+	subscribe(topics: readonly Topic[], options: SubscribeOptions = {}): Subscription {
+		return subscribeHere(this, topics.map(topic => composed(topic)), options);
 	}
 
-	readBatches(topics: readonly Topic[], from: From, sink: BatchSink): BatchReading {
-		return readBatches(this, topics.map(topic => composed(topic)), from, sink);
+	readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
+		return readBatches(this, topics.map(topic => composed(topic)), place, sink);
 	}
 
 	async subscribeNode(name: Topic): Promise<void> {

@@ -19,6 +19,7 @@ import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type 
 import type {Rejection} from './observe/events.ts';
 import {RateSampler} from './observe/rates.ts';
 import type {Clock} from './ports.ts';
+import type {TopicPosition} from './position.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
 import {ReadSlots} from './read-slots.ts';
 import type {BatchSink, Reader} from './reader.ts';
@@ -139,6 +140,13 @@ export class Data implements AsyncDisposable {
 
 	read(topic: Topic, from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
 		return this.table.open(topic).read(from, sink);
+	}
+
+	/** As `read`, with where it begins in words that other nodes understand. */
+	async follow(topic: Topic, from: 'now' | 'beginning' | number | TopicPosition, sink: BatchSink): Promise<{readonly reader: Reader; readonly start: TopicPosition}> {
+		const since = this.#interests.get(topic)?.since ?? 0;
+		const {reader, before} = await this.table.open(topic).follow(from, sink);
+		return {reader, start: {topic, since: typeof from === 'object' ? from.since : since, streams: before}};
 	}
 
 	/** The offset after the newest message of the topic that is written. */

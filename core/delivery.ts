@@ -36,7 +36,7 @@ export class Beginning {
 }
 
 export class DeliveryQueue implements Subscription {
-	readonly agreed: Promise<void>;
+	readonly agreed: Subscription['agreed'];
 	dropped = 0;
 	#items: StoredBatch[] = [];
 	#wake: (() => void) | undefined;
@@ -48,7 +48,7 @@ export class DeliveryQueue implements Subscription {
 	readonly #onClose: () => void | Promise<void>;
 
 	/** @param options.fromOffset messages of the first batch below it are left out. @param options.onRoom bytes that were taken out. */
-	constructor(options: {readonly agreed: Promise<void>; readonly fromOffset?: number; readonly onRoom: (bytes: number) => void; readonly onClose: () => void | Promise<void>}) {
+	constructor(options: {readonly agreed: Subscription['agreed']; readonly fromOffset?: number; readonly onRoom: (bytes: number) => void; readonly onClose: () => void | Promise<void>}) {
 		this.agreed = options.agreed;
 		this.agreed.catch(() => undefined); // The caller may look at it later, or iterate and meet the error there.
 		this.#beginning = new Beginning(options.fromOffset ?? 0);

@@ -1,9 +1,9 @@
 /**
 The door: what programs, the console and the command line use of the broker.
 
-`openBroker` runs a node in this process; `connect` speaks to one that runs elsewhere; both give a `Broker`.
+`openBroker` runs a node in this process; `connect` speaks to one that runs elsewhere, `follow` to whichever of several is there; all give a `Broker`.
 */
-export type {Broker, Delivery, FaultCommand, From, Published, Subscription} from './api.ts';
+export type {Broker, Delivery, FaultCommand, FollowedBroker, From, LinkNews, Published, SubscribeOptions, Subscription} from './api.ts';
 export {defaults, type Config} from './config.ts';
 export {DapssError, errorMessage, exitCodes, NoneFoundError, type ErrorCode} from './errors.ts';
 export {isNodeId, parseTopic, parseTopicName, type Message, type NodeId, type Topic} from './message.ts';
@@ -11,6 +11,7 @@ export type {BrokerEvent, MemberState, RecordedEvent} from './observe/events.ts'
 export type {Snapshot} from './observe/snapshot.ts';
 export {connect, type ConnectOptions, type Reached} from './connect.ts';
 export {findNodes, type FindOptions, type FoundNode} from './find.ts';
+export {follow, followWith} from './follow.ts';
 export {openBroker, serveOver, type OpenBroker} from './open.ts';
 export {openSurvivor, type Remains, type Survivor} from './recover.ts';
 export {RemoteBroker} from './remote/client.ts';

@@ -44,11 +44,11 @@ export class Interests {
 		return this.own.has(topic) || this.#readers.has(topic);
 	}
 
-	/** Somebody reads the topic through this node: resolves once the subscription is agreed. Call `release` in every case. @throws `usage` for a name that is none */
-	async acquire(topic: Topic, from: 'now' | 'beginning' | number): Promise<void> {
+	/** Somebody reads the topic through this node: resolves once the subscription is agreed. Call `release` in every case. @param since the Lamport time above which it wants messages; from now on without it. @throws `usage` for a name that is none */
+	async acquire(topic: Topic, since?: number): Promise<void> {
 		topicNamed(topic);
 		this.#readers.set(topic, (this.#readers.get(topic) ?? 0) + 1);
-		await this.settle(topic, from === 'now' ? undefined : 0);
+		await this.settle(topic, since);
 	}
 
 	release(topic: Topic): void {

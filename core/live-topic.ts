@@ -6,6 +6,7 @@ The log opens in the background when a topic is first used; appends made before 
 */
 import type {StoredBatch} from './delivery.ts';
 import type {Batch, Topic} from './message.ts';
+import {Seen, type StreamPosition, type TopicPosition} from './position.ts';
 import {ReadSlots} from './read-slots.ts';
 import {Reader, type BatchSink} from './reader.ts';
 import type {TopicLog} from './topic-log.ts';
@@ -83,10 +84,17 @@ export class LiveTopic implements AsyncDisposable {
 	async read(from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
 		const log = await this.#opened;
 		const offset = from === 'now' ? this.#writtenEnd : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
-		const reader = new Reader(log, offset, this.#writtenEnd, sink, this.#slots);
-		this.#readers.add(reader);
-		reader.resume();
-		return reader;
+		return this.#start(log, offset, sink);
+	}
+
+	/** As `read`, and what lies before: so the reader can go on at another node. @param from a place, or what the reader has seen at another node */
+	async follow(from: 'now' | 'beginning' | number | TopicPosition, sink: BatchSink): Promise<{readonly reader: Reader; readonly before: readonly StreamPosition[]}> {
+		const log = await this.#opened;
+		if (typeof from === 'object') return {reader: await this.read(log.freshFrom(new Seen(from)), sink), before: from.streams};
+		// What is not written yet counts as before, too: the index knows it already.
+		const offset = from === 'now' ? log.nextOffset : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
+		const before = from === 'beginning' ? [] : await log.before(offset);
+		return {reader: this.#start(log, offset, sink), before};
 	}
 
 	/** The offset after the newest message that is written, once the log is open. */
@@ -124,6 +132,13 @@ export class LiveTopic implements AsyncDisposable {
 		for (const reader of this.#readers) reader[Symbol.dispose]();
 		const log = await this.#opened.catch(() => undefined);
 		await log?.[Symbol.asyncDispose]();
+	}
+
+	#start(log: TopicLog, offset: number, sink: BatchSink): Reader {
+		const reader = new Reader(log, offset, this.#writtenEnd, sink, this.#slots);
+		this.#readers.add(reader);
+		reader.resume();
+		return reader;
 	}
 
 	async #appendTo(log: TopicLog, items: readonly NewBatch[], sync: boolean): Promise<void> {

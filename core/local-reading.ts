@@ -2,11 +2,12 @@
 Reading through a node: the node is subscribed while somebody reads, each topic has a cursor, and what a reader in this process has
 not taken yet is bounded, like that of a reader across a link.
 */
-import type {From, Subscription} from './api.ts';
+import type {From, SubscribeOptions, Subscription} from './api.ts';
 import type {Data} from './data.ts';
 import {DeliveryQueue, type StoredBatch} from './delivery.ts';
 import type {Interests} from './interests.ts';
 import type {Topic} from './message.ts';
+import {positionsMax, type TopicPosition} from './position.ts';
 import type {BatchSink, Reader} from './reader.ts';
 import type {BatchReading} from './remote/server.ts';
 
@@ -15,19 +16,28 @@ export type ReadableNode = {readonly interests: Interests; readonly data: Data; 
 /** Bytes that a reader in this process may leave unread before it is served from the log. */
 const unreadBytesMax = 8 * 1024 * 1024;
 
+/** A place in this node's logs; or one that is told in words that other nodes understand (`agreed` of the reading), and may come from another node. */
+export type Place = From | {readonly from: From; readonly after?: readonly TopicPosition[] | undefined};
+
 /** Batches, as they are stored, into a sink. */
-export function readBatches({interests, data}: ReadableNode, given: readonly Topic[], from: From, sink: BatchSink): BatchReading {
+export function readBatches({interests, data}: ReadableNode, given: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
+	const isTracked = typeof place === 'object';
+	const {from, after} = typeof place === 'object' ? place : {from: place, after: undefined};
+	const seen = new Map(after?.map(position => [position.topic, position]));
 	const topics = [...new Set(given)]; // A cursor a topic, however often it is named.
 	const readers = new Map<Topic, Reader>();
+	const starts: TopicPosition[] = [];
 	let isClosed = false;
 	let first = 0;
 	// None is asked for, and so none is released, when there is no room for all.
 	const room = roomFor(data, topics);
 	if ('refused' in room) return {agreed: room.refused, resume: () => undefined, close: async () => undefined};
 	const open = async (topic: Topic): Promise<void> => {
-		await interests.acquire(topic, from);
+		const position = seen.get(topic);
+		await interests.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
 		if (isClosed) return;
-		const reader = await data.read(topic, from, sink);
+		const {reader, start} = isTracked ? await data.follow(topic, position ?? from, sink) : {reader: await data.read(topic, from, sink), start: undefined};
+		if (start) starts.push(start);
 		if (isClosed) data.stopReading(topic, reader);
 		else {
 			readers.set(topic, reader);
@@ -42,7 +52,7 @@ export function readBatches({interests, data}: ReadableNode, given: readonly Top
 		for (const topic of topics) interests.release(topic);
 	};
 
-	const agreed = Promise.all(topics.map(topic => open(topic))).then(() => undefined);
+	const agreed = Promise.all(topics.map(topic => open(topic))).then(() => (isTracked && isBounded(starts) ? starts : undefined)).finally(() => seen.clear());
 	agreed.catch(() => void close()).finally(() => room.slots[Symbol.dispose]());
 	return {
 		agreed,
@@ -54,6 +64,11 @@ export function readBatches({interests, data}: ReadableNode, given: readonly Top
 		},
 		close,
 	};
+}
+
+/** So many that the answer fits in a frame, and the reader can keep them. */
+function isBounded(starts: readonly TopicPosition[]): boolean {
+	return starts.reduce((sum, {streams}) => sum + streams.length, 0) <= positionsMax;
 }
 
 function roomFor(data: Data, topics: readonly Topic[]): {readonly slots: Disposable} | {readonly refused: Promise<never>} {
@@ -68,9 +83,9 @@ function roomFor(data: Data, topics: readonly Topic[]): {readonly slots: Disposa
 }
 
 /** Messages, for a program in this process. */
-export function subscribeHere(node: ReadableNode, topics: readonly Topic[], from: From): Subscription {
+export function subscribeHere(node: ReadableNode, topics: readonly Topic[], {from = 'now', after, isTracked = false}: SubscribeOptions): Subscription {
 	let unread = 0;
-	const reading = readBatches(node, topics, from, {
+	const reading = readBatches(node, topics, isTracked ? {from, after} : from, {
 		room: () => Math.max(0, unreadBytesMax - unread),
 		take(items: readonly StoredBatch[]) {
 			let taken = 0;
@@ -85,7 +100,7 @@ export function subscribeHere(node: ReadableNode, topics: readonly Topic[], from
 	});
 	const queue: DeliveryQueue = new DeliveryQueue({
 		agreed: reading.agreed,
-		...(typeof from === 'number' ? {fromOffset: from} : {}),
+		...(typeof from === 'number' && after === undefined ? {fromOffset: from} : {}),
 		onRoom(bytes) {
 			const wasFull = unread >= unreadBytesMax;
 			unread -= bytes;

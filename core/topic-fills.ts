@@ -3,6 +3,7 @@ What was put into the holes of a topic's log. The log only grows, so it lies beh
 that the lost messages had: records of a kind of their own, each whole or absent after a crash, kept as long as the segment they lie in.
 */
 import {lastSeq, streamKey, type BatchHeader, type StreamKey} from './message.ts';
+import {streamOf, type Seen} from './position.ts';
 import type {StreamWant} from './topic-index.ts';
 
 /** Offsets from `from` on, without `to`; bytes of the log from `position` on, up to `end`. */
@@ -54,6 +55,17 @@ export class Fills {
 	lower(floors: Map<StreamKey, number>): Map<StreamKey, number> {
 		for (const {streams} of this.#fills) for (const [key, {low}] of streams) floors.set(key, Math.min(low, floors.get(key) ?? Infinity));
 		return floors;
+	}
+
+	/** The lowest offset at which something may be new to the reader; `Infinity` when nothing is. */
+	freshFrom(seen: Seen): number {
+		const isFresh = ({streams}: Fill): boolean => [...streams].some(([key, {high, lamport}]) => seen.isFresh(...streamOf(key), high, lamport));
+		return this.#fills.reduce((lowest, fill) => (fill.from < lowest && isFresh(fill) ? fill.from : lowest), Infinity);
+	}
+
+	/** The highest number of each stream that ends before the offset. */
+	highsBefore(offset: number): Array<readonly [StreamKey, number]> {
+		return this.#fills.filter(({to}) => to <= offset).flatMap(({streams}) => [...streams].map(([key, {high}]) => [key, high] as const));
 	}
 
 	/** Where batches that match a want may lie. */

@@ -5,6 +5,7 @@ about every 256 KiB of a stream a place to begin reading; for offsets a step abo
 Memory is an entry a step, and one for each stream and part that has some of it: O(streams × segments).
 */
 import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey} from './message.ts';
+import {streamOf, type Seen} from './position.ts';
 
 export type Place = {readonly offset: number; readonly position: number};
 /** Sequence numbers of a stream, both ends included, stamped later than `sinceLamport`. */
@@ -84,6 +85,34 @@ export class TopicIndex {
 		}
 
 		return ranges;
+	}
+
+	/** An offset, at most a step before the first batch that is new to the reader; `undefined` when none is. */
+	freshFrom(seen: Seen): number | undefined {
+		for (const {streams} of this.#parts) {
+			let first = Infinity;
+			for (const [key, {high, lamport, marks}] of streams) {
+				const [origin, incarnation] = streamOf(key);
+				if (!seen.isFresh(origin, incarnation, high, lamport)) continue;
+				const known = seen.of(origin, incarnation);
+				first = Math.min(first, (known === undefined ? undefined : lastAtMost(marks, known + 1, mark => mark.seq)?.position) ?? marks[0]!.position);
+			}
+
+			if (first < Infinity) return lastAtMost(this.#steps, first, step => step.position)!.offset;
+		}
+
+		return undefined;
+	}
+
+	/** The highest number of each stream in the parts that end at or before the offset, and the offset at which the next part begins. */
+	highsBefore(offset: number): {readonly highs: Map<StreamKey, number>; readonly from: number} {
+		const highs = new Map<StreamKey, number>();
+		for (const [index, {offset: from, streams}] of this.#parts.entries()) {
+			if ((this.#parts[index + 1]?.offset ?? Infinity) > offset) return {highs, from};
+			for (const [key, {high}] of streams) highs.set(key, Math.max(high, highs.get(key) ?? 0));
+		}
+
+		return {highs, from: offset};
 	}
 
 	has(stream: StreamKey): boolean {

@@ -7,6 +7,7 @@ import type {StoredBatch} from './delivery.ts';
 import {DapssError} from './errors.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
 import type {Log} from './ports.ts';
+import {streamOf, type Seen, type StreamPosition} from './position.ts';
 import {segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
 import {Fills} from './topic-fills.ts';
 import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
@@ -41,6 +42,10 @@ export type TopicLog = AsyncDisposable & {
 	retain(bounds: Retention): Promise<Retained | undefined>;
 	/** The lowest number of the stream that is kept. */
 	lowest(stream: StreamKey): number | undefined;
+	/** An offset before which nothing is new to a reader that has seen so much; what is behind it may still be known to it. */
+	freshFrom(seen: Seen): number;
+	/** Of each stream the last number before the offset. For the end of the log it is found in this turn of the event loop. */
+	before(offset: number): Promise<readonly StreamPosition[]>;
 	readonly failed: Promise<Error>;
 };
 /**
@@ -295,6 +300,27 @@ class IndexedTopicLog implements TopicLog {
 		return lowest === Infinity ? undefined : lowest;
 	}
 
+	freshFrom(seen: Seen): number {
+		return Math.min(this.#fills.freshFrom(seen), this.#index.freshFrom(seen) ?? this.#nextOffset);
+	}
+
+	async before(offset: number): Promise<readonly StreamPosition[]> {
+		const isAll = offset >= this.#nextOffset;
+		const {highs, from} = isAll ? {highs: this.#index.highs(), from: offset} : this.#index.highsBefore(offset);
+		const note = (key: StreamKey, high: number): void => void highs.set(key, Math.max(high, highs.get(key) ?? 0));
+		for (const [key, {next}] of this.#gone) note(key, next - 1);
+		for (const [key, high] of this.#fills.highsBefore(offset)) note(key, high);
+		for (let at = from; at < offset;) {
+			// oxlint-disable-next-line no-await-in-loop -- in order, a segment at most
+			const {items, next} = await this.read(at, stepBytes);
+			for (const {offset: first, batch} of items) if (first < offset) note(streamKey(batch), Math.min(lastSeq(batch), batch.firstSeq + offset - first - 1));
+			if (next <= at) break; // Retention took it, or it is not written yet.
+			at = next;
+		}
+
+		return [...highs].map(([key, high]): StreamPosition => [...streamOf(key), high]);
+	}
+
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.#retaining;
 		await this.#log[Symbol.asyncDispose]();
@@ -341,9 +367,9 @@ class IndexedTopicLog implements TopicLog {
 	/** Before streams go as a whole: write down where they stand, behind what stays. */
 	async #markGone(drop: number): Promise<void> {
 		for (const [key, {high, lamport}] of this.#index.onlyBefore(drop)) {
-			const [origin, incarnation] = key.split(':', 2) as [BatchHeader['origin'], string];
+			const [origin, incarnation] = streamOf(key);
 			this.#gone.delete(key);
-			this.#gone.set(key, {origin, incarnation: Number(incarnation), next: high + 1, lamport});
+			this.#gone.set(key, {origin, incarnation, next: high + 1, lamport});
 		}
 
 		for (const oldest of this.#gone.keys()) {

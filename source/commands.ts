@@ -31,8 +31,9 @@ export const start: Command = {
 export const commands: readonly Command[] = [
 	{
 		name: 'attach',
-		usage: ['attach [host:port]'],
+		usage: ['attach [host:port,…]'],
 		summary: 'The console on a node that runs elsewhere; leaving does not stop it.',
+		notes: ['When the node is lost the console stays, and goes on at another of the addresses, or at the same one when it is back.'],
 		flags: [...clientFlags.filter(name => name !== 'output'), 'readonly'],
 		formats: ['text'],
 		examples: ['dapss-tui attach', 'dapss-tui attach 10.0.0.7:5000 --secret-file cluster.secret'],
@@ -65,6 +66,7 @@ export const commands: readonly Command[] = [
 			'raw   the bytes of each message and a newline',
 			'-f   fields: {topic} {body} {time} {at} {node} {origin} {incarnation} {seq} {lamport} {offset} {size}; {{ and }} are braces, \\n and \\t a newline and a tab;',
 			'      on a terminal what came from outside is made printable, elsewhere its bytes stay as they are',
+			'When the node is lost it goes on at another one (--server A,B names several) behind what it has read. It tries until it works, and says so.',
 			'With --wait it ends with 16 when the time is over before --count messages have come, or, without --count, when the time is over.',
 		],
 		flags: [...clientFlags, 'count', 'from', 'wait', 'time', 'format'],
@@ -135,6 +137,7 @@ export const commands: readonly Command[] = [
 		name: 'events',
 		usage: ['events [--watch] [--wait TIME]'],
 		summary: 'What happened lately on the node; with --watch also what happens from now on.',
+		notes: ['With --watch it goes on at another node when this one is lost (--server A,B names several), with what has happened there since.'],
 		flags: [...clientFlags, 'watch', 'wait'],
 		formats: ['text', 'json', 'jsonl'],
 		examples: ['dapss-tui events', 'dapss-tui events --watch -o jsonl'],

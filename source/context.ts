@@ -2,7 +2,7 @@
 What a command is given, and what it is. Commands reach the broker only through `Backend`, which is loaded when it is needed: `--help`
 loads no network code, and a test passes a fake.
 */
-import type {Broker} from '../core/api.ts';
+import type {Broker, FollowedBroker} from '../core/api.ts';
 import type {ConnectOptions, Reached} from '../core/connect.ts';
 import type {Config} from '../core/config.ts';
 import {DapssError, errorMessage} from '../core/errors.ts';
@@ -20,6 +20,8 @@ import {parseDuration} from './values.ts';
 export type Backend = {
 	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;
 	connect(options: ConnectOptions): Promise<Broker & Reached>;
+	/** A broker that connects again by itself, each time by this. */
+	followWith(connectOnce: (last: string | undefined) => Promise<Broker & {readonly server: string}>): Promise<FollowedBroker>;
 	openSurvivor(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Survivor>;
 	findNodes(options?: {readonly cluster?: string}): Promise<readonly FoundNode[]>;
 };
@@ -69,8 +71,11 @@ export type ReachOptions = {
 	readonly isSearching?: boolean;
 };
 
+/** What is needed to reach a node. */
+export type Reaching = Pick<Context, 'flags' | 'env' | 'settings' | 'backend' | 'signal'> & {readonly terminal: Pick<Terminal, 'say'>};
+
 /** The node that the command speaks to: named, one of this user's, or one that is heard on the network. @throws `unreachable`, `not-authenticated`, `refused` */
-export async function reach(context: Context, address?: string, {topics = [], isSearching = true}: ReachOptions = {}): Promise<Broker & {readonly server: string}> {
+export async function reach(context: Reaching, address?: string, {topics = [], isSearching = true}: ReachOptions = {}): Promise<Broker & {readonly server: string}> {
 	const {flags, env, settings, terminal} = context;
 	const {tunables, secret} = settings();
 	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits, discovery} = tunables;

@@ -29,7 +29,7 @@ export const flagTable = {
 	leave: {type: 'boolean', text: 'leave the cluster for good when a signal stops the node, instead of only stopping'},
 	headless: {type: 'boolean', text: 'run the node without the console'},
 	readonly: {type: 'boolean', text: 'a console that publishes and subscribes nothing'},
-	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to; without it, one of yours that runs here, else one on the network (also DAPSS_SERVER)'},
+	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to, or several with commas; without it, one of yours that runs here, else one on the network (also DAPSS_SERVER)'},
 	timeout: {type: 'string', value: 'TIME', text: 'how long to try to reach a node (5s)'},
 	wait: {type: 'string', value: 'TIME', text: 'how long to wait, once a node is reached, for what is to come; then it ends with 16'},
 	waitHealthy: {type: 'boolean', text: 'wait until the cluster is healthy, at most for the time of --wait (1m), and say what is missing'},

@@ -6,17 +6,16 @@ import type {Broker} from '../core/api.ts';
 import type {ConnectOptions, Reached} from '../core/connect.ts';
 import {DapssError, NoneFoundError} from '../core/errors.ts';
 import type {Topic} from '../core/message.ts';
-import type {Backend, Context} from './context.ts';
-import type {Terminal} from './terminal.ts';
+import type {Backend, Reaching} from './context.ts';
 
 /** Nodes answer sooner than this: a wait that nobody notices is not told. */
 const silentMs = 300;
 /** Lines that were said: a command that tries again does not repeat them. */
-const told = new WeakMap<Terminal, Set<string>>();
+const told = new WeakMap<object, Set<string>>();
 
 /** @param othersText clusters with a node here, as a part of a sentence. @throws as `connect`; `unreachable` with what was tried and what helps */
 export async function connectFound(
-	{settings, signal, terminal}: Context, backend: Backend, {topics, othersText, ...options}: ConnectOptions & {readonly topics: readonly Topic[]; readonly othersText: () => Promise<string>},
+	{settings, signal, terminal}: Pick<Reaching, 'settings' | 'signal' | 'terminal'>, backend: Backend, {topics, othersText, ...options}: ConnectOptions & {readonly topics: readonly Topic[]; readonly othersText: () => Promise<string>},
 ): Promise<Broker & Reached> {
 	const {printable} = await import('../core/observe/printable.ts');
 	const {cluster} = options;

@@ -68,7 +68,7 @@ test('the command line enters the core by its doors', () => {
 });
 
 test('only the composition root, and what finds a node and connects to it, import sockets and disks', () => {
-	const roots = new Set(['core/open.ts', 'core/recover.ts', 'core/connect.ts', 'core/find.ts', 'core/joining.ts']);
+	const roots = new Set(['core/open.ts', 'core/recover.ts', 'core/connect.ts', 'core/find.ts', 'core/follow.ts', 'core/joining.ts']);
 	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'core') && isIn(to, 'core/io') && !isIn(from, 'core/io') && !isType && !roots.has(from) && !isIn(from, 'core/remote')))).toEqual([]);
 });
 

@@ -18,6 +18,7 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 		alerts.push({tone: 'alarm', text: `NODE LOST: ${printable(detail)}${snapshot ? ` · this picture is ${duration(Math.floor(lostMs / 1000) * 1000).replace('.0 s', ' s').replace('0 ms', 'a moment')} old` : ''}`});
 	}
 
+	if (connection === 'connected' && detail !== '') alerts.push({tone: 'accent', text: printable(detail)});
 	if (!snapshot) return alerts;
 	const {raft, partition, phase, insecure, faults} = snapshot;
 	if (phase === 'joining') alerts.push({tone: 'warning', text: `JOINING: ${printable(snapshot.detail) || 'waiting for a member to take this node in'}`});

@@ -1,18 +1,22 @@
 /**
 A console source over any `Broker`: a node in this process, in a worker thread, or behind a link. Pictures come in as fast as the
-node sends them and go on to React at most every 100 ms; what the console asks for becomes a call, and its end one clear line.
+node sends them and go on to React at most every 100 ms; what the console asks for becomes a call, and its end one clear line. Where the broker
+connects again by itself, its losses and returns are shown.
 */
-import type {Broker} from '../core/api.ts';
+import type {Broker, FollowedBroker, LinkNews} from '../core/api.ts';
 import type {Topic} from '../core/message.ts';
 import {labelsOf, type Label} from '../core/observe/node-label.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 import {shareSnapshot} from './share.ts';
 import type {CommandResult, ConsoleCommand, ConsoleSource, SourceState} from './source.ts';
+import {duration} from './words.ts';
 
 /** Between two pictures that React is given, milliseconds. */
 const publishMs = 100;
 /** A node sends a picture about ten times a second; after this long without one the last is out of date. */
 const silentMs = 3000;
+/** For so long it is said which node came after one that was lost. */
+const returnedMs = 15_000;
 
 export type ClientSource = ConsoleSource & Disposable;
 
@@ -21,7 +25,7 @@ Watch a broker. Dispose it to stop watching; the broker itself stays open.
 
 @param clock replaced by tests
 */
-export function createSource(broker: Broker, clock: {readonly nowMs: () => number} = {nowMs: () => performance.now()}): ClientSource {
+export function createSource(broker: Broker & Partial<Pick<FollowedBroker, 'onLink'>>, clock: {readonly nowMs: () => number} = {nowMs: () => performance.now()}): ClientSource {
 	const listeners = new Set<() => void>();
 	let state: SourceState = {snapshot: undefined, connection: 'connecting', detail: 'waiting for the first picture of the node'};
 	let newest: Snapshot | undefined;
@@ -29,6 +33,7 @@ export function createSource(broker: Broker, clock: {readonly nowMs: () => numbe
 	let heardMs = clock.nowMs();
 	let publishedMs = Number.NEGATIVE_INFINITY;
 	let isClosed = false;
+	let returned = {text: '', untilMs: 0};
 
 	const change = (next: SourceState): void => {
 		state = next;
@@ -41,7 +46,7 @@ export function createSource(broker: Broker, clock: {readonly nowMs: () => numbe
 		publishedMs = clock.nowMs();
 		const snapshot = shareSnapshot(state.snapshot, newest);
 		newest = undefined;
-		change({snapshot, connection: 'connected', detail: ''});
+		change({snapshot, connection: 'connected', detail: publishedMs < returned.untilMs ? returned.text : ''});
 	};
 
 	const watching = broker.watch(snapshot => {
@@ -58,6 +63,17 @@ export function createSource(broker: Broker, clock: {readonly nowMs: () => numbe
 		change({...state, connection: 'lost', detail: `no word from the node for ${silentMs / 1000} s, still trying`});
 	}, 1000);
 	watchdog.unref();
+
+	const link = broker.onLink?.(news => {
+		if (isClosed) return;
+		// A picture of the node that was lost is not shown as if it were there.
+		newest = undefined;
+		clearTimeout(timer);
+		timer = undefined;
+		heardMs = clock.nowMs();
+		if (news.state === 'connected') returned = {text: `Attached to ${news.server} now`, untilMs: heardMs + returnedMs};
+		change({...state, connection: 'lost', detail: linkWords(news)});
+	});
 
 	void (async () => {
 		const reason = await broker.closed;
@@ -84,10 +100,15 @@ export function createSource(broker: Broker, clock: {readonly nowMs: () => numbe
 			isClosed = true;
 			clearTimeout(timer);
 			clearInterval(watchdog);
+			link?.[Symbol.dispose]();
 			watching[Symbol.dispose]();
 			listeners.clear();
 		},
 	};
+}
+
+function linkWords(news: LinkNews): string {
+	return news.state === 'connected' ? `connected to ${news.server}, waiting for its picture` : `${news.server}: ${news.why}; trying again in ${duration(news.retryMs)}`;
 }
 
 async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): Promise<string> {

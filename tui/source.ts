@@ -10,7 +10,7 @@ export type SourceState = {
 	/** The newest picture; `undefined` before the first. Parts that did not change keep their identity. */
 	readonly snapshot: Snapshot | undefined;
 	readonly connection: 'connecting' | 'connected' | 'lost';
-	/** Why it is connecting or lost, for people; raw text. */
+	/** Why it is connecting or lost, or for a while, to which node it came back; for people, raw text. */
 	readonly detail: string;
 };
 

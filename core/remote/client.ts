@@ -2,25 +2,29 @@
 The user's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, whatever waits fails with the reason, and
 `closed` resolves. What the node sends is checked, and bounded by the credit that it was granted: a node that breaks the rules loses the link.
 */
-import {leftReason, type Broker, type FaultCommand, type From, type Published, type Subscription} from '../api.ts';
+import {leftReason, type Broker, type FaultCommand, type Published, type SubscribeOptions, type Subscription} from '../api.ts';
 import {DeliveryQueue} from '../delivery.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../observe/events.ts';
 import type {Snapshot} from '../observe/snapshot.ts';
 import type {NodeId, Topic} from '../message.ts';
+import {positionsMax, type TopicPosition} from '../position.ts';
 import {CreditWindow, type StreamCredit} from './credit.ts';
 import {EventQueue} from './event-queue.ts';
 import {costOf} from './inflow.ts';
 import {Outbox} from './outbox.ts';
 import type {Pipe} from './pipe.ts';
 import {decodeDelivery, encodeFrame, encodePublish, openMax, remoteKinds, type Answer, type RequestBody} from './protocol.ts';
-import {receiveAnswer, receiveEvents, receiveSnapshot, snapshotOf} from './received.ts';
+import {receiveAnswer, receiveEvents, receiveSnapshot, snapshotOf, startsOf} from './received.ts';
 import {SendWindow} from './send-window.ts';
 
 export type RemoteOptions = {
 	/** Bytes that the node may send beyond its credit: many for a node of an earlier release. @default 0 */
 	readonly toleratedBytes?: number;
 };
+
+/** Of a position on the wire, about; a topic's name may be longer, and there are few. */
+const positionBytes = 32;
 
 type Waiting = {readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void};
 
@@ -60,13 +64,12 @@ export class RemoteBroker implements Broker {
 		});
 	}
 
-	subscribe(topics: readonly Topic[], options: {readonly from?: From} = {}): Subscription {
+	subscribe(topics: readonly Topic[], {from = 'now', after, isTracked = false}: SubscribeOptions = {}): Subscription {
 		const id = this.#nextId();
-		const from = options.from ?? 'now';
 		const credit = this.#window.open(bytes => this.#tell({op: 'credit', stream: id, bytes}));
 		const queue = new DeliveryQueue({
-			agreed: this.#request<void>({op: 'subscribe', topics: [...topics], from, credit: credit.grant()}, id),
-			...(typeof from === 'number' ? {fromOffset: from} : {}),
+			agreed: this.#request<unknown>({op: 'subscribe', topics: [...topics], from, credit: credit.grant(), ...(isTracked ? {isTracked, ...this.#sent(after)} : {})}, id).then(startsOf),
+			...(typeof from === 'number' && after === undefined ? {fromOffset: from} : {}),
 			onRoom: bytes => credit.read(bytes),
 			onClose: () => {
 				credit.close();
@@ -203,6 +206,13 @@ export class RemoteBroker implements Broker {
 			queue?.end(failure);
 			this.#events.get(id)?.end(failure);
 		} else waiting?.resolve(value);
+	}
+
+	/** Positions that would not leave much of a frame are not sent: the node begins at the beginning, and the reader leaves out what it knows. */
+	#sent(after: readonly TopicPosition[] | undefined): {readonly after?: Extract<RequestBody, {op: 'subscribe'}>['after']} {
+		const count = after?.reduce((sum, {streams}) => sum + streams.length + 1, 0) ?? 0;
+		if (!after || count > positionsMax || count * positionBytes > this.#pipe.frameBytesMax / 2) return {};
+		return {after: after.map(({topic, since, streams}) => ({topic, since, streams: streams.map(([origin, incarnation, seq]) => [origin, incarnation, seq])}))};
 	}
 
 	/** The node broke the rules of the protocol: nothing that it sends can be relied on. */

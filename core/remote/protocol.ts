@@ -10,11 +10,15 @@ delivery  23 | u32 id | u48 offset | u8 hops | u8 flags (1 repaired) | batch, as
 ```
 Streams of deliveries and events have credit: the reader grants bytes of batches or event frames, so that a slow one holds nothing in the node but its
 cursor. A node sends while there is credit left, so the last frame may exceed it. An `events` request without credit is one of an earlier release.
+
+A `subscribe` that is tracked is answered with where it begins (`../position.ts`); with `after` it goes on behind what was read at another node. A node of
+an earlier release passes over both, begins at `from` and answers with `true`.
 */
 import * as v from 'valibot';
 import {decode, encode} from '../codec.ts';
 import type {StoredBatch} from '../delivery.ts';
 import {decodeBatch, isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
+import {positionsMax} from '../position.ts';
 
 export const remoteKinds = {request: 20, answer: 21, publish: 22, delivery: 23, event: 24, snapshot: 25} as const;
 
@@ -32,13 +36,17 @@ const fault = v.variant('type', [
 	v.object({type: v.literal('drop'), percent: v.pipe(v.number(), v.minValue(0), v.maxValue(100)), forMs}),
 	v.object({type: v.literal('heal')}),
 ]);
+/** Where a reader stands in a topic: `../position.ts`. */
+export const positionSchema = v.object({topic, since: count, streams: v.pipe(v.array(v.tuple([node, count, count])), v.maxLength(positionsMax))});
+/** Of a subscription, topic by topic. */
+export const positionsSchema = v.pipe(v.array(positionSchema), v.maxLength(256));
 const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('snapshot')}),
 	v.object({id, op: v.literal('watch')}),
 	/** The snapshot was taken in: send the next. */
 	v.object({id, op: v.literal('next'), stream: id}),
 	v.object({id, op: v.literal('events'), messages: v.boolean(), from: v.optional(v.picklist(['now', 'start'])), credit: v.optional(count)}),
-	v.object({id, op: v.literal('subscribe'), topics: v.pipe(v.array(topic), v.minLength(1), v.maxLength(256)), from: v.union([v.literal('now'), v.literal('beginning'), count]), credit: count}),
+	v.object({id, op: v.literal('subscribe'), topics: v.pipe(v.array(topic), v.minLength(1), v.maxLength(256)), from: v.union([v.literal('now'), v.literal('beginning'), count]), after: v.optional(positionsSchema), isTracked: v.optional(v.boolean()), credit: count}),
 	v.object({id, op: v.literal('credit'), stream: id, bytes: count}),
 	/** End a stream. */
 	v.object({id, op: v.literal('end'), stream: id}),

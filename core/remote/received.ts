@@ -4,7 +4,9 @@ What a node sends, checked before it is used: a node may lie, or be broken. `und
 import type {RecordedEvent} from '../observe/events.ts';
 import type {Snapshot} from '../observe/snapshot.ts';
 import {currentEvent, currentSnapshot} from './older.ts';
-import {decodeFrame, type Answer} from './protocol.ts';
+import * as v from 'valibot';
+import type {TopicPosition} from '../position.ts';
+import {decodeFrame, positionsSchema, type Answer} from './protocol.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -21,6 +23,12 @@ export function receiveAnswer(frame: Uint8Array): Answer | undefined {
 	const isError = (value: unknown): boolean => isObject(value) && isText(value['code']) && isText(value['message']);
 	if (!isMaybe(error, isError) || !isMaybe(dropped, isId) || !isMaybe(ended, value => typeof value === 'boolean')) return undefined;
 	return body as Answer;
+}
+
+/** Where a tracked subscription begins; nothing when the node does not say. */
+export function startsOf(value: unknown): readonly TopicPosition[] | undefined {
+	const parsed = v.safeParse(positionsSchema, value);
+	return parsed.success ? parsed.output : undefined;
 }
 
 export function receiveEvents(frame: Uint8Array): {readonly id: number; readonly events: readonly RecordedEvent[]} | undefined {

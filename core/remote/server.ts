@@ -22,6 +22,8 @@ export type ServedBroker = ReadableBroker & {
 type Shared = {readonly inflow: Inflow; readonly snapshot: SharedSnapshot; readers: number};
 const sharedOf = new WeakMap<ServedBroker, Shared>();
 
+/** Positions that the streams of a connection remember. */
+const positionsKeptMax = 65_536;
 /** Answers that wait to leave; then nothing more is asked for. */
 const answersMax = 256;
 
@@ -57,6 +59,14 @@ class Connection implements Line {
 	readonly fail = (id: number, error: unknown): void => {
 		this.#end(id);
 		this.#refuse(id, error);
+	};
+
+	readonly hasRoomFor = (positions: number): boolean => {
+		let kept = positions;
+		for (const stream of this.#streams.values()) kept += stream.positions ?? 0;
+		if (kept <= positionsKeptMax) return true;
+		this.broker.journal.bound('positions');
+		return false;
 	};
 
 	/** Read from the connection only while it takes its answers, and what it publishes gets stored. */

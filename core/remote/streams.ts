@@ -2,22 +2,26 @@
 The streams that a connection may have open on a node: snapshots, events, deliveries. Each sends only while its reader grants credit and
 the connection has room. It holds at most the one thing that it could not send; the rest stays where it comes from, a log or a bounded queue.
 */
-import type {Broker, From} from '../api.ts';
+import type {Broker} from '../api.ts';
 import {encode} from '../codec.ts';
 import {DapssError} from '../errors.ts';
-import type {Topic} from '../message.ts';
+import type {Place} from '../local-reading.ts';
+import {lastSeq, type Batch, type Topic} from '../message.ts';
 import type {RecordedEvent} from '../observe/events.ts';
+import {Seen, type TopicPosition} from '../position.ts';
 import type {BatchSink} from '../reader.ts';
 import type {Outbox} from './outbox.ts';
 import {encodeDelivery, encodeFrame, type Answer, type Request} from './protocol.ts';
 
 /** Reading in batches, as they are stored: what a server forwards without looking inside. */
-export type BatchReading = {readonly agreed: Promise<void>; resume(): void; close(): Promise<void>};
-export type ReadableBroker = Broker & {readBatches(topics: readonly Topic[], from: From, sink: BatchSink): BatchReading};
+export type BatchReading = {readonly agreed: Promise<readonly TopicPosition[] | void>; resume(): void; close(): Promise<void>};
+export type ReadableBroker = Broker & {readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading};
 
 export type Stream = {
 	/** Topics that it reads. */
 	readonly topics: number;
+	/** Numbers that it remembers of what its reader knows. */
+	readonly positions?: number;
 	/** The reader takes so many bytes more. */
 	grant(bytes: number): void;
 	/** The reader has taken in the last snapshot. */
@@ -42,6 +46,8 @@ export type Line = {
 	readonly outbox: Outbox;
 	readonly answer: (body: Answer) => void;
 	readonly fail: (id: number, error: unknown) => void;
+	/** May a stream remember so many positions? Else its reader leaves out what it knows. */
+	readonly hasRoomFor: (positions: number) => boolean;
 };
 
 /** Snapshots, one at a time: the next leaves when the last was taken in. */
@@ -121,15 +127,25 @@ export function follow({broker, outbox, answer, fail}: Line, id: number, request
 }
 
 /** Batches of topics, as they are stored. */
-export function subscribe({broker, outbox, answer, fail}: Line, id: number, request: Extract<Request, {op: 'subscribe'}>): Stream {
-	const {topics, from, credit: granted} = request;
+export function subscribe({broker, outbox, answer, fail, hasRoomFor}: Line, id: number, request: Extract<Request, {op: 'subscribe'}>): Stream {
+	const {topics, from, after, isTracked = false, credit: granted} = request;
 	let credit = granted;
-	const reading = broker.readBatches(topics, from, {
+	const wanted = after?.reduce((sum, {streams}) => sum + streams.length, 0) ?? 0;
+	const positions = hasRoomFor(wanted) ? wanted : 0;
+	const seen = new Map(positions > 0 ? after?.map(position => [position.topic, new Seen(position)]) : []);
+	/** Its reader has all of it from another node. */
+	const isKnown = ({topic, origin, incarnation, firstSeq, count, lamport}: Batch): boolean => seen.get(topic)?.isFresh(origin, incarnation, lastSeq({firstSeq, count}), lamport) === false;
+	const reading = broker.readBatches(topics, isTracked ? {from, after} : from, {
 		room: () => (credit > 0 ? Math.min(credit, outbox.room()) : 0),
 		take(items) {
 			let taken = 0;
 			for (const item of items) {
 				if (credit <= 0 || outbox.room() === 0) break;
+				if (seen.size > 0 && isKnown(item.batch)) {
+					taken++;
+					continue;
+				}
+
 				const pieces = encodeDelivery(id, item);
 				if (!outbox.fits(pieces)) {
 					fail(id, new DapssError('too-large', `A batch of ${item.batch.bytes.length} bytes at offset ${item.offset} of ${item.batch.topic} is larger than a frame: raise limits.frame_bytes`));
@@ -146,9 +162,10 @@ export function subscribe({broker, outbox, answer, fail}: Line, id: number, requ
 		dropped: dropped => answer({id, dropped}),
 		failed: error => fail(id, error),
 	});
-	reading.agreed.then(() => answer({id, value: true}), (error: unknown) => fail(id, error));
+	reading.agreed.then(starts => answer({id, value: starts ?? true}), (error: unknown) => fail(id, error));
 	return {
 		topics: topicsOf(request),
+		positions,
 		grant(bytes) {
 			const wasEmpty = credit <= 0;
 			credit += bytes;

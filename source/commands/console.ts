@@ -5,6 +5,8 @@ touch the terminal.
 import {runConsole} from '../../tui/index.tsx';
 import {createSource} from '../../tui/clientSource.ts';
 import type {Broker} from '../../core/api.ts';
+import {exitCodes} from '../../core/errors.ts';
+import {printable} from '../../core/observe/printable.ts';
 import {logTo} from '../console-log.ts';
 import type {Context} from '../context.ts';
 import {leaveOrSay} from '../leaving.ts';
@@ -57,8 +59,9 @@ export async function showConsole(context: Context, broker: Broker, options: {re
 
 		case 'interrupted': return interruptedCode;
 		case 'lost': {
-			terminal.say(`The ${remote ? 'link to the node' : 'node'} is gone: ${await broker.closed}${log === undefined ? '' : ` (log: ${log})`}`);
-			return 1;
+			const why = remote ? source.getState().detail : await broker.closed;
+			terminal.say(`The ${remote ? 'link to the node' : 'node'} is gone: ${printable(why)}${log === undefined ? '' : ` (log: ${log})`}`);
+			return remote ? exitCodes.unreachable : exitCodes.failure;
 		}
 
 		default: return end satisfies never;

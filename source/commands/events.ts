@@ -4,6 +4,7 @@
 import type {RecordedEvent} from '../../core/observe/events.ts';
 import {DapssError} from '../../core/errors.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
+import {reachAlways} from '../following.ts';
 import {eventLine} from '../lines.ts';
 import {interruptedBy} from '../signals.ts';
 import {LineWriter} from '../terminal.ts';
@@ -15,7 +16,7 @@ export async function run(context: Context): Promise<void> {
 	expectInput(context, 0, 0, 'events [--watch] [--wait TIME]');
 	if (flags.watch && output === 'json') throw new DapssError('usage', 'Expected -o jsonl or text with --watch: the output has no end');
 	if (flags.wait !== undefined && !flags.watch) throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
-	await using broker = await reach(context);
+	await using broker = flags.watch ? await reachAlways(context) : await reach(context);
 	using wait = new Wait(context);
 	// Asked for first: what happens between the two answers is in both, and left out of the second.
 	const stream = flags.watch ? broker.events() : undefined;
@@ -41,5 +42,5 @@ export async function run(context: Context): Promise<void> {
 
 	await writer.end();
 	if (wait.signal.reason === 'over') throw interruptedBy(wait.signal);
-	if (stream && !signal.aborted) throw new DapssError('closed', `The link to the node is gone: ${await broker.closed}`);
+	if (stream && !signal.aborted) throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`);
 }

@@ -5,7 +5,9 @@ import type {Broker, Delivery, From} from '../../core/api.ts';
 import {DapssError, type ErrorDetails} from '../../core/errors.ts';
 import {parseTopicName, type Topic} from '../../core/message.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';
-import {expectInput, interruptible, reach, type Context} from '../context.ts';
+import type {MemberSnapshot} from '../../core/observe/snapshot.ts';
+import {expectInput, interruptible, type Context} from '../context.ts';
+import {reachAlways} from '../following.ts';
 import {messageLine} from '../lines.ts';
 import {interruptedBy} from '../signals.ts';
 import {parseTemplate, type Facts} from '../template.ts';
@@ -24,7 +26,7 @@ export async function run(context: Context): Promise<void> {
 	const from = placeOf(flags.from ?? 'now');
 	const wanted = flags.count === undefined ? undefined : parseNumber(flags.count, '--count', {min: 1});
 
-	await using broker = await reach(context, undefined, {topics});
+	await using broker = await reachAlways(context, {topics});
 	using wait = new Wait(context);
 	const {signal} = wait;
 	await using subscription = broker.subscribe(topics, {from});
@@ -43,12 +45,18 @@ export async function run(context: Context): Promise<void> {
 	const nodes = new NodeNames();
 	let received = 0;
 	let dropped = 0;
+	let forgotten = 0;
 	for await (const deliveries of subscription) {
 		if (subscription.dropped > dropped) {
 			const missing = subscription.dropped - dropped;
 			dropped = subscription.dropped;
 			if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
 			terminal.say(`${missing} messages were gone before they could be read`);
+		}
+
+		if ((subscription.forgotten ?? 0) > forgotten) {
+			if (forgotten === 0) terminal.say('There are too many publishers to remember where each of them stands: when another node takes over, messages of some may come twice');
+			forgotten = subscription.forgotten!;
 		}
 
 		const taken = wanted !== undefined && deliveries.length > wanted - received ? deliveries.slice(0, wanted - received) : deliveries;
@@ -61,7 +69,7 @@ export async function run(context: Context): Promise<void> {
 	}
 
 	if (signal.aborted) return ended(context, signal, received, wanted);
-	throw new DapssError('closed', `The link to the node is gone: ${await broker.closed}`, {details: countsOf(received, wanted)});
+	throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`, {details: countsOf(received, wanted)});
 }
 
 /** Ended before anything else ended it. @throws `wait-over`, and `interrupted` when there are fewer messages than were asked for */
@@ -124,9 +132,20 @@ class NodeNames {
 	async learn(deliveries: readonly Delivery[], broker: Pick<Broker, 'snapshot'>): Promise<void> {
 		const unknown = new Set(deliveries.map(({origin}) => origin).filter(origin => !this.#names.has(origin)));
 		if (unknown.size === 0) return;
-		const {members} = await broker.snapshot();
+		const members = await membersOf(broker);
+		if (!members) return; // Asked for again with the next messages.
 		if (this.#names.size > originsMax) this.#names.clear();
 		for (const origin of unknown) this.#names.set(origin, members.find(({id}) => id === origin)?.name || shortId(origin));
+	}
+}
+
+/** `undefined` when the node is lost meanwhile. */
+async function membersOf(broker: Pick<Broker, 'snapshot'>): Promise<readonly MemberSnapshot[] | undefined> {
+	try {
+		return (await broker.snapshot()).members;
+	} catch (error) {
+		if (error instanceof DapssError && (error.code === 'closed' || error.code === 'unreachable')) return undefined;
+		throw error;
 	}
 }
 

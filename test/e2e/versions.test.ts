@@ -2,6 +2,7 @@
 The previous release and this one, as real processes in one cluster (case 11): nodes are upgraded one at a time on their data, and everything goes on.
 Other versions are refused with both numbers, on both sides.
 */
+import {spawn} from 'node:child_process';
 import {hostname} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -213,6 +214,39 @@ describe.skipIf(!previous)('beacons of either release (case 46)', () => {
 		expect(old.stderr + JSON.stringify(old.events)).toMatch(/speaks protocol 2, this node 1/);
 	}, 60_000);
 });
+test.skipIf(!previous)('a follower goes on from a node of the previous release to another one, and from that to one of this (case 26)', async () => {
+	await using cluster = new Cluster({cli: previous!.cli, topics: [news]});
+	await cluster.startAll(3);
+	const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
+	await withClient(cluster, third, broker => broker.publish(news, [Buffer.from('old 1'), Buffer.from('old 2')]));
+	for (const node of cluster.nodes) expect(await textsAt(cluster, node, 2)).toHaveLength(2); // oxlint-disable-line no-await-in-loop
+	const servers = [first, second].map(({port}) => `127.0.0.1:${port}`).join(',');
+	const follower = spawn(process.execPath, [cli, 'subscribe', news, '--count', '60', '--server', servers, ...cluster.clientFlags], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...cluster.env, NO_COLOR: '1'}});
+	let stdout = '';
+	follower.stdout.setEncoding('utf8').on('data', (text: string) => void (stdout += text));
+	const {promise: subscribed, resolve} = Promise.withResolvers<void>();
+	let stderr = '';
+	follower.stderr.setEncoding('utf8').on('data', (text: string) => {
+		stderr += text;
+		if (stderr.includes('Subscribed to news')) resolve();
+	});
+	const exited = new Promise(done => follower.once('close', done));
+	const texts = Array.from({length: 60}, (_, index) => `m${index}`);
+	const publish = (from: number): Promise<unknown> => withClient(cluster, third, broker => broker.publish(news, texts.slice(from, from + 20).map(text => Buffer.from(text))));
+	await subscribed;
+	await publish(0);
+	await expect.poll(() => stdout.split('\n').length, {timeout: 20_000}).toBe(21);
+	await first.kill('SIGKILL');
+	await publish(20);
+	await expect.poll(() => stdout.split('\n').length, {timeout: 20_000}).toBe(41);
+	cluster.cli = cli;
+	const upgraded = cluster.start(first.port);
+	await upgraded.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader, after the upgrade');
+	await second.kill('SIGKILL');
+	await publish(40);
+	expect(await exited, stderr).toBe(0);
+	expect(stdout.split('\n').slice(0, -1)).toEqual(texts);
+}, 120_000);
 
 describe('a program that speaks protocol 3 only', () => {
 	let later: Release;

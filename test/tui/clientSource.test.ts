@@ -1,7 +1,8 @@
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
-import type {Broker} from '../../core/api.ts';
+import type {Broker, LinkNews} from '../../core/api.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {alertsOf} from '../../tui/alerts.ts';
 import {createSource} from '../../tui/clientSource.ts';
 import {a, b, c, healthy} from './fixtures.ts';
 
@@ -151,4 +152,31 @@ test('the lead and the members: what was done, or why not', async () => {
 	expect(broker.calls).toEqual([['transfer', undefined], ['transfer', c], ['remove', c]]);
 	broker.failure = new DapssError('refused', `Node ${c} is the only voter: without it there is no cluster`);
 	expect(await source.run({type: 'remove', node: c})).toEqual({ok: false, text: `Could not remove: Node ${c} is the only voter: without it there is no cluster`});
+});
+
+test('a broker that connects again: the loss with its reason, then who is there now, for a while (case 26)', () => {
+	const broker = new FakeBroker();
+	let tell: (news: LinkNews) => void = () => undefined;
+	let nowMs = 0;
+	using source = createSource(Object.assign(broker, {onLink(listener: (news: LinkNews) => void) {
+		tell = listener;
+		return {[Symbol.dispose]: () => undefined};
+	}}) as unknown as Broker, {nowMs: () => nowMs});
+	broker.show(healthy);
+	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});
+	nowMs = 10;
+	broker.show({...healthy, lamport: 900}); // Not drawn yet when the node is lost, and out of date then.
+	tell({state: 'lost', server: '10.0.0.1:5000', why: 'the connection was lost', retryMs: 1400});
+	vi.advanceTimersByTime(500);
+	expect(source.getState()).toMatchObject({connection: 'lost', detail: '10.0.0.1:5000: the connection was lost; trying again in 1.4 s'});
+	expect(source.getState().snapshot?.lamport).toBe(healthy.lamport);
+	nowMs = 2000;
+	tell({state: 'connected', server: '10.0.0.2:5000'});
+	expect(source.getState()).toMatchObject({connection: 'lost', detail: 'connected to 10.0.0.2:5000, waiting for its picture'});
+	broker.show({...healthy, lamport: 901});
+	expect(source.getState()).toMatchObject({connection: 'connected', detail: 'Attached to 10.0.0.2:5000 now'});
+	expect(alertsOf(source.getState(), 0)).toEqual([{tone: 'accent', text: 'Attached to 10.0.0.2:5000 now'}]);
+	nowMs = 18_000;
+	broker.show({...healthy, lamport: 902});
+	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});
 });

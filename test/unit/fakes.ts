@@ -5,6 +5,7 @@ import {PassThrough, Writable, type Readable} from 'node:stream';
 import {leftReason, type Broker, type Delivery, type FaultCommand, type From, type Published, type Subscription} from '../../core/api.ts';
 import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {Chosen, FindOptions} from '../../core/find.ts';
+import {followWith} from '../../core/follow.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
@@ -182,6 +183,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 			async openBroker() {
 				throw new DapssError('failure', 'not asked for here');
 			},
+			followWith,
 			async openSurvivor() {
 				throw new DapssError('failure', 'not asked for here');
 			},

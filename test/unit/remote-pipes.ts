@@ -1,9 +1,11 @@
 /** Both ends of a connection with small queues, and a node behind one of them whose topics are lists of batches. */
-import type {Broker, From, Published} from '../../core/api.ts';
+import type {Broker, Published} from '../../core/api.ts';
 import {defaults} from '../../core/config.ts';
 import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
 import type {StoredBatch} from '../../core/delivery.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
+import type {Place} from '../../core/local-reading.ts';
+import type {TopicPosition} from '../../core/position.ts';
 import {ReadSlots} from '../../core/read-slots.ts';
 import {Reader, type BatchSink} from '../../core/reader.ts';
 import type {Pipe} from '../../core/remote/pipe.ts';
@@ -123,6 +125,10 @@ export class FakeNode {
 	snapshots = 0;
 	reads = 0;
 	mostReads = 0;
+	/** Where readers asked to begin. */
+	readonly places: Place[] = [];
+	/** What tracked readers are answered. */
+	starts: readonly TopicPosition[] | undefined;
 	/** What `publish` waits for. */
 	stored: Promise<void> = Promise.resolve();
 	/** Streams of events that are open. */
@@ -164,7 +170,8 @@ export class FakeNode {
 		};
 	}
 
-	readBatches(topics: readonly Topic[], _from: From, sink: BatchSink): BatchReading {
+	readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
+		this.places.push(place);
 		const readers = topics.map(topic => {
 			const batches = this.topics.get(topic) ?? [];
 			const reader = new Reader({read: (offset, bytesMax) => this.#read(batches, offset, bytesMax)}, 0, batches.length, sink, this.#slots);
@@ -173,7 +180,7 @@ export class FakeNode {
 			return reader;
 		});
 		return {
-			agreed: Promise.resolve(),
+			agreed: Promise.resolve(this.starts),
 			resume: () => {
 				for (const reader of readers) reader.resume();
 			},

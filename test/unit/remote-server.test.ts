@@ -1,11 +1,13 @@
 import {expect, test} from 'vitest';
 import {defaults} from '../../core/config.ts';
-import type {Topic} from '../../core/message.ts';
+import type {Delivery} from '../../core/api.ts';
+import type {NodeId, Topic} from '../../core/message.ts';
+import {positionsMax} from '../../core/position.ts';
 import {RemoteBroker} from '../../core/remote/client.ts';
 import {decodeDelivery, decodeFrame, encodeFrame, encodePublish, openMax, remoteKinds, type Answer} from '../../core/remote/protocol.ts';
 import {serve} from '../../core/remote/server.ts';
 import {healthy} from '../tui/fixtures.ts';
-import {batchAt, FakeNode, pipes, settle, turn, type FakePipe} from './remote-pipes.ts';
+import {batchAt, FakeNode, origin, pipes, settle, turn, type FakePipe} from './remote-pipes.ts';
 
 const request = (body: Record<string, unknown>): Buffer => encodeFrame('request', body);
 const isAnswer = (frame: Buffer): boolean => frame[0] === remoteKinds.answer;
@@ -226,4 +228,62 @@ test('a frame that is none of the protocol ends the connection and its streams',
 	expect(malformed()).toBe(1);
 	expect(far.why).toBe('malformed frame');
 	expect(node.readers.size).toBe(0);
+});
+
+test('a tracked subscription is told where it begins, and goes on behind what it knows; an earlier client hears and asks nothing of it (case 26)', async () => {
+	const node = new FakeNode();
+	const topic = 't' as Topic;
+	node.topics.set(topic, Array.from({length: 10}, (_, offset) => batchAt(topic, offset, 100)));
+	const ends = pipes(100_000);
+	serve(node.broker, ends.far, () => undefined);
+	const client = new RemoteBroker(ends.near);
+	const after = [{topic, since: 3, streams: [[origin, 1, 6]]}] as const;
+	node.starts = [{topic, since: 7, streams: [[origin, 1, 4]]}];
+	const subscription = client.subscribe([topic], {from: 'beginning', after, isTracked: true});
+	await settle(ends);
+	expect(await subscription.agreed).toEqual(node.starts);
+	const {value} = await subscription[Symbol.asyncIterator]().next();
+	expect((value as readonly Delivery[]).map(({seq}) => seq)).toEqual([7, 8, 9, 10]);
+	node.starts = undefined;
+	const plain = client.subscribe([topic], {from: 'beginning'});
+	await settle(ends);
+	expect(await plain.agreed).toBe(undefined);
+	expect(node.places).toEqual([{from: 'beginning', after}, 'beginning']);
+});
+
+test('positions that would fill a frame are not sent: the node begins at the beginning (case 26)', async () => {
+	const node = new FakeNode();
+	const topic = 't' as Topic;
+	const ends = pipes(10_000_000);
+	serve(node.broker, ends.far, () => undefined);
+	const streams = Array.from({length: positionsMax}, (_, index) => [index.toString(16).padStart(16, '0') as NodeId, 1, index] as const);
+	const client = new RemoteBroker(ends.near);
+	for (const count of [10_000, positionsMax]) {
+		await settle(ends);
+		const subscription = client.subscribe([topic], {from: 'beginning', after: [{topic, since: 0, streams: streams.slice(0, count)}], isTracked: true});
+		await settle(ends);
+		await subscription.agreed;
+	}
+
+	expect(node.places.map(place => (typeof place === 'object' ? place.after?.[0]?.streams.length : place))).toEqual([10_000, undefined]);
+});
+
+test('a connection remembers a bounded number of positions; beyond it the reader gets what it knows, and leaves it out itself (case 26)', async () => {
+	const node = new FakeNode();
+	const topic = 't' as Topic;
+	node.topics.set(topic, Array.from({length: 3}, (_, offset) => batchAt(topic, offset, 100)));
+	const ends = pipes(10_000_000);
+	serve(node.broker, ends.far, () => undefined);
+	const client = new RemoteBroker(ends.near);
+	const streams = [[origin, 1, 2], ...Array.from({length: 9999}, (_, index) => [index.toString(16).padStart(16, '0') as NodeId, 1, 1] as const)] as const;
+	const got: number[] = [];
+	for (let count = 0; count < 7; count++) {
+		const subscription = client.subscribe([topic], {from: 'beginning', after: [{topic, since: 0, streams}], isTracked: true});
+		await settle(ends);
+		const {value} = await subscription[Symbol.asyncIterator]().next();
+		got.push((value as readonly Delivery[]).length);
+	}
+
+	expect(got).toEqual([1, 1, 1, 1, 1, 1, 3]);
+	expect(node.bounds).toEqual(['positions']);
 });

@@ -1,0 +1,144 @@
+/**
+A `Broker` over whichever of several servers can be reached. When its server is lost it goes on at another: subscriptions behind what they have
+read, pictures and events with those of the node that it is connected to now. What is asked for while there is no server is refused at once, because
+nobody but the caller knows whether it may be asked twice.
+*/
+import type {Broker, FaultCommand, FollowedBroker, LinkNews, Published, SubscribeOptions, Subscription} from '../api.ts';
+import type {NodeId, Topic} from '../message.ts';
+import type {RecordedEvent} from '../observe/events.ts';
+import type {Snapshot} from '../observe/snapshot.ts';
+import {lostError, Reconnecting, type Connection, type ReconnectingOptions} from './reconnecting.ts';
+import {Resumed} from './resumed.ts';
+
+type EventOptions = {readonly messages?: boolean; readonly from?: 'now' | 'start'};
+
+export class Followed implements FollowedBroker {
+	readonly closed: Promise<string>;
+	readonly #link: Reconnecting;
+	readonly #wallMs: () => number;
+
+	/** @param first the connection that it begins with. */
+	constructor(first: Connection, options: ReconnectingOptions & {readonly wallMs: () => number}) {
+		this.#link = new Reconnecting(first, options);
+		this.#wallMs = options.wallMs;
+		this.closed = new Promise(resolve => {
+			this.#link.onClose(() => resolve('closed here'));
+		});
+	}
+
+	get server(): string {
+		return this.#link.news.server;
+	}
+
+	onLink(listener: (news: LinkNews) => void): Disposable {
+		return this.#link.onNews(listener);
+	}
+
+	subscribe(topics: readonly Topic[], {from = 'now'}: SubscribeOptions = {}): Subscription {
+		return new Resumed(this.#link, topics, from);
+	}
+
+	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
+		let watching = this.#link.current?.watch(onSnapshot);
+		const news = this.#link.onNews(({state}) => {
+			if (state !== 'connected') return;
+			watching?.[Symbol.dispose]();
+			watching = this.#link.current?.watch(onSnapshot);
+		});
+		return {
+			[Symbol.dispose]() {
+				news[Symbol.dispose]();
+				watching?.[Symbol.dispose]();
+			},
+		};
+	}
+
+	/** Of the node that it is connected to. Behind a loss come those that the next node told meanwhile, by its clock, as far as it still has them. */
+	events(options: EventOptions = {}): AsyncGenerator<RecordedEvent> {
+		const {current} = this.#link;
+		return this.#eventsFrom(options, current, current?.events(options)); // From now on, not from the first `next`.
+	}
+
+	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+		return this.#now().publish(topic, bodies);
+	}
+
+	async subscribeNode(topic: Topic): Promise<void> {
+		await this.#now().subscribeNode(topic);
+	}
+
+	async unsubscribeNode(topic: Topic): Promise<void> {
+		await this.#now().unsubscribeNode(topic);
+	}
+
+	async snapshot(): Promise<Snapshot> {
+		return this.#now().snapshot();
+	}
+
+	async readIndex(): Promise<number> {
+		return this.#now().readIndex();
+	}
+
+	async transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
+		return this.#now().transferLeadership(to);
+	}
+
+	async removeMember(node: NodeId): Promise<void> {
+		await this.#now().removeMember(node);
+	}
+
+	async leave(): Promise<void> {
+		await this.#now().leave();
+	}
+
+	async fault(command: FaultCommand): Promise<void> {
+		await this.#now().fault(command);
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.#link[Symbol.asyncDispose]();
+	}
+
+	#now(): Broker {
+		const {current} = this.#link;
+		if (!current) throw lostError(this.#link);
+		return current;
+	}
+
+	async* #eventsFrom(options: EventOptions, first: Connection | undefined, firstEvents: AsyncIterable<RecordedEvent> | undefined): AsyncGenerator<RecordedEvent> {
+		let told = new Set<string>();
+		let missed: readonly RecordedEvent[] = [];
+		for (let connection = first, events = firstEvents; ;) {
+			yield* missed;
+			// oxlint-disable-next-line no-await-in-loop -- the events of one node after those of the other
+			for await (const event of events ?? []) {
+				if (told.size > 0 && told.delete(keyOf(event))) continue;
+				yield event;
+			}
+
+			const lostMs = this.#wallMs();
+			// oxlint-disable-next-line no-await-in-loop -- one node after the other
+			connection = await this.#link.connection(connection);
+			if (!connection) return;
+			// Asked for first: what happens between the two answers is in both, and left out of the second.
+			events = connection.events({...options, from: 'now'});
+			// oxlint-disable-next-line no-await-in-loop
+			missed = await since(connection, lostMs);
+			told = new Set(missed.map(event => keyOf(event)));
+		}
+	}
+}
+
+/** What the node told since then; nothing when it is lost again. */
+async function since(connection: Connection, lostMs: number): Promise<readonly RecordedEvent[]> {
+	try {
+		const {events} = await connection.snapshot();
+		return events.filter(({at, type}) => at >= lostMs && type !== 'message');
+	} catch {
+		return []; // The stream of events ends as well, and it is tried again.
+	}
+}
+
+function keyOf(event: RecordedEvent): string {
+	return event.type === 'message' ? '' : JSON.stringify(event);
+}

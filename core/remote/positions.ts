@@ -1,0 +1,109 @@
+/**
+What a follower has read of its topics, so that it can go on at any node: each message once, in the order of its origin. What a new node gives it a
+second time is left out; numbers that are passed over there were gone before they could be read, and are counted.
+*/
+import type {Delivery} from '../api.ts';
+import type {Topic} from '../message.ts';
+import {positionsMax, Seen, type TopicPosition} from '../position.ts';
+
+export class Positions {
+	/** Messages that the nodes after the first one did not have any more. */
+	missed = 0;
+	/** Streams that are not remembered, because there are too many. */
+	forgotten = 0;
+	readonly #topics = new Map<Topic, Seen>();
+	readonly #max: number;
+
+	/** @param max streams that are remembered, over all topics. */
+	constructor(max: number = positionsMax) {
+		this.#max = max;
+	}
+
+	/** Where the first node began: what lies before is not wanted. */
+	begin(starts: readonly TopicPosition[]): void {
+		for (const {topic, since, streams} of starts) {
+			const seen = this.#of(topic);
+			seen.since = Math.max(seen.since, since);
+			for (const [origin, incarnation, seq] of streams) seen.note(origin, incarnation, seq);
+		}
+
+		this.#bound();
+	}
+
+	/** What the first node gave, which is all new: it counts as read from now on. */
+	note(deliveries: readonly Delivery[]): void {
+		for (let at = 0; at < deliveries.length;) {
+			const end = runFrom(deliveries, at);
+			const {topic, origin, incarnation, seq} = deliveries[end - 1]!;
+			this.#of(topic).note(origin, incarnation, seq);
+			at = end;
+		}
+
+		this.#bound();
+	}
+
+	/** Those of another node, or of a later life of the same, that were not read before. They count as read from now on. */
+	take(deliveries: readonly Delivery[]): readonly Delivery[] {
+		let fresh: Delivery[] | undefined;
+		for (let at = 0; at < deliveries.length;) {
+			const first = deliveries[at]!;
+			const end = runFrom(deliveries, at);
+			const skipped = this.#skip(first, end - at);
+			if (skipped > 0) fresh ??= deliveries.slice(0, at);
+			if (fresh) for (let index = at + skipped; index < end; index++) fresh.push(deliveries[index]!);
+			at = end;
+		}
+
+		this.#bound();
+		return fresh ?? deliveries;
+	}
+
+	/** What the next node needs to know. */
+	after(): readonly TopicPosition[] {
+		return [...this.#topics].map(([topic, seen]) => ({topic, since: seen.since, streams: seen.streams()}));
+	}
+
+	/** How many of consecutive messages of a stream were read before. Afterwards all were. */
+	#skip({topic, origin, incarnation, seq, lamport}: Delivery, count: number): number {
+		const seen = this.#of(topic);
+		const known = seen.of(origin, incarnation);
+		if (known === undefined && lamport <= seen.since) return count;
+		const skipped = known === undefined ? 0 : Math.min(count, Math.max(0, known - seq + 1));
+		if (known !== undefined && seq > known + 1) this.missed += seq - known - 1;
+		if (skipped < count) seen.note(origin, incarnation, seq + count - 1);
+		return skipped;
+	}
+
+	#of(topic: Topic): Seen {
+		let seen = this.#topics.get(topic);
+		if (!seen) {
+			seen = new Seen();
+			this.#topics.set(topic, seen);
+		}
+
+		return seen;
+	}
+
+	#bound(): void {
+		let size = 0;
+		for (const seen of this.#topics.values()) size += seen.size;
+		while (size > this.#max) {
+			const largest = [...this.#topics.values()].reduce((most, seen) => (seen.size > most.size ? seen : most));
+			const streams = largest.forgetOne();
+			size -= streams;
+			this.forgotten += streams;
+		}
+	}
+}
+
+/** Behind the last of the consecutive messages of one batch that begin there. */
+function runFrom(deliveries: readonly Delivery[], at: number): number {
+	let end = at + 1;
+	while (end < deliveries.length && isNext(deliveries[end - 1]!, deliveries[end]!)) end++;
+	return end;
+}
+
+/** All messages of a batch have one stamp, and no other batch of its stream has. */
+function isNext(before: Delivery, next: Delivery): boolean {
+	return next.seq === before.seq + 1 && next.origin === before.origin && next.incarnation === before.incarnation && next.topic === before.topic && next.lamport === before.lamport;
+}

@@ -1,0 +1,152 @@
+/**
+A subscription that outlives its server. It begins at the first node, and goes on at each next one behind what it has read: no message is lost
+that the new node has, or gets later, and none comes twice.
+*/
+import type {Delivery, From, Subscription} from '../api.ts';
+import {DapssError, errorMessage, type ErrorCode} from '../errors.ts';
+import type {Topic} from '../message.ts';
+import type {TopicPosition} from '../position.ts';
+import {Positions} from './positions.ts';
+import type {Connection, Reconnecting} from './reconnecting.ts';
+
+/** No other node, and no other time, would answer otherwise. */
+const finalCodes: ReadonlySet<ErrorCode> = new Set(['usage', 'too-large']);
+
+type Opened = {readonly connection: Connection; readonly subscription: Subscription};
+
+export class Resumed implements Subscription {
+	readonly agreed: Promise<void>;
+	readonly #link: Reconnecting;
+	readonly #topics: readonly Topic[];
+	readonly #from: From;
+	readonly #positions = new Positions();
+	/** At the first node: it counts by itself what was gone. */
+	#first: Subscription | undefined;
+	#opened: Promise<Opened | undefined>;
+	#inner: Subscription | undefined;
+	readonly #closing = Promise.withResolvers<undefined>();
+	readonly #whenClosed: Disposable;
+	#isClosed = false;
+
+	constructor(link: Reconnecting, topics: readonly Topic[], from: From) {
+		this.#link = link;
+		this.#topics = topics;
+		this.#from = from;
+		this.#opened = this.#open();
+		this.agreed = this.#opened.then(() => undefined);
+		this.agreed.catch(() => undefined); // The caller may look at it later, or iterate and meet the error there.
+		this.#whenClosed = link.onClose(() => void this[Symbol.asyncDispose]());
+	}
+
+	get dropped(): number {
+		return (this.#first?.dropped ?? 0) + this.#positions.missed;
+	}
+
+	get forgotten(): number {
+		return this.#positions.forgotten;
+	}
+
+	async* [Symbol.asyncIterator](): AsyncGenerator<readonly Delivery[]> {
+		try {
+			for (;;) {
+				// oxlint-disable-next-line no-await-in-loop -- one node after the other
+				const opened = await this.#opened;
+				if (!opened) return;
+				const {connection, subscription} = opened;
+				let why: unknown;
+				try {
+					// oxlint-disable-next-line no-await-in-loop
+					for await (const deliveries of subscription) {
+						if (subscription === this.#first) this.#positions.note(deliveries);
+						const fresh = subscription === this.#first ? deliveries : this.#positions.take(deliveries);
+						if (fresh.length > 0) yield fresh;
+					}
+				} catch (error) {
+					if (isFinal(error)) throw error;
+					why = error;
+				}
+
+				if (this.#isClosed) return;
+				this.#opened = this.#reopen(connection, why);
+				this.#opened.catch(() => undefined);
+			}
+		} finally {
+			await this[Symbol.asyncDispose]();
+		}
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		if (this.#isClosed) return;
+		this.#isClosed = true;
+		this.#whenClosed[Symbol.dispose]();
+		this.#closing.resolve(undefined);
+		await this.#inner?.[Symbol.asyncDispose]();
+	}
+
+	/** Begin at the first node that agrees. @throws what it refuses with, unless it is lost meanwhile */
+	async #open(): Promise<Opened | undefined> {
+		for (let spent: Connection | undefined; ;) {
+			// oxlint-disable-next-line no-await-in-loop -- one node after the other
+			const connection: Connection | undefined = await this.#unlessClosed(this.#link.connection(spent));
+			if (!connection) return undefined;
+			const subscription = this.#subscribe(connection, {from: this.#from});
+			try {
+				// oxlint-disable-next-line no-await-in-loop
+				const starts = await this.#unlessClosed(subscription.agreed) ?? undefined;
+				if (this.#isClosed) return undefined;
+				this.#positions.begin(starts ?? await this.#guess(connection)); // oxlint-disable-line no-await-in-loop
+				this.#first = subscription;
+				return {connection, subscription};
+			} catch (error) {
+				if (!isLoss(error)) throw error;
+				spent = connection;
+			}
+		}
+	}
+
+	/** Go on behind what was read. @throws what no node would do */
+	async #reopen(last: Connection, reason: unknown): Promise<Opened | undefined> {
+		for (let spent = last, why = reason; ;) {
+			// oxlint-disable-next-line no-await-in-loop -- one node after the other
+			await this.#link.drop(spent, isLoss(why) ? undefined : errorMessage(why));
+			// oxlint-disable-next-line no-await-in-loop
+			const connection: Connection | undefined = await this.#unlessClosed(this.#link.connection(spent));
+			if (!connection) return undefined;
+			const subscription = this.#subscribe(connection, {from: 'beginning', after: this.#positions.after()});
+			try {
+				// oxlint-disable-next-line no-await-in-loop
+				await this.#unlessClosed(subscription.agreed);
+				return this.#isClosed ? undefined : {connection, subscription};
+			} catch (error) {
+				if (isFinal(error)) throw error;
+				[spent, why] = [connection, error];
+			}
+		}
+	}
+
+	#subscribe(connection: Connection, place: {readonly from: From; readonly after?: readonly TopicPosition[]}): Subscription {
+		const subscription = connection.subscribe(this.#topics, {...place, isTracked: true});
+		this.#inner = subscription;
+		return subscription;
+	}
+
+	/** A node of an earlier release does not say where it begins. What it has by now is stamped up to its clock; for other places it is not known what lies before. */
+	async #guess(connection: Connection): Promise<readonly TopicPosition[]> {
+		if (this.#from !== 'now') return [];
+		const {lamport} = await connection.snapshot();
+		return this.#topics.map(topic => ({topic, since: lamport, streams: []}));
+	}
+
+	#unlessClosed<Value>(promise: Promise<Value>): Promise<Value | undefined> {
+		return Promise.race([promise, this.#closing.promise]);
+	}
+}
+
+/** The link is gone, or about to go; it says why by itself. */
+function isLoss(error: unknown): boolean {
+	return error === undefined || (error instanceof DapssError && error.code === 'closed');
+}
+
+function isFinal(error: unknown): boolean {
+	return error instanceof DapssError && finalCodes.has(error.code);
+}
