@@ -38,7 +38,7 @@ export type BeaconOptions = {
 export type OpenBeacon = AsyncDisposable & {announce(): void};
 
 /** One interface, as sockets of its family name it, and the group there. */
-type Path = {readonly type: 'udp4' | 'udp6'; readonly group: string; readonly at: string};
+export type Path = {readonly type: 'udp4' | 'udp6'; readonly group: string; readonly at: string};
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
 export const beaconBytesMax = 512;
@@ -160,7 +160,8 @@ function groupOverV6(group: string): string {
 	return `ff12::${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
 }
 
-function join(ear: Socket, {group, at}: Path): void {
+/** Hear the group on one more interface. */
+export function join(ear: Socket, {group, at}: Path): void {
 	try {
 		ear.addMembership(group, at);
 	} catch {
@@ -168,7 +169,8 @@ function join(ear: Socket, {group, at}: Path): void {
 	}
 }
 
-function openSocket(path: Path, port: number, onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined): Promise<Socket> {
+/** A socket that sends to the group over one interface, and with `onDatagram` hears it. @throws what the system says */
+export function openSocket(path: Path, port: number, onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined): Promise<Socket> {
 	const {type, group, at} = path;
 	const any = type === 'udp4' ? '0.0.0.0' : '::';
 	return new Promise((resolve, reject) => {
