@@ -40,7 +40,7 @@ export function judgePort(protocol: Protocol, {host, port, isExplicit, problem, 
 
 		case 'EADDRNOTAVAIL': return bad(code, 'not-here', {found: `${host} is no address of this machine`, remedy: `Name with --host one that it has: ${addresses.join(', ')}; or 0.0.0.0 for all`}, values);
 		case 'ENOTFOUND':
-		case 'EAI_AGAIN': return bad(code, 'not-here', {found: `The host name ${host} is not found (${problem})`, remedy: `Name with --host an address of this machine: ${addresses.join(', ')}; or mend the name (DNS, /etc/hosts)`}, values);
+		case 'EAI_AGAIN': return bad(code, 'not-found', {found: `The host name ${host} is not found (${problem})`, remedy: `Name with --host an address of this machine: ${addresses.join(', ')}; or mend the name (DNS, /etc/hosts)`}, values);
 		case 'EACCES':
 		case 'EPERM': return bad(code, 'not-allowed', {found: `This user may not listen on ${protocol} port ${port} (${problem})`, remedy: 'Choose a --port of 1024 or more, or give the user the right to it'}, values);
 		default: return bad(code, 'unusable', {found: `A node cannot listen on ${protocol} port ${port} of ${host}: ${problem}`, remedy: 'Choose another --host or --port'}, values);

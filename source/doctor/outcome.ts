@@ -5,7 +5,7 @@ table says how bad each reason is: with a problem a node does not start or does 
 */
 export type Level = 'ok' | 'warning' | 'problem';
 
-const port = {'in-use': 'problem', 'moved': 'warning', 'not-here': 'problem', 'not-allowed': 'problem', 'unusable': 'problem'} as const;
+const port = {'in-use': 'problem', 'moved': 'warning', 'not-here': 'problem', 'not-found': 'problem', 'not-allowed': 'problem', 'unusable': 'problem'} as const;
 
 /** In the order in which they are told. */
 export const outcomes = {

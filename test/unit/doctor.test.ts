@@ -10,14 +10,18 @@ import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, type Machine
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from '../../source/doctor/network.ts';
 import {levelOf, outcomes, type Check} from '../../source/doctor/outcome.ts';
 import {loadSettings} from '../../source/settings.ts';
+import {isSaid, rowsOf} from './troubleshooting-page.ts';
 
 const MiB = 1024 * 1024;
 const reached = new Set<string>();
 /** The outcome, noted. */
 function outcome(check: Check): string {
-	const {code, level, reason, remedy} = check;
+	const {code, level, reason, remedy, found} = check;
 	expect(remedy === null, `${code}: what is wrong has a remedy, what is right has none`).toBe(reason === null);
 	if (remedy !== null) expect(remedy).toMatch(/^\S.*[.!?]$/u);
+	// The page of troubleshooting has it, with its words.
+	const row = reason === null ? undefined : rowsOf(code).find(({name}) => name === reason);
+	if (reason !== null) expect({level: row?.cells[0], isSaid: isSaid(row?.cells[1] ?? '', found), found}).toEqual({level, isSaid: true, found});
 	reached.add(`${code} ${reason ?? 'ok'}`);
 	return `${level} ${reason ?? ''}`.trim();
 }
@@ -78,7 +82,7 @@ describe('what a start reads', () => {
 		expect(outcome(judgeSecret(missing, false))).toBe('ok');
 		expect(outcome(judgeSecret(missing, true))).toBe('problem lost');
 		expect(outcome(judgeSecret({...missing, isNamed: true}, false))).toBe('problem missing');
-		expect(outcome(judgeSecret({...missing, found: {access: 'can be read by others', remedy: 'chmod 600 /s'}}, true))).toBe('problem not-private');
+		expect(outcome(judgeSecret({...missing, found: {access: 'can be read or changed by others (mode 0644)', remedy: 'chmod 600 /s'}}, true))).toBe('problem not-private');
 		expect(outcome(judgeSecret({...missing, found: {content: 'it is empty'}}, true))).toBe('problem no-secret');
 		expect(outcome(judgeSecret({...missing, found: {failure: '/s is a folder', remedy: 'Move it away'}}, true))).toBe('problem unreadable');
 	});
@@ -190,7 +194,8 @@ describe('the network', () => {
 		expect(outcome(port({problem: 'EADDRINUSE', isExplicit: false}))).toBe('warning moved');
 		expect(outcome(port({problem: 'EADDRINUSE', isExplicit: false, next: undefined}))).toBe('problem in-use');
 		expect(port({problem: 'EADDRNOTAVAIL', host: '10.9.9.9'}).remedy).toContain('10.0.0.5');
-		for (const problem of ['EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN']) expect(outcome(port({problem}))).toBe('problem not-here');
+		expect(outcome(port({problem: 'EADDRNOTAVAIL'}))).toBe('problem not-here');
+		for (const problem of ['ENOTFOUND', 'EAI_AGAIN']) expect(outcome(port({problem}))).toBe('problem not-found');
 		expect(outcome(port({problem: 'EACCES', port: 80}))).toBe('problem not-allowed');
 		expect(outcome(port({problem: 'EAFNOSUPPORT'}))).toBe('problem unusable');
 	});
@@ -227,6 +232,10 @@ test('the worst of them counts', () => {
 	const warning = judgeMulticast({paths: [{at: 'x', problem: 'y'}], nodes: [], foreign: 0}, defaults.discovery);
 	const problem = judgeSettings({problem: 'z'}, []);
 	expect([levelOf([]), levelOf([warning]), levelOf([warning, problem])]).toEqual(['ok', 'warning', 'problem']);
+});
+
+test('docs/troubleshooting.md has every outcome, and no other', () => {
+	for (const [code, reasons] of Object.entries(outcomes)) expect(rowsOf(code).map(({name}) => name).toSorted(), code).toEqual(Object.keys(reasons).toSorted());
 });
 
 test('the tests above reach every outcome of the table', () => {
