@@ -115,6 +115,29 @@ test(`no file of the program is longer than ${linesMax} lines`, () => {
 	expect(long).toEqual([]);
 });
 
+test('nothing is `using` within a loop: the bundler lets a failure of one turn fail all later ones', () => {
+	// esbuild lowers it for Node 22 to variables of the whole function. A function of its own has its own variables.
+	const isLoop = /^(?:\} )?(?:for|while|do)\b/u;
+	const isFunction = /(?:=> \{|^(?:(?:export|async|static|get|set) )*(?:function\b.*|[#\w[][^=]*\(.*\)[^=]*) \{)$/u;
+	const wrong = files.filter(file => !isIn(file, 'test')).flatMap(file => {
+		const lines = text.get(file)!.split('\n');
+		return lines.flatMap((line, index) => {
+			if (!/^\t+(?:await )?using /u.test(line)) return [];
+			let depth = /^\t*/u.exec(line)![0].length;
+			for (let above = index - 1; above >= 0 && depth > 0; above--) {
+				const code = lines[above]!.trim();
+				if (code === '' || /^\t*/u.exec(lines[above]!)![0].length >= depth) continue;
+				depth = /^\t*/u.exec(lines[above]!)![0].length;
+				if (isLoop.test(code)) return [`${file}:${index + 1}`];
+				if (isFunction.test(code) && !/^(?:\} )?(?:if|else|switch|try|catch)\b/u.test(code)) return [];
+			}
+
+			return [];
+		});
+	});
+	expect(wrong).toEqual([]);
+});
+
 test('a file opens with what it is', () => {
 	expect(files.filter(file => !isIn(file, 'test') && !/^(?:#!.*\n)?\/\*\*/.test(text.get(file)!))).toEqual([]);
 });
