@@ -27,7 +27,7 @@ export async function run(context: Context): Promise<number> {
 	await terminal.line(`${paint(terminal.hasColour, marks[level][0], level)}: ${what}; ${countText(checks)}`);
 	// oxlint-disable-next-line no-await-in-loop -- a few lines
 	for (const check of checks) await terminal.line(linesOf(check, terminal.hasColour));
-	if (left.length > 0) await terminal.line(`Not looked at, since it depends on the settings: ${left.join(', ')}`);
+	if (left.length > 0) await terminal.line(`Not looked at, since it depends on what is wrong: ${left.join(', ')}`);
 	return exitCode;
 }
 

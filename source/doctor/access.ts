@@ -77,7 +77,7 @@ function whyUnusable(path: string, error: unknown): SecretFacts['found'] {
 	} catch (again) {
 		if (isMissing(again)) return 'missing';
 		const {code} = Object(again instanceof DapssError ? again.cause : again) as {readonly code?: string};
-		return {failure: errorMessage(again instanceof DapssError ? again : error), remedy: remedyFor(code) ?? 'Put a regular file of your own there (mode 0600), or name another one with --secret-file'};
+		return {failure: code === undefined ? errorMessage(again instanceof DapssError ? again : error) : `${path} cannot be read (${code})`, remedy: remedyFor(code) ?? 'Put a regular file of your own there (mode 0600), or name another one with --secret-file'};
 	}
 
 	return {failure: errorMessage(error), remedy: 'Name another file with --secret-file'};

@@ -81,7 +81,7 @@ export function judgeFolder(facts: DiskFacts, running: Pick<RegisteredNode, 'id'
 	if (stats && !stats.isFolder) return bad('data-folder', 'no-folder', {found: `${path} is no folder`, remedy: 'Move away what is there, or choose another --data'}, values);
 	const owned = stats && ownershipProblem(path, stats, self, closed?.code);
 	if (owned) return bad('data-folder', owned.reason, {found: `Expected ${path} ${owned.problem}`, remedy: owned.remedy}, values);
-	if (closed) return bad('data-folder', 'not-writable', {found: `${path} cannot be ${stats ? 'written' : 'made'}: ${closed.message}`, remedy: remedyFor(closed.code) ?? 'Choose another --data'}, values);
+	if (closed) return bad('data-folder', 'not-writable', {found: `${path} cannot be ${stats ? 'written' : 'made'}: ${closed.message}`, remedy: `${remedyFor(closed.code) ?? 'Mend that'}${closed.code === 'EROFS' ? '' : '; or choose another --data'}`}, values);
 	if (!stats) return good('data-folder', `${path} is made at the first start`, values);
 	if (typeof holder === 'object' && 'problem' in holder) return bad('data-folder', 'bad-lock', {found: `The lock of ${path} cannot be taken`, remedy: holder.problem}, values);
 	if (typeof holder === 'object' && !(running && (holder.pid === undefined || holder.pid === running.pid))) {
@@ -97,6 +97,10 @@ export function judgeFolder(facts: DiskFacts, running: Pick<RegisteredNode, 'id'
 
 	const whose = node ? `node ${shortId(node.id)}` : 'no node yet';
 	return good('data-folder', `${path} (${octal(stats.mode)}): ${whose}${typeof holder === 'object' ? ', which runs now' : ''}`, values);
+}
+
+export function judgeSilence(path: string, ms: number): Check {
+	return bad('data-folder', 'silent', {found: `${path} did not answer within ${timeText(ms)}`, remedy: 'Mend the disk, or the network that it is on; or choose another --data'}, {path});
 }
 
 export function judgeFileSystem({path, fileSystem}: DiskFacts): Check {

@@ -14,14 +14,14 @@ import type {Settings} from '../settings.ts';
 import {shortId} from '../units.ts';
 import {judgeRegistry, judgeSecret, judgeSettings, registryClosed, secretFacts, type SettingsFacts} from './access.ts';
 import {clockFacts, judgeClock} from './clock.ts';
-import {diskFacts, judgeFileSystem, judgeFolder, judgeSpace, judgeSpeed} from './disk.ts';
+import {diskFacts, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed} from './disk.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, machineFacts} from './machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from './network.ts';
 import {codes, type Check, type Code} from './outcome.ts';
 
 export type Examined = {
 	readonly checks: readonly Check[];
-	/** Checks that need settings, which are wrong. */
+	/** Checks that need settings which are wrong, or a disk that does not answer. */
 	readonly left: readonly Code[];
 	/** What was looked at; `undefined` when the settings are wrong. */
 	readonly node: {readonly cluster: string; readonly port: number; readonly isRunning: boolean} | undefined;
@@ -31,7 +31,17 @@ export type Examined = {
 const intervals = 1.5;
 const listenMsMax = 3000;
 
-export async function examine({load, env}: {readonly load: () => Settings; readonly env: Env}): Promise<Examined> {
+export type ExamineOptions = {
+	/** @throws `config` */
+	readonly load: () => Settings;
+	readonly env: Env;
+	/** @default the real one */
+	readonly lookAtDisk?: typeof diskFacts;
+	/** How long the disk is waited for, milliseconds: one that is on a network may hang for ever. @default 10000 */
+	readonly diskMsMax?: number;
+};
+
+export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10_000}: ExamineOptions): Promise<Examined> {
 	const machine = await machineFacts();
 	const leftOut: string[] = [];
 	// Looking for a file that is not there would make its folder.
@@ -39,7 +49,7 @@ export async function examine({load, env}: {readonly load: () => Settings; reado
 	const loaded = settingsFacts(load);
 	if ('problem' in loaded) {
 		const checks = [judgeNodeVersion(machine), judgeSystem(machine), judgeSettings(loaded, [])];
-		return {checks, left: codes.filter(code => !checks.some(check => check.code === code)), node: undefined};
+		return {checks, left: leftOf(checks), node: undefined};
 	}
 
 	const {settings} = loaded;
@@ -48,22 +58,33 @@ export async function examine({load, env}: {readonly load: () => Settings; reado
 	const registered = await listNodes();
 	const ports = await portFacts(settings, registered);
 	const {port, running} = ports;
+	const path = settings.data(port);
 	const [disk, address, heard] = await Promise.all([
-		diskFacts(settings.data(port)),
+		within(diskMsMax, lookAtDisk(path)),
 		findAddress({...tunables, port}),
 		discovery.enabled ? listen(settings, port) : undefined,
 	]);
-	const clock = await clockFacts(disk.path, disk.newestMs);
-	const self = disk.node && 'id' in disk.node ? disk.node : undefined;
+	const self = disk?.node && 'id' in disk.node ? disk.node : undefined;
 	const checks = [
 		judgeNodeVersion(machine), judgeSystem(machine), judgeMemory(machine, limits), judgeOpenFiles(machine, limits),
-		judgeSettings(loaded, [...settings.warnings, ...leftOut]), judgeSecret(secretFacts(settings), disk.node !== undefined),
-		judgeFolder(disk, running, registered), judgeFileSystem(disk), judgeSpace(disk, limits), judgeSpeed(disk, raft), judgeClock(clock, storage),
+		judgeSettings(loaded, [...settings.warnings, ...leftOut]), judgeSecret(secretFacts(settings), disk?.node !== undefined),
+		...(disk
+			? [judgeFolder(disk, running, registered), judgeFileSystem(disk), judgeSpace(disk, limits), judgeSpeed(disk, raft), judgeClock(await clockFacts(disk.path, disk.newestMs), storage)]
+			: [judgeSilence(path, diskMsMax)]),
 		judgePort('TCP', ports.TCP), judgePort('UDP', ports.UDP), judgeAddress(address), judgeRegistry(registryFolder(), registryClosed(registryFolder())),
 		judgeMulticast(heard, discovery),
 		judgeNeighbours({heard, listenMs: listenMs(discovery), local: registered.filter(node => node.cluster === cluster), self, address: 'address' in address ? address.address : undefined}),
 	];
-	return {checks, left: [], node: {cluster, port, isRunning: running !== undefined}};
+	return {checks, left: leftOf(checks), node: {cluster, port, isRunning: running !== undefined}};
+}
+
+const leftOf = (checks: readonly Check[]): readonly Code[] => codes.filter(code => !checks.some(check => check.code === code));
+
+/** `undefined` when it takes longer. */
+async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value | undefined> {
+	const {promise: late, resolve} = Promise.withResolvers<undefined>();
+	const timer = setTimeout(resolve, ms, undefined);
+	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 function settingsFacts(load: () => Settings): SettingsFacts {

@@ -17,7 +17,7 @@ export const outcomes = {
 	'secret': {'missing': 'problem', 'lost': 'problem', 'not-private': 'problem', 'unreadable': 'problem', 'no-secret': 'problem'},
 	'data-folder': {
 		'not-yours': 'problem', 'open': 'problem', 'not-writable': 'problem', 'no-folder': 'problem', 'in-use': 'problem', 'bad-lock': 'problem',
-		'newer': 'problem', 'damaged': 'warning',
+		'silent': 'problem', 'newer': 'problem', 'damaged': 'warning',
 	},
 	'file-system': {memory: 'warning', network: 'warning', layer: 'warning'},
 	'disk-space': {'full': 'problem', 'short': 'problem', 'less-than-limit': 'warning', 'unknown': 'warning'},
@@ -42,7 +42,7 @@ export type Check = {
 	/** `null` when nothing is wrong. */
 	readonly reason: string | null;
 	readonly found: string;
-	/** A sentence for whoever runs the node; `null` when nothing is to be done. */
+	/** For whoever runs the node; no full stop follows a path or a command. `null` when nothing is to be done. */
 	readonly remedy: string | null;
 	readonly values: Values;
 };
@@ -57,14 +57,10 @@ export function good(code: Code, found: string, values: Values = {}): Check {
 /** Not as it should be. */
 export function bad<Of extends Code>(code: Of, reason: ReasonOf<Of>, {found, remedy}: {readonly found: string; readonly remedy: string}, values: Values = {}): Check {
 	const level = (outcomes[code] as Readonly<Record<string, Exclude<Level, 'ok'>>>)[reason]!;
-	return {code, level, reason, found, remedy: sentence(remedy), values};
+	return {code, level, reason, found, remedy, values};
 }
 
 /** The worst of them. */
 export function levelOf(checks: readonly Check[]): Level {
 	return (['problem', 'warning'] as const).find(level => checks.some(check => check.level === level)) ?? 'ok';
-}
-
-function sentence(text: string): string {
-	return /[.!?]$/.test(text) ? text : `${text}.`;
 }

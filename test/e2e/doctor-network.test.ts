@@ -48,7 +48,7 @@ describe.runIf(canFilter)('on a network', () => {
 		expect([absent.code, absent.of('tcp-port').reason, absent.of('udp-port').reason]).toEqual([1, 'not-here', 'not-here']);
 		expect(absent.of('tcp-port').remedy).toContain(two.v4);
 		const unclear = await doctor(two, '--host', '0.0.0.0');
-		expect([unclear.code, unclear.of('address').reason, unclear.of('address').remedy]).toEqual([1, 'unclear', 'Say with --advertise which one other nodes shall use.']);
+		expect([unclear.code, unclear.of('address').reason, unclear.of('address').remedy]).toEqual([1, 'unclear', 'Say with --advertise which one other nodes shall use']);
 		expect((await doctor(two, '--host', '0.0.0.0', '--advertise', two.v4)).code).toBe(0);
 	}, 60_000);
 });

@@ -90,11 +90,11 @@ describe('what keeps a node from starting is a problem, with what helps', () => 
 		const {code, stdout} = await run([...flags, '-o', 'json'], {env: home()});
 		const report = parse(stdout);
 		expect(code).toBe(1);
-		expect(of(report, 'data-folder')).toMatchObject({reason: 'open', remedy: `chmod 700 ${data}.`});
+		expect(of(report, 'data-folder')).toMatchObject({reason: 'open', remedy: `chmod 700 ${data}`});
 		expect(of(report, 'secret')).toMatchObject({reason: 'missing', remedy: expect.stringContaining(`openssl rand -base64 32 > ${join(folder, 'none')}`) as string});
 		const text = (await run(flags, {env: home()})).stdout.toString();
 		expect(text).toMatch(/^problem: .*2 problems/u);
-		expect(text).toContain(`✗ data-folder (open): Expected ${data} to be closed to others (0700), its mode is 0750\n    chmod 700 ${data}.\n`);
+		expect(text).toContain(`✗ data-folder (open): Expected ${data} to be closed to others (0700), its mode is 0750\n    chmod 700 ${data}\n`);
 
 		// What was advised helps.
 		chmodSync(data, 0o700);
@@ -122,7 +122,7 @@ test.runIf(canMount)('a disk that is mounted read-only (case 21), and one in mem
 	};
 	for (const prepare of ['true', `mkdir -p ${folder}/m/a/data && chmod 700 ${folder}/m/a/data`]) {
 		const check = of(on(`mount -o remount,ro ${folder}/m`, prepare), 'data-folder');
-		expect(check).toMatchObject({reason: 'not-writable', remedy: 'The disk is mounted read-only: mount it for writing, or choose a place on another one.'});
+		expect(check).toMatchObject({reason: 'not-writable', remedy: 'The disk is mounted read-only: mount it for writing, or choose a place on another one'});
 		expect(check.found).not.toContain('ENOENT');
 	}
 

@@ -6,6 +6,7 @@ import type {NodeId} from '../../core/message.ts';
 import {judgeRegistry, judgeSecret, judgeSettings} from '../../source/doctor/access.ts';
 import {judgeClock, type ClockFacts} from '../../source/doctor/clock.ts';
 import {judgeFileSystem, judgeFolder, judgeSpace, judgeSpeed, type DiskFacts} from '../../source/doctor/disk.ts';
+import {examine} from '../../source/doctor/examine.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, type MachineFacts} from '../../source/doctor/machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from '../../source/doctor/network.ts';
 import {levelOf, outcomes, type Check} from '../../source/doctor/outcome.ts';
@@ -18,7 +19,8 @@ const reached = new Set<string>();
 function outcome(check: Check): string {
 	const {code, level, reason, remedy, found} = check;
 	expect(remedy === null, `${code}: what is wrong has a remedy, what is right has none`).toBe(reason === null);
-	if (remedy !== null) expect(remedy).toMatch(/^\S.*[.!?]$/u);
+	// It may end in a command or a path, to which a full stop would belong.
+	if (remedy !== null) expect(remedy).toMatch(/^\S.*[^.\s]$/u);
 	// The page of troubleshooting has it, with its words.
 	const row = reason === null ? undefined : rowsOf(code).find(({name}) => name === reason);
 	if (reason !== null) expect({level: row?.cells[0], isSaid: isSaid(row?.cells[1] ?? '', found), found}).toEqual({level, isSaid: true, found});
@@ -113,10 +115,10 @@ describe('the disk', () => {
 
 	test('who may enter it; the remedy can be followed in that case (case 21)', () => {
 		const open = folder({stats: {mode: 0o42770, uid: 1000, isFolder: true}});
-		expect([outcome(open), open.remedy]).toEqual(['problem open', 'chmod 700 /data.']);
-		expect(folder({stats: {mode: 0o40755, uid: 1000, isFolder: true}, closed: {code: 'EROFS', message: ''}}).remedy).toBe('its disk is mounted read-only, choose another --data.');
+		expect([outcome(open), open.remedy]).toEqual(['problem open', 'chmod 700 /data']);
+		expect(folder({stats: {mode: 0o40755, uid: 1000, isFolder: true}, closed: {code: 'EROFS', message: ''}}).remedy).toBe('its disk is mounted read-only, choose another --data');
 		const others = folder({stats: {mode: 0o40700, uid: 0, isFolder: true}});
-		expect([outcome(others), others.remedy]).toEqual(['problem not-yours', 'as root, chown -R 1000 /data; or choose another --data.']);
+		expect([outcome(others), others.remedy]).toEqual(['problem not-yours', 'as root, chown -R 1000 /data; or choose another --data']);
 		// Windows has no such owners and modes.
 		expect(outcome(folder({self: undefined, stats: {mode: 0o40777, uid: 0, isFolder: true}}))).toBe('ok');
 		const readOnly = folder({closed: {code: 'EROFS', message: 'read-only file system'}});
@@ -166,6 +168,14 @@ describe('the disk', () => {
 	});
 });
 
+test('a disk that hangs is not waited for, and the rest is looked at (bounded time)', async () => {
+	const load = () => loadSettings({flags: {discovery: false, port: '45000'}, env: {HOME: '/nowhere'}, cwd: '/nowhere'});
+	const {checks, left} = await examine({load, env: {HOME: '/nowhere'}, lookAtDisk: () => new Promise(() => undefined), diskMsMax: 5});
+	expect(outcome(checks.find(({code}) => code === 'data-folder')!)).toBe('problem silent');
+	expect(left).toEqual(['file-system', 'disk-space', 'disk-speed', 'clock']);
+	expect(checks.some(({code}) => code === 'tcp-port')).toBe(true);
+});
+
 test('the clock is held against what is known to be past', () => {
 	const hourMs = 3_600_000;
 	const now = Date.UTC(2026, 5, 1);
@@ -189,7 +199,7 @@ describe('the network', () => {
 		const own = port({problem: 'EADDRINUSE', running});
 		expect([outcome(own), own.found]).toEqual(['ok', `${protocol} port 5000 is that of node aaaaaaaa of this cluster, which runs here (process 42)`]);
 		const used = port({problem: 'EADDRINUSE', holder: 'nginx (pid 7)'});
-		expect([outcome(used), used.remedy]).toEqual(['problem in-use', 'Stop that process, or choose another port: --port 5001.']);
+		expect([outcome(used), used.remedy]).toEqual(['problem in-use', 'Stop that process, or choose another port: --port 5001']);
 		expect(used.found).toContain('nginx (pid 7)');
 		expect(outcome(port({problem: 'EADDRINUSE', isExplicit: false}))).toBe('warning moved');
 		expect(outcome(port({problem: 'EADDRINUSE', isExplicit: false, next: undefined}))).toBe('problem in-use');
@@ -204,7 +214,7 @@ describe('the network', () => {
 		expect(judgeAddress({address: '127.0.0.1:5000'}).found).toContain('from this machine only');
 		expect(outcome(judgeAddress({address: '10.0.0.5:5000'}))).toBe('ok');
 		const unclear = judgeAddress({problem: 'host 0.0.0.0 listens on 10.0.0.5 and 172.17.0.1', remedy: 'say with --advertise which one other nodes shall use'});
-		expect([outcome(unclear), unclear.remedy]).toEqual(['problem unclear', 'Say with --advertise which one other nodes shall use.']);
+		expect([outcome(unclear), unclear.remedy]).toEqual(['problem unclear', 'Say with --advertise which one other nodes shall use']);
 	});
 
 	test('multicast on each interface', () => {
