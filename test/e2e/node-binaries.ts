@@ -27,8 +27,9 @@ export async function fetchNode(wanted: string): Promise<NodeBinary | {readonly 
 	try {
 		const options = {cwd: folder, timeout: fetchMs, shell: process.platform === 'win32'};
 		const {stdout} = await execute('npm', ['pack', '--silent', '--fetch-retries=0', name], options);
-		await execute('tar', ['-xzf', stdout.trim().split('\n').at(-1)!], options);
-		const path = join(folder, 'package', 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+		const program = `package/bin/${process.platform === 'win32' ? 'node.exe' : 'node'}`;
+		await execute('tar', ['-xzf', stdout.trim().split('\n').at(-1)!, program], options);
+		const path = join(folder, program);
 		return {path, version: (await execute(path, ['--version'])).stdout.trim().slice(1), [Symbol.dispose]: dispose};
 	} catch (error) {
 		dispose();

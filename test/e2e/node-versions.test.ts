@@ -17,7 +17,7 @@ const fetched = await Promise.all([lowest, 'latest'].map(async wanted => ({wante
 for (const {wanted, got} of fetched) if ('problem' in got) process.stderr.write(`The test with Node ${wanted} did not run: ${got.problem}\n`);
 afterAll(() => {
 	for (const {got} of fetched) if (!('problem' in got)) got[Symbol.dispose]();
-});
+}, 60_000);
 
 describe.each(fetched)('Node $wanted (case 44)', ({wanted, got}) => {
 	test.skipIf('problem' in got)('runs a cluster of three that publishes, subscribes and restarts', async () => {
