@@ -56,5 +56,5 @@ describe.each(fetched)('Node $wanted (case 44)', ({wanted, got}) => {
 		await terminal.waitFor(/Quit\?/);
 		terminal.press('y');
 		expect((await terminal.exited).exitCode).toBe(0);
-	}, 60_000);
+	}, 120_000);
 });
