@@ -178,6 +178,19 @@ export const commands: readonly Command[] = [
 		load: () => import('./commands/config.ts'),
 	},
 	{
+		name: 'doctor',
+		usage: ['doctor [flags of a node]'],
+		summary: 'Is this machine ready for a node? What is wrong, and what to do.',
+		notes: [
+			'Looks at what a start with the same flags would use: Node, memory, open files, settings, secret, data folder, disk, clock, ports, address and',
+			'multicast. It needs no running node and changes nothing. Ends with 0 when all is well or there are only warnings, with 1 for a problem.',
+		],
+		flags: [...nodeFlags, 'output'],
+		formats: ['text', 'json'],
+		examples: ['dapss-tui doctor', 'dapss-tui doctor --host 0.0.0.0 --port 5001', 'dapss-tui doctor -o json | jq \'.checks[] | select(.level != "ok")\''],
+		load: () => import('./commands/doctor.ts'),
+	},
+	{
 		name: 'completion',
 		usage: ['completion bash | zsh | fish'],
 		words: ['bash', 'zsh', 'fish'],

@@ -11,31 +11,36 @@ export type Protocol = 'TCP' | 'UDP';
 /** Ports that are tried behind the default one. */
 const tries = 64;
 
-/** The protocol in which somebody has the port already; `undefined` when it is free in both, as a node needs it. */
+/** The protocol in which somebody has the port already; `undefined` when it is free in both, as a node needs it. What else is wrong is for the node to refuse. */
 export async function portConflict(host: string, port: number): Promise<Protocol | undefined> {
-	if (!await isTcpFree(host, port)) return 'TCP';
-	return await isUdpFree(host, port) ? undefined : 'UDP';
+	for (const protocol of ['TCP', 'UDP'] as const) {
+		// oxlint-disable-next-line no-await-in-loop -- there are two
+		if (await listenProblem(host, port, protocol) === 'EADDRINUSE') return protocol;
+	}
+
+	return undefined;
 }
 
-async function isUdpFree(host: string, port: number): Promise<boolean> {
-	const address = isIP(host) === 0 ? await lookup(host).then(found => found.address, () => undefined) : host;
-	if (address === undefined) return true; // A name that is not found is for the node to refuse.
-	return new Promise(resolve => {
-		const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
-		socket.once('error', (error: NodeJS.ErrnoException) => {
-			socket.close();
-			resolve(error.code !== 'EADDRINUSE');
+/** The code of the error that keeps a node from listening there; `undefined` when nothing does. */
+export async function listenProblem(host: string, port: number, protocol: Protocol): Promise<string | undefined> {
+	const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message;
+	if (protocol === 'TCP') {
+		return new Promise(resolve => {
+			const server = createServer();
+			server.once('error', error => resolve(codeOf(error)));
+			server.listen({host, port, exclusive: true}, () => server.close(() => resolve(undefined)));
 		});
-		socket.bind({port, address, exclusive: true}, () => socket.close(() => resolve(true)));
-	});
-}
+	}
 
-function isTcpFree(host: string, port: number): Promise<boolean> {
+	const address = isIP(host) === 0 ? await lookup(host).catch((error: unknown) => ({address: '', code: codeOf(error as NodeJS.ErrnoException)})) : {address: host};
+	if ('code' in address) return address.code;
 	return new Promise(resolve => {
-		const server = createServer();
-		// An address that this machine has not is for the node to refuse, with its reason.
-		server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'));
-		server.listen({host, port, exclusive: true}, () => server.close(() => resolve(true)));
+		const socket = createSocket(isIP(address.address) === 6 ? 'udp6' : 'udp4');
+		socket.once('error', error => {
+			socket.close();
+			resolve(codeOf(error));
+		});
+		socket.bind({port, address: address.address, exclusive: true}, () => socket.close(() => resolve(undefined)));
 	});
 }
 

@@ -23,6 +23,8 @@ export type Settings = {
 	readonly configPath: string | undefined;
 	/** The port was asked for: another is not taken in its place. */
 	readonly isPortExplicit: boolean;
+	/** The file of the secret was named: it is not made. */
+	readonly isSecretNamed: boolean;
 	/** Data folder of a node on that port. */
 	data(port: number): string;
 	/** @throws `config`; `not-authenticated` when there is none and `create` is not asked for */
@@ -75,6 +77,7 @@ export function loadSettings(input: SettingsInput): Settings {
 		warnings: layers.flatMap(layer => layer.warnings),
 		configPath: file.path,
 		isPortExplicit: port.from.startsWith('--') || port.from.startsWith('DAPSS_') || port.value !== defaults.port,
+		isSecretNamed: secretFile !== '',
 		data: chosen => data === '' ? nodeDataPath(env, tunables.cluster, chosen) : data as string,
 		secret({create}) {
 			const inFile = secretKeys.map(name => secrets.get(name)).find(entry => entry !== undefined && entry.value !== '');

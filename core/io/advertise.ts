@@ -15,29 +15,34 @@ type Interfaces = Readonly<Record<string, readonly Interface[] | undefined>>;
 
 /** The address that this node tells others. @throws `config`, with the flag to use */
 export async function advertisedAddress(settings: Settings): Promise<string> {
-	const {host, advertise} = settings;
-	const isName = advertise === '' && isIP(host) === 0 && !isLoopback(host);
-	const named = isName ? await lookup(host, {all: true}).catch(() => []) : []; // A name that is not found is refused when it is listened on.
-	const derived = deriveAddress(settings, networkInterfaces(), named.map(({address}) => address));
-	if ('problem' in derived) throw new DapssError('config', derived.problem);
+	const derived = await findAddress(settings);
+	if ('problem' in derived) throw new DapssError('config', `${derived.problem}: ${derived.remedy}`);
 	return derived.address;
 }
 
+/** The same; where none can be told, why not and what helps. */
+export async function findAddress(settings: Settings): Promise<ReturnType<typeof deriveAddress>> {
+	const {host, advertise} = settings;
+	const isName = advertise === '' && isIP(host) === 0 && !isLoopback(host);
+	const named = isName ? await lookup(host, {all: true}).catch(() => []) : []; // A name that is not found is refused when it is listened on.
+	return deriveAddress(settings, networkInterfaces(), named.map(({address}) => address));
+}
+
 /** `settings` are valid and canonical; `named` are the addresses of a host that is a name, as this machine knows them. */
-export function deriveAddress({host, port, advertise, bootstrap}: Settings, interfaces: Interfaces, named: readonly string[] = []): {readonly address: string} | {readonly problem: string} {
+export function deriveAddress({host, port, advertise, bootstrap}: Settings, interfaces: Interfaces, named: readonly string[] = []): {readonly address: string} | {readonly problem: string; readonly remedy: string} {
 	const given = parseHostAndMaybePort(advertise);
 	if (given) return {address: formatAddress(given.host, given.port ?? port)};
 	const candidates = isWildcard(host) ? candidatesOf(host, interfaces) : [host];
-	if (candidates.length > 1) return {problem: `host ${host} listens on ${candidates.slice(0, -1).join(', ')} and ${candidates.at(-1)!}: say with --advertise which one other nodes shall use`};
+	if (candidates.length > 1) return {problem: `host ${host} listens on ${candidates.slice(0, -1).join(', ')} and ${candidates.at(-1)!}`, remedy: 'say with --advertise which one other nodes shall use'};
 	const derived = candidates[0] ?? (host === '::' ? '::1' : '127.0.0.1');
 	const reason = unadvertisableReason(derived);
-	if (reason !== undefined) return {problem: `host ${host} is no address for other nodes: ${reason}; say with --advertise under which address or host name they reach this node`};
+	if (reason !== undefined) return {problem: `host ${host} is no address for other nodes: ${reason}`, remedy: 'say with --advertise under which address or host name they reach this node'};
 	// Many systems give their own name a loopback address, while others are told another one.
-	if (named.length > 0 && named.every(address => isLoopback(address))) return {problem: `host ${host} is ${named.join(', ')} on this machine, where no other machine reaches it: say with --host on which address to listen, and with --advertise ${host} that others use the name`};
+	if (named.length > 0 && named.every(address => isLoopback(address))) return {problem: `host ${host} is ${named.join(', ')} on this machine, where no other machine reaches it`, remedy: `say with --host on which address to listen, and with --advertise ${host} that others use the name`};
 	const remote = isLoopback(derived) ? bootstrap.find(address => isOfOtherMachine(address, interfaces)) : undefined;
 	if (remote !== undefined) {
 		const why = isWildcard(host) ? `this machine has no network address yet` : `this node listens on ${host} only`;
-		return {problem: `bootstrap names ${remote} on another machine, which cannot reach this node, since ${why}: ${isWildcard(host) ? 'start it when there is one, or say with --advertise which one it will have' : 'say with --host on which address of this machine it shall listen'}`};
+		return {problem: `bootstrap names ${remote} on another machine, which cannot reach this node, since ${why}`, remedy: isWildcard(host) ? 'start it when there is one, or say with --advertise which one it will have' : 'say with --host on which address of this machine it shall listen'};
 	}
 
 	return {address: formatAddress(derived, port)};

@@ -21,6 +21,14 @@ export function sharesOf(configured: Shares, processMax: number): Shares {
 	return {openFiles, connections: Math.min(configured.connections, Math.max(connectionsMin, processMax - openFiles - othersCount))};
 }
 
+/** What the process must be allowed to open, so that each part gets what is configured. */
+export function descriptorsFor({openFiles, connections}: Shares): number {
+	return Math.max(openFiles * filesShare, openFiles + connections + othersCount);
+}
+
+/** With less a node has no room for both parts. */
+export const descriptorsMin = filesMin + connectionsMin + othersCount;
+
 /** Files that this process may have open at once. Node raises the soft bound to the hard one when it starts. */
 export function descriptorsMax(): number {
 	try {

@@ -165,7 +165,7 @@ export function withRemedy(error: unknown): string {
 
 export const fullDiskRemedy = 'Make room on it, or keep less (storage.retain_bytes, storage.retain_age_s, limits.disk_bytes) and start the node again: a start deletes what is beyond that first';
 
-function remedyFor(code: string | undefined): string | undefined {
+export function remedyFor(code: string | undefined): string | undefined {
 	switch (code) {
 		case 'EACCES':
 		case 'EPERM': return 'Give the user that runs the node the right to read and write it (chown, chmod)';

@@ -6,10 +6,10 @@ Nothing but SQLite may open the file `lock`: a POSIX lock goes when the process 
 */
 import {chmod, readFile, stat, writeFile} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
-import {DatabaseSync} from 'node:sqlite';
 import {DapssError, errorMessage} from '../errors.ts';
 import {causeOf, writeProblem} from './cause.ts';
 import {realFiles, withRemedy} from './files.ts';
+import {DatabaseSync} from './sqlite.ts';
 
 const sqliteBusy = 5;
 /** What lies there is read-only, malformed, cannot be opened, is no database. */
@@ -49,16 +49,35 @@ export class Folder implements Disposable {
 
 async function expectClosed(path: string): Promise<void> {
 	const {mode, uid} = await stat(path);
+	const found = ownershipProblem(path, {mode, uid}, process.getuid?.(), writeProblem(path)?.code);
+	if (found) throw new DapssError('config', `Expected the data folder ${path} ${found.problem}: ${found.remedy}`);
+}
+
+/** Why others can get into a folder, and what helps in that case; `undefined` when they cannot. @param closed code of the error that keeps this user from writing there */
+export function ownershipProblem(path: string, {mode, uid}: {readonly mode: number; readonly uid: number}, self: number | undefined, closed: string | undefined): {readonly reason: 'not-yours' | 'open'; readonly problem: string; readonly remedy: string} | undefined {
 	// Windows knows no such owners and modes.
-	if (!process.getuid) return;
-	const self = process.getuid();
+	if (self === undefined) return undefined;
 	if (uid !== self) {
 		// A volume that was handed over by its group: what the node makes in it is its own.
-		const remedy = (mode & 0o020) !== 0 && writeProblem(path) === undefined ? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}` : `as root, chown -R ${self} ${path}; or choose another --data`;
-		throw new DapssError('config', `Expected the data folder ${path} to be yours (user ${self}), it belongs to user ${uid}: ${remedy}`);
+		const remedy = (mode & 0o020) !== 0 && closed === undefined ? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}` : `as root, chown -R ${self} ${path}; or choose another --data`;
+		return {reason: 'not-yours', problem: `to be yours (user ${self}), it belongs to user ${uid}`, remedy};
 	}
 
-	if ((mode & 0o077) !== 0) throw new DapssError('config', `Expected the data folder ${path} to be closed to others (0700), its mode is 0${(mode & 0o7777).toString(8)}: ${writeProblem(path)?.code === 'EROFS' ? 'its disk is mounted read-only, choose another --data' : `chmod 700 ${path}`}`);
+	if ((mode & 0o077) === 0) return undefined;
+	return {reason: 'open', problem: `to be closed to others (0700), its mode is 0${(mode & 0o7777).toString(8)}`, remedy: closed === 'EROFS' ? 'its disk is mounted read-only, choose another --data' : `chmod 700 ${path}`};
+}
+
+/** Whether a process has the folder: `free`, or the number of the process as it says itself. Nothing is made or changed. @throws `storage` for a lock that is none */
+export async function folderHolder(path: string): Promise<'free' | {readonly pid: number | undefined}> {
+	if (!await stat(join(path, 'lock')).then(() => true, () => false)) return 'free';
+	try {
+		(await takeLock(path)).close();
+		return 'free';
+	} catch (error) {
+		if (!(error instanceof DapssError) || error.code !== 'locked') throw error;
+		const holder = await holderOf(path);
+		return {pid: holder === undefined ? undefined : Number(holder)};
+	}
 }
 
 async function takeLock(path: string): Promise<DatabaseSync> {

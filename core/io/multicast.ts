@@ -74,7 +74,8 @@ function groupOverV6(group: string): string {
 	return `ff12::${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
 }
 
-function join(ear: Socket, {group, at}: Path): void {
+/** Hear the group on one more interface. */
+export function join(ear: Socket, {group, at}: Path): void {
 	try {
 		ear.addMembership(group, at);
 	} catch {
@@ -82,7 +83,8 @@ function join(ear: Socket, {group, at}: Path): void {
 	}
 }
 
-function openSocket(path: Path, port: number, onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined): Promise<Socket> {
+/** A socket that sends to the group over one interface, and with `onDatagram` hears it. @throws what the system says */
+export function openSocket(path: Path, port: number, onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined): Promise<Socket> {
 	const {type, group, at} = path;
 	const any = type === 'udp4' ? '0.0.0.0' : '::';
 	return new Promise((resolve, reject) => {

@@ -27,6 +27,12 @@ export type ReserveOptions = {
 	readonly say: (text: string) => void;
 };
 
+/** What fits on a disk with so much free: `full`, all is; `short`, there is no room for the reserve, so nothing is published; `enough`. */
+export function roomOf(freeBytes: number, hasReserve: boolean): 'full' | 'short' | 'enough' {
+	if (freeBytes < lowBytes) return 'full';
+	return hasReserve || freeBytes >= reserveBytes + spareBytes ? 'enough' : 'short';
+}
+
 export class Reserve {
 	readonly #options: ReserveOptions;
 	readonly #path: string;
@@ -52,19 +58,21 @@ export class Reserve {
 	async tend(): Promise<void> {
 		const {say} = this.#options;
 		const free = await (this.#options.freeBytes ?? (() => freeBytesOf(this.#options.folder)))().catch(() => Infinity);
-		if (free < lowBytes) {
+		const hasReserve = await this.#has();
+		const room = roomOf(free, hasReserve);
+		if (room === 'full') {
 			const hadReserve = await this.#give();
 			if (!this.#isFull) say(`${this.reason}${hadReserve ? `. A reserve of ${reserveBytes / MiB} MiB was given back` : ''}`);
 			this.#isFull = true;
 			return;
 		}
 
-		if (await this.#has()) {
+		if (hasReserve) {
 			this.#isFull = false;
 			return;
 		}
 
-		if (free < reserveBytes + spareBytes) {
+		if (room === 'short') {
 			if (!this.#isFull) say(this.reason);
 			this.#isFull = true;
 			return;
@@ -124,7 +132,8 @@ function isFullDisk(error: unknown): boolean {
 	return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-async function freeBytesOf(folder: string): Promise<number> {
+/** Bytes that this user may still write there. */
+export async function freeBytesOf(folder: string): Promise<number> {
 	const {bavail, bsize} = await statfs(folder);
 	return bavail * bsize;
 }

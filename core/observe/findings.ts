@@ -7,13 +7,14 @@ import type {ErrorCode} from '../errors.ts';
 import {parseAddress} from '../address.ts';
 import {isAdmission} from '../membership/founding.ts';
 import {advertiseQuestion, ageText} from '../membership/reachability.ts';
+import type {FindingReason} from './finding-reasons.ts';
 import {limitFindings} from './limits.ts';
 import {isStranger, lostMs, meaningOf, outlookOf, remedyOf, strangers, type MissingVoter, type Outlook} from './outlook.ts';
 import {labelsOf, type Label} from './node-label.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from './snapshot.ts';
 
 /** `warning` does not make a cluster unhealthy. */
-export type Finding = {readonly code: 'no-quorum' | 'no-leader' | 'unhealthy' | 'warning'; readonly problem: string; readonly advice: string};
+export type Finding = {readonly code: 'no-quorum' | 'no-leader' | 'unhealthy' | 'warning'; readonly reason: FindingReason; readonly problem: string; readonly advice: string};
 
 export type FindingsOptions = {
 	/** Index that a quorum confirmed just now, or the code of the error that it answered with; `undefined`: it was not asked. */
@@ -35,23 +36,23 @@ export function findingsOf(snapshot: Snapshot, {confirmed, command}: FindingsOpt
 function quorumFindings(context: Context, confirmed: number | ErrorCode | undefined): readonly Finding[] {
 	const {snapshot: {raft, phase}, outlook} = context;
 	// Admitted, and stopped before the log of the cluster came.
-	if (raft.voters.length === 0 && phase === 'running') return [{code: 'no-leader', problem: 'This node was admitted and has nothing of the agreed log yet: no leader reaches it', advice: 'The leader sends the log once the two are connected. Look at the voters: the majority of them must be up.'}];
+	if (raft.voters.length === 0 && phase === 'running') return [{code: 'no-leader', reason: 'no-log', problem: 'This node was admitted and has nothing of the agreed log yet: no leader reaches it', advice: 'The leader sends the log once the two are connected. Look at the voters: the majority of them must be up.'}];
 	if (raft.voters.length === 0) return []; // What the node waits for is said below.
 	const count = `${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed`;
 	const away = outlook.missing.filter(({state}) => state !== 'left');
 	const missing = away.length === 0 ? '' : `; missing: ${away.map(voter => missingText(voter, context)).join(', ')}`;
 	if (raft.quorum === 'lost') {
 		return [{
-			code: 'no-quorum', problem: `No quorum: ${count}${missing}`,
+			code: 'no-quorum', reason: 'no-quorum', problem: `No quorum: ${count}${missing}`,
 			advice: `${adviceOf(context)} Until then nothing can be agreed; messages go on flowing among the nodes that reach one another.`,
 		}];
 	}
 
-	if (raft.quorum === 'electing') return [{code: 'no-leader', problem: `No leader in term ${raft.term}: ${count}, an election is under way`, advice: 'An election takes about a second. If it lasts, look at the events of the voters.'}];
-	if (confirmed === 'no-quorum' || confirmed === 'no-leader') return [{code: confirmed, problem: `The quorum did not confirm (${confirmed}); by now it is held again: ${count}`, advice: 'Look again in a moment.'}];
-	if (typeof confirmed === 'string') return [{code: 'unhealthy', problem: `The quorum did not confirm: ${confirmed}`, advice: 'Try again; if it lasts, look at the events of the node and of the leader.'}];
-	if (outlook.missing.length > 0 && outlook.spare <= 0) return [{code: 'unhealthy', problem: `No further voter may fail: ${outlook.present} of ${outlook.voters} are there, ${outlook.needed} needed${missing}`, advice: adviceOf(context)}];
-	if (raft.applied < raft.commit) return [{code: 'warning', problem: `The node is ${raft.commit - raft.applied} agreed entries behind`, advice: 'It is catching up.'}];
+	if (raft.quorum === 'electing') return [{code: 'no-leader', reason: 'electing', problem: `No leader in term ${raft.term}: ${count}, an election is under way`, advice: 'An election takes about a second. If it lasts, look at the events of the voters.'}];
+	if (confirmed === 'no-quorum' || confirmed === 'no-leader') return [{code: confirmed, reason: 'quorum-regained', problem: `The quorum did not confirm (${confirmed}); by now it is held again: ${count}`, advice: 'Look again in a moment.'}];
+	if (typeof confirmed === 'string') return [{code: 'unhealthy', reason: 'unconfirmed', problem: `The quorum did not confirm: ${confirmed}`, advice: 'Try again; if it lasts, look at the events of the node and of the leader.'}];
+	if (outlook.missing.length > 0 && outlook.spare <= 0) return [{code: 'unhealthy', reason: 'no-spare-voter', problem: `No further voter may fail: ${outlook.present} of ${outlook.voters} are there, ${outlook.needed} needed${missing}`, advice: adviceOf(context)}];
+	if (raft.applied < raft.commit) return [{code: 'warning', reason: 'catching-up', problem: `The node is ${raft.commit - raft.applied} agreed entries behind`, advice: 'It is catching up.'}];
 	return [];
 }
 
@@ -60,11 +61,13 @@ function identityFindings({snapshot: {foreign, duplicates, cluster, clusterId, a
 	return [
 		...foreign.map((other): Finding => ({
 			code: 'unhealthy',
+			reason: 'two-clusters',
 			problem: `Two clusters of the name ${cluster} meet: ${clusterId.slice(0, 8)} (this node, ${address}) and ${other.clusterId.slice(0, 8)} (${other.address})`,
 			advice: `They are not merged. Stop one side and start its nodes with empty data folders and --bootstrap ${address} (or ${other.address}, to keep the other), or give it another --cluster.`,
 		})),
 		...duplicates.map(({id, address: kept, other}): Finding => ({
 			code: 'unhealthy',
+			reason: 'two-processes',
 			problem: `Two processes use the identity of ${label(id)}: ${kept} is kept, ${other} is refused`,
 			advice: `Stop the process at ${other} if it still runs. Its data folder is a copy: with an empty one it joins as a node of its own.`,
 		})),
@@ -103,9 +106,9 @@ function cutFinding(group: readonly CutSnapshot[], {snapshot: {members}, label}:
 	const isUnsure = own?.why.includes(advertiseQuestion) ?? false;
 	const code = why === undefined ? '' : ` ${/\(\w+\)/.exec(why)![0]}`;
 	switch (first!.what) {
-		case 'tcp': return {code: 'unhealthy', problem: `TCP is blocked between ${pair} for ${forText}${code}${served}`, advice: `Open TCP ${ports} between them: a firewall or a route drops it, while UDP passes.`};
-		case 'udp': return {code: 'unhealthy', problem: `UDP is blocked between ${pair} for ${forText}: failure detection goes over TCP`, advice: `Open UDP ${ports} between them, in both directions.${isUnsure ? ` Or no other node can call ${own!.address}: ${advertiseQuestion}` : ''}`};
-		case 'all': return {code: 'unhealthy', problem: `${pair} do not reach each other for ${forText}${served}`, advice: `Repair the network between them: TCP and UDP ${ports}, in both directions.`};
+		case 'tcp': return {code: 'unhealthy', reason: 'tcp-blocked', problem: `TCP is blocked between ${pair} for ${forText}${code}${served}`, advice: `Open TCP ${ports} between them: a firewall or a route drops it, while UDP passes.`};
+		case 'udp': return {code: 'unhealthy', reason: 'udp-blocked', problem: `UDP is blocked between ${pair} for ${forText}: failure detection goes over TCP`, advice: `Open UDP ${ports} between them, in both directions.${isUnsure ? ` Or no other node can call ${own!.address}: ${advertiseQuestion}` : ''}`};
+		case 'all': return {code: 'unhealthy', reason: 'cut-off', problem: `${pair} do not reach each other for ${forText}${served}`, advice: `Repair the network between them: TCP and UDP ${ports}, in both directions.`};
 		default: return first!.what satisfies never;
 	}
 }
@@ -120,15 +123,15 @@ function memberFindings(context: Context): readonly Finding[] {
 		switch (state) {
 			case 'alive': return [];
 			// Somebody stopped it; only a vote is missed.
-			case 'left': return voter ? [{code: 'unhealthy', problem: `${label(id)} (${address}) was stopped on purpose${since}${votes}`, advice: `Start it again, or take its vote away for good: ${context.command}peer remove ${label(id)}`}] : [];
+			case 'left': return voter ? [{code: 'unhealthy', reason: 'stopped', problem: `${label(id)} (${address}) was stopped on purpose${since}${votes}`, advice: `Start it again, or take its vote away for good: ${context.command}peer remove ${label(id)}`}] : [];
 			case 'degraded': {
 				const isSaid = member.cause !== 'uncalled' && cuts.some(cut => cut.between.includes(id) && (self || cut.blamed.includes(id) || cut.between.some(end => members.find(other => other.id === end)?.self)));
-				return isSaid ? [] : [{code: 'unhealthy', problem: `${name} is degraded${since}${votes}`, advice: degradedAdvice(member, context)}];
+				return isSaid ? [] : [{code: 'unhealthy', reason: 'degraded', problem: `${name} is degraded${since}${votes}`, advice: degradedAdvice(member, context)}];
 			}
 
-			case 'suspect': return [{code: 'unhealthy', problem: `${name} is suspect${since}${votes}`, advice: 'It may be busy or about to be found unreachable: look again in a moment.'}];
+			case 'suspect': return [{code: 'unhealthy', reason: 'suspect', problem: `${name} is suspect${since}${votes}`, advice: 'It may be busy or about to be found unreachable: look again in a moment.'}];
 			case 'unreachable':
-			case 'down': return [{code: 'unhealthy', problem: `${name} is ${state}${since}${votes}`, advice: goneAdvice(member, context)}];
+			case 'down': return [{code: 'unhealthy', reason: state, problem: `${name} is ${state}${since}${votes}`, advice: goneAdvice(member, context)}];
 			default: return state satisfies never;
 		}
 	});
@@ -158,7 +161,7 @@ function partitionFindings({snapshot: {partition, self, members}, label}: Contex
 	if (partition.state === 'whole') return [];
 	const sides = partition.sides.map((side, index) => `${side.map(id => label(id)).join(' ')}${index === partition.quorum ? ' (quorum)' : ''}`).join(' | ');
 	const since = ageText(partition.sinceMs);
-	if (partition.state === 'repairing') return [{code: 'unhealthy', problem: `A partition has healed and is being repaired, for ${since}: ${partition.backlog} messages so far`, advice: 'Wait.'}];
+	if (partition.state === 'repairing') return [{code: 'unhealthy', reason: 'repairing', problem: `A partition has healed and is being repaired, for ${since}: ${partition.backlog} messages so far`, advice: 'Wait.'}];
 	if (partition.isFarHeard === false) {
 		// What answers the call and is refused is said of the member.
 		const far = partition.sides.filter(side => !side.includes(self)).flat().filter(id => members.find(member => member.id === id)?.state !== 'degraded');
@@ -166,23 +169,23 @@ function partitionFindings({snapshot: {partition, self, members}, label}: Contex
 		const silent = ageText(partition.sinceMs + (partition.detectedMs ?? 0));
 		const waiting = partition.waiting > 0 ? `; at least ${partition.waiting} own messages wait for ${far.length === 1 ? 'it' : 'them'}` : '';
 		return [{
-			code: 'unhealthy', problem: `${far.length} ${far.length === 1 ? 'member does' : 'members do'} not answer for ${silent}: ${far.map(id => label(id)).join(', ')}; whether ${far.length === 1 ? 'it runs' : 'they run'} is not known here${waiting}`,
+			code: 'unhealthy', reason: 'silent', problem: `${far.length} ${far.length === 1 ? 'member does' : 'members do'} not answer for ${silent}: ${far.map(id => label(id)).join(', ')}; whether ${far.length === 1 ? 'it runs' : 'they run'} is not known here${waiting}`,
 			advice: `Look at ${far.length === 1 ? 'its host: go on with it if it is stopped, or repair the network to it' : 'their hosts: go on with those that are stopped, or repair the network to them'}. What waits is delivered after that.`,
 		}];
 	}
 
-	return [{code: 'unhealthy', problem: `Partitioned for ${since}: ${sides}; at least ${partition.waiting} own messages wait for the far side`, advice: 'Repair the network between the sides. What waits is delivered after that.'}];
+	return [{code: 'unhealthy', reason: 'partitioned', problem: `Partitioned for ${since}: ${sides}; at least ${partition.waiting} own messages wait for the far side`, advice: 'Repair the network between the sides. What waits is delivered after that.'}];
 }
 
 function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 	const {phase, detail, faults, insecure, counters, topics} = snapshot;
 	const holes = topics.filter(({missing}) => missing > 0);
 	return [
-		...(phase === 'running' ? [] : [{code: 'unhealthy', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? joiningAdvice(detail) : 'Look again in a moment.'}] as const),
-		...(isStranger(counters) ? [{code: 'warning', problem: strangers.problem, advice: sentence(strangers.advice)}] as const : []),
-		...(faults.length > 0 ? [{code: 'warning', problem: `Faults are injected: ${faults.join(', ')}`, advice: `${command}fault heal ends them.`}] as const : []),
-		...(insecure.length > 0 ? [{code: 'warning', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),
-		...(holes.length > 0 ? [{code: 'warning', problem: `The disk lost messages that no other node has given back: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`, advice: 'Start the nodes that are down: they may have them. Check the disk.'}] as const : []),
+		...(phase === 'running' ? [] : [{code: 'unhealthy', reason: 'not-running', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? joiningAdvice(detail) : 'Look again in a moment.'}] as const),
+		...(isStranger(counters) ? [{code: 'warning', reason: 'left-behind', problem: strangers.problem, advice: sentence(strangers.advice)}] as const : []),
+		...(faults.length > 0 ? [{code: 'warning', reason: 'faults', problem: `Faults are injected: ${faults.join(', ')}`, advice: `${command}fault heal ends them.`}] as const : []),
+		...(insecure.length > 0 ? [{code: 'warning', reason: 'insecure', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),
+		...(holes.length > 0 ? [{code: 'warning', reason: 'messages-lost', problem: `The disk lost messages that no other node has given back: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`, advice: 'Start the nodes that are down: they may have them. Check the disk.'}] as const : []),
 		...limitFindings(snapshot).map(finding => ({...finding, code: 'warning'} as const)),
 	];
 }

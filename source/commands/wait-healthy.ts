@@ -7,7 +7,7 @@ import type {Broker} from '../../core/api.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
-import {interruptible, reach, type Context} from '../context.ts';
+import {withNode, type Context} from '../context.ts';
 import {interruptedBy} from '../signals.ts';
 import {verdictOf, type Verdict} from '../verdict.ts';
 import {Wait} from '../wait.ts';
@@ -37,13 +37,13 @@ export async function waitHealthy(context: Context, confirm: (broker: Broker) =>
 	while (!signal.aborted) {
 		try {
 			// oxlint-disable-next-line no-await-in-loop -- one try after the other
-			await using broker = await reach({...context, signal});
-			failure = undefined;
-			// oxlint-disable-next-line no-await-in-loop
-			return await interruptible(becomesHealthy(broker, confirm, text => {
-				why = text;
-				tell(text);
-			}), signal);
+			return await withNode({...context, signal}, broker => {
+				failure = undefined;
+				return becomesHealthy(broker, confirm, text => {
+					why = text;
+					tell(text);
+				});
+			});
 		} catch (error) {
 			if (signal.aborted) break;
 			if (!(error instanceof DapssError) || !passing.has(error.code)) throw error;

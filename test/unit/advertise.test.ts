@@ -7,7 +7,7 @@ const lo = [v4('127.0.0.1', true), v6('::1', true)];
 const one = {lo, eth0: [v4('10.0.0.5'), v6('fe80::5')]};
 const derive = (settings: {host?: string; advertise?: string; bootstrap?: readonly string[]}, interfaces: Parameters<typeof deriveAddress>[1] = one, named: readonly string[] = []): string => {
 	const derived = deriveAddress({host: '0.0.0.0', port: 5000, advertise: '', bootstrap: [], ...settings}, interfaces, named);
-	return 'problem' in derived ? derived.problem : derived.address;
+	return 'problem' in derived ? `${derived.problem}: ${derived.remedy}` : derived.address;
 };
 
 test('what is advertised is taken, with its port or else the one that is listened on', () => {

@@ -18,7 +18,7 @@ describe('a cluster of three', () => {
 	test('of which two do not reach each other is not healthy: the pair, who serves it, and what to repair', () => {
 		const members = healthy.members.map(one => (one.id === b || one.id === c ? {...one, state: 'degraded' as const, why: 'it and … do not reach each other', cause: 'cut'} : one));
 		expect(find({...healthy, members, cuts: [cut([b, c], 'all', [b, c], a)]})).toEqual([{
-			code: 'unhealthy', problem: `${b.slice(0, 8)} (127.0.0.1:5001) and ${c.slice(0, 8)} (127.0.0.1:5002) do not reach each other for 4 s: served through ${a.slice(0, 8)}`,
+			code: 'unhealthy', reason: 'cut-off', problem: `${b.slice(0, 8)} (127.0.0.1:5001) and ${c.slice(0, 8)} (127.0.0.1:5002) do not reach each other for 4 s: served through ${a.slice(0, 8)}`,
 			advice: 'Repair the network between them: TCP and UDP ports 5001 and 5002, in both directions.',
 		}]);
 	});
@@ -42,7 +42,7 @@ describe('a cluster of three', () => {
 	test('with a node that nobody can call says so, and not that UDP is blocked (case B)', () => {
 		const why = 'nobody can call 127.0.0.1:5002 (connection refused): is --advertise right?';
 		expect(find({...withMember({state: 'degraded', cause: 'uncalled', why, voter: false}), cuts: [cut([a, c], 'udp', [c]), cut([b, c], 'udp', [c])]})).toEqual([{
-			code: 'unhealthy', problem: `${c.slice(0, 8)} (127.0.0.1:5002, ${why}) is degraded`,
+			code: 'unhealthy', reason: 'degraded', problem: `${c.slice(0, 8)} (127.0.0.1:5002, ${why}) is degraded`,
 			advice: `Start ${c.slice(0, 8)} with --advertise and an address at which the other nodes reach it, or open TCP and UDP port 5002 to it. Until then it gets no vote.`,
 		}]);
 	});

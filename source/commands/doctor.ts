@@ -1,0 +1,46 @@
+/**
+`doctor`: is this machine ready for a node, started with the same flags? Each check with what was found and what helps. It needs no node and no network.
+*/
+import {printable} from '../../core/observe/printable.ts';
+import {expectInput, interruptible, type Context} from '../context.ts';
+import {examine} from '../doctor/examine.ts';
+import {levelOf, type Check, type Level} from '../doctor/outcome.ts';
+import {paint, type Tone} from '../terminal.ts';
+
+const marks: Readonly<Record<Level, readonly [Tone, string]>> = {ok: ['good', '✓'], warning: ['warning', '!'], problem: ['bad', '✗']};
+/** Whoever waits longer is told what for. */
+const patienceMs = 1000;
+
+export async function run(context: Context): Promise<number> {
+	const {terminal, output, env, signal} = context;
+	expectInput(context, 0, 0, 'doctor without more');
+	const progress = setTimeout(() => terminal.say('Listening for other nodes, and timing the disk …'), patienceMs);
+	const {checks, left, node} = await interruptible(examine({load: context.settings, env}), signal).finally(() => clearTimeout(progress));
+	const level = levelOf(checks);
+	const exitCode = level === 'problem' ? 1 : 0;
+	if (output === 'json') {
+		await terminal.line(JSON.stringify({verdict: level, cluster: node?.cluster ?? null, port: node?.port ?? null, running: node?.isRunning ?? null, checks, left}));
+		return exitCode;
+	}
+
+	const what = node ? `cluster ${printable(node.cluster)}, port ${node.port}: ${node.isRunning ? 'its node runs' : 'no node of it runs'} here` : 'the settings are wrong';
+	await terminal.line(`${paint(terminal.hasColour, marks[level][0], level)}: ${what}; ${countText(checks)}`);
+	// oxlint-disable-next-line no-await-in-loop -- a few lines
+	for (const check of checks) await terminal.line(linesOf(check, terminal.hasColour));
+	if (left.length > 0) await terminal.line(`Not looked at, since it depends on what is wrong: ${left.join(', ')}`);
+	return exitCode;
+}
+
+function countText(checks: readonly Check[]): string {
+	const count = (level: Level, one: string): string => {
+		const {length} = checks.filter(check => check.level === level);
+		return `${length} ${one}${length === 1 ? '' : 's'}`;
+	};
+	return `${checks.length} checks, ${count('problem', 'problem')}, ${count('warning', 'warning')}`;
+}
+
+function linesOf({code, level, found, remedy, reason}: Check, hasColour: boolean): string {
+	const [tone, mark] = marks[level];
+	const shown = found.split('\n').map(line => printable(line)).join('\n    ');
+	return `  ${paint(hasColour, tone, mark)} ${code}${reason === null ? '' : ` (${reason})`}: ${shown}${remedy === null ? '' : `\n    ${printable(remedy)}`}`;
+}

@@ -1,0 +1,84 @@
+/**
+What a start reads before it opens anything: settings, the cluster's secret, and the folder in which this user's nodes are listed. The judgements are pure.
+*/
+import {lstatSync} from 'node:fs';
+import {DapssError, errorMessage} from '../../core/errors.ts';
+import {accessProblem, accessRemedy, readPrivate, secretProblem} from '../../core/io/secret.ts';
+import {causeOf, isMissing, remedyFor, writeProblem} from '../../core/preflight.ts';
+import type {Settings} from '../settings.ts';
+import {bad, good, type Check} from './outcome.ts';
+
+/** Settings that a start would use, or why it would refuse them. */
+export type SettingsFacts = {readonly settings: Settings} | {readonly problem: string};
+
+/** @param leftOut lines about files that are not used */
+export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]): Check {
+	if ('problem' in facts) return bad('settings', 'wrong', {found: facts.problem, remedy: 'Correct the settings at the places that are named in brackets; dapss-tui config shows all that count'});
+	const {configPath, list} = facts.settings;
+	const own = list.filter(({from}) => from !== 'default');
+	const values = {file: configPath ?? null, changed: own.map(({name, from}) => `${name} (${from})`)};
+	if (leftOut.length > 0) return bad('settings', 'left-out', {found: leftOut.join('; '), remedy: 'Mend or remove the file, or name the one to use with --config'}, values);
+	return good('settings', `${configPath === undefined ? 'No config.json' : configPath}; ${own.length === 0 ? 'all settings are defaults' : `${own.length} of ${list.length} settings are given`}`, values);
+}
+
+export type SecretFacts = {
+	readonly path: string;
+	/** A file that was named is not made. */
+	readonly isNamed: boolean;
+	readonly found: 'usable' | 'missing' | {readonly access: string; readonly remedy: string} | {readonly content: string} | {readonly failure: string; readonly remedy: string};
+};
+
+export function secretFacts(settings: Settings): SecretFacts {
+	const path = settings.list.find(({name}) => name === 'secret_file')!.value as string;
+	const isNamed = settings.isSecretNamed;
+	try {
+		return {path: settings.secret({create: false}).path, isNamed, found: 'usable'};
+	} catch (error) {
+		return {path, isNamed, found: whyUnusable(path, error)};
+	}
+}
+
+/** @param hasNode the data folder has a node that started before */
+export function judgeSecret({path, isNamed, found}: SecretFacts, hasNode: boolean): Check {
+	const values = {path};
+	if (found === 'usable') return good('secret', `${path} is private, and long enough`, values);
+	if (found !== 'missing') {
+		if ('access' in found) return bad('secret', 'not-private', {found: `${path} ${found.access}`, remedy: found.remedy}, values);
+		if ('content' in found) return bad('secret', 'no-secret', {found: `${path} holds no secret: ${found.content}`, remedy: `Copy the file of another node; or, for a new cluster, remove it and a node makes a good one at its next start, or write one: (umask 077; openssl rand -base64 32 > ${path})`}, values);
+		return bad('secret', 'unreadable', {found: found.failure, remedy: found.remedy}, values);
+	}
+
+	if (isNamed) return bad('secret', 'missing', {found: `There is no file ${path}, which is named as the secret`, remedy: `Copy it from another node (mode 0600); or, for a new cluster, write one: (umask 077; openssl rand -base64 32 > ${path})`}, values);
+	if (hasNode) return bad('secret', 'lost', {found: `There is no secret ${path}, and the data folder has a node that had one: with a new one no other node would know it`, remedy: 'Copy the file from another node of the cluster, or bring it back from a backup (mode 0600)'}, values);
+	return good('secret', `${path} is made at the first start; to join nodes of other machines, copy theirs first`, values);
+}
+
+/** @param closed what keeps this user from making files there, with its code */
+export function judgeRegistry(folder: string, closed: {readonly code: string | undefined; readonly message: string} | undefined): Check {
+	if (closed) return bad('registry', 'closed', {found: `A node cannot be listed in ${folder}: ${closed.message}`, remedy: `${remedyFor(closed.code) ?? 'Make the folder writable'}. Until then commands find it only with --server`}, {folder});
+	return good('registry', `Nodes of this user are listed in ${folder}`, {folder});
+}
+
+export function registryClosed(folder: string): {readonly code: string | undefined; readonly message: string} | undefined {
+	const problem = writeProblem(folder);
+	const cause = problem && causeOf(problem, folder);
+	// What is missing is made.
+	return cause === undefined || (cause === problem && isMissing(cause)) ? undefined : {code: (cause as NodeJS.ErrnoException).code, message: errorMessage(cause)};
+}
+
+function whyUnusable(path: string, error: unknown): SecretFacts['found'] {
+	const self = process.getuid?.() ?? 0;
+	try {
+		const stats = lstatSync(path);
+		const access = stats.isFile() ? accessProblem(stats, [self, 0]) : undefined;
+		if (access !== undefined) return {access, remedy: accessRemedy(path, stats)};
+		const content = secretProblem(readPrivate(path, 'secret file'));
+		if (content !== undefined) return {content};
+	} catch (again) {
+		if (isMissing(again)) return 'missing';
+		const {code} = Object(again instanceof DapssError ? again.cause : again) as {readonly code?: string};
+		return {failure: code === undefined ? errorMessage(again instanceof DapssError ? again : error) : `${path} cannot be read (${code})`, remedy: remedyFor(code) ?? 'Put a regular file of your own there (mode 0600), or name another one with --secret-file'};
+	}
+
+	return {failure: errorMessage(error), remedy: 'Name another file with --secret-file'};
+}

@@ -1,0 +1,135 @@
+/**
+All checks of `doctor`, on what a start with the same flags would use. Nothing is changed, and no node is needed; one that runs is recognised as such.
+*/
+import {randomBytes} from 'node:crypto';
+import {existsSync} from 'node:fs';
+import {networkInterfaces} from 'node:os';
+import {parseAddress} from '../../core/address.ts';
+import {DapssError} from '../../core/errors.ts';
+import {deriveKeys, findAddress, listNodes, probeMulticast, registryFolder, type Probed, type RegisteredNode} from '../../core/preflight.ts';
+import type {Env} from '../places.ts';
+import {listenProblem, nextFreePort, portHolder, type Protocol} from '../port.ts';
+import {loadPreferences, preferencesPath} from '../preferences.ts';
+import type {Settings} from '../settings.ts';
+import {shortId} from '../units.ts';
+import {judgeRegistry, judgeSecret, judgeSettings, registryClosed, secretFacts, type SettingsFacts} from './access.ts';
+import {clockFacts, judgeClock} from './clock.ts';
+import {diskFacts, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed} from './disk.ts';
+import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, machineFacts} from './machine.ts';
+import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from './network.ts';
+import {codes, type Check, type Code} from './outcome.ts';
+
+export type Examined = {
+	readonly checks: readonly Check[];
+	/** Checks that need settings which are wrong, or a disk that does not answer. */
+	readonly left: readonly Code[];
+	/** What was looked at; `undefined` when the settings are wrong. */
+	readonly node: {readonly cluster: string; readonly port: number; readonly isRunning: boolean} | undefined;
+};
+
+/** Others are listened for so long, in intervals of beacons, and at most so many milliseconds. */
+const intervals = 1.5;
+const listenMsMax = 3000;
+
+export type ExamineOptions = {
+	/** @throws `config` */
+	readonly load: () => Settings;
+	readonly env: Env;
+	/** @default the real one */
+	readonly lookAtDisk?: typeof diskFacts;
+	/** How long the disk is waited for, milliseconds: one that is on a network may hang for ever. @default 10000 */
+	readonly diskMsMax?: number;
+};
+
+export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10_000}: ExamineOptions): Promise<Examined> {
+	const machine = await machineFacts();
+	const leftOut: string[] = [];
+	// Looking for a file that is not there would make its folder.
+	if (existsSync(preferencesPath(env))) loadPreferences(env, line => leftOut.push(line.replace(/^Warning: /, '')));
+	const loaded = settingsFacts(load);
+	if ('problem' in loaded) {
+		const checks = [judgeNodeVersion(machine), judgeSystem(machine), judgeSettings(loaded, [])];
+		return {checks, left: leftOf(checks), node: undefined};
+	}
+
+	const {settings} = loaded;
+	const {tunables} = settings;
+	const {cluster, discovery, limits, raft, storage} = tunables;
+	const registered = await listNodes();
+	const ports = await portFacts(settings, registered);
+	const {port, running} = ports;
+	const path = settings.data(port);
+	const [disk, address, heard] = await Promise.all([
+		within(diskMsMax, lookAtDisk(path)),
+		findAddress({...tunables, port}),
+		discovery.enabled ? listen(settings, port) : undefined,
+	]);
+	const self = disk?.node && 'id' in disk.node ? disk.node : undefined;
+	const checks = [
+		judgeNodeVersion(machine), judgeSystem(machine), judgeMemory(machine, limits), judgeOpenFiles(machine, limits),
+		judgeSettings(loaded, [...settings.warnings, ...leftOut]), judgeSecret(secretFacts(settings), disk?.node !== undefined),
+		...(disk
+			? [judgeFolder(disk, running, registered), judgeFileSystem(disk), judgeSpace(disk, limits), judgeSpeed(disk, raft), judgeClock(await clockFacts(disk.path, disk.newestMs), storage)]
+			: [judgeSilence(path, diskMsMax)]),
+		judgePort('TCP', ports.TCP), judgePort('UDP', ports.UDP), judgeAddress(address), judgeRegistry(registryFolder(), registryClosed(registryFolder())),
+		judgeMulticast(heard, discovery),
+		judgeNeighbours({heard, listenMs: listenMs(discovery), local: registered.filter(node => node.cluster === cluster), self, address: 'address' in address ? address.address : undefined}),
+	];
+	return {checks, left: leftOf(checks), node: {cluster, port, isRunning: running !== undefined}};
+}
+
+const leftOf = (checks: readonly Check[]): readonly Code[] => codes.filter(code => !checks.some(check => check.code === code));
+
+/** `undefined` when it takes longer. */
+async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value | undefined> {
+	const {promise: late, resolve} = Promise.withResolvers<undefined>();
+	const timer = setTimeout(resolve, ms, undefined);
+	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function settingsFacts(load: () => Settings): SettingsFacts {
+	try {
+		return {settings: load()};
+	} catch (error) {
+		if (error instanceof DapssError && error.code === 'config') return {problem: error.message};
+		throw error;
+	}
+}
+
+/** The port that a start would use, and what is known of it in both protocols. */
+async function portFacts({tunables: {host, port: wanted, cluster}, isPortExplicit: isExplicit}: Settings, registered: readonly RegisteredNode[]): Promise<{readonly port: number; readonly running: RegisteredNode | undefined} & Readonly<Record<Protocol, PortFacts>>> {
+	const at = registered.find(node => node.port === wanted);
+	const running = at?.cluster === cluster ? at : undefined;
+	const [tcp, udp] = [await listenProblem(host, wanted, 'TCP'), await listenProblem(host, wanted, 'UDP')];
+	const isTaken = [tcp, udp].includes('EADDRINUSE');
+	const next = isTaken ? await nextFreePort(host, wanted + 1) : undefined;
+	const addresses = [...new Set(Object.values(networkInterfaces()).flatMap(list => list ?? []).map(({address}) => address))];
+	const facts = (protocol: Protocol, problem: string | undefined): PortFacts => ({
+		host, port: wanted, isExplicit, problem, running, next, addresses,
+		holder: problem !== 'EADDRINUSE' || running ? undefined : at ? `node ${shortId(at.id)} of cluster ${at.cluster}` : portHolder(host, wanted, protocol),
+	});
+	return {port: isTaken && !running && !isExplicit && next !== undefined ? next : wanted, running, TCP: facts('TCP', tcp), UDP: facts('UDP', udp)};
+}
+
+async function listen(settings: Settings, port: number): Promise<Probed> {
+	const {tunables} = settings;
+	const address = await findAddress({...tunables, port});
+	return probeMulticast({
+		config: tunables.discovery, listenMs: listenMs(tunables.discovery),
+		keys: deriveKeys({cluster: tunables.cluster, enableNodeAuth: tunables.enableNodeAuth, secret: secretOf(settings)}),
+		advertised: 'address' in address ? parseAddress(address.address)?.host ?? '' : '',
+	});
+}
+
+/** Without a secret nobody else is understood; what this machine can do is found out all the same. */
+function secretOf(settings: Settings): Uint8Array {
+	try {
+		return settings.secret({create: false}).secret;
+	} catch {
+		return randomBytes(32);
+	}
+}
+
+function listenMs({intervalMs}: {readonly intervalMs: number}): number {
+	return Math.min(listenMsMax, Math.round(intervalMs * intervals));
+}

@@ -1,0 +1,140 @@
+/** `doctor`, the real command: on a machine where all is well, beside a running node, and where something is wrong. It makes and changes nothing. */
+import {spawnSync} from 'node:child_process';
+import {createSocket} from 'node:dgram';
+import {chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {createServer} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {Cluster, freePorts} from '../../bench/cluster.ts';
+import type {Check} from '../../source/doctor/outcome.ts';
+import {cli, run} from './command.ts';
+
+type Report = {readonly verdict: string; readonly cluster: string | null; readonly port: number | null; readonly running: boolean | null; readonly checks: readonly Check[]; readonly left: readonly string[]};
+
+let folder: string;
+let port: number;
+beforeEach(async () => {
+	folder = mkdtempSync(join(tmpdir(), 'dapss-doctor-'));
+	[port] = await freePorts(1) as [number];
+});
+afterEach(() => rmSync(folder, {recursive: true, force: true}));
+
+const home = (): Record<string, string> => ({HOME: folder, XDG_CONFIG_HOME: join(folder, 'config'), XDG_DATA_HOME: join(folder, 'data'), XDG_STATE_HOME: join(folder, 'state'), XDG_CACHE_HOME: join(folder, 'cache'), XDG_RUNTIME_DIR: ''});
+const parse = (stdout: Buffer | string): Report => JSON.parse(stdout.toString()) as Report;
+/** What is wrong, as `code reason`. */
+const wrong = ({checks}: Report): string[] => checks.filter(({level}) => level !== 'ok').map(({code, reason}) => `${code} ${reason}`);
+const of = ({checks}: Report, code: string): Check => checks.find(check => check.code === code)!;
+
+/** A disk that is measured while tests run may be slow: that is no finding of these tests. */
+const notOfDisk = (found: readonly string[]): string[] => found.filter(name => !/^(?:disk-|file-system|memory)/u.test(name));
+
+test('where nothing is yet it looks at everything, and makes nothing', async () => {
+	const {code, stdout} = await run(['doctor', '--port', String(port), '-o', 'json'], {env: home()});
+	const report = parse(stdout);
+	expect(notOfDisk(wrong(report))).toEqual([]);
+	expect(code).toBe(0);
+	expect(report).toMatchObject({cluster: 'dapss', port, running: false, left: []});
+	expect(of(report, 'multicast').values['works']).toEqual(['127.0.0.1']);
+	expect(of(report, 'disk-speed').values['fsyncMs']).toEqual(expect.any(Number));
+	expect(readdirSync(folder).filter(name => name !== 'cache')).toEqual([]);
+}, 30_000);
+
+test('beside the node of the cluster it says that it runs, and hears it', async () => {
+	// A port of its own for beacons: what other nodes of this machine say is not this test's.
+	const [beacons] = await freePorts(1);
+	await using cluster = new Cluster({cli, settings: {discovery: {enabled: true, port: beacons, interval_ms: 300}}});
+	await cluster.startAll(1);
+	const [node] = cluster.nodes;
+	const flags = ['--port', String(node!.port), ...cluster.clientFlags, '--data', join(cluster.folder, String(node!.port))];
+	const {code, stdout} = await run(['doctor', ...flags, '-o', 'json'], {env: cluster.env});
+	const report = parse(stdout);
+	expect(notOfDisk(wrong(report))).toEqual([]);
+	expect([code, report.running]).toEqual([0, true]);
+	expect(of(report, 'tcp-port').found).toContain(`is that of node ${node!.id.slice(0, 8)} of this cluster, which runs here (process ${node!.pid})`);
+	expect(of(report, 'data-folder').found).toContain('which runs now');
+	expect(of(report, 'neighbours').values['heard']).toEqual([`${node!.id} 127.0.0.1:${node!.port} member`]);
+	const text = await run(['doctor', ...flags], {env: cluster.env});
+	expect(text.stdout.toString()).toContain('its node runs here; 17 checks');
+
+	// Another node may not have that folder: it is said whose it is.
+	const other = await run(['doctor', ...flags.with(1, String(port)), '-o', 'json'], {env: cluster.env});
+	expect(other.code).toBe(1);
+	expect(of(parse(other.stdout), 'data-folder')).toMatchObject({reason: 'in-use', found: expect.stringContaining(`node ${node!.id.slice(0, 8)} of cluster ${cluster.name} on port ${node!.port}`) as string});
+}, 60_000);
+
+describe('what keeps a node from starting is a problem, with what helps', () => {
+	test.each(['TCP', 'UDP'] as const)('a %s port that another process has', async protocol => {
+		const server = protocol === 'TCP' ? createServer().listen(port, '127.0.0.1') : createSocket('udp4').bind(port, '127.0.0.1');
+		await new Promise(resolve => {
+			server.once('listening', resolve as () => void);
+		});
+		try {
+			const {code, stdout} = await run(['doctor', '--port', String(port), '--no-discovery', '-o', 'json'], {env: home()});
+			const report = parse(stdout);
+			const check = of(report, `${protocol.toLowerCase()}-port`);
+			expect([code, report.verdict, check.reason]).toEqual([1, 'problem', 'in-use']);
+			if (process.platform === 'linux') expect(check.found).toContain(`(pid ${process.pid})`);
+			const advised = /--port (\d+)/u.exec(check.remedy!)![1]!;
+			expect((await run(['doctor', '--port', advised, '--no-discovery'], {env: home()})).code).toBe(0);
+		} finally {
+			server.close();
+		}
+	}, 30_000);
+
+	test('a folder that others may enter, and a secret that is named and missing', async () => {
+		const data = join(folder, 'shared');
+		mkdirSync(data);
+		chmodSync(data, 0o750);
+		const flags = ['doctor', '--port', String(port), '--no-discovery', '--data', data, '--secret-file', join(folder, 'none')];
+		const {code, stdout} = await run([...flags, '-o', 'json'], {env: home()});
+		const report = parse(stdout);
+		expect(code).toBe(1);
+		expect(of(report, 'data-folder')).toMatchObject({reason: 'open', remedy: `chmod 700 ${data}`});
+		expect(of(report, 'secret')).toMatchObject({reason: 'missing', remedy: expect.stringContaining(`openssl rand -base64 32 > ${join(folder, 'none')}`) as string});
+		const text = (await run(flags, {env: home()})).stdout.toString();
+		expect(text).toMatch(/^problem: .*2 problems/u);
+		expect(text).toContain(`✗ data-folder (open): Expected ${data} to be closed to others (0700), its mode is 0750\n    chmod 700 ${data}\n`);
+
+		// What was advised helps.
+		chmodSync(data, 0o700);
+		writeFileSync(join(folder, 'none'), 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M\n', {mode: 0o600});
+		expect((await run(flags, {env: home()})).code).toBe(0);
+	}, 30_000);
+
+	test('a file of settings with a mistake: what depends on settings is not looked at', async () => {
+		writeFileSync(join(folder, 'config.json'), '{"cluster": "x", "raft": {"election": 1}}');
+		const {code, stdout} = await run(['doctor', '--config', join(folder, 'config.json'), '-o', 'json'], {env: home()});
+		const report = parse(stdout);
+		expect([code, wrong(report)]).toEqual([1, ['settings wrong']]);
+		expect(of(report, 'settings').found).toContain('there is no such setting; did you mean raft.election_ms?');
+		expect(report.left).toContain('data-folder');
+	}, 30_000);
+});
+
+const unshare = ['--user', '--map-root-user', '--mount', 'sh', '-c'];
+const canMount = process.platform === 'linux' && spawnSync('unshare', [...unshare, 'mount -t tmpfs none /tmp']).status === 0;
+
+test.runIf(canMount)('a disk that is mounted read-only (case 21), and one in memory', () => {
+	const on = (mount: string, prepare: string): Report => {
+		const script = `mkdir -p ${folder}/m && mount -t tmpfs -o mode=700 none ${folder}/m && { ${prepare}; } && ${mount} && exec "$@"`;
+		return parse(spawnSync('unshare', [...unshare, script, 'sh', process.execPath, cli, 'doctor', '--no-discovery', '--port', String(port), '--data', join(folder, 'm/a/data'), '-o', 'json'], {encoding: 'utf8', env: {...process.env, ...home()}}).stdout);
+	};
+	for (const prepare of ['true', `mkdir -p ${folder}/m/a/data && chmod 700 ${folder}/m/a/data`]) {
+		const check = of(on(`mount -o remount,ro ${folder}/m`, prepare), 'data-folder');
+		expect(check).toMatchObject({reason: 'not-writable', remedy: 'The disk is mounted read-only: mount it for writing, or choose a place on another one'});
+		expect(check.found).not.toContain('ENOENT');
+	}
+
+	const written = on('true', 'true');
+	expect(of(written, 'data-folder').level).toBe('ok');
+	expect(of(written, 'file-system')).toMatchObject({reason: 'memory', level: 'warning'});
+});
+
+test.runIf(process.platform !== 'win32')('few open files are a warning, and the advice is enough', () => {
+	const limited = (files: number): Report => parse(spawnSync('sh', ['-c', `ulimit -n ${files} && exec "$@"`, 'sh', process.execPath, cli, 'doctor', '--no-discovery', '--port', String(port), '-o', 'json'], {encoding: 'utf8', env: {...process.env, ...home()}}).stdout);
+	const check = of(limited(300), 'open-files');
+	expect(check).toMatchObject({reason: 'few', level: 'warning'});
+	const advised = Number(/ulimit -n (\d+)/u.exec(check.remedy!)![1]);
+	expect(of(limited(advised), 'open-files').level).toBe('ok');
+});
