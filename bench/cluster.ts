@@ -15,6 +15,8 @@ export type JsonEvent = {readonly type: string; readonly at: number; readonly [k
 export type ClusterOptions = {
 	/** The built command line. */
 	readonly cli: string;
+	/** The Node that runs it. @default the one of this process */
+	readonly node?: string;
 	/** Settings for every node, in the words of config.json. */
 	readonly settings?: Readonly<Record<string, unknown>>;
 	readonly topics?: readonly string[];
@@ -179,13 +181,13 @@ export class Cluster implements AsyncDisposable {
 
 	/** Start one node that is told of nobody. @param data name of its folder below the cluster's */
 	startAlone(port: number, flags: readonly string[] = [], data = String(port)): NodeProcess {
-		const {topics = [], messages = false, flags: common = []} = this.#options;
+		const {topics = [], messages = false, flags: common = [], node: program} = this.#options;
 		const command = [
 			this.cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, data),
 			...(topics.length > 0 ? ['--topics', topics.join(',')] : []),
 			...common, ...flags,
 		];
-		const node = new NodeProcess(port, command, messages, process.execPath, this.env);
+		const node = new NodeProcess(port, command, messages, program, this.env);
 		const index = this.nodes.findIndex(other => other.port === port);
 		if (index === -1) this.nodes.push(node);
 		else this.nodes[index] = node;

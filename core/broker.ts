@@ -37,6 +37,7 @@ import {readBatches, subscribeHere, type Place} from './local-reading.ts';
 import {parseRaftPacket} from './raft/packet.ts';
 import type {BatchSink} from './reader.ts';
 import type {BatchReading, ServedBroker} from './remote/server.ts';
+import {Stack} from './stack.ts';
 import {parseSwimPacket} from './swim/packet.ts';
 import {composed, topicNamed} from './topic-named.ts';
 import {Upkeep} from './upkeep.ts';
@@ -62,7 +63,7 @@ export class Node implements ServedBroker {
 	readonly waiting: Waiting;
 	clusterId: string;
 	readonly #watchers: Watchers;
-	readonly #timers = new DisposableStack();
+	readonly #timers = new Stack();
 	readonly #closed = Promise.withResolvers<string>();
 	/** Called when `phase` changes. */
 	onPhase: (() => void) | undefined;

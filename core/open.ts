@@ -46,6 +46,7 @@ import {channelPipe} from './remote/channel-pipe.ts';
 import type {Pipe} from './remote/pipe.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
 import {signBatch, verifyBatch} from './seal.ts';
+import {AsyncStack} from './stack.ts';
 import {openTopicLog, type OnHeader, type TopicLog} from './topic-log.ts';
 import {protocolMax, version} from './version.ts';
 import {encodeControl} from './wire.ts';
@@ -68,7 +69,7 @@ Start a node in this process. Resolves when it listens and has read back what it
 */
 export async function openBroker(given: GivenConfig): Promise<OpenBroker> {
 	const config = completeConfig(given);
-	const resources = new AsyncDisposableStack();
+	const resources = new AsyncStack();
 	try {
 		return await assemble(config, resources);
 	} catch (error) {
@@ -82,7 +83,7 @@ export function serveOver(broker: Broker, pipe: Pipe): void {
 	serve(broker as ServedBroker, pipe, () => undefined);
 }
 
-async function assemble(configured: Config, resources: AsyncDisposableStack): Promise<OpenBroker> {
+async function assemble(configured: Config, resources: AsyncStack): Promise<OpenBroker> {
 	const processMax = descriptorsMax();
 	const shares = sharesOf(configured.limits, processMax);
 	const config = {...configured, limits: {...configured.limits, ...shares}};

@@ -14,6 +14,7 @@ import {NodeFiles} from './io/node-files.ts';
 import {RaftStore} from './raft-store.ts';
 import {refound, surveyed, type Remains} from './refound.ts';
 import {identityFrom} from './seal.ts';
+import {AsyncStack} from './stack.ts';
 
 export type {Remains} from './refound.ts';
 export type Survivor = AsyncDisposable & {
@@ -27,7 +28,7 @@ const stateFile = 'node.json';
 /** @throws `refused` when there is nothing to recover, `locked` when the node runs, `storage` when a part is damaged */
 export async function openSurvivor({data, limits, storage: {segmentBytes, writeDeadlineMs}}: Pick<Config, 'data' | 'limits' | 'storage'>): Promise<Survivor> {
 	await expectNode(data);
-	await using resources = new AsyncDisposableStack();
+	await using resources = new AsyncStack();
 	const folder = new NodeFiles(realFiles, resources.use(await Folder.open(data)).path);
 	try {
 		await expectKnownFormats(realFiles, folder.path, stateFile);

@@ -8,7 +8,7 @@ import {constants} from 'node:os';
 import {dirname, join} from 'node:path';
 import process from 'node:process';
 import {fileURLToPath, pathToFileURL} from 'node:url';
-import {isNewEnough, ownNode} from './node-version.mjs';
+import {isNewEnough, neededNode, ownNode} from './node-version.mjs';
 
 // Node opens its debugger on this signal; see `entry.ts`.
 process.on('SIGUSR1', () => undefined);
@@ -26,7 +26,7 @@ if (isNewEnough(process.versions.node)) {
 } else {
 	const node = ownNode(root);
 	if (!node) {
-		process.stderr.write(`dapss-tui: needs Node 22.13 or newer, this is ${process.versions.node}: install one from https://nodejs.org, or npm i node@24 next to dapss-tui\n`);
+		process.stderr.write(`dapss-tui: needs ${neededNode}, this is ${process.versions.node}: install one from https://nodejs.org, or npm i node@24 next to dapss-tui\n`);
 		process.exit(1);
 	}
 

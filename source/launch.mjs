@@ -9,7 +9,7 @@ import {join} from 'node:path';
 import process from 'node:process';
 import {pathToFileURL} from 'node:url';
 import {build, isFresh, root} from './build.mjs';
-import {isNewEnough, ownNode} from './node-version.mjs';
+import {isNewEnough, neededNode, ownNode} from './node-version.mjs';
 
 const lockPath = join(root, '.setup.lock');
 const lockPollMs = 200;
@@ -78,7 +78,7 @@ async function run(file, rest) {
 	}
 
 	const node = ownNode(root);
-	if (!node) fail(`Expected Node 22.13 or newer, this is ${process.versions.node}, and node_modules has none: run npm ci without --ignore-scripts`);
+	if (!node) fail(`Expected ${neededNode}, this is ${process.versions.node}, and node_modules has none: run npm ci without --ignore-scripts`);
 	const child = spawn(node, ['--disable-sigusr1', path, ...rest], {stdio: 'inherit'});
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 		process.on(signal, () => {

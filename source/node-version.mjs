@@ -1,12 +1,16 @@
 /**
-Which Node runs dapss-tui: `node:sqlite`, whose lock guards the data folder, needs no flag from 22.13 on.
+Which Node runs dapss-tui: `node:sqlite`, whose lock guards the data folder, needs no flag from 22.13 and, of Node 23, from 23.4 on.
 */
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 
+/** As people read it; package.json says the same to npm (`engines`). */
+export const neededNode = 'Node 22.13 or newer (of Node 23: 23.4)';
+
 export function isNewEnough(version) {
 	const [major, minor] = version.split('.').map(Number);
-	return major > 22 || (major === 22 && minor >= 13);
+	if (major === 22) return minor >= 13;
+	return major === 23 ? minor >= 4 : major > 23;
 }
 
 /** The Node that npm installed with this project; `undefined` when it did not. */

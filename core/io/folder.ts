@@ -6,10 +6,10 @@ Nothing but SQLite may open the file `lock`: a POSIX lock goes when the process 
 */
 import {chmod, readFile, stat, writeFile} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
-import {DatabaseSync} from 'node:sqlite';
 import {DapssError, errorMessage} from '../errors.ts';
 import {causeOf, writeProblem} from './cause.ts';
 import {realFiles, withRemedy} from './files.ts';
+import {DatabaseSync} from './sqlite.ts';
 
 const sqliteBusy = 5;
 /** What lies there is read-only, malformed, cannot be opened, is no database. */

@@ -5,7 +5,7 @@ first without a network, and two nodes that start at once do not both found a cl
 import {chmod, mkdir, readdir, readFile, rename, unlink, writeFile} from 'node:fs/promises';
 import {homedir} from 'node:os';
 import {join} from 'node:path';
-import {DatabaseSync} from 'node:sqlite';
+import {DatabaseSync} from './sqlite.ts';
 
 export type RegisteredNode = {
 	readonly pid: number;

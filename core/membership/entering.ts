@@ -5,6 +5,7 @@ How a node that is no member becomes one: it asks every address that it knows un
 import {DapssError} from '../errors.ts';
 import type {JoinAnswer, Joined, JoinRequest} from '../joining.ts';
 import type {Candidate, Clock, PeerFinder} from '../ports.ts';
+import {Stack} from '../stack.ts';
 import {encodeControl} from '../wire.ts';
 import type {Founding} from './founding.ts';
 import {PeerSearch, type Asked} from './peer-search.ts';
@@ -41,7 +42,7 @@ const candidatesMs = 300;
 export class Entering {
 	readonly #options: EnteringOptions;
 	readonly #search: PeerSearch;
-	readonly #timers = new DisposableStack();
+	readonly #timers = new Stack();
 	#candidates: readonly Candidate[] | undefined;
 	#candidatesMs = Number.NEGATIVE_INFINITY;
 	/** The leader, by the word of somebody who was asked. */

@@ -1,0 +1,4 @@
+/** Types of `node-version.mjs`, which runs before anything is built. */
+export const neededNode: string;
+export function isNewEnough(version: string): boolean;
+export function ownNode(root: string): string | undefined;
