@@ -43,7 +43,8 @@ async function prepare() {
 		const npm = process.env.npm_execpath;
 		const flags = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
 		const options = {cwd: root, stdio: ['ignore', 2, 2]};
-		const {status, error} = npm && /\.c?js$/.test(npm) ? spawnSync(process.execPath, [npm, ...flags], options) : spawnSync('npm', flags, options);
+		// On Windows `npm` is a batch file, which only a shell runs.
+		const {status, error} = npm && /\.c?js$/.test(npm) ? spawnSync(process.execPath, [npm, ...flags], options) : spawnSync('npm', flags, {...options, shell: process.platform === 'win32'});
 		if (status !== 0) fail(`npm ci failed${error ? `: ${error.message}` : ` with ${status}`}`);
 	}
 

@@ -3,6 +3,7 @@ Which Node runs dapss-tui: `node:sqlite`, whose lock guards the data folder, nee
 */
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
+import process from 'node:process';
 
 /** As people read it; package.json says the same to npm (`engines`). */
 export const neededNode = 'Node 22.13 or newer (of Node 23: 23.4)';
@@ -15,5 +16,6 @@ export function isNewEnough(version) {
 
 /** The Node that npm installed with this project; `undefined` when it did not. */
 export function ownNode(root) {
-	return [join(root, 'node_modules/node/bin/node'), join(root, '../node/bin/node')].find(path => existsSync(path));
+	const name = process.platform === 'win32' ? 'node.exe' : 'node'; // There `node` is an empty file beside it.
+	return [join(root, 'node_modules/node/bin', name), join(root, '../node/bin', name)].find(path => existsSync(path));
 }
