@@ -2,6 +2,7 @@
 What the console remembers between runs: keys, theme, and how much it shows. Kept by `conf` in `preferences.json` next to the settings;
 loaded only when there is a console.
 */
+import {join} from 'node:path';
 import Conf from 'conf';
 import type {ThemePreferences} from '../tui/theme.ts';
 import {errorMessage} from '../core/errors.ts';
@@ -36,8 +37,8 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 		const theme = {...(typeof name === 'string' ? {name} : {}), ...(isGroup(tones) ? {tones: Object.fromEntries(Object.entries(tones).filter(([, style]) => isGroup(style)))} : {})};
 		return {path: conf.path, keymap: Object.fromEntries(keys), theme, settings: Object.keys(shown).length === 0 ? {} : {console: shown}};
 	} catch (error) {
-		say(`Warning: ${cwd}/preferences.json cannot be read and is left out: ${errorMessage(error)}`);
-		return {path: `${cwd}/preferences.json`, keymap: {}, theme: {}, settings: {}};
+		say(`Warning: ${join(cwd, 'preferences.json')} cannot be read and is left out: ${errorMessage(error)}`);
+		return {path: join(cwd, 'preferences.json'), keymap: {}, theme: {}, settings: {}};
 	}
 }
 

@@ -7,6 +7,7 @@ Nothing but SQLite may open the file `lock`: a POSIX lock goes when the process 
 import {chmod, readFile, stat, writeFile} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
 import {DapssError, errorMessage} from '../errors.ts';
+import {advice, trustedOwners} from '../platform.ts';
 import {causeOf, writeProblem} from './cause.ts';
 import {realFiles, withRemedy} from './files.ts';
 import {DatabaseSync} from './sqlite.ts';
@@ -49,16 +50,15 @@ export class Folder implements Disposable {
 
 async function expectClosed(path: string): Promise<void> {
 	const {mode, uid} = await stat(path);
-	// Windows knows no such owners and modes.
-	if (!process.getuid) return;
-	const self = process.getuid();
+	const [self] = trustedOwners() ?? [];
+	if (self === undefined) return;
 	if (uid !== self) {
 		// A volume that was handed over by its group: what the node makes in it is its own.
-		const remedy = (mode & 0o020) !== 0 && writeProblem(path) === undefined ? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}` : `as root, chown -R ${self} ${path}; or choose another --data`;
+		const remedy = (mode & 0o020) !== 0 && writeProblem(path) === undefined ? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}` : `${advice.takeFolder(path, self)}; or choose another --data`;
 		throw new DapssError('config', `Expected the data folder ${path} to be yours (user ${self}), it belongs to user ${uid}: ${remedy}`);
 	}
 
-	if ((mode & 0o077) !== 0) throw new DapssError('config', `Expected the data folder ${path} to be closed to others (0700), its mode is 0${(mode & 0o7777).toString(8)}: ${writeProblem(path)?.code === 'EROFS' ? 'its disk is mounted read-only, choose another --data' : `chmod 700 ${path}`}`);
+	if ((mode & 0o077) !== 0) throw new DapssError('config', `Expected the data folder ${path} to be closed to others (0700), its mode is 0${(mode & 0o7777).toString(8)}: ${writeProblem(path)?.code === 'EROFS' ? 'its disk is mounted read-only, choose another --data' : advice.closeFolder(path)}`);
 }
 
 async function takeLock(path: string): Promise<DatabaseSync> {
@@ -72,7 +72,7 @@ async function takeLock(path: string): Promise<DatabaseSync> {
 		const {errcode = 0} = error as {readonly errcode?: number};
 		if (errcode !== sqliteBusy) {
 			// Not mended here: a new one beside one that another node holds would let two in.
-			const remedy = sqliteNoLock.has(errcode & 0xFF) ? `. It is damaged, or not yours. When no node uses the folder, remove it, nothing is lost with it: rm -r ${lockPath}` : '';
+			const remedy = sqliteNoLock.has(errcode & 0xFF) ? `. It is damaged, or not yours. When no node uses the folder, remove it, nothing is lost with it: ${advice.remove(lockPath)}` : '';
 			throw new DapssError('storage', `The lock ${lockPath} cannot be taken: ${errorMessage(error)}${remedy}`, {cause: error});
 		}
 
