@@ -142,6 +142,17 @@ export function bindsToGroups({platform}: Pick<Machine, 'platform'> = here()): b
 	return platform !== 'win32';
 }
 
+/** Whether an error of listening says that somebody has the port: on Windows one who wants it for himself, or the system (`netsh int ipv4 show excludedportrange`), shows as a missing right. */
+export function isPortTaken(error: unknown, {platform}: Pick<Machine, 'platform'> = here()): boolean {
+	const {code} = Object(error) as {readonly code?: unknown};
+	return code === 'EADDRINUSE' || (platform === 'win32' && code === 'EACCES');
+}
+
+/** Lines of text that programs write end in `\r\n`. */
+export function endsLinesWithReturn({platform}: Pick<Machine, 'platform'> = here()): boolean {
+	return platform === 'win32';
+}
+
 /** What stands behind the `%` of a link-local address. */
 export function zoneOf(networkInterface: {readonly name: string; readonly scopeid: number}, {platform}: Pick<Machine, 'platform'> = here()): string {
 	return platform === 'win32' ? String(networkInterface.scopeid) : networkInterface.name;

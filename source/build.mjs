@@ -47,7 +47,7 @@ export function fingerprint() {
 	const paths = [...sourceFiles.map(name => join(root, name)), ...sourceFolders.flatMap(name => filesIn(join(root, name)))];
 	// A build is as good elsewhere, and on another platform: the same names there, and times as exact as all of them are.
 	const byName = new Map(paths.map(path => [relative(root, path).replaceAll('\\', '/'), path]));
-	for (const name of [...byName.keys()].sort()) { // eslint-disable-line unicorn/no-array-sort -- Node 18 has no toSorted
+	for (const name of [...byName.keys()].sort((a, b) => (a < b ? -1 : 1))) { // eslint-disable-line unicorn/no-array-sort -- Node 18 has no toSorted
 		const {size, mtimeMs} = statSync(byName.get(name));
 		hash.update(`${name} ${size} ${Math.floor(mtimeMs)}\n`);
 	}

@@ -52,7 +52,7 @@ function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
 		stats = statSync(path);
 		if (!stats.isFile()) return isOptional ? empty : problem('expected a file');
 		if (stats.size > configBytesMax) return isOurs ? problem(`expected at most ${configBytesMax} bytes, got ${stats.size}`) : empty;
-		text = readFileSync(path, 'utf8');
+		text = readFileSync(path, 'utf8').replace(/^\uFEFF/, ''); // Editors on Windows begin a file with a mark of its encoding.
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
 		return isOptional && (code === 'ENOENT' || code === 'ENOTDIR' || !isOurs) ? empty : problem(code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`);

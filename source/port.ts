@@ -5,6 +5,7 @@ import {createSocket} from 'node:dgram';
 import {lookup} from 'node:dns/promises';
 import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
 import {createServer, isIP} from 'node:net';
+import {isPortTaken} from '../core/platform.ts';
 
 export type Protocol = 'TCP' | 'UDP';
 
@@ -22,9 +23,9 @@ async function isUdpFree(host: string, port: number): Promise<boolean> {
 	if (address === undefined) return true; // A name that is not found is for the node to refuse.
 	return new Promise(resolve => {
 		const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
-		socket.once('error', (error: NodeJS.ErrnoException) => {
+		socket.once('error', error => {
 			socket.close();
-			resolve(error.code !== 'EADDRINUSE');
+			resolve(!isPortTaken(error));
 		});
 		socket.bind({port, address, exclusive: true}, () => socket.close(() => resolve(true)));
 	});
@@ -34,7 +35,7 @@ function isTcpFree(host: string, port: number): Promise<boolean> {
 	return new Promise(resolve => {
 		const server = createServer();
 		// An address that this machine has not is for the node to refuse, with its reason.
-		server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'EADDRINUSE'));
+		server.once('error', error => resolve(!isPortTaken(error)));
 		server.listen({host, port, exclusive: true}, () => server.close(() => resolve(true)));
 	});
 }

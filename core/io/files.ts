@@ -7,7 +7,7 @@ import {mkdir, open, readdir, rename, rmdir, unlink, type FileHandle} from 'node
 import {dirname, join} from 'node:path';
 import {errorMessage} from '../errors.ts';
 import {advice, syncsFolders} from '../platform.ts';
-import {despiteOthers} from './renaming.ts';
+import {despiteOthers} from './despite-others.ts';
 
 export type OpenFile = {
 	/** Bytes when it was opened. */
@@ -43,7 +43,7 @@ const buffersMax = 1024;
 
 export const realFiles: Files = {
 	async open(path, mode) {
-		const handle = await open(path, mode === 'read' ? constants.O_RDONLY : mode === 'update' ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT, 0o600);
+		const handle = await despiteOthers(() => open(path, mode === 'read' ? constants.O_RDONLY : mode === 'update' ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT, 0o600));
 		return new RealFile(handle, path, (await handle.stat()).size);
 	},
 	list: folder => readdir(folder),

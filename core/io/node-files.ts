@@ -170,7 +170,14 @@ export class NodeFiles {
 	async #storedIn(folder: string): Promise<Stored> {
 		try {
 			const bytes = await readWhole(this.#files, join(folder, topicFile));
-			if (!bytes) return {isMissing: true, problem: 'is missing'};
+			if (!bytes) {
+				// Windows does not say that what is no folder has no file in it.
+				await this.#files.list(folder).catch((error: unknown) => {
+					if (isNoFolder(error)) throw error;
+				});
+				return {isMissing: true, problem: 'is missing'};
+			}
+
 			const {topic: stored} = Object(JSON.parse(bytes.toString())) as {readonly topic?: unknown};
 			const topic = typeof stored === 'string' ? parseTopic(stored) : undefined;
 			return typeof topic === 'string' ? {topic} : {problem: 'is damaged'};

@@ -6,7 +6,7 @@ import {existsSync} from 'node:fs';
 import {chmod, mkdir, readdir, readFile, rename, unlink, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {fileName, here, placesOf} from '../platform.ts';
-import {despiteOthers} from './renaming.ts';
+import {despiteOthers} from './despite-others.ts';
 import {DatabaseSync} from './sqlite.ts';
 
 export type RegisteredNode = {

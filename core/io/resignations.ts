@@ -11,7 +11,7 @@ import {errorMessage} from '../errors.ts';
 import {isGenuine, resign, resignationFromJson, resignationsMax, resignationToJson, type Resignation} from '../membership/resignation.ts';
 import {here, placesOf} from '../platform.ts';
 import type {Identity} from '../seal.ts';
-import {despiteOthers} from './renaming.ts';
+import {despiteOthers} from './despite-others.ts';
 
 const fileBytesMax = 64 * 1024;
 

@@ -1,7 +1,7 @@
 /** What differs between platforms, asked about each of them on any (case 45). */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {advice, bindsToGroups, endingSignals, fileName, here, isGuarded, isPassing, openFilesMax, placesOf, reopensPipes, syncsFolders, trustedOwners, zoneOf, type Machine} from '../../core/platform.ts';
+import {advice, bindsToGroups, endingSignals, endsLinesWithReturn, fileName, here, isGuarded, isPassing, isPortTaken, openFilesMax, placesOf, reopensPipes, syncsFolders, trustedOwners, zoneOf, type Machine} from '../../core/platform.ts';
 
 const linux: Machine = {platform: 'linux', env: {}, home: '/home-of/ann', uid: 1000};
 const mac: Machine = {platform: 'darwin', env: {}, home: '/Users-of/ann', uid: 501};
@@ -94,6 +94,7 @@ test('files and sockets', () => {
 	expect([linux, mac, windows].map(machine => syncsFolders(machine))).toEqual([true, true, false]);
 	expect([linux, mac, windows].map(machine => openFilesMax(machine))).toEqual([undefined, undefined, 8192]);
 	expect([linux, mac, windows].map(machine => bindsToGroups(machine))).toEqual([true, true, false]);
+	expect([linux, mac, windows].map(machine => endsLinesWithReturn(machine))).toEqual([false, false, true]);
 	expect([linux, mac, windows].map(machine => reopensPipes(machine))).toEqual([true, false, false]);
 	expect([linux, mac, windows].map(machine => zoneOf({name: 'en0', scopeid: 4}, machine))).toEqual(['en0', 'en0', '4']);
 });
@@ -101,6 +102,12 @@ test('files and sockets', () => {
 test('only on Windows may a change of a name that failed go by itself', () => {
 	for (const code of ['EPERM', 'EACCES', 'EBUSY', 'ENOTEMPTY']) expect([linux, mac, windows].map(machine => isPassing({code}, machine)), code).toEqual([false, false, true]);
 	for (const error of [{code: 'ENOENT'}, {code: 'ENOSPC'}, new Error('no code'), undefined]) expect(isPassing(error, windows)).toBe(false);
+});
+
+test('who wants a port for himself has it, on Windows too', () => {
+	expect([linux, mac, windows].map(machine => isPortTaken({code: 'EADDRINUSE'}, machine))).toEqual([true, true, true]);
+	// Elsewhere it is a port below 1024.
+	expect([linux, mac, windows].map(machine => isPortTaken({code: 'EACCES'}, machine))).toEqual([false, false, true]);
 });
 
 test('Ctrl-Break counts as Ctrl-C on Windows', () => {

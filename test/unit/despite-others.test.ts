@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {despiteOthers} from '../../core/io/renaming.ts';
+import {despiteOthers} from '../../core/io/despite-others.ts';
 
 const failing = (times: number, code: string): {readonly change: () => Promise<string>; readonly calls: () => number} => {
 	let calls = 0;
