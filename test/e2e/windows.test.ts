@@ -2,13 +2,14 @@
 Nodes on Windows, by Wine and a `node.exe` from npm (case 45): two form a cluster, take messages, are killed, and find their data. Node 24 and newer do not
 start under Wine 8. Says so where either is not to be had.
 */
-import {readdirSync, readFileSync} from 'node:fs';
+import {chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {freePorts} from '../../bench/cluster.ts';
+import {freePorts, NodeProcess} from '../../bench/cluster.ts';
 import {connect, type Topic} from '../../core/index.ts';
-import {cli} from './command.ts';
+import {cli, run} from './command.ts';
 import {fetchNode, type NodeBinary} from './node-binaries.ts';
 import {Wine, wineProblem, type WineProcess, type WineResult} from './wine.ts';
 
@@ -75,6 +76,29 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		expect(await again.kill('SIGINT')).toBe(130);
 		expect(again.out).toMatch(/"type":"stopped"/);
 	}, 180_000);
+
+	test('a node on Linux finds one on Windows by discovery, and both get what either is told', async () => {
+		const [port, linuxPort] = await freePorts(2) as [number, number];
+		const common = ['--headless', '-o', 'jsonl', '--cluster', 'mixed', '--topics', 'news'];
+		const node = windows.node([cli, ...common, '--port', String(port)], root);
+		await node.waitFor(/"type":"admitted"/);
+		const folder = mkdtempSync(join(tmpdir(), 'dapss-mixed-'));
+		const secretFile = join(folder, 'secret');
+		copyFileSync(profile('AppData', 'Roaming', 'dapss', 'Config', 'mixed.secret'), secretFile);
+		chmodSync(secretFile, 0o600);
+		const onLinux = new NodeProcess(linuxPort, [cli, ...common, '--port', String(linuxPort), '--secret-file', secretFile, '--data', join(folder, 'data')], true, process.execPath, {XDG_STATE_HOME: join(folder, 'state'), XDG_RUNTIME_DIR: ''});
+		try {
+			await onLinux.waitFor(({type}) => type === 'leader', 'the leader, which runs on Windows');
+			expect(await command('publish', 'news', 'from Windows', '--cluster', 'mixed', '--server', String(port))).toMatchObject({code: 0});
+			await onLinux.waitFor(event => event.type === 'message' && event['payload'] === 'from Windows', 'the message');
+			expect(await run(['publish', 'news', 'from Linux', '--cluster', 'mixed', '--secret-file', secretFile, '--server', String(linuxPort)])).toMatchObject({code: 0});
+			await node.waitFor(/"type":"message".*"from Linux"/);
+		} finally {
+			await onLinux.kill('SIGKILL');
+			await node.kill('SIGKILL');
+			rmSync(folder, {recursive: true, force: true});
+		}
+	}, 120_000);
 
 	test('a secret outside of the profile works, with a warning that names icacls', async () => {
 		const [port] = await freePorts(1) as [number];

@@ -90,7 +90,7 @@ export class Wine implements AsyncDisposable {
 		this.drive = join(prefix, 'drive_c');
 		const kept = Object.entries(process.env).filter(([name]) => !/^(?:DAPSS|XDG)_/.test(name));
 		this.#env = {
-			...Object.fromEntries(kept), WINEPREFIX: prefix, WINEDEBUG: '-all', WINEDLLOVERRIDES: 'mscoree,mshtml=', NODE_SKIP_PLATFORM_CHECK: '1', NO_COLOR: '1',
+			...Object.fromEntries(kept), HOME: this.#folder, WINEPREFIX: prefix, WINEDEBUG: '-all', WINEDLLOVERRIDES: 'winemenubuilder.exe=d;mscoree,mshtml=', NODE_SKIP_PLATFORM_CHECK: '1', NO_COLOR: '1',
 			WINEPATH: `Z:${dirname(node).replaceAll('/', '\\')}`,
 		};
 	}
