@@ -25,6 +25,9 @@ export function here(env: Env = process.env): Machine {
 	return {platform: process.platform, env, home: homedir(), uid: process.getuid?.()};
 }
 
+/** Asked once: a simulated node asks nothing. */
+const thisMachine = here();
+
 /** The rules for paths of that platform. */
 function pathsOf({platform}: Pick<Machine, 'platform'>): PlatformPath {
 	return platform === 'win32' ? win32 : posix;
@@ -90,14 +93,14 @@ const reserved = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[\d¹²³])(?=
 A name of `[\w.-]` as the name of a file or folder. On Windows the names of devices, and dots at the end, which it would leave out, are written as `%` and
 two digits; no such name has a `%` of its own, so no two get the same one.
 */
-export function fileName(text: string, {platform}: Pick<Machine, 'platform'> = here()): string {
+export function fileName(text: string, {platform}: Pick<Machine, 'platform'> = thisMachine): string {
 	if (platform !== 'win32') return text;
 	const coded = (letters: string): string => letters.replaceAll(/./g, letter => `%${letter.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 	return text.replace(reserved, word => coded(word[0]!) + word.slice(1)).replace(/\.+$/, coded);
 }
 
 /** The users whose files are trusted, by number: this one and root. `undefined` where owners and modes of files say nothing. */
-export function trustedOwners({platform, uid} = here()): readonly number[] | undefined {
+export function trustedOwners({platform, uid} = thisMachine): readonly number[] | undefined {
 	return platform === 'win32' || uid === undefined ? undefined : [uid, 0];
 }
 
@@ -106,7 +109,7 @@ Whether anything but its place keeps other users from a file. False on Windows o
 
 @param path absolute
 */
-export function isGuarded(path: string, machine: Machine = here()): boolean {
+export function isGuarded(path: string, machine: Machine = thisMachine): boolean {
 	if (machine.platform !== 'win32') return true;
 	const {env, home} = machine;
 	const {relative, isAbsolute} = win32;
@@ -118,7 +121,7 @@ export function isGuarded(path: string, machine: Machine = here()): boolean {
 }
 
 /** The names of a folder last once they are there: NTFS writes them into its own journal, and Windows cannot sync a folder. */
-export function syncsFolders({platform}: Pick<Machine, 'platform'> = here()): boolean {
+export function syncsFolders({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	return platform !== 'win32';
 }
 
@@ -126,40 +129,40 @@ export function syncsFolders({platform}: Pick<Machine, 'platform'> = here()): bo
 Whether a change of a name failed because somebody has the file open for a moment, and may do next time: on Windows a virus scanner or an indexer
 keeps others from a file while it reads it, and a name that was removed stays until the last who has it open closes it.
 */
-export function isPassing(error: unknown, {platform}: Pick<Machine, 'platform'> = here()): boolean {
+export function isPassing(error: unknown, {platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	const {code} = Object(error) as {readonly code?: unknown};
 	return platform === 'win32' && (code === 'EPERM' || code === 'EACCES' || code === 'EBUSY' || code === 'ENOTEMPTY');
 }
 
 /** Files that a process may open where the system tells no bound; `undefined` when it is to be asked. */
-export function openFilesMax({platform}: Pick<Machine, 'platform'> = here()): number | undefined {
+export function openFilesMax({platform}: Pick<Machine, 'platform'> = thisMachine): number | undefined {
 	// Of the C library, for files; sockets do not count.
 	return platform === 'win32' ? 8192 : undefined;
 }
 
 /** A socket can be bound to a multicast group, so that it hears nothing else. */
-export function bindsToGroups({platform}: Pick<Machine, 'platform'> = here()): boolean {
+export function bindsToGroups({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	return platform !== 'win32';
 }
 
 /** Whether an error of listening says that somebody has the port: on Windows one who wants it for himself, or the system (`netsh int ipv4 show excludedportrange`), shows as a missing right. */
-export function isPortTaken(error: unknown, {platform}: Pick<Machine, 'platform'> = here()): boolean {
+export function isPortTaken(error: unknown, {platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	const {code} = Object(error) as {readonly code?: unknown};
 	return code === 'EADDRINUSE' || (platform === 'win32' && code === 'EACCES');
 }
 
 /** Lines of text that programs write end in `\r\n`. */
-export function endsLinesWithReturn({platform}: Pick<Machine, 'platform'> = here()): boolean {
+export function endsLinesWithReturn({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	return platform === 'win32';
 }
 
 /** What stands behind the `%` of a link-local address. */
-export function zoneOf(networkInterface: {readonly name: string; readonly scopeid: number}, {platform}: Pick<Machine, 'platform'> = here()): string {
+export function zoneOf(networkInterface: {readonly name: string; readonly scopeid: number}, {platform}: Pick<Machine, 'platform'> = thisMachine): string {
 	return platform === 'win32' ? String(networkInterface.scopeid) : networkInterface.name;
 }
 
 /** The writing end of a pipe can be opened once more under `/proc`, to notice that its reader is gone. */
-export function reopensPipes({platform}: Pick<Machine, 'platform'> = here()): boolean {
+export function reopensPipes({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	return platform === 'linux';
 }
 
@@ -167,7 +170,7 @@ export function reopensPipes({platform}: Pick<Machine, 'platform'> = here()): bo
 Signals that end a program, with the one that each counts as. Windows has Ctrl-C (SIGINT), Ctrl-Break, the only one of both that a program can send to
 another, and the end of its window or session (SIGHUP); there SIGTERM ends a process at once, so nothing is told of it.
 */
-export function endingSignals({platform}: Pick<Machine, 'platform'> = here()): ReadonlyMap<string, 'SIGINT' | 'SIGTERM' | 'SIGHUP'> {
+export function endingSignals({platform}: Pick<Machine, 'platform'> = thisMachine): ReadonlyMap<string, 'SIGINT' | 'SIGTERM' | 'SIGHUP'> {
 	const signals = new Map<string, 'SIGINT' | 'SIGTERM' | 'SIGHUP'>([['SIGINT', 'SIGINT'], ['SIGTERM', 'SIGTERM'], ['SIGHUP', 'SIGHUP']]);
 	if (platform === 'win32') signals.set('SIGBREAK', 'SIGINT');
 	return signals;
@@ -176,15 +179,15 @@ export function endingSignals({platform}: Pick<Machine, 'platform'> = here()): R
 /** What a person types, or does, on this platform. */
 export const advice = {
 	/** Against missing rights. */
-	rights: ({platform}: Pick<Machine, 'platform'> = here()): string => platform === 'win32'
+	rights: ({platform}: Pick<Machine, 'platform'> = thisMachine): string => platform === 'win32'
 		? 'Give the user that runs the node the right to read and write it (icacls), and close other programs that have it open'
 		: 'Give the user that runs the node the right to read and write it (chown, chmod)',
 
 	/** Close a file to others. */
-	closeFile: (path: string, {platform, env} = here()): string => platform === 'win32' ? `icacls "${path}" /inheritance:r /grant:r "${env['USERNAME'] ?? '%USERNAME%'}:F"` : `chmod 600 ${path}`,
+	closeFile: (path: string, {platform, env} = thisMachine): string => platform === 'win32' ? `icacls "${path}" /inheritance:r /grant:r "${env['USERNAME'] ?? '%USERNAME%'}:F"` : `chmod 600 ${path}`,
 
 	/** Close a folder to others. */
-	closeFolder: (path: string, {platform, env} = here()): string => platform === 'win32' ? `icacls "${path}" /inheritance:r /grant:r "${env['USERNAME'] ?? '%USERNAME%'}:(OI)(CI)F"` : `chmod 700 ${path}`,
+	closeFolder: (path: string, {platform, env} = thisMachine): string => platform === 'win32' ? `icacls "${path}" /inheritance:r /grant:r "${env['USERNAME'] ?? '%USERNAME%'}:(OI)(CI)F"` : `chmod 700 ${path}`,
 
 	/** Have a file of another user. Where owners say nothing, nobody asks. */
 	takeFile: (path: string, uid: number): string => `as root, chown ${uid} ${path} && chmod 600 ${path}`,
@@ -196,10 +199,10 @@ export const advice = {
 	copyFile: (path: string): string => `(umask 077; cp ${path} COPY)`,
 
 	/** Remove whatever lies there. */
-	remove: (path: string, {platform}: Pick<Machine, 'platform'> = here()): string => platform === 'win32' ? `del "${path}" (a folder: rmdir /s "${path}")` : `rm -r ${path}`,
+	remove: (path: string, {platform}: Pick<Machine, 'platform'> = thisMachine): string => platform === 'win32' ? `del "${path}" (a folder: rmdir /s "${path}")` : `rm -r ${path}`,
 
 	/** Make a file with a good secret in it. */
-	writeSecret: (path: string, {platform}: Pick<Machine, 'platform'> = here()): string => platform === 'win32'
+	writeSecret: (path: string, {platform}: Pick<Machine, 'platform'> = thisMachine): string => platform === 'win32'
 		? `node -e "require('fs').writeFileSync(process.argv[1], require('crypto').randomBytes(32).toString('base64'))" "${path}"`
 		: `(umask 077; openssl rand -base64 32 > ${path})`,
 };

@@ -94,6 +94,13 @@ test('machines have no clock, no chance, no waiting', () => {
 	expect(wrong).toEqual([]);
 });
 
+test('platforms differ in one module', () => {
+	// What runs before anything is built cannot import it; `version` only shows where it runs.
+	const others = files.filter(file => isIn(file, 'core', 'tui', 'source') && /\.tsx?$/.test(file) && !['core/platform.ts', 'source/commands/version.ts'].includes(file));
+	expect(others.filter(file => /\bprocess\.(?:platform|getuid)\b|\bhomedir\b|\b(?:chmod|chown|icacls|umask) \$?\w/.test(text.get(file)!.replaceAll(/\/\*[\s\S]*?\*\/|(?<=\s)\/\/.*/gu, '')))).toEqual([]);
+	expect(text.get('core/platform.ts')).toMatch(/process\.platform/);
+});
+
 test('no cycles', () => {
 	const next = new Map(files.map(file => [file, imports.filter(({from, to, isType, isLazy}) => from === file && !isType && !isLazy && text.has(to)).map(({to}) => to)]));
 	const cycles: string[] = [];
