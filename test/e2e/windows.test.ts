@@ -9,6 +9,7 @@ import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {freePorts, NodeProcess} from '../../bench/cluster.ts';
 import {connect, type Topic} from '../../core/index.ts';
+import {portConflict} from '../../source/port.ts';
 import {cli, run} from './command.ts';
 import {fetchNode, type NodeBinary} from './node-binaries.ts';
 import {Wine, wineProblem, type WineProcess, type WineResult} from './wine.ts';
@@ -54,6 +55,8 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 
 		await b.kill('SIGKILL');
 		expect(await command('publish', 'news', 'meanwhile', '--server', String(portA))).toMatchObject({code: 0});
+		// Wine's server closes the sockets of a process that was killed when it notices that.
+		await expect.poll(() => portConflict('127.0.0.1', portB), {timeout: 60_000}).toBeUndefined();
 		const again = start(portB);
 		await again.waitFor(/"type":"message".*"meanwhile"/);
 		const idOf = (node: WineProcess): string => /"type":"ready".*?"id":"(\w+)"/.exec(node.out)![1]!;
