@@ -28,7 +28,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 	afterAll(async () => {
 		await windows?.[Symbol.asyncDispose]();
 		if (!('problem' in fetched)) fetched[Symbol.dispose]();
-	});
+	}, 60_000);
 
 	const command = (...words: string[]): Promise<WineResult> => windows.run('node', [cli, ...words], root);
 	const profile = (...names: string[]): string => {
