@@ -3,7 +3,7 @@ What a node keeps of itself, in `node.json`: who it is, which life this is, and 
 Raft log that knows better is lost. The file carries a checksum over all it says: one flipped digit of the incarnation would use sequence
 numbers twice.
 */
-import {crc32c} from '@node-rs/crc32';
+import {crc32c} from './crc32c.ts';
 import {isNodeId, parseTopic, type NodeId, type Topic} from './message.ts';
 import {createIdentity, identityFrom, type Identity} from './seal.ts';
 

@@ -104,9 +104,11 @@ export class Batches {
 /**
 The lines of a stream of bytes, in arrays as they came: split at `\n` and nowhere else, without it. An empty line is an empty body; a
 last line without a newline counts.
+@param endsWithReturn lines end in `\r\n`: that of the platform's programs is no part of a message
 @throws `too-large`, with the number of the line
 */
-export async function* linesOf(stream: AsyncIterable<Uint8Array>, lineBytesMax: number): AsyncGenerator<readonly Uint8Array[]> {
+export async function* linesOf(stream: AsyncIterable<Uint8Array>, lineBytesMax: number, endsWithReturn = false): AsyncGenerator<readonly Uint8Array[]> {
+	const withoutEnd = (line: Uint8Array): Uint8Array => endsWithReturn && line.at(-1) === 13 ? line.subarray(0, -1) : line;
 	let rest: Uint8Array[] = []; // The beginning of a line whose end has not come.
 	let restBytes = 0;
 	let number = 1;
@@ -118,7 +120,7 @@ export async function* linesOf(stream: AsyncIterable<Uint8Array>, lineBytesMax: 
 			const piece = chunk.subarray(start, end);
 			isTooLong = restBytes + piece.length > lineBytesMax;
 			if (isTooLong) break;
-			lines.push(rest.length === 0 ? piece : Buffer.concat([...rest, piece]));
+			lines.push(withoutEnd(rest.length === 0 ? piece : Buffer.concat([...rest, piece])));
 			rest = [];
 			restBytes = 0;
 			start = end + 1;
@@ -135,5 +137,5 @@ export async function* linesOf(stream: AsyncIterable<Uint8Array>, lineBytesMax: 
 		if (isTooLong || restBytes > lineBytesMax) throw new DapssError('too-large', `Expected lines of at most ${lineBytesMax} bytes (limits.frame_bytes and room for a header), line ${number} is longer`);
 	}
 
-	if (rest.length > 0) yield [rest.length === 1 ? rest[0]! : Buffer.concat(rest)];
+	if (rest.length > 0) yield [withoutEnd(rest.length === 1 ? rest[0]! : Buffer.concat(rest))];
 }

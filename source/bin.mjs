@@ -2,13 +2,11 @@
 /**
 What the command `dapss-tui` starts. An older Node hands over to the one that came with the installation, or says what is missing.
 */
-import {spawn} from 'node:child_process';
 import {existsSync} from 'node:fs';
-import {constants} from 'node:os';
 import {dirname, join} from 'node:path';
 import process from 'node:process';
 import {fileURLToPath, pathToFileURL} from 'node:url';
-import {isNewEnough, neededNode, ownNode} from './node-version.mjs';
+import {handOver, isNewEnough, neededNode, ownNode} from './node-version.mjs';
 
 // Node opens its debugger on this signal; see `entry.ts`.
 process.on('SIGUSR1', () => undefined);
@@ -30,13 +28,5 @@ if (isNewEnough(process.versions.node)) {
 		process.exit(1);
 	}
 
-	const child = spawn(node, ['--disable-sigusr1', cli, ...process.argv.slice(2)], {stdio: 'inherit'});
-	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-		process.on(signal, () => {
-			// On a terminal Ctrl-C reaches both of us by itself.
-			if (!(signal === 'SIGINT' && process.stdin.isTTY)) child.kill(signal);
-		});
-	}
-
-	child.on('close', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
+	handOver(node, [cli, ...process.argv.slice(2)]);
 }

@@ -7,7 +7,7 @@ last build. Chunks are named by content and kept for a day, because a running no
 */
 import {createHash} from 'node:crypto';
 import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs';
-import {dirname, join} from 'node:path';
+import {dirname, join, relative} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -44,9 +44,12 @@ const withoutPackageReader = {
 /** Names, sizes and times of everything that goes into a build. */
 export function fingerprint() {
 	const hash = createHash('sha1');
-	for (const path of [...sourceFiles.map(name => join(root, name)), ...sourceFolders.flatMap(name => filesIn(join(root, name)))]) {
-		const {size, mtimeMs} = statSync(path);
-		hash.update(`${path} ${size} ${mtimeMs}\n`);
+	const paths = [...sourceFiles.map(name => join(root, name)), ...sourceFolders.flatMap(name => filesIn(join(root, name)))];
+	// A build is as good elsewhere, and on another platform: the same names there, and times as exact as all of them are.
+	const byName = new Map(paths.map(path => [relative(root, path).replaceAll('\\', '/'), path]));
+	for (const name of [...byName.keys()].sort((a, b) => (a < b ? -1 : 1))) { // eslint-disable-line unicorn/no-array-sort -- Node 18 has no toSorted
+		const {size, mtimeMs} = statSync(byName.get(name));
+		hash.update(`${name} ${size} ${Math.floor(mtimeMs)}\n`);
 	}
 
 	return hash.digest('hex');
@@ -110,7 +113,6 @@ function removeOld(current) {
 }
 
 function filesIn(folder) {
-	const files = readdirSync(folder, {withFileTypes: true})
+	return readdirSync(folder, {withFileTypes: true})
 		.flatMap(entry => entry.isDirectory() ? filesIn(join(folder, entry.name)) : /\.(?:tsx?|mjs|json)$/.test(entry.name) ? [join(folder, entry.name)] : []);
-	return files.sort((a, b) => (a < b ? -1 : 1)); // eslint-disable-line unicorn/no-array-sort -- Node 18 has no toSorted
 }

@@ -5,9 +5,10 @@ import {mkdirSync} from 'node:fs';
 import module from 'node:module';
 import {join} from 'node:path';
 import process from 'node:process';
+import {endingSignals} from '../core/platform.ts';
 import {ignoresHangup} from './hangup.ts';
 import {cacheFolder} from './places.ts';
-import {signalCodes, signalNames} from './signals.ts';
+import {signalCodes} from './signals.ts';
 
 // Node opens its debugger on this signal, for every user of the machine; a listener of ours takes its place.
 process.on('SIGUSR1', () => undefined);
@@ -23,8 +24,8 @@ const repeatMs = 500;
 const stop = new AbortController();
 let firstAtMs = 0;
 const isHangupIgnored = ignoresHangup(process.env, process.ppid);
-for (const name of signalNames) {
-	process.on(name, () => {
+for (const [signal, name] of endingSignals()) {
+	process.on(signal, () => {
 		if (name === 'SIGHUP' && isHangupIgnored) return;
 		if (!stop.signal.aborted) {
 			firstAtMs = performance.now();

@@ -2,14 +2,13 @@
 `npm start`, `npm test` and `npm run build` on a fresh clone: installs what is missing, builds what is stale, and runs. Plain JavaScript
 for any Node from 18 on, because the right one arrives with the installation.
 */
-import {spawn, spawnSync} from 'node:child_process';
+import {spawnSync} from 'node:child_process';
 import {closeSync, openSync, readFileSync, rmSync, writeSync} from 'node:fs';
-import {constants} from 'node:os';
 import {join} from 'node:path';
 import process from 'node:process';
 import {pathToFileURL} from 'node:url';
 import {build, isFresh, root} from './build.mjs';
-import {isNewEnough, neededNode, ownNode} from './node-version.mjs';
+import {handOver, isNewEnough, neededNode, ownNode} from './node-version.mjs';
 
 const lockPath = join(root, '.setup.lock');
 const lockPollMs = 200;
@@ -43,7 +42,8 @@ async function prepare() {
 		const npm = process.env.npm_execpath;
 		const flags = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
 		const options = {cwd: root, stdio: ['ignore', 2, 2]};
-		const {status, error} = npm && /\.c?js$/.test(npm) ? spawnSync(process.execPath, [npm, ...flags], options) : spawnSync('npm', flags, options);
+		// On Windows `npm` is a batch file, which only a shell runs.
+		const {status, error} = npm && /\.c?js$/.test(npm) ? spawnSync(process.execPath, [npm, ...flags], options) : spawnSync('npm', flags, {...options, shell: process.platform === 'win32'});
 		if (status !== 0) fail(`npm ci failed${error ? `: ${error.message}` : ` with ${status}`}`);
 	}
 
@@ -79,15 +79,7 @@ async function run(file, rest) {
 
 	const node = ownNode(root);
 	if (!node) fail(`Expected ${neededNode}, this is ${process.versions.node}, and node_modules has none: run npm ci without --ignore-scripts`);
-	const child = spawn(node, ['--disable-sigusr1', path, ...rest], {stdio: 'inherit'});
-	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-		process.on(signal, () => {
-			// On a terminal Ctrl-C reaches both of us by itself.
-			if (!(signal === 'SIGINT' && process.stdin.isTTY)) child.kill(signal);
-		});
-	}
-
-	child.on('close', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
+	handOver(node, [path, ...rest]);
 }
 
 /** One at a time: two terminals may start at once on a fresh clone. */

@@ -6,6 +6,7 @@ import {readFileSync, statSync, type Stats} from 'node:fs';
 import {join} from 'node:path';
 import {nearest} from '../core/config-schema.ts';
 import {accessProblem, accessRemedy} from '../core/io/secret.ts';
+import {trustedOwners} from '../core/platform.ts';
 import type {Flags} from './flags.ts';
 import {envName, flatten, groups, isGroup, known, type Plain} from './names.ts';
 import {configFolder, type Env} from './places.ts';
@@ -51,7 +52,7 @@ function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
 		stats = statSync(path);
 		if (!stats.isFile()) return isOptional ? empty : problem('expected a file');
 		if (stats.size > configBytesMax) return isOurs ? problem(`expected at most ${configBytesMax} bytes, got ${stats.size}`) : empty;
-		text = readFileSync(path, 'utf8');
+		text = readFileSync(path, 'utf8').replace(/^\uFEFF/, ''); // Editors on Windows begin a file with a mark of its encoding.
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
 		return isOptional && (code === 'ENOENT' || code === 'ENOTDIR' || !isOurs) ? empty : problem(code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`);
@@ -66,7 +67,7 @@ function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
 
 	if (!isGroup(value)) return isOurs ? problem('expected an object with settings') : empty;
 	if (!isOurs && !marks.some(mark => Object.hasOwn(value, mark))) return empty;
-	if (!isOurs && accessProblem({mode: 0, uid: stats.uid}, [process.getuid?.() ?? 0, 0]) !== undefined) {
+	if (!isOurs && accessProblem({mode: 0, uid: stats.uid}, trustedOwners()) !== undefined) {
 		return {...empty, warnings: [`${path} belongs to another user and is not read; name it with --config to use it`]};
 	}
 
@@ -81,7 +82,7 @@ export function objectLayer(value: object, from: string, stats?: Pick<Stats, 'mo
 	if (depth > depthMax) return {...empty, problems: [`${from}: expected settings at most ${depthMax} levels deep`]};
 	for (const [name, plain] of flatten(value)) {
 		if ((secretKeys as readonly string[]).includes(name)) {
-			const access = stats && accessProblem(stats, [process.getuid?.() ?? 0, 0]);
+			const access = stats && accessProblem(stats, trustedOwners());
 			if (access === undefined) entries.set(name, {value: plain, from});
 			else if (plain !== '') problems.push(`${name} (${from}): the file holds a secret and ${access}: ${accessRemedy(from, stats!)}, or better: move the secret to a file of its own (secret_file)`);
 		} else if (known.has(name)) {

@@ -1,25 +1,20 @@
 /**
-Where things are kept for this user, after the XDG base directory specification: settings and the secret, data, logs, caches.
+Where things are kept for this user: settings and the secret, data, logs, caches. The rules of each platform are in `core/platform.ts`.
 */
-import {homedir} from 'node:os';
-import {isAbsolute, join} from 'node:path';
+import {existsSync} from 'node:fs';
+import {join} from 'node:path';
+import {fileName, here, placesOf, type Env} from '../core/platform.ts';
 
-export type Env = Readonly<Record<string, string | undefined>>;
-
-const folder = (env: Env, name: string, ...fallback: readonly string[]): string => {
-	const given = env[name];
-	// The specification: a relative path is to be ignored.
-	return join(given !== undefined && isAbsolute(given) ? given : join(env['HOME'] ?? homedir(), ...fallback), 'dapss');
-};
+export type {Env};
 
 /** Settings, preferences and secrets. */
-export const configFolder = (env: Env): string => folder(env, 'XDG_CONFIG_HOME', '.config');
+export const configFolder = (env: Env): string => placesOf(here(env), existsSync).config;
 /** Identity, logs and messages of the nodes. */
-export const dataFolder = (env: Env): string => folder(env, 'XDG_DATA_HOME', '.local', 'share');
+export const dataFolder = (env: Env): string => placesOf(here(env), existsSync).data;
 /** What the console writes about itself. */
-export const stateFolder = (env: Env): string => folder(env, 'XDG_STATE_HOME', '.local', 'state');
+export const stateFolder = (env: Env): string => placesOf(here(env), existsSync).state;
 /** May be deleted at any time. */
-export const cacheFolder = (env: Env): string => folder(env, 'XDG_CACHE_HOME', '.cache');
+export const cacheFolder = (env: Env): string => placesOf(here(env), existsSync).cache;
 
-export const secretPath = (env: Env, cluster: string): string => join(configFolder(env), `${cluster}.secret`);
-export const nodeDataPath = (env: Env, cluster: string, port: number): string => join(dataFolder(env), cluster, String(port));
+export const secretPath = (env: Env, cluster: string): string => join(configFolder(env), fileName(`${cluster}.secret`));
+export const nodeDataPath = (env: Env, cluster: string, port: number): string => join(dataFolder(env), fileName(cluster), String(port));

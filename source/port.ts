@@ -5,6 +5,7 @@ import {createSocket} from 'node:dgram';
 import {lookup} from 'node:dns/promises';
 import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
 import {createServer, isIP} from 'node:net';
+import {isPortTaken} from '../core/platform.ts';
 
 export type Protocol = 'TCP' | 'UDP';
 
@@ -15,7 +16,7 @@ const tries = 64;
 export async function portConflict(host: string, port: number): Promise<Protocol | undefined> {
 	for (const protocol of ['TCP', 'UDP'] as const) {
 		// oxlint-disable-next-line no-await-in-loop -- there are two
-		if (await listenProblem(host, port, protocol) === 'EADDRINUSE') return protocol;
+		if (isPortTaken({code: await listenProblem(host, port, protocol)})) return protocol;
 	}
 
 	return undefined;

@@ -7,6 +7,7 @@ Linux only, where a pipe can be opened once more under /proc. Elsewhere, and whe
 */
 import {constants, fstatSync, openSync} from 'node:fs';
 import {Socket, type SocketConstructorOpts} from 'node:net';
+import {reopensPipes} from '../core/platform.ts';
 
 type Handle = {open(fd: number): number};
 type Binding = {readonly TCP: new (type: number) => Handle; readonly constants: {readonly SOCKET: number}};
@@ -14,7 +15,7 @@ type Binding = {readonly TCP: new (type: number) => Handle; readonly constants: 
 /** @param fd standard output. @param onGone called once at most */
 export function watchReader(fd: number, onGone: () => void): void {
 	try {
-		if (process.platform !== 'linux' || !fstatSync(fd).isFIFO()) return;
+		if (!reopensPipes() || !fstatSync(fd).isFIFO()) return;
 		const handle = openHandle(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK));
 		if (!handle) return;
 		const socket = new Socket({handle, readable: true, writable: false} as unknown as SocketConstructorOpts);

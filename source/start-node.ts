@@ -1,9 +1,11 @@
 /**
 Start a node on the port that was asked for, or, when none was, on the first free one from the default on.
 */
+import {resolve} from 'node:path';
 import type {Broker} from '../core/api.ts';
 import type {Config} from '../core/config.ts';
 import {DapssError} from '../core/errors.ts';
+import {advice, isGuarded} from '../core/platform.ts';
 import {interruptible, type Context} from './context.ts';
 import {nextFreePort, portConflict, portHolder, type Protocol} from './port.ts';
 import {nodeConfig} from './settings.ts';
@@ -36,6 +38,10 @@ export async function startNode(context: Context, open: (config: Config) => Prom
 		try {
 			const node = await interruptible(open(config), context.signal);
 			if (port !== wanted) terminal.say(`${await usedText(context, wanted, await portConflict(host, wanted) ?? 'TCP')}: this node is on ${port}`);
+			for (const [what, path, remedy] of [['secret', secretPath, advice.closeFile(secretPath)], ['data folder', config.data, advice.closeFolder(config.data)]] as const) {
+				if (!isGuarded(resolve(path))) terminal.say(`Warning: the ${what} ${path} lies outside of your profile. Whether other users can read it is not checked on Windows. Close it to them: ${remedy}`);
+			}
+
 			return node;
 		} catch (error) {
 			if (!(error instanceof DapssError)) throw error;

@@ -63,7 +63,7 @@ test('the console knows pictures, types and words of the core, nothing that runs
 
 test('the command line enters the core by its doors', () => {
 	// Values that settings need before a broker is loaded, and the secret, which is a setting by its nature.
-	const doors = new Set(['core/index.ts', 'core/address.ts', 'core/api.ts', 'core/config.ts', 'core/config-schema.ts', 'core/errors.ts', 'core/message.ts', 'core/preflight.ts', 'core/version.ts', 'core/io/secret.ts']);
+	const doors = new Set(['core/index.ts', 'core/address.ts', 'core/api.ts', 'core/config.ts', 'core/config-schema.ts', 'core/errors.ts', 'core/message.ts', 'core/platform.ts', 'core/preflight.ts', 'core/version.ts', 'core/io/secret.ts']);
 	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'source') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !doors.has(to)))).toEqual([]);
 });
 
@@ -92,6 +92,13 @@ test('machines have no clock, no chance, no waiting', () => {
 	const forbidden = /\b(?:Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|crypto|async|await|Promise|globalThis)\b|\bMath\.random\b/u;
 	const wrong = files.filter(file => machineOf(file) !== undefined).flatMap(file => codeOf(file).split('\n').filter(line => forbidden.test(line)).map(line => `${file}: ${line.trim()}`));
 	expect(wrong).toEqual([]);
+});
+
+test('platforms differ in one module', () => {
+	// What runs before anything is built cannot import it; `version` only shows where it runs.
+	const others = files.filter(file => isIn(file, 'core', 'tui', 'source') && /\.tsx?$/.test(file) && !['core/platform.ts', 'source/commands/version.ts'].includes(file));
+	expect(others.filter(file => /\bprocess\.(?:platform|getuid)\b|\bhomedir\b|\b(?:chmod|chown|icacls|umask) \$?\w/.test(text.get(file)!.replaceAll(/\/\*[\s\S]*?\*\/|(?<=\s)\/\/.*/gu, '')))).toEqual([]);
+	expect(text.get('core/platform.ts')).toMatch(/process\.platform/);
 });
 
 test('no cycles', () => {

@@ -27,7 +27,7 @@ export type RunConsoleOptions = {
 	readonly preferences: ConsolePreferences;
 };
 
-/** `quit`: asked for, or SIGTERM. `left`: the node left its cluster. `interrupted`: Ctrl-C, SIGINT, or the terminal went away. `lost`: left after the node was lost. */
+/** `quit`: asked for, or SIGTERM. `left`: the node left its cluster. `interrupted`: Ctrl-C, SIGINT, Ctrl-Break, or the terminal went away. `lost`: left after the node was lost. */
 export type ConsoleExit = 'quit' | 'left' | 'interrupted' | 'lost';
 
 // A character that the terminal draws wider than Unicode says must not push a row into the next: rows end at the edge.
@@ -49,6 +49,7 @@ export async function runConsole({source, title = 'dapss-tui', readonly, remote,
 	const listeners: ReadonlyArray<readonly [NodeJS.EventEmitter, string, (...values: unknown[]) => void]> = [
 		[process, 'SIGINT', interrupt],
 		[process, 'SIGHUP', interrupt],
+		[process, 'SIGBREAK', interrupt], // Ctrl-Break, on Windows.
 		[process, 'SIGTERM', () => finish('quit')],
 		[process, 'uncaughtException', fail],
 		[process, 'unhandledRejection', fail],

@@ -3,6 +3,7 @@ How many files this process may open, and who gets how many. Each topic has a lo
 same bound of the process (`ulimit -n`), and running out would fail whoever comes next. So each part gets a share that it keeps to.
 */
 import {readFileSync} from 'node:fs';
+import {openFilesMax} from '../platform.ts';
 
 /** For everything else: standard streams, datagrams, the lock, the event loop, threads, name look-ups. */
 const othersCount = 64;
@@ -31,6 +32,8 @@ export const descriptorsMin = filesMin + connectionsMin + othersCount;
 
 /** Files that this process may have open at once. Node raises the soft bound to the hard one when it starts. */
 export function descriptorsMax(): number {
+	const known = openFilesMax();
+	if (known !== undefined) return known;
 	try {
 		const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
 		if (limit !== undefined) return Number(limit);

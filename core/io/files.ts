@@ -6,6 +6,8 @@ import {constants} from 'node:fs';
 import {mkdir, open, readdir, rename, rmdir, unlink, type FileHandle} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {errorMessage} from '../errors.ts';
+import {advice, syncsFolders} from '../platform.ts';
+import {despiteOthers} from './despite-others.ts';
 
 export type OpenFile = {
 	/** Bytes when it was opened. */
@@ -41,7 +43,7 @@ const buffersMax = 1024;
 
 export const realFiles: Files = {
 	async open(path, mode) {
-		const handle = await open(path, mode === 'read' ? constants.O_RDONLY : mode === 'update' ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT, 0o600);
+		const handle = await despiteOthers(() => open(path, mode === 'read' ? constants.O_RDONLY : mode === 'update' ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT, 0o600));
 		return new RealFile(handle, path, (await handle.stat()).size);
 	},
 	list: folder => readdir(folder),
@@ -54,10 +56,10 @@ export const realFiles: Files = {
 		}
 	},
 	syncFolder,
-	rename,
-	unlink,
+	rename: (from, to) => despiteOthers(() => rename(from, to)),
+	unlink: path => despiteOthers(() => unlink(path)),
 	async removeFolder(folder) {
-		await rmdir(folder);
+		await despiteOthers(() => rmdir(folder));
 		await syncFolder(dirname(folder));
 	},
 };
@@ -68,6 +70,7 @@ function ignoreClosed(error: unknown): void {
 }
 
 async function syncFolder(folder: string): Promise<void> {
+	if (!syncsFolders()) return;
 	const handle = await open(folder, 'r');
 	try {
 		await handle.sync();
@@ -168,7 +171,8 @@ export const fullDiskRemedy = 'Make room on it, or keep less (storage.retain_byt
 export function remedyFor(code: string | undefined): string | undefined {
 	switch (code) {
 		case 'EACCES':
-		case 'EPERM': return 'Give the user that runs the node the right to read and write it (chown, chmod)';
+		case 'EBUSY':
+		case 'EPERM': return advice.rights();
 		case 'EEXIST':
 		case 'EISDIR':
 		case 'ENOTDIR': return 'Something else has taken the place of a file or folder of the node: move it away, or bring back what was there';

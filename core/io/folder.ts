@@ -7,6 +7,7 @@ Nothing but SQLite may open the file `lock`: a POSIX lock goes when the process 
 import {chmod, readFile, stat, writeFile} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
 import {DapssError, errorMessage} from '../errors.ts';
+import {advice, trustedOwners} from '../platform.ts';
 import {causeOf, writeProblem} from './cause.ts';
 import {realFiles, withRemedy} from './files.ts';
 import {DatabaseSync} from './sqlite.ts';
@@ -49,22 +50,21 @@ export class Folder implements Disposable {
 
 async function expectClosed(path: string): Promise<void> {
 	const {mode, uid} = await stat(path);
-	const found = ownershipProblem(path, {mode, uid}, process.getuid?.(), writeProblem(path)?.code);
+	const found = ownershipProblem(path, {mode, uid}, trustedOwners()?.[0], writeProblem(path)?.code);
 	if (found) throw new DapssError('config', `Expected the data folder ${path} ${found.problem}: ${found.remedy}`);
 }
 
 /** Why others can get into a folder, and what helps in that case; `undefined` when they cannot. @param closed code of the error that keeps this user from writing there */
 export function ownershipProblem(path: string, {mode, uid}: {readonly mode: number; readonly uid: number}, self: number | undefined, closed: string | undefined): {readonly reason: 'not-yours' | 'open'; readonly problem: string; readonly remedy: string} | undefined {
-	// Windows knows no such owners and modes.
 	if (self === undefined) return undefined;
 	if (uid !== self) {
 		// A volume that was handed over by its group: what the node makes in it is its own.
-		const remedy = (mode & 0o020) !== 0 && closed === undefined ? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}` : `as root, chown -R ${self} ${path}; or choose another --data`;
+		const remedy = (mode & 0o020) !== 0 && closed === undefined ? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}` : `${advice.takeFolder(path, self)}; or choose another --data`;
 		return {reason: 'not-yours', problem: `to be yours (user ${self}), it belongs to user ${uid}`, remedy};
 	}
 
 	if ((mode & 0o077) === 0) return undefined;
-	return {reason: 'open', problem: `to be closed to others (0700), its mode is 0${(mode & 0o7777).toString(8)}`, remedy: closed === 'EROFS' ? 'its disk is mounted read-only, choose another --data' : `chmod 700 ${path}`};
+	return {reason: 'open', problem: `to be closed to others (0700), its mode is 0${(mode & 0o7777).toString(8)}`, remedy: closed === 'EROFS' ? 'its disk is mounted read-only, choose another --data' : advice.closeFolder(path)};
 }
 
 /** Whether a process has the folder: `free`, or the number of the process as it says itself. Nothing is made or changed. @throws `storage` for a lock that is none */
@@ -91,7 +91,7 @@ async function takeLock(path: string): Promise<DatabaseSync> {
 		const {errcode = 0} = error as {readonly errcode?: number};
 		if (errcode !== sqliteBusy) {
 			// Not mended here: a new one beside one that another node holds would let two in.
-			const remedy = sqliteNoLock.has(errcode & 0xFF) ? `. It is damaged, or not yours. When no node uses the folder, remove it, nothing is lost with it: rm -r ${lockPath}` : '';
+			const remedy = sqliteNoLock.has(errcode & 0xFF) ? `. It is damaged, or not yours. When no node uses the folder, remove it, nothing is lost with it: ${advice.remove(lockPath)}` : '';
 			throw new DapssError('storage', `The lock ${lockPath} cannot be taken: ${errorMessage(error)}${remedy}`, {cause: error});
 		}
 

@@ -6,7 +6,7 @@ Only what a checksum proves to be intact counts. Bytes that are not what was wri
 of every log is looked at once, without writing; its payload is checked only when its kind is not known. The node's lock and `pid` are not part of its data.
 */
 import {join} from 'node:path';
-import {crc32c} from '@node-rs/crc32';
+import {crc32c} from '../crc32c.ts';
 import {decode} from '../codec.ts';
 import {NewerVersionError} from '../errors.ts';
 import {stateFromJson} from '../node-state.ts';

@@ -15,6 +15,7 @@ import type {SecureContext} from 'node:tls';
 import {DapssError, errorMessage} from '../errors.ts';
 import {frameHead, FrameReader} from '../frame.ts';
 import {formatAddress, parseAddress, plainHost} from '../address.ts';
+import {isPortTaken} from '../platform.ts';
 import type {Listener, ListenOptions, RefusalCode, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';
@@ -81,8 +82,8 @@ class ChannelServer implements Listener {
 				// A mapped or a virtual address is often meant.
 				const reason = code === 'EADDRNOTAVAIL' ? `host ${host} is no address of this machine: say with --host on which one to listen, and with --advertise where others call` : errorMessage(error);
 				reject(new DapssError(
-					code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
-					code === 'EADDRINUSE' ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${reason}`,
+					isPortTaken(error) ? 'port-in-use' : 'failure',
+					isPortTaken(error) ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${reason}`,
 					{cause: error},
 				));
 			});

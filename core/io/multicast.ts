@@ -6,6 +6,7 @@ import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
 import type {NetworkInterfaceInfo} from 'node:os';
 import {isLinkLocal, isLoopback} from '../address.ts';
 import {errorMessage} from '../errors.ts';
+import {bindsToGroups, zoneOf} from '../platform.ts';
 
 export type MulticastOptions = {
 	readonly paths: readonly Path[];
@@ -64,7 +65,7 @@ export function pathsOf(advertised: string, group: string, interfaces: Interface
 	const overV4 = outer.filter(({family}) => family === 'IPv4').map(({address}) => v4(address));
 	// Who can only be called over v6 is heard by those who can call over v6: also by those without v4.
 	const needsV6 = overV4.length === 0 || !/^[\d.]+$/.test(advertised);
-	const zones = needsV6 ? [...new Set(outer.filter(({family, address}) => family === 'IPv6' && isLinkLocal(address)).map(({name, scopeid}) => process.platform === 'win32' ? String(scopeid) : name))] : [];
+	const zones = needsV6 ? [...new Set(outer.filter(({family, address}) => family === 'IPv6' && isLinkLocal(address)).map(({name, scopeid = 0}) => zoneOf({name, scopeid})))] : [];
 	return [loopback, ...overV4, ...zones.map(zone => ({type: 'udp6', group: groupOverV6(group), at: `::%${zone}`} as const))];
 }
 
@@ -92,7 +93,7 @@ export function openSocket(path: Path, port: number, onDatagram: ((datagram: Buf
 		socket.once('error', reject);
 		// One socket of each family hears the group on all interfaces; the others only send, each from its own. Bound to the group it hears
 		// nothing else that comes to the port; Windows cannot bind to a group, and v6 only to that of one interface.
-		const listenAt = type === 'udp6' || process.platform === 'win32' ? any : group;
+		const listenAt = type === 'udp6' || !bindsToGroups() ? any : group;
 		socket.bind(onDatagram ? port : 0, onDatagram ? listenAt : type === 'udp4' ? at : any, () => {
 			try {
 				if (onDatagram) {

@@ -8,9 +8,10 @@ file is written anew and the damaged one is set aside as `.corrupt`. A folder th
 */
 import {createHash} from 'node:crypto';
 import {join} from 'node:path';
-import {crc32c} from '@node-rs/crc32';
+import {crc32c} from '../crc32c.ts';
 import {DamagedError, DapssError, errorMessage} from '../errors.ts';
 import {parseTopic, type Topic} from '../message.ts';
+import {fileName} from '../platform.ts';
 import type {Log} from '../ports.ts';
 import type {Blobs} from '../raft-store.ts';
 import {decodeRecordHeader} from '../topic-record.ts';
@@ -169,7 +170,14 @@ export class NodeFiles {
 	async #storedIn(folder: string): Promise<Stored> {
 		try {
 			const bytes = await readWhole(this.#files, join(folder, topicFile));
-			if (!bytes) return {isMissing: true, problem: 'is missing'};
+			if (!bytes) {
+				// Windows does not say that what is no folder has no file in it.
+				await this.#files.list(folder).catch((error: unknown) => {
+					if (isNoFolder(error)) throw error;
+				});
+				return {isMissing: true, problem: 'is missing'};
+			}
+
 			const {topic: stored} = Object(JSON.parse(bytes.toString())) as {readonly topic?: unknown};
 			const topic = typeof stored === 'string' ? parseTopic(stored) : undefined;
 			return typeof topic === 'string' ? {topic} : {problem: 'is damaged'};
@@ -230,7 +238,7 @@ export class NodeFiles {
 function folderNameOf(topic: Topic): string {
 	// ASCII: some file systems change the form of other letters, or know no capitals. The hash alone tells topics apart.
 	const readable = topic.replaceAll(/[^\w.-]+/g, '_').replace(/^[.-]+/, '').slice(0, 40);
-	return `${readable || 'topic'}-${createHash('sha256').update(topic).digest('hex').slice(0, hashDigits)}`;
+	return fileName(`${readable || 'topic'}-${createHash('sha256').update(topic).digest('hex').slice(0, hashDigits)}`);
 }
 
 function parseJson(path: string, bytes: Buffer): unknown {

@@ -13,7 +13,7 @@ What a log finds when it opens: every byte of every segment is checked, and each
 What cannot be told apart: the last group of records before a crash, damaged before the next opening. It counts as torn.
 */
 import {join} from 'node:path';
-import {crc32c} from '@node-rs/crc32';
+import {crc32c} from '../crc32c.ts';
 import {readFully, writeAll, type Files, type OpenFile} from './files.ts';
 import {
 	decodeSegmentHead, encodeSegmentHead, isPayloadGood, payloadAt, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes, syncedBefore, type SegmentHead,

@@ -2,9 +2,11 @@
 This user's running nodes on this machine: a file for each in a folder that only the user can enter. So a second terminal finds the
 first without a network, and two nodes that start at once do not both found a cluster.
 */
+import {existsSync} from 'node:fs';
 import {chmod, mkdir, readdir, readFile, rename, unlink, writeFile} from 'node:fs/promises';
-import {homedir} from 'node:os';
 import {join} from 'node:path';
+import {fileName, here, placesOf} from '../platform.ts';
+import {despiteOthers} from './despite-others.ts';
 import {DatabaseSync} from './sqlite.ts';
 
 export type RegisteredNode = {
@@ -26,9 +28,7 @@ const entryVersion = 1;
 
 /** `$XDG_RUNTIME_DIR/dapss`, else below the state folder. */
 export function registryFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
-	const runtime = env['XDG_RUNTIME_DIR'];
-	if (runtime) return join(runtime, 'dapss');
-	return join(env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state'), 'dapss', 'run');
+	return placesOf(here(env), existsSync).runtime;
 }
 
 /** Say that a node runs here; disposing takes it back. */
@@ -38,7 +38,7 @@ export async function register(node: Omit<RegisteredNode, 'pid' | 'born'>, folde
 	const path = join(folder, `${node.port}-${node.id}.json`);
 	const write = async (): Promise<void> => {
 		await writeFile(`${path}.new`, JSON.stringify(current), {mode: 0o600});
-		await rename(`${path}.new`, path);
+		await despiteOthers(() => rename(`${path}.new`, path));
 	};
 
 	await write();
@@ -48,7 +48,7 @@ export async function register(node: Omit<RegisteredNode, 'pid' | 'born'>, folde
 			await write();
 		},
 		async [Symbol.asyncDispose]() {
-			await unlink(path).catch(() => undefined);
+			await despiteOthers(() => unlink(path)).catch(() => undefined);
 		},
 	};
 }
@@ -78,7 +78,7 @@ folder: the kernel releases it with its process, so no stale one is ever left to
 */
 export async function formLock(cluster: string, folder = registryFolder()): Promise<AsyncDisposable> {
 	await makePrivate(folder);
-	const path = join(folder, `${cluster}.founding`);
+	const path = join(folder, fileName(`${cluster}.founding`));
 	for (;;) {
 		const lock = new DatabaseSync(path);
 		try {

@@ -4,17 +4,19 @@ the folder, so a node that starts with an empty folder finds what its predecesso
 file that cannot be read or written is a warning.
 */
 import {createHash, randomBytes} from 'node:crypto';
+import {existsSync} from 'node:fs';
 import {mkdir, readFile, rename, writeFile} from 'node:fs/promises';
-import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {errorMessage} from '../errors.ts';
 import {isGenuine, resign, resignationFromJson, resignationsMax, resignationToJson, type Resignation} from '../membership/resignation.ts';
+import {here, placesOf} from '../platform.ts';
 import type {Identity} from '../seal.ts';
+import {despiteOthers} from './despite-others.ts';
 
 const fileBytesMax = 64 * 1024;
 
 export function resignationsFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
-	return join(env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state'), 'dapss', 'resignations');
+	return join(placesOf(here(env), existsSync).state, 'resignations');
 }
 
 export class Resignations {
@@ -52,7 +54,7 @@ export class Resignations {
 		await mkdir(join(this.#path, '..'), {recursive: true, mode: 0o700});
 		const draft = `${this.#path}.${randomBytes(4).toString('hex')}`;
 		await writeFile(draft, `${JSON.stringify(all.map(one => resignationToJson(one)), undefined, '\t')}\n`, {mode: 0o600});
-		await rename(draft, this.#path);
+		await despiteOthers(() => rename(draft, this.#path));
 	}
 }
 

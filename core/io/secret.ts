@@ -9,6 +9,7 @@ import {randomBytes} from 'node:crypto';
 import {closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readSync, realpathSync, unlinkSync, writeSync, type Stats} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {DapssError} from '../errors.ts';
+import {advice, trustedOwners} from '../platform.ts';
 import {causeOf, writeProblem} from './cause.ts';
 import {withRemedy} from './files.ts';
 
@@ -39,7 +40,7 @@ Read the secret in a file.
 export function readSecret(path: string): Uint8Array {
 	const text = readPrivate(path, 'secret file');
 	const problem = secretProblem(text);
-	if (problem !== undefined) throw new DapssError('config', `Expected a secret in ${path}, but ${problem}: remove the file and a node makes a good one at its next start, or write one with: (umask 077; openssl rand -base64 32 > ${path})`);
+	if (problem !== undefined) throw new DapssError('config', `Expected a secret in ${path}, but ${problem}: remove the file and a node makes a good one at its next start, or write one with: ${advice.writeSecret(path)}`);
 	return Buffer.from(text);
 }
 
@@ -52,7 +53,7 @@ export function openSecret(path: string): {readonly secret: Uint8Array; readonly
 	return {secret: readSecret(path), created};
 }
 
-/** The trimmed text of a regular file that only its owner, this user or root, can read or change. @throws `config` */
+/** The trimmed text of a regular file that only its owner, this user or root, can read or change, as far as the platform tells. @throws `config` */
 export function readPrivate(path: string, what: string): string {
 	const refuse = (why: string, cause?: unknown): never => {
 		throw new DapssError('config', `Expected a private ${what}, ${path} ${why}`, {cause});
@@ -69,8 +70,8 @@ export function readPrivate(path: string, what: string): string {
 	try {
 		const link = lstatSync(path);
 		const stats = fstatSync(file);
-		const own = [process.getuid?.() ?? 0, 0];
-		if (link.isSymbolicLink() && (!own.includes(link.uid) || !own.includes(stats.uid))) refuse(`is a symbolic link to ${realpathSync(path)} that belongs to another user`);
+		const own = trustedOwners();
+		if (own && link.isSymbolicLink() && (!own.includes(link.uid) || !own.includes(stats.uid))) refuse(`is a symbolic link to ${realpathSync(path)} that belongs to another user`);
 		if (!stats.isFile()) refuse('is not a regular file');
 		const problem = accessProblem(stats, own);
 		if (problem !== undefined) refuse(`${problem}: ${accessRemedy(path, stats)}`);
@@ -82,8 +83,9 @@ export function readPrivate(path: string, what: string): string {
 	}
 }
 
-/** Why a file is not private; `undefined` when it is. */
-export function accessProblem(stats: Pick<Stats, 'mode' | 'uid'>, owners: readonly number[]): string | undefined {
+/** Why a file is not private; `undefined` when it is, or when nothing says so. @param owners whose files are trusted (`trustedOwners`) */
+export function accessProblem(stats: Pick<Stats, 'mode' | 'uid'>, owners: readonly number[] | undefined): string | undefined {
+	if (!owners) return undefined;
 	const mode = stats.mode & 0o777;
 	if (!owners.includes(stats.uid)) return 'belongs to another user';
 	// Nobody may write it, and a group may read it (0440): so a container or a service manager hands a secret over.
@@ -93,10 +95,10 @@ export function accessProblem(stats: Pick<Stats, 'mode' | 'uid'>, owners: readon
 
 /** What helps against an `accessProblem`, in that case. */
 export function accessRemedy(path: string, {uid}: Pick<Stats, 'uid'>): string {
-	const self = process.getuid?.() ?? 0;
-	const copy = `copy it, (umask 077; cp ${path} COPY), and name the copy`;
+	const [self = 0] = trustedOwners() ?? [];
+	const copy = `copy it, ${advice.copyFile(path)}, and name the copy`;
 	if (writeProblem(path)?.code === 'EROFS') return `its disk is mounted read-only: mount it with mode 0400 or 0440, or ${copy}`;
-	return uid === self ? `chmod 600 ${path}` : `as root, chown ${self} ${path} && chmod 600 ${path}; or ${copy}`;
+	return uid === self ? advice.closeFile(path) : `${advice.takeFile(path, self)}; or ${copy}`;
 }
 
 /** False when another process was first. */

@@ -15,7 +15,7 @@ Positions count the bytes of all records since the log began, headers of segment
   that of Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018, section 3.3.)
 - The header is there twice, because without its salt nothing in the segment can be checked.
 */
-import {crc32c} from '@node-rs/crc32';
+import {crc32c} from '../crc32c.ts';
 
 export type SegmentHead = {readonly first: number; readonly salt: number};
 

@@ -15,6 +15,7 @@ import {lookup} from 'node:dns/promises';
 import {isIP} from 'node:net';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {NodeId} from '../message.ts';
+import {isPortTaken} from '../platform.ts';
 import {isMac, macOf, type Keys} from '../seal.ts';
 import {formatAddress, parseAddress, plainHost, type HostPort} from '../address.ts';
 import type {Counters} from './counters.ts';
@@ -244,8 +245,8 @@ async function listeningAddress(host: string): Promise<string> {
 function bound(socket: Socket, host: string, port: number): Promise<void> {
 	return new Promise((resolve, reject) => {
 		socket.once('error', (error: NodeJS.ErrnoException) => reject(new DapssError(
-			error.code === 'EADDRINUSE' ? 'port-in-use' : 'failure',
-			error.code === 'EADDRINUSE' ? `UDP port ${port} of ${host} is in use` : `Cannot listen on UDP ${formatAddress(host, port)}: ${errorMessage(error)}`,
+			isPortTaken(error) ? 'port-in-use' : 'failure',
+			isPortTaken(error) ? `UDP port ${port} of ${host} is in use` : `Cannot listen on UDP ${formatAddress(host, port)}: ${errorMessage(error)}`,
 			{cause: error},
 		)));
 		socket.bind(port, host, () => {

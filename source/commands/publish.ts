@@ -5,6 +5,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {DapssError} from '../../core/errors.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
+import {endsLinesWithReturn} from '../../core/platform.ts';
 import {Batches, linesOf} from '../batches.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
 import {interruptedBy} from '../signals.ts';
@@ -85,7 +86,7 @@ function sourceOf(context: Context, bodyMax: number): AsyncIterable<readonly Uin
 	const message = input[1];
 	if (message === '-') {
 		if (flags.count !== undefined || flags.size !== undefined) throw new DapssError('usage', 'Expected no --count and no --size with `-`: every line of standard input is a message');
-		return linesOf(terminal.stdin, bodyMax);
+		return linesOf(terminal.stdin, bodyMax, endsLinesWithReturn());
 	}
 
 	const count = flags.count === undefined ? 1 : parseNumber(flags.count, '--count', {min: 1});

@@ -4,6 +4,7 @@ What a start reads before it opens anything: settings, the cluster's secret, and
 import {lstatSync} from 'node:fs';
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import {accessProblem, accessRemedy, readPrivate, secretProblem} from '../../core/io/secret.ts';
+import {advice, here} from '../../core/platform.ts';
 import {causeOf, isMissing, remedyFor, writeProblem} from '../../core/preflight.ts';
 import type {Settings} from '../settings.ts';
 import {bad, good, type Check} from './outcome.ts';
@@ -44,11 +45,11 @@ export function judgeSecret({path, isNamed, found}: SecretFacts, hasNode: boolea
 	if (found === 'usable') return good('secret', `${path} is private, and long enough`, values);
 	if (found !== 'missing') {
 		if ('access' in found) return bad('secret', 'not-private', {found: `${path} ${found.access}`, remedy: found.remedy}, values);
-		if ('content' in found) return bad('secret', 'no-secret', {found: `${path} holds no secret: ${found.content}`, remedy: `Copy the file of another node; or, for a new cluster, remove it and a node makes a good one at its next start, or write one: (umask 077; openssl rand -base64 32 > ${path})`}, values);
+		if ('content' in found) return bad('secret', 'no-secret', {found: `${path} holds no secret: ${found.content}`, remedy: `Copy the file of another node; or, for a new cluster, remove it and a node makes a good one at its next start, or write one: ${advice.writeSecret(path)}`}, values);
 		return bad('secret', 'unreadable', {found: found.failure, remedy: found.remedy}, values);
 	}
 
-	if (isNamed) return bad('secret', 'missing', {found: `There is no file ${path}, which is named as the secret`, remedy: `Copy it from another node (mode 0600); or, for a new cluster, write one: (umask 077; openssl rand -base64 32 > ${path})`}, values);
+	if (isNamed) return bad('secret', 'missing', {found: `There is no file ${path}, which is named as the secret`, remedy: `Copy it from another node (mode 0600); or, for a new cluster, write one: ${advice.writeSecret(path)}`}, values);
 	if (hasNode) return bad('secret', 'lost', {found: `There is no secret ${path}, and the data folder has a node that had one: with a new one no other node would know it`, remedy: 'Copy the file from another node of the cluster, or bring it back from a backup (mode 0600)'}, values);
 	return good('secret', `${path} is made at the first start; to join nodes of other machines, copy theirs first`, values);
 }
@@ -67,7 +68,7 @@ export function registryClosed(folder: string): {readonly code: string | undefin
 }
 
 function whyUnusable(path: string, error: unknown): SecretFacts['found'] {
-	const self = process.getuid?.() ?? 0;
+	const self = here().uid ?? 0;
 	try {
 		const stats = lstatSync(path);
 		const access = stats.isFile() ? accessProblem(stats, [self, 0]) : undefined;

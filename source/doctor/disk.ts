@@ -7,6 +7,7 @@ import {open, readdir, readFile, stat, statfs, unlink} from 'node:fs/promises';
 import {dirname, join, resolve} from 'node:path';
 import type {Config} from '../../core/config.ts';
 import {errorMessage} from '../../core/errors.ts';
+import {here} from '../../core/platform.ts';
 import {causeOf, folderHolder, freeBytesOf, isMissing, ownershipProblem, readNodeState, remedyFor, reserveFile, roomOf, writeProblem, type RegisteredNode} from '../../core/preflight.ts';
 import {bytesText, shortId, timeText} from '../units.ts';
 import {bad, good, type Check} from './outcome.ts';
@@ -60,13 +61,13 @@ export async function diskFacts(folder: string): Promise<DiskFacts> {
 	const cause = found && 'error' in found ? found.error : stats ? writeProblem(path) : whyNotMade(path);
 	const closed = cause === undefined ? undefined : {code: (cause as NodeJS.ErrnoException).code, message: errorMessage(cause)};
 	const place = stats?.isFolder ? path : await nearestFolder(path);
-	const isOurs = stats?.isFolder === true && ownershipProblem(path, stats, process.getuid?.(), closed?.code) === undefined;
+	const isOurs = stats?.isFolder === true && ownershipProblem(path, stats, here().uid, closed?.code) === undefined;
 	const {bytes, newestMs} = isOurs ? await sizeOf(path) : {bytes: 0, newestMs: undefined};
 	return {
-		path, stats, closed, self: process.getuid?.(),
+		path, stats, closed, self: here().uid,
 		holder: isOurs && !closed ? await folderHolder(path).catch((error: unknown) => ({problem: errorMessage(error)})) : 'free',
 		node: isOurs ? await readNode(join(path, 'node.json')) : undefined,
-		fileSystem: process.platform === 'linux' ? await statfs(place).then(({type}) => type, () => undefined) : undefined,
+		fileSystem: here().platform === 'linux' ? await statfs(place).then(({type}) => type, () => undefined) : undefined,
 		freeBytes: await freeBytesOf(place).catch(() => undefined),
 		hasReserve: isOurs && await stat(join(path, reserveFile)).then(() => true, () => false),
 		usedBytes: bytes, newestMs,

@@ -5,6 +5,7 @@ import {availableParallelism, release, totalmem} from 'node:os';
 import {getHeapStatistics} from 'node:v8';
 import type {Config} from '../../core/config.ts';
 import {errorMessage} from '../../core/errors.ts';
+import {here} from '../../core/platform.ts';
 import {descriptorsFor, descriptorsMax, descriptorsMin, sharesOf} from '../../core/preflight.ts';
 import {isNewEnough, neededNode} from '../node-version.mjs';
 import {bytesText} from '../units.ts';
@@ -39,7 +40,7 @@ export async function machineFacts(): Promise<MachineFacts> {
 	const total = totalmem();
 	const limit = process.constrainedMemory();
 	return {
-		nodeVersion: process.versions.node, platform: process.platform, release: release(), arch: process.arch, processors: availableParallelism(),
+		nodeVersion: process.versions.node, platform: here().platform, release: release(), arch: process.arch, processors: availableParallelism(),
 		nativeProblem: await import('@node-rs/crc32').then(({crc32c}) => crc32c('') === 0 ? undefined : 'it computes wrong checksums', (error: unknown) => errorMessage(error)),
 		memoryBytes: total, memoryLimitBytes: limit > 0 && limit < total ? limit : undefined, memoryFreeBytes: process.availableMemory(), heapBytesMax: getHeapStatistics().heap_size_limit,
 		descriptorsMax: descriptorsMax(),
@@ -56,7 +57,7 @@ export function judgeNodeVersion({nodeVersion}: MachineFacts): Check {
 export function judgeSystem({platform, release: version, arch, processors, nativeProblem}: MachineFacts): Check {
 	const values = {platform, release: version, arch, processors};
 	const found = `${platform} ${version}, ${arch}, ${processors} ${processors === 1 ? 'processor' : 'processors'}`;
-	if (nativeProblem !== undefined) return bad('system', 'no-binary', {found: `${found}; @node-rs/crc32 cannot be loaded: ${nativeProblem}`, remedy: 'Install dapss-tui on this machine itself, with optional dependencies (npm i without --omit=optional): its checksums come as a binary for each platform'}, values);
+	if (nativeProblem !== undefined) return bad('system', 'no-binary', {found: `${found}; @node-rs/crc32 cannot be loaded, so checksums are computed in JavaScript: ${nativeProblem}`, remedy: 'Install dapss-tui on this machine itself, with optional dependencies (npm i without --omit=optional): that is faster'}, values);
 	if (!platforms.has(platform)) return bad('system', 'untested', {found: `${found}: the program is not tested on it`, remedy: 'Try it; Linux is what is tested most'}, values);
 	return good('system', found, values);
 }

@@ -10,7 +10,7 @@ const port = {'in-use': 'problem', 'moved': 'warning', 'not-here': 'problem', 'n
 /** In the order in which they are told. */
 export const outcomes = {
 	'node-version': {unsupported: 'problem', untested: 'warning'},
-	'system': {'no-binary': 'problem', 'untested': 'warning'},
+	'system': {'no-binary': 'warning', 'untested': 'warning'},
 	'memory': {'too-little': 'problem', 'little': 'warning', 'used-up': 'warning'},
 	'open-files': {'too-few': 'problem', 'few': 'warning'},
 	'settings': {'wrong': 'problem', 'left-out': 'warning'},

@@ -6,7 +6,7 @@ import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, t
 import {tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {realFiles} from '../../core/io/files.ts';
+import {isNoFolder, realFiles, type Files} from '../../core/io/files.ts';
 import {Folder} from '../../core/io/folder.ts';
 import {openLog, type SegmentedLog} from '../../core/io/log.ts';
 import {NodeFiles, type TopicAids} from '../../core/io/node-files.ts';
@@ -147,6 +147,20 @@ test('what is no folder of a topic is left as it is, and told', async () => {
 		expect.stringContaining(`The folder ${join(topics, 'copy')} is of a topic that cannot be told: its topic.json names "news", whose folder is ${basename(folder)}`),
 	]);
 	expect(readFileSync(join(topics, 'notes'), 'utf8')).toBe('mine');
+});
+
+test('also on Windows, which says of what is in no folder that it is not there (case 45)', async () => {
+	await topicOf(plain);
+	const topics = join(path, 'topics');
+	writeFileSync(join(topics, 'desktop.ini'), 'mine');
+	const onWindows: Files = {
+		...realFiles,
+		open: (file, mode) => realFiles.open(file, mode).catch((error: unknown) => {
+			throw isNoFolder(error) ? Object.assign(new Error('ENOENT'), {code: 'ENOENT'}) : error;
+		}),
+	};
+	expect(await new NodeFiles(onWindows, path, text => said.push(text)).topics(aids)).toEqual([plain]);
+	expect(said).toEqual([`Expected nothing but folders of topics in ${topics}: "desktop.ini" is none, and is left as it is`]);
 });
 
 test('a process that ends at any call of the mending leaves what the next one finishes', async () => {

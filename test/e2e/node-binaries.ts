@@ -19,18 +19,23 @@ export function lowestVersion(): string {
 	return /\d+\.\d+\.\d+/.exec(engines.node)![0];
 }
 
-/** @param wanted a version, or `latest`. Resolves with the reason where it cannot be had: no registry is reached, or it has none for this platform. */
-export async function fetchNode(wanted: string): Promise<NodeBinary | {readonly problem: string}> {
+/**
+@param wanted a version, or `latest`. Resolves with the reason where it cannot be had: no registry is reached, or it has none for the platform.
+@param platform what it is to run on @default this one
+*/
+export async function fetchNode(wanted: string, platform: NodeJS.Platform = process.platform): Promise<NodeBinary | {readonly problem: string}> {
 	const folder = mkdtempSync(join(tmpdir(), 'dapss-node-'));
 	const dispose = (): void => rmSync(folder, {recursive: true, force: true});
-	const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}@${wanted}`;
+	const name = `node-${platform === 'win32' ? 'win' : platform}-${process.arch}@${wanted}`;
 	try {
 		const options = {cwd: folder, timeout: fetchMs, shell: process.platform === 'win32'};
 		const {stdout} = await execute('npm', ['pack', '--silent', '--fetch-retries=0', name], options);
-		const program = `package/bin/${process.platform === 'win32' ? 'node.exe' : 'node'}`;
-		await execute('tar', ['-xzf', stdout.trim().split('\n').at(-1)!, program], options);
+		const program = `package/bin/${platform === 'win32' ? 'node.exe' : 'node'}`;
+		await execute('tar', ['-xzf', stdout.trim().split('\n').at(-1)!, program, 'package/package.json'], options);
 		const path = join(folder, program);
-		return {path, version: (await execute(path, ['--version'])).stdout.trim().slice(1), [Symbol.dispose]: dispose};
+		// That of another platform cannot be asked.
+		const {version} = JSON.parse(readFileSync(join(folder, 'package', 'package.json'), 'utf8')) as {version: string};
+		return {path, version: platform === process.platform ? (await execute(path, ['--version'])).stdout.trim().slice(1) : version, [Symbol.dispose]: dispose};
 	} catch (error) {
 		dispose();
 		return {problem: `npm pack ${name} failed: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`};

@@ -83,7 +83,7 @@ test('the lock of a process that was killed is free', async () => {
 	await (await lock)[Symbol.asyncDispose]();
 });
 
-test('the folder follows XDG', () => {
+test.runIf(process.platform === 'linux')('the folder follows XDG', () => {
 	expect(registryFolder({XDG_RUNTIME_DIR: '/run/user/1'})).toBe('/run/user/1/dapss');
 	expect(registryFolder({XDG_STATE_HOME: '/s', HOME: '/h'})).toBe('/s/dapss/run');
 	expect(registryFolder({HOME: '/h'})).toBe('/h/.local/state/dapss/run');

@@ -57,6 +57,11 @@ test('the defaults are right', () => {
 	expect(load().tunables).toEqual(defaults);
 });
 
+test('a mark of the encoding at the beginning of config.json, as editors on Windows leave it, is no part of it (case 45)', () => {
+	put('config.json', `\uFEFF${JSON.stringify({cluster: 'lan'})}`);
+	expect(of(load(), 'cluster')).toEqual(['lan', join(home, 'config.json')]);
+});
+
 test('each place lies over the one before, and each value knows its place', () => {
 	const config = put('config.json', {cluster: 'filed', port: 6000, raft: {election_ms: 900}, topics: ['a'], faults: true});
 	const settings = load({port: '6002'}, {DAPSS_PORT: '6001', DAPSS_TOPICS: 'b, c', DAPSS_RAFT_HEARTBEAT_MS: '150'});

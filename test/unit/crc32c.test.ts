@@ -1,0 +1,43 @@
+import {crc32c as native} from '@node-rs/crc32';
+import fc from 'fast-check';
+import {afterEach, describe, expect, test, vi} from 'vitest';
+import {crc32c, crc32cInJavaScript} from '../../core/crc32c.ts';
+
+afterEach(() => {
+	vi.doUnmock('@node-rs/crc32');
+	vi.resetModules();
+});
+
+describe('CRC32C (case 45)', () => {
+	test('has the check value of its definition, and that of RFC 3720', () => {
+		for (const sum of [crc32c, crc32cInJavaScript]) {
+			expect(sum('123456789')).toBe(0xE3_06_92_83);
+			expect(sum(new Uint8Array(32))).toBe(0x8A_91_36_AA);
+			expect(sum('')).toBe(0);
+		}
+	});
+
+	test('in JavaScript gives the sums of the native one, whole and in parts', () => {
+		fc.assert(fc.property(fc.uint8Array({maxLength: 3000, size: 'max'}), fc.nat({max: 0xFF_FF_FF_FF}), fc.nat({max: 3000}), (bytes, seed, at) => {
+			const expected = native(bytes, seed);
+			expect(crc32cInJavaScript(bytes, seed)).toBe(expected);
+			expect(crc32cInJavaScript(bytes.subarray(at), crc32cInJavaScript(bytes.subarray(0, at), seed))).toBe(expected);
+		}));
+		fc.assert(fc.property(fc.string({unit: 'grapheme'}), text => {
+			expect(crc32cInJavaScript(text)).toBe(native(text));
+		}));
+	});
+
+	test('is the native one where that loads', () => {
+		expect(crc32c).toBe(native);
+	});
+
+	test('is the one in JavaScript where the native one does not load', async () => {
+		vi.resetModules();
+		vi.doMock('@node-rs/crc32', () => {
+			throw new Error('Cannot find native binding');
+		});
+		const loaded = await import('../../core/crc32c.ts');
+		expect(loaded.crc32c).toBe(loaded.crc32cInJavaScript);
+	});
+});
