@@ -31,6 +31,7 @@ import type {NodeOptions} from './node-options.ts';
 import {Waiting} from './observe/waiting.ts';
 import {Watchers} from './observe/watchers.ts';
 import {OwnMessages, type FeedFrom} from './own-messages.ts';
+import {subscribeNode, unsubscribeNode} from './own-subscriptions.ts';
 import {Presence} from './presence.ts';
 import {publishHere} from './local-publishing.ts';
 import {readBatches, subscribeHere, type Place} from './local-reading.ts';
@@ -344,34 +345,12 @@ export class Node implements ServedBroker {
 		return readBatches(this, topics.map(topic => composed(topic)), place, sink);
 	}
 
-	async subscribeNode(name: Topic): Promise<void> {
-		const topic = topicNamed(name);
-		const isNew = !this.interests.own.has(topic);
-		using _slot = this.data.table.reserve([topic]);
-		this.interests.own.add(topic);
-		this.own.update();
-		try {
-			await this.interests.settle(topic);
-			if (isNew) await this.#keeping.save();
-		} catch (error) {
-			if (isNew) this.interests.own.delete(topic);
-			throw error;
-		}
+	subscribeNode(topic: Topic): Promise<void> {
+		return subscribeNode({...this, keeping: this.#keeping}, topic);
 	}
 
-	async unsubscribeNode(name: Topic): Promise<void> {
-		// A name that an earlier version took is left as it is.
-		const topic = this.interests.own.has(name) || this.data.isSubscribed(name) ? name : topicNamed(name);
-		if (!this.interests.own.delete(topic) && !this.data.isSubscribed(topic)) throw new DapssError('usage', `Expected a topic that this node is subscribed to, got ${JSON.stringify(topic)}`);
-		this.own.update();
-		try {
-			await this.interests.settle(topic);
-			await this.#keeping.save();
-		} catch (error) {
-			this.interests.own.add(topic);
-			this.own.update();
-			throw error;
-		}
+	unsubscribeNode(topic: Topic): Promise<void> {
+		return unsubscribeNode({...this, keeping: this.#keeping}, topic);
 	}
 
 	async snapshot(): Promise<Snapshot> {
