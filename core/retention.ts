@@ -13,8 +13,8 @@ Pure.
 
 /** What is kept: the newest `bytes` at least, nothing that is in a segment older than `ageMs`, and no more than `bytesMax`. */
 export type Retention = {readonly bytes: number; readonly ageMs: number; readonly nowMs: number; /** @default no bound */ readonly bytesMax?: number};
-/** `age`: older than `storage.retainAgeS`. `size`: beyond `storage.retainBytes` of its topic. `disk`: beyond `limits.diskBytes` of all topics. */
-export type DeletionReason = 'age' | 'size' | 'disk';
+/** `age`, `size`: older or more than is kept of the topic. `disk`: beyond `limits.diskBytes` of all topics. `topic`: the topic was deleted. */
+export type DeletionReason = 'age' | 'size' | 'disk' | 'topic';
 export type Deletion = {readonly reason: DeletionReason; readonly messages: number; readonly bytes: number};
 export type Segment = {readonly first: number; readonly end: number};
 

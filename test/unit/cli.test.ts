@@ -149,7 +149,7 @@ describe('views', () => {
 			clusterId: pictures.healthy.clusterId, foreign: [], duplicates: [], partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0', protocol: 2,
 		});
 		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, name: '', address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs, version: '0.1.0', protocol: 2});
-		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes', 'missing', 'rates']);
+		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes', 'missing', 'rates', 'created', 'retention', 'settings']);
 		expect(JSON.parse((await dapss('status -o json', {broker: new FakeBroker(pictures.leaderless)})).out)).toMatchObject({leader: null});
 	});
 

@@ -165,8 +165,9 @@ describe('the time that ages are judged by', () => {
 });
 
 test('what was deleted, and why, in words (case 16)', () => {
-	expect(deletedWords({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe('news: 3 messages (400 bytes) deleted, 2 of them unread here: older than storage.retain_age_s');
+	expect(deletedWords({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe('news: 3 messages (400 bytes) deleted, 2 of them unread here: older than is kept (storage.retain_age_s, or the topic\'s own)');
 	expect(deletedWords({type: 'deleted', topic, reason: 'disk', messages: 1, bytes: 400, unread: 0})).toBe('news: 1 message (400 bytes) deleted, all read: more than limits.disk_bytes for all topics');
+	expect(deletedWords({type: 'deleted', topic, reason: 'topic', messages: 2, bytes: 400, unread: 0})).toBe('news: 2 messages (400 bytes) deleted, all read: the topic was deleted');
 });
 
 describe('a budget of all topics', () => {
