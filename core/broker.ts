@@ -168,7 +168,7 @@ export class Node implements ServedBroker {
 			self: id, incarnation, lamport, tickMs, config,
 			stampable: () => this.#keeping.stampable(),
 			io: {
-				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic, retentionMs: io.retentionMs,
+				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic, retentionMs: io.retentionMs, noteAge: io.noteAge,
 				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
 				sendControl: (to, packet) => void io.links.send(to, [encodeControl('gossip', packet)]),
 				queuedBytes: to => io.links.queuedBytes(to),

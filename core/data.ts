@@ -41,6 +41,8 @@ export type DataIo = {
 	readonly openTopic: (topic: Topic, onHeader: (header: BatchHeader) => void) => Promise<TopicLog>;
 	/** The time that ages of messages are judged by, milliseconds. */
 	readonly retentionMs: () => number;
+	/** A topic has this retention time, milliseconds. */
+	readonly noteAge: (ageMs: number) => void;
 	/** Removes what the closed log of a topic left. */
 	readonly removeTopic: (topic: Topic) => Promise<void>;
 };
@@ -146,6 +148,7 @@ export class Data implements AsyncDisposable {
 	/** Who subscribes to what, as agreed. */
 	setInterests(interests: ReadonlyMap<Topic, Interest>): void {
 		this.#interests = interests;
+		for (const {settings} of interests.values()) if (settings?.retainAgeS !== undefined) this.#options.io.noteAge(settings.retainAgeS * 1000);
 		this.gossip.setSubscriptions(interests);
 		this.schedulePump();
 	}

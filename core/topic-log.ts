@@ -238,6 +238,7 @@ class IndexedTopicLog implements TopicLog {
 			const {records, next} = await this.#log.read(at, bytesMax);
 			const items: StoredBatch[] = [];
 			let isPast = false;
+			let isCut = false;
 			for (const {bytes} of records) {
 				const record = decodeRecord(bytes);
 				if (record?.type !== (fill ? 'fill' : 'batch') || record.offset + record.batch.count <= wanted) continue;
@@ -245,6 +246,8 @@ class IndexedTopicLog implements TopicLog {
 				if (isPast) break;
 				const {batch, hops, repaired} = record;
 				if (this.#hidden.has(batch)) {
+					isCut = items.length > 0; // What is given at once lies together.
+					if (isCut) break;
 					passed = record.offset + batch.count;
 					continue;
 				}
@@ -255,7 +258,7 @@ class IndexedTopicLog implements TopicLog {
 			const last = items.at(-1);
 			if (last) {
 				const end = last.offset + last.batch.count;
-				if (!isPast && end !== until) this.#remember(end, next); // Else it goes on elsewhere.
+				if (!isPast && !isCut && end !== until) this.#remember(end, next); // Else it goes on elsewhere.
 				return {items, next: end};
 			}
 

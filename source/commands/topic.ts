@@ -6,8 +6,6 @@ import {DapssError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {topicNamed} from '../../core/topic-named.ts';
-import {retainAgeSMax, retainBytesMax} from '../../core/topics/command.ts';
 import {answerTo} from '../ask.ts';
 import {expectInput, withNode, type Context} from '../context.ts';
 import {written, type FlagName} from '../flags.ts';
@@ -37,10 +35,10 @@ function listTopics(context: Context): Promise<number | void> {
 async function createTopic(context: Context): Promise<void> {
 	const {flags, output, terminal} = context;
 	expectInput(context, 2, 2, 'topic create NAME [--retain-age TIME] [--retain-bytes SIZE]');
-	const topic = topicNamed(context.input[1]!);
+	const topic = context.input[1]!.normalize('NFC') as Topic; // The node judges the name and the bounds.
 	const settings: TopicSettings = {
-		...(flags.retainAge === undefined ? {} : {retainAgeS: Math.round(parseDuration(flags.retainAge, '--retain-age', retainAgeSMax * 1000) / 1000)}),
-		...(flags.retainBytes === undefined ? {} : {retainBytes: parseSize(flags.retainBytes, '--retain-bytes', retainBytesMax)}),
+		...(flags.retainAge === undefined ? {} : {retainAgeS: secondsOf(flags.retainAge)}),
+		...(flags.retainBytes === undefined ? {} : {retainBytes: parseSize(flags.retainBytes, '--retain-bytes', Number.MAX_SAFE_INTEGER)}),
 	};
 	const {change, retention} = await withNode(context, async broker => {
 		const made = await broker.createTopic(topic, settings, {update: flags.update ?? false});
@@ -51,10 +49,16 @@ async function createTopic(context: Context): Promise<void> {
 	await terminal.line(output === 'json' ? JSON.stringify({topic, change, settings, retention: retention ?? null}) : `topic ${printable(topic)} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`);
 }
 
+function secondsOf(text: string): number {
+	const seconds = parseDuration(text, '--retain-age', Number.MAX_SAFE_INTEGER) / 1000;
+	if (!Number.isSafeInteger(seconds) || seconds < 1) throw new DapssError('usage', `Expected --retain-age to be whole seconds, at least 1s, got ${JSON.stringify(text)}`);
+	return seconds;
+}
+
 async function deleteTopic(context: Context): Promise<void> {
 	const {flags, output, terminal} = context;
 	expectInput(context, 2, 2, 'topic delete NAME [--yes] [--force]');
-	const topic = context.input[1]! as Topic;
+	const topic = context.input[1]!.normalize('NFC') as Topic;
 	if (flags.yes !== true && !terminal.stdin.isTTY) throw new DapssError('usage', 'Nothing was deleted: without a terminal to ask on, expected --yes');
 	const {messages, missing, label} = await withNode(context, async broker => {
 		const {topics, members} = await broker.snapshot();

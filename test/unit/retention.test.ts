@@ -127,7 +127,7 @@ describe('the time that ages are judged by', () => {
 
 	test('a clock that jumps while the node runs changes no age (case 16)', () => {
 		let monotonicMs = 5000;
-		const clock = new RetentionClock(resumedTime(undefined, {wallMs: start, uptimeMs: 1}, 7 * dayMs), () => monotonicMs);
+		const clock = new RetentionClock(undefined, {wallMs: start, uptimeMs: 1}, 7 * dayMs, () => monotonicMs);
 		monotonicMs += 1000;
 		expect(clock.nowMs).toBe(start + 1000);
 	});
@@ -137,7 +137,7 @@ describe('the time that ages are judged by', () => {
 		let uptimeMs = kept.uptimeMs;
 		let state = kept;
 		for (let days = 0; days <= 7; days += 4) {
-			const clock = new RetentionClock(resumedTime(state, {wallMs: state.nowMs + 9 * dayMs, uptimeMs}, 7 * dayMs), () => monotonicMs);
+			const clock = new RetentionClock(state, {wallMs: state.nowMs + 9 * dayMs, uptimeMs}, 7 * dayMs, () => monotonicMs);
 			expect(clock.isLagging).toBe(true);
 			monotonicMs += 4 * dayMs;
 			uptimeMs += 4 * dayMs;

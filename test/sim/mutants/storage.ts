@@ -20,7 +20,7 @@ export const storageMutants: readonly Mutant[] = [
 	{name: 'file-replaced-early', pitfall: 'a file is replaced before its bytes are on the disk', edits: [{file: 'core/io/files.ts', find: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);\n		await file.datasync();', replace: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);'}]},
 	{name: 'no-mark-of-what-went', pitfall: 'retention forgets where a stream stood', edits: [topicLog('		await this.#markGone(drop);\n', '')]},
 	{name: 'offset-given-twice', pitfall: 'offsets go back after retention and a restart', edits: [topicLog('		this.#nextOffset = Math.max(this.#nextOffset, offset);\n', '')]},
-	{name: 'clock-ahead-believed', pitfall: 'a wall clock that is ahead at a start makes everything old', edits: [{file: 'core/retention.ts', find: ' && kept.laggingMs <= ageMs) return', replace: ' && kept.laggingMs < 0) return'}]},
+	{name: 'clock-ahead-believed', pitfall: 'a wall clock that is ahead at a start makes everything old', edits: [{file: 'core/retention.ts', find: ' && kept.laggingMs <= longestMs) return', replace: ' && kept.laggingMs < 0) return'}]},
 	{name: 'age-by-the-wall-clock', pitfall: 'ages follow a wall clock that jumps', edits: [host('retentionMs: () => retentionClock.nowMs,', 'retentionMs: () => clock.wallMs(),')]},
 	{name: 'age-by-the-publisher', pitfall: 'a message is as old as the clock of its publisher says', edits: [topicLog('this.#came(segments[segment]!.first, cameMs);', 'this.#came(segments[segment]!.first, Math.min(batch.sentAtMs, cameMs));')]},
 	{name: 'age-not-in-the-record', pitfall: 'after a restart a message is as old as its publisher says', edits: [topicLog('Math.min(record.cameMs ?? nowMs, nowMs)', 'Math.min(record.header.sentAtMs, nowMs)')]},
