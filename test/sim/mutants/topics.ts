@@ -1,0 +1,14 @@
+/**
+Mutants of topics that are created and deleted.
+*/
+import type {Mutant} from './mutant.ts';
+
+export const topicMutants: readonly Mutant[] = [
+	{name: 'deleted-is-wanted', pitfall: 'a subscription of after a deletion wants what was deleted, and gets it from who has it still', by: 'state', edits: [{file: 'core/topics/topics.ts', find: 'subscribers.set(node, Math.max(since, this.#deleted.get(topic) ?? 0));', replace: 'subscribers.set(node, since);'}]},
+	{name: 'deletion-outside-the-snapshot', pitfall: 'a node that starts from a snapshot knows of no deletion', by: 'state', edits: [{file: 'core/topics/topics.ts', find: 'deleted: [...this.#deleted]', replace: 'deleted: []'}]},
+	{name: 'deletion-not-witnessed', pitfall: 'who has heard of a deletion stamps earlier than it', by: 'nodes', edits: [{file: 'core/control.ts', find: 'this.#options.lamport.witness(envelope.command.until);', replace: ''}]},
+	{name: 'deleted-is-read', pitfall: 'readers are given what was deleted as long as it is on the disk', by: 'nodes', edits: [{file: 'core/topic-log.ts', find: '				if (this.#hidden.has(batch)) {\n', replace: '				if (batch.lamport < 0) {\n'}]},
+	{name: 'deletion-takes-what-is-later', pitfall: 'what was published after a deletion goes with it, where a node heard of it late', by: 'nodes', edits: [{file: 'core/topic-hidden.ts', find: '(this.#stamps.get(first)?.latest ?? 0) > this.#until', replace: '(this.#stamps.get(first)?.earliest ?? 0) > this.#until'}]},
+	{name: 'released-after-the-deletion', pitfall: 'what was on its way to the log when the deletion was heard of is stored behind it', by: 'nodes', edits: [{file: 'core/data.ts', find: '		// What was released before it is in the log first.\n		this.pump();\n', replace: ''}]},
+	{name: 'deletion-forgotten-at-a-start', pitfall: 'a node that starts again gives out what was deleted and was not removed yet', by: 'nodes', edits: [{file: 'core/data.ts', find: 'if (until !== undefined) log.hide(until);', replace: ''}]},
+];
