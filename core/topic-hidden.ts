@@ -57,8 +57,8 @@ export class HiddenMessages {
 
 	/** Of the closed segments, oldest first, those that hold nothing else; whole prefixes only. */
 	segmentsToDrop<Of extends Segment>(closed: readonly Of[]): readonly Of[] {
-		if (!this.isNew) return [];
-		const kept = closed.findIndex(({first}) => (this.#stamps.get(first)?.latest ?? 0) > this.#until);
+		// One without any message is kept, unless it is in the way of what is to go.
+		const kept = closed.findIndex(({first}) => (this.#stamps.get(first)?.latest ?? (this.isNew ? 0 : Infinity)) > this.#until);
 		return kept === -1 ? closed : closed.slice(0, kept);
 	}
 

@@ -351,9 +351,8 @@ class IndexedTopicLog implements TopicLog {
 
 	async #retain(bounds: Retention): Promise<Retained | undefined> {
 		const active = this.#log.segments().at(-1);
-		const isHiding = this.#hidden.isNew;
 		// One that holds no more than a mark stays, however old.
-		if (!active || (this.messages === 0 && !isHiding)) return undefined;
+		if (!active || (this.#index.messages + this.#fills.messages === 0 && !this.#hidden.isNew)) return undefined;
 		const {bytes, ageMs, nowMs, bytesMax = Infinity} = bounds;
 		const isOld = nowMs - (this.#newestMs.get(active.first) ?? Infinity) > ageMs;
 		if (isOld || this.#hidden.isIn(active) || active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)) await this.#log.roll();

@@ -67,6 +67,9 @@ test('delete removes the messages everywhere, names the subscribers first, and a
 	for (const node of cluster.nodes) await withClient(cluster, node, broker => broker.subscribeNode(orders)); // oxlint-disable-line no-await-in-loop
 	for (const node of cluster.nodes) await publish(cluster, node, ['old', 'old', 'old']); // oxlint-disable-line no-await-in-loop
 	for (const node of cluster.nodes) await expect.poll(() => messagesAt(cluster, node), {timeout: 20_000}).toBe(9); // oxlint-disable-line no-await-in-loop
+	await using client = await cluster.client(first);
+	await using reading = client.subscribe([orders]);
+	await reading.agreed;
 	const refused = await at(cluster, second, 'topic', 'delete', orders, '--yes');
 	expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/has subscribers: \S+, \S+, \S+\. Let them unsubscribe, or delete it nonetheless with --force/)]);
 	// Without a terminal nobody can be asked.
@@ -84,6 +87,14 @@ test('delete removes the messages everywhere, names the subscribers first, and a
 	expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('no member that can be reached has it')]);
 	for (const node of cluster.nodes) await publish(cluster, node, ['new']); // oxlint-disable-line no-await-in-loop
 	for (const node of cluster.nodes) expect(await textsAt(cluster, node, 3)).toEqual(['new', 'new', 'new']); // oxlint-disable-line no-await-in-loop
+	// Who read at the time goes on with what came after the deletion, all of it.
+	const later: string[] = [];
+	for await (const deliveries of reading) {
+		later.push(...deliveries.map(({body}) => Buffer.from(body).toString()));
+		if (later.length >= 3) break;
+	}
+
+	expect([later, reading.dropped]).toEqual([['new', 'new', 'new'], 0]);
 }, 120_000);
 
 test('a node that was down brings nothing of a deleted topic back, neither its own nor that of others (case 14)', async () => {

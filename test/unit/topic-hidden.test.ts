@@ -99,3 +99,13 @@ test('what stays among later messages goes with its segment, and is not told aga
 	expect(await log.retain({...kept, ageMs: 0, nowMs: 2 ** 41})).toMatchObject({deletions: [{reason: 'age', messages: 2}], from: 0, to: 6});
 	expect(log.messages).toBe(0);
 });
+
+test('what lies behind later messages goes when these are gone', async () => {
+	const log = await open(new MemoryLog({segmentBytes: 100}));
+	await append(log, batches([9, 2]));
+	log.hide(5);
+	expect(await log.retain(kept)).toMatchObject({deletions: [{reason: 'topic', messages: 2}]});
+	log.hide(9);
+	expect(await log.retain(kept)).toMatchObject({deletions: [{reason: 'topic', messages: 1}], from: 0, to: 3});
+	expect([log.messages, log.firstOffset, log.nextOffset]).toEqual([0, 3, 3]);
+});
