@@ -92,7 +92,7 @@ function drawLog(random: SeededRandom): Entry[] {
 		const commands: readonly Command[] = [
 			{type: 'name', node, name: random.pick(names)},
 			{type: 'claim', node, incarnation, instance: instance()},
-			{type: 'subscribe', node, topic: 'news' as Topic, since: index},
+			{type: 'subscribe', node, topic: 'news' as Topic, since: random.chance(1, 2) ? 0 : index},
 			{type: 'address', node, address: `h:${random.below(9)}`},
 			{type: 'create', node, topic: 'news' as Topic, settings: {retainAgeS: random.between(1, 2)}, update: random.chance(1, 2)},
 			{type: 'delete', node, topic: 'news' as Topic, until: index, force: random.chance(1, 2)},
