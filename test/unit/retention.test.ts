@@ -148,6 +148,15 @@ describe('the time that ages are judged by', () => {
 		expect(resumedTime(state, {wallMs: start + 17 * dayMs, uptimeMs}, 7 * dayMs)).toEqual({nowMs: start + 17 * dayMs, isLagging: false, laggingMs: 0});
 	});
 
+	test('the shortest retention time of a topic says how far a clock may be ahead, the longest when it is believed (cases 14, 16)', () => {
+		const clock = new RetentionClock(kept, {wallMs: start + 30_000, uptimeMs: kept.uptimeMs}, 7 * dayMs, () => 0);
+		expect([clock.nowMs, clock.note(7 * dayMs), clock.note(8000), clock.note(30 * dayMs), clock.note(8000)]).toEqual([start + 30_000, false, true, true, false]);
+		const next = parseKeptTime(JSON.parse(JSON.stringify({...clock.kept(kept.uptimeMs), laggingMs: 9 * dayMs})));
+		expect(next?.ages).toEqual([8000, 30 * dayMs]);
+		expect(resumedTime(next, {wallMs: start + 60_000, uptimeMs: kept.uptimeMs}, 7 * dayMs)).toMatchObject({nowMs: start + 30_000, isLagging: true});
+		expect(resumedTime({...next!, laggingMs: 31 * dayMs}, {wallMs: start + 60_000, uptimeMs: kept.uptimeMs}, 7 * dayMs)).toMatchObject({nowMs: start + 60_000, isLagging: false});
+	});
+
 	test('whatever the clocks say, no time passes at a start that has not passed (case 16)', () => {
 		const span = fc.integer({min: 0, max: 400 * dayMs});
 		fc.assert(fc.property(span, span, fc.integer({min: 0, max: year2099}), fc.boolean(), (uptimeThen, goneMs, wallMs, isRebooted) => {
