@@ -64,8 +64,9 @@ function drawIncidents(random: SeededRandom, untilMs: number): Event[] {
 	if (!random.chance(1, 2)) return [];
 	return incidentKinds.flatMap(kind => {
 		const own = random.child(kind);
-		if (!own.chance(1, 3)) return [];
-		const everyMs = own.pick([5000, 12_000, 30_000]);
+		const isCommon = kind === 'create-topic' || kind === 'delete-topic';
+		if (!own.chance(isCommon ? 2 : 1, 3)) return [];
+		const everyMs = own.pick(isCommon ? [2000, 5000, 12_000] : [5000, 12_000, 30_000]);
 		const events: Event[] = [];
 		for (let atMs = 4000 + own.between(1, everyMs); atMs < untilMs; atMs += own.between(everyMs >> 1, everyMs * 2)) {
 			events.push({atMs, kind, a: own.below(1 << 16), b: own.below(1 << 16), forMs: own.between(20, 4000)});
