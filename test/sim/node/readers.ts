@@ -94,7 +94,8 @@ export class Readers {
 		this.goOn();
 		return this.#programs.flatMap(({host, seen, from, untold}) => [...seen].flatMap(([topic, {next}]) => {
 			const log = this.#witness.logs.get(host)?.get(topic);
-			const isThere = !log || next === log.nextOffset || (next === undefined && (from === 'now' || log.messages === 0)) || (log.messages === 0 && log.nextOffset - next! <= untold);
+			const isEmpty = log && (log.messages === 0 || this.#witness.deletions.isHidden(log, this.#witness.messages.endingAt(host, topic, log.nextOffset)));
+			const isThere = !log || next === log.nextOffset || (next === undefined && (from === 'now' || log.messages === 0)) || (isEmpty && log.nextOffset - next! <= untold);
 			return isThere ? [] : [`a reader at ${host.id} of ${topic} from ${from} is at ${next}, the log at ${log.nextOffset}`];
 		}));
 	}
@@ -139,7 +140,7 @@ export class Readers {
 		let taken = 0;
 		for (const item of items) {
 			if (program.room <= 0) break;
-			const wrong = this.#witness.deletions.given(program.host, this.#logOf(program), item.batch);
+			const wrong = this.#witness.deletions.given(program.host, this.#logOf(program.host, item.batch.topic), item.batch);
 			if (wrong !== undefined) this.#offsets.problem ??= new Error(wrong);
 			taken++;
 			const {topic} = item.batch;
@@ -175,7 +176,7 @@ export class Readers {
 		this.#claims = this.#claims.filter(claim => {
 			const {program: {host}, topic, to} = claim;
 			if (!this.#isOn(claim.program) || this.#witness.messages.isSpoilt(host)) return false;
-			const log = this.#logOf(claim.program)!;
+			const log = this.#logOf(host, topic)!;
 			const {firstOffset} = log;
 			if (firstOffset >= to || this.#witness.deletions.isHidden(log, this.#witness.messages.endingAt(host, topic, to))) return false;
 			if (host.isPaused) claim.age = 0;
@@ -184,7 +185,7 @@ export class Readers {
 		});
 	}
 
-	#logOf({host, topic}: Program): TopicLog | undefined {
+	#logOf(host: Host, topic: Topic): TopicLog | undefined {
 		return this.#witness.logs.get(host)?.get(topic);
 	}
 
