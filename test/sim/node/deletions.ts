@@ -4,7 +4,7 @@ there or comes back, nothing later goes with it, and in the end it is on no node
 */
 import type {BatchHeader, Topic} from '../../../core/message.ts';
 import type {Deletion} from '../../../core/retention.ts';
-import type {TopicLog} from '../../../core/topic-log.ts';
+import type {Retained, TopicLog} from '../../../core/topic-log.ts';
 import type {Host} from './host.ts';
 
 type Open = {readonly topic: Topic; readonly until: number};
@@ -52,6 +52,11 @@ export class Deletions {
 		const until = this.#hidden.get(log)?.until ?? 0;
 		const later = gone.find(({lamport}) => lamport > until);
 		return later && `what is published after a deletion stays: ${host.id} drops ${later.lamport} of ${later.topic}, deleted up to ${until}`;
+	}
+
+	/** What went is all that was told of now: in a log of a deleted topic, some of it may have been told of before. */
+	isWhole(log: TopicLog, {deletions, from, to}: Retained): boolean {
+		return !this.#hidden.has(log) || deletions.reduce((sum, {messages}) => sum + messages, 0) === to - from;
 	}
 
 	/** Whether a message that ends at the offset is in the log and hidden. */

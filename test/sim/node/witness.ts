@@ -293,7 +293,7 @@ export class Witness {
 				const gone = this.messages.retained(host, topic, log.firstOffset, retained ? nextOffset : 0);
 				const problem = retained && (this.ages.taken(host, gone, retained.deletions, given[0].ageMs) ?? this.deletions.taken(host, log, gone, retained.deletions));
 				if (problem !== undefined) throw this.#problem(problem);
-				if (retained && host.node) this.unread.taken(host, topic, retained, readBefore, this.readUpTo(host, topic));
+				if (retained && host.node && this.deletions.isWhole(log, retained)) this.unread.taken(host, topic, retained, readBefore, this.readUpTo(host, topic));
 				if (retained) this.upkeep(host);
 				return retained;
 			},
