@@ -55,10 +55,10 @@ export class HiddenMessages {
 		return this.isNew && (this.#stamps.get(first)?.earliest ?? Infinity) <= this.#until;
 	}
 
-	/** Of the closed segments, oldest first, those that hold nothing else; whole prefixes only. */
-	segmentsToDrop<Of extends Segment>(closed: readonly Of[]): readonly Of[] {
+	/** Of the closed segments, oldest first, those that hold nothing else; whole prefixes only. @param isDamaged one without any message may have lost some, which may come back */
+	segmentsToDrop<Of extends Segment>(closed: readonly Of[], isDamaged: boolean): readonly Of[] {
 		// One without any message is kept, unless it is in the way of what is to go.
-		const kept = closed.findIndex(({first}) => (this.#stamps.get(first)?.latest ?? (this.isNew ? 0 : Infinity)) > this.#until);
+		const kept = closed.findIndex(({first}) => (this.#stamps.get(first)?.latest ?? (this.isNew && !isDamaged ? 0 : Infinity)) > this.#until);
 		return kept === -1 ? closed : closed.slice(0, kept);
 	}
 

@@ -357,7 +357,8 @@ class IndexedTopicLog implements TopicLog {
 		const isOld = nowMs - (this.#newestMs.get(active.first) ?? Infinity) > ageMs;
 		if (isOld || this.#hidden.isIn(active) || active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)) await this.#log.roll();
 		const closed = this.#log.segments().slice(0, -1);
-		const deleted = this.#hidden.segmentsToDrop(closed);
+		// What came back into a hole lies elsewhere, and goes with the segment of the hole: it may be later than the deletion.
+		const deleted = this.#fills.messages > 0 ? [] : this.#hidden.segmentsToDrop(closed, this.missing > 0);
 		const dropped = [
 			...deleted.map(segment => ({segment, reason: 'topic'} as const)),
 			...segmentsToDrop(closed.slice(deleted.length), this.#log.end, first => this.#newestMs.get(first) ?? -Infinity, bounds),
