@@ -54,9 +54,9 @@ export class Deletions {
 		return later && `what is published after a deletion stays: ${host.id} drops ${later.lamport} of ${later.topic}, deleted up to ${until}`;
 	}
 
-	/** What went is all that was told of now: in a log of a deleted topic, some of it may have been told of before. */
+	/** What was read of what went is to be judged: the deletion of a topic is told in any case, and of its log some may have been told of before. */
 	isWhole(log: TopicLog, {deletions, from, to}: Retained): boolean {
-		return !this.#hidden.has(log) || deletions.reduce((sum, {messages}) => sum + messages, 0) === to - from;
+		return !this.#hidden.has(log) || (deletions.every(({reason}) => reason !== 'topic') && deletions.reduce((sum, {messages}) => sum + messages, 0) === to - from);
 	}
 
 	/** Whether a message that ends at the offset is in the log and hidden. */
