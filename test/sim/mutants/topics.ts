@@ -9,6 +9,5 @@ export const topicMutants: readonly Mutant[] = [
 	{name: 'deletion-not-witnessed', pitfall: 'who has heard of a deletion stamps earlier than it', by: 'nodes', edits: [{file: 'core/control.ts', find: 'this.#options.lamport.witness(envelope.command.until);', replace: ''}]},
 	{name: 'deleted-is-read', pitfall: 'readers are given what was deleted as long as it is on the disk', by: 'nodes', edits: [{file: 'core/topic-log.ts', find: '				if (this.#hidden.has(batch)) {\n', replace: '				if (batch.lamport < 0) {\n'}]},
 	{name: 'deletion-takes-what-is-later', pitfall: 'what was published after a deletion goes with it, where a node heard of it late', by: 'nodes', edits: [{file: 'core/topic-hidden.ts', find: '(this.#stamps.get(first)?.latest ?? (', replace: '(this.#stamps.get(first)?.earliest ?? ('}]},
-	{name: 'released-after-the-deletion', pitfall: 'what was on its way to the log when the deletion was heard of is stored behind it', by: 'nodes', edits: [{file: 'core/data.ts', find: '		// What was released before it is in the log first.\n		this.pump();\n', replace: ''}]},
 	{name: 'deletion-not-carried-out', pitfall: 'a node that hears of a deletion keeps the messages', by: 'nodes', edits: [{file: 'core/data.ts', find: 'if (live?.hide(until)) this.#retain(', replace: 'if (live && until < 0) this.#retain('}]},
 ];
