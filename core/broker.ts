@@ -113,6 +113,7 @@ export class Node implements ServedBroker {
 			},
 			protocolMax: options.protocolMax,
 			speaks: peer => io.links.speaks(peer),
+			isConfirmed: () => this.identity.isConfirmed,
 			send: (to, packet) => void this.#relay.send(to, encodeControl('raft', packet)),
 			isReachable: node => this.presence.isReachable(node),
 			isReached: node => this.presence.reach(node) !== undefined,

@@ -46,6 +46,8 @@ export type ControlOptions = {
 	readonly protocolMax?: number;
 	/** What a peer speaks, as it said last. @default of none anything is known */
 	readonly speaks?: (peer: NodeId) => Spoken | undefined;
+	/** This process speaks for the node. @default always */
+	readonly isConfirmed?: () => boolean;
 	/** Members that are heard from now, self included. */
 	readonly isReachable: (node: NodeId) => boolean;
 	/** A working link leads to it, over at most one other member. */
@@ -500,7 +502,8 @@ export class Control {
 	}
 
 	#raiseProtocol(members: readonly NodeId[]): void {
-		const {self, protocolMax = 1, speaks = () => undefined} = this.#options;
+		const {self, protocolMax = 1, speaks = () => undefined, isConfirmed = () => true} = this.#options;
+		if (!isConfirmed()) return;
 		const protocol = protocolToPropose(this.topics.protocol, protocolMax, members.filter(id => id !== self).map(id => speaks(id)?.protocol));
 		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
 		this.#isRaisingProtocol = true;
