@@ -249,7 +249,6 @@ test.skipIf(!previous)('a follower goes on from a node of the previous release t
 	expect(stdout.split('\n').slice(0, -1)).toEqual(texts);
 }, 120_000);
 
-describe('a program that speaks protocol 3 only', () => {
 describe('a program that speaks protocol 4 only', () => {
 	let later: Release;
 	beforeAll(() => {

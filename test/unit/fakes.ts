@@ -2,7 +2,10 @@
 A command line without a cluster: a broker that answers from a picture, streams that remember what was written.
 */
 import {PassThrough, Writable, type Readable} from 'node:stream';
-import {leftReason, type Broker, type Chosen, type DapssError, type DeletedTopic, type Delivery, type FaultCommand, type FindOptions, type From, type NoneFoundError, type Published, type Subscription, type TopicChange, type TopicSettings, type followWith} from '../../core/api.ts';
+import {leftReason, type Broker, type DeletedTopic, type Delivery, type FaultCommand, type From, type Published, type Subscription, type TopicChange, type TopicSettings} from '../../core/api.ts';
+import {DapssError, NoneFoundError} from '../../core/errors.ts';
+import type {Chosen, FindOptions} from '../../core/find.ts';
+import {followWith} from '../../core/follow.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
