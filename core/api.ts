@@ -6,6 +6,7 @@ import type {RecordedEvent} from './observe/events.ts';
 import type {Snapshot} from './observe/snapshot.ts';
 import type {Message, NodeId, Topic} from './message.ts';
 import type {TopicPosition} from './position.ts';
+import type {TopicSettings} from './topics/command.ts';
 
 /** Why a node stopped that left its cluster. */
 export const leftReason = 'left the cluster';
@@ -56,6 +57,12 @@ export type FaultCommand =
 	| {readonly type: 'drop'; readonly percent: number; readonly forMs: number}
 	| {readonly type: 'heal'};
 
+export type {TopicSettings} from './topics/command.ts';
+/** What `createTopic` found: `changed` is said of one that had other settings. */
+export type TopicChange = 'created' | 'changed' | 'unchanged';
+/** `messages`: the most that one member had. `missing`: members that have not confirmed yet that it is deleted there, since they are away: they delete it when they return. */
+export type DeletedTopic = {readonly messages: number; readonly missing: readonly NodeId[]};
+
 export type Broker = AsyncDisposable & {
 	/** Resolves once every message is stored on the node's disk (fsync). @throws `too-large`, `storage`, `closed`, `usage` */
 	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published>;
@@ -64,6 +71,16 @@ export type Broker = AsyncDisposable & {
 	/** Subscribe the node itself, until `unsubscribeNode`: its feed shows the messages. Resolves on commit. @throws `no-quorum`, `no-leader` */
 	subscribeNode(topic: Topic): Promise<void>;
 	unsubscribeNode(topic: Topic): Promise<void>;
+	/**
+	The topic is there from now on, also without subscribers and messages, and keeps what the settings say, on every node. One that has other settings is left as
+	it is, unless `update` is set. @throws `usage`, `refused` with the reason, `no-quorum`, `no-leader`
+	*/
+	createTopic(topic: Topic, settings?: TopicSettings, options?: {readonly update?: boolean}): Promise<TopicChange>;
+	/**
+	Delete what was published to the topic, on every node, with its settings. `force`: also while nodes are subscribed, which ends their subscriptions; those that
+	somebody reads through begin anew. Under the same name a new topic may begin at once. @throws `usage` for a topic that is nowhere, `refused` with the reason, `no-quorum`, `no-leader`
+	*/
+	deleteTopic(topic: Topic, options?: {readonly force?: boolean}): Promise<DeletedTopic>;
 	snapshot(): Promise<Snapshot>;
 	/** At most `console.framesPerSecond` calls a second, each with a new snapshot. */
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable;

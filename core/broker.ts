@@ -5,7 +5,7 @@ program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {Acquaintances} from './acquaintances.ts';
 import {parseAddress} from './address.ts';
-import type {FaultCommand, Published, SubscribeOptions, Subscription} from './api.ts';
+import type {DeletedTopic, FaultCommand, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from './api.ts';
 import {Control} from './control.ts';
 import {Data} from './data.ts';
 import {DapssError, errorMessage} from './errors.ts';
@@ -31,6 +31,7 @@ import type {NodeOptions} from './node-options.ts';
 import {Waiting} from './observe/waiting.ts';
 import {Watchers} from './observe/watchers.ts';
 import {OwnMessages, type FeedFrom} from './own-messages.ts';
+import {subscribeNode, unsubscribeNode, type OwnSubscriptionsOptions} from './own-subscriptions.ts';
 import {Presence} from './presence.ts';
 import {publishHere} from './local-publishing.ts';
 import {readBatches, subscribeHere, type Place} from './local-reading.ts';
@@ -39,6 +40,7 @@ import type {BatchSink} from './reader.ts';
 import type {BatchReading, ServedBroker} from './remote/server.ts';
 import {Stack} from './stack.ts';
 import {parseSwimPacket} from './swim/packet.ts';
+import {TopicAdmin} from './topic-admin.ts';
 import {composed, topicNamed} from './topic-named.ts';
 import {Upkeep} from './upkeep.ts';
 import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from './wire.ts';
@@ -73,6 +75,8 @@ export class Node implements ServedBroker {
 	readonly #pauses: PauseWatch;
 	readonly #acquaintances: Acquaintances;
 	readonly #management: Management;
+	readonly #topicAdmin: TopicAdmin;
+	readonly #subscriptions: OwnSubscriptionsOptions;
 	readonly #relay: Relay;
 	#caredMs = 0;
 	readonly #upkeep: Upkeep;
@@ -93,6 +97,9 @@ export class Node implements ServedBroker {
 		// What costs a leader its leadership is worth a report.
 		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		const nowMs = (): number => io.clock.monotonicMs();
+		const label = (node: NodeId): string => this.control.topics.name(node) || node;
+		const isReached = (node: NodeId): boolean => this.presence.reach(node) !== undefined;
+		const sendControl = (to: NodeId, kind: 'manage' | 'managed', packet: unknown): boolean => this.#relay.send(to, encodeControl(kind, packet));
 		const failed = (error: unknown): void => this.#fail(error);
 		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.control.topics.name(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
@@ -106,6 +113,7 @@ export class Node implements ServedBroker {
 			},
 			protocolMax: options.protocolMax,
 			speaks: peer => io.links.speaks(peer),
+			isConfirmed: () => this.identity.isConfirmed,
 			send: (to, packet) => void this.#relay.send(to, encodeControl('raft', packet)),
 			isReachable: node => this.presence.isReachable(node),
 			isReached: node => this.presence.reach(node) !== undefined,
@@ -149,9 +157,7 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.#management = new Management({
-			self: id, control: this.control, nowMs, label: node => this.control.topics.name(node) || node,
-			isReachable: node => this.presence.reach(node) !== undefined,
-			send: (to, kind, packet) => this.#relay.send(to, encodeControl(kind, packet)),
+			self: id, control: this.control, nowMs, label, isReachable: isReached, send: sendControl,
 		});
 		this.#relay = new Relay({
 			self: id, links: io.links,
@@ -163,7 +169,7 @@ export class Node implements ServedBroker {
 			self: id, incarnation, lamport, tickMs, config,
 			stampable: () => this.#keeping.stampable(),
 			io: {
-				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic, retentionMs: io.retentionMs,
+				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic, retentionMs: io.retentionMs, noteAge: io.noteAge,
 				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
 				sendControl: (to, packet) => void io.links.send(to, [encodeControl('gossip', packet)]),
 				queuedBytes: to => io.links.queuedBytes(to),
@@ -176,18 +182,23 @@ export class Node implements ServedBroker {
 				refilled: (topic, messages, missing) => emit({type: 'refilled', topic, messages, missing}),
 				synced: (peer, messages) => this.presence.synced(peer, messages),
 				deleted(topic, deletion) {
-					if (deletion.unread > 0 || deletion.reason === 'disk') emit({type: 'deleted', topic, ...deletion});
+					if (deletion.unread > 0 || deletion.reason === 'disk' || deletion.reason === 'topic') emit({type: 'deleted', topic, ...deletion});
 				},
 				bound: name => this.journal.bound(name),
 			},
 		});
-		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.identity.propose(command), former: options.former?.since ?? []});
+		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.identity.propose(command), former: options.former?.since ?? [], given: new Set(config.topics.map(topic => composed(topic as Topic)))});
 		this.own = new OwnMessages(this.data, () => this.interests.own);
 		this.#upkeep = new Upkeep({data: this.data, control: this.control, interests: this.interests, journal: this.journal, topicsMax: config.limits.topics, room: io.room, failed});
 		void io.raftStore.failed.then(failed);
 		this.#keeping = new Keeping({
 			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
 			clusterId: () => this.clusterId, lamport, write: state => io.save(state),
+		});
+		this.#subscriptions = {data: this.data, interests: this.interests, own: this.own, keeping: this.#keeping};
+		this.#topicAdmin = new TopicAdmin({
+			...this.#subscriptions, self: id, control: this.control, lamport, lamportJumpMax: config.gossip.lamportJumpMax, nowMs, label, isReachable: isReached, send: sendControl,
+			propose: command => this.identity.propose(command),
 		});
 		this.#leaving = new Leaving({
 			management: this.#management, keeping: this.#keeping, topics: this.control.topics, hasAsked: options.former?.left === 'asked',
@@ -209,6 +220,7 @@ export class Node implements ServedBroker {
 	/** Read the logs back; then time begins. Packets may come in afterwards. */
 	async start(): Promise<void> {
 		const {io} = this.options;
+		this.#topicAdmin.agreed();
 		await this.#upkeep.recover(io.knownTopics, this.options.topics);
 		this.#onAgreed();
 		this.#pauses.ticked(io.clock.monotonicMs());
@@ -294,8 +306,8 @@ export class Node implements ServedBroker {
 			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
 			case kinds.probe: return this.identity.onProbe(from, frame);
 			case kinds.present: return this.identity.doubles.answered(from);
-			case kinds.manage: return this.#judge(from, this.#management.onWish(from, frame));
-			case kinds.managed: return this.#judge(from, this.#management.onAnswer(frame));
+			case kinds.manage: return this.#judge(from, this.#topicAdmin.onQuestion(from, frame) || this.#management.onWish(from, frame));
+			case kinds.managed: return this.#judge(from, this.#topicAdmin.onAnswer(from, frame) || this.#management.onAnswer(frame));
 			default: this.#judge(from, false);
 		}
 	}
@@ -344,34 +356,20 @@ export class Node implements ServedBroker {
 		return readBatches(this, topics.map(topic => composed(topic)), place, sink);
 	}
 
-	async subscribeNode(name: Topic): Promise<void> {
-		const topic = topicNamed(name);
-		const isNew = !this.interests.own.has(topic);
-		using _slot = this.data.table.reserve([topic]);
-		this.interests.own.add(topic);
-		this.own.update();
-		try {
-			await this.interests.settle(topic);
-			if (isNew) await this.#keeping.save();
-		} catch (error) {
-			if (isNew) this.interests.own.delete(topic);
-			throw error;
-		}
+	subscribeNode(topic: Topic): Promise<void> {
+		return subscribeNode(this.#subscriptions, topic);
 	}
 
-	async unsubscribeNode(name: Topic): Promise<void> {
-		// A name that an earlier version took is left as it is.
-		const topic = this.interests.own.has(name) || this.data.isSubscribed(name) ? name : topicNamed(name);
-		if (!this.interests.own.delete(topic) && !this.data.isSubscribed(topic)) throw new DapssError('usage', `Expected a topic that this node is subscribed to, got ${JSON.stringify(topic)}`);
-		this.own.update();
-		try {
-			await this.interests.settle(topic);
-			await this.#keeping.save();
-		} catch (error) {
-			this.interests.own.add(topic);
-			this.own.update();
-			throw error;
-		}
+	unsubscribeNode(topic: Topic): Promise<void> {
+		return unsubscribeNode(this.#subscriptions, topic);
+	}
+
+	createTopic(topic: Topic, settings: TopicSettings = {}, {update = false}: {readonly update?: boolean} = {}): Promise<TopicChange> {
+		return this.#topicAdmin.create(topic, settings, update);
+	}
+
+	deleteTopic(topic: Topic, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
+		return this.#topicAdmin.delete(topic, force);
 	}
 
 	async snapshot(): Promise<Snapshot> {
@@ -390,12 +388,12 @@ export class Node implements ServedBroker {
 		return this.control.readIndex();
 	}
 
-	async transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
-		return (await this.#management.carryOut({type: 'transfer', to})).leader;
+	transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
+		return this.#management.transfer(to);
 	}
 
-	async removeMember(node: NodeId): Promise<void> {
-		await this.#management.carryOut({type: 'remove', node});
+	removeMember(node: NodeId): Promise<void> {
+		return this.#management.remove(node);
 	}
 
 	leave(): Promise<void> {
@@ -430,6 +428,7 @@ export class Node implements ServedBroker {
 		this.#watchers[Symbol.dispose]();
 		this.control.close();
 		this.#management.close();
+		this.#topicAdmin.close();
 		const behind = await this.own.readOut(this.options.io.clock);
 		if (behind > 0) this.journal.record({type: 'warning', text: `The node stops while who follows it is ${behind} messages behind: they are in its log`});
 		await this.data[Symbol.asyncDispose]();
@@ -467,6 +466,7 @@ export class Node implements ServedBroker {
 		if (this.phase === 'running') this.identity.tick();
 		else this.identity.gate.tick();
 		this.#management.check();
+		this.#topicAdmin.tick();
 		this.data.tick();
 		if (nowMs - this.#caredMs >= careMs) {
 			this.#caredMs = nowMs;
@@ -510,7 +510,9 @@ export class Node implements ServedBroker {
 		}
 
 		this.data.gossip.setRemoved(topics.removed());
-		this.data.setInterests(new Map(topics.topics().map(({name, subscribers}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id)}])));
+		this.#topicAdmin.agreed();
+		this.data.setInterests(new Map(topics.topics().map(({name, subscribers, settings}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id), settings}])));
+		this.interests.agreed();
 		this.own.update();
 		if (topics.isRemoved(this.id)) this.#onRemoved();
 	}

@@ -11,6 +11,7 @@ import type {Random} from './machine.ts';
 import type {JoinAnswer, JoinRequest} from './joining.ts';
 import {isGenuine, type Resignation} from './membership/resignation.ts';
 import type {NodeId} from './message.ts';
+import {agreedEvent} from './observe/agreed-events.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import {protocolRefusal, protocolToPropose} from './membership/agreed-protocol.ts';
 import {JoinRefusals} from './membership/join-refusals.ts';
@@ -45,6 +46,8 @@ export type ControlOptions = {
 	readonly protocolMax?: number;
 	/** What a peer speaks, as it said last. @default of none anything is known */
 	readonly speaks?: (peer: NodeId) => Spoken | undefined;
+	/** This process speaks for the node. @default always */
+	readonly isConfirmed?: () => boolean;
 	/** Members that are heard from now, self included. */
 	readonly isReachable: (node: NodeId) => boolean;
 	/** A working link leads to it, over at most one other member. */
@@ -106,6 +109,7 @@ export class Control {
 		this.topics = new Topics({topicsMax: config.limits.topics, membersMax: config.limits.members});
 		const {recovered} = store;
 		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
+		lamport.witness(this.topics.latestSince); // The ceiling that was kept may be of before.
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#voters = recovered.snapshot?.configuration.voters ?? [];
 		this.#replay = new Replay(recovered.entries.at(-1)?.index ?? this.#snapshotIndex);
@@ -393,6 +397,8 @@ export class Control {
 				const {envelope, result, events} = this.topics.apply(entry.index, entry.data);
 				if (!envelope) break;
 				this.#options.lamport.witness(envelope.lamport);
+				// What is published from now on is stamped later than what was deleted.
+				if (envelope.command.type === 'delete') this.#options.lamport.witness(envelope.command.until);
 				if (!this.#replay.isOld(entry.index)) for (const event of events) this.#tell(event);
 				this.proposals.applied(envelope, result);
 				break;
@@ -443,38 +449,11 @@ export class Control {
 	}
 
 	#tell(event: TopicsEvent): void {
-		switch (event.type) {
-			case 'subscribed':
-			case 'unsubscribed': {
-				this.#options.emit(event);
-				break;
-			}
-
-			case 'added':
-			case 'moved': {
-				this.#options.announce?.(event.node);
-				break;
-			}
-
-			case 'removed': {
-				this.#options.emit({type: 'member', id: event.node, address: event.address, state: 'left'});
-				break;
-			}
-
-			case 'named': {
-				this.#hasSaidName ||= event.node === this.#options.self;
-				this.#options.emit({type: 'named', id: event.node, name: event.name, ...(event.was === undefined ? {} : {was: event.was})});
-				break;
-			}
-
-			case 'protocol': {
-				this.#options.emit(event);
-				break;
-			}
-
-			case 'founded': break;
-			default: event satisfies never;
-		}
+		const {self, announce, emit} = this.#options;
+		if (event.type === 'added' || event.type === 'moved') announce?.(event.node);
+		if (event.type === 'named') this.#hasSaidName ||= event.node === self;
+		const told = agreedEvent(event);
+		if (told) emit(told);
 	}
 
 	async #compact(): Promise<void> {
@@ -523,7 +502,8 @@ export class Control {
 	}
 
 	#raiseProtocol(members: readonly NodeId[]): void {
-		const {self, protocolMax = 1, speaks = () => undefined} = this.#options;
+		const {self, protocolMax = 1, speaks = () => undefined, isConfirmed = () => true} = this.#options;
+		if (!isConfirmed()) return;
 		const protocol = protocolToPropose(this.topics.protocol, protocolMax, members.filter(id => id !== self).map(id => speaks(id)?.protocol));
 		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
 		this.#isRaisingProtocol = true;

@@ -26,6 +26,7 @@ import type {BatchSink, Reader} from './reader.ts';
 import {sharesOfBudget, type Deletion, type Retention} from './retention.ts';
 import type {TopicLog} from './topic-log.ts';
 import {TopicTable} from './topic-table.ts';
+import type {TopicSettings} from './topics/command.ts';
 
 export type DataIo = {
 	readonly clock: Clock;
@@ -40,6 +41,8 @@ export type DataIo = {
 	readonly openTopic: (topic: Topic, onHeader: (header: BatchHeader) => void) => Promise<TopicLog>;
 	/** The time that ages of messages are judged by, milliseconds. */
 	readonly retentionMs: () => number;
+	/** A topic has this retention time, milliseconds. */
+	readonly noteAge: (ageMs: number) => void;
 	/** Removes what the closed log of a topic left. */
 	readonly removeTopic: (topic: Topic) => Promise<void>;
 };
@@ -71,7 +74,8 @@ export type DataOptions = {
 	readonly stampable: () => Promise<void> | undefined;
 };
 
-export type Interest = {readonly subscribers: readonly NodeId[]; readonly since: number | undefined};
+/** `settings`: of a topic that was created. */
+export type Interest = {readonly subscribers: readonly NodeId[]; readonly since: number | undefined; readonly settings?: TopicSettings | undefined};
 
 const inFlightBytesMax = 64 * 1024 * 1024;
 
@@ -80,8 +84,10 @@ export class Data implements AsyncDisposable {
 	readonly publisher: Publisher;
 	readonly table: TopicTable;
 	/** Messages that retention deleted since the start, by reason, and how many of them nobody had read here. */
-	readonly deleted = {age: 0, size: 0, disk: 0, unread: 0};
+	readonly deleted = {age: 0, size: 0, disk: 0, topic: 0, unread: 0};
 	#interests: ReadonlyMap<Topic, Interest> = new Map();
+	/** The Lamport time up to which the messages of a topic are deleted. */
+	#deletions: ReadonlyMap<Topic, number> = new Map();
 	readonly #options: DataOptions;
 	readonly rates = new RateSampler<Topic>();
 	/** Since the start, of all topics, also of those that are gone. */
@@ -103,10 +109,7 @@ export class Data implements AsyncDisposable {
 		this.table = new TopicTable({
 			topicsMax: config.limits.topics, agreed: () => this.#interests, onWritten: (live, items) => this.#onWritten(live, items),
 			failed: options.hooks.failed, slots: new ReadSlots(config.limits.reads), onFull: () => options.hooks.bound('topics'), removeLog: topic => io.removeTopic(topic),
-			openLog: topic => io.openTopic(topic, header => {
-				this.gossip.recover(header);
-				lamport.witness(header.lamport);
-			}),
+			openLog: topic => this.#openLog(topic),
 		});
 	}
 
@@ -127,9 +130,25 @@ export class Data implements AsyncDisposable {
 		return await this.publisher.publish(topic, bodies);
 	}
 
+	/** The topics that were deleted, as agreed, and up to which Lamport time. Before `setInterests` of the same agreement. Those that are new. */
+	setDeletions(deletions: ReadonlyMap<Topic, number>): ReadonlyArray<readonly [Topic, number]> {
+		// What was released before it is in the log first.
+		this.pump();
+		const fresh = [...deletions].filter(([topic, until]) => this.#deletions.get(topic) !== until);
+		this.#deletions = new Map(deletions);
+		for (const [topic, until] of fresh) {
+			this.gossip.deleted(topic, until);
+			const live = this.topics.get(topic);
+			if (live?.hide(until)) this.#retain(live, {}, () => false).catch((error: unknown) => this.#options.hooks.failed(error));
+		}
+
+		return fresh;
+	}
+
 	/** Who subscribes to what, as agreed. */
 	setInterests(interests: ReadonlyMap<Topic, Interest>): void {
 		this.#interests = interests;
+		for (const {settings} of interests.values()) if (settings?.retainAgeS !== undefined) this.#options.io.noteAge(settings.retainAgeS * 1000);
 		this.gossip.setSubscriptions(interests);
 		this.schedulePump();
 	}
@@ -216,15 +235,15 @@ export class Data implements AsyncDisposable {
 
 	/** Drop what is older or more than is kept, of each topic and of all; called now and then. @param isRead of topics whose messages were read, although no subscription is agreed yet */
 	async retain(isRead: (topic: Topic) => boolean = () => false): Promise<void> {
-		const {config: {storage, limits}} = this.#options;
+		const {config: {limits}} = this.#options;
 		for (const live of this.topics.values()) {
 			// oxlint-disable-next-line no-await-in-loop -- one unlink at a time is enough
-			await this.#retain(live, {bytes: storage.retainBytes, bytesMax: limits.diskBytes}, isRead);
+			await this.#retain(live, {bytesMax: limits.diskBytes}, isRead);
 		}
 
 		for (const [live, bytesMax] of sharesOfBudget(new Map([...this.topics.values()].map(one => [one, one.bytes])), limits.diskBytes)) {
 			// oxlint-disable-next-line no-await-in-loop
-			await this.#retain(live, {bytes: storage.retainBytes, bytesMax}, isRead);
+			await this.#retain(live, {bytesMax}, isRead);
 		}
 	}
 
@@ -245,13 +264,31 @@ export class Data implements AsyncDisposable {
 		await this.table.close();
 	}
 
-	async #retain(live: LiveTopic, bounds: Pick<Retention, 'bytes' | 'bytesMax'>, isRead: (topic: Topic) => boolean): Promise<void> {
-		const {config: {storage}, io, hooks} = this.#options;
+	/** What is kept of the topic: by its own settings, or as this node is configured. */
+	retentionOf(topic: Topic): {readonly retainAgeS: number; readonly retainBytes: number} {
+		const {config: {storage: {retainAgeS, retainBytes}}} = this.#options;
+		return {retainAgeS, retainBytes, ...this.#interests.get(topic)?.settings};
+	}
+
+	async #openLog(topic: Topic): Promise<TopicLog> {
+		const {io, lamport} = this.#options;
+		const log = await io.openTopic(topic, header => {
+			this.gossip.recover(header);
+			lamport.witness(header.lamport);
+		});
+		const until = this.#deletions.get(topic);
+		if (until !== undefined) log.hide(until); // The next `retain` drops it.
+		return log;
+	}
+
+	async #retain(live: LiveTopic, bounds: Pick<Retention, 'bytesMax'>, isRead: (topic: Topic) => boolean): Promise<void> {
+		const {io, hooks} = this.#options;
 		const {name, slowest} = live;
-		const retained = await live.retain({...bounds, ageMs: storage.retainAgeS * 1000, nowMs: io.retentionMs()});
+		const {retainAgeS, retainBytes} = this.retentionOf(name);
+		const retained = await live.retain({...bounds, bytes: retainBytes, ageMs: retainAgeS * 1000, nowMs: io.retentionMs()});
 		if (retained) this.gossip.retained(name, retained.floors);
 		// Who subscribes elsewhere was sent it; readers here have a place in the log.
-		const readEnd = slowest ?? (this.#interests.has(name) || isRead(name) ? Infinity : live.readEnd);
+		const readEnd = slowest ?? ((this.#interests.get(name)?.subscribers.length ?? 0) > 0 || isRead(name) ? Infinity : live.readEnd);
 		let at = retained?.from ?? 0;
 		for (const deletion of retained?.deletions ?? []) {
 			const unread = Math.max(0, at + deletion.messages - Math.max(at, readEnd));

@@ -16,6 +16,8 @@ export type InterestsOptions = {
 	readonly propose: (command: Command) => Promise<void>;
 	/** Lamport times from which on topics were subscribed to before this node had to join anew. */
 	readonly former: ReadonlyArray<readonly [Topic, number]>;
+	/** Topics that this start names: they are wanted whatever was before. */
+	readonly given: ReadonlySet<string>;
 };
 
 export class Interests {
@@ -24,11 +26,14 @@ export class Interests {
 	readonly #readers = new Map<Topic, number>();
 	readonly #running = new Map<Topic, Promise<void>>();
 	readonly #former: Map<Topic, number>;
+	/** From when on the node's own topics were agreed last, to tell a subscription of before a deletion from a later one. */
+	readonly #agreed: Map<Topic, number>;
 	readonly #options: InterestsOptions;
 
 	constructor(options: InterestsOptions) {
 		this.#options = options;
 		this.#former = new Map(options.former);
+		this.#agreed = new Map(options.former.filter(([topic]) => !options.given.has(topic)));
 	}
 
 	/** From which time on the node's own topics are subscribed to, as agreed, or as it will be asked for. */
@@ -38,6 +43,28 @@ export class Interests {
 			const time = topics.subscribers(topic).get(self) ?? this.#former.get(topic);
 			return time === undefined ? [] : [[topic, time] as const];
 		});
+	}
+
+	/** The agreed state changed. */
+	agreed(): void {
+		const {self, topics} = this.#options;
+		for (const topic of this.own) {
+			const since = topics.subscribers(topic).get(self);
+			if (since !== undefined) this.#agreed.set(topic, since);
+		}
+	}
+
+	/**
+	The topic was deleted, with what is stamped up to `until`. What the node wanted of it for itself ends with it; who reads it through the node gets what comes
+	later. True when the node wanted it for itself.
+	*/
+	deleted(topic: Topic, until: number): boolean {
+		const {self, topics} = this.#options;
+		if (topics.subscribers(topic).has(self)) return false; // It subscribed anew since.
+		if (this.#readers.has(topic)) this.#former.set(topic, until);
+		const since = this.#agreed.get(topic);
+		this.#agreed.delete(topic);
+		return since !== undefined && since < until && this.own.delete(topic);
 	}
 
 	isWanted(topic: Topic): boolean {

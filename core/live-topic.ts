@@ -26,6 +26,8 @@ export class LiveTopic implements AsyncDisposable {
 	readEnd = 0;
 	#log: TopicLog | undefined;
 	#writtenEnd = 0;
+	/** What is stamped up to here is deleted. */
+	#hiddenUntil = 0;
 	/** Appends that came before the log was open: later ones queue behind them. */
 	#early = 0;
 	readonly #opened: Promise<TopicLog>;
@@ -40,6 +42,7 @@ export class LiveTopic implements AsyncDisposable {
 		this.#onWritten = onWritten;
 		this.#opened = opened.then(log => {
 			this.#log = log;
+			log.hide(this.#hiddenUntil);
 			this.#writtenEnd = log.nextOffset;
 			void log.failed.then(onFailed);
 			return log;
@@ -124,6 +127,14 @@ export class LiveTopic implements AsyncDisposable {
 		return (await this.#opened).refill(found);
 	}
 
+	/** The topic was deleted: nothing that is stamped up to `until` is given out any more. True when that is news. */
+	hide(until: number): boolean {
+		if (until <= this.#hiddenUntil) return false;
+		this.#hiddenUntil = until;
+		this.#log?.hide(until);
+		return true;
+	}
+
 	async retain(bounds: Parameters<TopicLog['retain']>[0]): ReturnType<TopicLog['retain']> {
 		return (await this.#opened).retain(bounds);
 	}
@@ -145,8 +156,10 @@ export class LiveTopic implements AsyncDisposable {
 		const {offsets, written, synced} = log.append(items, {sync});
 		synced.catch(() => undefined); // Without `sync` nobody waits for it; a failure stops the log, which the node watches.
 		await written;
-		const stored = items.map((item, index) => ({...item, offset: offsets[index]!}));
-		const last = stored.at(-1)!;
+		const all = items.map((item, index) => ({...item, offset: offsets[index]!}));
+		const last = all.at(-1)!;
+		// It may have been deleted while it was written: then readers find out from the log.
+		const stored = all.every(({batch}) => batch.lamport > this.#hiddenUntil) ? all : [];
 		this.#writtenEnd = last.offset + last.batch.count;
 		this.lastLamport = Math.max(this.lastLamport, last.batch.lamport);
 		this.#onWritten(this, stored);

@@ -63,6 +63,16 @@ export class Management {
 		return answered;
 	}
 
+	/** As `Broker.transferLeadership`. */
+	async transfer(to: NodeId | undefined): Promise<NodeId | undefined> {
+		return (await this.carryOut({type: 'transfer', to})).leader;
+	}
+
+	/** As `Broker.removeMember`. */
+	async remove(node: NodeId): Promise<void> {
+		await this.carryOut({type: 'remove', node});
+	}
+
 	/**
 	Take this node out: its leadership goes first, then its vote and its membership. Resolves when it is no member any more.
 	@throws `refused`, `no-quorum`, `no-leader`, `timeout`

@@ -16,7 +16,7 @@ import type {RaftStore} from './raft-store.ts';
 /** Faults that are injected on purpose. */
 export type FaultControl = {apply(command: FaultCommand): void; active(label?: (peer: NodeId) => string): readonly string[]};
 
-export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic' | 'removeTopic' | 'retentionMs'> & {
+export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic' | 'removeTopic' | 'retentionMs' | 'noteAge'> & {
 	readonly clock: Clock;
 	readonly entropy: Entropy;
 	readonly links: Links;

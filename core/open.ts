@@ -41,7 +41,7 @@ import {stateToJson, type KeptState} from './node-state.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import type {RaftStore} from './raft-store.ts';
 import {replay} from './refound.ts';
-import {parseKeptTime, resumedTime, RetentionClock} from './retention.ts';
+import {parseKeptTime, RetentionClock} from './retention.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
 import type {Pipe} from './remote/pipe.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
@@ -197,6 +197,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 			verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
 			openTopic: (topic, onHeader) => openTopicIn({folder, files, config, self: identity.id, warn, nowMs: () => retentionClock.nowMs}, topic, onHeader),
 			retentionMs: () => retentionClock.nowMs,
+			noteAge: ageMs => void (retentionClock.note(ageMs) && keepTime()),
 			removeTopic: topic => folder.removeTopic(topic),
 			faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: label => faults.active(label)},
 		},
@@ -275,7 +276,7 @@ const uptimeMs = (): number => uptime() * 1000;
 /** Of a file that cannot be read nothing depends but ages: then the wall clock is believed. */
 async function resumeClock(folder: NodeFiles, {storage}: Config): Promise<RetentionClock> {
 	const kept = parseKeptTime(await folder.readJson(clockFile).catch(() => undefined));
-	return new RetentionClock(resumedTime(kept, {wallMs: systemClock.wallMs(), uptimeMs: uptimeMs()}, storage.retainAgeS * 1000), () => systemClock.monotonicMs());
+	return new RetentionClock(kept, {wallMs: systemClock.wallMs(), uptimeMs: uptimeMs()}, storage.retainAgeS * 1000, () => systemClock.monotonicMs());
 }
 
 function serveClient(node: Node | undefined, channel: Channel): void {

@@ -47,10 +47,15 @@ export class Reader implements Disposable {
 		return this.#cursor;
 	}
 
-	/** Batches were written, in log order. */
+	/** Batches were written, in log order. @param items none when some of them are not to be given out: the log knows which */
 	onWritten(items: readonly StoredBatch[], end: number): void {
 		this.#end = end;
 		if (this.#state !== 'live') return;
+		if (items.length === 0) {
+			this.#state = 'full';
+			return this.resume();
+		}
+
 		// The log may have shown the last of these to the catch-up already: it knows that they are written a moment before this is told.
 		const fresh = items[0]!.offset >= this.#cursor ? items : items.filter(({offset}) => offset >= this.#cursor);
 		if (fresh.length === 0) return;

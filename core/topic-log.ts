@@ -10,6 +10,7 @@ import type {Log} from './ports.ts';
 import {streamOf, type Seen, type StreamPosition} from './position.ts';
 import {segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
 import {Fills} from './topic-fills.ts';
+import {HiddenMessages} from './topic-hidden.ts';
 import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
 import {stepBytes, TopicIndex} from './topic-index.ts';
 import {decodeRecord, decodeRecordHeader, encodeFill, encodeMark, encodeStored, type GoneStream, type TopicMark} from './topic-record.ts';
@@ -38,7 +39,9 @@ export type TopicLog = AsyncDisposable & {
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
 	/** The batches that match a want, in log order, until `bytesMax` is used; at least one if there is any. */
 	serve(wants: readonly LogWant[], bytesMax: number): Promise<Served>;
-	/** Drop whole old segments. What went; `undefined` when nothing did. */
+	/** The topic was deleted: from now on nothing that is stamped up to `until` is given out, and the next `retain` drops it. */
+	hide(until: number): void;
+	/** Drop whole old segments, and what is hidden. What went; `undefined` when nothing did. */
 	retain(bounds: Retention): Promise<Retained | undefined>;
 	/** The lowest number of the stream that is kept. */
 	lowest(stream: StreamKey): number | undefined;
@@ -89,10 +92,12 @@ class IndexedTopicLog implements TopicLog {
 	readonly #nowMs: () => number;
 	/** When the newest message of a segment came, by where the segment begins; of one without a message it is not known. */
 	readonly #newestMs = new Map<number, number>();
+	readonly #hidden: HiddenMessages;
 
 	constructor(log: Log, nowMs: () => number) {
 		this.#log = log;
 		this.#nowMs = nowMs;
+		this.#hidden = new HiddenMessages(log);
 	}
 
 	get failed(): Promise<Error> {
@@ -108,7 +113,7 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	get messages(): number {
-		return this.#index.messages + this.#fills.messages;
+		return this.#index.messages + this.#fills.messages - this.#hidden.messages;
 	}
 
 	get bytes(): number {
@@ -144,6 +149,7 @@ class IndexedTopicLog implements TopicLog {
 				while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
 				const {first} = segments[segment]!;
 				this.#came(first, Math.min(record.cameMs ?? nowMs, nowMs));
+				this.#hidden.note(first, record.header.lamport);
 				if (record.type === 'fill') {
 					fills.push({...record, position, end: records[index + 1]?.position ?? next});
 					continue;
@@ -171,7 +177,7 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	async refill(found: readonly Batch[]): Promise<readonly Placed[]> {
-		const {placed, left} = place(this.#holes, found);
+		const {placed, left} = place(this.#holes, found.filter(batch => !this.#hidden.has(batch)));
 		if (placed.length === 0) return [];
 		this.#holes = left;
 		this.#cursors.clear(); // Some led over a hole.
@@ -183,7 +189,9 @@ class IndexedTopicLog implements TopicLog {
 		for (const [index, {batch, offset}] of placed.entries()) {
 			const position = positions[index]!;
 			this.#fills.add(batch, offset, position, positions[index + 1] ?? end);
-			this.#came(segments.findLast(({first}) => first <= position)!.first, cameMs);
+			const {first} = segments.findLast(one => one.first <= position)!;
+			this.#came(first, cameMs);
+			this.#hidden.note(first, batch.lamport);
 		}
 
 		await synced;
@@ -211,6 +219,7 @@ class IndexedTopicLog implements TopicLog {
 			while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
 			this.#note(batch, offsets[index]!, position, segments[segment]!.first);
 			this.#came(segments[segment]!.first, cameMs);
+			this.#hidden.note(segments[segment]!.first, batch.lamport);
 		}
 
 		return {offsets, written, synced};
@@ -223,29 +232,38 @@ class IndexedTopicLog implements TopicLog {
 		const until = fill?.to ?? this.#fills.after(wanted);
 		let at = this.#cursors.get(wanted) ?? fill?.position ?? this.#index.placeOf(wanted)?.position ?? this.#log.first;
 		this.#cursors.delete(wanted);
+		let passed = wanted;
 		for (;;) {
 			// oxlint-disable-next-line no-await-in-loop -- a step of the index at most
 			const {records, next} = await this.#log.read(at, bytesMax);
 			const items: StoredBatch[] = [];
 			let isPast = false;
+			let isCut = false;
 			for (const {bytes} of records) {
 				const record = decodeRecord(bytes);
 				if (record?.type !== (fill ? 'fill' : 'batch') || record.offset + record.batch.count <= wanted) continue;
 				isPast = record.offset >= until;
 				if (isPast) break;
 				const {batch, hops, repaired} = record;
+				if (this.#hidden.has(batch)) {
+					isCut = items.length > 0; // What is given at once lies together.
+					if (isCut) break;
+					passed = record.offset + batch.count;
+					continue;
+				}
+
 				items.push({offset: record.offset, batch, hops, repaired});
 			}
 
 			const last = items.at(-1);
 			if (last) {
 				const end = last.offset + last.batch.count;
-				if (!isPast && end !== until) this.#remember(end, next); // Else it goes on elsewhere.
+				if (!isPast && !isCut && end !== until) this.#remember(end, next); // Else it goes on elsewhere.
 				return {items, next: end};
 			}
 
 			if (isPast) return {items: [], next: until}; // The way leads over what filled a hole.
-			if (next <= at) return {items: [], next: wanted}; // Not written yet.
+			if (next <= at) return {items: [], next: passed}; // Not written yet.
 			at = next;
 		}
 	}
@@ -259,6 +277,7 @@ class IndexedTopicLog implements TopicLog {
 			const stream = streamKey(batch);
 			const asked = byStream.get(stream);
 			if (asked && batch.lamport <= asked[0]!.sinceLamport) passed.set(stream, Math.max(passed.get(stream)!, lastSeq(batch) + 1));
+			if (this.#hidden.has(batch)) return false;
 			return asked?.some(({from, to, sinceLamport}) => batch.firstSeq <= to && lastSeq(batch) >= from && batch.lamport > sinceLamport) ?? false;
 		};
 
@@ -287,6 +306,10 @@ class IndexedTopicLog implements TopicLog {
 		}
 
 		return {batches, passed};
+	}
+
+	hide(until: number): void {
+		this.#hidden.hide(until);
 	}
 
 	retain(bounds: Retention): Promise<Retained | undefined> {
@@ -329,35 +352,51 @@ class IndexedTopicLog implements TopicLog {
 	async #retain(bounds: Retention): Promise<Retained | undefined> {
 		const active = this.#log.segments().at(-1);
 		// One that holds no more than a mark stays, however old.
-		if (!active || this.messages === 0) return undefined;
+		if (!active || (this.#index.messages + this.#fills.messages === 0 && !this.#hidden.isNew)) return undefined;
 		const {bytes, ageMs, nowMs, bytesMax = Infinity} = bounds;
 		const isOld = nowMs - (this.#newestMs.get(active.first) ?? Infinity) > ageMs;
-		if (isOld || active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)) await this.#log.roll();
-		const dropped = segmentsToDrop(this.#log.segments().slice(0, -1), this.#log.end, first => this.#newestMs.get(first) ?? -Infinity, bounds);
+		if (isOld || this.#hidden.isIn(active) || active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)) await this.#log.roll();
+		const closed = this.#log.segments().slice(0, -1);
+		// What came back into a hole lies elsewhere, and goes with the segment of the hole: it may be later than the deletion.
+		const deleted = this.#fills.messages > 0 ? [] : this.#hidden.segmentsToDrop(closed, this.missing > 0);
+		const dropped = [
+			...deleted.map(segment => ({segment, reason: 'topic'} as const)),
+			...segmentsToDrop(closed.slice(deleted.length), this.#log.end, first => this.#newestMs.get(first) ?? -Infinity, bounds),
+		];
+		// What is left of a deleted topic lies among what was published after its deletion.
+		const left = await this.#hidden.count(closed.slice(dropped.length));
 		const drop = dropped.at(-1)?.segment.end;
-		if (drop === undefined) return undefined;
+		if (drop === undefined && left === 0) return undefined;
 		const from = this.firstOffset;
-		const deletions = this.#deletions(dropped);
+		const deletions = this.#deletions(dropped, left);
+		if (drop !== undefined) await this.#dropBefore(drop);
+		return {floors: this.#fills.lower(this.#index.floors()), deletions, from, to: this.firstOffset};
+	}
+
+	async #dropBefore(drop: number): Promise<void> {
 		await this.#markGone(drop);
 		await this.#log.dropBefore(drop);
 		this.#index.dropBefore(this.#log.first);
+		this.#hidden.dropBefore(this.#log.first);
 		for (const segment of this.#newestMs.keys()) if (segment < this.#log.first) this.#newestMs.delete(segment);
 		const first = this.#index.firstOffset ?? this.#nextOffset;
 		this.#fills.dropBefore(first);
 		this.#holes = this.#holes.filter(({to}) => to > first);
 		if (this.#holes.length === 0) this.#untold = 0;
 		for (const [offset, position] of this.#cursors) if (position < this.#log.first) this.#cursors.delete(offset);
-		return {floors: this.#fills.lower(this.#index.floors()), deletions, from, to: this.firstOffset};
 	}
 
-	#deletions(dropped: ReturnType<typeof segmentsToDrop>): readonly Deletion[] {
+	/** @param left messages that are hidden and stay on the disk */
+	#deletions(dropped: ReturnType<typeof segmentsToDrop>, left: number): readonly Deletion[] {
 		const deletions = new Map<DeletionReason, Deletion>();
 		for (const {reason, segment: {first, end}} of dropped) {
 			const {messages, bytes} = deletions.get(reason) ?? {messages: 0, bytes: 0};
-			deletions.set(reason, {reason, messages: messages + this.#index.messagesBefore(end) - this.#index.messagesBefore(first), bytes: bytes + end - first});
+			deletions.set(reason, {reason, messages: messages + this.#index.messagesBefore(end) - this.#index.messagesBefore(first) - this.#hidden.told(first), bytes: bytes + end - first});
 		}
 
-		return [...deletions.values()];
+		const {messages, bytes} = deletions.get('topic') ?? {messages: 0, bytes: 0};
+		if (left > 0) deletions.set('topic', {reason: 'topic', messages: messages + left, bytes});
+		return [...deletions.values()].filter(({messages: gone}) => gone > 0);
 	}
 
 	#came(segment: number, atMs: number): void {

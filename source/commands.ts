@@ -124,6 +124,22 @@ export const commands: readonly Command[] = [
 	},
 	clusterView('topics', 'The topics, who subscribes, and what is kept.', ['dapss-tui topics', 'dapss-tui topics -o json']),
 	{
+		name: 'topic',
+		usage: ['topic create NAME [--retain-age TIME] [--retain-bytes SIZE] [--update]', 'topic delete NAME [--yes] [--force]', 'topic list'],
+		words: ['create', 'delete', 'list'],
+		summary: 'Create topics that stay without subscribers and keep what they say; delete topics with their messages.',
+		notes: [
+			'Topics need not be created: who publishes or subscribes makes one. A created topic keeps its slot (limits.topics), and its retention counts on every',
+			'node. To create it again with the same settings changes nothing; with others it is refused without --update.',
+			'`delete` removes what was published, on all nodes; those that are away do it when they return. What a node publishes before it hears of the deletion goes',
+			'too. It is refused while nodes are subscribed, without --force. It asks first; scripts say --yes. `list` is the same as `topics`.',
+		],
+		flags: [...clientFlags, 'retainAge', 'retainBytes', 'update', 'force', 'yes'],
+		formats: ['text', 'json'],
+		examples: ['dapss-tui topic create orders --retain-age 12h --retain-bytes 64m', 'dapss-tui topic create orders --retain-age 1d --update', 'dapss-tui topic delete orders --yes -o json', 'dapss-tui topic list'],
+		load: () => import('./commands/topic.ts'),
+	},
+	{
 		name: 'check',
 		usage: ['check', 'check --wait-healthy [--wait TIME]'],
 		summary: 'Is all well? If not, why, and what to do.',

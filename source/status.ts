@@ -21,7 +21,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		applied: raft.applied,
 		quorum: {has: raft.hasQuorum, state: raft.quorum, voters: raft.voters.length, reachable: raft.reachableVoters, missing: outlookOf({raft, members}).missing.map(({id, name, address, state, downMs}) => ({id, name, address, state, downMs: downMs ?? null}))},
 		members: members.map(({id, name, address, state, voter, rttMs, version, protocol}) => ({id, name, address, state, voter, rttMs: rttMs ?? null, version, protocol})),
-		topics: topics.map(({name, durable, subscribers, messages, bytes, missing, rates}) => ({name, durable, subscribers, messages, bytes, missing, rates: rates ?? null})),
+		topics: topics.map(({name, durable, subscribers, messages, bytes, missing, rates, created, retention, settings}) => ({name, durable, subscribers, messages, bytes, missing, rates: rates ?? null, created: created ?? false, retention: retention ?? null, settings: settings ?? {}})),
 		rates: snapshot.counters.rates ?? null,
 		deleted: snapshot.counters.deleted ?? null,
 		partition: {state: partition.state, sides: partition.sides},

@@ -31,3 +31,9 @@ export function timeText(ms: number): string {
 	if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
 	return ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min ${Math.round(ms % 60_000 / 1000)} s` : `${(ms / 3_600_000).toFixed(1)} h`;
 }
+
+/** What is kept of a topic, such as `7 d, 256 MiB`. */
+export function retentionText({retainAgeS, retainBytes}: {readonly retainAgeS: number; readonly retainBytes: number}): string {
+	const [unitS, unit] = ([[86_400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']] as const).find(([seconds]) => retainAgeS % seconds === 0)!;
+	return `${retainAgeS / unitS} ${unit}, ${bytesText(retainBytes)}`;
+}

@@ -4,7 +4,7 @@ Texts of the command line as values: counts, sizes, durations. Each says what it
 import {DapssError} from '../core/errors.ts';
 
 const units: Readonly<Record<string, number>> = {ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000};
-const sizes: Readonly<Record<string, number>> = {'': 1, 'b': 1, 'k': 1024, 'kb': 1024, 'kib': 1024, 'm': 1024 ** 2, 'mb': 1024 ** 2, 'mib': 1024 ** 2};
+const sizes: Readonly<Record<string, number>> = {'': 1, 'b': 1, 'k': 1024, 'kb': 1024, 'kib': 1024, 'm': 1024 ** 2, 'mb': 1024 ** 2, 'mib': 1024 ** 2, 'g': 1024 ** 3, 'gb': 1024 ** 3, 'gib': 1024 ** 3};
 
 /** Milliseconds of `500ms`, `10s`, `5m`, `1h`. @throws `usage` */
 export function parseDuration(text: string, what: string, maxMs = 86_400_000): number {

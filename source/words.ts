@@ -1,7 +1,7 @@
 /**
 Events in words, for people who watch a node without the console. Text from the network is made printable here.
 */
-import {deletedWords} from '../core/observe/deleted-words.ts';
+import {deletedWords, topicWords} from '../core/observe/deleted-words.ts';
 import type {RecordedEvent} from '../core/observe/events.ts';
 import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {levelOf} from '../core/observe/levels.ts';
@@ -32,6 +32,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'voters': return say(`voters: ${event.voters.map(id => label(id)).join(', ')}`);
 		case 'subscribed': return say(`${label(event.node)} subscribed to ${printable(event.topic)}`);
 		case 'unsubscribed': return say(`${label(event.node)} unsubscribed from ${printable(event.topic)}`);
+		case 'topic': return say(topicWords(event, label));
 		case 'message': {
 			const {topic, origin, seq, body} = event.message;
 			return say(`${printable(topic)}  ${label(origin)} #${seq}  ${printableBytes(body, previewBytes)}${body.length > previewBytes ? `… (${body.length} bytes)` : ''}`);

@@ -129,6 +129,16 @@ async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): 
 			return `Unsubscribed from ${command.topics.join(', ')}`;
 		}
 
+		case 'create-topic': {
+			const change = await broker.createTopic(command.topic as Topic, command.settings, {update: command.update});
+			return `The topic ${command.topic} ${change === 'unchanged' ? 'exists already, with these settings' : `is ${change}`}`;
+		}
+
+		case 'delete-topic': {
+			const {messages, missing} = await broker.deleteTopic(command.topic as Topic, {force: command.force});
+			return `The topic ${command.topic} is deleted, with ${messages} messages${missing.length === 0 ? '' : `; not confirmed yet by ${missing.map(id => label(id)).join(', ')}`}`;
+		}
+
 		case 'confirm': {
 			return `A quorum confirms: this node sees the latest agreed state (commit ${await broker.readIndex()})`;
 		}
@@ -162,7 +172,7 @@ async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): 
 
 /** What did not happen, why, and what would help. */
 function refusal(command: ConsoleCommand, error: unknown): CommandResult['text'] {
-	const what = command.type === 'confirm' ? 'Not confirmed' : `Could not ${command.type}`;
+	const what = command.type === 'confirm' ? 'Not confirmed' : `Could not ${command.type.replace('-', ' the ')}`;
 	const why = error instanceof Error ? error.message : String(error);
 	const code = error instanceof Error && 'code' in error ? error.code : undefined;
 	const hint = code === 'no-quorum' && !/quorum/i.test(why) ? ' (no majority of voters is reachable)' : (code === 'no-leader' && !/leader/i.test(why) ? ' (no leader is elected yet)' : '');

@@ -11,6 +11,7 @@ import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {PaneId} from './layout.ts';
 import {lastWordStart, quoteWord, topicsOf, wordAt, wordsOf} from './line.ts';
 import type {ConsoleCommand} from './source.ts';
+import {topicWish} from './topicWish.ts';
 
 export type Report = 'status' | 'check' | 'leader' | 'counters';
 export type Wish =
@@ -41,6 +42,7 @@ export const words: Readonly<Record<string, Word>> = {
 	leader: {usage: '[transfer [NODE]]', help: 'who leads; or hand the lead over', parse: leaderWish},
 	peer: {usage: 'remove NODE yes', help: 'take a member out for good', parse: peerWish},
 	topics: pane('topics', 'topics and subscriptions'),
+	topic: {usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME yes [--force] | list', help: 'topics that stay, and their end', parse: topicWish},
 	check: report('check', 'what is well and what is not, and what to do'),
 	events: pane('events', 'what happened'),
 	raft: pane('raft', 'agreement'),
@@ -67,7 +69,7 @@ export function parseLine(line: string, context: CommandContext): Wish {
 }
 
 /** Words that may follow the first. */
-const followers: Readonly<Record<string, readonly string[]>> = {leader: ['transfer'], peer: ['remove'], fault: ['cut', 'delay', 'drop', 'heal']};
+const followers: Readonly<Record<string, readonly string[]>> = {leader: ['transfer'], peer: ['remove'], topic: ['create', 'delete', 'list'], fault: ['cut', 'delay', 'drop', 'heal']};
 
 /** Unfinished line → the same with its last word completed as far as it is certain. */
 export function complete(line: string, topics: readonly string[], nodes: CommandContext['members']): string {
@@ -86,7 +88,7 @@ export function complete(line: string, topics: readonly string[], nodes: Command
 	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
 	if (named) return named[1]! + (commonStart(wordsFor(nodes, named[2]!)) || named[2]!);
 
-	if (!/^\s*(?:subscribe|unsubscribe|publish)\s/u.test(line)) return line;
+	if (!/^\s*(?:subscribe|unsubscribe|publish|topic\s+(?:create|delete))\s/u.test(line)) return line;
 	const start = lastWordStart(line);
 	return line.slice(0, start) + completeTopic(line.slice(start), topics);
 }

@@ -2,7 +2,7 @@
 What the console is given: a picture of a node, and a way to ask it for something. The caller implements it over a worker thread or a
 TLS link (`clientSource.ts` does so for any `Broker`); tests over an object.
 */
-import type {FaultCommand} from '../core/api.ts';
+import type {FaultCommand, TopicSettings} from '../core/api.ts';
 import type {NodeId} from '../core/message.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
 
@@ -28,6 +28,8 @@ export type ConsoleCommand =
 	| {readonly type: 'publish'; readonly topic: string; readonly body: string}
 	| {readonly type: 'subscribe'; readonly topics: readonly string[]}
 	| {readonly type: 'unsubscribe'; readonly topics: readonly string[]}
+	| {readonly type: 'create-topic'; readonly topic: string; readonly settings: TopicSettings; readonly update: boolean}
+	| {readonly type: 'delete-topic'; readonly topic: string; readonly force: boolean}
 	/** Ask a quorum whether this node sees the latest agreed state. */
 	| {readonly type: 'confirm'}
 	/** Hand the lead over; by default to the voter that is furthest. */

@@ -1,7 +1,7 @@
 /**
 How the console says things: durations, sizes, ids and events in words that are the same in every pane. Pure.
 */
-import {deletedWords} from '../core/observe/deleted-words.ts';
+import {deletedWords, topicWords} from '../core/observe/deleted-words.ts';
 import type {RecordedEvent} from '../core/observe/events.ts';
 import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {labelsIn, namedWords, refusalReason, shortId, type Label} from '../core/observe/node-label.ts';
@@ -97,6 +97,7 @@ export function eventWords(event: RecordedEvent): Words {
 		case 'voters': return {tone: 'accent', text: `Voters are now ${names(event.voters, label)}`};
 		case 'subscribed': return {tone: 'plain', text: `${label(event.node)} subscribed to ${printable(event.topic)}`};
 		case 'unsubscribed': return {tone: 'plain', text: `${label(event.node)} unsubscribed from ${printable(event.topic)}`};
+		case 'topic': return {tone: 'accent', text: topicWords(event, label).replace(/^t/, 'T')};
 		case 'message': return {tone: 'plain', text: `Message ${event.message.seq} of ${label(event.message.origin)} on ${printable(event.message.topic)}`};
 		case 'partition': return partitionWords(event);
 		case 'rejected': return {tone: 'warning', text: `Refused from ${printable(event.from)}: ${event.reason} (${count(event.count)} in all)`};

@@ -71,6 +71,8 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly RefillGap[]): void;
 	/** Retention took something: the lowest sequence number that the log of the topic still has of each stream; none of those not named. */
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void;
+	/** The topic was deleted: what is stamped up to `until` is not wanted, and not waited for. */
+	deleted(topic: Topic, until: number): void;
 	status(): GossipStatus;
 };
 
@@ -207,6 +209,15 @@ class GossipMachine implements Gossip {
 
 	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly RefillGap[]): void {
 		this.#refill.filled(topic, placed, gaps);
+	}
+
+	deleted(topic: Topic, until: number): void {
+		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) {
+			this.#held.drop(stream, ({batch}) => batch.lamport <= until);
+			if (stream.next > stream.known || stream.knownLamport > until) continue;
+			this.#repair.forget(stream);
+			this.#order.skipTo(stream, stream.known + 1, stream.knownLamport);
+		}
 	}
 
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void {

@@ -1,14 +1,22 @@
 /**
-What retention deleted and why, in words. Pure.
+What retention deleted and why, and what was agreed of a topic, in words. Pure.
 */
+import type {NodeId} from '../message.ts';
 import type {BrokerEvent} from './events.ts';
 import {printable} from './printable.ts';
 
 const reasons: Readonly<Record<Deleted['reason'], string>> = {
-	age: 'older than storage.retain_age_s', size: 'more than storage.retain_bytes', disk: 'more than limits.disk_bytes for all topics',
+	age: 'older than is kept (storage.retain_age_s, or the topic\'s own)', size: 'more than is kept (storage.retain_bytes, or the topic\'s own)',
+	disk: 'more than limits.disk_bytes for all topics', topic: 'the topic was deleted',
 };
 
 type Deleted = Extract<BrokerEvent, {readonly type: 'deleted'}>;
+
+/** @param label of a node */
+export function topicWords({topic, state, node, retainAgeS, retainBytes}: Extract<BrokerEvent, {readonly type: 'topic'}>, label: (id: NodeId) => string): string {
+	const kept = [...(retainAgeS === undefined ? [] : [`${retainAgeS} s`]), ...(retainBytes === undefined ? [] : [`${retainBytes} bytes`])];
+	return `topic ${printable(topic)} ${state} through ${label(node)}${kept.length === 0 ? '' : `: it keeps ${kept.join(' and ')}`}`;
+}
 
 export function deletedWords({topic, reason, messages, bytes, unread}: Deleted): string {
 	return `${printable(topic)}: ${messages} ${messages === 1 ? 'message' : 'messages'} (${bytes} bytes) deleted, ${unread === 0 ? 'all read' : `${unread} of them unread here`}: ${reasons[reason]}`;

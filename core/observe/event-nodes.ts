@@ -19,7 +19,8 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 		case 'transfer': return [event.from, event.to, event.by];
 		case 'voters': return event.voters;
 		case 'subscribed':
-		case 'unsubscribed': return [event.node];
+		case 'unsubscribed':
+		case 'topic': return [event.node];
 		case 'partition': return event.sides.flat();
 		case 'missed': return [event.origin];
 		// A message is on the hot path; a reader has the members.

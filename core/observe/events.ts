@@ -62,6 +62,8 @@ export type BrokerEvent =
 	| {readonly type: 'member'; readonly id: NodeId; readonly address: string; readonly state: MemberState; readonly why?: string}
 	| {readonly type: 'voters'; readonly voters: readonly NodeId[]}
 	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId}
+	/** It was agreed, through `node`, that the topic exists with these settings, or that it is deleted. */
+	| {readonly type: 'topic'; readonly topic: Topic; readonly state: 'created' | 'deleted'; readonly node: NodeId; readonly retainAgeS?: number; readonly retainBytes?: number}
 	| {readonly type: 'message'; readonly message: Message}
 	| PartitionEvent
 	| {readonly type: 'rejected'; readonly from: string; readonly reason: Rejection; readonly count: number}
@@ -75,9 +77,10 @@ export type BrokerEvent =
 	| {readonly type: 'refilled'; readonly topic: Topic; readonly messages: number; readonly missing: number}
 	/**
 	Retention deleted messages of a topic that nobody had read through this node since its start (`unread` of them), or that had to go for the disk. What was read
-	and goes by age or size is only counted. `age`: older than `storage.retain_age_s`. `size`: more than `storage.retain_bytes`. `disk`: more than `limits.disk_bytes`.
+	and goes by age or size is only counted. `age`: older than the topic's settings or `storage.retain_age_s` say. `size`: more than they or `storage.retain_bytes` say.
+	`disk`: more than `limits.disk_bytes`. `topic`: the topic was deleted.
 	*/
-	| {readonly type: 'deleted'; readonly topic: Topic; readonly reason: 'age' | 'size' | 'disk'; readonly messages: number; readonly bytes: number; readonly unread: number}
+	| {readonly type: 'deleted'; readonly topic: Topic; readonly reason: 'age' | 'size' | 'disk' | 'topic'; readonly messages: number; readonly bytes: number; readonly unread: number}
 	| {readonly type: 'warning'; readonly text: string}
 	| {readonly type: 'stopped'; readonly reason: string};
 

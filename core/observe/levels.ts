@@ -32,6 +32,7 @@ export function levelOf(event: RecordedEvent): Level {
 		case 'voters':
 		case 'subscribed':
 		case 'unsubscribed':
+		case 'topic':
 		case 'message':
 		case 'stopped': return 'info';
 		default: {

@@ -4,6 +4,7 @@ arrays), so that it crosses a MessagePort or a TLS link as it is. Ids are sorted
 before a terminal sees it.
 */
 import type {NodeId, Topic} from '../message.ts';
+import type {TopicSettings} from '../topics/command.ts';
 import type {Counts} from './rates.ts';
 import type {MemberState, QuorumState, RecordedEvent} from './events.ts';
 
@@ -53,6 +54,12 @@ export type CutSnapshot = {
 export type TopicSnapshot = {
 	readonly name: Topic;
 	readonly durable: boolean;
+	/** It was created, and stays without subscribers; absent from an older node. */
+	readonly created?: boolean;
+	/** What this node keeps of it, by its own settings (`settings`) or by the configuration of the node; absent from an older node. */
+	readonly retention?: {readonly retainAgeS: number; readonly retainBytes: number};
+	/** As agreed; what is not named is as each node is configured. */
+	readonly settings?: TopicSettings;
 	readonly subscribers: readonly NodeId[];
 	/** This node is subscribed. */
 	readonly subscribed: boolean;
@@ -145,7 +152,7 @@ export type Counters = {
 	readonly published: number;
 	readonly delivered: number;
 	/** Messages that retention deleted, by reason, and how many of them nobody had read here; absent from an older node. */
-	readonly deleted?: {readonly age: number; readonly size: number; readonly disk: number; readonly unread: number};
+	readonly deleted?: {readonly age: number; readonly size: number; readonly disk: number; readonly topic?: number; readonly unread: number};
 	/** Of all topics, each a second over the last five; absent from an older node. */
 	readonly rates?: Counts;
 	readonly receivedBytes: number;

@@ -98,6 +98,9 @@ function topicsOf(node: Node): readonly TopicSnapshot[] {
 		const rates = data.rates.of(name);
 		return {
 			name, durable: false, subscribers,
+			created: control.topics.settings(name) !== undefined,
+			settings: control.topics.settings(name) ?? {},
+			retention: data.retentionOf(name),
 			subscribed: subscribers.includes(node.id),
 			messages: live?.messages ?? 0,
 			bytes: live?.bytes ?? 0,

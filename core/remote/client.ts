@@ -2,7 +2,7 @@
 The user's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, whatever waits fails with the reason, and
 `closed` resolves. What the node sends is checked, and bounded by the credit that it was granted: a node that breaks the rules loses the link.
 */
-import {leftReason, type Broker, type FaultCommand, type Published, type SubscribeOptions, type Subscription} from '../api.ts';
+import {leftReason, type Broker, type DeletedTopic, type FaultCommand, type Published, type SubscribeOptions, type Subscription, type TopicChange, type TopicSettings} from '../api.ts';
 import {DeliveryQueue} from '../delivery.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../observe/events.ts';
@@ -88,6 +88,14 @@ export class RemoteBroker implements Broker {
 
 	unsubscribeNode(topic: Topic): Promise<void> {
 		return this.#request({op: 'unsubscribe-node', topic});
+	}
+
+	createTopic(topic: Topic, settings: TopicSettings = {}, {update = false}: {readonly update?: boolean} = {}): Promise<TopicChange> {
+		return this.#request({op: 'create-topic', topic, settings, update});
+	}
+
+	deleteTopic(topic: Topic, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
+		return this.#request({op: 'delete-topic', topic, force});
 	}
 
 	async snapshot(): Promise<Snapshot> {

@@ -3,7 +3,7 @@ A `Broker` over whichever of several servers can be reached. When its server is 
 read, pictures and events with those of the node that it is connected to now. What is asked for while there is no server is refused at once, because
 nobody but the caller knows whether it may be asked twice.
 */
-import type {Broker, FaultCommand, FollowedBroker, LinkNews, Published, SubscribeOptions, Subscription} from '../api.ts';
+import type {Broker, DeletedTopic, FaultCommand, FollowedBroker, LinkNews, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from '../api.ts';
 import type {NodeId, Topic} from '../message.ts';
 import type {RecordedEvent} from '../observe/events.ts';
 import type {Snapshot} from '../observe/snapshot.ts';
@@ -69,6 +69,14 @@ export class Followed implements FollowedBroker {
 
 	async unsubscribeNode(topic: Topic): Promise<void> {
 		await this.#now().unsubscribeNode(topic);
+	}
+
+	async createTopic(topic: Topic, settings?: TopicSettings, options?: {readonly update?: boolean}): Promise<TopicChange> {
+		return this.#now().createTopic(topic, settings, options);
+	}
+
+	async deleteTopic(topic: Topic, options?: {readonly force?: boolean}): Promise<DeletedTopic> {
+		return this.#now().deleteTopic(topic, options);
 	}
 
 	async snapshot(): Promise<Snapshot> {

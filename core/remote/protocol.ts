@@ -52,6 +52,8 @@ const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('end'), stream: id}),
 	v.object({id, op: v.literal('subscribe-node'), topic}),
 	v.object({id, op: v.literal('unsubscribe-node'), topic}),
+	v.object({id, op: v.literal('create-topic'), topic, settings: v.object({retainAgeS: v.optional(count), retainBytes: v.optional(count)}), update: v.boolean()}),
+	v.object({id, op: v.literal('delete-topic'), topic, force: v.boolean()}),
 	v.object({id, op: v.literal('read-index')}),
 	v.object({id, op: v.literal('transfer'), to: v.optional(node)}),
 	v.object({id, op: v.literal('remove'), node}),

@@ -3,6 +3,7 @@ The node's end of the remote protocol: one `serve` for each connection. Everythi
 answered or refused. Nothing is lost for a slow reader and nothing piles up for it: messages wait in the log, snapshots are sent one at a time, and a
 connection that does not take its answers, or publishes faster than the disk stores, is not read from meanwhile.
 */
+import type {TopicSettings} from '../topics/command.ts';
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
@@ -178,6 +179,8 @@ class Connection implements Line {
 			case 'snapshot': return this.#answerSnapshot(id);
 			case 'subscribe-node': return this.#settle(id, broker.subscribeNode(request.topic));
 			case 'unsubscribe-node': return this.#settle(id, broker.unsubscribeNode(request.topic));
+			case 'create-topic': return this.#settle(id, broker.createTopic(request.topic, withoutUndefined(request.settings), request));
+			case 'delete-topic': return this.#settle(id, broker.deleteTopic(request.topic, request));
 			case 'read-index': return this.#settle(id, broker.readIndex());
 			case 'transfer': return this.#settle(id, broker.transferLeadership(request.to));
 			case 'remove': return this.#settle(id, broker.removeMember(request.node));
@@ -235,6 +238,10 @@ class Connection implements Line {
 		this.#first = (this.#first + 1) % streams.length;
 		for (let index = 0; index < streams.length; index++) streams[(this.#first + index) % streams.length]!.resume();
 	}
+}
+
+function withoutUndefined({retainAgeS, retainBytes}: Extract<Request, {op: 'create-topic'}>['settings']): TopicSettings {
+	return {...(retainAgeS === undefined ? {} : {retainAgeS}), ...(retainBytes === undefined ? {} : {retainBytes})};
 }
 
 function inUse(id: number): DapssError {

@@ -18,7 +18,19 @@ export type Command =
 	/** The node wants this name. Protocol 2. */
 	| {readonly type: 'name'; readonly node: NodeId; readonly name: string}
 	/** The process that uses the identity of the node. Protocol 2. */
-	| {readonly type: 'claim'; readonly node: NodeId; readonly incarnation: number; readonly instance: string};
+	| {readonly type: 'claim'; readonly node: NodeId; readonly incarnation: number; readonly instance: string}
+	/** The topic exists from now on, with these settings. One that has others changes only with `update`. Protocol 3. */
+	| {readonly type: 'create'; readonly topic: Topic; readonly node: NodeId; readonly settings: TopicSettings; readonly update: boolean}
+	/** What is stamped up to `until` is deleted, and the topic with it. `force`: also while somebody is subscribed. Protocol 3. */
+	| {readonly type: 'delete'; readonly topic: Topic; readonly node: NodeId; readonly until: number; readonly force: boolean};
+
+/** What is kept of a topic; what is not given is as each node has it in its configuration. */
+export type TopicSettings = {
+	/** Seconds. */
+	readonly retainAgeS?: number;
+	/** On each node. */
+	readonly retainBytes?: number;
+};
 
 export type Envelope = {
 	/** The proposing node and its incarnation: one session for each life of a node. */
@@ -51,6 +63,10 @@ export type MemberContext = {
 export const addressBytesMax = 255;
 /** No version of the protocol will be above this. */
 const protocolLimit = 65_535;
+/** Bounds of the settings of a topic, as those of `storage` in the configuration. */
+export const retainAgeSMax = 3650 * 86_400;
+export const retainBytesMin = 4096;
+export const retainBytesMax = 2 ** 50;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
 	return encode([envelope.node, envelope.incarnation, envelope.seq, envelope.answeredBelow, envelope.lamport, envelope.command]);
@@ -86,7 +102,7 @@ export function decodeContext(bytes: Uint8Array): MemberContext {
 
 function parseCommand(value: unknown): Command | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
-	const {type, topic: topicName, node, since, address, protocol, name, incarnation, instance} = value as Record<string, unknown>;
+	const {type, topic: topicName, node, since, address, protocol, name, incarnation, instance, settings, update, until, force} = value as Record<string, unknown>;
 	if (!isNodeId(node)) return undefined;
 	if (type === 'address') return isAddress(address) ? {type, node, address} : undefined;
 	if (type === 'protocol') return isProtocol(protocol) ? {type, node, protocol} : undefined;
@@ -96,7 +112,18 @@ function parseCommand(value: unknown): Command | undefined {
 	if (typeof topic !== 'string') return undefined;
 	if (type === 'unsubscribe') return {type, topic, node};
 	if (type === 'subscribe' && isCount(since) && since <= lamportMax) return {type, topic, node, since};
-	return undefined;
+	if (type === 'delete' && isCount(until) && until <= lamportMax && typeof force === 'boolean') return {type, topic, node, until, force};
+	const parsed = type === 'create' && typeof update === 'boolean' ? parseSettings(settings) : undefined;
+	return parsed && {type: 'create', topic, node, settings: parsed, update: update as boolean};
+}
+
+/** `undefined` for what are none. */
+export function parseSettings(value: unknown): TopicSettings | undefined {
+	if (typeof value !== 'object' || value === null) return undefined;
+	const {retainAgeS, retainBytes} = value as Record<string, unknown>;
+	if (retainAgeS !== undefined && !(isCount(retainAgeS) && retainAgeS >= 1 && retainAgeS <= retainAgeSMax)) return undefined;
+	if (retainBytes !== undefined && !(isCount(retainBytes) && retainBytes >= retainBytesMin && retainBytes <= retainBytesMax)) return undefined;
+	return {...(retainAgeS === undefined ? {} : {retainAgeS}), ...(retainBytes === undefined ? {} : {retainBytes})};
 }
 
 function isAddress(value: unknown): value is string {

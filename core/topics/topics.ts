@@ -3,14 +3,15 @@ The state machine that Raft feeds: what all nodes agree on. Members and where th
 when, which ids were removed, and the sessions of those who ask. Pure: the same entries in the same order give the same bytes on
 every node (`save`), and a snapshot is those bytes.
 
-Nodes of the previous version apply the same log. So names and claims, which they do not know, change nothing before all members have agreed on
-protocol 2, and until then the saved bytes are those of version 1 (as etcd does with its cluster version).
+Nodes of earlier versions apply the same log. So names and claims, which they do not know, change nothing before all members have agreed on
+protocol 2, and until then the saved bytes are those of version 1 (as etcd does with its cluster version). The same holds for the settings and the deletion of
+topics, protocol 3 and version 3.
 */
 import {decode, encode} from '../codec.ts';
 import {NewerVersionError} from '../errors.ts';
 import {nameKey} from '../membership/node-name.ts';
 import type {NodeId, Topic} from '../message.ts';
-import {decodeContext, decodeEnvelope, type Command, type Envelope} from './command.ts';
+import {decodeContext, decodeEnvelope, type Command, type Envelope, type TopicSettings} from './command.ts';
 import {Sessions, type Result, type SessionState} from './sessions.ts';
 
 export type AgreedMember = {readonly id: NodeId; readonly address: string};
@@ -18,6 +19,8 @@ export type AgreedTopic = {
 	readonly name: Topic;
 	/** Subscriber → the Lamport time above which it wants batches. */
 	readonly subscribers: ReadonlyMap<NodeId, number>;
+	/** Of a topic that was created; `undefined` of one that is there because somebody subscribes. */
+	readonly settings: TopicSettings | undefined;
 };
 /** What an entry changed, for whoever watches. */
 export type TopicsEvent =
@@ -25,17 +28,23 @@ export type TopicsEvent =
 	| {readonly type: 'added' | 'removed' | 'moved'; readonly node: NodeId; readonly address: string}
 	| {readonly type: 'named'; readonly node: NodeId; readonly name: string; readonly was?: string}
 	| {readonly type: 'protocol'; readonly protocol: number}
-	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId};
+	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId}
+	| {readonly type: 'created'; readonly topic: Topic; readonly node: NodeId; readonly settings: TopicSettings}
+	| {readonly type: 'topic-deleted'; readonly topic: Topic; readonly node: NodeId};
 export type Applied = {readonly envelope: Envelope | undefined; readonly result: Result; readonly events: readonly TopicsEvent[]};
 /** The process that uses the identity of a node, by agreement. */
 export type AgreedInstance = {readonly incarnation: number; readonly instance: string};
 export type Bounds = {readonly topicsMax: number; readonly membersMax: number};
 
 /** The newest version of the saved state that this program reads. */
-export const stateVersionMax = 2;
+export const stateVersionMax = 3;
 /** From this agreed protocol on there are names and claims. */
 export const namesProtocol = 2;
+/** From this one on topics are created and deleted. */
+export const topicsProtocol = 3;
 const removedMax = 4096;
+/** Deletions that are remembered. What the oldest deleted comes back when a node returns that was away since before it. */
+const deletedMax = 4096;
 const done: Result = {ok: true};
 const noSubscribers: ReadonlyMap<NodeId, number> = new Map();
 
@@ -48,6 +57,11 @@ export class Topics {
 	readonly #instances = new Map<NodeId, AgreedInstance>();
 	readonly #removed = new Map<NodeId, number>();
 	readonly #topics = new Map<Topic, Map<NodeId, number>>();
+	readonly #created = new Map<Topic, TopicSettings>();
+	/** The Lamport time up to which everything of the topic is deleted; the latest deletion last. */
+	readonly #deleted = new Map<Topic, number>();
+	/** Changes with every deletion that becomes known. */
+	deletionsSeen = 0;
 	readonly #sessions = new Sessions();
 	readonly #bounds: Bounds;
 
@@ -103,16 +117,26 @@ export class Topics {
 	}
 
 	topics(): readonly AgreedTopic[] {
-		return [...this.#topics].map(([name, subscribers]) => ({name, subscribers}));
+		return [...new Set([...this.#topics.keys(), ...this.#created.keys()])].map(name => ({name, subscribers: this.subscribers(name), settings: this.#created.get(name)}));
+	}
+
+	/** Of a topic that was created. */
+	settings(topic: Topic): TopicSettings | undefined {
+		return this.#created.get(topic);
+	}
+
+	/** Topics that were deleted, with the Lamport time up to which their messages are. */
+	deletions(): ReadonlyMap<Topic, number> {
+		return this.#deleted;
 	}
 
 	subscribers(topic: Topic): ReadonlyMap<NodeId, number> {
 		return this.#topics.get(topic) ?? noSubscribers;
 	}
 
-	/** The latest Lamport time that anybody subscribes from: what is stamped before it, by one who knows of that, would not be wanted. */
+	/** The latest Lamport time that anybody subscribes from, or up to which a topic is deleted: what is stamped before it, by one who knows of that, would not be wanted. */
 	get latestSince(): number {
-		let latest = 0;
+		let latest = Math.max(0, ...this.#deleted.values());
 		for (const subscribers of this.#topics.values()) for (const since of subscribers.values()) latest = Math.max(latest, since);
 		return latest;
 	}
@@ -127,10 +151,9 @@ export class Topics {
 		this.#applied = index;
 		const envelope = decodeEnvelope(data);
 		if (!envelope) return {envelope, result: {ok: false, reason: 'Expected a command, got other bytes'}, events: []};
-		// The previous version does not know these commands: not even the session may remember them.
-		if (this.#protocol < namesProtocol && (envelope.command.type === 'name' || envelope.command.type === 'claim')) {
-			return {envelope, result: {ok: false, reason: `Expected a command of protocol ${this.#protocol}, got one of protocol ${namesProtocol}`}, events: []};
-		}
+		// An earlier version does not know these commands: not even the session may remember them.
+		const needed = protocolOf(envelope.command);
+		if (this.#protocol < needed) return {envelope, result: {ok: false, reason: `Expected a command of protocol ${this.#protocol}, got one of protocol ${needed}`}, events: []};
 
 		// The session belongs to the process that holds the claim: one that only asks for it must not touch it.
 		const hasSession = envelope.command.type !== 'claim';
@@ -200,8 +223,9 @@ export class Topics {
 
 	save(): Uint8Array {
 		const isFirst = this.#protocol < namesProtocol;
+		const hasTopics = this.#protocol >= topicsProtocol;
 		return encode({
-			version: isFirst ? 1 : 2,
+			version: isFirst ? 1 : hasTopics ? 3 : 2,
 			applied: this.#applied,
 			clusterId: this.#clusterId,
 			members: sorted(this.#members),
@@ -213,6 +237,7 @@ export class Topics {
 				names: sorted(this.#names),
 				instances: sorted(this.#instances).map(([node, {incarnation, instance}]) => [node, incarnation, instance]),
 			}),
+			...(hasTopics && {created: sorted(this.#created), deleted: [...this.#deleted]}),
 		});
 	}
 
@@ -231,6 +256,9 @@ export class Topics {
 		refill(this.#members, state.members);
 		refill(this.#removed, state.removed);
 		refill(this.#topics, state.topics.map(([name, subscribers]) => [name, new Map(subscribers)] as const));
+		refill(this.#created, state.created ?? []);
+		refill(this.#deleted, state.deleted ?? []);
+		this.deletionsSeen++;
 		this.#sessions.load(state.sessions);
 	}
 
@@ -260,6 +288,8 @@ export class Topics {
 
 			case 'name': return this.#rename(command.node, command.name, events);
 			case 'claim': return this.#claim(command);
+			case 'create': return this.#create(command, events);
+			case 'delete': return this.#delete(command, events);
 			default: return command satisfies never;
 		}
 	}
@@ -294,15 +324,55 @@ export class Topics {
 	#subscribe({topic, node, since}: Extract<Command, {type: 'subscribe'}>, events: TopicsEvent[]): Result {
 		let subscribers = this.#topics.get(topic);
 		if (!subscribers) {
-			if (this.#topics.size >= this.#bounds.topicsMax) return {ok: false, reason: `Expected at most ${this.#bounds.topicsMax} topics, got one more: ${topic}`};
+			const refusal = this.#refusal(topic);
+			if (refusal) return refusal;
 			subscribers = new Map();
 			this.#topics.set(topic, subscribers);
 		}
 
 		if (subscribers.has(node)) return done;
-		subscribers.set(node, since);
+		// What was deleted is wanted by nobody, so whoever still has it offers it in vain.
+		subscribers.set(node, Math.max(since, this.#deleted.get(topic) ?? 0));
 		events.push({type: 'subscribed', topic, node});
 		return done;
+	}
+
+	#create({topic, node, settings, update}: Extract<Command, {type: 'create'}>, events: TopicsEvent[]): Result {
+		const present = this.#created.get(topic);
+		if (present && isSame(present, settings)) return done;
+		if (present && !update) return {ok: false, reason: `the topic ${topic} exists with other settings`};
+		const refusal = this.#refusal(topic);
+		if (refusal) return refusal;
+		this.#created.set(topic, settings);
+		events.push({type: 'created', topic, node, settings});
+		return done;
+	}
+
+	#delete({topic, node, until, force}: Extract<Command, {type: 'delete'}>, events: TopicsEvent[]): Result {
+		const subscribers = this.#topics.get(topic);
+		if (subscribers && !force) return {ok: false, reason: `the topic ${topic} has subscribers: ${[...subscribers.keys()].toSorted().join(', ')}`};
+		this.#topics.delete(topic);
+		this.#created.delete(topic);
+		const latest = Math.max(until, this.#deleted.get(topic) ?? 0);
+		this.#deleted.delete(topic);
+		this.#deleted.set(topic, latest);
+		this.deletionsSeen++;
+		for (const oldest of this.#deleted.keys()) {
+			if (this.#deleted.size <= deletedMax) break;
+			this.#deleted.delete(oldest);
+		}
+
+		for (const subscriber of subscribers?.keys() ?? []) events.push({type: 'unsubscribed', topic, node: subscriber});
+		events.push({type: 'topic-deleted', topic, node});
+		return done;
+	}
+
+	/** Why there cannot be one topic more; `undefined` when it is there, or has room. */
+	#refusal(topic: Topic): Result | undefined {
+		if (this.#topics.has(topic) || this.#created.has(topic)) return undefined;
+		const {topicsMax} = this.#bounds;
+		const others = [...this.#created.keys()].filter(name => !this.#topics.has(name)).length;
+		return this.#topics.size + others >= topicsMax ? {ok: false, reason: `Expected at most ${topicsMax} topics, got one more: ${topic}`} : undefined;
 	}
 
 	#remove(node: NodeId, index: number): void {
@@ -335,7 +405,7 @@ export function expectKnownState(bytes: Uint8Array): void {
 	const newer = newerState(bytes);
 	if (newer !== undefined) throw new NewerVersionError('The agreed state of the cluster', newer);
 	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
-	if (version !== 1 && version !== stateVersionMax) throw new Error(`Expected a saved state of version 1 or ${stateVersionMax}, got ${String(version)}`);
+	if (version !== 1 && version !== 2 && version !== stateVersionMax) throw new Error(`Expected a saved state of version 1 to ${stateVersionMax}, got ${String(version)}`);
 }
 
 /** What is newer about a saved state than this program; `undefined` when nothing is. */
@@ -356,7 +426,21 @@ type SavedState = {
 	readonly protocol?: number;
 	readonly names?: ReadonlyArray<readonly [NodeId, string]>;
 	readonly instances?: ReadonlyArray<readonly [NodeId, number, string]>;
+	/** Since version 3. */
+	readonly created?: ReadonlyArray<readonly [Topic, TopicSettings]>;
+	readonly deleted?: ReadonlyArray<readonly [Topic, number]>;
 };
+
+/** The protocol from which on a command is known to all. */
+function protocolOf({type}: Command): number {
+	if (type === 'create' || type === 'delete') return topicsProtocol;
+	return type === 'name' || type === 'claim' ? namesProtocol : 1;
+}
+
+/** Whether they keep the same. */
+export function isSame(one: TopicSettings, other: TopicSettings): boolean {
+	return one.retainAgeS === other.retainAgeS && one.retainBytes === other.retainBytes;
+}
 
 function sorted<Key extends string, Value>(map: ReadonlyMap<Key, Value>): Array<readonly [Key, Value]> {
 	return [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));

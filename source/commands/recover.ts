@@ -6,11 +6,9 @@ import {DapssError} from '../../core/errors.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Remains} from '../../core/recover.ts';
-import {linesOf} from '../batches.ts';
-import {expectInput, interruptible, type Context} from '../context.ts';
+import {answerTo} from '../ask.ts';
+import {expectInput, type Context} from '../context.ts';
 import {paint} from '../terminal.ts';
-
-const answerBytesMax = 1024;
 
 export async function run(context: Context): Promise<void> {
 	const {flags, terminal, output} = context;
@@ -49,18 +47,13 @@ function plan(cluster: string, {node, name, address, clusterId, last, commit, lo
 }
 
 /** @throws `usage` when there is nobody to ask, or the answer is another */
-async function confirm({flags, terminal, signal}: Context, cluster: string): Promise<void> {
+async function confirm(context: Context, cluster: string): Promise<void> {
+	const {flags, terminal} = context;
 	let answer = flags.confirm;
 	if (answer === undefined) {
 		if (!terminal.stdin.isTTY) throw new DapssError('usage', `Nothing was changed: without a terminal to ask on, expected --confirm ${cluster}`);
-		terminal.say(`Type the name of the cluster, ${printable(cluster)}, to go on:`);
-		answer = await interruptible(firstLine(terminal.stdin), signal);
+		answer = await answerTo(`Type the name of the cluster, ${printable(cluster)}, to go on:`, context);
 	}
 
 	if (answer !== cluster) throw new DapssError('usage', `Nothing was changed: expected the name of the cluster, ${printable(cluster)}, got ${JSON.stringify(answer)}`);
-}
-
-async function firstLine(stdin: AsyncIterable<Uint8Array>): Promise<string> {
-	for await (const [line] of linesOf(stdin, answerBytesMax)) return Buffer.from(line!).toString().trim();
-	return '';
 }

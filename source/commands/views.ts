@@ -11,7 +11,7 @@ import {expectInput, withNode, type Run} from '../context.ts';
 import {statusOf} from '../status.ts';
 import {membersText} from './check.ts';
 import {table} from '../table.ts';
-import {bytesText, timeText} from '../units.ts';
+import {bytesText, retentionText, timeText} from '../units.ts';
 
 type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (snapshot: Snapshot) => string; readonly code?: (snapshot: Snapshot) => number};
 
@@ -98,13 +98,15 @@ function peersText({members, raft}: Snapshot): string {
 }
 
 function topicsText({topics}: Snapshot): string {
-	if (topics.length === 0) return 'no topics yet: dapss-tui subscribe NAME makes one';
-	return table(['TOPIC', 'KIND', 'SUBSCRIBERS', 'MESSAGES', 'SIZE', 'RATE'], topics.map(topic => [
+	if (topics.length === 0) return 'no topics yet: dapss-tui topic create NAME makes one, and so does who subscribes';
+	// The names of the node's own topics are marked, and what a topic keeps by its own settings.
+	return table(['TOPIC', 'KIND', 'SUBSCRIBERS', 'MESSAGES', 'SIZE', 'RATE', 'KEPT'], topics.map(topic => [
 		`${printable(topic.name)}${topic.subscribed ? ' *' : ''}`,
-		topic.durable ? 'durable' : 'live',
+		topic.durable ? 'durable' : topic.created ? 'created' : 'live',
 		String(topic.subscribers.length),
 		String(topic.messages),
 		bytesText(topic.bytes),
 		`${topic.perSecond}/s`,
+		topic.retention === undefined ? '' : `${retentionText(topic.retention)}${Object.keys(topic.settings ?? {}).length > 0 ? ' (its own)' : ''}`,
 	]));
 }

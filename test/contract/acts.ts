@@ -50,6 +50,7 @@ export async function openActs(folder: string, files: Files, say: (text: string)
 		io: {
 			clock: systemClock, random: systemEntropy, sign: undefined, verify: () => 'ok', queuedBytes: () => 0, sendPush: () => true, sendControl: () => undefined,
 			retentionMs: () => systemClock.wallMs(),
+			noteAge: () => undefined,
 			removeTopic: topic => nodeFiles.removeTopic(topic),
 			openTopic: async (topic, onHeader) => openTopicLog(await openLog({folder: await nodeFiles.topicFolder(topic), ...logOptions}), onHeader),
 		},

@@ -8,6 +8,7 @@ import {MemoryNetwork} from '../../core/io/memory.ts';
 import {createTransport} from '../../core/io/transport.ts';
 import type {NodeId} from '../../core/message.ts';
 import {createIdentity} from '../../core/seal.ts';
+import {protocolMax} from '../../core/version.ts';
 import {closing, frames, hello, listening, side, type Settings} from './channel-sides.ts';
 
 const network = new MemoryNetwork();
@@ -26,7 +27,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		await using listener = await listening(server);
 		const near = await client.transport.dial(listener.address, {hello, timeoutMs: 2000});
 		const far = await listener.next();
-		expect(near.remote).toEqual({role: 'node', id: server.identity.id, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: '', incarnation: 1, instance: '', name: '', flags: far.remote.flags, version: '1.0.0', protocol: 2, via: 'peer'} satisfies Hello);
+		expect(near.remote).toEqual({role: 'node', id: server.identity.id, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: '', incarnation: 1, instance: '', name: '', flags: far.remote.flags, version: '1.0.0', protocol: protocolMax, via: 'peer'} satisfies Hello);
 		expect(far.remote.id).toBe(client.identity.id);
 		expect(far.remote.address).toBe('127.0.0.1:5001');
 

@@ -9,6 +9,7 @@ import {createMesh, type Mesh, type MeshOptions} from '../../core/io/mesh.ts';
 import {createTransport} from '../../core/io/transport.ts';
 import type {NodeId} from '../../core/message.ts';
 import {createIdentity, type Identity} from '../../core/seal.ts';
+import {protocolMax} from '../../core/version.ts';
 import {closing, frames, hello, side, type Settings} from './channel-sides.ts';
 
 type Member = {readonly mesh: Mesh; readonly id: NodeId; readonly address: string; readonly identity: Identity; readonly transport: Transport; readonly options: TransportOptions; readonly log: string[]; readonly problems: string[]; readonly guests: Channel[]; readonly faults: Faults};
@@ -118,13 +119,13 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 	});
 
 	test('members whose cluster has agreed on a protocol take no member that speaks less; both are told both numbers (case 11)', async () => {
-		const one: Member = await member({mesh: {hello: () => ({address: one.address, clusterId: '', incarnation: 1, instance: '', name: '', protocolMin: 2})}});
+		const one: Member = await member({mesh: {hello: () => ({address: one.address, clusterId: '', incarnation: 1, instance: '', name: '', protocolMin: protocolMax})}});
 		const other = await member({protocols: [1, 1]});
 		one.mesh.setPeers(peersOf(other));
 		other.mesh.setPeers(peersOf(one));
 		const says = (problems: readonly string[], pattern: RegExp): boolean => problems.some(line => pattern.test(line));
-		await until(() => says(one.problems, /speaks protocol 1 \(version 1\.0\.0\), this node 2 \(version 1\.0\.0\)/), 'the refusal');
-		await until(() => says(other.problems, /speaks protocol 2 \(version 1\.0\.0\), this node 1 \(version 1\.0\.0\)/), 'the refusal at the other end');
+		await until(() => says(one.problems, new RegExp(`speaks protocol 1 \\(version 1\\.0\\.0\\), this node ${protocolMax} \\(version 1\\.0\\.0\\)`)), 'the refusal');
+		await until(() => says(other.problems, new RegExp(`speaks protocol ${protocolMax} \\(version 1\\.0\\.0\\), this node 1 \\(version 1\\.0\\.0\\)`)), 'the refusal at the other end');
 		expect([isUp(one, other), isUp(other, one)]).toEqual([false, false]);
 	});
 

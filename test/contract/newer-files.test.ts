@@ -101,8 +101,8 @@ const raftRecord = (kind: number, entryKind = 0): Buffer => {
 	record[1] = entryKind;
 	return record;
 };
-const command = encodeEnvelope({node: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, seq: 1, answeredBelow: 1, lamport: 1, command: {type: 'protocol', node: 'aaaaaaaaaaaaaaaa' as NodeId, protocol: 3}});
-const newerState = {version: 3, applied: 9, clusterId: 'c1', somethingNew: true};
+const command = encodeEnvelope({node: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, seq: 1, answeredBelow: 1, lamport: 1, command: {type: 'protocol', node: 'aaaaaaaaaaaaaaaa' as NodeId, protocol: 4}});
+const newerState = {version: 4, applied: 9, clusterId: 'c1', somethingNew: true};
 
 /** What a newer program may have left, and what the refusal says of it. */
 const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
@@ -111,7 +111,7 @@ const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
 		const newer = {...body, version: 3, somethingNew: [1]};
 		writeFileSync(join(path, 'node.json'), JSON.stringify({...newer, checksum: crc32c(JSON.stringify(newer))}));
 	}],
-	['a snapshot whose state is of a later format', /snapshot-\d+ was written by a newer version of dapss-tui \(format 3, this program reads up to 2\)/, async () => {
+	['a snapshot whose state is of a later format', /snapshot-\d+ was written by a newer version of dapss-tui \(format 4, this program reads up to 3\)/, async () => {
 		writeFileSync(join(path, 'snapshot-0000000000000009'), sealed(encode({index: 9, term: 1, configuration: {voters: ['aaaaaaaaaaaaaaaa'], learners: []}, data: encode(newerState)})));
 	}],
 	['a snapshot of another form', /snapshot-\d+ was written by a newer version/, async () => {
@@ -119,7 +119,7 @@ const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
 	}],
 	['a record of a later kind in the Raft log', /raft\/\d+\.log was written by a newer version of dapss-tui \(a record of kind 9\.0/, () => append(join(path, 'raft'), [raftRecord(9)])],
 	['an entry of a later kind in the Raft log', /a record of kind 2\.7/, () => append(join(path, 'raft'), [raftRecord(2, 7)])],
-	['an agreement on a later protocol in the Raft log', /its cluster uses protocol 3, this program speaks up to 2/, () => append(join(path, 'raft'), [encodeEntry({term: 1, index: 2, kind: 'command', data: command})])],
+	['an agreement on a later protocol in the Raft log', /its cluster uses protocol 4, this program speaks up to 3/, () => append(join(path, 'raft'), [encodeEntry({term: 1, index: 2, kind: 'command', data: command})])],
 	['a segment of a later format', /\.log was written by a newer version of dapss-tui \(format 3, this program reads 2\)/, async () => {
 		const copy = Buffer.alloc(24);
 		copy.write('DAPSLOG3');

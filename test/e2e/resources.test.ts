@@ -103,7 +103,7 @@ test('a segment dated 2099 goes when its messages are old, and what was not read
 	expect(deleted).toMatchObject({topic: 'news', reason: 'age', messages: 3, unread: 3});
 	expect(await messagesOf(cluster, node)).toBe(0);
 	const status = JSON.parse((await run(['status', '-o', 'json', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags])).stdout.toString()) as {readonly deleted: unknown};
-	expect(status.deleted).toEqual({age: 3, size: 0, disk: 0, unread: 3});
+	expect(status.deleted).toEqual({age: 3, size: 0, disk: 0, topic: 0, unread: 3});
 });
 
 /** A disk of a few MiB under a folder, where one can be mounted. */

@@ -104,7 +104,10 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		await transferTo(upgraded);
 		await exchange('the new one leads');
 		const mixed = await snapshotOf(cluster, upgraded);
-		expect([mixed.protocol, mixed.members.map(({protocol}) => protocol).toSorted((a, b) => a - b)]).toEqual([1, [1, 1, 2]]);
+		expect([mixed.protocol, mixed.members.map(({protocol}) => protocol).toSorted((a, b) => a - b)]).toEqual([1, [1, 1, 3]]);
+		// What the older nodes do not know is refused, with what helps.
+		const early = await run(['topic', 'create', 'orders', ...cluster.clientFlags, '--server', `127.0.0.1:${upgraded.port}`]);
+		expect([early.code, early.stderr]).toEqual([1, expect.stringMatching(/once all members run a version that knows it \(protocol 3\); this cluster uses protocol 1\. `peers` shows the version of each/)]);
 		await transferTo(second);
 		await exchange('an old one leads');
 
@@ -145,16 +148,18 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		}
 	}, 60_000);
 
-	test('agrees on protocol 2, on names and on claims once all are upgraded', async () => {
-		await Promise.all(cluster.nodes.map(node => node.waitFor(event => event.type === 'protocol' && event['protocol'] === 2, 'protocol 2')));
+	test('agrees on protocol 3, on names and on claims once all are upgraded', async () => {
+		await Promise.all(cluster.nodes.map(node => node.waitFor(event => event.type === 'protocol' && event['protocol'] === 3, 'protocol 3')));
 		for (const node of cluster.nodes) {
 			// oxlint-disable-next-line no-await-in-loop -- one after the other
 			await expect.poll(async () => (await snapshotOf(cluster, node)).members.map(({id, name, protocol}) => [id, name, protocol]), {timeout: 20_000}).toEqual(
-				cluster.nodes.map(({id, port}) => [id, defaultName(hostname(), port), 2]).toSorted(([a], [b]) => (a! < b! ? -1 : 1)),
+				cluster.nodes.map(({id, port}) => [id, defaultName(hostname(), port), 3]).toSorted(([a], [b]) => (a! < b! ? -1 : 1)),
 			);
 		}
 
-		await exchange('protocol 2');
+		await exchange('protocol 3');
+		const created = await run(['topic', 'create', 'orders', ...cluster.clientFlags, '--server', `127.0.0.1:${cluster.nodes[0]!.port}`]);
+		expect([created.code, created.stderr]).toEqual([0, '']);
 	}, 60_000);
 
 	test('refuses a new node of the previous release then, and both say both numbers', async () => {
@@ -164,8 +169,8 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		const old = cluster.startAlone(port!, ['--bootstrap', String(cluster.nodes[0]!.port)]);
 		cluster.nodes.pop();
 		expect(await old.exited).not.toBe(0);
-		expect(old.stderr + JSON.stringify(old.events)).toMatch(/speaks protocol 2, this node 1/);
-		await cluster.nodes[0]!.waitFor(refuses(/speaks protocol 1 \(version [\d.]+\), this node 2 \(version [\d.]+\)/), 'the refusal', start);
+		expect(old.stderr + JSON.stringify(old.events)).toMatch(/speaks protocol 3, this node 1/);
+		await cluster.nodes[0]!.waitFor(refuses(/speaks protocol 1 \(version [\d.]+\), this node 3 \(version [\d.]+\)/), 'the refusal', start);
 	}, 60_000);
 
 	test('has data that the previous release does not start on, and leaves as they are: the member goes on when it is upgraded again', async () => {
@@ -202,12 +207,12 @@ describe.skipIf(!previous)('beacons of either release (case 46)', () => {
 		await using cluster = new Cluster({cli, settings: {discovery}});
 		const [port, oldPort] = await freePorts(2);
 		const node = cluster.startAlone(port!);
-		await node.waitFor(event => event.type === 'protocol' && event['protocol'] === 2, 'protocol 2');
+		await node.waitFor(event => event.type === 'protocol' && event['protocol'] === 3, 'protocol 3');
 		const command = [previous!.cli, '--headless', '-o', 'jsonl', '--port', String(oldPort), ...cluster.clientFlags, '--data', join(cluster.folder, 'old')];
 		const old = new NodeProcess(oldPort!, command, false, process.execPath, {XDG_STATE_HOME: join(cluster.folder, 'another-user'), XDG_RUNTIME_DIR: ''});
 		// It finds the node by its beacons alone, and is refused for its protocol.
 		await old.exited;
-		expect(old.stderr + JSON.stringify(old.events)).toMatch(/speaks protocol 2, this node 1/);
+		expect(old.stderr + JSON.stringify(old.events)).toMatch(/speaks protocol 3, this node 1/);
 	}, 60_000);
 });
 test.skipIf(!previous)('a follower goes on from a node of the previous release to another one, and from that to one of this (case 26)', async () => {
@@ -244,10 +249,10 @@ test.skipIf(!previous)('a follower goes on from a node of the previous release t
 	expect(stdout.split('\n').slice(0, -1)).toEqual(texts);
 }, 120_000);
 
-describe('a program that speaks protocol 3 only', () => {
+describe('a program that speaks protocol 4 only', () => {
 	let later: Release;
 	beforeAll(() => {
-		later = releaseOf([3, 3], '9.0.0');
+		later = releaseOf([4, 4], '9.0.0');
 	}, 60_000);
 	afterAll(() => later[Symbol.dispose]());
 
@@ -259,8 +264,8 @@ describe('a program that speaks protocol 3 only', () => {
 		cluster.cli = later.cli;
 		const newer = cluster.startAlone(port!, ['--bootstrap', String(member.port)]);
 		expect(await newer.exited).not.toBe(0);
-		expect(newer.stderr + JSON.stringify(newer.events)).toMatch(new RegExp(`peer 127\\.0\\.0\\.1:${member.port} speaks protocol 2 \\(version [\\d.]+\\), this node 3 \\(version 9\\.0\\.0\\)`));
-		await member.waitFor(refuses(new RegExp(`peer 127\\.0\\.0\\.1:${port} speaks protocol 3 \\(version 9\\.0\\.0\\), this node 2 \\(version [\\d.]+\\)`)), 'the refusal');
+		expect(newer.stderr + JSON.stringify(newer.events)).toMatch(new RegExp(`peer 127\\.0\\.0\\.1:${member.port} speaks protocol 3 \\(version [\\d.]+\\), this node 4 \\(version 9\\.0\\.0\\)`));
+		await member.waitFor(refuses(new RegExp(`peer 127\\.0\\.0\\.1:${port} speaks protocol 4 \\(version 9\\.0\\.0\\), this node 3 \\(version [\\d.]+\\)`)), 'the refusal');
 	}, 60_000);
 
 	test('writes a data folder that this one refuses to start on, and leaves as it is (case 12)', async () => {
@@ -271,7 +276,7 @@ describe('a program that speaks protocol 3 only', () => {
 		cluster.cli = cli;
 		const older = cluster.startAlone(port);
 		expect(await older.exited).toBe(1);
-		expect(older.stderr).toMatch(/was written by a newer version of dapss-tui \(its cluster uses protocol 3, this program speaks up to 2, at position \d+\): start that version, or use another --data\. Nothing was changed/);
+		expect(older.stderr).toMatch(/was written by a newer version of dapss-tui \(its cluster uses protocol 4, this program speaks up to 3, at position \d+\): start that version, or use another --data\. Nothing was changed/);
 		cluster.cli = later.cli;
 		const again = cluster.startAlone(port);
 		await again.waitFor(event => event.type === 'leader' && event['leader'] === again.id, 'its lead, as before');

@@ -1,6 +1,6 @@
 /**
 The replicated state alone, a run from a seed: a log of commands and configurations, applied by a node that reads all of it, by one that starts from a snapshot
-somewhere in it, and by one of the previous release, which knows neither names nor claims. Copied data folders and operators who give two nodes one name are in it
+somewhere in it, and by those of earlier releases, which know neither names nor claims, or no topics that are created and deleted. Copied data folders and operators who give two nodes one name are in it
 from the beginning.
 */
 import {decode} from '../../core/codec.ts';
@@ -23,7 +23,8 @@ export function simulateState(seed: number): void {
 	const cut = random.below(log.length);
 	const whole = fresh();
 	let restarted = fresh();
-	let previous: Topics | undefined = fresh();
+	/** By the protocol that each speaks. */
+	const earlier = new Map([[1, fresh()], [2, fresh()]]);
 	/** Who held the identity of a node in each of its starts. */
 	const holders = new Map<string, string>();
 	for (const entry of log) {
@@ -40,12 +41,20 @@ export function simulateState(seed: number): void {
 			restarted.load(snapshot);
 		}
 
-		if (whole.protocol > 1) previous = undefined;
-		else if (previous) apply(previous, asPreviousReads(entry));
+		for (const [protocol, previous] of earlier) {
+			if (whole.protocol > protocol) earlier.delete(protocol);
+			else apply(previous, asReadBy(protocol, entry));
+		}
+
 		const bytes = Buffer.from(whole.save());
 		if (!bytes.equals(restarted.save())) fail('the same entries give the same state', 'a node that started from a snapshot has another one');
-		if (previous && !bytes.equals(previous.save())) fail('a node of the previous release has the same state', 'what it does not know has changed it');
-		if (previous && (decode(bytes) as {version: unknown}).version !== 1) fail('a node of the previous release can read the state', 'it is saved in a later format');
+		for (const [protocol, previous] of earlier) {
+			if (!bytes.equals(previous.save())) fail('a node of the previous release has the same state', `what one of protocol ${protocol} does not know has changed it`);
+			if (Number((decode(bytes) as {version: unknown}).version) > protocol) fail('a node of the previous release can read the state', `one of protocol ${protocol} cannot`);
+		}
+
+		const deletedUntil = whole.deletions().get('news' as Topic) ?? 0;
+		for (const [node, since] of whole.subscribers('news' as Topic)) if (since < deletedUntil) fail('what was deleted is wanted by nobody', `${node} wants what is later than ${since}, deleted is up to ${deletedUntil}`);
 		const taken = ids.map(id => whole.name(id).toLowerCase()).filter(name => name !== '');
 		if (new Set(taken).size < taken.length) fail('a name is of one member', taken.join(', '));
 		for (const id of ids) {
@@ -63,7 +72,7 @@ export function simulateState(seed: number): void {
 function drawLog(random: SeededRandom): Entry[] {
 	const [founder] = ids as [NodeId];
 	let members: readonly NodeId[] = [founder];
-	const log: Entry[] = [{index: 1, nodes: members, context: encodeContext({clusterId: 'c', node: founder, address: 'h:1', ...(random.chance(1, 2) ? {protocol: 2} : {})})}];
+	const log: Entry[] = [{index: 1, nodes: members, context: encodeContext({clusterId: 'c', node: founder, address: 'h:1', ...(random.chance(1, 2) ? {protocol: random.between(2, 3)} : {})})}];
 	const raisesAt = random.below(entriesMax);
 	const seqs = new Map<string, number>();
 	const instance = (): string => `${random.between(1, 3)}`.repeat(16);
@@ -83,10 +92,12 @@ function drawLog(random: SeededRandom): Entry[] {
 		const commands: readonly Command[] = [
 			{type: 'name', node, name: random.pick(names)},
 			{type: 'claim', node, incarnation, instance: instance()},
-			{type: 'subscribe', node, topic: 'news' as Topic, since: index},
+			{type: 'subscribe', node, topic: 'news' as Topic, since: random.chance(1, 2) ? 0 : index},
 			{type: 'address', node, address: `h:${random.below(9)}`},
+			{type: 'create', node, topic: 'news' as Topic, settings: {retainAgeS: random.between(1, 2)}, update: random.chance(1, 2)},
+			{type: 'delete', node, topic: 'news' as Topic, until: index, force: random.chance(1, 2)},
 		];
-		const command: Command = index > raisesAt && random.chance(1, 10) ? {type: 'protocol', node: founder, protocol: 2} : random.pick(commands);
+		const command: Command = index > raisesAt && random.chance(1, 10) ? {type: 'protocol', node: founder, protocol: random.between(2, 3)} : random.pick(commands);
 		const session = `${node}:${incarnation}`;
 		// Now and then the two processes of a copied folder give a command the same number.
 		const seq = (seqs.get(session) ?? 0) + (random.chance(1, 8) ? 0 : 1);
@@ -102,8 +113,9 @@ function apply(topics: Topics, entry: Entry): void {
 	else topics.applyConfiguration(entry.index, entry.nodes, entry.context);
 }
 
-/** For the previous release a command that it does not know is no command. It passes over what it does not know of a context, as this one does before protocol 2. */
-function asPreviousReads(entry: Entry): Entry {
-	const type = 'data' in entry ? decodeEnvelope(entry.data)?.command.type : undefined;
-	return type === 'name' || type === 'claim' || type === 'protocol' ? {index: entry.index, data: new Uint8Array(0)} : entry;
+/** For an earlier release a command that it does not know is no command. It passes over what it does not know of a context, as this one does before protocol 2. */
+function asReadBy(protocol: number, entry: Entry): Entry {
+	const command = 'data' in entry ? decodeEnvelope(entry.data)?.command : undefined;
+	const isNews = command?.type === 'create' || command?.type === 'delete' || (protocol < 2 && (command?.type === 'name' || command?.type === 'claim' || command?.type === 'protocol'));
+	return isNews ? {index: entry.index, data: new Uint8Array(0)} : entry;
 }

@@ -30,7 +30,7 @@ describe('publish', () => {
 		const where = situation({isReadonly: true});
 		for (const key of ['publish', 'subscribe', 'unsubscribe'] as const) expect(press(at('topics'), where, key)).toMatchObject({prompt: undefined, notice: {text: readonlyRefusal}});
 		const open = press(at('topics'), where, 'command');
-		for (const line of ['publish weather x', 'subscribe weather', 'fault heal', 'leader transfer', 'peer remove 5001 yes']) {
+		for (const line of ['publish weather x', 'subscribe weather', 'fault heal', 'leader transfer', 'topic create orders', 'topic delete orders yes', 'peer remove 5001 yes']) {
 			const effects = submit(line, open, where);
 			expect(effects.some(effect => effect.type === 'run')).toBe(false);
 			expect(apply(open, effects).notice?.text).toBe(readonlyRefusal);

@@ -210,8 +210,8 @@ describe('whatever the log holds', () => {
 	test('a state of a later version is refused as such, and changes nothing', () => {
 		const {topics} = founded(2);
 		const before = topics.save();
-		expect(() => topics.load(encode({version: 3}))).toThrow(NewerVersionError);
-		expect(() => topics.load(encode({version: 3}))).toThrow(/format 3, this program reads up to 2/);
+		expect(() => topics.load(encode({version: 4}))).toThrow(NewerVersionError);
+		expect(() => topics.load(encode({version: 4}))).toThrow(/format 4, this program reads up to 3/);
 		expect(() => topics.load(encode({version: 'x'}))).not.toThrow(NewerVersionError);
 		expect(Buffer.from(topics.save()).equals(Buffer.from(before))).toBe(true);
 	});

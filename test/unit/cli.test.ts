@@ -149,7 +149,7 @@ describe('views', () => {
 			clusterId: pictures.healthy.clusterId, foreign: [], duplicates: [], partition: {state: 'whole'}, lamport: 10_428, faults: [], version: '0.1.0', protocol: 2,
 		});
 		expect((status['members'] as object[])[1]).toEqual({id: pictures.b, name: '', address: '127.0.0.1:5001', state: 'alive', voter: true, rttMs: pictures.healthy.members[1]!.rttMs, version: '0.1.0', protocol: 2});
-		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes', 'missing', 'rates']);
+		expect(Object.keys((status['topics'] as object[])[0]!)).toEqual(['name', 'durable', 'subscribers', 'messages', 'bytes', 'missing', 'rates', 'created', 'retention', 'settings']);
 		expect(JSON.parse((await dapss('status -o json', {broker: new FakeBroker(pictures.leaderless)})).out)).toMatchObject({leader: null});
 	});
 
@@ -375,6 +375,40 @@ test('leave: the node goes, and why it cannot', async () => {
 	};
 	expect(await dapss('leave', {broker})).toEqual({code: 11, out: '', err: 'dapss-tui: This node cannot leave: no quorum\n'});
 	expect(await dapss('leave 5001', {broker})).toMatchObject({code: 2});
+});
+
+describe('topic create, delete, list (case 14)', () => {
+	test('create passes the settings on; a name is composed, a time is whole seconds', async () => {
+		const broker = healthy();
+		expect(await dapss('topic create orders --retain-age 12h --retain-bytes 64m', {broker})).toEqual({code: 0, out: 'topic orders is created\n', err: ''});
+		expect(JSON.parse((await dapss('topic create cafe\u0301 --update -o json', {broker})).out)).toEqual({topic: 'caf\u00E9', change: 'created', settings: {}, retention: null});
+		expect(broker.topicCommands).toEqual([{topic: 'orders', settings: {retainAgeS: 43_200, retainBytes: 67_108_864}, update: false}, {topic: 'caf\u00E9', settings: {}, update: true}]);
+		expect(await dapss('topic create orders --retain-age 1500ms', {broker})).toMatchObject({code: 2, err: expect.stringContaining('whole seconds, at least 1s') as string});
+		expect(await dapss('topic create orders --force', {broker})).toMatchObject({code: 2, err: expect.stringContaining('--force is no flag of topic create') as string});
+		expect(await dapss('topic orders', {broker})).toMatchObject({code: 2, err: expect.stringContaining('Expected topic create, topic delete or topic list, got "orders"') as string});
+	});
+
+	test('delete asks, needs --yes without a terminal, and says no failure as what it is', async () => {
+		const broker = healthy();
+		expect(await dapss('topic delete orders', {broker})).toEqual({code: 2, out: '', err: 'dapss-tui: Nothing was deleted: without a terminal to ask on, expected --yes\n'});
+		const asked = (answer: string): ReturnType<typeof dapss> => dapss('topic delete orders', {broker, stdin: Object.assign(Readable.from([Buffer.from(answer)]), {isTTY: true})});
+		expect(await asked('no\n')).toMatchObject({code: 2, err: expect.stringContaining('Nothing was deleted: expected yes, got "no"') as string});
+		expect(broker.topicCommands).toEqual([]);
+		expect(await asked('yes\n')).toMatchObject({code: 0, err: expect.stringContaining('Delete the topic orders on all nodes, for good? Type yes to go on:') as string});
+		expect(await dapss('topic delete orders --yes --force', {broker})).toEqual({code: 0, out: 'topic orders is deleted, with 3 messages\n', err: ''});
+		expect(broker.topicCommands).toEqual([{topic: 'orders', force: false}, {topic: 'orders', force: true}]);
+		broker.manageAnswer = async () => Promise.reject(new DapssError('refused', 'The topic orders has subscribers: db1'));
+		expect(await dapss('topic delete orders --yes', {broker})).toEqual({code: 1, out: '', err: 'dapss-tui: The topic orders has subscribers: db1\n'});
+	});
+
+	test('list is the same as topics, and says what is kept by whose word', async () => {
+		const [first, ...rest] = pictures.healthy.topics;
+		const broker = new FakeBroker({...pictures.healthy, topics: [{...first!, created: true, settings: {retainAgeS: 43_200}, retention: {retainAgeS: 43_200, retainBytes: 268_435_456}}, ...rest]});
+		const {out} = await dapss('topic list', {broker});
+		expect(out).toBe((await dapss('topics', {broker})).out);
+		expect(out).toMatch(/created .* 12 h, 256 MiB \(its own\)/);
+		expect((JSON.parse((await dapss('topic list -o json', {broker})).out) as object[])[0]).toMatchObject({created: true, settings: {retainAgeS: 43_200}, retention: {retainAgeS: 43_200, retainBytes: 268_435_456}});
+	});
 });
 
 describe('leader transfer, peer remove, recover', () => {

@@ -151,7 +151,7 @@ test('a state of a newer version that the leader sends is not kept in place of t
 	let saved = 0;
 	Object.assign(store, {saveSnapshot: async () => void saved++});
 	const failed = Promise.withResolvers<unknown>();
-	const data = encode({version: 3});
+	const data = encode({version: 4});
 	const control = new Control({
 		self, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
 		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => failed.resolve(error),

@@ -2,7 +2,7 @@
 A command line without a cluster: a broker that answers from a picture, streams that remember what was written.
 */
 import {PassThrough, Writable, type Readable} from 'node:stream';
-import {leftReason, type Broker, type Delivery, type FaultCommand, type From, type Published, type Subscription} from '../../core/api.ts';
+import {leftReason, type Broker, type DeletedTopic, type Delivery, type FaultCommand, type From, type Published, type Subscription, type TopicChange, type TopicSettings} from '../../core/api.ts';
 import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {Chosen, FindOptions} from '../../core/find.ts';
 import {followWith} from '../../core/follow.ts';
@@ -20,6 +20,7 @@ export class FakeBroker implements Broker {
 	readonly faults: FaultCommand[] = [];
 	readonly transfers: Array<NodeId | undefined> = [];
 	readonly removed: NodeId[] = [];
+	readonly topicCommands: unknown[] = [];
 	hasLeft = false;
 	manageAnswer: () => Promise<void> = async () => undefined;
 	readonly subscriptions: Array<{readonly topics: readonly Topic[]; readonly from: From | undefined}> = [];
@@ -47,6 +48,18 @@ export class FakeBroker implements Broker {
 		const firstSeq = this.#seq + 1;
 		this.#seq += bodies.length;
 		return {origin: this.snapshotValue.self, incarnation: 1, topic, firstSeq, count: bodies.length};
+	}
+
+	async createTopic(topic: Topic, settings: TopicSettings = {}, {update = false}: {readonly update?: boolean} = {}): Promise<TopicChange> {
+		await this.manageAnswer();
+		this.topicCommands.push({topic, settings, update});
+		return 'created';
+	}
+
+	async deleteTopic(topic: Topic, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
+		await this.manageAnswer();
+		this.topicCommands.push({topic, force});
+		return {messages: 3, missing: []};
 	}
 
 	async transferLeadership(to?: NodeId): Promise<NodeId | undefined> {

@@ -112,19 +112,19 @@ test('another handshake is told on both sides, with both numbers', () => {
 		changed[7] = 9;
 		return changed;
 	});
-	expect(listener).toMatchObject({refusal: {code: 'protocol', reason: 'peer x speaks protocol 9, this node 1 to 2 (version 1.0.0)'}});
-	expect(dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 1 to 2 (version 1.0.0), this node 1 to 2 (version 1.0.0)'}});
+	expect(listener).toMatchObject({refusal: {code: 'protocol', reason: 'peer x speaks protocol 9, this node 1 to 3 (version 1.0.0)'}});
+	expect(dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 1 to 3 (version 1.0.0), this node 1 to 3 (version 1.0.0)'}});
 });
 
 test('two programs with no version of the protocol in common refuse each other, and both show both ranges and both programs', () => {
 	const newer = createIdentity();
-	const options = {identity: newer, local: says(newer, {version: '3.0.0', address: '10.0.0.7:5000'}), protocols: [3, 3] as const};
+	const options = {identity: newer, local: says(newer, {version: '3.0.0', address: '10.0.0.7:5000'}), protocols: [4, 4] as const};
 	const called = run(end('dialer', options), end('listener'));
-	expect(called.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 10.0.0.7:5000 speaks protocol 3 (version 3.0.0), this node 1 to 2 (version 1.0.0)'}});
-	expect(called.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 1 to 2 (version 1.0.0), this node 3 (version 3.0.0)'}});
+	expect(called.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 10.0.0.7:5000 speaks protocol 4 (version 3.0.0), this node 1 to 3 (version 1.0.0)'}});
+	expect(called.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 1 to 3 (version 1.0.0), this node 4 (version 3.0.0)'}});
 	const calls = run(end('dialer'), end('listener', options));
-	expect(calls.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 3 (version 3.0.0), this node 1 to 2 (version 1.0.0)'}});
-	expect(calls.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 127.0.0.1:5000 speaks protocol 1 to 2 (version 1.0.0), this node 3 (version 3.0.0)'}});
+	expect(calls.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 4 (version 3.0.0), this node 1 to 3 (version 1.0.0)'}});
+	expect(calls.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 127.0.0.1:5000 speaks protocol 1 to 3 (version 1.0.0), this node 4 (version 3.0.0)'}});
 });
 
 test('both speak the newest version that both know', () => {
@@ -142,16 +142,16 @@ test('both speak the newest version that both know', () => {
 test('a cluster that has agreed on a protocol takes no node that speaks less, on either side of a call; a client it serves', () => {
 	const old = {protocols: [1, 1] as const};
 	const called = run(end('dialer', old), end('listener', {protocolMin: 2}));
-	expect(called.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 127.0.0.1:5000 speaks protocol 1 (version 1.0.0), this node 2 (version 1.0.0)'}});
-	expect(called.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 2 (version 1.0.0), this node 1 (version 1.0.0)'}});
+	expect(called.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 127.0.0.1:5000 speaks protocol 1 (version 1.0.0), this node 2 to 3 (version 1.0.0)'}});
+	expect(called.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 2 to 3 (version 1.0.0), this node 1 (version 1.0.0)'}});
 	expect(run(end('dialer', {protocolMin: 2}), end('listener', old)).dialer).toMatchObject({by: 'us', refusal: {code: 'protocol'}});
 	expect(run(end('dialer', {identity: undefined, ...old}), end('listener', {protocolMin: 2})).listener).toMatchObject({type: 'open', remote: {role: 'client', protocol: 1}});
-	expect(run(end('dialer'), end('listener', {protocolMin: 2})).listener).toMatchObject({type: 'open', remote: {protocol: 2}});
+	expect(run(end('dialer'), end('listener', {protocolMin: 2})).listener).toMatchObject({type: 'open', remote: {protocol: 3}});
 });
 
 test('a refusal shows the version that is asked for to a node of the previous release, which reads one number only', () => {
 	const {send} = end('listener', {protocolMin: 2}).step(end('dialer', {protocols: [1, 1]}).start()[0]!);
-	expect(decode(send[0]!.subarray(2))).toMatchObject({code: 'protocol', protocol: 2, protocols: [2, 2], version: '1.0.0'});
+	expect(decode(send[0]!.subarray(2))).toMatchObject({code: 'protocol', protocol: 2, protocols: [2, 3], version: '1.0.0'});
 });
 
 test('text that a peer sends is shown without control characters, and not at length', () => {

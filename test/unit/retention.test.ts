@@ -127,7 +127,7 @@ describe('the time that ages are judged by', () => {
 
 	test('a clock that jumps while the node runs changes no age (case 16)', () => {
 		let monotonicMs = 5000;
-		const clock = new RetentionClock(resumedTime(undefined, {wallMs: start, uptimeMs: 1}, 7 * dayMs), () => monotonicMs);
+		const clock = new RetentionClock(undefined, {wallMs: start, uptimeMs: 1}, 7 * dayMs, () => monotonicMs);
 		monotonicMs += 1000;
 		expect(clock.nowMs).toBe(start + 1000);
 	});
@@ -137,7 +137,7 @@ describe('the time that ages are judged by', () => {
 		let uptimeMs = kept.uptimeMs;
 		let state = kept;
 		for (let days = 0; days <= 7; days += 4) {
-			const clock = new RetentionClock(resumedTime(state, {wallMs: state.nowMs + 9 * dayMs, uptimeMs}, 7 * dayMs), () => monotonicMs);
+			const clock = new RetentionClock(state, {wallMs: state.nowMs + 9 * dayMs, uptimeMs}, 7 * dayMs, () => monotonicMs);
 			expect(clock.isLagging).toBe(true);
 			monotonicMs += 4 * dayMs;
 			uptimeMs += 4 * dayMs;
@@ -146,6 +146,15 @@ describe('the time that ages are judged by', () => {
 
 		expect(state).toMatchObject({nowMs: start + 8 * dayMs, laggingMs: 8 * dayMs});
 		expect(resumedTime(state, {wallMs: start + 17 * dayMs, uptimeMs}, 7 * dayMs)).toEqual({nowMs: start + 17 * dayMs, isLagging: false, laggingMs: 0});
+	});
+
+	test('the shortest retention time of a topic says how far a clock may be ahead, the longest when it is believed (cases 14, 16)', () => {
+		const clock = new RetentionClock(kept, {wallMs: start + 30_000, uptimeMs: kept.uptimeMs}, 7 * dayMs, () => 0);
+		expect([clock.nowMs, clock.note(7 * dayMs), clock.note(8000), clock.note(30 * dayMs), clock.note(8000)]).toEqual([start + 30_000, false, true, true, false]);
+		const next = parseKeptTime(JSON.parse(JSON.stringify({...clock.kept(kept.uptimeMs), laggingMs: 9 * dayMs})));
+		expect(next?.ages).toEqual([8000, 30 * dayMs]);
+		expect(resumedTime(next, {wallMs: start + 60_000, uptimeMs: kept.uptimeMs}, 7 * dayMs)).toMatchObject({nowMs: start + 30_000, isLagging: true});
+		expect(resumedTime({...next!, laggingMs: 31 * dayMs}, {wallMs: start + 60_000, uptimeMs: kept.uptimeMs}, 7 * dayMs)).toMatchObject({nowMs: start + 60_000, isLagging: false});
 	});
 
 	test('whatever the clocks say, no time passes at a start that has not passed (case 16)', () => {
@@ -165,8 +174,9 @@ describe('the time that ages are judged by', () => {
 });
 
 test('what was deleted, and why, in words (case 16)', () => {
-	expect(deletedWords({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe('news: 3 messages (400 bytes) deleted, 2 of them unread here: older than storage.retain_age_s');
+	expect(deletedWords({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe('news: 3 messages (400 bytes) deleted, 2 of them unread here: older than is kept (storage.retain_age_s, or the topic\'s own)');
 	expect(deletedWords({type: 'deleted', topic, reason: 'disk', messages: 1, bytes: 400, unread: 0})).toBe('news: 1 message (400 bytes) deleted, all read: more than limits.disk_bytes for all topics');
+	expect(deletedWords({type: 'deleted', topic, reason: 'topic', messages: 2, bytes: 400, unread: 0})).toBe('news: 2 messages (400 bytes) deleted, all read: the topic was deleted');
 });
 
 describe('a budget of all topics', () => {

@@ -11,11 +11,12 @@ import {mutated, type Mutant} from './mutant.ts';
 import {raftMutants} from './raft.ts';
 import {readerMutants} from './readers.ts';
 import {storageMutants} from './storage.ts';
+import {topicMutants} from './topics.ts';
 import {versionMutants} from './versions.ts';
 
 export {mutated, type Mutant} from './mutant.ts';
 
-export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...healthMutants, ...identityMutants, ...readerMutants, ...versionMutants];
+export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...healthMutants, ...identityMutants, ...readerMutants, ...versionMutants, ...topicMutants];
 
 /** Changes the sources on their way into a bundle. @param root of the repository */
 export function mutantPlugin(mutant: Mutant, root: string): Plugin {

@@ -21,6 +21,7 @@ import {Host, simTickMs} from './host.ts';
 import {lookMs, Looks} from './looks.ts';
 import {MessageChecks} from './message-checks.ts';
 import {Incidents} from './incidents.ts';
+import {Operators} from './operators.ts';
 import {planOf, traitsOf, incidentKinds, type Event, type IncidentKind, type Kind} from './plan.ts';
 import {poisoned} from './poison.ts';
 import {Readers} from './readers.ts';
@@ -74,6 +75,7 @@ class Run {
 	/** How many hosts start together. */
 	readonly #together: number;
 	readonly #incidents: Incidents;
+	readonly #operators: Operators;
 	readonly #doubles: Doubles;
 	readonly #looks: Looks;
 	readonly #raftLimits;
@@ -89,8 +91,9 @@ class Run {
 	#isFormed = false;
 	/** Those that have been members of it. */
 	readonly #formed = new Set<Host>();
-	/** Nodes of the previous version are among them, and are upgraded one by one. */
+	/** Nodes of an earlier version are among them, and are upgraded one by one. */
 	readonly #isMixed: boolean;
+	readonly #olderProtocol: number;
 
 	constructor({seed, forMs = 40_000, plan, trace}: RunOptions) {
 		this.#seed = seed;
@@ -121,6 +124,7 @@ class Run {
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
 		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
 		this.#isMixed = this.#way === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
+		this.#olderProtocol = createRandom(`${seed}/older`).between(1, protocolMax - 1);
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
 		this.#witness.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
 		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
@@ -135,6 +139,7 @@ class Run {
 			add: ({address, copyOf}) => (copyOf ? this.#copy(copyOf, address) : this.#add(address, false)),
 			voters,
 		});
+		this.#operators = new Operators(topics, this.#config.storage);
 		this.#together = random.pick([1, 2, 3, 3, 3, 4, 5, 5]);
 		for (let count = this.#together; count > 0; count--) this.#add();
 	}
@@ -156,7 +161,7 @@ class Run {
 			this.#heal();
 			agreedMs = this.#agree();
 			convergedMs = this.#converge();
-			history = checkHistory(this.#witness.history, node => this.#removed.has(node as NodeId) || this.#hosts.some(host => host.id === node && (host.isGone || host.why === 'removed')));
+			history = checkHistory(this.#witness.history, node => this.#removed.has(node as NodeId) || this.#hosts.some(host => host.id === node && (host.isGone || host.why === 'removed')), this.#witness.deletionCalls);
 		} catch (error) {
 			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {cause: error});
 		}
@@ -173,7 +178,7 @@ class Run {
 				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, refilled: witness.messages.refills, commands: witness.commands,
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, deletedUnread: witness.unread.told, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
-				saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
+				topicsDeleted: this.#witness.deletions.count, saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
 				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, aged: witness.ages.checked, snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
@@ -190,7 +195,7 @@ class Run {
 		const {random, disk} = this.#machine(index);
 		const host = new Host({
 			// Whoever comes later may find that the others have agreed on more than the previous version speaks.
-			protocol: this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3) ? protocolMax - 1 : protocolMax,
+			protocol: this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3) ? this.#olderProtocol : protocolMax,
 			id, address: address ?? this.#freshAddress(), freshAddress: () => this.#freshAddress(), founds, replaces,
 			// Whoever comes later is given a list: alone and cut off, it would have to take itself for the first.
 			bootstrap: () => this.#listFor(id), way: this.#way === 'none' || this.#schedule.nowMs === 0 ? this.#way : 'list', expect: this.#together,
@@ -333,7 +338,7 @@ class Run {
 		if (!this.#hasFormed()) return;
 		if (isIncident(kind)) {
 			this.#note(kind);
-			if (this.#incidents.strike({...event, kind})) this.#count(kind);
+			if (kind === 'create-topic' || kind === 'delete-topic' ? this.#operators.act(kind, this.#up, event) : this.#incidents.strike({...event, kind})) this.#count(kind);
 			return;
 		}
 
@@ -603,7 +608,7 @@ class Run {
 		let problems: string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#readers.behind()];
+			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#witness.deletions.left(this.#members()?.hosts ?? []), ...this.#readers.behind()];
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 

@@ -3,7 +3,7 @@ The operations on the agreed subscriptions, as those who asked saw them: is each
 */
 import {linearizable, subscriptionModel, type Call, type SubscriptionInput} from '../linearizable.ts';
 import {shrink} from '../shrink.ts';
-import type {Operation} from './witness.ts';
+import type {DeletionCall, Operation} from './witness.ts';
 
 export type HistoryResult = {readonly keys: number; readonly operations: number; readonly undecided: number};
 
@@ -13,13 +13,17 @@ const stepsMax = 200_000;
 /** Asked of the search while what is wrong is made smaller. */
 const shrinkRuns = 500;
 
-/** @param isLeftOut nodes that were removed: that ends their subscriptions, and nobody called it. @throws what is not linearizable, made small */
-export function checkHistory(history: readonly Operation[], isLeftOut: (node: string) => boolean): HistoryResult {
+/**
+@param isLeftOut nodes that were removed: that ends their subscriptions, and nobody called it. @param deletions end the subscriptions of all. Since when one counts follows from
+them too, and is left out for these topics. @throws what is not linearizable, made small
+*/
+export function checkHistory(history: readonly Operation[], isLeftOut: (node: string) => boolean, deletions: readonly DeletionCall[] = []): HistoryResult {
 	const byKey = Map.groupBy(history.filter(({node}) => !isLeftOut(node)), ({topic, node}) => `${topic} ${node}`);
 	let operations = 0;
 	let undecided = 0;
 	for (const [key, list] of byKey) {
-		const calls = list.map(toCall);
+		const ended = deletions.filter(({topic}) => topic === list[0]!.topic);
+		const calls = [...list.map(operation => toCall(ended.length > 0 ? sinceAnytime(operation) : operation)), ...ended.map(deletion => toCall({...deletion, node: list[0]!.node, call: {type: 'unsubscribe'}}))];
 		operations += calls.length;
 		const verdict = linearizable(calls, subscriptionModel, stepsMax);
 		if (verdict === 'undecided') undecided++;
@@ -28,6 +32,11 @@ export function checkHistory(history: readonly Operation[], isLeftOut: (node: st
 	}
 
 	return {keys: byKey.size, operations, undecided};
+}
+
+function sinceAnytime(operation: Operation): Operation {
+	const {call, result} = operation;
+	return {...operation, call: call.type === 'subscribe' ? {...call, since: 0} : call, result: result === undefined ? undefined : 0};
 }
 
 function toCall({call, result, invoked, returned}: Operation): Call<SubscriptionInput, number | false> {

@@ -23,8 +23,8 @@ import type {RaftLimits} from '../../../core/raft/leader.ts';
 import {RaftStore, type Blobs} from '../../../core/raft-store.ts';
 import {openTopicLog} from '../../../core/topic-log.ts';
 import {decodeContext, decodeEnvelope, encodeContext} from '../../../core/topics/command.ts';
-import {resumedTime, RetentionClock, type KeptTime} from '../../../core/retention.ts';
-import {namesProtocol, type Topics} from '../../../core/topics/topics.ts';
+import {RetentionClock, type KeptTime} from '../../../core/retention.ts';
+import {namesProtocol, topicsProtocol, type Topics} from '../../../core/topics/topics.ts';
 import {protocolMax} from '../../../core/version.ts';
 import {encodeControl} from '../../../core/wire.ts';
 import type {SeededRandom} from '../random.ts';
@@ -368,7 +368,7 @@ export class Host implements Station {
 		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(files, disk));
 		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
 		const uptimeMs = (): number => this.options.schedule.nowMs;
-		const retentionClock = new RetentionClock(resumedTime(this.#keptTime, {wallMs: clock.wallMs(), uptimeMs: uptimeMs()}, config.storage.retainAgeS * 1000), () => clock.monotonicMs());
+		const retentionClock = new RetentionClock(this.#keptTime, {wallMs: clock.wallMs(), uptimeMs: uptimeMs()}, config.storage.retainAgeS * 1000, () => clock.monotonicMs());
 		const keepTime = (): void => {
 			this.#keptTime = retentionClock.kept(uptimeMs());
 		};
@@ -416,6 +416,7 @@ export class Host implements Station {
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
 				retentionMs: () => retentionClock.nowMs,
+				noteAge: ageMs => void (retentionClock.note(ageMs) && keepTime()),
 				removeTopic: async topic => {
 					const at = `${folder}/topics/${encodeURIComponent(topic)}`;
 					const names = await files.list(at);
@@ -433,6 +434,7 @@ export class Host implements Station {
 			},
 		});
 		if (protocol < namesProtocol) knowOnlyProtocol1(node.control.topics);
+		else if (protocol < topicsProtocol) knowOnlyProtocol2(node.control.topics);
 		current.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
@@ -535,7 +537,7 @@ export class Host implements Station {
 	}
 }
 
-/** Make the state machine that of the previous release: a command that it does not know changes nothing, and it reads the first version of the saved state. */
+/** Make the state machine that of the first release: a command that it does not know changes nothing, and it reads the first version of the saved state. */
 function knowOnlyProtocol1(topics: Topics): void {
 	const apply = topics.apply.bind(topics);
 	const applyConfiguration = topics.applyConfiguration.bind(topics);
@@ -543,7 +545,7 @@ function knowOnlyProtocol1(topics: Topics): void {
 	Object.assign(topics, {
 		apply: (index: number, data: Uint8Array): ReturnType<typeof apply> => {
 			const type = decodeEnvelope(data)?.command.type;
-			return apply(index, type === 'protocol' || type === 'name' || type === 'claim' ? new Uint8Array(0) : data);
+			return apply(index, type === 'protocol' || type === 'name' || type === 'claim' || type === 'create' || type === 'delete' ? new Uint8Array(0) : data);
 		},
 		applyConfiguration: (index: number, nodes: readonly NodeId[], context: Uint8Array): ReturnType<typeof applyConfiguration> => {
 			const {clusterId, node, address} = decodeContext(context);
@@ -551,6 +553,22 @@ function knowOnlyProtocol1(topics: Topics): void {
 		},
 		load: (bytes: Uint8Array) => {
 			if ((decode(bytes) as {version?: unknown}).version !== 1) throw new Error('Expected a saved state of version 1');
+			load(bytes);
+		},
+	});
+}
+
+/** Make the state machine that of the previous release, which neither creates nor deletes topics. */
+function knowOnlyProtocol2(topics: Topics): void {
+	const apply = topics.apply.bind(topics);
+	const load = topics.load.bind(topics);
+	Object.assign(topics, {
+		apply: (index: number, data: Uint8Array): ReturnType<typeof apply> => {
+			const type = decodeEnvelope(data)?.command.type;
+			return apply(index, type === 'create' || type === 'delete' ? new Uint8Array(0) : data);
+		},
+		load: (bytes: Uint8Array) => {
+			if (Number((decode(bytes) as {version?: unknown}).version) > 2) throw new Error('Expected a saved state of version 1 or 2');
 			load(bytes);
 		},
 	});

@@ -46,7 +46,7 @@ export class Incidents {
 	}
 
 	/** False when there is nothing that it could happen to. */
-	strike({kind, a, b, forMs}: Event & {readonly kind: IncidentKind}): boolean {
+	strike({kind, a, b, forMs}: Event & {readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic'>}): boolean {
 		const {hosts, fabric} = this.#options;
 		const living = hosts.filter(({isGone, isCopy}) => !isGone && !isCopy);
 		const host = living[a % living.length];

@@ -293,6 +293,11 @@ export class MessageChecks {
 		return [...this.#topics.get(host)?.values() ?? []].flatMap(({kept}) => [...kept.values()].map(({key, header}) => [key, header] as const));
 	}
 
+	/** The batch in the log of a machine whose last message is before the offset. */
+	endingAt(host: Host, topic: Topic, end: number): BatchHeader | undefined {
+		return [...this.#topics.get(host)?.get(topic)?.kept ?? []].find(([offset, {header}]) => offset + header.count === end)?.[1].header;
+	}
+
 	/** What of these messages the node wants, has not, and never had. @param up all nodes that run */
 	lacks(host: Host, offered: Iterable<readonly [string, BatchHeader]>, up: readonly Host[]): string[] {
 		if (this.#spoilt.has(host)) return [];

@@ -9,6 +9,7 @@ import type {Node} from '../../../core/broker.ts';
 import type {DapssError} from '../../../core/errors.ts';
 import type {Topic} from '../../../core/message.ts';
 import type {BatchSink, Reader} from '../../../core/reader.ts';
+import type {TopicLog} from '../../../core/topic-log.ts';
 import type {BatchReading} from '../../../core/remote/server.ts';
 import type {OffsetReader, Offsets} from '../offsets.ts';
 import {hash32, type SeededRandom} from '../random.ts';
@@ -93,7 +94,8 @@ export class Readers {
 		this.goOn();
 		return this.#programs.flatMap(({host, seen, from, untold}) => [...seen].flatMap(([topic, {next}]) => {
 			const log = this.#witness.logs.get(host)?.get(topic);
-			const isThere = !log || next === log.nextOffset || (next === undefined && (from === 'now' || log.messages === 0)) || (log.messages === 0 && log.nextOffset - next! <= untold);
+			const isEmpty = log && (log.messages === 0 || this.#witness.deletions.isHidden(log, this.#witness.messages.endingAt(host, topic, log.nextOffset)));
+			const isThere = !log || next === log.nextOffset || (next === undefined && (from === 'now' || log.messages === 0)) || (isEmpty && log.nextOffset - next! <= untold);
 			return isThere ? [] : [`a reader at ${host.id} of ${topic} from ${from} is at ${next}, the log at ${log.nextOffset}`];
 		}));
 	}
@@ -138,6 +140,8 @@ export class Readers {
 		let taken = 0;
 		for (const item of items) {
 			if (program.room <= 0) break;
+			const wrong = this.#witness.deletions.given(program.host, this.#logOf(program.host, item.batch.topic), item.batch);
+			if (wrong !== undefined) this.#offsets.problem ??= new Error(wrong);
 			taken++;
 			const {topic} = item.batch;
 			const one = seen.get(topic)!;
@@ -172,12 +176,17 @@ export class Readers {
 		this.#claims = this.#claims.filter(claim => {
 			const {program: {host}, topic, to} = claim;
 			if (!this.#isOn(claim.program) || this.#witness.messages.isSpoilt(host)) return false;
-			const {firstOffset} = this.#witness.logs.get(host)!.get(topic)!;
-			if (firstOffset >= to) return false;
+			const log = this.#logOf(host, topic)!;
+			const {firstOffset} = log;
+			if (firstOffset >= to || this.#witness.deletions.isHidden(log, this.#witness.messages.endingAt(host, topic, to))) return false;
 			if (host.isPaused) claim.age = 0;
 			else if (++claim.age > claimAgeMax) this.#offsets.problem ??= new Error(`only what is gone is told as gone: ${host.id} ${topic} up to ${to}, the log begins at ${firstOffset}`);
 			return true;
 		});
+	}
+
+	#logOf(host: Host, topic: Topic): TopicLog | undefined {
+		return this.#witness.logs.get(host)?.get(topic);
 	}
 
 	/** A program ends with the process of its node. */

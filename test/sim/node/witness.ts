@@ -18,6 +18,7 @@ import {Accusations} from './accusations.ts';
 import {Ages} from './ages.ts';
 import {Belonging} from './belonging.ts';
 import {Causes} from './causes.ts';
+import {Deletions} from './deletions.ts';
 import {DoubleVotes} from './double-votes.ts';
 import {QuorumChecks, wrongRelay} from './health-checks.ts';
 import type {Host, Stop} from './host.ts';
@@ -36,6 +37,9 @@ export type Operation = {
 	returned: number | undefined;
 	result?: number | undefined;
 };
+
+/** A deletion of a topic, which ends the subscriptions of all nodes. */
+export type DeletionCall = Pick<Operation, 'client' | 'topic' | 'invoked' | 'returned'>;
 
 /** A node that runs takes its turn within this time. */
 const turnMs = 5;
@@ -61,6 +65,7 @@ export class Witness {
 	readonly #doubled = new Set<NodeId>();
 	/** Nodes of which a process that was confirmed has stopped. */
 	readonly #farewells = new Set<NodeId>();
+	readonly deletionCalls: DeletionCall[] = [];
 	#founded: string | undefined;
 	readonly repairs: Repairs;
 	readonly #views = new Map<Host, View>();
@@ -69,6 +74,7 @@ export class Witness {
 	readonly unread = new Unread();
 	/** @default all is read */
 	readUpTo: ReadUpTo = () => Infinity;
+	readonly deletions: Deletions;
 	readonly #questions = new Questions();
 	readonly #quorums = new QuorumChecks();
 	readonly #belonging = new Belonging();
@@ -89,6 +95,7 @@ export class Witness {
 		this.checks = checks;
 		this.messages = messages;
 		this.repairs = new Repairs(messages);
+		this.deletions = new Deletions(host => messages.held(host), this.logs, host => messages.isSpoilt(host));
 	}
 
 	/** After every event: the nodes that it touched. */
@@ -254,7 +261,12 @@ export class Witness {
 		const retain = log.retain.bind(log);
 		const serve = log.serve.bind(log);
 		const refill = log.refill.bind(log);
+		const hide = log.hide.bind(log);
 		return Object.assign(log, {
+			hide: (until: number) => {
+				this.deletions.hides(log, topic, until);
+				hide(until);
+			},
 			serve: async (...given: Parameters<TopicLog['serve']>) => {
 				for (const {origin, incarnation, from} of given[0]) {
 					const low = log.lowest(streamKey({origin, incarnation, topic}));
@@ -279,15 +291,17 @@ export class Witness {
 				const retained = await retain(...given);
 				this.#tidied.push({log, host, atMs: host.options.schedule.nowMs});
 				const gone = this.messages.retained(host, topic, log.firstOffset, retained ? nextOffset : 0);
-				const problem = retained && this.ages.taken(host, gone, retained.deletions, given[0].ageMs);
+				const problem = retained && (this.ages.taken(host, gone, retained.deletions, given[0].ageMs) ?? this.deletions.taken(host, log, gone, retained.deletions));
 				if (problem !== undefined) throw this.#problem(problem);
-				if (retained && host.node) this.unread.taken(host, topic, retained, readBefore, this.readUpTo(host, topic));
+				if (retained && host.node && this.deletions.isWhole(log, retained)) this.unread.taken(host, topic, retained, readBefore, this.readUpTo(host, topic));
 				if (retained) this.upkeep(host);
 				return retained;
 			},
 			append: (...[items, options]: Parameters<TopicLog['append']>) => {
 				const appended = append(items, options);
 				for (const [index, {batch}] of items.entries()) {
+					const wrong = this.deletions.released(host, log, batch);
+					if (wrong !== undefined) throw this.#problem(wrong);
 					this.messages.released(host, batch, appended.offsets[index]!);
 					this.ages.came(host, batch);
 				}
@@ -484,6 +498,7 @@ export class Witness {
 				const waiting = proposals.size;
 				const answer = propose(...given);
 				// What is refused on the spot was never sent: it did not happen.
+				if (command.type === 'delete' && proposals.size > waiting) this.#deleting(host, command.topic, answer);
 				if ((command.type !== 'subscribe' && command.type !== 'unsubscribe') || proposals.size === waiting) return answer;
 				const operation: Operation = {
 					client: host.id, topic: command.topic, node: command.node, invoked: ++this.#moment, returned: undefined,
@@ -497,6 +512,15 @@ export class Witness {
 				return answer;
 			},
 		});
+	}
+
+	/** A topic is deleted: that ends the subscriptions of all. */
+	#deleting(host: Host, topic: Topic, answer: Promise<void>): void {
+		const deletion: DeletionCall = {client: host.id, topic, invoked: ++this.#moment, returned: undefined};
+		this.deletionCalls.push(deletion);
+		answer.then(() => {
+			deletion.returned = ++this.#moment;
+		}, () => undefined);
 	}
 
 	/** What it asks, and what it answers to who asks to be taken in. */

@@ -1,0 +1,173 @@
+/**
+Creates and deletes topics for an operator, through the log of the cluster.
+
+A deletion takes what is stamped up to a Lamport time, on every node, whenever that hears of it. So that time must be later than everything that was published
+before. The members that can be reached are asked for theirs. Of those that cannot it is not known: the time is set ahead by more stamps than one of them
+gives in a long time. Who applies the deletion stamps later than it, so what a node publishes that knows of the deletion stays.
+*/
+import type {DeletedTopic, TopicChange} from './api.ts';
+import type {Control} from './control.ts';
+import {DapssError} from './errors.ts';
+import {lamportMax, type Lamport} from './lamport.ts';
+import {parseTopic, type NodeId, type Topic} from './message.ts';
+import type {OwnSubscriptionsOptions} from './own-subscriptions.ts';
+import {topicNamed} from './topic-named.ts';
+import {parseSettings, retainAgeSMax, retainBytesMax, retainBytesMin, type Command, type TopicSettings} from './topics/command.ts';
+import {isSame, topicsProtocol} from './topics/topics.ts';
+import {decodeControl} from './wire.ts';
+
+export type TopicAdminOptions = Pick<OwnSubscriptionsOptions, 'data' | 'interests' | 'keeping'> & {
+	readonly self: NodeId;
+	readonly control: Control;
+	readonly lamport: Lamport;
+	readonly lamportJumpMax: number;
+	readonly nowMs: () => number;
+	readonly isReachable: (node: NodeId) => boolean;
+	/** Its name, or its id. */
+	readonly label: (node: NodeId) => string;
+	readonly propose: (command: Command) => Promise<void>;
+	/** False when there is no link. */
+	readonly send: (to: NodeId, kind: 'manage' | 'managed', packet: unknown) => boolean;
+};
+
+/** What a member says of a topic. `until`: the deletion of it that the member has applied, 0 for none. */
+type Look = {readonly lamport: number; readonly messages: number; readonly until: number};
+type Round = {readonly waiting: Set<NodeId>; readonly looks: Map<NodeId, Look>; readonly untilMs: number; readonly resolve: (looks: Map<NodeId, Look>) => void};
+
+/** Stamps that a member which cannot be reached may have given since it was heard of last. */
+const aheadMax = 2 ** 24;
+/** For the members to answer, and for them to apply a deletion. */
+const lookMs = 2000;
+const appliedMs = 5000;
+const roundsMax = 64;
+
+export class TopicAdmin {
+	readonly #options: TopicAdminOptions;
+	readonly #rounds = new Map<number, Round>();
+	#seq = 0;
+	#ticked = Promise.withResolvers<void>();
+	#isClosed = false;
+	#deletionsSeen = -1;
+
+	constructor(options: TopicAdminOptions) {
+		this.#options = options;
+	}
+
+	/** Resolves once it is agreed. @throws `usage`, `refused` at a limit, while a member runs an older version, or when the topic has other settings; as `Control.propose` */
+	async create(name: Topic, settings: TopicSettings, update: boolean): Promise<TopicChange> {
+		const {self, control, data, propose} = this.#options;
+		const topic = topicNamed(name);
+		if (!parseSettings(settings)) throw new DapssError('usage', `Expected a retention of 1 to ${retainAgeSMax} seconds and ${retainBytesMin} to ${retainBytesMax} bytes, got ${JSON.stringify(settings)}`);
+		this.#expectProtocol();
+		const before = control.topics.settings(topic);
+		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topic} exists and keeps ${keptText(before)}: to keep ${keptText(settings)} instead, use --update`);
+		using _slot = data.table.reserve([topic]);
+		await propose({type: 'create', topic, node: self, settings, update});
+		return before === undefined ? 'created' : isSame(before, settings) ? 'unchanged' : 'changed';
+	}
+
+	/** Resolves once it is agreed, and the members that can be reached have applied it. @throws `usage` for a topic that nobody has, `refused` with the subscribers; as `create` */
+	async delete(name: Topic, force: boolean): Promise<DeletedTopic> {
+		const {self, control, lamport, lamportJumpMax, propose, label, nowMs} = this.#options;
+		const {topics} = control;
+		// A name that an earlier version took is left as it is.
+		const topic = topics.settings(name) || topics.subscribers(name).size > 0 ? name : topicNamed(name);
+		this.#expectProtocol();
+		const subscribers = [...topics.subscribers(topic).keys()].toSorted();
+		if (subscribers.length > 0 && !force) throw new DapssError('refused', `The topic ${topic} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`);
+		const looks = await this.#look(topic);
+		for (const look of looks.values()) lamport.witness(look.lamport);
+		const messages = Math.max(this.#own(topic).messages, ...[...looks.values()].map(look => look.messages));
+		if (!force && messages === 0 && !topics.settings(topic)) throw new DapssError('usage', `Expected a topic of this cluster, got ${JSON.stringify(topic)}: no member that can be reached has it`);
+		const until = Math.min(lamportMax, lamport.now + Math.min(aheadMax, Math.floor(lamportJumpMax / 2)));
+		await propose({type: 'delete', topic, node: self, until, force});
+		const untilMs = nowMs() + appliedMs;
+		for (;;) {
+			const applied = await this.#look(topic); // oxlint-disable-line no-await-in-loop -- until they have it
+			const missing = topics.members().map(({id}) => id).filter(id => id !== self && (applied.get(id)?.until ?? 0) < until);
+			if (nowMs() >= untilMs || missing.every(id => !this.#options.isReachable(id))) return {messages, missing};
+			await this.#ticked.promise; // oxlint-disable-line no-await-in-loop
+			if (this.#isClosed) throw new DapssError('closed', 'The node is stopping');
+		}
+	}
+
+	/** The agreed state changed. Of topics that were deleted the messages go, and what this node wanted of them for itself. */
+	agreed(): void {
+		const {control: {topics}, data, interests, keeping} = this.#options;
+		if (topics.deletionsSeen === this.#deletionsSeen) return;
+		this.#deletionsSeen = topics.deletionsSeen;
+		const fresh = data.setDeletions(topics.deletions());
+		if (fresh.filter(([topic, until]) => interests.deleted(topic, until)).length > 0) void keeping.save().catch(() => undefined);
+	}
+
+	/** A member asks what is here of a topic. False when it is no such question. */
+	onQuestion(from: NodeId, frame: Buffer): boolean {
+		const {look, topic: name} = Object(decodeControl(frame)) as Record<string, unknown>;
+		const topic = typeof name === 'string' ? parseTopic(name) : undefined;
+		if (!isCount(look) || typeof topic !== 'string') return false;
+		this.#options.send(from, 'managed', {look, ...this.#own(topic)});
+		return true;
+	}
+
+	/** False when it is no such answer. */
+	onAnswer(from: NodeId, frame: Buffer): boolean {
+		const {look, lamport, messages, until} = Object(decodeControl(frame)) as Record<string, unknown>;
+		if (!isCount(look) || !isCount(lamport) || !isCount(messages) || !isCount(until)) return false;
+		const round = this.#rounds.get(look);
+		if (round?.waiting.delete(from)) round.looks.set(from, {lamport, messages, until});
+		this.#check();
+		return true;
+	}
+
+	tick(): void {
+		this.#check();
+		this.#ticked.resolve();
+		this.#ticked = Promise.withResolvers<void>();
+	}
+
+	close(): void {
+		this.#isClosed = true;
+		this.tick();
+	}
+
+	/** Ask the members that can be reached; those that do not answer in time, or are lost meanwhile, are left out. */
+	async #look(topic: Topic): Promise<Map<NodeId, Look>> {
+		const {self, control, isReachable, send, nowMs} = this.#options;
+		if (this.#rounds.size >= roundsMax) throw new DapssError('refused', `Expected at most ${roundsMax} deletions at a time, got one more`);
+		const look = ++this.#seq;
+		const {promise, resolve} = Promise.withResolvers<Map<NodeId, Look>>();
+		const asked = control.topics.members().map(({id}) => id).filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));
+		this.#rounds.set(look, {waiting: new Set(asked), looks: new Map(), untilMs: nowMs() + lookMs, resolve});
+		this.#check();
+		return promise;
+	}
+
+	#check(): void {
+		const {nowMs, isReachable} = this.#options;
+		for (const [look, {waiting, looks, untilMs, resolve}] of this.#rounds) {
+			if (!this.#isClosed && nowMs() < untilMs && [...waiting].some(id => isReachable(id))) continue;
+			this.#rounds.delete(look);
+			resolve(looks);
+		}
+	}
+
+	#own(topic: Topic): Look {
+		const {lamport, data, control} = this.#options;
+		return {lamport: lamport.now, messages: data.topics.get(topic)?.messages ?? 0, until: control.topics.deletions().get(topic) ?? 0};
+	}
+
+	#expectProtocol(): void {
+		const {protocol} = this.#options.control.topics;
+		if (protocol < topicsProtocol) throw new DapssError('refused', `Topics are created and deleted once all members run a version that knows it (protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. \`peers\` shows the version of each: upgrade those that are older`);
+	}
+}
+
+/** What settings keep, for people. */
+function keptText({retainAgeS, retainBytes}: TopicSettings): string {
+	const kept = [...(retainAgeS === undefined ? [] : [`${retainAgeS} s`]), ...(retainBytes === undefined ? [] : [`${retainBytes} bytes`])];
+	return kept.length === 0 ? 'what each node keeps by its own configuration' : kept.join(' and ');
+}
+
+function isCount(value: unknown): value is number {
+	return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

@@ -1,0 +1,18 @@
+/**
+Questions to the one who runs a command, on a terminal.
+*/
+import {linesOf} from './batches.ts';
+import {interruptible, type Context} from './context.ts';
+
+const answerBytesMax = 1024;
+
+/** The answer, a line; empty at the end of the input. @throws `interrupted` */
+export async function answerTo(question: string, {terminal, signal}: Context): Promise<string> {
+	terminal.say(question);
+	return interruptible(firstLine(terminal.stdin), signal);
+}
+
+async function firstLine(stdin: AsyncIterable<Uint8Array>): Promise<string> {
+	for await (const [line] of linesOf(stdin, answerBytesMax)) return Buffer.from(line!).toString().trim();
+	return '';
+}

@@ -1,0 +1,75 @@
+/**
+`topic create|delete|list`: topics that stay without subscribers, what is kept of each, and their end.
+*/
+import type {TopicSettings} from '../../core/api.ts';
+import {DapssError} from '../../core/errors.ts';
+import type {Topic} from '../../core/message.ts';
+import {labelsOf} from '../../core/observe/node-label.ts';
+import {printable} from '../../core/observe/printable.ts';
+import {answerTo} from '../ask.ts';
+import {expectInput, withNode, type Context} from '../context.ts';
+import {written, type FlagName} from '../flags.ts';
+import {retentionText} from '../units.ts';
+import {parseDuration, parseSize} from '../values.ts';
+import {runView} from './views.ts';
+
+const actions = {create: createTopic, delete: deleteTopic, list: listTopics} as const;
+/** Flags that belong to one of the actions. */
+const flagsOf: Readonly<Record<keyof typeof actions, readonly FlagName[]>> = {create: ['retainAge', 'retainBytes', 'update'], delete: ['yes', 'force'], list: []};
+const named: readonly FlagName[] = [...flagsOf.create, ...flagsOf.delete];
+
+export async function run(context: Context): Promise<number | void> {
+	const {input: [action], flags} = context;
+	if (action === undefined || !Object.hasOwn(actions, action)) throw new DapssError('usage', `Expected topic create, topic delete or topic list${action === undefined ? '' : `, got ${JSON.stringify(action)}`}`);
+	const known = action as keyof typeof actions;
+	const wrong = named.find(name => flags[name] !== undefined && !flagsOf[known].includes(name));
+	if (wrong !== undefined) throw new DapssError('usage', `${written(wrong)} is no flag of topic ${action}`);
+	return actions[known](context);
+}
+
+function listTopics(context: Context): Promise<number | void> {
+	expectInput(context, 1, 1, 'topic list');
+	return runView('topics')({...context, input: []});
+}
+
+async function createTopic(context: Context): Promise<void> {
+	const {flags, output, terminal} = context;
+	expectInput(context, 2, 2, 'topic create NAME [--retain-age TIME] [--retain-bytes SIZE]');
+	const topic = context.input[1]!.normalize('NFC') as Topic; // The node judges the name and the bounds.
+	const settings: TopicSettings = {
+		...(flags.retainAge === undefined ? {} : {retainAgeS: secondsOf(flags.retainAge)}),
+		...(flags.retainBytes === undefined ? {} : {retainBytes: parseSize(flags.retainBytes, '--retain-bytes', Number.MAX_SAFE_INTEGER)}),
+	};
+	const {change, retention} = await withNode(context, async broker => {
+		const made = await broker.createTopic(topic, settings, {update: flags.update ?? false});
+		return {change: made, retention: (await broker.snapshot()).topics.find(({name}) => name === topic)?.retention};
+	});
+	const kept = retention === undefined ? '' : `: each node keeps ${retentionText(retention)}`;
+	const what = change === 'unchanged' ? 'exists already, with these settings' : change;
+	await terminal.line(output === 'json' ? JSON.stringify({topic, change, settings, retention: retention ?? null}) : `topic ${printable(topic)} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`);
+}
+
+function secondsOf(text: string): number {
+	const seconds = parseDuration(text, '--retain-age', Number.MAX_SAFE_INTEGER) / 1000;
+	if (!Number.isSafeInteger(seconds) || seconds < 1) throw new DapssError('usage', `Expected --retain-age to be whole seconds, at least 1s, got ${JSON.stringify(text)}`);
+	return seconds;
+}
+
+async function deleteTopic(context: Context): Promise<void> {
+	const {flags, output, terminal} = context;
+	expectInput(context, 2, 2, 'topic delete NAME [--yes] [--force]');
+	const topic = context.input[1]!.normalize('NFC') as Topic;
+	if (flags.yes !== true && !terminal.stdin.isTTY) throw new DapssError('usage', 'Nothing was deleted: without a terminal to ask on, expected --yes');
+	const {messages, missing, label} = await withNode(context, async broker => {
+		const {topics, members} = await broker.snapshot();
+		if (flags.yes !== true) {
+			const known = topics.find(({name}) => name === topic);
+			const answer = await answerTo(`Delete the topic ${printable(topic)}${known ? ` with ${known.messages} messages` : ''} on all nodes, for good? Type yes to go on:`, context);
+			if (answer !== 'yes') throw new DapssError('usage', `Nothing was deleted: expected yes, got ${JSON.stringify(answer)}`);
+		}
+
+		return {...await broker.deleteTopic(topic, {force: flags.force ?? false}), label: labelsOf(members)};
+	});
+	const away = missing.length === 0 ? '' : `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it as soon as they hear of it`;
+	await terminal.line(output === 'json' ? JSON.stringify({deleted: topic, messages, missing}) : `topic ${printable(topic)} is deleted, with ${messages} messages${away}`);
+}

@@ -1,0 +1,120 @@
+/** Topics that are created, with a retention of their own, and deleted: three real nodes. */
+import {expect, test} from 'vitest';
+import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
+import type {Broker, Topic} from '../../core/index.ts';
+import type {TopicSnapshot} from '../../core/observe/snapshot.ts';
+import {cli, run, type Finished} from './command.ts';
+
+const orders = 'orders' as Topic;
+type Nodes = [NodeProcess, NodeProcess, NodeProcess];
+
+const at = (cluster: Cluster, node: NodeProcess, ...words: readonly string[]): Promise<Finished> => run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
+
+async function withClient<Value>(cluster: Cluster, node: NodeProcess, work: (broker: Broker) => Promise<Value>): Promise<Value> {
+	await using broker = await cluster.client(node);
+	return await work(broker);
+}
+
+const topicAt = (cluster: Cluster, node: NodeProcess, name = orders): Promise<TopicSnapshot | undefined> => withClient(cluster, node, async broker => (await broker.snapshot()).topics.find(topic => topic.name === name));
+const messagesAt = async (cluster: Cluster, node: NodeProcess): Promise<number> => (await topicAt(cluster, node))?.messages ?? 0;
+const publish = (cluster: Cluster, node: NodeProcess, texts: readonly string[]): Promise<unknown> => withClient(cluster, node, broker => broker.publish(orders, texts.map(text => Buffer.from(text))));
+
+/** The first messages of the topic that a node gives from the beginning. */
+async function textsAt(cluster: Cluster, node: NodeProcess, count: number): Promise<string[]> {
+	return withClient(cluster, node, async broker => {
+		const texts: string[] = [];
+		await using subscription = broker.subscribe([orders], {from: 'beginning'});
+		for await (const deliveries of subscription) {
+			texts.push(...deliveries.map(({body}) => Buffer.from(body).toString()));
+			if (texts.length >= count) break;
+		}
+
+		return texts;
+	});
+}
+
+test('a created topic stays, is the same on all nodes, also after a restart, and its retention counts on each of them (case 14)', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const [first, second, third] = cluster.nodes as Nodes;
+	const created = await at(cluster, first, 'topic', 'create', orders, '--retain-age', '2s', '--retain-bytes', '1m', '-o', 'json');
+	expect([created.code, JSON.parse(created.stdout.toString())]).toEqual([0, {topic: orders, change: 'created', settings: {retainAgeS: 2, retainBytes: 1_048_576}, retention: {retainAgeS: 2, retainBytes: 1_048_576}}]);
+	// The same again is fine, another retention is not without --update.
+	expect(JSON.parse((await at(cluster, second, 'topic', 'create', orders, '--retain-age', '2s', '--retain-bytes', '1m', '-o', 'json')).stdout.toString())).toMatchObject({change: 'unchanged'});
+	const refused = await at(cluster, second, 'topic', 'create', orders, '--retain-age', '1h');
+	expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/exists and keeps 2 s and 1048576 bytes: to keep 3600 s instead, use --update/)]);
+	for (const node of cluster.nodes) await expect.poll(() => topicAt(cluster, node), {timeout: 20_000}).toMatchObject({created: true, subscribers: [], messages: 0, retention: {retainAgeS: 2, retainBytes: 1_048_576}}); // oxlint-disable-line no-await-in-loop
+	for (const node of cluster.nodes) await withClient(cluster, node, broker => broker.subscribeNode(orders)); // oxlint-disable-line no-await-in-loop
+	await publish(cluster, first, ['a', 'b', 'c']);
+	// Retention runs every ten seconds.
+	for (const node of cluster.nodes) await expect.poll(() => messagesAt(cluster, node), {timeout: 40_000}).toBe(0); // oxlint-disable-line no-await-in-loop
+	const changed = await at(cluster, third, 'topic', 'create', orders, '--retain-age', '1h', '--update');
+	expect([changed.code, changed.stdout.toString()]).toEqual([0, 'topic orders is changed: each node keeps 1 h, 256 MiB\n']);
+	await first.kill('SIGKILL');
+	const again = cluster.startAlone(first.port);
+	await again.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
+	await expect.poll(() => topicAt(cluster, again), {timeout: 20_000}).toMatchObject({created: true, settings: {retainAgeS: 3600}, retention: {retainAgeS: 3600, retainBytes: 268_435_456}});
+	// One list, by two names.
+	const [list, view] = await Promise.all([at(cluster, second, 'topic', 'list', '-o', 'json'), at(cluster, second, 'topics', '-o', 'json')]);
+	expect(JSON.parse(list.stdout.toString())).toEqual(JSON.parse(view.stdout.toString()));
+	expect(JSON.parse(list.stdout.toString())).toMatchObject([{name: orders, created: true, messages: 0, settings: {retainAgeS: 3600}, retention: {retainAgeS: 3600, retainBytes: 268_435_456}}]);
+}, 120_000);
+
+test('delete removes the messages everywhere, names the subscribers first, and a new topic of the name begins empty (case 14)', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const [first, second] = cluster.nodes as Nodes;
+	for (const node of cluster.nodes) await withClient(cluster, node, broker => broker.subscribeNode(orders)); // oxlint-disable-line no-await-in-loop
+	for (const node of cluster.nodes) await publish(cluster, node, ['old', 'old', 'old']); // oxlint-disable-line no-await-in-loop
+	for (const node of cluster.nodes) await expect.poll(() => messagesAt(cluster, node), {timeout: 20_000}).toBe(9); // oxlint-disable-line no-await-in-loop
+	await using client = await cluster.client(first);
+	await using reading = client.subscribe([orders]);
+	await reading.agreed;
+	const refused = await at(cluster, second, 'topic', 'delete', orders, '--yes');
+	expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/has subscribers: \S+, \S+, \S+\. Let them unsubscribe, or delete it nonetheless with --force/)]);
+	// Without a terminal nobody can be asked.
+	expect(await at(cluster, second, 'topic', 'delete', orders)).toMatchObject({code: 2, stderr: expect.stringContaining('--yes') as string});
+	const deleted = await at(cluster, second, 'topic', 'delete', orders, '--yes', '--force', '-o', 'json');
+	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([0, {deleted: orders, messages: 9, missing: []}]);
+	for (const node of cluster.nodes) {
+		// oxlint-disable no-await-in-loop
+		await node.waitFor(event => event.type === 'deleted' && event['topic'] === orders && event['reason'] === 'topic' && event['messages'] === 9, 'the deletion of its messages');
+		await expect.poll(() => topicAt(cluster, node), {timeout: 20_000}).toBeUndefined();
+		// oxlint-enable no-await-in-loop
+	}
+
+	const unknown = await at(cluster, first, 'topic', 'delete', 'ordres', '--yes');
+	expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('no member that can be reached has it')]);
+	for (const node of cluster.nodes) await publish(cluster, node, ['new']); // oxlint-disable-line no-await-in-loop
+	for (const node of cluster.nodes) expect(await textsAt(cluster, node, 3)).toEqual(['new', 'new', 'new']); // oxlint-disable-line no-await-in-loop
+	// Who read at the time goes on with what came after the deletion, all of it.
+	const later: string[] = [];
+	for await (const deliveries of reading) {
+		later.push(...deliveries.map(({body}) => Buffer.from(body).toString()));
+		if (later.length >= 3) break;
+	}
+
+	expect([later, reading.dropped]).toEqual([['new', 'new', 'new'], 0]);
+}, 120_000);
+
+test('a node that was down brings nothing of a deleted topic back, neither its own nor that of others (case 14)', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const [first, second, third] = cluster.nodes as Nodes;
+	for (const node of [second, third]) await withClient(cluster, node, broker => broker.subscribeNode(orders)); // oxlint-disable-line no-await-in-loop
+	await publish(cluster, third, Array.from({length: 50}, () => 'old'));
+	await expect.poll(() => messagesAt(cluster, second), {timeout: 20_000}).toBe(50);
+	await third.kill('SIGKILL');
+	// Of what the one that is away published last, nobody else knows how it is stamped.
+	const deleted = await at(cluster, first, 'topic', 'delete', orders, '--yes', '--force', '-o', 'json');
+	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([0, {deleted: orders, messages: 50, missing: [third.id]}]);
+	await withClient(cluster, first, broker => broker.subscribeNode(orders));
+	await publish(cluster, second, ['new']);
+	const again = cluster.startAlone(third.port);
+	await again.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
+	await again.waitFor(event => event.type === 'deleted' && event['reason'] === 'topic' && event['messages'] === 50, 'the deletion of its messages');
+	await publish(cluster, again, ['newer']);
+	for (const node of [first, again]) expect((await textsAt(cluster, node, 2)).toSorted()).toEqual(['new', 'newer']); // oxlint-disable-line no-await-in-loop
+	// What it wanted for itself ended with the topic.
+	await expect.poll(async () => (await topicAt(cluster, again))?.subscribers, {timeout: 20_000}).toEqual([first.id]);
+}, 120_000);

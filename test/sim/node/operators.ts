@@ -1,0 +1,29 @@
+/**
+Operators who create topics with a retention of their own and delete topics, through whichever node is up.
+*/
+import type {Config} from '../../../core/config.ts';
+import type {Topic} from '../../../core/message.ts';
+import type {Host} from './host.ts';
+import type {Event} from './plan.ts';
+
+export class Operators {
+	readonly #topics: readonly Topic[];
+	readonly #storage: Config['storage'];
+
+	constructor(topics: readonly Topic[], storage: Config['storage']) {
+		this.#topics = topics;
+		this.#storage = storage;
+	}
+
+	/** False when there is nobody to ask. */
+	act(kind: 'create-topic' | 'delete-topic', up: readonly Host[], {a, b}: Pick<Event, 'a' | 'b'>): boolean {
+		const host = up[a % Math.max(1, up.length)];
+		if (host?.node?.phase !== 'running' || host.isPaused) return false;
+		const topic = this.#topics[b % this.#topics.length]!;
+		const {retainBytes} = this.#storage;
+		// What is refused is answered, and no failure.
+		if (kind === 'delete-topic') host.node.deleteTopic(topic, {force: (b >> 4) % 4 !== 0}).catch(() => undefined);
+		else host.node.createTopic(topic, {...((b >> 4) % 2 === 0 ? {retainAgeS: 2 + (b >> 6) % 30} : {}), ...((b >> 5) % 2 === 0 ? {retainBytes} : {})}, {update: (b >> 12) % 2 === 0}).catch(() => undefined);
+		return true;
+	}
+}

@@ -1,0 +1,143 @@
+/** Topics that an operator creates and deletes: what the other members are asked first, and what is waited for. */
+import {describe, expect, test} from 'vitest';
+import type {Control} from '../../core/control.ts';
+import type {Data} from '../../core/data.ts';
+import {Interests} from '../../core/interests.ts';
+import type {Keeping} from '../../core/keeping.ts';
+import {Lamport} from '../../core/lamport.ts';
+import type {NodeId, Topic} from '../../core/message.ts';
+import {TopicAdmin} from '../../core/topic-admin.ts';
+import {encodeContext, encodeEnvelope, type Command} from '../../core/topics/command.ts';
+import {Topics} from '../../core/topics/topics.ts';
+import {encodeControl} from '../../core/wire.ts';
+
+const a = 'aaaaaaaaaaaaaaaa' as NodeId;
+const b = 'bbbbbbbbbbbbbbbb' as NodeId;
+const c = 'cccccccccccccccc' as NodeId;
+const news = 'news' as Topic;
+
+/** Node `a` of three, and what it sends. */
+function setUp(protocol = 3) {
+	const topics = new Topics({topicsMax: 10, membersMax: 10});
+	topics.applyConfiguration(1, [a, b, c], encodeContext({clusterId: 'c1', node: a, address: 'h:1', protocol}));
+	let index = 1;
+	const apply = (command: Command): void => {
+		const {result} = topics.apply(++index, encodeEnvelope({node: a, incarnation: 1, seq: index, answeredBelow: 1, lamport: 1, command}));
+		if (!result.ok) throw new Error(result.reason);
+	};
+
+	const lamport = new Lamport(0, 2 ** 40);
+	const sent: Array<{readonly to: NodeId; readonly kind: string; readonly packet: Record<string, unknown>}> = [];
+	const reachable = new Set<NodeId>([b, c]);
+	const proposed: Command[] = [];
+	let nowMs = 0;
+	const interests = new Interests({self: a, topics, lamport: () => 0, propose: async () => undefined, former: [[news, 5]], given: new Set()});
+	const admin = new TopicAdmin({
+		self: a, lamport, lamportJumpMax: 2 ** 40, interests, nowMs: () => nowMs, label: node => node.slice(0, 1), isReachable: node => reachable.has(node),
+		control: {topics} as unknown as Control,
+		data: {topics: new Map(), table: {reserve: () => ({[Symbol.dispose]: () => undefined})}, setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions]} as unknown as Data,
+		keeping: {save: async () => undefined} as unknown as Keeping,
+		async propose(command) {
+			proposed.push(command);
+			apply(command);
+		},
+		send: (to, kind, packet) => sent.push({to, kind, packet: packet as Record<string, unknown>}) > 0,
+	});
+	const answer = (from: NodeId, rest: {readonly lamport: number; readonly messages: number; readonly until: number}): boolean => {
+		const {packet} = sent.findLast(({to}) => to === from)!;
+		return admin.onAnswer(from, encodeControl('managed', {look: packet['look'], ...rest}));
+	};
+
+	return {topics, apply, lamport, sent, reachable, proposed, interests, admin, answer, passes(ms: number) {
+		nowMs += ms;
+		admin.tick();
+	}};
+}
+
+const turn = (): Promise<void> => new Promise(setImmediate);
+
+describe('a deletion (case 14)', () => {
+	test('is later than all that the members who can be reached have stamped, and is through when they have it', async () => {
+		const {apply, proposed, answer, admin, passes, lamport} = setUp();
+		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
+		let done: unknown;
+		const work = admin.delete(news, false).then(value => (done = value));
+		answer(b, {lamport: 5000, messages: 7, until: 0});
+		await turn();
+		expect(proposed).toEqual([]);
+		answer(c, {lamport: 90, messages: 3, until: 0});
+		await turn();
+		expect(proposed).toMatchObject([{type: 'delete', topic: news, force: false}]);
+		const {until} = proposed[0] as Extract<Command, {type: 'delete'}>;
+		expect([until, lamport.now]).toEqual([5000 + 2 ** 24, 5000]);
+		answer(b, {lamport: until, messages: 0, until});
+		answer(c, {lamport: 91, messages: 3, until: 0});
+		await turn();
+		passes(25);
+		await turn();
+		expect(done).toBeUndefined();
+		answer(b, {lamport: until, messages: 0, until});
+		answer(c, {lamport: until, messages: 0, until});
+		await work;
+		expect(done).toEqual({messages: 7, missing: []});
+	});
+
+	test('does not wait for who is lost meanwhile or does not answer, and names them', async () => {
+		const {apply, reachable, answer, admin, passes, proposed} = setUp();
+		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
+		reachable.delete(c);
+		const work = admin.delete(news, false);
+		passes(2000);
+		await turn();
+		expect(proposed.length).toBe(1);
+		reachable.delete(b);
+		passes(25);
+		await expect(work).resolves.toEqual({messages: 0, missing: [b, c]});
+		expect(answer(b, {lamport: 1, messages: 0, until: 0})).toBe(true);
+	});
+
+	test('is refused with the names of the subscribers, and for a topic that nobody has', async () => {
+		const {apply, answer, admin, proposed} = setUp();
+		apply({type: 'subscribe', topic: news, node: b, since: 0});
+		await expect(admin.delete(news, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news has subscribers: b. Let them unsubscribe, or delete it nonetheless with --force'});
+		const unknown = admin.delete('nwes' as Topic, false);
+		for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
+		await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "nwes": no member that can be reached has it'});
+		expect(proposed).toEqual([]);
+	});
+
+	test('ends what the node wanted for itself before it, and not what it wanted since or is given at its start', () => {
+		const {apply, admin, interests} = setUp();
+		interests.own.add(news);
+		apply({type: 'delete', topic: news, node: b, until: 100, force: true});
+		admin.agreed();
+		expect([...interests.own]).toEqual([]);
+		interests.own.add(news);
+		apply({type: 'subscribe', topic: news, node: a, since: 0});
+		interests.agreed();
+		apply({type: 'delete', topic: news, node: b, until: 50, force: true});
+		admin.agreed();
+		expect([...interests.own]).toEqual([news]);
+	});
+});
+
+test('nothing is proposed while a member may not know it; what a member asks is answered (case 11)', async () => {
+	const {admin, sent, proposed} = setUp(2);
+	for (const work of [admin.create(news, {}, false), admin.delete(news, true)]) await expect(work).rejects.toMatchObject({code: 'refused', message: expect.stringMatching(/protocol 3\); this cluster uses protocol 2\. `peers` shows/) as string}); // oxlint-disable-line no-await-in-loop
+	expect([sent, proposed]).toEqual([[], []]);
+	expect(admin.onQuestion(b, encodeControl('manage', {look: 4, topic: news}))).toBe(true);
+	expect(sent).toEqual([{to: b, kind: 'managed', packet: {look: 4, lamport: 0, messages: 0, until: 0}}]);
+	for (const frame of [{look: 4}, {seq: 4, type: 'remove', node: c}, {look: -1, topic: news}]) expect(admin.onQuestion(b, encodeControl('manage', frame))).toBe(false);
+	expect(admin.onAnswer(b, encodeControl('managed', {seq: 1}))).toBe(false);
+});
+
+test('a topic with other settings is left as it is without --update, and its settings are bounded', async () => {
+	const {admin, topics} = setUp();
+	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('created');
+	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('unchanged');
+	await expect(admin.create(news, {}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 60 s: to keep what each node keeps by its own configuration instead, use --update'});
+	await expect(admin.create(news, {retainBytes: 4096}, true)).resolves.toBe('changed');
+	expect(topics.settings(news)).toEqual({retainBytes: 4096});
+	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: expect.stringContaining('4096 to') as string});
+	await expect(admin.create('a*' as Topic, {}, false)).rejects.toMatchObject({code: 'usage'});
+});
