@@ -5,6 +5,7 @@ import {hostname} from 'node:os';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import {defaultName} from '../../core/membership/node-name.ts';
+import {protocolMax} from '../../core/version.ts';
 import {cli, run} from './command.ts';
 
 type Member = {readonly id: string; readonly name: string; readonly version: string; readonly protocol: number};
@@ -33,7 +34,7 @@ describe('names', () => {
 	test('are in status from the beginning: the chosen one, and the host and port by default', async () => {
 		const names = new Map((await members()).map(({id, name}) => [id, name]));
 		expect(names).toEqual(new Map([[db1.id, 'db1'], [other.id, defaultName(hostname(), other.port)]]));
-		expect((await members()).every(({version, protocol}) => /^\d+\.\d+/.test(version) && protocol === 2)).toBe(true);
+		expect((await members()).every(({version, protocol}) => /^\d+\.\d+/.test(version) && protocol === protocolMax)).toBe(true);
 		await other.waitFor(named(other.id, defaultName(hostname(), other.port)), 'its name as an event');
 	});
 

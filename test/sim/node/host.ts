@@ -352,7 +352,7 @@ export class Host implements Station {
 		const drawn = random.child('instance');
 		const instance = Array.from({length: 16}, () => drawn.below(16).toString(16)).join('');
 		const name = {text: defaultName('host', Number(address.split(':')[1])), isChosen: false};
-		const files = new FilePool(disk, {openMax: random.child('files').pick([1, 4, 64]), clock, onShort: () => current.node?.journal.bound('open-files')});
+		const files = new FilePool(disk, {openMax: random.child('files').pick([4, 16, 64]), clock, onShort: () => current.node?.journal.bound('open-files')});
 		await files.makeFolder(folder);
 		const state = readState(disk);
 		const incarnation = state.incarnation + 1;
