@@ -11,6 +11,7 @@ import {DapssError} from './errors.ts';
 import {lamportMax, type Lamport} from './lamport.ts';
 import {parseTopic, type NodeId, type Topic} from './message.ts';
 import type {OwnSubscriptionsOptions} from './own-subscriptions.ts';
+import {keptText} from './observe/kept-words.ts';
 import {topicNamed} from './topic-named.ts';
 import {parseSettings, retainAgeSMax, retainBytesMax, retainBytesMin, type Command, type TopicSettings} from './topics/command.ts';
 import {isSame, topicsProtocol} from './topics/topics.ts';
@@ -60,7 +61,7 @@ export class TopicAdmin {
 		if (!parseSettings(settings)) throw new DapssError('usage', `Expected a retention of 1 to ${retainAgeSMax} seconds and ${retainBytesMin} to ${retainBytesMax} bytes, got ${JSON.stringify(settings)}`);
 		this.#expectProtocol();
 		const before = control.topics.settings(topic);
-		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topic} exists and keeps ${keptText(before)}: to keep ${keptText(settings)} instead, use --update`);
+		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topic} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update`);
 		using _slot = data.table.reserve([topic]);
 		await propose({type: 'create', topic, node: self, settings, update});
 		return before === undefined ? 'created' : isSame(before, settings) ? 'unchanged' : 'changed';
@@ -163,9 +164,8 @@ export class TopicAdmin {
 }
 
 /** What settings keep, for people. */
-function keptText({retainAgeS, retainBytes}: TopicSettings): string {
-	const kept = [...(retainAgeS === undefined ? [] : [`${retainAgeS} s`]), ...(retainBytes === undefined ? [] : [`${retainBytes} bytes`])];
-	return kept.length === 0 ? 'what each node keeps by its own configuration' : kept.join(' and ');
+function keepingText(settings: TopicSettings): string {
+	return keptText(settings) || 'what each node keeps by its own configuration';
 }
 
 function isCount(value: unknown): value is number {

@@ -64,7 +64,7 @@ export function readPrivate(path: string, what: string): string {
 		// Non-blocking: a pipe in its place must not hang the start.
 		file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 	} catch (error) {
-		return refuse(isMissing(error) ? 'does not exist' : `cannot be read: ${withRemedy(error)}`, error);
+		return refuse(isMissing(error) ? `does not exist: copy it from another node; or, for a new cluster, write one with: ${advice.writeSecret(path)}` : `cannot be read: ${withRemedy(error)}`, error);
 	}
 
 	try {

@@ -3,6 +3,7 @@ What retention deleted and why, and what was agreed of a topic, in words. Pure.
 */
 import type {NodeId} from '../message.ts';
 import type {BrokerEvent} from './events.ts';
+import {keptText} from './kept-words.ts';
 import {printable} from './printable.ts';
 
 const reasons: Readonly<Record<Deleted['reason'], string>> = {
@@ -13,9 +14,9 @@ const reasons: Readonly<Record<Deleted['reason'], string>> = {
 type Deleted = Extract<BrokerEvent, {readonly type: 'deleted'}>;
 
 /** @param label of a node */
-export function topicWords({topic, state, node, retainAgeS, retainBytes}: Extract<BrokerEvent, {readonly type: 'topic'}>, label: (id: NodeId) => string): string {
-	const kept = [...(retainAgeS === undefined ? [] : [`${retainAgeS} s`]), ...(retainBytes === undefined ? [] : [`${retainBytes} bytes`])];
-	return `topic ${printable(topic)} ${state} through ${label(node)}${kept.length === 0 ? '' : `: it keeps ${kept.join(' and ')}`}`;
+export function topicWords({topic, state, node, ...settings}: Extract<BrokerEvent, {readonly type: 'topic'}>, label: (id: NodeId) => string): string {
+	const kept = keptText(settings);
+	return `topic ${printable(topic)} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
 }
 
 export function deletedWords({topic, reason, messages, bytes, unread}: Deleted): string {

@@ -9,7 +9,7 @@ import {printable} from '../../core/observe/printable.ts';
 import {answerTo} from '../ask.ts';
 import {expectInput, withNode, type Context} from '../context.ts';
 import {written, type FlagName} from '../flags.ts';
-import {retentionText} from '../units.ts';
+import {keptText} from '../units.ts';
 import {parseDuration, parseSize} from '../values.ts';
 import {runView} from './views.ts';
 
@@ -44,7 +44,7 @@ async function createTopic(context: Context): Promise<void> {
 		const made = await broker.createTopic(topic, settings, {update: flags.update ?? false});
 		return {change: made, retention: (await broker.snapshot()).topics.find(({name}) => name === topic)?.retention};
 	});
-	const kept = retention === undefined ? '' : `: each node keeps ${retentionText(retention)}`;
+	const kept = retention === undefined ? '' : `: each node keeps ${keptText(retention)}`;
 	const what = change === 'unchanged' ? 'exists already, with these settings' : change;
 	await terminal.line(output === 'json' ? JSON.stringify({topic, change, settings, retention: retention ?? null}) : `topic ${printable(topic)} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`);
 }

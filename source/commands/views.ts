@@ -11,7 +11,7 @@ import {expectInput, withNode, type Run} from '../context.ts';
 import {statusOf} from '../status.ts';
 import {membersText} from './check.ts';
 import {table} from '../table.ts';
-import {bytesText, retentionText, timeText} from '../units.ts';
+import {bytesText, keptText, timeText} from '../units.ts';
 
 type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (snapshot: Snapshot) => string; readonly code?: (snapshot: Snapshot) => number};
 
@@ -107,6 +107,6 @@ function topicsText({topics}: Snapshot): string {
 		String(topic.messages),
 		bytesText(topic.bytes),
 		`${topic.perSecond}/s`,
-		topic.retention === undefined ? '' : `${retentionText(topic.retention)}${Object.keys(topic.settings ?? {}).length > 0 ? ' (its own)' : ''}`,
+		topic.retention === undefined ? '' : `${keptText(topic.retention)}${Object.keys(topic.settings ?? {}).length > 0 ? ' (its own)' : ''}`,
 	]));
 }

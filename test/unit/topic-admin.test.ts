@@ -135,7 +135,7 @@ test('a topic with other settings is left as it is without --update, and its set
 	const {admin, topics} = setUp();
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('created');
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('unchanged');
-	await expect(admin.create(news, {}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 60 s: to keep what each node keeps by its own configuration instead, use --update'});
+	await expect(admin.create(news, {}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep what each node keeps by its own configuration instead, use --update'});
 	await expect(admin.create(news, {retainBytes: 4096}, true)).resolves.toBe('changed');
 	expect(topics.settings(news)).toEqual({retainBytes: 4096});
 	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: expect.stringContaining('4096 to') as string});
