@@ -3,10 +3,11 @@ Whether what retention took before it was read is told in an event. Read is what
 topic that nobody reads, what anybody has read, and all that came while the node was subscribed.
 */
 import type {Topic} from '../../../core/message.ts';
+import type {Deletion} from '../../../core/retention.ts';
 import type {Host} from './host.ts';
 
 /** Offsets, `to` not included. */
-type Taken = {readonly from: number; readonly to: number};
+type Taken = {readonly from: number; readonly to: number; readonly deletions: readonly Deletion[]};
 /** Up to which offset the topic was read, as far as is known. */
 export type ReadUpTo = (host: Host, topic: Topic) => number;
 
@@ -21,8 +22,10 @@ export class Unread {
 	}
 
 	/** Retention took these. @param readBefore where readers were before it looked. @param readAfter where they are now: they may have read meanwhile */
-	taken(host: Host, topic: Topic, {from, to}: Taken, readBefore: number, readAfter: number): void {
-		const unread = Math.max(0, to - Math.max(from, readBefore, readAfter));
+	taken(host: Host, topic: Topic, {from, to, deletions}: Taken, readBefore: number, readAfter: number): void {
+		// What damage took before is told as that.
+		const holes = to - from - deletions.reduce((sum, {messages}) => sum + messages, 0);
+		const unread = Math.max(0, to - Math.max(from, readBefore, readAfter) - holes);
 		const owed = this.#owed.get(host) ?? new Map<Topic, number>();
 		this.#owed.set(host, owed);
 		owed.set(topic, (owed.get(topic) ?? 0) + unread);
