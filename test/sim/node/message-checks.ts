@@ -15,6 +15,7 @@ type TopicView = {
 	kept: Map<number, Kept>;
 	/** What was there before the reopening that is under way. */
 	before: Map<number, Kept>;
+	isReopening: boolean;
 	readonly last: Map<StreamKey, number>;
 	/** Where each stream that did not begin with 1 began in the log, before damage. */
 	readonly begins: Map<StreamKey, number>;
@@ -103,7 +104,9 @@ export class MessageChecks {
 
 	reopening(host: Host, topic: Topic): void {
 		const view = this.#view(host, topic);
-		view.before = view.kept;
+		// One that did not come to its end, as the process ended, has read a part.
+		view.before = view.isReopening ? new Map([...view.before, ...view.kept]) : view.kept;
+		view.isReopening = true;
 		view.kept = new Map();
 		view.last.clear();
 	}
@@ -170,6 +173,7 @@ export class MessageChecks {
 
 	reopened(host: Host, topic: Topic, nextOffset: number, isDamaged: boolean): void {
 		const view = this.#view(host, topic);
+		view.isReopening = false;
 		const place = {node: host.key, topic};
 		if (this.#spoilt.has(host)) {
 			const there = new Set([...view.kept].flatMap(([offset, {header: {count}}]) => Array.from({length: count}, (_, index) => offset + index)));
@@ -348,7 +352,7 @@ export class MessageChecks {
 
 		let view = topics.get(topic);
 		if (!view) {
-			view = {kept: new Map(), before: new Map(), last: new Map(), begins: new Map(), returning: new Set(), powerCuts: host.powerCuts, floor: 0};
+			view = {kept: new Map(), before: new Map(), isReopening: false, last: new Map(), begins: new Map(), returning: new Set(), powerCuts: host.powerCuts, floor: 0};
 			topics.set(topic, view);
 		}
 
