@@ -3,6 +3,7 @@ What the process runs. First of all the compile cache, then the rest: code that 
 */
 import {mkdirSync} from 'node:fs';
 import module from 'node:module';
+import {Socket} from 'node:net';
 import {join} from 'node:path';
 import process from 'node:process';
 import {endingSignals} from '../core/platform.ts';
@@ -12,6 +13,7 @@ import {signalCodes} from './signals.ts';
 
 // Node opens its debugger on this signal, for every user of the machine; a listener of ours takes its place.
 process.on('SIGUSR1', () => undefined);
+endWithLauncher();
 process.umask(0o077); // Before any file is made: what a node writes is its user's alone.
 cacheCompiled();
 
@@ -38,6 +40,16 @@ const terminal = new Terminal({stdin: process.stdin, stdout: process.stdout, std
 const code = await main({argv: process.argv.slice(2), env: process.env, cwd: process.cwd(), terminal, stop});
 await terminal.flush();
 process.exit(code);
+
+/** A process that only started this one may be killed by a signal that nobody hears of. Whoever did that meant the program. */
+function endWithLauncher(): void {
+	const fd = Number(process.env['DAPSS_LAUNCHER_FD']);
+	delete process.env['DAPSS_LAUNCHER_FD'];
+	if (!(fd > 2)) return;
+	const pipe = new Socket({fd, readable: true, writable: false});
+	pipe.on('error', () => undefined).on('close', () => process.kill(process.pid, 'SIGKILL')).resume();
+	pipe.unref();
+}
 
 /** Not in the temporary folder, which is shared: whoever writes the cache decides what runs. */
 function cacheCompiled(): void {

@@ -22,9 +22,9 @@ export function ownNode(root) {
 	return [join(root, 'node_modules/node/bin', name), join(root, '../node/bin', name)].find(path => existsSync(path));
 }
 
-/** Run the rest in that Node: it gets the signals of this process, which ends as it does. */
+/** Run the rest in that Node: it gets the signals of this process, which ends as it does. What kills this process kills it too: a pipe between them ends (`entry.ts`). */
 export function handOver(node, args) {
-	const child = spawn(node, ['--disable-sigusr1', ...args], {stdio: 'inherit'});
+	const child = spawn(node, ['--disable-sigusr1', ...args], {stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env: {...process.env, DAPSS_LAUNCHER_FD: '3'}});
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK']) {
 		process.on(signal, () => {
 			// On a terminal Ctrl-C reaches both of us by itself. On Windows everything does, and a signal that is sent ends a process at once.

@@ -135,6 +135,19 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 		expect(out).toContain('"type":"stopped"');
 	}, 60_000);
 
+	test('started by an older Node that hands over, is killed with it by SIGKILL', async () => {
+		await using cluster = new Cluster({cli});
+		const [port] = await freePorts(1);
+		const args = [cli, '--headless', '-o', 'jsonl', '--port', String(port), '--data', join(cluster.folder, 'handed'), ...cluster.clientFlags];
+		const script = `const {handOver} = await import(${JSON.stringify(new URL('../../source/node-version.mjs', import.meta.url).href)}); handOver(process.execPath, ${JSON.stringify(args)});`;
+		const launcher = spawn(node, ['--input-type=module', '-e', script], {stdio: ['ignore', 'pipe', 'inherit'], env: {...process.env, ...cluster.env}});
+		await appears(launcher, 'stdout', '"type":"admitted"');
+		launcher.kill('SIGKILL');
+		// Its output closes when the last who has it ends.
+		await codeOf(launcher);
+		expect(portHolder('127.0.0.1', port!, 'TCP')).toBeUndefined();
+	}, 60_000);
+
 	test('SIGUSR1 opens no debugger', async () => {
 		await using cluster = new Cluster({cli});
 		const {shell, pid, port} = await started(cluster, command => `${command} & echo "pid $!" >&2; wait $!`);
