@@ -464,8 +464,8 @@ class Run {
 	/** Hosts that start together are left alone until they are one cluster: one that is cut off before may rightly found its own. */
 	#hasFormed(): boolean {
 		// A member may be down at the time of every look.
-		for (const host of this.#isFormed ? [] : this.#members()?.hosts ?? []) this.#formed.add(host);
-		for (const host of this.#isFormed ? [] : this.#up) if (host.node!.phase === 'running') this.#formed.add(host);
+		for (const host of this.#isFormed ? [] : this.#members()?.hosts ?? []) if (host.hasJoined) this.#formed.add(host);
+		for (const host of this.#isFormed ? [] : this.#up) if (host.node!.phase === 'running' && host.hasJoined) this.#formed.add(host);
 		this.#isFormed ||= this.#way === 'none' || this.#hosts.slice(0, this.#together).every(host => this.#formed.has(host));
 		if (!this.#isFormed && this.#schedule.nowMs > formMs) throw new Error(`hosts that start together form a cluster: not after ${this.#schedule.nowMs} ms: ${this.#states()}`);
 		return this.#isFormed;

@@ -98,6 +98,8 @@ export class Host implements Station {
 	/** Where the members are, by the log of the process that ended last. */
 	#book: ReadonlyMap<NodeId, string> = new Map();
 	node: Node | undefined;
+	/** Its disk knows to which cluster it belongs: a host that loses its power before is a new one. */
+	hasJoined = false;
 	/** Raised at every end of the process: callbacks of an earlier life are none. */
 	#life = 0;
 	isUp = false;
@@ -411,7 +413,10 @@ export class Host implements Station {
 			resignations: replaces.map(former => ({id: former, publicKey: new Uint8Array(32), signature: new Uint8Array(64)})),
 			id, incarnation, lamport, config, address, instance, name, version: 'sim', protocolMax: protocol, clusterId: state.clusterId, topics: state.topics, raftLimits,
 			io: {
-				clock, entropy, datagrams, knownTopics, save, isGenuine: () => true,
+				clock, entropy, datagrams, knownTopics, save: async rest => {
+					await save(rest);
+					this.hasJoined ||= rest.clusterId !== '';
+				}, isGenuine: () => true,
 				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)}, faults: undefined, sign: undefined, verify: () => 'ok',
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
