@@ -369,8 +369,12 @@ class IndexedTopicLog implements TopicLog {
 		if (drop === undefined && left === 0) return undefined;
 		const from = this.firstOffset;
 		const deletions = this.#deletions(dropped, left);
+		const filled = this.#fills.messages;
 		if (drop !== undefined) await this.#dropBefore(drop);
-		return {floors: this.#fills.lower(this.#index.floors()), deletions, from, to: this.firstOffset};
+		// What had come back into a hole of theirs lies elsewhere, and went with them.
+		const [first] = deletions.values();
+		if (first) first.messages += filled - this.#fills.messages;
+		return {floors: this.#fills.lower(this.#index.floors()), deletions: [...deletions.values()].filter(({messages}) => messages > 0), from, to: this.firstOffset};
 	}
 
 	async #dropBefore(drop: number): Promise<void> {
@@ -387,8 +391,8 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	/** @param left messages that are hidden and stay on the disk */
-	#deletions(dropped: ReturnType<typeof segmentsToDrop>, left: number): readonly Deletion[] {
-		const deletions = new Map<DeletionReason, Deletion>();
+	#deletions(dropped: ReturnType<typeof segmentsToDrop>, left: number): Map<DeletionReason, {reason: DeletionReason; messages: number; bytes: number}> {
+		const deletions = new Map<DeletionReason, {reason: DeletionReason; messages: number; bytes: number}>();
 		for (const {reason, segment: {first, end}} of dropped) {
 			const {messages, bytes} = deletions.get(reason) ?? {messages: 0, bytes: 0};
 			deletions.set(reason, {reason, messages: messages + this.#index.messagesBefore(end) - this.#index.messagesBefore(first) - this.#hidden.told(first), bytes: bytes + end - first});
@@ -396,7 +400,7 @@ class IndexedTopicLog implements TopicLog {
 
 		const {messages, bytes} = deletions.get('topic') ?? {messages: 0, bytes: 0};
 		if (left > 0) deletions.set('topic', {reason: 'topic', messages: messages + left, bytes});
-		return [...deletions.values()].filter(({messages: gone}) => gone > 0);
+		return deletions;
 	}
 
 	#came(segment: number, atMs: number): void {

@@ -86,6 +86,8 @@ describe('holes', () => {
 		const again = await at(damaged(broken, isLost));
 		expect(await again.retain({bytes: 1e9, ageMs: 10_000, nowMs})).toBeUndefined();
 		expect(again.messages).toBe(12);
+		// And it is counted when it goes.
+		expect(await again.retain({bytes: 500, ageMs: 1e9, nowMs})).toMatchObject({from: 0, deletions: [{reason: 'size', messages: 12 - again.messages}]});
 	});
 
 	test('held all of their own node from the first number on, and of others perhaps not', async () => {

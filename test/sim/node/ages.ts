@@ -25,7 +25,7 @@ export class Ages {
 	/** Retention took these. What is wrong about it, if anything. */
 	taken(host: Host, batches: readonly BatchHeader[], deletions: readonly Deletion[], ageMs: number): string | undefined {
 		const came = this.#cameMs.get(host);
-		const isByAge = deletions.every(({reason}) => reason === 'age');
+		const isByAge = deletions.length > 0 && deletions.every(({reason}) => reason === 'age');
 		for (const batch of batches) {
 			const atMs = came?.get(keyOf(batch));
 			came?.delete(keyOf(batch));

@@ -48,7 +48,7 @@ export class Deletions {
 
 	/** Retention took these, and says why. What is wrong about it. */
 	taken(host: Host, log: TopicLog, gone: readonly BatchHeader[], deletions: readonly Deletion[]): string | undefined {
-		if (deletions.length === 0 || !deletions.every(({reason}) => reason === 'topic')) return undefined;
+		if (!deletions.every(({reason}) => reason === 'topic')) return undefined; // None: what goes was told of when it was hidden.
 		const until = this.#hidden.get(log)?.until ?? 0;
 		const later = gone.find(({lamport}) => lamport > until);
 		return later && `what is published after a deletion stays: ${host.id} drops ${later.lamport} of ${later.topic}, deleted up to ${until}`;
