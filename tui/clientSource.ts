@@ -60,7 +60,8 @@ export function createSource(broker: Broker & Partial<Pick<FollowedBroker, 'onLi
 	});
 	const watchdog = setInterval(() => {
 		if (isClosed || state.connection !== 'connected' || clock.nowMs() - heardMs < silentMs) return;
-		change({...state, connection: 'lost', detail: `no word from the node for ${silentMs / 1000} s, still trying`});
+		const why = `no word from the node for ${silentMs / 1000} s`;
+		change({...state, connection: 'lost', detail: `${why}, still trying`, why});
 	}, 1000);
 	watchdog.unref();
 
@@ -72,7 +73,7 @@ export function createSource(broker: Broker & Partial<Pick<FollowedBroker, 'onLi
 		timer = undefined;
 		heardMs = clock.nowMs();
 		if (news.state === 'connected') returned = {text: `Attached to ${news.server} now`, untilMs: heardMs + returnedMs};
-		change({...state, connection: 'lost', detail: linkWords(news)});
+		change({...state, connection: 'lost', detail: linkWords(news), why: news.state === 'lost' ? whyLost(news) : ''});
 	});
 
 	void (async () => {
@@ -80,7 +81,7 @@ export function createSource(broker: Broker & Partial<Pick<FollowedBroker, 'onLi
 		if (isClosed) return;
 		isClosed = true;
 		clearInterval(watchdog);
-		change({...state, connection: 'lost', detail: reason});
+		change({...state, connection: 'lost', detail: reason, why: reason});
 	})();
 
 	return {
@@ -107,8 +108,13 @@ export function createSource(broker: Broker & Partial<Pick<FollowedBroker, 'onLi
 	};
 }
 
+/** With the server, which is named once. */
+function whyLost({server, why}: Extract<LinkNews, {state: 'lost'}>): string {
+	return why.includes(server) ? why : `${server}: ${why}`;
+}
+
 function linkWords(news: LinkNews): string {
-	return news.state === 'connected' ? `connected to ${news.server}, waiting for its picture` : `${news.server}: ${news.why}; trying again in ${duration(news.retryMs)}`;
+	return news.state === 'connected' ? `connected to ${news.server}, waiting for its picture` : `trying again in ${duration(news.retryMs)} · ${whyLost(news)}`;
 }
 
 async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): Promise<string> {

@@ -171,7 +171,7 @@ type PromptRowProps = {
 
 function PromptRow({state: {prompt, confirmsQuit, notice, focus}, width, isRemote, isLost, keymap, hints, onChange, onSubmit}: PromptRowProps): ReactNode {
 	if (prompt) return <Prompt prompt={prompt} filtered={paneNames[focus].slice(2).toLowerCase()} width={width} onChange={onChange} onSubmit={onSubmit} />;
-	if (confirmsQuit) return <Line width={width} spans={quitQuestion(keymap, isRemote ? 'attached' : isLost ? 'lost' : 'own')} />;
+	if (confirmsQuit) return <Line width={width} spans={quitQuestion(keymap, isRemote ? (isLost ? 'unreached' : 'attached') : isLost ? 'lost' : 'own')} />;
 	if (notice) return <Line width={width} spans={[{text: ` ${printable(notice.text)}`, tone: notice.tone}]} />;
 	return <Line width={width} spans={hints} />;
 }

@@ -33,11 +33,11 @@ export function quitLines(snapshot: Snapshot, keymap: Keymap, width: number): Re
 }
 
 /** The row at the bottom. */
-export function quitQuestion(keymap: Keymap, node: 'own' | 'attached' | 'lost'): readonly Span[] {
+export function quitQuestion(keymap: Keymap, node: 'own' | 'attached' | 'lost' | 'unreached'): readonly Span[] {
 	const hints = hintsOf(keymap, 'confirm').filter(({word}) => node === 'own' || word !== 'leave');
-	const stop = {own: 'stop', attached: 'detach', lost: 'quit'}[node];
+	const stop = {own: 'stop', attached: 'detach', lost: 'quit', unreached: 'detach'}[node];
 	return [
-		{text: {own: ' Quit? ', attached: ' Leave? The node goes on running. ', lost: ' Quit? The node is gone. '}[node], tone: 'warning'},
+		{text: {own: ' Quit? ', attached: ' Leave? The node goes on running. ', lost: ' Quit? The node is gone. ', unreached: ' Leave? The node is not reached. '}[node], tone: 'warning'},
 		...hints.flatMap(({key, word}): readonly Span[] => [{text: ` ${key}`, tone: 'accent'}, {text: ` ${word === 'stop' ? stop : word} `, tone: 'muted'}]),
 	];
 }

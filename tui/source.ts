@@ -12,6 +12,8 @@ export type SourceState = {
 	readonly connection: 'connecting' | 'connected' | 'lost';
 	/** Why it is connecting or lost, or for a while, to which node it came back; for people, raw text. */
 	readonly detail: string;
+	/** Why it is lost, without what is done about it. */
+	readonly why?: string;
 };
 
 export type ConsoleSource = {

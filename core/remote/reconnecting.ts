@@ -21,7 +21,7 @@ export type ReconnectingOptions = {
 };
 
 /** A connection that lasted so long worked: the next loss begins with a short wait again. */
-const stableMs = 10_000;
+const stableMs = 1000;
 
 export class Reconnecting implements AsyncDisposable {
 	/** The newest news. */

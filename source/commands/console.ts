@@ -59,7 +59,8 @@ export async function showConsole(context: Context, broker: Broker, options: {re
 
 		case 'interrupted': return interruptedCode;
 		case 'lost': {
-			const why = remote ? source.getState().detail : await broker.closed;
+			const {detail, why: lost = detail} = source.getState();
+			const why = remote ? lost : await broker.closed;
 			terminal.say(`The ${remote ? 'link to the node' : 'node'} is gone: ${printable(why)}${log === undefined ? '' : ` (log: ${log})`}`);
 			return remote ? exitCodes.unreachable : exitCodes.failure;
 		}

@@ -168,7 +168,7 @@ test('a broker that connects again: the loss with its reason, then who is there 
 	broker.show({...healthy, lamport: 900}); // Not drawn yet when the node is lost, and out of date then.
 	tell({state: 'lost', server: '10.0.0.1:5000', why: 'the connection was lost', retryMs: 1400});
 	vi.advanceTimersByTime(500);
-	expect(source.getState()).toMatchObject({connection: 'lost', detail: '10.0.0.1:5000: the connection was lost; trying again in 1.4 s'});
+	expect(source.getState()).toMatchObject({connection: 'lost', detail: 'trying again in 1.4 s · 10.0.0.1:5000: the connection was lost', why: '10.0.0.1:5000: the connection was lost'});
 	expect(source.getState().snapshot?.lamport).toBe(healthy.lamport);
 	nowMs = 2000;
 	tell({state: 'connected', server: '10.0.0.2:5000'});
