@@ -6,7 +6,7 @@ are empty until peers have given them back.) What is written lies in a `Log` (`t
 import type {StoredBatch} from './delivery.ts';
 import {DapssError} from './errors.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
-import type {Log} from './ports.ts';
+import type {Appended, Log} from './ports.ts';
 import {streamOf, type Seen, type StreamPosition} from './position.ts';
 import {segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
 import {Fills} from './topic-fills.ts';
@@ -88,6 +88,7 @@ class IndexedTopicLog implements TopicLog {
 	#holes: readonly Hole[] = [];
 	/** Missing, and in none of the holes. */
 	#untold = 0;
+	#hasAppended = false;
 	#retaining: Promise<unknown> = Promise.resolve();
 	readonly #nowMs: () => number;
 	/** When the newest message of a segment came, by where the segment begins; of one without a message it is not known. */
@@ -182,7 +183,7 @@ class IndexedTopicLog implements TopicLog {
 		this.#holes = left;
 		this.#cursors.clear(); // Some led over a hole.
 		const cameMs = this.#nowMs();
-		const {positions, written, synced} = this.#log.append(placed.map(({batch, offset}) => encodeFill(batch, {offset, cameMs})), {sync: true});
+		const {positions, written, synced} = this.#append(placed.map(({batch, offset}) => encodeFill(batch, {offset, cameMs})), {sync: true});
 		const {end} = this.#log;
 		await written;
 		const segments = this.#log.segments();
@@ -209,7 +210,7 @@ class IndexedTopicLog implements TopicLog {
 			return record;
 		});
 		const {end} = this.#log;
-		const {positions, written, synced} = this.#log.append(records, options);
+		const {positions, written, synced} = this.#append(records, options);
 		if (items.length > 0 && this.#log.end === end) return {offsets, written, synced}; // Refused: both reject.
 		const segments = this.#log.segments();
 		let segment = segments.length - 1;
@@ -347,6 +348,19 @@ class IndexedTopicLog implements TopicLog {
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.#retaining;
 		await this.#log[Symbol.asyncDispose]();
+	}
+
+	/**
+	What comes in this life lies in segments of its own. While the node was away the topic may have been deleted: what it had goes with its segments, and what was
+	published since stays in others.
+	*/
+	#append(records: readonly Uint8Array[], options: {readonly sync?: boolean}): Appended {
+		if (!this.#hasAppended) {
+			this.#hasAppended = true;
+			if (this.#index.messages > 0) this.#log.roll().catch(() => undefined); // The append meets the same error.
+		}
+
+		return this.#log.append(records, options);
 	}
 
 	async #retain(bounds: Retention): Promise<Retained | undefined> {

@@ -109,3 +109,16 @@ test('what lies behind later messages goes when these are gone', async () => {
 	expect(await log.retain(kept)).toMatchObject({deletions: [{reason: 'topic', messages: 1}], from: 0, to: 3});
 	expect([log.messages, log.firstOffset, log.nextOffset]).toEqual([0, 3, 3]);
 });
+
+test('what a node had before it was away goes from its disk, although something came before it hears of the deletion (case 14)', async () => {
+	const memory = new MemoryLog({segmentBytes: 1e6});
+	const [one, two, three, later] = batches([1, 2, 3, 50]);
+	await append(await open(memory), [one!, two!, three!]);
+	const {end} = memory;
+	const log = await open(memory.reopen());
+	await append(log, [later!]);
+	log.hide(20);
+	const before = one!.count + two!.count + three!.count;
+	expect(await log.retain(kept)).toMatchObject({from: 0, to: before, deletions: [{reason: 'topic', messages: before, bytes: end}]});
+	expect(await readAll(log)).toEqual({got: [[before, later!.firstSeq, 50]], dropped: before});
+});
