@@ -362,6 +362,16 @@ describe('subscribe', () => {
 		});
 		expect(await dapss('subscribe news', {broker: broker([delivery(1, 'x')]), stdout})).toMatchObject({code: 1, err: expect.stringContaining('ENOSPC') as string});
 	});
+
+	test('a full disk behind standard output is the same failure with --count, whose reader did not go away', async () => {
+		const full = (): Writable => new Writable({
+			write: (_chunk, _encoding, done) => done(Object.assign(new Error('ENOSPC: no space left'), {code: 'ENOSPC'})),
+		});
+		for (const count of [1, 5]) {
+			// oxlint-disable-next-line no-await-in-loop -- one after the other
+			expect(await dapss(`subscribe news --count ${count}`, {broker: broker([delivery(1, 'x')]), stdout: full()})).toEqual({code: 1, out: '', err: 'Subscribed to news at 127.0.0.1:5000\ndapss-tui: Standard output failed: ENOSPC: no space left\n'});
+		}
+	});
 });
 
 test('leave: the node goes, and why it cannot', async () => {
