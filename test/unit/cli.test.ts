@@ -387,6 +387,23 @@ test('leave: the node goes, and why it cannot', async () => {
 	expect(await dapss('leave 5001', {broker})).toMatchObject({code: 2});
 });
 
+test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])('%s changes the node that it reaches: of several it takes none', async words => {
+	const broker = healthy();
+	const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];
+	expect(await dapss(words, {broker, nodes})).toEqual({code: 2, out: '', err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: name one with --server\n'});
+	expect(await dapss(`${words} --server 5000,5001`, {broker, nodes})).toEqual({code: 2, out: '', err: 'dapss-tui: Expected --server to name one node, got 2: this command changes the node that it reaches\n'});
+	expect(await dapss(words, {broker, nodes, env: {DAPSS_SERVER: '5000,5001'}})).toMatchObject({code: 2, err: expect.stringContaining('Expected DAPSS_SERVER to name one node') as string});
+	expect([broker.hasLeft, broker.faults]).toEqual([false, []]);
+	expect(await dapss(`${words} --server 5000`, {broker, nodes})).toMatchObject({code: 0});
+	expect(await dapss(words, {broker, nodes: nodes.slice(0, 1)})).toMatchObject({code: 0});
+});
+
+test.each(['fault heal', 'fault cut 5000 5001', 'status'])('%s takes any of several', async words => {
+	const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];
+	expect(await dapss(words, {broker: healthy(), nodes})).toMatchObject({code: 0});
+	expect(await dapss(`${words} --server 5000,5001`, {broker: healthy(), nodes})).toMatchObject({code: 0});
+});
+
 describe('topic create, delete, list (case 14)', () => {
 	test('create passes the settings on; a name is composed, a time is whole seconds', async () => {
 		const broker = healthy();
