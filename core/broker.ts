@@ -83,7 +83,7 @@ export class Node implements ServedBroker {
 	readonly #keeping: Keeping;
 	#entering: Entering | undefined;
 	#stopping: Promise<void> | undefined;
-	readonly #leaving: Leaving;
+	readonly leaving: Leaving;
 	/** Of the disk, also during the stop: then it was not a clean one. */
 	#failure: string | undefined;
 
@@ -200,7 +200,7 @@ export class Node implements ServedBroker {
 			...this.#subscriptions, self: id, control: this.control, lamport, lamportJumpMax: config.gossip.lamportJumpMax, nowMs, label, isReachable: isReached, send: sendControl,
 			propose: command => this.identity.propose(command),
 		});
-		this.#leaving = new Leaving({
+		this.leaving = new Leaving({
 			management: this.#management, keeping: this.#keeping, topics: this.control.topics, hasAsked: options.former?.left === 'asked',
 			phase: () => this.phase, stop: reason => void this.stop(reason), failed,
 		});
@@ -397,7 +397,7 @@ export class Node implements ServedBroker {
 	}
 
 	leave(): Promise<void> {
-		return this.#leaving.leave();
+		return this.leaving.leave();
 	}
 
 	async fault(command: FaultCommand): Promise<void> {
@@ -519,7 +519,7 @@ export class Node implements ServedBroker {
 
 	#onRemoved(): void {
 		this.#management.removed();
-		this.#leaving.onRemoved();
+		this.leaving.onRemoved();
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */

@@ -104,7 +104,9 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 		record({type: 'warning', text});
 	};
 
-	const refuse = (refused: RefusedPeer): void => record({type: 'refused', ...refused});
+	const refuse = (refused: RefusedPeer): void => {
+		if (!current.node?.leaving.isExpected(refused)) record({type: 'refused', ...refused});
+	};
 
 	const {openFiles, connections} = configured.limits;
 	if (shares.openFiles < openFiles || shares.connections < connections) warn(`This process may open ${processMax} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`);

@@ -4,7 +4,7 @@ A program that uses a cluster which runs elsewhere. It publishes two messages, t
 	node examples/client.mjs ADDRESS[,ADDRESS] SECRET_FILE [CLUSTER]
 */
 import {readFileSync} from 'node:fs';
-import {connect, defaults} from 'dapss-tui';
+import {connect, defaults, errorMessage, exitCodes} from 'dapss-tui';
 
 const [addresses, secretFile, cluster = defaults.cluster] = process.argv.slice(2);
 if (addresses === undefined || secretFile === undefined) {
@@ -14,7 +14,11 @@ if (addresses === undefined || secretFile === undefined) {
 
 // The secret is the text of the file without white space around it.
 const secret = Buffer.from(readFileSync(secretFile, 'utf8').trim());
-const broker = await connect({...defaults, cluster, secret, servers: addresses.split(',')});
+const broker = await connect({...defaults, cluster, secret, servers: addresses.split(',')}).catch(error => {
+	// No node answers, or it is one of another cluster or with another secret.
+	process.stderr.write(`${errorMessage(error)}\n`);
+	process.exit(exitCodes[error.code] ?? 1);
+});
 process.stdout.write(`connected to ${broker.server}\n`);
 
 // Resolves when the messages are on the node's disk.

@@ -57,11 +57,17 @@ export async function main(options: MainOptions): Promise<number> {
 		};
 		const {run} = await command.load();
 		const code = await run(context) ?? 0;
-		if (terminal.failure) throw new DapssError('failure', `Standard output failed: ${terminal.failure.message}`, {cause: terminal.failure});
+		if (terminal.failure) throw outputFailed(terminal.failure);
 		return signalCode(signal, command, code) ?? code;
 	} catch (error) {
-		return fail(options, ran, error);
+		// What a command says because it ends early is no more than a consequence.
+		return fail(options, ran, terminal.failure && signal.reason === 'closed' ? outputFailed(terminal.failure, error) : error);
 	}
+}
+
+/** @param said what the command ended with because of that: its counts are kept */
+function outputFailed(failure: Error, said?: unknown): DapssError {
+	return new DapssError('failure', `Standard output failed: ${failure.message}`, {cause: failure, ...(said instanceof DapssError && {details: said.details})});
 }
 
 /** SIGTERM is how a supervisor stops a node: no failure. Everybody else who is ended by a signal says by which. */

@@ -61,27 +61,30 @@ export type Command = {
 };
 
 const connectMs = 5000;
-/** Other clusters that an error names. */
+/** Other clusters, or nodes, that an error names. */
 const othersMax = 8;
 
 export type ReachOptions = {
 	/** Of the nodes on the network one that subscribes to these is preferred. */
 	readonly topics?: readonly Topic[];
-	/** The network is searched when no node runs here. Not by a command that changes the very node that it reaches. @default true */
+	/** The network is searched when no node runs here. Not by a command that changes nodes for a drill, or the very node that it reaches. @default true */
 	readonly isSearching?: boolean;
+	/** The command changes the very node that it reaches: of several it takes none. @default false */
+	readonly isForOne?: boolean;
 };
 
 /** What is needed to reach a node. */
 export type Reaching = Pick<Context, 'flags' | 'env' | 'settings' | 'backend' | 'signal'> & {readonly terminal: Pick<Terminal, 'say'>};
 
-/** The node that the command speaks to: named, one of this user's, or one that is heard on the network. @throws `unreachable`, `not-authenticated`, `refused` */
-export async function reach(context: Reaching, address?: string, {topics = [], isSearching = true}: ReachOptions = {}): Promise<Broker & {readonly server: string}> {
+/** The node that the command speaks to: named, one of this user's, or one that is heard on the network. @throws `usage` when it is to be one and is not, `unreachable`, `not-authenticated`, `refused` */
+export async function reach(context: Reaching, address?: string, {topics = [], isSearching = true, isForOne = false}: ReachOptions = {}): Promise<Broker & {readonly server: string}> {
 	const {flags, env, settings, terminal} = context;
 	const {tunables, secret} = settings();
 	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits, discovery} = tunables;
 	const backend = await context.backend();
 	const named = address ?? flags.server ?? env['DAPSS_SERVER'];
 	const servers = named === undefined ? (await backend.findNodes({cluster})).map(node => node.address) : named.split(',').map(one => addressOf(one.trim(), flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
+	if (isForOne) expectOne(servers, named === undefined ? undefined : flags.server === undefined ? 'DAPSS_SERVER' : '--server', cluster);
 	const isFound = servers.length === 0;
 	// Without authentication anybody could answer a search; nodes without it are on loopback only.
 	if (isFound && !(isSearching && discovery.enabled && enableNodeAuth && enableEncryption)) throw nobodyHere(cluster, await othersText(backend, cluster), '');
@@ -103,6 +106,15 @@ export async function reach(context: Reaching, address?: string, {topics = [], i
 	if (tunables.enableEncryption && tunables.enableNodeAuth) return broker;
 	terminal.say('Warning: this link is not protected; enable_encryption or enable_node_auth is off');
 	return broker;
+}
+
+/** @param named what names them; `undefined` when they were found here. @throws `usage` for several */
+function expectOne(servers: readonly string[], named: string | undefined, cluster: string): void {
+	const {size} = new Set(servers);
+	if (size <= 1) return;
+	if (named !== undefined) throw new DapssError('usage', `Expected ${named} to name one node, got ${size}: this command changes the node that it reaches`);
+	const shown = servers.slice(0, othersMax).join(', ');
+	throw new DapssError('usage', `${size} nodes of cluster ${cluster} run here: ${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. This command changes the node that it reaches: name one with --server`);
 }
 
 /** Clusters with a node here that were not asked for, as a part of a sentence. */

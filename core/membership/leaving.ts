@@ -5,6 +5,7 @@ that it asked: a node that stops in between, and finds at its next start that it
 */
 import {leftReason} from '../api.ts';
 import {DapssError} from '../errors.ts';
+import type {RefusedPeer} from '../io/channel.ts';
 import type {Keeping} from '../keeping.ts';
 import type {Management} from '../management.ts';
 import type {Snapshot} from '../observe/snapshot.ts';
@@ -32,6 +33,11 @@ export class Leaving {
 		this.#options = options;
 	}
 
+	/** A peer refuses this node as one that was removed: that is what it asked for, now or before its last stop, and no news. */
+	isExpected({code, by}: Pick<RefusedPeer, 'code' | 'by'>): boolean {
+		return code === 'removed' && by === 'peer' && this.#isWanted;
+	}
+
 	/** See `Broker.leave`. Asked again, it answers as the first time; after a refusal it may be tried again. */
 	leave(): Promise<void> {
 		this.#leaving ??= this.#leave().catch((error: unknown) => {
@@ -43,10 +49,14 @@ export class Leaving {
 
 	/** This node was removed: because it asked for that, or by an operator. */
 	onRemoved(): void {
-		const {keeping, stop, failed, hasAsked} = this.#options;
-		if (!this.#leaving && !hasAsked) return stop(removedReason);
+		const {keeping, stop, failed} = this.#options;
+		if (!this.#isWanted) return stop(removedReason);
 		keeping.left(true).catch(failed);
 		stop(this.#leaving ? leftReason : hadAskedReason);
+	}
+
+	get #isWanted(): boolean {
+		return this.#leaving !== undefined || this.#options.hasAsked;
 	}
 
 	async #leave(): Promise<void> {

@@ -39,7 +39,7 @@ async function cut(context: Context, groups: readonly string[], forMs: number): 
 		const command: FaultCommand = {type: 'cut', peers: far.map(({id}) => id), direction, forMs};
 		await Promise.all(near.map(member => tell(context, broker, snapshot.self, member, command)));
 		await done(context, command, near);
-	}, {isSearching: groups.length > 1}); // One group is cut off from the node that is asked: not from any that happens to be heard.
+	}, {isSearching: false, isForOne: groups.length === 1}); // One group is cut off from the node that is asked.
 }
 
 async function here(context: Context, command: FaultCommand): Promise<void> {
@@ -47,7 +47,7 @@ async function here(context: Context, command: FaultCommand): Promise<void> {
 		await broker.fault(command);
 		const {members} = await broker.snapshot();
 		await done(context, command, members.filter(({self}) => self));
-	}, {isSearching: false});
+	}, {isSearching: false, isForOne: true});
 }
 
 /** Heal whom we reach; those we do not reach are named. */
@@ -65,7 +65,7 @@ async function heal(context: Context): Promise<void> {
 			}
 		}));
 		await done(context, {type: 'heal'}, told);
-	});
+	}, {isSearching: false});
 }
 
 async function tell(context: Context, broker: Broker, self: NodeId, member: MemberSnapshot, command: FaultCommand): Promise<void> {

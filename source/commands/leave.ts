@@ -12,7 +12,7 @@ export async function run(context: Context): Promise<void> {
 		const startMs = performance.now();
 		await broker.leave();
 		return {snapshot, tookMs: Math.round(performance.now() - startMs)};
-	}, {isSearching: false}); // Not any node that happens to be heard.
+	}, {isSearching: false, isForOne: true}); // Not any node that happens to run here, or to be heard.
 	const name = members.find(({id}) => id === self)?.name ?? '';
 	await context.terminal.line(context.output === 'json'
 		? JSON.stringify({left: self, name, address, cluster, tookMs})

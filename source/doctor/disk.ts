@@ -75,7 +75,18 @@ export async function diskFacts(folder: string): Promise<DiskFacts> {
 	};
 }
 
-/** @param running the node that uses the port that is looked at */
+/**
+Whether the node that runs, at the port that is looked at, has this folder: not just another of its cluster. A folder that cannot be looked into may be its own;
+what is wrong with it is told.
+*/
+export function isFolderOf({path, stats, self, closed, holder, node}: DiskFacts, running: Pick<RegisteredNode, 'id' | 'pid'>): boolean {
+	if (!stats?.isFolder) return false;
+	if (closed || ownershipProblem(path, stats, self, undefined)) return true;
+	if (holder === 'free') return false; // Also a copy of its folder.
+	return node && 'id' in node ? node.id === running.id : 'problem' in holder || holder.pid === undefined || holder.pid === running.pid;
+}
+
+/** @param running the node that uses the port that is looked at, and the folder */
 export function judgeFolder(facts: DiskFacts, running: Pick<RegisteredNode, 'id' | 'pid'> | undefined, others: readonly RegisteredNode[]): Check {
 	const {path, stats, self, closed, holder, node} = facts;
 	const values = {path, isThere: stats !== undefined, mode: stats ? octal(stats.mode) : null, owner: stats?.uid ?? null, node: node && 'id' in node ? node.id : null, clusterId: node && 'id' in node ? node.clusterId : null};

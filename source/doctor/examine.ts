@@ -14,7 +14,7 @@ import type {Settings} from '../settings.ts';
 import {shortId} from '../units.ts';
 import {judgeRegistry, judgeSecret, judgeSettings, registryClosed, secretFacts, type SettingsFacts} from './access.ts';
 import {clockFacts, judgeClock} from './clock.ts';
-import {diskFacts, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed} from './disk.ts';
+import {diskFacts, isFolderOf, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed, type DiskFacts} from './disk.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, machineFacts} from './machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from './network.ts';
 import {codes, type Check, type Code} from './outcome.ts';
@@ -56,11 +56,17 @@ export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10
 	const {tunables} = settings;
 	const {cluster, discovery, limits, raft, storage} = tunables;
 	const registered = await listNodes();
-	const ports = await portFacts(settings, registered);
-	const {port, running} = ports;
+	const look = (folder: string): Promise<DiskFacts | undefined> => within(diskMsMax, lookAtDisk(folder));
+	const at = registered.find(node => node.port === tunables.port);
+	const firstPath = settings.data(tunables.port);
+	// A node of the cluster at the port is this one when it has the folder too.
+	const first = at?.cluster === cluster ? {facts: await look(firstPath)} : undefined;
+	const running = first && (!first.facts || isFolderOf(first.facts, at!)) ? at : undefined;
+	const ports = await portFacts(settings, at, running);
+	const {port} = ports;
 	const path = settings.data(port);
 	const [disk, address, heard] = await Promise.all([
-		within(diskMsMax, lookAtDisk(path)),
+		first && path === firstPath ? first.facts : look(path),
 		findAddress({...tunables, port}),
 		discovery.enabled ? listen(settings, port) : undefined,
 	]);
@@ -96,10 +102,8 @@ function settingsFacts(load: () => Settings): SettingsFacts {
 	}
 }
 
-/** The port that a start would use, and what is known of it in both protocols. */
-async function portFacts({tunables: {host, port: wanted, cluster}, isPortExplicit: isExplicit}: Settings, registered: readonly RegisteredNode[]): Promise<{readonly port: number; readonly running: RegisteredNode | undefined} & Readonly<Record<Protocol, PortFacts>>> {
-	const at = registered.find(node => node.port === wanted);
-	const running = at?.cluster === cluster ? at : undefined;
+/** The port that a start would use, and what is known of it in both protocols. @param at who is listed there. @param running the same, when it is the node that is looked at */
+async function portFacts({tunables: {host, port: wanted}, isPortExplicit: isExplicit}: Settings, at: RegisteredNode | undefined, running: RegisteredNode | undefined): Promise<{readonly port: number} & Readonly<Record<Protocol, PortFacts>>> {
 	const [tcp, udp] = [await listenProblem(host, wanted, 'TCP'), await listenProblem(host, wanted, 'UDP')];
 	const isTaken = [tcp, udp].includes('EADDRINUSE');
 	const next = isTaken ? await nextFreePort(host, wanted + 1) : undefined;
@@ -108,7 +112,7 @@ async function portFacts({tunables: {host, port: wanted, cluster}, isPortExplici
 		host, port: wanted, isExplicit, problem, running, next, addresses,
 		holder: problem !== 'EADDRINUSE' || running ? undefined : at ? `node ${shortId(at.id)} of cluster ${at.cluster}` : portHolder(host, wanted, protocol),
 	});
-	return {port: isTaken && !running && !isExplicit && next !== undefined ? next : wanted, running, TCP: facts('TCP', tcp), UDP: facts('UDP', udp)};
+	return {port: isTaken && !running && !isExplicit && next !== undefined ? next : wanted, TCP: facts('TCP', tcp), UDP: facts('UDP', udp)};
 }
 
 async function listen(settings: Settings, port: number): Promise<Probed> {

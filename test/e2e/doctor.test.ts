@@ -57,6 +57,11 @@ test('beside the node of the cluster it says that it runs, and hears it', async 
 	const text = await run(['doctor', ...flags], {env: cluster.env});
 	expect(text.stdout.toString()).toContain('its node runs here; 17 checks');
 
+	// With another folder it is another node: the start would find the port in use.
+	const elsewhere = await run(['doctor', ...flags.slice(0, -1), join(cluster.folder, 'other'), '-o', 'json'], {env: cluster.env});
+	expect([elsewhere.code, parse(elsewhere.stdout).running]).toEqual([1, false]);
+	for (const name of ['tcp-port', 'udp-port']) expect(of(parse(elsewhere.stdout), name)).toMatchObject({reason: 'in-use', found: expect.stringContaining(`node ${node!.id.slice(0, 8)} of cluster ${cluster.name}`) as string});
+
 	// Another node may not have that folder: it is said whose it is.
 	const other = await run(['doctor', ...flags.with(1, String(port)), '-o', 'json'], {env: cluster.env});
 	expect(other.code).toBe(1);

@@ -40,6 +40,8 @@ test('a program that uses nodes elsewhere', async () => {
 	const {status, stdout, stderr} = start(process.execPath, [example('client.mjs'), address, cluster.secretFile, cluster.name]);
 	expect({status, stderr}).toEqual({status: 0, stderr: ''});
 	expect(stdout).toMatch(new RegExp(`^connected to ${address}\nweather \\d+: rain\nweather \\d+: sun\n$`, 'u'));
+	const stranger = start(process.execPath, [example('client.mjs'), address, cluster.secretFile, 'another']);
+	expect(stranger).toMatchObject({status: 1, stdout: '', stderr: expect.stringMatching(/^[^\n]+ is not of the cluster "another"[^\n]*\n$/u) as string});
 	expect(start(process.execPath, [example('client.mjs')])).toMatchObject({status: 2, stderr: 'Expected ADDRESS[,ADDRESS] SECRET_FILE [CLUSTER]\n'});
 }, 60_000);
 

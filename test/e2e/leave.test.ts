@@ -13,6 +13,9 @@ function command(cluster: Cluster, node: NodeProcess, ...words: readonly string[
 	return run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
 }
 
+/** What others say to one that was removed: no news to a node that left. */
+const calledRemoved = (node: NodeProcess): readonly JsonEvent[] => node.events.filter(({type, code, by}) => type === 'refused' && code === 'removed' && by === 'peer');
+
 const votersAre = (...nodes: readonly NodeProcess[]) => (event: JsonEvent): boolean => event.type === 'voters' && JSON.stringify(event['voters']) === JSON.stringify(nodes.map(({id}) => id).toSorted());
 
 async function expectHealthy(cluster: Cluster, node: NodeProcess): Promise<void> {
@@ -31,6 +34,7 @@ describe('three nodes, two leave one after the other, and the last one still has
 		expect(JSON.parse(left.stdout.toString())).toMatchObject({left: first.id, address: `127.0.0.1:${first.port}`});
 		expect(await first.exited).toBe(0);
 		expect(first.events.at(-1)).toMatchObject({type: 'stopped', reason: 'left the cluster'});
+		expect(calledRemoved(first)).toEqual([]);
 
 		// Two voters would be worse than one: the one that does not lead becomes a learner.
 		await Promise.all(rest.map((node, index) => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length === 1, 'one voter', marks[index])));
@@ -60,6 +64,7 @@ describe('three nodes, two leave one after the other, and the last one still has
 		await leader.waitFor(votersAre(leader), 'one voter', mark);
 		await two.kill('SIGTERM');
 		expect([await two.exited, two.stderr]).toEqual([0, '']);
+		expect([one, two].flatMap(node => calledRemoved(node))).toEqual([]);
 		await leader.waitFor(event => event.type === 'member' && event['id'] === two.id && event['state'] === 'left', 'its removal');
 		await expectHealthy(cluster, leader);
 

@@ -85,7 +85,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 
 	test('does not listen with --no-discovery, and not for a command that changes the node it reaches', async () => {
 		const stderr = `dapss-tui: No node of cluster ${cluster.name} runs here: start one with dapss-tui, or name one with --server host:port\n`;
-		for (const words of [['status', '--no-discovery'], ['publish', 'news', 'x', '--no-discovery'], ['leave'], ['fault', 'drop', '10']]) expect(await run(...words)).toEqual({code: 14, stdout: '', stderr});
+		for (const words of [['status', '--no-discovery'], ['publish', 'news', 'x', '--no-discovery'], ['leave'], ['fault', 'drop', '10'], ['fault', 'heal']]) expect(await run(...words)).toEqual({code: 14, stdout: '', stderr});
 		expect(nodes.every(node => node.isRunning)).toBe(true);
 	}, 60_000);
 

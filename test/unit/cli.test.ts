@@ -362,6 +362,16 @@ describe('subscribe', () => {
 		});
 		expect(await dapss('subscribe news', {broker: broker([delivery(1, 'x')]), stdout})).toMatchObject({code: 1, err: expect.stringContaining('ENOSPC') as string});
 	});
+
+	test('a full disk behind standard output is the same failure with --count, whose reader did not go away', async () => {
+		const full = (): Writable => new Writable({
+			write: (_chunk, _encoding, done) => done(Object.assign(new Error('ENOSPC: no space left'), {code: 'ENOSPC'})),
+		});
+		for (const count of [1, 5]) {
+			// oxlint-disable-next-line no-await-in-loop -- one after the other
+			expect(await dapss(`subscribe news --count ${count}`, {broker: broker([delivery(1, 'x')]), stdout: full()})).toEqual({code: 1, out: '', err: 'Subscribed to news at 127.0.0.1:5000\ndapss-tui: Standard output failed: ENOSPC: no space left\n'});
+		}
+	});
 });
 
 test('leave: the node goes, and why it cannot', async () => {
@@ -375,6 +385,23 @@ test('leave: the node goes, and why it cannot', async () => {
 	};
 	expect(await dapss('leave', {broker})).toEqual({code: 11, out: '', err: 'dapss-tui: This node cannot leave: no quorum\n'});
 	expect(await dapss('leave 5001', {broker})).toMatchObject({code: 2});
+});
+
+test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])('%s changes the node that it reaches: of several it takes none', async words => {
+	const broker = healthy();
+	const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];
+	expect(await dapss(words, {broker, nodes})).toEqual({code: 2, out: '', err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: name one with --server\n'});
+	expect(await dapss(`${words} --server 5000,5001`, {broker, nodes})).toEqual({code: 2, out: '', err: 'dapss-tui: Expected --server to name one node, got 2: this command changes the node that it reaches\n'});
+	expect(await dapss(words, {broker, nodes, env: {DAPSS_SERVER: '5000,5001'}})).toMatchObject({code: 2, err: expect.stringContaining('Expected DAPSS_SERVER to name one node') as string});
+	expect([broker.hasLeft, broker.faults]).toEqual([false, []]);
+	expect(await dapss(`${words} --server 5000`, {broker, nodes})).toMatchObject({code: 0});
+	expect(await dapss(words, {broker, nodes: nodes.slice(0, 1)})).toMatchObject({code: 0});
+});
+
+test.each(['fault heal', 'fault cut 5000 5001', 'status'])('%s takes any of several', async words => {
+	const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];
+	expect(await dapss(words, {broker: healthy(), nodes})).toMatchObject({code: 0});
+	expect(await dapss(`${words} --server 5000,5001`, {broker: healthy(), nodes})).toMatchObject({code: 0});
 });
 
 describe('topic create, delete, list (case 14)', () => {

@@ -5,7 +5,7 @@ import type {RegisteredNode} from '../../core/io/registry.ts';
 import type {NodeId} from '../../core/message.ts';
 import {judgeRegistry, judgeSecret, judgeSettings} from '../../source/doctor/access.ts';
 import {judgeClock, type ClockFacts} from '../../source/doctor/clock.ts';
-import {judgeFileSystem, judgeFolder, judgeSpace, judgeSpeed, type DiskFacts} from '../../source/doctor/disk.ts';
+import {isFolderOf, judgeFileSystem, judgeFolder, judgeSpace, judgeSpeed, type DiskFacts} from '../../source/doctor/disk.ts';
 import {examine} from '../../source/doctor/examine.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, type MachineFacts} from '../../source/doctor/machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from '../../source/doctor/network.ts';
@@ -136,6 +136,19 @@ describe('the disk', () => {
 		expect(outcome(folder({holder: {problem: 'The lock cannot be taken: rm -r /data/lock'}}))).toBe('problem bad-lock');
 		expect(outcome(folder({node: {problem: 'its version is 9', newer: 'format 9'}}))).toBe('problem newer');
 		expect(outcome(folder({node: {problem: 'its checksum is not that of its content'}}))).toBe('warning damaged');
+	});
+
+	test('the node that runs is its own when it has the folder, not just the port', () => {
+		const isOwn = (changed: Partial<DiskFacts>): boolean => isFolderOf({...facts, holder: {pid: 42}, ...changed}, running);
+		expect(isOwn({})).toBe(true);
+		// The number of the process is one of another namespace, or not known.
+		for (const pid of [1, undefined]) expect(isOwn({holder: {pid}})).toBe(true);
+		expect([isOwn({stats: undefined, node: undefined, holder: 'free'}), isOwn({node: undefined, holder: 'free'})]).toEqual([false, false]);
+		expect(isOwn({node: {id: 'bbbbbbbbbbbbbbbb', clusterId: 'c1'}})).toBe(false);
+		expect(isOwn({holder: 'free'})).toBe(false); // A copy.
+		expect([isOwn({node: undefined}), isOwn({node: undefined, holder: {pid: 43}})]).toEqual([true, false]);
+		// What is wrong with the folder is told, and no more.
+		expect([isOwn({stats: {mode: 0o40755, uid: 1000, isFolder: true}, node: undefined, holder: 'free'}), isOwn({closed: {code: 'EROFS', message: ''}, holder: 'free'})]).toEqual([true, true]);
 	});
 
 	test('its file system', () => {

@@ -47,7 +47,7 @@ test('one that cannot be used, and two clusters of one name, are told (case 46)'
 	expect(err).toContain('Warning: 2 clusters of the name dapss were heard; name the node of the right one with --server host:port\n');
 });
 
-test.each(['leave', 'fault drop 10', 'fault cut 5001', 'status --no-discovery', 'status'])('%s does not take any node that is heard, where that would be wrong (case 46)', async words => {
+test.each(['leave', 'fault drop 10', 'fault delay 10ms', 'fault cut 5001', 'fault cut 5000 5001', 'fault heal', 'status --no-discovery', 'status'])('%s does not take any node that is heard, where that would be wrong (case 46)', async words => {
 	const env: Readonly<Record<string, string>> = words === 'status' ? {DAPSS_ENABLE_NODE_AUTH: 'off'} : {};
 	const heard = (): Chosen => {
 		throw new Error('searched');

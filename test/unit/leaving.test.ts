@@ -65,6 +65,21 @@ describe('a node that leaves', () => {
 		expect(said.slice(-2)).toEqual(['notes true', 'stops: this node had left the cluster before it stopped: start it once more, and it joins as a new member']);
 	});
 
+	test('hears as no news that it is removed; before, and once that is refused, it does', async () => {
+		const removed = {code: 'removed', by: 'peer'} as const;
+		const node = leaving();
+		expect(node.isExpected(removed)).toBe(false);
+		giveUp = () => Promise.reject(new DapssError('refused', 'no quorum without it'));
+		await expect(node.leave()).rejects.toThrow('no quorum without it');
+		expect(node.isExpected(removed)).toBe(false);
+		giveUp = async () => undefined;
+		const left = node.leave();
+		expect(node.isExpected(removed)).toBe(true);
+		await left;
+		expect([node.isExpected(removed), leaving(true).isExpected(removed)]).toEqual([true, true]);
+		expect([node.isExpected({code: 'removed', by: 'us'}), node.isExpected({code: 'protocol', by: 'peer'})]).toEqual([false, false]);
+	});
+
 	test.each<[Snapshot['phase'], number, string]>([
 		['joining', 3, 'This node is joining, it is no member yet: there is nothing to leave. Stop it instead'],
 		['running', 1, 'This node is the only member of its cluster: there is nothing to leave. Stop it instead'],
