@@ -67,19 +67,25 @@ export class TopicAdmin {
 		return before === undefined ? 'created' : isSame(before, settings) ? 'unchanged' : 'changed';
 	}
 
-	/** Resolves once it is agreed, and the members that can be reached have applied it. @throws `usage` for a topic that nobody has, `refused` with the subscribers; as `create` */
+	/**
+	Resolves once it is agreed, and the members that can be reached have applied it. @throws `usage` for a topic that no member has, and without `force` also while members that
+	are away may have it; `refused` with the subscribers; as `create`
+	*/
 	async delete(name: Topic, force: boolean): Promise<DeletedTopic> {
-		const {self, control, lamport, lamportJumpMax, propose, label, nowMs} = this.#options;
+		const {self, control, data, lamport, lamportJumpMax, propose, label, nowMs} = this.#options;
 		const {topics} = control;
 		// A name that an earlier version took is left as it is.
-		const topic = topics.settings(name) || topics.subscribers(name).size > 0 ? name : topicNamed(name);
+		const topic = topics.settings(name) || topics.subscribers(name).size > 0 || data.topics.has(name) ? name : topicNamed(name);
 		this.#expectProtocol();
 		const subscribers = [...topics.subscribers(topic).keys()].toSorted();
 		if (subscribers.length > 0 && !force) throw new DapssError('refused', `The topic ${topic} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`);
-		const looks = await this.#look(topic);
+		const {looks, messages, isKnown, away} = await this.#find(topic);
 		for (const look of looks.values()) lamport.witness(look.lamport);
-		const messages = Math.max(this.#own(topic).messages, ...[...looks.values()].map(look => look.messages));
-		if (!force && messages === 0 && !topics.settings(topic)) throw new DapssError('usage', `Expected a topic of this cluster, got ${JSON.stringify(topic)}: no member that can be reached has it`);
+		if (!isKnown && !(force && away.length > 0)) {
+			const remedy = away.length === 0 ? '' : `. Away ${away.length === 1 ? 'is' : 'are'} ${away.map(node => label(node)).join(', ')}, which may have it: to delete it there too, use --force`;
+			throw new DapssError('usage', `Expected a topic of this cluster, got ${JSON.stringify(topic)}: ${nobody(away)}${remedy}`);
+		}
+
 		const until = Math.min(lamportMax, lamport.now + Math.min(aheadMax, Math.floor(lamportJumpMax / 2)));
 		await propose({type: 'delete', topic, node: self, until, force});
 		const untilMs = nowMs() + appliedMs;
@@ -131,6 +137,17 @@ export class TopicAdmin {
 		this.tick();
 	}
 
+	/** Whether the topic is there: created, subscribed, or with messages on a member that answers. `away`: members that did not answer. */
+	async #find(topic: Topic): Promise<{readonly looks: ReadonlyMap<NodeId, Look>; readonly messages: number; readonly isKnown: boolean; readonly away: readonly NodeId[]}> {
+		const {self, control: {topics}} = this.#options;
+		const looks = await this.#look(topic);
+		const messages = Math.max(this.#own(topic).messages, ...[...looks.values()].map(look => look.messages));
+		return {
+			looks, messages, isKnown: messages > 0 || topics.settings(topic) !== undefined || topics.subscribers(topic).size > 0,
+			away: topics.members().map(({id}) => id).filter(id => id !== self && !looks.has(id)),
+		};
+	}
+
 	/** Ask the members that can be reached; those that do not answer in time, or are lost meanwhile, are left out. */
 	async #look(topic: Topic): Promise<Map<NodeId, Look>> {
 		const {self, control, isReachable, send, nowMs} = this.#options;
@@ -161,6 +178,10 @@ export class TopicAdmin {
 		const {protocol} = this.#options.control.topics;
 		if (protocol < topicsProtocol) throw new DapssError('refused', `Topics are created and deleted once all members run a version that knows it (protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. \`peers\` shows the version of each: upgrade those that are older`);
 	}
+}
+
+function nobody(away: readonly NodeId[]): string {
+	return away.length === 0 ? 'no member has it' : 'no member that can be reached has it';
 }
 
 /** What settings keep, for people. */

@@ -132,7 +132,7 @@ export const commands: readonly Command[] = [
 			'Topics need not be created: who publishes or subscribes makes one. A created topic keeps its slot (limits.topics), and its retention counts on every',
 			'node. To create it again with the same settings changes nothing; with others it is refused without --update.',
 			'`delete` removes what was published, on all nodes; those that are away do it when they return. What a node publishes before it hears of the deletion goes',
-			'too. It is refused while nodes are subscribed, without --force. It asks first; scripts say --yes. `list` is the same as `topics`.',
+			'too. Without --force it is refused while nodes are subscribed, and for a topic that only nodes which are away may have. It asks first; scripts say --yes. `list` is the same as `topics`.',
 		],
 		flags: [...clientFlags, 'retainAge', 'retainBytes', 'update', 'force', 'yes'],
 		formats: ['text', 'json'],

@@ -43,7 +43,7 @@ export const flagTable = {
 	retainAge: {type: 'string', value: 'TIME', text: 'how long messages of the topic are kept, from 1s on (storage.retain_age_s of each node)'},
 	retainBytes: {type: 'string', value: 'SIZE', text: 'how much of the topic each node keeps, from 4k on (storage.retain_bytes of each node)'},
 	update: {type: 'boolean', text: 'give a topic that exists these settings; what is not named is as each node is configured'},
-	force: {type: 'boolean', text: 'also while nodes are subscribed: that ends their subscriptions'},
+	force: {type: 'boolean', text: 'also while nodes are subscribed, which ends their subscriptions, and when only nodes that are away may have the topic'},
 	yes: {type: 'boolean', text: 'do not ask'},
 	watch: {type: 'boolean', text: 'go on with what happens from now on'},
 	for: {type: 'string', value: 'TIME', text: 'how long the fault lasts (10s)'},

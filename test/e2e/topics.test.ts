@@ -83,8 +83,8 @@ test('delete removes the messages everywhere, names the subscribers first, and a
 		// oxlint-enable no-await-in-loop
 	}
 
-	const unknown = await at(cluster, first, 'topic', 'delete', 'ordres', '--yes');
-	expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('no member that can be reached has it')]);
+	const unknown = await at(cluster, first, 'topic', 'delete', 'ordres', '--yes', '--force');
+	expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('got "ordres": no member has it')]);
 	for (const node of cluster.nodes) await publish(cluster, node, ['new']); // oxlint-disable-line no-await-in-loop
 	for (const node of cluster.nodes) expect(await textsAt(cluster, node, 3)).toEqual(['new', 'new', 'new']); // oxlint-disable-line no-await-in-loop
 	// Who read at the time goes on with what came after the deletion, all of it.
@@ -95,6 +95,21 @@ test('delete removes the messages everywhere, names the subscribers first, and a
 	}
 
 	expect([later, reading.dropped]).toEqual([['new', 'new', 'new'], 0]);
+}, 120_000);
+
+test('a topic that only a node which is away holds is deleted with --force, and the refusal names that node (case 14)', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const [first, , third] = cluster.nodes as Nodes;
+	await publish(cluster, third, ['old', 'old']);
+	const [{label = ''} = {}] = await withClient(cluster, first, async broker => (await broker.snapshot()).members.filter(({id}) => id === third.id).map(({name}) => ({label: name})));
+	await third.kill('SIGKILL');
+	const refused = await at(cluster, first, 'topic', 'delete', orders, '--yes');
+	expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(`no member that can be reached has it. Away is ${label}, which may have it: to delete it there too, use --force`)]);
+	const deleted = await at(cluster, first, 'topic', 'delete', orders, '--yes', '--force', '-o', 'json');
+	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([0, {deleted: orders, messages: 0, missing: [third.id]}]);
+	const again = cluster.startAlone(third.port);
+	await again.waitFor(event => event.type === 'deleted' && event['reason'] === 'topic' && event['messages'] === 2, 'the deletion of its messages');
 }, 120_000);
 
 test('a node that was down brings nothing of a deleted topic back, neither its own nor that of others (case 14)', async () => {

@@ -100,10 +100,29 @@ describe('a deletion (case 14)', () => {
 		const {apply, answer, admin, proposed} = setUp();
 		apply({type: 'subscribe', topic: news, node: b, since: 0});
 		await expect(admin.delete(news, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news has subscribers: b. Let them unsubscribe, or delete it nonetheless with --force'});
-		const unknown = admin.delete('nwes' as Topic, false);
-		for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
-		await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "nwes": no member that can be reached has it'});
+		for (const force of [false, true]) {
+			const unknown = admin.delete('nwes' as Topic, force);
+			for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
+			await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "nwes": no member has it'}); // oxlint-disable-line no-await-in-loop
+		}
+
 		expect(proposed).toEqual([]);
+	});
+
+	test('of a topic that only members which are away may have is refused with their names, and goes on with force', async () => {
+		const {answer, admin, passes, reachable, proposed} = setUp();
+		reachable.delete(c);
+		const refused = admin.delete(news, false);
+		answer(b, {lamport: 1, messages: 0, until: 0});
+		await expect(refused).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "news": no member that can be reached has it. Away is c, which may have it: to delete it there too, use --force'});
+		// A member that does not answer is away too.
+		const silent = admin.delete(news, false);
+		passes(2000);
+		await expect(silent).rejects.toMatchObject({message: expect.stringContaining('Away are b, c, which may have it') as string});
+		expect(proposed).toEqual([]);
+		reachable.delete(b);
+		await expect(admin.delete(news, true)).resolves.toEqual({messages: 0, missing: [b, c]});
+		expect(proposed).toMatchObject([{type: 'delete', topic: news, force: true}]);
 	});
 
 	test('ends what the node wanted for itself before it, and not what it wanted since or is given at its start', () => {
