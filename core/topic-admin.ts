@@ -13,7 +13,8 @@ import {parseTopic, type NodeId, type Topic} from './message.ts';
 import type {OwnSubscriptionsOptions} from './own-subscriptions.ts';
 import {keptText} from './observe/kept-words.ts';
 import {topicNamed} from './topic-named.ts';
-import {parseSettings, retainAgeSMax, retainBytesMax, retainBytesMin, type Command, type TopicSettings} from './topics/command.ts';
+import {parseSettings, type Command, type TopicSettings} from './topics/command.ts';
+import {retainAgeRange, retainBytesRange} from './topics/retention-bounds.ts';
 import {isSame, topicsProtocol} from './topics/topics.ts';
 import {decodeControl} from './wire.ts';
 
@@ -58,7 +59,7 @@ export class TopicAdmin {
 	async create(name: Topic, settings: TopicSettings, update: boolean): Promise<TopicChange> {
 		const {self, control, data, propose} = this.#options;
 		const topic = topicNamed(name);
-		if (!parseSettings(settings)) throw new DapssError('usage', `Expected a retention of 1 to ${retainAgeSMax} seconds and ${retainBytesMin} to ${retainBytesMax} bytes, got ${JSON.stringify(settings)}`);
+		expectSettings(settings);
 		this.#expectProtocol();
 		const before = control.topics.settings(topic);
 		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topic} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update`);
@@ -178,6 +179,13 @@ export class TopicAdmin {
 		const {protocol} = this.#options.control.topics;
 		if (protocol < topicsProtocol) throw new DapssError('refused', `Topics are created and deleted once all members run a version that knows it (protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. \`peers\` shows the version of each: upgrade those that are older`);
 	}
+}
+
+/** @throws `usage` */
+function expectSettings(settings: TopicSettings): void {
+	const {retainAgeS, retainBytes} = settings;
+	if (retainAgeS !== undefined && !parseSettings({retainAgeS})) throw new DapssError('usage', `Expected retainAgeS to be whole seconds, ${retainAgeRange}, got ${String(retainAgeS)}`);
+	if (retainBytes !== undefined && !parseSettings({retainBytes})) throw new DapssError('usage', `Expected retainBytes to be whole bytes, ${retainBytesRange}, got ${String(retainBytes)}`);
 }
 
 function nobody(away: readonly NodeId[]): string {

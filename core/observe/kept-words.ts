@@ -3,6 +3,8 @@ What is kept of a topic, and how much, in words. Pure.
 */
 import type {TopicSettings} from '../topics/command.ts';
 
+export {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../topics/retention-bounds.ts';
+
 export function bytesText(bytes: number): string {
 	if (bytes < 1024) return `${bytes} B`;
 	const units = ['KiB', 'MiB', 'GiB', 'TiB'];

@@ -157,6 +157,7 @@ test('a topic with other settings is left as it is without --update, and its set
 	await expect(admin.create(news, {}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep what each node keeps by its own configuration instead, use --update'});
 	await expect(admin.create(news, {retainBytes: 4096}, true)).resolves.toBe('changed');
 	expect(topics.settings(news)).toEqual({retainBytes: 4096});
-	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: expect.stringContaining('4096 to') as string});
+	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainBytes to be whole bytes, 4 KiB to 1 PiB, got 5'});
+	await expect(admin.create(news, {retainAgeS: 0.5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainAgeS to be whole seconds, 1s to 3650d, got 0.5'});
 	await expect(admin.create('a*' as Topic, {}, false)).rejects.toMatchObject({code: 'usage'});
 });
