@@ -62,7 +62,7 @@ export class TopicAdmin {
 		expectSettings(settings);
 		this.#expectProtocol();
 		const before = control.topics.settings(topic);
-		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topic} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update`);
+		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topic} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`);
 		using _slot = data.table.reserve([topic]);
 		await propose({type: 'create', topic, node: self, settings, update});
 		return before === undefined ? 'created' : isSame(before, settings) ? 'unchanged' : 'changed';
@@ -195,6 +195,12 @@ function nobody(away: readonly NodeId[]): string {
 /** What settings keep, for people. */
 function keepingText(settings: TopicSettings): string {
 	return keptText(settings) || 'what each node keeps by its own configuration';
+}
+
+/** What is set now and will not be, when something else will. */
+function unnamedText(before: TopicSettings, settings: TopicSettings): string {
+	const flags = [...(before.retainAgeS === undefined || settings.retainAgeS !== undefined ? [] : ['--retain-age']), ...(before.retainBytes === undefined || settings.retainBytes !== undefined ? [] : ['--retain-bytes'])];
+	return flags.length === 0 || keptText(settings) === '' ? '' : `; what is not named (${flags.join(', ')}) goes back to each node's own`;
 }
 
 function isCount(value: unknown): value is number {

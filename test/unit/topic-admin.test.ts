@@ -155,6 +155,8 @@ test('a topic with other settings is left as it is without --update, and its set
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('created');
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('unchanged');
 	await expect(admin.create(news, {}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep what each node keeps by its own configuration instead, use --update'});
+	await expect(admin.create(news, {retainBytes: 4096}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; what is not named (--retain-age) goes back to each node\'s own'});
+	await expect(admin.create(news, {retainAgeS: 5, retainBytes: 4096}, false)).rejects.toMatchObject({message: expect.stringMatching(/use --update$/) as string});
 	await expect(admin.create(news, {retainBytes: 4096}, true)).resolves.toBe('changed');
 	expect(topics.settings(news)).toEqual({retainBytes: 4096});
 	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainBytes to be whole bytes, 4 KiB to 1 PiB, got 5'});
