@@ -73,7 +73,7 @@ export type Broker = AsyncDisposable & {
 	unsubscribeNode(topic: Topic): Promise<void>;
 	/**
 	The topic is there from now on, also without subscribers and messages, and keeps what the settings say, on every node. One that has other settings is left as
-	it is, unless `update` is set. @throws `usage`, `refused` with the reason, `no-quorum`, `no-leader`
+	it is, unless `update` is set; that is only for a topic that exists: one that was created, has subscribers or has messages. @throws `usage`, `refused` with the reason, `no-quorum`, `no-leader`
 	*/
 	createTopic(topic: Topic, settings?: TopicSettings, options?: {readonly update?: boolean}): Promise<TopicChange>;
 	/**

@@ -55,12 +55,17 @@ export class TopicAdmin {
 		this.#options = options;
 	}
 
-	/** Resolves once it is agreed. @throws `usage`, `refused` at a limit, while a member runs an older version, or when the topic has other settings; as `Control.propose` */
+	/** Resolves once it is agreed. With `update` the topic must exist: created, subscribed, or with messages. @throws `usage`, also for an `update` of a topic that no member that answers has, `refused` at a limit, while a member runs an older version, or when the topic has other settings; as `Control.propose` */
 	async create(name: Topic, settings: TopicSettings, update: boolean): Promise<TopicChange> {
-		const {self, control, data, propose} = this.#options;
+		const {self, control, data, propose, label} = this.#options;
 		const topic = topicNamed(name);
 		expectSettings(settings);
 		this.#expectProtocol();
+		if (update && control.topics.settings(topic) === undefined) {
+			const {isKnown, away} = await this.#find(topic);
+			if (!isKnown) throw new DapssError('usage', `Expected a topic that exists, for --update, got ${JSON.stringify(topic)}: ${nobody(away)}${away.length === 0 ? '' : ` (away: ${away.map(node => label(node)).join(', ')})`}. Without --update it is created`);
+		}
+
 		const before = control.topics.settings(topic);
 		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topic} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`);
 		using _slot = data.table.reserve([topic]);
@@ -142,6 +147,7 @@ export class TopicAdmin {
 	async #find(topic: Topic): Promise<{readonly looks: ReadonlyMap<NodeId, Look>; readonly messages: number; readonly isKnown: boolean; readonly away: readonly NodeId[]}> {
 		const {self, control: {topics}} = this.#options;
 		const looks = await this.#look(topic);
+		if (this.#isClosed) throw new DapssError('closed', 'The node is stopping');
 		const messages = Math.max(this.#own(topic).messages, ...[...looks.values()].map(look => look.messages));
 		return {
 			looks, messages, isKnown: messages > 0 || topics.settings(topic) !== undefined || topics.subscribers(topic).size > 0,
@@ -152,7 +158,7 @@ export class TopicAdmin {
 	/** Ask the members that can be reached; those that do not answer in time, or are lost meanwhile, are left out. */
 	async #look(topic: Topic): Promise<Map<NodeId, Look>> {
 		const {self, control, isReachable, send, nowMs} = this.#options;
-		if (this.#rounds.size >= roundsMax) throw new DapssError('refused', `Expected at most ${roundsMax} deletions at a time, got one more`);
+		if (this.#rounds.size >= roundsMax) throw new DapssError('refused', `Expected at most ${roundsMax} deletions and updates of topics at a time, got one more`);
 		const look = ++this.#seq;
 		const {promise, resolve} = Promise.withResolvers<Map<NodeId, Look>>();
 		const asked = control.topics.members().map(({id}) => id).filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));

@@ -42,7 +42,7 @@ export const flagTable = {
 	format: {type: 'string', shortFlag: 'f', value: 'TEMPLATE', text: 'text of a line, such as "{time} {topic} {body}"'},
 	retainAge: {type: 'string', value: 'TIME', text: 'how long messages of the topic are kept, 1s to 3650d (storage.retain_age_s of each node)'},
 	retainBytes: {type: 'string', value: 'SIZE', text: 'how much of the topic each node keeps, 4 KiB to 1 PiB (storage.retain_bytes of each node)'},
-	update: {type: 'boolean', text: 'give a topic that exists these settings; what is not named is as each node is configured'},
+	update: {type: 'boolean', text: 'give a topic that exists these settings, also one that was not created; what is not named is as each node is configured'},
 	force: {type: 'boolean', text: 'also while nodes are subscribed, which ends their subscriptions, and when only nodes that are away may have the topic'},
 	yes: {type: 'boolean', text: 'do not ask'},
 	watch: {type: 'boolean', text: 'go on with what happens from now on'},

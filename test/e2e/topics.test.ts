@@ -84,6 +84,9 @@ test('delete removes the messages everywhere, names the subscribers first, and a
 	}
 
 	const unknown = await at(cluster, first, 'topic', 'delete', 'ordres', '--yes', '--force');
+	const mistyped = await at(cluster, first, 'topic', 'create', 'ordres', '--retain-age', '1h', '--update');
+	expect([mistyped.code, mistyped.stderr]).toEqual([2, expect.stringContaining('got "ordres": no member has it. Without --update it is created')]);
+	expect(await topicAt(cluster, first, 'ordres' as Topic)).toBeUndefined();
 	expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('got "ordres": no member has it')]);
 	for (const node of cluster.nodes) await publish(cluster, node, ['new']); // oxlint-disable-line no-await-in-loop
 	for (const node of cluster.nodes) expect(await textsAt(cluster, node, 3)).toEqual(['new', 'new', 'new']); // oxlint-disable-line no-await-in-loop
@@ -102,10 +105,10 @@ test('a topic that only a node which is away holds is deleted with --force, and 
 	await cluster.startAll(3);
 	const [first, , third] = cluster.nodes as Nodes;
 	await publish(cluster, third, ['old', 'old']);
-	const [{label = ''} = {}] = await withClient(cluster, first, async broker => (await broker.snapshot()).members.filter(({id}) => id === third.id).map(({name}) => ({label: name})));
+	const name = await withClient(cluster, first, async broker => (await broker.snapshot()).members.find(({id}) => id === third.id)?.name);
 	await third.kill('SIGKILL');
 	const refused = await at(cluster, first, 'topic', 'delete', orders, '--yes');
-	expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(`no member that can be reached has it. Away is ${label}, which may have it: to delete it there too, use --force`)]);
+	expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(`no member that can be reached has it. Away is ${name}, which may have it: to delete it there too, use --force`)]);
 	const deleted = await at(cluster, first, 'topic', 'delete', orders, '--yes', '--force', '-o', 'json');
 	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([0, {deleted: orders, messages: 0, missing: [third.id]}]);
 	const again = cluster.startAlone(third.port);

@@ -150,6 +150,27 @@ test('nothing is proposed while a member may not know it; what a member asks is 
 	expect(admin.onAnswer(b, encodeControl('managed', {seq: 1}))).toBe(false);
 });
 
+test('--update creates no topic of a name that nobody has, and creates one that is there by its subscribers or messages', async () => {
+	const {admin, answer, apply, passes, proposed, reachable, topics} = setUp();
+	const unknown = admin.create('nwes' as Topic, {retainAgeS: 60}, true);
+	for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
+	await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic that exists, for --update, got "nwes": no member has it. Without --update it is created'});
+	reachable.delete(c);
+	const away = admin.create(news, {retainAgeS: 60}, true);
+	answer(b, {lamport: 1, messages: 0, until: 0});
+	await expect(away).rejects.toMatchObject({code: 'usage', message: 'Expected a topic that exists, for --update, got "news": no member that can be reached has it (away: c). Without --update it is created'});
+	expect(proposed).toEqual([]);
+	const stored = admin.create(news, {retainAgeS: 60}, true);
+	answer(b, {lamport: 1, messages: 2, until: 0});
+	await expect(stored).resolves.toBe('created');
+	const subscribed = 'subscribed' as Topic;
+	apply({type: 'subscribe', topic: subscribed, node: b, since: 0});
+	const wanted = admin.create(subscribed, {}, true);
+	passes(2000);
+	await expect(wanted).resolves.toBe('created');
+	expect([topics.settings(news), topics.settings(subscribed)]).toEqual([{retainAgeS: 60}, {}]);
+});
+
 test('a topic with other settings is left as it is without --update, and its settings are bounded', async () => {
 	const {admin, topics} = setUp();
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('created');
