@@ -28,6 +28,7 @@ function setUp(protocol = 3) {
 
 	const lamport = new Lamport(0, 2 ** 40);
 	const sent: Array<{readonly to: NodeId; readonly kind: string; readonly packet: Record<string, unknown>}> = [];
+	const stored = new Map<Topic, {readonly messages: number}>();
 	const reachable = new Set<NodeId>([b, c]);
 	const proposed: Command[] = [];
 	let nowMs = 0;
@@ -35,7 +36,7 @@ function setUp(protocol = 3) {
 	const admin = new TopicAdmin({
 		self: a, lamport, lamportJumpMax: 2 ** 40, interests, nowMs: () => nowMs, label: node => node.slice(0, 1), isReachable: node => reachable.has(node),
 		control: {topics} as unknown as Control,
-		data: {topics: new Map(), table: {reserve: () => ({[Symbol.dispose]: () => undefined})}, setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions]} as unknown as Data,
+		data: {topics: stored, table: {reserve: () => ({[Symbol.dispose]: () => undefined})}, setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions]} as unknown as Data,
 		keeping: {save: async () => undefined} as unknown as Keeping,
 		async propose(command) {
 			proposed.push(command);
@@ -48,7 +49,7 @@ function setUp(protocol = 3) {
 		return admin.onAnswer(from, encodeControl('managed', {look: packet['look'], ...rest}));
 	};
 
-	return {topics, apply, lamport, sent, reachable, proposed, interests, admin, answer, passes(ms: number) {
+	return {topics, stored, apply, lamport, sent, reachable, proposed, interests, admin, answer, passes(ms: number) {
 		nowMs += ms;
 		admin.tick();
 	}};
@@ -123,6 +124,18 @@ describe('a deletion (case 14)', () => {
 		reachable.delete(b);
 		await expect(admin.delete(news, true)).resolves.toEqual({messages: 0, missing: [b, c]});
 		expect(proposed).toMatchObject([{type: 'delete', topic: news, force: true}]);
+	});
+
+	test('takes a name that an earlier version took and this node has stored', async () => {
+		const {admin, passes, proposed, reachable, stored} = setUp();
+		reachable.clear();
+		const former = '\u200B' as Topic;
+		await expect(admin.delete(former, true)).rejects.toMatchObject({code: 'usage', message: expect.stringContaining('something to see') as string});
+		stored.set(former, {messages: 2});
+		const work = admin.delete(former, false);
+		passes(25);
+		await expect(work).resolves.toEqual({messages: 2, missing: [b, c]});
+		expect(proposed).toMatchObject([{type: 'delete', topic: former}]);
 	});
 
 	test('ends what the node wanted for itself before it, and not what it wanted since or is given at its start', () => {
