@@ -12,6 +12,7 @@ import {lamportMax, type Lamport} from './lamport.ts';
 import {parseTopic, type NodeId, type Topic} from './message.ts';
 import type {OwnSubscriptionsOptions} from './own-subscriptions.ts';
 import {keptText} from './observe/kept-words.ts';
+import {topicText} from './observe/topic-text.ts';
 import {topicNamed} from './topic-named.ts';
 import {parseSettings, type Command, type TopicSettings} from './topics/command.ts';
 import {retainAgeRange, retainBytesRange} from './topics/retention-bounds.ts';
@@ -67,7 +68,7 @@ export class TopicAdmin {
 		}
 
 		const before = control.topics.settings(topic);
-		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topic} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`);
+		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topicText(topic)} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`);
 		using _slot = data.table.reserve([topic]);
 		await propose({type: 'create', topic, node: self, settings, update});
 		return before === undefined ? 'created' : isSame(before, settings) ? 'unchanged' : 'changed';
@@ -84,7 +85,7 @@ export class TopicAdmin {
 		const topic = topics.settings(name) || topics.subscribers(name).size > 0 || data.topics.has(name) ? name : topicNamed(name);
 		this.#expectProtocol();
 		const subscribers = [...topics.subscribers(topic).keys()].toSorted();
-		if (subscribers.length > 0 && !force) throw new DapssError('refused', `The topic ${topic} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`);
+		if (subscribers.length > 0 && !force) throw new DapssError('refused', `The topic ${topicText(topic)} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`);
 		const {looks, messages, isKnown, away} = await this.#find(topic);
 		for (const look of looks.values()) lamport.witness(look.lamport);
 		if (!isKnown && !(force && away.length > 0)) {

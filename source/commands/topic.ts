@@ -6,6 +6,7 @@ import {DapssError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
+import {messagesText, topicText} from '../../core/observe/topic-text.ts';
 import {answerTo} from '../ask.ts';
 import {expectInput, withNode, type Context} from '../context.ts';
 import {written, type FlagName} from '../flags.ts';
@@ -46,7 +47,7 @@ async function createTopic(context: Context): Promise<void> {
 	});
 	const kept = retention === undefined ? '' : `: each node keeps ${keptText(retention)}`;
 	const what = change === 'unchanged' ? 'exists already, with these settings' : change;
-	await terminal.line(output === 'json' ? JSON.stringify({topic, change, settings, retention: retention ?? null}) : `topic ${printable(topic)} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`);
+	await terminal.line(output === 'json' ? JSON.stringify({topic, change, settings, retention: retention ?? null}) : `topic ${printable(topicText(topic))} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`);
 }
 
 function retainAgeOf(text: string): number {
@@ -70,12 +71,12 @@ async function deleteTopic(context: Context): Promise<void> {
 		const {topics, members} = await broker.snapshot();
 		if (flags.yes !== true) {
 			const known = topics.find(({name}) => name === topic);
-			const answer = await answerTo(`Delete the topic ${printable(topic)}${known ? ` with ${known.messages} messages` : ''} on all nodes, for good? Type yes to go on:`, context);
+			const answer = await answerTo(`Delete the topic ${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all nodes, for good? Type yes to go on:`, context);
 			if (answer !== 'yes') throw new DapssError('usage', `Nothing was deleted: expected yes, got ${JSON.stringify(answer)}`);
 		}
 
 		return {...await broker.deleteTopic(topic, {force: flags.force ?? false}), label: labelsOf(members)};
 	});
 	const away = missing.length === 0 ? '' : `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it as soon as they hear of it`;
-	await terminal.line(output === 'json' ? JSON.stringify({deleted: topic, messages, missing}) : `topic ${printable(topic)} is deleted, with ${messages} messages${away}`);
+	await terminal.line(output === 'json' ? JSON.stringify({deleted: topic, messages, missing}) : `topic ${printable(topicText(topic))} is deleted, with ${messagesText(messages)}${away}`);
 }
