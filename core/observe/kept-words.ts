@@ -7,7 +7,7 @@ export {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../t
 
 export function bytesText(bytes: number): string {
 	if (bytes < 1024) return `${bytes} B`;
-	const units = ['KiB', 'MiB', 'GiB', 'TiB'];
+	const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 	let value = bytes / 1024;
 	let unit = 0;
 	while (value >= 1024 && unit < units.length - 1) {
