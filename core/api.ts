@@ -73,12 +73,12 @@ export type Broker = AsyncDisposable & {
 	unsubscribeNode(topic: Topic): Promise<void>;
 	/**
 	The topic is there from now on, also without subscribers and messages, and keeps what the settings say, on every node. One that has other settings is left as
-	it is, unless `update` is set. @throws `usage`, `refused` with the reason, `no-quorum`, `no-leader`
+	it is, unless `update` is set; that is only for a topic that exists: one that was created, has subscribers or has messages. @throws `usage`, `refused` with the reason, `no-quorum`, `no-leader`
 	*/
 	createTopic(topic: Topic, settings?: TopicSettings, options?: {readonly update?: boolean}): Promise<TopicChange>;
 	/**
 	Delete what was published to the topic, on every node, with its settings. `force`: also while nodes are subscribed, which ends their subscriptions; those that
-	somebody reads through begin anew. Under the same name a new topic may begin at once. @throws `usage` for a topic that is nowhere, `refused` with the reason, `no-quorum`, `no-leader`
+	somebody reads through begin anew; and when only members that are away may have it. Under the same name a new topic may begin at once. @throws `usage` for a topic that is nowhere, `refused` with the reason, `no-quorum`, `no-leader`
 	*/
 	deleteTopic(topic: Topic, options?: {readonly force?: boolean}): Promise<DeletedTopic>;
 	snapshot(): Promise<Snapshot>;

@@ -8,6 +8,7 @@ import type {OwnIdentity} from './membership/own-identity.ts';
 import type {Topic} from './message.ts';
 import type {NodeIo} from './node-options.ts';
 import type {Journal} from './observe/journal.ts';
+import {messagesText, topicText} from './observe/topic-text.ts';
 
 export type PublishingNode = {readonly identity: Pick<OwnIdentity, 'gate'>; readonly data: Pick<Data, 'publish'>; readonly journal: Pick<Journal, 'bound'>; readonly room: NodeIo['room']};
 
@@ -27,7 +28,7 @@ export async function publishHere({identity: {gate}, data, journal, room}: Publi
 	try {
 		await confirmed;
 	} catch (error) {
-		throw new DapssError('timeout', `${bodies.length} messages of ${topic} are stored on this node, but it does not know whether they count: this process did not run for a while, and the cluster has not confirmed its identity since`, {cause: error});
+		throw new DapssError('timeout', `${messagesText(bodies.length)} of ${topicText(topic)} ${bodies.length === 1 ? 'is' : 'are'} stored on this node, but it does not know whether ${bodies.length === 1 ? 'it counts' : 'they count'}: this process did not run for a while, and the cluster has not confirmed its identity since`, {cause: error});
 	}
 
 	return published;

@@ -86,6 +86,9 @@ export function lastSeq(header: Pick<BatchHeader, 'firstSeq' | 'count'>): number
 	return header.firstSeq + header.count - 1;
 }
 
+/** Spaces and characters without a shape; the blank of Braille too. */
+const blank = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cf}\u2800]+$/u;
+
 /** The topic of that name, or what is wrong with the name. Any Unicode text without control characters is a topic. */
 export function parseTopic(name: string): Topic | {readonly problem: string} {
 	if (name.length === 0) return {problem: 'Expected a topic name, got an empty one'};
@@ -99,11 +102,17 @@ export function parseTopic(name: string): Topic | {readonly problem: string} {
 
 /**
 The topic that somebody names, or what is wrong with the name. In Unicode's composed form (NFC), so that two names that look alike are one topic;
-without the characters that other brokers read as wildcards. Names that were agreed or stored before are read by `parseTopic`, as they are.
+without the characters that other brokers read as wildcards; with something to see. Names that were agreed or stored before are read by `parseTopic`, as they are.
 */
 export function parseTopicName(name: string): Topic | {readonly problem: string} {
 	if (/[*>#+]/u.test(name)) return {problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`};
-	return parseTopic(name.normalize('NFC'));
+	const topic = parseTopic(name.normalize('NFC'));
+	return typeof topic === 'string' && blank.test(topic) ? {problem: `Expected a topic name with something to see, got ${visibly(topic)}`} : topic;
+}
+
+/** JSON in which a character without a shape is its escape. */
+function visibly(text: string): string {
+	return JSON.stringify(text).replaceAll(/[^ -~]/gu, character => String.raw`\u{${character.codePointAt(0)!.toString(16)}}`);
 }
 
 export function isNodeId(text: unknown): text is NodeId {

@@ -39,6 +39,7 @@ import {defaultName} from './membership/node-name.ts';
 import type {NodeId, Topic} from './message.ts';
 import {stateToJson, type KeptState} from './node-state.ts';
 import type {BrokerEvent} from './observe/events.ts';
+import {messagesText, topicText} from './observe/topic-text.ts';
 import type {RaftStore} from './raft-store.ts';
 import {replay} from './refound.ts';
 import {parseKeptTime, RetentionClock} from './retention.ts';
@@ -267,7 +268,7 @@ async function openTopicIn({folder, files, config, self, warn, nowMs}: TopicHome
 	});
 	// What came back once is reported no more; how much a hole at the end has taken cannot be known.
 	if (opened.missing > 0 || topicLog.damaged.some(({position, bytes}) => position + bytes === topicLog.end)) {
-		warn(`The log of the topic ${topic} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing > 0 ? `${opened.missing} messages are missing` : 'messages at its end may be missing'} and are asked of other nodes`);
+		warn(`The log of the topic ${topicText(topic)} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing > 0 ? `${messagesText(opened.missing)} ${opened.missing === 1 ? 'is' : 'are'} missing` : 'messages at its end may be missing'} and ${opened.missing === 1 ? 'is' : 'are'} asked of other nodes`);
 	}
 
 	return opened;

@@ -12,8 +12,10 @@ import {lamportMax, type Lamport} from './lamport.ts';
 import {parseTopic, type NodeId, type Topic} from './message.ts';
 import type {OwnSubscriptionsOptions} from './own-subscriptions.ts';
 import {keptText} from './observe/kept-words.ts';
+import {topicText} from './observe/topic-text.ts';
 import {topicNamed} from './topic-named.ts';
-import {parseSettings, retainAgeSMax, retainBytesMax, retainBytesMin, type Command, type TopicSettings} from './topics/command.ts';
+import {parseSettings, type Command, type TopicSettings} from './topics/command.ts';
+import {retainAgeRange, retainBytesRange} from './topics/retention-bounds.ts';
 import {isSame, topicsProtocol} from './topics/topics.ts';
 import {decodeControl} from './wire.ts';
 
@@ -54,32 +56,43 @@ export class TopicAdmin {
 		this.#options = options;
 	}
 
-	/** Resolves once it is agreed. @throws `usage`, `refused` at a limit, while a member runs an older version, or when the topic has other settings; as `Control.propose` */
+	/** Resolves once it is agreed. With `update` the topic must exist: created, subscribed, or with messages. @throws `usage`, also for an `update` of a topic that no member that answers has, `refused` at a limit, while a member runs an older version, or when the topic has other settings; as `Control.propose` */
 	async create(name: Topic, settings: TopicSettings, update: boolean): Promise<TopicChange> {
-		const {self, control, data, propose} = this.#options;
+		const {self, control, data, propose, label} = this.#options;
 		const topic = topicNamed(name);
-		if (!parseSettings(settings)) throw new DapssError('usage', `Expected a retention of 1 to ${retainAgeSMax} seconds and ${retainBytesMin} to ${retainBytesMax} bytes, got ${JSON.stringify(settings)}`);
+		expectSettings(settings);
 		this.#expectProtocol();
+		if (update && control.topics.settings(topic) === undefined) {
+			const {isKnown, away} = await this.#find(topic);
+			if (!isKnown) throw new DapssError('usage', `Expected a topic that exists, for --update, got ${JSON.stringify(topic)}: ${nobody(away)}${away.length === 0 ? '' : ` (away: ${away.map(node => label(node)).join(', ')})`}. Without --update it is created`);
+		}
+
 		const before = control.topics.settings(topic);
-		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topic} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update`);
+		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topicText(topic)} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`);
 		using _slot = data.table.reserve([topic]);
 		await propose({type: 'create', topic, node: self, settings, update});
 		return before === undefined ? 'created' : isSame(before, settings) ? 'unchanged' : 'changed';
 	}
 
-	/** Resolves once it is agreed, and the members that can be reached have applied it. @throws `usage` for a topic that nobody has, `refused` with the subscribers; as `create` */
+	/**
+	Resolves once it is agreed, and the members that can be reached have applied it. @throws `usage` for a topic that no member has, and without `force` also while members that
+	are away may have it; `refused` with the subscribers; as `create`
+	*/
 	async delete(name: Topic, force: boolean): Promise<DeletedTopic> {
-		const {self, control, lamport, lamportJumpMax, propose, label, nowMs} = this.#options;
+		const {self, control, data, lamport, lamportJumpMax, propose, label, nowMs} = this.#options;
 		const {topics} = control;
 		// A name that an earlier version took is left as it is.
-		const topic = topics.settings(name) || topics.subscribers(name).size > 0 ? name : topicNamed(name);
+		const topic = topics.settings(name) || topics.subscribers(name).size > 0 || data.topics.has(name) ? name : topicNamed(name);
 		this.#expectProtocol();
 		const subscribers = [...topics.subscribers(topic).keys()].toSorted();
-		if (subscribers.length > 0 && !force) throw new DapssError('refused', `The topic ${topic} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`);
-		const looks = await this.#look(topic);
+		if (subscribers.length > 0 && !force) throw new DapssError('refused', `The topic ${topicText(topic)} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`);
+		const {looks, messages, isKnown, away} = await this.#find(topic);
 		for (const look of looks.values()) lamport.witness(look.lamport);
-		const messages = Math.max(this.#own(topic).messages, ...[...looks.values()].map(look => look.messages));
-		if (!force && messages === 0 && !topics.settings(topic)) throw new DapssError('usage', `Expected a topic of this cluster, got ${JSON.stringify(topic)}: no member that can be reached has it`);
+		if (!isKnown && !(force && away.length > 0)) {
+			const remedy = away.length === 0 ? '' : `. Away ${away.length === 1 ? 'is' : 'are'} ${away.map(node => label(node)).join(', ')}, which may have it: to delete it there too, use --force`;
+			throw new DapssError('usage', `Expected a topic of this cluster, got ${JSON.stringify(topic)}: ${nobody(away)}${remedy}`);
+		}
+
 		const until = Math.min(lamportMax, lamport.now + Math.min(aheadMax, Math.floor(lamportJumpMax / 2)));
 		await propose({type: 'delete', topic, node: self, until, force});
 		const untilMs = nowMs() + appliedMs;
@@ -131,10 +144,22 @@ export class TopicAdmin {
 		this.tick();
 	}
 
+	/** Whether the topic is there: created, subscribed, or with messages on a member that answers. `away`: members that did not answer. */
+	async #find(topic: Topic): Promise<{readonly looks: ReadonlyMap<NodeId, Look>; readonly messages: number; readonly isKnown: boolean; readonly away: readonly NodeId[]}> {
+		const {self, control: {topics}} = this.#options;
+		const looks = await this.#look(topic);
+		if (this.#isClosed) throw new DapssError('closed', 'The node is stopping');
+		const messages = Math.max(this.#own(topic).messages, ...[...looks.values()].map(look => look.messages));
+		return {
+			looks, messages, isKnown: messages > 0 || topics.settings(topic) !== undefined || topics.subscribers(topic).size > 0,
+			away: topics.members().map(({id}) => id).filter(id => id !== self && !looks.has(id)),
+		};
+	}
+
 	/** Ask the members that can be reached; those that do not answer in time, or are lost meanwhile, are left out. */
 	async #look(topic: Topic): Promise<Map<NodeId, Look>> {
 		const {self, control, isReachable, send, nowMs} = this.#options;
-		if (this.#rounds.size >= roundsMax) throw new DapssError('refused', `Expected at most ${roundsMax} deletions at a time, got one more`);
+		if (this.#rounds.size >= roundsMax) throw new DapssError('refused', `Expected at most ${roundsMax} deletions and updates of topics at a time, got one more`);
 		const look = ++this.#seq;
 		const {promise, resolve} = Promise.withResolvers<Map<NodeId, Look>>();
 		const asked = control.topics.members().map(({id}) => id).filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));
@@ -163,9 +188,26 @@ export class TopicAdmin {
 	}
 }
 
+/** @throws `usage` */
+function expectSettings(settings: TopicSettings): void {
+	const {retainAgeS, retainBytes} = settings;
+	if (retainAgeS !== undefined && !parseSettings({retainAgeS})) throw new DapssError('usage', `Expected retainAgeS to be whole seconds, ${retainAgeRange}, got ${String(retainAgeS)}`);
+	if (retainBytes !== undefined && !parseSettings({retainBytes})) throw new DapssError('usage', `Expected retainBytes to be whole bytes, ${retainBytesRange}, got ${String(retainBytes)}`);
+}
+
+function nobody(away: readonly NodeId[]): string {
+	return away.length === 0 ? 'no member has it' : 'no member that can be reached has it';
+}
+
 /** What settings keep, for people. */
 function keepingText(settings: TopicSettings): string {
 	return keptText(settings) || 'what each node keeps by its own configuration';
+}
+
+/** What is set now and will not be, when something else will. */
+function unnamedText(before: TopicSettings, settings: TopicSettings): string {
+	const flags = [...(before.retainAgeS === undefined || settings.retainAgeS !== undefined ? [] : ['--retain-age']), ...(before.retainBytes === undefined || settings.retainBytes !== undefined ? [] : ['--retain-bytes'])];
+	return flags.length === 0 || keptText(settings) === '' ? '' : `; what is not named (${flags.join(', ')}) goes back to each node's own`;
 }
 
 function isCount(value: unknown): value is number {

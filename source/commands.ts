@@ -130,9 +130,10 @@ export const commands: readonly Command[] = [
 		summary: 'Create topics that stay without subscribers and keep what they say; delete topics with their messages.',
 		notes: [
 			'Topics need not be created: who publishes or subscribes makes one. A created topic keeps its slot (limits.topics), and its retention counts on every',
-			'node. To create it again with the same settings changes nothing; with others it is refused without --update.',
+			'node. To create it again with the same settings changes nothing; with others it is refused without --update. That is refused for a name',
+			'that no node has; a topic which exists without having been created is created by it.',
 			'`delete` removes what was published, on all nodes; those that are away do it when they return. What a node publishes before it hears of the deletion goes',
-			'too. It is refused while nodes are subscribed, without --force. It asks first; scripts say --yes. `list` is the same as `topics`.',
+			'too. Without --force it is refused while nodes are subscribed, and for a topic that only nodes which are away may have. It asks first; scripts say --yes. `list` is the same as `topics`.',
 		],
 		flags: [...clientFlags, 'retainAge', 'retainBytes', 'update', 'force', 'yes'],
 		formats: ['text', 'json'],

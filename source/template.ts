@@ -47,8 +47,8 @@ export function parseTemplate(text: string): Template {
 		end += match[0].length;
 		const name = match[1];
 		if (name !== undefined && !Object.hasOwn(fields, name)) {
-			const near = nearest(name, Object.keys(fields));
-			throw new DapssError('usage', `Expected a field in --format, got {${name}}${near === undefined ? '' : `; did you mean {${near}}?`} There are ${Object.keys(fields).map(field => `{${field}}`).join(' ')}`);
+			const near = nearest(name.toLowerCase(), Object.keys(fields));
+			throw new DapssError('usage', `Expected a field in --format, got {${name}}${near === undefined ? '.' : `; did you mean {${near}}?`} There are ${Object.keys(fields).map(field => `{${field}}`).join(' ')}`);
 		}
 
 		parts.push(name ?? escapes.get(match[0]) ?? match[0]);

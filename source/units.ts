@@ -1,7 +1,7 @@
 /**
 Ids, sizes and times as people read them.
 */
-export {bytesText, keptText} from '../core/observe/kept-words.ts';
+export {bytesText, isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../core/observe/kept-words.ts';
 
 /** The first 8 digits of a node id: enough to tell nodes apart. */
 export function shortId(id: string | undefined): string {

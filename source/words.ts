@@ -7,6 +7,7 @@ import {leaderWords, transferWords} from '../core/observe/leader-words.ts';
 import {levelOf} from '../core/observe/levels.ts';
 import {labelsIn, namedWords, refusalReason} from '../core/observe/node-label.ts';
 import {printable, printableBytes} from '../core/observe/printable.ts';
+import {messagesText, topicText} from '../core/observe/topic-text.ts';
 import {timestamp, timeText} from './units.ts';
 import {paint, type Tone} from './terminal.ts';
 
@@ -40,7 +41,7 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 
 		case 'partition': {
 			const sides = event.sides.map((side, index) => `${side.map(id => label(id)).join(' ')}${index === event.quorum ? ' (quorum)' : ''}`).join(' | ');
-			const backlog = event.messages === undefined ? '' : `, ${event.messages} messages came in`;
+			const backlog = event.messages === undefined ? '' : `, ${messagesText(event.messages)} came in`;
 			if (event.state === 'detected' && event.isFarHeard === false) return say(`no answer for ${timeText(event.tookMs)}: ${event.sides.slice(1).flat().map(id => label(id)).join(' ')}; this side: ${event.sides[0]?.map(id => label(id)).join(' ')}${event.quorum === 0 ? ' (quorum)' : ''}`, 'bad');
 			return say(`partition ${event.state} after ${timeText(event.tookMs)}: ${sides}${backlog}`, event.state === 'detected' ? 'bad' : 'good');
 		}
@@ -48,10 +49,10 @@ export function eventWords(event: RecordedEvent): {readonly text: string; readon
 		case 'rejected': return say(`refused from ${printable(event.from)}: ${event.reason} (${event.count} so far)`, 'warning');
 		case 'discovered': return say(`${event.foreign ? 'another cluster' : 'the cluster'} ${printable(event.cluster)} is at ${printable(event.address)}`, event.foreign ? 'warning' : undefined);
 		case 'lagged': return say(`too slow: ${event.dropped} events were left out`, 'warning');
-		case 'missed': return say(`${event.messages} messages of ${label(event.origin)} in ${printable(event.topic)} are gone for good`, 'bad');
+		case 'missed': return say(`${messagesText(event.messages)} of ${label(event.origin)} in ${printable(topicText(event.topic))} ${event.messages === 1 ? 'is' : 'are'} gone for good`, 'bad');
 		case 'fault': return say(`faults: ${printable(event.text)}`, 'warning');
 		case 'quarantined': return say(`damaged: ${printable(event.problem)}. The files are kept in ${printable(event.folder)}; the node joins again as ${label(event.id)}${event.formerId === undefined ? '' : `, it was ${label(event.formerId)}`}`, 'bad');
-		case 'refilled': return say(`${printable(event.topic)}: ${event.messages} damaged messages came back from other nodes${event.missing === 0 ? ', nothing is missing' : `, ${event.missing} are missing`}`, event.missing === 0 ? 'good' : 'warning');
+		case 'refilled': return say(`${printable(topicText(event.topic))}: ${messagesText(event.messages, 'damaged')} came back from other nodes${event.missing === 0 ? ', nothing is missing' : `, ${event.missing} ${event.missing === 1 ? 'is' : 'are'} missing`}`, event.missing === 0 ? 'good' : 'warning');
 		case 'deleted': return say(deletedWords(event), 'warning');
 		case 'transfer': return say(transferWords(event, {name: label}));
 		case 'paused': return say(`this node did not run for ${timeText(event.forMs)}`, 'warning');

@@ -7,6 +7,7 @@ import type {Broker, FollowedBroker, LinkNews} from '../core/api.ts';
 import type {Topic} from '../core/message.ts';
 import {labelsOf, type Label} from '../core/observe/node-label.ts';
 import type {Snapshot} from '../core/observe/snapshot.ts';
+import {messagesText, topicText} from '../core/observe/topic-text.ts';
 import {shareSnapshot} from './share.ts';
 import type {CommandResult, ConsoleCommand, ConsoleSource, SourceState} from './source.ts';
 import {duration} from './words.ts';
@@ -122,27 +123,27 @@ async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): 
 		case 'publish': {
 			const body = new TextEncoder().encode(command.body);
 			const published = await broker.publish(command.topic as Topic, [body]); // The node judges the name.
-			return `Published to ${command.topic}: #${published.firstSeq}, ${body.length} B, stored on ${label(published.origin)}`;
+			return `Published to ${topicText(command.topic)}: #${published.firstSeq}, ${body.length} B, stored on ${label(published.origin)}`;
 		}
 
 		case 'subscribe': {
 			await Promise.all(command.topics.map(topic => broker.subscribeNode(topic as Topic)));
-			return `Subscribed to ${command.topics.join(', ')}`;
+			return `Subscribed to ${command.topics.map(topic => topicText(topic)).join(', ')}`;
 		}
 
 		case 'unsubscribe': {
 			await Promise.all(command.topics.map(topic => broker.unsubscribeNode(topic as Topic)));
-			return `Unsubscribed from ${command.topics.join(', ')}`;
+			return `Unsubscribed from ${command.topics.map(topic => topicText(topic)).join(', ')}`;
 		}
 
 		case 'create-topic': {
 			const change = await broker.createTopic(command.topic as Topic, command.settings, {update: command.update});
-			return `The topic ${command.topic} ${change === 'unchanged' ? 'exists already, with these settings' : `is ${change}`}`;
+			return `The topic ${topicText(command.topic)} ${change === 'unchanged' ? 'exists already, with these settings' : `is ${change}`}`;
 		}
 
 		case 'delete-topic': {
 			const {messages, missing} = await broker.deleteTopic(command.topic as Topic, {force: command.force});
-			return `The topic ${command.topic} is deleted, with ${messages} messages${missing.length === 0 ? '' : `; not confirmed yet by ${missing.map(id => label(id)).join(', ')}`}`;
+			return `The topic ${topicText(command.topic)} is deleted, with ${messagesText(messages)}${missing.length === 0 ? '' : `; not confirmed yet by ${missing.map(id => label(id)).join(', ')}`}`;
 		}
 
 		case 'confirm': {

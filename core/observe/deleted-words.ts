@@ -5,6 +5,7 @@ import type {NodeId} from '../message.ts';
 import type {BrokerEvent} from './events.ts';
 import {keptText} from './kept-words.ts';
 import {printable} from './printable.ts';
+import {messagesText, topicText} from './topic-text.ts';
 
 const reasons: Readonly<Record<Deleted['reason'], string>> = {
 	age: 'older than is kept (storage.retain_age_s, or the topic\'s own)', size: 'more than is kept (storage.retain_bytes, or the topic\'s own)',
@@ -16,9 +17,9 @@ type Deleted = Extract<BrokerEvent, {readonly type: 'deleted'}>;
 /** @param label of a node */
 export function topicWords({topic, state, node, ...settings}: Extract<BrokerEvent, {readonly type: 'topic'}>, label: (id: NodeId) => string): string {
 	const kept = keptText(settings);
-	return `topic ${printable(topic)} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
+	return `topic ${printable(topicText(topic))} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
 }
 
 export function deletedWords({topic, reason, messages, bytes, unread}: Deleted): string {
-	return `${printable(topic)}: ${messages} ${messages === 1 ? 'message' : 'messages'} (${bytes} bytes) deleted, ${unread === 0 ? 'all read' : `${unread} of them unread here`}: ${reasons[reason]}`;
+	return `${printable(topicText(topic))}: ${messagesText(messages)} (${bytes} bytes) deleted, ${unread === 0 ? 'all read' : `${unread} of them unread here`}: ${reasons[reason]}`;
 }

@@ -12,6 +12,7 @@ import {limitFindings} from './limits.ts';
 import {isStranger, lostMs, meaningOf, outlookOf, remedyOf, strangers, type MissingVoter, type Outlook} from './outlook.ts';
 import {labelsOf, type Label} from './node-label.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from './snapshot.ts';
+import {messagesText} from './topic-text.ts';
 
 /** `warning` does not make a cluster unhealthy. */
 export type Finding = {readonly code: 'no-quorum' | 'no-leader' | 'unhealthy' | 'warning'; readonly reason: FindingReason; readonly problem: string; readonly advice: string};
@@ -161,20 +162,20 @@ function partitionFindings({snapshot: {partition, self, members}, label}: Contex
 	if (partition.state === 'whole') return [];
 	const sides = partition.sides.map((side, index) => `${side.map(id => label(id)).join(' ')}${index === partition.quorum ? ' (quorum)' : ''}`).join(' | ');
 	const since = ageText(partition.sinceMs);
-	if (partition.state === 'repairing') return [{code: 'unhealthy', reason: 'repairing', problem: `A partition has healed and is being repaired, for ${since}: ${partition.backlog} messages so far`, advice: 'Wait.'}];
+	if (partition.state === 'repairing') return [{code: 'unhealthy', reason: 'repairing', problem: `A partition has healed and is being repaired, for ${since}: ${messagesText(partition.backlog)} so far`, advice: 'Wait.'}];
 	if (partition.isFarHeard === false) {
 		// What answers the call and is refused is said of the member.
 		const far = partition.sides.filter(side => !side.includes(self)).flat().filter(id => members.find(member => member.id === id)?.state !== 'degraded');
 		if (far.length === 0) return [];
 		const silent = ageText(partition.sinceMs + (partition.detectedMs ?? 0));
-		const waiting = partition.waiting > 0 ? `; at least ${partition.waiting} own messages wait for ${far.length === 1 ? 'it' : 'them'}` : '';
+		const waiting = partition.waiting > 0 ? `; at least ${messagesText(partition.waiting, 'own')} ${partition.waiting === 1 ? 'waits' : 'wait'} for ${far.length === 1 ? 'it' : 'them'}` : '';
 		return [{
 			code: 'unhealthy', reason: 'silent', problem: `${far.length} ${far.length === 1 ? 'member does' : 'members do'} not answer for ${silent}: ${far.map(id => label(id)).join(', ')}; whether ${far.length === 1 ? 'it runs' : 'they run'} is not known here${waiting}`,
 			advice: `Look at ${far.length === 1 ? 'its host: go on with it if it is stopped, or repair the network to it' : 'their hosts: go on with those that are stopped, or repair the network to them'}. What waits is delivered after that.`,
 		}];
 	}
 
-	return [{code: 'unhealthy', reason: 'partitioned', problem: `Partitioned for ${since}: ${sides}; at least ${partition.waiting} own messages wait for the far side`, advice: 'Repair the network between the sides. What waits is delivered after that.'}];
+	return [{code: 'unhealthy', reason: 'partitioned', problem: `Partitioned for ${since}: ${sides}; at least ${messagesText(partition.waiting, 'own')} ${partition.waiting === 1 ? 'waits' : 'wait'} for the far side`, advice: 'Repair the network between the sides. What waits is delivered after that.'}];
 }
 
 function nodeFindings({snapshot, command}: Context): readonly Finding[] {

@@ -3,9 +3,11 @@ What is kept of a topic, and how much, in words. Pure.
 */
 import type {TopicSettings} from '../topics/command.ts';
 
+export {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../topics/retention-bounds.ts';
+
 export function bytesText(bytes: number): string {
 	if (bytes < 1024) return `${bytes} B`;
-	const units = ['KiB', 'MiB', 'GiB', 'TiB'];
+	const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 	let value = bytes / 1024;
 	let unit = 0;
 	while (value >= 1024 && unit < units.length - 1) {

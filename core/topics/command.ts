@@ -6,6 +6,7 @@ import {decode, encode} from '../codec.ts';
 import {isNodeName} from '../membership/node-name.ts';
 import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
 import {lamportMax} from '../lamport.ts';
+import {isRetainAge, isRetainBytes} from './retention-bounds.ts';
 
 export type Command =
 	/** `since`: the node wants batches with a Lamport time above this; 0 for everything that is retained. */
@@ -63,10 +64,6 @@ export type MemberContext = {
 export const addressBytesMax = 255;
 /** No version of the protocol will be above this. */
 const protocolLimit = 65_535;
-/** Bounds of the settings of a topic, as those of `storage` in the configuration. */
-export const retainAgeSMax = 3650 * 86_400;
-export const retainBytesMin = 4096;
-export const retainBytesMax = 2 ** 50;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
 	return encode([envelope.node, envelope.incarnation, envelope.seq, envelope.answeredBelow, envelope.lamport, envelope.command]);
@@ -121,8 +118,8 @@ function parseCommand(value: unknown): Command | undefined {
 export function parseSettings(value: unknown): TopicSettings | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
 	const {retainAgeS, retainBytes} = value as Record<string, unknown>;
-	if (retainAgeS !== undefined && !(isCount(retainAgeS) && retainAgeS >= 1 && retainAgeS <= retainAgeSMax)) return undefined;
-	if (retainBytes !== undefined && !(isCount(retainBytes) && retainBytes >= retainBytesMin && retainBytes <= retainBytesMax)) return undefined;
+	if (retainAgeS !== undefined && !(isCount(retainAgeS) && isRetainAge(retainAgeS))) return undefined;
+	if (retainBytes !== undefined && !(isCount(retainBytes) && isRetainBytes(retainBytes))) return undefined;
 	return {...(retainAgeS === undefined ? {} : {retainAgeS}), ...(retainBytes === undefined ? {} : {retainBytes})};
 }
 

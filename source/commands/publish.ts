@@ -5,6 +5,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {DapssError} from '../../core/errors.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
+import {messagesText, topicText} from '../../core/observe/topic-text.ts';
 import {endsLinesWithReturn} from '../../core/platform.ts';
 import {Batches, linesOf} from '../batches.ts';
 import {expectInput, interruptible, reach, type Context} from '../context.ts';
@@ -36,7 +37,7 @@ export async function run(context: Context): Promise<void> {
 		if (!(error instanceof DapssError)) throw error;
 		// Of what was on its way when the command was interrupted nobody knows.
 		const open = signal.aborted && taken > stored ? `, ${taken - stored} more may be` : '';
-		throw new DapssError(error.code, `${error.message} (${stored} messages are stored${open})`, {cause: error, details: {...error.details, stored}});
+		throw new DapssError(error.code, `${error.message} (${messagesText(stored)} ${stored === 1 ? 'is' : 'are'} stored${open})`, {cause: error, details: {...error.details, stored}});
 	}
 
 	const tookMs = Math.round(performance.now() - startMs);
@@ -45,7 +46,7 @@ export async function run(context: Context): Promise<void> {
 		const {totals} = batches;
 		const {members} = await broker.snapshot();
 		const where = totals ? ` (${labelsOf(members)(totals.origin)} #${totals.firstSeq}${totals.lastSeq === totals.firstSeq ? '' : `–${totals.lastSeq}`})` : '';
-		await terminal.line(`${batches.stored} ${batches.stored === 1 ? 'message' : 'messages'} stored in ${printable(topic)}${where}`);
+		await terminal.line(`${messagesText(batches.stored)} stored in ${printable(topicText(topic))}${where}`);
 	}
 }
 

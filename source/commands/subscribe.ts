@@ -6,6 +6,7 @@ import {DapssError, type ErrorDetails} from '../../core/errors.ts';
 import {parseTopicName, type Topic} from '../../core/message.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';
 import type {MemberSnapshot} from '../../core/observe/snapshot.ts';
+import {messagesText, topicText} from '../../core/observe/topic-text.ts';
 import {expectInput, interruptible, type Context} from '../context.ts';
 import {reachAlways} from '../following.ts';
 import {messageLine} from '../lines.ts';
@@ -40,7 +41,7 @@ export async function run(context: Context): Promise<void> {
 		return ended(context, signal, 0, wanted);
 	}
 
-	terminal.say(`Subscribed to ${topics.map(topic => printable(topic)).join(', ')} at ${broker.server}`);
+	terminal.say(`Subscribed to ${topics.map(topic => printable(topicText(topic))).join(', ')} at ${broker.server}`);
 
 	const nodes = new NodeNames();
 	let received = 0;
@@ -51,7 +52,7 @@ export async function run(context: Context): Promise<void> {
 			const missing = subscription.dropped - dropped;
 			dropped = subscription.dropped;
 			if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
-			terminal.say(`${missing} messages were gone before they could be read`);
+			terminal.say(`${messagesText(missing)} ${missing === 1 ? 'was gone before it' : 'were gone before they'} could be read`);
 		}
 
 		if ((subscription.forgotten ?? 0) > forgotten) {

@@ -6,11 +6,12 @@ import {DapssError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
+import {messagesText, topicText} from '../../core/observe/topic-text.ts';
 import {answerTo} from '../ask.ts';
 import {expectInput, withNode, type Context} from '../context.ts';
 import {written, type FlagName} from '../flags.ts';
-import {keptText} from '../units.ts';
-import {parseDuration, parseSize} from '../values.ts';
+import {isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../units.ts';
+import {bytesOf, msOf} from '../values.ts';
 import {runView} from './views.ts';
 
 const actions = {create: createTopic, delete: deleteTopic, list: listTopics} as const;
@@ -35,10 +36,10 @@ function listTopics(context: Context): Promise<number | void> {
 async function createTopic(context: Context): Promise<void> {
 	const {flags, output, terminal} = context;
 	expectInput(context, 2, 2, 'topic create NAME [--retain-age TIME] [--retain-bytes SIZE]');
-	const topic = context.input[1]!.normalize('NFC') as Topic; // The node judges the name and the bounds.
+	const topic = context.input[1]!.normalize('NFC') as Topic; // The node judges the name.
 	const settings: TopicSettings = {
-		...(flags.retainAge === undefined ? {} : {retainAgeS: secondsOf(flags.retainAge)}),
-		...(flags.retainBytes === undefined ? {} : {retainBytes: parseSize(flags.retainBytes, '--retain-bytes', Number.MAX_SAFE_INTEGER)}),
+		...(flags.retainAge === undefined ? {} : {retainAgeS: retainAgeOf(flags.retainAge)}),
+		...(flags.retainBytes === undefined ? {} : {retainBytes: retainBytesOf(flags.retainBytes)}),
 	};
 	const {change, retention} = await withNode(context, async broker => {
 		const made = await broker.createTopic(topic, settings, {update: flags.update ?? false});
@@ -46,13 +47,19 @@ async function createTopic(context: Context): Promise<void> {
 	});
 	const kept = retention === undefined ? '' : `: each node keeps ${keptText(retention)}`;
 	const what = change === 'unchanged' ? 'exists already, with these settings' : change;
-	await terminal.line(output === 'json' ? JSON.stringify({topic, change, settings, retention: retention ?? null}) : `topic ${printable(topic)} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`);
+	await terminal.line(output === 'json' ? JSON.stringify({topic, change, settings, retention: retention ?? null}) : `topic ${printable(topicText(topic))} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`);
 }
 
-function secondsOf(text: string): number {
-	const seconds = parseDuration(text, '--retain-age', Number.MAX_SAFE_INTEGER) / 1000;
-	if (!Number.isSafeInteger(seconds) || seconds < 1) throw new DapssError('usage', `Expected --retain-age to be whole seconds, at least 1s, got ${JSON.stringify(text)}`);
+function retainAgeOf(text: string): number {
+	const seconds = msOf(text) / 1000;
+	if (!isRetainAge(seconds)) throw new DapssError('usage', `Expected --retain-age to be whole seconds, ${retainAgeRange}, such as 90s, 30m, 12h or 7d, got ${JSON.stringify(text)}`);
 	return seconds;
+}
+
+function retainBytesOf(text: string): number {
+	const bytes = bytesOf(text);
+	if (!isRetainBytes(bytes)) throw new DapssError('usage', `Expected --retain-bytes to be a size, ${retainBytesRange}, such as 64k, 64m or 1g, got ${JSON.stringify(text)}`);
+	return bytes;
 }
 
 async function deleteTopic(context: Context): Promise<void> {
@@ -64,12 +71,12 @@ async function deleteTopic(context: Context): Promise<void> {
 		const {topics, members} = await broker.snapshot();
 		if (flags.yes !== true) {
 			const known = topics.find(({name}) => name === topic);
-			const answer = await answerTo(`Delete the topic ${printable(topic)}${known ? ` with ${known.messages} messages` : ''} on all nodes, for good? Type yes to go on:`, context);
+			const answer = await answerTo(`Delete the topic ${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all nodes, for good? Type yes to go on:`, context);
 			if (answer !== 'yes') throw new DapssError('usage', `Nothing was deleted: expected yes, got ${JSON.stringify(answer)}`);
 		}
 
 		return {...await broker.deleteTopic(topic, {force: flags.force ?? false}), label: labelsOf(members)};
 	});
 	const away = missing.length === 0 ? '' : `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it as soon as they hear of it`;
-	await terminal.line(output === 'json' ? JSON.stringify({deleted: topic, messages, missing}) : `topic ${printable(topic)} is deleted, with ${messages} messages${away}`);
+	await terminal.line(output === 'json' ? JSON.stringify({deleted: topic, messages, missing}) : `topic ${printable(topicText(topic))} is deleted, with ${messagesText(messages)}${away}`);
 }

@@ -42,7 +42,7 @@ test('a created topic stays, is the same on all nodes, also after a restart, and
 	// The same again is fine, another retention is not without --update.
 	expect(JSON.parse((await at(cluster, second, 'topic', 'create', orders, '--retain-age', '2s', '--retain-bytes', '1m', '-o', 'json')).stdout.toString())).toMatchObject({change: 'unchanged'});
 	const refused = await at(cluster, second, 'topic', 'create', orders, '--retain-age', '1h');
-	expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/exists and keeps 2 s, 1\.0 MiB: to keep 1 h instead, use --update/)]);
+	expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/exists and keeps 2 s, 1\.0 MiB: to keep 1 h instead, use --update; what is not named \(--retain-bytes\) goes back/)]);
 	for (const node of cluster.nodes) await expect.poll(() => topicAt(cluster, node), {timeout: 20_000}).toMatchObject({created: true, subscribers: [], messages: 0, retention: {retainAgeS: 2, retainBytes: 1_048_576}}); // oxlint-disable-line no-await-in-loop
 	for (const node of cluster.nodes) await withClient(cluster, node, broker => broker.subscribeNode(orders)); // oxlint-disable-line no-await-in-loop
 	await publish(cluster, first, ['a', 'b', 'c']);
@@ -83,8 +83,11 @@ test('delete removes the messages everywhere, names the subscribers first, and a
 		// oxlint-enable no-await-in-loop
 	}
 
-	const unknown = await at(cluster, first, 'topic', 'delete', 'ordres', '--yes');
-	expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('no member that can be reached has it')]);
+	const unknown = await at(cluster, first, 'topic', 'delete', 'ordres', '--yes', '--force');
+	const mistyped = await at(cluster, first, 'topic', 'create', 'ordres', '--retain-age', '1h', '--update');
+	expect([mistyped.code, mistyped.stderr]).toEqual([2, expect.stringContaining('got "ordres": no member has it. Without --update it is created')]);
+	expect(await topicAt(cluster, first, 'ordres' as Topic)).toBeUndefined();
+	expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('got "ordres": no member has it')]);
 	for (const node of cluster.nodes) await publish(cluster, node, ['new']); // oxlint-disable-line no-await-in-loop
 	for (const node of cluster.nodes) expect(await textsAt(cluster, node, 3)).toEqual(['new', 'new', 'new']); // oxlint-disable-line no-await-in-loop
 	// Who read at the time goes on with what came after the deletion, all of it.
@@ -95,6 +98,21 @@ test('delete removes the messages everywhere, names the subscribers first, and a
 	}
 
 	expect([later, reading.dropped]).toEqual([['new', 'new', 'new'], 0]);
+}, 120_000);
+
+test('a topic that only a node which is away holds is deleted with --force, and the refusal names that node (case 14)', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const [first, , third] = cluster.nodes as Nodes;
+	await publish(cluster, third, ['old', 'old']);
+	const name = await withClient(cluster, first, async broker => (await broker.snapshot()).members.find(({id}) => id === third.id)?.name);
+	await third.kill('SIGKILL');
+	const refused = await at(cluster, first, 'topic', 'delete', orders, '--yes');
+	expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(`no member that can be reached has it. Away is ${name}, which may have it: to delete it there too, use --force`)]);
+	const deleted = await at(cluster, first, 'topic', 'delete', orders, '--yes', '--force', '-o', 'json');
+	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([0, {deleted: orders, messages: 0, missing: [third.id]}]);
+	const again = cluster.startAlone(third.port);
+	await again.waitFor(event => event.type === 'deleted' && event['reason'] === 'topic' && event['messages'] === 2, 'the deletion of its messages');
 }, 120_000);
 
 test('a node that was down brings nothing of a deleted topic back, neither its own nor that of others (case 14)', async () => {

@@ -63,6 +63,8 @@ test.each([
 	['topic', 'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`'],
 	['topic create orders --retain-age soon', 'Expected a time such as `--retain-age 12h`, got `soon`'],
 	['topic create orders --retain-bytes 1x', 'Expected a size such as `--retain-bytes 64m`, got `1x`'],
+	['topic create orders --retain-age 9999d', 'Expected `--retain-age` to be 1s to 3650d, got `9999d`'],
+	['topic create orders --retain-bytes 1k', 'Expected `--retain-bytes` to be 4 KiB to 1 PiB, got `1k`'],
 	['topic create orders --force', 'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`'],
 	['topic delete "my orders"', 'That deletes its messages on all nodes, for good: `:topic delete "my orders" yes`'],
 	['peer', 'Expected `:peer remove NODE yes`'],

@@ -60,8 +60,9 @@ describe('templates', () => {
 
 	test.each([
 		['{tpoic}', 'got {tpoic}; did you mean {topic}?'],
+		['{TIME}', 'got {TIME}; did you mean {time}? There are {'],
 		['{}', 'got {}'],
-		['{constructor}', 'got {constructor}'],
+		['{constructor}', 'got {constructor}. There are {'],
 		['{topic', 'Expected --format to close every brace, got "{topic"'],
 		['a}b', 'got "}b"'],
 	])('%s is refused, with what there is', async (template, problem) => {

@@ -410,7 +410,8 @@ describe('topic create, delete, list (case 14)', () => {
 		expect(await dapss('topic create orders --retain-age 12h --retain-bytes 64m', {broker})).toEqual({code: 0, out: 'topic orders is created\n', err: ''});
 		expect(JSON.parse((await dapss('topic create cafe\u0301 --update -o json', {broker})).out)).toEqual({topic: 'caf\u00E9', change: 'created', settings: {}, retention: null});
 		expect(broker.topicCommands).toEqual([{topic: 'orders', settings: {retainAgeS: 43_200, retainBytes: 67_108_864}, update: false}, {topic: 'caf\u00E9', settings: {}, update: true}]);
-		expect(await dapss('topic create orders --retain-age 1500ms', {broker})).toMatchObject({code: 2, err: expect.stringContaining('whole seconds, at least 1s') as string});
+		for (const given of ['1500ms', '12', '0s', '9999d']) expect(await dapss(`topic create orders --retain-age ${given}`, {broker})).toMatchObject({code: 2, err: expect.stringContaining(`Expected --retain-age to be whole seconds, 1s to 3650d, such as 90s, 30m, 12h or 7d, got "${given}"`) as string}); // oxlint-disable-line no-await-in-loop
+		for (const given of ['1k', '2p', '64x']) expect(await dapss(`topic create orders --retain-bytes ${given}`, {broker})).toMatchObject({code: 2, err: expect.stringContaining(`Expected --retain-bytes to be a size, 4 KiB to 1 PiB, such as 64k, 64m or 1g, got "${given}"`) as string}); // oxlint-disable-line no-await-in-loop
 		expect(await dapss('topic create orders --force', {broker})).toMatchObject({code: 2, err: expect.stringContaining('--force is no flag of topic create') as string});
 		expect(await dapss('topic orders', {broker})).toMatchObject({code: 2, err: expect.stringContaining('Expected topic create, topic delete or topic list, got "orders"') as string});
 	});

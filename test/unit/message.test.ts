@@ -63,7 +63,7 @@ describe('a topic', () => {
 		for (const name of ['', 'a\nb', 'a\u001B[2J', 'a\u0085b', '\uD800', 'ü'.repeat(128)]) expect(parseTopic(name)).toHaveProperty('problem');
 	});
 
-	test('is named in composed letters and without wildcards, and read as it was agreed (case 28)', () => {
+	test('is named in composed letters, without wildcards and with something to see, and read as it was agreed (case 28)', () => {
 		expect(parseTopicName('zu\u0308rich')).toBe('z\u00FCrich');
 		expect(parseTopicName('wetter/zürich ☔')).toBe('wetter/zürich ☔');
 		for (const name of ['sensors/*', 'sensors.>', 'sensors/#', 'sensors/+/temperature']) {
@@ -72,6 +72,13 @@ describe('a topic', () => {
 		}
 
 		expect(parseTopic('zu\u0308rich')).toBe('zu\u0308rich');
+		for (const name of [' ', '   ', '\u00A0', '\u200B', ' \u200B\u2060', '\u3164', '\u2800', '\u00AD']) {
+			expect(parseTopicName(name)).toEqual({problem: expect.stringMatching(/^Expected a topic name with something to see, got "[ -~]+"$/) as string});
+			expect(parseTopic(name)).toBe(name);
+		}
+
+		expect(parseTopicName('\u200B')).toEqual({problem: String.raw`Expected a topic name with something to see, got "\u{200b}"`});
+		expect(parseTopicName(' a\u200B')).toBe(' a\u200B');
 		// Normalizing may make a name longer: its bound is that of what is sent.
 		expect(parseTopicName('\u0958'.repeat(topicBytesMax / 3))).toHaveProperty('problem');
 	});

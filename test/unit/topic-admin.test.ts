@@ -28,6 +28,7 @@ function setUp(protocol = 3) {
 
 	const lamport = new Lamport(0, 2 ** 40);
 	const sent: Array<{readonly to: NodeId; readonly kind: string; readonly packet: Record<string, unknown>}> = [];
+	const stored = new Map<Topic, {readonly messages: number}>();
 	const reachable = new Set<NodeId>([b, c]);
 	const proposed: Command[] = [];
 	let nowMs = 0;
@@ -35,7 +36,7 @@ function setUp(protocol = 3) {
 	const admin = new TopicAdmin({
 		self: a, lamport, lamportJumpMax: 2 ** 40, interests, nowMs: () => nowMs, label: node => node.slice(0, 1), isReachable: node => reachable.has(node),
 		control: {topics} as unknown as Control,
-		data: {topics: new Map(), table: {reserve: () => ({[Symbol.dispose]: () => undefined})}, setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions]} as unknown as Data,
+		data: {topics: stored, table: {reserve: () => ({[Symbol.dispose]: () => undefined})}, setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions]} as unknown as Data,
 		keeping: {save: async () => undefined} as unknown as Keeping,
 		async propose(command) {
 			proposed.push(command);
@@ -48,7 +49,7 @@ function setUp(protocol = 3) {
 		return admin.onAnswer(from, encodeControl('managed', {look: packet['look'], ...rest}));
 	};
 
-	return {topics, apply, lamport, sent, reachable, proposed, interests, admin, answer, passes(ms: number) {
+	return {topics, stored, apply, lamport, sent, reachable, proposed, interests, admin, answer, passes(ms: number) {
 		nowMs += ms;
 		admin.tick();
 	}};
@@ -100,10 +101,41 @@ describe('a deletion (case 14)', () => {
 		const {apply, answer, admin, proposed} = setUp();
 		apply({type: 'subscribe', topic: news, node: b, since: 0});
 		await expect(admin.delete(news, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news has subscribers: b. Let them unsubscribe, or delete it nonetheless with --force'});
-		const unknown = admin.delete('nwes' as Topic, false);
-		for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
-		await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "nwes": no member that can be reached has it'});
+		for (const force of [false, true]) {
+			const unknown = admin.delete('nwes' as Topic, force);
+			for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
+			await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "nwes": no member has it'}); // oxlint-disable-line no-await-in-loop
+		}
+
 		expect(proposed).toEqual([]);
+	});
+
+	test('of a topic that only members which are away may have is refused with their names, and goes on with force', async () => {
+		const {answer, admin, passes, reachable, proposed} = setUp();
+		reachable.delete(c);
+		const refused = admin.delete(news, false);
+		answer(b, {lamport: 1, messages: 0, until: 0});
+		await expect(refused).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "news": no member that can be reached has it. Away is c, which may have it: to delete it there too, use --force'});
+		// A member that does not answer is away too.
+		const silent = admin.delete(news, false);
+		passes(2000);
+		await expect(silent).rejects.toMatchObject({message: expect.stringContaining('Away are b, c, which may have it') as string});
+		expect(proposed).toEqual([]);
+		reachable.delete(b);
+		await expect(admin.delete(news, true)).resolves.toEqual({messages: 0, missing: [b, c]});
+		expect(proposed).toMatchObject([{type: 'delete', topic: news, force: true}]);
+	});
+
+	test('takes a name that an earlier version took and this node has stored', async () => {
+		const {admin, passes, proposed, reachable, stored} = setUp();
+		reachable.clear();
+		const former = '\u200B' as Topic;
+		await expect(admin.delete(former, true)).rejects.toMatchObject({code: 'usage', message: expect.stringContaining('something to see') as string});
+		stored.set(former, {messages: 2});
+		const work = admin.delete(former, false);
+		passes(25);
+		await expect(work).resolves.toEqual({messages: 2, missing: [b, c]});
+		expect(proposed).toMatchObject([{type: 'delete', topic: former}]);
 	});
 
 	test('ends what the node wanted for itself before it, and not what it wanted since or is given at its start', () => {
@@ -131,13 +163,37 @@ test('nothing is proposed while a member may not know it; what a member asks is 
 	expect(admin.onAnswer(b, encodeControl('managed', {seq: 1}))).toBe(false);
 });
 
+test('--update creates no topic of a name that nobody has, and creates one that is there by its subscribers or messages', async () => {
+	const {admin, answer, apply, passes, proposed, reachable, topics} = setUp();
+	const unknown = admin.create('nwes' as Topic, {retainAgeS: 60}, true);
+	for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
+	await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic that exists, for --update, got "nwes": no member has it. Without --update it is created'});
+	reachable.delete(c);
+	const away = admin.create(news, {retainAgeS: 60}, true);
+	answer(b, {lamport: 1, messages: 0, until: 0});
+	await expect(away).rejects.toMatchObject({code: 'usage', message: 'Expected a topic that exists, for --update, got "news": no member that can be reached has it (away: c). Without --update it is created'});
+	expect(proposed).toEqual([]);
+	const stored = admin.create(news, {retainAgeS: 60}, true);
+	answer(b, {lamport: 1, messages: 2, until: 0});
+	await expect(stored).resolves.toBe('created');
+	const subscribed = 'subscribed' as Topic;
+	apply({type: 'subscribe', topic: subscribed, node: b, since: 0});
+	const wanted = admin.create(subscribed, {}, true);
+	passes(2000);
+	await expect(wanted).resolves.toBe('created');
+	expect([topics.settings(news), topics.settings(subscribed)]).toEqual([{retainAgeS: 60}, {}]);
+});
+
 test('a topic with other settings is left as it is without --update, and its settings are bounded', async () => {
 	const {admin, topics} = setUp();
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('created');
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('unchanged');
 	await expect(admin.create(news, {}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep what each node keeps by its own configuration instead, use --update'});
+	await expect(admin.create(news, {retainBytes: 4096}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; what is not named (--retain-age) goes back to each node\'s own'});
+	await expect(admin.create(news, {retainAgeS: 5, retainBytes: 4096}, false)).rejects.toMatchObject({message: expect.stringMatching(/use --update$/) as string});
 	await expect(admin.create(news, {retainBytes: 4096}, true)).resolves.toBe('changed');
 	expect(topics.settings(news)).toEqual({retainBytes: 4096});
-	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: expect.stringContaining('4096 to') as string});
+	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainBytes to be whole bytes, 4 KiB to 1 PiB, got 5'});
+	await expect(admin.create(news, {retainAgeS: 0.5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainAgeS to be whole seconds, 1s to 3650d, got 0.5'});
 	await expect(admin.create('a*' as Topic, {}, false)).rejects.toMatchObject({code: 'usage'});
 });
