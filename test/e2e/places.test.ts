@@ -55,7 +55,7 @@ describe('without discovery (case 22)', () => {
 		expect(nobody).toMatchObject({code: 14, stderr: expect.stringContaining(`No node of cluster dapss runs here; here runs a node of ${cluster.name} (--cluster ${cluster.name})`) as string});
 		const wrong = await run(['status', '--server', String(cluster.nodes[0]!.port)], {env});
 		expect(wrong.code).toBe(2);
-		expect(wrong.stderr).toContain(`does not exist. This is the secret of cluster dapss: name another cluster with --cluster; here runs a node of ${cluster.name} (--cluster ${cluster.name})`);
+		expect(wrong.stderr).toContain(`. This is the secret of cluster dapss: name another cluster with --cluster; here runs a node of ${cluster.name} (--cluster ${cluster.name})`);
 	}, 60_000);
 
 	test('a place where nodes cannot be listed does not stop one, and is said', async () => {
