@@ -30,7 +30,7 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'acknowledged before fsync', mutants: ['publish-before-fsync', 'delivered-before-written', 'name-not-synced', 'segment-not-synced', 'file-replaced-early']},
 	{pitfall: 'going on after an error of the disk', mutants: ['fsync-error-ignored', 'write-error-ignored']},
 	{pitfall: 'corruption that is not noticed, or taken for something else', mutants: ['no-checksum', 'torn-tail-kept', 'damage-for-a-torn-tail']},
-	{pitfall: 'a node stops, or stands still, for want of descriptors', mutants: ['stops-without-descriptors', 'descriptor-missed']},
+	{pitfall: 'a node stops for want of descriptors', mutants: ['stops-without-descriptors']},
 	{pitfall: 'retention trusts a clock, and deletes early', mutants: ['clock-ahead-believed', 'age-by-the-wall-clock', 'age-by-the-publisher', 'age-not-in-the-record']},
 	{pitfall: 'retention forgets what it took', mutants: ['no-mark-of-what-went', 'offset-given-twice', 'retention-not-told', 'dropped-untold', 'deletion-untold', 'slow-reader-has-read', 'loss-not-told']},
 	{pitfall: 'what was deleted comes back, or what was published later goes with it', mutants: ['deleted-is-wanted', 'deletion-outside-the-snapshot', 'deletion-not-witnessed', 'deleted-is-read', 'deletion-takes-what-is-later', 'deletion-not-carried-out']},
