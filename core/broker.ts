@@ -79,6 +79,7 @@ export class Node implements ServedBroker {
 	readonly #subscriptions: OwnSubscriptionsOptions;
 	readonly #relay: Relay;
 	#caredMs = 0;
+	#couldAgree = false;
 	readonly #upkeep: Upkeep;
 	readonly #keeping: Keeping;
 	#entering: Entering | undefined;
@@ -468,11 +469,14 @@ export class Node implements ServedBroker {
 		this.#management.check();
 		this.#topicAdmin.tick();
 		this.data.tick();
-		if (nowMs - this.#caredMs >= careMs) {
+		const canAgree = this.#canAgree();
+		// What waited for a leader is proposed as soon as there is one.
+		if (nowMs - this.#caredMs >= careMs || (canAgree && !this.#couldAgree)) {
 			this.#caredMs = nowMs;
 			this.#care();
 		}
 
+		this.#couldAgree = canAgree;
 		if (lamport.nextCeiling() !== undefined) void this.#keeping.save();
 		this.#upkeep.tick(nowMs);
 	}
@@ -482,15 +486,16 @@ export class Node implements ServedBroker {
 		if (forMs !== undefined) this.journal.record({type: 'paused', forMs});
 	}
 
+	#canAgree(): boolean {
+		return this.phase === 'running' && this.control.raft.leader !== undefined && this.identity.isConfirmed;
+	}
+
 	#care(): void {
 		if (this.phase !== 'running') return;
 		this.#acquaintances.ask();
-		if (this.control.raft.leader === undefined) return;
-		if (!this.identity.isConfirmed) return;
+		if (!this.#canAgree()) return;
 		this.interests.reconcile();
 		this.identity.care();
-		const agreed = this.control.topics.address(this.id);
-		if (agreed !== undefined && agreed !== this.options.address) this.control.propose({type: 'address', node: this.id, address: this.options.address}).catch(() => undefined);
 	}
 
 	/** The agreed state changed: tell the machines and the links. */

@@ -103,9 +103,12 @@ export class OwnIdentity {
 		this.gate.tick();
 	}
 
-	/** Now and then, while there is a leader. */
+	/** Now and then, while there is a leader: make what is agreed of this node true. */
 	care(): void {
 		this.#namer.care();
+		const {self, address, control} = this.#options;
+		const agreed = control.topics.address(self);
+		if (agreed !== undefined && agreed !== address) control.propose({type: 'address', node: self, address}).catch(() => undefined);
 	}
 
 	/** Another process called the peer under this node's id, so the peer asks whether this one still runs. It does, and knows now that there are two. */
