@@ -2,11 +2,12 @@
 What a program can do with a node, whether it runs in this process (`openBroker`), in a worker thread or on another machine
 (`connect`). Names no protocol, so that another engine can stand behind the same console and commands.
 */
+export type {TopicSettings} from './topic-settings.ts';
+import type {Message, NodeId, Topic} from './message.ts';
 import type {RecordedEvent} from './observe/events.ts';
 import type {Snapshot} from './observe/snapshot.ts';
-import type {Message, NodeId, Topic} from './message.ts';
 import type {TopicPosition} from './position.ts';
-import type {TopicSettings} from './topics/command.ts';
+import type {TopicSettings} from './topic-settings.ts';
 
 /** Why a node stopped that left its cluster. */
 export const leftReason = 'left the cluster';
@@ -57,7 +58,6 @@ export type FaultCommand =
 	| {readonly type: 'drop'; readonly percent: number; readonly forMs: number}
 	| {readonly type: 'heal'};
 
-export type {TopicSettings} from './topics/command.ts';
 /** What `createTopic` found: `changed` is said of one that had other settings. */
 export type TopicChange = 'created' | 'changed' | 'unchanged';
 /** `messages`: the most that one member had. `missing`: members that have not confirmed yet that it is deleted there, since they are away: they delete it when they return. */

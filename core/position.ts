@@ -4,10 +4,14 @@ Offsets do not: each node's log has its own order. Within a log the numbers of a
 
 Of a stream that is not named the reader has what was stamped at or before `since`, or does not want it; later stamps are new to it.
 */
+import type {From} from './api.ts';
 import type {NodeId, StreamKey, Topic} from './message.ts';
 
 export type StreamPosition = readonly [origin: NodeId, incarnation: number, seq: number];
 export type TopicPosition = {readonly topic: Topic; readonly since: number; readonly streams: readonly StreamPosition[]};
+
+/** A place in this node's logs; or one that is told in words that other nodes understand (`agreed` of the reading), and may come from another node. */
+export type Place = From | {readonly from: From; readonly after?: readonly TopicPosition[] | undefined};
 
 /** Streams in the positions of one subscription, over all its topics. */
 export const positionsMax = 16_384;

@@ -1,7 +1,7 @@
 /**
 What is kept of a topic, and how much, in words. Pure.
 */
-import type {TopicSettings} from '../topics/command.ts';
+import type {TopicSettings} from '../topic-settings.ts';
 
 export {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../topics/retention-bounds.ts';
 
