@@ -1,7 +1,8 @@
 /**
 `bench KIND`: measured by `bench/`, which is loaded for it.
 */
-import {expectInput, type Context} from '../context.ts';
+import type {Context} from '../context.ts';
+import {expectInput} from '../input.ts';
 import {parseNumber, parseSize} from '../values.ts';
 
 const sizeMax = 8 * 1024 * 1024;

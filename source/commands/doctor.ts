@@ -2,9 +2,11 @@
 `doctor`: is this machine ready for a node, started with the same flags? Each check with what was found and what helps. It needs no node and no network.
 */
 import {printable} from '../../core/observe/printable.ts';
-import {expectInput, interruptible, type Context} from '../context.ts';
+import type {Context} from '../context.ts';
 import {examine} from '../doctor/examine.ts';
 import {levelOf, type Check, type Level} from '../doctor/outcome.ts';
+import {expectInput} from '../input.ts';
+import {interruptible} from '../interruptible.ts';
 import {paint, type Tone} from '../terminal.ts';
 
 const marks: Readonly<Record<Level, readonly [Tone, string]>> = {ok: ['good', '✓'], warning: ['warning', '!'], problem: ['bad', '✗']};

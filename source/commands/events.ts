@@ -1,11 +1,14 @@
 /**
 `events`: what happened lately on a node, and with `--watch` what happens from now on.
 */
-import type {RecordedEvent} from '../../core/observe/events.ts';
 import {DapssError} from '../../core/errors.ts';
-import {expectInput, interruptible, reach, type Context} from '../context.ts';
+import type {RecordedEvent} from '../../core/observe/events.ts';
+import type {Context} from '../context.ts';
 import {reachAlways} from '../following.ts';
+import {expectInput} from '../input.ts';
+import {interruptible} from '../interruptible.ts';
 import {eventLine} from '../lines.ts';
+import {reach} from '../reach.ts';
 import {interruptedBy} from '../signals.ts';
 import {LineWriter} from '../terminal.ts';
 import {Wait} from '../wait.ts';

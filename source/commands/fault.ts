@@ -4,11 +4,14 @@
 import type {Broker, FaultCommand} from '../../core/api.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
-import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
+import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
+import type {Context} from '../context.ts';
+import {expectInput} from '../input.ts';
+import {interruptible} from '../interruptible.ts';
 import {memberOf} from '../members.ts';
-import {expectInput, interruptible, reach, withNode, type Context} from '../context.ts';
+import {reach, withNode} from '../reach.ts';
 import {parseDuration, parseNumber} from '../values.ts';
 
 const kinds = ['cut', 'delay', 'drop', 'heal'] as const;

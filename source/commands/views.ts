@@ -3,15 +3,17 @@
 */
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
-import {meaningOf, outlookOf, quorumText, remedyOf} from '../../core/observe/outlook.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
+import {meaningOf, outlookOf, quorumText, remedyOf} from '../../core/observe/outlook.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
-import {expectInput, withNode, type Run} from '../context.ts';
+import type {Run} from '../context.ts';
+import {expectInput} from '../input.ts';
+import {withNode} from '../reach.ts';
 import {statusOf} from '../status.ts';
-import {membersText} from './check.ts';
 import {table} from '../table.ts';
 import {bytesText, keptText, timeText} from '../units.ts';
+import {membersText} from './check.ts';
 
 type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (snapshot: Snapshot) => string; readonly code?: (snapshot: Snapshot) => number};
 
