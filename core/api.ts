@@ -6,7 +6,7 @@ export type {TopicSettings} from './topic-settings.ts';
 import type {Message, NodeId, Topic} from './message.ts';
 import type {RecordedEvent} from './observe/events.ts';
 import type {Snapshot} from './observe/snapshot.ts';
-import type {TopicPosition} from './position.ts';
+import type {From, TopicPosition} from './position.ts';
 import type {TopicSettings} from './topic-settings.ts';
 
 /** Why a node stopped that left its cluster. */
@@ -23,8 +23,6 @@ export type Published = {
 
 /** A message as a reader gets it. `offset` is its place in the log of the node that it was read from. */
 export type Delivery = Message & {readonly offset: number; readonly hops: number; readonly repaired: boolean};
-
-export type From = 'now' | 'beginning' | number;
 
 /**
 A reader's messages, in delivery order, in arrays of what was there at once. Memory is bounded: a reader that falls behind is

@@ -9,8 +9,8 @@ on the disk. Both go on inside each side of a partition.
 import type {Published} from './api.ts';
 import type {Config} from './config.ts';
 import {DapssError} from './errors.ts';
+import type {RefillGap} from './gossip/context.ts';
 import {createGossip, type Gossip, type GossipPacket} from './gossip/gossip.ts';
-import type {RefillGap} from './gossip/refill.ts';
 import type {Lamport} from './lamport.ts';
 import type {LiveTopic, NewBatch} from './live-topic.ts';
 import type {Random} from './machine.ts';

@@ -4,8 +4,10 @@ Offsets do not: each node's log has its own order. Within a log the numbers of a
 
 Of a stream that is not named the reader has what was stamped at or before `since`, or does not want it; later stamps are new to it.
 */
-import type {From} from './api.ts';
 import type {NodeId, StreamKey, Topic} from './message.ts';
+
+/** Where a reader begins in a node's own log: with what comes, with the oldest message, or with an offset. */
+export type From = 'now' | 'beginning' | number;
 
 export type StreamPosition = readonly [origin: NodeId, incarnation: number, seq: number];
 export type TopicPosition = {readonly topic: Topic; readonly since: number; readonly streams: readonly StreamPosition[]};

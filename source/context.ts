@@ -54,3 +54,6 @@ export type Command = {
 	readonly examples: readonly string[];
 	readonly load: () => Promise<{readonly run: Run}>;
 };
+
+/** What is needed to reach a node. */
+export type Reaching = Pick<Context, 'flags' | 'env' | 'settings' | 'backend' | 'signal'> & {readonly terminal: Pick<Terminal, 'say'>};

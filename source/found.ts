@@ -6,8 +6,7 @@ import type {Broker} from '../core/api.ts';
 import type {ConnectOptions, Reached} from '../core/connect.ts';
 import {DapssError, NoneFoundError} from '../core/errors.ts';
 import type {Topic} from '../core/message.ts';
-import type {Backend} from './context.ts';
-import type {Reaching} from './reach.ts';
+import type {Backend, Reaching} from './context.ts';
 
 /** Nodes answer sooner than this: a wait that nobody notices is not told. */
 const silentMs = 300;

@@ -4,11 +4,10 @@ How a command reaches a node: one that is named, one of this user's on this mach
 import type {Broker} from '../core/api.ts';
 import {DapssError} from '../core/errors.ts';
 import type {Topic} from '../core/message.ts';
-import type {Backend, Context} from './context.ts';
+import type {Backend, Context, Reaching} from './context.ts';
 import {connectFound, nobodyHere} from './found.ts';
 import {interruptible} from './interruptible.ts';
 import {addressOf} from './settings.ts';
-import type {Terminal} from './terminal.ts';
 import {parseDuration} from './values.ts';
 
 const connectMs = 5000;
@@ -23,9 +22,6 @@ export type ReachOptions = {
 	/** The command changes the very node that it reaches: of several it takes none. @default false */
 	readonly isForOne?: boolean;
 };
-
-/** What is needed to reach a node. */
-export type Reaching = Pick<Context, 'flags' | 'env' | 'settings' | 'backend' | 'signal'> & {readonly terminal: Pick<Terminal, 'say'>};
 
 /** The node that the command speaks to: named, one of this user's, or one that is heard on the network. @throws `usage` when it is to be one and is not, `unreachable`, `not-authenticated`, `refused` */
 export async function reach(context: Reaching, address?: string, {topics = [], isSearching = true, isForOne = false}: ReachOptions = {}): Promise<Broker & {readonly server: string}> {

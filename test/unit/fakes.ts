@@ -2,15 +2,16 @@
 A command line without a cluster: a broker that answers from a picture, streams that remember what was written.
 */
 import {PassThrough, Writable, type Readable} from 'node:stream';
-import {leftReason, type Broker, type DeletedTopic, type Delivery, type FaultCommand, type From, type Published, type Subscription, type TopicChange, type TopicSettings} from '../../core/api.ts';
+import {leftReason, type Broker, type DeletedTopic, type Delivery, type FaultCommand, type Published, type Subscription, type TopicChange, type TopicSettings} from '../../core/api.ts';
 import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {Chosen, FindOptions} from '../../core/find.ts';
 import {followWith} from '../../core/follow.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
-import type {Backend} from '../../source/context.ts';
+import type {From} from '../../core/position.ts';
 import {main} from '../../source/cli.ts';
+import type {Backend} from '../../source/context.ts';
 import {Terminal} from '../../source/terminal.ts';
 
 export class FakeBroker implements Broker {
