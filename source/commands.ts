@@ -196,13 +196,14 @@ export const commands: readonly Command[] = [
 	},
 	{
 		name: 'doctor',
-		usage: ['doctor [flags of a node]'],
+		usage: ['doctor [flags of a node] [--server ADDRESS]'],
 		summary: 'Is this machine ready for a node? What is wrong, and what to do.',
 		notes: [
 			'Looks at what a start with the same flags would use: Node, memory, open files, settings, secret, data folder, disk, clock, ports, address and',
 			'multicast. It needs no running node and changes nothing. Ends with 0 when all is well or there are only warnings, with 1 for a problem.',
+			'When nodes of the cluster answer (listed here, heard, or named with --server or --bootstrap), it compares their clocks with the one of this machine.',
 		],
-		flags: [...nodeFlags, 'output'],
+		flags: [...nodeFlags, 'server', 'output'],
 		formats: ['text', 'json'],
 		examples: ['dapss-tui doctor', 'dapss-tui doctor --host 0.0.0.0 --port 5001', 'dapss-tui doctor -o json | jq \'.checks[] | select(.level != "ok")\''],
 		load: () => import('./commands/doctor.ts'),
