@@ -1,5 +1,5 @@
 /**
-Text that lies over the panes: `:status`, `:check`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
+Text that lies over the panes: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
 */
 import {findingsOf} from '../core/observe/findings.ts';
 import {shortId, type Label} from '../core/observe/node-label.ts';
@@ -10,6 +10,7 @@ import {words, type Report} from './commands.ts';
 import {keySign, sections, type Keymap} from './keymap.ts';
 import {partitionSentences, partitionTimes} from './partitionView.ts';
 import {leaderWords, quorumWords, raftLines} from './raftView.ts';
+import type {Examination, ExaminedCheck} from './source.ts';
 import type {Tone} from './theme.ts';
 import {age, brief, bytes, clockTime, count, duration, names, plural, roundTrip, stateTones, wrapWords} from './words.ts';
 
@@ -76,6 +77,29 @@ export function checkLines(snapshot: Snapshot): readonly Line[] {
 		...isWell(members.every(({state}) => state === 'alive'), `${plural(members.length, 'member')}, all alive`),
 		...isWell(partition.state === 'whole' && cuts.length === 0, 'no partition, and no pair that is cut off from each other'),
 		...isWell(insecure.length === 0, 'authenticated, signed, encrypted'),
+	];
+}
+
+const checkMarks: Readonly<Record<ExaminedCheck['level'], readonly [string, Tone]>> = {ok: ['ok   ', 'good'], warning: ['WARN ', 'warning'], problem: ['BAD  ', 'bad']};
+
+/** What is wrong stands first. */
+export function examinationLines(examination: Examination | undefined, width: number): readonly Line[] {
+	if (!examination) return [[{text: 'The machine is examined: other nodes are listened for, and the disk is timed …', tone: 'muted'}]];
+	const cells = Math.max(20, width - 6);
+	const wrapped = (text: string, tone: Tone, first: Span, rest = ' '.repeat(5)): readonly Line[] => wrapWords(printable(text), cells).flatMap(line => wrapCells(line, cells, 8)).map((line, index): Line => [index === 0 ? first : {text: rest, tone}, {text: line, tone}]);
+	if ('problem' in examination) return wrapped(`The machine could not be examined: ${examination.problem}`, 'plain', {text: 'BAD  ', tone: 'bad'});
+	const {summary, checks, left} = examination;
+	const badFirst = (['problem', 'warning', 'ok'] as const).flatMap(level => checks.filter(check => check.level === level));
+	return [
+		...wrapped(summary, 'title', {text: '', tone: 'title'}, ''), empty,
+		...badFirst.flatMap(({code, level, reason, found, remedy}) => {
+			const [mark, tone] = checkMarks[level];
+			return [
+				...wrapped(`${code}${reason === null ? '' : ` (${reason})`}: ${found}`, 'plain', {text: mark, tone}),
+				...(remedy === null ? [] : wrapped(`→ ${remedy}`, 'muted', {text: ' '.repeat(5), tone: 'muted'})),
+			];
+		}),
+		...(left.length === 0 ? [] : [empty, ...wrapped(`Not looked at, since it depends on what is wrong: ${left.join(', ')}`, 'muted', {text: '', tone: 'muted'}, '')]),
 	];
 }
 

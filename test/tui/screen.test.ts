@@ -1,6 +1,7 @@
 import {afterEach, describe, expect, test} from 'vitest';
 import {fitCells} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
+import type {Examination} from '../../tui/source.ts';
 import {atMs, b, crowd, d, FakeSource, feed, healthy, hostile, joining, leaderless, longName, message, named, partitioned} from './fixtures.ts';
 import {openConsole, type Running, type Screen} from './terminal.ts';
 
@@ -254,4 +255,33 @@ describe('long and hostile feeds', () => {
 		expect(running.screen.leaks).toEqual([]);
 		expect(running.screen.lines()[0]).toBe(fitCells(running.screen.lines()[0]!, 160).trimEnd());
 	});
+});
+
+test('while the machine is examined for :doctor the console goes on, and one examination runs at a time', async () => {
+	const examined = Promise.withResolvers<Examination>();
+	let asked = 0;
+	await using running = await openConsole(healthy, 100, 24, {
+		examine() {
+			asked++;
+			return examined.promise;
+		},
+	});
+	const {screen} = running;
+	for (const _ of ['once', 'again']) {
+		screen.type(':doctor\r'); // oxlint-disable-line no-await-in-loop -- one after the other
+		await screen.until('is examined'); // oxlint-disable-line no-await-in-loop
+		screen.type('\u001B');
+		await screen.until(': command'); // oxlint-disable-line no-await-in-loop
+	}
+
+	screen.type('1j');
+	await screen.settle();
+	screen.type(':doctor\r');
+	await screen.until('is examined');
+	examined.resolve({summary: 'Cluster dapss', checks: Array.from({length: 40}, (_, index) => ({code: `check-${index}`, level: 'ok', reason: null, found: 'as it should be', remedy: null})), left: []});
+	await screen.until('check-0: as it should be');
+	expect(asked).toBe(1);
+	expect(screen.text()).not.toContain('check-39');
+	screen.type('G');
+	await screen.until('check-39');
 });
