@@ -127,6 +127,7 @@ export const commands: readonly Command[] = [
 		name: 'topic',
 		usage: ['topic create NAME [--retain-age TIME] [--retain-bytes SIZE] [--update]', 'topic delete NAME [--yes] [--force]', 'topic list'],
 		words: ['create', 'delete', 'list'],
+		wordFlags: {create: ['retainAge', 'retainBytes', 'update'], delete: ['yes', 'force']},
 		summary: 'Create topics that stay without subscribers and keep what they say; delete topics with their messages.',
 		notes: [
 			'Topics need not be created: who publishes or subscribes makes one. A created topic keeps its slot (limits.topics), and its retention counts on every',
@@ -164,6 +165,7 @@ export const commands: readonly Command[] = [
 		name: 'fault',
 		usage: ['fault cut A,B C [--one-way] [--for 10s]', 'fault delay TIME [--for 10s]', 'fault drop PERCENT [--for 10s]', 'fault heal'],
 		words: ['cut', 'delay', 'drop', 'heal'],
+		wordFlags: {cut: ['for', 'oneWay'], delay: ['for'], drop: ['for']},
 		summary: 'Cut, delay or drop traffic, for drills. The nodes must have been started with --faults.',
 		notes: ['A node is called by its name, its address, its port, or the first digits of its id. `cut C` cuts C off from the node that is asked.', '--one-way cuts only what the first group sends. `delay` and `drop` are for the node that is asked (--server), `heal` for all.', 'Of several nodes that run here --server names the one that is asked.'],
 		flags: [...clientFlags, 'for', 'oneWay'],
