@@ -153,12 +153,17 @@ export const commands: readonly Command[] = [
 	},
 	{
 		name: 'events',
-		usage: ['events [--watch] [--wait TIME]'],
+		usage: ['events', 'events --watch [--wait TIME]', 'events --watch --messages [TOPIC…] [--wait TIME]'],
 		summary: 'What happened lately on the node; with --watch also what happens from now on.',
-		notes: ['With --watch it goes on at another node when this one is lost (--server A,B names several), with what has happened there since.'],
-		flags: [...clientFlags, 'watch', 'wait'],
+		notes: [
+			'With --watch it goes on at another node when this one is lost (--server A,B names several), with what has happened there since.',
+			'With --messages the messages of the topics that the node itself subscribes to (--topics, `:subscribe`) come too, of all or of those that are named, from now on. They are',
+			'read from the node\'s log at the pace of the reader, so none is left out; what retention took before it was read is a `lagged` with its number. Messages that come',
+			'while no node is reached are not shown: a `warning` says so. `subscribe` reads any topic, from any place, and goes on at another node without a gap.',
+		],
+		flags: [...clientFlags, 'watch', 'messages', 'wait'],
 		formats: ['text', 'json', 'jsonl'],
-		examples: ['dapss-tui events', 'dapss-tui events --watch -o jsonl'],
+		examples: ['dapss-tui events', 'dapss-tui events --watch -o jsonl', 'dapss-tui events --watch --messages weather -o jsonl'],
 		load: () => import('./commands/events.ts'),
 	},
 	{
