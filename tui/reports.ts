@@ -2,6 +2,7 @@
 Text that lies over the panes: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
 */
 import {findingsOf} from '../core/observe/findings.ts';
+import {hasOwnRetention, keptText} from '../core/observe/kept-words.ts';
 import {shortId, type Label} from '../core/observe/node-label.ts';
 import {printable, printableBytes, wrapCells} from '../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../core/observe/snapshot.ts';
@@ -154,6 +155,7 @@ export function topicLines(topic: TopicSnapshot | undefined, key: string, width:
 		field('subscribers', `${topic.subscribers.length}`),
 		...wrapWords(names(topic.subscribers, label, topic.subscribers.length), Math.max(10, width - 14)).map(text => field('', text.trim())),
 		field('retained', `${plural(topic.messages, 'message')}, ${bytes(topic.bytes)}`),
+		field('kept', topic.retention ? `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ', as the node is configured'}` : 'not told by a node of an earlier version'),
 		field('delivered', `${count(topic.delivered)} since the start, ${brief(topic.rates?.delivered ?? topic.perSecond)}/s`),
 		field('stored', `${brief(topic.perSecond)}/s${topic.rates ? `, of which published here ${brief(topic.rates.published)}/s; ${bytes(topic.rates.bytes)}/s` : ''}`),
 		field('held', `${count(topic.held)} waiting for an earlier message`, topic.held > 0 ? 'warning' : 'plain'),

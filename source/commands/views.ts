@@ -4,6 +4,7 @@
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
 import {meaningOf, outlookOf, quorumText, remedyOf} from '../../core/observe/outlook.ts';
+import {hasOwnRetention} from '../../core/observe/kept-words.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
@@ -107,6 +108,6 @@ function topicsText({topics}: Snapshot): string {
 		String(topic.messages),
 		bytesText(topic.bytes),
 		`${topic.perSecond}/s`,
-		topic.retention === undefined ? '' : `${keptText(topic.retention)}${Object.keys(topic.settings ?? {}).length > 0 ? ' (its own)' : ''}`,
+		topic.retention === undefined ? '' : `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ''}`,
 	]));
 }

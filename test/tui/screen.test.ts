@@ -2,7 +2,7 @@ import {afterEach, describe, expect, test} from 'vitest';
 import {fitCells} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import type {Examination} from '../../tui/source.ts';
-import {atMs, b, crowd, d, FakeSource, feed, healthy, hostile, joining, leaderless, longName, message, named, partitioned} from './fixtures.ts';
+import {atMs, b, crowd, d, FakeSource, feed, healthy, hostile, joining, leaderless, longName, message, named, partitioned, topic} from './fixtures.ts';
 import {openConsole, type Running, type Screen} from './terminal.ts';
 
 const sizes = [[60, 15], [80, 24], [120, 36], [160, 45]] as const;
@@ -284,4 +284,27 @@ test('while the machine is examined for :doctor the console goes on, and one exa
 	expect(screen.text()).not.toContain('check-39');
 	screen.type('G');
 	await screen.until('check-39');
+});
+
+test('the retention of topics stands in their pane at 160 columns, at 120 when it has the whole width, and in the window of a topic', async () => {
+	const snapshot = {...healthy, topics: [
+		topic('orders', {created: true, retention: {retainAgeS: 43_200, retainBytes: 2 ** 26}, settings: {retainAgeS: 43_200, retainBytes: 2 ** 26}}),
+		topic('a-name-of-thirty-characters-xx', {retention: {retainAgeS: 604_800, retainBytes: 2 ** 28}}),
+	]};
+	for (const [columns, rows] of [[160, 45], [120, 36]] as const) {
+		await using running = await openConsole(snapshot, columns, rows); // oxlint-disable-line no-await-in-loop -- one size after the other
+		const {screen} = running;
+		screen.type('3');
+		await screen.until('┏━ 3 Topics'); // oxlint-disable-line no-await-in-loop
+		expectWhole(screen);
+		expect(screen.text().includes('12h 64M')).toBe(columns === 160);
+		expect(/SUBS +MSGS +\/S +HELD/u.test(screen.text())).toBe(true);
+		screen.type('z');
+		await screen.until(/SIZE +KEPT +KIND/u); // oxlint-disable-line no-await-in-loop
+		expectWhole(screen);
+		expect(screen.text()).toMatch(/orders .* 12h 64M +live/u);
+		expect(screen.text()).toMatch(/a-name-of-thirty-characters-xx .* 7d 256M +live/u);
+		screen.type('\r');
+		await screen.until('12 h, 64 MiB (its own)'); // oxlint-disable-line no-await-in-loop
+	}
 });

@@ -6,6 +6,7 @@ import {alertsOf} from '../../tui/alerts.ts';
 import {placeColumns, rowSpans, titleSpan} from '../../tui/columns.ts';
 import {headerSpans} from '../../tui/heads.ts';
 import {listEvents, listMessages} from '../../tui/lists.ts';
+import {topicColumns} from '../../tui/panes/topics.tsx';
 import {memberColumns} from '../../tui/panes/peers.tsx';
 import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/partitionView.ts';
 import {raftLines} from '../../tui/raftView.ts';
@@ -13,7 +14,7 @@ import {checkLines, examinationLines, messageLines, peerLines, reportLines} from
 import {share, shareSnapshot} from '../../tui/share.ts';
 import {chooseTheme, themes, tones} from '../../tui/theme.ts';
 import {age, brief, bytes, duration, eventWords, shortAge, wrapWords} from '../../tui/words.ts';
-import {a, atMs, b, c, crowd, events, feed, healthy, joining, leaderless, lost, message, partitioned} from './fixtures.ts';
+import {a, atMs, b, c, crowd, events, feed, healthy, joining, leaderless, lost, message, partitioned, topic as topicRow} from './fixtures.ts';
 
 const text = (spans: ReadonlyArray<{readonly text: string}>): string => spans.map(span => span.text).join('');
 const connected = (snapshot: Snapshot): Parameters<typeof alertsOf>[0] => ({snapshot, connection: 'connected', detail: ''});
@@ -31,6 +32,18 @@ describe('columns', () => {
 			expect(widthOf(text([titleSpan(placed)]))).toBe(width);
 			for (const member of partitioned.members) expect(widthOf(text(rowSpans(placed, member)))).toBe(width);
 		}
+	});
+
+	test('what is kept of a topic is shown where all that matters more has its place', () => {
+		const titles = (width: number): string => placeColumns(topicColumns, width).map(column => column.title).join(' ');
+		// Inside the frame of the pane: a grid of 160 columns, one of 120, the whole width of 120.
+		expect(titles(58)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT');
+		expect(titles(43)).toBe('IN TOPIC SUBS MSGS /S HELD');
+		expect(titles(116)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT KIND');
+		const cell = (changes: Parameters<typeof topicRow>[1]): unknown => rowSpans(placeColumns(topicColumns, 58), topicRow('orders', changes)).at(-1);
+		expect(cell({retention: {retainAgeS: 43_200, retainBytes: 2 ** 26}, settings: {retainAgeS: 43_200}})).toEqual({text: '12h 64M  ', tone: 'plain'});
+		expect(cell({retention: {retainAgeS: 604_800, retainBytes: 2 ** 28}})).toEqual({text: '7d 256M  ', tone: 'muted'});
+		expect(cell({})).toEqual({text: '–        ', tone: 'muted'});
 	});
 
 	test('state is said by a word and by a tone', () => {
