@@ -22,6 +22,18 @@ async function expectHealthy(cluster: Cluster, node: NodeProcess): Promise<void>
 	expect(await command(cluster, node, 'check')).toMatchObject({code: 0, stdout: expect.objectContaining({}) as Buffer, stderr: ''});
 }
 
+test('of several nodes that run here leave takes none, and names them', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(2);
+	const nodes = await Promise.all(cluster.nodes.map(async node => ({node, name: String((await node.waitFor(event => event.type === 'named' && event['id'] === node.id, 'a name'))['name'])})));
+	const refused = (): Promise<Finished> => run(['leave', ...cluster.clientFlags], {env: cluster.env});
+	// The list of nodes is written behind the event.
+	await expect.poll(async () => (await refused()).stderr, {timeout: 20_000}).toContain(`(${nodes[1]!.name})`);
+	const {code, stderr} = await refused();
+	expect(code).toBe(2);
+	for (const {node, name} of nodes) expect(stderr).toContain(`127.0.0.1:${node.port} (${name})`);
+}, 60_000);
+
 describe('three nodes, two leave one after the other, and the last one still has a quorum', () => {
 	test('the leader leaves, then the one that leads next', async () => {
 		await using cluster = new Cluster({cli});

@@ -394,6 +394,8 @@ test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])('%s ch
 	const broker = healthy();
 	const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];
 	expect(await dapss(words, {broker, nodes})).toEqual({code: 2, out: '', err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: name one with --server\n'});
+	const named = [{address: '127.0.0.1:5000', name: 'west'}, {address: '127.0.0.1:5001', name: '\u001B[2Jeast'}];
+	expect((await dapss(words, {broker, nodes: named})).err).toContain('run here: 127.0.0.1:5000 (west), 127.0.0.1:5001 (␛[2Jeast). This');
 	expect(await dapss(`${words} --server 5000,5001`, {broker, nodes})).toEqual({code: 2, out: '', err: 'dapss-tui: Expected --server to name one node, got 2: this command changes the node that it reaches\n'});
 	expect(await dapss(words, {broker, nodes, env: {DAPSS_SERVER: '5000,5001'}})).toMatchObject({code: 2, err: expect.stringContaining('Expected DAPSS_SERVER to name one node') as string});
 	expect([broker.hasLeft, broker.faults]).toEqual([false, []]);

@@ -99,7 +99,7 @@ describe('what a start reads', () => {
 	});
 });
 
-const running: RegisteredNode = {pid: 42, born: '1', port: 5000, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: 'c1', id: 'aaaaaaaaaaaaaaaa', phase: 'running'};
+const running: RegisteredNode = {pid: 42, born: '1', port: 5000, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: 'c1', id: 'aaaaaaaaaaaaaaaa', phase: 'running', name: ''};
 
 describe('the disk', () => {
 	const facts: DiskFacts = {
