@@ -163,10 +163,10 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 	test('nodes and clients of a bench that is killed by SIGKILL end with it', async () => {
 		const bench = spawn(node, [cli, 'bench', 'latency', '--nodes', '3', '--rate', '100', '--count', '1000000'], {stdio: ['ignore', 'ignore', 'pipe'], env: process.env});
 		await appears(bench, 'stderr', 'publishing');
-		const started = childrenOf(bench.pid!);
-		expect(started.length).toBeGreaterThanOrEqual(3);
+		const spawned = childrenOf(bench.pid!);
+		expect(spawned.length).toBeGreaterThanOrEqual(3);
 		bench.kill('SIGKILL');
-		await expect.poll(() => started.filter(pid => isRunning(pid)), {timeout: 20_000}).toEqual([]);
+		await expect.poll(() => spawned.filter(pid => isRunning(pid)), {timeout: 20_000}).toEqual([]);
 	}, 60_000);
 
 	test('SIGUSR1 opens no debugger', async () => {
