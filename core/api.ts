@@ -84,7 +84,7 @@ export type Broker = AsyncDisposable & {
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable;
 	/**
 	From now on. With `messages` also those of the node's own topics, read from its log at the pace of who iterates: a `lagged` tells what retention took
-	before it was read, and nothing else is left out. `from: 'start'` begins where the node itself began to read in this life. @default without messages
+	before it was read, and nothing else is left out. A broker that outlives its server goes on at the next with what comes from then on, and says so with a `warning`. `from: 'start'` begins where the node itself began to read in this life. @default without messages
 	*/
 	events(options?: {readonly messages?: boolean; readonly from?: 'now' | 'start'}): AsyncIterable<RecordedEvent>;
 	/** Confirm with a quorum that this node sees the latest agreed state; the commit index it waited for. @throws `no-quorum`, `no-leader` */

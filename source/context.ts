@@ -47,6 +47,8 @@ export type Command = {
 	readonly notes?: readonly string[];
 	/** What may stand behind the command, where that is one of a few words. */
 	readonly words?: readonly string[];
+	/** Flags that only these of the words take; the others are for all of them. */
+	readonly wordFlags?: Readonly<Record<string, readonly FlagName[]>>;
 	/** Where a message stands in the input: it is not shown to others. */
 	readonly messageAt?: number;
 	readonly flags: readonly FlagName[];

@@ -3,6 +3,7 @@ How a command reaches a node: one that is named, one of this user's on this mach
 */
 import type {Broker} from '../core/api.ts';
 import {DapssError} from '../core/errors.ts';
+import type {FoundNode} from '../core/find.ts';
 import type {Topic} from '../core/message.ts';
 import type {Backend, Context, Reaching} from './context.ts';
 import {connectFound, nobodyHere} from './found.ts';
@@ -30,8 +31,9 @@ export async function reach(context: Reaching, address?: string, {topics = [], i
 	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits, discovery} = tunables;
 	const backend = await context.backend();
 	const named = address ?? flags.server ?? env['DAPSS_SERVER'];
-	const servers = named === undefined ? (await backend.findNodes({cluster})).map(node => node.address) : named.split(',').map(one => addressOf(one.trim(), flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
-	if (isForOne) expectOne(servers, named === undefined ? undefined : flags.server === undefined ? 'DAPSS_SERVER' : '--server', cluster);
+	const here = named === undefined ? await backend.findNodes({cluster}) : [];
+	const servers = named === undefined ? here.map(node => node.address) : named.split(',').map(one => addressOf(one.trim(), flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
+	if (isForOne) await expectOne(servers, named === undefined ? undefined : flags.server === undefined ? 'DAPSS_SERVER' : '--server', cluster, here);
 	const isFound = servers.length === 0;
 	// Without authentication anybody could answer a search; nodes without it are on loopback only.
 	if (isFound && !(isSearching && discovery.enabled && enableNodeAuth && enableEncryption)) throw nobodyHere(cluster, await othersText(backend, cluster), '');
@@ -55,12 +57,13 @@ export async function reach(context: Reaching, address?: string, {topics = [], i
 	return broker;
 }
 
-/** @param named what names them; `undefined` when they were found here. @throws `usage` for several */
-function expectOne(servers: readonly string[], named: string | undefined, cluster: string): void {
+/** @param named what names them; `undefined` when they were found here, as `here` says. @throws `usage` for several */
+async function expectOne(servers: readonly string[], named: string | undefined, cluster: string, here: readonly FoundNode[]): Promise<void> {
 	const {size} = new Set(servers);
 	if (size <= 1) return;
 	if (named !== undefined) throw new DapssError('usage', `Expected ${named} to name one node, got ${size}: this command changes the node that it reaches`);
-	const shown = servers.slice(0, othersMax).join(', ');
+	const {printable} = await import('../core/observe/printable.ts');
+	const shown = here.slice(0, othersMax).map(({address, name}) => `${address}${name === '' ? '' : ` (${printable(name)})`}`).join(', ');
 	throw new DapssError('usage', `${size} nodes of cluster ${cluster} run here: ${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. This command changes the node that it reaches: name one with --server`);
 }
 

@@ -18,7 +18,7 @@ export type Wish =
 	| {readonly type: 'run'; readonly command: ConsoleCommand}
 	| {readonly type: 'focus'; readonly pane: PaneId}
 	| {readonly type: 'report'; readonly report: Report}
-	| {readonly type: 'help'}
+	| {readonly type: 'help' | 'doctor'}
 	| {readonly type: 'quit' | 'leave'}
 	| {readonly type: 'filter'; readonly text: string}
 	| {readonly type: 'pause'}
@@ -44,6 +44,7 @@ export const words: Readonly<Record<string, Word>> = {
 	topics: pane('topics', 'topics and subscriptions'),
 	topic: {usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME yes [--force] | list', help: 'topics that stay, and their end', parse: topicWish},
 	check: report('check', 'what is well and what is not, and what to do'),
+	doctor: {usage: '', help: 'the machine of this console: what is not as it should be, and what helps', parse: () => ({type: 'doctor'})},
 	events: pane('events', 'what happened'),
 	raft: pane('raft', 'agreement'),
 	messages: pane('messages', 'the feed'),

@@ -3,6 +3,7 @@
 */
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
+import {hasOwnRetention} from '../../core/observe/kept-words.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {meaningOf, outlookOf, quorumText, remedyOf} from '../../core/observe/outlook.ts';
 import {printable} from '../../core/observe/printable.ts';
@@ -109,6 +110,6 @@ function topicsText({topics}: Snapshot): string {
 		String(topic.messages),
 		bytesText(topic.bytes),
 		`${topic.perSecond}/s`,
-		topic.retention === undefined ? '' : `${keptText(topic.retention)}${Object.keys(topic.settings ?? {}).length > 0 ? ' (its own)' : ''}`,
+		topic.retention === undefined ? '' : `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ''}`,
 	]));
 }

@@ -158,7 +158,7 @@ export class Sink extends Writable {
 
 export type RunOptions = {
 	readonly broker?: FakeBroker | ((address: string) => FakeBroker);
-	readonly nodes?: readonly string[];
+	readonly nodes?: ReadonlyArray<string | {readonly address: string; readonly name: string}>;
 	/** What comes of a search on the network. */
 	readonly heard?: (find: FindOptions) => Chosen;
 	readonly stdin?: Readable;
@@ -192,7 +192,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 				return typeof broker === 'function' ? broker(servers[0]!) : broker;
 			},
 			async findNodes({cluster = 'dapss'} = {}) {
-				return (options.nodes ?? ['127.0.0.1:5000']).map(address => ({address, cluster, id: '00', phase: 'running', name: ''}));
+				return (options.nodes ?? ['127.0.0.1:5000']).map(node => ({cluster, id: '00', phase: 'running', ...(typeof node === 'string' ? {address: node, name: ''} : node)}));
 			},
 			async openBroker() {
 				throw new DapssError('failure', 'not asked for here');
