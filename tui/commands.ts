@@ -10,21 +10,8 @@ import {printable} from '../core/observe/printable.ts';
 import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {PaneId} from './layout.ts';
 import {lastWordStart, quoteWord, topicsOf, wordAt, wordsOf} from './line.ts';
-import type {ConsoleCommand} from './source.ts';
 import {topicWish} from './topicWish.ts';
-
-export type Report = 'status' | 'check' | 'leader' | 'counters';
-export type Wish =
-	| {readonly type: 'run'; readonly command: ConsoleCommand}
-	| {readonly type: 'focus'; readonly pane: PaneId}
-	| {readonly type: 'report'; readonly report: Report}
-	| {readonly type: 'help' | 'doctor'}
-	| {readonly type: 'quit' | 'leave'}
-	| {readonly type: 'filter'; readonly text: string}
-	| {readonly type: 'pause'}
-	| {readonly type: 'zoom'}
-	| {readonly type: 'nothing'}
-	| {readonly type: 'problem'; readonly text: string};
+import type {Report, Wish} from './wish.ts';
 
 type Word = {readonly usage: string; readonly help: string; readonly parse: (rest: string, context: CommandContext) => Wish};
 /** Members that a command may call by name, by address, by port or by the first digits of the id. */

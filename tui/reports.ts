@@ -7,12 +7,13 @@ import {shortId, type Label} from '../core/observe/node-label.ts';
 import {printable, printableBytes, wrapCells} from '../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../core/observe/snapshot.ts';
 import type {Span} from './columns.ts';
-import {words, type Report} from './commands.ts';
+import {words} from './commands.ts';
 import {keySign, sections, type Keymap} from './keymap.ts';
 import {partitionSentences, partitionTimes} from './partitionView.ts';
 import {leaderWords, quorumWords, raftLines} from './raftView.ts';
 import type {Examination, ExaminedCheck} from './source.ts';
 import type {Tone} from './theme.ts';
+import type {Report} from './wish.ts';
 import {age, brief, bytes, clockTime, count, duration, names, plural, roundTrip, stateTones, wrapWords} from './words.ts';
 
 export type Line = readonly Span[];

@@ -3,10 +3,10 @@ What only the console knows: focus, selection, filter, pause, the draft in the p
 of the node is not in here, so a command gives along what it needs of it (the keys of the rows, the topic under the cursor).
 */
 import type {MessageSnapshot} from '../core/observe/snapshot.ts';
-import type {Report} from './commands.ts';
 import {paneIds, type PaneId} from './layout.ts';
 import type {Examination} from './source.ts';
 import type {Tone} from './theme.ts';
+import type {Report} from './wish.ts';
 
 /** Panes with rows to select and filter. */
 export type ListPane = 'peers' | 'topics' | 'messages' | 'events';
