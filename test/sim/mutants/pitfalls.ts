@@ -30,6 +30,7 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'acknowledged before fsync', mutants: ['publish-before-fsync', 'delivered-before-written', 'name-not-synced', 'segment-not-synced', 'file-replaced-early']},
 	{pitfall: 'going on after an error of the disk', mutants: ['fsync-error-ignored', 'write-error-ignored']},
 	{pitfall: 'corruption that is not noticed, or taken for something else', mutants: ['no-checksum', 'torn-tail-kept', 'damage-for-a-torn-tail']},
+	{pitfall: 'a full disk: no start, messages that are not kept, deletions that nobody hears of, no end', mutants: ['reserve-kept', 'reserve-given-late', 'publishes-on-a-full-disk', 'full-for-good', 'short-write-is-whole', 'full-disk-ignored', 'full-disk-emptied']},
 	{pitfall: 'a node stops for want of descriptors', mutants: ['stops-without-descriptors']},
 	{pitfall: 'retention trusts a clock, and deletes early', mutants: ['clock-ahead-believed', 'age-by-the-wall-clock', 'age-by-the-publisher', 'age-not-in-the-record']},
 	{pitfall: 'retention forgets what it took', mutants: ['no-mark-of-what-went', 'offset-given-twice', 'retention-not-told', 'dropped-untold', 'deletion-untold', 'slow-reader-has-read', 'loss-not-told']},

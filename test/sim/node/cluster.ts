@@ -179,7 +179,7 @@ class Run {
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, deletedUnread: witness.unread.told, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				topicsDeleted: this.#witness.deletions.count, saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
-				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, aged: witness.ages.checked, snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
+				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, aged: witness.ages.checked, ...prefixed('fullDisk', witness.fullDisks.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
 	}
@@ -200,7 +200,7 @@ class Run {
 			// Whoever comes later is given a list: alone and cut off, it would have to take itself for the first.
 			bootstrap: () => this.#listFor(id), way: this.#way === 'none' || this.#schedule.nowMs === 0 ? this.#way : 'list', expect: this.#together,
 			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
-			disk, driftPerMille: random.between(-50, 50), note: text => this.#note(text), onEnd: ended => this.#ended(ended),
+			disk, keepsReserve: this.#plan.some(({kind}) => kind === 'full-disk'), driftPerMille: random.between(-50, 50), note: text => this.#note(text), onEnd: ended => this.#ended(ended),
 		});
 		this.#hosts.push(host);
 		return host;
@@ -327,7 +327,8 @@ class Run {
 		const count = 1 + this.#published % 3;
 		this.#published += count;
 		const bodies = Array.from({length: count}, (_, index) => Buffer.alloc(size, `${this.#published}.${index}`));
-		host.node!.publish(topic, bodies).then(published => {
+		const node = host.node!;
+		this.#witness.published(host, () => node.publish(topic, bodies)).then(published => {
 			this.#witness.messages.acknowledge(host, topic, published);
 			this.#doubles.acknowledge(host, topic, published);
 		}, () => undefined);
@@ -608,7 +609,7 @@ class Run {
 		let problems: string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#witness.deletions.left(this.#members()?.hosts ?? []), ...this.#readers.behind()];
+			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#witness.deletions.left(this.#members()?.hosts ?? []), ...this.#witness.fullDisks.left(this.#up), ...this.#readers.behind()];
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 
