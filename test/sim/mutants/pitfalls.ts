@@ -47,6 +47,7 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'who answers pings is taken for usable', mutants: ['alive-without-a-link', 'quorum-by-datagrams']},
 	{pitfall: 'frames that are relayed go in circles, or for anybody', mutants: ['relayed-again', 'relay-for-anybody', 'relay-of-anything']},
 	{pitfall: 'readers that fall behind and catch up', mutants: ['reader-twice-at-the-end', 'reader-live-while-full', 'reader-live-too-early', 'full-queue-loses', 'reader-never-resumes', 'read-again']},
+	{pitfall: 'a follower that goes on at another node gets messages twice, or not, or is not told', mutants: ['resume-ignores-incarnation', 'resume-from-zero', 'resume-from-now', 'resume-untold', 'beginning-forgotten', 'beginning-without-time']},
 	{pitfall: 'an upgrade: what an older version does not know is used before all members know it', mutants: ['protocol-proposed-early', 'unknown-member-speaks-all', 'joins-below-the-protocol', 'newer-state-too-early', 'newer-format-too-early', 'names-outside-the-snapshot']},
 	{pitfall: 'two nodes of one name, two processes of one identity', mutants: ['names-not-unique', 'claim-of-the-same-start', 'claim-of-an-earlier-start']},
 	{pitfall: 'a copied data folder: both processes speak, or what one of them had counts for the other', mutants: ['copy-is-taken', 'publishes-before-its-claim', 'superseded-goes-on', 'pause-not-doubted', 'unconfirmed-proposes', 'match-of-a-former-process']},

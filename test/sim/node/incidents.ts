@@ -52,7 +52,7 @@ export class Incidents {
 	}
 
 	/** False when there is nothing that it could happen to. */
-	strike({kind, a, b, forMs}: Event & {readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic'>}): boolean {
+	strike({kind, a, b, forMs}: Event & {readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic' | 'follower'>}): boolean {
 		const {hosts, fabric} = this.#options;
 		const living = hosts.filter(({isGone, isCopy}) => !isGone && !isCopy);
 		const host = living[a % living.length];
