@@ -16,31 +16,33 @@ export function isFullDisk(reason: string): boolean {
 }
 
 export class FullDisks {
-	/** Processes that are starting with a reserve. */
-	readonly #starting = new Set<Host>();
+	/** Processes that are starting, and whether with a reserve. */
+	readonly #starting = new Map<Host, boolean>();
 	/** Processes that had no reserve when they looked last. */
 	readonly #short = new Set<Host>();
 	/** Processes that something else than the room keeps from a reserve: they take messages. */
 	readonly #excused = new Set<Host>();
-	/** Of whole starts on a disk that was full, and of messages that were refused. */
-	readonly counts = {starts: 0, refused: 0};
+	/** Of whole starts on a disk that was full, of starts that found neither room nor a reserve, and of messages that were refused. */
+	readonly counts = {starts: 0, failedStarts: 0, refused: 0};
 
 	booted(host: Host): void {
 		this.#short.delete(host);
 		this.#excused.delete(host);
-		if (hasReserve(host)) this.#starting.add(host);
-		else this.#starting.delete(host);
+		this.#starting.set(host, hasReserve(host));
 	}
 
 	started(host: Host): void {
-		if (this.#starting.delete(host) && host.options.disk.isFilled) this.counts.starts++;
+		this.#starting.delete(host);
+		if (host.options.disk.isFilled) this.counts.starts++;
 	}
 
 	/** What is wrong about its end. */
 	ended(host: Host): string | undefined {
-		const isStarting = this.#starting.delete(host);
+		const isWithReserve = this.#starting.get(host);
+		this.#starting.delete(host);
 		this.#short.delete(host);
-		return isStarting && isFullDisk(host.reason) ? `a start on a full disk gets through with a reserve: ${host.id} ended: ${host.reason}` : undefined;
+		if (isWithReserve === false && isFullDisk(host.reason)) this.counts.failedStarts++; // It gave the reserve back before, and has used it up.
+		return isWithReserve && isFullDisk(host.reason) ? `a start on a full disk gets through with a reserve: ${host.id} ended: ${host.reason}` : undefined;
 	}
 
 	/** What it says of its room. */
