@@ -3,10 +3,10 @@ Programs that outlive the node that they read through: `Followed` as it is, over
 all their nodes is judged here: each message once, in the order of its stream, nothing from before the place where they began, and nothing left out that they
 were not told of. They draw from a chance of their own.
 */
-import type {Delivery, From, Subscription} from '../../../core/api.ts';
+import type {Delivery, Subscription} from '../../../core/api.ts';
 import type {DapssError} from '../../../core/errors.ts';
 import {lastSeq, type BatchHeader, type Topic} from '../../../core/message.ts';
-import type {TopicPosition} from '../../../core/position.ts';
+import type {From, TopicPosition} from '../../../core/position.ts';
 import {RemoteBroker} from '../../../core/remote/client.ts';
 import {Followed} from '../../../core/remote/followed.ts';
 import type {Connection} from '../../../core/remote/reconnecting.ts';
