@@ -220,6 +220,11 @@ export class Data implements AsyncDisposable {
 		if (this.#isClosed) return;
 		const {io, hooks} = this.#options;
 		for (let ready = this.gossip.ready(); ready !== undefined; ready = this.gossip.ready()) {
+			for (const {topic, origin, messages, isAwaited} of ready.missed) {
+				hooks.missed(topic, origin, messages);
+				if (isAwaited) this.topics.get(topic)?.missed(messages);
+			}
+
 			this.#storeReleased(ready.released);
 			for (const {to, packet} of ready.packets) {
 				if (packet.type === 'push') this.#push(to, packet.batch, packet);
@@ -227,7 +232,6 @@ export class Data implements AsyncDisposable {
 			}
 
 			for (const {to, topic, wants, bytesMax} of ready.serve) void this.#serve(to, topic, wants, bytesMax);
-			for (const {topic, origin, messages} of ready.missed) hooks.missed(topic, origin, messages);
 			for (const {peer, messages} of ready.synced) hooks.synced(peer, messages);
 			for (const {topic, batches, gaps} of ready.refilled) void this.#fill(topic, batches, gaps);
 		}
