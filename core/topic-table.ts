@@ -59,7 +59,7 @@ export class TopicTable {
 		const {used, max} = fresh.size > 0 ? this.slots : {used: 0, max: Infinity};
 		if (used + fresh.size > max) {
 			this.#options.onFull();
-			throw new DapssError('refused', `Expected at most ${max} topics (limits.topics), got ${used + fresh.size}: raise limits.topics, or unsubscribe what is not needed; a topic without messages and subscribers goes by itself`);
+			throw new DapssError('refused', `Expected at most ${max} topics (limits.topics), got ${used + fresh.size}: raise limits.topics, delete topics that are not needed, or unsubscribe from them; a topic without messages and subscribers goes by itself`);
 		}
 
 		this.#makeRoom(fresh);
