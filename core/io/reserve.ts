@@ -14,6 +14,8 @@ const MiB = 1024 * 1024;
 const reserveBytes = 8 * MiB;
 /** With less than this free the reserve is given back. */
 const lowBytes = 2 * MiB;
+/** With fewer files that may still be made the disk is full, however many bytes are free: a start makes some. */
+const lowFiles = 64;
 /** Left free beside it when it is made. */
 const spareBytes = 8 * MiB;
 
@@ -23,13 +25,15 @@ export type ReserveOptions = {
 	readonly folder: string;
 	/** Bytes that this user may still write there. @default what the file system says */
 	readonly freeBytes?: () => Promise<number>;
+	/** Files that may still be made there. @default what the file system says */
+	readonly freeFiles?: () => Promise<number>;
 	/** For people: given back, or there again. */
 	readonly say: (text: string) => void;
 };
 
-/** What fits on a disk with so much free: `full`, all is; `short`, there is no room for the reserve, so nothing is published; `enough`. */
-export function roomOf(freeBytes: number, hasReserve: boolean): 'full' | 'short' | 'enough' {
-	if (freeBytes < lowBytes) return 'full';
+/** What fits on a disk with so many bytes and files free: `full`, all is; `short`, there is no room for the reserve, so nothing is published; `enough`. */
+export function roomOf(freeBytes: number, hasReserve: boolean, freeFiles = Infinity): 'full' | 'short' | 'enough' {
+	if (freeBytes < lowBytes || freeFiles < lowFiles) return 'full';
 	return hasReserve || freeBytes >= reserveBytes + spareBytes ? 'enough' : 'short';
 }
 
@@ -37,6 +41,7 @@ export class Reserve {
 	readonly #options: ReserveOptions;
 	readonly #path: string;
 	#isFull = false;
+	#isShortOfFiles = false;
 	#hasComplained = false;
 
 	constructor(options: ReserveOptions) {
@@ -51,15 +56,17 @@ export class Reserve {
 
 	/** Why nothing can be published, and what helps. */
 	get reason(): string {
-		return `The disk of ${this.#options.folder} is full: nothing can be published, what is there can be read. ${fullDiskRemedy}`;
+		const full = this.#isShortOfFiles ? 'has no room for more files (inodes, `df -i`)' : 'is full';
+		return `The disk of ${this.#options.folder} ${full}: nothing can be published, what is there can be read. ${fullDiskRemedy}`;
 	}
 
 	/** Give the reserve back when the disk is full, have it when there is room. A disk that cannot tell how much is free counts as having room. */
 	async tend(): Promise<void> {
-		const {say} = this.#options;
-		const free = await (this.#options.freeBytes ?? (() => freeBytesOf(this.#options.folder)))().catch(() => Infinity);
+		const {say, folder, freeBytes = () => freeBytesOf(folder), freeFiles = () => freeFilesOf(folder)} = this.#options;
+		const [free, files] = await Promise.all([freeBytes(), freeFiles()].map(asked => asked.catch(() => Infinity))) as [number, number];
 		const hasReserve = await this.#has();
-		const room = roomOf(free, hasReserve);
+		const room = roomOf(free, hasReserve, files);
+		this.#isShortOfFiles = files < lowFiles;
 		if (room === 'full') {
 			const hadReserve = await this.#give();
 			if (!this.#isFull) say(`${this.reason}${hadReserve ? `. A reserve of ${reserveBytes / MiB} MiB was given back` : ''}`);
@@ -136,4 +143,10 @@ function isFullDisk(error: unknown): boolean {
 export async function freeBytesOf(folder: string): Promise<number> {
 	const {bavail, bsize} = await statfs(folder);
 	return bavail * bsize;
+}
+
+/** Files that may still be made there; as many as you like on a file system that does not count them. */
+async function freeFilesOf(folder: string): Promise<number> {
+	const {files, ffree} = await statfs(folder);
+	return files === 0 ? Infinity : ffree;
 }
