@@ -182,9 +182,11 @@ export class Readers {
 	#expectTold(program: Program, {batch, offset}: StoredBatch): void {
 		const {host, ends, last} = program;
 		const key = streamKey(batch);
+		// What was in the log before may be of an earlier subscription.
+		if (offset < (ends.get(batch.topic) ?? Infinity)) return;
 		const before = last.get(key);
 		last.set(key, lastSeq(batch));
-		if (before === undefined || offset < (ends.get(batch.topic) ?? Infinity) || !this.#subscribes || this.#witness.messages.isSpoilt(host)) return;
+		if (before === undefined || !this.#subscribes || this.#witness.messages.isSpoilt(host)) return;
 		program.passedOver += batch.firstSeq - before - 1;
 		if (program.passedOver > program.told) this.#offsets.problem ??= new Error(`what a reader misses is told: ${host.id} gives ${key} ${batch.firstSeq} behind ${before}; ${program.passedOver} were passed over, ${program.told} told`);
 	}
