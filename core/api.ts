@@ -34,7 +34,7 @@ export type Subscription = AsyncDisposable & AsyncIterable<readonly Delivery[]> 
 	begins, unless the node is of a release that does not know.
 	*/
 	readonly agreed: Promise<readonly TopicPosition[] | void>;
-	/** Messages that were gone before they could be read. */
+	/** Messages that were gone before they could be read: from the node's log, or everywhere before they came to it, as when the topic is deleted while it is published. */
 	readonly dropped: number;
 	/** Streams whose position is not kept, because there are too many: after another node took over, their messages may come twice. */
 	readonly forgotten?: number;

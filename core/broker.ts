@@ -516,7 +516,7 @@ export class Node implements ServedBroker {
 		}
 
 		this.data.gossip.setRemoved(topics.removed());
-		this.#topicAdmin.agreed();
+		if (this.#topicAdmin.agreed()) this.#couldAgree = false; // Who reads what was deleted subscribes anew at the next tick.
 		this.data.setInterests(new Map(topics.topics().map(({name, subscribers, settings}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id), settings}])));
 		this.interests.agreed();
 		this.own.update();

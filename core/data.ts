@@ -84,6 +84,8 @@ export class Data implements AsyncDisposable {
 	readonly table: TopicTable;
 	/** Messages that retention deleted since the start, by reason, and how many of them nobody had read here. */
 	readonly deleted = {age: 0, size: 0, disk: 0, topic: 0, unread: 0};
+	/** Whether somebody is about to subscribe to the topic, or may be, as it is not known yet. */
+	isWanted: (topic: Topic) => boolean = () => true;
 	#interests: ReadonlyMap<Topic, Interest> = new Map();
 	/** The Lamport time up to which the messages of a topic are deleted. */
 	#deletions: ReadonlyMap<Topic, number> = new Map();
@@ -108,7 +110,7 @@ export class Data implements AsyncDisposable {
 		this.table = new TopicTable({
 			topicsMax: config.limits.topics, agreed: () => this.#interests, onWritten: (live, items) => this.#onWritten(live, items),
 			failed: options.hooks.failed, slots: new ReadSlots(config.limits.reads), onFull: () => options.hooks.bound('topics'), removeLog: topic => io.removeTopic(topic),
-			openLog: topic => this.#openLog(topic),
+			openLog: topic => this.#openLog(topic), isUnused: topic => !this.isWanted(topic) && ![...this.#serving].some(key => key.endsWith(` ${topic}`)),
 		});
 	}
 
@@ -219,6 +221,11 @@ export class Data implements AsyncDisposable {
 		if (this.#isClosed) return;
 		const {io, hooks} = this.#options;
 		for (let ready = this.gossip.ready(); ready !== undefined; ready = this.gossip.ready()) {
+			for (const {topic, origin, messages, isAwaited} of ready.missed) {
+				hooks.missed(topic, origin, messages);
+				if (isAwaited) this.topics.get(topic)?.missed(messages);
+			}
+
 			this.#storeReleased(ready.released);
 			for (const {to, packet} of ready.packets) {
 				if (packet.type === 'push') this.#push(to, packet.batch, packet);
@@ -226,7 +233,6 @@ export class Data implements AsyncDisposable {
 			}
 
 			for (const {to, topic, wants, bytesMax} of ready.serve) void this.#serve(to, topic, wants, bytesMax);
-			for (const {topic, origin, messages} of ready.missed) hooks.missed(topic, origin, messages);
 			for (const {peer, messages} of ready.synced) hooks.synced(peer, messages);
 			for (const {topic, batches, gaps} of ready.refilled) void this.#fill(topic, batches, gaps);
 		}
@@ -251,10 +257,9 @@ export class Data implements AsyncDisposable {
 		this.rates.tick(nowMs, this.#counts, () => [...this.topics].map(([name, {published, delivered, stored, storedBytes}]) => [name, {published, delivered, stored, bytes: storedBytes}] as const));
 	}
 
-	/** Let go of topics that hold nothing and that nobody subscribes to; `isWanted` knows who is about to. */
-	free(isWanted: (topic: Topic) => boolean): Promise<void> {
-		const served = new Set([...this.#serving].map(key => key.slice(key.indexOf(' ') + 1)));
-		return this.table.free(topic => !isWanted(topic) && !served.has(topic));
+	/** Let go of topics that hold nothing and that nobody subscribes to. */
+	free(): Promise<void> {
+		return this.table.free();
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

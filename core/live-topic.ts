@@ -134,6 +134,11 @@ export class LiveTopic implements AsyncDisposable {
 		return true;
 	}
 
+	/** Messages that were wanted never came here, and will not: no offset stands for them. */
+	missed(messages: number): void {
+		for (const reader of this.#readers) reader.missed(messages);
+	}
+
 	async retain(bounds: Parameters<TopicLog['retain']>[0]): ReturnType<TopicLog['retain']> {
 		return (await this.#opened).retain(bounds);
 	}

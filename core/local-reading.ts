@@ -93,6 +93,9 @@ export function subscribeHere(node: ReadableNode, topics: readonly Topic[], {fro
 		dropped(messages) {
 			queue.dropped += messages;
 		},
+		missed(messages) {
+			queue.dropped += messages;
+		},
 		failed: error => queue.end(error),
 	});
 	const queue: DeliveryQueue = new DeliveryQueue({

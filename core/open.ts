@@ -17,7 +17,7 @@ import {systemClock, systemEntropy} from './io/clock.ts';
 import {Discovery} from './io/discovery.ts';
 import {Faults} from './io/faults.ts';
 import {causeOf} from './io/cause.ts';
-import {descriptorsMax, sharesOf} from './io/descriptors.ts';
+import {descriptorsMax, expectDescriptors, sharesOf} from './io/descriptors.ts';
 import {FilePool} from './io/file-pool.ts';
 import {realFiles, withRemedy, type Files} from './io/files.ts';
 import {Folder} from './io/folder.ts';
@@ -86,6 +86,7 @@ export function serveOver(broker: Broker, pipe: Pipe): void {
 
 async function assemble(configured: Config, resources: AsyncStack): Promise<OpenBroker> {
 	const processMax = descriptorsMax();
+	expectDescriptors(processMax);
 	const shares = sharesOf(configured.limits, processMax);
 	const config = {...configured, limits: {...configured.limits, ...shares}};
 	const {path} = resources.use(await Folder.open(config.data));
@@ -147,6 +148,11 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	resources.use(systemClock.every(keepTimeMs, () => void keepTime()));
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 	const shared = transportOptions(config, {identity, version, onRefusal: refuse});
+	// What is refused for want of room is a limit that was hit, which `check` tells.
+	shared.refusals.onAdd = reason => {
+		if (reason === 'connections') current.node?.journal.bound('connections');
+		else if (reason === 'accept') current.node?.journal.bound('open-files');
+	};
 	const transport = createTransport(shared);
 	const hello = (): Omit<LocalHello, 'via'> => ({address, clusterId: current.node?.clusterId ?? state.clusterId, incarnation, instance, name: name.text, protocolMin: current.node?.control.topics.protocol ?? 1});
 	const mesh = resources.use(await createMesh({

@@ -14,6 +14,8 @@ export type BatchSink = {
 	take(items: readonly StoredBatch[]): number;
 	/** Messages that were gone from the log before they could be read. */
 	dropped(messages: number): void;
+	/** Messages that never came into the log, and will not: they have no offsets. */
+	missed?(messages: number): void;
 	/** The log failed: nothing more will come. */
 	failed(error: Error): void;
 };
@@ -60,6 +62,11 @@ export class Reader implements Disposable {
 		const fresh = items[0]!.offset >= this.#cursor ? items : items.filter(({offset}) => offset >= this.#cursor);
 		if (fresh.length === 0) return;
 		if (!this.#hand(fresh, end) && !this.#isClosed()) this.#state = 'full';
+	}
+
+	/** Messages that whoever reads waits for never came into the log. */
+	missed(messages: number): void {
+		if (this.#state !== 'closed') this.#sink.missed?.(messages);
 	}
 
 	/** The sink has room. */

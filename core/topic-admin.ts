@@ -111,13 +111,14 @@ export class TopicAdmin {
 		}
 	}
 
-	/** The agreed state changed. Of topics that were deleted the messages go, and what this node wanted of them for itself. */
-	agreed(): void {
+	/** The agreed state changed. Of topics that were deleted the messages go, and what this node wanted of them for itself. True when it goes on to read one of them for somebody. */
+	agreed(): boolean {
 		const {control: {topics}, data, interests, keeping} = this.#options;
-		if (topics.deletionsSeen === this.#deletionsSeen) return;
+		if (topics.deletionsSeen === this.#deletionsSeen) return false;
 		this.#deletionsSeen = topics.deletionsSeen;
 		const fresh = data.setDeletions(topics.deletions());
 		if (fresh.filter(([topic, until]) => interests.deleted(topic, until)).length > 0) void keeping.save().catch(() => undefined);
+		return fresh.some(([topic]) => interests.isWanted(topic));
 	}
 
 	/** A member asks what is here of a topic. False when it is no such question. */

@@ -31,6 +31,8 @@ export class Upkeep {
 
 	constructor(options: UpkeepOptions) {
 		this.#options = options;
+		const {data, interests} = options;
+		data.isWanted = topic => !this.#isAllApplied() || interests.isWanted(topic);
 	}
 
 	/** Read the logs back that the disk has, as many as may be open: those that the node itself wants come first. */
@@ -62,13 +64,17 @@ export class Upkeep {
 	}
 
 	async #run(): Promise<void> {
-		const {data, control, interests, topicsMax, room} = this.#options;
+		const {data, topicsMax, room} = this.#options;
 		await data.retain();
 		await room?.tend();
-		const {leader, applied, lastIndex} = control.raft.status();
-		// Who subscribes to a topic is known once all of the own log is applied.
-		if (leader === undefined || applied !== lastIndex) return;
-		await data.free(topic => interests.isWanted(topic));
+		if (!this.#isAllApplied()) return;
+		await data.free();
 		while (this.#unopened.length > 0 && data.table.slots.used < topicsMax) data.table.open(this.#unopened.shift()!);
+	}
+
+	/** Who subscribes to a topic is known once all of the own log is applied. */
+	#isAllApplied(): boolean {
+		const {leader, applied, lastIndex} = this.#options.control.raft.status();
+		return leader !== undefined && applied === lastIndex;
 	}
 }

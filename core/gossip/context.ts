@@ -26,8 +26,11 @@ export type GossipReady = {
 	readonly released: readonly Arrival[];
 	/** Read the log and send what it has as repair pushes, then `served`. */
 	readonly serve: ReadonlyArray<{readonly to: NodeId; readonly topic: Topic; readonly wants: readonly Want[]; readonly bytesMax: number}>;
-	/** Gone wherever we could ask. `messages` is at least that many: what came before the first known one is not counted. */
-	readonly missed: ReadonlyArray<{readonly topic: Topic; readonly origin: NodeId; readonly messages: number}>;
+	/**
+	Gone wherever we could ask, or deleted with the topic before they were here. `messages` is at least that many: what came before the first known one is not counted.
+	`isAwaited`: who reads the topic now waits for them. The others lie before its first message, or in a hole of the log, which shows by itself.
+	*/
+	readonly missed: ReadonlyArray<{readonly topic: Topic; readonly origin: NodeId; readonly messages: number; readonly isAwaited: boolean}>;
 	/** A digest exchange with the peer ended with nothing missing; `messages` were pulled from it since it appeared. */
 	readonly synced: ReadonlyArray<{readonly peer: NodeId; readonly messages: number}>;
 	/** All that can be had of what the log of the topic lost: store it where it was. It was delivered once. */

@@ -212,7 +212,9 @@ class GossipMachine implements Gossip {
 	}
 
 	deleted(topic: Topic, until: number): void {
-		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) {
+		const streams = this.#streams.topics.get(topic);
+		if (streams && (streams.since !== undefined || streams.deletedUntil !== undefined)) streams.deletedUntil = until;
+		for (const stream of streams?.streams() ?? []) {
 			this.#held.drop(stream, ({batch}) => batch.lamport <= until);
 			if (stream.next > stream.known || stream.knownLamport > until) continue;
 			this.#repair.forget(stream);
@@ -383,14 +385,16 @@ class GossipMachine implements Gossip {
 	#lose(stream: Stream, next: number): void {
 		const {topic, origin} = stream;
 		// Where nothing of the stream was here before, its first wanted message is unknown.
-		const messages = stream.next > 1 || topic.since === 0 ? next - stream.next : 1;
-		this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages});
+		const messages = stream.next > 1 || topic.since === 0 || topic.isResumed ? next - Math.max(stream.next, stream.told) : 1;
+		if (messages > 0) this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages, isAwaited: isAwaited(stream)});
+		stream.told = Math.max(stream.told, next);
 		this.#order.skipTo(stream, next, stream.knownLamport);
 	}
 
 	#fold(stream: Stream): void {
-		const {topic, origin, next, known} = stream;
-		if (topic.since !== undefined && next <= known) this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages: known - next + 1});
+		const {topic, origin, known} = stream;
+		const next = Math.max(stream.next, stream.told);
+		if (topic.since !== undefined && next <= known) this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages: known - next + 1, isAwaited: isAwaited(stream)});
 		this.#held.drop(stream, () => true);
 		this.#repair.forget(stream);
 		this.#exchange.forget(stream);
@@ -402,6 +406,10 @@ class GossipMachine implements Gossip {
 		const before = topic.since;
 		if (before === since) return false;
 		topic.since = since;
+		// What a deletion interrupts goes on from the time of that. Until then it is not known whether it does.
+		if (since !== undefined && since !== topic.deletedUntil) topic.countsFrom = since;
+		else if (since === undefined && topic.deletedUntil === undefined) topic.countsFrom = Number.POSITIVE_INFINITY;
+		if (since !== undefined) topic.deletedUntil = undefined;
 		for (const stream of topic.streams()) {
 			if (since === undefined) {
 				this.#repair.forget(stream);
@@ -415,4 +423,9 @@ class GossipMachine implements Gossip {
 
 		return since !== undefined;
 	}
+}
+
+/** Who reads the topic waits for what comes next of the stream: something of it was here under this subscription, or all of it is wanted from now on. */
+function isAwaited({topic, next, lamport}: Stream): boolean {
+	return topic.isResumed || (next > 1 && lamport > topic.countsFrom);
 }

@@ -42,6 +42,7 @@ export class Order {
 
 	/** What is below `next` is not wanted, or gone. */
 	skipTo(stream: Stream, next: number, lamport: number): void {
+		this.#passOver(stream, next, lamport);
 		stream.skipTo(next, lamport);
 		this.resume(stream);
 	}
@@ -62,6 +63,15 @@ export class Order {
 		}
 	}
 
+	/** What is below `next`, stamped up to then, does not come. As far as it was wanted, and is not told yet, it is told: a deletion took it before it was here. */
+	#passOver(stream: Stream, next: number, lamport: number): void {
+		const {topic, origin} = stream;
+		const messages = next - Math.max(stream.next, stream.told);
+		if (messages <= 0 || lamport <= topic.countsFrom) return;
+		stream.told = next;
+		this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages, isAwaited: true});
+	}
+
 	#drain(stream: Stream): void {
 		while (stream.held !== undefined && stream.incarnation <= stream.origin.open) {
 			const arrival = this.#held.take(stream, stream.next);
@@ -72,6 +82,7 @@ export class Order {
 
 	#release(stream: Stream, arrival: Arrival): void {
 		const {origin} = stream;
+		this.#passOver(stream, arrival.batch.firstSeq, arrival.batch.previousLamport);
 		stream.append(arrival.batch);
 		this.#context.outbox.release(arrival);
 		if (stream.incarnation < origin.open && origin.lives.some(life => life.incarnation > stream.incarnation && life.ranges.length > 0)) this.late++;

@@ -73,7 +73,7 @@ export class Refill {
 			const end = Math.min(to, stream.next - 1);
 			const there = placed.filter(header => header.origin === origin && header.incarnation === incarnation && header.firstSeq >= from && lastSeq(header) <= end);
 			const messages = end - from + 1 - there.reduce((sum, {count}) => sum + count, 0);
-			if (messages > 0) this.#context.outbox.missed({topic, origin, messages});
+			if (messages > 0) this.#context.outbox.missed({topic, origin, messages, isAwaited: false});
 		}
 	}
 

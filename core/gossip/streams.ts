@@ -58,6 +58,8 @@ export class Stream {
 	/** Batches that came before their turn, by first sequence number. */
 	held: Map<number, Arrival> | undefined;
 	lack: Lack | undefined;
+	/** What is below it came, or was told as missed. */
+	told = 1;
 	/** Nothing of it is released: what comes next may be what damage took, and belongs in a hole (`refill.ts`). */
 	isStill = false;
 	/** Behind the last that was released here, and the stamp of that: what `skipTo` passed over since may still come, in order. */
@@ -169,6 +171,13 @@ export class TopicStreams {
 	subscribers: readonly NodeId[] = [];
 	/** Lamport time above which this node wants batches; `undefined` when it does not subscribe. */
 	since: number | undefined;
+	/**
+	The Lamport time above which what is passed over is told as missed: that from which on this node subscribes. A deletion ends a subscription, and who reads through it
+	goes on behind the deletion: then it stays that of the subscription before.
+	*/
+	countsFrom = Number.POSITIVE_INFINITY;
+	/** The topic was deleted up to here, and a subscription ended with it. */
+	deletedUntil: number | undefined;
 	readonly origins = new Map<NodeId, Origin>();
 	/** Batches held. */
 	held = 0;
@@ -176,6 +185,11 @@ export class TopicStreams {
 
 	constructor(name: Topic) {
 		this.name = name;
+	}
+
+	/** The subscription goes on behind a deletion that interrupted it. */
+	get isResumed(): boolean {
+		return this.since !== undefined && this.countsFrom < this.since;
 	}
 
 	/** Something changed that the hash covers. */

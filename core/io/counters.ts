@@ -4,10 +4,13 @@ Counters by reason, and the bytes that may wait to leave over all links. What a 
 
 /** Reasons are constants of this program, never text from the network, so the map stays small. */
 export class Counters {
+	/** Called with each reason that is counted. */
+	onAdd: (reason: string) => void = () => {};
 	readonly #counts = new Map<string, number>();
 
 	add(reason: string, count = 1): void {
 		this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + count);
+		this.onAdd(reason);
 	}
 
 	of(reason: string): number {

@@ -3,6 +3,7 @@ How many files this process may open, and who gets how many. Each topic has a lo
 same bound of the process (`ulimit -n`), and running out would fail whoever comes next. So each part gets a share that it keeps to.
 */
 import {readFileSync} from 'node:fs';
+import {DapssError} from '../errors.ts';
 import {openFilesMax} from '../platform.ts';
 
 /** For everything else: standard streams, datagrams, the lock, the event loop, threads, name look-ups. */
@@ -29,6 +30,11 @@ export function descriptorsFor({openFiles, connections}: Shares): number {
 
 /** With less a node has no room for both parts. */
 export const descriptorsMin = filesMin + connectionsMin + othersCount;
+
+/** A node that is short of them from the start would wait for one that never comes free. @throws `config` */
+export function expectDescriptors(processMax: number): void {
+	if (processMax < descriptorsMin) throw new DapssError('config', `This process may open ${processMax} files (ulimit -n), a node needs ${descriptorsMin} at least: let it open more, as \`dapss-tui doctor\` says`);
+}
 
 /** Files that this process may have open at once. Node raises the soft bound to the hard one when it starts. */
 export function descriptorsMax(): number {

@@ -21,6 +21,8 @@ export type ReserveSizes = {
 	readonly spare: number;
 };
 const usualSizes: ReserveSizes = {reserve: 8 * MiB, low: 2 * MiB, spare: 8 * MiB};
+/** With fewer files that may still be made the disk is full, however many bytes are free: a start makes some. */
+const lowFiles = 64;
 
 export type ReserveOptions = {
 	readonly files: Files;
@@ -28,15 +30,17 @@ export type ReserveOptions = {
 	readonly folder: string;
 	/** Bytes that this user may still write there. @default what the file system says */
 	readonly freeBytes?: () => Promise<number>;
+	/** Files that may still be made there. @default what the file system says */
+	readonly freeFiles?: () => Promise<number>;
 	/** @default those of a disk of this time: 8 MiB, with 8 MiB beside it */
 	readonly sizes?: ReserveSizes;
 	/** For people: given back, or there again. */
 	readonly say: (text: string) => void;
 };
 
-/** What fits on a disk with so much free: `full`, all is; `short`, there is no room for the reserve, so nothing is published; `enough`. */
-export function roomOf(freeBytes: number, hasReserve: boolean, {reserve, low, spare} = usualSizes): 'full' | 'short' | 'enough' {
-	if (freeBytes < low) return 'full';
+/** What fits on a disk with so many bytes and files free: `full`, all is; `short`, there is no room for the reserve, so nothing is published; `enough`. */
+export function roomOf(freeBytes: number, hasReserve: boolean, freeFiles = Infinity, {reserve, low, spare} = usualSizes): 'full' | 'short' | 'enough' {
+	if (freeBytes < low || freeFiles < lowFiles) return 'full';
 	return hasReserve || freeBytes >= reserve + spare ? 'enough' : 'short';
 }
 
@@ -45,6 +49,7 @@ export class Reserve {
 	readonly #path: string;
 	readonly #sizes: ReserveSizes;
 	#isFull = false;
+	#isShortOfFiles = false;
 	#hasComplained = false;
 
 	constructor(options: ReserveOptions) {
@@ -60,15 +65,17 @@ export class Reserve {
 
 	/** Why nothing can be published, and what helps. */
 	get reason(): string {
-		return `The disk of ${this.#options.folder} is full: nothing can be published, what is there can be read. ${fullDiskRemedy}`;
+		const full = this.#isShortOfFiles ? 'has no room for more files (inodes, `df -i`)' : 'is full';
+		return `The disk of ${this.#options.folder} ${full}: nothing can be published, what is there can be read. ${fullDiskRemedy}`;
 	}
 
 	/** Give the reserve back when the disk is full, have it when there is room. A disk that cannot tell how much is free counts as having room. */
 	async tend(): Promise<void> {
-		const {say} = this.#options;
-		const free = await (this.#options.freeBytes ?? (() => freeBytesOf(this.#options.folder)))().catch(() => Infinity);
+		const {say, folder, freeBytes = () => freeBytesOf(folder), freeFiles = () => freeFilesOf(folder)} = this.#options;
+		const [free, files] = await Promise.all([freeBytes(), freeFiles()].map(asked => asked.catch(() => Infinity))) as [number, number];
 		const hasReserve = await this.#has();
-		const room = roomOf(free, hasReserve, this.#sizes);
+		const room = roomOf(free, hasReserve, files, this.#sizes);
+		this.#isShortOfFiles = files < lowFiles;
 		if (room === 'full') {
 			const hadReserve = await this.#give();
 			if (!this.#isFull) say(`${this.reason}${hadReserve ? `. A reserve of ${this.#sizes.reserve / MiB} MiB was given back` : ''}`);
@@ -145,4 +152,10 @@ function isFullDisk(error: unknown): boolean {
 export async function freeBytesOf(folder: string): Promise<number> {
 	const {bavail, bsize} = await statfs(folder);
 	return bavail * bsize;
+}
+
+/** Files that may still be made there; as many as you like on a file system that does not count them. */
+async function freeFilesOf(folder: string): Promise<number> {
+	const {files, ffree} = await statfs(folder);
+	return files === 0 ? Infinity : ffree;
 }

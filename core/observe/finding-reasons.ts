@@ -29,6 +29,7 @@ export const findingReasons = {
 	'messages-lost': ['warning'],
 	'topics-full': ['warning'],
 	'bound-topics': ['warning'],
+	'bound-connections': ['warning'],
 	'bound-disk': ['warning'],
 	'bound-open-files': ['warning'],
 	'bounds': ['warning'],

@@ -12,7 +12,8 @@ type Limited = {readonly reason: FindingReason; readonly problem: string; readon
 
 /** Bounds whose remedy is known, by their name among the counters. */
 const known: Readonly<Record<string, {readonly reason: FindingReason; readonly what: string; readonly advice: string}>> = {
-	'topics': {reason: 'bound-topics', what: 'The limit of topics (limits.topics) was hit', advice: 'Raise limits.topics in config.json, or unsubscribe what is not needed.'},
+	'topics': {reason: 'bound-topics', what: 'The limit of topics (limits.topics) was hit', advice: 'Raise limits.topics in config.json, delete topics that are not needed, or unsubscribe from them.'},
+	'connections': {reason: 'bound-connections', what: 'Connections were refused: the limit (limits.connections, or what ulimit -n leaves for them) was hit', advice: 'Close clients, connect them to other nodes, or raise limits.connections and what the process may open (ulimit -n).'},
 	'disk': {reason: 'bound-disk', what: 'The disk was full, and messages were refused', advice: 'Make room on it, or keep less: storage.retain_bytes, storage.retain_age_s, limits.disk_bytes.'},
 	'open-files': {reason: 'bound-open-files', what: 'The process could open no more files (ulimit -n)', advice: 'Let the process open more files, or lower limits.connections and limits.open_files.'},
 };

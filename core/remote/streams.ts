@@ -159,6 +159,7 @@ export function subscribe({broker, outbox, answer, fail, hasRoomFor}: Line, id: 
 			return taken;
 		},
 		dropped: dropped => answer({id, dropped}),
+		missed: dropped => answer({id, dropped}),
 		failed: error => fail(id, error),
 	});
 	reading.agreed.then(starts => answer({id, value: starts ?? true}), (error: unknown) => fail(id, error));

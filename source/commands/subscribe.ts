@@ -50,14 +50,16 @@ export async function run(context: Context): Promise<void> {
 	let received = 0;
 	let dropped = 0;
 	let forgotten = 0;
-	for await (const deliveries of subscription) {
-		if (subscription.dropped > dropped) {
-			const missing = subscription.dropped - dropped;
-			dropped = subscription.dropped;
-			if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
-			terminal.say(`${messagesText(missing)} ${missing === 1 ? 'was gone before it' : 'were gone before they'} could be read`);
-		}
+	const tellDropped = async (): Promise<void> => {
+		if (subscription.dropped <= dropped) return;
+		const missing = subscription.dropped - dropped;
+		dropped = subscription.dropped;
+		if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
+		terminal.say(`${messagesText(missing)} ${missing === 1 ? 'was gone before it' : 'were gone before they'} could be read`);
+	};
 
+	for await (const deliveries of subscription) {
+		await tellDropped();
 		if ((subscription.forgotten ?? 0) > forgotten) {
 			if (forgotten === 0) terminal.say('There are too many publishers to remember where each of them stands: when another node takes over, messages of some may come twice');
 			forgotten = subscription.forgotten!;
@@ -72,6 +74,8 @@ export async function run(context: Context): Promise<void> {
 		if (signal.aborted) break;
 	}
 
+	// What went behind the last message, too.
+	await tellDropped();
 	if (signal.aborted) return ended(context, signal, received, wanted);
 	throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`, {details: countsOf(received, wanted)});
 }

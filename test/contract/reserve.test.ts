@@ -48,6 +48,17 @@ test('is given back on a full disk, which is told once with what helps, and refu
 	expect(said.at(-1)).toBe('The disk has room again');
 });
 
+test('a disk on which few files can still be made is full, however many bytes are free (case 15)', async () => {
+	let freeFiles = 63;
+	const reserve = new Reserve({files: realFiles, folder, freeBytes: async () => freeBytes, freeFiles: async () => freeFiles, say: text => said.push(text)});
+	await reserve.tend();
+	expect([has(), reserve.isFull, said.length]).toEqual([false, true, 1]);
+	expect(reserve.reason).toMatch(/has no room for more files \(inodes, `df -i`\): nothing can be published/);
+	freeFiles = 64;
+	await reserve.tend();
+	expect([has(), reserve.isFull, said.at(-1)]).toEqual([true, false, 'The disk has room again']);
+});
+
 test.each([['ENOSPC', true], ['EDQUOT', true], ['EFBIG', false]])('half a reserve is none; %s means a full disk: %s (case 15)', async (code, isFull) => {
 	const reserve = create({...realFiles, async open(path, mode) {
 		const file = await realFiles.open(path, mode);

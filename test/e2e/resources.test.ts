@@ -35,6 +35,26 @@ test('with 256 descriptors a node takes messages of 228 topics, and starts again
 	await reader[Symbol.asyncDispose]();
 });
 
+test('with too few descriptors a node is refused with what it needs; check names connections that were refused for want of room (case 13)', async () => {
+	await using cluster = new Cluster({cli, settings: {limits: {connections: 16}}});
+	const [port] = await freePorts(1) as [number];
+	const short = spawn('bash', ['-c', 'ulimit -n 24; exec "$0" "$@"', process.execPath, cli, '--headless', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, 'short')], {stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, ...cluster.env}});
+	let stderr = '';
+	short.stderr.on('data', (chunk: Buffer) => {
+		stderr += chunk.toString();
+	});
+	expect(await new Promise(resolve => short.once('close', resolve))).toBe(2);
+	expect(stderr).toMatch(/may open 24 files \(ulimit -n\), a node needs 88 at least/);
+
+	const node = await start(cluster, port, 'true');
+	const clients = await Promise.all(Array.from({length: 16}, () => cluster.client(node)));
+	const check = (): ReturnType<typeof run> => run(['check', '--timeout', '2s', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags]);
+	expect((await check()).code).toBe(14);
+	for (const client of clients) await client[Symbol.asyncDispose]();
+	await expect.poll(async () => (await check()).stdout.toString(), {timeout: 20_000}).toMatch(/Connections were refused: the limit \(limits\.connections/);
+	await node.kill('SIGTERM');
+}, 90_000);
+
 test('many new topics at once do not pass the limit; when their messages are gone, so are they (case 14)', async () => {
 	await using cluster = new Cluster({cli, settings: {limits: {topics: 16}, storage: {retain_age_s: 1}}});
 	const [port] = await freePorts(1) as [number];
@@ -58,6 +78,12 @@ test('many new topics at once do not pass the limit; when their messages are gon
 	expect((await reader.snapshot()).topics).toEqual([]);
 	await reader.publish('fresh' as Topic, [Buffer.from('a')]);
 	await reader[Symbol.asyncDispose]();
+	await again.kill('SIGKILL');
+	// Offsets of topics that had messages are on the disk for good. They take no slot, from the start on.
+	const third = await start(cluster, port, 'export DAPSS_STORAGE_RETAIN_AGE_S=3600');
+	const writer = await cluster.client(third);
+	await Promise.all(Array.from({length: 15}, (_, index) => writer.publish(`other-${index}` as Topic, [Buffer.from('a')])));
+	await writer[Symbol.asyncDispose]();
 	await broker[Symbol.asyncDispose]();
 }, 90_000);
 

@@ -79,7 +79,8 @@ test('delete removes the messages everywhere, names the subscribers first, and a
 	for (const node of cluster.nodes) {
 		// oxlint-disable no-await-in-loop
 		await node.waitFor(event => event.type === 'deleted' && event['topic'] === orders && event['reason'] === 'topic' && event['messages'] === 9, 'the deletion of its messages');
-		await expect.poll(() => topicAt(cluster, node), {timeout: 20_000}).toBeUndefined();
+		// Who reads it goes on, so it is there again at once, with nothing in it.
+		await expect.poll(() => topicAt(cluster, node), {timeout: 20_000}).toMatchObject({messages: 0, subscribers: [first.id]});
 		// oxlint-enable no-await-in-loop
 	}
 
@@ -135,4 +136,32 @@ test('a node that was down brings nothing of a deleted topic back, neither its o
 	for (const node of [first, again]) expect((await textsAt(cluster, node, 2)).toSorted()).toEqual(['new', 'newer']); // oxlint-disable-line no-await-in-loop
 	// What it wanted for itself ended with the topic.
 	await expect.poll(async () => (await topicAt(cluster, again))?.subscribers, {timeout: 20_000}).toEqual([first.id]);
+}, 120_000);
+
+test('of a topic that is deleted again and again while it is published, who reads at another node is given or told of every message (case 14)', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const [first, second, third] = cluster.nodes as Nodes;
+	await using reader = await cluster.client(second);
+	await using publisher = await cluster.client(third);
+	await using operator = await cluster.client(first);
+	await using reading = reader.subscribe([orders]);
+	await reading.agreed;
+	const deletedAt = new Set([20, 40, 60]);
+	const work: Array<Promise<unknown>> = [];
+	for (let round = 0; round < 80; round++) {
+		const batches = Array.from({length: 10}, () => publisher.publish(orders, Array.from({length: 20}, () => Buffer.from('one of many'))));
+		if (deletedAt.has(round)) work.push(operator.deleteTopic(orders, {force: true}).catch(() => undefined));
+		await Promise.all(batches); // oxlint-disable-line no-await-in-loop -- the node stores them
+	}
+
+	await Promise.all(work);
+	await publisher.publish(orders, [Buffer.from('last')]);
+	let read = 0;
+	for await (const deliveries of reading) {
+		read += deliveries.length;
+		if (deliveries.some(({body}) => Buffer.from(body).toString() === 'last')) break;
+	}
+
+	expect(read - 1 + reading.dropped).toBe(80 * 10 * 20);
 }, 120_000);

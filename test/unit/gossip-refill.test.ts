@@ -74,7 +74,7 @@ test('what came back and has no place is told as missed', () => {
 	push(origin, batchOf(5), batchOf(6, {count: 2}));
 	const {batches, gaps} = step(origin, served).refilled[0]!;
 	gossip.filled(news, batches.slice(0, 1), gaps);
-	expect(take().missed).toEqual([{topic: news, origin, messages: 2}]);
+	expect(take().missed).toEqual([{topic: news, origin, messages: 2, isAwaited: false}]);
 });
 
 test('an answer that the budget cut is gone on with at once', () => {

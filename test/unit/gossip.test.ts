@@ -300,7 +300,7 @@ describe('lives of an origin', () => {
 		push(batchOf(3));
 		for (const incarnation of [2, 3, 4, 5]) gossip.recover(batchOf(1, {incarnation, lamport: incarnation * 1000}));
 		expect(gossip.status()).toMatchObject({streams: 4, held: 0});
-		expect(ticks(1).missed).toEqual([{topic: news, origin, messages: 3}]);
+		expect(ticks(1).missed).toEqual([{topic: news, origin, messages: 3, isAwaited: false}]);
 		expect(seqs(push(batchOf(1)))).toEqual([]);
 		expect(gossip.status().streams).toBe(4);
 	});
@@ -513,7 +513,7 @@ describe('repair', () => {
 		asked.push(sent(step(asked[0]!, no()), 'iwant')[0]!.to);
 		expect(asked.toSorted()).toEqual([other, third]);
 		const end = step(asked[1]!, no());
-		expect(end.missed).toEqual([{topic: news, origin, messages: 6}]);
+		expect(end.missed).toEqual([{topic: news, origin, messages: 6, isAwaited: true}]);
 		expect(seqs(end)).toEqual([]);
 		expect(seqs(push(batchOf(8), {repair: true}))).toEqual([8]);
 		expect(seqs(push(batchOf(9), {repair: true}))).toEqual([9, 10]);
@@ -523,7 +523,7 @@ describe('repair', () => {
 		const {gossip, push, step} = machine({subscribers: [self, origin], reachable: [origin]});
 		push(batchOf(10));
 		const end = step(origin, {type: 'ihavenot', topic: news, isEnd: true, gaps: [[origin, 1, 1, 10]]});
-		expect([end.missed, seqs(end)]).toEqual([[{topic: news, origin, messages: 9}], [10]]);
+		expect([end.missed, seqs(end)]).toEqual([[{topic: news, origin, messages: 9, isAwaited: false}], [10]]);
 		expect(gossip.status()).toMatchObject({held: 0, waiting: 0});
 	});
 
@@ -544,7 +544,7 @@ describe('repair', () => {
 		for (const peer of [other, third]) expect(step(peer, {type: 'ihavenot', topic: news, isEnd: true, gaps: [[origin, 1, 2, 8]]}).missed).toEqual([]);
 		gossip.setRemoved([origin]);
 		gossip.tick();
-		expect(take().missed).toEqual([{topic: news, origin, messages: 6}]);
+		expect(take().missed).toEqual([{topic: news, origin, messages: 6, isAwaited: true}]);
 	});
 
 	test('nobody has it any more: the stream is moved on to where the others are', () => {
@@ -555,10 +555,66 @@ describe('repair', () => {
 		const first = sent(ticks(4), 'iwant').map(({to}) => to);
 		expect(first).toEqual([origin]);
 		step(origin, no);
-		expect(step(other, no).missed).toEqual([{topic: news, origin, messages: 5}]);
+		expect(step(other, no).missed).toEqual([{topic: news, origin, messages: 5, isAwaited: false}]);
 		expect(gossip.status().waiting).toBe(0);
 		// The stamp is passed on too: one that subscribed earlier must not take it for unwanted.
 		expect(sent(step(third, {type: 'ask', topic: news, origin}), 'told')[0]?.packet.streams).toEqual([[origin, 1, 6, 5, 50]]);
+	});
+});
+
+describe('a topic that is deleted while it is read (case 14)', () => {
+	/** As the broker tells it: the deletion, the end of the subscription, and that somebody goes on. */
+	const deleteAt = ({gossip, subscribe, take}: Machine, until: number): void => {
+		gossip.deleted(news, until);
+		gossip.setSubscriptions(new Map());
+		take();
+		subscribe(until);
+	};
+
+	const missedOf = ({missed}: GossipReady): unknown[] => missed.map(({messages, isAwaited}) => [messages, isAwaited]);
+
+	test('what was on its way here is told, once, when the first of after the deletion comes', () => {
+		const one = machine({since: 5});
+		one.push(batchOf(1));
+		deleteAt(one, 100);
+		// 2 to 4 were published by one that had not heard of it: nobody has them any more.
+		const next = one.push(batchOf(5, {lamport: 110, previousLamport: 40}));
+		expect([missedOf(next), seqs(next)]).toEqual([[[3, true]], [5]]);
+		expect(missedOf(one.push(batchOf(6, {lamport: 120, previousLamport: 110})))).toEqual([]);
+	});
+
+	test('also when two deletions follow one another, and what was held or heard of is among it', () => {
+		const one = machine({since: 5});
+		one.push(batchOf(1));
+		one.push(batchOf(4));
+		one.gossip.deleted(news, 100);
+		expect(missedOf(one.take())).toEqual([[3, true]]);
+		one.gossip.setSubscriptions(new Map());
+		one.gossip.deleted(news, 300);
+		one.subscribe(300);
+		const next = one.push(batchOf(9, {lamport: 310, previousLamport: 250}));
+		expect([missedOf(next), seqs(next)]).toEqual([[[4, true]], [9]]);
+	});
+
+	test('what a peer says that it has of before the deletion is told, and not asked for', () => {
+		const one = machine({since: 5});
+		one.push(batchOf(1));
+		deleteAt(one, 100);
+		one.step(other, ihave([origin, 1, 1, 7, 70]));
+		const end = one.ticks(4);
+		expect(sent(end, 'iwant')).toEqual([]);
+		expect(missedOf(one.push(batchOf(8, {lamport: 110, previousLamport: 70})))).toEqual([]);
+	});
+
+	test('who subscribes later, or anew, waits for nothing that came before', () => {
+		const late = machine({since: 100});
+		expect(missedOf(late.push(batchOf(50, {lamport: 110, previousLamport: 90})))).toEqual([]);
+		const again = machine({since: 5});
+		again.push(batchOf(1));
+		again.subscribe(undefined);
+		again.gossip.deleted(news, 100);
+		again.subscribe(100);
+		expect(missedOf(again.push(batchOf(5, {lamport: 110, previousLamport: 40})))).toEqual([]);
 	});
 });
 

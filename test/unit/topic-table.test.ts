@@ -8,12 +8,12 @@ import {TopicTable} from '../../core/topic-table.ts';
 
 const named = (name: string): Topic => name as Topic;
 
-function create(topicsMax: number) {
+function create(topicsMax: number, isUnused: (topic: Topic) => boolean = () => true) {
 	const agreed = new Map<Topic, unknown>();
 	const calls: string[] = [];
 	let full = 0;
 	const table = new TopicTable({
-		topicsMax, agreed: () => agreed, onWritten: () => undefined, failed: error => expect.unreachable(String(error)), onFull: () => void full++,
+		topicsMax, isUnused, agreed: () => agreed, onWritten: () => undefined, failed: error => expect.unreachable(String(error)), onFull: () => void full++,
 		async openLog(topic) {
 			calls.push(`open ${topic}`);
 			return openTopicLog(new MemoryLog({segmentBytes: 1000}), () => undefined);
@@ -66,22 +66,38 @@ test('of several topics at once none is kept when one is too many (case 14)', ()
 });
 
 test('an empty topic that nobody subscribes to or uses leaves the table, and its folder goes (case 14)', async () => {
-	const {table, agreed, calls, put} = create(16);
+	const {table, agreed, calls, put} = create(16, topic => topic !== named('wanted'));
 	for (const name of ['empty', 'agreed', 'wanted', 'reserved', 'read']) table.open(named(name));
 	await put(table.open(named('holds')));
 	agreed.set(named('agreed'), {});
 	using _slot = table.reserve([named('reserved')]);
 	await table.live.get(named('read'))!.read('now', {room: () => 1024, take: items => items.length, dropped: () => undefined, failed: () => undefined});
-	await table.free(topic => topic !== named('wanted'));
+	await table.free();
 	expect([...table.live.keys()]).toEqual(['agreed', 'wanted', 'reserved', 'read', 'holds']);
 	expect(calls.filter(call => call.startsWith('remove'))).toEqual(['remove empty']);
+	await table.close();
+});
+
+test('an empty topic takes no slot: it goes at once when another one comes, and no more are open than may be (case 14)', async () => {
+	const {table, agreed, calls, put, full} = create(3, topic => topic !== named('wanted'));
+	for (const name of ['one', 'two', 'wanted']) await table.open(named(name)).holes(); // oxlint-disable-line no-await-in-loop
+	agreed.set(named('wanted'), {});
+	expect(table.slots.used).toBe(1);
+	for (const name of ['three', 'four']) {
+		using _slot = table.reserve([named(name)]);
+		await put(table.open(named(name))); // oxlint-disable-line no-await-in-loop
+	}
+
+	expect([[...table.live.keys()], table.slots.used, full()]).toEqual([['wanted', 'three', 'four'], 3, 0]);
+	expect(() => table.reserve([named('one')])).toThrow('limits.topics');
+	expect(calls.filter(call => call.startsWith('remove'))).toEqual(['remove one', 'remove two']);
 	await table.close();
 });
 
 test('a topic that is used again while its folder goes is opened behind that (case 14)', async () => {
 	const {table, calls, put} = create(16);
 	await table.open(named('a')).holes();
-	const freed = table.free(() => true);
+	const freed = table.free();
 	await put(table.open(named('a')));
 	await freed;
 	expect(calls).toEqual(['open a', 'remove a', 'open a']);

@@ -46,6 +46,7 @@ const samples: Readonly<Record<FindingReason, Sample>> = {
 	'messages-lost': [{...healthy, topics: healthy.topics.map(topic => ({...topic, missing: 2}))}],
 	'topics-full': [{...healthy, topicSlots: {used: 16, max: 16}}],
 	'bound-topics': [withBound('topics')],
+	'bound-connections': [withBound('connections')],
 	'bound-disk': [withBound('disk')],
 	'bound-open-files': [withBound('open-files')],
 	'bounds': [withBound('out-queue')],

@@ -35,6 +35,7 @@ export const pitfalls: readonly Pitfall[] = [
 	{pitfall: 'retention trusts a clock, and deletes early', mutants: ['clock-ahead-believed', 'age-by-the-wall-clock', 'age-by-the-publisher', 'age-not-in-the-record']},
 	{pitfall: 'retention forgets what it took', mutants: ['no-mark-of-what-went', 'offset-given-twice', 'retention-not-told', 'dropped-untold', 'deletion-untold', 'slow-reader-has-read', 'loss-not-told']},
 	{pitfall: 'what was deleted comes back, or what was published later goes with it', mutants: ['deleted-is-wanted', 'deletion-outside-the-snapshot', 'deletion-not-witnessed', 'deleted-is-read', 'deletion-takes-what-is-later', 'deletion-not-carried-out']},
+	{pitfall: 'who reads is not told what never came', mutants: ['readers-not-told-of-losses']},
 	{pitfall: 'messages are known by less than origin, incarnation and number; their order is not kept', mutants: ['lives-mixed-up', 'gap-passed-over', 'duplicate-delivered', 'log-not-read-back', 'since-ignored']},
 	{pitfall: 'what repairs is lost or passed over itself', mutants: ['digest-without-gaps', 'no-anti-entropy', 'silence-for-a-refusal', 'passed-means-nothing', 'passed-over-for-good']},
 	{pitfall: 'a repair sends everything', mutants: ['repair-without-budget']},

@@ -10,4 +10,5 @@ export const topicMutants: readonly Mutant[] = [
 	{name: 'deleted-is-read', pitfall: 'readers are given what was deleted as long as it is on the disk', by: 'nodes', edits: [{file: 'core/topic-log.ts', find: '				if (this.#hidden.has(batch)) {\n', replace: '				if (batch.lamport < 0) {\n'}]},
 	{name: 'deletion-takes-what-is-later', pitfall: 'what was published after a deletion goes with it, where a node heard of it late', by: 'nodes', edits: [{file: 'core/topic-hidden.ts', find: '(this.#stamps.get(first)?.latest ?? (', replace: '(this.#stamps.get(first)?.earliest ?? ('}]},
 	{name: 'deletion-not-carried-out', pitfall: 'a node that hears of a deletion keeps the messages', by: 'nodes', edits: [{file: 'core/data.ts', find: 'if (live?.hide(until)) this.#retain(', replace: 'if (live && until < 0) this.#retain('}]},
+	{name: 'readers-not-told-of-losses', pitfall: 'a node tells in an event what is lost, and who reads through it is not told', by: 'nodes', edits: [{file: 'core/data.ts', find: 'if (isAwaited) this.topics', replace: 'if (isAwaited && messages < 0) this.topics'}]},
 ];

@@ -361,7 +361,7 @@ export class Host implements Station {
 		const name = {text: defaultName('host', Number(address.split(':')[1])), isChosen: false};
 		const files = new FilePool(disk, {openMax: random.child('files').pick([4, 16, 64]), clock, onShort: () => current.node?.journal.bound('open-files')});
 		await files.makeFolder(folder);
-		const room = this.options.keepsReserve ? witness.room(this, new Reserve({files, folder, freeBytes: async () => disk.freeBytes, sizes: simReserve, say: text => witness.fullDisks.said(this, text)})) : undefined;
+		const room = this.options.keepsReserve ? witness.room(this, new Reserve({files, folder, freeBytes: async () => disk.freeBytes, freeFiles: async () => Infinity, sizes: simReserve, say: text => witness.fullDisks.said(this, text)})) : undefined;
 		await room?.tend();
 		const state = readState(disk);
 		const incarnation = state.incarnation + 1;

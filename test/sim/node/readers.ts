@@ -6,7 +6,7 @@ a chance of their own and do nothing but read, so that a run is the same with an
 import type {Node} from '../../../core/broker.ts';
 import {deliveriesOf} from '../../../core/delivery.ts';
 import type {DapssError} from '../../../core/errors.ts';
-import type {StoredBatch, Topic} from '../../../core/message.ts';
+import {lastSeq, streamKey, type StoredBatch, type StreamKey, type Topic} from '../../../core/message.ts';
 import type {From} from '../../../core/position.ts';
 import type {BatchSink, Reader} from '../../../core/reader.ts';
 import type {BatchReading} from '../../../core/remote/server.ts';
@@ -29,6 +29,12 @@ type Program = {
 	isOpen: boolean;
 	/** Told as gone, of which topic is not known yet: the next message of the topic shows it. */
 	untold: number;
+	/** The last number of each stream; messages that it was not given between two of a stream; and what it was told in all, with or without an offset. */
+	readonly last: Map<StreamKey, number>;
+	/** Where the logs ended when it had its place in them: what comes behind came while the node was subscribed for it. */
+	readonly ends: Map<Topic, number>;
+	passedOver: number;
+	told: number;
 };
 
 /** A node said that these messages are gone. */
@@ -50,6 +56,8 @@ export class Readers {
 	opened = 0;
 	/** Gone by retention before they were read. */
 	dropped = 0;
+	/** Told without an offset: they never came to the log. */
+	missed = 0;
 
 	/** @param subscribes whether a node is subscribed while somebody reads; else only what it has anyway is read. */
 	constructor(witness: Witness, random: SeededRandom, subscribes: boolean) {
@@ -113,7 +121,7 @@ export class Readers {
 		// An offset is one of a topic.
 		const wanted = typeof from === 'string' && random.chance(1, 2) ? topics : [topic];
 		const seen = new Map(wanted.map(one => [one, this.#offsets.reader({node: host.key, topic: one}, typeof from === 'number' ? from : undefined)]));
-		const program: Program = {host, node, from, seen, reading: undefined, room: random.pick([1, 10, 200]), isFull: false, isOpen: false, untold: 0};
+		const program: Program = {host, node, from, seen, reading: undefined, room: random.pick([1, 10, 200]), isFull: false, isOpen: false, untold: 0, last: new Map(), ends: new Map(), passedOver: 0, told: 0};
 		this.#programs.push(program);
 		this.opened++;
 		const sink: BatchSink = {
@@ -122,8 +130,13 @@ export class Readers {
 			dropped: messages => {
 				this.dropped += messages;
 				program.untold += messages;
+				program.told += messages;
 				// Of one topic it is known at once.
 				if (wanted.length === 1) this.#attribute(program, topic, messages);
+			},
+			missed: messages => {
+				this.missed += messages;
+				program.told += messages;
 			},
 			failed: error => {
 				// A disk that fails takes its node down; whoever reads then hears of it first.
@@ -131,7 +144,10 @@ export class Readers {
 			},
 		};
 		program.reading = this.#subscribes ? node.readBatches(wanted, from, sink) : readLogs(node, wanted, from, sink);
-		program.reading.agreed.then(() => void (program.isOpen = true), () => void (this.#programs = this.#programs.filter(other => other !== program)));
+		program.reading.agreed.then(() => {
+			program.isOpen = true;
+			for (const one of wanted) program.ends.set(one, this.#logOf(host, one)?.nextOffset ?? 0);
+		}, () => void (this.#programs = this.#programs.filter(other => other !== program)));
 	}
 
 	/** What it has no room for is left to the log, in the middle of what it is handed too. */
@@ -144,6 +160,7 @@ export class Readers {
 			const wrong = this.#witness.deletions.given(program.host, this.#logOf(program.host, item.batch.topic), item.batch);
 			if (wrong !== undefined) this.#offsets.problem ??= new Error(wrong);
 			taken++;
+			this.#expectTold(program, item);
 			const {topic} = item.batch;
 			const one = seen.get(topic)!;
 			const first = typeof from === 'number' ? Math.max(from, item.offset) : item.offset;
@@ -156,6 +173,22 @@ export class Readers {
 
 		program.isFull = program.room <= 0;
 		return taken;
+	}
+
+	/**
+	Who reads through a node that is subscribed for it misses nothing that comes meanwhile and that it was not told of: also what a deletion of the topic took before it came
+	here, for which no offset stands.
+	*/
+	#expectTold(program: Program, {batch, offset}: StoredBatch): void {
+		const {host, ends, last} = program;
+		const key = streamKey(batch);
+		// What was in the log before may be of an earlier subscription.
+		if (offset < (ends.get(batch.topic) ?? Infinity)) return;
+		const before = last.get(key);
+		last.set(key, lastSeq(batch));
+		if (before === undefined || !this.#subscribes || this.#witness.messages.isSpoilt(host)) return;
+		program.passedOver += batch.firstSeq - before - 1;
+		if (program.passedOver > program.told) this.#offsets.problem ??= new Error(`what a reader misses is told: ${host.id} gives ${key} ${batch.firstSeq} behind ${before}; ${program.passedOver} were passed over, ${program.told} told`);
 	}
 
 	/** So many messages of the topic are gone: as many must have been told. */
