@@ -52,6 +52,10 @@ describe('words', () => {
 		['status --no-server', /Expected --server ADDRESS, got --no-server: it takes a value/],
 		['status --timeout 2d', /Expected --timeout to be a time such as 500ms, 10s or 1m, at most 24h, got "2d"/],
 		['fault delay 5h', /Expected the delay to be a time .* at most 1m, got "5h"/],
+		['bench speed', /Expected bench latency, throughput, reliability, partition, failover, got "speed"/],
+		['bench failover --min-rate 100', /Expected bench failover without --min-rate, which it does not use; it takes --nodes, --runs, --max-p99/],
+		['bench throughput --rate 5', /Expected bench throughput without --rate/],
+		['bench partition --nodes 2', /Expected --nodes to be a whole number from 3 to 64, got "2"/],
 		['fault heal 5001', /Expected fault heal without more, got "5001"/],
 		['fault heal --for 3s', /Expected fault heal without --for, got "3s"/],
 		['fault drop 10 --one-way', /Expected --one-way with fault cut only, got it with fault drop/],
@@ -70,6 +74,7 @@ describe('words', () => {
 		['fault break', /Expected fault cut, delay, drop, heal/],
 		['fault delay soon', /500ms, 10s or 1m/],
 		['status --server nowhere', /Expected --server to be host:port or a port/],
+		['--bootstrap ,, --headless', /bootstrap \(--bootstrap\): Expected a list of addresses \(host:port\), got ",,"/],
 		['--port 0', /port \(--port\): Expected a whole number from 1/],
 	])('dapss-tui %s ends with 2 and says what was expected', async (line, expected) => {
 		const {code, out, err} = await dapss(line);
