@@ -52,7 +52,8 @@ export class NodeProcess {
 	/** @param program what runs `command`; Node unless something is to be put around it. */
 	constructor(port: number, command: readonly string[], keepMessages: boolean, program: string = process.execPath, env: Readonly<Record<string, string>> = {}) {
 		this.port = port;
-		this.#child = spawn(program, [...command], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...env}});
+		// When this process is killed, the pipe ends and the node with it (`entry.ts`).
+		this.#child = spawn(program, [...command], {stdio: ['ignore', 'pipe', 'pipe', 'pipe'], env: {...process.env, DAPSS_LAUNCHER_FD: '3', ...env}});
 		const {stdout, stderr} = this.#child;
 		let rest = '';
 		stdout!.setEncoding('utf8').on('data', (text: string) => {

@@ -2,11 +2,12 @@
 What a program can do with a node, whether it runs in this process (`openBroker`), in a worker thread or on another machine
 (`connect`). Names no protocol, so that another engine can stand behind the same console and commands.
 */
+export type {TopicSettings} from './topic-settings.ts';
+import type {Message, NodeId, Topic} from './message.ts';
 import type {RecordedEvent} from './observe/events.ts';
 import type {Snapshot} from './observe/snapshot.ts';
-import type {Message, NodeId, Topic} from './message.ts';
-import type {TopicPosition} from './position.ts';
-import type {TopicSettings} from './topics/command.ts';
+import type {From, TopicPosition} from './position.ts';
+import type {TopicSettings} from './topic-settings.ts';
 
 /** Why a node stopped that left its cluster. */
 export const leftReason = 'left the cluster';
@@ -22,8 +23,6 @@ export type Published = {
 
 /** A message as a reader gets it. `offset` is its place in the log of the node that it was read from. */
 export type Delivery = Message & {readonly offset: number; readonly hops: number; readonly repaired: boolean};
-
-export type From = 'now' | 'beginning' | number;
 
 /**
 A reader's messages, in delivery order, in arrays of what was there at once. Memory is bounded: a reader that falls behind is
@@ -57,7 +56,6 @@ export type FaultCommand =
 	| {readonly type: 'drop'; readonly percent: number; readonly forMs: number}
 	| {readonly type: 'heal'};
 
-export type {TopicSettings} from './topics/command.ts';
 /** What `createTopic` found: `changed` is said of one that had other settings. */
 export type TopicChange = 'created' | 'changed' | 'unchanged';
 /** `messages`: the most that one member had. `missing`: members that have not confirmed yet that it is deleted there, since they are away: they delete it when they return. */
@@ -86,7 +84,7 @@ export type Broker = AsyncDisposable & {
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable;
 	/**
 	From now on. With `messages` also those of the node's own topics, read from its log at the pace of who iterates: a `lagged` tells what retention took
-	before it was read, and nothing else is left out. `from: 'start'` begins where the node itself began to read in this life. @default without messages
+	before it was read, and nothing else is left out. A broker that outlives its server goes on at the next with what comes from then on, and says so with a `warning`. `from: 'start'` begins where the node itself began to read in this life. @default without messages
 	*/
 	events(options?: {readonly messages?: boolean; readonly from?: 'now' | 'start'}): AsyncIterable<RecordedEvent>;
 	/** Confirm with a quorum that this node sees the latest agreed state; the commit index it waited for. @throws `no-quorum`, `no-leader` */

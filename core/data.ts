@@ -9,13 +9,12 @@ on the disk. Both go on inside each side of a partition.
 import type {Published} from './api.ts';
 import type {Config} from './config.ts';
 import {DapssError} from './errors.ts';
-import type {StoredBatch} from './delivery.ts';
+import type {RefillGap} from './gossip/context.ts';
 import {createGossip, type Gossip, type GossipPacket} from './gossip/gossip.ts';
-import type {RefillGap} from './gossip/refill.ts';
 import type {Lamport} from './lamport.ts';
 import type {LiveTopic, NewBatch} from './live-topic.ts';
 import type {Random} from './machine.ts';
-import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
+import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type StoredBatch, type StreamKey, type Topic} from './message.ts';
 import type {Rejection} from './observe/events.ts';
 import {RateSampler} from './observe/rates.ts';
 import type {Clock} from './ports.ts';
@@ -25,8 +24,8 @@ import {ReadSlots} from './read-slots.ts';
 import type {BatchSink, Reader} from './reader.ts';
 import {sharesOfBudget, type Deletion, type Retention} from './retention.ts';
 import type {TopicLog} from './topic-log.ts';
+import type {TopicSettings} from './topic-settings.ts';
 import {TopicTable} from './topic-table.ts';
-import type {TopicSettings} from './topics/command.ts';
 
 export type DataIo = {
 	readonly clock: Clock;

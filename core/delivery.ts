@@ -3,10 +3,7 @@ A reader's end of a subscription: batches come in, arrays of messages go out, me
 told to `onRoom`, so that the side that feeds it (a cursor in the node's log, here or across a link) knows when to go on.
 */
 import type {Delivery, Subscription} from './api.ts';
-import {messagesOf, type Batch, type Topic} from './message.ts';
-
-/** A batch as the log of a node keeps it. `offset` is that of its first message. */
-export type StoredBatch = {readonly offset: number; readonly batch: Batch; readonly hops: number; readonly repaired: boolean};
+import {messagesOf, type StoredBatch, type Topic} from './message.ts';
 
 export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch, fromOffset = 0): Generator<Delivery> {
 	for (const message of messagesOf(batch)) {

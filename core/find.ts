@@ -29,7 +29,7 @@ export type FindOptions = {
 };
 type Secrets = Pick<Config, 'secret'> & Partial<Pick<Config, 'enableNodeAuth' | 'enableEncryption'>>;
 
-/** `name` is empty when the node has none, or runs on this machine. */
+/** `name` is empty when the node has none, or is of an earlier version. */
 export type FoundNode = {readonly address: string; readonly cluster: string; readonly id: string; readonly phase: string; readonly name: string};
 /** The node that was chosen; `clusters`: to how many of that name the members belong that were heard. */
 export type Chosen = HeardNode & {readonly clusters: number};
@@ -44,7 +44,7 @@ heard on the local network, the best first; that takes up to 2.5 seconds.
 export async function findNodes(options: {readonly cluster?: string} & Partial<Secrets> & FindOptions = {}): Promise<readonly FoundNode[]> {
 	const {cluster, secret} = options;
 	const nodes = await listNodes();
-	const local = nodes.filter(node => cluster === undefined || node.cluster === cluster).map(({address, cluster: name, id, phase}) => ({address, cluster: name, id, phase, name: ''})).toSorted((a, b) => Number(b.phase === 'running') - Number(a.phase === 'running'));
+	const local = nodes.filter(node => cluster === undefined || node.cluster === cluster).map(({address, cluster: of, id, phase, name}) => ({address, cluster: of, id, phase, name})).toSorted((a, b) => Number(b.phase === 'running') - Number(a.phase === 'running'));
 	if (local.length > 0 || cluster === undefined || secret === undefined || !isSearched(options)) return local;
 	await using search = await searchFor({...options, cluster, secret}, Infinity);
 	const found: FoundNode[] = [];

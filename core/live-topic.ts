@@ -4,8 +4,7 @@ One live topic on this node: its log and those who read it. What is appended is 
 
 The log opens in the background when a topic is first used; appends made before wait in order.
 */
-import type {StoredBatch} from './delivery.ts';
-import type {Batch, Topic} from './message.ts';
+import type {Batch, StoredBatch, Topic} from './message.ts';
 import {Seen, type StreamPosition, type TopicPosition} from './position.ts';
 import {ReadSlots} from './read-slots.ts';
 import {Reader, type BatchSink} from './reader.ts';

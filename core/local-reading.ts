@@ -2,12 +2,12 @@
 Reading through a node: the node is subscribed while somebody reads, each topic has a cursor, and what a reader in this process has
 not taken yet is bounded, like that of a reader across a link.
 */
-import type {From, SubscribeOptions, Subscription} from './api.ts';
+import type {SubscribeOptions, Subscription} from './api.ts';
 import type {Data} from './data.ts';
-import {DeliveryQueue, type StoredBatch} from './delivery.ts';
+import {DeliveryQueue} from './delivery.ts';
 import type {Interests} from './interests.ts';
-import type {Topic} from './message.ts';
-import {positionsMax, type TopicPosition} from './position.ts';
+import type {StoredBatch, Topic} from './message.ts';
+import {positionsMax, type Place, type TopicPosition} from './position.ts';
 import type {BatchSink, Reader} from './reader.ts';
 import type {BatchReading} from './remote/server.ts';
 
@@ -15,9 +15,6 @@ export type ReadableNode = {readonly interests: Interests; readonly data: Data; 
 
 /** Bytes that a reader in this process may leave unread before it is served from the log. */
 const unreadBytesMax = 8 * 1024 * 1024;
-
-/** A place in this node's logs; or one that is told in words that other nodes understand (`agreed` of the reading), and may come from another node. */
-export type Place = From | {readonly from: From; readonly after?: readonly TopicPosition[] | undefined};
 
 /** Batches, as they are stored, into a sink. */
 export function readBatches({interests, data}: ReadableNode, given: readonly Topic[], place: Place, sink: BatchSink): BatchReading {

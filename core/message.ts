@@ -270,3 +270,6 @@ function topicAt(view: Buffer, start: number, end: number): Topic | undefined {
 	topicCache.set(key, parsed);
 	return parsed;
 }
+
+/** A batch as the log of a node keeps it. `offset` is that of its first message. */
+export type StoredBatch = {readonly offset: number; readonly batch: Batch; readonly hops: number; readonly repaired: boolean};

@@ -209,8 +209,13 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	current.node = running;
 	for (const event of early) running.journal.record(event);
 	running.onPhase = () => {
-		void registration?.update({phase: running.phase, clusterId: running.clusterId}).catch(() => undefined);
+		void registration?.update({phase: running.phase, clusterId: running.clusterId, name: running.control.topics.name(identity.id)}).catch(() => undefined);
 		if (running.phase === 'running') void resignations.settle().catch(() => undefined);
+	};
+
+	const named = resources.use(running.journal.watch());
+	named.onNews = () => {
+		for (const event of named.take()) if (event.type === 'named' && event.id === identity.id) void registration?.update({name: event.name}).catch(() => undefined);
 	};
 
 	void running.closed.then(async () => {

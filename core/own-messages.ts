@@ -2,8 +2,8 @@
 The messages of a node's own topics, for those who follow its events. Each follower is a set of cursors in the logs, one a topic, like any other
 reader: it takes as long as it needs, holds a bounded number of bytes, and gets everything that is written while the node is subscribed.
 */
-import {deliveriesOf, type StoredBatch} from './delivery.ts';
-import type {Topic} from './message.ts';
+import {deliveriesOf} from './delivery.ts';
+import type {StoredBatch, Topic} from './message.ts';
 import type {BrokerEvent} from './observe/events.ts';
 import type {Clock} from './ports.ts';
 import type {BatchSink, Reader} from './reader.ts';

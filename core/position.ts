@@ -6,8 +6,14 @@ Of a stream that is not named the reader has what was stamped at or before `sinc
 */
 import type {NodeId, StreamKey, Topic} from './message.ts';
 
+/** Where a reader begins in a node's own log: with what comes, with the oldest message, or with an offset. */
+export type From = 'now' | 'beginning' | number;
+
 export type StreamPosition = readonly [origin: NodeId, incarnation: number, seq: number];
 export type TopicPosition = {readonly topic: Topic; readonly since: number; readonly streams: readonly StreamPosition[]};
+
+/** A place in this node's logs; or one that is told in words that other nodes understand (`agreed` of the reading), and may come from another node. */
+export type Place = From | {readonly from: From; readonly after?: readonly TopicPosition[] | undefined};
 
 /** Streams in the positions of one subscription, over all its topics. */
 export const positionsMax = 16_384;

@@ -3,7 +3,7 @@ A reader of one topic is a cursor in the topic's log. While it keeps up it is ha
 is full it stops, and later goes on from the log, where its cursor points. The cursor never passes what the sink has not taken. So a slow
 reader costs nothing but the disk it reads, and loses only what retention takes away, which is counted.
 */
-import type {StoredBatch} from './delivery.ts';
+import type {StoredBatch} from './message.ts';
 import type {ReadSlots} from './read-slots.ts';
 
 /** Where batches go. A sink that is full says so by its `room`, or by taking less than it is offered: `Reader.resume` starts the reader again. */

@@ -7,19 +7,25 @@ gives in a long time. Who applies the deletion stamps later than it, so what a n
 */
 import type {DeletedTopic, TopicChange} from './api.ts';
 import type {Control} from './control.ts';
+import type {Data} from './data.ts';
 import {DapssError} from './errors.ts';
+import type {Interests} from './interests.ts';
 import {lamportMax, type Lamport} from './lamport.ts';
 import {parseTopic, type NodeId, type Topic} from './message.ts';
-import type {OwnSubscriptionsOptions} from './own-subscriptions.ts';
 import {keptText} from './observe/kept-words.ts';
 import {topicText} from './observe/topic-text.ts';
 import {topicNamed} from './topic-named.ts';
-import {parseSettings, type Command, type TopicSettings} from './topics/command.ts';
+import type {TopicSettings} from './topic-settings.ts';
+import {parseSettings, type Command} from './topics/command.ts';
 import {retainAgeRange, retainBytesRange} from './topics/retention-bounds.ts';
 import {isSame, topicsProtocol} from './topics/topics.ts';
 import {decodeControl} from './wire.ts';
 
-export type TopicAdminOptions = Pick<OwnSubscriptionsOptions, 'data' | 'interests' | 'keeping'> & {
+export type TopicAdminOptions = {
+	readonly data: Data;
+	readonly interests: Interests;
+	/** The state of the node, which names its own topics. */
+	readonly keeping: {save(): Promise<void>};
 	readonly self: NodeId;
 	readonly control: Control;
 	readonly lamport: Lamport;

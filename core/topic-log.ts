@@ -3,9 +3,8 @@ The messages of one topic on one node, in the order they were delivered. An offs
 retention, so that a reader's place has the same meaning as long as the node lives. (Where the disk lost messages to damage, their offsets
 are empty until peers have given them back.) What is written lies in a `Log` (`topic-record.ts`), what is known of it in memory is sparse (`topic-index.ts`).
 */
-import type {StoredBatch} from './delivery.ts';
 import {DapssError} from './errors.ts';
-import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from './message.ts';
+import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StoredBatch, type StreamKey, type Topic} from './message.ts';
 import type {Appended, Log} from './ports.ts';
 import {streamOf, type Seen, type StreamPosition} from './position.ts';
 import {segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';

@@ -9,8 +9,7 @@ the stream was ever read, and pull it from other nodes again; and an emptied log
 
 A **fill** is a batch that damage had taken and a peer gave back: its offset lies in a hole before it (`topic-fills.ts`).
 */
-import type {StoredBatch} from './delivery.ts';
-import {decodeBatch, decodeStoredHeader, newerBatch, type Batch, type BatchHeader, type NodeId, type Topic} from './message.ts';
+import {decodeBatch, decodeStoredHeader, newerBatch, type Batch, type BatchHeader, type NodeId, type StoredBatch, type Topic} from './message.ts';
 
 /** A stream of which nothing is kept: where it goes on. */
 export type GoneStream = {readonly origin: NodeId; readonly incarnation: number; readonly next: number; readonly lamport: number};

@@ -8,8 +8,7 @@ never had a message.
 */
 import {DapssError} from './errors.ts';
 import {LiveTopic} from './live-topic.ts';
-import type {StoredBatch} from './delivery.ts';
-import type {Topic} from './message.ts';
+import type {StoredBatch, Topic} from './message.ts';
 import type {ReadSlots} from './read-slots.ts';
 import type {TopicLog} from './topic-log.ts';
 

@@ -2,12 +2,13 @@
 Questions to the one who runs a command, on a terminal.
 */
 import {linesOf} from './batches.ts';
-import {interruptible, type Context} from './context.ts';
+import {interruptible} from './interruptible.ts';
+import type {Terminal} from './terminal.ts';
 
 const answerBytesMax = 1024;
 
 /** The answer, a line; empty at the end of the input. @throws `interrupted` */
-export async function answerTo(question: string, {terminal, signal}: Context): Promise<string> {
+export async function answerTo(question: string, {terminal, signal}: {readonly terminal: Pick<Terminal, 'say' | 'stdin'>; readonly signal: AbortSignal}): Promise<string> {
 	terminal.say(question);
 	return interruptible(firstLine(terminal.stdin), signal);
 }

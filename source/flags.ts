@@ -46,6 +46,7 @@ export const flagTable = {
 	force: {type: 'boolean', text: 'also while nodes are subscribed, which ends their subscriptions, and when only nodes that are away may have the topic'},
 	yes: {type: 'boolean', text: 'do not ask'},
 	watch: {type: 'boolean', text: 'go on with what happens from now on'},
+	messages: {type: 'boolean', text: 'with --watch: also the messages of the topics that the node itself subscribes to'},
 	for: {type: 'string', value: 'TIME', text: 'how long the fault lasts (10s)'},
 	oneWay: {type: 'boolean', text: 'cut only what the first group sends to the second'},
 	nodes: {type: 'string', value: 'N', text: 'nodes of the benchmark (3)'},

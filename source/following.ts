@@ -5,7 +5,8 @@ the network, or at the same one when it is back. Each loss, and what they are co
 import {canonicalAddress, lastBehind} from '../core/address.ts';
 import type {FollowedBroker, LinkNews} from '../core/api.ts';
 import {printable} from '../core/observe/printable.ts';
-import {reach, type Context, type Reaching, type ReachOptions} from './context.ts';
+import type {Context, Reaching} from './context.ts';
+import {reach, type ReachOptions} from './reach.ts';
 import {timeText} from './units.ts';
 
 export type FollowOptions = Pick<ReachOptions, 'topics'> & {

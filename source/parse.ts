@@ -23,6 +23,7 @@ export function parseArguments(argv: readonly string[], version: string): Parsed
 	}
 
 	const flags = checkFlags(command, given);
+	checkWordFlags(command, rest[0], flags);
 	return {command, input: rest, flags, output: outputOf(command, flags.output)};
 }
 
@@ -49,6 +50,14 @@ function checkFlags(command: Command, given: Readonly<Record<string, unknown>>):
 	}
 
 	return flags;
+}
+
+/** A flag that another word takes would do nothing here. */
+function checkWordFlags({name, words = [], wordFlags = {}}: Command, word: string | undefined, flags: Flags): void {
+	if (word === undefined || !words.includes(word)) return; // The command says what it expects.
+	const taken = wordFlags[word] ?? [];
+	const wrong = Object.values(wordFlags).flat().find(flag => flags[flag] !== undefined && !taken.includes(flag));
+	if (wrong !== undefined) throw new DapssError('usage', `${written(wrong)} is no flag of ${name} ${word}`);
 }
 
 function outputOf(command: Command, given: string | undefined): Format {

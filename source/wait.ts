@@ -1,7 +1,7 @@
 /**
 `--wait`: how long a command waits for what is to come, once it has reached a node. `--timeout` bounds reaching it.
 */
-import type {Context} from './context.ts';
+import type {Flags} from './flags.ts';
 import {parseDuration} from './values.ts';
 
 /** Aborts when the command is to end: by a signal, because nobody reads any more, or (`over`) because the time of `--wait` is over. */
@@ -9,7 +9,7 @@ export class Wait implements Disposable {
 	readonly signal: AbortSignal;
 	readonly #timer: NodeJS.Timeout | undefined;
 
-	constructor({flags, signal}: Pick<Context, 'flags' | 'signal'>, whenMissing?: string) {
+	constructor({flags, signal}: {readonly flags: Pick<Flags, 'wait'>; readonly signal: AbortSignal}, whenMissing?: string) {
 		const text = flags.wait ?? whenMissing;
 		const over = new AbortController();
 		this.#timer = text === undefined ? undefined : setTimeout(() => over.abort('over'), parseDuration(text, '--wait'));

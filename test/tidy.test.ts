@@ -8,7 +8,7 @@ import {dirname, join, relative, resolve} from 'node:path';
 import {expect, test} from 'vitest';
 
 const root = resolve(import.meta.dirname, '..');
-const linesMax = 550;
+const linesMax = 600;
 
 type Import = {readonly from: string; readonly to: string; readonly isType: boolean; readonly isLazy: boolean};
 
@@ -78,7 +78,7 @@ test('sockets, disks, threads and processes are used at the edges only', () => {
 });
 
 test('machines never import one another, nor anything that runs', () => {
-	const shared = new Set(['core/message.ts', 'core/machine.ts', 'core/lamport.ts', 'core/codec.ts', 'core/ports.ts', 'core/config.ts', 'core/errors.ts', 'core/membership/node-name.ts']);
+	const shared = new Set(['core/message.ts', 'core/machine.ts', 'core/lamport.ts', 'core/codec.ts', 'core/ports.ts', 'core/config.ts', 'core/errors.ts', 'core/membership/node-name.ts', 'core/topic-settings.ts']);
 	const wrong = imports.filter(({from, to, isType}) => {
 		const machine = machineOf(from);
 		if (machine === undefined || isIn(to, `core/${machine}`) || shared.has(to)) return false;

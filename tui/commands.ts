@@ -10,21 +10,8 @@ import {printable} from '../core/observe/printable.ts';
 import type {MemberSnapshot} from '../core/observe/snapshot.ts';
 import type {PaneId} from './layout.ts';
 import {lastWordStart, quoteWord, topicsOf, wordAt, wordsOf} from './line.ts';
-import type {ConsoleCommand} from './source.ts';
 import {topicWish} from './topicWish.ts';
-
-export type Report = 'status' | 'check' | 'leader' | 'counters';
-export type Wish =
-	| {readonly type: 'run'; readonly command: ConsoleCommand}
-	| {readonly type: 'focus'; readonly pane: PaneId}
-	| {readonly type: 'report'; readonly report: Report}
-	| {readonly type: 'help'}
-	| {readonly type: 'quit' | 'leave'}
-	| {readonly type: 'filter'; readonly text: string}
-	| {readonly type: 'pause'}
-	| {readonly type: 'zoom'}
-	| {readonly type: 'nothing'}
-	| {readonly type: 'problem'; readonly text: string};
+import type {Report, Wish} from './wish.ts';
 
 type Word = {readonly usage: string; readonly help: string; readonly parse: (rest: string, context: CommandContext) => Wish};
 /** Members that a command may call by name, by address, by port or by the first digits of the id. */
@@ -44,6 +31,7 @@ export const words: Readonly<Record<string, Word>> = {
 	topics: pane('topics', 'topics and subscriptions'),
 	topic: {usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME yes [--force] | list', help: 'topics that stay, and their end', parse: topicWish},
 	check: report('check', 'what is well and what is not, and what to do'),
+	doctor: {usage: '', help: 'the machine of this console: what is not as it should be, and what helps', parse: () => ({type: 'doctor'})},
 	events: pane('events', 'what happened'),
 	raft: pane('raft', 'agreement'),
 	messages: pane('messages', 'the feed'),

@@ -14,7 +14,7 @@ import {Alerts, Header, hintSpans, TooSmall} from './panes/bars.tsx';
 import {Overlay, overlayText} from './panes/overlay.tsx';
 import {Pane} from './panes/pane.tsx';
 import {quitLines, quitQuestion} from './quit.ts';
-import type {ConsoleSource} from './source.ts';
+import type {ConsoleSource, Examination} from './source.ts';
 import {initialState, reduce, typed, type ConsoleState} from './state.ts';
 import {ThemeContext, type Theme} from './theme.ts';
 import {Boundary} from './widgets/boundary.tsx';
@@ -29,6 +29,8 @@ export type ConsoleProps = {
 	readonly isRemote: boolean;
 	readonly keymap: Keymap;
 	readonly theme: Theme;
+	/** Examine the machine for `:doctor`; never rejects. */
+	readonly examine?: (() => Promise<Examination>) | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 };
 
@@ -37,7 +39,7 @@ export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyCon
 	return prompt ? 'prompt' : (overlay ? 'overlay' : 'panes');
 }
 
-export function Console({source, title, isReadonly, isRemote, keymap, theme, onExit}: ConsoleProps): ReactNode {
+export function Console({source, title, isReadonly, isRemote, keymap, theme, examine, onExit}: ConsoleProps): ReactNode {
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const {columns, rows} = useWindowSize();
 	const [state, setState] = useState<ConsoleState>(() => ({...initialState, notice: keymap.problems[0] === undefined ? undefined : {tone: 'warning', text: keymap.problems[0]}}));
@@ -55,6 +57,7 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, onE
 		for (const effect of effects) {
 			if (effect.type === 'exit') onExit(effect.how);
 			else if (effect.type === 'change') current.current = reduce(current.current, effect.action);
+			else if (effect.type === 'examine') lookAtMachine();
 			else run(effect.command);
 		}
 
@@ -74,6 +77,18 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, onE
 			const result = await source.run(command);
 			if (command.type === 'leave' && result.ok) return onExit('left');
 			apply([{type: 'change', action: {type: 'notice', notice: {tone: result.ok ? 'good' : 'bad', text: result.text}}}]);
+		})();
+	};
+
+	// One at a time: a window that is closed and opened again waits for the same.
+	const isExamining = useRef(false);
+	const lookAtMachine = (): void => {
+		if (isExamining.current) return;
+		isExamining.current = true;
+		void (async () => {
+			const examination = await examine?.() ?? {problem: 'this console has nothing to examine it with; run `dapss-tui doctor`'};
+			isExamining.current = false;
+			apply([{type: 'change', action: {type: 'examined', examination}}]);
 		})();
 	};
 

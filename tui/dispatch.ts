@@ -17,6 +17,8 @@ import {indexOfSelected, isListPane, type ConsoleAction, type ConsoleState, type
 export type Effect =
 	| {readonly type: 'change'; readonly action: ConsoleAction}
 	| {readonly type: 'run'; readonly command: ConsoleCommand}
+	/** Examine the machine; the window for it is open. */
+	| {readonly type: 'examine'}
 	| {readonly type: 'exit'; readonly how: 'quit' | 'interrupted'};
 
 export type Situation = {
@@ -38,6 +40,7 @@ const nothing: readonly Effect[] = [];
 
 export const readonlyRefusal = 'Read-only console: it looks, but changes and publishes nothing';
 
+const elsewhereRefusal = 'Attached: `dapss-tui doctor` examines the machine that it runs on, so run it on the node\'s';
 const detachedRefusal = 'Attached: leave by `dapss-tui leave --server ADDRESS`; q ends this console only';
 
 export function act(action: Action, state: ConsoleState, situation: Situation): readonly Effect[] {
@@ -141,6 +144,7 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 			...(wish.report === 'check' ? [{type: 'run', command: {type: 'confirm'}} as const] : nothing),
 		];
 		case 'help': return change({type: 'overlay', overlay: {type: 'help', scroll: 0}});
+		case 'doctor': return situation.isRemote ? warn(elsewhereRefusal) : [...change({type: 'overlay', overlay: {type: 'doctor', examination: undefined, scroll: 0}}), {type: 'examine'}];
 		case 'quit': return situation.isRemote || situation.isLost ? [{type: 'exit', how: 'quit'}] : change({type: 'ask-quit'});
 		case 'leave': return situation.isRemote ? warn(detachedRefusal) : change({type: 'ask-quit'});
 		case 'filter': return isListPane(state.focus) ? change({type: 'filter', pane: state.focus, text: wish.text}) : warn(`Nothing to filter here: ${state.focus} is no list`);

@@ -5,7 +5,7 @@ off, line wrap on; then, if something failed, the error. Import this file lazily
 import {render, type Instance} from 'ink';
 import {Console} from './console.tsx';
 import {buildKeymap, type KeyOverrides} from './keymap.ts';
-import type {ConsoleSource} from './source.ts';
+import type {ConsoleSource, Examination} from './source.ts';
 import {chooseTheme, type ThemePreferences} from './theme.ts';
 
 export type ConsolePreferences = {
@@ -22,6 +22,8 @@ export type RunConsoleOptions = {
 	readonly readonly: boolean;
 	/** Attached to a node that runs elsewhere: leaving does not stop it. */
 	readonly remote: boolean;
+	/** Examine the machine for `:doctor`, apart from this process; never rejects. */
+	readonly examine?: (() => Promise<Examination>) | undefined;
 	readonly stdin?: NodeJS.ReadStream;
 	readonly stdout?: NodeJS.WriteStream;
 	readonly preferences: ConsolePreferences;
@@ -40,7 +42,7 @@ Show the console until the user leaves it.
 @throws what went wrong in the console itself or elsewhere in the process, after the terminal is restored; an `Error` when input or output is no
 terminal
 */
-export async function runConsole({source, title = 'dapss-tui', readonly, remote, stdin = process.stdin, stdout = process.stdout, preferences}: RunConsoleOptions): Promise<ConsoleExit> {
+export async function runConsole({source, title = 'dapss-tui', readonly, remote, examine, stdin = process.stdin, stdout = process.stdout, preferences}: RunConsoleOptions): Promise<ConsoleExit> {
 	if (!stdout.isTTY || !stdin.isTTY) throw new Error('Expected a terminal for input and output; without one use --headless');
 	const ended = Promise.withResolvers<ConsoleExit>();
 	const finish = (how: ConsoleExit): void => ended.resolve(how);
@@ -65,7 +67,7 @@ export async function runConsole({source, title = 'dapss-tui', readonly, remote,
 		app = render(
 			<Console
 				source={source} title={title} isReadonly={readonly} isRemote={remote}
-				keymap={buildKeymap(preferences.keymap)} theme={chooseTheme(preferences.theme ?? {}, process.env)} onExit={finish}
+				keymap={buildKeymap(preferences.keymap)} theme={chooseTheme(preferences.theme ?? {}, process.env)} examine={examine} onExit={finish}
 			/>,
 			{stdin, stdout, alternateScreen: true, incrementalRendering: true, maxFps: 30, patchConsole: true, exitOnCtrlC: false, interactive: true},
 		);

@@ -1,16 +1,19 @@
 /**
-Text that lies over the panes: `:status`, `:check`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
+Text that lies over the panes: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
 */
 import {findingsOf} from '../core/observe/findings.ts';
+import {hasOwnRetention, keptText} from '../core/observe/kept-words.ts';
 import {shortId, type Label} from '../core/observe/node-label.ts';
 import {printable, printableBytes, wrapCells} from '../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../core/observe/snapshot.ts';
 import type {Span} from './columns.ts';
-import {words, type Report} from './commands.ts';
+import {words} from './commands.ts';
 import {keySign, sections, type Keymap} from './keymap.ts';
 import {partitionSentences, partitionTimes} from './partitionView.ts';
 import {leaderWords, quorumWords, raftLines} from './raftView.ts';
+import type {Examination, ExaminedCheck} from './source.ts';
 import type {Tone} from './theme.ts';
+import type {Report} from './wish.ts';
 import {age, brief, bytes, clockTime, count, duration, names, plural, roundTrip, stateTones, wrapWords} from './words.ts';
 
 export type Line = readonly Span[];
@@ -79,6 +82,29 @@ export function checkLines(snapshot: Snapshot): readonly Line[] {
 	];
 }
 
+const checkMarks: Readonly<Record<ExaminedCheck['level'], readonly [string, Tone]>> = {ok: ['ok   ', 'good'], warning: ['WARN ', 'warning'], problem: ['BAD  ', 'bad']};
+
+/** What is wrong stands first. */
+export function examinationLines(examination: Examination | undefined, width: number): readonly Line[] {
+	if (!examination) return [[{text: 'The machine is examined: other nodes are listened for, and the disk is timed …', tone: 'muted'}]];
+	const cells = Math.max(20, width - 6);
+	const wrapped = (text: string, tone: Tone, first: Span, rest = ' '.repeat(5)): readonly Line[] => wrapWords(printable(text), cells).flatMap(line => wrapCells(line, cells, 8)).map((line, index): Line => [index === 0 ? first : {text: rest, tone}, {text: line, tone}]);
+	if ('problem' in examination) return wrapped(`The machine could not be examined: ${examination.problem}`, 'plain', {text: 'BAD  ', tone: 'bad'});
+	const {summary, checks, left} = examination;
+	const badFirst = (['problem', 'warning', 'ok'] as const).flatMap(level => checks.filter(check => check.level === level));
+	return [
+		...wrapped(summary, 'title', {text: '', tone: 'title'}, ''), empty,
+		...badFirst.flatMap(({code, level, reason, found, remedy}) => {
+			const [mark, tone] = checkMarks[level];
+			return [
+				...wrapped(`${code}${reason === null ? '' : ` (${reason})`}: ${found}`, 'plain', {text: mark, tone}),
+				...(remedy === null ? [] : wrapped(`→ ${remedy}`, 'muted', {text: ' '.repeat(5), tone: 'muted'})),
+			];
+		}),
+		...(left.length === 0 ? [] : [empty, ...wrapped(`Not looked at, since it depends on what is wrong: ${left.join(', ')}`, 'muted', {text: '', tone: 'muted'}, '')]),
+	];
+}
+
 function counterLines({counters, gossip}: Snapshot): readonly Line[] {
 	const table = (values: Readonly<Record<string, number>>): readonly Line[] => {
 		const entries = Object.entries(values).toSorted((a, b) => b[1] - a[1]);
@@ -130,6 +156,7 @@ export function topicLines(topic: TopicSnapshot | undefined, key: string, width:
 		field('subscribers', `${topic.subscribers.length}`),
 		...wrapWords(names(topic.subscribers, label, topic.subscribers.length), Math.max(10, width - 14)).map(text => field('', text.trim())),
 		field('retained', `${plural(topic.messages, 'message')}, ${bytes(topic.bytes)}`),
+		field('kept', topic.retention ? `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ', as the node is configured'}` : 'not told by a node of an earlier version'),
 		field('delivered', `${count(topic.delivered)} since the start, ${brief(topic.rates?.delivered ?? topic.perSecond)}/s`),
 		field('stored', `${brief(topic.perSecond)}/s${topic.rates ? `, of which published here ${brief(topic.rates.published)}/s; ${bytes(topic.rates.bytes)}/s` : ''}`),
 		field('held', `${count(topic.held)} waiting for an earlier message`, topic.held > 0 ? 'warning' : 'plain'),

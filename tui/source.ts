@@ -24,6 +24,10 @@ export type ConsoleSource = {
 	run(command: ConsoleCommand): Promise<CommandResult>;
 };
 
+/** What was found of the machine that the console runs on, as `dapss-tui doctor -o json` says it; raw text. `problem`: it could not be examined, and why. */
+export type Examination = {readonly summary: string; readonly checks: readonly ExaminedCheck[]; readonly left: readonly string[]} | {readonly problem: string};
+export type ExaminedCheck = {readonly code: string; readonly level: 'ok' | 'warning' | 'problem'; readonly reason: string | null; readonly found: string; readonly remedy: string | null};
+
 export type CommandResult = {readonly ok: boolean; readonly text: string};
 
 export type ConsoleCommand =

@@ -3,9 +3,10 @@ What only the console knows: focus, selection, filter, pause, the draft in the p
 of the node is not in here, so a command gives along what it needs of it (the keys of the rows, the topic under the cursor).
 */
 import type {MessageSnapshot} from '../core/observe/snapshot.ts';
-import type {Report} from './commands.ts';
 import {paneIds, type PaneId} from './layout.ts';
+import type {Examination} from './source.ts';
 import type {Tone} from './theme.ts';
+import type {Report} from './wish.ts';
 
 /** Panes with rows to select and filter. */
 export type ListPane = 'peers' | 'topics' | 'messages' | 'events';
@@ -32,6 +33,8 @@ export type Prompt = {
 export type Overlay =
 	| {readonly type: 'help'; readonly scroll: number}
 	| {readonly type: 'report'; readonly report: Report; readonly scroll: number}
+	/** `undefined` while the machine is examined. */
+	| {readonly type: 'doctor'; readonly examination: Examination | undefined; readonly scroll: number}
 	| {readonly type: 'message'; readonly message: MessageSnapshot; readonly scroll: number}
 	| {readonly type: 'peer' | 'topic'; readonly key: string; readonly scroll: number};
 
@@ -67,6 +70,8 @@ export type ConsoleAction =
 	| {readonly type: 'filter'; readonly pane: ListPane; readonly text: string}
 	| {readonly type: 'overlay'; readonly overlay: Overlay}
 	| {readonly type: 'scroll'; readonly to: number}
+	/** Shown when its window is still open. */
+	| {readonly type: 'examined'; readonly examination: Examination}
 	| {readonly type: 'overlay-close'}
 	| {readonly type: 'ask-quit'}
 	| {readonly type: 'stay'}
@@ -123,6 +128,7 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 		case 'filter': return filtered(state, action.pane, action.text);
 		case 'overlay': return {...state, overlay: action.overlay, prompt: undefined, notice: undefined};
 		case 'scroll': return state.overlay ? {...state, overlay: {...state.overlay, scroll: Math.max(0, action.to)}} : state;
+		case 'examined': return state.overlay?.type === 'doctor' ? {...state, overlay: {...state.overlay, examination: action.examination}} : state;
 		case 'overlay-close': return {...state, overlay: undefined};
 		case 'ask-quit': return {...state, confirmsQuit: true, overlay: undefined, prompt: undefined, notice: undefined};
 		case 'stay': return {...state, confirmsQuit: false};

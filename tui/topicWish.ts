@@ -3,8 +3,8 @@ The `:topic` line: a topic to create, or to delete. Pure.
 */
 import type {TopicSettings} from '../core/api.ts';
 import {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../core/observe/kept-words.ts';
-import type {Wish} from './commands.ts';
 import {quoteWord, wordsOf} from './line.ts';
+import type {Wish} from './wish.ts';
 
 const problem = (text: string): Wish => ({type: 'problem', text});
 const usage = 'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`';

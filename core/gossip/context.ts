@@ -5,8 +5,10 @@ import type {Config} from '../config.ts';
 import type {Outbound, Random} from '../machine.ts';
 import type {Batch, NodeId, Topic} from '../message.ts';
 import type {GossipPacket, Want} from './packet.ts';
-import type {RefillGap} from './refill.ts';
 import type {Arrival} from './streams.ts';
+
+/** Sequence numbers, both ends included. `isFirst`: the stream may begin later than that. `isLast`: it may end sooner, and goes on behind what was lost. */
+export type RefillGap = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly isFirst: boolean; readonly isLast: boolean};
 
 export type GossipOptions = {
 	readonly self: NodeId;

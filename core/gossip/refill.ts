@@ -8,12 +8,9 @@ A stream of which nothing is known behind the hole stands still meanwhile (`isLa
 an end in any case: what is not here by then is released as new.
 */
 import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
-import type {Context} from './context.ts';
+import type {Context, RefillGap} from './context.ts';
 import {wantsMax, type PacketOf, type Want} from './packet.ts';
 import type {Stream, Streams} from './streams.ts';
-
-/** Sequence numbers, both ends included. `isFirst`: the stream may begin later than that. `isLast`: it may end sooner, and goes on behind what was lost. */
-export type RefillGap = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly isFirst: boolean; readonly isLast: boolean};
 
 type Piece = RefillGap & {next: number; readonly refusals: Map<NodeId, number>; /** Times that everybody had said no. */ rounds: number};
 type Job = {readonly topic: Topic; readonly pieces: readonly Piece[]; found: Batch[]; bytes: number; /** Did not answer in this cycle. */ readonly tried: Set<NodeId>; dueTick: number; cycles: number; /** Of the first question. */ sinceTick: number | undefined};

@@ -42,6 +42,8 @@ export type Refusal = {
 	readonly reason: string;
 	/** With `same-node`: of the process that the cluster has agreed on. A process of a later incarnation knows more than who refuses it. */
 	readonly incarnation?: number | undefined;
+	/** Who refuses knew that this call would come: it is counted and no event. Not sent. */
+	readonly isExpected?: boolean;
 };
 export type RefusalCode =
 	/** `itself`: this very process answers at that address. `same-node`: another process with this node's identity. */

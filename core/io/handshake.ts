@@ -153,7 +153,11 @@ export class Handshake {
 		if (expect !== undefined && hello.id !== expect) return this.#refuse('identity', `${name} is ${hello.id ?? 'a client'}, not the node ${expect} that was expected there`);
 		const refusal = admit?.(hello);
 		if (refusal === 'silence') return {type: 'continue', send: []}; // Its time will run out.
-		if (refusal) return this.#refuse(refusal.code, refusal.reason, refusal.incarnation);
+		if (refusal) {
+			const refused = this.#refuse(refusal.code, refusal.reason, refusal.incarnation);
+			return refusal.isExpected ? {...refused, refusal: {...refused.refusal, isExpected: true}} : refused;
+		}
+
 
 		this.#theirs = {payload, said, hello};
 		return {type: 'continue', send: side === 'listener' ? [this.#hello, this.#proof(payload)] : []};
@@ -205,7 +209,7 @@ export class Handshake {
 		return hash.digest();
 	}
 
-	#refuse(code: RefusalCode, reason: string, incarnation?: number): Outcome {
+	#refuse(code: RefusalCode, reason: string, incarnation?: number): Outcome & {type: 'refused'} {
 		return {...this.#by('us', code, reason), send: [encodeRefusal({code, reason, incarnation}, this.#options.local, this.#protocolsFor('node'))]};
 	}
 

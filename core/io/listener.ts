@@ -199,7 +199,7 @@ class ChannelServer implements Listener {
 		} catch (error) {
 			if (error instanceof RefusedError) {
 				this.#transport.refusals.add(error.refusal.code);
-				if (!['malformed', 'duplicate', 'busy'].includes(error.refusal.code)) this.#say(stranger, error.refusal.code, error.refusal.reason);
+				if (!error.refusal.isExpected && !['malformed', 'duplicate', 'busy'].includes(error.refusal.code)) this.#say(stranger, error.refusal.code, error.refusal.reason);
 				stranger.why = 'told';
 			} else this.#drop(stranger, 'malformed');
 		}

@@ -80,6 +80,8 @@ class LinkMesh implements Mesh {
 	readonly #guests = new Set<Channel>();
 	readonly #closedStats = {sentBytes: 0, receivedBytes: 0};
 	#removed: ReadonlySet<NodeId> = new Set();
+	/** Of those that were removed: the life in which they were linked then. */
+	#parted: ReadonlyMap<NodeId, number> = new Map();
 	#listener: Listener | undefined;
 	#isClosed = false;
 
@@ -132,6 +134,10 @@ class LinkMesh implements Mesh {
 
 	setRemoved(ids: readonly NodeId[]): void {
 		this.#removed = new Set(ids);
+		this.#parted = new Map(ids.flatMap(id => {
+			const incarnation = this.#links.get(id)?.channel?.remote.incarnation ?? this.#parted.get(id);
+			return incarnation === undefined ? [] : [[id, incarnation] as const];
+		}));
 		for (const id of ids) this.#forget(id, 'removed from the cluster');
 	}
 
@@ -229,7 +235,8 @@ class LinkMesh implements Mesh {
 		const {clusterId} = hello();
 		// First: what another cluster has agreed of its members is nothing to this node.
 		if (via !== 'join' && clusterId !== '' && remote.clusterId !== '' && clusterId !== remote.clusterId) return {code: 'cluster', reason: `node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`};
-		if (this.#removed.has(id)) return {code: 'removed', reason: `node ${id} was removed from the cluster: start it with an empty data folder`};
+		// A node that leaves learns by this that it is no member any more, and stops. When it comes again in a later life, somebody should know.
+		if (this.#removed.has(id)) return {code: 'removed', reason: `node ${id} was removed from the cluster: start it with an empty data folder`, isExpected: this.#parted.get(id) === incarnation};
 		if (via === 'join') return undefined;
 		const link = this.#links.get(id);
 		if (!link && clusterId !== '' && remote.clusterId === clusterId) this.#options.onStranger(id, remote.address);

@@ -20,8 +20,10 @@ export type RegisteredNode = {
 	readonly clusterId: string;
 	readonly id: string;
 	readonly phase: string;
+	/** Its name in the cluster; empty before it is agreed, and of a node of an earlier version. */
+	readonly name: string;
 };
-export type Registration = AsyncDisposable & {update(change: Partial<Pick<RegisteredNode, 'phase' | 'clusterId'>>): Promise<void>};
+export type Registration = AsyncDisposable & {update(change: Partial<Pick<RegisteredNode, 'phase' | 'clusterId' | 'name'>>): Promise<void>};
 
 const lockRetryMs = 50;
 /** An entry that names no version is of this one. */
@@ -33,9 +35,9 @@ export function registryFolder(env: Readonly<Record<string, string | undefined>>
 }
 
 /** Say that a node runs here; disposing takes it back. */
-export async function register(node: Omit<RegisteredNode, 'pid' | 'born'>, folder = registryFolder()): Promise<Registration> {
+export async function register(node: Omit<RegisteredNode, 'pid' | 'born' | 'name'>, folder = registryFolder()): Promise<Registration> {
 	await makePrivate(folder);
-	let current: RegisteredNode = {pid: process.pid, born: await birthOf(process.pid), ...node};
+	let current: RegisteredNode = {pid: process.pid, born: await birthOf(process.pid), name: '', ...node};
 	const path = join(folder, `${node.port}-${node.id}.json`);
 	const write = async (): Promise<void> => {
 		await writeFile(`${path}.new`, JSON.stringify(current), {mode: 0o600});
@@ -43,12 +45,16 @@ export async function register(node: Omit<RegisteredNode, 'pid' | 'born'>, folde
 	};
 
 	await write();
+	// One after the other: two that write the same new file would spoil it.
+	let last: Promise<void> = Promise.resolve();
 	return {
 		async update(change) {
 			current = {...current, ...change};
-			await write();
+			last = last.catch(() => undefined).then(write);
+			await last;
 		},
 		async [Symbol.asyncDispose]() {
+			await last.catch(() => undefined);
 			await despiteOthers(() => unlink(path)).catch(() => undefined);
 		},
 	};
@@ -114,10 +120,10 @@ function isBusy(error: unknown): boolean {
 /** `newer`: of a newer program, whose entry is its own business. */
 async function readNode(path: string): Promise<RegisteredNode | 'newer' | undefined> {
 	try {
-		const {version, pid, born, port, address, cluster, clusterId, id, phase} = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+		const {version, pid, born, port, address, cluster, clusterId, id, phase, name = ''} = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
 		if (typeof version === 'number' && version > entryVersion) return 'newer';
-		const areTexts = [born, address, cluster, clusterId, id, phase].every(text => typeof text === 'string');
-		return Number.isSafeInteger(pid) && Number.isSafeInteger(port) && areTexts ? {pid, born, port, address, cluster, clusterId, id, phase} as RegisteredNode : undefined;
+		const areTexts = [born, address, cluster, clusterId, id, phase, name].every(text => typeof text === 'string');
+		return Number.isSafeInteger(pid) && Number.isSafeInteger(port) && areTexts ? {pid, born, port, address, cluster, clusterId, id, phase, name} as RegisteredNode : undefined;
 	} catch {
 		return undefined;
 	}

@@ -11,11 +11,16 @@ import {fullDiskRemedy, isMissing, writeAll, type Files} from './files.ts';
 
 export const reserveFile = 'reserve';
 const MiB = 1024 * 1024;
-const reserveBytes = 8 * MiB;
-/** With less than this free the reserve is given back. */
-const lowBytes = 2 * MiB;
-/** Left free beside it when it is made. */
-const spareBytes = 8 * MiB;
+
+/** Bytes. */
+export type ReserveSizes = {
+	readonly reserve: number;
+	/** With less than this free the reserve is given back. */
+	readonly low: number;
+	/** Left free beside it when it is made. */
+	readonly spare: number;
+};
+const usualSizes: ReserveSizes = {reserve: 8 * MiB, low: 2 * MiB, spare: 8 * MiB};
 
 export type ReserveOptions = {
 	readonly files: Files;
@@ -23,25 +28,29 @@ export type ReserveOptions = {
 	readonly folder: string;
 	/** Bytes that this user may still write there. @default what the file system says */
 	readonly freeBytes?: () => Promise<number>;
+	/** @default those of a disk of this time: 8 MiB, with 8 MiB beside it */
+	readonly sizes?: ReserveSizes;
 	/** For people: given back, or there again. */
 	readonly say: (text: string) => void;
 };
 
 /** What fits on a disk with so much free: `full`, all is; `short`, there is no room for the reserve, so nothing is published; `enough`. */
-export function roomOf(freeBytes: number, hasReserve: boolean): 'full' | 'short' | 'enough' {
-	if (freeBytes < lowBytes) return 'full';
-	return hasReserve || freeBytes >= reserveBytes + spareBytes ? 'enough' : 'short';
+export function roomOf(freeBytes: number, hasReserve: boolean, {reserve, low, spare} = usualSizes): 'full' | 'short' | 'enough' {
+	if (freeBytes < low) return 'full';
+	return hasReserve || freeBytes >= reserve + spare ? 'enough' : 'short';
 }
 
 export class Reserve {
 	readonly #options: ReserveOptions;
 	readonly #path: string;
+	readonly #sizes: ReserveSizes;
 	#isFull = false;
 	#hasComplained = false;
 
 	constructor(options: ReserveOptions) {
 		this.#options = options;
 		this.#path = join(options.folder, reserveFile);
+		this.#sizes = options.sizes ?? usualSizes;
 	}
 
 	/** There is no room for what is published. */
@@ -59,10 +68,10 @@ export class Reserve {
 		const {say} = this.#options;
 		const free = await (this.#options.freeBytes ?? (() => freeBytesOf(this.#options.folder)))().catch(() => Infinity);
 		const hasReserve = await this.#has();
-		const room = roomOf(free, hasReserve);
+		const room = roomOf(free, hasReserve, this.#sizes);
 		if (room === 'full') {
 			const hadReserve = await this.#give();
-			if (!this.#isFull) say(`${this.reason}${hadReserve ? `. A reserve of ${reserveBytes / MiB} MiB was given back` : ''}`);
+			if (!this.#isFull) say(`${this.reason}${hadReserve ? `. A reserve of ${this.#sizes.reserve / MiB} MiB was given back` : ''}`);
 			this.#isFull = true;
 			return;
 		}
@@ -105,8 +114,8 @@ export class Reserve {
 		try {
 			const file = await files.open(fresh, 'write');
 			try {
-				const chunk = randomFillSync(Buffer.allocUnsafe(MiB));
-				for (let at = 0; at < reserveBytes; at += MiB) await writeAll(file, [chunk], at); // oxlint-disable-line no-await-in-loop -- in order
+				const chunk = randomFillSync(Buffer.allocUnsafe(Math.min(MiB, this.#sizes.reserve)));
+				for (let at = 0; at < this.#sizes.reserve; at += chunk.length) await writeAll(file, [chunk], at); // oxlint-disable-line no-await-in-loop -- in order
 				await file.datasync();
 			} finally {
 				await file.close();

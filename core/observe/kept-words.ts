@@ -1,7 +1,7 @@
 /**
 What is kept of a topic, and how much, in words. Pure.
 */
-import type {TopicSettings} from '../topics/command.ts';
+import type {TopicSettings} from '../topic-settings.ts';
 
 export {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../topics/retention-bounds.ts';
 
@@ -21,6 +21,33 @@ export function bytesText(bytes: number): string {
 /** Such as `7 d, 256 MiB`; what is not set is left out, and of nothing the text is empty. */
 export function keptText({retainAgeS, retainBytes}: TopicSettings): string {
 	return [...(retainAgeS === undefined ? [] : [spanText(retainAgeS)]), ...(retainBytes === undefined ? [] : [bytesText(retainBytes)])].join(', ');
+}
+
+/** The same for a narrow column, in the units of the flags: `7d 256M`. What has no short exact form is rounded: `~1d`. */
+export function keptBrief({retainAgeS, retainBytes}: TopicSettings): string {
+	return [...(retainAgeS === undefined ? [] : [spanBrief(retainAgeS)]), ...(retainBytes === undefined ? [] : [bytesBrief(retainBytes)])].join(' ');
+}
+
+/** What is kept was said for the topic, and is not just what the node is configured to keep. */
+export function hasOwnRetention({settings}: {readonly settings?: TopicSettings}): boolean {
+	return Object.keys(settings ?? {}).length > 0;
+}
+
+const secondsOf = [[86_400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']] as const;
+const digitsMax = 4;
+
+function spanBrief(seconds: number): string {
+	const [exactS, exact] = secondsOf.find(([one]) => seconds % one === 0)!;
+	if (seconds / exactS < 10 ** digitsMax) return `${seconds / exactS}${exact}`;
+	const [unitS, unit] = secondsOf.find(([one]) => seconds >= one)!;
+	return `~${Math.round(seconds / unitS)}${unit}`;
+}
+
+function bytesBrief(bytes: number): string {
+	const units = ['B', 'k', 'M', 'G', 'T', 'P'];
+	const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));
+	const value = bytes / 1024 ** power;
+	return `${value < 10 && !Number.isInteger(value) ? value.toFixed(1) : Math.round(value)}${units[power]}`;
 }
 
 function spanText(seconds: number): string {

@@ -2,17 +2,7 @@
 How much a second, of each topic and in all. Counters are sampled as time goes by, not when somebody looks: so a rate is the same
 for everyone who looks, and does not depend on when it was looked at last. Pure; time comes with each call.
 */
-export type Counts = {
-	/** Messages that were published here. */
-	readonly published: number;
-	/** Messages that were delivered here: to who reads through this node, or subscribed it. */
-	readonly delivered: number;
-	/** Messages that were stored here: published, or received from others. */
-	readonly stored: number;
-	/** Of what was stored. */
-	readonly bytes: number;
-};
-
+import type {Counts} from './snapshot.ts';
 type Sample<Name> = {readonly atMs: number; readonly total: Counts; readonly topics: ReadonlyMap<Name, Counts>};
 
 const stepMs = 500;

@@ -4,8 +4,7 @@ arrays), so that it crosses a MessagePort or a TLS link as it is. Ids are sorted
 before a terminal sees it.
 */
 import type {NodeId, Topic} from '../message.ts';
-import type {TopicSettings} from '../topics/command.ts';
-import type {Counts} from './rates.ts';
+import type {TopicSettings} from '../topic-settings.ts';
 import type {MemberState, QuorumState, RecordedEvent} from './events.ts';
 
 export type MemberSnapshot = {
@@ -205,4 +204,15 @@ export type Snapshot = {
 	readonly duplicates: ReadonlyArray<{readonly id: NodeId; readonly address: string; readonly other: string; readonly msAgo: number}>;
 	/** Active fault injection, for people; empty when none. */
 	readonly faults: readonly string[];
+};
+
+export type Counts = {
+	/** Messages that were published here. */
+	readonly published: number;
+	/** Messages that were delivered here: to who reads through this node, or subscribed it. */
+	readonly delivered: number;
+	/** Messages that were stored here: published, or received from others. */
+	readonly stored: number;
+	/** Of what was stored. */
+	readonly bytes: number;
 };

@@ -1,14 +1,35 @@
 /**
 The snapshot of a node, put together from its parts. Reads only; made when somebody looks, at most a few times a second.
 */
-import type {Node} from '../broker.ts';
-import type {Topic} from '../message.ts';
+import type {Control} from '../control.ts';
+import type {Data} from '../data.ts';
+import type {OwnIdentity} from '../membership/own-identity.ts';
+import type {NodeId, Topic} from '../message.ts';
+import type {NodeOptions} from '../node-options.ts';
+import type {Presence} from '../presence.ts';
+import type {Journal} from './journal.ts';
 import type {Counters, MemberSnapshot, Snapshot, TopicSnapshot} from './snapshot.ts';
+import type {Waiting} from './waiting.ts';
+
+/** The parts of a node that a snapshot is made of. */
+export type ViewedNode = {
+	readonly id: NodeId;
+	readonly clusterId: string;
+	readonly startedMs: number;
+	readonly phase: Snapshot['phase'];
+	readonly waiting: Pick<Waiting, 'detail'>;
+	readonly options: NodeOptions;
+	readonly control: Control;
+	readonly data: Data;
+	readonly presence: Presence;
+	readonly identity: Pick<OwnIdentity, 'sightings'>;
+	readonly journal: Journal;
+};
 
 /** Beacons come by multicast, to whoever listens: those of other clusters and interfaces are not refused, they are not for this node. */
 const ignoredReasons = /^beacon-/;
 
-export function viewOf(node: Node): Snapshot {
+export function viewOf(node: ViewedNode): Snapshot {
 	const {options, control, data, presence, journal} = node;
 	const {config, io, lamport} = options;
 	const raft = control.raft.status();
@@ -56,7 +77,7 @@ export function viewOf(node: Node): Snapshot {
 	};
 }
 
-function membersOf(node: Node): readonly MemberSnapshot[] {
+function membersOf(node: ViewedNode): readonly MemberSnapshot[] {
 	const {control, presence, options} = node;
 	const {links} = options.io;
 	const {configuration: {voters}, progress} = control.raft.status();
@@ -87,7 +108,7 @@ function membersOf(node: Node): readonly MemberSnapshot[] {
 	});
 }
 
-function topicsOf(node: Node): readonly TopicSnapshot[] {
+function topicsOf(node: ViewedNode): readonly TopicSnapshot[] {
 	const {control, data} = node;
 	const known = new Map<Topic, readonly TopicSnapshot['subscribers'][number][]>();
 	for (const {name, subscribers} of control.topics.topics()) known.set(name, [...subscribers.keys()].toSorted());
@@ -114,7 +135,7 @@ function topicsOf(node: Node): readonly TopicSnapshot[] {
 	});
 }
 
-function countersOf(node: Node): Counters {
+function countersOf(node: ViewedNode): Counters {
 	const {journal, data, options: {io: {links}}} = node;
 	return {
 		published: data.publisher.published,
@@ -142,6 +163,6 @@ export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): 
 }
 
 /** Faults that are injected now, for people. */
-export function faultsOf(node: Node): readonly string[] {
+export function faultsOf(node: ViewedNode): readonly string[] {
 	return node.options.io.faults?.active(peer => node.control.topics.name(peer) || peer.slice(0, 6)) ?? [];
 }

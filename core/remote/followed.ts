@@ -133,6 +133,8 @@ export class Followed implements FollowedBroker {
 			// oxlint-disable-next-line no-await-in-loop
 			missed = await since(connection, lostMs);
 			told = new Set(missed.map(event => keyOf(event)));
+			// Offsets of one node mean nothing to another, and which messages came meanwhile nobody counted.
+			if (options.messages) missed = [...missed, {at: this.#wallMs(), type: 'warning', text: 'messages that came while no node was reached are not shown here'}];
 		}
 	}
 }

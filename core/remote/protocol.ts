@@ -16,8 +16,7 @@ an earlier release passes over both, begins at `from` and answers with `true`.
 */
 import * as v from 'valibot';
 import {decode, encode} from '../codec.ts';
-import type {StoredBatch} from '../delivery.ts';
-import {decodeBatch, isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
+import {decodeBatch, isNodeId, parseTopic, type NodeId, type StoredBatch, type Topic} from '../message.ts';
 import {positionsMax} from '../position.ts';
 
 export const remoteKinds = {request: 20, answer: 21, publish: 22, delivery: 23, event: 24, snapshot: 25} as const;

@@ -3,9 +3,9 @@ The node's end of the remote protocol: one `serve` for each connection. Everythi
 answered or refused. Nothing is lost for a slow reader and nothing piles up for it: messages wait in the log, snapshots are sent one at a time, and a
 connection that does not take its answers, or publishes faster than the disk stores, is not read from meanwhile.
 */
-import type {TopicSettings} from '../topics/command.ts';
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
+import type {TopicSettings} from '../topic-settings.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
 import {Outbox} from './outbox.ts';
 import type {Pipe} from './pipe.ts';

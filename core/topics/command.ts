@@ -3,9 +3,10 @@ What can be agreed: the commands that go through the Raft log into the topics ma
 session that sent it, so that a command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
 */
 import {decode, encode} from '../codec.ts';
+import {lamportMax} from '../lamport.ts';
 import {isNodeName} from '../membership/node-name.ts';
 import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
-import {lamportMax} from '../lamport.ts';
+import type {TopicSettings} from '../topic-settings.ts';
 import {isRetainAge, isRetainBytes} from './retention-bounds.ts';
 
 export type Command =
@@ -24,14 +25,6 @@ export type Command =
 	| {readonly type: 'create'; readonly topic: Topic; readonly node: NodeId; readonly settings: TopicSettings; readonly update: boolean}
 	/** What is stamped up to `until` is deleted, and the topic with it. `force`: also while somebody is subscribed. Protocol 3. */
 	| {readonly type: 'delete'; readonly topic: Topic; readonly node: NodeId; readonly until: number; readonly force: boolean};
-
-/** What is kept of a topic; what is not given is as each node has it in its configuration. */
-export type TopicSettings = {
-	/** Seconds. */
-	readonly retainAgeS?: number;
-	/** On each node. */
-	readonly retainBytes?: number;
-};
 
 export type Envelope = {
 	/** The proposing node and its incarnation: one session for each life of a node. */

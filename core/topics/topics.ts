@@ -11,7 +11,8 @@ import {decode, encode} from '../codec.ts';
 import {NewerVersionError} from '../errors.ts';
 import {nameKey} from '../membership/node-name.ts';
 import type {NodeId, Topic} from '../message.ts';
-import {decodeContext, decodeEnvelope, type Command, type Envelope, type TopicSettings} from './command.ts';
+import type {TopicSettings} from '../topic-settings.ts';
+import {decodeContext, decodeEnvelope, type Command, type Envelope} from './command.ts';
 import {Sessions, type Result, type SessionState} from './sessions.ts';
 
 export type AgreedMember = {readonly id: NodeId; readonly address: string};

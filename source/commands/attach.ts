@@ -3,9 +3,10 @@
 another server that was named, or at the same one when it is back.
 */
 import {DapssError} from '../../core/errors.ts';
-import {addressOf} from '../settings.ts';
-import {expectInput, type Context} from '../context.ts';
+import type {Context} from '../context.ts';
 import {reachAlways} from '../following.ts';
+import {expectInput} from '../input.ts';
+import {addressOf} from '../settings.ts';
 
 export async function run(context: Context): Promise<number> {
 	const {input, terminal, env} = context;

@@ -2,8 +2,9 @@
 `bench KIND`: measured by `bench/`, which is loaded for it.
 */
 import {DapssError} from '../../core/errors.ts';
-import {expectInput, type Context} from '../context.ts';
+import type {Context} from '../context.ts';
 import {written, type FlagName, type Flags} from '../flags.ts';
+import {expectInput} from '../input.ts';
 import {parseNumber, parseSize} from '../values.ts';
 
 const sizeMax = 8 * 1024 * 1024;

@@ -3,7 +3,8 @@
 */
 import {DapssError} from '../../core/errors.ts';
 import {completionFor, shells} from '../completion.ts';
-import {expectInput, type Context} from '../context.ts';
+import type {Context} from '../context.ts';
+import {expectInput} from '../input.ts';
 
 export async function run(context: Context): Promise<void> {
 	expectInput(context, 1, 1, `completion ${shells.join('|')}`);

@@ -2,7 +2,8 @@
 `config`: every setting, its value, and where it came from. The secret is shown as the path of its file.
 */
 import {printable} from '../../core/observe/printable.ts';
-import {expectInput, type Context} from '../context.ts';
+import type {Context} from '../context.ts';
+import {expectInput} from '../input.ts';
 import {table} from '../table.ts';
 
 export async function run(context: Context): Promise<void> {

@@ -4,11 +4,13 @@ touch the terminal.
 */
 import {runConsole} from '../../tui/index.tsx';
 import {createSource} from '../../tui/clientSource.ts';
+import type {Examination} from '../../tui/source.ts';
 import type {Broker} from '../../core/api.ts';
 import {exitCodes} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {logTo} from '../console-log.ts';
 import type {Context} from '../context.ts';
+import {examineApart} from '../examining.ts';
 import {leaveOrSay} from '../leaving.ts';
 import {loadPreferences} from '../preferences.ts';
 import {loadSettings} from '../settings.ts';
@@ -25,16 +27,22 @@ export async function runNodeConsole(context: Context): Promise<number> {
 	terminal.say('Starting a node …'); // It listens for its cluster a moment before it founds one.
 	await using node = await startNode({...context, settings: () => settings}, config => openWorkerNode(config));
 	titleNode({id: node.id, name: '', port: node.port, cluster: settings.tunables.cluster});
-	const code = await showConsole(context, node, {name: `${settings.tunables.cluster}-${node.port}`, remote: false, preferences, onName: name => titleNode({id: node.id, name, port: node.port, cluster: settings.tunables.cluster})});
+	const ended = new AbortController();
+	using _end = {[Symbol.dispose]: () => ended.abort()};
+	const code = await showConsole(context, node, {
+		name: `${settings.tunables.cluster}-${node.port}`, remote: false, preferences,
+		onName: name => titleNode({id: node.id, name, port: node.port, cluster: settings.tunables.cluster}),
+		examine: () => examineApart(flags, node.port, ended.signal),
+	});
 	// Ctrl-C and signals; the question of `q` has an answer of its own.
 	if (flags.leave && (context.signal.aborted || code === interruptedCode)) await leaveOrSay(node, terminal);
 	return code;
 }
 
 /** Show a broker until its user leaves; resolves with the exit code. */
-export async function showConsole(context: Context, broker: Broker, options: {readonly name: string; readonly remote: boolean; readonly preferences: ReturnType<typeof loadPreferences>; readonly onName?: (name: string) => void}): Promise<number> {
+export async function showConsole(context: Context, broker: Broker, options: {readonly name: string; readonly remote: boolean; readonly preferences: ReturnType<typeof loadPreferences>; readonly onName?: (name: string) => void; readonly examine?: () => Promise<Examination>}): Promise<number> {
 	const {flags, env, terminal} = context;
-	const {name, remote, preferences, onName} = options;
+	const {name, remote, preferences, onName, examine} = options;
 	const log = logTo(env, name, broker);
 	using source = createSource(broker);
 	let named = '';
@@ -48,6 +56,7 @@ export async function showConsole(context: Context, broker: Broker, options: {re
 		source,
 		readonly: flags.readonly ?? false,
 		remote,
+		examine,
 		preferences: {keymap: preferences.keymap, theme: preferences.theme},
 	});
 	switch (end) {

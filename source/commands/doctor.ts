@@ -2,9 +2,12 @@
 `doctor`: is this machine ready for a node, started with the same flags? Each check with what was found and what helps. It needs no node and no network.
 */
 import {printable} from '../../core/observe/printable.ts';
-import {expectInput, interruptible, type Context} from '../context.ts';
+import type {Context} from '../context.ts';
 import {examine} from '../doctor/examine.ts';
+import {addressOf} from '../settings.ts';
 import {levelOf, type Check, type Level} from '../doctor/outcome.ts';
+import {expectInput} from '../input.ts';
+import {interruptible} from '../interruptible.ts';
 import {paint, type Tone} from '../terminal.ts';
 
 const marks: Readonly<Record<Level, readonly [Tone, string]>> = {ok: ['good', '✓'], warning: ['warning', '!'], problem: ['bad', '✗']};
@@ -14,8 +17,16 @@ const patienceMs = 1000;
 export async function run(context: Context): Promise<number> {
 	const {terminal, output, env, signal} = context;
 	expectInput(context, 0, 0, 'doctor without more');
+	const named = context.flags.server ?? env['DAPSS_SERVER'];
+	const servers = named === undefined ? [] : named.split(',').map(one => addressOf(one.trim(), context.flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
 	const progress = setTimeout(() => terminal.say('Listening for other nodes, and timing the disk …'), patienceMs);
-	const {checks, left, node} = await interruptible(examine({load: context.settings, env}), signal).finally(() => clearTimeout(progress));
+	const {checks, left, node} = await interruptible(examine({
+		load: context.settings, env, servers,
+		async connect({tunables: {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits}}, secret, address, timeoutMs) {
+			const backend = await context.backend();
+			return backend.connect({servers: [address], cluster, secret, enableNodeAuth, enableMessageSigning, enableEncryption, limits, timeoutMs});
+		},
+	}), signal).finally(() => clearTimeout(progress));
 	const level = levelOf(checks);
 	const exitCode = level === 'problem' ? 1 : 0;
 	if (output === 'json') {

@@ -1,32 +1,47 @@
 /**
-`events`: what happened lately on a node, and with `--watch` what happens from now on.
+`events`: what happened lately on a node, and with `--watch` what happens from now on, with `--messages` also what is
+published to the node's own topics.
 */
-import type {RecordedEvent} from '../../core/observe/events.ts';
 import {DapssError} from '../../core/errors.ts';
-import {expectInput, interruptible, reach, type Context} from '../context.ts';
+import type {RecordedEvent} from '../../core/observe/events.ts';
+import {printable} from '../../core/observe/printable.ts';
+import {topicText} from '../../core/observe/topic-text.ts';
+import type {Context} from '../context.ts';
 import {reachAlways} from '../following.ts';
+import {expectInput} from '../input.ts';
+import {interruptible} from '../interruptible.ts';
 import {eventLine} from '../lines.ts';
+import {reach} from '../reach.ts';
 import {interruptedBy} from '../signals.ts';
 import {LineWriter} from '../terminal.ts';
 import {Wait} from '../wait.ts';
 import {eventText} from '../words.ts';
+import {topicOf} from './subscribe.ts';
+
+/** Topics that may be named. */
+const topicsMax = 256;
 
 export async function run(context: Context): Promise<void> {
-	const {flags, output, terminal, signal} = context;
-	expectInput(context, 0, 0, 'events [--watch] [--wait TIME]');
+	const {flags, input, output, terminal, signal} = context;
+	const messages = flags.messages === true;
+	expectInput(context, 0, messages ? topicsMax : 0, 'events [--watch] [--wait TIME]; topics only behind --messages');
+	const topics = new Set(input.map(name => topicOf(name)));
 	if (flags.watch && output === 'json') throw new DapssError('usage', 'Expected -o jsonl or text with --watch: the output has no end');
+	if (messages && !flags.watch) throw new DapssError('usage', 'Expected --watch with --messages: messages are told from now on. dapss-tui subscribe TOPIC --from beginning reads what is kept');
 	if (flags.wait !== undefined && !flags.watch) throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
-	await using broker = flags.watch ? await reachAlways(context) : await reach(context);
+	await using broker = flags.watch ? await reachAlways(context, {topics: [...topics]}) : await reach(context);
 	using wait = new Wait(context);
 	// Asked for first: what happens between the two answers is in both, and left out of the second.
-	const stream = flags.watch ? broker.events() : undefined;
-	const {events} = await interruptible(broker.snapshot(), wait.signal);
+	const stream = flags.watch ? broker.events({messages}) : undefined;
+	const {events, topics: known} = await interruptible(broker.snapshot(), wait.signal);
 	if (output === 'json') return await terminal.line(`[${events.map(event => eventLine(event)).join(',')}]`);
 
 	const writer = new LineWriter(terminal);
 	const render = output === 'jsonl' ? eventLine : eventText(terminal.hasColour);
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
+	const unread = [...topics].filter(topic => !known.some(({name, subscribed}) => name === topic && subscribed));
+	if (unread.length > 0) terminal.say(`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: nothing of that comes until it does. dapss-tui subscribe reads any topic`);
 	const told = new Set(events.map(event => eventLine(event)));
 	for (const event of events) void write(event);
 	if (stream) {
@@ -34,7 +49,9 @@ export async function run(context: Context): Promise<void> {
 		wait.signal.addEventListener('abort', stop, {once: true});
 		terminal.followReader();
 		for await (const event of stream) {
-			if (told.size > 0 && told.delete(eventLine(event))) continue;
+			if (event.type === 'message') {
+				if (topics.size > 0 && !topics.has(event.message.topic)) continue;
+			} else if (told.size > 0 && told.delete(eventLine(event))) continue;
 			const room = write(event);
 			if (room) await room;
 		}

@@ -4,12 +4,14 @@
 import type {Broker, FaultCommand} from '../../core/api.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
-import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
-import type {Flags} from '../flags.ts';
+import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
+import type {Context} from '../context.ts';
+import {expectInput} from '../input.ts';
+import {interruptible} from '../interruptible.ts';
 import {memberOf} from '../members.ts';
-import {expectInput, interruptible, reach, withNode, type Context} from '../context.ts';
+import {reach, withNode} from '../reach.ts';
 import {parseDuration, parseNumber} from '../values.ts';
 
 const kinds = ['cut', 'delay', 'drop', 'heal'] as const;
@@ -19,7 +21,7 @@ export async function run(context: Context): Promise<void> {
 	const {input, flags} = context;
 	expectInput(context, 1, 3, `fault ${kinds.join(', ')}`);
 	const [kind, ...rest] = input;
-	expectFitting(kind, rest, flags);
+	if (kind === 'heal' && rest.length > 0) throw new DapssError('usage', `Expected fault heal without more, got ${JSON.stringify(rest[0])}: it ends the faults of all members`);
 	const forMs = flags.for === undefined ? forMsDefault : parseDuration(flags.for, '--for');
 	switch (kind) {
 		case 'cut': return cut(context, rest, forMs);
@@ -28,14 +30,6 @@ export async function run(context: Context): Promise<void> {
 		case 'heal': return heal(context);
 		default: throw new DapssError('usage', `Expected fault ${kinds.join(', ')}, got ${JSON.stringify(kind)}`);
 	}
-}
-
-/** A flag that would do nothing is refused: whoever wrote it expects something. */
-function expectFitting(kind: string | undefined, rest: readonly string[], {for: time, oneWay}: Flags): void {
-	if (oneWay !== undefined && kind !== 'cut') throw new DapssError('usage', `Expected --one-way with fault cut only, got it with fault ${kind!}: leave it out`);
-	if (kind !== 'heal') return;
-	if (time !== undefined) throw new DapssError('usage', `Expected fault heal without --for, got ${JSON.stringify(time)}: it ends all faults at once`);
-	if (rest.length > 0) throw new DapssError('usage', `Expected fault heal without more, got ${JSON.stringify(rest[0])}: it ends the faults of all members`);
 }
 
 async function cut(context: Context, groups: readonly string[], forMs: number): Promise<void> {

@@ -4,8 +4,10 @@
 import {DapssError} from '../../core/errors.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {expectInput, withNode, type Context} from '../context.ts';
+import type {Context} from '../context.ts';
+import {expectInput} from '../input.ts';
 import {memberOf} from '../members.ts';
+import {withNode} from '../reach.ts';
 
 export async function run(context: Context): Promise<void> {
 	const [action, name] = context.input;

@@ -7,7 +7,8 @@ import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Remains} from '../../core/recover.ts';
 import {answerTo} from '../ask.ts';
-import {expectInput, type Context} from '../context.ts';
+import type {Context} from '../context.ts';
+import {expectInput} from '../input.ts';
 import {paint} from '../terminal.ts';
 
 export async function run(context: Context): Promise<void> {

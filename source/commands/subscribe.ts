@@ -1,14 +1,17 @@
 /**
 `subscribe TOPIC…`: messages as they are delivered, until there are enough of them or the command is stopped.
 */
-import type {Broker, Delivery, From} from '../../core/api.ts';
+import type {Broker, Delivery} from '../../core/api.ts';
 import {DapssError, type ErrorDetails} from '../../core/errors.ts';
 import {parseTopicName, type Topic} from '../../core/message.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';
 import type {MemberSnapshot} from '../../core/observe/snapshot.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
-import {expectInput, interruptible, type Context} from '../context.ts';
+import type {From} from '../../core/position.ts';
+import type {Context} from '../context.ts';
 import {reachAlways} from '../following.ts';
+import {expectInput} from '../input.ts';
+import {interruptible} from '../interruptible.ts';
 import {messageLine} from '../lines.ts';
 import {interruptedBy} from '../signals.ts';
 import {parseTemplate, type Facts} from '../template.ts';

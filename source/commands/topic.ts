@@ -8,24 +8,19 @@ import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
 import {answerTo} from '../ask.ts';
-import {expectInput, withNode, type Context} from '../context.ts';
-import {written, type FlagName} from '../flags.ts';
+import type {Context} from '../context.ts';
+import {expectInput} from '../input.ts';
+import {withNode} from '../reach.ts';
 import {isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../units.ts';
 import {bytesOf, msOf} from '../values.ts';
 import {runView} from './views.ts';
 
 const actions = {create: createTopic, delete: deleteTopic, list: listTopics} as const;
-/** Flags that belong to one of the actions. */
-const flagsOf: Readonly<Record<keyof typeof actions, readonly FlagName[]>> = {create: ['retainAge', 'retainBytes', 'update'], delete: ['yes', 'force'], list: []};
-const named: readonly FlagName[] = [...flagsOf.create, ...flagsOf.delete];
 
 export async function run(context: Context): Promise<number | void> {
-	const {input: [action], flags} = context;
+	const {input: [action]} = context;
 	if (action === undefined || !Object.hasOwn(actions, action)) throw new DapssError('usage', `Expected topic create, topic delete or topic list${action === undefined ? '' : `, got ${JSON.stringify(action)}`}`);
-	const known = action as keyof typeof actions;
-	const wrong = named.find(name => flags[name] !== undefined && !flagsOf[known].includes(name));
-	if (wrong !== undefined) throw new DapssError('usage', `${written(wrong)} is no flag of topic ${action}`);
-	return actions[known](context);
+	return actions[action as keyof typeof actions](context);
 }
 
 function listTopics(context: Context): Promise<number | void> {

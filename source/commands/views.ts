@@ -3,15 +3,18 @@
 */
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
-import {meaningOf, outlookOf, quorumText, remedyOf} from '../../core/observe/outlook.ts';
+import {hasOwnRetention} from '../../core/observe/kept-words.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
+import {meaningOf, outlookOf, quorumText, remedyOf} from '../../core/observe/outlook.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
-import {expectInput, withNode, type Run} from '../context.ts';
+import type {Run} from '../context.ts';
+import {expectInput} from '../input.ts';
+import {withNode} from '../reach.ts';
 import {statusOf} from '../status.ts';
-import {membersText} from './check.ts';
 import {table} from '../table.ts';
 import {bytesText, keptText, timeText} from '../units.ts';
+import {membersText} from './check.ts';
 
 type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (snapshot: Snapshot) => string; readonly code?: (snapshot: Snapshot) => number};
 
@@ -107,6 +110,6 @@ function topicsText({topics}: Snapshot): string {
 		String(topic.messages),
 		bytesText(topic.bytes),
 		`${topic.perSecond}/s`,
-		topic.retention === undefined ? '' : `${keptText(topic.retention)}${Object.keys(topic.settings ?? {}).length > 0 ? ' (its own)' : ''}`,
+		topic.retention === undefined ? '' : `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ''}`,
 	]));
 }

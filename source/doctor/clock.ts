@@ -47,5 +47,5 @@ export function judgeClock({wallMs, uptimeMs, programMs, newestMs = 0, kept}: Cl
 		}, values);
 	}
 
-	return good('clock', `${timestamp(wallMs)}, later than all that the node has written; clocks of other nodes are not told before it runs`, values);
+	return good('clock', `${timestamp(wallMs)}, later than all that the node has written`, values);
 }

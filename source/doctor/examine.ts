@@ -17,6 +17,7 @@ import {clockFacts, judgeClock} from './clock.ts';
 import {diskFacts, isFolderOf, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed, type DiskFacts} from './disk.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, machineFacts} from './machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from './network.ts';
+import {compareClocks, judgeOffsets, type CompareOptions, type OffsetFacts} from './offset.ts';
 import {codes, type Check, type Code} from './outcome.ts';
 
 export type Examined = {
@@ -39,9 +40,14 @@ export type ExamineOptions = {
 	readonly lookAtDisk?: typeof diskFacts;
 	/** How long the disk is waited for, milliseconds: one that is on a network may hang for ever. @default 10000 */
 	readonly diskMsMax?: number;
+	/** Nodes whose clocks are compared, beside those that are in the bootstrap list, listed here or heard; `host:port` each. @default none */
+	readonly servers?: readonly string[];
+	/** Speak to a node. @default none is spoken to */
+	readonly connect?: Connect;
 };
+type Connect = (settings: Settings, secret: Uint8Array, address: string, timeoutMs: number) => ReturnType<CompareOptions['connect']>;
 
-export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10_000}: ExamineOptions): Promise<Examined> {
+export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10_000, servers = [], connect}: ExamineOptions): Promise<Examined> {
 	const machine = await machineFacts();
 	const leftOut: string[] = [];
 	// Looking for a file that is not there would make its folder.
@@ -71,6 +77,8 @@ export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10
 		discovery.enabled ? listen(settings, port) : undefined,
 	]);
 	const self = disk?.node && 'id' in disk.node ? disk.node : undefined;
+	const own = registered.filter(node => node.cluster === cluster).map(node => node.address);
+	const offsets = await askClocks(settings, connect, [...servers, ...tunables.bootstrap, ...own, ...(heard?.nodes ?? []).map(node => node.address)], new Set(own));
 	const checks = [
 		judgeNodeVersion(machine), judgeSystem(machine), judgeMemory(machine, limits), judgeOpenFiles(machine, limits),
 		judgeSettings(loaded, [...settings.warnings, ...leftOut]), judgeSecret(secretFacts(settings), disk?.node !== undefined),
@@ -80,11 +88,24 @@ export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10
 		judgePort('TCP', ports.TCP), judgePort('UDP', ports.UDP), judgeAddress(address), judgeRegistry(registryFolder(), closedTo(registryFolder())),
 		judgeMulticast(heard, discovery),
 		judgeNeighbours({heard, listenMs: listenMs(discovery), local: registered.filter(node => node.cluster === cluster), self, address: 'address' in address ? address.address : undefined}),
+		judgeOffsets(offsets),
 	];
 	return {checks, left: leftOf(checks), node: {cluster, port, isRunning: running !== undefined}};
 }
 
 const leftOf = (checks: readonly Check[]): readonly Code[] => codes.filter(code => !checks.some(check => check.code === code));
+
+async function askClocks(settings: Settings, connect: Connect | undefined, addresses: readonly string[], local: ReadonlySet<string>): Promise<OffsetFacts> {
+	if (!connect || addresses.length === 0) return {compared: [], failures: [`no node of cluster ${settings.tunables.cluster} is listed here, heard, or named with --server or --bootstrap`]};
+	let secret: Uint8Array;
+	try {
+		({secret} = settings.secret({create: false}));
+	} catch {
+		return {compared: [], failures: ['nodes cannot be asked without the secret']};
+	}
+
+	return compareClocks({addresses, local, connect: (address, timeoutMs) => connect(settings, secret, address, timeoutMs)});
+}
 
 /** `undefined` when it takes longer. */
 async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value | undefined> {

@@ -29,6 +29,7 @@ export const outcomes = {
 	'registry': {closed: 'warning'},
 	'multicast': {none: 'warning', some: 'warning'},
 	'neighbours': {'double': 'problem', 'two-clusters': 'warning'},
+	'clock-offset': {apart: 'warning'},
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Exclude<Level, 'ok'>>>>>;
 
 export type Code = keyof typeof outcomes;

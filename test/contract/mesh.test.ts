@@ -40,7 +40,9 @@ const network = new MemoryNetwork();
 describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 	['TLS', createTransport],
 	['memory', options => network.transport(options)],
-])('%s', (_name, make) => {
+])('%s', (transportName, make) => {
+	/** The network within a process has no listener that tells whom it refuses. */
+	const isTold = transportName === 'TLS';
 	async function member({identity = createIdentity(), port = 0, incarnation = 1, clusterId = '', mesh: more = {}, protocols, wrap = plain => plain, ...settings}: MemberSettings = {}): Promise<Member> {
 		const {options, transport, problems} = side(given => make(protocols ? {...given, protocols} : given), settings, identity);
 		const log: string[] = [];
@@ -193,6 +195,23 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await until(() => one.log.includes(`down ${other.id} replaced by a later connection`), 'the change');
 		channel.send([Buffer.from('anew')]);
 		await until(() => one.log.includes(`frame ${other.id} anew`), 'a frame of the new life');
+	});
+
+	test('a member that calls once more when it was removed is no news; the same one in a later life is', async () => {
+		const one = await member({clusterId: 'aaaa'});
+		const leaver = await member({clusterId: 'aaaa'});
+		const removal = (): readonly string[] => one.problems.filter(line => line.includes('was removed from the cluster'));
+		await link(one, leaver);
+		one.mesh.setRemoved([leaver.id]);
+		await until(() => leaver.log.includes(`removed ${one.id}`), 'the word of the removal');
+		one.mesh.setRemoved([leaver.id]); // Something else was agreed.
+		await until(() => leaver.log.filter(line => line === `removed ${one.id}`).length > 1, 'another call');
+		expect(removal()).toEqual([]);
+		await leaver.mesh[Symbol.asyncDispose]();
+		const again = await member({clusterId: 'aaaa', identity: leaver.identity, incarnation: 2});
+		again.mesh.setPeers(peersOf(one));
+		await until(() => again.log.includes(`removed ${one.id}`), 'the word to the later life');
+		expect(removal()).toHaveLength(isTold ? 1 : 0);
 	});
 
 	test('only members are linked, and a removed one is told so', async () => {

@@ -74,6 +74,26 @@ describe.each([[80, 24], [120, 36], [160, 45]])('at %i×%i', (columns, rows) => 
 	}, 90_000);
 });
 
+test(':doctor examines the machine in a window that scrolls, while the console goes on', async () => {
+	await using terminal = await open(100, 24, undefined, '--no-discovery');
+	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
+	terminal.press(':');
+	await terminal.waitFor(/^:/m, 'the prompt');
+	await terminal.type('doctor\r');
+	await terminal.waitFor(/is examined/, 'that it is examined');
+	terminal.press(escape);
+	await terminal.waitFor(/: command/, 'the panes, meanwhile');
+	terminal.press(':');
+	await terminal.waitFor(/^:/m, 'the prompt');
+	await terminal.type('doctor\r');
+	await terminal.waitFor(/its node runs here\. 18 checks/, 'what was found');
+	await terminal.waitFor(/node-version: /);
+	terminal.press('G');
+	await terminal.waitFor(/clock-offset: \d+ clocks of nodes compared/, 'the last check');
+	terminal.press('g');
+	await terminal.waitFor(/18 checks/, 'the first line');
+}, 60_000);
+
 test('a signal gives the terminal back too', async () => {
 	await using terminal = await open(100, 30);
 	await terminal.waitFor(/Messages/);

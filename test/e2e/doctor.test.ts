@@ -55,7 +55,7 @@ test('beside the node of the cluster it says that it runs, and hears it', async 
 	expect(of(report, 'data-folder').found).toContain('which runs now');
 	expect(of(report, 'neighbours').values['heard']).toEqual([`${node!.id} 127.0.0.1:${node!.port} member`]);
 	const text = await run(['doctor', ...flags], {env: cluster.env});
-	expect(text.stdout.toString()).toContain('its node runs here; 17 checks');
+	expect(text.stdout.toString()).toContain('its node runs here; 18 checks');
 
 	// With another folder it is another node: the start would find the port in use.
 	const elsewhere = await run(['doctor', ...flags.slice(0, -1), join(cluster.folder, 'other'), '-o', 'json'], {env: cluster.env});
@@ -66,6 +66,30 @@ test('beside the node of the cluster it says that it runs, and hears it', async 
 	const other = await run(['doctor', ...flags.with(1, String(port)), '-o', 'json'], {env: cluster.env});
 	expect(other.code).toBe(1);
 	expect(of(parse(other.stdout), 'data-folder')).toMatchObject({reason: 'in-use', found: expect.stringContaining(`node ${node!.id.slice(0, 8)} of cluster ${cluster.name} on port ${node!.port}`) as string});
+}, 60_000);
+
+test('the clock is compared with those of nodes that answer, and it is said when none does', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const flags = ['doctor', '--port', String(port), '--no-discovery', '--cluster', cluster.name, '--secret-file', cluster.secretFile, '-o', 'json'];
+	const ask = async (more: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Check> => of(parse((await run([...flags, ...more], {env: {...home(), ...env}})).stdout), 'clock-offset');
+
+	// Nodes of another state folder are not listed here: one is named, it names the others.
+	const server = `127.0.0.1:${cluster.nodes[0]!.port}`;
+	const same = await ask(['--server', server]);
+	expect([same.level, same.values['compared']]).toEqual(['ok', expect.objectContaining({length: 3})]);
+	expect(same.found).toMatch(/^3 clocks of nodes compared: at most \d+ ms away/u);
+
+	// This process lives an hour ahead.
+	const shift = join(folder, 'shift.mjs');
+	writeFileSync(shift, 'const {now} = Date;\nDate.now = () => now() + 3_600_000;\n');
+	const ahead = await ask(['--server', server], {NODE_OPTIONS: `--import ${shift}`});
+	expect(ahead).toMatchObject({level: 'warning', reason: 'apart', remedy: expect.stringContaining('NTP') as string});
+	expect(ahead.found).toMatch(/^The clock of this machine is 1\.0 h \(± [\d.]+ m?s\) ahead of that of .*; of 3 compared, 3 are more than 5\.0 s away$/u);
+
+	expect((await ask([])).found).toContain('Not compared with other nodes: no node of cluster');
+	const refused = await ask(['--server', `127.0.0.1:${port}`]);
+	expect([refused.level, refused.found]).toEqual(['ok', expect.stringContaining(`127.0.0.1:${port} refuses connections`)]);
 }, 60_000);
 
 describe('what keeps a node from starting is a problem, with what helps', () => {

@@ -1,5 +1,6 @@
 /** How commands and nodes end, with real signals, pipes and shells. */
 import {spawn, type ChildProcess} from 'node:child_process';
+import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
@@ -32,6 +33,17 @@ function appears(child: ChildProcess, stream: 'stdout' | 'stderr', text: string)
 		});
 		child.once('close', code => reject(new Error(`ended with ${code} before it said ${text}: ${seen}`)));
 	});
+}
+
+const childrenOf = (pid: number): readonly number[] => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+
+/** Not ended; who has ended and was not waited for is a zombie. */
+function isRunning(pid: number): boolean {
+	try {
+		return !/\) Z /u.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+	} catch {
+		return false;
+	}
 }
 
 const codeOf = (child: ChildProcess): Promise<number | null> => new Promise(resolve => child.once('close', code => resolve(code)));
@@ -155,6 +167,15 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 		// Its output closes when the last who has it ends.
 		await codeOf(launcher);
 		expect(portHolder('127.0.0.1', port!, 'TCP')).toBeUndefined();
+	}, 60_000);
+
+	test('nodes and clients of a bench that is killed by SIGKILL end with it', async () => {
+		const bench = spawn(node, [cli, 'bench', 'latency', '--nodes', '3', '--rate', '100', '--count', '1000000'], {stdio: ['ignore', 'ignore', 'pipe'], env: process.env});
+		await appears(bench, 'stderr', 'publishing');
+		const spawned = childrenOf(bench.pid!);
+		expect(spawned.length).toBeGreaterThanOrEqual(3);
+		bench.kill('SIGKILL');
+		await expect.poll(() => spawned.filter(pid => isRunning(pid)), {timeout: 20_000}).toEqual([]);
 	}, 60_000);
 
 	test('SIGUSR1 opens no debugger', async () => {

@@ -157,6 +157,34 @@ test('events --watch goes on at another node (case 26)', async () => {
 	expect(await follower.exited).toBe(143);
 }, 120_000);
 
+test('events --watch --messages prints every message of the node, and says what a loss leaves out (case 31)', async () => {
+	await using cluster = new Cluster({cli, topics: ['news', 'other']});
+	await cluster.startAll(1);
+	const [node] = cluster.nodes as [NodeProcess];
+	await using follower = new Follower(cluster, ['events', '--watch', '--messages', 'news', '-o', 'jsonl', '--server', at(node)]);
+	await follower.until(() => follower.events.length > 0, 'events');
+	const texts = Array.from({length: 20_000}, (_, index) => `${index} ${'x'.repeat(100)}`);
+	const publish = async (bodies: readonly string[]): Promise<void> => {
+		await using client = await cluster.clientOf(node.port);
+		await client.publish('other' as Topic, [Buffer.from('not named')]);
+		for (let from = 0; from < bodies.length; from += 1000) await client.publish(news, bodies.slice(from, from + 1000).map(text => Buffer.from(text))); // oxlint-disable-line no-await-in-loop -- in order
+	};
+
+	const payloads = (): unknown[] => follower.events.filter(({type}) => type === 'message').map(event => event['payload']);
+	await publish(texts);
+	await follower.until(() => follower.stdout.includes(texts.at(-1)!), 'the last message');
+	expect(payloads()).toEqual(texts);
+	expect(follower.events.filter(({type}) => type === 'lagged')).toEqual([]);
+
+	await node.kill('SIGKILL');
+	await follower.until(() => follower.stderr.includes(`Lost ${at(node)}`), 'the loss');
+	cluster.start(node.port);
+	await follower.until(() => follower.events.some(event => event.type === 'warning' && String(event['text']).includes('not shown')), 'what is left out');
+	await publish(['back']);
+	await follower.until(() => follower.stdout.includes('"back"'), 'what comes then');
+	expect(payloads()).toEqual([...texts, 'back']);
+}, 120_000);
+
 test('a follower without a server ends at once when its reader is gone, and by a signal (case 26, case 23)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(1);

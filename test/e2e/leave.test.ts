@@ -5,6 +5,8 @@ folder joins again under a new id.
 import {describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
+import type {RecordedEvent} from '../../core/observe/events.ts';
+import {levelOf} from '../../core/observe/levels.ts';
 import {cli, run, type Finished} from './command.ts';
 
 const topic = 'kept' as Topic;
@@ -12,6 +14,9 @@ const topic = 'kept' as Topic;
 function command(cluster: Cluster, node: NodeProcess, ...words: readonly string[]): Promise<Finished> {
 	return run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
 }
+
+/** Warnings of the others about one that left on purpose. */
+const warningsAbout = (gone: NodeProcess, nodes: readonly NodeProcess[], marks: readonly number[]): readonly JsonEvent[] => nodes.flatMap((node, index) => node.events.slice(marks[index]).filter(event => levelOf(event as unknown as RecordedEvent) !== 'info' && event.type !== 'leader' && JSON.stringify(event).includes(gone.id)));
 
 /** What others say to one that was removed: no news to a node that left. */
 const calledRemoved = (node: NodeProcess): readonly JsonEvent[] => node.events.filter(({type, code, by}) => type === 'refused' && code === 'removed' && by === 'peer');
@@ -21,6 +26,18 @@ const votersAre = (...nodes: readonly NodeProcess[]) => (event: JsonEvent): bool
 async function expectHealthy(cluster: Cluster, node: NodeProcess): Promise<void> {
 	expect(await command(cluster, node, 'check')).toMatchObject({code: 0, stdout: expect.objectContaining({}) as Buffer, stderr: ''});
 }
+
+test('of several nodes that run here leave takes none, and names them', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(2);
+	const nodes = await Promise.all(cluster.nodes.map(async node => ({node, name: String((await node.waitFor(event => event.type === 'named' && event['id'] === node.id, 'a name'))['name'])})));
+	const refused = (): Promise<Finished> => run(['leave', ...cluster.clientFlags], {env: cluster.env});
+	// The list of nodes is written behind the event.
+	await expect.poll(async () => (await refused()).stderr, {timeout: 20_000}).toContain(`(${nodes[1]!.name})`);
+	const {code, stderr} = await refused();
+	expect(code).toBe(2);
+	for (const {node, name} of nodes) expect(stderr).toContain(`127.0.0.1:${node.port} (${name})`);
+}, 60_000);
 
 describe('three nodes, two leave one after the other, and the last one still has a quorum', () => {
 	test('the leader leaves, then the one that leads next', async () => {
@@ -41,6 +58,7 @@ describe('three nodes, two leave one after the other, and the last one still has
 		const second = cluster.leader()!;
 		const [last] = rest.filter(node => node !== second) as [NodeProcess];
 		await expectHealthy(cluster, last);
+		expect(warningsAbout(first, rest, marks)).toEqual([]);
 
 		// The only voter leaves: the learner takes over its vote.
 		const mark = last.events.length;
@@ -48,6 +66,7 @@ describe('three nodes, two leave one after the other, and the last one still has
 		expect(await second.exited).toBe(0);
 		await last.waitFor(votersAre(last), 'the last voter', mark);
 		await expectHealthy(cluster, last);
+		expect(warningsAbout(second, [last], [mark])).toEqual([]);
 		expect(await command(cluster, last, 'leave')).toMatchObject({code: 1, stderr: expect.stringContaining('This node is the only member of its cluster: there is nothing to leave. Stop it instead') as string});
 		expect(last.isRunning).toBe(true);
 	}, 60_000);

@@ -19,7 +19,7 @@ const blockSeeds = 8;
 const tailLines = 200;
 /** So many seeds must meet every fault. */
 const wholeSeeds = 100;
-const faultNames: readonly string[] = [...kinds, 'disk-kills', 'disk-powerCuts', 'disk-lost', 'disk-kept', 'disk-torn', 'disk-eio', 'disk-enospc', 'disk-flips', 'disk-truncations', 'disk-wipes', 'net-lost', 'net-duplicated', 'net-cut', 'net-replayed', 'net-reordered', 'net-clogged', 'net-congested', 'halfOpen'];
+const faultNames: readonly string[] = [...kinds, 'disk-kills', 'disk-powerCuts', 'disk-lost', 'disk-kept', 'disk-torn', 'disk-eio', 'disk-enospc', 'disk-full', 'disk-flips', 'disk-truncations', 'disk-wipes', 'net-lost', 'net-duplicated', 'net-cut', 'net-replayed', 'net-reordered', 'net-clogged', 'net-congested', 'halfOpen'];
 
 async function main(): Promise<void> {
 	const {values} = parseArgs({

@@ -77,6 +77,10 @@ export class Offsets {
 		this.#log(place).gaps.add(offset);
 	}
 
+	isGap(place: Place, offset: number): boolean {
+		return this.#log(place).gaps.has(offset);
+	}
+
 	/** The log was opened again and ends there. Only a power cut may have taken what readers had. */
 	reopened(place: Place, end: number, mayHaveLost: boolean): void {
 		const {at, gaps} = this.#log(place);

@@ -22,6 +22,7 @@ test.each([
 	[`fault cut ${a.slice(0, 8)} --one-way --for=1s`, {type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a], direction: 'out', forMs: 1000}}}],
 	['peers', {type: 'focus', pane: 'peers'}],
 	['status', {type: 'report', report: 'status'}],
+	['doctor', {type: 'doctor'}],
 	['quit', {type: 'quit'}],
 	['filter rain', {type: 'filter', text: 'rain'}],
 	['', {type: 'nothing'}],

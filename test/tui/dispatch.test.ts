@@ -37,6 +37,7 @@ describe('publish', () => {
 		}
 
 		expect(submit('check', open, where)).toContainEqual({type: 'run', command: {type: 'confirm'}});
+		expect(submit('doctor', open, where)).toContainEqual({type: 'examine'});
 	});
 });
 
@@ -69,6 +70,22 @@ test('a paused feed is what keys move over', () => {
 	const paused = press(at('messages'), situation(), 'pause');
 	const later = situation({snapshot: {...healthy, feed: []}});
 	expect(press(paused, later, 'up', 'inspect').overlay).toMatchObject({type: 'message', message: {seq: 59}});
+});
+
+test('the machine is examined by the console of a node, not by one that is attached elsewhere', () => {
+	const open = press(at('peers'), situation(), 'command');
+	const effects = submit('doctor', open, situation());
+	expect(effects).toContainEqual({type: 'examine'});
+	const state = apply(open, effects.filter(({type}) => type !== 'examine'));
+	expect(state.overlay).toEqual({type: 'doctor', examination: undefined, scroll: 0});
+	// What comes after its window was closed opens none.
+	const examination = {problem: 'no program'};
+	expect(reduce(state, {type: 'examined', examination}).overlay).toMatchObject({examination});
+	expect(reduce({...state, overlay: undefined}, {type: 'examined', examination}).overlay).toBeUndefined();
+
+	const attached = submit('doctor', open, situation({isRemote: true}));
+	expect(attached.some(({type}) => type === 'examine')).toBe(false);
+	expect(apply(open, attached).notice?.text).toContain('run it on the node\'s');
 });
 
 test('an overlay scrolls as far as it has lines', () => {

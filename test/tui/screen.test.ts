@@ -1,7 +1,8 @@
 import {afterEach, describe, expect, test} from 'vitest';
 import {fitCells} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
-import {atMs, b, crowd, d, FakeSource, feed, healthy, hostile, joining, leaderless, longName, message, named, partitioned} from './fixtures.ts';
+import type {Examination} from '../../tui/source.ts';
+import {atMs, b, crowd, d, FakeSource, feed, healthy, hostile, joining, leaderless, longName, message, named, partitioned, topic} from './fixtures.ts';
 import {openConsole, type Running, type Screen} from './terminal.ts';
 
 const sizes = [[60, 15], [80, 24], [120, 36], [160, 45]] as const;
@@ -254,4 +255,56 @@ describe('long and hostile feeds', () => {
 		expect(running.screen.leaks).toEqual([]);
 		expect(running.screen.lines()[0]).toBe(fitCells(running.screen.lines()[0]!, 160).trimEnd());
 	});
+});
+
+test('while the machine is examined for :doctor the console goes on, and one examination runs at a time', async () => {
+	const examined = Promise.withResolvers<Examination>();
+	let asked = 0;
+	await using running = await openConsole(healthy, 100, 24, {
+		examine() {
+			asked++;
+			return examined.promise;
+		},
+	});
+	const {screen} = running;
+	for (const _ of ['once', 'again']) {
+		screen.type(':doctor\r'); // oxlint-disable-line no-await-in-loop -- one after the other
+		await screen.until('is examined'); // oxlint-disable-line no-await-in-loop
+		screen.type('\u001B');
+		await screen.until(': command'); // oxlint-disable-line no-await-in-loop
+	}
+
+	screen.type('1j');
+	await screen.settle();
+	screen.type(':doctor\r');
+	await screen.until('is examined');
+	examined.resolve({summary: 'Cluster dapss', checks: Array.from({length: 40}, (_, index) => ({code: `check-${index}`, level: 'ok', reason: null, found: 'as it should be', remedy: null})), left: []});
+	await screen.until('check-0: as it should be');
+	expect(asked).toBe(1);
+	expect(screen.text()).not.toContain('check-39');
+	screen.type('G');
+	await screen.until('check-39');
+});
+
+test('the retention of topics stands in their pane at 160 columns, at 120 when it has the whole width, and in the window of a topic', async () => {
+	const snapshot = {...healthy, topics: [
+		topic('orders', {created: true, retention: {retainAgeS: 43_200, retainBytes: 2 ** 26}, settings: {retainAgeS: 43_200, retainBytes: 2 ** 26}}),
+		topic('a-name-of-thirty-characters-xx', {retention: {retainAgeS: 604_800, retainBytes: 2 ** 28}}),
+	]};
+	for (const [columns, rows] of [[160, 45], [120, 36]] as const) {
+		await using running = await openConsole(snapshot, columns, rows); // oxlint-disable-line no-await-in-loop -- one size after the other
+		const {screen} = running;
+		screen.type('3');
+		await screen.until('┏━ 3 Topics'); // oxlint-disable-line no-await-in-loop
+		expectWhole(screen);
+		expect(screen.text().includes('12h 64M')).toBe(columns === 160);
+		expect(/SUBS +MSGS +\/S +HELD/u.test(screen.text())).toBe(true);
+		screen.type('z');
+		await screen.until(/SIZE +KEPT +KIND/u); // oxlint-disable-line no-await-in-loop
+		expectWhole(screen);
+		expect(screen.text()).toMatch(/orders .* 12h 64M +live/u);
+		expect(screen.text()).toMatch(/a-name-of-thirty-characters-xx .* 7d 256M +live/u);
+		screen.type('\r');
+		await screen.until('12 h, 64 MiB (its own)'); // oxlint-disable-line no-await-in-loop
+	}
 });

@@ -6,14 +6,15 @@ import {alertsOf} from '../../tui/alerts.ts';
 import {placeColumns, rowSpans, titleSpan} from '../../tui/columns.ts';
 import {headerSpans} from '../../tui/heads.ts';
 import {listEvents, listMessages} from '../../tui/lists.ts';
+import {topicColumns} from '../../tui/panes/topics.tsx';
 import {memberColumns} from '../../tui/panes/peers.tsx';
 import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/partitionView.ts';
 import {raftLines} from '../../tui/raftView.ts';
-import {checkLines, messageLines, peerLines, reportLines} from '../../tui/reports.ts';
+import {checkLines, examinationLines, messageLines, peerLines, reportLines} from '../../tui/reports.ts';
 import {share, shareSnapshot} from '../../tui/share.ts';
 import {chooseTheme, themes, tones} from '../../tui/theme.ts';
 import {age, brief, bytes, duration, eventWords, shortAge, wrapWords} from '../../tui/words.ts';
-import {a, atMs, b, c, crowd, events, feed, healthy, joining, leaderless, lost, message, partitioned} from './fixtures.ts';
+import {a, atMs, b, c, crowd, events, feed, healthy, joining, leaderless, lost, message, partitioned, topic as topicRow} from './fixtures.ts';
 
 const text = (spans: ReadonlyArray<{readonly text: string}>): string => spans.map(span => span.text).join('');
 const connected = (snapshot: Snapshot): Parameters<typeof alertsOf>[0] => ({snapshot, connection: 'connected', detail: ''});
@@ -31,6 +32,18 @@ describe('columns', () => {
 			expect(widthOf(text([titleSpan(placed)]))).toBe(width);
 			for (const member of partitioned.members) expect(widthOf(text(rowSpans(placed, member)))).toBe(width);
 		}
+	});
+
+	test('what is kept of a topic is shown where all that matters more has its place', () => {
+		const titles = (width: number): string => placeColumns(topicColumns, width).map(column => column.title).join(' ');
+		// Inside the frame of the pane: a grid of 160 columns, one of 120, the whole width of 120.
+		expect(titles(58)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT');
+		expect(titles(43)).toBe('IN TOPIC SUBS MSGS /S HELD');
+		expect(titles(116)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT KIND');
+		const cell = (changes: Parameters<typeof topicRow>[1]): unknown => rowSpans(placeColumns(topicColumns, 58), topicRow('orders', changes)).at(-1);
+		expect(cell({retention: {retainAgeS: 43_200, retainBytes: 2 ** 26}, settings: {retainAgeS: 43_200}})).toEqual({text: '12h 64M  ', tone: 'plain'});
+		expect(cell({retention: {retainAgeS: 604_800, retainBytes: 2 ** 28}})).toEqual({text: '7d 256M  ', tone: 'muted'});
+		expect(cell({})).toEqual({text: '–        ', tone: 'muted'});
 	});
 
 	test('state is said by a word and by a tone', () => {
@@ -232,4 +245,28 @@ test('a second cluster and a doubled identity are alerts', () => {
 		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what helps',
 		`TWO PROCESSES use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
 	]);
+});
+
+describe('what :doctor found', () => {
+	const checks = [
+		{code: 'memory', level: 'ok', reason: null, found: '4 GiB', remedy: null},
+		{code: 'clock-offset', level: 'warning', reason: 'apart', found: `The clock of this machine is 9.0 s behind that of ${'west '.repeat(12)}`, remedy: 'Let NTP set the clocks'},
+		{code: 'secret', level: 'problem', reason: 'missing', found: `no \u001B[2J file /${'x'.repeat(90)}`, remedy: 'Copy it'},
+	] as const;
+
+	test('problems first, each with what helps, wrapped and made printable', () => {
+		const lines = examinationLines({summary: 'Cluster dapss, port 5000', checks, left: ['disk-speed']}, 60).map(line => text(line));
+		for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(60);
+		const all = lines.join('\n');
+		expect(all).not.toContain('\u001B');
+		expect(all.replaceAll(/\s+/gu, '')).toContain(`/${'x'.repeat(90)}`);
+		const at = ['BAD  secret (missing)', '→ Copy it', 'WARN clock-offset (apart)', '→ Let NTP', 'ok   memory: 4 GiB', 'Not looked at'].map(part => all.indexOf(part));
+		expect(at).not.toContain(-1);
+		expect(at.toSorted((one, other) => one - other)).toEqual(at);
+	});
+
+	test('while it is examined, and when it cannot be', () => {
+		expect(text(examinationLines(undefined, 80)[0]!)).toContain('is examined');
+		expect(text(examinationLines({problem: 'spawn EAGAIN'}, 80)[0]!)).toBe('BAD  The machine could not be examined: spawn EAGAIN');
+	});
 });

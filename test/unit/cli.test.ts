@@ -57,8 +57,8 @@ describe('words', () => {
 		['bench throughput --rate 5', /Expected bench throughput without --rate/],
 		['bench partition --nodes 2', /Expected --nodes to be a whole number from 3 to 64, got "2"/],
 		['fault heal 5001', /Expected fault heal without more, got "5001"/],
-		['fault heal --for 3s', /Expected fault heal without --for, got "3s"/],
-		['fault drop 10 --one-way', /Expected --one-way with fault cut only, got it with fault drop/],
+		['fault heal --for 3s', /--for is no flag of fault heal/],
+		['fault drop 10 --one-way', /--one-way is no flag of fault drop/],
 		['status -o xml', /Expected -o to be text or json, got "xml"/],
 		['publish news hi -o jsonl', /Expected -o to be text or json/],
 		['status now', /Expected status without more, got "now"/],
@@ -71,6 +71,9 @@ describe('words', () => {
 		['subscribe', /Expected subscribe TOPIC/],
 		['subscribe news --from tomorrow', /now, beginning or an offset/],
 		['events --watch -o json', /jsonl or text/],
+		['events --messages', /Expected --watch with --messages/],
+		['events --watch news', /topics only behind --messages/],
+		['events --watch --messages a/# --wait 1s', /wildcard|#/],
 		['fault break', /Expected fault cut, delay, drop, heal/],
 		['fault delay soon', /500ms, 10s or 1m/],
 		['status --server nowhere', /Expected --server to be host:port or a port/],
@@ -422,6 +425,8 @@ test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])('%s ch
 	const broker = healthy();
 	const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];
 	expect(await dapss(words, {broker, nodes})).toEqual({code: 2, out: '', err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: name one with --server\n'});
+	const named = [{address: '127.0.0.1:5000', name: 'west'}, {address: '127.0.0.1:5001', name: '\u001B[2Jeast'}];
+	expect((await dapss(words, {broker, nodes: named})).err).toContain('run here: 127.0.0.1:5000 (west), 127.0.0.1:5001 (␛[2Jeast). This');
 	expect(await dapss(`${words} --server 5000,5001`, {broker, nodes})).toEqual({code: 2, out: '', err: 'dapss-tui: Expected --server to name one node, got 2: this command changes the node that it reaches\n'});
 	expect(await dapss(words, {broker, nodes, env: {DAPSS_SERVER: '5000,5001'}})).toMatchObject({code: 2, err: expect.stringContaining('Expected DAPSS_SERVER to name one node') as string});
 	expect([broker.hasLeft, broker.faults]).toEqual([false, []]);
@@ -599,6 +604,26 @@ describe('events', () => {
 		expect((await dapss('events --watch -o jsonl', {broker: Object.assign(healthy(), {snapshotValue: broker.snapshotValue, stream: broker.stream}), stop, stdout})).code).toBe(143);
 		expect(lines.slice(0, -1)).toEqual([...lately, JSON.stringify({type: 'leader', at: pictures.atMs, term: 5, leader: null})]);
 	});
+});
+
+test('events --watch --messages tells messages of the topics that are named, and all that is no message (case 31)', async () => {
+	const messages = ['news', 'jobs', 'news'].map((topic, index): RecordedEvent => ({at: 5, type: 'message', message: delivery(index + 1, 'x', topic)}));
+	const told = async (line: string): Promise<readonly string[]> => {
+		const stop = new AbortController();
+		const stdout = new PassThrough();
+		let text = '';
+		stdout.on('data', (chunk: Buffer) => {
+			text += chunk.toString();
+			if (text.includes('"dropped":7')) stop.abort('SIGTERM');
+		});
+		const broker = Object.assign(healthy(), {snapshotValue: {...pictures.healthy, events: []}, stream: [...messages, {at: 6, type: 'lagged', dropped: 7}]});
+		await dapss(line, {broker, stop, stdout});
+		return text.trimEnd().split('\n').map(one => JSON.parse(one) as {readonly type: string; readonly seq?: number}).filter(({type}) => type === 'message' || type === 'lagged').map(({type, seq}) => `${type} ${seq ?? ''}`.trim());
+	};
+
+	expect(await told('events --watch --messages -o jsonl')).toEqual(['message 1', 'message 2', 'message 3', 'lagged']);
+	expect(await told('events --watch --messages news -o jsonl')).toEqual(['message 1', 'message 3', 'lagged']);
+	expect((await dapss('events --watch --messages nowhere -o jsonl --wait 20ms', {broker: healthy()})).err).toContain('The node does not subscribe to nowhere');
 });
 
 describe('the node', () => {

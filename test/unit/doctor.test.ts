@@ -9,8 +9,10 @@ import {isFolderOf, judgeFileSystem, judgeFolder, judgeSpace, judgeSpeed, type D
 import {examine} from '../../source/doctor/examine.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, type MachineFacts} from '../../source/doctor/machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from '../../source/doctor/network.ts';
+import {compareClocks, judgeOffsets, offsetOf, type ComparedClock} from '../../source/doctor/offset.ts';
 import {levelOf, outcomes, type Check} from '../../source/doctor/outcome.ts';
 import {loadSettings} from '../../source/settings.ts';
+import {healthy} from '../tui/fixtures.ts';
 import {isSaid, rowsOf} from './troubleshooting-page.ts';
 
 const MiB = 1024 * 1024;
@@ -98,7 +100,7 @@ describe('what a start reads', () => {
 	});
 });
 
-const running: RegisteredNode = {pid: 42, born: '1', port: 5000, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: 'c1', id: 'aaaaaaaaaaaaaaaa', phase: 'running'};
+const running: RegisteredNode = {pid: 42, born: '1', port: 5000, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: 'c1', id: 'aaaaaaaaaaaaaaaa', phase: 'running', name: ''};
 
 describe('the disk', () => {
 	const facts: DiskFacts = {
@@ -249,6 +251,57 @@ describe('the network', () => {
 		expect(outcome(judged(beacon(running.id, '10.0.0.9:5000')))).toBe('problem double');
 		expect(outcome(judged(beacon('bbbbbbbbbbbbbbbb', '10.0.0.6:5000', 'c2')))).toBe('warning two-clusters');
 		expect(judgeNeighbours({heard: undefined, listenMs: 0, local: [], self: undefined, address: undefined}).found).toBe('Not listened for');
+	});
+});
+
+describe('clocks of other nodes', () => {
+	const compared = (changed: Partial<ComparedClock>): ComparedClock => ({id: 'bbbbbbbbbbbbbbbb', name: 'west', address: '10.0.0.6:5000', isHere: false, offsetMs: 12, uncertaintyMs: 1, ...changed});
+	const judged = (...clocks: ReadonlyArray<Partial<ComparedClock>>): Check => judgeOffsets({compared: clocks.map(clock => compared(clock)), failures: []});
+
+	test('the offset is held against the middle of the round trip, and the shortest counts', () => {
+		expect(offsetOf([{sentMs: 1000, receivedMs: 1010, nodeMs: 1005}])).toEqual({offsetMs: 0, uncertaintyMs: 5});
+		expect(offsetOf([{sentMs: 0, receivedMs: 400, nodeMs: 9000}, {sentMs: 1000, receivedMs: 1004, nodeMs: 7002}])).toEqual({offsetMs: 6000, uncertaintyMs: 2});
+	});
+
+	test('apart only when that is certain', () => {
+		expect(outcome(judged({}))).toBe('ok');
+		expect(outcome(judged({offsetMs: 5001, uncertaintyMs: 0.5}))).toBe('warning apart');
+		expect(outcome(judged({offsetMs: 5001, uncertaintyMs: 2}))).toBe('ok');
+		const behind = judged({}, {id: 'cccccccccccccccc', name: '', offsetMs: 60_000});
+		expect([outcome(behind), behind.found]).toEqual(['warning apart', 'The clock of this machine is 1 min 0 s (± 1 ms) behind that of cccccccc (10.0.0.6:5000); of 2 compared, 1 is more than 5.0 s away']);
+		expect(judged({offsetMs: -7200_000}).found).toContain('is 2.0 h (± 1 ms) ahead of that of west');
+		expect(judged({offsetMs: 9000}, {offsetMs: 9001}).remedy).toMatch(/NTP.*this one first/u);
+	});
+
+	test('what was not compared is said, and why', () => {
+		const none = judgeOffsets({compared: [], failures: []});
+		expect([outcome(none), none.found]).toEqual(['ok', 'Not compared with other nodes: no node answered']);
+		expect(judgeOffsets({compared: [], failures: ['10.0.0.6:5000: connection refused']}).found).toBe('Not compared with other nodes: 10.0.0.6:5000: connection refused');
+		expect(judged({isHere: true}).found).toMatch(/all of them run on this machine, with its clock$/u);
+	});
+
+	test('members that a node names are asked too; one that does not answer stops nothing', async () => {
+		let nowMs = 0;
+		const clock = {wallMs: () => 1_000_000 + nowMs, monotonicMs: () => nowMs};
+		const asked: string[] = [];
+		const {compared: clocks, failures} = await compareClocks({
+			addresses: ['127.0.0.1:5000', '127.0.0.1:5000'], local: new Set(['127.0.0.1:5000']), clock,
+			async connect(address) {
+				asked.push(address);
+				if (address === '127.0.0.1:5002') throw new Error('connection refused');
+				const index = address === '127.0.0.1:5000' ? 0 : 1;
+				return {
+					async snapshot() {
+						nowMs += 4;
+						return {...healthy, self: healthy.members[index]!.id, atMs: 1_000_000 + nowMs - 2 + index * 6000};
+					},
+					async [Symbol.asyncDispose]() {},
+				};
+			},
+		});
+		expect(asked).toEqual(['127.0.0.1:5000', '127.0.0.1:5001', '127.0.0.1:5002']);
+		expect(clocks.map(({offsetMs, uncertaintyMs, isHere}) => ({offsetMs, uncertaintyMs, isHere}))).toEqual([{offsetMs: 0, uncertaintyMs: 2, isHere: true}, {offsetMs: 6000, uncertaintyMs: 2, isHere: false}]);
+		expect(failures).toEqual(['127.0.0.1:5002: connection refused']);
 	});
 });
 

@@ -2,15 +2,16 @@
 A command line without a cluster: a broker that answers from a picture, streams that remember what was written.
 */
 import {PassThrough, Writable, type Readable} from 'node:stream';
-import {leftReason, type Broker, type DeletedTopic, type Delivery, type FaultCommand, type From, type Published, type Subscription, type TopicChange, type TopicSettings} from '../../core/api.ts';
+import {leftReason, type Broker, type DeletedTopic, type Delivery, type FaultCommand, type Published, type Subscription, type TopicChange, type TopicSettings} from '../../core/api.ts';
 import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {Chosen, FindOptions} from '../../core/find.ts';
 import {followWith} from '../../core/follow.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
-import type {Backend} from '../../source/context.ts';
+import type {From} from '../../core/position.ts';
 import {main} from '../../source/cli.ts';
+import type {Backend} from '../../source/context.ts';
 import {Terminal} from '../../source/terminal.ts';
 
 export class FakeBroker implements Broker {
@@ -157,7 +158,7 @@ export class Sink extends Writable {
 
 export type RunOptions = {
 	readonly broker?: FakeBroker | ((address: string) => FakeBroker);
-	readonly nodes?: readonly string[];
+	readonly nodes?: ReadonlyArray<string | {readonly address: string; readonly name: string}>;
 	/** What comes of a search on the network. */
 	readonly heard?: (find: FindOptions) => Chosen;
 	readonly stdin?: Readable;
@@ -191,7 +192,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 				return typeof broker === 'function' ? broker(servers[0]!) : broker;
 			},
 			async findNodes({cluster = 'dapss'} = {}) {
-				return (options.nodes ?? ['127.0.0.1:5000']).map(address => ({address, cluster, id: '00', phase: 'running', name: ''}));
+				return (options.nodes ?? ['127.0.0.1:5000']).map(node => ({cluster, id: '00', phase: 'running', ...(typeof node === 'string' ? {address: node, name: ''} : node)}));
 			},
 			async openBroker() {
 				throw new DapssError('failure', 'not asked for here');

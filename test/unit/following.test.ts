@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import {describe, expect, test, vi} from 'vitest';
 import type {Broker, Delivery, LinkNews, SubscribeOptions, Subscription} from '../../core/api.ts';
-import {deliveriesOf, type StoredBatch} from '../../core/delivery.ts';
+import {deliveriesOf} from '../../core/delivery.ts';
 import {DapssError} from '../../core/errors.ts';
 import {MemoryLog} from '../../core/io/memory-log.ts';
-import {decodeBatch, encodeBatch, lastSeq, type Batch, type NodeId, type Topic} from '../../core/message.ts';
+import {decodeBatch, encodeBatch, lastSeq, type Batch, type NodeId, type StoredBatch, type Topic} from '../../core/message.ts';
 import {Seen, type TopicPosition} from '../../core/position.ts';
 import {backOffMs} from '../../core/remote/back-off.ts';
 import {Followed} from '../../core/remote/followed.ts';

@@ -1,7 +1,6 @@
 import {expect, test} from 'vitest';
-import type {StoredBatch} from '../../core/delivery.ts';
 import {EventStream} from '../../core/event-stream.ts';
-import type {Topic} from '../../core/message.ts';
+import type {StoredBatch, Topic} from '../../core/message.ts';
 import type {BrokerEvent, RecordedEvent} from '../../core/observe/events.ts';
 import {Journal} from '../../core/observe/journal.ts';
 import {OwnMessages, type OwnFeed, type TopicReading} from '../../core/own-messages.ts';

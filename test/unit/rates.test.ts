@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {RateSampler, type Counts} from '../../core/observe/rates.ts';
+import {RateSampler} from '../../core/observe/rates.ts';
+import type {Counts} from '../../core/observe/snapshot.ts';
 
 const counts = (stored: number, delivered = 0): Counts => ({published: stored, delivered, stored, bytes: stored * 100});
 

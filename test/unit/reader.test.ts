@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import type {Delivery} from '../../core/api.ts';
-import {DeliveryQueue, type StoredBatch} from '../../core/delivery.ts';
-import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
+import {DeliveryQueue} from '../../core/delivery.ts';
+import {decodeBatch, encodeBatch, type NodeId, type StoredBatch, type Topic} from '../../core/message.ts';
 import {ReadSlots} from '../../core/read-slots.ts';
 import {Reader, type BatchSink} from '../../core/reader.ts';
 

@@ -19,8 +19,8 @@ test('nodes are listed while they run, to this user alone', async () => {
 	expect(await listNodes(folder)).toEqual([]);
 	const later = await register({...node, port: 5001}, folder);
 	const registration = await register(node, folder);
-	await registration.update({phase: 'running', clusterId: 'c1'});
-	expect(await listNodes(folder)).toMatchObject([{...node, phase: 'running', clusterId: 'c1', pid: process.pid}, {port: 5001}]);
+	await Promise.all([registration.update({phase: 'running', clusterId: 'c1'}), registration.update({name: 'west'})]);
+	expect(await listNodes(folder)).toMatchObject([{...node, phase: 'running', clusterId: 'c1', name: 'west', pid: process.pid}, {port: 5001, name: ''}]);
 	expect((await stat(folder)).mode & 0o777).toBe(0o700);
 	for (const name of await readdir(folder)) expect((await stat(join(folder, name))).mode & 0o777).toBe(0o600);
 	await registration[Symbol.asyncDispose]();

@@ -1,11 +1,9 @@
 /** Both ends of a connection with small queues, and a node behind one of them whose topics are lists of batches. */
 import type {Broker, Published} from '../../core/api.ts';
 import {defaults} from '../../core/config.ts';
-import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
-import type {StoredBatch} from '../../core/delivery.ts';
+import {decodeBatch, encodeBatch, type NodeId, type StoredBatch, type Topic} from '../../core/message.ts';
 import type {RecordedEvent} from '../../core/observe/events.ts';
-import type {Place} from '../../core/local-reading.ts';
-import type {TopicPosition} from '../../core/position.ts';
+import type {Place, TopicPosition} from '../../core/position.ts';
 import {ReadSlots} from '../../core/read-slots.ts';
 import {Reader, type BatchSink} from '../../core/reader.ts';
 import type {Pipe} from '../../core/remote/pipe.ts';

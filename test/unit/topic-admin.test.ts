@@ -3,7 +3,6 @@ import {describe, expect, test} from 'vitest';
 import type {Control} from '../../core/control.ts';
 import type {Data} from '../../core/data.ts';
 import {Interests} from '../../core/interests.ts';
-import type {Keeping} from '../../core/keeping.ts';
 import {Lamport} from '../../core/lamport.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {TopicAdmin} from '../../core/topic-admin.ts';
@@ -37,7 +36,7 @@ function setUp(protocol = 3) {
 		self: a, lamport, lamportJumpMax: 2 ** 40, interests, nowMs: () => nowMs, label: node => node.slice(0, 1), isReachable: node => reachable.has(node),
 		control: {topics} as unknown as Control,
 		data: {topics: stored, table: {reserve: () => ({[Symbol.dispose]: () => undefined})}, setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions]} as unknown as Data,
-		keeping: {save: async () => undefined} as unknown as Keeping,
+		keeping: {save: async () => undefined},
 		async propose(command) {
 			proposed.push(command);
 			apply(command);

@@ -1,9 +1,8 @@
 /** The log of a topic that is deleted: what is stamped up to the deletion goes, what is later stays where it is. */
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import type {StoredBatch} from '../../core/delivery.ts';
 import {MemoryLog} from '../../core/io/memory-log.ts';
-import {decodeBatch, encodeBatch, lastSeq, type Batch, type NodeId, type Topic} from '../../core/message.ts';
+import {decodeBatch, encodeBatch, lastSeq, type Batch, type NodeId, type StoredBatch, type Topic} from '../../core/message.ts';
 import {ReadSlots} from '../../core/read-slots.ts';
 import {Reader} from '../../core/reader.ts';
 import {openTopicLog, type TopicLog} from '../../core/topic-log.ts';

@@ -4,7 +4,7 @@ import {labelsOf} from '../../core/observe/node-label.ts';
 import type {Snapshot} from '../../core/observe/snapshot.ts';
 import type {Keymap} from '../keymap.ts';
 import type {Box} from '../layout.ts';
-import {helpLines, messageLines, peerLines, reportLines, reportTitle, topicLines, type Line} from '../reports.ts';
+import {examinationLines, helpLines, messageLines, peerLines, reportLines, reportTitle, topicLines, type Line} from '../reports.ts';
 import type {Overlay as OverlayState} from '../state.ts';
 import {Frame, frameColumns, frameRows} from '../widgets/frame.tsx';
 import {Lines} from '../widgets/lines.tsx';
@@ -13,6 +13,7 @@ export type OverlayText = {readonly title: string; readonly lines: readonly Line
 
 export function overlayText(overlay: OverlayState, snapshot: Snapshot | undefined, keymap: Keymap, width: number): OverlayText {
 	if (overlay.type === 'help') return {title: 'Help', lines: helpLines(keymap)};
+	if (overlay.type === 'doctor') return {title: 'Doctor', lines: examinationLines(overlay.examination, width - frameColumns)};
 	if (!snapshot) return {title: 'Waiting', lines: [[{text: 'There is no picture of the node yet', tone: 'muted'}]]};
 	switch (overlay.type) {
 		case 'report': return {title: reportTitle(overlay.report), lines: reportLines(overlay.report, snapshot)};

@@ -21,14 +21,22 @@ export type Mutant = {
 	readonly edits: readonly Edit[];
 };
 
-/** The text with the mutant's edits of that file. @throws when a text to find is not there exactly once */
+/** The text with the mutant's edits of that file. Layout does not count. @throws when a text to find is not there exactly once */
 export function mutated({name, edits}: Mutant, file: string, text: string): string {
 	let changed = text;
 	for (const {find, replace} of edits.filter(edit => edit.file === file)) {
-		const parts = changed.split(find);
-		if (parts.length !== 2) throw new Error(`Expected mutant ${name} to find ${JSON.stringify(find)} once in ${file}, got ${parts.length - 1} times`);
-		changed = parts.join(replace);
+		const [where, what] = [withoutLayout(changed), withoutLayout(find)];
+		const start = where.text.indexOf(what.text);
+		const times = where.text.split(what.text).length - 1;
+		if (times !== 1) throw new Error(`Expected mutant ${name} to find ${JSON.stringify(find)} once in ${file}, got ${times} times`);
+		changed = `${changed.slice(0, where.at[start])}${replace}${changed.slice(where.at[start + what.text.length - 1]! + 1)}`;
 	}
 
 	return changed;
+}
+
+/** What a formatter leaves alone: no white space, marks of comments, commas before a closing bracket, or kinds of quotes. `at` says where each character stood. */
+function withoutLayout(source: string): {readonly text: string; readonly at: readonly number[]} {
+	const kept = [...source.matchAll(/\s+|\/\/|,(?=\s*[)\]}])|\\(?=['"])|(?<other>[^])/gu)].filter(({groups}) => groups?.['other'] !== undefined);
+	return {text: kept.map(([character]) => (character === '"' ? '\'' : character)).join(''), at: kept.map(({index}) => index)};
 }

@@ -14,6 +14,7 @@ import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {Doubles} from './doubles.ts';
 import {Fabric} from './fabric.ts';
+import {Followers} from './followers.ts';
 import {lie} from './health-checks.ts';
 import {togetherWays, type Way} from './hearsay.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
@@ -67,6 +68,7 @@ class Run {
 	readonly #hosts: Host[] = [];
 	readonly #witness: Witness;
 	readonly #readers: Readers;
+	readonly #followers: Followers;
 	readonly #fabric: Fabric;
 	readonly #diskCounts = noDiskCounts();
 	readonly #strikes = new Map<Kind, number>();
@@ -126,6 +128,7 @@ class Run {
 		this.#isMixed = this.#way === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
 		this.#olderProtocol = createRandom(`${seed}/older`).between(1, protocolMax - 1);
 		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
+		this.#followers = new Followers({witness: this.#witness, schedule: this.#schedule, random: createRandom(`${seed}/followers`), hosts: this.#hosts, topics});
 		this.#witness.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
 		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
 		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters, messages: this.#witness.messages});
@@ -179,7 +182,7 @@ class Run {
 				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, deletedUnread: witness.unread.told, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
 				topicsDeleted: this.#witness.deletions.count, saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
-				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, aged: witness.ages.checked, snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
+				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, aged: witness.ages.checked, ...prefixed('fullDisk', witness.fullDisks.counts), ...prefixed('follower', this.#followers.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
 			},
 		};
 	}
@@ -200,7 +203,7 @@ class Run {
 			// Whoever comes later is given a list: alone and cut off, it would have to take itself for the first.
 			bootstrap: () => this.#listFor(id), way: this.#way === 'none' || this.#schedule.nowMs === 0 ? this.#way : 'list', expect: this.#together,
 			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
-			disk, driftPerMille: random.between(-50, 50), note: text => this.#note(text), onEnd: ended => this.#ended(ended),
+			disk, keepsReserve: this.#plan.some(({kind}) => kind === 'full-disk'), driftPerMille: random.between(-50, 50), note: text => this.#note(text), onEnd: ended => this.#ended(ended),
 		});
 		this.#hosts.push(host);
 		return host;
@@ -281,6 +284,7 @@ class Run {
 			const [who, what, topic, size, of] = [client.below(1 << 16), client.below(20), client.pick(topics), client.chance(1, 30) ? 5000 : client.below(60), client.below(1 << 16)];
 			const up = this.#up;
 			this.#readers.act(up);
+			this.#followers.act();
 			const host = up[who % Math.max(1, up.length)];
 			if (!host?.node || (host.isPaused && what < 14) || host.node.phase !== 'running') return;
 			if (what < 11) this.#publish(host, topic, size);
@@ -327,7 +331,8 @@ class Run {
 		const count = 1 + this.#published % 3;
 		this.#published += count;
 		const bodies = Array.from({length: count}, (_, index) => Buffer.alloc(size, `${this.#published}.${index}`));
-		host.node!.publish(topic, bodies).then(published => {
+		const node = host.node!;
+		this.#witness.published(host, () => node.publish(topic, bodies)).then(published => {
 			this.#witness.messages.acknowledge(host, topic, published);
 			this.#doubles.acknowledge(host, topic, published);
 		}, () => undefined);
@@ -338,7 +343,7 @@ class Run {
 		if (!this.#hasFormed()) return;
 		if (isIncident(kind)) {
 			this.#note(kind);
-			if (kind === 'create-topic' || kind === 'delete-topic' ? this.#operators.act(kind, this.#up, event) : this.#incidents.strike({...event, kind})) this.#count(kind);
+			if (this.#happens(kind, event)) this.#count(kind);
 			return;
 		}
 
@@ -461,6 +466,11 @@ class Run {
 		if (struck) this.#count(kind);
 	}
 
+	#happens(kind: IncidentKind, event: Event): boolean {
+		if (kind === 'follower') return this.#followers.begin(event);
+		return kind === 'create-topic' || kind === 'delete-topic' ? this.#operators.act(kind, this.#up, event) : this.#incidents.strike({...event, kind});
+	}
+
 	/** Hosts that start together are left alone until they are one cluster: one that is cut off before may rightly found its own. */
 	#hasFormed(): boolean {
 		// A member may be down at the time of every look.
@@ -537,6 +547,7 @@ class Run {
 	/** No more faults: links whole, everybody up but those who are gone. */
 	#heal(): void {
 		this.#isOver = true;
+		this.#followers.isCalm = true;
 		this.#note('heal');
 		this.#fabric.heal();
 		this.#fabric.giveUpBacklogs();
@@ -608,7 +619,7 @@ class Run {
 		let problems: string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#witness.deletions.left(this.#members()?.hosts ?? []), ...this.#readers.behind()];
+			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#witness.deletions.left(this.#members()?.hosts ?? []), ...this.#witness.fullDisks.left(this.#up), ...this.#readers.behind(), ...this.#followers.behind()];
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 

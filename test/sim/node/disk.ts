@@ -1,7 +1,7 @@
 /**
 The disk of one simulated machine: a platter behind the `Files` port, where a write takes virtual time and belongs to the process that
-asked for it. The process may be killed or the power cut. It fails with EIO or ENOSPC when told to, has no descriptor to give for a while, and rots: bits flip,
-files are cut short.
+asked for it. The process may be killed or the power cut. It fails with EIO or ENOSPC when told to, has no descriptor to give for a while, is full for a
+while, and rots: bits flip, files are cut short.
 */
 import {dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/files.ts';
@@ -9,8 +9,8 @@ import {Platter, type Loss, type StoredFile} from '../platter.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SeededRandom} from '../random.ts';
 
-export type DiskCounts = {writes: number; syncs: number; kills: number; powerCuts: number; lost: number; kept: number; torn: number; eio: number; enospc: number; emfile: number; flips: number; truncations: number; wipes: number};
-export const noDiskCounts = (): DiskCounts => ({writes: 0, syncs: 0, kills: 0, powerCuts: 0, lost: 0, kept: 0, torn: 0, eio: 0, enospc: 0, emfile: 0, flips: 0, truncations: 0, wipes: 0});
+export type DiskCounts = {writes: number; syncs: number; kills: number; powerCuts: number; lost: number; kept: number; torn: number; eio: number; enospc: number; full: number; emfile: number; flips: number; truncations: number; wipes: number};
+export const noDiskCounts = (): DiskCounts => ({writes: 0, syncs: 0, kills: 0, powerCuts: 0, lost: 0, kept: 0, torn: 0, eio: 0, enospc: 0, full: 0, emfile: 0, flips: 0, truncations: 0, wipes: 0});
 
 export class SimDisk implements Files {
 	readonly counts: DiskCounts;
@@ -23,6 +23,8 @@ export class SimDisk implements Files {
 	/** The next write or sync fails with it. */
 	#failure: 'EIO' | 'ENOSPC' | undefined;
 	#shortUntilMs = 0;
+	/** Bytes of all files that fit on it. */
+	#capacityBytes = Infinity;
 
 	constructor({schedule, random, syncMs, counts}: {readonly schedule: Schedule; readonly random: SeededRandom; readonly syncMs: readonly [number, number]; readonly counts: DiskCounts}) {
 		this.#schedule = schedule;
@@ -53,6 +55,7 @@ export class SimDisk implements Files {
 	/** A new disk in the machine. */
 	wipe(): void {
 		this.counts.wipes++;
+		this.free();
 		this.#platter = new Platter();
 	}
 
@@ -70,8 +73,28 @@ export class SimDisk implements Files {
 		this.#shortUntilMs = this.#schedule.nowMs + forMs;
 	}
 
+	/** Something else takes the room of the disk, but for so many bytes. What the node deletes is its own again. */
+	fill(leftBytes: number): void {
+		this.#capacityBytes = this.#usedBytes + leftBytes;
+	}
+
+	/** Somebody made room. */
+	free(): void {
+		this.#capacityBytes = Infinity;
+	}
+
+	get isFilled(): boolean {
+		return this.#capacityBytes < Infinity;
+	}
+
+	/** Bytes that may still be written. */
+	get freeBytes(): number {
+		return this.isFilled ? Math.max(0, this.#capacityBytes - this.#usedBytes) : Infinity;
+	}
+
 	/** No failure is to come. */
 	heal(): void {
+		this.free();
 		this.#failure = undefined;
 		this.#shortUntilMs = 0;
 	}
@@ -159,7 +182,7 @@ export class SimDisk implements Files {
 		return {
 			size: file.size,
 			write: async (buffers, at) => {
-				const bytes = Buffer.concat(buffers);
+				const bytes = this.#fitting(file, Buffer.concat(buffers), at);
 				await queue({at, bytes});
 				return bytes.length;
 			},
@@ -172,6 +195,19 @@ export class SimDisk implements Files {
 			truncate: async size => queue({truncateTo: size}),
 			async close() {}, // oxlint-disable-line no-empty-function
 		};
+	}
+
+	get #usedBytes(): number {
+		return this.#platter.files().reduce((sum, [, {size}]) => sum + size, 0);
+	}
+
+	/** The part of a write for which there is room, as a file system does it: a short write, and an error when there is none. What is there may be overwritten. */
+	#fitting(file: StoredFile, bytes: Buffer, at: number): Buffer {
+		const room = file.size + this.freeBytes - at;
+		if (bytes.length <= room) return bytes;
+		this.counts.full++;
+		if (room <= 0) throw Object.assign(new Error('ENOSPC: no space left on device'), {code: 'ENOSPC'});
+		return bytes.subarray(0, room);
 	}
 
 	#latency(): number {

@@ -11,6 +11,7 @@ import type {Config} from '../../../core/config.ts';
 import {FilePool} from '../../../core/io/file-pool.ts';
 import {replaceFile, type Files} from '../../../core/io/files.ts';
 import {openLog} from '../../../core/io/log.ts';
+import {Reserve} from '../../../core/io/reserve.ts';
 import {parseJoin} from '../../../core/joining.ts';
 import type {Judgement, Process} from '../../../core/membership/doubles.ts';
 import {defaultName} from '../../../core/membership/node-name.ts';
@@ -31,6 +32,7 @@ import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
 import type {Beacon, Fabric, Station} from './fabric.ts';
+import {simReserve} from './full-disks.ts';
 import type {Hello, Refusal} from './greeting.ts';
 import {Hearsay, type Way} from './hearsay.ts';
 import type {Witness} from './witness.ts';
@@ -54,6 +56,8 @@ export type HostOptions = {
 	readonly bootstrap: () => readonly string[];
 	/** Its disk is a copy of that of another machine. */
 	readonly isCopy?: boolean;
+	/** It keeps room on its disk for the day on which that is full. @default false */
+	readonly keepsReserve?: boolean;
 	/** Which secret it holds. @default 0 */
 	readonly secret?: number;
 	readonly schedule: Schedule;
@@ -153,6 +157,7 @@ export class Host implements Station {
 		this.#bootMs = schedule.nowMs;
 		this.#sinceMs = schedule.nowMs;
 		disk.attach(work => this.#runIn(life, work));
+		this.options.witness.fullDisks.booted(this);
 		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
 			if (life === this.#life) this.#end((error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped', (error as Error).message);
 		});
@@ -356,6 +361,8 @@ export class Host implements Station {
 		const name = {text: defaultName('host', Number(address.split(':')[1])), isChosen: false};
 		const files = new FilePool(disk, {openMax: random.child('files').pick([4, 16, 64]), clock, onShort: () => current.node?.journal.bound('open-files')});
 		await files.makeFolder(folder);
+		const room = this.options.keepsReserve ? witness.room(this, new Reserve({files, folder, freeBytes: async () => disk.freeBytes, sizes: simReserve, say: text => witness.fullDisks.said(this, text)})) : undefined;
+		await room?.tend();
 		const state = readState(disk);
 		const incarnation = state.incarnation + 1;
 		const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
@@ -413,7 +420,7 @@ export class Host implements Station {
 			resignations: replaces.map(former => ({id: former, publicKey: new Uint8Array(32), signature: new Uint8Array(64)})),
 			id, incarnation, lamport, config, address, instance, name, version: 'sim', protocolMax: protocol, clusterId: state.clusterId, topics: state.topics, raftLimits,
 			io: {
-				clock, entropy, datagrams, knownTopics, save: async rest => {
+				clock, entropy, datagrams, knownTopics, room, save: async rest => {
 					await save(rest);
 					this.hasJoined ||= rest.clusterId !== '';
 				}, isGenuine: () => true,

@@ -1,11 +1,12 @@
 /**
 What happens to the world around the nodes, as it does to those who operate them: hosts get other addresses, one at a time or all at once, a newcomer
 is given the address of one that is down, a disk is copied and both copies are started, a firewall takes TCP or UDP away, a host comes
-back with another program or another key, and its process may open no more files.
+back with another program or another key, its process may open no more files, and its disk is full for a while.
 */
 import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
 import type {Fabric} from './fabric.ts';
+import {isFullDisk} from './full-disks.ts';
 import type {Host} from './host.ts';
 import type {Event, IncidentKind} from './plan.ts';
 
@@ -25,6 +26,11 @@ const hostsMax = 7;
 const deadMs = 3000;
 /** A second process of one id cannot be told from a restart where nobody but itself votes, or before the cluster agrees on who uses an id (protocol 2). */
 const copyVotersMin = 3;
+/** A disk is full for so many times as long as other things last: the node looks at its room every 10 s. */
+const fullTimes = 6;
+/** What is left on a disk that fills up. */
+const leftBytes = [0, 300, 5000, 40_000] as const;
+const restartMs = 900;
 
 export class Incidents {
 	readonly #options: IncidentOptions;
@@ -46,7 +52,7 @@ export class Incidents {
 	}
 
 	/** False when there is nothing that it could happen to. */
-	strike({kind, a, b, forMs}: Event & {readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic'>}): boolean {
+	strike({kind, a, b, forMs}: Event & {readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic' | 'follower'>}): boolean {
 		const {hosts, fabric} = this.#options;
 		const living = hosts.filter(({isGone, isCopy}) => !isGone && !isCopy);
 		const host = living[a % living.length];
@@ -78,6 +84,7 @@ export class Incidents {
 				return true;
 			}
 
+			case 'full-disk': return this.#fillDisk(host, b, forMs);
 			case 'block-udp': {
 				for (const one of b % 2 === 0 ? [other] : others) {
 					if (b % 3 !== 1) fabric.blockUdp(host.key, one.key);
@@ -197,6 +204,24 @@ export class Incidents {
 		const copy = add({address: freshAddress(), copyOf: host});
 		this.#boot(copy, b % 3 === 0 ? 0 : forMs);
 		if (b % 3 > 0) this.#boot(host, forMs + (b % 3 === 1 ? 0 : deadMs + b % 5000));
+		return true;
+	}
+
+	/** Something else fills its disk, at once or but for a little, until an operator makes room. A node that stops for it is started again meanwhile. */
+	#fillDisk(host: Host, b: number, forMs: number): boolean {
+		const {disk, keepsReserve} = host.options;
+		if (!keepsReserve || disk.isFilled) return false;
+		const {schedule} = this.#options;
+		const untilMs = schedule.nowMs + forMs * fullTimes;
+		disk.fill(leftBytes[b % leftBytes.length]!);
+		const look = (): void => schedule.after(restartMs, () => {
+			if (!disk.isFilled) return;
+			const isOver = schedule.nowMs >= untilMs;
+			if (isOver) disk.free();
+			if (!host.isUp && isFullDisk(host.reason)) host.boot();
+			if (!isOver) look();
+		});
+		look();
 		return true;
 	}
 

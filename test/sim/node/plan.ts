@@ -2,7 +2,7 @@
 The script of a run: faults and their times, drawn from the seed before the run begins, so that a failing script can be made smaller by
 leaving events out. Which kinds a run has at all is drawn, too (swarm testing, Groce 2012). Numbers choose hosts when the event strikes.
 
-Incidents are what happens to the world around the nodes (addresses, copied disks, blocked transports, versions, keys, descriptors), and operators who create and delete topics. They and the traits of a
+Incidents are what happens to the world around the nodes (addresses, copied disks, blocked transports, versions, keys, descriptors, full disks), operators who create and delete topics, and programs that begin to follow. They and the traits of a
 world are drawn from streams of their own, so that the faults of a seed are the same with and without them.
 */
 import {createRandom, type SeededRandom} from '../random.ts';
@@ -11,7 +11,7 @@ export const faultKinds = [
 	'kill', 'power', 'storm', 'blackout', 'pause', 'stop', 'split', 'isolate', 'one-way', 'ring', 'clog', 'heal',
 	'eio', 'enospc', 'clock-jump', 'wipe', 'rot-raft', 'rot-topic', 'truncate', 'join', 'remove', 'transfer',
 ] as const;
-export const incidentKinds = ['move', 'swap', 'rotate', 'reuse', 'copy', 'block-tcp', 'block-udp', 'other-version', 'other-key', 'few-files', 'create-topic', 'delete-topic'] as const;
+export const incidentKinds = ['move', 'swap', 'rotate', 'reuse', 'copy', 'block-tcp', 'block-udp', 'other-version', 'other-key', 'few-files', 'create-topic', 'delete-topic', 'full-disk', 'follower'] as const;
 /** Properties of a whole run. `together`: all hosts start with empty disks. */
 export const traits = ['together'] as const;
 export type FaultKind = (typeof faultKinds)[number];

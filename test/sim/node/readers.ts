@@ -3,14 +3,14 @@ Programs that read topics through the nodes of a simulated cluster, one topic ea
 an earlier one stopped; slowly, so that they fall behind the log and catch up; over restarts. What they get is judged by `offsets.ts`. They draw from
 a chance of their own and do nothing but read, so that a run is the same with and without them.
 */
-import type {From} from '../../../core/api.ts';
-import {deliveriesOf, type StoredBatch} from '../../../core/delivery.ts';
 import type {Node} from '../../../core/broker.ts';
+import {deliveriesOf} from '../../../core/delivery.ts';
 import type {DapssError} from '../../../core/errors.ts';
-import type {Topic} from '../../../core/message.ts';
+import type {StoredBatch, Topic} from '../../../core/message.ts';
+import type {From} from '../../../core/position.ts';
 import type {BatchSink, Reader} from '../../../core/reader.ts';
-import type {TopicLog} from '../../../core/topic-log.ts';
 import type {BatchReading} from '../../../core/remote/server.ts';
+import type {TopicLog} from '../../../core/topic-log.ts';
 import type {OffsetReader, Offsets} from '../offsets.ts';
 import {hash32, type SeededRandom} from '../random.ts';
 import type {Host} from './host.ts';

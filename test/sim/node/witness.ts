@@ -5,6 +5,8 @@ answer. It wraps the ports of a node and the doors of its machines; the node its
 import type {Node} from '../../../core/broker.ts';
 import {decodeControl, decodeRelay, kinds} from '../../../core/wire.ts';
 import {streamKey, type NodeId, type Topic} from '../../../core/message.ts';
+import type {DapssError} from '../../../core/errors.ts';
+import type {Reserve} from '../../../core/io/reserve.ts';
 import type {BrokerEvent} from '../../../core/observe/events.ts';
 import type {Links, Log} from '../../../core/ports.ts';
 import {parseRaftPacket} from '../../../core/raft/packet.ts';
@@ -20,6 +22,7 @@ import {Belonging} from './belonging.ts';
 import {Causes} from './causes.ts';
 import {Deletions} from './deletions.ts';
 import {DoubleVotes} from './double-votes.ts';
+import {FullDisks} from './full-disks.ts';
 import {QuorumChecks, wrongRelay} from './health-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
@@ -72,6 +75,7 @@ export class Witness {
 	readonly doubleVotes = new DoubleVotes();
 	readonly ages = new Ages();
 	readonly unread = new Unread();
+	readonly fullDisks = new FullDisks();
 	/** @default all is read */
 	readUpTo: ReadUpTo = () => Infinity;
 	readonly deletions: Deletions;
@@ -121,6 +125,8 @@ export class Witness {
 
 	ended(host: Host, why: Stop): void {
 		if (/EMFILE/.test(host.reason)) throw this.#problem(`a node does not stop for want of descriptors: ${host.id} ended: ${host.reason}`);
+		const unstarted = this.fullDisks.ended(host);
+		if (unstarted !== undefined) this.#problem(unstarted); // Not thrown: nobody would catch it.
 		this.stops[why]++;
 		this.causes.ended(host.id, host.options.schedule.nowMs);
 		this.doubleVotes.ended(host);
@@ -170,6 +176,33 @@ export class Witness {
 	/** It has read its logs back. */
 	started(host: Host, node: Node): void {
 		this.messages.started(host, new Set(node.data.topics.keys()));
+		this.fullDisks.started(host);
+	}
+
+	/** The room that it keeps on its disk. */
+	room(host: Host, reserve: Reserve): Reserve {
+		const tend = reserve.tend.bind(reserve);
+		return Object.assign(reserve, {
+			tend: async () => {
+				await tend();
+				this.fullDisks.tended(host);
+			},
+		});
+	}
+
+	/** Messages are published through the node. @returns its answer, judged */
+	async published<Answer>(host: Host, publish: () => Promise<Answer>): Promise<Answer> {
+		const judge = this.fullDisks.publishing(host);
+		let failure: Partial<DapssError> | undefined;
+		try {
+			return await publish();
+		} catch (error) {
+			failure = error as Partial<DapssError>;
+			throw error;
+		} finally {
+			const wrong = judge(failure);
+			if (wrong !== undefined) this.#problem(wrong);
+		}
 	}
 
 	links(host: Host, links: Links): Links {

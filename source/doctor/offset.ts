@@ -1,0 +1,146 @@
+/**
+How far the clock of this machine is from those of other nodes of the cluster. A node's snapshot says its time; as in NTP, that time is held against the middle
+between question and answer, so the offset is known to half a round trip. Pure but for `compareClocks`.
+*/
+import type {Broker} from '../../core/api.ts';
+import {errorMessage} from '../../core/errors.ts';
+import {printable} from '../../core/observe/printable.ts';
+import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {shortId, timeText} from '../units.ts';
+import {bad, good, type Check} from './outcome.ts';
+
+/** One question: when it was sent and answered by this machine's clock, and what the node's clock said, milliseconds since 1970. */
+export type ClockSample = {readonly sentMs: number; readonly receivedMs: number; readonly nodeMs: number};
+/** Positive when the node's clock is ahead of ours. The true offset is at most `uncertaintyMs` away. */
+export type Offset = {readonly offsetMs: number; readonly uncertaintyMs: number};
+export type ComparedClock = Offset & {
+	readonly id: string;
+	readonly name: string;
+	readonly address: string;
+	/** It runs on this machine, so it has the same clock. */
+	readonly isHere: boolean;
+};
+export type OffsetFacts = {
+	readonly compared: readonly ComparedClock[];
+	/** Nodes that were asked in vain, or why none could be asked. */
+	readonly failures: readonly string[];
+};
+
+/**
+Apart by more than this, in milliseconds, is told: NTP keeps clocks within some milliseconds, and by 5 s the times of messages and events of different machines are in
+the wrong order for people.
+*/
+export const offsetMsMax = 5000;
+/** The one with the shortest round trip counts. */
+const samplesPerNode = 3;
+/** Nodes that are asked. */
+const nodesMax = 8;
+/** Of one node, with its connection. */
+const nodeMsMax = 3000;
+const namedMax = 3;
+
+/** @param samples at least one */
+export function offsetOf(samples: readonly ClockSample[]): Offset {
+	const {sentMs, receivedMs, nodeMs} = samples.reduce((best, sample) => sample.receivedMs - sample.sentMs < best.receivedMs - best.sentMs ? sample : best);
+	return {offsetMs: nodeMs - (sentMs + receivedMs) / 2, uncertaintyMs: (receivedMs - sentMs) / 2};
+}
+
+export function judgeOffsets({compared, failures}: OffsetFacts): Check {
+	const values = {
+		boundMs: offsetMsMax, failures,
+		compared: compared.map(({id, address, offsetMs, uncertaintyMs}) => `${id} ${address} ${Math.round(offsetMs)} ±${uncertaintyMs.toFixed(1)} ms`),
+	};
+	if (compared.length === 0) return good('clock-offset', `Not compared with other nodes: ${failures.slice(0, namedMax).join('; ') || 'no node answered'}`, values);
+	const furthestFirst = compared.toSorted((a, b) => Math.abs(b.offsetMs) - Math.abs(a.offsetMs));
+	// Only what is certain: a slow answer says little.
+	const apart = furthestFirst.filter(({offsetMs, uncertaintyMs}) => Math.abs(offsetMs) - uncertaintyMs > offsetMsMax);
+	if (apart.length > 0) {
+		const more = apart.length > namedMax ? ` and ${apart.length - namedMax} more` : '';
+		return bad('clock-offset', 'apart', {
+			found: `The clock of this machine is ${apart.slice(0, namedMax).map(clock => apartText(clock)).join(', ')}${more}; of ${compared.length} compared, ${apart.length} ${apart.length === 1 ? 'is' : 'are'} more than ${timeText(offsetMsMax)} away`,
+			remedy: `Let NTP set the clocks of all machines (chrony, systemd-timesyncd)${apart.length === compared.length && compared.length > 1 ? '; this one first, since it differs from all that were asked' : ''}`,
+		}, values);
+	}
+
+	const [furthest] = furthestFirst;
+	const here = compared.every(({isHere}) => isHere) ? '; all of them run on this machine, with its clock' : '';
+	return good('clock-offset', `${compared.length} ${compared.length === 1 ? 'clock' : 'clocks'} of nodes compared: at most ${timeText(Math.abs(furthest!.offsetMs))} away (± ${timeText(furthest!.uncertaintyMs)}), that of ${nodeText(furthest!)}${here}`, values);
+}
+
+export type CompareOptions = {
+	/** Of nodes of the cluster; those that they name are asked too. */
+	readonly addresses: readonly string[];
+	/** Of nodes of this machine. */
+	readonly local: ReadonlySet<string>;
+	readonly connect: (address: string, timeoutMs: number) => Promise<Pick<Broker, 'snapshot'> & AsyncDisposable>;
+	/** Both in milliseconds. @default the real ones */
+	readonly clock?: {readonly wallMs: () => number; readonly monotonicMs: () => number};
+};
+
+type Answer = {readonly address: string} & ({readonly snapshot: Snapshot; readonly offset: Offset} | {readonly problem: string});
+
+/** Ask up to 8 nodes; never rejects. */
+export async function compareClocks({addresses, local, connect, clock = {wallMs: () => Date.now(), monotonicMs: () => performance.now()}}: CompareOptions): Promise<OffsetFacts> {
+	const compared = new Map<string, ComparedClock>();
+	const failures: string[] = [];
+	const asked = new Set<string>();
+	let wanted = [...new Set(addresses)];
+	// Twice: the nodes that are known, then the members that they name.
+	for (let round = 0; round < 2 && wanted.length > 0; round++) {
+		const now = wanted.filter(address => !asked.has(address)).slice(0, nodesMax - asked.size);
+		for (const address of now) asked.add(address);
+		// oxlint-disable-next-line no-await-in-loop -- the second round is of what the first says
+		const answers = await Promise.all(now.map(async (address): Promise<Answer> => {
+			try {
+				return {address, ...await askTime(address, connect, clock)};
+			} catch (error) {
+				return {address, problem: errorMessage(error)};
+			}
+		}));
+		wanted = [];
+		for (const answer of answers) {
+			if ('problem' in answer) {
+				failures.push(answer.problem.includes(answer.address) ? answer.problem : `${answer.address}: ${answer.problem}`);
+				continue;
+			}
+
+			const {snapshot: {self, members}, address} = answer;
+			compared.set(self, {...answer.offset, id: self, name: members.find(({id}) => id === self)?.name ?? '', address, isHere: local.has(address)});
+			wanted.push(...members.filter(({id, state}) => state !== 'left' && state !== 'down' && !compared.has(id)).map(member => member.address));
+		}
+
+		wanted = [...new Set(wanted)];
+	}
+
+	return {compared: [...compared.values()], failures};
+}
+
+async function askTime(address: string, connect: CompareOptions['connect'], clock: NonNullable<CompareOptions['clock']>): Promise<{readonly snapshot: Snapshot; readonly offset: Offset}> {
+	await using broker = await connect(address, nodeMsMax);
+	const samples: ClockSample[] = [];
+	let snapshot: Snapshot | undefined;
+	const late = Promise.withResolvers<never>();
+	const timer = setTimeout(() => late.reject(new Error(`no answer within ${timeText(nodeMsMax)}`)), nodeMsMax);
+	try {
+		for (let sample = 0; sample < samplesPerNode; sample++) {
+			const sentMs = clock.wallMs();
+			const startMs = clock.monotonicMs();
+			// oxlint-disable-next-line no-await-in-loop -- one after the other, or they would wait for one another
+			snapshot = await Promise.race([broker.snapshot(), late.promise]);
+			// Not the wall clock again: it may be set meanwhile.
+			samples.push({sentMs, receivedMs: sentMs + (clock.monotonicMs() - startMs), nodeMs: snapshot.atMs});
+		}
+	} finally {
+		clearTimeout(timer);
+	}
+
+	return {snapshot: snapshot!, offset: offsetOf(samples)};
+}
+
+function apartText({offsetMs, uncertaintyMs, ...node}: ComparedClock): string {
+	return `${timeText(Math.abs(offsetMs))} (± ${timeText(uncertaintyMs)}) ${offsetMs > 0 ? 'behind' : 'ahead of'} that of ${nodeText(node)}`;
+}
+
+function nodeText({id, name, address}: Pick<ComparedClock, 'id' | 'name' | 'address'>): string {
+	return `${printable(name) || shortId(id)} (${printable(address)})`;
+}

@@ -1,0 +1,233 @@
+/**
+Programs that outlive the node that they read through: `Followed` as it is, over the real protocol of connections, from node to node. What they get over
+all their nodes is judged here: each message once, in the order of its stream, nothing from before the place where they began, and nothing left out that they
+were not told of. They draw from a chance of their own.
+*/
+import type {Delivery, Subscription} from '../../../core/api.ts';
+import type {DapssError} from '../../../core/errors.ts';
+import {lastSeq, type BatchHeader, type Topic} from '../../../core/message.ts';
+import type {From, TopicPosition} from '../../../core/position.ts';
+import {RemoteBroker} from '../../../core/remote/client.ts';
+import {Followed} from '../../../core/remote/followed.ts';
+import type {Connection} from '../../../core/remote/reconnecting.ts';
+import {serve} from '../../../core/remote/server.ts';
+import type {SeededRandom} from '../random.ts';
+import type {Schedule} from '../schedule.ts';
+import {FollowerLink} from './follower-link.ts';
+import type {Host} from './host.ts';
+import type {Event} from './plan.ts';
+import type {Witness} from './witness.ts';
+
+type Follower = {
+	readonly name: string;
+	readonly topics: readonly Topic[];
+	readonly from: From;
+	/** The newest connection. */
+	link: FollowerLink | undefined;
+	/** The one that the messages come from which it takes now. */
+	reading: FollowerLink | undefined;
+	/** It goes on behind what it has read. */
+	hasHopped: boolean;
+	starts: readonly TopicPosition[] | undefined;
+	followed: Followed | undefined;
+	subscription: Subscription | undefined;
+	/** Last number by topic and stream. */
+	readonly last: Map<string, number>;
+	/** Messages that were left out, and are to be told. */
+	owed: number;
+	isOver: boolean;
+};
+
+const followersMax = 4;
+/** As in `core/position.ts`. */
+const livesMax = 16;
+/** Between two looks whether the node is there, and how often it may be found paused. */
+const lookMs = 100;
+const pausedMax = 20;
+/** Reasons of a node that begins no subscription now. */
+const refusals: ReadonlySet<string | undefined> = new Set(['no-quorum', 'refused', 'closed', 'timeout', 'storage', 'unreachable']);
+
+export class Followers {
+	readonly #witness: Witness;
+	readonly #schedule: Schedule;
+	readonly #random: SeededRandom;
+	readonly #hosts: readonly Host[];
+	readonly #topics: readonly Topic[];
+	readonly #followers: Follower[] = [];
+	/** Faults have ended. */
+	isCalm = false;
+	readonly counts = {began: 0, hops: 0, messages: 0, missed: 0};
+
+	constructor(options: {readonly witness: Witness; readonly schedule: Schedule; readonly random: SeededRandom; readonly hosts: readonly Host[]; readonly topics: readonly Topic[]}) {
+		this.#witness = options.witness;
+		this.#schedule = options.schedule;
+		this.#random = options.random;
+		this.#hosts = options.hosts;
+		this.#topics = options.topics;
+	}
+
+	/** One more begins. False when there are enough, or no node is reached. */
+	begin({a, b}: Event): boolean {
+		if (this.#followers.filter(({isOver}) => !isOver).length >= followersMax || this.#reached().length === 0) return false;
+		const topic = this.#topics[a % this.#topics.length]!;
+		const follower: Follower = {
+			name: `follower ${this.counts.began++}`, topics: b % 3 === 0 ? this.#topics : [topic], from: b % 3 === 1 ? b % 40 : b % 2 === 0 ? 'beginning' : 'now',
+			link: undefined, reading: undefined, hasHopped: false, starts: undefined, followed: undefined, subscription: undefined, last: new Map(), owed: 0, isOver: false,
+		};
+		this.#followers.push(follower);
+		void this.#carryOut(follower);
+		return true;
+	}
+
+	/** Now and then one loses its connection, or has enough. */
+	act(): void {
+		for (const follower of this.#followers) {
+			if (follower.isOver) continue;
+			if (this.#random.chance(1, 60)) follower.link?.lose('the network was cut');
+			else if (this.#random.chance(1, 600)) {
+				follower.isOver = true;
+				void follower.followed?.[Symbol.asyncDispose]();
+			}
+		}
+	}
+
+	/** Who has not got what the node that it reads through has. */
+	behind(): string[] {
+		return this.#followers.flatMap(follower => {
+			const {name, isOver, link, starts, reading} = follower;
+			if (isOver) return [];
+			if (!reading || reading !== link || !reading.isServed || !starts) return [`${name} reads through no node`];
+			const {host} = reading;
+			if (this.#witness.messages.isSpoilt(host)) return [];
+			const lacking = this.#witness.messages.held(host).find(([, header]) => follower.topics.includes(header.topic) && this.#isWanted(follower, host, header) && lastSeq(header) > (follower.last.get(streamOf(header)) ?? 0));
+			return lacking ? [`${name} of ${follower.topics.join(' ')} from ${follower.from} lacks ${lacking[0]}, which ${host.id} has`] : [];
+		});
+	}
+
+	async #carryOut(follower: Follower): Promise<void> {
+		try {
+			const first = await this.#connect(follower, undefined);
+			const followed = new Followed(first, {
+				connect: last => this.#connect(follower, last),
+				pause: ms => this.#wait(ms),
+				probe: (_connection, fail) => this.#watch(follower, fail),
+				nowMs: () => this.#schedule.nowMs, wallMs: () => this.#schedule.nowMs, random: this.#random,
+			});
+			follower.followed = followed;
+			if (follower.isOver) return await followed[Symbol.asyncDispose]();
+			const subscription = followed.subscribe(follower.topics, {from: follower.from});
+			follower.subscription = subscription;
+			for await (const deliveries of subscription) {
+				for (const delivery of deliveries) this.#judge(follower, delivery);
+				if (!this.isCalm && this.#random.chance(1, 3)) await this.#wait(this.#random.below(400));
+			}
+		} catch (error) {
+			// The first node may refuse; later ones are passed over.
+			if (follower.starts || !refusals.has((error as Partial<DapssError>).code)) this.#problem(`a follower goes on: ${follower.name} ended: ${(error as Error).message}`);
+		}
+
+		follower.isOver = true;
+	}
+
+	/** The first that is reached; the one that was lost comes last. @throws when there is none */
+	async #connect(follower: Follower, last: string | undefined): Promise<Connection> {
+		await this.#wait(this.#random.between(5, 50));
+		const [host] = this.#random.shuffle(this.#reached()).toSorted((one, other) => Number(one.key === last) - Number(other.key === last));
+		if (!host?.node) throw Object.assign(new Error('no node is reached'), {code: 'unreachable'});
+		const {node} = host;
+		const link = new FollowerLink(host, node, this.#schedule, this.#random);
+		host.run(() => serve(node, link.server, () => this.#problem(`a follower keeps to the protocol: ${follower.name} does not`)));
+		const broker = new RemoteBroker(link.client);
+		const subscribe = broker.subscribe.bind(broker);
+		follower.link = link;
+		return Object.assign(broker, {
+			server: host.key,
+			subscribe: (...given: Parameters<typeof subscribe>) => {
+				const subscription = subscribe(...given);
+				follower.reading = link;
+				// Until one has begun it begins anew.
+				follower.hasHopped = follower.starts !== undefined;
+				if (follower.hasHopped) this.counts.hops++;
+				else subscription.agreed.then(starts => this.#begun(follower, starts ?? []), () => undefined);
+				return subscription;
+			},
+		});
+	}
+
+	#begun(follower: Follower, starts: readonly TopicPosition[]): void {
+		follower.starts = starts;
+		for (const {topic, streams} of starts) for (const [origin, incarnation, seq] of streams) follower.last.set(`${topic} ${origin}:${incarnation}`, seq);
+	}
+
+	#judge(follower: Follower, {topic, origin, incarnation, seq, lamport, offset}: Delivery): void {
+		const {name, last, reading, hasHopped, subscription} = follower;
+		const {host} = reading!;
+		const stream = streamOf({topic, origin, incarnation});
+		const known = last.get(stream);
+		const what = `${name} gets ${stream} ${seq} from ${host.id}`;
+		this.counts.messages++;
+		if (known !== undefined && seq <= known) this.#problem(`a follower reads each message once, in order: ${what}, has ${known}`);
+		if (known === undefined && hasHopped && lamport <= this.#since(follower, topic)) this.#problem(`a follower gets nothing from before its beginning: ${what}, stamped ${lamport}, began at ${this.#since(follower, topic)}`);
+		last.set(stream, seq);
+		const missing = known === undefined ? 0 : seq - known - 1;
+		const isSpoilt = this.#witness.messages.isSpoilt(host);
+		const isGap = !hasHopped && (isSpoilt || this.#witness.messages.offsets.isGap({node: host.key, topic}, offset));
+		if (missing > 0 && !isGap) {
+			follower.owed += missing;
+			this.counts.missed += missing;
+			if (follower.owed > subscription!.dropped) this.#problem(`a follower is told what is missing: ${what} behind ${known}, was told of ${subscription!.dropped}, and ${follower.owed} are missing`);
+		}
+
+		// In the log of a node a stream is in order.
+		if (!hasHopped || isSpoilt || seq === (known ?? 0) + 1) return;
+		const passed = this.#witness.messages.held(host).find(([, header]) => streamOf(header) === stream && lastSeq(header) > (known ?? 0) && header.firstSeq < seq && lastSeq(header) < seq && this.#isWanted(follower, host, header));
+		if (passed) this.#problem(`a follower is given all that its node has: ${what} behind ${known}, and it has ${passed[0]}`);
+	}
+
+	/** It is to get this message once its node has it. */
+	#isWanted(follower: Follower, host: Host, header: BatchHeader): boolean {
+		const {topic, origin, incarnation, lamport} = header;
+		const log = this.#witness.logs.get(host)?.get(topic);
+		if (!log || this.#witness.deletions.isHidden(log, header)) return false;
+		// Older lives of an origin count as seen.
+		const lives = [...follower.last.keys()].filter(key => key.startsWith(`${topic} ${origin}:`));
+		if (lives.length >= livesMax) return false;
+		return follower.last.has(streamOf({topic, origin, incarnation})) || lamport > this.#since(follower, topic);
+	}
+
+	#since({starts}: Follower, topic: Topic): number {
+		return starts?.find(start => start.topic === topic)?.since ?? 0;
+	}
+
+	/** Gives a connection up whose process has ended, or is silent for long. */
+	#watch(follower: Follower, fail: (why: string) => void): Disposable {
+		const {link} = follower;
+		let isDisposed = false;
+		let paused = 0;
+		const look = (): void => this.#schedule.after(lookMs, () => {
+			if (isDisposed || !link) return;
+			if (link.host.node !== link.node) return link.lose('the node has ended');
+			paused = link.host.isPaused ? paused + 1 : 0;
+			if (paused > pausedMax) return fail('it has not answered');
+			look();
+		});
+		look();
+		return {[Symbol.dispose]: () => void (isDisposed = true)};
+	}
+
+	#reached(): readonly Host[] {
+		return this.#hosts.filter(({node, isUp, isPaused}) => node?.phase === 'running' && isUp && !isPaused);
+	}
+
+	#wait(ms: number): Promise<void> {
+		return new Promise(resolve => this.#schedule.after(ms, resolve));
+	}
+
+	#problem(what: string): void {
+		this.#witness.messages.offsets.problem ??= new Error(what);
+	}
+}
+
+function streamOf({topic, origin, incarnation}: Pick<BatchHeader, 'topic' | 'origin' | 'incarnation'>): string {
+	return `${topic} ${origin}:${incarnation}`;
+}

@@ -1,0 +1,77 @@
+/**
+What a node promises for a disk that is full: with its reserve it starts there; without one it takes no messages of its own, says what helps, and takes them
+again once there is room. That nothing is lost, and that what goes unread is told, others check.
+*/
+import type {DapssError} from '../../../core/errors.ts';
+import {fullDiskRemedy} from '../../../core/io/files.ts';
+import {reserveFile, type ReserveSizes} from '../../../core/io/reserve.ts';
+import type {Host} from './host.ts';
+
+/** As small as simulated logs are. */
+export const simReserve: ReserveSizes = {reserve: 64 * 1024, low: 16 * 1024, spare: 64 * 1024};
+
+/** A process ended since nothing more could be written. */
+export function isFullDisk(reason: string): boolean {
+	return reason.includes('ENOSPC: no space left');
+}
+
+export class FullDisks {
+	/** Processes that are starting, and whether with a reserve. */
+	readonly #starting = new Map<Host, boolean>();
+	/** Processes that had no reserve when they looked last. */
+	readonly #short = new Set<Host>();
+	/** Processes that something else than the room keeps from a reserve: they take messages. */
+	readonly #excused = new Set<Host>();
+	/** Of whole starts on a disk that was full, of starts that found neither room nor a reserve, and of messages that were refused. */
+	readonly counts = {starts: 0, failedStarts: 0, refused: 0};
+
+	booted(host: Host): void {
+		this.#short.delete(host);
+		this.#excused.delete(host);
+		this.#starting.set(host, hasReserve(host));
+	}
+
+	started(host: Host): void {
+		this.#starting.delete(host);
+		if (host.options.disk.isFilled) this.counts.starts++;
+	}
+
+	/** What is wrong about its end. */
+	ended(host: Host): string | undefined {
+		const isWithReserve = this.#starting.get(host);
+		this.#starting.delete(host);
+		this.#short.delete(host);
+		if (isWithReserve === false && isFullDisk(host.reason)) this.counts.failedStarts++; // It gave the reserve back before, and has used it up.
+		return isWithReserve && isFullDisk(host.reason) ? `a start on a full disk gets through with a reserve: ${host.id} ended: ${host.reason}` : undefined;
+	}
+
+	/** What it says of its room. */
+	said(host: Host, text: string): void {
+		if (text.startsWith('No reserve can be kept')) this.#excused.add(host);
+	}
+
+	/** It has looked how much room there is. */
+	tended(host: Host): void {
+		if (hasReserve(host) || this.#excused.has(host)) this.#short.delete(host);
+		else this.#short.add(host);
+	}
+
+	/** A client publishes through the node: what is wrong about the answer. */
+	publishing(host: Host): (error: Partial<DapssError> | undefined) => string | undefined {
+		if (!this.#short.has(host)) return () => undefined;
+		return error => {
+			if (error?.code === 'refused' && error.message?.endsWith(fullDiskRemedy)) this.counts.refused++;
+			else return `a full disk takes no messages: ${host.id} answers ${error?.message ?? 'that they are stored'}`;
+			return undefined;
+		};
+	}
+
+	/** In the end: who refuses messages although there is room. */
+	left(hosts: readonly Host[]): string[] {
+		return hosts.filter(host => (this.#short.has(host) || host.node?.options.io.room?.isFull) && !host.options.disk.isFilled).map(({id}) => `${id} has room on its disk, and takes no messages`);
+	}
+}
+
+function hasReserve({options: {disk}}: Host): boolean {
+	return disk.content(`/data/${reserveFile}`) !== undefined;
+}
