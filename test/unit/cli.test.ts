@@ -78,6 +78,7 @@ describe('words', () => {
 		['fault delay soon', /500ms, 10s or 1m/],
 		['status --server nowhere', /Expected --server to be host:port or a port/],
 		['--bootstrap ,, --headless', /bootstrap \(--bootstrap\): Expected a list of addresses \(host:port\), got ",,"/],
+		['status --server ,', /Expected --server to be host:port or a port, got ","/],
 		['--port 0', /port \(--port\): Expected a whole number from 1/],
 	])('dapss-tui %s ends with 2 and says what was expected', async (line, expected) => {
 		const {code, out, err} = await dapss(line);
@@ -90,6 +91,11 @@ describe('words', () => {
 		expect(await dapss('publish news -- --wait')).toMatchObject({code: 0});
 		expect(await dapss('events --watch=false')).toMatchObject({code: 0});
 		expect(await dapss('config --bootstrap 5000 --bootstrap 5001')).toMatchObject({code: 0});
+	});
+
+	test('a list of servers may end with a comma, and an empty DAPSS_SERVER names none', async () => {
+		expect(await dapss('leader --server 5000,')).toMatchObject({code: 0});
+		expect(await dapss('leader', {env: {DAPSS_SERVER: ''}})).toMatchObject({code: 0});
 	});
 
 	test('every command has its flag for the version', async () => {
