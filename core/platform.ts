@@ -5,7 +5,7 @@ signals there are. Everything is a function of a `Machine`, so that a test can a
 Windows shows the same owner and mode for every file, so they say nothing there: a file is as private as the folder that it lies in, and the folder of
 a user's profile is closed to other users.
 */
-import {homedir} from 'node:os';
+import {homedir, userInfo} from 'node:os';
 import {posix, win32, type PlatformPath} from 'node:path';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -22,7 +22,21 @@ export type Places = {readonly config: string; readonly data: string; readonly s
 
 /** The machine that this runs on. @param env @default the one of the process */
 export function here(env: Env = process.env): Machine {
-	return {platform: process.platform, env, home: homedir(), uid: process.getuid?.()};
+	return {platform: process.platform, env, home: homeOf(), uid: process.getuid?.()};
+}
+
+/** The root where there is none: the users of some containers have neither `HOME` nor an entry with the system. */
+function homeOf(): string {
+	for (const ask of [homedir, () => userInfo().homedir]) {
+		try {
+			const home = ask();
+			if (pathsOf(process).isAbsolute(home)) return home;
+		} catch {
+			// The system does not know this user.
+		}
+	}
+
+	return '/';
 }
 
 /** Asked once: a simulated node asks nothing. */
@@ -44,12 +58,13 @@ Windows have the folders that the package `env-paths` names there. (It reads the
 export function placesOf(machine: Machine, exists: (path: string) => boolean): Places {
 	const {platform, env} = machine;
 	const {join, isAbsolute} = pathsOf(machine);
-	const home = platform === 'win32' ? machine.home : env['HOME'] || machine.home;
 	const absolute = (variable: string): string | undefined => {
 		const given = env[variable];
 		// The specification: a relative path is to be ignored.
 		return given !== undefined && isAbsolute(given) ? given : undefined;
 	};
+
+	const home = platform === 'win32' ? machine.home : absolute('HOME') ?? machine.home;
 
 	const place = (variable: string, xdg: readonly string[], own?: string): string => {
 		const given = absolute(variable);
@@ -194,6 +209,9 @@ export const advice = {
 
 	/** Have a folder of another user, with all that is in it. */
 	takeFolder: (path: string, uid: number): string => `as root, chown -R ${uid} ${path}`,
+
+	/** Have a folder where this user may make none. */
+	makeFolder: (path: string, uid: number): string => `as root, mkdir -p ${path} && chown ${uid} ${path} && chmod 700 ${path}`,
 
 	/** A copy that is closed to others. */
 	copyFile: (path: string): string => `(umask 077; cp ${path} COPY)`,

@@ -9,7 +9,7 @@ export type {Beacon} from './io/beacon.ts';
 export {causeOf, writeProblem} from './io/cause.ts';
 export {descriptorsFor, descriptorsMax, descriptorsMin, sharesOf} from './io/descriptors.ts';
 export {isMissing, remedyFor} from './io/files.ts';
-export {folderHolder, ownershipProblem} from './io/folder.ts';
+export {folderHolder, ownershipProblem, placeRemedy} from './io/folder.ts';
 export {probeMulticast, type Probed} from './io/multicast-probe.ts';
 export {listNodes, registryFolder, type RegisteredNode} from './io/registry.ts';
 export {freeBytesOf, reserveFile, roomOf} from './io/reserve.ts';

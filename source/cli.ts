@@ -34,13 +34,10 @@ export async function main(options: MainOptions): Promise<number> {
 		const {command, input, flags, output} = parseArguments(argv, version);
 		ran = command;
 		titleCommand(argv, input.slice(command.messageAt ?? input.length).filter(word => word !== '-'));
-		if (flags.help) {
-			await terminal.line(helpOf(command));
-			return 0;
-		}
-
-		if (flags.version && command === start) {
-			await terminal.line(version);
+		if (flags.help || flags.version) {
+			await terminal.line(flags.help ? helpOf(command) : version);
+			await terminal.flush();
+			if (terminal.failure) throw outputFailed(terminal.failure);
 			return 0;
 		}
 

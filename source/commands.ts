@@ -185,6 +185,7 @@ export const commands: readonly Command[] = [
 		summary: 'Measure a cluster of real processes on this machine, and hold it against bounds.',
 		notes: [
 			'throughput: delivered/s is the rate of the slowest subscriber, there is one on each node; `all subscribers/s` is the sum over all of them.',
+			'A flag that a benchmark does not use is refused: throughput has no --rate, partition and failover measure no rate.',
 			'Ends with 15 when a bound (--max-p99, --min-rate, --max-loss) was missed.',
 		],
 		flags: ['nodes', 'count', 'size', 'rate', 'runs', 'maxP99', 'minRate', 'maxLoss', 'output'],

@@ -2,11 +2,12 @@
 What happens while the console is on the screen, in a file: nothing may write to the terminal meanwhile. One line of JSON an event,
 without payloads. The file of an earlier run is kept once it is large, and only one.
 */
-import {mkdirSync, renameSync, statSync} from 'node:fs';
+import {renameSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import pino from 'pino';
 import type {Broker} from '../core/api.ts';
 import {errorMessage} from '../core/errors.ts';
+import {makeFoldersNow} from '../core/io/make-folder.ts';
 import {levelOf} from '../core/observe/levels.ts';
 import {stateFolder, type Env} from './places.ts';
 
@@ -20,7 +21,7 @@ export function logTo(env: Env, name: string, broker: Broker): string | undefine
 	const path = join(folder, `${name}.log`);
 	let destination: ReturnType<typeof pino.destination>;
 	try {
-		mkdirSync(folder, {recursive: true, mode: 0o700});
+		makeFoldersNow(folder);
 		if ((statSync(path, {throwIfNoEntry: false})?.size ?? 0) > keptBytes) renameSync(path, `${path}.1`);
 		destination = pino.destination({dest: path, sync: false, mode: 0o600});
 	} catch {

@@ -1,11 +1,11 @@
 /**
 What the process runs. First of all the compile cache, then the rest: code that is imported statically would be compiled without it.
 */
-import {mkdirSync} from 'node:fs';
 import module from 'node:module';
 import {Socket} from 'node:net';
 import {join} from 'node:path';
 import process from 'node:process';
+import {makeFoldersNow} from '../core/io/make-folder.ts';
 import {endingSignals} from '../core/platform.ts';
 import {ignoresHangup} from './hangup.ts';
 import {cacheFolder} from './places.ts';
@@ -55,7 +55,7 @@ function endWithLauncher(): void {
 function cacheCompiled(): void {
 	const folder = join(cacheFolder(process.env), 'compiled');
 	try {
-		mkdirSync(folder, {recursive: true, mode: 0o700});
+		makeFoldersNow(folder);
 		module.enableCompileCache(folder);
 	} catch {
 		// A home that cannot be written costs some milliseconds, no more.

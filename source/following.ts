@@ -6,7 +6,7 @@ import {canonicalAddress, lastBehind} from '../core/address.ts';
 import type {FollowedBroker, LinkNews} from '../core/api.ts';
 import {printable} from '../core/observe/printable.ts';
 import type {Context, Reaching} from './context.ts';
-import {reach, type ReachOptions} from './reach.ts';
+import {listed, reach, type ReachOptions} from './reach.ts';
 import {timeText} from './units.ts';
 
 export type FollowOptions = Pick<ReachOptions, 'topics'> & {
@@ -21,8 +21,8 @@ export type FollowOptions = Pick<ReachOptions, 'topics'> & {
 /** As `reach`, and again whenever the node is lost. The first time it fails as `reach` does. */
 export async function reachAlways(context: Context, {address, topics = [], isSilent = false, reachOnce = reach}: FollowOptions = {}): Promise<FollowedBroker> {
 	const {flags, env, terminal} = context;
-	const named = address ?? flags.server ?? env['DAPSS_SERVER'];
-	const servers = named?.split(',').map(server => canonicalAddress(server.trim()) ?? server); // What is no address, `reach` tells.
+	const named = address ?? flags.server ?? (env['DAPSS_SERVER'] || undefined);
+	const servers = named === undefined ? undefined : listed(named).map(server => canonicalAddress(server) ?? server); // What is no address, `reach` tells.
 	const backend = await context.backend();
 	// What `reach` has to say it has said the first time, and later the console may be on the screen.
 	const again: Reaching = {...context, terminal: {say: () => undefined}};

@@ -135,7 +135,10 @@ function parseText(name: string, text: string): Plain {
 		return /^(?:false|no|off|0)$/i.test(text) ? false : text;
 	}
 
-	return Array.isArray(standard) ? text.split(',').map(item => item.trim()).filter(item => item !== '') : text;
+	if (!Array.isArray(standard)) return text;
+	const items = text.split(',').map(item => item.trim()).filter(item => item !== '');
+	// Only commas: variables that were empty. A node that was to join must not found a cluster of its own.
+	return items.length > 0 || text.trim() === '' ? items : text;
 }
 
 function unknownText(name: string, names: readonly string[]): string {

@@ -7,11 +7,13 @@ import {DapssError, errorMessage} from '../core/errors.ts';
 import {commands, start} from './commands.ts';
 import type {Command, Format} from './context.ts';
 import {everywhere, flagTable, written, type FlagName, type Flags} from './flags.ts';
+import {expectWellUsed} from './misuse.ts';
 
 export type Parsed = {readonly command: Command; readonly input: readonly string[]; readonly flags: Flags; readonly output: Format};
 
 /** @throws `usage` */
 export function parseArguments(argv: readonly string[], version: string): Parsed {
+	expectWellUsed(argv);
 	const {input, flags: given} = read(argv, version);
 	const [name, ...rest] = input.map(String);
 	const command = name === undefined ? start : commands.find(one => one.name === name);

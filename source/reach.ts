@@ -30,9 +30,9 @@ export async function reach(context: Reaching, address?: string, {topics = [], i
 	const {tunables, secret} = settings();
 	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits, discovery} = tunables;
 	const backend = await context.backend();
-	const named = address ?? flags.server ?? env['DAPSS_SERVER'];
+	const named = address ?? flags.server ?? (env['DAPSS_SERVER'] || undefined); // An empty variable names nothing.
 	const here = named === undefined ? await backend.findNodes({cluster}) : [];
-	const servers = named === undefined ? here.map(node => node.address) : named.split(',').map(one => addressOf(one.trim(), flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
+	const servers = named === undefined ? here.map(node => node.address) : listed(named).map(one => addressOf(one, flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
 	if (isForOne) await expectOne(servers, named === undefined ? undefined : flags.server === undefined ? 'DAPSS_SERVER' : '--server', cluster, here);
 	const isFound = servers.length === 0;
 	// Without authentication anybody could answer a search; nodes without it are on loopback only.
@@ -55,6 +55,12 @@ export async function reach(context: Reaching, address?: string, {topics = [], i
 	if (tunables.enableEncryption && tunables.enableNodeAuth) return broker;
 	terminal.say('Warning: this link is not protected; enable_encryption or enable_node_auth is off');
 	return broker;
+}
+
+/** The addresses of a list with commas; all of it when it has none, for whoever reads it to refuse. */
+export function listed(named: string): readonly string[] {
+	const items = named.split(',').map(item => item.trim()).filter(item => item !== '');
+	return items.length > 0 ? items : [named];
 }
 
 /** @param named what names them; `undefined` when they were found here, as `here` says. @throws `usage` for several */

@@ -13,6 +13,8 @@ export class Terminal {
 	/** Standard output goes to a person. */
 	readonly isTerminal: boolean;
 	readonly hasColour: boolean;
+	/** Standard error goes to a person, who wants to see how long work goes on. */
+	readonly isWatched: boolean;
 	/** Standard output has nobody left who reads. */
 	isClosed = false;
 	onClosed: (() => void) | undefined;
@@ -27,6 +29,7 @@ export class Terminal {
 		this.#out = streams.stdout;
 		this.#err = streams.stderr;
 		this.isTerminal = streams.stdout.isTTY ?? false;
+		this.isWatched = streams.stderr.isTTY ?? false;
 		this.hasColour = wantsColour(this.isTerminal, streams.env);
 		this.#out.on('error', (error: NodeJS.ErrnoException) => {
 			this.isClosed = true;

@@ -18,10 +18,10 @@ export function bytesOf(text: string): number {
 	return match ? Number(match[1]) * (sizes[match[2]!.toLowerCase()] ?? Number.NaN) : Number.NaN;
 }
 
-/** Milliseconds of `500ms`, `10s`, `5m`, `1h`. @throws `usage` */
+/** Milliseconds of `500ms`, `10s`, `5m`. @param maxMs whole minutes @throws `usage` */
 export function parseDuration(text: string, what: string, maxMs = 86_400_000): number {
 	const ms = msOf(text);
-	if (!(ms >= 0 && ms <= maxMs)) throw new DapssError('usage', `Expected ${what} to be a time such as 500ms, 10s, 5m or 1h, got ${JSON.stringify(text)}`);
+	if (!(ms >= 0 && ms <= maxMs)) throw new DapssError('usage', `Expected ${what} to be a time such as 500ms, 10s or 1m, at most ${maxMs >= units['h']! ? `${maxMs / units['h']!}h` : `${maxMs / units['m']!}m`}, got ${JSON.stringify(text)}`);
 	return ms;
 }
 

@@ -171,7 +171,10 @@ function faultWish(rest: string, {members}: CommandContext): Wish {
 	const forMs = time === undefined ? 10_000 : parseDuration(time);
 	const [kind, ...rawArguments] = forAt === -1 ? parts : parts.slice(0, forAt);
 	if (forMs === undefined) return {type: 'problem', text: `Expected a time such as \`for 10s\`, got \`${time}\``};
-	if (kind === 'heal') return fault({type: 'heal'});
+	// What would do nothing is refused: whoever wrote it expects something.
+	const isMore = 'one-way' in parsed.flags || rawArguments.length > (kind === 'heal' ? 0 : 1);
+	if (kind !== 'cut' && isMore) return {type: 'problem', text: faultUsage};
+	if (kind === 'heal') return time === undefined ? fault({type: 'heal'}) : {type: 'problem', text: `Expected \`:fault heal\` without a time, got \`${time}\`: it ends all faults at once`};
 	if (kind === 'delay') {
 		const ms = parseDuration(rawArguments[0] ?? '');
 		return ms === undefined ? {type: 'problem', text: faultUsage} : fault({type: 'delay', ms, forMs});

@@ -3,11 +3,12 @@ The few things that storage asks of a file system. Its own small port, so that t
 forgets.
 */
 import {constants} from 'node:fs';
-import {mkdir, open, readdir, rename, rmdir, unlink, type FileHandle} from 'node:fs/promises';
+import {open, readdir, rename, rmdir, unlink, type FileHandle} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {errorMessage} from '../errors.ts';
 import {advice, syncsFolders} from '../platform.ts';
 import {despiteOthers} from './despite-others.ts';
+import {makeFolders} from './make-folder.ts';
 
 export type OpenFile = {
 	/** Bytes when it was opened. */
@@ -48,7 +49,7 @@ export const realFiles: Files = {
 	},
 	list: folder => readdir(folder),
 	async makeFolder(folder) {
-		const oldest = await mkdir(folder, {recursive: true, mode: 0o700});
+		const oldest = await makeFolders(folder);
 		if (oldest === undefined) return syncFolder(dirname(folder)).catch(ignoreClosed);
 		for (let made = folder; made.length >= oldest.length && dirname(made) !== made; made = dirname(made)) {
 			// oxlint-disable-next-line no-await-in-loop -- few, and once

@@ -4,12 +4,13 @@ ends (Node itself has no file locks). It holds between threads of one process, t
 
 Nothing but SQLite may open the file `lock`: a POSIX lock goes when the process closes any descriptor of the file.
 */
+import {statSync} from 'node:fs';
 import {chmod, readFile, stat, writeFile} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
 import {DapssError, errorMessage} from '../errors.ts';
 import {advice, trustedOwners} from '../platform.ts';
 import {causeOf, writeProblem} from './cause.ts';
-import {realFiles, withRemedy} from './files.ts';
+import {realFiles, remedyFor, withRemedy} from './files.ts';
 import {DatabaseSync} from './sqlite.ts';
 
 const sqliteBusy = 5;
@@ -39,12 +40,38 @@ export class Folder implements Disposable {
 			await writeFile(join(absolute, 'pid'), `${process.pid}\n`, {mode: 0o600}).catch(() => undefined);
 			return new Folder(absolute, lock);
 		} catch (error) {
-			throw error instanceof DapssError ? error : new DapssError('storage', `The data folder ${absolute} cannot be used: ${withRemedy(causeOf(error, absolute))}`, {cause: error});
+			throw error instanceof DapssError ? error : new DapssError('storage', `The data folder ${absolute} cannot be used: ${unusable(absolute, causeOf(error, absolute))}`, {cause: error});
 		}
 	}
 
 	[Symbol.dispose](): void {
 		if (this.#lock.isOpen) this.#lock.close();
+	}
+}
+
+function unusable(path: string, cause: unknown): string {
+	const {code} = cause as NodeJS.ErrnoException;
+	return isRefusal(code) ? `${errorMessage(cause)}. ${placeRemedy(path, code)}` : withRemedy(cause);
+}
+
+/** The system lets this user not write there, for lack of a right or because the disk is mounted read-only. */
+function isRefusal(code: string | undefined): boolean {
+	return code === 'EACCES' || code === 'EPERM' || code === 'EROFS';
+}
+
+/** What helps when a data folder can be neither made nor written. @param code of the error that says why (`causeOf`) */
+export function placeRemedy(path: string, code: string | undefined): string {
+	const [self] = trustedOwners() ?? [];
+	if ((code !== 'EACCES' && code !== 'EPERM') || self === undefined) return `${remedyFor(code) ?? 'Mend that'}${code === 'EROFS' ? ' (--data)' : '; or choose another --data'}`;
+	const isOwn = ownerOf(path) === self;
+	return `${isOwn ? advice.closeFolder(path) : advice.makeFolder(path, self)}; or choose another --data`;
+}
+
+function ownerOf(path: string): number | undefined {
+	try {
+		return statSync(path, {throwIfNoEntry: false})?.uid;
+	} catch {
+		return undefined; // What lies above it is closed.
 	}
 }
 

@@ -78,12 +78,9 @@ class ChannelServer implements Listener {
 		const {host, port} = this.#options;
 		return new Promise((resolve, reject) => {
 			this.#server.once('error', (error: NodeJS.ErrnoException) => {
-				const {code} = error;
-				// A mapped or a virtual address is often meant.
-				const reason = code === 'EADDRNOTAVAIL' ? `host ${host} is no address of this machine: say with --host on which one to listen, and with --advertise where others call` : errorMessage(error);
 				reject(new DapssError(
 					isPortTaken(error) ? 'port-in-use' : 'failure',
-					isPortTaken(error) ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${reason}`,
+					isPortTaken(error) ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${whyNot(host, error)}`,
 					{cause: error},
 				));
 			});
@@ -283,5 +280,16 @@ class ChannelServer implements Listener {
 
 		if (++this.#saidCount > linesMax) return this.#transport.refusals.add('unsaid');
 		this.#transport.onRefusal?.({id: undefined, address: name.slice('peer '.length), code, reason, by: 'us'});
+	}
+}
+
+function whyNot(host: string, error: NodeJS.ErrnoException): string {
+	switch (error.code) {
+		// A mapped or a virtual address is often meant.
+		case 'EADDRNOTAVAIL': return `host ${host} is no address of this machine: say with --host on which one to listen, and with --advertise where others call`;
+		case 'ENOTFOUND':
+		case 'EAI_AGAIN': return `the host name ${host} is not found (${error.code}): name an address of this machine with --host, or mend DNS or /etc/hosts`;
+		case 'EACCES': return `this user may not (${error.code}): choose a --port from 1024 on`;
+		default: return errorMessage(error);
 	}
 }

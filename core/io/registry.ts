@@ -3,10 +3,11 @@ This user's running nodes on this machine: a file for each in a folder that only
 first without a network, and two nodes that start at once do not both found a cluster.
 */
 import {existsSync} from 'node:fs';
-import {chmod, mkdir, readdir, readFile, rename, unlink, writeFile} from 'node:fs/promises';
+import {chmod, readdir, readFile, rename, unlink, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {fileName, here, placesOf} from '../platform.ts';
 import {despiteOthers} from './despite-others.ts';
+import {makeFolders} from './make-folder.ts';
 import {DatabaseSync} from './sqlite.ts';
 
 export type RegisteredNode = {
@@ -148,5 +149,5 @@ function isAlive(pid: number): boolean {
 }
 
 async function makePrivate(folder: string): Promise<void> {
-	await mkdir(folder, {recursive: true, mode: 0o700});
+	await makeFolders(folder);
 }

@@ -5,13 +5,15 @@ file that cannot be read or written is a warning.
 */
 import {createHash, randomBytes} from 'node:crypto';
 import {existsSync} from 'node:fs';
-import {mkdir, readFile, rename, writeFile} from 'node:fs/promises';
+import {readFile, rename, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {errorMessage} from '../errors.ts';
 import {isGenuine, resign, resignationFromJson, resignationsMax, resignationToJson, type Resignation} from '../membership/resignation.ts';
 import {here, placesOf} from '../platform.ts';
 import type {Identity} from '../seal.ts';
+import {causeOf} from './cause.ts';
 import {despiteOthers} from './despite-others.ts';
+import {makeFolders} from './make-folder.ts';
 
 const fileBytesMax = 64 * 1024;
 
@@ -39,7 +41,7 @@ export class Resignations {
 		try {
 			await resignations.#write([...resignations.former, resignations.#own]);
 		} catch (error) {
-			warn(`The file ${path} cannot be written (${errorMessage(error)}): if the data folder ${data} is lost one day, an operator must remove this node by hand (peer remove)`);
+			warn(`The file ${path} cannot be written (${errorMessage(causeOf(error, path))}): if the data folder ${data} is lost one day, an operator must remove this node by hand (peer remove)`);
 		}
 
 		return resignations;
@@ -51,7 +53,7 @@ export class Resignations {
 	}
 
 	async #write(all: readonly Resignation[]): Promise<void> {
-		await mkdir(join(this.#path, '..'), {recursive: true, mode: 0o700});
+		await makeFolders(join(this.#path, '..'));
 		const draft = `${this.#path}.${randomBytes(4).toString('hex')}`;
 		await writeFile(draft, `${JSON.stringify(all.map(one => resignationToJson(one)), undefined, '\t')}\n`, {mode: 0o600});
 		await despiteOthers(() => rename(draft, this.#path));

@@ -6,12 +6,13 @@ secret, or a part of one, into an error.
 The secret is the text of the file without surrounding white space, as bytes.
 */
 import {randomBytes} from 'node:crypto';
-import {closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readSync, realpathSync, unlinkSync, writeSync, type Stats} from 'node:fs';
+import {closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, openSync, readSync, realpathSync, statSync, unlinkSync, writeSync, type Stats} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {DapssError} from '../errors.ts';
 import {advice, trustedOwners} from '../platform.ts';
 import {causeOf, writeProblem} from './cause.ts';
 import {withRemedy} from './files.ts';
+import {makeFoldersNow} from './make-folder.ts';
 
 export const secretBytesMin = 32;
 const secretFileBytesMax = 4096;
@@ -64,7 +65,7 @@ export function readPrivate(path: string, what: string): string {
 		// Non-blocking: a pipe in its place must not hang the start.
 		file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 	} catch (error) {
-		return refuse(isMissing(error) ? `does not exist: copy it from another node; or, for a new cluster, write one with: ${advice.writeSecret(path)}` : `cannot be read: ${withRemedy(error)}`, error);
+		return refuse(isMissing(error) ? `does not exist: copy it from another node; or, for a new cluster, write one with: ${advice.writeSecret(path)}` : unreadable(path, error), error);
 	}
 
 	try {
@@ -88,9 +89,26 @@ export function accessProblem(stats: Pick<Stats, 'mode' | 'uid'>, owners: readon
 	if (!owners) return undefined;
 	const mode = stats.mode & 0o777;
 	if (!owners.includes(stats.uid)) return 'belongs to another user';
-	// Nobody may write it, and a group may read it (0440): so a container or a service manager hands a secret over.
-	if ((mode & 0o337) === 0) return undefined;
-	return (mode & 0o077) === 0 ? undefined : `can be read or changed by others (mode ${mode.toString(8).padStart(4, '0')})`;
+	// A group may read it, and nobody but its owner write it (0440, 0640): so a container or a service manager hands a secret over.
+	return (mode & 0o037) === 0 ? undefined : `can be read or changed by others (mode ${octal(mode)})`;
+}
+
+function unreadable(path: string, error: unknown): string {
+	const {code} = error as NodeJS.ErrnoException;
+	const [self] = trustedOwners() ?? [];
+	const stats = (code === 'EACCES' || code === 'EPERM') && self !== undefined ? lookAt(path) : undefined;
+	if (!stats) return `cannot be read: ${withRemedy(error)}`;
+	const place = writeProblem(dirname(path))?.code === 'EROFS';
+	const readOnly = `its disk is mounted read-only: mount it with mode 0400 for user ${self!}, or 0440 for a group of this user`;
+	return `cannot be read by user ${self!} (owner ${stats.uid}, mode ${octal(stats.mode)}): ${place ? readOnly : stats.uid === self ? advice.closeFile(path) : advice.takeFile(path, self!)}`;
+}
+
+function lookAt(path: string): Stats | undefined {
+	try {
+		return statSync(path, {throwIfNoEntry: false});
+	} catch {
+		return undefined; // Its folder is closed.
+	}
 }
 
 /** What helps against an `accessProblem`, in that case. */
@@ -101,12 +119,16 @@ export function accessRemedy(path: string, {uid}: Pick<Stats, 'uid'>): string {
 	return uid === self ? advice.closeFile(path) : `${advice.takeFile(path, self)}; or ${copy}`;
 }
 
+function octal(mode: number): string {
+	return (mode & 0o777).toString(8).padStart(4, '0');
+}
+
 /** False when another process was first. */
 function createSecret(path: string): boolean {
 	const folder = dirname(path);
 	const draft = join(folder, `.secret-${randomBytes(8).toString('hex')}`);
 	try {
-		mkdirSync(folder, {recursive: true, mode: 0o700});
+		makeFoldersNow(folder);
 		const file = openSync(draft, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
 		try {
 			writeSync(file, `${randomBytes(32).toString('base64url')}\n`);
@@ -125,7 +147,7 @@ function createSecret(path: string): boolean {
 			unlinkSync(draft);
 		}
 	} catch (error) {
-		throw new DapssError('config', `Could not make a secret file at ${path}: ${withRemedy(causeOf(error, path))}`, {cause: error});
+		throw new DapssError('config', `Could not make a secret file at ${path}: ${withRemedy(causeOf(error, path))}. Or name another file with --secret-file (for a new cluster, write one with: ${advice.writeSecret('FILE')})`, {cause: error});
 	}
 }
 

@@ -9,7 +9,7 @@ import {isAdmission} from '../membership/founding.ts';
 import {advertiseQuestion, ageText} from '../membership/reachability.ts';
 import type {FindingReason} from './finding-reasons.ts';
 import {limitFindings} from './limits.ts';
-import {isStranger, lostMs, meaningOf, outlookOf, remedyOf, strangers, type MissingVoter, type Outlook} from './outlook.ts';
+import {isStranger, lostMs, meaningOf, outlookOf, refusalRemedies, remedyOf, strangers, type MissingVoter, type Outlook} from './outlook.ts';
 import {labelsOf, type Label} from './node-label.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from './snapshot.ts';
 import {messagesText} from './topic-text.ts';
@@ -141,9 +141,9 @@ function memberFindings(context: Context): readonly Finding[] {
 function degradedAdvice({cause, address, id, voter}: MemberSnapshot, {label}: Context): string {
 	switch (cause) {
 		case 'uncalled': return `Start ${label(id)} with --advertise and an address at which the other nodes reach it, or open TCP and UDP ${portsText([address])} to it.${voter ? '' : ' Until then it gets no vote.'}`;
-		case 'not-authenticated': return 'Give all nodes the same secret file (--secret-file), and start the one that has another again.';
-		case 'protocol': return 'Run versions of the program that can speak to each other: upgrade the older one. dapss-tui peers shows them.';
-		case 'flags': return 'Give all nodes the same security settings in config.json.';
+		case 'not-authenticated':
+		case 'flags': return sentence(refusalRemedies.get(cause)!);
+		case 'protocol': return `${sentence(refusalRemedies.get(cause)!)} dapss-tui peers shows them.`;
 		case 'cluster': return 'If it is meant to be a member here, stop it and start it with an empty data folder.';
 		case 'behind': return `Look at its disk and at its events: dapss-tui events --server ${address}`;
 		case 'leaderless': return `It takes part in no agreement. Look at its events: dapss-tui events --server ${address}`;

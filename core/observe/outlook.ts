@@ -19,8 +19,10 @@ export type MissingVoter = {
 	readonly name: string;
 	readonly address: string;
 	readonly state: MemberSnapshot['state'];
+	/** Why it does not count; empty when nothing is known of it. */
+	readonly cause: string;
 	readonly downMs: number | undefined;
-	/** Away for so long that somebody should decide about it. */
+	/** Away for so long that somebody should decide about it; not one that runs and is refused. */
 	readonly isLost: boolean;
 };
 export type Outlook = {
@@ -38,8 +40,8 @@ export function outlookOf({raft: {voters}, members}: Pick<Snapshot, 'raft' | 'me
 	const missing = voters.flatMap((id): MissingVoter[] => {
 		const member = known.get(id);
 		if (member && (member.self || member.reached)) return [];
-		const {name = '', address = '', state = 'suspect', downMs} = member ?? {};
-		return [{id, name, address, state, downMs, isLost: downMs !== undefined && downMs >= lostMs}];
+		const {name = '', address = '', state = 'suspect', cause = '', downMs} = member ?? {};
+		return [{id, name, address, state, cause, downMs, isLost: downMs !== undefined && downMs >= lostMs && !refusalRemedies.has(cause)}];
 	}).toSorted((one, other) => (other.downMs ?? 0) - (one.downMs ?? 0));
 	const needed = quorumSize(voters.length);
 	const present = voters.length - missing.length;
@@ -70,9 +72,25 @@ export function meaningOf({voters, present, needed, spare}: Outlook): string {
 	return `${left}: ${spare === 0 ? 'no further may fail' : `${spare} more may fail`}`;
 }
 
+/** What helps with members that run and refuse one another, by the cause. To start them again does not. */
+export const refusalRemedies: ReadonlyMap<string, string> = new Map([
+	['not-authenticated', 'give all nodes the same secret file (--secret-file), and start the one that has another again'],
+	['protocol', 'run versions of the program that can speak to each other: upgrade the older one'],
+	['flags', 'give all nodes the same security settings in config.json'],
+]);
+
 /** What to do about the missing voters; commands begin with `command`: `dapss-tui ` or `:`. Empty when none is missing. */
 export function remedyOf({needed, present, spare, missing}: Outlook, command: string): string {
-	if (missing.length === 0) return '';
+	const refused = missing.filter(({cause}) => refusalRemedies.has(cause));
+	const remedies = [...new Set(refused.map(({cause}) => refusalRemedies.get(cause)!))];
+	const gone = missing.filter(voter => !refused.includes(voter));
+	// Those that run are enough: nobody should think of `recover`.
+	if (gone.length > 0 && refused.length < needed - present) remedies.push(goneRemedy({missing: gone, present: present + refused.length, needed, spare}, command));
+	else if (gone.length > 0 && spare >= 0) remedies.push(goneRemedy({missing: gone, present, needed, spare}, command));
+	return remedies.join('; ');
+}
+
+function goneRemedy({needed, present, spare, missing}: Pick<Outlook, 'needed' | 'present' | 'spare' | 'missing'>, command: string): string {
 	if (spare >= 0) {
 		const lost = missing.find(({isLost}) => isLost);
 		const start = `start ${missing.length === 1 ? 'it' : 'them'} again, or repair the network to ${missing.length === 1 ? 'it' : 'them'}`;

@@ -17,7 +17,7 @@ const patienceMs = 1000;
 export async function run(context: Context): Promise<number> {
 	const {terminal, output, env, signal} = context;
 	expectInput(context, 0, 0, 'doctor without more');
-	const named = context.flags.server ?? env['DAPSS_SERVER'];
+	const named = context.flags.server ?? (env['DAPSS_SERVER'] || undefined);
 	const servers = named === undefined ? [] : named.split(',').map(one => addressOf(one.trim(), context.flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
 	const progress = setTimeout(() => terminal.say('Listening for other nodes, and timing the disk …'), patienceMs);
 	const {checks, left, node} = await interruptible(examine({

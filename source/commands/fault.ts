@@ -21,6 +21,7 @@ export async function run(context: Context): Promise<void> {
 	const {input, flags} = context;
 	expectInput(context, 1, 3, `fault ${kinds.join(', ')}`);
 	const [kind, ...rest] = input;
+	if (kind === 'heal' && rest.length > 0) throw new DapssError('usage', `Expected fault heal without more, got ${JSON.stringify(rest[0])}: it ends the faults of all members`);
 	const forMs = flags.for === undefined ? forMsDefault : parseDuration(flags.for, '--for');
 	switch (kind) {
 		case 'cut': return cut(context, rest, forMs);

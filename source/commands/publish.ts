@@ -13,6 +13,7 @@ import {expectInput} from '../input.ts';
 import {interruptible} from '../interruptible.ts';
 import {reach} from '../reach.ts';
 import {interruptedBy} from '../signals.ts';
+import {timeText} from '../units.ts';
 import {parseNumber, parseSize} from '../values.ts';
 import {topicOf} from './subscribe.ts';
 
@@ -20,6 +21,8 @@ import {topicOf} from './subscribe.ts';
 const overheadBytes = 1024;
 /** For the answers to what is on its way when the command is interrupted. */
 const answersMs = 1000;
+/** How often a person is told how far a long publish is. */
+const progressMs = 5000;
 
 export async function run(context: Context): Promise<void> {
 	const {flags, input, terminal, signal, output} = context;
@@ -32,6 +35,7 @@ export async function run(context: Context): Promise<void> {
 	await using broker = await reach(context, undefined, {topics: [topic]});
 	const startMs = performance.now();
 	const batches = new Batches(broker, topic, bodyMax);
+	const progress = watched(context, batches);
 	try {
 		await interruptible(pump(source, batches, rate, signal), signal);
 	} catch (error) {
@@ -41,6 +45,8 @@ export async function run(context: Context): Promise<void> {
 		// Of what was on its way when the command was interrupted nobody knows.
 		const open = signal.aborted && taken > stored ? `, ${taken - stored} more may be` : '';
 		throw new DapssError(error.code, `${error.message} (${messagesText(stored)} ${stored === 1 ? 'is' : 'are'} stored${open})`, {cause: error, details: {...error.details, stored}});
+	} finally {
+		clearInterval(progress);
 	}
 
 	const tookMs = Math.round(performance.now() - startMs);
@@ -51,6 +57,20 @@ export async function run(context: Context): Promise<void> {
 		const where = totals ? ` (${labelsOf(members)(totals.origin)} #${totals.firstSeq}${totals.lastSeq === totals.firstSeq ? '' : `–${totals.lastSeq}`})` : '';
 		await terminal.line(`${messagesText(batches.stored)} stored in ${printable(topicText(topic))}${where}`);
 	}
+}
+
+/** Tells a person at a terminal how many messages are stored, not one who types them there. */
+function watched({flags, input, terminal}: Context, batches: Batches): NodeJS.Timeout | undefined {
+	const isTyped = input[1] === '-' && terminal.stdin.isTTY === true;
+	if (!terminal.isWatched || isTyped) return undefined;
+	const of = flags.count === undefined ? '' : ` of ${flags.count}`;
+	let told = 0;
+	let ms = 0;
+	return setInterval(() => {
+		ms += progressMs;
+		if (batches.stored > told) terminal.say(`${batches.stored}${of} messages are stored, after ${timeText(ms)} …`);
+		told = batches.stored;
+	}, progressMs).unref();
 }
 
 async function pump(source: AsyncIterable<readonly Uint8Array[]>, batches: Batches, rate: number | undefined, signal: AbortSignal): Promise<void> {

@@ -22,10 +22,13 @@ export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]):
 	return good('settings', `${configPath === undefined ? 'No config.json' : configPath}; ${own.length === 0 ? 'all settings are defaults' : `${own.length} of ${list.length} settings are given`}`, values);
 }
 
+export type Closed = {readonly code: string | undefined; readonly message: string};
 export type SecretFacts = {
 	readonly path: string;
 	/** A file that was named is not made. */
 	readonly isNamed: boolean;
+	/** What keeps this user from making it, with its code. */
+	readonly closed?: Closed | undefined;
 	readonly found: 'usable' | 'missing' | {readonly access: string; readonly remedy: string} | {readonly content: string} | {readonly failure: string; readonly remedy: string};
 };
 
@@ -35,12 +38,12 @@ export function secretFacts(settings: Settings): SecretFacts {
 	try {
 		return {path: settings.secret({create: false}).path, isNamed, found: 'usable'};
 	} catch (error) {
-		return {path, isNamed, found: whyUnusable(path, error)};
+		return {path, isNamed, closed: closedTo(path), found: whyUnusable(path, error)};
 	}
 }
 
 /** @param hasNode the data folder has a node that started before */
-export function judgeSecret({path, isNamed, found}: SecretFacts, hasNode: boolean): Check {
+export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode: boolean): Check {
 	const values = {path};
 	if (found === 'usable') return good('secret', `${path} is private, and long enough`, values);
 	if (found !== 'missing') {
@@ -51,16 +54,18 @@ export function judgeSecret({path, isNamed, found}: SecretFacts, hasNode: boolea
 
 	if (isNamed) return bad('secret', 'missing', {found: `There is no file ${path}, which is named as the secret`, remedy: `Copy it from another node (mode 0600); or, for a new cluster, write one: ${advice.writeSecret(path)}`}, values);
 	if (hasNode) return bad('secret', 'lost', {found: `There is no secret ${path}, and the data folder has a node that had one: with a new one no other node would know it`, remedy: 'Copy the file from another node of the cluster, or bring it back from a backup (mode 0600)'}, values);
+	if (closed) return bad('secret', 'not-makable', {found: `${path} cannot be made: ${closed.message}`, remedy: `${remedyFor(closed.code) ?? 'Make its folder writable'}; or name another file with --secret-file, for a new cluster written with: ${advice.writeSecret('FILE')}`}, values);
 	return good('secret', `${path} is made at the first start; to join nodes of other machines, copy theirs first`, values);
 }
 
 /** @param closed what keeps this user from making files there, with its code */
-export function judgeRegistry(folder: string, closed: {readonly code: string | undefined; readonly message: string} | undefined): Check {
+export function judgeRegistry(folder: string, closed: Closed | undefined): Check {
 	if (closed) return bad('registry', 'closed', {found: `A node cannot be listed in ${folder}: ${closed.message}`, remedy: `${remedyFor(closed.code) ?? 'Make the folder writable'}. Until then commands find it only with --server`}, {folder});
 	return good('registry', `Nodes of this user are listed in ${folder}`, {folder});
 }
 
-export function registryClosed(folder: string): {readonly code: string | undefined; readonly message: string} | undefined {
+/** Why nothing can be written there or, where it is missing, made. */
+export function closedTo(folder: string): Closed | undefined {
 	const problem = writeProblem(folder);
 	const cause = problem && causeOf(problem, folder);
 	// What is missing is made.

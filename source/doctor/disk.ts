@@ -8,7 +8,7 @@ import {dirname, join, resolve} from 'node:path';
 import type {Config} from '../../core/config.ts';
 import {errorMessage} from '../../core/errors.ts';
 import {here} from '../../core/platform.ts';
-import {causeOf, folderHolder, freeBytesOf, isMissing, ownershipProblem, readNodeState, remedyFor, reserveFile, roomOf, writeProblem, type RegisteredNode} from '../../core/preflight.ts';
+import {causeOf, folderHolder, freeBytesOf, isMissing, ownershipProblem, placeRemedy, readNodeState, reserveFile, roomOf, writeProblem, type RegisteredNode} from '../../core/preflight.ts';
 import {bytesText, shortId, timeText} from '../units.ts';
 import {bad, good, type Check} from './outcome.ts';
 
@@ -93,7 +93,7 @@ export function judgeFolder(facts: DiskFacts, running: Pick<RegisteredNode, 'id'
 	if (stats && !stats.isFolder) return bad('data-folder', 'no-folder', {found: `${path} is no folder`, remedy: 'Move away what is there, or choose another --data'}, values);
 	const owned = stats && ownershipProblem(path, stats, self, closed?.code);
 	if (owned) return bad('data-folder', owned.reason, {found: `Expected ${path} ${owned.problem}`, remedy: owned.remedy}, values);
-	if (closed) return bad('data-folder', 'not-writable', {found: `${path} cannot be ${stats ? 'written' : 'made'}: ${closed.message}`, remedy: `${remedyFor(closed.code) ?? 'Mend that'}${closed.code === 'EROFS' ? '' : '; or choose another --data'}`}, values);
+	if (closed) return bad('data-folder', 'not-writable', {found: `${path} cannot be ${stats ? 'written' : 'made'}: ${closed.message}`, remedy: placeRemedy(path, closed.code)}, values);
 	if (!stats) return good('data-folder', `${path} is made at the first start`, values);
 	if (typeof holder === 'object' && 'problem' in holder) return bad('data-folder', 'bad-lock', {found: `The lock of ${path} cannot be taken`, remedy: holder.problem}, values);
 	if (typeof holder === 'object' && !(running && (holder.pid === undefined || holder.pid === running.pid))) {

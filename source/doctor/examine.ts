@@ -12,7 +12,7 @@ import {listenProblem, nextFreePort, portHolder, type Protocol} from '../port.ts
 import {loadPreferences, preferencesPath} from '../preferences.ts';
 import type {Settings} from '../settings.ts';
 import {shortId} from '../units.ts';
-import {judgeRegistry, judgeSecret, judgeSettings, registryClosed, secretFacts, type SettingsFacts} from './access.ts';
+import {closedTo, judgeRegistry, judgeSecret, judgeSettings, secretFacts, type SettingsFacts} from './access.ts';
 import {clockFacts, judgeClock} from './clock.ts';
 import {diskFacts, isFolderOf, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed, type DiskFacts} from './disk.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, machineFacts} from './machine.ts';
@@ -85,7 +85,7 @@ export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10
 		...(disk
 			? [judgeFolder(disk, running, registered), judgeFileSystem(disk), judgeSpace(disk, limits), judgeSpeed(disk, raft), judgeClock(await clockFacts(disk.path, disk.newestMs), storage)]
 			: [judgeSilence(path, diskMsMax)]),
-		judgePort('TCP', ports.TCP), judgePort('UDP', ports.UDP), judgeAddress(address), judgeRegistry(registryFolder(), registryClosed(registryFolder())),
+		judgePort('TCP', ports.TCP), judgePort('UDP', ports.UDP), judgeAddress(address), judgeRegistry(registryFolder(), closedTo(registryFolder())),
 		judgeMulticast(heard, discovery),
 		judgeNeighbours({heard, listenMs: listenMs(discovery), local: registered.filter(node => node.cluster === cluster), self, address: 'address' in address ? address.address : undefined}),
 		judgeOffsets(offsets),

@@ -14,7 +14,7 @@ export const outcomes = {
 	'memory': {'too-little': 'problem', 'little': 'warning', 'used-up': 'warning'},
 	'open-files': {'too-few': 'problem', 'few': 'warning'},
 	'settings': {'wrong': 'problem', 'left-out': 'warning'},
-	'secret': {'missing': 'problem', 'lost': 'problem', 'not-private': 'problem', 'unreadable': 'problem', 'no-secret': 'problem'},
+	'secret': {'missing': 'problem', 'lost': 'problem', 'not-private': 'problem', 'unreadable': 'problem', 'no-secret': 'problem', 'not-makable': 'problem'},
 	'data-folder': {
 		'not-yours': 'problem', 'open': 'problem', 'not-writable': 'problem', 'no-folder': 'problem', 'in-use': 'problem', 'bad-lock': 'problem',
 		'silent': 'problem', 'newer': 'problem', 'damaged': 'warning',

@@ -7,7 +7,7 @@ import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {realFiles} from '../../core/io/files.ts';
-import {Folder} from '../../core/io/folder.ts';
+import {Folder, placeRemedy} from '../../core/io/folder.ts';
 import {NodeFiles} from '../../core/io/node-files.ts';
 import type {Topic} from '../../core/message.ts';
 
@@ -96,6 +96,19 @@ describe('closed to others', () => {
 		await expect(Folder.open(path)).rejects.toMatchObject({message: expect.stringContaining(`use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}`) as string});
 		(await Folder.open(join(path, 'dapss')))[Symbol.dispose](); // What it says does help.
 		expect((await stat(join(path, 'dapss'))).mode & 0o777).toBe(0o700);
+	});
+
+	test.runIf(process.platform === 'linux')('a place where the system makes no folder is refused at once, and not tried for ever (case 21)', async () => {
+		await expect(Folder.open('/proc/dapss/data')).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('The data folder /proc/dapss/data cannot be used') as string});
+	});
+
+	test('without the right to make or write it, what helps is said for this case (case 21)', () => {
+		const self = process.getuid!();
+		mkdirSync(path);
+		expect(placeRemedy(path, 'EACCES')).toBe(`chmod 700 ${path}; or choose another --data`);
+		const missing = join(path, 'none');
+		expect(placeRemedy(missing, 'EACCES')).toBe(`as root, mkdir -p ${missing} && chown ${self} ${missing} && chmod 700 ${missing}; or choose another --data`);
+		expect(placeRemedy(missing, 'EROFS')).toBe('The disk is mounted read-only: mount it for writing, or choose a place on another one (--data)');
 	});
 
 	test('a place where no folder can be is said', async () => {

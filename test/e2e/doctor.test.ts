@@ -151,7 +151,7 @@ test.runIf(canMount)('a disk that is mounted read-only (case 21), and one in mem
 	};
 	for (const prepare of ['true', `mkdir -p ${folder}/m/a/data && chmod 700 ${folder}/m/a/data`]) {
 		const check = of(on(`mount -o remount,ro ${folder}/m`, prepare), 'data-folder');
-		expect(check).toMatchObject({reason: 'not-writable', remedy: 'The disk is mounted read-only: mount it for writing, or choose a place on another one'});
+		expect(check).toMatchObject({reason: 'not-writable', remedy: 'The disk is mounted read-only: mount it for writing, or choose a place on another one (--data)'});
 		expect(check.found).not.toContain('ENOENT');
 	}
 

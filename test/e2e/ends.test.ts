@@ -61,6 +61,15 @@ describe.skipIf(process.platform !== 'linux')('followers end with their reader (
 		// What it is noticed with is an inner part of Node: neither that nor its absence is for the user.
 		const pending = await bash(`${quoted([node, '--pending-deprecation', cli, 'subscribe', 'quiet', ...where])} | true`);
 		expect(pending.err).not.toMatch(/deprecat/i);
+		// A program for Node has its child write into a socket, as sshd does.
+		for (const command of [['subscribe', 'quiet'], ['events', '--watch']]) {
+			const child = spawn(node, [cli, ...command, ...where], {stdio: ['ignore', 'pipe', 'pipe']});
+			await appears(child, command[0] === 'subscribe' ? 'stderr' : 'stdout', command[0] === 'subscribe' ? 'Subscribed' : 'ready'); // oxlint-disable-line no-await-in-loop
+			const code = codeOf(child);
+			child.stdout.destroy();
+			expect(await code, command.join(' ')).toBe(0); // oxlint-disable-line no-await-in-loop
+		}
+
 		const counted = await bash(`${quoted([node, cli, 'subscribe', 'quiet', '--count', '2', ...where])} | true; echo "\${PIPESTATUS[0]}"`);
 		expect(counted.out).toBe('16\n');
 		expect(counted.err).toContain('Nobody reads the output any more: 0 of 2 messages came');

@@ -180,7 +180,7 @@ describe('three nodes that stop and start', () => {
 		}
 	});
 
-	test('a member that has another secret now is degraded with that reason on both sides, and check says what to do', async () => {
+	test('a member that has another secret now is degraded with that reason on both sides, and check says what to do (case 20)', async () => {
 		const [one, , three] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 		await three.kill('SIGTERM');
 		await until(() => peersOf(one), members => members.some(({id, state}) => id === three.id && state === 'left'), 'a member that left');
@@ -196,6 +196,12 @@ describe('three nodes that stop and start', () => {
 			expect(checked.stdout.toString()).toMatch(/has another secret than this node.*\n.*Give all nodes the same secret file/);
 			const told = await changed.waitFor(event => event.type === 'member' && event['id'] === one.id && event['state'] === 'degraded', 'the mismatch, on the other side');
 			expect(told['why']).toBe('has another secret than this node');
+			// The nodes run: nobody is to start one again, to take one out, or to give the quorum up.
+			const lost = await until(() => run(['check', '--server', String(three.port), '--cluster', cluster.name, '--config', `${cluster.folder}/config.json`, '--secret-file', secret]), ({code, stdout}) => code === 11 && stdout.toString().match(/has another secret/g)?.length === 4, 'a lost quorum, with the reason for both members');
+			for (const text of [checked.stdout.toString(), lost.stdout.toString()]) {
+				expect(text).toContain('Give all nodes the same secret file (--secret-file), and start the one that has another again.');
+				expect(text).not.toMatch(/recover|peer remove|Start it again|missing nodes again/);
+			}
 		} finally {
 			await changed.kill('SIGKILL');
 		}

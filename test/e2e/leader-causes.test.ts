@@ -10,7 +10,7 @@ import {cli} from './command.ts';
 const leads = (event: JsonEvent): boolean => event.type === 'leader' && typeof event['leader'] === 'string';
 const otherLeads = (former: string) => (event: JsonEvent): boolean => leads(event) && event['leader'] !== former;
 
-test('the leader event says why: transferred by whom, crashed, silent; pauses and transfers are events', async () => {
+test('the leader event says why: transferred by whom, crashed, silent; pauses and transfers are events (case 32)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const marks = (): Map<NodeProcess, number> => new Map(cluster.nodes.map(node => [node, node.events.length]));

@@ -1,6 +1,6 @@
 /** Where nodes and commands find files and one another: read-only disks, handed-over secrets, other clusters on this machine. */
 import {spawnSync} from 'node:child_process';
-import {chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -41,6 +41,36 @@ describe.runIf(canMount)('a disk that is mounted read-only (case 21)', () => {
 		const {status, stderr} = onReadOnly(`${secret}; chmod 644 secret`, flags);
 		expect(status).toBe(2);
 		expect(stderr).toContain('can be read or changed by others (mode 0644): its disk is mounted read-only: mount it with mode 0400 or 0440, or copy it, (umask 077; cp');
+	});
+});
+
+describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('users of containers (case 21)', () => {
+	/** A user without an entry with the system, in a folder of its own. */
+	function asNobody(flags: readonly string[], env: Record<string, string>): {readonly status: number | null; readonly stdout: string; readonly stderr: string} {
+		return spawnSync('setpriv', ['--reuid', '54321', '--regid', '54321', '--clear-groups', process.execPath, cli, ...flags], {encoding: 'utf8', env: {PATH: process.env['PATH'], ...env}, cwd: '/'});
+	}
+
+	test('without HOME and without an entry the program works; what it cannot make is said with the flag that helps', () => {
+		expect(asNobody(['version'], {})).toMatchObject({status: 0, stderr: ''});
+		const {status, stderr} = asNobody(['--headless', '--no-discovery'], {});
+		expect(status).toBe(2);
+		expect(stderr).toContain('Could not make a secret file at /.config/dapss/dapss.secret');
+		expect(stderr).toContain('Or name another file with --secret-file');
+	});
+
+	test('a secret of root that its group alone may read is named with its owner and mode; doctor knows what a start cannot make', () => {
+		chmodSync(folder, 0o755);
+		const secret = join(folder, 'secret');
+		writeFileSync(secret, 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M', {mode: 0o640});
+		const {status, stderr} = asNobody(['status', '--server', '1', '--secret-file', secret], home());
+		expect(status).toBe(2);
+		expect(stderr).toContain(`${secret} cannot be read by user 54321 (owner 0, mode 0640): as root, chown 54321 ${secret} && chmod 600 ${secret}`);
+		chownSync(secret, 0, 54_321); // Nobody answers there: the secret was read.
+		expect(asNobody(['status', '--server', '1', '--secret-file', secret], home())).toMatchObject({status: 14});
+
+		const {stdout} = asNobody(['doctor', '--no-discovery', '-o', 'json'], home());
+		const {checks} = JSON.parse(stdout) as {readonly checks: readonly {readonly code: string; readonly reason: string | null}[]};
+		expect(checks.filter(({code}) => code === 'secret' || code === 'data-folder').map(({reason}) => reason)).toEqual(['not-makable', 'not-writable']);
 	});
 });
 

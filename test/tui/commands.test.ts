@@ -72,6 +72,9 @@ test.each([
 	[`peer remove ${b.slice(0, 6)}`, `That is for good: to take ${b.slice(0, 8)} out of the cluster, \`:peer remove ${b.slice(0, 6)} yes\``],
 	['fault cut zz', `No member has the name, address, port or first digits of the id \`zz\`: ${ids.slice(0, 3).map(id => id.slice(0, 8)).join(', ')}`],
 	['fault cut a in for soon', 'Expected a time such as `for 10s`, got `soon`'],
+	['fault heal for 3s', 'Expected `:fault heal` without a time, got `3s`: it ends all faults at once'],
+	['fault heal a', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],
+	['fault drop 10 20', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],
 	['fault drop 200', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],
 ])('%s: %s', (line, text) => {
 	expect(parseLine(line, context)).toEqual({type: 'problem', text});

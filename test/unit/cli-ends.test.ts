@@ -3,7 +3,7 @@ import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:f
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {PassThrough, Readable, Writable} from 'node:stream';
-import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {afterAll, afterEach, beforeAll, describe, expect, test, vi} from 'vitest';
 import {DapssError} from '../../core/errors.ts';
 import {asksForJson} from '../../source/failure.ts';
 import {ignoresHangup} from '../../source/hangup.ts';
@@ -118,6 +118,23 @@ describe('errors are JSON too (case 25)', () => {
 		const {code, out, err} = await dapss('publish news - -o json', {broker: healthy({publishAnswer}), stdin: Readable.from(lines())});
 		expect({code, err}).toEqual({code: 1, err: 'dapss-tui: disk full (3 messages are stored)\n'});
 		expect(errorOf(out)).toMatchObject({type: 'error', code: 'storage', exitCode: 1, stored: 3});
+	});
+});
+
+describe('a long publish', () => {
+	afterEach(() => vi.useRealTimers());
+
+	test.each([['tells a person how far it is', true, '256 of 300 messages are stored, after 5.0 s …\n'], ['tells nobody else', false, '']])('%s', async (_what, isTerminal, expected) => {
+		vi.useFakeTimers({toFake: ['setInterval', 'clearInterval']});
+		const broker = healthy();
+		const stop = new AbortController();
+		// A batch is stored, and the time that follows has nothing more to tell.
+		broker.publishAnswer = async () => {
+			if (broker.published.length === 0) return;
+			vi.advanceTimersByTime(12_000);
+		};
+		const {code, err} = await dapss('publish news --size 1000 --count 300', {broker, stop, isTerminal});
+		expect({code, err}).toEqual({code: 0, err: expected});
 	});
 });
 

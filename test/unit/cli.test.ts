@@ -39,9 +39,26 @@ describe('words', () => {
 		['--prot 5001', /got --prot; did you mean --port\?/],
 		['publish news hi --cuont 3', /did you mean --count\?/],
 		['status --count 3', /--count is no flag of dapss-tui status/],
-		['--port', /Expected a value behind --port/],
-		['--port= --headless', /Expected a value behind --port/],
-		['--port 5000 --port 5001', /--port can only be set once/],
+		['--port', /Expected a value behind --port: write --port PORT/],
+		['--port= --headless', /Expected a value behind --port: write --port PORT/],
+		['--port --headless', /Expected a value behind --port, got "--headless": write --port PORT/],
+		['--port 5000 --port 5001', /Expected --port once, got "5000" and "5001": leave one out/],
+		['status -o text --output=text', /Expected --output once, got "text" and "text": leave one out/],
+		['--headless --no-headless', /Expected --headless once, got --headless and --no-headless: leave one out/],
+		['subscribe news --wait -5s', /Expected a value behind --wait, got "-5s": write --wait TIME; a value that begins with a dash is written --wait=-5s/],
+		['subscribe news --time=3', /Expected no value behind --time, got "3": write --time, or --no-time for the opposite/],
+		['check --wait-healthy=no', /Expected no value behind --wait-healthy, got "no"/],
+		['status --no-discovery=yes', /Expected no value behind --no-discovery, got "yes": write --discovery, or --no-discovery/],
+		['status --no-server', /Expected --server ADDRESS, got --no-server: it takes a value/],
+		['status --timeout 2d', /Expected --timeout to be a time such as 500ms, 10s or 1m, at most 24h, got "2d"/],
+		['fault delay 5h', /Expected the delay to be a time .* at most 1m, got "5h"/],
+		['bench speed', /Expected bench latency, throughput, reliability, partition, failover, got "speed"/],
+		['bench failover --min-rate 100', /Expected bench failover without --min-rate, which it does not use; it takes --nodes, --runs, --max-p99/],
+		['bench throughput --rate 5', /Expected bench throughput without --rate/],
+		['bench partition --nodes 2', /Expected --nodes to be a whole number from 3 to 64, got "2"/],
+		['fault heal 5001', /Expected fault heal without more, got "5001"/],
+		['fault heal --for 3s', /--for is no flag of fault heal/],
+		['fault drop 10 --one-way', /--one-way is no flag of fault drop/],
 		['status -o xml', /Expected -o to be text or json, got "xml"/],
 		['publish news hi -o jsonl', /Expected -o to be text or json/],
 		['status now', /Expected status without more, got "now"/],
@@ -58,14 +75,34 @@ describe('words', () => {
 		['events --watch news', /topics only behind --messages/],
 		['events --watch --messages a/# --wait 1s', /wildcard|#/],
 		['fault break', /Expected fault cut, delay, drop, heal/],
-		['fault delay soon', /500ms, 10s, 5m or 1h/],
+		['fault delay soon', /500ms, 10s or 1m/],
 		['status --server nowhere', /Expected --server to be host:port or a port/],
+		['--bootstrap ,, --headless', /bootstrap \(--bootstrap\): Expected a list of addresses \(host:port\), got ",,"/],
+		['status --server ,', /Expected --server to be host:port or a port, got ","/],
 		['--port 0', /port \(--port\): Expected a whole number from 1/],
 	])('dapss-tui %s ends with 2 and says what was expected', async (line, expected) => {
 		const {code, out, err} = await dapss(line);
 		expect(err).toMatch(expected);
 		// Under -o json, errors are JSON on standard output too.
 		expect({code, out}).toEqual({code: 2, out: / -o jsonl?$/.test(line) ? expect.stringMatching(/^\{"type":"error",.*"code":"usage",.*\}\n$/) as string : ''});
+	});
+
+	test('what stands behind -- is no flag, and a switch may be set by true and false', async () => {
+		expect(await dapss('publish news -- --wait')).toMatchObject({code: 0});
+		expect(await dapss('events --watch=false')).toMatchObject({code: 0});
+		expect(await dapss('config --bootstrap 5000 --bootstrap 5001')).toMatchObject({code: 0});
+	});
+
+	test('a list of servers may end with a comma, and an empty DAPSS_SERVER names none', async () => {
+		expect(await dapss('leader --server 5000,')).toMatchObject({code: 0});
+		expect(await dapss('leader', {env: {DAPSS_SERVER: ''}})).toMatchObject({code: 0});
+	});
+
+	test('every command has its flag for the version', async () => {
+		for (const {name} of commands) {
+			// oxlint-disable-next-line no-await-in-loop -- a few
+			expect(await dapss(`${name} --version`)).toMatchObject({code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string, err: ''});
+		}
 	});
 
 	test('every command has help with examples, on standard output', async () => {

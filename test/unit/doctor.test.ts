@@ -84,6 +84,7 @@ describe('what a start reads', () => {
 		const missing = {path: '/s', isNamed: false, found: 'missing'} as const;
 		expect(outcome(judgeSecret({...missing, found: 'usable'}, true))).toBe('ok');
 		expect(outcome(judgeSecret(missing, false))).toBe('ok');
+		expect(outcome(judgeSecret({...missing, closed: {code: 'EROFS', message: 'read-only file system'}}, false))).toBe('problem not-makable');
 		expect(outcome(judgeSecret(missing, true))).toBe('problem lost');
 		expect(outcome(judgeSecret({...missing, isNamed: true}, false))).toBe('problem missing');
 		expect(outcome(judgeSecret({...missing, found: {access: 'can be read or changed by others (mode 0644)', remedy: 'chmod 600 /s'}}, true))).toBe('problem not-private');

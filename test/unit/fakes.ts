@@ -176,7 +176,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 	const stderr = new Sink();
 	const {broker} = options;
 	const env = {DAPSS_SECRET_FILE: '', ...options.env};
-	if (options.isTerminal) Object.assign(stdout, {isTTY: true});
+	if (options.isTerminal) for (const stream of [stdout, stderr]) Object.assign(stream, {isTTY: true});
 	const terminal = new Terminal({stdin: options.stdin ?? new PassThrough(), stdout, stderr, env});
 	const code = await main({
 		argv, env, cwd: options.cwd ?? '/', terminal, stop: options.stop ?? new AbortController(),

@@ -58,7 +58,7 @@ describe('names of nodes', () => {
 	});
 });
 
-describe('a line of a log', () => {
+describe('a line of a log (case 32)', () => {
 	const text = eventText(false);
 	test.each<[RecordedEvent, string]>([
 		[{at: Date.UTC(2026, 10, 29, 16, 15, 15, 123), type: 'waiting', for: '10.0.0.7:5000 to answer (ECONNREFUSED)'}, '2026-11-29T16:15:15.123Z INFO  waiting for 10.0.0.7:5000 to answer (ECONNREFUSED)'],

@@ -59,7 +59,7 @@ test('events carry the names of the nodes that they mention, also of one that ha
 	expect(nodesOf({type: 'refused', id: undefined, address: '', code: 'flags', reason: '', by: 'us'})).toEqual([]);
 });
 
-test('beacons of other clusters are ignored, not refused', () => {
+test('beacons of other clusters are ignored, not refused (case 32)', () => {
 	expect(refusalsOf(new Map([['malformed', 1]]), new Map([['malformed', 2], ['beacon-foreign', 480], ['beacon-interface', 20], ['cluster', 3]]))).toEqual({
 		rejected: {malformed: 3, cluster: 3}, ignored: {'beacon-foreign': 480, 'beacon-interface': 20},
 	});

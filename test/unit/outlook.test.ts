@@ -29,7 +29,25 @@ test('who is away for longest is named first; a learner, and who has left the vo
 	expect(missing.map(({id, downMs}) => [id, downMs])).toEqual([[ids[4], 2000], [ids[3], 10]]);
 	const {members, raft} = lost;
 	expect(outlookOf({members, raft: {...raft, voters: raft.voters.slice(0, 2)}}).missing).toEqual([]);
-	expect(outlookOf({members: members.slice(0, 2), raft}).missing).toEqual([{id: raft.voters[2], name: '', address: '', state: 'suspect', downMs: undefined, isLost: false}]);
+	expect(outlookOf({members: members.slice(0, 2), raft}).missing).toEqual([{id: raft.voters[2], name: '', address: '', state: 'suspect', cause: '', downMs: undefined, isLost: false}]);
+});
+
+test('voters that run and are refused are not started again, removed or given up: what helps is the same secret (case 20)', () => {
+	const refused = (voters: number, gone: number): Outlook => {
+		const {raft, members} = {raft: healthy.raft, members: ids.slice(0, voters).map((id, index) => member(id, {
+			self: index === 0,
+			...(index === 0 ? {} : index <= gone ? {state: 'unreachable' as const, downMs: lostMs} : {state: 'degraded' as const, cause: 'not-authenticated', why: 'has another secret than this node', downMs: lostMs, reached: false}),
+		}))};
+		return outlookOf({raft: {...raft, voters: members.map(({id}) => id)}, members});
+	};
+
+	const mend = 'give all nodes the same secret file (--secret-file), and start the one that has another again';
+	expect(refused(3, 0).missing.map(({isLost}) => isLost)).toEqual([false, false]);
+	expect(remedyOf(refused(3, 0), ':')).toBe(mend);
+	expect(remedyOf(refused(5, 2), ':')).toBe(mend); // Two that run make a quorum with this one.
+	expect(remedyOf(refused(5, 3), ':')).toMatch(/^give all nodes the same secret file .* again; start 1 of the missing nodes again, .* Only if their disks are gone for good/);
+	const {missing, ...numbers} = refused(3, 0);
+	expect(remedyOf({...numbers, present: 2, spare: 0, missing: missing.slice(1)}, ':')).toBe(mend);
 });
 
 test('a removal is advised when a voter is away for longer than a start takes, and only with a quorum', () => {

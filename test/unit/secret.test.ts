@@ -47,7 +47,7 @@ test('white space around a secret does not count', () => {
 });
 
 test('a file that others can read names its mode and the way out', () => {
-	for (const mode of [0o644, 0o640, 0o604, 0o660]) expect(refusal(() => readSecret(write(good, mode)))).toMatch(new RegExp(`mode 0${mode.toString(8)}\\): chmod 600 `, 'u'));
+	for (const mode of [0o644, 0o650, 0o604, 0o660]) expect(refusal(() => readSecret(write(good, mode)))).toMatch(new RegExp(`mode 0${mode.toString(8)}\\): chmod 600 `, 'u'));
 });
 
 test('a file of another user is refused', () => {
@@ -55,9 +55,10 @@ test('a file of another user is refused', () => {
 	expect(accessProblem({mode: 0o100600, uid: 1000}, [1000, 0])).toBeUndefined();
 });
 
-test('a file that a group may read and nobody may write is accepted, of this user or root (case 21)', () => {
-	for (const mode of [0o440, 0o400]) expect(Buffer.from(readSecret(write(good, mode))).toString()).toBe(good);
+test('a file that a group may read and only its owner may write is accepted, of this user or root (case 21)', () => {
+	for (const mode of [0o440, 0o640, 0o400]) expect(Buffer.from(readSecret(write(good, mode))).toString()).toBe(good);
 	expect(accessProblem({mode: 0o100440, uid: 0}, [1000, 0])).toBeUndefined();
+	expect(accessProblem({mode: 0o100640, uid: 0}, [1000, 0])).toBeUndefined();
 	expect(accessProblem({mode: 0o100440, uid: 1001}, [1000, 0])).toBe('belongs to another user');
 	for (const mode of [0o444, 0o460, 0o441]) expect(accessProblem({mode: 0o100000 + mode, uid: 0}, [1000, 0])).toContain(`(mode 0${mode.toString(8)})`);
 });
