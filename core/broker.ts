@@ -189,7 +189,7 @@ export class Node implements ServedBroker {
 				bound: name => this.journal.bound(name),
 			},
 		});
-		this.interests = new Interests({self: id, topics: this.control.topics, lamport: () => lamport.now, propose: command => this.identity.propose(command), former: options.former?.since ?? [], given: new Set(config.topics.map(topic => composed(topic as Topic)))});
+		this.interests = new Interests({self: id, topics: this.control.topics, latest: topic => this.#topicAdmin.latest(topic), propose: command => this.identity.propose(command), former: options.former?.since ?? [], given: new Set(config.topics.map(topic => composed(topic as Topic)))});
 		this.own = new OwnMessages(this.data, () => this.interests.own);
 		this.#upkeep = new Upkeep({data: this.data, control: this.control, interests: this.interests, journal: this.journal, topicsMax: config.limits.topics, room: io.room, failed});
 		void io.raftStore.failed.then(failed);

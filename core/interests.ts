@@ -12,7 +12,8 @@ import type {Topics} from './topics/topics.ts';
 export type InterestsOptions = {
 	readonly self: NodeId;
 	readonly topics: Topics;
-	readonly lamport: () => number;
+	/** The time that a subscription from now on begins with: the members that can be reached have stamped nothing later. */
+	readonly latest: (topic: Topic) => Promise<number>;
 	readonly propose: (command: Command) => Promise<void>;
 	/** Lamport times from which on topics were subscribed to before this node had to join anew. */
 	readonly former: ReadonlyArray<readonly [Topic, number]>;
@@ -93,9 +94,7 @@ export class Interests {
 			if (running) await running.catch(() => undefined);
 			else if (this.#isSettled(topic)) return;
 			else {
-				const {self, lamport, propose} = this.#options;
-				// A node that keeps a topic is one of its copies: it wants all that is retained. Who only reads through it may want less.
-				const work = propose(this.isWanted(topic) ? {type: 'subscribe', topic, node: self, since: since ?? this.#former.get(topic) ?? (this.own.has(topic) ? 0 : lamport())} : {type: 'unsubscribe', topic, node: self});
+				const work = this.#propose(topic, since);
 				this.#running.set(topic, work);
 				try {
 					// oxlint-disable-next-line no-await-in-loop
@@ -106,6 +105,14 @@ export class Interests {
 				}
 			}
 		}
+	}
+
+	async #propose(topic: Topic, since?: number): Promise<void> {
+		const {self, latest, propose} = this.#options;
+		if (!this.isWanted(topic)) return propose({type: 'unsubscribe', topic, node: self});
+		// A node that keeps a topic is one of its copies: it wants all that is retained. A reader may want only what is published from now on.
+		const from = since ?? this.#former.get(topic) ?? (this.own.has(topic) ? 0 : await latest(topic));
+		return propose({type: 'subscribe', topic, node: self, since: from});
 	}
 
 	/** Propose whatever differs; failures are tried again at the next call. */

@@ -56,6 +56,9 @@ export class TopicAdmin {
 	#seq = 0;
 	#ticked = Promise.withResolvers<void>();
 	#isClosed = false;
+	/** Of the round of questions about Lamport times that runs, and of the one after it. */
+	#times: Promise<number> | undefined;
+	#nextTimes: Promise<number> | undefined;
 	#deletionsSeen = -1;
 
 	constructor(options: TopicAdminOptions) {
@@ -121,6 +124,27 @@ export class TopicAdmin {
 		return fresh.some(([topic]) => interests.isWanted(topic));
 	}
 
+	/**
+	The latest Lamport time of the members that can be reached. What they publish after they were asked is stamped later than they answered; a node that does not
+	subscribe to a topic hears nothing of its stamps otherwise. Those who ask at the same time share a round of questions.
+	*/
+	latest(topic: Topic): Promise<number> {
+		const {lamport, control} = this.#options;
+		if (control.topics.protocol < topicsProtocol) return Promise.resolve(lamport.now);
+		this.#nextTimes ??= (this.#times ?? Promise.resolve(0)).then(() => {
+			this.#times = this.#nextTimes;
+			this.#nextTimes = undefined;
+			return this.#askTimes(topic);
+		});
+		return this.#nextTimes;
+	}
+
+	async #askTimes(topic: Topic): Promise<number> {
+		const {lamport} = this.#options;
+		for (const look of (await this.#look(topic, false)).values()) lamport.witness(look.lamport);
+		return lamport.now;
+	}
+
 	/** A member asks what is here of a topic. False when it is no such question. */
 	onQuestion(from: NodeId, frame: Buffer): boolean {
 		const {look, topic: name} = Object(decodeControl(frame)) as Record<string, unknown>;
@@ -164,9 +188,9 @@ export class TopicAdmin {
 	}
 
 	/** Ask the members that can be reached; those that do not answer in time, or are lost meanwhile, are left out. */
-	async #look(topic: Topic): Promise<Map<NodeId, Look>> {
+	async #look(topic: Topic, isBounded = true): Promise<Map<NodeId, Look>> {
 		const {self, control, isReachable, send, nowMs} = this.#options;
-		if (this.#rounds.size >= roundsMax) throw new DapssError('refused', `Expected at most ${roundsMax} deletions and updates of topics at a time, got one more`);
+		if (isBounded && this.#rounds.size >= roundsMax) throw new DapssError('refused', `Expected at most ${roundsMax} deletions and updates of topics at a time, got one more`);
 		const look = ++this.#seq;
 		const {promise, resolve} = Promise.withResolvers<Map<NodeId, Look>>();
 		const asked = control.topics.members().map(({id}) => id).filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));

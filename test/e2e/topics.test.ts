@@ -165,3 +165,18 @@ test('of a topic that is deleted again and again while it is published, who read
 
 	expect(read - 1 + reading.dropped).toBe(80 * 10 * 20);
 }, 120_000);
+
+test('who reads from now on at a node that hears nothing of a topic gets no message of before', async () => {
+	await using cluster = new Cluster({cli});
+	await cluster.startAll(3);
+	const [first, second] = cluster.nodes as Nodes;
+	await using publisher = await cluster.client(first);
+	// Each batch is stamped later, and nobody subscribes: no other node sees the stamps.
+	for (let round = 0; round < 200; round++) await publisher.publish(orders, [Buffer.from('before')]);
+	await using reader = await cluster.client(second);
+	await using reading = reader.subscribe([orders]);
+	await reading.agreed;
+	await publisher.publish(orders, [Buffer.from('after')]);
+	const [delivered] = await reading[Symbol.asyncIterator]().next().then(({value}) => value as ReadonlyArray<{readonly body: Uint8Array}>);
+	expect(Buffer.from(delivered!.body).toString()).toBe('after');
+}, 60_000);

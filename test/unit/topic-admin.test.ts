@@ -31,7 +31,7 @@ function setUp(protocol = 3) {
 	const reachable = new Set<NodeId>([b, c]);
 	const proposed: Command[] = [];
 	let nowMs = 0;
-	const interests = new Interests({self: a, topics, lamport: () => 0, propose: async () => undefined, former: [[news, 5]], given: new Set()});
+	const interests = new Interests({self: a, topics, latest: async () => 0, propose: async () => undefined, former: [[news, 5]], given: new Set()});
 	const admin = new TopicAdmin({
 		self: a, lamport, lamportJumpMax: 2 ** 40, interests, nowMs: () => nowMs, label: node => node.slice(0, 1), isReachable: node => reachable.has(node),
 		control: {topics} as unknown as Control,
@@ -195,4 +195,36 @@ test('a topic with other settings is left as it is without --update, and its set
 	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainBytes to be whole bytes, 4 KiB to 1 PiB, got 5'});
 	await expect(admin.create(news, {retainAgeS: 0.5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainAgeS to be whole seconds, 1s to 3650d, got 0.5'});
 	await expect(admin.create('a*' as Topic, {}, false)).rejects.toMatchObject({code: 'usage'});
+});
+
+describe('the time from which a reader wants what is published from now on', () => {
+	test('is that of the member that is furthest; those who ask meanwhile share the next round', async () => {
+		const {admin, answer, lamport, sent} = setUp();
+		const first = admin.latest(news);
+		await turn();
+		const [second, third] = [admin.latest(news), admin.latest('orders' as Topic)];
+		expect(third).toBe(second);
+		expect(sent.length).toBe(2);
+		answer(b, {lamport: 70_000, messages: 0, until: 0});
+		answer(c, {lamport: 3, messages: 0, until: 0});
+		await expect(first).resolves.toBe(70_000);
+		expect(lamport.now).toBe(70_000);
+		await turn();
+		expect(sent.length).toBe(4);
+		for (const node of [b, c]) answer(node, {lamport: 80_000, messages: 0, until: 0});
+		await expect(second).resolves.toBe(80_000);
+	});
+
+	test('does not wait for a member that is lost, or for ever', async () => {
+		const {admin, answer, passes, reachable} = setUp();
+		reachable.delete(c);
+		const asked = admin.latest(news);
+		await turn();
+		answer(b, {lamport: 9, messages: 0, until: 0});
+		await expect(asked).resolves.toBe(9);
+		const silent = admin.latest(news);
+		await turn();
+		passes(2000);
+		await expect(silent).resolves.toBe(9);
+	});
 });
