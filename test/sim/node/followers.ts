@@ -168,7 +168,6 @@ export class Followers {
 		this.counts.messages++;
 		if (known !== undefined && seq <= known) this.#problem(`a follower reads each message once, in order: ${what}, has ${known}`);
 		if (known === undefined && hasHopped && lamport <= this.#since(follower, topic)) this.#problem(`a follower gets nothing from before its beginning: ${what}, stamped ${lamport}, began at ${this.#since(follower, topic)}`);
-		last.set(stream, seq);
 		const missing = known === undefined ? 0 : seq - known - 1;
 		const isSpoilt = this.#witness.messages.isSpoilt(host);
 		const isGap = !hasHopped && (isSpoilt || this.#witness.messages.offsets.isGap({node: host.key, topic}, offset));
@@ -179,9 +178,10 @@ export class Followers {
 		}
 
 		// In the log of a node a stream is in order.
-		if (!hasHopped || isSpoilt || seq === (known ?? 0) + 1) return;
-		const passed = this.#witness.messages.held(host).find(([, header]) => streamOf(header) === stream && lastSeq(header) > (known ?? 0) && header.firstSeq < seq && lastSeq(header) < seq && this.#isWanted(follower, host, header));
+		const isNext = !hasHopped || isSpoilt || seq === (known ?? 0) + 1;
+		const passed = isNext ? undefined : this.#witness.messages.held(host).find(([, header]) => streamOf(header) === stream && lastSeq(header) > (known ?? 0) && header.firstSeq < seq && lastSeq(header) < seq && this.#isWanted(follower, host, header));
 		if (passed) this.#problem(`a follower is given all that its node has: ${what} behind ${known}, and it has ${passed[0]}`);
+		last.set(stream, seq);
 	}
 
 	/** It is to get this message once its node has it. */
