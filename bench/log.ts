@@ -5,9 +5,9 @@ open a log that a killed process left. `node bench/log.ts [FOLDER]`; the folder 
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {openLog} from '../core/io/log.ts';
+import {openLog} from '../core/io/log/log.ts';
 import {encodeBatch, decodeBatch, type NodeId, type Topic} from '../core/message.ts';
-import {openTopicLog} from '../core/topic-log.ts';
+import {openTopicLog} from '../core/topic-log/topic-log.ts';
 import {percentilesOf, tableOf} from './measure.ts';
 
 type Row = Readonly<Record<string, number | string>>;

@@ -3,10 +3,10 @@ What a program can do with a node, whether it runs in this process (`openBroker`
 (`connect`). Names no protocol, so that another engine can stand behind the same console and commands.
 */
 export type {TopicSettings} from './topic-settings.ts';
+import type {RecordedEvent} from './events.ts';
 import type {Message, NodeId, Topic} from './message.ts';
-import type {RecordedEvent} from './observe/events.ts';
-import type {Snapshot} from './observe/snapshot.ts';
 import type {From, TopicPosition} from './position.ts';
+import type {Snapshot} from './snapshot.ts';
 import type {TopicSettings} from './topic-settings.ts';
 
 /** Why a node stopped that left its cluster. */

@@ -7,8 +7,8 @@ import * as v from 'valibot';
 import {canonicalAddress, formatAddress, isLoopback, isWildcard, parseAddress, parseHost, parseHostAndMaybePort, unadvertisableReason, unreachableReason} from './address.ts';
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
-import {problemOfName} from './membership/node-name.ts';
 import {parseTopicName} from './message.ts';
+import {problemOfName} from './node-name.ts';
 
 /** A setting (`raft.electionMs`) and what is wrong with it. */
 export type Problem = {readonly setting: string; readonly message: string};

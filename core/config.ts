@@ -1,6 +1,6 @@
 /**
 Every setting of a node: its meaning, unit, default and bounds. `config.json` at the top of the repository spells the same
-names in snake_case; `source/settings.ts` says where each value came from.
+names in snake_case; `source/settings/settings.ts` says where each value came from.
 */
 
 export type Config = {

@@ -7,12 +7,12 @@ nodes are on loopback only: then the network is not searched.
 import type {Config} from './config.ts';
 import {defaults} from './config.ts';
 import {DapssError, NoneFoundError} from './errors.ts';
-import type {HeardNode} from './io/heard-nodes.ts';
-import {openNodeSearch, type NodeSearch} from './io/node-search.ts';
-import {listNodes} from './io/registry.ts';
-import {deriveKeys} from './seal.ts';
+import {listNodes} from './io/files/registry.ts';
+import type {HeardNode} from './io/net/heard-nodes.ts';
+import {openNodeSearch, type NodeSearch} from './io/net/node-search.ts';
+import {deriveKeys} from './wire/seal.ts';
 
-export type {HeardNode} from './io/heard-nodes.ts';
+export type {HeardNode} from './io/net/heard-nodes.ts';
 
 /** How the local network is searched. */
 export type FindOptions = {

@@ -8,8 +8,8 @@ export type {Broker, DeletedTopic, Delivery, FaultCommand, FollowedBroker, LinkN
 export {defaults, type Config} from './config.ts';
 export {DapssError, errorMessage, exitCodes, NoneFoundError, type ErrorCode} from './errors.ts';
 export {isNodeId, parseTopic, parseTopicName, type Message, type NodeId, type Topic} from './message.ts';
-export type {BrokerEvent, MemberState, RecordedEvent} from './observe/events.ts';
-export type {Snapshot} from './observe/snapshot.ts';
+export type {BrokerEvent, MemberState, RecordedEvent} from './events.ts';
+export type {Snapshot} from './snapshot.ts';
 export {connect, type ConnectOptions, type Reached} from './connect.ts';
 export {findNodes, type FindOptions, type FoundNode} from './find.ts';
 export {follow, followWith} from './follow.ts';

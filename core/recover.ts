@@ -5,18 +5,18 @@ changed before it is asked for.
 import {randomBytes} from 'node:crypto';
 import {join} from 'node:path';
 import type {Config} from './config.ts';
+import {RaftStore} from './control/raft-store.ts';
 import {DapssError, errorMessage, NewerVersionError} from './errors.ts';
-import {realFiles} from './io/files.ts';
-import {Folder} from './io/folder.ts';
-import {expectKnownFormats} from './io/known-formats.ts';
-import {openLog} from './io/log.ts';
-import {NodeFiles} from './io/node-files.ts';
-import {RaftStore} from './raft-store.ts';
-import {refound, surveyed, type Remains} from './refound.ts';
-import {identityFrom} from './seal.ts';
+import {realFiles} from './io/file-system.ts';
+import {Folder} from './io/files/data-folder.ts';
+import {expectKnownFormats} from './io/files/known-formats.ts';
+import {NodeFiles} from './io/files/node-files.ts';
+import {openLog} from './io/log/log.ts';
+import {refound, surveyed, type Remains} from './node-state/force-new-cluster.ts';
 import {AsyncStack} from './stack.ts';
+import {identityFrom} from './wire/seal.ts';
 
-export type {Remains} from './refound.ts';
+export type {Remains} from './node-state/force-new-cluster.ts';
 export type Survivor = AsyncDisposable & {
 	readonly remains: Remains;
 	/** Resolves, with the id of the new cluster, when a start of the node finds it so. Once. */

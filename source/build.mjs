@@ -19,7 +19,7 @@ const chunkAgeMs = 86_400_000;
 
 const entryPoints = {
 	'cli': 'source/entry.ts',
-	'worker': 'source/worker.ts',
+	'worker': 'source/nodes/worker.ts',
 	'index': 'core/index.ts',
 	'bench-client': 'bench/client.ts',
 };

@@ -3,16 +3,16 @@ The command line: argv and settings in, an exit code out. Nothing here ends the 
 */
 import {DapssError, exitCodes} from '../core/errors.ts';
 import {version} from '../core/version.ts';
-import {start} from './commands.ts';
+import {start} from './commands/command-table.ts';
 import type {Backend, Command, Context} from './context.ts';
-import {asksForJson, errorLine, sayFailure} from './failure.ts';
 import {helpOf} from './help.ts';
+import {asksForJson, errorLine, sayFailure} from './output/failure.ts';
+import type {Terminal} from './output/terminal.ts';
 import {parseArguments} from './parse.ts';
-import type {Env} from './places.ts';
-import {loadSettings, type Settings} from './settings.ts';
-import {interruptedBy, signalCodes, signalOf} from './signals.ts';
-import type {Terminal} from './terminal.ts';
-import {titleCommand} from './title.ts';
+import {interruptedBy, signalCodes, signalOf} from './process/signals.ts';
+import {titleCommand} from './process/title.ts';
+import type {Env} from './settings/places.ts';
+import {loadSettings, type Settings} from './settings/settings.ts';
 
 export type MainOptions = {
 	readonly argv: readonly string[];

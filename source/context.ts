@@ -3,14 +3,14 @@ What a command is given, and what it is. Commands reach the broker only through 
 loads no network code, and a test passes a fake.
 */
 import type {Broker, FollowedBroker} from '../core/api.ts';
-import type {ConnectOptions, Reached} from '../core/connect.ts';
 import type {Config} from '../core/config.ts';
+import type {ConnectOptions, Reached} from '../core/connect.ts';
 import type {FoundNode} from '../core/find.ts';
 import type {Survivor} from '../core/recover.ts';
-import type {FlagName, Flags} from './flags.ts';
-import type {Env} from './places.ts';
-import type {Settings} from './settings.ts';
-import type {Terminal} from './terminal.ts';
+import type {FlagName, Flags} from './arguments/flags.ts';
+import type {Terminal} from './output/terminal.ts';
+import type {Env} from './settings/places.ts';
+import type {Settings} from './settings/settings.ts';
 
 export type Backend = {
 	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;

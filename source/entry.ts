@@ -7,9 +7,9 @@ import {join} from 'node:path';
 import process from 'node:process';
 import {makeFoldersNow} from '../core/io/make-folder.ts';
 import {endingSignals} from '../core/platform.ts';
-import {ignoresHangup} from './hangup.ts';
-import {cacheFolder} from './places.ts';
-import {signalCodes} from './signals.ts';
+import {ignoresHangup} from './process/hangup.ts';
+import {signalCodes} from './process/signals.ts';
+import {cacheFolder} from './settings/places.ts';
 
 // Node opens its debugger on this signal, for every user of the machine; a listener of ours takes its place.
 process.on('SIGUSR1', () => undefined);
@@ -18,7 +18,7 @@ process.umask(0o077); // Before any file is made: what a node writes is its user
 cacheCompiled();
 
 const {main} = await import('./cli.ts');
-const {Terminal} = await import('./terminal.ts');
+const {Terminal} = await import('./output/terminal.ts');
 
 /** A second signal this much later is impatience; sooner it is the terminal and npm telling the same. */
 const repeatMs = 500;

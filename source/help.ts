@@ -1,10 +1,10 @@
 /**
 Help, drawn from the tables of commands and flags.
 */
-import {commands, start} from './commands.ts';
-import type {Command} from './context.ts';
 import {exitCodes} from '../core/errors.ts';
-import {everywhere, flagLines} from './flags.ts';
+import {everywhere, flagLines} from './arguments/flags.ts';
+import {commands, start} from './commands/command-table.ts';
+import type {Command} from './context.ts';
 
 const indent = (lines: readonly string[]): string => lines.map(line => `  ${line}`).join('\n');
 

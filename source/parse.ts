@@ -4,9 +4,9 @@ argv → command, flags, input. meow reads the flags; what it does not know is t
 import meow from 'meow';
 import {nearest} from '../core/config-schema.ts';
 import {DapssError, errorMessage} from '../core/errors.ts';
-import {commands, start} from './commands.ts';
+import {everywhere, flagTable, written, type FlagName, type Flags} from './arguments/flags.ts';
+import {commands, start} from './commands/command-table.ts';
 import type {Command, Format} from './context.ts';
-import {everywhere, flagTable, written, type FlagName, type Flags} from './flags.ts';
 import {expectWellUsed} from './misuse.ts';
 
 export type Parsed = {readonly command: Command; readonly input: readonly string[]; readonly flags: Flags; readonly output: Format};

@@ -63,12 +63,12 @@ test('the console knows pictures, types and words of the core, nothing that runs
 
 test('the command line enters the core by its doors', () => {
 	// Values that settings need before a broker is loaded, the secret, which is a setting by its nature, and how folders are made.
-	const doors = new Set(['core/index.ts', 'core/address.ts', 'core/api.ts', 'core/config.ts', 'core/config-schema.ts', 'core/errors.ts', 'core/message.ts', 'core/platform.ts', 'core/preflight.ts', 'core/version.ts', 'core/io/make-folder.ts', 'core/io/secret.ts']);
+	const doors = new Set(['core/index.ts', 'core/address.ts', 'core/api.ts', 'core/config.ts', 'core/config-schema.ts', 'core/errors.ts', 'core/message.ts', 'core/platform.ts', 'core/preflight.ts', 'core/version.ts', 'core/io/make-folder.ts', 'core/io/files/secret.ts']);
 	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'source') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !doors.has(to)))).toEqual([]);
 });
 
 test('only the composition root, and what finds a node and connects to it, import sockets and disks', () => {
-	const roots = new Set(['core/open.ts', 'core/recover.ts', 'core/connect.ts', 'core/find.ts', 'core/follow.ts', 'core/joining.ts', 'core/preflight.ts']);
+	const roots = new Set(['core/open.ts', 'core/recover.ts', 'core/connect.ts', 'core/find.ts', 'core/follow.ts', 'core/membership/joining.ts', 'core/preflight.ts']);
 	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'core') && isIn(to, 'core/io') && !isIn(from, 'core/io') && !isType && !roots.has(from) && !isIn(from, 'core/remote')))).toEqual([]);
 });
 
@@ -78,7 +78,7 @@ test('sockets, disks, threads and processes are used at the edges only', () => {
 });
 
 test('machines never import one another, nor anything that runs', () => {
-	const shared = new Set(['core/message.ts', 'core/machine.ts', 'core/lamport.ts', 'core/codec.ts', 'core/ports.ts', 'core/config.ts', 'core/errors.ts', 'core/membership/node-name.ts', 'core/topic-settings.ts']);
+	const shared = new Set(['core/message.ts', 'core/machine.ts', 'core/lamport.ts', 'core/codec.ts', 'core/ports.ts', 'core/config.ts', 'core/errors.ts', 'core/node-name.ts', 'core/topic-settings.ts']);
 	const wrong = imports.filter(({from, to, isType}) => {
 		const machine = machineOf(from);
 		if (machine === undefined || isIn(to, `core/${machine}`) || shared.has(to)) return false;
@@ -165,14 +165,14 @@ function reachedFrom(...starts: readonly string[]): ReadonlySet<string> {
 test('Ink and React stay in the console; a headless node loads neither, nor conf, nor tables of Unicode', () => {
 	const heavy = ['ink', 'react', 'ink-table', 'ink-text-input', 'conf', 'pino', 'string-width'];
 	expect(show(imports.filter(({from, to}) => /^(?:ink|react)/.test(to) && !isIn(from, 'tui', 'test', 'bench')))).toEqual([]);
-	const reached = reachedFrom('source/entry.ts', 'source/cli.ts', 'source/terminal.ts', 'source/commands/node.ts', 'core/index.ts');
+	const reached = reachedFrom('source/entry.ts', 'source/cli.ts', 'source/output/terminal.ts', 'source/commands/node.ts', 'core/index.ts');
 	expect(reached.size).toBeGreaterThan(50);
 	expect(heavy.filter(name => reached.has(name))).toEqual([]);
 });
 
 test('`doctor` starts without the native module, whose absence it tells', () => {
 	const reached = reachedFrom('source/entry.ts', 'source/commands/doctor.ts');
-	expect(reached.has('core/io/folder.ts')).toBe(true);
+	expect(reached.has('core/io/files/data-folder.ts')).toBe(true);
 	expect([...reached].filter(name => name.startsWith('@node-rs/'))).toEqual([]);
 });
 

@@ -5,13 +5,13 @@ that needs both the picture and the state is here; it is a function of them and 
 import {labelsOf} from '../core/observe/node-label.ts';
 import {printable} from '../core/observe/printable.ts';
 import {leaveCost} from '../core/observe/stop-cost.ts';
-import type {Snapshot} from '../core/observe/snapshot.ts';
-import {complete, completeTopic, parseLine} from './commands.ts';
-import type {Action} from './keymap.ts';
-import {quoteWord, topicsOf, wordsOf} from './line.ts';
-import {keysOf, listMessages, shownFeed} from './lists.ts';
-import type {ConsoleCommand} from './source.ts';
-import {indexOfSelected, isListPane, type ConsoleAction, type ConsoleState, type PromptKind} from './state.ts';
+import type {Snapshot} from '../core/snapshot.ts';
+import type {Action} from './input/keymap.ts';
+import {quoteWord, topicsOf, wordsOf} from './input/line.ts';
+import {complete, completeTopic, parseLine} from './input/prompt-commands.ts';
+import type {ConsoleCommand} from './source/source.ts';
+import {indexOfSelected, isListPane, type ConsoleAction, type ConsoleState, type PromptKind} from './state/state.ts';
+import {keysOf, listMessages, shownFeed} from './view/lists.ts';
 
 /** What a key or a line came to. */
 export type Effect =

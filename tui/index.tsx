@@ -4,8 +4,8 @@ off, line wrap on; then, if something failed, the error. Import this file lazily
 */
 import {render, type Instance} from 'ink';
 import {Console} from './console.tsx';
-import {buildKeymap, type KeyOverrides} from './keymap.ts';
-import type {ConsoleSource, Examination} from './source.ts';
+import {buildKeymap, type KeyOverrides} from './input/keymap.ts';
+import type {ConsoleSource, Examination} from './source/source.ts';
 import {chooseTheme, type ThemePreferences} from './theme.ts';
 
 export type ConsolePreferences = {

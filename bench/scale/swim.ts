@@ -6,12 +6,12 @@ few nodes are slow: again and again they do not read for a while, and so accuse 
 */
 import {decode, encode} from '../../core/codec.ts';
 import {defaults} from '../../core/config.ts';
-import {lengthBytes} from '../../core/frame.ts';
-import type {NodeId} from '../../core/message.ts';
 import {Health as Usability} from '../../core/membership/health.ts';
+import type {NodeId} from '../../core/message.ts';
 import {Health} from '../../core/swim/health.ts';
 import {parseSwimPacket, type SwimPacket} from '../../core/swim/packet.ts';
 import {createSwim, type Swim} from '../../core/swim/swim.ts';
+import {lengthBytes} from '../../core/wire/frame.ts';
 import {createRandom, type SeededRandom} from '../../test/sim/random.ts';
 import {Schedule} from '../../test/sim/schedule.ts';
 import {idsOf} from './measure.ts';

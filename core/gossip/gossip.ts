@@ -8,15 +8,15 @@ The machine is pure. Batches come verified; what it releases is stored and deliv
 */
 import type {Machine} from '../machine.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../message.ts';
+import {Refill} from './backfill.ts';
 import {Context, type GossipOptions, type GossipReady, type RefillGap} from './context.ts';
 import {Dissemination} from './dissemination.ts';
 import {Exchange} from './exchange.ts';
 import {Fanout} from './fanout.ts';
 import {Held} from './held.ts';
-import {Lives} from './lives.ts';
+import {Lives} from './incarnations.ts';
 import {Order} from './order.ts';
 import type {GossipPacket, Push, TopicWatermarks, Watermark} from './packet.ts';
-import {Refill} from './refill.ts';
 import {Repair, type Clue} from './repair.ts';
 import {Streams, type Arrival, type Stream, type TopicStreams} from './streams.ts';
 import {Views} from './view.ts';

@@ -7,7 +7,7 @@ this node subscribes: then it is the first one wanted, whatever came before. Eve
 import {lastSeq, type NodeId} from '../message.ts';
 import type {Context} from './context.ts';
 import type {Held} from './held.ts';
-import type {Lives} from './lives.ts';
+import type {Lives} from './incarnations.ts';
 import type {Arrival, Stream} from './streams.ts';
 
 export class Order {

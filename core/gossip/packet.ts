@@ -1,5 +1,5 @@
 /**
-What gossiping nodes say to one another. A push carries a batch and has a binary frame of its own (`core/wire.ts`); all others are
+What gossiping nodes say to one another. A push carries a batch and has a binary frame of its own (`core/wire/wire.ts`); all others are
 small and speak of streams by their **watermarks**: from which sequence number on, and up to which, the sender holds the stream. A
 watermark is true whenever it is said, however often, in any order, so that control packets need no memory of what was said before
 and are never deduplicated.

@@ -5,8 +5,8 @@ What the proposal is answered says nothing, since both processes share one sessi
 
 A process that did not run for a while may have been superseded without having heard of it. It asks a quorum for the newest agreement before it trusts its claim again.
 */
+import {namesProtocol, type AgreedInstance, type Topics} from '../cluster-state/cluster-state.ts';
 import type {NodeId} from '../message.ts';
-import {namesProtocol, type AgreedInstance, type Topics} from '../topics/topics.ts';
 
 export type ClaimOptions = AgreedInstance & {
 	readonly self: NodeId;

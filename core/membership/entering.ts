@@ -3,11 +3,11 @@ How a node that is no member becomes one: it asks every address that it knows un
 (`founding.ts`). It says what it waits for. The same class serves a node without data, and one that lost its Raft log and must join its cluster again.
 */
 import {DapssError} from '../errors.ts';
-import type {JoinAnswer, Joined, JoinRequest} from '../joining.ts';
 import type {Candidate, Clock, PeerFinder} from '../ports.ts';
 import {Stack} from '../stack.ts';
-import {encodeControl} from '../wire.ts';
+import {encodeControl} from '../wire/wire.ts';
 import type {Founding} from './founding.ts';
+import type {JoinAnswer, Joined, JoinRequest} from './joining.ts';
 import {PeerSearch, type Asked} from './peer-search.ts';
 
 export type EnteringOptions = {

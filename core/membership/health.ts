@@ -2,10 +2,10 @@
 Joins what failure detection, the links, the rows of all nodes and Raft know of the members, and keeps what was concluded (`reachability.ts`) until there is
 evidence for something else. Gives SWIM what this node's own row says, says which links need a probe, and through whom a member is reached.
 */
-import type {NodeId} from '../message.ts';
-import type {MemberState} from '../observe/events.ts';
-import type {Called, Links, LinkState} from '../ports.ts';
+import type {MemberState} from '../events.ts';
 import type {Random} from '../machine.ts';
+import type {NodeId} from '../message.ts';
+import type {Called, Links, LinkState} from '../ports.ts';
 import type {MemberState as Standing} from '../swim/members.ts';
 import {Ring} from '../swim/probe.ts';
 import type {Report, Sight} from '../swim/rows.ts';

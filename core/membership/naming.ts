@@ -2,10 +2,10 @@
 How a node gets its agreed name. A name that was chosen (`--name`) is taken or refused as it is. A default name that another member has gets a number:
 two nodes of one host and port cannot run at once, but one may have moved away and kept its name.
 */
+import type {Topics} from '../cluster-state/cluster-state.ts';
+import {namesProtocol} from '../cluster-state/cluster-state.ts';
 import type {NodeId} from '../message.ts';
-import type {Topics} from '../topics/topics.ts';
-import {namesProtocol} from '../topics/topics.ts';
-import {nameMax} from './node-name.ts';
+import {nameMax} from '../node-name.ts';
 
 /** The name that a node asks for. */
 export type WantedName = {readonly text: string; /** By its operator, not by default. */ readonly isChosen: boolean};

@@ -3,9 +3,9 @@ Asks addresses who is there: the question of a node that wants to join, over a c
 so an address is never taken for a node. Each address is asked by itself, again and again at a bounded pace, so that one that hangs delays no other.
 */
 import {errorMessage} from '../errors.ts';
-import {parseJoinAnswer, type JoinAnswer} from '../joining.ts';
 import type {NodeId} from '../message.ts';
 import type {PeerFinder} from '../ports.ts';
+import {parseJoinAnswer, type JoinAnswer} from './joining.ts';
 
 export type Asked = {readonly address: string; readonly askedAtMs: number} & (
 	| {readonly id: NodeId; readonly answer: JoinAnswer}

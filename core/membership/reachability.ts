@@ -4,9 +4,9 @@ reads these two results and draws no conclusions of its own, so that no two of t
 
 A member is usable when a link to it works, it follows a leader and its log moves. One that only answers pings is not.
 */
+import type {MemberState, QuorumState} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {Called} from '../ports.ts';
-import type {MemberState, QuorumState} from '../observe/events.ts';
 import {refusedReason, type MemberState as Standing} from '../swim/members.ts';
 import type {PairFault} from './pair-faults.ts';
 

@@ -7,7 +7,7 @@ its own way. A relay could forge what it carries, as any member could already sa
 */
 import type {NodeId} from '../message.ts';
 import type {Links} from '../ports.ts';
-import {decodeRelay, encodeRelayHead, kinds} from '../wire.ts';
+import {decodeRelay, encodeRelayHead, kinds} from '../wire/wire.ts';
 
 export type RelayOptions = {
 	readonly self: NodeId;

@@ -5,7 +5,7 @@ joins, and the former node may be removed. Without it nothing is removed: a new 
 reused and the member's data may still exist.
 */
 import {isNodeId, type NodeId} from '../message.ts';
-import {idOf, identitySignatureBytes, isSignedBy, publicKeyBytes, type Identity} from '../seal.ts';
+import {idOf, identitySignatureBytes, isSignedBy, publicKeyBytes, type Identity} from '../wire/seal.ts';
 
 /** `id` is the hash of `publicKey`; the signature covers the id and nothing else, so that it holds in whatever cluster the node is. */
 export type Resignation = {readonly id: NodeId; readonly publicKey: Uint8Array; readonly signature: Uint8Array};

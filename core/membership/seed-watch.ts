@@ -4,8 +4,8 @@ Does the seed list of a member lead to another cluster of the same name? That ha
 leader. So the seeds at which no member is known are asked now and then, until they answer for this cluster. The one that is asked learns of it as well.
 */
 import {DapssError} from '../errors.ts';
-import {otherCluster} from '../joining.ts';
 import type {PeerFinder} from '../ports.ts';
+import {otherCluster} from './joining.ts';
 import {PeerSearch, type Asked} from './peer-search.ts';
 
 export type SeedWatchOptions = {

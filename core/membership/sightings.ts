@@ -2,9 +2,9 @@
 Two things that no healthy cluster has: another cluster of the same name that is heard, and a second process that uses the identity of a member. Each is reported
 when it is first seen, and counts as long as it was seen lately.
 */
+import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
-import type {BrokerEvent} from '../observe/events.ts';
-import type {Snapshot} from '../observe/snapshot.ts';
+import type {Snapshot} from '../snapshot.ts';
 
 export type SightingsOptions = {
 	readonly cluster: string;

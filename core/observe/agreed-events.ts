@@ -1,8 +1,8 @@
 /**
 What was agreed, as an event of the node. Pure.
 */
-import type {TopicsEvent} from '../topics/topics.ts';
-import type {BrokerEvent} from './events.ts';
+import type {TopicsEvent} from '../cluster-state/cluster-state.ts';
+import type {BrokerEvent} from '../events.ts';
 
 /** `undefined` for what is told elsewhere, or not at all: a member is told of once it is heard. */
 export function agreedEvent(event: TopicsEvent): BrokerEvent | undefined {

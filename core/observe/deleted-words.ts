@@ -1,8 +1,8 @@
 /**
 What retention deleted and why, and what was agreed of a topic, in words. Pure.
 */
+import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
-import type {BrokerEvent} from './events.ts';
 import {keptText} from './kept-words.ts';
 import {printable} from './printable.ts';
 import {messagesText, topicText} from './topic-text.ts';

@@ -1,8 +1,8 @@
 /**
 Which nodes an event mentions: those whose names are recorded with it, so that it can be told in names also after they have left.
 */
+import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
-import type {BrokerEvent} from './events.ts';
 
 const nobody: readonly NodeId[] = [];
 

@@ -3,15 +3,15 @@ Is the cluster well? A snapshot → findings, worst first, each with its reason 
 
 Healthy means usable: the quorum is held, every voter can be worked with, and no pair of members is cut off from each other. Pure.
 */
-import type {ErrorCode} from '../errors.ts';
 import {parseAddress} from '../address.ts';
+import type {ErrorCode} from '../errors.ts';
 import {isAdmission} from '../membership/founding.ts';
 import {advertiseQuestion, ageText} from '../membership/reachability.ts';
+import type {CutSnapshot, MemberSnapshot, Snapshot} from '../snapshot.ts';
 import type {FindingReason} from './finding-reasons.ts';
 import {limitFindings} from './limits.ts';
-import {isStranger, lostMs, meaningOf, outlookOf, refusalRemedies, remedyOf, strangers, type MissingVoter, type Outlook} from './outlook.ts';
 import {labelsOf, type Label} from './node-label.ts';
-import type {CutSnapshot, MemberSnapshot, Snapshot} from './snapshot.ts';
+import {isStranger, lostMs, meaningOf, outlookOf, refusalRemedies, remedyOf, strangers, type MissingVoter, type Outlook} from './quorum-health.ts';
 import {messagesText} from './topic-text.ts';
 
 /** `warning` does not make a cluster unhealthy. */

@@ -2,10 +2,10 @@
 What happened, as one stream: events with the time they were recorded, the newest of them and of the messages kept for those
 who come later. Counters instead of events on the hot path: a batch costs one entry in a ring, however many messages it has.
 */
+import type {BrokerEvent, RecordedEvent} from '../events.ts';
 import {bodiesOf, type NodeId, type StoredBatch} from '../message.ts';
+import type {MessageSnapshot} from '../snapshot.ts';
 import {nodesOf} from './event-nodes.ts';
-import type {BrokerEvent, RecordedEvent} from './events.ts';
-import type {MessageSnapshot} from './snapshot.ts';
 
 /** One who follows the events. */
 export type EventWatch = Disposable & {

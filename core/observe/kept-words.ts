@@ -3,7 +3,7 @@ What is kept of a topic, and how much, in words. Pure.
 */
 import type {TopicSettings} from '../topic-settings.ts';
 
-export {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../topics/retention-bounds.ts';
+export {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../cluster-state/retention-bounds.ts';
 
 export function bytesText(bytes: number): string {
 	if (bytes < 1024) return `${bytes} B`;

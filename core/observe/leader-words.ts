@@ -1,8 +1,8 @@
 /**
 Who leads and why, in words: the same ones for a log and for the console. Pure; each gives its own names for nodes and durations.
 */
+import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
-import type {BrokerEvent} from './events.ts';
 
 export type LeaderEvent = Extract<BrokerEvent, {readonly type: 'leader'}>;
 export type Spoken = {readonly name: (id: NodeId) => string; readonly duration: (ms: number) => string};

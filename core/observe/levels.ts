@@ -1,7 +1,7 @@
 /**
 How much an event matters: one table for every log, so that a filter on levels finds the same in all of them. Pure.
 */
-import type {RecordedEvent} from './events.ts';
+import type {RecordedEvent} from '../events.ts';
 
 export type Level = 'info' | 'warn' | 'error';
 

@@ -2,8 +2,8 @@
 What `check` says of limits: each that is reached or was hit in the last minutes, by the name of its setting, with what helps. Pure.
 */
 import {ageText} from '../membership/reachability.ts';
+import type {Snapshot} from '../snapshot.ts';
 import type {FindingReason} from './finding-reasons.ts';
-import type {Snapshot} from './snapshot.ts';
 
 /** What was hit longer ago than this is in the counters only. */
 const freshMs = 10 * 60_000;

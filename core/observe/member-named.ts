@@ -2,7 +2,7 @@
 Which member a person means. One rule for the command line and the console: the exact name first, then the address, then its port, then the first
 digits of the id; what matches earlier hides what matches later, so that a node named `5001` can be called so. Pure.
 */
-import type {MemberSnapshot} from './snapshot.ts';
+import type {MemberSnapshot} from '../snapshot.ts';
 
 type Callable = Pick<MemberSnapshot, 'id' | 'name' | 'address'>;
 

@@ -2,8 +2,8 @@
 How a node is called in front of people: by its name, or, before it has one, by the first 8 digits of its id. Names come from the network, so
 they are made printable here. Ids in full stand in the inspector and in JSON.
 */
+import type {MemberSnapshot} from '../snapshot.ts';
 import {fitCells, printable, widthOf} from './printable.ts';
-import type {MemberSnapshot} from './snapshot.ts';
 
 export type Label = (id: string) => string;
 type Named = Pick<MemberSnapshot, 'id' | 'name'>;

@@ -1,8 +1,8 @@
 /**
 Turns the state of the quorum into events: one for each change, so that the last event always says how it stands.
 */
+import type {BrokerEvent, QuorumState} from '../events.ts';
 import type {QuorumView} from '../membership/reachability.ts';
-import type {BrokerEvent, QuorumState} from './events.ts';
 
 export type QuorumWatchOptions = {
 	/** After the start, links need so long to come up: until then a quorum is not reported as lost. */

@@ -2,8 +2,8 @@
 What it costs to stop a node, and what it costs to let it leave: one place for the console's question, `leave` and the last line of a headless
 node. A stopped node keeps its vote, so the others need it back; a node that leaves takes its vote along. Pure.
 */
-import {outlookOf, quorumSize} from './outlook.ts';
-import type {Snapshot} from './snapshot.ts';
+import type {Snapshot} from '../snapshot.ts';
+import {outlookOf, quorumSize} from './quorum-health.ts';
 
 /** `quorum`: nothing can be agreed until it is back. `spare`: no other voter may fail until it is back. */
 export type StopCost = {readonly costs: 'nothing' | 'spare' | 'quorum'; readonly text: string};

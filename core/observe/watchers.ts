@@ -2,7 +2,7 @@
 Those who watch a node: each gets a snapshot at once and then as often as frames are shown. While nobody watches nothing is put together.
 */
 import type {Clock} from '../ports.ts';
-import type {Snapshot} from './snapshot.ts';
+import type {Snapshot} from '../snapshot.ts';
 
 export class Watchers implements Disposable {
 	readonly #all = new Set<(snapshot: Snapshot) => void>();

@@ -2,8 +2,8 @@
 Who leads, as this node sees it, and why it is another leader than before. The first explanation counts, since it is what happened; only
 `newer-term`, which explains nothing, gives way to the word of a new leader. Times are ticks of this node.
 */
+import type {LeaderCause} from '../events.ts';
 import type {NodeId} from '../message.ts';
-import type {LeaderCause} from '../observe/events.ts';
 
 export type LeaderChange = {
 	readonly cause: LeaderCause;

@@ -3,12 +3,12 @@ The user's end of the remote protocol: a `Broker` over a pipe. When the pipe clo
 `closed` resolves. What the node sends is checked, and bounded by the credit that it was granted: a node that breaks the rules loses the link.
 */
 import {leftReason, type Broker, type DeletedTopic, type FaultCommand, type Published, type SubscribeOptions, type Subscription, type TopicChange, type TopicSettings} from '../api.ts';
-import {DeliveryQueue} from '../delivery.ts';
+import {DeliveryQueue} from '../data/delivery.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
-import type {RecordedEvent} from '../observe/events.ts';
-import type {Snapshot} from '../observe/snapshot.ts';
+import type {RecordedEvent} from '../events.ts';
 import type {NodeId, Topic} from '../message.ts';
 import {positionsMax, type TopicPosition} from '../position.ts';
+import type {Snapshot} from '../snapshot.ts';
 import {CreditWindow, type StreamCredit} from './credit.ts';
 import {EventQueue} from './event-queue.ts';
 import {costOf} from './inflow.ts';

@@ -1,5 +1,5 @@
 /** The events of a stream that came from a node and are not read yet, as bounded as the credit that the node was granted. */
-import type {RecordedEvent} from '../observe/events.ts';
+import type {RecordedEvent} from '../events.ts';
 import type {StreamCredit} from './credit.ts';
 
 export class EventQueue implements AsyncIterableIterator<RecordedEvent> {

@@ -4,9 +4,9 @@ read, pictures and events with those of the node that it is connected to now. Wh
 nobody but the caller knows whether it may be asked twice.
 */
 import type {Broker, DeletedTopic, FaultCommand, FollowedBroker, LinkNews, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from '../api.ts';
+import type {RecordedEvent} from '../events.ts';
 import type {NodeId, Topic} from '../message.ts';
-import type {RecordedEvent} from '../observe/events.ts';
-import type {Snapshot} from '../observe/snapshot.ts';
+import type {Snapshot} from '../snapshot.ts';
 import {lostError, Reconnecting, type Connection, type ReconnectingOptions} from './reconnecting.ts';
 import {Resumed} from './resumed.ts';
 

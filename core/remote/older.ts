@@ -2,8 +2,8 @@
 What a node of the previous release sends, in the form of this one: fields that it does not know get the value that says nothing, and a member that it calls
 dead is unreachable or down. Snapshots of this release pass as they are.
 */
-import type {MemberState, RecordedEvent} from '../observe/events.ts';
-import type {Counters, MemberSnapshot, RaftSnapshot, Snapshot} from '../observe/snapshot.ts';
+import type {MemberState, RecordedEvent} from '../events.ts';
+import type {Counters, MemberSnapshot, RaftSnapshot, Snapshot} from '../snapshot.ts';
 
 type OldState = MemberState | 'dead';
 type Older<Now, Since extends keyof Now> = Omit<Now, Since> & Partial<Pick<Now, Since>>;

@@ -3,7 +3,7 @@ Does the node at the other end still answer? A host that loses its power, or a n
 now and then; without an answer the connection is given up.
 */
 import type {Broker} from '../api.ts';
-import {withPatience} from '../io/patience.ts';
+import {withPatience} from '../io/net/socket-deadline.ts';
 
 const probeMs = 5000;
 const silentMs = 10_000;

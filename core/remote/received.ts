@@ -1,11 +1,11 @@
 /**
 What a node sends, checked before it is used: a node may lie, or be broken. `undefined` for what is none of the protocol.
 */
-import type {RecordedEvent} from '../observe/events.ts';
-import type {Snapshot} from '../observe/snapshot.ts';
-import {currentEvent, currentSnapshot} from './older.ts';
 import * as v from 'valibot';
+import type {RecordedEvent} from '../events.ts';
 import type {TopicPosition} from '../position.ts';
+import type {Snapshot} from '../snapshot.ts';
+import {currentEvent, currentSnapshot} from './older.ts';
 import {decodeFrame, positionsSchema, type Answer} from './protocol.ts';
 
 type Fields = Readonly<Record<string, unknown>>;

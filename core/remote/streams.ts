@@ -4,11 +4,11 @@ the connection has room. It holds at most the one thing that it could not send; 
 */
 import type {Broker} from '../api.ts';
 import {encode} from '../codec.ts';
+import type {BatchSink} from '../data/reader.ts';
 import {DapssError} from '../errors.ts';
+import type {RecordedEvent} from '../events.ts';
 import {lastSeq, type Batch, type Topic} from '../message.ts';
-import type {RecordedEvent} from '../observe/events.ts';
 import {Seen, type Place, type TopicPosition} from '../position.ts';
-import type {BatchSink} from '../reader.ts';
 import type {Outbox} from './outbox.ts';
 import {encodeDelivery, encodeFrame, type Answer, type Request} from './protocol.ts';
 

@@ -3,10 +3,10 @@
 another server that was named, or at the same one when it is back.
 */
 import {DapssError} from '../../core/errors.ts';
+import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {reachAlways} from '../following.ts';
-import {expectInput} from '../input.ts';
-import {addressOf} from '../settings.ts';
+import {reachAlways} from '../nodes/following.ts';
+import {addressOf} from '../settings/settings.ts';
 
 export async function run(context: Context): Promise<number> {
 	const {input, terminal, env} = context;
@@ -14,6 +14,6 @@ export async function run(context: Context): Promise<number> {
 	const address = input[0]?.split(',').map(one => addressOf(one.trim(), 'the address')).join(',');
 	if (!terminal.isTerminal || !terminal.stdin.isTTY) throw new DapssError('failure', 'Expected a terminal for the console; without one, dapss-tui status and dapss-tui events --watch show a node');
 	await using broker = await reachAlways(context, {address, isSilent: true});
-	const [{showConsole}, {loadPreferences}] = await Promise.all([import('./console.ts'), import('../preferences.ts')]);
+	const [{showConsole}, {loadPreferences}] = await Promise.all([import('./console.ts'), import('../settings/preferences.ts')]);
 	return await showConsole(context, broker, {name: `attach-${broker.server.replaceAll(/[^\w.-]/g, '_')}`, remote: true, preferences: loadPreferences(env, line => terminal.say(line))});
 }

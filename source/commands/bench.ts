@@ -2,10 +2,10 @@
 `bench KIND`: measured by `bench/`, which is loaded for it.
 */
 import {DapssError} from '../../core/errors.ts';
+import {written, type FlagName, type Flags} from '../arguments/flags.ts';
+import {expectInput} from '../arguments/input.ts';
+import {parseNumber, parseSize} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
-import {written, type FlagName, type Flags} from '../flags.ts';
-import {expectInput} from '../input.ts';
-import {parseNumber, parseSize} from '../values.ts';
 
 const sizeMax = 8 * 1024 * 1024;
 /** Each is a process of its own. */

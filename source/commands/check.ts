@@ -3,14 +3,14 @@
 */
 import type {Broker} from '../../core/api.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
-import {quorumText} from '../../core/observe/outlook.ts';
 import {printable} from '../../core/observe/printable.ts';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
+import {quorumText} from '../../core/observe/quorum-health.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
+import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {expectInput} from '../input.ts';
-import {withNode} from '../reach.ts';
-import {paint} from '../terminal.ts';
-import {verdictOf} from '../verdict.ts';
+import {withNode} from '../nodes/reach.ts';
+import {paint} from '../output/terminal.ts';
+import {verdictOf} from '../output/verdict.ts';
 import {waitHealthy, type Checked} from './wait-healthy.ts';
 
 /** Longer than an election. */

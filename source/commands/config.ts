@@ -2,9 +2,9 @@
 `config`: every setting, its value, and where it came from. The secret is shown as the path of its file.
 */
 import {printable} from '../../core/observe/printable.ts';
+import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {expectInput} from '../input.ts';
-import {table} from '../table.ts';
+import {table} from '../output/table.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;

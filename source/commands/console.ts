@@ -2,21 +2,21 @@
 The console on a node of its own, which runs in a worker thread: drawing never delays a heartbeat, and nothing that the node does can
 touch the terminal.
 */
-import {runConsole} from '../../tui/index.tsx';
-import {createSource} from '../../tui/clientSource.ts';
-import type {Examination} from '../../tui/source.ts';
 import type {Broker} from '../../core/api.ts';
 import {exitCodes} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {logTo} from '../console-log.ts';
+import {createSource} from '../../tui/client-source.ts';
+import {runConsole} from '../../tui/index.tsx';
+import type {Examination} from '../../tui/source/source.ts';
 import type {Context} from '../context.ts';
-import {examineApart} from '../examining.ts';
-import {leaveOrSay} from '../leaving.ts';
-import {loadPreferences} from '../preferences.ts';
-import {loadSettings} from '../settings.ts';
-import {titleNode} from '../title.ts';
-import {startNode} from '../start-node.ts';
-import {openWorkerNode} from '../worker.ts';
+import {leaveOrSay} from '../nodes/leaving.ts';
+import {startNode} from '../nodes/start-node.ts';
+import {openWorkerNode} from '../nodes/worker.ts';
+import {logTo} from '../output/console-log.ts';
+import {examineApart} from '../process/doctor-process.ts';
+import {titleNode} from '../process/title.ts';
+import {loadPreferences} from '../settings/preferences.ts';
+import {loadSettings} from '../settings/settings.ts';
 
 const interruptedCode = 130;
 

@@ -2,13 +2,13 @@
 `doctor`: is this machine ready for a node, started with the same flags? Each check with what was found and what helps. It needs no node and no network.
 */
 import {printable} from '../../core/observe/printable.ts';
+import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {examine} from '../doctor/examine.ts';
-import {addressOf} from '../settings.ts';
 import {levelOf, type Check, type Level} from '../doctor/outcome.ts';
-import {expectInput} from '../input.ts';
-import {interruptible} from '../interruptible.ts';
-import {paint, type Tone} from '../terminal.ts';
+import {paint, type Tone} from '../output/terminal.ts';
+import {interruptible} from '../process/interruptible.ts';
+import {addressOf} from '../settings/settings.ts';
 
 const marks: Readonly<Record<Level, readonly [Tone, string]>> = {ok: ['good', '✓'], warning: ['warning', '!'], problem: ['bad', '✗']};
 /** Whoever waits longer is told what for. */

@@ -3,19 +3,19 @@
 published to the node's own topics.
 */
 import {DapssError} from '../../core/errors.ts';
-import type {RecordedEvent} from '../../core/observe/events.ts';
+import type {RecordedEvent} from '../../core/events.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {topicText} from '../../core/observe/topic-text.ts';
+import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {reachAlways} from '../following.ts';
-import {expectInput} from '../input.ts';
-import {interruptible} from '../interruptible.ts';
-import {eventLine} from '../lines.ts';
-import {reach} from '../reach.ts';
-import {interruptedBy} from '../signals.ts';
-import {LineWriter} from '../terminal.ts';
-import {Wait} from '../wait.ts';
-import {eventText} from '../words.ts';
+import {reachAlways} from '../nodes/following.ts';
+import {reach} from '../nodes/reach.ts';
+import {eventLine} from '../output/json-lines.ts';
+import {LineWriter} from '../output/terminal.ts';
+import {eventText} from '../output/words.ts';
+import {interruptible} from '../process/interruptible.ts';
+import {interruptedBy} from '../process/signals.ts';
+import {Wait} from '../process/wait.ts';
 import {topicOf} from './subscribe.ts';
 
 /** Topics that may be named. */

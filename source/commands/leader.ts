@@ -4,10 +4,10 @@
 import {DapssError} from '../../core/errors.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
+import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {expectInput} from '../input.ts';
-import {memberOf} from '../members.ts';
-import {withNode} from '../reach.ts';
+import {memberOf} from '../nodes/members.ts';
+import {withNode} from '../nodes/reach.ts';
 import {runView} from './views.ts';
 
 export async function run(context: Context): Promise<number | void> {

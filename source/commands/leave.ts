@@ -3,9 +3,9 @@
 */
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
+import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {expectInput} from '../input.ts';
-import {withNode} from '../reach.ts';
+import {withNode} from '../nodes/reach.ts';
 
 export async function run(context: Context): Promise<void> {
 	expectInput(context, 0, 0, 'leave without more; --server names the node');

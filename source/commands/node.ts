@@ -1,17 +1,17 @@
 /**
 The node itself: with the console on a terminal, alone with `--headless`, with `-o jsonl`, or where there is no terminal.
 */
-import type {Context} from '../context.ts';
-import {sayFailure} from '../failure.ts';
-import {eventLine} from '../lines.ts';
-import {startNode} from '../start-node.ts';
-import {leaveOrSay} from '../leaving.ts';
-import {LineWriter} from '../terminal.ts';
-import {titleNode} from '../title.ts';
-import {DapssError, exitCodes} from '../../core/errors.ts';
 import {leftReason, type Broker} from '../../core/api.ts';
+import {DapssError, exitCodes} from '../../core/errors.ts';
+import type {RecordedEvent} from '../../core/events.ts';
 import type {NodeId} from '../../core/message.ts';
-import type {RecordedEvent} from '../../core/observe/events.ts';
+import type {Context} from '../context.ts';
+import {leaveOrSay} from '../nodes/leaving.ts';
+import {startNode} from '../nodes/start-node.ts';
+import {sayFailure} from '../output/failure.ts';
+import {eventLine} from '../output/json-lines.ts';
+import {LineWriter} from '../output/terminal.ts';
+import {titleNode} from '../process/title.ts';
 
 /** For the output of a node that has stopped to be read. */
 const unreadMs = 2000;
@@ -43,7 +43,7 @@ async function runHeadless(context: Context): Promise<number> {
 	titleNode({id: broker.id, name, port: broker.port, cluster});
 	const writer = new LineWriter(terminal);
 	// Words need tables of Unicode, which take as long to load as all the rest.
-	const render = output === 'jsonl' ? eventLine : (await import('../words.ts')).eventText(terminal.hasColour);
+	const render = output === 'jsonl' ? eventLine : (await import('../output/words.ts')).eventText(terminal.hasColour);
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
 	let unread: NodeJS.Timeout | undefined;

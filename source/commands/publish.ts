@@ -7,14 +7,14 @@ import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
 import {endsLinesWithReturn} from '../../core/platform.ts';
-import {Batches, linesOf} from '../batches.ts';
+import {expectInput} from '../arguments/input.ts';
+import {parseNumber, parseSize} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
-import {expectInput} from '../input.ts';
-import {interruptible} from '../interruptible.ts';
-import {reach} from '../reach.ts';
-import {interruptedBy} from '../signals.ts';
-import {timeText} from '../units.ts';
-import {parseNumber, parseSize} from '../values.ts';
+import {reach} from '../nodes/reach.ts';
+import {timeText} from '../output/units.ts';
+import {Batches, linesOf} from '../process/batches.ts';
+import {interruptible} from '../process/interruptible.ts';
+import {interruptedBy} from '../process/signals.ts';
 import {topicOf} from './subscribe.ts';
 
 /** Around a body in a frame: a batch's header, topic and signature, and the frame's own. */

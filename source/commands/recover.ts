@@ -6,10 +6,10 @@ import {DapssError} from '../../core/errors.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Remains} from '../../core/recover.ts';
-import {answerTo} from '../ask.ts';
+import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {expectInput} from '../input.ts';
-import {paint} from '../terminal.ts';
+import {paint} from '../output/terminal.ts';
+import {answerTo} from '../process/ask.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {flags, terminal, output} = context;

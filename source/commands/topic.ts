@@ -7,12 +7,12 @@ import type {Topic} from '../../core/message.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
-import {answerTo} from '../ask.ts';
+import {expectInput} from '../arguments/input.ts';
+import {bytesOf, msOf} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
-import {expectInput} from '../input.ts';
-import {withNode} from '../reach.ts';
-import {isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../units.ts';
-import {bytesOf, msOf} from '../values.ts';
+import {withNode} from '../nodes/reach.ts';
+import {isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../output/units.ts';
+import {answerTo} from '../process/ask.ts';
 import {runView} from './views.ts';
 
 const actions = {create: createTopic, delete: deleteTopic, list: listTopics} as const;

@@ -2,8 +2,8 @@
 `version`: of the program, and of what runs it.
 */
 import {version} from '../../core/version.ts';
+import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {expectInput} from '../input.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;

@@ -6,12 +6,12 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import type {Broker} from '../../core/api.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
 import type {Context} from '../context.ts';
-import {withNode} from '../reach.ts';
-import {interruptedBy} from '../signals.ts';
-import {verdictOf, type Verdict} from '../verdict.ts';
-import {Wait} from '../wait.ts';
+import {withNode} from '../nodes/reach.ts';
+import {verdictOf, type Verdict} from '../output/verdict.ts';
+import {interruptedBy} from '../process/signals.ts';
+import {Wait} from '../process/wait.ts';
 
 export type Checked = Verdict & {readonly snapshot: Snapshot};
 type Tell = (text: string) => void;

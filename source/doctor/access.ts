@@ -3,10 +3,10 @@ What a start reads before it opens anything: settings, the cluster's secret, and
 */
 import {lstatSync} from 'node:fs';
 import {DapssError, errorMessage} from '../../core/errors.ts';
-import {accessProblem, accessRemedy, readPrivate, secretProblem} from '../../core/io/secret.ts';
+import {accessProblem, accessRemedy, readPrivate, secretProblem} from '../../core/io/files/secret.ts';
 import {advice, here} from '../../core/platform.ts';
 import {causeOf, isMissing, remedyFor, writeProblem} from '../../core/preflight.ts';
-import type {Settings} from '../settings.ts';
+import type {Settings} from '../settings/settings.ts';
 import {bad, good, type Check} from './outcome.ts';
 
 /** Settings that a start would use, or why it would refuse them. */

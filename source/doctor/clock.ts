@@ -1,5 +1,5 @@
 /**
-Is the wall clock plausible? A clock that is behind can make retention delete early, one that is ahead makes ages stand still (`core/retention.ts`). It is held
+Is the wall clock plausible? A clock that is behind can make retention delete early, one that is ahead makes ages stand still (`core/topic-log/retention.ts`). It is held
 against what is known to be past: the newest file of the node, the time that it kept, and the program itself. Pure but for `clockFacts`.
 */
 import {readFile, stat} from 'node:fs/promises';
@@ -8,7 +8,7 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {Config} from '../../core/config.ts';
 import {parseKeptTime, resumedTime, type KeptTime} from '../../core/preflight.ts';
-import {timestamp, timeText} from '../units.ts';
+import {timestamp, timeText} from '../output/units.ts';
 import {bad, good, type Check} from './outcome.ts';
 
 export type ClockFacts = {

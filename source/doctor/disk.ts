@@ -9,7 +9,7 @@ import type {Config} from '../../core/config.ts';
 import {errorMessage} from '../../core/errors.ts';
 import {here} from '../../core/platform.ts';
 import {causeOf, folderHolder, freeBytesOf, isMissing, ownershipProblem, placeRemedy, readNodeState, reserveFile, roomOf, writeProblem, type RegisteredNode} from '../../core/preflight.ts';
-import {bytesText, shortId, timeText} from '../units.ts';
+import {bytesText, shortId, timeText} from '../output/units.ts';
 import {bad, good, type Check} from './outcome.ts';
 
 type Failure = {readonly code: string | undefined; readonly message: string};

@@ -8,7 +8,7 @@ import {errorMessage} from '../../core/errors.ts';
 import {here} from '../../core/platform.ts';
 import {descriptorsFor, descriptorsMax, descriptorsMin, sharesOf} from '../../core/preflight.ts';
 import {isNewEnough, neededNode} from '../node-version.mjs';
-import {bytesText} from '../units.ts';
+import {bytesText} from '../output/units.ts';
 import {bad, good, type Check} from './outcome.ts';
 
 export type MachineFacts = {

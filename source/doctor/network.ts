@@ -3,8 +3,8 @@ The network of a node: its two ports, the address that it tells others, multicas
 */
 import {isLoopback, parseAddress} from '../../core/address.ts';
 import type {Beacon, Probed, RegisteredNode} from '../../core/preflight.ts';
-import type {Protocol} from '../port.ts';
-import {shortId, timeText} from '../units.ts';
+import type {Protocol} from '../nodes/port.ts';
+import {shortId, timeText} from '../output/units.ts';
 import {bad, good, type Check} from './outcome.ts';
 
 /** Nodes that are named in a line. */

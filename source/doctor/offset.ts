@@ -5,8 +5,8 @@ between question and answer, so the offset is known to half a round trip. Pure b
 import type {Broker} from '../../core/api.ts';
 import {errorMessage} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
-import {shortId, timeText} from '../units.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
+import {shortId, timeText} from '../output/units.ts';
 import {bad, good, type Check} from './outcome.ts';
 
 /** One question: when it was sent and answered by this machine's clock, and what the node's clock said, milliseconds since 1970. */

@@ -3,13 +3,13 @@ One suite for every kind of channel: TLS, plain TCP, and the pair of streams tha
 */
 import {expect, test, describe} from 'vitest';
 import {DapssError} from '../../core/errors.ts';
-import type {Hello, Refusal, Transport, TransportOptions} from '../../core/io/channel.ts';
-import {MemoryNetwork} from '../../core/io/memory.ts';
-import {createTransport} from '../../core/io/transport.ts';
+import type {Hello, Refusal, Transport, TransportOptions} from '../../core/io/net/channel.ts';
+import {MemoryNetwork} from '../../core/io/net/memory-network.ts';
+import {createTransport} from '../../core/io/net/transport.ts';
 import type {NodeId} from '../../core/message.ts';
-import {createIdentity} from '../../core/seal.ts';
 import {protocolMax} from '../../core/version.ts';
-import {closing, frames, hello, listening, side, type Settings} from './channel-sides.ts';
+import {createIdentity} from '../../core/wire/seal.ts';
+import {closing, frames, hello, listening, side, type Settings} from './support/channel-sides.ts';
 
 const network = new MemoryNetwork();
 const kinds: ReadonlyArray<readonly [string, Settings, (options: TransportOptions) => Transport]> = [

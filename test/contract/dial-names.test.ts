@@ -3,9 +3,9 @@ Calls to a host name: all of its addresses are tried within the one deadline, an
 */
 import {expect, test} from 'vitest';
 import type {DapssError} from '../../core/errors.ts';
-import {Names} from '../../core/io/names.ts';
-import {createTransport} from '../../core/io/transport.ts';
-import {hello, listening, side} from './channel-sides.ts';
+import {Names} from '../../core/io/net/host-names.ts';
+import {createTransport} from '../../core/io/net/transport.ts';
+import {hello, listening, side} from './support/channel-sides.ts';
 
 /** A group: no connection can be made to it. An address that is silent needs a network of its own: see test/e2e/addresses.test.ts. */
 const dead = '224.0.0.1';

@@ -7,8 +7,8 @@ import {tmpdir} from 'node:os';
 import {join, relative} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {realFiles, type Files} from '../../core/io/files.ts';
-import {openActs} from './acts.ts';
+import {realFiles, type Files} from '../../core/io/file-system.ts';
+import {openActs} from './support/acts.ts';
 
 let folder: string;
 beforeEach(() => {

@@ -4,9 +4,9 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {sharesOf} from '../../core/io/descriptors.ts';
-import {FilePool} from '../../core/io/file-pool.ts';
-import {realFiles, type Files, type OpenFile} from '../../core/io/files.ts';
-import {openLog} from '../../core/io/log.ts';
+import {realFiles, type Files, type OpenFile} from '../../core/io/file-system.ts';
+import {FilePool} from '../../core/io/log/file-pool.ts';
+import {openLog} from '../../core/io/log/log.ts';
 
 let folder: string;
 beforeEach(() => {

@@ -6,9 +6,9 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {realFiles} from '../../core/io/files.ts';
-import {Folder, placeRemedy} from '../../core/io/folder.ts';
-import {NodeFiles} from '../../core/io/node-files.ts';
+import {realFiles} from '../../core/io/file-system.ts';
+import {Folder, placeRemedy} from '../../core/io/files/data-folder.ts';
+import {NodeFiles} from '../../core/io/files/node-files.ts';
 import type {Topic} from '../../core/message.ts';
 
 let parent: string;

@@ -6,17 +6,17 @@ import {chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {openHome, type Home, type HomeIo} from '../../core/home.ts';
-import {realFiles, type Files} from '../../core/io/files.ts';
-import {expectKnownFormats} from '../../core/io/known-formats.ts';
-import {openLog} from '../../core/io/log.ts';
-import {NodeFiles} from '../../core/io/node-files.ts';
-import {moveAside, reserveLeft, reserveQuarantine} from '../../core/io/quarantine.ts';
+import {encodeContext, encodeEnvelope} from '../../core/cluster-state/command.ts';
+import {realFiles, type Files} from '../../core/io/file-system.ts';
+import {expectKnownFormats} from '../../core/io/files/known-formats.ts';
+import {NodeFiles} from '../../core/io/files/node-files.ts';
+import {moveAside, reserveLeft, reserveQuarantine} from '../../core/io/files/quarantine.ts';
+import {openLog} from '../../core/io/log/log.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
-import {freshState, stateFromJson, stateToJson} from '../../core/node-state.ts';
+import {freshState, stateFromJson, stateToJson} from '../../core/node-state/node-state.ts';
+import {openHome, type Home, type HomeIo} from '../../core/node-state/open-node-state.ts';
 import type {Log} from '../../core/ports.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
-import {encodeContext, encodeEnvelope} from '../../core/topics/command.ts';
 
 const address = '127.0.0.1:5002';
 const peer = 'aaaaaaaaaaaaaaaa' as NodeId;

@@ -3,10 +3,10 @@ What the log must survive: crashes that lose or tear what was not synced, calls 
 `SEED=7` replays one, `BIT_STEP=1` flips every bit.
 */
 import {describe, expect, test} from 'vitest';
-import {openLog, type SegmentedLog} from '../../core/io/log.ts';
+import {openLog, type SegmentedLog} from '../../core/io/log/log.ts';
 import {Platter, type Loss} from '../sim/platter.ts';
 import {createRandom, seeds, type SeededRandom} from '../sim/random.ts';
-import {CrashDisk} from './crash-disk.ts';
+import {CrashDisk} from './support/crash-disk.ts';
 
 const folder = '/log';
 const open = (disk: CrashDisk, segmentBytes = 4000): Promise<SegmentedLog> => openLog({folder, segmentBytes, writeDeadlineMs: 60_000, files: disk});

@@ -4,9 +4,9 @@ import {readdir, readFile, stat, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {realFiles, type Files} from '../../core/io/files.ts';
-import {openLog, recordBytesMax, type SegmentedLog} from '../../core/io/log.ts';
-import {MemoryLog} from '../../core/io/memory-log.ts';
+import {realFiles, type Files} from '../../core/io/file-system.ts';
+import {openLog, recordBytesMax, type SegmentedLog} from '../../core/io/log/log.ts';
+import {MemoryLog} from '../../core/io/log/memory-log.ts';
 import type {Log} from '../../core/ports.ts';
 
 let folder: string;

@@ -2,15 +2,15 @@
 Links between nodes, over TLS and over the network within a process: kept, restored, one at a time, and only with members.
 */
 import {afterEach, describe, expect, test} from 'vitest';
-import type {Channel, Transport, TransportOptions} from '../../core/io/channel.ts';
-import {Faults} from '../../core/io/faults.ts';
-import {MemoryNetwork} from '../../core/io/memory.ts';
-import {createMesh, type Mesh, type MeshOptions} from '../../core/io/mesh.ts';
-import {createTransport} from '../../core/io/transport.ts';
+import type {Channel, Transport, TransportOptions} from '../../core/io/net/channel.ts';
+import {Faults} from '../../core/io/net/faults.ts';
+import {MemoryNetwork} from '../../core/io/net/memory-network.ts';
+import {createMesh, type Mesh, type MeshOptions} from '../../core/io/net/mesh.ts';
+import {createTransport} from '../../core/io/net/transport.ts';
 import type {NodeId} from '../../core/message.ts';
-import {createIdentity, type Identity} from '../../core/seal.ts';
 import {protocolMax} from '../../core/version.ts';
-import {closing, frames, hello, side, type Settings} from './channel-sides.ts';
+import {createIdentity, type Identity} from '../../core/wire/seal.ts';
+import {closing, frames, hello, side, type Settings} from './support/channel-sides.ts';
 
 type Member = {readonly mesh: Mesh; readonly id: NodeId; readonly address: string; readonly identity: Identity; readonly transport: Transport; readonly options: TransportOptions; readonly log: string[]; readonly problems: string[]; readonly guests: Channel[]; readonly faults: Faults};
 type MemberSettings = Settings & {readonly identity?: Identity; readonly port?: number; readonly incarnation?: number; readonly clusterId?: string; readonly mesh?: Partial<MeshOptions>; readonly wrap?: (transport: Transport) => Transport; readonly protocols?: readonly [number, number]};

@@ -1,10 +1,10 @@
 /** What a node keeps as whole files, on a disk that dies between any two calls. */
 import {describe, expect, test} from 'vitest';
-import {NodeFiles} from '../../core/io/node-files.ts';
+import {NodeFiles} from '../../core/io/files/node-files.ts';
 import type {Topic} from '../../core/message.ts';
-import {createRandom} from '../sim/random.ts';
 import {Platter} from '../sim/platter.ts';
-import {CrashDisk, type DiskFaults} from './crash-disk.ts';
+import {createRandom} from '../sim/random.ts';
+import {CrashDisk, type DiskFaults} from './support/crash-disk.ts';
 
 const path = '/data';
 const news = 'news' as Topic;

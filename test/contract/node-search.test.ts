@@ -6,12 +6,12 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, afterEach, expect, test, vi} from 'vitest';
 import {freePorts} from '../../bench/cluster.ts';
-import {openBeacon, type Beacon, type OpenBeacon} from '../../core/io/beacon.ts';
-import {Counters} from '../../core/io/counters.ts';
-import {openNodeSearch, type NodeSearch} from '../../core/io/node-search.ts';
 import {connect, defaults, findNodes, openBroker, type Topic} from '../../core/index.ts';
+import {openBeacon, type Beacon, type OpenBeacon} from '../../core/io/net/beacon.ts';
+import {Counters} from '../../core/io/net/counters.ts';
+import {openNodeSearch, type NodeSearch} from '../../core/io/net/node-search.ts';
 import type {NodeId} from '../../core/message.ts';
-import {deriveKeys} from '../../core/seal.ts';
+import {deriveKeys} from '../../core/wire/seal.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dapss-search-'));
 afterAll(() => rmSync(folder, {recursive: true, force: true}));

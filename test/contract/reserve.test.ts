@@ -3,8 +3,8 @@ import {existsSync, mkdtempSync, rmSync, statSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {realFiles, type Files} from '../../core/io/files.ts';
-import {Reserve} from '../../core/io/reserve.ts';
+import {realFiles, type Files} from '../../core/io/file-system.ts';
+import {Reserve} from '../../core/io/files/reserve.ts';
 
 const MiB = 1024 * 1024;
 let folder: string;

@@ -6,9 +6,9 @@ import {once} from 'node:events';
 import net, {type AddressInfo, type Socket} from 'node:net';
 import {expect, test, vi} from 'vitest';
 import {connect} from '../../core/connect.ts';
-import {withPatience} from '../../core/io/patience.ts';
-import {createTransport} from '../../core/io/transport.ts';
-import {hello, listening, secret, side} from './channel-sides.ts';
+import {withPatience} from '../../core/io/net/socket-deadline.ts';
+import {createTransport} from '../../core/io/net/transport.ts';
+import {hello, listening, secret, side} from './support/channel-sides.ts';
 
 /** Nothing else runs in this process meanwhile. */
 function stall(ms: number): void {

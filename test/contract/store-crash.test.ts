@@ -2,13 +2,13 @@
 Crash images of the whole store of a node: a hundred of them, and what earlier campaigns found. `npm run sim:crash` makes more.
 */
 import {expect, test} from 'vitest';
-import {openLog} from '../../core/io/log.ts';
+import {openLog} from '../../core/io/log/log.ts';
 import {decodeBatch, encodeBatch, type Batch, type NodeId, type Topic} from '../../core/message.ts';
-import {openTopicLog, type OnHeader, type TopicLog} from '../../core/topic-log.ts';
+import {openTopicLog, type OnHeader, type TopicLog} from '../../core/topic-log/topic-log.ts';
 import {createRandom} from '../sim/random.ts';
 import {sealed} from '../sim/seal.ts';
 import {runSeed, type Outcome} from '../sim/store/campaign.ts';
-import {CrashDisk} from './crash-disk.ts';
+import {CrashDisk} from './support/crash-disk.ts';
 
 const imagesMin = 100;
 const topic = 'news' as Topic;

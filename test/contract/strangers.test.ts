@@ -6,10 +6,10 @@ import {Duplex} from 'node:stream';
 import tls, {type TLSSocket} from 'node:tls';
 import {expect, test} from 'vitest';
 import type {DapssError} from '../../core/errors.ts';
-import {SocketChannel} from '../../core/io/socket-channel.ts';
-import {createTransport} from '../../core/io/transport.ts';
-import {deriveKeys} from '../../core/seal.ts';
-import {closing, hello, listening, secret, side, type Settings, type Side} from './channel-sides.ts';
+import {SocketChannel} from '../../core/io/net/socket-channel.ts';
+import {createTransport} from '../../core/io/net/transport.ts';
+import {deriveKeys} from '../../core/wire/seal.ts';
+import {closing, hello, listening, secret, side, type Settings, type Side} from './support/channel-sides.ts';
 
 /** The error of the one who called, and the lines of the one who was called. */
 async function mismatch(called: Settings, caller: Settings): Promise<{readonly error: DapssError; readonly server: Side}> {

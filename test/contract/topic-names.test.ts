@@ -6,15 +6,15 @@ import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, t
 import {tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {isNoFolder, realFiles, type Files} from '../../core/io/files.ts';
-import {Folder} from '../../core/io/folder.ts';
-import {openLog, type SegmentedLog} from '../../core/io/log.ts';
-import {NodeFiles, type TopicAids} from '../../core/io/node-files.ts';
+import {isNoFolder, realFiles, type Files} from '../../core/io/file-system.ts';
+import {Folder} from '../../core/io/files/data-folder.ts';
+import {NodeFiles, type TopicAids} from '../../core/io/files/node-files.ts';
+import {openLog, type SegmentedLog} from '../../core/io/log/log.ts';
 import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
-import {openTopicLog} from '../../core/topic-log.ts';
-import {encodeMark, encodeStored} from '../../core/topic-record.ts';
+import {openTopicLog} from '../../core/topic-log/topic-log.ts';
+import {encodeMark, encodeStored} from '../../core/topic-log/topic-record.ts';
 import {createRandom} from '../sim/random.ts';
-import {CrashDisk} from './crash-disk.ts';
+import {CrashDisk} from './support/crash-disk.ts';
 
 /** Its folder's name says it all. */
 const plain = 'news' as Topic;

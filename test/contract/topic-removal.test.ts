@@ -1,11 +1,11 @@
 /** The folder of a topic that nobody needs is removed; whatever a crash leaves of it is an empty topic, never a damaged one. */
 import {expect, test} from 'vitest';
-import {openLog} from '../../core/io/log.ts';
-import {NodeFiles} from '../../core/io/node-files.ts';
+import {NodeFiles} from '../../core/io/files/node-files.ts';
+import {openLog} from '../../core/io/log/log.ts';
 import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
-import {openTopicLog} from '../../core/topic-log.ts';
+import {openTopicLog} from '../../core/topic-log/topic-log.ts';
 import {createRandom} from '../sim/random.ts';
-import {CrashDisk} from './crash-disk.ts';
+import {CrashDisk} from './support/crash-disk.ts';
 
 const topic = 'news' as Topic;
 const batch = decodeBatch(encodeBatch({origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, topic, firstSeq: 1, lamport: 1, previousLamport: 0, sentAtMs: 0}, [Buffer.from('a')], false))!;

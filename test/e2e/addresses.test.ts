@@ -4,8 +4,8 @@ every member must be reached by every other, over TCP and UDP, under the address
 */
 import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import {cli} from './command.ts';
-import {canFilter, canMakeNetworks, Network, sayNotRun, type Host} from './namespaces.ts';
+import {cli} from './support/command.ts';
+import {canFilter, canMakeNetworks, Network, sayNotRun, type Host} from './support/namespaces.ts';
 
 sayNotRun('test/e2e/addresses.test.ts');
 

@@ -4,7 +4,7 @@ cluster, says why and what helps.
 */
 import {afterEach, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 const clusters: Cluster[] = [];
 afterEach(async () => {

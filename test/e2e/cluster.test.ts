@@ -6,7 +6,7 @@ import {readFileSync} from 'node:fs';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {NodeId, Topic} from '../../core/index.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 const bodyOf = (event: JsonEvent): Buffer => (typeof event['payload64'] === 'string' ? Buffer.from(event['payload64'], 'base64') : Buffer.from(event['payload'] as string));
 const isMessage = (topic: string) => (event: JsonEvent): boolean => event.type === 'message' && event['topic'] === topic;

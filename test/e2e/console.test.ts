@@ -5,8 +5,8 @@ import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli} from './command.ts';
-import {Terminal} from './terminal.ts';
+import {cli} from './support/command.ts';
+import {Terminal} from './support/terminal.ts';
 
 const escape = '\u001B';
 let cluster: Cluster;

@@ -3,8 +3,8 @@ import {once} from 'node:events';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';
 import type {Check} from '../../source/doctor/outcome.ts';
-import {cli} from './command.ts';
-import {canFilter, Network, sayNotRun, type Host} from './namespaces.ts';
+import {cli} from './support/command.ts';
+import {canFilter, Network, sayNotRun, type Host} from './support/namespaces.ts';
 
 sayNotRun('test/e2e/doctor-network.test.ts', true);
 

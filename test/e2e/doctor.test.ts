@@ -8,7 +8,7 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
 import type {Check} from '../../source/doctor/outcome.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 type Report = {readonly verdict: string; readonly cluster: string | null; readonly port: number | null; readonly running: boolean | null; readonly checks: readonly Check[]; readonly left: readonly string[]};
 

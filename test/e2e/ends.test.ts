@@ -5,8 +5,8 @@ import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {portHolder} from '../../source/port.ts';
-import {cli, run} from './command.ts';
+import {portHolder} from '../../source/nodes/port.ts';
+import {cli, run} from './support/command.ts';
 
 const node = process.execPath;
 const quoted = (words: readonly string[]): string => words.map(word => `'${word.replaceAll('\'', String.raw`'\''`)}'`).join(' ');

@@ -6,7 +6,7 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const example = (name: string): string => join(root, 'examples', name);

@@ -4,8 +4,8 @@ import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, untilSeen, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli} from './command.ts';
-import {Terminal} from './terminal.ts';
+import {cli} from './support/command.ts';
+import {Terminal} from './support/terminal.ts';
 
 const waitMs = 20_000;
 const news = 'news' as Topic;

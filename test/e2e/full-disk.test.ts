@@ -2,11 +2,11 @@
 Real nodes on disks that take no more: no file may grow beyond a bound, so a write fails as it does on a full disk. The first error stops the
 node with a reason and an exit code; what it had acknowledged is there when it starts again with room.
 */
-import {expect, test} from 'vitest';
 import {join} from 'node:path';
+import {expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli} from './command.ts';
+import {cli} from './support/command.ts';
 
 const topic = 'full' as Topic;
 

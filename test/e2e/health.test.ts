@@ -7,9 +7,9 @@ import {hostname} from 'node:os';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker, NodeId, Snapshot, Topic} from '../../core/index.ts';
-import {defaultName} from '../../core/membership/node-name.ts';
-import {cli, run} from './command.ts';
-import {canFilter, Network, sayNotRun, type Host} from './namespaces.ts';
+import {defaultName} from '../../core/node-name.ts';
+import {cli, run} from './support/command.ts';
+import {canFilter, Network, sayNotRun, type Host} from './support/namespaces.ts';
 
 sayNotRun('test/e2e/health.test.ts', true);
 

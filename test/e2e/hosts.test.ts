@@ -5,8 +5,8 @@ depend on who has which address, nor on who starts first.
 import {setTimeout as pause} from 'node:timers/promises';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import {cli} from './command.ts';
-import {canMakeNetworks, Network, sayNotRun, type Host} from './namespaces.ts';
+import {cli} from './support/command.ts';
+import {canMakeNetworks, Network, sayNotRun, type Host} from './support/namespaces.ts';
 
 sayNotRun('test/e2e/hosts.test.ts');
 

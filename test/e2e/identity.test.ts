@@ -7,7 +7,7 @@ import {join} from 'node:path';
 import {afterEach, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 const clusters: Cluster[] = [];
 afterEach(async () => {

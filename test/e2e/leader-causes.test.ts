@@ -5,7 +5,7 @@ cause on every node; the node that was stopped reports its pause, the one that h
 import {expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {NodeId} from '../../core/index.ts';
-import {cli} from './command.ts';
+import {cli} from './support/command.ts';
 
 const leads = (event: JsonEvent): boolean => event.type === 'leader' && typeof event['leader'] === 'string';
 const otherLeads = (former: string) => (event: JsonEvent): boolean => leads(event) && event['leader'] !== former;

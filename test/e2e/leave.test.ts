@@ -4,10 +4,10 @@ folder joins again under a new id.
 */
 import {describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import type {RecordedEvent} from '../../core/events.ts';
 import type {Topic} from '../../core/index.ts';
-import type {RecordedEvent} from '../../core/observe/events.ts';
 import {levelOf} from '../../core/observe/levels.ts';
-import {cli, run, type Finished} from './command.ts';
+import {cli, run, type Finished} from './support/command.ts';
 
 const topic = 'kept' as Topic;
 

@@ -5,7 +5,7 @@ import {createServer, type AddressInfo} from 'node:net';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 /** What `ps` shows: the zeros are what the title leaves of the arguments. */
 const titleOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();

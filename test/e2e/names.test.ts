@@ -4,9 +4,9 @@ Names of nodes, with real processes: by default, chosen, taken, changed.
 import {hostname} from 'node:os';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import {defaultName} from '../../core/membership/node-name.ts';
+import {defaultName} from '../../core/node-name.ts';
 import {protocolMax} from '../../core/version.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 type Member = {readonly id: string; readonly name: string; readonly version: string; readonly protocol: number};
 

@@ -5,7 +5,7 @@ import {spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {existsSync} from 'node:fs';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {canFilter, canMakeNetworks, Network, sayNotRun, type Host} from './namespaces.ts';
+import {canFilter, canMakeNetworks, Network, sayNotRun, type Host} from './support/namespaces.ts';
 
 sayNotRun('test/e2e/namespaces.test.ts', true);
 

@@ -4,8 +4,8 @@ connections hang, datagrams vanish, nothing is refused. Needs Linux, root and `i
 */
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import {cli} from './command.ts';
-import {canMakeNetworks, Network, sayNotRun, type Host} from './namespaces.ts';
+import {cli} from './support/command.ts';
+import {canMakeNetworks, Network, sayNotRun, type Host} from './support/namespaces.ts';
 
 sayNotRun('test/e2e/network.test.ts');
 

@@ -6,9 +6,9 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, type NodeProcess} from '../../bench/cluster.ts';
-import {run, type Finished} from './command.ts';
-import {fetchNode, lowestVersion} from './node-binaries.ts';
-import {Terminal} from './terminal.ts';
+import {run, type Finished} from './support/command.ts';
+import {fetchNode, lowestVersion} from './support/node-binaries.ts';
+import {Terminal} from './support/terminal.ts';
 
 /** What npm puts into the path, which chooses the Node that runs the rest. */
 const bin = fileURLToPath(new URL('../../source/bin.mjs', import.meta.url));

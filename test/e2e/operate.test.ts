@@ -6,7 +6,7 @@ import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {Broker, NodeId, Snapshot, Topic} from '../../core/index.ts';
-import {cli, run, type Finished} from './command.ts';
+import {cli, run, type Finished} from './support/command.ts';
 
 const leads = (id: string | undefined) => (event: JsonEvent): boolean => event.type === 'leader' && event['leader'] === id;
 const isRefused = /The node stopped: this node was removed from the cluster: to join again, start it with an empty data folder/;

@@ -5,7 +5,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 let folder: string;
 beforeEach(() => {

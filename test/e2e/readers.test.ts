@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker, Topic} from '../../core/index.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 const waitMs = 60_000;
 const linesOf = (count: number): string[] => Array.from({length: count}, (_, index) => `line ${index}`.padEnd(20, '.'));

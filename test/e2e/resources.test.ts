@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 /** A node of the cluster in a shell that runs `limit` first. */
 async function start(cluster: Cluster, port: number, limit: string): Promise<NodeProcess> {

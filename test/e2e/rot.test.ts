@@ -7,7 +7,7 @@ import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli} from './command.ts';
+import {cli} from './support/command.ts';
 
 const topic = 'rot' as Topic;
 const quarantined = ({type}: JsonEvent): boolean => type === 'quarantined';

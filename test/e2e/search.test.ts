@@ -7,9 +7,9 @@ import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest';
 import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
-import {cli} from './command.ts';
-import {canFilter, canMakeNetworks, Network, sayNotRun, type Host, type Ran} from './namespaces.ts';
-import {Terminal} from './terminal.ts';
+import {cli} from './support/command.ts';
+import {canFilter, canMakeNetworks, Network, sayNotRun, type Host, type Ran} from './support/namespaces.ts';
+import {Terminal} from './support/terminal.ts';
 
 sayNotRun('test/e2e/search.test.ts', true);
 

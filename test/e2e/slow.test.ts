@@ -2,7 +2,7 @@
 import {expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli} from './command.ts';
+import {cli} from './support/command.ts';
 
 test('a fast and two slow readers get 200,000 messages each, in order', async () => {
 	await using cluster = new Cluster({cli});

@@ -5,7 +5,7 @@ import {connect, type Socket} from 'node:net';
 import {expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli} from './command.ts';
+import {cli} from './support/command.ts';
 
 test('1,000 of them with plaintext, random bytes and silence', async () => {
 	await using cluster = new Cluster({cli, topics: ['news'], messages: true});

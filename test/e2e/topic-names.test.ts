@@ -2,7 +2,7 @@
 import {expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 const composed = 'z\u00FCrich';
 const decomposed = 'zu\u0308rich' as Topic;

@@ -2,8 +2,8 @@
 import {expect, test} from 'vitest';
 import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
 import type {Broker, Topic} from '../../core/index.ts';
-import type {TopicSnapshot} from '../../core/observe/snapshot.ts';
-import {cli, run, type Finished} from './command.ts';
+import type {TopicSnapshot} from '../../core/snapshot.ts';
+import {cli, run, type Finished} from './support/command.ts';
 
 const orders = 'orders' as Topic;
 type Nodes = [NodeProcess, NodeProcess, NodeProcess];

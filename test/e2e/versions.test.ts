@@ -8,10 +8,10 @@ import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker, NodeId, Topic} from '../../core/index.ts';
-import {defaultName} from '../../core/membership/node-name.ts';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
-import {cli, run} from './command.ts';
-import {previousCommit, previousRelease, releaseOf, type Release} from './releases.ts';
+import {defaultName} from '../../core/node-name.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
+import {cli, run} from './support/command.ts';
+import {previousCommit, previousRelease, releaseOf, type Release} from './support/releases.ts';
 
 const news = 'news' as Topic;
 const previous = previousRelease();

@@ -2,7 +2,7 @@
 import {spawn} from 'node:child_process';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import {cli} from './command.ts';
+import {cli} from './support/command.ts';
 
 test('waits for a node that starts later', async () => {
 	await using cluster = new Cluster({cli});

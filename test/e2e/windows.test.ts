@@ -9,10 +9,10 @@ import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {freePorts, NodeProcess} from '../../bench/cluster.ts';
 import {connect, type Topic} from '../../core/index.ts';
-import {portConflict} from '../../source/port.ts';
-import {cli, run} from './command.ts';
-import {fetchNode, type NodeBinary} from './node-binaries.ts';
-import {Wine, wineProblem, type WineProcess, type WineResult} from './wine.ts';
+import {portConflict} from '../../source/nodes/port.ts';
+import {cli, run} from './support/command.ts';
+import {fetchNode, type NodeBinary} from './support/node-binaries.ts';
+import {Wine, wineProblem, type WineProcess, type WineResult} from './support/wine.ts';
 
 const version = '22.23.3';
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -5,7 +5,7 @@ numbers, the verdict and the exit code must agree in each answer.
 import {expect, test} from 'vitest';
 import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
 import type {NodeId} from '../../core/index.ts';
-import {cli, run} from './command.ts';
+import {cli, run} from './support/command.ts';
 
 type Said = {readonly code: number | null; readonly text: string};
 

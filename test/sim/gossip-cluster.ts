@@ -3,13 +3,13 @@ A cluster of gossip machines in virtual time, from a seed: a network that loses 
 their log, subscriptions that reach the nodes at different times. Frames pass the real codec. The cluster checks every release as
 it happens (once, in order, later than what was seen) and, at the end, that everybody has all that is retained and wanted.
 */
+import {defaults, type Config} from '../../core/config.ts';
 import {createGossip, type Gossip, type GossipReady} from '../../core/gossip/gossip.ts';
 import {parseGossipPacket} from '../../core/gossip/packet.ts';
 import type {Arrival} from '../../core/gossip/streams.ts';
-import {defaults, type Config} from '../../core/config.ts';
 import {Lamport} from '../../core/lamport.ts';
 import {decodeBatch, encodeBatch, lastSeq, streamKey, type Batch, type NodeId, type StreamKey, type Topic} from '../../core/message.ts';
-import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from '../../core/wire.ts';
+import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from '../../core/wire/wire.ts';
 import {Network, type LinkOptions} from './network.ts';
 import {createRandom, hash32, type SeededRandom} from './random.ts';
 import {Schedule} from './schedule.ts';

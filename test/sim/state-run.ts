@@ -3,10 +3,10 @@ The replicated state alone, a run from a seed: a log of commands and configurati
 somewhere in it, and by those of earlier releases, which know neither names nor claims, or no topics that are created and deleted. Copied data folders and operators who give two nodes one name are in it
 from the beginning.
 */
+import {Topics} from '../../core/cluster-state/cluster-state.ts';
+import {decodeEnvelope, encodeContext, encodeEnvelope, type Command} from '../../core/cluster-state/command.ts';
 import {decode} from '../../core/codec.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
-import {decodeEnvelope, encodeContext, encodeEnvelope, type Command} from '../../core/topics/command.ts';
-import {Topics} from '../../core/topics/topics.ts';
 import {createRandom, type SeededRandom} from './random.ts';
 
 type Entry = {readonly index: number} & ({readonly data: Uint8Array} | {readonly nodes: readonly NodeId[]; readonly context: Uint8Array});

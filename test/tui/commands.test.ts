@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {complete, parseDuration, parseLine} from '../../tui/commands.ts';
-import {a, anyText, b, ids} from './fixtures.ts';
+import {complete, parseDuration, parseLine} from '../../tui/input/prompt-commands.ts';
+import {a, anyText, b, ids} from './support/fixtures.ts';
 
 const context = {members: ids.slice(0, 3).map((id, index) => ({id, name: '', address: `127.0.0.1:500${index}`}))};
 

@@ -1,9 +1,9 @@
 import {describe, expect, test} from 'vitest';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
 import {act, readonlyRefusal, submit, topicAtHand, type Effect, type Situation} from '../../tui/dispatch.ts';
-import type {Action} from '../../tui/keymap.ts';
-import {initialState, reduce, type ConsoleState} from '../../tui/state.ts';
-import {healthy, hostile, topic} from './fixtures.ts';
+import type {Action} from '../../tui/input/keymap.ts';
+import {initialState, reduce, type ConsoleState} from '../../tui/state/state.ts';
+import {healthy, hostile, topic} from './support/fixtures.ts';
 
 const situation = (changes: Partial<Situation> = {}): Situation => ({snapshot: healthy, isReadonly: false, isRemote: false, isLost: false, page: 5, overlayLines: 40, ...changes});
 const apply = (state: ConsoleState, effects: readonly Effect[]): ConsoleState => effects.reduce((before, effect) => (effect.type === 'change' ? reduce(before, effect.action) : before), state);

@@ -1,8 +1,8 @@
 import {expect, test} from 'vitest';
-import {words} from '../../tui/commands.ts';
-import {actions, buildKeymap, conflicts, hintsOf, keyNames, keySign} from '../../tui/keymap.ts';
+import {actions, buildKeymap, conflicts, hintsOf, keyNames, keySign} from '../../tui/input/keymap.ts';
+import {words} from '../../tui/input/prompt-commands.ts';
 import {hintSpans} from '../../tui/panes/bars.tsx';
-import {helpLines} from '../../tui/reports.ts';
+import {helpLines} from '../../tui/view/reports.ts';
 
 const keymap = buildKeymap();
 

@@ -1,7 +1,7 @@
 /** The parser of the `:` line and of the prompts (case 28). */
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {lastWordStart, quoteWord, topicsOf, wordsOf} from '../../tui/line.ts';
+import {lastWordStart, quoteWord, topicsOf, wordsOf} from '../../tui/input/line.ts';
 
 const texts = (line: string, flags: Parameters<typeof wordsOf>[1] = {}): unknown => {
 	const parsed = wordsOf(line, flags);

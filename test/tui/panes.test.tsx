@@ -3,7 +3,7 @@ import {cleanup, render} from 'ink-testing-library';
 import {afterEach, expect, test} from 'vitest';
 import {Partition} from '../../tui/panes/partition.tsx';
 import {Topics} from '../../tui/panes/topics.tsx';
-import {c, healthy, member, partitioned, topic} from './fixtures.ts';
+import {c, healthy, member, partitioned, topic} from './support/fixtures.ts';
 
 afterEach(cleanup);
 

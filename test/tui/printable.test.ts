@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import stringWidth from 'string-width';
 import {describe, expect, test} from 'vitest';
 import {fitCells, printable, printableBytes, widthOf, wrapCells} from '../../core/observe/printable.ts';
-import {anyText, hostileTexts} from './fixtures.ts';
-import {Screen} from './terminal.ts';
+import {anyText, hostileTexts} from './support/fixtures.ts';
+import {Screen} from './support/terminal.ts';
 
 describe('printable', () => {
 	test.each([

@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {runConsole} from '../../tui/index.tsx';
-import {FakeSource, healthy, lost} from './fixtures.ts';
-import {openConsole, Screen, type Running} from './terminal.ts';
+import {FakeSource, healthy, lost} from './support/fixtures.ts';
+import {openConsole, Screen, type Running} from './support/terminal.ts';
 
 /** Alternate screen left, cursor shown, raw and paste mode off, wrap on: in what was written, and in what the emulator holds. */
 async function expectRestored({screen}: Running): Promise<void> {

@@ -1,9 +1,9 @@
 import {afterEach, describe, expect, test} from 'vitest';
 import {fitCells} from '../../core/observe/printable.ts';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
-import type {Examination} from '../../tui/source.ts';
-import {atMs, b, crowd, d, FakeSource, feed, healthy, hostile, joining, leaderless, longName, message, named, partitioned, topic} from './fixtures.ts';
-import {openConsole, type Running, type Screen} from './terminal.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
+import type {Examination} from '../../tui/source/source.ts';
+import {atMs, b, crowd, d, FakeSource, feed, healthy, hostile, joining, leaderless, longName, message, named, partitioned, topic} from './support/fixtures.ts';
+import {openConsole, type Running, type Screen} from './support/terminal.ts';
 
 const sizes = [[60, 15], [80, 24], [120, 36], [160, 45]] as const;
 const pictures: Readonly<Record<string, Snapshot>> = {healthy, leaderless, partitioned, named, crowd, joining, hostile};

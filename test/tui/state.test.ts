@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {indexOfSelected, initialState, reduce, typed, windowStart, type ConsoleAction, type ConsoleState} from '../../tui/state.ts';
-import {feed} from './fixtures.ts';
+import {indexOfSelected, initialState, reduce, typed, windowStart, type ConsoleAction, type ConsoleState} from '../../tui/state/state.ts';
+import {feed} from './support/fixtures.ts';
 
 const after = (...actions: readonly ConsoleAction[]): ConsoleState => actions.reduce<ConsoleState>((state, action) => reduce(state, action), initialState);
 const keys = ['k1', 'k2', 'k3', 'k4'];

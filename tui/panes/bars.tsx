@@ -2,11 +2,11 @@
 import {Box} from 'ink';
 import type {ReactNode} from 'react';
 import {fitCells, widthOf} from '../../core/observe/printable.ts';
-import type {Alert} from '../alerts.ts';
-import type {Span} from '../columns.ts';
-import {headerSpans, type HeaderFacts} from '../heads.ts';
-import {hintsOf, type KeyContext, type Keymap} from '../keymap.ts';
+import {hintsOf, type KeyContext, type Keymap} from '../input/keymap.ts';
 import {columnsMin, rowsMin} from '../layout.ts';
+import type {Alert} from '../view/alerts.ts';
+import type {Span} from '../view/columns.ts';
+import {headerSpans, type HeaderFacts} from '../view/heads.ts';
 import {Line} from '../widgets/lines.tsx';
 
 export function Header({width, ...facts}: HeaderFacts & {readonly width: number}): ReactNode {

@@ -1,10 +1,10 @@
 /** What happened, newest on top, in words, with how long ago. */
 import {Box} from 'ink';
 import {memo, type ReactNode} from 'react';
-import type {RecordedEvent} from '../../core/observe/events.ts';
-import {windowStart} from '../state.ts';
+import type {RecordedEvent} from '../../core/events.ts';
+import {windowStart} from '../state/state.ts';
+import {eventWords, shortAge} from '../view/words.ts';
 import {Line} from '../widgets/lines.tsx';
-import {eventWords, shortAge} from '../words.ts';
 
 type EventsProps = {
 	readonly rows: readonly RecordedEvent[]; readonly selected: number;

@@ -3,13 +3,13 @@ import {Box} from 'ink';
 import {memo, useMemo, type ReactNode} from 'react';
 import {shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
-import type {MessageSnapshot} from '../../core/observe/snapshot.ts';
-import {placeColumns, rowSpans, titleSpan, type Column} from '../columns.ts';
-import {previewText} from '../lists.ts';
-import {messageKey} from '../share.ts';
-import {windowStart} from '../state.ts';
+import type {MessageSnapshot} from '../../core/snapshot.ts';
+import {messageKey} from '../source/share.ts';
+import {windowStart} from '../state/state.ts';
+import {placeColumns, rowSpans, titleSpan, type Column} from '../view/columns.ts';
+import {previewText} from '../view/lists.ts';
+import {brief, clockTime, count} from '../view/words.ts';
 import {Line} from '../widgets/lines.tsx';
-import {brief, clockTime, count} from '../words.ts';
 
 /** @param width of the pane: a wide one has room for milliseconds and long names */
 export const messageColumns = (width: number, label: Label = shortId, fromCells = 8): ReadonlyArray<Column<MessageSnapshot>> => [

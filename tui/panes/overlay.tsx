@@ -1,11 +1,11 @@
 /** Text over the panes: help, reports, everything about one row. */
 import type {ReactNode} from 'react';
 import {labelsOf} from '../../core/observe/node-label.ts';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
-import type {Keymap} from '../keymap.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
+import type {Keymap} from '../input/keymap.ts';
 import type {Box} from '../layout.ts';
-import {examinationLines, helpLines, messageLines, peerLines, reportLines, reportTitle, topicLines, type Line} from '../reports.ts';
-import type {Overlay as OverlayState} from '../state.ts';
+import type {Overlay as OverlayState} from '../state/state.ts';
+import {examinationLines, helpLines, messageLines, peerLines, reportLines, reportTitle, topicLines, type Line} from '../view/reports.ts';
 import {Frame, frameColumns, frameRows} from '../widgets/frame.tsx';
 import {Lines} from '../widgets/lines.tsx';
 

@@ -3,12 +3,12 @@ One pane in its box: gives each its slice, its rows after the filter, and the fr
 */
 import type {ReactNode} from 'react';
 import {labelCells, labelsOf} from '../../core/observe/node-label.ts';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
-import {paneNames, paneSummary, paneTitle} from '../heads.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
 import type {PlacedPane} from '../layout.ts';
-import {listEvents, listMessages, listPeers, listTopics, shownFeed} from '../lists.ts';
-import {indexOfSelected, type ConsoleState, type ListPane} from '../state.ts';
+import {indexOfSelected, type ConsoleState, type ListPane} from '../state/state.ts';
 import type {Tone} from '../theme.ts';
+import {paneNames, paneSummary, paneTitle} from '../view/heads.ts';
+import {listEvents, listMessages, listPeers, listTopics, shownFeed} from '../view/lists.ts';
 import {Frame, frameColumns, frameRows} from '../widgets/frame.tsx';
 import {Line} from '../widgets/lines.tsx';
 import {Events} from './events.tsx';

@@ -2,11 +2,11 @@
 import {Box} from 'ink';
 import {memo, type ReactNode} from 'react';
 import {labelsOf} from '../../core/observe/node-label.ts';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
-import type {Span} from '../columns.ts';
-import {legend, matrixCells, matrixLines, partitionSentences, partitionTimes} from '../partitionView.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
+import type {Span} from '../view/columns.ts';
+import {legend, matrixCells, matrixLines, partitionSentences, partitionTimes} from '../view/partition.ts';
+import {wrapWords} from '../view/words.ts';
 import {Lines} from '../widgets/lines.tsx';
-import {wrapWords} from '../words.ts';
 
 type PartitionProps = {readonly snapshot: Snapshot; readonly width: number; readonly height: number};
 

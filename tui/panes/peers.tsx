@@ -2,10 +2,10 @@
 import {memo, useMemo, type ReactNode} from 'react';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {fitCells, printable, widthOf} from '../../core/observe/printable.ts';
-import type {MemberSnapshot, Snapshot} from '../../core/observe/snapshot.ts';
-import type {Column} from '../columns.ts';
+import type {MemberSnapshot, Snapshot} from '../../core/snapshot.ts';
+import type {Column} from '../view/columns.ts';
+import {age, bytes, roundTrip, stateMarks, stateTones} from '../view/words.ts';
 import {Table} from '../widgets/table.tsx';
-import {age, bytes, roundTrip, stateMarks, stateTones} from '../words.ts';
 
 const linkTones = {up: 'plain', self: 'muted', connecting: 'warning', down: 'bad'} as const;
 

@@ -1,7 +1,7 @@
 /** Agreement: role, term, votes, the log, who counts. */
 import {memo, type ReactNode} from 'react';
-import type {Snapshot} from '../../core/observe/snapshot.ts';
-import {raftLines} from '../raftView.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
+import {raftLines} from '../view/raft.ts';
 import {Lines} from '../widgets/lines.tsx';
 
 type RaftProps = {readonly snapshot: Snapshot; readonly width: number; readonly height: number};

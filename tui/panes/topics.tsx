@@ -2,10 +2,10 @@
 import {memo, type ReactNode} from 'react';
 import {hasOwnRetention, keptBrief} from '../../core/observe/kept-words.ts';
 import {printable} from '../../core/observe/printable.ts';
-import type {TopicSnapshot} from '../../core/observe/snapshot.ts';
-import type {Column} from '../columns.ts';
+import type {TopicSnapshot} from '../../core/snapshot.ts';
+import type {Column} from '../view/columns.ts';
+import {brief, bytes} from '../view/words.ts';
 import {Table} from '../widgets/table.tsx';
-import {brief, bytes} from '../words.ts';
 
 export const topicColumns: ReadonlyArray<Column<TopicSnapshot>> = [
 	{title: 'IN', width: 2, cell: topic => (topic.subscribed ? '✓' : ''), tone: () => 'good'},

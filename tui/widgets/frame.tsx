@@ -4,8 +4,8 @@ A frame with its title in the top line. The focused one is drawn with heavy line
 import {Box, Text} from 'ink';
 import type {ReactNode} from 'react';
 import {widthOf} from '../../core/observe/printable.ts';
-import type {Span} from '../columns.ts';
 import {useTheme, type Tone} from '../theme.ts';
+import type {Span} from '../view/columns.ts';
 import {fitSpans} from './lines.tsx';
 
 /** Cells that a frame takes from its content: two lines and a space on both sides; two rows. */

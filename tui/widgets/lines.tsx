@@ -4,8 +4,8 @@ Lines of spans. A line is one `<Text>`, already fitted, so that Ink has nothing 
 import {Box, Text} from 'ink';
 import {memo, type ReactNode} from 'react';
 import {fitCells, widthOf} from '../../core/observe/printable.ts';
-import type {Span} from '../columns.ts';
 import {useTheme} from '../theme.ts';
+import type {Span} from '../view/columns.ts';
 
 /** The spans cut or padded to exactly `width` cells. */
 export function fitSpans(spans: readonly Span[], width: number): readonly Span[] {

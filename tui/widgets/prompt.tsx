@@ -5,7 +5,7 @@ import {Box, Text} from 'ink';
 import TextInput from 'ink-text-input';
 import type {ReactNode} from 'react';
 import {fitCells, printable, widthOf} from '../../core/observe/printable.ts';
-import type {Prompt as PromptState} from '../state.ts';
+import type {Prompt as PromptState} from '../state/state.ts';
 import {useTheme} from '../theme.ts';
 
 export function promptLabel({kind, topic}: Pick<PromptState, 'kind' | 'topic'>, filtered: string): string {

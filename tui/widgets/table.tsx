@@ -6,9 +6,9 @@ import {Box, Text} from 'ink';
 import {Table as InkTable} from 'ink-table';
 import {createContext, memo, useContext, useMemo, type ReactNode} from 'react';
 import {fitCells} from '../../core/observe/printable.ts';
-import {placeColumns, type Column, type Placed} from '../columns.ts';
-import {windowStart} from '../state.ts';
+import {windowStart} from '../state/state.ts';
 import {useTheme, type Tone} from '../theme.ts';
+import {placeColumns, type Column, type Placed} from '../view/columns.ts';
 
 type Model = {
 	readonly cell: (row: number, column: number) => {readonly text: string; readonly tone: Tone; readonly isSelected: boolean};

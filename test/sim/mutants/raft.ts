@@ -6,9 +6,9 @@ import type {Edit, Mutant} from './mutant.ts';
 const raft = (find: string, replace: string): Edit => ({file: 'core/raft/raft.ts', find, replace});
 const leader = (find: string, replace: string): Edit => ({file: 'core/raft/leader.ts', find, replace});
 const log = (find: string, replace: string): Edit => ({file: 'core/raft/log.ts', find, replace});
-const store = (find: string, replace: string): Edit => ({file: 'core/raft-store.ts', find, replace});
+const store = (find: string, replace: string): Edit => ({file: 'core/control/raft-store.ts', find, replace});
 const evidence = (find: string, replace: string): Edit => ({file: 'core/membership/crash-evidence.ts', find, replace});
-const control = (find: string, replace: string): Edit => ({file: 'core/control.ts', find, replace});
+const control = (find: string, replace: string): Edit => ({file: 'core/control/control.ts', find, replace});
 
 export const raftMutants: readonly Mutant[] = [
 	{
@@ -60,8 +60,8 @@ export const raftMutants: readonly Mutant[] = [
 	{name: 'snapshots-mixed-up', pitfall: 'chunks of two snapshots are put together', edits: [{file: 'core/raft/snapshot.ts', find: 'return `${from}:${term}:${index}:${snapshotTerm}:${size}`;', replace: 'return [from, term, index, snapshotTerm, size].length.toFixed();'}]},
 	{name: 'nothing-matches-everything', pitfall: 'an append from the beginning is taken over compacted entries', edits: [log('		if (index === this.#base.index) return this.#base.term;', '		if (index === 0) return 0;\n		if (index === this.#base.index) return this.#base.term;'), log('const start = from - this.#base.index - 1;', 'const start = Math.max(0, from - this.#base.index - 1);')]},
 	{name: 'applied-apart-from-state', pitfall: 'the applied index of a snapshot is not that of its state', edits: [control('const index = this.topics.applied;', 'const index = Math.max(1, this.topics.applied - 1);')]},
-	{name: 'sessions-outside-the-snapshot', pitfall: 'the session table is not in the snapshot', edits: [{file: 'core/topics/topics.ts', find: 'sessions: this.#sessions.save(),', replace: 'sessions: [],'}]},
-	{name: 'command-twice', pitfall: 'a command that was sent again applies again', edits: [{file: 'core/topics/topics.ts', find: 'if (before) return {envelope, result: before, events: []};', replace: ''}]},
+	{name: 'sessions-outside-the-snapshot', pitfall: 'the session table is not in the snapshot', edits: [{file: 'core/cluster-state/cluster-state.ts', find: 'sessions: this.#sessions.save(),', replace: 'sessions: [],'}]},
+	{name: 'command-twice', pitfall: 'a command that was sent again applies again', edits: [{file: 'core/cluster-state/cluster-state.ts', find: 'if (before) return {envelope, result: before, events: []};', replace: ''}]},
 	{name: 'no-pre-vote', pitfall: 'a node that was cut off raises the term and unseats the leader (no pre-vote)', edits: [raft('if (this.#mayStand()) this.#preCampaign();', 'if (this.#mayStand()) this.#campaign(false);')]},
 	{name: 'old-pre-vote-counts', pitfall: 'a yes to an earlier campaign lets a node raise the term', edits: [raft('(!packet.granted || packet.term === this.#term + 1)', 'packet.term >= 0')]},
 	{name: 'no-stickiness', pitfall: 'who hears a leader votes for whoever asks', edits: [raft('return this.#reign !== undefined || (this.#leader !== undefined && this.#elapsed < this.#options.electionTicks);', 'return this.#term < 0;')]},
@@ -71,7 +71,7 @@ export const raftMutants: readonly Mutant[] = [
 	{name: 'no-pre-vote-after-a-crash', pitfall: 'a node that believes its leader crashed campaigns without a pre-vote', by: 'raft', rule: 'a campaign has the pre-votes of a majority', edits: [raft('if (!this.#crash?.isDue(this.#tick) || !this.#mayStand()) return false;\n		this.#preCampaign();', 'if (!this.#crash?.isDue(this.#tick) || !this.#mayStand()) return false;\n		this.#campaign(false);')]},
 	{name: 'silence-for-a-crash', pitfall: 'a leader that is silent is reported to have crashed', by: 'nodes', rule: 'a leader that crashed has ended', edits: [raft('this.#succession.lose(\'silent\', this.#tick, this.#tick - this.#contactTick);', 'this.#succession.lose(\'crashed\', this.#tick, this.#tick - this.#contactTick);')]},
 	{name: 'crash-for-a-transfer', pitfall: 'a leader that crashed is reported to have handed over', by: 'nodes', rule: 'a leader that handed over was asked to', edits: [raft('this.#succession.lose(\'crashed\', this.#tick, this.#tick - this.#contactTick);', 'this.#succession.lose(\'transferred\', this.#tick);')]},
-	{name: 'no-promotion', pitfall: 'a learner never becomes a voter', edits: [{file: 'core/promotion.ts', find: 'return fit.length >= missing && voters.length + missing <= votersMax ? fit[0] : undefined;', replace: 'return fit.length >= 1e9 && missing <= votersMax ? fit[0] : undefined;'}]},
+	{name: 'no-promotion', pitfall: 'a learner never becomes a voter', edits: [{file: 'core/control/promotion.ts', find: 'return fit.length >= missing && voters.length + missing <= votersMax ? fit[0] : undefined;', replace: 'return fit.length >= 1e9 && missing <= votersMax ? fit[0] : undefined;'}]},
 	{name: 'learner-never-votes', pitfall: 'a voter that does not know of its promotion refuses to vote', edits: [raft('const granted = isFree && this.#log.isUpToDate({index: lastIndex, term: lastTerm});', 'const granted = isFree && this.#isVoter() && this.#log.isUpToDate({index: lastIndex, term: lastTerm});')]},
 	{name: 'promoted-behind', pitfall: 'a learner is promoted before it is caught up', edits: [leader('if (learner?.state !== \'replicate\' || this.#log.lastIndex - learner.match > promotionLagMax) return \'busy\';', 'if (learner === undefined || promotionLagMax < 0) return \'busy\';')]},
 	{name: 'next-below-match', pitfall: 'a late refusal walks back below what matches', edits: [{file: 'core/raft/progress.ts', find: 'if (rejected <= this.match) return false; // A late reply: it has matched further since.', replace: ''}, {file: 'core/raft/progress.ts', find: 'this.next = Math.max(this.match + 1, Math.min(rejected, hint + 1));', replace: 'this.next = Math.min(rejected, hint + 1);'}]},

@@ -4,10 +4,10 @@ subscribed.
 */
 import type {Edit, Mutant} from './mutant.ts';
 
-const reader = (find: string, replace: string): Edit => ({file: 'core/reader.ts', find, replace});
+const reader = (find: string, replace: string): Edit => ({file: 'core/data/reader.ts', find, replace});
 const resumed = (find: string, replace: string): Edit => ({file: 'core/remote/resumed.ts', find, replace});
 const positions = (find: string, replace: string): Edit => ({file: 'core/remote/positions.ts', find, replace});
-const live = (find: string, replace: string): Edit => ({file: 'core/live-topic.ts', find, replace});
+const live = (find: string, replace: string): Edit => ({file: 'core/data/live-topic.ts', find, replace});
 
 export const readerMutants: readonly Mutant[] = [
 	{name: 'delivered-before-written', pitfall: 'readers are told before the message outlives the process', edits: [live('		await written;\n', '')]},
@@ -17,7 +17,7 @@ export const readerMutants: readonly Mutant[] = [
 	{name: 'full-queue-loses', pitfall: 'what a reader\'s queue had no room for is lost', edits: [reader('const left = items[taken];', 'const left = taken === 0 ? items[0] : undefined;')]},
 	{name: 'reader-never-resumes', pitfall: 'a reader that had enough is forgotten', edits: [reader('		this.#state = \'reading\';\n', '		this.#state = \'reading\';\n		if (this.#cursor % 7 === 6) return;\n')]},
 	{name: 'dropped-untold', pitfall: 'a reader is not told what retention took', edits: [reader('		this.#sink.dropped(offset - this.#cursor);\n', '')]},
-	{name: 'read-again', pitfall: 'a reader that goes on from the log gets the batch before its place again', edits: [{file: 'core/topic-log.ts', find: 'record.offset + record.batch.count <= wanted) continue;', replace: 'record.offset + record.batch.count < wanted) continue;'}, {file: 'core/topic-log.ts', find: 'this.#cursors.get(wanted) ?? ', replace: ''}]},
+	{name: 'read-again', pitfall: 'a reader that goes on from the log gets the batch before its place again', edits: [{file: 'core/topic-log/topic-log.ts', find: 'record.offset + record.batch.count <= wanted) continue;', replace: 'record.offset + record.batch.count < wanted) continue;'}, {file: 'core/topic-log/topic-log.ts', find: 'this.#cursors.get(wanted) ?? ', replace: ''}]},
 	{name: 'resume-ignores-incarnation', pitfall: 'at the next node a new life of an origin counts as read up to the numbers of an earlier one', by: 'nodes', edits: [{file: 'core/position.ts', find: 'const seq = this.#origins.get(origin)?.get(incarnation);', replace: 'const lives = [...this.#origins.get(origin)?.values() ?? []];\n		const seq = lives.length === 0 ? undefined : Math.max(...lives);'}]},
 	{name: 'resume-from-zero', pitfall: 'at the next node a follower reads everything again', by: 'nodes', edits: [resumed('after: this.#positions.after()', 'after: []'), resumed('subscription === this.#first ? deliveries : this.#positions.take(deliveries)', 'deliveries')]},
 	{name: 'resume-from-now', pitfall: 'at the next node a follower goes on with what comes from then on', by: 'nodes', edits: [resumed('{from: \'beginning\', after: this.#positions.after()}', '{from: \'now\'}')]},
@@ -25,6 +25,6 @@ export const readerMutants: readonly Mutant[] = [
 	{name: 'beginning-forgotten', pitfall: 'a follower forgets what lay before its beginning at the first node, and gets it at the next', by: 'nodes', edits: [positions('			for (const [origin, incarnation, seq] of streams) seen.note(origin, incarnation, seq);\n', '')]},
 	{name: 'beginning-without-time', pitfall: 'a follower forgets from when on it wants messages', by: 'nodes', edits: [positions('			seen.since = Math.max(seen.since, since);\n', '')]},
 	{name: 'passed-over-for-good', pitfall: 'who reads from the beginning does not get what was published while its node was not subscribed', edits: [{file: 'core/gossip/gossip.ts', find: 'if (stream.rewind(since)) ', replace: 'if (since < 0) '}]},
-	{name: 'second-subscribe-counts', pitfall: 'who subscribes again loses what came since it subscribed first', rule: 'subscriptions are linearizable', edits: [{file: 'core/topics/topics.ts', find: '		if (subscribers.has(node)) return done;\n', replace: ''}]},
-	{name: 'subscribed-before-agreed', pitfall: 'a proposal is answered when the leader takes it, before it is agreed', rule: 'subscriptions are linearizable', edits: [{file: 'core/proposals.ts', find: '		pending.sentMs = nowMs;\n', replace: '		pending.sentMs = nowMs;\n		if (answer === \'accepted\') this.#settle(pending, undefined);\n'}]},
+	{name: 'second-subscribe-counts', pitfall: 'who subscribes again loses what came since it subscribed first', rule: 'subscriptions are linearizable', edits: [{file: 'core/cluster-state/cluster-state.ts', find: '		if (subscribers.has(node)) return done;\n', replace: ''}]},
+	{name: 'subscribed-before-agreed', pitfall: 'a proposal is answered when the leader takes it, before it is agreed', rule: 'subscriptions are linearizable', edits: [{file: 'core/control/proposals.ts', find: '		pending.sentMs = nowMs;\n', replace: '		pending.sentMs = nowMs;\n		if (answer === \'accepted\') this.#settle(pending, undefined);\n'}]},
 ];

@@ -3,7 +3,7 @@ Mutants of the agreed protocol, of names and of claims.
 */
 import type {Edit, Mutant} from './mutant.ts';
 
-const topics = (find: string, replace: string): Edit => ({file: 'core/topics/topics.ts', find, replace});
+const topics = (find: string, replace: string): Edit => ({file: 'core/cluster-state/cluster-state.ts', find, replace});
 
 export const versionMutants: readonly Mutant[] = [
 	{name: 'protocol-proposed-early', pitfall: 'the leader raises the protocol while a member still speaks the previous one', by: 'nodes', edits: [{file: 'core/membership/agreed-protocol.ts', find: 'const common = Math.min(own, ...others.map(protocol => protocol ?? 0));', replace: 'const common = others.length < 0 ? 0 : own;'}]},

@@ -4,7 +4,7 @@ cut an accusation may still be about that; only members that ran for a while sin
 was a member all the while and no link of it was clogged, and the same holds for the accuser, who may be the one that is in trouble (that is what
 local health, Lifeguard, is for).
 */
-import type {MemberState} from '../../../core/observe/events.ts';
+import type {MemberState} from '../../../core/events.ts';
 
 /** Longer than a silence takes to become a death in a cluster of this size. */
 const whileMs = 3000;

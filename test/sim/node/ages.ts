@@ -3,7 +3,7 @@ Whether retention deletes nothing early: what goes by its age came to the node a
 machine and of the publisher say, jump and drift.
 */
 import type {BatchHeader} from '../../../core/message.ts';
-import type {Deletion} from '../../../core/retention.ts';
+import type {Deletion} from '../../../core/topic-log/retention.ts';
 import type {Host} from './host.ts';
 
 /** Clocks drift, and each start believes a clock that is ahead by an eighth of the retention time. */

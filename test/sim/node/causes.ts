@@ -1,8 +1,8 @@
 /**
 Whether nodes tell the truth about why their leader changed: what they report is compared with what happened to the former leader.
 */
+import type {BrokerEvent, LeaderCause} from '../../../core/events.ts';
 import type {NodeId} from '../../../core/message.ts';
-import type {BrokerEvent, LeaderCause} from '../../../core/observe/events.ts';
 
 type LeaderEvent = Extract<BrokerEvent, {readonly type: 'leader'}>;
 type Link = {wasUp: boolean; isClosed: boolean; isRefused: boolean};

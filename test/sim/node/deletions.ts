@@ -3,8 +3,8 @@ What must hold of topics that are deleted: from the moment on at which a node hi
 there or comes back, nothing later goes with it, and in the end it is on no node.
 */
 import type {BatchHeader, Topic} from '../../../core/message.ts';
-import type {Deletion} from '../../../core/retention.ts';
-import type {Retained, TopicLog} from '../../../core/topic-log.ts';
+import type {Deletion} from '../../../core/topic-log/retention.ts';
+import type {Retained, TopicLog} from '../../../core/topic-log/topic-log.ts';
 import type {Host} from './host.ts';
 
 type Open = {readonly topic: Topic; readonly until: number};

@@ -4,10 +4,10 @@ asked for it. The process may be killed or the power cut. It fails with EIO or E
 while, and rots: bits flip, files are cut short.
 */
 import {dirname} from 'node:path';
-import type {Files, OpenFile} from '../../../core/io/files.ts';
+import type {Files, OpenFile} from '../../../core/io/file-system.ts';
 import {Platter, type Loss, type StoredFile} from '../platter.ts';
-import type {Schedule} from '../schedule.ts';
 import type {SeededRandom} from '../random.ts';
+import type {Schedule} from '../schedule.ts';
 
 export type DiskCounts = {writes: number; syncs: number; kills: number; powerCuts: number; lost: number; kept: number; torn: number; eio: number; enospc: number; full: number; emfile: number; flips: number; truncations: number; wipes: number};
 export const noDiskCounts = (): DiskCounts => ({writes: 0, syncs: 0, kills: 0, powerCuts: 0, lost: 0, kept: 0, torn: 0, eio: 0, enospc: 0, full: 0, emfile: 0, flips: 0, truncations: 0, wipes: 0});

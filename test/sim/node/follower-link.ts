@@ -2,8 +2,8 @@
 The connection between a program that follows and a node: frames in order, a queue that fills up, and an end. The node's side runs in the process of
 the node, and stands still while that is paused; the program's side is a machine of its own.
 */
+import type {Node} from '../../../core/node/node.ts';
 import type {Pipe} from '../../../core/remote/pipe.ts';
-import type {Node} from '../../../core/broker.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {Host} from './host.ts';

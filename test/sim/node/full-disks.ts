@@ -3,8 +3,8 @@ What a node promises for a disk that is full: with its reserve it starts there; 
 again once there is room. That nothing is lost, and that what goes unread is told, others check.
 */
 import type {DapssError} from '../../../core/errors.ts';
-import {fullDiskRemedy} from '../../../core/io/files.ts';
-import {reserveFile, type ReserveSizes} from '../../../core/io/reserve.ts';
+import {fullDiskRemedy} from '../../../core/io/file-system.ts';
+import {reserveFile, type ReserveSizes} from '../../../core/io/files/reserve.ts';
 import type {Host} from './host.ts';
 
 /** As small as simulated logs are. */

@@ -1,5 +1,5 @@
 /**
-What two processes settle before a connection between them is open, as `core/io/handshake.ts` and the admission of `core/io/mesh.ts` do it: which
+What two processes settle before a connection between them is open, as `core/io/net/handshake.ts` and the admission of `core/io/net/mesh.ts` do it: which
 protocol both speak, whether they hold the same secret, who the other is, and whether it is a member. Pure. The listener judges first; what
 it says is a refusal that both sides learn of.
 */

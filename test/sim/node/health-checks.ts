@@ -6,7 +6,7 @@ Frames that go through a member: a member gone bad hands others relay frames tha
 none of them may go on. And what a node sends of its own through another goes to a third.
 */
 import type {NodeId} from '../../../core/message.ts';
-import {decodeRelay, encodeRelayHead, kinds} from '../../../core/wire.ts';
+import {decodeRelay, encodeRelayHead, kinds} from '../../../core/wire/wire.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Host} from './host.ts';
 

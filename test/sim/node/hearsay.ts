@@ -1,5 +1,5 @@
 /**
-Where other nodes may be, as `core/io/discovery.ts` finds it: the list that a host is started with, beacons, and members that it knew before. Hosts that start
+Where other nodes may be, as `core/io/net/discovery.ts` finds it: the list that a host is started with, beacons, and members that it knew before. Hosts that start
 together with empty disks find one another by one of these ways.
 */
 import type {NodeId} from '../../../core/message.ts';

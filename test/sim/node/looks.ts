@@ -4,8 +4,8 @@ one other member at most), follows the leader and has what was agreed, or since 
 nodes that reach one another say the same of the others.
 */
 import type {NodeId} from '../../../core/message.ts';
-import {viewOf} from '../../../core/observe/view.ts';
-import {verdictOf, type Verdict} from '../../../source/verdict.ts';
+import {viewOf} from '../../../core/node/snapshot-of.ts';
+import {verdictOf, type Verdict} from '../../../source/output/verdict.ts';
 import type {Fabric} from './fabric.ts';
 import type {Host} from './host.ts';
 

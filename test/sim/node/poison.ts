@@ -2,10 +2,10 @@
 What a member gone bad sends: a batch in its own name, with a Lamport stamp that no clock of the cluster can have reached. Who takes it
 in stamps later still, and hands it on, until there are no stamps left.
 */
-import type {Node} from '../../../core/broker.ts';
 import {lamportMax} from '../../../core/lamport.ts';
 import {encodeBatch, type Topic} from '../../../core/message.ts';
-import {encodePushHead} from '../../../core/wire.ts';
+import type {Node} from '../../../core/node/node.ts';
+import {encodePushHead} from '../../../core/wire/wire.ts';
 
 const poison = lamportMax - 1000;
 /** No run stamps that often, however often its nodes start anew. */

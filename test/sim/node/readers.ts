@@ -3,14 +3,14 @@ Programs that read topics through the nodes of a simulated cluster, one topic ea
 an earlier one stopped; slowly, so that they fall behind the log and catch up; over restarts. What they get is judged by `offsets.ts`. They draw from
 a chance of their own and do nothing but read, so that a run is the same with and without them.
 */
-import type {Node} from '../../../core/broker.ts';
-import {deliveriesOf} from '../../../core/delivery.ts';
+import {deliveriesOf} from '../../../core/data/delivery.ts';
+import type {BatchSink, Reader} from '../../../core/data/reader.ts';
 import type {DapssError} from '../../../core/errors.ts';
 import {lastSeq, streamKey, type StoredBatch, type StreamKey, type Topic} from '../../../core/message.ts';
+import type {Node} from '../../../core/node/node.ts';
 import type {From} from '../../../core/position.ts';
-import type {BatchSink, Reader} from '../../../core/reader.ts';
 import type {BatchReading} from '../../../core/remote/server.ts';
-import type {TopicLog} from '../../../core/topic-log.ts';
+import type {TopicLog} from '../../../core/topic-log/topic-log.ts';
 import type {OffsetReader, Offsets} from '../offsets.ts';
 import {hash32, type SeededRandom} from '../random.ts';
 import type {Host} from './host.ts';

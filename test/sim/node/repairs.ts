@@ -2,8 +2,8 @@
 Whether a repair that is told has happened: a node that says that a partition is repaired has all that the far side had at the heal. Whoever goes away
 between the two, or comes back anew, is not waited for.
 */
+import type {PartitionEvent} from '../../../core/events.ts';
 import type {BatchHeader, NodeId} from '../../../core/message.ts';
-import type {PartitionEvent} from '../../../core/observe/events.ts';
 import type {Host} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 

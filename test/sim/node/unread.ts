@@ -3,7 +3,7 @@ Whether what retention took before it was read is told in an event. Read is what
 topic that nobody reads, what anybody has read, and all that came while the node was subscribed.
 */
 import type {Topic} from '../../../core/message.ts';
-import type {Deletion} from '../../../core/retention.ts';
+import type {Deletion} from '../../../core/topic-log/retention.ts';
 import type {Host} from './host.ts';
 
 /** Offsets, `to` not included. */

@@ -2,18 +2,18 @@
 Looks at the nodes of a simulated cluster from outside and tells the checks: what they write, send, apply, release, acknowledge and
 answer. It wraps the ports of a node and the doors of its machines; the node itself knows nothing of it.
 */
-import type {Node} from '../../../core/broker.ts';
-import {decodeControl, decodeRelay, kinds} from '../../../core/wire.ts';
-import {streamKey, type NodeId, type Topic} from '../../../core/message.ts';
+import {decodeEnvelope} from '../../../core/cluster-state/command.ts';
+import type {RaftStore} from '../../../core/control/raft-store.ts';
 import type {DapssError} from '../../../core/errors.ts';
-import type {Reserve} from '../../../core/io/reserve.ts';
-import type {BrokerEvent} from '../../../core/observe/events.ts';
+import type {BrokerEvent} from '../../../core/events.ts';
+import type {Reserve} from '../../../core/io/files/reserve.ts';
+import {streamKey, type NodeId, type Topic} from '../../../core/message.ts';
+import type {Node} from '../../../core/node/node.ts';
 import type {Links, Log} from '../../../core/ports.ts';
 import {parseRaftPacket} from '../../../core/raft/packet.ts';
 import type {Entry, HardState} from '../../../core/raft/raft.ts';
-import type {RaftStore} from '../../../core/raft-store.ts';
-import type {OnHeader, TopicLog} from '../../../core/topic-log.ts';
-import {decodeEnvelope} from '../../../core/topics/command.ts';
+import type {OnHeader, TopicLog} from '../../../core/topic-log/topic-log.ts';
+import {decodeControl, decodeRelay, kinds} from '../../../core/wire/wire.ts';
 import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
 import {Accusations} from './accusations.ts';

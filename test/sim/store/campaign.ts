@@ -2,7 +2,7 @@
 One seed of the crash campaign: a store that lives several times over one disk. Each life ends at a call by chance, often while it is still
 reading back what the last one left; the image is made of what the disk had; the next life is checked against what all before were told.
 */
-import {CrashDisk} from '../../contract/crash-disk.ts';
+import {CrashDisk} from '../../contract/support/crash-disk.ts';
 import type {Fates, Loss, Platter} from '../platter.ts';
 import {createRandom, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';

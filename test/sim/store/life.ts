@@ -4,16 +4,16 @@ what earlier lives were told, then put to work until it is closed or its process
 */
 import {join} from 'node:path';
 import {DapssError} from '../../../core/errors.ts';
-import {openHome, type Home} from '../../../core/home.ts';
-import {expectKnownFormats} from '../../../core/io/known-formats.ts';
-import {openLog, type SegmentedLog} from '../../../core/io/log.ts';
-import {NodeFiles} from '../../../core/io/node-files.ts';
-import {moveAside, reserveQuarantine} from '../../../core/io/quarantine.ts';
+import {expectKnownFormats} from '../../../core/io/files/known-formats.ts';
+import {NodeFiles} from '../../../core/io/files/node-files.ts';
+import {moveAside, reserveQuarantine} from '../../../core/io/files/quarantine.ts';
+import {openLog, type SegmentedLog} from '../../../core/io/log/log.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
-import {stateToJson, type NodeState} from '../../../core/node-state.ts';
-import {createIdentity} from '../../../core/seal.ts';
-import {openTopicLog, type TopicLog} from '../../../core/topic-log.ts';
-import type {CrashDisk} from '../../contract/crash-disk.ts';
+import {stateToJson, type NodeState} from '../../../core/node-state/node-state.ts';
+import {openHome, type Home} from '../../../core/node-state/open-node-state.ts';
+import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
+import {createIdentity} from '../../../core/wire/seal.ts';
+import type {CrashDisk} from '../../contract/support/crash-disk.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Process} from './process.ts';
 import {RaftModel} from './raft-model.ts';

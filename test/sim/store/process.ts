@@ -3,7 +3,7 @@ Virtual time for a process and its disk: a write and a sync end when the schedul
 life of a process is one synchronous computation. What a process has asked for ends with it.
 */
 import type {Clock, Entropy} from '../../../core/ports.ts';
-import type {DiskFaults} from '../../contract/crash-disk.ts';
+import type {DiskFaults} from '../../contract/support/crash-disk.ts';
 import {drain} from '../drain.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';

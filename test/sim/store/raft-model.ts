@@ -2,12 +2,12 @@
 What Raft may find of its store after a crash: what was acknowledged, and behind it no more than a beginning of what was not, record by
 record. It also makes the work that Raft would hand out: terms, votes, entries that replace others, snapshots taken and installed.
 */
+import {Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {encodeContext} from '../../../core/cluster-state/command.ts';
+import type {RaftStore} from '../../../core/control/raft-store.ts';
 import type {NodeId} from '../../../core/message.ts';
 import type {Entry, HardState, Recovered} from '../../../core/raft/raft.ts';
 import type {Snapshot} from '../../../core/raft/snapshot.ts';
-import type {RaftStore} from '../../../core/raft-store.ts';
-import {encodeContext} from '../../../core/topics/command.ts';
-import {Topics} from '../../../core/topics/topics.ts';
 import {hash32, type SeededRandom} from '../random.ts';
 
 type Item = {readonly state: HardState} | {readonly entry: Entry} | {readonly mark: Snapshot; readonly isReset: boolean};

@@ -5,8 +5,8 @@ never wrong. One thing cannot be told from a crash: the newest records of a log 
 were on the disk.
 */
 import type {Topic} from '../../../core/message.ts';
-import type {NodeState} from '../../../core/node-state.ts';
-import {CrashDisk} from '../../contract/crash-disk.ts';
+import type {NodeState} from '../../../core/node-state/node-state.ts';
+import {CrashDisk} from '../../contract/support/crash-disk.ts';
 import type {Platter} from '../platter.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';

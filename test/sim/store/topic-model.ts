@@ -3,7 +3,7 @@ What one topic's log may hold after a crash: every batch at the offset that it w
 asked to go, to no earlier than what was acknowledged; and it still knows every stream of which it had acknowledged something.
 */
 import {decodeBatch, encodeBatch, lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
-import type {TopicLog} from '../../../core/topic-log.ts';
+import type {TopicLog} from '../../../core/topic-log/topic-log.ts';
 import type {SeededRandom} from '../random.ts';
 
 type Stored = {readonly offset: number; readonly batch: Batch; readonly hops: number; readonly repaired: boolean};

@@ -1,0 +1,529 @@
+/**
+The control plane of a node: Raft, its log, and the topics machine that it feeds. Carries out what Raft has ready in the order that
+safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join, makes learners voters.
+*/
+import {joinProblem} from '../address.ts';
+import {expectKnownState, namesProtocol, Topics, type TopicsEvent} from '../cluster-state/cluster-state.ts';
+import {encodeContext, encodeEnvelope, type Command, type MemberContext} from '../cluster-state/command.ts';
+import type {Config} from '../config.ts';
+import {DapssError} from '../errors.ts';
+import type {BrokerEvent} from '../events.ts';
+import type {Lamport} from '../lamport.ts';
+import type {Random} from '../machine.ts';
+import {protocolRefusal, protocolToPropose} from '../membership/agreed-protocol.ts';
+import {JoinRefusals} from '../membership/join-refusals.ts';
+import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
+import {freeName} from '../membership/naming.ts';
+import {quorumOf, type QuorumView} from '../membership/reachability.ts';
+import {isGenuine, type Resignation} from '../membership/resignation.ts';
+import type {NodeId} from '../message.ts';
+import {agreedEvent} from '../observe/agreed-events.ts';
+import {QuorumWatch} from '../observe/quorum-watch.ts';
+import {Replay} from '../observe/replay.ts';
+import type {Spoken} from '../ports.ts';
+import {decodeConfigurationData, encodeConfigurationData} from '../raft/configuration.ts';
+import type {RaftLimits} from '../raft/leader.ts';
+import type {RaftPacket} from '../raft/packet.ts';
+import {createRaft, type Entry, type Raft, type RaftReady} from '../raft/raft.ts';
+import {LeaderWatch} from './leader-watch.ts';
+import {demotion, promotion} from './promotion.ts';
+import {noQuorum, Proposals} from './proposals.ts';
+import type {RaftStore} from './raft-store.ts';
+
+export type ControlOptions = {
+	readonly self: NodeId;
+	readonly incarnation: number;
+	readonly lamport: Lamport;
+	readonly random: Random;
+	readonly tickMs: number;
+	readonly config: Config;
+	/** @default those of the machine */
+	readonly raftLimits?: Partial<RaftLimits> | undefined;
+	readonly store: RaftStore;
+	readonly nowMs: () => number;
+	readonly send: (to: NodeId, packet: RaftPacket) => void;
+	/** The newest version of the protocol that this program speaks. @default 1 */
+	readonly protocolMax?: number;
+	/** What a peer speaks, as it said last. @default of none anything is known */
+	readonly speaks?: (peer: NodeId) => Spoken | undefined;
+	/** This process speaks for the node. @default always */
+	readonly isConfirmed?: () => boolean;
+	/** Members that are heard from now, self included. */
+	readonly isReachable: (node: NodeId) => boolean;
+	/** A working link leads to it, over at most one other member. */
+	readonly isReached: (node: NodeId) => boolean;
+	/** This node has called it where it says that it is reached, and it answered. @default of all */
+	readonly isCalled?: (node: NodeId) => boolean;
+	/** Where a member is now, which may be news that is not agreed yet; `undefined` for a node that is none. */
+	readonly addressOf: (node: NodeId) => string | undefined;
+	/** @default by the signature */
+	readonly isGenuine?: ((resignation: Resignation) => boolean) | undefined;
+	/** The agreed state changed. */
+	readonly onAgreed: () => void;
+	/** A member is new, or has another address: it is told of once it is heard. @default nobody tells */
+	readonly announce?: (node: NodeId) => void;
+	readonly emit: (event: BrokerEvent) => void;
+	readonly failed: (error: unknown) => void;
+};
+
+const careMs = 250;
+const deadlineMs = 10_000;
+/** In election timeouts: links come up, and a first election ends, within the first; an election that lasts for the second is an event. */
+const startElections = 4;
+const electingElections = 6;
+/** How long a newcomer waits for the node that it replaces to fall silent. */
+const replacedMs = 10_000;
+const replacingMax = 64;
+
+export class Control {
+	#raft: Raft;
+	readonly topics: Topics;
+	readonly proposals: Proposals;
+	readonly #options: ControlOptions;
+	readonly #joins = new Map<NodeId, Array<(answer: JoinAnswer) => void>>();
+	readonly #reads = new Map<string, {readonly resolve: (index: number) => void; readonly reject: (error: Error) => void; readonly untilMs: number}>();
+	/** Newcomers whose former id still answers, and since when they ask. */
+	readonly #replacing = new Map<NodeId, number>();
+	#readSeq = 0;
+	#isPumping = false;
+	#isAgain = false;
+	#isClosed = false;
+	readonly #refusals: JoinRefusals;
+	readonly #leaderWatch: LeaderWatch;
+	readonly #quorumWatch: QuorumWatch;
+	#caredMs = 0;
+	/** The only voter hands over its vote: until then two voters are meant. */
+	#handsOverUntilMs = 0;
+	/** Of the newest configuration that was applied, and those that were told last. */
+	#voters: readonly NodeId[];
+	#saidVoters = '';
+	#replay: Replay;
+	#isReplayed = false;
+	#hasSaidName = false;
+	#snapshotIndex = 0;
+	#isRaisingProtocol = false;
+
+	constructor(options: ControlOptions) {
+		this.#options = options;
+		const {self, incarnation, config, store, lamport} = options;
+		this.topics = new Topics({topicsMax: config.limits.topics, membersMax: config.limits.members});
+		const {recovered} = store;
+		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
+		lamport.witness(this.topics.latestSince); // The ceiling that was kept may be of before.
+		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
+		this.#voters = recovered.snapshot?.configuration.voters ?? [];
+		this.#replay = new Replay(recovered.entries.at(-1)?.index ?? this.#snapshotIndex);
+		this.#raft = this.#createRaft();
+		this.#refusals = new JoinRefusals(options.emit);
+		this.#leaderWatch = new LeaderWatch({raft: () => this.raft, tickMs: options.tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
+		this.#quorumWatch = new QuorumWatch({emit: options.emit, startMs: startElections * config.raft.electionMs, electingMs: electingElections * config.raft.electionMs});
+		this.proposals = new Proposals({
+			node: self, incarnation, deadlineMs,
+			pendingMax: config.raft.pendingMax,
+			electionMs: config.raft.electionMs,
+			stamp: () => lamport.stamp(),
+			propose: envelope => this.#afterStep(this.raft.propose(encodeEnvelope(envelope))),
+			quorum: () => this.quorum(),
+		});
+	}
+
+	get raft(): Raft {
+		return this.#raft;
+	}
+
+	/** Found a cluster of this node alone. Resolves when that is on the disk; only for a node that has no log. @param facts of this node and its cluster */
+	async found(facts: MemberContext): Promise<void> {
+		const {store, self} = this.#options;
+		await store.found({
+			term: 1, index: 1, kind: 'configuration',
+			data: encodeConfigurationData({voters: [self], learners: []}, encodeContext({...facts, node: self})),
+		}, self);
+		this.#replay = new Replay(1, true);
+		this.restartRaft();
+		this.schedulePump();
+	}
+
+	/** Start the machine from what the store holds now. */
+	restartRaft(): void {
+		this.#raft = this.#createRaft();
+	}
+
+	/** This node is in the configuration, as far as it knows. */
+	get isMember(): boolean {
+		return this.#isConfigured(this.#options.self);
+	}
+
+	quorum(): QuorumView {
+		const {configuration: {voters}, leader} = this.raft;
+		const reached = this.reached();
+		return quorumOf({voters, leader, reaches: voter => reached.get(voter)!});
+	}
+
+	/** Which voters count as reached: what Raft heard as long as this node leads, the links else. That a leader waits for one at first says nothing of it. */
+	reached(): ReadonlyMap<NodeId, boolean> {
+		const {configuration: {voters}, role, progress} = this.raft.status();
+		const {self, isReached} = this.#options;
+		const active = role === 'leader' ? new Set(progress.filter(({id, match, recentlyActive}) => recentlyActive && (match > 0 || isReached(id))).map(({id}) => id)) : undefined;
+		return new Map(voters.map(voter => [voter, voter === self || (active ? active.has(voter) : isReached(voter))]));
+	}
+
+	step(from: NodeId, packet: RaftPacket): void {
+		this.raft.step(from, packet);
+		if (packet.type === 'append' && this.raft.leader === from) this.#replay.heard(packet.commit);
+		this.#leaderWatch.stepped();
+		this.schedulePump();
+	}
+
+	/** There is evidence that the process of this node is gone. */
+	crashed(node: NodeId): void {
+		this.raft.leaderDown(node);
+		this.schedulePump();
+	}
+
+	tick(): void {
+		const nowMs = this.#options.nowMs();
+		this.raft.tick();
+		this.schedulePump();
+		this.#leaderWatch.ticked();
+		this.#quorumWatch.look(this.quorum(), nowMs);
+		this.proposals.tick(nowMs);
+		for (const [context, read] of this.#reads) {
+			if (nowMs < read.untilMs) continue;
+			this.#reads.delete(context);
+			read.reject(this.why());
+		}
+
+		if (nowMs - this.#caredMs >= careMs) {
+			this.#caredMs = nowMs;
+			this.#care();
+		}
+	}
+
+	/** Resolves once the command is applied here. */
+	propose(command: Command): Promise<void> {
+		return this.proposals.propose(command, this.#options.nowMs());
+	}
+
+	/** A commit index that was current, by the word of a quorum, after this call began; it is applied here (Raft, 8; thesis, 6.4). */
+	readIndex(): Promise<number> {
+		const context = `${this.#options.self}:${this.#options.incarnation}:${++this.#readSeq}`;
+		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.why());
+		const {promise, resolve, reject} = Promise.withResolvers<number>();
+		// Before the pump: a leader that is the only voter proves its reads within this call.
+		this.#reads.set(context, {resolve, reject, untilMs: this.#options.nowMs() + this.#options.config.raft.electionMs * 2});
+		this.schedulePump();
+		return promise;
+	}
+
+	/** Admit a node that asks to join: it becomes a learner through the log. What a newcomer is refused for is told here too. */
+	async join(request: JoinRequest): Promise<JoinAnswer> {
+		const answer = await this.#join(request);
+		const {id, address, facts} = request;
+		// A node of another cluster is told of as that.
+		if (answer.type === 'refused' && answer.clusterId === undefined && facts) this.#refusals.tell(id, address, answer.reason, this.#options.nowMs());
+		return answer;
+	}
+
+	async #join(request: JoinRequest): Promise<JoinAnswer> {
+		const {id: node, address, clusterId, resignations = [], facts} = request;
+		const {self, addressOf} = this.#options;
+		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
+		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
+		if (this.topics.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
+		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', clusterId: this.topics.clusterId, reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
+		const tooOld = facts && protocolRefusal(node, facts, this.topics.protocol);
+		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
+		const {leader, role} = this.raft;
+		if (this.topics.address(node) !== undefined) {
+			this.#replacing.delete(node);
+			return this.#joined();
+		}
+
+		if (role !== 'leader') {
+			const at = leader === undefined ? undefined : addressOf(leader);
+			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.why().message} : {type: 'ask', leader, address: at};
+		}
+
+		const unusable = joinProblem(address, this.topics.members().map(member => member.address));
+		if (unusable !== undefined) return {type: 'refused', reason: unusable};
+		if (this.topics.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
+		const replaced = this.#replaced(node, resignations);
+		if (replaced !== undefined) {
+			if (this.#options.isReachable(replaced)) {
+				// It may have died just now. If it goes on answering, its data were moved: both are members then.
+				const sinceMs = this.#replacing.get(node) ?? this.#options.nowMs();
+				if (this.#replacing.size < replacingMax || this.#replacing.has(node)) this.#replacing.set(node, sinceMs);
+				if (this.#options.nowMs() - sinceMs < replacedMs) return {type: 'wait', reason: `node ${replaced}, whose data folder this was, still answers`};
+			} else {
+				this.remove(replaced);
+				return {type: 'wait', reason: `node ${replaced}, whose data folder was lost, is being removed`};
+			}
+		}
+
+		if (facts && this.#isRaising(facts.protocol)) return {type: 'wait', reason: 'the cluster is agreeing on another version of the protocol'};
+		const nameTaken = facts && this.#nameRefusal(request);
+		if (nameTaken !== undefined) return {type: 'refused', reason: nameTaken};
+		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address, ...this.#contextOf(request)})));
+		if (answer === 'not-leader' || answer === 'busy') return {type: 'wait', reason: 'another change of the members is under way'};
+		// Asked for and agreed before, and not applied here yet: a slow disk comes between.
+		if (answer === 'invalid' && this.#isConfigured(node)) return {type: 'wait', reason: `node ${node} is being taken in`};
+		if (answer === 'invalid') return {type: 'refused', reason: `node ${node} cannot be added to this cluster`};
+		return new Promise(resolve => {
+			const waiting = this.#joins.get(node);
+			if (waiting) waiting.push(resolve);
+			else this.#joins.set(node, [resolve]);
+		});
+	}
+
+	/** The member that the newcomer replaces: its resignation proves that its data folder is gone. Nothing else does, an address least of all. */
+	#replaced(newcomer: NodeId, resignations: readonly Resignation[]): NodeId | undefined {
+		const {self, isGenuine: isProof = isGenuine} = this.#options;
+		return resignations.find(one => one.id !== newcomer && one.id !== self && this.topics.address(one.id) !== undefined && isProof(one))?.id;
+	}
+
+	/** A newer protocol than the node speaks may be agreed any moment: only what is applied is known to be decided. */
+	#isRaising(protocol: number): boolean {
+		const {commit} = this.raft.status();
+		return protocol < (this.#options.protocolMax ?? 1) && (this.#isRaisingProtocol || this.topics.applied < commit);
+	}
+
+	/** Why the name that the operator chose for a node cannot be its name. */
+	#nameRefusal({id: node, name = '', isNameChosen = false}: JoinRequest): string | undefined {
+		const holder = name === '' || !isNameChosen ? undefined : this.topics.nodeNamed(name);
+		if (holder === undefined || holder === node) return undefined;
+		if (this.#options.isReachable(holder)) return `the name ${name} belongs to node ${holder.slice(0, 8)} at ${this.topics.address(holder)}: choose another --name`;
+		return `the name ${name} belongs to node ${holder.slice(0, 8)}, which is unreachable: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${name}`;
+	}
+
+	#contextOf({name = '', facts}: JoinRequest): MemberContext {
+		if (!facts || this.topics.protocol < namesProtocol) return {};
+		const {incarnation, instance = ''} = facts;
+		return {
+			...(name === '' ? {} : {name: freeName(this.topics, name)}),
+			...(incarnation === undefined || instance === '' ? {} : {incarnation, instance}),
+		};
+	}
+
+	/** Make another voter the leader before this node goes, when that is possible. */
+	stepAside(): void {
+		const {role, progress, configuration: {voters}} = this.raft.status();
+		if (role !== 'leader') return;
+		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReached(id)).toSorted((a, b) => b.match - a.match)[0];
+		if (!best) return;
+		this.transfer(best.id, this.#options.self);
+	}
+
+	/** Hand leadership over: the other campaigns as soon as it has everything. Leader only. @param by the node through which this was asked for */
+	transfer(to: NodeId, by: NodeId): void {
+		const {self: from, emit} = this.#options;
+		if (this.raft.transferLeadership(to)) emit({type: 'transfer', from, to, by});
+		this.schedulePump();
+	}
+
+	/** Propose to take a member out. Leader only. */
+	remove(node: NodeId): ReturnType<Raft['proposeChange']> {
+		return this.#afterStep(this.raft.proposeChange({type: 'remove', node}, new Uint8Array(0)));
+	}
+
+	/** Make a learner a voter so that this node, the only voter, can leave. Leader only. */
+	promoteHeir(node: NodeId): ReturnType<Raft['proposeChange']> {
+		this.#handsOverUntilMs = this.#options.nowMs() + deadlineMs;
+		return this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
+	}
+
+	schedulePump(): void {
+		if (this.#isPumping) this.#isAgain = true;
+		else void this.#pump();
+	}
+
+	close(): void {
+		this.#isClosed = true;
+		this.proposals.close();
+		for (const read of this.#reads.values()) read.reject(new DapssError('closed', 'The node is stopping'));
+		this.#reads.clear();
+	}
+
+	/** Carry out what is ready until all is idle. What arrives during the wait for the disk shares the next turn's fsync. */
+	async #pump(): Promise<void> {
+		this.#isPumping = true;
+		try {
+			do {
+				this.#isAgain = false;
+				for (let ready = this.raft.ready(); ready !== undefined && !this.#isClosed; ready = this.raft.ready()) {
+					// oxlint-disable-next-line no-await-in-loop -- one turn after the other is what safety needs
+					await this.#carryOut(ready);
+				}
+			} while (this.#isAgain && !this.#isClosed);
+		} catch (error) {
+			if (!this.#isClosed) this.#options.failed(error);
+		} finally {
+			this.#isPumping = false;
+		}
+	}
+
+	async #carryOut(ready: RaftReady): Promise<void> {
+		const {store, send} = this.#options;
+		if (ready.snapshot) expectKnownState(ready.snapshot.data); // Before it is kept: a state that this program cannot read must not take the place of its own.
+		for (const {to, packet} of ready.packetsBefore) send(to, packet); // The leader's appends leave while its own disk writes (thesis, 10.2.1).
+		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
+		if (ready.hardState || ready.entries.length > 0) await store.append(ready.hardState, ready.entries);
+		// From here on a crash takes back nothing that a peer or a client is told below.
+		for (const {to, packet} of ready.packets) send(to, packet);
+		if (ready.snapshot) {
+			this.topics.load(ready.snapshot.data);
+			this.#options.lamport.witness(this.topics.latestSince); // The envelopes that said so are not among what is applied here.
+			this.#snapshotIndex = ready.snapshot.index;
+			this.#voters = ready.snapshot.configuration.voters;
+			this.proposals.reconsider(envelope => this.topics.answered(envelope));
+		}
+
+		if (this.raft.role === 'leader') this.#replay.heard(0); // It commits nothing but what it had, and what comes now.
+		for (const entry of ready.committed) this.#apply(entry);
+		this.raft.advance(ready);
+		this.#tellPresent();
+		this.#leaderWatch.stepped(); // The own vote may have made this node the leader.
+		if (ready.snapshot || ready.committed.length > 0) this.#options.onAgreed();
+		for (const {context, index} of ready.reads) {
+			this.#reads.get(context)?.resolve(index);
+			this.#reads.delete(context);
+		}
+
+		if (this.topics.applied - this.#snapshotIndex >= this.#options.config.raft.snapshotEntries) await this.#compact();
+	}
+
+	#apply(entry: Entry): void {
+		switch (entry.kind) {
+			case 'command': {
+				const {envelope, result, events} = this.topics.apply(entry.index, entry.data);
+				if (!envelope) break;
+				this.#options.lamport.witness(envelope.lamport);
+				// What is published from now on is stamped later than what was deleted.
+				if (envelope.command.type === 'delete') this.#options.lamport.witness(envelope.command.until);
+				if (!this.#replay.isOld(entry.index)) for (const event of events) this.#tell(event);
+				this.proposals.applied(envelope, result);
+				break;
+			}
+
+			case 'configuration': {
+				const decoded = decodeConfigurationData(entry.data);
+				if (!decoded) throw new DapssError('storage', `Expected a configuration in entry ${entry.index}, got other bytes`);
+				const {configuration: {voters, learners}, context} = decoded;
+				const isOld = this.#replay.isOld(entry.index);
+				for (const event of this.topics.applyConfiguration(entry.index, [...voters, ...learners], context)) if (!isOld) this.#tell(event);
+				this.#voters = voters;
+				if (!isOld) this.#tellVoters();
+				for (const [node, waiting] of this.#joins) {
+					if (this.topics.address(node) === undefined) continue;
+					this.#joins.delete(node);
+					for (const resolve of waiting) resolve(this.#joined());
+				}
+
+				break;
+			}
+
+			case 'noop': {
+				this.topics.applyNothing(entry.index);
+				break;
+			}
+
+			default: entry.kind satisfies never;
+		}
+	}
+
+	/** After what is old: who votes now, and the name of this node. */
+	#tellPresent(): void {
+		if (!this.#replay.isOver(this.topics.applied)) return;
+		this.#tellVoters();
+		if (this.#isReplayed) return;
+		this.#isReplayed = true;
+		const {self, emit} = this.#options;
+		const name = this.topics.name(self);
+		if (name !== '' && !this.#hasSaidName) emit({type: 'named', id: self, name});
+	}
+
+	#tellVoters(): void {
+		const voters = this.#voters;
+		if (voters.length === 0 || voters.join() === this.#saidVoters) return;
+		this.#saidVoters = voters.join();
+		this.#options.emit({type: 'voters', voters});
+	}
+
+	#tell(event: TopicsEvent): void {
+		const {self, announce, emit} = this.#options;
+		if (event.type === 'added' || event.type === 'moved') announce?.(event.node);
+		if (event.type === 'named') this.#hasSaidName ||= event.node === self;
+		const told = agreedEvent(event);
+		if (told) emit(told);
+	}
+
+	async #compact(): Promise<void> {
+		const index = this.topics.applied;
+		const snapshot = this.raft.compact(index, this.topics.save());
+		this.#snapshotIndex = index;
+		if (snapshot) await this.#options.store.saveSnapshot(snapshot, 'taken');
+	}
+
+	#createRaft(): Raft {
+		const {self, config, store, random, tickMs, raftLimits: limits = {}} = this.#options;
+		return createRaft({
+			id: self, group: 0, random, recovered: store.recovered, limits,
+			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
+			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
+		});
+	}
+
+	#isConfigured(node: NodeId): boolean {
+		const {voters, learners} = this.raft.configuration;
+		return voters.includes(node) || learners.includes(node);
+	}
+
+	#joined(): JoinAnswer {
+		return {type: 'joined', clusterId: this.topics.clusterId, members: this.topics.members().map(({id, address}) => [id, this.#options.addressOf(id) ?? address] as const)};
+	}
+
+	/** What only the leader does, now and then. */
+	#care(): void {
+		const {role, configuration, progress, commit} = this.raft.status();
+		if (role !== 'leader') {
+			for (const waiting of this.#joins.values()) for (const resolve of waiting) resolve({type: 'wait', reason: 'the leader changed'});
+			this.#joins.clear();
+			return;
+		}
+
+		const {isCalled = () => true} = this.#options;
+		// A node that opens all its links itself, and that nobody can call, would be a voter that is lost with its links.
+		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit) && isCalled(node));
+		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
+		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
+		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
+		if (node !== undefined || this.#options.nowMs() < this.#handsOverUntilMs) return;
+		const second = demotion(configuration, this.#options.self, this.#options.isReachable);
+		if (second !== undefined) this.#afterStep(this.raft.proposeChange({type: 'demote', node: second}, new Uint8Array(0)));
+	}
+
+	#raiseProtocol(members: readonly NodeId[]): void {
+		const {self, protocolMax = 1, speaks = () => undefined, isConfirmed = () => true} = this.#options;
+		if (!isConfirmed()) return;
+		const protocol = protocolToPropose(this.topics.protocol, protocolMax, members.filter(id => id !== self).map(id => speaks(id)?.protocol));
+		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
+		this.#isRaisingProtocol = true;
+		// What fails is proposed again, by whoever leads then.
+		this.propose({type: 'protocol', node: self, protocol}).catch(() => undefined).finally(() => {
+			this.#isRaisingProtocol = false;
+		});
+	}
+
+	/** Why nothing can be agreed now. */
+	why(): DapssError {
+		const view = this.quorum();
+		if (view.state === 'lost') return noQuorum(view);
+		return view.leader === undefined
+			? new DapssError('no-leader', 'no leader: an election is under way, try again')
+			: new DapssError('timeout', `leader ${view.leader} did not confirm in time, although ${view.reachable} of ${view.voters} voters are reachable: try again`);
+	}
+
+	#afterStep<Answer>(answer: Answer): Answer {
+		this.schedulePump();
+		return answer;
+	}
+}

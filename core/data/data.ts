@@ -1,0 +1,395 @@
+/**
+The data path, one module a step: publish → batch → stamp → sign → store + send → wire → verify → dedupe → store → order →
+deliver. This file is the crossing: it takes batches from the publisher and from the wire, gives them to the gossip
+machine, writes what the machine releases and hands it to readers.
+
+Live topics: a receiver delivers when a batch is written (it outlives the process), a publisher is answered when its batch is
+on the disk. Both go on inside each side of a partition.
+*/
+import type {Published} from '../api.ts';
+import type {Config} from '../config.ts';
+import {DapssError} from '../errors.ts';
+import type {Rejection} from '../events.ts';
+import type {RefillGap} from '../gossip/context.ts';
+import {createGossip, type Gossip, type GossipPacket} from '../gossip/gossip.ts';
+import type {Lamport} from '../lamport.ts';
+import type {Random} from '../machine.ts';
+import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type StoredBatch, type StreamKey, type Topic} from '../message.ts';
+import type {Clock} from '../ports.ts';
+import type {TopicPosition} from '../position.ts';
+import {sharesOfBudget, type Deletion, type Retention} from '../topic-log/retention.ts';
+import type {TopicLog} from '../topic-log/topic-log.ts';
+import type {TopicSettings} from '../topic-settings.ts';
+import type {LiveTopic, NewBatch} from './live-topic.ts';
+import {frameOverheadBytes, Publisher} from './publisher.ts';
+import {RateSampler} from './rates.ts';
+import {ReadSlots} from './read-slots.ts';
+import type {BatchSink, Reader} from './reader.ts';
+import {TopicTable} from './topic-table.ts';
+
+export type DataIo = {
+	readonly clock: Clock;
+	readonly random: Random;
+	/** False when there is no link or its queue is full. */
+	readonly sendPush: (to: NodeId, batch: Batch, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}) => boolean;
+	readonly sendControl: (to: NodeId, packet: Exclude<GossipPacket, {type: 'push'}>) => void;
+	readonly queuedBytes: (to: NodeId) => number;
+	readonly sign: ((bytes: Buffer) => void) | undefined;
+	readonly verify: (bytes: Buffer) => 'ok' | Rejection;
+	/** Opens, or makes, the log of a topic. `onHeader` gets what it holds, oldest first. */
+	readonly openTopic: (topic: Topic, onHeader: (header: BatchHeader) => void) => Promise<TopicLog>;
+	/** The time that ages of messages are judged by, milliseconds. */
+	readonly retentionMs: () => number;
+	/** A topic has this retention time, milliseconds. */
+	readonly noteAge: (ageMs: number) => void;
+	/** Removes what the closed log of a topic left. */
+	readonly removeTopic: (topic: Topic) => Promise<void>;
+};
+
+export type DataHooks = {
+	readonly rejected: (from: NodeId, reason: Rejection) => void;
+	readonly delivered: (items: readonly StoredBatch[]) => void;
+	readonly missed: (topic: Topic, origin: NodeId, messages: number) => void;
+	/** A digest exchange with the peer ended with nothing missing. */
+	readonly synced: (peer: NodeId, messages: number) => void;
+	/** Messages that damage had taken are back in the log of the topic; `missing` are not. */
+	readonly refilled: (topic: Topic, messages: number, missing: number) => void;
+	/** Retention took messages of the topic; `unread` of them nobody had read through this node, as far as it knows. */
+	readonly deleted: (topic: Topic, deletion: Deletion & {readonly unread: number}) => void;
+	readonly bound: (name: string) => void;
+	/** The node must stop: the disk failed. */
+	readonly failed: (error: unknown) => void;
+};
+
+export type DataOptions = {
+	readonly self: NodeId;
+	readonly incarnation: number;
+	readonly lamport: Lamport;
+	readonly tickMs: number;
+	readonly config: Config;
+	readonly io: DataIo;
+	readonly hooks: DataHooks;
+	/** What must be awaited before the next stamp is given, if anything. */
+	readonly stampable: () => Promise<void> | undefined;
+};
+
+/** `settings`: of a topic that was created. */
+export type Interest = {readonly subscribers: readonly NodeId[]; readonly since: number | undefined; readonly settings?: TopicSettings | undefined};
+
+const inFlightBytesMax = 64 * 1024 * 1024;
+
+export class Data implements AsyncDisposable {
+	readonly gossip: Gossip;
+	readonly publisher: Publisher;
+	readonly table: TopicTable;
+	/** Messages that retention deleted since the start, by reason, and how many of them nobody had read here. */
+	readonly deleted = {age: 0, size: 0, disk: 0, topic: 0, unread: 0};
+	/** Whether somebody is about to subscribe to the topic, or may be, as it is not known yet. */
+	isWanted: (topic: Topic) => boolean = () => true;
+	#interests: ReadonlyMap<Topic, Interest> = new Map();
+	/** The Lamport time up to which the messages of a topic are deleted. */
+	#deletions: ReadonlyMap<Topic, number> = new Map();
+	readonly #options: DataOptions;
+	readonly rates = new RateSampler<Topic>();
+	/** Since the start, of all topics, also of those that are gone. */
+	readonly #counts = {published: 0, delivered: 0, stored: 0, bytes: 0};
+	readonly #congested = new Set<NodeId>();
+	readonly #serving = new Set<string>();
+	#isPumpScheduled = false;
+	#isClosed = false;
+
+	constructor(options: DataOptions) {
+		this.#options = options;
+		const {self, incarnation, lamport, tickMs, config, io} = options;
+		this.gossip = createGossip({self, incarnation, random: io.random, config: config.gossip, tickMs});
+		this.publisher = new Publisher({
+			origin: self, incarnation, lamport, clock: io.clock, sign: io.sign, inFlightBytesMax, stampable: options.stampable,
+			bodyBytesMax: config.limits.frameBytes - frameOverheadBytes,
+			store: (topic, batches) => this.#storeOwn(topic, batches),
+		});
+		this.table = new TopicTable({
+			topicsMax: config.limits.topics, agreed: () => this.#interests, onWritten: (live, items) => this.#onWritten(live, items),
+			failed: options.hooks.failed, slots: new ReadSlots(config.limits.reads), onFull: () => options.hooks.bound('topics'), removeLog: topic => io.removeTopic(topic),
+			openLog: topic => this.#openLog(topic), isUnused: topic => !this.isWanted(topic) && ![...this.#serving].some(key => key.endsWith(` ${topic}`)),
+		});
+	}
+
+	get topics(): ReadonlyMap<Topic, LiveTopic> {
+		return this.table.live;
+	}
+
+	/** Open the log of a topic that an earlier life of the node left, so that the machine knows what was delivered. Before any packet is taken in. */
+	async recover(topic: Topic): Promise<void> {
+		// What goes wrong is told by the holes.
+		const live = this.table.open(topic, () => undefined);
+		this.gossip.refill(topic, (await live.holes()).flatMap(hole => [...hole.gaps.values()]));
+	}
+
+	/** @throws `refused` at the limit of topics, and as the publisher does */
+	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+		using _slot = this.table.reserve([topic]);
+		return await this.publisher.publish(topic, bodies);
+	}
+
+	/** The topics that were deleted, as agreed, and up to which Lamport time. Before `setInterests` of the same agreement. Those that are new. */
+	setDeletions(deletions: ReadonlyMap<Topic, number>): ReadonlyArray<readonly [Topic, number]> {
+		// What was released before it is in the log first.
+		this.pump();
+		const fresh = [...deletions].filter(([topic, until]) => this.#deletions.get(topic) !== until);
+		this.#deletions = new Map(deletions);
+		for (const [topic, until] of fresh) {
+			this.gossip.deleted(topic, until);
+			const live = this.topics.get(topic);
+			if (live?.hide(until)) this.#retain(live, {}, () => false).catch((error: unknown) => this.#options.hooks.failed(error));
+		}
+
+		return fresh;
+	}
+
+	/** Who subscribes to what, as agreed. */
+	setInterests(interests: ReadonlyMap<Topic, Interest>): void {
+		this.#interests = interests;
+		for (const {settings} of interests.values()) if (settings?.retainAgeS !== undefined) this.#options.io.noteAge(settings.retainAgeS * 1000);
+		this.gossip.setSubscriptions(interests);
+		this.schedulePump();
+	}
+
+	isSubscribed(topic: Topic): boolean {
+		return this.#interests.get(topic)?.since !== undefined;
+	}
+
+	read(topic: Topic, from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
+		return this.table.open(topic).read(from, sink);
+	}
+
+	/** As `read`, with where it begins in words that other nodes understand. */
+	async follow(topic: Topic, from: 'now' | 'beginning' | number | TopicPosition, sink: BatchSink): Promise<{readonly reader: Reader; readonly start: TopicPosition}> {
+		const since = this.#interests.get(topic)?.since ?? 0;
+		const {reader, before} = await this.table.open(topic).follow(from, sink);
+		return {reader, start: {topic, since: typeof from === 'object' ? from.since : since, streams: before}};
+	}
+
+	/** The offset after the newest message of the topic that is written. */
+	end(topic: Topic): Promise<number> {
+		return this.table.open(topic).end();
+	}
+
+	stopReading(topic: Topic, reader: Reader): void {
+		this.topics.get(topic)?.stop(reader);
+	}
+
+	/** A push from a peer: verified before anything else looks at it. `bytes` must not change afterwards. */
+	onPush(from: NodeId, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}, bytes: Buffer): void {
+		const {self, incarnation, lamport, io, hooks} = this.#options;
+		const verdict = io.verify(bytes);
+		if (verdict !== 'ok') return hooks.rejected(from, verdict);
+		const batch = decodeBatch(bytes);
+		if (!batch) return hooks.rejected(from, 'malformed');
+		// A valid signature under our own name for this life is still a forgery, or a second node with our data.
+		if (batch.origin === self && batch.incarnation >= incarnation && batch.firstSeq + batch.count > this.publisher.nextSeq(batch.topic)) return hooks.rejected(from, 'wrong-origin');
+		if (!lamport.witness(batch.lamport)) return hooks.rejected(from, 'lamport-jump');
+		this.gossip.step(from, {type: 'push', batch, ...head});
+		this.schedulePump();
+	}
+
+	onControl(from: NodeId, packet: Exclude<GossipPacket, {type: 'push'}>): void {
+		this.gossip.step(from, packet);
+		this.schedulePump();
+	}
+
+	tick(): void {
+		for (const peer of this.#congested) {
+			if (this.#options.io.queuedBytes(peer) < this.#options.config.limits.outQueueBytes / 8) {
+				this.#congested.delete(peer);
+				this.gossip.setCongested(peer, false);
+			}
+		}
+
+		this.gossip.tick();
+		this.pump();
+	}
+
+	/** Once a turn of the event loop, however many frames came in. */
+	schedulePump(): void {
+		if (this.#isPumpScheduled) return;
+		this.#isPumpScheduled = true;
+		this.#options.io.clock.soon(() => this.pump());
+	}
+
+	pump(): void {
+		this.#isPumpScheduled = false;
+		if (this.#isClosed) return;
+		const {io, hooks} = this.#options;
+		for (let ready = this.gossip.ready(); ready !== undefined; ready = this.gossip.ready()) {
+			for (const {topic, origin, messages, isAwaited} of ready.missed) {
+				hooks.missed(topic, origin, messages);
+				if (isAwaited) this.topics.get(topic)?.missed(messages);
+			}
+
+			this.#storeReleased(ready.released);
+			for (const {to, packet} of ready.packets) {
+				if (packet.type === 'push') this.#push(to, packet.batch, packet);
+				else io.sendControl(to, packet);
+			}
+
+			for (const {to, topic, wants, bytesMax} of ready.serve) void this.#serve(to, topic, wants, bytesMax);
+			for (const {peer, messages} of ready.synced) hooks.synced(peer, messages);
+			for (const {topic, batches, gaps} of ready.refilled) void this.#fill(topic, batches, gaps);
+		}
+	}
+
+	/** Drop what is older or more than is kept, of each topic and of all; called now and then. @param isRead of topics whose messages were read, although no subscription is agreed yet */
+	async retain(isRead: (topic: Topic) => boolean = () => false): Promise<void> {
+		const {config: {limits}} = this.#options;
+		for (const live of this.topics.values()) {
+			// oxlint-disable-next-line no-await-in-loop -- one unlink at a time is enough
+			await this.#retain(live, {bytesMax: limits.diskBytes}, isRead);
+		}
+
+		for (const [live, bytesMax] of sharesOfBudget(new Map([...this.topics.values()].map(one => [one, one.bytes])), limits.diskBytes)) {
+			// oxlint-disable-next-line no-await-in-loop
+			await this.#retain(live, {bytesMax}, isRead);
+		}
+	}
+
+	/** Look at the counters for the rates; called at every tick. */
+	sampleRates(nowMs: number): void {
+		this.rates.tick(nowMs, this.#counts, () => [...this.topics].map(([name, {published, delivered, stored, storedBytes}]) => [name, {published, delivered, stored, bytes: storedBytes}] as const));
+	}
+
+	/** Let go of topics that hold nothing and that nobody subscribes to. */
+	free(): Promise<void> {
+		return this.table.free();
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		this.publisher.close(new DapssError('closed', 'The node is stopping'));
+		this.#isClosed = true;
+		await this.table.close();
+	}
+
+	/** What is kept of the topic: by its own settings, or as this node is configured. */
+	retentionOf(topic: Topic): {readonly retainAgeS: number; readonly retainBytes: number} {
+		const {config: {storage: {retainAgeS, retainBytes}}} = this.#options;
+		return {retainAgeS, retainBytes, ...this.#interests.get(topic)?.settings};
+	}
+
+	async #openLog(topic: Topic): Promise<TopicLog> {
+		const {io, lamport} = this.#options;
+		const log = await io.openTopic(topic, header => {
+			this.gossip.recover(header);
+			lamport.witness(header.lamport);
+		});
+		const until = this.#deletions.get(topic);
+		if (until !== undefined) log.hide(until); // The next `retain` drops it.
+		return log;
+	}
+
+	async #retain(live: LiveTopic, bounds: Pick<Retention, 'bytesMax'>, isRead: (topic: Topic) => boolean): Promise<void> {
+		const {io, hooks} = this.#options;
+		const {name, slowest} = live;
+		const {retainAgeS, retainBytes} = this.retentionOf(name);
+		const retained = await live.retain({...bounds, bytes: retainBytes, ageMs: retainAgeS * 1000, nowMs: io.retentionMs()});
+		if (retained) this.gossip.retained(name, retained.floors);
+		// Who subscribes elsewhere was sent it; readers here have a place in the log.
+		const readEnd = slowest ?? ((this.#interests.get(name)?.subscribers.length ?? 0) > 0 || isRead(name) ? Infinity : live.readEnd);
+		let at = retained?.from ?? 0;
+		for (const deletion of retained?.deletions ?? []) {
+			const unread = Math.max(0, at + deletion.messages - Math.max(at, readEnd));
+			at += deletion.messages;
+			this.deleted[deletion.reason] += deletion.messages;
+			this.deleted.unread += unread;
+			hooks.deleted(name, {...deletion, unread});
+		}
+	}
+
+	/** Send and store at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored. */
+	#storeOwn(topic: Topic, batches: readonly Batch[]): Promise<void> {
+		for (const batch of batches) this.gossip.publish(batch);
+		this.pump();
+		const stored = this.table.open(topic).append(batches.map(batch => ({batch, hops: 0, repaired: false})), true);
+		stored.catch((error: unknown) => this.#options.hooks.failed(error));
+		return stored;
+	}
+
+	#storeReleased(released: ReadonlyArray<NewBatch>): void {
+		if (released.length === 0) return;
+		const groups = new Map<Topic, NewBatch[]>();
+		for (const item of released) {
+			const group = groups.get(item.batch.topic);
+			if (group) group.push(item);
+			else groups.set(item.batch.topic, [item]);
+		}
+
+		for (const [topic, items] of groups) {
+			this.table.open(topic).append(items, false).catch((error: unknown) => this.#options.hooks.failed(error));
+		}
+	}
+
+	#onWritten(live: LiveTopic, items: readonly StoredBatch[]): void {
+		for (const {batch} of items) {
+			const published = batch.origin === this.#options.self ? batch.count : 0;
+			live.published += published;
+			live.stored += batch.count;
+			live.storedBytes += batch.bytes.length;
+			this.#counts.published += published;
+			this.#counts.stored += batch.count;
+			this.#counts.bytes += batch.bytes.length;
+		}
+
+		if (!this.isSubscribed(live.name)) return;
+		for (const {batch, offset} of items) {
+			live.delivered += batch.count;
+			this.#counts.delivered += batch.count;
+			live.readEnd = offset + batch.count;
+		}
+
+		this.#options.hooks.delivered(items);
+	}
+
+	#push(to: NodeId, batch: Batch, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}): boolean {
+		const {io, config: {limits}, hooks} = this.#options;
+		const isSent = io.sendPush(to, batch, head);
+		if (!this.#congested.has(to) && (!isSent || io.queuedBytes(to) > limits.outQueueBytes / 2)) {
+			// The peer is moved from push to catch-up: it pulls from the log what it lacks, at its own pace.
+			this.#congested.add(to);
+			this.gossip.setCongested(to, true);
+			if (!isSent) hooks.bound('out-queue');
+		}
+
+		return isSent;
+	}
+
+	/** What damage took is back: no reader is told, each finds it at its offset. */
+	async #fill(topic: Topic, found: readonly Batch[], gaps: readonly RefillGap[]): Promise<void> {
+		try {
+			const live = this.table.open(topic);
+			const placed = await live.refill(found);
+			this.gossip.filled(topic, placed.map(({batch}) => batch), gaps);
+			this.schedulePump();
+			this.#options.hooks.refilled(topic, placed.reduce((sum, {batch}) => sum + batch.count, 0), live.missing);
+		} catch (error) {
+			if (!this.#isClosed) this.#options.hooks.failed(error);
+		}
+	}
+
+	/** Answer one question a peer and topic at a time; another one meanwhile is passed over, and asked again. */
+	async #serve(to: NodeId, topic: Topic, wants: Parameters<LiveTopic['serve']>[0], bytesMax: number): Promise<void> {
+		const key = `${to} ${topic}`;
+		if (this.#serving.has(key)) return;
+		this.#serving.add(key);
+		try {
+			const {batches, passed} = await this.topics.get(topic)?.serve(wants, bytesMax) ?? {batches: [], passed: new Map<StreamKey, number>()};
+			for (const batch of batches) {
+				if (!this.#push(to, batch, {hops: 0, complete: true, repair: true})) return;
+			}
+
+			const old = wants.map(({origin, incarnation, from, sinceLamport}) => [origin, incarnation, from, passed.get(streamKey({origin, incarnation, topic})) ?? 0, sinceLamport] as const);
+			this.#options.io.sendControl(to, {type: 'served', topic, passed: old.filter(([, , from, then]) => then > from)});
+		} catch (error) {
+			if (!this.#isClosed) this.#options.hooks.failed(error);
+		} finally {
+			this.#serving.delete(key);
+		}
+	}
+}

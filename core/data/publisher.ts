@@ -1,0 +1,176 @@
+/**
+Publish → batch → stamp → sign. What is published within one turn of the event loop shares a batch: a lone message leaves at
+once, under load batches grow by themselves, without a timer. Sequence numbers are dense within a stream (this node, this
+incarnation, one topic); the incarnation was raised durably before the first of them.
+*/
+import type {Published} from '../api.ts';
+import {DapssError} from '../errors.ts';
+import type {Lamport} from '../lamport.ts';
+import {batchBytesTarget, decodeBatch, encodeBatch, topicBytesMax, signatureBytes, type Batch, type NodeId, type Topic} from '../message.ts';
+import type {Clock} from '../ports.ts';
+
+/** Room that a frame needs beyond the body of its only message. */
+export const frameOverheadBytes = 64 + topicBytesMax + signatureBytes;
+
+type Waiter = {readonly bodies: readonly Uint8Array[]; readonly resolve: (published: Published) => void; readonly reject: (error: Error) => void};
+type Stream = {nextSeq: number; previousLamport: number};
+export type PublisherOptions = {
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly lamport: Lamport;
+	readonly clock: Pick<Clock, 'soon' | 'wallMs'>;
+	/** Signs in place; `undefined` when signing is switched off. */
+	readonly sign: ((bytes: Buffer) => void) | undefined;
+	readonly bodyBytesMax: number;
+	/** Hands batches on: to the log and to the gossip. Resolves when they are on the disk. */
+	readonly store: (topic: Topic, batches: readonly Batch[]) => Promise<void>;
+	/** What must be awaited before the next stamp is given, if anything. */
+	readonly stampable: () => Promise<void> | undefined;
+	/** Bytes that may wait for the disk before publishers wait. */
+	readonly inFlightBytesMax: number;
+};
+
+export class Publisher {
+	published = 0;
+	readonly #options: PublisherOptions;
+	readonly #streams = new Map<Topic, Stream>();
+	#turn = new Map<Topic, Waiter[]>();
+	#isScheduled = false;
+	#inFlightBytes = 0;
+	#room: PromiseWithResolvers<void> | undefined;
+	#closed: DapssError | undefined;
+
+	constructor(options: PublisherOptions) {
+		this.#options = options;
+	}
+
+	/** Resolves once every body is stored. @throws `too-large`, `usage`, `closed`, `storage` */
+	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+		const {bodyBytesMax, inFlightBytesMax} = this.#options;
+		if (bodies.length === 0) throw new DapssError('usage', 'Expected at least one message to publish, got none');
+		const large = bodies.findIndex(body => body.length > bodyBytesMax);
+		if (large !== -1) throw new DapssError('too-large', `Expected messages of at most ${bodyBytesMax} bytes (limits.frame_bytes less ${frameOverheadBytes}), got one of ${bodies[large]!.length}`);
+		while (this.#inFlightBytes > inFlightBytesMax && !this.#closed) {
+			this.#room ??= Promise.withResolvers<void>();
+			// oxlint-disable-next-line no-await-in-loop -- waits for an event, then looks again
+			await this.#room.promise;
+		}
+
+		if (this.#closed) throw this.#closed;
+		return new Promise<Published>((resolve, reject) => {
+			const waiters = this.#turn.get(topic);
+			const waiter = {bodies, resolve, reject};
+			if (waiters) waiters.push(waiter);
+			else this.#turn.set(topic, [waiter]);
+			if (!this.#isScheduled) {
+				this.#isScheduled = true;
+				this.#options.clock.soon(() => this.#flush());
+			}
+		});
+	}
+
+	/** The sequence number that the next message of the topic will get. */
+	nextSeq(topic: Topic): number {
+		return this.#streams.get(topic)?.nextSeq ?? 1;
+	}
+
+	/** Refuse what comes from now on, with the reason. */
+	close(error: DapssError): void {
+		this.#flush();
+		this.#closed = error;
+		this.#refuse(error); // What waits for a stamp has none yet.
+		this.#room?.resolve();
+	}
+
+	#flush(): void {
+		if (this.#turn.size === 0) return;
+		const stampable = this.#closed ? undefined : this.#options.stampable();
+		if (stampable) {
+			stampable.then(() => this.#flush(), (error: unknown) => this.#refuse(error));
+			return;
+		}
+
+		this.#isScheduled = false;
+		const turn = this.#turn;
+		this.#turn = new Map();
+		for (const [topic, waiters] of turn) this.#publishTurn(topic, waiters);
+	}
+
+	#refuse(error: unknown): void {
+		this.#isScheduled = false;
+		const turn = this.#turn;
+		this.#turn = new Map();
+		for (const waiter of [...turn.values()].flat()) waiter.reject(error instanceof DapssError ? error : new DapssError('storage', 'Could not store the message', {cause: error}));
+	}
+
+	#publishTurn(topic: Topic, waiters: readonly Waiter[]): void {
+		const {origin, incarnation, store} = this.#options;
+		const batches: Batch[] = [];
+		let settle: Array<() => void> = [];
+		let bodies: Uint8Array[] = [];
+		let bytes = 0;
+		let total = 0;
+		try {
+			for (const waiter of waiters) {
+				const answer = {origin, incarnation, topic, firstSeq: this.#stream(topic).nextSeq + bodies.length, count: waiter.bodies.length};
+				settle.push(() => waiter.resolve(answer));
+				for (const body of waiter.bodies) {
+					if (bodies.length > 0 && bytes + body.length + 4 > batchBytesTarget) {
+						batches.push(this.#seal(topic, bodies));
+						bodies = [];
+						bytes = 0;
+					}
+
+					bodies.push(body);
+					bytes += body.length + 4;
+				}
+			}
+
+			batches.push(this.#seal(topic, bodies));
+		} catch (error) {
+			settle = [];
+			for (const waiter of waiters) waiter.reject(new DapssError('failure', 'Could not make a batch', {cause: error}));
+			return;
+		}
+
+		for (const batch of batches) total += batch.bytes.length;
+		this.#inFlightBytes += total;
+		const done = (): void => {
+			this.#inFlightBytes -= total;
+			this.#room?.resolve();
+			this.#room = undefined;
+		};
+
+		store(topic, batches).then(() => {
+			done();
+			for (const resolve of settle) resolve();
+		}, (error: unknown) => {
+			done();
+			for (const waiter of waiters) waiter.reject(error instanceof DapssError ? error : new DapssError('storage', 'Could not store the message', {cause: error}));
+		});
+	}
+
+	#stream(topic: Topic): Stream {
+		let stream = this.#streams.get(topic);
+		if (!stream) {
+			stream = {nextSeq: 1, previousLamport: 0};
+			this.#streams.set(topic, stream);
+		}
+
+		return stream;
+	}
+
+	#seal(topic: Topic, bodies: readonly Uint8Array[]): Batch {
+		const {origin, incarnation, lamport, clock, sign} = this.#options;
+		const stream = this.#stream(topic);
+		const stamp = lamport.stamp();
+		const bytes = encodeBatch({origin, incarnation, topic, firstSeq: stream.nextSeq, lamport: stamp, previousLamport: stream.previousLamport, sentAtMs: clock.wallMs()}, bodies, sign !== undefined);
+		sign?.(bytes);
+		const batch = decodeBatch(bytes);
+		if (!batch) throw new Error('Expected a batch that reads back, got none');
+		stream.nextSeq += bodies.length;
+		stream.previousLamport = stamp;
+		this.published += bodies.length;
+		return batch;
+	}
+}

@@ -1,0 +1,407 @@
+/**
+An append-only log in segments. Appends that arrive during a write or an fsync are gathered and share the next one (group commit), so
+the disk sets the pace and nothing waits on a timer. Retention unlinks whole segments. `recovery.ts` says what a crash and what damage
+may leave behind and what becomes of it.
+
+One write at a time keeps the order. One fdatasync at a time; what somebody wants on the disk waits for the running one and shares the
+next. An append that only wants to outlive the process does not wait for it, it is written meanwhile. A segment is on the disk as a whole
+before the next one is made, so a hole is never followed by a good segment unless something was damaged.
+*/
+import {DapssError} from '../../errors.ts';
+import type {Appended, Clock, Entropy, Log, LogRecord, LogSegment} from '../../ports.ts';
+import {systemClock, systemEntropy} from '../clock.ts';
+import {realFiles, withRemedy, writeAll, type Files, type OpenFile} from '../file-system.ts';
+import {assemble, createGroup, type Group} from './group.ts';
+import {DroppedError, LogReader, segmentAt} from './log-reader.ts';
+import {makeSegment, plannedSegment, recover, writeNote, type Damage, type PlanSegment, type Recovered, type Segment} from './recovery.ts';
+import {recordBytesMax, recordHeaderBytes, segmentHeaderBytes} from './segment.ts';
+
+export type {Damage} from './recovery.ts';
+export {recordBytesMax} from './segment.ts';
+
+export type LogOptions = {
+	/** Made when missing. Nothing but this log lies in it. */
+	readonly folder: string;
+	/** A segment is closed before it grows beyond this, bytes; one record alone may be larger. */
+	readonly segmentBytes: number;
+	/** A write or fsync that takes longer fails the log, milliseconds. */
+	readonly writeDeadlineMs: number;
+	/** @default the file system */
+	readonly files?: Files;
+	/** @default those of the machine */
+	readonly clock?: Clock;
+	readonly entropy?: Entropy;
+};
+
+/** `make`: have the segment on the disk. `flush`: have everything on the disk. */
+type Step = {readonly type: 'make'; readonly segment: Segment; readonly done: PromiseWithResolvers<void>} | {readonly type: 'flush'; readonly done: PromiseWithResolvers<void>};
+
+const groupBytesMax = 4 * 1024 * 1024;
+/** Appended and not written: with more than this waiting, the disk does not keep up, and the log fails rather than eat all memory. */
+const pendingBytesMax = 256 * 1024 * 1024;
+const backgroundSyncMs = 50;
+
+/** Open the log in a folder, or begin one there. @throws `storage` */
+export async function openLog(options: LogOptions): Promise<SegmentedLog> {
+	const files = options.files ?? realFiles;
+	try {
+		await files.makeFolder(options.folder);
+		return new SegmentedLog(options, files, await recover(files, options.folder, segmentMaker(options)));
+	} catch (error) {
+		throw new DapssError('storage', `The log ${options.folder} cannot be opened: ${withRemedy(error)}`, {cause: error});
+	}
+}
+
+function segmentMaker({folder, entropy = systemEntropy}: LogOptions): PlanSegment {
+	return first => plannedSegment(folder, first, Buffer.from(entropy.bytes(4)).readUInt32BE());
+}
+
+export class SegmentedLog implements Log {
+	readonly failed: Promise<Error>;
+	/** What was found damaged when the log was opened. */
+	readonly damaged: readonly Damage[];
+	readonly #options: LogOptions;
+	readonly #files: Files;
+	readonly #clock: Clock;
+	readonly #planned: PlanSegment;
+	readonly #reader: LogReader;
+	readonly #fail = Promise.withResolvers<Error>();
+	/** Replaced as a whole when one comes or goes. The last one is written to; it may not be on the disk yet. */
+	#segments: readonly Segment[];
+	/** The segment that is written to, as far as the disk goes. */
+	#current: {readonly segment: Segment; readonly file: OpenFile} | undefined;
+	#end: number;
+	#writtenEnd: number;
+	#syncedEnd: number;
+	#queue: Array<Group | Step> = [];
+	#pendingBytes = 0;
+	/** Everything that somebody may wait for. */
+	readonly #waiting = new Set<Group | Step>();
+	#unsynced: Group[] = [];
+	#mustSync = false;
+	#isWriting = false;
+	#syncing: Promise<void> | undefined;
+	#isPumpScheduled = false;
+	#background: Disposable | undefined;
+	#dropping: Promise<void> = Promise.resolve();
+	#error: DapssError | undefined;
+	#isClosed = false;
+	#closing: Promise<void> | undefined;
+
+	constructor(options: LogOptions, files: Files, {segments, active, end, damaged}: Recovered) {
+		this.#options = options;
+		this.#files = files;
+		this.#clock = options.clock ?? systemClock;
+		this.#planned = segmentMaker(options);
+		this.#reader = new LogReader(files);
+		this.#segments = segments;
+		this.#end = end;
+		this.#writtenEnd = end;
+		this.#syncedEnd = end;
+		this.damaged = damaged;
+		this.failed = this.#fail.promise;
+		const last = segments.at(-1);
+		if (last && active) this.#current = {segment: last, file: active};
+		else if (last || end > 0) this.#plan(); // Nothing is written to a segment that is set aside.
+	}
+
+	get first(): number {
+		return this.#segments[0]?.first ?? this.#end;
+	}
+
+	get end(): number {
+		return this.#end;
+	}
+
+	segments(): readonly LogSegment[] {
+		return this.#segments;
+	}
+
+	/** @throws `too-large` when a record is larger than `recordBytesMax` */
+	append(records: readonly Uint8Array[], {sync = true}: {readonly sync?: boolean} = {}): Appended {
+		for (const {length} of records) if (length > recordBytesMax) throw new DapssError('too-large', `Expected a record of at most ${recordBytesMax} bytes, got ${length}`);
+		if (this.#pendingBytes > pendingBytesMax) this.#failWith(new Error(`${this.#pendingBytes} bytes wait to be written`));
+		if (this.#error || this.#isClosed) {
+			const rejected = Promise.reject(this.#error ?? this.#closedError());
+			rejected.catch(() => undefined);
+			return {positions: records.map(() => this.#end), written: rejected, synced: rejected};
+		}
+
+		if (records.length === 0) return {positions: [], written: Promise.resolve(), synced: Promise.resolve()};
+		const group = this.#gathering();
+		const before = this.#end;
+		const positions: number[] = [];
+		for (const record of records) {
+			const bytes = recordHeaderBytes + record.length;
+			let segment = this.#segments.at(-1);
+			if (!segment || (segment.end > segment.first && segment.end + bytes - segment.first > this.#options.segmentBytes)) segment = this.#plan();
+			positions.push(this.#end);
+			group.records.push(record);
+			this.#end += bytes;
+			segment.end = this.#end;
+		}
+
+		group.bytes += this.#end - before;
+		this.#pendingBytes += this.#end - before;
+		if (sync) group.mustSync = true;
+		else group.isEager = true;
+		this.#schedule();
+		return {positions, written: group.written.promise, synced: group.synced.promise};
+	}
+
+	async read(from: number, bytesMax: number): Promise<{readonly records: readonly LogRecord[]; readonly next: number}> {
+		if (!Number.isSafeInteger(from) || from < 0 || from > this.#end) throw new RangeError(`Expected \`from\` to be a position up to ${this.#end}, got \`${from}\``);
+		for (;;) {
+			this.#expectUsable();
+			try {
+				// oxlint-disable-next-line no-await-in-loop -- again only when retention was faster
+				return await this.#reader.read(this.#segments, Math.max(from, this.first), this.#writtenEnd, bytesMax);
+			} catch (error) {
+				if (error instanceof DroppedError) continue;
+				if (this.#isClosed) throw this.#closedError();
+				throw this.#failWith(error);
+			}
+		}
+	}
+
+	async roll(): Promise<void> {
+		this.#expectUsable();
+		const last = this.#segments.at(-1);
+		if (!last) return;
+		const segment = last.end > last.first ? this.#plan() : last;
+		await this.#enqueue(done => ({type: 'make', segment, done}));
+	}
+
+	dropBefore(position: number): Promise<void> {
+		// Oldest first and one after the other, so that a crash leaves no hole.
+		const dropped = this.#dropping.then(() => this.#dropBefore(position));
+		this.#dropping = dropped.catch(() => undefined);
+		return dropped;
+	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		this.#closing ??= this.#close();
+		return this.#closing;
+	}
+
+	/** The group that the next append joins. */
+	#gathering(): Group {
+		const last = this.#queue.at(-1);
+		if (last?.type === 'group' && last.bytes < groupBytesMax) return last;
+		const group = createGroup(this.#end);
+		this.#queue.push(group);
+		this.#waiting.add(group);
+		return group;
+	}
+
+	#plan(): Segment {
+		const segment = this.#planned(this.#end);
+		this.#segments = [...this.#segments, segment];
+		return segment;
+	}
+
+	#enqueue(stepWith: (done: PromiseWithResolvers<void>) => Step): Promise<void> {
+		const step = stepWith(Promise.withResolvers());
+		this.#queue.push(step);
+		this.#waiting.add(step);
+		this.#schedule();
+		return step.done.promise;
+	}
+
+	/** What is appended in one go of the program is gathered first. */
+	#schedule(): void {
+		if (this.#isPumpScheduled) return;
+		this.#isPumpScheduled = true;
+		queueMicrotask(() => {
+			this.#isPumpScheduled = false;
+			this.#pump();
+		});
+	}
+
+	/** Start what can be started. Called whenever something was added or has ended. */
+	#pump(): void {
+		if (this.#error) return;
+		if (this.#mustSync && !this.#syncing) {
+			this.#syncing = this.#syncWritten().catch((error: unknown) => void this.#failWith(error)).finally(() => {
+				this.#syncing = undefined;
+				this.#pump();
+			});
+		}
+
+		const next = this.#queue[0];
+		if (next && !this.#isWriting && (!this.#syncing || next.type !== 'group' || next.isEager)) {
+			this.#isWriting = true;
+			this.#queue.shift();
+			this.#carryOut(next).catch((error: unknown) => void this.#failWith(error)).finally(() => {
+				this.#isWriting = false;
+				this.#pump();
+			});
+		}
+
+		if (this.#unsynced.length > 0 && !this.#mustSync && !this.#background) {
+			this.#background = this.#clock.after(backgroundSyncMs, () => {
+				this.#background = undefined;
+				this.#mustSync = this.#unsynced.length > 0;
+				this.#pump();
+			});
+		}
+	}
+
+	async #carryOut(next: Group | Step): Promise<void> {
+		switch (next.type) {
+			case 'group': return this.#write(next);
+			case 'make': {
+				await this.#fileOf(next.segment);
+				break;
+			}
+
+			case 'flush': {
+				await this.#syncAll();
+				break;
+			}
+
+			default: return next satisfies never;
+		}
+
+		if (this.#error) return;
+		this.#waiting.delete(next);
+		next.done.resolve();
+	}
+
+	async #write(group: Group): Promise<void> {
+		let position = group.first;
+		for (let index = 0; index < group.records.length;) {
+			const segment = segmentAt(this.#segments, position);
+			// oxlint-disable-next-line no-await-in-loop -- in order
+			const file = await this.#fileOf(segment);
+			const {buffers, count, end} = assemble(group.records, index, position, segment, this.#syncedEnd);
+			// oxlint-disable-next-line no-await-in-loop
+			await this.#withDeadline('write', writeAll(file, buffers, position - segment.first + segmentHeaderBytes));
+			this.#writtenEnd = end;
+			index += count;
+			position = end;
+		}
+
+		this.#pendingBytes -= group.bytes;
+		this.#unsynced.push(group);
+		if (group.mustSync) this.#mustSync = true;
+		group.written.resolve();
+	}
+
+	/** The file of the segment to write to; made, after all before it is on the disk, when it is not there yet. */
+	async #fileOf(segment: Segment): Promise<OpenFile> {
+		if (this.#current?.segment === segment) return this.#current.file;
+		await this.#syncAll();
+		const file = await this.#withDeadline('make a segment', makeSegment(this.#files, this.#options.folder, segment));
+		await this.#current?.file.close();
+		this.#current = {segment, file};
+		return file;
+	}
+
+	async #syncAll(): Promise<void> {
+		// oxlint-disable-next-line no-await-in-loop -- one after the other
+		while (this.#syncing) await this.#syncing;
+		await this.#syncWritten();
+	}
+
+	async #syncWritten(): Promise<void> {
+		if (this.#error) throw this.#error; // Of the fsync that this one waited for: the next would "succeed", without what was lost.
+		const groups = this.#unsynced;
+		const end = this.#writtenEnd;
+		this.#unsynced = [];
+		this.#mustSync = false;
+		this.#background?.[Symbol.dispose]();
+		this.#background = undefined;
+		if (!this.#current || end === this.#syncedEnd) return;
+		await this.#withDeadline('fsync', this.#current.file.datasync());
+		this.#syncedEnd = Math.max(this.#syncedEnd, end);
+		for (const group of groups) {
+			this.#waiting.delete(group);
+			group.synced.resolve();
+		}
+	}
+
+	async #dropBefore(position: number): Promise<void> {
+		this.#expectUsable();
+		const isOld = (segment: Segment | undefined): boolean => segment !== undefined && segment !== this.#segments.at(-1) && segment.end <= Math.min(position, this.#syncedEnd);
+		if (!isOld(this.#segments[0])) return;
+		// When all others are gone, the name of the last one alone says where positions go on.
+		const last = this.#segments.at(-1)!;
+		if (this.#current?.segment !== last) await this.#enqueue(done => ({type: 'make', segment: last, done}));
+		while (isOld(this.#segments[0])) {
+			const segment = this.#segments[0]!;
+			this.#segments = this.#segments.slice(1);
+			segment.isDropped = true;
+			this.#reader.close(segment.path);
+			try {
+				// oxlint-disable-next-line no-await-in-loop -- the folder too, or a later one could be gone and this one be back
+				await this.#files.unlink(segment.path).then(() => this.#files.syncFolder(this.#options.folder));
+			} catch (error) {
+				throw this.#failWith(error);
+			}
+		}
+	}
+
+	async #withDeadline<Result>(what: string, work: Promise<Result>): Promise<Result> {
+		const {writeDeadlineMs} = this.#options;
+		// A call into a disk that hangs cannot be taken back. Whoever waits is told; the call itself may never end. While no file can be
+		// opened it is not the disk that is slow.
+		const watch = (): Disposable => this.#clock.after(writeDeadlineMs, () => {
+			if (this.#files.isShort) timer = watch();
+			else this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`));
+		});
+		let timer = watch();
+		try {
+			const result = await work;
+			if (this.#error) throw this.#error;
+			return result;
+		} finally {
+			timer[Symbol.dispose]();
+		}
+	}
+
+	/** The first error is the last word: a disk that failed once may claim success having lost the data. */
+	#failWith(cause: unknown): DapssError {
+		if (this.#error) return this.#error;
+		this.#error = new DapssError('storage', `The disk failed in ${this.#options.folder}: ${withRemedy(cause)}`, {cause});
+		for (const one of this.#waiting) {
+			if (one.type === 'group') {
+				one.written.reject(this.#error);
+				one.synced.reject(this.#error);
+			} else one.done.reject(this.#error);
+		}
+
+		this.#waiting.clear();
+		this.#queue = [];
+		this.#unsynced = [];
+		this.#background?.[Symbol.dispose]();
+		this.#fail.resolve(this.#error);
+		return this.#error;
+	}
+
+	#expectUsable(): void {
+		if (this.#error) throw this.#error;
+		if (this.#isClosed) throw this.#closedError();
+	}
+
+	#closedError(): DapssError {
+		return new DapssError('closed', `The log ${this.#options.folder} is closed`);
+	}
+
+	async #close(): Promise<void> {
+		this.#isClosed = true;
+		const flushed = this.#error ? Promise.reject(this.#error) : this.#enqueue(done => ({type: 'flush', done}));
+		try {
+			await flushed;
+			await this.#dropping;
+			if (this.#end > 0) await writeNote(this.#files, this.#options.folder, this.#syncedEnd);
+			await this.#current?.file.close();
+		} catch (error) {
+			this.#failWith(error);
+			// A call that hangs is not waited for.
+			void this.#current?.file.close().catch(() => undefined);
+		}
+
+		this.#reader.closeAll();
+	}
+}

@@ -1,0 +1,161 @@
+/**
+Faults on purpose, for drills and tests; only in nodes that were started for it. They resemble what a network does: a cut is
+silence, not a closed connection; new calls run into their timeout; a lost packet delays a TCP stream until it is sent again, while a
+datagram is gone. A connection that lost bytes in a cut cannot go on where it was: it is closed when the cut heals.
+*/
+import type {FaultCommand} from '../../api.ts';
+import type {Random} from '../../machine.ts';
+import type {NodeId} from '../../message.ts';
+import type {Clock} from '../../ports.ts';
+import {systemClock, systemEntropy} from '../clock.ts';
+
+type Active = {readonly command: Exclude<FaultCommand, {type: 'heal'}>; readonly untilMs: number; readonly timer: NodeJS.Timeout | undefined};
+
+/** What becomes of a word: `lost`, or sent after this many milliseconds. */
+export type Fate = 'lost' | number;
+
+/** A lost segment of a TCP stream comes again after about this long (the least retransmission time-out of Linux). */
+const retransmitMs = 200;
+const activeMax = 64;
+/** `setTimeout` takes no more. */
+const timeoutMsMax = 2 ** 31 - 1;
+
+export class Faults {
+	#active: Active[] = [];
+	readonly #clock: Clock;
+	readonly #random: Random;
+	/** Called when a cut of these peers ends. */
+	onHealed: (peers: readonly NodeId[]) => void = () => {};
+
+	constructor(clock: Clock = systemClock, random: Random = systemEntropy) {
+		this.#clock = clock;
+		this.#random = random;
+	}
+
+	/** `forMs` 0 lasts until healed. */
+	apply(command: FaultCommand): void {
+		if (command.type === 'heal') return this.#end(this.#active);
+		if (this.#active.length >= activeMax) this.#end([this.#active[0]!]);
+		const active: Active = {
+			command,
+			untilMs: command.forMs > 0 ? this.#clock.monotonicMs() + command.forMs : Number.POSITIVE_INFINITY,
+			timer: command.forMs > 0 ? setTimeout(() => this.#end([active]), Math.min(command.forMs, timeoutMsMax)).unref() : undefined,
+		};
+		this.#active.push(active);
+	}
+
+	/** A line for each fault, for people. @param label what a peer is called */
+	active(label: (peer: NodeId) => string = peer => peer.slice(0, 6)): readonly string[] {
+		const nowMs = this.#clock.monotonicMs();
+		return this.#active.map(({command, untilMs}) => {
+			const rest = untilMs === Number.POSITIVE_INFINITY ? 'until healed' : `${Math.max(0, (untilMs - nowMs) / 1000).toFixed(1)} s left`;
+			switch (command.type) {
+				case 'cut': return `cut ${{both: 'from', in: 'what comes from', out: 'what goes to'}[command.direction]} ${command.peers.map(peer => label(peer)).join(',')} (${rest})`;
+				case 'delay': return `delay ${command.ms} ms (${rest})`;
+				case 'drop': return `drop ${command.percent} % (${rest})`;
+				default: return command satisfies never;
+			}
+		});
+	}
+
+	isCut(peer: NodeId, direction: 'in' | 'out'): boolean {
+		return this.#active.some(({command}) => command.type === 'cut' && (command.direction === 'both' || command.direction === direction) && command.peers.includes(peer));
+	}
+
+	/** A frame to a peer, on a stream that keeps order. */
+	frameOut(peer: NodeId): Fate {
+		if (this.#active.length === 0) return 0;
+		if (this.isCut(peer, 'out')) return 'lost';
+		return this.#delayMs() + (this.#isDropped() ? retransmitMs : 0);
+	}
+
+	/** A datagram to the peer; `undefined` when it is not known whose address it goes to. */
+	datagramOut(peer: NodeId | undefined): Fate {
+		if (this.#active.length === 0) return 0;
+		return (peer !== undefined && this.isCut(peer, 'out')) || this.#isDropped() ? 'lost' : this.#delayMs();
+	}
+
+	isDatagramLost(peer: NodeId): boolean {
+		return this.#active.length > 0 && (this.isCut(peer, 'in') || this.#isDropped());
+	}
+
+	#delayMs(): number {
+		let delayMs = 0;
+		for (const {command} of this.#active) if (command.type === 'delay') delayMs = Math.max(delayMs, command.ms);
+		return delayMs;
+	}
+
+	#isDropped(): boolean {
+		return this.#active.some(({command}) => command.type === 'drop' && this.#random.below(10_000) < command.percent * 100);
+	}
+
+	[Symbol.dispose](): void {
+		for (const {timer} of this.#active) clearTimeout(timer);
+		this.#active = [];
+	}
+
+	#end(ended: readonly Active[]): void {
+		const wasCut = new Set<NodeId>();
+		for (const {command, timer} of ended) {
+			clearTimeout(timer);
+			if (command.type === 'cut') for (const peer of command.peers) wasCut.add(peer);
+		}
+
+		this.#active = this.#active.filter(active => !ended.includes(active));
+		const healed = [...wasCut].filter(peer => !this.isCut(peer, 'in') && !this.isCut(peer, 'out'));
+		if (healed.length > 0) this.onHealed(healed);
+	}
+}
+
+/** Frames that leave later, in order. */
+export class DelayLine {
+	readonly #waiting: Array<{readonly dueMs: number; readonly bytes: number; readonly run: () => void}> = [];
+	#timer: NodeJS.Timeout | undefined;
+	#queuedBytes = 0;
+	#lastDueMs = 0;
+	readonly #clock: Pick<Clock, 'monotonicMs'>;
+
+	constructor(clock: Pick<Clock, 'monotonicMs'>) {
+		this.#clock = clock;
+	}
+
+	get queuedBytes(): number {
+		return this.#queuedBytes;
+	}
+
+	get isEmpty(): boolean {
+		return this.#waiting.length === 0;
+	}
+
+	/** Run after `delayMs`, and after all that was added before. */
+	add(delayMs: number, bytes: number, run: () => void): void {
+		this.#lastDueMs = Math.max(this.#lastDueMs, this.#clock.monotonicMs() + delayMs);
+		this.#waiting.push({dueMs: this.#lastDueMs, bytes, run});
+		this.#queuedBytes += bytes;
+		this.#arm();
+	}
+
+	clear(): void {
+		clearTimeout(this.#timer);
+		this.#timer = undefined;
+		this.#waiting.length = 0;
+		this.#queuedBytes = 0;
+	}
+
+	#arm(): void {
+		const first = this.#waiting[0];
+		if (!first || this.#timer) return;
+		this.#timer = setTimeout(() => {
+			this.#timer = undefined;
+			const nowMs = this.#clock.monotonicMs();
+			let due = 0;
+			while (due < this.#waiting.length && this.#waiting[due]!.dueMs <= nowMs + 0.5) due++;
+			for (const {bytes, run} of this.#waiting.splice(0, due)) {
+				this.#queuedBytes -= bytes;
+				run();
+			}
+
+			this.#arm();
+		}, Math.max(0, first.dueMs - this.#clock.monotonicMs())).unref();
+	}
+}

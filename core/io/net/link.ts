@@ -1,0 +1,313 @@
+/**
+One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them. A channel that closes is called anew at once.
+A call that fails is made again after a wait that doubles, half of it chance, so that a cluster that comes back does not call in step; a sign of life
+from the peer (`hint`) ends the wait.
+
+When both sides call at once there would be two channels. Both sides keep the call of the lower id, but not for ever: a call that hangs
+keeps nobody out, and a peer that calls though its channel has been up for a while has lost it, whatever this side
+believes. A cut of one direction or a crash that no packet told of would else keep the two apart until TCP gives up.
+*/
+import {errorMessage} from '../../errors.ts';
+import type {Random} from '../../machine.ts';
+import type {NodeId} from '../../message.ts';
+import type {Called, Clock, LinkState} from '../../ports.ts';
+import type {Channel, Hello} from './channel.ts';
+import {DelayLine, type Faults} from './faults.ts';
+import {RefusedError} from './opening.ts';
+
+export type LinkOptions = {
+	readonly peer: NodeId;
+	readonly address: string;
+	readonly clock: Clock;
+	readonly random: Random;
+	/** First and longest wait between two calls. */
+	readonly backoffMs: readonly [number, number];
+	readonly dialTimeoutMs: number;
+	/** Frames held back by an injected delay. */
+	readonly delayedBytesMax: number;
+	readonly faults: Faults | undefined;
+	/** Of two calls that crossed ours stays. The peer decides the other way round, so both keep the same one. */
+	readonly preferOurs: boolean;
+	readonly dial: (address: string, signal: AbortSignal) => Promise<Channel>;
+	/** A call that shows whether the peer answers at the address, and is no link. */
+	readonly tryCall: (address: string, signal: AbortSignal) => Promise<Channel>;
+	readonly onFrame: (payload: Buffer) => void;
+	readonly onUp: (hello: Hello) => void;
+	readonly onDown: (why: string, stats: Channel['stats']) => void;
+	/** `isNews`: it failed for another reason than the last time. */
+	readonly onFailed: (error: Error, isNews: boolean) => void;
+};
+
+/** A call of ours that is older no longer keeps the peer's call out. */
+const crossingMs = 500;
+/** Two channels that came up within this long crossed. */
+const crossedMs = 2000;
+/** Signs of life, and channels that close at once, do not make calls follow one another more closely than this. */
+const hintMs = 100;
+/** A call that is older when the peer is heard was made while nothing got through: TCP would try again seconds later, a new call is answered now. (RFC 8305, section 5) */
+const hungMs = 250;
+/** Between two calls that only look whether the peer can be called: after the first, and at most. */
+const tryMs: readonly [number, number] = [500, 10_000];
+/** A call that fails for another reason than these may have come at a bad moment: one more must fail. */
+const certain: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'identity']);
+
+const works: Called = {state: 'works'};
+const untried: Called = {state: 'untried'};
+
+export class Link {
+	channel: Channel | undefined;
+	address: string;
+	/** What the peer's newest hello said. */
+	heardAddress: string | undefined;
+	readonly #options: LinkOptions;
+	#isOurs = false;
+	#upAtMs = 0;
+	#call: {readonly abort: AbortController; readonly startedMs: number} | undefined;
+	#calledAtMs = Number.NEGATIVE_INFINITY;
+	#timer: NodeJS.Timeout | undefined;
+	#failures = 0;
+	#why = '';
+	#code = '';
+	/** The peer's last hello. */
+	remote: Hello | undefined;
+	#isStopped = false;
+	/** Whether a call to the address worked, as far as calls of the present link tell. */
+	#called: Called = untried;
+	readonly #tries = {failed: 0, atMs: Number.NEGATIVE_INFINITY, abort: undefined as AbortController | undefined};
+	/** Frames were lost in a cut. */
+	#isBroken = false;
+	readonly #delayed: DelayLine | undefined;
+
+	constructor(options: LinkOptions) {
+		this.#options = options;
+		this.address = options.address;
+		if (options.faults) this.#delayed = new DelayLine(options.clock);
+		this.#dial();
+	}
+
+	get state(): LinkState {
+		if (this.channel) return {state: 'up', why: ''};
+		return {state: this.#failures === 0 ? 'connecting' : 'down', why: this.#why, code: this.#code};
+	}
+
+	get called(): Called {
+		return this.channel && this.#isOurs ? works : this.#called;
+	}
+
+	get queuedBytes(): number {
+		return (this.channel?.queuedBytes ?? 0) + (this.#delayed?.queuedBytes ?? 0);
+	}
+
+	send(pieces: readonly Uint8Array[]): boolean {
+		const {channel} = this;
+		if (!channel) return false;
+		return this.#delayed ? this.#sendFaulty(channel, this.#delayed, pieces) : channel.send(pieces);
+	}
+
+	setAddress(address: string): void {
+		if (address === this.address) return;
+		this.address = address;
+		this.#forgetTries();
+		if (this.channel) return;
+		this.#failures = 0;
+		this.#wait(0);
+	}
+
+	/** The peer was heard: wait neither for the end of the back-off, nor for the answer to a call that was lost. */
+	hint(): void {
+		if (this.channel || this.#isStopped) return;
+		const sinceMs = this.#options.clock.monotonicMs() - this.#calledAtMs;
+		this.#failures = Math.min(this.#failures, 1);
+		this.#wait(Math.max(0, (this.#call ? hungMs : hintMs) - sinceMs));
+	}
+
+	/** Find out whether the peer can be called, when the link is of its making. Where there is no link, the calls for one show it. */
+	tryCall(): void {
+		const {clock} = this.#options;
+		const {failed, atMs, abort} = this.#tries;
+		const waitMs = Math.min(tryMs[1], tryMs[0] * 2 ** Math.min(failed, 8));
+		if (!this.channel || this.#isOurs || this.#isStopped || abort || clock.monotonicMs() - atMs < waitMs) return;
+		const call = new AbortController();
+		this.#tries.abort = call;
+		this.#tries.atMs = clock.monotonicMs();
+		this.#reach(this.#options.tryCall, call.signal).then(channel => {
+			channel.close('the call has shown that it works');
+			if (this.#tries.abort !== call) return;
+			Object.assign(this.#tries, {abort: undefined, failed: 0});
+			this.#called = works;
+		}, (error: Error) => {
+			if (this.#tries.abort !== call) return;
+			this.#tries.abort = undefined;
+			const code = codeOf(error);
+			// Who refuses has the secret and answers, but not for the one that is called: nothing is known.
+			if (error instanceof RefusedError && error.by === 'peer') return;
+			if (++this.#tries.failed > 1 || certain.has(code)) this.#called = {state: 'failed', code};
+		});
+	}
+
+	/** The peer is silent. What the channel still holds is lost; call anew. */
+	drop(why: string): void {
+		this.channel?.destroy(why);
+	}
+
+	/** The cut is over: a stream that lost bytes in it cannot go on. */
+	healed(): void {
+		if (this.#isBroken) this.drop('frames were lost in a cut');
+		else this.hint();
+	}
+
+	stop(why: string): void {
+		this.#isStopped = true;
+		clearTimeout(this.#timer);
+		this.#call?.abort.abort();
+		this.#forgetTries();
+		this.#delayed?.clear();
+		this.channel?.close(why);
+	}
+
+	/**
+	Whether a call from the peer crosses one of ours that stays. Not when the peer lives anew, when our call hangs, or when our channel is so
+	old that the peer must have lost it to call again.
+	*/
+	isCrossing(incarnation: number): boolean {
+		if (!this.#options.preferOurs) return false;
+		const nowMs = this.#options.clock.monotonicMs();
+		if (this.channel) return this.#isOurs && incarnation === this.channel.remote.incarnation && nowMs - this.#upAtMs < crossedMs;
+		return this.#call !== undefined && nowMs - this.#call.startedMs < crossingMs;
+	}
+
+	/** Take a channel that is open; `isOurs`: this side called. */
+	adopt(channel: Channel, isOurs: boolean): void {
+		if (this.#isStopped) return channel.close('the node is stopping');
+		const {clock, preferOurs} = this.#options;
+		const nowMs = clock.monotonicMs();
+		const current = this.channel;
+		if (current) {
+			// Which of two processes of one id is kept is judged when the second one calls, not when this side happens to reach it.
+			if (isOurs && channel.remote.instance !== current.remote.instance) return channel.close('another process of this node is linked');
+			const isNewLife = channel.remote.incarnation > current.remote.incarnation;
+			const isCrossed = this.#isOurs !== isOurs && nowMs - this.#upAtMs < crossedMs;
+			if (!isNewLife && isCrossed && isOurs !== preferOurs) return channel.close('both called at once, and the other call stays');
+			this.channel = undefined;
+			current.close('replaced by a later connection');
+			this.#down('replaced by a later connection', current);
+		}
+
+		if (!isOurs) {
+			this.#call?.abort.abort();
+			this.#call = undefined;
+		}
+
+		clearTimeout(this.#timer);
+		this.#forgetTries(); // The peer may have just started: what failed before says nothing of now.
+		this.channel = channel;
+		this.heardAddress = channel.remote.address;
+		this.#isOurs = isOurs;
+		this.#upAtMs = nowMs;
+		this.#failures = 0;
+		this.#why = '';
+		this.#code = '';
+		this.remote = channel.remote;
+		channel.onClose = why => this.#onClose(channel, why);
+		this.#options.onUp(channel.remote);
+		channel.onFrame = payload => {
+			if (this.channel !== channel) return;
+			if (this.#options.faults?.isCut(this.#options.peer, 'in')) this.#isBroken = true;
+			else this.#options.onFrame(payload);
+		};
+	}
+
+	#onClose(channel: Channel, why: string): void {
+		if (this.channel !== channel) return;
+		this.channel = undefined;
+		this.#why = why;
+		this.#down(why, channel);
+		// At once: a peer whose process is gone refuses the call, which others act upon. A peer that takes calls and closes them is not called more often.
+		this.#wait(Math.max(0, hintMs - (this.#options.clock.monotonicMs() - this.#calledAtMs)));
+	}
+
+	#down(why: string, channel: Channel): void {
+		this.#isBroken = false;
+		this.#delayed?.clear();
+		this.#options.onDown(why, channel.stats);
+	}
+
+	#forgetTries(): void {
+		this.#tries.abort?.abort();
+		Object.assign(this.#tries, {failed: 0, atMs: Number.NEGATIVE_INFINITY, abort: undefined});
+		this.#called = untried;
+	}
+
+	#wait(ms: number): void {
+		clearTimeout(this.#timer);
+		if (this.#isStopped) return;
+		this.#timer = setTimeout(() => this.#dial(), ms).unref();
+	}
+
+	/** Half of the wait is chance. */
+	#backoff(): number {
+		const [firstMs, longestMs] = this.#options.backoffMs;
+		const ms = Math.min(longestMs, firstMs * 2 ** Math.min(this.#failures, 16));
+		return ms / 2 + this.#options.random.below(Math.max(1, Math.ceil(ms / 2)));
+	}
+
+	#dial(): void {
+		if (this.channel || this.#isStopped) return;
+		this.#call?.abort.abort();
+		const call = {abort: new AbortController(), startedMs: this.#options.clock.monotonicMs()};
+		this.#call = call;
+		this.#calledAtMs = call.startedMs;
+		this.#reach(this.#options.dial, call.abort.signal).then(channel => {
+			if (this.#call !== call || this.#isStopped) return channel.close('given up');
+			this.#call = undefined;
+			this.adopt(channel, true);
+		}, (error: Error) => {
+			if (this.#call !== call) return;
+			this.#call = undefined;
+			this.#failed(error);
+		});
+	}
+
+	#reach(dial: LinkOptions['dial'], signal: AbortSignal): Promise<Channel> {
+		const {faults, peer, dialTimeoutMs} = this.#options;
+		if (!faults?.isCut(peer, 'in') && !faults?.isCut(peer, 'out')) return dial(this.address, signal);
+		return new Promise((_resolve, reject) => {
+			const timer = setTimeout(() => reject(new Error('no answer (timeout)')), dialTimeoutMs).unref();
+			signal.addEventListener('abort', () => clearTimeout(timer), {once: true});
+		});
+	}
+
+	#failed(error: Error): void {
+		const why = errorMessage(error);
+		const isNews = why !== this.#why;
+		this.#why = why;
+		this.#code = codeOf(error);
+		// The peer's own call is on its way.
+		const isDuplicate = error instanceof RefusedError && error.refusal.code === 'duplicate';
+		if (!isDuplicate) this.#failures++;
+		this.#wait(this.#backoff());
+		this.#options.onFailed(error, isNews);
+	}
+
+	#sendFaulty(channel: Channel, delayed: DelayLine, pieces: readonly Uint8Array[]): boolean {
+		const fate = this.#options.faults!.frameOut(this.#options.peer);
+		if (fate === 'lost') {
+			this.#isBroken = true; // As far as the sender can know, it is on its way.
+			return true;
+		}
+
+		if (fate === 0 && delayed.isEmpty) return channel.send(pieces);
+		let bytes = 0;
+		for (const piece of pieces) bytes += piece.length;
+		if (delayed.queuedBytes + bytes > this.#options.delayedBytesMax) return false;
+		delayed.add(fate, bytes, () => void channel.send(pieces));
+		return true;
+	}
+}
+
+/** The refusal's code, else the system's; a call that was not answered in time has none of its own. */
+function codeOf(error: Error): string {
+	if (error instanceof RefusedError) return error.refusal.code;
+	const {code} = (error.cause ?? {}) as NodeJS.ErrnoException;
+	return code ?? (error.message.includes('(timeout)') ? 'ETIMEDOUT' : '');
+}

@@ -1,0 +1,292 @@
+/**
+The links between nodes: one channel to each member, kept up (`link.ts`). Both ends call; when two calls cross, both sides keep the
+one that the lower id made. Nodes that join and clients come in by the same door and are handed on. What frames mean, the mesh
+does not know.
+*/
+import {errorMessage} from '../../errors.ts';
+import type {Random} from '../../machine.ts';
+import type {Judgement, Process} from '../../membership/doubles.ts';
+import type {NodeId} from '../../message.ts';
+import type {Called, Clock, Links, LinkState, Spoken} from '../../ports.ts';
+import {systemClock, systemEntropy} from '../clock.ts';
+import type {Channel, Hello, Listener, LocalHello, Refusal, RefusedPeer, Transport} from './channel.ts';
+import type {Counters} from './counters.ts';
+import type {Faults} from './faults.ts';
+import {Link} from './link.ts';
+import {RefusedError} from './opening.ts';
+
+export type MeshOptions = {
+	readonly transport: Transport;
+	readonly id: NodeId;
+	readonly host: string;
+	/** 0: the system chooses. */
+	readonly port: number;
+	/** What this node says of itself, at this moment. */
+	readonly hello: () => Omit<LocalHello, 'via'>;
+	readonly refusals: Counters;
+	readonly faults: Faults | undefined;
+	readonly onFrame: (from: NodeId, frame: Buffer) => void;
+	readonly onUp: (peer: NodeId, hello: Hello) => void;
+	readonly onDown: (peer: NodeId, why: string) => void;
+	/** Nothing listens at the peer's address: its process is gone. */
+	readonly onRefused: (peer: NodeId) => void;
+	/** The peer says that this node was removed from the cluster. */
+	readonly onRemoved: (peer: NodeId) => void;
+	/** A process calls under the id of a peer that is linked to another process of that id. @default as a later incarnation, it takes its place */
+	readonly judge?: (peer: NodeId, caller: Process, linked: Process | undefined) => Judgement;
+	/** The peer says that another process has this node's identity, and is the one that counts. */
+	readonly onDouble?: (peer: NodeId, refusal: Refusal) => void;
+	/** A peer of this cluster by its own word was refused, since it is no member as far as this node knows. */
+	readonly onStranger: (peer: NodeId, address: string) => void;
+	readonly onClient: (channel: Channel) => void;
+	/** Clients are to call again in a moment. @default never */
+	readonly isStarting?: () => boolean;
+	/** A node that wants to become a member. */
+	readonly onJoin: (channel: Channel) => void;
+	/** A peer cannot be linked for a reason that waiting does not mend. */
+	readonly onRefusal?: (refused: RefusedPeer) => void;
+	/** First and longest wait between two calls. @default [100, 2000] */
+	readonly backoffMs?: readonly [number, number];
+	/** @default 2000 */
+	readonly dialTimeoutMs?: number;
+	/** Frames held back by an injected delay, bytes for each peer. @default 16777216 */
+	readonly outQueueBytes?: number;
+	readonly clock?: Clock;
+	readonly random?: Random;
+};
+
+export type Mesh = Links & AsyncDisposable & {
+	readonly listener: Listener;
+	instance(peer: NodeId): string | undefined;
+	states(): ReadonlyMap<NodeId, LinkState>;
+};
+
+/** @throws `port-in-use`, `failure` */
+export async function createMesh(options: MeshOptions): Promise<Mesh> {
+	const mesh = new LinkMesh(options);
+	await mesh.listen();
+	return mesh;
+}
+
+/** These pass by themselves: the peer has not applied the latest agreement yet, its own call is coming, or it must look first who else has this id. */
+const passing: ReadonlySet<string> = new Set(['duplicate', 'not-a-member', 'busy']);
+
+class LinkMesh implements Mesh {
+	readonly #options: MeshOptions;
+	readonly #links = new Map<NodeId, Link>();
+	/** Of the peers that are linked, or were: as many as there are links at most. */
+	readonly #spoken = new Map<NodeId, Spoken>();
+	/** Clients and joining nodes, to be told when the node stops. */
+	readonly #guests = new Set<Channel>();
+	readonly #closedStats = {sentBytes: 0, receivedBytes: 0};
+	#removed: ReadonlySet<NodeId> = new Set();
+	/** Of those that were removed: the life in which they were linked then. */
+	#parted: ReadonlyMap<NodeId, number> = new Map();
+	#listener: Listener | undefined;
+	#isClosed = false;
+
+	constructor(options: MeshOptions) {
+		this.#options = options;
+		if (options.faults) {
+			options.faults.onHealed = peers => {
+				for (const peer of peers) this.#links.get(peer)?.healed();
+			};
+		}
+	}
+
+	async listen(): Promise<void> {
+		const {transport, host, port, hello} = this.#options;
+		this.#listener = await transport.listen({
+			host, port,
+			hello: () => ({...hello(), via: 'peer'}),
+			admit: remote => this.#admit(remote),
+			onChannel: channel => this.#onChannel(channel),
+		});
+	}
+
+	get listener(): Listener {
+		return this.#listener!;
+	}
+
+	get refusals(): ReadonlyMap<string, number> {
+		return this.#options.refusals.all;
+	}
+
+	get stats(): Links['stats'] {
+		let {sentBytes, receivedBytes} = this.#closedStats;
+		for (const {channel} of this.#links.values()) {
+			sentBytes += channel?.stats.sentBytes ?? 0;
+			receivedBytes += channel?.stats.receivedBytes ?? 0;
+		}
+
+		return {sentBytes, receivedBytes};
+	}
+
+	setPeers(peers: ReadonlyMap<NodeId, string>): void {
+		for (const id of this.#links.keys()) if (!peers.has(id)) this.#forget(id, 'no longer a member');
+		for (const [id, address] of peers) {
+			if (id === this.#options.id || this.#removed.has(id) || this.#isClosed) continue;
+			const link = this.#links.get(id);
+			if (link) link.setAddress(address);
+			else this.#links.set(id, this.#createLink(id, address));
+		}
+	}
+
+	setRemoved(ids: readonly NodeId[]): void {
+		this.#removed = new Set(ids);
+		this.#parted = new Map(ids.flatMap(id => {
+			const incarnation = this.#links.get(id)?.channel?.remote.incarnation ?? this.#parted.get(id);
+			return incarnation === undefined ? [] : [[id, incarnation] as const];
+		}));
+		for (const id of ids) this.#forget(id, 'removed from the cluster');
+	}
+
+	send(to: NodeId, pieces: readonly Uint8Array[]): boolean {
+		return this.#links.get(to)?.send(pieces) ?? false;
+	}
+
+	queuedBytes(to: NodeId): number {
+		return this.#links.get(to)?.queuedBytes ?? 0;
+	}
+
+	state(peer: NodeId): LinkState {
+		return this.#links.get(peer)?.state ?? {state: 'down', why: this.#removed.has(peer) ? 'removed from the cluster' : 'not a member'};
+	}
+
+	/** The process that the peer is linked from; `undefined` without a link, or for a node of protocol 1. */
+	instance(peer: NodeId): string | undefined {
+		return this.#links.get(peer)?.channel?.remote.instance || undefined;
+	}
+
+	called(peer: NodeId): Called {
+		return this.#links.get(peer)?.called ?? {state: 'untried'};
+	}
+
+	tryCall(peer: NodeId): void {
+		this.#links.get(peer)?.tryCall();
+	}
+
+	address(peer: NodeId): string | undefined {
+		return this.#links.get(peer)?.heardAddress;
+	}
+
+	states(): ReadonlyMap<NodeId, LinkState> {
+		return new Map([...this.#links].map(([id, link]) => [id, link.state]));
+	}
+
+	speaks(peer: NodeId): Spoken | undefined {
+		return this.#spoken.get(peer);
+	}
+
+	drop(peer: NodeId, why: string): void {
+		this.#links.get(peer)?.drop(why);
+	}
+
+	hint(peer: NodeId): void {
+		this.#links.get(peer)?.hint();
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		this.#isClosed = true;
+		for (const id of this.#links.keys()) this.#forget(id, 'the node is stopping');
+		for (const guest of this.#guests) guest.close('the node is stopping');
+		await this.#listener?.[Symbol.asyncDispose]();
+	}
+
+	#createLink(peer: NodeId, address: string): Link {
+		const {id, transport, hello, onFrame, onUp, onDown, clock = systemClock, random = systemEntropy, faults, backoffMs = [100, 2000], dialTimeoutMs = 2000, outQueueBytes = 16_777_216} = this.#options;
+		return new Link({
+			peer, address, clock, random, faults, backoffMs, dialTimeoutMs, delayedBytesMax: outQueueBytes,
+			preferOurs: id < peer,
+			dial: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
+			// As a node that joins: a second call as a peer would take the place of the link.
+			tryCall: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'join'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
+			onFrame: frame => onFrame(peer, frame),
+			onUp: remote => {
+				this.#spoken.set(peer, {protocol: remote.protocol, version: remote.version});
+				onUp(peer, remote);
+			},
+			onDown: (why, {sentBytes, receivedBytes}) => {
+				this.#closedStats.sentBytes += sentBytes;
+				this.#closedStats.receivedBytes += receivedBytes;
+				onDown(peer, why);
+			},
+			onFailed: (error, isNews) => this.#onFailed(peer, error, isNews),
+		});
+	}
+
+	#onFailed(peer: NodeId, error: Error, isNews: boolean): void {
+		const {refusals, onRefusal, onRefused, onRemoved} = this.#options;
+		if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED') return onRefused(peer);
+		if (!(error instanceof RefusedError)) return;
+		const {code} = error.refusal;
+		refusals.add(`call-${code}`);
+		if (code === 'removed') onRemoved(peer);
+		if (code === 'same-node') this.#options.onDouble?.(peer, error.refusal);
+		if (isNews && !passing.has(code)) onRefusal?.({id: peer, address: this.#links.get(peer)?.address ?? '', code, reason: errorMessage(error), by: error.by});
+	}
+
+	#admit(remote: Hello): Refusal | 'silence' | undefined {
+		const {id, via, role, incarnation} = remote;
+		const {faults, hello} = this.#options;
+		if (via === 'client') return this.#options.isStarting?.() ? {code: 'busy', reason: 'the node is starting'} : undefined;
+		if (id === undefined || role === 'client') return {code: 'not-a-member', reason: 'a client cannot be a member'};
+		if (faults?.isCut(id, 'in') || faults?.isCut(id, 'out')) return 'silence';
+		const {clusterId} = hello();
+		// First: what another cluster has agreed of its members is nothing to this node.
+		if (via !== 'join' && clusterId !== '' && remote.clusterId !== '' && clusterId !== remote.clusterId) return {code: 'cluster', reason: `node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`};
+		// A node that leaves learns by this that it is no member any more, and stops. When it comes again in a later life, somebody should know.
+		if (this.#removed.has(id)) return {code: 'removed', reason: `node ${id} was removed from the cluster: start it with an empty data folder`, isExpected: this.#parted.get(id) === incarnation};
+		if (via === 'join') return undefined;
+		const link = this.#links.get(id);
+		if (!link && clusterId !== '' && remote.clusterId === clusterId) this.#options.onStranger(id, remote.address);
+		if (!link) return {code: 'not-a-member', reason: `node ${id} is not a member, as far as this node knows`};
+		const isLinked = link.channel !== undefined;
+		const judged = this.#judge(link, remote);
+		if (judged && (isLinked || judged.type !== 'take')) return judgementAsRefusal(judged);
+		if (link.channel && incarnation < link.channel.remote.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`};
+		return link.isCrossing(incarnation) ? {code: 'duplicate', reason: 'both called at once, and the other call stays'} : undefined;
+	}
+
+	/** `undefined`: the process that calls is the one that is linked, or its version does not say which one it is. */
+	#judge({channel}: Link, remote: Hello): Judgement | undefined {
+		const {judge} = this.#options;
+		const linked = channel?.remote;
+		if (!judge || remote.id === undefined || remote.instance === '' || linked?.instance === '' || linked?.instance === remote.instance) return undefined;
+		return judge(remote.id, remote, linked);
+	}
+
+	#onChannel(channel: Channel): void {
+		const {via, id} = channel.remote;
+		if (this.#isClosed) return channel.close('the node is stopping');
+		if (via === 'peer') {
+			const link = id === undefined ? undefined : this.#links.get(id);
+			if (link) link.adopt(channel, false);
+			else channel.close('not a member');
+			return;
+		}
+
+		this.#guests.add(channel);
+		if (via === 'join') this.#options.onJoin(channel);
+		else this.#options.onClient(channel);
+		// Whoever took it has set its own by now, and is told as before.
+		const {onClose} = channel;
+		channel.onClose = why => {
+			this.#guests.delete(channel);
+			onClose(why);
+		};
+	}
+
+	#forget(id: NodeId, why: string): void {
+		const link = this.#links.get(id);
+		if (!link) return;
+		this.#links.delete(id);
+		this.#spoken.delete(id);
+		link.stop(why);
+	}
+}
+
+function judgementAsRefusal(judged: Judgement): Refusal | undefined {
+	if (judged.type === 'take') return undefined;
+	return judged.type === 'wait' ? {code: 'busy', reason: judged.reason} : {code: 'same-node', reason: judged.reason, incarnation: judged.incarnation};
+}

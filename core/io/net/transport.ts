@@ -1,0 +1,36 @@
+/**
+Channels over TCP: the two ends with what they share. Several transports may live in one process, each with its own identity.
+*/
+import type {Config} from '../../config.ts';
+import {deriveKeys, type Identity} from '../../wire/seal.ts';
+import {flagsOf, type RefusedPeer, type Transport, type TransportOptions} from './channel.ts';
+import {Budget, Counters} from './counters.ts';
+import {dial} from './dial.ts';
+import {Names} from './host-names.ts';
+import {listen} from './listener.ts';
+
+export function createTransport(options: TransportOptions): Transport {
+	return {
+		listen: listenOptions => listen(options, listenOptions),
+		dial: (address, dialOptions) => dial(options, address, dialOptions),
+	};
+}
+
+/** What all connections of a process with this configuration share. `identity` is `undefined` for a client. */
+export function transportOptions(
+	config: Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption' | 'limits'>,
+	{identity, version, onRefusal}: {readonly identity: Identity | undefined; readonly version: string; readonly onRefusal?: (refused: RefusedPeer) => void},
+): TransportOptions {
+	return {
+		cluster: config.cluster,
+		keys: deriveKeys(config),
+		identity,
+		flags: flagsOf(config),
+		limits: config.limits,
+		version,
+		refusals: new Counters(),
+		budget: new Budget(config.limits.outQueueTotalBytes),
+		names: new Names(),
+		...(onRefusal && {onRefusal}),
+	};
+}

@@ -1,0 +1,278 @@
+/**
+Sealed datagrams on the node's port. AES-256-GCM under a key of this start (HKDF of the cluster's datagram key over sender,
+incarnation and the number of the process), with a counter as nonce: no nonce is used twice, also not after a restart. A receiver takes each
+counter of a sender once and never goes back to an earlier start of it, so what it has heard cannot be replayed to it. (A receiver that has just started has
+heard nothing yet: the packets themselves carry numbers that make an old one useless.) What does not open is counted and not
+answered. Without encryption the tag is an HMAC.
+
+```
+u8 version | 8 B sender | u32 incarnation | 8 B process | u48 counter | sealed bytes | 16 B tag
+```
+*/
+import {createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject} from 'node:crypto';
+import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
+import {lookup} from 'node:dns/promises';
+import {isIP} from 'node:net';
+import {formatAddress, parseAddress, plainHost, type HostPort} from '../../address.ts';
+import {DapssError, errorMessage} from '../../errors.ts';
+import type {NodeId} from '../../message.ts';
+import {isPortTaken} from '../../platform.ts';
+import {isMac, macOf, type Keys} from '../../wire/seal.ts';
+import type {Counters} from './counters.ts';
+import type {Faults} from './faults.ts';
+import {Names} from './host-names.ts';
+
+export type DatagramOptions = {
+	readonly host: string;
+	readonly port: number;
+	readonly keys: Pick<Keys, 'datagram'>;
+	readonly id: NodeId;
+	readonly incarnation: number;
+	/** Of this process, 16 hexadecimal digits: the salt of its key. */
+	readonly instance: string;
+	/** The process that a peer is linked from; `undefined` without a link. @default of none */
+	readonly instanceOf?: (id: NodeId) => string | undefined;
+	readonly encrypt: boolean;
+	readonly refusals: Counters;
+	/** What host names stand for; TCP uses the same. */
+	readonly names?: Names;
+	readonly faults: Faults | undefined;
+	readonly onDatagram: (from: NodeId, bytes: Buffer) => void;
+};
+export type OpenDatagrams = AsyncDisposable & {
+	readonly port: number;
+	/** At most `datagramBytesMax` less the seal (43 bytes); more is counted and not sent. */
+	send(address: string, bytes: Uint8Array, to?: NodeId): void;
+};
+
+export const datagramBytesMax = 1400;
+const headerBytes = 27;
+const tagBytes = 16;
+const sendersMax = 4096;
+const windowBits = 64n;
+
+type Sender = {incarnation: number; salt: string; key: KeyObject; newest: number; window: bigint};
+
+export class Seal {
+	readonly #base: Buffer;
+	readonly #id: NodeId;
+	readonly #isEncrypted: boolean;
+	readonly #header = Buffer.alloc(headerBytes);
+	readonly #key: KeyObject;
+	readonly #senders = new Map<NodeId, Sender>();
+	readonly #instanceOf: (id: NodeId) => string | undefined;
+	#counter = 0;
+
+	constructor({keys, id, incarnation, instance, instanceOf = () => undefined, encrypt}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'instance' | 'instanceOf' | 'encrypt'>) {
+		this.#base = keys.datagram;
+		this.#id = id;
+		this.#isEncrypted = encrypt;
+		this.#header[0] = encrypt ? 1 : 2;
+		this.#header.write(id, 1, 8, 'hex');
+		this.#header.writeUInt32BE(incarnation, 9);
+		Buffer.from(instance, 'hex').copy(this.#header, 13);
+		this.#instanceOf = instanceOf;
+		this.#key = this.#derive(this.#header);
+	}
+
+	seal(bytes: Uint8Array): Buffer {
+		this.#counter++;
+		const header = Buffer.from(this.#header);
+		header.writeUIntBE(this.#counter, 21, 6);
+		if (!this.#isEncrypted) return Buffer.concat([header, bytes, macOf(this.#key, header, bytes).subarray(0, tagBytes)]);
+		const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(this.#counter));
+		cipher.setAAD(header);
+		return Buffer.concat([header, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+	}
+
+	/** The sender and its bytes, or why not. */
+	open(datagram: Buffer): {readonly from: NodeId; readonly bytes: Buffer} | 'malformed' | 'bad-datagram' | 'replayed' | 'other-process' {
+		if (datagram.length < headerBytes + tagBytes || datagram[0] !== (this.#isEncrypted ? 1 : 2)) return 'malformed';
+		const from = datagram.toString('hex', 1, 9) as NodeId;
+		const incarnation = datagram.readUInt32BE(9);
+		if (from === this.#id) return 'replayed'; // Our own words, sent back to us.
+		const salt = datagram.toString('hex', 13, 21);
+		const counter = datagram.readUIntBE(21, 6);
+		// A link proves which process of the sender counts; a second one, with a copied data folder, may have a higher incarnation.
+		const linked = this.#instanceOf(from);
+		if (linked !== undefined && linked !== salt) return 'other-process';
+		const known = this.#senders.get(from);
+		const isKnown = known?.incarnation === incarnation && known.salt === salt;
+		if (known && !isKnown && linked === undefined && incarnation <= known.incarnation) return 'replayed';
+		if (isKnown && !isFresh(known, counter)) return 'replayed';
+		const key = isKnown ? known.key : this.#derive(datagram);
+		const bytes = this.#openWith(key, datagram, counter);
+		if (!bytes) return 'bad-datagram';
+		// Only what opened is remembered: a stranger cannot push a sender's window forward.
+		const sender = isKnown ? known : {incarnation, salt, key, newest: 0, window: 0n};
+		if (!isKnown) {
+			if (this.#senders.size >= sendersMax) this.#senders.delete(this.#senders.keys().next().value!);
+			this.#senders.set(from, sender);
+		}
+
+		remember(sender, counter);
+		return {from, bytes};
+	}
+
+	#openWith(key: KeyObject, datagram: Buffer, counter: number): Buffer | undefined {
+		const header = datagram.subarray(0, headerBytes);
+		const sealed = datagram.subarray(headerBytes, -tagBytes);
+		const tag = datagram.subarray(-tagBytes);
+		if (!this.#isEncrypted) return isMac(key, tag, header, sealed) ? sealed : undefined;
+		try {
+			const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(counter), {authTagLength: tagBytes});
+			decipher.setAAD(header);
+			decipher.setAuthTag(tag);
+			return Buffer.concat([decipher.update(sealed), decipher.final()]);
+		} catch {
+			return undefined;
+		}
+	}
+
+	/** The key of one start of one sender; the kind of seal, the sender, its incarnation and the salt go in. */
+	#derive(header: Buffer): KeyObject {
+		return createSecretKey(Buffer.from(hkdfSync('sha256', this.#base, header.subarray(0, 21), 'dapss1 datagram key', 32)));
+	}
+}
+
+export async function openDatagrams(options: DatagramOptions): Promise<OpenDatagrams> {
+	const {host, port, refusals, faults, onDatagram, names = new Names()} = options;
+	const seal = new Seal(options);
+	const at = await listeningAddress(host);
+	const socket = createSocket(isIP(at) === 6 ? 'udp6' : 'udp4');
+	const targets = new Targets(names, isIP(at) === 6);
+	socket.on('message', (datagram: Buffer, {address: source}: RemoteInfo) => {
+		const opened = seal.open(datagram);
+		if (typeof opened === 'string') return refusals.add(opened);
+		if (faults?.isDatagramLost(opened.from)) return;
+		targets.heard(opened.from, source);
+		onDatagram(opened.from, opened.bytes);
+	});
+	await bound(socket, at, port);
+	socket.on('error', () => refusals.add('datagram-error'));
+	const {port: boundPort} = socket.address();
+	let isClosed = false;
+	return {
+		port: boundPort,
+		send(address, bytes, to) {
+			const target = targets.of(address, to);
+			const fate = faults?.datagramOut(to) ?? 0;
+			if (isClosed || !target || fate === 'lost') return;
+			if (bytes.length > datagramBytesMax - headerBytes - tagBytes) {
+				refusals.add('datagram-too-large');
+				return;
+			}
+
+			const datagram = seal.seal(bytes);
+			const leave = (): void => {
+				if (!isClosed) socket.send(datagram, target.port, target.host, () => undefined); // An error (no route) is what probes are for.
+			};
+
+			if (fate > 0) setTimeout(leave, fate).unref();
+			else leave();
+		},
+		async [Symbol.asyncDispose]() {
+			if (isClosed) return;
+			isClosed = true;
+			await new Promise<void>(resolve => {
+				socket.close(() => resolve());
+			});
+		},
+	};
+}
+
+/**
+Where a datagram to an address leaves for, in digits: a socket would ask a name server for each of them. Of the addresses of a name the one that datagrams of
+that peer come from is taken, else the one that a link was made to, else all in turn.
+*/
+class Targets {
+	readonly #names: Names;
+	readonly #isV6: boolean;
+	readonly #parsed = new Map<string, HostPort | undefined>();
+	readonly #sources = new Map<NodeId, string>();
+	#turn = 0;
+
+	constructor(names: Names, isV6: boolean) {
+		this.#names = names;
+		this.#isV6 = isV6;
+	}
+
+	heard(from: NodeId, source: string): void {
+		if (this.#sources.size >= sendersMax && !this.#sources.has(from)) this.#sources.clear();
+		this.#sources.set(from, source);
+	}
+
+	/** `undefined` when there is no such address, when it is not known yet, or when this socket cannot send there. */
+	of(address: string, to: NodeId | undefined): HostPort | undefined {
+		const at = this.#parse(address);
+		if (!at) return undefined;
+		const host = isIP(at.host) === 0 ? this.#addressOf(at.host, to) : at.host;
+		if (host === undefined || !this.#canReach(host)) return undefined;
+		return {host: this.#isV6 && isIP(host) === 4 ? `::ffff:${host}` : host, port: at.port};
+	}
+
+	#addressOf(name: string, to: NodeId | undefined): string | undefined {
+		const addresses = this.#names.known(name).filter(address => this.#canReach(address));
+		if (addresses.length < 2) return addresses[0];
+		const source = to === undefined ? undefined : plainHost(this.#sources.get(to));
+		if (source !== undefined && addresses.includes(source)) return source;
+		return this.#names.preferred(name) ?? addresses[this.#turn++ % addresses.length];
+	}
+
+	#canReach(host: string): boolean {
+		return this.#isV6 || isIP(host) === 4;
+	}
+
+	#parse(address: string): HostPort | undefined {
+		if (this.#parsed.has(address)) return this.#parsed.get(address);
+		if (this.#parsed.size >= sendersMax) this.#parsed.clear();
+		const parsed = parseAddress(address);
+		this.#parsed.set(address, parsed);
+		return parsed;
+	}
+}
+
+/** The one address that a listening socket of TCP takes for the name too. */
+async function listeningAddress(host: string): Promise<string> {
+	if (isIP(host) !== 0) return host;
+	try {
+		return (await lookup(host)).address;
+	} catch (error) {
+		throw new DapssError('failure', `Cannot listen on UDP ${host}: the name is not found (${(error as NodeJS.ErrnoException).code ?? errorMessage(error)})`, {cause: error});
+	}
+}
+
+function bound(socket: Socket, host: string, port: number): Promise<void> {
+	return new Promise((resolve, reject) => {
+		socket.once('error', (error: NodeJS.ErrnoException) => reject(new DapssError(
+			isPortTaken(error) ? 'port-in-use' : 'failure',
+			isPortTaken(error) ? `UDP port ${port} of ${host} is in use` : `Cannot listen on UDP ${formatAddress(host, port)}: ${errorMessage(error)}`,
+			{cause: error},
+		)));
+		socket.bind(port, host, () => {
+			socket.removeAllListeners('error');
+			resolve();
+		});
+	});
+}
+
+function nonceOf(counter: number): Buffer {
+	const nonce = Buffer.alloc(12);
+	nonce.writeUIntBE(counter, 6, 6);
+	return nonce;
+}
+
+/** Within the last 64 counters, and not seen; or newer than all. */
+function isFresh({newest, window}: Sender, counter: number): boolean {
+	if (counter > newest) return true;
+	const back = BigInt(newest - counter);
+	return back < windowBits && ((window >> back) & 1n) === 0n;
+}
+
+function remember(sender: Sender, counter: number): void {
+	if (counter > sender.newest) {
+		const ahead = BigInt(counter - sender.newest);
+		sender.window = ahead >= windowBits ? 1n : ((sender.window << ahead) | 1n) & ((1n << windowBits) - 1n);
+		sender.newest = counter;
+	} else sender.window |= 1n << BigInt(sender.newest - counter);
+}

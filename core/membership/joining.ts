@@ -1,0 +1,108 @@
+/**
+What a node that wants to become a member says, and what it is answered. The fields that version 1 of the protocol does not know are optional,
+and are ignored by it.
+*/
+import {parseAddress} from '../address.ts';
+import {decode} from '../codec.ts';
+import {isNodeId, type NodeId} from '../message.ts';
+import {isNodeName} from '../node-name.ts';
+import type {Spoken} from '../ports.ts';
+import {kinds} from '../wire/wire.ts';
+import {seekersMax, type SeekerWord} from './founding.ts';
+import {parseResignation, resignationsMax, type Resignation} from './resignation.ts';
+
+export type JoinRequest = {
+	/** Proved by the handshake of the connection that the request came over. */
+	readonly id: NodeId;
+	readonly address: string;
+	/** Empty for a node without data. */
+	readonly clusterId: string;
+	/** The name that the node asks for, and whether its operator chose it. */
+	readonly name?: string;
+	readonly isNameChosen?: boolean;
+	/** Former nodes of the same data folder, which was lost. */
+	readonly resignations?: readonly Resignation[];
+	/** Of a node that seeks a cluster, and may found one. */
+	readonly seeking?: SeekerWord;
+	/** What the hello of the connection says; absent when a member asks over its link who the members are. */
+	readonly facts?: JoinFacts;
+};
+
+/** What a node that asks to join says of itself by its hello. A node of protocol 1 says only what it speaks. */
+export type JoinFacts = Spoken & {
+	/** The process that uses its identity. */
+	readonly incarnation?: number;
+	readonly instance?: string;
+};
+
+/** What a node that asks to join is told. */
+export type JoinAnswer =
+	| {readonly type: 'joined'; readonly clusterId: string; readonly members: ReadonlyArray<readonly [NodeId, string]>}
+	| {readonly type: 'ask'; readonly leader: NodeId; readonly address: string}
+	| {readonly type: 'wait'; readonly reason: string}
+	/** From a node that seeks itself, to one that does: never to a node of protocol 1. */
+	| {readonly type: 'seeking'; readonly address: string; readonly word: SeekerWord}
+	/** `clusterId`: the answer comes from another cluster of the same name, this one. */
+	| {readonly type: 'refused'; readonly reason: string; readonly clusterId?: string};
+export type Joined = Extract<JoinAnswer, {type: 'joined'}>;
+
+/** `undefined` for anything that is no request. */
+export function parseJoin(frame: Buffer): JoinRequest | undefined {
+	if (frame[0] !== kinds.join) return undefined;
+	const value = decode(frame.subarray(1));
+	if (typeof value !== 'object' || value === null) return undefined;
+	const {id, address, clusterId, name, isNameChosen, resignations, seeking} = value as Record<string, unknown>;
+	if (!isNodeId(id) || !isShortText(address) || address === '' || !isShortText(clusterId)) return undefined;
+	const word = seeking === undefined ? undefined : parseWord(seeking);
+	const resigned = Array.isArray(resignations) && resignations.length <= resignationsMax ? resignations.flatMap(one => parseResignation(one) ?? []) : [];
+	return {
+		id, address, clusterId,
+		...(isNodeName(name) ? {name, isNameChosen: isNameChosen === true} : {}),
+		...(resigned.length > 0 ? {resignations: resigned} : {}),
+		...(word ? {seeking: word} : {}),
+	};
+}
+
+/** The answer to it; `undefined` when it is none. */
+export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
+	if (frame[0] !== kinds.joined) return undefined;
+	const value = decode(frame.subarray(1));
+	if (typeof value !== 'object' || value === null) return undefined;
+	const {type, reason, leader, address, clusterId, members, word: raw} = value as Record<string, unknown>;
+	switch (type) {
+		case 'wait': return isShortText(reason) ? {type, reason} : undefined;
+		case 'refused': return isShortText(reason) ? {type, reason, ...(isShortText(clusterId) && clusterId !== '' ? {clusterId} : {})} : undefined;
+		case 'ask': return isNodeId(leader) && isShortText(address) ? {type, leader, address} : undefined;
+		case 'seeking': {
+			const word = parseWord(raw);
+			return word && isAddress(address) ? {type, address, word} : undefined;
+		}
+
+		case 'joined': {
+			const areMembers = (list: unknown): list is Array<[NodeId, string]> => Array.isArray(list) && list.length <= 4096 && list.every(item => Array.isArray(item) && isNodeId(item[0]) && isShortText(item[1]));
+			return isShortText(clusterId) && areMembers(members) ? {type, clusterId, members} : undefined;
+		}
+
+		default: return undefined;
+	}
+}
+
+/** The cluster that the one who answers belongs to, when it is not this node's. */
+export function otherCluster(answer: JoinAnswer, clusterId: string): string | undefined {
+	const theirs = answer.type === 'joined' || answer.type === 'refused' ? answer.clusterId : undefined;
+	return clusterId === '' || theirs === clusterId ? undefined : theirs;
+}
+
+function parseWord(value: unknown): SeekerWord | undefined {
+	const {choice, isAble, seekers} = Object(value) as Record<string, unknown>;
+	if (typeof isAble !== 'boolean' || !Array.isArray(seekers) || seekers.length > seekersMax || !seekers.every(one => isAddress(one))) return undefined;
+	return choice === undefined || choice === null ? {choice: undefined, isAble, seekers} : isNodeId(choice) ? {choice, isAble, seekers} : undefined;
+}
+
+function isAddress(value: unknown): value is string {
+	return isShortText(value) && parseAddress(value) !== undefined;
+}
+
+function isShortText(value: unknown): value is string {
+	return typeof value === 'string' && value.length <= 1024;
+}

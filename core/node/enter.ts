@@ -1,0 +1,35 @@
+/**
+How a node enters a cluster: what it asks for, and the facts that it founds a cluster with. Puts an `Entering` together from the options of the node.
+*/
+import {namesProtocol} from '../cluster-state/cluster-state.ts';
+import type {MemberContext} from '../cluster-state/command.ts';
+import {Entering, returningAlone, seekingAlone} from '../membership/entering.ts';
+import {Founding} from '../membership/founding.ts';
+import type {Joined} from '../membership/joining.ts';
+import type {NodeOptions} from './node-options.ts';
+
+export type EnterHooks = {
+	readonly clusterId: () => string;
+	readonly waitFor: (text: string) => void;
+	readonly refused: (error: Error) => void;
+	readonly joined: (answer: Joined) => void;
+	/** Found a cluster of this node alone, with these facts. */
+	readonly found: (facts: MemberContext & {readonly clusterId: string}) => void;
+};
+
+export function createEntering({id, address, incarnation, instance, name, protocolMax, founding, former, resignations = [], config, io: {peers, clock, entropy}}: NodeOptions, hooks: EnterHooks): Entering {
+	return new Entering({
+		address, peers, clock, isAddressGiven: config.advertise !== '',
+		founding: founding && new Founding({self: id, address, ...founding, nowMs: clock.monotonicMs()}),
+		aloneAdvice: former?.mustJoin ? returningAlone : seekingAlone,
+		request: () => ({id, address, clusterId: hooks.clusterId(), name: name.text, isNameChosen: name.isChosen, ...(resignations.length > 0 ? {resignations} : {})}),
+		tell: text => hooks.waitFor(text),
+		refused: error => hooks.refused(error),
+		joined: answer => hooks.joined(answer),
+		found() {
+			const clusterId = Buffer.from(entropy.bytes(16)).toString('hex');
+			const agreed = protocolMax < namesProtocol ? {} : {protocol: protocolMax, name: name.text, incarnation, instance};
+			hooks.found({clusterId, address, ...agreed});
+		},
+	});
+}

@@ -1,0 +1,114 @@
+/**
+Reading through a node: the node is subscribed while somebody reads, each topic has a cursor, and what a reader in this process has
+not taken yet is bounded, like that of a reader across a link.
+*/
+import type {SubscribeOptions, Subscription} from '../api.ts';
+import type {Interests} from '../control/desired-subscriptions.ts';
+import type {Data} from '../data/data.ts';
+import {DeliveryQueue} from '../data/delivery.ts';
+import type {BatchSink, Reader} from '../data/reader.ts';
+import type {StoredBatch, Topic} from '../message.ts';
+import {positionsMax, type Place, type TopicPosition} from '../position.ts';
+import type {BatchReading} from '../remote/server.ts';
+
+export type ReadableNode = {readonly interests: Interests; readonly data: Data; readonly closed: Promise<string>};
+
+/** Bytes that a reader in this process may leave unread before it is served from the log. */
+const unreadBytesMax = 8 * 1024 * 1024;
+
+/** Batches, as they are stored, into a sink. */
+export function readBatches({interests, data}: ReadableNode, given: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
+	const isTracked = typeof place === 'object';
+	const {from, after} = typeof place === 'object' ? place : {from: place, after: undefined};
+	const seen = new Map(after?.map(position => [position.topic, position]));
+	const topics = [...new Set(given)]; // A cursor a topic, however often it is named.
+	const readers = new Map<Topic, Reader>();
+	const starts: TopicPosition[] = [];
+	let isClosed = false;
+	let first = 0;
+	// None is asked for, and so none is released, when there is no room for all.
+	const room = roomFor(data, topics);
+	if ('refused' in room) return {agreed: room.refused, resume: () => undefined, close: async () => undefined};
+	const open = async (topic: Topic): Promise<void> => {
+		const position = seen.get(topic);
+		await interests.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
+		if (isClosed) return;
+		const {reader, start} = isTracked ? await data.follow(topic, position ?? from, sink) : {reader: await data.read(topic, from, sink), start: undefined};
+		if (start) starts.push(start);
+		if (isClosed) data.stopReading(topic, reader);
+		else {
+			readers.set(topic, reader);
+			reader.resume(); // It may have been full, and had room again, before it was known here.
+		}
+	};
+
+	const close = async (): Promise<void> => {
+		if (isClosed) return;
+		isClosed = true;
+		for (const [topic, reader] of readers) data.stopReading(topic, reader);
+		for (const topic of topics) interests.release(topic);
+	};
+
+	const agreed = Promise.all(topics.map(topic => open(topic))).then(() => (isTracked && isBounded(starts) ? starts : undefined)).finally(() => seen.clear());
+	agreed.catch(() => void close()).finally(() => room.slots[Symbol.dispose]());
+	return {
+		agreed,
+		resume() {
+			const all = [...readers.values()];
+			// Another one is the first each time, so that where there is room for a few only all get their share.
+			first = all.length === 0 ? 0 : (first + 1) % all.length;
+			for (let index = 0; index < all.length; index++) all[(first + index) % all.length]!.resume();
+		},
+		close,
+	};
+}
+
+/** So many that the answer fits in a frame, and the reader can keep them. */
+function isBounded(starts: readonly TopicPosition[]): boolean {
+	return starts.reduce((sum, {streams}) => sum + streams.length, 0) <= positionsMax;
+}
+
+function roomFor(data: Data, topics: readonly Topic[]): {readonly slots: Disposable} | {readonly refused: Promise<never>} {
+	try {
+		return {slots: data.table.reserve(topics)};
+	} catch (error) {
+		const {promise, reject} = Promise.withResolvers<never>();
+		promise.catch(() => undefined);
+		reject(error);
+		return {refused: promise};
+	}
+}
+
+/** Messages, for a program in this process. */
+export function subscribeHere(node: ReadableNode, topics: readonly Topic[], {from = 'now', after, isTracked = false}: SubscribeOptions): Subscription {
+	let unread = 0;
+	const reading = readBatches(node, topics, isTracked ? {from, after} : from, {
+		room: () => Math.max(0, unreadBytesMax - unread),
+		take(items: readonly StoredBatch[]) {
+			let taken = 0;
+			while (taken < items.length && unread < unreadBytesMax) unread += items[taken++]!.batch.bytes.length;
+			queue.push(items.slice(0, taken));
+			return taken;
+		},
+		dropped(messages) {
+			queue.dropped += messages;
+		},
+		missed(messages) {
+			queue.dropped += messages;
+		},
+		failed: error => queue.end(error),
+	});
+	const queue: DeliveryQueue = new DeliveryQueue({
+		agreed: reading.agreed,
+		...(typeof from === 'number' && after === undefined ? {fromOffset: from} : {}),
+		onRoom(bytes) {
+			const wasFull = unread >= unreadBytesMax;
+			unread -= bytes;
+			if (wasFull && unread < unreadBytesMax) reading.resume();
+		},
+		onClose: () => reading.close(),
+	});
+	reading.agreed.catch((error: unknown) => queue.end(error as Error));
+	void node.closed.then(() => queue.end());
+	return queue;
+}

@@ -1,0 +1,138 @@
+/**
+Everything that this process does about the identity of its node: claims it, holds publishers back until the claim is agreed, gets its name agreed, and finds second
+processes of an identity, its own or that of a peer.
+*/
+import {parseAddress} from '../address.ts';
+import type {Command} from '../cluster-state/command.ts';
+import type {Control} from '../control/control.ts';
+import type {BrokerEvent} from '../events.ts';
+import type {Refusal} from '../io/net/channel.ts';
+import {Claim} from '../membership/claim.ts';
+import {Doubles} from '../membership/doubles.ts';
+import {IdentityGate} from '../membership/identity-gate.ts';
+import {Namer, type WantedName} from '../membership/naming.ts';
+import {Sightings} from '../membership/sightings.ts';
+import type {NodeId} from '../message.ts';
+import type {Links} from '../ports.ts';
+import {decodeControl, encodeControl} from '../wire/wire.ts';
+
+export type OwnIdentityOptions = {
+	readonly self: NodeId;
+	readonly incarnation: number;
+	readonly instance: string;
+	readonly name: WantedName;
+	readonly address: string;
+	readonly cluster: string;
+	readonly clusterId: () => string;
+	readonly control: Control;
+	readonly links: Pick<Links, 'send' | 'drop'>;
+	readonly nowMs: () => number;
+	readonly emit: (event: BrokerEvent) => void;
+	/** Another process is the one that counts: this one must stop. */
+	readonly refused: (reason: string) => void;
+};
+
+export class OwnIdentity {
+	readonly claim: Claim;
+	readonly gate: IdentityGate;
+	readonly doubles: Doubles;
+	readonly sightings: Sightings;
+	readonly #namer: Namer;
+	readonly #options: OwnIdentityOptions;
+	#wasMember = false;
+	#isRefused = false;
+
+	constructor(options: OwnIdentityOptions) {
+		const {self, incarnation, instance, name, cluster, clusterId, control, links, nowMs, emit} = options;
+		const {topics} = control;
+		const hasLeader = (): boolean => control.raft.leader !== undefined;
+		this.#options = options;
+		this.sightings = new Sightings({cluster, clusterId, nowMs, emit});
+		this.claim = new Claim({
+			self, incarnation, instance, agreed: topics, nowMs, hasLeader,
+			propose: () => control.propose({type: 'claim', node: self, incarnation, instance}),
+			catchUp: () => control.readIndex(),
+		});
+		this.claim.onLost = ({incarnation: other}) => this.#onLost(other);
+		this.gate = new IdentityGate({
+			nowMs, isOpen: () => this.isConfirmed, onPause: () => this.claim.doubt(),
+			why: () => (topics.address(self) === undefined
+				? 'This node is not a member of a cluster yet'
+				: 'The identity of this node is not confirmed: the cluster must agree that no second process uses it, and for that this node must reach a leader'),
+		});
+		this.#namer = new Namer({
+			self, wanted: name, agreed: topics,
+			propose: wanted => control.propose({type: 'name', node: self, name: wanted}),
+			warn: text => emit({type: 'warning', text}),
+		});
+		this.doubles = new Doubles({
+			nowMs,
+			agreed: peer => topics.instance(peer),
+			ask: (peer, other) => void links.send(peer, [encodeControl('probe', {other})]),
+			drop: (peer, why) => links.drop(peer, why),
+			found: (peer, kept, refused) => this.sightings.doubled(peer, kept, refused),
+		});
+	}
+
+	/** This process speaks for the node. In a cluster of protocol 1 nothing can be claimed: there it is enough to have been a member with a leader. */
+	get isConfirmed(): boolean {
+		const {self, control} = this.#options;
+		if (this.#isRefused) return false;
+		if (this.claim.isNeeded) return this.claim.isHeld;
+		this.#wasMember ||= control.topics.address(self) !== undefined && control.raft.leader !== undefined;
+		return this.#wasMember && !this.claim.isDoubted;
+	}
+
+	/** It was confirmed once, and nothing is known against that. */
+	get wasConfirmed(): boolean {
+		return this.isConfirmed || (!this.#isRefused && (this.claim.wasHeld || this.#wasMember));
+	}
+
+	/** Propose in the name of the node, once this process is confirmed. @throws as `Control.propose`; `no-quorum` when it is not confirmed in time */
+	async propose(command: Command): Promise<void> {
+		const {control} = this.#options;
+		const why = this.isConfirmed ? undefined : control.proposals.hopeless();
+		if (why) throw why;
+		await this.gate.wait();
+		return control.propose(command);
+	}
+
+	/** At every tick of a member. */
+	tick(): void {
+		this.claim.care();
+		this.gate.tick();
+	}
+
+	/** Now and then, while there is a leader: make what is agreed of this node true. */
+	care(): void {
+		this.#namer.care();
+		const {self, address, control} = this.#options;
+		const agreed = control.topics.address(self);
+		if (agreed !== undefined && agreed !== address) control.propose({type: 'address', node: self, address}).catch(() => undefined);
+	}
+
+	/** Another process called the peer under this node's id, so the peer asks whether this one still runs. It does, and knows now that there are two. */
+	onProbe(from: NodeId, frame: Buffer): void {
+		const {links, self, address} = this.#options;
+		const {other} = Object(decodeControl(frame)) as Record<string, unknown>;
+		links.send(from, [encodeControl('present', {})]);
+		if (typeof other === 'string' && parseAddress(other)) this.sightings.doubled(self, address, other);
+	}
+
+	/** A peer refuses this process. One that has not heard yet that this process is the agreed one does so too. */
+	onRefused({reason, incarnation}: Pick<Refusal, 'reason' | 'incarnation'>): void {
+		if (!this.claim.isOutdated(incarnation)) this.#stop(reason);
+	}
+
+	#stop(reason: string): void {
+		this.#isRefused = true;
+		// It may have been an earlier start of this node that was cut off: what this one knows of itself does not tell.
+		this.#options.refused(`${reason}. Keep the old folder: messages that were acknowledged here while the node was cut off are in no other place, and not delivered`);
+	}
+
+	#onLost(incarnation: number): void {
+		const {self, address} = this.#options;
+		const other = this.sightings.snapshot().duplicates.find(({id}) => id === self)?.other;
+		this.#stop(`node ${self} runs in another process${other === undefined ? '' : ` at ${other}`}, which the cluster has agreed on (incarnation ${incarnation}): this process, at ${address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`);
+	}
+}

@@ -1,0 +1,210 @@
+/**
+The messages of a node's own topics, for those who follow its events. Each follower is a set of cursors in the logs, one a topic, like any other
+reader: it takes as long as it needs, holds a bounded number of bytes, and gets everything that is written while the node is subscribed.
+*/
+import {deliveriesOf} from '../data/delivery.ts';
+import type {BatchSink, Reader} from '../data/reader.ts';
+import type {BrokerEvent} from '../events.ts';
+import type {StoredBatch, Topic} from '../message.ts';
+import type {Clock} from '../ports.ts';
+
+/** The side of `Data` that is used. */
+export type TopicReading = {
+	end(topic: Topic): Promise<number>;
+	read(topic: Topic, from: 'now' | number, sink: BatchSink): Promise<Reader>;
+	stopReading(topic: Topic, reader: Reader): void;
+	isSubscribed(topic: Topic): boolean;
+};
+/** `start`: since the node started, or subscribed. */
+export type FeedFrom = 'now' | 'start';
+
+/** Bytes that a follower holds and has not taken. */
+const unreadBytesMax = 256 * 1024;
+/** For those who follow to take what is left when the node stops. */
+const readOutMs = 2000;
+
+export class OwnMessages {
+	readonly #data: TopicReading;
+	readonly #own: () => Iterable<Topic>;
+	/** Where each topic that the node reads now began. */
+	readonly #since = new Map<Topic, Promise<number>>();
+	readonly #feeds = new Set<OwnFeed>();
+
+	/** @param own the topics that the node wants for itself. */
+	constructor(data: TopicReading, own: () => Iterable<Topic>) {
+		this.#data = data;
+		this.#own = own;
+	}
+
+	/** What the node wants for itself, or what is agreed, has changed. */
+	update(): void {
+		const topics = new Set([...this.#own()].filter(topic => this.#data.isSubscribed(topic)));
+		for (const topic of topics) {
+			if (this.#since.has(topic)) continue;
+			const since = this.#data.end(topic);
+			since.catch(() => undefined); // A log that cannot be opened stops the node.
+			this.#since.set(topic, since);
+			for (const feed of this.#feeds) feed.begin(topic, since);
+		}
+
+		for (const topic of this.#since.keys()) {
+			if (topics.has(topic)) continue;
+			this.#since.delete(topic);
+			for (const feed of this.#feeds) feed.finish(topic);
+		}
+	}
+
+	open(from: FeedFrom): OwnFeed {
+		const feed: OwnFeed = new OwnFeed(this.#data, () => this.#feeds.delete(feed));
+		this.#feeds.add(feed);
+		for (const [topic, since] of this.#since) feed.begin(topic, from === 'start' ? since : this.#data.end(topic));
+		return feed;
+	}
+
+	/**
+	The node stops: resolves once all who follow have taken what is written now, or that took too long. They get nothing of what is written later.
+	How many messages the one that is furthest behind has not taken.
+	*/
+	async readOut(clock: Pick<Clock, 'after'>): Promise<number> {
+		const feeds = [...this.#feeds];
+		if (feeds.length === 0) return 0;
+		const late = Promise.withResolvers<void>();
+		using _timer = clock.after(readOutMs, late.resolve);
+		await Promise.race([Promise.all(feeds.map(feed => feed.drained())), late.promise]);
+		return Math.max(...feeds.map(({behind}) => behind));
+	}
+}
+
+type Cursor = {readonly topic: Topic; next: number; until: number; reader: Reader | undefined; isOver: boolean};
+type Part = {readonly events: Iterable<BrokerEvent>; readonly messages: number; readonly bytes: number};
+
+/** One follower: what comes out of `take` is in the order of the log, topic by topic. */
+export class OwnFeed implements Disposable {
+	/** There is something to take. */
+	onNews: () => void = () => {};
+	readonly #data: TopicReading;
+	readonly #onClose: () => void;
+	readonly #cursors = new Set<Cursor>();
+	readonly #drained = Promise.withResolvers<void>();
+	#isDraining = false;
+	#isClosed = false;
+	#queue: Part[] = [];
+	#taken: Part | undefined;
+	#unread = 0;
+
+	constructor(data: TopicReading, onClose: () => void) {
+		this.#data = data;
+		this.#onClose = onClose;
+	}
+
+	/** What comes next, as events. The room of what was taken before is free again. */
+	take(): Iterable<BrokerEvent> | undefined {
+		if (this.#taken) {
+			this.#unread -= this.#taken.bytes;
+			this.#taken = undefined;
+			if (this.#unread <= unreadBytesMax / 2) for (const {reader} of [...this.#cursors]) reader?.resume();
+		}
+
+		this.#taken = this.#queue.shift();
+		this.#settle();
+		return this.#taken?.events;
+	}
+
+	begin(topic: Topic, from: Promise<number>): void {
+		const cursor: Cursor = {topic, next: 0, until: Infinity, reader: undefined, isOver: false};
+		this.#cursors.add(cursor);
+		void this.#open(cursor, from).catch(() => this.#end(cursor));
+	}
+
+	/** What is written of the topic now is the last. */
+	finish(topic: Topic): void {
+		for (const cursor of this.#cursors) if (cursor.topic === topic && cursor.until === Infinity) this.#finish(cursor);
+	}
+
+	drained(): Promise<void> {
+		this.#isDraining = true;
+		for (const cursor of this.#cursors) if (cursor.until === Infinity) this.#finish(cursor);
+		this.#settle();
+		return this.#drained.promise;
+	}
+
+	/** Messages that are not taken, as far as `drained` asked for them. */
+	get behind(): number {
+		let messages = 0;
+		for (const part of this.#queue) messages += part.messages;
+		for (const {next, until} of this.#cursors) if (until !== Infinity) messages += Math.max(0, until - next);
+		return messages;
+	}
+
+	[Symbol.dispose](): void {
+		this.#isClosed = true;
+		for (const cursor of this.#cursors) this.#end(cursor);
+		this.#queue = [];
+		this.#taken = undefined;
+		this.#drained.resolve();
+		this.#onClose();
+	}
+
+	async #open(cursor: Cursor, from: Promise<number>): Promise<void> {
+		const {topic} = cursor;
+		cursor.next = await from;
+		if (cursor.next >= cursor.until) this.#end(cursor);
+		if (cursor.isOver) return;
+		const reader = await this.#data.read(topic, cursor.next, {
+			room: () => Math.max(0, unreadBytesMax - this.#unread),
+			take: items => this.#add(cursor, items),
+			dropped: messages => {
+				cursor.next += messages;
+				this.#push({events: [{type: 'lagged', dropped: messages}], messages: 0, bytes: 0});
+			},
+			failed: () => this.#end(cursor), // The node stops, and says why.
+		});
+		if (cursor.isOver) return this.#data.stopReading(topic, reader);
+		cursor.reader = reader;
+		reader.resume(); // It may have been full, and had room again, before it was known here.
+	}
+
+	#add(cursor: Cursor, items: readonly StoredBatch[]): number {
+		let taken = 0;
+		for (const item of items) {
+			if (this.#unread >= unreadBytesMax) break;
+			taken++;
+			if (cursor.isOver || item.offset >= cursor.until) continue;
+			cursor.next = item.offset + item.batch.count;
+			this.#push({events: eventsOf(item), messages: item.batch.count, bytes: item.batch.bytes.length});
+		}
+
+		if (cursor.next >= cursor.until) this.#end(cursor);
+		return taken;
+	}
+
+	#push(part: Part): void {
+		if (this.#isClosed) return;
+		this.#unread += part.bytes;
+		this.#queue.push(part);
+		this.onNews();
+	}
+
+	#finish(cursor: Cursor): void {
+		this.#data.end(cursor.topic).then(end => {
+			cursor.until = end;
+			if (cursor.next >= end) this.#end(cursor);
+		}, () => this.#end(cursor));
+	}
+
+	#end(cursor: Cursor): void {
+		cursor.isOver = true;
+		this.#cursors.delete(cursor);
+		if (cursor.reader) this.#data.stopReading(cursor.topic, cursor.reader);
+		cursor.reader = undefined;
+		this.#settle();
+	}
+
+	#settle(): void {
+		if (this.#isDraining && this.#cursors.size === 0 && this.#queue.length === 0 && this.#taken === undefined) this.#drained.resolve();
+	}
+}
+
+function* eventsOf(item: StoredBatch): Generator<BrokerEvent> {
+	for (const message of deliveriesOf(item)) yield {type: 'message', message};
+}

@@ -1,0 +1,168 @@
+/**
+The snapshot of a node, put together from its parts. Reads only; made when somebody looks, at most a few times a second.
+*/
+import type {Control} from '../control/control.ts';
+import type {Data} from '../data/data.ts';
+import type {Presence} from '../membership/failure-detection.ts';
+import type {NodeId, Topic} from '../message.ts';
+import type {Journal} from '../observe/journal.ts';
+import type {Waiting} from '../observe/waiting.ts';
+import type {Counters, MemberSnapshot, Snapshot, TopicSnapshot} from '../snapshot.ts';
+import type {NodeOptions} from './node-options.ts';
+import type {OwnIdentity} from './own-identity.ts';
+
+/** The parts of a node that a snapshot is made of. */
+export type ViewedNode = {
+	readonly id: NodeId;
+	readonly clusterId: string;
+	readonly startedMs: number;
+	readonly phase: Snapshot['phase'];
+	readonly waiting: Pick<Waiting, 'detail'>;
+	readonly options: NodeOptions;
+	readonly control: Control;
+	readonly data: Data;
+	readonly presence: Presence;
+	readonly identity: Pick<OwnIdentity, 'sightings'>;
+	readonly journal: Journal;
+};
+
+/** Beacons come by multicast, to whoever listens: those of other clusters and interfaces are not refused, they are not for this node. */
+const ignoredReasons = /^beacon-/;
+
+export function viewOf(node: ViewedNode): Snapshot {
+	const {options, control, data, presence, journal} = node;
+	const {config, io, lamport} = options;
+	const raft = control.raft.status();
+	const quorum = control.quorum();
+	const gossip = data.gossip.status();
+	return {
+		atMs: io.clock.wallMs(),
+		version: options.version,
+		protocol: control.topics.protocol,
+		cluster: config.cluster,
+		clusterId: node.clusterId,
+		self: node.id,
+		address: options.address,
+		name: control.topics.name(node.id),
+		uptimeMs: io.clock.monotonicMs() - node.startedMs,
+		lamport: lamport.now,
+		phase: node.phase,
+		detail: node.waiting.detail,
+		insecure: [
+			...(config.enableNodeAuth ? [] : ['node authentication']),
+			...(config.enableMessageSigning ? [] : ['message signing']),
+			...(config.enableEncryption ? [] : ['encryption']),
+		],
+		raft: {
+			role: raft.configuration.voters.includes(node.id) || raft.role === 'leader' ? raft.role : 'learner',
+			term: raft.term, leader: raft.leader, vote: raft.vote, votes: raft.votes,
+			commit: raft.commit, applied: raft.applied, lastIndex: raft.lastIndex, snapshotIndex: raft.snapshotIndex,
+			voters: raft.configuration.voters, learners: raft.configuration.learners,
+			reachableVoters: quorum.reachable,
+			quorum: quorum.state,
+			hasQuorum: quorum.state === 'held',
+			pending: control.proposals.size,
+		},
+		members: membersOf(node),
+		topics: topicsOf(node),
+		topicSlots: data.table.slots,
+		partition: presence.view(),
+		cuts: presence.cuts(),
+		gossip: {fanout: gossip.fanout, duplicates: gossip.duplicates, misses: gossip.misses, held: gossip.held},
+		counters: countersOf(node),
+		feed: journal.feed(),
+		events: journal.events(),
+		...node.identity.sightings.snapshot(),
+		faults: faultsOf(node),
+	};
+}
+
+function membersOf(node: ViewedNode): readonly MemberSnapshot[] {
+	const {control, presence, options} = node;
+	const {links} = options.io;
+	const {configuration: {voters}, progress} = control.raft.status();
+	const counted = control.reached();
+	const seen = new Map(presence.members().map(member => [member.id, member]));
+	return control.topics.members().map(({id, address}) => {
+		const member = seen.get(id);
+		const isSelf = id === node.id;
+		const link = links.state(id);
+		const spoken = isSelf ? {protocol: options.protocolMax, version: options.version} : links.speaks(id);
+		return {
+			id, address, name: control.topics.name(id), version: spoken?.version ?? '', protocol: spoken?.protocol ?? 0,
+			state: member?.state ?? 'alive',
+			why: member?.why ?? '',
+			cause: member?.cause ?? '',
+			reached: isSelf || (counted.get(id) ?? member?.reached ?? false),
+			via: member?.via,
+			voter: voters.includes(id),
+			self: isSelf,
+			rttMs: isSelf ? 0 : member?.rttMs,
+			heardMsAgo: isSelf ? 0 : member?.heardMsAgo,
+			downMs: member?.downMs,
+			link: isSelf ? 'self' : link.state,
+			queuedBytes: isSelf ? 0 : links.queuedBytes(id),
+			match: progress.find(peer => peer.id === id)?.match,
+			incarnation: isSelf ? node.options.incarnation : member?.incarnation ?? 0,
+		};
+	});
+}
+
+function topicsOf(node: ViewedNode): readonly TopicSnapshot[] {
+	const {control, data} = node;
+	const known = new Map<Topic, readonly TopicSnapshot['subscribers'][number][]>();
+	for (const {name, subscribers} of control.topics.topics()) known.set(name, [...subscribers.keys()].toSorted());
+	for (const [name, live] of data.topics) if (!known.has(name) && live.messages > 0) known.set(name, []);
+	const held = data.gossip.status().heldByTopic;
+	return [...known].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, subscribers]) => {
+		const live = data.topics.get(name);
+		const rates = data.rates.of(name);
+		return {
+			name, durable: false, subscribers,
+			created: control.topics.settings(name) !== undefined,
+			settings: control.topics.settings(name) ?? {},
+			retention: data.retentionOf(name),
+			subscribed: subscribers.includes(node.id),
+			messages: live?.messages ?? 0,
+			bytes: live?.bytes ?? 0,
+			missing: live?.missing ?? 0,
+			delivered: live?.delivered ?? 0,
+			perSecond: rates.stored,
+			rates,
+			held: held.get(name) ?? 0,
+			lastLamport: live?.lastLamport ?? 0,
+		};
+	});
+}
+
+function countersOf(node: ViewedNode): Counters {
+	const {journal, data, options: {io: {links}}} = node;
+	return {
+		published: data.publisher.published,
+		delivered: journal.delivered,
+		deleted: {...data.deleted},
+		rates: data.rates.total,
+		receivedBytes: links.stats.receivedBytes,
+		sentBytes: links.stats.sentBytes,
+		...refusalsOf(journal.rejected, links.refusals),
+		bounds: Object.fromEntries(journal.bounds),
+		boundsAtMs: Object.fromEntries(journal.boundsAtMs),
+	};
+}
+
+/** What was refused, and apart from it what was only not for this node. */
+export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): Pick<Counters, 'rejected' | 'ignored'> {
+	const rejected = new Map<string, number>();
+	const ignored = new Map<string, number>();
+	for (const [reason, count] of all.flatMap(counts => [...counts])) {
+		const counts = ignoredReasons.test(reason) ? ignored : rejected;
+		counts.set(reason, (counts.get(reason) ?? 0) + count);
+	}
+
+	return {rejected: Object.fromEntries(rejected), ignored: Object.fromEntries(ignored)};
+}
+
+/** Faults that are injected now, for people. */
+export function faultsOf(node: ViewedNode): readonly string[] {
+	return node.options.io.faults?.active(peer => node.control.topics.name(peer) || peer.slice(0, 6)) ?? [];
+}

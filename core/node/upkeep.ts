@@ -1,0 +1,80 @@
+/**
+What a node does for its topics now and then: it opens those that the disk has, as far as there are slots, drops what retention says, and lets go of
+topics that hold nothing and that nobody wants.
+*/
+import type {Control} from '../control/control.ts';
+import type {Interests} from '../control/desired-subscriptions.ts';
+import type {Data} from '../data/data.ts';
+import type {Topic} from '../message.ts';
+import type {Journal} from '../observe/journal.ts';
+import type {NodeIo} from './node-options.ts';
+
+export type UpkeepOptions = {
+	readonly data: Data;
+	readonly control: Control;
+	readonly interests: Interests;
+	readonly journal: Journal;
+	readonly topicsMax: number;
+	readonly room: NodeIo['room'];
+	/** The disk failed. */
+	readonly failed: (error: unknown) => void;
+};
+
+const retainMs = 10_000;
+
+export class Upkeep {
+	readonly #options: UpkeepOptions;
+	/** Topics on the disk for which there was no slot. */
+	#unopened: Topic[] = [];
+	#doneMs = 0;
+	#isRunning = false;
+
+	constructor(options: UpkeepOptions) {
+		this.#options = options;
+		const {data, interests} = options;
+		data.isWanted = topic => !this.#isAllApplied() || interests.isWanted(topic);
+	}
+
+	/** Read the logs back that the disk has, as many as may be open: those that the node itself wants come first. */
+	async recover(onDisk: readonly Topic[], own: readonly Topic[]): Promise<void> {
+		const {data, journal, topicsMax, room} = this.#options;
+		const topics = onDisk.toSorted((a, b) => Number(own.includes(b)) - Number(own.includes(a)));
+		for (const topic of topics.splice(0, topicsMax)) {
+			// oxlint-disable-next-line no-await-in-loop -- the disk reads one log after the other anyway
+			await data.recover(topic);
+		}
+
+		// First of all, so that a disk that is full has room for what follows.
+		await data.retain(topic => own.includes(topic));
+		await room?.tend();
+		this.#unopened = topics;
+		if (topics.length === 0) return;
+		journal.bound('topics');
+		journal.record({type: 'warning', text: `${topics.length} topics on the disk are beyond the limit of ${topicsMax} (limits.topics) and wait until others go; their messages are kept`});
+	}
+
+	tick(nowMs: number): void {
+		this.#options.data.sampleRates(nowMs);
+		if (this.#isRunning || nowMs - this.#doneMs < retainMs) return;
+		this.#doneMs = nowMs;
+		this.#isRunning = true;
+		void this.#run().catch((error: unknown) => this.#options.failed(error)).finally(() => {
+			this.#isRunning = false;
+		});
+	}
+
+	async #run(): Promise<void> {
+		const {data, topicsMax, room} = this.#options;
+		await data.retain();
+		await room?.tend();
+		if (!this.#isAllApplied()) return;
+		await data.free();
+		while (this.#unopened.length > 0 && data.table.slots.used < topicsMax) data.table.open(this.#unopened.shift()!);
+	}
+
+	/** Who subscribes to a topic is known once all of the own log is applied. */
+	#isAllApplied(): boolean {
+		const {leader, applied, lastIndex} = this.#options.control.raft.status();
+		return leader !== undefined && applied === lastIndex;
+	}
+}

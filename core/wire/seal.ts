@@ -1,0 +1,142 @@
+/**
+Keys, batch signatures and node identities.
+
+One cluster secret, many keys: HKDF (RFC 5869) gives every use a key of its own, so that what is said under one can never be
+passed off as another. A batch is signed end to end with HMAC-SHA256, so a relay that lost the secret's trust could not forge
+one; it is signed once a batch, not once a message, and under a KeyObject (with a Buffer as key the same HMAC costs five times
+as much). A node's id is the hash of its Ed25519 key (RFC 8032): whoever shows a signature under that key owns the id, and no
+directory of keys is needed.
+*/
+import {createHash, createHmac, createPrivateKey, createPublicKey, createSecretKey, generateKeyPairSync, hkdfSync, sign, timingSafeEqual, verify, type KeyObject} from 'node:crypto';
+import type {Rejection} from '../events.ts';
+import {isSigned, signatureBytes, type NodeId} from '../message.ts';
+
+export type Keys = {
+	/** Pre-shared key of TLS, and the name it goes by. */
+	readonly psk: Buffer;
+	readonly pskIdentity: string;
+	/** Signs batches. From the secret, whatever the flags. */
+	readonly batch: KeyObject;
+	/** Base of the keys that seal datagrams. */
+	readonly datagram: Buffer;
+	readonly beacon: KeyObject;
+	/** Of questions that beacons answer. */
+	readonly beaconSearch: KeyObject;
+	/** Proves in a hello that this side has the secret, also where there is no TLS. */
+	readonly proof: KeyObject;
+	/** `proof` as a node with node authentication switched off has it: from the cluster's name alone. It tells such a node why it is refused, and never admits it. */
+	readonly openProof: KeyObject;
+};
+
+const keyBytes = 32;
+
+/**
+The keys of a cluster. Without `enableNodeAuth` everything but batch signatures comes from the cluster's name alone, which is
+no secret: such a node admits whoever knows the name, and shares no key with one that authenticates.
+*/
+export function deriveKeys({secret, cluster, enableNodeAuth = true}: {readonly secret: Uint8Array; readonly cluster: string; readonly enableNodeAuth?: boolean}): Keys {
+	const open = new Uint8Array(keyBytes);
+	const link = enableNodeAuth ? secret : open;
+	const derive = (base: Uint8Array, use: string): Buffer => Buffer.from(hkdfSync('sha256', base, cluster, `dapss1 ${use}`, keyBytes));
+	return {
+		psk: derive(link, 'psk'),
+		pskIdentity: `dapss1:${cluster}${enableNodeAuth ? '' : ':open'}`,
+		batch: createSecretKey(derive(secret, 'batch signature')),
+		datagram: derive(link, 'datagram'),
+		beacon: createSecretKey(derive(link, 'beacon')),
+		beaconSearch: createSecretKey(derive(link, 'beacon search')),
+		proof: createSecretKey(derive(link, 'proof')),
+		openProof: createSecretKey(derive(open, 'proof')),
+	};
+}
+
+/** Fill the last 32 bytes of a batch that was encoded with room for them. */
+export function signBatch(bytes: Buffer, keys: Pick<Keys, 'batch'>): void {
+	const end = bytes.length - signatureBytes;
+	createHmac('sha256', keys.batch).update(bytes.subarray(0, end)).digest().copy(bytes, end);
+}
+
+/** Judge the signature; the rest of the batch is judged by `decodeBatch`. Without `required` an unsigned batch passes, a wrong signature never does. */
+export function verifyBatch(bytes: Uint8Array, keys: Pick<Keys, 'batch'>, required: boolean): 'ok' | Rejection {
+	if (bytes.length < 2) return 'malformed';
+	if (!isSigned(bytes)) return required ? 'unsigned' : 'ok';
+	const end = bytes.length - signatureBytes;
+	if (end < 2) return 'malformed';
+	return isMac(keys.batch, bytes.subarray(end), bytes.subarray(0, end)) ? 'ok' : 'bad-signature';
+}
+
+export function macOf(key: KeyObject, ...parts: readonly Uint8Array[]): Buffer {
+	const hmac = createHmac('sha256', key);
+	for (const part of parts) hmac.update(part);
+	return hmac.digest();
+}
+
+/** Constant-time; a prefix of at least 16 bytes counts as the whole. */
+export function isMac(key: KeyObject, mac: Uint8Array, ...parts: readonly Uint8Array[]): boolean {
+	if (mac.length < 16 || mac.length > keyBytes) return false;
+	return timingSafeEqual(macOf(key, ...parts).subarray(0, mac.length), mac);
+}
+
+/** What is kept on the disk (0600) of a node's identity. */
+export type IdentityJson = {readonly id: string; readonly privateKey: string};
+
+export type Identity = {
+	readonly id: NodeId;
+	/** The raw Ed25519 key, 32 bytes. */
+	readonly publicKey: Buffer;
+	sign(bytes: Uint8Array): Buffer;
+	toJson(): IdentityJson;
+};
+
+export const publicKeyBytes = 32;
+export const identitySignatureBytes = 64;
+/** What comes before the 32 bytes of a private key in PKCS #8 (RFC 8410, 7). */
+const keyHead = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+/** @param seed 32 bytes of chance from outside, for runs that must come out alike. @default those of the machine */
+export function createIdentity(seed?: Uint8Array): Identity {
+	return identityOf(seed ? createPrivateKey({key: Buffer.concat([keyHead, seed]), format: 'der', type: 'pkcs8'}) : generateKeyPairSync('ed25519').privateKey);
+}
+
+/** The identity in a parsed identity file, or what is wrong with it. The key itself is never part of the message. */
+export function identityFrom(json: unknown): Identity | {readonly problem: string} {
+	const {id, privateKey} = (typeof json === 'object' && json !== null ? json : {}) as Partial<Record<keyof IdentityJson, unknown>>;
+	if (typeof privateKey !== 'string') return {problem: 'Expected `privateKey` to be text'};
+	let identity: Identity;
+	try {
+		const key = createPrivateKey({key: Buffer.from(privateKey, 'base64url'), format: 'der', type: 'pkcs8'});
+		if (key.asymmetricKeyType !== 'ed25519') return {problem: `Expected \`privateKey\` to be an Ed25519 key, got ${key.asymmetricKeyType}`};
+		identity = identityOf(key);
+	} catch {
+		return {problem: 'Expected `privateKey` to be an Ed25519 key (PKCS #8, base64url)'};
+	}
+
+	return identity.id === id ? identity : {problem: `Expected \`id\` to be ${identity.id}, the hash of the key, got ${JSON.stringify(id)}`};
+}
+
+/** First 8 bytes of SHA-256 over the raw public key. */
+export function idOf(publicKey: Uint8Array): NodeId {
+	return createHash('sha256').update(publicKey).digest('hex').slice(0, 16) as NodeId;
+}
+
+/** Whether `signature` over `bytes` was made by the owner of that raw public key. False for a key that is none. */
+export function isSignedBy(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
+	if (publicKey.length !== publicKeyBytes || signature.length !== identitySignatureBytes) return false;
+	try {
+		const key = createPublicKey({key: {kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url')}, format: 'jwk'});
+		return verify(null, bytes, key, signature);
+	} catch {
+		return false;
+	}
+}
+
+function identityOf(privateKey: KeyObject): Identity {
+	const publicKey = Buffer.from(createPublicKey(privateKey).export({format: 'jwk'}).x!, 'base64url');
+	const id = idOf(publicKey);
+	return {
+		id,
+		publicKey,
+		sign: bytes => sign(null, bytes, privateKey),
+		toJson: () => ({id, privateKey: privateKey.export({format: 'der', type: 'pkcs8'}).toString('base64url')}),
+	};
+}

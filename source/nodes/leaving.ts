@@ -1,0 +1,21 @@
+/**
+Leaving on a signal: for as long as an operator, or the system's shutdown, is ready to wait, and no longer.
+*/
+import type {Broker} from '../../core/api.ts';
+import {DapssError, errorMessage} from '../../core/errors.ts';
+import type {Terminal} from '../output/terminal.ts';
+
+const leaveMs = 10_000;
+
+/** Let the node leave; when it cannot, or not in time, say that it stops as a member. */
+export async function leaveOrSay(broker: Pick<Broker, 'leave'>, terminal: Pick<Terminal, 'say'>, limitMs = leaveMs): Promise<void> {
+	const {promise: late, reject} = Promise.withResolvers<never>();
+	const timer = setTimeout(() => reject(new DapssError('timeout', `it took longer than ${limitMs / 1000} s`)), limitMs);
+	try {
+		await Promise.race([broker.leave(), late]);
+	} catch (error) {
+		terminal.say(`The node did not leave, it stops and stays a member: ${errorMessage(error)}`);
+	} finally {
+		clearTimeout(timer);
+	}
+}

@@ -1,0 +1,30 @@
+/**
+Events and messages as lines of JSON: the contract that scripts read. One function for `--headless`, `subscribe` and `events`.
+*/
+import {isUtf8} from 'node:buffer';
+import type {Delivery} from '../../core/api.ts';
+import type {RecordedEvent} from '../../core/events.ts';
+import type {Message} from '../../core/message.ts';
+
+/** One event as one line, without the newline. */
+export function eventLine(event: RecordedEvent): string {
+	if (event.type === 'message') return messageLine(event.at, event.message);
+	const {type, at, ...rest} = event;
+	return JSON.stringify({type, at, ...rest, ...('leader' in rest ? {leader: rest.leader ?? null} : {})});
+}
+
+/** One message as one line. `at` is when it was delivered or printed here, `sentAt` when it was published, by the publisher's clock. Its payload is text where it is UTF-8, else base64. Read back, both give the same bytes. */
+export function messageLine(at: number, message: Message & Partial<Pick<Delivery, 'offset'>>): string {
+	const {topic, origin, incarnation, seq, lamport, sentAtMs, body, offset} = message;
+	const payload = isUtf8(body) ? `"payload":${JSON.stringify(textOf(body))}` : `"payload64":"${bufferOf(body).toString('base64')}"`;
+	return `{"type":"message","at":${at},"sentAt":${sentAtMs},"topic":${JSON.stringify(topic)},"origin":"${origin}","incarnation":${incarnation},"seq":${seq},"lamport":${lamport}`
+		+ `,"size":${body.length},${payload}${offset === undefined ? '' : `,"offset":${offset}`}}`;
+}
+
+function textOf(body: Uint8Array): string {
+	return bufferOf(body).toString('utf8');
+}
+
+function bufferOf(body: Uint8Array): Buffer {
+	return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+}

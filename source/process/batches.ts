@@ -1,0 +1,141 @@
+/**
+Many messages through few publishes: bodies gather into batches, a bounded number of batches is on its way at once, and whoever
+adds faster than they are stored waits.
+*/
+import type {Broker, Published} from '../../core/api.ts';
+import {DapssError} from '../../core/errors.ts';
+import type {Topic} from '../../core/message.ts';
+
+const bytesMax = 256 * 1024;
+const bodiesMax = 4096;
+const inFlightMax = 8;
+
+export type Totals = {readonly origin: string; readonly incarnation: number; readonly firstSeq: number; readonly lastSeq: number};
+
+export class Batches {
+	/** Messages that are stored. */
+	stored = 0;
+	/** Messages that were added. */
+	taken = 0;
+	bytes = 0;
+	totals: Totals | undefined;
+	#bodies: Uint8Array[] = [];
+	#size = 0;
+	#inFlight = 0;
+	#failure: unknown;
+	#hasFailed = false;
+	#wake: (() => void) | undefined;
+	readonly #broker: Pick<Broker, 'publish'>;
+	readonly #topic: Topic;
+	readonly #bytesMax: number;
+
+	/** @param bodyMax Bytes that one message may have; a batch holds one such message at least. */
+	constructor(broker: Pick<Broker, 'publish'>, topic: Topic, bodyMax: number) {
+		this.#broker = broker;
+		this.#topic = topic;
+		this.#bytesMax = Math.min(bytesMax, bodyMax);
+	}
+
+	/** Take one message; a promise when there is no room for more yet. @throws what an earlier publish failed with */
+	add(body: Uint8Array): Promise<void> | undefined {
+		if (this.#hasFailed) throw this.#failure;
+		this.taken++;
+		const size = body.length + 4;
+		if (this.#size + size > this.#bytesMax && this.#bodies.length > 0) this.flush();
+		this.#bodies.push(body);
+		this.#size += size;
+		if (this.#size >= this.#bytesMax || this.#bodies.length >= bodiesMax) this.flush();
+		return this.#inFlight >= inFlightMax ? this.#room() : undefined;
+	}
+
+	/** Send what has gathered. */
+	flush(): void {
+		if (this.#bodies.length === 0 || this.#hasFailed) return;
+		const bodies = this.#bodies;
+		this.bytes += this.#size - bodies.length * 4;
+		this.#bodies = [];
+		this.#size = 0;
+		this.#inFlight++;
+		this.#broker.publish(this.#topic, bodies).then(published => this.#done(published), (error: unknown) => this.#fail(error)).finally(() => {
+			this.#inFlight--;
+			this.#wake?.();
+		});
+	}
+
+	/** Resolves once every message is stored. @throws what a publish failed with */
+	async end(): Promise<void> {
+		this.flush();
+		while (this.#inFlight > 0) {
+			// oxlint-disable-next-line no-await-in-loop -- until none is on its way
+			await this.#changed();
+		}
+
+		if (this.#hasFailed) throw this.#failure;
+	}
+
+	async #room(): Promise<void> {
+		while (this.#inFlight >= inFlightMax) {
+			// oxlint-disable-next-line no-await-in-loop
+			await this.#changed();
+		}
+
+		if (this.#hasFailed) throw this.#failure;
+	}
+
+	#changed(): Promise<void> {
+		return new Promise(resolve => {
+			this.#wake = resolve;
+		});
+	}
+
+	#done({origin, incarnation, firstSeq, count}: Published): void {
+		this.stored += count;
+		const lastSeq = firstSeq + count - 1;
+		this.totals = {origin, incarnation, firstSeq: Math.min(firstSeq, this.totals?.firstSeq ?? firstSeq), lastSeq: Math.max(lastSeq, this.totals?.lastSeq ?? lastSeq)};
+	}
+
+	#fail(error: unknown): void {
+		if (this.#hasFailed) return;
+		this.#hasFailed = true;
+		this.#failure = error;
+	}
+}
+
+/**
+The lines of a stream of bytes, in arrays as they came: split at `\n` and nowhere else, without it. An empty line is an empty body; a
+last line without a newline counts.
+@param endsWithReturn lines end in `\r\n`: that of the platform's programs is no part of a message
+@throws `too-large`, with the number of the line
+*/
+export async function* linesOf(stream: AsyncIterable<Uint8Array>, lineBytesMax: number, endsWithReturn = false): AsyncGenerator<readonly Uint8Array[]> {
+	const withoutEnd = (line: Uint8Array): Uint8Array => endsWithReturn && line.at(-1) === 13 ? line.subarray(0, -1) : line;
+	let rest: Uint8Array[] = []; // The beginning of a line whose end has not come.
+	let restBytes = 0;
+	let number = 1;
+	for await (const chunk of stream) {
+		const lines: Uint8Array[] = [];
+		let start = 0;
+		let isTooLong = false;
+		for (let end = chunk.indexOf(10); end !== -1 && !isTooLong; end = chunk.indexOf(10, start)) {
+			const piece = chunk.subarray(start, end);
+			isTooLong = restBytes + piece.length > lineBytesMax;
+			if (isTooLong) break;
+			lines.push(withoutEnd(rest.length === 0 ? piece : Buffer.concat([...rest, piece])));
+			rest = [];
+			restBytes = 0;
+			start = end + 1;
+			number++;
+		}
+
+		// What is whole goes first, so that all lines before one that is too long are stored.
+		if (lines.length > 0) yield lines;
+		if (start < chunk.length) {
+			rest.push(chunk.subarray(start));
+			restBytes += chunk.length - start;
+		}
+
+		if (isTooLong || restBytes > lineBytesMax) throw new DapssError('too-large', `Expected lines of at most ${lineBytesMax} bytes (limits.frame_bytes and room for a header), line ${number} is longer`);
+	}
+
+	if (rest.length > 0) yield [withoutEnd(rest.length === 1 ? rest[0]! : Buffer.concat(rest))];
+}

@@ -1,0 +1,30 @@
+/**
+Waiting that ends with the command: a signal, or a reader that is gone, ends it at once.
+*/
+import {errorMessage} from '../../core/errors.ts';
+import {interruptedBy} from './signals.ts';
+
+/** The promise, or a rejection as soon as the command is to end. A resource that comes later is given back. @throws `interrupted`, `wait-over` */
+export async function interruptible<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+	const {promise: interrupted, reject} = Promise.withResolvers<never>();
+	const stop = (): void => reject(interruptedBy(signal));
+	if (signal.aborted) stop();
+	signal.addEventListener('abort', stop);
+	try {
+		return await Promise.race([promise, interrupted]);
+	} catch (error) {
+		if (signal.aborted) void promise.then(value => dispose(value), () => undefined);
+		throw error;
+	} finally {
+		signal.removeEventListener('abort', stop);
+	}
+}
+
+async function dispose(value: unknown): Promise<void> {
+	if (typeof value !== 'object' || value === null || !(Symbol.asyncDispose in value)) return;
+	try {
+		await (value as AsyncDisposable)[Symbol.asyncDispose]();
+	} catch (error) {
+		errorMessage(error); // The command has ended; the process is about to.
+	}
+}

@@ -1,0 +1,152 @@
+/**
+Where settings come from, one function a place: a file, the environment, flags. Each gives flat entries that know their place;
+`settings.ts` lays them over one another.
+*/
+import {readFileSync, statSync, type Stats} from 'node:fs';
+import {join} from 'node:path';
+import {nearest} from '../../core/config-schema.ts';
+import {accessProblem, accessRemedy} from '../../core/io/files/secret.ts';
+import {trustedOwners} from '../../core/platform.ts';
+import type {Flags} from '../arguments/flags.ts';
+import {envName, flatten, groups, isGroup, known, type Plain} from './names.ts';
+import {configFolder, type Env} from './places.ts';
+
+export type Entry = {readonly value: unknown; readonly from: string};
+export type Layer = {readonly entries: ReadonlyMap<string, Entry>; readonly problems: readonly string[]; readonly warnings: readonly string[]};
+
+/** Keys of the Python prototype's config.json that hold a secret. */
+export const secretKeys = ['cluster_secret', 'encryption_key'] as const;
+/** What marks a config.json in the working directory as ours: other programs use that name too. */
+const marks = ['cluster', 'enable_node_auth', 'enable_message_signing', 'enable_encryption', ...secretKeys];
+const configBytesMax = 1024 * 1024;
+const depthMax = 2;
+
+/** Variables that are not settings of a node. */
+const otherVariables = ['DAPSS_SERVER', 'DAPSS_CONFIG', 'DAPSS_DATA', 'DAPSS_SECRET_FILE'];
+
+/** Flags that are settings, by the setting's name. */
+const settingFlags = {
+	port: 'port', bootstrap: 'bootstrap', expect: 'expect', name: 'name', host: 'host', advertise: 'advertise', cluster: 'cluster', topics: 'topics', data: 'data',
+	secretFile: 'secret_file', faults: 'faults', discovery: 'discovery.enabled',
+} as const;
+
+const empty: Layer = {entries: new Map(), problems: [], warnings: []};
+
+/** The config.json that counts: `--config` or `DAPSS_CONFIG`, else one of ours in the working directory, else the user's. */
+export function fileLayer(options: {readonly explicit: string | undefined; readonly cwd: string; readonly env: Env}): Layer & {readonly path: string | undefined} {
+	const {explicit, cwd, env} = options;
+	if (explicit !== undefined) return {path: explicit, ...readLayer(explicit, true)};
+	const here = join(cwd, 'config.json');
+	const local = readLayer(here, false);
+	if (local !== empty) return {path: here, ...local};
+	const users = join(configFolder(env), 'config.json');
+	const layer = readLayer(users, true, true);
+	return {path: layer === empty ? undefined : users, ...layer};
+}
+
+function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
+	const problem = (text: string): Layer => ({...empty, problems: [`${path}: ${text}`]});
+	let stats: Stats;
+	let text: string;
+	try {
+		stats = statSync(path);
+		if (!stats.isFile()) return isOptional ? empty : problem('expected a file');
+		if (stats.size > configBytesMax) return isOurs ? problem(`expected at most ${configBytesMax} bytes, got ${stats.size}`) : empty;
+		text = readFileSync(path, 'utf8').replace(/^\uFEFF/, ''); // Editors on Windows begin a file with a mark of its encoding.
+	} catch (error) {
+		const {code} = error as NodeJS.ErrnoException;
+		return isOptional && (code === 'ENOENT' || code === 'ENOTDIR' || !isOurs) ? empty : problem(code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`);
+	}
+
+	let value: unknown;
+	try {
+		value = JSON.parse(text);
+	} catch (error) {
+		return isOurs ? problem(`expected JSON: ${(error as Error).message}`) : empty;
+	}
+
+	if (!isGroup(value)) return isOurs ? problem('expected an object with settings') : empty;
+	if (!isOurs && !marks.some(mark => Object.hasOwn(value, mark))) return empty;
+	if (!isOurs && accessProblem({mode: 0, uid: stats.uid}, trustedOwners()) !== undefined) {
+		return {...empty, warnings: [`${path} belongs to another user and is not read; name it with --config to use it`]};
+	}
+
+	return objectLayer(value, path, stats);
+}
+
+/** Entries of a parsed config.json. */
+export function objectLayer(value: object, from: string, stats?: Pick<Stats, 'mode' | 'uid'>): Layer {
+	const entries = new Map<string, Entry>();
+	const problems: string[] = [];
+	const depth = depthOf(value, depthMax + 1);
+	if (depth > depthMax) return {...empty, problems: [`${from}: expected settings at most ${depthMax} levels deep`]};
+	for (const [name, plain] of flatten(value)) {
+		if ((secretKeys as readonly string[]).includes(name)) {
+			const access = stats && accessProblem(stats, trustedOwners());
+			if (access === undefined) entries.set(name, {value: plain, from});
+			else if (plain !== '') problems.push(`${name} (${from}): the file holds a secret and ${access}: ${accessRemedy(from, stats!)}, or better: move the secret to a file of its own (secret_file)`);
+		} else if (known.has(name)) {
+			entries.set(name, {value: name === 'bootstrap' && Array.isArray(plain) ? plain.map(one => typeof one === 'number' ? String(one) : one as unknown) : plain, from});
+		} else problems.push(`${name} (${from}): ${unknownText(name, [...known.keys(), ...secretKeys])}`);
+	}
+
+	for (const [name, inner] of Object.entries(value) as Array<[string, unknown]>) {
+		if (groups.has(name) && !isGroup(inner)) problems.push(`${name} (${from}): expected a group of settings`);
+	}
+
+	// `unknown setting raft` and `expected a group` would say the same thing twice.
+	return {entries, problems: problems.filter(text => ![...groups].some(group => text.startsWith(`${group} (${from}): there is no`))), warnings: []};
+}
+
+export function envLayer(env: Env): Layer {
+	const names = new Map([...known.keys()].map(name => [envName(name), name]));
+	const entries = new Map<string, Entry>();
+	const problems: string[] = [];
+	for (const [variable, text] of Object.entries(env)) {
+		if (!variable.startsWith('DAPSS_') || text === undefined) continue;
+		const name = names.get(variable);
+		if (name !== undefined) entries.set(name, {value: parseText(name, text), from: variable});
+		else if (variable === 'DAPSS_CLUSTER_SECRET' || variable === 'DAPSS_ENCRYPTION_KEY') {
+			problems.push(`${variable}: a secret does not belong in the environment, which every child process and crash report gets: put it into a file (mode 0600) and name that with DAPSS_SECRET_FILE`);
+		} else if (!otherVariables.includes(variable)) problems.push(`${variable}: ${unknownText(variable, [...names.keys(), ...otherVariables])}`);
+	}
+
+	return {entries, problems, warnings: []};
+}
+
+export function flagLayer(flags: Flags): Layer {
+	const entries = new Map<string, Entry>();
+	for (const [flag, name] of Object.entries(settingFlags) as Array<[keyof typeof settingFlags, string]>) {
+		const value = flags[flag];
+		if (value === undefined) continue;
+		const from = flag === 'discovery' && value === false ? '--no-discovery' : `--${flag.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`;
+		entries.set(name, {value: typeof value === 'boolean' ? value : parseText(name, Array.isArray(value) ? value.join(',') : value as string), from});
+	}
+
+	return {entries, problems: [], warnings: []};
+}
+
+/** A text as the type of its setting; what does not fit stays text, for the schema to refuse. */
+function parseText(name: string, text: string): Plain {
+	const standard = known.get(name);
+	if (typeof standard === 'number') return /^-?\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : text;
+	if (typeof standard === 'boolean') {
+		if (/^(?:true|yes|on|1)$/i.test(text)) return true;
+		return /^(?:false|no|off|0)$/i.test(text) ? false : text;
+	}
+
+	if (!Array.isArray(standard)) return text;
+	const items = text.split(',').map(item => item.trim()).filter(item => item !== '');
+	// Only commas: variables that were empty. A node that was to join must not found a cluster of its own.
+	return items.length > 0 || text.trim() === '' ? items : text;
+}
+
+function unknownText(name: string, names: readonly string[]): string {
+	const near = nearest(name, names);
+	return `there is no such setting${near === undefined ? '' : `; did you mean ${near}?`}`;
+}
+
+function depthOf(value: unknown, max: number): number {
+	if (max === 0 || !isGroup(value)) return 0;
+	return 1 + Math.max(0, ...Object.values(value).map(inner => depthOf(inner, max - 1)));
+}

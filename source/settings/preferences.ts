@@ -1,0 +1,49 @@
+/**
+What the console remembers between runs: keys, theme, and how much it shows. Kept by `conf` in `preferences.json` next to the settings;
+loaded only when there is a console.
+*/
+import {join} from 'node:path';
+import Conf from 'conf';
+import {errorMessage} from '../../core/errors.ts';
+import type {ThemePreferences} from '../../tui/theme.ts';
+import {isGroup} from './names.ts';
+import {configFolder, type Env} from './places.ts';
+
+export type Preferences = {
+	readonly path: string;
+	/** Keys by action; the console says which of them it does not know. */
+	readonly keymap: Readonly<Record<string, string | readonly string[]>>;
+	/** A name, and styles of single tones. */
+	readonly theme: ThemePreferences;
+	/** Settings in the words of config.json, from the group `console` only: others belong into config.json, where a headless node sees them too. */
+	readonly settings: object;
+};
+
+export const preferencesPath = (env: Env): string => join(configFolder(env), 'preferences.json');
+
+/** A file that cannot be read costs the preferences, not the start: `say` is told. */
+export function loadPreferences(env: Env, say: (line: string) => void): Preferences {
+	const cwd = configFolder(env);
+	try {
+		const conf = new Conf<Record<string, unknown>>({projectName: 'dapss', cwd, configName: 'preferences', configFileMode: 0o600, clearInvalidConfig: false});
+		const group = (name: string): Readonly<Record<string, unknown>> => {
+			const value = conf.get(name);
+			if (value === undefined || isGroup(value)) return value as Record<string, unknown> | undefined ?? {};
+			say(`Warning: ${conf.path}: expected ${name} to be an object; it is left out`);
+			return {};
+		};
+
+		const keys = Object.entries(group('keymap')).filter((row): row is [string, string | readonly string[]] => isKeys(row[1]));
+		const {name, tones} = group('theme');
+		const shown = group('console');
+		const theme = {...(typeof name === 'string' ? {name} : {}), ...(isGroup(tones) ? {tones: Object.fromEntries(Object.entries(tones).filter(([, style]) => isGroup(style)))} : {})};
+		return {path: conf.path, keymap: Object.fromEntries(keys), theme, settings: Object.keys(shown).length === 0 ? {} : {console: shown}};
+	} catch (error) {
+		say(`Warning: ${preferencesPath(env)} cannot be read and is left out: ${errorMessage(error)}`);
+		return {path: preferencesPath(env), keymap: {}, theme: {}, settings: {}};
+	}
+}
+
+function isKeys(value: unknown): value is string | readonly string[] {
+	return typeof value === 'string' || (Array.isArray(value) && value.every(key => typeof key === 'string'));
+}

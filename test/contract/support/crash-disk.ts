@@ -1,0 +1,193 @@
+/**
+A platter behind the `Files` port that can die at its nth call. What is found afterwards is an **image**: of what was not synced nothing,
+some writes, or some 512-byte sectors of some writes; or all that the operating system had, when only the process was killed. It can
+also fail calls, take only part of a write, and be read and changed byte by byte. All from the given chance; no time passes unless
+`delay` takes some.
+*/
+import {basename, dirname} from 'node:path';
+import type {Files, OpenFile} from '../../../core/io/file-system.ts';
+import {Platter, type Change, type Fates, type Loss, type StoredFile} from '../../sim/platter.ts';
+import type {SeededRandom} from '../../sim/random.ts';
+
+type Call = 'open' | 'list' | 'makeFolder' | 'syncFolder' | 'rename' | 'unlink' | 'removeFolder' | 'write' | 'read' | 'datasync' | 'truncate' | 'close';
+
+export type DiskFaults = {
+	readonly random: SeededRandom;
+	/** The disk dies at this call: it and all later ones, and those under way, never end. */
+	diesAt?: number | undefined;
+	/** This call fails. */
+	failsAt?: number | undefined;
+	/** Writes, syncs and changes of names fail this often, one in so many. */
+	readonly failsOneIn?: number;
+	readonly code?: 'EIO' | 'ENOSPC';
+	/** Writes are taken in parts. */
+	readonly shortWrites?: boolean;
+	/** How long a call takes. @default turns of different length, so that reads and writes overlap */
+	readonly delay?: (call: Call, path: string) => Promise<void>;
+};
+
+const mayFail: ReadonlySet<Call> = new Set(['write', 'datasync', 'truncate', 'syncFolder', 'rename', 'unlink', 'makeFolder']);
+const never = new Promise<never>(() => undefined);
+
+export class CrashDisk implements Files {
+	/** Resolves when the disk has died. */
+	readonly died: Promise<void>;
+	/** What was called, with the name of the file. */
+	readonly calls: string[] = [];
+	/** The path of the last one. */
+	lastPath = '';
+	readonly platter: Platter;
+	/** Calls that failed. */
+	failed = 0;
+	readonly #died = Promise.withResolvers<void>();
+	readonly #faults: DiskFaults;
+	#isDead = false;
+	#failing: string | undefined;
+
+	constructor(faults: DiskFaults, platter = new Platter()) {
+		this.#faults = faults;
+		this.platter = platter;
+		this.died = this.#died.promise;
+	}
+
+	/** A disk that holds these files. */
+	static of(files: ReadonlyMap<string, Buffer>, faults: DiskFaults): CrashDisk {
+		return new CrashDisk(faults, Platter.of(files));
+	}
+
+	/** The next call that begins with this fails. */
+	failNext(call: string): void {
+		this.#failing = call;
+	}
+
+	/** All files as a program sees them. */
+	contents(): Map<string, Buffer> {
+		return new Map(this.platter.files().map(([path, {content}]) => [path, Buffer.from(content)]));
+	}
+
+	/** What is found after the power went. */
+	image(random: SeededRandom, loss: Loss, fates?: Fates): Platter {
+		this.#die();
+		return this.platter.afterPowerCut(random, loss, fates);
+	}
+
+	/** What is found after the process was killed: what it had written is there, and is not safe from a power cut yet. */
+	killed(random: SeededRandom): Platter {
+		this.#die();
+		this.platter.kill(random);
+		return this.platter;
+	}
+
+	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
+		await this.#call('open', path);
+		const file = this.platter.file(path);
+		if (file) return this.#openFile(path, file);
+		if (mode !== 'write' || this.platter.isFolder(path)) throw missing('open', path);
+		this.#expectFolderOf(path);
+		return this.#openFile(path, this.platter.create(path));
+	}
+
+	async list(folder: string): Promise<readonly string[]> {
+		await this.#call('list', folder);
+		if (!this.platter.isFolder(folder)) throw missing('scandir', folder);
+		return this.platter.list(folder);
+	}
+
+	async makeFolder(folder: string): Promise<void> {
+		const parents = this.#isDead ? [] : this.platter.makeFolder(folder);
+		await this.#call('makeFolder', folder);
+		for (const parent of parents.length > 0 ? parents : [dirname(folder)]) this.platter.syncFolder(parent);
+	}
+
+	async syncFolder(folder: string): Promise<void> {
+		await this.#call('syncFolder', folder);
+		this.platter.syncFolder(folder);
+	}
+
+	async rename(from: string, to: string): Promise<void> {
+		await this.#call('rename', from);
+		if (!this.platter.file(from) && !this.platter.isFolder(from)) throw missing('rename', from);
+		this.platter.rename(from, to);
+	}
+
+	async unlink(path: string): Promise<void> {
+		await this.#call('unlink', path);
+		if (!this.platter.file(path)) throw missing('unlink', path);
+		this.platter.unlink(path);
+	}
+
+	async removeFolder(folder: string): Promise<void> {
+		await this.#call('removeFolder', folder);
+		if (!this.platter.isFolder(folder)) throw missing('rmdir', folder);
+		this.platter.unlink(folder);
+		this.platter.syncFolder(dirname(folder));
+	}
+
+	#openFile(path: string, file: StoredFile): OpenFile {
+		const {random, shortWrites} = this.#faults;
+		const part = (length: number): number => (shortWrites && length > 1 ? random.between(1, length) : length);
+		return {
+			size: file.size,
+			write: async (buffers, at) => {
+				const all = Buffer.concat(buffers);
+				const bytes = Buffer.from(all.subarray(0, part(all.length)));
+				await this.#change('write', path, file, {at, bytes});
+				return bytes.length;
+			},
+			read: async (buffer, at) => {
+				await this.#call('read', path);
+				return file.read(buffer, at, part(buffer.length));
+			},
+			datasync: async () => {
+				const covered = file.unsynced();
+				await this.#call('datasync', path, () => file.unkept(covered));
+				file.synced(covered);
+			},
+			truncate: size => this.#change('truncate', path, file, {truncateTo: size}),
+			close: () => this.#call('close', path),
+		};
+	}
+
+	/** From here on a crash may leave any part of it. */
+	async #change(call: Call, path: string, file: StoredFile, asked: Parameters<StoredFile['begin']>[0]): Promise<void> {
+		const change: Change | undefined = this.#isDead ? undefined : file.begin(asked);
+		// One that fails may have been taken all the same.
+		await this.#call(call, path, () => (this.#faults.random.chance(1, 2) ? file.written(change!) : file.forget(change!)));
+		file.written(change!);
+	}
+
+	async #call(name: Call, path: string, onFailure: () => void = () => undefined): Promise<void> {
+		if (this.#isDead) return never;
+		this.calls.push(`${name} ${basename(path)}`);
+		this.lastPath = path;
+		const number = this.calls.length;
+		const {diesAt, failsAt, failsOneIn, code = 'EIO', random, delay} = this.#faults;
+		if (diesAt !== undefined && number >= diesAt) {
+			this.#die();
+			return never;
+		}
+
+		if (delay) await delay(name, path);
+		else for (let turns = random.below(3); turns > 0; turns--) await Promise.resolve();
+		if (this.#isDead) return never;
+		const isFailing = this.#failing !== undefined && this.calls[number - 1]!.startsWith(this.#failing);
+		if (isFailing) this.#failing = undefined;
+		if (!isFailing && number !== failsAt && (failsOneIn === undefined || !mayFail.has(name) || !random.chance(1, failsOneIn))) return;
+		this.failed++;
+		onFailure();
+		throw Object.assign(new Error(`${code}: injected`), {code});
+	}
+
+	#die(): void {
+		this.#isDead = true;
+		this.#died.resolve();
+	}
+
+	#expectFolderOf(path: string): void {
+		if (!this.platter.isFolder(dirname(path))) throw missing('open', path);
+	}
+}
+
+function missing(what: string, path: string): Error {
+	return Object.assign(new Error(`ENOENT: no such file or folder, ${what} '${path}'`), {code: 'ENOENT'});
+}

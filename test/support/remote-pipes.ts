@@ -1,0 +1,203 @@
+/** Both ends of a connection with small queues, and a node behind one of them whose topics are lists of batches. */
+import type {Broker, Published} from '../../core/api.ts';
+import {defaults} from '../../core/config.ts';
+import {ReadSlots} from '../../core/data/read-slots.ts';
+import {Reader, type BatchSink} from '../../core/data/reader.ts';
+import type {RecordedEvent} from '../../core/events.ts';
+import {decodeBatch, encodeBatch, type NodeId, type StoredBatch, type Topic} from '../../core/message.ts';
+import type {Place, TopicPosition} from '../../core/position.ts';
+import type {Pipe} from '../../core/remote/pipe.ts';
+import type {BatchReading, ServedBroker} from '../../core/remote/server.ts';
+import {healthy} from '../tui/support/fixtures.ts';
+
+export const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
+
+/** One message a batch, so that an offset is a number of batches. */
+export function batchAt(topic: string, offset: number, bytes: number): StoredBatch {
+	const encoded = encodeBatch({origin, incarnation: 1, topic: topic as Topic, firstSeq: offset + 1, lamport: offset + 1, previousLamport: offset, sentAtMs: 0}, [Buffer.alloc(bytes, offset)], false);
+	return {offset, batch: decodeBatch(encoded)!, hops: 0, repaired: false};
+}
+
+/** One end. What is sent waits in a queue of `queueBytes` until `carry` takes it over. */
+export class FakePipe implements Pipe {
+	readonly frameBytesMax = 1_000_000;
+	readonly queueBytes: number;
+	readonly sent: Buffer[] = [];
+	queuedBytes = 0;
+	mostQueuedBytes = 0;
+	isPaused = false;
+	why: string | undefined;
+	other: FakePipe | undefined;
+	#owesDrain = false;
+
+	constructor(queueBytes: number) {
+		this.queueBytes = queueBytes;
+	}
+
+	onFrame: (frame: Buffer) => void = () => {};
+	onClose: (why: string) => void = () => {};
+	onDrain: () => void = () => {};
+
+	send(pieces: readonly Uint8Array[]): boolean {
+		if (this.why !== undefined) return false;
+		const frame = Buffer.concat(pieces);
+		if (this.queuedBytes + frame.length > this.queueBytes) {
+			this.#owesDrain = true;
+			return false;
+		}
+
+		this.sent.push(frame);
+		this.queuedBytes += frame.length;
+		this.mostQueuedBytes = Math.max(this.mostQueuedBytes, this.queuedBytes);
+		return true;
+	}
+
+	room(): number {
+		const room = this.queueBytes * 0.75 - this.queuedBytes;
+		if (room <= 0) this.#owesDrain = true;
+		return Math.max(0, room);
+	}
+
+	pause(): void {
+		this.isPaused = true;
+	}
+
+	resume(): void {
+		this.isPaused = false;
+	}
+
+	close(why: string): void {
+		if (this.why !== undefined) return;
+		this.why = why;
+		queueMicrotask(() => this.onClose(why));
+		this.other?.close(why);
+	}
+
+	/** The first frame that waits leaves. */
+	take(): Buffer | undefined {
+		const frame = this.sent.shift();
+		if (!frame) return undefined;
+		this.queuedBytes -= frame.length;
+		if (this.#owesDrain && this.queuedBytes <= this.queueBytes / 2) {
+			this.#owesDrain = false;
+			this.onDrain();
+		}
+
+		return frame;
+	}
+
+	/** One frame goes over. False when there is none, or the other side is not read. */
+	carry(): boolean {
+		if (this.other!.isPaused) return false;
+		const frame = this.take();
+		if (frame && this.other!.why === undefined) this.other!.onFrame(frame);
+		return frame !== undefined;
+	}
+}
+
+export function pipes(queueBytes: number): {readonly near: FakePipe; readonly far: FakePipe} {
+	const near = new FakePipe(queueBytes);
+	const far = new FakePipe(queueBytes);
+	near.other = far;
+	far.other = near;
+	return {near, far};
+}
+
+export const turn = (): Promise<void> => new Promise(resolve => {
+	setImmediate(resolve);
+});
+
+/** Carry frames both ways until nothing moves any more. */
+export async function settle({near, far}: {readonly near: FakePipe; readonly far: FakePipe}): Promise<void> {
+	for (let idle = 0; idle < 5; idle++) {
+		await turn();
+		while (near.carry() || far.carry()) idle = 0;
+	}
+}
+
+export class FakeNode {
+	readonly bounds: string[] = [];
+	readonly topics = new Map<Topic, StoredBatch[]>();
+	readonly readers = new Set<Reader>();
+	readonly published: number[] = [];
+	snapshots = 0;
+	reads = 0;
+	mostReads = 0;
+	/** Where readers asked to begin. */
+	readonly places: Place[] = [];
+	/** What tracked readers are answered. */
+	starts: readonly TopicPosition[] | undefined;
+	/** What `publish` waits for. */
+	stored: Promise<void> = Promise.resolve();
+	/** Streams of events that are open. */
+	followers = 0;
+	options: ServedBroker['options'] = {config: {limits: defaults.limits}};
+	readonly #slots = new ReadSlots(8);
+
+	/** As the server sees it. */
+	get broker(): ServedBroker {
+		return this as unknown as ServedBroker;
+	}
+
+	readonly journal = {bound: (name: string): void => void this.bounds.push(name)};
+
+	async snapshot(): ReturnType<Broker['snapshot']> {
+		this.snapshots++;
+		return healthy;
+	}
+
+	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+		await this.stored;
+		this.published.push(bodies.length);
+		return {origin, incarnation: 1, topic, firstSeq: 1, count: bodies.length};
+	}
+
+	events(): AsyncIterableIterator<RecordedEvent> {
+		this.followers++;
+		const over = Promise.withResolvers<IteratorResult<RecordedEvent, undefined>>();
+		return {
+			[Symbol.asyncIterator]() {
+				return this;
+			},
+			next: () => over.promise,
+			return: async () => {
+				this.followers--;
+				over.resolve({value: undefined, done: true});
+				return over.promise;
+			},
+		};
+	}
+
+	readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
+		this.places.push(place);
+		const readers = topics.map(topic => {
+			const batches = this.topics.get(topic) ?? [];
+			const reader = new Reader({read: (offset, bytesMax) => this.#read(batches, offset, bytesMax)}, 0, batches.length, sink, this.#slots);
+			this.readers.add(reader);
+			reader.resume();
+			return reader;
+		});
+		return {
+			agreed: Promise.resolve(this.starts),
+			resume: () => {
+				for (const reader of readers) reader.resume();
+			},
+			close: async () => {
+				for (const reader of readers) {
+					reader[Symbol.dispose]();
+					this.readers.delete(reader);
+				}
+			},
+		};
+	}
+
+	async #read(batches: readonly StoredBatch[], offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> {
+		this.reads++;
+		this.mostReads = Math.max(this.mostReads, this.reads);
+		await turn();
+		this.reads--;
+		let next = offset;
+		for (let bytes = 0; next < batches.length && (next === offset || bytes < bytesMax); next++) bytes += batches[next]!.batch.bytes.length;
+		return {items: batches.slice(offset, next), next};
+	}
+}

@@ -1,0 +1,140 @@
+/**
+A terminal to test the console on: a stdout of a stated size in front of a real emulator, and a stdin to type on. What the emulator shows is what
+a user would see, escape sequences and cursor and all.
+*/
+import {Console} from 'node:console';
+import {EventEmitter} from 'node:events';
+import {PassThrough} from 'node:stream';
+import xterm from '@xterm/headless';
+import stringWidth from 'string-width';
+import type {Snapshot} from '../../../core/snapshot.ts';
+import {runConsole, type ConsoleExit, type RunConsoleOptions} from '../../../tui/index.tsx';
+import {FakeSource} from './fixtures.ts';
+
+// The test runner's console lacks the constructor that Ink's own takes from it.
+console.Console ??= Console;
+
+const knownCells = new Map<number, 0 | 1 | 2>();
+
+function cellsOf(point: number): 0 | 1 | 2 {
+	let cells = knownCells.get(point);
+	if (cells === undefined) {
+		const character = String.fromCodePoint(point);
+		cells = /^[\p{Mn}\p{Me}\u200C]$/u.test(character) ? 0 : Math.max(1, stringWidth(character)) as 1 | 2;
+		knownCells.set(point, cells);
+	}
+
+	return cells;
+}
+
+export class Screen {
+	readonly emulator: InstanceType<typeof xterm.Terminal>;
+	/** All that was ever written. */
+	raw = '';
+	/** Titles, clipboard and other OSC sequences that got through. */
+	readonly leaks: string[] = [];
+	readonly stdout: NodeJS.WriteStream;
+	readonly stdin: NodeJS.ReadStream;
+	rawMode = false;
+	readonly #input = new PassThrough();
+	#idle: Promise<void> = Promise.resolve();
+
+	constructor(columns: number, rows: number) {
+		this.emulator = new xterm.Terminal({cols: columns, rows, allowProposedApi: true, scrollback: 0, convertEol: true}); // A tty turns \n into \r\n.
+		// A modern terminal: wide emoji, marks without width, each code point for itself. The emulator's own table is that of Unicode 6.
+		this.emulator.unicode.register({
+			version: 'modern',
+			wcwidth: cellsOf,
+			charProperties(point, preceding) {
+				const width = cellsOf(point);
+				// The emulator's packing: bit 0 joins to the character before, bits 1 and 2 are the width.
+				return width === 0 && preceding !== 0 ? (preceding & 0b110) | 1 : width << 1;
+			},
+		});
+		this.emulator.unicode.activeVersion = 'modern';
+		for (const code of [0, 1, 2, 4, 8, 9, 10, 11, 52, 777, 1337]) {
+			this.emulator.parser.registerOscHandler(code, data => {
+				this.leaks.push(`OSC ${code};${data}`);
+				return true;
+			});
+		}
+
+		const stdout = Object.assign(new EventEmitter(), {
+			columns, rows, isTTY: true, writable: true, destroyed: false, writableEnded: false, writableLength: 0,
+			write: (text: string, done?: () => void): boolean => {
+				this.raw += text;
+				const written = new Promise<void>(resolve => this.emulator.write(text, resolve));
+				this.#idle = this.#idle.then(() => written);
+				done?.();
+				return true;
+			},
+		});
+		this.stdout = stdout as unknown as NodeJS.WriteStream;
+		this.stdin = Object.assign(this.#input, {
+			isTTY: true, isRaw: false, ref: () => this.#input, unref: () => this.#input,
+			setRawMode: (on: boolean) => {
+				this.rawMode = on;
+				return this.#input;
+			},
+		}) as unknown as NodeJS.ReadStream;
+	}
+
+	/** What is on the screen, a string a row, without trailing space. */
+	lines(): string[] {
+		const {active} = this.emulator.buffer;
+		return Array.from({length: this.emulator.rows}, (_, row) => active.getLine(active.baseY + row)?.translateToString(true) ?? '');
+	}
+
+	text(): string {
+		return this.lines().join('\n');
+	}
+
+	resize(columns: number, rows: number): void {
+		this.emulator.resize(columns, rows);
+		Object.assign(this.stdout, {columns, rows});
+		this.stdout.emit('resize');
+	}
+
+	type(keys: string): void {
+		this.#input.write(keys);
+	}
+
+	/** Until the emulator has taken what was written and the console has been still for two of its frames. */
+	async settle(): Promise<void> {
+		let before = -1;
+		while (before !== this.raw.length) {
+			before = this.raw.length;
+			await new Promise(resolve => setTimeout(resolve, 70)); // Two throttled frames of Ink at 30 a second.
+			await this.#idle;
+		}
+	}
+
+	/** Until the screen shows this. Fails with the screen. */
+	async until(wanted: string | RegExp, tries = 60): Promise<void> {
+		for (let index = 0; index < tries; index++) {
+			await this.settle();
+			const text = this.text();
+			if (typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text)) return;
+		}
+
+		throw new Error(`Expected the screen to show ${String(wanted)}, got\n${this.text()}`);
+	}
+}
+
+export type Running = AsyncDisposable & {readonly screen: Screen; readonly source: FakeSource; readonly exit: Promise<ConsoleExit>};
+
+/** The whole console on a screen of that size. */
+export async function openConsole(snapshot: Snapshot | undefined, columns: number, rows: number, options: Partial<RunConsoleOptions> = {}): Promise<Running> {
+	const screen = new Screen(columns, rows);
+	const source = new FakeSource(snapshot);
+	const exit = runConsole({source, readonly: false, remote: false, preferences: {}, stdin: screen.stdin, stdout: screen.stdout, ...options});
+	exit.catch(() => undefined); // A test that does not look at it must not fail by it.
+	await screen.settle();
+	return {
+		screen, source, exit,
+		async [Symbol.asyncDispose]() {
+			screen.type('\u0003');
+			await exit.catch(() => undefined);
+		},
+	};
+}

@@ -1,0 +1,225 @@
+import {expect, test} from 'vitest';
+import {Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {encodeContext, encodeEnvelope, type MemberContext} from '../../../core/cluster-state/command.ts';
+import {encode} from '../../../core/codec.ts';
+import {defaults} from '../../../core/config.ts';
+import {Control, type ControlOptions} from '../../../core/control/control.ts';
+import {RaftStore, type Blobs} from '../../../core/control/raft-store.ts';
+import {NewerVersionError} from '../../../core/errors.ts';
+import type {BrokerEvent} from '../../../core/events.ts';
+import {MemoryLog} from '../../../core/io/log/memory-log.ts';
+import {Lamport} from '../../../core/lamport.ts';
+import type {NodeId, Topic} from '../../../core/message.ts';
+import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
+import type {Entry} from '../../../core/raft/raft.ts';
+
+const [leader, self] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
+
+function blobs(): Blobs {
+	const files = new Map<string, Uint8Array>();
+	return {
+		write: async (name, bytes) => void files.set(name, bytes),
+		read: async name => files.get(name),
+		list: async () => [...files.keys()],
+		unlink: async name => void files.delete(name),
+	};
+}
+
+test('a node that joins by a snapshot stamps what it publishes behind every subscription in it', async () => {
+	const topics = new Topics({topicsMax: 10, membersMax: 10});
+	topics.applyConfiguration(1, [leader, self], encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}));
+	topics.apply(2, encodeEnvelope({node: leader, incarnation: 1, seq: 1, answeredBelow: 0, lamport: 901, command: {type: 'subscribe', topic: 'news' as Topic, node: leader, since: 900}}));
+	const data = topics.save();
+	const lamport = new Lamport(0, defaults.gossip.lamportJumpMax);
+	const agreed = Promise.withResolvers<void>();
+	const control = new Control({
+		self, lamport, incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0},
+		store: await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs()),
+		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: () => undefined,
+		onAgreed: () => agreed.resolve(),
+		failed: error => agreed.reject(error),
+	});
+	control.step(leader, {group: 0, term: 1, type: 'snapshot', index: 2, snapshotTerm: 1, configuration: {voters: [leader], learners: [self]}, offset: 0, size: data.length, data});
+	await agreed.promise;
+	expect(control.topics.applied).toBe(2);
+	expect(lamport.stamp()).toBeGreaterThan(900);
+});
+
+test('who asks again to be taken in, after that was agreed and before the disk lets it be applied, is told to wait', async () => {
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
+	const append = store.append.bind(store);
+	let disk: Promise<void> = Promise.resolve();
+	Object.assign(store, {
+		append: async (...given: Parameters<typeof append>) => {
+			await disk;
+			return append(...given);
+		},
+	});
+	const control = new Control({
+		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+	});
+	const settled = (isDone: () => boolean): Promise<void> => expect.poll(isDone).toBe(true);
+	while (control.raft.status().role !== 'leader') {
+		control.tick();
+		await new Promise(setImmediate); // oxlint-disable-line no-await-in-loop -- one tick after the other
+	}
+
+	await settled(() => control.raft.status().applied === 2);
+	const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+	disk = first.promise;
+	const joined = control.join({id: self, address: '127.0.0.1:2', clusterId: ''});
+	const done = control.propose({type: 'subscribe', topic: 'news' as Topic, node: leader, since: 0});
+	disk = second.promise;
+	first.resolve();
+	await settled(() => control.raft.status().commit === 3);
+	expect(control.raft.status().applied).toBe(2);
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: ''})).resolves.toEqual({type: 'wait', reason: `node ${self} is being taken in`});
+	second.resolve();
+	await expect(joined).resolves.toMatchObject({type: 'joined', clusterId: 'c'});
+	await done;
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: ''})).resolves.toMatchObject({type: 'joined'});
+});
+
+/** The founder of a cluster, leading, on a disk that is quick. */
+async function founder(context: MemberContext, more: Partial<ControlOptions> = {}): Promise<{readonly control: Control; readonly events: BrokerEvent[]; readonly care: (isDone: () => boolean) => Promise<void>}> {
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1', ...context}))}, leader);
+	const events: BrokerEvent[] = [];
+	let nowMs = 0;
+	const control = new Control({
+		self: leader, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0}, nowMs: () => nowMs, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: event => events.push(event), onAgreed: () => undefined, failed: error => expect.unreachable(String(error)),
+		protocolMax: 2, ...more,
+	});
+	const care = async (isDone: () => boolean): Promise<void> => {
+		for (let tick = 0; !isDone(); tick++) {
+			if (tick > 2000) throw new Error('Expected it within 2000 ticks');
+			nowMs += 25;
+			control.tick();
+			await new Promise(setImmediate); // oxlint-disable-line no-await-in-loop -- one tick after the other
+		}
+	};
+
+	await care(() => control.raft.status().role === 'leader' && control.topics.applied === control.raft.status().lastIndex);
+	return {control, events, care};
+}
+
+test('a leader that is alone raises the protocol to what it speaks', async () => {
+	const {control, events, care} = await founder({});
+	await care(() => control.topics.protocol === 2);
+	expect(events).toContainEqual({type: 'protocol', protocol: 2});
+});
+
+test('a leader raises the protocol once every member speaks the next one: one that is not known may speak less', async () => {
+	const spoken = new Map<NodeId, {protocol: number; version: string}>([[self, {protocol: 1, version: '0.1.0'}]]);
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader], learners: [self]}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}))}, leader);
+	const {control, care} = await founder({}, {store, speaks: peer => spoken.get(peer)});
+	let beats = 0;
+	await care(() => ++beats > 100);
+	expect(control.topics.protocol).toBe(1);
+	spoken.delete(self);
+	await care(() => ++beats > 200);
+	expect(control.topics.protocol).toBe(1);
+	spoken.set(self, {protocol: 2, version: '0.2.0'});
+	await care(() => control.topics.protocol === 2);
+});
+
+test('a node that speaks less than the cluster has agreed on cannot join, and is told both numbers', async () => {
+	const {control} = await founder({protocol: 2});
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', facts: {protocol: 1, version: '0.1.0'}})).resolves.toEqual({
+		type: 'refused', reason: `node ${self} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`,
+	});
+	expect(control.raft.status().configuration.learners).toEqual([]);
+});
+
+test('a node that joins gets its name and holds its identity with the entry that adds it; a default name that is taken gets a number', async () => {
+	const {control} = await founder({protocol: 2, name: 'db1'});
+	const facts = {protocol: 2, version: '', incarnation: 3, instance: '00000000000000aa'};
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', name: 'DB1', isNameChosen: true, facts})).resolves.toEqual({
+		type: 'refused', reason: 'the name DB1 belongs to node aaaaaaaa at 127.0.0.1:1: choose another --name',
+	});
+	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', name: 'db1', facts})).resolves.toMatchObject({type: 'joined'});
+	expect([control.topics.name(self), control.topics.instance(self)]).toEqual(['db1-2', {incarnation: 3, instance: '00000000000000aa'}]);
+});
+
+test('a state of a newer version that the leader sends is not kept in place of the own one', async () => {
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	let saved = 0;
+	Object.assign(store, {saveSnapshot: async () => void saved++});
+	const failed = Promise.withResolvers<unknown>();
+	const data = encode({version: 4});
+	const control = new Control({
+		self, store, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0}, nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached: () => true, addressOf: () => undefined, emit: () => undefined, onAgreed: () => undefined, failed: error => failed.resolve(error),
+	});
+	control.step(leader, {group: 0, term: 1, type: 'snapshot', index: 2, snapshotTerm: 1, configuration: {voters: [leader], learners: [self]}, offset: 0, size: data.length, data});
+	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);
+	expect(saved).toBe(0);
+});
+
+/** A control whose log was read back, or is empty; a leader that sends it appends. */
+async function withLog(recovered: readonly Entry[], commit: number, isReached: (node: NodeId) => boolean = () => true) {
+	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	if (recovered.length > 0) await store.append({term: 1, vote: undefined, commit}, recovered);
+	const events: BrokerEvent[] = [];
+	const announced: NodeId[] = [];
+	let agreed = Promise.withResolvers<void>();
+	const control = new Control({
+		self, lamport: new Lamport(0, defaults.gossip.lamportJumpMax), incarnation: 1, tickMs: 25, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		random: {below: () => 0}, store: recovered.length > 0 ? new RaftStore(new MemoryLog({segmentBytes: 4096}), blobs(), {hardState: {term: 1, vote: undefined, commit}, snapshot: undefined, entries: recovered}, []) : store,
+		nowMs: () => 0, send: () => undefined, isReachable: () => true, isReached, addressOf: () => undefined, emit: event => events.push(event), announce: node => announced.push(node),
+		onAgreed: () => agreed.resolve(), failed: error => agreed.reject(error),
+	});
+	const append = async (term: number, prevIndex: number, commitNow: number, entries: readonly Entry[]): Promise<void> => {
+		agreed = Promise.withResolvers();
+		control.step(leader, {group: 0, term, type: 'append', prevIndex, prevTerm: prevIndex === 0 ? 0 : 1, commit: commitNow, entries});
+		await agreed.promise;
+	};
+
+	return {control, events, announced, append, applied: () => agreed.promise};
+}
+
+const member = (index: number, voters: readonly NodeId[], learners: readonly NodeId[], node: NodeId): Entry => ({term: 1, index, kind: 'configuration', data: encodeConfigurationData({voters, learners}, encodeContext({clusterId: 'c', node, address: `127.0.0.1:${index}`}))});
+const subscribed = (index: number, topic: string): Entry => ({term: 1, index, kind: 'command', data: encodeEnvelope({node: leader, incarnation: 1, seq: index, answeredBelow: 0, lamport: index, command: {type: 'subscribe', topic: topic as Topic, node: leader, since: 0}})});
+const withoutLeader = (events: readonly BrokerEvent[]): readonly BrokerEvent[] => events.filter(({type}) => type !== 'leader');
+
+test('what a node reads back from its own log is not told, who votes is told once a leader was heard (case 27)', async () => {
+	const {control, events, announced, append, applied} = await withLog([member(1, [leader], [], leader), subscribed(2, 'old'), member(3, [leader, self], [], self), subscribed(4, 'not known to be committed')], 3);
+	control.schedulePump();
+	await applied();
+	expect([control.topics.applied, events, announced]).toEqual([3, [], []]);
+	await append(1, 4, 4, []);
+	expect([control.topics.applied, withoutLeader(events)]).toEqual([4, [{type: 'voters', voters: [leader, self]}]]);
+	await append(1, 4, 5, [subscribed(5, 'new')]);
+	expect(withoutLeader(events).at(-1)).toEqual({type: 'subscribed', topic: 'new', node: leader});
+});
+
+test('a node that joins tells nothing of what was committed before it heard the leader, and all that comes after (case 27)', async () => {
+	const {control, events, announced, append} = await withLog([], 0);
+	await append(1, 0, 3, [member(1, [leader], [], leader), subscribed(2, 'old')]);
+	expect([control.topics.applied, withoutLeader(events)]).toEqual([2, []]);
+	await append(1, 2, 3, [member(3, [leader], [self], self)]);
+	expect([withoutLeader(events), announced]).toEqual([[{type: 'voters', voters: [leader]}], []]);
+	const other = 'cccccccccccccccc' as NodeId;
+	await append(1, 3, 6, [subscribed(4, 'new'), member(5, [leader], [self, other], other), member(6, [leader, self], [other], self)]);
+	expect([withoutLeader(events).slice(1), announced]).toEqual([[{type: 'subscribed', topic: 'new', node: leader}, {type: 'voters', voters: [leader, self]}], [other, self]]);
+});
+
+test('a leader counts a voter whose link it has not once that has answered it, not because it waits for it', async () => {
+	const [voter, absent] = [leader, 'cccccccccccccccc' as NodeId];
+	const {control, applied} = await withLog([member(1, [voter, self, absent], [], voter)], 1, node => node === self);
+	control.schedulePump();
+	await applied();
+	control.raft.campaign();
+	control.schedulePump();
+	await new Promise(setImmediate); // Its own vote is durable.
+	control.step(voter, {group: 0, term: control.raft.term, type: 'vote-reply', granted: true});
+	expect([control.raft.role, control.quorum()]).toMatchObject(['leader', {reachable: 1}]);
+	await new Promise(setImmediate);
+	control.step(voter, {group: 0, term: control.raft.term, type: 'append-reply', ok: true, index: 1, hintTerm: 0, rejected: 0});
+	expect(control.quorum()).toMatchObject({reachable: 2, state: 'held'});
+});

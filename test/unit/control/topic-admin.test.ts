@@ -1,0 +1,230 @@
+/** Topics that an operator creates and deletes: what the other members are asked first, and what is waited for. */
+import {describe, expect, test} from 'vitest';
+import {Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
+import type {Control} from '../../../core/control/control.ts';
+import {Interests} from '../../../core/control/desired-subscriptions.ts';
+import {TopicAdmin} from '../../../core/control/topic-admin.ts';
+import type {Data} from '../../../core/data/data.ts';
+import {Lamport} from '../../../core/lamport.ts';
+import type {NodeId, Topic} from '../../../core/message.ts';
+import {encodeControl} from '../../../core/wire/wire.ts';
+
+const a = 'aaaaaaaaaaaaaaaa' as NodeId;
+const b = 'bbbbbbbbbbbbbbbb' as NodeId;
+const c = 'cccccccccccccccc' as NodeId;
+const news = 'news' as Topic;
+
+/** Node `a` of three, and what it sends. */
+function setUp(protocol = 3) {
+	const topics = new Topics({topicsMax: 10, membersMax: 10});
+	topics.applyConfiguration(1, [a, b, c], encodeContext({clusterId: 'c1', node: a, address: 'h:1', protocol}));
+	let index = 1;
+	const apply = (command: Command): void => {
+		const {result} = topics.apply(++index, encodeEnvelope({node: a, incarnation: 1, seq: index, answeredBelow: 1, lamport: 1, command}));
+		if (!result.ok) throw new Error(result.reason);
+	};
+
+	const lamport = new Lamport(0, 2 ** 40);
+	const sent: Array<{readonly to: NodeId; readonly kind: string; readonly packet: Record<string, unknown>}> = [];
+	const stored = new Map<Topic, {readonly messages: number}>();
+	const reachable = new Set<NodeId>([b, c]);
+	const proposed: Command[] = [];
+	let nowMs = 0;
+	const interests = new Interests({self: a, topics, latest: async () => 0, propose: async () => undefined, former: [[news, 5]], given: new Set()});
+	const admin = new TopicAdmin({
+		self: a, lamport, lamportJumpMax: 2 ** 40, interests, nowMs: () => nowMs, label: node => node.slice(0, 1), isReachable: node => reachable.has(node),
+		control: {topics} as unknown as Control,
+		data: {topics: stored, table: {reserve: () => ({[Symbol.dispose]: () => undefined})}, setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions]} as unknown as Data,
+		keeping: {save: async () => undefined},
+		async propose(command) {
+			proposed.push(command);
+			apply(command);
+		},
+		send: (to, kind, packet) => sent.push({to, kind, packet: packet as Record<string, unknown>}) > 0,
+	});
+	const answer = (from: NodeId, rest: {readonly lamport: number; readonly messages: number; readonly until: number}): boolean => {
+		const {packet} = sent.findLast(({to}) => to === from)!;
+		return admin.onAnswer(from, encodeControl('managed', {look: packet['look'], ...rest}));
+	};
+
+	return {topics, stored, apply, lamport, sent, reachable, proposed, interests, admin, answer, passes(ms: number) {
+		nowMs += ms;
+		admin.tick();
+	}};
+}
+
+const turn = (): Promise<void> => new Promise(setImmediate);
+
+describe('a deletion (case 14)', () => {
+	test('is later than all that the members who can be reached have stamped, and is through when they have it', async () => {
+		const {apply, proposed, answer, admin, passes, lamport} = setUp();
+		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
+		let done: unknown;
+		const work = admin.delete(news, false).then(value => (done = value));
+		answer(b, {lamport: 5000, messages: 7, until: 0});
+		await turn();
+		expect(proposed).toEqual([]);
+		answer(c, {lamport: 90, messages: 3, until: 0});
+		await turn();
+		expect(proposed).toMatchObject([{type: 'delete', topic: news, force: false}]);
+		const {until} = proposed[0] as Extract<Command, {type: 'delete'}>;
+		expect([until, lamport.now]).toEqual([5000 + 2 ** 24, 5000]);
+		answer(b, {lamport: until, messages: 0, until});
+		answer(c, {lamport: 91, messages: 3, until: 0});
+		await turn();
+		passes(25);
+		await turn();
+		expect(done).toBeUndefined();
+		answer(b, {lamport: until, messages: 0, until});
+		answer(c, {lamport: until, messages: 0, until});
+		await work;
+		expect(done).toEqual({messages: 7, missing: []});
+	});
+
+	test('does not wait for who is lost meanwhile or does not answer, and names them', async () => {
+		const {apply, reachable, answer, admin, passes, proposed} = setUp();
+		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
+		reachable.delete(c);
+		const work = admin.delete(news, false);
+		passes(2000);
+		await turn();
+		expect(proposed.length).toBe(1);
+		reachable.delete(b);
+		passes(25);
+		await expect(work).resolves.toEqual({messages: 0, missing: [b, c]});
+		expect(answer(b, {lamport: 1, messages: 0, until: 0})).toBe(true);
+	});
+
+	test('is refused with the names of the subscribers, and for a topic that nobody has', async () => {
+		const {apply, answer, admin, proposed} = setUp();
+		apply({type: 'subscribe', topic: news, node: b, since: 0});
+		await expect(admin.delete(news, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news has subscribers: b. Let them unsubscribe, or delete it nonetheless with --force'});
+		for (const force of [false, true]) {
+			const unknown = admin.delete('nwes' as Topic, force);
+			for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
+			await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "nwes": no member has it'}); // oxlint-disable-line no-await-in-loop
+		}
+
+		expect(proposed).toEqual([]);
+	});
+
+	test('of a topic that only members which are away may have is refused with their names, and goes on with force', async () => {
+		const {answer, admin, passes, reachable, proposed} = setUp();
+		reachable.delete(c);
+		const refused = admin.delete(news, false);
+		answer(b, {lamport: 1, messages: 0, until: 0});
+		await expect(refused).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "news": no member that can be reached has it. Away is c, which may have it: to delete it there too, use --force'});
+		// A member that does not answer is away too.
+		const silent = admin.delete(news, false);
+		passes(2000);
+		await expect(silent).rejects.toMatchObject({message: expect.stringContaining('Away are b, c, which may have it') as string});
+		expect(proposed).toEqual([]);
+		reachable.delete(b);
+		await expect(admin.delete(news, true)).resolves.toEqual({messages: 0, missing: [b, c]});
+		expect(proposed).toMatchObject([{type: 'delete', topic: news, force: true}]);
+	});
+
+	test('takes a name that an earlier version took and this node has stored', async () => {
+		const {admin, passes, proposed, reachable, stored} = setUp();
+		reachable.clear();
+		const former = '\u200B' as Topic;
+		await expect(admin.delete(former, true)).rejects.toMatchObject({code: 'usage', message: expect.stringContaining('something to see') as string});
+		stored.set(former, {messages: 2});
+		const work = admin.delete(former, false);
+		passes(25);
+		await expect(work).resolves.toEqual({messages: 2, missing: [b, c]});
+		expect(proposed).toMatchObject([{type: 'delete', topic: former}]);
+	});
+
+	test('ends what the node wanted for itself before it, and not what it wanted since or is given at its start', () => {
+		const {apply, admin, interests} = setUp();
+		interests.own.add(news);
+		apply({type: 'delete', topic: news, node: b, until: 100, force: true});
+		admin.agreed();
+		expect([...interests.own]).toEqual([]);
+		interests.own.add(news);
+		apply({type: 'subscribe', topic: news, node: a, since: 0});
+		interests.agreed();
+		apply({type: 'delete', topic: news, node: b, until: 50, force: true});
+		admin.agreed();
+		expect([...interests.own]).toEqual([news]);
+	});
+});
+
+test('nothing is proposed while a member may not know it; what a member asks is answered (case 11)', async () => {
+	const {admin, sent, proposed} = setUp(2);
+	for (const work of [admin.create(news, {}, false), admin.delete(news, true)]) await expect(work).rejects.toMatchObject({code: 'refused', message: expect.stringMatching(/protocol 3\); this cluster uses protocol 2\. `peers` shows/) as string}); // oxlint-disable-line no-await-in-loop
+	expect([sent, proposed]).toEqual([[], []]);
+	expect(admin.onQuestion(b, encodeControl('manage', {look: 4, topic: news}))).toBe(true);
+	expect(sent).toEqual([{to: b, kind: 'managed', packet: {look: 4, lamport: 0, messages: 0, until: 0}}]);
+	for (const frame of [{look: 4}, {seq: 4, type: 'remove', node: c}, {look: -1, topic: news}]) expect(admin.onQuestion(b, encodeControl('manage', frame))).toBe(false);
+	expect(admin.onAnswer(b, encodeControl('managed', {seq: 1}))).toBe(false);
+});
+
+test('--update creates no topic of a name that nobody has, and creates one that is there by its subscribers or messages', async () => {
+	const {admin, answer, apply, passes, proposed, reachable, topics} = setUp();
+	const unknown = admin.create('nwes' as Topic, {retainAgeS: 60}, true);
+	for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
+	await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic that exists, for --update, got "nwes": no member has it. Without --update it is created'});
+	reachable.delete(c);
+	const away = admin.create(news, {retainAgeS: 60}, true);
+	answer(b, {lamport: 1, messages: 0, until: 0});
+	await expect(away).rejects.toMatchObject({code: 'usage', message: 'Expected a topic that exists, for --update, got "news": no member that can be reached has it (away: c). Without --update it is created'});
+	expect(proposed).toEqual([]);
+	const stored = admin.create(news, {retainAgeS: 60}, true);
+	answer(b, {lamport: 1, messages: 2, until: 0});
+	await expect(stored).resolves.toBe('created');
+	const subscribed = 'subscribed' as Topic;
+	apply({type: 'subscribe', topic: subscribed, node: b, since: 0});
+	const wanted = admin.create(subscribed, {}, true);
+	passes(2000);
+	await expect(wanted).resolves.toBe('created');
+	expect([topics.settings(news), topics.settings(subscribed)]).toEqual([{retainAgeS: 60}, {}]);
+});
+
+test('a topic with other settings is left as it is without --update, and its settings are bounded', async () => {
+	const {admin, topics} = setUp();
+	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('created');
+	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('unchanged');
+	await expect(admin.create(news, {}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep what each node keeps by its own configuration instead, use --update'});
+	await expect(admin.create(news, {retainBytes: 4096}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; what is not named (--retain-age) goes back to each node\'s own'});
+	await expect(admin.create(news, {retainAgeS: 5, retainBytes: 4096}, false)).rejects.toMatchObject({message: expect.stringMatching(/use --update$/) as string});
+	await expect(admin.create(news, {retainBytes: 4096}, true)).resolves.toBe('changed');
+	expect(topics.settings(news)).toEqual({retainBytes: 4096});
+	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainBytes to be whole bytes, 4 KiB to 1 PiB, got 5'});
+	await expect(admin.create(news, {retainAgeS: 0.5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainAgeS to be whole seconds, 1s to 3650d, got 0.5'});
+	await expect(admin.create('a*' as Topic, {}, false)).rejects.toMatchObject({code: 'usage'});
+});
+
+describe('the time from which a reader wants what is published from now on', () => {
+	test('is that of the member that is furthest; those who ask meanwhile share the next round', async () => {
+		const {admin, answer, lamport, sent} = setUp();
+		const first = admin.latest(news);
+		await turn();
+		const [second, third] = [admin.latest(news), admin.latest('orders' as Topic)];
+		expect(third).toBe(second);
+		expect(sent.length).toBe(2);
+		answer(b, {lamport: 70_000, messages: 0, until: 0});
+		answer(c, {lamport: 3, messages: 0, until: 0});
+		await expect(first).resolves.toBe(70_000);
+		expect(lamport.now).toBe(70_000);
+		await turn();
+		expect(sent.length).toBe(4);
+		for (const node of [b, c]) answer(node, {lamport: 80_000, messages: 0, until: 0});
+		await expect(second).resolves.toBe(80_000);
+	});
+
+	test('does not wait for a member that is lost, or for ever', async () => {
+		const {admin, answer, passes, reachable} = setUp();
+		reachable.delete(c);
+		const asked = admin.latest(news);
+		await turn();
+		answer(b, {lamport: 9, messages: 0, until: 0});
+		await expect(asked).resolves.toBe(9);
+		const silent = admin.latest(news);
+		await turn();
+		passes(2000);
+		await expect(silent).resolves.toBe(9);
+	});
+});

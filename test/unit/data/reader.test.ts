@@ -1,0 +1,190 @@
+import {describe, expect, test} from 'vitest';
+import type {Delivery} from '../../../core/api.ts';
+import {DeliveryQueue} from '../../../core/data/delivery.ts';
+import {ReadSlots} from '../../../core/data/read-slots.ts';
+import {Reader, type BatchSink} from '../../../core/data/reader.ts';
+import {decodeBatch, encodeBatch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
+
+const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
+
+function batchAt(offset: number, count: number): StoredBatch {
+	const bodies = Array.from({length: count}, (_, index) => Buffer.from(`m${offset + index}`));
+	const bytes = encodeBatch({origin, incarnation: 1, topic: 't' as Topic, firstSeq: offset + 1, lamport: offset + 1, previousLamport: offset, sentAtMs: 0}, bodies, false);
+	return {offset, batch: decodeBatch(bytes)!, hops: 0, repaired: false};
+}
+
+/** A log of batches of two messages; reading gives one batch at a time. */
+function setUp(options: {readonly stored: number; readonly firstOffset?: number}) {
+	const log = {
+		firstOffset: options.firstOffset ?? 0,
+		items: Array.from({length: options.stored}, (_, index) => batchAt(index * 2, 2)),
+		async read(offset: number) {
+			const items = log.items.filter(item => item.offset + 2 > Math.max(offset, log.firstOffset)).slice(0, 1);
+			return {items, next: items.length > 0 ? items[0]!.offset + 2 : offset};
+		},
+	};
+	const taken: number[] = [];
+	const state = {room: Infinity, dropped: 0, error: undefined as Error | undefined};
+	const sink: BatchSink = {
+		room: () => (state.room > 0 ? 1e6 : 0),
+		take(items) {
+			const some = items.slice(0, state.room);
+			for (const item of some) taken.push(item.offset);
+			state.room -= some.length;
+			return some.length;
+		},
+		dropped(messages) {
+			state.dropped += messages;
+		},
+		failed(error) {
+			state.error = error;
+		},
+	};
+	return {log, taken, state, sink};
+}
+
+const turn = (): Promise<void> => new Promise(resolve => {
+	setImmediate(resolve);
+});
+
+describe('a reader', () => {
+	test('that keeps up is handed what is written', () => {
+		const {log, sink, taken} = setUp({stored: 0});
+		const reader = new Reader(log, 0, 0, sink, new ReadSlots(1));
+		reader.resume();
+		reader.onWritten([batchAt(0, 2)], 2);
+		reader.onWritten([batchAt(2, 2), batchAt(4, 2)], 6);
+		expect(taken).toEqual([0, 2, 4]);
+	});
+
+	test('from the beginning reads the log, then goes on live, without a gap', async () => {
+		const {log, sink, taken} = setUp({stored: 3});
+		const reader = new Reader(log, 0, 6, sink, new ReadSlots(1));
+		reader.resume();
+		log.items.push(batchAt(6, 2));
+		reader.onWritten([log.items[3]!], 8); // Written while the reader is still in the log.
+		await turn();
+		reader.onWritten([batchAt(8, 2)], 10);
+		expect(taken).toEqual([0, 2, 4, 6, 8]);
+	});
+
+	test('that met a batch in the log is not handed it again when it is told that it is written', async () => {
+		const {log, sink, taken} = setUp({stored: 2});
+		const reader = new Reader(log, 0, 2, sink, new ReadSlots(1));
+		log.read = async offset => ({items: log.items.filter(item => item.offset >= offset), next: 4}); // The log is ahead of what was told.
+		reader.resume();
+		await turn();
+		reader.onWritten([log.items[1]!], 4);
+		reader.onWritten([batchAt(4, 2)], 6);
+		expect(taken).toEqual([0, 2, 4]);
+	});
+
+	test('that is full stops, and later goes on from the log where it stopped', async () => {
+		const {log, sink, taken, state} = setUp({stored: 4});
+		state.room = 2;
+		const reader = new Reader(log, 0, 8, sink, new ReadSlots(1));
+		reader.resume();
+		await turn();
+		expect(taken).toEqual([0, 2]);
+		log.items.push(batchAt(8, 2));
+		reader.onWritten([log.items[4]!], 10);
+		expect(taken).toEqual([0, 2]);
+		state.room = Infinity;
+		reader.resume();
+		await turn();
+		expect(taken).toEqual([0, 2, 4, 6, 8]);
+	});
+
+	test('counts what retention took before it could be read', async () => {
+		const {log, sink, taken, state} = setUp({stored: 4, firstOffset: 4});
+		const reader = new Reader(log, 0, 8, sink, new ReadSlots(1));
+		reader.resume();
+		await turn();
+		expect(state.dropped).toBe(4);
+		expect(taken).toEqual([4, 6]);
+	});
+
+	test('counts what retention took while it was read', async () => {
+		const {log, sink, taken, state} = setUp({stored: 4});
+		const {read} = log;
+		log.read = async offset => {
+			log.firstOffset = 6;
+			return read(offset);
+		};
+
+		new Reader(log, 2, 8, sink, new ReadSlots(1)).resume();
+		await turn();
+		expect(state.dropped).toBe(4);
+		expect(taken).toEqual([6]);
+	});
+
+	test('counts what retention took up to the next batch that is written', async () => {
+		const {log, sink, taken, state} = setUp({stored: 0});
+		const reader = new Reader(log, 1, 4, sink, new ReadSlots(1));
+		reader.resume();
+		await turn();
+		reader.onWritten([batchAt(4, 2)], 6);
+		expect(state.dropped).toBe(3);
+		expect(taken).toEqual([4]);
+	});
+
+	test('counts what damage took', async () => {
+		const {log, sink, taken, state} = setUp({stored: 4});
+		log.items.splice(1, 2);
+		new Reader(log, 0, 8, sink, new ReadSlots(1)).resume();
+		await turn();
+		expect(state.dropped).toBe(4);
+		expect(taken).toEqual([0, 6]);
+	});
+
+	test('says when the log fails', async () => {
+		const {log, sink, state} = setUp({stored: 1});
+		log.read = () => Promise.reject(new Error('EIO'));
+		new Reader(log, 0, 2, sink, new ReadSlots(1)).resume();
+		await turn();
+		expect(state.error?.message).toBe('EIO');
+	});
+});
+
+describe('a delivery queue', () => {
+	test('gives messages in order, leaves out those before the offset, and tells what was taken', async () => {
+		const room: number[] = [];
+		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 1, onRoom: bytes => room.push(bytes), onClose() {}});
+		queue.push([batchAt(0, 2), batchAt(2, 2)]);
+		const deliveries = queue[Symbol.asyncIterator]();
+		const seen = async (): Promise<string[]> => (await deliveries.next()).value.map(({offset, body}: Delivery) => `${offset}:${Buffer.from(body).toString()}`);
+		expect(await seen()).toEqual(['1:m1', '2:m2', '3:m3']);
+		queue.push([batchAt(4, 1)]);
+		expect(await seen()).toEqual(['4:m4']);
+		expect(room).toEqual([batchAt(0, 2).batch.bytes.length + batchAt(2, 2).batch.bytes.length]);
+	});
+
+	test('leaves nothing out of a log that ends before the offset', async () => {
+		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 9, onRoom() {}, onClose() {}});
+		const deliveries = queue[Symbol.asyncIterator]();
+		const seen = async (): Promise<number[]> => (await deliveries.next()).value.map(({offset}: Delivery) => offset);
+		queue.push([batchAt(4, 2)]);
+		expect(await seen()).toEqual([4, 5]);
+		queue.push([batchAt(6, 2), batchAt(8, 2)]);
+		expect(await seen()).toEqual([6, 7, 8, 9]);
+	});
+
+	test('throws its error once what is there has been read, and closes once', async () => {
+		let closed = 0;
+		const queue = new DeliveryQueue({
+			agreed: Promise.resolve(), onRoom() {},
+			onClose() {
+				closed++;
+			},
+		});
+		queue.push([batchAt(0, 1)]);
+		queue.end(new Error('lost'));
+		const seen: number[] = [];
+		await expect(async () => {
+			for await (const deliveries of queue) seen.push(deliveries.length);
+		}).rejects.toThrow('lost');
+		expect(seen).toEqual([1]);
+		await queue[Symbol.asyncDispose]();
+		expect(closed).toBe(1);
+	});
+});

@@ -1,0 +1,20 @@
+/** The tables of docs/troubleshooting.md, as tests compare them with the code. */
+import {readFileSync} from 'node:fs';
+
+/** One row: its cells, without their backticks in the first. `…` in `says` stands for anything. */
+export type Row = {readonly section: string; readonly name: string; readonly cells: readonly string[]};
+
+const page = readFileSync(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8');
+
+export const rows: readonly Row[] = page.split(/^##+ /mu).slice(1).flatMap(part => {
+	const section = part.split('\n', 1)[0]!.replaceAll('`', '');
+	return [...part.matchAll(/^\| `(?<name>[\w-]+)` \| (?<rest>.*) \|$/gmu)].map(({groups}) => ({section, name: groups!['name']!, cells: groups!['rest']!.split(' | ')}));
+});
+
+export const rowsOf = (section: string): readonly Row[] => rows.filter(row => row.section === section);
+
+/** A text is what the words of the page stand for. */
+export function isSaid(words: string, text: string): boolean {
+	const parts = words.split('…').map(part => part.replaceAll(/[.*+?^${}()|[\]\\]/gu, String.raw`\$&`));
+	return new RegExp(`^${parts.join('[^]*')}$`, 'u').test(text);
+}

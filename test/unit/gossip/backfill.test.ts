@@ -1,0 +1,251 @@
+import {expect, test} from 'vitest';
+import {defaults} from '../../../core/config.ts';
+import {createGossip, type Gossip, type GossipPacket, type GossipReady} from '../../../core/gossip/gossip.ts';
+import type {PacketOf} from '../../../core/gossip/packet.ts';
+import {decodeBatch, encodeBatch, type Batch, type NodeId, type Topic} from '../../../core/message.ts';
+import {createRandom} from '../../sim/random.ts';
+
+const news = 'news' as Topic;
+const id = (index: number): NodeId => index.toString(16).padStart(16, '0') as NodeId;
+const [self, origin, other, third] = [id(1), id(2), id(3), id(4)] as const;
+
+function batchOf(firstSeq: number, {from = origin, count = 1, lamport = firstSeq * 10, size = 1}: {readonly from?: NodeId; readonly count?: number; readonly lamport?: number; readonly size?: number} = {}): Batch {
+	return decodeBatch(encodeBatch({origin: from, incarnation: 1, topic: news, firstSeq, lamport, previousLamport: (firstSeq - 1) * 10, sentAtMs: 0}, Array.from({length: count}, () => Buffer.alloc(size)), false))!;
+}
+
+type Machine = {readonly gossip: Gossip; readonly take: () => GossipReady; readonly step: (from: NodeId, packet: GossipPacket) => GossipReady; readonly push: (from: NodeId, ...batches: readonly Batch[]) => GossipReady; readonly ticks: (count: number) => GossipReady};
+
+/** A node that has 1 to 4 and 8 of the origin, and lacks what is between. */
+function machine({subscribers = [self, origin, other, third], reachable = [origin], isFirst = false, isLast = false, since = 0}: {readonly subscribers?: readonly NodeId[]; readonly reachable?: readonly NodeId[]; readonly isFirst?: boolean; readonly isLast?: boolean; readonly since?: number} = {}): Machine {
+	const gossip = createGossip({self, incarnation: 1, random: createRandom(1), config: defaults.gossip, tickMs: 25});
+	for (const seq of [...isFirst ? [] : [1, 2, 3, 4], ...isLast ? [] : [8]]) gossip.recover(batchOf(seq));
+	gossip.refill(news, [{origin, incarnation: 1, from: isFirst ? 1 : 5, to: 7, isFirst, isLast}]);
+	const take = (): GossipReady => {
+		const all = {packets: [] as unknown[], released: [] as unknown[], serve: [] as unknown[], missed: [] as unknown[], synced: [] as unknown[], refilled: [] as unknown[]};
+		for (let ready = gossip.ready(); ready; ready = gossip.ready()) for (const name of ['packets', 'released', 'serve', 'missed', 'synced', 'refilled'] as const) all[name].push(...ready[name]);
+		return all as unknown as GossipReady;
+	};
+
+	const step = (from: NodeId, packet: GossipPacket): GossipReady => {
+		gossip.step(from, packet);
+		return take();
+	};
+
+	if (subscribers.length > 0) gossip.setSubscriptions(new Map([[news, {subscribers, since}]]));
+	gossip.setReachable(reachable);
+	return {
+		gossip, take, step,
+		push(from, ...batches) {
+			for (const batch of batches) gossip.step(from, {type: 'push', batch, hops: 0, complete: true, repair: true});
+			return take();
+		},
+		ticks(count) {
+			for (let tick = 0; tick < count; tick++) gossip.tick();
+			return take();
+		},
+	};
+}
+
+const wants = ({packets}: GossipReady): unknown[] => packets.flatMap(({to, packet}) => (packet.type === 'iwant' ? packet.wants.map(({from, to: last}) => [to, from, last]) : []));
+const refilled = (ready: GossipReady): number[][] => ready.refilled.map(({batches}) => batches.map(({firstSeq}) => firstSeq));
+const served: PacketOf<'served'> = {type: 'served', topic: news, passed: []};
+const refusal = (from: number, then: number): GossipPacket => ({type: 'ihavenot', topic: news, gaps: [[origin, 1, from, then]], isEnd: true});
+
+test('what is missing, and no more, is asked of a peer, and handed out once all of it is here', () => {
+	const {gossip, take, push, step} = machine();
+	const first = take();
+	expect(wants(first)).toEqual([[origin, 5, 7]]);
+	const {packet} = first.packets.find(one => one.packet.type === 'iwant')!;
+	expect(packet).toMatchObject({bytesMax: defaults.gossip.repairBytes / 2});
+	const part = push(origin, batchOf(5), batchOf(6, {count: 2}));
+	expect([part.released, part.refilled]).toEqual([[], []]);
+	const done = step(origin, served);
+	expect([refilled(done), done.released, wants(done)]).toEqual([[[5, 6]], [], []]);
+	// Not offered to others before it is in the log again.
+	const ask = {type: 'iwant', topic: news, wants: [{origin, incarnation: 1, from: 5, to: 7, sinceLamport: 0}], bytesMax: 1e6} as const;
+	expect(step(other, ask).serve).toEqual([]);
+	gossip.filled(news, done.refilled[0]!.batches, done.refilled[0]!.gaps);
+	expect(step(other, ask).serve).toMatchObject([{to: other, wants: [{from: 5, to: 7}]}]);
+});
+
+test('what came back and has no place is told as missed', () => {
+	const {push, step, gossip, take} = machine();
+	take();
+	push(origin, batchOf(5), batchOf(6, {count: 2}));
+	const {batches, gaps} = step(origin, served).refilled[0]!;
+	gossip.filled(news, batches.slice(0, 1), gaps);
+	expect(take().missed).toEqual([{topic: news, origin, messages: 2, isAwaited: false}]);
+});
+
+test('an answer that the budget cut is gone on with at once', () => {
+	const {take, push, step} = machine();
+	take();
+	push(origin, batchOf(5));
+	expect(wants(step(origin, served))).toEqual([[origin, 6, 7]]);
+});
+
+test('a batch that was not asked for changes nothing', () => {
+	const {take, push, step} = machine();
+	take();
+	expect(push(origin, batchOf(7)).released).toEqual([]); // Out of turn.
+	expect(push(other, batchOf(5)).released).toEqual([]); // Not who was asked.
+	push(origin, batchOf(6, {count: 3})); // Reaches over the end.
+	expect(wants(step(origin, served))).toEqual([]);
+});
+
+test('who does not answer is passed over; who has nothing is not asked again soon', () => {
+	const {take, ticks, step} = machine({reachable: [origin, other]});
+	const [[first]] = wants(take()) as [[NodeId]];
+	const second = first === origin ? other : origin;
+	const later = ticks(26);
+	expect(wants(later)).toEqual([[second, 5, 7]]);
+	step(second, refusal(5, 0));
+	expect(wants(ticks(30)).map(row => (row as [NodeId])[0])).not.toContain(second);
+});
+
+test('it is given up only when everybody who could have it has said no, three times; what they have comes back', () => {
+	const {take, step, ticks, push} = machine({reachable: [origin, other], subscribers: [self, origin, other]});
+	let ready = take();
+	let asked = 0;
+	while (ready.refilled.length === 0 && asked < 20) {
+		const [want] = wants(ready) as [[NodeId, number] | undefined];
+		if (!want) {
+			ready = ticks(1);
+			continue;
+		}
+
+		asked++;
+		const [peer, from] = want;
+		if (from === 5) ready = step(peer, refusal(5, peer === other ? 7 : 0));
+		else {
+			expect([peer, from]).toEqual([other, 7]);
+			push(other, batchOf(7));
+			ready = step(other, served);
+		}
+	}
+
+	expect([refilled(ready), asked]).toEqual([[[7]], 7]);
+});
+
+test('it waits for those out of reach, and for as long as nobody is known', () => {
+	const waiting = machine({reachable: [origin], subscribers: [self, origin, other]});
+	let ready = waiting.take();
+	for (let tick = 0; tick < 2000; tick++) {
+		for (const [peer] of wants(ready) as Array<[NodeId]>) waiting.gossip.step(peer, refusal(5, 0));
+		ready = waiting.ticks(1);
+		expect(ready.refilled).toEqual([]);
+	}
+
+	waiting.gossip.setReachable([origin, other]);
+	expect(wants(waiting.ticks(2))).toEqual([[other, 5, 7]]);
+	const unknown = machine({subscribers: []});
+	expect(wants(unknown.take())).toEqual([]);
+	expect(unknown.ticks(2000).refilled).toEqual([]);
+});
+
+test('a stream of which nothing is kept before may begin where the subscription does', () => {
+	const {take, push, step} = machine({isFirst: true, since: 50});
+	const ready = take();
+	expect(ready.packets.find(({packet}) => packet.type === 'iwant')!.packet).toMatchObject({wants: [{from: 1, to: 7, sinceLamport: 50}]});
+	push(origin, batchOf(6), batchOf(7));
+	expect(refilled(step(origin, {...served, passed: [[origin, 1, 1, 6, 50]]}))).toEqual([[6, 7]]);
+});
+
+test('what is too early is passed over also where what comes before is gone, and is not asked for at the pace of the answers', () => {
+	const {take, step, ticks} = machine({isFirst: true, since: 50, subscribers: [self, origin]});
+	let ready = take();
+	const next = (): number => {
+		for (let tick = 0; tick < 200 && wants(ready).length === 0; tick++) ready = ticks(1);
+		return (wants(ready)[0] as [NodeId, number])[1];
+	};
+
+	for (let from = next(); from === 1; from = next()) ready = step(origin, refusal(1, 2));
+	ready = step(origin, {...served, passed: [[origin, 1, 2, 6, 50]]});
+	expect(next()).toBe(6);
+	// Of nothing that is asked for: as if nothing had been said.
+	expect(wants(step(origin, {...served, passed: [[third, 1, 1, 6, 50]]}))).toEqual([]);
+	expect(next()).toBe(6);
+});
+
+test('a stream that may have ended in the hole stands still until what was lost is in its place', () => {
+	const {gossip, take, push, step} = machine({isLast: true});
+	take();
+	const fresh = (seq: number): GossipReady => step(origin, {type: 'push', batch: batchOf(seq), hops: 1, complete: true, repair: false});
+	expect(fresh(5).released).toEqual([]);
+	expect(fresh(8).released).toEqual([]);
+	push(origin, batchOf(5), batchOf(6), batchOf(7));
+	const done = step(origin, served);
+	expect([refilled(done), done.released]).toEqual([[[5, 6, 7]], []]);
+	// There was room for two only.
+	gossip.filled(news, done.refilled[0]!.batches.slice(0, 2), done.refilled[0]!.gaps);
+	const now = take();
+	expect([now.missed, now.released]).toEqual([[], []]);
+	expect(fresh(7).released.map(({batch}) => batch.firstSeq)).toEqual([7, 8]);
+});
+
+test('what was put in its place while it was not wanted is not released as new once it is wanted again', () => {
+	const {gossip, push, step, ticks} = machine({isLast: true, since: 70});
+	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 7, 70]]]]});
+	push(origin, batchOf(5), batchOf(6), batchOf(7));
+	const {batches, gaps} = step(origin, served).refilled[0]!;
+	gossip.filled(news, batches, gaps);
+	gossip.setSubscriptions(new Map([[news, {subscribers: [self, origin, other, third], since: 0}]]));
+	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 8, 80]]]]});
+	expect(wants(ticks(30))).toEqual([[origin, 8, 8]]);
+	expect(push(origin, batchOf(5), batchOf(6), batchOf(7), batchOf(8)).released.map(({batch}) => batch.firstSeq)).toEqual([8]);
+});
+
+test('what of a hole was not wanted, and is not behind what came back, is released once it is wanted', () => {
+	const {gossip, push, step} = machine({isLast: true, since: 70});
+	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 7, 70]]]]});
+	push(origin, batchOf(5), batchOf(6), batchOf(7));
+	const {batches, gaps} = step(origin, served).refilled[0]!;
+	gossip.filled(news, batches.slice(0, 2), gaps); // There was room for two only.
+	gossip.setSubscriptions(new Map([[news, {subscribers: [self, origin, other, third], since: 0}]]));
+	expect(push(origin, batchOf(5), batchOf(6), batchOf(7)).released.map(({batch}) => batch.firstSeq)).toEqual([7]);
+});
+
+test('it does not stand still for long: what is not found is released as new', () => {
+	const {take, push, ticks} = machine({isLast: true});
+	take();
+	push(origin, batchOf(5)); // And no more: it does not say that this was all.
+	let released: number[] = [];
+	let tick = 0;
+	for (; tick < 2000 && released.length === 0; tick++) {
+		const {packets, released: now} = ticks(1);
+		released = now.map(({batch}) => batch.firstSeq);
+		for (const {packet} of packets) if (packet.type === 'iwant' && packet.wants[0]!.from === 5) released.push(...push(origin, batchOf(5)).released.map(({batch}) => batch.firstSeq));
+		if (tick === 10) expect(push(third, batchOf(5)).released).toEqual([]);
+	}
+
+	expect(released).toEqual([5]);
+	expect(tick * 25).toBeLessThan(12_000);
+});
+
+test('a stream that ended before the hole is let go as soon as everybody says so', () => {
+	const {take, step, gossip} = machine({isLast: true, subscribers: [self, origin], reachable: [origin]});
+	take();
+	expect(refilled(step(origin, refusal(5, 0)))).toEqual([[]]);
+	gossip.filled(news, [], []);
+	expect(step(origin, {type: 'push', batch: batchOf(5), hops: 1, complete: true, repair: false}).released).toHaveLength(1);
+});
+
+test('one question a peer and topic: what was never here waits for what was lost, and the other way round', () => {
+	const {take, step, ticks} = machine();
+	expect(wants(take())).toEqual([[origin, 5, 7]]);
+	const more: GossipPacket = {type: 'ihave', topics: [[news, [[origin, 1, 1, 12, 120]]]]};
+	step(origin, more);
+	const asked = new Set<string>();
+	let isAsked = true;
+	for (let tick = 0; tick < 100; tick++) {
+		// Answered every third tick, so that each has cause to overtake the other.
+		const answer: unknown[] = isAsked && tick % 3 === 0 ? wants(step(origin, served)) : [];
+		if (isAsked && tick % 3 === 0) isAsked = false;
+		const now: unknown[] = [...answer, ...wants(ticks(1))];
+		expect(now.length + Number(isAsked)).toBeLessThanOrEqual(1);
+		isAsked ||= now.length > 0;
+		for (const want of now) asked.add(String(want));
+	}
+
+	expect([...asked].toSorted()).toEqual([`${origin},5,7`, `${origin},9,12`]);
+});

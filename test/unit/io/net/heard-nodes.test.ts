@@ -1,0 +1,60 @@
+import {expect, test} from 'vitest';
+import type {Beacon} from '../../../../core/io/net/beacon.ts';
+import {HeardNodes, settleMs, type HeardNode} from '../../../../core/io/net/heard-nodes.ts';
+import type {NodeId} from '../../../../core/message.ts';
+
+const beacon = (digit: string, topics: readonly string[] = [], phase: Beacon['phase'] = 'member'): Beacon => ({id: digit.repeat(16) as NodeId, incarnation: 1, clusterId: 'c', address: `10.0.0.${digit}:5000`, phase, topics, name: ''});
+const untilMs = 1500;
+/** The digits of those that are taken one after the other at that time; a wait ends the list. */
+function takeAll(heard: HeardNodes, nowMs: number): string[] {
+	const taken: string[] = [];
+	for (;;) {
+		const next = heard.take(nowMs);
+		if (!next) return taken;
+		if ('waitMs' in next) return [...taken, `wait ${next.waitMs}`];
+		taken.push((next satisfies HeardNode).id[0]!);
+	}
+}
+
+test('a member that subscribes to all topics is taken at once; without topics any member is (case 46)', () => {
+	const heard = new HeardNodes({topics: ['news', 'sport'], untilMs});
+	expect(takeAll(heard, 0)).toEqual(['wait 1500']);
+	heard.hear(beacon('1', ['news']), 10);
+	expect(takeAll(heard, 10)).toEqual([`wait ${settleMs}`]);
+	heard.hear(beacon('2', ['sport', 'weather', 'news']), 20);
+	expect(takeAll(heard, 20)).toEqual(['2', `wait ${settleMs - 10}`]);
+
+	const any = new HeardNodes({topics: [], untilMs});
+	any.hear(beacon('3', ['news']), 5);
+	expect(any.take(5)).toEqual({id: '3333333333333333', address: '10.0.0.3:5000', clusterId: 'c', name: '', isMember: true, subscribes: []});
+	expect(takeAll(any, 5)).toEqual(['wait 1495']); // That one could not be used: others may be heard.
+});
+
+test('subscribers come before other members, members before nodes that join, and among equals who was heard first (case 46)', () => {
+	const heard = new HeardNodes({topics: ['news', 'sport'], untilMs});
+	heard.hear(beacon('1', ['news', 'sport'], 'seeking'), 1); // What it wants is not agreed.
+	expect(takeAll(heard, 1)).toEqual(['wait 1499']);
+	for (const [digit, topics] of [['2', []], ['3', ['weather']], ['4', ['news']], ['5', ['sport']], ['6', ['news', 'sport']]] as const) heard.hear(beacon(digit, topics), 2);
+	expect(takeAll(heard, 2)).toEqual(['6', 'wait 600']);
+	expect(takeAll(heard, 2 + settleMs)).toEqual(['4', '5', '2', '3', 'wait 898']);
+	expect(takeAll(heard, untilMs)).toEqual(['1']);
+	expect(takeAll(heard, untilMs)).toEqual([]);
+	expect(heard.size).toBe(6);
+});
+
+test('a node is taken once; it is what it said last, but for topics that a later beacon had no room for', () => {
+	const heard = new HeardNodes({topics: ['news'], untilMs});
+	heard.hear(beacon('1', [], 'seeking'), 1);
+	heard.hear(beacon('1', ['news']), 2);
+	heard.hear({...beacon('1', ['other']), address: '10.0.0.9:5000'}, 3);
+	expect(heard.take(3)).toMatchObject({address: '10.0.0.9:5000', isMember: true, subscribes: ['news']});
+	heard.hear(beacon('1', ['news']), 4);
+	expect(takeAll(heard, untilMs)).toEqual([]);
+});
+
+test('it minds no more nodes than a cluster may have, and counts the clusters of the members', () => {
+	const heard = new HeardNodes({topics: [], untilMs});
+	for (let index = 0; index < 1100; index++) heard.hear({...beacon('1'), id: index.toString(16).padStart(16, '0') as NodeId, clusterId: `c${index % 2}`}, 1);
+	expect(heard.size).toBe(1024);
+	expect(heard.clusterIds).toEqual(new Set(['c0', 'c1']));
+});

@@ -1,0 +1,142 @@
+import {expect, test} from 'vitest';
+import {defaults} from '../../../core/config.ts';
+import type {BrokerEvent} from '../../../core/events.ts';
+import {Presence} from '../../../core/membership/failure-detection.ts';
+import type {NodeId} from '../../../core/message.ts';
+import type {Links} from '../../../core/ports.ts';
+
+const [self, peer] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
+const tickMs = 25;
+
+function setUp(options: Partial<ConstructorParameters<typeof Presence>[0]> = {}) {
+	const state = {nowMs: 1000, published: 0, isLinked: false};
+	const events: BrokerEvent[] = [];
+	/** Where datagrams went, and over which links something was sent. */
+	const sent: string[] = [];
+	const links = {
+		called: () => ({state: 'untried'}), tryCall: () => undefined,
+		send: (to: NodeId) => sent.push(`link ${to}`) > 0, drop: () => undefined, hint: () => undefined,
+		state: () => ({state: state.isLinked ? 'up' : 'down', why: 'connection refused', code: ''}),
+	} as unknown as Links;
+	const presence = new Presence({
+		self, links, tickMs, incarnation: 1, random: {below: () => 0}, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)}, nowMs: () => state.nowMs,
+		datagrams: {send: (_at, _bytes, to) => void sent.push(`datagram ${to}`)}, address: () => '127.0.0.1:2', voters: () => [self, peer],
+		raft: () => ({term: 1, leader: self, applied: 0, commit: 0, matches: []}), name: id => id, published: () => state.published, resync: () => undefined,
+		emit: event => void events.push(event),
+		...options,
+	});
+	const downMs = (): number | undefined => presence.members().find(({id}) => id === peer)?.downMs;
+	const pass = (ms: number): void => {
+		for (const endMs = state.nowMs + ms; state.nowMs < endMs;) {
+			state.nowMs += tickMs;
+			presence.tick();
+		}
+	};
+
+	return {presence, state, events, sent, downMs, pass};
+}
+
+test('counts from when a member was found not alive until it is heard again', () => {
+	const {presence, state, events, downMs, pass} = setUp();
+
+	presence.setMembers([self, peer]);
+	presence.heard(peer);
+	pass(tickMs);
+	expect(downMs()).toBeUndefined();
+	const isSuspected = (): boolean => events.some(event => event.type === 'member' && event.state === 'suspect');
+	for (let ticks = 0; ticks < 2000 && !isSuspected(); ticks++) pass(tickMs);
+	const foundMs = state.nowMs;
+	pass(40_000); // It is dead meanwhile: the count goes on.
+	expect(events.some(event => event.type === 'member' && event.state === 'unreachable')).toBe(true);
+	expect(downMs()).toBe(state.nowMs - foundMs);
+	presence.step(peer, {type: 'gossip', incarnation: 2, updates: [], rows: []});
+	pass(tickMs);
+	expect(downMs()).toBeGreaterThan(0); // It answers; whether it can be worked with is not known before a link works.
+	presence.heard(peer);
+	pass(tickMs);
+	expect(downMs()).toBeUndefined();
+	pass(60_000);
+	expect(downMs()).toBeGreaterThan(0);
+	presence.setMembers([self]);
+	presence.setMembers([self, peer]);
+	expect(downMs()).toBeUndefined();
+});
+
+test('a member that was degraded is gone since it is gone', () => {
+	const {presence, state, downMs, pass} = setUp();
+	presence.setMembers([self, peer]);
+	presence.heard(peer);
+	// It answers pings, and no link works.
+	for (let count = 0; count < 400; count++) {
+		presence.step(peer, {type: 'gossip', incarnation: 1, updates: [], rows: []});
+		pass(tickMs);
+	}
+
+	expect(presence.members().find(({id}) => id === peer)).toMatchObject({state: 'degraded'});
+	const wasMs = downMs()!;
+	const killedMs = state.nowMs;
+	pass(5000);
+	expect(presence.members().find(({id}) => id === peer)?.state).toBe('unreachable');
+	expect(wasMs).toBeGreaterThan(2000);
+	expect(downMs()).toBeLessThanOrEqual(state.nowMs - killedMs);
+});
+
+test('a far side that is not heard is not said to have the quorum, and what it was not sent is counted from its last word', () => {
+	const [one, other] = [peer, 'cccccccccccccccc' as NodeId];
+	const {presence, state, events, pass} = setUp({voters: () => [self, one, other]});
+	presence.setMembers([self, one, other]);
+	for (const id of [one, other]) presence.heard(id);
+	pass(tickMs);
+	state.published = 1000; // Nobody has noticed the silence yet.
+	for (let ticks = 0; ticks < 400 && presence.view().state === 'whole'; ticks++) pass(tickMs);
+	expect(presence.view()).toMatchObject({state: 'partitioned', sides: [[self], [one, other]], quorum: -1, isFarHeard: false, waiting: 1000});
+	expect(events.find(({type}) => type === 'partition')).toMatchObject({state: 'detected', quorum: -1, isFarHeard: false});
+});
+
+test('while members are suspected, this node is not said to be cut off from them', () => {
+	const {presence, state, pass} = setUp({voters: () => [self, peer, 'cccccccccccccccc' as NodeId]});
+	presence.setMembers([self, peer, 'cccccccccccccccc' as NodeId]);
+	for (const id of [peer, 'cccccccccccccccc' as NodeId]) presence.heard(id);
+	for (; state.nowMs < 20_000;) {
+		pass(tickMs);
+		expect([presence.cuts(), presence.members().find(({id}) => id === self)?.state]).toEqual([[], 'alive']);
+	}
+
+	expect(presence.members().find(({id}) => id === peer)?.state).toBe('unreachable');
+});
+
+test('a process that is not confirmed speaks to none but those that took its link, and says no goodbye', () => {
+	const identity = {isConfirmed: false, wasConfirmed: false};
+	const {presence, state, sent, pass} = setUp({identity});
+	presence.setMembers([self, peer]);
+	presence.step(peer, {type: 'ping', seq: 1, link: false, incarnation: 1, updates: [[self, 'refused', 1, peer]], rows: []});
+	pass(3000);
+	presence.leave();
+	expect(sent).toEqual([]);
+	state.isLinked = true;
+	pass(1000);
+	expect(sent).not.toEqual([]);
+	Object.assign(identity, {isConfirmed: true, wasConfirmed: true});
+	presence.heard(peer);
+	sent.length = 0;
+	presence.leave();
+	expect(sent.slice(-2)).toEqual([`link ${peer}`, `datagram ${peer}`]);
+});
+
+test('a member is told of as alive once it was heard, and again when it has moved (case 27)', () => {
+	const {presence, events, pass} = setUp();
+	presence.setMembers([self, peer]);
+	pass(200);
+	expect(events).toEqual([]);
+	presence.heard(peer);
+	pass(200);
+	expect(events).toEqual([{type: 'member', id: peer, address: '127.0.0.1:2', state: 'alive', why: ''}]);
+	presence.announce(peer);
+	presence.heard(peer);
+	pass(200);
+	expect(events).toHaveLength(2);
+	presence.announce(self);
+	presence.heard(peer);
+	pass(100);
+	expect(events).toHaveLength(2);
+});

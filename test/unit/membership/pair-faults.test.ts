@@ -1,0 +1,49 @@
+import {expect, test} from 'vitest';
+import {PairFaults} from '../../../core/membership/pair-faults.ts';
+import type {NodeId} from '../../../core/message.ts';
+import type {Complaint} from '../../../core/swim/rows.ts';
+
+const [a, b, c, d] = ['a', 'b', 'c', 'd'] as NodeId[] as [NodeId, NodeId, NodeId, NodeId];
+const says = (node: NodeId, unlinked: readonly NodeId[], silent: readonly NodeId[] = []): Complaint => ({node, unlinked, silent});
+const afterMs = 600;
+
+function after(complaints: readonly Complaint[], isPresent: (id: NodeId) => boolean = () => true): PairFaults {
+	const pairs = new PairFaults();
+	for (const nowMs of [1000, 1000 + afterMs]) pairs.update(complaints, isPresent, nowMs, afterMs);
+	return pairs;
+}
+
+test('one end that complains is enough, and what only one direction lacks is broken for both', () => {
+	expect(after([says(a, [c])]).faults).toMatchObject([{between: [a, c], link: true, datagram: false, blamed: [a, c]}]);
+	expect(after([says(c, [], [a]), says(a, [c])]).faults).toMatchObject([{between: [a, c], link: true, datagram: true}]);
+});
+
+test('what passes within the time is no fault', () => {
+	const pairs = new PairFaults();
+	for (const [nowMs, complaints] of [[0, [says(a, [c])]], [500, [says(a, [c])]], [550, []], [600, [says(a, [c])]], [1100, [says(a, [c])]]] as const) pairs.update(complaints, () => true, nowMs, afterMs);
+	expect(pairs.faults).toEqual([]);
+	pairs.update([says(a, [c])], () => true, 1200, afterMs);
+	expect(pairs.faults).toHaveLength(1);
+	pairs.update([], () => true, 1225, afterMs);
+	expect(pairs.faults).toEqual([]);
+});
+
+test('datagrams that fail later than the link count later', () => {
+	const pairs = new PairFaults();
+	for (const [nowMs, complaint] of [[0, says(a, [c])], [600, says(a, [c], [c])]] as const) pairs.update([complaint], () => true, nowMs, afterMs);
+	expect(pairs.faults).toMatchObject([{link: true, datagram: false}]);
+});
+
+test('a member that is cut off from several is to blame, not each of them', () => {
+	const {faults} = after([says(a, [d]), says(b, [d]), says(d, [a, b, c])]);
+	expect(faults.map(({between, blamed}) => [between, blamed])).toEqual([[[a, d], [d]], [[b, d], [d]], [[c, d], [d]]]);
+});
+
+test('members that are gone have no pairs, and their own complaints count no more', () => {
+	expect(after([says(a, [c]), says(c, [b])], id => id !== c).faults).toEqual([]);
+});
+
+test('faults are found by either end', () => {
+	const pairs = after([says(a, [c])]);
+	expect([pairs.of(a).length, pairs.of(c).length, pairs.of(b).length]).toEqual([1, 1, 0]);
+});

@@ -1,0 +1,77 @@
+import {describe, expect, test} from 'vitest';
+import {DapssError} from '../../../core/errors.ts';
+import {parseJoinAnswer, type JoinAnswer} from '../../../core/membership/joining.ts';
+import {SeedWatch} from '../../../core/membership/seed-watch.ts';
+import type {NodeId} from '../../../core/message.ts';
+import {encodeControl} from '../../../core/wire/wire.ts';
+
+const other = '000000000000000b' as NodeId;
+
+/** A watch over the given seeds of a node at `own`, of the cluster `c`; `answers` by address. */
+function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAnswer | Error>>) {
+	const state = {nowMs: 0, asked: [] as string[], met: [] as Array<readonly [string, string]>};
+	const watch = new SeedWatch({
+		seeds, address: 'own', clusterId: () => 'c', nowMs: () => state.nowMs, question: () => Buffer.of(0), foreign: (...met) => void state.met.push(met),
+		peers: {
+			async ask(address) {
+				state.asked.push(address);
+				const answer = answers[address]!;
+				if (answer instanceof Error) throw answer;
+				return {id: other, frame: encodeControl('joined', answer)};
+			},
+		},
+	});
+	/** Look three times, each later than the pace of questions; who was asked in each. */
+	const look = async (members: readonly string[] = []): Promise<readonly string[][]> => {
+		const rounds: string[][] = [];
+		for (let round = 0; round < 3; round++) {
+			state.asked = [];
+			watch.look(new Set(members));
+			await Promise.resolve().then(() => undefined).then(() => undefined); // oxlint-disable-line no-await-in-loop -- answers come in between
+			rounds.push(state.asked);
+			state.nowMs += 5000;
+		}
+
+		return rounds;
+	};
+
+	return {state, look, watch};
+}
+
+describe('the seeds of a member that has a leader', () => {
+	test('another cluster is met each time it answers, whether it refuses this node or not', async () => {
+		const {state, look} = setUp(['refuses', 'takes'], {refuses: {type: 'refused', reason: 'no', clusterId: 'd'}, takes: {type: 'joined', clusterId: 'e', members: []}});
+		expect(await look()).toEqual([['refuses', 'takes'], ['refuses', 'takes'], ['refuses', 'takes']]);
+		expect(state.met.slice(0, 2)).toEqual([['d', 'refuses'], ['e', 'takes']]);
+		expect(state.met).toHaveLength(6);
+	});
+
+	test('a seed that is of this cluster, or of another secret, is asked once; one that is silent again and again', async () => {
+		const {state, look} = setUp(['ours', 'stranger', 'silent'], {
+			ours: {type: 'joined', clusterId: 'c', members: []}, stranger: new DapssError('not-authenticated', 'another secret'), silent: new DapssError('unreachable', 'no answer'),
+		});
+		expect(await look()).toEqual([['ours', 'stranger', 'silent'], ['silent'], ['silent']]);
+		expect(state.met).toEqual([]);
+	});
+
+	test('a member and this node itself are not asked', async () => {
+		expect(await setUp(['own', 'member'], {}).look(['member'])).toEqual([[], [], []]);
+	});
+
+	test('none is asked faster than the pace, nor after the end', () => {
+		const {state, watch} = setUp(['silent'], {silent: new DapssError('unreachable', 'no answer')});
+		watch.look(new Set());
+		watch.look(new Set());
+		watch.close();
+		state.nowMs += 5000;
+		watch.look(new Set());
+		expect(state.asked).toEqual(['silent']);
+	});
+});
+
+test('a refusal says of which cluster it comes, when that is why, and an older node\'s says nothing', () => {
+	const parse = (answer: JoinAnswer): JoinAnswer | undefined => parseJoinAnswer(encodeControl('joined', answer));
+	expect(parse({type: 'refused', reason: 'no', clusterId: 'd'})).toEqual({type: 'refused', reason: 'no', clusterId: 'd'});
+	expect(parse({type: 'refused', reason: 'no'})).toEqual({type: 'refused', reason: 'no'});
+	expect(parse({type: 'refused', reason: 'no', clusterId: 7 as unknown as string})).toEqual({type: 'refused', reason: 'no'});
+});

@@ -1,0 +1,98 @@
+import {beforeEach, describe, expect, test} from 'vitest';
+import {DapssError} from '../../../core/errors.ts';
+import type {NodeId} from '../../../core/message.ts';
+import {Leaving} from '../../../core/node/leaving.ts';
+import type {Snapshot} from '../../../core/snapshot.ts';
+
+let phase: Snapshot['phase'];
+let members: number;
+let said: string[];
+let giveUp: () => Promise<void>;
+beforeEach(() => {
+	phase = 'running';
+	members = 3;
+	said = [];
+	giveUp = async () => undefined;
+});
+
+function leaving(hasAsked = false): Leaving {
+	return new Leaving({
+		phase: () => phase, hasAsked,
+		topics: {members: () => Array.from({length: members}, () => ({id: '' as NodeId, address: ''}))},
+		management: {
+			async leave() {
+				said.push('gives up its vote');
+				await giveUp();
+			},
+		},
+		keeping: {
+			async left(left) {
+				said.push(`notes ${String(left)}`);
+			},
+		},
+		stop: reason => said.push(`stops: ${reason}`),
+		failed: error => said.push(String(error)),
+	});
+}
+
+describe('a node that leaves', () => {
+	test('notes that it asks, gives up its vote, notes that it left, then stops', async () => {
+		await leaving().leave();
+		expect(said).toEqual(['notes asked', 'gives up its vote', 'notes true', 'stops: left the cluster']);
+	});
+
+	test('is asked twice and leaves once', async () => {
+		const node = leaving();
+		await Promise.all([node.leave(), node.leave()]);
+		expect(said).toHaveLength(4);
+	});
+
+	test('stays when that is refused, and may try again', async () => {
+		const node = leaving();
+		giveUp = () => Promise.reject(new DapssError('refused', 'no quorum without it'));
+		await expect(node.leave()).rejects.toThrow('no quorum without it');
+		expect(said).toEqual(['notes asked', 'gives up its vote', 'notes undefined']);
+		giveUp = async () => undefined;
+		await node.leave();
+		expect(said.at(-1)).toBe('stops: left the cluster');
+	});
+
+	test('that hears no answer in time still knows at its next start that it asked', async () => {
+		giveUp = () => Promise.reject(new DapssError('timeout', 'it may still happen'));
+		await expect(leaving().leave()).rejects.toMatchObject({code: 'timeout'});
+		expect(said.at(-1)).toBe('gives up its vote');
+		leaving(true).onRemoved();
+		expect(said.slice(-2)).toEqual(['notes true', 'stops: this node had left the cluster before it stopped: start it once more, and it joins as a new member']);
+	});
+
+	test('hears as no news that it is removed; before, and once that is refused, it does', async () => {
+		const removed = {code: 'removed', by: 'peer'} as const;
+		const node = leaving();
+		expect(node.isExpected(removed)).toBe(false);
+		giveUp = () => Promise.reject(new DapssError('refused', 'no quorum without it'));
+		await expect(node.leave()).rejects.toThrow('no quorum without it');
+		expect(node.isExpected(removed)).toBe(false);
+		giveUp = async () => undefined;
+		const left = node.leave();
+		expect(node.isExpected(removed)).toBe(true);
+		await left;
+		expect([node.isExpected(removed), leaving(true).isExpected(removed)]).toEqual([true, true]);
+		expect([node.isExpected({code: 'removed', by: 'us'}), node.isExpected({code: 'protocol', by: 'peer'})]).toEqual([false, false]);
+	});
+
+	test.each<[Snapshot['phase'], number, string]>([
+		['joining', 3, 'This node is joining, it is no member yet: there is nothing to leave. Stop it instead'],
+		['running', 1, 'This node is the only member of its cluster: there is nothing to leave. Stop it instead'],
+		['stopping', 3, 'The node is stopping already'],
+	])('while it is %s, one of %i, is refused in plain words', async (now, count, text) => {
+		phase = now;
+		members = count;
+		await expect(leaving().leave()).rejects.toThrow(text);
+		expect(said).toEqual([]);
+	});
+});
+
+test('a node that is removed without having asked did not leave', () => {
+	leaving().onRemoved();
+	expect(said).toEqual(['stops: this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: what was published here and had not reached the others is in no other place']);
+});

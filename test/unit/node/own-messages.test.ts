@@ -1,0 +1,190 @@
+import {expect, test} from 'vitest';
+import {ReadSlots} from '../../../core/data/read-slots.ts';
+import {Reader} from '../../../core/data/reader.ts';
+import type {BrokerEvent, RecordedEvent} from '../../../core/events.ts';
+import type {StoredBatch, Topic} from '../../../core/message.ts';
+import {EventStream} from '../../../core/node/event-stream.ts';
+import {OwnMessages, type OwnFeed, type TopicReading} from '../../../core/node/own-messages.ts';
+import {Journal} from '../../../core/observe/journal.ts';
+import {batchAt, turn} from '../../support/remote-pipes.ts';
+
+const t = 't' as Topic;
+const u = 'u' as Topic;
+
+/** Logs of batches of one message of 10,000 bytes each. */
+class Logs implements TopicReading {
+	readonly topics = new Map<Topic, StoredBatch[]>([[t, []], [u, []]]);
+	readonly subscribed = new Set<Topic>([t]);
+	readonly readers = new Map<Reader, Topic>();
+	firstOffset = 0;
+	readonly #slots = new ReadSlots();
+
+	async end(topic: Topic): Promise<number> {
+		return this.topics.get(topic)!.length;
+	}
+
+	async read(topic: Topic, from: 'now' | number, sink: ConstructorParameters<typeof Reader>[3]): Promise<Reader> {
+		const batches = this.topics.get(topic)!;
+		const read = async (offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> => {
+			await turn();
+			const first = Math.max(offset, this.firstOffset);
+			const items = batches.slice(first, first + Math.max(1, Math.floor(bytesMax / 10_000)));
+			return {items, next: first + items.length};
+		};
+
+		const reader = new Reader({read}, from === 'now' ? batches.length : from, batches.length, sink, this.#slots);
+		this.readers.set(reader, topic);
+		reader.resume();
+		return reader;
+	}
+
+	stopReading(_topic: Topic, reader: Reader): void {
+		reader[Symbol.dispose]();
+		this.readers.delete(reader);
+	}
+
+	isSubscribed(topic: Topic): boolean {
+		return this.subscribed.has(topic);
+	}
+
+	write(topic: Topic, count: number): void {
+		const batches = this.topics.get(topic)!;
+		for (let index = 0; index < count; index++) {
+			const item = batchAt(topic, batches.length, 10_000);
+			batches.push(item);
+			for (const [reader, read] of this.readers) if (read === topic) reader.onWritten([item], batches.length);
+		}
+	}
+}
+
+const said = (event: BrokerEvent): string => (event.type === 'message' ? `${event.message.topic}${event.message.seq - 1}` : event.type === 'lagged' ? `lagged ${event.dropped}` : event.type);
+const numbers = (topic: Topic, from: number, to: number): string[] => Array.from({length: to - from}, (_, index) => `${topic}${from + index}`);
+
+/** What there is to take, until there is nothing for a while. */
+async function takeAll(feed: OwnFeed): Promise<string[]> {
+	const got: string[] = [];
+	for (let idle = 0; idle < 10; idle++) {
+		for (let events = feed.take(); events; events = feed.take()) {
+			got.push(...[...events].map(event => said(event)));
+			idle = 0;
+		}
+
+		await turn();
+	}
+
+	return got;
+}
+
+function setUp(): {readonly logs: Logs; readonly own: Set<Topic>; readonly messages: OwnMessages} {
+	const logs = new Logs();
+	const own = new Set<Topic>([t]);
+	const messages = new OwnMessages(logs, () => own);
+	messages.update();
+	return {logs, own, messages};
+}
+
+test('who follows late but slowly gets all that was written since the node subscribed, with few bytes held (case 31)', async () => {
+	const {logs, messages} = setUp();
+	await turn();
+	logs.write(t, 500);
+	using all = messages.open('start');
+	using fresh = messages.open('now');
+	await turn();
+	logs.write(t, 500); // 10 MB in all.
+	for (let wait = 0; wait < 100; wait++) await turn();
+	expect(all.behind).toBeLessThan(200); // Of what it holds; the rest is in the log.
+	expect(await takeAll(all)).toEqual(numbers(t, 0, 1000));
+	expect(await takeAll(fresh)).toEqual(numbers(t, 500, 1000));
+	logs.write(t, 2);
+	expect(await takeAll(all)).toEqual(numbers(t, 1000, 1002));
+});
+
+test('a topic is read from when it is agreed to when it is left, and not beyond', async () => {
+	const {logs, own, messages} = setUp();
+	using feed = messages.open('now');
+	own.add(u);
+	messages.update(); // Wanted, not agreed.
+	logs.write(u, 3);
+	logs.subscribed.add(u);
+	messages.update();
+	await turn();
+	logs.write(u, 400);
+	own.delete(u);
+	messages.update();
+	await turn();
+	logs.write(u, 5); // Somebody else reads it through this node.
+	expect(await takeAll(feed)).toEqual(numbers(u, 3, 403));
+	expect([...logs.readers.values()]).toEqual([t]);
+	own.add(u);
+	messages.update();
+	await turn();
+	logs.write(u, 1);
+	expect(await takeAll(feed)).toEqual(['u408']);
+});
+
+test('what retention took is told as lagged, exactly, in its place', async () => {
+	const {logs, messages} = setUp();
+	using feed = messages.open('now');
+	await turn();
+	logs.write(t, 300);
+	logs.firstOffset = 250;
+	const got = await takeAll(feed);
+	const at = got.findIndex(event => event.startsWith('lagged'));
+	expect(got).toEqual([...numbers(t, 0, at), `lagged ${250 - at}`, ...numbers(t, 250, 300)]);
+});
+
+test('a node that stops waits until what is written was taken, and no longer than it takes', async () => {
+	const {logs, messages} = setUp();
+	const feed = messages.open('now');
+	await turn();
+	logs.write(t, 300);
+	let late: (() => void) | undefined;
+	const after = (_ms: number, run: () => void): Disposable => {
+		late = run;
+		return {[Symbol.dispose]() {}};
+	};
+
+	let behind: number | undefined;
+	const reading = messages.readOut({after}).then(left => void (behind = left));
+	await turn();
+	logs.write(t, 50);
+	const got = await takeAll(feed);
+	await reading;
+	expect(got).toEqual(numbers(t, 0, 300));
+	expect(behind).toBe(0);
+	feed[Symbol.dispose]();
+
+	using other = messages.open('now');
+	await turn();
+	logs.write(t, 300);
+	const waiting = messages.readOut({after});
+	await turn();
+	late!(); // Nobody reads.
+	expect(await waiting).toBe(300);
+	expect(other.take()).toBeDefined();
+});
+
+test('events and messages are one stream; what is left comes before the end, and events that are left out are counted', async () => {
+	const {logs, messages} = setUp();
+	const journal = new Journal({wallMs: () => 7, feedMax: 10, eventsMax: 10, previewBytes: 10});
+	const stream = new EventStream(journal.watch(), messages.open('now'), () => 7);
+	await turn();
+	journal.record({type: 'fault', text: 'one'});
+	logs.write(t, 200);
+	const got: RecordedEvent[] = [(await stream.next()).value!];
+	for (let wait = 0; wait < 10; wait++) await turn();
+	for (let count = 0; count < 10_002; count++) journal.record({type: 'fault', text: 'more'});
+	for (let count = 0; count < 10_001; count++) got.push((await stream.next()).value!);
+	expect(got.filter(({type}) => type === 'fault').length).toBe(10_001);
+	expect(got.at(-1)).toMatchObject({type: 'warning', text: expect.stringMatching(/^2 events were left out/)});
+	expect(journal.bounds.get('events')).toBe(2);
+	const reading = (async () => {
+		for await (const event of stream) got.push(event);
+	})();
+	await messages.readOut({after: () => ({[Symbol.dispose]() {}})});
+	journal.record({type: 'stopped', reason: 'asked'});
+	journal.close();
+	await reading;
+	expect(got.slice(10_002).map(event => said(event))).toEqual([...numbers(t, 0, 200), 'stopped']);
+	expect(logs.readers.size).toBe(0);
+});

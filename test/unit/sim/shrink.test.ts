@@ -1,0 +1,41 @@
+import fc from 'fast-check';
+import {describe, expect, test} from 'vitest';
+import {sealed} from '../../sim/seal.ts';
+import {shrink} from '../../sim/shrink.ts';
+
+describe('shrinking a script', () => {
+	const range = Array.from({length: 100}, (_, index) => index);
+
+	test('leaves what it takes to fail, in order', () => {
+		const fails = (items: readonly number[]): boolean => [7, 8, 93].every(item => items.includes(item));
+		expect(shrink(range, fails, 1000).items).toEqual([7, 8, 93]);
+	});
+
+	test('leaves nothing where nothing is needed, and everything where all is', () => {
+		expect(shrink(range, () => true, 1000).items).toEqual([]);
+		expect(shrink(range, items => items.length === 100, 1000).items).toEqual(range);
+	});
+
+	test('asks no more often than it may, and what it returns fails', () => {
+		fc.assert(fc.property(fc.uniqueArray(fc.nat(99), {minLength: 1, maxLength: 8}), fc.nat(200), (needed, budget) => {
+			let asked = 0;
+			const {items, runs} = shrink(range, rest => {
+				asked++;
+				return needed.every(item => rest.includes(item));
+			}, budget);
+			expect(asked).toBe(runs);
+			expect(runs).toBeLessThanOrEqual(budget);
+			expect(items).toEqual(expect.arrayContaining(needed));
+		}));
+	});
+});
+
+describe('a sealed run', () => {
+	test.each([
+		['Date.now', () => Date.now()], ['Math.random', () => Math.random()], ['performance.now', () => performance.now()], ['setTimeout', () => setTimeout(() => undefined, 1)],
+		['process', () => process.pid], ['crypto', () => crypto.randomUUID()],
+	] as Array<[string, () => unknown]>)('has no %s', (_name, touch) => {
+		expect(() => sealed(touch)).toThrow(/determinism/);
+		expect(touch).not.toThrow();
+	});
+});

@@ -1,0 +1,18 @@
+/**
+What a line of the `:` prompt asks for.
+*/
+import type {PaneId} from '../layout.ts';
+import type {ConsoleCommand} from '../source/source.ts';
+
+export type Report = 'status' | 'check' | 'leader' | 'counters';
+export type Wish =
+	| {readonly type: 'run'; readonly command: ConsoleCommand}
+	| {readonly type: 'focus'; readonly pane: PaneId}
+	| {readonly type: 'report'; readonly report: Report}
+	| {readonly type: 'help' | 'doctor'}
+	| {readonly type: 'quit' | 'leave'}
+	| {readonly type: 'filter'; readonly text: string}
+	| {readonly type: 'pause'}
+	| {readonly type: 'zoom'}
+	| {readonly type: 'nothing'}
+	| {readonly type: 'problem'; readonly text: string};

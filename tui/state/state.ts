@@ -1,0 +1,209 @@
+/**
+What only the console knows: focus, selection, filter, pause, the draft in the prompt, what lies on top. One pure reducer; the picture
+of the node is not in here, so a command gives along what it needs of it (the keys of the rows, the topic under the cursor).
+*/
+import type {MessageSnapshot} from '../../core/snapshot.ts';
+import type {Report} from '../input/wish.ts';
+import {paneIds, type PaneId} from '../layout.ts';
+import type {Examination} from '../source/source.ts';
+import type {Tone} from '../theme.ts';
+
+/** Panes with rows to select and filter. */
+export type ListPane = 'peers' | 'topics' | 'messages' | 'events';
+export type ListState = {
+	/** Key of the selected row; `undefined` follows the newest (messages, events) or stands on the first. */
+	readonly selected: string | undefined;
+	readonly filter: string;
+};
+
+export type PromptKind = 'command' | 'filter' | 'subscribe' | 'unsubscribe' | 'publish-topic' | 'publish-text';
+export type Prompt = {
+	readonly kind: PromptKind;
+	readonly draft: string;
+	/** Raised when the draft changes other than by typing: the input moves its cursor to the end. */
+	readonly revision: number;
+	/** publish-text: where to. */
+	readonly topic: string;
+	/** Place in the history, counted from its end; 0 is the draft. */
+	readonly back: number;
+	/** What was typed before the history was entered; for a filter what it was before. */
+	readonly kept: string;
+};
+
+export type Overlay =
+	| {readonly type: 'help'; readonly scroll: number}
+	| {readonly type: 'report'; readonly report: Report; readonly scroll: number}
+	/** `undefined` while the machine is examined. */
+	| {readonly type: 'doctor'; readonly examination: Examination | undefined; readonly scroll: number}
+	| {readonly type: 'message'; readonly message: MessageSnapshot; readonly scroll: number}
+	| {readonly type: 'peer' | 'topic'; readonly key: string; readonly scroll: number};
+
+export type Notice = {readonly tone: Tone; readonly text: string};
+
+export type ConsoleState = {
+	readonly focus: PaneId;
+	readonly zoom: boolean;
+	readonly lists: Readonly<Record<ListPane, ListState>>;
+	/** The feed as it was when it was paused, and the true counter then. */
+	readonly paused: {readonly feed: readonly MessageSnapshot[]; readonly delivered: number} | undefined;
+	readonly prompt: Prompt | undefined;
+	readonly history: readonly string[];
+	readonly overlay: Overlay | undefined;
+	readonly confirmsQuit: boolean;
+	readonly notice: Notice | undefined;
+};
+
+export type ConsoleAction =
+	| {readonly type: 'focus'; readonly pane: PaneId}
+	| {readonly type: 'focus-by'; readonly by: 1 | -1}
+	| {readonly type: 'move'; readonly pane: ListPane; readonly by: number; readonly keys: readonly string[]}
+	| {readonly type: 'move-to'; readonly pane: ListPane; readonly end: 'first' | 'last'; readonly keys: readonly string[]}
+	| {readonly type: 'zoom'}
+	| {readonly type: 'pause'; readonly feed: readonly MessageSnapshot[]; readonly delivered: number}
+	| {readonly type: 'clear'}
+	| {readonly type: 'prompt'; readonly kind: PromptKind; readonly draft?: string; readonly topic?: string}
+	| {readonly type: 'draft'; readonly text: string; readonly moved?: boolean}
+	| {readonly type: 'history'; readonly by: 1 | -1}
+	| {readonly type: 'prompt-cancel'}
+	/** The line was taken; the prompt closes. */
+	| {readonly type: 'prompt-done'}
+	| {readonly type: 'filter'; readonly pane: ListPane; readonly text: string}
+	| {readonly type: 'overlay'; readonly overlay: Overlay}
+	| {readonly type: 'scroll'; readonly to: number}
+	/** Shown when its window is still open. */
+	| {readonly type: 'examined'; readonly examination: Examination}
+	| {readonly type: 'overlay-close'}
+	| {readonly type: 'ask-quit'}
+	| {readonly type: 'stay'}
+	| {readonly type: 'notice'; readonly notice: Notice};
+
+/** Lines that the history keeps. */
+const historyMax = 100;
+/** Code units of a draft; a longer message comes in by the command line. */
+export const draftMax = 16_384;
+
+export const initialState: ConsoleState = {
+	focus: 'messages', zoom: false,
+	lists: {peers: {selected: undefined, filter: ''}, topics: {selected: undefined, filter: ''}, messages: {selected: undefined, filter: ''}, events: {selected: undefined, filter: ''}},
+	paused: undefined, prompt: undefined, history: [], overlay: undefined, confirmsQuit: false, notice: undefined,
+};
+
+export function isListPane(pane: PaneId): pane is ListPane {
+	return pane !== 'raft' && pane !== 'partition';
+}
+
+/** Lists whose newest row is their last, so that following means standing at the end. */
+export function followsEnd(pane: ListPane): boolean {
+	return pane === 'messages';
+}
+
+export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState {
+	switch (action.type) {
+		case 'focus': return {...state, focus: action.pane, notice: undefined};
+		case 'focus-by': return {...state, focus: paneIds[(paneIds.indexOf(state.focus) + action.by + paneIds.length) % paneIds.length]!, notice: undefined};
+		case 'move': return select(state, action.pane, movedKey(state.lists[action.pane].selected, action));
+		case 'move-to': return select(state, action.pane, endKey(action));
+		case 'zoom': return {...state, zoom: !state.zoom};
+		case 'pause': return {...state, paused: state.paused ? undefined : {feed: action.feed, delivered: action.delivered}, notice: undefined};
+		case 'clear': return cleared(state);
+		case 'prompt': return {
+			...state, notice: undefined, overlay: undefined, confirmsQuit: false,
+			prompt: {kind: action.kind, draft: action.draft ?? '', topic: action.topic ?? '', revision: (state.prompt?.revision ?? 0) + 1, back: 0, kept: action.draft ?? ''},
+		};
+		case 'draft': return drafted(state, action.text, action.moved ?? false);
+		case 'history': return recalled(state, action.by);
+		case 'prompt-cancel': {
+			const {prompt, focus} = state;
+			const restored = prompt?.kind === 'filter' && isListPane(focus) ? filtered(state, focus, prompt.kept) : state;
+			return {...restored, prompt: undefined};
+		}
+
+		case 'prompt-done': {
+			const {prompt} = state;
+			const line = prompt?.kind === 'command' ? prompt.draft.trim() : '';
+			const history = line === '' || state.history.at(-1) === line ? state.history : [...state.history, line].slice(-historyMax);
+			return {...state, prompt: undefined, history};
+		}
+
+		case 'filter': return filtered(state, action.pane, action.text);
+		case 'overlay': return {...state, overlay: action.overlay, prompt: undefined, notice: undefined};
+		case 'scroll': return state.overlay ? {...state, overlay: {...state.overlay, scroll: Math.max(0, action.to)}} : state;
+		case 'examined': return state.overlay?.type === 'doctor' ? {...state, overlay: {...state.overlay, examination: action.examination}} : state;
+		case 'overlay-close': return {...state, overlay: undefined};
+		case 'ask-quit': return {...state, confirmsQuit: true, overlay: undefined, prompt: undefined, notice: undefined};
+		case 'stay': return {...state, confirmsQuit: false};
+		case 'notice': return {...state, notice: action.notice};
+		default: {
+			const unknown: never = action;
+			return unknown;
+		}
+	}
+}
+
+function select(state: ConsoleState, pane: ListPane, selected: string | undefined): ConsoleState {
+	return {...state, notice: undefined, lists: {...state.lists, [pane]: {...state.lists[pane], selected}}};
+}
+
+/** Stepping past the newest end lets go of the row: the list follows again. */
+function movedKey(selected: string | undefined, {pane, by, keys}: Extract<ConsoleAction, {type: 'move'}>): string | undefined {
+	if (keys.length === 0) return undefined;
+	const from = indexOfSelected(keys, selected, pane);
+	const to = Math.min(Math.max(from + by, 0), keys.length - 1);
+	const home = followsEnd(pane) ? keys.length - 1 : 0;
+	return to === home ? undefined : keys[to];
+}
+
+function endKey({pane, end, keys}: Extract<ConsoleAction, {type: 'move-to'}>): string | undefined {
+	if ((end === 'last') === followsEnd(pane)) return undefined;
+	return end === 'last' ? keys.at(-1) : keys[0];
+}
+
+/** Where the cursor stands. A row that is gone stood at the old end of a list that moves. */
+export function indexOfSelected(keys: readonly string[], selected: string | undefined, pane: ListPane): number {
+	if (selected === undefined) return followsEnd(pane) ? keys.length - 1 : 0;
+	const at = keys.indexOf(selected);
+	if (at !== -1) return at;
+	return pane === 'events' ? keys.length - 1 : 0;
+}
+
+/** First of the `height` rows to show so that row `selected` is in the middle, as far as the ends allow. */
+export function windowStart(count: number, selected: number, height: number): number {
+	return Math.max(0, Math.min(selected - Math.floor(height / 2), count - height));
+}
+
+function cleared(state: ConsoleState): ConsoleState {
+	if (state.notice) return {...state, notice: undefined};
+	if (isListPane(state.focus) && state.lists[state.focus].filter !== '') return filtered(state, state.focus, '');
+	if (state.zoom) return {...state, zoom: false};
+	return isListPane(state.focus) ? select(state, state.focus, undefined) : state;
+}
+
+function filtered(state: ConsoleState, pane: ListPane, filter: string): ConsoleState {
+	return {...state, lists: {...state.lists, [pane]: {selected: undefined, filter}}};
+}
+
+function drafted(state: ConsoleState, text: string, moved: boolean): ConsoleState {
+	const {prompt, focus} = state;
+	if (!prompt) return state;
+	const draft = typed(text);
+	const next = {...state, prompt: {...prompt, draft, revision: prompt.revision + (moved || draft !== text ? 1 : 0), back: 0}};
+	// A filter is tried while it is typed.
+	return prompt.kind === 'filter' && isListPane(focus) ? filtered(next, focus, draft) : next;
+}
+
+/**
+What a prompt line can hold. A line break becomes a space; controls, halves of characters and what reorders or hides text are left out,
+because the line is shown as it is typed.
+*/
+export function typed(text: string): string {
+	return text.slice(0, draftMax).replaceAll(/[\r\n\t]+/g, ' ').replaceAll(/[[\p{Cc}\p{Cs}\p{Cf}\p{Zl}\p{Zp}]--[\u200C\u200D]]/gv, '');
+}
+
+function recalled(state: ConsoleState, by: 1 | -1): ConsoleState {
+	const {prompt, history} = state;
+	if (prompt?.kind !== 'command') return state;
+	const back = Math.min(Math.max(prompt.back + by, 0), history.length);
+	if (back === prompt.back) return state;
+	const kept = prompt.back === 0 ? prompt.draft : prompt.kept;
+	return {...state, prompt: {...prompt, back, kept, draft: back === 0 ? kept : history.at(-back)!, revision: prompt.revision + 1}};
+}

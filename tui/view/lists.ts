@@ -1,0 +1,97 @@
+/**
+The rows of the four lists after the filter, and the keys that selection goes by. Pure; remembered by identity of the slice, since a key press
+asks for them as well as a frame.
+*/
+import type {RecordedEvent} from '../../core/events.ts';
+import {labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
+import {printable, printableBytes} from '../../core/observe/printable.ts';
+import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
+import {messageKey} from '../source/share.ts';
+import type {ConsoleState, ListPane} from '../state/state.ts';
+import {eventWords} from './words.ts';
+
+export type Listed<Row> = {readonly rows: readonly Row[]; readonly keys: readonly string[]; readonly all: number};
+
+const texts = {
+	peers: (row: MemberSnapshot): string => `${row.name} ${row.id} ${row.address} ${row.state} ${row.voter ? 'voter' : 'learner'} ${row.why}`,
+	topics: (row: TopicSnapshot): string => `${row.name} ${row.durable ? 'durable' : 'live'} ${row.subscribed ? 'subscribed' : ''}`,
+	messages: (row: MessageSnapshot, label: Label): string => `${row.topic} ${label(row.origin)} ${row.origin} ${row.repaired ? 'repaired' : ''} ${previewText(row)}`,
+	events: (row: RecordedEvent): string => `${row.type} ${eventWords(row).text}`,
+};
+
+export const listPeers = list<MemberSnapshot>(texts.peers, row => row.id);
+export const listTopics = list<TopicSnapshot>(texts.topics, row => row.name);
+export const listMessages = list<MessageSnapshot>(texts.messages, row => messageKey(row));
+const listOldest = list<RecordedEvent>(texts.events, row => `${row.at} ${eventWords(row).text}`);
+const reversed = new WeakMap<readonly RecordedEvent[], readonly RecordedEvent[]>();
+
+/** Newest first: what just happened stands on top. */
+export function listEvents(events: readonly RecordedEvent[], filter: string): Listed<RecordedEvent> {
+	let turned = reversed.get(events);
+	if (!turned) {
+		turned = events.toReversed();
+		reversed.set(events, turned);
+	}
+
+	return listOldest(turned, filter);
+}
+
+/** The feed that is on the screen: the held one while paused. */
+export function shownFeed(snapshot: Snapshot, state: Pick<ConsoleState, 'paused'>): readonly MessageSnapshot[] {
+	return state.paused?.feed ?? snapshot.feed;
+}
+
+export function keysOf(pane: ListPane, snapshot: Snapshot, state: ConsoleState): readonly string[] {
+	const {filter} = state.lists[pane];
+	switch (pane) {
+		case 'peers': return listPeers(snapshot.members, filter).keys;
+		case 'topics': return listTopics(snapshot.topics, filter).keys;
+		case 'messages': return listMessages(shownFeed(snapshot, state), filter, labelsOf(snapshot.members)).keys;
+		case 'events': return listEvents(snapshot.events, filter).keys;
+		default: {
+			const unknown: never = pane;
+			return unknown;
+		}
+	}
+}
+
+const previews = new WeakMap<MessageSnapshot, string>();
+
+/** Bytes of a body that a row can show at most: a flood of long messages is not made visible in full, ten times a second. */
+const rowBytes = 320;
+
+/** The start of the body as one line of visible text; made once a message. */
+export function previewText(message: MessageSnapshot): string {
+	let text = previews.get(message);
+	if (text === undefined) {
+		const isCut = message.size > message.preview.length;
+		// The node's cut may go through a character: one byte less lets the last one be left out whole instead of shown as broken.
+		text = printableBytes(message.preview, Math.min(rowBytes, isCut ? message.preview.length - 1 : message.preview.length));
+		previews.set(message, text);
+	}
+
+	return text;
+}
+
+/** Remembers the last few answers: a frame asks for the same list several times. */
+function list<Row extends object>(textOf: (row: Row, label: Label) => string, keyOf: (row: Row) => string): (rows: readonly Row[], filter: string, label?: Label) => Listed<Row> {
+	const known = new WeakMap<readonly Row[], {filter: string; label: Label; listed: Listed<Row>}>();
+	const folded = new WeakMap<Row, {readonly label: Label; readonly text: string}>();
+	const foldedText = (row: Row, label: Label): string => {
+		const last = folded.get(row);
+		if (last?.label === label) return last.text;
+		const text = printable(textOf(row, label)).toLowerCase();
+		folded.set(row, {label, text});
+		return text;
+	};
+
+	return (rows, filter, label = shortId) => {
+		const last = known.get(rows);
+		if (last?.filter === filter && last.label === label) return last.listed;
+		const wanted = filter.trim().toLowerCase();
+		const kept = wanted === '' ? rows : rows.filter(row => foldedText(row, label).includes(wanted));
+		const listed = {rows: kept, keys: kept.map(row => keyOf(row)), all: rows.length};
+		known.set(rows, {filter, label, listed});
+		return listed;
+	};
+}
