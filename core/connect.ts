@@ -2,7 +2,7 @@
 A `Broker` over a link to a node that runs elsewhere: one that is named, or one that is found (`find.ts`).
 */
 import {setTimeout as sleep} from 'node:timers/promises';
-import type {Broker} from './api.ts';
+import type {Broker} from './broker.ts';
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
 import {connectToFound, type Chosen, type FindOptions} from './find.ts';

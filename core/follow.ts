@@ -3,7 +3,7 @@ Connections that outlive their server, with the time and chance of this machine:
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {lastBehind} from './address.ts';
-import type {FollowedBroker} from './api.ts';
+import type {FollowedBroker} from './broker.ts';
 import {connect, type ConnectOptions} from './connect.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
 import {Followed} from './remote/followed.ts';

@@ -6,7 +6,7 @@ sent, logs are read back before a packet comes in.
 import {randomBytes} from 'node:crypto';
 import {hostname, uptime} from 'node:os';
 import {join as joinPath} from 'node:path';
-import type {Broker, FaultCommand} from './api.ts';
+import type {Broker, FaultCommand} from './broker.ts';
 import {completeConfig, type GivenConfig} from './config-schema.ts';
 import type {Config} from './config.ts';
 import {topicsOf} from './control/desired-subscriptions.ts';

@@ -2,7 +2,7 @@
 What a command is given, and what it is. Commands reach the broker only through `Backend`, which is loaded when it is needed: `--help`
 loads no network code, and a test passes a fake.
 */
-import type {Broker, FollowedBroker} from '../core/api.ts';
+import type {Broker, FollowedBroker} from '../core/broker.ts';
 import type {Config} from '../core/config.ts';
 import type {ConnectOptions, Reached} from '../core/connect.ts';
 import type {FoundNode} from '../core/find.ts';

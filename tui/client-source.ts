@@ -3,7 +3,7 @@ A console source over any `Broker`: a node in this process, in a worker thread, 
 node sends them and go on to React at most every 100 ms; what the console asks for becomes a call, and its end one clear line. Where the broker
 connects again by itself, its losses and returns are shown.
 */
-import type {Broker, FollowedBroker, LinkNews} from '../core/api.ts';
+import type {Broker, FollowedBroker, LinkNews} from '../core/broker.ts';
 import type {Topic} from '../core/message.ts';
 import {labelsOf, type Label} from '../core/observe/node-label.ts';
 import {messagesText, topicText} from '../core/observe/topic-text.ts';

@@ -5,7 +5,7 @@ A deletion takes what is stamped up to a Lamport time, on every node, whenever t
 before. The members that can be reached are asked for theirs. Of those that cannot it is not known: the time is set ahead by more stamps than one of them
 gives in a long time. Who applies the deletion stamps later than it, so what a node publishes that knows of the deletion stays.
 */
-import type {DeletedTopic, TopicChange} from '../api.ts';
+import type {DeletedTopic, TopicChange} from '../broker.ts';
 import {isSame, topicsProtocol} from '../cluster-state/cluster-state.ts';
 import {parseSettings, type Command} from '../cluster-state/command.ts';
 import {retainAgeRange, retainBytesRange} from '../cluster-state/retention-bounds.ts';

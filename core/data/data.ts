@@ -6,7 +6,7 @@ machine, writes what the machine releases and hands it to readers.
 Live topics: a receiver delivers when a batch is written (it outlives the process), a publisher is answered when its batch is
 on the disk. Both go on inside each side of a partition.
 */
-import type {Published} from '../api.ts';
+import type {Published} from '../broker.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
 import type {Rejection} from '../events.ts';

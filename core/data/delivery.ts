@@ -2,7 +2,7 @@
 A reader's end of a subscription: batches come in, arrays of messages go out, memory is bounded. What the consumer has taken is
 told to `onRoom`, so that the side that feeds it (a cursor in the node's log, here or across a link) knows when to go on.
 */
-import type {Delivery, Subscription} from '../api.ts';
+import type {Delivery, Subscription} from '../broker.ts';
 import {messagesOf, type StoredBatch, type Topic} from '../message.ts';
 
 export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch, fromOffset = 0): Generator<Delivery> {

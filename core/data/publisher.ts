@@ -3,7 +3,7 @@ Publish → batch → stamp → sign. What is published within one turn of the e
 once, under load batches grow by themselves, without a timer. Sequence numbers are dense within a stream (this node, this
 incarnation, one topic); the incarnation was raised durably before the first of them.
 */
-import type {Published} from '../api.ts';
+import type {Published} from '../broker.ts';
 import {DapssError} from '../errors.ts';
 import type {Lamport} from '../lamport.ts';
 import {batchBytesTarget, decodeBatch, encodeBatch, topicBytesMax, signatureBytes, type Batch, type NodeId, type Topic} from '../message.ts';

@@ -3,7 +3,7 @@ This node leaves its cluster: it hands over its leadership, its vote and its mem
 starts again under a new id, then it stops. In this order: a note that it left while its vote still counts would cost the vote. Before that the disk notes
 that it asked: a node that stops in between, and finds at its next start that it was removed, knows that it wanted to be.
 */
-import {leftReason} from '../api.ts';
+import {leftReason} from '../broker.ts';
 import type {Topics} from '../cluster-state/cluster-state.ts';
 import type {Management} from '../control/admin.ts';
 import {DapssError} from '../errors.ts';

@@ -1,7 +1,7 @@
 /**
 Publishing through the node itself: only while its disk has room, and only while this process is confirmed to be the one that uses the identity of its node.
 */
-import type {Published} from '../api.ts';
+import type {Published} from '../broker.ts';
 import type {Data} from '../data/data.ts';
 import {DapssError} from '../errors.ts';
 import type {Topic} from '../message.ts';

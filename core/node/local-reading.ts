@@ -2,7 +2,7 @@
 Reading through a node: the node is subscribed while somebody reads, each topic has a cursor, and what a reader in this process has
 not taken yet is bounded, like that of a reader across a link.
 */
-import type {SubscribeOptions, Subscription} from '../api.ts';
+import type {SubscribeOptions, Subscription} from '../broker.ts';
 import type {Interests} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
 import {DeliveryQueue} from '../data/delivery.ts';

@@ -1,7 +1,7 @@
 /**
 What a node is given: who it is, and all chance, time, disks and sockets.
 */
-import type {FaultCommand} from '../api.ts';
+import type {FaultCommand} from '../broker.ts';
 import type {Config} from '../config.ts';
 import type {RaftStore} from '../control/raft-store.ts';
 import type {DataIo} from '../data/data.ts';

@@ -4,7 +4,7 @@ machines to one another (agreed members to SWIM, reachable peers to gossip, evid
 program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {parseAddress} from '../address.ts';
-import type {DeletedTopic, FaultCommand, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from '../api.ts';
+import type {DeletedTopic, FaultCommand, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from '../broker.ts';
 import {Management} from '../control/admin.ts';
 import {Control} from '../control/control.ts';
 import {Interests} from '../control/desired-subscriptions.ts';

@@ -2,7 +2,7 @@
 The user's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, whatever waits fails with the reason, and
 `closed` resolves. What the node sends is checked, and bounded by the credit that it was granted: a node that breaks the rules loses the link.
 */
-import {leftReason, type Broker, type DeletedTopic, type FaultCommand, type Published, type SubscribeOptions, type Subscription, type TopicChange, type TopicSettings} from '../api.ts';
+import {leftReason, type Broker, type DeletedTopic, type FaultCommand, type Published, type SubscribeOptions, type Subscription, type TopicChange, type TopicSettings} from '../broker.ts';
 import {DeliveryQueue} from '../data/delivery.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../events.ts';

@@ -3,7 +3,7 @@ A `Broker` over whichever of several servers can be reached. When its server is 
 read, pictures and events with those of the node that it is connected to now. What is asked for while there is no server is refused at once, because
 nobody but the caller knows whether it may be asked twice.
 */
-import type {Broker, DeletedTopic, FaultCommand, FollowedBroker, LinkNews, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from '../api.ts';
+import type {Broker, DeletedTopic, FaultCommand, FollowedBroker, LinkNews, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from '../broker.ts';
 import type {RecordedEvent} from '../events.ts';
 import type {NodeId, Topic} from '../message.ts';
 import type {Snapshot} from '../snapshot.ts';

@@ -2,7 +2,7 @@
 What a follower has read of its topics, so that it can go on at any node: each message once, in the order of its origin. What a new node gives it a
 second time is left out; numbers that are passed over there were gone before they could be read, and are counted.
 */
-import type {Delivery} from '../api.ts';
+import type {Delivery} from '../broker.ts';
 import type {Topic} from '../message.ts';
 import {positionsMax, Seen, type TopicPosition} from '../position.ts';
 

@@ -2,7 +2,7 @@
 A connection that is made again when it is lost: to another server, or to the same one when it is back, with back-off, until it is closed here.
 Who uses it is told what happens, and asks for the connection of the moment.
 */
-import type {Broker, LinkNews} from '../api.ts';
+import type {Broker, LinkNews} from '../broker.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {Random} from '../machine.ts';
 import {backOffMs} from './back-off.ts';

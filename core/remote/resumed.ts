@@ -2,7 +2,7 @@
 A subscription that outlives its server. It begins at the first node, and goes on at each next one behind what it has read: no message is lost
 that the new node has, or gets later, and none comes twice.
 */
-import type {Delivery, Subscription} from '../api.ts';
+import type {Delivery, Subscription} from '../broker.ts';
 import {DapssError, errorMessage, type ErrorCode} from '../errors.ts';
 import type {Topic} from '../message.ts';
 import type {From, TopicPosition} from '../position.ts';

@@ -2,7 +2,7 @@
 The streams that a connection may have open on a node: snapshots, events, deliveries. Each sends only while its reader grants credit and
 the connection has room. It holds at most the one thing that it could not send; the rest stays where it comes from, a log or a bounded queue.
 */
-import type {Broker} from '../api.ts';
+import type {Broker} from '../broker.ts';
 import {encode} from '../codec.ts';
 import type {BatchSink} from '../data/reader.ts';
 import {DapssError} from '../errors.ts';

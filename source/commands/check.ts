@@ -1,7 +1,7 @@
 /**
 `check`: the verdict, its reasons, and what to do. A node that has stalled or is cut off must not say that all is well: the quorum is asked.
 */
-import type {Broker} from '../../core/api.ts';
+import type {Broker} from '../../core/broker.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {quorumText} from '../../core/observe/quorum-health.ts';

@@ -2,7 +2,7 @@
 The console on a node of its own, which runs in a worker thread: drawing never delays a heartbeat, and nothing that the node does can
 touch the terminal.
 */
-import type {Broker} from '../../core/api.ts';
+import type {Broker} from '../../core/broker.ts';
 import {exitCodes} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {createSource} from '../../tui/client-source.ts';

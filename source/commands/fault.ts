@@ -1,7 +1,7 @@
 /**
 `fault cut | delay | drop | heal`: ask nodes that were started with `--faults` to lose or delay traffic, for drills and tests.
 */
-import type {Broker, FaultCommand} from '../../core/api.ts';
+import type {Broker, FaultCommand} from '../../core/broker.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
 import {labelOf} from '../../core/observe/node-label.ts';

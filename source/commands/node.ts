@@ -1,7 +1,7 @@
 /**
 The node itself: with the console on a terminal, alone with `--headless`, with `-o jsonl`, or where there is no terminal.
 */
-import {leftReason, type Broker} from '../../core/api.ts';
+import {leftReason, type Broker} from '../../core/broker.ts';
 import {DapssError, exitCodes} from '../../core/errors.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import type {NodeId} from '../../core/message.ts';

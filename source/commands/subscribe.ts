@@ -1,7 +1,7 @@
 /**
 `subscribe TOPIC…`: messages as they are delivered, until there are enough of them or the command is stopped.
 */
-import type {Broker, Delivery} from '../../core/api.ts';
+import type {Broker, Delivery} from '../../core/broker.ts';
 import {DapssError, type ErrorDetails} from '../../core/errors.ts';
 import {parseTopicName, type Topic} from '../../core/message.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';

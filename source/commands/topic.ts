@@ -1,7 +1,7 @@
 /**
 `topic create|delete|list`: topics that stay without subscribers, what is kept of each, and their end.
 */
-import type {TopicSettings} from '../../core/api.ts';
+import type {TopicSettings} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';

@@ -3,7 +3,7 @@
 again until the time of `--wait` is over.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
-import type {Broker} from '../../core/api.ts';
+import type {Broker} from '../../core/broker.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/snapshot.ts';

@@ -2,7 +2,7 @@
 How far the clock of this machine is from those of other nodes of the cluster. A node's snapshot says its time; as in NTP, that time is held against the middle
 between question and answer, so the offset is known to half a round trip. Pure but for `compareClocks`.
 */
-import type {Broker} from '../../core/api.ts';
+import type {Broker} from '../../core/broker.ts';
 import {errorMessage} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/snapshot.ts';

@@ -3,7 +3,7 @@ Followers (`subscribe`, `events --watch`, `attach`) outlive their node: they go 
 the network, or at the same one when it is back. Each loss, and what they are connected to then, is one line for people.
 */
 import {canonicalAddress, lastBehind} from '../../core/address.ts';
-import type {FollowedBroker, LinkNews} from '../../core/api.ts';
+import type {FollowedBroker, LinkNews} from '../../core/broker.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Context, Reaching} from '../context.ts';
 import {timeText} from '../output/units.ts';

@@ -2,7 +2,7 @@
 A node that nobody named and that does not run here: the command searches the local network, and says on standard error that it does, when it takes longer than a moment, and
 which node it chose. Standard output is for data.
 */
-import type {Broker} from '../../core/api.ts';
+import type {Broker} from '../../core/broker.ts';
 import type {ConnectOptions, Reached} from '../../core/connect.ts';
 import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';

@@ -1,7 +1,7 @@
 /**
 Leaving on a signal: for as long as an operator, or the system's shutdown, is ready to wait, and no longer.
 */
-import type {Broker} from '../../core/api.ts';
+import type {Broker} from '../../core/broker.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import type {Terminal} from '../output/terminal.ts';
 

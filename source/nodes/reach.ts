@@ -1,7 +1,7 @@
 /**
 How a command reaches a node: one that is named, one of this user's on this machine, or one that is heard on the network.
 */
-import type {Broker} from '../../core/api.ts';
+import type {Broker} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {FoundNode} from '../../core/find.ts';
 import type {Topic} from '../../core/message.ts';

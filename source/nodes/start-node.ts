@@ -2,7 +2,7 @@
 Start a node on the port that was asked for, or, when none was, on the first free one from the default on.
 */
 import {resolve} from 'node:path';
-import type {Broker} from '../../core/api.ts';
+import type {Broker} from '../../core/broker.ts';
 import type {Config} from '../../core/config.ts';
 import {DapssError} from '../../core/errors.ts';
 import {advice, isGuarded} from '../../core/platform.ts';

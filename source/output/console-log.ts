@@ -5,7 +5,7 @@ without payloads. The file of an earlier run is kept once it is large, and only 
 import {renameSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import pino from 'pino';
-import type {Broker} from '../../core/api.ts';
+import type {Broker} from '../../core/broker.ts';
 import {errorMessage} from '../../core/errors.ts';
 import {makeFoldersNow} from '../../core/io/make-folder.ts';
 import {levelOf} from '../../core/observe/levels.ts';

@@ -2,7 +2,7 @@
 Events and messages as lines of JSON: the contract that scripts read. One function for `--headless`, `subscribe` and `events`.
 */
 import {isUtf8} from 'node:buffer';
-import type {Delivery} from '../../core/api.ts';
+import type {Delivery} from '../../core/broker.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import type {Message} from '../../core/message.ts';
 

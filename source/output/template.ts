@@ -1,7 +1,7 @@
 /**
 Templates of `subscribe -f`: `{topic} {time} {body}`. `{{` and `}}` are braces, `\n`, `\t` and `\\` what they are in a shell's `printf`.
 */
-import type {Delivery} from '../../core/api.ts';
+import type {Delivery} from '../../core/broker.ts';
 import {nearest} from '../../core/config-schema.ts';
 import {DapssError} from '../../core/errors.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';

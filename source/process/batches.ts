@@ -2,7 +2,7 @@
 Many messages through few publishes: bodies gather into batches, a bounded number of batches is on its way at once, and whoever
 adds faster than they are stored waits.
 */
-import type {Broker, Published} from '../../core/api.ts';
+import type {Broker, Published} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';
 

@@ -2,7 +2,7 @@
 A command line without a cluster: a broker that answers from a picture, streams that remember what was written.
 */
 import {PassThrough, Writable, type Readable} from 'node:stream';
-import {leftReason, type Broker, type DeletedTopic, type Delivery, type FaultCommand, type Published, type Subscription, type TopicChange, type TopicSettings} from '../../core/api.ts';
+import {leftReason, type Broker, type DeletedTopic, type Delivery, type FaultCommand, type Published, type Subscription, type TopicChange, type TopicSettings} from '../../core/broker.ts';
 import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import type {Chosen, FindOptions} from '../../core/find.ts';

@@ -1,5 +1,5 @@
 /** Both ends of a connection with small queues, and a node behind one of them whose topics are lists of batches. */
-import type {Broker, Published} from '../../core/api.ts';
+import type {Broker, Published} from '../../core/broker.ts';
 import {defaults} from '../../core/config.ts';
 import {ReadSlots} from '../../core/data/read-slots.ts';
 import {Reader, type BatchSink} from '../../core/data/reader.ts';

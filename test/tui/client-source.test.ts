@@ -1,5 +1,5 @@
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
-import type {Broker, LinkNews} from '../../core/api.ts';
+import type {Broker, LinkNews} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {createSource} from '../../tui/client-source.ts';

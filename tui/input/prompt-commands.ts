@@ -2,7 +2,7 @@
 The `:` prompt: the words of the command line. A line in, what it asks for out; a mistyped word names the nearest one. Pure.
 */
 import leven from 'leven';
-import type {FaultCommand} from '../../core/api.ts';
+import type {FaultCommand} from '../../core/broker.ts';
 import type {NodeId} from '../../core/message.ts';
 import {membersCalled} from '../../core/observe/member-named.ts';
 import {labelsOf, shortId} from '../../core/observe/node-label.ts';

@@ -1,7 +1,7 @@
 /**
 The `:topic` line: a topic to create, or to delete. Pure.
 */
-import type {TopicSettings} from '../../core/api.ts';
+import type {TopicSettings} from '../../core/broker.ts';
 import {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../../core/observe/kept-words.ts';
 import {quoteWord, wordsOf} from './line.ts';
 import type {Wish} from './wish.ts';

@@ -2,7 +2,7 @@
 What the console is given: a picture of a node, and a way to ask it for something. The caller implements it over a worker thread or a
 TLS link (`clientSource.ts` does so for any `Broker`); tests over an object.
 */
-import type {FaultCommand, TopicSettings} from '../../core/api.ts';
+import type {FaultCommand, TopicSettings} from '../../core/broker.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 

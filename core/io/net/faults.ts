@@ -3,7 +3,7 @@ Faults on purpose, for drills and tests; only in nodes that were started for it.
 silence, not a closed connection; new calls run into their timeout; a lost packet delays a TCP stream until it is sent again, while a
 datagram is gone. A connection that lost bytes in a cut cannot go on where it was: it is closed when the cut heals.
 */
-import type {FaultCommand} from '../../api.ts';
+import type {FaultCommand} from '../../broker.ts';
 import type {Random} from '../../machine.ts';
 import type {NodeId} from '../../message.ts';
 import type {Clock} from '../../ports.ts';

@@ -3,7 +3,7 @@ Programs that outlive the node that they read through: `Followed` as it is, over
 all their nodes is judged here: each message once, in the order of its stream, nothing from before the place where they began, and nothing left out that they
 were not told of. They draw from a chance of their own.
 */
-import type {Delivery, Subscription} from '../../../core/api.ts';
+import type {Delivery, Subscription} from '../../../core/broker.ts';
 import type {DapssError} from '../../../core/errors.ts';
 import {lastSeq, type BatchHeader, type Topic} from '../../../core/message.ts';
 import type {From, TopicPosition} from '../../../core/position.ts';

@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import type {Delivery} from '../../../core/api.ts';
+import type {Delivery} from '../../../core/broker.ts';
 import {DeliveryQueue} from '../../../core/data/delivery.ts';
 import {ReadSlots} from '../../../core/data/read-slots.ts';
 import {Reader, type BatchSink} from '../../../core/data/reader.ts';

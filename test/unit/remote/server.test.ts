@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import type {Delivery} from '../../../core/api.ts';
+import type {Delivery} from '../../../core/broker.ts';
 import {defaults} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {positionsMax} from '../../../core/position.ts';

@@ -1,7 +1,7 @@
 /** Subscriptions that outlive their node (case 26): what is read over the logs of several nodes, and how a connection is made again. */
 import fc from 'fast-check';
 import {describe, expect, test, vi} from 'vitest';
-import type {Broker, Delivery, LinkNews, SubscribeOptions, Subscription} from '../../../core/api.ts';
+import type {Broker, Delivery, LinkNews, SubscribeOptions, Subscription} from '../../../core/broker.ts';
 import {deliveriesOf} from '../../../core/data/delivery.ts';
 import {DapssError} from '../../../core/errors.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
