@@ -5,9 +5,9 @@ import meow from 'meow';
 import {nearest} from '../core/config-schema.ts';
 import {DapssError, errorMessage} from '../core/errors.ts';
 import {everywhere, flagTable, written, type FlagName, type Flags} from './arguments/flags.ts';
+import {expectWellUsed} from './arguments/misuse.ts';
 import {commands, start} from './commands/command-table.ts';
 import type {Command, Format} from './context.ts';
-import {expectWellUsed} from './misuse.ts';
 
 export type Parsed = {readonly command: Command; readonly input: readonly string[]; readonly flags: Flags; readonly output: Format};
 

@@ -3,38 +3,14 @@ Holds the architecture: which part may import which, what a machine may know, ho
 a rule that is not tested is a wish.
 */
 import {execFileSync} from 'node:child_process';
-import {existsSync, readdirSync, readFileSync} from 'node:fs';
-import {dirname, join, relative, resolve} from 'node:path';
+import {existsSync, readFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {expect, test} from 'vitest';
+import {files, imports, isIn, root, show, text} from './support/imports.ts';
 
-const root = resolve(import.meta.dirname, '..');
 const linesMax = 600;
 
-type Import = {readonly from: string; readonly to: string; readonly isType: boolean; readonly isLazy: boolean};
-
-const files = ['core', 'tui', 'source', 'bench', 'test'].flatMap(folder => walk(join(root, folder))).map(path => relative(root, path)).toSorted();
-const text = new Map(files.map(file => [file, readFileSync(join(root, file), 'utf8')]));
-const imports: readonly Import[] = files.flatMap(file => importsOf(file));
-
-function walk(folder: string): string[] {
-	return readdirSync(folder, {withFileTypes: true}).flatMap(entry => entry.isDirectory() ? walk(join(folder, entry.name)) : /\.(?:tsx?|mjs)$/.test(entry.name) ? [join(folder, entry.name)] : []);
-}
-
-function importsOf(file: string): Import[] {
-	const code = text.get(file)!;
-	const name = (specifier: string): string => specifier.startsWith('.') ? relative(root, resolve(root, dirname(file), specifier)) : specifier;
-	return [
-		...[...code.matchAll(/^(?:import|export)\s(?:[^;'"`]*?\sfrom\s)?'([^']+)'/gmu)].map(match => ({
-			// `import type …`, and `import {type A, type B} …`, are gone at run time.
-			from: file, to: name(match[1]!), isLazy: false, isType: /^(?:import|export) type\s/.test(match[0]) || /^import \{(?:\s*type [^,}]+,?)+\s*\} from/.test(match[0]),
-		})),
-		...[...code.matchAll(/\bimport\('([^']+)'\)/gu)].map(match => ({from: file, to: name(match[1]!), isLazy: true, isType: false})),
-	];
-}
-
-const isIn = (file: string, ...folders: readonly string[]): boolean => folders.some(folder => file === folder || file.startsWith(`${folder}/`));
-const show = (found: readonly Import[]): string[] => found.map(({from, to}) => `${from} → ${to}`);
-const machines = ['raft', 'gossip', 'swim', 'topics'];
+const machines = ['raft', 'gossip', 'swim', 'cluster-state'];
 const machineOf = (file: string): string | undefined => machines.find(machine => isIn(file, `core/${machine}`));
 /** Without comments and the text of strings, so that prose may say `Date`. */
 const codeOf = (file: string): string => text.get(file)!
@@ -48,12 +24,6 @@ test('there is something to look at', () => {
 
 test('imports name files that exist', () => {
 	expect(show(imports.filter(({to}) => /^(?:core|tui|source|bench|test)\//.test(to) && !existsSync(join(root, to))))).toEqual([]);
-});
-
-test('no part imports one above it: source → tui → core', () => {
-	expect(show(imports.filter(({from, to}) => isIn(from, 'core') && isIn(to, 'tui', 'source', 'bench', 'test')))).toEqual([]);
-	expect(show(imports.filter(({from, to}) => isIn(from, 'tui') && isIn(to, 'source', 'bench', 'test')))).toEqual([]);
-	expect(show(imports.filter(({from, to}) => isIn(from, 'source') && isIn(to, 'test')))).toEqual([]);
 });
 
 test('the console knows pictures, types and words of the core, nothing that runs', () => {
@@ -83,7 +53,7 @@ test('machines never import one another, nor anything that runs', () => {
 		const machine = machineOf(from);
 		if (machine === undefined || isIn(to, `core/${machine}`) || shared.has(to)) return false;
 		// Checking a packet is a pure function; its library too.
-		return to !== 'valibot' && !(isType && isIn(to, 'core/observe'));
+		return to !== 'valibot' && !(isType && to === 'core/events.ts');
 	});
 	expect(show(wrong)).toEqual([]);
 });
@@ -99,22 +69,6 @@ test('platforms differ in one module', () => {
 	const others = files.filter(file => isIn(file, 'core', 'tui', 'source') && /\.tsx?$/.test(file) && !['core/platform.ts', 'source/commands/version.ts'].includes(file));
 	expect(others.filter(file => /\bprocess\.(?:platform|getuid)\b|\bhomedir\b|\b(?:chmod|chown|icacls|umask) \$?\w/.test(text.get(file)!.replaceAll(/\/\*[\s\S]*?\*\/|(?<=\s)\/\/.*/gu, '')))).toEqual([]);
 	expect(text.get('core/platform.ts')).toMatch(/process\.platform/);
-});
-
-test('no cycles', () => {
-	const next = new Map(files.map(file => [file, imports.filter(({from, to, isType, isLazy}) => from === file && !isType && !isLazy && text.has(to)).map(({to}) => to)]));
-	const cycles: string[] = [];
-	const done = new Set<string>();
-	const visit = (file: string, path: readonly string[]): void => {
-		const index = path.indexOf(file);
-		if (index !== -1) cycles.push([...path.slice(index), file].join(' → '));
-		if (index !== -1 || done.has(file)) return;
-		for (const to of next.get(file)!) visit(to, [...path, file]);
-		done.add(file);
-	};
-
-	for (const file of files) visit(file, []);
-	expect(cycles).toEqual([]);
 });
 
 test(`no file of the program is longer than ${linesMax} lines`, () => {

@@ -1,8 +1,8 @@
 /**
 Flags that are written in a way which the parser would take for something else: twice, without their value, or with one that they do not take.
 */
-import {DapssError} from '../core/errors.ts';
-import {flagTable, written, type FlagText} from './arguments/flags.ts';
+import {DapssError} from '../../core/errors.ts';
+import {flagTable, written, type FlagText} from './flags.ts';
 
 const known: ReadonlyMap<string, FlagText> = new Map(Object.entries<FlagText>(flagTable).flatMap(([name, flag]) => [
 	[written(name), flag] as const,
