@@ -39,7 +39,7 @@ import type {NodeId, Topic} from './message.ts';
 import {defaultName} from './node-name.ts';
 import {replay} from './node-state/force-new-cluster.ts';
 import {stateToJson, type KeptState} from './node-state/node-state.ts';
-import {openHome, type HomeIo} from './node-state/open-node-state.ts';
+import {openNodeState, type NodeStateIo} from './node-state/open-node-state.ts';
 import {Node} from './node/node.ts';
 import {messagesText, topicText} from './observe/topic-text.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
@@ -123,7 +123,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	const reserve = new Reserve({files, folder: path, say: warn});
 	await reserve.tend();
 	const address = await advertisedAddress(config);
-	const home = await openHome(homeOf(folder, files, config), address);
+	const home = await openNodeState(homeOf(folder, files, config), address);
 	const {state, quarantined, store: raftStore} = home;
 	const {identity} = state;
 	const incarnation = state.incarnation + 1;
@@ -154,7 +154,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 		else if (reason === 'accept') current.node?.journal.bound('open-files');
 	};
 	const transport = createTransport(shared);
-	const hello = (): Omit<LocalHello, 'via'> => ({address, clusterId: current.node?.clusterId ?? state.clusterId, incarnation, instance, name: name.text, protocolMin: current.node?.control.topics.protocol ?? 1});
+	const hello = (): Omit<LocalHello, 'via'> => ({address, clusterId: current.node?.clusterId ?? state.clusterId, incarnation, instance, name: name.text, protocolMin: current.node?.control.state.protocol ?? 1});
 	const mesh = resources.use(await createMesh({
 		transport, clock: systemClock, host: config.host, port: config.port, id: identity.id, outQueueBytes: config.limits.outQueueBytes,
 		hello, refusals: shared.refusals, faults,
@@ -179,7 +179,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	const discovery = resources.use(await Discovery.open({
 		config, id: identity.id, incarnation, address, keys: shared.keys, refusals: shared.refusals,
 		former: state.members.filter(([id]) => id !== identity.id).map(([, at]) => at),
-		self: () => ({clusterId: current.node?.clusterId ?? state.clusterId, isMember: current.node?.phase === 'running', topics: subscribedBy(current.node), name: current.node?.control.topics.name(identity.id) ?? ''}),
+		self: () => ({clusterId: current.node?.clusterId ?? state.clusterId, isMember: current.node?.phase === 'running', topics: subscribedBy(current.node), name: current.node?.control.state.name(identity.id) ?? ''}),
 		onForeign: (clusterId, at) => current.node?.identity.sightings.foreign(clusterId, at),
 		onDouble: at => current.node?.identity.sightings.doubled(identity.id, address, at),
 		onProblem: warn,
@@ -215,7 +215,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	current.node = running;
 	for (const event of early) running.journal.record(event);
 	running.onPhase = () => {
-		void registration?.update({phase: running.phase, clusterId: running.clusterId, name: running.control.topics.name(identity.id)}).catch(() => undefined);
+		void registration?.update({phase: running.phase, clusterId: running.clusterId, name: running.control.state.name(identity.id)}).catch(() => undefined);
 		if (running.phase === 'running') void resignations.settle().catch(() => undefined);
 	};
 
@@ -235,7 +235,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 		running.journal.record({type: 'quarantined', problem, folder: joinPath(folder.path, aside), formerId, id: identity.id});
 	}
 
-	if (running.control.isMember) running.run(running.control.topics.clusterId || state.clusterId);
+	if (running.control.isMember) running.run(running.control.state.clusterId || state.clusterId);
 	// A node that may found a cluster without waiting for anybody knows within a moment what it does.
 	else {
 		const entered = running.enter();
@@ -247,7 +247,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 
 /** The topics that the node is subscribed to, as agreed. */
 function subscribedBy(node: Node | undefined): readonly Topic[] {
-	return node ? node.control.topics.topics().filter(({subscribers}) => subscribers.has(node.id)).map(({name}) => name) : [];
+	return node ? node.control.state.topics().filter(({subscribers}) => subscribers.has(node.id)).map(({name}) => name) : [];
 }
 
 /** One question over a connection of its own. */
@@ -308,7 +308,7 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 	};
 }
 
-function homeOf(folder: NodeFiles, files: Files, config: Config): HomeIo {
+function homeOf(folder: NodeFiles, files: Files, config: Config): NodeStateIo {
 	return {
 		expectKnownFormats: () => expectKnownFormats(files, folder.path, stateFile),
 		readState: () => folder.readJson(stateFile),

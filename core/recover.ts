@@ -12,15 +12,15 @@ import {Folder} from './io/files/data-folder.ts';
 import {expectKnownFormats} from './io/files/known-formats.ts';
 import {NodeFiles} from './io/files/node-files.ts';
 import {openLog} from './io/log/log.ts';
-import {refound, surveyed, type Remains} from './node-state/force-new-cluster.ts';
+import {forceNewCluster, surveySurvivor, type SurvivorReport} from './node-state/force-new-cluster.ts';
 import {AsyncStack} from './stack.ts';
 import {identityFrom} from './wire/seal.ts';
 
-export type {Remains} from './node-state/force-new-cluster.ts';
+export type {SurvivorReport as Remains} from './node-state/force-new-cluster.ts';
 export type Survivor = AsyncDisposable & {
-	readonly remains: Remains;
+	readonly report: SurvivorReport;
 	/** Resolves, with the id of the new cluster, when a start of the node finds it so. Once. */
-	refound(): Promise<string>;
+	forceNewCluster(): Promise<string>;
 };
 
 const stateFile = 'node.json';
@@ -38,13 +38,13 @@ export async function openSurvivor({data, limits, storage: {segmentBytes, writeD
 		resources.use(log);
 		if (log.damaged.length > 0) throw new DapssError('storage', `the Raft log has holes (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`);
 		const store = await RaftStore.open(log, folder.blobs);
-		const survey = surveyed(store.recovered, identity.id, {topicsMax: limits.topics, membersMax: limits.members});
+		const survey = surveySurvivor(store.recovered, identity.id, {topicsMax: limits.topics, membersMax: limits.members});
 		const held = resources.move();
 		return {
-			remains: survey.remains,
-			async refound() {
+			report: survey.remains,
+			async forceNewCluster() {
 				const clusterId = randomBytes(16).toString('hex');
-				await refound(store, survey, clusterId);
+				await forceNewCluster(store, survey, clusterId);
 				return clusterId;
 			},
 			[Symbol.asyncDispose]: () => held.disposeAsync(),

@@ -49,7 +49,7 @@ const deletedMax = 4096;
 const done: Result = {ok: true};
 const noSubscribers: ReadonlyMap<NodeId, number> = new Map();
 
-export class Topics {
+export class ClusterState {
 	#clusterId = '';
 	#applied = 0;
 	#protocol = 1;

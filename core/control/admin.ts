@@ -7,7 +7,7 @@ import {DapssError, errorMessage, exitCodes, type ErrorCode} from '../errors.ts'
 import {isNodeId, type NodeId} from '../message.ts';
 import type {Control} from './control.ts';
 
-export type Wish = {readonly type: 'transfer'; readonly to: NodeId | undefined} | {readonly type: 'remove'; readonly node: NodeId};
+export type AdminCommand = {readonly type: 'transfer'; readonly to: NodeId | undefined} | {readonly type: 'remove'; readonly node: NodeId};
 type Answer = {readonly leader: NodeId | undefined};
 type Waiting = {
 	readonly resolve: (answer: Answer) => void;
@@ -19,7 +19,7 @@ type Waiting = {
 	readonly begin: (() => void) | undefined;
 };
 
-export type ManagementOptions = {
+export type AdminOptions = {
 	readonly self: NodeId;
 	readonly control: Control;
 	readonly nowMs: () => number;
@@ -37,13 +37,13 @@ const waitingMax = 64;
 /** Characters of a reason that came over a link. */
 const reasonMax = 1000;
 
-export class Management {
-	readonly #options: ManagementOptions;
+export class Admin {
+	readonly #options: AdminOptions;
 	readonly #waiting = new Map<number, Waiting>();
 	#seq = 0;
 	#isRemoved = false;
 
-	constructor(options: ManagementOptions) {
+	constructor(options: AdminOptions) {
 		this.#options = options;
 	}
 
@@ -51,26 +51,26 @@ export class Management {
 	Resolves when the wish has come true as far as this node sees; with the leader then. @param wish `to`: by default the voter that is furthest. @param by the node through which an operator asked
 	@throws `refused`, `usage`, `no-quorum`, `no-leader`, `timeout`
 	*/
-	async carryOut(wish: Wish, by = this.#options.self): Promise<Answer> {
+	async run(wish: AdminCommand, by = this.#options.self): Promise<Answer> {
 		const {control, self, send, label} = this.#options;
 		const {role, leader, term} = control.raft.status();
 		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to, by) : this.#remove(wish, by);
-		if (leader === undefined || leader === self) throw control.why();
+		if (leader === undefined || leader === self) throw control.unavailableError();
 		// The answer of a node that goes, or to one that goes, may be lost with their link: what is seen here counts.
 		const {seq, answered} = this.#wait(() => this.#seen(wish, term));
-		if (!send(leader, 'manage', {seq, ...wish})) this.#settle(seq, control.quorum().state === 'lost' ? control.why() : new DapssError('no-leader', `The link to the leader ${label(leader)} is down: try again in a moment`));
+		if (!send(leader, 'manage', {seq, ...wish})) this.#settle(seq, control.quorum().state === 'lost' ? control.unavailableError() : new DapssError('no-leader', `The link to the leader ${label(leader)} is down: try again in a moment`));
 		this.check();
 		return answered;
 	}
 
 	/** As `Broker.transferLeadership`. */
 	async transfer(to: NodeId | undefined): Promise<NodeId | undefined> {
-		return (await this.carryOut({type: 'transfer', to})).leader;
+		return (await this.run({type: 'transfer', to})).leader;
 	}
 
 	/** As `Broker.removeMember`. */
 	async remove(node: NodeId): Promise<void> {
-		await this.carryOut({type: 'remove', node});
+		await this.run({type: 'remove', node});
 	}
 
 	/**
@@ -83,7 +83,7 @@ export class Management {
 		for (;;) {
 			try {
 				// oxlint-disable-next-line no-await-in-loop -- one try after the other
-				await this.carryOut({type: 'remove', node: self});
+				await this.run({type: 'remove', node: self});
 				return;
 			} catch (error) {
 				if (!(error instanceof DapssError)) throw error;
@@ -105,12 +105,12 @@ export class Management {
 		const raw = Object(decode(frame.subarray(1))) as Record<string, unknown>;
 		const {seq, type, to, node} = raw;
 		if (!Number.isSafeInteger(seq)) return false;
-		const wish: Wish | undefined = type === 'transfer' && (to === undefined || to === null || isNodeId(to)) ? {type, to: to ?? undefined} : type === 'remove' && isNodeId(node) ? {type, node} : undefined;
+		const wish: AdminCommand | undefined = type === 'transfer' && (to === undefined || to === null || isNodeId(to)) ? {type, to: to ?? undefined} : type === 'remove' && isNodeId(node) ? {type, node} : undefined;
 		if (!wish) return false;
 		const {send, control} = this.#options;
 		const answer = (packet: object): void => void send(from, 'managed', {seq, ...packet});
 		// Passed on once: two nodes that take each other for the leader would pass it to and fro.
-		const done = control.raft.status().role === 'leader' ? this.carryOut(wish, from) : Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
+		const done = control.raft.status().role === 'leader' ? this.run(wish, from) : Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
 		done.then(() => answer({}), (error: unknown) => answer({code: error instanceof DapssError ? error.code : 'failure', reason: errorMessage(error)}));
 		return true;
 	}
@@ -138,10 +138,10 @@ export class Management {
 		for (const seq of this.#waiting.keys()) this.#settle(seq, new DapssError('closed', 'The node is stopping'));
 	}
 
-	#seen(wish: Wish, termBefore: number): Answer | undefined {
+	#seen(wish: AdminCommand, termBefore: number): Answer | undefined {
 		const {control, self} = this.#options;
 		const {leader, term} = control.raft.status();
-		if (wish.type === 'remove') return control.topics.isRemoved(wish.node) || (this.#isRemoved && wish.node === self) ? {leader} : undefined;
+		if (wish.type === 'remove') return control.state.isRemoved(wish.node) || (this.#isRemoved && wish.node === self) ? {leader} : undefined;
 		return leader !== undefined && term > termBefore ? {leader} : undefined;
 	}
 
@@ -162,7 +162,7 @@ export class Management {
 		const to = wanted ?? best;
 		if (to === undefined) throw new DapssError('refused', 'Expected another voter that can be reached, there is none: nobody else could lead');
 		if (to === self) throw new DapssError('refused', `Node ${label(to)} leads already`);
-		if (control.topics.address(to) === undefined) throw new DapssError('usage', `Expected a member, got ${to}`);
+		if (control.state.address(to) === undefined) throw new DapssError('usage', `Expected a member, got ${to}`);
 		if (!voters.includes(to)) throw new DapssError('refused', `Node ${label(to)} is a learner: only a voter can lead`);
 		if (!isReachable(to)) throw new DapssError('refused', `Node ${label(to)} cannot be reached: it could not take over`);
 		const {answered} = this.#wait(() => this.#seen({type: 'transfer', to}, term));
@@ -170,17 +170,17 @@ export class Management {
 		return answered;
 	}
 
-	async #remove(wish: Extract<Wish, {type: 'remove'}>, by: NodeId): Promise<Answer> {
+	async #remove(wish: Extract<AdminCommand, {type: 'remove'}>, by: NodeId): Promise<Answer> {
 		const {control, isReachable, self, label} = this.#options;
 		const {node} = wish;
-		if (control.topics.isRemoved(node)) return {leader: control.raft.status().leader};
-		if (control.topics.address(node) === undefined) throw new DapssError('usage', `Expected a member, got ${node}`);
+		if (control.state.isRemoved(node)) return {leader: control.raft.status().leader};
+		if (control.state.address(node) === undefined) throw new DapssError('usage', `Expected a member, got ${node}`);
 		const {configuration: {voters}} = control.raft.status();
 		const rest = voters.filter(voter => voter !== node);
 		// The only voter leads: a learner takes over its vote, then its leadership.
 		if (rest.length === 0) {
 			await this.#promoteHeir(node);
-			return this.carryOut(wish, by);
+			return this.run(wish, by);
 		}
 
 		const away = rest.filter(voter => voter !== self && !isReachable(voter));
@@ -188,7 +188,7 @@ export class Management {
 		// A leader that is taken out goes with the commit of its removal, and nobody would lead until the others miss it.
 		if (node === self) {
 			await this.#transfer(undefined, by);
-			return this.carryOut(wish, by);
+			return this.run(wish, by);
 		}
 
 		// Another change may be under way: then this one waits its turn.

@@ -3,7 +3,7 @@ The control plane of a node: Raft, its log, and the topics machine that it feeds
 safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join, makes learners voters.
 */
 import {joinProblem} from '../address.ts';
-import {expectKnownState, namesProtocol, Topics, type TopicsEvent} from '../cluster-state/cluster-state.ts';
+import {expectKnownState, namesProtocol, ClusterState, type TopicsEvent} from '../cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command, type MemberContext} from '../cluster-state/command.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
@@ -77,7 +77,7 @@ const replacingMax = 64;
 
 export class Control {
 	#raft: Raft;
-	readonly topics: Topics;
+	readonly state: ClusterState;
 	readonly proposals: Proposals;
 	readonly #options: ControlOptions;
 	readonly #joins = new Map<NodeId, Array<(answer: JoinAnswer) => void>>();
@@ -106,10 +106,10 @@ export class Control {
 	constructor(options: ControlOptions) {
 		this.#options = options;
 		const {self, incarnation, config, store, lamport} = options;
-		this.topics = new Topics({topicsMax: config.limits.topics, membersMax: config.limits.members});
+		this.state = new ClusterState({topicsMax: config.limits.topics, membersMax: config.limits.members});
 		const {recovered} = store;
-		if (recovered.snapshot) this.topics.load(recovered.snapshot.data);
-		lamport.witness(this.topics.latestSince); // The ceiling that was kept may be of before.
+		if (recovered.snapshot) this.state.load(recovered.snapshot.data);
+		lamport.witness(this.state.latestSince); // The ceiling that was kept may be of before.
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#voters = recovered.snapshot?.configuration.voters ?? [];
 		this.#replay = new Replay(recovered.entries.at(-1)?.index ?? this.#snapshotIndex);
@@ -190,12 +190,12 @@ export class Control {
 		for (const [context, read] of this.#reads) {
 			if (nowMs < read.untilMs) continue;
 			this.#reads.delete(context);
-			read.reject(this.why());
+			read.reject(this.unavailableError());
 		}
 
 		if (nowMs - this.#caredMs >= careMs) {
 			this.#caredMs = nowMs;
-			this.#care();
+			this.#housekeep();
 		}
 	}
 
@@ -207,7 +207,7 @@ export class Control {
 	/** A commit index that was current, by the word of a quorum, after this call began; it is applied here (Raft, 8; thesis, 6.4). */
 	readIndex(): Promise<number> {
 		const context = `${this.#options.self}:${this.#options.incarnation}:${++this.#readSeq}`;
-		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.why());
+		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.unavailableError());
 		const {promise, resolve, reject} = Promise.withResolvers<number>();
 		// Before the pump: a leader that is the only voter proves its reads within this call.
 		this.#reads.set(context, {resolve, reject, untilMs: this.#options.nowMs() + this.#options.config.raft.electionMs * 2});
@@ -227,26 +227,26 @@ export class Control {
 	async #join(request: JoinRequest): Promise<JoinAnswer> {
 		const {id: node, address, clusterId, resignations = [], facts} = request;
 		const {self, addressOf} = this.#options;
-		if (this.topics.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
+		if (this.state.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
 		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
-		if (this.topics.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
-		if (clusterId !== '' && clusterId !== this.topics.clusterId) return {type: 'refused', clusterId: this.topics.clusterId, reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
-		const tooOld = facts && protocolRefusal(node, facts, this.topics.protocol);
+		if (this.state.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
+		if (clusterId !== '' && clusterId !== this.state.clusterId) return {type: 'refused', clusterId: this.state.clusterId, reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
+		const tooOld = facts && protocolRefusal(node, facts, this.state.protocol);
 		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
 		const {leader, role} = this.raft;
-		if (this.topics.address(node) !== undefined) {
+		if (this.state.address(node) !== undefined) {
 			this.#replacing.delete(node);
 			return this.#joined();
 		}
 
 		if (role !== 'leader') {
 			const at = leader === undefined ? undefined : addressOf(leader);
-			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.why().message} : {type: 'ask', leader, address: at};
+			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.unavailableError().message} : {type: 'ask', leader, address: at};
 		}
 
-		const unusable = joinProblem(address, this.topics.members().map(member => member.address));
+		const unusable = joinProblem(address, this.state.members().map(member => member.address));
 		if (unusable !== undefined) return {type: 'refused', reason: unusable};
-		if (this.topics.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
+		if (this.state.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
 		const replaced = this.#replaced(node, resignations);
 		if (replaced !== undefined) {
 			if (this.#options.isReachable(replaced)) {
@@ -278,28 +278,28 @@ export class Control {
 	/** The member that the newcomer replaces: its resignation proves that its data folder is gone. Nothing else does, an address least of all. */
 	#replaced(newcomer: NodeId, resignations: readonly Resignation[]): NodeId | undefined {
 		const {self, isGenuine: isProof = isGenuine} = this.#options;
-		return resignations.find(one => one.id !== newcomer && one.id !== self && this.topics.address(one.id) !== undefined && isProof(one))?.id;
+		return resignations.find(one => one.id !== newcomer && one.id !== self && this.state.address(one.id) !== undefined && isProof(one))?.id;
 	}
 
 	/** A newer protocol than the node speaks may be agreed any moment: only what is applied is known to be decided. */
 	#isRaising(protocol: number): boolean {
 		const {commit} = this.raft.status();
-		return protocol < (this.#options.protocolMax ?? 1) && (this.#isRaisingProtocol || this.topics.applied < commit);
+		return protocol < (this.#options.protocolMax ?? 1) && (this.#isRaisingProtocol || this.state.applied < commit);
 	}
 
 	/** Why the name that the operator chose for a node cannot be its name. */
 	#nameRefusal({id: node, name = '', isNameChosen = false}: JoinRequest): string | undefined {
-		const holder = name === '' || !isNameChosen ? undefined : this.topics.nodeNamed(name);
+		const holder = name === '' || !isNameChosen ? undefined : this.state.nodeNamed(name);
 		if (holder === undefined || holder === node) return undefined;
-		if (this.#options.isReachable(holder)) return `the name ${name} belongs to node ${holder.slice(0, 8)} at ${this.topics.address(holder)}: choose another --name`;
+		if (this.#options.isReachable(holder)) return `the name ${name} belongs to node ${holder.slice(0, 8)} at ${this.state.address(holder)}: choose another --name`;
 		return `the name ${name} belongs to node ${holder.slice(0, 8)}, which is unreachable: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${name}`;
 	}
 
 	#contextOf({name = '', facts}: JoinRequest): MemberContext {
-		if (!facts || this.topics.protocol < namesProtocol) return {};
+		if (!facts || this.state.protocol < namesProtocol) return {};
 		const {incarnation, instance = ''} = facts;
 		return {
-			...(name === '' ? {} : {name: freeName(this.topics, name)}),
+			...(name === '' ? {} : {name: freeName(this.state, name)}),
 			...(incarnation === undefined || instance === '' ? {} : {incarnation, instance}),
 		};
 	}
@@ -351,7 +351,7 @@ export class Control {
 				this.#isAgain = false;
 				for (let ready = this.raft.ready(); ready !== undefined && !this.#isClosed; ready = this.raft.ready()) {
 					// oxlint-disable-next-line no-await-in-loop -- one turn after the other is what safety needs
-					await this.#carryOut(ready);
+					await this.#persistAndSend(ready);
 				}
 			} while (this.#isAgain && !this.#isClosed);
 		} catch (error) {
@@ -361,20 +361,20 @@ export class Control {
 		}
 	}
 
-	async #carryOut(ready: RaftReady): Promise<void> {
+	async #persistAndSend(ready: RaftReady): Promise<void> {
 		const {store, send} = this.#options;
 		if (ready.snapshot) expectKnownState(ready.snapshot.data); // Before it is kept: a state that this program cannot read must not take the place of its own.
-		for (const {to, packet} of ready.packetsBefore) send(to, packet); // The leader's appends leave while its own disk writes (thesis, 10.2.1).
+		for (const {to, packet} of ready.packetsBeforePersist) send(to, packet); // The leader's appends leave while its own disk writes (thesis, 10.2.1).
 		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
 		if (ready.hardState || ready.entries.length > 0) await store.append(ready.hardState, ready.entries);
 		// From here on a crash takes back nothing that a peer or a client is told below.
 		for (const {to, packet} of ready.packets) send(to, packet);
 		if (ready.snapshot) {
-			this.topics.load(ready.snapshot.data);
-			this.#options.lamport.witness(this.topics.latestSince); // The envelopes that said so are not among what is applied here.
+			this.state.load(ready.snapshot.data);
+			this.#options.lamport.witness(this.state.latestSince); // The envelopes that said so are not among what is applied here.
 			this.#snapshotIndex = ready.snapshot.index;
 			this.#voters = ready.snapshot.configuration.voters;
-			this.proposals.reconsider(envelope => this.topics.answered(envelope));
+			this.proposals.reconsider(envelope => this.state.answered(envelope));
 		}
 
 		if (this.raft.role === 'leader') this.#replay.heard(0); // It commits nothing but what it had, and what comes now.
@@ -388,13 +388,13 @@ export class Control {
 			this.#reads.delete(context);
 		}
 
-		if (this.topics.applied - this.#snapshotIndex >= this.#options.config.raft.snapshotEntries) await this.#compact();
+		if (this.state.applied - this.#snapshotIndex >= this.#options.config.raft.snapshotEntries) await this.#compact();
 	}
 
 	#apply(entry: Entry): void {
 		switch (entry.kind) {
 			case 'command': {
-				const {envelope, result, events} = this.topics.apply(entry.index, entry.data);
+				const {envelope, result, events} = this.state.apply(entry.index, entry.data);
 				if (!envelope) break;
 				this.#options.lamport.witness(envelope.lamport);
 				// What is published from now on is stamped later than what was deleted.
@@ -409,11 +409,11 @@ export class Control {
 				if (!decoded) throw new DapssError('storage', `Expected a configuration in entry ${entry.index}, got other bytes`);
 				const {configuration: {voters, learners}, context} = decoded;
 				const isOld = this.#replay.isOld(entry.index);
-				for (const event of this.topics.applyConfiguration(entry.index, [...voters, ...learners], context)) if (!isOld) this.#tell(event);
+				for (const event of this.state.applyConfiguration(entry.index, [...voters, ...learners], context)) if (!isOld) this.#tell(event);
 				this.#voters = voters;
 				if (!isOld) this.#tellVoters();
 				for (const [node, waiting] of this.#joins) {
-					if (this.topics.address(node) === undefined) continue;
+					if (this.state.address(node) === undefined) continue;
 					this.#joins.delete(node);
 					for (const resolve of waiting) resolve(this.#joined());
 				}
@@ -422,7 +422,7 @@ export class Control {
 			}
 
 			case 'noop': {
-				this.topics.applyNothing(entry.index);
+				this.state.applyNothing(entry.index);
 				break;
 			}
 
@@ -432,12 +432,12 @@ export class Control {
 
 	/** After what is old: who votes now, and the name of this node. */
 	#tellPresent(): void {
-		if (!this.#replay.isOver(this.topics.applied)) return;
+		if (!this.#replay.isOver(this.state.applied)) return;
 		this.#tellVoters();
 		if (this.#isReplayed) return;
 		this.#isReplayed = true;
 		const {self, emit} = this.#options;
-		const name = this.topics.name(self);
+		const name = this.state.name(self);
 		if (name !== '' && !this.#hasSaidName) emit({type: 'named', id: self, name});
 	}
 
@@ -457,8 +457,8 @@ export class Control {
 	}
 
 	async #compact(): Promise<void> {
-		const index = this.topics.applied;
-		const snapshot = this.raft.compact(index, this.topics.save());
+		const index = this.state.applied;
+		const snapshot = this.raft.compact(index, this.state.save());
 		this.#snapshotIndex = index;
 		if (snapshot) await this.#options.store.saveSnapshot(snapshot, 'taken');
 	}
@@ -478,11 +478,11 @@ export class Control {
 	}
 
 	#joined(): JoinAnswer {
-		return {type: 'joined', clusterId: this.topics.clusterId, members: this.topics.members().map(({id, address}) => [id, this.#options.addressOf(id) ?? address] as const)};
+		return {type: 'joined', clusterId: this.state.clusterId, members: this.state.members().map(({id, address}) => [id, this.#options.addressOf(id) ?? address] as const)};
 	}
 
 	/** What only the leader does, now and then. */
-	#care(): void {
+	#housekeep(): void {
 		const {role, configuration, progress, commit} = this.raft.status();
 		if (role !== 'leader') {
 			for (const waiting of this.#joins.values()) for (const resolve of waiting) resolve({type: 'wait', reason: 'the leader changed'});
@@ -504,7 +504,7 @@ export class Control {
 	#raiseProtocol(members: readonly NodeId[]): void {
 		const {self, protocolMax = 1, speaks = () => undefined, isConfirmed = () => true} = this.#options;
 		if (!isConfirmed()) return;
-		const protocol = protocolToPropose(this.topics.protocol, protocolMax, members.filter(id => id !== self).map(id => speaks(id)?.protocol));
+		const protocol = protocolToPropose(this.state.protocol, protocolMax, members.filter(id => id !== self).map(id => speaks(id)?.protocol));
 		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
 		this.#isRaisingProtocol = true;
 		// What fails is proposed again, by whoever leads then.
@@ -514,7 +514,7 @@ export class Control {
 	}
 
 	/** Why nothing can be agreed now. */
-	why(): DapssError {
+	unavailableError(): DapssError {
 		const view = this.quorum();
 		if (view.state === 'lost') return noQuorum(view);
 		return view.leader === undefined

@@ -3,15 +3,15 @@ What this node wants to be subscribed to, and why: its own topics (settings, the
 somebody reads through it now. The agreed subscriptions follow the wish: whatever differs is proposed until it does not, also
 after a crash that left an agreed subscription nobody wants any more.
 */
-import type {Topics} from '../cluster-state/cluster-state.ts';
+import type {ClusterState} from '../cluster-state/cluster-state.ts';
 import type {Command} from '../cluster-state/command.ts';
 import {topicNamed} from '../data/topic-named.ts';
 import {DapssError} from '../errors.ts';
 import {parseTopicName, type NodeId, type Topic} from '../message.ts';
 
-export type InterestsOptions = {
+export type DesiredSubscriptionsOptions = {
 	readonly self: NodeId;
-	readonly topics: Topics;
+	readonly topics: ClusterState;
 	/** The time that a subscription from now on begins with: the members that can be reached have stamped nothing later. */
 	readonly latest: (topic: Topic) => Promise<number>;
 	readonly propose: (command: Command) => Promise<void>;
@@ -21,7 +21,7 @@ export type InterestsOptions = {
 	readonly given: ReadonlySet<string>;
 };
 
-export class Interests {
+export class DesiredSubscriptions {
 	/** The node's own. */
 	readonly own = new Set<Topic>();
 	readonly #readers = new Map<Topic, number>();
@@ -29,9 +29,9 @@ export class Interests {
 	readonly #former: Map<Topic, number>;
 	/** From when on the node's own topics were agreed last, to tell a subscription of before a deletion from a later one. */
 	readonly #agreed: Map<Topic, number>;
-	readonly #options: InterestsOptions;
+	readonly #options: DesiredSubscriptionsOptions;
 
-	constructor(options: InterestsOptions) {
+	constructor(options: DesiredSubscriptionsOptions) {
 		this.#options = options;
 		this.#former = new Map(options.former);
 		this.#agreed = new Map(options.former.filter(([topic]) => !options.given.has(topic)));
@@ -76,18 +76,18 @@ export class Interests {
 	async acquire(topic: Topic, since?: number): Promise<void> {
 		topicNamed(topic);
 		this.#readers.set(topic, (this.#readers.get(topic) ?? 0) + 1);
-		await this.settle(topic, since);
+		await this.reconcile(topic, since);
 	}
 
 	release(topic: Topic): void {
 		const left = (this.#readers.get(topic) ?? 1) - 1;
 		if (left > 0) this.#readers.set(topic, left);
 		else this.#readers.delete(topic);
-		if (!this.isWanted(topic)) this.settle(topic).catch(() => undefined); // `reconcile` tries again.
+		if (!this.isWanted(topic)) this.reconcile(topic).catch(() => undefined); // `reconcile` tries again.
 	}
 
 	/** Make the agreed state follow the wish for one topic. One proposal a topic at a time. */
-	async settle(topic: Topic, since?: number): Promise<void> {
+	async reconcile(topic: Topic, since?: number): Promise<void> {
 		for (;;) {
 			const running = this.#running.get(topic);
 			// oxlint-disable-next-line no-await-in-loop -- the wish may have changed meanwhile
@@ -116,11 +116,11 @@ export class Interests {
 	}
 
 	/** Propose whatever differs; failures are tried again at the next call. */
-	reconcile(): void {
+	reconcileAll(): void {
 		const {self, topics} = this.#options;
 		const wanted = new Set<Topic>([...this.own, ...this.#readers.keys()]);
 		for (const {name, subscribers} of topics.topics()) if (subscribers.has(self)) wanted.add(name);
-		for (const topic of wanted) if (!this.#isSettled(topic) && !this.#running.has(topic)) this.settle(topic).catch(() => undefined);
+		for (const topic of wanted) if (!this.#isSettled(topic) && !this.#running.has(topic)) this.reconcile(topic).catch(() => undefined);
 	}
 
 	#isSettled(topic: Topic): boolean {

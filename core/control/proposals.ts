@@ -49,7 +49,7 @@ export class Proposals {
 	propose(command: Command, nowMs: number): Promise<void> {
 		const {node, incarnation, pendingMax, stamp} = this.#options;
 		if (this.#pending.size >= pendingMax) return Promise.reject(new DapssError('refused', `Expected at most ${pendingMax} proposals in flight (raft.pending_max), got one more`));
-		const why = this.hopeless();
+		const why = this.unavailableError();
 		if (why) return Promise.reject(why);
 		const seq = ++this.#seq;
 		const answeredBelow = Math.min(seq, ...this.#pending.keys());
@@ -66,7 +66,7 @@ export class Proposals {
 		const {electionMs, deadlineMs} = this.#options;
 		for (const pending of this.#pending.values()) {
 			const waitedMs = nowMs - pending.startedMs;
-			const why = waitedMs >= electionMs ? this.hopeless() : undefined;
+			const why = waitedMs >= electionMs ? this.unavailableError() : undefined;
 			if (why) this.#settle(pending, why);
 			else if (waitedMs >= deadlineMs) {
 				this.#settle(pending, this.#options.quorum().leader === undefined
@@ -105,7 +105,7 @@ export class Proposals {
 	}
 
 	/** Why nothing can be agreed now; `undefined` when it may be. */
-	hopeless(): DapssError | undefined {
+	unavailableError(): DapssError | undefined {
 		const view = this.#options.quorum();
 		// A leader that is known may still take it, whatever this node believes of the others.
 		return view.leader === undefined && view.state === 'lost' ? noQuorum(view) : undefined;

@@ -19,11 +19,11 @@ import {topicText} from '../observe/topic-text.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import {decodeControl} from '../wire/wire.ts';
 import type {Control} from './control.ts';
-import type {Interests} from './desired-subscriptions.ts';
+import type {DesiredSubscriptions} from './desired-subscriptions.ts';
 
 export type TopicAdminOptions = {
 	readonly data: Data;
-	readonly interests: Interests;
+	readonly interests: DesiredSubscriptions;
 	/** The state of the node, which names its own topics. */
 	readonly keeping: {save(): Promise<void>};
 	readonly self: NodeId;
@@ -71,12 +71,12 @@ export class TopicAdmin {
 		const topic = topicNamed(name);
 		expectSettings(settings);
 		this.#expectProtocol();
-		if (update && control.topics.settings(topic) === undefined) {
+		if (update && control.state.settings(topic) === undefined) {
 			const {isKnown, away} = await this.#find(topic);
 			if (!isKnown) throw new DapssError('usage', `Expected a topic that exists, for --update, got ${JSON.stringify(topic)}: ${nobody(away)}${away.length === 0 ? '' : ` (away: ${away.map(node => label(node)).join(', ')})`}. Without --update it is created`);
 		}
 
-		const before = control.topics.settings(topic);
+		const before = control.state.settings(topic);
 		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topicText(topic)} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`);
 		using _slot = data.table.reserve([topic]);
 		await propose({type: 'create', topic, node: self, settings, update});
@@ -89,7 +89,7 @@ export class TopicAdmin {
 	*/
 	async delete(name: Topic, force: boolean): Promise<DeletedTopic> {
 		const {self, control, data, lamport, lamportJumpMax, propose, label, nowMs} = this.#options;
-		const {topics} = control;
+		const {state: topics} = control;
 		// A name that an earlier version took is left as it is.
 		const topic = topics.settings(name) || topics.subscribers(name).size > 0 || data.topics.has(name) ? name : topicNamed(name);
 		this.#expectProtocol();
@@ -116,7 +116,7 @@ export class TopicAdmin {
 
 	/** The agreed state changed. Of topics that were deleted the messages go, and what this node wanted of them for itself. True when it goes on to read one of them for somebody. */
 	agreed(): boolean {
-		const {control: {topics}, data, interests, keeping} = this.#options;
+		const {control: {state: topics}, data, interests, keeping} = this.#options;
 		if (topics.deletionsSeen === this.#deletionsSeen) return false;
 		this.#deletionsSeen = topics.deletionsSeen;
 		const fresh = data.setDeletions(topics.deletions());
@@ -130,7 +130,7 @@ export class TopicAdmin {
 	*/
 	latest(topic: Topic): Promise<number> {
 		const {lamport, control} = this.#options;
-		if (control.topics.protocol < topicsProtocol) return Promise.resolve(lamport.now);
+		if (control.state.protocol < topicsProtocol) return Promise.resolve(lamport.now);
 		this.#nextTimes ??= (this.#times ?? Promise.resolve(0)).then(() => {
 			this.#times = this.#nextTimes;
 			this.#nextTimes = undefined;
@@ -177,7 +177,7 @@ export class TopicAdmin {
 
 	/** Whether the topic is there: created, subscribed, or with messages on a member that answers. `away`: members that did not answer. */
 	async #find(topic: Topic): Promise<{readonly looks: ReadonlyMap<NodeId, Look>; readonly messages: number; readonly isKnown: boolean; readonly away: readonly NodeId[]}> {
-		const {self, control: {topics}} = this.#options;
+		const {self, control: {state: topics}} = this.#options;
 		const looks = await this.#look(topic);
 		if (this.#isClosed) throw new DapssError('closed', 'The node is stopping');
 		const messages = Math.max(this.#own(topic).messages, ...[...looks.values()].map(look => look.messages));
@@ -193,7 +193,7 @@ export class TopicAdmin {
 		if (isBounded && this.#rounds.size >= roundsMax) throw new DapssError('refused', `Expected at most ${roundsMax} deletions and updates of topics at a time, got one more`);
 		const look = ++this.#seq;
 		const {promise, resolve} = Promise.withResolvers<Map<NodeId, Look>>();
-		const asked = control.topics.members().map(({id}) => id).filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));
+		const asked = control.state.members().map(({id}) => id).filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));
 		this.#rounds.set(look, {waiting: new Set(asked), looks: new Map(), untilMs: nowMs() + lookMs, resolve});
 		this.#check();
 		return promise;
@@ -210,11 +210,11 @@ export class TopicAdmin {
 
 	#own(topic: Topic): Look {
 		const {lamport, data, control} = this.#options;
-		return {lamport: lamport.now, messages: data.topics.get(topic)?.messages ?? 0, until: control.topics.deletions().get(topic) ?? 0};
+		return {lamport: lamport.now, messages: data.topics.get(topic)?.messages ?? 0, until: control.state.deletions().get(topic) ?? 0};
 	}
 
 	#expectProtocol(): void {
-		const {protocol} = this.#options.control.topics;
+		const {protocol} = this.#options.control.state;
 		if (protocol < topicsProtocol) throw new DapssError('refused', `Topics are created and deleted once all members run a version that knows it (protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. \`peers\` shows the version of each: upgrade those that are older`);
 	}
 }

@@ -10,7 +10,7 @@ import type {Published} from '../broker.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
 import type {Rejection} from '../events.ts';
-import type {RefillGap} from '../gossip/context.ts';
+import type {BackfillGap} from '../gossip/context.ts';
 import {createGossip, type Gossip, type GossipPacket} from '../gossip/gossip.ts';
 import type {Lamport} from '../lamport.ts';
 import type {Random} from '../machine.ts';
@@ -361,7 +361,7 @@ export class Data implements AsyncDisposable {
 	}
 
 	/** What damage took is back: no reader is told, each finds it at its offset. */
-	async #fill(topic: Topic, found: readonly Batch[], gaps: readonly RefillGap[]): Promise<void> {
+	async #fill(topic: Topic, found: readonly Batch[], gaps: readonly BackfillGap[]): Promise<void> {
 		try {
 			const live = this.table.open(topic);
 			const placed = await live.refill(found);

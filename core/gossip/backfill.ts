@@ -8,11 +8,11 @@ A stream of which nothing is known behind the hole stands still meanwhile (`isLa
 an end in any case: what is not here by then is released as new.
 */
 import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
-import type {Context, RefillGap} from './context.ts';
+import type {Context, BackfillGap} from './context.ts';
 import {wantsMax, type PacketOf, type Want} from './packet.ts';
 import type {Stream, Streams} from './streams.ts';
 
-type Piece = RefillGap & {next: number; readonly refusals: Map<NodeId, number>; /** Times that everybody had said no. */ rounds: number};
+type Piece = BackfillGap & {next: number; readonly refusals: Map<NodeId, number>; /** Times that everybody had said no. */ rounds: number};
 type Job = {readonly topic: Topic; readonly pieces: readonly Piece[]; found: Batch[]; bytes: number; /** Did not answer in this cycle. */ readonly tried: Set<NodeId>; dueTick: number; cycles: number; /** Of the first question. */ sinceTick: number | undefined};
 type Request = {readonly peer: NodeId; readonly job: Job; refreshedTick: number; hasProgress: boolean};
 
@@ -26,7 +26,7 @@ const stillRounds = 5;
 /** What may come back of one topic; held in memory until all of it is here. */
 const bytesMax = 64 * 1024 * 1024;
 
-export class Refill {
+export class Backfill {
 	readonly #context: Context;
 	readonly #streams: Streams;
 	readonly #isBusy: (peer: NodeId, topic: Topic) => boolean;
@@ -48,8 +48,8 @@ export class Refill {
 	}
 
 	/** @param given one that reaches over several holes may be there several times. */
-	add(topic: Topic, given: readonly RefillGap[]): void {
-		const gaps = new Map<string, RefillGap>();
+	add(topic: Topic, given: readonly BackfillGap[]): void {
+		const gaps = new Map<string, BackfillGap>();
 		for (const gap of given.toSorted((a, b) => a.to - b.to)) gaps.set(`${gap.origin}:${gap.incarnation}:${gap.from}`, gap);
 		const pieces = [...gaps.values()].map(gap => ({...gap, next: gap.from, refusals: new Map<NodeId, number>(), rounds: 0}));
 		if (pieces.length > 0) this.#jobs.push({topic, pieces, found: [], bytes: 0, tried: new Set(), dueTick: 0, cycles: 0, sinceTick: undefined});
@@ -63,7 +63,7 @@ export class Refill {
 	What was handed out is in the log again, as far as it had its place there. What of the gaps is not will not come any more, and is told as missed: it may
 	be lost, or, where the node was not subscribed for a while, never have been wanted, which nobody can tell apart.
 	*/
-	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly RefillGap[]): void {
+	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void {
 		for (const header of placed) this.#streams.find(topic, header.origin, header.incarnation)?.fill(header);
 		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) this.#move(stream);
 		for (const {origin, incarnation, from, to, isFirst} of gaps) {

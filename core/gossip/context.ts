@@ -8,7 +8,7 @@ import type {GossipPacket, Want} from './packet.ts';
 import type {Arrival} from './streams.ts';
 
 /** Sequence numbers, both ends included. `isFirst`: the stream may begin later than that. `isLast`: it may end sooner, and goes on behind what was lost. */
-export type RefillGap = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly isFirst: boolean; readonly isLast: boolean};
+export type BackfillGap = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly isFirst: boolean; readonly isLast: boolean};
 
 export type GossipOptions = {
 	readonly self: NodeId;
@@ -34,7 +34,7 @@ export type GossipReady = {
 	/** A digest exchange with the peer ended with nothing missing; `messages` were pulled from it since it appeared. */
 	readonly synced: ReadonlyArray<{readonly peer: NodeId; readonly messages: number}>;
 	/** All that can be had of what the log of the topic lost: store it where it was. It was delivered once. */
-	readonly refilled: ReadonlyArray<{readonly topic: Topic; readonly batches: readonly Batch[]; readonly gaps: readonly RefillGap[]}>;
+	readonly refilled: ReadonlyArray<{readonly topic: Topic; readonly batches: readonly Batch[]; readonly gaps: readonly BackfillGap[]}>;
 };
 
 type Mutable<Ready> = {-readonly [Name in keyof Ready]: Ready[Name] extends ReadonlyArray<infer Item> ? Item[] : never};

@@ -8,13 +8,13 @@ The machine is pure. Batches come verified; what it releases is stored and deliv
 */
 import type {Machine} from '../machine.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../message.ts';
-import {Refill} from './backfill.ts';
-import {Context, type GossipOptions, type GossipReady, type RefillGap} from './context.ts';
+import {Backfill} from './backfill.ts';
+import {Context, type GossipOptions, type GossipReady, type BackfillGap} from './context.ts';
 import {Dissemination} from './dissemination.ts';
 import {Exchange} from './exchange.ts';
 import {Fanout} from './fanout.ts';
 import {Held} from './held.ts';
-import {Lives} from './incarnations.ts';
+import {Incarnations} from './incarnations.ts';
 import {Order} from './order.ts';
 import type {GossipPacket, Push, TopicWatermarks, Watermark} from './packet.ts';
 import {Repair, type Clue} from './repair.ts';
@@ -66,9 +66,9 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 	/** At the start: what the log holds, own and foreign, in log order. */
 	recover(header: BatchHeader): void;
 	/** The log of the topic lost these to damage: pull them back. They come in `refilled`. */
-	refill(topic: Topic, gaps: readonly RefillGap[]): void;
+	refill(topic: Topic, gaps: readonly BackfillGap[]): void;
 	/** These came back and are in the log again; nothing more will. */
-	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly RefillGap[]): void;
+	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void;
 	/** Retention took something: the lowest sequence number that the log of the topic still has of each stream; none of those not named. */
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void;
 	/** The topic was deleted: what is stamped up to `until` is not wanted, and not waited for. */
@@ -91,10 +91,10 @@ class GossipMachine implements Gossip {
 	readonly #streams: Streams;
 	readonly #held: Held;
 	readonly #fanout: Fanout;
-	readonly #lives: Lives;
+	readonly #lives: Incarnations;
 	readonly #order: Order;
 	readonly #repair: Repair;
-	readonly #refill: Refill;
+	readonly #refill: Backfill;
 	readonly #dissemination: Dissemination;
 	readonly #exchange: Exchange;
 	/** Control packets in this tick, by peer. */
@@ -111,10 +111,10 @@ class GossipMachine implements Gossip {
 		this.#fanout = new Fanout(config);
 		this.#held = new Held(config.heldBytes);
 		this.#streams = new Streams(streamsMax, stream => this.#fold(stream));
-		this.#lives = new Lives(context, stream => this.#order.resume(stream));
+		this.#lives = new Incarnations(context, stream => this.#order.resume(stream));
 		this.#order = new Order(context, this.#held, this.#lives, (from, messages) => this.#exchange.pulled(from, messages));
 		this.#repair = new Repair(context, this.#streams, this.#held, (stream, next) => this.#lose(stream, next), (peer, topic) => this.#refill.isAsking(peer, topic));
-		this.#refill = new Refill(context, this.#streams, (peer, topic) => this.#repair.isAsking(peer, topic), stream => this.#order.resume(stream));
+		this.#refill = new Backfill(context, this.#streams, (peer, topic) => this.#repair.isAsking(peer, topic), stream => this.#order.resume(stream));
 		this.#dissemination = new Dissemination(context, this.#fanout, new Views(context));
 		this.#exchange = new Exchange(context, this.#streams, this.#dissemination, (topic, watermark, clue) => this.#learn(topic, watermark, clue));
 	}
@@ -203,11 +203,11 @@ class GossipMachine implements Gossip {
 		if (header.origin === this.#context.self && stream.ranges.length === 1) this.#exchange.own(stream);
 	}
 
-	refill(topic: Topic, gaps: readonly RefillGap[]): void {
+	refill(topic: Topic, gaps: readonly BackfillGap[]): void {
 		this.#refill.add(topic, gaps);
 	}
 
-	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly RefillGap[]): void {
+	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void {
 		this.#refill.filled(topic, placed, gaps);
 	}
 

@@ -16,7 +16,7 @@ const giveUpRounds = 10;
 const askMs = 200;
 const askedMax = 3;
 
-export class Lives {
+export class Incarnations {
 	/** Newer lives that were released without the word of the origin. */
 	unvouched = 0;
 	readonly #context: Context;
@@ -34,7 +34,7 @@ export class Lives {
 	}
 
 	/** May batches of the stream be released? If not, it is found out. */
-	isOpen({origin, incarnation}: Stream, from: NodeId): boolean {
+	isReleasable({origin, incarnation}: Stream, from: NodeId): boolean {
 		if (incarnation <= origin.open) return true;
 		if (incarnation <= 1 && origin.lives.length === 1) {
 			origin.open = incarnation;

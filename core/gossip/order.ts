@@ -7,7 +7,7 @@ this node subscribes: then it is the first one wanted, whatever came before. Eve
 import {lastSeq, type NodeId} from '../message.ts';
 import type {Context} from './context.ts';
 import type {Held} from './held.ts';
-import type {Lives} from './incarnations.ts';
+import type {Incarnations} from './incarnations.ts';
 import type {Arrival, Stream} from './streams.ts';
 
 export class Order {
@@ -15,10 +15,10 @@ export class Order {
 	late = 0;
 	readonly #context: Context;
 	readonly #held: Held;
-	readonly #lives: Lives;
+	readonly #lives: Incarnations;
 	readonly #onRepaired: (from: NodeId, messages: number) => void;
 
-	constructor(context: Context, held: Held, lives: Lives, onRepaired: (from: NodeId, messages: number) => void) {
+	constructor(context: Context, held: Held, lives: Incarnations, onRepaired: (from: NodeId, messages: number) => void) {
 		this.#context = context;
 		this.#held = held;
 		this.#lives = lives;
@@ -29,7 +29,7 @@ export class Order {
 	take(stream: Stream, arrival: Arrival): boolean {
 		const {batch} = arrival;
 		const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;
-		if (isNext && !stream.isStill && this.#lives.isOpen(stream, arrival.from)) {
+		if (isNext && !stream.isStill && this.#lives.isReleasable(stream, arrival.from)) {
 			this.#release(stream, arrival);
 			if (stream.held !== undefined) this.#drain(stream);
 			return false;
@@ -56,7 +56,7 @@ export class Order {
 		for (const [seq, {batch, from}] of stream.held ?? []) {
 			if (seq !== stream.next && batch.previousLamport > since) continue;
 			// The first that is next may also be the first of its life that could be.
-			if (!this.#lives.isOpen(stream, from)) return;
+			if (!this.#lives.isReleasable(stream, from)) return;
 			this.#release(stream, this.#held.take(stream, seq)!);
 			this.#drain(stream);
 			return;

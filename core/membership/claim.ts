@@ -5,12 +5,12 @@ What the proposal is answered says nothing, since both processes share one sessi
 
 A process that did not run for a while may have been superseded without having heard of it. It asks a quorum for the newest agreement before it trusts its claim again.
 */
-import {namesProtocol, type AgreedInstance, type Topics} from '../cluster-state/cluster-state.ts';
+import {namesProtocol, type AgreedInstance, type ClusterState} from '../cluster-state/cluster-state.ts';
 import type {NodeId} from '../message.ts';
 
 export type ClaimOptions = AgreedInstance & {
 	readonly self: NodeId;
-	readonly agreed: Pick<Topics, 'protocol' | 'instance' | 'address'>;
+	readonly agreed: Pick<ClusterState, 'protocol' | 'instance' | 'address'>;
 	readonly nowMs: () => number;
 	readonly hasLeader: () => boolean;
 	readonly propose: () => Promise<void>;
@@ -75,7 +75,7 @@ export class Claim {
 	}
 
 	/** At every tick: propose, or catch up, as soon as that can work. */
-	care(): void {
+	housekeep(): void {
 		const {self, agreed, nowMs, hasLeader, propose, catchUp} = this.#options;
 		if (this.#isAsking || this.#state === 'lost' || !hasLeader() || agreed.address(self) === undefined) return;
 		const isUnclaimed = this.#state === 'open' && this.isNeeded;

@@ -15,7 +15,7 @@ import {encodeControl} from '../wire/wire.ts';
 import {unheardMs} from './evidence.ts';
 import {Health, type RaftFacts} from './health.ts';
 
-export type PresenceOptions = {
+export type FailureDetectionOptions = {
 	readonly self: NodeId;
 	readonly incarnation: number;
 	readonly random: Random;
@@ -49,8 +49,8 @@ const deafSilences = 3;
 /** For how long a member has been so is counted anew when it is not alive in another way. A suspected one becomes unreachable or down without having been heard. */
 const wayOf: Readonly<Record<MemberState, string | undefined>> = {alive: undefined, degraded: 'degraded', left: 'left', suspect: 'silent', unreachable: 'silent', down: 'silent'};
 
-export class Presence {
-	readonly #options: PresenceOptions;
+export class FailureDetection {
+	readonly #options: FailureDetectionOptions;
 	readonly #swim: Swim;
 	readonly #health: Health;
 	/** Time while this process ran. */
@@ -72,7 +72,7 @@ export class Presence {
 	#repairedMs: number | undefined;
 	#publishedBefore = 0;
 
-	constructor(options: PresenceOptions) {
+	constructor(options: FailureDetectionOptions) {
 		const {self, incarnation, random, tickMs, config, nowMs} = options;
 		this.#options = options;
 		this.#sinceMs = nowMs();
@@ -111,7 +111,7 @@ export class Presence {
 		// Who answers has received what was sent to it the same way.
 		if (packet.type === 'ack' || packet.type === 'nack') this.#health.evidence.answered(from, channel, this.#awakeMs);
 		this.#swim.step(from, packet, this.#options.nowMs());
-		this.#carryOut();
+		this.#applyReady();
 	}
 
 	link(peer: NodeId, change: 'up' | 'down' | 'refused'): void {
@@ -123,7 +123,7 @@ export class Presence {
 			this.#swim.linkRefused(peer);
 		}
 
-		this.#carryOut();
+		this.#applyReady();
 	}
 
 	tick(): void {
@@ -132,7 +132,7 @@ export class Presence {
 		this.#tickedMs = nowMs;
 		for (const idle of this.#health.tick(this.#awakeMs)) this.#swim.pingLink(idle);
 		this.#swim.tick(this.#health.sight);
-		this.#carryOut();
+		this.#applyReady();
 		this.#look();
 	}
 
@@ -140,7 +140,7 @@ export class Presence {
 	leave(): void {
 		if (this.#options.identity?.isConfirmed === false) return;
 		this.#swim.leave();
-		this.#carryOut();
+		this.#applyReady();
 	}
 
 	/** Another process may be the one that counts. A peer that knows so refuses the link, and is told nothing in the name of the node. */
@@ -204,7 +204,7 @@ export class Presence {
 		};
 	}
 
-	#carryOut(): void {
+	#applyReady(): void {
 		const {nowMs, links, datagrams, address} = this.#options;
 		const ready = this.#swim.ready(nowMs());
 		if (!ready) return;

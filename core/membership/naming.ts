@@ -2,14 +2,14 @@
 How a node gets its agreed name. A name that was chosen (`--name`) is taken or refused as it is. A default name that another member has gets a number:
 two nodes of one host and port cannot run at once, but one may have moved away and kept its name.
 */
-import type {Topics} from '../cluster-state/cluster-state.ts';
+import type {ClusterState} from '../cluster-state/cluster-state.ts';
 import {namesProtocol} from '../cluster-state/cluster-state.ts';
 import type {NodeId} from '../message.ts';
 import {nameMax} from '../node-name.ts';
 
 /** The name that a node asks for. */
 export type WantedName = {readonly text: string; /** By its operator, not by default. */ readonly isChosen: boolean};
-type Agreed = Pick<Topics, 'protocol' | 'name' | 'nodeNamed'>;
+type Agreed = Pick<ClusterState, 'protocol' | 'name' | 'nodeNamed'>;
 export type NamingStep =
 	| {readonly type: 'settled'}
 	| {readonly type: 'propose'; readonly name: string}
@@ -60,7 +60,7 @@ export class Namer {
 	}
 
 	/** Now and then, while there is a leader. */
-	care(): void {
+	housekeep(): void {
 		const {self, wanted, agreed, propose, warn} = this.#options;
 		const step = namingStep(agreed, self, wanted);
 		if (step.type === 'taken' && !this.#hasWarned) {

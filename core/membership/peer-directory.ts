@@ -9,7 +9,7 @@ one is agreed. A node without a leader, or without a link to a member, asks ever
 list, the registry and beacons are all that leads from one to the other. Nothing is believed of an address but the id that was proved there.
 */
 import {canonicalAddress, isAdvertisable} from '../address.ts';
-import type {Topics} from '../cluster-state/cluster-state.ts';
+import type {ClusterState} from '../cluster-state/cluster-state.ts';
 import type {NodeId} from '../message.ts';
 import type {Links, PeerFinder} from '../ports.ts';
 import {encodeControl} from '../wire/wire.ts';
@@ -17,10 +17,10 @@ import {otherCluster, parseJoin, parseJoinAnswer, type JoinAnswer, type JoinRequ
 import {PeerSearch, type Asked} from './peer-search.ts';
 import {SeedWatch} from './seed-watch.ts';
 
-export type AcquaintancesOptions = {
+export type PeerDirectoryOptions = {
 	readonly self: NodeId;
 	readonly address: string;
-	readonly topics: Topics;
+	readonly topics: ClusterState;
 	readonly links: Links;
 	readonly peers: PeerFinder;
 	readonly nowMs: () => number;
@@ -43,8 +43,8 @@ const missingAgainMs = 2000;
 /** Where a member proved its id; `agreed`: its agreed address then. Another agreed address is newer. */
 type Observed = {readonly address: string; readonly agreed: string | undefined};
 
-export class Acquaintances {
-	readonly #options: AcquaintancesOptions;
+export class PeerDirectory {
+	readonly #options: PeerDirectoryOptions;
 	readonly #search: PeerSearch;
 	readonly #seedWatch: SeedWatch;
 	readonly #observed = new Map<NodeId, Observed>();
@@ -53,7 +53,7 @@ export class Acquaintances {
 	#asked: NodeId | undefined;
 	#askedMs = Number.NEGATIVE_INFINITY;
 
-	constructor(options: AcquaintancesOptions) {
+	constructor(options: PeerDirectoryOptions) {
 		this.#options = options;
 		const {peers, nowMs, seeds, address, clusterId, foreign} = options;
 		const question = (): Buffer => this.#question();

@@ -7,7 +7,7 @@ It is written as a snapshot that takes the place of the whole log, in a term tha
 history of the old cluster goes with the log, so a node that joins later does not live through it and meet the old members there. One record
 of the Raft log decides: before it is on the disk all is as it was.
 */
-import {Topics, type Bounds} from '../cluster-state/cluster-state.ts';
+import {ClusterState, type Bounds} from '../cluster-state/cluster-state.ts';
 import type {RaftStore} from '../control/raft-store.ts';
 import {DapssError} from '../errors.ts';
 import type {NodeId, Topic} from '../message.ts';
@@ -15,7 +15,7 @@ import {decodeConfigurationData, type Configuration} from '../raft/configuration
 import type {Recovered} from '../raft/raft.ts';
 
 /** What a stopped node has of its cluster. */
-export type Remains = {
+export type SurvivorReport = {
 	readonly node: NodeId;
 	/** Empty when it has none. */
 	readonly name: string;
@@ -32,8 +32,8 @@ export type Remains = {
 };
 
 /** What all of a log comes to, whether it was agreed or not. */
-export function replay({snapshot, entries}: Recovered, bounds: Bounds): {readonly topics: Topics; readonly configuration: Configuration} {
-	const topics = new Topics(bounds);
+export function replay({snapshot, entries}: Recovered, bounds: Bounds): {readonly topics: ClusterState; readonly configuration: Configuration} {
+	const topics = new ClusterState(bounds);
 	let configuration: Configuration = snapshot?.configuration ?? {voters: [], learners: []};
 	if (snapshot) topics.load(snapshot.data);
 	for (const {index, kind, data} of entries) {
@@ -50,7 +50,7 @@ export function replay({snapshot, entries}: Recovered, bounds: Bounds): {readonl
 }
 
 /** @throws `refused` when there is nothing to recover, or no need */
-export function surveyed(recovered: Recovered, node: NodeId, bounds: Bounds): {readonly remains: Remains; readonly topics: Topics} {
+export function surveySurvivor(recovered: Recovered, node: NodeId, bounds: Bounds): {readonly remains: SurvivorReport; readonly topics: ClusterState} {
 	const {snapshot, entries, hardState} = recovered;
 	const {topics, configuration: {voters}} = replay(recovered, bounds);
 	const address = topics.address(node);
@@ -70,7 +70,7 @@ export function surveyed(recovered: Recovered, node: NodeId, bounds: Bounds): {r
 }
 
 /** Make this node the only voter of a new cluster. Resolves when it is so on the disk; `store` is of no use afterwards. */
-export async function refound(store: RaftStore, {remains: {node, last}, topics}: ReturnType<typeof surveyed>, clusterId: string): Promise<void> {
+export async function forceNewCluster(store: RaftStore, {remains: {node, last}, topics}: ReturnType<typeof surveySurvivor>, clusterId: string): Promise<void> {
 	const index = last.index + 1;
 	topics.refound(index, clusterId, node);
 	await store.refound({index, term: Math.max(store.recovered.hardState.term, last.term) + 1, configuration: {voters: [node], learners: []}, data: topics.save()}, node);

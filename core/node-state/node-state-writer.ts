@@ -2,16 +2,16 @@
 Keeps `node.json` up to date: what must outlive a restart is written when it changes, one write after the other. The members are in it for the
 day on which the Raft log is damaged: without them a node that was told of nobody would not find its cluster again.
 */
-import type {Topics} from '../cluster-state/cluster-state.ts';
-import type {Interests} from '../control/desired-subscriptions.ts';
+import type {ClusterState} from '../cluster-state/cluster-state.ts';
+import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Lamport} from '../lamport.ts';
 import type {NodeId} from '../message.ts';
 import {membersMax, type KeptState} from './node-state.ts';
 
-export type KeepingOptions = {
+export type NodeStateWriterOptions = {
 	readonly self: NodeId;
-	readonly topics: Topics;
-	readonly interests: Interests;
+	readonly topics: ClusterState;
+	readonly interests: DesiredSubscriptions;
 	readonly clusterId: () => string;
 	readonly lamport: Lamport;
 	/** As known before this node had to join anew. */
@@ -20,15 +20,15 @@ export type KeepingOptions = {
 	readonly failed: (error: unknown) => void;
 };
 
-export class Keeping {
-	readonly #options: KeepingOptions;
+export class NodeStateWriter {
+	readonly #options: NodeStateWriterOptions;
 	/** The part that was written last which follows from what is agreed. */
 	#agreed = '';
 	#saving: Promise<void> = Promise.resolve();
 	#left: KeptState['left'];
 	#leftSaved: Promise<void> | undefined;
 
-	constructor(options: KeepingOptions) {
+	constructor(options: NodeStateWriterOptions) {
 		this.#options = options;
 	}
 

@@ -11,7 +11,7 @@ import {createIdentity, type Identity} from '../wire/seal.ts';
 import {freshState, stateFromJson, stateToJson, type NodeState} from './node-state.ts';
 import {salvage} from './salvage.ts';
 
-export type HomeIo = {
+export type NodeStateIo = {
 	/** Before anything is opened, as opening changes files. @throws {NewerVersionError} when a newer program wrote any of what is there */
 	expectKnownFormats(): Promise<void>;
 	/** The parsed `node.json`; `undefined` when there is none. @throws {DamagedError} when it is no JSON */
@@ -26,7 +26,7 @@ export type HomeIo = {
 	/** @default one by the chance of the machine */
 	createIdentity?(): Identity;
 };
-export type Home = {
+export type OpenedNodeState = {
 	readonly state: NodeState;
 	readonly store: RaftStore;
 	/** Why the old files were set aside at this start, and where. */
@@ -34,7 +34,7 @@ export type Home = {
 };
 
 /** @param address where this node is reached: its former self was there. @throws `storage`, {NewerVersionError} */
-export async function openHome(io: HomeIo, address: string): Promise<Home> {
+export async function openNodeState(io: NodeStateIo, address: string): Promise<OpenedNodeState> {
 	await io.expectKnownFormats();
 	let found = await readState(io);
 	if (found && !('problem' in found) && found.aside !== undefined) {
@@ -72,7 +72,7 @@ export async function openHome(io: HomeIo, address: string): Promise<Home> {
 	return {state: {...state, aside: undefined}, store: await RaftStore.open(await io.openLog(), io.blobs), quarantined: hasLeft ? undefined : {problem: problem ?? '', folder: aside, formerId}};
 }
 
-async function readState(io: HomeIo): Promise<NodeState | {readonly problem: string} | undefined> {
+async function readState(io: NodeStateIo): Promise<NodeState | {readonly problem: string} | undefined> {
 	try {
 		const json = await io.readState();
 		if (json === undefined) return undefined;

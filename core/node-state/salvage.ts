@@ -2,7 +2,7 @@
 What the good part of a damaged Raft log still tells: which cluster it was, who its members were and where, who subscribed to what. None of
 it is agreed any more. It serves to find the cluster again, which then says what holds.
 */
-import {Topics} from '../cluster-state/cluster-state.ts';
+import {ClusterState} from '../cluster-state/cluster-state.ts';
 import {readSnapshot, snapshotIndexOf, type Blobs} from '../control/raft-store.ts';
 import type {Log} from '../ports.ts';
 import {decodeConfigurationData} from '../raft/configuration.ts';
@@ -12,8 +12,8 @@ import {decodeRecord} from '../raft/records.ts';
 const readBytes = 1024 * 1024;
 
 /** Read what can be read, pass over what cannot. @throws what the disk says */
-export async function salvage(log: Log, blobs: Blobs): Promise<Topics> {
-	const topics = new Topics({topicsMax: Infinity, membersMax: Infinity});
+export async function salvage(log: Log, blobs: Blobs): Promise<ClusterState> {
+	const topics = new ClusterState({topicsMax: Infinity, membersMax: Infinity});
 	const stored = (await blobs.list()).flatMap(name => snapshotIndexOf(name) ?? []).toSorted((a, b) => a - b);
 	for (const index of stored) {
 		// oxlint-disable-next-line no-await-in-loop -- seldom more than one; the newest that is whole counts

@@ -4,17 +4,17 @@ starts again under a new id, then it stops. In this order: a note that it left w
 that it asked: a node that stops in between, and finds at its next start that it was removed, knows that it wanted to be.
 */
 import {leftReason} from '../broker.ts';
-import type {Topics} from '../cluster-state/cluster-state.ts';
-import type {Management} from '../control/admin.ts';
+import type {ClusterState} from '../cluster-state/cluster-state.ts';
+import type {Admin} from '../control/admin.ts';
 import {DapssError} from '../errors.ts';
 import type {RefusedPeer} from '../io/net/channel.ts';
-import type {Keeping} from '../node-state/node-state-writer.ts';
+import type {NodeStateWriter} from '../node-state/node-state-writer.ts';
 import type {Snapshot} from '../snapshot.ts';
 
 export type LeavingOptions = {
-	readonly management: Pick<Management, 'leave'>;
-	readonly keeping: Pick<Keeping, 'left'>;
-	readonly topics: Pick<Topics, 'members'>;
+	readonly management: Pick<Admin, 'leave'>;
+	readonly keeping: Pick<NodeStateWriter, 'left'>;
+	readonly topics: Pick<ClusterState, 'members'>;
 	readonly phase: () => Snapshot['phase'];
 	/** It asked before its last stop, and did not learn the answer. */
 	readonly hasAsked: boolean;

@@ -3,7 +3,7 @@ Reading through a node: the node is subscribed while somebody reads, each topic 
 not taken yet is bounded, like that of a reader across a link.
 */
 import type {SubscribeOptions, Subscription} from '../broker.ts';
-import type {Interests} from '../control/desired-subscriptions.ts';
+import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
 import {DeliveryQueue} from '../data/delivery.ts';
 import type {BatchSink, Reader} from '../data/reader.ts';
@@ -11,13 +11,13 @@ import type {StoredBatch, Topic} from '../message.ts';
 import {positionsMax, type Place, type TopicPosition} from '../position.ts';
 import type {BatchReading} from '../remote/server.ts';
 
-export type ReadableNode = {readonly interests: Interests; readonly data: Data; readonly closed: Promise<string>};
+export type ReadableNode = {readonly desired: DesiredSubscriptions; readonly data: Data; readonly closed: Promise<string>};
 
 /** Bytes that a reader in this process may leave unread before it is served from the log. */
 const unreadBytesMax = 8 * 1024 * 1024;
 
 /** Batches, as they are stored, into a sink. */
-export function readBatches({interests, data}: ReadableNode, given: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
+export function readBatches({desired: interests, data}: ReadableNode, given: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
 	const isTracked = typeof place === 'object';
 	const {from, after} = typeof place === 'object' ? place : {from: place, after: undefined};
 	const seen = new Map(after?.map(position => [position.topic, position]));

@@ -5,9 +5,9 @@ program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {parseAddress} from '../address.ts';
 import type {DeletedTopic, FaultCommand, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from '../broker.ts';
-import {Management} from '../control/admin.ts';
+import {Admin} from '../control/admin.ts';
 import {Control} from '../control/control.ts';
-import {Interests} from '../control/desired-subscriptions.ts';
+import {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import {TopicAdmin} from '../control/topic-admin.ts';
 import {Data} from '../data/data.ts';
 import type {BatchSink} from '../data/reader.ts';
@@ -17,12 +17,12 @@ import type {BrokerEvent, RecordedEvent} from '../events.ts';
 import {parseGossipPacket} from '../gossip/packet.ts';
 import {CrashEvidence} from '../membership/crash-evidence.ts';
 import type {Entering} from '../membership/entering.ts';
-import {Presence} from '../membership/failure-detection.ts';
+import {FailureDetection} from '../membership/failure-detection.ts';
 import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
-import {Acquaintances} from '../membership/peer-directory.ts';
+import {PeerDirectory} from '../membership/peer-directory.ts';
 import {Relay} from '../membership/relay.ts';
 import type {NodeId, Topic} from '../message.ts';
-import {Keeping} from '../node-state/node-state-writer.ts';
+import {NodeStateWriter} from '../node-state/node-state-writer.ts';
 import {Journal} from '../observe/journal.ts';
 import {PauseWatch} from '../observe/pause.ts';
 import {Waiting} from '../observe/waiting.ts';
@@ -56,8 +56,8 @@ export class Node implements ServedBroker {
 	readonly journal: Journal;
 	readonly control: Control;
 	readonly data: Data;
-	readonly presence: Presence;
-	readonly interests: Interests;
+	readonly failureDetection: FailureDetection;
+	readonly desired: DesiredSubscriptions;
 	readonly own: OwnMessages;
 	readonly identity: OwnIdentity;
 	readonly options: NodeOptions;
@@ -74,15 +74,15 @@ export class Node implements ServedBroker {
 	#reachable = '';
 	readonly #crashEvidence = new CrashEvidence();
 	readonly #pauses: PauseWatch;
-	readonly #acquaintances: Acquaintances;
-	readonly #management: Management;
+	readonly #peerDirectory: PeerDirectory;
+	readonly #admin: Admin;
 	readonly #topicAdmin: TopicAdmin;
 	readonly #subscriptions: OwnSubscriptionsOptions;
 	readonly #relay: Relay;
 	#caredMs = 0;
 	#couldAgree = false;
 	readonly #upkeep: Upkeep;
-	readonly #keeping: Keeping;
+	readonly #stateWriter: NodeStateWriter;
 	#entering: Entering | undefined;
 	#stopping: Promise<void> | undefined;
 	readonly leaving: Leaving;
@@ -99,11 +99,11 @@ export class Node implements ServedBroker {
 		// What costs a leader its leadership is worth a report.
 		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		const nowMs = (): number => io.clock.monotonicMs();
-		const label = (node: NodeId): string => this.control.topics.name(node) || node;
-		const isReached = (node: NodeId): boolean => this.presence.reach(node) !== undefined;
+		const label = (node: NodeId): string => this.control.state.name(node) || node;
+		const isReached = (node: NodeId): boolean => this.failureDetection.reach(node) !== undefined;
 		const sendControl = (to: NodeId, kind: 'manage' | 'managed', packet: unknown): boolean => this.#relay.send(to, encodeControl(kind, packet));
 		const failed = (error: unknown): void => this.#fail(error);
-		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.control.topics.name(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
+		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.control.state.name(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
 		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.waiting = new Waiting(emit);
@@ -117,40 +117,40 @@ export class Node implements ServedBroker {
 			speaks: peer => io.links.speaks(peer),
 			isConfirmed: () => this.identity.isConfirmed,
 			send: (to, packet) => void this.#relay.send(to, encodeControl('raft', packet)),
-			isReachable: node => this.presence.isReachable(node),
-			isReached: node => this.presence.reach(node) !== undefined,
+			isReachable: node => this.failureDetection.isReachable(node),
+			isReached: node => this.failureDetection.reach(node) !== undefined,
 			isCalled: node => {
 				const isCalled = io.links.called(node).state === 'works';
 				if (!isCalled) io.links.tryCall(node);
 				return isCalled;
 			},
-			addressOf: node => node === id ? options.address : this.#acquaintances.address(node),
+			addressOf: node => node === id ? options.address : this.#peerDirectory.address(node),
 			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
-			announce: node => this.presence.announce(node),
+			announce: node => this.failureDetection.announce(node),
 		});
 		this.identity = new OwnIdentity({
 			self: id, incarnation, instance: options.instance, name: options.name, address: options.address, cluster: config.cluster, control: this.control, links: io.links, nowMs, emit,
 			clusterId: () => this.clusterId,
 			refused: reason => void this.stop(reason),
 		});
-		this.#acquaintances = new Acquaintances({
-			self: id, address: options.address, topics: this.control.topics, links: io.links, peers: io.peers, nowMs,
+		this.#peerDirectory = new PeerDirectory({
+			self: id, address: options.address, topics: this.control.state, links: io.links, peers: io.peers, nowMs,
 			leader: () => this.control.raft.leader,
 			clusterId: () => this.clusterId,
 			join: request => this.onJoin(request), seeds: config.bootstrap,
 			foreign: (other, at) => this.identity.sightings.foreign(other, at),
 		});
-		this.presence = new Presence({
+		this.failureDetection = new FailureDetection({
 			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
 			links: io.links, datagrams: io.datagrams,
-			address: node => this.#acquaintances.address(node),
+			address: node => this.#peerDirectory.address(node),
 			voters: () => this.control.raft.configuration.voters,
 			raft: () => {
 				const {term, leader, applied, commit, progress} = this.control.raft.status();
 				return {term, leader, applied, commit, matches: progress};
 			},
-			name: node => this.control.topics.name(node) || node.slice(0, 8),
+			name: node => this.control.state.name(node) || node.slice(0, 8),
 			identity: this.identity,
 			published: () => this.data.publisher.published,
 			resync: peers => {
@@ -158,18 +158,18 @@ export class Node implements ServedBroker {
 				this.data.schedulePump();
 			},
 		});
-		this.#management = new Management({
+		this.#admin = new Admin({
 			self: id, control: this.control, nowMs, label, isReachable: isReached, send: sendControl,
 		});
 		this.#relay = new Relay({
 			self: id, links: io.links,
-			isMember: node => this.control.topics.address(node) !== undefined,
-			reach: node => this.presence.reach(node),
+			isMember: node => this.control.state.address(node) !== undefined,
+			reach: node => this.failureDetection.reach(node),
 			bound: name => this.journal.bound(name),
 		});
 		this.data = new Data({
 			self: id, incarnation, lamport, tickMs, config,
-			stampable: () => this.#keeping.stampable(),
+			stampable: () => this.#stateWriter.stampable(),
 			io: {
 				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic, retentionMs: io.retentionMs, noteAge: io.noteAge,
 				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
@@ -182,31 +182,31 @@ export class Node implements ServedBroker {
 				delivered: items => this.journal.deliver(items),
 				missed: (topic, origin, messages) => emit({type: 'missed', topic, origin, messages}),
 				refilled: (topic, messages, missing) => emit({type: 'refilled', topic, messages, missing}),
-				synced: (peer, messages) => this.presence.synced(peer, messages),
+				synced: (peer, messages) => this.failureDetection.synced(peer, messages),
 				deleted(topic, deletion) {
 					if (deletion.unread > 0 || deletion.reason === 'disk' || deletion.reason === 'topic') emit({type: 'deleted', topic, ...deletion});
 				},
 				bound: name => this.journal.bound(name),
 			},
 		});
-		this.interests = new Interests({self: id, topics: this.control.topics, latest: topic => this.#topicAdmin.latest(topic), propose: command => this.identity.propose(command), former: options.former?.since ?? [], given: new Set(config.topics.map(topic => composed(topic as Topic)))});
-		this.own = new OwnMessages(this.data, () => this.interests.own);
-		this.#upkeep = new Upkeep({data: this.data, control: this.control, interests: this.interests, journal: this.journal, topicsMax: config.limits.topics, room: io.room, failed});
+		this.desired = new DesiredSubscriptions({self: id, topics: this.control.state, latest: topic => this.#topicAdmin.latest(topic), propose: command => this.identity.propose(command), former: options.former?.since ?? [], given: new Set(config.topics.map(topic => composed(topic as Topic)))});
+		this.own = new OwnMessages(this.data, () => this.desired.own);
+		this.#upkeep = new Upkeep({data: this.data, control: this.control, interests: this.desired, journal: this.journal, topicsMax: config.limits.topics, room: io.room, failed});
 		void io.raftStore.failed.then(failed);
-		this.#keeping = new Keeping({
-			self: id, topics: this.control.topics, interests: this.interests, failed, former: options.former?.members ?? [],
+		this.#stateWriter = new NodeStateWriter({
+			self: id, topics: this.control.state, interests: this.desired, failed, former: options.former?.members ?? [],
 			clusterId: () => this.clusterId, lamport, write: state => io.save(state),
 		});
-		this.#subscriptions = {data: this.data, interests: this.interests, own: this.own, keeping: this.#keeping};
+		this.#subscriptions = {data: this.data, interests: this.desired, own: this.own, keeping: this.#stateWriter};
 		this.#topicAdmin = new TopicAdmin({
 			...this.#subscriptions, self: id, control: this.control, lamport, lamportJumpMax: config.gossip.lamportJumpMax, nowMs, label, isReachable: isReached, send: sendControl,
 			propose: command => this.identity.propose(command),
 		});
 		this.leaving = new Leaving({
-			management: this.#management, keeping: this.#keeping, topics: this.control.topics, hasAsked: options.former?.left === 'asked',
+			management: this.#admin, keeping: this.#stateWriter, topics: this.control.state, hasAsked: options.former?.left === 'asked',
 			phase: () => this.phase, stop: reason => void this.stop(reason), failed,
 		});
-		for (const topic of options.topics) this.interests.own.add(topic);
+		for (const topic of options.topics) this.desired.own.add(topic);
 	}
 
 	get phase(): Snapshot['phase'] {
@@ -241,7 +241,7 @@ export class Node implements ServedBroker {
 		this.waiting.end();
 		if (clusterId !== '' && clusterId !== this.clusterId) {
 			this.clusterId = clusterId;
-			void this.#keeping.save();
+			void this.#stateWriter.save();
 		}
 	}
 
@@ -266,13 +266,13 @@ export class Node implements ServedBroker {
 	/** Members as the cluster told a node that joins, until its own log names them. */
 	setJoined(clusterId: string, members: ReadonlyArray<readonly [NodeId, string]>): void {
 		this.run(clusterId);
-		this.#acquaintances.tell(members);
+		this.#peerDirectory.tell(members);
 	}
 
 	// What comes in.
 
 	onFrame(from: NodeId, frame: Buffer): void {
-		this.presence.heard(from);
+		this.failureDetection.heard(from);
 		if (frame[0] !== kinds.relay) return this.#onFrame(from, frame);
 		const relayed = this.#relay.onFrame(from, frame);
 		if (relayed.type === 'deliver') this.#onFrame(relayed.from, relayed.inner);
@@ -292,7 +292,7 @@ export class Node implements ServedBroker {
 				const packet = parseRaftPacket(decodeControl(frame));
 				if (packet) this.control.step(from, packet);
 				else this.journal.reject(from, 'malformed');
-				this.#management.check();
+				this.#admin.check();
 				return;
 			}
 
@@ -304,12 +304,12 @@ export class Node implements ServedBroker {
 			}
 
 			case kinds.swim: return this.#onSwim(from, frame, 'link');
-			case kinds.join: return this.#judge(from, this.#acquaintances.onAsked(from, frame));
-			case kinds.joined: return this.#judge(from, this.#acquaintances.onAnswered(frame));
+			case kinds.join: return this.#judge(from, this.#peerDirectory.onAsked(from, frame));
+			case kinds.joined: return this.#judge(from, this.#peerDirectory.onAnswered(frame));
 			case kinds.probe: return this.identity.onProbe(from, frame);
 			case kinds.present: return this.identity.doubles.answered(from);
-			case kinds.manage: return this.#judge(from, this.#topicAdmin.onQuestion(from, frame) || this.#management.onWish(from, frame));
-			case kinds.managed: return this.#judge(from, this.#topicAdmin.onAnswer(from, frame) || this.#management.onAnswer(frame));
+			case kinds.manage: return this.#judge(from, this.#topicAdmin.onQuestion(from, frame) || this.#admin.onWish(from, frame));
+			case kinds.managed: return this.#judge(from, this.#topicAdmin.onAnswer(from, frame) || this.#admin.onAnswer(frame));
 			default: this.#judge(from, false);
 		}
 	}
@@ -323,17 +323,17 @@ export class Node implements ServedBroker {
 		if (change === 'removed') return this.#onRemoved();
 		if (change === 'up') {
 			this.control.raft.linkUp(peer);
-			this.#acquaintances.observe(peer, this.options.io.links.address(peer));
+			this.#peerDirectory.observe(peer, this.options.io.links.address(peer));
 		}
 
-		this.presence.link(peer, change);
+		this.failureDetection.link(peer, change);
 		this.#updateReachable();
 		if (this.#crashEvidence.link(peer, change)) this.control.crashed(peer);
 	}
 
 	/** A member of this cluster, which this node does not know, called. */
 	onStranger(peer: NodeId, address: string): void {
-		if (this.phase === 'running') this.#acquaintances.meet(peer, address);
+		if (this.phase === 'running') this.#peerDirectory.meet(peer, address);
 	}
 
 	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
@@ -391,11 +391,11 @@ export class Node implements ServedBroker {
 	}
 
 	transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
-		return this.#management.transfer(to);
+		return this.#admin.transfer(to);
 	}
 
 	removeMember(node: NodeId): Promise<void> {
-		return this.#management.remove(node);
+		return this.#admin.remove(node);
 	}
 
 	leave(): Promise<void> {
@@ -422,19 +422,19 @@ export class Node implements ServedBroker {
 	async #stop(reason: string): Promise<void> {
 		this.phase = 'stopping';
 		this.#entering?.stop();
-		this.#acquaintances.close();
+		this.#peerDirectory.close();
 		this.identity.gate.close();
 		this.control.stepAside();
-		this.presence.leave();
+		this.failureDetection.leave();
 		this.#timers.dispose();
 		this.#watchers[Symbol.dispose]();
 		this.control.close();
-		this.#management.close();
+		this.#admin.close();
 		this.#topicAdmin.close();
 		const behind = await this.own.readOut(this.options.io.clock);
 		if (behind > 0) this.journal.record({type: 'warning', text: `The node stops while who follows it is ${behind} messages behind: they are in its log`});
 		await this.data[Symbol.asyncDispose]();
-		await this.#keeping.settled();
+		await this.#stateWriter.settled();
 		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
 		const why = this.#failure ?? reason;
 		this.journal.record({type: 'stopped', reason: why});
@@ -451,7 +451,7 @@ export class Node implements ServedBroker {
 		const {to} = Object(value) as {readonly to?: unknown};
 		if (channel === 'datagram' && typeof to === 'string' && to !== this.id) return; // For a member that had this address before.
 		const packet = parseSwimPacket(value);
-		if (packet) this.presence.step(from, packet, channel);
+		if (packet) this.failureDetection.step(from, packet, channel);
 		else this.journal.reject(from, 'malformed');
 	}
 
@@ -461,24 +461,24 @@ export class Node implements ServedBroker {
 		const nowMs = io.clock.monotonicMs();
 		this.#notePause();
 		this.#pauses.ticked(nowMs);
-		this.presence.tick();
+		this.failureDetection.tick();
 		this.#relay.tick();
 		this.#updateReachable();
 		this.control.tick();
 		if (this.phase === 'running') this.identity.tick();
 		else this.identity.gate.tick();
-		this.#management.check();
+		this.#admin.check();
 		this.#topicAdmin.tick();
 		this.data.tick();
 		const canAgree = this.#canAgree();
 		// What waited for a leader is proposed as soon as there is one.
 		if (nowMs - this.#caredMs >= careMs || (canAgree && !this.#couldAgree)) {
 			this.#caredMs = nowMs;
-			this.#care();
+			this.#housekeep();
 		}
 
 		this.#couldAgree = canAgree;
-		if (lamport.nextCeiling() !== undefined) void this.#keeping.save();
+		if (lamport.nextCeiling() !== undefined) void this.#stateWriter.save();
 		this.#upkeep.tick(nowMs);
 	}
 
@@ -491,47 +491,47 @@ export class Node implements ServedBroker {
 		return this.phase === 'running' && this.control.raft.leader !== undefined && this.identity.isConfirmed;
 	}
 
-	#care(): void {
+	#housekeep(): void {
 		if (this.phase !== 'running') return;
-		this.#acquaintances.ask();
+		this.#peerDirectory.ask();
 		if (!this.#canAgree()) return;
-		this.interests.reconcile();
-		this.identity.care();
+		this.desired.reconcileAll();
+		this.identity.housekeep();
 	}
 
 	/** The agreed state changed: tell the machines and the links. */
 	#onAgreed(): void {
-		const {topics} = this.control;
+		const {state: topics} = this.control;
 		this.identity.claim.update();
-		this.#management.check();
+		this.#admin.check();
 		const members = topics.members();
 		if (members.length > 0) {
-			this.#acquaintances.link();
-			this.presence.setMembers(members.map(({id}) => id));
+			this.#peerDirectory.link();
+			this.failureDetection.setMembers(members.map(({id}) => id));
 			this.#crashEvidence.setMembers(members.map(({id}) => id));
 			// One that asks to be taken in may hear that it is a member from the leader, before anybody answers.
 			const isAdmitted = this.phase === 'joining' && topics.address(this.id) !== undefined;
 			if (topics.clusterId !== '' && (topics.clusterId !== this.clusterId || isAdmitted)) this.run(topics.clusterId);
-			this.#keeping.agreed();
+			this.#stateWriter.agreed();
 		}
 
 		this.data.gossip.setRemoved(topics.removed());
 		if (this.#topicAdmin.agreed()) this.#couldAgree = false; // Who reads what was deleted subscribes anew at the next tick.
 		this.data.setInterests(new Map(topics.topics().map(({name, subscribers, settings}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id), settings}])));
-		this.interests.agreed();
+		this.desired.agreed();
 		this.own.update();
 		if (topics.isRemoved(this.id)) this.#onRemoved();
 	}
 
 	#onRemoved(): void {
-		this.#management.removed();
+		this.#admin.removed();
 		this.leaving.onRemoved();
 	}
 
 	/** Gossip pushes only where a link is up and the peer is heard. */
 	#updateReachable(): void {
 		const {links} = this.options.io;
-		const reachable = this.control.topics.members().map(({id}) => id).filter(id => id !== this.id && links.state(id).state === 'up' && this.presence.isReachable(id));
+		const reachable = this.control.state.members().map(({id}) => id).filter(id => id !== this.id && links.state(id).state === 'up' && this.failureDetection.isReachable(id));
 		const key = reachable.join(' ');
 		if (key === this.#reachable) return;
 		this.#reachable = key;

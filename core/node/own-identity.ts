@@ -44,7 +44,7 @@ export class OwnIdentity {
 
 	constructor(options: OwnIdentityOptions) {
 		const {self, incarnation, instance, name, cluster, clusterId, control, links, nowMs, emit} = options;
-		const {topics} = control;
+		const {state: topics} = control;
 		const hasLeader = (): boolean => control.raft.leader !== undefined;
 		this.#options = options;
 		this.sightings = new Sightings({cluster, clusterId, nowMs, emit});
@@ -79,7 +79,7 @@ export class OwnIdentity {
 		const {self, control} = this.#options;
 		if (this.#isRefused) return false;
 		if (this.claim.isNeeded) return this.claim.isHeld;
-		this.#wasMember ||= control.topics.address(self) !== undefined && control.raft.leader !== undefined;
+		this.#wasMember ||= control.state.address(self) !== undefined && control.raft.leader !== undefined;
 		return this.#wasMember && !this.claim.isDoubted;
 	}
 
@@ -91,7 +91,7 @@ export class OwnIdentity {
 	/** Propose in the name of the node, once this process is confirmed. @throws as `Control.propose`; `no-quorum` when it is not confirmed in time */
 	async propose(command: Command): Promise<void> {
 		const {control} = this.#options;
-		const why = this.isConfirmed ? undefined : control.proposals.hopeless();
+		const why = this.isConfirmed ? undefined : control.proposals.unavailableError();
 		if (why) throw why;
 		await this.gate.wait();
 		return control.propose(command);
@@ -99,15 +99,15 @@ export class OwnIdentity {
 
 	/** At every tick of a member. */
 	tick(): void {
-		this.claim.care();
+		this.claim.housekeep();
 		this.gate.tick();
 	}
 
 	/** Now and then, while there is a leader: make what is agreed of this node true. */
-	care(): void {
-		this.#namer.care();
+	housekeep(): void {
+		this.#namer.housekeep();
 		const {self, address, control} = this.#options;
-		const agreed = control.topics.address(self);
+		const agreed = control.state.address(self);
 		if (agreed !== undefined && agreed !== address) control.propose({type: 'address', node: self, address}).catch(() => undefined);
 	}
 

@@ -2,15 +2,15 @@
 The topics that a node is subscribed to for itself: taken up and given back by an operator, and lost when a topic is deleted. What is wished is kept on the disk
 once it is agreed.
 */
-import type {Interests} from '../control/desired-subscriptions.ts';
+import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
 import {topicNamed} from '../data/topic-named.ts';
 import {DapssError} from '../errors.ts';
 import type {Topic} from '../message.ts';
-import type {Keeping} from '../node-state/node-state-writer.ts';
+import type {NodeStateWriter} from '../node-state/node-state-writer.ts';
 import type {OwnMessages} from './own-messages.ts';
 
-export type OwnSubscriptionsOptions = {readonly data: Data; readonly interests: Interests; readonly own: OwnMessages; readonly keeping: Keeping};
+export type OwnSubscriptionsOptions = {readonly data: Data; readonly interests: DesiredSubscriptions; readonly own: OwnMessages; readonly keeping: NodeStateWriter};
 
 /** Resolves once it is agreed. @throws `usage`, `refused` at the limit of topics, and as `Control.propose` */
 export async function subscribeNode({data, interests, own, keeping}: OwnSubscriptionsOptions, name: Topic): Promise<void> {
@@ -20,7 +20,7 @@ export async function subscribeNode({data, interests, own, keeping}: OwnSubscrip
 	interests.own.add(topic);
 	own.update();
 	try {
-		await interests.settle(topic);
+		await interests.reconcile(topic);
 		if (isNew) await keeping.save();
 	} catch (error) {
 		if (isNew) interests.own.delete(topic);
@@ -35,7 +35,7 @@ export async function unsubscribeNode({data, interests, own, keeping}: OwnSubscr
 	if (!interests.own.delete(topic) && !data.isSubscribed(topic)) throw new DapssError('usage', `Expected a topic that this node is subscribed to, got ${JSON.stringify(topic)}`);
 	own.update();
 	try {
-		await interests.settle(topic);
+		await interests.reconcile(topic);
 		await keeping.save();
 	} catch (error) {
 		interests.own.add(topic);

@@ -3,7 +3,7 @@ The snapshot of a node, put together from its parts. Reads only; made when someb
 */
 import type {Control} from '../control/control.ts';
 import type {Data} from '../data/data.ts';
-import type {Presence} from '../membership/failure-detection.ts';
+import type {FailureDetection} from '../membership/failure-detection.ts';
 import type {NodeId, Topic} from '../message.ts';
 import type {Journal} from '../observe/journal.ts';
 import type {Waiting} from '../observe/waiting.ts';
@@ -21,7 +21,7 @@ export type ViewedNode = {
 	readonly options: NodeOptions;
 	readonly control: Control;
 	readonly data: Data;
-	readonly presence: Presence;
+	readonly failureDetection: FailureDetection;
 	readonly identity: Pick<OwnIdentity, 'sightings'>;
 	readonly journal: Journal;
 };
@@ -30,7 +30,7 @@ export type ViewedNode = {
 const ignoredReasons = /^beacon-/;
 
 export function viewOf(node: ViewedNode): Snapshot {
-	const {options, control, data, presence, journal} = node;
+	const {options, control, data, failureDetection: presence, journal} = node;
 	const {config, io, lamport} = options;
 	const raft = control.raft.status();
 	const quorum = control.quorum();
@@ -38,12 +38,12 @@ export function viewOf(node: ViewedNode): Snapshot {
 	return {
 		atMs: io.clock.wallMs(),
 		version: options.version,
-		protocol: control.topics.protocol,
+		protocol: control.state.protocol,
 		cluster: config.cluster,
 		clusterId: node.clusterId,
 		self: node.id,
 		address: options.address,
-		name: control.topics.name(node.id),
+		name: control.state.name(node.id),
 		uptimeMs: io.clock.monotonicMs() - node.startedMs,
 		lamport: lamport.now,
 		phase: node.phase,
@@ -78,18 +78,18 @@ export function viewOf(node: ViewedNode): Snapshot {
 }
 
 function membersOf(node: ViewedNode): readonly MemberSnapshot[] {
-	const {control, presence, options} = node;
+	const {control, failureDetection: presence, options} = node;
 	const {links} = options.io;
 	const {configuration: {voters}, progress} = control.raft.status();
 	const counted = control.reached();
 	const seen = new Map(presence.members().map(member => [member.id, member]));
-	return control.topics.members().map(({id, address}) => {
+	return control.state.members().map(({id, address}) => {
 		const member = seen.get(id);
 		const isSelf = id === node.id;
 		const link = links.state(id);
 		const spoken = isSelf ? {protocol: options.protocolMax, version: options.version} : links.speaks(id);
 		return {
-			id, address, name: control.topics.name(id), version: spoken?.version ?? '', protocol: spoken?.protocol ?? 0,
+			id, address, name: control.state.name(id), version: spoken?.version ?? '', protocol: spoken?.protocol ?? 0,
 			state: member?.state ?? 'alive',
 			why: member?.why ?? '',
 			cause: member?.cause ?? '',
@@ -111,7 +111,7 @@ function membersOf(node: ViewedNode): readonly MemberSnapshot[] {
 function topicsOf(node: ViewedNode): readonly TopicSnapshot[] {
 	const {control, data} = node;
 	const known = new Map<Topic, readonly TopicSnapshot['subscribers'][number][]>();
-	for (const {name, subscribers} of control.topics.topics()) known.set(name, [...subscribers.keys()].toSorted());
+	for (const {name, subscribers} of control.state.topics()) known.set(name, [...subscribers.keys()].toSorted());
 	for (const [name, live] of data.topics) if (!known.has(name) && live.messages > 0) known.set(name, []);
 	const held = data.gossip.status().heldByTopic;
 	return [...known].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, subscribers]) => {
@@ -119,8 +119,8 @@ function topicsOf(node: ViewedNode): readonly TopicSnapshot[] {
 		const rates = data.rates.of(name);
 		return {
 			name, durable: false, subscribers,
-			created: control.topics.settings(name) !== undefined,
-			settings: control.topics.settings(name) ?? {},
+			created: control.state.settings(name) !== undefined,
+			settings: control.state.settings(name) ?? {},
 			retention: data.retentionOf(name),
 			subscribed: subscribers.includes(node.id),
 			messages: live?.messages ?? 0,
@@ -164,5 +164,5 @@ export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): 
 
 /** Faults that are injected now, for people. */
 export function faultsOf(node: ViewedNode): readonly string[] {
-	return node.options.io.faults?.active(peer => node.control.topics.name(peer) || peer.slice(0, 6)) ?? [];
+	return node.options.io.faults?.active(peer => node.control.state.name(peer) || peer.slice(0, 6)) ?? [];
 }

@@ -3,7 +3,7 @@ What a node does for its topics now and then: it opens those that the disk has, 
 topics that hold nothing and that nobody wants.
 */
 import type {Control} from '../control/control.ts';
-import type {Interests} from '../control/desired-subscriptions.ts';
+import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
 import type {Topic} from '../message.ts';
 import type {Journal} from '../observe/journal.ts';
@@ -12,7 +12,7 @@ import type {NodeIo} from './node-options.ts';
 export type UpkeepOptions = {
 	readonly data: Data;
 	readonly control: Control;
-	readonly interests: Interests;
+	readonly interests: DesiredSubscriptions;
 	readonly journal: Journal;
 	readonly topicsMax: number;
 	readonly room: NodeIo['room'];

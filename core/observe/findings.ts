@@ -11,7 +11,7 @@ import type {CutSnapshot, MemberSnapshot, Snapshot} from '../snapshot.ts';
 import type {FindingReason} from './finding-reasons.ts';
 import {limitFindings} from './limits.ts';
 import {labelsOf, type Label} from './node-label.ts';
-import {isStranger, lostMs, meaningOf, outlookOf, refusalRemedies, remedyOf, strangers, type MissingVoter, type Outlook} from './quorum-health.ts';
+import {hasUnauthenticatedPeers, lostMs, meaningOf, quorumHealthOf, refusalRemedies, remedyOf, unauthenticatedReasons, type MissingVoter, type QuorumHealth} from './quorum-health.ts';
 import {messagesText} from './topic-text.ts';
 
 /** `warning` does not make a cluster unhealthy. */
@@ -24,10 +24,10 @@ export type FindingsOptions = {
 	readonly command: string;
 };
 
-type Context = {readonly snapshot: Snapshot; readonly outlook: Outlook; readonly label: Label; readonly command: string};
+type Context = {readonly snapshot: Snapshot; readonly outlook: QuorumHealth; readonly label: Label; readonly command: string};
 
 export function findingsOf(snapshot: Snapshot, {confirmed, command}: FindingsOptions): readonly Finding[] {
-	const context: Context = {snapshot, command, outlook: outlookOf(snapshot), label: labelsOf(snapshot.members)};
+	const context: Context = {snapshot, command, outlook: quorumHealthOf(snapshot), label: labelsOf(snapshot.members)};
 	return [
 		...quorumFindings(context, confirmed), ...identityFindings(context), ...cutFindings(context), ...memberFindings(context),
 		...partitionFindings(context), ...nodeFindings(context),
@@ -183,7 +183,7 @@ function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 	const holes = topics.filter(({missing}) => missing > 0);
 	return [
 		...(phase === 'running' ? [] : [{code: 'unhealthy', reason: 'not-running', problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`, advice: phase === 'joining' ? joiningAdvice(detail) : 'Look again in a moment.'}] as const),
-		...(isStranger(counters) ? [{code: 'warning', reason: 'left-behind', problem: strangers.problem, advice: sentence(strangers.advice)}] as const : []),
+		...(hasUnauthenticatedPeers(counters) ? [{code: 'warning', reason: 'left-behind', problem: unauthenticatedReasons.problem, advice: sentence(unauthenticatedReasons.advice)}] as const : []),
 		...(faults.length > 0 ? [{code: 'warning', reason: 'faults', problem: `Faults are injected: ${faults.join(', ')}`, advice: `${command}fault heal ends them.`}] as const : []),
 		...(insecure.length > 0 ? [{code: 'warning', reason: 'insecure', problem: `Not secure: ${insecure.join(', ')} is off`, advice: 'Switch it on again in config.json and restart the nodes.'}] as const : []),
 		...(holes.length > 0 ? [{code: 'warning', reason: 'messages-lost', problem: `The disk lost messages that no other node has given back: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`, advice: 'Start the nodes that are down: they may have them. Check the disk.'}] as const : []),

@@ -25,7 +25,7 @@ export type MissingVoter = {
 	/** Away for so long that somebody should decide about it; not one that runs and is refused. */
 	readonly isLost: boolean;
 };
-export type Outlook = {
+export type QuorumHealth = {
 	readonly voters: number;
 	readonly present: number;
 	readonly needed: number;
@@ -35,7 +35,7 @@ export type Outlook = {
 	readonly missing: readonly MissingVoter[];
 };
 
-export function outlookOf({raft: {voters}, members}: Pick<Snapshot, 'raft' | 'members'>): Outlook {
+export function quorumHealthOf({raft: {voters}, members}: Pick<Snapshot, 'raft' | 'members'>): QuorumHealth {
 	const known = new Map(members.map(member => [member.id, member]));
 	const missing = voters.flatMap((id): MissingVoter[] => {
 		const member = known.get(id);
@@ -55,18 +55,18 @@ export function quorumText({quorum, reachableVoters, voters}: Pick<Snapshot['raf
 	return {held: `held: ${count}`, electing: `no leader: ${count}`, lost: `LOST: ${count}`}[quorum];
 }
 
-export const strangers = {
+export const unauthenticatedReasons = {
 	problem: 'A node at the address of a member belongs to another cluster of this name, and refuses this one',
 	advice: 'if the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id',
 };
 
 /** Since its start this node was refused as one of another cluster: the others may have gone on without it (`dapss-tui recover`). */
-export function isStranger({rejected}: Counters): boolean {
+export function hasUnauthenticatedPeers({rejected}: Counters): boolean {
 	return (rejected['call-cluster'] ?? 0) > 0;
 }
 
 /** `2 of 3 voters left: no further may fail` */
-export function meaningOf({voters, present, needed, spare}: Outlook): string {
+export function meaningOf({voters, present, needed, spare}: QuorumHealth): string {
 	const left = `${present} of ${voters} voters left`;
 	if (spare < 0) return `${left}, ${needed} needed: nothing can be agreed`;
 	return `${left}: ${spare === 0 ? 'no further may fail' : `${spare} more may fail`}`;
@@ -80,7 +80,7 @@ export const refusalRemedies: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What to do about the missing voters; commands begin with `command`: `dapss-tui ` or `:`. Empty when none is missing. */
-export function remedyOf({needed, present, spare, missing}: Outlook, command: string): string {
+export function remedyOf({needed, present, spare, missing}: QuorumHealth, command: string): string {
 	const refused = missing.filter(({cause}) => refusalRemedies.has(cause));
 	const remedies = [...new Set(refused.map(({cause}) => refusalRemedies.get(cause)!))];
 	const gone = missing.filter(voter => !refused.includes(voter));
@@ -90,7 +90,7 @@ export function remedyOf({needed, present, spare, missing}: Outlook, command: st
 	return remedies.join('; ');
 }
 
-function goneRemedy({needed, present, spare, missing}: Pick<Outlook, 'needed' | 'present' | 'spare' | 'missing'>, command: string): string {
+function goneRemedy({needed, present, spare, missing}: Pick<QuorumHealth, 'needed' | 'present' | 'spare' | 'missing'>, command: string): string {
 	if (spare >= 0) {
 		const lost = missing.find(({isLost}) => isLost);
 		const start = `start ${missing.length === 1 ? 'it' : 'them'} again, or repair the network to ${missing.length === 1 ? 'it' : 'them'}`;

@@ -3,7 +3,7 @@ What it costs to stop a node, and what it costs to let it leave: one place for t
 node. A stopped node keeps its vote, so the others need it back; a node that leaves takes its vote along. Pure.
 */
 import type {Snapshot} from '../snapshot.ts';
-import {outlookOf, quorumSize} from './quorum-health.ts';
+import {quorumHealthOf, quorumSize} from './quorum-health.ts';
 
 /** `quorum`: nothing can be agreed until it is back. `spare`: no other voter may fail until it is back. */
 export type StopCost = {readonly costs: 'nothing' | 'spare' | 'quorum'; readonly text: string};
@@ -16,7 +16,7 @@ export function stopCost(snapshot: Picture): StopCost {
 	// A member that stopped says that it left; it is still one.
 	if (members.every(({id}) => id === self)) return {costs: 'nothing', text: 'This node is alone: nobody else depends on it'};
 	if (!voters.includes(self)) return {costs: 'nothing', text: 'This node has no vote: nothing else depends on it'};
-	const {present, needed} = outlookOf(snapshot);
+	const {present, needed} = quorumHealthOf(snapshot);
 	const left = present - 1;
 	const leaves = `Stopping this node leaves ${left} of ${voters.length === 1 ? '1 voter' : `${voters.length} voters`}`;
 	if (present < needed) return {costs: 'quorum', text: `There is no quorum, and stopping this node leaves ${left} of ${voters.length} voters`};

@@ -6,19 +6,19 @@ checked against it.
 import {decodeConfigurationData, noConfiguration, type Configuration} from './configuration.ts';
 import type {Entry} from './packet.ts';
 
-export type Mark = {readonly index: number; readonly term: number};
+export type LogPosition = {readonly index: number; readonly term: number};
 
 export class RaftLog {
 	commit: number;
 	applied: number;
 	/** Up to here the entries are on the disk. */
 	stable: number;
-	#base: Mark;
+	#base: LogPosition;
 	#entries: Entry[];
 	/** Configurations that the log holds, oldest first; the first is that of the base. */
 	#configurations: Array<{readonly index: number; readonly configuration: Configuration}>;
 
-	constructor(base: Mark, configuration: Configuration, entries: readonly Entry[], commit: number) {
+	constructor(base: LogPosition, configuration: Configuration, entries: readonly Entry[], commit: number) {
 		this.#base = base;
 		this.#entries = [...entries];
 		this.commit = Math.max(base.index, Math.min(commit, base.index + entries.length));
@@ -28,7 +28,7 @@ export class RaftLog {
 		for (const entry of entries) this.#note(entry);
 	}
 
-	get base(): Mark {
+	get base(): LogPosition {
 		return this.#base;
 	}
 
@@ -36,7 +36,7 @@ export class RaftLog {
 		return this.#base.index + this.#entries.length;
 	}
 
-	get last(): Mark {
+	get last(): LogPosition {
 		return {index: this.lastIndex, term: this.termAt(this.lastIndex)!};
 	}
 
@@ -59,12 +59,12 @@ export class RaftLog {
 		return this.#entries[index - this.#base.index - 1]?.term;
 	}
 
-	matches({index, term}: Mark): boolean {
+	matches({index, term}: LogPosition): boolean {
 		return this.termAt(index) === term;
 	}
 
 	/** §5.4.1: the later last term wins; with the same term, the longer log. */
-	isUpToDate(last: Mark): boolean {
+	isUpToDate(last: LogPosition): boolean {
 		const own = this.last;
 		return last.term > own.term || (last.term === own.term && last.index >= own.index);
 	}
@@ -124,7 +124,7 @@ export class RaftLog {
 	}
 
 	/** Index of the last entry at or before `index` whose term is at most `term`: where two logs may still agree. */
-	conflictHint(index: number, term: number): Mark {
+	conflictHint(index: number, term: number): LogPosition {
 		let at = Math.min(index, this.lastIndex);
 		while (at > this.#base.index && this.termAt(at)! > term) at--;
 		return {index: at, term: this.termAt(at)!};
@@ -141,7 +141,7 @@ export class RaftLog {
 	}
 
 	/** Start again behind a snapshot. */
-	reset(base: Mark, configuration: Configuration): void {
+	reset(base: LogPosition, configuration: Configuration): void {
 		this.#base = base;
 		this.#entries = [];
 		this.#configurations = [{index: base.index, configuration}];

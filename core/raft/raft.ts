@@ -12,7 +12,7 @@ import {majority, type Change, type Configuration} from './configuration.ts';
 import {CrashCampaign} from './crash.ts';
 import {matches, takeAppend} from './follower.ts';
 import {Leader, raftLimits, type RaftLimits} from './leader.ts';
-import {RaftLog, type Mark} from './log.ts';
+import {RaftLog, type LogPosition} from './log.ts';
 import {contextMax, isAdvice, isFromLeader, termJumpMax, type PacketOf, type RaftPacket, type Unsent} from './packet.ts';
 import {AskedReads} from './reads.ts';
 import {Assembly, type Snapshot} from './snapshot.ts';
@@ -35,7 +35,7 @@ class RaftMachine implements Raft {
 	readonly #bounds = new Map<string, number>();
 	#role: 'follower' | 'pre-candidate' | 'candidate' = 'follower';
 	/** This node leads; its role is 'leader' whatever `#role` says. */
-	#reign: Leader | undefined;
+	#leadership: Leader | undefined;
 	#term: number;
 	#vote: NodeId | undefined;
 	readonly #succession = new Succession();
@@ -54,7 +54,7 @@ class RaftMachine implements Raft {
 	/** Grows when a snapshot replaces the log. */
 	#era = 0;
 	#packets: Array<Outbound<RaftPacket>> = [];
-	#packetsBefore: Array<Outbound<RaftPacket>> = [];
+	#packetsBeforePersist: Array<Outbound<RaftPacket>> = [];
 	readonly #asked = new AskedReads(() => this.#count('reads'));
 
 	constructor(options: RaftOptions) {
@@ -80,7 +80,7 @@ class RaftMachine implements Raft {
 	}
 
 	get role(): Role {
-		if (this.#reign) return 'leader';
+		if (this.#leadership) return 'leader';
 		return this.#role === 'follower' && !this.#isVoter() ? 'learner' : this.#role;
 	}
 
@@ -103,31 +103,31 @@ class RaftMachine implements Raft {
 			votes: [...this.#votes].filter(([, granted]) => granted).map(([id]) => id).toSorted(),
 			commit: this.#log.commit, applied: this.#log.applied, lastIndex: this.#log.lastIndex, snapshotIndex: this.#snapshot?.index ?? 0,
 			configuration: this.#log.configuration,
-			contactTicks: this.#reign?.contactTicks ?? this.#tick - this.#contactTick,
-			progress: [...this.#reign?.progress ?? []].map(([id, {match, next, state, heardTick}]) => ({id, match, next, state, recentlyActive: this.#tick - heardTick < electionTicks})),
-			uncommittedBytes: this.#reign?.uncommittedBytes ?? 0,
+			contactTicks: this.#leadership?.contactTicks ?? this.#tick - this.#contactTick,
+			progress: [...this.#leadership?.progress ?? []].map(([id, {match, next, state, heardTick}]) => ({id, match, next, state, recentlyActive: this.#tick - heardTick < electionTicks})),
+			uncommittedBytes: this.#leadership?.uncommittedBytes ?? 0,
 			bounds: Object.fromEntries(this.#bounds),
 		};
 	}
 
 	tick(): void {
 		this.#tick++;
-		if (this.#reign) return this.#lead(reign => reign.tick());
+		if (this.#leadership) return this.#lead(leadership => leadership.tick());
 		this.#elapsed++;
 		if (this.#maybeCampaignAfterCrash() || this.#elapsed < this.#timeout) return;
 		this.#succession.lose('silent', this.#tick, this.#tick - this.#contactTick);
-		if (this.#mayStand()) this.#preCampaign();
+		if (this.#isPromotable()) this.#preCampaign();
 		else this.#resetTimeout();
 	}
 
 	campaign(): void {
-		if (this.#mayStand() && !this.#reign) this.#campaign(false);
+		if (this.#isPromotable() && !this.#leadership) this.#campaign(false);
 	}
 
 	resetElection(): void { this.#elapsed = 0; }
 
 	propose(data: Uint8Array): 'accepted' | 'forwarded' | 'no-leader' | 'over-limit' {
-		if (this.#reign) return this.#reign.propose(data);
+		if (this.#leadership) return this.#leadership.propose(data);
 		if (this.#leader === undefined) return 'no-leader';
 		if (data.length > this.#limits.entryBytesMax) return 'over-limit';
 		this.#send(this.#leader, {type: 'propose', data});
@@ -135,13 +135,13 @@ class RaftMachine implements Raft {
 	}
 
 	proposeChange(change: Change, context: Uint8Array): 'accepted' | 'not-leader' | 'busy' | 'invalid' {
-		return this.#reign?.proposeChange(change, context) ?? 'not-leader';
+		return this.#leadership?.proposeChange(change, context) ?? 'not-leader';
 	}
 
 	readIndex(context: string): 'accepted' | 'no-leader' {
 		if (context.length === 0 || context.length > contextMax) throw new RangeError(`Expected \`context\` to be 1 to ${contextMax} characters, got ${context.length}`);
-		if (this.#reign) {
-			this.#reign.read(context, this.#options.id);
+		if (this.#leadership) {
+			this.#leadership.read(context, this.#options.id);
 			return 'accepted';
 		}
 
@@ -152,11 +152,11 @@ class RaftMachine implements Raft {
 	}
 
 	transferLeadership(to: NodeId): boolean {
-		return this.#reign?.transfer(to) ?? false;
+		return this.#leadership?.transfer(to) ?? false;
 	}
 
 	leaderDown(leader: NodeId): void {
-		if (this.#reign || this.#leader !== leader) return;
+		if (this.#leadership || this.#leader !== leader) return;
 		this.#succession.lose('crashed', this.#tick, this.#tick - this.#contactTick);
 		// Stickiness protects a leader that works: from now on this node grants pre-votes and votes.
 		const rest = this.#log.configuration.voters.filter(voter => voter !== leader);
@@ -166,7 +166,7 @@ class RaftMachine implements Raft {
 	}
 
 	linkUp(peer: NodeId): void {
-		this.#reign?.forget(peer);
+		this.#leadership?.forget(peer);
 	}
 
 	compact(index: number, data: Uint8Array): Snapshot | undefined {
@@ -178,22 +178,22 @@ class RaftMachine implements Raft {
 
 	ready(): RaftReady | undefined {
 		if (this.#out) return undefined; // One at a time: `advance` comes first.
-		this.#lead(reign => reign.flush());
+		this.#lead(leadership => leadership.flush());
 		const isStateNew = this.#term !== this.#saved.term || this.#vote !== this.#saved.vote;
 		const entries = this.#log.unstable();
 		const committed = this.#log.unapplied();
 		const reads = this.#asked.committed(this.#log.commit);
-		if (!isStateNew && !this.#installed && entries.length === 0 && committed.length === 0 && this.#packets.length === 0 && this.#packetsBefore.length === 0 && reads.length === 0) return undefined;
+		if (!isStateNew && !this.#installed && entries.length === 0 && committed.length === 0 && this.#packets.length === 0 && this.#packetsBeforePersist.length === 0 && reads.length === 0) return undefined;
 		const ready: RaftReady = {
 			// The commit index alone is not worth a write: the next leader tells it again.
 			hardState: isStateNew || entries.length > 0 || this.#installed ? {term: this.#term, vote: this.#vote, commit: this.#log.commit} : undefined,
 			snapshot: this.#installed, entries, committed, reads,
-			packetsBefore: this.#packetsBefore, packets: this.#packets,
+			packetsBeforePersist: this.#packetsBeforePersist, packets: this.#packets,
 		};
 		if (reads.length > 0) this.#asked.take(this.#log.commit);
 		this.#installed = undefined;
 		this.#packets = [];
-		this.#packetsBefore = [];
+		this.#packetsBeforePersist = [];
 		this.#out = {ready, era: this.#era};
 		return ready;
 	}
@@ -206,7 +206,7 @@ class RaftMachine implements Raft {
 		this.#log.applied = Math.max(this.#log.applied, committed.at(-1)?.index ?? 0);
 		// What was written may have been replaced while the disk was busy: only what still stands counts.
 		const last = entries.at(-1);
-		if (last && era === this.#era && this.#log.stabilized(last)) this.#lead(reign => reign.maybeCommit());
+		if (last && era === this.#era && this.#log.stabilized(last)) this.#lead(leadership => leadership.maybeCommit());
 		// The own vote counts once it is durable.
 		if (this.#role === 'candidate' && this.#saved.term === this.#term && this.#saved.vote === this.#options.id) this.#onVote(this.#options.id, true);
 	}
@@ -236,12 +236,12 @@ class RaftMachine implements Raft {
 			case 'append':
 			case 'heartbeat':
 			case 'snapshot': return this.#onLeader(from, packet);
-			case 'append-reply': return this.#lead(reign => reign.onAppendReply(from, packet));
-			case 'heartbeat-reply': return this.#lead(reign => reign.onHeartbeatReply(from, packet));
-			case 'snapshot-reply': return this.#lead(reign => reign.onSnapshotReply(from, packet));
+			case 'append-reply': return this.#lead(leadership => leadership.onAppendReply(from, packet));
+			case 'heartbeat-reply': return this.#lead(leadership => leadership.onHeartbeatReply(from, packet));
+			case 'snapshot-reply': return this.#lead(leadership => leadership.onSnapshotReply(from, packet));
 			case 'timeout-now': {
 				// Only the own leader may give way; a repeated word of it starts no second campaign.
-				if (!this.#mayStand() || this.#role !== 'follower' || from !== this.#leader) return;
+				if (!this.#isPromotable() || this.#role !== 'follower' || from !== this.#leader) return;
 				// A leader that was removed hands over as it goes.
 				this.#succession.lose(this.#log.configuration.voters.includes(from) ? 'transferred' : 'removed', this.#tick);
 				return this.#campaign(true);
@@ -249,13 +249,13 @@ class RaftMachine implements Raft {
 
 			case 'propose': {
 				// Not sent on: two nodes that take each other for the leader would pass it to and fro.
-				if (!this.#reign) return this.#count('misdirected');
-				this.#reign.propose(Uint8Array.from(packet.data)); // A copy: the frame it came in goes away.
+				if (!this.#leadership) return this.#count('misdirected');
+				this.#leadership.propose(Uint8Array.from(packet.data)); // A copy: the frame it came in goes away.
 				return;
 			}
 
 			case 'read': {
-				if (this.#reign) this.#reign.read(packet.context, from);
+				if (this.#leadership) this.#leadership.read(packet.context, from);
 				else this.#count('misdirected');
 				return;
 			}
@@ -288,7 +288,7 @@ class RaftMachine implements Raft {
 		let said = packet.type === 'vote' || packet.type === 'heartbeat' ? packet.former : undefined;
 		// A candidate of version 1 says no more than this.
 		if (packet.type === 'vote' && packet.isTransfer && !said && this.#leader !== undefined) said = {leader: this.#leader, cause: 'transferred'};
-		this.#succession.replaced(said, this.#tick, this.#reign ? undefined : this.#tick - this.#contactTick, this.#options.electionTicks);
+		this.#succession.replaced(said, this.#tick, this.#leadership ? undefined : this.#tick - this.#contactTick, this.#options.electionTicks);
 	}
 
 	/** For packets: whom this node followed before. */
@@ -298,13 +298,13 @@ class RaftMachine implements Raft {
 	}
 
 	#maybeCampaignAfterCrash(): boolean {
-		if (!this.#crash?.isDue(this.#tick) || !this.#mayStand()) return false;
+		if (!this.#crash?.isDue(this.#tick) || !this.#isPromotable()) return false;
 		this.#preCampaign();
 		return true;
 	}
 
 	#hearsLeader(): boolean {
-		return this.#reign !== undefined || (this.#leader !== undefined && this.#elapsed < this.#options.electionTicks);
+		return this.#leadership !== undefined || (this.#leader !== undefined && this.#elapsed < this.#options.electionTicks);
 	}
 
 	#preCampaign(): void {
@@ -370,7 +370,7 @@ class RaftMachine implements Raft {
 		}
 
 		this.#role = 'follower';
-		this.#reign = undefined;
+		this.#leadership = undefined;
 		if (leader === undefined) this.#succession.lose('newer-term', this.#tick);
 		else this.#follow(leader);
 		this.#votes.clear();
@@ -386,24 +386,24 @@ class RaftMachine implements Raft {
 		this.#role = 'follower';
 		this.#votes.clear();
 		this.#follow(this.#options.id);
-		this.#reign = new Leader({
+		this.#leadership = new Leader({
 			id: this.#options.id, term: this.#term, log: this.#log, limits: this.#limits,
 			electionTicks: this.#options.electionTicks, heartbeatTicks: this.#options.heartbeatTicks,
 			former: this.#former,
 			tick: () => this.#tick,
 			snapshot: () => this.#snapshot,
 			send: (to, packet) => this.#send(to, packet),
-			sendNow: (to, packet) => void this.#packetsBefore.push({to, packet: this.#sealed(packet)}),
+			sendNow: (to, packet) => void this.#packetsBeforePersist.push({to, packet: this.#sealed(packet)}),
 			readDone: (context, index) => this.#asked.proved(context, index),
 			count: name => this.#count(name),
 		});
 	}
 
 	/** Let the leader that this node is work; it may find that it is none any more. */
-	#lead(work: (reign: Leader) => void): void {
-		if (!this.#reign) return;
-		work(this.#reign);
-		const {isOver, contactTicks} = this.#reign;
+	#lead(work: (leadership: Leader) => void): void {
+		if (!this.#leadership) return;
+		work(this.#leadership);
+		const {isOver, contactTicks} = this.#leadership;
 		if (!isOver) return;
 		const isRemoved = !this.#isVoter() && contactTicks < this.#options.electionTicks;
 		this.#succession.lose(isRemoved ? 'removed' : 'quorum-lost', this.#tick, isRemoved ? undefined : contactTicks);
@@ -413,7 +413,7 @@ class RaftMachine implements Raft {
 	// The follower's work (Raft, 5.3, 7).
 
 	#onLeader(from: NodeId, packet: PacketOf<'append'> | PacketOf<'heartbeat'> | PacketOf<'snapshot'>): void {
-		if (this.#reign || (this.#leader !== undefined && this.#leader !== from)) return this.#count('odd'); // Two leaders of one term: somebody lies.
+		if (this.#leadership || (this.#leader !== undefined && this.#leader !== from)) return this.#count('odd'); // Two leaders of one term: somebody lies.
 		if (this.#leader !== from || this.#role !== 'follower') {
 			if (packet.type === 'heartbeat' && packet.former) this.#succession.explain(packet.former);
 			this.#becomeFollower(this.#term, from);
@@ -436,7 +436,7 @@ class RaftMachine implements Raft {
 
 	#onSnapshot(from: NodeId, packet: PacketOf<'snapshot'>): void {
 		const {index, snapshotTerm} = packet;
-		const mark: Mark = {index, term: snapshotTerm};
+		const mark: LogPosition = {index, term: snapshotTerm};
 		if (index > this.#log.commit && this.#log.matches(mark)) this.#log.commitTo(index); // All of it is here: no need to start over.
 		if (index <= this.#log.commit) {
 			this.#assembly.clear();
@@ -460,7 +460,7 @@ class RaftMachine implements Raft {
 	A voter may, and one whose removal is not known to be committed: it may be the only one that has the entry, and the others
 	could not go on without it. Its own vote does not count then (thesis, 4.2.2 and figure 4.6).
 	*/
-	#mayStand(): boolean {
+	#isPromotable(): boolean {
 		return this.#isVoter() || this.#log.configurationAt(this.#log.commit).voters.includes(this.#options.id);
 	}
 

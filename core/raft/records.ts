@@ -11,7 +11,7 @@ reset 4 | u48 index | u48 term     of a snapshot from the leader: the log starts
 ```
 */
 import {isNodeId, type NodeId} from '../message.ts';
-import type {Mark} from './log.ts';
+import type {LogPosition} from './log.ts';
 import type {Entry} from './packet.ts';
 import type {HardState} from './types.ts';
 
@@ -21,7 +21,7 @@ const noVote = '00'.repeat(8);
 export type RaftRecord =
 	| {readonly type: 'state'; readonly state: HardState}
 	| {readonly type: 'entry'; readonly entry: Entry}
-	| {readonly type: 'mark'; readonly mark: Mark; readonly isReset: boolean};
+	| {readonly type: 'mark'; readonly mark: LogPosition; readonly isReset: boolean};
 
 export function encodeState({term, vote, commit}: HardState): Buffer {
 	const bytes = Buffer.alloc(21);
@@ -42,7 +42,7 @@ export function encodeEntry({term, index, kind, data}: Entry): Buffer {
 	return bytes;
 }
 
-export function encodeMark({index, term}: Mark, isReset: boolean): Buffer {
+export function encodeMark({index, term}: LogPosition, isReset: boolean): Buffer {
 	const bytes = Buffer.alloc(13);
 	bytes[0] = isReset ? 4 : 3;
 	bytes.writeUIntBE(index, 1, 6);
@@ -74,7 +74,7 @@ export function decodeRecord(record: Uint8Array): RaftRecord | undefined {
 /** Puts the records together, oldest first, into what a node starts from. */
 export class Recovery {
 	state: HardState = {term: 0, vote: undefined as NodeId | undefined, commit: 0};
-	mark: Mark = {index: 0, term: 0};
+	mark: LogPosition = {index: 0, term: 0};
 	entries: Entry[] = [];
 	/** What is wrong with the records; a node does not start on such a log. */
 	problem: string | undefined;
@@ -111,7 +111,7 @@ export class Recovery {
 	}
 
 	/** Entries behind the snapshot at `mark`; a gap is a problem that is named. */
-	behind(mark: Mark): Entry[] {
+	behind(mark: LogPosition): Entry[] {
 		const entries = this.entries.filter(({index}) => index > mark.index);
 		if (entries.length > 0 && entries[0]!.index !== mark.index + 1) this.problem ??= gap(mark.index + 1, entries[0]!.index - 1);
 		return entries;

@@ -20,7 +20,7 @@ export type RaftReady = {
 	/** An entry whose index exists replaces it and all after it. */
 	readonly entries: readonly Entry[];
 	/** A leader's appends and heartbeats: may leave while the disk writes (thesis, 10.2.1). */
-	readonly packetsBefore: ReadonlyArray<Outbound<RaftPacket>>;
+	readonly packetsBeforePersist: ReadonlyArray<Outbound<RaftPacket>>;
 	readonly packets: ReadonlyArray<Outbound<RaftPacket>>;
 	/** To be applied in this order. */
 	readonly committed: readonly Entry[];

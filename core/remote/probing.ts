@@ -3,7 +3,7 @@ Does the node at the other end still answer? A host that loses its power, or a n
 now and then; without an answer the connection is given up.
 */
 import type {Broker} from '../broker.ts';
-import {withPatience} from '../io/net/socket-deadline.ts';
+import {socketDeadline} from '../io/net/socket-deadline.ts';
 
 const probeMs = 5000;
 const silentMs = 10_000;
@@ -13,7 +13,7 @@ export function probe(broker: Pick<Broker, 'snapshot'>, fail: (why: string) => v
 	let patience: Disposable | undefined;
 	const ask = async (): Promise<void> => {
 		if (patience) return;
-		patience = withPatience(silentMs, () => fail(`it has not answered for ${silentMs / 1000} s`));
+		patience = socketDeadline(silentMs, () => fail(`it has not answered for ${silentMs / 1000} s`));
 		try {
 			await broker.snapshot();
 		} catch {

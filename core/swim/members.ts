@@ -5,8 +5,8 @@ stronger word wins (`beats`), and only a member itself can raise its incarnation
 */
 import type {NodeId} from '../message.ts';
 import type {Health} from './health.ts';
-import type {Pace} from './pace.ts';
-import {beats, u32Max, type Standing, type Update, type Word} from './packet.ts';
+import type {Timing} from './pace.ts';
+import {beats, u32Max, type Standing, type Update, type Claim} from './packet.ts';
 import {Suspicion} from './suspicion.ts';
 import type {Updates} from './updates.ts';
 
@@ -17,7 +17,7 @@ export type MemberChange = {readonly id: NodeId; readonly state: MemberState; re
 export type Member = {
 	readonly id: NodeId;
 	readonly addedTick: number;
-	word: Word;
+	claim: Claim;
 	suspicion: Suspicion | undefined;
 	/** The last packet directly from it. */
 	heardTick: number | undefined;
@@ -31,7 +31,7 @@ export type Member = {
 	contactedTick: number;
 };
 
-export type Doubt = {word: Word; sinceTick: number};
+export type Doubt = {claim: Claim; sinceTick: number};
 
 /** Its machine refuses connections. */
 export const refusedReason = 'connection refused';
@@ -89,7 +89,7 @@ export class Members {
 		this.#members.clear();
 		for (const id of ids) {
 			this.#members.set(id, former.get(id) ?? {
-				id, addedTick: tick, word: {standing: 'alive', incarnation: 0, by: id}, suspicion: undefined,
+				id, addedTick: tick, claim: {standing: 'alive', incarnation: 0, by: id}, suspicion: undefined,
 				heardTick: undefined, rttMs: undefined, refusedTick: undefined, doubt: undefined, contactedTick: -Infinity,
 			});
 			former.delete(id);
@@ -114,19 +114,19 @@ export class Members {
 	}
 
 	/** A rumour came in. */
-	learn([id, standing, incarnation, by]: Update, tick: number, pace: Pace): void {
+	learn([id, standing, incarnation, by]: Update, tick: number, pace: Timing): void {
 		if (id === this.#self) return this.#hearOfSelf(standing, incarnation);
 		const member = this.#members.get(id);
 		if (!member) return;
 		const word = {standing, incarnation, by};
-		if (beats(word, member.word)) {
+		if (beats(word, member.claim)) {
 			if (isAccusation(standing) && isLately(member, tick, pace)) return this.#doubt(member, word, tick);
 			return this.believe(member, word, tick, pace);
 		}
 
-		if (beats(member.word, word)) {
+		if (beats(member.claim, word)) {
 			// Somebody is behind: tell what is known here once more.
-			if (member.word.incarnation > 0 && !this.#updates.has(id)) this.#tell(member);
+			if (member.claim.incarnation > 0 && !this.#updates.has(id)) this.#tell(member);
 			return;
 		}
 
@@ -142,19 +142,19 @@ export class Members {
 	}
 
 	/** This node failed to reach the member. */
-	suspect(member: Member, tick: number, pace: Pace): void {
-		if (member.doubt) this.believe(member, member.doubt.word, tick, pace);
-		const {standing, incarnation} = member.word;
+	suspect(member: Member, tick: number, pace: Timing): void {
+		if (member.doubt) this.believe(member, member.doubt.claim, tick, pace);
+		const {standing, incarnation} = member.claim;
 		if (standing === 'alive') this.believe(member, {standing: 'suspect', incarnation, by: this.#self}, tick, pace);
 		else if (member.suspicion?.confirm(this.#self)) this.#updates.put([member.id, 'suspect', incarnation, this.#self]);
 	}
 
 	/** Take on a word and pass it on. The caller has made sure that it is stronger than the one before. */
-	believe(member: Member, word: Word, tick: number, pace: Pace): void {
-		const former = member.word.standing;
-		member.word = word;
+	believe(member: Member, word: Claim, tick: number, pace: Timing): void {
+		const former = member.claim.standing;
+		member.claim = word;
 		this.version++;
-		if (member.doubt && !beats(member.doubt.word, word)) member.doubt = undefined;
+		if (member.doubt && !beats(member.doubt.claim, word)) member.doubt = undefined;
 		member.suspicion = word.standing === 'suspect' ? new Suspicion(tick, word.by, pace) : undefined;
 		if (member.suspicion) this.#restless.add(member);
 		this.#tell(member);
@@ -170,18 +170,18 @@ export class Members {
 	/** The word about a member that it has to know of, because only the member itself can take it back. */
 	accusation(id: NodeId): Update | undefined {
 		const member = this.#members.get(id);
-		const word = member?.doubt?.word ?? member?.word;
+		const word = member?.doubt?.claim ?? member?.claim;
 		return word && word.standing !== 'alive' ? [id, word.standing, word.incarnation, word.by] : undefined;
 	}
 
 	/** Doubts grow old: ask again whom was heard meanwhile, believe it of the others. */
-	settleDoubt(member: Member, tick: number, pace: Pace): void {
+	settleDoubt(member: Member, tick: number, pace: Timing): void {
 		const {doubt} = member;
 		if (!doubt || tick - doubt.sinceTick < pace.probe) return;
 		if (member.heardTick !== undefined && member.heardTick > doubt.sinceTick) {
 			doubt.sinceTick = tick;
 			this.#doubted.push(member);
-		} else this.believe(member, doubt.word, tick, pace);
+		} else this.believe(member, doubt.claim, tick, pace);
 	}
 
 	/** Members to be pinged now, since an accusation against them came in. */
@@ -219,18 +219,18 @@ export class Members {
 	}
 
 	/** At the heal of a partition each side says of the other's members that they are dead; those who hear them know better. */
-	#doubt(member: Member, word: Word, tick: number): void {
+	#doubt(member: Member, word: Claim, tick: number): void {
 		if (member.doubt) {
-			if (beats(word, member.doubt.word)) member.doubt.word = word;
+			if (beats(word, member.doubt.claim)) member.doubt.claim = word;
 			return;
 		}
 
-		member.doubt = {word, sinceTick: tick};
+		member.doubt = {claim: word, sinceTick: tick};
 		this.#restless.add(member);
 		this.#doubted.push(member);
 	}
 
-	#tell({id, word}: Member): void {
+	#tell({id, claim: word}: Member): void {
 		this.#updates.put([id, word.standing, word.incarnation, word.by]);
 	}
 }
@@ -242,19 +242,19 @@ function isAccusation(standing: Standing): boolean {
 }
 
 /** Heard when it could be expected to be, at the latest. */
-function isLately({heardTick}: Member, tick: number, {probe, pair}: Pace): boolean {
+function isLately({heardTick}: Member, tick: number, {probe, pair}: Timing): boolean {
 	return heardTick !== undefined && tick - heardTick < Math.max(probe, pair);
 }
 
 /** The process is known not to run: its machine said so, or it said goodbye. */
-export function isDown({word}: Member): boolean {
+export function isDown({claim: word}: Member): boolean {
 	return word.standing === 'refused' || word.standing === 'left';
 }
 
-export function standingOf({word}: Member): MemberState {
+export function standingOf({claim: word}: Member): MemberState {
 	return states[word.standing];
 }
 
-export function stateOf({word}: Member): {readonly state: MemberState; readonly why: string} {
+export function stateOf({claim: word}: Member): {readonly state: MemberState; readonly why: string} {
 	return {state: states[word.standing], why: reasons[word.standing]};
 }

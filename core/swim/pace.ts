@@ -4,7 +4,7 @@ section 3); in small clusters it spends that on probing everyone several times w
 */
 import type {Config} from '../config.ts';
 
-export type Pace = {
+export type Timing = {
 	/** From a ping to the verdict, and to the detour over relays and the link. */
 	readonly probe: number;
 	readonly timeout: number;
@@ -40,7 +40,7 @@ const confirmationsMax = 3;
 const debounceMs = 100;
 const pushMs = 50;
 
-export function paceOf(members: number, tickMs: number, config: Config['swim']): Pace {
+export function timingOf(members: number, tickMs: number, config: Config['swim']): Timing {
 	const ticks = (ms: number): number => Math.max(1, Math.ceil(ms / tickMs));
 	const timeout = ticks(config.probeTimeoutMs);
 	const probe = Math.max(timeout + 1, ticks(config.probeMs));

@@ -76,11 +76,11 @@ export function stateBytes(state: RowState): number {
 }
 
 /** Whether word `a` about a member replaces word `b`. */
-export function beats(a: Pick<Word, 'standing' | 'incarnation'>, b: Pick<Word, 'standing' | 'incarnation'>): boolean {
+export function beats(a: Pick<Claim, 'standing' | 'incarnation'>, b: Pick<Claim, 'standing' | 'incarnation'>): boolean {
 	return a.incarnation > b.incarnation || (a.incarnation === b.incarnation && standings.indexOf(a.standing) > standings.indexOf(b.standing));
 }
 
-export type Word = {readonly standing: Standing; readonly incarnation: number; readonly by: NodeId};
+export type Claim = {readonly standing: Standing; readonly incarnation: number; readonly by: NodeId};
 
 /** FNV-1a over the ids in order, 32 bits. Names a list of members among a few recent ones; no security hangs on it. */
 export function hashMembers(order: readonly NodeId[]): number {

@@ -3,16 +3,16 @@ A member did not answer; how long it has to say that it lives. One accuser may b
 and shrinks with every other member that failed to reach the suspect on its own, by the logarithm of their number (Lifeguard, section IV-B).
 */
 import type {NodeId} from '../message.ts';
-import type {Pace} from './pace.ts';
+import type {Timing} from './pace.ts';
 
 export class Suspicion {
 	readonly #sinceTick: number;
-	readonly #pace: Pick<Pace, 'suspicionMin' | 'suspicionMax' | 'confirmations'>;
+	readonly #pace: Pick<Timing, 'suspicionMin' | 'suspicionMax' | 'confirmations'>;
 	readonly #accusers: Set<NodeId>;
 	/** When this node asked it a last time. */
 	askedTick: number | undefined;
 
-	constructor(sinceTick: number, accuser: NodeId, pace: Pick<Pace, 'suspicionMin' | 'suspicionMax' | 'confirmations'>) {
+	constructor(sinceTick: number, accuser: NodeId, pace: Pick<Timing, 'suspicionMin' | 'suspicionMax' | 'confirmations'>) {
 		this.#sinceTick = sinceTick;
 		this.#pace = pace;
 		this.#accusers = new Set([accuser]);

@@ -9,7 +9,7 @@ A machine: it has no clock. Waits are counted in ticks; milliseconds come in wit
 import type {NodeId} from '../message.ts';
 import {Health} from './health.ts';
 import {isDown, Members, standingOf, stateOf, type Member, type MemberState} from './members.ts';
-import {paceOf, type Pace} from './pace.ts';
+import {timingOf, type Timing} from './pace.ts';
 import {headBytesMax, packetBytesMax, rowsMax, u32Max, updateBytesMax, updatesMax, type Message, type SwimPacket} from './packet.ts';
 import {PartitionTracker, sidesOf, type PartitionChange, type Sides} from './partition.ts';
 import {Probes, Ring, type Probe} from './probe.ts';
@@ -30,7 +30,7 @@ const partitionsMax = 16;
 /** Of a ping that looks whether a link carries: a number that no probe has, so the answer is evidence of the link and of nothing else. */
 const linkSeq = u32Max;
 
-type Letter = {readonly to: NodeId; readonly message: Message; readonly via: 'datagram' | 'link'; readonly stamps: Probe | undefined};
+type Outgoing = {readonly to: NodeId; readonly message: Message; readonly via: 'datagram' | 'link'; readonly stamps: Probe | undefined};
 
 export function createSwim(options: SwimOptions): Swim {
 	return new SwimMachine(options);
@@ -46,9 +46,9 @@ class SwimMachine implements Swim {
 	readonly #ring: Ring;
 	readonly #probes = new Probes();
 	readonly #tracker: PartitionTracker;
-	#pace: Pace;
+	#pace: Timing;
 	#tick = 0;
-	#letters: Letter[] = [];
+	#letters: Outgoing[] = [];
 	#partitions: PartitionChange[] = [];
 	#isRowDue = false;
 	#pushedTick = -Infinity;
@@ -65,14 +65,14 @@ class SwimMachine implements Swim {
 		this.#rows = new Rows(id, incarnation);
 		this.#ring = new Ring(random);
 		this.#tracker = new PartitionTracker([[id]]);
-		this.#pace = paceOf(1, tickMs, config);
+		this.#pace = timingOf(1, tickMs, config);
 	}
 
 	setMembers(members: readonly NodeId[]): void {
 		const order = [...new Set([...members, this.#self])].toSorted();
 		if (order.length === this.#rows.order.length && order.every((id, index) => id === this.#rows.order[index])) return;
 		const others = order.filter(id => id !== this.#self);
-		this.#pace = paceOf(order.length, this.#options.tickMs, this.#options.config);
+		this.#pace = timingOf(order.length, this.#options.tickMs, this.#options.config);
 		this.#rows.setOrder(order);
 		this.#members.set(others, this.#tick);
 		this.#ring.set(others);
@@ -145,7 +145,7 @@ class SwimMachine implements Swim {
 		return member?.heardTick !== undefined && this.#isHearing(member);
 	}
 
-	get pace(): Pace {
+	get pace(): Timing {
 		return this.#pace;
 	}
 
@@ -184,7 +184,7 @@ class SwimMachine implements Swim {
 		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
 		for (const id of this.#ring.turns(this.#pace.pair)) {
 			const member = this.#members.get(id);
-			if (member && member.word.standing !== 'left') this.#ping(member); // Who left will speak first when it is back.
+			if (member && member.claim.standing !== 'left') this.#ping(member); // Who left will speak first when it is back.
 		}
 
 		this.#tickRow(sight);
@@ -199,7 +199,7 @@ class SwimMachine implements Swim {
 		const packets = letters.map(letter => {
 			const {to, message, via, stamps} = letter;
 			if (stamps) stamps.sentAtMs ??= nowMs;
-			return {to, packet: this.#dress(to, message), via};
+			return {to, packet: this.#piggyback(to, message), via};
 		});
 		return {packets, changes: this.#members.takeChanges(), ...(partition ? {partition} : {})};
 	}
@@ -222,7 +222,7 @@ class SwimMachine implements Swim {
 
 	#memberStatus(member: Member): SwimMember {
 		const heardTicksAgo = member.heardTick === undefined ? undefined : this.#tick - member.heardTick;
-		return {id: member.id, ...stateOf(member), incarnation: member.word.incarnation, rttMs: member.rttMs, heardTicksAgo};
+		return {id: member.id, ...stateOf(member), incarnation: member.claim.incarnation, rttMs: member.rttMs, heardTicksAgo};
 	}
 
 	// Packets in.
@@ -260,7 +260,7 @@ class SwimMachine implements Swim {
 
 	/** One that is thought ill of was heard: let it know at once, so that it can speak for itself. */
 	#contact(member: Member): void {
-		if (member.word.standing === 'alive' || this.#tick - member.contactedTick < this.#pace.timeout) return;
+		if (member.claim.standing === 'alive' || this.#tick - member.contactedTick < this.#pace.timeout) return;
 		member.contactedTick = this.#tick;
 		this.#ping(member);
 	}
@@ -272,13 +272,13 @@ class SwimMachine implements Swim {
 		const member = this.#members.get(probe.target);
 		if (!member) return this.#probes.end(probe.target);
 		const age = this.#tick - probe.sinceTick;
-		const isJudged = member.word.standing === 'alive' || member.word.standing === 'suspect';
+		const isJudged = member.claim.standing === 'alive' || member.claim.standing === 'suspect';
 		const isHeard = (member.heardTick ?? -1) >= probe.sinceTick;
 		// It speaks, though it does not answer: a packet was lost, or the way there is cut. It lives, and that is all a probe asks.
 		if (isHeard && age >= this.#health.stretch(this.#pace.timeout)) return this.#probes.end(member.id);
 		if (probe.silentRelays === undefined && age >= this.#health.stretch(this.#pace.timeout)) {
 			probe.isRepeated = true;
-			const relays = isJudged ? this.#sample(other => other.id !== member.id && other.word.standing === 'alive', this.#options.config.indirect) : [];
+			const relays = isJudged ? this.#sample(other => other.id !== member.id && other.claim.standing === 'alive', this.#options.config.indirect) : [];
 			probe.silentRelays = new Set(relays);
 			for (const relay of relays) this.#send(relay, {type: 'ping-req', seq: probe.seq, target: member.id}, this.#wayTo(relay));
 			this.#sendPing(member.id, probe.seq, 'link');
@@ -305,7 +305,7 @@ class SwimMachine implements Swim {
 
 	#judgeMember(member: Member): void {
 		this.#members.settleDoubt(member, this.#tick, this.#pace);
-		const {incarnation} = member.word;
+		const {incarnation} = member.claim;
 		if (member.refusedTick !== undefined && this.#tick - member.refusedTick >= this.#pace.probe) {
 			member.refusedTick = undefined;
 			if (!isDown(member)) this.#members.believe(member, {standing: 'refused', incarnation, by: this.#self}, this.#tick, this.#pace);
@@ -417,7 +417,7 @@ class SwimMachine implements Swim {
 	}
 
 	#audience(): NodeId[] {
-		const isThere = (member: Member): boolean => member.word.standing !== 'left';
+		const isThere = (member: Member): boolean => member.claim.standing !== 'left';
 		return this.#sample(isThere, this.#rows.order.length <= broadcastMax ? broadcastMax : broadcastFew);
 	}
 
@@ -439,7 +439,7 @@ class SwimMachine implements Swim {
 	}
 
 	/** Lay rumours and rows onto a packet, as many as fit. */
-	#dress(to: NodeId, message: Message): SwimPacket {
+	#piggyback(to: NodeId, message: Message): SwimPacket {
 		// A look at a link is only that: it comes often, and rumours and rows have their own way.
 		if ('seq' in message && message.seq === linkSeq) return {...message, incarnation: this.#members.incarnation, updates: [], rows: []};
 		const accusation = this.#members.accusation(to);

@@ -6,7 +6,7 @@ import type {Config} from '../config.ts';
 import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
 import type {MemberChange, MemberState} from './members.ts';
-import type {Pace} from './pace.ts';
+import type {Timing} from './pace.ts';
 import type {SwimPacket} from './packet.ts';
 import type {PartitionChange, PartitionState, Sides} from './partition.ts';
 import type {Complaint, Report, Sight} from './rows.ts';
@@ -83,7 +83,7 @@ export type Swim = {
 	/** The same in one word. */
 	standing(id: NodeId): MemberState | undefined;
 	/** How fast things go in a cluster of this size, in ticks. */
-	readonly pace: Pace;
+	readonly pace: Timing;
 	/** By fresh rows: whether `node` has a working link to `other`, and what it reports. `undefined` when nothing fresh is known. */
 	isLinked(node: NodeId, other: NodeId): boolean | undefined;
 	report(node: NodeId): Report | undefined;

@@ -9,7 +9,7 @@ import type {StreamWant} from './topic-index.ts';
 /** Offsets from `from` on, without `to`; bytes of the log from `position` on, up to `end`. */
 export type Fill = {readonly from: number; to: number; readonly position: number; end: number; readonly streams: Map<StreamKey, {low: number; high: number; lamport: number}>};
 
-export class Fills {
+export class Backfill {
 	#fills: Fill[] = [];
 
 	get messages(): number {

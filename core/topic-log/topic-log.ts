@@ -7,7 +7,7 @@ import {DapssError} from '../errors.ts';
 import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StoredBatch, type StreamKey, type Topic} from '../message.ts';
 import type {Appended, Log} from '../ports.ts';
 import {streamOf, type Seen, type StreamPosition} from '../position.ts';
-import {Fills} from './backfill.ts';
+import {Backfill} from './backfill.ts';
 import {segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
 import {HiddenMessages} from './topic-hidden.ts';
 import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
@@ -83,7 +83,7 @@ class IndexedTopicLog implements TopicLog {
 	readonly #cursors = new Map<number, number>();
 	/** Streams of which retention took all. */
 	readonly #gone = new Map<StreamKey, GoneStream>();
-	readonly #fills = new Fills();
+	readonly #fills = new Backfill();
 	#holes: readonly Hole[] = [];
 	/** Missing, and in none of the holes. */
 	#untold = 0;

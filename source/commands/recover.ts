@@ -20,10 +20,10 @@ export async function run(context: Context): Promise<void> {
 	const path = data(port);
 	const {openSurvivor} = await context.backend();
 	await using survivor = await openSurvivor({data: path, storage, limits});
-	const {remains} = survivor;
+	const {report: remains} = survivor;
 	terminal.say(plan(cluster, remains, terminal.hasColour));
 	await confirm(context, cluster);
-	const clusterId = await survivor.refound();
+	const clusterId = await survivor.forceNewCluster();
 	const {node, name, address, clusterId: formerClusterId, voters: formerVoters, lost, topics, last} = remains;
 	if (output === 'json') return await terminal.line(JSON.stringify({cluster, clusterId, formerClusterId, node, address, formerVoters, lost: lost.map(({id}) => id), topics, last}));
 	await terminal.line([

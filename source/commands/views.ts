@@ -6,7 +6,7 @@ import type {NodeId} from '../../core/message.ts';
 import {hasOwnRetention} from '../../core/observe/kept-words.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {meaningOf, outlookOf, quorumText, remedyOf} from '../../core/observe/quorum-health.ts';
+import {meaningOf, quorumHealthOf, quorumText, remedyOf} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Run} from '../context.ts';
@@ -74,7 +74,7 @@ function unusableRows({members}: Snapshot): ReadonlyArray<readonly [string, stri
 
 /** Voters that are away, what that means, and what helps. */
 function missingRows(snapshot: Snapshot): ReadonlyArray<readonly [string, string]> {
-	const outlook = outlookOf(snapshot);
+	const outlook = quorumHealthOf(snapshot);
 	if (outlook.missing.length === 0) return [];
 	const voters = outlook.missing.map(({id, name, address, state, downMs}) => `${labelOf(id, name)} (${printable(address)}) ${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`);
 	return [['missing', `${voters.join(', ')}; ${meaningOf(outlook)}`], ['what helps', remedyOf(outlook, 'dapss-tui ').replaceAll('`', '')]];

@@ -1,7 +1,7 @@
 /**
 A snapshot as `status -o json` prints it: the contract that scripts read.
 */
-import {outlookOf} from '../../core/observe/quorum-health.ts';
+import {quorumHealthOf} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 
 export type Status = ReturnType<typeof statusOf>;
@@ -19,7 +19,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		leader: raft.leader ?? null,
 		commit: raft.commit,
 		applied: raft.applied,
-		quorum: {has: raft.hasQuorum, state: raft.quorum, voters: raft.voters.length, reachable: raft.reachableVoters, missing: outlookOf({raft, members}).missing.map(({id, name, address, state, downMs}) => ({id, name, address, state, downMs: downMs ?? null}))},
+		quorum: {has: raft.hasQuorum, state: raft.quorum, voters: raft.voters.length, reachable: raft.reachableVoters, missing: quorumHealthOf({raft, members}).missing.map(({id, name, address, state, downMs}) => ({id, name, address, state, downMs: downMs ?? null}))},
 		members: members.map(({id, name, address, state, voter, rttMs, version, protocol}) => ({id, name, address, state, voter, rttMs: rttMs ?? null, version, protocol})),
 		topics: topics.map(({name, durable, subscribers, messages, bytes, missing, rates, created, retention, settings}) => ({name, durable, subscribers, messages, bytes, missing, rates: rates ?? null, created: created ?? false, retention: retention ?? null, settings: settings ?? {}})),
 		rates: snapshot.counters.rates ?? null,

@@ -65,7 +65,7 @@ test('so does the kernel see it', ({skip}) => {
 	const output = join(folder, 'strace');
 	const data = join(folder, 'data');
 	if (spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status !== 0) skip('no strace here, or it may not look: the order of system calls was not seen from outside');
-	const script = fileURLToPath(new URL('acts.ts', import.meta.url));
+	const script = fileURLToPath(new URL('support/acts.ts', import.meta.url));
 	const {status, stderr} = spawnSync('strace', ['-f', '-y', '-s', '64', '-e', 'trace=write,pwritev,pwrite64,fdatasync', '-o', output, process.execPath, script, data], {env: {...process.env, UV_USE_IO_URING: '0'}, encoding: 'utf8'});
 	expect([status, stderr]).toEqual([0, expect.any(String)]);
 	const seen = new Map<string, string[]>();

@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(parent, {recursive: true, force: true}));
 
-const opener = new URL('folder-opener.ts', import.meta.url);
+const opener = new URL('support/folder-opener.ts', import.meta.url);
 
 describe('one node at a time', () => {
 	test('in one process', async () => {

@@ -14,7 +14,7 @@ import {moveAside, reserveLeft, reserveQuarantine} from '../../core/io/files/qua
 import {openLog} from '../../core/io/log/log.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {freshState, stateFromJson, stateToJson} from '../../core/node-state/node-state.ts';
-import {openHome, type Home, type HomeIo} from '../../core/node-state/open-node-state.ts';
+import {openNodeState, type OpenedNodeState, type NodeStateIo} from '../../core/node-state/open-node-state.ts';
 import type {Log} from '../../core/ports.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
 
@@ -35,7 +35,7 @@ afterEach(async () => {
 });
 
 /** @param calls so many of the calls that change the folder are carried out; then the process ends. */
-function ioOf(folder: NodeFiles, calls = Infinity): HomeIo {
+function ioOf(folder: NodeFiles, calls = Infinity): NodeStateIo {
 	let left = calls;
 	const spend = (): void => {
 		if (left-- <= 0) throw new Error('killed');
@@ -70,14 +70,14 @@ function ioOf(folder: NodeFiles, calls = Infinity): HomeIo {
 	};
 }
 
-function openIt(calls?: number): Promise<Home> {
-	return openHome(ioOf(new NodeFiles(realFiles, path), calls), address);
+function openIt(calls?: number): Promise<OpenedNodeState> {
+	return openNodeState(ioOf(new NodeFiles(realFiles, path), calls), address);
 }
 
 /** A member of a cluster of two, with a subscription. Its id. */
 async function member(): Promise<NodeId> {
 	const folder = new NodeFiles(realFiles, path);
-	const {state, store} = await openHome(ioOf(folder), address);
+	const {state, store} = await openNodeState(ioOf(folder), address);
 	const {id} = state.identity;
 	const voters = [peer, id].toSorted();
 	await store.append({term: 1, vote: peer, commit: 3}, [

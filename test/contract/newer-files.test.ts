@@ -19,7 +19,7 @@ import {moveAside, reserveQuarantine} from '../../core/io/files/quarantine.ts';
 import {openLog} from '../../core/io/log/log.ts';
 import {encodeBatch, decodeBatch, type NodeId, type Topic} from '../../core/message.ts';
 import {stateToJson} from '../../core/node-state/node-state.ts';
-import {openHome, type Home} from '../../core/node-state/open-node-state.ts';
+import {openNodeState, type OpenedNodeState} from '../../core/node-state/open-node-state.ts';
 import type {Log} from '../../core/ports.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
 import {encodeEntry} from '../../core/raft/records.ts';
@@ -40,9 +40,9 @@ afterEach(async () => {
 });
 
 const logOptions = {segmentBytes: 1e6, writeDeadlineMs: 5000};
-const start = async (): Promise<Home> => {
+const start = async (): Promise<OpenedNodeState> => {
 	const folder = new NodeFiles(realFiles, path);
-	return openHome({
+	return openNodeState({
 		expectKnownFormats: () => expectKnownFormats(realFiles, path, 'node.json'),
 		readState: () => folder.readJson('node.json'),
 		writeState: json => folder.writeJson('node.json', json),

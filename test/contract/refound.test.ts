@@ -5,7 +5,7 @@ import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {Topics} from '../../core/cluster-state/cluster-state.ts';
+import {ClusterState} from '../../core/cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command} from '../../core/cluster-state/command.ts';
 import {defaults} from '../../core/config.ts';
 import {RaftStore} from '../../core/control/raft-store.ts';
@@ -14,7 +14,7 @@ import {Folder} from '../../core/io/files/data-folder.ts';
 import {NodeFiles} from '../../core/io/files/node-files.ts';
 import {openLog, type SegmentedLog} from '../../core/io/log/log.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
-import {refound, surveyed} from '../../core/node-state/force-new-cluster.ts';
+import {forceNewCluster, surveySurvivor} from '../../core/node-state/force-new-cluster.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
 import type {Entry} from '../../core/raft/raft.ts';
 import {openSurvivor} from '../../core/recover.ts';
@@ -54,8 +54,8 @@ async function stopped(written = entries, hasSnapshot = false): Promise<Map<stri
 	const {store, log} = await open(disk);
 	await store.append({term: 2, vote: a, commit: 6}, written);
 	if (hasSnapshot) {
-		const topics = new Topics(bounds);
-		topics.load(surveyed({...store.recovered, entries: written.slice(0, 6)}, c, bounds).topics.save());
+		const topics = new ClusterState(bounds);
+		topics.load(surveySurvivor({...store.recovered, entries: written.slice(0, 6)}, c, bounds).topics.save());
 		await store.saveSnapshot({index: 6, term: 1, configuration: {voters: [a, b, c], learners: []}, data: topics.save()}, 'taken');
 	}
 
@@ -68,7 +68,7 @@ const reopened = (files: ReadonlyMap<string, Buffer> | Platter): ReturnType<type
 describe.each([['entries alone', false], ['a snapshot and entries', true]])('from %s', (_name, hasSnapshot) => {
 	test('tells what is there', async () => {
 		const {store} = await reopened(await stopped(entries, hasSnapshot));
-		expect(surveyed(store.recovered, c, bounds).remains).toEqual({
+		expect(surveySurvivor(store.recovered, c, bounds).remains).toEqual({
 			node: c, name: '', address: '127.0.0.1:3', voters: [a, b, c], clusterId: former, last: {term: 2, index: 9}, commit: 6, topics: ['known', 'unsure', 'theirs'],
 			lost: [{id: a, name: '', address: '127.0.0.1:1', voter: true}, {id: b, name: '', address: '127.0.0.1:2', voter: true}],
 		});
@@ -77,15 +77,15 @@ describe.each([['entries alone', false], ['a snapshot and entries', true]])('fro
 	test('keeps every entry, known to be agreed or not, for one voter of a new cluster', async () => {
 		const disk = CrashDisk.of(await stopped(entries, hasSnapshot), {random: createRandom(1)});
 		const {store, log} = await open(disk);
-		await refound(store, surveyed(store.recovered, c, bounds), 'new');
+		await forceNewCluster(store, surveySurvivor(store.recovered, c, bounds), 'new');
 		await log[Symbol.asyncDispose]();
 		const {store: {recovered}} = await reopened(disk.contents());
 		expect(recovered).toMatchObject({hardState: {term: 3, vote: c, commit: 10}, entries: [], snapshot: {index: 10, term: 3, configuration: {voters: [c], learners: []}}});
-		const topics = new Topics(bounds);
+		const topics = new ClusterState(bounds);
 		topics.load(recovered.snapshot!.data);
 		expect({id: topics.clusterId, members: topics.members(), removed: topics.removed(), applied: topics.applied}).toEqual({id: 'new', members: [{id: c, address: '127.0.0.1:3'}], removed: [], applied: 10});
 		expect(topics.topics().map(({name, subscribers}) => [name, [...subscribers.keys()]])).toEqual([['known', [c]], ['unsure', [c]]]);
-		expect(() => surveyed(recovered, c, bounds)).toThrow(`Node ${c} is the only voter of its cluster (new) already: start it`);
+		expect(() => surveySurvivor(recovered, c, bounds)).toThrow(`Node ${c} is the only voter of its cluster (new) already: start it`);
 	});
 
 	test.each(['all', 'writes', 'sectors', 'none'] as const)('is the old cluster or the new one after a crash anywhere (what was not synced: %s lost)', async (loss: Loss) => {
@@ -97,7 +97,7 @@ describe.each([['entries alone', false], ['a snapshot and entries', true]])('fro
 				let isDone = false;
 				const work = async (): Promise<void> => {
 					const {store} = await open(disk);
-					await refound(store, surveyed(store.recovered, c, bounds), 'new');
+					await forceNewCluster(store, surveySurvivor(store.recovered, c, bounds), 'new');
 					isDone = true;
 				};
 
@@ -111,7 +111,7 @@ describe.each([['entries alone', false], ['a snapshot and entries', true]])('fro
 					seen.old++;
 					expect(isDone).toBe(false);
 					expect(recovered.hardState).toEqual({term: 2, vote: a, commit: 6}); // What it may apply there has not grown.
-					expect(surveyed(recovered, c, bounds).remains).toMatchObject({clusterId: former, last: {term: 2, index: 9}});
+					expect(surveySurvivor(recovered, c, bounds).remains).toMatchObject({clusterId: former, last: {term: 2, index: 9}});
 				}
 
 				if (isDone) break;
@@ -125,11 +125,11 @@ describe.each([['entries alone', false], ['a snapshot and entries', true]])('fro
 
 test('refuses who has nothing of a cluster, and who was taken out of it', async () => {
 	const {store} = await reopened(await stopped([]));
-	expect(() => surveyed(store.recovered, c, bounds)).toThrow(`Node ${c} holds nothing of its cluster yet: recover another survivor`);
+	expect(() => surveySurvivor(store.recovered, c, bounds)).toThrow(`Node ${c} holds nothing of its cluster yet: recover another survivor`);
 	const {store: young} = await reopened(await stopped(entries.slice(0, 2)));
-	expect(() => surveyed(young.recovered, c, bounds)).toThrow('holds nothing of its cluster yet');
+	expect(() => surveySurvivor(young.recovered, c, bounds)).toThrow('holds nothing of its cluster yet');
 	const {store: out} = await reopened(await stopped([...entries.slice(0, 5), config(6, [a, b], [])]));
-	expect(() => surveyed(out.recovered, c, bounds)).toThrow(`Node ${c} was removed from its cluster`);
+	expect(() => surveySurvivor(out.recovered, c, bounds)).toThrow(`Node ${c} was removed from its cluster`);
 });
 
 describe('the folder', () => {
@@ -157,9 +157,9 @@ describe('the folder', () => {
 		let clusterId: string;
 		{
 			await using survivor = await survey();
-			expect(survivor.remains).toMatchObject({node, clusterId: former});
+			expect(survivor.report).toMatchObject({node, clusterId: former});
 			await expect(survey()).rejects.toMatchObject({code: 'locked'});
-			clusterId = await survivor.refound();
+			clusterId = await survivor.forceNewCluster();
 		}
 
 		await expect(survey()).rejects.toThrow(`is the only voter of its cluster (${clusterId.slice(0, 8)}) already`);
@@ -191,6 +191,6 @@ test('is refused by the disk that is full, and changes nothing', async () => {
 	const {store} = await open(disk);
 	const full = CrashDisk.of(files, {random: createRandom(1), failsAt: disk.calls.length + 1, code: 'ENOSPC'});
 	const {store: doomed} = await open(full);
-	await expect(refound(doomed, surveyed(doomed.recovered, c, bounds), 'new')).rejects.toThrow('ENOSPC');
-	expect(surveyed((await reopened(full.contents())).store.recovered, c, bounds).remains).toEqual(surveyed(store.recovered, c, bounds).remains);
+	await expect(forceNewCluster(doomed, surveySurvivor(doomed.recovered, c, bounds), 'new')).rejects.toThrow('ENOSPC');
+	expect(surveySurvivor((await reopened(full.contents())).store.recovered, c, bounds).remains).toEqual(surveySurvivor(store.recovered, c, bounds).remains);
 });

@@ -6,7 +6,7 @@ import {once} from 'node:events';
 import net, {type AddressInfo, type Socket} from 'node:net';
 import {expect, test, vi} from 'vitest';
 import {connect} from '../../core/connect.ts';
-import {withPatience} from '../../core/io/net/socket-deadline.ts';
+import {socketDeadline} from '../../core/io/net/socket-deadline.ts';
 import {createTransport} from '../../core/io/net/transport.ts';
 import {hello, listening, secret, side} from './support/channel-sides.ts';
 
@@ -20,8 +20,8 @@ test('a deadline that is not met ends once, and one that is disposed never', () 
 	vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate']});
 	try {
 		const ends: string[] = [];
-		const met = withPatience(50, () => ends.push('met'));
-		withPatience(50, () => ends.push('not met'));
+		const met = socketDeadline(50, () => ends.push('met'));
+		socketDeadline(50, () => ends.push('not met'));
 		vi.advanceTimersByTime(30);
 		met[Symbol.dispose]();
 		vi.advanceTimersByTime(19);

@@ -199,7 +199,7 @@ export class RaftScript {
 		if (!node.out) {
 			node.out = node.raft.ready();
 			if (!node.out) return false;
-			this.#send(node, node.out.packetsBefore);
+			this.#send(node, node.out.packetsBeforePersist);
 		}
 
 		const {out} = node;

@@ -133,7 +133,7 @@ export class RaftHost implements Host, Watched {
 	#carryOut(ready: RaftReady): void {
 		const {checks, world} = this.#options;
 		checks.ready(this, ready, this.raft!.status());
-		this.#send(ready.packetsBefore);
+		this.#send(ready.packetsBeforePersist);
 		const items: Uint8Array[] = [];
 		if (ready.snapshot) items.push(blobOf(ready.snapshot), encodeMark(ready.snapshot, true));
 		for (const entry of ready.entries) items.push(encodeEntry(entry));

@@ -3,7 +3,7 @@ The replicated state alone, a run from a seed: a log of commands and configurati
 somewhere in it, and by those of earlier releases, which know neither names nor claims, or no topics that are created and deleted. Copied data folders and operators who give two nodes one name are in it
 from the beginning.
 */
-import {Topics} from '../../core/cluster-state/cluster-state.ts';
+import {ClusterState} from '../../core/cluster-state/cluster-state.ts';
 import {decodeEnvelope, encodeContext, encodeEnvelope, type Command} from '../../core/cluster-state/command.ts';
 import {decode} from '../../core/codec.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
@@ -14,7 +14,7 @@ type Entry = {readonly index: number} & ({readonly data: Uint8Array} | {readonly
 const ids = Array.from({length: 5}, (_, index) => `${index + 1}`.repeat(16)) as NodeId[];
 const names = ['db1', 'DB1', 'db2', 'web-1', 'web-2'];
 const entriesMax = 300;
-const fresh = (): Topics => new Topics({topicsMax: 10, membersMax: 10});
+const fresh = (): ClusterState => new ClusterState({topicsMax: 10, membersMax: 10});
 
 /** @throws what was violated, with the seed and the entry */
 export function simulateState(seed: number): void {
@@ -108,7 +108,7 @@ function drawLog(random: SeededRandom): Entry[] {
 	return log;
 }
 
-function apply(topics: Topics, entry: Entry): void {
+function apply(topics: ClusterState, entry: Entry): void {
 	if ('data' in entry) topics.apply(entry.index, entry.data);
 	else topics.applyConfiguration(entry.index, entry.nodes, entry.context);
 }

@@ -3,7 +3,7 @@ What an operator must see before anything else, worst first: each one line, said
 */
 import {labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {meaningOf, outlookOf, type Outlook} from '../../core/observe/quorum-health.ts';
+import {meaningOf, quorumHealthOf, type QuorumHealth} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import type {SourceState} from '../source/source.ts';
 import type {Tone} from '../theme.ts';
@@ -25,7 +25,7 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (phase === 'starting') alerts.push({tone: 'accent', text: `STARTING: ${printable(snapshot.detail) || 'reading what is stored'}`});
 	if (phase === 'stopping') alerts.push({tone: 'warning', text: `STOPPING: ${printable(snapshot.detail) || 'bringing everything to the disk'}`});
 	if (phase === 'running' && raft.quorum !== 'held') alerts.push(quorumAlert(snapshot));
-	const outlook = outlookOf(snapshot);
+	const outlook = quorumHealthOf(snapshot);
 	if (raft.hasQuorum && outlook.missing.some(({isLost}) => isLost)) alerts.push(lostAlert(outlook, labelsOf(snapshot.members)));
 	alerts.push(...identityAlerts(snapshot));
 	if (partition.state === 'partitioned') alerts.push(partitionAlert(snapshot));
@@ -39,7 +39,7 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 
 function quorumAlert(snapshot: Snapshot): Alert {
 	const {raft} = snapshot;
-	const outlook = outlookOf(snapshot);
+	const outlook = quorumHealthOf(snapshot);
 	if (raft.quorum === 'electing') return {tone: 'bad', text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is on; changes wait, live messages flow`};
 	return {
 		tone: 'alarm',
@@ -55,7 +55,7 @@ function identityAlerts({foreign, duplicates, cluster, members}: Snapshot): read
 }
 
 /** A voter is away for so long that somebody should decide about it. */
-function lostAlert(outlook: Outlook, label: Label): Alert {
+function lostAlert(outlook: QuorumHealth, label: Label): Alert {
 	const lost = outlook.missing.filter(({isLost}) => isLost);
 	return {
 		tone: outlook.spare > 0 ? 'warning' : 'bad',
@@ -64,7 +64,7 @@ function lostAlert(outlook: Outlook, label: Label): Alert {
 }
 
 /** `node-2 (2 min 5 s), …`: the first few, and for how long. */
-export function missingWords({missing}: Outlook, label: Label, max = 4): string {
+export function missingWords({missing}: QuorumHealth, label: Label, max = 4): string {
 	const shown = missing.slice(0, max).map(({id, downMs}) => `${label(id)}${downMs === undefined || downMs < 1000 ? '' : ` (${age(downMs)})`}`).join(' ');
 	return missing.length > max ? `${shown} +${missing.length - max} more` : shown;
 }

@@ -3,7 +3,7 @@ Agreement in lines: who leads, what is voted and committed, who counts. Pure. Th
 */
 import {labelsOf, labelsThatFit, shortened} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {meaningOf, outlookOf, quorumSize, quorumText} from '../../core/observe/quorum-health.ts';
+import {meaningOf, quorumHealthOf, quorumSize, quorumText} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {missingWords} from './alerts.ts';
 import type {Span} from './columns.ts';
@@ -67,7 +67,7 @@ export function raftLines(snapshot: Snapshot, width: number): ReadonlyArray<read
 }
 
 function missingLine(snapshot: Snapshot, max: number): ReadonlyArray<readonly Span[]> {
-	const outlook = outlookOf(snapshot);
+	const outlook = quorumHealthOf(snapshot);
 	if (outlook.missing.length === 0) return [];
 	const isLost = outlook.missing.some(voter => voter.isLost);
 	return [[

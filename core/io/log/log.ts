@@ -232,7 +232,7 @@ export class SegmentedLog implements Log {
 		if (next && !this.#isWriting && (!this.#syncing || next.type !== 'group' || next.isEager)) {
 			this.#isWriting = true;
 			this.#queue.shift();
-			this.#carryOut(next).catch((error: unknown) => void this.#failWith(error)).finally(() => {
+			this.#writeGroup(next).catch((error: unknown) => void this.#failWith(error)).finally(() => {
 				this.#isWriting = false;
 				this.#pump();
 			});
@@ -247,7 +247,7 @@ export class SegmentedLog implements Log {
 		}
 	}
 
-	async #carryOut(next: Group | Step): Promise<void> {
+	async #writeGroup(next: Group | Step): Promise<void> {
 		switch (next.type) {
 			case 'group': return this.#write(next);
 			case 'make': {

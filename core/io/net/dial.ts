@@ -7,7 +7,7 @@ import {DapssError, errorMessage} from '../../errors.ts';
 import {spokenProtocols} from '../../version.ts';
 import {flagsText, type Channel, type DialOptions, type Hello, type LocalHello, type TransportOptions} from './channel.ts';
 import {HungUpError, open} from './opening.ts';
-import {withPatience} from './socket-deadline.ts';
+import {socketDeadline} from './socket-deadline.ts';
 import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';
 
 /** Of a name with several addresses each but the last is given up after this long (RFC 8305, section 5). One that needs longer is the last in its turn: `Names`. */
@@ -30,7 +30,7 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 		socket.destroy();
 	};
 
-	using _deadline = withPatience(timeoutMs, () => stop(new DapssError('unreachable', `${name} ${phase} within ${timeoutMs} ms (timeout${triedText(socket)})`)));
+	using _deadline = socketDeadline(timeoutMs, () => stop(new DapssError('unreachable', `${name} ${phase} within ${timeoutMs} ms (timeout${triedText(socket)})`)));
 	const abort = (): void => stop(new DapssError('closed', `The call to ${name} was given up`, {cause: signal?.reason}));
 	signal?.addEventListener('abort', abort, {once: true});
 	if (signal?.aborted) abort();

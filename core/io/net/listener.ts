@@ -20,7 +20,7 @@ import type {Listener, ListenOptions, RefusalCode, TransportOptions} from './cha
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';
 import {open, RefusedError} from './opening.ts';
-import {withPatience} from './socket-deadline.ts';
+import {socketDeadline} from './socket-deadline.ts';
 import {bindingOf, describeStranger, isPreShared, secureServerSide, serverContext} from './tls.ts';
 
 /** How far a stranger has come: nothing said; talking; TLS done, so it has the secret. */
@@ -123,7 +123,7 @@ class ChannelServer implements Listener {
 
 		const stranger: Stranger = {
 			socket, host, name: `peer ${formatAddress(host, socket.remotePort ?? 0)}`, stage: 0, why: '',
-			deadline: withPatience(limits.handshakeMs, () => this.#drop(stranger, 'handshake-timeout')),
+			deadline: socketDeadline(limits.handshakeMs, () => this.#drop(stranger, 'handshake-timeout')),
 		};
 		this.#strangers.add(stranger);
 		socket.once('close', () => {

@@ -6,7 +6,7 @@ arrived by then was read: a stall counts as one step, however long it was.
 const steps = 10;
 
 /** Calls `run` once about `ms` of listening have passed, unless disposed before. */
-export function withPatience(ms: number, run: () => void): Disposable {
+export function socketDeadline(ms: number, run: () => void): Disposable {
 	let left = steps;
 	let timer: NodeJS.Timeout;
 	let read: NodeJS.Immediate | undefined;

@@ -594,7 +594,7 @@ class Run {
 				members.leader.node!.control.propose({type: 'unsubscribe', topic: 'nudge' as Topic, node: members.leader.id}).catch(() => undefined);
 			}
 
-			return members !== undefined && members.hosts.every(({node}) => node !== undefined && node.control.topics.applied > floor);
+			return members !== undefined && members.hosts.every(({node}) => node !== undefined && node.control.state.applied > floor);
 		};
 
 		if (!this.#run(agreeMs, isDone)) throw new Error(`progress after the heal: nothing new agreed within ${agreeMs} ms: ${this.#states()}`);
@@ -613,7 +613,7 @@ class Run {
 			const fit = learners.filter(learner => up.some(({id}) => id === learner));
 			const idle = fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax ? [`${fit.join(' and ')} could vote and may not`] : [];
 			const outside = this.#up.filter(({id, node}) => node!.phase === 'joining' && !this.#removed.has(id)).map(({key}) => `${key} is no member yet`);
-			return [...outside, ...idle, ...versionProblems(members.leader, up, voters.length + learners.length), ...up.flatMap(host => up.filter(other => other !== host && host.node!.presence.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
+			return [...outside, ...idle, ...versionProblems(members.leader, up, voters.length + learners.length), ...up.flatMap(host => up.filter(other => other !== host && host.node!.failureDetection.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
 		};
 
 		let problems: string[] = [];

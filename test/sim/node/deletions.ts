@@ -68,7 +68,7 @@ export class Deletions {
 	left(hosts: readonly Host[]): string[] {
 		return hosts.filter(host => host.node?.phase === 'running' && !this.#isSpoilt(host)).flatMap(host => {
 			const batches = [...this.#held(host)].map(([, header]) => header);
-			return [...host.node!.control.topics.deletions()].flatMap(([topic, until]) => {
+			return [...host.node!.control.state.deletions()].flatMap(([topic, until]) => {
 				const log = host.node!.data.topics.has(topic) ? this.#logs.get(host)?.get(topic) : undefined;
 				if (!log) return [];
 				const kept = batches.filter(header => header.topic === topic && header.lamport > until).reduce((sum, {count}) => sum + count, 0);

@@ -5,7 +5,7 @@ process may be killed, lose its power, be paused; the machine may get a new disk
 */
 import {dirname, join as joinPath} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
-import {namesProtocol, topicsProtocol, type Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {namesProtocol, topicsProtocol, type ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {decodeContext, decodeEnvelope, encodeContext} from '../../../core/cluster-state/command.ts';
 import {decode} from '../../../core/codec.ts';
 import type {Config} from '../../../core/config.ts';
@@ -174,7 +174,7 @@ export class Host implements Station {
 
 	/** Where the members are, by its log; itself included once it is one. */
 	get addressBook(): ReadonlyMap<NodeId, string> {
-		return this.node ? new Map(this.node.control.topics.members().map(({id, address}) => [id, address])) : this.#book;
+		return this.node ? new Map(this.node.control.state.members().map(({id, address}) => [id, address])) : this.#book;
 	}
 
 	/** A machine without power refuses nothing: nobody answers. */
@@ -387,7 +387,7 @@ export class Host implements Station {
 		const clusterId = (): string => current.node?.clusterId ?? state.clusterId;
 		this.hello = () => ({
 			id, address, clusterId: clusterId(), incarnation, version: 'sim', instance: protocol < namesProtocol ? '' : instance,
-			protocols: this.foreignProtocol === undefined ? [current.node?.control.topics.protocol ?? 1, protocol] : [this.foreignProtocol, this.foreignProtocol],
+			protocols: this.foreignProtocol === undefined ? [current.node?.control.state.protocol ?? 1, protocol] : [this.foreignProtocol, this.foreignProtocol],
 		});
 		const station = this.#station(life);
 		const {links, datagrams, dial} = fabric.linksOf(station);
@@ -445,8 +445,8 @@ export class Host implements Station {
 				},
 			},
 		});
-		if (protocol < namesProtocol) knowOnlyProtocol1(node.control.topics);
-		else if (protocol < topicsProtocol) knowOnlyProtocol2(node.control.topics);
+		if (protocol < namesProtocol) knowOnlyProtocol1(node.control.state);
+		else if (protocol < topicsProtocol) knowOnlyProtocol2(node.control.state);
 		current.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
@@ -456,7 +456,7 @@ export class Host implements Station {
 		witness.started(this, node);
 		this.node = node;
 		clock.every(dialMs, dial);
-		if (node.control.isMember) return node.run(node.control.topics.clusterId || state.clusterId);
+		if (node.control.isMember) return node.run(node.control.state.clusterId || state.clusterId);
 		node.onPhase = () => {
 			if (node.phase === 'running') this.#memberMs = this.options.schedule.nowMs;
 		};
@@ -550,7 +550,7 @@ export class Host implements Station {
 }
 
 /** Make the state machine that of the first release: a command that it does not know changes nothing, and it reads the first version of the saved state. */
-function knowOnlyProtocol1(topics: Topics): void {
+function knowOnlyProtocol1(topics: ClusterState): void {
 	const apply = topics.apply.bind(topics);
 	const applyConfiguration = topics.applyConfiguration.bind(topics);
 	const load = topics.load.bind(topics);
@@ -571,7 +571,7 @@ function knowOnlyProtocol1(topics: Topics): void {
 }
 
 /** Make the state machine that of the previous release, which neither creates nor deletes topics. */
-function knowOnlyProtocol2(topics: Topics): void {
+function knowOnlyProtocol2(topics: ClusterState): void {
 	const apply = topics.apply.bind(topics);
 	const load = topics.load.bind(topics);
 	Object.assign(topics, {

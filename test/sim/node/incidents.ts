@@ -198,7 +198,7 @@ export class Incidents {
 	#copy(host: Host, b: number, forMs: number): boolean {
 		const {hosts, add, freshAddress, voters} = this.#options;
 		const isTwice = hosts.some(other => other !== host && other.id === host.id && !other.isGone);
-		const isClaimed = host.node?.control.topics.instance(host.id) !== undefined;
+		const isClaimed = host.node?.control.state.instance(host.id) !== undefined;
 		if (isTwice || !isClaimed || voters().length < copyVotersMin || host.node?.phase !== 'running') return false;
 		if (b % 3 > 0) this.#down(host);
 		const copy = add({address: freshAddress(), copyOf: host});

@@ -99,7 +99,7 @@ export class Looks {
 		const {leader: followed, term} = other.node!.control.raft.status();
 		const {term: newest} = leader.node!.control.raft.status();
 		if (followed !== leader.id || term !== newest) return {kind: 'leaderless', text: `it follows ${followed} in term ${term}, the leader is ${leader.id} in term ${newest}`};
-		const {applied} = other.node!.control.topics;
+		const {applied} = other.node!.control.state;
 		return applied < agreed ? {kind: 'behind', text: `it has applied ${applied}, ${agreed} is agreed`} : undefined;
 	}
 

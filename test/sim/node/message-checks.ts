@@ -78,7 +78,7 @@ export class MessageChecks {
 		const isOwn = batch.origin === host.id && batch.incarnation === node?.options.incarnation;
 		if (!isOwn && batch.firstSeq !== last + 1) this.offsets.gap({node: host.key, topic: batch.topic}, offset);
 		if (batch.origin !== host.id && !this.#spoilt.has(host)) {
-			const since = node?.control.topics.subscribers(batch.topic).get(host.id);
+			const since = node?.control.state.subscribers(batch.topic).get(host.id);
 			if (since !== undefined && batch.lamport <= since) this.#fail('only what is wanted', `${host.id} releases ${stream} ${batch.firstSeq}`);
 			if (since !== undefined && batch.firstSeq !== last + 1 && batch.previousLamport > since && !this.missed.get(host)?.has(batch.origin)) this.#gaps.push({host, origin: batch.origin, what: `${host.id} releases ${stream} ${batch.firstSeq} behind ${last}`});
 		}
@@ -309,7 +309,7 @@ export class MessageChecks {
 		const has = new Set(this.held(host).map(([key]) => key));
 		const problems: string[] = [];
 		for (const [key, header] of offered) {
-			const since = host.node!.control.topics.subscribers(header.topic).get(host.id);
+			const since = host.node!.control.state.subscribers(header.topic).get(host.id);
 			const newest = origins.get(header.origin);
 			if (since === undefined || header.lamport <= since || has.has(key) || newest === undefined || this.missed.get(host)?.has(header.origin)) continue;
 			// Gossip remembers the newest lives of an origin; older ones are passed over.
@@ -327,7 +327,7 @@ export class MessageChecks {
 		const stream = streamKey({origin: host.id, incarnation, topic});
 		const kept = [...this.#topics.get(host)?.get(topic)?.kept.values() ?? []].find(({header}) => streamKey(header) === stream && header.firstSeq <= seq && lastSeq(header) >= seq);
 		if (!kept) return false;
-		const wanting = running.filter(other => (other.node!.control.topics.subscribers(topic).get(other.id) ?? Infinity) < kept.header.lamport);
+		const wanting = running.filter(other => (other.node!.control.state.subscribers(topic).get(other.id) ?? Infinity) < kept.header.lamport);
 		return wanting.length > 0 && running.every(other => (this.#topics.get(other)?.get(topic)?.last.get(stream) ?? 0) < seq && !this.missed.get(other)?.has(host.id));
 	}
 

@@ -92,7 +92,7 @@ export class Readers {
 	readUpTo(host: Host, topic: Topic): number {
 		const places = this.#programs.filter(program => program.host === host && program.isOpen && this.#isOn(program)).flatMap(({seen}) => seen.get(topic) ?? []);
 		if (places.length > 0) return Math.min(...places.map(({next}) => next ?? Infinity));
-		const isSent = (host.node?.control.topics.subscribers(topic).size ?? 0) > 0; // To all who subscribe.
+		const isSent = (host.node?.control.state.subscribers(topic).size ?? 0) > 0; // To all who subscribe.
 		// What came while the node was subscribed, its feed has shown.
 		return isSent ? Infinity : Math.max(this.#offsets.end({node: host.key, topic}), host.node?.data.topics.get(topic)?.readEnd ?? 0);
 	}

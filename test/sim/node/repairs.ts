@@ -75,5 +75,5 @@ export class Repairs {
 
 /** What the node wishes of the topic now. A subscription that was agreed a moment ago takes effect after the heal. */
 function sinceOf({id, node}: Host, {topic}: BatchHeader): number | undefined {
-	return node!.data.isSubscribed(topic) ? node!.control.topics.subscribers(topic).get(id) : undefined;
+	return node!.data.isSubscribed(topic) ? node!.control.state.subscribers(topic).get(id) : undefined;
 }

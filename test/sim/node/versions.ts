@@ -7,7 +7,7 @@ import type {Host} from './host.ts';
 
 /** What is missing, for people. @param members the hosts of all members, as far as they run */
 export function versionProblems(leader: Host, members: readonly Host[], configured: number): readonly string[] {
-	const {topics} = leader.node!.control;
+	const {state: topics} = leader.node!.control;
 	const slowest = Math.min(...members.map(({protocol}) => protocol));
 	if (topics.protocol > slowest) return [`the cluster uses protocol ${topics.protocol}, and a member speaks ${slowest}`];
 	if (slowest < protocolMax || members.length < configured) return [];

@@ -117,7 +117,7 @@ export class Witness {
 			const view = this.#views.get(host);
 			if (!view?.isTouched || !host.node) continue;
 			view.isTouched = false;
-			view.applied = host.node.control.topics.applied;
+			view.applied = host.node.control.state.applied;
 			this.messages.observe(host, host.node.options.lamport.now);
 			this.checks.observe(view, host.node.control.raft.status());
 		}
@@ -162,7 +162,7 @@ export class Witness {
 		const synced = new Mirror();
 		synced.write({snapshot, entries, hardState});
 		const view = known ?? {id: host.id, key: host.key, written: recovered, synced, applied: 0, isTouched: true, life: 0};
-		Object.assign(view, {written: recovered, synced, applied: node.control.topics.applied, life: view.life + 1});
+		Object.assign(view, {written: recovered, synced, applied: node.control.state.applied, life: view.life + 1});
 		this.#views.set(host, view);
 		this.checks.watch(view);
 		this.checks.booted(view, node.control.raft.status());
@@ -361,9 +361,9 @@ export class Witness {
 			host.ask(() => void node.readIndex().then(resolve, reject));
 			const index = await promise;
 			const view = this.#views.get(host)!;
-			view.applied = node.control.topics.applied;
+			view.applied = node.control.state.applied;
 			this.checks.readServed(view, key, index);
-			operation.result = node.control.topics.subscribers(topic).get(of);
+			operation.result = node.control.state.subscribers(topic).get(of);
 			operation.returned = ++this.#moment;
 			this.history.push(operation);
 		} catch {} // It has no effect: as if it had never been.
@@ -382,7 +382,7 @@ export class Witness {
 
 	/** The machine of a node: another one from the moment on at which it founds a cluster. */
 	#hookRaft(host: Host, node: Node, view: View, entries: Map<number, Entry>): void {
-		const {raft, topics} = node.control;
+		const {raft, state: topics} = node.control;
 		const ready = raft.ready.bind(raft);
 		const step = raft.step.bind(raft);
 		const tick = raft.tick.bind(raft);
@@ -431,7 +431,7 @@ export class Witness {
 
 	#hook(host: Host, node: Node, view: View): void {
 		const {control} = node;
-		const {topics, proposals} = control;
+		const {state: topics, proposals} = control;
 		const entries = new Map<number, Entry>();
 		this.#hookRaft(host, node, view, entries);
 		const restartRaft = control.restartRaft.bind(control);
@@ -490,8 +490,8 @@ export class Witness {
 				this.checks.state(view, topics.applied, stateOf(topics.save()));
 			},
 		});
-		const leave = node.presence.leave.bind(node.presence);
-		Object.assign(node.presence, {
+		const leave = node.failureDetection.leave.bind(node.failureDetection);
+		Object.assign(node.failureDetection, {
 			leave: () => {
 				if (node.identity.isConfirmed) this.#farewells.add(host.id);
 				leave();
@@ -583,7 +583,7 @@ export class Witness {
 				const answer = join(...given);
 				const [{id, facts}] = given;
 				void answer.then(said => {
-					const isTooOld = (facts?.protocol ?? Infinity) < control.topics.protocol;
+					const isTooOld = (facts?.protocol ?? Infinity) < control.state.protocol;
 					if (said.type === 'refused' && !isTooOld && !this.#belonging.wasRemoved(id) && !this.#doubled.has(id)) this.#problem(`only a node that was removed, or is too old, is refused: ${host.id} says to ${id}: ${said.reason}`);
 				});
 				return answer;

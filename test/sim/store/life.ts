@@ -10,7 +10,7 @@ import {moveAside, reserveQuarantine} from '../../../core/io/files/quarantine.ts
 import {openLog, type SegmentedLog} from '../../../core/io/log/log.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {stateToJson, type NodeState} from '../../../core/node-state/node-state.ts';
-import {openHome, type Home} from '../../../core/node-state/open-node-state.ts';
+import {openNodeState, type OpenedNodeState} from '../../../core/node-state/open-node-state.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {createIdentity} from '../../../core/wire/seal.ts';
 import type {CrashDisk} from '../../contract/support/crash-disk.ts';
@@ -22,7 +22,7 @@ import {Headers, TopicModel} from './topic-model.ts';
 export type OpenTopic = {readonly log: TopicLog; readonly segments: SegmentedLog; readonly headers: Headers};
 export type OpenStore = {
 	readonly files: NodeFiles;
-	readonly home: Home;
+	readonly home: OpenedNodeState;
 	readonly raftLog: SegmentedLog;
 	readonly topics: Map<Topic, OpenTopic>;
 };
@@ -79,13 +79,13 @@ export function printOf(state: NodeState): string {
 }
 
 /** As `open.ts` does. @param onHome the node makes its incarnation durable */
-export async function openStore(disk: CrashDisk, process: Process, onHome: (files: NodeFiles, home: Home) => Promise<void>): Promise<OpenStore> {
+export async function openStore(disk: CrashDisk, process: Process, onHome: (files: NodeFiles, home: OpenedNodeState) => Promise<void>): Promise<OpenStore> {
 	await disk.makeFolder(dataPath).catch((error: unknown) => {
 		throw new DapssError('storage', 'The data folder cannot be used', {cause: error}); // As `folder.ts` says it.
 	});
 	const files = new NodeFiles(disk, dataPath);
 	let raftLog: SegmentedLog | undefined;
-	const home = await openHome({
+	const home = await openNodeState({
 		expectKnownFormats: () => expectKnownFormats(disk, dataPath, stateFile),
 		readState: () => files.readJson(stateFile),
 		writeState: json => files.writeJson(stateFile, json),

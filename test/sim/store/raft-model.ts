@@ -2,7 +2,7 @@
 What Raft may find of its store after a crash: what was acknowledged, and behind it no more than a beginning of what was not, record by
 record. It also makes the work that Raft would hand out: terms, votes, entries that replace others, snapshots taken and installed.
 */
-import {Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext} from '../../../core/cluster-state/command.ts';
 import type {RaftStore} from '../../../core/control/raft-store.ts';
 import type {NodeId} from '../../../core/message.ts';
@@ -110,7 +110,7 @@ export class RaftModel {
 	}
 
 	#snapshot(index: number, term: number, random: SeededRandom): Snapshot {
-		const agreed = new Topics({topicsMax: 10, membersMax: 10});
+		const agreed = new ClusterState({topicsMax: 10, membersMax: 10});
 		agreed.applyConfiguration(index, nodes, encodeContext({clusterId: `c${++this.#serial}`.padEnd(random.below(2000)), node: nodes[0]!, address: '127.0.0.1:5001'}));
 		return {index, term, configuration: {voters: nodes, learners: []}, data: agreed.save()};
 	}

@@ -3,7 +3,7 @@ What protocol 2 adds to the replicated state: the agreed protocol itself, names,
 */
 import * as fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {Topics, type TopicsEvent} from '../../../core/cluster-state/cluster-state.ts';
+import {ClusterState, type TopicsEvent} from '../../../core/cluster-state/cluster-state.ts';
 import {decodeContext, decodeEnvelope, encodeContext, encodeEnvelope, type Command, type Envelope, type MemberContext} from '../../../core/cluster-state/command.ts';
 import {encode} from '../../../core/codec.ts';
 import {NewerVersionError} from '../../../core/errors.ts';
@@ -18,7 +18,7 @@ const second = '0000000000000002';
 const bounds = {topicsMax: 100, membersMax: 10};
 
 class Cluster {
-	readonly topics = new Topics(bounds);
+	readonly topics = new ClusterState(bounds);
 	#index = 0;
 	#seq = 0;
 
@@ -26,7 +26,7 @@ class Cluster {
 		return this.topics.applyConfiguration(++this.#index, nodes, encodeContext(context));
 	}
 
-	apply(command: Command): ReturnType<Topics['apply']> {
+	apply(command: Command): ReturnType<ClusterState['apply']> {
 		return this.topics.apply(++this.#index, encodeEnvelope({node: a, incarnation: 1, seq: ++this.#seq, answeredBelow: 1, lamport: 1, command}));
 	}
 }
@@ -168,7 +168,7 @@ const context: fc.Arbitrary<MemberContext> = fc.record({node: nodeId, address: f
 const entry = fc.oneof({weight: 4, arbitrary: envelope}, fc.record({nodes: fc.subarray([b, c]).map(nodes => [a, ...nodes]), context}));
 
 describe('whatever the log holds', () => {
-	const applyAll = (topics: Topics, entries: ReadonlyArray<Envelope | {nodes: NodeId[]; context: MemberContext}>): Topics => {
+	const applyAll = (topics: ClusterState, entries: ReadonlyArray<Envelope | {nodes: NodeId[]; context: MemberContext}>): ClusterState => {
 		for (const one of entries) {
 			const index = topics.applied + 1;
 			if ('nodes' in one) topics.applyConfiguration(index, one.nodes, encodeContext(one.context));
@@ -178,7 +178,7 @@ describe('whatever the log holds', () => {
 		return topics;
 	};
 
-	const start = (protocol: number | undefined): Topics => founded(protocol).topics;
+	const start = (protocol: number | undefined): ClusterState => founded(protocol).topics;
 
 	test('commands and contexts come back from their bytes', () => {
 		fc.assert(fc.property(envelope, sent => {
@@ -192,7 +192,7 @@ describe('whatever the log holds', () => {
 	test('a node that starts from a snapshot anywhere in it has the bytes of one that applied all of it', () => {
 		fc.assert(fc.property(fc.array(entry, {maxLength: 40}), fc.nat(40), fc.option(fc.constant(2), {nil: undefined}), (entries, cut, protocol) => {
 			const whole = applyAll(start(protocol), entries);
-			const loaded = new Topics(bounds);
+			const loaded = new ClusterState(bounds);
 			loaded.load(applyAll(start(protocol), entries.slice(0, cut)).save());
 			expect(Buffer.from(applyAll(loaded, entries.slice(cut)).save()).equals(Buffer.from(whole.save()))).toBe(true);
 		}));

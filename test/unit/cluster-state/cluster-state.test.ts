@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command, type Envelope} from '../../../core/cluster-state/command.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 
@@ -8,8 +8,8 @@ const b = 'bbbbbbbbbbbbbbbb' as NodeId;
 const news = 'news' as Topic;
 const envelope = (command: Command, seq: number, rest: Partial<Envelope> = {}): Uint8Array => encodeEnvelope({node: a, incarnation: 1, seq, answeredBelow: 1, lamport: 7, command, ...rest});
 
-function founded(): Topics {
-	const topics = new Topics({topicsMax: 2, membersMax: 10});
+function founded(): ClusterState {
+	const topics = new ClusterState({topicsMax: 2, membersMax: 10});
 	topics.applyConfiguration(1, [a], encodeContext({clusterId: 'c1', node: a, address: '127.0.0.1:5000'}));
 	topics.applyConfiguration(2, [a, b], encodeContext({node: b, address: '127.0.0.1:5001'}));
 	return topics;
@@ -66,7 +66,7 @@ describe('the topics machine', () => {
 		const topics = founded();
 		const first = envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1);
 		topics.apply(3, first);
-		const copy = new Topics({topicsMax: 2, membersMax: 10});
+		const copy = new ClusterState({topicsMax: 2, membersMax: 10});
 		copy.load(topics.save());
 		expect(Buffer.from(copy.save()).equals(Buffer.from(topics.save()))).toBe(true);
 		expect(copy.apply(4, first).events).toEqual([]);

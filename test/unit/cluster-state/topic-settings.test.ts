@@ -3,7 +3,7 @@ What protocol 3 adds to the replicated state: topics that are created, with what
 */
 import * as fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {decodeEnvelope, encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
 import {decode} from '../../../core/codec.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
@@ -14,29 +14,29 @@ const news = 'news' as Topic;
 const sport = 'sport' as Topic;
 
 class Cluster {
-	readonly topics: Topics;
+	readonly topics: ClusterState;
 	#index = 0;
 	#seq = 0;
 
 	constructor(protocol = 3, topicsMax = 100) {
-		this.topics = new Topics({topicsMax, membersMax: 10});
+		this.topics = new ClusterState({topicsMax, membersMax: 10});
 		this.topics.applyConfiguration(++this.#index, [a], encodeContext({clusterId: 'c1', node: a, address: 'h:1', protocol}));
 		this.topics.applyConfiguration(++this.#index, [a, b], encodeContext({node: b, address: 'h:2'}));
 	}
 
-	apply(command: Command): ReturnType<Topics['apply']> {
+	apply(command: Command): ReturnType<ClusterState['apply']> {
 		return this.topics.apply(++this.#index, encodeEnvelope({node: a, incarnation: 1, seq: ++this.#seq, answeredBelow: 1, lamport: 1, command}));
 	}
 
-	create(topic: Topic, settings: Extract<Command, {type: 'create'}>['settings'] = {}, update = false): ReturnType<Topics['apply']> {
+	create(topic: Topic, settings: Extract<Command, {type: 'create'}>['settings'] = {}, update = false): ReturnType<ClusterState['apply']> {
 		return this.apply({type: 'create', topic, node: a, settings, update});
 	}
 
-	delete(topic: Topic, until: number, force = false): ReturnType<Topics['apply']> {
+	delete(topic: Topic, until: number, force = false): ReturnType<ClusterState['apply']> {
 		return this.apply({type: 'delete', topic, node: a, until, force});
 	}
 
-	subscribe(topic: Topic, node: NodeId, since = 0): ReturnType<Topics['apply']> {
+	subscribe(topic: Topic, node: NodeId, since = 0): ReturnType<ClusterState['apply']> {
 		return this.apply({type: 'subscribe', topic, node, since});
 	}
 }

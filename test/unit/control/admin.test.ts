@@ -1,6 +1,6 @@
 /** Wishes of an operator on one node, with Raft's status and the agreed state given by hand. */
 import {beforeEach, describe, expect, test} from 'vitest';
-import {Management} from '../../../core/control/admin.ts';
+import {Admin} from '../../../core/control/admin.ts';
 import type {Control} from '../../../core/control/control.ts';
 import {DapssError} from '../../../core/errors.ts';
 import type {NodeId} from '../../../core/message.ts';
@@ -26,13 +26,13 @@ class World {
 	readonly sent: Array<readonly [NodeId, string, Record<string, unknown>]> = [];
 	isBusy = false;
 	hasLink = true;
-	readonly management: Management;
+	readonly management: Admin;
 
 	constructor() {
 		const world = this; // oxlint-disable-line typescript/no-this-alias -- getters of an object literal have their own
 		const control = {
 			raft: {status: () => ({role: world.role, leader: world.leader, term: world.term, configuration: {voters: world.voters, learners: world.learners}, progress: world.role === 'leader' ? [{id: b, match: 9}, {id: c, match: 12}, {id: d, match: 12}] : []})},
-			topics: {isRemoved: (id: NodeId) => world.removed.has(id), address: (id: NodeId) => ([a, b, c, d].includes(id) && !world.removed.has(id) ? '127.0.0.1:1' : undefined)},
+			state: {isRemoved: (id: NodeId) => world.removed.has(id), address: (id: NodeId) => ([a, b, c, d].includes(id) && !world.removed.has(id) ? '127.0.0.1:1' : undefined)},
 			transfer(to: NodeId, by: NodeId) {
 				world.transfers.push(to);
 				world.askedBy.push(by);
@@ -46,9 +46,9 @@ class World {
 				return world.isBusy ? 'busy' : 'accepted';
 			},
 			quorum: () => ({state: 'held'}),
-			why: () => new DapssError('no-quorum', 'no quorum: 1 of 3 voters reachable'),
+			unavailableError: () => new DapssError('no-quorum', 'no quorum: 1 of 3 voters reachable'),
 		} as unknown as Control;
-		this.management = new Management({
+		this.management = new Admin({
 			self: a, control, label: id => this.names.get(id) ?? id, nowMs: () => this.nowMs, isReachable: id => !this.away.has(id),
 			send: (to, kind, packet) => {
 				if (this.hasLink) this.sent.push([to, kind, packet as Record<string, unknown>]);
@@ -72,7 +72,7 @@ beforeEach(() => {
 
 describe('the leader', () => {
 	test('hands over to the voter that is furthest, and answers when it leads', async () => {
-		const answer = world.management.carryOut({type: 'transfer', to: undefined});
+		const answer = world.management.run({type: 'transfer', to: undefined});
 		expect(world.transfers).toEqual([c]);
 		expect(world.askedBy).toEqual([a]);
 		world.management.check();
@@ -84,15 +84,15 @@ describe('the leader', () => {
 		[a, 'leads already'], [d, 'is a learner: only a voter can lead'], [b, 'cannot be reached: it could not take over'], ['eeeeeeeeeeeeeeee' as NodeId, 'Expected a member'],
 	])('does not hand over to %s', async (to, why) => {
 		world.away.add(b);
-		await expect(world.management.carryOut({type: 'transfer', to})).rejects.toThrow(why);
+		await expect(world.management.run({type: 'transfer', to})).rejects.toThrow(why);
 		expect(world.transfers).toEqual([]);
 	});
 
 	test('says so when nobody can take over, and when it took too long', async () => {
 		world.away.add(b).add(c);
-		await expect(world.management.carryOut({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'refused'});
+		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'refused'});
 		world.away.clear();
-		const answer = world.management.carryOut({type: 'transfer', to: b});
+		const answer = world.management.run({type: 'transfer', to: b});
 		world.nowMs = 5000;
 		world.management.check();
 		await expect(answer).rejects.toMatchObject({code: 'timeout'});
@@ -100,7 +100,7 @@ describe('the leader', () => {
 
 	test('proposes a removal until it is taken, once, and answers when it is agreed', async () => {
 		world.isBusy = true;
-		const answer = world.management.carryOut({type: 'remove', node: d});
+		const answer = world.management.run({type: 'remove', node: d});
 		world.isBusy = false;
 		world.management.check();
 		world.management.check();
@@ -108,23 +108,23 @@ describe('the leader', () => {
 		world.removed.add(d);
 		world.management.check();
 		await expect(answer).resolves.toEqual({leader: a});
-		await expect(world.management.carryOut({type: 'remove', node: d})).resolves.toEqual({leader: a});
+		await expect(world.management.run({type: 'remove', node: d})).resolves.toEqual({leader: a});
 		expect(world.proposals).toEqual([d, d]);
 	});
 
 	test('removes nobody whom the quorum of the rest needs, and names who is missing', async () => {
 		world.away.add(c);
-		await expect(world.management.carryOut({type: 'remove', node: b})).rejects.toThrow(`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. Start it again, or remove it first`);
+		await expect(world.management.run({type: 'remove', node: b})).rejects.toThrow(`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. Start it again, or remove it first`);
 		world.names.set(b, 'n2').set(c, 'n3');
-		await expect(world.management.carryOut({type: 'remove', node: b})).rejects.toThrow('Without n2 the cluster would have no quorum: of the 2 other voters n3 cannot be reached');
+		await expect(world.management.run({type: 'remove', node: b})).rejects.toThrow('Without n2 the cluster would have no quorum: of the 2 other voters n3 cannot be reached');
 		world.voters = [a];
 		world.learners = [];
-		await expect(world.management.carryOut({type: 'remove', node: a})).rejects.toThrow('is the only voter');
+		await expect(world.management.run({type: 'remove', node: a})).rejects.toThrow('is the only voter');
 		expect(world.proposals).toEqual([]);
 	});
 
 	test('hands over before it goes itself: the next one removes it', async () => {
-		const answer = world.management.carryOut({type: 'remove', node: a});
+		const answer = world.management.run({type: 'remove', node: a});
 		expect([world.transfers, world.proposals]).toEqual([[c], []]);
 		world.leads(c);
 		await expect.poll(() => world.sent).toEqual([[c, 'manage', {seq: 2, type: 'remove', node: a}]]);
@@ -155,8 +155,8 @@ describe('the leader', () => {
 
 	test('takes a bounded number of wishes, and refuses all when it stops', async () => {
 		world.isBusy = true;
-		const waiting = Array.from({length: 64}, () => world.management.carryOut({type: 'remove', node: d}));
-		await expect(world.management.carryOut({type: 'remove', node: d})).rejects.toThrow('at most 64 such wishes');
+		const waiting = Array.from({length: 64}, () => world.management.run({type: 'remove', node: d}));
+		await expect(world.management.run({type: 'remove', node: d})).rejects.toThrow('at most 64 such wishes');
 		world.management.close();
 		for (const answer of waiting) await expect(answer).rejects.toMatchObject({code: 'closed'});
 	});
@@ -169,37 +169,37 @@ describe('a follower', () => {
 	});
 
 	test('passes a wish on, and answers when it sees that it has come true', async () => {
-		const transfer = world.management.carryOut({type: 'transfer', to: c});
+		const transfer = world.management.run({type: 'transfer', to: c});
 		expect(world.sent).toEqual([[b, 'manage', {seq: 1, type: 'transfer', to: c}]]);
 		expect(world.management.onAnswer(encodeControl('managed', {seq: 1}))).toBe(true);
 		world.leads(c);
 		await expect(transfer).resolves.toEqual({leader: c});
-		const removal = world.management.carryOut({type: 'remove', node: d});
+		const removal = world.management.run({type: 'remove', node: d});
 		world.removed.add(d); // The answer is lost.
 		world.management.check();
 		await expect(removal).resolves.toEqual({leader: c});
 	});
 
 	test('hands on what the leader refuses, whole and with its code', async () => {
-		const answer = world.management.carryOut({type: 'transfer', to: d});
+		const answer = world.management.run({type: 'transfer', to: d});
 		world.management.onAnswer(encodeControl('managed', {seq: 1, code: 'refused', reason: 'a learner'}));
 		await expect(answer).rejects.toMatchObject({code: 'refused', message: 'a learner'});
-		const odd = world.management.carryOut({type: 'transfer', to: d});
+		const odd = world.management.run({type: 'transfer', to: d});
 		world.management.onAnswer(encodeControl('managed', {seq: 2, code: '__proto__', reason: 'x'.repeat(5000)}));
 		await expect(odd).rejects.toMatchObject({code: 'failure', message: 'x'.repeat(1000)});
 	});
 
 	test('that is taken out learns so from those who refuse it', async () => {
-		const answer = world.management.carryOut({type: 'remove', node: a});
+		const answer = world.management.run({type: 'remove', node: a});
 		world.management.removed();
 		await expect(answer).resolves.toEqual({leader: b});
 	});
 
 	test('without a leader, or a link to it, says so', async () => {
 		world.hasLink = false;
-		await expect(world.management.carryOut({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'no-leader'});
+		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'no-leader'});
 		world.leader = undefined;
-		await expect(world.management.carryOut({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'no-quorum'});
+		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'no-quorum'});
 	});
 
 	test('that leaves asks the next leader when the leader changes meanwhile', async () => {

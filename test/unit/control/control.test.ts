@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type MemberContext} from '../../../core/cluster-state/command.ts';
 import {encode} from '../../../core/codec.ts';
 import {defaults} from '../../../core/config.ts';
@@ -26,7 +26,7 @@ function blobs(): Blobs {
 }
 
 test('a node that joins by a snapshot stamps what it publishes behind every subscription in it', async () => {
-	const topics = new Topics({topicsMax: 10, membersMax: 10});
+	const topics = new ClusterState({topicsMax: 10, membersMax: 10});
 	topics.applyConfiguration(1, [leader, self], encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}));
 	topics.apply(2, encodeEnvelope({node: leader, incarnation: 1, seq: 1, answeredBelow: 0, lamport: 901, command: {type: 'subscribe', topic: 'news' as Topic, node: leader, since: 900}}));
 	const data = topics.save();
@@ -42,7 +42,7 @@ test('a node that joins by a snapshot stamps what it publishes behind every subs
 	});
 	control.step(leader, {group: 0, term: 1, type: 'snapshot', index: 2, snapshotTerm: 1, configuration: {voters: [leader], learners: [self]}, offset: 0, size: data.length, data});
 	await agreed.promise;
-	expect(control.topics.applied).toBe(2);
+	expect(control.state.applied).toBe(2);
 	expect(lamport.stamp()).toBeGreaterThan(900);
 });
 
@@ -103,13 +103,13 @@ async function founder(context: MemberContext, more: Partial<ControlOptions> = {
 		}
 	};
 
-	await care(() => control.raft.status().role === 'leader' && control.topics.applied === control.raft.status().lastIndex);
+	await care(() => control.raft.status().role === 'leader' && control.state.applied === control.raft.status().lastIndex);
 	return {control, events, care};
 }
 
 test('a leader that is alone raises the protocol to what it speaks', async () => {
 	const {control, events, care} = await founder({});
-	await care(() => control.topics.protocol === 2);
+	await care(() => control.state.protocol === 2);
 	expect(events).toContainEqual({type: 'protocol', protocol: 2});
 });
 
@@ -120,12 +120,12 @@ test('a leader raises the protocol once every member speaks the next one: one th
 	const {control, care} = await founder({}, {store, speaks: peer => spoken.get(peer)});
 	let beats = 0;
 	await care(() => ++beats > 100);
-	expect(control.topics.protocol).toBe(1);
+	expect(control.state.protocol).toBe(1);
 	spoken.delete(self);
 	await care(() => ++beats > 200);
-	expect(control.topics.protocol).toBe(1);
+	expect(control.state.protocol).toBe(1);
 	spoken.set(self, {protocol: 2, version: '0.2.0'});
-	await care(() => control.topics.protocol === 2);
+	await care(() => control.state.protocol === 2);
 });
 
 test('a node that speaks less than the cluster has agreed on cannot join, and is told both numbers', async () => {
@@ -143,7 +143,7 @@ test('a node that joins gets its name and holds its identity with the entry that
 		type: 'refused', reason: 'the name DB1 belongs to node aaaaaaaa at 127.0.0.1:1: choose another --name',
 	});
 	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: '', name: 'db1', facts})).resolves.toMatchObject({type: 'joined'});
-	expect([control.topics.name(self), control.topics.instance(self)]).toEqual(['db1-2', {incarnation: 3, instance: '00000000000000aa'}]);
+	expect([control.state.name(self), control.state.instance(self)]).toEqual(['db1-2', {incarnation: 3, instance: '00000000000000aa'}]);
 });
 
 test('a state of a newer version that the leader sends is not kept in place of the own one', async () => {
@@ -191,9 +191,9 @@ test('what a node reads back from its own log is not told, who votes is told onc
 	const {control, events, announced, append, applied} = await withLog([member(1, [leader], [], leader), subscribed(2, 'old'), member(3, [leader, self], [], self), subscribed(4, 'not known to be committed')], 3);
 	control.schedulePump();
 	await applied();
-	expect([control.topics.applied, events, announced]).toEqual([3, [], []]);
+	expect([control.state.applied, events, announced]).toEqual([3, [], []]);
 	await append(1, 4, 4, []);
-	expect([control.topics.applied, withoutLeader(events)]).toEqual([4, [{type: 'voters', voters: [leader, self]}]]);
+	expect([control.state.applied, withoutLeader(events)]).toEqual([4, [{type: 'voters', voters: [leader, self]}]]);
 	await append(1, 4, 5, [subscribed(5, 'new')]);
 	expect(withoutLeader(events).at(-1)).toEqual({type: 'subscribed', topic: 'new', node: leader});
 });
@@ -201,7 +201,7 @@ test('what a node reads back from its own log is not told, who votes is told onc
 test('a node that joins tells nothing of what was committed before it heard the leader, and all that comes after (case 27)', async () => {
 	const {control, events, announced, append} = await withLog([], 0);
 	await append(1, 0, 3, [member(1, [leader], [], leader), subscribed(2, 'old')]);
-	expect([control.topics.applied, withoutLeader(events)]).toEqual([2, []]);
+	expect([control.state.applied, withoutLeader(events)]).toEqual([2, []]);
 	await append(1, 2, 3, [member(3, [leader], [self], self)]);
 	expect([withoutLeader(events), announced]).toEqual([[{type: 'voters', voters: [leader]}], []]);
 	const other = 'cccccccccccccccc' as NodeId;

@@ -1,9 +1,9 @@
 /** Topics that an operator creates and deletes: what the other members are asked first, and what is waited for. */
 import {describe, expect, test} from 'vitest';
-import {Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
 import type {Control} from '../../../core/control/control.ts';
-import {Interests} from '../../../core/control/desired-subscriptions.ts';
+import {DesiredSubscriptions} from '../../../core/control/desired-subscriptions.ts';
 import {TopicAdmin} from '../../../core/control/topic-admin.ts';
 import type {Data} from '../../../core/data/data.ts';
 import {Lamport} from '../../../core/lamport.ts';
@@ -17,7 +17,7 @@ const news = 'news' as Topic;
 
 /** Node `a` of three, and what it sends. */
 function setUp(protocol = 3) {
-	const topics = new Topics({topicsMax: 10, membersMax: 10});
+	const topics = new ClusterState({topicsMax: 10, membersMax: 10});
 	topics.applyConfiguration(1, [a, b, c], encodeContext({clusterId: 'c1', node: a, address: 'h:1', protocol}));
 	let index = 1;
 	const apply = (command: Command): void => {
@@ -31,10 +31,10 @@ function setUp(protocol = 3) {
 	const reachable = new Set<NodeId>([b, c]);
 	const proposed: Command[] = [];
 	let nowMs = 0;
-	const interests = new Interests({self: a, topics, latest: async () => 0, propose: async () => undefined, former: [[news, 5]], given: new Set()});
+	const interests = new DesiredSubscriptions({self: a, topics, latest: async () => 0, propose: async () => undefined, former: [[news, 5]], given: new Set()});
 	const admin = new TopicAdmin({
 		self: a, lamport, lamportJumpMax: 2 ** 40, interests, nowMs: () => nowMs, label: node => node.slice(0, 1), isReachable: node => reachable.has(node),
-		control: {topics} as unknown as Control,
+		control: {state: topics} as unknown as Control,
 		data: {topics: stored, table: {reserve: () => ({[Symbol.dispose]: () => undefined})}, setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions]} as unknown as Data,
 		keeping: {save: async () => undefined},
 		async propose(command) {

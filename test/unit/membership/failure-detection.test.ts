@@ -1,14 +1,14 @@
 import {expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
 import type {BrokerEvent} from '../../../core/events.ts';
-import {Presence} from '../../../core/membership/failure-detection.ts';
+import {FailureDetection} from '../../../core/membership/failure-detection.ts';
 import type {NodeId} from '../../../core/message.ts';
 import type {Links} from '../../../core/ports.ts';
 
 const [self, peer] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
 const tickMs = 25;
 
-function setUp(options: Partial<ConstructorParameters<typeof Presence>[0]> = {}) {
+function setUp(options: Partial<ConstructorParameters<typeof FailureDetection>[0]> = {}) {
 	const state = {nowMs: 1000, published: 0, isLinked: false};
 	const events: BrokerEvent[] = [];
 	/** Where datagrams went, and over which links something was sent. */
@@ -18,7 +18,7 @@ function setUp(options: Partial<ConstructorParameters<typeof Presence>[0]> = {})
 		send: (to: NodeId) => sent.push(`link ${to}`) > 0, drop: () => undefined, hint: () => undefined,
 		state: () => ({state: state.isLinked ? 'up' : 'down', why: 'connection refused', code: ''}),
 	} as unknown as Links;
-	const presence = new Presence({
+	const presence = new FailureDetection({
 		self, links, tickMs, incarnation: 1, random: {below: () => 0}, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)}, nowMs: () => state.nowMs,
 		datagrams: {send: (_at, _bytes, to) => void sent.push(`datagram ${to}`)}, address: () => '127.0.0.1:2', voters: () => [self, peer],
 		raft: () => ({term: 1, leader: self, applied: 0, commit: 0, matches: []}), name: id => id, published: () => state.published, resync: () => undefined,

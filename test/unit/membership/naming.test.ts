@@ -75,16 +75,16 @@ describe('the name of a node', () => {
 				throw new Error('no leader');
 			},
 		});
-		namer.care();
-		namer.care();
+		namer.housekeep();
+		namer.housekeep();
 		expect(proposed).toEqual(['db1']);
 		await settled();
-		namer.care();
+		namer.housekeep();
 		expect(proposed).toEqual(['db1', 'db1']);
 		await settled();
 		Object.assign(names, {db1: b, old: a});
-		namer.care();
-		namer.care();
+		namer.housekeep();
+		namer.housekeep();
 		expect(proposed).toHaveLength(2);
 		expect(warnings).toEqual([`The name db1 belongs to node ${b}, so this node keeps the name old: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove db1`]);
 	});
@@ -124,15 +124,15 @@ describe('the claim of a process', () => {
 
 	test.each([['there is no leader', {leader: false}], ['it is no member', {member: false}], ['protocol 2 is not agreed', {protocol: 1}]] as const)('is not proposed while %s', (_name, lacks) => {
 		const {claim, proposals} = make({...ready, ...lacks});
-		claim.care();
+		claim.housekeep();
 		expect(proposals()).toBe(0);
 	});
 
 	test('is held when the agreed instance is its own, whoever proposed it', async () => {
 		const world: World = {...ready};
 		const {claim, proposals} = make(world);
-		claim.care();
-		claim.care();
+		claim.housekeep();
+		claim.housekeep();
 		expect([proposals(), claim.isHeld]).toEqual([1, false]);
 		world.current = {incarnation: 4, instance: '00000000000000aa'};
 		claim.update();
@@ -144,7 +144,7 @@ describe('the claim of a process', () => {
 		const {claim, caughtUp} = make(world);
 		claim.update();
 		claim.doubt();
-		claim.care();
+		claim.housekeep();
 		claim.update();
 		expect(claim.isHeld).toBe(false);
 		caughtUp();
@@ -155,13 +155,13 @@ describe('the claim of a process', () => {
 	test('that failed is proposed again, not in every beat', async () => {
 		const world: World = {...ready};
 		const {claim, proposals, fail} = make(world);
-		claim.care();
+		claim.housekeep();
 		fail(new Error('no leader'));
 		await settled();
-		claim.care();
+		claim.housekeep();
 		expect(proposals()).toBe(1);
 		world.nowMs += 250;
-		claim.care();
+		claim.housekeep();
 		expect(proposals()).toBe(2);
 	});
 

@@ -1,7 +1,7 @@
 import {describe, expect, test, vi} from 'vitest';
-import {Topics} from '../../../core/cluster-state/cluster-state.ts';
+import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext} from '../../../core/cluster-state/command.ts';
-import {Acquaintances} from '../../../core/membership/peer-directory.ts';
+import {PeerDirectory} from '../../../core/membership/peer-directory.ts';
 import type {NodeId} from '../../../core/message.ts';
 import type {Links} from '../../../core/ports.ts';
 import {encodeControl} from '../../../core/wire/wire.ts';
@@ -12,7 +12,7 @@ const [self, one, other] = [id(1), id(2), id(3)] as const;
 /** A node whose log names itself and one other. `answers`: who is found at which address. */
 function setUp(answers: ReadonlyMap<string, NodeId> = new Map()) {
 	const state = {leader: undefined as NodeId | undefined, peers: [] as NodeId[], sent: [] as NodeId[], up: new Set<NodeId>(), called: [] as string[]};
-	const topics = new Topics({topicsMax: 8, membersMax: 8});
+	const topics = new ClusterState({topicsMax: 8, membersMax: 8});
 	topics.applyConfiguration(1, [self], encodeContext({clusterId: 'c', node: self, address: 'a1'}));
 	topics.applyConfiguration(2, [self, one], encodeContext({node: one, address: 'a2'}));
 	const links = {
@@ -21,7 +21,7 @@ function setUp(answers: ReadonlyMap<string, NodeId> = new Map()) {
 		state: (peer: NodeId) => ({state: state.up.has(peer) ? 'up' : 'down', why: ''}),
 		send: (to: NodeId) => state.sent.push(to) > 0,
 	} as unknown as Links;
-	const acquaintances = new Acquaintances({
+	const acquaintances = new PeerDirectory({
 		self, address: 'a1', topics, links, peers: {
 			candidates: async () => ['a1', 'a2', 'seed', ...answers.keys()].map(address => ({address, isMember: false})),
 			async ask(address) {

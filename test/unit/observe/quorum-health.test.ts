@@ -1,15 +1,15 @@
 import {expect, test} from 'vitest';
 import type {NodeId} from '../../../core/message.ts';
-import {lostMs, meaningOf, outlookOf, remedyOf, type Outlook} from '../../../core/observe/quorum-health.ts';
+import {lostMs, meaningOf, quorumHealthOf, remedyOf, type QuorumHealth} from '../../../core/observe/quorum-health.ts';
 import {healthy, ids, lost, member} from '../../tui/support/fixtures.ts';
 
 /** `away`: for how long each of the last voters has been, milliseconds. */
-function outlook(voters: number, ...away: readonly number[]): Outlook {
+function outlook(voters: number, ...away: readonly number[]): QuorumHealth {
 	const members = ids.slice(0, voters).map((id, index) => {
 		const downMs = away[index - (voters - away.length)];
 		return member(id, {self: index === 0, ...(downMs === undefined ? {} : {state: 'unreachable' as const, downMs})});
 	});
-	return outlookOf({raft: {...healthy.raft, voters: members.map(({id}) => id)}, members});
+	return quorumHealthOf({raft: {...healthy.raft, voters: members.map(({id}) => id)}, members});
 }
 
 test.each([
@@ -28,17 +28,17 @@ test('who is away for longest is named first; a learner, and who has left the vo
 	const {missing} = outlook(5, 10, 2000);
 	expect(missing.map(({id, downMs}) => [id, downMs])).toEqual([[ids[4], 2000], [ids[3], 10]]);
 	const {members, raft} = lost;
-	expect(outlookOf({members, raft: {...raft, voters: raft.voters.slice(0, 2)}}).missing).toEqual([]);
-	expect(outlookOf({members: members.slice(0, 2), raft}).missing).toEqual([{id: raft.voters[2], name: '', address: '', state: 'suspect', cause: '', downMs: undefined, isLost: false}]);
+	expect(quorumHealthOf({members, raft: {...raft, voters: raft.voters.slice(0, 2)}}).missing).toEqual([]);
+	expect(quorumHealthOf({members: members.slice(0, 2), raft}).missing).toEqual([{id: raft.voters[2], name: '', address: '', state: 'suspect', cause: '', downMs: undefined, isLost: false}]);
 });
 
 test('voters that run and are refused are not started again, removed or given up: what helps is the same secret (case 20)', () => {
-	const refused = (voters: number, gone: number): Outlook => {
+	const refused = (voters: number, gone: number): QuorumHealth => {
 		const {raft, members} = {raft: healthy.raft, members: ids.slice(0, voters).map((id, index) => member(id, {
 			self: index === 0,
 			...(index === 0 ? {} : index <= gone ? {state: 'unreachable' as const, downMs: lostMs} : {state: 'degraded' as const, cause: 'not-authenticated', why: 'has another secret than this node', downMs: lostMs, reached: false}),
 		}))};
-		return outlookOf({raft: {...raft, voters: members.map(({id}) => id)}, members});
+		return quorumHealthOf({raft: {...raft, voters: members.map(({id}) => id)}, members});
 	};
 
 	const mend = 'give all nodes the same secret file (--secret-file), and start the one that has another again';

@@ -19,7 +19,7 @@ function create(id: NodeId, voters: readonly NodeId[]): Raft {
 function settle(raft: Raft): RaftPacket[] {
 	const packets: RaftPacket[] = [];
 	for (let ready = raft.ready(); ready; ready = raft.ready()) {
-		packets.push(...[...ready.packetsBefore, ...ready.packets].map(({packet}) => packet));
+		packets.push(...[...ready.packetsBeforePersist, ...ready.packets].map(({packet}) => packet));
 		raft.advance(ready);
 	}
 

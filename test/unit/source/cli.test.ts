@@ -514,8 +514,8 @@ describe('leader transfer, peer remove, recover', () => {
 			async openSurvivor({data}) {
 				opened.push(data);
 				return {
-					remains,
-					async refound() {
+					report: remains,
+					async forceNewCluster() {
 						carried++;
 						return 'new-cluster';
 					},

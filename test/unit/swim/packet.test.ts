@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {decode, encode} from '../../../core/codec.ts';
-import {beats, packetBytesMax, parseSwimPacket, rowBytes, rowMembersMax, rowsMax, standings, stateBytes, statesFieldBytes, u32Max, updateBytesMax, updatesMax, type SwimPacket, type Word} from '../../../core/swim/packet.ts';
+import {beats, packetBytesMax, parseSwimPacket, rowBytes, rowMembersMax, rowsMax, standings, stateBytes, statesFieldBytes, u32Max, updateBytesMax, updatesMax, type SwimPacket, type Claim} from '../../../core/swim/packet.ts';
 import {idOf} from '../../sim/swim-cluster.ts';
 
 const carried = {incarnation: 3, updates: [[idOf('n2'), 'suspect', 4, idOf('n3')]], rows: [[idOf('n1'), 1, 2, 0xFFFF_FFFF, Uint8Array.of(1, 2)]]} as const;
@@ -78,7 +78,7 @@ test('words about a member are ordered: any two, and in any order of arrival the
 	fc.assert(fc.property(word, word, (a, b) => {
 		expect(Number(beats(a, b)) + Number(beats(b, a))).toBe(a.standing === b.standing && a.incarnation === b.incarnation ? 0 : 1);
 	}));
-	const winner = (words: readonly Word[]): Word => words.reduce((best, each) => beats(each, best) ? each : best);
+	const winner = (words: readonly Claim[]): Claim => words.reduce((best, each) => beats(each, best) ? each : best);
 	fc.assert(fc.property(fc.array(word, {minLength: 1, maxLength: 6}).chain(words => fc.tuple(fc.constant(words), fc.shuffledSubarray(words, {minLength: words.length}))), ([words, shuffled]) => {
 		expect(winner(shuffled)).toEqual(winner(words));
 	}));

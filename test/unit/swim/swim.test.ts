@@ -4,7 +4,7 @@ One SWIM machine alone: packets and ticks in, work out. `ticks(8)` is one probe 
 import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
 import {Health, healthMax} from '../../../core/swim/health.ts';
-import {paceOf} from '../../../core/swim/pace.ts';
+import {timingOf} from '../../../core/swim/pace.ts';
 import {hashMembers, type SwimPacket, type Update} from '../../../core/swim/packet.ts';
 import {bitmap} from '../../../core/swim/rows.ts';
 import {Suspicion} from '../../../core/swim/suspicion.ts';
@@ -483,7 +483,7 @@ describe('Lifeguard', () => {
 });
 
 test('the pace: constant load, and times that grow with the cluster', () => {
-	const of = (members: number) => paceOf(members, tickMs, defaults.swim);
+	const of = (members: number) => timingOf(members, tickMs, defaults.swim);
 	expect(of(3)).toMatchObject({probe: 8, timeout: 4, pair: 6, silent: 24, suspicionMin: 24, confirmations: 1});
 	expect(of(16).pair * tickMs).toBeLessThanOrEqual(defaults.swim.silentMs / 2);
 	for (const members of [17, 50, 1024]) {
