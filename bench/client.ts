@@ -1,19 +1,55 @@
 /**
-A client in a process of its own: it publishes or subscribes on order and reports figures, not messages. Orders come over the
-channel that `child_process.fork` opens. Bodies start with the sender's monotonic clock (`process.hrtime`, one for all processes of
-a machine) and a number, so that latency, losses, duplicates and order are measured where messages arrive.
+A client in a process of its own: it publishes or subscribes on order and reports figures, not messages. Orders come
+over the channel that `child_process.fork` opens. Bodies start with the sender's monotonic clock (`process.hrtime`, one
+for all processes of a machine) and a number, so that latency, losses, duplicates and order are measured where messages
+arrive.
 */
 import {createHistogram} from 'node:perf_hooks';
 import {connect, type Broker, type Topic} from '../core/index.ts';
 
-export type ClientOptions = {readonly servers: readonly string[]; readonly secret: string; readonly cluster: string; readonly topic: string};
+export type ClientOptions = {
+	readonly servers: readonly string[];
+	readonly secret: string;
+	readonly cluster: string;
+	readonly topic: string;
+};
 export type ClientOrder =
 	| {readonly type: 'subscribe'; readonly options: ClientOptions; readonly expect: number}
-	| {readonly type: 'publish'; readonly options: ClientOptions; readonly count: number; readonly size: number; /** Messages a second; 0 for as fast as acknowledgements allow. */ readonly rate: number; readonly perCall: number; readonly inFlight: number; readonly first: number};
+	| {
+			readonly type: 'publish';
+			readonly options: ClientOptions;
+			readonly count: number;
+			readonly size: number;
+			/** Messages a second; 0 for as fast as acknowledgements allow. */ readonly rate: number;
+			readonly perCall: number;
+			readonly inFlight: number;
+			readonly first: number;
+	  };
 export type ClientReport =
 	| {readonly type: 'ready'}
-	| {readonly type: 'received'; readonly count: number; readonly unique: number; readonly duplicates: number; readonly disordered: number; readonly corrupt: number; readonly firstNs: string; readonly lastNs: string; readonly latencyUs: {readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number}}
-	| {readonly type: 'published'; readonly count: number; readonly failed: number; readonly tookMs: number; readonly ackUs: {readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number}}
+	| {
+			readonly type: 'received';
+			readonly count: number;
+			readonly unique: number;
+			readonly duplicates: number;
+			readonly disordered: number;
+			readonly corrupt: number;
+			readonly firstNs: string;
+			readonly lastNs: string;
+			readonly latencyUs: {
+				readonly p50: number;
+				readonly p95: number;
+				readonly p99: number;
+				readonly max: number;
+			};
+	  }
+	| {
+			readonly type: 'published';
+			readonly count: number;
+			readonly failed: number;
+			readonly tookMs: number;
+			readonly ackUs: {readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number};
+	  }
 	| {readonly type: 'failed'; readonly message: string};
 
 export const headBytes = 16;
@@ -22,13 +58,32 @@ function report(body: ClientReport): void {
 	process.send!(body);
 }
 
-function percentiles(histogram: ReturnType<typeof createHistogram>): {p50: number; p95: number; p99: number; max: number} {
+function percentiles(histogram: ReturnType<typeof createHistogram>): {
+	p50: number;
+	p95: number;
+	p99: number;
+	max: number;
+} {
 	const us = (ns: number): number => Math.round(ns / 100) / 10;
-	return histogram.count === 0 ? {p50: 0, p95: 0, p99: 0, max: 0} : {p50: us(histogram.percentile(50)), p95: us(histogram.percentile(95)), p99: us(histogram.percentile(99)), max: us(histogram.max)};
+	return histogram.count === 0
+		? {p50: 0, p95: 0, p99: 0, max: 0}
+		: {
+				p50: us(histogram.percentile(50)),
+				p95: us(histogram.percentile(95)),
+				p99: us(histogram.percentile(99)),
+				max: us(histogram.max),
+			};
 }
 
 async function open({servers, secret, cluster}: ClientOptions): Promise<Broker> {
-	return connect({servers, secret: Buffer.from(secret), cluster, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true});
+	return connect({
+		servers,
+		secret: Buffer.from(secret),
+		cluster,
+		enableNodeAuth: true,
+		enableMessageSigning: true,
+		enableEncryption: true,
+	});
 }
 
 /** Numbers are 0 to expect − 1. Reports when all are there, or when asked to stop. */
@@ -46,7 +101,18 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 	let newest = -1;
 	let firstNs = 0n;
 	let lastNs = 0n;
-	const tell = (): void => report({type: 'received', count, unique, duplicates: count - unique - corrupt, disordered, corrupt, firstNs: String(firstNs), lastNs: String(lastNs), latencyUs: percentiles(latency)});
+	const tell = (): void =>
+		report({
+			type: 'received',
+			count,
+			unique,
+			duplicates: count - unique - corrupt,
+			disordered,
+			corrupt,
+			firstNs: String(firstNs),
+			lastNs: String(lastNs),
+			latencyUs: percentiles(latency),
+		});
 	process.on('message', order => {
 		if (order === 'stop') tell();
 	});
@@ -75,7 +141,15 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 	}
 }
 
-async function publish({options, count, size, rate, perCall, inFlight, first}: Extract<ClientOrder, {type: 'publish'}>): Promise<void> {
+async function publish({
+	options,
+	count,
+	size,
+	rate,
+	perCall,
+	inFlight,
+	first,
+}: Extract<ClientOrder, {type: 'publish'}>): Promise<void> {
 	const broker = await open(options);
 	const topic = options.topic as Topic;
 	const ack = createHistogram();
@@ -95,7 +169,6 @@ async function publish({options, count, size, rate, perCall, inFlight, first}: E
 		if (rate > 0) {
 			const due = Math.floor((Number(process.hrtime.bigint() - startNs) * rate) / 1e9) + 1;
 			if (sent >= Math.min(due, count)) {
-				// oxlint-disable-next-line no-await-in-loop -- the rate is what is asked for
 				await new Promise(resolve => {
 					setTimeout(resolve, 1);
 				});
@@ -104,7 +177,6 @@ async function publish({options, count, size, rate, perCall, inFlight, first}: E
 		}
 
 		if (flight.open >= inFlight) {
-			// oxlint-disable-next-line no-await-in-loop -- waits for an acknowledgement
 			await new Promise<void>(resolve => {
 				wake = resolve;
 			});
@@ -116,28 +188,42 @@ async function publish({options, count, size, rate, perCall, inFlight, first}: E
 		const sentNs = process.hrtime.bigint();
 		sent += calls;
 		flight.open++;
-		broker.publish(topic, bodies).then(() => ack.record(Number(process.hrtime.bigint() - sentNs)), () => {
-			failed += calls;
-		}).finally(() => {
-			flight.open--;
-			wake?.();
-		});
+		broker
+			.publish(topic, bodies)
+			.then(
+				() => ack.record(Number(process.hrtime.bigint() - sentNs)),
+				() => {
+					failed += calls;
+				},
+			)
+			.finally(() => {
+				flight.open--;
+				wake?.();
+			});
 	}
 
 	while (flight.open > 0) {
-		// oxlint-disable-next-line no-await-in-loop -- waits for the last acknowledgements
 		await new Promise<void>(resolve => {
 			wake = resolve;
 		});
 	}
 
-	report({type: 'published', count: sent - failed, failed, tookMs: Number(process.hrtime.bigint() - startNs) / 1e6, ackUs: percentiles(ack)});
+	report({
+		type: 'published',
+		count: sent - failed,
+		failed,
+		tookMs: Number(process.hrtime.bigint() - startNs) / 1e6,
+		ackUs: percentiles(ack),
+	});
 	await broker[Symbol.asyncDispose]();
 	process.disconnect();
 }
 
 process.once('message', order => {
-	const work = (order as ClientOrder).type === 'subscribe' ? subscribe(order as Extract<ClientOrder, {type: 'subscribe'}>) : publish(order as Extract<ClientOrder, {type: 'publish'}>);
+	const work =
+		(order as ClientOrder).type === 'subscribe'
+			? subscribe(order as Extract<ClientOrder, {type: 'subscribe'}>)
+			: publish(order as Extract<ClientOrder, {type: 'publish'}>);
 	work.catch((error: unknown) => {
 		report({type: 'failed', message: error instanceof Error ? error.message : String(error)});
 		process.exitCode = 1;

@@ -1,6 +1,6 @@
 /**
-A cluster of real node processes on this machine, for benchmarks and end-to-end tests: temporary data and secret, free ports, every
-event of every node in memory. Waits are for events, never for a while.
+A cluster of real node processes on this machine, for benchmarks and end-to-end tests: temporary data and secret, free
+ports, every event of every node in memory. Waits are for events, never for a while.
 */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
@@ -29,15 +29,26 @@ const waitMs = 30_000;
 
 /** Ports that are free now. */
 export async function freePorts(count: number): Promise<number[]> {
-	const servers = await Promise.all(Array.from({length: count}, () => new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-		const server = createServer();
-		server.once('error', reject);
-		server.listen(0, '127.0.0.1', () => resolve(server));
-	})));
+	const servers = await Promise.all(
+		Array.from(
+			{length: count},
+			() =>
+				new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+					const server = createServer();
+					server.once('error', reject);
+					server.listen(0, '127.0.0.1', () => resolve(server));
+				}),
+		),
+	);
 	const ports = servers.map(server => (server.address() as {port: number}).port);
-	await Promise.all(servers.map(server => new Promise(resolve => {
-		server.close(resolve);
-	})));
+	await Promise.all(
+		servers.map(
+			server =>
+				new Promise(resolve => {
+					server.close(resolve);
+				}),
+		),
+	);
 	return ports;
 }
 
@@ -50,10 +61,19 @@ export class NodeProcess {
 	readonly #waiting = new Set<() => void>();
 
 	/** @param program what runs `command`; Node unless something is to be put around it. */
-	constructor(port: number, command: readonly string[], keepMessages: boolean, program: string = process.execPath, env: Readonly<Record<string, string>> = {}) {
+	constructor(
+		port: number,
+		command: readonly string[],
+		keepMessages: boolean,
+		program: string = process.execPath,
+		env: Readonly<Record<string, string>> = {},
+	) {
 		this.port = port;
 		// When this process is killed, the pipe ends and the node with it (`entry.ts`).
-		this.#child = spawn(program, [...command], {stdio: ['ignore', 'pipe', 'pipe', 'pipe'], env: {...process.env, DAPSS_LAUNCHER_FD: '3', ...env}});
+		this.#child = spawn(program, [...command], {
+			stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+			env: {...process.env, DAPSS_LAUNCHER_FD: '3', ...env},
+		});
 		const {stdout, stderr} = this.#child;
 		let rest = '';
 		stdout!.setEncoding('utf8').on('data', (text: string) => {
@@ -113,7 +133,14 @@ export class NodeProcess {
 
 			const timer = setTimeout(() => {
 				end();
-				reject(new Error(`Node ${this.port}: no ${what} within ${limitMs} ms; last events: ${this.events.slice(-5).map(event => JSON.stringify(event)).join('\n')} ${this.stderr}`));
+				reject(
+					new Error(
+						`Node ${this.port}: no ${what} within ${limitMs} ms; last events: ${this.events
+							.slice(-5)
+							.map(event => JSON.stringify(event))
+							.join('\n')} ${this.stderr}`,
+					),
+				);
 			}, limitMs);
 			this.#waiting.add(look);
 			look();
@@ -157,7 +184,10 @@ export class Cluster implements AsyncDisposable {
 		this.secret = Buffer.from(randomBytes(32).toString('base64url'));
 		writeFileSync(this.secretFile, `${this.secret.toString()}\n`, {mode: 0o600});
 		chmodSync(this.secretFile, 0o600);
-		writeFileSync(join(this.folder, 'config.json'), JSON.stringify({discovery: {enabled: false}, ...options.settings}));
+		writeFileSync(
+			join(this.folder, 'config.json'),
+			JSON.stringify({discovery: {enabled: false}, ...options.settings}),
+		);
 	}
 
 	get secretFile(): string {
@@ -177,16 +207,28 @@ export class Cluster implements AsyncDisposable {
 	/** Start one node; it joins through the first unless it is the first, or has data already. */
 	start(port: number, flags: readonly string[] = []): NodeProcess {
 		const first = this.nodes[0];
-		return this.startAlone(port, [...(first && first.port !== port ? ['--bootstrap', String(first.port)] : []), ...flags]);
+		return this.startAlone(port, [
+			...(first && first.port !== port ? ['--bootstrap', String(first.port)] : []),
+			...flags,
+		]);
 	}
 
 	/** Start one node that is told of nobody. @param data name of its folder below the cluster's */
 	startAlone(port: number, flags: readonly string[] = [], data = String(port)): NodeProcess {
 		const {topics = [], messages = false, flags: common = [], node: program} = this.#options;
 		const command = [
-			this.cli, '--headless', '-o', 'jsonl', '--port', String(port), ...this.clientFlags, '--data', join(this.folder, data),
+			this.cli,
+			'--headless',
+			'-o',
+			'jsonl',
+			'--port',
+			String(port),
+			...this.clientFlags,
+			'--data',
+			join(this.folder, data),
 			...(topics.length > 0 ? ['--topics', topics.join(',')] : []),
-			...common, ...flags,
+			...common,
+			...flags,
 		];
 		const node = new NodeProcess(port, command, messages, program, this.env);
 		const index = this.nodes.findIndex(other => other.port === port);
@@ -201,20 +243,38 @@ export class Cluster implements AsyncDisposable {
 		const voters = Math.min(5, count % 2 === 0 ? count - 1 : count);
 		for (const port of ports) {
 			const node = this.start(port);
-			// oxlint-disable-next-line no-await-in-loop -- the first must be there before others join through it
 			await node.waitFor(({type}) => type === 'ready', 'ready');
 		}
 
-		await Promise.all(this.nodes.map(node => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length >= voters, `${voters} voters`)));
+		await Promise.all(
+			this.nodes.map(node =>
+				node.waitFor(
+					event => event.type === 'voters' && (event['voters'] as unknown[]).length >= voters,
+					`${voters} voters`,
+				),
+			),
+		);
 		await Promise.all((this.#options.topics ?? []).map(topic => this.subscribed(topic)));
 	}
 
-	/** Wait until every node knows that every node is subscribed. One that joins later than another subscribes has no event of that. */
+	/**
+	Wait until every node knows that every node is subscribed. One that joins later than another subscribes has no event
+	of that.
+	*/
 	async subscribed(topic: string): Promise<void> {
-		await Promise.all(this.nodes.map(async node => {
-			await using client = await this.client(node);
-			await untilSeen(client, ({topics}) => this.nodes.every(({id}) => topics.find(({name}) => name === topic)?.subscribers.includes(id as NodeId)), `subscriptions of all to ${topic} at ${node.port}`);
-		}));
+		await Promise.all(
+			this.nodes.map(async node => {
+				await using client = await this.client(node);
+				await untilSeen(
+					client,
+					({topics}) =>
+						this.nodes.every(({id}) =>
+							topics.find(({name}) => name === topic)?.subscribers.includes(id as NodeId),
+						),
+					`subscriptions of all to ${topic} at ${node.port}`,
+				);
+			}),
+		);
 	}
 
 	client(node: NodeProcess = this.nodes[0]!): Promise<Broker> {
@@ -223,12 +283,25 @@ export class Cluster implements AsyncDisposable {
 
 	/** A client of whatever node of this cluster listens there. */
 	clientOf(port: number): Promise<Broker> {
-		return connect({servers: [`127.0.0.1:${port}`], secret: this.secret, cluster: this.name, timeoutMs: waitMs, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true});
+		return connect({
+			servers: [`127.0.0.1:${port}`],
+			secret: this.secret,
+			cluster: this.name,
+			timeoutMs: waitMs,
+			enableNodeAuth: true,
+			enableMessageSigning: true,
+			enableEncryption: true,
+		});
 	}
 
 	/** The node that the newest `leader` event of a running node names. */
 	leader(): NodeProcess | undefined {
-		const named = this.nodes.filter(node => node.isRunning).flatMap(node => node.events.filter(event => event.type === 'leader' && typeof event['leader'] === 'string')).toSorted((a, b) => Number(b['term']) - Number(a['term']))[0];
+		const named = this.nodes
+			.filter(node => node.isRunning)
+			.flatMap(node =>
+				node.events.filter(event => event.type === 'leader' && typeof event['leader'] === 'string'),
+			)
+			.toSorted((a, b) => Number(b['term']) - Number(a['term']))[0];
 		return this.nodes.find(node => node.isRunning && node.id === named?.['leader']);
 	}
 

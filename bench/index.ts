@@ -29,17 +29,27 @@ export type BenchOptions = {
 
 /** Runs one benchmark. @throws `missed-bound` when a bound was missed, after the figures were printed. */
 export async function runBench(kind: string, options: BenchOptions): Promise<void> {
-	if (!Object.hasOwn(kinds, kind)) throw new DapssError('usage', `Expected bench ${benchKinds.join(', ')}, got ${kind}`);
+	if (!Object.hasOwn(kinds, kind))
+		throw new DapssError('usage', `Expected bench ${benchKinds.join(', ')}, got ${kind}`);
 	const flags: BenchFlags = {
 		cli: fileURLToPath(new URL('cli.js', import.meta.url)),
 		client: fileURLToPath(new URL('bench-client.js', import.meta.url)),
-		nodes: options.nodes ?? 3, count: options.count ?? 0, size: options.size ?? 128, rate: options.rate ?? 0, runs: options.runs ?? (kind === 'failover' ? 5 : 3), say: options.say,
+		nodes: options.nodes ?? 3,
+		count: options.count ?? 0,
+		size: options.size ?? 128,
+		rate: options.rate ?? 0,
+		runs: options.runs ?? (kind === 'failover' ? 5 : 3),
+		say: options.say,
 	};
 	const result = await kinds[kind as BenchKind](flags);
 	const missed = [...result.missed, ...missedBounds(result, options)];
 	if (options.output === 'json') options.print(JSON.stringify({...result, missed}, undefined, '\t'));
 	else {
-		options.print(`${result.bench}: ${Object.entries(result.setting).map(([name, value]) => `${name} ${value}`).join(', ')}`);
+		options.print(
+			`${result.bench}: ${Object.entries(result.setting)
+				.map(([name, value]) => `${name} ${value}`)
+				.join(', ')}`,
+		);
 		options.print(tableOf(result.rows));
 	}
 
@@ -48,12 +58,21 @@ export async function runBench(kind: string, options: BenchOptions): Promise<voi
 
 function missedBounds({rows}: BenchResult, {maxP99, minRate, maxLoss}: BenchOptions): string[] {
 	const missed: string[] = [];
-	const figures = (name: string): number[] => rows.filter(row => row['run'] !== 'median').map(row => row[name]).filter(value => typeof value === 'number');
+	const figures = (name: string): number[] =>
+		rows
+			.filter(row => row['run'] !== 'median')
+			.map(row => row[name])
+			.filter(value => typeof value === 'number');
 	const p99 = Math.max(0, ...figures('p99 ms'), ...figures('p99 µs').map(us => us / 1000));
-	if (maxP99 !== undefined && p99 > maxP99) missed.push(`Expected a p99 of at most ${maxP99} ms (--max-p99), got ${p99}`);
+	if (maxP99 !== undefined && p99 > maxP99)
+		missed.push(`Expected a p99 of at most ${maxP99} ms (--max-p99), got ${p99}`);
 	const rate = Math.min(...figures('delivered/s'));
-	if (minRate !== undefined && Number.isFinite(rate) && rate < minRate) missed.push(`Expected at least ${minRate} messages delivered a second to each subscriber (--min-rate), got ${rate}`);
+	if (minRate !== undefined && Number.isFinite(rate) && rate < minRate)
+		missed.push(
+			`Expected at least ${minRate} messages delivered a second to each subscriber (--min-rate), got ${rate}`,
+		);
 	const lost = figures('lost').reduce((sum, value) => sum + value, 0);
-	if (maxLoss !== undefined && lost > maxLoss) missed.push(`Expected at most ${maxLoss} messages lost (--max-loss), got ${lost}`);
+	if (maxLoss !== undefined && lost > maxLoss)
+		missed.push(`Expected at most ${maxLoss} messages lost (--max-loss), got ${lost}`);
 	return missed;
 }

@@ -1,6 +1,6 @@
 /**
-The benchmarks. Each starts a cluster of real, secured node processes on this machine, with publisher and subscribers in processes
-of their own, measures, and says what it missed. All share the cores, so only ratios within one run compare.
+The benchmarks. Each starts a cluster of real, secured node processes on this machine, with publisher and subscribers in
+processes of their own, measures, and says what it missed. All share the cores, so only ratios within one run compare.
 */
 import type {NodeId, Topic} from '../core/index.ts';
 import {Client, clientOptions, deliveryRates, median, percentilesOf, type BenchResult} from './measure.ts';
@@ -22,16 +22,37 @@ const topic = 'bench' as Topic;
 const tenths = (value: number): number => Math.round(value * 10) / 10;
 
 /** One publisher, a subscriber on every node; every message numbered. */
-async function run(cluster: Cluster, flags: BenchFlags, load: {readonly rate: number; readonly count: number; readonly perCall: number; readonly inFlight: number}) {
-	const subscribers = cluster.nodes.map(node => new Client(flags.client, {type: 'subscribe', options: clientOptions(cluster, node, topic), expect: load.count}));
+async function run(
+	cluster: Cluster,
+	flags: BenchFlags,
+	load: {readonly rate: number; readonly count: number; readonly perCall: number; readonly inFlight: number},
+) {
+	const subscribers = cluster.nodes.map(
+		node =>
+			new Client(flags.client, {
+				type: 'subscribe',
+				options: clientOptions(cluster, node, topic),
+				expect: load.count,
+			}),
+	);
 	try {
 		await Promise.all(subscribers.map(subscriber => subscriber.next('ready')));
-		using publisher = new Client(flags.client, {type: 'publish', options: clientOptions(cluster, cluster.nodes[0]!, topic), first: 0, size: flags.size, ...load});
+		using publisher = new Client(flags.client, {
+			type: 'publish',
+			options: clientOptions(cluster, cluster.nodes[0]!, topic),
+			first: 0,
+			size: flags.size,
+			...load,
+		});
 		const published = await publisher.next('published', 600_000);
-		const received = await Promise.all(subscribers.map(subscriber => subscriber.next('received', 60_000).catch(() => {
-			subscriber.stop();
-			return subscriber.next('received', 5000);
-		})));
+		const received = await Promise.all(
+			subscribers.map(subscriber =>
+				subscriber.next('received', 60_000).catch(() => {
+					subscriber.stop();
+					return subscriber.next('received', 5000);
+				}),
+			),
+		);
 		return {published, received};
 	} finally {
 		for (const subscriber of subscribers) subscriber[Symbol.dispose]();
@@ -47,16 +68,37 @@ export async function latency(flags: BenchFlags): Promise<BenchResult> {
 	flags.say(`publishing ${count} messages of ${flags.size} B at ${rate}/s …`);
 	const {published, received} = await run(cluster, flags, {rate, count, perCall: 1, inFlight: 1024});
 	const rows = received.map((figures, index) => ({
-		'subscriber on': index === 0 ? 'publisher\'s node' : `node ${index + 1}`,
-		'p50 µs': figures.latencyUs.p50, 'p95 µs': figures.latencyUs.p95, 'p99 µs': figures.latencyUs.p99, 'max µs': figures.latencyUs.max,
-		'received': figures.unique, 'lost': count - figures.unique,
+		'subscriber on': index === 0 ? "publisher's node" : `node ${index + 1}`,
+		'p50 µs': figures.latencyUs.p50,
+		'p95 µs': figures.latencyUs.p95,
+		'p99 µs': figures.latencyUs.p99,
+		'max µs': figures.latencyUs.max,
+		received: figures.unique,
+		lost: count - figures.unique,
 	}));
-	return {bench: 'latency', setting: {nodes: flags.nodes, rate, size: flags.size, count}, missed: [], rows: [...rows, {
-		'subscriber on': 'stored (ack)', 'p50 µs': published.ackUs.p50, 'p95 µs': published.ackUs.p95, 'p99 µs': published.ackUs.p99, 'max µs': published.ackUs.max, 'received': published.count, 'lost': published.failed,
-	}]};
+	return {
+		bench: 'latency',
+		setting: {nodes: flags.nodes, rate, size: flags.size, count},
+		missed: [],
+		rows: [
+			...rows,
+			{
+				'subscriber on': 'stored (ack)',
+				'p50 µs': published.ackUs.p50,
+				'p95 µs': published.ackUs.p95,
+				'p99 µs': published.ackUs.p99,
+				'max µs': published.ackUs.max,
+				received: published.count,
+				lost: published.failed,
+			},
+		],
+	};
 }
 
-/** `delivered/s` is the rate of the slowest single subscriber, as the field counts it; the sum over all has a column of its own. */
+/**
+`delivered/s` is the rate of the slowest single subscriber, as the field counts it; the sum over all has a column of its
+own.
+*/
 export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 	await using cluster = new Cluster({cli: flags.cli});
 	flags.say(`starting ${flags.nodes} nodes …`);
@@ -65,7 +107,6 @@ export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 	const rows: Array<Record<string, number | string>> = [];
 	for (let index = 0; index < flags.runs; index++) {
 		flags.say(`run ${index + 1} of ${flags.runs}: ${count} messages of ${flags.size} B …`);
-		// oxlint-disable-next-line no-await-in-loop -- one load at a time
 		const {published, received} = await run(cluster, flags, {rate: 0, count, perCall: 500, inFlight: 16});
 		const {slowest, all} = deliveryRates(received);
 		const delivered = received.reduce((sum, {unique}) => sum + unique, 0);
@@ -77,26 +118,43 @@ export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 			'all subscribers/s': all,
 			'p50 ms': tenths(median(received.map(({latencyUs}) => latencyUs.p50 / 1000))),
 			'p99 ms': tenths(Math.max(...received.map(({latencyUs}) => latencyUs.p99 / 1000))),
-			'lost': count * received.length - delivered,
-			'duplicates': received.reduce((sum, {duplicates}) => sum + duplicates, 0),
+			lost: count * received.length - delivered,
+			duplicates: received.reduce((sum, {duplicates}) => sum + duplicates, 0),
 		});
 	}
 
-	rows.push({run: 'median', 'published/s': median(rows.map(row => Number(row['published/s']))), 'delivered/s': median(rows.map(row => Number(row['delivered/s']))), 'all subscribers/s': median(rows.map(row => Number(row['all subscribers/s']))), 'lost': rows.reduce((sum, row) => sum + Number(row['lost']), 0)});
-	const twice = rows.filter(row => Number(row['duplicates']) > 0).map(row => `run ${row['run']}: ${row['duplicates']} messages came twice`);
+	rows.push({
+		run: 'median',
+		'published/s': median(rows.map(row => Number(row['published/s']))),
+		'delivered/s': median(rows.map(row => Number(row['delivered/s']))),
+		'all subscribers/s': median(rows.map(row => Number(row['all subscribers/s']))),
+		lost: rows.reduce((sum, row) => sum + Number(row['lost']), 0),
+	});
+	const twice = rows
+		.filter(row => Number(row['duplicates']) > 0)
+		.map(row => `run ${row['run']}: ${row['duplicates']} messages came twice`);
 	return {bench: 'throughput', setting: {nodes: flags.nodes, size: flags.size, count}, rows, missed: twice};
 }
 
 /**
-Every node has every message once, in order, with a publisher at full speed and a node that is killed under it and comes back. What a
-node has is read from its log.
+Every node has every message once, in order, with a publisher at full speed and a node that is killed under it and comes
+back. What a node has is read from its log.
 */
 export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 	await using cluster = new Cluster({cli: flags.cli, topics: [topic]});
 	flags.say(`starting ${flags.nodes} nodes …`);
 	await cluster.startAll(flags.nodes);
 	const count = flags.count || 20_000;
-	using publisher = new Client(flags.client, {type: 'publish', options: clientOptions(cluster, cluster.nodes[0]!, topic), first: 0, size: flags.size, count, rate: flags.rate || 4000, perCall: 1, inFlight: 256});
+	using publisher = new Client(flags.client, {
+		type: 'publish',
+		options: clientOptions(cluster, cluster.nodes[0]!, topic),
+		first: 0,
+		size: flags.size,
+		count,
+		rate: flags.rate || 4000,
+		perCall: 1,
+		inFlight: 256,
+	});
 	const victim = cluster.nodes.at(-1)!;
 	if (cluster.nodes.length > 1) {
 		const broker = await cluster.client(victim);
@@ -109,16 +167,37 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 
 	const published = await publisher.next('published', 600_000);
 	flags.say('reading what every node has …');
-	const rows = await Promise.all(cluster.nodes.map(async (node, index) => {
-		const {seen, twice, disordered} = await readLog(cluster, node, published.count);
-		return {'node': `${node.port}${index === cluster.nodes.length - 1 && cluster.nodes.length > 1 ? ' (killed, back)' : ''}`, 'messages': seen, 'lost': published.count - seen, 'duplicates': twice, 'out of order': disordered};
-	}));
-	const missed = rows.filter(row => row.lost !== 0 || row.duplicates !== 0 || row['out of order'] !== 0).map(row => `node ${row.node}: ${row.lost} lost, ${row.duplicates} twice, ${row['out of order']} out of order`);
-	return {bench: 'reliability', setting: {nodes: flags.nodes, size: flags.size, count, acknowledged: published.count}, rows, missed};
+	const rows = await Promise.all(
+		cluster.nodes.map(async (node, index) => {
+			const {seen, twice, disordered} = await readLog(cluster, node, published.count);
+			return {
+				node: `${node.port}${index === cluster.nodes.length - 1 && cluster.nodes.length > 1 ? ' (killed, back)' : ''}`,
+				messages: seen,
+				lost: published.count - seen,
+				duplicates: twice,
+				'out of order': disordered,
+			};
+		}),
+	);
+	const missed = rows
+		.filter(row => row.lost !== 0 || row.duplicates !== 0 || row['out of order'] !== 0)
+		.map(row => `node ${row.node}: ${row.lost} lost, ${row.duplicates} twice, ${row['out of order']} out of order`);
+	return {
+		bench: 'reliability',
+		setting: {nodes: flags.nodes, size: flags.size, count, acknowledged: published.count},
+		rows,
+		missed,
+	};
 }
 
-/** Everything in the log of a node, until as many messages are there as were acknowledged, or none has come for a while. */
-async function readLog(cluster: Cluster, node: NodeProcess, expect: number): Promise<{readonly seen: number; readonly twice: number; readonly disordered: number}> {
+/**
+Everything in the log of a node, until as many messages are there as were acknowledged, or none has come for a while.
+*/
+async function readLog(
+	cluster: Cluster,
+	node: NodeProcess,
+	expect: number,
+): Promise<{readonly seen: number; readonly twice: number; readonly disordered: number}> {
 	await using broker = await cluster.client(node);
 	const subscription = broker.subscribe([topic], {from: 'beginning'});
 	const seen = new Set<string>();
@@ -145,7 +224,10 @@ async function readLog(cluster: Cluster, node: NodeProcess, expect: number): Pro
 	return {seen: seen.size, twice, disordered};
 }
 
-/** Cut a minority off, publish on both sides, heal: how long until it is seen, until all is whole, until the backlog is repaired. */
+/**
+Cut a minority off, publish on both sides, heal: how long until it is seen, until all is whole, until the backlog is
+repaired.
+*/
 export async function partition(flags: BenchFlags): Promise<BenchResult> {
 	const nodes = Math.max(3, flags.nodes);
 	await using cluster = new Cluster({cli: flags.cli, topics: [topic], flags: ['--faults']});
@@ -158,39 +240,78 @@ export async function partition(flags: BenchFlags): Promise<BenchResult> {
 		const far = cluster.nodes.slice(-Math.floor((nodes - 1) / 2));
 		const near = cluster.nodes.slice(0, nodes - far.length);
 		const start = new Map(cluster.nodes.map(node => [node, node.events.length]));
-		const wait = (node: NodeProcess, state: string): Promise<JsonEvent> => node.waitFor(event => event.type === 'partition' && event['state'] === state, `partition ${state}`, start.get(node));
+		const wait = (node: NodeProcess, state: string): Promise<JsonEvent> =>
+			node.waitFor(
+				event => event.type === 'partition' && event['state'] === state,
+				`partition ${state}`,
+				start.get(node),
+			);
 		flags.say(`run ${index + 1} of ${flags.runs}: cutting ${far.map(({port}) => port).join(', ')} off …`);
 		const cutMs = Date.now();
 		const ids = (group: readonly NodeProcess[]): NodeId[] => group.map(({id}) => id as NodeId);
-		// oxlint-disable-next-line no-await-in-loop
-		await Promise.all(cluster.nodes.map((node, at) => brokers[at]!.fault({type: 'cut', direction: 'both', forMs: 60_000, peers: ids(far.includes(node) ? near : far)})));
-		// oxlint-disable-next-line no-await-in-loop
+		await Promise.all(
+			cluster.nodes.map((node, at) =>
+				brokers[at]!.fault({
+					type: 'cut',
+					direction: 'both',
+					forMs: 60_000,
+					peers: ids(far.includes(node) ? near : far),
+				}),
+			),
+		);
 		const detected = await Promise.all(cluster.nodes.map(node => wait(node, 'detected')));
 		const refusedMs = performance.now();
-		// oxlint-disable-next-line no-await-in-loop
-		const refusal = await brokers.at(-1)!.subscribeNode(`minority-${index}` as Topic).then(() => 'accepted', (error: Error) => error.message);
+		const refusal = await brokers
+			.at(-1)!
+			.subscribeNode(`minority-${index}` as Topic)
+			.then(
+				() => 'accepted',
+				(error: Error) => error.message,
+			);
 		const refusalMs = performance.now() - refusedMs;
 		const body = Buffer.alloc(flags.size);
-		// oxlint-disable-next-line no-await-in-loop
-		await Promise.all([brokers[0]!, brokers.at(-1)!].map(broker => broker.publish(topic, Array.from({length: 1000}, () => body))));
+		await Promise.all(
+			[brokers[0]!, brokers.at(-1)!].map(broker =>
+				broker.publish(
+					topic,
+					Array.from({length: 1000}, () => body),
+				),
+			),
+		);
 		const healMs = Date.now();
-		// oxlint-disable-next-line no-await-in-loop
 		await Promise.all(brokers.map(broker => broker.fault({type: 'heal'})));
-		// oxlint-disable-next-line no-await-in-loop
 		const healed = await Promise.all(cluster.nodes.map(node => wait(node, 'healed')));
-		// oxlint-disable-next-line no-await-in-loop
 		const repaired = await Promise.all(cluster.nodes.map(node => wait(node, 'repaired')));
-		// oxlint-disable-next-line no-await-in-loop
-		const totals = await Promise.all(brokers.map(async broker => (await broker.snapshot()).topics.find(({name}) => name === topic)?.messages ?? 0));
+		const totals = await Promise.all(
+			brokers.map(
+				async broker => (await broker.snapshot()).topics.find(({name}) => name === topic)?.messages ?? 0,
+			),
+		);
 		const lost = totals.reduce((sum, total) => sum + ((index + 1) * 2000 - total), 0);
 		if (lost !== 0) missed.push(`run ${index + 1}: ${lost} messages are not on every node (${totals.join(', ')})`);
-		if (!refusal.startsWith('no quorum')) missed.push(`run ${index + 1}: the minority side answered a subscription with: ${refusal}`);
-		const slowest = (events: readonly JsonEvent[], sinceMs: number): number => Math.max(...events.map(({at}) => at - sinceMs));
-		rows.push({run: index + 1, 'detected ms': slowest(detected, cutMs), 'refused ms': Math.round(refusalMs), 'healed ms': slowest(healed, healMs), 'repaired ms': slowest(repaired, healMs), lost});
+		if (!refusal.startsWith('no quorum'))
+			missed.push(`run ${index + 1}: the minority side answered a subscription with: ${refusal}`);
+		const slowest = (events: readonly JsonEvent[], sinceMs: number): number =>
+			Math.max(...events.map(({at}) => at - sinceMs));
+		rows.push({
+			run: index + 1,
+			'detected ms': slowest(detected, cutMs),
+			'refused ms': Math.round(refusalMs),
+			'healed ms': slowest(healed, healMs),
+			'repaired ms': slowest(repaired, healMs),
+			lost,
+		});
 	}
 
 	await Promise.all(brokers.map(broker => broker[Symbol.asyncDispose]()));
-	rows.push({run: 'median', 'detected ms': median(rows.map(row => Number(row['detected ms']))), 'refused ms': median(rows.map(row => Number(row['refused ms']))), 'healed ms': median(rows.map(row => Number(row['healed ms']))), 'repaired ms': median(rows.map(row => Number(row['repaired ms']))), lost: rows.reduce((sum, row) => sum + Number(row['lost']), 0)});
+	rows.push({
+		run: 'median',
+		'detected ms': median(rows.map(row => Number(row['detected ms']))),
+		'refused ms': median(rows.map(row => Number(row['refused ms']))),
+		'healed ms': median(rows.map(row => Number(row['healed ms']))),
+		'repaired ms': median(rows.map(row => Number(row['repaired ms']))),
+		lost: rows.reduce((sum, row) => sum + Number(row['lost']), 0),
+	});
 	return {bench: 'partition', setting: {nodes, size: flags.size, runs: flags.runs}, rows, missed};
 }
 
@@ -205,17 +326,34 @@ export async function failover(flags: BenchFlags): Promise<BenchResult> {
 		const others = cluster.nodes.filter(node => node !== leader);
 		const start = others.map(node => node.events.length);
 		const killedMs = Date.now();
-		// oxlint-disable-next-line no-await-in-loop
 		await leader.kill('SIGKILL');
-		// oxlint-disable-next-line no-await-in-loop
-		const elected = await Promise.all(others.map((node, at) => node.waitFor(event => event.type === 'leader' && event['leader'] !== undefined && event['leader'] !== null && event['leader'] !== leader.id, 'new leader', start[at])));
+		const elected = await Promise.all(
+			others.map((node, at) =>
+				node.waitFor(
+					event =>
+						event.type === 'leader' &&
+						event['leader'] !== undefined &&
+						event['leader'] !== null &&
+						event['leader'] !== leader.id,
+					'new leader',
+					start[at],
+				),
+			),
+		);
 		gaps.push(Math.max(...elected.map(({at}) => at - killedMs)));
 		flags.say(`run ${index + 1} of ${flags.runs}: new leader after ${gaps.at(-1)!} ms`);
 		const back = cluster.start(leader.port);
-		// oxlint-disable-next-line no-await-in-loop
-		await back.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'leader after restart');
+		await back.waitFor(
+			event => event.type === 'leader' && typeof event['leader'] === 'string',
+			'leader after restart',
+		);
 	}
 
 	const {p50, p95, p99, max} = percentilesOf(gaps);
-	return {bench: 'failover', setting: {nodes: flags.nodes, runs: flags.runs}, missed: [], rows: [{'kills': gaps.length, 'p50 ms': p50, 'p95 ms': p95, 'p99 ms': p99, 'max ms': max}]};
+	return {
+		bench: 'failover',
+		setting: {nodes: flags.nodes, runs: flags.runs},
+		missed: [],
+		rows: [{kills: gaps.length, 'p50 ms': p50, 'p95 ms': p95, 'p99 ms': p99, 'max ms': max}],
+	};
 }

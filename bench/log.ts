@@ -1,6 +1,7 @@
 /**
-What the log alone can do on this disk: appends a second with a number of them in flight, each acknowledged after its fsync, and the time to
-open a log that a killed process left. `node bench/log.ts [FOLDER]`; the folder decides which disk is measured.
+What the log alone can do on this disk: appends a second with a number of them in flight, each acknowledged after its
+fsync, and the time to open a log that a killed process left. `node bench/log.ts [FOLDER]`; the folder decides which
+disk is measured.
 */
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -26,7 +27,6 @@ async function appends(folder: string, recordBytes: number, inFlight: number): P
 	const client = async (): Promise<void> => {
 		while (performance.now() < untilMs) {
 			const sentMs = performance.now();
-			// oxlint-disable-next-line no-await-in-loop -- one in flight a client
 			await log.append([record]).synced;
 			waits.push((performance.now() - sentMs) * 1000);
 			count++;
@@ -39,8 +39,13 @@ async function appends(folder: string, recordBytes: number, inFlight: number): P
 	const seconds = (performance.now() - startedMs) / 1000;
 	const {p50, p99} = percentilesOf(waits);
 	return {
-		'record B': recordBytes, 'in flight': inFlight, 'appends/s': Math.round(count / seconds), 'MB/s': Math.round(count * recordBytes / seconds / 1e5) / 10,
-		'p50 µs': p50, 'p99 µs': p99, 'CPU µs each': Math.round((cpu.user + cpu.system) / count * 10) / 10,
+		'record B': recordBytes,
+		'in flight': inFlight,
+		'appends/s': Math.round(count / seconds),
+		'MB/s': Math.round((count * recordBytes) / seconds / 1e5) / 10,
+		'p50 µs': p50,
+		'p99 µs': p99,
+		'CPU µs each': Math.round(((cpu.user + cpu.system) / count) * 10) / 10,
 	};
 }
 
@@ -52,9 +57,22 @@ async function recovery(folder: string, batchBytes: number): Promise<Row> {
 	const bodies = Array.from({length: count}, () => Buffer.alloc(Math.min(128, batchBytes), 7));
 	let written: Promise<void> = Promise.resolve();
 	for (let seq = 1; log.bytes < recoveryBytes; seq += count) {
-		const batch = decodeBatch(encodeBatch({origin, incarnation: 1, topic: 'bench' as Topic, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 0}, bodies, true))!;
+		const batch = decodeBatch(
+			encodeBatch(
+				{
+					origin,
+					incarnation: 1,
+					topic: 'bench' as Topic,
+					firstSeq: seq,
+					lamport: seq,
+					previousLamport: seq - 1,
+					sentAtMs: 0,
+				},
+				bodies,
+				true,
+			),
+		)!;
 		written = log.append([{batch, hops: 0, repaired: false}], {sync: false}).written;
-		// oxlint-disable-next-line no-await-in-loop -- keeps memory small
 		if (seq % 4096 < count) await written;
 	}
 
@@ -65,10 +83,18 @@ async function recovery(folder: string, batchBytes: number): Promise<Row> {
 	const checkedMs = performance.now();
 	const again = await openTopicLog(opened, () => undefined);
 	const readyMs = performance.now();
-	if (again.messages !== messages) throw new Error(`Expected ${messages} messages to be found again, got ${again.messages}`);
+	if (again.messages !== messages)
+		throw new Error(`Expected ${messages} messages to be found again, got ${again.messages}`);
 	await again[Symbol.asyncDispose]();
 	await log[Symbol.asyncDispose]();
-	return {'batch B': batchBytes, 'log MiB': Math.round(bytes / 1024 / 1024), 'messages': messages, 'check ms': Math.round(checkedMs - startedMs), 'ready ms': Math.round(readyMs - startedMs), 'ready ms per GiB': Math.round((readyMs - startedMs) * 2 ** 30 / bytes)};
+	return {
+		'batch B': batchBytes,
+		'log MiB': Math.round(bytes / 1024 / 1024),
+		messages: messages,
+		'check ms': Math.round(checkedMs - startedMs),
+		'ready ms': Math.round(readyMs - startedMs),
+		'ready ms per GiB': Math.round(((readyMs - startedMs) * 2 ** 30) / bytes),
+	};
 }
 
 async function inFolder(work: (folder: string) => Promise<Row>): Promise<Row> {
@@ -82,7 +108,6 @@ async function inFolder(work: (folder: string) => Promise<Row>): Promise<Row> {
 
 const rows: Row[] = [];
 for (const recordBytes of [128, 4096]) {
-	// oxlint-disable-next-line no-await-in-loop -- one after the other, or they would share the disk
 	for (const inFlight of [1, 16, 256]) rows.push(await inFolder(folder => appends(folder, recordBytes, inFlight)));
 }
 
@@ -90,7 +115,6 @@ console.log(tableOf(rows));
 console.log();
 const found: Row[] = [];
 for (const batchBytes of [128, 4096, 65_536]) {
-	// oxlint-disable-next-line no-await-in-loop
 	found.push(await inFolder(folder => recovery(folder, batchBytes)));
 }
 

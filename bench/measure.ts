@@ -33,7 +33,10 @@ export class Client implements Disposable {
 	}
 
 	/** The next report of that type. Fails when the client does, or after the limit. */
-	async next<Type extends ClientReport['type']>(type: Type, limitMs = 120_000): Promise<Extract<ClientReport, {type: Type}>> {
+	async next<Type extends ClientReport['type']>(
+		type: Type,
+		limitMs = 120_000,
+	): Promise<Extract<ClientReport, {type: Type}>> {
 		const untilMs = performance.now() + limitMs;
 		for (;;) {
 			const report = this.#reports.shift();
@@ -41,9 +44,11 @@ export class Client implements Disposable {
 			if (report?.type === 'failed') throw new Error(`A bench client failed: ${report.message}`);
 			if (report) continue;
 			if (this.#isEnded) throw new Error(`A bench client ended before it reported ${type}`);
-			// oxlint-disable-next-line no-await-in-loop -- waits for the next report
 			await new Promise<void>((resolve, reject) => {
-				const timer = setTimeout(() => reject(new Error(`A bench client reported no ${type} within ${limitMs} ms`)), Math.max(1, untilMs - performance.now()));
+				const timer = setTimeout(
+					() => reject(new Error(`A bench client reported no ${type} within ${limitMs} ms`)),
+					Math.max(1, untilMs - performance.now()),
+				);
 				this.#wake = () => {
 					clearTimeout(timer);
 					resolve();
@@ -68,18 +73,27 @@ export function clientOptions(cluster: Cluster, node: NodeProcess, topic: string
 }
 
 /**
-Messages delivered a second. `slowest`: to the slowest subscriber, from the first delivery to any of them until the last one to it; `all`: to all subscribers together,
-until the last one to any. Without losses `all` is `slowest` times the number of subscribers.
+Messages delivered a second. `slowest`: to the slowest subscriber, from the first delivery to any of them until the last
+one to it; `all`: to all subscribers together, until the last one to any. Without losses `all` is `slowest` times the
+number of subscribers.
 */
-export function deliveryRates(received: ReadonlyArray<Pick<Extract<ClientReport, {type: 'received'}>, 'unique' | 'firstNs' | 'lastNs'>>): {readonly slowest: number; readonly all: number} {
-	const some = received.filter(({unique}) => unique > 0).map(({unique, firstNs, lastNs}) => ({unique, firstNs: BigInt(firstNs), lastNs: BigInt(lastNs)}));
+export function deliveryRates(
+	received: ReadonlyArray<Pick<Extract<ClientReport, {type: 'received'}>, 'unique' | 'firstNs' | 'lastNs'>>,
+): {readonly slowest: number; readonly all: number} {
+	const some = received
+		.filter(({unique}) => unique > 0)
+		.map(({unique, firstNs, lastNs}) => ({unique, firstNs: BigInt(firstNs), lastNs: BigInt(lastNs)}));
 	if (some.length === 0) return {slowest: 0, all: 0};
 	const firstNs = some.reduce((first, one) => (one.firstNs < first ? one.firstNs : first), some[0]!.firstNs);
-	const perSecond = (count: number, untilNs: bigint): number => Math.round((count * 1e9) / Math.max(1, Number(untilNs - firstNs)));
+	const perSecond = (count: number, untilNs: bigint): number =>
+		Math.round((count * 1e9) / Math.max(1, Number(untilNs - firstNs)));
 	const lastNs = some.reduce((last, one) => (one.lastNs > last ? one.lastNs : last), firstNs);
 	return {
 		slowest: some.length < received.length ? 0 : Math.min(...some.map(one => perSecond(one.unique, one.lastNs))),
-		all: perSecond(some.reduce((sum, {unique}) => sum + unique, 0), lastNs),
+		all: perSecond(
+			some.reduce((sum, {unique}) => sum + unique, 0),
+			lastNs,
+		),
 	};
 }
 
@@ -87,12 +101,17 @@ export function deliveryRates(received: ReadonlyArray<Pick<Extract<ClientReport,
 export function median(values: readonly number[]): number {
 	const sorted = [...values].toSorted((a, b) => a - b);
 	const middle = Math.floor(sorted.length / 2);
-	return sorted.length === 0 ? 0 : sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+	return sorted.length === 0
+		? 0
+		: sorted.length % 2 === 1
+			? sorted[middle]!
+			: (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 export function percentilesOf(values: readonly number[]): Percentiles {
 	const sorted = [...values].toSorted((a, b) => a - b);
-	const at = (share: number): number => Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0);
+	const at = (share: number): number =>
+		Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0);
 	return {p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1)};
 }
 
@@ -101,5 +120,12 @@ export function tableOf(rows: BenchResult['rows']): string {
 	const columns = [...new Set(rows.flatMap(row => Object.keys(row)))];
 	const cells = [columns, ...rows.map(row => columns.map(column => String(row[column] ?? '')))];
 	const widths = columns.map((_, at) => Math.max(...cells.map(line => line[at]!.length)));
-	return cells.map(line => line.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))).join('  ').trimEnd()).join('\n');
+	return cells
+		.map(line =>
+			line
+				.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!)))
+				.join('  ')
+				.trimEnd(),
+		)
+		.join('\n');
 }

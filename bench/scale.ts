@@ -1,7 +1,8 @@
 /**
-What a node pays in a small cluster and in a large one: the same (`npm run bench:scale [-- --nodes 3,10,100,1000,5000]`). Whole clusters of the gossip and SWIM
-machines run in virtual time from a seed, so the figures are the same on every machine. Prints tables, writes `scale.json` and `scale.svg` beside
-this file, and exits with 1 when a bound was missed. Frames are counted with their length, before TLS.
+What a node pays in a small cluster and in a large one: the same (`npm run bench:scale [-- --nodes
+3,10,100,1000,5000]`). Whole clusters of the gossip and SWIM machines run in virtual time from a seed, so the figures
+are the same on every machine. Prints tables, writes `scale.json` and `scale.svg` beside this file, and exits with 1
+when a bound was missed. Frames are counted with their length, before TLS.
 */
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -13,7 +14,15 @@ import {plot} from './scale/plot.ts';
 import {measureSwim, type SwimFigures} from './scale/swim.ts';
 
 type Gossip = GossipFigures & {readonly nodes: number; readonly loss: number};
-type Swim = Omit<SwimFigures, 'firstMs' | 'lastMs'> & {readonly nodes: number; readonly loss: number; readonly firstMs: number; readonly lastMs: number; readonly lastMsMax: number; readonly slowSuspicionsWithoutHealth: number; readonly slowDeathsWithoutHealth: number};
+type Swim = Omit<SwimFigures, 'firstMs' | 'lastMs'> & {
+	readonly nodes: number;
+	readonly loss: number;
+	readonly firstMs: number;
+	readonly lastMs: number;
+	readonly lastMsMax: number;
+	readonly slowSuspicionsWithoutHealth: number;
+	readonly slowDeathsWithoutHealth: number;
+};
 
 const losses = [0, 20];
 /** From the middle of the least and the most. */
@@ -26,15 +35,24 @@ const publishersMax = 50;
 const setting = {seed: 1, messages: 500, perSecond: 50, bodyBytes: 128, publishers: publishersMax};
 
 function main(): void {
-	const {values: {nodes: list, folder}} = parseArgs({options: {nodes: {type: 'string', default: '3,10,100,1000'}, folder: {type: 'string', default: '.'}}});
+	const {
+		values: {nodes: list, folder},
+	} = parseArgs({
+		options: {nodes: {type: 'string', default: '3,10,100,1000'}, folder: {type: 'string', default: '.'}},
+	});
 	const sizes = list.split(',').map(Number);
-	if (!sizes.every(size => Number.isInteger(size) && size >= 2 && size <= 60_000)) throw new RangeError(`Expected --nodes to be numbers from 2 to 60000, got ${list}`);
+	if (!sizes.every(size => Number.isInteger(size) && size >= 2 && size <= 60_000))
+		throw new RangeError(`Expected --nodes to be numbers from 2 to 60000, got ${list}`);
 	const gossip: Gossip[] = [];
 	const swim: Swim[] = [];
 	for (const loss of losses) {
 		for (const nodes of sizes) {
 			say(`gossip: ${nodes} nodes, ${loss} % loss …`);
-			gossip.push({nodes, loss, ...rounded(measureGossip({...setting, nodes, loss, publishers: Math.min(nodes, publishersMax)}))});
+			gossip.push({
+				nodes,
+				loss,
+				...rounded(measureGossip({...setting, nodes, loss, publishers: Math.min(nodes, publishersMax)})),
+			});
 		}
 
 		for (const nodes of sizes.filter(size => size <= swimMax)) {
@@ -43,16 +61,52 @@ function main(): void {
 		}
 	}
 
-	console.log(`gossip: ${Object.entries(setting).map(([name, value]) => `${name} ${value}`).join(', ')}; all subscribe, all can reach all\n`);
-	console.log(tableOf(gossip.map(row => ({
-		'nodes': row.nodes, 'loss %': row.loss, 'frames/node·msg': row.packets, 'of these pushes': row.pushes, 'bytes/node·msg': Math.round(row.bytes), 'idle B/s': Math.round(row.idleBytes), 'duplicates %': percent(row.duplicates), 'pulled %': percent(row.pulled),
-		'hops': row.hopsMean, 'most': row.hopsMax, '99 % ms': row.to99Ms, 'all ms': row.to100Ms, 'slowest ms': row.to100MsMax, 'peers': Math.round(row.peersMean), 'most peers': row.peersMax, 'streams': row.streams,
-	}))));
+	console.log(
+		`gossip: ${Object.entries(setting)
+			.map(([name, value]) => `${name} ${value}`)
+			.join(', ')}; all subscribe, all can reach all\n`,
+	);
+	console.log(
+		tableOf(
+			gossip.map(row => ({
+				nodes: row.nodes,
+				'loss %': row.loss,
+				'frames/node·msg': row.packets,
+				'of these pushes': row.pushes,
+				'bytes/node·msg': Math.round(row.bytes),
+				'idle B/s': Math.round(row.idleBytes),
+				'duplicates %': percent(row.duplicates),
+				'pulled %': percent(row.pulled),
+				hops: row.hopsMean,
+				most: row.hopsMax,
+				'99 % ms': row.to99Ms,
+				'all ms': row.to100Ms,
+				'slowest ms': row.to100MsMax,
+				peers: Math.round(row.peersMean),
+				'most peers': row.peersMax,
+				streams: row.streams,
+			})),
+		),
+	);
 	console.log();
-	console.log(tableOf(swim.map(row => ({
-		'nodes': row.nodes, 'loss %': row.loss, 'packets/s': row.packets, 'B/s': Math.round(row.bytes), 'found dead ms': row.firstMs, 'by all ms': row.lastMs, 'worst ms': row.lastMsMax, 'false deaths': row.falseDeaths,
-		'wrong suspicions by slow nodes': row.slowSuspicions, 'without local health': row.slowSuspicionsWithoutHealth, 'wrong deaths': row.slowDeaths, 'without': row.slowDeathsWithoutHealth,
-	}))));
+	console.log(
+		tableOf(
+			swim.map(row => ({
+				nodes: row.nodes,
+				'loss %': row.loss,
+				'packets/s': row.packets,
+				'B/s': Math.round(row.bytes),
+				'found dead ms': row.firstMs,
+				'by all ms': row.lastMs,
+				'worst ms': row.lastMsMax,
+				'false deaths': row.falseDeaths,
+				'wrong suspicions by slow nodes': row.slowSuspicions,
+				'without local health': row.slowSuspicionsWithoutHealth,
+				'wrong deaths': row.slowDeaths,
+				without: row.slowDeathsWithoutHealth,
+			})),
+		),
+	);
 	const missed = [...missedByGossip(gossip), ...missedBySwim(swim)];
 	writeFileSync(join(folder, 'scale.json'), `${JSON.stringify({setting, gossip, swim, missed}, undefined, '\t')}\n`);
 	writeFileSync(join(folder, 'scale.svg'), plot(gossip, swim));
@@ -64,23 +118,39 @@ function swimAt(nodes: number, loss: number): Swim {
 	const victims = Math.min(5, Math.ceil(nodes / 3));
 	const {firstMs, lastMs, ...figures} = measureSwim({seed: setting.seed, nodes, loss, victims, hasHealth: true});
 	const without = measureSwim({seed: setting.seed, nodes, loss, victims: 0, hasHealth: false});
-	return {nodes, loss, ...rounded(figures), firstMs: median(firstMs), lastMs: median(lastMs), lastMsMax: Math.max(...lastMs), slowSuspicionsWithoutHealth: without.slowSuspicions, slowDeathsWithoutHealth: without.slowDeaths};
+	return {
+		nodes,
+		loss,
+		...rounded(figures),
+		firstMs: median(firstMs),
+		lastMs: median(lastMs),
+		lastMsMax: Math.max(...lastMs),
+		slowSuspicionsWithoutHealth: without.slowSuspicions,
+		slowDeathsWithoutHealth: without.slowDeaths,
+	};
 }
 
 function missedByGossip(rows: readonly Gossip[]): string[] {
 	const missed: string[] = [];
 	for (const {nodes, loss, undelivered, hopsMax, streams} of rows) {
 		const of = `${nodes} nodes, ${loss} % loss`;
-		if (undelivered > 0) missed.push(`${of}: expected everything to be delivered to all, got ${undelivered} messages that were not`);
+		if (undelivered > 0)
+			missed.push(`${of}: expected everything to be delivered to all, got ${undelivered} messages that were not`);
 		if (hopsMax > Math.log2(nodes) + 3) missed.push(`${of}: expected at most log2 n + 3 hops, got ${hopsMax}`);
-		if (streams > Math.min(nodes, publishersMax)) missed.push(`${of}: expected a stream a publisher, got ${streams}`);
+		if (streams > Math.min(nodes, publishersMax))
+			missed.push(`${of}: expected a stream a publisher, got ${streams}`);
 	}
 
 	for (const loss of losses) {
 		for (const what of ['packets', 'bytes'] as const) {
-			const figures = rows.filter(row => row.loss === loss && (loss === 0 || row.nodes >= lossyFrom)).map(row => row[what]);
+			const figures = rows
+				.filter(row => row.loss === loss && (loss === 0 || row.nodes >= lossyFrom))
+				.map(row => row[what]);
 			const [least, most] = [Math.min(...figures), Math.max(...figures)];
-			if ((most - least) / (most + least) > flatShare) missed.push(`${loss} % loss: expected ${what} a node and message within ± ${flatShare * 100} %, got ${least} to ${most}`);
+			if ((most - least) / (most + least) > flatShare)
+				missed.push(
+					`${loss} % loss: expected ${what} a node and message within ± ${flatShare * 100} %, got ${least} to ${most}`,
+				);
 		}
 	}
 
@@ -88,11 +158,19 @@ function missedByGossip(rows: readonly Gossip[]): string[] {
 }
 
 function missedBySwim(rows: readonly Swim[]): string[] {
-	return rows.flatMap(row => row.missed + row.falseDeaths > 0 ? [`SWIM, ${row.nodes} nodes, ${row.loss} % loss: expected all to find out who is silent and nobody else to be called dead, got ${row.missed} silences missed and ${row.falseDeaths} false deaths`] : []);
+	return rows.flatMap(row =>
+		row.missed + row.falseDeaths > 0
+			? [
+					`SWIM, ${row.nodes} nodes, ${row.loss} % loss: expected all to find out who is silent and nobody else to be called dead, got ${row.missed} silences missed and ${row.falseDeaths} false deaths`,
+				]
+			: [],
+	);
 }
 
 function rounded<Figures extends Readonly<Record<string, number>>>(figures: Figures): Figures {
-	return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, Math.round(value * 1000) / 1000])) as Figures;
+	return Object.fromEntries(
+		Object.entries(figures).map(([name, value]) => [name, Math.round(value * 1000) / 1000]),
+	) as Figures;
 }
 
 function percent(share: number): string {

@@ -1,8 +1,10 @@
 /**
-`host:port` as people and members write it: the one parser of it. Members compare addresses as texts, so each address has one canonical text: names in
-lower case, v4 without leading zeros, v6 compressed (RFC 5952) and in brackets, v4 within v6 as v4. A bare port means this machine.
+`host:port` as people and members write it: the one parser of it. Members compare addresses as texts, so each address
+has one canonical text: names in lower case, v4 without leading zeros, v6 compressed (RFC 5952) and in brackets, v4
+within v6 as v4. A bare port means this machine.
 
-A zone (`fe80::1%eth0`) names an interface of one machine: a link-local address cannot be used without one, and no other address has one.
+A zone (`fe80::1%eth0`) names an interface of one machine: a link-local address cannot be used without one, and no other
+address has one.
 */
 import {DapssError} from './errors.ts';
 
@@ -12,18 +14,23 @@ const octet = /^(?:0|[1-9]\d?|1\d\d|2[0-4]\d|25[0-5])$/;
 const label = /^[a-z\d_](?:[a-z\d_-]{0,61}[a-z\d_])?$/;
 const nameMax = 253;
 
-/** A v4 address, a v6 address or a host name in its canonical form, v6 without brackets; `undefined` for anything else. */
+/**
+A v4 address, a v6 address or a host name in its canonical form, v6 without brackets; `undefined` for anything else.
+*/
 export function parseHost(text: string): string | undefined {
 	if (text.includes(':')) return parseV6(text);
 	const name = text.toLowerCase();
 	const labels = (name.endsWith('.') ? name.slice(0, -1) : name).split('.');
-	if (labels.length === 4 && labels.every(part => octet.test(part))) return labels.join('.') === name ? name : undefined;
+	if (labels.length === 4 && labels.every(part => octet.test(part)))
+		return labels.join('.') === name ? name : undefined;
 	// What ends in a number is read as v4 in many ways (10.1, 0x7f.1, 010.0.0.1): only the usual one is taken.
 	if (/^(?:\d+|0x[\da-f]*)$/.test(labels.at(-1)!)) return undefined;
 	return name.length <= nameMax && labels.every(part => label.test(part)) ? name : undefined;
 }
 
-/** The parts of `5000`, `host:5000`, `10.0.0.1:5000` or `[::1]:5000`, the host canonical; `undefined` for anything else. */
+/**
+The parts of `5000`, `host:5000`, `10.0.0.1:5000` or `[::1]:5000`, the host canonical; `undefined` for anything else.
+*/
 export function parseAddress(text: string): HostPort | undefined {
 	const match = /^(?:(?:\[(?<v6>[^\]]*:[^\]]*)\]|(?<host>[^:]*)):)?(?<port>\d{1,5})$/.exec(text);
 	if (!match?.groups) return undefined;
@@ -32,14 +39,21 @@ export function parseAddress(text: string): HostPort | undefined {
 	return host === undefined || port < 1 || port > 65_535 ? undefined : {host, port};
 }
 
-/** A host with or without a port, as an advertised address is written: `host`, `host:port`, `[v6]`, `[v6]:port`, or `v6` alone. */
-export function parseHostAndMaybePort(text: string): {readonly host: string; readonly port: number | undefined} | undefined {
+/**
+A host with or without a port, as an advertised address is written: `host`, `host:port`, `[v6]`, `[v6]:port`, or `v6`
+alone.
+*/
+export function parseHostAndMaybePort(
+	text: string,
+): {readonly host: string; readonly port: number | undefined} | undefined {
 	const host = parseHost(/^\[(?<v6>[^\]]*:[^\]]*)\]$/.exec(text)?.groups?.['v6'] ?? text);
 	if (host !== undefined) return {host, port: undefined};
 	return text.includes(':') ? parseAddress(text) : undefined;
 }
 
-/** The address in the one form that members compare: `host:port`, a v6 host in brackets. `undefined` when it is none. */
+/**
+The address in the one form that members compare: `host:port`, a v6 host in brackets. `undefined` when it is none.
+*/
 export function canonicalAddress(text: string): string | undefined {
 	const parsed = parseAddress(text);
 	return parsed && formatAddress(parsed.host, parsed.port);
@@ -81,13 +95,19 @@ export function isLinkLocal(host: string): boolean {
 export function unreachableReason(host: string): string | undefined {
 	if (isWildcard(host)) return 'it is a wildcard, which says where to listen and not where to call';
 	if (host === '255.255.255.255') return 'it is the broadcast address';
-	if (isV4In(host, 224, 239) || /^ff[\da-f]{2}:/.test(host)) return 'it is a multicast address, which no single node has';
+	if (isV4In(host, 224, 239) || /^ff[\da-f]{2}:/.test(host))
+		return 'it is a multicast address, which no single node has';
 	return undefined;
 }
 
 /** Why other machines cannot reach this one under a canonical host. */
 export function unadvertisableReason(host: string): string | undefined {
-	return unreachableReason(host) ?? (isLinkLocal(host) ? 'it is a link-local address, which each machine reaches by an interface name of its own' : undefined);
+	return (
+		unreachableReason(host) ??
+		(isLinkLocal(host)
+			? 'it is a link-local address, which each machine reaches by an interface name of its own'
+			: undefined)
+	);
 }
 
 /** An address that may be agreed among members: one that parses, and that others can call. */
@@ -97,12 +117,13 @@ export function isAdvertisable(address: string): boolean {
 }
 
 /**
-Why a node that tells this address cannot join these members: loopback means another machine to each of them, so either all are told a loopback address (a
-cluster on one machine) or none.
+Why a node that tells this address cannot join these members: loopback means another machine to each of them, so either
+all are told a loopback address (a cluster on one machine) or none.
 */
 export function joinProblem(address: string, members: readonly string[]): string | undefined {
 	const isLocal = (one: string): boolean => isLoopback(parseAddress(one)?.host ?? '');
-	if (!isAdvertisable(address)) return `no node can be called under ${address}: start it with --advertise and an address that the other nodes reach`;
+	if (!isAdvertisable(address))
+		return `no node can be called under ${address}: start it with --advertise and an address that the other nodes reach`;
 	const other = members.find(member => isLocal(member) !== isLocal(address));
 	if (other === undefined) return undefined;
 	const [local, remote] = isLocal(address) ? [address, other] : [other, address];

@@ -1,10 +1,20 @@
 /**
-The bounds of `Config`, checked. Whatever comes from a file, the environment, a flag or a program goes through here before a node
-sees it; all problems are told at once, each with the setting, what was expected and what was found.
+The bounds of `Config`, checked. Whatever comes from a file, the environment, a flag or a program goes through here
+before a node sees it; all problems are told at once, each with the setting, what was expected and what was found.
 */
 import leven from 'leven';
 import * as v from 'valibot';
-import {canonicalAddress, formatAddress, isLoopback, isWildcard, parseAddress, parseHost, parseHostAndMaybePort, unadvertisableReason, unreachableReason} from './address.ts';
+import {
+	canonicalAddress,
+	formatAddress,
+	isLoopback,
+	isWildcard,
+	parseAddress,
+	parseHost,
+	parseHostAndMaybePort,
+	unadvertisableReason,
+	unreachableReason,
+} from './address.ts';
 import {defaults, type Config} from './config.ts';
 import {DapssError} from './errors.ts';
 import {parseTopicName} from './message.ts';
@@ -18,16 +28,22 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 const dayMs = 86_400_000;
 
-const whole = (min: number, max: number) => v.custom<number>(
-	input => Number.isSafeInteger(input) && (input as number) >= min && (input as number) <= max,
-	issue => `Expected a whole number from ${min} to ${max}, got ${show(issue.input)}`,
+const whole = (min: number, max: number) =>
+	v.custom<number>(
+		input => Number.isSafeInteger(input) && (input as number) >= min && (input as number) <= max,
+		issue => `Expected a whole number from ${min} to ${max}, got ${show(issue.input)}`,
+	);
+const flag = v.custom<boolean>(
+	input => typeof input === 'boolean',
+	issue => `Expected true or false, got ${show(issue.input)}`,
 );
-const flag = v.custom<boolean>(input => typeof input === 'boolean', issue => `Expected true or false, got ${show(issue.input)}`);
-const text = (expected: string, isRight: (text: string) => boolean) => v.custom<string>(
-	input => typeof input === 'string' && isRight(input),
-	issue => `Expected ${expected}, got ${show(issue.input)}`,
-);
-const list = <Item>(expected: string, item: v.GenericSchema<Item>) => v.array(item, issue => `Expected a list of ${expected}, got ${show(issue.input)}`);
+const text = (expected: string, isRight: (text: string) => boolean) =>
+	v.custom<string>(
+		input => typeof input === 'string' && isRight(input),
+		issue => `Expected ${expected}, got ${show(issue.input)}`,
+	);
+const list = <Item>(expected: string, item: v.GenericSchema<Item>) =>
+	v.array(item, issue => `Expected a list of ${expected}, got ${show(issue.input)}`);
 
 const topicName = v.custom<string>(
 	input => typeof input === 'string' && typeof parseTopicName(input) === 'string',
@@ -37,13 +53,14 @@ const topicName = v.custom<string>(
 	},
 );
 /** A text that `problem` finds nothing wrong with; what it says stands behind what was got. */
-const checked = (expected: string, problem: (text: string) => string | undefined) => v.custom<string>(
-	input => typeof input === 'string' && problem(input) === undefined,
-	issue => {
-		const why = typeof issue.input === 'string' ? problem(issue.input) : undefined;
-		return `Expected ${expected}, got ${show(issue.input)}${why ? `: ${why}` : ''}`;
-	},
-);
+const checked = (expected: string, problem: (text: string) => string | undefined) =>
+	v.custom<string>(
+		input => typeof input === 'string' && problem(input) === undefined,
+		issue => {
+			const why = typeof issue.input === 'string' ? problem(issue.input) : undefined;
+			return `Expected ${expected}, got ${show(issue.input)}${why ? `: ${why}` : ''}`;
+		},
+	);
 
 const hostName = checked('an address to listen on or a host name', host => {
 	const parsed = parseHost(host);
@@ -64,83 +81,113 @@ const address = checked('host:port, [v6]:port or a port', given => {
 	return reason ? `${reason}; name the address or host name of a member` : reason;
 });
 
-const limits = v.strictObject({
-	// The pieces of one batch (64 KiB and its header) must fit, with room for the frame around them.
-	frameBytes: whole(128 * KiB, 8 * MiB),
-	outQueueBytes: whole(64 * KiB, 1024 * MiB),
-	outQueueTotalBytes: whole(64 * KiB, 16 * 1024 * MiB),
-	connections: whole(8, 65_536),
-	unauthenticated: whole(1, 65_536),
-	unauthenticatedPerAddress: whole(1, 65_536),
-	handshakeMs: whole(100, 60_000),
-	readersPerConnection: whole(256, 1_048_576),
-	readers: whole(256, 1_048_576),
-	reads: whole(1, 1024),
-	openFiles: whole(16, 65_536),
-	diskBytes: whole(64 * KiB, 2 ** 50),
-	topics: whole(1, 65_536),
-	members: whole(1, 65_536),
-}, unknownKey);
+const limits = v.strictObject(
+	{
+		// The pieces of one batch (64 KiB and its header) must fit, with room for the frame around them.
+		frameBytes: whole(128 * KiB, 8 * MiB),
+		outQueueBytes: whole(64 * KiB, 1024 * MiB),
+		outQueueTotalBytes: whole(64 * KiB, 16 * 1024 * MiB),
+		connections: whole(8, 65_536),
+		unauthenticated: whole(1, 65_536),
+		unauthenticatedPerAddress: whole(1, 65_536),
+		handshakeMs: whole(100, 60_000),
+		readersPerConnection: whole(256, 1_048_576),
+		readers: whole(256, 1_048_576),
+		reads: whole(1, 1024),
+		openFiles: whole(16, 65_536),
+		diskBytes: whole(64 * KiB, 2 ** 50),
+		topics: whole(1, 65_536),
+		members: whole(1, 65_536),
+	},
+	unknownKey,
+);
 
-const shape = v.strictObject({
-	cluster: text('1 to 63 characters of a-z 0-9 - _ . that start with a letter or digit', input => /^[a-z0-9][a-z0-9._-]{0,62}$/.test(input)),
-	name: v.custom<string>(
-		input => typeof input === 'string' && (input === '' || problemOfName(input) === undefined),
-		issue => `Expected ${typeof issue.input === 'string' ? problemOfName(issue.input) : 'a name'}, got ${show(issue.input)}`,
-	),
-	host: hostName,
-	port: whole(1, 65_535),
-	advertise: advertised,
-	bootstrap: list('addresses (host:port)', address),
-	expect: whole(0, 1024),
-	topics: list('topic names', topicName),
-	enableNodeAuth: flag,
-	enableMessageSigning: flag,
-	enableEncryption: flag,
-	faults: flag,
-	discovery: v.strictObject({
-		enabled: flag,
-		group: text('an IPv4 multicast address (224.0.0.0 to 239.255.255.255)', isMulticast),
+const shape = v.strictObject(
+	{
+		cluster: text('1 to 63 characters of a-z 0-9 - _ . that start with a letter or digit', input =>
+			/^[a-z0-9][a-z0-9._-]{0,62}$/.test(input),
+		),
+		name: v.custom<string>(
+			input => typeof input === 'string' && (input === '' || problemOfName(input) === undefined),
+			issue =>
+				`Expected ${typeof issue.input === 'string' ? problemOfName(issue.input) : 'a name'}, got ${show(issue.input)}`,
+		),
+		host: hostName,
 		port: whole(1, 65_535),
-		intervalMs: whole(100, 60_000),
-		seekMs: whole(0, 60_000),
-	}, unknownKey),
-	raft: v.strictObject({
-		heartbeatMs: whole(10, 10_000),
-		electionMs: whole(30, 120_000),
-		snapshotEntries: whole(16, 1_000_000),
-		votersMax: v.custom<number>(input => [1, 3, 5, 7].includes(input as number), issue => `Expected 1, 3, 5 or 7 (an even number of voters is no safer), got ${show(issue.input)}`),
-		pendingMax: whole(1, 1_000_000),
-	}, unknownKey),
-	swim: v.strictObject({
-		probeMs: whole(20, 60_000),
-		probeTimeoutMs: whole(5, 60_000),
-		indirect: whole(0, 16),
-		suspicionMultiplier: whole(1, 20),
-		silentMs: whole(50, 600_000),
-	}, unknownKey),
-	gossip: v.strictObject({
-		fanoutMin: whole(1, 64),
-		fanoutMax: whole(1, 256),
-		repairMs: whole(50, 3_600_000),
-		repairBytes: whole(4 * KiB, 256 * MiB),
-		heldBytes: whole(64 * KiB, 1024 * MiB),
-		lamportJumpMax: whole(1, 2 ** 52),
-	}, unknownKey),
-	storage: v.strictObject({
-		segmentBytes: whole(4 * KiB, 1024 * MiB),
-		retainBytes: whole(4 * KiB, 2 ** 50),
-		retainAgeS: whole(1, 3650 * dayMs / 1000),
-		writeDeadlineMs: whole(100, 600_000),
-	}, unknownKey),
-	limits,
-	console: v.strictObject({
-		feed: whole(1, 10_000),
-		events: whole(1, 10_000),
-		previewBytes: whole(16, 64 * KiB),
-		framesPerSecond: whole(1, 60),
-	}, unknownKey),
-}, unknownKey);
+		advertise: advertised,
+		bootstrap: list('addresses (host:port)', address),
+		expect: whole(0, 1024),
+		topics: list('topic names', topicName),
+		enableNodeAuth: flag,
+		enableMessageSigning: flag,
+		enableEncryption: flag,
+		faults: flag,
+		discovery: v.strictObject(
+			{
+				enabled: flag,
+				group: text('an IPv4 multicast address (224.0.0.0 to 239.255.255.255)', isMulticast),
+				port: whole(1, 65_535),
+				intervalMs: whole(100, 60_000),
+				seekMs: whole(0, 60_000),
+			},
+			unknownKey,
+		),
+		raft: v.strictObject(
+			{
+				heartbeatMs: whole(10, 10_000),
+				electionMs: whole(30, 120_000),
+				snapshotEntries: whole(16, 1_000_000),
+				votersMax: v.custom<number>(
+					input => [1, 3, 5, 7].includes(input as number),
+					issue => `Expected 1, 3, 5 or 7 (an even number of voters is no safer), got ${show(issue.input)}`,
+				),
+				pendingMax: whole(1, 1_000_000),
+			},
+			unknownKey,
+		),
+		swim: v.strictObject(
+			{
+				probeMs: whole(20, 60_000),
+				probeTimeoutMs: whole(5, 60_000),
+				indirect: whole(0, 16),
+				suspicionMultiplier: whole(1, 20),
+				silentMs: whole(50, 600_000),
+			},
+			unknownKey,
+		),
+		gossip: v.strictObject(
+			{
+				fanoutMin: whole(1, 64),
+				fanoutMax: whole(1, 256),
+				repairMs: whole(50, 3_600_000),
+				repairBytes: whole(4 * KiB, 256 * MiB),
+				heldBytes: whole(64 * KiB, 1024 * MiB),
+				lamportJumpMax: whole(1, 2 ** 52),
+			},
+			unknownKey,
+		),
+		storage: v.strictObject(
+			{
+				segmentBytes: whole(4 * KiB, 1024 * MiB),
+				retainBytes: whole(4 * KiB, 2 ** 50),
+				retainAgeS: whole(1, (3650 * dayMs) / 1000),
+				writeDeadlineMs: whole(100, 600_000),
+			},
+			unknownKey,
+		),
+		limits,
+		console: v.strictObject(
+			{
+				feed: whole(1, 10_000),
+				events: whole(1, 10_000),
+				previewBytes: whole(16, 64 * KiB),
+				framesPerSecond: whole(1, 60),
+			},
+			unknownKey,
+		),
+	},
+	unknownKey,
+);
 
 type Rule = {
 	/** The settings it looks at: with a problem of their own they are not compared. */
@@ -151,16 +198,29 @@ type Rule = {
 	readonly message: (tunables: Tunables) => string;
 };
 
-const atLeast = (setting: string, otherSetting: string, read: (tunables: Tunables) => readonly [number, number], factor: number, why: string): Rule => ({
+const atLeast = (
+	setting: string,
+	otherSetting: string,
+	read: (tunables: Tunables) => readonly [number, number],
+	factor: number,
+	why: string,
+): Rule => ({
 	needs: [setting, otherSetting],
 	setting,
 	isRight: tunables => read(tunables)[0] >= factor * read(tunables)[1],
-	message: tunables => `Expected at least ${factor === 1 ? '' : `${factor} × `}${why} (${factor * read(tunables)[1]}), got ${read(tunables)[0]}`,
+	message: tunables =>
+		`Expected at least ${factor === 1 ? '' : `${factor} × `}${why} (${factor * read(tunables)[1]}), got ${read(tunables)[0]}`,
 });
 
 /** Settings that are right one by one and wrong together. */
 const rules: readonly Rule[] = [
-	atLeast('raft.electionMs', 'raft.heartbeatMs', ({raft}) => [raft.electionMs, raft.heartbeatMs], 3, 'the heartbeat, so that one lost heartbeat does not cost an election'),
+	atLeast(
+		'raft.electionMs',
+		'raft.heartbeatMs',
+		({raft}) => [raft.electionMs, raft.heartbeatMs],
+		3,
+		'the heartbeat, so that one lost heartbeat does not cost an election',
+	),
 	{
 		needs: ['swim.probeMs', 'swim.probeTimeoutMs'],
 		setting: 'swim.probeTimeoutMs',
@@ -168,26 +228,70 @@ const rules: readonly Rule[] = [
 		message: ({swim}) => `Expected less than the time between probes (${swim.probeMs}), got ${swim.probeTimeoutMs}`,
 	},
 	atLeast('swim.silentMs', 'swim.probeMs', ({swim}) => [swim.silentMs, swim.probeMs], 1, 'the time between probes'),
-	atLeast('gossip.fanoutMax', 'gossip.fanoutMin', ({gossip}) => [gossip.fanoutMax, gossip.fanoutMin], 1, 'the smallest fanout'),
-	atLeast('limits.outQueueBytes', 'limits.frameBytes', tunables => [tunables.limits.outQueueBytes, tunables.limits.frameBytes], 1, 'one frame'),
-	atLeast('limits.outQueueTotalBytes', 'limits.outQueueBytes', tunables => [tunables.limits.outQueueTotalBytes, tunables.limits.outQueueBytes], 1, 'the queue of one peer'),
-	atLeast('limits.readers', 'limits.readersPerConnection', tunables => [tunables.limits.readers, tunables.limits.readersPerConnection], 1, 'the bound of one connection'),
-	atLeast('limits.unauthenticated', 'limits.unauthenticatedPerAddress', tunables => [tunables.limits.unauthenticated, tunables.limits.unauthenticatedPerAddress], 1, 'the bound of one address'),
+	atLeast(
+		'gossip.fanoutMax',
+		'gossip.fanoutMin',
+		({gossip}) => [gossip.fanoutMax, gossip.fanoutMin],
+		1,
+		'the smallest fanout',
+	),
+	atLeast(
+		'limits.outQueueBytes',
+		'limits.frameBytes',
+		tunables => [tunables.limits.outQueueBytes, tunables.limits.frameBytes],
+		1,
+		'one frame',
+	),
+	atLeast(
+		'limits.outQueueTotalBytes',
+		'limits.outQueueBytes',
+		tunables => [tunables.limits.outQueueTotalBytes, tunables.limits.outQueueBytes],
+		1,
+		'the queue of one peer',
+	),
+	atLeast(
+		'limits.readers',
+		'limits.readersPerConnection',
+		tunables => [tunables.limits.readers, tunables.limits.readersPerConnection],
+		1,
+		'the bound of one connection',
+	),
+	atLeast(
+		'limits.unauthenticated',
+		'limits.unauthenticatedPerAddress',
+		tunables => [tunables.limits.unauthenticated, tunables.limits.unauthenticatedPerAddress],
+		1,
+		'the bound of one address',
+	),
 	...(['enableNodeAuth', 'enableMessageSigning', 'enableEncryption'] as const).map(name => ({
 		needs: ['host', 'advertise', name],
 		setting: name,
-		isRight: (tunables: Tunables) => tunables[name] || (isLoopback(tunables.host) && (tunables.advertise === '' || isLoopback(parseHostAndMaybePort(tunables.advertise)!.host))),
-		message: ({host, advertise}: Tunables) => `Expected true: it may be off for experiments on a loopback address only, and this node ${isWildcard(host) ? `listens on all addresses (${host})` : `is reached under ${isLoopback(host) ? advertise : host}`}`,
+		isRight: (tunables: Tunables) =>
+			tunables[name] ||
+			(isLoopback(tunables.host) &&
+				(tunables.advertise === '' || isLoopback(parseHostAndMaybePort(tunables.advertise)!.host))),
+		message: ({host, advertise}: Tunables) =>
+			`Expected true: it may be off for experiments on a loopback address only, and this node ${isWildcard(host) ? `listens on all addresses (${host})` : `is reached under ${isLoopback(host) ? advertise : host}`}`,
 	})),
 ];
 
-/** Everything that is wrong with a configuration; empty when nothing is. `data` and `secret` are looked at elsewhere. */
+/**
+Everything that is wrong with a configuration; empty when nothing is. `data` and `secret` are looked at elsewhere.
+*/
 export function problemsOf(tunables: unknown): readonly Problem[] {
 	const parsed = v.safeParse(shape, tunables);
-	const problems: Problem[] = parsed.success ? [] : parsed.issues.map(issue => ({setting: v.getDotPath(issue) ?? '', message: issue.message}));
-	const isSound = (setting: string): boolean => !problems.some(problem => problem.setting === setting || setting.startsWith(`${problem.setting}.`));
+	const problems: Problem[] = parsed.success
+		? []
+		: parsed.issues.map(issue => ({setting: v.getDotPath(issue) ?? '', message: issue.message}));
+	const isSound = (setting: string): boolean =>
+		!problems.some(problem => problem.setting === setting || setting.startsWith(`${problem.setting}.`));
 	const together = tunables as Tunables;
-	return [...problems, ...rules.filter(({needs, isRight}) => needs.every(isSound) && !isRight(together)).map(({setting, message}) => ({setting, message: message(together)}))];
+	return [
+		...problems,
+		...rules
+			.filter(({needs, isRight}) => needs.every(isSound) && !isRight(together))
+			.map(({setting, message}) => ({setting, message: message(together)})),
+	];
 }
 
 /**
@@ -204,27 +308,38 @@ export function completeConfig(given: GivenConfig): Config {
 
 	const canonical = withCanonicalAddresses(tunables as Tunables);
 	const problems = [...problemsOf(canonical)];
-	if (typeof data !== 'string' || data === '') problems.push({setting: 'data', message: `Expected a folder, got ${show(data)}`});
-	if (!(secret instanceof Uint8Array) || secret.length < 32) problems.push({setting: 'secret', message: 'Expected at least 32 bytes'});
-	if (problems.length > 0) throw new DapssError('config', problems.map(({setting, message}) => `${setting}: ${message}`).join('\n'));
+	if (typeof data !== 'string' || data === '')
+		problems.push({setting: 'data', message: `Expected a folder, got ${show(data)}`});
+	if (!(secret instanceof Uint8Array) || secret.length < 32)
+		problems.push({setting: 'secret', message: 'Expected at least 32 bytes'});
+	if (problems.length > 0)
+		throw new DapssError('config', problems.map(({setting, message}) => `${setting}: ${message}`).join('\n'));
 	return {...canonical, data, secret};
 }
 
 /** The same settings, their addresses as members compare them. What is no address stays as it is. */
-export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 'advertise' | 'bootstrap'>>(settings: Settings): Settings {
+export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 'advertise' | 'bootstrap'>>(
+	settings: Settings,
+): Settings {
 	const {host, advertise, bootstrap} = settings;
 	const parsed = typeof advertise === 'string' ? parseHostAndMaybePort(advertise) : undefined;
 	return {
 		...settings,
-		host: typeof host === 'string' ? parseHost(host.replace(/^\[(?<v6>.*)\]$/, '$<v6>')) ?? host : host,
+		host: typeof host === 'string' ? (parseHost(host.replace(/^\[(?<v6>.*)\]$/, '$<v6>')) ?? host) : host,
 		advertise: parsed ? formatHost(parsed) : advertise,
-		bootstrap: Array.isArray(bootstrap) ? bootstrap.map((one: unknown) => typeof one === 'string' ? canonicalAddress(one) ?? one : one) as readonly string[] : bootstrap,
+		bootstrap: Array.isArray(bootstrap)
+			? (bootstrap.map((one: unknown) =>
+					typeof one === 'string' ? (canonicalAddress(one) ?? one) : one,
+				) as readonly string[])
+			: bootstrap,
 	};
 }
 
 /** What `completeConfig` takes: a folder, a secret, and whatever differs from the defaults. */
 export type GivenConfig = Pick<Config, 'data' | 'secret'> & {
-	readonly [Name in keyof Tunables]?: Tunables[Name] extends readonly unknown[] | string | number | boolean ? Tunables[Name] : Partial<Tunables[Name]>;
+	readonly [Name in keyof Tunables]?: Tunables[Name] extends readonly unknown[] | string | number | boolean
+		? Tunables[Name]
+		: Partial<Tunables[Name]>;
 };
 
 /** The name that was probably meant; `undefined` when none is near. */
@@ -253,10 +368,19 @@ function isMulticast(group: string): boolean {
 }
 
 function unknownKey(issue: v.StrictObjectIssue): string {
-	return issue.expected === 'never' ? 'Expected no such setting' : issue.expected === 'Object' ? `Expected a group of settings, got ${show(issue.input)}` : 'Expected a value, got none';
+	return issue.expected === 'never'
+		? 'Expected no such setting'
+		: issue.expected === 'Object'
+			? `Expected a group of settings, got ${show(issue.input)}`
+			: 'Expected a value, got none';
 }
 
 function show(value: unknown): string {
-	const shown = value === undefined ? 'nothing' : typeof value === 'function' || typeof value === 'symbol' ? typeof value : JSON.stringify(value);
+	const shown =
+		value === undefined
+			? 'nothing'
+			: typeof value === 'function' || typeof value === 'symbol'
+				? typeof value
+				: JSON.stringify(value);
 	return shown.length > 60 ? `${shown.slice(0, 60)}…` : shown;
 }

@@ -1,28 +1,43 @@
 /**
-Every setting of a node: its meaning, unit, default and bounds. `config.json` at the top of the repository spells the same
-names in snake_case; `source/settings/settings.ts` says where each value came from.
+Every setting of a node: its meaning, unit, default and bounds. `config.json` at the top of the repository spells the
+same names in snake_case; `source/settings/settings.ts` says where each value came from.
 */
 
 export type Config = {
-	/** Name of the cluster, 1 to 63 of `a-z 0-9 - _ .`. Part of every key: nodes of another name cannot connect. @default 'dapss' */
+	/**
+	Name of the cluster, 1 to 63 of `a-z 0-9 - _ .`. Part of every key: nodes of another name cannot connect.
+	@default 'dapss'
+	*/
 	readonly cluster: string;
-	/** Name of the node, unique in its cluster, 1 to 63 of `A-Z a-z 0-9 . _ -`; empty means the name of the host and the port. @default '' */
+	/**
+	Name of the node, unique in its cluster, 1 to 63 of `A-Z a-z 0-9 . _ -`; empty means the name of the host and the
+	port.
+	@default ''
+	*/
 	readonly name: string;
 	/**
-	Address to listen on, or a host name. `0.0.0.0` listens on every v4 address, `::` on every v6 and v4 address; then `advertise` says which of them
-	others use, unless the machine has one only. @default '127.0.0.1'
+	Address to listen on, or a host name. `0.0.0.0` listens on every v4 address, `::` on every v6 and v4 address; then
+	`advertise` says which of them others use, unless the machine has one only.
+	@default '127.0.0.1'
+
 	*/
 	readonly host: string;
 	/** TCP and UDP port, 1 to 65535. @default 5000 */
 	readonly port: number;
 	/**
-	Where other nodes reach this one: `host`, `host:port` (a mapped port), `[v6]:port`. Empty means `host` and `port`; for a wildcard, the one address
-	of the machine that is not loopback or link-local. Each node and every other must be able to call it, for TCP and UDP. @default ''
+	Where other nodes reach this one: `host`, `host:port` (a mapped port), `[v6]:port`. Empty means `host` and `port`;
+	for a wildcard, the one address of the machine that is not loopback or link-local. Each node and every other must be
+	able to call it, for TCP and UDP.
+	@default ''
+
 	*/
 	readonly advertise: string;
 	/** Nodes to join through, `host:port` each; empty: discovery, else a cluster of one. @default [] */
 	readonly bootstrap: readonly string[];
-	/** Nodes that must have started before one of them founds the cluster, 0 to 1024; 0: not given. For nodes without data. @default 0 */
+	/**
+	Nodes that must have started before one of them founds the cluster, 0 to 1024; 0: not given. For nodes without data.
+	@default 0
+	*/
 	readonly expect: number;
 	/** Topics that this node subscribes to at its start. @default [] */
 	readonly topics: readonly string[];
@@ -55,7 +70,9 @@ export type Config = {
 		readonly heartbeatMs: number;
 		/**
 		A follower that hears no leader for this long stands for election, in milliseconds. The real wait is drawn from
-		[`electionMs`, 2 × `electionMs`), so that two followers seldom stand at once. At least 3 × `heartbeatMs`. @default 500
+		[`electionMs`, 2 × `electionMs`), so that two followers seldom stand at once. At least 3 × `heartbeatMs`.
+		@default 500
+
 		*/
 		readonly electionMs: number;
 		/** Entries applied since the last snapshot before the next one is taken. @default 4096 */
@@ -74,11 +91,17 @@ export type Config = {
 		readonly indirect: number;
 		/** Suspicion lasts `suspicionMultiplier × max(1, log10(n)) × probeMs` at the least. @default 3 */
 		readonly suspicionMultiplier: number;
-		/** Silence after which a member no longer counts as heard, milliseconds (grows with the cluster). @default 600 */
+		/**
+		Silence after which a member no longer counts as heard, milliseconds (grows with the cluster).
+		@default 600
+		*/
 		readonly silentMs: number;
 	};
 	readonly gossip: {
-		/** Up to so many other subscribers are pushed to by the origin itself; more are reached along a tree. @default 4 */
+		/**
+		Up to so many other subscribers are pushed to by the origin itself; more are reached along a tree.
+		@default 4
+		*/
 		readonly fanoutMin: number;
 		/** Most copies of a batch that a subscriber is pushed when many get lost. @default 12 */
 		readonly fanoutMax: number;
@@ -115,17 +138,26 @@ export type Config = {
 		readonly unauthenticatedPerAddress: number;
 		/** From accept to authenticated, milliseconds. @default 2000 */
 		readonly handshakeMs: number;
-		/** Topics that are read at once, by one connection and by all; each subscription counts once for each of its topics. @default 2048, 16384 */
+		/**
+		Topics that are read at once, by one connection and by all; each subscription counts once for each of its
+		topics.
+		@default 2048, 16384
+		*/
 		readonly readersPerConnection: number;
 		readonly readers: number;
 		/** Reads of topic logs that run at once for readers that catch up, up to 256 KiB each. @default 64 */
 		readonly reads: number;
 		/**
-		Files that the logs have open at once, at most a quarter of what the process may open (`ulimit -n`); logs that are idle close theirs. Of the rest
-		`connections` gets all but 64. @default 256
+		Files that the logs have open at once, at most a quarter of what the process may open (`ulimit -n`); logs that
+		are idle close theirs. Of the rest `connections` gets all but 64.
+		@default 256
+
 		*/
 		readonly openFiles: number;
-		/** Kept of all topics together on this node, bytes; beyond that the oldest of the largest topics goes. @default 17179869184 */
+		/**
+		Kept of all topics together on this node, bytes; beyond that the oldest of the largest topics goes.
+		@default 17179869184
+		*/
 		readonly diskBytes: number;
 		/** Topics in the cluster. @default 1024 */
 		readonly topics: number;
@@ -160,12 +192,30 @@ export const defaults: Omit<Config, 'data' | 'secret'> = {
 	discovery: {enabled: true, group: '239.255.80.83', port: 45_454, intervalMs: 1000, seekMs: 1500},
 	raft: {heartbeatMs: 100, electionMs: 500, snapshotEntries: 4096, votersMax: 5, pendingMax: 4096},
 	swim: {probeMs: 200, probeTimeoutMs: 100, indirect: 3, suspicionMultiplier: 3, silentMs: 600},
-	gossip: {fanoutMin: 4, fanoutMax: 12, repairMs: 1000, repairBytes: 1_048_576, heldBytes: 8_388_608, lamportJumpMax: 2 ** 40},
+	gossip: {
+		fanoutMin: 4,
+		fanoutMax: 12,
+		repairMs: 1000,
+		repairBytes: 1_048_576,
+		heldBytes: 8_388_608,
+		lamportJumpMax: 2 ** 40,
+	},
 	storage: {segmentBytes: 16_777_216, retainBytes: 268_435_456, retainAgeS: 604_800, writeDeadlineMs: 10_000},
 	limits: {
-		frameBytes: 1_048_576, outQueueBytes: 16_777_216, outQueueTotalBytes: 268_435_456,
-		connections: 1024, unauthenticated: 64, unauthenticatedPerAddress: 16, handshakeMs: 2000,
-		readersPerConnection: 2048, readers: 16_384, reads: 64, openFiles: 256, diskBytes: 17_179_869_184, topics: 1024, members: 1024,
+		frameBytes: 1_048_576,
+		outQueueBytes: 16_777_216,
+		outQueueTotalBytes: 268_435_456,
+		connections: 1024,
+		unauthenticated: 64,
+		unauthenticatedPerAddress: 16,
+		handshakeMs: 2000,
+		readersPerConnection: 2048,
+		readers: 16_384,
+		reads: 64,
+		openFiles: 256,
+		diskBytes: 17_179_869_184,
+		topics: 1024,
+		members: 1024,
 	},
 	console: {feed: 200, events: 100, previewBytes: 512, framesPerSecond: 10},
 };

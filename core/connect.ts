@@ -14,8 +14,13 @@ import {channelPipe} from './remote/channel-pipe.ts';
 import {RemoteBroker} from './remote/client.ts';
 import {version} from './version.ts';
 
-export type ConnectOptions = Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'> & {
-	/** `host:port` each; tried in this order. Without any a node is found: on this machine, else on the local network. */
+export type ConnectOptions = Pick<
+	Config,
+	'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'
+> & {
+	/**
+	`host:port` each; tried in this order. Without any a node is found: on this machine, else on the local network.
+	*/
 	readonly servers?: readonly string[];
 	readonly find?: FindOptions;
 	/** For one server. @default 3000 */
@@ -27,7 +32,10 @@ export type Reached = {readonly server: string; readonly chosen?: Chosen};
 
 const connectMs = 3000;
 
-/** A node that is flooded, or a machine too busy to answer in time, ends calls in their handshake; the next one may get through. */
+/**
+A node that is flooded, or a machine too busy to answer in time, ends calls in their handshake; the next one may get
+through.
+*/
 const callsMax = 3;
 /** A node that speaks an earlier version of the protocol sends what it has read from its logs, whatever the credit. */
 const strictProtocol = 2;
@@ -37,12 +45,14 @@ const olderToleratedBytes = 128 * 1024 * 1024;
 const startingMs = 100;
 
 /**
-Connect to the first of the servers that answers; one that hangs up in the handshake is called again, and one that is starting is waited for, as long as
-`timeoutMs`, when no other answers. @throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered
+Connect to the first of the servers that answers; one that hangs up in the handshake is called again, and one that is
+starting is waited for, as long as `timeoutMs`, when no other answers.
+@throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered
 */
 export async function connect(options: ConnectOptions): Promise<Broker & Reached> {
 	const {servers = [], timeoutMs = connectMs, limits = defaults.limits} = options;
-	if (servers.length === 0) return connectToFound({...options, ...options.find, timeoutMs}, found => connect({...options, servers: found}));
+	if (servers.length === 0)
+		return connectToFound({...options, ...options.find, timeoutMs}, found => connect({...options, servers: found}));
 	const transport = createTransport(transportOptions({...options, limits}, {identity: undefined, version}));
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	let last: unknown;
@@ -50,9 +60,13 @@ export async function connect(options: ConnectOptions): Promise<Broker & Reached
 		const starting: string[] = [];
 		for (const server of left) {
 			try {
-				// oxlint-disable-next-line no-await-in-loop -- one after the other is what was asked for
 				const channel = await call(transport, server, timeoutMs);
-				return Object.assign(new RemoteBroker(channelPipe(channel), {toleratedBytes: channel.remote.protocol < strictProtocol ? olderToleratedBytes : 0}), {server});
+				return Object.assign(
+					new RemoteBroker(channelPipe(channel), {
+						toleratedBytes: channel.remote.protocol < strictProtocol ? olderToleratedBytes : 0,
+					}),
+					{server},
+				);
 			} catch (error) {
 				last = error;
 				if (error instanceof RefusedError && error.refusal.code === 'busy') starting.push(server);
@@ -61,8 +75,13 @@ export async function connect(options: ConnectOptions): Promise<Broker & Reached
 
 		left = starting;
 		if (left.length === 0) break;
-		if (systemClock.monotonicMs() + startingMs >= untilMs) throw new DapssError('unreachable', `${left.join(', ')}: the node is starting, and was not ready within ${timeoutMs} ms`, {cause: last});
-		await sleep(startingMs); // oxlint-disable-line no-await-in-loop -- nobody tells when it has started
+		if (systemClock.monotonicMs() + startingMs >= untilMs)
+			throw new DapssError(
+				'unreachable',
+				`${left.join(', ')}: the node is starting, and was not ready within ${timeoutMs} ms`,
+				{cause: last},
+			);
+		await sleep(startingMs);
 	}
 
 	throw last;
@@ -73,10 +92,13 @@ async function call(transport: Transport, server: string, timeoutMs: number): Pr
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	for (let calls = 1; ; calls++) {
 		try {
-			// oxlint-disable-next-line no-await-in-loop -- again only when it hung up
-			return await transport.dial(server, {hello: {address: '', clusterId: '', incarnation: 0, instance: '', name: '', via: 'client'}, timeoutMs: Math.ceil(untilMs - systemClock.monotonicMs())});
+			return await transport.dial(server, {
+				hello: {address: '', clusterId: '', incarnation: 0, instance: '', name: '', via: 'client'},
+				timeoutMs: Math.ceil(untilMs - systemClock.monotonicMs()),
+			});
 		} catch (error) {
-			if (!(error instanceof HungUpError) || calls >= callsMax || systemClock.monotonicMs() >= untilMs) throw error;
+			if (!(error instanceof HungUpError) || calls >= callsMax || systemClock.monotonicMs() >= untilMs)
+				throw error;
 		}
 	}
 }

@@ -3,8 +3,24 @@ Errors that a caller can act on. Each has a stable `code`; the command line turn
 What a stranger sends is never an exception: it is a verdict with a reason, and a counter.
 */
 export type ErrorCode =
-	| 'usage' | 'config' | 'failure' | 'unhealthy' | 'no-quorum' | 'no-leader' | 'not-authenticated' | 'unreachable'
-	| 'missed-bound' | 'wait-over' | 'interrupted' | 'storage' | 'locked' | 'port-in-use' | 'refused' | 'timeout' | 'closed' | 'too-large';
+	| 'usage'
+	| 'config'
+	| 'failure'
+	| 'unhealthy'
+	| 'no-quorum'
+	| 'no-leader'
+	| 'not-authenticated'
+	| 'unreachable'
+	| 'missed-bound'
+	| 'wait-over'
+	| 'interrupted'
+	| 'storage'
+	| 'locked'
+	| 'port-in-use'
+	| 'refused'
+	| 'timeout'
+	| 'closed'
+	| 'too-large';
 
 /** Numbers that a program wants beside the message, such as how many messages are stored. */
 export type ErrorDetails = Readonly<Record<string, number>>;
@@ -21,12 +37,18 @@ export class DapssError extends Error {
 	}
 }
 
-/** No node of the cluster runs on this machine; `searched` says how the network was searched in vain, and is empty when it was not. */
+/**
+No node of the cluster runs on this machine; `searched` says how the network was searched in vain, and is empty when it
+was not.
+*/
 export class NoneFoundError extends DapssError {
 	readonly searched: string;
 
 	constructor(cluster: string, searched: string) {
-		super('unreachable', `No node of cluster ${cluster} runs here${searched === '' ? '' : `, and ${searched}`}: start one, or name one by its address`);
+		super(
+			'unreachable',
+			`No node of cluster ${cluster} runs here${searched === '' ? '' : `, and ${searched}`}: start one, or name one by its address`,
+		);
 		this.name = 'NoneFoundError';
 		this.searched = searched;
 	}
@@ -44,15 +66,36 @@ export class DamagedError extends DapssError {
 export class NewerVersionError extends DapssError {
 	/** @param found `format 3, this program reads up to 2` */
 	constructor(what: string, found: string) {
-		super('storage', `${what} was written by a newer version of dapss-tui (${found}): start that version, or use another --data. Nothing was changed`);
+		super(
+			'storage',
+			`${what} was written by a newer version of dapss-tui (${found}): start that version, or use another --data. Nothing was changed`,
+		);
 		this.name = 'NewerVersionError';
 	}
 }
 
-/** The contract of the command line: 0 ok · 1 failure · 2 usage · 10… as below · 130 interrupted, 129 and 143 by signal. */
+/**
+The contract of the command line: 0 ok · 1 failure · 2 usage · 10… as below · 130 interrupted, 129 and 143 by signal.
+*/
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {
-	'usage': 2, 'config': 2, 'failure': 1, 'storage': 1, 'locked': 1, 'port-in-use': 1, 'refused': 1, 'timeout': 1, 'closed': 1, 'too-large': 2,
-	'unhealthy': 10, 'no-quorum': 11, 'no-leader': 12, 'not-authenticated': 13, 'unreachable': 14, 'missed-bound': 15, 'wait-over': 16, 'interrupted': 130,
+	usage: 2,
+	config: 2,
+	failure: 1,
+	storage: 1,
+	locked: 1,
+	'port-in-use': 1,
+	refused: 1,
+	timeout: 1,
+	closed: 1,
+	'too-large': 2,
+	unhealthy: 10,
+	'no-quorum': 11,
+	'no-leader': 12,
+	'not-authenticated': 13,
+	unreachable: 14,
+	'missed-bound': 15,
+	'wait-over': 16,
+	interrupted: 130,
 };
 
 export function errorMessage(error: unknown): string {

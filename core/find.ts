@@ -1,8 +1,9 @@
 /**
-How a program that is no node finds one: this user's own on this machine first, then those that are heard on the local network.
+How a program that is no node finds one: this user's own on this machine first, then those that are heard on the local
+network.
 
-A beacon counts only when it proves the cluster's secret. With node authentication or encryption switched off there is nothing to prove, and
-nodes are on loopback only: then the network is not searched.
+A beacon counts only when it proves the cluster's secret. With node authentication or encryption switched off there is
+nothing to prove, and nodes are on loopback only: then the network is not searched.
 */
 import type {Config} from './config.ts';
 import {defaults} from './config.ts';
@@ -30,7 +31,13 @@ export type FindOptions = {
 type Secrets = Pick<Config, 'secret'> & Partial<Pick<Config, 'enableNodeAuth' | 'enableEncryption'>>;
 
 /** `name` is empty when the node has none, or is of an earlier version. */
-export type FoundNode = {readonly address: string; readonly cluster: string; readonly id: string; readonly phase: string; readonly name: string};
+export type FoundNode = {
+	readonly address: string;
+	readonly cluster: string;
+	readonly id: string;
+	readonly phase: string;
+	readonly name: string;
+};
 /** The node that was chosen; `clusters`: to how many of that name the members belong that were heard. */
 export type Chosen = HeardNode & {readonly clusters: number};
 
@@ -38,26 +45,42 @@ export type Chosen = HeardNode & {readonly clusters: number};
 const triesMax = 8;
 
 /**
-This user's nodes that run on this machine, of one cluster or of all, those that are members first. When there is none, and cluster and secret are given: nodes that are
-heard on the local network, the best first; that takes up to 2.5 seconds.
+This user's nodes that run on this machine, of one cluster or of all, those that are members first. When there is none,
+and cluster and secret are given: nodes that are heard on the local network, the best first; that takes up to 2.5
+seconds.
 */
-export async function findNodes(options: {readonly cluster?: string} & Partial<Secrets> & FindOptions = {}): Promise<readonly FoundNode[]> {
+export async function findNodes(
+	options: {readonly cluster?: string} & Partial<Secrets> & FindOptions = {},
+): Promise<readonly FoundNode[]> {
 	const {cluster, secret} = options;
 	const nodes = await listNodes();
-	const local = nodes.filter(node => cluster === undefined || node.cluster === cluster).map(({address, cluster: of, id, phase, name}) => ({address, cluster: of, id, phase, name})).toSorted((a, b) => Number(b.phase === 'running') - Number(a.phase === 'running'));
+	const local = nodes
+		.filter(node => cluster === undefined || node.cluster === cluster)
+		.map(({address, cluster: of, id, phase, name}) => ({address, cluster: of, id, phase, name}))
+		.toSorted((a, b) => Number(b.phase === 'running') - Number(a.phase === 'running'));
 	if (local.length > 0 || cluster === undefined || secret === undefined || !isSearched(options)) return local;
 	await using search = await searchFor({...options, cluster, secret}, Infinity);
 	const found: FoundNode[] = [];
-	for (let node = await search.next(); node; node = await search.next()) found.push({address: node.address, cluster, id: node.id, phase: node.isMember ? 'running' : 'joining', name: node.name}); // oxlint-disable-line no-await-in-loop -- as they are heard
+	for (let node = await search.next(); node; node = await search.next())
+		found.push({
+			address: node.address,
+			cluster,
+			id: node.id,
+			phase: node.isMember ? 'running' : 'joining',
+			name: node.name,
+		});
 	return found;
 }
 
 /**
-Connect to a node of the cluster: to one of this machine, else to the best that is heard on the network; one that cannot be used is passed over.
-@param connect to one of these addresses. @throws `unreachable` when none is found, else as the last one answered
+Connect to a node of the cluster: to one of this machine, else to the best that is heard on the network; one that cannot
+be used is passed over.
+@param connect to one of these addresses.
+@throws `unreachable` when none is found, else as the last one answered
 */
 export async function connectToFound<Connection extends object>(
-	options: {readonly cluster: string; readonly timeoutMs: number} & Secrets & FindOptions, connect: (servers: readonly string[]) => Promise<Connection>,
+	options: {readonly cluster: string; readonly timeoutMs: number} & Secrets & FindOptions,
+	connect: (servers: readonly string[]) => Promise<Connection>,
 ): Promise<Connection & {readonly chosen?: Chosen}> {
 	const {cluster, timeoutMs, onUnusable} = options;
 	const local = await findNodes({cluster});
@@ -66,10 +89,10 @@ export async function connectToFound<Connection extends object>(
 	await using search = await searchFor(options, timeoutMs);
 	let last: unknown;
 	for (let tries = 0; tries < triesMax; tries++) {
-		const node = await search.next(); // oxlint-disable-line no-await-in-loop -- one after the other
+		const node = await search.next();
 		if (!node) break;
 		try {
-			const connection = await connect([node.address]); // oxlint-disable-line no-await-in-loop
+			const connection = await connect([node.address]);
 			return Object.assign(connection, {chosen: {...node, clusters: search.heard.clusterIds.size}});
 		} catch (error) {
 			if (!(error instanceof DapssError)) throw error;
@@ -78,24 +101,48 @@ export async function connectToFound<Connection extends object>(
 		}
 	}
 
-	if (last instanceof DapssError) throw new DapssError(last.code, `No node of cluster ${cluster} runs here, and of ${search.heard.size} heard on the network none can be used: ${last.message}`, {cause: last});
+	if (last instanceof DapssError)
+		throw new DapssError(
+			last.code,
+			`No node of cluster ${cluster} runs here, and of ${search.heard.size} heard on the network none can be used: ${last.message}`,
+			{cause: last},
+		);
 	throw new NoneFoundError(cluster, searchedText(search, {...defaults.discovery, ...options.discovery}));
 }
 
-function isSearched({discovery, enableNodeAuth = true, enableEncryption = true}: FindOptions & Partial<Secrets>): boolean {
+function isSearched({
+	discovery,
+	enableNodeAuth = true,
+	enableEncryption = true,
+}: FindOptions & Partial<Secrets>): boolean {
 	return (discovery?.enabled ?? defaults.discovery.enabled) && enableNodeAuth && enableEncryption;
 }
 
-async function searchFor({cluster, secret, discovery, topics = [], signal, onListening}: {readonly cluster: string} & Secrets & FindOptions, timeoutMs: number): Promise<NodeSearch> {
-	const search = await openNodeSearch({config: {...defaults.discovery, ...discovery}, keys: deriveKeys({cluster, secret}), topics, timeoutMs, signal});
+async function searchFor(
+	{cluster, secret, discovery, topics = [], signal, onListening}: {readonly cluster: string} & Secrets & FindOptions,
+	timeoutMs: number,
+): Promise<NodeSearch> {
+	const search = await openNodeSearch({
+		config: {...defaults.discovery, ...discovery},
+		keys: deriveKeys({cluster, secret}),
+		topics,
+		timeoutMs,
+		signal,
+	});
 	onListening?.(search.listenMs);
 	return search;
 }
 
 /** What was tried, as a part of a sentence. */
-function searchedText({listenMs, problem, isLocal, strangers}: NodeSearch, {group, port}: Pick<Config['discovery'], 'group' | 'port'>): string {
+function searchedText(
+	{listenMs, problem, isLocal, strangers}: NodeSearch,
+	{group, port}: Pick<Config['discovery'], 'group' | 'port'>,
+): string {
 	if (problem !== undefined) return `the network cannot be searched: ${problem}`;
-	const others = strangers.size === 0 ? '' : `; beacons of another cluster or another secret came from ${[...strangers].join(', ')}`;
+	const others =
+		strangers.size === 0
+			? ''
+			: `; beacons of another cluster or another secret came from ${[...strangers].join(', ')}`;
 	const local = isLocal ? ', which no interface but loopback takes here' : '';
 	return `none was heard on the network within ${listenMs} ms (multicast to ${group}:${port}${local})${others}`;
 }

@@ -1,5 +1,6 @@
 /**
-Connections that outlive their server, with the time and chance of this machine: `follow` is `connect` for those who stay.
+Connections that outlive their server, with the time and chance of this machine: `follow` is `connect` for those who
+stay.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {lastBehind} from './address.ts';
@@ -11,15 +12,23 @@ import {probe} from './remote/probing.ts';
 import type {Connection} from './remote/reconnecting.ts';
 
 /**
-Connect to the first of the servers that answers, and to another one, or to the same again, whenever that is lost. It is tried until the broker is
-disposed. Subscriptions go on behind what was read, on any node. @throws as `connect`, when none of the servers answers the first time
+Connect to the first of the servers that answers, and to another one, or to the same again, whenever that is lost. It is
+tried until the broker is disposed. Subscriptions go on behind what was read, on any node.
+@throws as `connect`, when none of the servers answers the first time
 */
 export async function follow(options: ConnectOptions): Promise<FollowedBroker> {
-	return followWith(last => connect({...options, ...(options.servers && {servers: lastBehind(options.servers, last)})}));
+	return followWith(last =>
+		connect({...options, ...(options.servers && {servers: lastBehind(options.servers, last)})}),
+	);
 }
 
-/** The same with an own way to connect. @param connectOnce one attempt at all servers; `last` is the one that was lost, nothing the first time */
-export async function followWith(connectOnce: (last: string | undefined) => Promise<Connection>): Promise<FollowedBroker> {
+/**
+The same with an own way to connect.
+@param connectOnce one attempt at all servers; `last` is the one that was lost, nothing the first time
+*/
+export async function followWith(
+	connectOnce: (last: string | undefined) => Promise<Connection>,
+): Promise<FollowedBroker> {
 	return new Followed(await connectOnce(undefined), {
 		connect: connectOnce,
 		async pause(ms, signal) {

@@ -1,6 +1,6 @@
 /**
-A protocol is a value: packets and ticks go in, work comes out, nothing else happens. A machine owns no socket, file, timer,
-clock or random source, so a whole cluster of them runs in one test, in any order, from a seed.
+A protocol is a value: packets and ticks go in, work comes out, nothing else happens. A machine owns no socket, file,
+timer, clock or random source, so a whole cluster of them runs in one test, in any order, from a seed.
 */
 import type {NodeId} from './message.ts';
 

@@ -2,8 +2,8 @@
 A message, and the batch that carries it.
 
 The unit that is signed, sent, stored and forwarded is a **batch**: 1..n messages of one origin and one topic with
-consecutive sequence numbers. It is encoded once; afterwards only its bytes travel. The header is binary and read without
-touching the bodies, so a relay pays for a batch, never for a message.
+consecutive sequence numbers. It is encoded once; afterwards only its bytes travel. The header is binary and read
+without touching the bodies, so a relay pays for a batch, never for a message.
 
 ```
  0  u8   version (1)                       26  u48  previous lamport of this stream, 0 before its first batch
@@ -93,26 +93,37 @@ const blank = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cf}\u2800]+$/
 export function parseTopic(name: string): Topic | {readonly problem: string} {
 	if (name.length === 0) return {problem: 'Expected a topic name, got an empty one'};
 	// oxlint-disable-next-line no-control-regex
-	if (/[\u0000-\u001F\u007F-\u009F]/u.test(name)) return {problem: `Expected a topic name without control characters, got ${JSON.stringify(name)}`};
+	if (/[\u0000-\u001F\u007F-\u009F]/u.test(name))
+		return {problem: `Expected a topic name without control characters, got ${JSON.stringify(name)}`};
 	if (!name.isWellFormed()) return {problem: 'Expected a topic name in well-formed Unicode, got a lone surrogate'};
 	const bytes = utf8.encode(name).length;
-	if (bytes > topicBytesMax) return {problem: `Expected a topic name of at most ${topicBytesMax} bytes, got ${bytes}`};
+	if (bytes > topicBytesMax)
+		return {problem: `Expected a topic name of at most ${topicBytesMax} bytes, got ${bytes}`};
 	return name as Topic;
 }
 
 /**
-The topic that somebody names, or what is wrong with the name. In Unicode's composed form (NFC), so that two names that look alike are one topic;
-without the characters that other brokers read as wildcards; with something to see. Names that were agreed or stored before are read by `parseTopic`, as they are.
+The topic that somebody names, or what is wrong with the name. In Unicode's composed form (NFC), so that two names that
+look alike are one topic; without the characters that other brokers read as wildcards; with something to see. Names that
+were agreed or stored before are read by `parseTopic`, as they are.
 */
 export function parseTopicName(name: string): Topic | {readonly problem: string} {
-	if (/[*>#+]/u.test(name)) return {problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`};
+	if (/[*>#+]/u.test(name))
+		return {
+			problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`,
+		};
 	const topic = parseTopic(name.normalize('NFC'));
-	return typeof topic === 'string' && blank.test(topic) ? {problem: `Expected a topic name with something to see, got ${visibly(topic)}`} : topic;
+	return typeof topic === 'string' && blank.test(topic)
+		? {problem: `Expected a topic name with something to see, got ${visibly(topic)}`}
+		: topic;
 }
 
 /** JSON in which a character without a shape is its escape. */
 function visibly(text: string): string {
-	return JSON.stringify(text).replaceAll(/[^ -~]/gu, character => String.raw`\u{${character.codePointAt(0)!.toString(16)}}`);
+	return JSON.stringify(text).replaceAll(
+		/[^ -~]/gu,
+		character => String.raw`\u{${character.codePointAt(0)!.toString(16)}}`,
+	);
 }
 
 export function isNodeId(text: unknown): text is NodeId {
@@ -124,7 +135,11 @@ The bytes of a batch without its signature; with `signed`, room for it is left a
 
 `bodies` are copied once, here, into the buffer that travels.
 */
-export function encodeBatch(header: Omit<BatchHeader, 'count'>, bodies: readonly Uint8Array[], signed: boolean): Buffer<ArrayBuffer> {
+export function encodeBatch(
+	header: Omit<BatchHeader, 'count'>,
+	bodies: readonly Uint8Array[],
+	signed: boolean,
+): Buffer<ArrayBuffer> {
 	const topic = utf8.encode(header.topic);
 	let size = headerBytes + topic.length + bodies.length * 4 + (signed ? signatureBytes : 0);
 	for (const body of bodies) size += body.length;
@@ -160,12 +175,14 @@ export function newerBatch(bytes: Uint8Array, at: number): string | undefined {
 	const version = bytes[at] ?? 0;
 	const flags = bytes[at + 1] ?? 0;
 	if (version > batchVersion) return `a batch of format ${version}, this program reads up to ${batchVersion}`;
-	return (flags & ~flagSigned) === 0 ? undefined : `a batch with the flags ${flags}, of which this program knows ${flagSigned}`;
+	return (flags & ~flagSigned) === 0
+		? undefined
+		: `a batch with the flags ${flags}, of which this program knows ${flagSigned}`;
 }
 
 /**
-Read the header and check that every length adds up. `undefined` for anything that is not exactly one batch: a shorter or longer
-buffer, an unknown version or flag, a count of 0, numbers outside 2^48, a topic that is not a topic.
+Read the header and check that every length adds up. `undefined` for anything that is not exactly one batch: a shorter
+or longer buffer, an unknown version or flag, a count of 0, numbers outside 2^48, a topic that is not a topic.
 */
 export function decodeBatch(bytes: Uint8Array): Batch | undefined {
 	if (bytes.length < headerBytes) return undefined;
@@ -189,28 +206,36 @@ export function decodeBatch(bytes: Uint8Array): Batch | undefined {
 	return {
 		origin: nodeIdAt(view, originAt),
 		incarnation: view.readUInt32BE(incarnationAt),
-		topic, firstSeq, count, lamport, previousLamport, sentAtMs, bytes,
+		topic,
+		firstSeq,
+		count,
+		lamport,
+		previousLamport,
+		sentAtMs,
+		bytes,
 	};
 }
 
 /**
-The header of a batch that lies at `at` and was judged before (`decodeBatch`) it was stored under a checksum: the lengths are not walked
-again. `undefined` when it is none of this version.
+The header of a batch that lies at `at` and was judged before (`decodeBatch`) it was stored under a checksum: the
+lengths are not walked again. `undefined` when it is none of this version.
 */
 export function decodeStoredHeader(bytes: Buffer, at: number): BatchHeader | undefined {
 	if (bytes.length < at + headerBytes || bytes[at] !== batchVersion) return undefined;
 	const topicStart = at + headerBytes;
 	const topic = topicAt(bytes, topicStart, topicStart + bytes.readUInt16BE(at + topicLengthAt));
-	return topic === undefined ? undefined : {
-		origin: nodeIdAt(bytes, at + originAt),
-		incarnation: bytes.readUInt32BE(at + incarnationAt),
-		topic,
-		firstSeq: bytes.readUIntBE(at + firstSeqAt, 6),
-		count: bytes.readUInt32BE(at + countAt),
-		lamport: bytes.readUIntBE(at + lamportAt, 6),
-		previousLamport: bytes.readUIntBE(at + previousLamportAt, 6),
-		sentAtMs: bytes.readDoubleBE(at + sentAtMsAt),
-	};
+	return topic === undefined
+		? undefined
+		: {
+				origin: nodeIdAt(bytes, at + originAt),
+				incarnation: bytes.readUInt32BE(at + incarnationAt),
+				topic,
+				firstSeq: bytes.readUIntBE(at + firstSeqAt, 6),
+				count: bytes.readUInt32BE(at + countAt),
+				lamport: bytes.readUIntBE(at + lamportAt, 6),
+				previousLamport: bytes.readUIntBE(at + previousLamportAt, 6),
+				sentAtMs: bytes.readDoubleBE(at + sentAtMsAt),
+			};
 }
 
 /** The bodies of a decoded batch, in order of their sequence numbers; slices of its bytes, not copies. */
@@ -228,7 +253,15 @@ export function* bodiesOf(batch: Batch): Generator<Uint8Array> {
 export function* messagesOf(batch: Batch): Generator<Message> {
 	let seq = batch.firstSeq;
 	for (const body of bodiesOf(batch)) {
-		yield {topic: batch.topic, origin: batch.origin, incarnation: batch.incarnation, seq, lamport: batch.lamport, sentAtMs: batch.sentAtMs, body};
+		yield {
+			topic: batch.topic,
+			origin: batch.origin,
+			incarnation: batch.incarnation,
+			seq,
+			lamport: batch.lamport,
+			sentAtMs: batch.sentAtMs,
+			body,
+		};
 		seq++;
 	}
 }
@@ -272,4 +305,9 @@ function topicAt(view: Buffer, start: number, end: number): Topic | undefined {
 }
 
 /** A batch as the log of a node keeps it. `offset` is that of its first message. */
-export type StoredBatch = {readonly offset: number; readonly batch: Batch; readonly hops: number; readonly repaired: boolean};
+export type StoredBatch = {
+	readonly offset: number;
+	readonly batch: Batch;
+	readonly hops: number;
+	readonly repaired: boolean;
+};

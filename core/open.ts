@@ -1,7 +1,7 @@
 /**
-The composition root: puts a node together from its configuration, real sockets and real disks. The only importer of `io/` besides
-`connect.ts`. Order matters: the folder is locked before anything is read, the incarnation is raised on disk before anything is
-sent, logs are read back before a packet comes in.
+The composition root: puts a node together from its configuration, real sockets and real disks. The only importer of
+`io/` besides `connect.ts`. Order matters: the folder is locked before anything is read, the incarnation is raised on
+disk before anything is sent, logs are read back before a packet comes in.
 */
 import {randomBytes} from 'node:crypto';
 import {hostname, uptime} from 'node:os';
@@ -65,7 +65,8 @@ const dialMs = 3000;
 const answerMs = 5000;
 
 /**
-Start a node in this process. Resolves when it listens and has read back what it had; whether it is a member yet, its snapshot says.
+Start a node in this process. Resolves when it listens and has read back what it had; whether it is a member yet, its
+snapshot says.
 @throws `config`, `locked`, `port-in-use`, `storage`
 */
 export async function openBroker(given: GivenConfig): Promise<OpenBroker> {
@@ -111,12 +112,17 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	};
 
 	const {openFiles, connections} = configured.limits;
-	if (shares.openFiles < openFiles || shares.connections < connections) warn(`This process may open ${processMax} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`);
+	if (shares.openFiles < openFiles || shares.connections < connections)
+		warn(
+			`This process may open ${processMax} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`,
+		);
 	const files = new FilePool(realFiles, {
 		openMax: shares.openFiles,
 		onShort() {
 			current.node?.journal.bound('open-files');
-			warn(`No more files can be opened: what needs one waits. Let the process open more than ${processMax} (ulimit -n), or lower limits.connections`);
+			warn(
+				`No more files can be opened: what needs one waits. Let the process open more than ${processMax} (ulimit -n), or lower limits.connections`,
+			);
 		},
 	});
 	const folder = new NodeFiles(files, path, warn);
@@ -128,23 +134,38 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	const {identity} = state;
 	const incarnation = state.incarnation + 1;
 	const instance = randomBytes(8).toString('hex');
-	const name = {text: config.name === '' ? defaultName(hostname(), config.port) : config.name, isChosen: config.name !== ''};
+	const name = {
+		text: config.name === '' ? defaultName(hostname(), config.port) : config.name,
+		isChosen: config.name !== '',
+	};
 	const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 	lamport.nextCeiling();
-	const save = (kept: KeptState): Promise<void> => folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
+	const save = (kept: KeptState): Promise<void> =>
+		folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
 	// Before the first send: numbers of this incarnation are never those of an earlier one.
 	await save({...state, lamport: lamport.ceiling});
 	lamport.kept(lamport.ceiling);
 	const isFresh = raftStore.isEmpty && state.clusterId === '' && !state.mustJoin;
 	const resignations = await Resignations.open(path, identity, warn);
 	const knownTopics = await folder.topics({
-		known: () => [...state.topics, ...state.since.map(([topic]) => topic), ...topicsOf(config.topics), ...agreedTopics(raftStore)],
+		known: () => [
+			...state.topics,
+			...state.since.map(([topic]) => topic),
+			...topicsOf(config.topics),
+			...agreedTopics(raftStore),
+		],
 		openLog: at => openLog({folder: at, files, ...logOptions(config)}),
 	});
 	const retentionClock = await resumeClock(folder, config);
-	const keepTime = (): Promise<void> => folder.writeJson(clockFile, retentionClock.kept(uptimeMs())).catch((error: unknown) => warn(`Ages of messages are short after the next start: ${errorMessage(error)}`));
+	const keepTime = (): Promise<void> =>
+		folder
+			.writeJson(clockFile, retentionClock.kept(uptimeMs()))
+			.catch((error: unknown) => warn(`Ages of messages are short after the next start: ${errorMessage(error)}`));
 	await keepTime();
-	if (retentionClock.isLagging) warn(`The clock of this machine is ahead of the time that it ran: ages of messages count on from ${new Date(retentionClock.nowMs).toISOString()}, so that nothing is deleted early`);
+	if (retentionClock.isLagging)
+		warn(
+			`The clock of this machine is ahead of the time that it ran: ages of messages count on from ${new Date(retentionClock.nowMs).toISOString()}, so that nothing is deleted early`,
+		);
 	resources.use(systemClock.every(keepTimeMs, () => void keepTime()));
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 	const shared = transportOptions(config, {identity, version, onRefusal: refuse});
@@ -154,74 +175,164 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 		else if (reason === 'accept') current.node?.journal.bound('open-files');
 	};
 	const transport = createTransport(shared);
-	const hello = (): Omit<LocalHello, 'via'> => ({address, clusterId: current.node?.clusterId ?? state.clusterId, incarnation, instance, name: name.text, protocolMin: current.node?.control.state.protocol ?? 1});
-	const mesh = resources.use(await createMesh({
-		transport, clock: systemClock, host: config.host, port: config.port, id: identity.id, outQueueBytes: config.limits.outQueueBytes,
-		hello, refusals: shared.refusals, faults,
-		onFrame: (from, frame) => current.node?.onFrame(from, frame),
-		onUp: peer => current.node?.onLink(peer, 'up'),
-		onDown: peer => current.node?.onLink(peer, 'down'),
-		onRefused: peer => current.node?.onLink(peer, 'refused'),
-		onRemoved: peer => current.node?.onLink(peer, 'removed'),
-		onStranger: (peer, at) => current.node?.onStranger(peer, at),
-		judge: (peer, caller, linked) => current.node?.identity.doubles.judge(peer, caller, linked) ?? (linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'}),
-		onDouble: (_peer, refusal) => current.node?.identity.onRefused(refusal),
-		onRefusal: refuse,
-		onClient: channel => serveClient(current.node, channel),
-		isStarting: () => current.node === undefined,
-		onJoin: channel => serveJoin(current.node, channel),
-	}));
-	const datagrams = resources.use(await openDatagrams({
-		host: config.host, port: config.port, keys: shared.keys, id: identity.id, incarnation, instance, instanceOf: peer => mesh.instance(peer),
-		encrypt: config.enableEncryption, refusals: shared.refusals, names: shared.names, faults,
-		onDatagram: (from, bytes) => current.node?.onDatagram(from, bytes),
-	}));
-	const discovery = resources.use(await Discovery.open({
-		config, id: identity.id, incarnation, address, keys: shared.keys, refusals: shared.refusals,
-		former: state.members.filter(([id]) => id !== identity.id).map(([, at]) => at),
-		self: () => ({clusterId: current.node?.clusterId ?? state.clusterId, isMember: current.node?.phase === 'running', topics: subscribedBy(current.node), name: current.node?.control.state.name(identity.id) ?? ''}),
-		onForeign: (clusterId, at) => current.node?.identity.sightings.foreign(clusterId, at),
-		onDouble: at => current.node?.identity.sightings.doubled(identity.id, address, at),
-		onProblem: warn,
-	}));
+	const hello = (): Omit<LocalHello, 'via'> => ({
+		address,
+		clusterId: current.node?.clusterId ?? state.clusterId,
+		incarnation,
+		instance,
+		name: name.text,
+		protocolMin: current.node?.control.state.protocol ?? 1,
+	});
+	const mesh = resources.use(
+		await createMesh({
+			transport,
+			clock: systemClock,
+			host: config.host,
+			port: config.port,
+			id: identity.id,
+			outQueueBytes: config.limits.outQueueBytes,
+			hello,
+			refusals: shared.refusals,
+			faults,
+			onFrame: (from, frame) => current.node?.onFrame(from, frame),
+			onUp: peer => current.node?.onLink(peer, 'up'),
+			onDown: peer => current.node?.onLink(peer, 'down'),
+			onRefused: peer => current.node?.onLink(peer, 'refused'),
+			onRemoved: peer => current.node?.onLink(peer, 'removed'),
+			onStranger: (peer, at) => current.node?.onStranger(peer, at),
+			judge: (peer, caller, linked) =>
+				current.node?.identity.doubles.judge(peer, caller, linked) ??
+				(linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'}),
+			onDouble: (_peer, refusal) => current.node?.identity.onRefused(refusal),
+			onRefusal: refuse,
+			onClient: channel => serveClient(current.node, channel),
+			isStarting: () => current.node === undefined,
+			onJoin: channel => serveJoin(current.node, channel),
+		}),
+	);
+	const datagrams = resources.use(
+		await openDatagrams({
+			host: config.host,
+			port: config.port,
+			keys: shared.keys,
+			id: identity.id,
+			incarnation,
+			instance,
+			instanceOf: peer => mesh.instance(peer),
+			encrypt: config.enableEncryption,
+			refusals: shared.refusals,
+			names: shared.names,
+			faults,
+			onDatagram: (from, bytes) => current.node?.onDatagram(from, bytes),
+		}),
+	);
+	const discovery = resources.use(
+		await Discovery.open({
+			config,
+			id: identity.id,
+			incarnation,
+			address,
+			keys: shared.keys,
+			refusals: shared.refusals,
+			former: state.members.filter(([id]) => id !== identity.id).map(([, at]) => at),
+			self: () => ({
+				clusterId: current.node?.clusterId ?? state.clusterId,
+				isMember: current.node?.phase === 'running',
+				topics: subscribedBy(current.node),
+				name: current.node?.control.state.name(identity.id) ?? '',
+			}),
+			onForeign: (clusterId, at) => current.node?.identity.sightings.foreign(clusterId, at),
+			onDouble: at => current.node?.identity.sightings.doubled(identity.id, address, at),
+			onProblem: warn,
+		}),
+	);
 	// Also without discovery, which is of the network: commands of this user find the node by it.
-	const registration = await register({port: config.port, address: localAddress(config), cluster: config.cluster, clusterId: state.clusterId, id: identity.id, phase: 'starting'}).catch((error: unknown) => {
-		warn(`Commands on this machine find this node only with --server: it cannot be listed in ${registryFolder()} (${withRemedy(causeOf(error, registryFolder()))})`);
+	const registration = await register({
+		port: config.port,
+		address: localAddress(config),
+		cluster: config.cluster,
+		clusterId: state.clusterId,
+		id: identity.id,
+		phase: 'starting',
+	}).catch((error: unknown) => {
+		warn(
+			`Commands on this machine find this node only with --server: it cannot be listed in ${registryFolder()} (${withRemedy(causeOf(error, registryFolder()))})`,
+		);
 		return undefined;
 	});
 	if (registration) resources.use(registration);
 
 	// Nobody is served before the logs are read back: a topic would be opened twice.
 	const running = new Node({
-		id: identity.id, incarnation, lamport, config, address, version, protocolMax, instance, name,
+		id: identity.id,
+		incarnation,
+		lamport,
+		config,
+		address,
+		version,
+		protocolMax,
+		instance,
+		name,
 		clusterId: state.clusterId,
 		topics: [...new Set([...state.topics, ...topicsOf(config.topics)])],
 		former: state,
-		founding: isFresh ? {seeds: config.bootstrap, expect: config.expect, seekMs: config.discovery.enabled ? config.discovery.seekMs : 0} : undefined,
+		founding: isFresh
+			? {
+					seeds: config.bootstrap,
+					expect: config.expect,
+					seekMs: config.discovery.enabled ? config.discovery.seekMs : 0,
+				}
+			: undefined,
 		resignations: resignations.former,
 		io: {
-			clock: systemClock, entropy: systemEntropy, links: mesh, datagrams, raftStore, knownTopics, save, room: reserve,
-			peers: {candidates: () => discovery.candidates(), ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame)},
+			clock: systemClock,
+			entropy: systemEntropy,
+			links: mesh,
+			datagrams,
+			raftStore,
+			knownTopics,
+			save,
+			room: reserve,
+			peers: {
+				candidates: () => discovery.candidates(),
+				ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame),
+			},
 			sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
 			verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
-			openTopic: (topic, onHeader) => openTopicIn({folder, files, config, self: identity.id, warn, nowMs: () => retentionClock.nowMs}, topic, onHeader),
+			openTopic: (topic, onHeader) =>
+				openTopicIn(
+					{folder, files, config, self: identity.id, warn, nowMs: () => retentionClock.nowMs},
+					topic,
+					onHeader,
+				),
 			retentionMs: () => retentionClock.nowMs,
 			noteAge: ageMs => void (retentionClock.note(ageMs) && keepTime()),
 			removeTopic: topic => folder.removeTopic(topic),
-			faults: faults && {apply: (command: FaultCommand) => faults.apply(command), active: label => faults.active(label)},
+			faults: faults && {
+				apply: (command: FaultCommand) => faults.apply(command),
+				active: label => faults.active(label),
+			},
 		},
 	});
 	await running.start();
 	current.node = running;
 	for (const event of early) running.journal.record(event);
 	running.onPhase = () => {
-		void registration?.update({phase: running.phase, clusterId: running.clusterId, name: running.control.state.name(identity.id)}).catch(() => undefined);
+		void registration
+			?.update({
+				phase: running.phase,
+				clusterId: running.clusterId,
+				name: running.control.state.name(identity.id),
+			})
+			.catch(() => undefined);
 		if (running.phase === 'running') void resignations.settle().catch(() => undefined);
 	};
 
 	const named = resources.use(running.journal.watch());
 	named.onNews = () => {
-		for (const event of named.take()) if (event.type === 'named' && event.id === identity.id) void registration?.update({name: event.name}).catch(() => undefined);
+		for (const event of named.take())
+			if (event.type === 'named' && event.id === identity.id)
+				void registration?.update({name: event.name}).catch(() => undefined);
 	};
 
 	void running.closed.then(async () => {
@@ -232,14 +343,21 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	running.journal.record({type: 'ready', id: identity.id, port: config.port, cluster: config.cluster});
 	if (quarantined) {
 		const {problem, folder: aside, formerId} = quarantined;
-		running.journal.record({type: 'quarantined', problem, folder: joinPath(folder.path, aside), formerId, id: identity.id});
+		running.journal.record({
+			type: 'quarantined',
+			problem,
+			folder: joinPath(folder.path, aside),
+			formerId,
+			id: identity.id,
+		});
 	}
 
 	if (running.control.isMember) running.run(running.control.state.clusterId || state.clusterId);
 	// A node that may found a cluster without waiting for anybody knows within a moment what it does.
 	else {
 		const entered = running.enter();
-		if (isFresh && config.bootstrap.length === 0 && config.expect === 0) await Promise.race([entered, running.closed]);
+		if (isFresh && config.bootstrap.length === 0 && config.expect === 0)
+			await Promise.race([entered, running.closed]);
 	}
 
 	return Object.assign(running, {port: config.port});
@@ -247,11 +365,21 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 
 /** The topics that the node is subscribed to, as agreed. */
 function subscribedBy(node: Node | undefined): readonly Topic[] {
-	return node ? node.control.state.topics().filter(({subscribers}) => subscribers.has(node.id)).map(({name}) => name) : [];
+	return node
+		? node.control.state
+				.topics()
+				.filter(({subscribers}) => subscribers.has(node.id))
+				.map(({name}) => name)
+		: [];
 }
 
 /** One question over a connection of its own. */
-async function ask(transport: Transport, at: string, hello: LocalHello, frame: Buffer): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}> {
+async function ask(
+	transport: Transport,
+	at: string,
+	hello: LocalHello,
+	frame: Buffer,
+): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}> {
 	const channel = await transport.dial(at, {hello, timeoutMs: dialMs});
 	return new Promise((resolve, reject) => {
 		const timer = setTimeout(() => channel.destroy('no answer'), answerMs);
@@ -269,17 +397,34 @@ async function ask(transport: Transport, at: string, hello: LocalHello, frame: B
 	});
 }
 
-type TopicHome = {readonly folder: NodeFiles; readonly files: Files; readonly config: Config; readonly self: NodeId; readonly warn: (text: string) => void; readonly nowMs: () => number};
+type TopicHome = {
+	readonly folder: NodeFiles;
+	readonly files: Files;
+	readonly config: Config;
+	readonly self: NodeId;
+	readonly warn: (text: string) => void;
+	readonly nowMs: () => number;
+};
 
-async function openTopicIn({folder, files, config, self, warn, nowMs}: TopicHome, topic: Topic, onHeader: OnHeader): Promise<TopicLog> {
+async function openTopicIn(
+	{folder, files, config, self, warn, nowMs}: TopicHome,
+	topic: Topic,
+	onHeader: OnHeader,
+): Promise<TopicLog> {
 	const at = await folder.topicFolder(topic);
 	const topicLog = await openLog({folder: at, files, ...logOptions(config)});
 	const opened = await openTopicLog(topicLog, onHeader, self, nowMs).catch((error: unknown): never => {
-		throw new DapssError('storage', `The log ${at} of the topic ${JSON.stringify(topic)} cannot be read: ${errorMessage(error)}`, {cause: error});
+		throw new DapssError(
+			'storage',
+			`The log ${at} of the topic ${JSON.stringify(topic)} cannot be read: ${errorMessage(error)}`,
+			{cause: error},
+		);
 	});
 	// What came back once is reported no more; how much a hole at the end has taken cannot be known.
 	if (opened.missing > 0 || topicLog.damaged.some(({position, bytes}) => position + bytes === topicLog.end)) {
-		warn(`The log of the topic ${topicText(topic)} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing > 0 ? `${messagesText(opened.missing)} ${opened.missing === 1 ? 'is' : 'are'} missing` : 'messages at its end may be missing'} and ${opened.missing === 1 ? 'is' : 'are'} asked of other nodes`);
+		warn(
+			`The log of the topic ${topicText(topic)} is damaged: ${topicLog.damaged.map(({file, bytes}) => `${bytes} bytes in ${file}`).join(', ')} are kept aside, ${opened.missing > 0 ? `${messagesText(opened.missing)} ${opened.missing === 1 ? 'is' : 'are'} missing` : 'messages at its end may be missing'} and ${opened.missing === 1 ? 'is' : 'are'} asked of other nodes`,
+		);
 	}
 
 	return opened;
@@ -290,7 +435,12 @@ const uptimeMs = (): number => uptime() * 1000;
 /** Of a file that cannot be read nothing depends but ages: then the wall clock is believed. */
 async function resumeClock(folder: NodeFiles, {storage}: Config): Promise<RetentionClock> {
 	const kept = parseKeptTime(await folder.readJson(clockFile).catch(() => undefined));
-	return new RetentionClock(kept, {wallMs: systemClock.wallMs(), uptimeMs: uptimeMs()}, storage.retainAgeS * 1000, () => systemClock.monotonicMs());
+	return new RetentionClock(
+		kept,
+		{wallMs: systemClock.wallMs(), uptimeMs: uptimeMs()},
+		storage.retainAgeS * 1000,
+		() => systemClock.monotonicMs(),
+	);
 }
 
 function serveClient(node: Node | undefined, channel: Channel): void {
@@ -304,7 +454,9 @@ function serveJoin(node: Node | undefined, channel: Channel): void {
 		const request = parseJoin(frame);
 		if (!node || !request || request.id !== channel.remote.id) return channel.close('malformed request');
 		const {incarnation, instance, protocol, version: program} = channel.remote;
-		void node.onJoin({...request, facts: {incarnation, instance, protocol, version: program}}).then(answer => channel.send([encodeControl('joined', answer)]));
+		void node
+			.onJoin({...request, facts: {incarnation, instance, protocol, version: program}})
+			.then(answer => channel.send([encodeControl('joined', answer)]));
 	};
 }
 
@@ -322,9 +474,14 @@ function homeOf(folder: NodeFiles, files: Files, config: Config): NodeStateIo {
 
 /** Also what may never be agreed: it serves to recognise names. */
 function agreedTopics({recovered}: RaftStore): readonly Topic[] {
-	return replay(recovered, {topicsMax: Infinity, membersMax: Infinity}).topics.topics().map(({name}) => name);
+	return replay(recovered, {topicsMax: Infinity, membersMax: Infinity})
+		.topics.topics()
+		.map(({name}) => name);
 }
 
-function logOptions({storage: {segmentBytes, writeDeadlineMs}}: Config): {readonly segmentBytes: number; readonly writeDeadlineMs: number} {
+function logOptions({storage: {segmentBytes, writeDeadlineMs}}: Config): {
+	readonly segmentBytes: number;
+	readonly writeDeadlineMs: number;
+} {
 	return {segmentBytes, writeDeadlineMs};
 }

@@ -1,6 +1,6 @@
 /**
-Everything that a machine may not do for itself. `core/io` has the real sides; each port has an in-memory side for tests, and
-one contract suite runs on both.
+Everything that a machine may not do for itself. `core/io` has the real sides; each port has an in-memory side for
+tests, and one contract suite runs on both.
 */
 
 import type {NodeId} from './message.ts';
@@ -42,8 +42,8 @@ export type Appended = {
 export type LogSegment = {readonly first: number; readonly end: number};
 
 /**
-An append-only log of records. Any storage error stops the log for good: what was pending rejects, and so does everything
-after it (a disk that failed one fsync may "succeed" at the next, having lost the data).
+An append-only log of records. Any storage error stops the log for good: what was pending rejects, and so does
+everything after it (a disk that failed one fsync may "succeed" at the next, having lost the data).
 */
 export type Log = AsyncDisposable & {
 	/** Position of the oldest record that is kept, and the position after the newest. Equal when empty. */
@@ -53,7 +53,10 @@ export type Log = AsyncDisposable & {
 	segments(): readonly LogSegment[];
 	/** Order is kept. Appends that arrive during a write or an fsync share the next one (group commit). */
 	append(records: readonly Uint8Array[], options?: {readonly sync?: boolean}): Appended;
-	/** Records from `from` on (a position once returned, or `first`), up to about `bytesMax` bytes but at least one; `next` is where to go on. Reads only what is written. */
+	/**
+	Records from `from` on (a position once returned, or `first`), up to about `bytesMax` bytes but at least one; `next`
+	is where to go on. Reads only what is written.
+	*/
 	read(from: number, bytesMax: number): Promise<{readonly records: readonly LogRecord[]; readonly next: number}>;
 	/** Close the segment being written, so that retention can take it later. */
 	roll(): Promise<void>;
@@ -63,14 +66,23 @@ export type Log = AsyncDisposable & {
 	readonly failed: Promise<Error>;
 };
 
-/** How the link to a peer stands. `code`: of the last call that failed, a refusal code or the system's (`ETIMEDOUT`); none while the link is up. */
+/**
+How the link to a peer stands. `code`: of the last call that failed, a refusal code or the system's (`ETIMEDOUT`); none
+while the link is up.
+*/
 export type LinkState = {readonly state: 'up' | 'connecting' | 'down'; readonly why: string; readonly code?: string};
-/** Whether this node can call the peer where it says that it is reached. `untried`: not since the peer opened the link itself. `code`: as of a link, why it failed. */
+/**
+Whether this node can call the peer where it says that it is reached. `untried`: not since the peer opened the link
+itself. `code`: as of a link, why it failed.
+*/
 export type Called = {readonly state: 'works' | 'untried'} | {readonly state: 'failed'; readonly code: string};
 /** What a peer said of its program. */
 export type Spoken = {readonly protocol: number; readonly version: string};
 
-/** Links to the other members: one authenticated, ordered connection each. Frames to a peer without a link are lost, and that is said. */
+/**
+Links to the other members: one authenticated, ordered connection each. Frames to a peer without a link are lost, and
+that is said.
+*/
 export type Links = {
 	/** Keep a link to each of these; close the others. */
 	setPeers(peers: ReadonlyMap<NodeId, string>): void;
@@ -85,7 +97,10 @@ export type Links = {
 	called(peer: NodeId): Called;
 	/** Find out `called` by a call beside the link, when the peer opened that; at a bounded pace. */
 	tryCall(peer: NodeId): void;
-	/** The newest version of the protocol that the peer and this node both speak, and the version of its program, as it said last; `undefined` before the first link. */
+	/**
+	The newest version of the protocol that the peer and this node both speak, and the version of its program, as it
+	said last; `undefined` before the first link.
+	*/
 	speaks(peer: NodeId): Spoken | undefined;
 	/** The peer is silent: what the connection still holds will not arrive soon. Close it and dial anew. */
 	drop(peer: NodeId, why: string): void;
@@ -107,8 +122,14 @@ export type Candidate = {readonly address: string; readonly isMember: boolean};
 
 /** How a node finds others whose link it does not have yet. */
 export type PeerFinder = {
-	/** Where a node of the cluster may be, as far as is known now: the seed list, nodes of this user on this machine, beacons. */
+	/**
+	Where a node of the cluster may be, as far as is known now: the seed list, nodes of this user on this machine,
+	beacons.
+	*/
 	candidates(): Promise<readonly Candidate[]>;
-	/** One question, as an encoded `join` frame, over a connection of its own. `id` of the node that answers is proved. @throws as a dial does */
+	/**
+	One question, as an encoded `join` frame, over a connection of its own. `id` of the node that answers is proved.
+	@throws as a dial does
+	*/
 	ask(address: string, frame: Buffer): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}>;
 };

@@ -1,8 +1,10 @@
 /**
-Where a reader stands in a topic, in words that mean the same at every node: of each stream (origin, incarnation) the last sequence number that it has.
-Offsets do not: each node's log has its own order. Within a log the numbers of a stream only rise, so one number a stream is enough.
+Where a reader stands in a topic, in words that mean the same at every node: of each stream (origin, incarnation) the
+last sequence number that it has. Offsets do not: each node's log has its own order. Within a log the numbers of a
+stream only rise, so one number a stream is enough.
 
-Of a stream that is not named the reader has what was stamped at or before `since`, or does not want it; later stamps are new to it.
+Of a stream that is not named the reader has what was stamped at or before `since`, or does not want it; later stamps
+are new to it.
 */
 import type {NodeId, StreamKey, Topic} from './message.ts';
 
@@ -10,9 +12,16 @@ import type {NodeId, StreamKey, Topic} from './message.ts';
 export type From = 'now' | 'beginning' | number;
 
 export type StreamPosition = readonly [origin: NodeId, incarnation: number, seq: number];
-export type TopicPosition = {readonly topic: Topic; readonly since: number; readonly streams: readonly StreamPosition[]};
+export type TopicPosition = {
+	readonly topic: Topic;
+	readonly since: number;
+	readonly streams: readonly StreamPosition[];
+};
 
-/** A place in this node's logs; or one that is told in words that other nodes understand (`agreed` of the reading), and may come from another node. */
+/**
+A place in this node's logs; or one that is told in words that other nodes understand (`agreed` of the reading), and may
+come from another node.
+*/
 export type Place = From | {readonly from: From; readonly after?: readonly TopicPosition[] | undefined};
 
 /** Streams in the positions of one subscription, over all its topics. */
@@ -82,7 +91,9 @@ export class Seen {
 	}
 
 	streams(): StreamPosition[] {
-		return [...this.#origins].flatMap(([origin, lives]) => [...lives].map(([incarnation, seq]): StreamPosition => [origin, incarnation, seq]));
+		return [...this.#origins].flatMap(([origin, lives]) =>
+			[...lives].map(([incarnation, seq]): StreamPosition => [origin, incarnation, seq]),
+		);
 	}
 }
 

@@ -1,6 +1,7 @@
 /**
-The door for who examines a machine before a node is started: what a start asks of folder, disk, files, ports and network, and how it judges the answers, without
-the start. Nothing here needs the native module, so that its absence can be told.
+The door for who examines a machine before a node is started: what a start asks of folder, disk, files, ports and
+network, and how it judges the answers, without the start. Nothing here needs the native module, so that its absence can
+be told.
 */
 import type {NodeState} from './node-state/node-state.ts';
 
@@ -17,7 +18,9 @@ export {parseKeptTime, resumedTime, type KeptTime} from './topic-log/retention.t
 export {deriveKeys} from './wire/seal.ts';
 
 /** What the parsed `node.json` says. Its checksum is of the native module. @throws when that is missing */
-export async function readNodeState(json: unknown): Promise<NodeState | {readonly problem: string; readonly newer?: string}> {
+export async function readNodeState(
+	json: unknown,
+): Promise<NodeState | {readonly problem: string; readonly newer?: string}> {
 	const {stateFromJson} = await import('./node-state/node-state.ts');
 	return stateFromJson(json);
 }

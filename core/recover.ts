@@ -1,6 +1,6 @@
 /**
-The data folder of a stopped node, opened to found a new cluster on it (`refound.ts`). The folder is locked meanwhile, and nothing in it is
-changed before it is asked for.
+The data folder of a stopped node, opened to found a new cluster on it (`refound.ts`). The folder is locked meanwhile,
+and nothing in it is changed before it is asked for.
 */
 import {randomBytes} from 'node:crypto';
 import {join} from 'node:path';
@@ -26,19 +26,31 @@ export type Survivor = AsyncDisposable & {
 const stateFile = 'node.json';
 
 /** @throws `refused` when there is nothing to recover, `locked` when the node runs, `storage` when a part is damaged */
-export async function openSurvivor({data, limits, storage: {segmentBytes, writeDeadlineMs}}: Pick<Config, 'data' | 'limits' | 'storage'>): Promise<Survivor> {
+export async function openSurvivor({
+	data,
+	limits,
+	storage: {segmentBytes, writeDeadlineMs},
+}: Pick<Config, 'data' | 'limits' | 'storage'>): Promise<Survivor> {
 	await expectNode(data);
 	await using resources = new AsyncStack();
 	const folder = new NodeFiles(realFiles, resources.use(await Folder.open(data)).path);
 	try {
 		await expectKnownFormats(realFiles, folder.path, stateFile);
 		const identity = identityFrom(Object(await folder.readJson(stateFile))['identity']);
-		if ('problem' in identity) throw new DapssError('storage', `${join(folder.path, stateFile)}: ${identity.problem}`);
+		if ('problem' in identity)
+			throw new DapssError('storage', `${join(folder.path, stateFile)}: ${identity.problem}`);
 		const log = await openLog({folder: join(folder.path, 'raft'), segmentBytes, writeDeadlineMs});
 		resources.use(log);
-		if (log.damaged.length > 0) throw new DapssError('storage', `the Raft log has holes (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`);
+		if (log.damaged.length > 0)
+			throw new DapssError(
+				'storage',
+				`the Raft log has holes (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`,
+			);
 		const store = await RaftStore.open(log, folder.blobs);
-		const survey = surveySurvivor(store.recovered, identity.id, {topicsMax: limits.topics, membersMax: limits.members});
+		const survey = surveySurvivor(store.recovered, identity.id, {
+			topicsMax: limits.topics,
+			membersMax: limits.members,
+		});
 		const held = resources.move();
 		return {
 			report: survey.remains,
@@ -50,8 +62,13 @@ export async function openSurvivor({data, limits, storage: {segmentBytes, writeD
 			[Symbol.asyncDispose]: () => held.disposeAsync(),
 		};
 	} catch (error) {
-		if (error instanceof NewerVersionError || (error instanceof DapssError && error.code !== 'storage')) throw error;
-		throw new DapssError('storage', `The data folder ${folder.path} cannot be recovered from, it is damaged: ${errorMessage(error)}. Recover another survivor`, {cause: error});
+		if (error instanceof NewerVersionError || (error instanceof DapssError && error.code !== 'storage'))
+			throw error;
+		throw new DapssError(
+			'storage',
+			`The data folder ${folder.path} cannot be recovered from, it is damaged: ${errorMessage(error)}. Recover another survivor`,
+			{cause: error},
+		);
 	}
 }
 
@@ -59,7 +76,13 @@ export async function openSurvivor({data, limits, storage: {segmentBytes, writeD
 async function expectNode(path: string): Promise<void> {
 	const names = await realFiles.list(path).catch((error: unknown): readonly string[] => {
 		if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-		throw new DapssError('storage', `The data folder ${path} cannot be read: ${errorMessage(error)}`, {cause: error});
+		throw new DapssError('storage', `The data folder ${path} cannot be read: ${errorMessage(error)}`, {
+			cause: error,
+		});
 	});
-	if (!names.includes(stateFile) || !names.includes('raft')) throw new DapssError('refused', `Expected the data folder of a node, ${path} ${names.length === 0 ? 'is empty or not there' : 'is none'}`);
+	if (!names.includes(stateFile) || !names.includes('raft'))
+		throw new DapssError(
+			'refused',
+			`Expected the data folder of a node, ${path} ${names.length === 0 ? 'is empty or not there' : 'is none'}`,
+		);
 }

@@ -1,7 +1,7 @@
 /**
-The node as it stands, in one immutable value: what every pane and every status command draws. Plain data (strings, numbers,
-arrays), so that it crosses a MessagePort or a TLS link as it is. Ids are sorted; text is raw and must pass `printable()`
-before a terminal sees it.
+The node as it stands, in one immutable value: what every pane and every status command draws. Plain data (strings,
+numbers, arrays), so that it crosses a MessagePort or a TLS link as it is. Ids are sorted; text is raw and must pass
+`printable()` before a terminal sees it.
 */
 import type {MemberState, QuorumState, RecordedEvent} from './events.ts';
 import type {NodeId, Topic} from './message.ts';
@@ -32,7 +32,10 @@ export type MemberSnapshot = {
 	/** Leader only: how far the peer's log matches ours. */
 	readonly match: number | undefined;
 	readonly incarnation: number;
-	/** This node reaches it over a link that works, its own or that of the member `via`. Voters that are reached count for the quorum. */
+	/**
+	This node reaches it over a link that works, its own or that of the member `via`. Voters that are reached count for
+	the quorum.
+	*/
 	readonly reached: boolean;
 	readonly via: NodeId | undefined;
 	/** Version of its program, and of the protocol that the link speaks; empty and 0 while there was no link. */
@@ -40,7 +43,10 @@ export type MemberSnapshot = {
 	readonly protocol: number;
 };
 
-/** Two members that do not reach each other, by the word of either. `what`: by TCP, by UDP, or not at all. `via`: the member that serves one to the other. */
+/**
+Two members that do not reach each other, by the word of either. `what`: by TCP, by UDP, or not at all. `via`: the
+member that serves one to the other.
+*/
 export type CutSnapshot = {
 	readonly between: readonly [NodeId, NodeId];
 	readonly what: 'tcp' | 'udp' | 'all';
@@ -55,7 +61,10 @@ export type TopicSnapshot = {
 	readonly durable: boolean;
 	/** It was created, and stays without subscribers; absent from an older node. */
 	readonly created?: boolean;
-	/** What this node keeps of it, by its own settings (`settings`) or by the configuration of the node; absent from an older node. */
+	/**
+	What this node keeps of it, by its own settings (`settings`) or by the configuration of the node; absent from an
+	older node.
+	*/
 	readonly retention?: {readonly retainAgeS: number; readonly retainBytes: number};
 	/** As agreed; what is not named is as each node is configured. */
 	readonly settings?: TopicSettings;
@@ -108,7 +117,10 @@ export type RaftSnapshot = {
 	readonly snapshotIndex: number;
 	readonly voters: readonly NodeId[];
 	readonly learners: readonly NodeId[];
-	/** Voters that this node reaches, itself included, directly or through another member; of a leader, those that Raft heard within an election timeout. */
+	/**
+	Voters that this node reaches, itself included, directly or through another member; of a leader, those that Raft
+	heard within an election timeout.
+	*/
 	readonly reachableVoters: number;
 	readonly quorum: QuorumState;
 	/** `quorum` is `held`. */
@@ -122,7 +134,10 @@ export type PartitionSnapshot = {
 	readonly sides: ReadonlyArray<readonly NodeId[]>;
 	/** Index into `sides` of the side that is known to have the quorum; -1 for none. */
 	readonly quorum: number;
-	/** Somebody of the other sides is heard. Else it is not known whether they run. Missing from a node of an older version. */
+	/**
+	Somebody of the other sides is heard. Else it is not known whether they run. Missing from a node of an older
+	version.
+	*/
 	readonly isFarHeard?: boolean;
 	/** Milliseconds in this state. */
 	readonly sinceMs: number;
@@ -134,14 +149,20 @@ export type PartitionSnapshot = {
 	readonly backlog: number;
 	/** Own messages that members on the far side have not got yet. */
 	readonly waiting: number;
-	/** Row hears column directly: `sees[i][j]` of `order[i]`, `order[j]`; undefined when the row's node has not been heard from lately. */
+	/**
+	Row hears column directly: `sees[i][j]` of `order[i]`, `order[j]`; undefined when the row's node has not been heard
+	from lately.
+	*/
 	readonly order: readonly NodeId[];
 	readonly sees: ReadonlyArray<ReadonlyArray<boolean | undefined>>;
 };
 
 export type GossipSnapshot = {
 	readonly fanout: number;
-	/** Share of received batches that were duplicates, and that came by repair instead of push: 0 to 1, over the last seconds. */
+	/**
+	Share of received batches that were duplicates, and that came by repair instead of push: 0 to 1, over the last
+	seconds.
+	*/
 	readonly duplicates: number;
 	readonly misses: number;
 	readonly held: number;
@@ -150,8 +171,16 @@ export type GossipSnapshot = {
 export type Counters = {
 	readonly published: number;
 	readonly delivered: number;
-	/** Messages that retention deleted, by reason, and how many of them nobody had read here; absent from an older node. */
-	readonly deleted?: {readonly age: number; readonly size: number; readonly disk: number; readonly topic?: number; readonly unread: number};
+	/**
+	Messages that retention deleted, by reason, and how many of them nobody had read here; absent from an older node.
+	*/
+	readonly deleted?: {
+		readonly age: number;
+		readonly size: number;
+		readonly disk: number;
+		readonly topic?: number;
+		readonly unread: number;
+	};
 	/** Of all topics, each a second over the last five; absent from an older node. */
 	readonly rates?: Counts;
 	readonly receivedBytes: number;
@@ -188,7 +217,9 @@ export type Snapshot = {
 	readonly raft: RaftSnapshot;
 	readonly members: readonly MemberSnapshot[];
 	readonly topics: readonly TopicSnapshot[];
-	/** Topics that count against `limits.topics` on this node, those of the agreement included; absent from an older node. */
+	/**
+	Topics that count against `limits.topics` on this node, those of the agreement included; absent from an older node.
+	*/
 	readonly topicSlots?: {readonly used: number; readonly max: number};
 	readonly partition: PartitionSnapshot;
 	readonly cuts: readonly CutSnapshot[];
@@ -199,9 +230,18 @@ export type Snapshot = {
 	/** The newest events other than messages, oldest first. */
 	readonly events: readonly RecordedEvent[];
 	/** Other clusters of this name that were heard lately. While there is one, this cluster is not healthy. */
-	readonly foreign: ReadonlyArray<{readonly clusterId: string; readonly address: string; readonly heardMsAgo: number}>;
+	readonly foreign: ReadonlyArray<{
+		readonly clusterId: string;
+		readonly address: string;
+		readonly heardMsAgo: number;
+	}>;
 	/** Second processes that used the identity of a member lately, and were refused. */
-	readonly duplicates: ReadonlyArray<{readonly id: NodeId; readonly address: string; readonly other: string; readonly msAgo: number}>;
+	readonly duplicates: ReadonlyArray<{
+		readonly id: NodeId;
+		readonly address: string;
+		readonly other: string;
+		readonly msAgo: number;
+	}>;
 	/** Active fault injection, for people; empty when none. */
 	readonly faults: readonly string[];
 };

@@ -1,6 +1,6 @@
 /**
-What was opened, to be given back in the opposite order. JavaScript has `DisposableStack` and `AsyncDisposableStack` for it, which Node 22 lacks; these take
-what is used of them here.
+What was opened, to be given back in the opposite order. JavaScript has `DisposableStack` and `AsyncDisposableStack` for
+it, which Node 22 lacks; these take what is used of them here.
 */
 
 export class Stack implements Disposable {
@@ -50,7 +50,6 @@ export class AsyncStack implements AsyncDisposable {
 		const errors: unknown[] = [];
 		for (const one of this.#held.splice(0).toReversed()) {
 			try {
-				// oxlint-disable-next-line no-await-in-loop -- in order: what was opened last may use what was opened before
 				await (Symbol.asyncDispose in one ? one[Symbol.asyncDispose]() : one[Symbol.dispose]());
 			} catch (error) {
 				errors.push(error);

@@ -1,7 +1,8 @@
 /**
-A program that uses a cluster which runs elsewhere. It publishes two messages, then reads the topic from its beginning and ends.
+A program that uses a cluster which runs elsewhere. It publishes two messages, then reads the topic from its beginning
+and ends.
 
-	node examples/client.mjs ADDRESS[,ADDRESS] SECRET_FILE [CLUSTER]
+node examples/client.mjs ADDRESS[,ADDRESS] SECRET_FILE [CLUSTER]
 */
 import {readFileSync} from 'node:fs';
 import {connect, defaults, errorMessage, exitCodes} from 'dapss-tui';

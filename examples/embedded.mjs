@@ -13,7 +13,13 @@ import {openBroker} from 'dapss-tui';
 const data = mkdtempSync(join(tmpdir(), 'dapss-example-'));
 const secret = randomBytes(32);
 
-const broker = await openBroker({data, secret, cluster: 'example', port: Number(process.argv[2] ?? 5000), discovery: {enabled: false}});
+const broker = await openBroker({
+	data,
+	secret,
+	cluster: 'example',
+	port: Number(process.argv[2] ?? 5000),
+	discovery: {enabled: false},
+});
 process.stdout.write(`node ${broker.id} listens on port ${broker.port}\n`);
 
 const weather = broker.subscribe(['weather']);

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
-What the command `dapss-tui` starts. An older Node hands over to the one that came with the installation, or says what is missing.
+What the command `dapss-tui` starts. An older Node hands over to the one that came with the installation, or says what
+is missing.
 */
 import {existsSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -24,7 +25,9 @@ if (isNewEnough(process.versions.node)) {
 } else {
 	const node = ownNode(root);
 	if (!node) {
-		process.stderr.write(`dapss-tui: needs ${neededNode}, this is ${process.versions.node}: install one from https://nodejs.org, or npm i node@24 next to dapss-tui\n`);
+		process.stderr.write(
+			`dapss-tui: needs ${neededNode}, this is ${process.versions.node}: install one from https://nodejs.org, or npm i node@24 next to dapss-tui\n`,
+		);
 		process.exit(1);
 	}
 

@@ -1,9 +1,10 @@
 /**
-Bundles the sources into dist/ with esbuild: `cli.js` (the command line), `worker.js` (a node in a thread), `index.js` (the library) and
-`bench-client.js` share chunks; what a command does not need is not loaded. Plain JavaScript: it runs before anything is built.
+Bundles the sources into dist/ with esbuild: `cli.js` (the command line), `worker.js` (a node in a thread), `index.js`
+(the library) and `bench-client.js` share chunks; what a command does not need is not loaded. Plain JavaScript: it runs
+before anything is built.
 
-A build is stale when a source file, a dependency or the builder has changed: their sizes and times are compared with those of the
-last build. Chunks are named by content and kept for a day, because a running node may load one yet.
+A build is stale when a source file, a dependency or the builder has changed: their sizes and times are compared with
+those of the last build. Chunks are named by content and kept for a day, because a running node may load one yet.
 */
 import {createHash} from 'node:crypto';
 import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs';
@@ -18,36 +19,61 @@ const sourceFiles = ['package.json', 'package-lock.json', 'tsconfig.json'];
 const chunkAgeMs = 86_400_000;
 
 const entryPoints = {
-	'cli': 'source/entry.ts',
-	'worker': 'source/nodes/worker.ts',
-	'index': 'core/index.ts',
+	cli: 'source/entry.ts',
+	worker: 'source/nodes/worker.ts',
+	index: 'core/index.ts',
 	'bench-client': 'bench/client.ts',
 };
 
 /** Native, or loaded by path: left where npm put them. */
-const external = ['@node-rs/crc32', 'pino', 'esbuild', '@resvg/resvg-js', '@lydell/node-pty', '@xterm/headless', 'react-devtools-core'];
+const external = [
+	'@node-rs/crc32',
+	'pino',
+	'esbuild',
+	'@resvg/resvg-js',
+	'@lydell/node-pty',
+	'@xterm/headless',
+	'react-devtools-core',
+];
 
 /**
-meow finds and normalises the caller's package.json unless it is given one, and we give it one. The code for that (licence lists and all)
-costs every command 20 ms: without its two imports it is left out of the bundle. Where meow looks different one day, nothing is replaced.
+meow finds and normalises the caller's package.json unless it is given one, and we give it one. The code for that
+(licence lists and all) costs every command 20 ms: without its two imports it is left out of the bundle. Where meow
+looks different one day, nothing is replaced.
 */
 const withoutPackageReader = {
 	name: 'without-package-reader',
 	setup(setup) {
-		const patch = (filter, change) => setup.onLoad({filter}, ({path}) => ({contents: change(readFileSync(path, 'utf8')), loader: 'js'}));
-		patch(/meow\/build\/options\.js$/, text => text.replace(/import \{ a as readPackageUpSync, n as normalizePackageData \} from '[^']+';/, 'const readPackageUpSync = () => undefined, normalizePackageData = () => undefined;'));
+		const patch = (filter, change) =>
+			setup.onLoad({filter}, ({path}) => ({contents: change(readFileSync(path, 'utf8')), loader: 'js'}));
+		patch(/meow\/build\/options\.js$/, text =>
+			text.replace(
+				/import \{ a as readPackageUpSync, n as normalizePackageData \} from '[^']+';/,
+				'const readPackageUpSync = () => undefined, normalizePackageData = () => undefined;',
+			),
+		);
 		// Called for its result alone, which nobody uses now.
-		patch(/meow\/build\/dependencies\.js$/, text => text.replaceAll(/ = (require(?:Normalize|Lib\$1) ?\(\)|getDefaultExportFromCjs ?\(normalizeExports\));/g, ' = /* @__PURE__ */ $1;'));
+		patch(/meow\/build\/dependencies\.js$/, text =>
+			text.replaceAll(
+				/ = (require(?:Normalize|Lib\$1) ?\(\)|getDefaultExportFromCjs ?\(normalizeExports\));/g,
+				' = /* @__PURE__ */ $1;',
+			),
+		);
 	},
 };
 
 /** Names, sizes and times of everything that goes into a build. */
 export function fingerprint() {
 	const hash = createHash('sha1');
-	const paths = [...sourceFiles.map(name => join(root, name)), ...sourceFolders.flatMap(name => filesIn(join(root, name)))];
-	// A build is as good elsewhere, and on another platform: the same names there, and times as exact as all of them are.
+	const paths = [
+		...sourceFiles.map(name => join(root, name)),
+		...sourceFolders.flatMap(name => filesIn(join(root, name))),
+	];
+	// A build is as good elsewhere, and on another platform: the same names there, and times as exact as all of them
+	// are.
 	const byName = new Map(paths.map(path => [relative(root, path).replaceAll('\\', '/'), path]));
-	for (const name of [...byName.keys()].sort((a, b) => (a < b ? -1 : 1))) { // eslint-disable-line unicorn/no-array-sort -- Node 18 has no toSorted
+	// eslint-disable-next-line unicorn/no-array-sort -- Node 18 has no toSorted
+	for (const name of [...byName.keys()].sort((a, b) => (a < b ? -1 : 1))) {
 		const {size, mtimeMs} = statSync(byName.get(name));
 		hash.update(`${name} ${size} ${Math.floor(mtimeMs)}\n`);
 	}
@@ -86,9 +112,16 @@ export async function build() {
 		sourcesContent: false,
 		external,
 		plugins: [withoutPackageReader],
-		define: {'dapssVersion': JSON.stringify(version), 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"', 'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"'},
+		define: {
+			dapssVersion: JSON.stringify(version),
+			'process.env.NODE_ENV': '"production"',
+			'process.env.DEV': '"false"',
+			'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
+		},
 		// CommonJS dependencies that are bundled ask for built-in modules by `require`.
-		banner: {js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);'},
+		banner: {
+			js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);',
+		},
 		logLevel: 'warning',
 		write: false,
 	});
@@ -108,11 +141,17 @@ function replaceFile(path, contents) {
 function removeOld(current) {
 	for (const name of readdirSync(dist)) {
 		const path = join(dist, name);
-		if (name.startsWith('chunk-') && !current.has(path) && Date.now() - statSync(path).mtimeMs > chunkAgeMs) rmSync(path, {force: true});
+		if (name.startsWith('chunk-') && !current.has(path) && Date.now() - statSync(path).mtimeMs > chunkAgeMs)
+			rmSync(path, {force: true});
 	}
 }
 
 function filesIn(folder) {
-	return readdirSync(folder, {withFileTypes: true})
-		.flatMap(entry => entry.isDirectory() ? filesIn(join(folder, entry.name)) : /\.(?:tsx?|mjs|json)$/.test(entry.name) ? [join(folder, entry.name)] : []);
+	return readdirSync(folder, {withFileTypes: true}).flatMap(entry =>
+		entry.isDirectory()
+			? filesIn(join(folder, entry.name))
+			: /\.(?:tsx?|mjs|json)$/.test(entry.name)
+				? [join(folder, entry.name)]
+				: [],
+	);
 }

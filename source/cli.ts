@@ -1,5 +1,6 @@
 /**
-The command line: argv and settings in, an exit code out. Nothing here ends the process, so that a test can call it; `entry.ts` does.
+The command line: argv and settings in, an exit code out. Nothing here ends the process, so that a test can call it;
+`entry.ts` does.
 */
 import {DapssError, exitCodes} from '../core/errors.ts';
 import {version} from '../core/version.ts';
@@ -33,7 +34,10 @@ export async function main(options: MainOptions): Promise<number> {
 	try {
 		const {command, input, flags, output} = parseArguments(argv, version);
 		ran = command;
-		titleCommand(argv, input.slice(command.messageAt ?? input.length).filter(word => word !== '-'));
+		titleCommand(
+			argv,
+			input.slice(command.messageAt ?? input.length).filter(word => word !== '-'),
+		);
 		if (flags.help || flags.version) {
 			await terminal.line(flags.help ? helpOf(command) : version);
 			await terminal.flush();
@@ -43,7 +47,12 @@ export async function main(options: MainOptions): Promise<number> {
 
 		let settings: Settings | undefined;
 		const context: Context = {
-			input, flags, output, terminal, env, signal,
+			input,
+			flags,
+			output,
+			terminal,
+			env,
+			signal,
 			settings() {
 				if (settings) return settings;
 				settings = loadSettings({flags, env, cwd});
@@ -53,18 +62,25 @@ export async function main(options: MainOptions): Promise<number> {
 			backend: options.backend ?? (() => import('../core/index.ts')),
 		};
 		const {run} = await command.load();
-		const code = await run(context) ?? 0;
+		const code = (await run(context)) ?? 0;
 		if (terminal.failure) throw outputFailed(terminal.failure);
 		return signalCode(signal, command, code) ?? code;
 	} catch (error) {
 		// What a command says because it ends early is no more than a consequence.
-		return fail(options, ran, terminal.failure && signal.reason === 'closed' ? outputFailed(terminal.failure, error) : error);
+		return fail(
+			options,
+			ran,
+			terminal.failure && signal.reason === 'closed' ? outputFailed(terminal.failure, error) : error,
+		);
 	}
 }
 
 /** @param said what the command ended with because of that: its counts are kept */
 function outputFailed(failure: Error, said?: unknown): DapssError {
-	return new DapssError('failure', `Standard output failed: ${failure.message}`, {cause: failure, ...(said instanceof DapssError && {details: said.details})});
+	return new DapssError('failure', `Standard output failed: ${failure.message}`, {
+		cause: failure,
+		...(said instanceof DapssError && {details: said.details}),
+	});
 }
 
 /** SIGTERM is how a supervisor stops a node: no failure. Everybody else who is ended by a signal says by which. */
@@ -74,7 +90,11 @@ function signalCode(signal: AbortSignal, command: Command | undefined, code: num
 	return name === 'SIGTERM' && command === start ? code : signalCodes[name];
 }
 
-async function fail({argv, terminal, stop: {signal}}: MainOptions, command: Command | undefined, error: unknown): Promise<number> {
+async function fail(
+	{argv, terminal, stop: {signal}}: MainOptions,
+	command: Command | undefined,
+	error: unknown,
+): Promise<number> {
 	const isEnded = signal.aborted && !terminal.failure;
 	const isTold = !isEnded || (error instanceof DapssError && Object.keys(error.details).length > 0);
 	// A reader that went away is no failure, unless it was promised more than it got.
@@ -82,7 +102,7 @@ async function fail({argv, terminal, stop: {signal}}: MainOptions, command: Comm
 	// What fails because the command is ending says nothing new, and nobody who pressed Ctrl-C needs to be told.
 	const shown = isTold ? error : interruptedBy(signal);
 	const ownCode = shown instanceof DapssError ? exitCodes[shown.code] : exitCodes.failure;
-	const exitCode = isEnded ? signalCode(signal, command, 0) ?? ownCode : ownCode;
+	const exitCode = isEnded ? (signalCode(signal, command, 0) ?? ownCode) : ownCode;
 	if (isTold) await sayFailure(terminal, error);
 	if (exitCode !== 0 && asksForJson(argv)) await terminal.line(errorLine(shown, exitCode, Date.now()));
 	return exitCode;

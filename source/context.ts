@@ -1,6 +1,6 @@
 /**
-What a command is given, and what it is. Commands reach the broker only through `Backend`, which is loaded when it is needed: `--help`
-loads no network code, and a test passes a fake.
+What a command is given, and what it is. Commands reach the broker only through `Backend`, which is loaded when it is
+needed: `--help` loads no network code, and a test passes a fake.
 */
 import type {Broker, FollowedBroker} from '../core/broker.ts';
 import type {Config} from '../core/config.ts';
@@ -16,7 +16,9 @@ export type Backend = {
 	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;
 	connect(options: ConnectOptions): Promise<Broker & Reached>;
 	/** A broker that connects again by itself, each time by this. */
-	followWith(connectOnce: (last: string | undefined) => Promise<Broker & {readonly server: string}>): Promise<FollowedBroker>;
+	followWith(
+		connectOnce: (last: string | undefined) => Promise<Broker & {readonly server: string}>,
+	): Promise<FollowedBroker>;
 	openSurvivor(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Survivor>;
 	findNodes(options?: {readonly cluster?: string}): Promise<readonly FoundNode[]>;
 };
@@ -58,4 +60,6 @@ export type Command = {
 };
 
 /** What is needed to reach a node. */
-export type Reaching = Pick<Context, 'flags' | 'env' | 'settings' | 'backend' | 'signal'> & {readonly terminal: Pick<Terminal, 'say'>};
+export type Reaching = Pick<Context, 'flags' | 'env' | 'settings' | 'backend' | 'signal'> & {
+	readonly terminal: Pick<Terminal, 'say'>;
+};

@@ -1,5 +1,6 @@
 /**
-What the process runs. First of all the compile cache, then the rest: code that is imported statically would be compiled without it.
+What the process runs. First of all the compile cache, then the rest: code that is imported statically would be compiled
+without it.
 */
 import module from 'node:module';
 import {Socket} from 'node:net';
@@ -41,13 +42,17 @@ const code = await main({argv: process.argv.slice(2), env: process.env, cwd: pro
 await terminal.flush();
 process.exit(code);
 
-/** A process that only started this one may be killed by a signal that nobody hears of. Whoever did that meant the program. */
+/**
+A process that only started this one may be killed by a signal that nobody hears of. Whoever did that meant the program.
+*/
 function endWithLauncher(): void {
 	const fd = Number(process.env['DAPSS_LAUNCHER_FD']);
 	delete process.env['DAPSS_LAUNCHER_FD'];
 	if (!(fd > 2)) return;
 	const pipe = new Socket({fd, readable: true, writable: false});
-	pipe.on('error', () => undefined).on('close', () => process.kill(process.pid, 'SIGKILL')).resume();
+	pipe.on('error', () => undefined)
+		.on('close', () => process.kill(process.pid, 'SIGKILL'))
+		.resume();
 	pipe.unref();
 }
 

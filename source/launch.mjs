@@ -1,6 +1,6 @@
 /**
-`npm start`, `npm test` and `npm run build` on a fresh clone: installs what is missing, builds what is stale, and runs. Plain JavaScript
-for any Node from 18 on, because the right one arrives with the installation.
+`npm start`, `npm test` and `npm run build` on a fresh clone: installs what is missing, builds what is stale, and runs.
+Plain JavaScript for any Node from 18 on, because the right one arrives with the installation.
 */
 import {spawnSync} from 'node:child_process';
 import {closeSync, openSync, readFileSync, rmSync, writeSync} from 'node:fs';
@@ -16,7 +16,7 @@ const lockPollMs = 200;
 const tasks = {
 	start: {file: 'dist/cli.js', args: []},
 	test: {file: 'node_modules/vitest/vitest.mjs', args: ['run', '-c', 'test/vitest.config.ts']},
-	'sim': {file: 'test/sim/run.mjs', args: []},
+	sim: {file: 'test/sim/run.mjs', args: []},
 	'sim:campaign': {file: 'test/sim/campaign.mjs', args: []},
 	'sim:crash': {file: 'test/sim/store/run.mjs', args: []},
 	'sim:mutants': {file: 'test/sim/mutants.mjs', args: []},
@@ -43,7 +43,10 @@ async function prepare() {
 		const flags = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
 		const options = {cwd: root, stdio: ['ignore', 2, 2]};
 		// On Windows `npm` is a batch file, which only a shell runs.
-		const {status, error} = npm && /\.c?js$/.test(npm) ? spawnSync(process.execPath, [npm, ...flags], options) : spawnSync('npm', flags, {...options, shell: process.platform === 'win32'});
+		const {status, error} =
+			npm && /\.c?js$/.test(npm)
+				? spawnSync(process.execPath, [npm, ...flags], options)
+				: spawnSync('npm', flags, {...options, shell: process.platform === 'win32'});
 		if (status !== 0) fail(`npm ci failed${error ? `: ${error.message}` : ` with ${status}`}`);
 	}
 
@@ -62,7 +65,10 @@ function isInstalled() {
 	try {
 		const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
 		const found = JSON.parse(readFileSync(join(root, 'node_modules', '.package-lock.json'), 'utf8')).packages;
-		return Object.entries(wanted).every(([path, {version, optional, devOptional}]) => path === '' || optional || devOptional || found[path]?.version === version);
+		return Object.entries(wanted).every(
+			([path, {version, optional, devOptional}]) =>
+				path === '' || optional || devOptional || found[path]?.version === version,
+		);
 	} catch {
 		return false;
 	}
@@ -78,7 +84,10 @@ async function run(file, rest) {
 	}
 
 	const node = ownNode(root);
-	if (!node) fail(`Expected ${neededNode}, this is ${process.versions.node}, and node_modules has none: run npm ci without --ignore-scripts`);
+	if (!node)
+		fail(
+			`Expected ${neededNode}, this is ${process.versions.node}, and node_modules has none: run npm ci without --ignore-scripts`,
+		);
 	handOver(node, [path, ...rest]);
 }
 

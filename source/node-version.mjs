@@ -1,5 +1,6 @@
 /**
-Which Node runs dapss-tui: `node:sqlite`, whose lock guards the data folder, needs no flag from 22.13 and, of Node 23, from 23.4 on.
+Which Node runs dapss-tui: `node:sqlite`, whose lock guards the data folder, needs no flag from 22.13 and, of Node 23,
+from 23.4 on.
 */
 import {spawn} from 'node:child_process';
 import {existsSync} from 'node:fs';
@@ -22,12 +23,19 @@ export function ownNode(root) {
 	return [join(root, 'node_modules/node/bin', name), join(root, '../node/bin', name)].find(path => existsSync(path));
 }
 
-/** Run the rest in that Node: it gets the signals of this process, which ends as it does. What kills this process kills it too: a pipe between them ends (`entry.ts`). */
+/**
+Run the rest in that Node: it gets the signals of this process, which ends as it does. What kills this process kills it
+too: a pipe between them ends (`entry.ts`).
+*/
 export function handOver(node, args) {
-	const child = spawn(node, ['--disable-sigusr1', ...args], {stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env: {...process.env, DAPSS_LAUNCHER_FD: '3'}});
+	const child = spawn(node, ['--disable-sigusr1', ...args], {
+		stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+		env: {...process.env, DAPSS_LAUNCHER_FD: '3'},
+	});
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK']) {
 		process.on(signal, () => {
-			// On a terminal Ctrl-C reaches both of us by itself. On Windows everything does, and a signal that is sent ends a process at once.
+			// On a terminal Ctrl-C reaches both of us by itself. On Windows everything does, and a signal that is sent
+			// ends a process at once.
 			if (process.platform !== 'win32' && !(signal === 'SIGINT' && process.stdin.isTTY)) child.kill(signal);
 		});
 	}

@@ -9,7 +9,12 @@ import {expectWellUsed} from './arguments/misuse.ts';
 import {commands, start} from './commands/command-table.ts';
 import type {Command, Format} from './context.ts';
 
-export type Parsed = {readonly command: Command; readonly input: readonly string[]; readonly flags: Flags; readonly output: Format};
+export type Parsed = {
+	readonly command: Command;
+	readonly input: readonly string[];
+	readonly flags: Flags;
+	readonly output: Format;
+};
 
 /** @throws `usage` */
 export function parseArguments(argv: readonly string[], version: string): Parsed {
@@ -18,8 +23,14 @@ export function parseArguments(argv: readonly string[], version: string): Parsed
 	const [name, ...rest] = input.map(String);
 	const command = name === undefined ? start : commands.find(one => one.name === name);
 	if (!command) {
-		const near = nearest(name!, commands.map(one => one.name));
-		throw new DapssError('usage', `Expected a command, got ${JSON.stringify(name)}${near === undefined ? '.' : `; did you mean ${near}?`} dapss-tui --help lists them`);
+		const near = nearest(
+			name!,
+			commands.map(one => one.name),
+		);
+		throw new DapssError(
+			'usage',
+			`Expected a command, got ${JSON.stringify(name)}${near === undefined ? '.' : `; did you mean ${near}?`} dapss-tui --help lists them`,
+		);
 	}
 
 	const flags = checkFlags(command, given);
@@ -34,16 +45,28 @@ function checkFlags(command: Command, given: Readonly<Record<string, unknown>>):
 	for (const [name, value] of Object.entries(given)) {
 		if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
 		if (!Object.hasOwn(flagTable, name)) {
-			const near = nearest(written(name), allowed.map(one => written(one)));
-			throw new DapssError('usage', `Expected a flag of ${where}, got ${written(name)}${near === undefined ? '.' : `; did you mean ${near}?`} ${where} --help lists them`);
+			const near = nearest(
+				written(name),
+				allowed.map(one => written(one)),
+			);
+			throw new DapssError(
+				'usage',
+				`Expected a flag of ${where}, got ${written(name)}${near === undefined ? '.' : `; did you mean ${near}?`} ${where} --help lists them`,
+			);
 		}
 
-		if (!allowed.includes(name)) throw new DapssError('usage', `${written(name)} is no flag of ${where}; ${where} --help lists those that are`);
+		if (!allowed.includes(name))
+			throw new DapssError(
+				'usage',
+				`${written(name)} is no flag of ${where}; ${where} --help lists those that are`,
+			);
 		const {type} = flagTable[name as FlagName];
 		const values: readonly unknown[] = Array.isArray(value) ? value : [value];
 		for (const one of values) {
-			if (type === 'string' && (typeof one !== 'string' || one === '')) throw new DapssError('usage', `Expected a value behind ${written(name)}`);
-			if (type === 'boolean' && typeof one !== 'boolean') throw new DapssError('usage', `Expected no value behind ${written(name)}`);
+			if (type === 'string' && (typeof one !== 'string' || one === ''))
+				throw new DapssError('usage', `Expected a value behind ${written(name)}`);
+			if (type === 'boolean' && typeof one !== 'boolean')
+				throw new DapssError('usage', `Expected no value behind ${written(name)}`);
 		}
 
 		flags[name] = value;
@@ -56,7 +79,9 @@ function checkFlags(command: Command, given: Readonly<Record<string, unknown>>):
 function checkWordFlags({name, words = [], wordFlags = {}}: Command, word: string | undefined, flags: Flags): void {
 	if (word === undefined || !words.includes(word)) return; // The command says what it expects.
 	const taken = wordFlags[word] ?? [];
-	const wrong = Object.values(wordFlags).flat().find(flag => flags[flag] !== undefined && !taken.includes(flag));
+	const wrong = Object.values(wordFlags)
+		.flat()
+		.find(flag => flags[flag] !== undefined && !taken.includes(flag));
 	if (wrong !== undefined) throw new DapssError('usage', `${written(wrong)} is no flag of ${name} ${word}`);
 }
 
@@ -67,7 +92,10 @@ function outputOf(command: Command, given: string | undefined): Format {
 	throw new DapssError('usage', `Expected -o to be ${command.formats.join(' or ')}, got ${JSON.stringify(given)}`);
 }
 
-function read(argv: readonly string[], version: string): {readonly input: readonly string[]; readonly flags: Readonly<Record<string, unknown>>} {
+function read(
+	argv: readonly string[],
+	version: string,
+): {readonly input: readonly string[]; readonly flags: Readonly<Record<string, unknown>>} {
 	try {
 		return meow({
 			importMeta: import.meta,
@@ -78,11 +106,16 @@ function read(argv: readonly string[], version: string): {readonly input: readon
 			autoHelp: false,
 			autoVersion: false,
 			booleanDefault: undefined,
-			flags: Object.fromEntries(Object.entries(flagTable).map(([name, {type, ...flag}]) => [name, {
-				type,
-				...('shortFlag' in flag ? {shortFlag: flag.shortFlag} : {}),
-				...('isMultiple' in flag ? {isMultiple: true} : {}),
-			}])),
+			flags: Object.fromEntries(
+				Object.entries(flagTable).map(([name, {type, ...flag}]) => [
+					name,
+					{
+						type,
+						...('shortFlag' in flag ? {shortFlag: flag.shortFlag} : {}),
+						...('isMultiple' in flag ? {isMultiple: true} : {}),
+					},
+				]),
+			),
 		});
 	} catch (error) {
 		throw new DapssError('usage', errorMessage(error), {cause: error}); // A flag that stands twice.

@@ -5,26 +5,69 @@ import {dirname} from 'node:path';
 import {expect, test} from 'vitest';
 import {files, imports, isIn, type Import} from './support/imports.ts';
 
-
 /** Entry points stand at the root of their part, before its folders; its vocabulary stands there too, after them. */
 const layers = {
 	core: [
-		'entry points', 'core/node', 'core/remote', 'core/io/net', 'core/io/files', 'core/io/log', 'core/io', 'core/node-state', 'core/control',
-		'core/observe', 'core/membership', 'core/data', 'core/topic-log', 'core/cluster-state', 'core/gossip', 'core/swim', 'core/raft', 'core/wire', 'vocabulary',
+		'entry points',
+		'core/node',
+		'core/remote',
+		'core/io/net',
+		'core/io/files',
+		'core/io/log',
+		'core/io',
+		'core/node-state',
+		'core/control',
+		'core/observe',
+		'core/membership',
+		'core/data',
+		'core/topic-log',
+		'core/cluster-state',
+		'core/gossip',
+		'core/swim',
+		'core/raft',
+		'core/wire',
+		'vocabulary',
 	],
 	tui: ['entry points', 'tui/panes', 'tui/widgets', 'tui/view', 'tui/state', 'tui/input', 'tui/source', 'vocabulary'],
 	source: [
-		'entry points', 'source/commands', 'source/doctor', 'source/nodes', 'context', 'source/process', 'source/output', 'source/settings', 'source/arguments',
+		'entry points',
+		'source/commands',
+		'source/doctor',
+		'source/nodes',
+		'context',
+		'source/process',
+		'source/output',
+		'source/settings',
+		'source/arguments',
 		'vocabulary',
 	],
 } as const;
 
 /** Files at the root of a part that are no entry points. */
 const rootFiles: Readonly<Record<string, string>> = {
-	...Object.fromEntries([
-		'address', 'broker', 'codec', 'config', 'config-schema', 'crc32c', 'errors', 'events', 'lamport', 'machine', 'message', 'node-name', 'platform', 'ports',
-		'position', 'snapshot', 'stack', 'topic-settings', 'version',
-	].map(name => [`core/${name}.ts`, 'vocabulary'])),
+	...Object.fromEntries(
+		[
+			'address',
+			'broker',
+			'codec',
+			'config',
+			'config-schema',
+			'crc32c',
+			'errors',
+			'events',
+			'lamport',
+			'machine',
+			'message',
+			'node-name',
+			'platform',
+			'ports',
+			'position',
+			'snapshot',
+			'stack',
+			'topic-settings',
+			'version',
+		].map(name => [`core/${name}.ts`, 'vocabulary']),
+	),
 	'tui/layout.ts': 'vocabulary',
 	'tui/theme.ts': 'vocabulary',
 	'source/context.ts': 'context',
@@ -33,15 +76,18 @@ const rootFiles: Readonly<Record<string, string>> = {
 
 function layerOf(file: string): string {
 	const folder = dirname(file);
-	return Object.hasOwn(layers, folder) ? rootFiles[file] ?? 'entry points' : folder;
+	return Object.hasOwn(layers, folder) ? (rootFiles[file] ?? 'entry points') : folder;
 }
 
 function violations(part: keyof typeof layers, found: readonly Import[]): string[] {
 	const order: readonly string[] = layers[part];
-	return found.filter(({from, to}) => isIn(from, part) && isIn(to, part)).filter(({from, to}) => {
-		const [fromLayer, toLayer] = [layerOf(from), layerOf(to)];
-		return fromLayer !== toLayer && order.indexOf(fromLayer) > order.indexOf(toLayer);
-	}).map(({from, to}) => `${from} (${layerOf(from)}) → ${to} (${layerOf(to)})`);
+	return found
+		.filter(({from, to}) => isIn(from, part) && isIn(to, part))
+		.filter(({from, to}) => {
+			const [fromLayer, toLayer] = [layerOf(from), layerOf(to)];
+			return fromLayer !== toLayer && order.indexOf(fromLayer) > order.indexOf(toLayer);
+		})
+		.map(({from, to}) => `${from} (${layerOf(from)}) → ${to} (${layerOf(to)})`);
 }
 
 test('every folder has its place in the order, and every place has files', () => {
@@ -55,7 +101,9 @@ test('every folder has its place in the order, and every place has files', () =>
 
 test('a violation is seen, also of a type', () => {
 	const back: Import = {from: 'core/raft/raft.ts', to: 'core/control/control.ts', isType: true, isLazy: false};
-	expect(violations('core', [back])).toEqual(['core/raft/raft.ts (core/raft) → core/control/control.ts (core/control)']);
+	expect(violations('core', [back])).toEqual([
+		'core/raft/raft.ts (core/raft) → core/control/control.ts (core/control)',
+	]);
 });
 
 test.each(Object.keys(layers) as (keyof typeof layers)[])('imports within %s point one way', part => {
@@ -67,11 +115,23 @@ test('parts import one way: test and bench → source → tui → core', () => {
 	const heightOf = (file: string): number => height[file.split('/')[0]!] ?? 0;
 	const wrong = imports.filter(({from, to}) => heightOf(to) > heightOf(from));
 	// `dapss-tui bench` is a command whose code is loaded when it is asked for.
-	expect(wrong.filter(({from, isLazy}) => !(from === 'source/commands/bench.ts' && isLazy)).map(({from, to}) => `${from} → ${to}`)).toEqual([]);
+	expect(
+		wrong
+			.filter(({from, isLazy}) => !(from === 'source/commands/bench.ts' && isLazy))
+			.map(({from, to}) => `${from} → ${to}`),
+	).toEqual([]);
 });
 
 test('no file imports itself over others, type imports included', () => {
-	const next = new Map(files.map(file => [file, imports.filter(({from, isLazy}) => from === file && !isLazy).map(({to}) => to).filter(to => files.includes(to))]));
+	const next = new Map(
+		files.map(file => [
+			file,
+			imports
+				.filter(({from, isLazy}) => from === file && !isLazy)
+				.map(({to}) => to)
+				.filter(to => files.includes(to)),
+		]),
+	);
 	const cycles: string[] = [];
 	const done = new Set<string>();
 	const visit = (file: string, path: readonly string[]): void => {

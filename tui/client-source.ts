@@ -1,7 +1,7 @@
 /**
-A console source over any `Broker`: a node in this process, in a worker thread, or behind a link. Pictures come in as fast as the
-node sends them and go on to React at most every 100 ms; what the console asks for becomes a call, and its end one clear line. Where the broker
-connects again by itself, its losses and returns are shown.
+A console source over any `Broker`: a node in this process, in a worker thread, or behind a link. Pictures come in as
+fast as the node sends them and go on to React at most every 100 ms; what the console asks for becomes a call, and its
+end one clear line. Where the broker connects again by itself, its losses and returns are shown.
 */
 import type {Broker, FollowedBroker, LinkNews} from '../core/broker.ts';
 import type {Topic} from '../core/message.ts';
@@ -26,9 +26,16 @@ Watch a broker. Dispose it to stop watching; the broker itself stays open.
 
 @param clock replaced by tests
 */
-export function createSource(broker: Broker & Partial<Pick<FollowedBroker, 'onLink'>>, clock: {readonly nowMs: () => number} = {nowMs: () => performance.now()}): ClientSource {
+export function createSource(
+	broker: Broker & Partial<Pick<FollowedBroker, 'onLink'>>,
+	clock: {readonly nowMs: () => number} = {nowMs: () => performance.now()},
+): ClientSource {
 	const listeners = new Set<() => void>();
-	let state: SourceState = {snapshot: undefined, connection: 'connecting', detail: 'waiting for the first picture of the node'};
+	let state: SourceState = {
+		snapshot: undefined,
+		connection: 'connecting',
+		detail: 'waiting for the first picture of the node',
+	};
 	let newest: Snapshot | undefined;
 	let timer: NodeJS.Timeout | undefined;
 	let heardMs = clock.nowMs();
@@ -73,8 +80,14 @@ export function createSource(broker: Broker & Partial<Pick<FollowedBroker, 'onLi
 		clearTimeout(timer);
 		timer = undefined;
 		heardMs = clock.nowMs();
-		if (news.state === 'connected') returned = {text: `Attached to ${news.server} now`, untilMs: heardMs + returnedMs};
-		change({...state, connection: 'lost', detail: linkWords(news), why: news.state === 'lost' ? whyLost(news) : ''});
+		if (news.state === 'connected')
+			returned = {text: `Attached to ${news.server} now`, untilMs: heardMs + returnedMs};
+		change({
+			...state,
+			connection: 'lost',
+			detail: linkWords(news),
+			why: news.state === 'lost' ? whyLost(news) : '',
+		});
 	});
 
 	void (async () => {
@@ -115,7 +128,9 @@ function whyLost({server, why}: Extract<LinkNews, {state: 'lost'}>): string {
 }
 
 function linkWords(news: LinkNews): string {
-	return news.state === 'connected' ? `connected to ${news.server}, waiting for its picture` : `trying again in ${duration(news.retryMs)} · ${whyLost(news)}`;
+	return news.state === 'connected'
+		? `connected to ${news.server}, waiting for its picture`
+		: `trying again in ${duration(news.retryMs)} · ${whyLost(news)}`;
 }
 
 async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): Promise<string> {
@@ -167,7 +182,9 @@ async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): 
 
 		case 'fault': {
 			await broker.fault(command.fault);
-			return command.fault.type === 'heal' ? 'All faults are healed' : `Fault is on: ${command.fault.type} for ${command.fault.forMs / 1000} s`;
+			return command.fault.type === 'heal'
+				? 'All faults are healed'
+				: `Fault is on: ${command.fault.type} for ${command.fault.forMs / 1000} s`;
 		}
 
 		default: {
@@ -182,6 +199,11 @@ function refusal(command: ConsoleCommand, error: unknown): CommandResult['text']
 	const what = command.type === 'confirm' ? 'Not confirmed' : `Could not ${command.type.replace('-', ' the ')}`;
 	const why = error instanceof Error ? error.message : String(error);
 	const code = error instanceof Error && 'code' in error ? error.code : undefined;
-	const hint = code === 'no-quorum' && !/quorum/i.test(why) ? ' (no majority of voters is reachable)' : (code === 'no-leader' && !/leader/i.test(why) ? ' (no leader is elected yet)' : '');
+	const hint =
+		code === 'no-quorum' && !/quorum/i.test(why)
+			? ' (no majority of voters is reachable)'
+			: code === 'no-leader' && !/leader/i.test(why)
+				? ' (no leader is elected yet)'
+				: '';
 	return `${what}: ${why.replace(/[.\s]+$/, '')}${hint}`;
 }

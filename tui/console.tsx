@@ -1,6 +1,6 @@
 /**
-The console: keys in, panes out. It holds the reducer's state, hands each pane its slice, and passes wishes on to the source; it decides nothing
-about the cluster.
+The console: keys in, panes out. It holds the reducer's state, hands each pane its slice, and passes wishes on to the
+source; it decides nothing about the cluster.
 */
 import {Box, useInput, usePaste, useWindowSize} from 'ink';
 import {useEffect, useMemo, useRef, useState, useSyncExternalStore, type ReactNode} from 'react';
@@ -36,22 +36,44 @@ export type ConsoleProps = {
 
 export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyContext {
 	if (confirmsQuit) return 'confirm';
-	return prompt ? 'prompt' : (overlay ? 'overlay' : 'panes');
+	return prompt ? 'prompt' : overlay ? 'overlay' : 'panes';
 }
 
-export function Console({source, title, isReadonly, isRemote, keymap, theme, examine, onExit}: ConsoleProps): ReactNode {
+export function Console({
+	source,
+	title,
+	isReadonly,
+	isRemote,
+	keymap,
+	theme,
+	examine,
+	onExit,
+}: ConsoleProps): ReactNode {
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const {columns, rows} = useWindowSize();
-	const [state, setState] = useState<ConsoleState>(() => ({...initialState, notice: keymap.problems[0] === undefined ? undefined : {tone: 'warning', text: keymap.problems[0]}}));
+	const [state, setState] = useState<ConsoleState>(() => ({
+		...initialState,
+		notice: keymap.problems[0] === undefined ? undefined : {tone: 'warning', text: keymap.problems[0]},
+	}));
 	// Several keys may come in one event, each on the state that the one before left.
 	const current = useRef(state);
 	const lostMs = useLostMs(shown.connection === 'lost');
 	const {snapshot} = shown;
 	const alerts = alertsOf(shown, lostMs);
 	const layout = layOut({columns, rows, focus: state.focus, zoom: state.zoom, alerts: alerts.length});
-	const text = state.overlay && layout.type === 'panes' ? overlayText(state.overlay, snapshot, keymap, layout.body.width) : undefined;
+	const text =
+		state.overlay && layout.type === 'panes'
+			? overlayText(state.overlay, snapshot, keymap, layout.body.width)
+			: undefined;
 
-	const situation: Situation = {snapshot, isReadonly, isRemote, isLost: shown.connection === 'lost', page: pageOf(layout, state), overlayLines: text?.lines.length ?? 0};
+	const situation: Situation = {
+		snapshot,
+		isReadonly,
+		isRemote,
+		isLost: shown.connection === 'lost',
+		page: pageOf(layout, state),
+		overlayLines: text?.lines.length ?? 0,
+	};
 	const apply = (effects: readonly Effect[]): void => {
 		const wasAsking = current.current.confirmsQuit;
 		for (const effect of effects) {
@@ -76,7 +98,12 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, exa
 		void (async () => {
 			const result = await source.run(command);
 			if (command.type === 'leave' && result.ok) return onExit('left');
-			apply([{type: 'change', action: {type: 'notice', notice: {tone: result.ok ? 'good' : 'bad', text: result.text}}}]);
+			apply([
+				{
+					type: 'change',
+					action: {type: 'notice', notice: {tone: result.ok ? 'good' : 'bad', text: result.text}},
+				},
+			]);
 		})();
 	};
 
@@ -86,7 +113,9 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, exa
 		if (isExamining.current) return;
 		isExamining.current = true;
 		void (async () => {
-			const examination = await examine?.() ?? {problem: 'this console has nothing to examine it with; run `dapss-tui doctor`'};
+			const examination = (await examine?.()) ?? {
+				problem: 'this console has nothing to examine it with; run `dapss-tui doctor`',
+			};
 			isExamining.current = false;
 			apply([{type: 'change', action: {type: 'examined', examination}}]);
 		})();
@@ -99,8 +128,15 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, exa
 		if (context === 'confirm' && isAsking.current && name !== 'ctrl+c') return;
 		const action = keymap.find(context, name);
 		if (action) apply(act(action, current.current, situation));
-		else if (context === 'prompt' && name === 'enter') apply(submit(current.current.prompt?.draft ?? '', current.current, situation));
-		else if (context === 'prompt' && character !== undefined) apply([{type: 'change', action: {type: 'draft', text: (current.current.prompt?.draft ?? '') + character, moved: true}}]);
+		else if (context === 'prompt' && name === 'enter')
+			apply(submit(current.current.prompt?.draft ?? '', current.current, situation));
+		else if (context === 'prompt' && character !== undefined)
+			apply([
+				{
+					type: 'change',
+					action: {type: 'draft', text: (current.current.prompt?.draft ?? '') + character, moved: true},
+				},
+			]);
 		else if (context === 'confirm') apply([{type: 'change', action: {type: 'stay'}}]);
 	};
 
@@ -122,13 +158,26 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, exa
 		}
 
 		const [name = ''] = names;
-		if (!isText && name !== 'enter' && name !== 'backspace' && name !== 'left' && name !== 'right') press(name, undefined);
+		if (!isText && name !== 'enter' && name !== 'backspace' && name !== 'left' && name !== 'right')
+			press(name, undefined);
 	});
 	usePaste(pasted => {
 		// What is pasted is text, never keys: a line from elsewhere must not quit or publish.
 		const {prompt} = current.current;
 		if (prompt) apply([{type: 'change', action: {type: 'draft', text: prompt.draft + typed(pasted), moved: true}}]);
-		else apply([{type: 'change', action: {type: 'notice', notice: {tone: 'warning', text: 'Pasted text is not taken for keys: open a prompt first, with : or p'}}}]);
+		else
+			apply([
+				{
+					type: 'change',
+					action: {
+						type: 'notice',
+						notice: {
+							tone: 'warning',
+							text: 'Pasted text is not taken for keys: open a prompt first, with : or p',
+						},
+					},
+				},
+			]);
 	});
 
 	const onChange = (next: string): void => {
@@ -145,34 +194,76 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, exa
 	};
 
 	const greyed = useMemo(() => grey(theme), [theme]);
-	if (layout.type === 'too-small') return <ThemeContext value={theme}><TooSmall columns={columns} rows={rows} /></ThemeContext>;
+	if (layout.type === 'too-small')
+		return (
+			<ThemeContext value={theme}>
+				<TooSmall columns={columns} rows={rows} />
+			</ThemeContext>
+		);
 	const {header, alerts: alertBox, body, prompt: promptBox, hints} = layout;
 	const context = contextOf(state);
-	const quit = state.confirmsQuit && !isRemote && shown.connection !== 'lost' && snapshot ? quitLines(snapshot, keymap, body.width - frameColumns) : undefined;
-	const hintLine = context === 'confirm' ? [] : hintSpans(keymap, context, isReadonly, state.paused !== undefined, columns);
+	const quit =
+		state.confirmsQuit && !isRemote && shown.connection !== 'lost' && snapshot
+			? quitLines(snapshot, keymap, body.width - frameColumns)
+			: undefined;
+	const hintLine =
+		context === 'confirm' ? [] : hintSpans(keymap, context, isReadonly, state.paused !== undefined, columns);
 	return (
 		<ThemeContext value={theme}>
 			<Box flexDirection="column" width={columns} height={rows}>
-				<Header width={header.width} snapshot={snapshot} title={title} connection={shown.connection} isReadonly={isReadonly} isRemote={isRemote} />
-				{alertBox.height > 0 ? <Alerts alerts={alerts} width={alertBox.width} height={alertBox.height} /> : null}
+				<Header
+					width={header.width}
+					snapshot={snapshot}
+					title={title}
+					connection={shown.connection}
+					isReadonly={isReadonly}
+					isRemote={isRemote}
+				/>
+				{alertBox.height > 0 ? (
+					<Alerts alerts={alerts} width={alertBox.width} height={alertBox.height} />
+				) : null}
 				<ThemeContext value={shown.connection === 'lost' ? greyed : theme}>
 					<Box flexDirection="column" width={body.width} height={body.height}>
 						<Boundary name="This window" width={body.width} height={body.height} attempt={state.overlay}>
-							{quit && snapshot ? <Overlay text={{title: 'Quit', lines: quit}} scroll={0} box={body} /> : state.overlay && text
-								? <Overlay text={text} scroll={state.overlay.scroll} box={body} />
-								: (snapshot ? layout.rows.map(places => (
+							{quit && snapshot ? (
+								<Overlay text={{title: 'Quit', lines: quit}} scroll={0} box={body} />
+							) : state.overlay && text ? (
+								<Overlay text={text} scroll={state.overlay.scroll} box={body} />
+							) : snapshot ? (
+								layout.rows.map(places => (
 									<Box key={places[0]!.pane} height={places[0]!.height}>
 										{places.map(place => (
-											<Boundary key={place.pane} name={paneNames[place.pane]} width={place.width} height={place.height} attempt={Math.floor(snapshot.atMs / 2000)}>
+											<Boundary
+												key={place.pane}
+												name={paneNames[place.pane]}
+												width={place.width}
+												height={place.height}
+												attempt={Math.floor(snapshot.atMs / 2000)}
+											>
 												<Pane place={place} snapshot={snapshot} state={state} />
 											</Boundary>
 										))}
 									</Box>
-								)) : <Line width={body.width} spans={[{text: ` ${printable(shown.detail)}`, tone: 'muted'}]} />)}
+								))
+							) : (
+								<Line
+									width={body.width}
+									spans={[{text: ` ${printable(shown.detail)}`, tone: 'muted'}]}
+								/>
+							)}
 						</Boundary>
 					</Box>
 				</ThemeContext>
-				<PromptRow state={state} width={promptBox.width} isRemote={isRemote} isLost={shown.connection === 'lost'} keymap={keymap} hints={hints.height === 0 ? hintLine : []} onChange={onChange} onSubmit={line => apply(submit(line, current.current, situation))} />
+				<PromptRow
+					state={state}
+					width={promptBox.width}
+					isRemote={isRemote}
+					isLost={shown.connection === 'lost'}
+					keymap={keymap}
+					hints={hints.height === 0 ? hintLine : []}
+					onChange={onChange}
+					onSubmit={line => apply(submit(line, current.current, situation))}
+				/>
 				{hints.height > 0 ? <Line spans={hintLine} width={hints.width} /> : null}
 			</Box>
 		</ThemeContext>
@@ -180,13 +271,43 @@ export function Console({source, title, isReadonly, isRemote, keymap, theme, exa
 }
 
 type PromptRowProps = {
-	readonly state: ConsoleState; readonly width: number; readonly isRemote: boolean; readonly isLost: boolean; readonly keymap: Keymap; readonly hints: Parameters<typeof Line>[0]['spans'];
-	readonly onChange: (text: string) => void; readonly onSubmit: (text: string) => void;
+	readonly state: ConsoleState;
+	readonly width: number;
+	readonly isRemote: boolean;
+	readonly isLost: boolean;
+	readonly keymap: Keymap;
+	readonly hints: Parameters<typeof Line>[0]['spans'];
+	readonly onChange: (text: string) => void;
+	readonly onSubmit: (text: string) => void;
 };
 
-function PromptRow({state: {prompt, confirmsQuit, notice, focus}, width, isRemote, isLost, keymap, hints, onChange, onSubmit}: PromptRowProps): ReactNode {
-	if (prompt) return <Prompt prompt={prompt} filtered={paneNames[focus].slice(2).toLowerCase()} width={width} onChange={onChange} onSubmit={onSubmit} />;
-	if (confirmsQuit) return <Line width={width} spans={quitQuestion(keymap, isRemote ? (isLost ? 'unreached' : 'attached') : isLost ? 'lost' : 'own')} />;
+function PromptRow({
+	state: {prompt, confirmsQuit, notice, focus},
+	width,
+	isRemote,
+	isLost,
+	keymap,
+	hints,
+	onChange,
+	onSubmit,
+}: PromptRowProps): ReactNode {
+	if (prompt)
+		return (
+			<Prompt
+				prompt={prompt}
+				filtered={paneNames[focus].slice(2).toLowerCase()}
+				width={width}
+				onChange={onChange}
+				onSubmit={onSubmit}
+			/>
+		);
+	if (confirmsQuit)
+		return (
+			<Line
+				width={width}
+				spans={quitQuestion(keymap, isRemote ? (isLost ? 'unreached' : 'attached') : isLost ? 'lost' : 'own')}
+			/>
+		);
 	if (notice) return <Line width={width} spans={[{text: ` ${printable(notice.text)}`, tone: notice.tone}]} />;
 	return <Line width={width} spans={hints} />;
 }

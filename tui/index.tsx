@@ -1,6 +1,7 @@
 /**
-Runs the console on a terminal and gives the terminal back whatever happens: alternate screen left, cursor shown, raw mode and paste mode
-off, line wrap on; then, if something failed, the error. Import this file lazily: Ink costs a few hundred milliseconds.
+Runs the console on a terminal and gives the terminal back whatever happens: alternate screen left, cursor shown, raw
+mode and paste mode off, line wrap on; then, if something failed, the error. Import this file lazily: Ink costs a few
+hundred milliseconds.
 */
 import {render, type Instance} from 'ink';
 import {Console} from './console.tsx';
@@ -29,7 +30,10 @@ export type RunConsoleOptions = {
 	readonly preferences: ConsolePreferences;
 };
 
-/** `quit`: asked for, or SIGTERM. `left`: the node left its cluster. `interrupted`: Ctrl-C, SIGINT, Ctrl-Break, or the terminal went away. `lost`: left after the node was lost. */
+/**
+`quit`: asked for, or SIGTERM. `left`: the node left its cluster. `interrupted`: Ctrl-C, SIGINT, Ctrl-Break, or the
+terminal went away. `lost`: left after the node was lost.
+*/
 export type ConsoleExit = 'quit' | 'left' | 'interrupted' | 'lost';
 
 // A character that the terminal draws wider than Unicode says must not push a row into the next: rows end at the edge.
@@ -39,11 +43,21 @@ const wrapOn = '\u001B[?7h';
 /**
 Show the console until the user leaves it.
 
-@throws what went wrong in the console itself or elsewhere in the process, after the terminal is restored; an `Error` when input or output is no
-terminal
+@throws what went wrong in the console itself or elsewhere in the process, after the terminal is restored; an `Error`
+when input or output is no terminal
 */
-export async function runConsole({source, title = 'dapss-tui', readonly, remote, examine, stdin = process.stdin, stdout = process.stdout, preferences}: RunConsoleOptions): Promise<ConsoleExit> {
-	if (!stdout.isTTY || !stdin.isTTY) throw new Error('Expected a terminal for input and output; without one use --headless');
+export async function runConsole({
+	source,
+	title = 'dapss-tui',
+	readonly,
+	remote,
+	examine,
+	stdin = process.stdin,
+	stdout = process.stdout,
+	preferences,
+}: RunConsoleOptions): Promise<ConsoleExit> {
+	if (!stdout.isTTY || !stdin.isTTY)
+		throw new Error('Expected a terminal for input and output; without one use --headless');
 	const ended = Promise.withResolvers<ConsoleExit>();
 	const finish = (how: ConsoleExit): void => ended.resolve(how);
 	const fail = (error: unknown): void => ended.reject(error instanceof Error ? error : new Error(String(error)));
@@ -66,10 +80,25 @@ export async function runConsole({source, title = 'dapss-tui', readonly, remote,
 		stdout.write(wrapOff);
 		app = render(
 			<Console
-				source={source} title={title} isReadonly={readonly} isRemote={remote}
-				keymap={buildKeymap(preferences.keymap)} theme={chooseTheme(preferences.theme ?? {}, process.env)} examine={examine} onExit={finish}
+				source={source}
+				title={title}
+				isReadonly={readonly}
+				isRemote={remote}
+				keymap={buildKeymap(preferences.keymap)}
+				theme={chooseTheme(preferences.theme ?? {}, process.env)}
+				examine={examine}
+				onExit={finish}
 			/>,
-			{stdin, stdout, alternateScreen: true, incrementalRendering: true, maxFps: 30, patchConsole: true, exitOnCtrlC: false, interactive: true},
+			{
+				stdin,
+				stdout,
+				alternateScreen: true,
+				incrementalRendering: true,
+				maxFps: 30,
+				patchConsole: true,
+				exitOnCtrlC: false,
+				interactive: true,
+			},
 		);
 		// Ink ends by itself only when drawing fails; then this rejects.
 		const how = await Promise.race([ended.promise, app.waitUntilExit().then((): ConsoleExit => 'quit')]);
@@ -77,9 +106,11 @@ export async function runConsole({source, title = 'dapss-tui', readonly, remote,
 	} finally {
 		app?.unmount();
 		// A terminal that takes no more must not hold the process.
-		await Promise.race([app?.waitUntilExit().catch(() => undefined), new Promise(resolve => setTimeout(resolve, 500))]);
+		await Promise.race([
+			app?.waitUntilExit().catch(() => undefined),
+			new Promise(resolve => setTimeout(resolve, 500)),
+		]);
 		if (stdout.writable) stdout.write(wrapOn);
 		for (const [emitter, name, listener] of listeners) emitter.off(name, listener);
 	}
 }
-

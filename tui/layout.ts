@@ -1,13 +1,14 @@
 /**
-From the size of the terminal to boxes, pure: (columns, rows, focus, zoom, alerts) → where everything goes, in whole cells.
+From the size of the terminal to boxes, pure: (columns, rows, focus, zoom, alerts) → where everything goes, in whole
+cells.
 
-Two shapes. On a small screen an **accordion**: the focused pane is open and large, each of the others is one line that says the most
-important about it, in the order of their numbers. From 100×30 on a **grid** of all six, three rows of two. At 80×24 no pane could
-show anything useful in a sixth of the screen, so the summaries stay and the boxes go.
+Two shapes. On a small screen an **accordion**: the focused pane is open and large, each of the others is one line that
+says the most important about it, in the order of their numbers. From 100×30 on a **grid** of all six, three rows of
+two. At 80×24 no pane could show anything useful in a sixth of the screen, so the summaries stay and the boxes go.
 */
 
 export const paneIds = ['peers', 'raft', 'topics', 'messages', 'partition', 'events'] as const;
-export type PaneId = typeof paneIds[number];
+export type PaneId = (typeof paneIds)[number];
 
 export const columnsMin = 60;
 export const rowsMin = 15;
@@ -19,20 +20,20 @@ export type PlacedPane = Box & {readonly pane: PaneId; readonly shape: 'open' | 
 export type Layout =
 	| {readonly type: 'too-small'; readonly columns: number; readonly rows: number}
 	| {
-		readonly type: 'panes';
-		readonly shape: 'accordion' | 'grid';
-		readonly header: Box;
-		/** One row an alert; height 0 when there is none. */
-		readonly alerts: Box;
-		/** Everything between alerts and the prompt: where an overlay goes. */
-		readonly body: Box;
-		/** In rows from top to bottom, each from left to right. */
-		readonly rows: ReadonlyArray<readonly PlacedPane[]>;
-		/** Prompt, or the last notice. */
-		readonly prompt: Box;
-		/** Hints; height 0 where the prompt's row shows them while it is free. */
-		readonly hints: Box;
-	};
+			readonly type: 'panes';
+			readonly shape: 'accordion' | 'grid';
+			readonly header: Box;
+			/** One row an alert; height 0 when there is none. */
+			readonly alerts: Box;
+			/** Everything between alerts and the prompt: where an overlay goes. */
+			readonly body: Box;
+			/** In rows from top to bottom, each from left to right. */
+			readonly rows: ReadonlyArray<readonly PlacedPane[]>;
+			/** Prompt, or the last notice. */
+			readonly prompt: Box;
+			/** Hints; height 0 where the prompt's row shows them while it is free. */
+			readonly hints: Box;
+	  };
 
 export type LayoutInput = {
 	readonly columns: number;
@@ -44,7 +45,12 @@ export type LayoutInput = {
 };
 
 /** Grid: what stands beside what, the share of the left one, and the share of the height, in percent. */
-const grid: ReadonlyArray<{readonly left: PaneId; readonly right: PaneId; readonly leftShare: number; readonly share: number}> = [
+const grid: ReadonlyArray<{
+	readonly left: PaneId;
+	readonly right: PaneId;
+	readonly leftShare: number;
+	readonly share: number;
+}> = [
 	{left: 'peers', right: 'raft', leftShare: 61, share: 30},
 	{left: 'messages', right: 'topics', leftShare: 61, share: 38},
 	{left: 'partition', right: 'events', leftShare: 50, share: 32},
@@ -53,14 +59,18 @@ const grid: ReadonlyArray<{readonly left: PaneId; readonly right: PaneId; readon
 export function layOut({columns, rows, focus, zoom, alerts}: LayoutInput): Layout {
 	if (columns < columnsMin || rows < rowsMin) return {type: 'too-small', columns, rows};
 	const isGrid = columns >= 100 && rows >= 30;
-	const alertRows = Math.min(alerts, isGrid ? 3 : (rows >= 20 ? 2 : 1));
+	const alertRows = Math.min(alerts, isGrid ? 3 : rows >= 20 ? 2 : 1);
 	const hintRows = isGrid ? 1 : 0;
 	const header = {x: 0, y: 0, width: columns, height: 1};
 	const alertBox = {x: 0, y: 1, width: columns, height: alertRows};
 	const body = {x: 0, y: 1 + alertRows, width: columns, height: rows - 2 - alertRows - hintRows};
 	return {
-		type: 'panes', shape: isGrid ? 'grid' : 'accordion', header, alerts: alertBox, body,
-		rows: zoom ? [[{...body, pane: focus, shape: 'open'}]] : (isGrid ? gridRows(body) : accordionRows(body, focus)),
+		type: 'panes',
+		shape: isGrid ? 'grid' : 'accordion',
+		header,
+		alerts: alertBox,
+		body,
+		rows: zoom ? [[{...body, pane: focus, shape: 'open'}]] : isGrid ? gridRows(body) : accordionRows(body, focus),
 		prompt: {x: 0, y: rows - 1 - hintRows, width: columns, height: 1},
 		hints: {x: 0, y: rows - hintRows, width: columns, height: hintRows},
 	};
@@ -70,7 +80,14 @@ function accordionRows(body: Box, focus: PaneId): ReadonlyArray<readonly PlacedP
 	let {y} = body;
 	return paneIds.map(pane => {
 		const height = pane === focus ? body.height - paneIds.length + 1 : 1;
-		const placed: PlacedPane = {x: body.x, y, width: body.width, height, pane, shape: pane === focus ? 'open' : 'summary'};
+		const placed: PlacedPane = {
+			x: body.x,
+			y,
+			width: body.width,
+			height,
+			pane,
+			shape: pane === focus ? 'open' : 'summary',
+		};
 		y += height;
 		return [placed];
 	});
@@ -80,8 +97,8 @@ function gridRows(body: Box): ReadonlyArray<readonly PlacedPane[]> {
 	let {y} = body;
 	return grid.map(({left, right, leftShare, share}, index) => {
 		// The last row takes what rounding left over.
-		const height = index === grid.length - 1 ? body.y + body.height - y : Math.round(body.height * share / 100);
-		const width = Math.round(body.width * leftShare / 100);
+		const height = index === grid.length - 1 ? body.y + body.height - y : Math.round((body.height * share) / 100);
+		const width = Math.round((body.width * leftShare) / 100);
 		const row: readonly PlacedPane[] = [
 			{x: body.x, y, width, height, pane: left, shape: 'open'},
 			{x: body.x + width, y, width: body.width - width, height, pane: right, shape: 'open'},

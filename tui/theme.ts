@@ -1,14 +1,21 @@
 /**
-Tones: what a colour means. Panes name tones; only this file names colours. Every state is also said by a word or a mark, so that
-nothing is lost without colour (`NO_COLOR`, https://no-color.org, and terminals that have none).
+Tones: what a colour means. Panes name tones; only this file names colours. Every state is also said by a word or a
+mark, so that nothing is lost without colour (`NO_COLOR`, https://no-color.org, and terminals that have none).
 */
 import {createContext, useContext} from 'react';
 
 export const tones = ['plain', 'muted', 'good', 'warning', 'bad', 'accent', 'alarm', 'title', 'selected'] as const;
-export type Tone = typeof tones[number];
+export type Tone = (typeof tones)[number];
 
 /** What Ink's `<Text>` takes. */
-export type TextStyle = {readonly color?: string; readonly backgroundColor?: string; readonly bold?: boolean; readonly dimColor?: boolean; readonly inverse?: boolean; readonly underline?: boolean};
+export type TextStyle = {
+	readonly color?: string;
+	readonly backgroundColor?: string;
+	readonly bold?: boolean;
+	readonly dimColor?: boolean;
+	readonly inverse?: boolean;
+	readonly underline?: boolean;
+};
 export type Theme = Readonly<Record<Tone, TextStyle>>;
 
 export type ThemePreferences = {
@@ -20,19 +27,40 @@ export type ThemePreferences = {
 
 /** Only weight, no colour. `alarm` and `selected` stay apart by bold. */
 const mono: Theme = {
-	plain: {}, muted: {dimColor: true}, good: {}, warning: {bold: true}, bad: {bold: true, underline: true}, accent: {bold: true},
-	alarm: {bold: true, inverse: true}, title: {bold: true}, selected: {inverse: true},
+	plain: {},
+	muted: {dimColor: true},
+	good: {},
+	warning: {bold: true},
+	bad: {bold: true, underline: true},
+	accent: {bold: true},
+	alarm: {bold: true, inverse: true},
+	title: {bold: true},
+	selected: {inverse: true},
 };
 
 export const themes: Readonly<Record<string, Theme>> = {
 	// The 16 colours that the user's own palette defines: readable on any background that the user chose.
 	dark: {
-		plain: {}, muted: {color: 'gray'}, good: {color: 'green'}, warning: {color: 'yellow'}, bad: {color: 'redBright', bold: true}, accent: {color: 'cyan'},
-		alarm: {backgroundColor: 'red', color: 'whiteBright', bold: true}, title: {bold: true}, selected: {inverse: true},
+		plain: {},
+		muted: {color: 'gray'},
+		good: {color: 'green'},
+		warning: {color: 'yellow'},
+		bad: {color: 'redBright', bold: true},
+		accent: {color: 'cyan'},
+		alarm: {backgroundColor: 'red', color: 'whiteBright', bold: true},
+		title: {bold: true},
+		selected: {inverse: true},
 	},
 	light: {
-		plain: {}, muted: {color: 'gray'}, good: {color: 'green'}, warning: {color: 'magenta'}, bad: {color: 'red', bold: true}, accent: {color: 'blue'},
-		alarm: {backgroundColor: 'red', color: 'whiteBright', bold: true}, title: {bold: true}, selected: {inverse: true},
+		plain: {},
+		muted: {color: 'gray'},
+		good: {color: 'green'},
+		warning: {color: 'magenta'},
+		bad: {color: 'red', bold: true},
+		accent: {color: 'blue'},
+		alarm: {backgroundColor: 'red', color: 'whiteBright', bold: true},
+		title: {bold: true},
+		selected: {inverse: true},
 	},
 	mono,
 };
@@ -42,7 +70,10 @@ The theme of these preferences. `NO_COLOR` set to anything but the empty string 
 
 @param environment usually `process.env`
 */
-export function chooseTheme(preferences: ThemePreferences, environment: Readonly<Record<string, string | undefined>>): Theme {
+export function chooseTheme(
+	preferences: ThemePreferences,
+	environment: Readonly<Record<string, string | undefined>>,
+): Theme {
 	if (environment['NO_COLOR'] || environment['TERM'] === 'dumb') return mono;
 	const theme = Object.hasOwn(themes, preferences.name ?? '') ? themes[preferences.name!]! : themes['dark']!;
 	return {...theme, ...preferences.tones};

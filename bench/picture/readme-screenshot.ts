@@ -1,5 +1,6 @@
 /**
-The picture in the README: five nodes, two of them cut off while messages flow, as the console of one on the larger side shows it.
+The picture in the README: five nodes, two of them cut off while messages flow, as the console of one on the larger side
+shows it.
 
 ```
 npm run build && node_modules/.bin/node bench/picture/readme-screenshot.ts
@@ -16,20 +17,50 @@ await using cluster = new Cluster({cli: here('../dist/cli.js'), topics: ['weathe
 await cluster.startAll(4);
 const [port] = await freePorts(1);
 const out = process.argv[2] ?? here('screenshot.svg');
-const console_ = spawn(process.execPath, [
-	here('screenshot.ts'), '--size', `${columns}x${rows}`, '--out', out, '--title', 'dapss-tui', '--wait', '9000',
-	'--', process.execPath, here('../dist/cli.js'), '--port', String(port), '--bootstrap', String(cluster.nodes[0]!.port), '--faults', '--topics', 'weather', '--data', `${cluster.folder}/console`, ...cluster.clientFlags,
-], {stdio: 'inherit'});
+const console_ = spawn(
+	process.execPath,
+	[
+		here('screenshot.ts'),
+		'--size',
+		`${columns}x${rows}`,
+		'--out',
+		out,
+		'--title',
+		'dapss-tui',
+		'--wait',
+		'9000',
+		'--',
+		process.execPath,
+		here('../dist/cli.js'),
+		'--port',
+		String(port),
+		'--bootstrap',
+		String(cluster.nodes[0]!.port),
+		'--faults',
+		'--topics',
+		'weather',
+		'--data',
+		`${cluster.folder}/console`,
+		...cluster.clientFlags,
+	],
+	{stdio: 'inherit'},
+);
 const ended = new Promise(resolve => {
 	console_.once('exit', resolve);
 });
 const brokers = await Promise.all(cluster.nodes.map(node => cluster.client(node)));
-await cluster.nodes[0]!.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length === 5, 'five voters');
+await cluster.nodes[0]!.waitFor(
+	event => event.type === 'voters' && (event['voters'] as unknown[]).length === 5,
+	'five voters',
+);
 const towns = ['Bern', 'Zürich', 'Genève', 'Lugano', 'Chur', 'Basel'];
 const say = async (from: number, count: number): Promise<void> => {
 	for (let index = 0; index < count; index++) {
-		// oxlint-disable-next-line no-await-in-loop -- one after the other
-		await brokers[(from + index) % 2]!.publish('weather' as Topic, [Buffer.from(`${towns[(from + index) % towns.length]!}: ${11 + ((from + index * 7) % 9)} °C, wind ${3 + ((index * 5) % 17)} km/h`)]);
+		await brokers[(from + index) % 2]!.publish('weather' as Topic, [
+			Buffer.from(
+				`${towns[(from + index) % towns.length]!}: ${11 + ((from + index * 7) % 9)} °C, wind ${3 + ((index * 5) % 17)} km/h`,
+			),
+		]);
 	}
 };
 
@@ -37,7 +68,10 @@ await say(0, 5);
 const ids = cluster.nodes.map(({id}) => id as NodeId);
 const {members, self} = await brokers[0]!.snapshot();
 const consoleId = members.find(({id}) => id !== self && !ids.includes(id))!.id;
-const [near, far] = [[ids[0]!, ids[1]!, consoleId], [ids[2]!, ids[3]!]];
+const [near, far] = [
+	[ids[0]!, ids[1]!, consoleId],
+	[ids[2]!, ids[3]!],
+];
 const consoleNode = await cluster.clientOf(port!);
 await Promise.all([
 	...brokers.slice(0, 2).map(broker => broker.fault({type: 'cut', peers: far, direction: 'both', forMs: 60_000})),

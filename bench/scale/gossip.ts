@@ -1,7 +1,8 @@
 /**
-What it costs to spread messages among many: a cluster of gossip machines in virtual time, all of which subscribe to one topic. First it
-settles and finds out how many copies it needs; then the idle cost is measured; then messages are published, and everything that is sent
-until all of it is quiet again, less what idleness would have cost, is theirs. Each release is checked: once, in order, from the first on.
+What it costs to spread messages among many: a cluster of gossip machines in virtual time, all of which subscribe to one
+topic. First it settles and finds out how many copies it needs; then the idle cost is measured; then messages are
+published, and everything that is sent until all of it is quiet again, less what idleness would have cost, is theirs.
+Each release is checked: once, in order, from the first on.
 */
 import {defaults} from '../../core/config.ts';
 import {createGossip, type Gossip, type GossipPacket, type GossipReady} from '../../core/gossip/gossip.ts';
@@ -63,7 +64,15 @@ const idleMs = 8000;
 /** What was lost may be asked for several times. */
 const lastMs = 20_000;
 
-type SimNode = {readonly id: NodeId; readonly gossip: Gossip; readonly peers: Set<number>; readonly last: Map<NodeId, number>; lamport: number; seq: number; previousLamport: number};
+type SimNode = {
+	readonly id: NodeId;
+	readonly gossip: Gossip;
+	readonly peers: Set<number>;
+	readonly last: Map<NodeId, number>;
+	lamport: number;
+	seq: number;
+	previousLamport: number;
+};
 type Message = {readonly atMs: number; readonly atNodeMs: number[]};
 
 export function measureGossip(setting: GossipSetting): GossipFigures {
@@ -95,11 +104,26 @@ class GossipScale {
 		this.#ids = idsOf(setting.nodes, this.#random);
 		this.#indexOf = new Map(this.#ids.map((id, index) => [id, index]));
 		this.#nodes = this.#ids.map((id, index) => ({
-			id, peers: new Set(), last: new Map(), lamport: 0, seq: 1, previousLamport: 0,
-			gossip: createGossip({self: id, incarnation: 1, random: this.#random.child(index), config: defaults.gossip, tickMs}),
+			id,
+			peers: new Set(),
+			last: new Map(),
+			lamport: 0,
+			seq: 1,
+			previousLamport: 0,
+			gossip: createGossip({
+				self: id,
+				incarnation: 1,
+				random: this.#random.child(index),
+				config: defaults.gossip,
+				tickMs,
+			}),
 		}));
 		this.#wire = new Wire({
-			schedule: this.#schedule, random: this.#random.child('wire'), loss: setting.loss, delayMs: [1, 5], isOrdered: true,
+			schedule: this.#schedule,
+			random: this.#random.child('wire'),
+			loss: setting.loss,
+			delayMs: [1, 5],
+			isOrdered: true,
 			deliver: (from, to, packet) => this.#deliver(from, to, packet),
 		});
 	}
@@ -125,7 +149,10 @@ class GossipScale {
 		this.#finish();
 		this.#reset();
 		this.#schedule.run(idleMs);
-		const idle = {packets: this.#sent.packets / nodes / idleMs * 1000, bytes: this.#sent.bytes / nodes / idleMs * 1000};
+		const idle = {
+			packets: (this.#sent.packets / nodes / idleMs) * 1000,
+			bytes: (this.#sent.bytes / nodes / idleMs) * 1000,
+		};
 		this.#reset();
 		const startMs = this.#schedule.nowMs;
 		this.#publishAll(messages);
@@ -136,18 +163,32 @@ class GossipScale {
 
 		const a = (count: number): number => count / (nodes - 1) / messages;
 		const peers = this.#nodes.map(node => node.peers.size);
-		const took = (share: number): number[] => [...this.#messages.values()].map(({atMs, atNodeMs}) => (atNodeMs[Math.ceil(share * nodes) - 2] ?? Infinity) - atMs);
-		const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+		const took = (share: number): number[] =>
+			[...this.#messages.values()].map(
+				({atMs, atNodeMs}) => (atNodeMs[Math.ceil(share * nodes) - 2] ?? Infinity) - atMs,
+			);
+		const mean = (values: readonly number[]): number =>
+			values.reduce((sum, value) => sum + value, 0) / values.length;
 		const firsts = this.#pushedFirst + this.#pulledFirst;
 		return {
 			fanout: Math.max(...this.#nodes.map(({gossip}) => gossip.status().fanout)),
-			packets: a(sent.packets - idle.packets * tookS * nodes), bytes: a(sent.bytes - idle.bytes * tookS * nodes), pushes: a(pushed.packets), pushBytes: a(pushed.bytes),
-			idlePackets: idle.packets, idleBytes: idle.bytes,
-			duplicates: (this.#received - this.#pushedFirst) / this.#received, pulled: this.#pulledFirst / firsts,
-			hopsMean: this.#hops / this.#pushedFirst, hopsMax: this.#hopsMax,
-			to99Ms: mean(took(0.99)), to99MsMax: Math.max(...took(0.99)), to100Ms: mean(took(1)), to100MsMax: Math.max(...took(1)),
+			packets: a(sent.packets - idle.packets * tookS * nodes),
+			bytes: a(sent.bytes - idle.bytes * tookS * nodes),
+			pushes: a(pushed.packets),
+			pushBytes: a(pushed.bytes),
+			idlePackets: idle.packets,
+			idleBytes: idle.bytes,
+			duplicates: (this.#received - this.#pushedFirst) / this.#received,
+			pulled: this.#pulledFirst / firsts,
+			hopsMean: this.#hops / this.#pushedFirst,
+			hopsMax: this.#hopsMax,
+			to99Ms: mean(took(0.99)),
+			to99MsMax: Math.max(...took(0.99)),
+			to100Ms: mean(took(1)),
+			to100MsMax: Math.max(...took(1)),
 			undelivered: this.#undelivered(),
-			peersMean: mean(peers), peersMax: Math.max(...peers),
+			peersMean: mean(peers),
+			peersMax: Math.max(...peers),
 			streams: Math.max(...this.#nodes.map(({gossip}) => gossip.status().streams)),
 		};
 	}
@@ -157,7 +198,7 @@ class GossipScale {
 		const {publishers, perSecond} = this.#setting;
 		const random = this.#random.child(`publish/${this.#schedule.nowMs}`);
 		for (let message = 0; message < messages; message++) {
-			this.#publish(Math.floor(random.below(publishers) * this.#nodes.length / publishers));
+			this.#publish(Math.floor((random.below(publishers) * this.#nodes.length) / publishers));
 			this.#schedule.run(1000 / perSecond);
 		}
 	}
@@ -165,7 +206,21 @@ class GossipScale {
 	#publish(index: number): void {
 		const node = this.#nodes[index]!;
 		node.lamport++;
-		const batch = decodeBatch(encodeBatch({origin: node.id, incarnation: 1, topic, firstSeq: node.seq, lamport: node.lamport, previousLamport: node.previousLamport, sentAtMs: this.#schedule.nowMs}, [new Uint8Array(bodyBytes)], true))!;
+		const batch = decodeBatch(
+			encodeBatch(
+				{
+					origin: node.id,
+					incarnation: 1,
+					topic,
+					firstSeq: node.seq,
+					lamport: node.lamport,
+					previousLamport: node.previousLamport,
+					sentAtMs: this.#schedule.nowMs,
+				},
+				[new Uint8Array(bodyBytes)],
+				true,
+			),
+		)!;
 		node.seq++;
 		node.previousLamport = node.lamport;
 		const log = this.#logs.get(node.id);
@@ -232,7 +287,8 @@ class GossipScale {
 
 	#release(index: number, batch: Batch, isPulled: boolean, hops: number): void {
 		const {last, id} = this.#nodes[index]!;
-		if (batch.firstSeq !== (last.get(batch.origin) ?? 0) + 1) throw new Error(`${id} released ${batch.origin} ${batch.firstSeq} after ${last.get(batch.origin) ?? 0}`);
+		if (batch.firstSeq !== (last.get(batch.origin) ?? 0) + 1)
+			throw new Error(`${id} released ${batch.origin} ${batch.firstSeq} after ${last.get(batch.origin) ?? 0}`);
 		last.set(batch.origin, lastSeq(batch));
 		this.#messages.get(batch)?.atNodeMs.push(this.#schedule.nowMs);
 		if (isPulled) this.#pulledFirst++;

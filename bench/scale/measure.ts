@@ -7,6 +7,16 @@ export type Count = {packets: number; bytes: number};
 /** As ids are: hashes. Sorted. */
 export function idsOf(count: number, random: SeededRandom): NodeId[] {
 	const ids = new Set<NodeId>();
-	while (ids.size < count) ids.add((random.below(2 ** 32).toString(16).padStart(8, '0') + random.below(2 ** 32).toString(16).padStart(8, '0')) as NodeId);
+	while (ids.size < count)
+		ids.add(
+			(random
+				.below(2 ** 32)
+				.toString(16)
+				.padStart(8, '0') +
+				random
+					.below(2 ** 32)
+					.toString(16)
+					.padStart(8, '0')) as NodeId,
+		);
 	return [...ids].toSorted();
 }

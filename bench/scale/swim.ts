@@ -1,8 +1,8 @@
 /**
-How soon many find out that one is gone, and how often they think so wrongly: a cluster of SWIM machines in virtual time, over datagrams that
-get lost and links that do not. First the quiet cost of a node is measured; then some machines fall silent, one after the other; then a
-few nodes are slow: again and again they do not read for a while, and so accuse others wrongly, the less the more they doubt themselves
-(Lifeguard's local health, which can be taken away here).
+How soon many find out that one is gone, and how often they think so wrongly: a cluster of SWIM machines in virtual
+time, over datagrams that get lost and links that do not. First the quiet cost of a node is measured; then some machines
+fall silent, one after the other; then a few nodes are slow: again and again they do not read for a while, and so accuse
+others wrongly, the less the more they doubt themselves (Lifeguard's local health, which can be taken away here).
 */
 import {decode, encode} from '../../core/codec.ts';
 import {defaults} from '../../core/config.ts';
@@ -17,7 +17,13 @@ import {Schedule} from '../../test/sim/schedule.ts';
 import {idsOf} from './measure.ts';
 import {Wire} from './wire.ts';
 
-export type SwimSetting = {readonly seed: number; readonly nodes: number; /** Datagrams lost, percent. */ readonly loss: number; readonly hasHealth: boolean; /** Machines that fall silent. */ readonly victims: number};
+export type SwimSetting = {
+	readonly seed: number;
+	readonly nodes: number;
+	/** Datagrams lost, percent. */ readonly loss: number;
+	readonly hasHealth: boolean;
+	/** Machines that fall silent. */ readonly victims: number;
+};
 
 export type SwimFigures = {
 	/** Sent by a node in a second, where nothing happens. */
@@ -30,7 +36,10 @@ export type SwimFigures = {
 	readonly missed: number;
 	/** Live members called dead, while nobody was slow. */
 	readonly falseDeaths: number;
-	/** Accusations of members that were well, by slow nodes; and how many of them all nodes came to believe dead, counted by node. */
+	/**
+	Accusations of members that were well, by slow nodes; and how many of them all nodes came to believe dead, counted
+	by node.
+	*/
 	readonly slowSuspicions: number;
 	readonly slowDeaths: number;
 };
@@ -76,18 +85,50 @@ class SwimScale {
 		const ids = idsOf(setting.nodes, this.#random);
 		this.#indexOf = new Map(ids.map((id, index) => [id, index]));
 		this.#nodes = ids.map((id, index) => {
-			const swim = createSwim({id, incarnation: 0, random: this.#random.child(index), tickMs, config: defaults.swim});
+			const swim = createSwim({
+				id,
+				incarnation: 0,
+				random: this.#random.child(index),
+				tickMs,
+				config: defaults.swim,
+			});
 			swim.setMembers(ids);
 			// The rest of health checking: pings of idle links, and the report that each row carries.
 			const raft = {term: 1, leader: ids[0], applied: 1, commit: 1, matches: []};
-			const usability = new Usability({self: id, swim, random: this.#random.child(`links/${index}`), tickMs, links: {state: () => ({state: 'up', why: ''}), called: () => ({state: 'works'}), tryCall: () => undefined}, address: () => undefined, raft: () => raft, name: other => other});
+			const usability = new Usability({
+				self: id,
+				swim,
+				random: this.#random.child(`links/${index}`),
+				tickMs,
+				links: {
+					state: () => ({state: 'up', why: ''}),
+					called: () => ({state: 'works'}),
+					tryCall: () => undefined,
+				},
+				address: () => undefined,
+				raft: () => raft,
+				name: other => other,
+			});
 			usability.setMembers(ids, 0);
 			return {id, swim, usability, isUp: true, isDeaf: false};
 		});
 		const base = {schedule: this.#schedule, delayMs: [1, 5] as const};
-		const deliver = (channel: 'datagram' | 'link') => (from: number, to: number, packet: SwimPacket) => this.#deliver(from, to, packet, channel);
-		this.#datagrams = new Wire({...base, deliver: deliver('datagram'), random: this.#random.child('datagrams'), loss: setting.loss, isOrdered: false});
-		this.#links = new Wire({...base, deliver: deliver('link'), random: this.#random.child('links'), loss: 0, isOrdered: true});
+		const deliver = (channel: 'datagram' | 'link') => (from: number, to: number, packet: SwimPacket) =>
+			this.#deliver(from, to, packet, channel);
+		this.#datagrams = new Wire({
+			...base,
+			deliver: deliver('datagram'),
+			random: this.#random.child('datagrams'),
+			loss: setting.loss,
+			isOrdered: false,
+		});
+		this.#links = new Wire({
+			...base,
+			deliver: deliver('link'),
+			random: this.#random.child('links'),
+			loss: 0,
+			isOrdered: true,
+		});
 	}
 
 	run(): SwimFigures {
@@ -110,7 +151,7 @@ class SwimScale {
 		this.#packets = 0;
 		this.#measuredBytes = 0;
 		this.#schedule.run(quietMs);
-		const a = (count: number): number => count / nodes / quietMs * 1000;
+		const a = (count: number): number => (count / nodes / quietMs) * 1000;
 		const [packets, bytes] = [a(this.#packets), a(this.#measuredBytes * measuredOneIn)];
 
 		const slow = this.#slowDown();
@@ -123,8 +164,14 @@ class SwimScale {
 		const falseDeaths = [...this.#dead].reduce((sum, [of, times]) => sum + (silent.has(of) ? 0 : times.length), 0);
 		const took = [...silent].map(([victim, atMs]) => (this.#dead.get(victim) ?? []).map(ms => ms - atMs));
 		return {
-			packets, bytes, firstMs: took.map(times => Math.min(...times)), lastMs: took.map(times => Math.max(...times)),
-			missed: took.filter(times => times.length < nodes - silent.size).length, falseDeaths, slowSuspicions, slowDeaths,
+			packets,
+			bytes,
+			firstMs: took.map(times => Math.min(...times)),
+			lastMs: took.map(times => Math.max(...times)),
+			missed: took.filter(times => times.length < nodes - silent.size).length,
+			falseDeaths,
+			slowSuspicions,
+			slowDeaths,
 		};
 	}
 
@@ -173,7 +220,8 @@ class SwimScale {
 				if (this.#packets++ % measuredOneIn === 0) {
 					const bytes = encode(packet);
 					this.#measuredBytes += bytes.length + 1 + (via === 'link' ? lengthBytes : 0);
-					if (!parseSwimPacket(decode(bytes))) throw new Error(`Expected a well-formed packet, got ${JSON.stringify(packet)}`);
+					if (!parseSwimPacket(decode(bytes)))
+						throw new Error(`Expected a well-formed packet, got ${JSON.stringify(packet)}`);
 				}
 
 				(via === 'link' ? this.#links : this.#datagrams).send(index, this.#indexOf.get(to)!, packet);

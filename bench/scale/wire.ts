@@ -1,6 +1,7 @@
 /**
-A network for thousands of nodes from one seed: nodes are numbers, packets are passed on as they are (whoever sends says how many bytes they
-have on the wire), and what was never used costs nothing. The network of the tests (`test/sim/network.ts`) can do more and holds less.
+A network for thousands of nodes from one seed: nodes are numbers, packets are passed on as they are (whoever sends says
+how many bytes they have on the wire), and what was never used costs nothing. The network of the tests
+(`test/sim/network.ts`) can do more and holds less.
 */
 import type {SeededRandom} from '../../test/sim/random.ts';
 import type {Schedule} from '../../test/sim/schedule.ts';
@@ -26,7 +27,14 @@ export class Wire<Packet> {
 	}
 
 	send(from: number, to: number, packet: Packet): void {
-		const {schedule, random, loss, delayMs: [least, most], isOrdered, deliver} = this.#options;
+		const {
+			schedule,
+			random,
+			loss,
+			delayMs: [least, most],
+			isOrdered,
+			deliver,
+		} = this.#options;
 		const isLost = random.chance(loss, 100);
 		const delayMs = random.between(least, most);
 		if (isLost) return;

@@ -1,11 +1,11 @@
 /**
-The state machine that Raft feeds: what all nodes agree on. Members and where they are, who subscribes to which topic since
-when, which ids were removed, and the sessions of those who ask. Pure: the same entries in the same order give the same bytes on
-every node (`save`), and a snapshot is those bytes.
+The state machine that Raft feeds: what all nodes agree on. Members and where they are, who subscribes to which topic
+since when, which ids were removed, and the sessions of those who ask. Pure: the same entries in the same order give the
+same bytes on every node (`save`), and a snapshot is those bytes.
 
-Nodes of earlier versions apply the same log. So names and claims, which they do not know, change nothing before all members have agreed on
-protocol 2, and until then the saved bytes are those of version 1 (as etcd does with its cluster version). The same holds for the settings and the deletion of
-topics, protocol 3 and version 3.
+Nodes of earlier versions apply the same log. So names and claims, which they do not know, change nothing before all
+members have agreed on protocol 2, and until then the saved bytes are those of version 1 (as etcd does with its cluster
+version). The same holds for the settings and the deletion of topics, protocol 3 and version 3.
 */
 import {decode, encode} from '../codec.ts';
 import {NewerVersionError} from '../errors.ts';
@@ -32,7 +32,11 @@ export type TopicsEvent =
 	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId}
 	| {readonly type: 'created'; readonly topic: Topic; readonly node: NodeId; readonly settings: TopicSettings}
 	| {readonly type: 'topic-deleted'; readonly topic: Topic; readonly node: NodeId};
-export type Applied = {readonly envelope: Envelope | undefined; readonly result: Result; readonly events: readonly TopicsEvent[]};
+export type Applied = {
+	readonly envelope: Envelope | undefined;
+	readonly result: Result;
+	readonly events: readonly TopicsEvent[];
+};
 /** The process that uses the identity of a node, by agreement. */
 export type AgreedInstance = {readonly incarnation: number; readonly instance: string};
 export type Bounds = {readonly topicsMax: number; readonly membersMax: number};
@@ -44,7 +48,9 @@ export const namesProtocol = 2;
 /** From this one on topics are created and deleted. */
 export const topicsProtocol = 3;
 const removedMax = 4096;
-/** Deletions that are remembered. What the oldest deleted comes back when a node returns that was away since before it. */
+/**
+Deletions that are remembered. What the oldest deleted comes back when a node returns that was away since before it.
+*/
 const deletedMax = 4096;
 const done: Result = {ok: true};
 const noSubscribers: ReadonlyMap<NodeId, number> = new Map();
@@ -118,7 +124,11 @@ export class ClusterState {
 	}
 
 	topics(): readonly AgreedTopic[] {
-		return [...new Set([...this.#topics.keys(), ...this.#created.keys()])].map(name => ({name, subscribers: this.subscribers(name), settings: this.#created.get(name)}));
+		return [...new Set([...this.#topics.keys(), ...this.#created.keys()])].map(name => ({
+			name,
+			subscribers: this.subscribers(name),
+			settings: this.#created.get(name),
+		}));
 	}
 
 	/** Of a topic that was created. */
@@ -135,10 +145,14 @@ export class ClusterState {
 		return this.#topics.get(topic) ?? noSubscribers;
 	}
 
-	/** The latest Lamport time that anybody subscribes from, or up to which a topic is deleted: what is stamped before it, by one who knows of that, would not be wanted. */
+	/**
+	The latest Lamport time that anybody subscribes from, or up to which a topic is deleted: what is stamped before it,
+	by one who knows of that, would not be wanted.
+	*/
 	get latestSince(): number {
 		let latest = Math.max(0, ...this.#deleted.values());
-		for (const subscribers of this.#topics.values()) for (const since of subscribers.values()) latest = Math.max(latest, since);
+		for (const subscribers of this.#topics.values())
+			for (const since of subscribers.values()) latest = Math.max(latest, since);
 		return latest;
 	}
 
@@ -151,10 +165,19 @@ export class ClusterState {
 	apply(index: number, data: Uint8Array): Applied {
 		this.#applied = index;
 		const envelope = decodeEnvelope(data);
-		if (!envelope) return {envelope, result: {ok: false, reason: 'Expected a command, got other bytes'}, events: []};
+		if (!envelope)
+			return {envelope, result: {ok: false, reason: 'Expected a command, got other bytes'}, events: []};
 		// An earlier version does not know these commands: not even the session may remember them.
 		const needed = protocolOf(envelope.command);
-		if (this.#protocol < needed) return {envelope, result: {ok: false, reason: `Expected a command of protocol ${this.#protocol}, got one of protocol ${needed}`}, events: []};
+		if (this.#protocol < needed)
+			return {
+				envelope,
+				result: {
+					ok: false,
+					reason: `Expected a command of protocol ${this.#protocol}, got one of protocol ${needed}`,
+				},
+				events: [],
+			};
 
 		// The session belongs to the process that holds the claim: one that only asks for it must not touch it.
 		const hasSession = envelope.command.type !== 'claim';
@@ -215,7 +238,10 @@ export class ClusterState {
 		this.#applied = index;
 	}
 
-	/** Unsafe recovery: from `index` on a cluster of its own, of this node alone. Those who go are not remembered as removed: they are of another cluster. */
+	/**
+	Unsafe recovery: from `index` on a cluster of its own, of this node alone. Those who go are not remembered as
+	removed: they are of another cluster.
+	*/
 	refound(index: number, clusterId: string, node: NodeId): void {
 		this.#applied = index;
 		this.#clusterId = clusterId;
@@ -233,18 +259,26 @@ export class ClusterState {
 			removed: [...this.#removed],
 			topics: sorted(this.#topics).map(([name, subscribers]) => [name, sorted(subscribers)]),
 			sessions: this.#sessions.save(),
-			...(isFirst ? {} : {
-				protocol: this.#protocol,
-				names: sorted(this.#names),
-				instances: sorted(this.#instances).map(([node, {incarnation, instance}]) => [node, incarnation, instance]),
-			}),
+			...(isFirst
+				? {}
+				: {
+						protocol: this.#protocol,
+						names: sorted(this.#names),
+						instances: sorted(this.#instances).map(([node, {incarnation, instance}]) => [
+							node,
+							incarnation,
+							instance,
+						]),
+					}),
 			...(hasTopics && {created: sorted(this.#created), deleted: [...this.#deleted]}),
 		});
 	}
 
 	/**
 	Become what `save` gave.
-	@throws {NewerVersionError} @throws when the bytes are no state at all: the snapshot was checked before, so this is a mistake of ours
+	@throws {NewerVersionError}
+	@throws when the bytes are no state at all: the snapshot was checked before, so this is a mistake of ours
+
 	*/
 	load(bytes: Uint8Array): void {
 		expectKnownState(bytes);
@@ -253,10 +287,16 @@ export class ClusterState {
 		this.#clusterId = state.clusterId;
 		this.#protocol = state.protocol ?? 1;
 		refill(this.#names, state.names ?? []);
-		refill(this.#instances, (state.instances ?? []).map(([node, incarnation, instance]) => [node, {incarnation, instance}] as const));
+		refill(
+			this.#instances,
+			(state.instances ?? []).map(([node, incarnation, instance]) => [node, {incarnation, instance}] as const),
+		);
 		refill(this.#members, state.members);
 		refill(this.#removed, state.removed);
-		refill(this.#topics, state.topics.map(([name, subscribers]) => [name, new Map(subscribers)] as const));
+		refill(
+			this.#topics,
+			state.topics.map(([name, subscribers]) => [name, new Map(subscribers)] as const),
+		);
 		refill(this.#created, state.created ?? []);
 		refill(this.#deleted, state.deleted ?? []);
 		this.deletionsSeen++;
@@ -266,7 +306,8 @@ export class ClusterState {
 	#execute(command: Command, events: TopicsEvent[]): Result {
 		if (!this.#members.has(command.node)) return {ok: false, reason: `Expected a member, got ${command.node}`};
 		switch (command.type) {
-			case 'subscribe': return this.#subscribe(command, events);
+			case 'subscribe':
+				return this.#subscribe(command, events);
 			case 'unsubscribe': {
 				const subscribers = this.#topics.get(command.topic);
 				if (!subscribers?.delete(command.node)) return done;
@@ -287,11 +328,16 @@ export class ClusterState {
 				return done;
 			}
 
-			case 'name': return this.#rename(command.node, command.name, events);
-			case 'claim': return this.#claim(command);
-			case 'create': return this.#create(command, events);
-			case 'delete': return this.#delete(command, events);
-			default: return command satisfies never;
+			case 'name':
+				return this.#rename(command.node, command.name, events);
+			case 'claim':
+				return this.#claim(command);
+			case 'create':
+				return this.#create(command, events);
+			case 'delete':
+				return this.#delete(command, events);
+			default:
+				return command satisfies never;
 		}
 	}
 
@@ -303,7 +349,8 @@ export class ClusterState {
 
 	#rename(node: NodeId, name: string, events: TopicsEvent[]): Result {
 		const holder = this.nodeNamed(name);
-		if (holder !== undefined && holder !== node) return {ok: false, reason: `the name ${name} belongs to node ${holder}`};
+		if (holder !== undefined && holder !== node)
+			return {ok: false, reason: `the name ${name} belongs to node ${holder}`};
 		const was = this.#names.get(node);
 		if (was === name) return done;
 		this.#names.set(node, name);
@@ -311,11 +358,16 @@ export class ClusterState {
 		return done;
 	}
 
-	/** A later start of a node supersedes an earlier one. Of two processes of one start the first one keeps the identity. */
+	/**
+	A later start of a node supersedes an earlier one. Of two processes of one start the first one keeps the identity.
+	*/
 	#claim({node, incarnation, instance}: {readonly node: NodeId} & AgreedInstance): Result {
 		const current = this.#instances.get(node);
 		if (current && current.instance !== instance && current.incarnation >= incarnation) {
-			return {ok: false, reason: `node ${node} is used by another instance (incarnation ${current.incarnation}, instance ${current.instance})`};
+			return {
+				ok: false,
+				reason: `node ${node} is used by another instance (incarnation ${current.incarnation}, instance ${current.instance})`,
+			};
 		}
 
 		this.#instances.set(node, {incarnation: Math.max(incarnation, current?.incarnation ?? 0), instance});
@@ -351,7 +403,11 @@ export class ClusterState {
 
 	#delete({topic, node, until, force}: Extract<Command, {type: 'delete'}>, events: TopicsEvent[]): Result {
 		const subscribers = this.#topics.get(topic);
-		if (subscribers && !force) return {ok: false, reason: `the topic ${topic} has subscribers: ${[...subscribers.keys()].toSorted().join(', ')}`};
+		if (subscribers && !force)
+			return {
+				ok: false,
+				reason: `the topic ${topic} has subscribers: ${[...subscribers.keys()].toSorted().join(', ')}`,
+			};
 		this.#topics.delete(topic);
 		this.#created.delete(topic);
 		const latest = Math.max(until, this.#deleted.get(topic) ?? 0);
@@ -363,7 +419,8 @@ export class ClusterState {
 			this.#deleted.delete(oldest);
 		}
 
-		for (const subscriber of subscribers?.keys() ?? []) events.push({type: 'unsubscribed', topic, node: subscriber});
+		for (const subscriber of subscribers?.keys() ?? [])
+			events.push({type: 'unsubscribed', topic, node: subscriber});
 		events.push({type: 'topic-deleted', topic, node});
 		return done;
 	}
@@ -373,7 +430,9 @@ export class ClusterState {
 		if (this.#topics.has(topic) || this.#created.has(topic)) return undefined;
 		const {topicsMax} = this.#bounds;
 		const others = [...this.#created.keys()].filter(name => !this.#topics.has(name)).length;
-		return this.#topics.size + others >= topicsMax ? {ok: false, reason: `Expected at most ${topicsMax} topics, got one more: ${topic}`} : undefined;
+		return this.#topics.size + others >= topicsMax
+			? {ok: false, reason: `Expected at most ${topicsMax} topics, got one more: ${topic}`}
+			: undefined;
 	}
 
 	#remove(node: NodeId, index: number): void {
@@ -401,18 +460,25 @@ export class ClusterState {
 	}
 }
 
-/** Whether the bytes are a saved state that this program reads. @throws {NewerVersionError} @throws when they are none */
+/**
+Whether the bytes are a saved state that this program reads.
+@throws {NewerVersionError}
+@throws when they are none
+*/
 export function expectKnownState(bytes: Uint8Array): void {
 	const newer = newerState(bytes);
 	if (newer !== undefined) throw new NewerVersionError('The agreed state of the cluster', newer);
 	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
-	if (version !== 1 && version !== 2 && version !== stateVersionMax) throw new Error(`Expected a saved state of version 1 to ${stateVersionMax}, got ${String(version)}`);
+	if (version !== 1 && version !== 2 && version !== stateVersionMax)
+		throw new Error(`Expected a saved state of version 1 to ${stateVersionMax}, got ${String(version)}`);
 }
 
 /** What is newer about a saved state than this program; `undefined` when nothing is. */
 export function newerState(bytes: Uint8Array): string | undefined {
 	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
-	return typeof version === 'number' && version > stateVersionMax ? `format ${version}, this program reads up to ${stateVersionMax}` : undefined;
+	return typeof version === 'number' && version > stateVersionMax
+		? `format ${version}, this program reads up to ${stateVersionMax}`
+		: undefined;
 }
 
 type SavedState = {

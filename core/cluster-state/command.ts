@@ -1,6 +1,6 @@
 /**
-What can be agreed: the commands that go through the Raft log into the topics machine. Each travels in an envelope with the
-session that sent it, so that a command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
+What can be agreed: the commands that go through the Raft log into the topics machine. Each travels in an envelope with
+the session that sent it, so that a command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
 */
 import {decode, encode} from '../codec.ts';
 import {lamportMax} from '../lamport.ts';
@@ -21,10 +21,27 @@ export type Command =
 	| {readonly type: 'name'; readonly node: NodeId; readonly name: string}
 	/** The process that uses the identity of the node. Protocol 2. */
 	| {readonly type: 'claim'; readonly node: NodeId; readonly incarnation: number; readonly instance: string}
-	/** The topic exists from now on, with these settings. One that has others changes only with `update`. Protocol 3. */
-	| {readonly type: 'create'; readonly topic: Topic; readonly node: NodeId; readonly settings: TopicSettings; readonly update: boolean}
-	/** What is stamped up to `until` is deleted, and the topic with it. `force`: also while somebody is subscribed. Protocol 3. */
-	| {readonly type: 'delete'; readonly topic: Topic; readonly node: NodeId; readonly until: number; readonly force: boolean};
+	/**
+	The topic exists from now on, with these settings. One that has others changes only with `update`. Protocol 3.
+	*/
+	| {
+			readonly type: 'create';
+			readonly topic: Topic;
+			readonly node: NodeId;
+			readonly settings: TopicSettings;
+			readonly update: boolean;
+	  }
+	/**
+	What is stamped up to `until` is deleted, and the topic with it. `force`: also while somebody is subscribed.
+	Protocol 3.
+	*/
+	| {
+			readonly type: 'delete';
+			readonly topic: Topic;
+			readonly node: NodeId;
+			readonly until: number;
+			readonly force: boolean;
+	  };
 
 export type Envelope = {
 	/** The proposing node and its incarnation: one session for each life of a node. */
@@ -59,7 +76,14 @@ export const addressBytesMax = 255;
 const protocolLimit = 65_535;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
-	return encode([envelope.node, envelope.incarnation, envelope.seq, envelope.answeredBelow, envelope.lamport, envelope.command]);
+	return encode([
+		envelope.node,
+		envelope.incarnation,
+		envelope.seq,
+		envelope.answeredBelow,
+		envelope.lamport,
+		envelope.command,
+	]);
 }
 
 /** `undefined` for bytes that are no envelope: they apply as nothing, alike on every node. */
@@ -68,7 +92,16 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
 	if (!Array.isArray(value) || value.length !== 6) return undefined;
 	const [node, incarnation, seq, answeredBelow, lamport, raw] = value as readonly unknown[];
 	const command = parseCommand(raw);
-	if (!isNodeId(node) || !isCount(incarnation) || !isCount(seq) || !isCount(answeredBelow) || !isCount(lamport) || lamport > lamportMax || !command) return undefined;
+	if (
+		!isNodeId(node) ||
+		!isCount(incarnation) ||
+		!isCount(seq) ||
+		!isCount(answeredBelow) ||
+		!isCount(lamport) ||
+		lamport > lamportMax ||
+		!command
+	)
+		return undefined;
 	return {node, incarnation, seq, answeredBelow, lamport, command};
 }
 
@@ -92,17 +125,33 @@ export function decodeContext(bytes: Uint8Array): MemberContext {
 
 function parseCommand(value: unknown): Command | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
-	const {type, topic: topicName, node, since, address, protocol, name, incarnation, instance, settings, update, until, force} = value as Record<string, unknown>;
+	const {
+		type,
+		topic: topicName,
+		node,
+		since,
+		address,
+		protocol,
+		name,
+		incarnation,
+		instance,
+		settings,
+		update,
+		until,
+		force,
+	} = value as Record<string, unknown>;
 	if (!isNodeId(node)) return undefined;
 	if (type === 'address') return isAddress(address) ? {type, node, address} : undefined;
 	if (type === 'protocol') return isProtocol(protocol) ? {type, node, protocol} : undefined;
 	if (type === 'name') return isNodeName(name) ? {type, node, name} : undefined;
-	if (type === 'claim') return isCount(incarnation) && isInstance(instance) ? {type, node, incarnation, instance} : undefined;
+	if (type === 'claim')
+		return isCount(incarnation) && isInstance(instance) ? {type, node, incarnation, instance} : undefined;
 	const topic = typeof topicName === 'string' ? parseTopic(topicName) : undefined;
 	if (typeof topic !== 'string') return undefined;
 	if (type === 'unsubscribe') return {type, topic, node};
 	if (type === 'subscribe' && isCount(since) && since <= lamportMax) return {type, topic, node, since};
-	if (type === 'delete' && isCount(until) && until <= lamportMax && typeof force === 'boolean') return {type, topic, node, until, force};
+	if (type === 'delete' && isCount(until) && until <= lamportMax && typeof force === 'boolean')
+		return {type, topic, node, until, force};
 	const parsed = type === 'create' && typeof update === 'boolean' ? parseSettings(settings) : undefined;
 	return parsed && {type: 'create', topic, node, settings: parsed, update: update as boolean};
 }

@@ -1,13 +1,18 @@
 /**
-Sessions: what each proposing node was answered, so that a command that reaches the log twice applies once and gets the same
-answer (Raft thesis, 6.3). Part of the replicated state and of its snapshots. One session a node, that of its newest
-incarnation: an older life of a node has nobody left to answer.
+Sessions: what each proposing node was answered, so that a command that reaches the log twice applies once and gets the
+same answer (Raft thesis, 6.3). Part of the replicated state and of its snapshots. One session a node, that of its
+newest incarnation: an older life of a node has nobody left to answer.
 */
 import type {NodeId} from '../message.ts';
 import type {Envelope} from './command.ts';
 
 export type Result = {readonly ok: true} | {readonly ok: false; readonly reason: string};
-export type SessionState = readonly [node: NodeId, incarnation: number, floor: number, results: ReadonlyArray<readonly [number, string]>];
+export type SessionState = readonly [
+	node: NodeId,
+	incarnation: number,
+	floor: number,
+	results: ReadonlyArray<readonly [number, string]>,
+];
 
 /** More unanswered commands than a node may have in flight; older answers go first. */
 const resultsMax = 8192;
@@ -21,7 +26,8 @@ export class Sessions {
 	answered(envelope: Envelope): Result | undefined {
 		const session = this.#sessions.get(envelope.node);
 		if (!session || envelope.incarnation > session.incarnation) return undefined;
-		if (envelope.incarnation < session.incarnation) return {ok: false, reason: 'Expected a command of this life of the node, got one of an earlier life'};
+		if (envelope.incarnation < session.incarnation)
+			return {ok: false, reason: 'Expected a command of this life of the node, got one of an earlier life'};
 		if (envelope.seq < session.floor) return {ok: true};
 		const reason = session.results.get(envelope.seq);
 		if (reason === undefined) return undefined;
@@ -61,6 +67,7 @@ export class Sessions {
 
 	load(state: readonly SessionState[]): void {
 		this.#sessions.clear();
-		for (const [node, incarnation, floor, results] of state) this.#sessions.set(node, {incarnation, floor, results: new Map(results)});
+		for (const [node, incarnation, floor, results] of state)
+			this.#sessions.set(node, {incarnation, floor, results: new Map(results)});
 	}
 }

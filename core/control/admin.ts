@@ -1,13 +1,14 @@
 /**
-What an operator does to the members: hand the lead over, take a node out for good, let this node leave. The leader does it; any other node passes the wish
-on to it over their link and waits for the answer.
+What an operator does to the members: hand the lead over, take a node out for good, let this node leave. The leader does
+it; any other node passes the wish on to it over their link and waits for the answer.
 */
 import {decode} from '../codec.ts';
 import {DapssError, errorMessage, exitCodes, type ErrorCode} from '../errors.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import type {Control} from './control.ts';
 
-export type AdminCommand = {readonly type: 'transfer'; readonly to: NodeId | undefined} | {readonly type: 'remove'; readonly node: NodeId};
+export type AdminCommand =
+	{readonly type: 'transfer'; readonly to: NodeId | undefined} | {readonly type: 'remove'; readonly node: NodeId};
 type Answer = {readonly leader: NodeId | undefined};
 type Waiting = {
 	readonly resolve: (answer: Answer) => void;
@@ -48,8 +49,11 @@ export class Admin {
 	}
 
 	/**
-	Resolves when the wish has come true as far as this node sees; with the leader then. @param wish `to`: by default the voter that is furthest. @param by the node through which an operator asked
+	Resolves when the wish has come true as far as this node sees; with the leader then.
+	@param wish `to`: by default the voter that is furthest.
+	@param by the node through which an operator asked
 	@throws `refused`, `usage`, `no-quorum`, `no-leader`, `timeout`
+
 	*/
 	async run(wish: AdminCommand, by = this.#options.self): Promise<Answer> {
 		const {control, self, send, label} = this.#options;
@@ -58,7 +62,16 @@ export class Admin {
 		if (leader === undefined || leader === self) throw control.unavailableError();
 		// The answer of a node that goes, or to one that goes, may be lost with their link: what is seen here counts.
 		const {seq, answered} = this.#wait(() => this.#seen(wish, term));
-		if (!send(leader, 'manage', {seq, ...wish})) this.#settle(seq, control.quorum().state === 'lost' ? control.unavailableError() : new DapssError('no-leader', `The link to the leader ${label(leader)} is down: try again in a moment`));
+		if (!send(leader, 'manage', {seq, ...wish}))
+			this.#settle(
+				seq,
+				control.quorum().state === 'lost'
+					? control.unavailableError()
+					: new DapssError(
+							'no-leader',
+							`The link to the leader ${label(leader)} is down: try again in a moment`,
+						),
+			);
 		this.check();
 		return answered;
 	}
@@ -74,22 +87,28 @@ export class Admin {
 	}
 
 	/**
-	Take this node out: its leadership goes first, then its vote and its membership. Resolves when it is no member any more.
+	Take this node out: its leadership goes first, then its vote and its membership. Resolves when it is no member any
+	more.
 	@throws `refused`, `no-quorum`, `no-leader`, `timeout`
+
 	*/
 	async leave(): Promise<void> {
 		const {self, nowMs} = this.#options;
 		const untilMs = nowMs() + leaveMs;
 		for (;;) {
 			try {
-				// oxlint-disable-next-line no-await-in-loop -- one try after the other
 				await this.run({type: 'remove', node: self});
 				return;
 			} catch (error) {
 				if (!(error instanceof DapssError)) throw error;
-				if (error.code === 'no-quorum') throw new DapssError('no-quorum', `This node cannot leave: ${error.message}. Start the missing voters, or stop this node without leaving`, {cause: error});
+				if (error.code === 'no-quorum')
+					throw new DapssError(
+						'no-quorum',
+						`This node cannot leave: ${error.message}. Start the missing voters, or stop this node without leaving`,
+						{cause: error},
+					);
 				if (error.code !== 'no-leader' || nowMs() >= untilMs) throw error;
-				await this.#leaderKnown(); // oxlint-disable-line no-await-in-loop
+				await this.#leaderKnown();
 			}
 		}
 	}
@@ -105,13 +124,25 @@ export class Admin {
 		const raw = Object(decode(frame.subarray(1))) as Record<string, unknown>;
 		const {seq, type, to, node} = raw;
 		if (!Number.isSafeInteger(seq)) return false;
-		const wish: AdminCommand | undefined = type === 'transfer' && (to === undefined || to === null || isNodeId(to)) ? {type, to: to ?? undefined} : type === 'remove' && isNodeId(node) ? {type, node} : undefined;
+		const wish: AdminCommand | undefined =
+			type === 'transfer' && (to === undefined || to === null || isNodeId(to))
+				? {type, to: to ?? undefined}
+				: type === 'remove' && isNodeId(node)
+					? {type, node}
+					: undefined;
 		if (!wish) return false;
 		const {send, control} = this.#options;
 		const answer = (packet: object): void => void send(from, 'managed', {seq, ...packet});
 		// Passed on once: two nodes that take each other for the leader would pass it to and fro.
-		const done = control.raft.status().role === 'leader' ? this.run(wish, from) : Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
-		done.then(() => answer({}), (error: unknown) => answer({code: error instanceof DapssError ? error.code : 'failure', reason: errorMessage(error)}));
+		const done =
+			control.raft.status().role === 'leader'
+				? this.run(wish, from)
+				: Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
+		done.then(
+			() => answer({}),
+			(error: unknown) =>
+				answer({code: error instanceof DapssError ? error.code : 'failure', reason: errorMessage(error)}),
+		);
 		return true;
 	}
 
@@ -119,7 +150,14 @@ export class Admin {
 	onAnswer(frame: Buffer): boolean {
 		const {seq, code, reason} = Object(decode(frame.subarray(1))) as Record<string, unknown>;
 		if (typeof seq !== 'number') return false;
-		if (typeof reason === 'string') this.#settle(seq, new DapssError(typeof code === 'string' && Object.hasOwn(exitCodes, code) ? code as ErrorCode : 'failure', reason.slice(0, reasonMax)));
+		if (typeof reason === 'string')
+			this.#settle(
+				seq,
+				new DapssError(
+					typeof code === 'string' && Object.hasOwn(exitCodes, code) ? (code as ErrorCode) : 'failure',
+					reason.slice(0, reasonMax),
+				),
+			);
 		return true;
 	}
 
@@ -130,7 +168,14 @@ export class Admin {
 			begin?.();
 			const answer = isDone();
 			if (answer) this.#settle(seq, answer);
-			else if (nowMs() >= untilMs) this.#settle(seq, new DapssError('timeout', `The cluster did not do it within ${deadlineMs / 1000} s; it may still happen: look at \`dapss-tui peers\``));
+			else if (nowMs() >= untilMs)
+				this.#settle(
+					seq,
+					new DapssError(
+						'timeout',
+						`The cluster did not do it within ${deadlineMs / 1000} s; it may still happen: look at \`dapss-tui peers\``,
+					),
+				);
 		}
 	}
 
@@ -141,7 +186,8 @@ export class Admin {
 	#seen(wish: AdminCommand, termBefore: number): Answer | undefined {
 		const {control, self} = this.#options;
 		const {leader, term} = control.raft.status();
-		if (wish.type === 'remove') return control.state.isRemoved(wish.node) || (this.#isRemoved && wish.node === self) ? {leader} : undefined;
+		if (wish.type === 'remove')
+			return control.state.isRemoved(wish.node) || (this.#isRemoved && wish.node === self) ? {leader} : undefined;
 		return leader !== undefined && term > termBefore ? {leader} : undefined;
 	}
 
@@ -157,14 +203,26 @@ export class Admin {
 
 	#transfer(wanted: NodeId | undefined, by: NodeId): Promise<Answer> {
 		const {control, self, isReachable, label} = this.#options;
-		const {progress, term, configuration: {voters}} = control.raft.status();
-		const best = progress.filter(({id}) => voters.includes(id) && isReachable(id)).toSorted((a, b) => b.match - a.match)[0]?.id;
+		const {
+			progress,
+			term,
+			configuration: {voters},
+		} = control.raft.status();
+		const best = progress
+			.filter(({id}) => voters.includes(id) && isReachable(id))
+			.toSorted((a, b) => b.match - a.match)[0]?.id;
 		const to = wanted ?? best;
-		if (to === undefined) throw new DapssError('refused', 'Expected another voter that can be reached, there is none: nobody else could lead');
+		if (to === undefined)
+			throw new DapssError(
+				'refused',
+				'Expected another voter that can be reached, there is none: nobody else could lead',
+			);
 		if (to === self) throw new DapssError('refused', `Node ${label(to)} leads already`);
 		if (control.state.address(to) === undefined) throw new DapssError('usage', `Expected a member, got ${to}`);
-		if (!voters.includes(to)) throw new DapssError('refused', `Node ${label(to)} is a learner: only a voter can lead`);
-		if (!isReachable(to)) throw new DapssError('refused', `Node ${label(to)} cannot be reached: it could not take over`);
+		if (!voters.includes(to))
+			throw new DapssError('refused', `Node ${label(to)} is a learner: only a voter can lead`);
+		if (!isReachable(to))
+			throw new DapssError('refused', `Node ${label(to)} cannot be reached: it could not take over`);
 		const {answered} = this.#wait(() => this.#seen({type: 'transfer', to}, term));
 		control.transfer(to, by);
 		return answered;
@@ -175,7 +233,9 @@ export class Admin {
 		const {node} = wish;
 		if (control.state.isRemoved(node)) return {leader: control.raft.status().leader};
 		if (control.state.address(node) === undefined) throw new DapssError('usage', `Expected a member, got ${node}`);
-		const {configuration: {voters}} = control.raft.status();
+		const {
+			configuration: {voters},
+		} = control.raft.status();
 		const rest = voters.filter(voter => voter !== node);
 		// The only voter leads: a learner takes over its vote, then its leadership.
 		if (rest.length === 0) {
@@ -184,8 +244,13 @@ export class Admin {
 		}
 
 		const away = rest.filter(voter => voter !== self && !isReachable(voter));
-		if ((rest.length - away.length) * 2 <= rest.length) throw new DapssError('refused', `Without ${label(node)} the cluster would have no quorum: of the ${rest.length} other voters ${away.map(voter => label(voter)).join(', ')} cannot be reached. Start ${away.length > 1 ? 'them' : 'it'} again, or remove ${away.length > 1 ? 'one of them' : 'it'} first`);
-		// A leader that is taken out goes with the commit of its removal, and nobody would lead until the others miss it.
+		if ((rest.length - away.length) * 2 <= rest.length)
+			throw new DapssError(
+				'refused',
+				`Without ${label(node)} the cluster would have no quorum: of the ${rest.length} other voters ${away.map(voter => label(voter)).join(', ')} cannot be reached. Start ${away.length > 1 ? 'them' : 'it'} again, or remove ${away.length > 1 ? 'one of them' : 'it'} first`,
+			);
+		// A leader that is taken out goes with the commit of its removal, and nobody would lead until the others miss
+		// it.
 		if (node === self) {
 			await this.#transfer(undefined, by);
 			return this.run(wish, by);
@@ -193,31 +258,53 @@ export class Admin {
 
 		// Another change may be under way: then this one waits its turn.
 		let isTaken = false;
-		const {answered} = this.#wait(() => this.#seen(wish, 0), () => {
-			isTaken ||= control.remove(node) === 'accepted';
-		});
+		const {answered} = this.#wait(
+			() => this.#seen(wish, 0),
+			() => {
+				isTaken ||= control.remove(node) === 'accepted';
+			},
+		);
 		this.check();
 		return answered;
 	}
 
 	async #promoteHeir(only: NodeId): Promise<void> {
 		const {control, isReachable, label} = this.#options;
-		const {progress, configuration: {learners}} = control.raft.status();
-		const heir = progress.filter(({id}) => learners.includes(id) && isReachable(id)).toSorted((a, b) => b.match - a.match)[0]?.id;
-		if (heir === undefined) throw new DapssError('refused', `Node ${label(only)} is the only voter: without it there is no cluster${learners.length === 0 ? '' : `, and ${learners.length === 1 ? `the other member ${label(learners[0]!)} cannot be reached to take over. Start it, or remove it` : `none of the ${learners.length} other members can be reached to take over. Start one of them`} first`}`);
+		const {
+			progress,
+			configuration: {learners},
+		} = control.raft.status();
+		const heir = progress
+			.filter(({id}) => learners.includes(id) && isReachable(id))
+			.toSorted((a, b) => b.match - a.match)[0]?.id;
+		if (heir === undefined)
+			throw new DapssError(
+				'refused',
+				`Node ${label(only)} is the only voter: without it there is no cluster${learners.length === 0 ? '' : `, and ${learners.length === 1 ? `the other member ${label(learners[0]!)} cannot be reached to take over. Start it, or remove it` : `none of the ${learners.length} other members can be reached to take over. Start one of them`} first`}`,
+			);
 		let isTaken = false;
-		const {answered} = this.#wait(() => {
-			const {leader, configuration: {voters}} = control.raft.status();
-			return voters.includes(heir) ? {leader} : undefined;
-		}, () => {
-			isTaken ||= control.promoteHeir(heir) === 'accepted';
-		});
+		const {answered} = this.#wait(
+			() => {
+				const {
+					leader,
+					configuration: {voters},
+				} = control.raft.status();
+				return voters.includes(heir) ? {leader} : undefined;
+			},
+			() => {
+				isTaken ||= control.promoteHeir(heir) === 'accepted';
+			},
+		);
 		this.check();
 		await answered;
 	}
 
-	#wait(isDone: Waiting['isDone'], begin?: Waiting['begin']): {readonly seq: number; readonly answered: Promise<Answer>} {
-		if (this.#waiting.size >= waitingMax) throw new DapssError('refused', `Expected at most ${waitingMax} such wishes at a time, got one more`);
+	#wait(
+		isDone: Waiting['isDone'],
+		begin?: Waiting['begin'],
+	): {readonly seq: number; readonly answered: Promise<Answer>} {
+		if (this.#waiting.size >= waitingMax)
+			throw new DapssError('refused', `Expected at most ${waitingMax} such wishes at a time, got one more`);
 		const seq = ++this.#seq;
 		const {promise, resolve, reject} = Promise.withResolvers<Answer>();
 		this.#waiting.set(seq, {resolve, reject, isDone, begin, untilMs: this.#options.nowMs() + deadlineMs});

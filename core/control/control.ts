@@ -1,6 +1,7 @@
 /**
-The control plane of a node: Raft, its log, and the topics machine that it feeds. Carries out what Raft has ready in the order that
-safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join, makes learners voters.
+The control plane of a node: Raft, its log, and the topics machine that it feeds. Carries out what Raft has ready in the
+order that safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join,
+makes learners voters.
 */
 import {joinProblem} from '../address.ts';
 import {expectKnownState, namesProtocol, ClusterState, type TopicsEvent} from '../cluster-state/cluster-state.ts';
@@ -68,7 +69,10 @@ export type ControlOptions = {
 
 const careMs = 250;
 const deadlineMs = 10_000;
-/** In election timeouts: links come up, and a first election ends, within the first; an election that lasts for the second is an event. */
+/**
+In election timeouts: links come up, and a first election ends, within the first; an election that lasts for the second
+is an event.
+*/
 const startElections = 4;
 const electingElections = 6;
 /** How long a newcomer waits for the node that it replaces to fall silent. */
@@ -81,7 +85,10 @@ export class Control {
 	readonly proposals: Proposals;
 	readonly #options: ControlOptions;
 	readonly #joins = new Map<NodeId, Array<(answer: JoinAnswer) => void>>();
-	readonly #reads = new Map<string, {readonly resolve: (index: number) => void; readonly reject: (error: Error) => void; readonly untilMs: number}>();
+	readonly #reads = new Map<
+		string,
+		{readonly resolve: (index: number) => void; readonly reject: (error: Error) => void; readonly untilMs: number}
+	>();
 	/** Newcomers whose former id still answers, and since when they ask. */
 	readonly #replacing = new Map<NodeId, number>();
 	#readSeq = 0;
@@ -115,10 +122,21 @@ export class Control {
 		this.#replay = new Replay(recovered.entries.at(-1)?.index ?? this.#snapshotIndex);
 		this.#raft = this.#createRaft();
 		this.#refusals = new JoinRefusals(options.emit);
-		this.#leaderWatch = new LeaderWatch({raft: () => this.raft, tickMs: options.tickMs, emit: options.emit, changed: () => this.proposals.leaderChanged(options.nowMs())});
-		this.#quorumWatch = new QuorumWatch({emit: options.emit, startMs: startElections * config.raft.electionMs, electingMs: electingElections * config.raft.electionMs});
+		this.#leaderWatch = new LeaderWatch({
+			raft: () => this.raft,
+			tickMs: options.tickMs,
+			emit: options.emit,
+			changed: () => this.proposals.leaderChanged(options.nowMs()),
+		});
+		this.#quorumWatch = new QuorumWatch({
+			emit: options.emit,
+			startMs: startElections * config.raft.electionMs,
+			electingMs: electingElections * config.raft.electionMs,
+		});
 		this.proposals = new Proposals({
-			node: self, incarnation, deadlineMs,
+			node: self,
+			incarnation,
+			deadlineMs,
 			pendingMax: config.raft.pendingMax,
 			electionMs: config.raft.electionMs,
 			stamp: () => lamport.stamp(),
@@ -131,13 +149,21 @@ export class Control {
 		return this.#raft;
 	}
 
-	/** Found a cluster of this node alone. Resolves when that is on the disk; only for a node that has no log. @param facts of this node and its cluster */
+	/**
+	Found a cluster of this node alone. Resolves when that is on the disk; only for a node that has no log.
+	@param facts of this node and its cluster
+	*/
 	async found(facts: MemberContext): Promise<void> {
 		const {store, self} = this.#options;
-		await store.found({
-			term: 1, index: 1, kind: 'configuration',
-			data: encodeConfigurationData({voters: [self], learners: []}, encodeContext({...facts, node: self})),
-		}, self);
+		await store.found(
+			{
+				term: 1,
+				index: 1,
+				kind: 'configuration',
+				data: encodeConfigurationData({voters: [self], learners: []}, encodeContext({...facts, node: self})),
+			},
+			self,
+		);
 		this.#replay = new Replay(1, true);
 		this.restartRaft();
 		this.schedulePump();
@@ -154,16 +180,33 @@ export class Control {
 	}
 
 	quorum(): QuorumView {
-		const {configuration: {voters}, leader} = this.raft;
+		const {
+			configuration: {voters},
+			leader,
+		} = this.raft;
 		const reached = this.reached();
 		return quorumOf({voters, leader, reaches: voter => reached.get(voter)!});
 	}
 
-	/** Which voters count as reached: what Raft heard as long as this node leads, the links else. That a leader waits for one at first says nothing of it. */
+	/**
+	Which voters count as reached: what Raft heard as long as this node leads, the links else. That a leader waits for
+	one at first says nothing of it.
+	*/
 	reached(): ReadonlyMap<NodeId, boolean> {
-		const {configuration: {voters}, role, progress} = this.raft.status();
+		const {
+			configuration: {voters},
+			role,
+			progress,
+		} = this.raft.status();
 		const {self, isReached} = this.#options;
-		const active = role === 'leader' ? new Set(progress.filter(({id, match, recentlyActive}) => recentlyActive && (match > 0 || isReached(id))).map(({id}) => id)) : undefined;
+		const active =
+			role === 'leader'
+				? new Set(
+						progress
+							.filter(({id, match, recentlyActive}) => recentlyActive && (match > 0 || isReached(id)))
+							.map(({id}) => id),
+					)
+				: undefined;
 		return new Map(voters.map(voter => [voter, voter === self || (active ? active.has(voter) : isReached(voter))]));
 	}
 
@@ -204,33 +247,53 @@ export class Control {
 		return this.proposals.propose(command, this.#options.nowMs());
 	}
 
-	/** A commit index that was current, by the word of a quorum, after this call began; it is applied here (Raft, 8; thesis, 6.4). */
+	/**
+	A commit index that was current, by the word of a quorum, after this call began; it is applied here (Raft, 8;
+	thesis, 6.4).
+	*/
 	readIndex(): Promise<number> {
 		const context = `${this.#options.self}:${this.#options.incarnation}:${++this.#readSeq}`;
 		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.unavailableError());
 		const {promise, resolve, reject} = Promise.withResolvers<number>();
 		// Before the pump: a leader that is the only voter proves its reads within this call.
-		this.#reads.set(context, {resolve, reject, untilMs: this.#options.nowMs() + this.#options.config.raft.electionMs * 2});
+		this.#reads.set(context, {
+			resolve,
+			reject,
+			untilMs: this.#options.nowMs() + this.#options.config.raft.electionMs * 2,
+		});
 		this.schedulePump();
 		return promise;
 	}
 
-	/** Admit a node that asks to join: it becomes a learner through the log. What a newcomer is refused for is told here too. */
+	/**
+	Admit a node that asks to join: it becomes a learner through the log. What a newcomer is refused for is told here
+	too.
+	*/
 	async join(request: JoinRequest): Promise<JoinAnswer> {
 		const answer = await this.#join(request);
 		const {id, address, facts} = request;
 		// A node of another cluster is told of as that.
-		if (answer.type === 'refused' && answer.clusterId === undefined && facts) this.#refusals.tell(id, address, answer.reason, this.#options.nowMs());
+		if (answer.type === 'refused' && answer.clusterId === undefined && facts)
+			this.#refusals.tell(id, address, answer.reason, this.#options.nowMs());
 		return answer;
 	}
 
 	async #join(request: JoinRequest): Promise<JoinAnswer> {
 		const {id: node, address, clusterId, resignations = [], facts} = request;
 		const {self, addressOf} = this.#options;
-		if (this.state.isRemoved(node)) return {type: 'refused', reason: `node ${node} was removed from this cluster: start it with an empty data folder`};
+		if (this.state.isRemoved(node))
+			return {
+				type: 'refused',
+				reason: `node ${node} was removed from this cluster: start it with an empty data folder`,
+			};
 		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
 		if (this.state.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
-		if (clusterId !== '' && clusterId !== this.state.clusterId) return {type: 'refused', clusterId: this.state.clusterId, reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`};
+		if (clusterId !== '' && clusterId !== this.state.clusterId)
+			return {
+				type: 'refused',
+				clusterId: this.state.clusterId,
+				reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`,
+			};
 		const tooOld = facts && protocolRefusal(node, facts, this.state.protocol);
 		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
 		const {leader, role} = this.raft;
@@ -241,32 +304,51 @@ export class Control {
 
 		if (role !== 'leader') {
 			const at = leader === undefined ? undefined : addressOf(leader);
-			return leader === undefined || at === undefined || leader === self ? {type: 'wait', reason: this.unavailableError().message} : {type: 'ask', leader, address: at};
+			return leader === undefined || at === undefined || leader === self
+				? {type: 'wait', reason: this.unavailableError().message}
+				: {type: 'ask', leader, address: at};
 		}
 
-		const unusable = joinProblem(address, this.state.members().map(member => member.address));
+		const unusable = joinProblem(
+			address,
+			this.state.members().map(member => member.address),
+		);
 		if (unusable !== undefined) return {type: 'refused', reason: unusable};
-		if (this.state.room <= 0) return {type: 'refused', reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`};
+		if (this.state.room <= 0)
+			return {
+				type: 'refused',
+				reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`,
+			};
 		const replaced = this.#replaced(node, resignations);
 		if (replaced !== undefined) {
 			if (this.#options.isReachable(replaced)) {
 				// It may have died just now. If it goes on answering, its data were moved: both are members then.
 				const sinceMs = this.#replacing.get(node) ?? this.#options.nowMs();
-				if (this.#replacing.size < replacingMax || this.#replacing.has(node)) this.#replacing.set(node, sinceMs);
-				if (this.#options.nowMs() - sinceMs < replacedMs) return {type: 'wait', reason: `node ${replaced}, whose data folder this was, still answers`};
+				if (this.#replacing.size < replacingMax || this.#replacing.has(node))
+					this.#replacing.set(node, sinceMs);
+				if (this.#options.nowMs() - sinceMs < replacedMs)
+					return {type: 'wait', reason: `node ${replaced}, whose data folder this was, still answers`};
 			} else {
 				this.remove(replaced);
 				return {type: 'wait', reason: `node ${replaced}, whose data folder was lost, is being removed`};
 			}
 		}
 
-		if (facts && this.#isRaising(facts.protocol)) return {type: 'wait', reason: 'the cluster is agreeing on another version of the protocol'};
+		if (facts && this.#isRaising(facts.protocol))
+			return {type: 'wait', reason: 'the cluster is agreeing on another version of the protocol'};
 		const nameTaken = facts && this.#nameRefusal(request);
 		if (nameTaken !== undefined) return {type: 'refused', reason: nameTaken};
-		const answer = this.#afterStep(this.raft.proposeChange({type: 'add-learner', node}, encodeContext({node, address, ...this.#contextOf(request)})));
-		if (answer === 'not-leader' || answer === 'busy') return {type: 'wait', reason: 'another change of the members is under way'};
+		const answer = this.#afterStep(
+			this.raft.proposeChange(
+				{type: 'add-learner', node},
+				encodeContext({node, address, ...this.#contextOf(request)}),
+			),
+		);
+		if (answer === 'not-leader' || answer === 'busy')
+			return {type: 'wait', reason: 'another change of the members is under way'};
 		// Asked for and agreed before, and not applied here yet: a slow disk comes between.
-		if (answer === 'invalid' && this.#isConfigured(node)) return {type: 'wait', reason: `node ${node} is being taken in`};
+		if (answer === 'invalid' && this.#isConfigured(node))
+			return {type: 'wait', reason: `node ${node} is being taken in`};
 		if (answer === 'invalid') return {type: 'refused', reason: `node ${node} cannot be added to this cluster`};
 		return new Promise(resolve => {
 			const waiting = this.#joins.get(node);
@@ -275,10 +357,15 @@ export class Control {
 		});
 	}
 
-	/** The member that the newcomer replaces: its resignation proves that its data folder is gone. Nothing else does, an address least of all. */
+	/**
+	The member that the newcomer replaces: its resignation proves that its data folder is gone. Nothing else does, an
+	address least of all.
+	*/
 	#replaced(newcomer: NodeId, resignations: readonly Resignation[]): NodeId | undefined {
 		const {self, isGenuine: isProof = isGenuine} = this.#options;
-		return resignations.find(one => one.id !== newcomer && one.id !== self && this.state.address(one.id) !== undefined && isProof(one))?.id;
+		return resignations.find(
+			one => one.id !== newcomer && one.id !== self && this.state.address(one.id) !== undefined && isProof(one),
+		)?.id;
 	}
 
 	/** A newer protocol than the node speaks may be agreed any moment: only what is applied is known to be decided. */
@@ -291,7 +378,8 @@ export class Control {
 	#nameRefusal({id: node, name = '', isNameChosen = false}: JoinRequest): string | undefined {
 		const holder = name === '' || !isNameChosen ? undefined : this.state.nodeNamed(name);
 		if (holder === undefined || holder === node) return undefined;
-		if (this.#options.isReachable(holder)) return `the name ${name} belongs to node ${holder.slice(0, 8)} at ${this.state.address(holder)}: choose another --name`;
+		if (this.#options.isReachable(holder))
+			return `the name ${name} belongs to node ${holder.slice(0, 8)} at ${this.state.address(holder)}: choose another --name`;
 		return `the name ${name} belongs to node ${holder.slice(0, 8)}, which is unreachable: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${name}`;
 	}
 
@@ -306,14 +394,23 @@ export class Control {
 
 	/** Make another voter the leader before this node goes, when that is possible. */
 	stepAside(): void {
-		const {role, progress, configuration: {voters}} = this.raft.status();
+		const {
+			role,
+			progress,
+			configuration: {voters},
+		} = this.raft.status();
 		if (role !== 'leader') return;
-		const best = progress.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReached(id)).toSorted((a, b) => b.match - a.match)[0];
+		const best = progress
+			.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReached(id))
+			.toSorted((a, b) => b.match - a.match)[0];
 		if (!best) return;
 		this.transfer(best.id, this.#options.self);
 	}
 
-	/** Hand leadership over: the other campaigns as soon as it has everything. Leader only. @param by the node through which this was asked for */
+	/**
+	Hand leadership over: the other campaigns as soon as it has everything. Leader only.
+	@param by the node through which this was asked for
+	*/
 	transfer(to: NodeId, by: NodeId): void {
 		const {self: from, emit} = this.#options;
 		if (this.raft.transferLeadership(to)) emit({type: 'transfer', from, to, by});
@@ -343,14 +440,15 @@ export class Control {
 		this.#reads.clear();
 	}
 
-	/** Carry out what is ready until all is idle. What arrives during the wait for the disk shares the next turn's fsync. */
+	/**
+	Carry out what is ready until all is idle. What arrives during the wait for the disk shares the next turn's fsync.
+	*/
 	async #pump(): Promise<void> {
 		this.#isPumping = true;
 		try {
 			do {
 				this.#isAgain = false;
 				for (let ready = this.raft.ready(); ready !== undefined && !this.#isClosed; ready = this.raft.ready()) {
-					// oxlint-disable-next-line no-await-in-loop -- one turn after the other is what safety needs
 					await this.#persistAndSend(ready);
 				}
 			} while (this.#isAgain && !this.#isClosed);
@@ -363,21 +461,25 @@ export class Control {
 
 	async #persistAndSend(ready: RaftReady): Promise<void> {
 		const {store, send} = this.#options;
-		if (ready.snapshot) expectKnownState(ready.snapshot.data); // Before it is kept: a state that this program cannot read must not take the place of its own.
-		for (const {to, packet} of ready.packetsBeforePersist) send(to, packet); // The leader's appends leave while its own disk writes (thesis, 10.2.1).
+		// Before it is kept: a state that this program cannot read must not take the place of its own.
+		if (ready.snapshot) expectKnownState(ready.snapshot.data);
+		// The leader's appends leave while its own disk writes (thesis, 10.2.1).
+		for (const {to, packet} of ready.packetsBeforePersist) send(to, packet);
 		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
 		if (ready.hardState || ready.entries.length > 0) await store.append(ready.hardState, ready.entries);
 		// From here on a crash takes back nothing that a peer or a client is told below.
 		for (const {to, packet} of ready.packets) send(to, packet);
 		if (ready.snapshot) {
 			this.state.load(ready.snapshot.data);
-			this.#options.lamport.witness(this.state.latestSince); // The envelopes that said so are not among what is applied here.
+			// The envelopes that said so are not among what is applied here.
+			this.#options.lamport.witness(this.state.latestSince);
 			this.#snapshotIndex = ready.snapshot.index;
 			this.#voters = ready.snapshot.configuration.voters;
 			this.proposals.reconsider(envelope => this.state.answered(envelope));
 		}
 
-		if (this.raft.role === 'leader') this.#replay.heard(0); // It commits nothing but what it had, and what comes now.
+		// It commits nothing but what it had, and what comes now.
+		if (this.raft.role === 'leader') this.#replay.heard(0);
 		for (const entry of ready.committed) this.#apply(entry);
 		this.raft.advance(ready);
 		this.#tellPresent();
@@ -388,7 +490,8 @@ export class Control {
 			this.#reads.delete(context);
 		}
 
-		if (this.state.applied - this.#snapshotIndex >= this.#options.config.raft.snapshotEntries) await this.#compact();
+		if (this.state.applied - this.#snapshotIndex >= this.#options.config.raft.snapshotEntries)
+			await this.#compact();
 	}
 
 	#apply(entry: Entry): void {
@@ -406,10 +509,18 @@ export class Control {
 
 			case 'configuration': {
 				const decoded = decodeConfigurationData(entry.data);
-				if (!decoded) throw new DapssError('storage', `Expected a configuration in entry ${entry.index}, got other bytes`);
-				const {configuration: {voters, learners}, context} = decoded;
+				if (!decoded)
+					throw new DapssError(
+						'storage',
+						`Expected a configuration in entry ${entry.index}, got other bytes`,
+					);
+				const {
+					configuration: {voters, learners},
+					context,
+				} = decoded;
 				const isOld = this.#replay.isOld(entry.index);
-				for (const event of this.state.applyConfiguration(entry.index, [...voters, ...learners], context)) if (!isOld) this.#tell(event);
+				for (const event of this.state.applyConfiguration(entry.index, [...voters, ...learners], context))
+					if (!isOld) this.#tell(event);
 				this.#voters = voters;
 				if (!isOld) this.#tellVoters();
 				for (const [node, waiting] of this.#joins) {
@@ -426,7 +537,8 @@ export class Control {
 				break;
 			}
 
-			default: entry.kind satisfies never;
+			default:
+				entry.kind satisfies never;
 		}
 	}
 
@@ -466,7 +578,11 @@ export class Control {
 	#createRaft(): Raft {
 		const {self, config, store, random, tickMs, raftLimits: limits = {}} = this.#options;
 		return createRaft({
-			id: self, group: 0, random, recovered: store.recovered, limits,
+			id: self,
+			group: 0,
+			random,
+			recovered: store.recovered,
+			limits,
 			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
 			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
 		});
@@ -478,39 +594,56 @@ export class Control {
 	}
 
 	#joined(): JoinAnswer {
-		return {type: 'joined', clusterId: this.state.clusterId, members: this.state.members().map(({id, address}) => [id, this.#options.addressOf(id) ?? address] as const)};
+		return {
+			type: 'joined',
+			clusterId: this.state.clusterId,
+			members: this.state.members().map(({id, address}) => [id, this.#options.addressOf(id) ?? address] as const),
+		};
 	}
 
 	/** What only the leader does, now and then. */
 	#housekeep(): void {
 		const {role, configuration, progress, commit} = this.raft.status();
 		if (role !== 'leader') {
-			for (const waiting of this.#joins.values()) for (const resolve of waiting) resolve({type: 'wait', reason: 'the leader changed'});
+			for (const waiting of this.#joins.values())
+				for (const resolve of waiting) resolve({type: 'wait', reason: 'the leader changed'});
 			this.#joins.clear();
 			return;
 		}
 
 		const {isCalled = () => true} = this.#options;
-		// A node that opens all its links itself, and that nobody can call, would be a voter that is lost with its links.
-		const isFit = (node: NodeId): boolean => node === this.#options.self || (this.#options.isReachable(node) && progress.some(peer => peer.id === node && peer.match >= commit) && isCalled(node));
+		// A node that opens all its links itself, and that nobody can call, would be a voter that is lost with its
+		// links.
+		const isFit = (node: NodeId): boolean =>
+			node === this.#options.self ||
+			(this.#options.isReachable(node) &&
+				progress.some(peer => peer.id === node && peer.match >= commit) &&
+				isCalled(node));
 		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 		if (node !== undefined || this.#options.nowMs() < this.#handsOverUntilMs) return;
 		const second = demotion(configuration, this.#options.self, this.#options.isReachable);
-		if (second !== undefined) this.#afterStep(this.raft.proposeChange({type: 'demote', node: second}, new Uint8Array(0)));
+		if (second !== undefined)
+			this.#afterStep(this.raft.proposeChange({type: 'demote', node: second}, new Uint8Array(0)));
 	}
 
 	#raiseProtocol(members: readonly NodeId[]): void {
 		const {self, protocolMax = 1, speaks = () => undefined, isConfirmed = () => true} = this.#options;
 		if (!isConfirmed()) return;
-		const protocol = protocolToPropose(this.state.protocol, protocolMax, members.filter(id => id !== self).map(id => speaks(id)?.protocol));
+		const protocol = protocolToPropose(
+			this.state.protocol,
+			protocolMax,
+			members.filter(id => id !== self).map(id => speaks(id)?.protocol),
+		);
 		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
 		this.#isRaisingProtocol = true;
 		// What fails is proposed again, by whoever leads then.
-		this.propose({type: 'protocol', node: self, protocol}).catch(() => undefined).finally(() => {
-			this.#isRaisingProtocol = false;
-		});
+		this.propose({type: 'protocol', node: self, protocol})
+			.catch(() => undefined)
+			.finally(() => {
+				this.#isRaisingProtocol = false;
+			});
 	}
 
 	/** Why nothing can be agreed now. */
@@ -519,7 +652,10 @@ export class Control {
 		if (view.state === 'lost') return noQuorum(view);
 		return view.leader === undefined
 			? new DapssError('no-leader', 'no leader: an election is under way, try again')
-			: new DapssError('timeout', `leader ${view.leader} did not confirm in time, although ${view.reachable} of ${view.voters} voters are reachable: try again`);
+			: new DapssError(
+					'timeout',
+					`leader ${view.leader} did not confirm in time, although ${view.reachable} of ${view.voters} voters are reachable: try again`,
+				);
 	}
 
 	#afterStep<Answer>(answer: Answer): Answer {

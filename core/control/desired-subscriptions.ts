@@ -1,7 +1,7 @@
 /**
-What this node wants to be subscribed to, and why: its own topics (settings, the `s` key; they outlive a restart) and those that
-somebody reads through it now. The agreed subscriptions follow the wish: whatever differs is proposed until it does not, also
-after a crash that left an agreed subscription nobody wants any more.
+What this node wants to be subscribed to, and why: its own topics (settings, the `s` key; they outlive a restart) and
+those that somebody reads through it now. The agreed subscriptions follow the wish: whatever differs is proposed until
+it does not, also after a crash that left an agreed subscription nobody wants any more.
 */
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
 import type {Command} from '../cluster-state/command.ts';
@@ -12,7 +12,9 @@ import {parseTopicName, type NodeId, type Topic} from '../message.ts';
 export type DesiredSubscriptionsOptions = {
 	readonly self: NodeId;
 	readonly topics: ClusterState;
-	/** The time that a subscription from now on begins with: the members that can be reached have stamped nothing later. */
+	/**
+	The time that a subscription from now on begins with: the members that can be reached have stamped nothing later.
+	*/
 	readonly latest: (topic: Topic) => Promise<number>;
 	readonly propose: (command: Command) => Promise<void>;
 	/** Lamport times from which on topics were subscribed to before this node had to join anew. */
@@ -27,7 +29,9 @@ export class DesiredSubscriptions {
 	readonly #readers = new Map<Topic, number>();
 	readonly #running = new Map<Topic, Promise<void>>();
 	readonly #former: Map<Topic, number>;
-	/** From when on the node's own topics were agreed last, to tell a subscription of before a deletion from a later one. */
+	/**
+	From when on the node's own topics were agreed last, to tell a subscription of before a deletion from a later one.
+	*/
 	readonly #agreed: Map<Topic, number>;
 	readonly #options: DesiredSubscriptionsOptions;
 
@@ -56,8 +60,9 @@ export class DesiredSubscriptions {
 	}
 
 	/**
-	The topic was deleted, with what is stamped up to `until`. What the node wanted of it for itself ends with it; who reads it through the node gets what comes
-	later. True when the node wanted it for itself.
+	The topic was deleted, with what is stamped up to `until`. What the node wanted of it for itself ends with it; who
+	reads it through the node gets what comes later. True when the node wanted it for itself.
+
 	*/
 	deleted(topic: Topic, until: number): boolean {
 		const {self, topics} = this.#options;
@@ -72,7 +77,11 @@ export class DesiredSubscriptions {
 		return this.own.has(topic) || this.#readers.has(topic);
 	}
 
-	/** Somebody reads the topic through this node: resolves once the subscription is agreed. Call `release` in every case. @param since the Lamport time above which it wants messages; from now on without it. @throws `usage` for a name that is none */
+	/**
+	Somebody reads the topic through this node: resolves once the subscription is agreed. Call `release` in every case.
+	@param since the Lamport time above which it wants messages; from now on without it.
+	@throws `usage` for a name that is none
+	*/
 	async acquire(topic: Topic, since?: number): Promise<void> {
 		topicNamed(topic);
 		this.#readers.set(topic, (this.#readers.get(topic) ?? 0) + 1);
@@ -90,14 +99,12 @@ export class DesiredSubscriptions {
 	async reconcile(topic: Topic, since?: number): Promise<void> {
 		for (;;) {
 			const running = this.#running.get(topic);
-			// oxlint-disable-next-line no-await-in-loop -- the wish may have changed meanwhile
 			if (running) await running.catch(() => undefined);
 			else if (this.#isSettled(topic)) return;
 			else {
 				const work = this.#propose(topic, since);
 				this.#running.set(topic, work);
 				try {
-					// oxlint-disable-next-line no-await-in-loop
 					await work;
 					this.#former.delete(topic); // From here on what is agreed counts.
 				} finally {
@@ -110,7 +117,8 @@ export class DesiredSubscriptions {
 	async #propose(topic: Topic, since?: number): Promise<void> {
 		const {self, latest, propose} = this.#options;
 		if (!this.isWanted(topic)) return propose({type: 'unsubscribe', topic, node: self});
-		// A node that keeps a topic is one of its copies: it wants all that is retained. A reader may want only what is published from now on.
+		// A node that keeps a topic is one of its copies: it wants all that is retained. A reader may want only what is
+		// published from now on.
 		const from = since ?? this.#former.get(topic) ?? (this.own.has(topic) ? 0 : await latest(topic));
 		return propose({type: 'subscribe', topic, node: self, since: from});
 	}
@@ -120,7 +128,8 @@ export class DesiredSubscriptions {
 		const {self, topics} = this.#options;
 		const wanted = new Set<Topic>([...this.own, ...this.#readers.keys()]);
 		for (const {name, subscribers} of topics.topics()) if (subscribers.has(self)) wanted.add(name);
-		for (const topic of wanted) if (!this.#isSettled(topic) && !this.#running.has(topic)) this.reconcile(topic).catch(() => undefined);
+		for (const topic of wanted)
+			if (!this.#isSettled(topic) && !this.#running.has(topic)) this.reconcile(topic).catch(() => undefined);
 	}
 
 	#isSettled(topic: Topic): boolean {

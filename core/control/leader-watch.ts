@@ -1,6 +1,6 @@
 /**
-Reports who leads and why: compares what Raft says with what was reported last. A new leader is reported at once; that there is none only with a tick,
-since an election is often over before it.
+Reports who leads and why: compares what Raft says with what was reported last. A new leader is reported at once; that
+there is none only with a tick, since an election is often over before it.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
@@ -42,7 +42,10 @@ export class LeaderWatch {
 		const {raft, tickMs, emit} = this.#options;
 		const {cause, previous, silentTicks, withoutLeaderTicks} = raft().leaderChange;
 		emit({
-			type: 'leader', term: this.#term, leader: this.#leader, cause,
+			type: 'leader',
+			term: this.#term,
+			leader: this.#leader,
+			cause,
 			...(previous !== undefined && {previous}),
 			...(silentTicks !== undefined && {silentMs: silentTicks * tickMs}),
 			...(this.#leader !== undefined && {withoutLeaderMs: withoutLeaderTicks * tickMs}),

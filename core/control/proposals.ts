@@ -1,7 +1,7 @@
 /**
-Proposals that wait for their commit. A proposal is sent again when the leader changed or a packet may have been lost; its session
-number makes sure that it applies once. It is refused with a reason a person understands as soon as it is known that it cannot
-commit now; a refused one may still commit later, as with every timeout in a distributed system.
+Proposals that wait for their commit. A proposal is sent again when the leader changed or a packet may have been lost;
+its session number makes sure that it applies once. It is refused with a reason a person understands as soon as it is
+known that it cannot commit now; a refused one may still commit later, as with every timeout in a distributed system.
 */
 import type {Command, Envelope} from '../cluster-state/command.ts';
 import type {Result} from '../cluster-state/sessions.ts';
@@ -48,7 +48,13 @@ export class Proposals {
 	/** Resolves once the command is applied here. @throws `no-quorum`, `no-leader`, `refused`, `timeout`, `closed` */
 	propose(command: Command, nowMs: number): Promise<void> {
 		const {node, incarnation, pendingMax, stamp} = this.#options;
-		if (this.#pending.size >= pendingMax) return Promise.reject(new DapssError('refused', `Expected at most ${pendingMax} proposals in flight (raft.pending_max), got one more`));
+		if (this.#pending.size >= pendingMax)
+			return Promise.reject(
+				new DapssError(
+					'refused',
+					`Expected at most ${pendingMax} proposals in flight (raft.pending_max), got one more`,
+				),
+			);
 		const why = this.unavailableError();
 		if (why) return Promise.reject(why);
 		const seq = ++this.#seq;
@@ -69,9 +75,15 @@ export class Proposals {
 			const why = waitedMs >= electionMs ? this.unavailableError() : undefined;
 			if (why) this.#settle(pending, why);
 			else if (waitedMs >= deadlineMs) {
-				this.#settle(pending, this.#options.quorum().leader === undefined
-					? new DapssError('no-leader', `no leader after ${Math.round(waitedMs)} ms: an election is under way, try again`)
-					: new DapssError('timeout', `not agreed after ${Math.round(waitedMs)} ms: it may still be`));
+				this.#settle(
+					pending,
+					this.#options.quorum().leader === undefined
+						? new DapssError(
+								'no-leader',
+								`no leader after ${Math.round(waitedMs)} ms: an election is under way, try again`,
+							)
+						: new DapssError('timeout', `not agreed after ${Math.round(waitedMs)} ms: it may still be`),
+				);
 			} else if (!pending.isWithLeader || nowMs - pending.sentMs >= electionMs) this.#send(pending, nowMs);
 		}
 	}
@@ -89,7 +101,8 @@ export class Proposals {
 		if (envelope.node !== this.#options.node || envelope.incarnation !== this.#options.incarnation) return;
 		const pending = this.#pending.get(envelope.seq);
 		// A second process of this identity numbers its claims alike.
-		if (pending?.envelope.command.type === envelope.command.type) this.#settle(pending, result.ok ? undefined : new DapssError('refused', result.reason));
+		if (pending?.envelope.command.type === envelope.command.type)
+			this.#settle(pending, result.ok ? undefined : new DapssError('refused', result.reason));
 	}
 
 	/** After a snapshot was installed: entries that it covers are never seen one by one. */
@@ -101,7 +114,8 @@ export class Proposals {
 	}
 
 	close(): void {
-		for (const pending of this.#pending.values()) this.#settle(pending, new DapssError('closed', 'The node is stopping'));
+		for (const pending of this.#pending.values())
+			this.#settle(pending, new DapssError('closed', 'The node is stopping'));
 	}
 
 	/** Why nothing can be agreed now; `undefined` when it may be. */
@@ -125,7 +139,10 @@ export class Proposals {
 }
 
 export function noQuorum({reachable, voters}: Pick<QuorumView, 'reachable' | 'voters'>): DapssError {
-	return new DapssError('no-quorum', voters === 0
-		? 'no quorum: this node is not a member of a cluster yet'
-		: `no quorum: ${reachable} of ${voters} voter${voters === 1 ? '' : 's'} reachable`);
+	return new DapssError(
+		'no-quorum',
+		voters === 0
+			? 'no quorum: this node is not a member of a cluster yet'
+			: `no quorum: ${reachable} of ${voters} voter${voters === 1 ? '' : 's'} reachable`,
+	);
 }

@@ -1,6 +1,7 @@
 /**
-Where Raft's log and snapshots lie: entries and hard state share one log, so that one fsync makes a whole turn durable; snapshots are
-files of their own, and a mark in the log says which one counts. Segments that hold nothing newer than the snapshot go.
+Where Raft's log and snapshots lie: entries and hard state share one log, so that one fsync makes a whole turn durable;
+snapshots are files of their own, and a mark in the log says which one counts. Segments that hold nothing newer than the
+snapshot go.
 */
 import {decodeContext, decodeEnvelope} from '../cluster-state/command.ts';
 import {decode, encode} from '../codec.ts';
@@ -32,7 +33,12 @@ export class RaftStore implements AsyncDisposable {
 	/** Where each entry that may still be needed lies, oldest first. */
 	#positions: Array<{readonly index: number; readonly position: number}>;
 
-	constructor(log: Log, blobs: Blobs, recovered: Recovered, positions: Array<{readonly index: number; readonly position: number}>) {
+	constructor(
+		log: Log,
+		blobs: Blobs,
+		recovered: Recovered,
+		positions: Array<{readonly index: number; readonly position: number}>,
+	) {
 		this.#log = log;
 		this.#blobs = blobs;
 		this.#recovered = recovered;
@@ -45,7 +51,6 @@ export class RaftStore implements AsyncDisposable {
 		const recovery = new Recovery();
 		const positions: Array<{readonly index: number; readonly position: number}> = [];
 		for (let at = log.first; at < log.end;) {
-			// oxlint-disable-next-line no-await-in-loop -- in order
 			const {records, next} = await log.read(at, readBytes);
 			for (const {position, bytes} of records) {
 				const record = decodeRecord(bytes);
@@ -73,7 +78,10 @@ export class RaftStore implements AsyncDisposable {
 		this.#recovered = {hardState: this.#state, snapshot: undefined, entries: [entry]};
 	}
 
-	/** Begin anew with this state, as its only voter: the mark of the snapshot decides, and there is no vote that it could break. */
+	/**
+	Begin anew with this state, as its only voter: the mark of the snapshot decides, and there is no vote that it could
+	break.
+	*/
 	async refound(snapshot: Snapshot, node: NodeId): Promise<void> {
 		this.#state = {term: snapshot.term, vote: node, commit: snapshot.index};
 		await this.saveSnapshot(snapshot, 'installed');
@@ -104,14 +112,16 @@ export class RaftStore implements AsyncDisposable {
 	/** `installed`: from the leader, the log goes on behind it. `taken`: of the own state, the log before it may go. */
 	async saveSnapshot(snapshot: Snapshot, origin: 'installed' | 'taken'): Promise<void> {
 		await this.#blobs.write(nameOf(snapshot.index), encode(snapshot));
-		const {positions, synced} = this.#log.append([encodeMark(snapshot, origin === 'installed'), encodeState(this.#state)], {sync: true});
+		const {positions, synced} = this.#log.append(
+			[encodeMark(snapshot, origin === 'installed'), encodeState(this.#state)],
+			{sync: true},
+		);
 		await synced;
 		if (origin === 'installed') this.#positions = [];
 		this.#positions = this.#positions.filter(({index}) => index > snapshot.index);
 		const keep = this.#positions.reduce((least, {position}) => Math.min(least, position), positions[0]!);
 		await this.#log.dropBefore(keep);
 		for (const name of await this.#blobs.list()) {
-			// oxlint-disable-next-line no-await-in-loop -- few
 			if (name.startsWith('snapshot-') && name !== nameOf(snapshot.index)) await this.#blobs.unlink(name);
 		}
 	}
@@ -127,9 +137,17 @@ export function newerInRaftRecord(bytes: Uint8Array): string | undefined {
 	if (!record) return `a record of kind ${[...bytes.subarray(0, 2)].join('.')}, which this program does not know`;
 	if (record.type !== 'entry') return undefined;
 	const {kind, data} = record.entry;
-	if (kind === 'configuration' && data[0] !== undefined && data[0] > configurationVersion) return `a configuration of format ${data[0]}, this program reads up to ${configurationVersion}`;
-	const protocol = kind === 'command' ? protocolOfCommand(data) : kind === 'configuration' ? protocolOfConfiguration(data) : undefined;
-	return protocol !== undefined && protocol > protocolMax ? `its cluster uses protocol ${protocol}, this program speaks up to ${protocolMax}` : undefined;
+	if (kind === 'configuration' && data[0] !== undefined && data[0] > configurationVersion)
+		return `a configuration of format ${data[0]}, this program reads up to ${configurationVersion}`;
+	const protocol =
+		kind === 'command'
+			? protocolOfCommand(data)
+			: kind === 'configuration'
+				? protocolOfConfiguration(data)
+				: undefined;
+	return protocol !== undefined && protocol > protocolMax
+		? `its cluster uses protocol ${protocol}, this program speaks up to ${protocolMax}`
+		: undefined;
 }
 
 function protocolOfCommand(data: Uint8Array): number | undefined {
@@ -155,9 +173,24 @@ export function snapshotIndexOf(name: string): number | undefined {
 /** @throws {DamagedError} */
 export async function readSnapshot(blobs: Blobs, index: number): Promise<Snapshot> {
 	const bytes = await blobs.read(nameOf(index));
-	const value = bytes && decode(bytes) as {readonly index?: unknown; readonly term?: unknown; readonly configuration?: unknown; readonly data?: unknown} | undefined;
+	const value =
+		bytes &&
+		(decode(bytes) as
+			| {
+					readonly index?: unknown;
+					readonly term?: unknown;
+					readonly configuration?: unknown;
+					readonly data?: unknown;
+			  }
+			| undefined);
 	const configuration = parseConfiguration(value?.configuration);
-	if (!value || value.index !== index || typeof value.term !== 'number' || !configuration || !(value.data instanceof Uint8Array)) {
+	if (
+		!value ||
+		value.index !== index ||
+		typeof value.term !== 'number' ||
+		!configuration ||
+		!(value.data instanceof Uint8Array)
+	) {
 		throw new DamagedError(`the snapshot at ${index} is missing or damaged`);
 	}
 

@@ -1,9 +1,10 @@
 /**
 Creates and deletes topics for an operator, through the log of the cluster.
 
-A deletion takes what is stamped up to a Lamport time, on every node, whenever that hears of it. So that time must be later than everything that was published
-before. The members that can be reached are asked for theirs. Of those that cannot it is not known: the time is set ahead by more stamps than one of them
-gives in a long time. Who applies the deletion stamps later than it, so what a node publishes that knows of the deletion stays.
+A deletion takes what is stamped up to a Lamport time, on every node, whenever that hears of it. So that time must be
+later than everything that was published before. The members that can be reached are asked for theirs. Of those that
+cannot it is not known: the time is set ahead by more stamps than one of them gives in a long time. Who applies the
+deletion stamps later than it, so what a node publishes that knows of the deletion stays.
 */
 import type {DeletedTopic, TopicChange} from '../broker.ts';
 import {isSame, topicsProtocol} from '../cluster-state/cluster-state.ts';
@@ -41,7 +42,12 @@ export type TopicAdminOptions = {
 
 /** What a member says of a topic. `until`: the deletion of it that the member has applied, 0 for none. */
 type Look = {readonly lamport: number; readonly messages: number; readonly until: number};
-type Round = {readonly waiting: Set<NodeId>; readonly looks: Map<NodeId, Look>; readonly untilMs: number; readonly resolve: (looks: Map<NodeId, Look>) => void};
+type Round = {
+	readonly waiting: Set<NodeId>;
+	readonly looks: Map<NodeId, Look>;
+	readonly untilMs: number;
+	readonly resolve: (looks: Map<NodeId, Look>) => void;
+};
 
 /** Stamps that a member which cannot be reached may have given since it was heard of last. */
 const aheadMax = 2 ** 24;
@@ -65,7 +71,11 @@ export class TopicAdmin {
 		this.#options = options;
 	}
 
-	/** Resolves once it is agreed. With `update` the topic must exist: created, subscribed, or with messages. @throws `usage`, also for an `update` of a topic that no member that answers has, `refused` at a limit, while a member runs an older version, or when the topic has other settings; as `Control.propose` */
+	/**
+	Resolves once it is agreed. With `update` the topic must exist: created, subscribed, or with messages.
+	@throws `usage`, also for an `update` of a topic that no member that answers has, `refused` at a limit, while a
+	member runs an older version, or when the topic has other settings; as `Control.propose`
+	*/
 	async create(name: Topic, settings: TopicSettings, update: boolean): Promise<TopicChange> {
 		const {self, control, data, propose, label} = this.#options;
 		const topic = topicNamed(name);
@@ -73,60 +83,97 @@ export class TopicAdmin {
 		this.#expectProtocol();
 		if (update && control.state.settings(topic) === undefined) {
 			const {isKnown, away} = await this.#find(topic);
-			if (!isKnown) throw new DapssError('usage', `Expected a topic that exists, for --update, got ${JSON.stringify(topic)}: ${nobody(away)}${away.length === 0 ? '' : ` (away: ${away.map(node => label(node)).join(', ')})`}. Without --update it is created`);
+			if (!isKnown)
+				throw new DapssError(
+					'usage',
+					`Expected a topic that exists, for --update, got ${JSON.stringify(topic)}: ${nobody(away)}${away.length === 0 ? '' : ` (away: ${away.map(node => label(node)).join(', ')})`}. Without --update it is created`,
+				);
 		}
 
 		const before = control.state.settings(topic);
-		if (before && !update && !isSame(before, settings)) throw new DapssError('refused', `The topic ${topicText(topic)} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`);
+		if (before && !update && !isSame(before, settings))
+			throw new DapssError(
+				'refused',
+				`The topic ${topicText(topic)} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`,
+			);
 		using _slot = data.table.reserve([topic]);
 		await propose({type: 'create', topic, node: self, settings, update});
 		return before === undefined ? 'created' : isSame(before, settings) ? 'unchanged' : 'changed';
 	}
 
 	/**
-	Resolves once it is agreed, and the members that can be reached have applied it. @throws `usage` for a topic that no member has, and without `force` also while members that
-	are away may have it; `refused` with the subscribers; as `create`
+	Resolves once it is agreed, and the members that can be reached have applied it.
+	@throws `usage` for a topic that no member has, and without `force` also while members that are away may have it;
+	`refused` with the subscribers; as `create`
+
 	*/
 	async delete(name: Topic, force: boolean): Promise<DeletedTopic> {
 		const {self, control, data, lamport, lamportJumpMax, propose, label, nowMs} = this.#options;
 		const {state: topics} = control;
 		// A name that an earlier version took is left as it is.
-		const topic = topics.settings(name) || topics.subscribers(name).size > 0 || data.topics.has(name) ? name : topicNamed(name);
+		const topic =
+			topics.settings(name) || topics.subscribers(name).size > 0 || data.topics.has(name)
+				? name
+				: topicNamed(name);
 		this.#expectProtocol();
 		const subscribers = [...topics.subscribers(topic).keys()].toSorted();
-		if (subscribers.length > 0 && !force) throw new DapssError('refused', `The topic ${topicText(topic)} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`);
+		if (subscribers.length > 0 && !force)
+			throw new DapssError(
+				'refused',
+				`The topic ${topicText(topic)} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`,
+			);
 		const {looks, messages, isKnown, away} = await this.#find(topic);
 		for (const look of looks.values()) lamport.witness(look.lamport);
 		if (!isKnown && !(force && away.length > 0)) {
-			const remedy = away.length === 0 ? '' : `. Away ${away.length === 1 ? 'is' : 'are'} ${away.map(node => label(node)).join(', ')}, which may have it: to delete it there too, use --force`;
-			throw new DapssError('usage', `Expected a topic of this cluster, got ${JSON.stringify(topic)}: ${nobody(away)}${remedy}`);
+			const remedy =
+				away.length === 0
+					? ''
+					: `. Away ${away.length === 1 ? 'is' : 'are'} ${away.map(node => label(node)).join(', ')}, which may have it: to delete it there too, use --force`;
+			throw new DapssError(
+				'usage',
+				`Expected a topic of this cluster, got ${JSON.stringify(topic)}: ${nobody(away)}${remedy}`,
+			);
 		}
 
 		const until = Math.min(lamportMax, lamport.now + Math.min(aheadMax, Math.floor(lamportJumpMax / 2)));
 		await propose({type: 'delete', topic, node: self, until, force});
 		const untilMs = nowMs() + appliedMs;
 		for (;;) {
-			const applied = await this.#look(topic); // oxlint-disable-line no-await-in-loop -- until they have it
-			const missing = topics.members().map(({id}) => id).filter(id => id !== self && (applied.get(id)?.until ?? 0) < until);
+			const applied = await this.#look(topic);
+			const missing = topics
+				.members()
+				.map(({id}) => id)
+				.filter(id => id !== self && (applied.get(id)?.until ?? 0) < until);
 			if (nowMs() >= untilMs || missing.every(id => !this.#options.isReachable(id))) return {messages, missing};
-			await this.#ticked.promise; // oxlint-disable-line no-await-in-loop
+			await this.#ticked.promise;
 			if (this.#isClosed) throw new DapssError('closed', 'The node is stopping');
 		}
 	}
 
-	/** The agreed state changed. Of topics that were deleted the messages go, and what this node wanted of them for itself. True when it goes on to read one of them for somebody. */
+	/**
+	The agreed state changed. Of topics that were deleted the messages go, and what this node wanted of them for itself.
+	True when it goes on to read one of them for somebody.
+	*/
 	agreed(): boolean {
-		const {control: {state: topics}, data, interests, keeping} = this.#options;
+		const {
+			control: {state: topics},
+			data,
+			interests,
+			keeping,
+		} = this.#options;
 		if (topics.deletionsSeen === this.#deletionsSeen) return false;
 		this.#deletionsSeen = topics.deletionsSeen;
 		const fresh = data.setDeletions(topics.deletions());
-		if (fresh.filter(([topic, until]) => interests.deleted(topic, until)).length > 0) void keeping.save().catch(() => undefined);
+		if (fresh.filter(([topic, until]) => interests.deleted(topic, until)).length > 0)
+			void keeping.save().catch(() => undefined);
 		return fresh.some(([topic]) => interests.isWanted(topic));
 	}
 
 	/**
-	The latest Lamport time of the members that can be reached. What they publish after they were asked is stamped later than they answered; a node that does not
-	subscribe to a topic hears nothing of its stamps otherwise. Those who ask at the same time share a round of questions.
+	The latest Lamport time of the members that can be reached. What they publish after they were asked is stamped later
+	than they answered; a node that does not subscribe to a topic hears nothing of its stamps otherwise. Those who ask
+	at the same time share a round of questions.
+
 	*/
 	latest(topic: Topic): Promise<number> {
 		const {lamport, control} = this.#options;
@@ -175,25 +222,48 @@ export class TopicAdmin {
 		this.tick();
 	}
 
-	/** Whether the topic is there: created, subscribed, or with messages on a member that answers. `away`: members that did not answer. */
-	async #find(topic: Topic): Promise<{readonly looks: ReadonlyMap<NodeId, Look>; readonly messages: number; readonly isKnown: boolean; readonly away: readonly NodeId[]}> {
-		const {self, control: {state: topics}} = this.#options;
+	/**
+	Whether the topic is there: created, subscribed, or with messages on a member that answers. `away`: members that did
+	not answer.
+	*/
+	async #find(topic: Topic): Promise<{
+		readonly looks: ReadonlyMap<NodeId, Look>;
+		readonly messages: number;
+		readonly isKnown: boolean;
+		readonly away: readonly NodeId[];
+	}> {
+		const {
+			self,
+			control: {state: topics},
+		} = this.#options;
 		const looks = await this.#look(topic);
 		if (this.#isClosed) throw new DapssError('closed', 'The node is stopping');
 		const messages = Math.max(this.#own(topic).messages, ...[...looks.values()].map(look => look.messages));
 		return {
-			looks, messages, isKnown: messages > 0 || topics.settings(topic) !== undefined || topics.subscribers(topic).size > 0,
-			away: topics.members().map(({id}) => id).filter(id => id !== self && !looks.has(id)),
+			looks,
+			messages,
+			isKnown: messages > 0 || topics.settings(topic) !== undefined || topics.subscribers(topic).size > 0,
+			away: topics
+				.members()
+				.map(({id}) => id)
+				.filter(id => id !== self && !looks.has(id)),
 		};
 	}
 
 	/** Ask the members that can be reached; those that do not answer in time, or are lost meanwhile, are left out. */
 	async #look(topic: Topic, isBounded = true): Promise<Map<NodeId, Look>> {
 		const {self, control, isReachable, send, nowMs} = this.#options;
-		if (isBounded && this.#rounds.size >= roundsMax) throw new DapssError('refused', `Expected at most ${roundsMax} deletions and updates of topics at a time, got one more`);
+		if (isBounded && this.#rounds.size >= roundsMax)
+			throw new DapssError(
+				'refused',
+				`Expected at most ${roundsMax} deletions and updates of topics at a time, got one more`,
+			);
 		const look = ++this.#seq;
 		const {promise, resolve} = Promise.withResolvers<Map<NodeId, Look>>();
-		const asked = control.state.members().map(({id}) => id).filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));
+		const asked = control.state
+			.members()
+			.map(({id}) => id)
+			.filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));
 		this.#rounds.set(look, {waiting: new Set(asked), looks: new Map(), untilMs: nowMs() + lookMs, resolve});
 		this.#check();
 		return promise;
@@ -210,20 +280,36 @@ export class TopicAdmin {
 
 	#own(topic: Topic): Look {
 		const {lamport, data, control} = this.#options;
-		return {lamport: lamport.now, messages: data.topics.get(topic)?.messages ?? 0, until: control.state.deletions().get(topic) ?? 0};
+		return {
+			lamport: lamport.now,
+			messages: data.topics.get(topic)?.messages ?? 0,
+			until: control.state.deletions().get(topic) ?? 0,
+		};
 	}
 
 	#expectProtocol(): void {
 		const {protocol} = this.#options.control.state;
-		if (protocol < topicsProtocol) throw new DapssError('refused', `Topics are created and deleted once all members run a version that knows it (protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. \`peers\` shows the version of each: upgrade those that are older`);
+		if (protocol < topicsProtocol)
+			throw new DapssError(
+				'refused',
+				`Topics are created and deleted once all members run a version that knows it (protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. \`peers\` shows the version of each: upgrade those that are older`,
+			);
 	}
 }
 
 /** @throws `usage` */
 function expectSettings(settings: TopicSettings): void {
 	const {retainAgeS, retainBytes} = settings;
-	if (retainAgeS !== undefined && !parseSettings({retainAgeS})) throw new DapssError('usage', `Expected retainAgeS to be whole seconds, ${retainAgeRange}, got ${String(retainAgeS)}`);
-	if (retainBytes !== undefined && !parseSettings({retainBytes})) throw new DapssError('usage', `Expected retainBytes to be whole bytes, ${retainBytesRange}, got ${String(retainBytes)}`);
+	if (retainAgeS !== undefined && !parseSettings({retainAgeS}))
+		throw new DapssError(
+			'usage',
+			`Expected retainAgeS to be whole seconds, ${retainAgeRange}, got ${String(retainAgeS)}`,
+		);
+	if (retainBytes !== undefined && !parseSettings({retainBytes}))
+		throw new DapssError(
+			'usage',
+			`Expected retainBytes to be whole bytes, ${retainBytesRange}, got ${String(retainBytes)}`,
+		);
 }
 
 function nobody(away: readonly NodeId[]): string {
@@ -237,8 +323,13 @@ function keepingText(settings: TopicSettings): string {
 
 /** What is set now and will not be, when something else will. */
 function unnamedText(before: TopicSettings, settings: TopicSettings): string {
-	const flags = [...(before.retainAgeS === undefined || settings.retainAgeS !== undefined ? [] : ['--retain-age']), ...(before.retainBytes === undefined || settings.retainBytes !== undefined ? [] : ['--retain-bytes'])];
-	return flags.length === 0 || keptText(settings) === '' ? '' : `; what is not named (${flags.join(', ')}) goes back to each node's own`;
+	const flags = [
+		...(before.retainAgeS === undefined || settings.retainAgeS !== undefined ? [] : ['--retain-age']),
+		...(before.retainBytes === undefined || settings.retainBytes !== undefined ? [] : ['--retain-bytes']),
+	];
+	return flags.length === 0 || keptText(settings) === ''
+		? ''
+		: `; what is not named (${flags.join(', ')}) goes back to each node's own`;
 }
 
 function isCount(value: unknown): value is number {

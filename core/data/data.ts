@@ -1,10 +1,10 @@
 /**
-The data path, one module a step: publish → batch → stamp → sign → store + send → wire → verify → dedupe → store → order →
-deliver. This file is the crossing: it takes batches from the publisher and from the wire, gives them to the gossip
+The data path, one module a step: publish → batch → stamp → sign → store + send → wire → verify → dedupe → store → order
+→ deliver. This file is the crossing: it takes batches from the publisher and from the wire, gives them to the gossip
 machine, writes what the machine releases and hands it to readers.
 
-Live topics: a receiver delivers when a batch is written (it outlives the process), a publisher is answered when its batch is
-on the disk. Both go on inside each side of a partition.
+Live topics: a receiver delivers when a batch is written (it outlives the process), a publisher is answered when its
+batch is on the disk. Both go on inside each side of a partition.
 */
 import type {Published} from '../broker.ts';
 import type {Config} from '../config.ts';
@@ -14,7 +14,16 @@ import type {BackfillGap} from '../gossip/context.ts';
 import {createGossip, type Gossip, type GossipPacket} from '../gossip/gossip.ts';
 import type {Lamport} from '../lamport.ts';
 import type {Random} from '../machine.ts';
-import {decodeBatch, streamKey, type Batch, type BatchHeader, type NodeId, type StoredBatch, type StreamKey, type Topic} from '../message.ts';
+import {
+	decodeBatch,
+	streamKey,
+	type Batch,
+	type BatchHeader,
+	type NodeId,
+	type StoredBatch,
+	type StreamKey,
+	type Topic,
+} from '../message.ts';
 import type {Clock} from '../ports.ts';
 import type {TopicPosition} from '../position.ts';
 import {sharesOfBudget, type Deletion, type Retention} from '../topic-log/retention.ts';
@@ -31,7 +40,11 @@ export type DataIo = {
 	readonly clock: Clock;
 	readonly random: Random;
 	/** False when there is no link or its queue is full. */
-	readonly sendPush: (to: NodeId, batch: Batch, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}) => boolean;
+	readonly sendPush: (
+		to: NodeId,
+		batch: Batch,
+		head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean},
+	) => boolean;
 	readonly sendControl: (to: NodeId, packet: Exclude<GossipPacket, {type: 'push'}>) => void;
 	readonly queuedBytes: (to: NodeId) => number;
 	readonly sign: ((bytes: Buffer) => void) | undefined;
@@ -74,7 +87,11 @@ export type DataOptions = {
 };
 
 /** `settings`: of a topic that was created. */
-export type Interest = {readonly subscribers: readonly NodeId[]; readonly since: number | undefined; readonly settings?: TopicSettings | undefined};
+export type Interest = {
+	readonly subscribers: readonly NodeId[];
+	readonly since: number | undefined;
+	readonly settings?: TopicSettings | undefined;
+};
 
 const inFlightBytesMax = 64 * 1024 * 1024;
 
@@ -103,14 +120,26 @@ export class Data implements AsyncDisposable {
 		const {self, incarnation, lamport, tickMs, config, io} = options;
 		this.gossip = createGossip({self, incarnation, random: io.random, config: config.gossip, tickMs});
 		this.publisher = new Publisher({
-			origin: self, incarnation, lamport, clock: io.clock, sign: io.sign, inFlightBytesMax, stampable: options.stampable,
+			origin: self,
+			incarnation,
+			lamport,
+			clock: io.clock,
+			sign: io.sign,
+			inFlightBytesMax,
+			stampable: options.stampable,
 			bodyBytesMax: config.limits.frameBytes - frameOverheadBytes,
 			store: (topic, batches) => this.#storeOwn(topic, batches),
 		});
 		this.table = new TopicTable({
-			topicsMax: config.limits.topics, agreed: () => this.#interests, onWritten: (live, items) => this.#onWritten(live, items),
-			failed: options.hooks.failed, slots: new ReadSlots(config.limits.reads), onFull: () => options.hooks.bound('topics'), removeLog: topic => io.removeTopic(topic),
-			openLog: topic => this.#openLog(topic), isUnused: topic => !this.isWanted(topic) && ![...this.#serving].some(key => key.endsWith(` ${topic}`)),
+			topicsMax: config.limits.topics,
+			agreed: () => this.#interests,
+			onWritten: (live, items) => this.#onWritten(live, items),
+			failed: options.hooks.failed,
+			slots: new ReadSlots(config.limits.reads),
+			onFull: () => options.hooks.bound('topics'),
+			removeLog: topic => io.removeTopic(topic),
+			openLog: topic => this.#openLog(topic),
+			isUnused: topic => !this.isWanted(topic) && ![...this.#serving].some(key => key.endsWith(` ${topic}`)),
 		});
 	}
 
@@ -118,11 +147,17 @@ export class Data implements AsyncDisposable {
 		return this.table.live;
 	}
 
-	/** Open the log of a topic that an earlier life of the node left, so that the machine knows what was delivered. Before any packet is taken in. */
+	/**
+	Open the log of a topic that an earlier life of the node left, so that the machine knows what was delivered. Before
+	any packet is taken in.
+	*/
 	async recover(topic: Topic): Promise<void> {
 		// What goes wrong is told by the holes.
 		const live = this.table.open(topic, () => undefined);
-		this.gossip.refill(topic, (await live.holes()).flatMap(hole => [...hole.gaps.values()]));
+		this.gossip.refill(
+			topic,
+			(await live.holes()).flatMap(hole => [...hole.gaps.values()]),
+		);
 	}
 
 	/** @throws `refused` at the limit of topics, and as the publisher does */
@@ -131,7 +166,10 @@ export class Data implements AsyncDisposable {
 		return await this.publisher.publish(topic, bodies);
 	}
 
-	/** The topics that were deleted, as agreed, and up to which Lamport time. Before `setInterests` of the same agreement. Those that are new. */
+	/**
+	The topics that were deleted, as agreed, and up to which Lamport time. Before `setInterests` of the same agreement.
+	Those that are new.
+	*/
 	setDeletions(deletions: ReadonlyMap<Topic, number>): ReadonlyArray<readonly [Topic, number]> {
 		// What was released before it is in the log first.
 		this.pump();
@@ -140,7 +178,8 @@ export class Data implements AsyncDisposable {
 		for (const [topic, until] of fresh) {
 			this.gossip.deleted(topic, until);
 			const live = this.topics.get(topic);
-			if (live?.hide(until)) this.#retain(live, {}, () => false).catch((error: unknown) => this.#options.hooks.failed(error));
+			if (live?.hide(until))
+				this.#retain(live, {}, () => false).catch((error: unknown) => this.#options.hooks.failed(error));
 		}
 
 		return fresh;
@@ -149,7 +188,8 @@ export class Data implements AsyncDisposable {
 	/** Who subscribes to what, as agreed. */
 	setInterests(interests: ReadonlyMap<Topic, Interest>): void {
 		this.#interests = interests;
-		for (const {settings} of interests.values()) if (settings?.retainAgeS !== undefined) this.#options.io.noteAge(settings.retainAgeS * 1000);
+		for (const {settings} of interests.values())
+			if (settings?.retainAgeS !== undefined) this.#options.io.noteAge(settings.retainAgeS * 1000);
 		this.gossip.setSubscriptions(interests);
 		this.schedulePump();
 	}
@@ -163,7 +203,11 @@ export class Data implements AsyncDisposable {
 	}
 
 	/** As `read`, with where it begins in words that other nodes understand. */
-	async follow(topic: Topic, from: 'now' | 'beginning' | number | TopicPosition, sink: BatchSink): Promise<{readonly reader: Reader; readonly start: TopicPosition}> {
+	async follow(
+		topic: Topic,
+		from: 'now' | 'beginning' | number | TopicPosition,
+		sink: BatchSink,
+	): Promise<{readonly reader: Reader; readonly start: TopicPosition}> {
 		const since = this.#interests.get(topic)?.since ?? 0;
 		const {reader, before} = await this.table.open(topic).follow(from, sink);
 		return {reader, start: {topic, since: typeof from === 'object' ? from.since : since, streams: before}};
@@ -179,14 +223,23 @@ export class Data implements AsyncDisposable {
 	}
 
 	/** A push from a peer: verified before anything else looks at it. `bytes` must not change afterwards. */
-	onPush(from: NodeId, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}, bytes: Buffer): void {
+	onPush(
+		from: NodeId,
+		head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean},
+		bytes: Buffer,
+	): void {
 		const {self, incarnation, lamport, io, hooks} = this.#options;
 		const verdict = io.verify(bytes);
 		if (verdict !== 'ok') return hooks.rejected(from, verdict);
 		const batch = decodeBatch(bytes);
 		if (!batch) return hooks.rejected(from, 'malformed');
 		// A valid signature under our own name for this life is still a forgery, or a second node with our data.
-		if (batch.origin === self && batch.incarnation >= incarnation && batch.firstSeq + batch.count > this.publisher.nextSeq(batch.topic)) return hooks.rejected(from, 'wrong-origin');
+		if (
+			batch.origin === self &&
+			batch.incarnation >= incarnation &&
+			batch.firstSeq + batch.count > this.publisher.nextSeq(batch.topic)
+		)
+			return hooks.rejected(from, 'wrong-origin');
 		if (!lamport.witness(batch.lamport)) return hooks.rejected(from, 'lamport-jump');
 		this.gossip.step(from, {type: 'push', batch, ...head});
 		this.schedulePump();
@@ -238,23 +291,34 @@ export class Data implements AsyncDisposable {
 		}
 	}
 
-	/** Drop what is older or more than is kept, of each topic and of all; called now and then. @param isRead of topics whose messages were read, although no subscription is agreed yet */
+	/**
+	Drop what is older or more than is kept, of each topic and of all; called now and then.
+	@param isRead of topics whose messages were read, although no subscription is agreed yet
+	*/
 	async retain(isRead: (topic: Topic) => boolean = () => false): Promise<void> {
-		const {config: {limits}} = this.#options;
+		const {
+			config: {limits},
+		} = this.#options;
 		for (const live of this.topics.values()) {
-			// oxlint-disable-next-line no-await-in-loop -- one unlink at a time is enough
 			await this.#retain(live, {bytesMax: limits.diskBytes}, isRead);
 		}
 
-		for (const [live, bytesMax] of sharesOfBudget(new Map([...this.topics.values()].map(one => [one, one.bytes])), limits.diskBytes)) {
-			// oxlint-disable-next-line no-await-in-loop
+		for (const [live, bytesMax] of sharesOfBudget(
+			new Map([...this.topics.values()].map(one => [one, one.bytes])),
+			limits.diskBytes,
+		)) {
 			await this.#retain(live, {bytesMax}, isRead);
 		}
 	}
 
 	/** Look at the counters for the rates; called at every tick. */
 	sampleRates(nowMs: number): void {
-		this.rates.tick(nowMs, this.#counts, () => [...this.topics].map(([name, {published, delivered, stored, storedBytes}]) => [name, {published, delivered, stored, bytes: storedBytes}] as const));
+		this.rates.tick(nowMs, this.#counts, () =>
+			[...this.topics].map(
+				([name, {published, delivered, stored, storedBytes}]) =>
+					[name, {published, delivered, stored, bytes: storedBytes}] as const,
+			),
+		);
 	}
 
 	/** Let go of topics that hold nothing and that nobody subscribes to. */
@@ -270,7 +334,11 @@ export class Data implements AsyncDisposable {
 
 	/** What is kept of the topic: by its own settings, or as this node is configured. */
 	retentionOf(topic: Topic): {readonly retainAgeS: number; readonly retainBytes: number} {
-		const {config: {storage: {retainAgeS, retainBytes}}} = this.#options;
+		const {
+			config: {
+				storage: {retainAgeS, retainBytes},
+			},
+		} = this.#options;
 		return {retainAgeS, retainBytes, ...this.#interests.get(topic)?.settings};
 	}
 
@@ -285,14 +353,25 @@ export class Data implements AsyncDisposable {
 		return log;
 	}
 
-	async #retain(live: LiveTopic, bounds: Pick<Retention, 'bytesMax'>, isRead: (topic: Topic) => boolean): Promise<void> {
+	async #retain(
+		live: LiveTopic,
+		bounds: Pick<Retention, 'bytesMax'>,
+		isRead: (topic: Topic) => boolean,
+	): Promise<void> {
 		const {io, hooks} = this.#options;
 		const {name, slowest} = live;
 		const {retainAgeS, retainBytes} = this.retentionOf(name);
-		const retained = await live.retain({...bounds, bytes: retainBytes, ageMs: retainAgeS * 1000, nowMs: io.retentionMs()});
+		const retained = await live.retain({
+			...bounds,
+			bytes: retainBytes,
+			ageMs: retainAgeS * 1000,
+			nowMs: io.retentionMs(),
+		});
 		if (retained) this.gossip.retained(name, retained.floors);
 		// Who subscribes elsewhere was sent it; readers here have a place in the log.
-		const readEnd = slowest ?? ((this.#interests.get(name)?.subscribers.length ?? 0) > 0 || isRead(name) ? Infinity : live.readEnd);
+		const readEnd =
+			slowest ??
+			((this.#interests.get(name)?.subscribers.length ?? 0) > 0 || isRead(name) ? Infinity : live.readEnd);
 		let at = retained?.from ?? 0;
 		for (const deletion of retained?.deletions ?? []) {
 			const unread = Math.max(0, at + deletion.messages - Math.max(at, readEnd));
@@ -303,11 +382,16 @@ export class Data implements AsyncDisposable {
 		}
 	}
 
-	/** Send and store at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored. */
+	/**
+	Send and store at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored.
+	*/
 	#storeOwn(topic: Topic, batches: readonly Batch[]): Promise<void> {
 		for (const batch of batches) this.gossip.publish(batch);
 		this.pump();
-		const stored = this.table.open(topic).append(batches.map(batch => ({batch, hops: 0, repaired: false})), true);
+		const stored = this.table.open(topic).append(
+			batches.map(batch => ({batch, hops: 0, repaired: false})),
+			true,
+		);
 		stored.catch((error: unknown) => this.#options.hooks.failed(error));
 		return stored;
 	}
@@ -322,7 +406,10 @@ export class Data implements AsyncDisposable {
 		}
 
 		for (const [topic, items] of groups) {
-			this.table.open(topic).append(items, false).catch((error: unknown) => this.#options.hooks.failed(error));
+			this.table
+				.open(topic)
+				.append(items, false)
+				.catch((error: unknown) => this.#options.hooks.failed(error));
 		}
 	}
 
@@ -347,8 +434,16 @@ export class Data implements AsyncDisposable {
 		this.#options.hooks.delivered(items);
 	}
 
-	#push(to: NodeId, batch: Batch, head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean}): boolean {
-		const {io, config: {limits}, hooks} = this.#options;
+	#push(
+		to: NodeId,
+		batch: Batch,
+		head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean},
+	): boolean {
+		const {
+			io,
+			config: {limits},
+			hooks,
+		} = this.#options;
 		const isSent = io.sendPush(to, batch, head);
 		if (!this.#congested.has(to) && (!isSent || io.queuedBytes(to) > limits.outQueueBytes / 2)) {
 			// The peer is moved from push to catch-up: it pulls from the log what it lacks, at its own pace.
@@ -365,9 +460,17 @@ export class Data implements AsyncDisposable {
 		try {
 			const live = this.table.open(topic);
 			const placed = await live.refill(found);
-			this.gossip.filled(topic, placed.map(({batch}) => batch), gaps);
+			this.gossip.filled(
+				topic,
+				placed.map(({batch}) => batch),
+				gaps,
+			);
 			this.schedulePump();
-			this.#options.hooks.refilled(topic, placed.reduce((sum, {batch}) => sum + batch.count, 0), live.missing);
+			this.#options.hooks.refilled(
+				topic,
+				placed.reduce((sum, {batch}) => sum + batch.count, 0),
+				live.missing,
+			);
 		} catch (error) {
 			if (!this.#isClosed) this.#options.hooks.failed(error);
 		}
@@ -379,13 +482,29 @@ export class Data implements AsyncDisposable {
 		if (this.#serving.has(key)) return;
 		this.#serving.add(key);
 		try {
-			const {batches, passed} = await this.topics.get(topic)?.serve(wants, bytesMax) ?? {batches: [], passed: new Map<StreamKey, number>()};
+			const {batches, passed} = (await this.topics.get(topic)?.serve(wants, bytesMax)) ?? {
+				batches: [],
+				passed: new Map<StreamKey, number>(),
+			};
 			for (const batch of batches) {
 				if (!this.#push(to, batch, {hops: 0, complete: true, repair: true})) return;
 			}
 
-			const old = wants.map(({origin, incarnation, from, sinceLamport}) => [origin, incarnation, from, passed.get(streamKey({origin, incarnation, topic})) ?? 0, sinceLamport] as const);
-			this.#options.io.sendControl(to, {type: 'served', topic, passed: old.filter(([, , from, then]) => then > from)});
+			const old = wants.map(
+				({origin, incarnation, from, sinceLamport}) =>
+					[
+						origin,
+						incarnation,
+						from,
+						passed.get(streamKey({origin, incarnation, topic})) ?? 0,
+						sinceLamport,
+					] as const,
+			);
+			this.#options.io.sendControl(to, {
+				type: 'served',
+				topic,
+				passed: old.filter(([, , from, then]) => then > from),
+			});
 		} catch (error) {
 			if (!this.#isClosed) this.#options.hooks.failed(error);
 		} finally {

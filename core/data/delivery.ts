@@ -1,6 +1,7 @@
 /**
-A reader's end of a subscription: batches come in, arrays of messages go out, memory is bounded. What the consumer has taken is
-told to `onRoom`, so that the side that feeds it (a cursor in the node's log, here or across a link) knows when to go on.
+A reader's end of a subscription: batches come in, arrays of messages go out, memory is bounded. What the consumer has
+taken is told to `onRoom`, so that the side that feeds it (a cursor in the node's log, here or across a link) knows when
+to go on.
 */
 import type {Delivery, Subscription} from '../broker.ts';
 import {messagesOf, type StoredBatch, type Topic} from '../message.ts';
@@ -13,8 +14,8 @@ export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch, from
 }
 
 /**
-Where a reader that asked for an offset begins. The batch that holds the offset is cut there. A log that lost its end in a power cut may begin
-before it: what it has there now is not what was read then, and nothing of it is left out.
+Where a reader that asked for an offset begins. The batch that holds the offset is cut there. A log that lost its end in
+a power cut may begin before it: what it has there now is not what was read then, and nothing of it is left out.
 */
 export class Beginning {
 	readonly #offset: number;
@@ -44,8 +45,16 @@ export class DeliveryQueue implements Subscription {
 	readonly #onRoom: (bytes: number) => void;
 	readonly #onClose: () => void | Promise<void>;
 
-	/** @param options.fromOffset messages of the first batch below it are left out. @param options.onRoom bytes that were taken out. */
-	constructor(options: {readonly agreed: Subscription['agreed']; readonly fromOffset?: number; readonly onRoom: (bytes: number) => void; readonly onClose: () => void | Promise<void>}) {
+	/**
+	@param options.fromOffset messages of the first batch below it are left out.
+	@param options.onRoom bytes that were taken out.
+	*/
+	constructor(options: {
+		readonly agreed: Subscription['agreed'];
+		readonly fromOffset?: number;
+		readonly onRoom: (bytes: number) => void;
+		readonly onClose: () => void | Promise<void>;
+	}) {
 		this.agreed = options.agreed;
 		this.agreed.catch(() => undefined); // The caller may look at it later, or iterate and meet the error there.
 		this.#beginning = new Beginning(options.fromOffset ?? 0);
@@ -66,13 +75,12 @@ export class DeliveryQueue implements Subscription {
 		this.#wake?.();
 	}
 
-	async* [Symbol.asyncIterator](): AsyncGenerator<readonly Delivery[]> {
+	async *[Symbol.asyncIterator](): AsyncGenerator<readonly Delivery[]> {
 		try {
 			for (;;) {
 				if (this.#items.length === 0) {
 					if (this.#error) throw this.#error;
 					if (this.#ended) return;
-					// oxlint-disable-next-line no-await-in-loop
 					await new Promise<void>(resolve => {
 						this.#wake = resolve;
 					});

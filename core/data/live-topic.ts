@@ -1,6 +1,7 @@
 /**
 One live topic on this node: its log and those who read it. What is appended is written first and handed to readers then
-(a crash of the process takes back nothing that a reader was told); own messages are acknowledged only when the disk has them.
+(a crash of the process takes back nothing that a reader was told); own messages are acknowledged only when the disk has
+them.
 
 The log opens in the background when a topic is first used; appends made before wait in order.
 */
@@ -34,8 +35,19 @@ export class LiveTopic implements AsyncDisposable {
 	readonly #onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void;
 	readonly #slots: ReadSlots;
 
-	/** @param opened the topic's log. @param onWritten each group of batches, in log order, once it outlives the process. @param onFailed the first error of its disk, whoever waited for it. @param slots shared by the readers of all topics */
-	constructor(name: Topic, opened: Promise<TopicLog>, onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void, onFailed: (error: unknown) => void, slots = new ReadSlots()) {
+	/**
+	@param opened the topic's log.
+	@param onWritten each group of batches, in log order, once it outlives the process.
+	@param onFailed the first error of its disk, whoever waited for it.
+	@param slots shared by the readers of all topics
+	*/
+	constructor(
+		name: Topic,
+		opened: Promise<TopicLog>,
+		onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void,
+		onFailed: (error: unknown) => void,
+		slots = new ReadSlots(),
+	) {
 		this.name = name;
 		this.#slots = slots;
 		this.#onWritten = onWritten;
@@ -72,7 +84,9 @@ export class LiveTopic implements AsyncDisposable {
 		return this.#log?.missing ?? 0;
 	}
 
-	/** Add batches in the order of their release. Resolves when they are on the disk (`sync`) or with the operating system. */
+	/**
+	Add batches in the order of their release. Resolves when they are on the disk (`sync`) or with the operating system.
+	*/
 	append(items: readonly NewBatch[], sync: boolean): Promise<void> {
 		if (this.#log && this.#early === 0) return this.#appendTo(this.#log, items, sync);
 		this.#early++;
@@ -85,16 +99,29 @@ export class LiveTopic implements AsyncDisposable {
 	/** A cursor from `from` on; `now` is what is written next. */
 	async read(from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
 		const log = await this.#opened;
-		const offset = from === 'now' ? this.#writtenEnd : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
+		const offset =
+			from === 'now'
+				? this.#writtenEnd
+				: from === 'beginning'
+					? log.firstOffset
+					: Math.min(from, this.#writtenEnd);
 		return this.#start(log, offset, sink);
 	}
 
-	/** As `read`, and what lies before: so the reader can go on at another node. @param from a place, or what the reader has seen at another node */
-	async follow(from: 'now' | 'beginning' | number | TopicPosition, sink: BatchSink): Promise<{readonly reader: Reader; readonly before: readonly StreamPosition[]}> {
+	/**
+	As `read`, and what lies before: so the reader can go on at another node.
+	@param from a place, or what the reader has seen at another node
+	*/
+	async follow(
+		from: 'now' | 'beginning' | number | TopicPosition,
+		sink: BatchSink,
+	): Promise<{readonly reader: Reader; readonly before: readonly StreamPosition[]}> {
 		const log = await this.#opened;
-		if (typeof from === 'object') return {reader: await this.read(log.freshFrom(new Seen(from)), sink), before: from.streams};
+		if (typeof from === 'object')
+			return {reader: await this.read(log.freshFrom(new Seen(from)), sink), before: from.streams};
 		// What is not written yet counts as before, too: the index knows it already.
-		const offset = from === 'now' ? log.nextOffset : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
+		const offset =
+			from === 'now' ? log.nextOffset : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
 		const before = from === 'beginning' ? [] : await log.before(offset);
 		return {reader: this.#start(log, offset, sink), before};
 	}
@@ -158,7 +185,8 @@ export class LiveTopic implements AsyncDisposable {
 
 	async #appendTo(log: TopicLog, items: readonly NewBatch[], sync: boolean): Promise<void> {
 		const {offsets, written, synced} = log.append(items, {sync});
-		synced.catch(() => undefined); // Without `sync` nobody waits for it; a failure stops the log, which the node watches.
+		// Without `sync` nobody waits for it; a failure stops the log, which the node watches.
+		synced.catch(() => undefined);
 		await written;
 		const all = items.map((item, index) => ({...item, offset: offsets[index]!}));
 		const last = all.at(-1)!;

@@ -1,18 +1,31 @@
 /**
-Publish → batch → stamp → sign. What is published within one turn of the event loop shares a batch: a lone message leaves at
-once, under load batches grow by themselves, without a timer. Sequence numbers are dense within a stream (this node, this
-incarnation, one topic); the incarnation was raised durably before the first of them.
+Publish → batch → stamp → sign. What is published within one turn of the event loop shares a batch: a lone message
+leaves at once, under load batches grow by themselves, without a timer. Sequence numbers are dense within a stream (this
+node, this incarnation, one topic); the incarnation was raised durably before the first of them.
 */
 import type {Published} from '../broker.ts';
 import {DapssError} from '../errors.ts';
 import type {Lamport} from '../lamport.ts';
-import {batchBytesTarget, decodeBatch, encodeBatch, topicBytesMax, signatureBytes, type Batch, type NodeId, type Topic} from '../message.ts';
+import {
+	batchBytesTarget,
+	decodeBatch,
+	encodeBatch,
+	topicBytesMax,
+	signatureBytes,
+	type Batch,
+	type NodeId,
+	type Topic,
+} from '../message.ts';
 import type {Clock} from '../ports.ts';
 
 /** Room that a frame needs beyond the body of its only message. */
 export const frameOverheadBytes = 64 + topicBytesMax + signatureBytes;
 
-type Waiter = {readonly bodies: readonly Uint8Array[]; readonly resolve: (published: Published) => void; readonly reject: (error: Error) => void};
+type Waiter = {
+	readonly bodies: readonly Uint8Array[];
+	readonly resolve: (published: Published) => void;
+	readonly reject: (error: Error) => void;
+};
 type Stream = {nextSeq: number; previousLamport: number};
 export type PublisherOptions = {
 	readonly origin: NodeId;
@@ -49,10 +62,13 @@ export class Publisher {
 		const {bodyBytesMax, inFlightBytesMax} = this.#options;
 		if (bodies.length === 0) throw new DapssError('usage', 'Expected at least one message to publish, got none');
 		const large = bodies.findIndex(body => body.length > bodyBytesMax);
-		if (large !== -1) throw new DapssError('too-large', `Expected messages of at most ${bodyBytesMax} bytes (limits.frame_bytes less ${frameOverheadBytes}), got one of ${bodies[large]!.length}`);
+		if (large !== -1)
+			throw new DapssError(
+				'too-large',
+				`Expected messages of at most ${bodyBytesMax} bytes (limits.frame_bytes less ${frameOverheadBytes}), got one of ${bodies[large]!.length}`,
+			);
 		while (this.#inFlightBytes > inFlightBytesMax && !this.#closed) {
 			this.#room ??= Promise.withResolvers<void>();
-			// oxlint-disable-next-line no-await-in-loop -- waits for an event, then looks again
 			await this.#room.promise;
 		}
 
@@ -86,7 +102,10 @@ export class Publisher {
 		if (this.#turn.size === 0) return;
 		const stampable = this.#closed ? undefined : this.#options.stampable();
 		if (stampable) {
-			stampable.then(() => this.#flush(), (error: unknown) => this.#refuse(error));
+			stampable.then(
+				() => this.#flush(),
+				(error: unknown) => this.#refuse(error),
+			);
 			return;
 		}
 
@@ -100,7 +119,12 @@ export class Publisher {
 		this.#isScheduled = false;
 		const turn = this.#turn;
 		this.#turn = new Map();
-		for (const waiter of [...turn.values()].flat()) waiter.reject(error instanceof DapssError ? error : new DapssError('storage', 'Could not store the message', {cause: error}));
+		for (const waiter of [...turn.values()].flat())
+			waiter.reject(
+				error instanceof DapssError
+					? error
+					: new DapssError('storage', 'Could not store the message', {cause: error}),
+			);
 	}
 
 	#publishTurn(topic: Topic, waiters: readonly Waiter[]): void {
@@ -112,7 +136,13 @@ export class Publisher {
 		let total = 0;
 		try {
 			for (const waiter of waiters) {
-				const answer = {origin, incarnation, topic, firstSeq: this.#stream(topic).nextSeq + bodies.length, count: waiter.bodies.length};
+				const answer = {
+					origin,
+					incarnation,
+					topic,
+					firstSeq: this.#stream(topic).nextSeq + bodies.length,
+					count: waiter.bodies.length,
+				};
 				settle.push(() => waiter.resolve(answer));
 				for (const body of waiter.bodies) {
 					if (bodies.length > 0 && bytes + body.length + 4 > batchBytesTarget) {
@@ -129,7 +159,8 @@ export class Publisher {
 			batches.push(this.#seal(topic, bodies));
 		} catch (error) {
 			settle = [];
-			for (const waiter of waiters) waiter.reject(new DapssError('failure', 'Could not make a batch', {cause: error}));
+			for (const waiter of waiters)
+				waiter.reject(new DapssError('failure', 'Could not make a batch', {cause: error}));
 			return;
 		}
 
@@ -141,13 +172,21 @@ export class Publisher {
 			this.#room = undefined;
 		};
 
-		store(topic, batches).then(() => {
-			done();
-			for (const resolve of settle) resolve();
-		}, (error: unknown) => {
-			done();
-			for (const waiter of waiters) waiter.reject(error instanceof DapssError ? error : new DapssError('storage', 'Could not store the message', {cause: error}));
-		});
+		store(topic, batches).then(
+			() => {
+				done();
+				for (const resolve of settle) resolve();
+			},
+			(error: unknown) => {
+				done();
+				for (const waiter of waiters)
+					waiter.reject(
+						error instanceof DapssError
+							? error
+							: new DapssError('storage', 'Could not store the message', {cause: error}),
+					);
+			},
+		);
 	}
 
 	#stream(topic: Topic): Stream {
@@ -164,7 +203,19 @@ export class Publisher {
 		const {origin, incarnation, lamport, clock, sign} = this.#options;
 		const stream = this.#stream(topic);
 		const stamp = lamport.stamp();
-		const bytes = encodeBatch({origin, incarnation, topic, firstSeq: stream.nextSeq, lamport: stamp, previousLamport: stream.previousLamport, sentAtMs: clock.wallMs()}, bodies, sign !== undefined);
+		const bytes = encodeBatch(
+			{
+				origin,
+				incarnation,
+				topic,
+				firstSeq: stream.nextSeq,
+				lamport: stamp,
+				previousLamport: stream.previousLamport,
+				sentAtMs: clock.wallMs(),
+			},
+			bodies,
+			sign !== undefined,
+		);
 		sign?.(bytes);
 		const batch = decodeBatch(bytes);
 		if (!batch) throw new Error('Expected a batch that reads back, got none');

@@ -1,6 +1,6 @@
 /**
-How much a second, of each topic and in all. Counters are sampled as time goes by, not when somebody looks: so a rate is the same
-for everyone who looks, and does not depend on when it was looked at last. Pure; time comes with each call.
+How much a second, of each topic and in all. Counters are sampled as time goes by, not when somebody looks: so a rate is
+the same for everyone who looks, and does not depend on when it was looked at last. Pure; time comes with each call.
 */
 import type {Counts} from '../snapshot.ts';
 type Sample<Name> = {readonly atMs: number; readonly total: Counts; readonly topics: ReadonlyMap<Name, Counts>};
@@ -17,7 +17,16 @@ export class RateSampler<Name> {
 	tick(atMs: number, total: Counts, topics: () => Iterable<readonly [Name, Counts]>): void {
 		const last = this.#samples.at(-1);
 		if (last && atMs - last.atMs < stepMs) return;
-		this.#samples.push({atMs, total: {...total}, topics: new Map([...topics()].map(([name, {published, delivered, stored, bytes}]) => [name, {published, delivered, stored, bytes}]))});
+		this.#samples.push({
+			atMs,
+			total: {...total},
+			topics: new Map(
+				[...topics()].map(([name, {published, delivered, stored, bytes}]) => [
+					name,
+					{published, delivered, stored, bytes},
+				]),
+			),
+		});
 		while (this.#samples.length > 2 && atMs - this.#samples[1]!.atMs >= windowMs) this.#samples.shift();
 	}
 
@@ -38,7 +47,13 @@ export class RateSampler<Name> {
 		if (!first || !last || !to || last.atMs <= first.atMs) return none;
 		// A topic that was not there had none.
 		const from = read(first) ?? none;
-		const rate = (count: keyof Counts): number => Math.max(0, Math.round(((to[count] - from[count]) * 1000) / (last.atMs - first.atMs)));
-		return {published: rate('published'), delivered: rate('delivered'), stored: rate('stored'), bytes: rate('bytes')};
+		const rate = (count: keyof Counts): number =>
+			Math.max(0, Math.round(((to[count] - from[count]) * 1000) / (last.atMs - first.atMs)));
+		return {
+			published: rate('published'),
+			delivered: rate('delivered'),
+			stored: rate('stored'),
+			bytes: rate('bytes'),
+		};
 	}
 }

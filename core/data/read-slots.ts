@@ -1,6 +1,7 @@
 /**
-The read budget of a node: how many reads of topic logs run for readers at once. A reader that finds none free waits in line, and stands behind
-the others again after each read, so that thousands of readers that catch up take turns and share a bounded amount of memory.
+The read budget of a node: how many reads of topic logs run for readers at once. A reader that finds none free waits in
+line, and stands behind the others again after each read, so that thousands of readers that catch up take turns and
+share a bounded amount of memory.
 */
 import {defaults} from '../config.ts';
 

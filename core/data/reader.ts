@@ -1,12 +1,16 @@
 /**
-A reader of one topic is a cursor in the topic's log. While it keeps up it is handed each batch as it is written; when its sink
-is full it stops, and later goes on from the log, where its cursor points. The cursor never passes what the sink has not taken. So a slow
-reader costs nothing but the disk it reads, and loses only what retention takes away, which is counted.
+A reader of one topic is a cursor in the topic's log. While it keeps up it is handed each batch as it is written; when
+its sink is full it stops, and later goes on from the log, where its cursor points. The cursor never passes what the
+sink has not taken. So a slow reader costs nothing but the disk it reads, and loses only what retention takes away,
+which is counted.
 */
 import type {StoredBatch} from '../message.ts';
 import type {ReadSlots} from './read-slots.ts';
 
-/** Where batches go. A sink that is full says so by its `room`, or by taking less than it is offered: `Reader.resume` starts the reader again. */
+/**
+Where batches go. A sink that is full says so by its `room`, or by taking less than it is offered: `Reader.resume`
+starts the reader again.
+*/
 export type BatchSink = {
 	/** Bytes that it takes now; 0 when it is full. The batch that fills it may be larger. */
 	room(): number;
@@ -35,7 +39,11 @@ export class Reader implements Disposable {
 	readonly #sink: BatchSink;
 	readonly #slots: ReadSlots;
 
-	/** @param from the first offset wanted. @param end the offset after the newest batch that is written. @param slots shared by all readers of the node */
+	/**
+	@param from the first offset wanted.
+	@param end the offset after the newest batch that is written.
+	@param slots shared by all readers of the node
+	*/
 	constructor(log: ReadableLog, from: number, end: number, sink: BatchSink, slots: ReadSlots) {
 		this.#log = log;
 		this.#slots = slots;
@@ -49,7 +57,10 @@ export class Reader implements Disposable {
 		return this.#cursor;
 	}
 
-	/** Batches were written, in log order. @param items none when some of them are not to be given out: the log knows which */
+	/**
+	Batches were written, in log order.
+	@param items none when some of them are not to be given out: the log knows which
+	*/
 	onWritten(items: readonly StoredBatch[], end: number): void {
 		this.#end = end;
 		if (this.#state !== 'live') return;
@@ -58,7 +69,8 @@ export class Reader implements Disposable {
 			return this.resume();
 		}
 
-		// The log may have shown the last of these to the catch-up already: it knows that they are written a moment before this is told.
+		// The log may have shown the last of these to the catch-up already: it knows that they are written a moment
+		// before this is told.
 		const fresh = items[0]!.offset >= this.#cursor ? items : items.filter(({offset}) => offset >= this.#cursor);
 		if (fresh.length === 0) return;
 		if (!this.#hand(fresh, end) && !this.#isClosed()) this.#state = 'full';
@@ -92,7 +104,6 @@ export class Reader implements Disposable {
 		while (this.#cursor < this.#end) {
 			const waiting = this.#slots.acquire();
 			try {
-				// oxlint-disable-next-line no-await-in-loop -- in turns with other readers
 				if (waiting) await waiting;
 				if (this.#isClosed()) return;
 				const room = this.#sink.room();
@@ -101,10 +112,10 @@ export class Reader implements Disposable {
 					return;
 				}
 
-				// oxlint-disable-next-line no-await-in-loop -- one read at a time is the bound on memory
 				const {items, next} = await this.#log.read(this.#cursor, Math.min(catchUpBytes, room));
 				if (this.#isClosed()) return;
-				if (items.length === 0 && next <= this.#cursor) break; // Retention was faster; the next batch that is written goes on from there.
+				// Retention was faster; the next batch that is written goes on from there.
+				if (items.length === 0 && next <= this.#cursor) break;
 				if (items.length === 0) {
 					this.#skipTo(next);
 					continue;

@@ -1,10 +1,11 @@
 /**
-The topics that a node has open, and how many there may be. Whoever is about to use a topic takes a slot first: publishers, readers and the node's own
-subscriptions alike, and at once, so that many who come together cannot all find the same last slot free. What is agreed
-in the cluster counts too, as each of these topics may have messages here at any time.
+The topics that a node has open, and how many there may be. Whoever is about to use a topic takes a slot first:
+publishers, readers and the node's own subscriptions alike, and at once, so that many who come together cannot all find
+the same last slot free. What is agreed in the cluster counts too, as each of these topics may have messages here at any
+time.
 
-A slot becomes free by itself: a topic of which nothing is kept, which nobody subscribes to and nobody uses now, leaves the table, now and then or when its slot is needed;
-its folder goes if it never had a message.
+A slot becomes free by itself: a topic of which nothing is kept, which nobody subscribes to and nobody uses now, leaves
+the table, now and then or when its slot is needed; its folder goes if it never had a message.
 */
 import {DapssError} from '../errors.ts';
 import type {StoredBatch, Topic} from '../message.ts';
@@ -51,14 +52,20 @@ export class TopicTable {
 		return {used, max: topicsMax};
 	}
 
-	/** Keep slots for topics until disposed; from the first message or reader on a topic has its own. @throws `refused` at the limit; then none is kept */
+	/**
+	Keep slots for topics until disposed; from the first message or reader on a topic has its own.
+	@throws `refused` at the limit; then none is kept
+	*/
 	reserve(topics: readonly Topic[]): Disposable {
 		const idle = new Set(topics.filter(topic => this.live.has(topic) && this.#mayGo(topic, this.live.get(topic)!)));
 		const fresh = new Set(topics.filter(topic => idle.has(topic) || !this.#isKnown(topic)));
 		const {used, max} = fresh.size > 0 ? this.slots : {used: 0, max: Infinity};
 		if (used + fresh.size > max) {
 			this.#options.onFull();
-			throw new DapssError('refused', `Expected at most ${max} topics (limits.topics), got ${used + fresh.size}: raise limits.topics, delete topics that are not needed, or unsubscribe from them; a topic without messages and subscribers goes by itself`);
+			throw new DapssError(
+				'refused',
+				`Expected at most ${max} topics (limits.topics), got ${used + fresh.size}: raise limits.topics, delete topics that are not needed, or unsubscribe from them; a topic without messages and subscribers goes by itself`,
+			);
 		}
 
 		this.#makeRoom(fresh);
@@ -89,7 +96,6 @@ export class TopicTable {
 
 	/** Let go of topics of which nothing is kept. */
 	async free(): Promise<void> {
-		// oxlint-disable-next-line no-await-in-loop -- one after the other is enough
 		for (const [topic, live] of this.live) if (this.#mayGo(topic, live)) await this.#letGo(topic, live);
 	}
 
@@ -100,7 +106,14 @@ export class TopicTable {
 
 	#mayGo(topic: Topic, live: LiveTopic): boolean {
 		const {agreed, isUnused} = this.#options;
-		return live.isIdle && live.messages === 0 && live.missing === 0 && !this.#reserved.has(topic) && !agreed().has(topic) && isUnused(topic);
+		return (
+			live.isIdle &&
+			live.messages === 0 &&
+			live.missing === 0 &&
+			!this.#reserved.has(topic) &&
+			!agreed().has(topic) &&
+			isUnused(topic)
+		);
 	}
 
 	/** So that no more are open than may be. */
@@ -117,7 +130,12 @@ export class TopicTable {
 	#letGo(topic: Topic, live: LiveTopic): Promise<void> {
 		this.live.delete(topic);
 		// Offsets that were given are never given again: the log of a topic that had messages stays, empty as it is.
-		const removing = live.end().then(end => live[Symbol.asyncDispose]().then(() => (end === 0 ? this.#options.removeLog(topic) : undefined))).finally(() => this.#removing.delete(topic));
+		const removing = live
+			.end()
+			.then(end =>
+				live[Symbol.asyncDispose]().then(() => (end === 0 ? this.#options.removeLog(topic) : undefined)),
+			)
+			.finally(() => this.#removing.delete(topic));
 		this.#removing.set(topic, removing);
 		return removing;
 	}

@@ -1,5 +1,6 @@
 /**
-What the parts of the gossip machine share: who is there, what time it is in ticks, and the work that waits to be taken out.
+What the parts of the gossip machine share: who is there, what time it is in ticks, and the work that waits to be taken
+out.
 */
 import type {Config} from '../config.ts';
 import type {Outbound, Random} from '../machine.ts';
@@ -7,8 +8,18 @@ import type {Batch, NodeId, Topic} from '../message.ts';
 import type {GossipPacket, Want} from './packet.ts';
 import type {Arrival} from './streams.ts';
 
-/** Sequence numbers, both ends included. `isFirst`: the stream may begin later than that. `isLast`: it may end sooner, and goes on behind what was lost. */
-export type BackfillGap = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly isFirst: boolean; readonly isLast: boolean};
+/**
+Sequence numbers, both ends included. `isFirst`: the stream may begin later than that. `isLast`: it may end sooner, and
+goes on behind what was lost.
+*/
+export type BackfillGap = {
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly from: number;
+	readonly to: number;
+	readonly isFirst: boolean;
+	readonly isLast: boolean;
+};
 
 export type GossipOptions = {
 	readonly self: NodeId;
@@ -25,21 +36,44 @@ export type GossipReady = {
 	/** In order: store, then deliver. */
 	readonly released: readonly Arrival[];
 	/** Read the log and send what it has as repair pushes, then `served`. */
-	readonly serve: ReadonlyArray<{readonly to: NodeId; readonly topic: Topic; readonly wants: readonly Want[]; readonly bytesMax: number}>;
+	readonly serve: ReadonlyArray<{
+		readonly to: NodeId;
+		readonly topic: Topic;
+		readonly wants: readonly Want[];
+		readonly bytesMax: number;
+	}>;
 	/**
-	Gone wherever we could ask, or deleted with the topic before they were here. `messages` is at least that many: what came before the first known one is not counted.
-	`isAwaited`: who reads the topic now waits for them. The others lie before its first message, or in a hole of the log, which shows by itself.
+	Gone wherever we could ask, or deleted with the topic before they were here. `messages` is at least that many: what
+	came before the first known one is not counted. `isAwaited`: who reads the topic now waits for them. The others lie
+	before its first message, or in a hole of the log, which shows by itself.
+
 	*/
-	readonly missed: ReadonlyArray<{readonly topic: Topic; readonly origin: NodeId; readonly messages: number; readonly isAwaited: boolean}>;
+	readonly missed: ReadonlyArray<{
+		readonly topic: Topic;
+		readonly origin: NodeId;
+		readonly messages: number;
+		readonly isAwaited: boolean;
+	}>;
 	/** A digest exchange with the peer ended with nothing missing; `messages` were pulled from it since it appeared. */
 	readonly synced: ReadonlyArray<{readonly peer: NodeId; readonly messages: number}>;
 	/** All that can be had of what the log of the topic lost: store it where it was. It was delivered once. */
-	readonly refilled: ReadonlyArray<{readonly topic: Topic; readonly batches: readonly Batch[]; readonly gaps: readonly BackfillGap[]}>;
+	readonly refilled: ReadonlyArray<{
+		readonly topic: Topic;
+		readonly batches: readonly Batch[];
+		readonly gaps: readonly BackfillGap[];
+	}>;
 };
 
 type Mutable<Ready> = {-readonly [Name in keyof Ready]: Ready[Name] extends ReadonlyArray<infer Item> ? Item[] : never};
 
-const empty = (): Mutable<GossipReady> => ({packets: [], released: [], serve: [], missed: [], synced: [], refilled: []});
+const empty = (): Mutable<GossipReady> => ({
+	packets: [],
+	released: [],
+	serve: [],
+	missed: [],
+	synced: [],
+	refilled: [],
+});
 
 export class Outbox {
 	#work = empty();
@@ -70,7 +104,16 @@ export class Outbox {
 
 	take(): GossipReady | undefined {
 		const work = this.#work;
-		if (work.packets.length + work.released.length + work.serve.length + work.missed.length + work.synced.length + work.refilled.length === 0) return undefined;
+		if (
+			work.packets.length +
+				work.released.length +
+				work.serve.length +
+				work.missed.length +
+				work.synced.length +
+				work.refilled.length ===
+			0
+		)
+			return undefined;
 		this.#work = empty();
 		return work;
 	}
@@ -116,7 +159,10 @@ export class Context {
 		this.reachable = peers.filter(peer => peer !== this.self);
 		this.#reachable = new Set(this.reachable);
 		this.version++;
-		return {came: this.reachable.filter(peer => !before.has(peer)), gone: [...before].filter(peer => !this.#reachable.has(peer))};
+		return {
+			came: this.reachable.filter(peer => !before.has(peer)),
+			gone: [...before].filter(peer => !this.#reachable.has(peer)),
+		};
 	}
 
 	/** Up to `count` different ones, each equally likely. */

@@ -1,10 +1,19 @@
 /**
-What two nodes compare. A digest has a hash of each topic; of a topic with many origins also one of each part of them (a part is those
-origins whose ids hash to the same number), so that two nodes which differ in little exchange little: a few hundred bytes of hashes and
-the watermarks of the parts that differ, however many origins there are.
+What two nodes compare. A digest has a hash of each topic; of a topic with many origins also one of each part of them (a
+part is those origins whose ids hash to the same number), so that two nodes which differ in little exchange little: a
+few hundred bytes of hashes and the watermarks of the parts that differ, however many origins there are.
 */
 import type {Context} from './context.ts';
-import {digestPartsMax, digestTopicsMax, pagesMax, watermarksMax, type PacketOf, type TopicAnswer, type TopicDigest, type Watermark} from './packet.ts';
+import {
+	digestPartsMax,
+	digestTopicsMax,
+	pagesMax,
+	watermarksMax,
+	type PacketOf,
+	type TopicAnswer,
+	type TopicDigest,
+	type Watermark,
+} from './packet.ts';
 import type {Stream, Streams, TopicStreams} from './streams.ts';
 
 /** A topic with no more origins is compared as a whole. */
@@ -27,7 +36,11 @@ export function digestOf(context: Context, streams: Streams): TopicDigest[] {
 }
 
 /** The watermarks of what differs, in pages. */
-export function answersTo(context: Context, streams: Streams, {round, topics}: PacketOf<'digest'>): Array<PacketOf<'watermarks'>> {
+export function answersTo(
+	context: Context,
+	streams: Streams,
+	{round, topics}: PacketOf<'digest'>,
+): Array<PacketOf<'watermarks'>> {
 	const differing: Array<{readonly topic: TopicStreams; readonly parts: Uint8Array | undefined}> = [];
 	for (const [name, hash, theirs] of topics) {
 		const topic = streams.topics.get(name);
@@ -89,7 +102,8 @@ function differenceOf(topic: TopicStreams, theirs: Uint8Array): Uint8Array {
 	const count = theirs.length / 4;
 	const view = new DataView(theirs.buffer, theirs.byteOffset);
 	const bits = new Uint8Array(count / 8);
-	for (const [part, sum] of topic.parts(count).entries()) if (view.getUint32(part * 4) !== sum) bits[part >> 3]! |= 1 << (part & 7);
+	for (const [part, sum] of topic.parts(count).entries())
+		if (view.getUint32(part * 4) !== sum) bits[part >> 3]! |= 1 << (part & 7);
 	return bits;
 }
 

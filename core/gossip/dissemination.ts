@@ -1,12 +1,12 @@
 /**
-Spreading a batch, to the subscribers of its topic alone. The origin pushes to a few, each of these pushes it on when it first meets it, along
-the tree of that origin (`roster.ts`). What the pushes leave out learns of it from lazy offers, as over the lazy links of Plumtree
-(Leitão 2007): now and then one contact gets the watermarks of the streams that moved. A batch that a node had to pull is pushed on
-as well, so that the branch behind a lost push is not pulled leaf by leaf.
+Spreading a batch, to the subscribers of its topic alone. The origin pushes to a few, each of these pushes it on when it
+first meets it, along the tree of that origin (`roster.ts`). What the pushes leave out learns of it from lazy offers, as
+over the lazy links of Plumtree (Leitão 2007): now and then one contact gets the watermarks of the streams that moved. A
+batch that a node had to pull is pushed on as well, so that the branch behind a lost push is not pulled leaf by leaf.
 
-In a small cluster the origin reaches every subscriber itself. Such a push says so (`complete`), and nobody relays: each batch crosses
-each link once. If one of them is out of reach, the others do not push either, because the origin has covered all it could: they offer,
-which costs a few bytes a tick, and who was out of the origin's reach alone pulls.
+In a small cluster the origin reaches every subscriber itself. Such a push says so (`complete`), and nobody relays: each
+batch crosses each link once. If one of them is out of reach, the others do not push either, because the origin has
+covered all it could: they offer, which costs a few bytes a tick, and who was out of the origin's reach alone pulls.
 */
 import type {Batch, NodeId} from '../message.ts';
 import type {Context} from './context.ts';
@@ -49,7 +49,13 @@ export class Dissemination {
 
 		for (const peer of view.congested) this.offer(peer, stream);
 		if (view.open.length === 0) return;
-		const packet = {type: 'push', batch, hops: 1, complete: view.open.length === view.others, repair: false} as const;
+		const packet = {
+			type: 'push',
+			batch,
+			hops: 1,
+			complete: view.open.length === view.others,
+			repair: false,
+		} as const;
 		for (const to of view.open) outbox.send(to, packet);
 	}
 
@@ -59,7 +65,9 @@ export class Dissemination {
 		else this.#spread(stream, batch, hops + 1, from);
 	}
 
-	/** A batch that no push brought and that had to be pulled. How far it had come is not known, only that it was relayed. */
+	/**
+	A batch that no push brought and that had to be pulled. How far it had come is not known, only that it was relayed.
+	*/
 	relayPulled(stream: Stream, batch: Batch, from: NodeId): void {
 		if (!this.#fanout.isDirect(this.#views.of(stream.topic).others)) this.#spread(stream, batch, 2, from);
 	}
@@ -86,7 +94,8 @@ export class Dissemination {
 
 	tick(): void {
 		if (this.#moved.size > 0) this.#offerMoved();
-		for (const [peer, streams] of this.#offers) if (!this.#context.congested.has(peer)) this.#sendOffers(peer, streams);
+		for (const [peer, streams] of this.#offers)
+			if (!this.#context.congested.has(peer)) this.#sendOffers(peer, streams);
 	}
 
 	#offerMoved(): void {
@@ -124,7 +133,10 @@ export class Dissemination {
 
 		if (streams.size === 0) this.#offers.delete(peer);
 		if (topics.size === 0) return;
-		this.#context.outbox.send(peer, {type: 'ihave', topics: [...topics].map(([topic, list]): TopicWatermarks => [topic.name, list])});
+		this.#context.outbox.send(peer, {
+			type: 'ihave',
+			topics: [...topics].map(([topic, list]): TopicWatermarks => [topic.name, list]),
+		});
 	}
 
 	/** Push to this node's part of the tree. */

@@ -1,15 +1,15 @@
 /**
-Anti-entropy (Demers 1987): every `repairMs` or so this node compares itself with one peer drawn at random, and at once with a peer
-that appears. First hashes, one a topic and, of many streams, one a part; then, for what differs, watermarks; then each side pulls what it
-lacks. Equal peers exchange two small packets, whatever they store.
+Anti-entropy (Demers 1987): every `repairMs` or so this node compares itself with one peer drawn at random, and at once
+with a peer that appears. First hashes, one a topic and, of many streams, one a part; then, for what differs,
+watermarks; then each side pulls what it lacks. Equal peers exchange two small packets, whatever they store.
 
-In a large cluster a node compares itself with its contacts (`view.ts`) only, so that the cost does not grow with the cluster: what one
-side of a cut has, each of its nodes has. A peer that appeared (a heal, a restart) counts as synced when an exchange with it, or with those that
-stand for it, was answered in full and all that they had then is here: the goals that the answer set are reached. What is published
-meanwhile is not waited for.
+In a large cluster a node compares itself with its contacts (`view.ts`) only, so that the cost does not grow with the
+cluster: what one side of a cut has, each of its nodes has. A peer that appeared (a heal, a restart) counts as synced
+when an exchange with it, or with those that stand for it, was answered in full and all that they had then is here: the
+goals that the answer set are reached. What is published meanwhile is not waited for.
 
-A push that is lost shows as a gap when the next one comes. That there was a last one shows by a word of its origin: with each round it
-tells its subscribers how far its streams are, for a while after they moved.
+A push that is lost shows as a gap when the next one comes. That there was a last one shows by a word of its origin:
+with each round it tells its subscribers how far its streams are, for a while after they moved.
 */
 import type {NodeId} from '../message.ts';
 import type {Context} from './context.ts';
@@ -71,7 +71,12 @@ export class Exchange {
 	#partners: {readonly version: number; readonly streams: number; readonly peers: ReadonlySet<NodeId>} | undefined;
 
 	/** @param learn takes in a watermark of a topic that this node subscribes to; the stream if it lacks something. */
-	constructor(context: Context, streams: Streams, dissemination: Dissemination, learn: (topic: TopicStreams, watermark: Watermark, clue: Omit<Clue, 'high'>) => Stream | undefined) {
+	constructor(
+		context: Context,
+		streams: Streams,
+		dissemination: Dissemination,
+		learn: (topic: TopicStreams, watermark: Watermark, clue: Omit<Clue, 'high'>) => Stream | undefined,
+	) {
 		this.#context = context;
 		this.#streams = streams;
 		this.#dissemination = dissemination;
@@ -85,11 +90,24 @@ export class Exchange {
 	}
 
 	isSynced(peer: NodeId): boolean {
-		return this.#context.isReachable(peer) && !this.#stoodFor.has(peer) && this.#comparisons.get(peer)?.isSynced !== false;
+		return (
+			this.#context.isReachable(peer) &&
+			!this.#stoodFor.has(peer) &&
+			this.#comparisons.get(peer)?.isSynced !== false
+		);
 	}
 
 	appeared(peers: readonly NodeId[]): void {
-		for (const peer of this.#standIns(peers)) this.#comparisons.set(peer, {pulled: 0, isSynced: false, isDue: true, round: undefined, sentTick: 0, isAnswered: false, goals: new Map()});
+		for (const peer of this.#standIns(peers))
+			this.#comparisons.set(peer, {
+				pulled: 0,
+				isSynced: false,
+				isDue: true,
+				round: undefined,
+				sentTick: 0,
+				isAnswered: false,
+				goals: new Map(),
+			});
 		for (const peer of peers) if (!this.#comparisons.has(peer)) this.#stoodFor.add(peer);
 		this.#start();
 		this.#checkStoodFor();
@@ -97,7 +115,8 @@ export class Exchange {
 
 	/** As if they had appeared now. */
 	resync(peers: readonly NodeId[]): void {
-		const reachable = peers.filter(peer => this.#context.isReachable(peer)); // The others are compared with when they come into reach.
+		// The others are compared with when they come into reach.
+		const reachable = peers.filter(peer => this.#context.isReachable(peer));
 		const standIns = new Set(this.#standIns(reachable));
 		for (const peer of reachable) {
 			const comparison = this.#comparisons.get(peer);
@@ -109,7 +128,15 @@ export class Exchange {
 			// The answer to an exchange that runs may be of before.
 			if (comparison?.round !== undefined) this.#running--;
 			const pulled = comparison && !comparison.isSynced ? comparison.pulled : 0;
-			this.#comparisons.set(peer, {pulled, isSynced: false, isDue: true, round: undefined, sentTick: 0, isAnswered: false, goals: comparison?.goals ?? new Map()});
+			this.#comparisons.set(peer, {
+				pulled,
+				isSynced: false,
+				isDue: true,
+				round: undefined,
+				sentTick: 0,
+				isAnswered: false,
+				goals: comparison?.goals ?? new Map(),
+			});
 		}
 
 		this.#start();
@@ -209,7 +236,10 @@ export class Exchange {
 		this.#checkStoodFor();
 	}
 
-	/** The peer has nothing of these any more. One that says where its data go on has the rest, which is waited for until what comes before is here or given up. */
+	/**
+	The peer has nothing of these any more. One that says where its data go on has the rest, which is waited for until
+	what comes before is here or given up.
+	*/
 	refused(peer: NodeId, {topic, gaps}: PacketOf<'ihavenot'>): void {
 		const comparison = this.#comparisons.get(peer);
 		for (const [origin, incarnation, _from, then] of comparison ? gaps : []) {
@@ -219,17 +249,25 @@ export class Exchange {
 	}
 
 	/** It answered with what it has; what it lacks is told in return, so that both sides gain by one exchange. */
-	#offerBack(peer: NodeId, topic: TopicStreams, parts: Uint8Array | undefined, theirs: ReadonlyMap<Stream, number>): void {
+	#offerBack(
+		peer: NodeId,
+		topic: TopicStreams,
+		parts: Uint8Array | undefined,
+		theirs: ReadonlyMap<Stream, number>,
+	): void {
 		for (const stream of topic.streams()) {
 			const newest = stream.ranges.at(-1);
-			if (newest && newest.to > (theirs.get(stream) ?? 0) && isCovered(stream, parts)) this.#dissemination.offer(peer, stream);
+			if (newest && newest.to > (theirs.get(stream) ?? 0) && isCovered(stream, parts))
+				this.#dissemination.offer(peer, stream);
 		}
 	}
 
 	/** Is it synced by now, and is there anything left to do with it? */
 	#check(id: NodeId, comparison: Comparison): void {
 		const {goals} = comparison;
-		for (const [stream, high] of goals) if (stream.next > high || stream.topic.since === undefined || stream.lack === undefined) goals.delete(stream);
+		for (const [stream, high] of goals)
+			if (stream.next > high || stream.topic.since === undefined || stream.lack === undefined)
+				goals.delete(stream);
 		if (!comparison.isSynced && comparison.isAnswered && goals.size === 0) {
 			comparison.isSynced = true;
 			this.#context.outbox.synced({peer: id, messages: comparison.pulled});
@@ -252,19 +290,37 @@ export class Exchange {
 		this.#pulledApart = 0;
 	}
 
-	/** Whom to compare with for these to be covered: all of a few; of many the contacts among them, and some if these are too few. */
+	/**
+	Whom to compare with for these to be covered: all of a few; of many the contacts among them, and some if these are
+	too few.
+	*/
 	#standIns(peers: readonly NodeId[]): readonly NodeId[] {
 		if (this.#context.reachable.length <= contactsMax) return peers;
 		const partners = this.#findPartners();
 		const chosen = peers.filter(peer => partners.has(peer));
 		if (peers.length <= contactsMax || chosen.length >= standInsMin) return chosen;
-		return [...chosen, ...this.#context.sample(peers.filter(peer => !partners.has(peer)), standInsMin - chosen.length)];
+		return [
+			...chosen,
+			...this.#context.sample(
+				peers.filter(peer => !partners.has(peer)),
+				standInsMin - chosen.length,
+			),
+		];
 	}
 
 	#compareSoon(peer: NodeId): void {
 		const comparison = this.#comparisons.get(peer);
 		if (comparison) comparison.isDue = true;
-		else this.#comparisons.set(peer, {pulled: 0, isSynced: true, isDue: true, round: undefined, sentTick: 0, isAnswered: false, goals: new Map()});
+		else
+			this.#comparisons.set(peer, {
+				pulled: 0,
+				isSynced: true,
+				isDue: true,
+				round: undefined,
+				sentTick: 0,
+				isAnswered: false,
+				goals: new Map(),
+			});
 	}
 
 	#beginRound(): void {
@@ -279,7 +335,8 @@ export class Exchange {
 
 		if (partner !== undefined) this.#compareSoon(partner);
 		for (const [stream, rounds] of this.#own) {
-			// Nobody asks this node for topics that it only publishes to, unless they know that it does: it keeps telling one of them.
+			// Nobody asks this node for topics that it only publishes to, unless they know that it does: it keeps
+			// telling one of them.
 			const told = rounds > 0 ? this.#context.config.fanoutMin : stream.topic.since === undefined ? 1 : 0;
 			if (rounds > 0) this.#own.set(stream, rounds - 1);
 			if (told > 0) this.#dissemination.offerSome(stream, told);
@@ -306,7 +363,10 @@ export class Exchange {
 		}
 	}
 
-	/** Reachable peers that may have something for us, as they share a topic or publish to one of ours; of many the contacts. */
+	/**
+	Reachable peers that may have something for us, as they share a topic or publish to one of ours; of many the
+	contacts.
+	*/
 	#findPartners(): ReadonlySet<NodeId> {
 		const {self, version, reachable} = this.#context;
 		const streams = this.#streams.count;
@@ -315,7 +375,11 @@ export class Exchange {
 			for (const {since, subscribers, origins} of this.#streams.topics.values()) {
 				if (since === undefined) continue;
 				const ids = new Set([...subscribers, ...origins.keys()]);
-				for (const id of contactsOf(self, reachable.filter(peer => ids.has(peer)))) partners.add(id);
+				for (const id of contactsOf(
+					self,
+					reachable.filter(peer => ids.has(peer)),
+				))
+					partners.add(id);
 			}
 
 			this.#partners = {version, streams, peers: partners};

@@ -1,9 +1,10 @@
 /**
-How often a batch is sent to each subscriber. In a small cluster the origin pushes to everybody itself, once. In a larger one it travels
-along a tree, and with c copies each subscriber is pushed to by c others: where a share p of the pushes gets lost, no more than about p^c of
-the subscribers must pull, at any size. One copy is enough on links that lose nothing; how many are needed is measured, from above: many
-duplicates with hardly a miss lower the number, too many batches that no push brought raise it. It moves one step at a time and only
-when two measurements in a row agree; a number that turned out too low is tried again later and later.
+How often a batch is sent to each subscriber. In a small cluster the origin pushes to everybody itself, once. In a
+larger one it travels along a tree, and with c copies each subscriber is pushed to by c others: where a share p of the
+pushes gets lost, no more than about p^c of the subscribers must pull, at any size. One copy is enough on links that
+lose nothing; how many are needed is measured, from above: many duplicates with hardly a miss lower the number, too many
+batches that no push brought raise it. It moves one step at a time and only when two measurements in a row agree; a
+number that turned out too low is tried again later and later.
 */
 import type {Config} from '../config.ts';
 
@@ -13,7 +14,9 @@ type Counts = {fresh: number; duplicates: number; misses: number};
 const bucketsMax = 8;
 /** Before anything was measured: of five pushes one may get lost, and a subscriber in a hundred must pull. */
 const copiesFirst = 4;
-/** Fewer batches than this say nothing; and where a number was too low once, so many are looked at before it is said again. */
+/**
+Fewer batches than this say nothing; and where a number was too low once, so many are looked at before it is said again.
+*/
 const sampleMin = 32;
 const sampleMinCareful = 128;
 /** Misses above which there are more copies, below which there may be fewer; duplicates above which there are. */
@@ -29,7 +32,9 @@ export class Fanout {
 	/** What was measured since the last judgement, where batches are relayed. */
 	#relayed = nothing();
 	#leaning = 0;
-	/** Measurements to go until there may be fewer copies, and how many it will be the next time that this was too early. */
+	/**
+	Measurements to go until there may be fewer copies, and how many it will be the next time that this was too early.
+	*/
 	#rest = 0;
 	#nextRest = 1;
 	#hasShrunk = false;
@@ -64,7 +69,9 @@ export class Fanout {
 		return others <= this.#bounds.fanoutMin;
 	}
 
-	/** How many pushes of one batch leave a node: from the origin to all of a few, from each node on average among more. */
+	/**
+	How many pushes of one batch leave a node: from the origin to all of a few, from each node on average among more.
+	*/
 	of(others: number): number {
 		return this.isDirect(others) ? others : Math.min(others, this.#copies);
 	}
@@ -89,7 +96,8 @@ export class Fanout {
 	#adapt(): void {
 		const {duplicates, misses} = sharesOf([this.#relayed]);
 		if (this.#rest > 0) this.#rest--;
-		const wish = misses > missesHigh ? 1 : misses < missesLow && duplicates > duplicatesHigh && this.#rest === 0 ? -1 : 0;
+		const wish =
+			misses > missesHigh ? 1 : misses < missesLow && duplicates > duplicatesHigh && this.#rest === 0 ? -1 : 0;
 		const isAgreed = wish !== 0 && wish === this.#leaning;
 		this.#leaning = isAgreed ? 0 : wish; // What was measured belongs to the number that is left behind.
 		if (!isAgreed) return;
@@ -115,5 +123,8 @@ function sharesOf(counts: readonly Counts[]): {readonly duplicates: number; read
 		sum.misses += each.misses;
 	}
 
-	return {duplicates: sum.duplicates / Math.max(1, sum.fresh + sum.duplicates), misses: sum.misses / Math.max(1, sum.fresh)};
+	return {
+		duplicates: sum.duplicates / Math.max(1, sum.fresh + sum.duplicates),
+		misses: sum.misses / Math.max(1, sum.fresh),
+	};
 }

@@ -1,8 +1,8 @@
 /**
-Gossip: batches of live topics reach every subscriber, each once, in the order of their origin, although packets are lost, nodes crash and
-the network splits. Pushes carry a batch to nearly everybody within a few hops (`dissemination.ts`); what they miss is pulled
-(`repair.ts`), and comparing digests finds what nobody noticed was missing (`exchange.ts`). Demers et al. 1987, Birman et al. 1999 (bimodal
-multicast), Leitão et al. 2007 (Plumtree).
+Gossip: batches of live topics reach every subscriber, each once, in the order of their origin, although packets are
+lost, nodes crash and the network splits. Pushes carry a batch to nearly everybody within a few hops
+(`dissemination.ts`); what they miss is pulled (`repair.ts`), and comparing digests finds what nobody noticed was
+missing (`exchange.ts`). Demers et al. 1987, Birman et al. 1999 (bimodal multicast), Leitão et al. 2007 (Plumtree).
 
 The machine is pure. Batches come verified; what it releases is stored and delivered by the broker, in that order.
 */
@@ -24,13 +24,22 @@ import {Views} from './view.ts';
 export type {GossipOptions, GossipReady} from './context.ts';
 export type {ControlPacket, GossipPacket, Push, Want} from './packet.ts';
 
-/** `subscribers`: sorted. `since`: the Lamport time above which this node wants batches; `undefined` when it does not subscribe. */
+/**
+`subscribers`: sorted. `since`: the Lamport time above which this node wants batches; `undefined` when it does not
+subscribe.
+*/
 export type Subscribed = {readonly subscribers: readonly NodeId[]; readonly since: number | undefined};
 
 export type GossipStatus = {
-	/** Peers that a node pushes a batch to, in the topic with the most subscribers: all of a few, of more so many on average. */
+	/**
+	Peers that a node pushes a batch to, in the topic with the most subscribers: all of a few, of more so many on
+	average.
+	*/
 	readonly fanout: number;
-	/** Share of received batches that were duplicates, and of new ones that had to be pulled: 0 to 1, over the last seconds. */
+	/**
+	Share of received batches that were duplicates, and of new ones that had to be pulled: 0 to 1, over the last
+	seconds.
+	*/
 	readonly duplicates: number;
 	readonly misses: number;
 	/** Batches that wait for an earlier one, and their bytes. */
@@ -69,7 +78,10 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 	refill(topic: Topic, gaps: readonly BackfillGap[]): void;
 	/** These came back and are in the log again; nothing more will. */
 	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void;
-	/** Retention took something: the lowest sequence number that the log of the topic still has of each stream; none of those not named. */
+	/**
+	Retention took something: the lowest sequence number that the log of the topic still has of each stream; none of
+	those not named.
+	*/
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void;
 	/** The topic was deleted: what is stamped up to `until` is not wanted, and not waited for. */
 	deleted(topic: Topic, until: number): void;
@@ -112,11 +124,26 @@ class GossipMachine implements Gossip {
 		this.#held = new Held(config.heldBytes);
 		this.#streams = new Streams(streamsMax, stream => this.#fold(stream));
 		this.#lives = new Incarnations(context, stream => this.#order.resume(stream));
-		this.#order = new Order(context, this.#held, this.#lives, (from, messages) => this.#exchange.pulled(from, messages));
-		this.#repair = new Repair(context, this.#streams, this.#held, (stream, next) => this.#lose(stream, next), (peer, topic) => this.#refill.isAsking(peer, topic));
-		this.#refill = new Backfill(context, this.#streams, (peer, topic) => this.#repair.isAsking(peer, topic), stream => this.#order.resume(stream));
+		this.#order = new Order(context, this.#held, this.#lives, (from, messages) =>
+			this.#exchange.pulled(from, messages),
+		);
+		this.#repair = new Repair(
+			context,
+			this.#streams,
+			this.#held,
+			(stream, next) => this.#lose(stream, next),
+			(peer, topic) => this.#refill.isAsking(peer, topic),
+		);
+		this.#refill = new Backfill(
+			context,
+			this.#streams,
+			(peer, topic) => this.#repair.isAsking(peer, topic),
+			stream => this.#order.resume(stream),
+		);
 		this.#dissemination = new Dissemination(context, this.#fanout, new Views(context));
-		this.#exchange = new Exchange(context, this.#streams, this.#dissemination, (topic, watermark, clue) => this.#learn(topic, watermark, clue));
+		this.#exchange = new Exchange(context, this.#streams, this.#dissemination, (topic, watermark, clue) =>
+			this.#learn(topic, watermark, clue),
+		);
 	}
 
 	setSubscriptions(topics: ReadonlyMap<Topic, Subscribed>): void {
@@ -213,7 +240,8 @@ class GossipMachine implements Gossip {
 
 	deleted(topic: Topic, until: number): void {
 		const streams = this.#streams.topics.get(topic);
-		if (streams && (streams.since !== undefined || streams.deletedUntil !== undefined)) streams.deletedUntil = until;
+		if (streams && (streams.since !== undefined || streams.deletedUntil !== undefined))
+			streams.deletedUntil = until;
 		for (const stream of streams?.streams() ?? []) {
 			this.#held.drop(stream, ({batch}) => batch.lamport <= until);
 			if (stream.next > stream.known || stream.knownLamport > until) continue;
@@ -224,7 +252,10 @@ class GossipMachine implements Gossip {
 
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void {
 		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) {
-			stream.trim(floors.get(streamKey({topic, origin: stream.origin.id, incarnation: stream.incarnation})) ?? stream.next);
+			stream.trim(
+				floors.get(streamKey({topic, origin: stream.origin.id, incarnation: stream.incarnation})) ??
+					stream.next,
+			);
 		}
 	}
 
@@ -242,8 +273,10 @@ class GossipMachine implements Gossip {
 		}
 
 		switch (packet.type) {
-			case 'ihave': return this.#onIhave(from, packet.topics);
-			case 'iwant': return this.#repair.serve(from, packet);
+			case 'ihave':
+				return this.#onIhave(from, packet.topics);
+			case 'iwant':
+				return this.#repair.serve(from, packet);
 			case 'ihavenot': {
 				if (this.#refill.refused(from, packet)) return;
 				this.#exchange.refused(from, packet);
@@ -257,29 +290,46 @@ class GossipMachine implements Gossip {
 				for (const [origin, incarnation, asked, then, since] of packet.passed) {
 					const stream = this.#streams.find(packet.topic, origin, incarnation);
 					// What was not wanted when it was asked for may be by now.
-					if (stream?.lack && since <= topic.since! && asked <= stream.next && then > stream.next && then <= stream.known + 1) this.#order.skipTo(stream, then, since);
+					if (
+						stream?.lack &&
+						since <= topic.since! &&
+						asked <= stream.next &&
+						then > stream.next &&
+						then <= stream.known + 1
+					)
+						this.#order.skipTo(stream, then, since);
 				}
 
 				return this.#repair.served(from, topic);
 			}
 
-			case 'digest': return this.#exchange.onDigest(from, packet);
-			case 'watermarks': return this.#exchange.onWatermarks(from, packet);
+			case 'digest':
+				return this.#exchange.onDigest(from, packet);
+			case 'watermarks':
+				return this.#exchange.onWatermarks(from, packet);
 			case 'ask': {
 				const lives = this.#streams.topics.get(packet.topic)?.origins.get(packet.origin)?.lives ?? [];
-				return this.#context.outbox.send(from, {type: 'told', topic: packet.topic, origin: packet.origin, incarnation: this.#incarnation, streams: lives.filter(({next}) => next > 1).map(({watermark}) => watermark)});
+				return this.#context.outbox.send(from, {
+					type: 'told',
+					topic: packet.topic,
+					origin: packet.origin,
+					incarnation: this.#incarnation,
+					streams: lives.filter(({next}) => next > 1).map(({watermark}) => watermark),
+				});
 			}
 
 			case 'told': {
 				const topic = this.#streams.topics.get(packet.topic);
 				if (topic?.since === undefined) return;
-				for (const watermark of packet.streams) this.#learn(topic, watermark, {peer: from, inTicks: 0, isCatchUp: true});
+				for (const watermark of packet.streams)
+					this.#learn(topic, watermark, {peer: from, inTicks: 0, isCatchUp: true});
 				const origin = topic.origins.get(packet.origin);
 				if (origin) this.#lives.told(from, origin, packet.incarnation);
 				return;
 			}
 
-			default: return packet satisfies never;
+			default:
+				return packet satisfies never;
 		}
 	}
 
@@ -317,11 +367,17 @@ class GossipMachine implements Gossip {
 			late: this.#order.late,
 			unvouched: this.#lives.unvouched,
 			inSync: this.#exchange.peers(),
-			bounds: new Map([...bounds, ['held', this.#held.refused], ['streams', (bounds.get('streams') ?? 0) + this.#streams.refused]]),
+			bounds: new Map([
+				...bounds,
+				['held', this.#held.refused],
+				['streams', (bounds.get('streams') ?? 0) + this.#streams.refused],
+			]),
 		};
 	}
 
-	/** The path of nearly every packet: a push of the next batch of a known stream costs three look-ups and one object. */
+	/**
+	The path of nearly every packet: a push of the next batch of a known stream costs three look-ups and one object.
+	*/
 	#onPush(from: NodeId, packet: Push): void {
 		const {batch, repair} = packet;
 		if (repair && this.#refill.take(from, batch)) return;
@@ -348,26 +404,54 @@ class GossipMachine implements Gossip {
 		if (isMissed) this.#dissemination.relayPulled(stream, batch, from);
 		if (repair) return;
 		if (!complete) this.#dissemination.relay(stream, batch, from, hops);
-		// What comes straight from its origin comes in order: the gap is a loss. Over relays the earlier batch may be on its way.
-		if (hasGap) this.#repair.lacks(stream, {peer: from, high: lastSeq(batch), inTicks: hops <= 1 ? 0 : offerTicks, isCatchUp: this.#isCatchingUp(from, stream)});
-		else if (stream.next <= stream.known && stream.lack === undefined) this.#repair.lacks(stream, {peer: from, high: stream.known, inTicks: offerTicks, isCatchUp: this.#isCatchingUp(from, stream)});
+		// What comes straight from its origin comes in order: the gap is a loss. Over relays the earlier batch may be
+		// on its way.
+		if (hasGap)
+			this.#repair.lacks(stream, {
+				peer: from,
+				high: lastSeq(batch),
+				inTicks: hops <= 1 ? 0 : offerTicks,
+				isCatchUp: this.#isCatchingUp(from, stream),
+			});
+		else if (stream.next <= stream.known && stream.lack === undefined)
+			this.#repair.lacks(stream, {
+				peer: from,
+				high: stream.known,
+				inTicks: offerTicks,
+				isCatchUp: this.#isCatchingUp(from, stream),
+			});
 	}
 
-	/** What is lacking was not missed by pushes: it is of a time when this node and the origin, or the sender, could not reach one another. */
+	/**
+	What is lacking was not missed by pushes: it is of a time when this node and the origin, or the sender, could not
+	reach one another.
+	*/
 	#isCatchingUp(from: NodeId, {origin}: Stream): boolean {
-		return !this.#exchange.isSynced(from) || (this.#context.isReachable(origin.id) && !this.#exchange.isSynced(origin.id));
+		return (
+			!this.#exchange.isSynced(from) ||
+			(this.#context.isReachable(origin.id) && !this.#exchange.isSynced(origin.id))
+		);
 	}
 
 	#onIhave(from: NodeId, topics: readonly TopicWatermarks[]): void {
 		for (const [name, watermarks] of topics) {
 			const topic = this.#streams.topics.get(name);
 			if (topic?.since === undefined) continue;
-			for (const watermark of watermarks) this.#learn(topic, watermark, {peer: from, inTicks: offerTicks, isCatchUp: !this.#exchange.isSynced(from)});
+			for (const watermark of watermarks)
+				this.#learn(topic, watermark, {
+					peer: from,
+					inTicks: offerTicks,
+					isCatchUp: !this.#exchange.isSynced(from),
+				});
 		}
 	}
 
 	/** Somebody has a stream up to `high`. The stream, if this node lacks some of that. */
-	#learn(topic: TopicStreams, [origin, incarnation, low, high, lamport]: Watermark, clue: Omit<Clue, 'high'>): Stream | undefined {
+	#learn(
+		topic: TopicStreams,
+		[origin, incarnation, low, high, lamport]: Watermark,
+		clue: Omit<Clue, 'high'>,
+	): Stream | undefined {
 		if (high === 0) return undefined;
 		const stream = this.#streams.of(topic, origin, incarnation);
 		if (!stream || high < stream.next) return undefined;
@@ -385,8 +469,10 @@ class GossipMachine implements Gossip {
 	#lose(stream: Stream, next: number): void {
 		const {topic, origin} = stream;
 		// Where nothing of the stream was here before, its first wanted message is unknown.
-		const messages = stream.next > 1 || topic.since === 0 || topic.isResumed ? next - Math.max(stream.next, stream.told) : 1;
-		if (messages > 0) this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages, isAwaited: isAwaited(stream)});
+		const messages =
+			stream.next > 1 || topic.since === 0 || topic.isResumed ? next - Math.max(stream.next, stream.told) : 1;
+		if (messages > 0)
+			this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages, isAwaited: isAwaited(stream)});
 		stream.told = Math.max(stream.told, next);
 		this.#order.skipTo(stream, next, stream.knownLamport);
 	}
@@ -394,7 +480,13 @@ class GossipMachine implements Gossip {
 	#fold(stream: Stream): void {
 		const {topic, origin, known} = stream;
 		const next = Math.max(stream.next, stream.told);
-		if (topic.since !== undefined && next <= known) this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages: known - next + 1, isAwaited: isAwaited(stream)});
+		if (topic.since !== undefined && next <= known)
+			this.#context.outbox.missed({
+				topic: topic.name,
+				origin: origin.id,
+				messages: known - next + 1,
+				isAwaited: isAwaited(stream),
+			});
 		this.#held.drop(stream, () => true);
 		this.#repair.forget(stream);
 		this.#exchange.forget(stream);
@@ -425,7 +517,10 @@ class GossipMachine implements Gossip {
 	}
 }
 
-/** Who reads the topic waits for what comes next of the stream: something of it was here under this subscription, or all of it is wanted from now on. */
+/**
+Who reads the topic waits for what comes next of the stream: something of it was here under this subscription, or all of
+it is wanted from now on.
+*/
 function isAwaited({topic, next, lamport}: Stream): boolean {
 	return topic.isResumed || (next > 1 && lamport > topic.countsFrom);
 }

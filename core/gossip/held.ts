@@ -1,6 +1,6 @@
 /**
-Batches that came before their turn. They wait in memory only, under one bound for all streams; what is over it is refused,
-counted, and pulled again later, because the stream remembers how far it is known to go.
+Batches that came before their turn. They wait in memory only, under one bound for all streams; what is over it is
+refused, counted, and pulled again later, because the stream remembers how far it is known to go.
 */
 import type {Arrival, Stream} from './streams.ts';
 

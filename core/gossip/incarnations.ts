@@ -1,8 +1,8 @@
 /**
-First in, first out also over the restarts of an origin. A newer life of a stream is not released before the older lives are known to
-be complete here. Only the origin can vouch for that at once: it holds everything that it ever published and kept. If it cannot be
-reached, the word of others and a bounded wait must do, and if the rest of an older life comes to light later still, it is released
-late (and counted) rather than lost.
+First in, first out also over the restarts of an origin. A newer life of a stream is not released before the older lives
+are known to be complete here. Only the origin can vouch for that at once: it holds everything that it ever published
+and kept. If it cannot be reached, the word of others and a bounded wait must do, and if the rest of an older life comes
+to light later still, it is released late (and counted) rather than lost.
 
 The first life of all has nothing before it, so a cluster whose nodes never restarted pays nothing.
 */
@@ -10,7 +10,9 @@ import type {NodeId} from '../message.ts';
 import type {Context} from './context.ts';
 import type {Origin, Stream} from './streams.ts';
 
-/** Share of `repairMs` that a newer life waits for the word of others, and until it no longer waits for what is missing. */
+/**
+Share of `repairMs` that a newer life waits for the word of others, and until it no longer waits for what is missing.
+*/
 const holdRounds = 1.5;
 const giveUpRounds = 10;
 const askMs = 200;
@@ -115,7 +117,10 @@ export class Incarnations {
 			return;
 		}
 
-		const others = origin.topic.subscribers.filter(peer => peer !== self && peer !== from && context.isReachable(peer));
-		for (const peer of [...(from === undefined ? [] : [from]), ...context.sample(others, askedMax - 1)]) outbox.send(peer, packet);
+		const others = origin.topic.subscribers.filter(
+			peer => peer !== self && peer !== from && context.isReachable(peer),
+		);
+		for (const peer of [...(from === undefined ? [] : [from]), ...context.sample(others, askedMax - 1)])
+			outbox.send(peer, packet);
 	}
 }

@@ -1,8 +1,9 @@
 /**
 From arrivals to the log: each stream is released in order, once, from the first batch that is wanted.
 
-A batch is next of its stream if it starts where the stream stands, or if its predecessor was stamped at or before the time from which
-this node subscribes: then it is the first one wanted, whatever came before. Everything else waits (`held.ts`).
+A batch is next of its stream if it starts where the stream stands, or if its predecessor was stamped at or before the
+time from which this node subscribes: then it is the first one wanted, whatever came before. Everything else waits
+(`held.ts`).
 */
 import {lastSeq, type NodeId} from '../message.ts';
 import type {Context} from './context.ts';
@@ -18,7 +19,12 @@ export class Order {
 	readonly #lives: Incarnations;
 	readonly #onRepaired: (from: NodeId, messages: number) => void;
 
-	constructor(context: Context, held: Held, lives: Incarnations, onRepaired: (from: NodeId, messages: number) => void) {
+	constructor(
+		context: Context,
+		held: Held,
+		lives: Incarnations,
+		onRepaired: (from: NodeId, messages: number) => void,
+	) {
 		this.#context = context;
 		this.#held = held;
 		this.#lives = lives;
@@ -51,7 +57,10 @@ export class Order {
 	resume(stream: Stream): void {
 		const {since} = stream.topic;
 		if (!stream.held) return;
-		this.#held.drop(stream, ({batch}) => since === undefined || batch.lamport <= since || lastSeq(batch) < stream.next);
+		this.#held.drop(
+			stream,
+			({batch}) => since === undefined || batch.lamport <= since || lastSeq(batch) < stream.next,
+		);
 		if (since === undefined || stream.isStill) return;
 		for (const [seq, {batch, from}] of stream.held ?? []) {
 			if (seq !== stream.next && batch.previousLamport > since) continue;
@@ -63,7 +72,10 @@ export class Order {
 		}
 	}
 
-	/** What is below `next`, stamped up to then, does not come. As far as it was wanted, and is not told yet, it is told: a deletion took it before it was here. */
+	/**
+	What is below `next`, stamped up to then, does not come. As far as it was wanted, and is not told yet, it is told: a
+	deletion took it before it was here.
+	*/
 	#passOver(stream: Stream, next: number, lamport: number): void {
 		const {topic, origin} = stream;
 		const messages = next - Math.max(stream.next, stream.told);
@@ -85,7 +97,11 @@ export class Order {
 		this.#passOver(stream, arrival.batch.firstSeq, arrival.batch.previousLamport);
 		stream.append(arrival.batch);
 		this.#context.outbox.release(arrival);
-		if (stream.incarnation < origin.open && origin.lives.some(life => life.incarnation > stream.incarnation && life.ranges.length > 0)) this.late++;
+		if (
+			stream.incarnation < origin.open &&
+			origin.lives.some(life => life.incarnation > stream.incarnation && life.ranges.length > 0)
+		)
+			this.late++;
 		if (arrival.repaired) this.#onRepaired(arrival.from, arrival.batch.count);
 		if (origin.hold !== undefined) this.#lives.check(origin);
 	}

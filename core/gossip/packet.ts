@@ -1,32 +1,53 @@
 /**
-What gossiping nodes say to one another. A push carries a batch and has a binary frame of its own (`core/wire/wire.ts`); all others are
-small and speak of streams by their **watermarks**: from which sequence number on, and up to which, the sender holds the stream. A
-watermark is true whenever it is said, however often, in any order, so that control packets need no memory of what was said before
-and are never deduplicated.
+What gossiping nodes say to one another. A push carries a batch and has a binary frame of its own (`core/wire/wire.ts`);
+all others are small and speak of streams by their **watermarks**: from which sequence number on, and up to which, the
+sender holds the stream. A watermark is true whenever it is said, however often, in any order, so that control packets
+need no memory of what was said before and are never deduplicated.
 
 `parseGossipPacket` judges what came over the wire: the machine meets nothing but well-formed packets.
 */
 import {isNodeId, parseTopic, type Batch, type NodeId, type Topic} from '../message.ts';
 
-/** `low` to `high` are held by the sender without a gap (`low` is `high + 1` when it holds nothing); `lamport` is that of `high`. */
+/**
+`low` to `high` are held by the sender without a gap (`low` is `high + 1` when it holds nothing); `lamport` is that of
+`high`.
+*/
 export type Watermark = readonly [origin: NodeId, incarnation: number, low: number, high: number, lamport: number];
 export type TopicWatermarks = readonly [topic: Topic, streams: readonly Watermark[]];
 /** A hash of what the sender has of the topic, and of each of as many parts of it (4 bytes each). */
 export type TopicDigest = readonly [topic: Topic, hash: number, parts?: Uint8Array];
-/** `parts`: a bit for each part of the digest; nothing is said of those whose bit is 0. Without it the whole topic is meant. */
+/**
+`parts`: a bit for each part of the digest; nothing is said of those whose bit is 0. Without it the whole topic is
+meant.
+*/
 export type TopicAnswer = readonly [topic: Topic, streams: readonly Watermark[], parts?: Uint8Array];
 /** The sender holds nothing in [from, then); `then` is 0 when it holds nothing from there on. */
 export type Gap = readonly [origin: NodeId, incarnation: number, from: number, then: number];
-/** In [from, then) the sender holds nothing that is stamped after `sinceLamport`, as asked: by now less may be enough to be wanted. */
+/**
+In [from, then) the sender holds nothing that is stamped after `sinceLamport`, as asked: by now less may be enough to be
+wanted.
+*/
 export type Passed = readonly [origin: NodeId, incarnation: number, from: number, then: number, sinceLamport: number];
 /** A range of a stream, both ends included. Batches stamped at or before `sinceLamport` are not wanted. */
-export type Want = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly sinceLamport: number};
+export type Want = {
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly from: number;
+	readonly to: number;
+	readonly sinceLamport: number;
+};
 
 /**
-`hops`: copies made on the way, 1 when the origin itself pushes. `complete`: it went to every subscriber, so nobody need relay it.
-`repair`: it was asked for.
+`hops`: copies made on the way, 1 when the origin itself pushes. `complete`: it went to every subscriber, so nobody need
+relay it. `repair`: it was asked for.
 */
-export type Push = {readonly type: 'push'; readonly batch: Batch; readonly hops: number; readonly complete: boolean; readonly repair: boolean};
+export type Push = {
+	readonly type: 'push';
+	readonly batch: Batch;
+	readonly hops: number;
+	readonly complete: boolean;
+	readonly repair: boolean;
+};
 export type ControlPacket =
 	/** Lazy offer: it may be on its way as a push already. */
 	| {readonly type: 'ihave'; readonly topics: readonly TopicWatermarks[]}
@@ -34,16 +55,31 @@ export type ControlPacket =
 	| {readonly type: 'iwant'; readonly topic: Topic; readonly wants: readonly Want[]; readonly bytesMax: number}
 	/** `isEnd`: nothing of what was asked for will be pushed. */
 	| {readonly type: 'ihavenot'; readonly topic: Topic; readonly gaps: readonly Gap[]; readonly isEnd: boolean}
-	/** All that was asked for, as far as the budget went, has been pushed. `passed`: what of it is in none of the pushes, being stamped too early to be wanted. */
+	/**
+	All that was asked for, as far as the budget went, has been pushed. `passed`: what of it is in none of the pushes,
+	being stamped too early to be wanted.
+	*/
 	| {readonly type: 'served'; readonly topic: Topic; readonly passed: readonly Passed[]}
 	/** A hash of what the sender has of each topic that it subscribes to. */
 	| {readonly type: 'digest'; readonly round: number; readonly topics: readonly TopicDigest[]}
 	/** The answer: the topics that differ, in pages. `isCut`: there were more than may be said at once. */
-	| {readonly type: 'watermarks'; readonly round: number; readonly topics: readonly TopicAnswer[]; readonly isLast: boolean; readonly isCut: boolean}
+	| {
+			readonly type: 'watermarks';
+			readonly round: number;
+			readonly topics: readonly TopicAnswer[];
+			readonly isLast: boolean;
+			readonly isCut: boolean;
+	  }
 	/** Which lives of the origin does the receiver know? */
 	| {readonly type: 'ask'; readonly topic: Topic; readonly origin: NodeId}
 	/** `incarnation`: the life in which the sender itself is. */
-	| {readonly type: 'told'; readonly topic: Topic; readonly origin: NodeId; readonly incarnation: number; readonly streams: readonly Watermark[]};
+	| {
+			readonly type: 'told';
+			readonly topic: Topic;
+			readonly origin: NodeId;
+			readonly incarnation: number;
+			readonly streams: readonly Watermark[];
+	  };
 export type GossipPacket = Push | ControlPacket;
 export type PacketOf<Type extends GossipPacket['type']> = Extract<GossipPacket, {readonly type: Type}>;
 
@@ -76,7 +112,9 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 			const {bytesMax} = raw;
 			const topic = topicOf(raw['topic']);
 			const wants = parseRows(raw['wants'], wantsMax, parseWant);
-			return topic !== undefined && wants && isUpTo(bytesMax, bytesMaxMax) ? {type, topic, wants, bytesMax} : undefined;
+			return topic !== undefined && wants && isUpTo(bytesMax, bytesMaxMax)
+				? {type, topic, wants, bytesMax}
+				: undefined;
 		}
 
 		case 'ihavenot': {
@@ -101,7 +139,12 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 		case 'watermarks': {
 			const {round, isLast, isCut} = raw;
 			const topics = parseTopics(raw['topics'], parseAnswer);
-			return topics && isUpTo(round, Number.MAX_SAFE_INTEGER) && typeof isLast === 'boolean' && typeof isCut === 'boolean' ? {type, round, topics, isLast, isCut} : undefined;
+			return topics &&
+				isUpTo(round, Number.MAX_SAFE_INTEGER) &&
+				typeof isLast === 'boolean' &&
+				typeof isCut === 'boolean'
+				? {type, round, topics, isLast, isCut}
+				: undefined;
 		}
 
 		case 'ask': {
@@ -118,12 +161,16 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 			return streams?.every(([of]) => of === origin) ? {type, topic, origin, incarnation, streams} : undefined;
 		}
 
-		default: return undefined;
+		default:
+			return undefined;
 	}
 }
 
 /** All watermarks of a packet together are bounded. */
-function parseTopics<Row extends TopicAnswer>(value: unknown, parse: (row: readonly unknown[], room: number) => Row | undefined): Row[] | undefined {
+function parseTopics<Row extends TopicAnswer>(
+	value: unknown,
+	parse: (row: readonly unknown[], room: number) => Row | undefined,
+): Row[] | undefined {
 	let room = watermarksMax;
 	return parseRows(value, digestTopicsMax, raw => {
 		const row = Array.isArray(raw) ? parse(raw, room) : undefined;
@@ -160,14 +207,22 @@ function parseRows<Row>(value: unknown, max: number, parse: (row: unknown) => Ro
 function parseWatermark(row: unknown): Watermark | undefined {
 	if (!Array.isArray(row) || row.length !== 5) return undefined;
 	const [origin, incarnation, low, high, lamport] = row as unknown[];
-	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(low, seqMax) || !isUpTo(high, seqMax - 1) || !isUpTo(lamport, seqMax)) return undefined;
+	if (
+		!isNodeId(origin) ||
+		!isUpTo(incarnation, incarnationMax) ||
+		!isUpTo(low, seqMax) ||
+		!isUpTo(high, seqMax - 1) ||
+		!isUpTo(lamport, seqMax)
+	)
+		return undefined;
 	return low >= 1 && low <= high + 1 ? [origin, incarnation, low, high, lamport] : undefined;
 }
 
 function parseGap(row: unknown): Gap | undefined {
 	if (!Array.isArray(row) || row.length !== 4) return undefined;
 	const [origin, incarnation, from, then] = row as unknown[];
-	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(from, seqMax) || !isUpTo(then, seqMax)) return undefined;
+	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(from, seqMax) || !isUpTo(then, seqMax))
+		return undefined;
 	return then === 0 || then > from ? [origin, incarnation, from, then] : undefined;
 }
 
@@ -181,7 +236,14 @@ function parsePassed(row: unknown): Passed | undefined {
 function parseWant(row: unknown): Want | undefined {
 	if (typeof row !== 'object' || row === null) return undefined;
 	const {origin, incarnation, from, to, sinceLamport} = row as Record<string, unknown>;
-	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(from, seqMax) || !isUpTo(to, seqMax) || !isUpTo(sinceLamport, seqMax)) return undefined;
+	if (
+		!isNodeId(origin) ||
+		!isUpTo(incarnation, incarnationMax) ||
+		!isUpTo(from, seqMax) ||
+		!isUpTo(to, seqMax) ||
+		!isUpTo(sinceLamport, seqMax)
+	)
+		return undefined;
 	return from >= 1 && from <= to ? {origin, incarnation, from, to, sinceLamport} : undefined;
 }
 
@@ -200,7 +262,8 @@ function parseParts(value: unknown, bytesOfPart: number): Uint8Array | undefined
 	if (!(value instanceof Uint8Array)) return undefined;
 	const count = value.length / bytesOfPart;
 	const isPower = Number.isInteger(count) && (count & (count - 1)) === 0;
-	return isPower && count >= digestPartsMin && count <= digestPartsMax ? Uint8Array.from(value) : undefined; // A copy: the view would keep the whole frame alive.
+	// A copy: the view would keep the whole frame alive.
+	return isPower && count >= digestPartsMin && count <= digestPartsMax ? Uint8Array.from(value) : undefined;
 }
 
 function topicOf(value: unknown): Topic | undefined {

@@ -1,11 +1,11 @@
 /**
-Pulling what is missing. A stream lacks something when somebody is known to have gone further than it has. It is asked for from one
-peer at a time: whoever showed that it has it, else the origin, else any subscriber. Requests to a peer share one packet a topic and a
-byte budget; the end of an answer is said, and the next request leaves at once, so that a long catch-up runs at the pace of its own
-answers.
+Pulling what is missing. A stream lacks something when somebody is known to have gone further than it has. It is asked
+for from one peer at a time: whoever showed that it has it, else the origin, else any subscriber. Requests to a peer
+share one packet a topic and a byte budget; the end of an answer is said, and the next request leaves at once, so that a
+long catch-up runs at the pace of its own answers.
 
-A peer that has nothing there says so, and where its data go on. Once everybody who could have it has said no, the stream is moved on
-and the loss is told.
+A peer that has nothing there says so, and where its data go on. Once everybody who could have it has said no, the
+stream is moved on and the loss is told.
 */
 import type {NodeId, Topic} from '../message.ts';
 import type {Context} from './context.ts';
@@ -22,12 +22,20 @@ const retryDoublings = 6;
 /** No request asks for less than this, unless the whole budget is smaller. */
 const shareBytesMin = 64 * 1024;
 const claimsMax = 8;
-/** Repair rounds until a gap is given up: when the origin itself has dropped it, and when some who could have it are out of reach. */
+/**
+Repair rounds until a gap is given up: when the origin itself has dropped it, and when some who could have it are out of
+reach.
+*/
 const dropRounds = 2;
 const giveUpRounds = 30;
 
 /** How it was learnt that a stream lacks something. `peer`: who has it, if known. */
-export type Clue = {readonly peer: NodeId | undefined; readonly high: number; readonly inTicks: number; readonly isCatchUp: boolean};
+export type Clue = {
+	readonly peer: NodeId | undefined;
+	readonly high: number;
+	readonly inTicks: number;
+	readonly isCatchUp: boolean;
+};
 type Request = {
 	readonly peer: NodeId;
 	readonly topic: TopicStreams;
@@ -52,8 +60,17 @@ export class Repair {
 	readonly #patience = new Map<NodeId, number>();
 	#isUrgent = false;
 
-	/** @param onLost everything before `next` is gone for good. @param isBusy the peer is being asked for something else of the topic. */
-	constructor(context: Context, streams: Streams, held: Held, onLost: (stream: Stream, next: number) => void, isBusy: (peer: NodeId, topic: Topic) => boolean) {
+	/**
+	@param onLost everything before `next` is gone for good.
+	@param isBusy the peer is being asked for something else of the topic.
+	*/
+	constructor(
+		context: Context,
+		streams: Streams,
+		held: Held,
+		onLost: (stream: Stream, next: number) => void,
+		isBusy: (peer: NodeId, topic: Topic) => boolean,
+	) {
 		this.#context = context;
 		this.#streams = streams;
 		this.#held = held;
@@ -76,7 +93,17 @@ export class Repair {
 		const {now} = this.#context;
 		let {lack} = stream;
 		if (!lack) {
-			lack = {dueTick: now + inTicks, asked: undefined, isCatchUp, claims: new Map(), refusals: new Map(), tried: new Set(), stuckAt: stream.next, stuckTick: now, cycles: 0};
+			lack = {
+				dueTick: now + inTicks,
+				asked: undefined,
+				isCatchUp,
+				claims: new Map(),
+				refusals: new Map(),
+				tried: new Set(),
+				stuckAt: stream.next,
+				stuckTick: now,
+				cycles: 0,
+			};
 			stream.lack = lack;
 			this.#lacking.add(stream);
 		}
@@ -84,7 +111,8 @@ export class Repair {
 		if (peer !== undefined) {
 			lack.dueTick = Math.min(lack.dueTick, now + inTicks);
 			lack.cycles = 0;
-			if (!lack.claims.has(peer) && lack.claims.size >= claimsMax) lack.claims.delete(lack.claims.keys().next().value!);
+			if (!lack.claims.has(peer) && lack.claims.size >= claimsMax)
+				lack.claims.delete(lack.claims.keys().next().value!);
 			lack.claims.set(peer, high);
 			if (lack.refusals.get(peer) === 0) lack.refusals.delete(peer);
 		}
@@ -118,8 +146,10 @@ export class Repair {
 			else gaps.push([want.origin, want.incarnation, want.from, range?.from ?? 0]);
 		}
 
-		if (gaps.length > 0 || served.length === 0) outbox.send(from, {type: 'ihavenot', topic, gaps, isEnd: served.length === 0});
-		if (served.length > 0) outbox.serve({to: from, topic, wants: served, bytesMax: Math.min(bytesMax, config.repairBytes)});
+		if (gaps.length > 0 || served.length === 0)
+			outbox.send(from, {type: 'ihavenot', topic, gaps, isEnd: served.length === 0});
+		if (served.length > 0)
+			outbox.serve({to: from, topic, wants: served, bytesMax: Math.min(bytesMax, config.repairBytes)});
 	}
 
 	refused(peer: NodeId, {topic: name, gaps, isEnd}: PacketOf<'ihavenot'>): void {
@@ -145,7 +175,7 @@ export class Repair {
 	}
 
 	gone(peer: NodeId): void {
-		for (const request of [...this.#requests.get(peer)?.values() ?? []]) this.#finish(request, true);
+		for (const request of [...(this.#requests.get(peer)?.values() ?? [])]) this.#finish(request, true);
 		this.#patience.delete(peer);
 		for (const stream of this.#lacking) {
 			stream.lack!.claims.delete(peer);
@@ -181,7 +211,8 @@ export class Repair {
 		for (const stream of this.#lacking) {
 			const lack = stream.lack!;
 			if (stream.next > stream.known) this.forget(stream);
-			else if (!stream.isStill && lack.asked === undefined && lack.dueTick <= this.#context.now) this.#draft(stream, lack, drafts);
+			else if (!stream.isStill && lack.asked === undefined && lack.dueTick <= this.#context.now)
+				this.#draft(stream, lack, drafts);
 		}
 
 		for (const [peer, topics] of drafts) this.#send(peer, [...topics.values()]);
@@ -197,7 +228,10 @@ export class Repair {
 
 		const heldFrom = this.#held.lowest(stream) ?? Number.POSITIVE_INFINITY;
 		if (heldFrom <= next) return; // Here already; an older life comes first.
-		const isFree = (peer: NodeId): boolean => this.#requests.get(peer)?.has(topic) !== true && !this.#isBusy(peer, topic.name) && (drafts.get(peer)?.get(topic)?.wants.length ?? 0) < wantsMax;
+		const isFree = (peer: NodeId): boolean =>
+			this.#requests.get(peer)?.has(topic) !== true &&
+			!this.#isBusy(peer, topic.name) &&
+			(drafts.get(peer)?.get(topic)?.wants.length ?? 0) < wantsMax;
 		const candidates = this.#candidates(stream, lack);
 		if (candidates.length === 0) {
 			this.#exhausted(stream, lack, heldFrom);
@@ -220,14 +254,27 @@ export class Repair {
 		}
 
 		draft.streams.push(stream);
-		draft.wants.push({origin: origin.id, incarnation, from: next, to: Math.min(stream.known, heldFrom - 1), sinceLamport: topic.since!});
+		draft.wants.push({
+			origin: origin.id,
+			incarnation,
+			from: next,
+			to: Math.min(stream.known, heldFrom - 1),
+			sinceLamport: topic.since!,
+		});
 	}
 
-	/** The best kind of peer that is left: those that showed that they have it, else the origin, else any subscriber. */
+	/**
+	The best kind of peer that is left: those that showed that they have it, else the origin, else any subscriber.
+	*/
 	#candidates({topic, origin, next}: Stream, {claims, refusals, tried}: Lack): NodeId[] {
 		const isAble = (peer: NodeId): boolean => {
 			const then = refusals.get(peer);
-			return peer !== this.#context.self && this.#context.isReachable(peer) && !tried.has(peer) && (then === undefined || (then !== 0 && then <= next));
+			return (
+				peer !== this.#context.self &&
+				this.#context.isReachable(peer) &&
+				!tried.has(peer) &&
+				(then === undefined || (then !== 0 && then <= next))
+			);
 		};
 
 		const claimed = [...claims].filter(([peer, high]) => high >= next && isAble(peer)).map(([peer]) => peer);
@@ -247,10 +294,17 @@ export class Repair {
 		const others = new Set([...topic.subscribers, origin.id].filter(peer => peer !== self && !removed.has(peer)));
 		const isNobodyLeft = [...others].every(saidNo);
 		const stuckTicks = now - lack.stuckTick;
-		const isDropped = (lack.refusals.get(origin.id) ?? 0) > next && lack.tried.size === 0 && stuckTicks > this.#context.ticks(config.repairMs * dropRounds);
+		const isDropped =
+			(lack.refusals.get(origin.id) ?? 0) > next &&
+			lack.tried.size === 0 &&
+			stuckTicks > this.#context.ticks(config.repairMs * dropRounds);
 		const goesOn = Math.min(heldFrom, ...[...lack.refusals.values()].filter(then => then > next));
 		if (isNobodyLeft) this.#onLost(stream, Number.isFinite(goesOn) ? goesOn : stream.known + 1);
-		else if (Number.isFinite(goesOn) && (isDropped || stuckTicks > this.#context.ticks(config.repairMs * giveUpRounds))) this.#onLost(stream, goesOn);
+		else if (
+			Number.isFinite(goesOn) &&
+			(isDropped || stuckTicks > this.#context.ticks(config.repairMs * giveUpRounds))
+		)
+			this.#onLost(stream, goesOn);
 		else {
 			lack.tried.clear();
 			// Who had nothing yet may have it by now.

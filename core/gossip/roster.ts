@@ -1,16 +1,17 @@
 /**
-Along which tree a batch spreads. All subscribers of a topic are known to all of them, since they are agreed; so the tree need not be
-found by trial, as Plumtree finds it (Leitão 2007): each node computes its own part.
+Along which tree a batch spreads. All subscribers of a topic are known to all of them, since they are agreed; so the
+tree need not be found by trial, as Plumtree finds it (Leitão 2007): each node computes its own part.
 
-Ids are cut into digits of two bits. The members whose ids begin with the same digits are a **region**, and four regions make the next
-wider one. The head of a region is its member that is closest to the origin by XOR (Kademlia: Maymounkov, Mazières 2002). A batch enters a
-region at its head, which pushes it to the heads of the three other parts of it, and so on down (El-Ansary et al. 2003). So everybody is
-pushed to once, over about log4 n hops. Ids are hashes, so every origin has a tree of its own and the work is shared; all the trees together
-join a node to some 4 log4 n others; and one that comes or goes changes the tree in its own region only.
+Ids are cut into digits of two bits. The members whose ids begin with the same digits are a **region**, and four regions
+make the next wider one. The head of a region is its member that is closest to the origin by XOR (Kademlia: Maymounkov,
+Mazières 2002). A batch enters a region at its head, which pushes it to the heads of the three other parts of it, and so
+on down (El-Ansary et al. 2003). So everybody is pushed to once, over about log4 n hops. Ids are hashes, so every origin
+has a tree of its own and the work is shared; all the trees together join a node to some 4 log4 n others; and one that
+comes or goes changes the tree in its own region only.
 
-With more `copies` a region has as many heads, and each of them is pushed to by every head of the region around: as many parents for
-everybody, at as many copies. The tree for one copy is kept beside, whoever counts how many: two nodes that want different numbers still
-leave nobody out.
+With more `copies` a region has as many heads, and each of them is pushed to by every head of the region around: as many
+parents for everybody, at as many copies. The tree for one copy is kept beside, whoever counts how many: two nodes that
+want different numbers still leave nobody out.
 */
 import type {NodeId} from '../message.ts';
 
@@ -44,7 +45,9 @@ export class Roster {
 		return this.#headsAround(node, node, 1).flatMap(parts => parts.flatMap(part => part.map(({id}) => id)));
 	}
 
-	/** By the number of digits shared with `node`: the other parts of that region, and the heads of each, closest first. */
+	/**
+	By the number of digits shared with `node`: the other parts of that region, and the heads of each, closest first.
+	*/
 	#headsAround(node: NodeId, origin: NodeId, copies: number): Around {
 		const [nodeHigh, nodeLow, originHigh, originLow] = [high(node), low(node), high(origin), low(origin)];
 		const around = Array.from({length: 2 * halfDigits}, (): Head[][] => []);
@@ -54,7 +57,7 @@ export class Roster {
 			if (apart === 0) return; // The node itself.
 			const digit = Math.floor(Math.clz32(apart) / digitBits);
 			const part = (apart >>> (32 - digitBits - digit * digitBits)) & (partsOfRegion - 1);
-			const heads = around[isHigh ? digit : halfDigits + digit]![part] ??= [];
+			const heads = (around[isHigh ? digit : halfDigits + digit]![part] ??= []);
 			const distanceHigh = (memberHigh ^ originHigh) >>> 0;
 			const distanceLow = (memberLow ^ originLow) >>> 0;
 			if (heads.length >= copies) {
@@ -85,7 +88,11 @@ type Distance = {readonly high: number; readonly low: number};
 type Head = Distance & {readonly id: NodeId};
 type Around = ReadonlyArray<ReadonlyArray<readonly Head[]>>;
 
-function addTargets(targets: Set<NodeId>, around: Around, {node, origin, copies}: {readonly node: NodeId; readonly origin: NodeId; readonly copies: number}): void {
+function addTargets(
+	targets: Set<NodeId>,
+	around: Around,
+	{node, origin, copies}: {readonly node: NodeId; readonly origin: NodeId; readonly copies: number},
+): void {
 	let own: readonly Head[] = [headOf(node, origin)];
 	for (let level = around.length - 1; level >= 0; level--) {
 		if (around[level]!.length === 0) continue;

@@ -1,12 +1,13 @@
 /**
-What this node has of every stream (origin, incarnation, topic): where it stands, which ranges of it the node's log still holds, and
-what it is known to lack. Memory grows with origins × topics, never with messages: a stream is a few numbers, because its sequence
-numbers are dense and are released in order (everything below `next` is done).
+What this node has of every stream (origin, incarnation, topic): where it stands, which ranges of it the node's log
+still holds, and what it is known to lack. Memory grows with origins × topics, never with messages: a stream is a few
+numbers, because its sequence numbers are dense and are released in order (everything below `next` is done).
 
-An origin that restarts begins a new stream, a **life**. The newest `livesMax` lives of an (origin, topic) are kept; older ones count
-as seen.
+An origin that restarts begins a new stream, a **life**. The newest `livesMax` lives of an (origin, topic) are kept;
+older ones count as seen.
 
-The hash of a topic sums a hash of each (origin, incarnation, high): the sum does not depend on the order in which streams were met.
+The hash of a topic sums a hash of each (origin, incarnation, high): the sum does not depend on the order in which
+streams were met.
 */
 import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
 import type {Watermark} from './packet.ts';
@@ -62,7 +63,10 @@ export class Stream {
 	told = 1;
 	/** Nothing of it is released: what comes next may be what damage took, and belongs in a hole (`refill.ts`). */
 	isStill = false;
-	/** Behind the last that was released here, and the stamp of that: what `skipTo` passed over since may still come, in order. */
+	/**
+	Behind the last that was released here, and the stamp of that: what `skipTo` passed over since may still come, in
+	order.
+	*/
 	#releasedNext = 1;
 	#releasedLamport = 0;
 
@@ -91,7 +95,10 @@ export class Stream {
 		this.topic.touch();
 	}
 
-	/** What is later than `since` is wanted: go back to what was passed over, as far as the order of what is here allows. True when there is any. */
+	/**
+	What is later than `since` is wanted: go back to what was passed over, as far as the order of what is here allows.
+	True when there is any.
+	*/
 	rewind(since: number): boolean {
 		if (this.next === this.#releasedNext || this.lamport <= since) return false;
 		this.next = this.#releasedNext;
@@ -101,10 +108,15 @@ export class Stream {
 		return true;
 	}
 
-	/** The log holds it again, or held it all the time where it was put later: neither it nor what comes before it is to be released any more. */
+	/**
+	The log holds it again, or held it all the time where it was put later: neither it nor what comes before it is to be
+	released any more.
+	*/
 	fill(header: Pick<BatchHeader, 'firstSeq' | 'count' | 'lamport'>): void {
 		const ranges: Range[] = [];
-		for (const range of [...this.ranges, {from: header.firstSeq, to: lastSeq(header)}].toSorted((a, b) => a.from - b.from)) {
+		for (const range of [...this.ranges, {from: header.firstSeq, to: lastSeq(header)}].toSorted(
+			(a, b) => a.from - b.from,
+		)) {
 			const last = ranges.at(-1);
 			if (last && range.from <= last.to + 1) last.to = Math.max(last.to, range.to);
 			else if (range.from <= range.to) ranges.push({...range});
@@ -172,8 +184,10 @@ export class TopicStreams {
 	/** Lamport time above which this node wants batches; `undefined` when it does not subscribe. */
 	since: number | undefined;
 	/**
-	The Lamport time above which what is passed over is told as missed: that from which on this node subscribes. A deletion ends a subscription, and who reads through it
-	goes on behind the deletion: then it stays that of the subscription before.
+	The Lamport time above which what is passed over is told as missed: that from which on this node subscribes. A
+	deletion ends a subscription, and who reads through it goes on behind the deletion: then it stays that of the
+	subscription before.
+
 	*/
 	countsFrom = Number.POSITIVE_INFINITY;
 	/** The topic was deleted up to here, and a subscription ended with it. */
@@ -211,7 +225,7 @@ export class TopicStreams {
 			}
 		}
 
-		this.#hash = (b & 0x1F_FF_FF) * 2 ** 32 + a;
+		this.#hash = (b & 0x1f_ff_ff) * 2 ** 32 + a;
 		return this.#hash;
 	}
 
@@ -219,13 +233,14 @@ export class TopicStreams {
 	parts(count: number): Uint32Array {
 		const sums = new Uint32Array(count);
 		for (const {hash, lives} of this.origins.values()) {
-			for (const {incarnation, next} of lives) if (next > 1) sums[hash & (count - 1)]! += mix(hash, incarnation, next);
+			for (const {incarnation, next} of lives)
+				if (next > 1) sums[hash & (count - 1)]! += mix(hash, incarnation, next);
 		}
 
 		return sums;
 	}
 
-	* streams(): Generator<Stream> {
+	*streams(): Generator<Stream> {
 		for (const origin of this.origins.values()) yield* origin.lives;
 	}
 }
@@ -255,7 +270,10 @@ export class Streams {
 	}
 
 	find(name: Topic, origin: NodeId, incarnation: number): Stream | undefined {
-		return this.topics.get(name)?.origins.get(origin)?.lives.find(life => life.incarnation === incarnation);
+		return this.topics
+			.get(name)
+			?.origins.get(origin)
+			?.lives.find(life => life.incarnation === incarnation);
 	}
 
 	/** The stream, made when new; `undefined` when that life counts as seen, or there are too many. */
@@ -299,14 +317,19 @@ export class Streams {
 }
 
 function mix(a: number, b: number, c: number): number {
-	let hash = (a ^ Math.imul(b, 0x9E_37_79_B1) ^ Math.imul(c | 0, 0x85_EB_CA_6B) ^ Math.imul(Math.floor(c / 2 ** 32), 0xC2_B2_AE_35)) | 0;
-	hash = Math.imul(hash ^ (hash >>> 16), 0x85_EB_CA_6B);
-	hash = Math.imul(hash ^ (hash >>> 13), 0xC2_B2_AE_35);
+	let hash =
+		(a ^
+			Math.imul(b, 0x9e_37_79_b1) ^
+			Math.imul(c | 0, 0x85_eb_ca_6b) ^
+			Math.imul(Math.floor(c / 2 ** 32), 0xc2_b2_ae_35)) |
+		0;
+	hash = Math.imul(hash ^ (hash >>> 16), 0x85_eb_ca_6b);
+	hash = Math.imul(hash ^ (hash >>> 13), 0xc2_b2_ae_35);
 	return (hash ^ (hash >>> 16)) >>> 0;
 }
 
 function hashText(text: string): number {
-	let hash = 0x81_1C_9D_C5;
+	let hash = 0x81_1c_9d_c5;
 	for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01_00_01_93);
 	return mix(hash, text.length, 0);
 }

@@ -1,11 +1,11 @@
 /**
-A topic as seen from this node at this moment: who of its subscribers can be pushed to, and this node's part in the tree of each origin.
-A view is made when it is first asked for after who subscribes, who is reachable or who is congested has changed, and thrown away with
-the next change.
+A topic as seen from this node at this moment: who of its subscribers can be pushed to, and this node's part in the tree
+of each origin. A view is made when it is first asked for after who subscribes, who is reachable or who is congested has
+changed, and thrown away with the next change.
 
-Where a few of the subscribers cannot be pushed to, they keep their places in the tree, and whoever would push to one does its work as well:
-so two nodes that do not agree on who can be reached still agree on everything else. Where many cannot, as on one side of a
-partition, the tree is that of the rest.
+Where a few of the subscribers cannot be pushed to, they keep their places in the tree, and whoever would push to one
+does its work as well: so two nodes that do not agree on who can be reached still agree on everything else. Where many
+cannot, as on one side of a partition, the tree is that of the rest.
 */
 import type {NodeId} from '../message.ts';
 import type {Context} from './context.ts';

@@ -1,5 +1,6 @@
 /**
-Why a file or folder cannot be written, when the error does not say: Node's recursive `mkdir` reports ENOENT for a disk that is mounted read-only.
+Why a file or folder cannot be written, when the error does not say: Node's recursive `mkdir` reports ENOENT for a disk
+that is mounted read-only.
 */
 import {accessSync, constants} from 'node:fs';
 import {dirname} from 'node:path';

@@ -31,7 +31,7 @@ class SystemEntropy implements Entropy {
 
 	below(limit: number): number {
 		if (!(limit >= 1)) throw new RangeError(`Expected \`limit\` to be at least 1, got \`${limit}\``);
-		if (limit > 0xFF_FF_FF_FF) return randomInt(limit);
+		if (limit > 0xff_ff_ff_ff) return randomInt(limit);
 		const fair = 2 ** 32 - (2 ** 32 % limit);
 		for (;;) {
 			if (this.#next >= this.#pool.length) {

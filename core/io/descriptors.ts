@@ -1,6 +1,7 @@
 /**
-How many files this process may open, and who gets how many. Each topic has a log and each peer and client a connection; both count against the
-same bound of the process (`ulimit -n`), and running out would fail whoever comes next. So each part gets a share that it keeps to.
+How many files this process may open, and who gets how many. Each topic has a log and each peer and client a connection;
+both count against the same bound of the process (`ulimit -n`), and running out would fail whoever comes next. So each
+part gets a share that it keeps to.
 */
 import {readFileSync} from 'node:fs';
 import {DapssError} from '../errors.ts';
@@ -20,7 +21,10 @@ export type Shares = {readonly openFiles: number; readonly connections: number};
 /** What each part may open of `processMax`: as configured, or less when the process may not open so many. */
 export function sharesOf(configured: Shares, processMax: number): Shares {
 	const openFiles = Math.min(configured.openFiles, Math.max(filesMin, Math.floor(processMax / filesShare)));
-	return {openFiles, connections: Math.min(configured.connections, Math.max(connectionsMin, processMax - openFiles - othersCount))};
+	return {
+		openFiles,
+		connections: Math.min(configured.connections, Math.max(connectionsMin, processMax - openFiles - othersCount)),
+	};
 }
 
 /** What the process must be allowed to open, so that each part gets what is configured. */
@@ -33,7 +37,11 @@ export const descriptorsMin = filesMin + connectionsMin + othersCount;
 
 /** A node that is short of them from the start would wait for one that never comes free. @throws `config` */
 export function expectDescriptors(processMax: number): void {
-	if (processMax < descriptorsMin) throw new DapssError('config', `This process may open ${processMax} files (ulimit -n), a node needs ${descriptorsMin} at least: let it open more, as \`dapss-tui doctor\` says`);
+	if (processMax < descriptorsMin)
+		throw new DapssError(
+			'config',
+			`This process may open ${processMax} files (ulimit -n), a node needs ${descriptorsMin} at least: let it open more, as \`dapss-tui doctor\` says`,
+		);
 }
 
 /** Files that this process may have open at once. Node raises the soft bound to the hard one when it starts. */
@@ -48,7 +56,9 @@ export function descriptorsMax(): number {
 	}
 
 	Object.assign(process.report, {excludeNetwork: true}); // Names are looked up for it else.
-	const {userLimits} = process.report.getReport() as {readonly userLimits?: {readonly open_files?: {readonly soft?: unknown}}};
+	const {userLimits} = process.report.getReport() as {
+		readonly userLimits?: {readonly open_files?: {readonly soft?: unknown}};
+	};
 	const soft = userLimits?.open_files?.soft;
 	return typeof soft === 'number' ? soft : soft === 'unlimited' ? Infinity : unknownMax;
 }

@@ -1,6 +1,7 @@
 /**
-Calls by a file's name (open, rename, remove) that wait for others. On Windows a virus scanner, an indexer or a backup opens a file just when it was written,
-and keeps everybody from it meanwhile. That takes a moment, so the call is made again, for about a second; then its error is told.
+Calls by a file's name (open, rename, remove) that wait for others. On Windows a virus scanner, an indexer or a backup
+opens a file just when it was written, and keeps everybody from it meanwhile. That takes a moment, so the call is made
+again, for about a second; then its error is told.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {here, isPassing} from '../platform.ts';
@@ -11,16 +12,17 @@ const pausesMs = [10, 20, 40, 80, 160, 320, 640];
 export type DespiteOptions = {readonly platform?: NodeJS.Platform; readonly pause?: (ms: number) => Promise<unknown>};
 
 /** @throws what the last try throws */
-export async function despiteOthers<Result>(call: () => Promise<Result>, {platform = here().platform, pause = sleep}: DespiteOptions = {}): Promise<Result> {
+export async function despiteOthers<Result>(
+	call: () => Promise<Result>,
+	{platform = here().platform, pause = sleep}: DespiteOptions = {},
+): Promise<Result> {
 	for (const ms of pausesMs) {
 		try {
-			// oxlint-disable-next-line no-await-in-loop -- again only when it failed
 			return await call();
 		} catch (error) {
 			if (!isPassing(error, {platform})) throw error;
 		}
 
-		// oxlint-disable-next-line no-await-in-loop
 		await pause(ms);
 	}
 

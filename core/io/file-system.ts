@@ -1,6 +1,6 @@
 /**
-The few things that storage asks of a file system. Its own small port, so that tests can put a disk underneath that fails, tears and
-forgets.
+The few things that storage asks of a file system. Its own small port, so that tests can put a disk underneath that
+fails, tears and forgets.
 */
 import {constants} from 'node:fs';
 import {open, readdir, rename, rmdir, unlink, type FileHandle} from 'node:fs/promises';
@@ -27,7 +27,10 @@ export type Files = {
 	open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile>;
 	/** The names that lie directly in the folder. */
 	list(folder: string): Promise<readonly string[]>;
-	/** With its parents, 0700; their names are durable. So is its own if it was there: who made it may have been killed before that. */
+	/**
+	With its parents, 0700; their names are durable. So is its own if it was there: who made it may have been killed
+	before that.
+	*/
 	makeFolder(folder: string): Promise<void>;
 	/** Make names in the folder durable. */
 	syncFolder(folder: string): Promise<void>;
@@ -44,7 +47,17 @@ const buffersMax = 1024;
 
 export const realFiles: Files = {
 	async open(path, mode) {
-		const handle = await despiteOthers(() => open(path, mode === 'read' ? constants.O_RDONLY : mode === 'update' ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT, 0o600));
+		const handle = await despiteOthers(() =>
+			open(
+				path,
+				mode === 'read'
+					? constants.O_RDONLY
+					: mode === 'update'
+						? constants.O_RDWR
+						: constants.O_RDWR | constants.O_CREAT,
+				0o600,
+			),
+		);
 		return new RealFile(handle, path, (await handle.stat()).size);
 	},
 	list: folder => readdir(folder),
@@ -52,7 +65,6 @@ export const realFiles: Files = {
 		const oldest = await makeFolders(folder);
 		if (oldest === undefined) return syncFolder(dirname(folder)).catch(ignoreClosed);
 		for (let made = folder; made.length >= oldest.length && dirname(made) !== made; made = dirname(made)) {
-			// oxlint-disable-next-line no-await-in-loop -- few, and once
 			await syncFolder(dirname(made));
 		}
 	},
@@ -92,14 +104,17 @@ class RealFile implements OpenFile {
 	}
 
 	async write(buffers: readonly Uint8Array[], position: number): Promise<number> {
-		return (await this.#handle.writev(buffers.length > buffersMax ? buffers.slice(0, buffersMax) : buffers, position)).bytesWritten;
+		return (
+			await this.#handle.writev(buffers.length > buffersMax ? buffers.slice(0, buffersMax) : buffers, position)
+		).bytesWritten;
 	}
 
 	async read(buffer: Uint8Array, position: number): Promise<number> {
 		try {
 			return (await this.#handle.read(buffer, 0, buffer.length, position)).bytesRead;
 		} catch (error) {
-			if (error instanceof Error) error.message += ` '${this.#path}'`; // Node names the file only where it opens it.
+			// Node names the file only where it opens it.
+			if (error instanceof Error) error.message += ` '${this.#path}'`;
 			throw error;
 		}
 	}
@@ -117,7 +132,9 @@ class RealFile implements OpenFile {
 	}
 }
 
-/** Put a whole file in place of the old one, or leave the old one; durable: a new file, fsync, rename, fsync of the folder. */
+/**
+Put a whole file in place of the old one, or leave the old one; durable: a new file, fsync, rename, fsync of the folder.
+*/
 export async function replaceFile(files: Files, folder: string, name: string, bytes: Uint8Array): Promise<void> {
 	const path = join(folder, name);
 	const fresh = `${path}.new`;
@@ -167,20 +184,26 @@ export function withRemedy(error: unknown): string {
 	return remedy === undefined ? errorMessage(error) : `${errorMessage(error)}. ${remedy}`;
 }
 
-export const fullDiskRemedy = 'Make room on it, or keep less (storage.retain_bytes, storage.retain_age_s, limits.disk_bytes) and start the node again: a start deletes what is beyond that first';
+export const fullDiskRemedy =
+	'Make room on it, or keep less (storage.retain_bytes, storage.retain_age_s, limits.disk_bytes) and start the node again: a start deletes what is beyond that first';
 
 export function remedyFor(code: string | undefined): string | undefined {
 	switch (code) {
 		case 'EACCES':
 		case 'EBUSY':
-		case 'EPERM': return advice.rights();
+		case 'EPERM':
+			return advice.rights();
 		case 'EEXIST':
 		case 'EISDIR':
-		case 'ENOTDIR': return 'Something else has taken the place of a file or folder of the node: move it away, or bring back what was there';
+		case 'ENOTDIR':
+			return 'Something else has taken the place of a file or folder of the node: move it away, or bring back what was there';
 		case 'ENOSPC':
-		case 'EDQUOT': return fullDiskRemedy;
-		case 'EROFS': return 'The disk is mounted read-only: mount it for writing, or choose a place on another one';
-		default: return undefined;
+		case 'EDQUOT':
+			return fullDiskRemedy;
+		case 'EROFS':
+			return 'The disk is mounted read-only: mount it for writing, or choose a place on another one';
+		default:
+			return undefined;
 	}
 }
 
@@ -188,12 +211,12 @@ export function remedyFor(code: string | undefined): string | undefined {
 export async function writeAll(file: OpenFile, buffers: readonly Uint8Array[], position: number): Promise<void> {
 	let left = buffers;
 	while (left.length > 0) {
-		// oxlint-disable-next-line no-await-in-loop -- in order
 		const written = await file.write(left, position);
 		position += written;
 		left = behind(left, written);
 		// A disk that takes nothing and reports no error would keep us here for ever.
-		if (written === 0 && left.length > 0) throw new Error('Expected a write to take at least one byte, it took none');
+		if (written === 0 && left.length > 0)
+			throw new Error('Expected a write to take at least one byte, it took none');
 	}
 }
 
@@ -201,7 +224,6 @@ export async function writeAll(file: OpenFile, buffers: readonly Uint8Array[], p
 export async function readFully(file: OpenFile, buffer: Buffer, position: number): Promise<Buffer> {
 	let filled = 0;
 	while (filled < buffer.length) {
-		// oxlint-disable-next-line no-await-in-loop -- in order
 		const got = await file.read(filled === 0 ? buffer : buffer.subarray(filled), position + filled);
 		if (got === 0) break;
 		filled += got;

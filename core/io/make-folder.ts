@@ -1,6 +1,7 @@
 /**
-Make a folder and what is missing above it, closed to others (0700). Node's recursive `mkdir` never comes back where the system says ENOENT for a name in
-a folder that is there (`/proc`, the place of an automounter), and says ENOENT for a disk that is mounted read-only.
+Make a folder and what is missing above it, closed to others (0700). Node's recursive `mkdir` never comes back where the
+system says ENOENT for a name in a folder that is there (`/proc`, the place of an automounter), and says ENOENT for a
+disk that is mounted read-only.
 */
 import {mkdirSync, statSync} from 'node:fs';
 import {mkdir, stat} from 'node:fs/promises';
@@ -8,19 +9,35 @@ import {dirname} from 'node:path';
 
 const mode = 0o700;
 
-/** The topmost folder that was made; `undefined` when all were there. @param folder absolute @throws what the system says */
+/**
+The topmost folder that was made; `undefined` when all were there.
+@param folder absolute
+@throws what the system says
+*/
 export async function makeFolders(folder: string): Promise<string | undefined> {
 	try {
 		await mkdir(folder, {mode});
 		return folder;
 	} catch (error) {
-		if (await stat(folder).then(stats => stats.isDirectory(), () => false)) return undefined;
+		if (
+			await stat(folder).then(
+				stats => stats.isDirectory(),
+				() => false,
+			)
+		)
+			return undefined;
 		if (!isWithoutParent(error, folder)) throw error;
 	}
 
 	const made = await makeFolders(dirname(folder));
 	// Somebody else may have made it by now.
-	if (await stat(folder).then(stats => stats.isDirectory(), () => false)) return made;
+	if (
+		await stat(folder).then(
+			stats => stats.isDirectory(),
+			() => false,
+		)
+	)
+		return made;
 	await mkdir(folder, {mode});
 	return made ?? folder;
 }

@@ -1,9 +1,11 @@
 /**
-The agreement on which process uses the identity of this node. Each process draws an instance number at its start and claims the identity with it, through
-the log. A claim with a higher incarnation supersedes the former process; of two processes of one incarnation (a data folder that was copied) the first claim wins.
-What the proposal is answered says nothing, since both processes share one session: only the agreed instance counts.
+The agreement on which process uses the identity of this node. Each process draws an instance number at its start and
+claims the identity with it, through the log. A claim with a higher incarnation supersedes the former process; of two
+processes of one incarnation (a data folder that was copied) the first claim wins. What the proposal is answered says
+nothing, since both processes share one session: only the agreed instance counts.
 
-A process that did not run for a while may have been superseded without having heard of it. It asks a quorum for the newest agreement before it trusts its claim again.
+A process that did not run for a while may have been superseded without having heard of it. It asks a quorum for the
+newest agreement before it trusts its claim again.
 */
 import {namesProtocol, type AgreedInstance, type ClusterState} from '../cluster-state/cluster-state.ts';
 import type {NodeId} from '../message.ts';
@@ -64,7 +66,10 @@ export class Claim {
 		}
 	}
 
-	/** A peer knows that the agreed process is another one, of this incarnation. Its knowledge is old if this process was agreed on after that. */
+	/**
+	A peer knows that the agreed process is another one, of this incarnation. Its knowledge is old if this process was
+	agreed on after that.
+	*/
 	isOutdated(incarnation: number | undefined): boolean {
 		return this.isHeld && (incarnation === undefined || this.#options.incarnation > incarnation);
 	}
@@ -83,11 +88,15 @@ export class Claim {
 		if (nowMs() - this.#askedMs < retryMs) return;
 		this.#isAsking = true;
 		this.#askedMs = nowMs();
-		const asked = this.#isDoubted ? catchUp().then(() => {
-			this.#isDoubted = false;
-		}) : propose();
-		asked.catch(() => undefined).finally(() => {
-			this.#isAsking = false;
-		});
+		const asked = this.#isDoubted
+			? catchUp().then(() => {
+					this.#isDoubted = false;
+				})
+			: propose();
+		asked
+			.catch(() => undefined)
+			.finally(() => {
+				this.#isAsking = false;
+			});
 	}
 }

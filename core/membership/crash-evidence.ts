@@ -1,7 +1,8 @@
 /**
-Evidence that the process of a peer has ended: its link, which was up, closed, and its machine refuses the next connection. A closed link
-alone proves nothing (a network does that too), nor does a refused connection to a peer that was not linked (it may have moved, or a
-firewall refuses). It hints at a crash of the leader and never declares a member dead: that is left to failure detection.
+Evidence that the process of a peer has ended: its link, which was up, closed, and its machine refuses the next
+connection. A closed link alone proves nothing (a network does that too), nor does a refused connection to a peer that
+was not linked (it may have moved, or a firewall refuses). It hints at a crash of the leader and never declares a member
+dead: that is left to failure detection.
 */
 import type {NodeId} from '../message.ts';
 
@@ -24,8 +25,10 @@ export class CrashEvidence {
 				return false;
 			}
 
-			case 'refused': return this.#closed.delete(peer);
-			default: return change satisfies never;
+			case 'refused':
+				return this.#closed.delete(peer);
+			default:
+				return change satisfies never;
 		}
 	}
 

@@ -1,6 +1,7 @@
 /**
-How a node that is no member becomes one: it asks every address that it knows until a cluster has admitted it, or until it founds one itself
-(`founding.ts`). It says what it waits for. The same class serves a node without data, and one that lost its Raft log and must join its cluster again.
+How a node that is no member becomes one: it asks every address that it knows until a cluster has admitted it, or until
+it founds one itself (`founding.ts`). It says what it waits for. The same class serves a node without data, and one that
+lost its Raft log and must join its cluster again.
 */
 import {DapssError} from '../errors.ts';
 import type {Candidate, Clock, PeerFinder} from '../ports.ts';
@@ -31,9 +32,13 @@ export type EnteringOptions = {
 	readonly refused: (error: Error) => void;
 };
 
-/** What a node waits for when it knows nobody whom it could ask: one that may found a cluster, and one that belonged to one. */
+/**
+What a node waits for when it knows nobody whom it could ask: one that may found a cluster, and one that belonged to
+one.
+*/
 export const seekingAlone = 'a member of the cluster to be heard: none is known yet';
-export const returningAlone = 'a member of the cluster that this node left, or belonged to before its files were damaged: no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
+export const returningAlone =
+	'a member of the cluster that this node left, or belonged to before its files were damaged: no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
 
 const turnMs = 100;
 const againMs = 250;
@@ -71,14 +76,18 @@ export class Entering {
 		this.#own.add(options.address);
 		this.#isAddressFree = !options.isAddressGiven;
 		this.#search = new PeerSearch({
-			peers, againMs,
+			peers,
+			againMs,
 			nowMs: () => clock.monotonicMs(),
 			question: () => encodeControl('join', this.#question()),
 			onAsked: asked => this.#onAsked(asked),
 		});
 	}
 
-	/** Resolves once this node is on its way: it founds or has joined, or another node is there that it must come to terms with. */
+	/**
+	Resolves once this node is on its way: it founds or has joined, or another node is there that it must come to terms
+	with.
+	*/
 	get settled(): Promise<void> {
 		return this.#settled.promise;
 	}
@@ -128,7 +137,8 @@ export class Entering {
 		const addresses = this.#addresses(nowMs);
 		this.#search.ask(addresses);
 		if (addresses.length > 0) this.#settled.resolve();
-		for (const {address, isMember} of this.#candidates) if (isMember && !this.#own.has(address)) founding?.memberHeard(address, nowMs);
+		for (const {address, isMember} of this.#candidates)
+			if (isMember && !this.#own.has(address)) founding?.memberHeard(address, nowMs);
 		if (!founding) return this.#tell(addresses.length === 0 ? this.#options.aloneAdvice : this.#said(addresses));
 		const decision = founding.decide(nowMs);
 		if (decision.type === 'found' && this.#isAddressFree && addresses.every(address => this.#words.has(address))) {
@@ -138,13 +148,21 @@ export class Entering {
 			return this.#options.found();
 		}
 
-		this.#tell(decision.type === 'found' ? `${addresses.find(address => !this.#words.has(address)) ?? ''} to answer` : `${decision.for}${decision.isAdmission ? this.#whyNot(addresses) : this.#errors(decision.for, addresses)}`);
+		this.#tell(
+			decision.type === 'found'
+				? `${addresses.find(address => !this.#words.has(address)) ?? ''} to answer`
+				: `${decision.for}${decision.isAdmission ? this.#whyNot(addresses) : this.#errors(decision.for, addresses)}`,
+		);
 	}
 
 	/** Whom to ask, the leader first. */
 	#addresses(nowMs: number): readonly string[] {
 		const {founding} = this.#options;
-		const all = new Set([...(this.#leader === undefined ? [] : [this.#leader]), ...(this.#candidates ?? []).map(({address}) => address), ...founding?.addresses(nowMs) ?? []]);
+		const all = new Set([
+			...(this.#leader === undefined ? [] : [this.#leader]),
+			...(this.#candidates ?? []).map(({address}) => address),
+			...(founding?.addresses(nowMs) ?? []),
+		]);
 		return [...all].filter(address => !this.#own.has(address));
 	}
 
@@ -193,19 +211,28 @@ export class Entering {
 				break;
 			}
 
-			default: answer satisfies never;
+			default:
+				answer satisfies never;
 		}
 
 		this.#turn();
 		this.#maybeGiveUp();
 	}
 
-	/** An address that does not lead back to this node is no proof against it: not every network lets a machine call its own outer address. */
+	/**
+	An address that does not lead back to this node is no proof against it: not every network lets a machine call its
+	own outer address.
+	*/
 	#onOwn(asked: Asked): void {
 		this.#isAddressFree = true;
 		if ('error' in asked) return this.#turn();
 		this.stop();
-		this.#options.refused(new DapssError('config', `Expected --advertise to be the address at which other nodes reach this node, got ${asked.address}, where node ${asked.id} answers`));
+		this.#options.refused(
+			new DapssError(
+				'config',
+				`Expected --advertise to be the address at which other nodes reach this node, got ${asked.address}, where node ${asked.id} answers`,
+			),
+		);
 	}
 
 	#onError(address: string, error: Error): void {
@@ -220,7 +247,10 @@ export class Entering {
 
 		this.#forget(address);
 		// A system's code says it in a word; a refusal has a reason.
-		const why = typeof code === 'string' && /^E[A-Z_]+$/.test(code) ? code : error.message.replace(`peer ${address} `, '').replace(`${address}: `, '');
+		const why =
+			typeof code === 'string' && /^E[A-Z_]+$/.test(code)
+				? code
+				: error.message.replace(`peer ${address} `, '').replace(`${address}: `, '');
 		this.#words.set(address, `${address} to answer (${why})`);
 		this.#silences.set(address, why);
 		const isFinal = error instanceof DapssError && (error.code === 'not-authenticated' || error.code === 'refused');
@@ -231,12 +261,14 @@ export class Entering {
 
 	/** What an address said before its newest answer. */
 	#forget(address: string): void {
-		for (const known of [this.#refusals, this.#reasons, this.#asks, this.#silences, this.#verdicts]) known.delete(address);
+		for (const known of [this.#refusals, this.#reasons, this.#asks, this.#silences, this.#verdicts])
+			known.delete(address);
 	}
 
 	/**
-	Only when nobody is left who may answer otherwise. Who leaves the answer to a leader has its answer. Once a member has refused, nothing better is expected
-	of an address that is silent or of a node that seeks a cluster itself.
+	Only when nobody is left who may answer otherwise. Who leaves the answer to a leader has its answer. Once a member
+	has refused, nothing better is expected of an address that is silent or of a node that seeks a cluster itself.
+
 	*/
 	#maybeGiveUp(): void {
 		if (this.#isOver || this.#refusals.size === 0) return;
@@ -245,18 +277,25 @@ export class Entering {
 		const isRefused = (address: string): boolean => {
 			const leader = this.#asks.get(address);
 			if (this.#refusals.has(address) || (leader !== undefined && this.#refusals.has(leader))) return true;
-			return verdict !== undefined && leader === undefined && !this.#reasons.has(address) && this.#words.has(address);
+			return (
+				verdict !== undefined && leader === undefined && !this.#reasons.has(address) && this.#words.has(address)
+			);
 		};
 		if (!addresses.every(address => isRefused(address))) return;
 		this.stop();
-		this.#options.refused(verdict === undefined ? this.#refusals.values().next().value! : this.#refusals.get(verdict)!);
+		this.#options.refused(
+			verdict === undefined ? this.#refusals.values().next().value! : this.#refusals.get(verdict)!,
+		);
 	}
 
 	#said(addresses: readonly string[]): string {
 		return addresses.map(address => this.#words.get(address) ?? `${address} to answer`).join('; ');
 	}
 
-	/** Why the members that answered do not admit this node: what others say, or that they are silent, has nothing to do with it. */
+	/**
+	Why the members that answered do not admit this node: what others say, or that they are silent, has nothing to do
+	with it.
+	*/
 	#whyNot(addresses: readonly string[]): string {
 		const reasons = new Set(addresses.flatMap(address => this.#reasons.get(address) ?? []));
 		return reasons.size === 0 ? '' : `: ${[...reasons].join('; ')}`;
@@ -264,10 +303,12 @@ export class Entering {
 
 	/** Why addresses are silent; those that `text` does not name are named. */
 	#errors(text: string, addresses: readonly string[]): string {
-		const errors = new Set(addresses.flatMap(address => {
-			const why = this.#silences.get(address);
-			return why === undefined ? [] : [text.includes(address) ? why : `${address}: ${why}`];
-		}));
+		const errors = new Set(
+			addresses.flatMap(address => {
+				const why = this.#silences.get(address);
+				return why === undefined ? [] : [text.includes(address) ? why : `${address}: ${why}`];
+			}),
+		);
 		return errors.size === 0 ? '' : ` (${[...errors].join('; ')})`;
 	}
 

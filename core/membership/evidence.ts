@@ -1,6 +1,7 @@
 /**
-What this node has seen of each peer: when it was heard, over which channel, when a round trip succeeded, and why the last call failed. Facts only; what
-they mean is decided in `reachability.ts`. Datagrams and the link are kept apart, since a firewall may block either.
+What this node has seen of each peer: when it was heard, over which channel, when a round trip succeeded, and why the
+last call failed. Facts only; what they mean is decided in `reachability.ts`. Datagrams and the link are kept apart,
+since a firewall may block either.
 
 No clock: the caller passes the time. Bounded by the members.
 */
@@ -24,7 +25,11 @@ export type PeerEvidence = {
 	readonly movedMs: number;
 };
 
-type Mutable<Type> = {-readonly [Key in keyof Type]: Type[Key] extends Readonly<Record<Channel, number | undefined>> ? Record<Channel, number | undefined> : Type[Key]};
+type Mutable<Type> = {
+	-readonly [Key in keyof Type]: Type[Key] extends Readonly<Record<Channel, number | undefined>>
+		? Record<Channel, number | undefined>
+		: Type[Key];
+};
 
 export class Evidence {
 	readonly #peers = new Map<NodeId, Mutable<PeerEvidence>>();
@@ -35,7 +40,15 @@ export class Evidence {
 		for (const id of members) {
 			if (this.#peers.has(id)) continue;
 			const none = (): Record<Channel, number | undefined> => ({link: undefined, datagram: undefined});
-			this.#peers.set(id, {sinceMs: nowMs, heardMs: none(), roundTripMs: none(), refusedMs: undefined, leaderlessMs: undefined, applied: undefined, movedMs: nowMs});
+			this.#peers.set(id, {
+				sinceMs: nowMs,
+				heardMs: none(),
+				roundTripMs: none(),
+				refusedMs: undefined,
+				leaderlessMs: undefined,
+				applied: undefined,
+				movedMs: nowMs,
+			});
 		}
 	}
 
@@ -70,7 +83,10 @@ export class Evidence {
 		known.leaderlessMs = undefined;
 	}
 
-	/** What it reported of itself, or what its leader knows of its log. `commit`: what is agreed, as far as this node knows. */
+	/**
+	What it reported of itself, or what its leader knows of its log. `commit`: what is agreed, as far as this node
+	knows.
+	*/
 	progress(peer: NodeId, applied: number, commit: number, nowMs: number): void {
 		const known = this.#peers.get(peer);
 		if (!known) return;

@@ -1,6 +1,7 @@
 /**
-Who is there: gives SWIM its time and packets, turns what is concluded of the members (`membership/health.ts`) into events, and follows a partition from its
-detection over the heal until what the sides missed of one another has been repaired.
+Who is there: gives SWIM its time and packets, turns what is concluded of the members (`membership/health.ts`) into
+events, and follows a partition from its detection over the heal until what the sides missed of one another has been
+repaired.
 */
 import type {Config} from '../config.ts';
 import type {BrokerEvent, MemberState} from '../events.ts';
@@ -31,7 +32,10 @@ export type FailureDetectionOptions = {
 	readonly raft: () => RaftFacts;
 	/** For people. */
 	readonly name: (node: NodeId) => string;
-	/** The cluster has agreed that this process speaks for the node: is that known to be so now, or was it once. @default it has */
+	/**
+	The cluster has agreed that this process speaks for the node: is that known to be so now, or was it once.
+	@default it has
+	*/
 	readonly identity?: {readonly isConfirmed: boolean; readonly wasConfirmed: boolean};
 	/** Messages published here so far. */
 	readonly published: () => number;
@@ -39,15 +43,39 @@ export type FailureDetectionOptions = {
 	readonly resync: (peers: readonly NodeId[]) => void;
 };
 
-export type PresentMember = {readonly id: NodeId; readonly state: MemberState; readonly why: string; readonly cause: string; readonly incarnation: number; readonly rttMs: number | undefined; readonly heardMsAgo: number | undefined; readonly downMs: number | undefined; readonly reached: boolean; readonly via: NodeId | undefined};
+export type PresentMember = {
+	readonly id: NodeId;
+	readonly state: MemberState;
+	readonly why: string;
+	readonly cause: string;
+	readonly incarnation: number;
+	readonly rttMs: number | undefined;
+	readonly heardMsAgo: number | undefined;
+	readonly downMs: number | undefined;
+	readonly reached: boolean;
+	readonly via: NodeId | undefined;
+};
 
 /** A tick that comes later than this found the process stalled or stopped: the time is not held against the peers. */
 const stallMs = 100;
-/** A link that carries nothing for so many silences, from a peer that is heard otherwise, is called anew: the error of the call says what is wrong. */
+/**
+A link that carries nothing for so many silences, from a peer that is heard otherwise, is called anew: the error of the
+call says what is wrong.
+*/
 const deafSilences = 3;
 
-/** For how long a member has been so is counted anew when it is not alive in another way. A suspected one becomes unreachable or down without having been heard. */
-const wayOf: Readonly<Record<MemberState, string | undefined>> = {alive: undefined, degraded: 'degraded', left: 'left', suspect: 'silent', unreachable: 'silent', down: 'silent'};
+/**
+For how long a member has been so is counted anew when it is not alive in another way. A suspected one becomes
+unreachable or down without having been heard.
+*/
+const wayOf: Readonly<Record<MemberState, string | undefined>> = {
+	alive: undefined,
+	degraded: 'degraded',
+	left: 'left',
+	suspect: 'silent',
+	unreachable: 'silent',
+	down: 'silent',
+};
 
 export class FailureDetection {
 	readonly #options: FailureDetectionOptions;
@@ -78,17 +106,28 @@ export class FailureDetection {
 		this.#sinceMs = nowMs();
 		this.#tickedMs = nowMs();
 		this.#swim = createSwim({id: self, incarnation, random, tickMs, config: config.swim});
-		this.#health = new Health({self, random, tickMs, swim: this.#swim, links: options.links, address: options.address, raft: options.raft, name: options.name});
+		this.#health = new Health({
+			self,
+			random,
+			tickMs,
+			swim: this.#swim,
+			links: options.links,
+			address: options.address,
+			raft: options.raft,
+			name: options.name,
+		});
 	}
 
 	setMembers(members: readonly NodeId[]): void {
 		this.#swim.setMembers(members);
 		this.#health.setMembers([...new Set([...members, this.#options.self])].toSorted(), this.#awakeMs);
-		for (const id of this.#unrepaired) if (!members.includes(id) && this.#unrepaired.delete(id)) this.#maybeRepaired();
+		for (const id of this.#unrepaired)
+			if (!members.includes(id) && this.#unrepaired.delete(id)) this.#maybeRepaired();
 		for (const id of members) if (!this.#members.includes(id)) this.announce(id);
 		this.#members = members;
 		for (const id of this.#unannounced) if (!members.includes(id)) this.#unannounced.delete(id);
-		for (const known of [this.#downAt, this.#publishedAt]) for (const id of known.keys()) if (!members.includes(id)) known.delete(id);
+		for (const known of [this.#downAt, this.#publishedAt])
+			for (const id of known.keys()) if (!members.includes(id)) known.delete(id);
 	}
 
 	/** Tell that this member is alive as soon as it is heard. */
@@ -109,7 +148,8 @@ export class FailureDetection {
 		this.#publishedAt.set(from, this.#options.published());
 		if (channel === 'datagram') this.#health.heard(from, channel, this.#awakeMs);
 		// Who answers has received what was sent to it the same way.
-		if (packet.type === 'ack' || packet.type === 'nack') this.#health.evidence.answered(from, channel, this.#awakeMs);
+		if (packet.type === 'ack' || packet.type === 'nack')
+			this.#health.evidence.answered(from, channel, this.#awakeMs);
 		this.#swim.step(from, packet, this.#options.nowMs());
 		this.#applyReady();
 	}
@@ -143,7 +183,10 @@ export class FailureDetection {
 		this.#applyReady();
 	}
 
-	/** Another process may be the one that counts. A peer that knows so refuses the link, and is told nothing in the name of the node. */
+	/**
+	Another process may be the one that counts. A peer that knows so refuses the link, and is told nothing in the name
+	of the node.
+	*/
 	#speaksTo(peer: NodeId): boolean {
 		return (this.#options.identity?.wasConfirmed ?? true) || this.#options.links.state(peer).state === 'up';
 	}
@@ -171,7 +214,11 @@ export class FailureDetection {
 			const downAtMs = this.#downAt.get(id)?.atMs;
 			const reach = this.#health.reach(id);
 			return {
-				id, state, why, cause, incarnation,
+				id,
+				state,
+				why,
+				cause,
+				incarnation,
 				rttMs: id === self || this.#health.isMeasured(id) ? rttMs : undefined,
 				heardMsAgo: heardTicksAgo === undefined ? undefined : heardTicksAgo * tickMs,
 				downMs: downAtMs === undefined ? undefined : Math.round(nowMs() - downAtMs),
@@ -184,8 +231,9 @@ export class FailureDetection {
 	/** Pairs of members that do not reach each other. */
 	cuts(): readonly CutSnapshot[] {
 		return this.#health.faults.map(({between, link, datagram, sinceMs, blamed}) => ({
-			between, blamed,
-			what: link && datagram ? 'all' as const : link ? 'tcp' as const : 'udp' as const,
+			between,
+			blamed,
+			what: link && datagram ? ('all' as const) : link ? ('tcp' as const) : ('udp' as const),
 			forMs: Math.round(this.#awakeMs - sinceMs),
 			via: link ? this.#health.relayBetween(between) : undefined,
 		}));
@@ -193,12 +241,21 @@ export class FailureDetection {
 
 	view(): PartitionSnapshot {
 		const {nowMs, published} = this.#options;
-		const {matrix: {order, sees}, partition: {state, sides}} = this.#swim.status();
+		const {
+			matrix: {order, sees},
+			partition: {state, sides},
+		} = this.#swim.status();
 		return {
-			state, sides, order, sees,
-			quorum: this.#quorumSide(sides), isFarHeard: this.#isFarHeard(sides),
+			state,
+			sides,
+			order,
+			sees,
+			quorum: this.#quorumSide(sides),
+			isFarHeard: this.#isFarHeard(sides),
 			sinceMs: Math.max(0, nowMs() - this.#sinceMs),
-			detectedMs: this.#detectedMs, healedMs: this.#healedMs, repairedMs: this.#repairedMs,
+			detectedMs: this.#detectedMs,
+			healedMs: this.#healedMs,
+			repairedMs: this.#repairedMs,
 			backlog: this.#backlog,
 			waiting: state === 'partitioned' ? published() - this.#publishedBefore : 0,
 		};
@@ -217,7 +274,8 @@ export class FailureDetection {
 		}
 
 		for (const {id, state, why} of ready.changes) {
-			// What a connection to a silent peer still holds would come after TCP's next retry, which may be a minute away.
+			// What a connection to a silent peer still holds would come after TCP's next retry, which may be a minute
+			// away.
 			if (state === 'alive') links.hint(id);
 			else if (state === 'dead' && links.state(id).state === 'up') links.drop(id, why === '' ? 'silent' : why);
 		}
@@ -233,8 +291,14 @@ export class FailureDetection {
 			else if (this.#downAt.get(id)?.way !== way) this.#downAt.set(id, {way, atMs: nowMs()});
 			this.#unannounced.delete(id);
 			emit({type: 'member', id, address: address(id) ?? '', state, why});
-			// Nothing can be exchanged with it after the heal; when it is back, it is compared with like everybody who comes. Before the heal it is the far side.
-			if (this.#healedMs !== undefined && (state === 'down' || state === 'left' || state === 'unreachable') && this.#unrepaired.delete(id)) this.#maybeRepaired();
+			// Nothing can be exchanged with it after the heal; when it is back, it is compared with like everybody who
+			// comes. Before the heal it is the far side.
+			if (
+				this.#healedMs !== undefined &&
+				(state === 'down' || state === 'left' || state === 'unreachable') &&
+				this.#unrepaired.delete(id)
+			)
+				this.#maybeRepaired();
 		}
 
 		for (const id of this.#unannounced) {
@@ -247,15 +311,25 @@ export class FailureDetection {
 		for (const {between} of this.#health.faults) {
 			const peer = between.find(id => id !== this.#options.self)!;
 			const evidence = between.includes(this.#options.self) ? this.#health.evidence.of(peer) : undefined;
-			if (evidence && links.state(peer).state === 'up' && unheardMs(evidence, 'link', this.#awakeMs) >= deafMs) links.drop(peer, 'nothing came over it');
+			if (evidence && links.state(peer).state === 'up' && unheardMs(evidence, 'link', this.#awakeMs) >= deafMs)
+				links.drop(peer, 'nothing came over it');
 		}
 	}
 
-	#onPartition({state, sides, tookTicks}: {readonly state: 'detected' | 'healed'; readonly sides: ReadonlyArray<readonly NodeId[]>; readonly tookTicks: number}): void {
+	#onPartition({
+		state,
+		sides,
+		tookTicks,
+	}: {
+		readonly state: 'detected' | 'healed';
+		readonly sides: ReadonlyArray<readonly NodeId[]>;
+		readonly tookTicks: number;
+	}): void {
 		const {tickMs, emit, nowMs} = this.#options;
 		const tookMs = tookTicks * tickMs;
 		if (state === 'detected') {
-			if (this.#unrepaired.size === 0 || this.#detectedMs === undefined) this.#publishedBefore = this.#lastPublished(sides.slice(1));
+			if (this.#unrepaired.size === 0 || this.#detectedMs === undefined)
+				this.#publishedBefore = this.#lastPublished(sides.slice(1));
 			for (const id of sides.slice(1).flat()) this.#unrepaired.add(id);
 			this.#detectedMs = tookMs;
 			this.#healedMs = undefined;
@@ -269,25 +343,41 @@ export class FailureDetection {
 		}
 
 		this.#sinceMs = nowMs();
-		emit({type: 'partition', state, sides, quorum: this.#quorumSide(sides), ...(state === 'detected' && {isFarHeard: this.#isFarHeard(sides)}), tookMs});
+		emit({
+			type: 'partition',
+			state,
+			sides,
+			quorum: this.#quorumSide(sides),
+			...(state === 'detected' && {isFarHeard: this.#isFarHeard(sides)}),
+			tookMs,
+		});
 		if (state === 'healed') this.#options.resync([...this.#unrepaired]);
 		this.#maybeRepaired();
 	}
 
-	/** Of a side that is not heard nobody knows whether it hangs together, or runs at all: it is not said to have the quorum. */
+	/**
+	Of a side that is not heard nobody knows whether it hangs together, or runs at all: it is not said to have the
+	quorum.
+	*/
 	#quorumSide(sides: Sides): number {
 		const index = quorumSide(sides, this.#options.voters());
 		return index > 0 && !sides[index]!.some(id => this.#swim.isHeard(id)) ? -1 : index;
 	}
 
 	#isFarHeard(sides: Sides): boolean {
-		return sides.slice(1).flat().some(id => this.#swim.isHeard(id));
+		return sides
+			.slice(1)
+			.flat()
+			.some(id => this.#swim.isHeard(id));
 	}
 
 	/** What had been published when the far sides were heard last; when that is not known, all of it has. */
 	#lastPublished(far: Sides): number {
 		const published = this.#options.published();
-		return Math.min(published, ...far.map(side => Math.max(...side.map(id => this.#publishedAt.get(id) ?? published))));
+		return Math.min(
+			published,
+			...far.map(side => Math.max(...side.map(id => this.#publishedAt.get(id) ?? published))),
+		);
 	}
 
 	#maybeRepaired(): void {
@@ -296,6 +386,13 @@ export class FailureDetection {
 		const {nowMs, emit} = this.#options;
 		this.#repairedMs = Math.round(nowMs() - this.#sinceMs);
 		this.#sinceMs = nowMs();
-		emit({type: 'partition', state: 'repaired', sides, quorum: this.#quorumSide(sides), tookMs: this.#repairedMs, messages: this.#backlog});
+		emit({
+			type: 'partition',
+			state: 'repaired',
+			sides,
+			quorum: this.#quorumSide(sides),
+			tookMs: this.#repairedMs,
+			messages: this.#backlog,
+		});
 	}
 }

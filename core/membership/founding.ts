@@ -1,11 +1,12 @@
 /**
 Which one of several nodes that start without data founds the cluster.
 
-A node that seeks a cluster asks every address it knows, and is asked. Each seeker chooses a founder: the lowest id among the seekers that
-are able to found. A seeker founds when it chooses itself and every seeker it is in contact with said, less than `askedMs` ago, that it chooses
-the same. A choice is a lease: it stays for `leaseMs` after it was told, which is longer than `askedMs`, so two seekers that both need the word of
-a third never found both. A seeker is able to found when the nodes that it must wait for are there: `expect` of them, or all of the seed list, or
-nobody for `seekMs` when neither is given.
+A node that seeks a cluster asks every address it knows, and is asked. Each seeker chooses a founder: the lowest id
+among the seekers that are able to found. A seeker founds when it chooses itself and every seeker it is in contact with
+said, less than `askedMs` ago, that it chooses the same. A choice is a lease: it stays for `leaseMs` after it was told,
+which is longer than `askedMs`, so two seekers that both need the word of a third never found both. A seeker is able to
+found when the nodes that it must wait for are there: `expect` of them, or all of the seed list, or nobody for `seekMs`
+when neither is given.
 
 Pure: the caller passes the time, in milliseconds that never go back.
 */
@@ -32,7 +33,8 @@ export type SeekerWord = {
 	readonly seekers: readonly string[];
 };
 /** `isAdmission`: a cluster is there, and has not admitted this node yet. */
-export type Decision = {readonly type: 'found'} | {readonly type: 'wait'; readonly for: string; readonly isAdmission?: true};
+export type Decision =
+	{readonly type: 'found'} | {readonly type: 'wait'; readonly for: string; readonly isAdmission?: true};
 
 /** What a node waits for that knows a cluster. */
 const admission = 'to admit this node';
@@ -49,7 +51,12 @@ const leaseMs = 2000;
 const askedMs = 1000;
 export const seekersMax = 64;
 
-type Seeker = {readonly address: string; readonly heardMs: number; readonly isAble: boolean; readonly told: {readonly choice: NodeId | undefined; readonly askedMs: number} | undefined};
+type Seeker = {
+	readonly address: string;
+	readonly heardMs: number;
+	readonly isAble: boolean;
+	readonly told: {readonly choice: NodeId | undefined; readonly askedMs: number} | undefined;
+};
 
 export class Founding {
 	readonly #options: FoundingOptions;
@@ -73,14 +80,21 @@ export class Founding {
 		this.#forget(nowMs);
 		const {seeds, address, self} = this.#options;
 		const others = seeds.filter(seed => this.#seeds.get(seed) !== self);
-		return [...new Set([...others, ...[...this.#seekers.values()].map(seeker => seeker.address), ...this.#hints.keys()])].filter(one => one !== address);
+		return [
+			...new Set([
+				...others,
+				...[...this.#seekers.values()].map(seeker => seeker.address),
+				...this.#hints.keys(),
+			]),
+		].filter(one => one !== address);
 	}
 
 	/** Somebody said that a seeker is at this address. */
 	hint(address: string, nowMs: number): void {
 		const known = this.#hints.get(address);
 		if (known) known.lastMs = nowMs;
-		else if (address !== this.#options.address && this.#hints.size < seekersMax && !this.#isKnown(address)) this.#hints.set(address, {firstMs: nowMs, lastMs: nowMs});
+		else if (address !== this.#options.address && this.#hints.size < seekersMax && !this.#isKnown(address))
+			this.#hints.set(address, {firstMs: nowMs, lastMs: nowMs});
 	}
 
 	/** This node answered itself at that address. */
@@ -93,8 +107,13 @@ export class Founding {
 	word(nowMs: number): SeekerWord {
 		const choice = this.#choose(nowMs);
 		// Only what would be chosen anew is prolonged: two nodes that had chosen each other would wait for ever.
-		if (choice !== undefined && choice !== this.#options.self && choice === this.#lowest(nowMs)) this.#lease = {choice, untilMs: nowMs + leaseMs};
-		return {choice, isAble: this.#isAble(nowMs), seekers: [...this.#seekers.values()].map(({address}) => address).slice(0, seekersMax)};
+		if (choice !== undefined && choice !== this.#options.self && choice === this.#lowest(nowMs))
+			this.#lease = {choice, untilMs: nowMs + leaseMs};
+		return {
+			choice,
+			isAble: this.#isAble(nowMs),
+			seekers: [...this.#seekers.values()].map(({address}) => address).slice(0, seekersMax),
+		};
 	}
 
 	/** Another seeker asks; its identity is proved. */
@@ -119,12 +138,24 @@ export class Founding {
 	decide(nowMs: number): Decision {
 		this.#forget(nowMs);
 		const {self} = this.#options;
-		if (nowMs - this.#memberMs < freshMs) return {type: 'wait', for: `the cluster at ${this.#member} ${admission}`, isAdmission: true};
+		if (nowMs - this.#memberMs < freshMs)
+			return {type: 'wait', for: `the cluster at ${this.#member} ${admission}`, isAdmission: true};
 		const lacking = this.#lacking(nowMs);
 		const choice = this.#choose(nowMs);
-		if (choice !== self) return {type: 'wait', for: choice === undefined ? lacking ?? 'the other nodes' : `node ${choice} (${this.#seekers.get(choice)?.address ?? '?'}) to found the cluster`};
+		if (choice !== self)
+			return {
+				type: 'wait',
+				for:
+					choice === undefined
+						? (lacking ?? 'the other nodes')
+						: `node ${choice} (${this.#seekers.get(choice)?.address ?? '?'}) to found the cluster`,
+			};
 		const unsure = [...this.#seekers].find(([, {told}]) => told?.choice !== self || nowMs - told.askedMs > askedMs);
-		if (unsure) return {type: 'wait', for: `node ${unsure[0]} (${unsure[1].address}) to agree that this node founds the cluster`};
+		if (unsure)
+			return {
+				type: 'wait',
+				for: `node ${unsure[0]} (${unsure[1].address}) to agree that this node founds the cluster`,
+			};
 		const [hint] = [...this.#hints].find(([, {firstMs}]) => nowMs - firstMs < freshMs) ?? [];
 		return hint === undefined ? {type: 'found'} : {type: 'wait', for: `${hint} to answer`};
 	}
@@ -143,7 +174,8 @@ export class Founding {
 	/** The founder by what is known now; a choice that was told is kept while its lease lasts. */
 	#choose(nowMs: number): NodeId | undefined {
 		this.#forget(nowMs);
-		if (this.#lease && nowMs < this.#lease.untilMs && this.#seekers.get(this.#lease.choice)?.isAble) return this.#lease.choice;
+		if (this.#lease && nowMs < this.#lease.untilMs && this.#seekers.get(this.#lease.choice)?.isAble)
+			return this.#lease.choice;
 		this.#lease = undefined;
 		return this.#lowest(nowMs);
 	}
@@ -163,7 +195,9 @@ export class Founding {
 		const {seeds, expect, seekMs, self, nowMs: startedMs} = this.#options;
 		if (expect > 0) {
 			const here = this.#seekers.size + 1;
-			return here >= expect ? undefined : `${expect - here} more ${expect - here === 1 ? 'node' : 'nodes'} to start (${here} of ${expect} expected nodes are here)`;
+			return here >= expect
+				? undefined
+				: `${expect - here} more ${expect - here === 1 ? 'node' : 'nodes'} to start (${here} of ${expect} expected nodes are here)`;
 		}
 
 		if (seeds.length > 0) {

@@ -1,6 +1,7 @@
 /**
-Joins what failure detection, the links, the rows of all nodes and Raft know of the members, and keeps what was concluded (`reachability.ts`) until there is
-evidence for something else. Gives SWIM what this node's own row says, says which links need a probe, and through whom a member is reached.
+Joins what failure detection, the links, the rows of all nodes and Raft know of the members, and keeps what was
+concluded (`reachability.ts`) until there is evidence for something else. Gives SWIM what this node's own row says, says
+which links need a probe, and through whom a member is reached.
 */
 import type {MemberState} from '../events.ts';
 import type {Random} from '../machine.ts';
@@ -80,13 +81,15 @@ export class Health {
 	}
 
 	setMembers(members: readonly NodeId[], nowMs: number): void {
-		if (members.length === this.#members.length && members.every((id, index) => id === this.#members[index])) return;
+		if (members.length === this.#members.length && members.every((id, index) => id === this.#members[index]))
+			return;
 		this.#members = members;
 		this.#nowMs = nowMs;
 		this.evidence.setMembers(members, nowMs);
 		this.#ring.set(members.filter(id => id !== this.#options.self));
 		const wanted = new Set(members);
-		for (const known of [this.#found, this.#lookedMs, this.#standings, this.#askedMs]) for (const id of known.keys()) if (!wanted.has(id)) known.delete(id);
+		for (const known of [this.#found, this.#lookedMs, this.#standings, this.#askedMs])
+			for (const id of known.keys()) if (!wanted.has(id)) known.delete(id);
 		// Newcomers have the benefit of the doubt.
 		for (const id of members) if (!this.#found.has(id)) this.#found.set(id, alive);
 	}
@@ -125,7 +128,13 @@ export class Health {
 		const {swim, raft} = this.#options;
 		this.#nowMs = nowMs;
 		if (this.#ticks++ % swim.pace.look !== 0) return [];
-		this.#pairs.update(swim.complaints(), id => this.#isPresent(id), nowMs, this.#silentMs, id => id === this.#options.self || swim.standing(id) === 'alive');
+		this.#pairs.update(
+			swim.complaints(),
+			id => this.#isPresent(id),
+			nowMs,
+			this.#silentMs,
+			id => id === this.#options.self || swim.standing(id) === 'alive',
+		);
 		// Reports come with new versions of the rows: more often there is nothing to learn.
 		if (this.#ticks - this.#readTicks >= swim.pace.refresh) this.#read(raft(), nowMs);
 		this.#awaited = new Set(this.#members.filter(id => this.#isBeingCalled(id, nowMs)));
@@ -163,14 +172,22 @@ export class Health {
 		}
 
 		// A peer of protocol 1 reports nothing; its leader knows its log.
-		for (const {id, match} of facts.matches) if (!reports.has(id)) this.evidence.progress(id, match, this.#agreed, nowMs);
+		for (const {id, match} of facts.matches)
+			if (!reports.has(id)) this.evidence.progress(id, match, this.#agreed, nowMs);
 	}
 
-	/** A member that opened its link itself, and gets no datagrams or sends none, may have told a wrong address: a call shows it, and is waited for. */
+	/**
+	A member that opened its link itself, and gets no datagrams or sends none, may have told a wrong address: a call
+	shows it, and is waited for.
+	*/
 	#isBeingCalled(id: NodeId, nowMs: number): boolean {
 		const {self, links} = this.#options;
 		const {state} = links.called(id);
-		const isInDoubt = id !== self && (state === 'failed' || (this.#pairs.of(id).some(({between, datagram}) => datagram && between.includes(self)) && this.isLinked(id)));
+		const isInDoubt =
+			id !== self &&
+			(state === 'failed' ||
+				(this.#pairs.of(id).some(({between, datagram}) => datagram && between.includes(self)) &&
+					this.isLinked(id)));
 		if (!isInDoubt) {
 			this.#askedMs.delete(id);
 			return false;
@@ -185,9 +202,16 @@ export class Health {
 	/** Nearly always so, and then nothing is to be judged. */
 	#isWell(id: NodeId, nowMs: number): boolean {
 		const {self, swim, links} = this.#options;
-		if (this.#pairs.of(id).length > 0 || links.called(id).state === 'failed' || (id !== self && (swim.standing(id) !== 'alive' || !this.isLinked(id)))) return false;
+		if (
+			this.#pairs.of(id).length > 0 ||
+			links.called(id).state === 'failed' ||
+			(id !== self && (swim.standing(id) !== 'alive' || !this.isLinked(id)))
+		)
+			return false;
 		const {leaderlessMs: noLeaderMs, applied, movedMs} = this.evidence.of(id)!;
-		return noLeaderMs === undefined && (applied === undefined || applied >= this.#agreed || nowMs - movedMs < stuckMs);
+		return (
+			noLeaderMs === undefined && (applied === undefined || applied >= this.#agreed || nowMs - movedMs < stuckMs)
+		);
 	}
 
 	/** `self` when no detour is needed, the member that serves it else; `undefined` when it is not reached. */
@@ -200,21 +224,29 @@ export class Health {
 		if (standing === undefined || standing === 'dead') return undefined;
 		// Another process answers at its address, and nobody leads to the member through that.
 		if (strangerCodes.has(this.#options.links.state(id).code ?? '')) return undefined;
-		return this.#members.find(relay => relay !== self && relay !== id && this.isLinked(relay) && this.#joins(relay, id));
+		return this.#members.find(
+			relay => relay !== self && relay !== id && this.isLinked(relay) && this.#joins(relay, id),
+		);
 	}
 
 	/** The link to it works: something came over it lately, and its own row does not complain. */
 	isLinked(id: NodeId): boolean {
 		const {swim, self} = this.#options;
 		const known = this.evidence.of(id);
-		return known !== undefined && isLinkHeard(known, this.#nowMs, this.#silentMs) && swim.isLinked(id, self) !== false;
+		return (
+			known !== undefined && isLinkHeard(known, this.#nowMs, this.#silentMs) && swim.isLinked(id, self) !== false
+		);
 	}
 
 	/** A member that links both ends of a pair. */
 	relayBetween([one, other]: readonly [NodeId, NodeId]): NodeId | undefined {
 		const {self} = this.#options;
-		const links = (relay: NodeId, end: NodeId): boolean => (relay === self ? this.isLinked(end) : end === self ? this.isLinked(relay) : this.#joins(relay, end));
-		return this.#members.find(relay => relay !== one && relay !== other && this.#isPresent(relay) && links(relay, one) && links(relay, other));
+		const links = (relay: NodeId, end: NodeId): boolean =>
+			relay === self ? this.isLinked(end) : end === self ? this.isLinked(relay) : this.#joins(relay, end);
+		return this.#members.find(
+			relay =>
+				relay !== one && relay !== other && this.#isPresent(relay) && links(relay, one) && links(relay, other),
+		);
 	}
 
 	/** Whether round trips succeeded lately: an older measurement says nothing of now. */
@@ -254,29 +286,49 @@ export class Health {
 		const wasStanding = this.#standings.get(id);
 		if (standing === 'alive') this.#standings.delete(id);
 		else this.#standings.set(id, standing);
-		if (standing === 'alive' && (wasStanding === 'dead' || wasStanding === 'left')) this.evidence.returned(id, nowMs);
+		if (standing === 'alive' && (wasStanding === 'dead' || wasStanding === 'left'))
+			this.evidence.returned(id, nowMs);
 		const reach = isSelf ? self : this.reach(id);
-		const faults = this.#pairs.of(id).filter(({between, blamed}) => blamed.includes(id) || (!isSelf && between.includes(self)))
+		const faults = this.#pairs
+			.of(id)
+			.filter(({between, blamed}) => blamed.includes(id) || (!isSelf && between.includes(self)))
 			// No datagram gets to an address that is wrong, whoever sends it.
-			.filter(({between, link}) => link || !between.some(end => end !== id && end !== self && (this.#awaited.has(end) || links.called(end).state === 'failed')));
+			.filter(
+				({between, link}) =>
+					link ||
+					!between.some(
+						end =>
+							end !== id &&
+							end !== self &&
+							(this.#awaited.has(end) || links.called(end).state === 'failed'),
+					),
+			);
 		const cut = reach === self ? faults.find(({link}) => link) : undefined;
 		const reportMs = 2 * swim.pace.refresh * this.#options.tickMs;
 		const {leaderlessMs: noLeaderMs, movedMs, applied} = known;
 		const leaderlessForMs = this.#isLed && noLeaderMs !== undefined ? nowMs - noLeaderMs : 0;
-		const isStuck = applied !== undefined && applied < this.#agreed && nowMs - movedMs >= Math.max(stuckMs, 2 * reportMs);
+		const isStuck =
+			applied !== undefined && applied < this.#agreed && nowMs - movedMs >= Math.max(stuckMs, 2 * reportMs);
 		const unlinkedMs = unheardMs(known, 'link', nowMs);
 		const silentMs = unheardMs(known, 'datagram', nowMs);
 		return {
-			id, observer: self, name, former, standing,
+			id,
+			observer: self,
+			name,
+			former,
+			standing,
 			self: isSelf,
 			standingWhy: member?.why ?? '',
-			unlinkedMs, silentMs,
+			unlinkedMs,
+			silentMs,
 			unheardMs: Math.min(unlinkedMs, silentMs),
 			isLinked: isSelf || this.isLinked(id),
 			limitMs: 2 * this.#silentMs + swim.pace.look * this.#options.tickMs,
 			called: isSelf ? works : links.called(id),
 			address: this.#options.address(id) ?? '',
-			isDeafToAll: this.#pairs.of(id).filter(({datagram}) => datagram).length >= this.#members.filter(other => other !== id && this.#isPresent(other)).length,
+			isDeafToAll:
+				this.#pairs.of(id).filter(({datagram}) => datagram).length >=
+				this.#members.filter(other => other !== id && this.#isPresent(other)).length,
 			failure: isSelf ? undefined : failureOf(links.state(id)),
 			via: reach === self ? cut && this.relayBetween(cut.between) : reach,
 			faults,

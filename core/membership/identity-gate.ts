@@ -1,8 +1,9 @@
 /**
-No message is accepted before the cluster has agreed that this process is the one that uses the identity of its node: messages of two processes of one identity
-would have the same numbers, and one of the two would be lost after it was acknowledged. A restarted node gets the agreement as soon as it sees a leader. While
-the cluster has no quorum, a process that was confirmed before continues, and one that has just started must wait. So must one that did not run for so long that
-another process may have taken its place: it does not know whether it is still the one.
+No message is accepted before the cluster has agreed that this process is the one that uses the identity of its node:
+messages of two processes of one identity would have the same numbers, and one of the two would be lost after it was
+acknowledged. A restarted node gets the agreement as soon as it sees a leader. While the cluster has no quorum, a
+process that was confirmed before continues, and one that has just started must wait. So must one that did not run for
+so long that another process may have taken its place: it does not know whether it is still the one.
 */
 import {DapssError} from '../errors.ts';
 
@@ -33,11 +34,20 @@ export class IdentityGate {
 		this.#ranMs = options.nowMs();
 	}
 
-	/** `undefined`: publish. Else resolves when it may. @throws `no-quorum` after a while, `refused` when too many wait */
+	/**
+	`undefined`: publish. Else resolves when it may.
+	@throws `no-quorum` after a while, `refused` when too many wait
+	*/
 	wait(): Promise<void> | undefined {
 		this.#notePause();
 		if (this.#options.isOpen()) return undefined;
-		if (this.#waiting.length >= waitingMax) return Promise.reject(new DapssError('refused', `Expected at most ${waitingMax} publishers to wait until the identity of this node is confirmed, got one more. Nothing was stored`));
+		if (this.#waiting.length >= waitingMax)
+			return Promise.reject(
+				new DapssError(
+					'refused',
+					`Expected at most ${waitingMax} publishers to wait until the identity of this node is confirmed, got one more. Nothing was stored`,
+				),
+			);
 		const {promise, resolve, reject} = Promise.withResolvers<void>();
 		this.#waiting.push({resolve, reject, untilMs: this.#options.nowMs() + waitMs});
 		return promise;
@@ -53,7 +63,8 @@ export class IdentityGate {
 		this.#waiting = isOpen ? [] : waiting.filter(({untilMs}) => nowMs < untilMs);
 		for (const {resolve, reject, untilMs} of waiting) {
 			if (isOpen) resolve();
-			else if (nowMs >= untilMs) reject(new DapssError('no-quorum', `${this.#options.why()}. Nothing was stored`));
+			else if (nowMs >= untilMs)
+				reject(new DapssError('no-quorum', `${this.#options.why()}. Nothing was stored`));
 		}
 	}
 

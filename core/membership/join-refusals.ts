@@ -1,6 +1,7 @@
 /**
-What members say of nodes that they do not admit: the node hears the reason itself, and the operator of the cluster finds it in the events of the leader. A node that
-asks on and on, or is started again and again, is told of once in a while.
+What members say of nodes that they do not admit: the node hears the reason itself, and the operator of the cluster
+finds it in the events of the leader. A node that asks on and on, or is started again and again, is told of once in a
+while.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';

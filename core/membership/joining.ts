@@ -1,6 +1,6 @@
 /**
-What a node that wants to become a member says, and what it is answered. The fields that version 1 of the protocol does not know are optional,
-and are ignored by it.
+What a node that wants to become a member says, and what it is answered. The fields that version 1 of the protocol does
+not know are optional, and are ignored by it.
 */
 import {parseAddress} from '../address.ts';
 import {decode} from '../codec.ts';
@@ -54,9 +54,14 @@ export function parseJoin(frame: Buffer): JoinRequest | undefined {
 	const {id, address, clusterId, name, isNameChosen, resignations, seeking} = value as Record<string, unknown>;
 	if (!isNodeId(id) || !isShortText(address) || address === '' || !isShortText(clusterId)) return undefined;
 	const word = seeking === undefined ? undefined : parseWord(seeking);
-	const resigned = Array.isArray(resignations) && resignations.length <= resignationsMax ? resignations.flatMap(one => parseResignation(one) ?? []) : [];
+	const resigned =
+		Array.isArray(resignations) && resignations.length <= resignationsMax
+			? resignations.flatMap(one => parseResignation(one) ?? [])
+			: [];
 	return {
-		id, address, clusterId,
+		id,
+		address,
+		clusterId,
 		...(isNodeName(name) ? {name, isNameChosen: isNameChosen === true} : {}),
 		...(resigned.length > 0 ? {resignations: resigned} : {}),
 		...(word ? {seeking: word} : {}),
@@ -70,20 +75,29 @@ export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
 	const {type, reason, leader, address, clusterId, members, word: raw} = value as Record<string, unknown>;
 	switch (type) {
-		case 'wait': return isShortText(reason) ? {type, reason} : undefined;
-		case 'refused': return isShortText(reason) ? {type, reason, ...(isShortText(clusterId) && clusterId !== '' ? {clusterId} : {})} : undefined;
-		case 'ask': return isNodeId(leader) && isShortText(address) ? {type, leader, address} : undefined;
+		case 'wait':
+			return isShortText(reason) ? {type, reason} : undefined;
+		case 'refused':
+			return isShortText(reason)
+				? {type, reason, ...(isShortText(clusterId) && clusterId !== '' ? {clusterId} : {})}
+				: undefined;
+		case 'ask':
+			return isNodeId(leader) && isShortText(address) ? {type, leader, address} : undefined;
 		case 'seeking': {
 			const word = parseWord(raw);
 			return word && isAddress(address) ? {type, address, word} : undefined;
 		}
 
 		case 'joined': {
-			const areMembers = (list: unknown): list is Array<[NodeId, string]> => Array.isArray(list) && list.length <= 4096 && list.every(item => Array.isArray(item) && isNodeId(item[0]) && isShortText(item[1]));
+			const areMembers = (list: unknown): list is Array<[NodeId, string]> =>
+				Array.isArray(list) &&
+				list.length <= 4096 &&
+				list.every(item => Array.isArray(item) && isNodeId(item[0]) && isShortText(item[1]));
 			return isShortText(clusterId) && areMembers(members) ? {type, clusterId, members} : undefined;
 		}
 
-		default: return undefined;
+		default:
+			return undefined;
 	}
 }
 
@@ -95,8 +109,18 @@ export function otherCluster(answer: JoinAnswer, clusterId: string): string | un
 
 function parseWord(value: unknown): SeekerWord | undefined {
 	const {choice, isAble, seekers} = Object(value) as Record<string, unknown>;
-	if (typeof isAble !== 'boolean' || !Array.isArray(seekers) || seekers.length > seekersMax || !seekers.every(one => isAddress(one))) return undefined;
-	return choice === undefined || choice === null ? {choice: undefined, isAble, seekers} : isNodeId(choice) ? {choice, isAble, seekers} : undefined;
+	if (
+		typeof isAble !== 'boolean' ||
+		!Array.isArray(seekers) ||
+		seekers.length > seekersMax ||
+		!seekers.every(one => isAddress(one))
+	)
+		return undefined;
+	return choice === undefined || choice === null
+		? {choice: undefined, isAble, seekers}
+		: isNodeId(choice)
+			? {choice, isAble, seekers}
+			: undefined;
 }
 
 function isAddress(value: unknown): value is string {

@@ -1,6 +1,7 @@
 /**
-How a node gets its agreed name. A name that was chosen (`--name`) is taken or refused as it is. A default name that another member has gets a number:
-two nodes of one host and port cannot run at once, but one may have moved away and kept its name.
+How a node gets its agreed name. A name that was chosen (`--name`) is taken or refused as it is. A default name that
+another member has gets a number: two nodes of one host and port cannot run at once, but one may have moved away and
+kept its name.
 */
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
 import {namesProtocol} from '../cluster-state/cluster-state.ts';
@@ -65,14 +66,18 @@ export class Namer {
 		const step = namingStep(agreed, self, wanted);
 		if (step.type === 'taken' && !this.#hasWarned) {
 			this.#hasWarned = true;
-			warn(`The name ${wanted.text} belongs to node ${step.holder}, so this node keeps the name ${agreed.name(self)}: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${wanted.text}`);
+			warn(
+				`The name ${wanted.text} belongs to node ${step.holder}, so this node keeps the name ${agreed.name(self)}: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${wanted.text}`,
+			);
 		}
 
 		if (step.type !== 'propose' || this.#isProposing) return;
 		this.#isProposing = true;
 		// Refused when another node was faster: the next step takes another name.
-		propose(step.name).catch(() => undefined).finally(() => {
-			this.#isProposing = false;
-		});
+		propose(step.name)
+			.catch(() => undefined)
+			.finally(() => {
+				this.#isProposing = false;
+			});
 	}
 }

@@ -1,9 +1,10 @@
 /**
-Pairs of members that do not reach each other, as all rows together tell. Either end may complain: a link or a datagram that gets through in one direction
-only is broken for both. A fault counts once it has lasted for a while, so a lost packet or a stall makes none.
+Pairs of members that do not reach each other, as all rows together tell. Either end may complain: a link or a datagram
+that gets through in one direction only is broken for both. A fault counts once it has lasted for a while, so a lost
+packet or a stall makes none.
 
-Whom to blame: a member that is cut off from most others is at fault, not each of the others. Of a pair, the end with more faults is blamed, or both.
-All nodes see the same rows, so all of them blame the same member.
+Whom to blame: a member that is cut off from most others is at fault, not each of the others. Of a pair, the end with
+more faults is blamed, or both. All nodes see the same rows, so all of them blame the same member.
 */
 import type {NodeId} from '../message.ts';
 import type {Complaint} from '../swim/rows.ts';
@@ -18,7 +19,14 @@ export type PairFault = {
 	readonly blamed: readonly NodeId[];
 };
 
-type Seen = {readonly between: readonly [NodeId, NodeId]; link: boolean; datagram: boolean; linkSinceMs: number | undefined; datagramSinceMs: number | undefined; round: number};
+type Seen = {
+	readonly between: readonly [NodeId, NodeId];
+	link: boolean;
+	datagram: boolean;
+	linkSinceMs: number | undefined;
+	datagramSinceMs: number | undefined;
+	round: number;
+};
 
 /** More pairs than this say no more than these do. */
 export const pairsMax = 4096;
@@ -35,10 +43,19 @@ export class PairFaults {
 	}
 
 	/**
-	@param isPresent Members that are down, unreachable or gone have no pairs. @param afterMs how long a fault lasts before it counts
-	@param answers While a member is suspected, whether it is cut off or does not run is not known: its pairs are not told.
+	@param isPresent Members that are down, unreachable or gone have no pairs.
+	@param afterMs how long a fault lasts before it counts
+	@param answers While a member is suspected, whether it is cut off or does not run is not known: its pairs are not
+	told.
+
 	*/
-	update(complaints: readonly Complaint[], isPresent: (id: NodeId) => boolean, nowMs: number, afterMs: number, answers: (id: NodeId) => boolean = isPresent): void {
+	update(
+		complaints: readonly Complaint[],
+		isPresent: (id: NodeId) => boolean,
+		nowMs: number,
+		afterMs: number,
+		answers: (id: NodeId) => boolean = isPresent,
+	): void {
 		if (complaints.length === 0 && this.#seen.size === 0) return;
 		this.#round++;
 		for (const {node, unlinked, silent} of complaints) {
@@ -53,22 +70,29 @@ export class PairFaults {
 				continue;
 			}
 
-			seen.linkSinceMs = seen.link ? seen.linkSinceMs ?? nowMs : undefined;
-			seen.datagramSinceMs = seen.datagram ? seen.datagramSinceMs ?? nowMs : undefined;
+			seen.linkSinceMs = seen.link ? (seen.linkSinceMs ?? nowMs) : undefined;
+			seen.datagramSinceMs = seen.datagram ? (seen.datagramSinceMs ?? nowMs) : undefined;
 		}
 
 		const has = (sinceMs: number | undefined): boolean => sinceMs !== undefined && nowMs - sinceMs >= afterMs;
-		const lasting = [...this.#seen.values()].filter(({between, linkSinceMs, datagramSinceMs}) => (has(linkSinceMs) || has(datagramSinceMs)) && between.every(answers));
+		const lasting = [...this.#seen.values()].filter(
+			({between, linkSinceMs, datagramSinceMs}) =>
+				(has(linkSinceMs) || has(datagramSinceMs)) && between.every(answers),
+		);
 		const counts = new Map<NodeId, number>();
 		for (const {between} of lasting) for (const id of between) counts.set(id, (counts.get(id) ?? 0) + 1);
-		this.faults = lasting.map(({between, linkSinceMs, datagramSinceMs}) => {
-			const most = Math.max(...between.map(id => counts.get(id)!));
-			return {
-				between, link: has(linkSinceMs), datagram: has(datagramSinceMs),
-				sinceMs: Math.min(linkSinceMs ?? Infinity, datagramSinceMs ?? Infinity),
-				blamed: between.filter(id => counts.get(id) === most),
-			};
-		}).toSorted((one, other) => (one.between.join() < other.between.join() ? -1 : 1));
+		this.faults = lasting
+			.map(({between, linkSinceMs, datagramSinceMs}) => {
+				const most = Math.max(...between.map(id => counts.get(id)!));
+				return {
+					between,
+					link: has(linkSinceMs),
+					datagram: has(datagramSinceMs),
+					sinceMs: Math.min(linkSinceMs ?? Infinity, datagramSinceMs ?? Infinity),
+					blamed: between.filter(id => counts.get(id) === most),
+				};
+			})
+			.toSorted((one, other) => (one.between.join() < other.between.join() ? -1 : 1));
 		this.#of.clear();
 		for (const fault of this.faults) {
 			for (const id of fault.between) {
@@ -85,7 +109,14 @@ export class PairFaults {
 		let seen = this.#seen.get(key);
 		if (!seen) {
 			if (this.#seen.size >= pairsMax) return;
-			seen = {between, link: false, datagram: false, linkSinceMs: undefined, datagramSinceMs: undefined, round: 0};
+			seen = {
+				between,
+				link: false,
+				datagram: false,
+				linkSinceMs: undefined,
+				datagramSinceMs: undefined,
+				round: 0,
+			};
 			this.#seen.set(key, seen);
 		}
 

@@ -1,12 +1,14 @@
 /**
 Whom a node keeps links to, and where those are. Raft agrees who is a member; this module finds them.
 
-Members are known from the node's own log, and from what others told it: a new or stale log may list no live member, and the node would reject the leader and
-never catch up. So a node without a leader asks who the members are, and keeps the answer until its own log names it and its leader.
+Members are known from the node's own log, and from what others told it: a new or stale log may list no live member, and
+the node would reject the leader and never catch up. So a node without a leader asks who the members are, and keeps the
+answer until its own log names it and its leader.
 
-An address is a fact about a member that changes. The agreed address may be out of date, so an address at which a member proved its id replaces it, until another
-one is agreed. A node without a leader, or without a link to a member, asks every address that it knows, also those of no known member: after nodes moved, the seed
-list, the registry and beacons are all that leads from one to the other. Nothing is believed of an address but the id that was proved there.
+An address is a fact about a member that changes. The agreed address may be out of date, so an address at which a member
+proved its id replaces it, until another one is agreed. A node without a leader, or without a link to a member, asks
+every address that it knows, also those of no known member: after nodes moved, the seed list, the registry and beacons
+are all that leads from one to the other. Nothing is believed of an address but the id that was proved there.
 */
 import {canonicalAddress, isAdvertisable} from '../address.ts';
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
@@ -67,13 +69,24 @@ export class PeerDirectory {
 		this.link();
 	}
 
-	/** A member of this cluster by its own word called, and was refused as a stranger: its next call is taken if this node has no leader to ask. */
+	/**
+	A member of this cluster by its own word called, and was refused as a stranger: its next call is taken if this node
+	has no leader to ask.
+	*/
 	meet(peer: NodeId, address: string): void {
-		if (this.#options.leader() !== undefined || this.#told.length >= strangersMax || this.#told.some(([id]) => id === peer)) return;
+		if (
+			this.#options.leader() !== undefined ||
+			this.#told.length >= strangersMax ||
+			this.#told.some(([id]) => id === peer)
+		)
+			return;
 		this.tell([...this.#told, [peer, address]]);
 	}
 
-	/** Where a peer is: where it proved its id, else by the log, else by what this node was told. A newcomer that could not answer pings would be taken for dead. */
+	/**
+	Where a peer is: where it proved its id, else by the log, else by what this node was told. A newcomer that could not
+	answer pings would be taken for dead.
+	*/
 	address(node: NodeId): string | undefined {
 		const agreed = this.#options.topics.address(node);
 		const observed = this.#observed.get(node);
@@ -97,7 +110,8 @@ export class PeerDirectory {
 	link(): void {
 		const {self, topics, links, leader} = this.#options;
 		const leading = leader();
-		if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined) this.#told = [];
+		if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined)
+			this.#told = [];
 		const ids = new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)]);
 		ids.delete(self);
 		for (const id of this.#observed.keys()) if (!ids.has(id)) this.#observed.delete(id);
@@ -106,15 +120,19 @@ export class PeerDirectory {
 	}
 
 	/**
-	Now and then, without a leader or while a member is missing: ask the next peer, and every address at which somebody may be. Else look whether a seed leads
-	to another cluster.
+	Now and then, without a leader or while a member is missing: ask the next peer, and every address at which somebody
+	may be. Else look whether a seed leads to another cluster.
+
 	*/
 	ask(): void {
 		const {self, links, leader, topics, peers} = this.#options;
-		const known = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])].filter(id => id !== self).toSorted();
+		const known = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])]
+			.filter(id => id !== self)
+			.toSorted();
 		const linked = known.filter(id => links.state(id).state === 'up');
 		const nowMs = this.#options.nowMs();
-		if (leader() !== undefined && linked.length === known.length) return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
+		if (leader() !== undefined && linked.length === known.length)
+			return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
 		// Also with a leader: its frames may come over another member, which knows where it is.
 		if (leader() !== undefined && nowMs - this.#askedMs < missingAgainMs) return;
 		this.#askedMs = nowMs;
@@ -124,14 +142,24 @@ export class PeerDirectory {
 		// The agreed address of this node may be another one's by now.
 		const former = topics.address(self);
 		const addresses = new Set([this.#options.address, ...linked.map(id => this.address(id))]);
-		void peers.candidates().then(candidates => this.#search.ask([...candidates.map(({address}) => address), ...(former === undefined ? [] : [former])].filter(address => !addresses.has(address))));
+		void peers
+			.candidates()
+			.then(candidates =>
+				this.#search.ask(
+					[...candidates.map(({address}) => address), ...(former === undefined ? [] : [former])].filter(
+						address => !addresses.has(address),
+					),
+				),
+			);
 	}
 
 	/** A peer asks. False when it is no question. */
 	onAsked(from: NodeId, frame: Buffer): boolean {
 		const request = parseJoin(frame);
 		if (request?.id !== from) return false;
-		void this.#options.join(request).then(answer => this.#options.links.send(from, [encodeControl('joined', answer)]));
+		void this.#options
+			.join(request)
+			.then(answer => this.#options.links.send(from, [encodeControl('joined', answer)]));
 		return true;
 	}
 
@@ -158,7 +186,8 @@ export class PeerDirectory {
 		if (other !== undefined) return this.#options.foreign(other, asked.address);
 		const {links, topics} = this.#options;
 		// Where a peer is linked, its own word counts: who answers elsewhere is a second process of its id.
-		if (topics.address(asked.id) !== undefined && links.state(asked.id).state !== 'up') this.observe(asked.id, asked.address);
+		if (topics.address(asked.id) !== undefined && links.state(asked.id).state !== 'up')
+			this.observe(asked.id, asked.address);
 		this.#onAnswer(asked.answer);
 	}
 
@@ -167,6 +196,12 @@ export class PeerDirectory {
 		if (answer.type !== 'joined' || answer.clusterId !== clusterId()) return;
 		if (leader() === undefined) this.tell(answer.members);
 		// Others may know better where a member is, or worse: who is there says so itself.
-		this.#search.ask(answer.members.filter(([id, address]) => id !== self && links.state(id).state !== 'up' && address !== this.address(id)).map(([, address]) => address));
+		this.#search.ask(
+			answer.members
+				.filter(
+					([id, address]) => id !== self && links.state(id).state !== 'up' && address !== this.address(id),
+				)
+				.map(([, address]) => address),
+		);
 	}
 }

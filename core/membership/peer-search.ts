@@ -1,6 +1,7 @@
 /**
-Asks addresses who is there: the question of a node that wants to join, over a connection of its own. The handshake proves the id of whoever answers,
-so an address is never taken for a node. Each address is asked by itself, again and again at a bounded pace, so that one that hangs delays no other.
+Asks addresses who is there: the question of a node that wants to join, over a connection of its own. The handshake
+proves the id of whoever answers, so an address is never taken for a node. Each address is asked by itself, again and
+again at a bounded pace, so that one that hangs delays no other.
 */
 import {errorMessage} from '../errors.ts';
 import type {NodeId} from '../message.ts';
@@ -8,8 +9,7 @@ import type {PeerFinder} from '../ports.ts';
 import {parseJoinAnswer, type JoinAnswer} from './joining.ts';
 
 export type Asked = {readonly address: string; readonly askedAtMs: number} & (
-	| {readonly id: NodeId; readonly answer: JoinAnswer}
-	| {readonly error: Error}
+	{readonly id: NodeId; readonly answer: JoinAnswer} | {readonly error: Error}
 );
 export type PeerSearchOptions = {
 	readonly peers: Pick<PeerFinder, 'ask'>;
@@ -63,7 +63,10 @@ export class PeerSearch {
 		try {
 			const {id, frame} = await peers.ask(address, question());
 			const answer = parseJoinAnswer(frame);
-			asked = id === undefined || !answer ? {address, askedAtMs, error: new Error(`${address} gives no answer to a node that wants to join`)} : {address, askedAtMs, id, answer};
+			asked =
+				id === undefined || !answer
+					? {address, askedAtMs, error: new Error(`${address} gives no answer to a node that wants to join`)}
+					: {address, askedAtMs, id, answer};
 		} catch (error) {
 			asked = {address, askedAtMs, error: error instanceof Error ? error : new Error(errorMessage(error))};
 		}

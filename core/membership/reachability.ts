@@ -1,6 +1,7 @@
 /**
-What the evidence means: the state of a member with its reason, and the state of the quorum. Every surface (status, check, peers, events, console, errors)
-reads these two results and draws no conclusions of its own, so that no two of them contradict each other. Pure.
+What the evidence means: the state of a member with its reason, and the state of the quorum. Every surface (status,
+check, peers, events, console, errors) reads these two results and draws no conclusions of its own, so that no two of
+them contradict each other. Pure.
 
 A member is usable when a link to it works, it follows a leader and its log moves. One that only answers pings is not.
 */
@@ -59,24 +60,58 @@ export type Assessment = {
 	readonly key: string;
 };
 
-/** `uncalled`: a link works that it opened itself, and nobody answers at its address. `tcp`, `udp`: blocked. `cut`: not reached directly at all. `unlinked`: no link works. `returning`: heard again, and no link yet. The others: refused by the handshake. */
-export type Cause = '' | 'left' | 'down' | 'unreachable' | 'suspect' | 'uncalled' | 'tcp' | 'udp' | 'cut' | 'unlinked' | 'leaderless' | 'behind' | 'returning' | Mismatch;
+/**
+`uncalled`: a link works that it opened itself, and nobody answers at its address. `tcp`, `udp`: blocked. `cut`: not
+reached directly at all. `unlinked`: no link works. `returning`: heard again, and no link yet. The others: refused by
+the handshake.
+*/
+export type Cause =
+	| ''
+	| 'left'
+	| 'down'
+	| 'unreachable'
+	| 'suspect'
+	| 'uncalled'
+	| 'tcp'
+	| 'udp'
+	| 'cut'
+	| 'unlinked'
+	| 'leaderless'
+	| 'behind'
+	| 'returning'
+	| Mismatch;
 type Mismatch = 'not-authenticated' | 'protocol' | 'flags' | 'cluster' | 'identity';
 
 export function assess(facts: MemberFacts): Assessment {
 	const {standing, self, failure, isLinked} = facts;
 	const mismatch = isLinked || self ? undefined : mismatchOf(failure);
 	// It answers the call, so the goodbye or the silence is older news.
-	if (mismatch) return {state: mismatch.cause === 'identity' ? 'unreachable' : 'degraded', ...mismatch, key: mismatch.cause};
+	if (mismatch)
+		return {state: mismatch.cause === 'identity' ? 'unreachable' : 'degraded', ...mismatch, key: mismatch.cause};
 	if (self) return usable(facts);
 	switch (standing) {
-		case 'left': return {state: 'left', why: 'stopped on purpose', cause: 'left', key: 'left'};
-		case 'dead': return facts.standingWhy === refusedReason
-			? {state: 'down', why: refusedReason, cause: 'down', key: 'down'}
-			: {state: 'unreachable', why: `no answer for ${ageText(facts.unheardMs)}${codeText(failure)}`, cause: 'unreachable', key: 'unreachable'};
-		case 'suspect': return {state: 'suspect', why: `no answer for ${ageText(facts.unheardMs)}`, cause: 'suspect', key: 'suspect'};
-		case 'alive': return usable(facts);
-		default: return standing satisfies never;
+		case 'left':
+			return {state: 'left', why: 'stopped on purpose', cause: 'left', key: 'left'};
+		case 'dead':
+			return facts.standingWhy === refusedReason
+				? {state: 'down', why: refusedReason, cause: 'down', key: 'down'}
+				: {
+						state: 'unreachable',
+						why: `no answer for ${ageText(facts.unheardMs)}${codeText(failure)}`,
+						cause: 'unreachable',
+						key: 'unreachable',
+					};
+		case 'suspect':
+			return {
+				state: 'suspect',
+				why: `no answer for ${ageText(facts.unheardMs)}`,
+				cause: 'suspect',
+				key: 'suspect',
+			};
+		case 'alive':
+			return usable(facts);
+		default:
+			return standing satisfies never;
 	}
 }
 
@@ -86,17 +121,30 @@ function usable(facts: MemberFacts): Assessment {
 	const reasons: Reason[] = [];
 	if (isLinked && called.state === 'failed') reasons.push(uncalledReason(facts, called.code));
 	else if (faults.length > 0) reasons.push(faultReason(facts));
-	else if (!self && !isLinked && unlinkedMs >= limitMs) reasons.push({cause: 'unlinked', why: `no working link for ${ageText(unlinkedMs)}${codeText(facts.failure)}`});
-	if (leaderlessMs !== undefined) reasons.push({cause: 'leaderless', why: `follows no leader for ${ageText(leaderlessMs)}`});
-	if (behind !== undefined) reasons.push({cause: 'behind', why: `${behind.toLocaleString('en-US')} ${behind === 1 ? 'entry' : 'entries'} behind and not catching up`});
+	else if (!self && !isLinked && unlinkedMs >= limitMs)
+		reasons.push({cause: 'unlinked', why: `no working link for ${ageText(unlinkedMs)}${codeText(facts.failure)}`});
+	if (leaderlessMs !== undefined)
+		reasons.push({cause: 'leaderless', why: `follows no leader for ${ageText(leaderlessMs)}`});
+	if (behind !== undefined)
+		reasons.push({
+			cause: 'behind',
+			why: `${behind.toLocaleString('en-US')} ${behind === 1 ? 'entry' : 'entries'} behind and not catching up`,
+		});
 	if (reasons.length > 0) {
 		const served = via === undefined ? '' : `: served through ${name(via)}`;
-		return {state: 'degraded', why: `${reasons.map(({why}) => why).join('; ')}${served}`, cause: reasons[0]!.cause, key: reasons.map(({cause, between = ''}) => `${cause} ${between}`).join(';')};
+		return {
+			state: 'degraded',
+			why: `${reasons.map(({why}) => why).join('; ')}${served}`,
+			cause: reasons[0]!.cause,
+			key: reasons.map(({cause, between = ''}) => `${cause} ${between}`).join(';'),
+		};
 	}
 
 	// Between one look and the next nothing is known yet: what was found before stands until there is evidence.
 	const isDoubtful = !self && !isLinked && former !== undefined && former !== 'alive' && former !== 'degraded';
-	return isDoubtful ? {state: former, why: 'heard again, no link yet', cause: 'returning', key: former} : {state: 'alive', why: '', cause: '', key: ''};
+	return isDoubtful
+		? {state: former, why: 'heard again, no link yet', cause: 'returning', key: former}
+		: {state: 'alive', why: '', cause: '', key: ''};
 }
 
 /** What a person is to look at when a node has told a wrong address, or may have. */
@@ -106,49 +154,100 @@ type Reason = {readonly cause: Cause; readonly why: string; readonly between?: s
 
 /** Datagrams do not get there either, so what is blocked between the two is no news of its own. */
 function uncalledReason({address, isDeafToAll}: MemberFacts, code: string): Reason {
-	const why = {ECONNREFUSED: ' (connection refused)', identity: ' (another node answers there)', '': ' (no node answers there)'}[code] ?? codeText({code, reason: ''});
-	return {cause: 'uncalled', why: `${isDeafToAll ? `nobody can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`};
+	const why =
+		{
+			ECONNREFUSED: ' (connection refused)',
+			identity: ' (another node answers there)',
+			'': ' (no node answers there)',
+		}[code] ?? codeText({code, reason: ''});
+	return {
+		cause: 'uncalled',
+		why: `${isDeafToAll ? `nobody can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`,
+	};
 }
 
-function faultReason({self, address, called, faults, isDeafToAll, observer, id, name, unlinkedMs, silentMs, unheardMs, failure}: MemberFacts): Reason {
+function faultReason({
+	self,
+	address,
+	called,
+	faults,
+	isDeafToAll,
+	observer,
+	id,
+	name,
+	unlinkedMs,
+	silentMs,
+	unheardMs,
+	failure,
+}: MemberFacts): Reason {
 	const own = id === observer ? undefined : faults.find(({between}) => between.includes(observer));
 	const others = faults.filter(fault => fault !== own).map(({between}) => name(between.find(end => end !== id)!));
-	const {link, datagram} = own ?? {link: faults.some(fault => fault.link), datagram: faults.some(fault => fault.datagram)};
+	const {link, datagram} = own ?? {
+		link: faults.some(fault => fault.link),
+		datagram: faults.some(fault => fault.datagram),
+	};
 	const cause = link && datagram ? 'cut' : link ? 'tcp' : 'udp';
 	const between = faults.map(fault => fault.between.join()).join(' ');
 	const reason = (why: string): Reason => ({cause, why, between});
 	if (!own) {
 		const to = listText(others);
 		// This node does not see whether others can call it.
-		const orWrong = self && cause === 'udp' && isDeafToAll ? `, or nobody can call ${address}: ${advertiseQuestion}` : '';
-		return reason(cause === 'cut' ? `it and ${to} do not reach each other` : `${cause === 'tcp' ? 'TCP' : 'UDP'} blocked between it and ${to}${orWrong}`);
+		const orWrong =
+			self && cause === 'udp' && isDeafToAll ? `, or nobody can call ${address}: ${advertiseQuestion}` : '';
+		return reason(
+			cause === 'cut'
+				? `it and ${to} do not reach each other`
+				: `${cause === 'tcp' ? 'TCP' : 'UDP'} blocked between it and ${to}${orWrong}`,
+		);
 	}
 
 	const also = others.length > 0 ? `, nor between it and ${listText(others)}` : '';
 	switch (cause) {
-		case 'cut': return reason(`not reached directly for ${ageText(Math.max(unheardMs, Math.min(unlinkedMs, silentMs)))}${codeText(failure)}${also}`);
-		case 'tcp': return reason(`TCP blocked: datagrams arrive, no link for ${ageText(unlinkedMs)}${codeText(failure)}${also}`);
-		case 'udp': return reason(`UDP blocked: no datagram for ${ageText(silentMs)}, ${called.state === 'works' ? 'TCP works' : 'the link that it opened works'}${also}`);
-		default: return cause satisfies never;
+		case 'cut':
+			return reason(
+				`not reached directly for ${ageText(Math.max(unheardMs, Math.min(unlinkedMs, silentMs)))}${codeText(failure)}${also}`,
+			);
+		case 'tcp':
+			return reason(
+				`TCP blocked: datagrams arrive, no link for ${ageText(unlinkedMs)}${codeText(failure)}${also}`,
+			);
+		case 'udp':
+			return reason(
+				`UDP blocked: no datagram for ${ageText(silentMs)}, ${called.state === 'works' ? 'TCP works' : 'the link that it opened works'}${also}`,
+			);
+		default:
+			return cause satisfies never;
 	}
 }
 
 /** A process answers at the address of the member, and the two cannot speak. */
 function mismatchOf(failure: CallFailure | undefined): {readonly why: string; readonly cause: Mismatch} | undefined {
 	switch (failure?.code) {
-		case 'not-authenticated': return {cause: failure.code, why: 'has another secret than this node'};
-		case 'protocol': return {cause: failure.code, why: /speaks protocol .*/.exec(failure.reason)?.[0] ?? 'speaks another version of the protocol'};
-		case 'flags': return {cause: failure.code, why: /has .*/.exec(failure.reason)?.[0] ?? 'has other security settings'};
-		case 'cluster': return {cause: failure.code, why: 'belongs to another cluster of this name'};
-		case 'identity': return {cause: failure.code, why: 'another node answers at its address'};
-		default: return undefined;
+		case 'not-authenticated':
+			return {cause: failure.code, why: 'has another secret than this node'};
+		case 'protocol':
+			return {
+				cause: failure.code,
+				why: /speaks protocol .*/.exec(failure.reason)?.[0] ?? 'speaks another version of the protocol',
+			};
+		case 'flags':
+			return {cause: failure.code, why: /has .*/.exec(failure.reason)?.[0] ?? 'has other security settings'};
+		case 'cluster':
+			return {cause: failure.code, why: 'belongs to another cluster of this name'};
+		case 'identity':
+			return {cause: failure.code, why: 'another node answers at its address'};
+		default:
+			return undefined;
 	}
 }
 
 export type QuorumFacts = {
 	readonly voters: readonly NodeId[];
 	readonly leader: NodeId | undefined;
-	/** Itself, directly, or through another member. For a leader: what Raft heard within an election timeout (check-quorum). */
+	/**
+	Itself, directly, or through another member. For a leader: what Raft heard within an election timeout
+	(check-quorum).
+	*/
 	readonly reaches: (voter: NodeId) => boolean;
 };
 
@@ -167,7 +266,8 @@ export function quorumSize(voters: number): number {
 export function quorumOf({voters, leader, reaches}: QuorumFacts): QuorumView {
 	const reachable = voters.filter(voter => reaches(voter)).length;
 	const needed = quorumSize(voters.length);
-	// The count decides first: whatever is believed of a leader, "lost" always comes with too few, and "held" never does.
+	// The count decides first: whatever is believed of a leader, "lost" always comes with too few, and "held" never
+	// does.
 	const state = reachable < needed ? 'lost' : leader === undefined ? 'electing' : 'held';
 	return {state, leader, voters: voters.length, reachable, needed};
 }
@@ -185,6 +285,7 @@ function codeText(failure: CallFailure | undefined): string {
 }
 
 function listText(names: readonly string[]): string {
-	if (names.length <= 3) return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+	if (names.length <= 3)
+		return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 	return `${names.slice(0, 2).join(', ')} and ${names.length - 2} more`;
 }

@@ -1,9 +1,10 @@
 /**
-Carries the frames of agreement and administration around a link that does not work: through one member that reaches both ends. A follower that is cut off from
-its leader alone is served that way, and no election comes of it.
+Carries the frames of agreement and administration around a link that does not work: through one member that reaches
+both ends. A follower that is cut off from its leader alone is served that way, and no election comes of it.
 
-A frame is relayed once: the relay takes it only from the member that made it and hands it only to the member it is for. Live messages need no relay; gossip finds
-its own way. A relay could forge what it carries, as any member could already say anything to a peer: Raft trusts its members.
+A frame is relayed once: the relay takes it only from the member that made it and hands it only to the member it is for.
+Live messages need no relay; gossip finds its own way. A relay could forge what it carries, as any member could already
+say anything to a peer: Raft trusts its members.
 */
 import type {NodeId} from '../message.ts';
 import type {Links} from '../ports.ts';
@@ -43,7 +44,8 @@ export class Relay {
 	send(to: NodeId, frame: Buffer): boolean {
 		const {self, links, reach} = this.#options;
 		const via = reach(to);
-		if (via === undefined || via === self || (links.speaks(via)?.protocol ?? 0) < protocolOfRelay) return links.send(to, [frame]);
+		if (via === undefined || via === self || (links.speaks(via)?.protocol ?? 0) < protocolOfRelay)
+			return links.send(to, [frame]);
 		return links.send(via, [encodeRelayHead(self, to), frame]);
 	}
 
@@ -58,7 +60,8 @@ export class Relay {
 		// Not from its maker: it has been relayed once.
 		if (from !== peer) return refused;
 		const isOver = this.#carriedBytes + frame.length > relayBytesMax;
-		if (!isOver && (links.speaks(to)?.protocol ?? 0) >= protocolOfRelay && links.send(to, [frame])) this.#carriedBytes += frame.length;
+		if (!isOver && (links.speaks(to)?.protocol ?? 0) >= protocolOfRelay && links.send(to, [frame]))
+			this.#carriedBytes += frame.length;
 		// Without a link no bound is hit: the maker has not heard yet that this way is closed too.
 		else if (isOver || links.state(to).state === 'up') this.#options.bound('relay');
 		return done;

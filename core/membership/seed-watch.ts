@@ -1,7 +1,8 @@
 /**
-Does the seed list of a member lead to another cluster of the same name? That happens where nodes that were meant to be one cluster were started alone, and got
-`--bootstrap` later. Beacons tell it where there is discovery. Elsewhere nobody would: a node that has data stays in its own cluster, and asks nobody once it has a
-leader. So the seeds at which no member is known are asked now and then, until they answer for this cluster. The one that is asked learns of it as well.
+Does the seed list of a member lead to another cluster of the same name? That happens where nodes that were meant to be
+one cluster were started alone, and got `--bootstrap` later. Beacons tell it where there is discovery. Elsewhere nobody
+would: a node that has data stays in its own cluster, and asks nobody once it has a leader. So the seeds at which no
+member is known are asked now and then, until they answer for this cluster. The one that is asked learns of it as well.
 */
 import {DapssError} from '../errors.ts';
 import type {PeerFinder} from '../ports.ts';

@@ -1,6 +1,6 @@
 /**
-Two things that no healthy cluster has: another cluster of the same name that is heard, and a second process that uses the identity of a member. Each is reported
-when it is first seen, and counts as long as it was seen lately.
+Two things that no healthy cluster has: another cluster of the same name that is heard, and a second process that uses
+the identity of a member. Each is reported when it is first seen, and counts as long as it was seen lately.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
@@ -48,11 +48,21 @@ export class Sightings {
 	snapshot(): Pick<Snapshot, 'foreign' | 'duplicates'> {
 		const {nowMs, clusterId} = this.#options;
 		const now = nowMs();
-		for (const [id, {atMs}] of this.#foreign) if (now - atMs > foreignMs || id === clusterId()) this.#foreign.delete(id);
+		for (const [id, {atMs}] of this.#foreign)
+			if (now - atMs > foreignMs || id === clusterId()) this.#foreign.delete(id);
 		for (const [id, {atMs}] of this.#doubled) if (now - atMs > doubledMs) this.#doubled.delete(id);
 		return {
-			foreign: [...this.#foreign].map(([id, {address, atMs}]) => ({clusterId: id, address, heardMsAgo: Math.round(now - atMs)})),
-			duplicates: [...this.#doubled].map(([id, {address, other, atMs}]) => ({id, address, other, msAgo: Math.round(now - atMs)})),
+			foreign: [...this.#foreign].map(([id, {address, atMs}]) => ({
+				clusterId: id,
+				address,
+				heardMsAgo: Math.round(now - atMs),
+			})),
+			duplicates: [...this.#doubled].map(([id, {address, other, atMs}]) => ({
+				id,
+				address,
+				other,
+				msAgo: Math.round(now - atMs),
+			})),
 		};
 	}
 }

@@ -1,11 +1,11 @@
 /**
-Found a new cluster on what one survivor of a lost quorum has. Unsafe by its nature: nobody can say whether the lost voters had agreed to
-more than this node knows, so everything that its log has is taken for agreed, and what only the others had is gone. The new cluster has
-an id of its own: nodes of the old one that come back are refused, never merged.
+Found a new cluster on what one survivor of a lost quorum has. Unsafe by its nature: nobody can say whether the lost
+voters had agreed to more than this node knows, so everything that its log has is taken for agreed, and what only the
+others had is gone. The new cluster has an id of its own: nodes of the old one that come back are refused, never merged.
 
-It is written as a snapshot that takes the place of the whole log, in a term that no node of the old cluster has been in under this id. The
-history of the old cluster goes with the log, so a node that joins later does not live through it and meet the old members there. One record
-of the Raft log decides: before it is on the disk all is as it was.
+It is written as a snapshot that takes the place of the whole log, in a term that no node of the old cluster has been in
+under this id. The history of the old cluster goes with the log, so a node that joins later does not live through it and
+meet the old members there. One record of the Raft log decides: before it is on the disk all is as it was.
 */
 import {ClusterState, type Bounds} from '../cluster-state/cluster-state.ts';
 import type {RaftStore} from '../control/raft-store.ts';
@@ -26,13 +26,21 @@ export type SurvivorReport = {
 	readonly commit: number;
 	readonly voters: readonly NodeId[];
 	/** The others, who are left out. */
-	readonly lost: ReadonlyArray<{readonly id: NodeId; readonly name: string; readonly address: string; readonly voter: boolean}>;
+	readonly lost: ReadonlyArray<{
+		readonly id: NodeId;
+		readonly name: string;
+		readonly address: string;
+		readonly voter: boolean;
+	}>;
 	readonly address: string;
 	readonly topics: readonly Topic[];
 };
 
 /** What all of a log comes to, whether it was agreed or not. */
-export function replay({snapshot, entries}: Recovered, bounds: Bounds): {readonly topics: ClusterState; readonly configuration: Configuration} {
+export function replay(
+	{snapshot, entries}: Recovered,
+	bounds: Bounds,
+): {readonly topics: ClusterState; readonly configuration: Configuration} {
 	const topics = new ClusterState(bounds);
 	let configuration: Configuration = snapshot?.configuration ?? {voters: [], learners: []};
 	if (snapshot) topics.load(snapshot.data);
@@ -50,28 +58,66 @@ export function replay({snapshot, entries}: Recovered, bounds: Bounds): {readonl
 }
 
 /** @throws `refused` when there is nothing to recover, or no need */
-export function surveySurvivor(recovered: Recovered, node: NodeId, bounds: Bounds): {readonly remains: SurvivorReport; readonly topics: ClusterState} {
+export function surveySurvivor(
+	recovered: Recovered,
+	node: NodeId,
+	bounds: Bounds,
+): {readonly remains: SurvivorReport; readonly topics: ClusterState} {
 	const {snapshot, entries, hardState} = recovered;
-	const {topics, configuration: {voters}} = replay(recovered, bounds);
+	const {
+		topics,
+		configuration: {voters},
+	} = replay(recovered, bounds);
 	const address = topics.address(node);
-	if (address === undefined) throw new DapssError('refused', topics.isRemoved(node) ? `Node ${node} was removed from its cluster: there is nothing to recover from it` : `Node ${node} holds nothing of its cluster yet: recover another survivor`);
-	if (voters.length === 1 && voters[0] === node) throw new DapssError('refused', `Node ${node} is the only voter of its cluster (${topics.clusterId.slice(0, 8)}) already: start it`);
+	if (address === undefined)
+		throw new DapssError(
+			'refused',
+			topics.isRemoved(node)
+				? `Node ${node} was removed from its cluster: there is nothing to recover from it`
+				: `Node ${node} holds nothing of its cluster yet: recover another survivor`,
+		);
+	if (voters.length === 1 && voters[0] === node)
+		throw new DapssError(
+			'refused',
+			`Node ${node} is the only voter of its cluster (${topics.clusterId.slice(0, 8)}) already: start it`,
+		);
 	const last = entries.at(-1) ?? snapshot!;
 	return {
 		topics,
 		remains: {
-			node, name: topics.name(node), address, voters, clusterId: topics.clusterId,
+			node,
+			name: topics.name(node),
+			address,
+			voters,
+			clusterId: topics.clusterId,
 			last: {term: last.term, index: last.index},
 			commit: Math.max(hardState.commit, snapshot?.index ?? 0),
-			lost: topics.members().filter(({id}) => id !== node).map(({id, address: at}) => ({id, name: topics.name(id), address: at, voter: voters.includes(id)})),
+			lost: topics
+				.members()
+				.filter(({id}) => id !== node)
+				.map(({id, address: at}) => ({id, name: topics.name(id), address: at, voter: voters.includes(id)})),
 			topics: topics.topics().map(({name}) => name),
 		},
 	};
 }
 
-/** Make this node the only voter of a new cluster. Resolves when it is so on the disk; `store` is of no use afterwards. */
-export async function forceNewCluster(store: RaftStore, {remains: {node, last}, topics}: ReturnType<typeof surveySurvivor>, clusterId: string): Promise<void> {
+/**
+Make this node the only voter of a new cluster. Resolves when it is so on the disk; `store` is of no use afterwards.
+*/
+export async function forceNewCluster(
+	store: RaftStore,
+	{remains: {node, last}, topics}: ReturnType<typeof surveySurvivor>,
+	clusterId: string,
+): Promise<void> {
 	const index = last.index + 1;
 	topics.refound(index, clusterId, node);
-	await store.refound({index, term: Math.max(store.recovered.hardState.term, last.term) + 1, configuration: {voters: [node], learners: []}, data: topics.save()}, node);
+	await store.refound(
+		{
+			index,
+			term: Math.max(store.recovered.hardState.term, last.term) + 1,
+			configuration: {voters: [node], learners: []},
+			data: topics.save(),
+		},
+		node,
+	);
 }

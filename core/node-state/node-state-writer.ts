@@ -1,6 +1,7 @@
 /**
-Keeps `node.json` up to date: what must outlive a restart is written when it changes, one write after the other. The members are in it for the
-day on which the Raft log is damaged: without them a node that was told of nobody would not find its cluster again.
+Keeps `node.json` up to date: what must outlive a restart is written when it changes, one write after the other. The
+members are in it for the day on which the Raft log is damaged: without them a node that was told of nobody would not
+find its cluster again.
 */
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
@@ -35,11 +36,13 @@ export class NodeStateWriter {
 	/** Resolves when the state as it is then is on the disk. */
 	save(): Promise<void> {
 		const {write, failed, lamport} = this.#options;
-		this.#saving = this.#saving.catch(() => undefined).then(async () => {
-			const state = this.#state();
-			await write(state);
-			lamport.kept(state.lamport);
-		});
+		this.#saving = this.#saving
+			.catch(() => undefined)
+			.then(async () => {
+				const state = this.#state();
+				await write(state);
+				lamport.kept(state.lamport);
+			});
 		this.#saving.catch(failed);
 		return this.#saving;
 	}
@@ -82,6 +85,13 @@ export class NodeStateWriter {
 		const isMember = topics.address(self) !== undefined;
 		// A log that is young names those who were there in the beginning, who may be gone.
 		const members = new Map([...(isMember ? [[self, topics.address(self)!] as const] : former), ...agreed]);
-		return {clusterId: clusterId(), lamport: lamport.ceiling, topics: [...interests.own], members: [...members].slice(0, membersMax), since: interests.since(), left: this.#left};
+		return {
+			clusterId: clusterId(),
+			lamport: lamport.ceiling,
+			topics: [...interests.own],
+			members: [...members].slice(0, membersMax),
+			since: interests.since(),
+			left: this.#left,
+		};
 	}
 }

@@ -1,7 +1,8 @@
 /**
-What a node finds of itself when it starts: its identity and its Raft log, or, when one of them is damaged or the node left its cluster, a new identity. A log with a
-hole may lack a vote or an entry that was acknowledged, so nobody may go on under the old id: all of it is set aside whole, and the node
-joins its cluster again as another one that happens to have the old one's topics.
+What a node finds of itself when it starts: its identity and its Raft log, or, when one of them is damaged or the node
+left its cluster, a new identity. A log with a hole may lack a vote or an entry that was acknowledged, so nobody may go
+on under the old id: all of it is set aside whole, and the node joins its cluster again as another one that happens to
+have the old one's topics.
 */
 import {RaftStore, type Blobs} from '../control/raft-store.ts';
 import {DamagedError, errorMessage, NewerVersionError} from '../errors.ts';
@@ -12,14 +13,20 @@ import {freshState, stateFromJson, stateToJson, type NodeState} from './node-sta
 import {salvage} from './salvage.ts';
 
 export type NodeStateIo = {
-	/** Before anything is opened, as opening changes files. @throws {NewerVersionError} when a newer program wrote any of what is there */
+	/**
+	Before anything is opened, as opening changes files.
+	@throws {NewerVersionError} when a newer program wrote any of what is there
+	*/
 	expectKnownFormats(): Promise<void>;
 	/** The parsed `node.json`; `undefined` when there is none. @throws {DamagedError} when it is no JSON */
 	readState(): Promise<unknown>;
 	writeState(json: unknown): Promise<void>;
 	openLog(): Promise<Log & {readonly damaged: ReadonlyArray<{readonly file: string; readonly position: number}>}>;
 	readonly blobs: Blobs;
-	/** Make a folder for what is damaged, or for what belongs to a node that left, with a copy of `node.json` in it. Its name. */
+	/**
+	Make a folder for what is damaged, or for what belongs to a node that left, with a copy of `node.json` in it. Its
+	name.
+	*/
 	reserve(why: 'damaged' | 'left'): Promise<string>;
 	/** Move Raft's files there, as far as they are not there yet. */
 	moveAside(name: string): Promise<void>;
@@ -30,7 +37,8 @@ export type OpenedNodeState = {
 	readonly state: NodeState;
 	readonly store: RaftStore;
 	/** Why the old files were set aside at this start, and where. */
-	readonly quarantined: {readonly problem: string; readonly folder: string; readonly formerId: NodeId | undefined} | undefined;
+	readonly quarantined:
+		{readonly problem: string; readonly folder: string; readonly formerId: NodeId | undefined} | undefined;
 };
 
 /** @param address where this node is reached: its former self was there. @throws `storage`, {NewerVersionError} */
@@ -43,33 +51,54 @@ export async function openNodeState(io: NodeStateIo, address: string): Promise<O
 	}
 
 	const log = await io.openLog();
-	const opened = log.damaged.length > 0 ? {problem: `the Raft log is damaged (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`} : await openStore(log, io.blobs);
+	const opened =
+		log.damaged.length > 0
+			? {
+					problem: `the Raft log is damaged (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`,
+				}
+			: await openStore(log, io.blobs);
 	const hasLeft = found !== undefined && !('problem' in found) && found.left === true;
-	const problem = found && 'problem' in found ? found.problem : 'problem' in opened ? opened.problem : missing(found, opened);
-	if (!hasLeft && problem === undefined && !('problem' in opened)) return {state: found as NodeState | undefined ?? freshState(io.createIdentity?.()), store: opened, quarantined: undefined};
+	const problem =
+		found && 'problem' in found ? found.problem : 'problem' in opened ? opened.problem : missing(found, opened);
+	if (!hasLeft && problem === undefined && !('problem' in opened))
+		return {
+			state: (found as NodeState | undefined) ?? freshState(io.createIdentity?.()),
+			store: opened,
+			quarantined: undefined,
+		};
 
 	const former = found && !('problem' in found) ? found : undefined;
 	const agreed = await salvage(log, io.blobs);
 	await log[Symbol.asyncDispose]();
 	const formerId = former?.identity.id ?? agreed.members().find(member => member.address === address)?.id;
-	const since = new Map<Topic, number>(agreed.topics().flatMap(({name, subscribers}) => {
-		const time = formerId === undefined ? undefined : subscribers.get(formerId);
-		return time === undefined || (former && !former.topics.includes(name)) ? [] : [[name, time] as const];
-	}));
+	const since = new Map<Topic, number>(
+		agreed.topics().flatMap(({name, subscribers}) => {
+			const time = formerId === undefined ? undefined : subscribers.get(formerId);
+			return time === undefined || (former && !former.topics.includes(name)) ? [] : [[name, time] as const];
+		}),
+	);
 	for (const [topic, time] of former?.since ?? []) since.set(topic, time);
 	const aside = await io.reserve(hasLeft ? 'left' : 'damaged');
 	const state: NodeState = {
-		identity: io.createIdentity?.() ?? createIdentity(), incarnation: 0,
+		identity: io.createIdentity?.() ?? createIdentity(),
+		incarnation: 0,
 		clusterId: former?.clusterId || agreed.clusterId,
 		lamport: former?.lamport ?? 0,
 		topics: former?.topics ?? [...since.keys()],
-		members: [...new Map([...agreed.members().map(({id, address: at}) => [id, at] as const), ...former?.members ?? []])].filter(([id, at]) => id !== formerId && at !== address && at !== ''),
+		members: [
+			...new Map([...agreed.members().map(({id, address: at}) => [id, at] as const), ...(former?.members ?? [])]),
+		].filter(([id, at]) => id !== formerId && at !== address && at !== ''),
 		since: [...since],
-		mustJoin: true, aside,
+		mustJoin: true,
+		aside,
 	};
 	await io.writeState(stateToJson(state));
 	await io.moveAside(aside);
-	return {state: {...state, aside: undefined}, store: await RaftStore.open(await io.openLog(), io.blobs), quarantined: hasLeft ? undefined : {problem: problem ?? '', folder: aside, formerId}};
+	return {
+		state: {...state, aside: undefined},
+		store: await RaftStore.open(await io.openLog(), io.blobs),
+		quarantined: hasLeft ? undefined : {problem: problem ?? '', folder: aside, formerId},
+	};
 }
 
 async function readState(io: NodeStateIo): Promise<NodeState | {readonly problem: string} | undefined> {
@@ -77,7 +106,8 @@ async function readState(io: NodeStateIo): Promise<NodeState | {readonly problem
 		const json = await io.readState();
 		if (json === undefined) return undefined;
 		const state = stateFromJson(json);
-		if ('newer' in state && state.newer !== undefined) throw new NewerVersionError('The node.json of this node', state.newer);
+		if ('newer' in state && state.newer !== undefined)
+			throw new NewerVersionError('The node.json of this node', state.newer);
 		return 'problem' in state ? {problem: `node.json is damaged: ${state.problem}`} : state;
 	} catch (error) {
 		if (error instanceof DamagedError) return {problem: error.message};
@@ -95,8 +125,13 @@ async function openStore(log: Log, blobs: Blobs): Promise<RaftStore | {readonly 
 }
 
 /** One of the two is gone as a whole. */
-function missing(state: NodeState | {readonly problem: string} | undefined, store: RaftStore | {readonly problem: string}): string | undefined {
+function missing(
+	state: NodeState | {readonly problem: string} | undefined,
+	store: RaftStore | {readonly problem: string},
+): string | undefined {
 	if ('problem' in store || (state && 'problem' in state)) return undefined;
 	if (!state) return store.isEmpty ? undefined : 'node.json is missing';
-	return store.isEmpty && state.members.some(([id]) => id === state.identity.id) ? 'the Raft log is missing' : undefined;
+	return store.isEmpty && state.members.some(([id]) => id === state.identity.id)
+		? 'the Raft log is missing'
+		: undefined;
 }

@@ -1,6 +1,6 @@
 /**
-What the good part of a damaged Raft log still tells: which cluster it was, who its members were and where, who subscribed to what. None of
-it is agreed any more. It serves to find the cluster again, which then says what holds.
+What the good part of a damaged Raft log still tells: which cluster it was, who its members were and where, who
+subscribed to what. None of it is agreed any more. It serves to find the cluster again, which then says what holds.
 */
 import {ClusterState} from '../cluster-state/cluster-state.ts';
 import {readSnapshot, snapshotIndexOf, type Blobs} from '../control/raft-store.ts';
@@ -16,14 +16,12 @@ export async function salvage(log: Log, blobs: Blobs): Promise<ClusterState> {
 	const topics = new ClusterState({topicsMax: Infinity, membersMax: Infinity});
 	const stored = (await blobs.list()).flatMap(name => snapshotIndexOf(name) ?? []).toSorted((a, b) => a - b);
 	for (const index of stored) {
-		// oxlint-disable-next-line no-await-in-loop -- seldom more than one; the newest that is whole counts
 		const snapshot = await readSnapshot(blobs, index).catch(() => undefined);
 		if (snapshot) topics.load(snapshot.data);
 	}
 
 	const entries = new Map<number, Entry>();
 	for (let at = log.first; at < log.end;) {
-		// oxlint-disable-next-line no-await-in-loop -- in order
 		const {records, next} = await log.read(at, readBytes);
 		for (const {bytes} of records) {
 			const record = decodeRecord(bytes);
@@ -34,11 +32,18 @@ export async function salvage(log: Log, blobs: Blobs): Promise<ClusterState> {
 		at = next;
 	}
 
-	for (const {index, kind, data} of [...entries.values()].filter(entry => entry.index > topics.applied).toSorted((a, b) => a.index - b.index)) {
+	for (const {index, kind, data} of [...entries.values()]
+		.filter(entry => entry.index > topics.applied)
+		.toSorted((a, b) => a.index - b.index)) {
 		if (kind === 'command') topics.apply(index, data);
 		if (kind !== 'configuration') continue;
 		const decoded = decodeConfigurationData(data);
-		if (decoded) topics.applyConfiguration(index, [...decoded.configuration.voters, ...decoded.configuration.learners], decoded.context);
+		if (decoded)
+			topics.applyConfiguration(
+				index,
+				[...decoded.configuration.voters, ...decoded.configuration.learners],
+				decoded.context,
+			);
 	}
 
 	return topics;

@@ -1,5 +1,6 @@
 /**
-How a node enters a cluster: what it asks for, and the facts that it founds a cluster with. Puts an `Entering` together from the options of the node.
+How a node enters a cluster: what it asks for, and the facts that it founds a cluster with. Puts an `Entering` together
+from the options of the node.
 */
 import {namesProtocol} from '../cluster-state/cluster-state.ts';
 import type {MemberContext} from '../cluster-state/command.ts';
@@ -17,18 +18,44 @@ export type EnterHooks = {
 	readonly found: (facts: MemberContext & {readonly clusterId: string}) => void;
 };
 
-export function createEntering({id, address, incarnation, instance, name, protocolMax, founding, former, resignations = [], config, io: {peers, clock, entropy}}: NodeOptions, hooks: EnterHooks): Entering {
+export function createEntering(
+	{
+		id,
+		address,
+		incarnation,
+		instance,
+		name,
+		protocolMax,
+		founding,
+		former,
+		resignations = [],
+		config,
+		io: {peers, clock, entropy},
+	}: NodeOptions,
+	hooks: EnterHooks,
+): Entering {
 	return new Entering({
-		address, peers, clock, isAddressGiven: config.advertise !== '',
+		address,
+		peers,
+		clock,
+		isAddressGiven: config.advertise !== '',
 		founding: founding && new Founding({self: id, address, ...founding, nowMs: clock.monotonicMs()}),
 		aloneAdvice: former?.mustJoin ? returningAlone : seekingAlone,
-		request: () => ({id, address, clusterId: hooks.clusterId(), name: name.text, isNameChosen: name.isChosen, ...(resignations.length > 0 ? {resignations} : {})}),
+		request: () => ({
+			id,
+			address,
+			clusterId: hooks.clusterId(),
+			name: name.text,
+			isNameChosen: name.isChosen,
+			...(resignations.length > 0 ? {resignations} : {}),
+		}),
 		tell: text => hooks.waitFor(text),
 		refused: error => hooks.refused(error),
 		joined: answer => hooks.joined(answer),
 		found() {
 			const clusterId = Buffer.from(entropy.bytes(16)).toString('hex');
-			const agreed = protocolMax < namesProtocol ? {} : {protocol: protocolMax, name: name.text, incarnation, instance};
+			const agreed =
+				protocolMax < namesProtocol ? {} : {protocol: protocolMax, name: name.text, incarnation, instance};
 			hooks.found({clusterId, address, ...agreed});
 		},
 	});

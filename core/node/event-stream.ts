@@ -1,6 +1,6 @@
 /**
-The events of a node as one stream, with the messages of its own topics where they are asked for. Whoever iterates sets the pace: messages wait in
-the log, other events in a bounded queue.
+The events of a node as one stream, with the messages of its own topics where they are asked for. Whoever iterates sets
+the pace: messages wait in the log, other events in a bounded queue.
 */
 import type {BrokerEvent, RecordedEvent} from '../events.ts';
 import type {EventWatch} from '../observe/journal.ts';
@@ -38,7 +38,6 @@ export class EventStream implements AsyncIterableIterator<RecordedEvent> {
 				return {value: undefined, done: true};
 			}
 
-			// oxlint-disable-next-line no-await-in-loop -- waits for news, then looks again
 			await new Promise<void>(resolve => {
 				this.#wake = resolve;
 			});
@@ -53,7 +52,7 @@ export class EventStream implements AsyncIterableIterator<RecordedEvent> {
 
 	#take(): RecordedEvent | undefined {
 		// The messages that are left come before the last event.
-		return this.#watch.isClosed ? this.#message() ?? this.#event() : this.#event() ?? this.#message();
+		return this.#watch.isClosed ? (this.#message() ?? this.#event()) : (this.#event() ?? this.#message());
 	}
 
 	#event(): RecordedEvent | undefined {

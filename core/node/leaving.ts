@@ -1,7 +1,8 @@
 /**
-This node leaves its cluster: it hands over its leadership, its vote and its membership (`management.ts`), then its disk notes that it left, so that it
-starts again under a new id, then it stops. In this order: a note that it left while its vote still counts would cost the vote. Before that the disk notes
-that it asked: a node that stops in between, and finds at its next start that it was removed, knows that it wanted to be.
+This node leaves its cluster: it hands over its leadership, its vote and its membership (`management.ts`), then its disk
+notes that it left, so that it starts again under a new id, then it stops. In this order: a note that it left while its
+vote still counts would cost the vote. Before that the disk notes that it asked: a node that stops in between, and finds
+at its next start that it was removed, knows that it wanted to be.
 */
 import {leftReason} from '../broker.ts';
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
@@ -22,8 +23,10 @@ export type LeavingOptions = {
 	readonly failed: (error: unknown) => void;
 };
 
-const removedReason = 'this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: what was published here and had not reached the others is in no other place';
-const hadAskedReason = 'this node had left the cluster before it stopped: start it once more, and it joins as a new member';
+const removedReason =
+	'this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: what was published here and had not reached the others is in no other place';
+const hadAskedReason =
+	'this node had left the cluster before it stopped: start it once more, and it joins as a new member';
 
 export class Leaving {
 	readonly #options: LeavingOptions;
@@ -33,7 +36,10 @@ export class Leaving {
 		this.#options = options;
 	}
 
-	/** A peer refuses this node as one that was removed: that is what it asked for, now or before its last stop, and no news. */
+	/**
+	A peer refuses this node as one that was removed: that is what it asked for, now or before its last stop, and no
+	news.
+	*/
 	isExpected({code, by}: Pick<RefusedPeer, 'code' | 'by'>): boolean {
 		return code === 'removed' && by === 'peer' && this.#isWanted;
 	}
@@ -63,8 +69,16 @@ export class Leaving {
 		const {phase, topics, management, keeping, stop} = this.#options;
 		const now = phase();
 		if (now === 'stopping') throw new DapssError('closed', 'The node is stopping already');
-		if (now !== 'running') throw new DapssError('refused', `This node is ${now}, it is no member yet: there is nothing to leave. Stop it instead`);
-		if (topics.members().length <= 1) throw new DapssError('refused', 'This node is the only member of its cluster: there is nothing to leave. Stop it instead');
+		if (now !== 'running')
+			throw new DapssError(
+				'refused',
+				`This node is ${now}, it is no member yet: there is nothing to leave. Stop it instead`,
+			);
+		if (topics.members().length <= 1)
+			throw new DapssError(
+				'refused',
+				'This node is the only member of its cluster: there is nothing to leave. Stop it instead',
+			);
 		await keeping.left('asked');
 		try {
 			await management.leave();

@@ -1,5 +1,6 @@
 /**
-Publishing through the node itself: only while its disk has room, and only while this process is confirmed to be the one that uses the identity of its node.
+Publishing through the node itself: only while its disk has room, and only while this process is confirmed to be the one
+that uses the identity of its node.
 */
 import type {Published} from '../broker.ts';
 import type {Data} from '../data/data.ts';
@@ -10,10 +11,23 @@ import {messagesText, topicText} from '../observe/topic-text.ts';
 import type {NodeIo} from './node-options.ts';
 import type {OwnIdentity} from './own-identity.ts';
 
-export type PublishingNode = {readonly identity: Pick<OwnIdentity, 'gate'>; readonly data: Pick<Data, 'publish'>; readonly journal: Pick<Journal, 'bound'>; readonly room: NodeIo['room']};
+export type PublishingNode = {
+	readonly identity: Pick<OwnIdentity, 'gate'>;
+	readonly data: Pick<Data, 'publish'>;
+	readonly journal: Pick<Journal, 'bound'>;
+	readonly room: NodeIo['room'];
+};
 
-/** Resolves once the messages are stored. @throws `refused` when the disk is full or at a limit, `no-quorum` without a confirmed identity, `timeout` when that was lost meanwhile */
-export async function publishHere({identity: {gate}, data, journal, room}: PublishingNode, topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+/**
+Resolves once the messages are stored.
+@throws `refused` when the disk is full or at a limit, `no-quorum` without a confirmed identity, `timeout` when that was
+lost meanwhile
+*/
+export async function publishHere(
+	{identity: {gate}, data, journal, room}: PublishingNode,
+	topic: Topic,
+	bodies: readonly Uint8Array[],
+): Promise<Published> {
 	if (room?.isFull) {
 		journal.bound('disk');
 		throw new DapssError('refused', room.reason);
@@ -28,7 +42,11 @@ export async function publishHere({identity: {gate}, data, journal, room}: Publi
 	try {
 		await confirmed;
 	} catch (error) {
-		throw new DapssError('timeout', `${messagesText(bodies.length)} of ${topicText(topic)} ${bodies.length === 1 ? 'is' : 'are'} stored on this node, but it does not know whether ${bodies.length === 1 ? 'it counts' : 'they count'}: this process did not run for a while, and the cluster has not confirmed its identity since`, {cause: error});
+		throw new DapssError(
+			'timeout',
+			`${messagesText(bodies.length)} of ${topicText(topic)} ${bodies.length === 1 ? 'is' : 'are'} stored on this node, but it does not know whether ${bodies.length === 1 ? 'it counts' : 'they count'}: this process did not run for a while, and the cluster has not confirmed its identity since`,
+			{cause: error},
+		);
 	}
 
 	return published;

@@ -1,6 +1,6 @@
 /**
-Reading through a node: the node is subscribed while somebody reads, each topic has a cursor, and what a reader in this process has
-not taken yet is bounded, like that of a reader across a link.
+Reading through a node: the node is subscribed while somebody reads, each topic has a cursor, and what a reader in this
+process has not taken yet is bounded, like that of a reader across a link.
 */
 import type {SubscribeOptions, Subscription} from '../broker.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
@@ -11,13 +11,22 @@ import type {StoredBatch, Topic} from '../message.ts';
 import {positionsMax, type Place, type TopicPosition} from '../position.ts';
 import type {BatchReading} from '../remote/server.ts';
 
-export type ReadableNode = {readonly desired: DesiredSubscriptions; readonly data: Data; readonly closed: Promise<string>};
+export type ReadableNode = {
+	readonly desired: DesiredSubscriptions;
+	readonly data: Data;
+	readonly closed: Promise<string>;
+};
 
 /** Bytes that a reader in this process may leave unread before it is served from the log. */
 const unreadBytesMax = 8 * 1024 * 1024;
 
 /** Batches, as they are stored, into a sink. */
-export function readBatches({desired: interests, data}: ReadableNode, given: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
+export function readBatches(
+	{desired: interests, data}: ReadableNode,
+	given: readonly Topic[],
+	place: Place,
+	sink: BatchSink,
+): BatchReading {
 	const isTracked = typeof place === 'object';
 	const {from, after} = typeof place === 'object' ? place : {from: place, after: undefined};
 	const seen = new Map(after?.map(position => [position.topic, position]));
@@ -33,7 +42,9 @@ export function readBatches({desired: interests, data}: ReadableNode, given: rea
 		const position = seen.get(topic);
 		await interests.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
 		if (isClosed) return;
-		const {reader, start} = isTracked ? await data.follow(topic, position ?? from, sink) : {reader: await data.read(topic, from, sink), start: undefined};
+		const {reader, start} = isTracked
+			? await data.follow(topic, position ?? from, sink)
+			: {reader: await data.read(topic, from, sink), start: undefined};
 		if (start) starts.push(start);
 		if (isClosed) data.stopReading(topic, reader);
 		else {
@@ -49,7 +60,9 @@ export function readBatches({desired: interests, data}: ReadableNode, given: rea
 		for (const topic of topics) interests.release(topic);
 	};
 
-	const agreed = Promise.all(topics.map(topic => open(topic))).then(() => (isTracked && isBounded(starts) ? starts : undefined)).finally(() => seen.clear());
+	const agreed = Promise.all(topics.map(topic => open(topic)))
+		.then(() => (isTracked && isBounded(starts) ? starts : undefined))
+		.finally(() => seen.clear());
 	agreed.catch(() => void close()).finally(() => room.slots[Symbol.dispose]());
 	return {
 		agreed,
@@ -68,7 +81,10 @@ function isBounded(starts: readonly TopicPosition[]): boolean {
 	return starts.reduce((sum, {streams}) => sum + streams.length, 0) <= positionsMax;
 }
 
-function roomFor(data: Data, topics: readonly Topic[]): {readonly slots: Disposable} | {readonly refused: Promise<never>} {
+function roomFor(
+	data: Data,
+	topics: readonly Topic[],
+): {readonly slots: Disposable} | {readonly refused: Promise<never>} {
 	try {
 		return {slots: data.table.reserve(topics)};
 	} catch (error) {
@@ -80,7 +96,11 @@ function roomFor(data: Data, topics: readonly Topic[]): {readonly slots: Disposa
 }
 
 /** Messages, for a program in this process. */
-export function subscribeHere(node: ReadableNode, topics: readonly Topic[], {from = 'now', after, isTracked = false}: SubscribeOptions): Subscription {
+export function subscribeHere(
+	node: ReadableNode,
+	topics: readonly Topic[],
+	{from = 'now', after, isTracked = false}: SubscribeOptions,
+): Subscription {
 	let unread = 0;
 	const reading = readBatches(node, topics, isTracked ? {from, after} : from, {
 		room: () => Math.max(0, unreadBytesMax - unread),

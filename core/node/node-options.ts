@@ -14,7 +14,10 @@ import type {Clock, Datagrams, Entropy, Links, PeerFinder} from '../ports.ts';
 import type {RaftLimits} from '../raft/leader.ts';
 
 /** Faults that are injected on purpose. */
-export type FaultControl = {apply(command: FaultCommand): void; active(label?: (peer: NodeId) => string): readonly string[]};
+export type FaultControl = {
+	apply(command: FaultCommand): void;
+	active(label?: (peer: NodeId) => string): readonly string[];
+};
 
 export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic' | 'removeTopic' | 'retentionMs' | 'noteAge'> & {
 	readonly clock: Clock;
@@ -46,7 +49,8 @@ export type NodeOptions = {
 	/** What it knew of its cluster, for as long as its own log does not name it. */
 	readonly former?: Pick<KeptState, 'members' | 'since' | 'left'> & {readonly mustJoin?: boolean};
 	/** How a node that is no member may found a cluster; `undefined`: it may only join one. */
-	readonly founding?: {readonly seeds: readonly string[]; readonly expect: number; readonly seekMs: number} | undefined;
+	readonly founding?:
+		{readonly seeds: readonly string[]; readonly expect: number; readonly seekMs: number} | undefined;
 	/** Of former nodes whose data folder was lost, and which this node replaces. */
 	readonly resignations?: readonly Resignation[];
 	readonly config: Config;

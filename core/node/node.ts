@@ -1,10 +1,18 @@
 /**
-A node: the machines, and the pump that gives them time and packets and carries out what they have ready. It introduces the
-machines to one another (agreed members to SWIM, reachable peers to gossip, evidence of links to all) and is what a
+A node: the machines, and the pump that gives them time and packets and carries out what they have ready. It introduces
+the machines to one another (agreed members to SWIM, reachable peers to gossip, evidence of links to all) and is what a
 program holds. All chance, time, disks and sockets come in through `NodeIo`.
 */
 import {parseAddress} from '../address.ts';
-import type {DeletedTopic, FaultCommand, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from '../broker.ts';
+import type {
+	DeletedTopic,
+	FaultCommand,
+	Published,
+	SubscribeOptions,
+	Subscription,
+	TopicChange,
+	TopicSettings,
+} from '../broker.ts';
 import {Admin} from '../control/admin.ts';
 import {Control} from '../control/control.ts';
 import {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
@@ -101,14 +109,34 @@ export class Node implements ServedBroker {
 		const nowMs = (): number => io.clock.monotonicMs();
 		const label = (node: NodeId): string => this.control.state.name(node) || node;
 		const isReached = (node: NodeId): boolean => this.failureDetection.reach(node) !== undefined;
-		const sendControl = (to: NodeId, kind: 'manage' | 'managed', packet: unknown): boolean => this.#relay.send(to, encodeControl(kind, packet));
+		const sendControl = (to: NodeId, kind: 'manage' | 'managed', packet: unknown): boolean =>
+			this.#relay.send(to, encodeControl(kind, packet));
 		const failed = (error: unknown): void => this.#fail(error);
-		this.journal = new Journal({wallMs: () => io.clock.wallMs(), nameOf: node => this.control.state.name(node), feedMax: config.console.feed, eventsMax: config.console.events, previewBytes: config.console.previewBytes});
-		this.#watchers = new Watchers({clock: io.clock, intervalMs: 1000 / config.console.framesPerSecond, view: () => viewOf(this)});
+		this.journal = new Journal({
+			wallMs: () => io.clock.wallMs(),
+			nameOf: node => this.control.state.name(node),
+			feedMax: config.console.feed,
+			eventsMax: config.console.events,
+			previewBytes: config.console.previewBytes,
+		});
+		this.#watchers = new Watchers({
+			clock: io.clock,
+			intervalMs: 1000 / config.console.framesPerSecond,
+			view: () => viewOf(this),
+		});
 		const emit = (event: BrokerEvent): void => this.journal.record(event);
 		this.waiting = new Waiting(emit);
 		this.control = new Control({
-			self: id, incarnation, lamport, random: io.entropy, tickMs, config, store: io.raftStore, nowMs, failed, raftLimits: options.raftLimits,
+			self: id,
+			incarnation,
+			lamport,
+			random: io.entropy,
+			tickMs,
+			config,
+			store: io.raftStore,
+			nowMs,
+			failed,
+			raftLimits: options.raftLimits,
 			emit: event => {
 				if (event.type === 'leader') this.#notePause(); // The pause comes first, for it explains the change.
 				emit(event);
@@ -124,26 +152,48 @@ export class Node implements ServedBroker {
 				if (!isCalled) io.links.tryCall(node);
 				return isCalled;
 			},
-			addressOf: node => node === id ? options.address : this.#peerDirectory.address(node),
+			addressOf: node => (node === id ? options.address : this.#peerDirectory.address(node)),
 			isGenuine: io.isGenuine,
 			onAgreed: () => this.#onAgreed(),
 			announce: node => this.failureDetection.announce(node),
 		});
 		this.identity = new OwnIdentity({
-			self: id, incarnation, instance: options.instance, name: options.name, address: options.address, cluster: config.cluster, control: this.control, links: io.links, nowMs, emit,
+			self: id,
+			incarnation,
+			instance: options.instance,
+			name: options.name,
+			address: options.address,
+			cluster: config.cluster,
+			control: this.control,
+			links: io.links,
+			nowMs,
+			emit,
 			clusterId: () => this.clusterId,
 			refused: reason => void this.stop(reason),
 		});
 		this.#peerDirectory = new PeerDirectory({
-			self: id, address: options.address, topics: this.control.state, links: io.links, peers: io.peers, nowMs,
+			self: id,
+			address: options.address,
+			topics: this.control.state,
+			links: io.links,
+			peers: io.peers,
+			nowMs,
 			leader: () => this.control.raft.leader,
 			clusterId: () => this.clusterId,
-			join: request => this.onJoin(request), seeds: config.bootstrap,
+			join: request => this.onJoin(request),
+			seeds: config.bootstrap,
 			foreign: (other, at) => this.identity.sightings.foreign(other, at),
 		});
 		this.failureDetection = new FailureDetection({
-			self: id, incarnation, random: io.entropy, tickMs, config, nowMs, emit,
-			links: io.links, datagrams: io.datagrams,
+			self: id,
+			incarnation,
+			random: io.entropy,
+			tickMs,
+			config,
+			nowMs,
+			emit,
+			links: io.links,
+			datagrams: io.datagrams,
 			address: node => this.#peerDirectory.address(node),
 			voters: () => this.control.raft.configuration.voters,
 			raft: () => {
@@ -159,19 +209,36 @@ export class Node implements ServedBroker {
 			},
 		});
 		this.#admin = new Admin({
-			self: id, control: this.control, nowMs, label, isReachable: isReached, send: sendControl,
+			self: id,
+			control: this.control,
+			nowMs,
+			label,
+			isReachable: isReached,
+			send: sendControl,
 		});
 		this.#relay = new Relay({
-			self: id, links: io.links,
+			self: id,
+			links: io.links,
 			isMember: node => this.control.state.address(node) !== undefined,
 			reach: node => this.failureDetection.reach(node),
 			bound: name => this.journal.bound(name),
 		});
 		this.data = new Data({
-			self: id, incarnation, lamport, tickMs, config,
+			self: id,
+			incarnation,
+			lamport,
+			tickMs,
+			config,
 			stampable: () => this.#stateWriter.stampable(),
 			io: {
-				clock: io.clock, random: io.entropy, sign: io.sign, verify: io.verify, openTopic: io.openTopic, removeTopic: io.removeTopic, retentionMs: io.retentionMs, noteAge: io.noteAge,
+				clock: io.clock,
+				random: io.entropy,
+				sign: io.sign,
+				verify: io.verify,
+				openTopic: io.openTopic,
+				removeTopic: io.removeTopic,
+				retentionMs: io.retentionMs,
+				noteAge: io.noteAge,
 				sendPush: (to, batch, head) => io.links.send(to, [encodePushHead(head), batch.bytes]),
 				sendControl: (to, packet) => void io.links.send(to, [encodeControl('gossip', packet)]),
 				queuedBytes: to => io.links.queuedBytes(to),
@@ -184,27 +251,62 @@ export class Node implements ServedBroker {
 				refilled: (topic, messages, missing) => emit({type: 'refilled', topic, messages, missing}),
 				synced: (peer, messages) => this.failureDetection.synced(peer, messages),
 				deleted(topic, deletion) {
-					if (deletion.unread > 0 || deletion.reason === 'disk' || deletion.reason === 'topic') emit({type: 'deleted', topic, ...deletion});
+					if (deletion.unread > 0 || deletion.reason === 'disk' || deletion.reason === 'topic')
+						emit({type: 'deleted', topic, ...deletion});
 				},
 				bound: name => this.journal.bound(name),
 			},
 		});
-		this.desired = new DesiredSubscriptions({self: id, topics: this.control.state, latest: topic => this.#topicAdmin.latest(topic), propose: command => this.identity.propose(command), former: options.former?.since ?? [], given: new Set(config.topics.map(topic => composed(topic as Topic)))});
+		this.desired = new DesiredSubscriptions({
+			self: id,
+			topics: this.control.state,
+			latest: topic => this.#topicAdmin.latest(topic),
+			propose: command => this.identity.propose(command),
+			former: options.former?.since ?? [],
+			given: new Set(config.topics.map(topic => composed(topic as Topic))),
+		});
 		this.own = new OwnMessages(this.data, () => this.desired.own);
-		this.#upkeep = new Upkeep({data: this.data, control: this.control, interests: this.desired, journal: this.journal, topicsMax: config.limits.topics, room: io.room, failed});
+		this.#upkeep = new Upkeep({
+			data: this.data,
+			control: this.control,
+			interests: this.desired,
+			journal: this.journal,
+			topicsMax: config.limits.topics,
+			room: io.room,
+			failed,
+		});
 		void io.raftStore.failed.then(failed);
 		this.#stateWriter = new NodeStateWriter({
-			self: id, topics: this.control.state, interests: this.desired, failed, former: options.former?.members ?? [],
-			clusterId: () => this.clusterId, lamport, write: state => io.save(state),
+			self: id,
+			topics: this.control.state,
+			interests: this.desired,
+			failed,
+			former: options.former?.members ?? [],
+			clusterId: () => this.clusterId,
+			lamport,
+			write: state => io.save(state),
 		});
 		this.#subscriptions = {data: this.data, interests: this.desired, own: this.own, keeping: this.#stateWriter};
 		this.#topicAdmin = new TopicAdmin({
-			...this.#subscriptions, self: id, control: this.control, lamport, lamportJumpMax: config.gossip.lamportJumpMax, nowMs, label, isReachable: isReached, send: sendControl,
+			...this.#subscriptions,
+			self: id,
+			control: this.control,
+			lamport,
+			lamportJumpMax: config.gossip.lamportJumpMax,
+			nowMs,
+			label,
+			isReachable: isReached,
+			send: sendControl,
 			propose: command => this.identity.propose(command),
 		});
 		this.leaving = new Leaving({
-			management: this.#admin, keeping: this.#stateWriter, topics: this.control.state, hasAsked: options.former?.left === 'asked',
-			phase: () => this.phase, stop: reason => void this.stop(reason), failed,
+			management: this.#admin,
+			keeping: this.#stateWriter,
+			topics: this.control.state,
+			hasAsked: options.former?.left === 'asked',
+			phase: () => this.phase,
+			stop: reason => void this.stop(reason),
+			failed,
 		});
 		for (const topic of options.topics) this.desired.own.add(topic);
 	}
@@ -226,15 +328,20 @@ export class Node implements ServedBroker {
 		await this.#upkeep.recover(io.knownTopics, this.options.topics);
 		this.#onAgreed();
 		this.#pauses.ticked(io.clock.monotonicMs());
-		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given, so that a
-		// stall of this process is not taken for a dead leader.
+		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given,
+		// so that a stall of this process is not taken for a dead leader.
 		this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => this.#tick())));
 		this.control.schedulePump();
 	}
 
 	/** The node is a member, by its own log or by the word of the cluster. */
 	run(clusterId: string): void {
-		if (this.phase !== 'running') this.journal.record({type: 'admitted', id: this.id, clusterId: clusterId === '' ? this.clusterId : clusterId});
+		if (this.phase !== 'running')
+			this.journal.record({
+				type: 'admitted',
+				id: this.id,
+				clusterId: clusterId === '' ? this.clusterId : clusterId,
+			});
 		this.phase = 'running';
 		this.#entering?.stop();
 		this.#entering = undefined;
@@ -245,7 +352,10 @@ export class Node implements ServedBroker {
 		}
 	}
 
-	/** Become a member: found a cluster, where that is allowed, or join one. Resolves once this node knows which, or that it must wait for others. */
+	/**
+	Become a member: found a cluster, where that is allowed, or join one. Resolves once this node knows which, or that
+	it must wait for others.
+	*/
 	enter(): Promise<void> {
 		let founding: Promise<void> | undefined;
 		this.phase = 'joining';
@@ -255,7 +365,10 @@ export class Node implements ServedBroker {
 			refused: error => void this.stop(errorMessage(error)),
 			joined: ({clusterId, members}) => this.setJoined(clusterId, members),
 			found: facts => {
-				founding = this.control.found(facts).then(() => this.run(facts.clusterId), (error: unknown) => this.#fail(error));
+				founding = this.control.found(facts).then(
+					() => this.run(facts.clusterId),
+					(error: unknown) => this.#fail(error),
+				);
 			},
 		});
 		this.#entering = entering;
@@ -303,14 +416,22 @@ export class Node implements ServedBroker {
 				return;
 			}
 
-			case kinds.swim: return this.#onSwim(from, frame, 'link');
-			case kinds.join: return this.#judge(from, this.#peerDirectory.onAsked(from, frame));
-			case kinds.joined: return this.#judge(from, this.#peerDirectory.onAnswered(frame));
-			case kinds.probe: return this.identity.onProbe(from, frame);
-			case kinds.present: return this.identity.doubles.answered(from);
-			case kinds.manage: return this.#judge(from, this.#topicAdmin.onQuestion(from, frame) || this.#admin.onWish(from, frame));
-			case kinds.managed: return this.#judge(from, this.#topicAdmin.onAnswer(from, frame) || this.#admin.onAnswer(frame));
-			default: this.#judge(from, false);
+			case kinds.swim:
+				return this.#onSwim(from, frame, 'link');
+			case kinds.join:
+				return this.#judge(from, this.#peerDirectory.onAsked(from, frame));
+			case kinds.joined:
+				return this.#judge(from, this.#peerDirectory.onAnswered(frame));
+			case kinds.probe:
+				return this.identity.onProbe(from, frame);
+			case kinds.present:
+				return this.identity.doubles.answered(from);
+			case kinds.manage:
+				return this.#judge(from, this.#topicAdmin.onQuestion(from, frame) || this.#admin.onWish(from, frame));
+			case kinds.managed:
+				return this.#judge(from, this.#topicAdmin.onAnswer(from, frame) || this.#admin.onAnswer(frame));
+			default:
+				this.#judge(from, false);
 		}
 	}
 
@@ -340,22 +461,36 @@ export class Node implements ServedBroker {
 		if (this.#entering) return this.#entering.onRequest(request);
 		const answer = await this.control.join(request);
 		// The answer tells the other node about this cluster; this node notes the cluster that the question came from.
-		if (answer.type === 'refused' && answer.clusterId !== undefined && parseAddress(request.address)) this.identity.sightings.foreign(request.clusterId, request.address);
+		if (answer.type === 'refused' && answer.clusterId !== undefined && parseAddress(request.address))
+			this.identity.sightings.foreign(request.clusterId, request.address);
 		return answer;
 	}
 
 	// What a program can do.
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
-		return publishHere({identity: this.identity, data: this.data, journal: this.journal, room: this.options.io.room}, topicNamed(topic), bodies);
+		return publishHere(
+			{identity: this.identity, data: this.data, journal: this.journal, room: this.options.io.room},
+			topicNamed(topic),
+			bodies,
+		);
 	}
 
 	subscribe(topics: readonly Topic[], options: SubscribeOptions = {}): Subscription {
-		return subscribeHere(this, topics.map(topic => composed(topic)), options);
+		return subscribeHere(
+			this,
+			topics.map(topic => composed(topic)),
+			options,
+		);
 	}
 
 	readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
-		return readBatches(this, topics.map(topic => composed(topic)), place, sink);
+		return readBatches(
+			this,
+			topics.map(topic => composed(topic)),
+			place,
+			sink,
+		);
 	}
 
 	subscribeNode(topic: Topic): Promise<void> {
@@ -366,7 +501,11 @@ export class Node implements ServedBroker {
 		return unsubscribeNode(this.#subscriptions, topic);
 	}
 
-	createTopic(topic: Topic, settings: TopicSettings = {}, {update = false}: {readonly update?: boolean} = {}): Promise<TopicChange> {
+	createTopic(
+		topic: Topic,
+		settings: TopicSettings = {},
+		{update = false}: {readonly update?: boolean} = {},
+	): Promise<TopicChange> {
 		return this.#topicAdmin.create(topic, settings, update);
 	}
 
@@ -382,8 +521,13 @@ export class Node implements ServedBroker {
 		return this.#watchers.add(onSnapshot);
 	}
 
-	events({messages = false, from = 'now'}: {readonly messages?: boolean; readonly from?: FeedFrom} = {}): AsyncIterableIterator<RecordedEvent> {
-		return new EventStream(this.journal.watch(), messages ? this.own.open(from) : undefined, () => this.options.io.clock.wallMs());
+	events({
+		messages = false,
+		from = 'now',
+	}: {readonly messages?: boolean; readonly from?: FeedFrom} = {}): AsyncIterableIterator<RecordedEvent> {
+		return new EventStream(this.journal.watch(), messages ? this.own.open(from) : undefined, () =>
+			this.options.io.clock.wallMs(),
+		);
 	}
 
 	readIndex(): Promise<number> {
@@ -432,7 +576,11 @@ export class Node implements ServedBroker {
 		this.#admin.close();
 		this.#topicAdmin.close();
 		const behind = await this.own.readOut(this.options.io.clock);
-		if (behind > 0) this.journal.record({type: 'warning', text: `The node stops while who follows it is ${behind} messages behind: they are in its log`});
+		if (behind > 0)
+			this.journal.record({
+				type: 'warning',
+				text: `The node stops while who follows it is ${behind} messages behind: they are in its log`,
+			});
 		await this.data[Symbol.asyncDispose]();
 		await this.#stateWriter.settled();
 		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
@@ -449,7 +597,8 @@ export class Node implements ServedBroker {
 	#onSwim(from: NodeId, frame: Buffer, channel: 'datagram' | 'link'): void {
 		const value = frame[0] === kinds.swim ? decodeControl(frame) : undefined;
 		const {to} = Object(value) as {readonly to?: unknown};
-		if (channel === 'datagram' && typeof to === 'string' && to !== this.id) return; // For a member that had this address before.
+		// For a member that had this address before.
+		if (channel === 'datagram' && typeof to === 'string' && to !== this.id) return;
 		const packet = parseSwimPacket(value);
 		if (packet) this.failureDetection.step(from, packet, channel);
 		else this.journal.reject(from, 'malformed');
@@ -511,13 +660,24 @@ export class Node implements ServedBroker {
 			this.#crashEvidence.setMembers(members.map(({id}) => id));
 			// One that asks to be taken in may hear that it is a member from the leader, before anybody answers.
 			const isAdmitted = this.phase === 'joining' && topics.address(this.id) !== undefined;
-			if (topics.clusterId !== '' && (topics.clusterId !== this.clusterId || isAdmitted)) this.run(topics.clusterId);
+			if (topics.clusterId !== '' && (topics.clusterId !== this.clusterId || isAdmitted))
+				this.run(topics.clusterId);
 			this.#stateWriter.agreed();
 		}
 
 		this.data.gossip.setRemoved(topics.removed());
-		if (this.#topicAdmin.agreed()) this.#couldAgree = false; // Who reads what was deleted subscribes anew at the next tick.
-		this.data.setInterests(new Map(topics.topics().map(({name, subscribers, settings}) => [name, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id), settings}])));
+		// Who reads what was deleted subscribes anew at the next tick.
+		if (this.#topicAdmin.agreed()) this.#couldAgree = false;
+		this.data.setInterests(
+			new Map(
+				topics
+					.topics()
+					.map(({name, subscribers, settings}) => [
+						name,
+						{subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(this.id), settings},
+					]),
+			),
+		);
 		this.desired.agreed();
 		this.own.update();
 		if (topics.isRemoved(this.id)) this.#onRemoved();
@@ -531,7 +691,10 @@ export class Node implements ServedBroker {
 	/** Gossip pushes only where a link is up and the peer is heard. */
 	#updateReachable(): void {
 		const {links} = this.options.io;
-		const reachable = this.control.state.members().map(({id}) => id).filter(id => id !== this.id && links.state(id).state === 'up' && this.failureDetection.isReachable(id));
+		const reachable = this.control.state
+			.members()
+			.map(({id}) => id)
+			.filter(id => id !== this.id && links.state(id).state === 'up' && this.failureDetection.isReachable(id));
 		const key = reachable.join(' ');
 		if (key === this.#reachable) return;
 		this.#reachable = key;

@@ -1,6 +1,6 @@
 /**
-Everything that this process does about the identity of its node: claims it, holds publishers back until the claim is agreed, gets its name agreed, and finds second
-processes of an identity, its own or that of a peer.
+Everything that this process does about the identity of its node: claims it, holds publishers back until the claim is
+agreed, gets its name agreed, and finds second processes of an identity, its own or that of a peer.
 */
 import {parseAddress} from '../address.ts';
 import type {Command} from '../cluster-state/command.ts';
@@ -49,19 +49,29 @@ export class OwnIdentity {
 		this.#options = options;
 		this.sightings = new Sightings({cluster, clusterId, nowMs, emit});
 		this.claim = new Claim({
-			self, incarnation, instance, agreed: topics, nowMs, hasLeader,
+			self,
+			incarnation,
+			instance,
+			agreed: topics,
+			nowMs,
+			hasLeader,
 			propose: () => control.propose({type: 'claim', node: self, incarnation, instance}),
 			catchUp: () => control.readIndex(),
 		});
 		this.claim.onLost = ({incarnation: other}) => this.#onLost(other);
 		this.gate = new IdentityGate({
-			nowMs, isOpen: () => this.isConfirmed, onPause: () => this.claim.doubt(),
-			why: () => (topics.address(self) === undefined
-				? 'This node is not a member of a cluster yet'
-				: 'The identity of this node is not confirmed: the cluster must agree that no second process uses it, and for that this node must reach a leader'),
+			nowMs,
+			isOpen: () => this.isConfirmed,
+			onPause: () => this.claim.doubt(),
+			why: () =>
+				topics.address(self) === undefined
+					? 'This node is not a member of a cluster yet'
+					: 'The identity of this node is not confirmed: the cluster must agree that no second process uses it, and for that this node must reach a leader',
 		});
 		this.#namer = new Namer({
-			self, wanted: name, agreed: topics,
+			self,
+			wanted: name,
+			agreed: topics,
 			propose: wanted => control.propose({type: 'name', node: self, name: wanted}),
 			warn: text => emit({type: 'warning', text}),
 		});
@@ -74,7 +84,10 @@ export class OwnIdentity {
 		});
 	}
 
-	/** This process speaks for the node. In a cluster of protocol 1 nothing can be claimed: there it is enough to have been a member with a leader. */
+	/**
+	This process speaks for the node. In a cluster of protocol 1 nothing can be claimed: there it is enough to have been
+	a member with a leader.
+	*/
 	get isConfirmed(): boolean {
 		const {self, control} = this.#options;
 		if (this.#isRefused) return false;
@@ -88,7 +101,10 @@ export class OwnIdentity {
 		return this.isConfirmed || (!this.#isRefused && (this.claim.wasHeld || this.#wasMember));
 	}
 
-	/** Propose in the name of the node, once this process is confirmed. @throws as `Control.propose`; `no-quorum` when it is not confirmed in time */
+	/**
+	Propose in the name of the node, once this process is confirmed.
+	@throws as `Control.propose`; `no-quorum` when it is not confirmed in time
+	*/
 	async propose(command: Command): Promise<void> {
 		const {control} = this.#options;
 		const why = this.isConfirmed ? undefined : control.proposals.unavailableError();
@@ -108,10 +124,14 @@ export class OwnIdentity {
 		this.#namer.housekeep();
 		const {self, address, control} = this.#options;
 		const agreed = control.state.address(self);
-		if (agreed !== undefined && agreed !== address) control.propose({type: 'address', node: self, address}).catch(() => undefined);
+		if (agreed !== undefined && agreed !== address)
+			control.propose({type: 'address', node: self, address}).catch(() => undefined);
 	}
 
-	/** Another process called the peer under this node's id, so the peer asks whether this one still runs. It does, and knows now that there are two. */
+	/**
+	Another process called the peer under this node's id, so the peer asks whether this one still runs. It does, and
+	knows now that there are two.
+	*/
 	onProbe(from: NodeId, frame: Buffer): void {
 		const {links, self, address} = this.#options;
 		const {other} = Object(decodeControl(frame)) as Record<string, unknown>;
@@ -127,12 +147,16 @@ export class OwnIdentity {
 	#stop(reason: string): void {
 		this.#isRefused = true;
 		// It may have been an earlier start of this node that was cut off: what this one knows of itself does not tell.
-		this.#options.refused(`${reason}. Keep the old folder: messages that were acknowledged here while the node was cut off are in no other place, and not delivered`);
+		this.#options.refused(
+			`${reason}. Keep the old folder: messages that were acknowledged here while the node was cut off are in no other place, and not delivered`,
+		);
 	}
 
 	#onLost(incarnation: number): void {
 		const {self, address} = this.#options;
 		const other = this.sightings.snapshot().duplicates.find(({id}) => id === self)?.other;
-		this.#stop(`node ${self} runs in another process${other === undefined ? '' : ` at ${other}`}, which the cluster has agreed on (incarnation ${incarnation}): this process, at ${address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`);
+		this.#stop(
+			`node ${self} runs in another process${other === undefined ? '' : ` at ${other}`}, which the cluster has agreed on (incarnation ${incarnation}): this process, at ${address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`,
+		);
 	}
 }

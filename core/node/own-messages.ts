@@ -1,6 +1,7 @@
 /**
-The messages of a node's own topics, for those who follow its events. Each follower is a set of cursors in the logs, one a topic, like any other
-reader: it takes as long as it needs, holds a bounded number of bytes, and gets everything that is written while the node is subscribed.
+The messages of a node's own topics, for those who follow its events. Each follower is a set of cursors in the logs, one
+a topic, like any other reader: it takes as long as it needs, holds a bounded number of bytes, and gets everything that
+is written while the node is subscribed.
 */
 import {deliveriesOf} from '../data/delivery.ts';
 import type {BatchSink, Reader} from '../data/reader.ts';
@@ -62,8 +63,9 @@ export class OwnMessages {
 	}
 
 	/**
-	The node stops: resolves once all who follow have taken what is written now, or that took too long. They get nothing of what is written later.
-	How many messages the one that is furthest behind has not taken.
+	The node stops: resolves once all who follow have taken what is written now, or that took too long. They get nothing
+	of what is written later. How many messages the one that is furthest behind has not taken.
+
 	*/
 	async readOut(clock: Pick<Clock, 'after'>): Promise<number> {
 		const feeds = [...this.#feeds];
@@ -118,7 +120,8 @@ export class OwnFeed implements Disposable {
 
 	/** What is written of the topic now is the last. */
 	finish(topic: Topic): void {
-		for (const cursor of this.#cursors) if (cursor.topic === topic && cursor.until === Infinity) this.#finish(cursor);
+		for (const cursor of this.#cursors)
+			if (cursor.topic === topic && cursor.until === Infinity) this.#finish(cursor);
 	}
 
 	drained(): Promise<void> {
@@ -186,10 +189,13 @@ export class OwnFeed implements Disposable {
 	}
 
 	#finish(cursor: Cursor): void {
-		this.#data.end(cursor.topic).then(end => {
-			cursor.until = end;
-			if (cursor.next >= end) this.#end(cursor);
-		}, () => this.#end(cursor));
+		this.#data.end(cursor.topic).then(
+			end => {
+				cursor.until = end;
+				if (cursor.next >= end) this.#end(cursor);
+			},
+			() => this.#end(cursor),
+		);
 	}
 
 	#end(cursor: Cursor): void {
@@ -201,7 +207,8 @@ export class OwnFeed implements Disposable {
 	}
 
 	#settle(): void {
-		if (this.#isDraining && this.#cursors.size === 0 && this.#queue.length === 0 && this.#taken === undefined) this.#drained.resolve();
+		if (this.#isDraining && this.#cursors.size === 0 && this.#queue.length === 0 && this.#taken === undefined)
+			this.#drained.resolve();
 	}
 }
 

@@ -26,7 +26,10 @@ export type ViewedNode = {
 	readonly journal: Journal;
 };
 
-/** Beacons come by multicast, to whoever listens: those of other clusters and interfaces are not refused, they are not for this node. */
+/**
+Beacons come by multicast, to whoever listens: those of other clusters and interfaces are not refused, they are not for
+this node.
+*/
 const ignoredReasons = /^beacon-/;
 
 export function viewOf(node: ViewedNode): Snapshot {
@@ -55,9 +58,16 @@ export function viewOf(node: ViewedNode): Snapshot {
 		],
 		raft: {
 			role: raft.configuration.voters.includes(node.id) || raft.role === 'leader' ? raft.role : 'learner',
-			term: raft.term, leader: raft.leader, vote: raft.vote, votes: raft.votes,
-			commit: raft.commit, applied: raft.applied, lastIndex: raft.lastIndex, snapshotIndex: raft.snapshotIndex,
-			voters: raft.configuration.voters, learners: raft.configuration.learners,
+			term: raft.term,
+			leader: raft.leader,
+			vote: raft.vote,
+			votes: raft.votes,
+			commit: raft.commit,
+			applied: raft.applied,
+			lastIndex: raft.lastIndex,
+			snapshotIndex: raft.snapshotIndex,
+			voters: raft.configuration.voters,
+			learners: raft.configuration.learners,
 			reachableVoters: quorum.reachable,
 			quorum: quorum.state,
 			hasQuorum: quorum.state === 'held',
@@ -80,7 +90,10 @@ export function viewOf(node: ViewedNode): Snapshot {
 function membersOf(node: ViewedNode): readonly MemberSnapshot[] {
 	const {control, failureDetection: presence, options} = node;
 	const {links} = options.io;
-	const {configuration: {voters}, progress} = control.raft.status();
+	const {
+		configuration: {voters},
+		progress,
+	} = control.raft.status();
 	const counted = control.reached();
 	const seen = new Map(presence.members().map(member => [member.id, member]));
 	return control.state.members().map(({id, address}) => {
@@ -89,7 +102,11 @@ function membersOf(node: ViewedNode): readonly MemberSnapshot[] {
 		const link = links.state(id);
 		const spoken = isSelf ? {protocol: options.protocolMax, version: options.version} : links.speaks(id);
 		return {
-			id, address, name: control.state.name(id), version: spoken?.version ?? '', protocol: spoken?.protocol ?? 0,
+			id,
+			address,
+			name: control.state.name(id),
+			version: spoken?.version ?? '',
+			protocol: spoken?.protocol ?? 0,
 			state: member?.state ?? 'alive',
 			why: member?.why ?? '',
 			cause: member?.cause ?? '',
@@ -103,7 +120,7 @@ function membersOf(node: ViewedNode): readonly MemberSnapshot[] {
 			link: isSelf ? 'self' : link.state,
 			queuedBytes: isSelf ? 0 : links.queuedBytes(id),
 			match: progress.find(peer => peer.id === id)?.match,
-			incarnation: isSelf ? node.options.incarnation : member?.incarnation ?? 0,
+			incarnation: isSelf ? node.options.incarnation : (member?.incarnation ?? 0),
 		};
 	});
 }
@@ -114,29 +131,39 @@ function topicsOf(node: ViewedNode): readonly TopicSnapshot[] {
 	for (const {name, subscribers} of control.state.topics()) known.set(name, [...subscribers.keys()].toSorted());
 	for (const [name, live] of data.topics) if (!known.has(name) && live.messages > 0) known.set(name, []);
 	const held = data.gossip.status().heldByTopic;
-	return [...known].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, subscribers]) => {
-		const live = data.topics.get(name);
-		const rates = data.rates.of(name);
-		return {
-			name, durable: false, subscribers,
-			created: control.state.settings(name) !== undefined,
-			settings: control.state.settings(name) ?? {},
-			retention: data.retentionOf(name),
-			subscribed: subscribers.includes(node.id),
-			messages: live?.messages ?? 0,
-			bytes: live?.bytes ?? 0,
-			missing: live?.missing ?? 0,
-			delivered: live?.delivered ?? 0,
-			perSecond: rates.stored,
-			rates,
-			held: held.get(name) ?? 0,
-			lastLamport: live?.lastLamport ?? 0,
-		};
-	});
+	return [...known]
+		.toSorted(([a], [b]) => (a < b ? -1 : 1))
+		.map(([name, subscribers]) => {
+			const live = data.topics.get(name);
+			const rates = data.rates.of(name);
+			return {
+				name,
+				durable: false,
+				subscribers,
+				created: control.state.settings(name) !== undefined,
+				settings: control.state.settings(name) ?? {},
+				retention: data.retentionOf(name),
+				subscribed: subscribers.includes(node.id),
+				messages: live?.messages ?? 0,
+				bytes: live?.bytes ?? 0,
+				missing: live?.missing ?? 0,
+				delivered: live?.delivered ?? 0,
+				perSecond: rates.stored,
+				rates,
+				held: held.get(name) ?? 0,
+				lastLamport: live?.lastLamport ?? 0,
+			};
+		});
 }
 
 function countersOf(node: ViewedNode): Counters {
-	const {journal, data, options: {io: {links}}} = node;
+	const {
+		journal,
+		data,
+		options: {
+			io: {links},
+		},
+	} = node;
 	return {
 		published: data.publisher.published,
 		delivered: journal.delivered,

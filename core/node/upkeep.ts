@@ -1,6 +1,6 @@
 /**
-What a node does for its topics now and then: it opens those that the disk has, as far as there are slots, drops what retention says, and lets go of
-topics that hold nothing and that nobody wants.
+What a node does for its topics now and then: it opens those that the disk has, as far as there are slots, drops what
+retention says, and lets go of topics that hold nothing and that nobody wants.
 */
 import type {Control} from '../control/control.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
@@ -40,7 +40,6 @@ export class Upkeep {
 		const {data, journal, topicsMax, room} = this.#options;
 		const topics = onDisk.toSorted((a, b) => Number(own.includes(b)) - Number(own.includes(a)));
 		for (const topic of topics.splice(0, topicsMax)) {
-			// oxlint-disable-next-line no-await-in-loop -- the disk reads one log after the other anyway
 			await data.recover(topic);
 		}
 
@@ -50,7 +49,10 @@ export class Upkeep {
 		this.#unopened = topics;
 		if (topics.length === 0) return;
 		journal.bound('topics');
-		journal.record({type: 'warning', text: `${topics.length} topics on the disk are beyond the limit of ${topicsMax} (limits.topics) and wait until others go; their messages are kept`});
+		journal.record({
+			type: 'warning',
+			text: `${topics.length} topics on the disk are beyond the limit of ${topicsMax} (limits.topics) and wait until others go; their messages are kept`,
+		});
 	}
 
 	tick(nowMs: number): void {
@@ -58,9 +60,11 @@ export class Upkeep {
 		if (this.#isRunning || nowMs - this.#doneMs < retainMs) return;
 		this.#doneMs = nowMs;
 		this.#isRunning = true;
-		void this.#run().catch((error: unknown) => this.#options.failed(error)).finally(() => {
-			this.#isRunning = false;
-		});
+		void this.#run()
+			.catch((error: unknown) => this.#options.failed(error))
+			.finally(() => {
+				this.#isRunning = false;
+			});
 	}
 
 	async #run(): Promise<void> {

@@ -9,14 +9,26 @@ export function agreedEvent(event: TopicsEvent): BrokerEvent | undefined {
 	switch (event.type) {
 		case 'subscribed':
 		case 'unsubscribed':
-		case 'protocol': return event;
-		case 'removed': return {type: 'member', id: event.node, address: event.address, state: 'left'};
-		case 'named': return {type: 'named', id: event.node, name: event.name, ...(event.was === undefined ? {} : {was: event.was})};
-		case 'created': return {type: 'topic', topic: event.topic, state: 'created', node: event.node, ...event.settings};
-		case 'topic-deleted': return {type: 'topic', topic: event.topic, state: 'deleted', node: event.node};
+		case 'protocol':
+			return event;
+		case 'removed':
+			return {type: 'member', id: event.node, address: event.address, state: 'left'};
+		case 'named':
+			return {
+				type: 'named',
+				id: event.node,
+				name: event.name,
+				...(event.was === undefined ? {} : {was: event.was}),
+			};
+		case 'created':
+			return {type: 'topic', topic: event.topic, state: 'created', node: event.node, ...event.settings};
+		case 'topic-deleted':
+			return {type: 'topic', topic: event.topic, state: 'deleted', node: event.node};
 		case 'added':
 		case 'moved':
-		case 'founded': return undefined;
-		default: return event satisfies never;
+		case 'founded':
+			return undefined;
+		default:
+			return event satisfies never;
 	}
 }

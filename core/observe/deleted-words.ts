@@ -8,14 +8,19 @@ import {printable} from './printable.ts';
 import {messagesText, topicText} from './topic-text.ts';
 
 const reasons: Readonly<Record<Deleted['reason'], string>> = {
-	age: 'older than is kept (storage.retain_age_s, or the topic\'s own)', size: 'more than is kept (storage.retain_bytes, or the topic\'s own)',
-	disk: 'more than limits.disk_bytes for all topics', topic: 'the topic was deleted',
+	age: "older than is kept (storage.retain_age_s, or the topic's own)",
+	size: "more than is kept (storage.retain_bytes, or the topic's own)",
+	disk: 'more than limits.disk_bytes for all topics',
+	topic: 'the topic was deleted',
 };
 
 type Deleted = Extract<BrokerEvent, {readonly type: 'deleted'}>;
 
 /** @param label of a node */
-export function topicWords({topic, state, node, ...settings}: Extract<BrokerEvent, {readonly type: 'topic'}>, label: (id: NodeId) => string): string {
+export function topicWords(
+	{topic, state, node, ...settings}: Extract<BrokerEvent, {readonly type: 'topic'}>,
+	label: (id: NodeId) => string,
+): string {
 	const kept = keptText(settings);
 	return `topic ${printable(topicText(topic))} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
 }

@@ -1,5 +1,6 @@
 /**
-Which nodes an event mentions: those whose names are recorded with it, so that it can be told in names also after they have left.
+Which nodes an event mentions: those whose names are recorded with it, so that it can be told in names also after they
+have left.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
@@ -13,16 +14,24 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 		case 'member':
 		case 'duplicate':
 		case 'named':
-		case 'quarantined': return [event.id];
-		case 'refused': return present(event.id);
-		case 'leader': return present(event.leader, event.previous);
-		case 'transfer': return [event.from, event.to, event.by];
-		case 'voters': return event.voters;
+		case 'quarantined':
+			return [event.id];
+		case 'refused':
+			return present(event.id);
+		case 'leader':
+			return present(event.leader, event.previous);
+		case 'transfer':
+			return [event.from, event.to, event.by];
+		case 'voters':
+			return event.voters;
 		case 'subscribed':
 		case 'unsubscribed':
-		case 'topic': return [event.node];
-		case 'partition': return event.sides.flat();
-		case 'missed': return [event.origin];
+		case 'topic':
+			return [event.node];
+		case 'partition':
+			return event.sides.flat();
+		case 'missed':
+			return [event.origin];
 		// A message is on the hot path; a reader has the members.
 		case 'message':
 		case 'paused':
@@ -36,8 +45,10 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 		case 'refilled':
 		case 'deleted':
 		case 'warning':
-		case 'stopped': return nobody;
-		default: return event satisfies never;
+		case 'stopped':
+			return nobody;
+		default:
+			return event satisfies never;
 	}
 }
 

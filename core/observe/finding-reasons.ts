@@ -1,12 +1,13 @@
 /**
-What a finding of `check` is about, by a word that stays, and how bad it may be. `docs/troubleshooting.md` explains each of them; a test compares it with this table.
+What a finding of `check` is about, by a word that stays, and how bad it may be. `docs/troubleshooting.md` explains each
+of them; a test compares it with this table.
 */
 export const findingReasons = {
 	'no-quorum': ['no-quorum'],
 	'no-log': ['no-leader'],
-	'electing': ['no-leader'],
+	electing: ['no-leader'],
 	'quorum-regained': ['no-quorum', 'no-leader'],
-	'unconfirmed': ['unhealthy'],
+	unconfirmed: ['unhealthy'],
 	'no-spare-voter': ['unhealthy'],
 	'catching-up': ['warning'],
 	'two-clusters': ['unhealthy'],
@@ -14,25 +15,25 @@ export const findingReasons = {
 	'tcp-blocked': ['unhealthy'],
 	'udp-blocked': ['unhealthy'],
 	'cut-off': ['unhealthy'],
-	'stopped': ['unhealthy'],
-	'degraded': ['unhealthy'],
-	'suspect': ['unhealthy'],
-	'unreachable': ['unhealthy'],
-	'down': ['unhealthy'],
-	'silent': ['unhealthy'],
-	'partitioned': ['unhealthy'],
-	'repairing': ['unhealthy'],
+	stopped: ['unhealthy'],
+	degraded: ['unhealthy'],
+	suspect: ['unhealthy'],
+	unreachable: ['unhealthy'],
+	down: ['unhealthy'],
+	silent: ['unhealthy'],
+	partitioned: ['unhealthy'],
+	repairing: ['unhealthy'],
 	'not-running': ['unhealthy'],
 	'left-behind': ['warning'],
-	'faults': ['warning'],
-	'insecure': ['warning'],
+	faults: ['warning'],
+	insecure: ['warning'],
 	'messages-lost': ['warning'],
 	'topics-full': ['warning'],
 	'bound-topics': ['warning'],
 	'bound-connections': ['warning'],
 	'bound-disk': ['warning'],
 	'bound-open-files': ['warning'],
-	'bounds': ['warning'],
+	bounds: ['warning'],
 } as const satisfies Readonly<Record<string, ReadonlyArray<'no-quorum' | 'no-leader' | 'unhealthy' | 'warning'>>>;
 
 export type FindingReason = keyof typeof findingReasons;

@@ -1,6 +1,7 @@
 /**
-What happened, as one stream: events with the time they were recorded, the newest of them and of the messages kept for those
-who come later. Counters instead of events on the hot path: a batch costs one entry in a ring, however many messages it has.
+What happened, as one stream: events with the time they were recorded, the newest of them and of the messages kept for
+those who come later. Counters instead of events on the hot path: a batch costs one entry in a ring, however many
+messages it has.
 */
 import type {BrokerEvent, RecordedEvent} from '../events.ts';
 import {bodiesOf, type NodeId, type StoredBatch} from '../message.ts';
@@ -56,7 +57,8 @@ export class Journal {
 		const recorded: RecordedEvent = {at: this.#options.wallMs(), ...event, ...(names && {names})};
 		if (event.type !== 'message') {
 			this.#events.push(recorded);
-			if (this.#events.length > this.#options.eventsMax * 2) this.#events = this.#events.slice(-this.#options.eventsMax);
+			if (this.#events.length > this.#options.eventsMax * 2)
+				this.#events = this.#events.slice(-this.#options.eventsMax);
 		}
 
 		for (const watcher of this.#watchers) {
@@ -70,7 +72,10 @@ export class Journal {
 		}
 	}
 
-	/** Count a refusal; the first of its kind, and then each power of two, is also an event: a flood must not fill the journal. */
+	/**
+	Count a refusal; the first of its kind, and then each power of two, is also an event: a flood must not fill the
+	journal.
+	*/
 	reject(from: string, reason: Extract<BrokerEvent, {type: 'rejected'}>['reason']): void {
 		const count = (this.rejected.get(reason) ?? 0) + 1;
 		this.rejected.set(reason, count);
@@ -121,7 +126,19 @@ export class Journal {
 			const {topic, origin, incarnation, lamport, sentAtMs} = batch;
 			let index = 0;
 			for (const body of bodiesOf(batch)) {
-				if (index >= skip) rows.push({topic, origin, incarnation, seq: batch.firstSeq + index, lamport, sentAtMs, size: body.length, preview: new Uint8Array(body.subarray(0, previewBytes)), hops, repaired});
+				if (index >= skip)
+					rows.push({
+						topic,
+						origin,
+						incarnation,
+						seq: batch.firstSeq + index,
+						lamport,
+						sentAtMs,
+						size: body.length,
+						preview: new Uint8Array(body.subarray(0, previewBytes)),
+						hops,
+						repaired,
+					});
 				index++;
 			}
 
@@ -142,7 +159,12 @@ export class Journal {
 				const {queue, leftOut} = watcher;
 				watcher.queue = [];
 				watcher.leftOut = 0;
-				if (leftOut > 0) queue.push({at: wallMs(), type: 'warning', text: `${leftOut} events were left out: who follows them was more than ${watcherMax} behind`});
+				if (leftOut > 0)
+					queue.push({
+						at: wallMs(),
+						type: 'warning',
+						text: `${leftOut} events were left out: who follows them was more than ${watcherMax} behind`,
+					});
 				return queue;
 			},
 			get isClosed() {

@@ -20,12 +20,20 @@ export function bytesText(bytes: number): string {
 
 /** Such as `7 d, 256 MiB`; what is not set is left out, and of nothing the text is empty. */
 export function keptText({retainAgeS, retainBytes}: TopicSettings): string {
-	return [...(retainAgeS === undefined ? [] : [spanText(retainAgeS)]), ...(retainBytes === undefined ? [] : [bytesText(retainBytes)])].join(', ');
+	return [
+		...(retainAgeS === undefined ? [] : [spanText(retainAgeS)]),
+		...(retainBytes === undefined ? [] : [bytesText(retainBytes)]),
+	].join(', ');
 }
 
-/** The same for a narrow column, in the units of the flags: `7d 256M`. What has no short exact form is rounded: `~1d`. */
+/**
+The same for a narrow column, in the units of the flags: `7d 256M`. What has no short exact form is rounded: `~1d`.
+*/
 export function keptBrief({retainAgeS, retainBytes}: TopicSettings): string {
-	return [...(retainAgeS === undefined ? [] : [spanBrief(retainAgeS)]), ...(retainBytes === undefined ? [] : [bytesBrief(retainBytes)])].join(' ');
+	return [
+		...(retainAgeS === undefined ? [] : [spanBrief(retainAgeS)]),
+		...(retainBytes === undefined ? [] : [bytesBrief(retainBytes)]),
+	].join(' ');
 }
 
 /** What is kept was said for the topic, and is not just what the node is configured to keep. */
@@ -33,7 +41,12 @@ export function hasOwnRetention({settings}: {readonly settings?: TopicSettings})
 	return Object.keys(settings ?? {}).length > 0;
 }
 
-const secondsOf = [[86_400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']] as const;
+const secondsOf = [
+	[86_400, 'd'],
+	[3600, 'h'],
+	[60, 'm'],
+	[1, 's'],
+] as const;
 const digitsMax = 4;
 
 function spanBrief(seconds: number): string {
@@ -51,6 +64,13 @@ function bytesBrief(bytes: number): string {
 }
 
 function spanText(seconds: number): string {
-	const [unitS, unit] = ([[86_400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']] as const).find(([one]) => seconds % one === 0)!;
+	const [unitS, unit] = (
+		[
+			[86_400, 'd'],
+			[3600, 'h'],
+			[60, 'min'],
+			[1, 's'],
+		] as const
+	).find(([one]) => seconds % one === 0)!;
 	return `${seconds / unitS} ${unit}`;
 }

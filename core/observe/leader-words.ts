@@ -1,5 +1,6 @@
 /**
-Who leads and why, in words: the same ones for a log and for the console. Pure; each gives its own names for nodes and durations.
+Who leads and why, in words: the same ones for a log and for the console. Pure; each gives its own names for nodes and
+durations.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
@@ -11,12 +12,20 @@ export type Spoken = {readonly name: (id: NodeId) => string; readonly duration: 
 export function leaderWords(event: LeaderEvent, {name, duration}: Spoken): string {
 	const {term, leader, withoutLeaderMs} = event;
 	const head = leader === undefined ? `no leader in term ${term}` : `${name(leader)} leads term ${term}`;
-	const parts = [reasonOf(event, {name, duration}), leader !== undefined && event.cause !== 'started' && withoutLeaderMs !== undefined && withoutLeaderMs > 0 ? `${duration(withoutLeaderMs)} without a leader` : ''].filter(part => part !== '');
+	const parts = [
+		reasonOf(event, {name, duration}),
+		leader !== undefined && event.cause !== 'started' && withoutLeaderMs !== undefined && withoutLeaderMs > 0
+			? `${duration(withoutLeaderMs)} without a leader`
+			: '',
+	].filter(part => part !== '');
 	return parts.length === 0 ? head : `${head}: ${parts.join('; ')}`;
 }
 
 /** `9c41 hands leadership to 3f2a, asked through b7d0` */
-export function transferWords({from, to, by}: Extract<BrokerEvent, {readonly type: 'transfer'}>, {name}: Pick<Spoken, 'name'>): string {
+export function transferWords(
+	{from, to, by}: Extract<BrokerEvent, {readonly type: 'transfer'}>,
+	{name}: Pick<Spoken, 'name'>,
+): string {
 	return `${name(from)} hands leadership to ${name(to)}${by === from ? '' : `, asked through ${name(by)}`}`;
 }
 
@@ -25,13 +34,21 @@ function reasonOf({cause, leader, previous, silentMs}: LeaderEvent, {name, durat
 	const former = previous === leader ? 'it' : name(previous);
 	const forText = silentMs === undefined ? '' : ` for ${duration(silentMs)}`;
 	switch (cause) {
-		case 'silent': return `${former} was silent${forText}`;
-		case 'crashed': return `${former} crashed (its link closed and a new connection was refused)`;
-		case 'transferred': return `${former} handed leadership over`;
-		case 'quorum-lost': return `${former} heard no majority${forText} and stepped down`;
-		case 'newer-term': return `a newer term replaced ${former}`;
-		case 'removed': return `${former} was removed`;
-		case 'started': return '';
-		default: return cause satisfies never;
+		case 'silent':
+			return `${former} was silent${forText}`;
+		case 'crashed':
+			return `${former} crashed (its link closed and a new connection was refused)`;
+		case 'transferred':
+			return `${former} handed leadership over`;
+		case 'quorum-lost':
+			return `${former} heard no majority${forText} and stepped down`;
+		case 'newer-term':
+			return `a newer term replaced ${former}`;
+		case 'removed':
+			return `${former} was removed`;
+		case 'started':
+			return '';
+		default:
+			return cause satisfies never;
 	}
 }

@@ -7,22 +7,30 @@ export type Level = 'info' | 'warn' | 'error';
 
 export function levelOf(event: RecordedEvent): Level {
 	switch (event.type) {
-		case 'leader': return event.leader === undefined ? 'warn' : 'info';
-		case 'quorum': return event.held ? 'info' : (event.state === 'electing' ? 'warn' : 'error');
-		case 'member': return event.state === 'alive' || event.state === 'left' ? 'info' : 'warn';
-		case 'partition': return event.state === 'detected' ? 'error' : 'info';
-		case 'discovered': return event.foreign ? 'warn' : 'info';
-		case 'refilled': return event.missing === 0 ? 'info' : 'warn';
+		case 'leader':
+			return event.leader === undefined ? 'warn' : 'info';
+		case 'quorum':
+			return event.held ? 'info' : event.state === 'electing' ? 'warn' : 'error';
+		case 'member':
+			return event.state === 'alive' || event.state === 'left' ? 'info' : 'warn';
+		case 'partition':
+			return event.state === 'detected' ? 'error' : 'info';
+		case 'discovered':
+			return event.foreign ? 'warn' : 'info';
+		case 'refilled':
+			return event.missing === 0 ? 'info' : 'warn';
 		case 'rejected':
 		case 'refused':
 		case 'lagged':
 		case 'deleted':
 		case 'paused':
 		case 'fault':
-		case 'warning': return 'warn';
+		case 'warning':
+			return 'warn';
 		case 'missed':
 		case 'quarantined':
-		case 'duplicate': return 'error';
+		case 'duplicate':
+			return 'error';
 		case 'ready':
 		case 'admitted':
 		case 'transfer':
@@ -34,7 +42,8 @@ export function levelOf(event: RecordedEvent): Level {
 		case 'unsubscribed':
 		case 'topic':
 		case 'message':
-		case 'stopped': return 'info';
+		case 'stopped':
+			return 'info';
 		default: {
 			const newer: never = event; // Of a newer node.
 			return typeof newer === 'object' ? 'info' : newer;

@@ -1,6 +1,6 @@
 /**
-How a node is called in front of people: by its name, or, before it has one, by the first 8 digits of its id. Names come from the network, so
-they are made printable here. Ids in full stand in the inspector and in JSON.
+How a node is called in front of people: by its name, or, before it has one, by the first 8 digits of its id. Names come
+from the network, so they are made printable here. Ids in full stand in the inspector and in JSON.
 */
 import type {MemberSnapshot} from '../snapshot.ts';
 import {fitCells, printable, widthOf} from './printable.ts';
@@ -47,13 +47,24 @@ export function labelsIn({names}: {readonly names?: Readonly<Record<string, stri
 }
 
 /** A node got a name. Its label may be the new name already, so the id says which node it is. */
-export function namedWords({id, name, was}: {readonly id: string; readonly name: string; readonly was?: string}): string {
+export function namedWords({
+	id,
+	name,
+	was,
+}: {
+	readonly id: string;
+	readonly name: string;
+	readonly was?: string;
+}): string {
 	return `${shortId(id)} is named ${printable(name)}${was === undefined ? '' : ` (was ${printable(was)})`}`;
 }
 
 /** A refusal without the address it begins with, which stands before it. */
 export function refusalReason({address, reason}: {readonly address: string; readonly reason: string}): string {
-	return (reason.startsWith(`peer ${address} `) ? reason.slice(`peer ${address} `.length) : reason).replace(/^refuses: /, '');
+	return (reason.startsWith(`peer ${address} `) ? reason.slice(`peer ${address} `.length) : reason).replace(
+		/^refuses: /,
+		'',
+	);
 }
 
 /** Cells of the longest label, within bounds: for a column. */

@@ -1,6 +1,6 @@
 /**
-Notices that this process did not run: a tick is late by `pauseMs` on a clock that never goes back. The process was stopped, the machine was
-suspended, or something blocked the event loop.
+Notices that this process did not run: a tick is late by `pauseMs` on a clock that never goes back. The process was
+stopped, the machine was suspended, or something blocked the event loop.
 */
 
 export class PauseWatch {

@@ -1,19 +1,21 @@
 /**
 Text from outside, made visible before a terminal sees it.
 
-A topic, a body, an address or a reason may hold anything: escape sequences that set the clipboard, a carriage return that paints over
-a row, a bidi override that swaps what is read, a joiner that makes one terminal count two cells where another counts six. Here
-every such character becomes a mark that can be read: controls are control pictures (`␛`, `␊` is `␤`), whatever has no shape is its
-code point (`‹U+202E›`), a byte that is not UTF-8 is `‹ff›`.
+A topic, a body, an address or a reason may hold anything: escape sequences that set the clipboard, a carriage return
+that paints over a row, a bidi override that swaps what is read, a joiner that makes one terminal count two cells where
+another counts six. Here every such character becomes a mark that can be read: controls are control pictures (`␛`, `␊`
+is `␤`), whatever has no shape is its code point (`‹U+202E›`), a byte that is not UTF-8 is `‹ff›`.
 
-What is left has the same width everywhere: a grapheme cluster stays whole only if its width as a cluster is the sum of the widths of its
-code points, because some terminals count one way and some the other. Emoji are simplified to what both agree on (no skin tone, a family is
-its members, a flag is its letters). Unicode: UAX 9 (bidi), UAX 29 (clusters), UAX 11 (width), UTR 36 (why).
+What is left has the same width everywhere: a grapheme cluster stays whole only if its width as a cluster is the sum of
+the widths of its code points, because some terminals count one way and some the other. Emoji are simplified to what
+both agree on (no skin tone, a family is its members, a flag is its letters). Unicode: UAX 9 (bidi), UAX 29 (clusters),
+UAX 11 (width), UTR 36 (why).
 */
 import stringWidth from 'string-width';
 
 /** Text in which every code unit is one cell wide and harmless: most of what is shown. */
-const plain = /^[ -~\u00A1-\u00AC\u00AE-\u02FF\u0400-\u0481\u2018-\u201F\u2026\u2039\u203A\u2190-\u2193\u2400-\u2424\u2500-\u257F\u25CF]*$/v;
+const plain =
+	/^[ -~\u00A1-\u00AC\u00AE-\u02FF\u0400-\u0481\u2018-\u201F\u2026\u2039\u203A\u2190-\u2193\u2400-\u2424\u2500-\u257F\u25CF]*$/v;
 /** Letters of Japanese, Chinese and Korean that are two cells everywhere and join with nothing. */
 const wide = /^[\u3041-\u3096\u30A1-\u30FA\u4E00-\u9FFF\uAC00-\uD7A3]$/v;
 /** Without a shape of its own, or with one that only this terminal's font knows. */
@@ -45,12 +47,14 @@ export function printable(text: string): string {
 	if (plain.test(text)) return text;
 	let out = '';
 	// Composed first: a syllable of Korean or an accented letter in pieces has a width that terminals disagree on.
-	for (const {segment} of segmenter.segment(text.normalize('NFC'))) out += plain.test(segment) ? segment : remembered(segment);
+	for (const {segment} of segmenter.segment(text.normalize('NFC')))
+		out += plain.test(segment) ? segment : remembered(segment);
 	return out;
 }
 
 /**
-At most `max` bytes of a body as visible text; invalid UTF-8 byte by byte as `‹ff›`. A character that the cut goes through is left out.
+At most `max` bytes of a body as visible text; invalid UTF-8 byte by byte as `‹ff›`. A character that the cut goes
+through is left out.
 */
 export function printableBytes(bytes: Uint8Array, max = bytes.length): string {
 	const isCut = bytes.length > max;
@@ -102,7 +106,10 @@ export function widthOf(text: string): number {
 	return plain.test(text) ? text.length : stringWidth(text);
 }
 
-/** Lines of at most `width` cells, which is at least 2; breaks at clusters, not at words: what is inspected must not lose a space. */
+/**
+Lines of at most `width` cells, which is at least 2; breaks at clusters, not at words: what is inspected must not lose a
+space.
+*/
 export function wrapCells(text: string, width: number, linesMax: number): string[] {
 	const lines: string[] = [];
 	let line = '';
@@ -146,7 +153,11 @@ function cluster(segment: string): string {
 	const characters = [...segment.replaceAll('\u0E33', '\u0E4D\u0E32').replaceAll('\u0EB3', '\u0ECD\u0EB2')];
 	const first = characters[0]!;
 	if (pictograph.test(first) || regional.test(first)) return emoji(characters);
-	if (segment.endsWith(keycap)) return characters.filter(character => character !== keycap && character !== emojiShape).map(character => (isAlone(character) ? character : code(character))).join('');
+	if (segment.endsWith(keycap))
+		return characters
+			.filter(character => character !== keycap && character !== emojiShape)
+			.map(character => (isAlone(character) ? character : code(character)))
+			.join('');
 	let out = '';
 	let marks = marksMax; // A mark needs a letter to stand on, or it changes what we drew before it.
 	for (const character of characters) {
@@ -163,7 +174,8 @@ function cluster(segment: string): string {
 	}
 
 	if (isAgreed(out)) return out;
-	// A conjunct of an Indian script is one cluster of several letters; a non-joiner keeps the letters and their widths apart.
+	// A conjunct of an Indian script is one cluster of several letters; a non-joiner keeps the letters and their widths
+	// apart.
 	const apart = out.replaceAll(/(\p{M})(?=\p{L})/gu, '$1\u200C');
 	if (isAgreed(apart)) return apart;
 	const kept = characters.map(character => (isAlone(character) ? character : code(character))).join('');
@@ -174,8 +186,12 @@ function cluster(segment: string): string {
 function emoji(characters: readonly string[]): string {
 	let out = '';
 	for (const [index, character] of characters.entries()) {
-		if (index > 0 && (character === joiner || character === emojiShape || character === keycap || skinTone.test(character))) continue;
-		if (regional.test(character)) out += String.fromCodePoint(character.codePointAt(0)! - 0x1_F1_E6 + 0x41);
+		if (
+			index > 0 &&
+			(character === joiner || character === emojiShape || character === keycap || skinTone.test(character))
+		)
+			continue;
+		if (regional.test(character)) out += String.fromCodePoint(character.codePointAt(0)! - 0x1_f1_e6 + 0x41);
 		else if (shapeless.test(character)) out += visible(character);
 		else if (mark.test(character)) out += code(character);
 		else out += character;
@@ -194,15 +210,19 @@ function isAgreed(text: string): boolean {
 
 /** Whether a character keeps its width whatever stands next to it. */
 function isAlone(character: string): boolean {
-	return !shapeless.test(character) && !mark.test(character) && stringWidth(`a${character}b`) === stringWidth(character) + 2
-		&& [...segmenter.segment(`a${character}b`)].length === 3;
+	return (
+		!shapeless.test(character) &&
+		!mark.test(character) &&
+		stringWidth(`a${character}b`) === stringWidth(character) + 2 &&
+		[...segmenter.segment(`a${character}b`)].length === 3
+	);
 }
 
 function visible(character: string): string {
 	const point = character.codePointAt(0)!;
 	if (character === '\n') return '␤';
 	if (point < 0x20) return String.fromCodePoint(0x24_00 + point); // Control pictures: ␛, ␇, ␉, …
-	if (point === 0x7F) return '␡';
+	if (point === 0x7f) return '␡';
 	return code(character);
 }
 
@@ -216,17 +236,21 @@ function decode(valid: Uint8Array): string {
 	return valid.length === 0 ? '' : printable(utf8.decode(valid));
 }
 
-/** Bytes of the valid UTF-8 sequence at `at`; 0 when it is not one, -1 when the end comes first. Table 3-7 of the Unicode standard. */
+/**
+Bytes of the valid UTF-8 sequence at `at`; 0 when it is not one, -1 when the end comes first. Table 3-7 of the Unicode
+standard.
+*/
 function sequenceLength(bytes: Uint8Array, at: number): number {
 	const lead = bytes[at]!;
 	if (lead < 0x80) return 1;
-	const length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead >= 0xE0 && lead <= 0xEF ? 3 : (lead >= 0xF0 && lead <= 0xF4 ? 4 : 0));
+	const length =
+		lead >= 0xc2 && lead <= 0xdf ? 2 : lead >= 0xe0 && lead <= 0xef ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
 	if (length === 0) return 0;
 	for (let index = 1; index < length; index++) {
 		const byte = bytes[at + index];
 		if (byte === undefined) return -1;
-		const low = index > 1 ? 0x80 : (lead === 0xE0 ? 0xA0 : (lead === 0xF0 ? 0x90 : 0x80));
-		const high = index > 1 ? 0xBF : (lead === 0xED ? 0x9F : (lead === 0xF4 ? 0x8F : 0xBF));
+		const low = index > 1 ? 0x80 : lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+		const high = index > 1 ? 0xbf : lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
 		if (byte < low || byte > high) return 0;
 	}
 

@@ -1,6 +1,7 @@
 /**
-What it costs to stop a node, and what it costs to let it leave: one place for the console's question, `leave` and the last line of a headless
-node. A stopped node keeps its vote, so the others need it back; a node that leaves takes its vote along. Pure.
+What it costs to stop a node, and what it costs to let it leave: one place for the console's question, `leave` and the
+last line of a headless node. A stopped node keeps its vote, so the others need it back; a node that leaves takes its
+vote along. Pure.
 */
 import type {Snapshot} from '../snapshot.ts';
 import {quorumHealthOf, quorumSize} from './quorum-health.ts';
@@ -12,14 +13,23 @@ export type LeaveCost = {readonly isPossible: boolean; readonly text: string};
 type Picture = Pick<Snapshot, 'raft' | 'members' | 'self' | 'phase'>;
 
 export function stopCost(snapshot: Picture): StopCost {
-	const {raft: {voters}, members, self} = snapshot;
+	const {
+		raft: {voters},
+		members,
+		self,
+	} = snapshot;
 	// A member that stopped says that it left; it is still one.
-	if (members.every(({id}) => id === self)) return {costs: 'nothing', text: 'This node is alone: nobody else depends on it'};
+	if (members.every(({id}) => id === self))
+		return {costs: 'nothing', text: 'This node is alone: nobody else depends on it'};
 	if (!voters.includes(self)) return {costs: 'nothing', text: 'This node has no vote: nothing else depends on it'};
 	const {present, needed} = quorumHealthOf(snapshot);
 	const left = present - 1;
 	const leaves = `Stopping this node leaves ${left} of ${voters.length === 1 ? '1 voter' : `${voters.length} voters`}`;
-	if (present < needed) return {costs: 'quorum', text: `There is no quorum, and stopping this node leaves ${left} of ${voters.length} voters`};
+	if (present < needed)
+		return {
+			costs: 'quorum',
+			text: `There is no quorum, and stopping this node leaves ${left} of ${voters.length} voters`,
+		};
 	if (left < needed) return {costs: 'quorum', text: `${leaves}: no quorum until it is back`};
 	if (left === needed) return {costs: 'spare', text: `${leaves}: no other voter may fail until it is back`};
 	return {costs: 'nothing', text: `${leaves}: ${left - needed} more may fail`};
@@ -33,18 +43,27 @@ export function leaveCost(snapshot: Picture): LeaveCost {
 	if (others.length === 0) return no('This node is the only member: there is nothing to leave');
 	if (!raft.hasQuorum) return no('Without a quorum nothing can be agreed, so no node can leave');
 	const again = 'it starts again as a new member';
-	if (!raft.voters.includes(self)) return {isPossible: true, text: `This node has no vote, the ${plural(raft.voters.length)} stay; ${again}`};
+	if (!raft.voters.includes(self))
+		return {isPossible: true, text: `This node has no vote, the ${plural(raft.voters.length)} stay; ${again}`};
 	const usable = (id: string): boolean => others.some(member => member.id === id && member.state === 'alive');
 	const rest = raft.voters.filter(id => id !== self);
 	const reachable = rest.filter(id => usable(id)).length;
 	const heirs = raft.learners.filter(id => usable(id)).length;
-	if (rest.length === 0) return heirs > 0 ? {isPossible: true, text: `Another member takes over the only vote; ${again}`} : no('This node has the only vote, and no other member can be reached to take it over');
-	if (reachable * 2 <= rest.length) return no(`Without this node ${reachable} of ${plural(rest.length)} would be reachable: no quorum`);
+	if (rest.length === 0)
+		return heirs > 0
+			? {isPossible: true, text: `Another member takes over the only vote; ${again}`}
+			: no('This node has the only vote, and no other member can be reached to take it over');
+	if (reachable * 2 <= rest.length)
+		return no(`Without this node ${reachable} of ${plural(rest.length)} would be reachable: no quorum`);
 	// The cluster keeps the number odd: it promotes a learner, or of two voters it demotes one.
-	const voters = rest.length % 2 === 1 ? rest.length : (heirs > 0 ? rest.length + 1 : (rest.length === 2 ? 1 : rest.length));
+	const voters =
+		rest.length % 2 === 1 ? rest.length : heirs > 0 ? rest.length + 1 : rest.length === 2 ? 1 : rest.length;
 	const missing = rest.length - reachable;
 	const spare = voters - missing - quorumSize(voters);
-	return {isPossible: true, text: `${plural(voters)} ${voters === 1 ? 'remains' : 'remain'}: ${spare <= 0 ? 'none may fail' : `${spare} may fail`}; ${again}`};
+	return {
+		isPossible: true,
+		text: `${plural(voters)} ${voters === 1 ? 'remains' : 'remain'}: ${spare <= 0 ? 'none may fail' : `${spare} may fail`}; ${again}`,
+	};
 }
 
 function plural(voters: number): string {

@@ -1,6 +1,6 @@
 /**
-What a node waits for before it is a member: each reason is an event once, not at each try. Reasons may come in turn, as the addresses are asked
-in turn, so all of them are remembered until the node has what it waits for.
+What a node waits for before it is a member: each reason is an event once, not at each try. Reasons may come in turn, as
+the addresses are asked in turn, so all of them are remembered until the node has what it waits for.
 */
 import type {BrokerEvent} from '../events.ts';
 

@@ -1,5 +1,6 @@
 /**
-Those who watch a node: each gets a snapshot at once and then as often as frames are shown. While nobody watches nothing is put together.
+Those who watch a node: each gets a snapshot at once and then as often as frames are shown. While nobody watches nothing
+is put together.
 */
 import type {Clock} from '../ports.ts';
 import type {Snapshot} from '../snapshot.ts';

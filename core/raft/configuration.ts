@@ -1,6 +1,7 @@
 /**
-Who votes. A configuration is data in the log: it counts from the moment it is appended (Raft, 6), changes by one node at a time, so that
-any two majorities of neighbouring configurations share a voter (thesis, 4.1), and goes back when its entry is truncated.
+Who votes. A configuration is data in the log: it counts from the moment it is appended (Raft, 6), changes by one node
+at a time, so that any two majorities of neighbouring configurations share a voter (thesis, 4.1), and goes back when its
+entry is truncated.
 */
 import {isNodeId, type NodeId} from '../message.ts';
 
@@ -21,15 +22,21 @@ export function changed({voters, learners}: Configuration, {type, node}: Change)
 	const isVoter = voters.includes(node);
 	const isLearner = learners.includes(node);
 	switch (type) {
-		case 'add-learner': return isVoter || isLearner ? undefined : {voters, learners: [...learners, node].toSorted()};
-		case 'promote': return isLearner ? {voters: [...voters, node].toSorted(), learners: without(learners, node)} : undefined;
-		case 'demote': return isVoter && voters.length > 1 ? {voters: without(voters, node), learners: [...learners, node].toSorted()} : undefined;
+		case 'add-learner':
+			return isVoter || isLearner ? undefined : {voters, learners: [...learners, node].toSorted()};
+		case 'promote':
+			return isLearner ? {voters: [...voters, node].toSorted(), learners: without(learners, node)} : undefined;
+		case 'demote':
+			return isVoter && voters.length > 1
+				? {voters: without(voters, node), learners: [...learners, node].toSorted()}
+				: undefined;
 		case 'remove': {
 			if (isLearner) return {voters, learners: without(learners, node)};
 			return isVoter && voters.length > 1 ? {voters: without(voters, node), learners} : undefined;
 		}
 
-		default: return type satisfies never;
+		default:
+			return type satisfies never;
 	}
 }
 
@@ -51,14 +58,19 @@ export function encodeConfigurationData({voters, learners}: Configuration, conte
 	return Buffer.concat([head, context]);
 }
 
-export function decodeConfigurationData(data: Uint8Array): {readonly configuration: Configuration; readonly context: Uint8Array} | undefined {
+export function decodeConfigurationData(
+	data: Uint8Array,
+): {readonly configuration: Configuration; readonly context: Uint8Array} | undefined {
 	const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 	if (bytes.length < 5 || bytes[0] !== configurationVersion) return undefined;
 	const voterCount = bytes.readUInt16BE(1);
 	const learnerCount = bytes.readUInt16BE(3);
 	const end = 5 + (voterCount + learnerCount) * idBytes;
 	if (voterCount + learnerCount > nodesMax || end > bytes.length) return undefined;
-	const nodes = Array.from({length: voterCount + learnerCount}, (_, index) => bytes.toString('hex', 5 + index * idBytes, 5 + (index + 1) * idBytes) as NodeId);
+	const nodes = Array.from(
+		{length: voterCount + learnerCount},
+		(_, index) => bytes.toString('hex', 5 + index * idBytes, 5 + (index + 1) * idBytes) as NodeId,
+	);
 	const configuration = parseConfiguration({voters: nodes.slice(0, voterCount), learners: nodes.slice(voterCount)});
 	return configuration && {configuration, context: bytes.subarray(end)};
 }
@@ -73,7 +85,11 @@ export function parseConfiguration(value: unknown): Configuration | undefined {
 
 /** Sorted, each once: equal configurations have equal bytes. */
 function areIds(list: unknown): list is NodeId[] {
-	return Array.isArray(list) && list.length <= nodesMax && list.every((id: unknown, index) => isNodeId(id) && (index === 0 || list[index - 1] < id));
+	return (
+		Array.isArray(list) &&
+		list.length <= nodesMax &&
+		list.every((id: unknown, index) => isNodeId(id) && (index === 0 || list[index - 1] < id))
+	);
 }
 
 function without(nodes: readonly NodeId[], node: NodeId): NodeId[] {

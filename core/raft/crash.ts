@@ -1,10 +1,13 @@
 /**
-When to campaign on the evidence that the leader's process is gone. The voters take turns, by their position among those that are left, so
-that they seldom split the vote. Others may have no evidence yet and refuse the pre-vote, so it is asked for again, a bounded number of
-times; then the usual timeouts apply. Evidence never skips the pre-vote: a node that is wrong about its leader raises no term.
+When to campaign on the evidence that the leader's process is gone. The voters take turns, by their position among those
+that are left, so that they seldom split the vote. Others may have no evidence yet and refuse the pre-vote, so it is
+asked for again, a bounded number of times; then the usual timeouts apply. Evidence never skips the pre-vote: a node
+that is wrong about its leader raises no term.
 */
 
-/** Between the first campaigns of two voters, ticks: one of them is elected in this time when messages and disks are fast. */
+/**
+Between the first campaigns of two voters, ticks: one of them is elected in this time when messages and disks are fast.
+*/
 const turnTicks = 3;
 /** After a pre-vote was refused or lost. */
 const retryTicks = 1;

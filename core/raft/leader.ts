@@ -1,7 +1,7 @@
 /**
-The leader's work for the length of one term (Raft, 5.3, 5.4.2, 6; thesis, 3.10, 4, 6.4): take proposals, bring every follower's log
-in line, count what is durable, prove reads, hand over. It exists while its node leads; when `isOver` it has stepped down, for
-lack of a quorum or because it was removed.
+The leader's work for the length of one term (Raft, 5.3, 5.4.2, 6; thesis, 3.10, 4, 6.4): take proposals, bring every
+follower's log in line, count what is durable, prove reads, hand over. It exists while its node leads; when `isOver` it
+has stepped down, for lack of a quorum or because it was removed.
 */
 import type {NodeId} from '../message.ts';
 import {changed, encodeConfigurationData, majority, type Change} from './configuration.ts';
@@ -82,7 +82,8 @@ export class Leader {
 		this.#context = context;
 		this.#log = context.log;
 		this.#beatTick = context.tick();
-		for (const entry of this.#log.slice(this.#log.commit + 1, Infinity, Infinity)) this.uncommittedBytes += weight(entry);
+		for (const entry of this.#log.slice(this.#log.commit + 1, Infinity, Infinity))
+			this.uncommittedBytes += weight(entry);
 		this.#append('noop', new Uint8Array(0)); // §8: what is committed is known once an entry of the own term is.
 		this.#termStart = this.#log.lastIndex;
 		this.#followConfiguration();
@@ -93,7 +94,9 @@ export class Leader {
 	get contactTicks(): number {
 		const {id, tick} = this.#context;
 		const {voters} = this.#log.configuration;
-		const heard = voters.map(voter => (voter === id ? tick() : this.progress.get(voter)?.heardTick ?? -Infinity)).toSorted((a, b) => b - a);
+		const heard = voters
+			.map(voter => (voter === id ? tick() : (this.progress.get(voter)?.heardTick ?? -Infinity)))
+			.toSorted((a, b) => b - a);
 		return tick() - (heard[majority(voters.length) - 1] ?? tick());
 	}
 
@@ -112,9 +115,15 @@ export class Leader {
 
 		for (const [peer, progress] of this.progress) {
 			// Silent: what was sent is lost, and more of it would be too. One append a heartbeat that it answers.
-			if (progress.state === 'replicate' && tick() - progress.heardTick >= electionTicks) progress.become('probe');
+			if (progress.state === 'replicate' && tick() - progress.heardTick >= electionTicks)
+				progress.become('probe');
 			// A chunk or its reply was lost; a silent peer is not sent another.
-			if (progress.state === 'snapshot' && tick() - progress.sentTick >= electionTicks && progress.heardTick > progress.sentTick) this.#sendChunk(peer, progress);
+			if (
+				progress.state === 'snapshot' &&
+				tick() - progress.sentTick >= electionTicks &&
+				progress.heardTick > progress.sentTick
+			)
+				this.#sendChunk(peer, progress);
 		}
 
 		if (tick() - this.#beatTick >= heartbeatTicks) this.#beat();
@@ -134,8 +143,14 @@ export class Leader {
 
 	proposeChange(change: Change, context: Uint8Array): 'accepted' | 'busy' | 'invalid' {
 		const {promotionLagMax, votersMax, learnersMax} = this.#context.limits;
-		// The bug of 2015 (Ongaro, raft-dev): no change before an entry of the own term is committed, and one at a time.
-		if (this.#log.commit < this.#termStart || this.#log.configurationIndex > this.#log.commit || this.isTransferring) return 'busy';
+		// The bug of 2015 (Ongaro, raft-dev): no change before an entry of the own term is committed, and one at a
+		// time.
+		if (
+			this.#log.commit < this.#termStart ||
+			this.#log.configurationIndex > this.#log.commit ||
+			this.isTransferring
+		)
+			return 'busy';
 		const next = changed(this.#log.configuration, change);
 		if (!next || next.voters.length > votersMax || next.learners.length > learnersMax) return 'invalid';
 		if (change.type === 'promote') {
@@ -148,7 +163,10 @@ export class Leader {
 		return 'accepted';
 	}
 
-	/** Thesis, 3.10: bring it up to date, then tell it to stand at once. Given up after an election timeout. True when this began. */
+	/**
+	Thesis, 3.10: bring it up to date, then tell it to stand at once. Given up after an election timeout. True when this
+	began.
+	*/
 	transfer(to: NodeId): boolean {
 		const progress = this.progress.get(to);
 		if (!progress || this.isTransferring || !this.#log.configuration.voters.includes(to)) return false;
@@ -166,13 +184,18 @@ export class Leader {
 		else this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);
 	}
 
-	/** What is new since the last time goes out, as few packets as possible: what was proposed in one turn shares an append. */
+	/**
+	What is new since the last time goes out, as few packets as possible: what was proposed in one turn shares an
+	append.
+	*/
 	flush(): void {
 		if (this.#reads.lastRound > this.#round) this.#beat();
 		for (const [peer, progress] of this.progress) this.#sendAppends(peer, progress);
 	}
 
-	/** What its former process had does not count: a heartbeat would commit there what it does not have, or has otherwise. */
+	/**
+	What its former process had does not count: a heartbeat would commit there what it does not have, or has otherwise.
+	*/
 	forget(peer: NodeId): void {
 		const known = this.progress.get(peer);
 		if (!known) return;
@@ -187,7 +210,8 @@ export class Leader {
 		if (packet.index > this.#log.lastIndex) return this.#context.count('odd');
 		if (!packet.ok) {
 			// §5.3: step back past the whole conflicting term, not an entry at a time.
-			if (progress.state !== 'snapshot') progress.refused(packet.rejected, this.#log.conflictHint(packet.index, packet.hintTerm).index);
+			if (progress.state !== 'snapshot')
+				progress.refused(packet.rejected, this.#log.conflictHint(packet.index, packet.hintTerm).index);
 			return;
 		}
 
@@ -205,21 +229,25 @@ export class Leader {
 		if (!progress) return;
 		progress.answered(Math.min(round, this.#round));
 		this.#proveReads();
-		// It answers, yet nothing moves: an append or its reply may be lost. Ask with an empty append behind all that was sent: it is
-		// acknowledged when the disk there is just slow, and refused when something is missing.
+		// It answers, yet nothing moves: an append or its reply may be lost. Ask with an empty append behind all that
+		// was sent: it is acknowledged when the disk there is just slow, and refused when something is missing.
 		const {tick, heartbeatTicks, sendNow} = this.#context;
-		if (progress.state !== 'replicate' || !progress.isInflight || tick() - progress.movedTick < heartbeatTicks) return;
+		if (progress.state !== 'replicate' || !progress.isInflight || tick() - progress.movedTick < heartbeatTicks)
+			return;
 		const prevIndex = progress.next - 1;
 		const prevTerm = this.#log.termAt(prevIndex);
-		if (prevTerm === undefined) progress.become('probe'); // The log was compacted beyond it: flush() goes on with a snapshot.
+		if (prevTerm === undefined)
+			progress.become('probe'); // The log was compacted beyond it: flush() goes on with a snapshot.
 		else sendNow(from, {type: 'append', prevIndex, prevTerm, entries: [], commit: this.#log.commit});
 	}
 
 	onSnapshotReply(from: NodeId, {index, offset, received}: PacketOf<'snapshot-reply'>): void {
 		const progress = this.#heardFrom(from);
 		const {snapshot} = progress ?? {};
-		if (!progress || index !== snapshot?.index || received >= snapshot.data.length) return; // Whole: an append-reply says that it is installed.
-		// Only the answer to the chunk that was sent last counts, and then whatever it says: a follower that restarted has less.
+		// Whole: an append-reply says that it is installed.
+		if (!progress || index !== snapshot?.index || received >= snapshot.data.length) return;
+		// Only the answer to the chunk that was sent last counts, and then whatever it says: a follower that restarted
+		// has less.
 		if (offset !== progress.received || received === offset) return;
 		progress.received = received;
 		this.#sendChunk(from, progress);
@@ -229,11 +257,14 @@ export class Leader {
 	maybeCommit(): void {
 		const {id, term} = this.#context;
 		const {voters} = this.#log.configuration;
-		const matches = voters.map(voter => (voter === id ? this.#log.stable : this.progress.get(voter)?.match ?? 0)).toSorted((a, b) => b - a);
+		const matches = voters
+			.map(voter => (voter === id ? this.#log.stable : (this.progress.get(voter)?.match ?? 0)))
+			.toSorted((a, b) => b - a);
 		const index = matches[majority(voters.length) - 1] ?? 0;
 		const {commit} = this.#log;
 		if (index <= commit || this.#log.termAt(index) !== term) return;
-		for (const entry of this.#log.slice(commit + 1, Infinity, index - commit)) this.uncommittedBytes -= weight(entry);
+		for (const entry of this.#log.slice(commit + 1, Infinity, index - commit))
+			this.uncommittedBytes -= weight(entry);
 		this.#log.commit = index;
 		if (commit < this.#termStart) for (const {context, from} of this.#reads.takeHeld()) this.read(context, from);
 		if (this.#log.configurationIndex <= index && !voters.includes(id)) this.#leave();
@@ -243,7 +274,9 @@ export class Leader {
 	#leave(): void {
 		this.flush();
 		const {voters} = this.#log.configuration;
-		const best = voters.map(voter => ({voter, match: this.progress.get(voter)?.match ?? 0})).toSorted((a, b) => b.match - a.match)[0];
+		const best = voters
+			.map(voter => ({voter, match: this.progress.get(voter)?.match ?? 0}))
+			.toSorted((a, b) => b.match - a.match)[0];
 		if (best) this.#context.send(best.voter, {type: 'timeout-now'});
 		this.isOver = true;
 	}
@@ -260,7 +293,8 @@ export class Leader {
 		const {voters, learners} = this.#log.configuration;
 		const nodes = [...voters, ...learners].filter(node => node !== id);
 		for (const peer of this.progress.keys()) if (!nodes.includes(peer)) this.progress.delete(peer);
-		for (const node of nodes) if (!this.progress.has(node)) this.progress.set(node, new Progress(this.#log.lastIndex, tick()));
+		for (const node of nodes)
+			if (!this.progress.has(node)) this.progress.set(node, new Progress(this.#log.lastIndex, tick()));
 	}
 
 	#beat(): void {
@@ -272,22 +306,37 @@ export class Leader {
 
 	#beatTo(peer: NodeId, {match, round}: Progress): void {
 		const former = round === 0 ? this.#context.former : undefined; // Until it answers.
-		this.#context.sendNow(peer, {type: 'heartbeat', round: this.#round, commit: Math.min(match, this.#log.commit), ...former});
+		this.#context.sendNow(peer, {
+			type: 'heartbeat',
+			round: this.#round,
+			commit: Math.min(match, this.#log.commit),
+			...former,
+		});
 	}
 
 	#sendAppends(peer: NodeId, progress: Progress): void {
-		const {limits: {appendBytesMax, appendEntriesMax}, sendNow, tick} = this.#context;
+		const {
+			limits: {appendBytesMax, appendEntriesMax},
+			sendNow,
+			tick,
+		} = this.#context;
 		while (!progress.isPaused) {
 			const {commit, lastIndex} = this.#log;
 			const isProbing = progress.state === 'probe';
-			if (progress.next > lastIndex && (isProbing ? progress.match === lastIndex : progress.toldCommit >= commit)) return;
+			if (progress.next > lastIndex && (isProbing ? progress.match === lastIndex : progress.toldCommit >= commit))
+				return;
 			const prevIndex = progress.next - 1;
 			const prevTerm = this.#log.termAt(prevIndex);
 			if (prevTerm === undefined) return this.#startSnapshot(peer, progress);
 			const entries = this.#log.slice(progress.next, appendBytesMax, appendEntriesMax);
 			sendNow(peer, {type: 'append', prevIndex, prevTerm, entries, commit});
 			progress.toldCommit = commit;
-			progress.sent(prevIndex + entries.length, entries.reduce((sum, entry) => sum + weight(entry), 0), tick(), this.#round);
+			progress.sent(
+				prevIndex + entries.length,
+				entries.reduce((sum, entry) => sum + weight(entry), 0),
+				tick(),
+				this.#round,
+			);
 		}
 	}
 
@@ -305,7 +354,9 @@ export class Leader {
 		if (!this.#reads.isWaiting) return;
 		const {id, readDone, send} = this.#context;
 		const {voters} = this.#log.configuration;
-		const rounds = voters.map(voter => (voter === id ? this.#round : this.progress.get(voter)?.round ?? 0)).toSorted((a, b) => b - a);
+		const rounds = voters
+			.map(voter => (voter === id ? this.#round : (this.progress.get(voter)?.round ?? 0)))
+			.toSorted((a, b) => b - a);
 		for (const {context, from, index} of this.#reads.proved(rounds[majority(voters.length) - 1] ?? 0)) {
 			if (from === id) readDone(context, index);
 			else send(from, {type: 'read-reply', context, index});

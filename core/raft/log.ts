@@ -1,7 +1,7 @@
 /**
-The log in memory: the entries after the last compaction, what of them is on the disk, and what is committed and applied.
-Positions are indexes, from 1. `base` is the last entry that is gone; its term is still known, so that an append can be
-checked against it.
+The log in memory: the entries after the last compaction, what of them is on the disk, and what is committed and
+applied. Positions are indexes, from 1. `base` is the last entry that is gone; its term is still known, so that an
+append can be checked against it.
 */
 import {decodeConfigurationData, noConfiguration, type Configuration} from './configuration.ts';
 import type {Entry} from './packet.ts';
@@ -87,8 +87,9 @@ export class RaftLog {
 	}
 
 	/**
-	Take in what a leader sent behind a mark that matches. §5.3: only from the first *conflict* on is anything deleted: an append
-	that comes late must not take away a suffix that matched since. Returns the last index that now matches.
+	Take in what a leader sent behind a mark that matches. §5.3: only from the first *conflict* on is anything deleted:
+	an append that comes late must not take away a suffix that matched since. Returns the last index that now matches.
+
 	*/
 	merge(entries: readonly Entry[], previous: number): number {
 		for (const entry of entries) {
@@ -151,10 +152,12 @@ export class RaftLog {
 	}
 
 	#truncate(from: number): void {
-		if (from <= this.commit) throw new Error(`Expected never to truncate a committed entry, got ${from} of ${this.commit} committed`);
+		if (from <= this.commit)
+			throw new Error(`Expected never to truncate a committed entry, got ${from} of ${this.commit} committed`);
 		this.#entries.length = from - this.#base.index - 1;
 		this.stable = Math.min(this.stable, from - 1);
-		while (this.#configurations.length > 1 && this.#configurations.at(-1)!.index >= from) this.#configurations.pop();
+		while (this.#configurations.length > 1 && this.#configurations.at(-1)!.index >= from)
+			this.#configurations.pop();
 	}
 
 	#note(entry: Entry): void {

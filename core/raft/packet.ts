@@ -1,6 +1,7 @@
 /**
-What Raft nodes say to one another. Plain values; `parseRaftPacket` judges what came over the wire, so that the machine meets
-nothing but well-formed packets. Every packet names its group, so that one link can carry several groups, and its sender's term.
+What Raft nodes say to one another. Plain values; `parseRaftPacket` judges what came over the wire, so that the machine
+meets nothing but well-formed packets. Every packet names its group, so that one link can carry several groups, and its
+sender's term.
 */
 import {decodeConfigurationData, parseConfiguration, type Configuration} from './configuration.ts';
 import {isNodeId} from '../message.ts';
@@ -15,31 +16,65 @@ export type Entry = {
 };
 
 type Head = {readonly group: number; readonly term: number};
-export type RaftPacket = Head & (
+export type RaftPacket = Head &
 	/** `term` is the one that the sender would stand for; it has not moved there (thesis, 9.6). */
-	| {readonly type: 'pre-vote'; readonly lastIndex: number; readonly lastTerm: number}
-	| {readonly type: 'pre-vote-reply'; readonly granted: boolean}
-	/** `former`: whom the candidate followed, and why no more. Version 1 neither sends nor reads it. */
-	| {readonly type: 'vote'; readonly lastIndex: number; readonly lastTerm: number; readonly isTransfer: boolean; readonly former?: Former}
-	| {readonly type: 'vote-reply'; readonly granted: boolean}
-	| {readonly type: 'append'; readonly prevIndex: number; readonly prevTerm: number; readonly commit: number; readonly entries: readonly Entry[]}
-	/** `index`: what matches when ok, else where the leader may look next, with the term that stands there. */
-	| {readonly type: 'append-reply'; readonly ok: boolean; readonly index: number; readonly hintTerm: number; readonly rejected: number}
-	/** `round` is the leader's own count; a reply to it proves that its sender followed this leader after the round began. */
-	/** `former`: why this leader was elected, until the follower answers it. */
-	| {readonly type: 'heartbeat'; readonly commit: number; readonly round: number; readonly former?: Former}
-	| {readonly type: 'heartbeat-reply'; readonly round: number}
-	| {readonly type: 'snapshot'; readonly index: number; readonly snapshotTerm: number; readonly configuration: Configuration; readonly offset: number; readonly size: number; readonly data: Uint8Array}
-	/** An answer to the chunk at `offset`: so many bytes are there without a gap. */
-	| {readonly type: 'snapshot-reply'; readonly index: number; readonly offset: number; readonly received: number}
-	| {readonly type: 'timeout-now'}
-	| {readonly type: 'propose'; readonly data: Uint8Array}
-	| {readonly type: 'read'; readonly context: string}
-	| {readonly type: 'read-reply'; readonly context: string; readonly index: number}
-);
+	(
+		| {readonly type: 'pre-vote'; readonly lastIndex: number; readonly lastTerm: number}
+		| {readonly type: 'pre-vote-reply'; readonly granted: boolean}
+		/** `former`: whom the candidate followed, and why no more. Version 1 neither sends nor reads it. */
+		| {
+				readonly type: 'vote';
+				readonly lastIndex: number;
+				readonly lastTerm: number;
+				readonly isTransfer: boolean;
+				readonly former?: Former;
+		  }
+		| {readonly type: 'vote-reply'; readonly granted: boolean}
+		| {
+				readonly type: 'append';
+				readonly prevIndex: number;
+				readonly prevTerm: number;
+				readonly commit: number;
+				readonly entries: readonly Entry[];
+		  }
+		/** `index`: what matches when ok, else where the leader may look next, with the term that stands there. */
+		| {
+				readonly type: 'append-reply';
+				readonly ok: boolean;
+				readonly index: number;
+				readonly hintTerm: number;
+				readonly rejected: number;
+		  }
+		/**
+		`round` is the leader's own count; a reply to it proves that its sender followed this leader after the round
+		began.
+		*/
+		/** `former`: why this leader was elected, until the follower answers it. */
+		| {readonly type: 'heartbeat'; readonly commit: number; readonly round: number; readonly former?: Former}
+		| {readonly type: 'heartbeat-reply'; readonly round: number}
+		| {
+				readonly type: 'snapshot';
+				readonly index: number;
+				readonly snapshotTerm: number;
+				readonly configuration: Configuration;
+				readonly offset: number;
+				readonly size: number;
+				readonly data: Uint8Array;
+		  }
+		/** An answer to the chunk at `offset`: so many bytes are there without a gap. */
+		| {readonly type: 'snapshot-reply'; readonly index: number; readonly offset: number; readonly received: number}
+		| {readonly type: 'timeout-now'}
+		| {readonly type: 'propose'; readonly data: Uint8Array}
+		| {readonly type: 'read'; readonly context: string}
+		| {readonly type: 'read-reply'; readonly context: string; readonly index: number}
+	);
 export type PacketOf<Type extends RaftPacket['type']> = Extract<RaftPacket, {readonly type: Type}>;
 /** A packet as the machine makes it: group and term are added when it is sent. */
-export type Unsent = RaftPacket extends infer One ? (One extends RaftPacket ? Omit<One, 'group' | 'term'> & {readonly term?: number} : never) : never;
+export type Unsent = RaftPacket extends infer One
+	? One extends RaftPacket
+		? Omit<One, 'group' | 'term'> & {readonly term?: number}
+		: never
+	: never;
 
 export const entriesMax = 4096;
 /** A snapshot travels in chunks, so that a frame of it never holds up a heartbeat for long. */
@@ -66,11 +101,14 @@ function parseBody(raw: Record<string, unknown>): object | undefined {
 		case 'vote': {
 			const {lastIndex, lastTerm, isTransfer} = raw;
 			if (!isCount(lastIndex) || !isCount(lastTerm)) return undefined;
-			return type === 'vote' ? {type, lastIndex, lastTerm, isTransfer: isTransfer === true, ...parseFormer(raw)} : {type, lastIndex, lastTerm};
+			return type === 'vote'
+				? {type, lastIndex, lastTerm, isTransfer: isTransfer === true, ...parseFormer(raw)}
+				: {type, lastIndex, lastTerm};
 		}
 
 		case 'pre-vote-reply':
-		case 'vote-reply': return typeof raw['granted'] === 'boolean' ? {type, granted: raw['granted']} : undefined;
+		case 'vote-reply':
+			return typeof raw['granted'] === 'boolean' ? {type, granted: raw['granted']} : undefined;
 		case 'append': {
 			const {prevIndex, prevTerm, commit} = raw;
 			if (!isCount(prevIndex) || !isCount(prevTerm) || !isCount(commit)) return undefined;
@@ -80,18 +118,35 @@ function parseBody(raw: Record<string, unknown>): object | undefined {
 
 		case 'append-reply': {
 			const {ok, index, hintTerm, rejected} = raw;
-			return typeof ok === 'boolean' && isCount(index) && isCount(hintTerm) && isCount(rejected) ? {type, ok, index, hintTerm, rejected} : undefined;
+			return typeof ok === 'boolean' && isCount(index) && isCount(hintTerm) && isCount(rejected)
+				? {type, ok, index, hintTerm, rejected}
+				: undefined;
 		}
 
-		case 'heartbeat': return isCount(raw['commit']) && isCount(raw['round']) ? {type, commit: raw['commit'], round: raw['round'], ...parseFormer(raw)} : undefined;
-		case 'heartbeat-reply': return isCount(raw['round']) ? {type, round: raw['round']} : undefined;
-		case 'snapshot': return parseSnapshot(raw);
-		case 'snapshot-reply': return isCount(raw['index']) && isCount(raw['offset']) && isCount(raw['received']) ? {type, index: raw['index'], offset: raw['offset'], received: raw['received']} : undefined;
-		case 'timeout-now': return {type};
-		case 'propose': return raw['data'] instanceof Uint8Array ? {type, data: raw['data']} : undefined;
-		case 'read': return isContext(raw['context']) ? {type, context: raw['context']} : undefined;
-		case 'read-reply': return isContext(raw['context']) && isCount(raw['index']) ? {type, context: raw['context'], index: raw['index']} : undefined;
-		default: return undefined;
+		case 'heartbeat':
+			return isCount(raw['commit']) && isCount(raw['round'])
+				? {type, commit: raw['commit'], round: raw['round'], ...parseFormer(raw)}
+				: undefined;
+		case 'heartbeat-reply':
+			return isCount(raw['round']) ? {type, round: raw['round']} : undefined;
+		case 'snapshot':
+			return parseSnapshot(raw);
+		case 'snapshot-reply':
+			return isCount(raw['index']) && isCount(raw['offset']) && isCount(raw['received'])
+				? {type, index: raw['index'], offset: raw['offset'], received: raw['received']}
+				: undefined;
+		case 'timeout-now':
+			return {type};
+		case 'propose':
+			return raw['data'] instanceof Uint8Array ? {type, data: raw['data']} : undefined;
+		case 'read':
+			return isContext(raw['context']) ? {type, context: raw['context']} : undefined;
+		case 'read-reply':
+			return isContext(raw['context']) && isCount(raw['index'])
+				? {type, context: raw['context'], index: raw['index']}
+				: undefined;
+		default:
+			return undefined;
 	}
 }
 
@@ -102,10 +157,12 @@ function parseEntries(value: unknown, prevIndex: number, prevTerm: number, termM
 	for (const raw of value as unknown[]) {
 		if (typeof raw !== 'object' || raw === null) return undefined;
 		const {term, index, kind, data} = raw as Record<string, unknown>;
-		if (!isCount(term) || index !== prevIndex + entries.length + 1 || !(data instanceof Uint8Array)) return undefined;
+		if (!isCount(term) || index !== prevIndex + entries.length + 1 || !(data instanceof Uint8Array))
+			return undefined;
 		if (kind !== 'command' && kind !== 'configuration' && kind !== 'noop') return undefined;
 		if (kind === 'configuration' && !decodeConfigurationData(data)) return undefined;
-		if (term < previousTerm || term > termMax) return undefined; // Terms never go back along a log, nor past its leader's.
+		// Terms never go back along a log, nor past its leader's.
+		if (term < previousTerm || term > termMax) return undefined;
 		previousTerm = term;
 		entries.push({term, index, kind, data});
 	}
@@ -116,8 +173,22 @@ function parseEntries(value: unknown, prevIndex: number, prevTerm: number, termM
 function parseSnapshot(raw: Record<string, unknown>): object | undefined {
 	const {type, index, snapshotTerm, offset, size, data} = raw;
 	const configuration = parseConfiguration(raw['configuration']);
-	if (!configuration || !isCount(index) || !isCount(snapshotTerm) || !isCount(offset) || !isCount(size) || !(data instanceof Uint8Array)) return undefined;
-	if (data.length > chunkBytes || (data.length === 0 && size > 0) || offset + data.length > size || size > snapshotBytesMax) return undefined;
+	if (
+		!configuration ||
+		!isCount(index) ||
+		!isCount(snapshotTerm) ||
+		!isCount(offset) ||
+		!isCount(size) ||
+		!(data instanceof Uint8Array)
+	)
+		return undefined;
+	if (
+		data.length > chunkBytes ||
+		(data.length === 0 && size > 0) ||
+		offset + data.length > size ||
+		size > snapshotBytesMax
+	)
+		return undefined;
 	return {type, index, snapshotTerm, configuration, offset, size, data};
 }
 
@@ -133,7 +204,8 @@ function isContext(value: unknown): value is string {
 }
 
 export function isCount(value: unknown): value is number {
-	return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 48; // As wide as the records on disk.
+	// As wide as the records on disk.
+	return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 48;
 }
 
 export function isFromLeader({type}: RaftPacket): boolean {

@@ -1,7 +1,7 @@
 /**
-What a leader knows of one follower: how far its log matches, where to send next, and how much is on its way. `probe`: one append at a
-time until the logs are known to meet. `replicate`: appends in a row, without waiting, up to a bound. `snapshot`: it is too far
-behind for the log.
+What a leader knows of one follower: how far its log matches, where to send next, and how much is on its way. `probe`:
+one append at a time until the logs are known to meet. `replicate`: appends in a row, without waiting, up to a bound.
+`snapshot`: it is too far behind for the log.
 */
 import type {Snapshot} from './snapshot.ts';
 
@@ -23,7 +23,10 @@ export class Progress {
 	/** probe: an append is on its way; and the round of heartbeats before it. */
 	isWaiting = false;
 	#waitingRound = 0;
-	/** The snapshot it is being sent (that one to its end, whatever is taken meanwhile), the bytes it has, the tick of the last chunk. */
+	/**
+	The snapshot it is being sent (that one to its end, whatever is taken meanwhile), the bytes it has, the tick of the
+	last chunk.
+	*/
 	snapshot: Snapshot | undefined;
 	received = 0;
 	sentTick = 0;
@@ -38,10 +41,14 @@ export class Progress {
 
 	get isPaused(): boolean {
 		switch (this.state) {
-			case 'probe': return this.isWaiting;
-			case 'replicate': return this.#inflight.length >= inflightMax || this.#inflightBytes >= inflightBytesMax;
-			case 'snapshot': return true;
-			default: return this.state satisfies never;
+			case 'probe':
+				return this.isWaiting;
+			case 'replicate':
+				return this.#inflight.length >= inflightMax || this.#inflightBytes >= inflightBytesMax;
+			case 'snapshot':
+				return true;
+			default:
+				return this.state satisfies never;
 		}
 	}
 
@@ -80,7 +87,8 @@ export class Progress {
 		}
 
 		this.next = Math.max(this.next, this.match + 1);
-		while (this.#inflight.length > 0 && this.#inflight[0]!.lastIndex <= index) this.#inflightBytes -= this.#inflight.shift()!.bytes;
+		while (this.#inflight.length > 0 && this.#inflight[0]!.lastIndex <= index)
+			this.#inflightBytes -= this.#inflight.shift()!.bytes;
 		if (this.state === 'probe') {
 			const {toldCommit} = this;
 			this.become('replicate');

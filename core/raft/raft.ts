@@ -1,10 +1,12 @@
 /**
-Raft as a value (Ongaro and Ousterhout 2014; Ongaro's thesis, 2014, for pre-vote, leadership transfer, single-step changes and reads):
-packets and ticks go in, work comes out by `ready()`, and `advance()` says that it is done. Nothing is said that is not
-durable: replies and votes leave with the work that makes them true, the own vote and the own log count once they are on disk.
+Raft as a value (Ongaro and Ousterhout 2014; Ongaro's thesis, 2014, for pre-vote, leadership transfer, single-step
+changes and reads): packets and ticks go in, work comes out by `ready()`, and `advance()` says that it is done. Nothing
+is said that is not durable: replies and votes leave with the work that makes them true, the own vote and the own log
+count once they are on disk.
 
-Beyond the paper: check-quorum (a leader that hears no majority for an election timeout steps down), stickiness (who heard a leader
-lately votes for nobody else), learners, which receive and never vote, and campaigns on evidence that the leader crashed (`crash.ts`).
+Beyond the paper: check-quorum (a leader that hears no majority for an election timeout steps down), stickiness (who
+heard a leader lately votes for nobody else), learners, which receive and never vote, and campaigns on evidence that the
+leader crashed (`crash.ts`).
 */
 import type {Outbound} from '../machine.ts';
 import type {NodeId} from '../message.ts';
@@ -13,7 +15,15 @@ import {CrashCampaign} from './crash.ts';
 import {matches, takeAppend} from './follower.ts';
 import {Leader, raftLimits, type RaftLimits} from './leader.ts';
 import {RaftLog, type LogPosition} from './log.ts';
-import {contextMax, isAdvice, isFromLeader, termJumpMax, type PacketOf, type RaftPacket, type Unsent} from './packet.ts';
+import {
+	contextMax,
+	isAdvice,
+	isFromLeader,
+	termJumpMax,
+	type PacketOf,
+	type RaftPacket,
+	type Unsent,
+} from './packet.ts';
 import {AskedReads} from './reads.ts';
 import {Assembly, type Snapshot} from './snapshot.ts';
 import {Succession, type Former, type LeaderChange} from './succession.ts';
@@ -58,14 +68,21 @@ class RaftMachine implements Raft {
 	readonly #asked = new AskedReads(() => this.#count('reads'));
 
 	constructor(options: RaftOptions) {
-		const {recovered: {hardState, snapshot, entries}} = options;
+		const {
+			recovered: {hardState, snapshot, entries},
+		} = options;
 		this.#options = options;
 		this.#limits = {...raftLimits, ...options.limits};
 		this.#term = hardState.term;
 		this.#vote = hardState.vote;
 		this.#saved = hardState;
 		this.#snapshot = snapshot;
-		this.#log = new RaftLog({index: snapshot?.index ?? 0, term: snapshot?.term ?? 0}, snapshot?.configuration ?? {voters: [], learners: []}, entries, hardState.commit);
+		this.#log = new RaftLog(
+			{index: snapshot?.index ?? 0, term: snapshot?.term ?? 0},
+			snapshot?.configuration ?? {voters: [], learners: []},
+			entries,
+			hardState.commit,
+		);
 		this.#resetTimeout();
 		// Nobody else votes: there is no leader to wait for.
 		if (this.#isVoter() && this.#log.configuration.voters.length === 1) this.#elapsed = this.#timeout;
@@ -99,12 +116,27 @@ class RaftMachine implements Raft {
 	status(): RaftStatus {
 		const {electionTicks} = this.#options;
 		return {
-			role: this.role, term: this.#term, leader: this.#leader, vote: this.#vote,
-			votes: [...this.#votes].filter(([, granted]) => granted).map(([id]) => id).toSorted(),
-			commit: this.#log.commit, applied: this.#log.applied, lastIndex: this.#log.lastIndex, snapshotIndex: this.#snapshot?.index ?? 0,
+			role: this.role,
+			term: this.#term,
+			leader: this.#leader,
+			vote: this.#vote,
+			votes: [...this.#votes]
+				.filter(([, granted]) => granted)
+				.map(([id]) => id)
+				.toSorted(),
+			commit: this.#log.commit,
+			applied: this.#log.applied,
+			lastIndex: this.#log.lastIndex,
+			snapshotIndex: this.#snapshot?.index ?? 0,
 			configuration: this.#log.configuration,
 			contactTicks: this.#leadership?.contactTicks ?? this.#tick - this.#contactTick,
-			progress: [...this.#leadership?.progress ?? []].map(([id, {match, next, state, heardTick}]) => ({id, match, next, state, recentlyActive: this.#tick - heardTick < electionTicks})),
+			progress: [...(this.#leadership?.progress ?? [])].map(([id, {match, next, state, heardTick}]) => ({
+				id,
+				match,
+				next,
+				state,
+				recentlyActive: this.#tick - heardTick < electionTicks,
+			})),
 			uncommittedBytes: this.#leadership?.uncommittedBytes ?? 0,
 			bounds: Object.fromEntries(this.#bounds),
 		};
@@ -124,7 +156,9 @@ class RaftMachine implements Raft {
 		if (this.#isPromotable() && !this.#leadership) this.#campaign(false);
 	}
 
-	resetElection(): void { this.#elapsed = 0; }
+	resetElection(): void {
+		this.#elapsed = 0;
+	}
 
 	propose(data: Uint8Array): 'accepted' | 'forwarded' | 'no-leader' | 'over-limit' {
 		if (this.#leadership) return this.#leadership.propose(data);
@@ -139,7 +173,8 @@ class RaftMachine implements Raft {
 	}
 
 	readIndex(context: string): 'accepted' | 'no-leader' {
-		if (context.length === 0 || context.length > contextMax) throw new RangeError(`Expected \`context\` to be 1 to ${contextMax} characters, got ${context.length}`);
+		if (context.length === 0 || context.length > contextMax)
+			throw new RangeError(`Expected \`context\` to be 1 to ${contextMax} characters, got ${context.length}`);
 		if (this.#leadership) {
 			this.#leadership.read(context, this.#options.id);
 			return 'accepted';
@@ -183,12 +218,28 @@ class RaftMachine implements Raft {
 		const entries = this.#log.unstable();
 		const committed = this.#log.unapplied();
 		const reads = this.#asked.committed(this.#log.commit);
-		if (!isStateNew && !this.#installed && entries.length === 0 && committed.length === 0 && this.#packets.length === 0 && this.#packetsBeforePersist.length === 0 && reads.length === 0) return undefined;
+		if (
+			!isStateNew &&
+			!this.#installed &&
+			entries.length === 0 &&
+			committed.length === 0 &&
+			this.#packets.length === 0 &&
+			this.#packetsBeforePersist.length === 0 &&
+			reads.length === 0
+		)
+			return undefined;
 		const ready: RaftReady = {
 			// The commit index alone is not worth a write: the next leader tells it again.
-			hardState: isStateNew || entries.length > 0 || this.#installed ? {term: this.#term, vote: this.#vote, commit: this.#log.commit} : undefined,
-			snapshot: this.#installed, entries, committed, reads,
-			packetsBeforePersist: this.#packetsBeforePersist, packets: this.#packets,
+			hardState:
+				isStateNew || entries.length > 0 || this.#installed
+					? {term: this.#term, vote: this.#vote, commit: this.#log.commit}
+					: undefined,
+			snapshot: this.#installed,
+			entries,
+			committed,
+			reads,
+			packetsBeforePersist: this.#packetsBeforePersist,
+			packets: this.#packets,
 		};
 		if (reads.length > 0) this.#asked.take(this.#log.commit);
 		this.#installed = undefined;
@@ -199,8 +250,12 @@ class RaftMachine implements Raft {
 	}
 
 	advance(done: RaftReady): void {
-		if (done !== this.#out?.ready) throw new Error('Expected `advance` to be given what `ready` gave last, got something else');
-		const {ready: {hardState, entries, committed}, era} = this.#out;
+		if (done !== this.#out?.ready)
+			throw new Error('Expected `advance` to be given what `ready` gave last, got something else');
+		const {
+			ready: {hardState, entries, committed},
+			era,
+		} = this.#out;
 		this.#out = undefined;
 		if (hardState) this.#saved = hardState;
 		this.#log.applied = Math.max(this.#log.applied, committed.at(-1)?.index ?? 0);
@@ -208,7 +263,8 @@ class RaftMachine implements Raft {
 		const last = entries.at(-1);
 		if (last && era === this.#era && this.#log.stabilized(last)) this.#lead(leadership => leadership.maybeCommit());
 		// The own vote counts once it is durable.
-		if (this.#role === 'candidate' && this.#saved.term === this.#term && this.#saved.vote === this.#options.id) this.#onVote(this.#options.id, true);
+		if (this.#role === 'candidate' && this.#saved.term === this.#term && this.#saved.vote === this.#options.id)
+			this.#onVote(this.#options.id, true);
 	}
 
 	step(from: NodeId, packet: RaftPacket): void {
@@ -217,33 +273,45 @@ class RaftMachine implements Raft {
 		if (packet.term > this.#term && !this.#meetTerm(from, packet)) return;
 		if (packet.term < this.#term && !isAdvice(packet)) {
 			// An old leader, or one that could not reach us while our term grew: tell it, so that it steps down.
-			if (isFromLeader(packet)) this.#send(from, {type: 'append-reply', ok: false, index: 0, hintTerm: 0, rejected: 0});
+			if (isFromLeader(packet))
+				this.#send(from, {type: 'append-reply', ok: false, index: 0, hintTerm: 0, rejected: 0});
 			else if (packet.type === 'pre-vote') this.#send(from, {type: 'pre-vote-reply', granted: false});
 			return;
 		}
 
 		switch (packet.type) {
-			case 'pre-vote': return this.#onPreVote(from, packet);
-			case 'vote': return this.#onVoteRequest(from, packet);
+			case 'pre-vote':
+				return this.#onPreVote(from, packet);
+			case 'vote':
+				return this.#onVoteRequest(from, packet);
 			case 'pre-vote-reply': {
 				// A yes to an earlier campaign is none to this one.
-				if (this.#role === 'pre-candidate' && (!packet.granted || packet.term === this.#term + 1)) this.#onVote(from, packet.granted);
+				if (this.#role === 'pre-candidate' && (!packet.granted || packet.term === this.#term + 1))
+					this.#onVote(from, packet.granted);
 				return;
 			}
 
-			case 'vote-reply': return this.#role === 'candidate' ? this.#onVote(from, packet.granted) : undefined;
+			case 'vote-reply':
+				return this.#role === 'candidate' ? this.#onVote(from, packet.granted) : undefined;
 
 			case 'append':
 			case 'heartbeat':
-			case 'snapshot': return this.#onLeader(from, packet);
-			case 'append-reply': return this.#lead(leadership => leadership.onAppendReply(from, packet));
-			case 'heartbeat-reply': return this.#lead(leadership => leadership.onHeartbeatReply(from, packet));
-			case 'snapshot-reply': return this.#lead(leadership => leadership.onSnapshotReply(from, packet));
+			case 'snapshot':
+				return this.#onLeader(from, packet);
+			case 'append-reply':
+				return this.#lead(leadership => leadership.onAppendReply(from, packet));
+			case 'heartbeat-reply':
+				return this.#lead(leadership => leadership.onHeartbeatReply(from, packet));
+			case 'snapshot-reply':
+				return this.#lead(leadership => leadership.onSnapshotReply(from, packet));
 			case 'timeout-now': {
 				// Only the own leader may give way; a repeated word of it starts no second campaign.
 				if (!this.#isPromotable() || this.#role !== 'follower' || from !== this.#leader) return;
 				// A leader that was removed hands over as it goes.
-				this.#succession.lose(this.#log.configuration.voters.includes(from) ? 'transferred' : 'removed', this.#tick);
+				this.#succession.lose(
+					this.#log.configuration.voters.includes(from) ? 'transferred' : 'removed',
+					this.#tick,
+				);
 				return this.#campaign(true);
 			}
 
@@ -265,7 +333,8 @@ class RaftMachine implements Raft {
 				return;
 			}
 
-			default: return packet satisfies never;
+			default:
+				return packet satisfies never;
 		}
 	}
 
@@ -275,7 +344,8 @@ class RaftMachine implements Raft {
 	#meetTerm(from: NodeId, packet: RaftPacket): boolean {
 		if (packet.type === 'pre-vote') return true; // Its sender has not moved to that term, nor do we.
 		if (packet.type === 'pre-vote-reply' && packet.granted) return true;
-		// Who heard a leader within an election timeout is not to be disturbed, unless the leader itself gives way (thesis, 4.2.3).
+		// Who heard a leader within an election timeout is not to be disturbed, unless the leader itself gives way
+		// (thesis, 4.2.3).
 		if (packet.type === 'vote' && !packet.isTransfer && this.#hearsLeader()) return false;
 		this.#replaced(packet);
 		this.#becomeFollower(packet.term, isFromLeader(packet) ? from : undefined);
@@ -287,8 +357,14 @@ class RaftMachine implements Raft {
 	#replaced(packet: RaftPacket): void {
 		let said = packet.type === 'vote' || packet.type === 'heartbeat' ? packet.former : undefined;
 		// A candidate of version 1 says no more than this.
-		if (packet.type === 'vote' && packet.isTransfer && !said && this.#leader !== undefined) said = {leader: this.#leader, cause: 'transferred'};
-		this.#succession.replaced(said, this.#tick, this.#leadership ? undefined : this.#tick - this.#contactTick, this.#options.electionTicks);
+		if (packet.type === 'vote' && packet.isTransfer && !said && this.#leader !== undefined)
+			said = {leader: this.#leader, cause: 'transferred'};
+		this.#succession.replaced(
+			said,
+			this.#tick,
+			this.#leadership ? undefined : this.#tick - this.#contactTick,
+			this.#options.electionTicks,
+		);
 	}
 
 	/** For packets: whom this node followed before. */
@@ -304,14 +380,22 @@ class RaftMachine implements Raft {
 	}
 
 	#hearsLeader(): boolean {
-		return this.#leadership !== undefined || (this.#leader !== undefined && this.#elapsed < this.#options.electionTicks);
+		return (
+			this.#leadership !== undefined ||
+			(this.#leader !== undefined && this.#elapsed < this.#options.electionTicks)
+		);
 	}
 
 	#preCampaign(): void {
 		this.#role = 'pre-candidate';
 		this.#resetTimeout();
 		this.#votes.clear();
-		this.#askForVotes({type: 'pre-vote', term: this.#term + 1, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term});
+		this.#askForVotes({
+			type: 'pre-vote',
+			term: this.#term + 1,
+			lastIndex: this.#log.lastIndex,
+			lastTerm: this.#log.last.term,
+		});
 		this.#onVote(this.#options.id, true); // Promises nothing, so it need not be durable.
 	}
 
@@ -323,7 +407,13 @@ class RaftMachine implements Raft {
 		this.#vote = this.#options.id; // Counted in advance(), once it is durable.
 		this.#resetTimeout();
 		this.#votes.clear();
-		this.#askForVotes({type: 'vote', isTransfer, lastIndex: this.#log.lastIndex, lastTerm: this.#log.last.term, ...this.#former});
+		this.#askForVotes({
+			type: 'vote',
+			isTransfer,
+			lastIndex: this.#log.lastIndex,
+			lastTerm: this.#log.last.term,
+			...this.#former,
+		});
 	}
 
 	#askForVotes(request: Unsent): void {
@@ -331,12 +421,16 @@ class RaftMachine implements Raft {
 	}
 
 	#onPreVote(from: NodeId, {term, lastIndex, lastTerm}: PacketOf<'pre-vote'>): void {
-		const granted = term > this.#term && !this.#hearsLeader() && this.#log.isUpToDate({index: lastIndex, term: lastTerm});
+		const granted =
+			term > this.#term && !this.#hearsLeader() && this.#log.isUpToDate({index: lastIndex, term: lastTerm});
 		if (granted) this.#crash?.yield(this.#tick);
 		this.#send(from, granted ? {type: 'pre-vote-reply', granted, term} : {type: 'pre-vote-reply', granted});
 	}
 
-	/** §5.2, §5.4.1: one vote a term, and only for a log that holds every committed entry. Asked for by anyone: this node's configuration may be old. */
+	/**
+	§5.2, §5.4.1: one vote a term, and only for a log that holds every committed entry. Asked for by anyone: this node's
+	configuration may be old.
+	*/
 	#onVoteRequest(from: NodeId, {lastIndex, lastTerm}: PacketOf<'vote'>): void {
 		const isFree = this.#vote === from || (this.#vote === undefined && this.#leader === undefined);
 		const granted = isFree && this.#log.isUpToDate({index: lastIndex, term: lastTerm});
@@ -387,8 +481,12 @@ class RaftMachine implements Raft {
 		this.#votes.clear();
 		this.#follow(this.#options.id);
 		this.#leadership = new Leader({
-			id: this.#options.id, term: this.#term, log: this.#log, limits: this.#limits,
-			electionTicks: this.#options.electionTicks, heartbeatTicks: this.#options.heartbeatTicks,
+			id: this.#options.id,
+			term: this.#term,
+			log: this.#log,
+			limits: this.#limits,
+			electionTicks: this.#options.electionTicks,
+			heartbeatTicks: this.#options.heartbeatTicks,
 			former: this.#former,
 			tick: () => this.#tick,
 			snapshot: () => this.#snapshot,
@@ -413,7 +511,8 @@ class RaftMachine implements Raft {
 	// The follower's work (Raft, 5.3, 7).
 
 	#onLeader(from: NodeId, packet: PacketOf<'append'> | PacketOf<'heartbeat'> | PacketOf<'snapshot'>): void {
-		if (this.#leadership || (this.#leader !== undefined && this.#leader !== from)) return this.#count('odd'); // Two leaders of one term: somebody lies.
+		// Two leaders of one term: somebody lies.
+		if (this.#leadership || (this.#leader !== undefined && this.#leader !== from)) return this.#count('odd');
 		if (this.#leader !== from || this.#role !== 'follower') {
 			if (packet.type === 'heartbeat' && packet.former) this.#succession.explain(packet.former);
 			this.#becomeFollower(this.#term, from);
@@ -422,29 +521,39 @@ class RaftMachine implements Raft {
 		this.#elapsed = 0;
 		this.#contactTick = this.#tick;
 		switch (packet.type) {
-			case 'append': return this.#send(from, takeAppend(this.#log, packet));
-			case 'snapshot': return this.#onSnapshot(from, packet);
+			case 'append':
+				return this.#send(from, takeAppend(this.#log, packet));
+			case 'snapshot':
+				return this.#onSnapshot(from, packet);
 			case 'heartbeat': {
 				this.#log.commitTo(packet.commit);
 				this.#send(from, {type: 'heartbeat-reply', round: packet.round});
 				return;
 			}
 
-			default: packet satisfies never;
+			default:
+				packet satisfies never;
 		}
 	}
 
 	#onSnapshot(from: NodeId, packet: PacketOf<'snapshot'>): void {
 		const {index, snapshotTerm} = packet;
 		const mark: LogPosition = {index, term: snapshotTerm};
-		if (index > this.#log.commit && this.#log.matches(mark)) this.#log.commitTo(index); // All of it is here: no need to start over.
+		// All of it is here: no need to start over.
+		if (index > this.#log.commit && this.#log.matches(mark)) this.#log.commitTo(index);
 		if (index <= this.#log.commit) {
 			this.#assembly.clear();
 			return this.#send(from, matches(this.#log.commit));
 		}
 
 		const whole = this.#assembly.take(from, packet);
-		if (!whole) return this.#send(from, {type: 'snapshot-reply', index, offset: packet.offset, received: this.#assembly.received(from, packet)});
+		if (!whole)
+			return this.#send(from, {
+				type: 'snapshot-reply',
+				index,
+				offset: packet.offset,
+				received: this.#assembly.received(from, packet),
+			});
 		this.#log.reset(mark, whole.configuration);
 		this.#era++;
 		this.#snapshot = whole;
@@ -457,8 +566,9 @@ class RaftMachine implements Raft {
 	}
 
 	/**
-	A voter may, and one whose removal is not known to be committed: it may be the only one that has the entry, and the others
-	could not go on without it. Its own vote does not count then (thesis, 4.2.2 and figure 4.6).
+	A voter may, and one whose removal is not known to be committed: it may be the only one that has the entry, and the
+	others could not go on without it. Its own vote does not count then (thesis, 4.2.2 and figure 4.6).
+
 	*/
 	#isPromotable(): boolean {
 		return this.#isVoter() || this.#log.configurationAt(this.#log.commit).voters.includes(this.#options.id);

@@ -1,7 +1,7 @@
 /**
-Reads that are linearizable without a log entry (Raft, 8; thesis, 6.4): the leader notes its commit index, proves by a round of
-heartbeats that began afterwards that it is still the leader, and then the index may be served. The rounds are the leader's own
-count, so an old or repeated reply proves nothing.
+Reads that are linearizable without a log entry (Raft, 8; thesis, 6.4): the leader notes its commit index, proves by a
+round of heartbeats that began afterwards that it is still the leader, and then the index may be served. The rounds are
+the leader's own count, so an old or repeated reply proves nothing.
 */
 import type {NodeId} from '../message.ts';
 
@@ -48,7 +48,10 @@ export class Reads {
 	}
 }
 
-/** The asker's side: reads that were sent to the leader, and those that came back proved and wait until their index is committed here. */
+/**
+The asker's side: reads that were sent to the leader, and those that came back proved and wait until their index is
+committed here.
+*/
 export class AskedReads {
 	readonly #asked = new Set<string>();
 	#proved: Array<{readonly context: string; readonly index: number}> = [];

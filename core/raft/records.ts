@@ -1,7 +1,8 @@
 /**
-What Raft keeps on disk, as records of an append-only log: the hard state, entries, and the mark of a snapshot that is stored apart.
-An entry replaces the one with its index and all after it, so the log is never rewritten. Behind a snapshot that was taken here the
-log goes on; one that was installed from a leader replaces it all, since what was before may be another leader's.
+What Raft keeps on disk, as records of an append-only log: the hard state, entries, and the mark of a snapshot that is
+stored apart. An entry replaces the one with its index and all after it, so the log is never rewritten. Behind a
+snapshot that was taken here the log goes on; one that was installed from a leader replaces it all, since what was
+before may be another leader's.
 
 ```
 state 1 | u48 term | u48 commit | 8 B vote, zeros for none
@@ -56,18 +57,41 @@ export function decodeRecord(record: Uint8Array): RaftRecord | undefined {
 		case 1: {
 			if (bytes.length !== 21) return undefined;
 			const vote = bytes.toString('hex', 13, 21);
-			return {type: 'state', state: {term: bytes.readUIntBE(1, 6), commit: bytes.readUIntBE(7, 6), vote: vote === noVote || !isNodeId(vote) ? undefined : vote}};
+			return {
+				type: 'state',
+				state: {
+					term: bytes.readUIntBE(1, 6),
+					commit: bytes.readUIntBE(7, 6),
+					vote: vote === noVote || !isNodeId(vote) ? undefined : vote,
+				},
+			};
 		}
 
 		case 2: {
 			const kind = kinds[bytes[1] ?? 255];
 			if (bytes.length < 14 || kind === undefined) return undefined;
-			return {type: 'entry', entry: {kind, term: bytes.readUIntBE(2, 6), index: bytes.readUIntBE(8, 6), data: new Uint8Array(bytes.subarray(14))}};
+			return {
+				type: 'entry',
+				entry: {
+					kind,
+					term: bytes.readUIntBE(2, 6),
+					index: bytes.readUIntBE(8, 6),
+					data: new Uint8Array(bytes.subarray(14)),
+				},
+			};
 		}
 
 		case 3:
-		case 4: return bytes.length === 13 ? {type: 'mark', isReset: bytes[0] === 4, mark: {index: bytes.readUIntBE(1, 6), term: bytes.readUIntBE(7, 6)}} : undefined;
-		default: return undefined;
+		case 4:
+			return bytes.length === 13
+				? {
+						type: 'mark',
+						isReset: bytes[0] === 4,
+						mark: {index: bytes.readUIntBE(1, 6), term: bytes.readUIntBE(7, 6)},
+					}
+				: undefined;
+		default:
+			return undefined;
 	}
 }
 
@@ -106,14 +130,16 @@ export class Recovery {
 				return;
 			}
 
-			default: record satisfies never;
+			default:
+				record satisfies never;
 		}
 	}
 
 	/** Entries behind the snapshot at `mark`; a gap is a problem that is named. */
 	behind(mark: LogPosition): Entry[] {
 		const entries = this.entries.filter(({index}) => index > mark.index);
-		if (entries.length > 0 && entries[0]!.index !== mark.index + 1) this.problem ??= gap(mark.index + 1, entries[0]!.index - 1);
+		if (entries.length > 0 && entries[0]!.index !== mark.index + 1)
+			this.problem ??= gap(mark.index + 1, entries[0]!.index - 1);
 		return entries;
 	}
 }

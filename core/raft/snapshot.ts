@@ -1,6 +1,7 @@
 /**
-Snapshots on their way (Raft, 7): cut into chunks for a follower that is too far behind, and put together again there. A chunk counts only
-when it goes on exactly where the last one ended; whatever is lost is sent again from where the receiver stands.
+Snapshots on their way (Raft, 7): cut into chunks for a follower that is too far behind, and put together again there. A
+chunk counts only when it goes on exactly where the last one ended; whatever is lost is sent again from where the
+receiver stands.
 */
 import type {NodeId} from '../message.ts';
 import type {Configuration} from './configuration.ts';
@@ -15,7 +16,15 @@ export type Snapshot = {
 };
 
 export function chunkOf({index, term, configuration, data}: Snapshot, offset: number): Unsent {
-	return {type: 'snapshot', index, snapshotTerm: term, configuration, offset, size: data.length, data: data.subarray(offset, offset + chunkBytes)};
+	return {
+		type: 'snapshot',
+		index,
+		snapshotTerm: term,
+		configuration,
+		offset,
+		size: data.length,
+		data: data.subarray(offset, offset + chunkBytes),
+	};
 }
 
 export class Assembly {
@@ -29,7 +38,10 @@ export class Assembly {
 		return this.#key === keyOf(from, packet) ? this.#received : 0;
 	}
 
-	/** Take in a chunk; the whole snapshot when it was the last one that was missing. Memory grows with what has come, not with what is announced. */
+	/**
+	Take in a chunk; the whole snapshot when it was the last one that was missing. Memory grows with what has come, not
+	with what is announced.
+	*/
 	take(from: NodeId, packet: PacketOf<'snapshot'>): Snapshot | undefined {
 		const {index, snapshotTerm, configuration, offset, size, data} = packet;
 		const key = keyOf(from, packet);

@@ -1,6 +1,7 @@
 /**
-Who leads, as this node sees it, and why it is another leader than before. The first explanation counts, since it is what happened; only
-`newer-term`, which explains nothing, gives way to the word of a new leader. Times are ticks of this node.
+Who leads, as this node sees it, and why it is another leader than before. The first explanation counts, since it is
+what happened; only `newer-term`, which explains nothing, gives way to the word of a new leader. Times are ticks of this
+node.
 */
 import type {LeaderCause} from '../events.ts';
 import type {NodeId} from '../message.ts';
@@ -10,15 +11,25 @@ export type LeaderChange = {
 	/** The last leader before the current one, or before there was none. */
 	readonly previous: NodeId | undefined;
 	/**
-	How long this node had heard nothing from `previous` when it gave it up; from a majority, if it led itself. Undefined when it cannot know: it has
-	just started, it led without noticing that it was replaced, or others say that the leader was silent.
+	How long this node had heard nothing from `previous` when it gave it up; from a majority, if it led itself.
+	Undefined when it cannot know: it has just started, it led without noticing that it was replaced, or others say that
+	the leader was silent.
+
 	*/
 	readonly silentTicks: number | undefined;
 	/** From the last sign of `previous` to the first of the current leader; to now if there is none. */
 	readonly withoutLeaderTicks: number;
 };
 
-export const leaderCauses: readonly LeaderCause[] = ['silent', 'crashed', 'transferred', 'quorum-lost', 'newer-term', 'removed', 'started'];
+export const leaderCauses: readonly LeaderCause[] = [
+	'silent',
+	'crashed',
+	'transferred',
+	'quorum-lost',
+	'newer-term',
+	'removed',
+	'started',
+];
 
 /** What a candidate, and the leader that it becomes, tell others: whom they followed before, and why no more. */
 export type Former = {readonly leader: NodeId; readonly cause: LeaderCause};
@@ -50,7 +61,9 @@ export class Succession {
 
 	/** For others; nothing when it would not help them. */
 	get former(): Former | undefined {
-		return this.#previous === undefined || this.#cause === 'started' || this.#cause === 'newer-term' ? undefined : {leader: this.#previous, cause: this.#cause};
+		return this.#previous === undefined || this.#cause === 'started' || this.#cause === 'newer-term'
+			? undefined
+			: {leader: this.#previous, cause: this.#cause};
 	}
 
 	/** The new leader says why it leads; what this node saw itself counts for more. */
@@ -59,19 +72,27 @@ export class Succession {
 	}
 
 	/**
-	A candidate or a new leader of a later term makes this node give up its leader: what explains that best, its word or the silence here. Its word counts
-	if it is about the same leader. `silentTicks`: undefined at the leader that is replaced.
+	A candidate or a new leader of a later term makes this node give up its leader: what explains that best, its word or
+	the silence here. Its word counts if it is about the same leader. `silentTicks`: undefined at the leader that is
+	replaced.
+
 	*/
 	replaced(said: Former | undefined, tick: number, silentTicks: number | undefined, electionTicks: number): void {
 		const cause = said?.leader === this.leader ? said?.cause : undefined;
 		const isSilent = silentTicks !== undefined && silentTicks >= electionTicks;
-		if (cause !== undefined && cause !== 'silent') this.lose(cause, tick, cause === 'transferred' || cause === 'removed' ? undefined : silentTicks);
+		if (cause !== undefined && cause !== 'silent')
+			this.lose(cause, tick, cause === 'transferred' || cause === 'removed' ? undefined : silentTicks);
 		else if (isSilent) this.lose('silent', tick, silentTicks);
 		else this.lose(cause ?? 'newer-term', tick);
 	}
 
 	change(tick: number): LeaderChange {
 		const untilTick = this.leader === undefined ? tick : this.#foundTick;
-		return {cause: this.#cause, previous: this.#previous, silentTicks: this.#silentTicks, withoutLeaderTicks: untilTick - this.#lostTick};
+		return {
+			cause: this.#cause,
+			previous: this.#previous,
+			silentTicks: this.#silentTicks,
+			withoutLeaderTicks: untilTick - this.#lostTick,
+		};
 	}
 }

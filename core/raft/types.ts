@@ -11,7 +11,11 @@ import type {Snapshot} from './snapshot.ts';
 import type {LeaderChange} from './succession.ts';
 
 export type HardState = {readonly term: number; readonly vote: NodeId | undefined; readonly commit: number};
-export type Recovered = {readonly hardState: HardState; readonly snapshot: Snapshot | undefined; readonly entries: readonly Entry[]};
+export type Recovered = {
+	readonly hardState: HardState;
+	readonly snapshot: Snapshot | undefined;
+	readonly entries: readonly Entry[];
+};
 export type RaftReady = {
 	/** Durable before `packets` leave, as are `snapshot` and `entries`. */
 	readonly hardState: HardState | undefined;
@@ -43,7 +47,13 @@ export type RaftStatus = {
 	/** Ticks since this follower heard its leader, or this leader a majority. */
 	readonly contactTicks: number;
 	/** Leader only. */
-	readonly progress: ReadonlyArray<{readonly id: NodeId; readonly match: number; readonly next: number; readonly state: Progress['state']; readonly recentlyActive: boolean}>;
+	readonly progress: ReadonlyArray<{
+		readonly id: NodeId;
+		readonly match: number;
+		readonly next: number;
+		readonly state: Progress['state'];
+		readonly recentlyActive: boolean;
+	}>;
 	/** Leader only: what its uncommitted entries weigh. */
 	readonly uncommittedBytes: number;
 	/** Bounds that were hit and packets that made no sense, by name. */
@@ -69,11 +79,16 @@ export type Raft = Machine<RaftPacket, RaftReady> & {
 	/** Make a voter the leader as soon as it is caught up (thesis, 3.10). True when this began; leader only. */
 	transferLeadership(to: NodeId): boolean;
 	/**
-	The process of the leader is gone: its link closed and its machine refuses connections. A follower forgets it, votes for others and campaigns soon,
-	in its turn among the voters, with a pre-vote as always. Ignored when another node leads by now; a packet of the leader takes it back.
+	The process of the leader is gone: its link closed and its machine refuses connections. A follower forgets it, votes
+	for others and campaigns soon, in its turn among the voters, with a pre-vote as always. Ignored when another node
+	leads by now; a packet of the leader takes it back.
+
 	*/
 	leaderDown(leader: NodeId): void;
-	/** A link with the peer is new, and so may its process be: one with an older log, from a copied data folder. A leader finds out anew how far that matches. */
+	/**
+	A link with the peer is new, and so may its process be: one with an older log, from a copied data folder. A leader
+	finds out anew how far that matches.
+	*/
 	linkUp(peer: NodeId): void;
 	/** `done` is durable and applied. */
 	advance(done: RaftReady): void;

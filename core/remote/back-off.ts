@@ -1,6 +1,6 @@
 /**
-How long to wait before a server is tried again. The wait doubles with each attempt up to a limit. A share of it is drawn at random, so that the many
-followers of a node that went do not all come back at once.
+How long to wait before a server is tried again. The wait doubles with each attempt up to a limit. A share of it is
+drawn at random, so that the many followers of a node that went do not all come back at once.
 */
 import type {Random} from '../machine.ts';
 

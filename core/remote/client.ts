@@ -1,8 +1,19 @@
 /**
-The user's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, whatever waits fails with the reason, and
-`closed` resolves. What the node sends is checked, and bounded by the credit that it was granted: a node that breaks the rules loses the link.
+The user's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, whatever waits fails with the
+reason, and `closed` resolves. What the node sends is checked, and bounded by the credit that it was granted: a node
+that breaks the rules loses the link.
 */
-import {leftReason, type Broker, type DeletedTopic, type FaultCommand, type Published, type SubscribeOptions, type Subscription, type TopicChange, type TopicSettings} from '../broker.ts';
+import {
+	leftReason,
+	type Broker,
+	type DeletedTopic,
+	type FaultCommand,
+	type Published,
+	type SubscribeOptions,
+	type Subscription,
+	type TopicChange,
+	type TopicSettings,
+} from '../broker.ts';
 import {DeliveryQueue} from '../data/delivery.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../events.ts';
@@ -14,7 +25,15 @@ import {EventQueue} from './event-queue.ts';
 import {costOf} from './inflow.ts';
 import {Outbox} from './outbox.ts';
 import type {Pipe} from './pipe.ts';
-import {decodeDelivery, encodeFrame, encodePublish, openMax, remoteKinds, type Answer, type RequestBody} from './protocol.ts';
+import {
+	decodeDelivery,
+	encodeFrame,
+	encodePublish,
+	openMax,
+	remoteKinds,
+	type Answer,
+	type RequestBody,
+} from './protocol.ts';
 import {receiveAnswer, receiveEvents, receiveSnapshot, snapshotOf, startsOf} from './received.ts';
 import {SendWindow} from './send-window.ts';
 
@@ -57,10 +76,16 @@ export class RemoteBroker implements Broker {
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
 		const cost = costOf(bodies);
 		return new Promise<Published>((resolve, reject) => {
-			this.#publishing.enter(cost, () => {
-				const id = this.#nextId();
-				this.#ask<Published>(id, encodePublish(id, topic, bodies)).finally(() => this.#publishing.leave(cost)).then(resolve, reject);
-			}, reject);
+			this.#publishing.enter(
+				cost,
+				() => {
+					const id = this.#nextId();
+					this.#ask<Published>(id, encodePublish(id, topic, bodies))
+						.finally(() => this.#publishing.leave(cost))
+						.then(resolve, reject);
+				},
+				reject,
+			);
 		});
 	}
 
@@ -68,7 +93,16 @@ export class RemoteBroker implements Broker {
 		const id = this.#nextId();
 		const credit = this.#window.open(bytes => this.#tell({op: 'credit', stream: id, bytes}));
 		const queue = new DeliveryQueue({
-			agreed: this.#request<unknown>({op: 'subscribe', topics: [...topics], from, credit: credit.grant(), ...(isTracked ? {isTracked, ...this.#sent(after)} : {})}, id).then(startsOf),
+			agreed: this.#request<unknown>(
+				{
+					op: 'subscribe',
+					topics: [...topics],
+					from,
+					credit: credit.grant(),
+					...(isTracked ? {isTracked, ...this.#sent(after)} : {}),
+				},
+				id,
+			).then(startsOf),
 			...(typeof from === 'number' && after === undefined ? {fromOffset: from} : {}),
 			onRoom: bytes => credit.read(bytes),
 			onClose: () => {
@@ -90,7 +124,11 @@ export class RemoteBroker implements Broker {
 		return this.#request({op: 'unsubscribe-node', topic});
 	}
 
-	createTopic(topic: Topic, settings: TopicSettings = {}, {update = false}: {readonly update?: boolean} = {}): Promise<TopicChange> {
+	createTopic(
+		topic: Topic,
+		settings: TopicSettings = {},
+		{update = false}: {readonly update?: boolean} = {},
+	): Promise<TopicChange> {
 		return this.#request({op: 'create-topic', topic, settings, update});
 	}
 
@@ -120,7 +158,10 @@ export class RemoteBroker implements Broker {
 		};
 	}
 
-	events({messages = false, from = 'now'}: {readonly messages?: boolean; readonly from?: 'now' | 'start'} = {}): AsyncIterableIterator<RecordedEvent> {
+	events({
+		messages = false,
+		from = 'now',
+	}: {readonly messages?: boolean; readonly from?: 'now' | 'start'} = {}): AsyncIterableIterator<RecordedEvent> {
 		const id = this.#nextId();
 		const credit = this.#window.open(bytes => this.#tell({op: 'credit', stream: id, bytes}));
 		const queue = new EventQueue(credit, () => {
@@ -138,7 +179,10 @@ export class RemoteBroker implements Broker {
 	}
 
 	async transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
-		return await this.#request<NodeId | null | undefined>({op: 'transfer', ...(to === undefined ? {} : {to})}) ?? undefined;
+		return (
+			(await this.#request<NodeId | null | undefined>({op: 'transfer', ...(to === undefined ? {} : {to})})) ??
+			undefined
+		);
 	}
 
 	removeMember(node: NodeId): Promise<void> {
@@ -155,7 +199,10 @@ export class RemoteBroker implements Broker {
 	}
 
 	fault(command: FaultCommand): Promise<void> {
-		return this.#request({op: 'fault', command: command.type === 'cut' ? {...command, peers: [...command.peers]} : command});
+		return this.#request({
+			op: 'fault',
+			command: command.type === 'cut' ? {...command, peers: [...command.peers]} : command,
+		});
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
@@ -172,7 +219,8 @@ export class RemoteBroker implements Broker {
 				if (!delivery) return this.#violated('a delivery is malformed');
 				const reading = this.#deliveries.get(delivery.stream);
 				if (!reading) return; // It has ended here, and the node does not know yet.
-				if (!reading.credit.came(delivery.item.batch.bytes.length)) return this.#violated('it sends more messages than it was asked for');
+				if (!reading.credit.came(delivery.item.batch.bytes.length))
+					return this.#violated('it sends more messages than it was asked for');
 				return reading.queue.push([delivery.item]);
 			}
 
@@ -183,14 +231,17 @@ export class RemoteBroker implements Broker {
 
 			case remoteKinds.snapshot: {
 				const received = receiveSnapshot(frame);
-				return received ? this.#snapshots.get(received.id)?.(received.snapshot) : this.#violated('a snapshot is malformed');
+				return received
+					? this.#snapshots.get(received.id)?.(received.snapshot)
+					: this.#violated('a snapshot is malformed');
 			}
 
 			case remoteKinds.event: {
 				const received = receiveEvents(frame);
 				if (!received) return this.#violated('an event is malformed');
 				const queue = this.#events.get(received.id);
-				if (queue && !queue.push(received.events, frame.length)) this.#violated('it sends more events than it was asked for');
+				if (queue && !queue.push(received.events, frame.length))
+					this.#violated('it sends more events than it was asked for');
 				return;
 			}
 
@@ -209,18 +260,32 @@ export class RemoteBroker implements Broker {
 		const waiting = this.#waiting.get(id);
 		this.#waiting.delete(id);
 		if (error) {
-			const failure = new DapssError(Object.hasOwn(exitCodes, error.code) ? error.code as ErrorCode : 'failure', error.message);
+			const failure = new DapssError(
+				Object.hasOwn(exitCodes, error.code) ? (error.code as ErrorCode) : 'failure',
+				error.message,
+			);
 			waiting?.reject(failure);
 			queue?.end(failure);
 			this.#events.get(id)?.end(failure);
 		} else waiting?.resolve(value);
 	}
 
-	/** Positions that would not leave much of a frame are not sent: the node begins at the beginning, and the reader leaves out what it knows. */
-	#sent(after: readonly TopicPosition[] | undefined): {readonly after?: Extract<RequestBody, {op: 'subscribe'}>['after']} {
+	/**
+	Positions that would not leave much of a frame are not sent: the node begins at the beginning, and the reader leaves
+	out what it knows.
+	*/
+	#sent(after: readonly TopicPosition[] | undefined): {
+		readonly after?: Extract<RequestBody, {op: 'subscribe'}>['after'];
+	} {
 		const count = after?.reduce((sum, {streams}) => sum + streams.length + 1, 0) ?? 0;
 		if (!after || count > positionsMax || count * positionBytes > this.#pipe.frameBytesMax / 2) return {};
-		return {after: after.map(({topic, since, streams}) => ({topic, since, streams: streams.map(([origin, incarnation, seq]) => [origin, incarnation, seq])}))};
+		return {
+			after: after.map(({topic, since, streams}) => ({
+				topic,
+				since,
+				streams: streams.map(([origin, incarnation, seq]) => [origin, incarnation, seq]),
+			})),
+		};
 	}
 
 	/** The node broke the rules of the protocol: nothing that it sends can be relied on. */
@@ -246,7 +311,7 @@ export class RemoteBroker implements Broker {
 	}
 
 	#nextId(): number {
-		this.#lastId = (this.#lastId + 1) % 0xFF_FF_FF_FF;
+		this.#lastId = (this.#lastId + 1) % 0xff_ff_ff_ff;
 		return this.#lastId;
 	}
 
@@ -261,11 +326,19 @@ export class RemoteBroker implements Broker {
 	#ask<Value>(id: number, pieces: readonly Uint8Array[]): Promise<Value> {
 		return new Promise<Value>((resolve, reject) => {
 			if (this.#why !== undefined) return reject(this.#lost());
-			if (this.#outbox.waiting >= openMax) return reject(new DapssError('refused', 'Too much is waiting to leave for the node: wait for earlier answers first'));
+			if (this.#outbox.waiting >= openMax)
+				return reject(
+					new DapssError(
+						'refused',
+						'Too much is waiting to leave for the node: wait for earlier answers first',
+					),
+				);
 			this.#waiting.set(id, {resolve: resolve as (value: unknown) => void, reject});
 			if (this.#outbox.put(pieces)) return;
 			this.#waiting.delete(id);
-			reject(new DapssError('too-large', 'Expected a request or messages that fit in a frame (limits.frame_bytes)'));
+			reject(
+				new DapssError('too-large', 'Expected a request or messages that fit in a frame (limits.frame_bytes)'),
+			);
 		});
 	}
 }

@@ -1,6 +1,7 @@
 /**
-What a connection's user lets come before it has read it: one window for all its streams. Each stream has a share of the window that shrinks as
-there are more of them, and a small one in any case, so that a stream that nobody reads does not stop the others.
+What a connection's user lets come before it has read it: one window for all its streams. Each stream has a share of the
+window that shrinks as there are more of them, and a small one in any case, so that a stream that nobody reads does not
+stop the others.
 */
 
 /** Bytes of one stream, at most and at least. */
@@ -13,14 +14,22 @@ export class CreditWindow {
 	readonly #streams = new Set<StreamCredit>();
 	readonly #toleratedBytes: number;
 
-	/** @param toleratedBytes that a node may send beyond its credit: one of an earlier release sends all that it has read from its logs. 0: only the frame that exceeds it. */
+	/**
+	@param toleratedBytes that a node may send beyond its credit: one of an earlier release sends all that it has read
+	from its logs. 0: only the frame that exceeds it.
+	*/
 	constructor(toleratedBytes: number) {
 		this.#toleratedBytes = toleratedBytes;
 	}
 
 	/** @param tell grants the node so many bytes more. */
 	open(tell: (bytes: number) => void): StreamCredit {
-		const stream: StreamCredit = new StreamCredit({share: () => this.#share(stream), tell, toleratedBytes: this.#toleratedBytes, onClose: () => this.#streams.delete(stream)});
+		const stream: StreamCredit = new StreamCredit({
+			share: () => this.#share(stream),
+			tell,
+			toleratedBytes: this.#toleratedBytes,
+			onClose: () => this.#streams.delete(stream),
+		});
 		this.#streams.add(stream);
 		return stream;
 	}
@@ -28,7 +37,10 @@ export class CreditWindow {
 	#share(stream: StreamCredit): number {
 		let others = 0;
 		for (const other of this.#streams) if (other !== stream) others += other.outstanding;
-		return Math.max(streamBytesMin, Math.min(streamBytesMax, Math.floor(windowBytes / this.#streams.size), windowBytes - others));
+		return Math.max(
+			streamBytesMin,
+			Math.min(streamBytesMax, Math.floor(windowBytes / this.#streams.size), windowBytes - others),
+		);
 	}
 }
 

@@ -1,4 +1,6 @@
-/** The events of a stream that came from a node and are not read yet, as bounded as the credit that the node was granted. */
+/**
+The events of a stream that came from a node and are not read yet, as bounded as the credit that the node was granted.
+*/
 import type {RecordedEvent} from '../events.ts';
 import type {StreamCredit} from './credit.ts';
 
@@ -51,7 +53,6 @@ export class EventQueue implements AsyncIterableIterator<RecordedEvent> {
 				return {value: undefined, done: true};
 			}
 
-			// oxlint-disable-next-line no-await-in-loop -- waits for the next event
 			await new Promise<void>(resolve => {
 				this.#wake = resolve;
 			});

@@ -1,9 +1,21 @@
 /**
-A `Broker` over whichever of several servers can be reached. When its server is lost it goes on at another: subscriptions behind what they have
-read, pictures and events with those of the node that it is connected to now. What is asked for while there is no server is refused at once, because
-nobody but the caller knows whether it may be asked twice.
+A `Broker` over whichever of several servers can be reached. When its server is lost it goes on at another:
+subscriptions behind what they have read, pictures and events with those of the node that it is connected to now. What
+is asked for while there is no server is refused at once, because nobody but the caller knows whether it may be asked
+twice.
 */
-import type {Broker, DeletedTopic, FaultCommand, FollowedBroker, LinkNews, Published, SubscribeOptions, Subscription, TopicChange, TopicSettings} from '../broker.ts';
+import type {
+	Broker,
+	DeletedTopic,
+	FaultCommand,
+	FollowedBroker,
+	LinkNews,
+	Published,
+	SubscribeOptions,
+	Subscription,
+	TopicChange,
+	TopicSettings,
+} from '../broker.ts';
 import type {RecordedEvent} from '../events.ts';
 import type {NodeId, Topic} from '../message.ts';
 import type {Snapshot} from '../snapshot.ts';
@@ -53,7 +65,10 @@ export class Followed implements FollowedBroker {
 		};
 	}
 
-	/** Of the node that it is connected to. Behind a loss come those that the next node told meanwhile, by its clock, as far as it still has them. */
+	/**
+	Of the node that it is connected to. Behind a loss come those that the next node told meanwhile, by its clock, as
+	far as it still has them.
+	*/
 	events(options: EventOptions = {}): AsyncGenerator<RecordedEvent> {
 		const {current} = this.#link;
 		return this.#eventsFrom(options, current, current?.events(options)); // From now on, not from the first `next`.
@@ -71,7 +86,11 @@ export class Followed implements FollowedBroker {
 		await this.#now().unsubscribeNode(topic);
 	}
 
-	async createTopic(topic: Topic, settings?: TopicSettings, options?: {readonly update?: boolean}): Promise<TopicChange> {
+	async createTopic(
+		topic: Topic,
+		settings?: TopicSettings,
+		options?: {readonly update?: boolean},
+	): Promise<TopicChange> {
 		return this.#now().createTopic(topic, settings, options);
 	}
 
@@ -113,28 +132,37 @@ export class Followed implements FollowedBroker {
 		return current;
 	}
 
-	async* #eventsFrom(options: EventOptions, first: Connection | undefined, firstEvents: AsyncIterable<RecordedEvent> | undefined): AsyncGenerator<RecordedEvent> {
+	async *#eventsFrom(
+		options: EventOptions,
+		first: Connection | undefined,
+		firstEvents: AsyncIterable<RecordedEvent> | undefined,
+	): AsyncGenerator<RecordedEvent> {
 		let told = new Set<string>();
 		let missed: readonly RecordedEvent[] = [];
 		for (let connection = first, events = firstEvents; ;) {
 			yield* missed;
-			// oxlint-disable-next-line no-await-in-loop -- the events of one node after those of the other
 			for await (const event of events ?? []) {
 				if (told.size > 0 && told.delete(keyOf(event))) continue;
 				yield event;
 			}
 
 			const lostMs = this.#wallMs();
-			// oxlint-disable-next-line no-await-in-loop -- one node after the other
 			connection = await this.#link.connection(connection);
 			if (!connection) return;
 			// Asked for first: what happens between the two answers is in both, and left out of the second.
 			events = connection.events({...options, from: 'now'});
-			// oxlint-disable-next-line no-await-in-loop
 			missed = await since(connection, lostMs);
 			told = new Set(missed.map(event => keyOf(event)));
 			// Offsets of one node mean nothing to another, and which messages came meanwhile nobody counted.
-			if (options.messages) missed = [...missed, {at: this.#wallMs(), type: 'warning', text: 'messages that came while no node was reached are not shown here'}];
+			if (options.messages)
+				missed = [
+					...missed,
+					{
+						at: this.#wallMs(),
+						type: 'warning',
+						text: 'messages that came while no node was reached are not shown here',
+					},
+				];
 		}
 	}
 }

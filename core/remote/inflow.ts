@@ -1,6 +1,7 @@
 /**
-Publishes that came in and are not on the disk yet, of one node over all its connections. A connection that has too many of them, or finds too
-many of others, is not read from until there is room: the publisher has to wait, and the node holds a bounded amount of memory.
+Publishes that came in and are not on the disk yet, of one node over all its connections. A connection that has too many
+of them, or finds too many of others, is not read from until there is room: the publisher has to wait, and the node
+holds a bounded amount of memory.
 */
 
 /** Bytes of publishes on their way to the disk, of one connection and of all. */

@@ -1,6 +1,6 @@
 /**
-What leaves by a pipe. Answers and requests must not get lost: what the pipe has no room for waits here, in order. The frames of long
-streams are not kept: whoever sends them asks for room first, and is told when there is some again.
+What leaves by a pipe. Answers and requests must not get lost: what the pipe has no room for waits here, in order. The
+frames of long streams are not kept: whoever sends them asks for room first, and is told when there is some again.
 */
 import type {Pipe} from './pipe.ts';
 

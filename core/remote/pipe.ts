@@ -1,13 +1,16 @@
 /**
-What the remote protocol needs of a connection: whole frames in order, and a word when it ends or has room again. A TLS channel is
-one, a MessagePort to a worker thread another.
+What the remote protocol needs of a connection: whole frames in order, and a word when it ends or has room again. A TLS
+channel is one, a MessagePort to a worker thread another.
 */
 export type Pipe = {
 	/** One frame, in pieces. False when it could not be queued; then `onDrain` is called once there is room. */
 	send(pieces: readonly Uint8Array[]): boolean;
 	/** The largest frame that can be sent, bytes. */
 	readonly frameBytesMax: number;
-	/** Bytes of a long stream (deliveries, events) that may be queued now. 0 for none: `onDrain` is called once there is room. */
+	/**
+	Bytes of a long stream (deliveries, events) that may be queued now. 0 for none: `onDrain` is called once there is
+	room.
+	*/
 	room(): number;
 	onDrain: () => void;
 	/** Take no more frames until `resume`: the other side has to wait. */
@@ -27,7 +30,9 @@ export type Port = {
 	close(): void;
 };
 
-/** A port has no queue that could be looked at: what goes through it is bounded by credit, and by the windows of its users. */
+/**
+A port has no queue that could be looked at: what goes through it is bounded by credit, and by the windows of its users.
+*/
 export function portPipe(port: Port): Pipe {
 	let isClosed = false;
 	let isPaused = false;

@@ -1,6 +1,7 @@
 /**
-What a follower has read of its topics, so that it can go on at any node: each message once, in the order of its origin. What a new node gives it a
-second time is left out; numbers that are passed over there were gone before they could be read, and are counted.
+What a follower has read of its topics, so that it can go on at any node: each message once, in the order of its origin.
+What a new node gives it a second time is left out; numbers that are passed over there were gone before they could be
+read, and are counted.
 */
 import type {Delivery} from '../broker.ts';
 import type {Topic} from '../message.ts';
@@ -42,7 +43,9 @@ export class Positions {
 		this.#bound();
 	}
 
-	/** Those of another node, or of a later life of the same, that were not read before. They count as read from now on. */
+	/**
+	Those of another node, or of a later life of the same, that were not read before. They count as read from now on.
+	*/
 	take(deliveries: readonly Delivery[]): readonly Delivery[] {
 		let fresh: Delivery[] | undefined;
 		for (let at = 0; at < deliveries.length;) {
@@ -105,5 +108,11 @@ function runFrom(deliveries: readonly Delivery[], at: number): number {
 
 /** All messages of a batch have one stamp, and no other batch of its stream has. */
 function isNext(before: Delivery, next: Delivery): boolean {
-	return next.seq === before.seq + 1 && next.origin === before.origin && next.incarnation === before.incarnation && next.topic === before.topic && next.lamport === before.lamport;
+	return (
+		next.seq === before.seq + 1 &&
+		next.origin === before.origin &&
+		next.incarnation === before.incarnation &&
+		next.topic === before.topic &&
+		next.lamport === before.lamport
+	);
 }

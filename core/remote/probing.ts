@@ -1,6 +1,6 @@
 /**
-Does the node at the other end still answer? A host that loses its power, or a network that swallows everything, closes no connection. So it is asked
-now and then; without an answer the connection is given up.
+Does the node at the other end still answer? A host that loses its power, or a network that swallows everything, closes
+no connection. So it is asked now and then; without an answer the connection is given up.
 */
 import type {Broker} from '../broker.ts';
 import {socketDeadline} from '../io/net/socket-deadline.ts';

@@ -1,6 +1,7 @@
 /**
-The protocol between a node and those who use it: consoles, commands, client libraries. One for all, over TLS or a MessagePort:
-requests and answers, streams of snapshots and events, and, in binary, messages to publish and batches that were delivered.
+The protocol between a node and those who use it: consoles, commands, client libraries. One for all, over TLS or a
+MessagePort: requests and answers, streams of snapshots and events, and, in binary, messages to publish and batches that
+were delivered.
 
 ```
 request   20 | MessagePack {id, op, …}              event    24 | MessagePack [id, events]
@@ -8,11 +9,12 @@ answer    21 | MessagePack {id, value | error}      snapshot 25 | MessagePack [i
 publish   22 | u32 id | u16 topic length | topic | u32 count | count × u32 length | bodies
 delivery  23 | u32 id | u48 offset | u8 hops | u8 flags (1 repaired) | batch, as stored
 ```
-Streams of deliveries and events have credit: the reader grants bytes of batches or event frames, so that a slow one holds nothing in the node but its
-cursor. A node sends while there is credit left, so the last frame may exceed it. An `events` request without credit is one of an earlier release.
+Streams of deliveries and events have credit: the reader grants bytes of batches or event frames, so that a slow one
+holds nothing in the node but its cursor. A node sends while there is credit left, so the last frame may exceed it. An
+`events` request without credit is one of an earlier release.
 
-A `subscribe` that is tracked is answered with where it begins (`../position.ts`); with `after` it goes on behind what was read at another node. A node of
-an earlier release passes over both, begins at `from` and answers with `true`.
+A `subscribe` that is tracked is answered with where it begins (`../position.ts`); with `after` it goes on behind what
+was read at another node. A node of an earlier release passes over both, begins at `from` and answers with `true`.
 */
 import * as v from 'valibot';
 import {decode, encode} from '../codec.ts';
@@ -24,19 +26,39 @@ export const remoteKinds = {request: 20, answer: 21, publish: 22, delivery: 23, 
 /** Streams and requests that one connection may have open. */
 export const openMax = 1024;
 
-const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(0xFF_FF_FF_FF));
+const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(0xff_ff_ff_ff));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const topic = v.pipe(v.string(), v.check(name => typeof parseTopic(name) === 'string', issue => problemOf(issue.input)), v.transform(name => name as Topic));
-const node = v.pipe(v.string(), v.check(text => isNodeId(text), 'Expected a node id'), v.transform(text => text as NodeId));
+const topic = v.pipe(
+	v.string(),
+	v.check(
+		name => typeof parseTopic(name) === 'string',
+		issue => problemOf(issue.input),
+	),
+	v.transform(name => name as Topic),
+);
+const node = v.pipe(
+	v.string(),
+	v.check(text => isNodeId(text), 'Expected a node id'),
+	v.transform(text => text as NodeId),
+);
 const forMs = v.pipe(v.number(), v.minValue(0), v.maxValue(86_400_000));
 const fault = v.variant('type', [
-	v.object({type: v.literal('cut'), peers: v.pipe(v.array(node), v.maxLength(1024)), direction: v.picklist(['both', 'in', 'out']), forMs}),
+	v.object({
+		type: v.literal('cut'),
+		peers: v.pipe(v.array(node), v.maxLength(1024)),
+		direction: v.picklist(['both', 'in', 'out']),
+		forMs,
+	}),
 	v.object({type: v.literal('delay'), ms: v.pipe(v.number(), v.minValue(0), v.maxValue(60_000)), forMs}),
 	v.object({type: v.literal('drop'), percent: v.pipe(v.number(), v.minValue(0), v.maxValue(100)), forMs}),
 	v.object({type: v.literal('heal')}),
 ]);
 /** Where a reader stands in a topic: `../position.ts`. */
-export const positionSchema = v.object({topic, since: count, streams: v.pipe(v.array(v.tuple([node, count, count])), v.maxLength(positionsMax))});
+export const positionSchema = v.object({
+	topic,
+	since: count,
+	streams: v.pipe(v.array(v.tuple([node, count, count])), v.maxLength(positionsMax)),
+});
 /** Of a subscription, topic by topic. */
 export const positionsSchema = v.pipe(v.array(positionSchema), v.maxLength(256));
 const requestSchema = v.variant('op', [
@@ -44,14 +66,34 @@ const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('watch')}),
 	/** The snapshot was taken in: send the next. */
 	v.object({id, op: v.literal('next'), stream: id}),
-	v.object({id, op: v.literal('events'), messages: v.boolean(), from: v.optional(v.picklist(['now', 'start'])), credit: v.optional(count)}),
-	v.object({id, op: v.literal('subscribe'), topics: v.pipe(v.array(topic), v.minLength(1), v.maxLength(256)), from: v.union([v.literal('now'), v.literal('beginning'), count]), after: v.optional(positionsSchema), isTracked: v.optional(v.boolean()), credit: count}),
+	v.object({
+		id,
+		op: v.literal('events'),
+		messages: v.boolean(),
+		from: v.optional(v.picklist(['now', 'start'])),
+		credit: v.optional(count),
+	}),
+	v.object({
+		id,
+		op: v.literal('subscribe'),
+		topics: v.pipe(v.array(topic), v.minLength(1), v.maxLength(256)),
+		from: v.union([v.literal('now'), v.literal('beginning'), count]),
+		after: v.optional(positionsSchema),
+		isTracked: v.optional(v.boolean()),
+		credit: count,
+	}),
 	v.object({id, op: v.literal('credit'), stream: id, bytes: count}),
 	/** End a stream. */
 	v.object({id, op: v.literal('end'), stream: id}),
 	v.object({id, op: v.literal('subscribe-node'), topic}),
 	v.object({id, op: v.literal('unsubscribe-node'), topic}),
-	v.object({id, op: v.literal('create-topic'), topic, settings: v.object({retainAgeS: v.optional(count), retainBytes: v.optional(count)}), update: v.boolean()}),
+	v.object({
+		id,
+		op: v.literal('create-topic'),
+		topic,
+		settings: v.object({retainAgeS: v.optional(count), retainBytes: v.optional(count)}),
+		update: v.boolean(),
+	}),
 	v.object({id, op: v.literal('delete-topic'), topic, force: v.boolean()}),
 	v.object({id, op: v.literal('read-index')}),
 	v.object({id, op: v.literal('transfer'), to: v.optional(node)}),
@@ -62,7 +104,13 @@ const requestSchema = v.variant('op', [
 
 export type Request = v.InferOutput<typeof requestSchema>;
 export type RequestBody = Request extends infer One ? (One extends Request ? Omit<One, 'id'> : never) : never;
-export type Answer = {readonly id: number; readonly value?: unknown; readonly error?: {readonly code: string; readonly message: string}; readonly dropped?: number; readonly ended?: boolean};
+export type Answer = {
+	readonly id: number;
+	readonly value?: unknown;
+	readonly error?: {readonly code: string; readonly message: string};
+	readonly dropped?: number;
+	readonly ended?: boolean;
+};
 
 export function encodeFrame(kind: keyof typeof remoteKinds, value: unknown): Buffer {
 	const body = encode(value);
@@ -74,7 +122,24 @@ export function encodeFrame(kind: keyof typeof remoteKinds, value: unknown): Buf
 
 /** The pieces of an answer whose value is encoded already: what many ask for is encoded once. */
 export function encodeAnswer(requestId: number, value: Uint8Array): Uint8Array[] {
-	const head = Buffer.from([remoteKinds.answer, 0x82, 0xA2, 0x69, 0x64, 0xCE, 0, 0, 0, 0, 0xA5, 0x76, 0x61, 0x6C, 0x75, 0x65]); // A map of two: "id" and a u32, "value" and what follows.
+	const head = Buffer.from([
+		remoteKinds.answer,
+		0x82,
+		0xa2,
+		0x69,
+		0x64,
+		0xce,
+		0,
+		0,
+		0,
+		0,
+		0xa5,
+		0x76,
+		0x61,
+		0x6c,
+		0x75,
+		0x65,
+	]); // A map of two: "id" and a u32, "value" and what follows.
 	head.writeUInt32BE(requestId, 6);
 	return [head, value];
 }
@@ -90,7 +155,10 @@ export function parseRequest(frame: Uint8Array): Request | {readonly id: number;
 	if (parsed.success) return parsed.output;
 	const raw = typeof value === 'object' && value !== null ? (value as {id?: unknown}).id : undefined;
 	const [issue] = parsed.issues;
-	return {id: typeof raw === 'number' && Number.isSafeInteger(raw) ? raw : 0, problem: `${v.getDotPath(issue) ?? 'request'}: ${issue.message}`};
+	return {
+		id: typeof raw === 'number' && Number.isSafeInteger(raw) ? raw : 0,
+		problem: `${v.getDotPath(issue) ?? 'request'}: ${issue.message}`,
+	};
 }
 
 /** The pieces of a publish frame; the bodies are not copied. */
@@ -107,7 +175,12 @@ export function encodePublish(requestId: number, topicName: Topic, bodies: reado
 }
 
 /** `undefined` when the lengths do not add up exactly; a `problem` when the topic is none. */
-export function decodePublish(frame: Buffer): {readonly id: number; readonly topic: Topic; readonly bodies: Buffer[]} | {readonly id: number; readonly problem: string} | undefined {
+export function decodePublish(
+	frame: Buffer,
+):
+	| {readonly id: number; readonly topic: Topic; readonly bodies: Buffer[]}
+	| {readonly id: number; readonly problem: string}
+	| undefined {
 	if (frame.length < 11) return undefined;
 	const requestId = frame.readUInt32BE(1);
 	const nameEnd = 7 + frame.readUInt16BE(5);
@@ -126,7 +199,9 @@ export function decodePublish(frame: Buffer): {readonly id: number; readonly top
 
 	if (at !== frame.length) return undefined;
 	const parsed = parseTopic(frame.toString('utf8', 7, nameEnd));
-	return typeof parsed === 'string' ? {id: requestId, topic: parsed, bodies} : {id: requestId, problem: parsed.problem};
+	return typeof parsed === 'string'
+		? {id: requestId, topic: parsed, bodies}
+		: {id: requestId, problem: parsed.problem};
 }
 
 const deliveryHeadBytes = 13;
@@ -145,7 +220,10 @@ export function decodeDelivery(frame: Buffer): {readonly stream: number; readonl
 	if (frame.length <= deliveryHeadBytes) return undefined;
 	const batch = decodeBatch(frame.subarray(deliveryHeadBytes));
 	if (!batch) return undefined;
-	return {stream: frame.readUInt32BE(1), item: {offset: frame.readUIntBE(5, 6), hops: frame[11]!, repaired: frame[12] === 1, batch}};
+	return {
+		stream: frame.readUInt32BE(1),
+		item: {offset: frame.readUIntBE(5, 6), hops: frame[11]!, repaired: frame[12] === 1, batch},
+	};
 }
 
 function problemOf(name: unknown): string {

@@ -1,5 +1,6 @@
 /**
-What a node sends, checked before it is used: a node may lie, or be broken. `undefined` for what is none of the protocol.
+What a node sends, checked before it is used: a node may lie, or be broken. `undefined` for what is none of the
+protocol.
 */
 import * as v from 'valibot';
 import type {RecordedEvent} from '../events.ts';
@@ -10,18 +11,21 @@ import {decodeFrame, positionsSchema, type Answer} from './protocol.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Fields =>
+	typeof value === 'object' && value !== null && !Array.isArray(value);
 const isId = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isText = (value: unknown): value is string => typeof value === 'string';
 /** Left out, or so. */
-const isMaybe = (value: unknown, is: (value: unknown) => boolean): boolean => value === undefined || value === null || is(value);
+const isMaybe = (value: unknown, is: (value: unknown) => boolean): boolean =>
+	value === undefined || value === null || is(value);
 
 export function receiveAnswer(frame: Uint8Array): Answer | undefined {
 	const body = decodeFrame(frame);
 	if (!isObject(body) || !isId(body['id'])) return undefined;
 	const {error, dropped, ended} = body;
 	const isError = (value: unknown): boolean => isObject(value) && isText(value['code']) && isText(value['message']);
-	if (!isMaybe(error, isError) || !isMaybe(dropped, isId) || !isMaybe(ended, value => typeof value === 'boolean')) return undefined;
+	if (!isMaybe(error, isError) || !isMaybe(dropped, isId) || !isMaybe(ended, value => typeof value === 'boolean'))
+		return undefined;
 	return body as Answer;
 }
 
@@ -31,7 +35,9 @@ export function startsOf(value: unknown): readonly TopicPosition[] | undefined {
 	return parsed.success ? parsed.output : undefined;
 }
 
-export function receiveEvents(frame: Uint8Array): {readonly id: number; readonly events: readonly RecordedEvent[]} | undefined {
+export function receiveEvents(
+	frame: Uint8Array,
+): {readonly id: number; readonly events: readonly RecordedEvent[]} | undefined {
 	const body = decodeFrame(frame);
 	if (!Array.isArray(body)) return undefined;
 	const [id, events] = body as unknown[];
@@ -50,20 +56,35 @@ export function receiveSnapshot(frame: Uint8Array): {readonly id: number; readon
 const texts = ['version', 'cluster', 'clusterId', 'self', 'address', 'phase', 'detail'];
 const numbers = ['atMs', 'uptimeMs', 'lamport'];
 /** Lists of objects, and the fields of each that are text. */
-const lists: Readonly<Record<string, readonly string[]>> = {members: ['id', 'address', 'state', 'why'], topics: ['name'], feed: ['topic', 'origin'], events: ['type']};
+const lists: Readonly<Record<string, readonly string[]>> = {
+	members: ['id', 'address', 'state', 'why'],
+	topics: ['name'],
+	feed: ['topic', 'origin'],
+	events: ['type'],
+};
 
 /** A snapshot of this release or the previous one. */
 export function snapshotOf(value: unknown): Snapshot | undefined {
 	if (!isObject(value)) return undefined;
 	const {raft, partition, gossip, counters, insecure, faults} = value;
-	if (!texts.every(name => isText(value[name])) || !numbers.every(name => typeof value[name] === 'number')) return undefined;
-	if (!isObject(raft) || !Array.isArray(raft['voters']) || !Array.isArray(raft['learners']) || !isText(raft['role'])) return undefined;
-	if (!isObject(partition) || !Array.isArray(partition['sides']) || !Array.isArray(partition['order']) || !Array.isArray(partition['sees'])) return undefined;
-	if (!isObject(gossip) || !isObject(counters) || !isObject(counters['rejected']) || !isObject(counters['bounds'])) return undefined;
+	if (!texts.every(name => isText(value[name])) || !numbers.every(name => typeof value[name] === 'number'))
+		return undefined;
+	if (!isObject(raft) || !Array.isArray(raft['voters']) || !Array.isArray(raft['learners']) || !isText(raft['role']))
+		return undefined;
+	if (
+		!isObject(partition) ||
+		!Array.isArray(partition['sides']) ||
+		!Array.isArray(partition['order']) ||
+		!Array.isArray(partition['sees'])
+	)
+		return undefined;
+	if (!isObject(gossip) || !isObject(counters) || !isObject(counters['rejected']) || !isObject(counters['bounds']))
+		return undefined;
 	if (![insecure, faults].every(list => Array.isArray(list) && list.every(text => isText(text)))) return undefined;
 	for (const [name, fields] of Object.entries(lists)) {
 		const list = value[name];
-		if (!Array.isArray(list) || !list.every(item => isObject(item) && fields.every(field => isText(item[field])))) return undefined;
+		if (!Array.isArray(list) || !list.every(item => isObject(item) && fields.every(field => isText(item[field]))))
+			return undefined;
 	}
 
 	if (!(value['topics'] as Fields[]).every(({subscribers}) => Array.isArray(subscribers))) return undefined;
@@ -76,5 +97,11 @@ function isEvent(value: unknown): boolean {
 	if (!isObject(value) || !isText(value['type']) || typeof value['at'] !== 'number') return false;
 	if (value['type'] !== 'message') return true;
 	const {message} = value;
-	return isObject(message) && isText(message['topic']) && isText(message['origin']) && isId(message['seq']) && message['body'] instanceof Uint8Array;
+	return (
+		isObject(message) &&
+		isText(message['topic']) &&
+		isText(message['origin']) &&
+		isId(message['seq']) &&
+		message['body'] instanceof Uint8Array
+	);
 }

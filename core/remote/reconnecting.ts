@@ -1,6 +1,6 @@
 /**
-A connection that is made again when it is lost: to another server, or to the same one when it is back, with back-off, until it is closed here.
-Who uses it is told what happens, and asks for the connection of the moment.
+A connection that is made again when it is lost: to another server, or to the same one when it is back, with back-off,
+until it is closed here. Who uses it is told what happens, and asks for the connection of the moment.
 */
 import type {Broker, LinkNews} from '../broker.ts';
 import {DapssError, errorMessage} from '../errors.ts';
@@ -51,12 +51,14 @@ export class Reconnecting implements AsyncDisposable {
 		return this.#connection;
 	}
 
-	/** The connection, once there is one. @param spent one that has ended; another is waited for. `undefined` when it is closed here. */
+	/**
+	The connection, once there is one.
+	@param spent one that has ended; another is waited for. `undefined` when it is closed here.
+	*/
 	async connection(spent?: Connection): Promise<Connection | undefined> {
 		for (;;) {
 			if (this.isClosed) return undefined;
 			if (this.#connection && this.#connection !== spent) return this.#connection;
-			// oxlint-disable-next-line no-await-in-loop -- until there is one
 			await this.#changed.promise;
 		}
 	}
@@ -92,14 +94,12 @@ export class Reconnecting implements AsyncDisposable {
 	async #keep(first: Connection): Promise<void> {
 		for (let connection: Connection | undefined = first; connection;) {
 			const sinceMs = this.#options.nowMs();
-			// oxlint-disable-next-line no-await-in-loop -- one connection after the other
 			const reason = await this.#end(connection);
 			if (this.isClosed) return;
 			if (this.#options.nowMs() - sinceMs >= stableMs) this.#attempt = 0;
 			this.#replace(undefined);
 			const why = this.#why ?? reason;
 			this.#why = undefined;
-			// oxlint-disable-next-line no-await-in-loop
 			connection = await this.#again(connection.server, why);
 			if (!connection) return;
 			this.#replace(connection);
@@ -118,11 +118,9 @@ export class Reconnecting implements AsyncDisposable {
 		for (let why = reason; ;) {
 			const retryMs = backOffMs(this.#attempt++, random);
 			this.#tell({state: 'lost', server, why, retryMs});
-			// oxlint-disable-next-line no-await-in-loop -- one attempt after the other
 			await pause(retryMs, this.#stop.signal);
 			if (this.isClosed) return undefined;
 			try {
-				// oxlint-disable-next-line no-await-in-loop
 				const connection = await connect(server);
 				if (!this.isClosed) return connection;
 				void connection[Symbol.asyncDispose]();
@@ -148,5 +146,10 @@ export class Reconnecting implements AsyncDisposable {
 
 /** Why nothing can be asked for at the moment. */
 export function lostError({news}: Reconnecting): DapssError {
-	return new DapssError('unreachable', news.state === 'lost' ? `No node is reached: ${news.server} was lost (${news.why}), and is tried again` : 'The link to the node is closed');
+	return new DapssError(
+		'unreachable',
+		news.state === 'lost'
+			? `No node is reached: ${news.server} was lost (${news.why}), and is tried again`
+			: 'The link to the node is closed',
+	);
 }

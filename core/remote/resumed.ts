@@ -1,6 +1,6 @@
 /**
-A subscription that outlives its server. It begins at the first node, and goes on at each next one behind what it has read: no message is lost
-that the new node has, or gets later, and none comes twice.
+A subscription that outlives its server. It begins at the first node, and goes on at each next one behind what it has
+read: no message is lost that the new node has, or gets later, and none comes twice.
 */
 import type {Delivery, Subscription} from '../broker.ts';
 import {DapssError, errorMessage, type ErrorCode} from '../errors.ts';
@@ -46,16 +46,14 @@ export class Resumed implements Subscription {
 		return this.#positions.forgotten;
 	}
 
-	async* [Symbol.asyncIterator](): AsyncGenerator<readonly Delivery[]> {
+	async *[Symbol.asyncIterator](): AsyncGenerator<readonly Delivery[]> {
 		try {
 			for (;;) {
-				// oxlint-disable-next-line no-await-in-loop -- one node after the other
 				const opened = await this.#opened;
 				if (!opened) return;
 				const {connection, subscription} = opened;
 				let why: unknown;
 				try {
-					// oxlint-disable-next-line no-await-in-loop
 					for await (const deliveries of subscription) {
 						if (subscription === this.#first) this.#positions.note(deliveries);
 						const fresh = subscription === this.#first ? deliveries : this.#positions.take(deliveries);
@@ -86,15 +84,13 @@ export class Resumed implements Subscription {
 	/** Begin at the first node that agrees. @throws what it refuses with, unless it is lost meanwhile */
 	async #open(): Promise<Opened | undefined> {
 		for (let spent: Connection | undefined; ;) {
-			// oxlint-disable-next-line no-await-in-loop -- one node after the other
 			const connection: Connection | undefined = await this.#unlessClosed(this.#link.connection(spent));
 			if (!connection) return undefined;
 			const subscription = this.#subscribe(connection, {from: this.#from});
 			try {
-				// oxlint-disable-next-line no-await-in-loop
-				const starts = await this.#unlessClosed(subscription.agreed) ?? undefined;
+				const starts = (await this.#unlessClosed(subscription.agreed)) ?? undefined;
 				if (this.#isClosed) return undefined;
-				this.#positions.begin(starts ?? await this.#guess(connection)); // oxlint-disable-line no-await-in-loop
+				this.#positions.begin(starts ?? (await this.#guess(connection)));
 				this.#first = subscription;
 				return {connection, subscription};
 			} catch (error) {
@@ -107,14 +103,11 @@ export class Resumed implements Subscription {
 	/** Go on behind what was read. @throws what no node would do */
 	async #reopen(last: Connection, reason: unknown): Promise<Opened | undefined> {
 		for (let spent = last, why = reason; ;) {
-			// oxlint-disable-next-line no-await-in-loop -- one node after the other
 			await this.#link.drop(spent, isLoss(why) ? undefined : errorMessage(why));
-			// oxlint-disable-next-line no-await-in-loop
 			const connection: Connection | undefined = await this.#unlessClosed(this.#link.connection(spent));
 			if (!connection) return undefined;
 			const subscription = this.#subscribe(connection, {from: 'beginning', after: this.#positions.after()});
 			try {
-				// oxlint-disable-next-line no-await-in-loop
 				await this.#unlessClosed(subscription.agreed);
 				return this.#isClosed ? undefined : {connection, subscription};
 			} catch (error) {
@@ -124,13 +117,19 @@ export class Resumed implements Subscription {
 		}
 	}
 
-	#subscribe(connection: Connection, place: {readonly from: From; readonly after?: readonly TopicPosition[]}): Subscription {
+	#subscribe(
+		connection: Connection,
+		place: {readonly from: From; readonly after?: readonly TopicPosition[]},
+	): Subscription {
 		const subscription = connection.subscribe(this.#topics, {...place, isTracked: true});
 		this.#inner = subscription;
 		return subscription;
 	}
 
-	/** A node of an earlier release does not say where it begins. What it has by now is stamped up to its clock; for other places it is not known what lies before. */
+	/**
+	A node of an earlier release does not say where it begins. What it has by now is stamped up to its clock; for other
+	places it is not known what lies before.
+	*/
 	async #guess(connection: Connection): Promise<readonly TopicPosition[]> {
 		if (this.#from !== 'now') return [];
 		const {lamport} = await connection.snapshot();

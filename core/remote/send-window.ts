@@ -1,6 +1,6 @@
 /**
-Publishes that are not answered yet. Whoever publishes faster than the node stores waits for room, in order, so that neither the connection nor the
-node has to hold it all.
+Publishes that are not answered yet. Whoever publishes faster than the node stores waits for room, in order, so that
+neither the connection nor the node has to hold it all.
 */
 import {DapssError} from '../errors.ts';
 import {publishBytesMax} from './inflow.ts';
@@ -22,12 +22,21 @@ export class SendWindow {
 		this.#bytesMax = bytesMax;
 	}
 
-	/** Call `go` when there is room for so many bytes: at once, or in turn. Or `fail`: with `refused` when too much waits already, or when the link ends. */
+	/**
+	Call `go` when there is room for so many bytes: at once, or in turn. Or `fail`: with `refused` when too much waits
+	already, or when the link ends.
+	*/
 	enter(bytes: number, go: () => void, fail: (error: Error) => void): void {
 		if (this.#waiting.length === this.#next && this.#fits(bytes)) {
 			this.#bytes += bytes;
 			go();
-		} else if (this.#waitingBytes + bytes > waitingBytesMax) fail(new DapssError('refused', `Expected at most ${waitingBytesMax} bytes of publishes that wait for the node, got ${bytes} more: wait for earlier ones first`));
+		} else if (this.#waitingBytes + bytes > waitingBytesMax)
+			fail(
+				new DapssError(
+					'refused',
+					`Expected at most ${waitingBytesMax} bytes of publishes that wait for the node, got ${bytes} more: wait for earlier ones first`,
+				),
+			);
 		else {
 			this.#waitingBytes += bytes;
 			this.#waiting.push({bytes, go, fail});

@@ -1,7 +1,8 @@
 /**
-The node's end of the remote protocol: one `serve` for each connection. Everything a connection opened ends with it. Every request is
-answered or refused. Nothing is lost for a slow reader and nothing piles up for it: messages wait in the log, snapshots are sent one at a time, and a
-connection that does not take its answers, or publishes faster than the disk stores, is not read from meanwhile.
+The node's end of the remote protocol: one `serve` for each connection. Everything a connection opened ends with it.
+Every request is answered or refused. Nothing is lost for a slow reader and nothing piles up for it: messages wait in
+the log, snapshots are sent one at a time, and a connection that does not take its answers, or publishes faster than the
+disk stores, is not read from meanwhile.
 */
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
@@ -9,8 +10,26 @@ import type {TopicSettings} from '../topic-settings.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
 import {Outbox} from './outbox.ts';
 import type {Pipe} from './pipe.ts';
-import {decodePublish, encodeAnswer, encodeFrame, openMax, parseRequest, remoteKinds, type Answer, type Request} from './protocol.ts';
-import {follow, SharedSnapshot, subscribe, topicsOf, watch, type Line, type ReadableBroker, type Stream} from './streams.ts';
+import {
+	decodePublish,
+	encodeAnswer,
+	encodeFrame,
+	openMax,
+	parseRequest,
+	remoteKinds,
+	type Answer,
+	type Request,
+} from './protocol.ts';
+import {
+	follow,
+	SharedSnapshot,
+	subscribe,
+	topicsOf,
+	watch,
+	type Line,
+	type ReadableBroker,
+	type Stream,
+} from './streams.ts';
 
 export type {BatchReading} from './streams.ts';
 export type ServedBroker = ReadableBroker & {
@@ -28,7 +47,10 @@ const positionsKeptMax = 65_536;
 /** Answers that wait to leave; then nothing more is asked for. */
 const answersMax = 256;
 
-/** Serve one connection until it closes. @param onMalformed a frame that is none of the protocol's; the connection is closed. */
+/**
+Serve one connection until it closes.
+@param onMalformed a frame that is none of the protocol's; the connection is closed.
+*/
 export function serve(broker: ServedBroker, pipe: Pipe, onMalformed: () => void): void {
 	const connection = new Connection(broker, pipe, onMalformed);
 	pipe.onClose = () => connection.close();
@@ -75,7 +97,10 @@ class Connection implements Line {
 		if (this.#isClosed) return;
 		const {inflow} = this.#shared;
 		const most = this.#isPaused ? 0.5 : 1;
-		const isLate = this.outbox.waiting >= answersMax * most || this.#publishBytes >= publishBytesMax * most || (inflow.isFull && this.#publishBytes > 0);
+		const isLate =
+			this.outbox.waiting >= answersMax * most ||
+			this.#publishBytes >= publishBytesMax * most ||
+			(inflow.isFull && this.#publishBytes > 0);
 		if (isLate === this.#isPaused) return;
 		this.#isPaused = isLate;
 		if (!isLate) return this.#pipe.resume();
@@ -108,9 +133,12 @@ class Connection implements Line {
 		const request = parseRequest(frame);
 		if ('problem' in request) return this.#refuse(request.id, new DapssError('usage', request.problem));
 		switch (request.op) {
-			case 'next': return this.#streams.get(request.stream)?.next();
-			case 'credit': return this.#streams.get(request.stream)?.grant(request.bytes);
-			case 'end': return this.#end(request.stream);
+			case 'next':
+				return this.#streams.get(request.stream)?.next();
+			case 'credit':
+				return this.#streams.get(request.stream)?.grant(request.bytes);
+			case 'end':
+				return this.#end(request.stream);
 			default: {
 				const refusal = this.#refusal(request);
 				if (refusal) this.#refuse(request.id, refusal);
@@ -136,18 +164,31 @@ class Connection implements Line {
 		this.#asked.add(id);
 		this.#publishBytes += cost;
 		inflow.add(cost);
-		this.broker.publish(topic, bodies).then(value => this.answer({id, value}), (error: unknown) => this.#refuse(id, error)).finally(() => {
-			this.#asked.delete(id);
-			this.#publishBytes -= cost;
-			inflow.remove(cost);
-			this.#pace();
-		});
+		this.broker
+			.publish(topic, bodies)
+			.then(
+				value => this.answer({id, value}),
+				(error: unknown) => this.#refuse(id, error),
+			)
+			.finally(() => {
+				this.#asked.delete(id);
+				this.#publishBytes -= cost;
+				inflow.remove(cost);
+				this.#pace();
+			});
 		this.#pace();
 	}
 
 	/** Why a request is not carried out. */
 	#refusal(request: Request): DapssError | undefined {
-		const {broker: {options: {config: {limits}}, journal}} = this;
+		const {
+			broker: {
+				options: {
+					config: {limits},
+				},
+				journal,
+			},
+		} = this;
 		if (this.#isInUse(request.id)) return inUse(request.id);
 		if (this.#streams.size + this.#requests >= openMax) {
 			journal.bound('requests');
@@ -160,12 +201,18 @@ class Connection implements Line {
 		for (const {topics} of this.#streams.values()) open += topics;
 		if (open + wanted > limits.readersPerConnection) {
 			journal.bound('readers-per-connection');
-			return new DapssError('refused', `Expected at most ${limits.readersPerConnection} topics to be read by one connection (limits.readers_per_connection), got ${open + wanted}`);
+			return new DapssError(
+				'refused',
+				`Expected at most ${limits.readersPerConnection} topics to be read by one connection (limits.readers_per_connection), got ${open + wanted}`,
+			);
 		}
 
 		if (this.#shared.readers + wanted <= limits.readers) return undefined;
 		journal.bound('readers');
-		return new DapssError('refused', `Expected at most ${limits.readers} topics to be read through this node (limits.readers), got ${this.#shared.readers + wanted}: read them through another node`);
+		return new DapssError(
+			'refused',
+			`Expected at most ${limits.readers} topics to be read through this node (limits.readers), got ${this.#shared.readers + wanted}: read them through another node`,
+		);
 	}
 
 	#isInUse(id: number): boolean {
@@ -176,20 +223,34 @@ class Connection implements Line {
 		const {broker} = this;
 		const {id} = request;
 		switch (request.op) {
-			case 'snapshot': return this.#answerSnapshot(id);
-			case 'subscribe-node': return this.#settle(id, broker.subscribeNode(request.topic));
-			case 'unsubscribe-node': return this.#settle(id, broker.unsubscribeNode(request.topic));
-			case 'create-topic': return this.#settle(id, broker.createTopic(request.topic, withoutUndefined(request.settings), request));
-			case 'delete-topic': return this.#settle(id, broker.deleteTopic(request.topic, request));
-			case 'read-index': return this.#settle(id, broker.readIndex());
-			case 'transfer': return this.#settle(id, broker.transferLeadership(request.to));
-			case 'remove': return this.#settle(id, broker.removeMember(request.node));
-			case 'leave': return this.#settle(id, broker.leave());
-			case 'fault': return this.#settle(id, broker.fault(request.command));
-			case 'watch': return this.#open(id, watch(this, id));
-			case 'events': return this.#open(id, follow(this, id, request));
-			case 'subscribe': return this.#open(id, subscribe(this, id, request));
-			default: return request satisfies never;
+			case 'snapshot':
+				return this.#answerSnapshot(id);
+			case 'subscribe-node':
+				return this.#settle(id, broker.subscribeNode(request.topic));
+			case 'unsubscribe-node':
+				return this.#settle(id, broker.unsubscribeNode(request.topic));
+			case 'create-topic':
+				return this.#settle(id, broker.createTopic(request.topic, withoutUndefined(request.settings), request));
+			case 'delete-topic':
+				return this.#settle(id, broker.deleteTopic(request.topic, request));
+			case 'read-index':
+				return this.#settle(id, broker.readIndex());
+			case 'transfer':
+				return this.#settle(id, broker.transferLeadership(request.to));
+			case 'remove':
+				return this.#settle(id, broker.removeMember(request.node));
+			case 'leave':
+				return this.#settle(id, broker.leave());
+			case 'fault':
+				return this.#settle(id, broker.fault(request.command));
+			case 'watch':
+				return this.#open(id, watch(this, id));
+			case 'events':
+				return this.#open(id, follow(this, id, request));
+			case 'subscribe':
+				return this.#open(id, subscribe(this, id, request));
+			default:
+				return request satisfies never;
 		}
 	}
 
@@ -207,14 +268,20 @@ class Connection implements Line {
 	}
 
 	#settle(id: number, work: Promise<unknown>): void {
-		this.#track(id, work.then(value => this.answer({id, value})));
+		this.#track(
+			id,
+			work.then(value => this.answer({id, value})),
+		);
 	}
 
 	#answerSnapshot(id: number): void {
-		this.#track(id, this.#shared.snapshot.of(this.broker).then(bytes => {
-			if (!this.#isClosed && !this.outbox.put(encodeAnswer(id, bytes))) throw tooLarge();
-			this.#pace();
-		}));
+		this.#track(
+			id,
+			this.#shared.snapshot.of(this.broker).then(bytes => {
+				if (!this.#isClosed && !this.outbox.put(encodeAnswer(id, bytes))) throw tooLarge();
+				this.#pace();
+			}),
+		);
 	}
 
 	#track(id: number, work: Promise<unknown>): void {
@@ -228,7 +295,10 @@ class Connection implements Line {
 
 	/** Say no to a request; a stream of the same id goes on. */
 	#refuse(id: number, error: unknown): void {
-		this.answer({id, error: {code: error instanceof DapssError ? error.code : 'failure', message: errorMessage(error)}});
+		this.answer({
+			id,
+			error: {code: error instanceof DapssError ? error.code : 'failure', message: errorMessage(error)},
+		});
 	}
 
 	/** There is room: streams go on, another one first each time. */
@@ -240,7 +310,10 @@ class Connection implements Line {
 	}
 }
 
-function withoutUndefined({retainAgeS, retainBytes}: Extract<Request, {op: 'create-topic'}>['settings']): TopicSettings {
+function withoutUndefined({
+	retainAgeS,
+	retainBytes,
+}: Extract<Request, {op: 'create-topic'}>['settings']): TopicSettings {
 	return {...(retainAgeS === undefined ? {} : {retainAgeS}), ...(retainBytes === undefined ? {} : {retainBytes})};
 }
 

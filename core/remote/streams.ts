@@ -1,6 +1,7 @@
 /**
-The streams that a connection may have open on a node: snapshots, events, deliveries. Each sends only while its reader grants credit and
-the connection has room. It holds at most the one thing that it could not send; the rest stays where it comes from, a log or a bounded queue.
+The streams that a connection may have open on a node: snapshots, events, deliveries. Each sends only while its reader
+grants credit and the connection has room. It holds at most the one thing that it could not send; the rest stays where
+it comes from, a log or a bounded queue.
 */
 import type {Broker} from '../broker.ts';
 import {encode} from '../codec.ts';
@@ -13,8 +14,14 @@ import type {Outbox} from './outbox.ts';
 import {encodeDelivery, encodeFrame, type Answer, type Request} from './protocol.ts';
 
 /** Reading in batches, as they are stored: what a server forwards without looking inside. */
-export type BatchReading = {readonly agreed: Promise<readonly TopicPosition[] | void>; resume(): void; close(): Promise<void>};
-export type ReadableBroker = Broker & {readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading};
+export type BatchReading = {
+	readonly agreed: Promise<readonly TopicPosition[] | void>;
+	resume(): void;
+	close(): Promise<void>;
+};
+export type ReadableBroker = Broker & {
+	readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading;
+};
 
 export type Stream = {
 	/** Topics that it reads. */
@@ -56,7 +63,14 @@ export function watch({broker, outbox, fail}: Line, id: number): Stream {
 	const send = (): void => {
 		if (!isAwaited || latest === undefined || outbox.room() === 0) return;
 		const pieces = [encodeFrame('snapshot', [id, latest])];
-		if (!outbox.fits(pieces)) return fail(id, new DapssError('too-large', `The snapshot of this node has ${pieces[0]!.length} bytes: raise limits.frame_bytes on both sides`));
+		if (!outbox.fits(pieces))
+			return fail(
+				id,
+				new DapssError(
+					'too-large',
+					`The snapshot of this node has ${pieces[0]!.length} bytes: raise limits.frame_bytes on both sides`,
+				),
+			);
 		if (!outbox.stream(pieces)) return;
 		isAwaited = false;
 		latest = undefined;
@@ -79,16 +93,31 @@ export function watch({broker, outbox, fail}: Line, id: number): Stream {
 }
 
 /** Events, in order; the next is asked for when the last has left. */
-export function follow({broker, outbox, answer, fail}: Line, id: number, request: Extract<Request, {op: 'events'}>): Stream {
+export function follow(
+	{broker, outbox, answer, fail}: Line,
+	id: number,
+	request: Extract<Request, {op: 'events'}>,
+): Stream {
 	const {messages, from = 'now', credit: granted = Infinity} = request;
 	const events = broker.events({messages, from})[Symbol.asyncIterator]();
 	const state = {credit: granted, isEnded: false};
 	let wake: (() => void) | undefined;
 	const send = async (event: RecordedEvent): Promise<void> => {
 		let pieces = [encodeFrame('event', [id, [event]])];
-		if (!outbox.fits(pieces)) pieces = [encodeFrame('event', [id, [{at: event.at, type: 'warning', text: `An event of ${pieces[0]!.length} bytes is left out: it is larger than a frame (limits.frame_bytes); subscribe to read the message`}]])];
+		if (!outbox.fits(pieces))
+			pieces = [
+				encodeFrame('event', [
+					id,
+					[
+						{
+							at: event.at,
+							type: 'warning',
+							text: `An event of ${pieces[0]!.length} bytes is left out: it is larger than a frame (limits.frame_bytes); subscribe to read the message`,
+						},
+					],
+				]),
+			];
 		while (!state.isEnded && !(state.credit > 0 && outbox.room() > 0 && outbox.stream(pieces))) {
-			// oxlint-disable-next-line no-await-in-loop -- until there is credit and room
 			await new Promise<void>(resolve => {
 				wake = resolve;
 			});
@@ -99,11 +128,9 @@ export function follow({broker, outbox, answer, fail}: Line, id: number, request
 
 	const run = async (): Promise<void> => {
 		for (;;) {
-			// oxlint-disable-next-line no-await-in-loop -- a stream
 			const {value, done} = await events.next();
 			if (state.isEnded) return;
 			if (done) return answer({id, ended: true});
-			// oxlint-disable-next-line no-await-in-loop -- in order
 			await send(value);
 		}
 	};
@@ -126,14 +153,19 @@ export function follow({broker, outbox, answer, fail}: Line, id: number, request
 }
 
 /** Batches of topics, as they are stored. */
-export function subscribe({broker, outbox, answer, fail, hasRoomFor}: Line, id: number, request: Extract<Request, {op: 'subscribe'}>): Stream {
+export function subscribe(
+	{broker, outbox, answer, fail, hasRoomFor}: Line,
+	id: number,
+	request: Extract<Request, {op: 'subscribe'}>,
+): Stream {
 	const {topics, from, after, isTracked = false, credit: granted} = request;
 	let credit = granted;
 	const wanted = after?.reduce((sum, {streams}) => sum + streams.length, 0) ?? 0;
 	const positions = hasRoomFor(wanted) ? wanted : 0;
 	const seen = new Map(positions > 0 ? after?.map(position => [position.topic, new Seen(position)]) : []);
 	/** Its reader has all of it from another node. */
-	const isKnown = ({topic, origin, incarnation, firstSeq, count, lamport}: Batch): boolean => seen.get(topic)?.isFresh(origin, incarnation, lastSeq({firstSeq, count}), lamport) === false;
+	const isKnown = ({topic, origin, incarnation, firstSeq, count, lamport}: Batch): boolean =>
+		seen.get(topic)?.isFresh(origin, incarnation, lastSeq({firstSeq, count}), lamport) === false;
 	const reading = broker.readBatches(topics, isTracked ? {from, after} : from, {
 		room: () => (credit > 0 ? Math.min(credit, outbox.room()) : 0),
 		take(items) {
@@ -147,7 +179,13 @@ export function subscribe({broker, outbox, answer, fail, hasRoomFor}: Line, id: 
 
 				const pieces = encodeDelivery(id, item);
 				if (!outbox.fits(pieces)) {
-					fail(id, new DapssError('too-large', `A batch of ${item.batch.bytes.length} bytes at offset ${item.offset} of ${item.batch.topic} is larger than a frame: raise limits.frame_bytes`));
+					fail(
+						id,
+						new DapssError(
+							'too-large',
+							`A batch of ${item.batch.bytes.length} bytes at offset ${item.offset} of ${item.batch.topic} is larger than a frame: raise limits.frame_bytes`,
+						),
+					);
 					break;
 				}
 
@@ -162,7 +200,10 @@ export function subscribe({broker, outbox, answer, fail, hasRoomFor}: Line, id: 
 		missed: dropped => answer({id, dropped}),
 		failed: error => fail(id, error),
 	});
-	reading.agreed.then(starts => answer({id, value: starts ?? true}), (error: unknown) => fail(id, error));
+	reading.agreed.then(
+		starts => answer({id, value: starts ?? true}),
+		(error: unknown) => fail(id, error),
+	);
 	return {
 		topics: topicsOf(request),
 		positions,

@@ -1,6 +1,6 @@
 /**
-How much this node trusts itself. A node that gets no answers is perhaps slow or badly connected itself; the more often that
-looks so, the longer it waits before it accuses others (Lifeguard, section IV-A: the local health multiplier, LHM).
+How much this node trusts itself. A node that gets no answers is perhaps slow or badly connected itself; the more often
+that looks so, the longer it waits before it accuses others (Lifeguard, section IV-A: the local health multiplier, LHM).
 */
 
 /** Highest score: waits are stretched at most nine times. */

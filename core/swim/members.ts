@@ -1,7 +1,8 @@
 /**
-What this node believes of the others, and how it changes its mind. Whom there is to believe something of is agreed elsewhere;
-here is only who lives. Words come directly (every packet says its sender's incarnation), as rumours, and from our own probes; the
-stronger word wins (`beats`), and only a member itself can raise its incarnation and so take an accusation back (SWIM, section 4.2).
+What this node believes of the others, and how it changes its mind. Whom there is to believe something of is agreed
+elsewhere; here is only who lives. Words come directly (every packet says its sender's incarnation), as rumours, and
+from our own probes; the stronger word wins (`beats`), and only a member itself can raise its incarnation and so take an
+accusation back (SWIM, section 4.2).
 */
 import type {NodeId} from '../message.ts';
 import type {Health} from './health.ts';
@@ -36,8 +37,20 @@ export type Doubt = {claim: Claim; sinceTick: number};
 /** Its machine refuses connections. */
 export const refusedReason = 'connection refused';
 
-const states: Readonly<Record<Standing, MemberState>> = {alive: 'alive', suspect: 'suspect', dead: 'dead', refused: 'dead', left: 'left'};
-const reasons: Readonly<Record<Standing, string>> = {alive: '', suspect: 'no answer', dead: 'silent', refused: refusedReason, left: 'left'};
+const states: Readonly<Record<Standing, MemberState>> = {
+	alive: 'alive',
+	suspect: 'suspect',
+	dead: 'dead',
+	refused: 'dead',
+	left: 'left',
+};
+const reasons: Readonly<Record<Standing, string>> = {
+	alive: '',
+	suspect: 'no answer',
+	dead: 'silent',
+	refused: refusedReason,
+	left: 'left',
+};
 
 export class Members {
 	readonly #self: NodeId;
@@ -75,7 +88,7 @@ export class Members {
 	}
 
 	/** Those that are suspected, doubted or refused: in time something comes of it. Of all others nothing. */
-	* restless(): Generator<Member> {
+	*restless(): Generator<Member> {
 		for (const member of this.#restless) {
 			if (member.suspicion || member.doubt || member.refusedTick !== undefined) yield member;
 			else this.#restless.delete(member);
@@ -88,10 +101,20 @@ export class Members {
 		const former = new Map(this.#members);
 		this.#members.clear();
 		for (const id of ids) {
-			this.#members.set(id, former.get(id) ?? {
-				id, addedTick: tick, claim: {standing: 'alive', incarnation: 0, by: id}, suspicion: undefined,
-				heardTick: undefined, rttMs: undefined, refusedTick: undefined, doubt: undefined, contactedTick: -Infinity,
-			});
+			this.#members.set(
+				id,
+				former.get(id) ?? {
+					id,
+					addedTick: tick,
+					claim: {standing: 'alive', incarnation: 0, by: id},
+					suspicion: undefined,
+					heardTick: undefined,
+					rttMs: undefined,
+					refusedTick: undefined,
+					doubt: undefined,
+					contactedTick: -Infinity,
+				},
+			);
 			former.delete(id);
 		}
 
@@ -134,11 +157,13 @@ export class Members {
 	}
 
 	/**
-	What one says that this node does not know, a member of whom its young log has not heard yet: of this node it counts, which nobody else could
-	take back. Of others it does not.
+	What one says that this node does not know, a member of whom its young log has not heard yet: of this node it
+	counts, which nobody else could take back. Of others it does not.
+
 	*/
 	hearOfSelf(updates: readonly Update[]): void {
-		for (const [id, standing, incarnation] of updates) if (id === this.#self) this.#hearOfSelf(standing, incarnation);
+		for (const [id, standing, incarnation] of updates)
+			if (id === this.#self) this.#hearOfSelf(standing, incarnation);
 	}
 
 	/** This node failed to reach the member. */
@@ -146,7 +171,8 @@ export class Members {
 		if (member.doubt) this.believe(member, member.doubt.claim, tick, pace);
 		const {standing, incarnation} = member.claim;
 		if (standing === 'alive') this.believe(member, {standing: 'suspect', incarnation, by: this.#self}, tick, pace);
-		else if (member.suspicion?.confirm(this.#self)) this.#updates.put([member.id, 'suspect', incarnation, this.#self]);
+		else if (member.suspicion?.confirm(this.#self))
+			this.#updates.put([member.id, 'suspect', incarnation, this.#self]);
 	}
 
 	/** Take on a word and pass it on. The caller has made sure that it is stronger than the one before. */
@@ -205,7 +231,8 @@ export class Members {
 	#hearOfSelf(standing: Standing, incarnation: number): void {
 		if (this.isLeaving) return;
 		if (standing === 'alive') {
-			this.#incarnation = Math.max(this.#incarnation, incarnation); // Of an earlier life that had to defend itself.
+			// Of an earlier life that had to defend itself.
+			this.#incarnation = Math.max(this.#incarnation, incarnation);
 			return;
 		}
 
@@ -218,7 +245,10 @@ export class Members {
 		this.#updates.put([this.#self, 'alive', this.#incarnation, this.#self]);
 	}
 
-	/** At the heal of a partition each side says of the other's members that they are dead; those who hear them know better. */
+	/**
+	At the heal of a partition each side says of the other's members that they are dead; those who hear them know
+	better.
+	*/
 	#doubt(member: Member, word: Claim, tick: number): void {
 		if (member.doubt) {
 			if (beats(word, member.doubt.claim)) member.doubt.claim = word;

@@ -1,38 +1,54 @@
 /**
-What SWIM says on the wire, and the judge of what comes in. Every packet carries the sender's own word (its incarnation), a few
-rumours about others (SWIM, section 4.1: dissemination rides on the probes) and a few rows of who hears whom. All of it
-fits into one datagram of `packetBytesMax`, so nothing is ever fragmented.
+What SWIM says on the wire, and the judge of what comes in. Every packet carries the sender's own word (its
+incarnation), a few rumours about others (SWIM, section 4.1: dissemination rides on the probes) and a few rows of who
+hears whom. All of it fits into one datagram of `packetBytesMax`, so nothing is ever fragmented.
 
-The states of a member are ordered: of two words about one member the higher incarnation wins, then the later word of `standings`
-(SWIM, section 4.2). That makes the exchange a join: order, repetition and delay of packets do not matter.
+The states of a member are ordered: of two words about one member the higher incarnation wins, then the later word of
+`standings` (SWIM, section 4.2). That makes the exchange a join: order, repetition and delay of packets do not matter.
 */
 import {isNodeId, type NodeId} from '../message.ts';
 
-/** From the weakest word to the strongest at one incarnation. `refused`: dead, and its machine said that no process listens there. */
+/**
+From the weakest word to the strongest at one incarnation. `refused`: dead, and its machine said that no process listens
+there.
+*/
 export const standings = ['alive', 'suspect', 'dead', 'refused', 'left'] as const;
-export type Standing = typeof standings[number];
+export type Standing = (typeof standings)[number];
 
-/** A rumour: the member, its standing, at which incarnation, and who says so (for a suspicion: who failed to reach it). */
+/**
+A rumour: the member, its standing, at which incarnation, and who says so (for a suspicion: who failed to reach it).
+*/
 export type Update = readonly [id: NodeId, standing: Standing, incarnation: number, by: NodeId];
 
 /**
-Whom `node` does not hear: a bitmap over the sorted member ids, bit i of byte i / 8, zero bytes at the end left out. `members` is
-the hash of that list (`hashMembers`), so that a bitmap over another list is not misread. (`incarnation`, `counter`) is the version.
+Whom `node` does not hear: a bitmap over the sorted member ids, bit i of byte i / 8, zero bytes at the end left out.
+`members` is the hash of that list (`hashMembers`), so that a bitmap over another list is not misread. (`incarnation`,
+`counter`) is the version.
 */
 export type Row = readonly [node: NodeId, incarnation: number, counter: number, members: number, unheard: Uint8Array];
 
 /**
-What the node of a row reports besides: where it is in the agreed log, which members it has no working link to, and whose datagrams do not arrive. Bitmaps
-as in `Row`. `leader` is an index into the list of members, -1 when it follows none. The report is as old as the version of its row.
+What the node of a row reports besides: where it is in the agreed log, which members it has no working link to, and
+whose datagrams do not arrive. Bitmaps as in `Row`. `leader` is an index into the list of members, -1 when it follows
+none. The report is as old as the version of its row.
 */
-export type RowState = readonly [term: number, leader: number, applied: number, unlinked: Uint8Array, silent: Uint8Array];
+export type RowState = readonly [
+	term: number,
+	leader: number,
+	applied: number,
+	unlinked: Uint8Array,
+	silent: Uint8Array,
+];
 
 export type Carried = {
 	/** The sender's own incarnation: by this it says that it is alive. */
 	readonly incarnation: number;
 	readonly updates: readonly Update[];
 	readonly rows: readonly Row[];
-	/** Of the first rows: `states[i]` belongs to `rows[i]`. Beside the rows, because protocol 1 accepts rows of exactly five elements and ignores other fields. */
+	/**
+	Of the first rows: `states[i]` belongs to `rows[i]`. Beside the rows, because protocol 1 accepts rows of exactly
+	five elements and ignores other fields.
+	*/
 	readonly states?: readonly RowState[] | undefined;
 };
 
@@ -56,7 +72,7 @@ export const updatesMax = 9;
 export const rowsMax = 12;
 /** Members that a row can speak of: a row alone must fit into a packet beside the rumours. */
 export const rowMembersMax = 4096;
-export const u32Max = 0xFFFF_FFFF;
+export const u32Max = 0xffff_ffff;
 
 /** Upper bounds in MessagePack: names and numbers of the largest message; one rumour; one row without its bitmap. */
 export const headBytesMax = 100;
@@ -77,23 +93,28 @@ export function stateBytes(state: RowState): number {
 
 /** Whether word `a` about a member replaces word `b`. */
 export function beats(a: Pick<Claim, 'standing' | 'incarnation'>, b: Pick<Claim, 'standing' | 'incarnation'>): boolean {
-	return a.incarnation > b.incarnation || (a.incarnation === b.incarnation && standings.indexOf(a.standing) > standings.indexOf(b.standing));
+	return (
+		a.incarnation > b.incarnation ||
+		(a.incarnation === b.incarnation && standings.indexOf(a.standing) > standings.indexOf(b.standing))
+	);
 }
 
 export type Claim = {readonly standing: Standing; readonly incarnation: number; readonly by: NodeId};
 
 /** FNV-1a over the ids in order, 32 bits. Names a list of members among a few recent ones; no security hangs on it. */
 export function hashMembers(order: readonly NodeId[]): number {
-	let hash = 0x811C_9DC5;
+	let hash = 0x811c_9dc5;
 	for (const id of order) {
 		for (let index = 0; index < id.length; index++) hash = Math.imul(hash ^ id.charCodeAt(index), 0x0100_0193);
-		hash = Math.imul(hash ^ 0x0A, 0x0100_0193);
+		hash = Math.imul(hash ^ 0x0a, 0x0100_0193);
 	}
 
 	return hash >>> 0;
 }
 
-/** The packet, if the decoded value is exactly one within all bounds; `undefined` otherwise. Shares no memory with `value`. */
+/**
+The packet, if the decoded value is exactly one within all bounds; `undefined` otherwise. Shares no memory with `value`.
+*/
 export function parseSwimPacket(value: unknown): SwimPacket | undefined {
 	if (!isObject(value)) return undefined;
 	const {type, seq, incarnation} = value;
@@ -112,20 +133,24 @@ export function parseSwimPacket(value: unknown): SwimPacket | undefined {
 		}
 
 		case 'ack':
-		case 'nack': return {type, seq, ...carried};
+		case 'nack':
+			return {type, seq, ...carried};
 		case 'ping-req': {
 			const {target} = value;
 			return isNodeId(target) ? {type, seq, target, ...carried} : undefined;
 		}
 
-		default: return undefined;
+		default:
+			return undefined;
 	}
 }
 
 function parseUpdate(value: unknown): Update | undefined {
 	if (!Array.isArray(value) || value.length !== 4) return undefined;
 	const [id, standing, incarnation, by] = value as unknown[];
-	return isNodeId(id) && isStanding(standing) && isU32(incarnation) && isNodeId(by) ? [id, standing, incarnation, by] : undefined;
+	return isNodeId(id) && isStanding(standing) && isU32(incarnation) && isNodeId(by)
+		? [id, standing, incarnation, by]
+		: undefined;
 }
 
 function parseRow(value: unknown): Row | undefined {
@@ -133,7 +158,8 @@ function parseRow(value: unknown): Row | undefined {
 	const [node, incarnation, counter, members, unheard] = value as unknown[];
 	if (!isNodeId(node) || !isU32(incarnation) || !isU32(counter) || !isU32(members)) return undefined;
 	if (!isBitmap(unheard)) return undefined;
-	return [node, incarnation, counter, members, Uint8Array.from(unheard)]; // A copy: the view would keep the whole datagram alive.
+	// A copy: the view would keep the whole datagram alive.
+	return [node, incarnation, counter, members, Uint8Array.from(unheard)];
 }
 
 const none: readonly RowState[] = [];
@@ -141,7 +167,14 @@ const none: readonly RowState[] = [];
 function parseState(value: unknown): RowState | undefined {
 	if (!Array.isArray(value) || value.length !== 5) return undefined;
 	const [term, leader, applied, unlinked, silent] = value as unknown[];
-	if (!isCount(term) || !isCount(applied) || !Number.isInteger(leader) || (leader as number) < -1 || (leader as number) >= rowMembersMax) return undefined;
+	if (
+		!isCount(term) ||
+		!isCount(applied) ||
+		!Number.isInteger(leader) ||
+		(leader as number) < -1 ||
+		(leader as number) >= rowMembersMax
+	)
+		return undefined;
 	if (!isBitmap(unlinked) || !isBitmap(silent)) return undefined;
 	return [term, leader as number, applied, Uint8Array.from(unlinked), Uint8Array.from(silent)];
 }

@@ -1,10 +1,11 @@
 /**
-From who hears whom to the sides of a partition. Two members are linked when each hears the other; a side is what hangs together by
-such links, over however many relays. So a single cut link is not a partition (messages find a way around it), and a link that works
-one way only does not join two sides. A process that is known to be down is on no side: a crash is not a cut.
+From who hears whom to the sides of a partition. Two members are linked when each hears the other; a side is what hangs
+together by such links, over however many relays. So a single cut link is not a partition (messages find a way around
+it), and a link that works one way only does not join two sides. A process that is known to be down is on no side: a
+crash is not a cut.
 
-The tracker turns sides into events: sides must be the same for a moment before they are believed, so that rows which arrive one
-after the other do not make a partition each.
+The tracker turns sides into events: sides must be the same for a moment before they are believed, so that rows which
+arrive one after the other do not make a partition each.
 */
 import type {NodeId} from '../message.ts';
 
@@ -98,7 +99,12 @@ export class PartitionTracker {
 	}
 
 	/** The sides as they look at this tick. `lastWordTick` says when somebody of these members was last heard. */
-	update(sides: Sides, tick: number, debounceTicks: number, lastWordTick: (far: readonly NodeId[]) => number): PartitionChange | undefined {
+	update(
+		sides: Sides,
+		tick: number,
+		debounceTicks: number,
+		lastWordTick: (far: readonly NodeId[]) => number,
+	): PartitionChange | undefined {
 		// Mostly they are the same, and are the same object.
 		if (sides !== this.#seen) {
 			this.#seen = sides;

@@ -1,8 +1,8 @@
 /**
-The books of probing: whose turn it is, which pings wait for an answer, and which were sent on behalf of others.
-SWIM probes in a round-robin order that each node draws for itself, so that every member is probed within one round whatever the
-luck (SWIM, section 4.3). The order is kept from round to round: then the time between two pings to one member is always the same,
-which the rows of who hears whom are built on.
+The books of probing: whose turn it is, which pings wait for an answer, and which were sent on behalf of others. SWIM
+probes in a round-robin order that each node draws for itself, so that every member is probed within one round whatever
+the luck (SWIM, section 4.3). The order is kept from round to round: then the time between two pings to one member is
+always the same, which the rows of who hears whom are built on.
 */
 import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
@@ -59,7 +59,13 @@ export type Probe = {
 };
 
 /** A ping sent for someone else. */
-export type Relay = {readonly requester: NodeId; readonly requesterSeq: number; readonly target: NodeId; readonly sinceTick: number; hasNacked: boolean};
+export type Relay = {
+	readonly requester: NodeId;
+	readonly requesterSeq: number;
+	readonly target: NodeId;
+	readonly sinceTick: number;
+	hasNacked: boolean;
+};
 
 export const relaysMax = 256;
 
@@ -77,12 +83,21 @@ export class Probes {
 	}
 
 	start(target: NodeId, tick: number): Probe {
-		const probe: Probe = {seq: this.#nextSeq(), target, sinceTick: tick, sentAtMs: undefined, isRepeated: false, silentRelays: undefined};
+		const probe: Probe = {
+			seq: this.#nextSeq(),
+			target,
+			sinceTick: tick,
+			sentAtMs: undefined,
+			isRepeated: false,
+			silentRelays: undefined,
+		};
 		this.#byTarget.set(target, probe);
 		return probe;
 	}
 
-	/** The probe that an ack or nack with this number is about: the target answers itself, or a relay that was asked. */
+	/**
+	The probe that an ack or nack with this number is about: the target answers itself, or a relay that was asked.
+	*/
 	find(seq: number, from: NodeId): Probe | undefined {
 		const direct = this.#byTarget.get(from);
 		if (direct?.seq === seq) return direct;

@@ -1,16 +1,28 @@
 /**
-Who hears whom. Each node keeps one row, the members that it heard from directly within the last while, and carries it and the
-newest rows of others on its packets: an all-to-all picture for a few bytes, in which a cut that works one way only is seen too.
-A row that gets no newer version goes stale: what its node hears now is then not known, only what it heard last.
+Who hears whom. Each node keeps one row, the members that it heard from directly within the last while, and carries it
+and the newest rows of others on its packets: an all-to-all picture for a few bytes, in which a cut that works one way
+only is seen too. A row that gets no newer version goes stale: what its node hears now is then not known, only what it
+heard last.
 */
 import type {NodeId} from '../message.ts';
 import {hashMembers, rowBytes, stateBytes, statesFieldBytes, u32Max, type Row, type RowState} from './packet.ts';
 
-/** `isCurrent`: over the current list of members, so it may be passed on. `isOf`: the state came with this version of the row, not with an earlier one. */
-type Known = {readonly row: Row; readonly atTick: number; readonly isCurrent: boolean; readonly state: KnownState | undefined};
+/**
+`isCurrent`: over the current list of members, so it may be passed on. `isOf`: the state came with this version of the
+row, not with an earlier one.
+*/
+type Known = {
+	readonly row: Row;
+	readonly atTick: number;
+	readonly isCurrent: boolean;
+	readonly state: KnownState | undefined;
+};
 type KnownState = {readonly state: RowState; readonly atTick: number; readonly isOf: boolean};
 
-/** States of others on one packet: of those who complain, and one in turn. Everyone hears of the rest from the members themselves. */
+/**
+States of others on one packet: of those who complain, and one in turn. Everyone hears of the rest from the members
+themselves.
+*/
 const ailingMax = 2;
 /** Left free for such states when rows are chosen, bytes. */
 const statesRoom = 2 * 36;
@@ -30,7 +42,11 @@ export type Sight = {
 };
 
 /** One node's complaints: members to which it has no working link, and those whose datagrams do not reach it. */
-export type Complaint = {readonly node: NodeId; readonly unlinked: readonly NodeId[]; readonly silent: readonly NodeId[]};
+export type Complaint = {
+	readonly node: NodeId;
+	readonly unlinked: readonly NodeId[];
+	readonly silent: readonly NodeId[];
+};
 
 export class Rows {
 	readonly #self: NodeId;
@@ -73,7 +89,9 @@ export class Rows {
 		return this.#complaining.size === 0;
 	}
 
-	/** Another list of members. Rows are kept, rewritten over it; a member that a row does not know yet counts as heard. */
+	/**
+	Another list of members. Rows are kept, rewritten over it; a member that a row does not know yet counts as heard.
+	*/
 	setOrder(order: readonly NodeId[]): void {
 		const former = this.#order;
 		this.#order = order;
@@ -99,19 +117,36 @@ export class Rows {
 		this.#ownAtTick = -Infinity; // The next `observe` gives it a version over this list.
 	}
 
-	/** Set the own row. True when its content changed; a new version is made then, and every `refreshTicks`. The report alone waits for that. */
-	observe({isHeard, isLinked, isAudible, report}: Pick<Sight, 'isHeard'> & Partial<Sight>, tick: number, refreshTicks: number): boolean {
-		const others = (isFine: (id: NodeId) => boolean): Uint8Array => bitmap(this.#order, id => id !== this.#self && !isFine(id));
+	/**
+	Set the own row. True when its content changed; a new version is made then, and every `refreshTicks`. The report
+	alone waits for that.
+	*/
+	observe(
+		{isHeard, isLinked, isAudible, report}: Pick<Sight, 'isHeard'> & Partial<Sight>,
+		tick: number,
+		refreshTicks: number,
+	): boolean {
+		const others = (isFine: (id: NodeId) => boolean): Uint8Array =>
+			bitmap(this.#order, id => id !== this.#self && !isFine(id));
 		const unheard = others(isHeard);
 		const unlinked = isLinked ? others(isLinked) : none;
 		const silent = isAudible ? others(isAudible) : none;
 		const former = this.#ownState;
-		const hasChanged = !isEqual(unheard, this.#own[4]) || !isEqual(unlinked, former?.[3] ?? none) || !isEqual(silent, former?.[4] ?? none);
+		const hasChanged =
+			!isEqual(unheard, this.#own[4]) ||
+			!isEqual(unlinked, former?.[3] ?? none) ||
+			!isEqual(silent, former?.[4] ?? none);
 		if (hasChanged || tick - this.#ownAtTick >= refreshTicks) {
 			this.#counter = Math.min(this.#counter + 1, u32Max);
 			this.#own = [this.#self, this.#incarnation, this.#counter, this.#hash, unheard];
 			const said = report?.();
-			this.#ownState = said && [said.term, said.leader === undefined ? -1 : this.#index.get(said.leader) ?? -1, said.applied, unlinked, silent];
+			this.#ownState = said && [
+				said.term,
+				said.leader === undefined ? -1 : (this.#index.get(said.leader) ?? -1),
+				said.applied,
+				unlinked,
+				silent,
+			];
 			this.#ownAtTick = tick;
 			this.#note(this.#own, this.#ownState);
 		}
@@ -120,8 +155,10 @@ export class Rows {
 	}
 
 	/**
-	A row came in. The highest version wins; our own and those of strangers are ignored. Over a stale one any version wins: that may have been of another process
-	of the node, on a copied data folder, which has ended. What others still pass on of that process is ignored from then on, or it would go round for ever.
+	A row came in. The highest version wins; our own and those of strangers are ignored. Over a stale one any version
+	wins: that may have been of another process of the node, on a copied data folder, which has ended. What others still
+	pass on of that process is ignored from then on, or it would go round for ever.
+
 	*/
 	learn(row: Row, state: RowState | undefined, tick: number, staleTicks: number = Infinity): void {
 		const [node, incarnation, counter, members] = row;
@@ -140,17 +177,28 @@ export class Rows {
 		}
 
 		const ended = this.#ended.get(node);
-		if (ended && !isStale && !isSame && compareVersions(row, known.row) > 0 && compareVersions(row, ended) <= 0) return;
+		if (ended && !isStale && !isSame && compareVersions(row, known.row) > 0 && compareVersions(row, ended) <= 0)
+			return;
 		if (ended && compareVersions(row, ended) > 0) this.#ended.delete(node);
 		if (isSame && (!state || known.state?.isOf)) return;
 		// Without a state the last one counts as long as it is fresh.
 		const newest = state ? {state, atTick: tick, isOf: true} : known?.state && {...known.state, isOf: false};
-		this.#known.set(node, {row, state: newest, atTick: isSame ? known.atTick : tick, isCurrent: true}); // A Map keeps the place of a key that it has.
+		// A Map keeps the place of a key that it has.
+		this.#known.set(node, {row, state: newest, atTick: isSame ? known.atTick : tick, isCurrent: true});
 		this.#note(row, newest?.state);
 	}
 
-	/** Rows for a packet to `to`: the own one, then those that wait longest, up to `count` and `bytesMax`. Stale ones are not passed on. */
-	take(to: NodeId, count: number, bytesMax: number, tick: number, staleTicks: number): {readonly rows: readonly Row[]; readonly states: readonly RowState[]} {
+	/**
+	Rows for a packet to `to`: the own one, then those that wait longest, up to `count` and `bytesMax`. Stale ones are
+	not passed on.
+	*/
+	take(
+		to: NodeId,
+		count: number,
+		bytesMax: number,
+		tick: number,
+		staleTicks: number,
+	): {readonly rows: readonly Row[]; readonly states: readonly RowState[]} {
 		let room = bytesMax - rowBytes(this.#own);
 		const states: RowState[] = [];
 		if (this.#ownState && stateBytes(this.#ownState) + statesFieldBytes <= room) {
@@ -168,25 +216,37 @@ export class Rows {
 		}
 
 		// Those with a state come first.
-		const stated = states.length > 0 ? this.#stated(told).filter(([, {state}]) => {
-			const fits = stateBytes(state!.state) <= room;
-			if (fits) room -= stateBytes(state!.state);
-			return fits;
-		}) : [];
+		const stated =
+			states.length > 0
+				? this.#stated(told).filter(([, {state}]) => {
+						const fits = stateBytes(state!.state) <= room;
+						if (fits) room -= stateBytes(state!.state);
+						return fits;
+					})
+				: [];
 		for (const [node, known] of told) {
 			this.#known.delete(node);
 			this.#known.set(node, known);
 		}
 
 		const rest = told.filter(each => !stated.includes(each));
-		return {rows: [this.#own, ...stated.map(([, {row}]) => row), ...rest.map(([, {row}]) => row)], states: [...states, ...stated.map(([, {state}]) => state!.state)]};
+		return {
+			rows: [this.#own, ...stated.map(([, {row}]) => row), ...rest.map(([, {row}]) => row)],
+			states: [...states, ...stated.map(([, {state}]) => state!.state)],
+		};
 	}
 
 	/** Of these rows, those whose state goes with them. */
 	#stated(told: ReadonlyArray<readonly [NodeId, Known]>): ReadonlyArray<readonly [NodeId, Known]> {
 		const fresh = told.filter(([, {state}]) => state?.isOf);
 		if (fresh.length === 0) return fresh;
-		const ailing = this.#ailing.size === 0 ? [] : rotated(fresh.filter(([node]) => this.#ailing.has(node)), this.#turn).slice(0, ailingMax);
+		const ailing =
+			this.#ailing.size === 0
+				? []
+				: rotated(
+						fresh.filter(([node]) => this.#ailing.has(node)),
+						this.#turn,
+					).slice(0, ailingMax);
 		const next = fresh[this.#turn++ % fresh.length]!;
 		return ailing.includes(next) ? ailing : [...ailing, next];
 	}
@@ -201,7 +261,10 @@ export class Rows {
 		return node === other || !hasBit(known.row[4], index);
 	}
 
-	/** Whether `node` has a working link to `other`, and whether datagrams of `other` reach it; `undefined` when nothing fresh is known. */
+	/**
+	Whether `node` has a working link to `other`, and whether datagrams of `other` reach it; `undefined` when nothing
+	fresh is known.
+	*/
 	isLinked(node: NodeId, other: NodeId, tick: number, staleTicks: number): boolean | undefined {
 		return this.#has(3, node, other, tick, staleTicks);
 	}
@@ -258,7 +321,13 @@ export class Rows {
 
 	#rewriteState([term, leader, applied, unlinked, silent]: RowState, former: readonly NodeId[]): RowState {
 		const followed = former[leader];
-		return [term, followed === undefined ? -1 : this.#index.get(followed) ?? -1, applied, this.#rewriteBits(unlinked, former), this.#rewriteBits(silent, former)];
+		return [
+			term,
+			followed === undefined ? -1 : (this.#index.get(followed) ?? -1),
+			applied,
+			this.#rewriteBits(unlinked, former),
+			this.#rewriteBits(silent, former),
+		];
 	}
 
 	#rewrite([node, incarnation, counter, , unheard]: Row, former: readonly NodeId[]): Row {

@@ -1,6 +1,7 @@
 /**
-A member did not answer; how long it has to say that it lives. One accuser may be at fault itself, so the wait starts long
-and shrinks with every other member that failed to reach the suspect on its own, by the logarithm of their number (Lifeguard, section IV-B).
+A member did not answer; how long it has to say that it lives. One accuser may be at fault itself, so the wait starts
+long and shrinks with every other member that failed to reach the suspect on its own, by the logarithm of their number
+(Lifeguard, section IV-B).
 */
 import type {NodeId} from '../message.ts';
 import type {Timing} from './pace.ts';
@@ -12,7 +13,11 @@ export class Suspicion {
 	/** When this node asked it a last time. */
 	askedTick: number | undefined;
 
-	constructor(sinceTick: number, accuser: NodeId, pace: Pick<Timing, 'suspicionMin' | 'suspicionMax' | 'confirmations'>) {
+	constructor(
+		sinceTick: number,
+		accuser: NodeId,
+		pace: Pick<Timing, 'suspicionMin' | 'suspicionMax' | 'confirmations'>,
+	) {
 		this.#sinceTick = sinceTick;
 		this.#pace = pace;
 		this.#accusers = new Set([accuser]);

@@ -1,16 +1,27 @@
 /**
-Who is there. Every node pings the others in turn; who does not answer is pinged through some others and over the link, then
-suspected, then, if it does not speak up, called dead. Rumours of that ride on the pings (SWIM: Das, Gupta, Motivala 2002). A node that
-may itself be slow waits longer before it accuses, and a suspicion is the shorter the more members share it (Lifeguard: Dadgar,
-Phillips, Currey 2017). Who is a member at all is agreed elsewhere. From rows of who hears whom come the sides of a partition.
+Who is there. Every node pings the others in turn; who does not answer is pinged through some others and over the link,
+then suspected, then, if it does not speak up, called dead. Rumours of that ride on the pings (SWIM: Das, Gupta,
+Motivala 2002). A node that may itself be slow waits longer before it accuses, and a suspicion is the shorter the more
+members share it (Lifeguard: Dadgar, Phillips, Currey 2017). Who is a member at all is agreed elsewhere. From rows of
+who hears whom come the sides of a partition.
 
-A machine: it has no clock. Waits are counted in ticks; milliseconds come in with packets and with `ready`, for round trips only.
+A machine: it has no clock. Waits are counted in ticks; milliseconds come in with packets and with `ready`, for round
+trips only.
 */
 import type {NodeId} from '../message.ts';
 import {Health} from './health.ts';
 import {isDown, Members, standingOf, stateOf, type Member, type MemberState} from './members.ts';
 import {timingOf, type Timing} from './pace.ts';
-import {headBytesMax, packetBytesMax, rowsMax, u32Max, updateBytesMax, updatesMax, type Message, type SwimPacket} from './packet.ts';
+import {
+	headBytesMax,
+	packetBytesMax,
+	rowsMax,
+	u32Max,
+	updateBytesMax,
+	updatesMax,
+	type Message,
+	type SwimPacket,
+} from './packet.ts';
 import {PartitionTracker, sidesOf, type PartitionChange, type Sides} from './partition.ts';
 import {Probes, Ring, type Probe} from './probe.ts';
 import {Rows, type Complaint, type Report, type Sight} from './rows.ts';
@@ -27,10 +38,18 @@ const broadcastFew = 4;
 /** Above this size the matrix in `status` has the first members only. */
 export const matrixMax = 128;
 const partitionsMax = 16;
-/** Of a ping that looks whether a link carries: a number that no probe has, so the answer is evidence of the link and of nothing else. */
+/**
+Of a ping that looks whether a link carries: a number that no probe has, so the answer is evidence of the link and of
+nothing else.
+*/
 const linkSeq = u32Max;
 
-type Outgoing = {readonly to: NodeId; readonly message: Message; readonly via: 'datagram' | 'link'; readonly stamps: Probe | undefined};
+type Outgoing = {
+	readonly to: NodeId;
+	readonly message: Message;
+	readonly via: 'datagram' | 'link';
+	readonly stamps: Probe | undefined;
+};
 
 export function createSwim(options: SwimOptions): Swim {
 	return new SwimMachine(options);
@@ -70,7 +89,8 @@ class SwimMachine implements Swim {
 
 	setMembers(members: readonly NodeId[]): void {
 		const order = [...new Set([...members, this.#self])].toSorted();
-		if (order.length === this.#rows.order.length && order.every((id, index) => id === this.#rows.order[index])) return;
+		if (order.length === this.#rows.order.length && order.every((id, index) => id === this.#rows.order[index]))
+			return;
 		const others = order.filter(id => id !== this.#self);
 		this.#pace = timingOf(order.length, this.#options.tickMs, this.#options.config);
 		this.#rows.setOrder(order);
@@ -84,7 +104,9 @@ class SwimMachine implements Swim {
 		else this.#members.hearOfSelf(packet.updates);
 		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
 		switch (packet.type) {
-			case 'ping': return this.#send(from, {type: 'ack', seq: packet.seq}, packet.link ? 'link' : 'datagram'); // Also to one that we do not know yet.
+			case 'ping':
+				// Also to one that we do not know yet.
+				return this.#send(from, {type: 'ack', seq: packet.seq}, packet.link ? 'link' : 'datagram');
 			case 'ack': {
 				this.#onAck(from, packet.seq, nowMs);
 				break;
@@ -100,8 +122,10 @@ class SwimMachine implements Swim {
 				break;
 			}
 
-			case 'gossip': break;
-			default: packet satisfies never;
+			case 'gossip':
+				break;
+			default:
+				packet satisfies never;
 		}
 
 		if (member) this.#contact(member);
@@ -184,7 +208,8 @@ class SwimMachine implements Swim {
 		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
 		for (const id of this.#ring.turns(this.#pace.pair)) {
 			const member = this.#members.get(id);
-			if (member && member.claim.standing !== 'left') this.#ping(member); // Who left will speak first when it is back.
+			// Who left will speak first when it is back.
+			if (member && member.claim.standing !== 'left') this.#ping(member);
 		}
 
 		this.#tickRow(sight);
@@ -207,7 +232,15 @@ class SwimMachine implements Swim {
 	status(): SwimStatus {
 		const members = this.#rows.order.map((id): SwimMember => {
 			const member = this.#members.get(id);
-			if (!member) return {id, state: this.#members.isLeaving ? 'left' : 'alive', why: '', incarnation: this.#members.incarnation, rttMs: 0, heardTicksAgo: 0};
+			if (!member)
+				return {
+					id,
+					state: this.#members.isLeaving ? 'left' : 'alive',
+					why: '',
+					incarnation: this.#members.incarnation,
+					rttMs: 0,
+					heardTicksAgo: 0,
+				};
 			return this.#memberStatus(member);
 		});
 		const order = this.#rows.order.slice(0, matrixMax);
@@ -215,14 +248,24 @@ class SwimMachine implements Swim {
 			members,
 			health: this.#health.score,
 			matrix: {order, sees: order.map(node => order.map(other => this.#hears(node, other)))},
-			partition: {state: this.#tracker.state, sides: this.#tracker.sides, sinceTicks: this.#tick - this.#tracker.sinceTick},
+			partition: {
+				state: this.#tracker.state,
+				sides: this.#tracker.sides,
+				sinceTicks: this.#tick - this.#tracker.sinceTick,
+			},
 			bounds: {outbox: this.#outboxDropped, relays: this.#relaysRefused, rowMismatches: this.#rows.mismatches},
 		};
 	}
 
 	#memberStatus(member: Member): SwimMember {
 		const heardTicksAgo = member.heardTick === undefined ? undefined : this.#tick - member.heardTick;
-		return {id: member.id, ...stateOf(member), incarnation: member.claim.incarnation, rttMs: member.rttMs, heardTicksAgo};
+		return {
+			id: member.id,
+			...stateOf(member),
+			incarnation: member.claim.incarnation,
+			rttMs: member.rttMs,
+			heardTicksAgo,
+		};
 	}
 
 	// Packets in.
@@ -231,12 +274,14 @@ class SwimMachine implements Swim {
 		this.#members.heard(member, this.#tick);
 		this.#members.learn([member.id, 'alive', incarnation, member.id], this.#tick, this.#pace);
 		for (const update of updates) this.#members.learn(update, this.#tick, this.#pace);
-		for (const [index, row] of rows.entries()) this.#rows.learn(row, states?.[index] ?? undefined, this.#tick, this.#pace.stale);
+		for (const [index, row] of rows.entries())
+			this.#rows.learn(row, states?.[index] ?? undefined, this.#tick, this.#pace.stale);
 	}
 
 	#onAck(from: NodeId, seq: number, nowMs: number): void {
 		const relay = this.#probes.answerRelay(seq, from);
-		if (relay) return this.#send(relay.requester, {type: 'ack', seq: relay.requesterSeq}, this.#wayTo(relay.requester));
+		if (relay)
+			return this.#send(relay.requester, {type: 'ack', seq: relay.requesterSeq}, this.#wayTo(relay.requester));
 		const probe = this.#probes.find(seq, from);
 		if (!probe) return;
 		this.#probes.end(probe.target);
@@ -244,11 +289,15 @@ class SwimMachine implements Swim {
 		const member = this.#members.get(from);
 		if (!member || probe.target !== from || probe.isRepeated || probe.sentAtMs === undefined) return;
 		const sampleMs = Math.max(0, nowMs - probe.sentAtMs);
-		member.rttMs = member.rttMs === undefined ? sampleMs : member.rttMs + (sampleMs - member.rttMs) / 8; // As TCP does (RFC 6298).
+		// As TCP does (RFC 6298).
+		member.rttMs = member.rttMs === undefined ? sampleMs : member.rttMs + (sampleMs - member.rttMs) / 8;
 	}
 
 	#onPingRequest(from: NodeId, seq: number, target: NodeId): void {
-		const relaySeq = this.#members.get(from) && this.#members.get(target) ? this.#probes.relay(from, seq, target, this.#tick) : undefined;
+		const relaySeq =
+			this.#members.get(from) && this.#members.get(target)
+				? this.#probes.relay(from, seq, target, this.#tick)
+				: undefined;
 		if (relaySeq === undefined) {
 			this.#relaysRefused++;
 			this.#send(from, {type: 'nack', seq}, this.#wayTo(from));
@@ -274,26 +323,35 @@ class SwimMachine implements Swim {
 		const age = this.#tick - probe.sinceTick;
 		const isJudged = member.claim.standing === 'alive' || member.claim.standing === 'suspect';
 		const isHeard = (member.heardTick ?? -1) >= probe.sinceTick;
-		// It speaks, though it does not answer: a packet was lost, or the way there is cut. It lives, and that is all a probe asks.
+		// It speaks, though it does not answer: a packet was lost, or the way there is cut. It lives, and that is all a
+		// probe asks.
 		if (isHeard && age >= this.#health.stretch(this.#pace.timeout)) return this.#probes.end(member.id);
 		if (probe.silentRelays === undefined && age >= this.#health.stretch(this.#pace.timeout)) {
 			probe.isRepeated = true;
-			const relays = isJudged ? this.#sample(other => other.id !== member.id && other.claim.standing === 'alive', this.#options.config.indirect) : [];
+			const relays = isJudged
+				? this.#sample(
+						other => other.id !== member.id && other.claim.standing === 'alive',
+						this.#options.config.indirect,
+					)
+				: [];
 			probe.silentRelays = new Set(relays);
-			for (const relay of relays) this.#send(relay, {type: 'ping-req', seq: probe.seq, target: member.id}, this.#wayTo(relay));
+			for (const relay of relays)
+				this.#send(relay, {type: 'ping-req', seq: probe.seq, target: member.id}, this.#wayTo(relay));
 			this.#sendPing(member.id, probe.seq, 'link');
 		}
 
 		if (age < this.#health.stretch(this.#pace.probe)) return;
 		this.#probes.end(member.id);
 		if (!isJudged) return;
-		// A relay that did not even say "no answer yet" hints that the fault is here. Where there is no relay nothing can be learned.
+		// A relay that did not even say "no answer yet" hints that the fault is here. Where there is no relay nothing
+		// can be learned.
 		if (probe.silentRelays && probe.silentRelays.size > 0) this.#health.bad();
 		this.#members.suspect(member, this.#tick, this.#pace);
 	}
 
 	#tickRelays(): void {
-		const nackTicks = Math.max(1, Math.floor(this.#pace.timeout * 0.8)); // In time for the requester (Lifeguard, section IV-A).
+		// In time for the requester (Lifeguard, section IV-A).
+		const nackTicks = Math.max(1, Math.floor(this.#pace.timeout * 0.8));
 		for (const [seq, relay] of this.#probes.relays()) {
 			const age = this.#tick - relay.sinceTick;
 			if (age >= 2 * this.#pace.probe) this.#probes.endRelay(seq);
@@ -308,7 +366,13 @@ class SwimMachine implements Swim {
 		const {incarnation} = member.claim;
 		if (member.refusedTick !== undefined && this.#tick - member.refusedTick >= this.#pace.probe) {
 			member.refusedTick = undefined;
-			if (!isDown(member)) this.#members.believe(member, {standing: 'refused', incarnation, by: this.#self}, this.#tick, this.#pace);
+			if (!isDown(member))
+				this.#members.believe(
+					member,
+					{standing: 'refused', incarnation, by: this.#self},
+					this.#tick,
+					this.#pace,
+				);
 		}
 
 		const {suspicion} = member;
@@ -320,9 +384,11 @@ class SwimMachine implements Swim {
 			this.#ping(member);
 		}
 
-		// Heard since it was suspected: what it says for itself is on its way, or cannot reach us because it hears nobody. It lives.
+		// Heard since it was suspected: what it says for itself is on its way, or cannot reach us because it hears
+		// nobody. It lives.
 		const isHeard = member.heardTick !== undefined && this.#tick - member.heardTick < probe;
-		if (this.#tick - suspicion.askedTick >= timeout && suspicion.isOver(this.#tick) && !isHeard) this.#members.believe(member, {standing: 'dead', incarnation, by: this.#self}, this.#tick, this.#pace);
+		if (this.#tick - suspicion.askedTick >= timeout && suspicion.isOver(this.#tick) && !isHeard)
+			this.#members.believe(member, {standing: 'dead', incarnation, by: this.#self}, this.#tick, this.#pace);
 	}
 
 	/** What we hear changed: everyone gets to know soon, since the sides hang on it. */
@@ -332,7 +398,11 @@ class SwimMachine implements Swim {
 			return member !== undefined && this.#isHearing(member);
 		};
 
-		if (this.#tick % this.#pace.look === 0 && this.#rows.observe({...sight, isHeard}, this.#tick, this.#pace.refresh)) this.#isRowDue = true;
+		if (
+			this.#tick % this.#pace.look === 0 &&
+			this.#rows.observe({...sight, isHeard}, this.#tick, this.#pace.refresh)
+		)
+			this.#isRowDue = true;
 		if (!this.#isRowDue || this.#tick - this.#pushedTick < this.#pace.push) return;
 		this.#isRowDue = false;
 		this.#pushedTick = this.#tick;
@@ -362,7 +432,8 @@ class SwimMachine implements Swim {
 	/** What `sidesOf` would say when nobody is unheard by anybody, which is nearly always. */
 	#wholeSides(): Sides {
 		const {version} = this.#members;
-		if (this.#whole?.version !== version) this.#whole = {version, sides: [this.#rows.order.filter(id => !this.#isDown(id))]};
+		if (this.#whole?.version !== version)
+			this.#whole = {version, sides: [this.#rows.order.filter(id => !this.#isDown(id))]};
 		return this.#whole.sides;
 	}
 
@@ -394,7 +465,10 @@ class SwimMachine implements Swim {
 
 	// Packets out.
 
-	/** Ping it now; when a ping is on its way already, once more under the same number. Always by datagram as well, which shows when those get through again. */
+	/**
+	Ping it now; when a ping is on its way already, once more under the same number. Always by datagram as well, which
+	shows when those get through again.
+	*/
 	#ping(member: Member): void {
 		let probe = this.#probes.of(member.id);
 		if (probe) probe.isRepeated = true;
@@ -405,11 +479,17 @@ class SwimMachine implements Swim {
 		this.#sendPing(member.id, probe.seq, 'link');
 	}
 
-	/** The link, where it works and datagrams do not arrive: rumours and rows would never get there. What the other end hears counts; where that is not known, what this one does. */
+	/**
+	The link, where it works and datagrams do not arrive: rumours and rows would never get there. What the other end
+	hears counts; where that is not known, what this one does.
+	*/
 	#wayTo(id: NodeId): 'datagram' | 'link' {
-		const hears = (node: NodeId, other: NodeId): boolean | undefined => this.#rows.isAudible(node, other, this.#tick, this.#pace.stale);
+		const hears = (node: NodeId, other: NodeId): boolean | undefined =>
+			this.#rows.isAudible(node, other, this.#tick, this.#pace.stale);
 		const isAudible = hears(id, this.#self) ?? hears(this.#self, id) ?? true;
-		return isAudible || this.isLinked(this.#self, id) === false || this.isLinked(id, this.#self) === false ? 'datagram' : 'link';
+		return isAudible || this.isLinked(this.#self, id) === false || this.isLinked(id, this.#self) === false
+			? 'datagram'
+			: 'link';
 	}
 
 	#sendPing(to: NodeId, seq: number, via: 'datagram' | 'link', stamps?: Probe): void {
@@ -423,9 +503,12 @@ class SwimMachine implements Swim {
 
 	/** Up to `count` different members that are heard and wanted, each equally likely. */
 	#sample(isWanted: (member: Member) => boolean, count: number): NodeId[] {
-		const pool = [...this.#members.all()].filter(member => this.#isHearing(member) && isWanted(member)).map(({id}) => id);
+		const pool = [...this.#members.all()]
+			.filter(member => this.#isHearing(member) && isWanted(member))
+			.map(({id}) => id);
 		const picked: NodeId[] = [];
-		while (picked.length < count && pool.length > 0) picked.push(...pool.splice(this.#options.random.below(pool.length), 1));
+		while (picked.length < count && pool.length > 0)
+			picked.push(...pool.splice(this.#options.random.below(pool.length), 1));
 		return picked;
 	}
 
@@ -441,7 +524,8 @@ class SwimMachine implements Swim {
 	/** Lay rumours and rows onto a packet, as many as fit. */
 	#piggyback(to: NodeId, message: Message): SwimPacket {
 		// A look at a link is only that: it comes often, and rumours and rows have their own way.
-		if ('seq' in message && message.seq === linkSeq) return {...message, incarnation: this.#members.incarnation, updates: [], rows: []};
+		if ('seq' in message && message.seq === linkSeq)
+			return {...message, incarnation: this.#members.incarnation, updates: [], rows: []};
 		const accusation = this.#members.accusation(to);
 		const rumours = this.#updates.take(to, updatesMax - 1, this.#pace.transmissions);
 		const updates = accusation ? [accusation, ...rumours] : rumours;

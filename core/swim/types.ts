@@ -1,6 +1,6 @@
 /**
-What the broker and SWIM have to say to each other. Close to `Machine`, with one addition: milliseconds come in with packets and with
-`ready`, since a round trip is shorter than a tick.
+What the broker and SWIM have to say to each other. Close to `Machine`, with one addition: milliseconds come in with
+packets and with `ready`, since a round trip is shorter than a tick.
 */
 import type {Config} from '../config.ts';
 import type {Random} from '../machine.ts';
@@ -41,8 +41,13 @@ export type SwimMember = {
 	readonly heardTicksAgo: number | undefined;
 };
 
-/** `sees[i][j]`: whether `order[i]` hears `order[j]` directly; `undefined` when nothing fresh is known from `order[i]`. */
-export type Matrix = {readonly order: readonly NodeId[]; readonly sees: ReadonlyArray<ReadonlyArray<boolean | undefined>>};
+/**
+`sees[i][j]`: whether `order[i]` hears `order[j]` directly; `undefined` when nothing fresh is known from `order[i]`.
+*/
+export type Matrix = {
+	readonly order: readonly NodeId[];
+	readonly sees: ReadonlyArray<ReadonlyArray<boolean | undefined>>;
+};
 
 export type SwimStatus = {
 	/** Sorted by id, this node included. */
@@ -60,9 +65,14 @@ export type Swim = {
 	setMembers(members: readonly NodeId[]): void;
 	/** One packet; `nowMs` of any clock that does not go back, the same as for `ready`. */
 	step(from: NodeId, packet: SwimPacket, nowMs: number): void;
-	/** `sight`: what this node sees of the others besides, for its row; without it the row says who is heard and nothing else. */
+	/**
+	`sight`: what this node sees of the others besides, for its row; without it the row says who is heard and nothing
+	else.
+	*/
 	tick(sight?: Omit<Sight, 'isHeard'>): void;
-	/** Ping it over the link, to see whether that carries both ways. It is no probe: without an answer nobody is accused. */
+	/**
+	Ping it over the link, to see whether that carries both ways. It is no probe: without an answer nobody is accused.
+	*/
 	pingLink(peer: NodeId): void;
 	/** The work; packets must leave now, their pings are stamped with `nowMs`. `undefined` when idle. */
 	ready(nowMs: number): SwimReady | undefined;
@@ -84,7 +94,10 @@ export type Swim = {
 	standing(id: NodeId): MemberState | undefined;
 	/** How fast things go in a cluster of this size, in ticks. */
 	readonly pace: Timing;
-	/** By fresh rows: whether `node` has a working link to `other`, and what it reports. `undefined` when nothing fresh is known. */
+	/**
+	By fresh rows: whether `node` has a working link to `other`, and what it reports. `undefined` when nothing fresh is
+	known.
+	*/
 	isLinked(node: NodeId, other: NodeId): boolean | undefined;
 	report(node: NodeId): Report | undefined;
 	/** By fresh rows: who has no working link to whom, and whose datagrams do not reach whom. */

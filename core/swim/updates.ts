@@ -1,7 +1,7 @@
 /**
-The rumours that wait to be passed on: the newest word about each member, passed on with the packets that go out anyway, the least told first,
-until each was told often enough to have reached everyone with high probability (SWIM, section 4.1). One a member, so it is
-bounded by the membership.
+The rumours that wait to be passed on: the newest word about each member, passed on with the packets that go out anyway,
+the least told first, until each was told often enough to have reached everyone with high probability (SWIM, section
+4.1). One a member, so it is bounded by the membership.
 */
 import type {NodeId} from '../message.ts';
 import type {Update} from './packet.ts';
@@ -32,7 +32,10 @@ export class Updates {
 		this.#told.delete(id);
 	}
 
-	/** Up to `count` words for `to`, the least told first; each is forgotten once told `transmissions` times. Not those about `to`: it gets its own apart. */
+	/**
+	Up to `count` words for `to`, the least told first; each is forgotten once told `transmissions` times. Not those
+	about `to`: it gets its own apart.
+	*/
 	take(to: NodeId, count: number, transmissions: number): Update[] {
 		const chosen: Update[] = [];
 		if (this.#told.size === 0) return chosen;

@@ -1,13 +1,20 @@
 /**
-What was put into the holes of a topic's log. The log only grows, so it lies behind everything that was there at the time, under the offsets
-that the lost messages had: records of a kind of their own, each whole or absent after a crash, kept as long as the segment they lie in.
+What was put into the holes of a topic's log. The log only grows, so it lies behind everything that was there at the
+time, under the offsets that the lost messages had: records of a kind of their own, each whole or absent after a crash,
+kept as long as the segment they lie in.
 */
 import {lastSeq, streamKey, type BatchHeader, type StreamKey} from '../message.ts';
 import {streamOf, type Seen} from '../position.ts';
 import type {StreamWant} from './topic-index.ts';
 
 /** Offsets from `from` on, without `to`; bytes of the log from `position` on, up to `end`. */
-export type Fill = {readonly from: number; to: number; readonly position: number; end: number; readonly streams: Map<StreamKey, {low: number; high: number; lamport: number}>};
+export type Fill = {
+	readonly from: number;
+	to: number;
+	readonly position: number;
+	end: number;
+	readonly streams: Map<StreamKey, {low: number; high: number; lamport: number}>;
+};
 
 export class Backfill {
 	#fills: Fill[] = [];
@@ -28,7 +35,11 @@ export class Backfill {
 		fill.end = end;
 		const key = streamKey(header);
 		const {low = header.firstSeq, high = 0, lamport = 0} = fill.streams.get(key) ?? {};
-		fill.streams.set(key, {low: Math.min(low, header.firstSeq), high: Math.max(high, lastSeq(header)), lamport: Math.max(lamport, header.lamport)});
+		fill.streams.set(key, {
+			low: Math.min(low, header.firstSeq),
+			high: Math.max(high, lastSeq(header)),
+			lamport: Math.max(lamport, header.lamport),
+		});
 	}
 
 	/** The one that holds the offset. */
@@ -48,33 +59,47 @@ export class Backfill {
 
 	/** The lowest number of the stream; `Infinity` when there is none. */
 	lowest(stream: StreamKey): number {
-		return this.#fills.reduce((lowest, {streams}) => Math.min(lowest, streams.get(stream)?.low ?? Infinity), Infinity);
+		return this.#fills.reduce(
+			(lowest, {streams}) => Math.min(lowest, streams.get(stream)?.low ?? Infinity),
+			Infinity,
+		);
 	}
 
 	/** The lowest number of each stream, where that is lower than the one given. */
 	lower(floors: Map<StreamKey, number>): Map<StreamKey, number> {
-		for (const {streams} of this.#fills) for (const [key, {low}] of streams) floors.set(key, Math.min(low, floors.get(key) ?? Infinity));
+		for (const {streams} of this.#fills)
+			for (const [key, {low}] of streams) floors.set(key, Math.min(low, floors.get(key) ?? Infinity));
 		return floors;
 	}
 
 	/** The lowest offset at which something may be new to the reader; `Infinity` when nothing is. */
 	freshFrom(seen: Seen): number {
-		const isFresh = ({streams}: Fill): boolean => [...streams].some(([key, {high, lamport}]) => seen.isFresh(...streamOf(key), high, lamport));
-		return this.#fills.reduce((lowest, fill) => (fill.from < lowest && isFresh(fill) ? fill.from : lowest), Infinity);
+		const isFresh = ({streams}: Fill): boolean =>
+			[...streams].some(([key, {high, lamport}]) => seen.isFresh(...streamOf(key), high, lamport));
+		return this.#fills.reduce(
+			(lowest, fill) => (fill.from < lowest && isFresh(fill) ? fill.from : lowest),
+			Infinity,
+		);
 	}
 
 	/** The highest number of each stream that ends before the offset. */
 	highsBefore(offset: number): Array<readonly [StreamKey, number]> {
-		return this.#fills.filter(({to}) => to <= offset).flatMap(({streams}) => [...streams].map(([key, {high}]) => [key, high] as const));
+		return this.#fills
+			.filter(({to}) => to <= offset)
+			.flatMap(({streams}) => [...streams].map(([key, {high}]) => [key, high] as const));
 	}
 
 	/** Where batches that match a want may lie. */
 	rangesOf(wants: readonly StreamWant[]): Array<{readonly from: number; readonly to: number}> {
 		return this.#fills
-			.filter(({streams}) => wants.some(({stream: key, from, to, sinceLamport}) => {
-				const stream = streams.get(key);
-				return stream !== undefined && stream.low <= to && stream.high >= from && stream.lamport > sinceLamport;
-			}))
+			.filter(({streams}) =>
+				wants.some(({stream: key, from, to, sinceLamport}) => {
+					const stream = streams.get(key);
+					return (
+						stream !== undefined && stream.low <= to && stream.high >= from && stream.lamport > sinceLamport
+					);
+				}),
+			)
 			.map(({position, end}) => ({from: position, to: end}));
 	}
 

@@ -1,29 +1,56 @@
 /**
-What is kept of a topic, and by which time that is judged. Ages decide what is deleted for good, so no clock is believed that could make
-something old which is not:
+What is kept of a topic, and by which time that is judged. Ages decide what is deleted for good, so no clock is believed
+that could make something old which is not:
 
-- **The age of a message** counts from when it came here, never from later than now. Its record in the log says when that was, by the clock that follows; of a
-  record without a date, the start counts that found it. No publisher's clock and no time of a file counts.
-- **Now** is the wall clock at the first start, and goes on with the time that the machine has run: only differences matter. A wall clock that is behind that at
-  a later start changes nothing. One that is ahead is not believed, since nothing tells a wrong clock from a machine that was switched off: ages are then too
-  short, and nothing is deleted early. It is believed once the node has run for the whole retention time since.
-- Topics may have retention times of their own. The clock is judged by the shortest and the longest of them, so that it is right for all.
+- **The age of a message** counts from when it came here, never from later than now. Its record in the log says when
+  that was, by the clock that follows; of a record without a date, the start counts that found it. No publisher's clock
+  and no time of a file counts.
+- **Now** is the wall clock at the first start, and goes on with the time that the machine has run: only differences
+  matter. A wall clock that is behind that at a later start changes nothing. One that is ahead is not believed, since
+  nothing tells a wrong clock from a machine that was switched off: ages are then too short, and nothing is deleted
+  early. It is believed once the node has run for the whole retention time since.
+- Topics may have retention times of their own. The clock is judged by the shortest and the longest of them, so that it
+  is right for all.
 
 Pure.
 */
 
-/** What is kept: the newest `bytes` at least, nothing that is in a segment older than `ageMs`, and no more than `bytesMax`. */
-export type Retention = {readonly bytes: number; readonly ageMs: number; readonly nowMs: number; /** @default no bound */ readonly bytesMax?: number};
-/** `age`, `size`: older or more than is kept of the topic. `disk`: beyond `limits.diskBytes` of all topics. `topic`: the topic was deleted. */
+/**
+What is kept: the newest `bytes` at least, nothing that is in a segment older than `ageMs`, and no more than `bytesMax`.
+*/
+export type Retention = {
+	readonly bytes: number;
+	readonly ageMs: number;
+	readonly nowMs: number;
+	/**
+	@default no bound */ readonly bytesMax?: number;
+}; /** `age`, `size`: older or more than is kept of the topic.
+	`disk`: beyond `limits.diskBytes` of all topics. `topic`: the topic was deleted.
+	*/
 export type DeletionReason = 'age' | 'size' | 'disk' | 'topic';
 export type Deletion = {readonly reason: DeletionReason; readonly messages: number; readonly bytes: number};
 export type Segment = {readonly first: number; readonly end: number};
 
-/** Which of the closed segments, oldest first, go, with the reason of each. @param newestMs when the newest message of the segment that begins there came */
-export function segmentsToDrop<Of extends Segment>(closed: readonly Of[], logEnd: number, newestMs: (first: number) => number, {bytes, ageMs, nowMs, bytesMax = Infinity}: Retention): ReadonlyArray<{readonly segment: Of; readonly reason: DeletionReason}> {
+/**
+Which of the closed segments, oldest first, go, with the reason of each.
+@param newestMs when the newest message of the segment that begins there came
+*/
+export function segmentsToDrop<Of extends Segment>(
+	closed: readonly Of[],
+	logEnd: number,
+	newestMs: (first: number) => number,
+	{bytes, ageMs, nowMs, bytesMax = Infinity}: Retention,
+): ReadonlyArray<{readonly segment: Of; readonly reason: DeletionReason}> {
 	const dropped: Array<{readonly segment: Of; readonly reason: DeletionReason}> = [];
 	for (const segment of closed) {
-		const reason = nowMs - newestMs(segment.first) > ageMs ? 'age' : logEnd - segment.end >= bytes ? 'size' : logEnd - segment.first > bytesMax ? 'disk' : undefined;
+		const reason =
+			nowMs - newestMs(segment.first) > ageMs
+				? 'age'
+				: logEnd - segment.end >= bytes
+					? 'size'
+					: logEnd - segment.first > bytesMax
+						? 'disk'
+						: undefined;
 		if (reason === undefined) break; // Whole prefixes only: offsets have no holes.
 		dropped.push({segment, reason});
 	}
@@ -32,8 +59,10 @@ export function segmentsToDrop<Of extends Segment>(closed: readonly Of[], logEnd
 }
 
 /**
-What each topic may keep so that all together keep to a budget: the largest are cut, to one size. Topics that may keep what they have are left out.
-@param bytes of each topic. @param budgetBytes of all of them
+What each topic may keep so that all together keep to a budget: the largest are cut, to one size. Topics that may keep
+what they have are left out.
+@param bytes of each topic.
+@param budgetBytes of all of them
 */
 export function sharesOfBudget<Name>(bytes: ReadonlyMap<Name, number>, budgetBytes: number): ReadonlyMap<Name, number> {
 	let left = budgetBytes;
@@ -48,25 +77,41 @@ export function sharesOfBudget<Name>(bytes: ReadonlyMap<Name, number>, budgetByt
 }
 
 /**
-What is kept of the time, milliseconds. `uptimeMs`: since the machine started. `laggingMs`: for how long the node has run with a wall clock that it did not believe.
-`ages`: the shortest and the longest retention time that topics had.
+What is kept of the time, milliseconds. `uptimeMs`: since the machine started. `laggingMs`: for how long the node has
+run with a wall clock that it did not believe. `ages`: the shortest and the longest retention time that topics had.
 */
-export type KeptTime = {readonly nowMs: number; readonly uptimeMs: number; readonly laggingMs: number; readonly ages?: Ages | undefined};
+export type KeptTime = {
+	readonly nowMs: number;
+	readonly uptimeMs: number;
+	readonly laggingMs: number;
+	readonly ages?: Ages | undefined;
+};
 export type Ages = readonly [shortestMs: number, longestMs: number];
 export type Clocks = {readonly wallMs: number; readonly uptimeMs: number};
 
-/** A wall clock is set right by as much now and then; never believed is more than a small part of the retention time. */
+/**
+A wall clock is set right by as much now and then; never believed is more than a small part of the retention time.
+*/
 const toleranceMsMax = 60_000;
 const toleranceShare = 8;
 
-/** The time that ages are judged by at a start. @param kept from the last life. @param ageMs the retention time of topics that have none of their own */
-export function resumedTime(kept: KeptTime | undefined, {wallMs, uptimeMs}: Clocks, ageMs: number): {readonly nowMs: number; readonly isLagging: boolean; readonly laggingMs: number} {
+/**
+The time that ages are judged by at a start.
+@param kept from the last life.
+@param ageMs the retention time of topics that have none of their own
+*/
+export function resumedTime(
+	kept: KeptTime | undefined,
+	{wallMs, uptimeMs}: Clocks,
+	ageMs: number,
+): {readonly nowMs: number; readonly isLagging: boolean; readonly laggingMs: number} {
 	if (kept) {
 		// Surely gone by since then: between the two, or since a start of the machine in between.
 		const goneMs = uptimeMs >= kept.uptimeMs ? uptimeMs - kept.uptimeMs : uptimeMs;
 		const nowMs = kept.nowMs + goneMs;
 		const [shortestMs, longestMs] = agesOf(kept, ageMs);
-		if (wallMs > nowMs + Math.min(toleranceMsMax, shortestMs / toleranceShare) && kept.laggingMs <= longestMs) return {nowMs, isLagging: true, laggingMs: kept.laggingMs};
+		if (wallMs > nowMs + Math.min(toleranceMsMax, shortestMs / toleranceShare) && kept.laggingMs <= longestMs)
+			return {nowMs, isLagging: true, laggingMs: kept.laggingMs};
 		if (wallMs < nowMs) return {nowMs, isLagging: false, laggingMs: 0};
 	}
 
@@ -125,5 +170,14 @@ export class RetentionClock {
 export function parseKeptTime(value: unknown): KeptTime | undefined {
 	const {nowMs, uptimeMs, laggingMs, ages} = Object(value) as Readonly<Record<string, unknown>>;
 	const isTime = (time: unknown): time is number => typeof time === 'number' && Number.isFinite(time) && time >= 0;
-	return isTime(nowMs) && isTime(uptimeMs) && isTime(laggingMs) ? {nowMs, uptimeMs, laggingMs, ...(Array.isArray(ages) && isTime(ages[0]) && isTime(ages[1]) ? {ages: [ages[0], ages[1]] as const} : {})} : undefined;
+	return isTime(nowMs) && isTime(uptimeMs) && isTime(laggingMs)
+		? {
+				nowMs,
+				uptimeMs,
+				laggingMs,
+				...(Array.isArray(ages) && isTime(ages[0]) && isTime(ages[1])
+					? {ages: [ages[0], ages[1]] as const}
+					: {}),
+			}
+		: undefined;
 }

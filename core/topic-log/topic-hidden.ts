@@ -1,7 +1,8 @@
 /**
-What a topic's log holds and does not give out any more, because the topic was deleted: everything that is stamped up to the Lamport time of the deletion.
-Segments with nothing else go at once. In a node that heard of the deletion late, messages of after it may lie between those of before it: they stay where they
-are, since offsets do not change, and the others go with their segment.
+What a topic's log holds and does not give out any more, because the topic was deleted: everything that is stamped up to
+the Lamport time of the deletion. Segments with nothing else go at once. In a node that heard of the deletion late,
+messages of after it may lie between those of before it: they stay where they are, since offsets do not change, and the
+others go with their segment.
 */
 import type {Batch} from '../message.ts';
 import type {Log} from '../ports.ts';
@@ -47,7 +48,11 @@ export class HiddenMessages {
 	/** A batch lies in the segment that begins there. */
 	note(segment: number, lamport: number): void {
 		const stamps = this.#stamps.get(segment);
-		if (!stamps || lamport < stamps.earliest || lamport > stamps.latest) this.#stamps.set(segment, {earliest: Math.min(lamport, stamps?.earliest ?? lamport), latest: Math.max(lamport, stamps?.latest ?? lamport)});
+		if (!stamps || lamport < stamps.earliest || lamport > stamps.latest)
+			this.#stamps.set(segment, {
+				earliest: Math.min(lamport, stamps?.earliest ?? lamport),
+				latest: Math.max(lamport, stamps?.latest ?? lamport),
+			});
 	}
 
 	/** The segment holds something that is hidden and was not looked for yet. */
@@ -55,10 +60,15 @@ export class HiddenMessages {
 		return this.isNew && (this.#stamps.get(first)?.earliest ?? Infinity) <= this.#until;
 	}
 
-	/** Of the closed segments, oldest first, those that hold nothing else; whole prefixes only. @param isDamaged one without any message may have lost some, which may come back */
+	/**
+	Of the closed segments, oldest first, those that hold nothing else; whole prefixes only.
+	@param isDamaged one without any message may have lost some, which may come back
+	*/
 	segmentsToDrop<Of extends Segment>(closed: readonly Of[], isDamaged: boolean): readonly Of[] {
 		// One without any message is kept, unless it is in the way of what is to go.
-		const kept = closed.findIndex(({first}) => (this.#stamps.get(first)?.latest ?? (this.isNew && !isDamaged ? 0 : Infinity)) > this.#until);
+		const kept = closed.findIndex(
+			({first}) => (this.#stamps.get(first)?.latest ?? (this.isNew && !isDamaged ? 0 : Infinity)) > this.#until,
+		);
 		return kept === -1 ? closed : closed.slice(0, kept);
 	}
 
@@ -70,11 +80,11 @@ export class HiddenMessages {
 		for (const {first, end} of stay.filter(segment => this.isIn(segment))) {
 			let messages = 0;
 			for (let at = first; at < end;) {
-				// oxlint-disable-next-line no-await-in-loop -- in order; a deletion that finds anything here is rare
 				const {records, next} = await this.#log.read(at, Math.min(scanBytes, end - at));
 				for (const {position, bytes} of records) {
 					const record = position < end ? decodeRecordHeader(bytes) : undefined;
-					if (record && record.type !== 'mark' && record.header.lamport <= until) messages += record.header.count;
+					if (record && record.type !== 'mark' && record.header.lamport <= until)
+						messages += record.header.count;
 				}
 
 				if (next <= at) break;

@@ -1,22 +1,41 @@
 /**
-Holes in a topic's log: offsets whose messages the disk lost. Which messages they were follows from what is left: a stream has dense sequence
-numbers, so what is missing between its last batch before a hole and its first one behind it is what the hole may have held. More may be
-missing there (this node was not subscribed for a while), so the offsets say how many there were. A stream of which nothing is behind the hole may
-have gone on in it: where the others do not account for all that is missing, it is asked for the rest.
+Holes in a topic's log: offsets whose messages the disk lost. Which messages they were follows from what is left: a
+stream has dense sequence numbers, so what is missing between its last batch before a hole and its first one behind it
+is what the hole may have held. More may be missing there (this node was not subscribed for a while), so the offsets say
+how many there were. A stream of which nothing is behind the hole may have gone on in it: where the others do not
+account for all that is missing, it is asked for the rest.
 
-What comes back is put into the holes in the order of Lamport time, each stream in its own order: the order in which it once came is gone with
-the messages, but this one is as causal. Pure.
+What comes back is put into the holes in the order of Lamport time, each stream in its own order: the order in which it
+once came is gone with the messages, but this one is as causal. Pure.
 */
 import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey} from '../message.ts';
 
-/** Sequence numbers of a stream, both ends included. `isFirst`: nothing of the stream is kept before, so it may have begun later. `isLast`: nothing is kept behind, so it may have ended before. */
-export type Gap = {readonly origin: NodeId; readonly incarnation: number; readonly from: number; readonly to: number; readonly isFirst: boolean; readonly isLast: boolean};
+/**
+Sequence numbers of a stream, both ends included. `isFirst`: nothing of the stream is kept before, so it may have begun
+later. `isLast`: nothing is kept behind, so it may have ended before.
+*/
+export type Gap = {
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly from: number;
+	readonly to: number;
+	readonly isFirst: boolean;
+	readonly isLast: boolean;
+};
 /** Offsets from `from` on, without `to`. */
 export type Hole = {readonly from: number; readonly to: number; readonly gaps: ReadonlyMap<StreamKey, Gap>};
 /** Where a batch is put. */
 export type Placed = {readonly batch: Batch; readonly offset: number};
-/** `number`: of the holes as they were found. `ended`: streams that went on behind it, but only in what filled a hole. */
-type Draft = {readonly number: number; readonly from: number; readonly to: number; readonly gaps: Map<StreamKey, Gap>; readonly ended: Set<StreamKey>};
+/**
+`number`: of the holes as they were found. `ended`: streams that went on behind it, but only in what filled a hole.
+*/
+type Draft = {
+	readonly number: number;
+	readonly from: number;
+	readonly to: number;
+	readonly gaps: Map<StreamKey, Gap>;
+	readonly ended: Set<StreamKey>;
+};
 type Seen = {next: number; /** Holes before it. */ holes: number};
 
 /** More of one log are not refilled. */
@@ -31,10 +50,17 @@ export class HoleFinder {
 	/** Messages in holes that are too many to be followed. */
 	#untold = 0;
 	readonly #highs: () => ReadonlyMap<StreamKey, number>;
-	/** Of the streams of this origin the log has all from the first number on: what a node publishes is in its log whether it subscribes or not. */
+	/**
+	Of the streams of this origin the log has all from the first number on: what a node publishes is in its log whether
+	it subscribes or not.
+	*/
 	readonly #whole: NodeId | undefined;
 
-	/** @param expected the offset at which the log begins, where that is known. @param own whose log it is. @param highs the highest number by stream of what was read so far. */
+	/**
+	@param expected the offset at which the log begins, where that is known.
+	@param own whose log it is.
+	@param highs the highest number by stream of what was read so far.
+	*/
 	constructor(expected: number | undefined, own: NodeId | undefined, highs: () => ReadonlyMap<StreamKey, number>) {
 		this.#expected = expected;
 		this.#whole = expected === 0 ? own : undefined;
@@ -50,7 +76,16 @@ export class HoleFinder {
 		const seen = this.#seen.get(key);
 		const {origin, incarnation, firstSeq} = header;
 		const from = seen?.next ?? 1;
-		if (firstSeq > from) for (const {gaps} of this.#holes.slice(seen?.holes ?? 0)) gaps.set(key, {origin, incarnation, from, to: firstSeq - 1, isFirst: !seen && origin !== this.#whole, isLast: false});
+		if (firstSeq > from)
+			for (const {gaps} of this.#holes.slice(seen?.holes ?? 0))
+				gaps.set(key, {
+					origin,
+					incarnation,
+					from,
+					to: firstSeq - 1,
+					isFirst: !seen && origin !== this.#whole,
+					isLast: false,
+				});
 		this.#seen.set(key, {next: lastSeq(header) + 1, holes: this.#holes.length});
 	}
 
@@ -74,7 +109,10 @@ export class HoleFinder {
 		const index = this.#holes.findIndex(({from, to}) => from <= offset && to >= end);
 		if (index === -1) return false;
 		const {number, from, to, gaps, ended} = this.#holes[index]!;
-		const parts: readonly Draft[] = [{number, from, to: offset, gaps: new Map(gaps), ended: new Set(ended)}, {number, from: end, to, gaps, ended}];
+		const parts: readonly Draft[] = [
+			{number, from, to: offset, gaps: new Map(gaps), ended: new Set(ended)},
+			{number, from: end, to, gaps, ended},
+		];
 		this.#holes.splice(index, 1, ...parts.filter(part => part.from < part.to));
 		const {origin, incarnation, firstSeq} = header;
 		const key = streamKey(header);
@@ -84,13 +122,23 @@ export class HoleFinder {
 			const isBefore = hole.to <= offset;
 			if (isLast && isBefore && seen.holes <= hole.number) {
 				hole.ended.add(key);
-				if (firstSeq > seen.next) hole.gaps.set(key, {origin, incarnation, from: seen.next, to: firstSeq - 1, isFirst: false, isLast: false});
+				if (firstSeq > seen.next)
+					hole.gaps.set(key, {
+						origin,
+						incarnation,
+						from: seen.next,
+						to: firstSeq - 1,
+						isFirst: false,
+						isLast: false,
+					});
 			}
 
 			const gap = hole.gaps.get(key);
 			if (!gap) continue;
 			// The order of a stream holds: earlier ones before it, later ones behind.
-			const rest = isBefore ? {...gap, to: Math.min(gap.to, firstSeq - 1)} : {...gap, from: Math.max(gap.from, lastSeq(header) + 1), isFirst: false};
+			const rest = isBefore
+				? {...gap, to: Math.min(gap.to, firstSeq - 1)}
+				: {...gap, from: Math.max(gap.from, lastSeq(header) + 1), isFirst: false};
 			if (rest.from <= rest.to) hole.gaps.set(key, rest);
 			else hole.gaps.delete(key);
 		}
@@ -108,19 +156,35 @@ export class HoleFinder {
 		return this.#holes.map(({number, from, to, gaps, ended}) => {
 			const sure = [...gaps].filter(([, {isFirst}]) => !isFirst);
 			const room = sure.reduce((left, [, gap]) => left - (gap.to - gap.from + 1), to - from);
-			// Where the others account for all that is missing, a stream that begins behind the hole began there, and one that ends before it ended.
+			// Where the others account for all that is missing, a stream that begins behind the hole began there, and
+			// one that ends before it ended.
 			if (room === 0) return {from, to, gaps: new Map(sure)};
-			const last = [...this.#seen!].filter(([key, seen]) => room > 0 && seen.holes <= number && !gaps.has(key) && !ended.has(key)).map(([key, {next}]) => {
-				const [origin, incarnation] = key.split(':', 2) as [NodeId, string];
-				return [key, {origin, incarnation: Number(incarnation), from: next, to: next + room - 1, isFirst: false, isLast: true}] as const;
-			});
+			const last = [...this.#seen!]
+				.filter(([key, seen]) => room > 0 && seen.holes <= number && !gaps.has(key) && !ended.has(key))
+				.map(([key, {next}]) => {
+					const [origin, incarnation] = key.split(':', 2) as [NodeId, string];
+					return [
+						key,
+						{
+							origin,
+							incarnation: Number(incarnation),
+							from: next,
+							to: next + room - 1,
+							isFirst: false,
+							isLast: true,
+						},
+					] as const;
+				});
 			return {from, to, gaps: new Map([...gaps, ...last])};
 		});
 	}
 }
 
 /** Put what came back into the holes, as far as it fits. In order of offsets; what is left of the holes. */
-export function place(holes: readonly Hole[], found: readonly Batch[]): {readonly placed: readonly Placed[]; readonly left: readonly Hole[]} {
+export function place(
+	holes: readonly Hole[],
+	found: readonly Batch[],
+): {readonly placed: readonly Placed[]; readonly left: readonly Hole[]} {
 	const waiting = new Set(found.toSorted(compare));
 	const placed: Placed[] = [];
 	const left: Hole[] = [];
@@ -134,8 +198,18 @@ export function place(holes: readonly Hole[], found: readonly Batch[]): {readonl
 		const gapOf = (batch: Batch): Gap => hole.gaps.get(streamKey(batch))!;
 		const isSure = (batch: Batch): boolean => !gapOf(batch).isLast && !gapOf(batch).isFirst;
 		// A stream that began in the hole goes on without a gap behind it: its end, as far back as there is room.
-		const begun = [...Map.groupBy(candidates.filter(one => gapOf(one).isFirst && !isShared(one)), streamKey).values()].flatMap(stream => endOf(stream, gapOf(stream[0]!).to));
-		for (const batch of [...candidates.filter(one => isSure(one) && !isShared(one)), ...candidates.filter(one => isSure(one) && isShared(one)), ...begun, ...candidates.filter(one => gapOf(one).isLast)]) {
+		const begun = [
+			...Map.groupBy(
+				candidates.filter(one => gapOf(one).isFirst && !isShared(one)),
+				streamKey,
+			).values(),
+		].flatMap(stream => endOf(stream, gapOf(stream[0]!).to));
+		for (const batch of [
+			...candidates.filter(one => isSure(one) && !isShared(one)),
+			...candidates.filter(one => isSure(one) && isShared(one)),
+			...begun,
+			...candidates.filter(one => gapOf(one).isLast),
+		]) {
 			const key = streamKey(batch);
 			if (batch.count > room) full.add(key);
 			if (full.has(key)) continue;

@@ -1,6 +1,7 @@
 /**
-Where things lie in a topic's log, sparse and in memory: for each **part** (a segment of the log) the streams in it with their numbers, and
-about every 256 KiB of a stream a place to begin reading; for offsets a step about every 256 KiB. Retention takes whole parts.
+Where things lie in a topic's log, sparse and in memory: for each **part** (a segment of the log) the streams in it with
+their numbers, and about every 256 KiB of a stream a place to begin reading; for offsets a step about every 256 KiB.
+Retention takes whole parts.
 
 Memory is an entry a step, and one for each stream and part that has some of it: O(streams × segments).
 */
@@ -9,10 +10,25 @@ import {streamOf, type Seen} from '../position.ts';
 
 export type Place = {readonly offset: number; readonly position: number};
 /** Sequence numbers of a stream, both ends included, stamped later than `sinceLamport`. */
-export type StreamWant = {readonly stream: StreamKey; readonly from: number; readonly to: number; readonly sinceLamport: number};
-export type PartStream = {low: number; high: number; lamport: number; /** In order; the first is where the stream begins in the part. */ readonly marks: Mark[]};
+export type StreamWant = {
+	readonly stream: StreamKey;
+	readonly from: number;
+	readonly to: number;
+	readonly sinceLamport: number;
+};
+export type PartStream = {
+	low: number;
+	high: number;
+	lamport: number;
+	/** In order; the first is where the stream begins in the part. */ readonly marks: Mark[];
+};
 type Mark = {readonly seq: number; readonly position: number};
-type Part = {readonly first: number; readonly offset: number; messages: number; readonly streams: Map<StreamKey, PartStream>};
+type Part = {
+	readonly first: number;
+	readonly offset: number;
+	messages: number;
+	readonly streams: Map<StreamKey, PartStream>;
+};
 type Range = {readonly from: number; to: number};
 
 export const stepBytes = 256 * 1024;
@@ -50,7 +66,12 @@ export class TopicIndex {
 		const key = this.#keyOf(batch);
 		const stream = part.streams.get(key);
 		if (!stream) {
-			part.streams.set(key, {low: batch.firstSeq, high: lastSeq(batch), lamport: batch.lamport, marks: [{seq: batch.firstSeq, position}]});
+			part.streams.set(key, {
+				low: batch.firstSeq,
+				high: lastSeq(batch),
+				lamport: batch.lamport,
+				marks: [{seq: batch.firstSeq, position}],
+			});
 			return;
 		}
 
@@ -95,7 +116,11 @@ export class TopicIndex {
 				const [origin, incarnation] = streamOf(key);
 				if (!seen.isFresh(origin, incarnation, high, lamport)) continue;
 				const known = seen.of(origin, incarnation);
-				first = Math.min(first, (known === undefined ? undefined : lastAtMost(marks, known + 1, mark => mark.seq)?.position) ?? marks[0]!.position);
+				first = Math.min(
+					first,
+					(known === undefined ? undefined : lastAtMost(marks, known + 1, mark => mark.seq)?.position) ??
+						marks[0]!.position,
+				);
 			}
 
 			if (first < Infinity) return lastAtMost(this.#steps, first, step => step.position)!.offset;
@@ -104,7 +129,10 @@ export class TopicIndex {
 		return undefined;
 	}
 
-	/** The highest number of each stream in the parts that end at or before the offset, and the offset at which the next part begins. */
+	/**
+	The highest number of each stream in the parts that end at or before the offset, and the offset at which the next
+	part begins.
+	*/
 	highsBefore(offset: number): {readonly highs: Map<StreamKey, number>; readonly from: number} {
 		const highs = new Map<StreamKey, number>();
 		for (const [index, {offset: from, streams}] of this.#parts.entries()) {
@@ -121,7 +149,13 @@ export class TopicIndex {
 
 	/** The number behind the newest of the stream in parts where all of it is stamped at or before `sinceLamport`. */
 	passed(stream: StreamKey, sinceLamport: number): number {
-		return Math.max(0, ...this.#parts.map(({streams}) => streams.get(stream)).filter(part => part !== undefined && part.lamport <= sinceLamport).map(part => part!.high + 1));
+		return Math.max(
+			0,
+			...this.#parts
+				.map(({streams}) => streams.get(stream))
+				.filter(part => part !== undefined && part.lamport <= sinceLamport)
+				.map(part => part!.high + 1),
+		);
 	}
 
 	lowest(stream: StreamKey): number | undefined {
@@ -131,14 +165,16 @@ export class TopicIndex {
 	/** The highest number of each stream. */
 	highs(): Map<StreamKey, number> {
 		const highs = new Map<StreamKey, number>();
-		for (const {streams} of this.#parts) for (const [key, {high}] of streams) highs.set(key, Math.max(high, highs.get(key) ?? 0));
+		for (const {streams} of this.#parts)
+			for (const [key, {high}] of streams) highs.set(key, Math.max(high, highs.get(key) ?? 0));
 		return highs;
 	}
 
 	/** The lowest number of each stream. */
 	floors(): Map<StreamKey, number> {
 		const floors = new Map<StreamKey, number>();
-		for (const {streams} of this.#parts) for (const [key, {low}] of streams) if (!floors.has(key)) floors.set(key, low);
+		for (const {streams} of this.#parts)
+			for (const [key, {low}] of streams) if (!floors.has(key)) floors.set(key, low);
 		return floors;
 	}
 

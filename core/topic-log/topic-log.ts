@@ -1,10 +1,20 @@
 /**
-The messages of one topic on one node, in the order they were delivered. An offset counts them, from 0, without gaps and across
-retention, so that a reader's place has the same meaning as long as the node lives. (Where the disk lost messages to damage, their offsets
-are empty until peers have given them back.) What is written lies in a `Log` (`topic-record.ts`), what is known of it in memory is sparse (`topic-index.ts`).
+The messages of one topic on one node, in the order they were delivered. An offset counts them, from 0, without gaps and
+across retention, so that a reader's place has the same meaning as long as the node lives. (Where the disk lost messages
+to damage, their offsets are empty until peers have given them back.) What is written lies in a `Log`
+(`topic-record.ts`), what is known of it in memory is sparse (`topic-index.ts`).
 */
 import {DapssError} from '../errors.ts';
-import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StoredBatch, type StreamKey, type Topic} from '../message.ts';
+import {
+	lastSeq,
+	streamKey,
+	type Batch,
+	type BatchHeader,
+	type NodeId,
+	type StoredBatch,
+	type StreamKey,
+	type Topic,
+} from '../message.ts';
 import type {Appended, Log} from '../ports.ts';
 import {streamOf, type Seen, type StreamPosition} from '../position.ts';
 import {Backfill} from './backfill.ts';
@@ -12,14 +22,43 @@ import {segmentsToDrop, type Deletion, type DeletionReason, type Retention} from
 import {HiddenMessages} from './topic-hidden.ts';
 import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
 import {stepBytes, TopicIndex} from './topic-index.ts';
-import {decodeRecord, decodeRecordHeader, encodeFill, encodeMark, encodeStored, type GoneStream, type TopicMark} from './topic-record.ts';
+import {
+	decodeRecord,
+	decodeRecordHeader,
+	encodeFill,
+	encodeMark,
+	encodeStored,
+	type GoneStream,
+	type TopicMark,
+} from './topic-record.ts';
 
-export type LogWant = {readonly origin: BatchHeader['origin']; readonly incarnation: number; readonly from: number; readonly to: number; readonly sinceLamport: number};
-/** `passed`: by stream, the number behind the newest one found that is stamped too early to be wanted. Stamps rise with numbers: none before it is. */
+export type LogWant = {
+	readonly origin: BatchHeader['origin'];
+	readonly incarnation: number;
+	readonly from: number;
+	readonly to: number;
+	readonly sinceLamport: number;
+};
+/**
+`passed`: by stream, the number behind the newest one found that is stamped too early to be wanted. Stamps rise with
+numbers: none before it is.
+*/
 export type Served = {readonly batches: readonly Batch[]; readonly passed: ReadonlyMap<StreamKey, number>};
-export type TopicAppended = {readonly offsets: readonly number[]; readonly written: Promise<void>; readonly synced: Promise<void>};
-/** What retention took. `floors`: the lowest number that is still kept, by stream. `from`, `to`: the offsets that are gone, `to` not included. */
-export type Retained = {readonly floors: ReadonlyMap<StreamKey, number>; readonly deletions: readonly Deletion[]; readonly from: number; readonly to: number};
+export type TopicAppended = {
+	readonly offsets: readonly number[];
+	readonly written: Promise<void>;
+	readonly synced: Promise<void>;
+};
+/**
+What retention took. `floors`: the lowest number that is still kept, by stream. `from`, `to`: the offsets that are gone,
+`to` not included.
+*/
+export type Retained = {
+	readonly floors: ReadonlyMap<StreamKey, number>;
+	readonly deletions: readonly Deletion[];
+	readonly from: number;
+	readonly to: number;
+};
 export type TopicLog = AsyncDisposable & {
 	/** Of the oldest message that is kept; of the next one when none is. */
 	readonly firstOffset: number;
@@ -31,28 +70,41 @@ export type TopicLog = AsyncDisposable & {
 	readonly holes: readonly Hole[];
 	/** Messages that were lost to damage and have not come back. */
 	readonly missing: number;
-	/** Put batches where they were lost, as far as there is room; resolves with those that were, in order of offsets, when they are on the disk. */
+	/**
+	Put batches where they were lost, as far as there is room; resolves with those that were, in order of offsets, when
+	they are on the disk.
+	*/
 	refill(found: readonly Batch[]): Promise<readonly Placed[]>;
-	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options?: {readonly sync?: boolean}): TopicAppended;
+	append(
+		items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>,
+		options?: {readonly sync?: boolean},
+	): TopicAppended;
 	/** From the batch that contains `offset`, or the oldest when that is gone. `next` is where to go on. */
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
 	/** The batches that match a want, in log order, until `bytesMax` is used; at least one if there is any. */
 	serve(wants: readonly LogWant[], bytesMax: number): Promise<Served>;
-	/** The topic was deleted: from now on nothing that is stamped up to `until` is given out, and the next `retain` drops it. */
+	/**
+	The topic was deleted: from now on nothing that is stamped up to `until` is given out, and the next `retain` drops
+	it.
+	*/
 	hide(until: number): void;
 	/** Drop whole old segments, and what is hidden. What went; `undefined` when nothing did. */
 	retain(bounds: Retention): Promise<Retained | undefined>;
 	/** The lowest number of the stream that is kept. */
 	lowest(stream: StreamKey): number | undefined;
-	/** An offset before which nothing is new to a reader that has seen so much; what is behind it may still be known to it. */
+	/**
+	An offset before which nothing is new to a reader that has seen so much; what is behind it may still be known to it.
+	*/
 	freshFrom(seen: Seen): number;
-	/** Of each stream the last number before the offset. For the end of the log it is found in this turn of the event loop. */
+	/**
+	Of each stream the last number before the offset. For the end of the log it is found in this turn of the event loop.
+	*/
 	before(offset: number): Promise<readonly StreamPosition[]>;
 	readonly failed: Promise<Error>;
 };
 /**
-Called for everything that the log holds, oldest first, with the offset of its first message. For a stream that retention took as a whole:
-with a `count` of 0 and the number that comes next.
+Called for everything that the log holds, oldest first, with the offset of its first message. For a stream that
+retention took as a whole: with a `count` of 0 and the number that comes next.
 */
 export type OnHeader = (header: BatchHeader, offset: number) => void;
 
@@ -65,10 +117,17 @@ const shareMax = 4;
 const rollBytesMin = 64 * 1024;
 
 /**
-Read what the log holds and go on behind it. @param own whose log it is: it has all that this node published. @param nowMs the time that ages are judged by, as
-in `Retention`; without it ages mean nothing. @throws `storage` when a record is none of this version's
+Read what the log holds and go on behind it.
+@param own whose log it is: it has all that this node published.
+@param nowMs the time that ages are judged by, as in `Retention`; without it ages mean nothing.
+@throws `storage` when a record is none of this version's
 */
-export async function openTopicLog(log: Log, onHeader: OnHeader, own?: NodeId, nowMs: () => number = () => 0): Promise<TopicLog> {
+export async function openTopicLog(
+	log: Log,
+	onHeader: OnHeader,
+	own?: NodeId,
+	nowMs: () => number = () => 0,
+): Promise<TopicLog> {
 	const topicLog = new IndexedTopicLog(log, nowMs);
 	await topicLog.recover(onHeader, own);
 	return topicLog;
@@ -90,7 +149,9 @@ class IndexedTopicLog implements TopicLog {
 	#hasAppended = false;
 	#retaining: Promise<unknown> = Promise.resolve();
 	readonly #nowMs: () => number;
-	/** When the newest message of a segment came, by where the segment begins; of one without a message it is not known. */
+	/**
+	When the newest message of a segment came, by where the segment begins; of one without a message it is not known.
+	*/
 	readonly #newestMs = new Map<number, number>();
 	readonly #hidden: HiddenMessages;
 
@@ -131,15 +192,23 @@ class IndexedTopicLog implements TopicLog {
 	async recover(onHeader: OnHeader, own: NodeId | undefined): Promise<void> {
 		const segments = this.#log.segments();
 		const finder = new HoleFinder(this.#log.first === 0 ? 0 : undefined, own, () => this.#index.highs());
-		const fills: Array<{readonly header: BatchHeader; readonly offset: number; readonly position: number; readonly end: number}> = [];
+		const fills: Array<{
+			readonly header: BatchHeader;
+			readonly offset: number;
+			readonly position: number;
+			readonly end: number;
+		}> = [];
 		const nowMs = this.#nowMs();
 		let segment = 0;
 		for (let at = this.#log.first; at < this.#log.end;) {
-			// oxlint-disable-next-line no-await-in-loop -- in order
 			const {records, next} = await this.#log.read(at, scanBytes);
 			for (const [index, {position, bytes}] of records.entries()) {
 				const record = decodeRecordHeader(bytes);
-				if (!record) throw new DapssError('storage', `Expected a stored batch at position ${position} of the topic's log, got a record that this version cannot read`);
+				if (!record)
+					throw new DapssError(
+						'storage',
+						`Expected a stored batch at position ${position} of the topic's log, got a record that this version cannot read`,
+					);
 				if (record.type === 'mark') {
 					finder.reach(Math.max(record.offset, this.#nextOffset));
 					this.#recoverMark(record, onHeader);
@@ -164,8 +233,10 @@ class IndexedTopicLog implements TopicLog {
 			at = next;
 		}
 
-		// A segment without a message may have lost them to damage. What came back, or comes back, to their offsets would go with it.
-		if (finder.holes().length > 0 || finder.untold > 0) for (const {first} of segments) if (!this.#newestMs.has(first)) this.#came(first, nowMs);
+		// A segment without a message may have lost them to damage. What came back, or comes back, to their offsets
+		// would go with it.
+		if (finder.holes().length > 0 || finder.untold > 0)
+			for (const {first} of segments) if (!this.#newestMs.has(first)) this.#came(first, nowMs);
 		for (const {header, offset, position, end} of fills) {
 			if (!finder.fill(header, offset)) continue; // Retention has taken what was around it.
 			this.#fills.add(header, offset, position, end);
@@ -177,12 +248,18 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	async refill(found: readonly Batch[]): Promise<readonly Placed[]> {
-		const {placed, left} = place(this.#holes, found.filter(batch => !this.#hidden.has(batch)));
+		const {placed, left} = place(
+			this.#holes,
+			found.filter(batch => !this.#hidden.has(batch)),
+		);
 		if (placed.length === 0) return [];
 		this.#holes = left;
 		this.#cursors.clear(); // Some led over a hole.
 		const cameMs = this.#nowMs();
-		const {positions, written, synced} = this.#append(placed.map(({batch, offset}) => encodeFill(batch, {offset, cameMs})), {sync: true});
+		const {positions, written, synced} = this.#append(
+			placed.map(({batch, offset}) => encodeFill(batch, {offset, cameMs})),
+			{sync: true},
+		);
 		const {end} = this.#log;
 		await written;
 		const segments = this.#log.segments();
@@ -198,7 +275,10 @@ class IndexedTopicLog implements TopicLog {
 		return placed;
 	}
 
-	append(items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>, options: {readonly sync?: boolean} = {}): TopicAppended {
+	append(
+		items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>,
+		options: {readonly sync?: boolean} = {},
+	): TopicAppended {
 		const offsets: number[] = [];
 		const cameMs = this.#nowMs();
 		let offset = this.#nextOffset;
@@ -225,23 +305,27 @@ class IndexedTopicLog implements TopicLog {
 		return {offsets, written, synced};
 	}
 
-	async read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> {
+	async read(
+		offset: number,
+		bytesMax: number,
+	): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> {
 		const wanted = Math.max(offset, this.firstOffset);
 		if (wanted >= this.#nextOffset) return {items: [], next: wanted};
 		const fill = this.#fills.at(wanted);
 		const until = fill?.to ?? this.#fills.after(wanted);
-		let at = this.#cursors.get(wanted) ?? fill?.position ?? this.#index.placeOf(wanted)?.position ?? this.#log.first;
+		let at =
+			this.#cursors.get(wanted) ?? fill?.position ?? this.#index.placeOf(wanted)?.position ?? this.#log.first;
 		this.#cursors.delete(wanted);
 		let passed = wanted;
 		for (;;) {
-			// oxlint-disable-next-line no-await-in-loop -- a step of the index at most
 			const {records, next} = await this.#log.read(at, bytesMax);
 			const items: StoredBatch[] = [];
 			let isPast = false;
 			let isCut = false;
 			for (const {bytes} of records) {
 				const record = decodeRecord(bytes);
-				if (record?.type !== (fill ? 'fill' : 'batch') || record.offset + record.batch.count <= wanted) continue;
+				if (record?.type !== (fill ? 'fill' : 'batch') || record.offset + record.batch.count <= wanted)
+					continue;
 				isPast = record.offset >= until;
 				if (isPast) break;
 				const {batch, hops, repaired} = record;
@@ -271,14 +355,28 @@ class IndexedTopicLog implements TopicLog {
 	async serve(wants: readonly LogWant[], bytesMax: number): Promise<Served> {
 		const topic = this.#topic;
 		if (topic === undefined) return {batches: [], passed: new Map()};
-		const byStream = Map.groupBy(wants.map(({origin, incarnation, ...range}) => ({...range, stream: streamKey({origin, incarnation, topic})})), ({stream}) => stream);
-		const passed = new Map([...byStream].map(([stream, [want]]) => [stream, this.#index.passed(stream, want!.sinceLamport)]));
+		const byStream = Map.groupBy(
+			wants.map(({origin, incarnation, ...range}) => ({
+				...range,
+				stream: streamKey({origin, incarnation, topic}),
+			})),
+			({stream}) => stream,
+		);
+		const passed = new Map(
+			[...byStream].map(([stream, [want]]) => [stream, this.#index.passed(stream, want!.sinceLamport)]),
+		);
 		const isWanted = (batch: Batch): boolean => {
 			const stream = streamKey(batch);
 			const asked = byStream.get(stream);
-			if (asked && batch.lamport <= asked[0]!.sinceLamport) passed.set(stream, Math.max(passed.get(stream)!, lastSeq(batch) + 1));
+			if (asked && batch.lamport <= asked[0]!.sinceLamport)
+				passed.set(stream, Math.max(passed.get(stream)!, lastSeq(batch) + 1));
 			if (this.#hidden.has(batch)) return false;
-			return asked?.some(({from, to, sinceLamport}) => batch.firstSeq <= to && lastSeq(batch) >= from && batch.lamport > sinceLamport) ?? false;
+			return (
+				asked?.some(
+					({from, to, sinceLamport}) =>
+						batch.firstSeq <= to && lastSeq(batch) >= from && batch.lamport > sinceLamport,
+				) ?? false
+			);
 		};
 
 		const batches: Batch[] = [];
@@ -290,11 +388,16 @@ class IndexedTopicLog implements TopicLog {
 		];
 		for (const {from, to, type} of ranges) {
 			for (let at = from; at < to;) {
-				// oxlint-disable-next-line no-await-in-loop -- in order, under a budget
 				const {records, next} = await this.#log.read(at, Math.min(stepBytes, to - at));
 				for (const {position, bytes: stored} of records) {
 					const record = position < to ? decodeRecord(stored) : undefined;
-					if (record === undefined || record.type === 'mark' || record.type !== type || !isWanted(record.batch)) continue;
+					if (
+						record === undefined ||
+						record.type === 'mark' ||
+						record.type !== type ||
+						!isWanted(record.batch)
+					)
+						continue;
 					if (batches.length > 0 && bytes + record.batch.bytes.length > bytesMax) return {batches, passed};
 					bytes += record.batch.bytes.length;
 					batches.push(record.batch);
@@ -334,9 +437,10 @@ class IndexedTopicLog implements TopicLog {
 		for (const [key, {next}] of this.#gone) note(key, next - 1);
 		for (const [key, high] of this.#fills.highsBefore(offset)) note(key, high);
 		for (let at = from; at < offset;) {
-			// oxlint-disable-next-line no-await-in-loop -- in order, a segment at most
 			const {items, next} = await this.read(at, stepBytes);
-			for (const {offset: first, batch} of items) if (first < offset) note(streamKey(batch), Math.min(lastSeq(batch), batch.firstSeq + offset - first - 1));
+			for (const {offset: first, batch} of items)
+				if (first < offset)
+					note(streamKey(batch), Math.min(lastSeq(batch), batch.firstSeq + offset - first - 1));
 			if (next <= at) break; // Retention took it, or it is not written yet.
 			at = next;
 		}
@@ -350,8 +454,9 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	/**
-	What comes in this life lies in segments of its own. While the node was away the topic may have been deleted: what it had goes with its segments, and what was
-	published since stays in others.
+	What comes in this life lies in segments of its own. While the node was away the topic may have been deleted: what
+	it had goes with its segments, and what was published since stays in others.
+
 	*/
 	#append(records: readonly Uint8Array[], options: {readonly sync?: boolean}): Appended {
 		if (!this.#hasAppended) {
@@ -368,13 +473,24 @@ class IndexedTopicLog implements TopicLog {
 		if (!active || (this.#index.messages + this.#fills.messages === 0 && !this.#hidden.isNew)) return undefined;
 		const {bytes, ageMs, nowMs, bytesMax = Infinity} = bounds;
 		const isOld = nowMs - (this.#newestMs.get(active.first) ?? Infinity) > ageMs;
-		if (isOld || this.#hidden.isIn(active) || active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)) await this.#log.roll();
+		if (
+			isOld ||
+			this.#hidden.isIn(active) ||
+			active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)
+		)
+			await this.#log.roll();
 		const closed = this.#log.segments().slice(0, -1);
-		// What came back into a hole lies elsewhere, and goes with the segment of the hole: it may be later than the deletion.
+		// What came back into a hole lies elsewhere, and goes with the segment of the hole: it may be later than the
+		// deletion.
 		const deleted = this.#fills.messages > 0 ? [] : this.#hidden.segmentsToDrop(closed, this.missing > 0);
 		const dropped = [
-			...deleted.map(segment => ({segment, reason: 'topic'} as const)),
-			...segmentsToDrop(closed.slice(deleted.length), this.#log.end, first => this.#newestMs.get(first) ?? -Infinity, bounds),
+			...deleted.map(segment => ({segment, reason: 'topic'}) as const),
+			...segmentsToDrop(
+				closed.slice(deleted.length),
+				this.#log.end,
+				first => this.#newestMs.get(first) ?? -Infinity,
+				bounds,
+			),
 		];
 		// What is left of a deleted topic lies among what was published after its deletion.
 		const left = await this.#hidden.count(closed.slice(dropped.length));
@@ -387,7 +503,12 @@ class IndexedTopicLog implements TopicLog {
 		// What had come back into a hole of theirs lies elsewhere, and went with them.
 		const [first] = deletions.values();
 		if (first) first.messages += filled - this.#fills.messages;
-		return {floors: this.#fills.lower(this.#index.floors()), deletions: [...deletions.values()].filter(({messages}) => messages > 0), from, to: this.firstOffset};
+		return {
+			floors: this.#fills.lower(this.#index.floors()),
+			deletions: [...deletions.values()].filter(({messages}) => messages > 0),
+			from,
+			to: this.firstOffset,
+		};
 	}
 
 	async #dropBefore(drop: number): Promise<void> {
@@ -404,11 +525,25 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	/** @param left messages that are hidden and stay on the disk */
-	#deletions(dropped: ReturnType<typeof segmentsToDrop>, left: number): Map<DeletionReason, {reason: DeletionReason; messages: number; bytes: number}> {
+	#deletions(
+		dropped: ReturnType<typeof segmentsToDrop>,
+		left: number,
+	): Map<DeletionReason, {reason: DeletionReason; messages: number; bytes: number}> {
 		const deletions = new Map<DeletionReason, {reason: DeletionReason; messages: number; bytes: number}>();
-		for (const {reason, segment: {first, end}} of dropped) {
+		for (const {
+			reason,
+			segment: {first, end},
+		} of dropped) {
 			const {messages, bytes} = deletions.get(reason) ?? {messages: 0, bytes: 0};
-			deletions.set(reason, {reason, messages: messages + this.#index.messagesBefore(end) - this.#index.messagesBefore(first) - this.#hidden.told(first), bytes: bytes + end - first});
+			deletions.set(reason, {
+				reason,
+				messages:
+					messages +
+					this.#index.messagesBefore(end) -
+					this.#index.messagesBefore(first) -
+					this.#hidden.told(first),
+				bytes: bytes + end - first,
+			});
 		}
 
 		const {messages, bytes} = deletions.get('topic') ?? {messages: 0, bytes: 0};
@@ -434,8 +569,12 @@ class IndexedTopicLog implements TopicLog {
 		}
 
 		if (this.#topic === undefined) return;
-		// Also when none goes: it brings what was written before it to the disk, and of some streams that may be all that stays.
-		const {synced} = this.#log.append([encodeMark({offset: this.#nextOffset, topic: this.#topic, streams: [...this.#gone.values()]})], {sync: true});
+		// Also when none goes: it brings what was written before it to the disk, and of some streams that may be all
+		// that stays.
+		const {synced} = this.#log.append(
+			[encodeMark({offset: this.#nextOffset, topic: this.#topic, streams: [...this.#gone.values()]})],
+			{sync: true},
+		);
 		await synced;
 	}
 
@@ -447,7 +586,10 @@ class IndexedTopicLog implements TopicLog {
 			const key = streamKey({origin, incarnation, topic});
 			if (this.#index.has(key)) continue; // The power went before its segments did, or it went on since.
 			this.#gone.set(key, gone);
-			onHeader({origin, incarnation, topic, firstSeq: next, count: 0, lamport, previousLamport: 0, sentAtMs: 0}, this.#nextOffset);
+			onHeader(
+				{origin, incarnation, topic, firstSeq: next, count: 0, lamport, previousLamport: 0, sentAtMs: 0},
+				this.#nextOffset,
+			);
 		}
 	}
 

@@ -1,19 +1,40 @@
 /**
-What a topic's log stores in a record: `u48 offset of the first message | u8 hops | u8 flags (1 repaired, 2 mark, 4 fill, 8 dated)`, then, where it is
-dated, `u48 when it came here, milliseconds of the time that ages are judged by`, then the batch as its origin sealed it. All are dated but marks, and those
-of earlier programs.
+What a topic's log stores in a record: `u48 offset of the first message | u8 hops | u8 flags (1 repaired, 2 mark, 4
+fill, 8 dated)`, then, where it is dated, `u48 when it came here, milliseconds of the time that ages are judged by`,
+then the batch as its origin sealed it. All are dated but marks, and those of earlier programs.
 
-A **mark** stands there for what retention took: `u16 topic length | topic`, then for each stream of which nothing is kept
-`8 B origin | u32 incarnation | u48 next sequence number | u48 Lamport stamp of its last batch`. Without it a restart would forget that
-the stream was ever read, and pull it from other nodes again; and an emptied log would count its offsets from 0 again.
+A **mark** stands there for what retention took: `u16 topic length | topic`, then for each stream of which nothing is
+kept `8 B origin | u32 incarnation | u48 next sequence number | u48 Lamport stamp of its last batch`. Without it a
+restart would forget that the stream was ever read, and pull it from other nodes again; and an emptied log would count
+its offsets from 0 again.
 
-A **fill** is a batch that damage had taken and a peer gave back: its offset lies in a hole before it (`topic-fills.ts`).
+A **fill** is a batch that damage had taken and a peer gave back: its offset lies in a hole before it
+(`topic-fills.ts`).
 */
-import {decodeBatch, decodeStoredHeader, newerBatch, type Batch, type BatchHeader, type NodeId, type StoredBatch, type Topic} from '../message.ts';
+import {
+	decodeBatch,
+	decodeStoredHeader,
+	newerBatch,
+	type Batch,
+	type BatchHeader,
+	type NodeId,
+	type StoredBatch,
+	type Topic,
+} from '../message.ts';
 
 /** A stream of which nothing is kept: where it goes on. */
-export type GoneStream = {readonly origin: NodeId; readonly incarnation: number; readonly next: number; readonly lamport: number};
-export type TopicMark = {readonly type: 'mark'; readonly offset: number; readonly topic: Topic; readonly streams: readonly GoneStream[]};
+export type GoneStream = {
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly next: number;
+	readonly lamport: number;
+};
+export type TopicMark = {
+	readonly type: 'mark';
+	readonly offset: number;
+	readonly topic: Topic;
+	readonly streams: readonly GoneStream[];
+};
 export type TopicRecord = (StoredBatch & {readonly type: 'batch' | 'fill'}) | TopicMark;
 
 const prefixBytes = 8;
@@ -26,7 +47,10 @@ const cameMsMax = 2 ** 48 - 1;
 const streamBytes = 24;
 
 /** @param cameMs when it came here, by the time that ages are judged by */
-export function encodeStored(batch: Batch, {offset, hops, repaired, cameMs}: Omit<StoredBatch, 'batch'> & {readonly cameMs: number}): Buffer {
+export function encodeStored(
+	batch: Batch,
+	{offset, hops, repaired, cameMs}: Omit<StoredBatch, 'batch'> & {readonly cameMs: number},
+): Buffer {
 	return encode(batch, {offset, hops: Math.min(hops, 255), flags: repaired ? flagRepaired : 0, cameMs});
 }
 
@@ -35,7 +59,15 @@ export function encodeFill(batch: Batch, {offset, cameMs}: {readonly offset: num
 	return encode(batch, {offset, hops: 0, flags: flagFill, cameMs});
 }
 
-function encode(batch: Batch, {offset, hops, flags, cameMs}: {readonly offset: number; readonly hops: number; readonly flags: number; readonly cameMs: number}): Buffer {
+function encode(
+	batch: Batch,
+	{
+		offset,
+		hops,
+		flags,
+		cameMs,
+	}: {readonly offset: number; readonly hops: number; readonly flags: number; readonly cameMs: number},
+): Buffer {
 	const record = Buffer.allocUnsafe(datedPrefixBytes + batch.bytes.length);
 	record.writeUIntBE(offset, 0, 6);
 	record[6] = hops;
@@ -64,14 +96,33 @@ export function encodeMark({offset, topic, streams}: Omit<TopicMark, 'type'>): B
 	return record;
 }
 
-/** As `decodeRecord`, but of a batch no more than its header: what a scan of the whole log needs. `cameMs`: `undefined` where the record has no date. */
-export function decodeRecordHeader(bytes: Uint8Array): {readonly type: 'batch' | 'fill'; readonly offset: number; readonly repaired: boolean; readonly cameMs: number | undefined; readonly header: BatchHeader} | TopicMark | undefined {
+/**
+As `decodeRecord`, but of a batch no more than its header: what a scan of the whole log needs. `cameMs`: `undefined`
+where the record has no date.
+*/
+export function decodeRecordHeader(bytes: Uint8Array):
+	| {
+			readonly type: 'batch' | 'fill';
+			readonly offset: number;
+			readonly repaired: boolean;
+			readonly cameMs: number | undefined;
+			readonly header: BatchHeader;
+	  }
+	| TopicMark
+	| undefined {
 	const record = asBuffer(bytes);
 	if (!isKnown(record)) return undefined;
 	const offset = record.readUIntBE(0, 6);
 	if (record[7] === flagMark) return decodeMark(record, offset);
 	const header = decodeStoredHeader(record, batchAt(record));
-	return header && {...kindOf(record), offset, cameMs: isDated(record) ? record.readUIntBE(prefixBytes, 6) : undefined, header};
+	return (
+		header && {
+			...kindOf(record),
+			offset,
+			cameMs: isDated(record) ? record.readUIntBE(prefixBytes, 6) : undefined,
+			header,
+		}
+	);
 }
 
 /** `undefined` for what this version does not know. A batch is a slice of `bytes`, not a copy. */
@@ -119,7 +170,12 @@ function decodeMark(record: Buffer, offset: number): TopicMark | undefined {
 	if (record.length < start || (record.length - start) % streamBytes !== 0) return undefined;
 	const streams: GoneStream[] = [];
 	for (let at = start; at < record.length; at += streamBytes) {
-		streams.push({origin: record.toString('hex', at, at + 8) as NodeId, incarnation: record.readUInt32BE(at + 8), next: record.readUIntBE(at + 12, 6), lamport: record.readUIntBE(at + 18, 6)});
+		streams.push({
+			origin: record.toString('hex', at, at + 8) as NodeId,
+			incarnation: record.readUInt32BE(at + 8),
+			next: record.readUIntBE(at + 12, 6),
+			lamport: record.readUIntBE(at + 18, 6),
+		});
 	}
 
 	return {type: 'mark', offset, topic: record.toString('utf8', prefixBytes + 2, start) as Topic, streams};

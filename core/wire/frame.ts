@@ -1,10 +1,10 @@
 /**
-Frames on a stream of bytes: a length (u32, big-endian), then that many bytes. A stream knows nothing of packets; this gives
-them back whole.
+Frames on a stream of bytes: a length (u32, big-endian), then that many bytes. A stream knows nothing of packets; this
+gives them back whole.
 
-What a chunk holds completely is handed out as a slice of it. A frame that spans chunks is copied once, into a buffer of its
-exact size: work is linear in the bytes, however they are cut. The length is compared with the bound before anything is
-allocated, so nobody can make a node reserve what it did not allow.
+What a chunk holds completely is handed out as a slice of it. A frame that spans chunks is copied once, into a buffer of
+its exact size: work is linear in the bytes, however they are cut. The length is compared with the bound before anything
+is allocated, so nobody can make a node reserve what it did not allow.
 */
 
 export const lengthBytes = 4;
@@ -27,8 +27,9 @@ export class FrameReader {
 	}
 
 	/**
-	Take in a chunk and give every frame that it completes to `take`, in order. Payloads stay valid as long as the chunk does.
-	After a violation the stream has no meaning any more: nothing further is read, and each call says so again.
+	Take in a chunk and give every frame that it completes to `take`, in order. Payloads stay valid as long as the chunk
+	does. After a violation the stream has no meaning any more: nothing further is read, and each call says so again.
+
 	*/
 	push(chunk: Buffer, take: (payload: Buffer) => void): FrameViolation | undefined {
 		let at = 0;
@@ -50,7 +51,7 @@ export class FrameReader {
 				length = chunk.readUInt32BE(at);
 				at += lengthBytes;
 			} else {
-				this.#length = (this.#length * 256) + chunk[at]!;
+				this.#length = this.#length * 256 + chunk[at]!;
 				at++;
 				if (++this.#lengthFilled < lengthBytes) continue;
 				length = this.#length;

@@ -1,13 +1,25 @@
 /**
 Keys, batch signatures and node identities.
 
-One cluster secret, many keys: HKDF (RFC 5869) gives every use a key of its own, so that what is said under one can never be
-passed off as another. A batch is signed end to end with HMAC-SHA256, so a relay that lost the secret's trust could not forge
-one; it is signed once a batch, not once a message, and under a KeyObject (with a Buffer as key the same HMAC costs five times
-as much). A node's id is the hash of its Ed25519 key (RFC 8032): whoever shows a signature under that key owns the id, and no
-directory of keys is needed.
+One cluster secret, many keys: HKDF (RFC 5869) gives every use a key of its own, so that what is said under one can
+never be passed off as another. A batch is signed end to end with HMAC-SHA256, so a relay that lost the secret's trust
+could not forge one; it is signed once a batch, not once a message, and under a KeyObject (with a Buffer as key the same
+HMAC costs five times as much). A node's id is the hash of its Ed25519 key (RFC 8032): whoever shows a signature under
+that key owns the id, and no directory of keys is needed.
 */
-import {createHash, createHmac, createPrivateKey, createPublicKey, createSecretKey, generateKeyPairSync, hkdfSync, sign, timingSafeEqual, verify, type KeyObject} from 'node:crypto';
+import {
+	createHash,
+	createHmac,
+	createPrivateKey,
+	createPublicKey,
+	createSecretKey,
+	generateKeyPairSync,
+	hkdfSync,
+	sign,
+	timingSafeEqual,
+	verify,
+	type KeyObject,
+} from 'node:crypto';
 import type {Rejection} from '../events.ts';
 import {isSigned, signatureBytes, type NodeId} from '../message.ts';
 
@@ -24,20 +36,32 @@ export type Keys = {
 	readonly beaconSearch: KeyObject;
 	/** Proves in a hello that this side has the secret, also where there is no TLS. */
 	readonly proof: KeyObject;
-	/** `proof` as a node with node authentication switched off has it: from the cluster's name alone. It tells such a node why it is refused, and never admits it. */
+	/**
+	`proof` as a node with node authentication switched off has it: from the cluster's name alone. It tells such a node
+	why it is refused, and never admits it.
+	*/
 	readonly openProof: KeyObject;
 };
 
 const keyBytes = 32;
 
 /**
-The keys of a cluster. Without `enableNodeAuth` everything but batch signatures comes from the cluster's name alone, which is
-no secret: such a node admits whoever knows the name, and shares no key with one that authenticates.
+The keys of a cluster. Without `enableNodeAuth` everything but batch signatures comes from the cluster's name alone,
+which is no secret: such a node admits whoever knows the name, and shares no key with one that authenticates.
 */
-export function deriveKeys({secret, cluster, enableNodeAuth = true}: {readonly secret: Uint8Array; readonly cluster: string; readonly enableNodeAuth?: boolean}): Keys {
+export function deriveKeys({
+	secret,
+	cluster,
+	enableNodeAuth = true,
+}: {
+	readonly secret: Uint8Array;
+	readonly cluster: string;
+	readonly enableNodeAuth?: boolean;
+}): Keys {
 	const open = new Uint8Array(keyBytes);
 	const link = enableNodeAuth ? secret : open;
-	const derive = (base: Uint8Array, use: string): Buffer => Buffer.from(hkdfSync('sha256', base, cluster, `dapss1 ${use}`, keyBytes));
+	const derive = (base: Uint8Array, use: string): Buffer =>
+		Buffer.from(hkdfSync('sha256', base, cluster, `dapss1 ${use}`, keyBytes));
 	return {
 		psk: derive(link, 'psk'),
 		pskIdentity: `dapss1:${cluster}${enableNodeAuth ? '' : ':open'}`,
@@ -56,7 +80,10 @@ export function signBatch(bytes: Buffer, keys: Pick<Keys, 'batch'>): void {
 	createHmac('sha256', keys.batch).update(bytes.subarray(0, end)).digest().copy(bytes, end);
 }
 
-/** Judge the signature; the rest of the batch is judged by `decodeBatch`. Without `required` an unsigned batch passes, a wrong signature never does. */
+/**
+Judge the signature; the rest of the batch is judged by `decodeBatch`. Without `required` an unsigned batch passes, a
+wrong signature never does.
+*/
 export function verifyBatch(bytes: Uint8Array, keys: Pick<Keys, 'batch'>, required: boolean): 'ok' | Rejection {
 	if (bytes.length < 2) return 'malformed';
 	if (!isSigned(bytes)) return required ? 'unsigned' : 'ok';
@@ -95,23 +122,32 @@ const keyHead = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** @param seed 32 bytes of chance from outside, for runs that must come out alike. @default those of the machine */
 export function createIdentity(seed?: Uint8Array): Identity {
-	return identityOf(seed ? createPrivateKey({key: Buffer.concat([keyHead, seed]), format: 'der', type: 'pkcs8'}) : generateKeyPairSync('ed25519').privateKey);
+	return identityOf(
+		seed
+			? createPrivateKey({key: Buffer.concat([keyHead, seed]), format: 'der', type: 'pkcs8'})
+			: generateKeyPairSync('ed25519').privateKey,
+	);
 }
 
 /** The identity in a parsed identity file, or what is wrong with it. The key itself is never part of the message. */
 export function identityFrom(json: unknown): Identity | {readonly problem: string} {
-	const {id, privateKey} = (typeof json === 'object' && json !== null ? json : {}) as Partial<Record<keyof IdentityJson, unknown>>;
+	const {id, privateKey} = (typeof json === 'object' && json !== null ? json : {}) as Partial<
+		Record<keyof IdentityJson, unknown>
+	>;
 	if (typeof privateKey !== 'string') return {problem: 'Expected `privateKey` to be text'};
 	let identity: Identity;
 	try {
 		const key = createPrivateKey({key: Buffer.from(privateKey, 'base64url'), format: 'der', type: 'pkcs8'});
-		if (key.asymmetricKeyType !== 'ed25519') return {problem: `Expected \`privateKey\` to be an Ed25519 key, got ${key.asymmetricKeyType}`};
+		if (key.asymmetricKeyType !== 'ed25519')
+			return {problem: `Expected \`privateKey\` to be an Ed25519 key, got ${key.asymmetricKeyType}`};
 		identity = identityOf(key);
 	} catch {
 		return {problem: 'Expected `privateKey` to be an Ed25519 key (PKCS #8, base64url)'};
 	}
 
-	return identity.id === id ? identity : {problem: `Expected \`id\` to be ${identity.id}, the hash of the key, got ${JSON.stringify(id)}`};
+	return identity.id === id
+		? identity
+		: {problem: `Expected \`id\` to be ${identity.id}, the hash of the key, got ${JSON.stringify(id)}`};
 }
 
 /** First 8 bytes of SHA-256 over the raw public key. */
@@ -123,7 +159,10 @@ export function idOf(publicKey: Uint8Array): NodeId {
 export function isSignedBy(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
 	if (publicKey.length !== publicKeyBytes || signature.length !== identitySignatureBytes) return false;
 	try {
-		const key = createPublicKey({key: {kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url')}, format: 'jwk'});
+		const key = createPublicKey({
+			key: {kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url')},
+			format: 'jwk',
+		});
 		return verify(null, bytes, key, signature);
 	} catch {
 		return false;

@@ -11,7 +11,19 @@ other  kind | MessagePack
 import {decode, encode} from '../codec.ts';
 import type {NodeId} from '../message.ts';
 
-export const kinds = {raft: 1, gossip: 2, push: 3, swim: 4, join: 5, joined: 6, manage: 7, managed: 8, relay: 9, probe: 16, present: 17} as const;
+export const kinds = {
+	raft: 1,
+	gossip: 2,
+	push: 3,
+	swim: 4,
+	join: 5,
+	joined: 6,
+	manage: 7,
+	managed: 8,
+	relay: 9,
+	probe: 16,
+	present: 17,
+} as const;
 export type Kind = keyof typeof kinds;
 
 export const pushHeaderBytes = 3;
@@ -32,7 +44,10 @@ export function encodePushHead({hops, complete, repair}: PushHead): Buffer {
 	return Buffer.of(kinds.push, Math.min(hops, 255), (complete ? flagComplete : 0) | (repair ? flagRepair : 0));
 }
 
-/** The head of a push frame; the batch is `frame.subarray(pushHeaderBytes)`. `undefined` when too short or with unknown flags. */
+/**
+The head of a push frame; the batch is `frame.subarray(pushHeaderBytes)`. `undefined` when too short or with unknown
+flags.
+*/
 export function decodePushHead(frame: Uint8Array): PushHead | undefined {
 	if (frame.length <= pushHeaderBytes) return undefined;
 	const flags = frame[2]!;
@@ -62,5 +77,9 @@ export function encodeRelayHead(from: NodeId, to: NodeId): Buffer {
 /** `undefined` when too short to hold a frame. */
 export function decodeRelay(frame: Buffer): RelayFrame | undefined {
 	if (frame.length <= relayHeaderBytes) return undefined;
-	return {from: frame.toString('hex', 1, 1 + idBytes) as NodeId, to: frame.toString('hex', 1 + idBytes, relayHeaderBytes) as NodeId, inner: frame.subarray(relayHeaderBytes)};
+	return {
+		from: frame.toString('hex', 1, 1 + idBytes) as NodeId,
+		to: frame.toString('hex', 1 + idBytes, relayHeaderBytes) as NodeId,
+		inner: frame.subarray(relayHeaderBytes),
+	};
 }

@@ -1,6 +1,6 @@
 /**
-Every flag of the command line in one table: the parser, the help and the check for mistyped ones are read from it. A flag means the
-same to every command that takes it.
+Every flag of the command line in one table: the parser, the help and the check for mistyped ones are read from it. A
+flag means the same to every command that takes it.
 */
 
 export type FlagText = {
@@ -14,39 +14,88 @@ export type FlagText = {
 
 export const flagTable = {
 	port: {type: 'string', value: 'PORT', text: 'TCP and UDP port of the node (5000, or the next free one)'},
-	bootstrap: {type: 'string', isMultiple: true, value: 'ADDRESS', text: 'a member to join through: host:port, or a port on this machine; repeat it or use commas'},
+	bootstrap: {
+		type: 'string',
+		isMultiple: true,
+		value: 'ADDRESS',
+		text: 'a member to join through: host:port, or a port on this machine; repeat it or use commas',
+	},
 	expect: {type: 'string', value: 'N', text: 'nodes that must have started before one founds the cluster'},
 	name: {type: 'string', value: 'NAME', text: 'name of the node in its cluster (host name and port)'},
-	host: {type: 'string', value: 'HOST', text: 'address to listen on (127.0.0.1); 0.0.0.0 or :: for all of this machine'},
-	advertise: {type: 'string', value: 'ADDRESS', text: 'where other nodes reach this one: host, host:port or [v6]:port (the address it listens on)'},
+	host: {
+		type: 'string',
+		value: 'HOST',
+		text: 'address to listen on (127.0.0.1); 0.0.0.0 or :: for all of this machine',
+	},
+	advertise: {
+		type: 'string',
+		value: 'ADDRESS',
+		text: 'where other nodes reach this one: host, host:port or [v6]:port (the address it listens on)',
+	},
 	cluster: {type: 'string', value: 'NAME', text: 'name of the cluster (dapss)'},
 	topics: {type: 'string', isMultiple: true, value: 'A,B', text: 'topics that the node subscribes to at its start'},
-	data: {type: 'string', value: 'DIR', text: 'folder of the node\'s identity, logs and messages'},
+	data: {type: 'string', value: 'DIR', text: "folder of the node's identity, logs and messages"},
 	config: {type: 'string', value: 'FILE', text: 'settings to read instead of ./config.json'},
-	secretFile: {type: 'string', value: 'FILE', text: 'file with the cluster\'s secret (mode 0600)'},
-	discovery: {type: 'boolean', text: 'find nodes on the network by multicast; --no-discovery switches it off, those of this machine are found all the same'},
+	secretFile: {type: 'string', value: 'FILE', text: "file with the cluster's secret (mode 0600)"},
+	discovery: {
+		type: 'boolean',
+		text: 'find nodes on the network by multicast; --no-discovery switches it off, those of this machine are found all the same',
+	},
 	faults: {type: 'boolean', text: 'accept fault commands, for tests and drills'},
 	leave: {type: 'boolean', text: 'leave the cluster for good when a signal stops the node, instead of only stopping'},
 	headless: {type: 'boolean', text: 'run the node without the console'},
 	readonly: {type: 'boolean', text: 'a console that publishes and subscribes nothing'},
-	server: {type: 'string', value: 'ADDRESS', text: 'node to speak to, or several with commas; without it, one of yours that runs here, else one on the network (also DAPSS_SERVER)'},
+	server: {
+		type: 'string',
+		value: 'ADDRESS',
+		text: 'node to speak to, or several with commas; without it, one of yours that runs here, else one on the network (also DAPSS_SERVER)',
+	},
 	timeout: {type: 'string', value: 'TIME', text: 'how long to try to reach a node (5s)'},
-	wait: {type: 'string', value: 'TIME', text: 'how long to wait, once a node is reached, for what is to come; then it ends with 16'},
-	waitHealthy: {type: 'boolean', text: 'wait until the cluster is healthy, at most for the time of --wait (1m), and say what is missing'},
+	wait: {
+		type: 'string',
+		value: 'TIME',
+		text: 'how long to wait, once a node is reached, for what is to come; then it ends with 16',
+	},
+	waitHealthy: {
+		type: 'boolean',
+		text: 'wait until the cluster is healthy, at most for the time of --wait (1m), and say what is missing',
+	},
 	output: {type: 'string', shortFlag: 'o', value: 'FORMAT', text: 'form of what is printed'},
 	count: {type: 'string', value: 'N', text: 'number of messages'},
 	rate: {type: 'string', value: 'R', text: 'messages a second at most'},
 	size: {type: 'string', value: 'BYTES', text: 'size of a message in bytes'},
 	from: {type: 'string', value: 'PLACE', text: 'where to begin: now, beginning or an offset (now)'},
-	time: {type: 'boolean', text: 'when each message was published, by the publisher\'s clock (UTC), in front'},
-	format: {type: 'string', shortFlag: 'f', value: 'TEMPLATE', text: 'text of a line, such as "{time} {topic} {body}"'},
-	retainAge: {type: 'string', value: 'TIME', text: 'how long messages of the topic are kept, 1s to 3650d (storage.retain_age_s of each node)'},
-	retainBytes: {type: 'string', value: 'SIZE', text: 'how much of the topic each node keeps, 4 KiB to 1 PiB (storage.retain_bytes of each node)'},
-	update: {type: 'boolean', text: 'give a topic that exists these settings, also one that was not created; what is not named is as each node is configured'},
-	force: {type: 'boolean', text: 'also while nodes are subscribed, which ends their subscriptions, and when only nodes that are away may have the topic'},
+	time: {type: 'boolean', text: "when each message was published, by the publisher's clock (UTC), in front"},
+	format: {
+		type: 'string',
+		shortFlag: 'f',
+		value: 'TEMPLATE',
+		text: 'text of a line, such as "{time} {topic} {body}"',
+	},
+	retainAge: {
+		type: 'string',
+		value: 'TIME',
+		text: 'how long messages of the topic are kept, 1s to 3650d (storage.retain_age_s of each node)',
+	},
+	retainBytes: {
+		type: 'string',
+		value: 'SIZE',
+		text: 'how much of the topic each node keeps, 4 KiB to 1 PiB (storage.retain_bytes of each node)',
+	},
+	update: {
+		type: 'boolean',
+		text: 'give a topic that exists these settings, also one that was not created; what is not named is as each node is configured',
+	},
+	force: {
+		type: 'boolean',
+		text: 'also while nodes are subscribed, which ends their subscriptions, and when only nodes that are away may have the topic',
+	},
 	yes: {type: 'boolean', text: 'do not ask'},
 	watch: {type: 'boolean', text: 'go on with what happens from now on'},
-	messages: {type: 'boolean', text: 'with --watch: also the messages of the topics that the node itself subscribes to'},
+	messages: {
+		type: 'boolean',
+		text: 'with --watch: also the messages of the topics that the node itself subscribes to',
+	},
 	for: {type: 'string', value: 'TIME', text: 'how long the fault lasts (10s)'},
 	oneWay: {type: 'boolean', text: 'cut only what the first group sends to the second'},
 	nodes: {type: 'string', value: 'N', text: 'nodes of the benchmark (3)'},
@@ -54,18 +103,43 @@ export const flagTable = {
 	maxP99: {type: 'string', value: 'MS', text: 'highest p99 in milliseconds that passes'},
 	minRate: {type: 'string', value: 'R', text: 'fewest messages a second to each subscriber that pass'},
 	maxLoss: {type: 'string', value: 'N', text: 'most lost messages that pass'},
-	confirm: {type: 'string', value: 'NAME', text: 'the cluster\'s name, in place of typing it'},
+	confirm: {type: 'string', value: 'NAME', text: "the cluster's name, in place of typing it"},
 	help: {type: 'boolean', shortFlag: 'h', text: 'this text'},
 	version: {type: 'boolean', shortFlag: 'v', text: 'the version'},
 } as const satisfies Record<string, FlagText>;
 
 export type FlagName = keyof typeof flagTable;
-type Value<Name extends FlagName> = (typeof flagTable)[Name] extends {readonly isMultiple: true} ? readonly string[]
-	: (typeof flagTable)[Name]['type'] extends 'boolean' ? boolean : string;
+type Value<Name extends FlagName> = (typeof flagTable)[Name] extends {readonly isMultiple: true}
+	? readonly string[]
+	: (typeof flagTable)[Name]['type'] extends 'boolean'
+		? boolean
+		: string;
 export type Flags = {readonly [Name in FlagName]?: Value<Name>};
 
-export const nodeFlags = ['port', 'bootstrap', 'expect', 'name', 'host', 'advertise', 'cluster', 'topics', 'data', 'config', 'secretFile', 'discovery', 'faults'] as const satisfies readonly FlagName[];
-export const clientFlags = ['server', 'cluster', 'config', 'secretFile', 'discovery', 'timeout', 'output'] as const satisfies readonly FlagName[];
+export const nodeFlags = [
+	'port',
+	'bootstrap',
+	'expect',
+	'name',
+	'host',
+	'advertise',
+	'cluster',
+	'topics',
+	'data',
+	'config',
+	'secretFile',
+	'discovery',
+	'faults',
+] as const satisfies readonly FlagName[];
+export const clientFlags = [
+	'server',
+	'cluster',
+	'config',
+	'secretFile',
+	'discovery',
+	'timeout',
+	'output',
+] as const satisfies readonly FlagName[];
 export const everywhere = ['help', 'version'] as const satisfies readonly FlagName[];
 
 /** `secretFile` → `--secret-file`, `o` → `-o`. */
@@ -77,7 +151,10 @@ export function written(flag: string): string {
 export function flagLines(names: readonly FlagName[]): string[] {
 	const rows = names.map(name => {
 		const flag: FlagText = flagTable[name];
-		return [`${written(name)}${flag.shortFlag === undefined ? '' : `, -${flag.shortFlag}`}${flag.value === undefined ? '' : ` ${flag.value}`}`, flag.text] as const;
+		return [
+			`${written(name)}${flag.shortFlag === undefined ? '' : `, -${flag.shortFlag}`}${flag.value === undefined ? '' : ` ${flag.value}`}`,
+			flag.text,
+		] as const;
 	});
 	const width = Math.max(...rows.map(([left]) => left.length));
 	return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);

@@ -1,14 +1,19 @@
 /**
-Flags that are written in a way which the parser would take for something else: twice, without their value, or with one that they do not take.
+Flags that are written in a way which the parser would take for something else: twice, without their value, or with one
+that they do not take.
 */
 import {DapssError} from '../../core/errors.ts';
 import {flagTable, written, type FlagText} from './flags.ts';
 
-const known: ReadonlyMap<string, FlagText> = new Map(Object.entries<FlagText>(flagTable).flatMap(([name, flag]) => [
-	[written(name), flag] as const,
-	...(flag.shortFlag === undefined ? [] : [[written(flag.shortFlag), flag] as const]),
-]));
-const names: ReadonlyMap<FlagText, string> = new Map(Object.entries<FlagText>(flagTable).map(([name, flag]) => [flag, written(name)]));
+const known: ReadonlyMap<string, FlagText> = new Map(
+	Object.entries<FlagText>(flagTable).flatMap(([name, flag]) => [
+		[written(name), flag] as const,
+		...(flag.shortFlag === undefined ? [] : [[written(flag.shortFlag), flag] as const]),
+	]),
+);
+const names: ReadonlyMap<FlagText, string> = new Map(
+	Object.entries<FlagText>(flagTable).map(([name, flag]) => [flag, written(name)]),
+);
 
 /** One use of a flag: as it was written, and its value. */
 type Use = {readonly word: string; readonly value: string | undefined};
@@ -22,9 +27,16 @@ export function expectWellUsed(argv: readonly string[]): void {
 		const [word, inline] = split(words[at]!);
 		const flag = known.get(word) ?? known.get(word.replace(/^--no-/, '--'));
 		if (!flag) continue;
-		const use = flag.type === 'boolean' ? switched(word, inline) : valued(flag, word, inline ?? words[at += 1], inline !== undefined);
+		const use =
+			flag.type === 'boolean'
+				? switched(word, inline)
+				: valued(flag, word, inline ?? words[(at += 1)], inline !== undefined);
 		const before = uses.get(flag);
-		if (before && !flag.isMultiple) throw new DapssError('usage', `Expected ${names.get(flag)!} once, got ${textOf(before)} and ${textOf(use)}: leave one out`);
+		if (before && !flag.isMultiple)
+			throw new DapssError(
+				'usage',
+				`Expected ${names.get(flag)!} once, got ${textOf(before)} and ${textOf(use)}: leave one out`,
+			);
 		uses.set(flag, use);
 	}
 }
@@ -38,17 +50,24 @@ function split(word: string): readonly [name: string, value: string | undefined]
 function switched(word: string, inline: string | undefined): Use {
 	if (inline === undefined || (/^(?:true|false)$/.test(inline) && known.has(word))) return {word, value: inline};
 	const name = word.replace(/^--no-/, '--');
-	throw new DapssError('usage', `Expected no value behind ${word}, got ${JSON.stringify(inline)}: write ${name}${name.startsWith('--') ? `, or --no-${name.slice(2)} for the opposite` : ''}`);
+	throw new DapssError(
+		'usage',
+		`Expected no value behind ${word}, got ${JSON.stringify(inline)}: write ${name}${name.startsWith('--') ? `, or --no-${name.slice(2)} for the opposite` : ''}`,
+	);
 }
 
 function valued(flag: FlagText, word: string, value: string | undefined, isInline: boolean): Use {
 	const form = `${names.get(flag)!} ${flag.value ?? 'VALUE'}`;
-	if (!known.has(word)) throw new DapssError('usage', `Expected ${form}, got ${word}: it takes a value, leave it out for the default`);
+	if (!known.has(word))
+		throw new DapssError('usage', `Expected ${form}, got ${word}: it takes a value, leave it out for the default`);
 	// A negative number is a value, and mostly a wrong one: whoever reads it says so.
 	const isFlag = !isInline && value !== undefined && value.startsWith('-') && !/^-\d+(?:\.\d+)?$/.test(value);
 	if (value !== undefined && value !== '' && !isFlag) return {word, value};
 	const got = isFlag ? `, got ${JSON.stringify(value)}` : '';
-	const dashed = isFlag && !known.has(split(value)[0]) ? `; a value that begins with a dash is written ${names.get(flag)!}=${value}` : '';
+	const dashed =
+		isFlag && !known.has(split(value)[0])
+			? `; a value that begins with a dash is written ${names.get(flag)!}=${value}`
+			: '';
 	throw new DapssError('usage', `Expected a value behind ${word}${got}: write ${form}${dashed}`);
 }
 

@@ -1,6 +1,6 @@
 /**
-`attach [host:port,…]`: the console on a node that runs elsewhere. Leaving it does not stop the node. When the node is lost the console stays, and goes on at
-another server that was named, or at the same one when it is back.
+`attach [host:port,…]`: the console on a node that runs elsewhere. Leaving it does not stop the node. When the node is
+lost the console stays, and goes on at another server that was named, or at the same one when it is back.
 */
 import {DapssError} from '../../core/errors.ts';
 import {expectInput} from '../arguments/input.ts';
@@ -11,9 +11,23 @@ import {addressOf} from '../settings/settings.ts';
 export async function run(context: Context): Promise<number> {
 	const {input, terminal, env} = context;
 	expectInput(context, 0, 1, 'attach [host:port,…]');
-	const address = input[0]?.split(',').map(one => addressOf(one.trim(), 'the address')).join(',');
-	if (!terminal.isTerminal || !terminal.stdin.isTTY) throw new DapssError('failure', 'Expected a terminal for the console; without one, dapss-tui status and dapss-tui events --watch show a node');
+	const address = input[0]
+		?.split(',')
+		.map(one => addressOf(one.trim(), 'the address'))
+		.join(',');
+	if (!terminal.isTerminal || !terminal.stdin.isTTY)
+		throw new DapssError(
+			'failure',
+			'Expected a terminal for the console; without one, dapss-tui status and dapss-tui events --watch show a node',
+		);
 	await using broker = await reachAlways(context, {address, isSilent: true});
-	const [{showConsole}, {loadPreferences}] = await Promise.all([import('./console.ts'), import('../settings/preferences.ts')]);
-	return await showConsole(context, broker, {name: `attach-${broker.server.replaceAll(/[^\w.-]/g, '_')}`, remote: true, preferences: loadPreferences(env, line => terminal.say(line))});
+	const [{showConsole}, {loadPreferences}] = await Promise.all([
+		import('./console.ts'),
+		import('../settings/preferences.ts'),
+	]);
+	return await showConsole(context, broker, {
+		name: `attach-${broker.server.replaceAll(/[^\w.-]/g, '_')}`,
+		remote: true,
+		preferences: loadPreferences(env, line => terminal.say(line)),
+	});
 }

@@ -24,9 +24,11 @@ export async function run(context: Context): Promise<void> {
 	const {flags, input, output, terminal} = context;
 	expectInput(context, 1, 1, 'bench latency, throughput, reliability, partition or failover');
 	const nodesMin = expectKind(input[0]!, flags);
-	const number = (text: string | undefined, what: string, min: number, isWhole = true): number | undefined => text === undefined ? undefined : parseNumber(text, what, {min, isWhole});
+	const number = (text: string | undefined, what: string, min: number, isWhole = true): number | undefined =>
+		text === undefined ? undefined : parseNumber(text, what, {min, isWhole});
 	const options = {
-		nodes: flags.nodes === undefined ? undefined : parseNumber(flags.nodes, '--nodes', {min: nodesMin, max: nodesMax}),
+		nodes:
+			flags.nodes === undefined ? undefined : parseNumber(flags.nodes, '--nodes', {min: nodesMin, max: nodesMax}),
 		count: number(flags.count, '--count', 1),
 		size: flags.size === undefined ? undefined : parseSize(flags.size, '--size', sizeMax),
 		rate: number(flags.rate, '--rate', 0.001, false),
@@ -47,9 +49,14 @@ export async function run(context: Context): Promise<void> {
 /** The fewest nodes of that benchmark. @throws `usage` for a word that is none, and for flags that it does not take */
 function expectKind(kind: string, flags: Flags): number {
 	const known = kinds.get(kind);
-	if (!known) throw new DapssError('usage', `Expected bench ${[...kinds.keys()].join(', ')}, got ${JSON.stringify(kind)}`);
+	if (!known)
+		throw new DapssError('usage', `Expected bench ${[...kinds.keys()].join(', ')}, got ${JSON.stringify(kind)}`);
 	const all = new Set([...kinds.values()].flatMap(({flags: names}) => names));
 	const idle = [...all].find(name => flags[name] !== undefined && !known.flags.includes(name));
-	if (idle !== undefined) throw new DapssError('usage', `Expected bench ${kind} without ${written(idle)}, which it does not use; it takes ${known.flags.map(name => written(name)).join(', ')}`);
+	if (idle !== undefined)
+		throw new DapssError(
+			'usage',
+			`Expected bench ${kind} without ${written(idle)}, which it does not use; it takes ${known.flags.map(name => written(name)).join(', ')}`,
+		);
 	return known.nodesMin;
 }

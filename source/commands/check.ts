@@ -1,5 +1,6 @@
 /**
-`check`: the verdict, its reasons, and what to do. A node that has stalled or is cut off must not say that all is well: the quorum is asked.
+`check`: the verdict, its reasons, and what to do. A node that has stalled or is cut off must not say that all is well:
+the quorum is asked.
 */
 import type {Broker} from '../../core/broker.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
@@ -19,22 +20,28 @@ const confirmMs = 3000;
 export async function run(context: Context): Promise<number> {
 	const {terminal, output, flags} = context;
 	expectInput(context, 0, 0, 'check [--wait-healthy] [--wait TIME]');
-	if (flags.wait !== undefined && !flags.waitHealthy) throw new DapssError('usage', 'Expected --wait-healthy with --wait: without it the command does not wait');
-	const {verdict, exitCode, findings, snapshot} = flags.waitHealthy ? await waitHealthy(context, confirm) : await withNode(context, async (broker): Promise<Checked> => {
-		const confirmed = await confirm(broker);
-		const seen = await broker.snapshot();
-		return {...verdictOf(seen, confirmed), snapshot: seen};
-	});
+	if (flags.wait !== undefined && !flags.waitHealthy)
+		throw new DapssError('usage', 'Expected --wait-healthy with --wait: without it the command does not wait');
+	const {verdict, exitCode, findings, snapshot} = flags.waitHealthy
+		? await waitHealthy(context, confirm)
+		: await withNode(context, async (broker): Promise<Checked> => {
+				const confirmed = await confirm(broker);
+				const seen = await broker.snapshot();
+				return {...verdictOf(seen, confirmed), snapshot: seen};
+			});
 	if (output === 'json') {
 		await terminal.line(JSON.stringify({verdict, cluster: snapshot.cluster, self: snapshot.self, findings}));
 		return exitCode;
 	}
 
 	const tone = exitCode === 0 ? 'good' : 'bad';
-	await terminal.line(`${paint(terminal.hasColour, tone, verdict)}: cluster ${printable(snapshot.cluster)}, ${membersText(snapshot)}; quorum ${quorumText(snapshot.raft)}`);
+	await terminal.line(
+		`${paint(terminal.hasColour, tone, verdict)}: cluster ${printable(snapshot.cluster)}, ${membersText(snapshot)}; quorum ${quorumText(snapshot.raft)}`,
+	);
 	for (const {code, problem, advice} of findings) {
-		// oxlint-disable-next-line no-await-in-loop -- a few lines
-		await terminal.line(`${paint(terminal.hasColour, code === 'warning' ? 'warning' : 'bad', code === 'warning' ? '  !' : '  ✗')} ${printable(problem)}\n    ${printable(advice)}`);
+		await terminal.line(
+			`${paint(terminal.hasColour, code === 'warning' ? 'warning' : 'bad', code === 'warning' ? '  !' : '  ✗')} ${printable(problem)}\n    ${printable(advice)}`,
+		);
 	}
 
 	return exitCode;

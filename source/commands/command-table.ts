@@ -1,12 +1,20 @@
 /**
-The table of commands: usage, flags, examples. The parser, the help and the check for mistyped words read it; the code of a command
-is loaded when it runs.
+The table of commands: usage, flags, examples. The parser, the help and the check for mistyped words read it; the code
+of a command is loaded when it runs.
 */
 import {clientFlags, nodeFlags} from '../arguments/flags.ts';
 import type {Command} from '../context.ts';
 
-const clusterView = (name: string, summary: string, examples: readonly string[], notes: readonly string[] = []): Command => ({
-	name, summary, examples, notes,
+const clusterView = (
+	name: string,
+	summary: string,
+	examples: readonly string[],
+	notes: readonly string[] = [],
+): Command => ({
+	name,
+	summary,
+	examples,
+	notes,
 	usage: [name],
 	flags: clientFlags,
 	formats: ['text', 'json'],
@@ -16,7 +24,11 @@ const clusterView = (name: string, summary: string, examples: readonly string[],
 /** What `dapss-tui` does without a command. */
 export const start: Command = {
 	name: '',
-	usage: ['[--port 5000] [--bootstrap 5000 | host:port]… [flags]', '--headless [-o text|jsonl] [flags]', 'COMMAND [flags]'],
+	usage: [
+		'[--port 5000] [--bootstrap 5000 | host:port]… [flags]',
+		'--headless [-o text|jsonl] [flags]',
+		'COMMAND [flags]',
+	],
 	summary: 'A node and its console. Without a terminal, or with --headless, the node alone.',
 	flags: [...nodeFlags, 'leave', 'headless', 'readonly', 'output'],
 	formats: ['text', 'jsonl'],
@@ -33,7 +45,9 @@ export const commands: readonly Command[] = [
 		name: 'attach',
 		usage: ['attach [host:port,…]'],
 		summary: 'The console on a node that runs elsewhere; leaving does not stop it.',
-		notes: ['When the node is lost the console stays, and goes on at another of the addresses, or at the same one when it is back.'],
+		notes: [
+			'When the node is lost the console stays, and goes on at another of the addresses, or at the same one when it is back.',
+		],
 		flags: [...clientFlags.filter(name => name !== 'output'), 'readonly'],
 		formats: ['text'],
 		examples: ['dapss-tui attach', 'dapss-tui attach 10.0.0.7:5000 --secret-file cluster.secret'],
@@ -43,7 +57,10 @@ export const commands: readonly Command[] = [
 		name: 'publish',
 		usage: ['publish TOPIC MESSAGE', 'publish TOPIC -', 'publish TOPIC --size BYTES'],
 		summary: 'Publish messages. Ends with 0 only when all of them are stored.',
-		notes: ['With `-` every line of standard input is a message, byte for byte, without its newline.', 'A message that begins with a dash stands behind `--`.'],
+		notes: [
+			'With `-` every line of standard input is a message, byte for byte, without its newline.',
+			'A message that begins with a dash stands behind `--`.',
+		],
 		messageAt: 1,
 		flags: [...clientFlags, 'count', 'rate', 'size'],
 		formats: ['text', 'json'],
@@ -61,7 +78,7 @@ export const commands: readonly Command[] = [
 		summary: 'Print messages as they are delivered.',
 		notes: [
 			'text  one line a message, made printable; with several topics the topic stands first',
-			'jsonl one line of JSON a message: at (when it was printed), sentAt (when it was published, by the publisher\'s clock), both in milliseconds since 1970,',
+			"jsonl one line of JSON a message: at (when it was printed), sentAt (when it was published, by the publisher's clock), both in milliseconds since 1970,",
 			'      topic, origin, incarnation, seq, lamport, size, payload or payload64, offset',
 			'raw   the bytes of each message and a newline',
 			'-f   fields: {topic} {body} {time} {at} {node} {origin} {incarnation} {seq} {lamport} {offset} {size}; {{ and }} are braces, \\n and \\t a newline and a tab;',
@@ -71,17 +88,30 @@ export const commands: readonly Command[] = [
 		],
 		flags: [...clientFlags, 'count', 'from', 'wait', 'time', 'format'],
 		formats: ['text', 'jsonl', 'raw'],
-		examples: ['dapss-tui subscribe weather', 'dapss-tui subscribe weather logs -o jsonl', 'dapss-tui subscribe weather -f "{time} {node} {body}"', 'dapss-tui subscribe weather --from beginning --count 10 --wait 5s'],
+		examples: [
+			'dapss-tui subscribe weather',
+			'dapss-tui subscribe weather logs -o jsonl',
+			'dapss-tui subscribe weather -f "{time} {node} {body}"',
+			'dapss-tui subscribe weather --from beginning --count 10 --wait 5s',
+		],
 		load: () => import('./subscribe.ts'),
 	},
-	clusterView('status', 'How the node and its cluster stand.', ['dapss-tui status', 'dapss-tui status -o json --server 127.0.0.1:5001']),
-	clusterView('peers', 'The members of the cluster as the node sees them.', ['dapss-tui peers', 'dapss-tui peers -o json']),
+	clusterView('status', 'How the node and its cluster stand.', [
+		'dapss-tui status',
+		'dapss-tui status -o json --server 127.0.0.1:5001',
+	]),
+	clusterView('peers', 'The members of the cluster as the node sees them.', [
+		'dapss-tui peers',
+		'dapss-tui peers -o json',
+	]),
 	{
 		name: 'leader',
 		usage: ['leader', 'leader transfer [NODE]'],
 		words: ['transfer'],
 		summary: 'Who leads; or hand the lead to another voter, for a restart without an election.',
-		notes: ['Ends with 12 when nobody leads. A node is called by its name, its address, its port, or the first digits of its id; without one the voter that is furthest takes over.'],
+		notes: [
+			'Ends with 12 when nobody leads. A node is called by its name, its address, its port, or the first digits of its id; without one the voter that is furthest takes over.',
+		],
 		flags: clientFlags,
 		formats: ['text', 'json'],
 		examples: ['dapss-tui leader', 'dapss-tui leader transfer', 'dapss-tui leader transfer 5001 -o json'],
@@ -92,7 +122,9 @@ export const commands: readonly Command[] = [
 		usage: ['peer remove NODE'],
 		words: ['remove'],
 		summary: 'Take a member out of the cluster for good.',
-		notes: ['Refused when the other voters would have no quorum. A removed node stops; to join again it needs an empty data folder.'],
+		notes: [
+			'Refused when the other voters would have no quorum. A removed node stops; to join again it needs an empty data folder.',
+		],
 		flags: clientFlags,
 		formats: ['text', 'json'],
 		examples: ['dapss-tui peer remove 5002', 'dapss-tui peer remove 3f9a -o json'],
@@ -102,7 +134,11 @@ export const commands: readonly Command[] = [
 		name: 'leave',
 		usage: ['leave [--server ADDRESS]'],
 		summary: 'Let a node leave its cluster for good, then stop it; its vote goes first.',
-		notes: ['Refused when the node is the only member, without a quorum, and when the others would have none. Started again with its data folder, the node', 'keeps its topics and joins as a new member. A node started with --leave does the same on SIGTERM, SIGINT and SIGHUP.', 'Of several nodes that run here --server names the one.'],
+		notes: [
+			'Refused when the node is the only member, without a quorum, and when the others would have none. Started again with its data folder, the node',
+			'keeps its topics and joins as a new member. A node started with --leave does the same on SIGTERM, SIGINT and SIGHUP.',
+			'Of several nodes that run here --server names the one.',
+		],
 		flags: clientFlags,
 		formats: ['text', 'json'],
 		examples: ['dapss-tui leave', 'dapss-tui leave --server 10.0.0.7:5000 -o json'],
@@ -113,22 +149,30 @@ export const commands: readonly Command[] = [
 		usage: ['recover --data DIR | --port PORT [--confirm NAME]'],
 		summary: 'UNSAFE: make a stopped node the only voter of a new cluster, when the quorum is lost for good.',
 		notes: [
-			'Only when the missing voters cannot be started again: what was agreed and is not in this node\'s log is lost. Run it on one node only, the',
+			"Only when the missing voters cannot be started again: what was agreed and is not in this node's log is lost. Run it on one node only, the",
 			'one whose log reaches furthest. Its messages and topics stay. The cluster gets a new id, and nodes of the old one are refused: they join',
-			'again with empty data folders. It says all this with names, then asks for the cluster\'s name; without a terminal give it with --confirm.',
+			"again with empty data folders. It says all this with names, then asks for the cluster's name; without a terminal give it with --confirm.",
 		],
 		flags: ['data', 'port', 'confirm', 'cluster', 'config', 'output'],
 		formats: ['text', 'json'],
 		examples: ['dapss-tui recover --port 5001', 'dapss-tui recover --data /var/lib/dapss/5001 --confirm dapss'],
 		load: () => import('./recover.ts'),
 	},
-	clusterView('topics', 'The topics, who subscribes, and what is kept.', ['dapss-tui topics', 'dapss-tui topics -o json']),
+	clusterView('topics', 'The topics, who subscribes, and what is kept.', [
+		'dapss-tui topics',
+		'dapss-tui topics -o json',
+	]),
 	{
 		name: 'topic',
-		usage: ['topic create NAME [--retain-age TIME] [--retain-bytes SIZE] [--update]', 'topic delete NAME [--yes] [--force]', 'topic list'],
+		usage: [
+			'topic create NAME [--retain-age TIME] [--retain-bytes SIZE] [--update]',
+			'topic delete NAME [--yes] [--force]',
+			'topic list',
+		],
 		words: ['create', 'delete', 'list'],
 		wordFlags: {create: ['retainAge', 'retainBytes', 'update'], delete: ['yes', 'force']},
-		summary: 'Create topics that stay without subscribers and keep what they say; delete topics with their messages.',
+		summary:
+			'Create topics that stay without subscribers and keep what they say; delete topics with their messages.',
 		notes: [
 			'Topics need not be created: who publishes or subscribes makes one. A created topic keeps its slot (limits.topics), and its retention counts on every',
 			'node. To create it again with the same settings changes nothing; with others it is refused without --update. That is refused for a name',
@@ -138,14 +182,22 @@ export const commands: readonly Command[] = [
 		],
 		flags: [...clientFlags, 'retainAge', 'retainBytes', 'update', 'force', 'yes'],
 		formats: ['text', 'json'],
-		examples: ['dapss-tui topic create orders --retain-age 12h --retain-bytes 64m', 'dapss-tui topic create orders --retain-age 1d --update', 'dapss-tui topic delete orders --yes -o json', 'dapss-tui topic list'],
+		examples: [
+			'dapss-tui topic create orders --retain-age 12h --retain-bytes 64m',
+			'dapss-tui topic create orders --retain-age 1d --update',
+			'dapss-tui topic delete orders --yes -o json',
+			'dapss-tui topic list',
+		],
 		load: () => import('./topic.ts'),
 	},
 	{
 		name: 'check',
 		usage: ['check', 'check --wait-healthy [--wait TIME]'],
 		summary: 'Is all well? If not, why, and what to do.',
-		notes: ['Asks the quorum, so that a node which is cut off cannot say that all is well.', 'Ends with 0 healthy, 10 unhealthy, 11 no quorum, 12 no leader, 14 no node reached, 16 not healthy within --wait.'],
+		notes: [
+			'Asks the quorum, so that a node which is cut off cannot say that all is well.',
+			'Ends with 0 healthy, 10 unhealthy, 11 no quorum, 12 no leader, 14 no node reached, 16 not healthy within --wait.',
+		],
 		flags: [...clientFlags, 'waitHealthy', 'wait'],
 		formats: ['text', 'json'],
 		examples: ['dapss-tui check', 'dapss-tui check -o json || alert', 'dapss-tui check --wait-healthy --wait 30s'],
@@ -158,24 +210,42 @@ export const commands: readonly Command[] = [
 		notes: [
 			'With --watch it goes on at another node when this one is lost (--server A,B names several), with what has happened there since.',
 			'With --messages the messages of the topics that the node itself subscribes to (--topics, `:subscribe`) come too, of all or of those that are named, from now on. They are',
-			'read from the node\'s log at the pace of the reader, so none is left out; what retention took before it was read is a `lagged` with its number. Messages that come',
+			"read from the node's log at the pace of the reader, so none is left out; what retention took before it was read is a `lagged` with its number. Messages that come",
 			'while no node is reached are not shown: a `warning` says so. `subscribe` reads any topic, from any place, and goes on at another node without a gap.',
 		],
 		flags: [...clientFlags, 'watch', 'messages', 'wait'],
 		formats: ['text', 'json', 'jsonl'],
-		examples: ['dapss-tui events', 'dapss-tui events --watch -o jsonl', 'dapss-tui events --watch --messages weather -o jsonl'],
+		examples: [
+			'dapss-tui events',
+			'dapss-tui events --watch -o jsonl',
+			'dapss-tui events --watch --messages weather -o jsonl',
+		],
 		load: () => import('./events.ts'),
 	},
 	{
 		name: 'fault',
-		usage: ['fault cut A,B C [--one-way] [--for 10s]', 'fault delay TIME [--for 10s]', 'fault drop PERCENT [--for 10s]', 'fault heal'],
+		usage: [
+			'fault cut A,B C [--one-way] [--for 10s]',
+			'fault delay TIME [--for 10s]',
+			'fault drop PERCENT [--for 10s]',
+			'fault heal',
+		],
 		words: ['cut', 'delay', 'drop', 'heal'],
 		wordFlags: {cut: ['for', 'oneWay'], delay: ['for'], drop: ['for']},
 		summary: 'Cut, delay or drop traffic, for drills. The nodes must have been started with --faults.',
-		notes: ['A node is called by its name, its address, its port, or the first digits of its id. `cut C` cuts C off from the node that is asked.', '--one-way cuts only what the first group sends. `delay` and `drop` are for the node that is asked (--server), `heal` for all.', 'Of several nodes that run here --server names the one that is asked.'],
+		notes: [
+			'A node is called by its name, its address, its port, or the first digits of its id. `cut C` cuts C off from the node that is asked.',
+			'--one-way cuts only what the first group sends. `delay` and `drop` are for the node that is asked (--server), `heal` for all.',
+			'Of several nodes that run here --server names the one that is asked.',
+		],
 		flags: [...clientFlags, 'for', 'oneWay'],
 		formats: ['text', 'json'],
-		examples: ['dapss-tui fault cut 5000,5001 5002 --for 30s', 'dapss-tui fault delay 200ms --server 5001', 'dapss-tui fault drop 10 --for 1m', 'dapss-tui fault heal'],
+		examples: [
+			'dapss-tui fault cut 5000,5001 5002 --for 30s',
+			'dapss-tui fault delay 200ms --server 5001',
+			'dapss-tui fault drop 10 --for 1m',
+			'dapss-tui fault heal',
+		],
 		load: () => import('./fault.ts'),
 	},
 	{
@@ -213,7 +283,11 @@ export const commands: readonly Command[] = [
 		],
 		flags: [...nodeFlags, 'server', 'output'],
 		formats: ['text', 'json'],
-		examples: ['dapss-tui doctor', 'dapss-tui doctor --host 0.0.0.0 --port 5001', 'dapss-tui doctor -o json | jq \'.checks[] | select(.level != "ok")\''],
+		examples: [
+			'dapss-tui doctor',
+			'dapss-tui doctor --host 0.0.0.0 --port 5001',
+			'dapss-tui doctor -o json | jq \'.checks[] | select(.level != "ok")\'',
+		],
 		load: () => import('./doctor.ts'),
 	},
 	{
@@ -223,7 +297,11 @@ export const commands: readonly Command[] = [
 		summary: 'A script that lets the shell complete commands and flags.',
 		flags: [],
 		formats: ['text'],
-		examples: ['eval "$(dapss-tui completion bash)"', 'dapss-tui completion zsh > ~/.zfunc/_dapss-tui', 'dapss-tui completion fish > ~/.config/fish/completions/dapss-tui.fish'],
+		examples: [
+			'eval "$(dapss-tui completion bash)"',
+			'dapss-tui completion zsh > ~/.zfunc/_dapss-tui',
+			'dapss-tui completion fish > ~/.config/fish/completions/dapss-tui.fish',
+		],
 		load: () => import('./completion.ts'),
 	},
 	{

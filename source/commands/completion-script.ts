@@ -1,5 +1,6 @@
 /**
-Completion for shells, drawn from the tables of commands and flags. Pure: a command in, the text of a script out; nothing of it is written by hand twice.
+Completion for shells, drawn from the tables of commands and flags. Pure: a command in, the text of a script out;
+nothing of it is written by hand twice.
 */
 import {everywhere, flagTable, written, type FlagName, type FlagText} from '../arguments/flags.ts';
 import type {Command} from '../context.ts';
@@ -10,34 +11,60 @@ export type Shell = (typeof shells)[number];
 /** @param start what the program does without a command */
 export function completionFor(shell: Shell, start: Command, commands: readonly Command[]): string {
 	switch (shell) {
-		case 'bash': return bash(start, commands);
-		case 'zsh': return zsh(start, commands);
-		case 'fish': return fish(start, commands);
-		default: return shell satisfies never;
+		case 'bash':
+			return bash(start, commands);
+		case 'zsh':
+			return zsh(start, commands);
+		case 'fish':
+			return fish(start, commands);
+		default:
+			return shell satisfies never;
 	}
 }
 
 /** Flags of a command, or of one of its words. */
 function flagsOf({flags, wordFlags = {}}: Command, word?: string): ReadonlyArray<readonly [FlagName, FlagText]> {
-	const others = word === undefined ? [] : Object.values(wordFlags).flat().filter(name => !wordFlags[word]?.includes(name));
+	const others =
+		word === undefined
+			? []
+			: Object.values(wordFlags)
+					.flat()
+					.filter(name => !wordFlags[word]?.includes(name));
 	return [...flags, ...everywhere].filter(name => !others.includes(name)).map(name => [name, flagTable[name]]);
 }
 
 /** `topic create`: a command with one of its words. */
-const pairsOf = (commands: readonly Command[]): ReadonlyArray<readonly [Command, string]> => commands.flatMap(command => (command.words ?? []).map(word => [command, word] as const));
+const pairsOf = (commands: readonly Command[]): ReadonlyArray<readonly [Command, string]> =>
+	commands.flatMap(command => (command.words ?? []).map(word => [command, word] as const));
 /** Flags with a value, which is neither a command nor a word. */
-const valuedSpellings = (): readonly string[] => (Object.entries(flagTable) as Array<[FlagName, FlagText]>).filter(([, {type}]) => type === 'string').flatMap(([name, flag]) => spellings(name, flag));
+const valuedSpellings = (): readonly string[] =>
+	(Object.entries(flagTable) as Array<[FlagName, FlagText]>)
+		.filter(([, {type}]) => type === 'string')
+		.flatMap(([name, flag]) => spellings(name, flag));
 /** As it is written: `--output`, `-o`. */
-const spellings = (name: FlagName, {shortFlag}: FlagText): readonly string[] => [written(name), ...(shortFlag === undefined ? [] : [`-${shortFlag}`])];
+const spellings = (name: FlagName, {shortFlag}: FlagText): readonly string[] => [
+	written(name),
+	...(shortFlag === undefined ? [] : [`-${shortFlag}`]),
+];
 /** Values that are known: formats. */
-const valuesOf = (name: FlagName, command: Command): readonly string[] => name === 'output' ? command.formats : [];
+const valuesOf = (name: FlagName, command: Command): readonly string[] => (name === 'output' ? command.formats : []);
 
 function bash(start: Command, commands: readonly Command[]): string {
 	const valued = (Object.entries(flagTable) as Array<[FlagName, FlagText]>).filter(([, {type}]) => type === 'string');
-	const spelled = (kind: 'FILE' | 'DIR' | undefined): string => valued.filter(([name, {value}]) => name !== 'output' && (value === 'FILE' || value === 'DIR' ? value : undefined) === kind).flatMap(([name, flag]) => spellings(name, flag)).join('|');
-	const line = (key: string, command: Command, offered: readonly string[], word?: string): string => `\t\t'${key}') words='${[...offered, ...flagsOf(command, word).flatMap(([name, flag]) => spellings(name, flag))].join(' ')}'; formats='${command.formats.join(' ')}' ;;`;
+	const spelled = (kind: 'FILE' | 'DIR' | undefined): string =>
+		valued
+			.filter(
+				([name, {value}]) =>
+					name !== 'output' && (value === 'FILE' || value === 'DIR' ? value : undefined) === kind,
+			)
+			.flatMap(([name, flag]) => spellings(name, flag))
+			.join('|');
+	const line = (key: string, command: Command, offered: readonly string[], word?: string): string =>
+		`\t\t'${key}') words='${[...offered, ...flagsOf(command, word).flatMap(([name, flag]) => spellings(name, flag))].join(' ')}'; formats='${command.formats.join(' ')}' ;;`;
 	const cases = [
-		...[start, ...commands].map(command => line(command.name, command, command === start ? commands.map(({name}) => name) : command.words ?? [])),
+		...[start, ...commands].map(command =>
+			line(command.name, command, command === start ? commands.map(({name}) => name) : (command.words ?? [])),
+		),
 		...pairsOf(commands).map(([command, word]) => line(`${command.name} ${word}`, command, [], word)),
 	];
 	return `# bash completion of dapss-tui: eval "$(dapss-tui completion bash)"
@@ -49,7 +76,9 @@ _dapss_tui() {
 		esac
 		if [[ -n $command ]]; then
 			case "$command \${COMP_WORDS[index]}" in
-				${pairsOf(commands).map(([{name}, word]) => `'${name} ${word}'`).join('|')}) word=\${COMP_WORDS[index]}; break ;;
+				${pairsOf(commands)
+					.map(([{name}, word]) => `'${name} ${word}'`)
+					.join('|')}) word=\${COMP_WORDS[index]}; break ;;
 			esac
 			continue
 		fi
@@ -73,10 +102,17 @@ complete -F _dapss_tui dapss-tui`;
 }
 
 function zsh(start: Command, commands: readonly Command[]): string {
-	const quote = (text: string): string => `'${text.replaceAll('\'', String.raw`'\''`)}'`;
+	const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 	const plain = (text: string): string => text.replaceAll(/[\\:[\]]/g, String.raw`\$&`);
 	const spec = ([name, flag]: readonly [FlagName, FlagText], command: Command): string => {
-		const action = flag.value === 'FILE' ? '_files' : flag.value === 'DIR' ? '_files -/' : valuesOf(name, command).length > 0 ? `(${valuesOf(name, command).join(' ')})` : ' ';
+		const action =
+			flag.value === 'FILE'
+				? '_files'
+				: flag.value === 'DIR'
+					? '_files -/'
+					: valuesOf(name, command).length > 0
+						? `(${valuesOf(name, command).join(' ')})`
+						: ' ';
 		const rest = `[${plain(flag.text)}]${flag.type === 'string' ? `:${plain(flag.value ?? '')}:${action}` : ''}`;
 		const all = spellings(name, flag);
 		const prefix = flag.isMultiple ? '*' : all.length > 1 ? `(${all.join(' ')})` : '';
@@ -84,10 +120,14 @@ function zsh(start: Command, commands: readonly Command[]): string {
 	};
 	const line = (key: string, command: Command, rest: string, word?: string): string => `\t\t'${key}')
 			${command === start ? '_describe -t commands command commands\n\t\t\t_arguments' : '_arguments'} \\
-${flagsOf(command, word).map(flag => spec(flag, command)).join(' \\\n')} \\
+${flagsOf(command, word)
+	.map(flag => spec(flag, command))
+	.join(' \\\n')} \\
 			${quote(rest)} ;;`;
 	const cases = [
-		...[start, ...commands].map(command => line(command.name, command, command.words === undefined ? '*: : ' : `*: :(${command.words.join(' ')})`)),
+		...[start, ...commands].map(command =>
+			line(command.name, command, command.words === undefined ? '*: : ' : `*: :(${command.words.join(' ')})`),
+		),
 		...pairsOf(commands).map(([command, word]) => line(`${command.name} ${word}`, command, '*: : ', word)),
 	];
 	return `#compdef dapss-tui
@@ -106,7 +146,9 @@ ${commands.map(({name, summary}) => `\t\t${quote(`${name}:${plain(summary)}`)}`)
 		esac
 		if [[ -n $command ]]; then
 			case "$command $one" in
-				${pairsOf(commands).map(([{name}, word]) => `'${name} ${word}'`).join('|')}) word=$one; break ;;
+				${pairsOf(commands)
+					.map(([{name}, word]) => `'${name} ${word}'`)
+					.join('|')}) word=$one; break ;;
 			esac
 			continue
 		fi
@@ -123,15 +165,37 @@ if [ "\${funcstack[1]}" = _dapss-tui ]; then _dapss_tui "$@"; else compdef _daps
 
 function fish(start: Command, commands: readonly Command[]): string {
 	const quote = (text: string): string => `'${text.replaceAll(/['\\]/g, String.raw`\$&`)}'`;
-	const line = (keys: readonly string[], rest: string): string => `complete -c dapss-tui -n ${quote(`__dapss_tui_at ${keys.map(key => quote(key)).join(' ')}`)} ${rest}`;
-	const flagLine = (command: Command, [name, {type, value, shortFlag, text}]: readonly [FlagName, FlagText]): string => {
+	const line = (keys: readonly string[], rest: string): string =>
+		`complete -c dapss-tui -n ${quote(`__dapss_tui_at ${keys.map(key => quote(key)).join(' ')}`)} ${rest}`;
+	const flagLine = (
+		command: Command,
+		[name, {type, value, shortFlag, text}]: readonly [FlagName, FlagText],
+	): string => {
 		const values = valuesOf(name, command);
-		const argument = type === 'boolean' ? '' : value === 'FILE' ? ' -r -F' : value === 'DIR' ? ' -x -a \'(__fish_complete_directories)\'' : ` -x${values.length > 0 ? ` -a ${quote(values.join(' '))}` : ''}`;
+		const argument =
+			type === 'boolean'
+				? ''
+				: value === 'FILE'
+					? ' -r -F'
+					: value === 'DIR'
+						? " -x -a '(__fish_complete_directories)'"
+						: ` -x${values.length > 0 ? ` -a ${quote(values.join(' '))}` : ''}`;
 		// Without a word yet, or behind one that takes the flag.
-		const keys = [command.name, ...(command.words ?? []).filter(word => flagsOf(command, word).some(([one]) => one === name)).map(word => `${command.name} ${word}`)];
-		return line(keys, `-l ${written(name).slice(2)}${shortFlag === undefined ? '' : ` -s ${shortFlag}`}${argument} -d ${quote(text)}`);
+		const keys = [
+			command.name,
+			...(command.words ?? [])
+				.filter(word => flagsOf(command, word).some(([one]) => one === name))
+				.map(word => `${command.name} ${word}`),
+		];
+		return line(
+			keys,
+			`-l ${written(name).slice(2)}${shortFlag === undefined ? '' : ` -s ${shortFlag}`}${argument} -d ${quote(text)}`,
+		);
 	};
-	const lines = [start, ...commands].flatMap(command => [...(command.words ?? []).map(word => line([command.name], `-a ${quote(word)}`)), ...flagsOf(command).map(flag => flagLine(command, flag))]);
+	const lines = [start, ...commands].flatMap(command => [
+		...(command.words ?? []).map(word => line([command.name], `-a ${quote(word)}`)),
+		...flagsOf(command).map(flag => flagLine(command, flag)),
+	]);
 	return `# fish completion of dapss-tui: dapss-tui completion fish | source
 function __dapss_tui_at -d 'The command, with its word, is one of these'
 	set -l command
@@ -146,7 +210,9 @@ function __dapss_tui_at -d 'The command, with its word, is one of these'
 			set is_value yes
 		else if not set -q command[1]
 			contains -- $one ${commands.map(({name}) => name).join(' ')}; and set command $one
-		else if contains -- "$command $one" ${pairsOf(commands).map(([{name}, word]) => quote(`${name} ${word}`)).join(' ')}
+		else if contains -- "$command $one" ${pairsOf(commands)
+			.map(([{name}, word]) => quote(`${name} ${word}`))
+			.join(' ')}
 			set word $one
 			break
 		end

@@ -10,6 +10,21 @@ export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;
 	expectInput(context, 0, 0, 'config without more');
 	const {list, configPath} = context.settings();
-	if (output === 'json') return terminal.line(JSON.stringify({config: configPath ?? null, settings: Object.fromEntries(list.map(({name, value, from}) => [name, {value, from}]))}));
-	await terminal.line(table(['SETTING', 'VALUE', 'FROM'], list.map(({name, value, from}) => [name, printable(typeof value === 'string' ? value : JSON.stringify(value)), printable(from)])));
+	if (output === 'json')
+		return terminal.line(
+			JSON.stringify({
+				config: configPath ?? null,
+				settings: Object.fromEntries(list.map(({name, value, from}) => [name, {value, from}])),
+			}),
+		);
+	await terminal.line(
+		table(
+			['SETTING', 'VALUE', 'FROM'],
+			list.map(({name, value, from}) => [
+				name,
+				printable(typeof value === 'string' ? value : JSON.stringify(value)),
+				printable(from),
+			]),
+		),
+	);
 }

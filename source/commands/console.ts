@@ -1,6 +1,6 @@
 /**
-The console on a node of its own, which runs in a worker thread: drawing never delays a heartbeat, and nothing that the node does can
-touch the terminal.
+The console on a node of its own, which runs in a worker thread: drawing never delays a heartbeat, and nothing that the
+node does can touch the terminal.
 */
 import type {Broker} from '../../core/broker.ts';
 import {exitCodes} from '../../core/errors.ts';
@@ -30,7 +30,9 @@ export async function runNodeConsole(context: Context): Promise<number> {
 	const ended = new AbortController();
 	using _end = {[Symbol.dispose]: () => ended.abort()};
 	const code = await showConsole(context, node, {
-		name: `${settings.tunables.cluster}-${node.port}`, remote: false, preferences,
+		name: `${settings.tunables.cluster}-${node.port}`,
+		remote: false,
+		preferences,
 		onName: name => titleNode({id: node.id, name, port: node.port, cluster: settings.tunables.cluster}),
 		examine: () => examineApart(flags, node.port, ended.signal),
 	});
@@ -40,7 +42,17 @@ export async function runNodeConsole(context: Context): Promise<number> {
 }
 
 /** Show a broker until its user leaves; resolves with the exit code. */
-export async function showConsole(context: Context, broker: Broker, options: {readonly name: string; readonly remote: boolean; readonly preferences: ReturnType<typeof loadPreferences>; readonly onName?: (name: string) => void; readonly examine?: () => Promise<Examination>}): Promise<number> {
+export async function showConsole(
+	context: Context,
+	broker: Broker,
+	options: {
+		readonly name: string;
+		readonly remote: boolean;
+		readonly preferences: ReturnType<typeof loadPreferences>;
+		readonly onName?: (name: string) => void;
+		readonly examine?: () => Promise<Examination>;
+	},
+): Promise<number> {
 	const {flags, env, terminal} = context;
 	const {name, remote, preferences, onName, examine} = options;
 	const log = logTo(env, name, broker);
@@ -60,20 +72,25 @@ export async function showConsole(context: Context, broker: Broker, options: {re
 		preferences: {keymap: preferences.keymap, theme: preferences.theme},
 	});
 	switch (end) {
-		case 'quit': return 0;
+		case 'quit':
+			return 0;
 		case 'left': {
 			terminal.say('The node has left its cluster. Started again with its data folder it joins as a new member');
 			return 0;
 		}
 
-		case 'interrupted': return interruptedCode;
+		case 'interrupted':
+			return interruptedCode;
 		case 'lost': {
 			const {detail, why: lost = detail} = source.getState();
 			const why = remote ? lost : await broker.closed;
-			terminal.say(`The ${remote ? 'link to the node' : 'node'} is gone: ${printable(why)}${log === undefined ? '' : ` (log: ${log})`}`);
+			terminal.say(
+				`The ${remote ? 'link to the node' : 'node'} is gone: ${printable(why)}${log === undefined ? '' : ` (log: ${log})`}`,
+			);
 			return remote ? exitCodes.unreachable : exitCodes.failure;
 		}
 
-		default: return end satisfies never;
+		default:
+			return end satisfies never;
 	}
 }

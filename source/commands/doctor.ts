@@ -1,5 +1,6 @@
 /**
-`doctor`: is this machine ready for a node, started with the same flags? Each check with what was found and what helps. It needs no node and no network.
+`doctor`: is this machine ready for a node, started with the same flags? Each check with what was found and what helps.
+It needs no node and no network.
 */
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
@@ -10,7 +11,11 @@ import {paint, type Tone} from '../output/terminal.ts';
 import {interruptible} from '../process/interruptible.ts';
 import {addressOf} from '../settings/settings.ts';
 
-const marks: Readonly<Record<Level, readonly [Tone, string]>> = {ok: ['good', '✓'], warning: ['warning', '!'], problem: ['bad', '✗']};
+const marks: Readonly<Record<Level, readonly [Tone, string]>> = {
+	ok: ['good', '✓'],
+	warning: ['warning', '!'],
+	problem: ['bad', '✗'],
+};
 /** Whoever waits longer is told what for. */
 const patienceMs = 1000;
 
@@ -18,25 +23,61 @@ export async function run(context: Context): Promise<number> {
 	const {terminal, output, env, signal} = context;
 	expectInput(context, 0, 0, 'doctor without more');
 	const named = context.flags.server ?? (env['DAPSS_SERVER'] || undefined);
-	const servers = named === undefined ? [] : named.split(',').map(one => addressOf(one.trim(), context.flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
+	const servers =
+		named === undefined
+			? []
+			: named
+					.split(',')
+					.map(one =>
+						addressOf(one.trim(), context.flags.server === undefined ? 'DAPSS_SERVER' : '--server'),
+					);
 	const progress = setTimeout(() => terminal.say('Listening for other nodes, and timing the disk …'), patienceMs);
-	const {checks, left, node} = await interruptible(examine({
-		load: context.settings, env, servers,
-		async connect({tunables: {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits}}, secret, address, timeoutMs) {
-			const backend = await context.backend();
-			return backend.connect({servers: [address], cluster, secret, enableNodeAuth, enableMessageSigning, enableEncryption, limits, timeoutMs});
-		},
-	}), signal).finally(() => clearTimeout(progress));
+	const {checks, left, node} = await interruptible(
+		examine({
+			load: context.settings,
+			env,
+			servers,
+			async connect(
+				{tunables: {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits}},
+				secret,
+				address,
+				timeoutMs,
+			) {
+				const backend = await context.backend();
+				return backend.connect({
+					servers: [address],
+					cluster,
+					secret,
+					enableNodeAuth,
+					enableMessageSigning,
+					enableEncryption,
+					limits,
+					timeoutMs,
+				});
+			},
+		}),
+		signal,
+	).finally(() => clearTimeout(progress));
 	const level = levelOf(checks);
 	const exitCode = level === 'problem' ? 1 : 0;
 	if (output === 'json') {
-		await terminal.line(JSON.stringify({verdict: level, cluster: node?.cluster ?? null, port: node?.port ?? null, running: node?.isRunning ?? null, checks, left}));
+		await terminal.line(
+			JSON.stringify({
+				verdict: level,
+				cluster: node?.cluster ?? null,
+				port: node?.port ?? null,
+				running: node?.isRunning ?? null,
+				checks,
+				left,
+			}),
+		);
 		return exitCode;
 	}
 
-	const what = node ? `cluster ${printable(node.cluster)}, port ${node.port}: ${node.isRunning ? 'its node runs' : 'no node of it runs'} here` : 'the settings are wrong';
+	const what = node
+		? `cluster ${printable(node.cluster)}, port ${node.port}: ${node.isRunning ? 'its node runs' : 'no node of it runs'} here`
+		: 'the settings are wrong';
 	await terminal.line(`${paint(terminal.hasColour, marks[level][0], level)}: ${what}; ${countText(checks)}`);
-	// oxlint-disable-next-line no-await-in-loop -- a few lines
 	for (const check of checks) await terminal.line(linesOf(check, terminal.hasColour));
 	if (left.length > 0) await terminal.line(`Not looked at, since it depends on what is wrong: ${left.join(', ')}`);
 	return exitCode;
@@ -52,6 +93,9 @@ function countText(checks: readonly Check[]): string {
 
 function linesOf({code, level, found, remedy, reason}: Check, hasColour: boolean): string {
 	const [tone, mark] = marks[level];
-	const shown = found.split('\n').map(line => printable(line)).join('\n    ');
+	const shown = found
+		.split('\n')
+		.map(line => printable(line))
+		.join('\n    ');
 	return `  ${paint(hasColour, tone, mark)} ${code}${reason === null ? '' : ` (${reason})`}: ${shown}${remedy === null ? '' : `\n    ${printable(remedy)}`}`;
 }

@@ -26,9 +26,15 @@ export async function run(context: Context): Promise<void> {
 	const messages = flags.messages === true;
 	expectInput(context, 0, messages ? topicsMax : 0, 'events [--watch] [--wait TIME]; topics only behind --messages');
 	const topics = new Set(input.map(name => topicOf(name)));
-	if (flags.watch && output === 'json') throw new DapssError('usage', 'Expected -o jsonl or text with --watch: the output has no end');
-	if (messages && !flags.watch) throw new DapssError('usage', 'Expected --watch with --messages: messages are told from now on. dapss-tui subscribe TOPIC --from beginning reads what is kept');
-	if (flags.wait !== undefined && !flags.watch) throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
+	if (flags.watch && output === 'json')
+		throw new DapssError('usage', 'Expected -o jsonl or text with --watch: the output has no end');
+	if (messages && !flags.watch)
+		throw new DapssError(
+			'usage',
+			'Expected --watch with --messages: messages are told from now on. dapss-tui subscribe TOPIC --from beginning reads what is kept',
+		);
+	if (flags.wait !== undefined && !flags.watch)
+		throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
 	await using broker = flags.watch ? await reachAlways(context, {topics: [...topics]}) : await reach(context);
 	using wait = new Wait(context);
 	// Asked for first: what happens between the two answers is in both, and left out of the second.
@@ -41,7 +47,10 @@ export async function run(context: Context): Promise<void> {
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
 	const unread = [...topics].filter(topic => !known.some(({name, subscribed}) => name === topic && subscribed));
-	if (unread.length > 0) terminal.say(`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: nothing of that comes until it does. dapss-tui subscribe reads any topic`);
+	if (unread.length > 0)
+		terminal.say(
+			`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: nothing of that comes until it does. dapss-tui subscribe reads any topic`,
+		);
 	const told = new Set(events.map(event => eventLine(event)));
 	for (const event of events) void write(event);
 	if (stream) {
@@ -59,5 +68,6 @@ export async function run(context: Context): Promise<void> {
 
 	await writer.end();
 	if (wait.signal.reason === 'over') throw interruptedBy(wait.signal);
-	if (stream && !signal.aborted) throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`);
+	if (stream && !signal.aborted)
+		throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`);
 }

@@ -1,5 +1,6 @@
 /**
-`fault cut | delay | drop | heal`: ask nodes that were started with `--faults` to lose or delay traffic, for drills and tests.
+`fault cut | delay | drop | heal`: ask nodes that were started with `--faults` to lose or delay traffic, for drills and
+tests.
 */
 import type {Broker, FaultCommand} from '../../core/broker.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
@@ -21,65 +22,124 @@ export async function run(context: Context): Promise<void> {
 	const {input, flags} = context;
 	expectInput(context, 1, 3, `fault ${kinds.join(', ')}`);
 	const [kind, ...rest] = input;
-	if (kind === 'heal' && rest.length > 0) throw new DapssError('usage', `Expected fault heal without more, got ${JSON.stringify(rest[0])}: it ends the faults of all members`);
+	if (kind === 'heal' && rest.length > 0)
+		throw new DapssError(
+			'usage',
+			`Expected fault heal without more, got ${JSON.stringify(rest[0])}: it ends the faults of all members`,
+		);
 	const forMs = flags.for === undefined ? forMsDefault : parseDuration(flags.for, '--for');
 	switch (kind) {
-		case 'cut': return cut(context, rest, forMs);
-		case 'delay': return here(context, {type: 'delay', ms: parseDuration(only(rest, 'fault delay TIME'), 'the delay', 60_000), forMs});
-		case 'drop': return here(context, {type: 'drop', percent: parseNumber(only(rest, 'fault drop PERCENT'), 'the share to drop', {min: 0, max: 100, isWhole: false}), forMs});
-		case 'heal': return heal(context);
-		default: throw new DapssError('usage', `Expected fault ${kinds.join(', ')}, got ${JSON.stringify(kind)}`);
+		case 'cut':
+			return cut(context, rest, forMs);
+		case 'delay':
+			return here(context, {
+				type: 'delay',
+				ms: parseDuration(only(rest, 'fault delay TIME'), 'the delay', 60_000),
+				forMs,
+			});
+		case 'drop':
+			return here(context, {
+				type: 'drop',
+				percent: parseNumber(only(rest, 'fault drop PERCENT'), 'the share to drop', {
+					min: 0,
+					max: 100,
+					isWhole: false,
+				}),
+				forMs,
+			});
+		case 'heal':
+			return heal(context);
+		default:
+			throw new DapssError('usage', `Expected fault ${kinds.join(', ')}, got ${JSON.stringify(kind)}`);
 	}
 }
 
 async function cut(context: Context, groups: readonly string[], forMs: number): Promise<void> {
 	if (groups.length === 0) throw new DapssError('usage', 'Expected fault cut A,B C, or fault cut C');
 	const direction = context.flags.oneWay ? 'out' : 'both';
-	await withNode(context, async broker => {
-		const snapshot = await broker.snapshot();
-		const [near, far] = groups.length === 1 ? [[snapshot.members.find(({self}) => self)!], membersOf(groups[0]!, snapshot)] : [membersOf(groups[0]!, snapshot), membersOf(groups[1]!, snapshot)];
-		const both = near.find(member => far.includes(member));
-		if (both) throw new DapssError('usage', `Expected two groups without a member in common, ${labelOf(both.id, both.name)} is in both`);
-		const command: FaultCommand = {type: 'cut', peers: far.map(({id}) => id), direction, forMs};
-		await Promise.all(near.map(member => tell(context, broker, snapshot.self, member, command)));
-		await done(context, command, near);
-	}, {isSearching: false, isForOne: groups.length === 1}); // One group is cut off from the node that is asked.
+	await withNode(
+		context,
+		async broker => {
+			const snapshot = await broker.snapshot();
+			const [near, far] =
+				groups.length === 1
+					? [[snapshot.members.find(({self}) => self)!], membersOf(groups[0]!, snapshot)]
+					: [membersOf(groups[0]!, snapshot), membersOf(groups[1]!, snapshot)];
+			const both = near.find(member => far.includes(member));
+			if (both)
+				throw new DapssError(
+					'usage',
+					`Expected two groups without a member in common, ${labelOf(both.id, both.name)} is in both`,
+				);
+			const command: FaultCommand = {type: 'cut', peers: far.map(({id}) => id), direction, forMs};
+			await Promise.all(near.map(member => tell(context, broker, snapshot.self, member, command)));
+			await done(context, command, near);
+		},
+		{isSearching: false, isForOne: groups.length === 1},
+	); // One group is cut off from the node that is asked.
 }
 
 async function here(context: Context, command: FaultCommand): Promise<void> {
-	await withNode(context, async broker => {
-		await broker.fault(command);
-		const {members} = await broker.snapshot();
-		await done(context, command, members.filter(({self}) => self));
-	}, {isSearching: false, isForOne: true});
+	await withNode(
+		context,
+		async broker => {
+			await broker.fault(command);
+			const {members} = await broker.snapshot();
+			await done(
+				context,
+				command,
+				members.filter(({self}) => self),
+			);
+		},
+		{isSearching: false, isForOne: true},
+	);
 }
 
 /** Heal whom we reach; those we do not reach are named. */
 async function heal(context: Context): Promise<void> {
-	await withNode(context, async broker => {
-		const {self, members} = await broker.snapshot();
-		const told: MemberSnapshot[] = [];
-		await Promise.all(members.filter(({state}) => state !== 'left').map(async member => {
-			try {
-				await tell(context, broker, self, member, {type: 'heal'});
-				told.push(member);
-			} catch (error) {
-				if (member.id === self) throw error;
-				context.terminal.say(`${labelOf(member.id, member.name)} (${printable(member.address)}): ${errorMessage(error)}`);
-			}
-		}));
-		await done(context, {type: 'heal'}, told);
-	}, {isSearching: false});
+	await withNode(
+		context,
+		async broker => {
+			const {self, members} = await broker.snapshot();
+			const told: MemberSnapshot[] = [];
+			await Promise.all(
+				members
+					.filter(({state}) => state !== 'left')
+					.map(async member => {
+						try {
+							await tell(context, broker, self, member, {type: 'heal'});
+							told.push(member);
+						} catch (error) {
+							if (member.id === self) throw error;
+							context.terminal.say(
+								`${labelOf(member.id, member.name)} (${printable(member.address)}): ${errorMessage(error)}`,
+							);
+						}
+					}),
+			);
+			await done(context, {type: 'heal'}, told);
+		},
+		{isSearching: false},
+	);
 }
 
-async function tell(context: Context, broker: Broker, self: NodeId, member: MemberSnapshot, command: FaultCommand): Promise<void> {
+async function tell(
+	context: Context,
+	broker: Broker,
+	self: NodeId,
+	member: MemberSnapshot,
+	command: FaultCommand,
+): Promise<void> {
 	if (member.id === self) return broker.fault(command);
 	await using other = await reach(context, member.address);
 	await interruptible(other.fault(command), context.signal);
 }
 
 function membersOf(names: string, {members}: Snapshot): MemberSnapshot[] {
-	return names.split(',').filter(name => name !== '').map(name => memberOf(name, members));
+	return names
+		.split(',')
+		.filter(name => name !== '')
+		.map(name => memberOf(name, members));
 }
 
 function only(rest: readonly string[], usage: string): string {
@@ -87,7 +147,15 @@ function only(rest: readonly string[], usage: string): string {
 	return rest[0]!;
 }
 
-async function done({terminal, output}: Context, command: FaultCommand, told: readonly MemberSnapshot[]): Promise<void> {
+async function done(
+	{terminal, output}: Context,
+	command: FaultCommand,
+	told: readonly MemberSnapshot[],
+): Promise<void> {
 	const nodes = told.map(({id}) => id);
-	await terminal.line(output === 'json' ? JSON.stringify({...command, nodes}) : `${command.type}: told ${told.map(({id, name}) => labelOf(id, name)).join(', ')}`);
+	await terminal.line(
+		output === 'json'
+			? JSON.stringify({...command, nodes})
+			: `${command.type}: told ${told.map(({id, name}) => labelOf(id, name)).join(', ')}`,
+	);
 }

@@ -9,14 +9,23 @@ import {withNode} from '../nodes/reach.ts';
 
 export async function run(context: Context): Promise<void> {
 	expectInput(context, 0, 0, 'leave without more; --server names the node');
-	const {snapshot: {self, address, members, cluster}, tookMs} = await withNode(context, async broker => {
-		const snapshot = await broker.snapshot();
-		const startMs = performance.now();
-		await broker.leave();
-		return {snapshot, tookMs: Math.round(performance.now() - startMs)};
-	}, {isSearching: false, isForOne: true}); // Not any node that happens to run here, or to be heard.
+	const {
+		snapshot: {self, address, members, cluster},
+		tookMs,
+	} = await withNode(
+		context,
+		async broker => {
+			const snapshot = await broker.snapshot();
+			const startMs = performance.now();
+			await broker.leave();
+			return {snapshot, tookMs: Math.round(performance.now() - startMs)};
+		},
+		{isSearching: false, isForOne: true},
+	); // Not any node that happens to run here, or to be heard.
 	const name = members.find(({id}) => id === self)?.name ?? '';
-	await context.terminal.line(context.output === 'json'
-		? JSON.stringify({left: self, name, address, cluster, tookMs})
-		: `${labelsOf(members)(self)} (${printable(address)}) left the cluster ${printable(cluster)} after ${tookMs} ms and stops. Started again with its data folder it joins as a new member`);
+	await context.terminal.line(
+		context.output === 'json'
+			? JSON.stringify({left: self, name, address, cluster, tookMs})
+			: `${labelsOf(members)(self)} (${printable(address)}) left the cluster ${printable(cluster)} after ${tookMs} ms and stops. Started again with its data folder it joins as a new member`,
+	);
 }

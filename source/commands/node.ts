@@ -1,5 +1,6 @@
 /**
-The node itself: with the console on a terminal, alone with `--headless`, with `-o jsonl`, or where there is no terminal.
+The node itself: with the console on a terminal, alone with `--headless`, with `-o jsonl`, or where there is no
+terminal.
 */
 import {leftReason, type Broker} from '../../core/broker.ts';
 import {DapssError, exitCodes} from '../../core/errors.ts';
@@ -28,7 +29,9 @@ export async function run(context: Context): Promise<number> {
 	return runHeadless(context);
 }
 
-/** One event a line until the node stops. Who reads slowly makes the output late, not the node: messages wait in its logs. */
+/**
+One event a line until the node stops. Who reads slowly makes the output late, not the node: messages wait in its logs.
+*/
 async function runHeadless(context: Context): Promise<number> {
 	const {terminal, signal, output} = context;
 	const {openBroker} = await context.backend();
@@ -49,15 +52,25 @@ async function runHeadless(context: Context): Promise<number> {
 	let unread: NodeJS.Timeout | undefined;
 	void broker.closed.then(() => {
 		unread = setTimeout(() => {
-			terminal.say('The node has stopped, but its output is not read: what is left of it is in the logs of the node');
+			terminal.say(
+				'The node has stopped, but its output is not read: what is left of it is in the logs of the node',
+			);
 			terminal.abandon();
 		}, unreadMs);
 	});
 
-	if (!past.some(event => event.type === 'ready')) void write({at: Date.now(), type: 'ready', id: broker.id as NodeId, port: broker.port, cluster: context.settings().tunables.cluster});
+	if (!past.some(event => event.type === 'ready'))
+		void write({
+			at: Date.now(),
+			type: 'ready',
+			id: broker.id as NodeId,
+			port: broker.port,
+			cluster: context.settings().tunables.cluster,
+		});
 	for (const event of past) void write(event);
 	for await (const event of stream) {
-		if (event.type === 'named' && event.id === broker.id) titleNode({id: broker.id, name: event.name, port: broker.port, cluster});
+		if (event.type === 'named' && event.id === broker.id)
+			titleNode({id: broker.id, name: event.name, port: broker.port, cluster});
 		const room = write(event);
 		if (room) await room;
 	}

@@ -11,13 +11,31 @@ import {withNode} from '../nodes/reach.ts';
 
 export async function run(context: Context): Promise<void> {
 	const [action, name] = context.input;
-	if (action !== 'remove') throw new DapssError('usage', action === undefined ? 'Expected peer remove NODE' : `Expected peer remove NODE, got ${JSON.stringify(action)}`);
+	if (action !== 'remove')
+		throw new DapssError(
+			'usage',
+			action === undefined
+				? 'Expected peer remove NODE'
+				: `Expected peer remove NODE, got ${JSON.stringify(action)}`,
+		);
 	expectInput(context, 2, 2, 'peer remove NODE');
-	const {id, name: called, address, state} = await withNode(context, async broker => {
+	const {
+		id,
+		name: called,
+		address,
+		state,
+	} = await withNode(context, async broker => {
 		const member = memberOf(name!, (await broker.snapshot()).members);
 		await broker.removeMember(member.id);
 		return member;
 	});
-	const unsent = state === 'alive' ? '' : '. Keep its data folder: what was published there and had not reached the others is in no other place';
-	await context.terminal.line(context.output === 'json' ? JSON.stringify({removed: id, name: called, address}) : `${labelOf(id, called)} (${printable(address)}) is no member any more. To join again it needs an empty data folder${unsent}`);
+	const unsent =
+		state === 'alive'
+			? ''
+			: '. Keep its data folder: what was published there and had not reached the others is in no other place';
+	await context.terminal.line(
+		context.output === 'json'
+			? JSON.stringify({removed: id, name: called, address})
+			: `${labelOf(id, called)} (${printable(address)}) is no member any more. To join again it needs an empty data folder${unsent}`,
+	);
 }

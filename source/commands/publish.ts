@@ -39,22 +39,32 @@ export async function run(context: Context): Promise<void> {
 	try {
 		await interruptible(pump(source, batches, rate, signal), signal);
 	} catch (error) {
-		if (signal.aborted) await Promise.race([batches.end().catch(() => undefined), sleep(answersMs, undefined, {ref: false})]);
+		if (signal.aborted)
+			await Promise.race([batches.end().catch(() => undefined), sleep(answersMs, undefined, {ref: false})]);
 		const {stored, taken} = batches;
 		if (!(error instanceof DapssError)) throw error;
 		// Of what was on its way when the command was interrupted nobody knows.
 		const open = signal.aborted && taken > stored ? `, ${taken - stored} more may be` : '';
-		throw new DapssError(error.code, `${error.message} (${messagesText(stored)} ${stored === 1 ? 'is' : 'are'} stored${open})`, {cause: error, details: {...error.details, stored}});
+		throw new DapssError(
+			error.code,
+			`${error.message} (${messagesText(stored)} ${stored === 1 ? 'is' : 'are'} stored${open})`,
+			{cause: error, details: {...error.details, stored}},
+		);
 	} finally {
 		clearInterval(progress);
 	}
 
 	const tookMs = Math.round(performance.now() - startMs);
-	if (output === 'json') await terminal.line(JSON.stringify({topic, ...batches.totals, count: batches.stored, bytes: batches.bytes, tookMs}));
+	if (output === 'json')
+		await terminal.line(
+			JSON.stringify({topic, ...batches.totals, count: batches.stored, bytes: batches.bytes, tookMs}),
+		);
 	else {
 		const {totals} = batches;
 		const {members} = await broker.snapshot();
-		const where = totals ? ` (${labelsOf(members)(totals.origin)} #${totals.firstSeq}${totals.lastSeq === totals.firstSeq ? '' : `–${totals.lastSeq}`})` : '';
+		const where = totals
+			? ` (${labelsOf(members)(totals.origin)} #${totals.firstSeq}${totals.lastSeq === totals.firstSeq ? '' : `–${totals.lastSeq}`})`
+			: '';
 		await terminal.line(`${messagesText(batches.stored)} stored in ${printable(topicText(topic))}${where}`);
 	}
 }
@@ -73,24 +83,27 @@ function watched({flags, input, terminal}: Context, batches: Batches): NodeJS.Ti
 	}, progressMs).unref();
 }
 
-async function pump(source: AsyncIterable<readonly Uint8Array[]>, batches: Batches, rate: number | undefined, signal: AbortSignal): Promise<void> {
+async function pump(
+	source: AsyncIterable<readonly Uint8Array[]>,
+	batches: Batches,
+	rate: number | undefined,
+	signal: AbortSignal,
+): Promise<void> {
 	const startMs = performance.now();
 	let sent = 0;
 	try {
 		for await (const bodies of source) {
 			for (const body of bodies) {
 				if (rate !== undefined) {
-					const waitMs = startMs + sent * 1000 / rate - performance.now();
+					const waitMs = startMs + (sent * 1000) / rate - performance.now();
 					if (waitMs > 0) {
 						batches.flush();
-						// oxlint-disable-next-line no-await-in-loop -- the pace that was asked for
 						await sleep(waitMs, undefined, {signal});
 					}
 				}
 
 				if (signal.aborted) throw interruptedBy(signal);
 				const room = batches.add(body);
-				// oxlint-disable-next-line no-await-in-loop -- backpressure
 				if (room) await room;
 				sent++;
 			}
@@ -109,7 +122,11 @@ function sourceOf(context: Context, bodyMax: number): AsyncIterable<readonly Uin
 	const {flags, input, terminal} = context;
 	const message = input[1];
 	if (message === '-') {
-		if (flags.count !== undefined || flags.size !== undefined) throw new DapssError('usage', 'Expected no --count and no --size with `-`: every line of standard input is a message');
+		if (flags.count !== undefined || flags.size !== undefined)
+			throw new DapssError(
+				'usage',
+				'Expected no --count and no --size with `-`: every line of standard input is a message',
+			);
 		return linesOf(terminal.stdin, bodyMax, endsLinesWithReturn());
 	}
 
@@ -117,11 +134,19 @@ function sourceOf(context: Context, bodyMax: number): AsyncIterable<readonly Uin
 	if (message !== undefined) {
 		if (flags.size !== undefined) throw new DapssError('usage', 'Expected a message or --size, got both');
 		const body = Buffer.from(message);
-		if (body.length > bodyMax) throw new DapssError('too-large', `Expected a message of at most ${bodyMax} bytes (limits.frame_bytes and room for a header), got ${body.length}`);
+		if (body.length > bodyMax)
+			throw new DapssError(
+				'too-large',
+				`Expected a message of at most ${bodyMax} bytes (limits.frame_bytes and room for a header), got ${body.length}`,
+			);
 		return repeat(count, () => body);
 	}
 
-	if (flags.size === undefined) throw new DapssError('usage', 'Expected publish TOPIC MESSAGE; `-` reads a message a line from standard input, --size BYTES makes one up');
+	if (flags.size === undefined)
+		throw new DapssError(
+			'usage',
+			'Expected publish TOPIC MESSAGE; `-` reads a message a line from standard input, --size BYTES makes one up',
+		);
 	const size = parseSize(flags.size, '--size', bodyMax);
 	return repeat(count, index => Buffer.from(`${index + 1} `.padEnd(size, 'x').slice(0, size)));
 }

@@ -1,6 +1,6 @@
 /**
-`recover`: the quorum is lost for good, and this stopped node is the one to go on with. Says what is kept and what is lost, asks for the
-cluster's name, and makes the node the only voter of a new cluster.
+`recover`: the quorum is lost for good, and this stopped node is the one to go on with. Says what is kept and what is
+lost, asks for the cluster's name, and makes the node the only voter of a new cluster.
 */
 import {DapssError} from '../../core/errors.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
@@ -14,9 +14,13 @@ import {answerTo} from '../process/ask.ts';
 export async function run(context: Context): Promise<void> {
 	const {flags, terminal, output} = context;
 	expectInput(context, 0, 0, 'recover --data DIR');
-	const {tunables: {cluster, port, storage, limits}, data} = context.settings();
+	const {
+		tunables: {cluster, port, storage, limits},
+		data,
+	} = context.settings();
 	// Of the folders that go with ports, none is taken without being named.
-	if (data(1) !== data(2) && flags.port === undefined) throw new DapssError('usage', 'Expected --data DIR or --port PORT: the stopped node to recover');
+	if (data(1) !== data(2) && flags.port === undefined)
+		throw new DapssError('usage', 'Expected --data DIR or --port PORT: the stopped node to recover');
 	const path = data(port);
 	const {openSurvivor} = await context.backend();
 	await using survivor = await openSurvivor({data: path, storage, limits});
@@ -25,18 +29,42 @@ export async function run(context: Context): Promise<void> {
 	await confirm(context, cluster);
 	const clusterId = await survivor.forceNewCluster();
 	const {node, name, address, clusterId: formerClusterId, voters: formerVoters, lost, topics, last} = remains;
-	if (output === 'json') return await terminal.line(JSON.stringify({cluster, clusterId, formerClusterId, node, address, formerVoters, lost: lost.map(({id}) => id), topics, last}));
-	await terminal.line([
-		`Node ${labelOf(node, name)} is the only voter of the new cluster ${clusterId.slice(0, 8)} now. Next:`,
-		`  1. Start it as before (its data are in ${printable(path)}): it leads alone.`,
-		`  2. Start each other node with an empty data folder and --bootstrap ${printable(address)}: it joins under a new id. Keep the old folders until you miss nothing.`,
-		`  A node that still runs with data of the old cluster (${formerClusterId.slice(0, 8)}) is refused, and says so.`,
-	].join('\n'));
+	if (output === 'json')
+		return await terminal.line(
+			JSON.stringify({
+				cluster,
+				clusterId,
+				formerClusterId,
+				node,
+				address,
+				formerVoters,
+				lost: lost.map(({id}) => id),
+				topics,
+				last,
+			}),
+		);
+	await terminal.line(
+		[
+			`Node ${labelOf(node, name)} is the only voter of the new cluster ${clusterId.slice(0, 8)} now. Next:`,
+			`  1. Start it as before (its data are in ${printable(path)}): it leads alone.`,
+			`  2. Start each other node with an empty data folder and --bootstrap ${printable(address)}: it joins under a new id. Keep the old folders until you miss nothing.`,
+			`  A node that still runs with data of the old cluster (${formerClusterId.slice(0, 8)}) is refused, and says so.`,
+		].join('\n'),
+	);
 }
 
-function plan(cluster: string, {node, name, address, clusterId, last, commit, lost, topics}: Remains, hasColour: boolean): string {
+function plan(
+	cluster: string,
+	{node, name, address, clusterId, last, commit, lost, topics}: Remains,
+	hasColour: boolean,
+): string {
 	const rest = last.index - commit;
-	const others = lost.map(({id, name: called, address: at, voter}) => `${labelOf(id, called)} (${printable(at)}${voter ? ', voter' : ''})`).join(', ');
+	const others = lost
+		.map(
+			({id, name: called, address: at, voter}) =>
+				`${labelOf(id, called)} (${printable(at)}${voter ? ', voter' : ''})`,
+		)
+		.join(', ');
 	return [
 		`Node ${labelOf(node, name)} (${printable(address)}) of the cluster ${printable(cluster)} (${clusterId.slice(0, 8)}): its log ends with entry ${last.index} of term ${last.term}.`,
 		`  kept      ${topics.length === 1 ? '1 topic' : `${topics.length} topics`}, the messages in this folder, and every entry of the log${rest > 0 ? `; whether the last ${rest === 1 ? 'of them was' : `${rest} of them were`} agreed, this node does not know` : ''}`,
@@ -52,9 +80,17 @@ async function confirm(context: Context, cluster: string): Promise<void> {
 	const {flags, terminal} = context;
 	let answer = flags.confirm;
 	if (answer === undefined) {
-		if (!terminal.stdin.isTTY) throw new DapssError('usage', `Nothing was changed: without a terminal to ask on, expected --confirm ${cluster}`);
+		if (!terminal.stdin.isTTY)
+			throw new DapssError(
+				'usage',
+				`Nothing was changed: without a terminal to ask on, expected --confirm ${cluster}`,
+			);
 		answer = await answerTo(`Type the name of the cluster, ${printable(cluster)}, to go on:`, context);
 	}
 
-	if (answer !== cluster) throw new DapssError('usage', `Nothing was changed: expected the name of the cluster, ${printable(cluster)}, got ${JSON.stringify(answer)}`);
+	if (answer !== cluster)
+		throw new DapssError(
+			'usage',
+			`Nothing was changed: expected the name of the cluster, ${printable(cluster)}, got ${JSON.stringify(answer)}`,
+		);
 }

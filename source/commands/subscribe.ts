@@ -55,17 +55,25 @@ export async function run(context: Context): Promise<void> {
 		const missing = subscription.dropped - dropped;
 		dropped = subscription.dropped;
 		if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
-		terminal.say(`${messagesText(missing)} ${missing === 1 ? 'was gone before it' : 'were gone before they'} could be read`);
+		terminal.say(
+			`${messagesText(missing)} ${missing === 1 ? 'was gone before it' : 'were gone before they'} could be read`,
+		);
 	};
 
 	for await (const deliveries of subscription) {
 		await tellDropped();
 		if ((subscription.forgotten ?? 0) > forgotten) {
-			if (forgotten === 0) terminal.say('There are too many publishers to remember where each of them stands: when another node takes over, messages of some may come twice');
+			if (forgotten === 0)
+				terminal.say(
+					'There are too many publishers to remember where each of them stands: when another node takes over, messages of some may come twice',
+				);
 			forgotten = subscription.forgotten!;
 		}
 
-		const taken = wanted !== undefined && deliveries.length > wanted - received ? deliveries.slice(0, wanted - received) : deliveries;
+		const taken =
+			wanted !== undefined && deliveries.length > wanted - received
+				? deliveries.slice(0, wanted - received)
+				: deliveries;
 		if (form.needsNames) await nodes.learn(taken, broker);
 		const facts = {at: Date.now(), nodeOf: nodes.of};
 		await terminal.print(form.render(taken, facts));
@@ -77,10 +85,15 @@ export async function run(context: Context): Promise<void> {
 	// What went behind the last message, too.
 	await tellDropped();
 	if (signal.aborted) return ended(context, signal, received, wanted);
-	throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`, {details: countsOf(received, wanted)});
+	throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`, {
+		details: countsOf(received, wanted),
+	});
 }
 
-/** Ended before anything else ended it. @throws `wait-over`, and `interrupted` when there are fewer messages than were asked for */
+/**
+Ended before anything else ended it.
+@throws `wait-over`, and `interrupted` when there are fewer messages than were asked for
+*/
 function ended({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
 	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages came`;
 	if (wanted !== undefined || signal.reason === 'over') throw interruptedBy(signal, text, countsOf(received, wanted));
@@ -104,20 +117,39 @@ function placeOf(text: string): From {
 	throw new DapssError('usage', `Expected --from to be now, beginning or an offset, got ${JSON.stringify(text)}`);
 }
 
-type Form = {readonly needsNames: boolean; readonly render: (deliveries: readonly Delivery[], facts: Facts) => string | Uint8Array};
+type Form = {
+	readonly needsNames: boolean;
+	readonly render: (deliveries: readonly Delivery[], facts: Facts) => string | Uint8Array;
+};
 
 /** What is printed for a message. @throws `usage` */
 function formOf({flags, output, terminal}: Context, withTopic: boolean): Form {
-	if ((flags.format !== undefined || flags.time) && output !== 'text') throw new DapssError('usage', `Expected ${flags.format === undefined ? '--time' : '--format'} without -o ${output}: it is for text`);
-	if (output === 'raw') return {needsNames: false, render: deliveries => Buffer.concat(deliveries.flatMap(({body}) => [body, newline]))};
+	if ((flags.format !== undefined || flags.time) && output !== 'text')
+		throw new DapssError(
+			'usage',
+			`Expected ${flags.format === undefined ? '--time' : '--format'} without -o ${output}: it is for text`,
+		);
+	if (output === 'raw')
+		return {
+			needsNames: false,
+			render: deliveries => Buffer.concat(deliveries.flatMap(({body}) => [body, newline])),
+		};
 	if (output === 'jsonl') return lines((delivery, {at}) => messageLine(at, delivery));
 	if (flags.format !== undefined) {
-		if (flags.time) throw new DapssError('usage', 'Expected --format or --time, got both: {time} in the format is the same');
+		if (flags.time)
+			throw new DapssError('usage', 'Expected --format or --time, got both: {time} in the format is the same');
 		const template = parseTemplate(flags.format);
-		return {needsNames: template.has('node'), render: (deliveries, facts) => Buffer.concat(deliveries.map(delivery => template.render(delivery, facts, terminal.isTerminal)))};
+		return {
+			needsNames: template.has('node'),
+			render: (deliveries, facts) =>
+				Buffer.concat(deliveries.map(delivery => template.render(delivery, facts, terminal.isTerminal))),
+		};
 	}
 
-	return lines(({topic, sentAtMs, body}) => `${flags.time ? `${timestamp(sentAtMs)}  ` : ''}${withTopic ? `${printable(topic)}  ` : ''}${printableBytes(body)}`);
+	return lines(
+		({topic, sentAtMs, body}) =>
+			`${flags.time ? `${timestamp(sentAtMs)}  ` : ''}${withTopic ? `${printable(topic)}  ` : ''}${printableBytes(body)}`,
+	);
 }
 
 function lines(line: (delivery: Delivery, facts: Facts) => string): Form {
@@ -143,7 +175,8 @@ class NodeNames {
 		const members = await membersOf(broker);
 		if (!members) return; // Asked for again with the next messages.
 		if (this.#names.size > originsMax) this.#names.clear();
-		for (const origin of unknown) this.#names.set(origin, members.find(({id}) => id === origin)?.name || shortId(origin));
+		for (const origin of unknown)
+			this.#names.set(origin, members.find(({id}) => id === origin)?.name || shortId(origin));
 	}
 }
 

@@ -18,8 +18,14 @@ import {runView} from './views.ts';
 const actions = {create: createTopic, delete: deleteTopic, list: listTopics} as const;
 
 export async function run(context: Context): Promise<number | void> {
-	const {input: [action]} = context;
-	if (action === undefined || !Object.hasOwn(actions, action)) throw new DapssError('usage', `Expected topic create, topic delete or topic list${action === undefined ? '' : `, got ${JSON.stringify(action)}`}`);
+	const {
+		input: [action],
+	} = context;
+	if (action === undefined || !Object.hasOwn(actions, action))
+		throw new DapssError(
+			'usage',
+			`Expected topic create, topic delete or topic list${action === undefined ? '' : `, got ${JSON.stringify(action)}`}`,
+		);
 	return actions[action as keyof typeof actions](context);
 }
 
@@ -42,18 +48,30 @@ async function createTopic(context: Context): Promise<void> {
 	});
 	const kept = retention === undefined ? '' : `: each node keeps ${keptText(retention)}`;
 	const what = change === 'unchanged' ? 'exists already, with these settings' : change;
-	await terminal.line(output === 'json' ? JSON.stringify({topic, change, settings, retention: retention ?? null}) : `topic ${printable(topicText(topic))} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`);
+	await terminal.line(
+		output === 'json'
+			? JSON.stringify({topic, change, settings, retention: retention ?? null})
+			: `topic ${printable(topicText(topic))} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`,
+	);
 }
 
 function retainAgeOf(text: string): number {
 	const seconds = msOf(text) / 1000;
-	if (!isRetainAge(seconds)) throw new DapssError('usage', `Expected --retain-age to be whole seconds, ${retainAgeRange}, such as 90s, 30m, 12h or 7d, got ${JSON.stringify(text)}`);
+	if (!isRetainAge(seconds))
+		throw new DapssError(
+			'usage',
+			`Expected --retain-age to be whole seconds, ${retainAgeRange}, such as 90s, 30m, 12h or 7d, got ${JSON.stringify(text)}`,
+		);
 	return seconds;
 }
 
 function retainBytesOf(text: string): number {
 	const bytes = bytesOf(text);
-	if (!isRetainBytes(bytes)) throw new DapssError('usage', `Expected --retain-bytes to be a size, ${retainBytesRange}, such as 64k, 64m or 1g, got ${JSON.stringify(text)}`);
+	if (!isRetainBytes(bytes))
+		throw new DapssError(
+			'usage',
+			`Expected --retain-bytes to be a size, ${retainBytesRange}, such as 64k, 64m or 1g, got ${JSON.stringify(text)}`,
+		);
 	return bytes;
 }
 
@@ -61,17 +79,29 @@ async function deleteTopic(context: Context): Promise<void> {
 	const {flags, output, terminal} = context;
 	expectInput(context, 2, 2, 'topic delete NAME [--yes] [--force]');
 	const topic = context.input[1]!.normalize('NFC') as Topic;
-	if (flags.yes !== true && !terminal.stdin.isTTY) throw new DapssError('usage', 'Nothing was deleted: without a terminal to ask on, expected --yes');
+	if (flags.yes !== true && !terminal.stdin.isTTY)
+		throw new DapssError('usage', 'Nothing was deleted: without a terminal to ask on, expected --yes');
 	const {messages, missing, label} = await withNode(context, async broker => {
 		const {topics, members} = await broker.snapshot();
 		if (flags.yes !== true) {
 			const known = topics.find(({name}) => name === topic);
-			const answer = await answerTo(`Delete the topic ${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all nodes, for good? Type yes to go on:`, context);
-			if (answer !== 'yes') throw new DapssError('usage', `Nothing was deleted: expected yes, got ${JSON.stringify(answer)}`);
+			const answer = await answerTo(
+				`Delete the topic ${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all nodes, for good? Type yes to go on:`,
+				context,
+			);
+			if (answer !== 'yes')
+				throw new DapssError('usage', `Nothing was deleted: expected yes, got ${JSON.stringify(answer)}`);
 		}
 
-		return {...await broker.deleteTopic(topic, {force: flags.force ?? false}), label: labelsOf(members)};
+		return {...(await broker.deleteTopic(topic, {force: flags.force ?? false})), label: labelsOf(members)};
 	});
-	const away = missing.length === 0 ? '' : `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it as soon as they hear of it`;
-	await terminal.line(output === 'json' ? JSON.stringify({deleted: topic, messages, missing}) : `topic ${printable(topicText(topic))} is deleted, with ${messagesText(messages)}${away}`);
+	const away =
+		missing.length === 0
+			? ''
+			: `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it as soon as they hear of it`;
+	await terminal.line(
+		output === 'json'
+			? JSON.stringify({deleted: topic, messages, missing})
+			: `topic ${printable(topicText(topic))} is deleted, with ${messagesText(messages)}${away}`,
+	);
 }

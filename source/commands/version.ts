@@ -9,5 +9,9 @@ export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;
 	expectInput(context, 0, 0, 'version without more');
 	const {node, openssl} = process.versions;
-	await terminal.line(output === 'json' ? JSON.stringify({version, node, openssl, platform: process.platform, arch: process.arch}) : `dapss-tui ${version} (Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch})`);
+	await terminal.line(
+		output === 'json'
+			? JSON.stringify({version, node, openssl, platform: process.platform, arch: process.arch})
+			: `dapss-tui ${version} (Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch})`,
+	);
 }

@@ -16,15 +16,39 @@ import {table} from '../output/table.ts';
 import {bytesText, keptText, timeText} from '../output/units.ts';
 import {membersText} from './check.ts';
 
-type View = {readonly json: (snapshot: Snapshot) => unknown; readonly text: (snapshot: Snapshot) => string; readonly code?: (snapshot: Snapshot) => number};
+type View = {
+	readonly json: (snapshot: Snapshot) => unknown;
+	readonly text: (snapshot: Snapshot) => string;
+	readonly code?: (snapshot: Snapshot) => number;
+};
 
 const views: Readonly<Record<string, View>> = {
 	status: {json: statusOf, text: statusText},
-	peers: {json: snapshot => statusOf(snapshot).members.map((member, index) => ({...member, self: snapshot.members[index]!.self, why: snapshot.members[index]!.why, link: snapshot.members[index]!.link, via: snapshot.members[index]!.via ?? null, version: snapshot.members[index]!.version, protocol: snapshot.members[index]!.protocol})), text: peersText},
+	peers: {
+		json: snapshot =>
+			statusOf(snapshot).members.map((member, index) => ({
+				...member,
+				self: snapshot.members[index]!.self,
+				why: snapshot.members[index]!.why,
+				link: snapshot.members[index]!.link,
+				via: snapshot.members[index]!.via ?? null,
+				version: snapshot.members[index]!.version,
+				protocol: snapshot.members[index]!.protocol,
+			})),
+		text: peersText,
+	},
 	leader: {
-		json: ({raft, members}) => ({leader: raft.leader ?? null, name: members.find(({id}) => id === raft.leader)?.name ?? '', address: members.find(({id}) => id === raft.leader)?.address ?? null, term: raft.term}),
-		text: ({raft, members}) => raft.leader === undefined ? `nobody leads (term ${raft.term})` : leaderText(raft.leader, members, raft.term),
-		code: ({raft}) => raft.leader === undefined ? exitCodes['no-leader'] : 0,
+		json: ({raft, members}) => ({
+			leader: raft.leader ?? null,
+			name: members.find(({id}) => id === raft.leader)?.name ?? '',
+			address: members.find(({id}) => id === raft.leader)?.address ?? null,
+			term: raft.term,
+		}),
+		text: ({raft, members}) =>
+			raft.leader === undefined
+				? `nobody leads (term ${raft.term})`
+				: leaderText(raft.leader, members, raft.term),
+		code: ({raft}) => (raft.leader === undefined ? exitCodes['no-leader'] : 0),
 	},
 	topics: {json: snapshot => statusOf(snapshot).topics, text: topicsText},
 };
@@ -40,7 +64,9 @@ export function runView(name: string): Run {
 	return async context => {
 		expectInput(context, 0, 0, `${name} without more`);
 		const snapshot = await withNode(context, broker => broker.snapshot());
-		await context.terminal.line(context.output === 'json' ? JSON.stringify(view.json(snapshot)) : view.text(snapshot));
+		await context.terminal.line(
+			context.output === 'json' ? JSON.stringify(view.json(snapshot)) : view.text(snapshot),
+		);
 		return view.code?.(snapshot) ?? 0;
 	};
 }
@@ -49,35 +75,76 @@ function statusText(snapshot: Snapshot): string {
 	const {raft, partition} = snapshot;
 	const label = labelsOf(snapshot.members);
 	const rows: Array<readonly [string, string]> = [
-		['cluster', `${printable(snapshot.cluster)}, version ${printable(snapshot.version)}, protocol ${snapshot.protocol}`],
-		['node', `${snapshot.name ? `${printable(snapshot.name)} (${snapshot.self})` : snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`],
-		['raft', `${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'nobody' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`],
+		[
+			'cluster',
+			`${printable(snapshot.cluster)}, version ${printable(snapshot.version)}, protocol ${snapshot.protocol}`,
+		],
+		[
+			'node',
+			`${snapshot.name ? `${printable(snapshot.name)} (${snapshot.self})` : snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`,
+		],
+		[
+			'raft',
+			`${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'nobody' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`,
+		],
 		['quorum', quorumText(raft)],
 		...missingRows(snapshot),
-		...snapshot.foreign.map(({clusterId, address}) => ['meets', `another cluster of the name ${printable(snapshot.cluster)}: ${printable(clusterId.slice(0, 8))} at ${printable(address)}; dapss-tui check says what helps`] as const),
+		...snapshot.foreign.map(
+			({clusterId, address}) =>
+				[
+					'meets',
+					`another cluster of the name ${printable(snapshot.cluster)}: ${printable(clusterId.slice(0, 8))} at ${printable(address)}; dapss-tui check says what helps`,
+				] as const,
+		),
 		['members', membersText(snapshot)],
 		...unusableRows(snapshot),
-		['topics', `${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`],
-		['partition', partition.state === 'whole' ? 'none' : `${partition.state}: ${partition.sides.map(side => side.map(id => label(id)).join(' ')).join(' | ')}`],
-		['gossip', `fanout ${snapshot.gossip.fanout}, ${percent(snapshot.gossip.duplicates)} duplicates, ${percent(snapshot.gossip.misses)} by repair, ${snapshot.gossip.held} held back`],
+		[
+			'topics',
+			`${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`,
+		],
+		[
+			'partition',
+			partition.state === 'whole'
+				? 'none'
+				: `${partition.state}: ${partition.sides.map(side => side.map(id => label(id)).join(' ')).join(' | ')}`,
+		],
+		[
+			'gossip',
+			`fanout ${snapshot.gossip.fanout}, ${percent(snapshot.gossip.duplicates)} duplicates, ${percent(snapshot.gossip.misses)} by repair, ${snapshot.gossip.held} held back`,
+		],
 		['lamport', String(snapshot.lamport)],
-		...(snapshot.faults.length > 0 ? [['faults', snapshot.faults.map(fault => printable(fault)).join(', ')] as const] : []),
-		...(snapshot.insecure.length > 0 ? [['NOT SECURE', `off: ${snapshot.insecure.map(name => printable(name)).join(', ')}`] as const] : []),
+		...(snapshot.faults.length > 0
+			? [['faults', snapshot.faults.map(fault => printable(fault)).join(', ')] as const]
+			: []),
+		...(snapshot.insecure.length > 0
+			? [['NOT SECURE', `off: ${snapshot.insecure.map(name => printable(name)).join(', ')}`] as const]
+			: []),
 	];
 	return rows.map(([name, value]) => `${name.padEnd(10)}  ${value}`).join('\n');
 }
 
 /** A line for each member that cannot be fully used. */
 function unusableRows({members}: Snapshot): ReadonlyArray<readonly [string, string]> {
-	return members.filter(({state}) => state !== 'alive' && state !== 'left').map(({id, name, state, why}) => ['', `${labelOf(id, name)} is ${state}${why === '' ? '' : `: ${printable(why)}`}`] as const);
+	return members
+		.filter(({state}) => state !== 'alive' && state !== 'left')
+		.map(
+			({id, name, state, why}) =>
+				['', `${labelOf(id, name)} is ${state}${why === '' ? '' : `: ${printable(why)}`}`] as const,
+		);
 }
 
 /** Voters that are away, what that means, and what helps. */
 function missingRows(snapshot: Snapshot): ReadonlyArray<readonly [string, string]> {
 	const outlook = quorumHealthOf(snapshot);
 	if (outlook.missing.length === 0) return [];
-	const voters = outlook.missing.map(({id, name, address, state, downMs}) => `${labelOf(id, name)} (${printable(address)}) ${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`);
-	return [['missing', `${voters.join(', ')}; ${meaningOf(outlook)}`], ['what helps', remedyOf(outlook, 'dapss-tui ').replaceAll('`', '')]];
+	const voters = outlook.missing.map(
+		({id, name, address, state, downMs}) =>
+			`${labelOf(id, name)} (${printable(address)}) ${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`,
+	);
+	return [
+		['missing', `${voters.join(', ')}; ${meaningOf(outlook)}`],
+		['what helps', remedyOf(outlook, 'dapss-tui ').replaceAll('`', '')],
+	];
 }
 
 function percent(share: number): string {
@@ -87,29 +154,37 @@ function percent(share: number): string {
 function peersText({members, raft}: Snapshot): string {
 	// They matter where they differ: during an upgrade.
 	const hasProtocols = new Set(members.map(({protocol}) => protocol).filter(protocol => protocol !== 0)).size > 1;
-	return table(['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'VERSION', ...(hasProtocols ? ['PROTOCOL'] : []), 'WHY'], members.map(member => [
-		`${labelOf(member.id, member.name)}${member.self ? ' *' : ''}`,
-		printable(member.address),
-		member.state,
-		member.id === raft.leader ? 'leader' : (member.voter ? 'voter' : 'learner'),
-		member.rttMs === undefined ? '' : `${member.rttMs.toFixed(1)} ms`,
-		member.link,
-		printable(member.version),
-		...(hasProtocols ? [member.protocol === 0 ? '' : String(member.protocol)] : []),
-		printable(member.why),
-	]));
+	return table(
+		['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'VERSION', ...(hasProtocols ? ['PROTOCOL'] : []), 'WHY'],
+		members.map(member => [
+			`${labelOf(member.id, member.name)}${member.self ? ' *' : ''}`,
+			printable(member.address),
+			member.state,
+			member.id === raft.leader ? 'leader' : member.voter ? 'voter' : 'learner',
+			member.rttMs === undefined ? '' : `${member.rttMs.toFixed(1)} ms`,
+			member.link,
+			printable(member.version),
+			...(hasProtocols ? [member.protocol === 0 ? '' : String(member.protocol)] : []),
+			printable(member.why),
+		]),
+	);
 }
 
 function topicsText({topics}: Snapshot): string {
 	if (topics.length === 0) return 'no topics yet: dapss-tui topic create NAME makes one, and so does who subscribes';
 	// The names of the node's own topics are marked, and what a topic keeps by its own settings.
-	return table(['TOPIC', 'KIND', 'SUBSCRIBERS', 'MESSAGES', 'SIZE', 'RATE', 'KEPT'], topics.map(topic => [
-		`${printable(topic.name)}${topic.subscribed ? ' *' : ''}`,
-		topic.durable ? 'durable' : topic.created ? 'created' : 'live',
-		String(topic.subscribers.length),
-		String(topic.messages),
-		bytesText(topic.bytes),
-		`${topic.perSecond}/s`,
-		topic.retention === undefined ? '' : `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ''}`,
-	]));
+	return table(
+		['TOPIC', 'KIND', 'SUBSCRIBERS', 'MESSAGES', 'SIZE', 'RATE', 'KEPT'],
+		topics.map(topic => [
+			`${printable(topic.name)}${topic.subscribed ? ' *' : ''}`,
+			topic.durable ? 'durable' : topic.created ? 'created' : 'live',
+			String(topic.subscribers.length),
+			String(topic.messages),
+			bytesText(topic.bytes),
+			`${topic.perSecond}/s`,
+			topic.retention === undefined
+				? ''
+				: `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ''}`,
+		]),
+	);
 }

@@ -1,6 +1,6 @@
 /**
-`check --wait-healthy`: watch a cluster until it is healthy, and say meanwhile what is missing. A node that is not reached yet, or no longer, is called
-again until the time of `--wait` is over.
+`check --wait-healthy`: watch a cluster until it is healthy, and say meanwhile what is missing. A node that is not
+reached yet, or no longer, is called again until the time of `--wait` is over.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {Broker} from '../../core/broker.ts';
@@ -21,8 +21,14 @@ const retryMs = 500;
 /** What may be over in a moment: the node starts, or is started again. */
 const passing: ReadonlySet<ErrorCode> = new Set(['unreachable', 'refused', 'timeout', 'closed', 'failure']);
 
-/** @param confirm what a quorum answers to this node. @throws `wait-over`, and what a node was not reached for when the time is over */
-export async function waitHealthy(context: Context, confirm: (broker: Broker) => Promise<number | ErrorCode>): Promise<Checked> {
+/**
+@param confirm what a quorum answers to this node.
+@throws `wait-over`, and what a node was not reached for when the time is over
+*/
+export async function waitHealthy(
+	context: Context,
+	confirm: (broker: Broker) => Promise<number | ErrorCode>,
+): Promise<Checked> {
 	using wait = new Wait(context, waitDefault);
 	const {signal} = wait;
 	let told = '';
@@ -37,7 +43,6 @@ export async function waitHealthy(context: Context, confirm: (broker: Broker) =>
 	let failure: DapssError | undefined = new DapssError('unreachable', 'No node was reached');
 	while (!signal.aborted) {
 		try {
-			// oxlint-disable-next-line no-await-in-loop -- one try after the other
 			return await withNode({...context, signal}, broker => {
 				failure = undefined;
 				return becomesHealthy(broker, confirm, text => {
@@ -52,15 +57,23 @@ export async function waitHealthy(context: Context, confirm: (broker: Broker) =>
 			tell(error.message);
 		}
 
-		await sleep(retryMs, undefined, {signal}).catch(() => undefined); // oxlint-disable-line no-await-in-loop -- nothing tells that a node has started
+		await sleep(retryMs, undefined, {signal}).catch(() => undefined);
 	}
 
-	if (signal.reason === 'over' && failure) throw new DapssError(failure.code, `The time of --wait is over: ${failure.message}`, {cause: failure});
+	if (signal.reason === 'over' && failure)
+		throw new DapssError(failure.code, `The time of --wait is over: ${failure.message}`, {cause: failure});
 	throw interruptedBy(signal, why);
 }
 
-/** Resolves with the first picture that is healthy, and that a quorum confirms. @throws `closed` when the link is lost before */
-async function becomesHealthy(broker: Broker, confirm: (broker: Broker) => Promise<number | ErrorCode>, tell: Tell): Promise<Checked> {
+/**
+Resolves with the first picture that is healthy, and that a quorum confirms.
+@throws `closed` when the link is lost before
+*/
+async function becomesHealthy(
+	broker: Broker,
+	confirm: (broker: Broker) => Promise<number | ErrorCode>,
+	tell: Tell,
+): Promise<Checked> {
 	let latest: Snapshot | undefined;
 	let changed = Promise.withResolvers<void>();
 	using _watching = broker.watch(snapshot => {
@@ -72,12 +85,10 @@ async function becomesHealthy(broker: Broker, confirm: (broker: Broker) => Promi
 	});
 	lost.catch(() => undefined);
 	for (;;) {
-		// oxlint-disable-next-line no-await-in-loop -- waits for the next picture
 		await Promise.race([changed.promise, lost]);
 		changed = Promise.withResolvers();
 		const seen = latest!;
 		let verdict = verdictOf(seen, seen.raft.commit);
-		// oxlint-disable-next-line no-await-in-loop -- the quorum is asked only when all looks well
 		if (verdict.exitCode === 0) verdict = verdictOf(seen, await confirm(broker));
 		if (verdict.exitCode === 0) return {...verdict, snapshot: seen};
 		tell(`${verdict.verdict}: ${verdict.findings.find(({code}) => code !== 'warning')?.problem ?? ''}`);

@@ -1,5 +1,6 @@
 /**
-What a start reads before it opens anything: settings, the cluster's secret, and the folder in which this user's nodes are listed. The judgements are pure.
+What a start reads before it opens anything: settings, the cluster's secret, and the folder in which this user's nodes
+are listed. The judgements are pure.
 */
 import {lstatSync} from 'node:fs';
 import {DapssError, errorMessage} from '../../core/errors.ts';
@@ -14,12 +15,26 @@ export type SettingsFacts = {readonly settings: Settings} | {readonly problem: s
 
 /** @param leftOut lines about files that are not used */
 export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]): Check {
-	if ('problem' in facts) return bad('settings', 'wrong', {found: facts.problem, remedy: 'Correct the settings at the places that are named in brackets; dapss-tui config shows all that count'});
+	if ('problem' in facts)
+		return bad('settings', 'wrong', {
+			found: facts.problem,
+			remedy: 'Correct the settings at the places that are named in brackets; dapss-tui config shows all that count',
+		});
 	const {configPath, list} = facts.settings;
 	const own = list.filter(({from}) => from !== 'default');
 	const values = {file: configPath ?? null, changed: own.map(({name, from}) => `${name} (${from})`)};
-	if (leftOut.length > 0) return bad('settings', 'left-out', {found: leftOut.join('; '), remedy: 'Mend or remove the file, or name the one to use with --config'}, values);
-	return good('settings', `${configPath === undefined ? 'No config.json' : configPath}; ${own.length === 0 ? 'all settings are defaults' : `${own.length} of ${list.length} settings are given`}`, values);
+	if (leftOut.length > 0)
+		return bad(
+			'settings',
+			'left-out',
+			{found: leftOut.join('; '), remedy: 'Mend or remove the file, or name the one to use with --config'},
+			values,
+		);
+	return good(
+		'settings',
+		`${configPath === undefined ? 'No config.json' : configPath}; ${own.length === 0 ? 'all settings are defaults' : `${own.length} of ${list.length} settings are given`}`,
+		values,
+	);
 }
 
 export type Closed = {readonly code: string | undefined; readonly message: string};
@@ -29,7 +44,12 @@ export type SecretFacts = {
 	readonly isNamed: boolean;
 	/** What keeps this user from making it, with its code. */
 	readonly closed?: Closed | undefined;
-	readonly found: 'usable' | 'missing' | {readonly access: string; readonly remedy: string} | {readonly content: string} | {readonly failure: string; readonly remedy: string};
+	readonly found:
+		| 'usable'
+		| 'missing'
+		| {readonly access: string; readonly remedy: string}
+		| {readonly content: string}
+		| {readonly failure: string; readonly remedy: string};
 };
 
 export function secretFacts(settings: Settings): SecretFacts {
@@ -47,20 +67,70 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 	const values = {path};
 	if (found === 'usable') return good('secret', `${path} is private, and long enough`, values);
 	if (found !== 'missing') {
-		if ('access' in found) return bad('secret', 'not-private', {found: `${path} ${found.access}`, remedy: found.remedy}, values);
-		if ('content' in found) return bad('secret', 'no-secret', {found: `${path} holds no secret: ${found.content}`, remedy: `Copy the file of another node; or, for a new cluster, remove it and a node makes a good one at its next start, or write one: ${advice.writeSecret(path)}`}, values);
+		if ('access' in found)
+			return bad('secret', 'not-private', {found: `${path} ${found.access}`, remedy: found.remedy}, values);
+		if ('content' in found)
+			return bad(
+				'secret',
+				'no-secret',
+				{
+					found: `${path} holds no secret: ${found.content}`,
+					remedy: `Copy the file of another node; or, for a new cluster, remove it and a node makes a good one at its next start, or write one: ${advice.writeSecret(path)}`,
+				},
+				values,
+			);
 		return bad('secret', 'unreadable', {found: found.failure, remedy: found.remedy}, values);
 	}
 
-	if (isNamed) return bad('secret', 'missing', {found: `There is no file ${path}, which is named as the secret`, remedy: `Copy it from another node (mode 0600); or, for a new cluster, write one: ${advice.writeSecret(path)}`}, values);
-	if (hasNode) return bad('secret', 'lost', {found: `There is no secret ${path}, and the data folder has a node that had one: with a new one no other node would know it`, remedy: 'Copy the file from another node of the cluster, or bring it back from a backup (mode 0600)'}, values);
-	if (closed) return bad('secret', 'not-makable', {found: `${path} cannot be made: ${closed.message}`, remedy: `${remedyFor(closed.code) ?? 'Make its folder writable'}; or name another file with --secret-file, for a new cluster written with: ${advice.writeSecret('FILE')}`}, values);
-	return good('secret', `${path} is made at the first start; to join nodes of other machines, copy theirs first`, values);
+	if (isNamed)
+		return bad(
+			'secret',
+			'missing',
+			{
+				found: `There is no file ${path}, which is named as the secret`,
+				remedy: `Copy it from another node (mode 0600); or, for a new cluster, write one: ${advice.writeSecret(path)}`,
+			},
+			values,
+		);
+	if (hasNode)
+		return bad(
+			'secret',
+			'lost',
+			{
+				found: `There is no secret ${path}, and the data folder has a node that had one: with a new one no other node would know it`,
+				remedy: 'Copy the file from another node of the cluster, or bring it back from a backup (mode 0600)',
+			},
+			values,
+		);
+	if (closed)
+		return bad(
+			'secret',
+			'not-makable',
+			{
+				found: `${path} cannot be made: ${closed.message}`,
+				remedy: `${remedyFor(closed.code) ?? 'Make its folder writable'}; or name another file with --secret-file, for a new cluster written with: ${advice.writeSecret('FILE')}`,
+			},
+			values,
+		);
+	return good(
+		'secret',
+		`${path} is made at the first start; to join nodes of other machines, copy theirs first`,
+		values,
+	);
 }
 
 /** @param closed what keeps this user from making files there, with its code */
 export function judgeRegistry(folder: string, closed: Closed | undefined): Check {
-	if (closed) return bad('registry', 'closed', {found: `A node cannot be listed in ${folder}: ${closed.message}`, remedy: `${remedyFor(closed.code) ?? 'Make the folder writable'}. Until then commands find it only with --server`}, {folder});
+	if (closed)
+		return bad(
+			'registry',
+			'closed',
+			{
+				found: `A node cannot be listed in ${folder}: ${closed.message}`,
+				remedy: `${remedyFor(closed.code) ?? 'Make the folder writable'}. Until then commands find it only with --server`,
+			},
+			{folder},
+		);
 	return good('registry', `Nodes of this user are listed in ${folder}`, {folder});
 }
 
@@ -69,7 +139,9 @@ export function closedTo(folder: string): Closed | undefined {
 	const problem = writeProblem(folder);
 	const cause = problem && causeOf(problem, folder);
 	// What is missing is made.
-	return cause === undefined || (cause === problem && isMissing(cause)) ? undefined : {code: (cause as NodeJS.ErrnoException).code, message: errorMessage(cause)};
+	return cause === undefined || (cause === problem && isMissing(cause))
+		? undefined
+		: {code: (cause as NodeJS.ErrnoException).code, message: errorMessage(cause)};
 }
 
 function whyUnusable(path: string, error: unknown): SecretFacts['found'] {
@@ -83,7 +155,15 @@ function whyUnusable(path: string, error: unknown): SecretFacts['found'] {
 	} catch (again) {
 		if (isMissing(again)) return 'missing';
 		const {code} = Object(again instanceof DapssError ? again.cause : again) as {readonly code?: string};
-		return {failure: code === undefined ? errorMessage(again instanceof DapssError ? again : error) : `${path} cannot be read (${code})`, remedy: remedyFor(code) ?? 'Put a regular file of your own there (mode 0600), or name another one with --secret-file'};
+		return {
+			failure:
+				code === undefined
+					? errorMessage(again instanceof DapssError ? again : error)
+					: `${path} cannot be read (${code})`,
+			remedy:
+				remedyFor(code) ??
+				'Put a regular file of your own there (mode 0600), or name another one with --secret-file',
+		};
 	}
 
 	return {failure: errorMessage(error), remedy: 'Name another file with --secret-file'};

@@ -1,6 +1,7 @@
 /**
-Is the wall clock plausible? A clock that is behind can make retention delete early, one that is ahead makes ages stand still (`core/topic-log/retention.ts`). It is held
-against what is known to be past: the newest file of the node, the time that it kept, and the program itself. Pure but for `clockFacts`.
+Is the wall clock plausible? A clock that is behind can make retention delete early, one that is ahead makes ages stand
+still (`core/topic-log/retention.ts`). It is held against what is known to be past: the newest file of the node, the
+time that it kept, and the program itself. Pure but for `clockFacts`.
 */
 import {readFile, stat} from 'node:fs/promises';
 import {uptime} from 'node:os';
@@ -27,24 +28,56 @@ export type ClockFacts = {
 const toleranceMs = 60_000;
 
 export async function clockFacts(folder: string, newestMs: number | undefined): Promise<ClockFacts> {
-	const kept = await readFile(join(folder, 'clock.json'), 'utf8').then(text => parseKeptTime(JSON.parse(text)), () => undefined);
-	const programMs = await stat(fileURLToPath(import.meta.url)).then(({mtimeMs}) => mtimeMs, () => 0);
+	const kept = await readFile(join(folder, 'clock.json'), 'utf8').then(
+		text => parseKeptTime(JSON.parse(text)),
+		() => undefined,
+	);
+	const programMs = await stat(fileURLToPath(import.meta.url)).then(
+		({mtimeMs}) => mtimeMs,
+		() => 0,
+	);
 	return {wallMs: Date.now(), uptimeMs: uptime() * 1000, programMs, newestMs, kept};
 }
 
-export function judgeClock({wallMs, uptimeMs, programMs, newestMs = 0, kept}: ClockFacts, {retainAgeS}: Pick<Config['storage'], 'retainAgeS'>): Check {
-	const [pastMs, what] = ([[programMs, 'the program itself'], [newestMs, 'the newest file in the data folder']] as const).toSorted(([a], [b]) => b - a)[0]!;
-	const values = {wallMs: Math.round(wallMs), uptimeMs: Math.round(uptimeMs), pastMs: Math.round(pastMs), keptMs: kept ? Math.round(kept.nowMs) : null};
+export function judgeClock(
+	{wallMs, uptimeMs, programMs, newestMs = 0, kept}: ClockFacts,
+	{retainAgeS}: Pick<Config['storage'], 'retainAgeS'>,
+): Check {
+	const [pastMs, what] = (
+		[
+			[programMs, 'the program itself'],
+			[newestMs, 'the newest file in the data folder'],
+		] as const
+	).toSorted(([a], [b]) => b - a)[0]!;
+	const values = {
+		wallMs: Math.round(wallMs),
+		uptimeMs: Math.round(uptimeMs),
+		pastMs: Math.round(pastMs),
+		keptMs: kept ? Math.round(kept.nowMs) : null,
+	};
 	if (wallMs < pastMs - toleranceMs) {
-		return bad('clock', 'behind', {found: `The clock of this machine says ${timestamp(wallMs)}, but ${what} is of ${timestamp(pastMs)}`, remedy: 'Set the clock (chrony, systemd-timesyncd) before you start the node: with a clock that is behind it may delete messages too early'}, values);
+		return bad(
+			'clock',
+			'behind',
+			{
+				found: `The clock of this machine says ${timestamp(wallMs)}, but ${what} is of ${timestamp(pastMs)}`,
+				remedy: 'Set the clock (chrony, systemd-timesyncd) before you start the node: with a clock that is behind it may delete messages too early',
+			},
+			values,
+		);
 	}
 
 	const {isLagging, nowMs} = resumedTime(kept, {wallMs, uptimeMs}, retainAgeS * 1000);
 	if (isLagging) {
-		return bad('clock', 'ahead', {
-			found: `The clock of this machine is ${timeText(wallMs - nowMs)} ahead of the time that it ran since the node last kept it (${timestamp(nowMs)})`,
-			remedy: 'Nothing, when the machine was switched off meanwhile: messages are kept for as long more. Else set the clock (chrony, systemd-timesyncd)',
-		}, values);
+		return bad(
+			'clock',
+			'ahead',
+			{
+				found: `The clock of this machine is ${timeText(wallMs - nowMs)} ahead of the time that it ran since the node last kept it (${timestamp(nowMs)})`,
+				remedy: 'Nothing, when the machine was switched off meanwhile: messages are kept for as long more. Else set the clock (chrony, systemd-timesyncd)',
+			},
+			values,
+		);
 	}
 
 	return good('clock', `${timestamp(wallMs)}, later than all that the node has written`, values);

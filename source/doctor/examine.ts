@@ -1,12 +1,21 @@
 /**
-All checks of `doctor`, on what a start with the same flags would use. Nothing is changed, and no node is needed; one that runs is recognised as such.
+All checks of `doctor`, on what a start with the same flags would use. Nothing is changed, and no node is needed; one
+that runs is recognised as such.
 */
 import {randomBytes} from 'node:crypto';
 import {existsSync} from 'node:fs';
 import {networkInterfaces} from 'node:os';
 import {parseAddress} from '../../core/address.ts';
 import {DapssError} from '../../core/errors.ts';
-import {deriveKeys, findAddress, listNodes, probeMulticast, registryFolder, type Probed, type RegisteredNode} from '../../core/preflight.ts';
+import {
+	deriveKeys,
+	findAddress,
+	listNodes,
+	probeMulticast,
+	registryFolder,
+	type Probed,
+	type RegisteredNode,
+} from '../../core/preflight.ts';
 import {listenProblem, nextFreePort, portHolder, type Protocol} from '../nodes/port.ts';
 import {shortId} from '../output/units.ts';
 import type {Env} from '../settings/places.ts';
@@ -14,7 +23,16 @@ import {loadPreferences, preferencesPath} from '../settings/preferences.ts';
 import type {Settings} from '../settings/settings.ts';
 import {closedTo, judgeRegistry, judgeSecret, judgeSettings, secretFacts, type SettingsFacts} from './access.ts';
 import {clockFacts, judgeClock} from './clock.ts';
-import {diskFacts, isFolderOf, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed, type DiskFacts} from './disk.ts';
+import {
+	diskFacts,
+	isFolderOf,
+	judgeFileSystem,
+	judgeFolder,
+	judgeSilence,
+	judgeSpace,
+	judgeSpeed,
+	type DiskFacts,
+} from './disk.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, machineFacts} from './machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from './network.ts';
 import {compareClocks, judgeOffsets, type CompareOptions, type OffsetFacts} from './offset.ts';
@@ -40,14 +58,30 @@ export type ExamineOptions = {
 	readonly lookAtDisk?: typeof diskFacts;
 	/** How long the disk is waited for, milliseconds: one that is on a network may hang for ever. @default 10000 */
 	readonly diskMsMax?: number;
-	/** Nodes whose clocks are compared, beside those that are in the bootstrap list, listed here or heard; `host:port` each. @default none */
+	/**
+	Nodes whose clocks are compared, beside those that are in the bootstrap list, listed here or heard; `host:port`
+	each.
+	@default none
+	*/
 	readonly servers?: readonly string[];
 	/** Speak to a node. @default none is spoken to */
 	readonly connect?: Connect;
 };
-type Connect = (settings: Settings, secret: Uint8Array, address: string, timeoutMs: number) => ReturnType<CompareOptions['connect']>;
+type Connect = (
+	settings: Settings,
+	secret: Uint8Array,
+	address: string,
+	timeoutMs: number,
+) => ReturnType<CompareOptions['connect']>;
 
-export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10_000, servers = [], connect}: ExamineOptions): Promise<Examined> {
+export async function examine({
+	load,
+	env,
+	lookAtDisk = diskFacts,
+	diskMsMax = 10_000,
+	servers = [],
+	connect,
+}: ExamineOptions): Promise<Examined> {
 	const machine = await machineFacts();
 	const leftOut: string[] = [];
 	// Looking for a file that is not there would make its folder.
@@ -78,25 +112,61 @@ export async function examine({load, env, lookAtDisk = diskFacts, diskMsMax = 10
 	]);
 	const self = disk?.node && 'id' in disk.node ? disk.node : undefined;
 	const own = registered.filter(node => node.cluster === cluster).map(node => node.address);
-	const offsets = await askClocks(settings, connect, [...servers, ...tunables.bootstrap, ...own, ...(heard?.nodes ?? []).map(node => node.address)], new Set(own));
+	const offsets = await askClocks(
+		settings,
+		connect,
+		[...servers, ...tunables.bootstrap, ...own, ...(heard?.nodes ?? []).map(node => node.address)],
+		new Set(own),
+	);
 	const checks = [
-		judgeNodeVersion(machine), judgeSystem(machine), judgeMemory(machine, limits), judgeOpenFiles(machine, limits),
-		judgeSettings(loaded, [...settings.warnings, ...leftOut]), judgeSecret(secretFacts(settings), disk?.node !== undefined),
+		judgeNodeVersion(machine),
+		judgeSystem(machine),
+		judgeMemory(machine, limits),
+		judgeOpenFiles(machine, limits),
+		judgeSettings(loaded, [...settings.warnings, ...leftOut]),
+		judgeSecret(secretFacts(settings), disk?.node !== undefined),
 		...(disk
-			? [judgeFolder(disk, running, registered), judgeFileSystem(disk), judgeSpace(disk, limits), judgeSpeed(disk, raft), judgeClock(await clockFacts(disk.path, disk.newestMs), storage)]
+			? [
+					judgeFolder(disk, running, registered),
+					judgeFileSystem(disk),
+					judgeSpace(disk, limits),
+					judgeSpeed(disk, raft),
+					judgeClock(await clockFacts(disk.path, disk.newestMs), storage),
+				]
 			: [judgeSilence(path, diskMsMax)]),
-		judgePort('TCP', ports.TCP), judgePort('UDP', ports.UDP), judgeAddress(address), judgeRegistry(registryFolder(), closedTo(registryFolder())),
+		judgePort('TCP', ports.TCP),
+		judgePort('UDP', ports.UDP),
+		judgeAddress(address),
+		judgeRegistry(registryFolder(), closedTo(registryFolder())),
 		judgeMulticast(heard, discovery),
-		judgeNeighbours({heard, listenMs: listenMs(discovery), local: registered.filter(node => node.cluster === cluster), self, address: 'address' in address ? address.address : undefined}),
+		judgeNeighbours({
+			heard,
+			listenMs: listenMs(discovery),
+			local: registered.filter(node => node.cluster === cluster),
+			self,
+			address: 'address' in address ? address.address : undefined,
+		}),
 		judgeOffsets(offsets),
 	];
 	return {checks, left: leftOf(checks), node: {cluster, port, isRunning: running !== undefined}};
 }
 
-const leftOf = (checks: readonly Check[]): readonly Code[] => codes.filter(code => !checks.some(check => check.code === code));
+const leftOf = (checks: readonly Check[]): readonly Code[] =>
+	codes.filter(code => !checks.some(check => check.code === code));
 
-async function askClocks(settings: Settings, connect: Connect | undefined, addresses: readonly string[], local: ReadonlySet<string>): Promise<OffsetFacts> {
-	if (!connect || addresses.length === 0) return {compared: [], failures: [`no node of cluster ${settings.tunables.cluster} is listed here, heard, or named with --server or --bootstrap`]};
+async function askClocks(
+	settings: Settings,
+	connect: Connect | undefined,
+	addresses: readonly string[],
+	local: ReadonlySet<string>,
+): Promise<OffsetFacts> {
+	if (!connect || addresses.length === 0)
+		return {
+			compared: [],
+			failures: [
+				`no node of cluster ${settings.tunables.cluster} is listed here, heard, or named with --server or --bootstrap`,
+			],
+		};
 	let secret: Uint8Array;
 	try {
 		({secret} = settings.secret({create: false}));
@@ -104,7 +174,11 @@ async function askClocks(settings: Settings, connect: Connect | undefined, addre
 		return {compared: [], failures: ['nodes cannot be asked without the secret']};
 	}
 
-	return compareClocks({addresses, local, connect: (address, timeoutMs) => connect(settings, secret, address, timeoutMs)});
+	return compareClocks({
+		addresses,
+		local,
+		connect: (address, timeoutMs) => connect(settings, secret, address, timeoutMs),
+	});
 }
 
 /** `undefined` when it takes longer. */
@@ -123,26 +197,60 @@ function settingsFacts(load: () => Settings): SettingsFacts {
 	}
 }
 
-/** The port that a start would use, and what is known of it in both protocols. @param at who is listed there. @param running the same, when it is the node that is looked at */
-async function portFacts({tunables: {host, port: wanted}, isPortExplicit: isExplicit}: Settings, at: RegisteredNode | undefined, running: RegisteredNode | undefined): Promise<{readonly port: number} & Readonly<Record<Protocol, PortFacts>>> {
+/**
+The port that a start would use, and what is known of it in both protocols.
+@param at who is listed there.
+@param running the same, when it is the node that is looked at
+*/
+async function portFacts(
+	{tunables: {host, port: wanted}, isPortExplicit: isExplicit}: Settings,
+	at: RegisteredNode | undefined,
+	running: RegisteredNode | undefined,
+): Promise<{readonly port: number} & Readonly<Record<Protocol, PortFacts>>> {
 	const [tcp, udp] = [await listenProblem(host, wanted, 'TCP'), await listenProblem(host, wanted, 'UDP')];
 	const isTaken = [tcp, udp].includes('EADDRINUSE');
 	const next = isTaken ? await nextFreePort(host, wanted + 1) : undefined;
-	const addresses = [...new Set(Object.values(networkInterfaces()).flatMap(list => list ?? []).map(({address}) => address))];
+	const addresses = [
+		...new Set(
+			Object.values(networkInterfaces())
+				.flatMap(list => list ?? [])
+				.map(({address}) => address),
+		),
+	];
 	const facts = (protocol: Protocol, problem: string | undefined): PortFacts => ({
-		host, port: wanted, isExplicit, problem, running, next, addresses,
-		holder: problem !== 'EADDRINUSE' || running ? undefined : at ? `node ${shortId(at.id)} of cluster ${at.cluster}` : portHolder(host, wanted, protocol),
+		host,
+		port: wanted,
+		isExplicit,
+		problem,
+		running,
+		next,
+		addresses,
+		holder:
+			problem !== 'EADDRINUSE' || running
+				? undefined
+				: at
+					? `node ${shortId(at.id)} of cluster ${at.cluster}`
+					: portHolder(host, wanted, protocol),
 	});
-	return {port: isTaken && !running && !isExplicit && next !== undefined ? next : wanted, TCP: facts('TCP', tcp), UDP: facts('UDP', udp)};
+	return {
+		port: isTaken && !running && !isExplicit && next !== undefined ? next : wanted,
+		TCP: facts('TCP', tcp),
+		UDP: facts('UDP', udp),
+	};
 }
 
 async function listen(settings: Settings, port: number): Promise<Probed> {
 	const {tunables} = settings;
 	const address = await findAddress({...tunables, port});
 	return probeMulticast({
-		config: tunables.discovery, listenMs: listenMs(tunables.discovery),
-		keys: deriveKeys({cluster: tunables.cluster, enableNodeAuth: tunables.enableNodeAuth, secret: secretOf(settings)}),
-		advertised: 'address' in address ? parseAddress(address.address)?.host ?? '' : '',
+		config: tunables.discovery,
+		listenMs: listenMs(tunables.discovery),
+		keys: deriveKeys({
+			cluster: tunables.cluster,
+			enableNodeAuth: tunables.enableNodeAuth,
+			secret: secretOf(settings),
+		}),
+		advertised: 'address' in address ? (parseAddress(address.address)?.host ?? '') : '',
 	});
 }
 

@@ -1,5 +1,6 @@
 /**
-What runs the node: the version of Node, the system, its memory, and how many files may be open. The judgements are pure; `machineFacts` reads what they need.
+What runs the node: the version of Node, the system, its memory, and how many files may be open. The judgements are
+pure; `machineFacts` reads what they need.
 */
 import {availableParallelism, release, totalmem} from 'node:os';
 import {getHeapStatistics} from 'node:v8';
@@ -40,55 +41,156 @@ export async function machineFacts(): Promise<MachineFacts> {
 	const total = totalmem();
 	const limit = process.constrainedMemory();
 	return {
-		nodeVersion: process.versions.node, platform: here().platform, release: release(), arch: process.arch, processors: availableParallelism(),
-		nativeProblem: await import('@node-rs/crc32').then(({crc32c}) => crc32c('') === 0 ? undefined : 'it computes wrong checksums', (error: unknown) => errorMessage(error)),
-		memoryBytes: total, memoryLimitBytes: limit > 0 && limit < total ? limit : undefined, memoryFreeBytes: process.availableMemory(), heapBytesMax: getHeapStatistics().heap_size_limit,
+		nodeVersion: process.versions.node,
+		platform: here().platform,
+		release: release(),
+		arch: process.arch,
+		processors: availableParallelism(),
+		nativeProblem: await import('@node-rs/crc32').then(
+			({crc32c}) => (crc32c('') === 0 ? undefined : 'it computes wrong checksums'),
+			(error: unknown) => errorMessage(error),
+		),
+		memoryBytes: total,
+		memoryLimitBytes: limit > 0 && limit < total ? limit : undefined,
+		memoryFreeBytes: process.availableMemory(),
+		heapBytesMax: getHeapStatistics().heap_size_limit,
 		descriptorsMax: descriptorsMax(),
 	};
 }
 
 export function judgeNodeVersion({nodeVersion}: MachineFacts): Check {
 	const values = {version: nodeVersion, needed: neededNode};
-	if (!isNewEnough(nodeVersion)) return bad('node-version', 'unsupported', {found: `Node ${nodeVersion}, needed is ${neededNode}`, remedy: 'Install a newer Node, or npm i node@24 next to dapss-tui, which is then used'}, values);
-	if (Number.parseInt(nodeVersion, 10) > testedMajor) return bad('node-version', 'untested', {found: `Node ${nodeVersion} is newer than what was tested (up to ${testedMajor})`, remedy: `If something fails that should not, try Node ${testedMajor}`}, values);
+	if (!isNewEnough(nodeVersion))
+		return bad(
+			'node-version',
+			'unsupported',
+			{
+				found: `Node ${nodeVersion}, needed is ${neededNode}`,
+				remedy: 'Install a newer Node, or npm i node@24 next to dapss-tui, which is then used',
+			},
+			values,
+		);
+	if (Number.parseInt(nodeVersion, 10) > testedMajor)
+		return bad(
+			'node-version',
+			'untested',
+			{
+				found: `Node ${nodeVersion} is newer than what was tested (up to ${testedMajor})`,
+				remedy: `If something fails that should not, try Node ${testedMajor}`,
+			},
+			values,
+		);
 	return good('node-version', `Node ${nodeVersion}; needed is ${neededNode}`, values);
 }
 
 export function judgeSystem({platform, release: version, arch, processors, nativeProblem}: MachineFacts): Check {
 	const values = {platform, release: version, arch, processors};
 	const found = `${platform} ${version}, ${arch}, ${processors} ${processors === 1 ? 'processor' : 'processors'}`;
-	if (nativeProblem !== undefined) return bad('system', 'no-binary', {found: `${found}; @node-rs/crc32 cannot be loaded, so checksums are computed in JavaScript: ${nativeProblem}`, remedy: 'Install dapss-tui on this machine itself, with optional dependencies (npm i without --omit=optional): that is faster'}, values);
-	if (!platforms.has(platform)) return bad('system', 'untested', {found: `${found}: the program is not tested on it`, remedy: 'Try it; Linux is what is tested most'}, values);
+	if (nativeProblem !== undefined)
+		return bad(
+			'system',
+			'no-binary',
+			{
+				found: `${found}; @node-rs/crc32 cannot be loaded, so checksums are computed in JavaScript: ${nativeProblem}`,
+				remedy: 'Install dapss-tui on this machine itself, with optional dependencies (npm i without --omit=optional): that is faster',
+			},
+			values,
+		);
+	if (!platforms.has(platform))
+		return bad(
+			'system',
+			'untested',
+			{found: `${found}: the program is not tested on it`, remedy: 'Try it; Linux is what is tested most'},
+			values,
+		);
 	return good('system', found, values);
 }
 
-export function judgeMemory({memoryBytes, memoryLimitBytes, memoryFreeBytes, heapBytesMax}: MachineFacts, {outQueueTotalBytes}: Pick<Config['limits'], 'outQueueTotalBytes'>): Check {
+export function judgeMemory(
+	{memoryBytes, memoryLimitBytes, memoryFreeBytes, heapBytesMax}: MachineFacts,
+	{outQueueTotalBytes}: Pick<Config['limits'], 'outQueueTotalBytes'>,
+): Check {
 	const usable = memoryLimitBytes ?? memoryBytes;
 	const what = `${bytesText(memoryBytes)} of memory${memoryLimitBytes === undefined ? '' : `, of which this container may use ${bytesText(memoryLimitBytes)}`}, ${bytesText(memoryFreeBytes)} free`;
-	const raise = memoryLimitBytes === undefined ? 'Use a machine with more memory' : 'Raise the memory limit of the container or service';
+	const raise =
+		memoryLimitBytes === undefined
+			? 'Use a machine with more memory'
+			: 'Raise the memory limit of the container or service';
 	const values = {memoryBytes, memoryLimitBytes: memoryLimitBytes ?? null, memoryFreeBytes, heapBytesMax};
-	if (usable < programBytes) return bad('memory', 'too-little', {found: `${what}: a node needs ${bytesText(programBytes)}`, remedy: raise}, values);
+	if (usable < programBytes)
+		return bad(
+			'memory',
+			'too-little',
+			{found: `${what}: a node needs ${bytesText(programBytes)}`, remedy: raise},
+			values,
+		);
 	if (usable < programBytes + outQueueTotalBytes) {
 		const fitting = Math.max(MiB, usable - programBytes);
-		return bad('memory', 'little', {found: `${what}: with slow peers a node may use ${bytesText(programBytes)} and limits.out_queue_total_bytes, ${bytesText(outQueueTotalBytes)}`, remedy: `${raise}, or lower limits.out_queue_total_bytes to ${Math.floor(fitting)} and limits.out_queue_bytes to no more than that`}, values);
+		return bad(
+			'memory',
+			'little',
+			{
+				found: `${what}: with slow peers a node may use ${bytesText(programBytes)} and limits.out_queue_total_bytes, ${bytesText(outQueueTotalBytes)}`,
+				remedy: `${raise}, or lower limits.out_queue_total_bytes to ${Math.floor(fitting)} and limits.out_queue_bytes to no more than that`,
+			},
+			values,
+		);
 	}
 
-	if (memoryFreeBytes < programBytes) return bad('memory', 'used-up', {found: `${what}: a node needs ${bytesText(programBytes)}`, remedy: 'Stop what else takes memory here, or the system may end the node'}, values);
+	if (memoryFreeBytes < programBytes)
+		return bad(
+			'memory',
+			'used-up',
+			{
+				found: `${what}: a node needs ${bytesText(programBytes)}`,
+				remedy: 'Stop what else takes memory here, or the system may end the node',
+			},
+			values,
+		);
 	return good('memory', what, values);
 }
 
-export function judgeOpenFiles({descriptorsMax: allowed, platform}: MachineFacts, {openFiles, connections}: Pick<Config['limits'], 'openFiles' | 'connections'>): Check {
+export function judgeOpenFiles(
+	{descriptorsMax: allowed, platform}: MachineFacts,
+	{openFiles, connections}: Pick<Config['limits'], 'openFiles' | 'connections'>,
+): Check {
 	const shares = sharesOf({openFiles, connections}, allowed);
 	const wanted = descriptorsFor({openFiles, connections});
-	const values = {allowed: Number.isFinite(allowed) ? allowed : null, wanted, openFiles: shares.openFiles, connections: shares.connections};
-	const raise = platform === 'linux' ? `ulimit -n ${wanted} before the start, LimitNOFILE=${wanted} in a service of systemd, --ulimit nofile=${wanted} for a container` : `ulimit -n ${wanted} before the start`;
-	if (allowed < descriptorsMin) return bad('open-files', 'too-few', {found: `This process may open ${allowed} files (ulimit -n); a node needs ${descriptorsMin} at least`, remedy: raise}, values);
+	const values = {
+		allowed: Number.isFinite(allowed) ? allowed : null,
+		wanted,
+		openFiles: shares.openFiles,
+		connections: shares.connections,
+	};
+	const raise =
+		platform === 'linux'
+			? `ulimit -n ${wanted} before the start, LimitNOFILE=${wanted} in a service of systemd, --ulimit nofile=${wanted} for a container`
+			: `ulimit -n ${wanted} before the start`;
+	if (allowed < descriptorsMin)
+		return bad(
+			'open-files',
+			'too-few',
+			{
+				found: `This process may open ${allowed} files (ulimit -n); a node needs ${descriptorsMin} at least`,
+				remedy: raise,
+			},
+			values,
+		);
 	if (shares.openFiles < openFiles || shares.connections < connections) {
-		return bad('open-files', 'few', {
-			found: `This process may open ${allowed} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`,
-			remedy: `${raise}; or lower limits.connections`,
-		}, values);
+		return bad(
+			'open-files',
+			'few',
+			{
+				found: `This process may open ${allowed} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`,
+				remedy: `${raise}; or lower limits.connections`,
+			},
+			values,
+		);
 	}
 
-	return good('open-files', `This process may open ${Number.isFinite(allowed) ? allowed : 'any number of'} files: ${openFiles} are for logs, ${connections} for connections`, values);
+	return good(
+		'open-files',
+		`This process may open ${Number.isFinite(allowed) ? allowed : 'any number of'} files: ${openFiles} are for logs, ${connections} for connections`,
+		values,
+	);
 }

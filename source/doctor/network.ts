@@ -1,5 +1,6 @@
 /**
-The network of a node: its two ports, the address that it tells others, multicast, and the nodes that are heard. The judgements are pure.
+The network of a node: its two ports, the address that it tells others, multicast, and the nodes that are heard. The
+judgements are pure.
 */
 import {isLoopback, parseAddress} from '../../core/address.ts';
 import type {Beacon, Probed, RegisteredNode} from '../../core/preflight.ts';
@@ -26,42 +27,138 @@ export type PortFacts = {
 	readonly addresses: readonly string[];
 };
 
-export function judgePort(protocol: Protocol, {host, port, isExplicit, problem, running, holder, next, addresses}: PortFacts): Check {
+export function judgePort(
+	protocol: Protocol,
+	{host, port, isExplicit, problem, running, holder, next, addresses}: PortFacts,
+): Check {
 	const code = protocol === 'TCP' ? 'tcp-port' : 'udp-port';
 	const values = {host, port, isFree: problem === undefined, node: running?.id ?? null, next: next ?? null};
 	switch (problem) {
-		case undefined: return good(code, `${protocol} port ${port} of ${host} is free`, values);
+		case undefined:
+			return good(code, `${protocol} port ${port} of ${host} is free`, values);
 		case 'EADDRINUSE': {
-			if (running) return good(code, `${protocol} port ${port} is that of node ${shortId(running.id)} of this cluster, which runs here (process ${running.pid})`, values);
+			if (running)
+				return good(
+					code,
+					`${protocol} port ${port} is that of node ${shortId(running.id)} of this cluster, which runs here (process ${running.pid})`,
+					values,
+				);
 			const found = `${protocol} port ${port} of ${host} is in use (${holder ?? 'a process that this user may not see'})`;
-			if (!isExplicit && next !== undefined) return bad(code, 'moved', {found: `${found}: a start without --port takes ${next}`, remedy: `Nothing, or say which port it shall be: --port ${next}`}, values);
-			return bad(code, 'in-use', {found, remedy: next === undefined ? 'Stop that process, or choose another --port' : `Stop that process, or choose another port: --port ${next}`}, values);
+			if (!isExplicit && next !== undefined)
+				return bad(
+					code,
+					'moved',
+					{
+						found: `${found}: a start without --port takes ${next}`,
+						remedy: `Nothing, or say which port it shall be: --port ${next}`,
+					},
+					values,
+				);
+			return bad(
+				code,
+				'in-use',
+				{
+					found,
+					remedy:
+						next === undefined
+							? 'Stop that process, or choose another --port'
+							: `Stop that process, or choose another port: --port ${next}`,
+				},
+				values,
+			);
 		}
 
-		case 'EADDRNOTAVAIL': return bad(code, 'not-here', {found: `${host} is no address of this machine`, remedy: `Name with --host one that it has: ${addresses.join(', ')}; or 0.0.0.0 for all`}, values);
+		case 'EADDRNOTAVAIL':
+			return bad(
+				code,
+				'not-here',
+				{
+					found: `${host} is no address of this machine`,
+					remedy: `Name with --host one that it has: ${addresses.join(', ')}; or 0.0.0.0 for all`,
+				},
+				values,
+			);
 		case 'ENOTFOUND':
-		case 'EAI_AGAIN': return bad(code, 'not-found', {found: `The host name ${host} is not found (${problem})`, remedy: `Name with --host an address of this machine: ${addresses.join(', ')}; or mend the name (DNS, /etc/hosts)`}, values);
+		case 'EAI_AGAIN':
+			return bad(
+				code,
+				'not-found',
+				{
+					found: `The host name ${host} is not found (${problem})`,
+					remedy: `Name with --host an address of this machine: ${addresses.join(', ')}; or mend the name (DNS, /etc/hosts)`,
+				},
+				values,
+			);
 		case 'EACCES':
-		case 'EPERM': return bad(code, 'not-allowed', {found: `This user may not listen on ${protocol} port ${port} (${problem})`, remedy: 'Choose a --port of 1024 or more, or give the user the right to it'}, values);
-		default: return bad(code, 'unusable', {found: `A node cannot listen on ${protocol} port ${port} of ${host}: ${problem}`, remedy: 'Choose another --host or --port'}, values);
+		case 'EPERM':
+			return bad(
+				code,
+				'not-allowed',
+				{
+					found: `This user may not listen on ${protocol} port ${port} (${problem})`,
+					remedy: 'Choose a --port of 1024 or more, or give the user the right to it',
+				},
+				values,
+			);
+		default:
+			return bad(
+				code,
+				'unusable',
+				{
+					found: `A node cannot listen on ${protocol} port ${port} of ${host}: ${problem}`,
+					remedy: 'Choose another --host or --port',
+				},
+				values,
+			);
 	}
 }
 
-export function judgeAddress(derived: {readonly address: string} | {readonly problem: string; readonly remedy: string}): Check {
-	if ('problem' in derived) return bad('address', 'unclear', {found: derived.problem, remedy: derived.remedy.charAt(0).toUpperCase() + derived.remedy.slice(1)});
+export function judgeAddress(
+	derived: {readonly address: string} | {readonly problem: string; readonly remedy: string},
+): Check {
+	if ('problem' in derived)
+		return bad('address', 'unclear', {
+			found: derived.problem,
+			remedy: derived.remedy.charAt(0).toUpperCase() + derived.remedy.slice(1),
+		});
 	const isLocal = isLoopback(parseAddress(derived.address)?.host ?? '');
-	return good('address', `Other nodes reach this one at ${derived.address}${isLocal ? ', from this machine only (--host listens for others)' : ''}`, {address: derived.address, isLocal});
+	return good(
+		'address',
+		`Other nodes reach this one at ${derived.address}${isLocal ? ', from this machine only (--host listens for others)' : ''}`,
+		{address: derived.address, isLocal},
+	);
 }
 
 /** @param probed `undefined` when discovery is off */
-export function judgeMulticast(probed: Probed | undefined, {group, port}: {readonly group: string; readonly port: number}): Check {
-	if (!probed) return good('multicast', 'Discovery is off: nodes of other machines join with --bootstrap', {enabled: false});
+export function judgeMulticast(
+	probed: Probed | undefined,
+	{group, port}: {readonly group: string; readonly port: number},
+): Check {
+	if (!probed)
+		return good('multicast', 'Discovery is off: nodes of other machines join with --bootstrap', {enabled: false});
 	const failed = probed.paths.filter(path => path.problem !== undefined);
-	const values = {enabled: true, group, port, works: probed.paths.filter(path => path.problem === undefined).map(({at}) => at), fails: failed.map(({at}) => at)};
+	const values = {
+		enabled: true,
+		group,
+		port,
+		works: probed.paths.filter(path => path.problem === undefined).map(({at}) => at),
+		fails: failed.map(({at}) => at),
+	};
 	const remedy = `Let UDP port ${port} to ${group} pass on it (firewall, ip route), or join nodes with --bootstrap and switch this off (--no-discovery)`;
 	const why = failed.map(({at, problem}) => `${at} (${problem})`).join(', ');
-	if (failed.length === 0) return good('multicast', `Own beacons to ${group}:${port} come back on ${probed.paths.map(({at}) => at).join(', ')}`, values);
-	if (failed.length === probed.paths.length) return bad('multicast', 'none', {found: `Multicast to ${group}:${port} works on no interface: ${why}`, remedy}, values);
+	if (failed.length === 0)
+		return good(
+			'multicast',
+			`Own beacons to ${group}:${port} come back on ${probed.paths.map(({at}) => at).join(', ')}`,
+			values,
+		);
+	if (failed.length === probed.paths.length)
+		return bad(
+			'multicast',
+			'none',
+			{found: `Multicast to ${group}:${port} works on no interface: ${why}`, remedy},
+			values,
+		);
 	return bad('multicast', 'some', {found: `Multicast to ${group}:${port} does not work on ${why}`, remedy}, values);
 }
 
@@ -77,19 +174,56 @@ export type NeighbourFacts = {
 
 export function judgeNeighbours({heard, listenMs, local, self, address}: NeighbourFacts): Check {
 	const nodes = heard?.nodes ?? [];
-	const values = {heard: nodes.map(({id, address: at, phase}) => `${id} ${at} ${phase}`), local: local.map(({id, address: at}) => `${id} ${at}`), foreign: heard?.foreign ?? null};
+	const values = {
+		heard: nodes.map(({id, address: at, phase}) => `${id} ${at} ${phase}`),
+		local: local.map(({id, address: at}) => `${id} ${at}`),
+		foreign: heard?.foreign ?? null,
+	};
 	const double = nodes.find(node => node.id === self?.id && node.address !== address);
-	if (double) return bad('neighbours', 'double', {found: `A process at ${double.address} uses the identity of this data folder (${shortId(double.id)})`, remedy: 'Start only one of them. The other data folder is a copy: with an empty one it joins as a node of its own'}, values);
-	const clusters = [...new Set([...(self && self.clusterId !== '' ? [self.clusterId] : []), ...nodes.filter(({phase}) => phase === 'member').map(({clusterId}) => clusterId)])];
+	if (double)
+		return bad(
+			'neighbours',
+			'double',
+			{
+				found: `A process at ${double.address} uses the identity of this data folder (${shortId(double.id)})`,
+				remedy: 'Start only one of them. The other data folder is a copy: with an empty one it joins as a node of its own',
+			},
+			values,
+		);
+	const clusters = [
+		...new Set([
+			...(self && self.clusterId !== '' ? [self.clusterId] : []),
+			...nodes.filter(({phase}) => phase === 'member').map(({clusterId}) => clusterId),
+		]),
+	];
 	const list = listOf(nodes, self?.id);
-	if (clusters.length > 1) return bad('neighbours', 'two-clusters', {found: `Nodes of ${clusters.length} clusters of this name are here: ${clusters.map(id => shortId(id)).join(', ')}; heard: ${list}`, remedy: 'They are not merged. Give one of them another --cluster, or start the nodes of one with empty data folders'}, values);
-	const here = local.length === 0 ? '' : `${heard ? '; ' : ''}on this machine: ${local.slice(0, namedMax).map(({id, address: at}) => `${shortId(id)} at ${at}`).join(', ')}`;
-	const others = heard && heard.foreign > 0 ? `; ${heard.foreign} datagrams of other clusters, or with another secret` : '';
+	if (clusters.length > 1)
+		return bad(
+			'neighbours',
+			'two-clusters',
+			{
+				found: `Nodes of ${clusters.length} clusters of this name are here: ${clusters.map(id => shortId(id)).join(', ')}; heard: ${list}`,
+				remedy: 'They are not merged. Give one of them another --cluster, or start the nodes of one with empty data folders',
+			},
+			values,
+		);
+	const here =
+		local.length === 0
+			? ''
+			: `${heard ? '; ' : ''}on this machine: ${local
+					.slice(0, namedMax)
+					.map(({id, address: at}) => `${shortId(id)} at ${at}`)
+					.join(', ')}`;
+	const others =
+		heard && heard.foreign > 0 ? `; ${heard.foreign} datagrams of other clusters, or with another secret` : '';
 	const told = heard ? `${nodes.length === 0 ? 'No node' : list} heard within ${timeText(listenMs)}${others}` : '';
 	return good('neighbours', `${told}${here}` || 'Not listened for', values);
 }
 
 function listOf(nodes: readonly Beacon[], self: string | undefined): string {
 	const more = nodes.length > namedMax ? ` and ${nodes.length - namedMax} more` : '';
-	return `${nodes.slice(0, namedMax).map(({id, address, phase}) => `${shortId(id)} at ${address} (${id === self ? 'this node' : phase})`).join(', ')}${more}`;
+	return `${nodes
+		.slice(0, namedMax)
+		.map(({id, address, phase}) => `${shortId(id)} at ${address} (${id === self ? 'this node' : phase})`)
+		.join(', ')}${more}`;
 }

@@ -1,6 +1,7 @@
 /**
-How far the clock of this machine is from those of other nodes of the cluster. A node's snapshot says its time; as in NTP, that time is held against the middle
-between question and answer, so the offset is known to half a round trip. Pure but for `compareClocks`.
+How far the clock of this machine is from those of other nodes of the cluster. A node's snapshot says its time; as in
+NTP, that time is held against the middle between question and answer, so the offset is known to half a round trip. Pure
+but for `compareClocks`.
 */
 import type {Broker} from '../../core/broker.ts';
 import {errorMessage} from '../../core/errors.ts';
@@ -9,7 +10,10 @@ import type {Snapshot} from '../../core/snapshot.ts';
 import {shortId, timeText} from '../output/units.ts';
 import {bad, good, type Check} from './outcome.ts';
 
-/** One question: when it was sent and answered by this machine's clock, and what the node's clock said, milliseconds since 1970. */
+/**
+One question: when it was sent and answered by this machine's clock, and what the node's clock said, milliseconds since
+1970.
+*/
 export type ClockSample = {readonly sentMs: number; readonly receivedMs: number; readonly nodeMs: number};
 /** Positive when the node's clock is ahead of ours. The true offset is at most `uncertaintyMs` away. */
 export type Offset = {readonly offsetMs: number; readonly uncertaintyMs: number};
@@ -27,8 +31,8 @@ export type OffsetFacts = {
 };
 
 /**
-Apart by more than this, in milliseconds, is told: NTP keeps clocks within some milliseconds, and by 5 s the times of messages and events of different machines are in
-the wrong order for people.
+Apart by more than this, in milliseconds, is told: NTP keeps clocks within some milliseconds, and by 5 s the times of
+messages and events of different machines are in the wrong order for people.
 */
 export const offsetMsMax = 5000;
 /** The one with the shortest round trip counts. */
@@ -41,30 +45,55 @@ const namedMax = 3;
 
 /** @param samples at least one */
 export function offsetOf(samples: readonly ClockSample[]): Offset {
-	const {sentMs, receivedMs, nodeMs} = samples.reduce((best, sample) => sample.receivedMs - sample.sentMs < best.receivedMs - best.sentMs ? sample : best);
+	const {sentMs, receivedMs, nodeMs} = samples.reduce((best, sample) =>
+		sample.receivedMs - sample.sentMs < best.receivedMs - best.sentMs ? sample : best,
+	);
 	return {offsetMs: nodeMs - (sentMs + receivedMs) / 2, uncertaintyMs: (receivedMs - sentMs) / 2};
 }
 
 export function judgeOffsets({compared, failures}: OffsetFacts): Check {
 	const values = {
-		boundMs: offsetMsMax, failures,
-		compared: compared.map(({id, address, offsetMs, uncertaintyMs}) => `${id} ${address} ${Math.round(offsetMs)} ±${uncertaintyMs.toFixed(1)} ms`),
+		boundMs: offsetMsMax,
+		failures,
+		compared: compared.map(
+			({id, address, offsetMs, uncertaintyMs}) =>
+				`${id} ${address} ${Math.round(offsetMs)} ±${uncertaintyMs.toFixed(1)} ms`,
+		),
 	};
-	if (compared.length === 0) return good('clock-offset', `Not compared with other nodes: ${failures.slice(0, namedMax).join('; ') || 'no node answered'}`, values);
+	if (compared.length === 0)
+		return good(
+			'clock-offset',
+			`Not compared with other nodes: ${failures.slice(0, namedMax).join('; ') || 'no node answered'}`,
+			values,
+		);
 	const furthestFirst = compared.toSorted((a, b) => Math.abs(b.offsetMs) - Math.abs(a.offsetMs));
 	// Only what is certain: a slow answer says little.
 	const apart = furthestFirst.filter(({offsetMs, uncertaintyMs}) => Math.abs(offsetMs) - uncertaintyMs > offsetMsMax);
 	if (apart.length > 0) {
 		const more = apart.length > namedMax ? ` and ${apart.length - namedMax} more` : '';
-		return bad('clock-offset', 'apart', {
-			found: `The clock of this machine is ${apart.slice(0, namedMax).map(clock => apartText(clock)).join(', ')}${more}; of ${compared.length} compared, ${apart.length} ${apart.length === 1 ? 'is' : 'are'} more than ${timeText(offsetMsMax)} away`,
-			remedy: `Let NTP set the clocks of all machines (chrony, systemd-timesyncd)${apart.length === compared.length && compared.length > 1 ? '; this one first, since it differs from all that were asked' : ''}`,
-		}, values);
+		return bad(
+			'clock-offset',
+			'apart',
+			{
+				found: `The clock of this machine is ${apart
+					.slice(0, namedMax)
+					.map(clock => apartText(clock))
+					.join(
+						', ',
+					)}${more}; of ${compared.length} compared, ${apart.length} ${apart.length === 1 ? 'is' : 'are'} more than ${timeText(offsetMsMax)} away`,
+				remedy: `Let NTP set the clocks of all machines (chrony, systemd-timesyncd)${apart.length === compared.length && compared.length > 1 ? '; this one first, since it differs from all that were asked' : ''}`,
+			},
+			values,
+		);
 	}
 
 	const [furthest] = furthestFirst;
 	const here = compared.every(({isHere}) => isHere) ? '; all of them run on this machine, with its clock' : '';
-	return good('clock-offset', `${compared.length} ${compared.length === 1 ? 'clock' : 'clocks'} of nodes compared: at most ${timeText(Math.abs(furthest!.offsetMs))} away (± ${timeText(furthest!.uncertaintyMs)}), that of ${nodeText(furthest!)}${here}`, values);
+	return good(
+		'clock-offset',
+		`${compared.length} ${compared.length === 1 ? 'clock' : 'clocks'} of nodes compared: at most ${timeText(Math.abs(furthest!.offsetMs))} away (± ${timeText(furthest!.uncertaintyMs)}), that of ${nodeText(furthest!)}${here}`,
+		values,
+	);
 }
 
 export type CompareOptions = {
@@ -77,10 +106,17 @@ export type CompareOptions = {
 	readonly clock?: {readonly wallMs: () => number; readonly monotonicMs: () => number};
 };
 
-type Answer = {readonly address: string} & ({readonly snapshot: Snapshot; readonly offset: Offset} | {readonly problem: string});
+type Answer = {readonly address: string} & (
+	{readonly snapshot: Snapshot; readonly offset: Offset} | {readonly problem: string}
+);
 
 /** Ask up to 8 nodes; never rejects. */
-export async function compareClocks({addresses, local, connect, clock = {wallMs: () => Date.now(), monotonicMs: () => performance.now()}}: CompareOptions): Promise<OffsetFacts> {
+export async function compareClocks({
+	addresses,
+	local,
+	connect,
+	clock = {wallMs: () => Date.now(), monotonicMs: () => performance.now()},
+}: CompareOptions): Promise<OffsetFacts> {
 	const compared = new Map<string, ComparedClock>();
 	const failures: string[] = [];
 	const asked = new Set<string>();
@@ -89,24 +125,40 @@ export async function compareClocks({addresses, local, connect, clock = {wallMs:
 	for (let round = 0; round < 2 && wanted.length > 0; round++) {
 		const now = wanted.filter(address => !asked.has(address)).slice(0, nodesMax - asked.size);
 		for (const address of now) asked.add(address);
-		// oxlint-disable-next-line no-await-in-loop -- the second round is of what the first says
-		const answers = await Promise.all(now.map(async (address): Promise<Answer> => {
-			try {
-				return {address, ...await askTime(address, connect, clock)};
-			} catch (error) {
-				return {address, problem: errorMessage(error)};
-			}
-		}));
+		const answers = await Promise.all(
+			now.map(async (address): Promise<Answer> => {
+				try {
+					return {address, ...(await askTime(address, connect, clock))};
+				} catch (error) {
+					return {address, problem: errorMessage(error)};
+				}
+			}),
+		);
 		wanted = [];
 		for (const answer of answers) {
 			if ('problem' in answer) {
-				failures.push(answer.problem.includes(answer.address) ? answer.problem : `${answer.address}: ${answer.problem}`);
+				failures.push(
+					answer.problem.includes(answer.address) ? answer.problem : `${answer.address}: ${answer.problem}`,
+				);
 				continue;
 			}
 
-			const {snapshot: {self, members}, address} = answer;
-			compared.set(self, {...answer.offset, id: self, name: members.find(({id}) => id === self)?.name ?? '', address, isHere: local.has(address)});
-			wanted.push(...members.filter(({id, state}) => state !== 'left' && state !== 'down' && !compared.has(id)).map(member => member.address));
+			const {
+				snapshot: {self, members},
+				address,
+			} = answer;
+			compared.set(self, {
+				...answer.offset,
+				id: self,
+				name: members.find(({id}) => id === self)?.name ?? '',
+				address,
+				isHere: local.has(address),
+			});
+			wanted.push(
+				...members
+					.filter(({id, state}) => state !== 'left' && state !== 'down' && !compared.has(id))
+					.map(member => member.address),
+			);
 		}
 
 		wanted = [...new Set(wanted)];
@@ -115,7 +167,11 @@ export async function compareClocks({addresses, local, connect, clock = {wallMs:
 	return {compared: [...compared.values()], failures};
 }
 
-async function askTime(address: string, connect: CompareOptions['connect'], clock: NonNullable<CompareOptions['clock']>): Promise<{readonly snapshot: Snapshot; readonly offset: Offset}> {
+async function askTime(
+	address: string,
+	connect: CompareOptions['connect'],
+	clock: NonNullable<CompareOptions['clock']>,
+): Promise<{readonly snapshot: Snapshot; readonly offset: Offset}> {
 	await using broker = await connect(address, nodeMsMax);
 	const samples: ClockSample[] = [];
 	let snapshot: Snapshot | undefined;
@@ -125,7 +181,6 @@ async function askTime(address: string, connect: CompareOptions['connect'], cloc
 		for (let sample = 0; sample < samplesPerNode; sample++) {
 			const sentMs = clock.wallMs();
 			const startMs = clock.monotonicMs();
-			// oxlint-disable-next-line no-await-in-loop -- one after the other, or they would wait for one another
 			snapshot = await Promise.race([broker.snapshot(), late.promise]);
 			// Not the wall clock again: it may be set meanwhile.
 			samples.push({sentMs, receivedMs: sentMs + (clock.monotonicMs() - startMs), nodeMs: snapshot.atMs});

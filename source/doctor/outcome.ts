@@ -1,34 +1,56 @@
 /**
-What a check of `doctor` finds: a stable `code` for the check, a `reason` for what is not as it should be, what was found, and what helps in that case. The
-table says how bad each reason is: with a problem a node does not start or does not work, with a warning it does, and something is to be known.
-`docs/troubleshooting.md` explains each of them; a test compares it with the table.
+What a check of `doctor` finds: a stable `code` for the check, a `reason` for what is not as it should be, what was
+found, and what helps in that case. The table says how bad each reason is: with a problem a node does not start or does
+not work, with a warning it does, and something is to be known. `docs/troubleshooting.md` explains each of them; a test
+compares it with the table.
 */
 export type Level = 'ok' | 'warning' | 'problem';
 
-const port = {'in-use': 'problem', 'moved': 'warning', 'not-here': 'problem', 'not-found': 'problem', 'not-allowed': 'problem', 'unusable': 'problem'} as const;
+const port = {
+	'in-use': 'problem',
+	moved: 'warning',
+	'not-here': 'problem',
+	'not-found': 'problem',
+	'not-allowed': 'problem',
+	unusable: 'problem',
+} as const;
 
 /** In the order in which they are told. */
 export const outcomes = {
 	'node-version': {unsupported: 'problem', untested: 'warning'},
-	'system': {'no-binary': 'warning', 'untested': 'warning'},
-	'memory': {'too-little': 'problem', 'little': 'warning', 'used-up': 'warning'},
-	'open-files': {'too-few': 'problem', 'few': 'warning'},
-	'settings': {'wrong': 'problem', 'left-out': 'warning'},
-	'secret': {'missing': 'problem', 'lost': 'problem', 'not-private': 'problem', 'unreadable': 'problem', 'no-secret': 'problem', 'not-makable': 'problem'},
+	system: {'no-binary': 'warning', untested: 'warning'},
+	memory: {'too-little': 'problem', little: 'warning', 'used-up': 'warning'},
+	'open-files': {'too-few': 'problem', few: 'warning'},
+	settings: {wrong: 'problem', 'left-out': 'warning'},
+	secret: {
+		missing: 'problem',
+		lost: 'problem',
+		'not-private': 'problem',
+		unreadable: 'problem',
+		'no-secret': 'problem',
+		'not-makable': 'problem',
+	},
 	'data-folder': {
-		'not-yours': 'problem', 'open': 'problem', 'not-writable': 'problem', 'no-folder': 'problem', 'in-use': 'problem', 'bad-lock': 'problem',
-		'silent': 'problem', 'newer': 'problem', 'damaged': 'warning',
+		'not-yours': 'problem',
+		open: 'problem',
+		'not-writable': 'problem',
+		'no-folder': 'problem',
+		'in-use': 'problem',
+		'bad-lock': 'problem',
+		silent: 'problem',
+		newer: 'problem',
+		damaged: 'warning',
 	},
 	'file-system': {memory: 'warning', network: 'warning', layer: 'warning'},
-	'disk-space': {'full': 'problem', 'short': 'problem', 'less-than-limit': 'warning', 'unknown': 'warning'},
-	'disk-speed': {'too-slow': 'problem', 'slow': 'warning', 'not-measured': 'warning'},
-	'clock': {behind: 'problem', ahead: 'warning'},
+	'disk-space': {full: 'problem', short: 'problem', 'less-than-limit': 'warning', unknown: 'warning'},
+	'disk-speed': {'too-slow': 'problem', slow: 'warning', 'not-measured': 'warning'},
+	clock: {behind: 'problem', ahead: 'warning'},
 	'tcp-port': port,
 	'udp-port': port,
-	'address': {unclear: 'problem'},
-	'registry': {closed: 'warning'},
-	'multicast': {none: 'warning', some: 'warning'},
-	'neighbours': {'double': 'problem', 'two-clusters': 'warning'},
+	address: {unclear: 'problem'},
+	registry: {closed: 'warning'},
+	multicast: {none: 'warning', some: 'warning'},
+	neighbours: {double: 'problem', 'two-clusters': 'warning'},
 	'clock-offset': {apart: 'warning'},
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Exclude<Level, 'ok'>>>>>;
 
@@ -56,7 +78,12 @@ export function good(code: Code, found: string, values: Values = {}): Check {
 }
 
 /** Not as it should be. */
-export function bad<Of extends Code>(code: Of, reason: ReasonOf<Of>, {found, remedy}: {readonly found: string; readonly remedy: string}, values: Values = {}): Check {
+export function bad<Of extends Code>(
+	code: Of,
+	reason: ReasonOf<Of>,
+	{found, remedy}: {readonly found: string; readonly remedy: string},
+	values: Values = {},
+): Check {
 	const level = (outcomes[code] as Readonly<Record<string, Exclude<Level, 'ok'>>>)[reason]!;
 	return {code, level, reason, found, remedy, values};
 }

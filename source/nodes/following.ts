@@ -1,6 +1,7 @@
 /**
-Followers (`subscribe`, `events --watch`, `attach`) outlive their node: they go on at another of the servers that were named, or that run here or are heard on
-the network, or at the same one when it is back. Each loss, and what they are connected to then, is one line for people.
+Followers (`subscribe`, `events --watch`, `attach`) outlive their node: they go on at another of the servers that were
+named, or that run here or are heard on the network, or at the same one when it is back. Each loss, and what they are
+connected to then, is one line for people.
 */
 import {canonicalAddress, lastBehind} from '../../core/address.ts';
 import type {FollowedBroker, LinkNews} from '../../core/broker.ts';
@@ -19,14 +20,20 @@ export type FollowOptions = Pick<ReachOptions, 'topics'> & {
 };
 
 /** As `reach`, and again whenever the node is lost. The first time it fails as `reach` does. */
-export async function reachAlways(context: Context, {address, topics = [], isSilent = false, reachOnce = reach}: FollowOptions = {}): Promise<FollowedBroker> {
+export async function reachAlways(
+	context: Context,
+	{address, topics = [], isSilent = false, reachOnce = reach}: FollowOptions = {},
+): Promise<FollowedBroker> {
 	const {flags, env, terminal} = context;
 	const named = address ?? flags.server ?? (env['DAPSS_SERVER'] || undefined);
-	const servers = named === undefined ? undefined : listed(named).map(server => canonicalAddress(server) ?? server); // What is no address, `reach` tells.
+	// What is no address, `reach` tells.
+	const servers = named === undefined ? undefined : listed(named).map(server => canonicalAddress(server) ?? server);
 	const backend = await context.backend();
 	// What `reach` has to say it has said the first time, and later the console may be on the screen.
 	const again: Reaching = {...context, terminal: {say: () => undefined}};
-	const broker = await backend.followWith(last => reachOnce(last === undefined ? context : again, servers && lastBehind(servers, last).join(','), {topics}));
+	const broker = await backend.followWith(last =>
+		reachOnce(last === undefined ? context : again, servers && lastBehind(servers, last).join(','), {topics}),
+	);
 	if (isSilent) return broker;
 	const words = new LinkWords();
 	broker.onLink(news => {
@@ -50,6 +57,8 @@ export class LinkWords {
 		const {server, why, retryMs} = news;
 		if (this.#why === why) return undefined;
 		this.#why = why;
-		return wasLost ? `Not reached: ${printable(why)}; it is tried until it works` : `Lost ${printable(server)}: ${printable(why)}; trying again in ${timeText(retryMs)}`;
+		return wasLost
+			? `Not reached: ${printable(why)}; it is tried until it works`
+			: `Lost ${printable(server)}: ${printable(why)}; trying again in ${timeText(retryMs)}`;
 	}
 }

@@ -1,6 +1,6 @@
 /**
-A node that nobody named and that does not run here: the command searches the local network, and says on standard error that it does, when it takes longer than a moment, and
-which node it chose. Standard output is for data.
+A node that nobody named and that does not run here: the command searches the local network, and says on standard error
+that it does, when it takes longer than a moment, and which node it chose. Standard output is for data.
 */
 import type {Broker} from '../../core/broker.ts';
 import type {ConnectOptions, Reached} from '../../core/connect.ts';
@@ -13,9 +13,18 @@ const silentMs = 300;
 /** Lines that were said: a command that tries again does not repeat them. */
 const told = new WeakMap<object, Set<string>>();
 
-/** @param othersText clusters with a node here, as a part of a sentence. @throws as `connect`; `unreachable` with what was tried and what helps */
+/**
+@param othersText clusters with a node here, as a part of a sentence.
+@throws as `connect`; `unreachable` with what was tried and what helps
+*/
 export async function connectFound(
-	{settings, signal, terminal}: Pick<Reaching, 'settings' | 'signal' | 'terminal'>, backend: Backend, {topics, othersText, ...options}: ConnectOptions & {readonly topics: readonly Topic[]; readonly othersText: () => Promise<string>},
+	{settings, signal, terminal}: Pick<Reaching, 'settings' | 'signal' | 'terminal'>,
+	backend: Backend,
+	{
+		topics,
+		othersText,
+		...options
+	}: ConnectOptions & {readonly topics: readonly Topic[]; readonly othersText: () => Promise<string>},
 ): Promise<Broker & Reached> {
 	const {printable} = await import('../../core/observe/printable.ts');
 	const {cluster} = options;
@@ -32,20 +41,37 @@ export async function connectFound(
 		const broker = await backend.connect({
 			...options,
 			find: {
-				topics, discovery, signal,
+				topics,
+				discovery,
+				signal,
 				onListening(listenMs) {
-					waiting = setTimeout(() => say(`No node of cluster ${cluster} runs here: listening on the network for up to ${listenMs / 1000} s`), silentMs);
+					waiting = setTimeout(
+						() =>
+							say(
+								`No node of cluster ${cluster} runs here: listening on the network for up to ${listenMs / 1000} s`,
+							),
+						silentMs,
+					);
 				},
-				onUnusable: ({address}, error) => say(`${address} was heard on the network and cannot be used: ${printable(error.message)}`),
+				onUnusable: ({address}, error) =>
+					say(`${address} was heard on the network and cannot be used: ${printable(error.message)}`),
 			},
 		});
 		const {chosen} = broker;
 		if (!chosen) return broker; // It has just started here.
 		// A node of an earlier version tells of some of its topics only: what it does not tell of is not denied.
-		const subscribes = chosen.subscribes.length === 0 ? `tells of no subscription to ${topics.length === 1 ? printable(topics[0]!) : 'the topics'}` : `subscribes to ${chosen.subscribes.map(topic => printable(topic)).join(', ')}`;
+		const subscribes =
+			chosen.subscribes.length === 0
+				? `tells of no subscription to ${topics.length === 1 ? printable(topics[0]!) : 'the topics'}`
+				: `subscribes to ${chosen.subscribes.map(topic => printable(topic)).join(', ')}`;
 		const names = topics.length === 0 ? '' : `; it ${subscribes}`;
-		say(`No node of cluster ${cluster} runs here: using ${chosen.address}${chosen.name === '' ? '' : ` (${chosen.name})`}, found on the network${names}`);
-		if (chosen.clusters > 1) say(`Warning: ${chosen.clusters} clusters of the name ${cluster} were heard; name the node of the right one with --server host:port`);
+		say(
+			`No node of cluster ${cluster} runs here: using ${chosen.address}${chosen.name === '' ? '' : ` (${chosen.name})`}, found on the network${names}`,
+		);
+		if (chosen.clusters > 1)
+			say(
+				`Warning: ${chosen.clusters} clusters of the name ${cluster} were heard; name the node of the right one with --server host:port`,
+			);
 		return broker;
 	} catch (error) {
 		if (!(error instanceof NoneFoundError)) throw error;
@@ -58,6 +84,13 @@ export async function connectFound(
 /** @param searched what came of the search on the network; empty without one */
 export function nobodyHere(cluster: string, others: string, searched: string, cause?: unknown): DapssError {
 	const tried = searched === '' ? '' : `; ${searched}`;
-	const remedy = searched === '' ? '' : '. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it';
-	return new DapssError('unreachable', `No node of cluster ${cluster} runs here${others}${tried}: start one with dapss-tui, or name one with --server host:port${remedy}`, {cause});
+	const remedy =
+		searched === ''
+			? ''
+			: '. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it';
+	return new DapssError(
+		'unreachable',
+		`No node of cluster ${cluster} runs here${others}${tried}: start one with dapss-tui, or name one with --server host:port${remedy}`,
+		{cause},
+	);
 }

@@ -8,9 +8,16 @@ import type {Terminal} from '../output/terminal.ts';
 const leaveMs = 10_000;
 
 /** Let the node leave; when it cannot, or not in time, say that it stops as a member. */
-export async function leaveOrSay(broker: Pick<Broker, 'leave'>, terminal: Pick<Terminal, 'say'>, limitMs = leaveMs): Promise<void> {
+export async function leaveOrSay(
+	broker: Pick<Broker, 'leave'>,
+	terminal: Pick<Terminal, 'say'>,
+	limitMs = leaveMs,
+): Promise<void> {
 	const {promise: late, reject} = Promise.withResolvers<never>();
-	const timer = setTimeout(() => reject(new DapssError('timeout', `it took longer than ${limitMs / 1000} s`)), limitMs);
+	const timer = setTimeout(
+		() => reject(new DapssError('timeout', `it took longer than ${limitMs / 1000} s`)),
+		limitMs,
+	);
 	try {
 		await Promise.race([broker.leave(), late]);
 	} catch (error) {

@@ -13,6 +13,11 @@ export function memberOf(name: string, members: readonly MemberSnapshot[]): Memb
 	const found = membersCalled(name, members, canonicalAddress(name));
 	if (found.length === 1) return found[0]!;
 	const label = labelsOf(members);
-	const candidates = (found.length === 0 ? members : found).map(({id, address}) => `${label(id)} (${printable(address)})`).join(', ');
-	throw new DapssError('usage', `Expected ${JSON.stringify(name)} to be ${found.length === 0 ? 'a member' : 'one member, it is several'}: ${candidates}`);
+	const candidates = (found.length === 0 ? members : found)
+		.map(({id, address}) => `${label(id)} (${printable(address)})`)
+		.join(', ');
+	throw new DapssError(
+		'usage',
+		`Expected ${JSON.stringify(name)} to be ${found.length === 0 ? 'a member' : 'one member, it is several'}: ${candidates}`,
+	);
 }

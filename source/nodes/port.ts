@@ -12,10 +12,12 @@ export type Protocol = 'TCP' | 'UDP';
 /** Ports that are tried behind the default one. */
 const tries = 64;
 
-/** The protocol in which somebody has the port already; `undefined` when it is free in both, as a node needs it. What else is wrong is for the node to refuse. */
+/**
+The protocol in which somebody has the port already; `undefined` when it is free in both, as a node needs it. What else
+is wrong is for the node to refuse.
+*/
 export async function portConflict(host: string, port: number): Promise<Protocol | undefined> {
 	for (const protocol of ['TCP', 'UDP'] as const) {
-		// oxlint-disable-next-line no-await-in-loop -- there are two
 		if (isPortTaken({code: await listenProblem(host, port, protocol)})) return protocol;
 	}
 
@@ -33,7 +35,13 @@ export async function listenProblem(host: string, port: number, protocol: Protoc
 		});
 	}
 
-	const address = isIP(host) === 0 ? await lookup(host).catch((error: unknown) => ({address: '', code: codeOf(error as NodeJS.ErrnoException)})) : {address: host};
+	const address =
+		isIP(host) === 0
+			? await lookup(host).catch((error: unknown) => ({
+					address: '',
+					code: codeOf(error as NodeJS.ErrnoException),
+				}))
+			: {address: host};
 	if ('code' in address) return address.code;
 	return new Promise(resolve => {
 		const socket = createSocket(isIP(address.address) === 6 ? 'udp6' : 'udp4');
@@ -48,20 +56,23 @@ export async function listenProblem(host: string, port: number, protocol: Protoc
 /** The first free port from `from` on; `undefined` when there is none near. */
 export async function nextFreePort(host: string, from: number): Promise<number | undefined> {
 	for (let port = from; port < Math.min(from + tries, 65_536); port++) {
-		// oxlint-disable-next-line no-await-in-loop -- the first that is free
-		if (await portConflict(host, port) === undefined) return port;
+		if ((await portConflict(host, port)) === undefined) return port;
 	}
 
 	return undefined;
 }
 
 /**
-The process that has a port of an address, in this protocol, for people: `node (pid 4711)`. Another may have the port in the other protocol, or on another
-address. Linux, and own processes, only; `undefined` when unknown.
+The process that has a port of an address, in this protocol, for people: `node (pid 4711)`. Another may have the port in
+the other protocol, or on another address. Linux, and own processes, only; `undefined` when unknown.
 */
 export function portHolder(host: string, port: number, protocol: Protocol): string | undefined {
 	try {
-		const inodes = new Set((protocol === 'TCP' ? ['tcp', 'tcp6'] : ['udp', 'udp6']).flatMap(table => owners(`/proc/net/${table}`, host, port, protocol === 'TCP')));
+		const inodes = new Set(
+			(protocol === 'TCP' ? ['tcp', 'tcp6'] : ['udp', 'udp6']).flatMap(table =>
+				owners(`/proc/net/${table}`, host, port, protocol === 'TCP'),
+			),
+		);
 		if (inodes.size === 0) return undefined;
 		for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
 			if (holds(pid, inodes)) return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
@@ -82,13 +93,30 @@ function owners(table: string, host: string, port: number, mustListen: boolean):
 	}
 
 	const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-	return text.split('\n').slice(1).map(row => row.trim().split(/\s+/)).filter(row => row[1]?.endsWith(suffix) && isInTheWay(row[1].slice(0, -suffix.length), host) && (!mustListen || row[3] === '0A')).map(row => row[9]!);
+	return text
+		.split('\n')
+		.slice(1)
+		.map(row => row.trim().split(/\s+/))
+		.filter(
+			row =>
+				row[1]?.endsWith(suffix) &&
+				isInTheWay(row[1].slice(0, -suffix.length), host) &&
+				(!mustListen || row[3] === '0A'),
+		)
+		.map(row => row[9]!);
 }
 
-/** Whether a socket on the address, as `/proc/net` spells it, keeps others from the port on the host. What is not IPv4 is not told apart. */
+/**
+Whether a socket on the address, as `/proc/net` spells it, keeps others from the port on the host. What is not IPv4 is
+not told apart.
+*/
 function isInTheWay(address: string, host: string): boolean {
 	if (isIP(host) !== 4 || host === '0.0.0.0' || /^0+$/.test(address)) return true;
-	const digits = host.split('.').toReversed().map(part => Number(part).toString(16).toUpperCase().padStart(2, '0')).join('');
+	const digits = host
+		.split('.')
+		.toReversed()
+		.map(part => Number(part).toString(16).toUpperCase().padStart(2, '0'))
+		.join('');
 	return address.endsWith(digits);
 }
 

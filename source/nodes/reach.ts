@@ -1,5 +1,6 @@
 /**
-How a command reaches a node: one that is named, one of this user's on this machine, or one that is heard on the network.
+How a command reaches a node: one that is named, one of this user's on this machine, or one that is heard on the
+network.
 */
 import type {Broker} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
@@ -18,40 +19,90 @@ const othersMax = 8;
 export type ReachOptions = {
 	/** Of the nodes on the network one that subscribes to these is preferred. */
 	readonly topics?: readonly Topic[];
-	/** The network is searched when no node runs here. Not by a command that changes nodes for a drill, or the very node that it reaches. @default true */
+	/**
+	The network is searched when no node runs here. Not by a command that changes nodes for a drill, or the very node
+	that it reaches.
+	@default true
+	*/
 	readonly isSearching?: boolean;
 	/** The command changes the very node that it reaches: of several it takes none. @default false */
 	readonly isForOne?: boolean;
 };
 
-/** The node that the command speaks to: named, one of this user's, or one that is heard on the network. @throws `usage` when it is to be one and is not, `unreachable`, `not-authenticated`, `refused` */
-export async function reach(context: Reaching, address?: string, {topics = [], isSearching = true, isForOne = false}: ReachOptions = {}): Promise<Broker & {readonly server: string}> {
+/**
+The node that the command speaks to: named, one of this user's, or one that is heard on the network.
+@throws `usage` when it is to be one and is not, `unreachable`, `not-authenticated`, `refused`
+*/
+export async function reach(
+	context: Reaching,
+	address?: string,
+	{topics = [], isSearching = true, isForOne = false}: ReachOptions = {},
+): Promise<Broker & {readonly server: string}> {
 	const {flags, env, settings, terminal} = context;
 	const {tunables, secret} = settings();
 	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits, discovery} = tunables;
 	const backend = await context.backend();
 	const named = address ?? flags.server ?? (env['DAPSS_SERVER'] || undefined); // An empty variable names nothing.
 	const here = named === undefined ? await backend.findNodes({cluster}) : [];
-	const servers = named === undefined ? here.map(node => node.address) : listed(named).map(one => addressOf(one, flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
-	if (isForOne) await expectOne(servers, named === undefined ? undefined : flags.server === undefined ? 'DAPSS_SERVER' : '--server', cluster, here);
+	const servers =
+		named === undefined
+			? here.map(node => node.address)
+			: listed(named).map(one => addressOf(one, flags.server === undefined ? 'DAPSS_SERVER' : '--server'));
+	if (isForOne)
+		await expectOne(
+			servers,
+			named === undefined ? undefined : flags.server === undefined ? 'DAPSS_SERVER' : '--server',
+			cluster,
+			here,
+		);
 	const isFound = servers.length === 0;
 	// Without authentication anybody could answer a search; nodes without it are on loopback only.
-	if (isFound && !(isSearching && discovery.enabled && enableNodeAuth && enableEncryption)) throw nobodyHere(cluster, await othersText(backend, cluster), '');
+	if (isFound && !(isSearching && discovery.enabled && enableNodeAuth && enableEncryption))
+		throw nobodyHere(cluster, await othersText(backend, cluster), '');
 	const timeoutMs = flags.timeout === undefined ? connectMs : parseDuration(flags.timeout, '--timeout');
 	const opened = async (): Promise<Uint8Array> => {
 		try {
 			return secret({create: false}).secret;
 		} catch (error) {
 			// Beacons prove themselves by the secret. A machine that has none yet has no cluster to look for.
-			if (error instanceof DapssError && isFound && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') throw nobodyHere(cluster, await othersText(backend, cluster), `the network is not searched without the secret (${error.message})`, error);
+			if (
+				error instanceof DapssError &&
+				isFound &&
+				(error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
+			)
+				throw nobodyHere(
+					cluster,
+					await othersText(backend, cluster),
+					`the network is not searched without the secret (${error.message})`,
+					error,
+				);
 			// The name of the cluster is the name of the file: a cluster that nobody named may be the wrong one.
-			if (!(error instanceof DapssError) || flags.cluster !== undefined || flags.secretFile !== undefined) throw error;
-			throw new DapssError(error.code, `${error.message}. This is the secret of cluster ${cluster}: name another cluster with --cluster${await othersText(backend, cluster)}`, {cause: error});
+			if (!(error instanceof DapssError) || flags.cluster !== undefined || flags.secretFile !== undefined)
+				throw error;
+			throw new DapssError(
+				error.code,
+				`${error.message}. This is the secret of cluster ${cluster}: name another cluster with --cluster${await othersText(backend, cluster)}`,
+				{cause: error},
+			);
 		}
 	};
 
-	const options = {servers, cluster, secret: await opened(), enableNodeAuth, enableMessageSigning, enableEncryption, limits, timeoutMs};
-	const broker = await interruptible(isFound ? connectFound(context, backend, {...options, topics, othersText: () => othersText(backend, cluster)}) : backend.connect(options), context.signal);
+	const options = {
+		servers,
+		cluster,
+		secret: await opened(),
+		enableNodeAuth,
+		enableMessageSigning,
+		enableEncryption,
+		limits,
+		timeoutMs,
+	};
+	const broker = await interruptible(
+		isFound
+			? connectFound(context, backend, {...options, topics, othersText: () => othersText(backend, cluster)})
+			: backend.connect(options),
+		context.signal,
+	);
 	if (tunables.enableEncryption && tunables.enableNodeAuth) return broker;
 	terminal.say('Warning: this link is not protected; enable_encryption or enable_node_auth is off');
 	return broker;
@@ -59,30 +110,57 @@ export async function reach(context: Reaching, address?: string, {topics = [], i
 
 /** The addresses of a list with commas; all of it when it has none, for whoever reads it to refuse. */
 export function listed(named: string): readonly string[] {
-	const items = named.split(',').map(item => item.trim()).filter(item => item !== '');
+	const items = named
+		.split(',')
+		.map(item => item.trim())
+		.filter(item => item !== '');
 	return items.length > 0 ? items : [named];
 }
 
 /** @param named what names them; `undefined` when they were found here, as `here` says. @throws `usage` for several */
-async function expectOne(servers: readonly string[], named: string | undefined, cluster: string, here: readonly FoundNode[]): Promise<void> {
+async function expectOne(
+	servers: readonly string[],
+	named: string | undefined,
+	cluster: string,
+	here: readonly FoundNode[],
+): Promise<void> {
 	const {size} = new Set(servers);
 	if (size <= 1) return;
-	if (named !== undefined) throw new DapssError('usage', `Expected ${named} to name one node, got ${size}: this command changes the node that it reaches`);
+	if (named !== undefined)
+		throw new DapssError(
+			'usage',
+			`Expected ${named} to name one node, got ${size}: this command changes the node that it reaches`,
+		);
 	const {printable} = await import('../../core/observe/printable.ts');
-	const shown = here.slice(0, othersMax).map(({address, name}) => `${address}${name === '' ? '' : ` (${printable(name)})`}`).join(', ');
-	throw new DapssError('usage', `${size} nodes of cluster ${cluster} run here: ${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. This command changes the node that it reaches: name one with --server`);
+	const shown = here
+		.slice(0, othersMax)
+		.map(({address, name}) => `${address}${name === '' ? '' : ` (${printable(name)})`}`)
+		.join(', ');
+	throw new DapssError(
+		'usage',
+		`${size} nodes of cluster ${cluster} run here: ${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. This command changes the node that it reaches: name one with --server`,
+	);
 }
 
 /** Clusters with a node here that were not asked for, as a part of a sentence. */
 async function othersText(backend: Backend, cluster: string): Promise<string> {
 	const {printable} = await import('../../core/observe/printable.ts');
-	const others = [...new Set((await backend.findNodes()).map(node => node.cluster))].filter(name => name !== cluster).toSorted();
+	const others = [...new Set((await backend.findNodes()).map(node => node.cluster))]
+		.filter(name => name !== cluster)
+		.toSorted();
 	if (others.length === 0) return '';
-	return `; here ${others.length === 1 ? 'runs a node' : 'run nodes'} of ${others.slice(0, othersMax).map(name => printable(name)).join(', ')} (--cluster ${printable(others[0]!)})`;
+	return `; here ${others.length === 1 ? 'runs a node' : 'run nodes'} of ${others
+		.slice(0, othersMax)
+		.map(name => printable(name))
+		.join(', ')} (--cluster ${printable(others[0]!)})`;
 }
 
 /** Run with a node, and leave it whatever happens. */
-export async function withNode<Value>(context: Context, run: (broker: Broker & {readonly server: string}) => Promise<Value>, options?: ReachOptions): Promise<Value> {
+export async function withNode<Value>(
+	context: Context,
+	run: (broker: Broker & {readonly server: string}) => Promise<Value>,
+	options?: ReachOptions,
+): Promise<Value> {
 	await using broker = await reach(context, undefined, options);
 	return await interruptible(run(broker), context.signal);
 }

@@ -18,13 +18,21 @@ const triesMax = 64;
 export type StartedNode = Broker & {readonly id: string; readonly port: number};
 
 /** @throws `port-in-use`, `locked`, `config`, and what `open` throws */
-export async function startNode(context: Context, open: (config: Config) => Promise<StartedNode>): Promise<StartedNode> {
+export async function startNode(
+	context: Context,
+	open: (config: Config) => Promise<StartedNode>,
+): Promise<StartedNode> {
 	const {terminal} = context;
 	const settings = context.settings();
 	const {host, port: wanted} = settings.tunables;
 	const hasOwnData = settings.data(1) === settings.data(2);
-	const insecure = (['enableNodeAuth', 'enableMessageSigning', 'enableEncryption'] as const).filter(name => !settings.tunables[name]);
-	if (insecure.length > 0) terminal.say(`WARNING: this node is not secure: ${insecure.map(name => name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)).join(', ')} is off`);
+	const insecure = (['enableNodeAuth', 'enableMessageSigning', 'enableEncryption'] as const).filter(
+		name => !settings.tunables[name],
+	);
+	if (insecure.length > 0)
+		terminal.say(
+			`WARNING: this node is not secure: ${insecure.map(name => name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)).join(', ')} is off`,
+		);
 
 	const startOn = async (port: number): Promise<StartedNode> => {
 		const conflict = await portConflict(host, port);
@@ -35,12 +43,24 @@ export async function startNode(context: Context, open: (config: Config) => Prom
 		}
 
 		const {config, secretPath, secretCreated} = nodeConfig(settings, port);
-		if (secretCreated) terminal.say(`Made the secret of cluster ${config.cluster}: ${secretPath} (nodes on other machines need a copy)`);
+		if (secretCreated)
+			terminal.say(
+				`Made the secret of cluster ${config.cluster}: ${secretPath} (nodes on other machines need a copy)`,
+			);
 		try {
 			const node = await interruptible(open(config), context.signal);
-			if (port !== wanted) terminal.say(`${await usedText(context, wanted, await portConflict(host, wanted) ?? 'TCP')}: this node is on ${port}`);
-			for (const [what, path, remedy] of [['secret', secretPath, advice.closeFile(secretPath)], ['data folder', config.data, advice.closeFolder(config.data)]] as const) {
-				if (!isGuarded(resolve(path))) terminal.say(`Warning: the ${what} ${path} lies outside of your profile. Whether other users can read it is not checked on Windows. Close it to them: ${remedy}`);
+			if (port !== wanted)
+				terminal.say(
+					`${await usedText(context, wanted, (await portConflict(host, wanted)) ?? 'TCP')}: this node is on ${port}`,
+				);
+			for (const [what, path, remedy] of [
+				['secret', secretPath, advice.closeFile(secretPath)],
+				['data folder', config.data, advice.closeFolder(config.data)],
+			] as const) {
+				if (!isGuarded(resolve(path)))
+					terminal.say(
+						`Warning: the ${what} ${path} lies outside of your profile. Whether other users can read it is not checked on Windows. Close it to them: ${remedy}`,
+					);
 			}
 
 			return node;
@@ -49,7 +69,9 @@ export async function startNode(context: Context, open: (config: Config) => Prom
 			const isTaken = error.code === 'port-in-use' || (error.code === 'locked' && !hasOwnData);
 			// Another node that starts now was faster.
 			if (isTaken && !settings.isPortExplicit && port < wanted + triesMax) return startOn(port + 1);
-			throw error.code === 'port-in-use' ? await portError(context, port, await portConflict(host, port) ?? 'TCP') : error;
+			throw error.code === 'port-in-use'
+				? await portError(context, port, (await portConflict(host, port)) ?? 'TCP')
+				: error;
 		}
 	};
 
@@ -58,7 +80,10 @@ export async function startNode(context: Context, open: (config: Config) => Prom
 
 async function portError(context: Context, port: number, protocol: Protocol): Promise<DapssError> {
 	const next = await nextFreePort(context.settings().tunables.host, port + 1);
-	return new DapssError('port-in-use', `${await usedText(context, port, protocol)}${next === undefined ? '' : `: try --port ${next}`}`);
+	return new DapssError(
+		'port-in-use',
+		`${await usedText(context, port, protocol)}${next === undefined ? '' : `: try --port ${next}`}`,
+	);
 }
 
 async function usedText(context: Context, port: number, protocol: Protocol): Promise<string> {
@@ -72,5 +97,5 @@ async function holderOf(context: Context, port: number, protocol: Protocol): Pro
 	if (protocol === 'UDP') return portHolder(host, port, 'UDP') ?? unknown;
 	const nodes = await (await context.backend()).findNodes({cluster});
 	const node = nodes.find(({address}) => address.endsWith(`:${port}`));
-	return node ? `node ${shortId(node.id)} of cluster ${cluster}` : portHolder(host, port, 'TCP') ?? unknown;
+	return node ? `node ${shortId(node.id)} of cluster ${cluster}` : (portHolder(host, port, 'TCP') ?? unknown);
 }

@@ -4,9 +4,20 @@ The node in a worker thread, so that drawing never delays a heartbeat. Both ends
 */
 import {fileURLToPath} from 'node:url';
 import {isMainThread, MessageChannel, parentPort, Worker, workerData, type MessagePort} from 'node:worker_threads';
-import {DapssError, openBroker, portPipe, RemoteBroker, serveOver, type Broker, type Config, type ErrorCode} from '../../core/index.ts';
+import {
+	DapssError,
+	openBroker,
+	portPipe,
+	RemoteBroker,
+	serveOver,
+	type Broker,
+	type Config,
+	type ErrorCode,
+} from '../../core/index.ts';
 
-type Started = {readonly type: 'started'; readonly id: string; readonly port: number} | {readonly type: 'failed'; readonly code: ErrorCode; readonly message: string};
+type Started =
+	| {readonly type: 'started'; readonly id: string; readonly port: number}
+	| {readonly type: 'failed'; readonly code: ErrorCode; readonly message: string};
 
 const stopMs = 5000;
 /** Should the port outlive its thread: then it is closed here. */
@@ -15,7 +26,12 @@ const closeMs = 1000;
 /** Start a node in a thread of its own. Disposing of the broker stops the node. @throws what `openBroker` throws */
 export async function openWorkerNode(config: Config): Promise<Broker & {readonly id: string; readonly port: number}> {
 	const {port1, port2} = new MessageChannel();
-	const worker = new Worker(fileURLToPath(new URL('worker.js', import.meta.url)), {workerData: {config, port: port2}, transferList: [port2], stdout: true, stderr: true});
+	const worker = new Worker(fileURLToPath(new URL('worker.js', import.meta.url)), {
+		workerData: {config, port: port2},
+		transferList: [port2],
+		stdout: true,
+		stderr: true,
+	});
 	const started = await new Promise<Started>((resolve, reject) => {
 		worker.once('message', resolve);
 		worker.once('error', reject);
@@ -23,7 +39,8 @@ export async function openWorkerNode(config: Config): Promise<Broker & {readonly
 	if (started.type === 'failed') throw new DapssError(started.code, started.message);
 	const exited = new Promise<void>(resolve => {
 		worker.once('exit', () => {
-			// The thread closed its end, or lost it: that comes behind its last answers. To close this end now would drop them.
+			// The thread closed its end, or lost it: that comes behind its last answers. To close this end now would
+			// drop them.
 			setTimeout(() => port1.close(), closeMs).unref();
 			resolve();
 		});
@@ -54,10 +71,15 @@ async function run({config, port}: {readonly config: Config; readonly port: Mess
 		});
 		tell({type: 'started', id: broker.id, port: broker.port});
 	} catch (error) {
-		tell({type: 'failed', code: error instanceof DapssError ? error.code : 'failure', message: error instanceof Error ? error.message : String(error)});
+		tell({
+			type: 'failed',
+			code: error instanceof DapssError ? error.code : 'failure',
+			message: error instanceof Error ? error.message : String(error),
+		});
 		port.close();
 		parentPort!.close();
 	}
 }
 
-if (!isMainThread && (workerData as {readonly port?: unknown} | null)?.port) await run(workerData as {readonly config: Config; readonly port: MessagePort});
+if (!isMainThread && (workerData as {readonly port?: unknown} | null)?.port)
+	await run(workerData as {readonly config: Config; readonly port: MessagePort});

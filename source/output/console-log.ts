@@ -1,6 +1,6 @@
 /**
-What happens while the console is on the screen, in a file: nothing may write to the terminal meanwhile. One line of JSON an event,
-without payloads. The file of an earlier run is kept once it is large, and only one.
+What happens while the console is on the screen, in a file: nothing may write to the terminal meanwhile. One line of
+JSON an event, without payloads. The file of an earlier run is kept once it is large, and only one.
 */
 import {renameSync, statSync} from 'node:fs';
 import {join} from 'node:path';
@@ -15,7 +15,9 @@ const keptBytes = 4 * 1024 * 1024;
 /** Events of one run that are written; a node that has said so much says the same again and again. */
 const linesMax = 100_000;
 
-/** Log the broker's events to a file until it ends. Returns the path of the file; `undefined` when it cannot be written. */
+/**
+Log the broker's events to a file until it ends. Returns the path of the file; `undefined` when it cannot be written.
+*/
 export function logTo(env: Env, name: string, broker: Broker): string | undefined {
 	const folder = stateFolder(env);
 	const path = join(folder, `${name}.log`);

@@ -1,12 +1,14 @@
 /**
-What a command failed with, as scripts read it: under `-o json` and `-o jsonl` an error is one line of JSON on standard output, besides the text on
-standard error.
+What a command failed with, as scripts read it: under `-o json` and `-o jsonl` an error is one line of JSON on standard
+output, besides the text on standard error.
 */
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import {flagTable} from '../arguments/flags.ts';
 import {paint, type Terminal} from './terminal.ts';
 
-/** `{type: 'error', at, code, message, exitCode}` and the numbers that the error carries (`stored`, `received`, `wanted`). */
+/**
+`{type: 'error', at, code, message, exitCode}` and the numbers that the error carries (`stored`, `received`, `wanted`).
+*/
 export function errorLine(error: unknown, exitCode: number, at: number): string {
 	const {code, details} = error instanceof DapssError ? error : {code: 'failure', details: {}};
 	return JSON.stringify({type: 'error', at, code, message: errorMessage(error), exitCode, ...details});
@@ -14,10 +16,15 @@ export function errorLine(error: unknown, exitCode: number, at: number): string 
 
 /** The error for people, on standard error. */
 export async function sayFailure(terminal: Terminal, error: unknown): Promise<void> {
-	terminal.say(`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ${await printableLines(error instanceof DapssError ? error.message : unexpected(error))}`);
+	terminal.say(
+		`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ${await printableLines(error instanceof DapssError ? error.message : unexpected(error))}`,
+	);
 }
 
-/** Errors of the words themselves come before anybody knows the format: whether JSON was asked for, wherever the flag stands. */
+/**
+Errors of the words themselves come before anybody knows the format: whether JSON was asked for, wherever the flag
+stands.
+*/
 export function asksForJson(argv: readonly string[]): boolean {
 	const words = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
 	const flags = new Set(['--output', `-${flagTable.output.shortFlag}`]);
@@ -27,13 +34,19 @@ export function asksForJson(argv: readonly string[]): boolean {
 	});
 }
 
-/** A message may quote what somebody else wrote. What makes it printable has tables, which nobody waits for who makes no mistake. */
+/**
+A message may quote what somebody else wrote. What makes it printable has tables, which nobody waits for who makes no
+mistake.
+*/
 async function printableLines(text: string): Promise<string> {
 	const {printable} = await import('../../core/observe/printable.ts');
-	return text.split('\n').map(line => printable(line)).join('\n');
+	return text
+		.split('\n')
+		.map(line => printable(line))
+		.join('\n');
 }
 
 /** Not one of ours: where it happened is what helps. */
 function unexpected(error: unknown): string {
-	return error instanceof Error ? error.stack ?? error.message : errorMessage(error);
+	return error instanceof Error ? (error.stack ?? error.message) : errorMessage(error);
 }

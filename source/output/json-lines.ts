@@ -1,5 +1,6 @@
 /**
-Events and messages as lines of JSON: the contract that scripts read. One function for `--headless`, `subscribe` and `events`.
+Events and messages as lines of JSON: the contract that scripts read. One function for `--headless`, `subscribe` and
+`events`.
 */
 import {isUtf8} from 'node:buffer';
 import type {Delivery} from '../../core/broker.ts';
@@ -13,12 +14,19 @@ export function eventLine(event: RecordedEvent): string {
 	return JSON.stringify({type, at, ...rest, ...('leader' in rest ? {leader: rest.leader ?? null} : {})});
 }
 
-/** One message as one line. `at` is when it was delivered or printed here, `sentAt` when it was published, by the publisher's clock. Its payload is text where it is UTF-8, else base64. Read back, both give the same bytes. */
+/**
+One message as one line. `at` is when it was delivered or printed here, `sentAt` when it was published, by the
+publisher's clock. Its payload is text where it is UTF-8, else base64. Read back, both give the same bytes.
+*/
 export function messageLine(at: number, message: Message & Partial<Pick<Delivery, 'offset'>>): string {
 	const {topic, origin, incarnation, seq, lamport, sentAtMs, body, offset} = message;
-	const payload = isUtf8(body) ? `"payload":${JSON.stringify(textOf(body))}` : `"payload64":"${bufferOf(body).toString('base64')}"`;
-	return `{"type":"message","at":${at},"sentAt":${sentAtMs},"topic":${JSON.stringify(topic)},"origin":"${origin}","incarnation":${incarnation},"seq":${seq},"lamport":${lamport}`
-		+ `,"size":${body.length},${payload}${offset === undefined ? '' : `,"offset":${offset}`}}`;
+	const payload = isUtf8(body)
+		? `"payload":${JSON.stringify(textOf(body))}`
+		: `"payload64":"${bufferOf(body).toString('base64')}"`;
+	return (
+		`{"type":"message","at":${at},"sentAt":${sentAtMs},"topic":${JSON.stringify(topic)},"origin":"${origin}","incarnation":${incarnation},"seq":${seq},"lamport":${lamport}` +
+		`,"size":${body.length},${payload}${offset === undefined ? '' : `,"offset":${offset}`}}`
+	);
 }
 
 function textOf(body: Uint8Array): string {

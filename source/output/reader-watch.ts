@@ -1,11 +1,13 @@
 /**
-Notice at once that nobody reads a pipe any more. A write would tell, but a command that waits for messages has nothing to write. The kernel tells
-whoever polls the writing end; Node polls it only to write. So the pipe is opened once more, and read from: that never gives data, and
-fails when the last reader is gone.
+Notice at once that nobody reads a pipe any more. A write would tell, but a command that waits for messages has nothing
+to write. The kernel tells whoever polls the writing end; Node polls it only to write. So the pipe is opened once more,
+and read from: that never gives data, and fails when the last reader is gone.
 
-That is for Linux only, where a pipe can be opened once more under /proc. Elsewhere, and where Node gives no such handle, the next write tells.
+That is for Linux only, where a pipe can be opened once more under /proc. Elsewhere, and where Node gives no such
+handle, the next write tells.
 
-A socket (of `sshd`, or of a parent that is a program for Node) cannot be opened again. A write of nothing tells, and the other end does not see it.
+A socket (of `sshd`, or of a parent that is a program for Node) cannot be opened again. A write of nothing tells, and
+the other end does not see it.
 */
 import {constants, fstatSync, openSync, writeSync} from 'node:fs';
 import {Socket, type SocketConstructorOpts} from 'node:net';
@@ -41,7 +43,8 @@ function askSocket(fd: number, onGone: () => void): void {
 		try {
 			writeSync(fd, nothing);
 		} catch (error) {
-			if ((error as NodeJS.ErrnoException).code !== 'EPIPE') return; // What fails otherwise is told by the next write.
+			// What fails otherwise is told by the next write.
+			if ((error as NodeJS.ErrnoException).code !== 'EPIPE') return;
 			clearInterval(timer);
 			onGone();
 		}
@@ -51,7 +54,10 @@ function askSocket(fd: number, onGone: () => void): void {
 
 /** The handle that Node has for pipes refuses to read from a writing end; the one for sockets does not. */
 function openHandle(fd: number): Handle | undefined {
-	const {TCP, constants: {SOCKET}} = binding();
+	const {
+		TCP,
+		constants: {SOCKET},
+	} = binding();
 	const handle = new TCP(SOCKET);
 	return handle.open(fd) === 0 ? handle : undefined;
 }

@@ -1,13 +1,21 @@
 /**
-Columns for people: as wide as what stands in them, measured in cells of a terminal. Text from outside must be printable already.
+Columns for people: as wide as what stands in them, measured in cells of a terminal. Text from outside must be printable
+already.
 */
 import {widthOf} from '../../core/observe/printable.ts';
 
 export function table(titles: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
 	const all = [titles, ...rows];
 	const widths = titles.map((_, column) => Math.max(...all.map(row => widthOf(row[column] ?? ''))));
-	return all.map(row => titles.map((_, column) => {
-		const cell = row[column] ?? '';
-		return cell + ' '.repeat(widths[column]! - widthOf(cell));
-	}).join('  ').trimEnd()).join('\n');
+	return all
+		.map(row =>
+			titles
+				.map((_, column) => {
+					const cell = row[column] ?? '';
+					return cell + ' '.repeat(widths[column]! - widthOf(cell));
+				})
+				.join('  ')
+				.trimEnd(),
+		)
+		.join('\n');
 }

@@ -1,5 +1,6 @@
 /**
-Templates of `subscribe -f`: `{topic} {time} {body}`. `{{` and `}}` are braces, `\n`, `\t` and `\\` what they are in a shell's `printf`.
+Templates of `subscribe -f`: `{topic} {time} {body}`. `{{` and `}}` are braces, `\n`, `\t` and `\\` what they are in a
+shell's `printf`.
 */
 import type {Delivery} from '../../core/broker.ts';
 import {nearest} from '../../core/config-schema.ts';
@@ -18,7 +19,7 @@ type Field = {readonly text: string; readonly value: (message: Delivery, facts: 
 export const fields = {
 	topic: {text: 'topic', value: ({topic}) => topic},
 	body: {text: 'the message', value: ({body}) => body},
-	time: {text: 'when it was published, by the publisher\'s clock (UTC)', value: ({sentAtMs}) => timestamp(sentAtMs)},
+	time: {text: "when it was published, by the publisher's clock (UTC)", value: ({sentAtMs}) => timestamp(sentAtMs)},
 	at: {text: 'when it was printed (UTC)', value: (_, {at}) => timestamp(at)},
 	node: {text: 'name of the node that it was published at', value: ({origin}, {nodeOf}) => nodeOf(origin)},
 	origin: {text: 'id of that node', value: ({origin}) => origin},
@@ -31,11 +32,20 @@ export const fields = {
 
 export type Template = {
 	has(field: keyof typeof fields): boolean;
-	/** One message with a newline. @param isTerminal what came from outside is made printable; else its bytes stay as they are */
+	/**
+	One message with a newline.
+	@param isTerminal what came from outside is made printable; else its bytes stay as they are
+	*/
 	render(message: Delivery, facts: Facts, isTerminal: boolean): Uint8Array;
 };
 
-const escapes: ReadonlyMap<string, string> = new Map([['\\n', '\n'], ['\\t', '\t'], ['\\\\', '\\'], ['{{', '{'], ['}}', '}']]);
+const escapes: ReadonlyMap<string, string> = new Map([
+	['\\n', '\n'],
+	['\\t', '\t'],
+	['\\\\', '\\'],
+	['{{', '{'],
+	['}}', '}'],
+]);
 
 /** @throws `usage` for a field that there is not, or a brace without its other half */
 export function parseTemplate(text: string): Template {
@@ -48,20 +58,32 @@ export function parseTemplate(text: string): Template {
 		const name = match[1];
 		if (name !== undefined && !Object.hasOwn(fields, name)) {
 			const near = nearest(name.toLowerCase(), Object.keys(fields));
-			throw new DapssError('usage', `Expected a field in --format, got {${name}}${near === undefined ? '.' : `; did you mean {${near}}?`} There are ${Object.keys(fields).map(field => `{${field}}`).join(' ')}`);
+			throw new DapssError(
+				'usage',
+				`Expected a field in --format, got {${name}}${near === undefined ? '.' : `; did you mean {${near}}?`} There are ${Object.keys(
+					fields,
+				)
+					.map(field => `{${field}}`)
+					.join(' ')}`,
+			);
 		}
 
 		parts.push(name ?? escapes.get(match[0]) ?? match[0]);
 		isField.push(name !== undefined);
 	}
 
-	if (end !== text.length) throw new DapssError('usage', `Expected --format to close every brace, got ${JSON.stringify(text.slice(end))}; {{ and }} are braces themselves`);
+	if (end !== text.length)
+		throw new DapssError(
+			'usage',
+			`Expected --format to close every brace, got ${JSON.stringify(text.slice(end))}; {{ and }} are braces themselves`,
+		);
 	return {
 		has: field => parts.some((part, index) => isField[index] && part === field),
 		render(message, facts, isTerminal) {
 			const pieces = parts.map((part, index) => {
 				const value = isField[index] ? fields[part as keyof typeof fields].value(message, facts) : part;
-				if (typeof value === 'string') return Buffer.from(isField[index] && isTerminal ? printable(value) : value);
+				if (typeof value === 'string')
+					return Buffer.from(isField[index] && isTerminal ? printable(value) : value);
 				return isTerminal ? Buffer.from(printableBytes(value)) : value;
 			});
 			return Buffer.concat([...pieces, newline]);

@@ -1,6 +1,7 @@
 /**
-The streams of this process as commands see them: data on standard output with backpressure, everything for people on standard
-error. A reader that goes away (`| head`) ends the command quietly; a reader that is slow makes it wait, never grow.
+The streams of this process as commands see them: data on standard output with backpressure, everything for people on
+standard error. A reader that goes away (`| head`) ends the command quietly; a reader that is slow makes it wait, never
+grow.
 */
 import type {Readable, Writable} from 'node:stream';
 import type {Env} from '../settings/places.ts';
@@ -24,7 +25,12 @@ export class Terminal {
 	/** Those who wait for room. */
 	readonly #waiting = new Set<() => void>();
 
-	constructor(streams: {readonly stdin: Readable & {readonly isTTY?: boolean}; readonly stdout: Stream; readonly stderr: Stream; readonly env: Env}) {
+	constructor(streams: {
+		readonly stdin: Readable & {readonly isTTY?: boolean};
+		readonly stdout: Stream;
+		readonly stderr: Stream;
+		readonly env: Env;
+	}) {
 		this.stdin = streams.stdin;
 		this.#out = streams.stdout;
 		this.#err = streams.stderr;
@@ -33,7 +39,8 @@ export class Terminal {
 		this.hasColour = wantsColour(this.isTerminal, streams.env);
 		this.#out.on('error', (error: NodeJS.ErrnoException) => {
 			this.isClosed = true;
-			if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') this.#failure = error; // A full disk, say.
+			// A full disk, say.
+			if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') this.#failure = error;
 			this.onClosed?.();
 		});
 		this.#err.on('error', () => undefined); // Nobody is left to be told.
@@ -41,10 +48,11 @@ export class Terminal {
 
 	/** End the command as soon as nobody reads standard output any more, also while there is nothing to print. */
 	followReader(): void {
-		if (this.#out.fd !== undefined) watchReader(this.#out.fd, () => {
-			this.isClosed = true;
-			this.onClosed?.();
-		});
+		if (this.#out.fd !== undefined)
+			watchReader(this.#out.fd, () => {
+				this.isClosed = true;
+				this.onClosed?.();
+			});
 	}
 
 	/** What standard output failed with, other than its reader going away. */
@@ -86,10 +94,10 @@ export class Terminal {
 	async flush(): Promise<void> {
 		for (const stream of [this.#out, this.#err]) {
 			if (stream === this.#out && this.isClosed) continue;
-			// oxlint-disable-next-line no-await-in-loop -- there are two
-			if (stream.writableLength > 0 && !stream.destroyed) await new Promise<void>(resolve => {
-				stream.write('', () => resolve());
-			});
+			if (stream.writableLength > 0 && !stream.destroyed)
+				await new Promise<void>(resolve => {
+					stream.write('', () => resolve());
+				});
 		}
 	}
 }
@@ -103,7 +111,13 @@ export function wantsColour(isTerminal: boolean, env: Env): boolean {
 }
 
 export type Tone = 'good' | 'warning' | 'bad' | 'muted' | 'strong';
-const codes: Readonly<Record<Tone, readonly [number, number]>> = {good: [32, 39], warning: [33, 39], bad: [31, 39], muted: [2, 22], strong: [1, 22]};
+const codes: Readonly<Record<Tone, readonly [number, number]>> = {
+	good: [32, 39],
+	warning: [33, 39],
+	bad: [31, 39],
+	muted: [2, 22],
+	strong: [1, 22],
+};
 
 export function paint(hasColour: boolean, tone: Tone, text: string): string {
 	const [on, off] = codes[tone];

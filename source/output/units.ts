@@ -1,7 +1,14 @@
 /**
 Ids, sizes and times as people read them.
 */
-export {bytesText, isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../../core/observe/kept-words.ts';
+export {
+	bytesText,
+	isRetainAge,
+	isRetainBytes,
+	keptText,
+	retainAgeRange,
+	retainBytesRange,
+} from '../../core/observe/kept-words.ts';
 
 /** The first 8 digits of a node id: enough to tell nodes apart. */
 export function shortId(id: string | undefined): string {
@@ -17,5 +24,7 @@ export function timestamp(atMs: number): string {
 export function timeText(ms: number): string {
 	if (ms < 1000) return `${Math.round(ms)} ms`;
 	if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-	return ms < 3_600_000 ? `${Math.floor(ms / 60_000)} min ${Math.round(ms % 60_000 / 1000)} s` : `${(ms / 3_600_000).toFixed(1)} h`;
+	return ms < 3_600_000
+		? `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+		: `${(ms / 3_600_000).toFixed(1)} h`;
 }

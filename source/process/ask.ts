@@ -8,7 +8,10 @@ import {interruptible} from './interruptible.ts';
 const answerBytesMax = 1024;
 
 /** The answer, a line; empty at the end of the input. @throws `interrupted` */
-export async function answerTo(question: string, {terminal, signal}: {readonly terminal: Pick<Terminal, 'say' | 'stdin'>; readonly signal: AbortSignal}): Promise<string> {
+export async function answerTo(
+	question: string,
+	{terminal, signal}: {readonly terminal: Pick<Terminal, 'say' | 'stdin'>; readonly signal: AbortSignal},
+): Promise<string> {
 	terminal.say(question);
 	return interruptible(firstLine(terminal.stdin), signal);
 }

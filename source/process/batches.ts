@@ -1,6 +1,6 @@
 /**
-Many messages through few publishes: bodies gather into batches, a bounded number of batches is on its way at once, and whoever
-adds faster than they are stored waits.
+Many messages through few publishes: bodies gather into batches, a bounded number of batches is on its way at once, and
+whoever adds faster than they are stored waits.
 */
 import type {Broker, Published} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
@@ -10,7 +10,12 @@ const bytesMax = 256 * 1024;
 const bodiesMax = 4096;
 const inFlightMax = 8;
 
-export type Totals = {readonly origin: string; readonly incarnation: number; readonly firstSeq: number; readonly lastSeq: number};
+export type Totals = {
+	readonly origin: string;
+	readonly incarnation: number;
+	readonly firstSeq: number;
+	readonly lastSeq: number;
+};
 
 export class Batches {
 	/** Messages that are stored. */
@@ -56,17 +61,22 @@ export class Batches {
 		this.#bodies = [];
 		this.#size = 0;
 		this.#inFlight++;
-		this.#broker.publish(this.#topic, bodies).then(published => this.#done(published), (error: unknown) => this.#fail(error)).finally(() => {
-			this.#inFlight--;
-			this.#wake?.();
-		});
+		this.#broker
+			.publish(this.#topic, bodies)
+			.then(
+				published => this.#done(published),
+				(error: unknown) => this.#fail(error),
+			)
+			.finally(() => {
+				this.#inFlight--;
+				this.#wake?.();
+			});
 	}
 
 	/** Resolves once every message is stored. @throws what a publish failed with */
 	async end(): Promise<void> {
 		this.flush();
 		while (this.#inFlight > 0) {
-			// oxlint-disable-next-line no-await-in-loop -- until none is on its way
 			await this.#changed();
 		}
 
@@ -75,7 +85,6 @@ export class Batches {
 
 	async #room(): Promise<void> {
 		while (this.#inFlight >= inFlightMax) {
-			// oxlint-disable-next-line no-await-in-loop
 			await this.#changed();
 		}
 
@@ -91,7 +100,12 @@ export class Batches {
 	#done({origin, incarnation, firstSeq, count}: Published): void {
 		this.stored += count;
 		const lastSeq = firstSeq + count - 1;
-		this.totals = {origin, incarnation, firstSeq: Math.min(firstSeq, this.totals?.firstSeq ?? firstSeq), lastSeq: Math.max(lastSeq, this.totals?.lastSeq ?? lastSeq)};
+		this.totals = {
+			origin,
+			incarnation,
+			firstSeq: Math.min(firstSeq, this.totals?.firstSeq ?? firstSeq),
+			lastSeq: Math.max(lastSeq, this.totals?.lastSeq ?? lastSeq),
+		};
 	}
 
 	#fail(error: unknown): void {
@@ -102,13 +116,18 @@ export class Batches {
 }
 
 /**
-The lines of a stream of bytes, in arrays as they came: split at `\n` and nowhere else, without it. An empty line is an empty body; a
-last line without a newline counts.
+The lines of a stream of bytes, in arrays as they came: split at `\n` and nowhere else, without it. An empty line is an
+empty body; a last line without a newline counts.
 @param endsWithReturn lines end in `\r\n`: that of the platform's programs is no part of a message
 @throws `too-large`, with the number of the line
 */
-export async function* linesOf(stream: AsyncIterable<Uint8Array>, lineBytesMax: number, endsWithReturn = false): AsyncGenerator<readonly Uint8Array[]> {
-	const withoutEnd = (line: Uint8Array): Uint8Array => endsWithReturn && line.at(-1) === 13 ? line.subarray(0, -1) : line;
+export async function* linesOf(
+	stream: AsyncIterable<Uint8Array>,
+	lineBytesMax: number,
+	endsWithReturn = false,
+): AsyncGenerator<readonly Uint8Array[]> {
+	const withoutEnd = (line: Uint8Array): Uint8Array =>
+		endsWithReturn && line.at(-1) === 13 ? line.subarray(0, -1) : line;
 	let rest: Uint8Array[] = []; // The beginning of a line whose end has not come.
 	let restBytes = 0;
 	let number = 1;
@@ -134,7 +153,11 @@ export async function* linesOf(stream: AsyncIterable<Uint8Array>, lineBytesMax: 
 			restBytes += chunk.length - start;
 		}
 
-		if (isTooLong || restBytes > lineBytesMax) throw new DapssError('too-large', `Expected lines of at most ${lineBytesMax} bytes (limits.frame_bytes and room for a header), line ${number} is longer`);
+		if (isTooLong || restBytes > lineBytesMax)
+			throw new DapssError(
+				'too-large',
+				`Expected lines of at most ${lineBytesMax} bytes (limits.frame_bytes and room for a header), line ${number} is longer`,
+			);
 	}
 
 	if (rest.length > 0) yield [withoutEnd(rest.length === 1 ? rest[0]! : Buffer.concat(rest))];

@@ -1,7 +1,8 @@
 /**
-Whether SIGHUP was ignored when this process was started, as `nohup` and `trap '' HUP` do: then it stays ignored. Node itself sets the signal back
-to its default before any of our code runs, so what is left of it is looked for: the shell names `nohup` as the command that it started (`_`),
-`nohup` puts a /dev/null that cannot be read in place of a terminal, and a parent that ignores the signal hands that down.
+Whether SIGHUP was ignored when this process was started, as `nohup` and `trap '' HUP` do: then it stays ignored. Node
+itself sets the signal back to its default before any of our code runs, so what is left of it is looked for: the shell
+names `nohup` as the command that it started (`_`), `nohup` puts a /dev/null that cannot be read in place of a terminal,
+and a parent that ignores the signal hands that down.
 */
 import {readFileSync, readlinkSync} from 'node:fs';
 import {basename} from 'node:path';
@@ -22,7 +23,11 @@ export function ignoresHangup(env: Env, parent: number, proc = '/proc'): boolean
 function isClosedInput(proc: string): boolean {
 	try {
 		const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`${proc}/self/fdinfo/0`, 'utf8'))?.[1];
-		return flags !== undefined && (Number.parseInt(flags, 8) & accessBits) === writeOnly && readlinkSync(`${proc}/self/fd/0`) === '/dev/null';
+		return (
+			flags !== undefined &&
+			(Number.parseInt(flags, 8) & accessBits) === writeOnly &&
+			readlinkSync(`${proc}/self/fd/0`) === '/dev/null'
+		);
 	} catch {
 		return false; // No standard input, or another system.
 	}

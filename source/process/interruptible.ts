@@ -4,7 +4,10 @@ Waiting that ends with the command: a signal, or a reader that is gone, ends it 
 import {errorMessage} from '../../core/errors.ts';
 import {interruptedBy} from './signals.ts';
 
-/** The promise, or a rejection as soon as the command is to end. A resource that comes later is given back. @throws `interrupted`, `wait-over` */
+/**
+The promise, or a rejection as soon as the command is to end. A resource that comes later is given back.
+@throws `interrupted`, `wait-over`
+*/
 export async function interruptible<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
 	const {promise: interrupted, reject} = Promise.withResolvers<never>();
 	const stop = (): void => reject(interruptedBy(signal));
@@ -13,7 +16,11 @@ export async function interruptible<Value>(promise: Promise<Value>, signal: Abor
 	try {
 		return await Promise.race([promise, interrupted]);
 	} catch (error) {
-		if (signal.aborted) void promise.then(value => dispose(value), () => undefined);
+		if (signal.aborted)
+			void promise.then(
+				value => dispose(value),
+				() => undefined,
+			);
 		throw error;
 	} finally {
 		signal.removeEventListener('abort', stop);

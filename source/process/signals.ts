@@ -1,6 +1,6 @@
 /**
-Why a command is to end before it is done, and the exit code that says so. An `AbortSignal` carries the reason: the name of a signal, `closed`
-when nobody reads standard output any more, `over` when the time of `--wait` is over.
+Why a command is to end before it is done, and the exit code that says so. An `AbortSignal` carries the reason: the name
+of a signal, `closed` when nobody reads standard output any more, `over` when the time of `--wait` is over.
 */
 import {DapssError} from '../../core/errors.ts';
 
@@ -14,9 +14,14 @@ export function signalOf({aborted, reason}: AbortSignal): SignalName | undefined
 }
 
 /** The error of a command that ends early; `text` says how far it came. */
-export function interruptedBy(signal: AbortSignal, text = '', details: Readonly<Record<string, number>> = {}): DapssError {
+export function interruptedBy(
+	signal: AbortSignal,
+	text = '',
+	details: Readonly<Record<string, number>> = {},
+): DapssError {
 	const told = text === '' ? '' : `: ${text}`;
 	if (signal.reason === 'over') return new DapssError('wait-over', `The time of --wait is over${told}`, {details});
-	if (signal.reason === 'closed') return new DapssError('wait-over', `Nobody reads the output any more${told}`, {details});
+	if (signal.reason === 'closed')
+		return new DapssError('wait-over', `Nobody reads the output any more${told}`, {details});
 	return new DapssError('interrupted', `Interrupted by ${String(signal.reason)}${told}`, {details});
 }

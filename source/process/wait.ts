@@ -4,15 +4,22 @@
 import type {Flags} from '../arguments/flags.ts';
 import {parseDuration} from '../arguments/values.ts';
 
-/** Aborts when the command is to end: by a signal, because nobody reads any more, or (`over`) because the time of `--wait` is over. */
+/**
+Aborts when the command is to end: by a signal, because nobody reads any more, or (`over`) because the time of `--wait`
+is over.
+*/
 export class Wait implements Disposable {
 	readonly signal: AbortSignal;
 	readonly #timer: NodeJS.Timeout | undefined;
 
-	constructor({flags, signal}: {readonly flags: Pick<Flags, 'wait'>; readonly signal: AbortSignal}, whenMissing?: string) {
+	constructor(
+		{flags, signal}: {readonly flags: Pick<Flags, 'wait'>; readonly signal: AbortSignal},
+		whenMissing?: string,
+	) {
 		const text = flags.wait ?? whenMissing;
 		const over = new AbortController();
-		this.#timer = text === undefined ? undefined : setTimeout(() => over.abort('over'), parseDuration(text, '--wait'));
+		this.#timer =
+			text === undefined ? undefined : setTimeout(() => over.abort('over'), parseDuration(text, '--wait'));
 		this.signal = AbortSignal.any([signal, over.signal]);
 	}
 

@@ -1,6 +1,6 @@
 /**
-Where settings come from, one function a place: a file, the environment, flags. Each gives flat entries that know their place;
-`settings.ts` lays them over one another.
+Where settings come from, one function a place: a file, the environment, flags. Each gives flat entries that know their
+place; `settings.ts` lays them over one another.
 */
 import {readFileSync, statSync, type Stats} from 'node:fs';
 import {join} from 'node:path';
@@ -12,7 +12,11 @@ import {envName, flatten, groups, isGroup, known, type Plain} from './names.ts';
 import {configFolder, type Env} from './places.ts';
 
 export type Entry = {readonly value: unknown; readonly from: string};
-export type Layer = {readonly entries: ReadonlyMap<string, Entry>; readonly problems: readonly string[]; readonly warnings: readonly string[]};
+export type Layer = {
+	readonly entries: ReadonlyMap<string, Entry>;
+	readonly problems: readonly string[];
+	readonly warnings: readonly string[];
+};
 
 /** Keys of the Python prototype's config.json that hold a secret. */
 export const secretKeys = ['cluster_secret', 'encryption_key'] as const;
@@ -26,14 +30,30 @@ const otherVariables = ['DAPSS_SERVER', 'DAPSS_CONFIG', 'DAPSS_DATA', 'DAPSS_SEC
 
 /** Flags that are settings, by the setting's name. */
 const settingFlags = {
-	port: 'port', bootstrap: 'bootstrap', expect: 'expect', name: 'name', host: 'host', advertise: 'advertise', cluster: 'cluster', topics: 'topics', data: 'data',
-	secretFile: 'secret_file', faults: 'faults', discovery: 'discovery.enabled',
+	port: 'port',
+	bootstrap: 'bootstrap',
+	expect: 'expect',
+	name: 'name',
+	host: 'host',
+	advertise: 'advertise',
+	cluster: 'cluster',
+	topics: 'topics',
+	data: 'data',
+	secretFile: 'secret_file',
+	faults: 'faults',
+	discovery: 'discovery.enabled',
 } as const;
 
 const empty: Layer = {entries: new Map(), problems: [], warnings: []};
 
-/** The config.json that counts: `--config` or `DAPSS_CONFIG`, else one of ours in the working directory, else the user's. */
-export function fileLayer(options: {readonly explicit: string | undefined; readonly cwd: string; readonly env: Env}): Layer & {readonly path: string | undefined} {
+/**
+The config.json that counts: `--config` or `DAPSS_CONFIG`, else one of ours in the working directory, else the user's.
+*/
+export function fileLayer(options: {
+	readonly explicit: string | undefined;
+	readonly cwd: string;
+	readonly env: Env;
+}): Layer & {readonly path: string | undefined} {
 	const {explicit, cwd, env} = options;
 	if (explicit !== undefined) return {path: explicit, ...readLayer(explicit, true)};
 	const here = join(cwd, 'config.json');
@@ -51,11 +71,15 @@ function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
 	try {
 		stats = statSync(path);
 		if (!stats.isFile()) return isOptional ? empty : problem('expected a file');
-		if (stats.size > configBytesMax) return isOurs ? problem(`expected at most ${configBytesMax} bytes, got ${stats.size}`) : empty;
-		text = readFileSync(path, 'utf8').replace(/^\uFEFF/, ''); // Editors on Windows begin a file with a mark of its encoding.
+		if (stats.size > configBytesMax)
+			return isOurs ? problem(`expected at most ${configBytesMax} bytes, got ${stats.size}`) : empty;
+		// Editors on Windows begin a file with a mark of its encoding.
+		text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
-		return isOptional && (code === 'ENOENT' || code === 'ENOTDIR' || !isOurs) ? empty : problem(code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`);
+		return isOptional && (code === 'ENOENT' || code === 'ENOTDIR' || !isOurs)
+			? empty
+			: problem(code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`);
 	}
 
 	let value: unknown;
@@ -68,7 +92,10 @@ function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
 	if (!isGroup(value)) return isOurs ? problem('expected an object with settings') : empty;
 	if (!isOurs && !marks.some(mark => Object.hasOwn(value, mark))) return empty;
 	if (!isOurs && accessProblem({mode: 0, uid: stats.uid}, trustedOwners()) !== undefined) {
-		return {...empty, warnings: [`${path} belongs to another user and is not read; name it with --config to use it`]};
+		return {
+			...empty,
+			warnings: [`${path} belongs to another user and is not read; name it with --config to use it`],
+		};
 	}
 
 	return objectLayer(value, path, stats);
@@ -84,9 +111,18 @@ export function objectLayer(value: object, from: string, stats?: Pick<Stats, 'mo
 		if ((secretKeys as readonly string[]).includes(name)) {
 			const access = stats && accessProblem(stats, trustedOwners());
 			if (access === undefined) entries.set(name, {value: plain, from});
-			else if (plain !== '') problems.push(`${name} (${from}): the file holds a secret and ${access}: ${accessRemedy(from, stats!)}, or better: move the secret to a file of its own (secret_file)`);
+			else if (plain !== '')
+				problems.push(
+					`${name} (${from}): the file holds a secret and ${access}: ${accessRemedy(from, stats!)}, or better: move the secret to a file of its own (secret_file)`,
+				);
 		} else if (known.has(name)) {
-			entries.set(name, {value: name === 'bootstrap' && Array.isArray(plain) ? plain.map(one => typeof one === 'number' ? String(one) : one as unknown) : plain, from});
+			entries.set(name, {
+				value:
+					name === 'bootstrap' && Array.isArray(plain)
+						? plain.map(one => (typeof one === 'number' ? String(one) : (one as unknown)))
+						: plain,
+				from,
+			});
 		} else problems.push(`${name} (${from}): ${unknownText(name, [...known.keys(), ...secretKeys])}`);
 	}
 
@@ -95,7 +131,13 @@ export function objectLayer(value: object, from: string, stats?: Pick<Stats, 'mo
 	}
 
 	// `unknown setting raft` and `expected a group` would say the same thing twice.
-	return {entries, problems: problems.filter(text => ![...groups].some(group => text.startsWith(`${group} (${from}): there is no`))), warnings: []};
+	return {
+		entries,
+		problems: problems.filter(
+			text => ![...groups].some(group => text.startsWith(`${group} (${from}): there is no`)),
+		),
+		warnings: [],
+	};
 }
 
 export function envLayer(env: Env): Layer {
@@ -107,8 +149,11 @@ export function envLayer(env: Env): Layer {
 		const name = names.get(variable);
 		if (name !== undefined) entries.set(name, {value: parseText(name, text), from: variable});
 		else if (variable === 'DAPSS_CLUSTER_SECRET' || variable === 'DAPSS_ENCRYPTION_KEY') {
-			problems.push(`${variable}: a secret does not belong in the environment, which every child process and crash report gets: put it into a file (mode 0600) and name that with DAPSS_SECRET_FILE`);
-		} else if (!otherVariables.includes(variable)) problems.push(`${variable}: ${unknownText(variable, [...names.keys(), ...otherVariables])}`);
+			problems.push(
+				`${variable}: a secret does not belong in the environment, which every child process and crash report gets: put it into a file (mode 0600) and name that with DAPSS_SECRET_FILE`,
+			);
+		} else if (!otherVariables.includes(variable))
+			problems.push(`${variable}: ${unknownText(variable, [...names.keys(), ...otherVariables])}`);
 	}
 
 	return {entries, problems, warnings: []};
@@ -119,8 +164,17 @@ export function flagLayer(flags: Flags): Layer {
 	for (const [flag, name] of Object.entries(settingFlags) as Array<[keyof typeof settingFlags, string]>) {
 		const value = flags[flag];
 		if (value === undefined) continue;
-		const from = flag === 'discovery' && value === false ? '--no-discovery' : `--${flag.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`;
-		entries.set(name, {value: typeof value === 'boolean' ? value : parseText(name, Array.isArray(value) ? value.join(',') : value as string), from});
+		const from =
+			flag === 'discovery' && value === false
+				? '--no-discovery'
+				: `--${flag.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`;
+		entries.set(name, {
+			value:
+				typeof value === 'boolean'
+					? value
+					: parseText(name, Array.isArray(value) ? value.join(',') : (value as string)),
+			from,
+		});
 	}
 
 	return {entries, problems: [], warnings: []};
@@ -136,7 +190,10 @@ function parseText(name: string, text: string): Plain {
 	}
 
 	if (!Array.isArray(standard)) return text;
-	const items = text.split(',').map(item => item.trim()).filter(item => item !== '');
+	const items = text
+		.split(',')
+		.map(item => item.trim())
+		.filter(item => item !== '');
 	// Only commas: variables that were empty. A node that was to join must not found a cluster of its own.
 	return items.length > 0 || text.trim() === '' ? items : text;
 }

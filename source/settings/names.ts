@@ -1,5 +1,6 @@
 /**
-One setting, three spellings: `raft.electionMs` in code, `raft.election_ms` in config.json, `DAPSS_RAFT_ELECTION_MS` in the environment.
+One setting, three spellings: `raft.electionMs` in code, `raft.election_ms` in config.json, `DAPSS_RAFT_ELECTION_MS` in
+the environment.
 */
 import {defaults} from '../../core/config.ts';
 
@@ -18,10 +19,16 @@ export function defaultFile(): Record<string, unknown> {
 }
 
 /** Names of groups: `raft`, `limits`, … */
-export const groups: ReadonlySet<string> = new Set([...known.keys()].filter(name => name.includes('.')).map(name => name.slice(0, name.indexOf('.'))));
+export const groups: ReadonlySet<string> = new Set(
+	[...known.keys()].filter(name => name.includes('.')).map(name => name.slice(0, name.indexOf('.'))),
+);
 
 export function flatten(value: object, prefix = ''): Array<[string, Plain]> {
-	return Object.entries(value).flatMap(([key, inner]: [string, unknown]) => isGroup(inner) ? flatten(inner, `${prefix}${key}.`) : [[`${prefix}${key}`, inner as Plain] satisfies [string, Plain]]);
+	return Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
+		isGroup(inner)
+			? flatten(inner, `${prefix}${key}.`)
+			: [[`${prefix}${key}`, inner as Plain] satisfies [string, Plain]],
+	);
 }
 
 /** The nested value with camelCase names that a flat map of settings stands for. */
@@ -30,7 +37,7 @@ export function nest(values: ReadonlyMap<string, unknown>): Record<string, unkno
 	for (const [name, value] of values) {
 		const [group, key] = camel(name).split('.');
 		if (key === undefined) top[group!] = value;
-		else top[group!] = {...top[group!] as object | undefined, [key]: value};
+		else top[group!] = {...(top[group!] as object | undefined), [key]: value};
 	}
 
 	return top;
@@ -53,5 +60,10 @@ export function isGroup(value: unknown): value is object {
 }
 
 function spell(value: object): Record<string, unknown> {
-	return Object.fromEntries(Object.entries(value).map(([key, inner]: [string, unknown]) => [snake(key), isGroup(inner) ? spell(inner) : inner]));
+	return Object.fromEntries(
+		Object.entries(value).map(([key, inner]: [string, unknown]) => [
+			snake(key),
+			isGroup(inner) ? spell(inner) : inner,
+		]),
+	);
 }

@@ -1,5 +1,6 @@
 /**
-Where things are kept for this user: settings and the secret, data, logs, caches. The rules of each platform are in `core/platform.ts`.
+Where things are kept for this user: settings and the secret, data, logs, caches. The rules of each platform are in
+`core/platform.ts`.
 */
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
@@ -17,4 +18,5 @@ export const stateFolder = (env: Env): string => placesOf(here(env), existsSync)
 export const cacheFolder = (env: Env): string => placesOf(here(env), existsSync).cache;
 
 export const secretPath = (env: Env, cluster: string): string => join(configFolder(env), fileName(`${cluster}.secret`));
-export const nodeDataPath = (env: Env, cluster: string, port: number): string => join(dataFolder(env), fileName(cluster), String(port));
+export const nodeDataPath = (env: Env, cluster: string, port: number): string =>
+	join(dataFolder(env), fileName(cluster), String(port));

@@ -1,6 +1,6 @@
 /**
-What the console remembers between runs: keys, theme, and how much it shows. Kept by `conf` in `preferences.json` next to the settings;
-loaded only when there is a console.
+What the console remembers between runs: keys, theme, and how much it shows. Kept by `conf` in `preferences.json` next
+to the settings; loaded only when there is a console.
 */
 import {join} from 'node:path';
 import Conf from 'conf';
@@ -15,7 +15,10 @@ export type Preferences = {
 	readonly keymap: Readonly<Record<string, string | readonly string[]>>;
 	/** A name, and styles of single tones. */
 	readonly theme: ThemePreferences;
-	/** Settings in the words of config.json, from the group `console` only: others belong into config.json, where a headless node sees them too. */
+	/**
+	Settings in the words of config.json, from the group `console` only: others belong into config.json, where a
+	headless node sees them too.
+	*/
 	readonly settings: object;
 };
 
@@ -25,19 +28,37 @@ export const preferencesPath = (env: Env): string => join(configFolder(env), 'pr
 export function loadPreferences(env: Env, say: (line: string) => void): Preferences {
 	const cwd = configFolder(env);
 	try {
-		const conf = new Conf<Record<string, unknown>>({projectName: 'dapss', cwd, configName: 'preferences', configFileMode: 0o600, clearInvalidConfig: false});
+		const conf = new Conf<Record<string, unknown>>({
+			projectName: 'dapss',
+			cwd,
+			configName: 'preferences',
+			configFileMode: 0o600,
+			clearInvalidConfig: false,
+		});
 		const group = (name: string): Readonly<Record<string, unknown>> => {
 			const value = conf.get(name);
-			if (value === undefined || isGroup(value)) return value as Record<string, unknown> | undefined ?? {};
+			if (value === undefined || isGroup(value)) return (value as Record<string, unknown> | undefined) ?? {};
 			say(`Warning: ${conf.path}: expected ${name} to be an object; it is left out`);
 			return {};
 		};
 
-		const keys = Object.entries(group('keymap')).filter((row): row is [string, string | readonly string[]] => isKeys(row[1]));
+		const keys = Object.entries(group('keymap')).filter((row): row is [string, string | readonly string[]] =>
+			isKeys(row[1]),
+		);
 		const {name, tones} = group('theme');
 		const shown = group('console');
-		const theme = {...(typeof name === 'string' ? {name} : {}), ...(isGroup(tones) ? {tones: Object.fromEntries(Object.entries(tones).filter(([, style]) => isGroup(style)))} : {})};
-		return {path: conf.path, keymap: Object.fromEntries(keys), theme, settings: Object.keys(shown).length === 0 ? {} : {console: shown}};
+		const theme = {
+			...(typeof name === 'string' ? {name} : {}),
+			...(isGroup(tones)
+				? {tones: Object.fromEntries(Object.entries(tones).filter(([, style]) => isGroup(style)))}
+				: {}),
+		};
+		return {
+			path: conf.path,
+			keymap: Object.fromEntries(keys),
+			theme,
+			settings: Object.keys(shown).length === 0 ? {} : {console: shown},
+		};
 	} catch (error) {
 		say(`Warning: ${preferencesPath(env)} cannot be read and is left out: ${errorMessage(error)}`);
 		return {path: preferencesPath(env), keymap: {}, theme: {}, settings: {}};

@@ -27,7 +27,20 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		await using listener = await listening(server);
 		const near = await client.transport.dial(listener.address, {hello, timeoutMs: 2000});
 		const far = await listener.next();
-		expect(near.remote).toEqual({role: 'node', id: server.identity.id, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: '', incarnation: 1, instance: '', name: '', flags: far.remote.flags, version: '1.0.0', protocol: protocolMax, via: 'peer'} satisfies Hello);
+		expect(near.remote).toEqual({
+			role: 'node',
+			id: server.identity.id,
+			address: '127.0.0.1:5000',
+			cluster: 'dapss',
+			clusterId: '',
+			incarnation: 1,
+			instance: '',
+			name: '',
+			flags: far.remote.flags,
+			version: '1.0.0',
+			protocol: protocolMax,
+			via: 'peer',
+		} satisfies Hello);
 		expect(far.remote.id).toBe(client.identity.id);
 		expect(far.remote.address).toBe('127.0.0.1:5001');
 
@@ -205,21 +218,45 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		const server = side(make, settings);
 		const refusal: Refusal = {code: 'removed', reason: 'node 0123456789abcdef was removed from the cluster'};
 		await using listener = await listening(server, {admit: () => refusal});
-		await expect(side(make, settings).transport.dial(listener.address, {hello, timeoutMs: 2000})).rejects.toMatchObject({code: 'refused', message: expect.stringContaining('was removed from the cluster'), refusal: {code: 'removed'}});
+		await expect(
+			side(make, settings).transport.dial(listener.address, {hello, timeoutMs: 2000}),
+		).rejects.toMatchObject({
+			code: 'refused',
+			message: expect.stringContaining('was removed from the cluster'),
+			refusal: {code: 'removed'},
+		});
 	});
 
 	test('a node is not mistaken for another, nor for this one', async () => {
 		const server = side(make, settings);
 		await using listener = await listening(server);
-		await expect(side(make, settings).transport.dial(listener.address, {hello, timeoutMs: 2000, expect: '00000000000000ff' as NodeId})).rejects.toMatchObject({code: 'refused', refusal: {code: 'identity'}});
-		await expect(server.transport.dial(listener.address, {hello, timeoutMs: 2000})).rejects.toMatchObject({code: 'refused', refusal: {code: 'same-node'}});
+		await expect(
+			side(make, settings).transport.dial(listener.address, {
+				hello,
+				timeoutMs: 2000,
+				expect: '00000000000000ff' as NodeId,
+			}),
+		).rejects.toMatchObject({code: 'refused', refusal: {code: 'identity'}});
+		await expect(server.transport.dial(listener.address, {hello, timeoutMs: 2000})).rejects.toMatchObject({
+			code: 'refused',
+			refusal: {code: 'same-node'},
+		});
 		// The id of one node with the key of another.
 		const thief = side(make, settings);
-		const posing: TransportOptions = {...thief.options, identity: {...thief.identity, id: '00000000000000ff' as NodeId}};
-		await expect(make(posing).dial(listener.address, {hello, timeoutMs: 2000})).rejects.toMatchObject({code: 'refused', refusal: {code: 'identity'}});
+		const posing: TransportOptions = {
+			...thief.options,
+			identity: {...thief.identity, id: '00000000000000ff' as NodeId},
+		};
+		await expect(make(posing).dial(listener.address, {hello, timeoutMs: 2000})).rejects.toMatchObject({
+			code: 'refused',
+			refusal: {code: 'identity'},
+		});
 		// The id and the key of another node, without its private key.
 		const victim = createIdentity();
-		const forging: TransportOptions = {...thief.options, identity: {...victim, sign: bytes => thief.identity.sign(bytes)}};
+		const forging: TransportOptions = {
+			...thief.options,
+			identity: {...victim, sign: bytes => thief.identity.sign(bytes)},
+		};
 		const forger = await make(forging).dial(listener.address, {hello, timeoutMs: 2000});
 		const closed = closing(forger);
 		forger.onFrame = () => {};
@@ -231,7 +268,10 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		const server = side(make, settings);
 		const {options} = side(make, settings);
 		await using listener = await listening(server);
-		const near = await make({...options, identity: undefined}).dial(listener.address, {hello: {...hello, address: '', via: 'client'}, timeoutMs: 2000});
+		const near = await make({...options, identity: undefined}).dial(listener.address, {
+			hello: {...hello, address: '', via: 'client'},
+			timeoutMs: 2000,
+		});
 		const far = await listener.next();
 		expect(far.remote).toMatchObject({role: 'client', id: undefined, via: 'client'});
 		near.close('done');
@@ -241,7 +281,9 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		const server = side(make, settings);
 		const listener = await listening(server);
 		await listener[Symbol.asyncDispose]();
-		const error: unknown = await side(make, settings).transport.dial(listener.address, {hello, timeoutMs: 2000}).catch((reason: unknown) => reason);
+		const error: unknown = await side(make, settings)
+			.transport.dial(listener.address, {hello, timeoutMs: 2000})
+			.catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(DapssError);
 		expect(error).toMatchObject({code: 'unreachable', cause: {code: 'ECONNREFUSED'}});
 	});
@@ -250,7 +292,11 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		const server = side(make, settings);
 		await using listener = await listening(server);
 		const giveUp = new AbortController();
-		const call = side(make, settings).transport.dial(listener.address, {hello, timeoutMs: 2000, signal: giveUp.signal});
+		const call = side(make, settings).transport.dial(listener.address, {
+			hello,
+			timeoutMs: 2000,
+			signal: giveUp.signal,
+		});
 		giveUp.abort();
 		await expect(call).rejects.toMatchObject({code: 'closed'});
 	});

@@ -7,18 +7,28 @@ import {Names} from '../../core/io/net/host-names.ts';
 import {createTransport} from '../../core/io/net/transport.ts';
 import {hello, listening, side} from './support/channel-sides.ts';
 
-/** A group: no connection can be made to it. An address that is silent needs a network of its own: see test/e2e/addresses.test.ts. */
+/**
+A group: no connection can be made to it. An address that is silent needs a network of its own: see
+test/e2e/addresses.test.ts.
+*/
 const dead = '224.0.0.1';
 
-function caller(addresses: readonly string[]): {readonly names: Names; call(port: number, timeoutMs?: number): Promise<DapssError | 'up'>} {
+function caller(addresses: readonly string[]): {
+	readonly names: Names;
+	call(port: number, timeoutMs?: number): Promise<DapssError | 'up'>;
+} {
 	const names = new Names({lookup: async () => addresses});
 	const {transport} = side(options => createTransport({...options, names}), {});
 	return {
 		names,
-		call: (port, timeoutMs = 3000) => transport.dial(`peer:${port}`, {hello, timeoutMs}).then(channel => {
-			channel.destroy('done');
-			return 'up' as const;
-		}, (error: unknown) => error as DapssError),
+		call: (port, timeoutMs = 3000) =>
+			transport.dial(`peer:${port}`, {hello, timeoutMs}).then(
+				channel => {
+					channel.destroy('done');
+					return 'up' as const;
+				},
+				(error: unknown) => error as DapssError,
+			),
 	};
 }
 
@@ -37,8 +47,12 @@ test('an address that refuses is no proof that nothing listens, as long as anoth
 		return bound;
 	});
 	const refused = await caller(['127.0.0.1', '127.0.0.2']).call(port);
-	expect(refused).toMatchObject({code: 'unreachable', message: `peer peer:${port} refuses connections: nothing listens there (127.0.0.1 ECONNREFUSED, 127.0.0.2 ECONNREFUSED)`, cause: {code: 'ECONNREFUSED'}});
-	const doubtful = await caller(['127.0.0.1', dead]).call(port, 700) as DapssError;
+	expect(refused).toMatchObject({
+		code: 'unreachable',
+		message: `peer peer:${port} refuses connections: nothing listens there (127.0.0.1 ECONNREFUSED, 127.0.0.2 ECONNREFUSED)`,
+		cause: {code: 'ECONNREFUSED'},
+	});
+	const doubtful = (await caller(['127.0.0.1', dead]).call(port, 700)) as DapssError;
 	expect(doubtful.message).toContain(dead);
 	expect(doubtful).not.toMatchObject({cause: {code: 'ECONNREFUSED'}});
 });
@@ -46,10 +60,14 @@ test('an address that refuses is no proof that nothing listens, as long as anoth
 test('a name server that is silent ends the call at its deadline', async () => {
 	const names = new Names({lookup: () => new Promise(() => undefined)});
 	const {transport} = side(options => createTransport({...options, names}), {});
-	await expect(transport.dial('peer:5000', {hello, timeoutMs: 200})).rejects.toThrow('peer peer:5000 does not answer within 200 ms (timeout)');
+	await expect(transport.dial('peer:5000', {hello, timeoutMs: 200})).rejects.toThrow(
+		'peer peer:5000 does not answer within 200 ms (timeout)',
+	);
 });
 
 test('an address of another machine cannot be listened on: the error names the flags', async () => {
 	// TEST-NET-3 (RFC 5737).
-	await expect(listening(side(createTransport, {}), {host: '203.0.113.7'})).rejects.toThrow(/host 203\.0\.113\.7 is no address of this machine: say with --host .*--advertise/);
+	await expect(listening(side(createTransport, {}), {host: '203.0.113.7'})).rejects.toThrow(
+		/host 203\.0\.113\.7 is no address of this machine: say with --host .*--advertise/,
+	);
 });

@@ -24,7 +24,14 @@ const expected = {
 	'a snapshot': ['write snapshot', 'synced snapshot', 'write raft', 'synced raft', 'says snapshot'],
 };
 
-const kindOf = (name: string): string => (name.startsWith('raft/') ? 'raft' : name.startsWith('topics/') ? 'topic' : name.startsWith('snapshot-') ? 'snapshot' : name);
+const kindOf = (name: string): string =>
+	name.startsWith('raft/')
+		? 'raft'
+		: name.startsWith('topics/')
+			? 'topic'
+			: name.startsWith('snapshot-')
+				? 'snapshot'
+				: name;
 
 /** The file system, and a line for each write that begins and each sync that has ended. */
 function traced(trace: string[]): Files {
@@ -57,16 +64,36 @@ test('what a node says is on its disk when it says it', async () => {
 	for (const {name, says, run} of opened.acts) {
 		trace.length = 0;
 		await run();
-		expect([name, trace.slice(0, trace.indexOf(`says ${says}`) + 1)]).toEqual([name, expected[name as keyof typeof expected]]);
+		expect([name, trace.slice(0, trace.indexOf(`says ${says}`) + 1)]).toEqual([
+			name,
+			expected[name as keyof typeof expected],
+		]);
 	}
 });
 
 test('so does the kernel see it', ({skip}) => {
 	const output = join(folder, 'strace');
 	const data = join(folder, 'data');
-	if (spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status !== 0) skip('no strace here, or it may not look: the order of system calls was not seen from outside');
+	if (spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status !== 0)
+		skip('no strace here, or it may not look: the order of system calls was not seen from outside');
 	const script = fileURLToPath(new URL('support/acts.ts', import.meta.url));
-	const {status, stderr} = spawnSync('strace', ['-f', '-y', '-s', '64', '-e', 'trace=write,pwritev,pwrite64,fdatasync', '-o', output, process.execPath, script, data], {env: {...process.env, UV_USE_IO_URING: '0'}, encoding: 'utf8'});
+	const {status, stderr} = spawnSync(
+		'strace',
+		[
+			'-f',
+			'-y',
+			'-s',
+			'64',
+			'-e',
+			'trace=write,pwritev,pwrite64,fdatasync',
+			'-o',
+			output,
+			process.execPath,
+			script,
+			data,
+		],
+		{env: {...process.env, UV_USE_IO_URING: '0'}, encoding: 'utf8'},
+	);
 	expect([status, stderr]).toEqual([0, expect.any(String)]);
 	const seen = new Map<string, string[]>();
 	let act: string[] = [];
@@ -95,7 +122,8 @@ function linesOf(text: string, data: string): string[] {
 		const kind = path?.startsWith(`${data}/`) ? kindOf(relative(data, path)) : undefined;
 		if (said !== undefined) lines.push(said);
 		else if (/^<\.\.\. fdatasync resumed>.*= 0$/.test(call)) lines.push(`synced ${waiting.get(thread)}`);
-		else if (kind !== undefined && name === 'fdatasync' && call.endsWith('<unfinished ...>')) waiting.set(thread, kind);
+		else if (kind !== undefined && name === 'fdatasync' && call.endsWith('<unfinished ...>'))
+			waiting.set(thread, kind);
 		else if (kind !== undefined && name === 'fdatasync' && call.endsWith('= 0')) lines.push(`synced ${kind}`);
 		else if (kind !== undefined && name !== 'fdatasync') lines.push(`write ${kind}`);
 	}

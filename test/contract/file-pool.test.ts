@@ -1,4 +1,7 @@
-/** A bound on open files: nothing above notices that a descriptor was given back, and what the disk said meanwhile is not lost. */
+/**
+A bound on open files: nothing above notices that a descriptor was given back, and what the disk said meanwhile is not
+lost.
+*/
 import {mkdtempSync, readdirSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -19,7 +22,9 @@ type Watched = {readonly files: Files; open: number; most: number; readonly call
 /** The file system, with its open files counted. @param failing asked before each call `open` and `datasync` */
 function watched(failing: (call: 'open' | 'datasync') => NodeJS.ErrnoException | undefined = () => undefined): Watched {
 	const seen: Watched = {
-		open: 0, most: 0, calls: [],
+		open: 0,
+		most: 0,
+		calls: [],
 		files: {
 			...realFiles,
 			async open(path, mode) {
@@ -29,7 +34,10 @@ function watched(failing: (call: 'open' | 'datasync') => NodeJS.ErrnoException |
 				seen.most = Math.max(seen.most, seen.open);
 				const file = await realFiles.open(path, mode);
 				return {
-					size: file.size, read: (...args) => file.read(...args), truncate: size => file.truncate(size), write: (...args) => file.write(...args),
+					size: file.size,
+					read: (...args) => file.read(...args),
+					truncate: size => file.truncate(size),
+					write: (...args) => file.write(...args),
 					async datasync() {
 						const failure = failing('datasync');
 						if (failure) throw failure;
@@ -53,9 +61,18 @@ const coded = (code: string): NodeJS.ErrnoException => Object.assign(new Error(`
 test('a hundred logs share ten descriptors, and read back what was appended (case 13)', async () => {
 	const seen = watched();
 	const pool = new FilePool(seen.files, {openMax: 10});
-	const openAt = (index: number) => openLog({folder: join(folder, String(index)), segmentBytes: 300, writeDeadlineMs: 30_000, files: pool});
+	const openAt = (index: number) =>
+		openLog({folder: join(folder, String(index)), segmentBytes: 300, writeDeadlineMs: 30_000, files: pool});
 	const logs = await Promise.all(Array.from({length: 100}, (_, index) => openAt(index)));
-	for (const round of [1, 2, 3]) await Promise.all(logs.map((log, index) => log.append([Buffer.from(`${index} ${round} ${'x'.repeat(100)}`)], {sync: round !== 2})[round === 2 ? 'written' : 'synced']));
+	for (const round of [1, 2, 3])
+		await Promise.all(
+			logs.map(
+				(log, index) =>
+					log.append([Buffer.from(`${index} ${round} ${'x'.repeat(100)}`)], {sync: round !== 2})[
+						round === 2 ? 'written' : 'synced'
+					],
+			),
+		);
 	await Promise.all(logs.map(log => log[Symbol.asyncDispose]()));
 	expect(seen.most).toBeLessThanOrEqual(10);
 	expect(seen.open).toBe(0);
@@ -102,7 +119,7 @@ test('what was written is synced before its descriptor is given back (case 13)',
 
 test('an fsync that fails while the descriptor is given back is told to the next use, for good (case 13)', async () => {
 	let failure: NodeJS.ErrnoException | undefined = coded('EIO');
-	const pool = new FilePool(watched(call => call === 'datasync' ? failure : undefined).files, {openMax: 1});
+	const pool = new FilePool(watched(call => (call === 'datasync' ? failure : undefined)).files, {openMax: 1});
 	const first = await pool.open(join(folder, 'first'), 'write');
 	await first.write([Buffer.from('a')], 0);
 	const second = await pool.open(join(folder, 'second'), 'write');
@@ -124,42 +141,60 @@ test('a file that is gone is not made again when it is opened again (case 13)', 
 	expect(readdirSync(folder)).toEqual(['second']);
 });
 
-test.each(['EMFILE', 'ENFILE'])('%s is waited for, and no fault of the disk: a log outlives it (case 13)', async code => {
-	let isOut = false;
-	let shortages = 0;
-	const due: Array<() => void> = [];
-	const seen = watched(call => call === 'open' && isOut ? coded(code) : undefined);
-	const pool = new FilePool(seen.files, {
-		openMax: 8, onShort: () => void shortages++,
-		clock: {after: (_delayMs, run) => {
-			due.push(run);
-			return {[Symbol.dispose]: () => undefined};
-		}},
-	});
-	// The deadline passes while the log waits for a descriptor.
-	const passed: Array<() => void> = [];
-	const clock = {wallMs: () => 1, monotonicMs: () => 1, soon: setImmediate, every: () => ({[Symbol.dispose]: () => undefined}), after: (_: number, run: () => void) => {
-		passed.push(run);
-		return {[Symbol.dispose]: () => undefined};
-	}};
-	await using log = await openLog({folder: join(folder, 'log'), segmentBytes: 1000, writeDeadlineMs: 100, files: pool, clock});
-	isOut = true;
-	const {synced} = log.append([Buffer.from('a')]);
-	await expect.poll(() => due.length).toBeGreaterThan(0);
-	expect(pool.isShort).toBe(true);
-	for (const run of passed.splice(0)) run();
-	for (const run of due.splice(0)) run();
-	await expect.poll(() => due.length).toBeGreaterThan(0);
-	expect(shortages).toBe(1);
-	isOut = false;
-	for (const run of due.splice(0)) run();
-	await synced;
-	expect(pool.isShort).toBe(false);
-});
+test.each(['EMFILE', 'ENFILE'])(
+	'%s is waited for, and no fault of the disk: a log outlives it (case 13)',
+	async code => {
+		let isOut = false;
+		let shortages = 0;
+		const due: Array<() => void> = [];
+		const seen = watched(call => (call === 'open' && isOut ? coded(code) : undefined));
+		const pool = new FilePool(seen.files, {
+			openMax: 8,
+			onShort: () => void shortages++,
+			clock: {
+				after: (_delayMs, run) => {
+					due.push(run);
+					return {[Symbol.dispose]: () => undefined};
+				},
+			},
+		});
+		// The deadline passes while the log waits for a descriptor.
+		const passed: Array<() => void> = [];
+		const clock = {
+			wallMs: () => 1,
+			monotonicMs: () => 1,
+			soon: setImmediate,
+			every: () => ({[Symbol.dispose]: () => undefined}),
+			after: (_: number, run: () => void) => {
+				passed.push(run);
+				return {[Symbol.dispose]: () => undefined};
+			},
+		};
+		await using log = await openLog({
+			folder: join(folder, 'log'),
+			segmentBytes: 1000,
+			writeDeadlineMs: 100,
+			files: pool,
+			clock,
+		});
+		isOut = true;
+		const {synced} = log.append([Buffer.from('a')]);
+		await expect.poll(() => due.length).toBeGreaterThan(0);
+		expect(pool.isShort).toBe(true);
+		for (const run of passed.splice(0)) run();
+		for (const run of due.splice(0)) run();
+		await expect.poll(() => due.length).toBeGreaterThan(0);
+		expect(shortages).toBe(1);
+		isOut = false;
+		for (const run of due.splice(0)) run();
+		await synced;
+		expect(pool.isShort).toBe(false);
+	},
+);
 
 test('out of descriptors, a file that is idle is closed at once (case 13)', async () => {
 	let openMax = 3;
-	const seen: Watched = watched(call => call === 'open' && seen.open >= openMax ? coded('EMFILE') : undefined);
+	const seen: Watched = watched(call => (call === 'open' && seen.open >= openMax ? coded('EMFILE') : undefined));
 	const pool = new FilePool(seen.files, {openMax: 100, onShort: () => expect.unreachable()});
 	const opened: OpenFile[] = [];
 	for (let index = 0; index < 20; index++) opened.push(await pool.open(join(folder, String(index)), 'write'));
@@ -173,14 +208,21 @@ test('a descriptor that comes free in any step is not missed by who waits for it
 	// Steps of the event loop between the end of the other's use and the beginning of the wait.
 	for (let steps = 0; steps < 12; steps++) {
 		const {promise, resolve} = Promise.withResolvers<number>();
-		const file: OpenFile = {size: 0, read: () => promise, write: async () => 0, datasync: async () => undefined, truncate: async () => undefined, close: async () => undefined};
+		const file: OpenFile = {
+			size: 0,
+			read: () => promise,
+			write: async () => 0,
+			datasync: async () => undefined,
+			truncate: async () => undefined,
+			close: async () => undefined,
+		};
 		const pool = new FilePool({...realFiles, open: async () => file}, {openMax: 1});
 		const one = await pool.open('one', 'read');
 		const reading = one.read(Buffer.alloc(1), 0);
 		resolve(1);
-		for (let step = 0; step < steps; step++) await undefined; // oxlint-disable-line no-await-in-loop, typescript/await-thenable -- one step of the event loop
-		expect(await pool.open('other', 'read')).toBeDefined(); // oxlint-disable-line no-await-in-loop
-		await reading; // oxlint-disable-line no-await-in-loop
+		for (let step = 0; step < steps; step++) await undefined; // oxlint-disable-line typescript/await-thenable -- one step of the event loop
+		expect(await pool.open('other', 'read')).toBeDefined();
+		await reading;
 	}
 });
 

@@ -24,7 +24,10 @@ const opener = new URL('support/folder-opener.ts', import.meta.url);
 describe('one node at a time', () => {
 	test('in one process', async () => {
 		const first = await Folder.open(path);
-		await expect(Folder.open(path)).rejects.toMatchObject({code: 'locked', message: expect.stringContaining(`process ${process.pid}`)});
+		await expect(Folder.open(path)).rejects.toMatchObject({
+			code: 'locked',
+			message: expect.stringContaining(`process ${process.pid}`),
+		});
 		first[Symbol.dispose]();
 		using again = await Folder.open(path);
 		expect(again.path).toBe(path);
@@ -33,7 +36,10 @@ describe('one node at a time', () => {
 	test('among processes; the lock goes with a process that is killed', async () => {
 		const child: ChildProcess = fork(opener, [path], {execArgv: []});
 		expect((await once(child, 'message'))[0]).toBe('open');
-		await expect(Folder.open(path)).rejects.toMatchObject({code: 'locked', message: expect.stringMatching(new RegExp(`${path}.*process ${child.pid}`))});
+		await expect(Folder.open(path)).rejects.toMatchObject({
+			code: 'locked',
+			message: expect.stringMatching(new RegExp(`${path}.*process ${child.pid}`)),
+		});
 		child.kill('SIGKILL');
 		await once(child, 'exit');
 		using folder = await Folder.open(path);
@@ -68,13 +74,17 @@ describe('closed to others', () => {
 		const inTopic = await files.topicFolder('news' as Topic);
 		expect((await stat(path)).mode & 0o777).toBe(0o700);
 		expect((await stat(inTopic)).mode & 0o777).toBe(0o700);
-		for (const name of ['state.json', 'snapshot-1', 'pid', 'lock']) expect([name, (await stat(join(path, name))).mode & 0o777]).toEqual([name, 0o600]);
+		for (const name of ['state.json', 'snapshot-1', 'pid', 'lock'])
+			expect([name, (await stat(join(path, name))).mode & 0o777]).toEqual([name, 0o600]);
 	});
 
 	test('or refused, with the command that helps', async () => {
 		mkdirSync(path);
 		chmodSync(path, 0o750);
-		await expect(Folder.open(path)).rejects.toMatchObject({code: 'config', message: expect.stringContaining(`its mode is 0750: chmod 700 ${path}`)});
+		await expect(Folder.open(path)).rejects.toMatchObject({
+			code: 'config',
+			message: expect.stringContaining(`its mode is 0750: chmod 700 ${path}`),
+		});
 		chmodSync(path, 0o700);
 		(await Folder.open(path))[Symbol.dispose]();
 	});
@@ -82,38 +92,66 @@ describe('closed to others', () => {
 	test('or refused with all of its mode, when a group may use it (case 21)', async () => {
 		mkdirSync(path);
 		chmodSync(path, 0o2770);
-		await expect(Folder.open(path)).rejects.toMatchObject({code: 'config', message: expect.stringContaining(`its mode is 02770: chmod 700 ${path}`) as string});
+		await expect(Folder.open(path)).rejects.toMatchObject({
+			code: 'config',
+			message: expect.stringContaining(`its mode is 02770: chmod 700 ${path}`) as string,
+		});
 		execFileSync('chmod', ['700', path]); // What it says does help.
 		(await Folder.open(path))[Symbol.dispose]();
 	});
 
-	test.runIf(process.getuid?.() === 0)('or refused when it is another user\'s: chown, or a folder in a volume of the group (case 21)', async () => {
-		mkdirSync(path);
-		chmodSync(path, 0o700);
-		chownSync(path, 1001, 1001);
-		await expect(Folder.open(path)).rejects.toMatchObject({code: 'config', message: expect.stringContaining(`it belongs to user 1001: as root, chown -R 0 ${path}; or choose another --data`) as string});
-		chmodSync(path, 0o2770);
-		await expect(Folder.open(path)).rejects.toMatchObject({message: expect.stringContaining(`use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}`) as string});
-		(await Folder.open(join(path, 'dapss')))[Symbol.dispose](); // What it says does help.
-		expect((await stat(join(path, 'dapss'))).mode & 0o777).toBe(0o700);
-	});
+	test.runIf(process.getuid?.() === 0)(
+		"or refused when it is another user's: chown, or a folder in a volume of the group (case 21)",
+		async () => {
+			mkdirSync(path);
+			chmodSync(path, 0o700);
+			chownSync(path, 1001, 1001);
+			await expect(Folder.open(path)).rejects.toMatchObject({
+				code: 'config',
+				message: expect.stringContaining(
+					`it belongs to user 1001: as root, chown -R 0 ${path}; or choose another --data`,
+				) as string,
+			});
+			chmodSync(path, 0o2770);
+			await expect(Folder.open(path)).rejects.toMatchObject({
+				message: expect.stringContaining(
+					`use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}`,
+				) as string,
+			});
+			(await Folder.open(join(path, 'dapss')))[Symbol.dispose](); // What it says does help.
+			expect((await stat(join(path, 'dapss'))).mode & 0o777).toBe(0o700);
+		},
+	);
 
-	test.runIf(process.platform === 'linux')('a place where the system makes no folder is refused at once, and not tried for ever (case 21)', async () => {
-		await expect(Folder.open('/proc/dapss/data')).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('The data folder /proc/dapss/data cannot be used') as string});
-	});
+	test.runIf(process.platform === 'linux')(
+		'a place where the system makes no folder is refused at once, and not tried for ever (case 21)',
+		async () => {
+			await expect(Folder.open('/proc/dapss/data')).rejects.toMatchObject({
+				code: 'storage',
+				message: expect.stringContaining('The data folder /proc/dapss/data cannot be used') as string,
+			});
+		},
+	);
 
 	test('without the right to make or write it, what helps is said for this case (case 21)', () => {
 		const self = process.getuid!();
 		mkdirSync(path);
 		expect(placeRemedy(path, 'EACCES')).toBe(`chmod 700 ${path}; or choose another --data`);
 		const missing = join(path, 'none');
-		expect(placeRemedy(missing, 'EACCES')).toBe(`as root, mkdir -p ${missing} && chown ${self} ${missing} && chmod 700 ${missing}; or choose another --data`);
-		expect(placeRemedy(missing, 'EROFS')).toBe('The disk is mounted read-only: mount it for writing, or choose a place on another one (--data)');
+		expect(placeRemedy(missing, 'EACCES')).toBe(
+			`as root, mkdir -p ${missing} && chown ${self} ${missing} && chmod 700 ${missing}; or choose another --data`,
+		);
+		expect(placeRemedy(missing, 'EROFS')).toBe(
+			'The disk is mounted read-only: mount it for writing, or choose a place on another one (--data)',
+		);
 	});
 
 	test('a place where no folder can be is said', async () => {
 		await writeFile(path, '');
-		await expect(Folder.open(path)).rejects.toMatchObject({code: 'storage', message: expect.stringContaining(path)});
+		await expect(Folder.open(path)).rejects.toMatchObject({
+			code: 'storage',
+			message: expect.stringContaining(path),
+		});
 	});
 });
 
@@ -133,7 +171,10 @@ describe('files', () => {
 		expect(await folder.readJson('state.json')).toEqual({b: 2});
 		expect(await readdir(path)).not.toContain('state.json.new');
 		await writeFile(join(path, 'state.json'), '{"b": ');
-		await expect(folder.readJson('state.json')).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('state.json')});
+		await expect(folder.readJson('state.json')).rejects.toMatchObject({
+			code: 'storage',
+			message: expect.stringContaining('state.json'),
+		});
 	});
 
 	test('of bytes are checked when read', async () => {
@@ -162,7 +203,25 @@ describe('files', () => {
 });
 
 describe('topics', () => {
-	const names = ['news', 'News', 'a/b', 'a_b', '..', '.', '../../etc', '-rf', 'con', 'ü', 'u\u0308', '日本語'.repeat(20), '👩‍👩‍👧', 'x'.repeat(255), ' ', 'a.b-c_d', '__proto__'] as Topic[];
+	const names = [
+		'news',
+		'News',
+		'a/b',
+		'a_b',
+		'..',
+		'.',
+		'../../etc',
+		'-rf',
+		'con',
+		'ü',
+		'u\u0308',
+		'日本語'.repeat(20),
+		'👩‍👩‍👧',
+		'x'.repeat(255),
+		' ',
+		'a.b-c_d',
+		'__proto__',
+	] as Topic[];
 
 	test('of any name have a folder of their own, inside, and keep their name', async () => {
 		const folder = await openFiles();

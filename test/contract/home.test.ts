@@ -1,6 +1,6 @@
 /**
-What a node finds of itself on a disk that rots, and that dies while the damaged files are moved aside: never the old id with an emptied
-Raft log, never a new cluster.
+What a node finds of itself on a disk that rots, and that dies while the damaged files are moved aside: never the old id
+with an emptied Raft log, never a new cluster.
 */
 import {chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -30,7 +30,7 @@ beforeEach(() => {
 	chmodSync(path, 0o700);
 });
 afterEach(async () => {
-	for (const log of logs.splice(0)) await log[Symbol.asyncDispose](); // oxlint-disable-line no-await-in-loop -- few
+	for (const log of logs.splice(0)) await log[Symbol.asyncDispose]();
 	rmSync(path, {recursive: true, force: true});
 });
 
@@ -81,13 +81,52 @@ async function member(): Promise<NodeId> {
 	const {id} = state.identity;
 	const voters = [peer, id].toSorted();
 	await store.append({term: 1, vote: peer, commit: 3}, [
-		{term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [peer], learners: []}, encodeContext({clusterId, node: peer, address: '127.0.0.1:5001'}))},
-		{term: 1, index: 2, kind: 'configuration', data: encodeConfigurationData({voters, learners: []}, encodeContext({node: id, address}))},
-		{term: 1, index: 3, kind: 'command', data: encodeEnvelope({node: id, incarnation: 1, seq: 1, answeredBelow: 1, lamport: 9, command: {type: 'subscribe', topic, node: id, since: 7}})},
+		{
+			term: 1,
+			index: 1,
+			kind: 'configuration',
+			data: encodeConfigurationData(
+				{voters: [peer], learners: []},
+				encodeContext({clusterId, node: peer, address: '127.0.0.1:5001'}),
+			),
+		},
+		{
+			term: 1,
+			index: 2,
+			kind: 'configuration',
+			data: encodeConfigurationData({voters, learners: []}, encodeContext({node: id, address})),
+		},
+		{
+			term: 1,
+			index: 3,
+			kind: 'command',
+			data: encodeEnvelope({
+				node: id,
+				incarnation: 1,
+				seq: 1,
+				answeredBelow: 1,
+				lamport: 9,
+				command: {type: 'subscribe', topic, node: id, since: 7},
+			}),
+		},
 	]);
 	await store.append({term: 2, vote: id, commit: 3}, []);
 	await store[Symbol.asyncDispose]();
-	await folder.writeJson('node.json', stateToJson({...state, incarnation: 4, clusterId, lamport: 1000, topics: [topic], members: [[id, address], [peer, '127.0.0.1:5001']], since: [[topic, 7]]}));
+	await folder.writeJson(
+		'node.json',
+		stateToJson({
+			...state,
+			incarnation: 4,
+			clusterId,
+			lamport: 1000,
+			topics: [topic],
+			members: [
+				[id, address],
+				[peer, '127.0.0.1:5001'],
+			],
+			since: [[topic, 7]],
+		}),
+	);
 	return id;
 }
 
@@ -103,7 +142,13 @@ test('what is whole is opened as it is, again and again', async () => {
 	const id = await member();
 	for (let start = 0; start < 2; start++) {
 		const {state, store, quarantined} = await openIt();
-		expect([state.identity.id, state.incarnation, state.mustJoin, store.isEmpty, quarantined]).toEqual([id, 4, false, false, undefined]);
+		expect([state.identity.id, state.incarnation, state.mustJoin, store.isEmpty, quarantined]).toEqual([
+			id,
+			4,
+			false,
+			false,
+			undefined,
+		]);
 		await store[Symbol.asyncDispose]();
 	}
 });
@@ -114,8 +159,20 @@ test('a damaged Raft log is set aside as it is, and the node has a new id, its c
 	const damaged = readFileSync(join(path, raftLog));
 	const before = readFileSync(join(path, 'node.json'));
 	const {state, store, quarantined} = await openIt();
-	expect(quarantined).toMatchObject({folder: 'quarantine-1', formerId: id, problem: expect.stringContaining('0000000000000000') as string});
-	expect(state).toMatchObject({incarnation: 0, clusterId, lamport: 1000, topics: [topic], since: [[topic, 7]], members: [[peer, '127.0.0.1:5001']], mustJoin: true});
+	expect(quarantined).toMatchObject({
+		folder: 'quarantine-1',
+		formerId: id,
+		problem: expect.stringContaining('0000000000000000') as string,
+	});
+	expect(state).toMatchObject({
+		incarnation: 0,
+		clusterId,
+		lamport: 1000,
+		topics: [topic],
+		since: [[topic, 7]],
+		members: [[peer, '127.0.0.1:5001']],
+		mustJoin: true,
+	});
 	expect(state.identity.id).not.toBe(id);
 	expect([store.isEmpty, store.recovered.hardState]).toEqual([true, {term: 0, vote: undefined, commit: 0}]);
 	expect(readFileSync(join(path, 'quarantine-1/node.json'))).toEqual(before);
@@ -131,7 +188,13 @@ test.each([
 	damage();
 	const {state, quarantined} = await openIt();
 	expect(quarantined).toMatchObject({formerId: id});
-	expect(state).toMatchObject({clusterId, topics: [topic], since: [[topic, 7]], members: [[peer, '127.0.0.1:5001']], mustJoin: true});
+	expect(state).toMatchObject({
+		clusterId,
+		topics: [topic],
+		since: [[topic, 7]],
+		members: [[peer, '127.0.0.1:5001']],
+		mustJoin: true,
+	});
 	expect(state.identity.id).not.toBe(id);
 });
 
@@ -176,7 +239,14 @@ test('a node that left starts under a new id with its topics, as often as it lea
 		await folder.writeJson('node.json', stateToJson({...before, left: true}));
 		const {state, store, quarantined} = await openIt();
 		expect(quarantined).toBeUndefined();
-		expect(state).toMatchObject({incarnation: 0, clusterId, lamport: 1000, topics: [topic], members: [[peer, '127.0.0.1:5001']], mustJoin: true});
+		expect(state).toMatchObject({
+			incarnation: 0,
+			clusterId,
+			lamport: 1000,
+			topics: [topic],
+			members: [[peer, '127.0.0.1:5001']],
+			mustJoin: true,
+		});
 		expect([state.left, store.isEmpty, ids.has(state.identity.id)]).toEqual([undefined, true, false]);
 		ids.add(state.identity.id);
 		await store[Symbol.asyncDispose]();
@@ -200,7 +270,10 @@ test('a process that ends while the files of a node that left are moved leaves w
 		const id = await member();
 		const {state: before} = await openIt();
 		await new NodeFiles(realFiles, path).writeJson('node.json', stateToJson({...before, left: true}));
-		const hasEnded = await openIt(calls).then(() => false, (error: Error) => error.message === 'killed');
+		const hasEnded = await openIt(calls).then(
+			() => false,
+			(error: Error) => error.message === 'killed',
+		);
 		const {state, store} = await openIt();
 		expect([state.identity.id === id, state.mustJoin, store.isEmpty]).toEqual([false, true, true]);
 		await store[Symbol.asyncDispose]();
@@ -220,13 +293,22 @@ test('a disk that goes on rotting is refused in the end, and nothing is touched'
 	}
 
 	const before = readFileSync(join(path, 'node.json'));
-	await expect(openIt()).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('Expected at most 8 quarantines') as string});
+	await expect(openIt()).rejects.toMatchObject({
+		code: 'storage',
+		message: expect.stringContaining('Expected at most 8 quarantines') as string,
+	});
 	expect(readFileSync(join(path, 'node.json'))).toEqual(before);
 });
 
 test('a folder of the first version, without a checksum, is no damaged one', async () => {
 	const id = await member();
-	const {members: _members, since: _since, mustJoin: _mustJoin, checksum: _checksum, ...first} = JSON.parse(readFileSync(join(path, 'node.json'), 'utf8')) as Record<string, unknown>;
+	const {
+		members: _members,
+		since: _since,
+		mustJoin: _mustJoin,
+		checksum: _checksum,
+		...first
+	} = JSON.parse(readFileSync(join(path, 'node.json'), 'utf8')) as Record<string, unknown>;
 	writeFileSync(join(path, 'node.json'), JSON.stringify({...first, version: 1}));
 	const {state, quarantined} = await openIt();
 	expect([state.identity.id, state.incarnation, state.topics, quarantined]).toEqual([id, 4, [topic], undefined]);
@@ -235,7 +317,15 @@ test('a folder of the first version, without a checksum, is no damaged one', asy
 });
 
 test('no flipped bit of node.json passes for the truth', () => {
-	const state = {...freshState(), incarnation: 12, clusterId, lamport: 4096, topics: [topic], members: [[peer, address] as const], since: [[topic, 7] as const]};
+	const state = {
+		...freshState(),
+		incarnation: 12,
+		clusterId,
+		lamport: 4096,
+		topics: [topic],
+		members: [[peer, address] as const],
+		since: [[topic, 7] as const],
+	};
 	const text = `${JSON.stringify(stateToJson(state), undefined, '\t')}\n`;
 	const truth = JSON.stringify(stateToJson(state));
 	expect(stateFromJson(JSON.parse(text))).toMatchObject({incarnation: 12, lamport: 4096, topics: [topic]});

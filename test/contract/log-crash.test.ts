@@ -1,6 +1,6 @@
 /**
-What the log must survive: crashes that lose or tear what was not synced, calls that fail, bits that flip. `SEEDS=2000` runs more images,
-`SEED=7` replays one, `BIT_STEP=1` flips every bit.
+What the log must survive: crashes that lose or tear what was not synced, calls that fail, bits that flip. `SEEDS=2000`
+runs more images, `SEED=7` replays one, `BIT_STEP=1` flips every bit.
 */
 import {describe, expect, test} from 'vitest';
 import {openLog, type SegmentedLog} from '../../core/io/log/log.ts';
@@ -9,7 +9,8 @@ import {createRandom, seeds, type SeededRandom} from '../sim/random.ts';
 import {CrashDisk} from './support/crash-disk.ts';
 
 const folder = '/log';
-const open = (disk: CrashDisk, segmentBytes = 4000): Promise<SegmentedLog> => openLog({folder, segmentBytes, writeDeadlineMs: 60_000, files: disk});
+const open = (disk: CrashDisk, segmentBytes = 4000): Promise<SegmentedLog> =>
+	openLog({folder, segmentBytes, writeDeadlineMs: 60_000, files: disk});
 
 type Model = {
 	/** Everything that was appended, by position. */
@@ -45,11 +46,15 @@ async function work(log: SegmentedLog, model: Model, random: SeededRandom, steps
 		for (const [index, position] of positions.entries()) model.records.set(position, records[index]!);
 		model.end = log.end;
 		const {end} = log;
-		synced.then(() => {
-			model.syncedEnd = Math.max(model.syncedEnd, end);
-		}, () => undefined);
+		synced.then(
+			() => {
+				model.syncedEnd = Math.max(model.syncedEnd, end);
+			},
+			() => undefined,
+		);
 		if (random.chance(1, 3)) await written;
-		if (random.chance(1, 6) && (sync || random.chance(1, 10))) await synced; // Without `sync` it comes in the background, later.
+		// Without `sync` it comes in the background, later.
+		if (random.chance(1, 6) && (sync || random.chance(1, 10))) await synced;
 		if (random.chance(1, 15)) await log.roll();
 		if (random.chance(1, 10)) {
 			model.droppedTo = Math.max(model.droppedTo, random.between(log.first, log.end));
@@ -58,7 +63,10 @@ async function work(log: SegmentedLog, model: Model, random: SeededRandom, steps
 	}
 }
 
-/** What a crash may leave: a run of what was appended, from the oldest that was not dropped, up to at least what was synced. */
+/**
+What a crash may leave: a run of what was appended, from the oldest that was not dropped, up to at least what was
+synced.
+*/
 async function check(log: SegmentedLog, model: Model): Promise<void> {
 	expect(log.damaged).toEqual([]);
 	expect(log.end).toBeGreaterThanOrEqual(model.syncedEnd);
@@ -74,7 +82,11 @@ describe('after a crash', () => {
 		const model: Model = {records: new Map(), syncedEnd: 0, droppedTo: 0, end: 0};
 		let platter = new Platter();
 		for (let life = 0; life < 3; life++) {
-			const faults = {random: random.child(`disk ${life}`), diesAt: random.between(1, 250), shortWrites: random.chance(1, 3)};
+			const faults = {
+				random: random.child(`disk ${life}`),
+				diesAt: random.between(1, 250),
+				shortWrites: random.chance(1, 3),
+			};
 			const disk = new CrashDisk(faults, platter);
 			const living = (async () => {
 				const log = await open(disk);
@@ -123,11 +135,16 @@ describe('after a crash', () => {
 			await log.append([Buffer.alloc(90)]).synced;
 			// Killed: what it had called so far stays with the operating system, the next call was never made.
 			const killed = new CrashDisk({random, diesAt: kills + 1}, disk.platter);
-			open(killed, 100).then(one => one.append([Buffer.alloc(90, 'k')]).synced).catch(() => undefined); // Its calls never end, and a deadline says so later.
+			open(killed, 100)
+				.then(one => one.append([Buffer.alloc(90, 'k')]).synced)
+				.catch(() => undefined); // Its calls never end, and a deadline says so later.
 			await killed.died;
 			const nextDisk = new CrashDisk({random}, killed.killed(random));
 			const next = await open(nextDisk, 100);
-			const {positions: [position], synced} = next.append([Buffer.from('acknowledged')]);
+			const {
+				positions: [position],
+				synced,
+			} = next.append([Buffer.from('acknowledged')]);
 			await synced;
 			const found = await readAll(await open(new CrashDisk({random}, nextDisk.image(random, 'all')), 100));
 			expect(String(found.get(position!)), `killed after ${kills} calls`).toBe('acknowledged');
@@ -139,7 +156,8 @@ describe('after a crash', () => {
 		const disk = new CrashDisk({random});
 		const log = await open(disk);
 		await log.append([Buffer.from('synced')]).synced;
-		await log.append([Buffer.alloc(1000, 'a'), Buffer.alloc(1000, 'b'), Buffer.from('last')], {sync: false}).written;
+		await log.append([Buffer.alloc(1000, 'a'), Buffer.alloc(1000, 'b'), Buffer.from('last')], {sync: false})
+			.written;
 		const [[path, bytes]] = [...disk.contents()] as [[string, Buffer]];
 		bytes.fill(0, 512, 1024); // A sector of the first of them.
 		const again = await open(CrashDisk.of(new Map([[path, bytes]]), {random}));
@@ -152,11 +170,20 @@ describe('a call that fails', () => {
 	test.each(seeds(60))('stops the log, which opens again with all that was acknowledged (seed %i)', async seed => {
 		const random = createRandom(`log-fail/${seed}`);
 		const model: Model = {records: new Map(), syncedEnd: 0, droppedTo: 0, end: 0};
-		const disk = new CrashDisk({random: random.child('disk'), failsAt: random.between(6, 150), code: random.pick(['EIO', 'ENOSPC']), shortWrites: random.chance(1, 2)});
+		const disk = new CrashDisk({
+			random: random.child('disk'),
+			failsAt: random.between(6, 150),
+			code: random.pick(['EIO', 'ENOSPC']),
+			shortWrites: random.chance(1, 2),
+		});
 		const log = await open(disk);
-		await work(log, model, random.child('work'), 60).catch((error: unknown) => expect(error).toMatchObject({code: 'storage'}));
+		await work(log, model, random.child('work'), 60).catch((error: unknown) =>
+			expect(error).toMatchObject({code: 'storage'}),
+		);
 		await log[Symbol.asyncDispose]();
-		const again = await open(new CrashDisk({random}, disk.image(random, random.pick(['all', 'writes', 'sectors', 'none']))));
+		const again = await open(
+			new CrashDisk({random}, disk.image(random, random.pick(['all', 'writes', 'sectors', 'none']))),
+		);
 		await check(again, model);
 	});
 
@@ -173,14 +200,18 @@ describe('a call that fails', () => {
 		await expect(log.read(0, 100)).rejects.toMatchObject({code: 'storage'});
 		await expect(log.roll()).rejects.toMatchObject({code: 'storage'});
 		expect(await log.failed).toMatchObject({code: 'storage', message: expect.stringContaining('ENOSPC')});
-		const {calls: {length}} = disk;
+		const {
+			calls: {length},
+		} = disk;
 		await log[Symbol.asyncDispose]();
-		expect(disk.calls.slice(length)).toEqual(['close 0000000000000000.log']); // Nothing is written after the first error.
+		// Nothing is written after the first error.
+		expect(disk.calls.slice(length)).toEqual(['close 0000000000000000.log']);
 	});
 
 	test('of fsync is the last one, also for a new segment that waits for it', async () => {
 		const faults = {
-			random: createRandom(1), failsAt: undefined as number | undefined,
+			random: createRandom(1),
+			failsAt: undefined as number | undefined,
 			async delay(call: string) {
 				for (let turns = call === 'datasync' ? 50 : 1; turns > 0; turns--) await Promise.resolve();
 			},
@@ -188,7 +219,9 @@ describe('a call that fails', () => {
 		const disk = new CrashDisk(faults);
 		const log = await open(disk, 100);
 		await log.append([Buffer.alloc(20)]).synced;
-		const {calls: {length}} = disk;
+		const {
+			calls: {length},
+		} = disk;
 		faults.failsAt = length + 2;
 		const {written, synced} = log.append([Buffer.alloc(20)]);
 		await written;
@@ -196,11 +229,16 @@ describe('a call that fails', () => {
 		await expect(synced).rejects.toMatchObject({code: 'storage'});
 		await expect(next.written).rejects.toMatchObject({code: 'storage'});
 		await log[Symbol.asyncDispose]();
-		expect(disk.calls.slice(length)).toEqual(['write 0000000000000000.log', 'datasync 0000000000000000.log', 'close 0000000000000000.log']);
+		expect(disk.calls.slice(length)).toEqual([
+			'write 0000000000000000.log',
+			'datasync 0000000000000000.log',
+			'close 0000000000000000.log',
+		]);
 	});
 
 	test('leaves in memory what the disk never got; the next process writes it again before it counts on it', async () => {
-		for (let failsAt = 4; failsAt < 16; failsAt++) { // From the first call after the opening on.
+		for (let failsAt = 4; failsAt < 16; failsAt++) {
+			// From the first call after the opening on.
 			const random = createRandom(failsAt);
 			const failing = new CrashDisk({random, failsAt});
 			const log = await open(failing, 100);
@@ -212,7 +250,7 @@ describe('a call that fails', () => {
 			await again.append([Buffer.alloc(20, 'c')]).synced;
 			const last = await open(new CrashDisk({random}, disk.image(random, 'all')), 100);
 			expect(last.damaged, `call ${failsAt} failed`).toEqual([]);
-			expect([...await readAll(last)].slice(0, -1), `call ${failsAt} failed`).toEqual([...found]);
+			expect([...(await readAll(last))].slice(0, -1), `call ${failsAt} failed`).toEqual([...found]);
 		}
 	});
 
@@ -239,7 +277,10 @@ describe('a call that fails', () => {
 		const log = await openLog({folder, segmentBytes: 4000, writeDeadlineMs: 5, files: disk});
 		await log.append([Buffer.from('a')]).synced;
 		faults.diesAt = disk.calls.length + 1;
-		await expect(log.append([Buffer.from('b')]).synced).rejects.toMatchObject({code: 'storage', message: expect.stringContaining('5 ms')});
+		await expect(log.append([Buffer.from('b')]).synced).rejects.toMatchObject({
+			code: 'storage',
+			message: expect.stringContaining('5 ms'),
+		});
 		await log[Symbol.asyncDispose]();
 	});
 });
@@ -250,7 +291,12 @@ describe('damage', () => {
 		const random = createRandom('damage');
 		const disk = new CrashDisk({random});
 		const log = await open(disk, 5600);
-		for (let index = 0; index < 60; index++) await log.append([Buffer.from(`record ${index} ${String.fromCodePoint(97 + index % 26).repeat(random.between(0, 400))}`)]).synced;
+		for (let index = 0; index < 60; index++)
+			await log.append([
+				Buffer.from(
+					`record ${index} ${String.fromCodePoint(97 + (index % 26)).repeat(random.between(0, 400))}`,
+				),
+			]).synced;
 		const records = await readAll(log);
 		await log[Symbol.asyncDispose]();
 		return {files: disk.contents(), records};
@@ -261,14 +307,18 @@ describe('damage', () => {
 		const found = await readAll(log);
 		const wrong = [...found].filter(([position, bytes]) => !records.get(position)?.equals(bytes));
 		const missing = [...records.keys()].filter(position => !found.has(position));
-		const untold = missing.filter(position => !log.damaged.some(hole => position >= hole.position && position < hole.position + hole.bytes));
+		const untold = missing.filter(
+			position => !log.damaged.some(hole => position >= hole.position && position < hole.position + hole.bytes),
+		);
 		expect({wrong, untold}).toEqual({wrong: [], untold: []});
 		return missing.length;
 	}
 
 	test('of one bit costs one record at most, and is told', async () => {
 		const {files, records} = await closedLog();
-		const bits = [...files].flatMap(([path, bytes]) => Array.from({length: bytes.length * 8}, (_, bit) => ({path, bit})));
+		const bits = [...files].flatMap(([path, bytes]) =>
+			Array.from({length: bytes.length * 8}, (_, bit) => ({path, bit})),
+		);
 		expect(bits.length).toBeGreaterThan(16 * 1024 * 8 * 0.75);
 		const step = Number(process.env['BIT_STEP'] ?? 7);
 		const random = createRandom('flip');
@@ -283,54 +333,60 @@ describe('damage', () => {
 		}
 	}, 120_000);
 
-	test.each(seeds(40))('of any kind never gives a wrong record, and stays told after a restart (seed %i)', async seed => {
-		const {files, records} = await closedLog();
-		const random = createRandom(`damage/${seed}`);
-		const path = random.pick([...files.keys()].filter(name => name.endsWith('.log')));
-		const bytes = files.get(path)!;
-		const at = random.below(bytes.length);
-		switch (random.pick(['cut', 'zeros', 'noise', 'copy', 'gone'] as const)) {
-			case 'cut': {
-				files.set(path, bytes.subarray(0, at));
-				break;
+	test.each(seeds(40))(
+		'of any kind never gives a wrong record, and stays told after a restart (seed %i)',
+		async seed => {
+			const {files, records} = await closedLog();
+			const random = createRandom(`damage/${seed}`);
+			const path = random.pick([...files.keys()].filter(name => name.endsWith('.log')));
+			const bytes = files.get(path)!;
+			const at = random.below(bytes.length);
+			switch (random.pick(['cut', 'zeros', 'noise', 'copy', 'gone'] as const)) {
+				case 'cut': {
+					files.set(path, bytes.subarray(0, at));
+					break;
+				}
+
+				case 'zeros': {
+					bytes.fill(0, at, Math.min(bytes.length, at + random.between(1, 3000)));
+					break;
+				}
+
+				case 'noise': {
+					for (let index = at; index < Math.min(bytes.length, at + 1000); index++)
+						bytes[index] = random.below(256);
+					break;
+				}
+
+				case 'copy': {
+					// Good records in a place that is not theirs.
+					bytes.copy(bytes, at, random.below(bytes.length));
+					break;
+				}
+
+				case 'gone': {
+					files.delete(path);
+					break;
+				}
 			}
 
-			case 'zeros': {
-				bytes.fill(0, at, Math.min(bytes.length, at + random.between(1, 3000)));
-				break;
-			}
-
-			case 'noise': {
-				for (let index = at; index < Math.min(bytes.length, at + 1000); index++) bytes[index] = random.below(256);
-				break;
-			}
-
-			case 'copy': { // Good records in a place that is not theirs.
-				bytes.copy(bytes, at, random.below(bytes.length));
-				break;
-			}
-
-			case 'gone': {
-				files.delete(path);
-				break;
-			}
-		}
-
-		const disk = CrashDisk.of(files, {random});
-		const log = await open(disk, 5600);
-		const isFirstGone = !files.has(path) && log.first > 0;
-		if (!isFirstGone) await checkDamaged(log, records); // Whether the oldest was dropped or lost cannot be told.
-		const {end} = log;
-		expect(end).toBeGreaterThanOrEqual(Math.max(...records.keys()));
-		const found = await readAll(log);
-		const {positions, synced} = log.append([Buffer.from('after')]);
-		await synced;
-		expect(positions[0]).toBeGreaterThanOrEqual(end);
-		await log[Symbol.asyncDispose]();
-		const again = await open(CrashDisk.of(disk.contents(), {random}), 5600);
-		expect(again.damaged).toEqual(log.damaged);
-		expect([...await readAll(again)]).toEqual([...found, [positions[0], Buffer.from('after')]]);
-	});
+			const disk = CrashDisk.of(files, {random});
+			const log = await open(disk, 5600);
+			const isFirstGone = !files.has(path) && log.first > 0;
+			// Whether the oldest was dropped or lost cannot be told.
+			if (!isFirstGone) await checkDamaged(log, records);
+			const {end} = log;
+			expect(end).toBeGreaterThanOrEqual(Math.max(...records.keys()));
+			const found = await readAll(log);
+			const {positions, synced} = log.append([Buffer.from('after')]);
+			await synced;
+			expect(positions[0]).toBeGreaterThanOrEqual(end);
+			await log[Symbol.asyncDispose]();
+			const again = await open(CrashDisk.of(disk.contents(), {random}), 5600);
+			expect(again.damaged).toEqual(log.damaged);
+			expect([...(await readAll(again))]).toEqual([...found, [positions[0], Buffer.from('after')]]);
+		},
+	);
 
 	test('in the last segment after a crash is told from a torn tail by what was written later', async () => {
 		const random = createRandom(1);

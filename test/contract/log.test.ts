@@ -15,9 +15,16 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
-const openHere = (options: {readonly segmentBytes?: number; readonly files?: Files} = {}): Promise<SegmentedLog> => openLog({folder, segmentBytes: options.segmentBytes ?? 1000, writeDeadlineMs: 5000, ...(options.files ? {files: options.files} : {})});
+const openHere = (options: {readonly segmentBytes?: number; readonly files?: Files} = {}): Promise<SegmentedLog> =>
+	openLog({
+		folder,
+		segmentBytes: options.segmentBytes ?? 1000,
+		writeDeadlineMs: 5000,
+		...(options.files ? {files: options.files} : {}),
+	});
 const payload = (text: string): Buffer => Buffer.from(text);
-const texts = (count: number): string[] => Array.from({length: count}, (_, index) => `record ${index} ${'x'.repeat(index % 40)}`);
+const texts = (count: number): string[] =>
+	Array.from({length: count}, (_, index) => `record ${index} ${'x'.repeat(index % 40)}`);
 
 async function everything(log: Log, bytesMax = 300): Promise<string[]> {
 	const found: string[] = [];
@@ -31,16 +38,25 @@ async function everything(log: Log, bytesMax = 300): Promise<string[]> {
 	return found;
 }
 
-type Side = {readonly name: string; readonly open: (segmentBytes?: number) => Promise<Log>; readonly reopen: (log: Log, segmentBytes?: number) => Promise<Log>};
+type Side = {
+	readonly name: string;
+	readonly open: (segmentBytes?: number) => Promise<Log>;
+	readonly reopen: (log: Log, segmentBytes?: number) => Promise<Log>;
+};
 const sides: readonly Side[] = [
 	{
-		name: 'on a disk', open: segmentBytes => openHere({segmentBytes}),
+		name: 'on a disk',
+		open: segmentBytes => openHere({segmentBytes}),
 		async reopen(log, segmentBytes) {
 			await log[Symbol.asyncDispose]();
 			return openHere({segmentBytes});
 		},
 	},
-	{name: 'in memory', open: async (segmentBytes = 1000) => new MemoryLog({segmentBytes}), reopen: async log => (log as MemoryLog).reopen()},
+	{
+		name: 'in memory',
+		open: async (segmentBytes = 1000) => new MemoryLog({segmentBytes}),
+		reopen: async log => (log as MemoryLog).reopen(),
+	},
 ];
 
 describe.each(sides)('a log $name', ({open, reopen}) => {
@@ -55,7 +71,9 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		expect(log.segments().length).toBeGreaterThan(3);
 		const again = await reopen(log);
 		expect(await everything(again)).toEqual(all);
-		expect((await again.read(positions[50]!, 1)).records).toEqual([{position: positions[50], bytes: payload(all[50]!)}]);
+		expect((await again.read(positions[50]!, 1)).records).toEqual([
+			{position: positions[50], bytes: payload(all[50]!)},
+		]);
 		await again.append([payload('after')]).synced;
 		expect((await everything(again)).at(-1)).toBe('after');
 		await again[Symbol.asyncDispose]();
@@ -63,7 +81,12 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 
 	test('keeps segments without a gap, none larger than it may be but for a record that is', async () => {
 		const log = await open();
-		await log.append([...texts(50).map(text => payload(text)), Buffer.alloc(5000, 'y'), payload('z'), Buffer.alloc(0)]).synced;
+		await log.append([
+			...texts(50).map(text => payload(text)),
+			Buffer.alloc(5000, 'y'),
+			payload('z'),
+			Buffer.alloc(0),
+		]).synced;
 		const segments = log.segments();
 		expect(segments[0]!.first).toBe(log.first);
 		expect(segments.at(-1)!.end).toBe(log.end);
@@ -122,7 +145,9 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 
 	test('refuses a record that is too large and a position beyond its end', async () => {
 		const log = await open();
-		expect(() => log.append([Buffer.alloc(recordBytesMax + 1)])).toThrow(expect.objectContaining({code: 'too-large'}));
+		expect(() => log.append([Buffer.alloc(recordBytesMax + 1)])).toThrow(
+			expect.objectContaining({code: 'too-large'}),
+		);
 		expect(log.end).toBe(0);
 		await expect(log.read(1, 1)).rejects.toThrow(RangeError);
 		await log[Symbol.asyncDispose]();
@@ -143,10 +168,17 @@ describe('a log on a disk', () => {
 		...realFiles,
 		async open(path, mode) {
 			const file = await realFiles.open(path, mode);
-			return {size: file.size, write: (...args) => file.write(...args), read: (...args) => file.read(...args), truncate: size => file.truncate(size), close: () => file.close(), async datasync() {
-				await onSync();
-				await file.datasync();
-			}};
+			return {
+				size: file.size,
+				write: (...args) => file.write(...args),
+				read: (...args) => file.read(...args),
+				truncate: size => file.truncate(size),
+				close: () => file.close(),
+				async datasync() {
+					await onSync();
+					await file.datasync();
+				},
+			};
 		},
 	});
 
@@ -171,7 +203,7 @@ describe('a log on a disk', () => {
 	test('writes what need not be synced while an fsync runs', async () => {
 		const gate = Promise.withResolvers<void>();
 		let isShut = false;
-		await using log = await openHere({files: watched(() => isShut ? gate.promise : undefined)});
+		await using log = await openHere({files: watched(() => (isShut ? gate.promise : undefined))});
 		await log.append([payload('first')]).synced;
 		isShut = true;
 		const waiting = log.append([payload('a')]);
@@ -179,9 +211,12 @@ describe('a log on a disk', () => {
 		const sharing = log.append([payload('b')]);
 		await log.append([payload('c')], {sync: false}).written;
 		let isSynced = false;
-		sharing.synced.then(() => {
-			isSynced = true;
-		}, () => undefined);
+		sharing.synced.then(
+			() => {
+				isSynced = true;
+			},
+			() => undefined,
+		);
 		expect(isSynced).toBe(false);
 		gate.resolve();
 		await Promise.all([waiting.synced, sharing.synced]);
@@ -196,8 +231,10 @@ describe('a log on a disk', () => {
 			for (let at = 0; !state.isDone || at < log.end;) {
 				const {records, next} = await log.read(at, 200);
 				for (const [index, {position, bytes}] of records.entries()) {
-					if (index > 0 && position <= records[index - 1]!.position) throw new Error('Expected records in order');
-					if (!/^record \d+ x*$/.test(Buffer.from(bytes).toString())) throw new Error(`Expected a record, got ${Buffer.from(bytes).toString()}`);
+					if (index > 0 && position <= records[index - 1]!.position)
+						throw new Error('Expected records in order');
+					if (!/^record \d+ x*$/.test(Buffer.from(bytes).toString()))
+						throw new Error(`Expected a record, got ${Buffer.from(bytes).toString()}`);
 				}
 
 				reads += records.length;
@@ -260,6 +297,8 @@ describe('a log on a disk', () => {
 
 	test('cannot be opened where there is no disk to speak of', async () => {
 		await writeFile(join(folder, 'file'), '');
-		await expect(openLog({folder: join(folder, 'file'), segmentBytes: 1000, writeDeadlineMs: 5000})).rejects.toMatchObject({code: 'storage'});
+		await expect(
+			openLog({folder: join(folder, 'file'), segmentBytes: 1000, writeDeadlineMs: 5000}),
+		).rejects.toMatchObject({code: 'storage'});
 	});
 });

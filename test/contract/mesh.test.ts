@@ -1,5 +1,6 @@
 /**
-Links between nodes, over TLS and over the network within a process: kept, restored, one at a time, and only with members.
+Links between nodes, over TLS and over the network within a process: kept, restored, one at a time, and only with
+members.
 */
 import {afterEach, describe, expect, test} from 'vitest';
 import type {Channel, Transport, TransportOptions} from '../../core/io/net/channel.ts';
@@ -12,8 +13,27 @@ import {protocolMax} from '../../core/version.ts';
 import {createIdentity, type Identity} from '../../core/wire/seal.ts';
 import {closing, frames, hello, side, type Settings} from './support/channel-sides.ts';
 
-type Member = {readonly mesh: Mesh; readonly id: NodeId; readonly address: string; readonly identity: Identity; readonly transport: Transport; readonly options: TransportOptions; readonly log: string[]; readonly problems: string[]; readonly guests: Channel[]; readonly faults: Faults};
-type MemberSettings = Settings & {readonly identity?: Identity; readonly port?: number; readonly incarnation?: number; readonly clusterId?: string; readonly mesh?: Partial<MeshOptions>; readonly wrap?: (transport: Transport) => Transport; readonly protocols?: readonly [number, number]};
+type Member = {
+	readonly mesh: Mesh;
+	readonly id: NodeId;
+	readonly address: string;
+	readonly identity: Identity;
+	readonly transport: Transport;
+	readonly options: TransportOptions;
+	readonly log: string[];
+	readonly problems: string[];
+	readonly guests: Channel[];
+	readonly faults: Faults;
+};
+type MemberSettings = Settings & {
+	readonly identity?: Identity;
+	readonly port?: number;
+	readonly incarnation?: number;
+	readonly clusterId?: string;
+	readonly mesh?: Partial<MeshOptions>;
+	readonly wrap?: (transport: Transport) => Transport;
+	readonly protocols?: readonly [number, number];
+};
 
 const members: Member[] = [];
 afterEach(async () => {
@@ -43,15 +63,35 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 ])('%s', (transportName, make) => {
 	/** The network within a process has no listener that tells whom it refuses. */
 	const isTold = transportName === 'TLS';
-	async function member({identity = createIdentity(), port = 0, incarnation = 1, clusterId = '', mesh: more = {}, protocols, wrap = plain => plain, ...settings}: MemberSettings = {}): Promise<Member> {
-		const {options, transport, problems} = side(given => make(protocols ? {...given, protocols} : given), settings, identity);
+	async function member({
+		identity = createIdentity(),
+		port = 0,
+		incarnation = 1,
+		clusterId = '',
+		mesh: more = {},
+		protocols,
+		wrap = plain => plain,
+		...settings
+	}: MemberSettings = {}): Promise<Member> {
+		const {options, transport, problems} = side(
+			given => make(protocols ? {...given, protocols} : given),
+			settings,
+			identity,
+		);
 		const log: string[] = [];
 		const guests: Channel[] = [];
 		const faults = new Faults();
 		const addressOf = (): string => `127.0.0.1:${mesh.listener.port}`;
 		const mesh: Mesh = await createMesh({
-			transport: wrap(transport), id: identity.id, host: '127.0.0.1', port, refusals: options.refusals, faults,
-			outQueueBytes: 1_000_000, backoffMs: [10, 100], dialTimeoutMs: 1000,
+			transport: wrap(transport),
+			id: identity.id,
+			host: '127.0.0.1',
+			port,
+			refusals: options.refusals,
+			faults,
+			outQueueBytes: 1_000_000,
+			backoffMs: [10, 100],
+			dialTimeoutMs: 1000,
 			hello: () => ({address: addressOf(), clusterId, incarnation, instance: '', name: ''}),
 			onFrame: (from, frame) => log.push(`frame ${from} ${frame.toString('latin1')}`),
 			onUp: id => log.push(`up ${id}`),
@@ -64,7 +104,18 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			onRefusal: ({reason}) => problems.push(reason),
 			...more,
 		});
-		const made: Member = {mesh, id: identity.id, identity, address: addressOf(), transport, options, log, problems, guests, faults};
+		const made: Member = {
+			mesh,
+			id: identity.id,
+			identity,
+			address: addressOf(),
+			transport,
+			options,
+			log,
+			problems,
+			guests,
+			faults,
+		};
 		members.push(made);
 		return made;
 	}
@@ -88,7 +139,10 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const third = await member();
 		other.mesh.setPeers(new Map([[one.id, third.address]]));
 		other.mesh.tryCall(one.id);
-		await until(() => other.mesh.called(one.id).state !== 'untried', 'the outcome of a call to the address of another');
+		await until(
+			() => other.mesh.called(one.id).state !== 'untried',
+			'the outcome of a call to the address of another',
+		);
 		expect(other.mesh.called(one.id)).toEqual({state: 'failed', code: 'identity'});
 		expect([...one.log, ...other.log].filter(line => line.startsWith('down'))).toEqual([]);
 		expect(one.mesh.send(other.id, [Buffer.from('still here')])).toBe(true);
@@ -102,7 +156,10 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await link(one, other);
 		expect(one.mesh.send(other.id, [Buffer.from('he'), Buffer.from('llo')])).toBe(true);
 		expect(other.mesh.send(one.id, [Buffer.from('hi')])).toBe(true);
-		await until(() => other.log.includes(`frame ${one.id} hello`) && one.log.includes(`frame ${other.id} hi`), 'the frames');
+		await until(
+			() => other.log.includes(`frame ${one.id} hello`) && one.log.includes(`frame ${other.id} hi`),
+			'the frames',
+		);
 		expect(one.mesh.stats.sentBytes).toBeGreaterThan(0);
 		expect([...one.mesh.states()]).toEqual([[other.id, {state: 'up', why: ''}]]);
 	});
@@ -112,7 +169,10 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const other = await member({mesh: {}, protocols: [1, 1]});
 		expect(one.mesh.speaks(other.id)).toBeUndefined();
 		await link(one, other);
-		expect([one.mesh.speaks(other.id), other.mesh.speaks(one.id)]).toEqual([{protocol: 1, version: '1.0.0'}, {protocol: 1, version: '1.0.0'}]);
+		expect([one.mesh.speaks(other.id), other.mesh.speaks(one.id)]).toEqual([
+			{protocol: 1, version: '1.0.0'},
+			{protocol: 1, version: '1.0.0'},
+		]);
 		await other.mesh[Symbol.asyncDispose]();
 		await until(() => !isUp(one, other), 'the end of the link');
 		expect(one.mesh.speaks(other.id)).toEqual({protocol: 1, version: '1.0.0'});
@@ -121,13 +181,43 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 	});
 
 	test('members whose cluster has agreed on a protocol take no member that speaks less; both are told both numbers (case 11)', async () => {
-		const one: Member = await member({mesh: {hello: () => ({address: one.address, clusterId: '', incarnation: 1, instance: '', name: '', protocolMin: protocolMax})}});
+		const one: Member = await member({
+			mesh: {
+				hello: () => ({
+					address: one.address,
+					clusterId: '',
+					incarnation: 1,
+					instance: '',
+					name: '',
+					protocolMin: protocolMax,
+				}),
+			},
+		});
 		const other = await member({protocols: [1, 1]});
 		one.mesh.setPeers(peersOf(other));
 		other.mesh.setPeers(peersOf(one));
-		const says = (problems: readonly string[], pattern: RegExp): boolean => problems.some(line => pattern.test(line));
-		await until(() => says(one.problems, new RegExp(`speaks protocol 1 \\(version 1\\.0\\.0\\), this node ${protocolMax} \\(version 1\\.0\\.0\\)`)), 'the refusal');
-		await until(() => says(other.problems, new RegExp(`speaks protocol ${protocolMax} \\(version 1\\.0\\.0\\), this node 1 \\(version 1\\.0\\.0\\)`)), 'the refusal at the other end');
+		const says = (problems: readonly string[], pattern: RegExp): boolean =>
+			problems.some(line => pattern.test(line));
+		await until(
+			() =>
+				says(
+					one.problems,
+					new RegExp(
+						`speaks protocol 1 \\(version 1\\.0\\.0\\), this node ${protocolMax} \\(version 1\\.0\\.0\\)`,
+					),
+				),
+			'the refusal',
+		);
+		await until(
+			() =>
+				says(
+					other.problems,
+					new RegExp(
+						`speaks protocol ${protocolMax} \\(version 1\\.0\\.0\\), this node 1 \\(version 1\\.0\\.0\\)`,
+					),
+				),
+			'the refusal at the other end',
+		);
 		expect([isUp(one, other), isUp(other, one)]).toEqual([false, false]);
 	});
 
@@ -152,7 +242,10 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		for (let round = 0; round < 3; round++) {
 			one.log.length = 0;
 			one.mesh.drop(other.id, 'silent');
-			await until(() => one.log.includes(`down ${other.id} silent`) && isUp(one, other) && isUp(other, one), 'the link again');
+			await until(
+				() => one.log.includes(`down ${other.id} silent`) && isUp(one, other) && isUp(other, one),
+				'the link again',
+			);
 			other.mesh.send(one.id, [Buffer.from(`round ${round}`)]);
 			await until(() => one.log.includes(`frame ${other.id} round ${round}`), 'a frame');
 		}
@@ -163,7 +256,10 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const other = await member();
 		await link(one, other);
 		await other.mesh[Symbol.asyncDispose]();
-		await until(() => one.log.includes(`refused ${other.id}`), 'word that nothing listens, long before the back-off is over');
+		await until(
+			() => one.log.includes(`refused ${other.id}`),
+			'word that nothing listens, long before the back-off is over',
+		);
 		expect(one.log.slice(-2)).toEqual([`down ${other.id} the node is stopping`, `refused ${other.id}`]);
 	});
 
@@ -175,11 +271,17 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await until(() => one.log.includes(`refused ${other.id}`), 'word that nothing listens');
 		expect(one.log.find(line => line.startsWith('down'))).toBe(`down ${other.id} the node is stopping`);
 		expect(one.mesh.state(other.id)).toMatchObject({state: 'down', why: expect.stringContaining('ECONNREFUSED')});
-		const again = await member({identity: other.identity, port: Number(other.address.split(':')[1]), incarnation: 2});
+		const again = await member({
+			identity: other.identity,
+			port: Number(other.address.split(':')[1]),
+			incarnation: 2,
+		});
 		again.mesh.setPeers(peersOf(one));
 		await until(() => isUp(one, again) && isUp(again, one), 'the link again');
 		// A copy of its data, started in the earlier life.
-		await expect(other.transport.dial(one.address, {hello: {...hello, incarnation: 1}, timeoutMs: 1000})).rejects.toMatchObject({refusal: {code: 'older-incarnation'}});
+		await expect(
+			other.transport.dial(one.address, {hello: {...hello, incarnation: 1}, timeoutMs: 1000}),
+		).rejects.toMatchObject({refusal: {code: 'older-incarnation'}});
 		expect(isUp(one, again)).toBe(true);
 	});
 
@@ -200,7 +302,8 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 	test('a member that calls once more when it was removed is no news; the same one in a later life is', async () => {
 		const one = await member({clusterId: 'aaaa'});
 		const leaver = await member({clusterId: 'aaaa'});
-		const removal = (): readonly string[] => one.problems.filter(line => line.includes('was removed from the cluster'));
+		const removal = (): readonly string[] =>
+			one.problems.filter(line => line.includes('was removed from the cluster'));
 		await link(one, leaver);
 		one.mesh.setRemoved([leaver.id]);
 		await until(() => leaver.log.includes(`removed ${one.id}`), 'the word of the removal');
@@ -223,7 +326,10 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect(one.log).toContain(`stranger ${stranger.id} ${stranger.address}`);
 		await link(one, stranger);
 		one.mesh.setRemoved([stranger.id]);
-		await until(() => stranger.problems.some(line => line.includes(`node ${stranger.id} was removed from the cluster`)), 'the word of the removal');
+		await until(
+			() => stranger.problems.some(line => line.includes(`node ${stranger.id} was removed from the cluster`)),
+			'the word of the removal',
+		);
 		expect(stranger.log).toContain(`removed ${one.id}`);
 		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'removed from the cluster'});
 		one.mesh.setPeers(peersOf(stranger));
@@ -246,7 +352,10 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const one = await member();
 		const {transport} = side(make, {});
 		const join = await transport.dial(one.address, {hello: {...hello, via: 'join'}, timeoutMs: 1000});
-		const client = await make({...side(make, {}).options, identity: undefined}).dial(one.address, {hello: {...hello, address: '', via: 'client'}, timeoutMs: 1000});
+		const client = await make({...side(make, {}).options, identity: undefined}).dial(one.address, {
+			hello: {...hello, address: '', via: 'client'},
+			timeoutMs: 1000,
+		});
 		await until(() => one.guests.length === 2, 'both');
 		expect(one.guests.map(({remote}) => remote.via).toSorted()).toEqual(['client', 'join']);
 		const ends = [closing(join), closing(client)];
@@ -284,7 +393,9 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		one.mesh.drop(other.id, 'silent');
 		await until(() => one.mesh.state(other.id).why.includes('timeout'), 'a call that times out');
 		expect(one.log.filter(line => line.startsWith('frame'))).toEqual([]);
-		expect(one.faults.active()).toEqual([expect.stringContaining(`cut from ${other.id.slice(0, 6)} (until healed)`)]);
+		expect(one.faults.active()).toEqual([
+			expect.stringContaining(`cut from ${other.id.slice(0, 6)} (until healed)`),
+		]);
 		one.faults.apply({type: 'heal'});
 		await until(() => isUp(one, other) && isUp(other, one), 'the link again');
 		one.mesh.send(other.id, [Buffer.from('found')]);
@@ -299,7 +410,11 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			listen: options => transport.listen(options),
 			dial: (address, options) => {
 				calls++;
-				return isCut ? new Promise((_resolve, reject) => options.signal?.addEventListener('abort', () => reject(new Error('given up')))) : transport.dial(address, options);
+				return isCut
+					? new Promise((_resolve, reject) =>
+							options.signal?.addEventListener('abort', () => reject(new Error('given up'))),
+						)
+					: transport.dial(address, options);
 			},
 		});
 		const one = await member({wrap: cutOff});
@@ -321,7 +436,10 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		other.mesh.send(one.id, [Buffer.from('heard')]); // The other direction is not cut.
 		await until(() => one.log.includes(`frame ${other.id} heard`), 'the other direction');
 		one.faults.apply({type: 'heal'});
-		await until(() => one.log.includes(`down ${other.id} frames were lost in a cut`) && isUp(one, other), 'a fresh link');
+		await until(
+			() => one.log.includes(`down ${other.id} frames were lost in a cut`) && isUp(one, other),
+			'a fresh link',
+		);
 		expect(other.log).not.toContain(`frame ${one.id} lost`);
 	});
 
@@ -335,7 +453,10 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		one.faults.apply({type: 'heal'});
 		one.mesh.send(other.id, [Buffer.from('last')]);
 		await until(() => other.log.includes(`frame ${one.id} last`), 'the last frame');
-		expect(other.log.filter(line => line.startsWith('frame')).map(line => line.split(' ')[2])).toEqual([...Array.from({length: 20}, (_, index) => String(index)), 'last']);
+		expect(other.log.filter(line => line.startsWith('frame')).map(line => line.split(' ')[2])).toEqual([
+			...Array.from({length: 20}, (_, index) => String(index)),
+			'last',
+		]);
 		one.faults.apply({type: 'delay', ms: 5000, forMs: 60_000});
 		const large = Buffer.alloc(400_000);
 		expect([1, 2, 3].map(() => one.mesh.send(other.id, [large]))).toEqual([true, true, false]);

@@ -1,6 +1,6 @@
 /**
-Files that a newer version of the program wrote (case 12): the start is refused with both formats, and the folder stays byte for byte as it is. Damage is another
-thing: it is what no checksum vouches for, and is set aside as before.
+Files that a newer version of the program wrote (case 12): the start is refused with both formats, and the folder stays
+byte for byte as it is. Damage is another thing: it is what no checksum vouches for, and is set aside as before.
 */
 import {createHash} from 'node:crypto';
 import {chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
@@ -35,32 +35,39 @@ beforeEach(() => {
 	chmodSync(path, 0o700);
 });
 afterEach(async () => {
-	for (const log of open.splice(0)) await log[Symbol.asyncDispose](); // oxlint-disable-line no-await-in-loop -- few
+	for (const log of open.splice(0)) await log[Symbol.asyncDispose]();
 	rmSync(path, {recursive: true, force: true});
 });
 
 const logOptions = {segmentBytes: 1e6, writeDeadlineMs: 5000};
 const start = async (): Promise<OpenedNodeState> => {
 	const folder = new NodeFiles(realFiles, path);
-	return openNodeState({
-		expectKnownFormats: () => expectKnownFormats(realFiles, path, 'node.json'),
-		readState: () => folder.readJson('node.json'),
-		writeState: json => folder.writeJson('node.json', json),
-		async openLog() {
-			const log = await openLog({folder: join(path, 'raft'), ...logOptions});
-			open.push(log);
-			return log;
+	return openNodeState(
+		{
+			expectKnownFormats: () => expectKnownFormats(realFiles, path, 'node.json'),
+			readState: () => folder.readJson('node.json'),
+			writeState: json => folder.writeJson('node.json', json),
+			async openLog() {
+				const log = await openLog({folder: join(path, 'raft'), ...logOptions});
+				open.push(log);
+				return log;
+			},
+			blobs: folder.blobs,
+			reserve: () => reserveQuarantine(realFiles, path, 'node.json'),
+			moveAside: name => moveAside(realFiles, path, name),
 		},
-		blobs: folder.blobs,
-		reserve: () => reserveQuarantine(realFiles, path, 'node.json'),
-		moveAside: name => moveAside(realFiles, path, name),
-	}, address);
+		address,
+	);
 };
 
-/** Of every name, every byte and every mode below the folder. The lock is SQLite's, and `pid` the name of its holder. */
+/**
+Of every name, every byte and every mode below the folder. The lock is SQLite's, and `pid` the name of its holder.
+*/
 function printOf(folder: string): string {
 	const hash = createHash('sha256');
-	for (const name of readdirSync(folder, {recursive: true, encoding: 'utf8'}).filter(one => one !== 'lock' && one !== 'pid').toSorted()) {
+	for (const name of readdirSync(folder, {recursive: true, encoding: 'utf8'})
+		.filter(one => one !== 'lock' && one !== 'pid')
+		.toSorted()) {
 		const stats = statSync(join(folder, name));
 		hash.update(`${name} ${stats.mode} ${stats.mtimeMs}\0`);
 		if (stats.isFile()) hash.update(readFileSync(join(folder, name)));
@@ -74,8 +81,22 @@ async function append(folder: string, records: readonly Uint8Array[]): Promise<v
 	await log.append(records, {sync: true}).synced;
 }
 
-const batchOf = (text: string, seq: number): Buffer<ArrayBuffer> => encodeBatch({topic: news, origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, firstSeq: seq, lamport: 9 + seq, previousLamport: 8 + seq, sentAtMs: 1}, [Buffer.from(text)], false);
-const stored = (bytes: Buffer<ArrayBuffer>, offset: number): Buffer => encodeStored(decodeBatch(bytes)!, {offset, hops: 0, repaired: false, cameMs: 0});
+const batchOf = (text: string, seq: number): Buffer<ArrayBuffer> =>
+	encodeBatch(
+		{
+			topic: news,
+			origin: 'aaaaaaaaaaaaaaaa' as NodeId,
+			incarnation: 1,
+			firstSeq: seq,
+			lamport: 9 + seq,
+			previousLamport: 8 + seq,
+			sentAtMs: 1,
+		},
+		[Buffer.from(text)],
+		false,
+	);
+const stored = (bytes: Buffer<ArrayBuffer>, offset: number): Buffer =>
+	encodeStored(decodeBatch(bytes)!, {offset, hops: 0, repaired: false, cameMs: 0});
 const sealed = (bytes: Uint8Array): Buffer => {
 	const checksum = Buffer.alloc(4);
 	checksum.writeUInt32BE(crc32c(bytes));
@@ -86,7 +107,18 @@ const sealed = (bytes: Uint8Array): Buffer => {
 async function node(): Promise<NodeId> {
 	const {state, store} = await start();
 	const {id} = state.identity;
-	await store.found({term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [id], learners: []}, encodeContext({clusterId: 'c1', protocol: 2, node: id, address}))}, id);
+	await store.found(
+		{
+			term: 1,
+			index: 1,
+			kind: 'configuration',
+			data: encodeConfigurationData(
+				{voters: [id], learners: []},
+				encodeContext({clusterId: 'c1', protocol: 2, node: id, address}),
+			),
+		},
+		id,
+	);
 	await store[Symbol.asyncDispose]();
 	const folder = new NodeFiles(realFiles, path);
 	await folder.writeJson('node.json', stateToJson({...state, incarnation: 3, clusterId: 'c1', lamport: 100}));
@@ -101,49 +133,116 @@ const raftRecord = (kind: number, entryKind = 0): Buffer => {
 	record[1] = entryKind;
 	return record;
 };
-const command = encodeEnvelope({node: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, seq: 1, answeredBelow: 1, lamport: 1, command: {type: 'protocol', node: 'aaaaaaaaaaaaaaaa' as NodeId, protocol: 4}});
+const command = encodeEnvelope({
+	node: 'aaaaaaaaaaaaaaaa' as NodeId,
+	incarnation: 1,
+	seq: 1,
+	answeredBelow: 1,
+	lamport: 1,
+	command: {type: 'protocol', node: 'aaaaaaaaaaaaaaaa' as NodeId, protocol: 4},
+});
 const newerState = {version: 4, applied: 9, clusterId: 'c1', somethingNew: true};
 
 /** What a newer program may have left, and what the refusal says of it. */
 const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
-	['a node.json of a later format', /node\.json was written by a newer version of dapss-tui \(format 3, this program reads up to 2\)/, async () => {
-		const {checksum: _old, ...body} = JSON.parse(readFileSync(join(path, 'node.json'), 'utf8')) as Record<string, unknown>;
-		const newer = {...body, version: 3, somethingNew: [1]};
-		writeFileSync(join(path, 'node.json'), JSON.stringify({...newer, checksum: crc32c(JSON.stringify(newer))}));
-	}],
-	['a snapshot whose state is of a later format', /snapshot-\d+ was written by a newer version of dapss-tui \(format 4, this program reads up to 3\)/, async () => {
-		writeFileSync(join(path, 'snapshot-0000000000000009'), sealed(encode({index: 9, term: 1, configuration: {voters: ['aaaaaaaaaaaaaaaa'], learners: []}, data: encode(newerState)})));
-	}],
-	['a snapshot of another form', /snapshot-\d+ was written by a newer version/, async () => {
-		writeFileSync(join(path, 'snapshot-0000000000000009'), sealed(encode({version: 2, parts: []})));
-	}],
-	['a record of a later kind in the Raft log', /raft\/\d+\.log was written by a newer version of dapss-tui \(a record of kind 9\.0/, () => append(join(path, 'raft'), [raftRecord(9)])],
-	['an entry of a later kind in the Raft log', /a record of kind 2\.7/, () => append(join(path, 'raft'), [raftRecord(2, 7)])],
-	['an agreement on a later protocol in the Raft log', /its cluster uses protocol 4, this program speaks up to 3/, () => append(join(path, 'raft'), [encodeEntry({term: 1, index: 2, kind: 'command', data: command})])],
-	['a segment of a later format', /\.log was written by a newer version of dapss-tui \(format 3, this program reads 2\)/, async () => {
-		const copy = Buffer.alloc(24);
-		copy.write('DAPSLOG3');
-		copy.writeUInt32BE(crc32c(copy.subarray(0, 20)), 20);
-		writeFileSync(join(path, 'raft/0000000000000000.log'), Buffer.concat([copy, copy, Buffer.alloc(100, 7)]));
-	}],
-	['a record of a later kind in a topic\'s log', /topics\/.*\.log was written by a newer version of dapss-tui \(a record with the flags 16/, async () => {
-		const record = stored(batchOf('three', 3), 2);
-		record[7] = 16;
-		await append(await topicFolder(), [record]);
-	}],
-	['a batch of a later format in a topic\'s log', /a batch of format 2, this program reads up to 1/, async () => {
-		const record = stored(batchOf('three', 3), 2);
-		record[14] = 2;
-		await append(await topicFolder(), [record]);
-	}],
-	['a batch with a flag that is not known', /a batch with the flags 4/, async () => {
-		const record = stored(batchOf('three', 3), 2);
-		record[15] = 4;
-		await append(await topicFolder(), [record]);
-	}],
-	['a topic.json of a later format', /topic\.json was written by a newer version of dapss-tui \(format 2, this program reads up to 1\)/, async () => {
-		writeFileSync(join(await topicFolder(), 'topic.json'), JSON.stringify({version: 2, topic: news, kind: 'durable'}));
-	}],
+	[
+		'a node.json of a later format',
+		/node\.json was written by a newer version of dapss-tui \(format 3, this program reads up to 2\)/,
+		async () => {
+			const {checksum: _old, ...body} = JSON.parse(readFileSync(join(path, 'node.json'), 'utf8')) as Record<
+				string,
+				unknown
+			>;
+			const newer = {...body, version: 3, somethingNew: [1]};
+			writeFileSync(join(path, 'node.json'), JSON.stringify({...newer, checksum: crc32c(JSON.stringify(newer))}));
+		},
+	],
+	[
+		'a snapshot whose state is of a later format',
+		/snapshot-\d+ was written by a newer version of dapss-tui \(format 4, this program reads up to 3\)/,
+		async () => {
+			writeFileSync(
+				join(path, 'snapshot-0000000000000009'),
+				sealed(
+					encode({
+						index: 9,
+						term: 1,
+						configuration: {voters: ['aaaaaaaaaaaaaaaa'], learners: []},
+						data: encode(newerState),
+					}),
+				),
+			);
+		},
+	],
+	[
+		'a snapshot of another form',
+		/snapshot-\d+ was written by a newer version/,
+		async () => {
+			writeFileSync(join(path, 'snapshot-0000000000000009'), sealed(encode({version: 2, parts: []})));
+		},
+	],
+	[
+		'a record of a later kind in the Raft log',
+		/raft\/\d+\.log was written by a newer version of dapss-tui \(a record of kind 9\.0/,
+		() => append(join(path, 'raft'), [raftRecord(9)]),
+	],
+	[
+		'an entry of a later kind in the Raft log',
+		/a record of kind 2\.7/,
+		() => append(join(path, 'raft'), [raftRecord(2, 7)]),
+	],
+	[
+		'an agreement on a later protocol in the Raft log',
+		/its cluster uses protocol 4, this program speaks up to 3/,
+		() => append(join(path, 'raft'), [encodeEntry({term: 1, index: 2, kind: 'command', data: command})]),
+	],
+	[
+		'a segment of a later format',
+		/\.log was written by a newer version of dapss-tui \(format 3, this program reads 2\)/,
+		async () => {
+			const copy = Buffer.alloc(24);
+			copy.write('DAPSLOG3');
+			copy.writeUInt32BE(crc32c(copy.subarray(0, 20)), 20);
+			writeFileSync(join(path, 'raft/0000000000000000.log'), Buffer.concat([copy, copy, Buffer.alloc(100, 7)]));
+		},
+	],
+	[
+		"a record of a later kind in a topic's log",
+		/topics\/.*\.log was written by a newer version of dapss-tui \(a record with the flags 16/,
+		async () => {
+			const record = stored(batchOf('three', 3), 2);
+			record[7] = 16;
+			await append(await topicFolder(), [record]);
+		},
+	],
+	[
+		"a batch of a later format in a topic's log",
+		/a batch of format 2, this program reads up to 1/,
+		async () => {
+			const record = stored(batchOf('three', 3), 2);
+			record[14] = 2;
+			await append(await topicFolder(), [record]);
+		},
+	],
+	[
+		'a batch with a flag that is not known',
+		/a batch with the flags 4/,
+		async () => {
+			const record = stored(batchOf('three', 3), 2);
+			record[15] = 4;
+			await append(await topicFolder(), [record]);
+		},
+	],
+	[
+		'a topic.json of a later format',
+		/topic\.json was written by a newer version of dapss-tui \(format 2, this program reads up to 1\)/,
+		async () => {
+			writeFileSync(
+				join(await topicFolder(), 'topic.json'),
+				JSON.stringify({version: 2, topic: news, kind: 'durable'}),
+			);
+		},
+	],
 ];
 
 describe.each(cases)('%s', (_name, message, plant) => {
@@ -154,7 +253,9 @@ describe.each(cases)('%s', (_name, message, plant) => {
 		const error: unknown = await start().catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(NewerVersionError);
 		expect(error).toMatchObject({code: 'storage', message: expect.stringMatching(message)});
-		expect(error).toMatchObject({message: expect.stringMatching(/start that version, or use another --data\. Nothing was changed$/)});
+		expect(error).toMatchObject({
+			message: expect.stringMatching(/start that version, or use another --data\. Nothing was changed$/),
+		});
 		expect(printOf(path)).toBe(before);
 		await expect(openSurvivor({...defaults, data: path})).rejects.toBeInstanceOf(NewerVersionError);
 		expect(printOf(path)).toBe(before);
@@ -170,7 +271,10 @@ describe('what is damaged is not taken for newer', () => {
 
 	test('a node.json whose version was flipped is set aside, as its checksum is wrong', async () => {
 		const id = await node();
-		writeFileSync(join(path, 'node.json'), readFileSync(join(path, 'node.json'), 'utf8').replace('"version": 2', '"version": 3'));
+		writeFileSync(
+			join(path, 'node.json'),
+			readFileSync(join(path, 'node.json'), 'utf8').replace('"version": 2', '"version": 3'),
+		);
 		const {state, quarantined} = await start();
 		expect(quarantined).toMatchObject({folder: 'quarantine-1'});
 		expect(state.identity.id).not.toBe(id);
@@ -178,19 +282,32 @@ describe('what is damaged is not taken for newer', () => {
 
 	test('a Raft record whose kind was flipped is set aside, as its checksum is wrong', async () => {
 		await node();
-		await append(join(path, 'raft'), [raftRecord(2), encodeEntry({term: 1, index: 3, kind: 'noop', data: Buffer.alloc(0)})]);
+		await append(join(path, 'raft'), [
+			raftRecord(2),
+			encodeEntry({term: 1, index: 3, kind: 'noop', data: Buffer.alloc(0)}),
+		]);
 		const file = join(path, 'raft/0000000000000000.log');
 		const bytes = readFileSync(file);
 		const at = bytes.indexOf(raftRecord(2));
 		bytes[at] = 9;
 		writeFileSync(file, bytes);
 		const {quarantined} = await start();
-		expect(quarantined).toMatchObject({folder: 'quarantine-1', problem: expect.stringContaining('Raft log is damaged') as string});
+		expect(quarantined).toMatchObject({
+			folder: 'quarantine-1',
+			problem: expect.stringContaining('Raft log is damaged') as string,
+		});
 	});
 
 	test('a snapshot of a later format with a wrong checksum is no reason to refuse', async () => {
 		await node();
-		const bytes = sealed(encode({index: 9, term: 1, configuration: {voters: ['aaaaaaaaaaaaaaaa'], learners: []}, data: encode(newerState)}));
+		const bytes = sealed(
+			encode({
+				index: 9,
+				term: 1,
+				configuration: {voters: ['aaaaaaaaaaaaaaaa'], learners: []},
+				data: encode(newerState),
+			}),
+		);
 		bytes[0]! ^= 1;
 		writeFileSync(join(path, 'snapshot-0000000000000009'), bytes);
 		await expect(start()).resolves.toMatchObject({quarantined: undefined});

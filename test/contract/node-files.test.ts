@@ -38,15 +38,18 @@ describe('the folder of a topic', () => {
 		for (let seed = 1; seed < 40; seed++) {
 			const random = createRandom(seed);
 			const disk = emptyDisk({
-				random, async delay() {
+				random,
+				async delay() {
 					for (let turns = random.pick([0, 200]); turns > 0; turns--) await Promise.resolve();
 				},
 			});
 			const files = new NodeFiles(disk, path);
-			const first = await Promise.race([news, weather].map(async topic => {
-				await files.topicFolder(topic);
-				return topic;
-			}));
+			const first = await Promise.race(
+				[news, weather].map(async topic => {
+					await files.topicFolder(topic);
+					return topic;
+				}),
+			);
 			const image = new CrashDisk({random}, disk.image(random, 'all'));
 			expect(await new NodeFiles(image, path).topics()).toContain(first);
 		}
@@ -55,5 +58,8 @@ describe('the folder of a topic', () => {
 
 test('a file that cannot be removed is named', async () => {
 	const disk = emptyDisk({random: createRandom(1), failsAt: 1});
-	await expect(new NodeFiles(disk, path).blobs.unlink('snapshot-1')).rejects.toMatchObject({code: 'storage', message: 'The file /data/snapshot-1 cannot be removed: EIO: injected'});
+	await expect(new NodeFiles(disk, path).blobs.unlink('snapshot-1')).rejects.toMatchObject({
+		code: 'storage',
+		message: 'The file /data/snapshot-1 cannot be removed: EIO: injected',
+	});
 });

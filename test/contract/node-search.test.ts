@@ -23,11 +23,27 @@ const discovery = {...defaults.discovery, port: 40_000 + (process.pid % 20_000)}
 const keys = deriveKeys({secret, cluster});
 
 /** A node that sends no beacon by itself while the test runs, but the first. */
-async function beaconOf(digit: string, more: Partial<Pick<Beacon, 'topics' | 'address'>> & {readonly under?: typeof keys; readonly intervalMs?: number} = {}): Promise<{readonly at: OpenBeacon; readonly refusals: Counters}> {
+async function beaconOf(
+	digit: string,
+	more: Partial<Pick<Beacon, 'topics' | 'address'>> & {
+		readonly under?: typeof keys;
+		readonly intervalMs?: number;
+	} = {},
+): Promise<{readonly at: OpenBeacon; readonly refusals: Counters}> {
 	const refusals = new Counters();
 	const at = await openBeacon({
-		config: {...discovery, intervalMs: more.intervalMs ?? 60_000}, keys: more.under ?? keys, id: digit.repeat(16) as NodeId, incarnation: 1, refusals,
-		say: () => ({clusterId: 'c', address: more.address ?? `127.0.0.1:500${digit}`, phase: 'member', topics: more.topics ?? [], name: `node-${digit}`}),
+		config: {...discovery, intervalMs: more.intervalMs ?? 60_000},
+		keys: more.under ?? keys,
+		id: digit.repeat(16) as NodeId,
+		incarnation: 1,
+		refusals,
+		say: () => ({
+			clusterId: 'c',
+			address: more.address ?? `127.0.0.1:500${digit}`,
+			phase: 'member',
+			topics: more.topics ?? [],
+			name: `node-${digit}`,
+		}),
 		onBeacon() {},
 		onProblem(line) {
 			throw new Error(line);
@@ -36,13 +52,23 @@ async function beaconOf(digit: string, more: Partial<Pick<Beacon, 'topics' | 'ad
 	return {at, refusals};
 }
 
-const search = (topics: readonly string[], timeoutMs = 10_000): Promise<NodeSearch> => openNodeSearch({config: {...discovery, intervalMs: 2000}, keys, topics, timeoutMs});
+const search = (topics: readonly string[], timeoutMs = 10_000): Promise<NodeSearch> =>
+	openNodeSearch({config: {...discovery, intervalMs: 2000}, keys, topics, timeoutMs});
 
 test('nodes answer at once, and tell of the topic that was asked for among many (case 46)', async () => {
 	const {at: one} = await beaconOf('1');
-	const {at: two} = await beaconOf('2', {topics: Array.from({length: 300}, (_, index) => `a-topic-of-many-${index}`)});
+	const {at: two} = await beaconOf('2', {
+		topics: Array.from({length: 300}, (_, index) => `a-topic-of-many-${index}`),
+	});
 	await using found = await search(['a-topic-of-many-299']);
-	expect(await found.next()).toEqual({id: '2'.repeat(16), address: '127.0.0.1:5002', clusterId: 'c', name: 'node-2', isMember: true, subscribes: ['a-topic-of-many-299']});
+	expect(await found.next()).toEqual({
+		id: '2'.repeat(16),
+		address: '127.0.0.1:5002',
+		clusterId: 'c',
+		name: 'node-2',
+		isMember: true,
+		subscribes: ['a-topic-of-many-299'],
+	});
 	expect(await found.next()).toMatchObject({address: '127.0.0.1:5001', subscribes: []});
 	expect(await found.next()).toBeUndefined();
 	await Promise.all([one, two].map(at => at[Symbol.asyncDispose]()));
@@ -60,39 +86,76 @@ test('beacons under another secret are not believed, and tell that somebody is t
 
 test('a search that is given up ends at once', async () => {
 	const stop = new AbortController();
-	await using found = await openNodeSearch({config: discovery, keys, topics: [], timeoutMs: 600_000, signal: stop.signal});
+	await using found = await openNodeSearch({
+		config: discovery,
+		keys,
+		topics: [],
+		timeoutMs: 600_000,
+		signal: stop.signal,
+	});
 	const next = found.next();
 	stop.abort();
 	expect(await next).toBeUndefined();
 });
 
 test('the library finds a node of the network, past one that is gone (case 46)', async () => {
-	const [port, gonePort] = await freePorts(2) as [number, number];
+	const [port, gonePort] = (await freePorts(2)) as [number, number];
 	vi.stubEnv('XDG_RUNTIME_DIR', join(folder, 'its-user'));
 	const common = {cluster, secret};
-	await using node = await openBroker({...common, port, data: join(folder, 'data'), name: 'alpha', topics: ['news'], discovery});
+	await using node = await openBroker({
+		...common,
+		port,
+		data: join(folder, 'data'),
+		name: 'alpha',
+		topics: ['news'],
+		discovery,
+	});
 	const gone = await beaconOf('4', {address: `127.0.0.1:${gonePort}`, topics: ['news', 'sport']});
 	vi.stubEnv('XDG_RUNTIME_DIR', join(folder, 'another-user'));
-	await vi.waitFor(async () => {
-		const nodes = await findNodes({...common, discovery});
-		expect(nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
-			{address: `127.0.0.1:${port}`, cluster, id: node.id, phase: 'running', name: 'alpha'},
-			{address: `127.0.0.1:${gonePort}`, cluster, id: '4'.repeat(16), phase: 'running', name: 'node-4'},
-		]);
-	}, {timeout: 20_000});
+	await vi.waitFor(
+		async () => {
+			const nodes = await findNodes({...common, discovery});
+			expect(nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+				{address: `127.0.0.1:${port}`, cluster, id: node.id, phase: 'running', name: 'alpha'},
+				{address: `127.0.0.1:${gonePort}`, cluster, id: '4'.repeat(16), phase: 'running', name: 'node-4'},
+			]);
+		},
+		{timeout: 20_000},
+	);
 
 	const unusable: string[] = [];
 	await using broker = await connect({
-		...common, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true,
-		find: {discovery, topics: ['news', 'sport'], onUnusable: ({address}, error) => void unusable.push(`${address}: ${error.message}`)},
+		...common,
+		enableNodeAuth: true,
+		enableMessageSigning: true,
+		enableEncryption: true,
+		find: {
+			discovery,
+			topics: ['news', 'sport'],
+			onUnusable: ({address}, error) => void unusable.push(`${address}: ${error.message}`),
+		},
 	});
-	expect(unusable).toEqual([expect.stringContaining(`127.0.0.1:${gonePort}: peer 127.0.0.1:${gonePort} refuses connections`)]);
-	expect(broker).toMatchObject({server: `127.0.0.1:${port}`, chosen: {name: 'alpha', subscribes: ['news'], clusters: 2}});
+	expect(unusable).toEqual([
+		expect.stringContaining(`127.0.0.1:${gonePort}: peer 127.0.0.1:${gonePort} refuses connections`),
+	]);
+	expect(broker).toMatchObject({
+		server: `127.0.0.1:${port}`,
+		chosen: {name: 'alpha', subscribes: ['news'], clusters: 2},
+	});
 	expect(await broker.publish('news' as Topic, [Buffer.from('x')])).toMatchObject({origin: node.id});
 
 	// Without a search there is nobody, and without a secret nothing to believe a beacon by.
-	const off = {...common, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true, find: {discovery: {...discovery, enabled: false}}};
-	await expect(connect(off)).rejects.toMatchObject({code: 'unreachable', message: 'No node of cluster searched runs here: start one, or name one by its address'});
+	const off = {
+		...common,
+		enableNodeAuth: true,
+		enableMessageSigning: true,
+		enableEncryption: true,
+		find: {discovery: {...discovery, enabled: false}},
+	};
+	await expect(connect(off)).rejects.toMatchObject({
+		code: 'unreachable',
+		message: 'No node of cluster searched runs here: start one, or name one by its address',
+	});
 	expect(await findNodes({cluster})).toEqual([]);
 	await gone.at[Symbol.asyncDispose]();
 }, 60_000);

@@ -1,5 +1,6 @@
 /**
-What a survivor's Raft log becomes: the same topics under another cluster with one voter, or, when the disk dies on the way, what it was.
+What a survivor's Raft log becomes: the same topics under another cluster with one voter, or, when the disk dies on the
+way, what it was.
 */
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -28,8 +29,18 @@ const former = 'f0f0f0f0';
 const bounds = {topicsMax: 100, membersMax: 100};
 const none = new Uint8Array(0);
 
-const config = (index: number, voters: readonly NodeId[], learners: readonly NodeId[], context: Uint8Array = none): Entry => ({term: 1, index, kind: 'configuration', data: encodeConfigurationData({voters, learners}, context)});
-const command = (term: number, index: number, node: NodeId, what: Command): Entry => ({term, index, kind: 'command', data: encodeEnvelope({node, incarnation: 1, seq: index, answeredBelow: 0, lamport: index, command: what})});
+const config = (
+	index: number,
+	voters: readonly NodeId[],
+	learners: readonly NodeId[],
+	context: Uint8Array = none,
+): Entry => ({term: 1, index, kind: 'configuration', data: encodeConfigurationData({voters, learners}, context)});
+const command = (term: number, index: number, node: NodeId, what: Command): Entry => ({
+	term,
+	index,
+	kind: 'command',
+	data: encodeEnvelope({node, incarnation: 1, seq: index, answeredBelow: 0, lamport: index, command: what}),
+});
 const entries: readonly Entry[] = [
 	config(1, [a], [], encodeContext({clusterId: former, node: a, address: '127.0.0.1:1'})),
 	config(2, [a], [b], encodeContext({node: b, address: '127.0.0.1:2'})),
@@ -56,21 +67,42 @@ async function stopped(written = entries, hasSnapshot = false): Promise<Map<stri
 	if (hasSnapshot) {
 		const topics = new ClusterState(bounds);
 		topics.load(surveySurvivor({...store.recovered, entries: written.slice(0, 6)}, c, bounds).topics.save());
-		await store.saveSnapshot({index: 6, term: 1, configuration: {voters: [a, b, c], learners: []}, data: topics.save()}, 'taken');
+		await store.saveSnapshot(
+			{index: 6, term: 1, configuration: {voters: [a, b, c], learners: []}, data: topics.save()},
+			'taken',
+		);
 	}
 
 	await log[Symbol.asyncDispose]();
 	return disk.contents();
 }
 
-const reopened = (files: ReadonlyMap<string, Buffer> | Platter): ReturnType<typeof open> => open(files instanceof Map ? CrashDisk.of(files, {random: createRandom(1)}) : new CrashDisk({random: createRandom(1)}, files as Platter));
+const reopened = (files: ReadonlyMap<string, Buffer> | Platter): ReturnType<typeof open> =>
+	open(
+		files instanceof Map
+			? CrashDisk.of(files, {random: createRandom(1)})
+			: new CrashDisk({random: createRandom(1)}, files as Platter),
+	);
 
-describe.each([['entries alone', false], ['a snapshot and entries', true]])('from %s', (_name, hasSnapshot) => {
+describe.each([
+	['entries alone', false],
+	['a snapshot and entries', true],
+])('from %s', (_name, hasSnapshot) => {
 	test('tells what is there', async () => {
 		const {store} = await reopened(await stopped(entries, hasSnapshot));
 		expect(surveySurvivor(store.recovered, c, bounds).remains).toEqual({
-			node: c, name: '', address: '127.0.0.1:3', voters: [a, b, c], clusterId: former, last: {term: 2, index: 9}, commit: 6, topics: ['known', 'unsure', 'theirs'],
-			lost: [{id: a, name: '', address: '127.0.0.1:1', voter: true}, {id: b, name: '', address: '127.0.0.1:2', voter: true}],
+			node: c,
+			name: '',
+			address: '127.0.0.1:3',
+			voters: [a, b, c],
+			clusterId: former,
+			last: {term: 2, index: 9},
+			commit: 6,
+			topics: ['known', 'unsure', 'theirs'],
+			lost: [
+				{id: a, name: '', address: '127.0.0.1:1', voter: true},
+				{id: b, name: '', address: '127.0.0.1:2', voter: true},
+			],
 		});
 	});
 
@@ -79,53 +111,80 @@ describe.each([['entries alone', false], ['a snapshot and entries', true]])('fro
 		const {store, log} = await open(disk);
 		await forceNewCluster(store, surveySurvivor(store.recovered, c, bounds), 'new');
 		await log[Symbol.asyncDispose]();
-		const {store: {recovered}} = await reopened(disk.contents());
-		expect(recovered).toMatchObject({hardState: {term: 3, vote: c, commit: 10}, entries: [], snapshot: {index: 10, term: 3, configuration: {voters: [c], learners: []}}});
+		const {
+			store: {recovered},
+		} = await reopened(disk.contents());
+		expect(recovered).toMatchObject({
+			hardState: {term: 3, vote: c, commit: 10},
+			entries: [],
+			snapshot: {index: 10, term: 3, configuration: {voters: [c], learners: []}},
+		});
 		const topics = new ClusterState(bounds);
 		topics.load(recovered.snapshot!.data);
-		expect({id: topics.clusterId, members: topics.members(), removed: topics.removed(), applied: topics.applied}).toEqual({id: 'new', members: [{id: c, address: '127.0.0.1:3'}], removed: [], applied: 10});
-		expect(topics.topics().map(({name, subscribers}) => [name, [...subscribers.keys()]])).toEqual([['known', [c]], ['unsure', [c]]]);
-		expect(() => surveySurvivor(recovered, c, bounds)).toThrow(`Node ${c} is the only voter of its cluster (new) already: start it`);
+		expect({
+			id: topics.clusterId,
+			members: topics.members(),
+			removed: topics.removed(),
+			applied: topics.applied,
+		}).toEqual({id: 'new', members: [{id: c, address: '127.0.0.1:3'}], removed: [], applied: 10});
+		expect(topics.topics().map(({name, subscribers}) => [name, [...subscribers.keys()]])).toEqual([
+			['known', [c]],
+			['unsure', [c]],
+		]);
+		expect(() => surveySurvivor(recovered, c, bounds)).toThrow(
+			`Node ${c} is the only voter of its cluster (new) already: start it`,
+		);
 	});
 
-	test.each(['all', 'writes', 'sectors', 'none'] as const)('is the old cluster or the new one after a crash anywhere (what was not synced: %s lost)', async (loss: Loss) => {
-		const files = await stopped(entries, hasSnapshot);
-		const seen = {old: 0, new: 0};
-		for (const seed of seeds(3)) {
-			for (let diesAt = 1; ; diesAt++) {
-				const disk = CrashDisk.of(files, {random: createRandom(seed * 1000 + diesAt), diesAt});
-				let isDone = false;
-				const work = async (): Promise<void> => {
-					const {store} = await open(disk);
-					await forceNewCluster(store, surveySurvivor(store.recovered, c, bounds), 'new');
-					isDone = true;
-				};
+	test.each(['all', 'writes', 'sectors', 'none'] as const)(
+		'is the old cluster or the new one after a crash anywhere (what was not synced: %s lost)',
+		async (loss: Loss) => {
+			const files = await stopped(entries, hasSnapshot);
+			const seen = {old: 0, new: 0};
+			for (const seed of seeds(3)) {
+				for (let diesAt = 1; ; diesAt++) {
+					const disk = CrashDisk.of(files, {random: createRandom(seed * 1000 + diesAt), diesAt});
+					let isDone = false;
+					const work = async (): Promise<void> => {
+						const {store} = await open(disk);
+						await forceNewCluster(store, surveySurvivor(store.recovered, c, bounds), 'new');
+						isDone = true;
+					};
 
-				await Promise.race([work(), disk.died]); // oxlint-disable-line no-await-in-loop -- call by call
-				const {store: {recovered}} = await reopened(disk.image(createRandom(seed * 1000 + diesAt), loss)); // oxlint-disable-line no-await-in-loop
-				if (recovered.snapshot?.index === 10) {
-					seen.new++;
-					expect(recovered.snapshot.configuration).toEqual({voters: [c], learners: []});
-					expect(recovered.entries).toEqual([]);
-				} else {
-					seen.old++;
-					expect(isDone).toBe(false);
-					expect(recovered.hardState).toEqual({term: 2, vote: a, commit: 6}); // What it may apply there has not grown.
-					expect(surveySurvivor(recovered, c, bounds).remains).toMatchObject({clusterId: former, last: {term: 2, index: 9}});
+					await Promise.race([work(), disk.died]);
+					const {
+						store: {recovered},
+					} = await reopened(disk.image(createRandom(seed * 1000 + diesAt), loss));
+					if (recovered.snapshot?.index === 10) {
+						seen.new++;
+						expect(recovered.snapshot.configuration).toEqual({voters: [c], learners: []});
+						expect(recovered.entries).toEqual([]);
+					} else {
+						seen.old++;
+						expect(isDone).toBe(false);
+						// What it may apply there has not grown.
+						expect(recovered.hardState).toEqual({term: 2, vote: a, commit: 6});
+						expect(surveySurvivor(recovered, c, bounds).remains).toMatchObject({
+							clusterId: former,
+							last: {term: 2, index: 9},
+						});
+					}
+
+					if (isDone) break;
 				}
-
-				if (isDone) break;
 			}
-		}
 
-		expect(seen.old).toBeGreaterThan(0);
-		expect(seen.new).toBeGreaterThan(0);
-	});
+			expect(seen.old).toBeGreaterThan(0);
+			expect(seen.new).toBeGreaterThan(0);
+		},
+	);
 });
 
 test('refuses who has nothing of a cluster, and who was taken out of it', async () => {
 	const {store} = await reopened(await stopped([]));
-	expect(() => surveySurvivor(store.recovered, c, bounds)).toThrow(`Node ${c} holds nothing of its cluster yet: recover another survivor`);
+	expect(() => surveySurvivor(store.recovered, c, bounds)).toThrow(
+		`Node ${c} holds nothing of its cluster yet: recover another survivor`,
+	);
 	const {store: young} = await reopened(await stopped(entries.slice(0, 2)));
 	expect(() => surveySurvivor(young.recovered, c, bounds)).toThrow('holds nothing of its cluster yet');
 	const {store: out} = await reopened(await stopped([...entries.slice(0, 5), config(6, [a, b], [])]));
@@ -138,17 +197,29 @@ describe('the folder', () => {
 		path = join(mkdtempSync(join(tmpdir(), 'dapss-refound-')), 'node');
 	});
 	afterEach(() => rmSync(dirname(path), {recursive: true, force: true}));
-	const survey = (): ReturnType<typeof openSurvivor> => openSurvivor({data: path, limits: defaults.limits, storage: defaults.storage});
+	const survey = (): ReturnType<typeof openSurvivor> =>
+		openSurvivor({data: path, limits: defaults.limits, storage: defaults.storage});
 
 	/** A node of three that stopped. */
 	async function make(): Promise<NodeId> {
 		const identity = createIdentity();
 		using lock = await Folder.open(path);
 		const folder = new NodeFiles(realFiles, lock.path);
-		await folder.writeJson('node.json', {version: 1, identity: identity.toJson(), incarnation: 1, clusterId: former, lamport: 0, topics: []});
+		await folder.writeJson('node.json', {
+			version: 1,
+			identity: identity.toJson(),
+			incarnation: 1,
+			clusterId: former,
+			lamport: 0,
+			topics: [],
+		});
 		await using log = await openLog({folder: join(path, 'raft'), segmentBytes: 4096, writeDeadlineMs: 5000});
 		const voters = [a, b, identity.id].toSorted();
-		await (await RaftStore.open(log, folder.blobs)).append({term: 1, vote: a, commit: 1}, [config(1, voters, [], encodeContext({clusterId: former, node: identity.id, address: '127.0.0.1:3'}))]);
+		await (
+			await RaftStore.open(log, folder.blobs)
+		).append({term: 1, vote: a, commit: 1}, [
+			config(1, voters, [], encodeContext({clusterId: former, node: identity.id, address: '127.0.0.1:3'})),
+		]);
 		return identity.id;
 	}
 
@@ -166,23 +237,45 @@ describe('the folder', () => {
 	});
 
 	test('that is none is refused, and not made', async () => {
-		await expect(survey()).rejects.toMatchObject({code: 'refused', message: expect.stringContaining('is empty or not there') as string});
+		await expect(survey()).rejects.toMatchObject({
+			code: 'refused',
+			message: expect.stringContaining('is empty or not there') as string,
+		});
 		expect(existsSync(path)).toBe(false);
 		mkdirSync(path, {mode: 0o700});
 		writeFileSync(join(path, 'notes.txt'), 'mine');
-		await expect(survey()).rejects.toMatchObject({code: 'refused', message: expect.stringContaining('is none') as string});
+		await expect(survey()).rejects.toMatchObject({
+			code: 'refused',
+			message: expect.stringContaining('is none') as string,
+		});
 		expect(readdirSync(path)).toEqual(['notes.txt']);
 	});
 
 	test.each([
 		['who it is', () => 'node.json', () => '{'],
-		['the log', () => join('raft', readdirSync(join(path, 'raft')).find(name => name.endsWith('.log'))!), (bytes: Buffer) => bytes.with(80, bytes[80]! ^ 4)],
-	] as Array<[string, () => string, (bytes: Buffer) => string | Uint8Array]>)('that is damaged is refused: %s', async (_what, name, damage) => {
-		await make();
-		const file = join(path, name());
-		writeFileSync(file, damage(readFileSync(file)));
-		await expect(survey()).rejects.toMatchObject({code: 'storage', message: expect.stringMatching(/cannot be recovered from, it is damaged: .*\. Recover another survivor$/) as string});
-	});
+		[
+			'the log',
+			() =>
+				join(
+					'raft',
+					readdirSync(join(path, 'raft')).find(name => name.endsWith('.log'))!,
+				),
+			(bytes: Buffer) => bytes.with(80, bytes[80]! ^ 4),
+		],
+	] as Array<[string, () => string, (bytes: Buffer) => string | Uint8Array]>)(
+		'that is damaged is refused: %s',
+		async (_what, name, damage) => {
+			await make();
+			const file = join(path, name());
+			writeFileSync(file, damage(readFileSync(file)));
+			await expect(survey()).rejects.toMatchObject({
+				code: 'storage',
+				message: expect.stringMatching(
+					/cannot be recovered from, it is damaged: .*\. Recover another survivor$/,
+				) as string,
+			});
+		},
+	);
 });
 
 test('is refused by the disk that is full, and changes nothing', async () => {
@@ -192,5 +285,7 @@ test('is refused by the disk that is full, and changes nothing', async () => {
 	const full = CrashDisk.of(files, {random: createRandom(1), failsAt: disk.calls.length + 1, code: 'ENOSPC'});
 	const {store: doomed} = await open(full);
 	await expect(forceNewCluster(doomed, surveySurvivor(doomed.recovered, c, bounds), 'new')).rejects.toThrow('ENOSPC');
-	expect(surveySurvivor((await reopened(full.contents())).store.recovered, c, bounds).remains).toEqual(surveySurvivor(store.recovered, c, bounds).remains);
+	expect(surveySurvivor((await reopened(full.contents())).store.recovered, c, bounds).remains).toEqual(
+		surveySurvivor(store.recovered, c, bounds).remains,
+	);
 });

@@ -1,6 +1,6 @@
 /**
-A process that does not get to run for a while, in the middle of a handshake: its deadlines count what it listened, not what it slept. And a
-call that was hung up on.
+A process that does not get to run for a while, in the middle of a handshake: its deadlines count what it listened, not
+what it slept. And a call that was hung up on.
 */
 import {once} from 'node:events';
 import net, {type AddressInfo, type Socket} from 'node:net';
@@ -48,15 +48,24 @@ test('a caller that stalled reads the answer before it gives up', async () => {
 test('a listener that stalled reads what its callers said before it drops them', async () => {
 	const server = side(createTransport, {limits: {handshakeMs: 200}});
 	await using listener = await listening(server);
-	const calling = Promise.all(Array.from({length: 8}, () => side(createTransport, {}).transport.dial(listener.address, {hello, timeoutMs: 5000})));
+	const calling = Promise.all(
+		Array.from({length: 8}, () =>
+			side(createTransport, {}).transport.dial(listener.address, {hello, timeoutMs: 5000}),
+		),
+	);
 	while (listener.unauthenticated === 0) await new Promise(resolve => setImmediate(resolve));
 	stall(300);
 	for (const channel of await calling) channel.close('done');
 	expect(server.options.refusals.of('handshake-timeout')).toBe(0);
 });
 
-/** In front of a listener: hangs up on the first callers once they have said something. Its port, and how many called. */
-async function hangingUp(on: number, port: number): Promise<AsyncDisposable & {readonly address: string; calls: number}> {
+/**
+In front of a listener: hangs up on the first callers once they have said something. Its port, and how many called.
+*/
+async function hangingUp(
+	on: number,
+	port: number,
+): Promise<AsyncDisposable & {readonly address: string; calls: number}> {
 	const sockets = new Set<Socket>();
 	const front = {
 		calls: 0,
@@ -84,7 +93,13 @@ async function hangingUp(on: number, port: number): Promise<AsyncDisposable & {r
 	return front;
 }
 
-const clientOptions = {secret, cluster: 'dapss', enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true};
+const clientOptions = {
+	secret,
+	cluster: 'dapss',
+	enableNodeAuth: true,
+	enableMessageSigning: true,
+	enableEncryption: true,
+};
 
 test('a client that was hung up on calls again, and not for ever', async () => {
 	await using listener = await listening(side(createTransport, {}));
@@ -93,13 +108,18 @@ test('a client that was hung up on calls again, and not for ever', async () => {
 	expect([front.calls, broker.server]).toEqual([3, front.address]);
 	await broker[Symbol.asyncDispose]();
 	await using closed = await hangingUp(Infinity, listener.port);
-	await expect(connect({...clientOptions, servers: [closed.address]})).rejects.toMatchObject({code: 'unreachable', message: expect.stringContaining('closed the connection during the handshake') as string});
+	await expect(connect({...clientOptions, servers: [closed.address]})).rejects.toMatchObject({
+		code: 'unreachable',
+		message: expect.stringContaining('closed the connection during the handshake') as string,
+	});
 	expect(closed.calls).toBe(3);
 });
 
 test('a client with another secret is told so at once', async () => {
 	await using listener = await listening(side(createTransport, {}));
 	await using front = await hangingUp(0, listener.port);
-	await expect(connect({...clientOptions, secret: Buffer.alloc(32, 8), servers: [front.address]})).rejects.toMatchObject({code: 'not-authenticated'});
+	await expect(
+		connect({...clientOptions, secret: Buffer.alloc(32, 8), servers: [front.address]}),
+	).rejects.toMatchObject({code: 'not-authenticated'});
 	expect(front.calls).toBe(1);
 });

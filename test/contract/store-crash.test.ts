@@ -1,5 +1,6 @@
 /**
-Crash images of the whole store of a node: a hundred of them, and what earlier campaigns found. `npm run sim:crash` makes more.
+Crash images of the whole store of a node: a hundred of them, and what earlier campaigns found. `npm run sim:crash`
+makes more.
 */
 import {expect, test} from 'vitest';
 import {openLog} from '../../core/io/log/log.ts';
@@ -16,11 +17,20 @@ const a = 'aaaaaaaaaaaaaaaa' as NodeId;
 const b = 'bbbbbbbbbbbbbbbb' as NodeId;
 
 async function openTopic(disk: CrashDisk, onHeader: OnHeader = () => undefined): Promise<TopicLog> {
-	return openTopicLog(await openLog({folder: '/log', segmentBytes: 400, writeDeadlineMs: 5000, files: disk}), onHeader);
+	return openTopicLog(
+		await openLog({folder: '/log', segmentBytes: 400, writeDeadlineMs: 5000, files: disk}),
+		onHeader,
+	);
 }
 
 function batch(origin: NodeId, seq: number): Batch {
-	return decodeBatch(encodeBatch({origin, incarnation: 1, topic, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 0}, [Buffer.alloc(200)], false))!;
+	return decodeBatch(
+		encodeBatch(
+			{origin, incarnation: 1, topic, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 0},
+			[Buffer.alloc(200)],
+			false,
+		),
+	)!;
 }
 
 const item = (one: Batch) => ({batch: one, hops: 0, repaired: false});
@@ -68,6 +78,8 @@ test('retention forgets no stream that goes on only in what is not on the disk y
 	await log.retain({bytes: 500, ageMs: Number.MAX_SAFE_INTEGER, nowMs: 0});
 	expect(log.firstOffset).toBeGreaterThan(0);
 	const nexts = new Map<NodeId, number>();
-	await openTopic(new CrashDisk({random}, disk.image(random, 'all')), ({origin, firstSeq, count}) => nexts.set(origin, firstSeq + count));
+	await openTopic(new CrashDisk({random}, disk.image(random, 'all')), ({origin, firstSeq, count}) =>
+		nexts.set(origin, firstSeq + count),
+	);
 	expect(nexts.get(a)).toBe(3);
 });

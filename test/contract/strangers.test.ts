@@ -1,5 +1,6 @@
 /**
-What a listener does with those who are not of its cluster, or only pretend to be: nothing, within bounds, and one clear line.
+What a listener does with those who are not of its cluster, or only pretend to be: nothing, within bounds, and one clear
+line.
 */
 import net, {type Socket} from 'node:net';
 import {Duplex} from 'node:stream';
@@ -12,11 +13,17 @@ import {deriveKeys} from '../../core/wire/seal.ts';
 import {closing, hello, listening, secret, side, type Settings, type Side} from './support/channel-sides.ts';
 
 /** The error of the one who called, and the lines of the one who was called. */
-async function mismatch(called: Settings, caller: Settings): Promise<{readonly error: DapssError; readonly server: Side}> {
+async function mismatch(
+	called: Settings,
+	caller: Settings,
+): Promise<{readonly error: DapssError; readonly server: Side}> {
 	const server = side(createTransport, called);
 	await using listener = await listening(server);
 	const call = side(createTransport, caller).transport.dial(listener.address, {hello, timeoutMs: 3000});
-	const error = await call.then(() => undefined, (reason: unknown) => reason as DapssError);
+	const error = await call.then(
+		() => undefined,
+		(reason: unknown) => reason as DapssError,
+	);
 	await gone(() => listener.unauthenticated === 0);
 	if (!error) throw new Error('Expected the call to fail');
 	return {error, server};
@@ -37,10 +44,18 @@ function answers(socket: Socket): Promise<Buffer> {
 	});
 }
 
-test.each([['with TLS', true], ['without', false]])('another secret is told on both sides, %s', async (_name, enableEncryption) => {
+test.each([
+	['with TLS', true],
+	['without', false],
+])('another secret is told on both sides, %s', async (_name, enableEncryption) => {
 	const {error, server} = await mismatch({enableEncryption}, {enableEncryption, secret: Buffer.alloc(32, 8)});
-	expect(error).toMatchObject({code: 'not-authenticated', message: expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/)});
-	expect(server.problems).toEqual([expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/)]);
+	expect(error).toMatchObject({
+		code: 'not-authenticated',
+		message: expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/),
+	});
+	expect(server.problems).toEqual([
+		expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/),
+	]);
 	expect(server.options.refusals.of('not-authenticated')).toBe(1);
 });
 
@@ -48,51 +63,121 @@ test('a wrong secret is told as such every time, not as a lost connection', asyn
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	const {transport} = side(createTransport, {secret: Buffer.alloc(32, 8)});
-	const calls = await Promise.allSettled(Array.from({length: 12}, () => transport.dial(listener.address, {hello, timeoutMs: 3000})));
-	expect(new Set(calls.map(call => call.status === 'rejected' && (call.reason as DapssError).code))).toEqual(new Set(['not-authenticated']));
+	const calls = await Promise.allSettled(
+		Array.from({length: 12}, () => transport.dial(listener.address, {hello, timeoutMs: 3000})),
+	);
+	expect(new Set(calls.map(call => call.status === 'rejected' && (call.reason as DapssError).code))).toEqual(
+		new Set(['not-authenticated']),
+	);
 });
 
 test('another cluster is told on both sides, with TLS and without', async () => {
 	const secure = await mismatch({cluster: 'here'}, {cluster: 'there'});
-	expect(secure.error).toMatchObject({code: 'refused', message: expect.stringContaining('not of the cluster "there"')});
+	expect(secure.error).toMatchObject({
+		code: 'refused',
+		message: expect.stringContaining('not of the cluster "there"'),
+	});
 	expect(secure.server.problems[0]).toMatch(/is of the cluster "there", this node of "here"$/);
-	const plain = await mismatch({cluster: 'here', enableEncryption: false}, {cluster: 'there', enableEncryption: false});
+	const plain = await mismatch(
+		{cluster: 'here', enableEncryption: false},
+		{cluster: 'there', enableEncryption: false},
+	);
 	expect(plain.error.message).toMatch(/is of the cluster "here", this node of "there"$/);
 	expect(plain.server.problems[0]).toMatch(/is of the cluster "there", this node of "here"$/);
 });
 
 test.each([
-	['encryption here', {}, {enableEncryption: false}, 'has enable_encryption=true, this node has false', 'has enable_encryption=false, this node has true'],
-	['encryption there', {enableEncryption: false}, {}, 'has enable_encryption=false, this node has true', 'has enable_encryption=true, this node has false'],
-	['signing here', {}, {enableMessageSigning: false}, 'has enable_message_signing=true, this node has false', 'has enable_message_signing=false, this node has true'],
-	['signing there', {enableMessageSigning: false}, {}, 'has enable_message_signing=false, this node has true', 'has enable_message_signing=true, this node has false'],
-	['authentication here', {}, {enableNodeAuth: false}, 'or its enable_node_auth is not false', 'has enable_node_auth=false, this node has true'],
-	['authentication there', {enableNodeAuth: false}, {}, 'or its enable_node_auth is not true', 'has enable_node_auth=true, this node has false'],
-	['authentication here, without TLS', {enableEncryption: false}, {enableEncryption: false, enableNodeAuth: false}, 'has enable_node_auth=true, this node has false', 'has enable_node_auth=false, this node has true'],
-	['everything', {}, {enableEncryption: false, enableNodeAuth: false, enableMessageSigning: false}, 'has enable_node_auth=true, this node has false; enable_message_signing=true, this node has false; enable_encryption=true, this node has false', 'has enable_node_auth=false, this node has true'],
-])('flags that differ are named on both sides: %s', async (_name, called: Settings, caller: Settings, callerLine, calledLine) => {
-	const {error, server} = await mismatch(called, caller);
-	expect(error.code).toBe('refused');
-	expect(error.message).toContain(callerLine);
-	expect(server.problems).toHaveLength(1);
-	expect(server.problems[0]).toContain(calledLine);
-});
+	[
+		'encryption here',
+		{},
+		{enableEncryption: false},
+		'has enable_encryption=true, this node has false',
+		'has enable_encryption=false, this node has true',
+	],
+	[
+		'encryption there',
+		{enableEncryption: false},
+		{},
+		'has enable_encryption=false, this node has true',
+		'has enable_encryption=true, this node has false',
+	],
+	[
+		'signing here',
+		{},
+		{enableMessageSigning: false},
+		'has enable_message_signing=true, this node has false',
+		'has enable_message_signing=false, this node has true',
+	],
+	[
+		'signing there',
+		{enableMessageSigning: false},
+		{},
+		'has enable_message_signing=false, this node has true',
+		'has enable_message_signing=true, this node has false',
+	],
+	[
+		'authentication here',
+		{},
+		{enableNodeAuth: false},
+		'or its enable_node_auth is not false',
+		'has enable_node_auth=false, this node has true',
+	],
+	[
+		'authentication there',
+		{enableNodeAuth: false},
+		{},
+		'or its enable_node_auth is not true',
+		'has enable_node_auth=true, this node has false',
+	],
+	[
+		'authentication here, without TLS',
+		{enableEncryption: false},
+		{enableEncryption: false, enableNodeAuth: false},
+		'has enable_node_auth=true, this node has false',
+		'has enable_node_auth=false, this node has true',
+	],
+	[
+		'everything',
+		{},
+		{enableEncryption: false, enableNodeAuth: false, enableMessageSigning: false},
+		'has enable_node_auth=true, this node has false; enable_message_signing=true, this node has false; enable_encryption=true, this node has false',
+		'has enable_node_auth=false, this node has true',
+	],
+])(
+	'flags that differ are named on both sides: %s',
+	async (_name, called: Settings, caller: Settings, callerLine, calledLine) => {
+		const {error, server} = await mismatch(called, caller);
+		expect(error.code).toBe('refused');
+		expect(error.message).toContain(callerLine);
+		expect(server.problems).toHaveLength(1);
+		expect(server.problems[0]).toContain(calledLine);
+	},
+);
 
 test('plain text and random bytes get no answer from a node with encryption', async () => {
 	const server = side(createTransport, {limits: {handshakeMs: 300}});
 	await using listener = await listening(server);
 	const kin = side(createTransport, {secret: Buffer.alloc(32, 9), enableEncryption: false});
 	// A hello in plain text under another secret is a stranger's, too.
-	const refused = await kin.transport.dial(listener.address, {hello, timeoutMs: 3000}).catch((error: unknown) => error as DapssError);
+	const refused = await kin.transport
+		.dial(listener.address, {hello, timeoutMs: 3000})
+		.catch((error: unknown) => error as DapssError);
 	expect(refused).toMatchObject({code: 'unreachable'});
 	const strangers: readonly Buffer[] = [
 		Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
 		Buffer.from([0, 0, 0, 5, 0, 1, 2, 3, 4]),
-		Buffer.from([0xFF, 0xFF, 0xFF, 0xFF, 0]),
+		Buffer.from([0xff, 0xff, 0xff, 0xff, 0]),
 		Buffer.from([0, 0, 0, 0]),
 		Buffer.from('{"type":"SECURE"}\n'),
 		Buffer.alloc(100_000, 0x41),
-		...Array.from({length: 12}, (_, seed) => Buffer.from(Array.from({length: 64}, (_unused, index) => (index === 0 ? 0x20 : 0) + ((seed * 7919 + index * 104_729) % 223)))),
+		...Array.from({length: 12}, (_, seed) =>
+			Buffer.from(
+				Array.from(
+					{length: 64},
+					(_unused, index) => (index === 0 ? 0x20 : 0) + ((seed * 7919 + index * 104_729) % 223),
+				),
+			),
+		),
 	];
 	for (const bytes of strangers) {
 		const socket = net.connect(listener.port, '127.0.0.1');
@@ -113,15 +198,22 @@ test('a thousand half-open connections hold a bounded place, and a good peer get
 	let most = 0;
 	let answered = 0;
 	for (let round = 0; round < 10; round++) {
-		await Promise.all(Array.from({length: 100}, (_, index) => new Promise<void>(resolve => {
-			const socket = net.connect(listener.port, '127.0.0.1', () => {
-				if (index % 2 === 0) socket.write(Buffer.from([0x16, 3, 1, 2, 0, 1])); // Begins as TLS, and stops there.
-				resolve();
-			});
-			socket.on('data', () => answered++);
-			socket.on('error', () => resolve());
-			sockets.push(socket);
-		})));
+		await Promise.all(
+			Array.from(
+				{length: 100},
+				(_, index) =>
+					new Promise<void>(resolve => {
+						const socket = net.connect(listener.port, '127.0.0.1', () => {
+							// Begins as TLS, and stops there.
+							if (index % 2 === 0) socket.write(Buffer.from([0x16, 3, 1, 2, 0, 1]));
+							resolve();
+						});
+						socket.on('data', () => answered++);
+						socket.on('error', () => resolve());
+						sockets.push(socket);
+					}),
+			),
+		);
 		most = Math.max(most, listener.unauthenticated);
 	}
 
@@ -141,7 +233,14 @@ test('a stranger that says nothing is closed in time', async () => {
 	expect((await answers(silent)).length).toBe(0);
 	// One that has the secret, and then says nothing.
 	const keys = deriveKeys({secret, cluster: 'dapss'});
-	const idle = tls.connect({host: '127.0.0.1', port: listener.port, ciphers: 'TLS_AES_128_GCM_SHA256', minVersion: 'TLSv1.3', pskCallback: () => ({psk: keys.psk, identity: keys.pskIdentity}), checkServerIdentity: () => undefined});
+	const idle = tls.connect({
+		host: '127.0.0.1',
+		port: listener.port,
+		ciphers: 'TLS_AES_128_GCM_SHA256',
+		minVersion: 'TLSv1.3',
+		pskCallback: () => ({psk: keys.psk, identity: keys.pskIdentity}),
+		checkServerIdentity: () => undefined,
+	});
 	await answers(idle);
 	expect(server.options.refusals.of('handshake-timeout')).toBe(2);
 	expect(listener.unauthenticated + listener.connections).toBe(0);
@@ -155,9 +254,13 @@ test('connections have a bound', async () => {
 		},
 	});
 	const caller = (): ReturnType<typeof side> => side(createTransport, {});
-	const open = await Promise.all([1, 2, 3].map(() => caller().transport.dial(listener.address, {hello, timeoutMs: 3000})));
+	const open = await Promise.all(
+		[1, 2, 3].map(() => caller().transport.dial(listener.address, {hello, timeoutMs: 3000})),
+	);
 	await gone(() => listener.connections === 3);
-	await expect(caller().transport.dial(listener.address, {hello, timeoutMs: 3000})).rejects.toMatchObject({code: 'unreachable'});
+	await expect(caller().transport.dial(listener.address, {hello, timeoutMs: 3000})).rejects.toMatchObject({
+		code: 'unreachable',
+	});
 	expect(server.options.refusals.of('connections')).toBe(1);
 	for (const channel of open) channel.close('done');
 	await gone(() => listener.connections === 0);
@@ -168,7 +271,13 @@ test('a session ticket opens nothing', async () => {
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	const keys = deriveKeys({secret, cluster: 'dapss'});
-	const base = {host: '127.0.0.1', port: listener.port, ciphers: 'TLS_AES_128_GCM_SHA256', minVersion: 'TLSv1.3', checkServerIdentity: () => undefined} as const;
+	const base = {
+		host: '127.0.0.1',
+		port: listener.port,
+		ciphers: 'TLS_AES_128_GCM_SHA256',
+		minVersion: 'TLSv1.3',
+		checkServerIdentity: () => undefined,
+	} as const;
 	const withKey = tls.connect({...base, pskCallback: () => ({psk: keys.psk, identity: keys.pskIdentity})});
 	const ticket = await new Promise<Buffer>(resolve => withKey.once('session', resolve));
 	withKey.destroy();
@@ -184,8 +293,12 @@ test('strangers cannot fill the log of people', async () => {
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	for (let round = 0; round < 20; round++) {
-		// oxlint-disable-next-line no-await-in-loop -- one stranger after the other
-		await expect(side(createTransport, {cluster: `name-${round}`}).transport.dial(listener.address, {hello, timeoutMs: 3000})).rejects.toMatchObject({code: 'refused'});
+		await expect(
+			side(createTransport, {cluster: `name-${round}`}).transport.dial(listener.address, {
+				hello,
+				timeoutMs: 3000,
+			}),
+		).rejects.toMatchObject({code: 'refused'});
 	}
 
 	expect(server.problems).toHaveLength(8);
@@ -197,8 +310,17 @@ test('older TLS and other ciphers are refused', async () => {
 	await using listener = await listening(server);
 	const keys = deriveKeys({secret, cluster: 'dapss'});
 	const pskCallback = (): {psk: Buffer; identity: string} => ({psk: keys.psk, identity: keys.pskIdentity});
-	for (const settings of [{maxVersion: 'TLSv1.2', ciphers: 'PSK'}, {minVersion: 'TLSv1.3', ciphers: 'TLS_CHACHA20_POLY1305_SHA256'}] as const) {
-		const socket: TLSSocket = tls.connect({host: '127.0.0.1', port: listener.port, pskCallback, checkServerIdentity: () => undefined, ...settings});
+	for (const settings of [
+		{maxVersion: 'TLSv1.2', ciphers: 'PSK'},
+		{minVersion: 'TLSv1.3', ciphers: 'TLS_CHACHA20_POLY1305_SHA256'},
+	] as const) {
+		const socket: TLSSocket = tls.connect({
+			host: '127.0.0.1',
+			port: listener.port,
+			pskCallback,
+			checkServerIdentity: () => undefined,
+			...settings,
+		});
 		await new Promise<void>((resolve, reject) => {
 			socket.once('secureConnect', () => reject(new Error('Expected the handshake to fail')));
 			socket.once('error', () => resolve());
@@ -213,7 +335,11 @@ test('a server without the secret is not taken for a node', async () => {
 	// It refuses the key and offers nothing; and one with another key.
 	const strangers = [
 		tls.createServer({minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', pskCallback: () => null}),
-		tls.createServer({minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', pskCallback: () => Buffer.alloc(32, 5)}),
+		tls.createServer({
+			minVersion: 'TLSv1.3',
+			ciphers: 'TLS_AES_128_GCM_SHA256',
+			pskCallback: () => Buffer.alloc(32, 5),
+		}),
 	];
 	for (const [index, server] of strangers.entries()) {
 		server.on('tlsClientError', () => {});
@@ -230,7 +356,10 @@ test('a call to one that takes connections and says nothing ends in time, and sa
 	await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
 	const {port} = silent.address() as net.AddressInfo;
 	const call = side(createTransport, {}).transport.dial(`127.0.0.1:${port}`, {hello, timeoutMs: 100});
-	await expect(call).rejects.toMatchObject({code: 'unreachable', message: `peer 127.0.0.1:${port} takes connections but does not answer the handshake within 100 ms (timeout)`});
+	await expect(call).rejects.toMatchObject({
+		code: 'unreachable',
+		message: `peer 127.0.0.1:${port} takes connections but does not answer the handshake within 100 ms (timeout)`,
+	});
 	silent.close();
 });
 
@@ -247,8 +376,14 @@ test('a peer that takes nothing is let go', async () => {
 	const {options} = side(createTransport, {});
 	const socket = new Duplex({read() {}, write() {}}); // Never done with the first write.
 	const channel = new SocketChannel({
-		socket, remote: {role: 'client', id: undefined, cluster: 'dapss', flags: '', version: '', protocol: 2, ...hello}, remoteAddress: '127.0.0.1:1',
-		outQueueBytes: 1000, frameBytesMax: 1000, budget: options.budget, refusals: options.refusals, writeDeadlineMs: 30,
+		socket,
+		remote: {role: 'client', id: undefined, cluster: 'dapss', flags: '', version: '', protocol: 2, ...hello},
+		remoteAddress: '127.0.0.1:1',
+		outQueueBytes: 1000,
+		frameBytesMax: 1000,
+		budget: options.budget,
+		refusals: options.refusals,
+		writeDeadlineMs: 30,
 	});
 	channel.send([Buffer.of(1)]);
 	expect(await closing(channel)).toBe('the peer took nothing for too long');

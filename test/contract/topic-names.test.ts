@@ -1,8 +1,18 @@
 /**
-A topic's folder whose `topic.json` is damaged, gone or cannot be read: it is written anew from whatever names the topic, the damaged one is
-set aside, and no message is touched. Where nothing names it, that one topic is left out and told of. Real files, and a disk that dies.
+A topic's folder whose `topic.json` is damaged, gone or cannot be read: it is written anew from whatever names the
+topic, the damaged one is set aside, and no message is touched. Where nothing names it, that one topic is left out and
+told of. Real files, and a disk that dies.
 */
-import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
+import {
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	truncateSync,
+	writeFileSync,
+} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {basename, join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -42,7 +52,13 @@ async function topicOf(topic: Topic, records = [1, 2, 3].map(seq => stored(topic
 }
 
 function stored(topic: Topic, seq: number): Buffer {
-	const batch = decodeBatch(encodeBatch({topic, origin, incarnation: 1, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 1}, [Buffer.from(`message ${seq}`)], false))!;
+	const batch = decodeBatch(
+		encodeBatch(
+			{topic, origin, incarnation: 1, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 1},
+			[Buffer.from(`message ${seq}`)],
+			false,
+		),
+	)!;
 	return encodeStored(batch, {offset: seq - 1, hops: 0, repaired: false, cameMs: 0});
 }
 
@@ -52,20 +68,28 @@ async function messagesIn(folder: string): Promise<number> {
 }
 
 const damages: ReadonlyArray<readonly [string, string, (file: string) => void]> = [
-	['has a flipped bit', 'is damaged', file => {
-		const bytes = readFileSync(file);
-		bytes[bytes.indexOf('":"') + 3]! ^= 1; // Another name, and a good one.
-		writeFileSync(file, bytes);
-	}],
+	[
+		'has a flipped bit',
+		'is damaged',
+		file => {
+			const bytes = readFileSync(file);
+			bytes[bytes.indexOf('":"') + 3]! ^= 1; // Another name, and a good one.
+			writeFileSync(file, bytes);
+		},
+	],
 	['is no JSON', 'is damaged', file => writeFileSync(file, '{"topic":')],
 	['names nothing', 'is damaged', file => writeFileSync(file, 'null')],
 	['names no topic', 'is damaged', file => writeFileSync(file, '{"topic": ""}')],
 	['is empty', 'is damaged', file => truncateSync(file, 0)],
 	['is gone', 'is missing', file => rmSync(file)],
-	['is a folder', 'cannot be read', file => {
-		rmSync(file);
-		mkdirSync(file);
-	}],
+	[
+		'is a folder',
+		'cannot be read',
+		file => {
+			rmSync(file);
+			mkdirSync(file);
+		},
+	],
 ];
 
 describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
@@ -73,7 +97,12 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		['the name of its folder', plain, undefined, {}],
 		['what the node knows', long, undefined, {known: () => ['other' as Topic, long]}],
 		['its messages', long, undefined, aids],
-		['what retention left', long, [encodeMark({offset: 3, topic: long, streams: [{origin, incarnation: 1, next: 4, lamport: 3}]})], aids],
+		[
+			'what retention left',
+			long,
+			[encodeMark({offset: 3, topic: long, streams: [{origin, incarnation: 1, next: 4, lamport: 3}]})],
+			aids,
+		],
 	] as const)('is written anew from %s', async (_from, topic, records, given: TopicAids) => {
 		const other = await topicOf('other' as Topic);
 		const folder = await topicOf(topic, records?.slice());
@@ -83,7 +112,13 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		damage(file);
 		const damaged = existsSync(file) && problem !== 'cannot be read' ? readFileSync(file) : undefined;
 		expect(await open().topics(given)).toEqual([topic, 'other'].toSorted());
-		expect(said).toEqual([expect.stringMatching(new RegExp(`^The file ${file} ${problem}.*It is written anew for the topic "${topic}".*the messages are kept$`))]);
+		expect(said).toEqual([
+			expect.stringMatching(
+				new RegExp(
+					`^The file ${file} ${problem}.*It is written anew for the topic "${topic}".*the messages are kept$`,
+				),
+			),
+		]);
 		expect(readFileSync(file)).toEqual(whole);
 		expect(existsSync(`${file}.corrupt`)).toBe(problem !== 'is missing');
 		if (damaged) expect(readFileSync(`${file}.corrupt`)).toEqual(damaged);
@@ -100,7 +135,13 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		damage(file);
 		const left = readdirSync(folder);
 		expect(await open().topics({known: () => [plain]})).toEqual([plain]);
-		expect(said).toEqual([expect.stringMatching(new RegExp(`^The folder ${folder} is of a topic that cannot be told: its topic.json (?:${problem}|names ).*write \\{"topic": "its name"\\} into ${file}`))]);
+		expect(said).toEqual([
+			expect.stringMatching(
+				new RegExp(
+					`^The folder ${folder} is of a topic that cannot be told: its topic.json (?:${problem}|names ).*write \\{"topic": "its name"\\} into ${file}`,
+				),
+			),
+		]);
 		expect(readdirSync(folder)).toEqual(left);
 		expect(await open().topicFolder(long)).toBe(folder);
 		expect(said[1]).toContain(`It is written anew for the topic ${JSON.stringify(long)}`);
@@ -129,7 +170,9 @@ test('a topic without a message may lose its name, and is made anew when it is u
 	const file = join(folder, 'topic.json');
 	truncateSync(file, 0);
 	expect(await open().topics(aids)).toEqual([]);
-	expect(said).toEqual([`The file ${file} is damaged. Nothing else names its topic, of which no message is there: it is written anew when the topic is used again`]);
+	expect(said).toEqual([
+		`The file ${file} is damaged. Nothing else names its topic, of which no message is there: it is written anew when the topic is used again`,
+	]);
 	expect(await open().topicFolder(long)).toBe(folder);
 	expect(await open().topics(aids)).toEqual([long]);
 	expect(readdirSync(folder).toSorted()).toEqual(['topic.json', 'topic.json.corrupt']);
@@ -144,7 +187,9 @@ test('what is no folder of a topic is left as it is, and told', async () => {
 	expect(await open().topics(aids)).toEqual([plain]);
 	expect(said.toSorted()).toEqual([
 		`Expected nothing but folders of topics in ${topics}: "notes" is none, and is left as it is`,
-		expect.stringContaining(`The folder ${join(topics, 'copy')} is of a topic that cannot be told: its topic.json names "news", whose folder is ${basename(folder)}`),
+		expect.stringContaining(
+			`The folder ${join(topics, 'copy')} is of a topic that cannot be told: its topic.json names "news", whose folder is ${basename(folder)}`,
+		),
 	]);
 	expect(readFileSync(join(topics, 'notes'), 'utf8')).toBe('mine');
 });
@@ -155,12 +200,15 @@ test('also on Windows, which says of what is in no folder that it is not there (
 	writeFileSync(join(topics, 'desktop.ini'), 'mine');
 	const onWindows: Files = {
 		...realFiles,
-		open: (file, mode) => realFiles.open(file, mode).catch((error: unknown) => {
-			throw isNoFolder(error) ? Object.assign(new Error('ENOENT'), {code: 'ENOENT'}) : error;
-		}),
+		open: (file, mode) =>
+			realFiles.open(file, mode).catch((error: unknown) => {
+				throw isNoFolder(error) ? Object.assign(new Error('ENOENT'), {code: 'ENOENT'}) : error;
+			}),
 	};
 	expect(await new NodeFiles(onWindows, path, text => said.push(text)).topics(aids)).toEqual([plain]);
-	expect(said).toEqual([`Expected nothing but folders of topics in ${topics}: "desktop.ini" is none, and is left as it is`]);
+	expect(said).toEqual([
+		`Expected nothing but folders of topics in ${topics}: "desktop.ini" is none, and is left as it is`,
+	]);
 });
 
 test('a process that ends at any call of the mending leaves what the next one finishes', async () => {
@@ -173,7 +221,10 @@ test('a process that ends at any call of the mending leaves what the next one fi
 		await log.append([stored(plain, 1)]).synced;
 		files.platter.file(join(folder, 'topic.json'))!.cut(3);
 		const dying = new CrashDisk({random, diesAt: calls}, files.platter);
-		const isDone = await Promise.race([new NodeFiles(dying, '/data').topics().then(() => true), dying.died.then(() => false)]);
+		const isDone = await Promise.race([
+			new NodeFiles(dying, '/data').topics().then(() => true),
+			dying.died.then(() => false),
+		]);
 		const image = new CrashDisk({random}, dying.image(random, random.pick(['all', 'writes', 'sectors', 'none'])));
 		expect(await new NodeFiles(image, '/data').topics(), `died at call ${calls}`).toEqual([plain]);
 		if (!isDone) continue;
@@ -189,7 +240,10 @@ describe('the other small files', () => {
 		using _folder = await Folder.open(path);
 		for (const text of ['\u001B[31mred', '', '12 34\n']) {
 			writeFileSync(join(path, 'pid'), text);
-			await expect(Folder.open(path)).rejects.toMatchObject({code: 'locked', message: `The data folder ${path} is in use by another node: stop it, or choose another --data`});
+			await expect(Folder.open(path)).rejects.toMatchObject({
+				code: 'locked',
+				message: `The data folder ${path} is in use by another node: stop it, or choose another --data`,
+			});
 		}
 
 		rmSync(join(path, 'pid'));
@@ -201,26 +255,51 @@ describe('the other small files', () => {
 
 	test('a lock that is none is named, with what helps', async () => {
 		await taken();
-		for (const damage of [(file: string) => writeFileSync(file, 'x'.repeat(5000)), (file: string) => mkdirSync(file)]) {
+		for (const damage of [
+			(file: string) => writeFileSync(file, 'x'.repeat(5000)),
+			(file: string) => mkdirSync(file),
+		]) {
 			const file = join(path, 'lock');
 			rmSync(file, {recursive: true});
 			damage(file);
-			await expect(Folder.open(path)).rejects.toMatchObject({code: 'storage', message: expect.stringMatching(new RegExp(`^The lock ${file} cannot be taken: .*When no node uses the folder, remove it, nothing is lost with it: rm -r ${file}$`)) as string});
+			await expect(Folder.open(path)).rejects.toMatchObject({
+				code: 'storage',
+				message: expect.stringMatching(
+					new RegExp(
+						`^The lock ${file} cannot be taken: .*When no node uses the folder, remove it, nothing is lost with it: rm -r ${file}$`,
+					),
+				) as string,
+			});
 			rmSync(file, {recursive: true});
 			await taken();
 		}
 	});
 
-	test.each(['node.json', 'snapshot-0000000000000016'])('a %s that cannot be read is named, with what helps', async name => {
-		mkdirSync(join(path, name));
-		const reading = name === 'node.json' ? open().readJson(name) : open().blobs.read(name);
-		await expect(reading).rejects.toMatchObject({code: 'storage', message: expect.stringMatching(new RegExp(`^The file ${join(path, name)} cannot be read: EISDIR.*move it away.*Without the file`)) as string});
-	});
+	test.each(['node.json', 'snapshot-0000000000000016'])(
+		'a %s that cannot be read is named, with what helps',
+		async name => {
+			mkdirSync(join(path, name));
+			const reading = name === 'node.json' ? open().readJson(name) : open().blobs.read(name);
+			await expect(reading).rejects.toMatchObject({
+				code: 'storage',
+				message: expect.stringMatching(
+					new RegExp(`^The file ${join(path, name)} cannot be read: EISDIR.*move it away.*Without the file`),
+				) as string,
+			});
+		},
+	);
 
 	test('a note of a log that cannot be read is named', async () => {
 		const folder = await topicOf(plain);
 		rmSync(join(folder, 'synced'));
 		mkdirSync(join(folder, 'synced'));
-		await expect(openAt(folder)).rejects.toMatchObject({code: 'storage', message: expect.stringMatching(new RegExp(`^The log ${folder} cannot be opened: EISDIR.* '${join(folder, 'synced')}'\\. .*move it away`)) as string});
+		await expect(openAt(folder)).rejects.toMatchObject({
+			code: 'storage',
+			message: expect.stringMatching(
+				new RegExp(
+					`^The log ${folder} cannot be opened: EISDIR.* '${join(folder, 'synced')}'\\. .*move it away`,
+				),
+			) as string,
+		});
 	});
 });

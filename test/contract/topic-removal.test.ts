@@ -1,4 +1,7 @@
-/** The folder of a topic that nobody needs is removed; whatever a crash leaves of it is an empty topic, never a damaged one. */
+/**
+The folder of a topic that nobody needs is removed; whatever a crash leaves of it is an empty topic, never a damaged
+one.
+*/
 import {expect, test} from 'vitest';
 import {NodeFiles} from '../../core/io/files/node-files.ts';
 import {openLog} from '../../core/io/log/log.ts';
@@ -8,9 +11,24 @@ import {createRandom} from '../sim/random.ts';
 import {CrashDisk} from './support/crash-disk.ts';
 
 const topic = 'news' as Topic;
-const batch = decodeBatch(encodeBatch({origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, topic, firstSeq: 1, lamport: 1, previousLamport: 0, sentAtMs: 0}, [Buffer.from('a')], false))!;
+const batch = decodeBatch(
+	encodeBatch(
+		{
+			origin: 'aaaaaaaaaaaaaaaa' as NodeId,
+			incarnation: 1,
+			topic,
+			firstSeq: 1,
+			lamport: 1,
+			previousLamport: 0,
+			sentAtMs: 0,
+		},
+		[Buffer.from('a')],
+		false,
+	),
+)!;
 const filesOn = (disk: CrashDisk): NodeFiles => new NodeFiles(disk, '/data', text => expect.unreachable(text));
-const openAt = (disk: CrashDisk, folder: string) => openLog({folder, segmentBytes: 100, writeDeadlineMs: 5000, files: disk});
+const openAt = (disk: CrashDisk, folder: string) =>
+	openLog({folder, segmentBytes: 100, writeDeadlineMs: 5000, files: disk});
 
 /** A disk on which the topic was used and all of it has expired. */
 async function expired(random: ReturnType<typeof createRandom>): Promise<CrashDisk> {
@@ -60,10 +78,12 @@ test('a power cut at any moment leaves an empty topic, and no damage (case 14)',
 	expect(lefts).toEqual(new Set([0, 1]));
 });
 
-test('what is not the node\'s stays, with its folder (case 14)', async () => {
+test("what is not the node's stays, with its folder (case 14)", async () => {
 	const disk = await expired(createRandom(1));
 	const folder = await filesOn(disk).topicFolder(topic);
 	await (await disk.open(`${folder}/notes.txt`, 'write')).close();
 	await filesOn(disk).removeTopic(topic);
-	expect([...disk.contents().keys()].filter(path => path.startsWith('/data/topics'))).toEqual([`${folder}/notes.txt`]);
+	expect([...disk.contents().keys()].filter(path => path.startsWith('/data/topics'))).toEqual([
+		`${folder}/notes.txt`,
+	]);
 });

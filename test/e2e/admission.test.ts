@@ -1,6 +1,6 @@
 /**
-Nodes that a cluster does not admit, or admits and gives no vote: real processes that are started with a name or an address that cannot be right. Each of them, and the
-cluster, says why and what helps.
+Nodes that a cluster does not admit, or admits and gives no vote: real processes that are started with a name or an
+address that cannot be right. Each of them, and the cluster, says why and what helps.
 */
 import {afterEach, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
@@ -11,59 +11,115 @@ afterEach(async () => {
 	await Promise.all(clusters.splice(0).map(cluster => cluster[Symbol.asyncDispose]()));
 });
 
-const votersAre = (count: number) => (event: JsonEvent): boolean => event.type === 'voters' && (event['voters'] as unknown[]).length === count;
+const votersAre =
+	(count: number) =>
+	(event: JsonEvent): boolean =>
+		event.type === 'voters' && (event['voters'] as unknown[]).length === count;
 
-async function threeVoters(flags: (index: number) => readonly string[] = () => []): Promise<{readonly cluster: Cluster; readonly nodes: readonly NodeProcess[]; readonly ports: readonly number[]}> {
+async function threeVoters(
+	flags: (index: number) => readonly string[] = () => [],
+): Promise<{readonly cluster: Cluster; readonly nodes: readonly NodeProcess[]; readonly ports: readonly number[]}> {
 	const cluster = new Cluster({cli});
 	clusters.push(cluster);
 	const ports = await freePorts(3);
-	const nodes = ports.map((port, index) => cluster.startAlone(port, ['--bootstrap', ports.join(','), ...flags(index)]));
+	const nodes = ports.map((port, index) =>
+		cluster.startAlone(port, ['--bootstrap', ports.join(','), ...flags(index)]),
+	);
 	await Promise.all(nodes.map(node => node.waitFor(votersAre(3), 'three voters')));
 	return {cluster, nodes, ports};
 }
 
 test.each<[string, readonly string[], (ports: readonly number[]) => string]>([
-	['the name of a member, in other letters', ['--name', 'WEB1'], ports => `belongs to node .* at 127.0.0.1:${ports[1]}: choose another --name`],
-	['an address of another machine, in a cluster of one machine', ['--advertise', 'nosuch.invalid'], () => 'nosuch.invalid:\\d+ is told to nodes of other machines: start the node of nosuch.invalid:\\d+ with --advertise and a loopback address'],
-	['a wildcard, in a cluster of one machine', ['--host', '0.0.0.0', '--advertise', '192.0.2.7'], () => 'start the node of 192.0.2.7:\\d+ with --advertise and a loopback address'],
-])('a newcomer with %s ends with the reason that the leader gives, and the leader tells it too (case A)', async (_name, flags, reason) => {
-	const {cluster, nodes, ports} = await threeVoters(index => ['--name', `web${index}`]);
-	const [port] = await freePorts(1);
-	// Followers leave the answer to the leader: their word does not keep the newcomer waiting.
-	const newcomer = cluster.startAlone(port!, ['--bootstrap', ports.join(','), ...flags]);
-	expect(await newcomer.exited).toBe(1);
-	expect(newcomer.stderr).toMatch(new RegExp(`The node stopped: .*${reason(ports)}`));
-	const isTold = (event: JsonEvent): boolean => event.type === 'refused' && event['code'] === 'join' && event['id'] === newcomer.id && new RegExp(`is not admitted: .*${reason(ports)}`).test(String(event['reason']));
-	await Promise.any(nodes.map(node => node.waitFor(isTold, 'the refusal')));
-}, 60_000);
+	[
+		'the name of a member, in other letters',
+		['--name', 'WEB1'],
+		ports => `belongs to node .* at 127.0.0.1:${ports[1]}: choose another --name`,
+	],
+	[
+		'an address of another machine, in a cluster of one machine',
+		['--advertise', 'nosuch.invalid'],
+		() =>
+			'nosuch.invalid:\\d+ is told to nodes of other machines: start the node of nosuch.invalid:\\d+ with --advertise and a loopback address',
+	],
+	[
+		'a wildcard, in a cluster of one machine',
+		['--host', '0.0.0.0', '--advertise', '192.0.2.7'],
+		() => 'start the node of 192.0.2.7:\\d+ with --advertise and a loopback address',
+	],
+])(
+	'a newcomer with %s ends with the reason that the leader gives, and the leader tells it too (case A)',
+	async (_name, flags, reason) => {
+		const {cluster, nodes, ports} = await threeVoters(index => ['--name', `web${index}`]);
+		const [port] = await freePorts(1);
+		// Followers leave the answer to the leader: their word does not keep the newcomer waiting.
+		const newcomer = cluster.startAlone(port!, ['--bootstrap', ports.join(','), ...flags]);
+		expect(await newcomer.exited).toBe(1);
+		expect(newcomer.stderr).toMatch(new RegExp(`The node stopped: .*${reason(ports)}`));
+		const isTold = (event: JsonEvent): boolean =>
+			event.type === 'refused' &&
+			event['code'] === 'join' &&
+			event['id'] === newcomer.id &&
+			new RegExp(`is not admitted: .*${reason(ports)}`).test(String(event['reason']));
+		await Promise.any(nodes.map(node => node.waitFor(isTold, 'the refusal')));
+	},
+	60_000,
+);
 
 test.each<[string, (port: number) => string]>([
 	['an address at which nothing listens', port => `127.0.0.1:${port}`],
 	['an address of the wrong family', () => '::1'],
-])('a newcomer with %s gets no vote, and everybody says that it cannot be called (case B)', async (_name, advertise) => {
-	const {cluster, nodes, ports} = await threeVoters();
-	const [port, empty, late] = await freePorts(3);
-	const newcomer = cluster.startAlone(port!, ['--bootstrap', String(ports[0]), '--name', 'lost', '--advertise', advertise(empty!)]);
-	await newcomer.waitFor(({type}) => type === 'ready', 'ready');
-	const address = advertise(empty!) === '::1' ? `[::1]:${port}` : advertise(empty!);
-	const why = /(?:nobody can call|it cannot be called at) \S+ \(connection refused\): is --advertise right\?/;
-	const isTold = (event: JsonEvent): boolean => event.type === 'member' && event['id'] === newcomer.id && event['state'] === 'degraded' && why.test(String(event['why'])) && String(event['why']).includes(address);
-	await Promise.all(nodes.map(node => node.waitFor(isTold, 'that nobody can call it')));
-	// Two learners more would make five voters, if the one could be called.
-	const sound = cluster.startAlone(late!, ['--bootstrap', String(ports[0])]);
-	await sound.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
-	const check = (at: number): Promise<string> => run(['check', ...cluster.clientFlags, '--server', `127.0.0.1:${at}`]).then(({stdout}) => stdout.toString());
-	await expect.poll(() => check(ports[0]!), {timeout: 20_000, interval: 200}).toMatch(/lost \(.*nobody can call .*is --advertise right\?\) is degraded.*\n.*Until then it gets no vote/);
-	expect(await check(ports[0]!)).not.toContain('UDP is blocked');
-	await expect.poll(() => check(port!), {timeout: 20_000, interval: 200}).toMatch(new RegExp(`Or no other node can call ${address.replaceAll(/[[\]]/g, String.raw`\$&`)}: is --advertise right`));
-	const peers = (await run(['peers', ...cluster.clientFlags, '--server', `127.0.0.1:${ports[1]}`])).stdout.toString();
-	expect(peers).toMatch(/lost .* learner .*nobody can call/);
-	expect(peers).not.toContain('TCP works');
-	for (const node of nodes) expect(node.events.filter(votersAre(5))).toEqual([]);
-}, 90_000);
+])(
+	'a newcomer with %s gets no vote, and everybody says that it cannot be called (case B)',
+	async (_name, advertise) => {
+		const {cluster, nodes, ports} = await threeVoters();
+		const [port, empty, late] = await freePorts(3);
+		const newcomer = cluster.startAlone(port!, [
+			'--bootstrap',
+			String(ports[0]),
+			'--name',
+			'lost',
+			'--advertise',
+			advertise(empty!),
+		]);
+		await newcomer.waitFor(({type}) => type === 'ready', 'ready');
+		const address = advertise(empty!) === '::1' ? `[::1]:${port}` : advertise(empty!);
+		const why = /(?:nobody can call|it cannot be called at) \S+ \(connection refused\): is --advertise right\?/;
+		const isTold = (event: JsonEvent): boolean =>
+			event.type === 'member' &&
+			event['id'] === newcomer.id &&
+			event['state'] === 'degraded' &&
+			why.test(String(event['why'])) &&
+			String(event['why']).includes(address);
+		await Promise.all(nodes.map(node => node.waitFor(isTold, 'that nobody can call it')));
+		// Two learners more would make five voters, if the one could be called.
+		const sound = cluster.startAlone(late!, ['--bootstrap', String(ports[0])]);
+		await sound.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
+		const check = (at: number): Promise<string> =>
+			run(['check', ...cluster.clientFlags, '--server', `127.0.0.1:${at}`]).then(({stdout}) => stdout.toString());
+		await expect
+			.poll(() => check(ports[0]!), {timeout: 20_000, interval: 200})
+			.toMatch(/lost \(.*nobody can call .*is --advertise right\?\) is degraded.*\n.*Until then it gets no vote/);
+		expect(await check(ports[0]!)).not.toContain('UDP is blocked');
+		await expect
+			.poll(() => check(port!), {timeout: 20_000, interval: 200})
+			.toMatch(
+				new RegExp(
+					`Or no other node can call ${address.replaceAll(/[[\]]/g, String.raw`\$&`)}: is --advertise right`,
+				),
+			);
+		const peers = (
+			await run(['peers', ...cluster.clientFlags, '--server', `127.0.0.1:${ports[1]}`])
+		).stdout.toString();
+		expect(peers).toMatch(/lost .* learner .*nobody can call/);
+		expect(peers).not.toContain('TCP works');
+		for (const node of nodes) expect(node.events.filter(votersAre(5))).toEqual([]);
+	},
+	90_000,
+);
 
 test('two newcomers that can be called get votes, whoever opens the links (case B)', async () => {
 	const {cluster, nodes, ports} = await threeVoters();
-	for (const port of await freePorts(2)) cluster.startAlone(port, ['--bootstrap', String(ports[0]), '--advertise', 'localhost']);
+	for (const port of await freePorts(2))
+		cluster.startAlone(port, ['--bootstrap', String(ports[0]), '--advertise', 'localhost']);
 	await Promise.all(nodes.map(node => node.waitFor(votersAre(5), 'five voters')));
 }, 60_000);

@@ -1,6 +1,6 @@
 /**
-Three real node processes, secured, on loopback: what is published through one is on all, once, in order, byte for byte; also when the
-leader is killed, and when a minority is cut off and comes back.
+Three real node processes, secured, on loopback: what is published through one is on all, once, in order, byte for byte;
+also when the leader is killed, and when a minority is cut off and comes back.
 */
 import {readFileSync} from 'node:fs';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -8,8 +8,14 @@ import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts'
 import type {NodeId, Topic} from '../../core/index.ts';
 import {cli, run} from './support/command.ts';
 
-const bodyOf = (event: JsonEvent): Buffer => (typeof event['payload64'] === 'string' ? Buffer.from(event['payload64'], 'base64') : Buffer.from(event['payload'] as string));
-const isMessage = (topic: string) => (event: JsonEvent): boolean => event.type === 'message' && event['topic'] === topic;
+const bodyOf = (event: JsonEvent): Buffer =>
+	typeof event['payload64'] === 'string'
+		? Buffer.from(event['payload64'], 'base64')
+		: Buffer.from(event['payload'] as string);
+const isMessage =
+	(topic: string) =>
+	(event: JsonEvent): boolean =>
+		event.type === 'message' && event['topic'] === topic;
 
 /** The bodies of a topic's first `count` messages as this node printed them. */
 async function bodies(node: NodeProcess, topic: string, count: number): Promise<Buffer[]> {
@@ -27,7 +33,11 @@ describe('a cluster of three', () => {
 	}, 60_000);
 	afterAll(() => cluster[Symbol.asyncDispose]());
 
-	const server = (index: number): string[] => [...cluster.clientFlags, '--server', `127.0.0.1:${cluster.nodes[index]!.port}`];
+	const server = (index: number): string[] => [
+		...cluster.clientFlags,
+		'--server',
+		`127.0.0.1:${cluster.nodes[index]!.port}`,
+	];
 
 	test('prints every line that was published through one of them, once, in order, on all', async () => {
 		const file = readFileSync(new URL('../../package-lock.json', import.meta.url));
@@ -42,7 +52,14 @@ describe('a cluster of three', () => {
 	});
 
 	test('carries empty messages, 64 KiB lines, control characters and bytes that are no text', async () => {
-		const parts = [Buffer.alloc(0), Buffer.alloc(65_536, 'x'), Buffer.from('\u001B]52;c;aGk=\u0007\r\u202Eabc\tü'), Buffer.of(0xFF, 0xFE, 0x00, 0x80), Buffer.alloc(0), Buffer.from('last, without a newline')];
+		const parts = [
+			Buffer.alloc(0),
+			Buffer.alloc(65_536, 'x'),
+			Buffer.from('\u001B]52;c;aGk=\u0007\r\u202Eabc\tü'),
+			Buffer.of(0xff, 0xfe, 0x00, 0x80),
+			Buffer.alloc(0),
+			Buffer.from('last, without a newline'),
+		];
 		const input = Buffer.concat(parts.flatMap((part, index) => (index === 0 ? [part] : [Buffer.from('\n'), part])));
 		expect((await run(['publish', 'edge', '-', ...server(0)], {input})).code).toBe(0);
 		for (const node of cluster.nodes) expect(await bodies(node, 'edge', parts.length)).toEqual(parts);
@@ -50,24 +67,60 @@ describe('a cluster of three', () => {
 
 	test('takes any text as a topic', async () => {
 		expect((await run(['publish', 'wetter/zürich ☔', 'Regen', ...server(2)])).code).toBe(0);
-		for (const node of cluster.nodes) expect((await bodies(node, 'wetter/zürich ☔', 1)).map(String)).toEqual(['Regen']);
+		for (const node of cluster.nodes)
+			expect((await bodies(node, 'wetter/zürich ☔', 1)).map(String)).toEqual(['Regen']);
 	});
 
 	test('lets a subscriber read from the beginning, and count', async () => {
-		const {code, stdout} = await run(['subscribe', 'edge', '--from', 'beginning', '--count', '2', '-o', 'jsonl', ...server(0)]);
+		const {code, stdout} = await run([
+			'subscribe',
+			'edge',
+			'--from',
+			'beginning',
+			'--count',
+			'2',
+			'-o',
+			'jsonl',
+			...server(0),
+		]);
 		expect(code).toBe(0);
-		const lines = stdout.toString().trim().split('\n').map(line => JSON.parse(line) as JsonEvent);
-		expect(lines.map(line => [line.type, line['topic'], line['size']])).toEqual([['message', 'edge', 0], ['message', 'edge', 65_536]]);
+		const lines = stdout
+			.toString()
+			.trim()
+			.split('\n')
+			.map(line => JSON.parse(line) as JsonEvent);
+		expect(lines.map(line => [line.type, line['topic'], line['size']])).toEqual([
+			['message', 'edge', 0],
+			['message', 'edge', 65_536],
+		]);
 	});
 
 	test('says how it stands', async () => {
 		const {code, stdout} = await run(['status', '-o', 'json', ...server(0)]);
 		expect(code).toBe(0);
-		const status = JSON.parse(stdout.toString()) as {quorum: {has: boolean; voters: unknown}; members: Array<{state: string; voter: boolean}>; partition: {state: string}};
+		const status = JSON.parse(stdout.toString()) as {
+			quorum: {has: boolean; voters: unknown};
+			members: Array<{state: string; voter: boolean}>;
+			partition: {state: string};
+		};
 		expect(status.quorum.has).toBe(true);
-		expect(status.members.map(({state, voter}) => [state, voter])).toEqual([['alive', true], ['alive', true], ['alive', true]]);
+		expect(status.members.map(({state, voter}) => [state, voter])).toEqual([
+			['alive', true],
+			['alive', true],
+			['alive', true],
+		]);
 		expect((await run(['check', ...server(0)])).code).toBe(0);
-		const wrong = await run(['check', '--cluster', cluster.name, '--config', cluster.clientFlags[5]!, '--server', `127.0.0.1:${cluster.nodes[0]!.port}`, '--secret-file', await otherSecret(cluster)]);
+		const wrong = await run([
+			'check',
+			'--cluster',
+			cluster.name,
+			'--config',
+			cluster.clientFlags[5]!,
+			'--server',
+			`127.0.0.1:${cluster.nodes[0]!.port}`,
+			'--secret-file',
+			await otherSecret(cluster),
+		]);
 		expect(wrong.code).toBe(13);
 	});
 
@@ -81,18 +134,35 @@ describe('a cluster of three', () => {
 			brokers[1]!.fault({type: 'cut', peers: [id(c)], direction: 'both', forMs: 60_000}),
 			brokers[2]!.fault({type: 'cut', peers: [id(a), id(b)], direction: 'both', forMs: 60_000}),
 		]);
-		const partition = (state: string) => (event: JsonEvent): boolean => event.type === 'partition' && event['state'] === state;
-		const [seen] = await Promise.all(cluster.nodes.map((node, index) => node.waitFor(partition('detected'), 'detection', start[index])));
+		const partition =
+			(state: string) =>
+			(event: JsonEvent): boolean =>
+				event.type === 'partition' && event['state'] === state;
+		const [seen] = await Promise.all(
+			cluster.nodes.map((node, index) => node.waitFor(partition('detected'), 'detection', start[index])),
+		);
 		expect(seen).toMatchObject({sides: [[a.id, b.id].toSorted(), [c.id]], quorum: 0});
-		await expect(brokers[2]!.subscribeNode('minority' as Topic)).rejects.toMatchObject({code: 'no-quorum', message: 'no quorum: 1 of 3 voters reachable'});
+		await expect(brokers[2]!.subscribeNode('minority' as Topic)).rejects.toMatchObject({
+			code: 'no-quorum',
+			message: 'no quorum: 1 of 3 voters reachable',
+		});
 		await brokers[0]!.subscribeNode('majority' as Topic);
-		const body = (text: string): Buffer[] => Array.from({length: 100}, (_, index) => Buffer.from(`${text} ${index}`));
+		const body = (text: string): Buffer[] =>
+			Array.from({length: 100}, (_, index) => Buffer.from(`${text} ${index}`));
 		await brokers[0]!.publish('edge' as Topic, body('near'));
 		await brokers[2]!.publish('edge' as Topic, body('far'));
-		await b.waitFor(event => isMessage('edge')(event) && String(bodyOf(event)) === 'near 99', 'messages within the larger side');
-		await c.waitFor(event => isMessage('edge')(event) && String(bodyOf(event)) === 'far 99', 'messages within the smaller side');
+		await b.waitFor(
+			event => isMessage('edge')(event) && String(bodyOf(event)) === 'near 99',
+			'messages within the larger side',
+		);
+		await c.waitFor(
+			event => isMessage('edge')(event) && String(bodyOf(event)) === 'far 99',
+			'messages within the smaller side',
+		);
 		await Promise.all(brokers.map(broker => broker.fault({type: 'heal'})));
-		await Promise.all(cluster.nodes.map((node, index) => node.waitFor(partition('repaired'), 'repair', start[index])));
+		await Promise.all(
+			cluster.nodes.map((node, index) => node.waitFor(partition('repaired'), 'repair', start[index])),
+		);
 		for (const node of cluster.nodes) {
 			const texts = (await bodies(node, 'edge', 206)).slice(6).map(String);
 			expect(texts.filter(text => text.startsWith('near'))).toEqual(body('near').map(String));
@@ -137,17 +207,34 @@ test('what was acknowledged is on every node after the leader was killed, again 
 		};
 
 		const streams = Promise.all([publish(broker, 'survivor', 300), publish(atLeader, 'leader', 100_000)]);
-		await survivors[0]!.waitFor(event => isMessage('kills')(event) && String(bodyOf(event)).startsWith(`${kill} leader 20`), 'messages through the leader', start[0]);
+		await survivors[0]!.waitFor(
+			event => isMessage('kills')(event) && String(bodyOf(event)).startsWith(`${kill} leader 20`),
+			'messages through the leader',
+			start[0],
+		);
 		await leader.kill('SIGKILL');
-		await Promise.all(survivors.map((node, index) => node.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string' && event['leader'] !== leader.id, 'a new leader', start[index])));
+		await Promise.all(
+			survivors.map((node, index) =>
+				node.waitFor(
+					event =>
+						event.type === 'leader' && typeof event['leader'] === 'string' && event['leader'] !== leader.id,
+					'a new leader',
+					start[index],
+				),
+			),
+		);
 		await streams;
 		const back = cluster.start(leader.port);
-		await back.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'the leader, after the restart');
+		await back.waitFor(
+			event => event.type === 'leader' && typeof event['leader'] === 'string',
+			'the leader, after the restart',
+		);
 		await broker[Symbol.asyncDispose]();
 		await atLeader[Symbol.asyncDispose]();
 	}
 
-	// What a node has is what its log has: the last lines that a killed process would have printed are in it, and not printed again.
+	// What a node has is what its log has: the last lines that a killed process would have printed are in it, and not
+	// printed again.
 	for (const node of cluster.nodes) {
 		const broker = await cluster.client(node);
 		const missing = new Set(acknowledged);

@@ -1,4 +1,6 @@
-/** The console in a real pseudo-terminal, as a person uses it, at three sizes; and what is left of the terminal afterwards. */
+/**
+The console in a real pseudo-terminal, as a person uses it, at three sizes; and what is left of the terminal afterwards.
+*/
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -21,18 +23,44 @@ afterAll(async () => {
 	rmSync(home, {recursive: true, force: true});
 });
 
-const env = (): Record<string, string> => ({HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), XDG_STATE_HOME: join(home, 'state'), XDG_CACHE_HOME: join(home, 'cache'), XDG_RUNTIME_DIR: home});
+const env = (): Record<string, string> => ({
+	HOME: home,
+	XDG_CONFIG_HOME: join(home, 'config'),
+	XDG_DATA_HOME: join(home, 'data'),
+	XDG_STATE_HOME: join(home, 'state'),
+	XDG_CACHE_HOME: join(home, 'cache'),
+	XDG_RUNTIME_DIR: home,
+});
 
 async function open(columns: number, rows: number, wanted?: number, ...flags: readonly string[]): Promise<Terminal> {
 	const port = wanted ?? (await freePorts(1))[0];
-	return new Terminal(process.execPath, [cli, '--port', String(port), '--bootstrap', String(cluster.nodes[0]!.port), ...cluster.clientFlags, '--data', join(cluster.folder, `console-${port}`), ...flags], {columns, rows, env: env()});
+	return new Terminal(
+		process.execPath,
+		[
+			cli,
+			'--port',
+			String(port),
+			'--bootstrap',
+			String(cluster.nodes[0]!.port),
+			...cluster.clientFlags,
+			'--data',
+			join(cluster.folder, `console-${port}`),
+			...flags,
+		],
+		{columns, rows, env: env()},
+	);
 }
 
-describe.each([[80, 24], [120, 36], [160, 45]])('at %i×%i', (columns, rows) => {
+describe.each([
+	[80, 24],
+	[120, 36],
+	[160, 45],
+])('at %i×%i', (columns, rows) => {
 	test('panes, subscribe, publish, filter, inspect, resize, quit', async () => {
 		await using terminal = await open(columns, rows);
 		await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
-		for (const name of ['Peers', 'Raft', 'Topics', 'Messages', 'Partition', 'Events']) expect(terminal.text()).toContain(name);
+		for (const name of ['Peers', 'Raft', 'Topics', 'Messages', 'Partition', 'Events'])
+			expect(terminal.text()).toContain(name);
 		const topic = `keys${columns}`;
 		terminal.press('s');
 		await terminal.waitFor(/Subscribe/);
@@ -44,13 +72,19 @@ describe.each([[80, 24], [120, 36], [160, 45]])('at %i×%i', (columns, rows) => 
 		terminal.press('4');
 		await terminal.waitFor(/hello from the keys/);
 		const broker = await cluster.client();
-		await broker.publish(topic as Topic, [Buffer.from('needle'), Buffer.from(`${escape}[2J${escape}]0;owned\u0007${escape}]52;c;aGk=\u0007\r\nrow\u202Eflip`)]);
+		await broker.publish(topic as Topic, [
+			Buffer.from('needle'),
+			Buffer.from(`${escape}[2J${escape}]0;owned\u0007${escape}]52;c;aGk=\u0007\r\nrow\u202Eflip`),
+		]);
 		await broker[Symbol.asyncDispose]();
 		await terminal.waitFor(/needle/);
 		await terminal.waitFor(/␛\[2J/, 'the hostile text, made visible');
 		terminal.press('/');
 		await terminal.type('needle\r');
-		await terminal.waitFor(text => text.includes('needle') && !text.includes('hello from the keys'), 'only what the filter lets through');
+		await terminal.waitFor(
+			text => text.includes('needle') && !text.includes('hello from the keys'),
+			'only what the filter lets through',
+		);
 		terminal.press('\r');
 		await terminal.waitFor(/Esc close/, 'all about the message');
 		terminal.press(escape);
@@ -58,9 +92,18 @@ describe.each([[80, 24], [120, 36], [160, 45]])('at %i×%i', (columns, rows) => 
 		terminal.press(escape);
 		await terminal.waitFor(/hello from the keys/, 'the filter dropped');
 		terminal.resize(columns + 20, rows + 4);
-		await terminal.waitFor(text => text.split('\n').some(line => /[┓╮]$/.test(line) && line.length === columns + 20), 'the new size');
+		await terminal.waitFor(
+			text => text.split('\n').some(line => /[┓╮]$/.test(line) && line.length === columns + 20),
+			'the new size',
+		);
 		terminal.resize(columns, rows);
-		await terminal.waitFor(text => /[┓╮]$/m.test(text) && text.split('\n').some(line => /[┓╮]$/.test(line) && line.length === columns) && text.includes('hello from the keys'), 'the old size');
+		await terminal.waitFor(
+			text =>
+				/[┓╮]$/m.test(text) &&
+				text.split('\n').some(line => /[┓╮]$/.test(line) && line.length === columns) &&
+				text.includes('hello from the keys'),
+			'the old size',
+		);
 		expect(terminal.isAlternate).toBe(true);
 		terminal.press('q');
 		await terminal.waitFor(/Quit\?/);
@@ -112,7 +155,9 @@ test('q says what it costs, and l lets the node leave its cluster', async () => 
 	await terminal.waitFor(/it starts again as a new member/);
 	terminal.press('l');
 	expect((await terminal.exited).exitCode).toBe(0);
-	expect(terminal.raw).toContain('The node has left its cluster. Started again with its data folder it joins as a new member');
+	expect(terminal.raw).toContain(
+		'The node has left its cluster. Started again with its data folder it joins as a new member',
+	);
 	const broker = await cluster.client();
 	const {members} = await broker.snapshot();
 	expect(members.map(({address}) => address)).not.toContain(`127.0.0.1:${port}`);

@@ -20,7 +20,10 @@ describe.runIf(canFilter)('on a network', () => {
 		network[Symbol.dispose]();
 	});
 
-	async function doctor(host: Host, ...flags: string[]): Promise<{readonly code: number | null; of(code: string): Check}> {
+	async function doctor(
+		host: Host,
+		...flags: string[]
+	): Promise<{readonly code: number | null; of(code: string): Check}> {
 		const {code, stdout} = await host.run(['doctor', ...flags, ...cluster.clientFlags, '-o', 'json']);
 		const {checks} = JSON.parse(stdout) as {checks: readonly Check[]};
 		return {code, of: name => checks.find(check => check.code === name)!};
@@ -36,19 +39,36 @@ describe.runIf(canFilter)('on a network', () => {
 		expect(free.of('neighbours').values['heard']).toEqual([`${node.id} ${a.v4}:5000 member`]);
 		expect(free.of('address').found).toContain(`at ${b.v4}:5000`);
 
-		await once(b.spawn('nft', ['add table ip wall; add chain ip wall out { type filter hook output priority 0; }; add rule ip wall out oifname "eth" udp dport 45454 drop']), 'close');
+		await once(
+			b.spawn('nft', [
+				'add table ip wall; add chain ip wall out { type filter hook output priority 0; }; add rule ip wall out oifname "eth" udp dport 45454 drop',
+			]),
+			'close',
+		);
 		const walled = await doctor(b, '--host', b.v4);
 		expect(walled.code).toBe(0);
-		expect(walled.of('multicast')).toMatchObject({reason: 'some', level: 'warning', values: {works: ['127.0.0.1'], fails: [b.v4]}});
+		expect(walled.of('multicast')).toMatchObject({
+			reason: 'some',
+			level: 'warning',
+			values: {works: ['127.0.0.1'], fails: [b.v4]},
+		});
 	}, 60_000);
 
 	test('an address that the machine has not, and a wildcard on a machine with two', async () => {
 		const two = network.host({v6: false, more: ['192.168.7.1/24']});
 		const absent = await doctor(two, '--host', '10.9.9.9');
-		expect([absent.code, absent.of('tcp-port').reason, absent.of('udp-port').reason]).toEqual([1, 'not-here', 'not-here']);
+		expect([absent.code, absent.of('tcp-port').reason, absent.of('udp-port').reason]).toEqual([
+			1,
+			'not-here',
+			'not-here',
+		]);
 		expect(absent.of('tcp-port').remedy).toContain(two.v4);
 		const unclear = await doctor(two, '--host', '0.0.0.0');
-		expect([unclear.code, unclear.of('address').reason, unclear.of('address').remedy]).toEqual([1, 'unclear', 'Say with --advertise which one other nodes shall use']);
+		expect([unclear.code, unclear.of('address').reason, unclear.of('address').remedy]).toEqual([
+			1,
+			'unclear',
+			'Say with --advertise which one other nodes shall use',
+		]);
 		expect((await doctor(two, '--host', '0.0.0.0', '--advertise', two.v4)).code).toBe(0);
 	}, 60_000);
 });

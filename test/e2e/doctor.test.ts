@@ -1,4 +1,7 @@
-/** `doctor`, the real command: on a machine where all is well, beside a running node, and where something is wrong. It makes and changes nothing. */
+/**
+`doctor`, the real command: on a machine where all is well, beside a running node, and where something is wrong. It
+makes and changes nothing.
+*/
 import {spawnSync} from 'node:child_process';
 import {createSocket} from 'node:dgram';
 import {chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
@@ -10,24 +13,40 @@ import {Cluster, freePorts} from '../../bench/cluster.ts';
 import type {Check} from '../../source/doctor/outcome.ts';
 import {cli, run} from './support/command.ts';
 
-type Report = {readonly verdict: string; readonly cluster: string | null; readonly port: number | null; readonly running: boolean | null; readonly checks: readonly Check[]; readonly left: readonly string[]};
+type Report = {
+	readonly verdict: string;
+	readonly cluster: string | null;
+	readonly port: number | null;
+	readonly running: boolean | null;
+	readonly checks: readonly Check[];
+	readonly left: readonly string[];
+};
 
 let folder: string;
 let port: number;
 beforeEach(async () => {
 	folder = mkdtempSync(join(tmpdir(), 'dapss-doctor-'));
-	[port] = await freePorts(1) as [number];
+	[port] = (await freePorts(1)) as [number];
 });
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
-const home = (): Record<string, string> => ({HOME: folder, XDG_CONFIG_HOME: join(folder, 'config'), XDG_DATA_HOME: join(folder, 'data'), XDG_STATE_HOME: join(folder, 'state'), XDG_CACHE_HOME: join(folder, 'cache'), XDG_RUNTIME_DIR: ''});
+const home = (): Record<string, string> => ({
+	HOME: folder,
+	XDG_CONFIG_HOME: join(folder, 'config'),
+	XDG_DATA_HOME: join(folder, 'data'),
+	XDG_STATE_HOME: join(folder, 'state'),
+	XDG_CACHE_HOME: join(folder, 'cache'),
+	XDG_RUNTIME_DIR: '',
+});
 const parse = (stdout: Buffer | string): Report => JSON.parse(stdout.toString()) as Report;
 /** What is wrong, as `code reason`. */
-const wrong = ({checks}: Report): string[] => checks.filter(({level}) => level !== 'ok').map(({code, reason}) => `${code} ${reason}`);
+const wrong = ({checks}: Report): string[] =>
+	checks.filter(({level}) => level !== 'ok').map(({code, reason}) => `${code} ${reason}`);
 const of = ({checks}: Report, code: string): Check => checks.find(check => check.code === code)!;
 
 /** A disk that is measured while tests run may be slow: that is no finding of these tests. */
-const notOfDisk = (found: readonly string[]): string[] => found.filter(name => !/^(?:disk-|file-system|memory)/u.test(name));
+const notOfDisk = (found: readonly string[]): string[] =>
+	found.filter(name => !/^(?:disk-|file-system|memory)/u.test(name));
 
 test('where nothing is yet it looks at everything, and makes nothing', async () => {
 	const {code, stdout} = await run(['doctor', '--port', String(port), '-o', 'json'], {env: home()});
@@ -46,33 +65,64 @@ test('beside the node of the cluster it says that it runs, and hears it', async 
 	await using cluster = new Cluster({cli, settings: {discovery: {enabled: true, port: beacons, interval_ms: 300}}});
 	await cluster.startAll(1);
 	const [node] = cluster.nodes;
-	const flags = ['--port', String(node!.port), ...cluster.clientFlags, '--data', join(cluster.folder, String(node!.port))];
+	const flags = [
+		'--port',
+		String(node!.port),
+		...cluster.clientFlags,
+		'--data',
+		join(cluster.folder, String(node!.port)),
+	];
 	const {code, stdout} = await run(['doctor', ...flags, '-o', 'json'], {env: cluster.env});
 	const report = parse(stdout);
 	expect(notOfDisk(wrong(report))).toEqual([]);
 	expect([code, report.running]).toEqual([0, true]);
-	expect(of(report, 'tcp-port').found).toContain(`is that of node ${node!.id.slice(0, 8)} of this cluster, which runs here (process ${node!.pid})`);
+	expect(of(report, 'tcp-port').found).toContain(
+		`is that of node ${node!.id.slice(0, 8)} of this cluster, which runs here (process ${node!.pid})`,
+	);
 	expect(of(report, 'data-folder').found).toContain('which runs now');
 	expect(of(report, 'neighbours').values['heard']).toEqual([`${node!.id} 127.0.0.1:${node!.port} member`]);
 	const text = await run(['doctor', ...flags], {env: cluster.env});
 	expect(text.stdout.toString()).toContain('its node runs here; 18 checks');
 
 	// With another folder it is another node: the start would find the port in use.
-	const elsewhere = await run(['doctor', ...flags.slice(0, -1), join(cluster.folder, 'other'), '-o', 'json'], {env: cluster.env});
+	const elsewhere = await run(['doctor', ...flags.slice(0, -1), join(cluster.folder, 'other'), '-o', 'json'], {
+		env: cluster.env,
+	});
 	expect([elsewhere.code, parse(elsewhere.stdout).running]).toEqual([1, false]);
-	for (const name of ['tcp-port', 'udp-port']) expect(of(parse(elsewhere.stdout), name)).toMatchObject({reason: 'in-use', found: expect.stringContaining(`node ${node!.id.slice(0, 8)} of cluster ${cluster.name}`) as string});
+	for (const name of ['tcp-port', 'udp-port'])
+		expect(of(parse(elsewhere.stdout), name)).toMatchObject({
+			reason: 'in-use',
+			found: expect.stringContaining(`node ${node!.id.slice(0, 8)} of cluster ${cluster.name}`) as string,
+		});
 
 	// Another node may not have that folder: it is said whose it is.
 	const other = await run(['doctor', ...flags.with(1, String(port)), '-o', 'json'], {env: cluster.env});
 	expect(other.code).toBe(1);
-	expect(of(parse(other.stdout), 'data-folder')).toMatchObject({reason: 'in-use', found: expect.stringContaining(`node ${node!.id.slice(0, 8)} of cluster ${cluster.name} on port ${node!.port}`) as string});
+	expect(of(parse(other.stdout), 'data-folder')).toMatchObject({
+		reason: 'in-use',
+		found: expect.stringContaining(
+			`node ${node!.id.slice(0, 8)} of cluster ${cluster.name} on port ${node!.port}`,
+		) as string,
+	});
 }, 60_000);
 
 test('the clock is compared with those of nodes that answer, and it is said when none does', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
-	const flags = ['doctor', '--port', String(port), '--no-discovery', '--cluster', cluster.name, '--secret-file', cluster.secretFile, '-o', 'json'];
-	const ask = async (more: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Check> => of(parse((await run([...flags, ...more], {env: {...home(), ...env}})).stdout), 'clock-offset');
+	const flags = [
+		'doctor',
+		'--port',
+		String(port),
+		'--no-discovery',
+		'--cluster',
+		cluster.name,
+		'--secret-file',
+		cluster.secretFile,
+		'-o',
+		'json',
+	];
+	const ask = async (more: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Check> =>
+		of(parse((await run([...flags, ...more], {env: {...home(), ...env}})).stdout), 'clock-offset');
 
 	// Nodes of another state folder are not listed here: one is named, it names the others.
 	const server = `127.0.0.1:${cluster.nodes[0]!.port}`;
@@ -85,45 +135,73 @@ test('the clock is compared with those of nodes that answer, and it is said when
 	writeFileSync(shift, 'const {now} = Date;\nDate.now = () => now() + 3_600_000;\n');
 	const ahead = await ask(['--server', server], {NODE_OPTIONS: `--import ${shift}`});
 	expect(ahead).toMatchObject({level: 'warning', reason: 'apart', remedy: expect.stringContaining('NTP') as string});
-	expect(ahead.found).toMatch(/^The clock of this machine is 1\.0 h \(± [\d.]+ m?s\) ahead of that of .*; of 3 compared, 3 are more than 5\.0 s away$/u);
+	expect(ahead.found).toMatch(
+		/^The clock of this machine is 1\.0 h \(± [\d.]+ m?s\) ahead of that of .*; of 3 compared, 3 are more than 5\.0 s away$/u,
+	);
 
 	expect((await ask([])).found).toContain('Not compared with other nodes: no node of cluster');
 	const refused = await ask(['--server', `127.0.0.1:${port}`]);
-	expect([refused.level, refused.found]).toEqual(['ok', expect.stringContaining(`127.0.0.1:${port} refuses connections`)]);
+	expect([refused.level, refused.found]).toEqual([
+		'ok',
+		expect.stringContaining(`127.0.0.1:${port} refuses connections`),
+	]);
 }, 60_000);
 
 describe('what keeps a node from starting is a problem, with what helps', () => {
-	test.each(['TCP', 'UDP'] as const)('a %s port that another process has', async protocol => {
-		const server = protocol === 'TCP' ? createServer().listen(port, '127.0.0.1') : createSocket('udp4').bind(port, '127.0.0.1');
-		await new Promise(resolve => {
-			server.once('listening', resolve as () => void);
-		});
-		try {
-			const {code, stdout} = await run(['doctor', '--port', String(port), '--no-discovery', '-o', 'json'], {env: home()});
-			const report = parse(stdout);
-			const check = of(report, `${protocol.toLowerCase()}-port`);
-			expect([code, report.verdict, check.reason]).toEqual([1, 'problem', 'in-use']);
-			if (process.platform === 'linux') expect(check.found).toContain(`(pid ${process.pid})`);
-			const advised = /--port (\d+)/u.exec(check.remedy!)![1]!;
-			expect((await run(['doctor', '--port', advised, '--no-discovery'], {env: home()})).code).toBe(0);
-		} finally {
-			server.close();
-		}
-	}, 30_000);
+	test.each(['TCP', 'UDP'] as const)(
+		'a %s port that another process has',
+		async protocol => {
+			const server =
+				protocol === 'TCP'
+					? createServer().listen(port, '127.0.0.1')
+					: createSocket('udp4').bind(port, '127.0.0.1');
+			await new Promise(resolve => {
+				server.once('listening', resolve as () => void);
+			});
+			try {
+				const {code, stdout} = await run(['doctor', '--port', String(port), '--no-discovery', '-o', 'json'], {
+					env: home(),
+				});
+				const report = parse(stdout);
+				const check = of(report, `${protocol.toLowerCase()}-port`);
+				expect([code, report.verdict, check.reason]).toEqual([1, 'problem', 'in-use']);
+				if (process.platform === 'linux') expect(check.found).toContain(`(pid ${process.pid})`);
+				const advised = /--port (\d+)/u.exec(check.remedy!)![1]!;
+				expect((await run(['doctor', '--port', advised, '--no-discovery'], {env: home()})).code).toBe(0);
+			} finally {
+				server.close();
+			}
+		},
+		30_000,
+	);
 
 	test('a folder that others may enter, and a secret that is named and missing', async () => {
 		const data = join(folder, 'shared');
 		mkdirSync(data);
 		chmodSync(data, 0o750);
-		const flags = ['doctor', '--port', String(port), '--no-discovery', '--data', data, '--secret-file', join(folder, 'none')];
+		const flags = [
+			'doctor',
+			'--port',
+			String(port),
+			'--no-discovery',
+			'--data',
+			data,
+			'--secret-file',
+			join(folder, 'none'),
+		];
 		const {code, stdout} = await run([...flags, '-o', 'json'], {env: home()});
 		const report = parse(stdout);
 		expect(code).toBe(1);
 		expect(of(report, 'data-folder')).toMatchObject({reason: 'open', remedy: `chmod 700 ${data}`});
-		expect(of(report, 'secret')).toMatchObject({reason: 'missing', remedy: expect.stringContaining(`openssl rand -base64 32 > ${join(folder, 'none')}`) as string});
+		expect(of(report, 'secret')).toMatchObject({
+			reason: 'missing',
+			remedy: expect.stringContaining(`openssl rand -base64 32 > ${join(folder, 'none')}`) as string,
+		});
 		const text = (await run(flags, {env: home()})).stdout.toString();
 		expect(text).toMatch(/^problem: .*2 problems/u);
-		expect(text).toContain(`✗ data-folder (open): Expected ${data} to be closed to others (0700), its mode is 0750\n    chmod 700 ${data}\n`);
+		expect(text).toContain(
+			`✗ data-folder (open): Expected ${data} to be closed to others (0700), its mode is 0750\n    chmod 700 ${data}\n`,
+		);
 
 		// What was advised helps.
 		chmodSync(data, 0o700);
@@ -133,7 +211,9 @@ describe('what keeps a node from starting is a problem, with what helps', () => 
 
 	test('a file of settings with a mistake: what depends on settings is not looked at', async () => {
 		writeFileSync(join(folder, 'config.json'), '{"cluster": "x", "raft": {"election": 1}}');
-		const {code, stdout} = await run(['doctor', '--config', join(folder, 'config.json'), '-o', 'json'], {env: home()});
+		const {code, stdout} = await run(['doctor', '--config', join(folder, 'config.json'), '-o', 'json'], {
+			env: home(),
+		});
 		const report = parse(stdout);
 		expect([code, wrong(report)]).toEqual([1, ['settings wrong']]);
 		expect(of(report, 'settings').found).toContain('there is no such setting; did you mean raft.election_ms?');
@@ -142,16 +222,40 @@ describe('what keeps a node from starting is a problem, with what helps', () => 
 });
 
 const unshare = ['--user', '--map-root-user', '--mount', 'sh', '-c'];
-const canMount = process.platform === 'linux' && spawnSync('unshare', [...unshare, 'mount -t tmpfs none /tmp']).status === 0;
+const canMount =
+	process.platform === 'linux' && spawnSync('unshare', [...unshare, 'mount -t tmpfs none /tmp']).status === 0;
 
 test.runIf(canMount)('a disk that is mounted read-only (case 21), and one in memory', () => {
 	const on = (mount: string, prepare: string): Report => {
 		const script = `mkdir -p ${folder}/m && mount -t tmpfs -o mode=700 none ${folder}/m && { ${prepare}; } && ${mount} && exec "$@"`;
-		return parse(spawnSync('unshare', [...unshare, script, 'sh', process.execPath, cli, 'doctor', '--no-discovery', '--port', String(port), '--data', join(folder, 'm/a/data'), '-o', 'json'], {encoding: 'utf8', env: {...process.env, ...home()}}).stdout);
+		return parse(
+			spawnSync(
+				'unshare',
+				[
+					...unshare,
+					script,
+					'sh',
+					process.execPath,
+					cli,
+					'doctor',
+					'--no-discovery',
+					'--port',
+					String(port),
+					'--data',
+					join(folder, 'm/a/data'),
+					'-o',
+					'json',
+				],
+				{encoding: 'utf8', env: {...process.env, ...home()}},
+			).stdout,
+		);
 	};
 	for (const prepare of ['true', `mkdir -p ${folder}/m/a/data && chmod 700 ${folder}/m/a/data`]) {
 		const check = of(on(`mount -o remount,ro ${folder}/m`, prepare), 'data-folder');
-		expect(check).toMatchObject({reason: 'not-writable', remedy: 'The disk is mounted read-only: mount it for writing, or choose a place on another one (--data)'});
+		expect(check).toMatchObject({
+			reason: 'not-writable',
+			remedy: 'The disk is mounted read-only: mount it for writing, or choose a place on another one (--data)',
+		});
 		expect(check.found).not.toContain('ENOENT');
 	}
 
@@ -161,7 +265,26 @@ test.runIf(canMount)('a disk that is mounted read-only (case 21), and one in mem
 });
 
 test.runIf(process.platform !== 'win32')('few open files are a warning, and the advice is enough', () => {
-	const limited = (files: number): Report => parse(spawnSync('sh', ['-c', `ulimit -n ${files} && exec "$@"`, 'sh', process.execPath, cli, 'doctor', '--no-discovery', '--port', String(port), '-o', 'json'], {encoding: 'utf8', env: {...process.env, ...home()}}).stdout);
+	const limited = (files: number): Report =>
+		parse(
+			spawnSync(
+				'sh',
+				[
+					'-c',
+					`ulimit -n ${files} && exec "$@"`,
+					'sh',
+					process.execPath,
+					cli,
+					'doctor',
+					'--no-discovery',
+					'--port',
+					String(port),
+					'-o',
+					'json',
+				],
+				{encoding: 'utf8', env: {...process.env, ...home()}},
+			).stdout,
+		);
 	const check = of(limited(300), 'open-files');
 	expect(check).toMatchObject({reason: 'few', level: 'warning'});
 	const advised = Number(/ulimit -n (\d+)/u.exec(check.remedy!)![1]);

@@ -16,8 +16,17 @@ const hasVerify = spawnSync('systemd-analyze', ['--version']).status === 0;
 if (!hasVerify) process.stderr.write('The unit of systemd was not verified: there is no systemd-analyze here\n');
 
 /** In the folder of somebody else, so that nothing is found by chance. */
-function start(program: string, words: readonly string[], env: Readonly<Record<string, string>> = {}): SpawnSyncReturns<string> {
-	return spawnSync(program, words, {encoding: 'utf8', cwd: folder, env: {...process.env, ...env, NO_COLOR: '1'}, timeout: 60_000});
+function start(
+	program: string,
+	words: readonly string[],
+	env: Readonly<Record<string, string>> = {},
+): SpawnSyncReturns<string> {
+	return spawnSync(program, words, {
+		encoding: 'utf8',
+		cwd: folder,
+		env: {...process.env, ...env, NO_COLOR: '1'},
+		timeout: 60_000,
+	});
 }
 
 let folder: string;
@@ -30,37 +39,61 @@ test('a node inside a program', async () => {
 	const [port] = await freePorts(1);
 	const {status, stdout, stderr} = start(process.execPath, [example('embedded.mjs'), String(port)]);
 	expect({status, stderr}).toEqual({status: 0, stderr: ''});
-	expect(stdout).toMatch(new RegExp(`^node [0-9a-f]{16} listens on port ${port}\n2 messages stored\nweather: rain\nweather: sun\n$`, 'u'));
+	expect(stdout).toMatch(
+		new RegExp(
+			`^node [0-9a-f]{16} listens on port ${port}\n2 messages stored\nweather: rain\nweather: sun\n$`,
+			'u',
+		),
+	);
 }, 60_000);
 
 test('a program that uses nodes elsewhere', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(1);
 	const address = `127.0.0.1:${cluster.nodes[0]!.port}`;
-	const {status, stdout, stderr} = start(process.execPath, [example('client.mjs'), address, cluster.secretFile, cluster.name]);
+	const {status, stdout, stderr} = start(process.execPath, [
+		example('client.mjs'),
+		address,
+		cluster.secretFile,
+		cluster.name,
+	]);
 	expect({status, stderr}).toEqual({status: 0, stderr: ''});
 	expect(stdout).toMatch(new RegExp(`^connected to ${address}\nweather \\d+: rain\nweather \\d+: sun\n$`, 'u'));
 	const stranger = start(process.execPath, [example('client.mjs'), address, cluster.secretFile, 'another']);
-	expect(stranger).toMatchObject({status: 1, stdout: '', stderr: expect.stringMatching(/^[^\n]+ is not of the cluster "another"[^\n]*\n$/u) as string});
-	expect(start(process.execPath, [example('client.mjs')])).toMatchObject({status: 2, stderr: 'Expected ADDRESS[,ADDRESS] SECRET_FILE [CLUSTER]\n'});
+	expect(stranger).toMatchObject({
+		status: 1,
+		stdout: '',
+		stderr: expect.stringMatching(/^[^\n]+ is not of the cluster "another"[^\n]*\n$/u) as string,
+	});
+	expect(start(process.execPath, [example('client.mjs')])).toMatchObject({
+		status: 2,
+		stderr: 'Expected ADDRESS[,ADDRESS] SECRET_FILE [CLUSTER]\n',
+	});
 }, 60_000);
 
-test.runIf(hasBash)('a cluster of three, by a script', async () => {
-	// Three in a row: the first of them is where others are free too, most of the time.
-	const [port] = await freePorts(1);
-	const first = Math.min(port!, 65_000);
-	const {status, stdout, stderr} = start('bash', [example('three-nodes.sh'), String(first)], {DAPSS: `${process.execPath} ${bin}`});
-	expect(status, stderr + stdout).toBe(0);
-	expect(stdout).toMatch(/^(?:ok|warning): cluster three-nodes-\d+/u);
-	expect(stdout).toContain('3 of 3 members alive');
-	expect(stdout.endsWith('one\ntwo\nthree\n'), stdout).toBe(true);
-}, 90_000);
+test.runIf(hasBash)(
+	'a cluster of three, by a script',
+	async () => {
+		// Three in a row: the first of them is where others are free too, most of the time.
+		const [port] = await freePorts(1);
+		const first = Math.min(port!, 65_000);
+		const {status, stdout, stderr} = start('bash', [example('three-nodes.sh'), String(first)], {
+			DAPSS: `${process.execPath} ${bin}`,
+		});
+		expect(status, stderr + stdout).toBe(0);
+		expect(stdout).toMatch(/^(?:ok|warning): cluster three-nodes-\d+/u);
+		expect(stdout).toContain('3 of 3 members alive');
+		expect(stdout.endsWith('one\ntwo\nthree\n'), stdout).toBe(true);
+	},
+	90_000,
+);
 
 describe.skipIf(process.platform === 'win32')('the unit of systemd', () => {
 	const unit = readFileSync(example('dapss-tui.service'), 'utf8');
 	const line = (name: string): string => new RegExp(`^${name}=(.*)$`, 'mu').exec(unit)![1]!;
 	/** Its paths, below the test's folder. */
-	const moved = (text: string): string => text.replaceAll('/var/lib/dapss', join(folder, 'lib')).replaceAll('/etc/dapss', join(folder, 'etc'));
+	const moved = (text: string): string =>
+		text.replaceAll('/var/lib/dapss', join(folder, 'lib')).replaceAll('/etc/dapss', join(folder, 'etc'));
 
 	test.runIf(hasVerify)('is one that systemd takes', () => {
 		const copy = join(folder, 'dapss-tui.service');
@@ -75,8 +108,18 @@ describe.skipIf(process.platform === 'win32')('the unit of systemd', () => {
 		const [port] = await freePorts(1);
 		mkdirSync(join(folder, 'lib'), {mode: 0o700});
 		mkdirSync(join(folder, 'etc'));
-		writeFileSync(join(folder, 'etc/cluster.secret'), 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M\n', {mode: 0o400});
-		const env = {...Object.fromEntries([...unit.matchAll(/^Environment=(.*)$/gmu)].flatMap(match => moved(match[1]!).split(' ')).map(pair => pair.split('='))) as Record<string, string>, DAPSS_PORT: String(port), XDG_RUNTIME_DIR: ''};
+		writeFileSync(join(folder, 'etc/cluster.secret'), 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M\n', {
+			mode: 0o400,
+		});
+		const env = {
+			...(Object.fromEntries(
+				[...unit.matchAll(/^Environment=(.*)$/gmu)]
+					.flatMap(match => moved(match[1]!).split(' '))
+					.map(pair => pair.split('=')),
+			) as Record<string, string>),
+			DAPSS_PORT: String(port),
+			XDG_RUNTIME_DIR: '',
+		};
 		const words = (name: string): string[] => moved(line(name)).split(' ').slice(1);
 		const examined = await run(words('ExecStartPre'), {program: bin, env});
 		expect(examined.code, examined.stdout.toString()).toBe(0);

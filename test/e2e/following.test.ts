@@ -1,4 +1,7 @@
-/** Followers outlive their node (case 26): subscriptions, events and consoles go on at another node, or at the same one when it is back. */
+/**
+Followers outlive their node (case 26): subscriptions, events and consoles go on at another node, or at the same one
+when it is back.
+*/
 import {spawn, type ChildProcess} from 'node:child_process';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
@@ -19,11 +22,25 @@ class Follower implements AsyncDisposable {
 	stderr = '';
 	readonly #looking = new Set<() => void>();
 
-	/** @param isPiped behind it stands a reader that shows the first line on standard error, and goes when `leave` is called. */
+	/**
+	@param isPiped behind it stands a reader that shows the first line on standard error, and goes when `leave` is
+	called.
+	*/
 	constructor(cluster: Cluster, flags: readonly string[], isPiped = false) {
 		const command = [process.execPath, cli, ...flags, ...cluster.clientFlags];
-		const [program, ...words] = isPiped ? ['bash', '-c', `exec 9<&0; "$@" </dev/null | { read -r line; echo "read: $line" >&2; read -r _ <&9; }; exit "\${PIPESTATUS[0]}"`, 'bash', ...command] : command;
-		this.child = spawn(program!, words, {stdio: ['pipe', 'pipe', 'pipe'], env: {...process.env, ...cluster.env, NO_COLOR: '1'}});
+		const [program, ...words] = isPiped
+			? [
+					'bash',
+					'-c',
+					`exec 9<&0; "$@" </dev/null | { read -r line; echo "read: $line" >&2; read -r _ <&9; }; exit "\${PIPESTATUS[0]}"`,
+					'bash',
+					...command,
+				]
+			: command;
+		this.child = spawn(program!, words, {
+			stdio: ['pipe', 'pipe', 'pipe'],
+			env: {...process.env, ...cluster.env, NO_COLOR: '1'},
+		});
 		const look = (): void => {
 			for (const one of this.#looking) one();
 		};
@@ -50,7 +67,10 @@ class Follower implements AsyncDisposable {
 	}
 
 	get events(): JsonEvent[] {
-		return this.stdout.split('\n').slice(0, -1).map(line => JSON.parse(line) as JsonEvent);
+		return this.stdout
+			.split('\n')
+			.slice(0, -1)
+			.map(line => JSON.parse(line) as JsonEvent);
 	}
 
 	/** Until that holds. @throws when the command ends before, or after a minute */
@@ -65,10 +85,14 @@ class Follower implements AsyncDisposable {
 
 			const look = (): void => {
 				if (holds()) end();
-				else if (this.child.exitCode !== null || this.child.signalCode !== null) end(new Error(`The command ended while waiting for ${what}: ${this.stderr}`));
+				else if (this.child.exitCode !== null || this.child.signalCode !== null)
+					end(new Error(`The command ended while waiting for ${what}: ${this.stderr}`));
 			};
 
-			const timer = setTimeout(() => end(new Error(`No ${what}: ${this.stderr}\n${this.stdout.slice(-2000)}`)), waitMs);
+			const timer = setTimeout(
+				() => end(new Error(`No ${what}: ${this.stderr}\n${this.stdout.slice(-2000)}`)),
+				waitMs,
+			);
 			this.#looking.add(look);
 			look();
 		});
@@ -80,7 +104,8 @@ class Follower implements AsyncDisposable {
 	}
 }
 
-const seqs = (follower: Follower): string[] => follower.events.filter(({type}) => type === 'message').map(({payload}) => String(payload));
+const seqs = (follower: Follower): string[] =>
+	follower.events.filter(({type}) => type === 'message').map(({payload}) => String(payload));
 
 test('a subscriber with two servers reads each of thousands of messages once, in order, over kill -9 of its server (case 26)', async () => {
 	await using cluster = new Cluster({cli, topics: [news]});
@@ -88,18 +113,37 @@ test('a subscriber with two servers reads each of thousands of messages once, in
 	const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 	const publisher = await cluster.client(third);
 	// What every node has before the subscription is not wanted, at no node.
-	await publisher.publish(news, Array.from({length: 50}, (_, index) => Buffer.from(`old ${index}`)));
+	await publisher.publish(
+		news,
+		Array.from({length: 50}, (_, index) => Buffer.from(`old ${index}`)),
+	);
 	for (const node of cluster.nodes) {
 		await using client = await cluster.client(node);
-		await untilSeen(client, ({topics}) => topics.find(({name}) => name === news)?.messages === 50, `what is old at ${node.port}`);
+		await untilSeen(
+			client,
+			({topics}) => topics.find(({name}) => name === news)?.messages === 50,
+			`what is old at ${node.port}`,
+		);
 	}
 
 	const total = 6000;
-	await using follower = new Follower(cluster, ['subscribe', news, '-o', 'jsonl', '--count', String(total), '--server', `${at(first)},${at(second)}`]);
+	await using follower = new Follower(cluster, [
+		'subscribe',
+		news,
+		'-o',
+		'jsonl',
+		'--count',
+		String(total),
+		'--server',
+		`${at(first)},${at(second)}`,
+	]);
 	await follower.until(() => follower.stderr.includes(`Subscribed to news at ${at(first)}`), 'the subscription');
 	const texts = Array.from({length: total}, (_, index) => `m${index}`);
 	for (let from = 0; from < total; from += 10) {
-		await publisher.publish(news, texts.slice(from, from + 10).map(text => Buffer.from(text)));
+		await publisher.publish(
+			news,
+			texts.slice(from, from + 10).map(text => Buffer.from(text)),
+		);
 		if (from === total / 3) {
 			await follower.until(() => seqs(follower).length > 100, 'some messages');
 			await first.kill('SIGKILL');
@@ -109,7 +153,9 @@ test('a subscriber with two servers reads each of thousands of messages once, in
 	expect(await follower.exited, follower.stderr).toBe(0);
 	expect(seqs(follower)).toEqual(texts);
 	expect(follower.events.filter(({type}) => type !== 'message')).toEqual([]);
-	expect(follower.stderr).toMatch(new RegExp(`Lost ${at(first)}: .+; trying again in \\d+ ms\nConnected to ${at(second)}\n$`));
+	expect(follower.stderr).toMatch(
+		new RegExp(`Lost ${at(first)}: .+; trying again in \\d+ ms\nConnected to ${at(second)}\n$`),
+	);
 	await publisher[Symbol.asyncDispose]();
 }, 120_000);
 
@@ -119,11 +165,23 @@ test('a subscriber with one server goes on when that is back, behind what it has
 	const [node] = cluster.nodes as [NodeProcess];
 	const publish = async (...texts: readonly string[]): Promise<void> => {
 		await using client = await cluster.clientOf(node.port);
-		await client.publish(news, texts.map(text => Buffer.from(text)));
+		await client.publish(
+			news,
+			texts.map(text => Buffer.from(text)),
+		);
 	};
 
 	await publish('old 1', 'old 2');
-	await using follower = new Follower(cluster, ['subscribe', news, '-o', 'jsonl', '--count', '5', '--server', at(node)]);
+	await using follower = new Follower(cluster, [
+		'subscribe',
+		news,
+		'-o',
+		'jsonl',
+		'--count',
+		'5',
+		'--server',
+		at(node),
+	]);
 	await follower.until(() => follower.stderr.includes('Subscribed to news'), 'the subscription');
 	await publish('a', 'b');
 	await follower.until(() => seqs(follower).length === 2, 'two messages');
@@ -141,15 +199,32 @@ test('events --watch goes on at another node (case 26)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second] = cluster.nodes as [NodeProcess, NodeProcess];
-	await using follower = new Follower(cluster, ['events', '--watch', '-o', 'jsonl', '--server', `${at(first)},${at(second)}`]);
+	await using follower = new Follower(cluster, [
+		'events',
+		'--watch',
+		'-o',
+		'jsonl',
+		'--server',
+		`${at(first)},${at(second)}`,
+	]);
 	await follower.until(() => follower.events.length > 0, 'events');
 	await first.kill('SIGKILL');
 	await follower.until(() => follower.stderr.includes(`Connected to ${at(second)}`), 'the other node');
 	// That node has seen the loss, before or after the follower came.
-	await follower.until(() => follower.events.some(event => event.type === 'member' && event['id'] === first.id && (event['state'] === 'down' || event['state'] === 'unreachable')), 'the loss of the first node');
+	await follower.until(
+		() =>
+			follower.events.some(
+				event =>
+					event.type === 'member' &&
+					event['id'] === first.id &&
+					(event['state'] === 'down' || event['state'] === 'unreachable'),
+			),
+		'the loss of the first node',
+	);
 	await using client = await cluster.client(second);
 	await client.subscribeNode('later' as Topic);
-	const isSubscribed = ({type, topic, node}: JsonEvent): boolean => type === 'subscribed' && topic === 'later' && node === second.id;
+	const isSubscribed = ({type, topic, node}: JsonEvent): boolean =>
+		type === 'subscribed' && topic === 'later' && node === second.id;
 	await follower.until(() => follower.events.some(event => isSubscribed(event)), 'what happens then');
 	const lines = follower.stdout.split('\n').slice(0, -1);
 	expect(new Set(lines).size).toBe(lines.length);
@@ -161,16 +236,30 @@ test('events --watch --messages prints every message of the node, and says what 
 	await using cluster = new Cluster({cli, topics: ['news', 'other']});
 	await cluster.startAll(1);
 	const [node] = cluster.nodes as [NodeProcess];
-	await using follower = new Follower(cluster, ['events', '--watch', '--messages', 'news', '-o', 'jsonl', '--server', at(node)]);
+	await using follower = new Follower(cluster, [
+		'events',
+		'--watch',
+		'--messages',
+		'news',
+		'-o',
+		'jsonl',
+		'--server',
+		at(node),
+	]);
 	await follower.until(() => follower.events.length > 0, 'events');
 	const texts = Array.from({length: 20_000}, (_, index) => `${index} ${'x'.repeat(100)}`);
 	const publish = async (bodies: readonly string[]): Promise<void> => {
 		await using client = await cluster.clientOf(node.port);
 		await client.publish('other' as Topic, [Buffer.from('not named')]);
-		for (let from = 0; from < bodies.length; from += 1000) await client.publish(news, bodies.slice(from, from + 1000).map(text => Buffer.from(text))); // oxlint-disable-line no-await-in-loop -- in order
+		for (let from = 0; from < bodies.length; from += 1000)
+			await client.publish(
+				news,
+				bodies.slice(from, from + 1000).map(text => Buffer.from(text)),
+			);
 	};
 
-	const payloads = (): unknown[] => follower.events.filter(({type}) => type === 'message').map(event => event['payload']);
+	const payloads = (): unknown[] =>
+		follower.events.filter(({type}) => type === 'message').map(event => event['payload']);
 	await publish(texts);
 	await follower.until(() => follower.stdout.includes(texts.at(-1)!), 'the last message');
 	expect(payloads()).toEqual(texts);
@@ -179,7 +268,10 @@ test('events --watch --messages prints every message of the node, and says what 
 	await node.kill('SIGKILL');
 	await follower.until(() => follower.stderr.includes(`Lost ${at(node)}`), 'the loss');
 	cluster.start(node.port);
-	await follower.until(() => follower.events.some(event => event.type === 'warning' && String(event['text']).includes('not shown')), 'what is left out');
+	await follower.until(
+		() => follower.events.some(event => event.type === 'warning' && String(event['text']).includes('not shown')),
+		'what is left out',
+	);
 	await publish(['back']);
 	await follower.until(() => follower.stdout.includes('"back"'), 'what comes then');
 	expect(payloads()).toEqual([...texts, 'back']);
@@ -196,7 +288,9 @@ test('a follower without a server ends at once when its reader is gone, and by a
 	await using interrupted = start('events', '--watch');
 	await using over = start('subscribe', news, '--wait', '5s');
 	const all = [unread, unreadEvents, stopped, interrupted, over];
-	await Promise.all(all.map(follower => follower.until(() => follower.stderr !== '' || follower.stdout !== '', 'the beginning')));
+	await Promise.all(
+		all.map(follower => follower.until(() => follower.stderr !== '' || follower.stdout !== '', 'the beginning')),
+	);
 	await using client = await cluster.client(node);
 	await client.publish(news, [Buffer.from('one')]);
 	await unread.until(() => unread.stderr.includes('read: one'), 'the first message');
@@ -216,17 +310,50 @@ test('attach shows that its node was lost, comes back by itself, and fails over 
 	await cluster.startAll(3);
 	const [first, second] = cluster.nodes as [NodeProcess, NodeProcess];
 	const home = join(cluster.folder, 'home');
-	const attach = (...servers: readonly NodeProcess[]): Terminal => new Terminal(process.execPath, [cli, 'attach', servers.map(node => at(node)).join(','), ...cluster.clientFlags], {
-		columns: 140, rows: 36, env: {HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_STATE_HOME: join(home, 'state'), XDG_CACHE_HOME: join(home, 'cache'), XDG_RUNTIME_DIR: ''},
-	});
+	const attach = (...servers: readonly NodeProcess[]): Terminal =>
+		new Terminal(
+			process.execPath,
+			[cli, 'attach', servers.map(node => at(node)).join(','), ...cluster.clientFlags],
+			{
+				columns: 140,
+				rows: 36,
+				env: {
+					HOME: home,
+					XDG_CONFIG_HOME: join(home, 'config'),
+					XDG_STATE_HOME: join(home, 'state'),
+					XDG_CACHE_HOME: join(home, 'cache'),
+					XDG_RUNTIME_DIR: '',
+				},
+			},
+		);
 	await using one = attach(first);
 	await using both = attach(first, second);
-	await Promise.all([one, both].map(terminal => terminal.waitFor(text => text.includes('quorum 3/3') && text.split('\n')[0]!.includes(at(first)), 'the first node')));
+	await Promise.all(
+		[one, both].map(terminal =>
+			terminal.waitFor(
+				text => text.includes('quorum 3/3') && text.split('\n')[0]!.includes(at(first)),
+				'the first node',
+			),
+		),
+	);
 	await first.kill('SIGKILL');
-	await both.waitFor(text => text.includes(`Attached to ${at(second)} now`) && text.split('\n')[0]!.includes(at(second)), 'the second node', waitMs);
-	await one.waitFor(text => text.includes('NODE LOST') && text.includes(at(first)) && text.includes('trying again in'), 'the loss', waitMs);
+	await both.waitFor(
+		text => text.includes(`Attached to ${at(second)} now`) && text.split('\n')[0]!.includes(at(second)),
+		'the second node',
+		waitMs,
+	);
+	await one.waitFor(
+		text => text.includes('NODE LOST') && text.includes(at(first)) && text.includes('trying again in'),
+		'the loss',
+		waitMs,
+	);
 	cluster.start(first.port);
-	await one.waitFor(text => text.includes(`Attached to ${at(first)} now`) && text.includes('quorum 3/3') && !text.includes('NODE LOST'), 'the node that is back', waitMs);
+	await one.waitFor(
+		text =>
+			text.includes(`Attached to ${at(first)} now`) && text.includes('quorum 3/3') && !text.includes('NODE LOST'),
+		'the node that is back',
+		waitMs,
+	);
 	one.press('q');
 	await one.waitFor(/Leave\?/);
 	one.press('y');
@@ -245,7 +372,16 @@ test('a node that stands still is left for another one (case 26)', async () => {
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 	await using publisher = await cluster.client(third);
-	await using follower = new Follower(cluster, ['subscribe', news, '-o', 'jsonl', '--count', '4', '--server', `${at(first)},${at(second)}`]);
+	await using follower = new Follower(cluster, [
+		'subscribe',
+		news,
+		'-o',
+		'jsonl',
+		'--count',
+		'4',
+		'--server',
+		`${at(first)},${at(second)}`,
+	]);
 	await follower.until(() => follower.stderr.includes('Subscribed to news'), 'the subscription');
 	await publisher.publish(news, [Buffer.from('a'), Buffer.from('b')]);
 	await follower.until(() => seqs(follower).length === 2, 'two messages');

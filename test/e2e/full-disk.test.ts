@@ -1,6 +1,7 @@
 /**
-Real nodes on disks that take no more: no file may grow beyond a bound, so a write fails as it does on a full disk. The first error stops the
-node with a reason and an exit code; what it had acknowledged is there when it starts again with room.
+Real nodes on disks that take no more: no file may grow beyond a bound, so a write fails as it does on a full disk. The
+first error stops the node with a reason and an exit code; what it had acknowledged is there when it starts again with
+room.
 */
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
@@ -12,8 +13,26 @@ const topic = 'full' as Topic;
 
 /** A node of which no file grows beyond so many KiB; without a bound when there is none. */
 async function start(cluster: Cluster, port: number, fileKiB?: number): Promise<NodeProcess> {
-	const command = [cli, '--headless', '-o', 'jsonl', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, 'data')];
-	const node = fileKiB === undefined ? new NodeProcess(port, command, false) : new NodeProcess(port, ['-c', `ulimit -f ${fileKiB}; exec "$0" "$@"`, process.execPath, ...command], false, 'bash');
+	const command = [
+		cli,
+		'--headless',
+		'-o',
+		'jsonl',
+		'--port',
+		String(port),
+		...cluster.clientFlags,
+		'--data',
+		join(cluster.folder, 'data'),
+	];
+	const node =
+		fileKiB === undefined
+			? new NodeProcess(port, command, false)
+			: new NodeProcess(
+					port,
+					['-c', `ulimit -f ${fileKiB}; exec "$0" "$@"`, process.execPath, ...command],
+					false,
+					'bash',
+				);
 	cluster.nodes.splice(0, 1, node);
 	await node.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
 	return node;
@@ -22,13 +41,16 @@ async function start(cluster: Cluster, port: number, fileKiB?: number): Promise<
 async function expectStopped(node: NodeProcess, folder: string): Promise<void> {
 	expect(await node.exited).toBe(1);
 	const stopped = node.events.at(-1) as JsonEvent & {readonly reason: string};
-	expect(stopped).toMatchObject({type: 'stopped', reason: expect.stringMatching(new RegExp(`^The disk failed in .*${folder}.*: EFBIG`)) as string});
+	expect(stopped).toMatchObject({
+		type: 'stopped',
+		reason: expect.stringMatching(new RegExp(`^The disk failed in .*${folder}.*: EFBIG`)) as string,
+	});
 	expect(node.stderr).toContain(`dapss-tui: The node stopped: ${stopped.reason}`);
 }
 
 test('a topic log that cannot be written stops the node', async () => {
 	await using cluster = new Cluster({cli});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	const node = await start(cluster, port, 64);
 	const broker = await cluster.client(node);
 	const acknowledged: string[] = [];
@@ -60,7 +82,7 @@ test('a topic log that cannot be written stops the node', async () => {
 
 test('a Raft log that cannot be written stops the node', async () => {
 	await using cluster = new Cluster({cli});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	const node = await start(cluster, port, 16);
 	const broker = await cluster.client(node);
 	let agreed = 0;
@@ -75,6 +97,8 @@ test('a Raft log that cannot be written stops the node', async () => {
 	const again = await start(cluster, port);
 	const reader = await cluster.client(again);
 	// The end of the log is agreed again once this start leads.
-	await expect.poll(async () => (await reader.snapshot()).topics.length, {timeout: 20_000}).toBeGreaterThanOrEqual(agreed);
+	await expect
+		.poll(async () => (await reader.snapshot()).topics.length, {timeout: 20_000})
+		.toBeGreaterThanOrEqual(agreed);
 	await reader[Symbol.asyncDispose]();
 });

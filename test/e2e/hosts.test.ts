@@ -1,6 +1,6 @@
 /**
-A cluster on hosts of its own whose addresses change while it is down, and one whose hosts have only discovery to find one another: who is a member must not
-depend on who has which address, nor on who starts first.
+A cluster on hosts of its own whose addresses change while it is down, and one whose hosts have only discovery to find
+one another: who is a member must not depend on who has which address, nor on who starts first.
 */
 import {setTimeout as pause} from 'node:timers/promises';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -13,7 +13,12 @@ sayNotRun('test/e2e/hosts.test.ts');
 type Status = {
 	readonly clusterId: string;
 	readonly foreign: readonly unknown[];
-	readonly members: ReadonlyArray<{readonly id: string; readonly address: string; readonly state: string; readonly voter: boolean}>;
+	readonly members: ReadonlyArray<{
+		readonly id: string;
+		readonly address: string;
+		readonly state: string;
+		readonly voter: boolean;
+	}>;
 	readonly topics: ReadonlyArray<{readonly name: string; readonly subscribers: readonly string[]}>;
 };
 
@@ -55,35 +60,75 @@ async function statusOf(index: number, at: string): Promise<Status> {
 /** Three hosts of which the second and third join through the first; who they are. */
 async function threeVoters(): Promise<{readonly clusterId: string; readonly ids: readonly string[]}> {
 	cluster = new Cluster({cli});
-	for (const [index, {v4}] of hosts.entries()) await start(index, v4, index === 0 ? [] : ['--bootstrap', `${hosts[0]!.v4}:${port}`]).waitFor(({type}) => type === 'ready', 'ready');
-	await Promise.all(nodes.map(node => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length === 3, 'three voters')));
+	for (const [index, {v4}] of hosts.entries())
+		await start(index, v4, index === 0 ? [] : ['--bootstrap', `${hosts[0]!.v4}:${port}`]).waitFor(
+			({type}) => type === 'ready',
+			'ready',
+		);
+	await Promise.all(
+		nodes.map(node =>
+			node.waitFor(
+				event => event.type === 'voters' && (event['voters'] as unknown[]).length === 3,
+				'three voters',
+			),
+		),
+	);
 	const {clusterId} = await statusOf(0, hosts[0]!.v4);
 	return {clusterId, ids: nodes.map(({id}) => id)};
 }
 
 /**
-Every host says: one cluster, these members at these addresses, all alive and voters, and no other cluster of the name. A message from each host arrives on each.
+Every host says: one cluster, these members at these addresses, all alive and voters, and no other cluster of the name.
+A message from each host arrives on each.
 @returns the id of the cluster
 */
 async function expectOneCluster(addresses: readonly string[]): Promise<string> {
 	await Promise.all(nodes.map(node => node.waitFor(({type}) => type === 'ready', 'ready')));
-	const members = nodes.map(({id}, index) => ({id, address: `${addresses[index]}:${port}`, state: 'alive', voter: true})).toSorted((a, b) => (a.id < b.id ? -1 : 1));
-	const clusterIds = await Promise.all(addresses.map(async (at, index) => {
-		await expect.poll(async () => (await statusOf(index, at)).members, settle).toMatchObject(members);
-		await expect.poll(async () => (await hosts[index]!.run(['check', ...serverFlags(at)])).stdout, settle).toMatch(/^healthy/);
-		// A node that is back tells no event of a subscription that it had before.
-		await expect.poll(async () => (await statusOf(index, at)).topics.find(({name}) => name === 'news')?.subscribers.toSorted(), settle).toEqual(members.map(({id}) => id));
-		const {clusterId, foreign} = await statusOf(index, at);
-		expect(foreign).toEqual([]);
-		return clusterId;
-	}));
+	const members = nodes
+		.map(({id}, index) => ({id, address: `${addresses[index]}:${port}`, state: 'alive', voter: true}))
+		.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+	const clusterIds = await Promise.all(
+		addresses.map(async (at, index) => {
+			await expect.poll(async () => (await statusOf(index, at)).members, settle).toMatchObject(members);
+			await expect
+				.poll(async () => (await hosts[index]!.run(['check', ...serverFlags(at)])).stdout, settle)
+				.toMatch(/^healthy/);
+			// A node that is back tells no event of a subscription that it had before.
+			await expect
+				.poll(
+					async () =>
+						(await statusOf(index, at)).topics.find(({name}) => name === 'news')?.subscribers.toSorted(),
+					settle,
+				)
+				.toEqual(members.map(({id}) => id));
+			const {clusterId, foreign} = await statusOf(index, at);
+			expect(foreign).toEqual([]);
+			return clusterId;
+		}),
+	);
 	expect(clusterIds[0]).toMatch(/^[\da-f]{32}$/);
 	expect(new Set(clusterIds).size).toBe(1);
-	await Promise.all(addresses.map(async (at, index) => {
-		const {code, stderr} = await hosts[index]!.run(['publish', 'news', `from ${nodes[index]!.id}`, ...serverFlags(at)]);
-		expect({code, stderr}).toMatchObject({code: 0});
-	}));
-	await Promise.all(nodes.flatMap(node => nodes.map(({id}) => node.waitFor((event: JsonEvent) => event.type === 'message' && event['payload'] === `from ${id}`, `the message from ${id}`))));
+	await Promise.all(
+		addresses.map(async (at, index) => {
+			const {code, stderr} = await hosts[index]!.run([
+				'publish',
+				'news',
+				`from ${nodes[index]!.id}`,
+				...serverFlags(at),
+			]);
+			expect({code, stderr}).toMatchObject({code: 0});
+		}),
+	);
+	await Promise.all(
+		nodes.flatMap(node =>
+			nodes.map(({id}) =>
+				node.waitFor(
+					(event: JsonEvent) => event.type === 'message' && event['payload'] === `from ${id}`,
+					`the message from ${id}`,
+				),
+			),
+		),
+	);
 	return clusterIds[0]!;
 }
 
@@ -95,9 +140,11 @@ describe.runIf(canMakeNetworks)('hosts whose addresses change while they are dow
 		hosts[1]!.setAddresses([`${third}/24`]);
 		hosts[2]!.setAddresses([`${second}/24`]);
 		start(1, third);
-		// Once the first one sees the second one where the third one was, a cluster that takes addresses for nodes removes the third one.
-		// It did so within 3 s, so these are part of the story.
-		await expect.poll(async () => (await statusOf(0, first)).members.find(({id}) => id === ids[1])?.address, settle).toBe(`${third}:${port}`);
+		// Once the first one sees the second one where the third one was, a cluster that takes addresses for nodes
+		// removes the third one. It did so within 3 s, so these are part of the story.
+		await expect
+			.poll(async () => (await statusOf(0, first)).members.find(({id}) => id === ids[1])?.address, settle)
+			.toBe(`${third}:${port}`);
 		await pause(3000);
 		start(2, second);
 		expect(await expectOneCluster([first, third, second])).toBe(clusterId);
@@ -106,18 +153,36 @@ describe.runIf(canMakeNetworks)('hosts whose addresses change while they are dow
 
 	const moved = ['10.77.0.101', '10.77.0.102', '10.77.0.103'];
 	test.each([
-		['new addresses, with those of the others as seeds', () => moved, (addresses: readonly string[], own: string) => ['--bootstrap', addresses.filter(other => other !== own).map(other => `${other}:${port}`).join(',')]],
+		[
+			'new addresses, with those of the others as seeds',
+			() => moved,
+			(addresses: readonly string[], own: string) => [
+				'--bootstrap',
+				addresses
+					.filter(other => other !== own)
+					.map(other => `${other}:${port}`)
+					.join(','),
+			],
+		],
 		['new addresses, and find one another by discovery alone', () => moved, () => ['--discovery']],
-		['addresses that have passed on to the next, without seeds or discovery', () => hosts.map((_, index) => hosts[(index + 1) % 3]!.v4), () => []],
-	] as const)('all hosts return with %s: the same cluster and voters', async (_name, addressesOf, flagsOf) => {
-		const {clusterId, ids} = await threeVoters();
-		await Promise.all(nodes.map(node => node.kill('SIGTERM')));
-		const addresses = addressesOf();
-		for (const [index, host] of hosts.entries()) host.setAddresses([`${addresses[index]}/24`]);
-		for (const [index, at] of addresses.entries()) start(index, at, flagsOf(addresses, at));
-		expect(await expectOneCluster(addresses)).toBe(clusterId);
-		expect(nodes.map(({id}) => id)).toEqual(ids);
-	}, 60_000);
+		[
+			'addresses that have passed on to the next, without seeds or discovery',
+			() => hosts.map((_, index) => hosts[(index + 1) % 3]!.v4),
+			() => [],
+		],
+	] as const)(
+		'all hosts return with %s: the same cluster and voters',
+		async (_name, addressesOf, flagsOf) => {
+			const {clusterId, ids} = await threeVoters();
+			await Promise.all(nodes.map(node => node.kill('SIGTERM')));
+			const addresses = addressesOf();
+			for (const [index, host] of hosts.entries()) host.setAddresses([`${addresses[index]}/24`]);
+			for (const [index, at] of addresses.entries()) start(index, at, flagsOf(addresses, at));
+			expect(await expectOneCluster(addresses)).toBe(clusterId);
+			expect(nodes.map(({id}) => id)).toEqual(ids);
+		},
+		60_000,
+	);
 });
 
 describe.runIf(canMakeNetworks)('three hosts that have only discovery to find one another form one cluster', () => {
@@ -126,17 +191,24 @@ describe.runIf(canMakeNetworks)('three hosts that have only discovery to find on
 		['started 0.3 s apart', 300, []],
 		['started at the same moment, three of them expected', 0, ['--expect', '3']],
 		['started 0.3 s apart, three of them expected', 300, ['--expect', '3']],
-	] as const)('%s', async (_name, apartMs, flags) => {
-		cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
-		for (const [index, {v4}] of hosts.entries()) {
-			if (index > 0 && apartMs > 0) await pause(apartMs);
-			start(index, v4, flags);
-		}
+	] as const)(
+		'%s',
+		async (_name, apartMs, flags) => {
+			cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
+			for (const [index, {v4}] of hosts.entries()) {
+				if (index > 0 && apartMs > 0) await pause(apartMs);
+				start(index, v4, flags);
+			}
 
-		const clusterId = await expectOneCluster(hosts.map(({v4}) => v4));
-		// Nobody was a cluster of its own before.
-		for (const node of nodes) expect(node.events.filter(({type}) => type === 'admitted').map(event => event['clusterId'])).toEqual([clusterId]);
-	}, 60_000);
+			const clusterId = await expectOneCluster(hosts.map(({v4}) => v4));
+			// Nobody was a cluster of its own before.
+			for (const node of nodes)
+				expect(node.events.filter(({type}) => type === 'admitted').map(event => event['clusterId'])).toEqual([
+					clusterId,
+				]);
+		},
+		60_000,
+	);
 });
 
 describe.runIf(canMakeNetworks)('a seed whose name nobody knows yet', () => {
@@ -145,10 +217,18 @@ describe.runIf(canMakeNetworks)('a seed whose name nobody knows yet', () => {
 		const [first, second] = hosts as [Host, Host, Host];
 		second.setNames({});
 		const waiting = start(1, second.v4, ['--bootstrap', `seed:${port}`]);
-		const words = await waiting.waitFor(({type, for: what}) => type === 'waiting' && /seed:5000 to answer \(E[A-Z_]+\)/.test(String(what)), 'for what it waits');
-		expect((await hosts[1]!.run(['status', ...serverFlags(second.v4)])).stdout).toContain(`joining: waiting for ${String(words['for'])}`);
+		const words = await waiting.waitFor(
+			({type, for: what}) => type === 'waiting' && /seed:5000 to answer \(E[A-Z_]+\)/.test(String(what)),
+			'for what it waits',
+		);
+		expect((await hosts[1]!.run(['status', ...serverFlags(second.v4)])).stdout).toContain(
+			`joining: waiting for ${String(words['for'])}`,
+		);
 		expect(waiting.events.filter(({type}) => type === 'admitted')).toEqual([]);
-		await start(0, first.v4).waitFor(event => event.type === 'leader' && event['leader'] === nodes[0]!.id, 'to lead alone');
+		await start(0, first.v4).waitFor(
+			event => event.type === 'leader' && event['leader'] === nodes[0]!.id,
+			'to lead alone',
+		);
 		second.setNames({seed: [first.v4]});
 		await waiting.waitFor(event => event.type === 'leader' && event['leader'] === nodes[0]!.id, 'the leader');
 		const {clusterId, members} = await statusOf(0, first.v4);

@@ -1,6 +1,7 @@
 /**
-Three real node processes: why the leader changed. An operator's transfer, a kill -9 and a SIGSTOP of the leader each give the right
-cause on every node; the node that was stopped reports its pause, the one that handed over the transfer and who asked for it.
+Three real node processes: why the leader changed. An operator's transfer, a kill -9 and a SIGSTOP of the leader each
+give the right cause on every node; the node that was stopped reports its pause, the one that handed over the transfer
+and who asked for it.
 */
 import {expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
@@ -8,13 +9,21 @@ import type {NodeId} from '../../core/index.ts';
 import {cli} from './support/command.ts';
 
 const leads = (event: JsonEvent): boolean => event.type === 'leader' && typeof event['leader'] === 'string';
-const otherLeads = (former: string) => (event: JsonEvent): boolean => leads(event) && event['leader'] !== former;
+const otherLeads =
+	(former: string) =>
+	(event: JsonEvent): boolean =>
+		leads(event) && event['leader'] !== former;
 
 test('the leader event says why: transferred by whom, crashed, silent; pauses and transfers are events (case 32)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const marks = (): Map<NodeProcess, number> => new Map(cluster.nodes.map(node => [node, node.events.length]));
-	const changed = (nodes: readonly NodeProcess[], former: string, from: ReadonlyMap<NodeProcess, number>): Promise<JsonEvent[]> => Promise.all(nodes.map(node => node.waitFor(otherLeads(former), 'another leader', from.get(node))));
+	const changed = (
+		nodes: readonly NodeProcess[],
+		former: string,
+		from: ReadonlyMap<NodeProcess, number>,
+	): Promise<JsonEvent[]> =>
+		Promise.all(nodes.map(node => node.waitFor(otherLeads(former), 'another leader', from.get(node))));
 
 	// Asked for through a follower.
 	let leader = cluster.leader()!;
@@ -23,7 +32,8 @@ test('the leader event says why: transferred by whom, crashed, silent; pauses an
 	let from = marks();
 	await using broker = await cluster.client(asked);
 	await broker.transferLeadership(next.id as NodeId);
-	for (const event of await changed(cluster.nodes, former, from)) expect(event).toMatchObject({leader: next.id, previous: former, cause: 'transferred'});
+	for (const event of await changed(cluster.nodes, former, from))
+		expect(event).toMatchObject({leader: next.id, previous: former, cause: 'transferred'});
 	const transfers = cluster.nodes.flatMap(node => node.events.filter(({type}) => type === 'transfer'));
 	expect(transfers).toMatchObject([{type: 'transfer', from: former, to: next.id, by: asked.id}]);
 
@@ -56,7 +66,9 @@ test('the leader event says why: transferred by whom, crashed, silent; pauses an
 	leader.signal('SIGCONT');
 	const [late] = await changed([leader], stopped, from);
 	expect(late).toMatchObject({previous: stopped, cause: 'silent'});
-	const [paused, ...rest] = leader.events.slice(from.get(leader)).filter(({type}) => type === 'paused' || type === 'leader');
+	const [paused, ...rest] = leader.events
+		.slice(from.get(leader))
+		.filter(({type}) => type === 'paused' || type === 'leader');
 	expect(paused).toMatchObject({type: 'paused'});
 	expect(paused!['forMs']).toBeGreaterThanOrEqual(500);
 	expect(rest.filter(({type}) => type === 'paused')).toEqual([]);

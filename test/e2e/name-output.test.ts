@@ -15,11 +15,19 @@ describe.skipIf(process.platform !== 'linux')('ps tells processes apart', () => 
 		await using cluster = new Cluster({cli, flags: ['--name', 'berlin.1']});
 		await cluster.startAll(1);
 		const [node] = cluster.nodes;
-		await expect.poll(() => titleOf(node!.pid)).toMatch(new RegExp(`^dapss-tui .*--port ${node!.port} .* \\(berlin\\.1 port`));
+		await expect
+			.poll(() => titleOf(node!.pid))
+			.toMatch(new RegExp(`^dapss-tui .*--port ${node!.port} .* \\(berlin\\.1 port`));
 
-		const client = spawn(process.execPath, [cli, 'subscribe', 'some-topic', ...cluster.clientFlags, '--server', String(node!.port)], {stdio: ['ignore', 'ignore', 'pipe']});
+		const client = spawn(
+			process.execPath,
+			[cli, 'subscribe', 'some-topic', ...cluster.clientFlags, '--server', String(node!.port)],
+			{stdio: ['ignore', 'ignore', 'pipe']},
+		);
 		await new Promise(resolve => client.stderr.once('data', resolve));
-		expect(titleOf(client.pid!)).toBe(['dapss-tui', 'subscribe', 'some-topic', ...cluster.clientFlags, '--server', node!.port].join(' '));
+		expect(titleOf(client.pid!)).toBe(
+			['dapss-tui', 'subscribe', 'some-topic', ...cluster.clientFlags, '--server', node!.port].join(' '),
+		);
 		client.kill();
 
 		// It waits for a node that does not answer.
@@ -27,7 +35,9 @@ describe.skipIf(process.platform !== 'linux')('ps tells processes apart', () => 
 		await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
 		const called = new Promise(resolve => silent.once('connection', resolve));
 		const words = ['--server', String((silent.address() as AddressInfo).port), ...cluster.clientFlags];
-		const publisher = spawn(process.execPath, [cli, 'publish', 'some-topic', 'my diary', ...words], {stdio: 'ignore'});
+		const publisher = spawn(process.execPath, [cli, 'publish', 'some-topic', 'my diary', ...words], {
+			stdio: 'ignore',
+		});
 		await called;
 		expect(titleOf(publisher.pid!)).toBe(['dapss-tui', 'publish', 'some-topic', '...', ...words].join(' '));
 		publisher.kill();
@@ -38,18 +48,36 @@ describe.skipIf(process.platform !== 'linux')('ps tells processes apart', () => 
 
 describe('the log of a headless node', () => {
 	/** Starts a node with text output; its lines so far. */
-	function logged(cluster: Cluster, port: number, flags: readonly string[]): {readonly lines: () => readonly string[]; readonly stop: () => Promise<number | null>} {
-		const child = spawn(process.execPath, [cli, '--headless', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, String(port)), ...flags], {stdio: ['ignore', 'pipe', 'ignore'], env: {...process.env, NO_COLOR: '1'}});
+	function logged(
+		cluster: Cluster,
+		port: number,
+		flags: readonly string[],
+	): {readonly lines: () => readonly string[]; readonly stop: () => Promise<number | null>} {
+		const child = spawn(
+			process.execPath,
+			[
+				cli,
+				'--headless',
+				'--port',
+				String(port),
+				...cluster.clientFlags,
+				'--data',
+				join(cluster.folder, String(port)),
+				...flags,
+			],
+			{stdio: ['ignore', 'pipe', 'ignore'], env: {...process.env, NO_COLOR: '1'}},
+		);
 		let text = '';
 		child.stdout.on('data', (chunk: Buffer) => {
 			text += chunk.toString();
 		});
 		return {
 			lines: () => text.split('\n').slice(0, -1),
-			stop: () => new Promise(resolve => {
-				child.once('close', resolve);
-				child.kill('SIGTERM');
-			}),
+			stop: () =>
+				new Promise(resolve => {
+					child.once('close', resolve);
+					child.kill('SIGTERM');
+				}),
 		};
 	}
 
@@ -58,22 +86,37 @@ describe('the log of a headless node', () => {
 	test('has date and level in every line, as `events` has', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(1);
-		const [port] = await freePorts(1) as [number];
+		const [port] = (await freePorts(1)) as [number];
 		const node = logged(cluster, port, ['--bootstrap', String(cluster.nodes[0]!.port)]);
-		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toMatch(/ INFO {2}running: node \S+ is a member of the cluster [0-9a-f]{8}/);
+		await expect
+			.poll(() => node.lines().join('\n'), {timeout: 10_000})
+			.toMatch(/ INFO {2}running: node \S+ is a member of the cluster [0-9a-f]{8}/);
 		const events = await run(['events', ...cluster.clientFlags, '--server', String(port)]);
-		for (const text of [...node.lines(), ...events.stdout.toString().trimEnd().split('\n')]) expect(text).toMatch(line);
+		for (const text of [...node.lines(), ...events.stdout.toString().trimEnd().split('\n')])
+			expect(text).toMatch(line);
 		expect(await node.stop()).toBe(0);
 	});
 
 	test('a node that waits to join says for what, once for each reason, and that it runs only when it is admitted', async () => {
 		await using cluster = new Cluster({cli});
-		const [seed, port] = await freePorts(2) as [number, number];
+		const [seed, port] = (await freePorts(2)) as [number, number];
 		const node = logged(cluster, port, ['--bootstrap', String(seed)]);
-		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(`INFO  waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`);
-		expect(node.lines().filter(text => text.includes('ready: node'))).toEqual([expect.stringMatching(`listens on port ${port} for the cluster ${cluster.name}$`)]);
-		const status = async (): Promise<Record<string, unknown>> => JSON.parse((await run(['status', '-o', 'json', ...cluster.clientFlags, '--server', String(port)])).stdout.toString()) as Record<string, unknown>;
-		expect(await status()).toMatchObject({phase: 'joining', detail: `waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`});
+		await expect
+			.poll(() => node.lines().join('\n'), {timeout: 10_000})
+			.toContain(`INFO  waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`);
+		expect(node.lines().filter(text => text.includes('ready: node'))).toEqual([
+			expect.stringMatching(`listens on port ${port} for the cluster ${cluster.name}$`),
+		]);
+		const status = async (): Promise<Record<string, unknown>> =>
+			JSON.parse(
+				(
+					await run(['status', '-o', 'json', ...cluster.clientFlags, '--server', String(port)])
+				).stdout.toString(),
+			) as Record<string, unknown>;
+		expect(await status()).toMatchObject({
+			phase: 'joining',
+			detail: `waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`,
+		});
 		expect(node.lines().join('\n')).not.toMatch(/running|is a member/);
 
 		const first = cluster.startAlone(seed);

@@ -1,6 +1,7 @@
 /**
-A cut that nobody in the program knows of: three nodes in network namespaces of their own, joined by a bridge whose port goes down. TCP
-connections hang, datagrams vanish, nothing is refused. Needs Linux, root and `ip`; elsewhere it is told that it did not run.
+A cut that nobody in the program knows of: three nodes in network namespaces of their own, joined by a bridge whose port
+goes down. TCP connections hang, datagrams vanish, nothing is refused. Needs Linux, root and `ip`; elsewhere it is told
+that it did not run.
 */
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
@@ -20,13 +21,30 @@ describe.runIf(canMakeNetworks)('a network that is cut', () => {
 		hosts = [network.host(), network.host(), network.host()];
 		nodes = [];
 		for (const host of hosts) {
-			const node = host.start(cluster, ['--host', host.v4, '--topics', 'news', ...(host === hosts[0] ? [] : ['--bootstrap', `${hosts[0]!.v4}:5000`])]);
+			const node = host.start(cluster, [
+				'--host',
+				host.v4,
+				'--topics',
+				'news',
+				...(host === hosts[0] ? [] : ['--bootstrap', `${hosts[0]!.v4}:5000`]),
+			]);
 			nodes.push(node);
 			await node.waitFor(({type}) => type === 'ready', 'ready');
 		}
 
-		await Promise.all(nodes.map(node => node.waitFor(event => event.type === 'voters' && (event['voters'] as unknown[]).length === 3, 'three voters')));
-		await Promise.all(nodes.map(node => node.waitFor(event => event.type === 'subscribed' && event['node'] === node.id, 'its own subscription')));
+		await Promise.all(
+			nodes.map(node =>
+				node.waitFor(
+					event => event.type === 'voters' && (event['voters'] as unknown[]).length === 3,
+					'three voters',
+				),
+			),
+		);
+		await Promise.all(
+			nodes.map(node =>
+				node.waitFor(event => event.type === 'subscribed' && event['node'] === node.id, 'its own subscription'),
+			),
+		);
 	}, 60_000);
 	afterAll(async () => {
 		await Promise.all(nodes.filter(node => node.isRunning).map(node => node.kill('SIGKILL')));
@@ -37,15 +55,27 @@ describe.runIf(canMakeNetworks)('a network that is cut', () => {
 	test('is seen by all, refuses agreement on the smaller side, carries messages within each, and leaves nothing out after the heal', async () => {
 		const flags = (index: number): string[] => [...cluster.clientFlags, '--server', `${hosts[index]!.v4}:5000`];
 		const start = nodes.map(node => node.events.length);
-		const partition = (state: string) => (event: JsonEvent): boolean => event.type === 'partition' && event['state'] === state;
+		const partition =
+			(state: string) =>
+			(event: JsonEvent): boolean =>
+				event.type === 'partition' && event['state'] === state;
 		network.cut(hosts[2]!);
-		const [seen] = await Promise.all(nodes.map((node, index) => node.waitFor(partition('detected'), 'detection', start[index])));
+		const [seen] = await Promise.all(
+			nodes.map((node, index) => node.waitFor(partition('detected'), 'detection', start[index])),
+		);
 		expect(seen).toMatchObject({sides: [[nodes[0]!.id, nodes[1]!.id].toSorted(), [nodes[2]!.id]], quorum: 0});
 		const refused = await hosts[2]!.run(['subscribe', 'minority', '--count', '1', ...flags(2)]);
 		expect(refused.code).toBe(11);
 		expect(refused.stderr).toContain('no quorum: 1 of 3 voters reachable');
-		for (const [index, text] of [[0, 'near'], [2, 'far']] as const) expect((await hosts[index]!.run(['publish', 'news', text, ...flags(index)])).code).toBe(0);
-		const printed = (text: string) => (event: JsonEvent): boolean => event.type === 'message' && event['payload'] === text;
+		for (const [index, text] of [
+			[0, 'near'],
+			[2, 'far'],
+		] as const)
+			expect((await hosts[index]!.run(['publish', 'news', text, ...flags(index)])).code).toBe(0);
+		const printed =
+			(text: string) =>
+			(event: JsonEvent): boolean =>
+				event.type === 'message' && event['payload'] === text;
 		await nodes[1]!.waitFor(printed('near'), 'a message within the larger side', start[1]);
 		await nodes[2]!.waitFor(printed('far'), 'a message within the smaller side', start[2]);
 		network.heal(hosts[2]!);

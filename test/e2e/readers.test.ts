@@ -11,50 +11,107 @@ const waitMs = 60_000;
 const linesOf = (count: number): string[] => Array.from({length: count}, (_, index) => `line ${index}`.padEnd(20, '.'));
 /** So many at once that a node hands them on in few, large steps. */
 const linesAtOnce = 25_000;
-const eventsIn = (text: string): JsonEvent[] => text.split('\n').slice(0, -1).map(line => JSON.parse(line) as JsonEvent);
-const payloads = (events: readonly JsonEvent[]): unknown[] => events.filter(({type}) => type === 'message').map(({payload}) => payload);
+const eventsIn = (text: string): JsonEvent[] =>
+	text
+		.split('\n')
+		.slice(0, -1)
+		.map(line => JSON.parse(line) as JsonEvent);
+const payloads = (events: readonly JsonEvent[]): unknown[] =>
+	events.filter(({type}) => type === 'message').map(({payload}) => payload);
 
 async function publishAll(client: Broker, lines: readonly string[]): Promise<void> {
-	for (let at = 0; at < lines.length; at += linesAtOnce) await client.publish('lines' as Topic, lines.slice(at, at + linesAtOnce).map(line => Buffer.from(line)));
+	for (let at = 0; at < lines.length; at += linesAtOnce)
+		await client.publish(
+			'lines' as Topic,
+			lines.slice(at, at + linesAtOnce).map(line => Buffer.from(line)),
+		);
 }
 
 /** A headless node of the cluster whose standard output is `stdout`. */
-function startHeadless(cluster: Cluster, port: number, flags: readonly string[], stdout: number | 'pipe'): ChildProcess {
-	return spawn(process.execPath, [cli, '--headless', '-o', 'jsonl', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, String(port)), ...flags], {stdio: ['ignore', stdout, 'ignore'], env: {...process.env, ...cluster.env}});
+function startHeadless(
+	cluster: Cluster,
+	port: number,
+	flags: readonly string[],
+	stdout: number | 'pipe',
+): ChildProcess {
+	return spawn(
+		process.execPath,
+		[
+			cli,
+			'--headless',
+			'-o',
+			'jsonl',
+			'--port',
+			String(port),
+			...cluster.clientFlags,
+			'--data',
+			join(cluster.folder, String(port)),
+			...flags,
+		],
+		{stdio: ['ignore', stdout, 'ignore'], env: {...process.env, ...cluster.env}},
+	);
 }
 
 /** A client of the node, once it is up and `nodes` nodes are subscribed to the topic. */
 async function clientOf(cluster: Cluster, port: number, topic: string, nodes: number): Promise<Broker> {
 	let client: Broker | undefined;
-	await expect.poll(async () => {
-		client ??= await cluster.clientOf(port).catch(() => undefined);
-		return client !== undefined;
-	}, {timeout: waitMs}).toBe(true);
-	await expect.poll(async () => (await client!.snapshot()).topics.find(({name}) => name === topic)?.subscribers.length, {timeout: waitMs}).toBe(nodes);
+	await expect
+		.poll(
+			async () => {
+				client ??= await cluster.clientOf(port).catch(() => undefined);
+				return client !== undefined;
+			},
+			{timeout: waitMs},
+		)
+		.toBe(true);
+	await expect
+		.poll(async () => (await client!.snapshot()).topics.find(({name}) => name === topic)?.subscribers.length, {
+			timeout: waitMs,
+		})
+		.toBe(nodes);
 	return client!;
 }
 
-const stopped = (child: ChildProcess): Promise<number | null> => new Promise(resolve => {
-	child.once('close', resolve);
-	child.kill('SIGTERM');
-});
+const stopped = (child: ChildProcess): Promise<number | null> =>
+	new Promise(resolve => {
+		child.once('close', resolve);
+		child.kill('SIGTERM');
+	});
 
 test('one subscription reads 120 topics of 500 KB from the beginning, completely (finding 1)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(1);
 	const topics = Array.from({length: 120}, (_, index) => `m${index}`);
 	const client = await cluster.client();
-	await Promise.all(topics.map(async topic => {
-		for (let number = 0; number < 10; number++) await client.publish(topic as Topic, [Buffer.from(`${topic} ${number} `.padEnd(50_000, 'x'))]);
-	}));
+	await Promise.all(
+		topics.map(async topic => {
+			for (let number = 0; number < 10; number++)
+				await client.publish(topic as Topic, [Buffer.from(`${topic} ${number} `.padEnd(50_000, 'x'))]);
+		}),
+	);
 	await client[Symbol.asyncDispose]();
-	const {code, stdout, stderr} = await run(['subscribe', ...topics, '--from', 'beginning', '--count', '1200', '-o', 'jsonl', ...cluster.clientFlags, '--server', `127.0.0.1:${cluster.nodes[0]!.port}`]);
+	const {code, stdout, stderr} = await run([
+		'subscribe',
+		...topics,
+		'--from',
+		'beginning',
+		'--count',
+		'1200',
+		'-o',
+		'jsonl',
+		...cluster.clientFlags,
+		'--server',
+		`127.0.0.1:${cluster.nodes[0]!.port}`,
+	]);
 	expect(code, stderr).toBe(0);
 	const events = eventsIn(stdout.toString());
 	expect(events.filter(({type}) => type !== 'message')).toEqual([]);
 	const byTopic = Map.groupBy(events, ({topic}) => topic as string);
 	expect([...byTopic.keys()].toSorted()).toEqual(topics.toSorted());
-	for (const [topic, list] of byTopic) expect(list.map(({payload}) => (payload as string).trimEnd().split(' ', 2).join(' '))).toEqual(Array.from({length: 10}, (_, number) => `${topic} ${number}`));
+	for (const [topic, list] of byTopic)
+		expect(list.map(({payload}) => (payload as string).trimEnd().split(' ', 2).join(' '))).toEqual(
+			Array.from({length: 10}, (_, number) => `${topic} ${number}`),
+		);
 }, 120_000);
 
 test('three headless nodes print each of 100,000 lines into a file (case 31)', async () => {
@@ -64,7 +121,14 @@ test('three headless nodes print each of 100,000 lines into a file (case 31)', a
 	try {
 		for (const port of ports) {
 			const file = openSync(join(cluster.folder, `${port}.jsonl`), 'w');
-			children.push(startHeadless(cluster, port, ['--topics', 'lines', ...(port === ports[0] ? [] : ['--bootstrap', String(ports[0])])], file));
+			children.push(
+				startHeadless(
+					cluster,
+					port,
+					['--topics', 'lines', ...(port === ports[0] ? [] : ['--bootstrap', String(ports[0])])],
+					file,
+				),
+			);
 			closeSync(file);
 			await (await clientOf(cluster, ports[0]!, 'lines', children.length))[Symbol.asyncDispose]();
 		}
@@ -73,7 +137,8 @@ test('three headless nodes print each of 100,000 lines into a file (case 31)', a
 		await using client = await cluster.clientOf(ports[1]!);
 		await publishAll(client, lines);
 		const printed = (port: number): string => readFileSync(join(cluster.folder, `${port}.jsonl`), 'utf8');
-		for (const port of ports) await expect.poll(() => printed(port).includes(`"${lines.at(-1)!}"`), {timeout: waitMs}).toBe(true);
+		for (const port of ports)
+			await expect.poll(() => printed(port).includes(`"${lines.at(-1)!}"`), {timeout: waitMs}).toBe(true);
 		for (const port of ports) {
 			const events = eventsIn(printed(port));
 			expect(events.filter(({type}) => type === 'lagged' || type === 'missed')).toEqual([]);

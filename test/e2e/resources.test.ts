@@ -1,4 +1,7 @@
-/** What a node is short of (descriptors, topics, disk, time) limits what it takes; it does not end the node. Real processes. */
+/**
+What a node is short of (descriptors, topics, disk, time) limits what it takes; it does not end the node. Real
+processes.
+*/
 import {execFileSync, spawn} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -9,7 +12,17 @@ import {cli, run} from './support/command.ts';
 
 /** A node of the cluster in a shell that runs `limit` first. */
 async function start(cluster: Cluster, port: number, limit: string): Promise<NodeProcess> {
-	const command = [cli, '--headless', '-o', 'jsonl', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, 'data')];
+	const command = [
+		cli,
+		'--headless',
+		'-o',
+		'jsonl',
+		'--port',
+		String(port),
+		...cluster.clientFlags,
+		'--data',
+		join(cluster.folder, 'data'),
+	];
 	const node = new NodeProcess(port, ['-c', `${limit}; exec "$0" "$@"`, process.execPath, ...command], false, 'bash');
 	cluster.nodes.splice(0, 1, node);
 	await node.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
@@ -18,7 +31,7 @@ async function start(cluster: Cluster, port: number, limit: string): Promise<Nod
 
 test('with 256 descriptors a node takes messages of 228 topics, and starts again (case 13)', async () => {
 	await using cluster = new Cluster({cli});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	const names = Array.from({length: 228}, (_, index) => `topic-${index}` as Topic);
 	const node = await start(cluster, port, 'ulimit -n 256');
 	const broker = await cluster.client(node);
@@ -26,19 +39,41 @@ test('with 256 descriptors a node takes messages of 228 topics, and starts again
 	for (const text of ['one', 'two']) await Promise.all(names.map(name => broker.publish(name, [Buffer.from(text)])));
 	await broker[Symbol.asyncDispose]();
 	expect(readdirSync(`/proc/${node.pid}/fd`).length).toBeLessThan(128);
-	expect(node.events.find(({type, text}) => type === 'warning' && String(text).includes('ulimit -n'))).toMatchObject({text: expect.stringContaining('limits.open_files') as string});
+	expect(node.events.find(({type, text}) => type === 'warning' && String(text).includes('ulimit -n'))).toMatchObject({
+		text: expect.stringContaining('limits.open_files') as string,
+	});
 	await node.kill('SIGTERM');
 	const again = await start(cluster, port, 'ulimit -n 256');
 	const reader = await cluster.client(again);
 	const {topics} = await reader.snapshot();
-	expect(topics.filter(({messages}) => messages === 2).map(({name}) => name).toSorted()).toEqual(names.toSorted());
+	expect(
+		topics
+			.filter(({messages}) => messages === 2)
+			.map(({name}) => name)
+			.toSorted(),
+	).toEqual(names.toSorted());
 	await reader[Symbol.asyncDispose]();
 });
 
 test('with too few descriptors a node is refused with what it needs; check names connections that were refused for want of room (case 13)', async () => {
 	await using cluster = new Cluster({cli, settings: {limits: {connections: 16}}});
-	const [port] = await freePorts(1) as [number];
-	const short = spawn('bash', ['-c', 'ulimit -n 24; exec "$0" "$@"', process.execPath, cli, '--headless', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, 'short')], {stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, ...cluster.env}});
+	const [port] = (await freePorts(1)) as [number];
+	const short = spawn(
+		'bash',
+		[
+			'-c',
+			'ulimit -n 24; exec "$0" "$@"',
+			process.execPath,
+			cli,
+			'--headless',
+			'--port',
+			String(port),
+			...cluster.clientFlags,
+			'--data',
+			join(cluster.folder, 'short'),
+		],
+		{stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, ...cluster.env}},
+	);
 	let stderr = '';
 	short.stderr.on('data', (chunk: Buffer) => {
 		stderr += chunk.toString();
@@ -48,25 +83,38 @@ test('with too few descriptors a node is refused with what it needs; check names
 
 	const node = await start(cluster, port, 'true');
 	const clients = await Promise.all(Array.from({length: 16}, () => cluster.client(node)));
-	const check = (): ReturnType<typeof run> => run(['check', '--timeout', '2s', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags]);
+	const check = (): ReturnType<typeof run> =>
+		run(['check', '--timeout', '2s', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags]);
 	expect((await check()).code).toBe(14);
 	for (const client of clients) await client[Symbol.asyncDispose]();
-	await expect.poll(async () => (await check()).stdout.toString(), {timeout: 20_000}).toMatch(/Connections were refused: the limit \(limits\.connections/);
+	await expect
+		.poll(async () => (await check()).stdout.toString(), {timeout: 20_000})
+		.toMatch(/Connections were refused: the limit \(limits\.connections/);
 	await node.kill('SIGTERM');
 }, 90_000);
 
 test('many new topics at once do not pass the limit; when their messages are gone, so are they (case 14)', async () => {
 	await using cluster = new Cluster({cli, settings: {limits: {topics: 16}, storage: {retain_age_s: 1}}});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	const node = await start(cluster, port, 'true');
 	const broker = await cluster.client(node);
-	const attempts = await Promise.allSettled(Array.from({length: 200}, (_, index) => broker.publish(`topic-${index}` as Topic, [new Uint8Array(0)])));
+	const attempts = await Promise.allSettled(
+		Array.from({length: 200}, (_, index) => broker.publish(`topic-${index}` as Topic, [new Uint8Array(0)])),
+	);
 	const refused = attempts.filter(({status}) => status === 'rejected') as PromiseRejectedResult[];
 	expect(attempts.length - refused.length).toBe(16);
-	expect(new Set(refused.map(({reason}) => (reason as Error).message))).toEqual(new Set([expect.stringContaining('limits.topics') as string]));
+	expect(new Set(refused.map(({reason}) => (reason as Error).message))).toEqual(
+		new Set([expect.stringContaining('limits.topics') as string]),
+	);
 	// A subscription is a topic too.
-	await expect(broker.subscribeNode('one more' as Topic)).rejects.toMatchObject({code: 'refused', message: expect.stringContaining('limits.topics') as string});
-	await expect(broker.subscribe(['another' as Topic]).agreed).rejects.toMatchObject({code: 'refused', message: expect.stringContaining('limits.topics') as string});
+	await expect(broker.subscribeNode('one more' as Topic)).rejects.toMatchObject({
+		code: 'refused',
+		message: expect.stringContaining('limits.topics') as string,
+	});
+	await expect(broker.subscribe(['another' as Topic]).agreed).rejects.toMatchObject({
+		code: 'refused',
+		message: expect.stringContaining('limits.topics') as string,
+	});
 	const checked = await run(['check', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags]);
 	expect(checked.stdout.toString()).toContain('The limit of topics is reached: 16 of 16 (limits.topics)');
 	await node.kill('SIGKILL');
@@ -82,13 +130,18 @@ test('many new topics at once do not pass the limit; when their messages are gon
 	// Offsets of topics that had messages are on the disk for good. They take no slot, from the start on.
 	const third = await start(cluster, port, 'export DAPSS_STORAGE_RETAIN_AGE_S=3600');
 	const writer = await cluster.client(third);
-	await Promise.all(Array.from({length: 15}, (_, index) => writer.publish(`other-${index}` as Topic, [Buffer.from('a')])));
+	await Promise.all(
+		Array.from({length: 15}, (_, index) => writer.publish(`other-${index}` as Topic, [Buffer.from('a')])),
+	);
 	await writer[Symbol.asyncDispose]();
 	await broker[Symbol.asyncDispose]();
 }, 90_000);
 
 /** Segments of the topics in the node's data folder. */
-const segmentsOf = (cluster: Cluster): string[] => readdirSync(join(cluster.folder, 'data', 'topics'), {recursive: true, withFileTypes: true}).filter(({name}) => name.endsWith('.log')).map(({parentPath, name}) => join(parentPath, name));
+const segmentsOf = (cluster: Cluster): string[] =>
+	readdirSync(join(cluster.folder, 'data', 'topics'), {recursive: true, withFileTypes: true})
+		.filter(({name}) => name.endsWith('.log'))
+		.map(({parentPath, name}) => join(parentPath, name));
 
 async function messagesOf(cluster: Cluster, node: NodeProcess): Promise<number> {
 	const broker = await cluster.client(node);
@@ -106,14 +159,17 @@ async function publishThree(cluster: Cluster, node: NodeProcess): Promise<void> 
 
 test('a clock that is 9 days ahead deletes nothing, and is told of (case 16)', async () => {
 	await using cluster = new Cluster({cli});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	await publishThree(cluster, await start(cluster, port, 'true'));
-	const ahead = (days: number): string => `export NODE_OPTIONS="--import data:text/javascript,const{now}=Date;Date.now=()=>now()+${days * 86_400_000}"`;
+	const ahead = (days: number): string =>
+		`export NODE_OPTIONS="--import data:text/javascript,const{now}=Date;Date.now=()=>now()+${days * 86_400_000}"`;
 	// Retention goes first at a start. It is the same at the next start with that clock.
 	for (const days of [9, 9, 9]) {
 		const node = await start(cluster, port, ahead(days));
 		expect(await messagesOf(cluster, node)).toBe(3);
-		expect(node.events.find(({type}) => type === 'warning')).toMatchObject({text: expect.stringContaining('The clock of this machine is ahead') as string});
+		expect(node.events.find(({type}) => type === 'warning')).toMatchObject({
+			text: expect.stringContaining('The clock of this machine is ahead') as string,
+		});
 		expect(node.events.filter(({type}) => type === 'deleted')).toEqual([]);
 		await node.kill('SIGTERM');
 	}
@@ -121,14 +177,18 @@ test('a clock that is 9 days ahead deletes nothing, and is told of (case 16)', a
 
 test('a segment dated 2099 goes when its messages are old, and what was not read is told (case 16)', async () => {
 	await using cluster = new Cluster({cli, settings: {storage: {retain_age_s: 3}}});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	await publishThree(cluster, await start(cluster, port, 'true'));
 	for (const path of segmentsOf(cluster)) utimesSync(path, 4_070_908_800, 4_070_908_800);
 	const node = await start(cluster, port, 'true');
 	const deleted = await node.waitFor(({type}) => type === 'deleted', 'a deletion');
 	expect(deleted).toMatchObject({topic: 'news', reason: 'age', messages: 3, unread: 3});
 	expect(await messagesOf(cluster, node)).toBe(0);
-	const status = JSON.parse((await run(['status', '-o', 'json', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags])).stdout.toString()) as {readonly deleted: unknown};
+	const status = JSON.parse(
+		(
+			await run(['status', '-o', 'json', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags])
+		).stdout.toString(),
+	) as {readonly deleted: unknown};
 	expect(status.deleted).toEqual({age: 3, size: 0, disk: 0, topic: 0, unread: 3});
 });
 
@@ -144,11 +204,13 @@ function smallDisk(folder: string, size: string): Disposable | undefined {
 	return {[Symbol.dispose]: () => void execFileSync('umount', ['-l', folder], {stdio: 'ignore'})};
 }
 
-test('a node on a full disk starts, can be read from, refuses messages, and takes them again when retention has made room (case 15)', async ({skip}) => {
+test('a node on a full disk starts, can be read from, refuses messages, and takes them again when retention has made room (case 15)', async ({
+	skip,
+}) => {
 	await using cluster = new Cluster({cli});
 	using disk = smallDisk(join(cluster.folder, 'data'), '40m');
 	skip(!disk, 'needs root, to mount a small disk');
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	const node = await start(cluster, port, 'true');
 	const broker = await cluster.client(node);
 	let stored = 0;
@@ -175,7 +237,10 @@ test('a node on a full disk starts, can be read from, refuses messages, and take
 			if (read >= stored) break;
 		}
 
-		await expect(reader.publish('news' as Topic, [Buffer.from('no')])).rejects.toMatchObject({code: 'refused', message: expect.stringContaining('limits.disk_bytes') as string});
+		await expect(reader.publish('news' as Topic, [Buffer.from('no')])).rejects.toMatchObject({
+			code: 'refused',
+			message: expect.stringContaining('limits.disk_bytes') as string,
+		});
 		await reader[Symbol.asyncDispose]();
 		await again.kill('SIGTERM');
 	}
@@ -188,8 +253,11 @@ test('a node on a full disk starts, can be read from, refuses messages, and take
 }, 120_000);
 
 test('all topics together keep to limits.disk_bytes: the largest gives first, and it is told (case 15)', async () => {
-	await using cluster = new Cluster({cli, settings: {storage: {segment_bytes: 65_536}, limits: {disk_bytes: 1_000_000}}});
-	const [port] = await freePorts(1) as [number];
+	await using cluster = new Cluster({
+		cli,
+		settings: {storage: {segment_bytes: 65_536}, limits: {disk_bytes: 1_000_000}},
+	});
+	const [port] = (await freePorts(1)) as [number];
 	const node = await start(cluster, port, 'true');
 	const broker = await cluster.client(node);
 	await broker.publish('small' as Topic, [Buffer.alloc(1000)]);
@@ -204,18 +272,33 @@ test('all topics together keep to limits.disk_bytes: the largest gives first, an
 
 test('topics shows a rate of a topic that nobody subscribes to, the same in text, JSON and status (case 17)', async () => {
 	await using cluster = new Cluster({cli});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	const node = await start(cluster, port, 'true');
 	const broker = await cluster.client(node);
 	const flags = ['--server', `127.0.0.1:${port}`, ...cluster.clientFlags];
 	const done = new AbortController();
 	const publishing = (async () => {
-		while (!done.signal.aborted) await broker.publish('news' as Topic, [Buffer.alloc(100)]); // One after the other: as fast as the disk.
+		// One after the other: as fast as the disk.
+		while (!done.signal.aborted) await broker.publish('news' as Topic, [Buffer.alloc(100)]);
 	})();
-	type Rated = {readonly name: string; readonly rates: {readonly published: number; readonly delivered: number; readonly stored: number; readonly bytes: number}};
+	type Rated = {
+		readonly name: string;
+		readonly rates: {
+			readonly published: number;
+			readonly delivered: number;
+			readonly stored: number;
+			readonly bytes: number;
+		};
+	};
 	// Longer than the window: from then on the rate is steady.
-	await expect.poll(async () => (await broker.snapshot()).counters.rates?.published, {timeout: 30_000}).toBeGreaterThan(0);
-	const [topics, status, text] = await Promise.all([['topics', '-o', 'json'], ['status', '-o', 'json'], ['topics']].map(async words => (await run([...words, ...flags])).stdout.toString()));
+	await expect
+		.poll(async () => (await broker.snapshot()).counters.rates?.published, {timeout: 30_000})
+		.toBeGreaterThan(0);
+	const [topics, status, text] = await Promise.all(
+		[['topics', '-o', 'json'], ['status', '-o', 'json'], ['topics']].map(async words =>
+			(await run([...words, ...flags])).stdout.toString(),
+		),
+	);
 	done.abort();
 	await publishing;
 	const [topic] = JSON.parse(topics!) as readonly Rated[];
@@ -230,12 +313,14 @@ test('topics shows a rate of a topic that nobody subscribes to, the same in text
 
 test('commands wait for a node that is starting, as long as --timeout says (case 18)', async () => {
 	await using cluster = new Cluster({cli});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	await publishThree(cluster, await start(cluster, port, 'true'));
 	// Its logs are read back only when a file is there.
 	const go = join(cluster.folder, 'go');
 	const hook = join(cluster.folder, 'slow.mjs');
-	writeFileSync(hook, `
+	writeFileSync(
+		hook,
+		`
 		import {constants, existsSync} from 'node:fs';
 		import files from 'node:fs/promises';
 		import {syncBuiltinESMExports} from 'node:module';
@@ -245,13 +330,22 @@ test('commands wait for a node that is starting, as long as --timeout says (case
 			return open(path, flags, ...rest);
 		};
 		syncBuiltinESMExports();
-	`);
+	`,
+	);
 	const starting = start(cluster, port, `export NODE_OPTIONS="--import file://${hook}"`);
 	const flags = ['--server', `127.0.0.1:${port}`, ...cluster.clientFlags];
 	// Until it listens nobody is there, which is told at once.
-	await expect.poll(() => run(['status', '--timeout', '1s', ...flags]), {timeout: 30_000}).toMatchObject({code: 14, stderr: expect.stringContaining('the node is starting') as string});
-	expect(await run(['publish', 'news', 'four', '--timeout', '300ms', ...flags])).toMatchObject({code: 14, stderr: expect.stringMatching(/the node is starting, and was not ready within 300 ms/) as string});
-	const waiting = Promise.all([run(['status', '--timeout', '30s', ...flags]), run(['publish', 'news', 'four', '--timeout', '30s', ...flags])]);
+	await expect
+		.poll(() => run(['status', '--timeout', '1s', ...flags]), {timeout: 30_000})
+		.toMatchObject({code: 14, stderr: expect.stringContaining('the node is starting') as string});
+	expect(await run(['publish', 'news', 'four', '--timeout', '300ms', ...flags])).toMatchObject({
+		code: 14,
+		stderr: expect.stringMatching(/the node is starting, and was not ready within 300 ms/) as string,
+	});
+	const waiting = Promise.all([
+		run(['status', '--timeout', '30s', ...flags]),
+		run(['publish', 'news', 'four', '--timeout', '30s', ...flags]),
+	]);
 	writeFileSync(go, '');
 	expect((await waiting).map(({code}) => code)).toEqual([0, 0]);
 	expect(await messagesOf(cluster, await starting)).toBe(4);
@@ -259,10 +353,16 @@ test('commands wait for a node that is starting, as long as --timeout says (case
 
 test('a UDP port in use is called one, with the process that has it, not the one that has the TCP port (case 19)', async () => {
 	await using cluster = new Cluster({cli});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	const hold = (code: string) => {
-		const child = spawn(process.execPath, ['-e', `${code}.on('listening', () => console.log('listening'))`], {stdio: ['ignore', 'pipe', 'inherit']});
-		return {pid: child.pid!, listening: new Promise(resolve => child.stdout.once('data', resolve)), [Symbol.dispose]: () => void child.kill('SIGKILL')};
+		const child = spawn(process.execPath, ['-e', `${code}.on('listening', () => console.log('listening'))`], {
+			stdio: ['ignore', 'pipe', 'inherit'],
+		});
+		return {
+			pid: child.pid!,
+			listening: new Promise(resolve => child.stdout.once('data', resolve)),
+			[Symbol.dispose]: () => void child.kill('SIGKILL'),
+		};
 	};
 
 	using udp = hold(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.1'})`);
@@ -270,7 +370,14 @@ test('a UDP port in use is called one, with the process that has it, not the one
 	using tcp = hold(`require('net').createServer().listen({port: ${port}, host: '127.0.0.2'})`);
 	using other = hold(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.2'})`);
 	await Promise.all([udp.listening, tcp.listening, other.listening]);
-	const {code, stderr} = await run(['--headless', '--port', String(port), ...cluster.clientFlags, '--data', join(cluster.folder, 'data')]);
+	const {code, stderr} = await run([
+		'--headless',
+		'--port',
+		String(port),
+		...cluster.clientFlags,
+		'--data',
+		join(cluster.folder, 'data'),
+	]);
 	expect(code).toBe(1);
 	expect(stderr).toMatch(new RegExp(`UDP port ${port} is in use \\(\\S+ \\(pid ${udp.pid}\\)\\): try --port \\d+`));
 	expect(stderr).not.toMatch(new RegExp(`pid (?:${tcp.pid}|${other.pid})\\b`));

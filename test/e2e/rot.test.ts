@@ -1,6 +1,6 @@
 /**
-Disks that rot under real nodes: bits of a stopped node's files are flipped, or a file is cut short. It starts again, says so, and in
-the end has everything.
+Disks that rot under real nodes: bits of a stopped node's files are flipped, or a file is cut short. It starts again,
+says so, and in the end has everything.
 */
 import {readdirSync, readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -47,7 +47,8 @@ async function readAll(cluster: Cluster, node: NodeProcess, count: number): Prom
 }
 
 const folderOf = (cluster: Cluster, node: NodeProcess): string => join(cluster.folder, String(node.port));
-const votersOf = (event: JsonEvent): readonly string[] => (event.type === 'voters' ? event['voters'] as string[] : []);
+const votersOf = (event: JsonEvent): readonly string[] =>
+	event.type === 'voters' ? (event['voters'] as string[]) : [];
 
 function flip(path: string, share: number): void {
 	const bytes = readFileSync(path);
@@ -55,90 +56,143 @@ function flip(path: string, share: number): void {
 	writeFileSync(path, bytes);
 }
 
-const raftLog = (folder: string): string => join(folder, 'raft', readdirSync(join(folder, 'raft')).filter(name => name.endsWith('.log')).toSorted()[0]!);
+const raftLog = (folder: string): string =>
+	join(
+		folder,
+		'raft',
+		readdirSync(join(folder, 'raft'))
+			.filter(name => name.endsWith('.log'))
+			.toSorted()[0]!,
+	);
 const damages: ReadonlyArray<readonly [string, (folder: string) => void]> = [
 	['a bit of its Raft log is flipped', folder => flip(raftLog(folder), 0.5)],
-	['its Raft log is cut short', folder => truncateSync(raftLog(folder), Math.floor(readFileSync(raftLog(folder)).length / 2))],
+	[
+		'its Raft log is cut short',
+		folder => truncateSync(raftLog(folder), Math.floor(readFileSync(raftLog(folder)).length / 2)),
+	],
 	['its Raft log is gone', folder => rmSync(join(folder, 'raft'), {recursive: true})],
-	['a digit of its node.json is another one', folder => writeFileSync(join(folder, 'node.json'), readFileSync(join(folder, 'node.json'), 'utf8').replace(/"incarnation": \d+/, '"incarnation": 7'))],
+	[
+		'a digit of its node.json is another one',
+		folder =>
+			writeFileSync(
+				join(folder, 'node.json'),
+				readFileSync(join(folder, 'node.json'), 'utf8').replace(/"incarnation": \d+/, '"incarnation": 7'),
+			),
+	],
 	['its node.json is gone', folder => rmSync(join(folder, 'node.json'))],
 ];
 
-test.each(damages)('a voter of which %s joins again under a new id, and has everything', async (_name, damage) => {
-	await using cluster = await start();
-	const [first, , third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
-	const texts = [...await publish(cluster, first, 'before', 50), ...await publish(cluster, third, 'own', 20)];
-	const formerId = third.id;
-	await third.waitFor(event => votersOf(event).includes(formerId), 'its vote');
-	await third.kill('SIGTERM');
-	damage(folderOf(cluster, third));
-	texts.push(...await publish(cluster, first, 'away', 30));
-	// Without --bootstrap: it finds its cluster by what it knew.
-	const seen = first.events.length;
-	const back = cluster.startAlone(third.port);
-	const event = await back.waitFor(quarantined, 'quarantine');
-	expect(event).toMatchObject({formerId, folder: join(folderOf(cluster, third), 'quarantine-1')});
-	expect(event['id']).toBe(back.id);
-	expect(back.id).not.toBe(formerId);
-	await first.waitFor(one => votersOf(one).includes(back.id) && !votersOf(one).includes(formerId) && votersOf(one).length === 3, 'the new id as a voter', seen);
-	texts.push(...await publish(cluster, back, 'again', 10));
-	expect([...(await readAll(cluster, back, texts.length)).values()].toSorted()).toEqual(texts.toSorted());
-	await back.kill('SIGTERM');
-	const once = cluster.startAlone(third.port);
-	await once.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
-	expect(once.events.some(quarantined)).toBe(false);
-	expect(once.id).toBe(back.id);
-}, 30_000);
+test.each(damages)(
+	'a voter of which %s joins again under a new id, and has everything',
+	async (_name, damage) => {
+		await using cluster = await start();
+		const [first, , third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
+		const texts = [...(await publish(cluster, first, 'before', 50)), ...(await publish(cluster, third, 'own', 20))];
+		const formerId = third.id;
+		await third.waitFor(event => votersOf(event).includes(formerId), 'its vote');
+		await third.kill('SIGTERM');
+		damage(folderOf(cluster, third));
+		texts.push(...(await publish(cluster, first, 'away', 30)));
+		// Without --bootstrap: it finds its cluster by what it knew.
+		const seen = first.events.length;
+		const back = cluster.startAlone(third.port);
+		const event = await back.waitFor(quarantined, 'quarantine');
+		expect(event).toMatchObject({formerId, folder: join(folderOf(cluster, third), 'quarantine-1')});
+		expect(event['id']).toBe(back.id);
+		expect(back.id).not.toBe(formerId);
+		await first.waitFor(
+			one => votersOf(one).includes(back.id) && !votersOf(one).includes(formerId) && votersOf(one).length === 3,
+			'the new id as a voter',
+			seen,
+		);
+		texts.push(...(await publish(cluster, back, 'again', 10)));
+		expect([...(await readAll(cluster, back, texts.length)).values()].toSorted()).toEqual(texts.toSorted());
+		await back.kill('SIGTERM');
+		const once = cluster.startAlone(third.port);
+		await once.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
+		expect(once.events.some(quarantined)).toBe(false);
+		expect(once.id).toBe(back.id);
+	},
+	30_000,
+);
 
 const segments = (folder: string): string[] => {
 	const topics = join(folder, 'topics');
 	const log = join(topics, readdirSync(topics)[0]!);
-	return readdirSync(log).filter(name => name.endsWith('.log')).toSorted().map(name => join(log, name));
+	return readdirSync(log)
+		.filter(name => name.endsWith('.log'))
+		.toSorted()
+		.map(name => join(log, name));
 };
 
 const holes: ReadonlyArray<readonly [string, (folder: string) => void]> = [
 	['a bit in a closed segment is flipped', folder => flip(segments(folder)[1]!, 0.5)],
-	['bits all over a closed segment are flipped', folder => {
-		for (let share = 0.02; share < 1; share += 0.07) flip(segments(folder)[1]!, share);
-	}],
+	[
+		'bits all over a closed segment are flipped',
+		folder => {
+			for (let share = 0.02; share < 1; share += 0.07) flip(segments(folder)[1]!, share);
+		},
+	],
 	['a closed segment is cut short', folder => truncateSync(segments(folder)[1]!, 20_000)],
 	['a closed segment is gone', folder => rmSync(segments(folder)[1]!)],
-	['the beginning of the first segment is zeros', folder => {
-		const bytes = readFileSync(segments(folder)[0]!);
-		bytes.fill(0, 100, 5000);
-		writeFileSync(segments(folder)[0]!, bytes);
-	}],
+	[
+		'the beginning of the first segment is zeros',
+		folder => {
+			const bytes = readFileSync(segments(folder)[0]!);
+			bytes.fill(0, 100, 5000);
+			writeFileSync(segments(folder)[0]!, bytes);
+		},
+	],
 ];
 
-test.each(holes)('what a topic lost when %s comes back from peers, where it was', async (_name, damage) => {
-	await using cluster = await start();
-	const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
-	const parts = await Promise.all([publish(cluster, first, 'a', 300), publish(cluster, second, 'b', 200), publish(cluster, third, 'c', 100)]);
-	const texts = [...parts.flat(), ...await publish(cluster, first, 'd', 50), ...await publish(cluster, second, 'e', 50), ...await publish(cluster, third, 'f', 50)];
-	const before = await readAll(cluster, third, texts.length);
-	await third.kill('SIGTERM');
-	damage(folderOf(cluster, third));
-	const back = cluster.start(third.port);
-	const refilled = await back.waitFor(({type}) => type === 'refilled', 'refill');
-	expect(refilled).toMatchObject({topic, missing: 0});
-	expect(back.events.filter(({type, text}) => type === 'warning' && /damaged.* missing/.test(String(text)))).toHaveLength(1);
-	const after = await readAll(cluster, back, texts.length);
-	expect([...after.keys()]).toEqual([...before.keys()]);
-	expect([...after.values()].toSorted()).toEqual(texts.toSorted());
-	const same = [...before].filter(([offset, text]) => after.get(offset) === text).length;
-	expect(texts.length - same).toBeLessThanOrEqual(Number(refilled['messages']));
-	// And it stays whole.
-	await back.kill('SIGTERM');
-	const again = cluster.start(third.port);
-	await again.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
-	expect([...await readAll(cluster, again, texts.length)]).toEqual([...after]);
-	expect(again.events.filter(({type, text}) => type === 'refilled' || (type === 'warning' && /damaged/.test(String(text))))).toEqual([]);
-}, 30_000);
+test.each(holes)(
+	'what a topic lost when %s comes back from peers, where it was',
+	async (_name, damage) => {
+		await using cluster = await start();
+		const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
+		const parts = await Promise.all([
+			publish(cluster, first, 'a', 300),
+			publish(cluster, second, 'b', 200),
+			publish(cluster, third, 'c', 100),
+		]);
+		const texts = [
+			...parts.flat(),
+			...(await publish(cluster, first, 'd', 50)),
+			...(await publish(cluster, second, 'e', 50)),
+			...(await publish(cluster, third, 'f', 50)),
+		];
+		const before = await readAll(cluster, third, texts.length);
+		await third.kill('SIGTERM');
+		damage(folderOf(cluster, third));
+		const back = cluster.start(third.port);
+		const refilled = await back.waitFor(({type}) => type === 'refilled', 'refill');
+		expect(refilled).toMatchObject({topic, missing: 0});
+		expect(
+			back.events.filter(({type, text}) => type === 'warning' && /damaged.* missing/.test(String(text))),
+		).toHaveLength(1);
+		const after = await readAll(cluster, back, texts.length);
+		expect([...after.keys()]).toEqual([...before.keys()]);
+		expect([...after.values()].toSorted()).toEqual(texts.toSorted());
+		const same = [...before].filter(([offset, text]) => after.get(offset) === text).length;
+		expect(texts.length - same).toBeLessThanOrEqual(Number(refilled['messages']));
+		// And it stays whole.
+		await back.kill('SIGTERM');
+		const again = cluster.start(third.port);
+		await again.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
+		expect([...(await readAll(cluster, again, texts.length))]).toEqual([...after]);
+		expect(
+			again.events.filter(
+				({type, text}) => type === 'refilled' || (type === 'warning' && /damaged/.test(String(text))),
+			),
+		).toEqual([]);
+	},
+	30_000,
+);
 
 test('the last message of a life, lost behind which others came, comes back where it was, and is not taken for a new one', async () => {
 	await using cluster = await start();
 	const [first, , third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
-	const texts = [...await publish(cluster, third, 'ended', 30), ...await publish(cluster, first, 'later', 30)];
+	const texts = [...(await publish(cluster, third, 'ended', 30)), ...(await publish(cluster, first, 'later', 30))];
 	const before = await readAll(cluster, third, texts.length);
 	await third.kill('SIGTERM');
 	const [segment] = segments(folderOf(cluster, third)) as [string];
@@ -146,15 +200,18 @@ test('the last message of a life, lost behind which others came, comes back wher
 	bytes[bytes.indexOf('ended 29 ')]! ^= 1;
 	writeFileSync(segment, bytes);
 	const back = cluster.start(third.port);
-	await back.waitFor(event => event.type === 'refilled' && event['messages'] === 1 && event['missing'] === 0, 'refill');
-	texts.push(...await publish(cluster, back, 'new', 3));
-	expect([...await readAll(cluster, back, texts.length)].slice(0, before.size)).toEqual([...before]);
+	await back.waitFor(
+		event => event.type === 'refilled' && event['messages'] === 1 && event['missing'] === 0,
+		'refill',
+	);
+	texts.push(...(await publish(cluster, back, 'new', 3)));
+	expect([...(await readAll(cluster, back, texts.length))].slice(0, before.size)).toEqual([...before]);
 }, 30_000);
 
 test('a topic.json that is spoiled costs no start and no message', async () => {
 	const name = 'a topic/that its folder does not spell' as Topic;
 	await using cluster = new Cluster({cli, topics: [topic]});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	let node = cluster.startAlone(port);
 	await node.waitFor(({type}) => type === 'subscribed', 'the subscription');
 	await using broker = await cluster.client(node);
@@ -163,12 +220,21 @@ test('a topic.json that is spoiled costs no start and no message', async () => {
 	const files = readdirSync(topics).map(one => join(topics, one, 'topic.json'));
 	expect(files).toHaveLength(2);
 	const whole = files.map(file => readFileSync(file));
-	for (const damage of [(file: string) => flip(file, 0.6), (file: string) => truncateSync(file, 0), (file: string) => rmSync(file)]) {
+	for (const damage of [
+		(file: string) => flip(file, 0.6),
+		(file: string) => truncateSync(file, 0),
+		(file: string) => rmSync(file),
+	]) {
 		await node.kill('SIGTERM');
 		for (const file of files) damage(file);
 		node = cluster.startAlone(port);
 		await node.waitFor(({type}) => type === 'ready', 'the start');
-		for (const file of files) expect(node.events.filter(({type, text}) => type === 'warning' && String(text).startsWith(`The file ${file} is`))).toHaveLength(1);
+		for (const file of files)
+			expect(
+				node.events.filter(
+					({type, text}) => type === 'warning' && String(text).startsWith(`The file ${file} is`),
+				),
+			).toHaveLength(1);
 		await using again = await cluster.client(node);
 		const counts = new Map((await again.snapshot()).topics.map(({name: one, messages}) => [one, messages]));
 		expect([counts.get(topic), counts.get(name), files.map(file => readFileSync(file))]).toEqual([1, 1, whole]);
@@ -177,7 +243,7 @@ test('a topic.json that is spoiled costs no start and no message', async () => {
 
 test('a node that was alone says that nobody can take it back, founds nothing, and keeps what it had', async () => {
 	await using cluster = new Cluster({cli, topics: [topic]});
-	const [port] = await freePorts(1) as [number];
+	const [port] = (await freePorts(1)) as [number];
 	const node = cluster.startAlone(port);
 	await node.waitFor(({type}) => type === 'subscribed', 'the subscription');
 	await publish(cluster, node, 'kept', 5);

@@ -1,6 +1,6 @@
 /**
-Commands on a host without a node of its own find one on the network (case 46): hosts in network namespaces, joined by a bridge, with nothing but multicast to lead
-from one to the other.
+Commands on a host without a node of its own find one on the network (case 46): hosts in network namespaces, joined by a
+bridge, with nothing but multicast to lead from one to the other.
 */
 import {randomBytes} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
@@ -21,21 +21,35 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 	const at = (index: number): string => `${hosts[index]!.v4}:5000`;
 	/** On the third host, which has no node. */
 	const run = (...words: string[]): Promise<Ran> => hosts[2].run([...words, ...cluster.clientFlags]);
-	const named = (index: number, name: string): string => `No node of cluster ${cluster.name} runs here: using ${at(index)} (${name}), found on the network`;
+	const named = (index: number, name: string): string =>
+		`No node of cluster ${cluster.name} runs here: using ${at(index)} (${name}), found on the network`;
 	beforeAll(async () => {
 		cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
 		network = new Network();
 		hosts = [network.host(), network.host(), network.host()];
-		const start = (host: Host, name: string, topic: string): NodeProcess => host.start(cluster, ['--host', host.v4, '--name', name, '--topics', topic]);
+		const start = (host: Host, name: string, topic: string): NodeProcess =>
+			host.start(cluster, ['--host', host.v4, '--name', name, '--topics', topic]);
 		const first = start(hosts[0], 'alpha', 'news');
 		await first.waitFor(({type}) => type === 'admitted', 'its cluster');
 		nodes = [first, start(hosts[1], 'beta', 'weather')];
-		for (const [index, topic] of ['news', 'weather'].entries()) await nodes[index]!.waitFor(event => event.type === 'subscribed' && event['topic'] === topic && event['node'] === nodes[index]!.id, topic);
-		await vi.waitUntil(async () => {
-			const {stdout} = await hosts[0].run(['status', '-o', 'json', ...cluster.clientFlags]);
-			const {members} = JSON.parse(stdout) as {readonly members: ReadonlyArray<{readonly name: string}>};
-			return members.map(({name}) => name).toSorted().join(' ') === 'alpha beta';
-		}, {timeout: 20_000});
+		for (const [index, topic] of ['news', 'weather'].entries())
+			await nodes[index]!.waitFor(
+				event => event.type === 'subscribed' && event['topic'] === topic && event['node'] === nodes[index]!.id,
+				topic,
+			);
+		await vi.waitUntil(
+			async () => {
+				const {stdout} = await hosts[0].run(['status', '-o', 'json', ...cluster.clientFlags]);
+				const {members} = JSON.parse(stdout) as {readonly members: ReadonlyArray<{readonly name: string}>};
+				return (
+					members
+						.map(({name}) => name)
+						.toSorted()
+						.join(' ') === 'alpha beta'
+				);
+			},
+			{timeout: 20_000},
+		);
 	}, 60_000);
 	afterAll(async () => {
 		await Promise.all(nodes?.filter(node => node.isRunning).map(node => node.kill('SIGKILL')) ?? []);
@@ -44,11 +58,22 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 	});
 
 	test('publishes and subscribes through the node that subscribes to the topic, and says which on standard error', async () => {
-		for (const [index, topic, name] of [[0, 'news', 'alpha'], [1, 'weather', 'beta']] as const) {
+		for (const [index, topic, name] of [
+			[0, 'news', 'alpha'],
+			[1, 'weather', 'beta'],
+		] as const) {
 			const published = await run('publish', topic, `to ${topic}`);
-			expect(published).toMatchObject({code: 0, stdout: expect.stringContaining(`1 message stored in ${topic} (${name}`) as string, stderr: expect.stringContaining(`${named(index, name)}; it subscribes to ${topic}\n`) as string});
+			expect(published).toMatchObject({
+				code: 0,
+				stdout: expect.stringContaining(`1 message stored in ${topic} (${name}`) as string,
+				stderr: expect.stringContaining(`${named(index, name)}; it subscribes to ${topic}\n`) as string,
+			});
 			const subscribed = await run('subscribe', topic, '--from', 'beginning', '--count', '1');
-			expect(subscribed).toMatchObject({code: 0, stdout: `to ${topic}\n`, stderr: expect.stringContaining(`${named(index, name)}; it subscribes to ${topic}\n`) as string});
+			expect(subscribed).toMatchObject({
+				code: 0,
+				stdout: `to ${topic}\n`,
+				stderr: expect.stringContaining(`${named(index, name)}; it subscribes to ${topic}\n`) as string,
+			});
 		}
 	}, 60_000);
 
@@ -56,19 +81,37 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 		const status = await run('status', '-o', 'json');
 		expect(status.code).toBe(0);
 		expect(JSON.parse(status.stdout)).toMatchObject({cluster: cluster.name});
-		expect(status.stderr).toMatch(/^No node of cluster \S+ runs here: using 10\.77\.0\.[12]:5000 \((?:alpha|beta)\), found on the network\n$/);
+		expect(status.stderr).toMatch(
+			/^No node of cluster \S+ runs here: using 10\.77\.0\.[12]:5000 \((?:alpha|beta)\), found on the network\n$/,
+		);
 		const published = await run('publish', 'sport', 'to nobody yet');
-		expect(published).toMatchObject({code: 0, stderr: expect.stringContaining('found on the network; it tells of no subscription to sport\n') as string});
+		expect(published).toMatchObject({
+			code: 0,
+			stderr: expect.stringContaining('found on the network; it tells of no subscription to sport\n') as string,
+		});
 	}, 60_000);
 
-	test.each(['peers', 'topics', 'leader', 'check', 'events', 'events --watch --wait 1s'])('%s finds one', async words => {
-		const {code, stdout, stderr} = await run(...words.split(' '));
-		expect({code, stderr}).toMatchObject({code: words.includes('--wait') ? 16 : 0, stderr: expect.stringMatching(/^No node of cluster \S+ runs here: using 10\.77\.0\.[12]:5000 \((?:alpha|beta)\), found on the network\n/) as string});
-		expect(stdout).not.toBe('');
-	}, 60_000);
+	test.each(['peers', 'topics', 'leader', 'check', 'events', 'events --watch --wait 1s'])(
+		'%s finds one',
+		async words => {
+			const {code, stdout, stderr} = await run(...words.split(' '));
+			expect({code, stderr}).toMatchObject({
+				code: words.includes('--wait') ? 16 : 0,
+				stderr: expect.stringMatching(
+					/^No node of cluster \S+ runs here: using 10\.77\.0\.[12]:5000 \((?:alpha|beta)\), found on the network\n/,
+				) as string,
+			});
+			expect(stdout).not.toBe('');
+		},
+		60_000,
+	);
 
 	test('attach opens the console on one', async () => {
-		await using terminal = new Terminal('ip', hosts[2].inside(process.execPath, [cli, 'attach', ...cluster.clientFlags]), {columns: 120, rows: 30});
+		await using terminal = new Terminal(
+			'ip',
+			hosts[2].inside(process.execPath, [cli, 'attach', ...cluster.clientFlags]),
+			{columns: 120, rows: 30},
+		);
 		await terminal.waitFor(/alpha[^]*beta/, 'the members');
 		expect(terminal.raw).toContain(`No node of cluster ${cluster.name} runs here: using 10.77.0.`);
 	}, 60_000);
@@ -76,40 +119,83 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 	test('finds nobody with another secret, and says what was tried and what helps', async () => {
 		const file = join(cluster.folder, 'other-secret');
 		writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, {mode: 0o600});
-		const {code, stdout, stderr} = await hosts[2].run(['status', '--cluster', cluster.name, '--config', join(cluster.folder, 'config.json'), '--secret-file', file]);
+		const {code, stdout, stderr} = await hosts[2].run([
+			'status',
+			'--cluster',
+			cluster.name,
+			'--config',
+			join(cluster.folder, 'config.json'),
+			'--secret-file',
+			file,
+		]);
 		expect({code, stdout}).toEqual({code: 14, stdout: ''});
-		expect(stderr).toContain(`No node of cluster ${cluster.name} runs here: listening on the network for up to 1.5 s\n`);
-		expect(stderr).toContain('none was heard on the network within 1500 ms (multicast to 239.255.80.83:45454); beacons of another cluster or another secret came from 10.77.0.');
-		expect(stderr).toContain('or name one with --server host:port. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it\n');
+		expect(stderr).toContain(
+			`No node of cluster ${cluster.name} runs here: listening on the network for up to 1.5 s\n`,
+		);
+		expect(stderr).toContain(
+			'none was heard on the network within 1500 ms (multicast to 239.255.80.83:45454); beacons of another cluster or another secret came from 10.77.0.',
+		);
+		expect(stderr).toContain(
+			'or name one with --server host:port. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it\n',
+		);
 	}, 60_000);
 
 	test('does not listen with --no-discovery, and not for a command that changes the node it reaches', async () => {
 		const stderr = `dapss-tui: No node of cluster ${cluster.name} runs here: start one with dapss-tui, or name one with --server host:port\n`;
-		for (const words of [['status', '--no-discovery'], ['publish', 'news', 'x', '--no-discovery'], ['leave'], ['fault', 'drop', '10'], ['fault', 'heal']]) expect(await run(...words)).toEqual({code: 14, stdout: '', stderr});
+		for (const words of [
+			['status', '--no-discovery'],
+			['publish', 'news', 'x', '--no-discovery'],
+			['leave'],
+			['fault', 'drop', '10'],
+			['fault', 'heal'],
+		])
+			expect(await run(...words)).toEqual({code: 14, stdout: '', stderr});
 		expect(nodes.every(node => node.isRunning)).toBe(true);
 	}, 60_000);
 
-	test.runIf(canFilter)('passes over a node that was heard and cannot be reached', async () => {
-		const unblock = network.block({protocol: 'tcp', from: hosts[0], to: hosts[2]});
-		try {
-			const {code, stderr} = await run('publish', 'news', 'by the other', '--timeout', '3s');
-			expect({code, stderr}).toMatchObject({code: 0});
-			expect(stderr).toContain(`${at(0)} was heard on the network and cannot be used: peer ${at(0)} does not answer`);
-			expect(stderr).toContain(`${named(1, 'beta')}; it tells of no subscription to news\n`);
-		} finally {
-			unblock();
-		}
-	}, 60_000);
+	test.runIf(canFilter)(
+		'passes over a node that was heard and cannot be reached',
+		async () => {
+			const unblock = network.block({protocol: 'tcp', from: hosts[0], to: hosts[2]});
+			try {
+				const {code, stderr} = await run('publish', 'news', 'by the other', '--timeout', '3s');
+				expect({code, stderr}).toMatchObject({code: 0});
+				expect(stderr).toContain(
+					`${at(0)} was heard on the network and cannot be used: peer ${at(0)} does not answer`,
+				);
+				expect(stderr).toContain(`${named(1, 'beta')}; it tells of no subscription to news\n`);
+			} finally {
+				unblock();
+			}
+		},
+		60_000,
+	);
 });
 
-test.runIf(canMakeNetworks)('hosts without v4 are found as well, and a host without a network is told so (case 46)', async () => {
-	await using cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
-	using network = new Network();
-	const [host, other, alone] = [network.host({v4: false}), network.host({v4: false}), network.host({v4: false, v6: false})];
-	const node = host.start(cluster, ['--host', host.v6, '--name', 'alpha']);
-	await node.waitFor(({type}) => type === 'admitted', 'its cluster');
-	expect(await other.run(['status', ...cluster.clientFlags])).toMatchObject({code: 0, stderr: `No node of cluster ${cluster.name} runs here: using [${host.v6}]:5000 (alpha), found on the network\n`});
-	alone.ip('link', 'set', 'eth', 'down');
-	expect(await alone.run(['status', ...cluster.clientFlags])).toMatchObject({code: 14, stderr: expect.stringContaining('(multicast to 239.255.80.83:45454, which no interface but loopback takes here)') as string});
-	await node.kill('SIGKILL');
-}, 60_000);
+test.runIf(canMakeNetworks)(
+	'hosts without v4 are found as well, and a host without a network is told so (case 46)',
+	async () => {
+		await using cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
+		using network = new Network();
+		const [host, other, alone] = [
+			network.host({v4: false}),
+			network.host({v4: false}),
+			network.host({v4: false, v6: false}),
+		];
+		const node = host.start(cluster, ['--host', host.v6, '--name', 'alpha']);
+		await node.waitFor(({type}) => type === 'admitted', 'its cluster');
+		expect(await other.run(['status', ...cluster.clientFlags])).toMatchObject({
+			code: 0,
+			stderr: `No node of cluster ${cluster.name} runs here: using [${host.v6}]:5000 (alpha), found on the network\n`,
+		});
+		alone.ip('link', 'set', 'eth', 'down');
+		expect(await alone.run(['status', ...cluster.clientFlags])).toMatchObject({
+			code: 14,
+			stderr: expect.stringContaining(
+				'(multicast to 239.255.80.83:45454, which no interface but loopback takes here)',
+			) as string,
+		});
+		await node.kill('SIGKILL');
+	},
+	60_000,
+);

@@ -1,4 +1,7 @@
-/** Readers that cannot keep up are served from the log: nothing is lost, nothing comes twice, and nobody else waits for them. */
+/**
+Readers that cannot keep up are served from the log: nothing is lost, nothing comes twice, and nobody else waits for
+them.
+*/
 import {expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
@@ -9,38 +12,51 @@ test('a fast and two slow readers get 200,000 messages each, in order', async ()
 	await cluster.startAll(3);
 	const topic = 'flood' as Topic;
 	const count = 200_000;
-	const readers = await Promise.all([[0, 0], [1, 60], [2, 30]].map(async ([node, pauseMs]) => {
-		const broker = await cluster.client(cluster.nodes[node!]);
-		const subscription = broker.subscribe([topic]);
-		await subscription.agreed;
-		return {broker, subscription, pauseMs: pauseMs!};
-	}));
-	const read = Promise.all(readers.map(async ({subscription, pauseMs}) => {
-		let next = 0;
-		for await (const deliveries of subscription) {
-			for (const {body} of deliveries) {
-				const number = Buffer.from(body).readUInt32BE(0);
-				if (number !== next) throw new Error(`Expected message ${next}, got ${number}`);
-				next++;
+	const readers = await Promise.all(
+		[
+			[0, 0],
+			[1, 60],
+			[2, 30],
+		].map(async ([node, pauseMs]) => {
+			const broker = await cluster.client(cluster.nodes[node!]);
+			const subscription = broker.subscribe([topic]);
+			await subscription.agreed;
+			return {broker, subscription, pauseMs: pauseMs!};
+		}),
+	);
+	const read = Promise.all(
+		readers.map(async ({subscription, pauseMs}) => {
+			let next = 0;
+			for await (const deliveries of subscription) {
+				for (const {body} of deliveries) {
+					const number = Buffer.from(body).readUInt32BE(0);
+					if (number !== next) throw new Error(`Expected message ${next}, got ${number}`);
+					next++;
+				}
+
+				if (next === count) break;
+				// What makes it slow: it takes its time with each armful.
+				await new Promise(resolve => {
+					setTimeout(resolve, pauseMs);
+				});
 			}
 
-			if (next === count) break;
-			// What makes it slow: it takes its time with each armful.
-			await new Promise(resolve => {
-				setTimeout(resolve, pauseMs);
-			});
-		}
-
-		return subscription.dropped;
-	}));
+			return subscription.dropped;
+		}),
+	);
 	const publisher = await cluster.client();
 	const inFlight: Array<Promise<unknown>> = [];
 	for (let number = 0; number < count; number += 500) {
-		inFlight.push(publisher.publish(topic, Array.from({length: 500}, (_, index) => {
-			const body = Buffer.alloc(200);
-			body.writeUInt32BE(number + index);
-			return body;
-		})));
+		inFlight.push(
+			publisher.publish(
+				topic,
+				Array.from({length: 500}, (_, index) => {
+					const body = Buffer.alloc(200);
+					body.writeUInt32BE(number + index);
+					return body;
+				}),
+			),
+		);
 		if (inFlight.length >= 16) await inFlight.shift();
 	}
 

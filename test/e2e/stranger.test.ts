@@ -23,23 +23,28 @@ test('1,000 of them with plaintext, random bytes and silence', async () => {
 			answered += chunk.length;
 		});
 		socket.on('error', () => undefined);
-		ended.push(new Promise(resolve => {
-			socket.once('close', () => resolve());
-		}));
+		ended.push(
+			new Promise(resolve => {
+				socket.once('close', () => resolve());
+			}),
+		);
 		if (index % 3 === 0) socket.write('PUB news 5\r\nhello\r\n');
 		else if (index % 3 === 1) socket.write(randomBytes(200));
 	}
 
 	const datagrams = createSocket('udp4');
-	for (let index = 0; index < 1000; index++) datagrams.send(randomBytes(1 + (index % 1200)), first!.port, '127.0.0.1');
+	for (let index = 0; index < 1000; index++)
+		datagrams.send(randomBytes(1 + (index % 1200)), first!.port, '127.0.0.1');
 	datagrams.on('message', message => {
 		answered += message.length;
 	});
 	// All the while the cluster works.
 	await broker.publish('news' as Topic, [Buffer.from('still here')]);
-	for (const node of cluster.nodes) await node.waitFor(event => event.type === 'message' && event['payload'] === 'still here', 'the message');
+	for (const node of cluster.nodes)
+		await node.waitFor(event => event.type === 'message' && event['payload'] === 'still here', 'the message');
 	await Promise.all(ended); // The silent ones too, within the time of a handshake.
-	// A TLS server may end a stranger's connection with an alert record (7 bytes: it refuses), never with anything of the protocol.
+	// A TLS server may end a stranger's connection with an alert record (7 bytes: it refuses), never with anything of
+	// the protocol.
 	expect(answered).toBeLessThanOrEqual(1000 * 7);
 	for (const node of cluster.nodes) expect(node.events.filter(({type}) => type === 'message')).toHaveLength(1);
 	const late = await cluster.client(first);

@@ -8,16 +8,29 @@ import {cli, run, type Finished} from './support/command.ts';
 const orders = 'orders' as Topic;
 type Nodes = [NodeProcess, NodeProcess, NodeProcess];
 
-const at = (cluster: Cluster, node: NodeProcess, ...words: readonly string[]): Promise<Finished> => run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
+const at = (cluster: Cluster, node: NodeProcess, ...words: readonly string[]): Promise<Finished> =>
+	run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
 
-async function withClient<Value>(cluster: Cluster, node: NodeProcess, work: (broker: Broker) => Promise<Value>): Promise<Value> {
+async function withClient<Value>(
+	cluster: Cluster,
+	node: NodeProcess,
+	work: (broker: Broker) => Promise<Value>,
+): Promise<Value> {
 	await using broker = await cluster.client(node);
 	return await work(broker);
 }
 
-const topicAt = (cluster: Cluster, node: NodeProcess, name = orders): Promise<TopicSnapshot | undefined> => withClient(cluster, node, async broker => (await broker.snapshot()).topics.find(topic => topic.name === name));
-const messagesAt = async (cluster: Cluster, node: NodeProcess): Promise<number> => (await topicAt(cluster, node))?.messages ?? 0;
-const publish = (cluster: Cluster, node: NodeProcess, texts: readonly string[]): Promise<unknown> => withClient(cluster, node, broker => broker.publish(orders, texts.map(text => Buffer.from(text))));
+const topicAt = (cluster: Cluster, node: NodeProcess, name = orders): Promise<TopicSnapshot | undefined> =>
+	withClient(cluster, node, async broker => (await broker.snapshot()).topics.find(topic => topic.name === name));
+const messagesAt = async (cluster: Cluster, node: NodeProcess): Promise<number> =>
+	(await topicAt(cluster, node))?.messages ?? 0;
+const publish = (cluster: Cluster, node: NodeProcess, texts: readonly string[]): Promise<unknown> =>
+	withClient(cluster, node, broker =>
+		broker.publish(
+			orders,
+			texts.map(text => Buffer.from(text)),
+		),
+	);
 
 /** The first messages of the topic that a node gives from the beginning. */
 async function textsAt(cluster: Cluster, node: NodeProcess, count: number): Promise<string[]> {
@@ -37,60 +50,154 @@ test('a created topic stays, is the same on all nodes, also after a restart, and
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as Nodes;
-	const created = await at(cluster, first, 'topic', 'create', orders, '--retain-age', '2s', '--retain-bytes', '1m', '-o', 'json');
-	expect([created.code, JSON.parse(created.stdout.toString())]).toEqual([0, {topic: orders, change: 'created', settings: {retainAgeS: 2, retainBytes: 1_048_576}, retention: {retainAgeS: 2, retainBytes: 1_048_576}}]);
+	const created = await at(
+		cluster,
+		first,
+		'topic',
+		'create',
+		orders,
+		'--retain-age',
+		'2s',
+		'--retain-bytes',
+		'1m',
+		'-o',
+		'json',
+	);
+	expect([created.code, JSON.parse(created.stdout.toString())]).toEqual([
+		0,
+		{
+			topic: orders,
+			change: 'created',
+			settings: {retainAgeS: 2, retainBytes: 1_048_576},
+			retention: {retainAgeS: 2, retainBytes: 1_048_576},
+		},
+	]);
 	// The same again is fine, another retention is not without --update.
-	expect(JSON.parse((await at(cluster, second, 'topic', 'create', orders, '--retain-age', '2s', '--retain-bytes', '1m', '-o', 'json')).stdout.toString())).toMatchObject({change: 'unchanged'});
+	expect(
+		JSON.parse(
+			(
+				await at(
+					cluster,
+					second,
+					'topic',
+					'create',
+					orders,
+					'--retain-age',
+					'2s',
+					'--retain-bytes',
+					'1m',
+					'-o',
+					'json',
+				)
+			).stdout.toString(),
+		),
+	).toMatchObject({change: 'unchanged'});
 	const refused = await at(cluster, second, 'topic', 'create', orders, '--retain-age', '1h');
-	expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/exists and keeps 2 s, 1\.0 MiB: to keep 1 h instead, use --update; what is not named \(--retain-bytes\) goes back/)]);
-	for (const node of cluster.nodes) await expect.poll(() => topicAt(cluster, node), {timeout: 20_000}).toMatchObject({created: true, subscribers: [], messages: 0, retention: {retainAgeS: 2, retainBytes: 1_048_576}}); // oxlint-disable-line no-await-in-loop
-	for (const node of cluster.nodes) await withClient(cluster, node, broker => broker.subscribeNode(orders)); // oxlint-disable-line no-await-in-loop
+	expect([refused.code, refused.stderr]).toEqual([
+		1,
+		expect.stringMatching(
+			/exists and keeps 2 s, 1\.0 MiB: to keep 1 h instead, use --update; what is not named \(--retain-bytes\) goes back/,
+		),
+	]);
+	for (const node of cluster.nodes)
+		await expect
+			.poll(() => topicAt(cluster, node), {timeout: 20_000})
+			.toMatchObject({
+				created: true,
+				subscribers: [],
+				messages: 0,
+				retention: {retainAgeS: 2, retainBytes: 1_048_576},
+			});
+	for (const node of cluster.nodes) await withClient(cluster, node, broker => broker.subscribeNode(orders));
 	await publish(cluster, first, ['a', 'b', 'c']);
 	// Retention runs every ten seconds.
-	for (const node of cluster.nodes) await expect.poll(() => messagesAt(cluster, node), {timeout: 40_000}).toBe(0); // oxlint-disable-line no-await-in-loop
+	for (const node of cluster.nodes) await expect.poll(() => messagesAt(cluster, node), {timeout: 40_000}).toBe(0);
 	const changed = await at(cluster, third, 'topic', 'create', orders, '--retain-age', '1h', '--update');
-	expect([changed.code, changed.stdout.toString()]).toEqual([0, 'topic orders is changed: each node keeps 1 h, 256 MiB\n']);
+	expect([changed.code, changed.stdout.toString()]).toEqual([
+		0,
+		'topic orders is changed: each node keeps 1 h, 256 MiB\n',
+	]);
 	await first.kill('SIGKILL');
 	const again = cluster.startAlone(first.port);
 	await again.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
-	await expect.poll(() => topicAt(cluster, again), {timeout: 20_000}).toMatchObject({created: true, settings: {retainAgeS: 3600}, retention: {retainAgeS: 3600, retainBytes: 268_435_456}});
+	await expect
+		.poll(() => topicAt(cluster, again), {timeout: 20_000})
+		.toMatchObject({
+			created: true,
+			settings: {retainAgeS: 3600},
+			retention: {retainAgeS: 3600, retainBytes: 268_435_456},
+		});
 	// One list, by two names.
-	const [list, view] = await Promise.all([at(cluster, second, 'topic', 'list', '-o', 'json'), at(cluster, second, 'topics', '-o', 'json')]);
+	const [list, view] = await Promise.all([
+		at(cluster, second, 'topic', 'list', '-o', 'json'),
+		at(cluster, second, 'topics', '-o', 'json'),
+	]);
 	expect(JSON.parse(list.stdout.toString())).toEqual(JSON.parse(view.stdout.toString()));
-	expect(JSON.parse(list.stdout.toString())).toMatchObject([{name: orders, created: true, messages: 0, settings: {retainAgeS: 3600}, retention: {retainAgeS: 3600, retainBytes: 268_435_456}}]);
+	expect(JSON.parse(list.stdout.toString())).toMatchObject([
+		{
+			name: orders,
+			created: true,
+			messages: 0,
+			settings: {retainAgeS: 3600},
+			retention: {retainAgeS: 3600, retainBytes: 268_435_456},
+		},
+	]);
 }, 120_000);
 
 test('delete removes the messages everywhere, names the subscribers first, and a new topic of the name begins empty (case 14)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second] = cluster.nodes as Nodes;
-	for (const node of cluster.nodes) await withClient(cluster, node, broker => broker.subscribeNode(orders)); // oxlint-disable-line no-await-in-loop
-	for (const node of cluster.nodes) await publish(cluster, node, ['old', 'old', 'old']); // oxlint-disable-line no-await-in-loop
-	for (const node of cluster.nodes) await expect.poll(() => messagesAt(cluster, node), {timeout: 20_000}).toBe(9); // oxlint-disable-line no-await-in-loop
+	for (const node of cluster.nodes) await withClient(cluster, node, broker => broker.subscribeNode(orders));
+	for (const node of cluster.nodes) await publish(cluster, node, ['old', 'old', 'old']);
+	for (const node of cluster.nodes) await expect.poll(() => messagesAt(cluster, node), {timeout: 20_000}).toBe(9);
 	await using client = await cluster.client(first);
 	await using reading = client.subscribe([orders]);
 	await reading.agreed;
 	const refused = await at(cluster, second, 'topic', 'delete', orders, '--yes');
-	expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/has subscribers: \S+, \S+, \S+\. Let them unsubscribe, or delete it nonetheless with --force/)]);
+	expect([refused.code, refused.stderr]).toEqual([
+		1,
+		expect.stringMatching(
+			/has subscribers: \S+, \S+, \S+\. Let them unsubscribe, or delete it nonetheless with --force/,
+		),
+	]);
 	// Without a terminal nobody can be asked.
-	expect(await at(cluster, second, 'topic', 'delete', orders)).toMatchObject({code: 2, stderr: expect.stringContaining('--yes') as string});
+	expect(await at(cluster, second, 'topic', 'delete', orders)).toMatchObject({
+		code: 2,
+		stderr: expect.stringContaining('--yes') as string,
+	});
 	const deleted = await at(cluster, second, 'topic', 'delete', orders, '--yes', '--force', '-o', 'json');
-	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([0, {deleted: orders, messages: 9, missing: []}]);
+	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([
+		0,
+		{deleted: orders, messages: 9, missing: []},
+	]);
 	for (const node of cluster.nodes) {
 		// oxlint-disable no-await-in-loop
-		await node.waitFor(event => event.type === 'deleted' && event['topic'] === orders && event['reason'] === 'topic' && event['messages'] === 9, 'the deletion of its messages');
+		await node.waitFor(
+			event =>
+				event.type === 'deleted' &&
+				event['topic'] === orders &&
+				event['reason'] === 'topic' &&
+				event['messages'] === 9,
+			'the deletion of its messages',
+		);
 		// Who reads it goes on, so it is there again at once, with nothing in it.
-		await expect.poll(() => topicAt(cluster, node), {timeout: 20_000}).toMatchObject({messages: 0, subscribers: [first.id]});
+		await expect
+			.poll(() => topicAt(cluster, node), {timeout: 20_000})
+			.toMatchObject({messages: 0, subscribers: [first.id]});
 		// oxlint-enable no-await-in-loop
 	}
 
 	const unknown = await at(cluster, first, 'topic', 'delete', 'ordres', '--yes', '--force');
 	const mistyped = await at(cluster, first, 'topic', 'create', 'ordres', '--retain-age', '1h', '--update');
-	expect([mistyped.code, mistyped.stderr]).toEqual([2, expect.stringContaining('got "ordres": no member has it. Without --update it is created')]);
+	expect([mistyped.code, mistyped.stderr]).toEqual([
+		2,
+		expect.stringContaining('got "ordres": no member has it. Without --update it is created'),
+	]);
 	expect(await topicAt(cluster, first, 'ordres' as Topic)).toBeUndefined();
 	expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('got "ordres": no member has it')]);
-	for (const node of cluster.nodes) await publish(cluster, node, ['new']); // oxlint-disable-line no-await-in-loop
-	for (const node of cluster.nodes) expect(await textsAt(cluster, node, 3)).toEqual(['new', 'new', 'new']); // oxlint-disable-line no-await-in-loop
+	for (const node of cluster.nodes) await publish(cluster, node, ['new']);
+	for (const node of cluster.nodes) expect(await textsAt(cluster, node, 3)).toEqual(['new', 'new', 'new']);
 	// Who read at the time goes on with what came after the deletion, all of it.
 	const later: string[] = [];
 	for await (const deliveries of reading) {
@@ -106,34 +213,59 @@ test('a topic that only a node which is away holds is deleted with --force, and 
 	await cluster.startAll(3);
 	const [first, , third] = cluster.nodes as Nodes;
 	await publish(cluster, third, ['old', 'old']);
-	const name = await withClient(cluster, first, async broker => (await broker.snapshot()).members.find(({id}) => id === third.id)?.name);
+	const name = await withClient(
+		cluster,
+		first,
+		async broker => (await broker.snapshot()).members.find(({id}) => id === third.id)?.name,
+	);
 	await third.kill('SIGKILL');
 	const refused = await at(cluster, first, 'topic', 'delete', orders, '--yes');
-	expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(`no member that can be reached has it. Away is ${name}, which may have it: to delete it there too, use --force`)]);
+	expect([refused.code, refused.stderr]).toEqual([
+		2,
+		expect.stringContaining(
+			`no member that can be reached has it. Away is ${name}, which may have it: to delete it there too, use --force`,
+		),
+	]);
 	const deleted = await at(cluster, first, 'topic', 'delete', orders, '--yes', '--force', '-o', 'json');
-	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([0, {deleted: orders, messages: 0, missing: [third.id]}]);
+	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([
+		0,
+		{deleted: orders, messages: 0, missing: [third.id]},
+	]);
 	const again = cluster.startAlone(third.port);
-	await again.waitFor(event => event.type === 'deleted' && event['reason'] === 'topic' && event['messages'] === 2, 'the deletion of its messages');
+	await again.waitFor(
+		event => event.type === 'deleted' && event['reason'] === 'topic' && event['messages'] === 2,
+		'the deletion of its messages',
+	);
 }, 120_000);
 
 test('a node that was down brings nothing of a deleted topic back, neither its own nor that of others (case 14)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as Nodes;
-	for (const node of [second, third]) await withClient(cluster, node, broker => broker.subscribeNode(orders)); // oxlint-disable-line no-await-in-loop
-	await publish(cluster, third, Array.from({length: 50}, () => 'old'));
+	for (const node of [second, third]) await withClient(cluster, node, broker => broker.subscribeNode(orders));
+	await publish(
+		cluster,
+		third,
+		Array.from({length: 50}, () => 'old'),
+	);
 	await expect.poll(() => messagesAt(cluster, second), {timeout: 20_000}).toBe(50);
 	await third.kill('SIGKILL');
 	// Of what the one that is away published last, nobody else knows how it is stamped.
 	const deleted = await at(cluster, first, 'topic', 'delete', orders, '--yes', '--force', '-o', 'json');
-	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([0, {deleted: orders, messages: 50, missing: [third.id]}]);
+	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([
+		0,
+		{deleted: orders, messages: 50, missing: [third.id]},
+	]);
 	await withClient(cluster, first, broker => broker.subscribeNode(orders));
 	await publish(cluster, second, ['new']);
 	const again = cluster.startAlone(third.port);
 	await again.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
-	await again.waitFor(event => event.type === 'deleted' && event['reason'] === 'topic' && event['messages'] === 50, 'the deletion of its messages');
+	await again.waitFor(
+		event => event.type === 'deleted' && event['reason'] === 'topic' && event['messages'] === 50,
+		'the deletion of its messages',
+	);
 	await publish(cluster, again, ['newer']);
-	for (const node of [first, again]) expect((await textsAt(cluster, node, 2)).toSorted()).toEqual(['new', 'newer']); // oxlint-disable-line no-await-in-loop
+	for (const node of [first, again]) expect((await textsAt(cluster, node, 2)).toSorted()).toEqual(['new', 'newer']);
 	// What it wanted for itself ended with the topic.
 	await expect.poll(async () => (await topicAt(cluster, again))?.subscribers, {timeout: 20_000}).toEqual([first.id]);
 }, 120_000);
@@ -150,9 +282,14 @@ test('of a topic that is deleted again and again while it is published, who read
 	const deletedAt = new Set([20, 40, 60]);
 	const work: Array<Promise<unknown>> = [];
 	for (let round = 0; round < 80; round++) {
-		const batches = Array.from({length: 10}, () => publisher.publish(orders, Array.from({length: 20}, () => Buffer.from('one of many'))));
+		const batches = Array.from({length: 10}, () =>
+			publisher.publish(
+				orders,
+				Array.from({length: 20}, () => Buffer.from('one of many')),
+			),
+		);
 		if (deletedAt.has(round)) work.push(operator.deleteTopic(orders, {force: true}).catch(() => undefined));
-		await Promise.all(batches); // oxlint-disable-line no-await-in-loop -- the node stores them
+		await Promise.all(batches);
 	}
 
 	await Promise.all(work);
@@ -177,6 +314,8 @@ test('who reads from now on at a node that hears nothing of a topic gets no mess
 	await using reading = reader.subscribe([orders]);
 	await reading.agreed;
 	await publisher.publish(orders, [Buffer.from('after')]);
-	const [delivered] = await reading[Symbol.asyncIterator]().next().then(({value}) => value as ReadonlyArray<{readonly body: Uint8Array}>);
+	const [delivered] = await reading[Symbol.asyncIterator]()
+		.next()
+		.then(({value}) => value as ReadonlyArray<{readonly body: Uint8Array}>);
 	expect(Buffer.from(delivered!.body).toString()).toBe('after');
 }, 60_000);

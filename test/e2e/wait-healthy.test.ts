@@ -7,7 +7,11 @@ import {cli} from './support/command.ts';
 test('waits for a node that starts later', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
-	const child = spawn(process.execPath, [cli, 'check', '--wait-healthy', '--wait', '25s', '--server', String(port), ...cluster.clientFlags], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...cluster.env, NO_COLOR: '1'}});
+	const child = spawn(
+		process.execPath,
+		[cli, 'check', '--wait-healthy', '--wait', '25s', '--server', String(port), ...cluster.clientFlags],
+		{stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...cluster.env, NO_COLOR: '1'}},
+	);
 	const ended = new Promise<number | null>(resolve => {
 		child.once('close', resolve);
 	});

@@ -1,6 +1,6 @@
 /**
-Nodes on Windows, by Wine and a `node.exe` from npm (case 45): two form a cluster, take messages, are killed, and find their data. Node 24 and newer do not
-start under Wine 8. Says so where either is not to be had.
+Nodes on Windows, by Wine and a `node.exe` from npm (case 45): two form a cluster, take messages, are killed, and find
+their data. Node 24 and newer do not start under Wine 8. Says so where either is not to be had.
 */
 import {chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -38,12 +38,29 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 	};
 
 	test('two nodes form a cluster, publish and subscribe, and find their data after a kill', async () => {
-		const [portA, portB] = await freePorts(2) as [number, number];
-		const start = (port: number, ...words: string[]): WineProcess => windows.node([cli, '--headless', '-o', 'jsonl', '--no-discovery', '--port', String(port), '--topics', 'news,nul.stats', ...words], root);
+		const [portA, portB] = (await freePorts(2)) as [number, number];
+		const start = (port: number, ...words: string[]): WineProcess =>
+			windows.node(
+				[
+					cli,
+					'--headless',
+					'-o',
+					'jsonl',
+					'--no-discovery',
+					'--port',
+					String(port),
+					'--topics',
+					'news,nul.stats',
+					...words,
+				],
+				root,
+			);
 		const a = start(portA);
 		await a.waitFor(/"type":"admitted"/);
 		// In a profile nobody needs to be warned of other users.
-		expect(a.err).toMatch(/^Made the secret of cluster dapss: C:\\users\\[^\\]+\\AppData\\Roaming\\dapss\\Config\\dapss\.secret \(nodes on other machines need a copy\)\r?\n$/);
+		expect(a.err).toMatch(
+			/^Made the secret of cluster dapss: C:\\users\\[^\\]+\\AppData\\Roaming\\dapss\\Config\\dapss\.secret \(nodes on other machines need a copy\)\r?\n$/,
+		);
 		const b = start(portB, '--bootstrap', String(portA));
 		await b.waitFor(/"type":"admitted"/);
 		// What is published before its subscription is agreed is not for it.
@@ -62,19 +79,48 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		await again.waitFor(/"type":"message".*"meanwhile"/);
 		const idOf = (node: WineProcess): string => /"type":"ready".*?"id":"(\w+)"/.exec(node.out)![1]!;
 		expect(idOf(again)).toBe(idOf(b));
-		expect(await command('subscribe', 'news', '--from', 'beginning', '--count', '2', '--wait', '30s', '--server', String(portB))).toMatchObject({code: 0, out: 'before\nmeanwhile\n'});
+		expect(
+			await command(
+				'subscribe',
+				'news',
+				'--from',
+				'beginning',
+				'--count',
+				'2',
+				'--wait',
+				'30s',
+				'--server',
+				String(portB),
+			),
+		).toMatchObject({code: 0, out: 'before\nmeanwhile\n'});
 		// Found without an address: the nodes of this user are listed in the profile.
 		const status = await command('status', '-o', 'json');
-		expect(JSON.parse(status.out)).toMatchObject({members: [expect.objectContaining({state: 'alive'}), expect.objectContaining({state: 'alive'})]});
+		expect(JSON.parse(status.out)).toMatchObject({
+			members: [expect.objectContaining({state: 'alive'}), expect.objectContaining({state: 'alive'})],
+		});
 
 		// A client on Linux speaks to a node on Windows.
 		const secret = readFileSync(profile('AppData', 'Roaming', 'dapss', 'Config', 'dapss.secret'), 'utf8').trim();
-		await using client = await connect({servers: [`127.0.0.1:${portB}`], secret: Buffer.from(secret), cluster: 'dapss', timeoutMs: 20_000, enableNodeAuth: true, enableMessageSigning: true, enableEncryption: true});
-		expect((await client.snapshot()).topics.map(({name}) => name).toSorted()).toEqual(['news', 'nul.stats'] as Topic[]);
+		await using client = await connect({
+			servers: [`127.0.0.1:${portB}`],
+			secret: Buffer.from(secret),
+			cluster: 'dapss',
+			timeoutMs: 20_000,
+			enableNodeAuth: true,
+			enableMessageSigning: true,
+			enableEncryption: true,
+		});
+		expect((await client.snapshot()).topics.map(({name}) => name).toSorted()).toEqual([
+			'news',
+			'nul.stats',
+		] as Topic[]);
 
 		// `nul.stats` would be a device.
 		const topics = profile('AppData', 'Local', 'dapss', 'Data', 'dapss', String(portB), 'topics');
-		expect(readdirSync(topics).toSorted()).toEqual([expect.stringMatching(/^%6Eul\.stats-[0-9a-f]{16}$/), expect.stringMatching(/^news-[0-9a-f]{16}$/)]);
+		expect(readdirSync(topics).toSorted()).toEqual([
+			expect.stringMatching(/^%6Eul\.stats-[0-9a-f]{16}$/),
+			expect.stringMatching(/^news-[0-9a-f]{16}$/),
+		]);
 
 		// Ctrl-C: a clean end, with what it costs.
 		expect(await again.kill('SIGINT')).toBe(130);
@@ -82,7 +128,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 	}, 180_000);
 
 	test('a node on Linux finds one on Windows by discovery, and both get what either is told', async () => {
-		const [port, linuxPort] = await freePorts(2) as [number, number];
+		const [port, linuxPort] = (await freePorts(2)) as [number, number];
 		const common = ['--headless', '-o', 'jsonl', '--cluster', 'mixed', '--topics', 'news'];
 		const node = windows.node([cli, ...common, '--port', String(port)], root);
 		await node.waitFor(/"type":"admitted"/);
@@ -90,12 +136,35 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		const secretFile = join(folder, 'secret');
 		copyFileSync(profile('AppData', 'Roaming', 'dapss', 'Config', 'mixed.secret'), secretFile);
 		chmodSync(secretFile, 0o600);
-		const onLinux = new NodeProcess(linuxPort, [cli, ...common, '--port', String(linuxPort), '--secret-file', secretFile, '--data', join(folder, 'data')], true, process.execPath, {XDG_STATE_HOME: join(folder, 'state'), XDG_RUNTIME_DIR: ''});
+		const onLinux = new NodeProcess(
+			linuxPort,
+			[cli, ...common, '--port', String(linuxPort), '--secret-file', secretFile, '--data', join(folder, 'data')],
+			true,
+			process.execPath,
+			{XDG_STATE_HOME: join(folder, 'state'), XDG_RUNTIME_DIR: ''},
+		);
 		try {
 			await onLinux.waitFor(({type}) => type === 'leader', 'the leader, which runs on Windows');
-			expect(await command('publish', 'news', 'from Windows', '--cluster', 'mixed', '--server', String(port))).toMatchObject({code: 0});
-			await onLinux.waitFor(event => event.type === 'message' && event['payload'] === 'from Windows', 'the message');
-			expect(await run(['publish', 'news', 'from Linux', '--cluster', 'mixed', '--secret-file', secretFile, '--server', String(linuxPort)])).toMatchObject({code: 0});
+			expect(
+				await command('publish', 'news', 'from Windows', '--cluster', 'mixed', '--server', String(port)),
+			).toMatchObject({code: 0});
+			await onLinux.waitFor(
+				event => event.type === 'message' && event['payload'] === 'from Windows',
+				'the message',
+			);
+			expect(
+				await run([
+					'publish',
+					'news',
+					'from Linux',
+					'--cluster',
+					'mixed',
+					'--secret-file',
+					secretFile,
+					'--server',
+					String(linuxPort),
+				]),
+			).toMatchObject({code: 0});
 			await node.waitFor(/"type":"message".*"from Linux"/);
 		} finally {
 			await onLinux.kill('SIGKILL');
@@ -105,12 +174,36 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 	}, 120_000);
 
 	test('a secret outside of the profile works, with a warning that names icacls', async () => {
-		const [port] = await freePorts(1) as [number];
-		const made = await windows.run('node', ['-e', String.raw`require('fs').writeFileSync('C:\\lan.secret', require('crypto').randomBytes(32).toString('base64'))`], root);
+		const [port] = (await freePorts(1)) as [number];
+		const made = await windows.run(
+			'node',
+			[
+				'-e',
+				String.raw`require('fs').writeFileSync('C:\\lan.secret', require('crypto').randomBytes(32).toString('base64'))`,
+			],
+			root,
+		);
 		expect(made).toMatchObject({code: 0});
-		const node = windows.node([cli, '--headless', '-o', 'jsonl', '--no-discovery', '--cluster', 'con', '--port', String(port), '--secret-file', String.raw`C:\lan.secret`], root);
+		const node = windows.node(
+			[
+				cli,
+				'--headless',
+				'-o',
+				'jsonl',
+				'--no-discovery',
+				'--cluster',
+				'con',
+				'--port',
+				String(port),
+				'--secret-file',
+				String.raw`C:\lan.secret`,
+			],
+			root,
+		);
 		await node.waitFor(/"type":"admitted"/);
-		expect(node.err).toMatch(/^Warning: the secret C:\\lan\.secret lies outside of your profile\. .* icacls "C:\\lan\.secret" \/inheritance:r/m);
+		expect(node.err).toMatch(
+			/^Warning: the secret C:\\lan\.secret lies outside of your profile\. .* icacls "C:\\lan\.secret" \/inheritance:r/m,
+		);
 		expect(node.err).not.toMatch(/the data folder/);
 		// The cluster's name is that of a device.
 		expect(readdirSync(profile('AppData', 'Local', 'dapss', 'Data'))).toContain('%63on');
@@ -118,10 +211,17 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 	}, 120_000);
 
 	test('the lines of package.json run in cmd.exe, and give the exit code on', async () => {
-		const {scripts} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {scripts: Readonly<Record<string, string>>};
-		const line = (name: string, words: string): Promise<WineResult> => windows.run('cmd', ['/d', '/s', '/c', `${scripts[name]} ${words}`], root);
-		expect(await line('start', 'version -o json')).toMatchObject({code: 0, out: expect.stringContaining('"platform":"win32"') as string});
+		const {scripts} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+			scripts: Readonly<Record<string, string>>;
+		};
+		const line = (name: string, words: string): Promise<WineResult> =>
+			windows.run('cmd', ['/d', '/s', '/c', `${scripts[name]} ${words}`], root);
+		expect(await line('start', 'version -o json')).toMatchObject({
+			code: 0,
+			out: expect.stringContaining('"platform":"win32"') as string,
+		});
 		expect(await line('start', 'status --no-such-flag')).toMatchObject({code: 2});
-		for (const [name, script] of Object.entries(scripts)) if (script.startsWith('exec')) expect(script, name).toBe(`exec node source/launch.mjs ${name}`);
+		for (const [name, script] of Object.entries(scripts))
+			if (script.startsWith('exec')) expect(script, name).toBe(`exec node source/launch.mjs ${name}`);
 	}, 120_000);
 });

@@ -1,17 +1,15 @@
 /**
-Raft as a transcript: commands in, what happened out. Everything settles after each command (packets arrive in the order in which
-they were sent, writes reach the disk at once) unless a link is held or a disk stalls. Entries are written term/index.
+Raft as a transcript: commands in, what happened out. Everything settles after each command (packets arrive in the order
+in which they were sent, writes reach the disk at once) unless a link is held or a disk stalls. Entries are written
+term/index.
 
-	cluster n1 n2 n3 learners n4      nodes that know one another, with empty logs
-	empty n5                          a node that knows nobody
-	node n1 log 1 1 4 commit 2 term 5 vote n2   start it again with these entries, by their terms
-	tick n1 10 | campaign n1 | down n2 n1 (to n2, n1 is gone) | why n2 | propose n1 text | change n1 remove n2 | read n1 r1 | transfer n1 n2 | compact n1 5 [bytes]
-	hold n1>n2 | release n1>n2 | again n1>n2    keep packets back; let them go; deliver the last one once more
-	cut n1>n2 | isolate n1 | heal
-	stall n1 | sync n1 | crash n1 | restart n1  the disk takes its time; a crash loses what it has not taken
-	packet n2>n1 {"type": "vote-reply", …}      as if n2 had sent it
-	status n1 | disk n1 | beats on
-	quietly …                         any of these, unsaid
+cluster n1 n2 n3 learners n4      nodes that know one another, with empty logs empty n5                          a node
+that knows nobody node n1 log 1 1 4 commit 2 term 5 vote n2   start it again with these entries, by their terms tick n1
+10 | campaign n1 | down n2 n1 (to n2, n1 is gone) | why n2 | propose n1 text | change n1 remove n2 | read n1 r1 |
+transfer n1 n2 | compact n1 5 [bytes] hold n1>n2 | release n1>n2 | again n1>n2    keep packets back; let them go;
+deliver the last one once more cut n1>n2 | isolate n1 | heal stall n1 | sync n1 | crash n1 | restart n1  the disk takes
+its time; a crash loses what it has not taken packet n2>n1 {"type": "vote-reply", …}      as if n2 had sent it status n1
+| disk n1 | beats on quietly …                         any of these, unsaid
 */
 import {decode, encode} from '../../core/codec.ts';
 import type {NodeId} from '../../core/message.ts';
@@ -62,8 +60,12 @@ export class RaftScript {
 				break;
 			}
 
-			case 'empty': this.#add(first, {voters: [], learners: []}); break;
-			case 'node': this.#redefine(first, words.slice(1)); break;
+			case 'empty':
+				this.#add(first, {voters: [], learners: []});
+				break;
+			case 'node':
+				this.#redefine(first, words.slice(1));
+				break;
 			case 'tick': {
 				const chosen = first === 'all' ? [...this.#nodes.keys()] : [first];
 				for (let count = Number(second || 1); count > 0; count--) {
@@ -74,17 +76,42 @@ export class RaftScript {
 				break;
 			}
 
-			case 'down': this.#raft(first)?.leaderDown(idOf(second)); break;
-			case 'why': this.#why(first); break;
-			case 'campaign': this.#raft(first)?.campaign(); break;
-			case 'propose': this.#answer(first, this.#raft(first)?.propose(Buffer.from(words.slice(1).join(' '))), 'accepted'); break;
-			case 'change': this.#answer(first, this.#raft(first)?.proposeChange({type: second as Change['type'], node: idOf(words[2]!)}, Buffer.from('context')), 'accepted'); break;
-			case 'read': this.#answer(first, this.#raft(first)?.readIndex(second), 'accepted'); break;
-			case 'transfer': this.#raft(first)?.transferLeadership(idOf(second)); break;
-			case 'compact': this.#compact(first, Number(second), Number(words[2] ?? 0)); break;
-			case 'hold': this.#held.set(first, []); break;
+			case 'down':
+				this.#raft(first)?.leaderDown(idOf(second));
+				break;
+			case 'why':
+				this.#why(first);
+				break;
+			case 'campaign':
+				this.#raft(first)?.campaign();
+				break;
+			case 'propose':
+				this.#answer(first, this.#raft(first)?.propose(Buffer.from(words.slice(1).join(' '))), 'accepted');
+				break;
+			case 'change':
+				this.#answer(
+					first,
+					this.#raft(first)?.proposeChange(
+						{type: second as Change['type'], node: idOf(words[2]!)},
+						Buffer.from('context'),
+					),
+					'accepted',
+				);
+				break;
+			case 'read':
+				this.#answer(first, this.#raft(first)?.readIndex(second), 'accepted');
+				break;
+			case 'transfer':
+				this.#raft(first)?.transferLeadership(idOf(second));
+				break;
+			case 'compact':
+				this.#compact(first, Number(second), Number(words[2] ?? 0));
+				break;
+			case 'hold':
+				this.#held.set(first, []);
+				break;
 			case 'release': {
-				this.#flights.push(...this.#held.get(first) ?? []);
+				this.#flights.push(...(this.#held.get(first) ?? []));
 				this.#held.delete(first);
 				break;
 			}
@@ -95,15 +122,23 @@ export class RaftScript {
 				break;
 			}
 
-			case 'cut': this.#cut.add(first); break;
+			case 'cut':
+				this.#cut.add(first);
+				break;
 			case 'isolate': {
 				for (const other of this.#nodes.keys()) this.#cut.add(`${first}>${other}`).add(`${other}>${first}`);
 				break;
 			}
 
-			case 'heal': this.#cut.clear(); break;
-			case 'stall': this.#node(first).isStalled = true; break;
-			case 'sync': this.#node(first).isStalled = false; break;
+			case 'heal':
+				this.#cut.clear();
+				break;
+			case 'stall':
+				this.#node(first).isStalled = true;
+				break;
+			case 'sync':
+				this.#node(first).isStalled = false;
+				break;
 			case 'crash': {
 				const node = this.#node(first);
 				node.raft = undefined;
@@ -111,24 +146,39 @@ export class RaftScript {
 				break;
 			}
 
-			case 'restart': this.#boot(this.#node(first)); break;
+			case 'restart':
+				this.#boot(this.#node(first));
+				break;
 			case 'packet': {
 				const [from = '', to = ''] = first.split('>');
-				const packet = parseRaftPacket({group: 0, ...JSON.parse(words.slice(1).join(' '), revive) as object});
+				const packet = parseRaftPacket({group: 0, ...(JSON.parse(words.slice(1).join(' '), revive) as object)});
 				if (packet) this.#flights.push({from, to, packet});
 				else this.#lines.push('malformed');
 				break;
 			}
 
-			case 'status': this.#status(this.#node(first)); break;
+			case 'status':
+				this.#status(this.#node(first));
+				break;
 			case 'disk': {
-				const {disk: {hardState: {term, vote}, snapshot, entries}} = this.#node(first);
-				this.#lines.push(`${first} disk: term ${term}, vote ${vote ? nameOf(vote) : 'none'}, ${snapshot && snapshot.index > 0 ? `snapshot ${mark(snapshot)}, ` : ''}log ${entries.map(mark).join(' ') || 'empty'}`);
+				const {
+					disk: {
+						hardState: {term, vote},
+						snapshot,
+						entries,
+					},
+				} = this.#node(first);
+				this.#lines.push(
+					`${first} disk: term ${term}, vote ${vote ? nameOf(vote) : 'none'}, ${snapshot && snapshot.index > 0 ? `snapshot ${mark(snapshot)}, ` : ''}log ${entries.map(mark).join(' ') || 'empty'}`,
+				);
 				break;
 			}
 
-			case 'beats': this.#showsBeats = first === 'on'; break;
-			default: throw new Error(`Expected a command, got ${line}`);
+			case 'beats':
+				this.#showsBeats = first === 'on';
+				break;
+			default:
+				throw new Error(`Expected a command, got ${line}`);
 		}
 
 		this.#settle();
@@ -137,7 +187,14 @@ export class RaftScript {
 
 	#add(name: string, configuration: Configuration): void {
 		const snapshot = {index: 0, term: 0, configuration, data: new Uint8Array(0)};
-		const node: Node = {name, raft: undefined, disk: {hardState: {term: 0, vote: undefined, commit: 0}, snapshot, entries: []}, out: undefined, isStalled: false, seen: ''};
+		const node: Node = {
+			name,
+			raft: undefined,
+			disk: {hardState: {term: 0, vote: undefined, commit: 0}, snapshot, entries: []},
+			out: undefined,
+			isStalled: false,
+			seen: '',
+		};
 		this.#nodes.set(name, node);
 		this.#boot(node);
 	}
@@ -153,7 +210,11 @@ export class RaftScript {
 		const terms = numbers('log');
 		const voteAt = words.indexOf('vote');
 		node.disk = {
-			hardState: {term: numbers('term')[0] ?? terms.at(-1) ?? 0, vote: voteAt === -1 ? undefined : idOf(words[voteAt + 1]!), commit: numbers('commit')[0] ?? 0},
+			hardState: {
+				term: numbers('term')[0] ?? terms.at(-1) ?? 0,
+				vote: voteAt === -1 ? undefined : idOf(words[voteAt + 1]!),
+				commit: numbers('commit')[0] ?? 0,
+			},
 			snapshot: node.disk.snapshot,
 			entries: terms.map((term, at) => ({term, index: at + 1, kind: 'command', data: Buffer.from(`of ${term}`)})),
 		};
@@ -163,7 +224,15 @@ export class RaftScript {
 	#boot(node: Node): void {
 		const number = Number(node.name.slice(1));
 		// The election timeout of n1 is the shortest: 10 ticks, n2's is 11, and so on.
-		node.raft = createRaft({id: idOf(node.name), group: 0, electionTicks, heartbeatTicks, random: {below: limit => Math.min(limit - 1, number - 1)}, recovered: node.disk, limits: {tailEntries: 2, uncommittedBytesMax: 400}});
+		node.raft = createRaft({
+			id: idOf(node.name),
+			group: 0,
+			electionTicks,
+			heartbeatTicks,
+			random: {below: limit => Math.min(limit - 1, number - 1)},
+			recovered: node.disk,
+			limits: {tailEntries: 2, uncommittedBytesMax: 400},
+		});
 		node.out = undefined;
 		node.seen = this.#role(node);
 	}
@@ -208,9 +277,16 @@ export class RaftScript {
 		node.out = undefined;
 		const base = snapshot ? [] : node.disk.entries;
 		const before = base.filter(entry => entry.index < (entries[0]?.index ?? Infinity));
-		node.disk = {hardState: hardState ?? node.disk.hardState, snapshot: snapshot ?? node.disk.snapshot, entries: [...before, ...entries]};
+		node.disk = {
+			hardState: hardState ?? node.disk.hardState,
+			snapshot: snapshot ?? node.disk.snapshot,
+			entries: [...before, ...entries],
+		};
 		this.#send(node, out.packets);
-		if (snapshot) this.#lines.push(`${node.name} restores snapshot ${mark(snapshot)}, ${snapshot.data.length} bytes, voters ${names(snapshot.configuration.voters)}`);
+		if (snapshot)
+			this.#lines.push(
+				`${node.name} restores snapshot ${mark(snapshot)}, ${snapshot.data.length} bytes, voters ${names(snapshot.configuration.voters)}`,
+			);
 		for (const entry of out.committed) this.#lines.push(`${node.name} applies ${describe(entry)}`);
 		for (const {context, index} of out.reads) this.#lines.push(`${node.name} serves ${context} at ${index}`);
 		node.raft.advance(out);
@@ -224,7 +300,8 @@ export class RaftScript {
 			const link = `${flight.from}>${flight.to}`;
 			const held = this.#held.get(link);
 			const isCut = this.#cut.has(link);
-			if (this.#showsBeats || (packet.type !== 'heartbeat' && packet.type !== 'heartbeat-reply')) this.#lines.push(`${link} ${say(packet)}${isCut ? ' (lost)' : held ? ' (held)' : ''}`);
+			if (this.#showsBeats || (packet.type !== 'heartbeat' && packet.type !== 'heartbeat-reply'))
+				this.#lines.push(`${link} ${say(packet)}${isCut ? ' (lost)' : held ? ' (held)' : ''}`);
 			if (isCut) continue;
 			if (held) held.push(flight);
 			else this.#flights.push(flight);
@@ -239,20 +316,41 @@ export class RaftScript {
 
 	#role({raft}: Node): string {
 		const {role, term, leader} = raft!.status();
-		return role === 'leader' ? `leads in term ${term}` : `is ${role} in term ${term}${leader ? ` under ${nameOf(leader)}` : ''}`;
+		return role === 'leader'
+			? `leads in term ${term}`
+			: `is ${role} in term ${term}${leader ? ` under ${nameOf(leader)}` : ''}`;
 	}
 
 	#status(node: Node): void {
-		const {commit, lastIndex, snapshotIndex, configuration: {voters, learners}, vote, votes, progress, bounds} = node.raft!.status();
-		this.#lines.push(`${node.name} ${this.#role(node)}: commit ${commit}, last ${lastIndex}, snapshot ${snapshotIndex}, voters ${names(voters)}, learners ${names(learners)}, vote ${vote ? nameOf(vote) : 'none'}, votes ${names(votes)}`);
-		for (const {id, match, next, state, recentlyActive} of progress) this.#lines.push(`  ${nameOf(id)}: ${state}, match ${match}, next ${next}${recentlyActive ? '' : ', silent'}`);
+		const {
+			commit,
+			lastIndex,
+			snapshotIndex,
+			configuration: {voters, learners},
+			vote,
+			votes,
+			progress,
+			bounds,
+		} = node.raft!.status();
+		this.#lines.push(
+			`${node.name} ${this.#role(node)}: commit ${commit}, last ${lastIndex}, snapshot ${snapshotIndex}, voters ${names(voters)}, learners ${names(learners)}, vote ${vote ? nameOf(vote) : 'none'}, votes ${names(votes)}`,
+		);
+		for (const {id, match, next, state, recentlyActive} of progress)
+			this.#lines.push(
+				`  ${nameOf(id)}: ${state}, match ${match}, next ${next}${recentlyActive ? '' : ', silent'}`,
+			);
 		for (const [name, count] of Object.entries(bounds)) this.#lines.push(`  counted ${name}: ${count}`);
 	}
 
 	#why(name: string): void {
-		const {leader, leaderChange: {cause, previous, silentTicks, withoutLeaderTicks}} = this.#raft(name)!;
+		const {
+			leader,
+			leaderChange: {cause, previous, silentTicks, withoutLeaderTicks},
+		} = this.#raft(name)!;
 		const former = previous === undefined ? 'nobody before' : `after ${nameOf(previous)}`;
-		this.#lines.push(`${name}: ${leader === undefined ? 'no leader' : nameOf(leader)} ${former}, ${cause}${silentTicks === undefined ? '' : `, silent for ${silentTicks}`}, ${withoutLeaderTicks} ticks without a leader`);
+		this.#lines.push(
+			`${name}: ${leader === undefined ? 'no leader' : nameOf(leader)} ${former}, ${cause}${silentTicks === undefined ? '' : `, silent for ${silentTicks}`}, ${withoutLeaderTicks} ticks without a leader`,
+		);
 	}
 
 	#answer(name: string, answer: string | undefined, expected: string): void {
@@ -273,21 +371,40 @@ export class RaftScript {
 function say(packet: RaftPacket): string {
 	const {type, term} = packet;
 	switch (type) {
-		case 'pre-vote': return `would you vote for me in term ${term}? last ${packet.lastTerm}/${packet.lastIndex}`;
-		case 'vote': return `vote for me in term ${term}, last ${packet.lastTerm}/${packet.lastIndex}${packet.isTransfer ? ', as your leader wishes' : ''}`;
-		case 'pre-vote-reply': return packet.granted ? `I would, in term ${term}` : `I would not, I am in term ${term}`;
-		case 'vote-reply': return packet.granted ? `my vote in term ${term}` : `no vote in term ${term}`;
-		case 'append': return `append behind ${packet.prevTerm}/${packet.prevIndex}: ${packet.entries.map(mark).join(' ') || 'nothing'}, commit ${packet.commit}`;
-		case 'append-reply': return packet.ok ? `matches up to ${packet.index}` : packet.rejected === 0 ? `I am in term ${term}` : `nothing that matches ${packet.rejected}, try ${packet.hintTerm}/${packet.index}`;
-		case 'heartbeat': return `heartbeat, round ${packet.round}, commit ${packet.commit}`;
-		case 'heartbeat-reply': return `heard round ${packet.round}`;
-		case 'snapshot': return `snapshot ${packet.snapshotTerm}/${packet.index}, bytes from ${packet.offset}: ${packet.data.length} of ${packet.size}`;
-		case 'snapshot-reply': return `have ${packet.received} bytes of snapshot ${packet.index}`;
-		case 'timeout-now': return 'stand for election now';
-		case 'propose': return `propose ${text(packet.data)}`;
-		case 'read': return `read ${packet.context}`;
-		case 'read-reply': return `${packet.context} may be read at ${packet.index}`;
-		default: return packet satisfies never;
+		case 'pre-vote':
+			return `would you vote for me in term ${term}? last ${packet.lastTerm}/${packet.lastIndex}`;
+		case 'vote':
+			return `vote for me in term ${term}, last ${packet.lastTerm}/${packet.lastIndex}${packet.isTransfer ? ', as your leader wishes' : ''}`;
+		case 'pre-vote-reply':
+			return packet.granted ? `I would, in term ${term}` : `I would not, I am in term ${term}`;
+		case 'vote-reply':
+			return packet.granted ? `my vote in term ${term}` : `no vote in term ${term}`;
+		case 'append':
+			return `append behind ${packet.prevTerm}/${packet.prevIndex}: ${packet.entries.map(mark).join(' ') || 'nothing'}, commit ${packet.commit}`;
+		case 'append-reply':
+			return packet.ok
+				? `matches up to ${packet.index}`
+				: packet.rejected === 0
+					? `I am in term ${term}`
+					: `nothing that matches ${packet.rejected}, try ${packet.hintTerm}/${packet.index}`;
+		case 'heartbeat':
+			return `heartbeat, round ${packet.round}, commit ${packet.commit}`;
+		case 'heartbeat-reply':
+			return `heard round ${packet.round}`;
+		case 'snapshot':
+			return `snapshot ${packet.snapshotTerm}/${packet.index}, bytes from ${packet.offset}: ${packet.data.length} of ${packet.size}`;
+		case 'snapshot-reply':
+			return `have ${packet.received} bytes of snapshot ${packet.index}`;
+		case 'timeout-now':
+			return 'stand for election now';
+		case 'propose':
+			return `propose ${text(packet.data)}`;
+		case 'read':
+			return `read ${packet.context}`;
+		case 'read-reply':
+			return `${packet.context} may be read at ${packet.index}`;
+		default:
+			return packet satisfies never;
 	}
 }
 
@@ -298,8 +415,13 @@ function revive(key: string, value: unknown): unknown {
 }
 
 function describe(entry: Entry): string {
-	const configuration = entry.kind === 'configuration' ? decodeConfigurationData(entry.data)?.configuration : undefined;
-	const what = configuration ? `voters ${names(configuration.voters)}, learners ${names(configuration.learners)}` : entry.kind === 'noop' ? 'noop' : text(entry.data);
+	const configuration =
+		entry.kind === 'configuration' ? decodeConfigurationData(entry.data)?.configuration : undefined;
+	const what = configuration
+		? `voters ${names(configuration.voters)}, learners ${names(configuration.learners)}`
+		: entry.kind === 'noop'
+			? 'noop'
+			: text(entry.data);
 	return `${mark(entry)} ${what}`;
 }
 

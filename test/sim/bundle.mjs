@@ -22,9 +22,21 @@ export async function bundle(plugins = [], entry = 'test/sim/main.ts') {
 	symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
 	const outfile = join(folder, 'main.mjs');
 	await build({
-		absWorkingDir: root, entryPoints: [entry], outfile, bundle: true, format: 'esm', platform: 'node', target: 'node22.13', plugins,
-		external: ['@node-rs/crc32'], define: {'dapssVersion': '"sim"', 'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"'},
-		banner: {js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);'}, logLevel: 'error', sourcemap: 'inline',
+		absWorkingDir: root,
+		entryPoints: [entry],
+		outfile,
+		bundle: true,
+		format: 'esm',
+		platform: 'node',
+		target: 'node22.13',
+		plugins,
+		external: ['@node-rs/crc32'],
+		define: {dapssVersion: '"sim"', 'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"'},
+		banner: {
+			js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);',
+		},
+		logLevel: 'error',
+		sourcemap: 'inline',
 	});
 	return outfile;
 }

@@ -1,7 +1,7 @@
 /**
-A campaign that goes on where the last one ended: `npm run sim:campaign -- --minutes 60`. `ledger.jsonl` beside this file keeps, a line
-each, which range of seeds ran on which commit and what it came to, and which failing seed holds since when. Seeds that failed are run
-again first. The exit code is 1 while a failure is open.
+A campaign that goes on where the last one ended: `npm run sim:campaign -- --minutes 60`. `ledger.jsonl` beside this
+file keeps, a line each, which range of seeds ran on which commit and what it came to, and which failing seed holds
+since when. Seeds that failed are run again first. The exit code is 1 while a failure is open.
 */
 import {execFileSync, spawn} from 'node:child_process';
 import {appendFileSync, existsSync, readFileSync} from 'node:fs';
@@ -12,16 +12,25 @@ import {parseArgs} from 'node:util';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 const ledgerPath = join(folder, 'ledger.jsonl');
-const {values: {minutes}} = parseArgs({options: {minutes: {type: 'string', default: '60'}}});
+const {
+	values: {minutes},
+} = parseArgs({options: {minutes: {type: 'string', default: '60'}}});
 
 const git = (...args) => execFileSync('git', args, {cwd: folder, encoding: 'utf8'}).trim();
 const commit = `${git('rev-parse', '--short=10', 'HEAD')}${git('status', '--porcelain', '--', '../../core', '.', ':!ledger.jsonl') === '' ? '' : '+'}`;
-const lines = existsSync(ledgerPath) ? readFileSync(ledgerPath, 'utf8').split('\n').filter(line => line !== '').map(line => JSON.parse(line)) : [];
+const lines = existsSync(ledgerPath)
+	? readFileSync(ledgerPath, 'utf8')
+			.split('\n')
+			.filter(line => line !== '')
+			.map(line => JSON.parse(line))
+	: [];
 
 /** Run seeds once (the seeds of a change run twice, in CI); what `--json` says of them. */
 function run(...args) {
 	return new Promise((resolve, reject) => {
-		const child = spawn(process.execPath, [join(folder, 'run.mjs'), '--json', '--once', ...args], {stdio: ['ignore', 'pipe', 'inherit']});
+		const child = spawn(process.execPath, [join(folder, 'run.mjs'), '--json', '--once', ...args], {
+			stdio: ['ignore', 'pipe', 'inherit'],
+		});
 		let report;
 		let rest = '';
 		child.stdout.setEncoding('utf8').on('data', text => {
@@ -32,7 +41,9 @@ function run(...args) {
 				else console.log(line);
 			}
 		});
-		child.once('close', () => (report ? resolve(report) : reject(new Error(`Expected a report of ${args.join(' ')}, got none`))));
+		child.once('close', () =>
+			report ? resolve(report) : reject(new Error(`Expected a report of ${args.join(' ')}, got none`)),
+		);
 	});
 }
 
@@ -41,7 +52,8 @@ function note(line) {
 	appendFileSync(ledgerPath, `${JSON.stringify(line)}\n`);
 }
 
-const openFailures = () => [...new Set(lines.flatMap(({failed = []}) => failed))].filter(seed => !lines.some(({holds}) => holds === seed));
+const openFailures = () =>
+	[...new Set(lines.flatMap(({failed = []}) => failed))].filter(seed => !lines.some(({holds}) => holds === seed));
 
 for (const seed of openFailures()) {
 	const {failed} = await run('--from', `${seed}`, '--seeds', '1');
@@ -50,9 +62,21 @@ for (const seed of openFailures()) {
 
 const from = Math.max(1, ...lines.map(({to = 0}) => to + 1));
 const {seeds, failed, virtualMs, events, faults, counts} = await run('--from', `${from}`, '--minutes', minutes);
-if (seeds > 0) note({from, to: from + seeds - 1, commit, failed, virtualHours: Number((virtualMs / 3_600_000).toFixed(2)), events, faults, counts});
+if (seeds > 0)
+	note({
+		from,
+		to: from + seeds - 1,
+		commit,
+		failed,
+		virtualHours: Number((virtualMs / 3_600_000).toFixed(2)),
+		events,
+		faults,
+		counts,
+	});
 const sum = name => lines.reduce((total, line) => total + (line[name] ?? 0), 0);
 const open = openFailures();
 if (open.length > 0) console.log(`open: ${open.map(seed => `npm run sim -- --seed ${seed}`).join(', ')}`);
-console.log(`${from - 1 + seeds} seeds in the ledger, ${open.length} open failures, ${sum('virtualHours').toFixed(1)} virtual hours, ${sum('events')} events, ${sum('faults')} faults`);
+console.log(
+	`${from - 1 + seeds} seeds in the ledger, ${open.length} open failures, ${sum('virtualHours').toFixed(1)} virtual hours, ${sum('events')} events, ${sum('faults')} faults`,
+);
 process.exitCode = open.length > 0 ? 1 : 0;

@@ -1,6 +1,7 @@
 /**
-A disk from a seed: what is written waits, is synced after a while, and a crash takes away what was not. Records reach the platter in
-order, so a crash keeps all that was synced and, of the rest, a prefix that chance picks: anything from nothing to everything.
+A disk from a seed: what is written waits, is synced after a while, and a crash takes away what was not. Records reach
+the platter in order, so a crash keeps all that was synced and, of the rest, a prefix that chance picks: anything from
+nothing to everything.
 */
 import type {SeededRandom} from './random.ts';
 import type {Schedule} from './schedule.ts';
@@ -32,10 +33,15 @@ export class Disk {
 	}
 
 	append(items: readonly Uint8Array[], onSynced: () => void): void {
-		const {schedule, random, syncMs: [least, most]} = this.#options;
+		const {
+			schedule,
+			random,
+			syncMs: [least, most],
+		} = this.#options;
 		const life = this.#life;
 		for (const item of items) this.#items.push(Uint8Array.from(item));
-		const atMs = Math.max(this.#lastSyncAtMs, schedule.nowMs + random.between(least, most)); // Syncs end in their order.
+		// Syncs end in their order.
+		const atMs = Math.max(this.#lastSyncAtMs, schedule.nowMs + random.between(least, most));
 		this.#lastSyncAtMs = atMs;
 		schedule.after(atMs - schedule.nowMs, () => {
 			if (life !== this.#life) return;

@@ -1,6 +1,7 @@
 /**
-Runs promise callbacks to their end, in the middle of a turn. A node waits on promises; in virtual time all that can go on goes on within
-the event that caused it, so that the next event finds everybody at rest, and a run is one synchronous computation.
+Runs promise callbacks to their end, in the middle of a turn. A node waits on promises; in virtual time all that can go
+on goes on within the event that caused it, so that the next event finds everybody at rest, and a run is one synchronous
+computation.
 */
 import {setFlagsFromString} from 'node:v8';
 

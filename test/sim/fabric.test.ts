@@ -1,6 +1,6 @@
 /**
-The simulated network: addresses that change hands, machines that refuse or are silent, copies of one id, transports that are blocked one by one,
-versions and secrets that do not fit.
+The simulated network: addresses that change hands, machines that refuse or are silent, copies of one id, transports
+that are blocked one by one, versions and secrets that do not fit.
 */
 import {expect, test} from 'vitest';
 import type {Judgement} from '../../core/membership/doubles.ts';
@@ -12,7 +12,12 @@ import {planOf} from './node/plan.ts';
 import {createRandom} from './random.ts';
 import {Schedule} from './schedule.ts';
 
-type Options = {readonly key?: string; readonly protocols?: readonly [number, number]; readonly secret?: number; readonly incarnation?: number};
+type Options = {
+	readonly key?: string;
+	readonly protocols?: readonly [number, number];
+	readonly secret?: number;
+	readonly incarnation?: number;
+};
 
 /** A machine whose process writes down what it learns. */
 class Machine implements Station {
@@ -31,13 +36,26 @@ class Machine implements Station {
 	readonly #fabric: Fabric;
 	readonly #hello: Hello;
 
-	constructor(fabric: Fabric, id: string, address: string, {key = id, protocols = [1, 2], secret = 0, incarnation = 1}: Options = {}) {
+	constructor(
+		fabric: Fabric,
+		id: string,
+		address: string,
+		{key = id, protocols = [1, 2], secret = 0, incarnation = 1}: Options = {},
+	) {
 		this.id = id as NodeId;
 		this.key = key;
 		this.address = address;
 		this.secret = secret;
 		this.#fabric = fabric;
-		this.#hello = {id: this.id, address, clusterId: 'c', incarnation, instance: key, protocols, version: `v${protocols[1]}`};
+		this.#hello = {
+			id: this.id,
+			address,
+			clusterId: 'c',
+			incarnation,
+			instance: key,
+			protocols,
+			version: `v${protocols[1]}`,
+		};
 		fabric.add(this);
 		({links: this.links, datagrams: this.datagrams, dial: this.dial} = fabric.linksOf(this));
 	}
@@ -98,7 +116,13 @@ class Machine implements Station {
 
 function world(): {readonly fabric: Fabric; readonly schedule: Schedule; readonly settle: () => void} {
 	const schedule = new Schedule();
-	const fabric = new Fabric({seed: 1, schedule, random: createRandom('fabric'), link: {delayMs: [1, 3], ordered: true}, loss: [0, 1]});
+	const fabric = new Fabric({
+		seed: 1,
+		schedule,
+		random: createRandom('fabric'),
+		link: {delayMs: [1, 3], ordered: true},
+		loss: [0, 1],
+	});
 	return {fabric, schedule, settle: () => schedule.run(200)};
 }
 
@@ -167,11 +191,17 @@ test('two machines of one id: the one that is linked is asked, and the other is 
 	original.dial();
 	settle();
 	one.taken();
-	for (const judgement of [{type: 'wait', reason: 'two'}, {type: 'refuse', reason: 'two', incarnation: 1}] as const) {
+	for (const judgement of [
+		{type: 'wait', reason: 'two'},
+		{type: 'refuse', reason: 'two', incarnation: 1},
+	] as const) {
 		one.judgement = judgement;
 		copy.dial();
 		settle();
-		expect([one.taken(), copy.taken()]).toEqual([['b from 3 and 2'], judgement.type === 'wait' ? [] : ['a says two']]);
+		expect([one.taken(), copy.taken()]).toEqual([
+			['b from 3 and 2'],
+			judgement.type === 'wait' ? [] : ['a says two'],
+		]);
 	}
 
 	one.judgement = {type: 'take'};
@@ -220,7 +250,11 @@ test('another secret and another protocol are refused, and both sides count it',
 	expect([one.taken(), foreign.taken(), newer.taken()]).toEqual([[], [], []]);
 	expect(one.links.state(c).why).toBe('peer 1 speaks protocol 1 to 2, node c 3 to 3');
 	expect(Object.fromEntries(one.links.refusals)).toEqual({'call-not-authenticated': 1, 'call-protocol': 1});
-	expect([foreign.links.refusals.get('not-authenticated'), newer.links.refusals.get('protocol'), fabric.astray.foreign]).toEqual([1, 1, 1]);
+	expect([
+		foreign.links.refusals.get('not-authenticated'),
+		newer.links.refusals.get('protocol'),
+		fabric.astray.foreign,
+	]).toEqual([1, 1, 1]);
 });
 
 test('beacons reach all that are not cut off', () => {

@@ -1,15 +1,32 @@
 /**
-A cluster of gossip machines in virtual time, from a seed: a network that loses and splits, nodes that crash and come back with
-their log, subscriptions that reach the nodes at different times. Frames pass the real codec. The cluster checks every release as
-it happens (once, in order, later than what was seen) and, at the end, that everybody has all that is retained and wanted.
+A cluster of gossip machines in virtual time, from a seed: a network that loses and splits, nodes that crash and come
+back with their log, subscriptions that reach the nodes at different times. Frames pass the real codec. The cluster
+checks every release as it happens (once, in order, later than what was seen) and, at the end, that everybody has all
+that is retained and wanted.
 */
 import {defaults, type Config} from '../../core/config.ts';
 import {createGossip, type Gossip, type GossipReady} from '../../core/gossip/gossip.ts';
 import {parseGossipPacket} from '../../core/gossip/packet.ts';
 import type {Arrival} from '../../core/gossip/streams.ts';
 import {Lamport} from '../../core/lamport.ts';
-import {decodeBatch, encodeBatch, lastSeq, streamKey, type Batch, type NodeId, type StreamKey, type Topic} from '../../core/message.ts';
-import {decodeControl, decodePushHead, encodeControl, encodePushHead, kinds, pushHeaderBytes} from '../../core/wire/wire.ts';
+import {
+	decodeBatch,
+	encodeBatch,
+	lastSeq,
+	streamKey,
+	type Batch,
+	type NodeId,
+	type StreamKey,
+	type Topic,
+} from '../../core/message.ts';
+import {
+	decodeControl,
+	decodePushHead,
+	encodeControl,
+	encodePushHead,
+	kinds,
+	pushHeaderBytes,
+} from '../../core/wire/wire.ts';
 import {Network, type LinkOptions} from './network.ts';
 import {createRandom, hash32, type SeededRandom} from './random.ts';
 import {Schedule} from './schedule.ts';
@@ -86,7 +103,10 @@ export class GossipCluster {
 		this.random = createRandom(`${options.seed}/cluster`);
 		this.topics = (options.topics ?? ['news']) as readonly Topic[];
 		this.network = new Network({
-			seed: options.seed, schedule: this.schedule, inFlightMax: 1_000_000, link: options.link,
+			seed: options.seed,
+			schedule: this.schedule,
+			inFlightMax: 1_000_000,
+			link: options.link,
 			deliver: (from, to, bytes) => this.#deliver(from as NodeId, to as NodeId, Buffer.from(bytes)),
 		});
 		for (let index = 0; index < options.nodes; index++) this.start(this.add());
@@ -111,7 +131,13 @@ export class GossipCluster {
 		node.isUp = true;
 		node.lamport = new Lamport(node.lamportCeiling, 2 ** 40);
 		node.streams = new Map();
-		node.gossip = createGossip({self: node.id, incarnation: node.incarnation, random: node.random.child(node.incarnation), config: {...defaults.gossip, ...this.#options.config}, tickMs});
+		node.gossip = createGossip({
+			self: node.id,
+			incarnation: node.incarnation,
+			random: node.random.child(node.incarnation),
+			config: {...defaults.gossip, ...this.#options.config},
+			tickMs,
+		});
 		// A node knows what its log knows: a stream that retention took in full is new to it again.
 		node.last.clear();
 		node.newestLife.clear();
@@ -176,7 +202,19 @@ export class GossipCluster {
 		}
 
 		const lamport = node.lamport.stamp();
-		const bytes = encodeBatch({origin: node.id, incarnation: node.incarnation, topic, firstSeq: stream.next, lamport, previousLamport: stream.lamport, sentAtMs: this.schedule.nowMs}, bodies.map(body => Buffer.from(body)), false);
+		const bytes = encodeBatch(
+			{
+				origin: node.id,
+				incarnation: node.incarnation,
+				topic,
+				firstSeq: stream.next,
+				lamport,
+				previousLamport: stream.lamport,
+				sentAtMs: this.schedule.nowMs,
+			},
+			bodies.map(body => Buffer.from(body)),
+			false,
+		);
 		const batch = decodeBatch(bytes)!;
 		stream.next += bodies.length;
 		stream.lamport = lamport;
@@ -191,7 +229,8 @@ export class GossipCluster {
 	retain(node: SimNode, topic: Topic, keep: number): void {
 		const log = node.log.get(topic);
 		if (!log || log.length <= keep) return;
-		for (const {batch} of log.splice(0, log.length - keep)) node.dropped.add(`${streamKey(batch)}@${batch.firstSeq}`);
+		for (const {batch} of log.splice(0, log.length - keep))
+			node.dropped.add(`${streamKey(batch)}@${batch.firstSeq}`);
 		const floors = new Map<StreamKey, number>();
 		for (const {batch} of log) if (!floors.has(streamKey(batch))) floors.set(streamKey(batch), batch.firstSeq);
 		node.gossip.retained(topic, floors);
@@ -216,12 +255,16 @@ export class GossipCluster {
 		const problems: string[] = [];
 		for (const topic of this.topics) {
 			const retained = new Map<string, Batch>();
-			for (const node of this.up) for (const {batch} of node.log.get(topic) ?? []) retained.set(`${streamKey(batch)}@${batch.firstSeq}`, batch);
+			for (const node of this.up)
+				for (const {batch} of node.log.get(topic) ?? [])
+					retained.set(`${streamKey(batch)}@${batch.firstSeq}`, batch);
 			for (const node of this.up) {
 				const since = this.subscriptions.get(topic)?.get(node.id);
 				if (since === undefined) continue;
 				const has = new Set(node.log.get(topic)?.map(({batch}) => `${streamKey(batch)}@${batch.firstSeq}`));
-				for (const [key, batch] of retained) if (batch.lamport > since && !has.has(key) && !node.dropped.has(key)) problems.push(`${node.id} lacks ${key}`);
+				for (const [key, batch] of retained)
+					if (batch.lamport > since && !has.has(key) && !node.dropped.has(key))
+						problems.push(`${node.id} lacks ${key}`);
 			}
 		}
 
@@ -250,7 +293,14 @@ export class GossipCluster {
 	}
 
 	#tellSubscriptions(node: SimNode): void {
-		node.gossip.setSubscriptions(new Map([...node.subscriptions].map(([topic, subscribers]) => [topic, {subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(node.id)}])));
+		node.gossip.setSubscriptions(
+			new Map(
+				[...node.subscriptions].map(([topic, subscribers]) => [
+					topic,
+					{subscribers: [...subscribers.keys()].toSorted(), since: subscribers.get(node.id)},
+				]),
+			),
+		);
 		this.#pump(node);
 	}
 
@@ -261,7 +311,14 @@ export class GossipCluster {
 			const life = node.incarnation;
 			this.schedule.after(node.random.between(least, most), () => {
 				if (!node.isUp || node.incarnation !== life) return;
-				node.gossip.setReachable(this.up.filter(({id}) => id !== node.id && !this.network.isCut(node.id, id) && !this.network.isCut(id, node.id)).map(({id}) => id));
+				node.gossip.setReachable(
+					this.up
+						.filter(
+							({id}) =>
+								id !== node.id && !this.network.isCut(node.id, id) && !this.network.isCut(id, node.id),
+						)
+						.map(({id}) => id),
+				);
 				this.#pump(node);
 			});
 		}
@@ -307,7 +364,14 @@ export class GossipCluster {
 			const found: Batch[] = [];
 			let bytes = 0;
 			for (const {batch} of node.log.get(topic) ?? []) {
-				const isWanted = wants.some(want => want.origin === batch.origin && want.incarnation === batch.incarnation && batch.firstSeq <= want.to && lastSeq(batch) >= want.from && batch.lamport > want.sinceLamport);
+				const isWanted = wants.some(
+					want =>
+						want.origin === batch.origin &&
+						want.incarnation === batch.incarnation &&
+						batch.firstSeq <= want.to &&
+						lastSeq(batch) >= want.from &&
+						batch.lamport > want.sinceLamport,
+				);
 				if (!isWanted) continue;
 				found.push(batch);
 				bytes += batch.bytes.length;
@@ -315,7 +379,12 @@ export class GossipCluster {
 			}
 
 			this.repairs += found.length;
-			for (const batch of found) this.#send(node.id, to, Buffer.concat([encodePushHead({hops: 0, complete: true, repair: true}), batch.bytes]));
+			for (const batch of found)
+				this.#send(
+					node.id,
+					to,
+					Buffer.concat([encodePushHead({hops: 0, complete: true, repair: true}), batch.bytes]),
+				);
 			this.#send(node.id, to, encodeControl('gossip', {type: 'served', topic, passed: []}));
 		});
 	}
@@ -329,14 +398,21 @@ export class GossipCluster {
 	#release(node: SimNode, {batch, repaired, hops}: Arrival): void {
 		const key = streamKey(batch);
 		const fail = (what: string): never => {
-			throw new Error(`seed ${this.#options.seed}, ${this.schedule.nowMs} ms, ${node.id}: ${what} ${key} ${batch.firstSeq}+${batch.count}`);
+			throw new Error(
+				`seed ${this.#options.seed}, ${this.schedule.nowMs} ms, ${node.id}: ${what} ${key} ${batch.firstSeq}+${batch.count}`,
+			);
 		};
 
 		const since = node.subscriptions.get(batch.topic)?.get(node.id);
 		if (since === undefined || batch.lamport <= since) fail('released what is not wanted:');
 		const last = node.last.get(key) ?? 0;
 		if (batch.firstSeq <= last) fail(`released after ${last}:`);
-		if (batch.firstSeq !== last + 1 && batch.previousLamport > since! && !node.missed.some(({topic, origin}) => topic === batch.topic && origin === batch.origin)) fail(`left a gap after ${last}:`);
+		if (
+			batch.firstSeq !== last + 1 &&
+			batch.previousLamport > since! &&
+			!node.missed.some(({topic, origin}) => topic === batch.topic && origin === batch.origin)
+		)
+			fail(`left a gap after ${last}:`);
 		const of = `${batch.origin} ${batch.topic}`;
 		if (batch.incarnation < (node.newestLife.get(of) ?? 0)) node.inversions++;
 		if (node.lamport.now < batch.lamport) fail('released before its stamp was witnessed:');
@@ -355,7 +431,9 @@ export class GossipCluster {
 		if (log) log.push(stored);
 		else node.log.set(batch.topic, [stored]);
 		this.#remember(node, batch);
-		this.fingerprint = hash32(`${this.fingerprint} ${this.schedule.nowMs} ${node.id} ${streamKey(batch)} ${batch.firstSeq}`);
+		this.fingerprint = hash32(
+			`${this.fingerprint} ${this.schedule.nowMs} ${node.id} ${streamKey(batch)} ${batch.firstSeq}`,
+		);
 	}
 
 	#remember(node: SimNode, batch: Batch): void {

@@ -1,18 +1,30 @@
 /**
-Linearizability of a history (Herlihy and Wing 1990), by the search of Wing and Gong (1993) with Lowe's memory of what was tried (2017): is
-there an order of the operations, each between its call and its return, that a sequential object would answer in the same way? Histories
-of independent objects are judged apart (Herlihy and Wing's locality), which is what makes the search short.
+Linearizability of a history (Herlihy and Wing 1990), by the search of Wing and Gong (1993) with Lowe's memory of what
+was tried (2017): is there an order of the operations, each between its call and its return, that a sequential object
+would answer in the same way? Histories of independent objects are judged apart (Herlihy and Wing's locality), which is
+what makes the search short.
 
-Operations without an answer may have happened or not, which would double the search with each. Three observations keep them cheap: one that
-would change nothing need not be placed; of those that ask for the same the one that was called first is placed first; and what was
-tried in vain with some of them left need not be tried with fewer left.
+Operations without an answer may have happened or not, which would double the search with each. Three observations keep
+them cheap: one that would change nothing need not be placed; of those that ask for the same the one that was called
+first is placed first; and what was tried in vain with some of them left need not be tried with fewer left.
 */
 
-/** `invoked` and `returned` are moments of one count, no two alike. Without `returned` it may have taken effect at any time since, or never. */
-export type Call<Input, Output> = {readonly input: Input; readonly output: Output | undefined; readonly invoked: number; readonly returned: number | undefined};
+/**
+`invoked` and `returned` are moments of one count, no two alike. Without `returned` it may have taken effect at any time
+since, or never.
+*/
+export type Call<Input, Output> = {
+	readonly input: Input;
+	readonly output: Output | undefined;
+	readonly invoked: number;
+	readonly returned: number | undefined;
+};
 export type Model<State, Input, Output> = {
 	readonly initial: State;
-	/** The state behind the operation, or `undefined` when it would not have answered so. `output` is `undefined` when the answer is not known. */
+	/**
+	The state behind the operation, or `undefined` when it would not have answered so. `output` is `undefined` when the
+	answer is not known.
+	*/
 	readonly step: (state: State, input: Input, output: Output | undefined) => State | undefined;
 	/** Equal states, equal keys. */
 	readonly key: (state: State) => string;
@@ -20,7 +32,11 @@ export type Model<State, Input, Output> = {
 export type Verdict = 'linearizable' | 'not linearizable' | 'undecided';
 
 /** @param stepsMax tries until the search is given up as undecided */
-export function linearizable<State, Input, Output>(calls: ReadonlyArray<Call<Input, Output>>, model: Model<State, Input, Output>, stepsMax = 1_000_000): Verdict {
+export function linearizable<State, Input, Output>(
+	calls: ReadonlyArray<Call<Input, Output>>,
+	model: Model<State, Input, Output>,
+	stepsMax = 1_000_000,
+): Verdict {
 	return new Search(calls, model, stepsMax).verdict;
 }
 
@@ -34,7 +50,10 @@ class Search<State, Input, Output> {
 	/** Without an answer: those that ask for the same, by their calls; how many of each are placed. */
 	readonly #open: ReadonlyArray<ReadonlyArray<Call<Input, Output>>>;
 	readonly #spent: number[];
-	/** What was placed and the state that came of it → numbers of open ones that were spent to come there, none below another. */
+	/**
+	What was placed and the state that came of it → numbers of open ones that were spent to come there, none below
+	another.
+	*/
 	readonly #tried = new Map<string, number[][]>();
 	#steps: number;
 
@@ -43,10 +62,19 @@ class Search<State, Input, Output> {
 		this.#model = model;
 		this.#answered = inOrder.filter(({returned}) => returned !== undefined);
 		this.#isPlaced = this.#answered.map(() => false);
-		this.#open = [...Map.groupBy(inOrder.filter(({returned}) => returned === undefined), ({input, output}) => JSON.stringify([input, output])).values()];
+		this.#open = [
+			...Map.groupBy(
+				inOrder.filter(({returned}) => returned === undefined),
+				({input, output}) => JSON.stringify([input, output]),
+			).values(),
+		];
 		this.#spent = this.#open.map(() => 0);
 		this.#steps = stepsMax;
-		this.verdict = this.#search(model.initial) ? 'linearizable' : this.#steps < 0 ? 'undecided' : 'not linearizable';
+		this.verdict = this.#search(model.initial)
+			? 'linearizable'
+			: this.#steps < 0
+				? 'undecided'
+				: 'not linearizable';
 	}
 
 	#search(state: State): boolean {
@@ -57,7 +85,8 @@ class Search<State, Input, Output> {
 		if (this.#wasTried(state)) return false;
 		// Next may be whatever was called before the first return among those that are left.
 		let horizon = Infinity;
-		for (let index = from; index < answered.length && answered[index]!.invoked < horizon; index++) if (!this.#isPlaced[index]) horizon = Math.min(horizon, answered[index]!.returned!);
+		for (let index = from; index < answered.length && answered[index]!.invoked < horizon; index++)
+			if (!this.#isPlaced[index]) horizon = Math.min(horizon, answered[index]!.returned!);
 		for (let index = from; index < answered.length && answered[index]!.invoked < horizon; index++) {
 			if (this.#isPlaced[index]) continue;
 			const next = this.#step(state, answered[index]!);
@@ -90,25 +119,34 @@ class Search<State, Input, Output> {
 	/** Here before, with as many open operations left or more; otherwise it is noted. */
 	#wasTried(state: State): boolean {
 		const ahead: number[] = [];
-		for (let index = this.#placedTo; index < this.#isPlaced.length; index++) if (this.#isPlaced[index]) ahead.push(index);
+		for (let index = this.#placedTo; index < this.#isPlaced.length; index++)
+			if (this.#isPlaced[index]) ahead.push(index);
 		const memory = `${this.#placedTo} ${ahead.join(',')} ${this.#model.key(state)}`;
 		const before = this.#tried.get(memory) ?? [];
 		if (before.some(spent => spent.every((count, kind) => count <= this.#spent[kind]!))) return true;
-		this.#tried.set(memory, [...before.filter(spent => spent.some((count, kind) => count < this.#spent[kind]!)), [...this.#spent]]);
+		this.#tried.set(memory, [
+			...before.filter(spent => spent.some((count, kind) => count < this.#spent[kind]!)),
+			[...this.#spent],
+		]);
 		return false;
 	}
 }
 
 /** What is agreed of one topic and one node. `false`: not subscribed. */
-export type SubscriptionInput = {readonly type: 'subscribe'; readonly since: number} | {readonly type: 'unsubscribe'} | {readonly type: 'read'};
+export type SubscriptionInput =
+	{readonly type: 'subscribe'; readonly since: number} | {readonly type: 'unsubscribe'} | {readonly type: 'read'};
 export const subscriptionModel: Model<number | false, SubscriptionInput, number | false> = {
 	initial: false,
 	step(state, input, output) {
 		switch (input.type) {
-			case 'subscribe': return state === false ? input.since : state; // The first one counts.
-			case 'unsubscribe': return false;
-			case 'read': return output === undefined || output === state ? state : undefined;
-			default: return input satisfies never;
+			case 'subscribe':
+				return state === false ? input.since : state; // The first one counts.
+			case 'unsubscribe':
+				return false;
+			case 'read':
+				return output === undefined || output === state ? state : undefined;
+			default:
+				return input satisfies never;
 		}
 	},
 	key: String,

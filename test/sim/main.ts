@@ -1,7 +1,9 @@
 /**
-The simulator's command line. `--seeds N [--from N]` runs seeds, each twice with equal hashes unless `--once`; `--minutes M` goes on until
-the time is over. `--seed N` replays one, with its trace. `--world nodes` or `--world raft` runs one of the two worlds that a seed is. A failing
-seed is made smaller (not with `--as-is`) and told with the command that replays it. The last line counts seeds, virtual hours, events and faults; the exit code is 1 when any seed failed, or when a fault never struck.
+The simulator's command line. `--seeds N [--from N]` runs seeds, each twice with equal hashes unless `--once`;
+`--minutes M` goes on until the time is over. `--seed N` replays one, with its trace. `--world nodes` or `--world raft`
+runs one of the two worlds that a seed is. A failing seed is made smaller (not with `--as-is`) and told with the command
+that replays it. The last line counts seeds, virtual hours, events and faults; the exit code is 1 when any seed failed,
+or when a fault never struck.
 */
 import {parseArgs} from 'node:util';
 import {isMainThread, parentPort, Worker} from 'node:worker_threads';
@@ -19,17 +21,49 @@ const blockSeeds = 8;
 const tailLines = 200;
 /** So many seeds must meet every fault. */
 const wholeSeeds = 100;
-const faultNames: readonly string[] = [...kinds, 'disk-kills', 'disk-powerCuts', 'disk-lost', 'disk-kept', 'disk-torn', 'disk-eio', 'disk-enospc', 'disk-full', 'disk-flips', 'disk-truncations', 'disk-wipes', 'net-lost', 'net-duplicated', 'net-cut', 'net-replayed', 'net-reordered', 'net-clogged', 'net-congested', 'halfOpen'];
+const faultNames: readonly string[] = [
+	...kinds,
+	'disk-kills',
+	'disk-powerCuts',
+	'disk-lost',
+	'disk-kept',
+	'disk-torn',
+	'disk-eio',
+	'disk-enospc',
+	'disk-full',
+	'disk-flips',
+	'disk-truncations',
+	'disk-wipes',
+	'net-lost',
+	'net-duplicated',
+	'net-cut',
+	'net-replayed',
+	'net-reordered',
+	'net-clogged',
+	'net-congested',
+	'halfOpen',
+];
 
 async function main(): Promise<void> {
 	const {values} = parseArgs({
 		options: {
-			'seeds': {type: 'string', default: '200'}, 'from': {type: 'string', default: '1'}, 'seed': {type: 'string'}, 'for': {type: 'string', default: String(defaultForMs)},
-			'events': {type: 'string'}, 'world': {type: 'string'}, 'once': {type: 'boolean', default: false}, 'workers': {type: 'string', default: '2'}, 'minutes': {type: 'string'}, 'first': {type: 'boolean', default: false}, 'as-is': {type: 'boolean', default: false}, 'json': {type: 'boolean', default: false},
+			seeds: {type: 'string', default: '200'},
+			from: {type: 'string', default: '1'},
+			seed: {type: 'string'},
+			for: {type: 'string', default: String(defaultForMs)},
+			events: {type: 'string'},
+			world: {type: 'string'},
+			once: {type: 'boolean', default: false},
+			workers: {type: 'string', default: '2'},
+			minutes: {type: 'string'},
+			first: {type: 'boolean', default: false},
+			'as-is': {type: 'boolean', default: false},
+			json: {type: 'boolean', default: false},
 		},
 	});
 	const forMs = number('for', values.for);
-	const worlds: readonly World[] = values.world === 'raft' || values.world === 'nodes' ? [values.world] : ['raft', 'nodes'];
+	const worlds: readonly World[] =
+		values.world === 'raft' || values.world === 'nodes' ? [values.world] : ['raft', 'nodes'];
 	if (values.seed !== undefined) {
 		if (values.world === 'raft') console.log(JSON.stringify(simulateRaft(number('seed', values.seed))));
 		else replay(number('seed', values.seed), forMs, values.events);
@@ -38,10 +72,16 @@ async function main(): Promise<void> {
 
 	const from = number('from', values.from);
 	const to = values.minutes === undefined ? from + number('seeds', values.seeds) : Number.POSITIVE_INFINITY;
-	const untilMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + number('minutes', values.minutes) * 60_000;
+	const untilMs =
+		values.minutes === undefined
+			? Number.POSITIVE_INFINITY
+			: Date.now() + number('minutes', values.minutes) * 60_000;
 	const totals = new Totals(report => {
-		const only = report.plan.length < report.planned ? ` --events ${report.plan.map(({atMs}) => atMs).join(',')}` : '';
-		console.log(`FAIL npm run sim -- --seed ${report.seed}${report.world === 'raft' ? ' --world raft' : ''}${forMs === defaultForMs ? '' : ` --for ${forMs}`}${only}\n     ${report.failure}\n     ${report.plan.length} of ${report.planned} events are enough: ${report.plan.map(({atMs, kind}) => `${kind}@${atMs}`).join(' ')}`);
+		const only =
+			report.plan.length < report.planned ? ` --events ${report.plan.map(({atMs}) => atMs).join(',')}` : '';
+		console.log(
+			`FAIL npm run sim -- --seed ${report.seed}${report.world === 'raft' ? ' --world raft' : ''}${forMs === defaultForMs ? '' : ` --for ${forMs}`}${only}\n     ${report.failure}\n     ${report.plan.length} of ${report.planned} events are enough: ${report.plan.map(({atMs, kind}) => `${kind}@${atMs}`).join(' ')}`,
+		);
 	});
 	let next = from;
 	const job = (): Job | undefined => {
@@ -56,11 +96,28 @@ async function main(): Promise<void> {
 	const missing = faultNames.filter(name => (counts[name] ?? 0) === 0);
 	const isWhole = totals.seeds >= wholeSeeds && worlds.includes('nodes');
 	const faults = faultNames.reduce((sum, name) => sum + (counts[name] ?? 0), 0);
-	console.log(Object.entries(counts).map(([name, value]) => `${name} ${value}`).join(', '));
+	console.log(
+		Object.entries(counts)
+			.map(([name, value]) => `${name} ${value}`)
+			.join(', '),
+	);
 	console.log(`after the heal: agreed within ${totals.agreed()} ms; whole within ${totals.converged()} ms`);
-	if (values.json) console.log(JSON.stringify({from, seeds: totals.seeds, failed: totals.failed, virtualMs: totals.virtualMs, events: totals.events, faults, counts}));
+	if (values.json)
+		console.log(
+			JSON.stringify({
+				from,
+				seeds: totals.seeds,
+				failed: totals.failed,
+				virtualMs: totals.virtualMs,
+				events: totals.events,
+				faults,
+				counts,
+			}),
+		);
 	if (isWhole && missing.length > 0) console.log(`Faults that never struck: ${missing.join(', ')}`);
-	console.log(`${totals.seeds} seeds, ${totals.failed.length} failed, ${(totals.virtualMs / 3_600_000).toFixed(1)} virtual hours, ${totals.events} events, ${faults} faults`);
+	console.log(
+		`${totals.seeds} seeds, ${totals.failed.length} failed, ${(totals.virtualMs / 3_600_000).toFixed(1)} virtual hours, ${totals.events} events, ${faults} faults`,
+	);
 	process.exitCode = totals.failed.length > 0 || (isWhole && missing.length > 0) ? 1 : 0;
 }
 
@@ -70,7 +127,8 @@ function work(job: () => Job | undefined, totals: Totals): Promise<void> {
 		const worker = new Worker(new URL(import.meta.url));
 		const go = (): void => {
 			const given = job();
-			if (given) worker.postMessage(given); // oxlint-disable-line unicorn/require-post-message-target-origin -- a thread
+			if (given)
+				worker.postMessage(given); // oxlint-disable-line unicorn/require-post-message-target-origin -- a thread
 			else void worker.terminate();
 		};
 
@@ -91,10 +149,14 @@ function replay(seed: number, forMs: number, events: string | undefined): void {
 	const lines: string[] = [];
 	try {
 		const outcome = sealed(() => simulate({seed, forMs, plan, trace: line => void lines.push(line)}));
-		console.log(`${JSON.stringify(outcome)}\nseed ${seed} holds: ${lines.length} lines of trace, fingerprint ${outcome.fingerprint.toString(16)}`);
+		console.log(
+			`${JSON.stringify(outcome)}\nseed ${seed} holds: ${lines.length} lines of trace, fingerprint ${outcome.fingerprint.toString(16)}`,
+		);
 	} catch (error) {
 		// Packets of the end; of before that what became of hosts.
-		console.log([...lines.slice(0, -tailLines).filter(line => !/[>~]/.test(line)), ...lines.slice(-tailLines)].join('\n'));
+		console.log(
+			[...lines.slice(0, -tailLines).filter(line => !/[>~]/.test(line)), ...lines.slice(-tailLines)].join('\n'),
+		);
 		const {stack, cause} = error as Error;
 		console.log(stack, cause instanceof Error ? cause.stack : '');
 		process.exitCode = 1;
@@ -103,10 +165,14 @@ function replay(seed: number, forMs: number, events: string | undefined): void {
 
 function number(name: string, text: string): number {
 	const value = Number(text);
-	if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new RangeError(`Expected --${name} to be a number from 0 on, got ${JSON.stringify(text)}`);
+	if (text.trim() === '' || !Number.isFinite(value) || value < 0)
+		throw new RangeError(`Expected --${name} to be a number from 0 on, got ${JSON.stringify(text)}`);
 	return value;
 }
 
 // A turn of its own: promise callbacks cannot be run from within one, and a module's body is one.
 if (isMainThread) setImmediate(() => void main());
-else parentPort!.on('message', (given: Job) => setImmediate(() => carryOut(given, report => parentPort!.postMessage(report))));
+else
+	parentPort!.on('message', (given: Job) =>
+		setImmediate(() => carryOut(given, report => parentPort!.postMessage(report))),
+	);

@@ -1,7 +1,8 @@
 /**
-Would the simulator notice? `npm run sim:mutants [-- NAME…] [--seeds 500] [--json FILE]` plants each mutant in a bundle of its own, two at
-a time, and runs seeds until a rule is broken that the sources as they are keep on that seed. A mutant that only falls over or goes round
-in circles is not caught. The last line is `N of N caught`; the exit code is 1 when one is missed.
+Would the simulator notice? `npm run sim:mutants [-- NAME…] [--seeds 500] [--json FILE]` plants each mutant in a bundle
+of its own, two at a time, and runs seeds until a rule is broken that the sources as they are keep on that seed. A
+mutant that only falls over or goes round in circles is not caught. The last line is `N of N caught`; the exit code is 1
+when one is missed.
 */
 import {spawn} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
@@ -19,7 +20,10 @@ const atATime = 2;
 const silenceMs = 60_000;
 const allWorlds = 'raft,nodes';
 
-const {values: {seeds, json}, positionals} = parseArgs({allowPositionals: true, options: {seeds: {type: 'string', default: '500'}, json: {type: 'string'}}});
+const {
+	values: {seeds, json},
+	positionals,
+} = parseArgs({allowPositionals: true, options: {seeds: {type: 'string', default: '500'}, json: {type: 'string'}}});
 const unknown = positionals.filter(name => !mutants.some(mutant => mutant.name === name));
 if (unknown.length > 0) {
 	console.error(`Expected names of mutants, got ${unknown.join(', ')}`);
@@ -30,11 +34,15 @@ const wanted = positionals.length === 0 ? mutants : mutants.filter(({name}) => p
 const unchanged = await bundle([], entry);
 const waiting = [...wanted];
 const results = [];
-console.log('| Mutant | What goes wrong | Caught by | World | Seed | Seconds |\n| --- | --- | --- | --- | ---: | ---: |');
-await Promise.all(Array.from({length: atATime}, async () => {
-	// oxlint-disable-next-line no-await-in-loop -- one after the other
-	for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) show(mutant, await judge(mutant));
-}));
+console.log(
+	'| Mutant | What goes wrong | Caught by | World | Seed | Seconds |\n| --- | --- | --- | --- | ---: | ---: |',
+);
+await Promise.all(
+	Array.from({length: atATime}, async () => {
+		for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift())
+			show(mutant, await judge(mutant));
+	}),
+);
 const missed = results.filter(({isCaught}) => !isCaught).map(({name}) => name);
 if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, undefined, '\t')}\n`);
 if (missed.length > 0) console.log(`missed: ${missed.join(', ')}`);
@@ -47,7 +55,7 @@ async function judge(mutant) {
 	const worlds = mutant.by ?? allWorlds;
 	let crash;
 	for (let from = 1; ;) {
-		const found = await hunt(path, worlds, from, Number(seeds)); // oxlint-disable-line no-await-in-loop -- goes on where it ended
+		const found = await hunt(path, worlds, from, Number(seeds));
 		const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
 		if (found.isEndless) return {isCaught: false, seconds, ...found};
 		if (found.seed === undefined) return {isCaught: false, seconds, ...crash};
@@ -57,21 +65,25 @@ async function judge(mutant) {
 			continue;
 		}
 
-		// oxlint-disable-next-line no-await-in-loop
 		const alike = await hunt(unchanged, found.world, found.seed, found.seed);
-		if (alike.seed === undefined && found.rule === (mutant.rule ?? found.rule)) return {isCaught: true, seconds, ...found};
+		if (alike.seed === undefined && found.rule === (mutant.rule ?? found.rule))
+			return {isCaught: true, seconds, ...found};
 	}
 }
 
 function show({name, pitfall}, {isCaught, seconds, seed, world = '', rule, failure}) {
 	results.push({name, pitfall, isCaught, seconds: Number(seconds), seed, world, rule, failure});
-	console.log(`| \`${name}\` | ${pitfall} | ${isCaught ? rule : `**missed**${rule === undefined ? '' : ` (${rule})`}`} | ${world} | ${seed ?? `> ${seeds}`} | ${seconds} |`);
+	console.log(
+		`| \`${name}\` | ${pitfall} | ${isCaught ? rule : `**missed**${rule === undefined ? '' : ` (${rule})`}`} | ${world} | ${seed ?? `> ${seeds}`} | ${seconds} |`,
+	);
 }
 
 /** Run seeds until one fails. What failed; nothing when all hold. */
 function hunt(path, worlds, from, to) {
 	return new Promise(resolve => {
-		const child = spawn(process.execPath, [path, '--worlds', worlds, '--from', String(from), '--to', String(to)], {stdio: ['ignore', 'pipe', 'inherit']});
+		const child = spawn(process.execPath, [path, '--worlds', worlds, '--from', String(from), '--to', String(to)], {
+			stdio: ['ignore', 'pipe', 'inherit'],
+		});
 		let timer;
 		let text = '';
 		let isSilent = false;
@@ -92,7 +104,12 @@ function hunt(path, worlds, from, to) {
 			clearTimeout(timer);
 			const last = JSON.parse(text.trimEnd().split('\n').at(-1) || '{}');
 			if (last.rule !== undefined) resolve(last);
-			else if (isSilent || code !== 0) resolve({isEndless: true, seed: (last.held ?? from - 1) + 1, rule: isSilent ? 'no end' : 'the simulator fell over'});
+			else if (isSilent || code !== 0)
+				resolve({
+					isEndless: true,
+					seed: (last.held ?? from - 1) + 1,
+					rule: isSilent ? 'no end' : 'the simulator fell over',
+				});
 			else resolve({});
 		});
 	});

@@ -1,6 +1,6 @@
 /**
-The one who breaks things: a weighted, seeded script of faults over a world. Which faults a run has at all is drawn per seed (swarm
-testing, Groce 2012): a fault that is off lets others show what it would have hidden.
+The one who breaks things: a weighted, seeded script of faults over a world. Which faults a run has at all is drawn per
+seed (swarm testing, Groce 2012): a fault that is off lets others show what it would have hidden.
 */
 import type {SeededRandom} from './random.ts';
 import type {World} from './world.ts';
@@ -10,7 +10,16 @@ export type Fault = (typeof faults)[number];
 export type FaultCounts = Record<Fault, number>;
 
 export class Nemesis {
-	readonly counts: FaultCounts = {'crash': 0, 'storm': 0, 'partition': 0, 'isolate': 0, 'one-way': 0, 'ring': 0, 'pause': 0, 'heal': 0};
+	readonly counts: FaultCounts = {
+		crash: 0,
+		storm: 0,
+		partition: 0,
+		isolate: 0,
+		'one-way': 0,
+		ring: 0,
+		pause: 0,
+		heal: 0,
+	};
 	readonly #world: World;
 	readonly #random: SeededRandom;
 	readonly #enabled: readonly Fault[];
@@ -49,7 +58,8 @@ export class Nemesis {
 		this.counts[fault]++;
 		this.#world.note(fault);
 		switch (fault) {
-			case 'crash': return this.#crash(random.pick(hosts));
+			case 'crash':
+				return this.#crash(random.pick(hosts));
 			case 'storm': {
 				for (const host of hosts) if (random.chance(2, 3)) this.#crash(host);
 				return;
@@ -72,7 +82,8 @@ export class Nemesis {
 				return;
 			}
 
-			case 'ring': { // Each hears its two neighbours only.
+			case 'ring': {
+				// Each hears its two neighbours only.
 				for (const [index, host] of hosts.entries()) {
 					for (const [position, other] of hosts.entries()) {
 						const distance = (position - index + hosts.length) % hosts.length;
@@ -83,9 +94,12 @@ export class Nemesis {
 				return;
 			}
 
-			case 'pause': return this.#world.pause(random.pick(hosts), random.between(50, 2500));
-			case 'heal': return network.heal();
-			default: fault satisfies never;
+			case 'pause':
+				return this.#world.pause(random.pick(hosts), random.between(50, 2500));
+			case 'heal':
+				return network.heal();
+			default:
+				fault satisfies never;
 		}
 	}
 

@@ -1,7 +1,7 @@
 /**
-A network from a seed: every directed link has its own delay, loss, duplication and cuts, and its own stream of chance (keyed by
-the link), so that a packet more on one link changes nothing on another. Bytes go in and a copy comes out: machines never share an
-object. `ordered` links behave like TCP (what arrives, arrives in order), the others like UDP.
+A network from a seed: every directed link has its own delay, loss, duplication and cuts, and its own stream of chance
+(keyed by the link), so that a packet more on one link changes nothing on another. Bytes go in and a copy comes out:
+machines never share an object. `ordered` links behave like TCP (what arrives, arrives in order), the others like UDP.
 */
 import {createRandom, type SeededRandom} from './random.ts';
 import type {Schedule} from './schedule.ts';
@@ -28,15 +28,57 @@ export type NetworkOptions = {
 	readonly inFlightMax?: number;
 };
 
-/** `old`: a packet that was delivered. `freeAtMs`: when what was sent before has left. `heldUntilMs`: nothing arrives before. `era`: grows when what is on its way is forgotten. */
-type Link = {readonly random: SeededRandom; options: LinkOptions; isCut: boolean; lastAtMs: number; freeAtMs: number; heldUntilMs: number; queuedBytes: number; old: Uint8Array | undefined; era: number};
+/**
+`old`: a packet that was delivered. `freeAtMs`: when what was sent before has left. `heldUntilMs`: nothing arrives
+before. `era`: grows when what is on its way is forgotten.
+*/
+type Link = {
+	readonly random: SeededRandom;
+	options: LinkOptions;
+	isCut: boolean;
+	lastAtMs: number;
+	freeAtMs: number;
+	heldUntilMs: number;
+	queuedBytes: number;
+	old: Uint8Array | undefined;
+	era: number;
+};
 
-export type NetworkCounts = {sent: number; delivered: number; lost: number; duplicated: number; cut: number; overflowed: number; replayed: number; reordered: number; clogged: number; congested: number};
+export type NetworkCounts = {
+	sent: number;
+	delivered: number;
+	lost: number;
+	duplicated: number;
+	cut: number;
+	overflowed: number;
+	replayed: number;
+	reordered: number;
+	clogged: number;
+	congested: number;
+};
 
-const calm: LinkOptions = {delayMs: [1, 5], loss: [0, 1], duplication: [0, 1], ordered: false, replay: [0, 1], bytesPerMs: 0};
+const calm: LinkOptions = {
+	delayMs: [1, 5],
+	loss: [0, 1],
+	duplication: [0, 1],
+	ordered: false,
+	replay: [0, 1],
+	bytesPerMs: 0,
+};
 
 export class Network {
-	readonly counts: NetworkCounts = {sent: 0, delivered: 0, lost: 0, duplicated: 0, cut: 0, overflowed: 0, replayed: 0, reordered: 0, clogged: 0, congested: 0};
+	readonly counts: NetworkCounts = {
+		sent: 0,
+		delivered: 0,
+		lost: 0,
+		duplicated: 0,
+		cut: 0,
+		overflowed: 0,
+		replayed: 0,
+		reordered: 0,
+		clogged: 0,
+		congested: 0,
+	};
 	readonly #options: NetworkOptions;
 	readonly #links = new Map<string, Link>();
 	#base: LinkOptions;
@@ -49,7 +91,11 @@ export class Network {
 
 	send(from: string, to: string, bytes: Uint8Array): void {
 		const link = this.#link(from, to);
-		const {delayMs: [least, most], loss, duplication} = link.options;
+		const {
+			delayMs: [least, most],
+			loss,
+			duplication,
+		} = link.options;
 		this.counts.sent++;
 		// Always four draws a packet: a changed option shifts no later packet's chance.
 		const isLost = link.random.chance(...loss);
@@ -182,7 +228,17 @@ export class Network {
 		const key = linkKey(from, to);
 		let link = this.#links.get(key);
 		if (!link) {
-			link = {random: createRandom(`${this.#options.seed}/network/${key}`), options: this.#base, isCut: false, lastAtMs: 0, freeAtMs: 0, heldUntilMs: 0, queuedBytes: 0, old: undefined, era: 0};
+			link = {
+				random: createRandom(`${this.#options.seed}/network/${key}`),
+				options: this.#base,
+				isCut: false,
+				lastAtMs: 0,
+				freeAtMs: 0,
+				heldUntilMs: 0,
+				queuedBytes: 0,
+				old: undefined,
+				era: 0,
+			};
 			this.#links.set(key, link);
 		}
 

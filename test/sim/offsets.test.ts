@@ -6,7 +6,11 @@ import {describe, expect, test} from 'vitest';
 import {Offsets, type Read} from './offsets.ts';
 
 const place = {node: 'n1', topic: 'news'};
-const read = (offset: number, seq: number, {origin = 'a', incarnation = 1, digest = seq}: Partial<Read> = {}): Read => ({offset, origin, incarnation, seq, digest});
+const read = (
+	offset: number,
+	seq: number,
+	{origin = 'a', incarnation = 1, digest = seq}: Partial<Read> = {},
+): Read => ({offset, origin, incarnation, seq, digest});
 
 function reads(offsets: Offsets, list: readonly Read[], from?: number): void {
 	const reader = offsets.reader(place, from);
@@ -99,7 +103,9 @@ describe('wrong', () => {
 	test('a message has another content on another node', () => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1)], 0);
-		expect(() => offsets.reader({node: 'n2', topic: 'news'}).take(read(0, 1, {digest: 99}))).toThrow(/the same everywhere/);
+		expect(() => offsets.reader({node: 'n2', topic: 'news'}).take(read(0, 1, {digest: 99}))).toThrow(
+			/the same everywhere/,
+		);
 	});
 
 	test('another reader finds a message at another place', () => {
@@ -151,18 +157,32 @@ describe('wrong', () => {
 });
 
 test('any reading of a true log is right, and any one message that is changed in it is noticed', () => {
-	const log = Array.from({length: 30}, (_, offset) => read(offset, Math.floor(offset / 3) + 1, {origin: 'abc'[offset % 3]!, digest: offset}));
-	const part = fc.tuple(fc.nat(29), fc.nat(29)).map(([one, other]) => [Math.min(one, other), Math.max(one, other) + 1] as const);
-	fc.assert(fc.property(fc.array(part, {minLength: 1, maxLength: 6}), parts => {
-		const offsets = new Offsets();
-		for (const [from, to] of parts) reads(offsets, log.slice(from, to), from);
-	}));
-	const change = fc.constantFrom<(at: Read) => Read>(
-		at => ({...at, digest: 99}), at => ({...at, seq: at.seq + 1}), at => ({...at, origin: 'd'}), at => ({...at, incarnation: 2}), at => ({...at, offset: at.offset + 1}),
+	const log = Array.from({length: 30}, (_, offset) =>
+		read(offset, Math.floor(offset / 3) + 1, {origin: 'abc'[offset % 3]!, digest: offset}),
 	);
-	fc.assert(fc.property(fc.nat(29), change, (at, changed) => {
-		const offsets = new Offsets();
-		reads(offsets, log, 0);
-		expect(() => reads(offsets, [...log.slice(0, at), changed(log[at]!), ...log.slice(at + 1)], 0)).toThrow(/offset|message|gap/);
-	}));
+	const part = fc
+		.tuple(fc.nat(29), fc.nat(29))
+		.map(([one, other]) => [Math.min(one, other), Math.max(one, other) + 1] as const);
+	fc.assert(
+		fc.property(fc.array(part, {minLength: 1, maxLength: 6}), parts => {
+			const offsets = new Offsets();
+			for (const [from, to] of parts) reads(offsets, log.slice(from, to), from);
+		}),
+	);
+	const change = fc.constantFrom<(at: Read) => Read>(
+		at => ({...at, digest: 99}),
+		at => ({...at, seq: at.seq + 1}),
+		at => ({...at, origin: 'd'}),
+		at => ({...at, incarnation: 2}),
+		at => ({...at, offset: at.offset + 1}),
+	);
+	fc.assert(
+		fc.property(fc.nat(29), change, (at, changed) => {
+			const offsets = new Offsets();
+			reads(offsets, log, 0);
+			expect(() => reads(offsets, [...log.slice(0, at), changed(log[at]!), ...log.slice(at + 1)], 0)).toThrow(
+				/offset|message|gap/,
+			);
+		}),
+	);
 });

@@ -1,18 +1,27 @@
 /**
-What readers of topic logs may see, judged from what they saw. A node numbers the messages of a topic in the order in which it delivers
-them, and an offset is a reader's place: so offsets are dense, mean the same for ever, hold each message once, and those of an origin in
-their order without a gap. Retention, a power cut and what the node told as missed are the exceptions, and each has to be told here.
+What readers of topic logs may see, judged from what they saw. A node numbers the messages of a topic in the order in
+which it delivers them, and an offset is a reader's place: so offsets are dense, mean the same for ever, hold each
+message once, and those of an origin in their order without a gap. Retention, a power cut and what the node told as
+missed are the exceptions, and each has to be told here.
 */
 
 /** A topic's log on a node. */
 export type Place = {readonly node: string; readonly topic: string};
-export type Read = {readonly offset: number; readonly origin: string; readonly incarnation: number; readonly seq: number; readonly digest: number};
+export type Read = {
+	readonly offset: number;
+	readonly origin: string;
+	readonly incarnation: number;
+	readonly seq: number;
+	readonly digest: number;
+};
 
 type Seen = {
 	/** By offset: which message, and its content. */
 	readonly at: Map<number, {readonly name: string; readonly digest: number}>;
 	readonly offsets: Map<string, number>;
-	/** Messages of the same stream before the one at this offset were told as missed, or are none that the node wants. */
+	/**
+	Messages of the same stream before the one at this offset were told as missed, or are none that the node wants.
+	*/
 	readonly gaps: Set<number>;
 };
 
@@ -48,16 +57,28 @@ export class Offsets {
 				this.reads++;
 				const stream = `${origin}:${incarnation}`;
 				const name = `${topic} ${stream}:${seq}`;
-				if (next !== undefined && offset !== next) this.#fail('offsets are dense', `${where(offset)} comes where ${next} is next`);
+				if (next !== undefined && offset !== next)
+					this.#fail('offsets are dense', `${where(offset)} comes where ${next} is next`);
 				const known = seen.at.get(offset);
-				if (known && (known.name !== name || known.digest !== digest)) this.#fail('an offset means the same for ever', `${where(offset)} was ${known.name} (${known.digest}), is ${name} (${digest})`);
+				if (known && (known.name !== name || known.digest !== digest))
+					this.#fail(
+						'an offset means the same for ever',
+						`${where(offset)} was ${known.name} (${known.digest}), is ${name} (${digest})`,
+					);
 				const before = seen.offsets.get(name);
-				if (before !== undefined && before !== offset) this.#fail('each message once on a node', `${where(offset)} is ${name}, as ${before} is`);
+				if (before !== undefined && before !== offset)
+					this.#fail('each message once on a node', `${where(offset)} is ${name}, as ${before} is`);
 				const content = this.#contents.get(name);
-				if (content !== undefined && content !== digest) this.#fail('a message is the same everywhere', `${where(offset)} is ${name} (${digest}), elsewhere ${content}`);
+				if (content !== undefined && content !== digest)
+					this.#fail(
+						'a message is the same everywhere',
+						`${where(offset)} is ${name} (${digest}), elsewhere ${content}`,
+					);
 				const previous = last.get(stream) ?? (isWhole ? 0 : undefined);
-				if (previous !== undefined && seq <= previous) this.#fail('in the order of its origin', `${where(offset)} is ${name}, behind ${previous}`);
-				if (previous !== undefined && seq !== previous + 1 && !seen.gaps.has(offset)) this.#fail('no gap', `${where(offset)} is ${name}, behind ${previous}`);
+				if (previous !== undefined && seq <= previous)
+					this.#fail('in the order of its origin', `${where(offset)} is ${name}, behind ${previous}`);
+				if (previous !== undefined && seq !== previous + 1 && !seen.gaps.has(offset))
+					this.#fail('no gap', `${where(offset)} is ${name}, behind ${previous}`);
 				seen.at.set(offset, {name, digest});
 				seen.offsets.set(name, offset);
 				this.#contents.set(name, digest);
@@ -85,7 +106,11 @@ export class Offsets {
 	reopened(place: Place, end: number, mayHaveLost: boolean): void {
 		const {at, gaps} = this.#log(place);
 		for (const [offset, {name}] of at) {
-			if (offset >= end && !mayHaveLost) this.#fail('what was delivered outlives the process', `${place.node} ${place.topic} ends at ${end}, ${name} was read at ${offset}`);
+			if (offset >= end && !mayHaveLost)
+				this.#fail(
+					'what was delivered outlives the process',
+					`${place.node} ${place.topic} ends at ${end}, ${name} was read at ${offset}`,
+				);
 		}
 
 		this.#takeBack(place, offset => offset < end);

@@ -1,8 +1,9 @@
 /**
-What lies on a simulated disk: for each file what the operating system has (`current`), what a datasync has made last (`synced`), and
-the changes between the two; for each folder which of its names are durable. A change is under way, then written, then synced. The
-process may be killed (what is under way is taken or not), or the power cut: of what was not synced each change is then lost, kept, or
-torn at 512 bytes, in any order; so are names. And it rots: bits flip, files are cut short.
+What lies on a simulated disk: for each file what the operating system has (`current`), what a datasync has made last
+(`synced`), and the changes between the two; for each folder which of its names are durable. A change is under way, then
+written, then synced. The process may be killed (what is under way is taken or not), or the power cut: of what was not
+synced each change is then lost, kept, or torn at 512 bytes, in any order; so are names. And it rots: bits flip, files
+are cut short.
 
 Writes and syncs cost what they write; only a power cut copies whole files.
 */
@@ -11,7 +12,9 @@ import type {SeededRandom} from './random.ts';
 
 /** What a power cut takes of what was not synced: all, some writes, some sectors of writes, nothing. */
 export type Loss = 'all' | 'writes' | 'sectors' | 'none';
-export type Change = {readonly at: number; readonly bytes: Buffer; isWritten: boolean} | {readonly truncateTo: number; isWritten: boolean};
+export type Change =
+	| {readonly at: number; readonly bytes: Buffer; isWritten: boolean}
+	| {readonly truncateTo: number; isWritten: boolean};
 /** What became of the changes that were not synced. */
 export type Fates = {lost: number; kept: number; torn: number};
 
@@ -59,7 +62,9 @@ export class Platter {
 
 	/** The names that lie directly in a folder. */
 	list(folder: string): string[] {
-		return [...this.#names.keys()].filter(path => path !== root && dirname(path) === folder).map(path => basename(path));
+		return [...this.#names.keys()]
+			.filter(path => path !== root && dirname(path) === folder)
+			.map(path => basename(path));
 	}
 
 	/** The name of a new, empty file; not durable. */
@@ -80,9 +85,14 @@ export class Platter {
 	/** Of a folder with all in it, whose names go along as if they had been synced. */
 	rename(from: string, to: string): void {
 		const isInside = (path: string): boolean => path === from || path.startsWith(`${from}/`);
-		if (this.isFolder(from)) for (const folder of [...this.#names.keys()].filter(path => isInside(path) && this.isFolder(path))) this.syncFolder(folder);
+		if (this.isFolder(from))
+			for (const folder of [...this.#names.keys()].filter(path => isInside(path) && this.isFolder(path)))
+				this.syncFolder(folder);
 		this.#change(to, names => {
-			const moved = names.get(from) === 'folder' ? [...names].filter(([path]) => isInside(path)) : [[from, names.get(from)] as const];
+			const moved =
+				names.get(from) === 'folder'
+					? [...names].filter(([path]) => isInside(path))
+					: [[from, names.get(from)] as const];
 			for (const [path, found] of moved) {
 				if (!found) continue;
 				names.delete(path);
@@ -110,7 +120,8 @@ export class Platter {
 	afterPowerCut(random: SeededRandom, loss: Loss, fates: Fates = {lost: 0, kept: 0, torn: 0}): Platter {
 		const names = new Map(this.#durable);
 		// Names too are kept one without the other: not every file system has a journal.
-		for (const {change} of this.#nameChanges) if (loss === 'none' || (loss !== 'all' && random.chance(1, 2))) change(names);
+		for (const {change} of this.#nameChanges)
+			if (loss === 'none' || (loss !== 'all' && random.chance(1, 2))) change(names);
 		const after = new Platter();
 		for (const [path, found] of names) {
 			const isReachable = path === root || isIn(names, dirname(path));
@@ -228,7 +239,8 @@ export class StoredFile {
 
 	/** A bit turns over, in all that is kept of it. */
 	flip(bit: number): void {
-		for (const bytes of [this.#current, this.#synced]) if (bit >> 3 < bytes.size) bytes.content[bit >> 3]! ^= 1 << (bit & 7);
+		for (const bytes of [this.#current, this.#synced])
+			if (bit >> 3 < bytes.size) bytes.content[bit >> 3]! ^= 1 << (bit & 7);
 	}
 
 	/** The end of it is gone, and with it what of that was still to reach the disk. */

@@ -1,9 +1,11 @@
 /**
-What must hold of Raft (figure 3 of the paper), judged from outside: from what nodes report, say, write and apply, never from how
-they came to it. Everything is checked after every event, at the node that the event touched; a violation names the rule.
+What must hold of Raft (figure 3 of the paper), judged from outside: from what nodes report, say, write and apply, never
+from how they came to it. Everything is checked after every event, at the node that the event touched; a violation names
+the rule.
 
-Beyond the five rules of the paper: what a node says is on its disk when it says it (votes, acknowledgements, commits), terms and
-commits never go back, equal indexes have equal states, and a read sees everything that was applied anywhere before it began.
+Beyond the five rules of the paper: what a node says is on its disk when it says it (votes, acknowledgements, commits),
+terms and commits never go back, equal indexes have equal states, and a read sees everything that was applied anywhere
+before it began.
 */
 import type {NodeId} from '../../core/message.ts';
 import {decodeConfigurationData, type Configuration} from '../../core/raft/configuration.ts';
@@ -64,7 +66,11 @@ export type Watched = {
 };
 
 /** What a leader may come to before it must have stepped down, or refused. */
-export type Bounds = {readonly electionTicks: number; readonly uncommittedBytesMax: number; readonly promotionLagMax: number};
+export type Bounds = {
+	readonly electionTicks: number;
+	readonly uncommittedBytesMax: number;
+	readonly promotionLagMax: number;
+};
 
 type Seen = {term: number; commit: number; role: RaftStatus['role']; voters: readonly NodeId[]};
 
@@ -76,7 +82,10 @@ export class RaftChecks {
 	readonly #seen = new Map<string, Seen>();
 	readonly #leaders = new Map<number, NodeId>();
 	readonly #votes = new Map<string, readonly NodeId[]>();
-	/** Ids that two processes use, because somebody copied a disk: apart, each of them votes. Raft has no means against that. */
+	/**
+	Ids that two processes use, because somebody copied a disk: apart, each of them votes. Raft has no means against
+	that.
+	*/
 	readonly #doubled = new Set<NodeId>();
 	/** Who would vote for a node in a term. */
 	readonly #encouraged = new Map<string, Set<NodeId>>();
@@ -119,20 +128,30 @@ export class RaftChecks {
 		this.#nodes.set(node.key, node);
 	}
 
-	/** The node starts over from its disk: what it says from now on may be behind what it said before, but not behind what it had synced. */
+	/**
+	The node starts over from its disk: what it says from now on may be behind what it said before, but not behind what
+	it had synced.
+	*/
 	booted(node: Watched, status: RaftStatus): void {
 		this.#seen.delete(node.key);
 		this.#alone.delete(node.key);
-		if (status.term < node.synced.state.term) this.#fail('a term outlives a restart', `${node.id} boots at ${status.term}, had ${node.synced.state.term} on its disk`);
+		if (status.term < node.synced.state.term)
+			this.#fail(
+				'a term outlives a restart',
+				`${node.id} boots at ${status.term}, had ${node.synced.state.term} on its disk`,
+			);
 		this.observe(node, status);
 	}
 
 	observe(node: Watched, status: RaftStatus): void {
 		const {id, key} = node;
 		const seen = this.#seen.get(key);
-		if (seen && status.term < seen.term) this.#fail('terms never go back', `${id} from ${seen.term} to ${status.term}`);
-		if (seen && status.commit < seen.commit) this.#fail('commits never go back', `${id} from ${seen.commit} to ${status.commit}`);
-		if (status.commit > status.lastIndex || status.applied > status.commit) this.#fail('applied ≤ commit ≤ last', `${id} ${status.applied} ${status.commit} ${status.lastIndex}`);
+		if (seen && status.term < seen.term)
+			this.#fail('terms never go back', `${id} from ${seen.term} to ${status.term}`);
+		if (seen && status.commit < seen.commit)
+			this.#fail('commits never go back', `${id} from ${seen.commit} to ${status.commit}`);
+		if (status.commit > status.lastIndex || status.applied > status.commit)
+			this.#fail('applied ≤ commit ≤ last', `${id} ${status.applied} ${status.commit} ${status.lastIndex}`);
 		this.highestTermSeen = Math.max(this.highestTermSeen, status.term);
 		if (status.role === 'leader') {
 			this.#checkLeader(node, status);
@@ -142,7 +161,12 @@ export class RaftChecks {
 			if (!isNew) this.#checkPromotion(id, status, seen.voters);
 		}
 
-		this.#seen.set(key, {term: status.term, commit: status.commit, role: status.role, voters: status.configuration.voters});
+		this.#seen.set(key, {
+			term: status.term,
+			commit: status.commit,
+			role: status.role,
+			voters: status.configuration.voters,
+		});
 	}
 
 	/** Before the work is carried out. */
@@ -150,16 +174,23 @@ export class RaftChecks {
 		const {id, written} = node;
 		const base = snapshot?.index ?? written.lastIndex;
 		let previous = entries[0]?.index === undefined ? 0 : entries[0].index - 1;
-		if (entries.length > 0 && previous > base) this.#fail('a log has no gaps', `${id} writes ${previous + 1} behind ${base}`);
-		if (status.role === 'leader' && !snapshot && entries.length > 0 && previous < written.lastIndex) this.#fail('leader append-only', `${id} in term ${status.term} writes ${previous + 1}, had ${written.lastIndex}`);
+		if (entries.length > 0 && previous > base)
+			this.#fail('a log has no gaps', `${id} writes ${previous + 1} behind ${base}`);
+		if (status.role === 'leader' && !snapshot && entries.length > 0 && previous < written.lastIndex)
+			this.#fail(
+				'leader append-only',
+				`${id} in term ${status.term} writes ${previous + 1}, had ${written.lastIndex}`,
+			);
 		let previousTerm = snapshot && previous === snapshot.index ? snapshot.term : written.termAt(previous);
 		for (const entry of entries) {
-			if (entry.index !== previous + 1) this.#fail('a log has no gaps', `${id} writes ${entry.index} behind ${previous}`);
+			if (entry.index !== previous + 1)
+				this.#fail('a log has no gaps', `${id} writes ${entry.index} behind ${previous}`);
 			// Equal (index, term) means equal entry and equal predecessor; so, by induction, an equal log up to there.
 			const key = `${entry.index}:${entry.term}`;
 			const print = hash32(printOf(entry).toString(), previousTerm);
 			const known = this.#entries.get(key);
-			if (known !== undefined && known !== print) this.#fail('log matching', `${id} has another ${key} or another entry before it`);
+			if (known !== undefined && known !== print)
+				this.#fail('log matching', `${id} has another ${key} or another entry before it`);
 			this.#entries.set(key, print);
 			previous = entry.index;
 			previousTerm = entry.term;
@@ -168,10 +199,13 @@ export class RaftChecks {
 		if (entries.length > 0) this.#checkConfiguration(node, entries, status.configuration);
 		if (status.role === 'leader' && !snapshot) this.#checkChanges(id, written, entries, status);
 		// Without anything to write its log is what it was given to the disk: what it voted by.
-		if (entries.length === 0 && !snapshot) for (const {to, packet} of packets) if (packet.type === 'vote-reply' && packet.granted) this.#checkVote(node, to, packet.term);
+		if (entries.length === 0 && !snapshot)
+			for (const {to, packet} of packets)
+				if (packet.type === 'vote-reply' && packet.granted) this.#checkVote(node, to, packet.term);
 		let applied = snapshot?.index ?? node.applied;
 		for (const entry of committed) {
-			if (entry.index !== applied + 1) this.#fail('entries are applied in order', `${id} applies ${entry.index} behind ${applied}`);
+			if (entry.index !== applied + 1)
+				this.#fail('entries are applied in order', `${id} applies ${entry.index} behind ${applied}`);
 			applied = entry.index;
 		}
 	}
@@ -179,8 +213,14 @@ export class RaftChecks {
 	/** A packet came in. */
 	stepped({id}: Watched, packet: RaftPacket, before: RaftStatus, after: RaftStatus): void {
 		if (packet.type !== 'vote' || packet.isTransfer || !this.#bounds) return;
-		const hears = before.role === 'leader' || (before.leader !== undefined && before.contactTicks < this.#bounds.electionTicks);
-		if (hears && after.term !== before.term) this.#fail('who hears a leader is not disturbed', `${id} goes from term ${before.term} to ${after.term} for a vote`);
+		const hears =
+			before.role === 'leader' ||
+			(before.leader !== undefined && before.contactTicks < this.#bounds.electionTicks);
+		if (hears && after.term !== before.term)
+			this.#fail(
+				'who hears a leader is not disturbed',
+				`${id} goes from term ${before.term} to ${after.term} for a vote`,
+			);
 	}
 
 	/** A packet leaves: what it promises must be on the disk. */
@@ -188,7 +228,11 @@ export class RaftChecks {
 		const {id, synced} = node;
 		switch (packet.type) {
 			case 'pre-vote-reply': {
-				if (packet.granted) this.#encouraged.set(`${to}:${packet.term}`, (this.#encouraged.get(`${to}:${packet.term}`) ?? new Set()).add(id));
+				if (packet.granted)
+					this.#encouraged.set(
+						`${to}:${packet.term}`,
+						(this.#encouraged.get(`${to}:${packet.term}`) ?? new Set()).add(id),
+					);
 				return;
 			}
 
@@ -206,14 +250,27 @@ export class RaftChecks {
 			case 'append':
 			case 'heartbeat':
 			case 'snapshot': {
-				if (synced.state.term < packet.term) this.#fail('a leader leads in a term that is on its disk', `${id} in term ${packet.term}, has ${synced.state.term}`);
+				if (synced.state.term < packet.term)
+					this.#fail(
+						'a leader leads in a term that is on its disk',
+						`${id} in term ${packet.term}, has ${synced.state.term}`,
+					);
 				return;
 			}
 
 			case 'append-reply': {
-				// A later term on the disk: what was acknowledged has been replaced since, which a disk that had it would show as well.
-				if (packet.ok && packet.index > synced.lastIndex && synced.state.term === packet.term) this.#fail('acknowledged means durable', `${id} acknowledges ${packet.index}, has ${synced.lastIndex} on its disk`);
-				if (packet.term > synced.state.term) this.#fail('a term is durable before it is said', `${id} says ${packet.term}, has ${synced.state.term} on its disk`);
+				// A later term on the disk: what was acknowledged has been replaced since, which a disk that had it
+				// would show as well.
+				if (packet.ok && packet.index > synced.lastIndex && synced.state.term === packet.term)
+					this.#fail(
+						'acknowledged means durable',
+						`${id} acknowledges ${packet.index}, has ${synced.lastIndex} on its disk`,
+					);
+				if (packet.term > synced.state.term)
+					this.#fail(
+						'a term is durable before it is said',
+						`${id} says ${packet.term}, has ${synced.state.term} on its disk`,
+					);
 				return;
 			}
 
@@ -225,7 +282,8 @@ export class RaftChecks {
 		const {index, term} = entry;
 		const print = printOf(entry);
 		const known = this.#committed[index];
-		if (known && (known.term !== term || known.print !== print)) this.#fail('state machine safety', `${node.id} applies another entry at ${index}`);
+		if (known && (known.term !== term || known.print !== print))
+			this.#fail('state machine safety', `${node.id} applies another entry at ${index}`);
 		this.#committed[index] ??= {term, print, seenInTerm: status.term};
 		this.state(node, index, state);
 	}
@@ -254,54 +312,97 @@ export class RaftChecks {
 		const floor = this.#reads.get(context);
 		if (floor === undefined) return;
 		this.readsServed++;
-		if (index < floor) this.#fail('reads are linearizable', `${node.id} serves ${context} at ${index}, ${floor} was applied when it began`);
-		if (node.applied < index) this.#fail('a read waits for its index', `${node.id} serves ${index}, has applied ${node.applied}`);
+		if (index < floor)
+			this.#fail(
+				'reads are linearizable',
+				`${node.id} serves ${context} at ${index}, ${floor} was applied when it began`,
+			);
+		if (node.applied < index)
+			this.#fail('a read waits for its index', `${node.id} serves ${index}, has applied ${node.applied}`);
 	}
 
 	#elected({id, written}: Watched, {term, configuration: {voters}}: RaftStatus): void {
 		const given = voters.filter(voter => voter === id || this.#votes.get(`${voter}:${term}`)?.includes(id)).length;
-		if (given * 2 <= voters.length) this.#fail('a leader has the votes of a majority', `${id} leads in term ${term} by ${given} of ${voters.length}`);
+		if (given * 2 <= voters.length)
+			this.#fail(
+				'a leader has the votes of a majority',
+				`${id} leads in term ${term} by ${given} of ${voters.length}`,
+			);
 		const other = this.#leaders.get(term);
-		if (other !== undefined && other !== id) this.#fail('election safety', `${other} and ${id} lead in term ${term}`);
+		if (other !== undefined && other !== id)
+			this.#fail('election safety', `${other} and ${id} lead in term ${term}`);
 		if (other === undefined) this.leadersElected++;
 		this.#leaders.set(term, id);
 		for (let index = written.base.index + 1; index < this.#committed.length; index++) {
 			const committed = this.#committed[index];
-			if (!committed || committed.seenInTerm >= term) continue; // Committed by a later leader, as far as is known.
-			if (written.termAt(index) !== committed.term) this.#fail('leader completeness', `${id} leads in term ${term} without ${index}, committed in term ${committed.seenInTerm} or before`);
+			// Committed by a later leader, as far as is known.
+			if (!committed || committed.seenInTerm >= term) continue;
+			if (written.termAt(index) !== committed.term)
+				this.#fail(
+					'leader completeness',
+					`${id} leads in term ${term} without ${index}, committed in term ${committed.seenInTerm} or before`,
+				);
 		}
 	}
 
-	/** The bug of 2015 (Ongaro, raft-dev): a change needs a committed entry of its own term before it, and no other change that is not committed. */
+	/**
+	The bug of 2015 (Ongaro, raft-dev): a change needs a committed entry of its own term before it, and no other change
+	that is not committed.
+	*/
 	#checkChanges(id: NodeId, {base, entries}: Mirror, fresh: readonly Entry[], {term, commit}: RaftStatus): void {
 		const log = [...entries.filter(({index}) => index < (fresh[0]?.index ?? Infinity)), ...fresh];
 		for (const {kind, index, term: of} of fresh) {
 			if (kind !== 'configuration' || of !== term) continue;
 			const start = base.term === term ? base.index : log.find(entry => entry.term === term)!.index;
-			if (commit < start) this.#fail('no change before an own entry is committed', `${id} changes the voters at ${index} in term ${term}, which begins at ${start}, with ${commit} committed`);
-			const other = log.find(entry => entry.kind === 'configuration' && entry.index > commit && entry.index < index);
-			if (other) this.#fail('one change at a time', `${id} changes the voters at ${index}, ${other.index} is not committed`);
+			if (commit < start)
+				this.#fail(
+					'no change before an own entry is committed',
+					`${id} changes the voters at ${index} in term ${term}, which begins at ${start}, with ${commit} committed`,
+				);
+			const other = log.find(
+				entry => entry.kind === 'configuration' && entry.index > commit && entry.index < index,
+			);
+			if (other)
+				this.#fail(
+					'one change at a time',
+					`${id} changes the voters at ${index}, ${other.index} is not committed`,
+				);
 		}
 	}
 
 	#checkLeader({id, key}: Watched, {progress, lastIndex, contactTicks, uncommittedBytes, term}: RaftStatus): void {
 		for (const {id: peer, match, next} of progress) {
-			if (match >= next || match > lastIndex || next > lastIndex + 1) this.#fail('match < next ≤ last + 1', `${id} has ${peer} at match ${match}, next ${next}, last ${lastIndex}`);
+			if (match >= next || match > lastIndex || next > lastIndex + 1)
+				this.#fail(
+					'match < next ≤ last + 1',
+					`${id} has ${peer} at match ${match}, next ${next}, last ${lastIndex}`,
+				);
 		}
 
 		if (!this.#bounds) return;
 		if (contactTicks <= this.#bounds.electionTicks + 1) this.#alone.delete(key);
-		else if (!this.#alone.has(key)) this.#alone.set(key, contactTicks); // A change of the voters may do that between two ticks.
-		else if (contactTicks > this.#alone.get(key)! + 1) this.#fail('a leader without a quorum steps down', `${id} leads in term ${term}, heard no majority for ${contactTicks} ticks`);
-		if (uncommittedBytes > this.#bounds.uncommittedBytesMax) this.#fail('what is not committed is bounded', `${id} holds ${uncommittedBytes} bytes`);
+		else if (!this.#alone.has(key))
+			this.#alone.set(key, contactTicks); // A change of the voters may do that between two ticks.
+		else if (contactTicks > this.#alone.get(key)! + 1)
+			this.#fail(
+				'a leader without a quorum steps down',
+				`${id} leads in term ${term}, heard no majority for ${contactTicks} ticks`,
+			);
+		if (uncommittedBytes > this.#bounds.uncommittedBytesMax)
+			this.#fail('what is not committed is bounded', `${id} holds ${uncommittedBytes} bytes`);
 	}
 
 	/** A learner becomes a voter once it is caught up: before, it would hold up what needs it. */
-	#checkPromotion(id: NodeId, {configuration: {voters}, progress, lastIndex}: RaftStatus, votersBefore: readonly NodeId[]): void {
+	#checkPromotion(
+		id: NodeId,
+		{configuration: {voters}, progress, lastIndex}: RaftStatus,
+		votersBefore: readonly NodeId[],
+	): void {
 		if (!this.#bounds || voters === votersBefore) return;
 		for (const {id: peer, match} of progress) {
 			if (!voters.includes(peer) || votersBefore.includes(peer)) continue;
-			if (match + this.#bounds.promotionLagMax + promotionSlack < lastIndex) this.#fail('promoted once caught up', `${id} promotes ${peer} at ${match} of ${lastIndex}`);
+			if (match + this.#bounds.promotionLagMax + promotionSlack < lastIndex)
+				this.#fail('promoted once caught up', `${id} promotes ${peer} at ${match} of ${lastIndex}`);
 		}
 	}
 
@@ -310,18 +411,34 @@ export class RaftChecks {
 		// What was handed over before may not be written yet, and have a newer one.
 		if (entries[0]!.index > written.base.index + written.entries.length + 1) return;
 		const isOf = ({kind}: Entry): boolean => kind === 'configuration';
-		const entry = entries.findLast(isOf) ?? written.entries.slice(0, Math.max(0, entries[0]!.index - written.base.index - 1)).findLast(isOf);
+		const entry =
+			entries.findLast(isOf) ??
+			written.entries.slice(0, Math.max(0, entries[0]!.index - written.base.index - 1)).findLast(isOf);
 		const known = entry && decodeConfigurationData(entry.data)?.configuration;
-		if (known && (known.voters.join(' ') !== voters.join(' ') || known.learners.join(' ') !== learners.join(' '))) this.#fail('the newest configuration of the log counts', `${id} goes by another than that at ${entry.index}`);
+		if (known && (known.voters.join(' ') !== voters.join(' ') || known.learners.join(' ') !== learners.join(' ')))
+			this.#fail(
+				'the newest configuration of the log counts',
+				`${id} goes by another than that at ${entry.index}`,
+			);
 	}
 
 	/** A leader counts an entry as committed: a majority has it on the disk. */
 	#checkQuorum({id, written}: Watched, {commit, term, configuration: {voters}}: RaftStatus): void {
 		const entryTerm = written.termAt(commit);
 		if (entryTerm === undefined) return;
-		if (entryTerm !== term) this.#fail('only entries of the own term are committed by counting', `${id} in term ${term} commits ${commit} of term ${entryTerm}`);
-		const holders = voters.filter(voter => this.#machinesOf(voter).some(({synced}) => synced.holds(commit, entryTerm))).length;
-		if (holders * 2 <= voters.length) this.#fail('committed means durable on a majority', `${id} commits ${commit}, on ${holders} disks of ${voters.length} voters`);
+		if (entryTerm !== term)
+			this.#fail(
+				'only entries of the own term are committed by counting',
+				`${id} in term ${term} commits ${commit} of term ${entryTerm}`,
+			);
+		const holders = voters.filter(voter =>
+			this.#machinesOf(voter).some(({synced}) => synced.holds(commit, entryTerm)),
+		).length;
+		if (holders * 2 <= voters.length)
+			this.#fail(
+				'committed means durable on a majority',
+				`${id} commits ${commit}, on ${holders} disks of ${voters.length} voters`,
+			);
 	}
 
 	#machinesOf(id: NodeId): readonly Watched[] {
@@ -335,24 +452,40 @@ export class RaftChecks {
 		if (this.#forced.has(`${id}:${term}`)) return;
 		const by = this.#encouraged.get(`${id}:${term}`);
 		const given = voters.filter(voter => voter === id || by?.has(voter)).length;
-		if (given * 2 <= voters.length) this.#fail('a campaign has the pre-votes of a majority', `${id} stands in term ${term} by ${given} of ${voters.length}`);
+		if (given * 2 <= voters.length)
+			this.#fail(
+				'a campaign has the pre-votes of a majority',
+				`${id} stands in term ${term} by ${given} of ${voters.length}`,
+			);
 	}
 
 	/** Raft, 5.4.1: the later last term, then the longer log. */
 	#checkVote({id, written}: Watched, candidate: NodeId, term: number): void {
 		const stood = this.#stood.get(`${candidate}:${term}`);
 		const lastTerm = written.termAt(written.lastIndex)!;
-		if (stood && (stood.lastTerm < lastTerm || (stood.lastTerm === lastTerm && stood.lastIndex < written.lastIndex))) this.#fail('a vote is for a log that is not behind', `${id}, whose log ends with ${written.lastIndex} of term ${lastTerm}, votes for ${candidate}, whose log ends with ${stood.lastIndex} of term ${stood.lastTerm}`);
+		if (
+			stood &&
+			(stood.lastTerm < lastTerm || (stood.lastTerm === lastTerm && stood.lastIndex < written.lastIndex))
+		)
+			this.#fail(
+				'a vote is for a log that is not behind',
+				`${id}, whose log ends with ${written.lastIndex} of term ${lastTerm}, votes for ${candidate}, whose log ends with ${stood.lastIndex} of term ${stood.lastTerm}`,
+			);
 	}
 
 	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: Mirror): void {
 		const key = `${voter}:${term}`;
 		const before = this.#votes.get(key) ?? [];
 		if (before.includes(candidate)) return;
-		if (before.length > 0 && !this.#doubled.has(voter)) this.#fail('one vote a term', `${voter} votes for ${before.join(' and ')} and ${candidate} in term ${term}`);
+		if (before.length > 0 && !this.#doubled.has(voter))
+			this.#fail(
+				'one vote a term',
+				`${voter} votes for ${before.join(' and ')} and ${candidate} in term ${term}`,
+			);
 		this.#votes.set(key, [...before, candidate]);
 		// A later term on the disk forbids this vote just as well.
-		if (state.term < term || (state.term === term && state.vote !== candidate)) this.#fail('a vote is durable before it is said', `${voter} for ${candidate} in term ${term}`);
+		if (state.term < term || (state.term === term && state.vote !== candidate))
+			this.#fail('a vote is durable before it is said', `${voter} for ${candidate} in term ${term}`);
 	}
 
 	#fail(rule: string, what: string): never {
@@ -360,7 +493,6 @@ export class RaftChecks {
 		throw this.problem;
 	}
 }
-
 
 function printOf({kind, data}: Entry): number {
 	return hash32(kind + Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1'));

@@ -1,7 +1,7 @@
 /**
-A cluster of Raft from a seed: how many voters, how bad the network, how slow the disks, which faults. Clients propose and read
-through any node, members change, leaders hand over, while the nemesis breaks things; then everything is mended, and the
-cluster must agree on something new within ten virtual seconds.
+A cluster of Raft from a seed: how many voters, how bad the network, how slow the disks, which faults. Clients propose
+and read through any node, members change, leaders hand over, while the nemesis breaks things; then everything is
+mended, and the cluster must agree on something new within ten virtual seconds.
 */
 import type {NodeId} from '../../core/message.ts';
 import type {Change} from '../../core/raft/configuration.ts';
@@ -54,17 +54,40 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 	});
 	const voterCount = random.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
 	const spareCount = random.between(0, 2);
-	const ids = Array.from({length: voterCount + spareCount}, (_, index) => (index + 1).toString(16).padStart(16, '0') as NodeId);
+	const ids = Array.from(
+		{length: voterCount + spareCount},
+		(_, index) => (index + 1).toString(16).padStart(16, '0') as NodeId,
+	);
 	const syncMs = [0, random.pick([1, 5, 30, 200])] as const;
 	const snapshotEntries = random.pick([0, 8, 30, 100]);
 	const snapshotPadding = random.chance(1, 8) ? 600_000 : 0;
 	const limits = {
-		appendEntriesMax: random.pick([1, 2, 8, 1024]), tailEntries: random.pick([0, 3, 512]), promotionLagMax: random.pick([0, 5, 1024]),
-		uncommittedBytesMax: random.pick([500, 2 ** 20]), appendBytesMax: random.pick([64, 2 ** 18]),
+		appendEntriesMax: random.pick([1, 2, 8, 1024]),
+		tailEntries: random.pick([0, 3, 512]),
+		promotionLagMax: random.pick([0, 5, 1024]),
+		uncommittedBytesMax: random.pick([500, 2 ** 20]),
+		appendBytesMax: random.pick([64, 2 ** 18]),
 	};
 	// What a leader finds in its log, and makes itself, is not refused.
-	const checks = new RaftChecks({electionTicks, uncommittedBytesMax: limits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: limits.promotionLagMax});
-	const hosts = ids.map(id => new RaftHost({id, world, checks, syncMs, electionTicks, heartbeatTicks: 2, snapshotEntries, snapshotPadding, limits}));
+	const checks = new RaftChecks({
+		electionTicks,
+		uncommittedBytesMax: limits.uncommittedBytesMax + uncommittedSlack,
+		promotionLagMax: limits.promotionLagMax,
+	});
+	const hosts = ids.map(
+		id =>
+			new RaftHost({
+				id,
+				world,
+				checks,
+				syncMs,
+				electionTicks,
+				heartbeatTicks: 2,
+				snapshotEntries,
+				snapshotPadding,
+				limits,
+			}),
+	);
 	for (const host of hosts.slice(0, voterCount)) host.found({voters: ids.slice(0, voterCount), learners: []});
 	for (const host of hosts) world.add(host, tickMs);
 	world.afterEach = () => {
@@ -90,7 +113,10 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 			const leaders = hosts.filter(({raft}) => raft?.status().role === 'leader');
 			const host = client.pick(leaders.length > 0 && client.chance(1, 2) ? leaders : hosts);
 			const kind = client.below(40);
-			const change: Change = {type: client.pick(['add-learner', 'promote', 'promote', 'demote', 'remove']), node: client.pick(ids)};
+			const change: Change = {
+				type: client.pick(['add-learner', 'promote', 'promote', 'demote', 'remove']),
+				node: client.pick(ids),
+			};
 			const to = client.pick(ids);
 			const {raft} = host;
 			if (!raft) return;
@@ -133,19 +159,36 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 		world.run(faultsMs);
 		isOver = true;
 		nemesis.end();
-		world.network.set({loss: [0, 1], duplication: [0, 1], delayMs: [1, 10], ordered: true}); // As the links of a healthy cluster are.
+		// As the links of a healthy cluster are.
+		world.network.set({loss: [0, 1], duplication: [0, 1], delayMs: [1, 10], ordered: true});
 		recoveredMs = recover(world, hosts, checks);
 	} catch (error) {
-		throw new Error(`SEED=${seed} (replays it), at ${world.schedule.nowMs} ms, event ${world.events}: ${(error as Error).message}`, {cause: error});
+		throw new Error(
+			`SEED=${seed} (replays it), at ${world.schedule.nowMs} ms, event ${world.events}: ${(error as Error).message}`,
+			{cause: error},
+		);
 	}
 
 	const sum = (of: (host: RaftHost) => number): number => hosts.reduce((total, host) => total + of(host), 0);
 	const {lost, duplicated, cut} = world.network.counts;
 	return {
-		fingerprint: world.fingerprint, events: world.events, applied: checks.highestApplied, terms: checks.highestTerm,
-		leaders: checks.leadersElected, reads: checks.readsServed, changes, transfers, evidence, crashes: world.crashes, pauses: world.pauses,
-		snapshotsTaken: sum(host => host.snapshotsTaken), snapshotsInstalled: sum(host => host.snapshotsInstalled),
-		lost, duplicated, cut, recoveredMs,
+		fingerprint: world.fingerprint,
+		events: world.events,
+		applied: checks.highestApplied,
+		terms: checks.highestTerm,
+		leaders: checks.leadersElected,
+		reads: checks.readsServed,
+		changes,
+		transfers,
+		evidence,
+		crashes: world.crashes,
+		pauses: world.pauses,
+		snapshotsTaken: sum(host => host.snapshotsTaken),
+		snapshotsInstalled: sum(host => host.snapshotsInstalled),
+		lost,
+		duplicated,
+		cut,
+		recoveredMs,
 	};
 }
 
@@ -156,7 +199,9 @@ function recover(world: World, hosts: readonly RaftHost[], checks: RaftChecks): 
 	let target: number | undefined;
 	const isDone = (): boolean => {
 		// Of those who take themselves for the leader, the newest: removed nodes may be ahead in terms.
-		const leader = hosts.filter(({raft}) => raft?.status().role === 'leader').toSorted((one, other) => other.raft!.status().term - one.raft!.status().term)[0];
+		const leader = hosts
+			.filter(({raft}) => raft?.status().role === 'leader')
+			.toSorted((one, other) => other.raft!.status().term - one.raft!.status().term)[0];
 		const status = leader?.raft?.status();
 		if (!leader || !status || leader.applied <= floor) return false;
 		target ??= leader.applied;

@@ -1,6 +1,6 @@
 /**
-A host that runs Raft: the machine, a pump like the node's, a simulated disk that holds real records, and a state machine whose state
-is a hash over all that was applied. Packets go through the real codec and parser.
+A host that runs Raft: the machine, a pump like the node's, a simulated disk that holds real records, and a state
+machine whose state is a hash over all that was applied. Packets go through the real codec and parser.
 */
 import {decode, encode} from '../../core/codec.ts';
 import type {NodeId} from '../../core/message.ts';
@@ -30,7 +30,7 @@ export type RaftHostOptions = {
 	readonly limits: Partial<RaftLimits>;
 };
 
-const blob = 0xFF;
+const blob = 0xff;
 
 export class RaftHost implements Host, Watched {
 	readonly id: NodeId;
@@ -55,13 +55,22 @@ export class RaftHost implements Host, Watched {
 		this.key = options.id;
 		this.id = options.id;
 		this.#random = options.world.random.child(`raft/${options.id}`);
-		this.#disk = new Disk({schedule: options.world.schedule, random: this.#random.child('disk'), syncMs: options.syncMs});
+		this.#disk = new Disk({
+			schedule: options.world.schedule,
+			random: this.#random.child('disk'),
+			syncMs: options.syncMs,
+		});
 		options.checks.watch(this);
 	}
 
 	/** Before the first boot: the first entry of a cluster, on the disk of each of its voters. */
 	found(configuration: Configuration): void {
-		const entry: Entry = {term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData(configuration, new Uint8Array(0))};
+		const entry: Entry = {
+			term: 1,
+			index: 1,
+			kind: 'configuration',
+			data: encodeConfigurationData(configuration, new Uint8Array(0)),
+		};
 		this.#disk.append([encodeEntry(entry), encodeState({term: 1, vote: undefined, commit: 1})], () => undefined);
 		this.#options.world.schedule.run(1000);
 	}
@@ -78,16 +87,22 @@ export class RaftHost implements Host, Watched {
 		}
 
 		const snapshot = blobs.get(recovery.mark.index);
-		if (recovery.mark.index > 0 && !snapshot) throw new Error(`recovery: ${this.id} has no snapshot at ${recovery.mark.index}`);
+		if (recovery.mark.index > 0 && !snapshot)
+			throw new Error(`recovery: ${this.id} has no snapshot at ${recovery.mark.index}`);
 		const entries = recovery.behind(recovery.mark);
 		if (recovery.problem) throw new Error(`recovery: ${this.id}: ${recovery.problem}`);
-		// Of what was synced, a later write that was kept may have replaced some, but never what was committed, nor the term.
+		// Of what was synced, a later write that was kept may have replaced some, but never what was committed, nor the
+		// term.
 		const recovered = new Mirror();
 		recovered.write({snapshot, entries, hardState: recovery.state});
-		const {state: {term, commit}} = this.synced;
+		const {
+			state: {term, commit},
+		} = this.synced;
 		const committedTerm = this.synced.termAt(commit);
-		if (recovery.state.term < term) throw new Error(`recovery: ${this.id} reads term ${recovery.state.term}, had ${term} synced`);
-		if (committedTerm !== undefined && !recovered.holds(commit, committedTerm)) throw new Error(`recovery: ${this.id} lost ${commit}, which was committed and synced`);
+		if (recovery.state.term < term)
+			throw new Error(`recovery: ${this.id} reads term ${recovery.state.term}, had ${term} synced`);
+		if (committedTerm !== undefined && !recovered.holds(commit, committedTerm))
+			throw new Error(`recovery: ${this.id} lost ${commit}, which was committed and synced`);
 		this.written = recovered;
 		this.synced = new Mirror();
 		this.synced.write({snapshot, entries, hardState: recovery.state});
@@ -96,7 +111,15 @@ export class RaftHost implements Host, Watched {
 		this.#snapshotIndex = 0;
 		if (snapshot) this.#restore(snapshot);
 		this.#isWriting = false;
-		this.raft = createRaft({id: this.id, group: 0, electionTicks, heartbeatTicks, limits, random: this.#random.child(`timeouts/${++this.#boots}`), recovered: {hardState: recovery.state, snapshot, entries}});
+		this.raft = createRaft({
+			id: this.id,
+			group: 0,
+			electionTicks,
+			heartbeatTicks,
+			limits,
+			random: this.#random.child(`timeouts/${++this.#boots}`),
+			recovered: {hardState: recovery.state, snapshot, entries},
+		});
 		checks.booted(this, this.raft.status());
 		this.pump();
 	}
@@ -173,7 +196,14 @@ export class RaftHost implements Host, Watched {
 
 	#compact(): void {
 		const {snapshotPadding} = this.#options;
-		const snapshot = this.raft!.compact(this.applied, encode({state: this.state, padding: Buffer.alloc(snapshotPadding, `${this.state} of ${this.applied};`), check: this.state}));
+		const snapshot = this.raft!.compact(
+			this.applied,
+			encode({
+				state: this.state,
+				padding: Buffer.alloc(snapshotPadding, `${this.state} of ${this.applied};`),
+				check: this.state,
+			}),
+		);
 		if (!snapshot) return; // A newer one was installed meanwhile; it is about to be restored.
 		this.snapshotsTaken++;
 		this.#snapshotIndex = snapshot.index;
@@ -201,7 +231,8 @@ export class RaftHost implements Host, Watched {
 
 	#restore(snapshot: Snapshot): void {
 		const {state, padding, check} = decode(snapshot.data) as {state: number; padding: Uint8Array; check: number};
-		if (check !== state || !Buffer.alloc(padding.length, `${state} of ${snapshot.index};`).equals(padding)) throw new Error(`snapshot: ${this.id} puts ${snapshot.index} together wrongly`);
+		if (check !== state || !Buffer.alloc(padding.length, `${state} of ${snapshot.index};`).equals(padding))
+			throw new Error(`snapshot: ${this.id} puts ${snapshot.index} together wrongly`);
 		this.state = state;
 		this.applied = snapshot.index;
 		this.#snapshotIndex = snapshot.index;
@@ -221,6 +252,11 @@ function blobOf(snapshot: Snapshot): Uint8Array {
 }
 
 function snapshotIn(bytes: Uint8Array): Snapshot {
-	const {index, term, configuration, data} = decode(bytes) as {index: number; term: number; configuration: unknown; data: Uint8Array};
+	const {index, term, configuration, data} = decode(bytes) as {
+		index: number;
+		term: number;
+		configuration: unknown;
+		data: Uint8Array;
+	};
 	return {index, term, configuration: parseConfiguration(configuration)!, data};
 }

@@ -17,7 +17,8 @@ describe('Raft under faults', () => {
 			for (const seed of some) {
 				const outcome = simulateRaft(seed);
 				recoveredMs.push(outcome.recoveredMs);
-				for (const [name, value] of Object.entries(outcome)) totals.set(name as keyof Outcome, (totals.get(name as keyof Outcome) ?? 0) + value);
+				for (const [name, value] of Object.entries(outcome))
+					totals.set(name as keyof Outcome, (totals.get(name as keyof Outcome) ?? 0) + value);
 			}
 		});
 	}
@@ -27,7 +28,20 @@ describe('Raft under faults', () => {
 	});
 
 	it.skipIf(all.length < 100)('met every kind of trouble', () => {
-		for (const name of ['leaders', 'applied', 'reads', 'changes', 'transfers', 'crashes', 'pauses', 'snapshotsTaken', 'snapshotsInstalled', 'lost', 'duplicated', 'cut'] as const) {
+		for (const name of [
+			'leaders',
+			'applied',
+			'reads',
+			'changes',
+			'transfers',
+			'crashes',
+			'pauses',
+			'snapshotsTaken',
+			'snapshotsInstalled',
+			'lost',
+			'duplicated',
+			'cut',
+		] as const) {
 			expect(totals.get(name), name).toBeGreaterThan(all.length / 4);
 		}
 	});
@@ -37,5 +51,7 @@ afterAll(() => {
 	const sorted = recoveredMs.toSorted((a, b) => a - b);
 	totals.delete('fingerprint');
 	totals.delete('recoveredMs');
-	console.log(`${sorted.length} seeds: ${[...totals].map(([name, value]) => `${name} ${value}`).join(', ')}; agreed after the heal: median ${sorted[Math.floor(sorted.length / 2)]} ms, worst ${sorted.at(-1)} ms`);
+	console.log(
+		`${sorted.length} seeds: ${[...totals].map(([name, value]) => `${name} ${value}`).join(', ')}; agreed after the heal: median ${sorted[Math.floor(sorted.length / 2)]} ms, worst ${sorted.at(-1)} ms`,
+	);
 });

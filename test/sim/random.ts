@@ -1,7 +1,7 @@
 /**
-Chance from a seed. Integers only, so that a seed replays to the byte on any machine. Each concern takes a `child` of its own:
-a stream that depends on the seed and the name alone, never on how much others drew. So taking an event away from a run leaves the
-rest of its chance as it was. The generator is xoshiro128** (Blackman and Vigna 2018).
+Chance from a seed. Integers only, so that a seed replays to the byte on any machine. Each concern takes a `child` of
+its own: a stream that depends on the seed and the name alone, never on how much others drew. So taking an event away
+from a run leaves the rest of its chance as it was. The generator is xoshiro128** (Blackman and Vigna 2018).
 */
 import type {Random} from '../../core/machine.ts';
 
@@ -36,7 +36,8 @@ export function createRandom(seed: number | string): SeededRandom {
 	};
 
 	const below = (limit: number): number => {
-		if (!Number.isSafeInteger(limit) || limit < 1 || limit > 2 ** 32) throw new RangeError(`Expected \`limit\` to be 1 to 2^32, got \`${limit}\``);
+		if (!Number.isSafeInteger(limit) || limit < 1 || limit > 2 ** 32)
+			throw new RangeError(`Expected \`limit\` to be 1 to 2^32, got \`${limit}\``);
 		const fair = 2 ** 32 - (2 ** 32 % limit); // Above it some remainders would come up more often.
 		let drawn = next();
 		while (drawn >= fair) drawn = next();
@@ -63,10 +64,10 @@ export function createRandom(seed: number | string): SeededRandom {
 
 /** A 32-bit hash of text (FNV-1a with a finisher): for streams of chance and fingerprints of runs, not for secrets. */
 export function hash32(text: string, salt = 0): number {
-	let hash = (0x81_1C_9D_C5 ^ Math.imul(salt, 0x9E_37_79_B1)) >>> 0;
+	let hash = (0x81_1c_9d_c5 ^ Math.imul(salt, 0x9e_37_79_b1)) >>> 0;
 	for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01_00_01_93);
-	hash = Math.imul(hash ^ (hash >>> 16), 0x85_EB_CA_6B);
-	hash = Math.imul(hash ^ (hash >>> 13), 0xC2_B2_AE_35);
+	hash = Math.imul(hash ^ (hash >>> 16), 0x85_eb_ca_6b);
+	hash = Math.imul(hash ^ (hash >>> 13), 0xc2_b2_ae_35);
 	return (hash ^ (hash >>> 16)) >>> 0;
 }
 

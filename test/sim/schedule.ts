@@ -1,6 +1,6 @@
 /**
-Virtual time: a heap of (time, order of scheduling). Nothing happens between two events, so an hour passes as fast as its events
-can be carried out, and two runs of one seed are the same run.
+Virtual time: a heap of (time, order of scheduling). Nothing happens between two events, so an hour passes as fast as
+its events can be carried out, and two runs of one seed are the same run.
 */
 type Event = {readonly atMs: number; readonly seq: number; readonly run: () => void};
 

@@ -4,8 +4,15 @@ Delta debugging (Zeller and Hildebrandt 2002, ddmin): leave events out as long a
 
 export type Shrunk<Item> = {readonly items: readonly Item[]; readonly runs: number};
 
-/** @param fails is asked `budget` times at most. What is returned fails, and (given budget) fails no more without any one of its items. */
-export function shrink<Item>(all: readonly Item[], fails: (items: readonly Item[]) => boolean, budget: number): Shrunk<Item> {
+/**
+@param fails is asked `budget` times at most. What is returned fails, and (given budget) fails no more without any one
+of its items.
+*/
+export function shrink<Item>(
+	all: readonly Item[],
+	fails: (items: readonly Item[]) => boolean,
+	budget: number,
+): Shrunk<Item> {
 	let items = all;
 	let parts = 2;
 	let runs = 0;

@@ -1,7 +1,8 @@
 /**
-The replicated state alone, a run from a seed: a log of commands and configurations, applied by a node that reads all of it, by one that starts from a snapshot
-somewhere in it, and by those of earlier releases, which know neither names nor claims, or no topics that are created and deleted. Copied data folders and operators who give two nodes one name are in it
-from the beginning.
+The replicated state alone, a run from a seed: a log of commands and configurations, applied by a node that reads all of
+it, by one that starts from a snapshot somewhere in it, and by those of earlier releases, which know neither names nor
+claims, or no topics that are created and deleted. Copied data folders and operators who give two nodes one name are in
+it from the beginning.
 */
 import {ClusterState} from '../../core/cluster-state/cluster-state.ts';
 import {decodeEnvelope, encodeContext, encodeEnvelope, type Command} from '../../core/cluster-state/command.ts';
@@ -9,7 +10,9 @@ import {decode} from '../../core/codec.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import {createRandom, type SeededRandom} from './random.ts';
 
-type Entry = {readonly index: number} & ({readonly data: Uint8Array} | {readonly nodes: readonly NodeId[]; readonly context: Uint8Array});
+type Entry = {readonly index: number} & (
+	{readonly data: Uint8Array} | {readonly nodes: readonly NodeId[]; readonly context: Uint8Array}
+);
 
 const ids = Array.from({length: 5}, (_, index) => `${index + 1}`.repeat(16)) as NodeId[];
 const names = ['db1', 'DB1', 'db2', 'web-1', 'web-2'];
@@ -24,7 +27,10 @@ export function simulateState(seed: number): void {
 	const whole = fresh();
 	let restarted = fresh();
 	/** By the protocol that each speaks. */
-	const earlier = new Map([[1, fresh()], [2, fresh()]]);
+	const earlier = new Map([
+		[1, fresh()],
+		[2, fresh()],
+	]);
 	/** Who held the identity of a node in each of its starts. */
 	const holders = new Map<string, string>();
 	for (const entry of log) {
@@ -47,24 +53,37 @@ export function simulateState(seed: number): void {
 		}
 
 		const bytes = Buffer.from(whole.save());
-		if (!bytes.equals(restarted.save())) fail('the same entries give the same state', 'a node that started from a snapshot has another one');
+		if (!bytes.equals(restarted.save()))
+			fail('the same entries give the same state', 'a node that started from a snapshot has another one');
 		for (const [protocol, previous] of earlier) {
-			if (!bytes.equals(previous.save())) fail('a node of the previous release has the same state', `what one of protocol ${protocol} does not know has changed it`);
-			if (Number((decode(bytes) as {version: unknown}).version) > protocol) fail('a node of the previous release can read the state', `one of protocol ${protocol} cannot`);
+			if (!bytes.equals(previous.save()))
+				fail(
+					'a node of the previous release has the same state',
+					`what one of protocol ${protocol} does not know has changed it`,
+				);
+			if (Number((decode(bytes) as {version: unknown}).version) > protocol)
+				fail('a node of the previous release can read the state', `one of protocol ${protocol} cannot`);
 		}
 
 		const deletedUntil = whole.deletions().get('news' as Topic) ?? 0;
-		for (const [node, since] of whole.subscribers('news' as Topic)) if (since < deletedUntil) fail('what was deleted is wanted by nobody', `${node} wants what is later than ${since}, deleted is up to ${deletedUntil}`);
+		for (const [node, since] of whole.subscribers('news' as Topic))
+			if (since < deletedUntil)
+				fail(
+					'what was deleted is wanted by nobody',
+					`${node} wants what is later than ${since}, deleted is up to ${deletedUntil}`,
+				);
 		const taken = ids.map(id => whole.name(id).toLowerCase()).filter(name => name !== '');
 		if (new Set(taken).size < taken.length) fail('a name is of one member', taken.join(', '));
 		for (const id of ids) {
 			const held = whole.instance(id);
 			if (!held) continue;
-			if (held.incarnation < incarnations.get(id)!) fail('an earlier start does not get an identity back', `${id} went back to ${held.incarnation}`);
+			if (held.incarnation < incarnations.get(id)!)
+				fail('an earlier start does not get an identity back', `${id} went back to ${held.incarnation}`);
 			const key = `${id}:${held.incarnation}`;
 			const holder = holders.get(key) ?? held.instance;
 			holders.set(key, holder);
-			if (holder !== held.instance) fail('one process uses an identity', `${holder} and ${held.instance} both held ${key}`);
+			if (holder !== held.instance)
+				fail('one process uses an identity', `${holder} and ${held.instance} both held ${key}`);
 		}
 	}
 }
@@ -72,7 +91,18 @@ export function simulateState(seed: number): void {
 function drawLog(random: SeededRandom): Entry[] {
 	const [founder] = ids as [NodeId];
 	let members: readonly NodeId[] = [founder];
-	const log: Entry[] = [{index: 1, nodes: members, context: encodeContext({clusterId: 'c', node: founder, address: 'h:1', ...(random.chance(1, 2) ? {protocol: random.between(2, 3)} : {})})}];
+	const log: Entry[] = [
+		{
+			index: 1,
+			nodes: members,
+			context: encodeContext({
+				clusterId: 'c',
+				node: founder,
+				address: 'h:1',
+				...(random.chance(1, 2) ? {protocol: random.between(2, 3)} : {}),
+			}),
+		},
+	];
 	const raisesAt = random.below(entriesMax);
 	const seqs = new Map<string, number>();
 	const instance = (): string => `${random.between(1, 3)}`.repeat(16);
@@ -83,7 +113,15 @@ function drawLog(random: SeededRandom): Entry[] {
 			// A removed id never comes back.
 			if (!isNew && (node === founder || members.length < 2 || random.chance(2, 3))) continue;
 			members = isNew ? [...members, node].toSorted() : members.filter(id => id !== node);
-			const context = isNew ? {node, address: `h:${random.below(9)}`, name: random.pick(names), incarnation: index, instance: instance()} : {};
+			const context = isNew
+				? {
+						node,
+						address: `h:${random.below(9)}`,
+						name: random.pick(names),
+						incarnation: index,
+						instance: instance(),
+					}
+				: {};
 			log.push({index: log.length + 1, nodes: members, context: encodeContext(context)});
 			continue;
 		}
@@ -94,15 +132,34 @@ function drawLog(random: SeededRandom): Entry[] {
 			{type: 'claim', node, incarnation, instance: instance()},
 			{type: 'subscribe', node, topic: 'news' as Topic, since: random.chance(1, 2) ? 0 : index},
 			{type: 'address', node, address: `h:${random.below(9)}`},
-			{type: 'create', node, topic: 'news' as Topic, settings: {retainAgeS: random.between(1, 2)}, update: random.chance(1, 2)},
+			{
+				type: 'create',
+				node,
+				topic: 'news' as Topic,
+				settings: {retainAgeS: random.between(1, 2)},
+				update: random.chance(1, 2),
+			},
 			{type: 'delete', node, topic: 'news' as Topic, until: index, force: random.chance(1, 2)},
 		];
-		const command: Command = index > raisesAt && random.chance(1, 10) ? {type: 'protocol', node: founder, protocol: random.between(2, 3)} : random.pick(commands);
+		const command: Command =
+			index > raisesAt && random.chance(1, 10)
+				? {type: 'protocol', node: founder, protocol: random.between(2, 3)}
+				: random.pick(commands);
 		const session = `${node}:${incarnation}`;
 		// Now and then the two processes of a copied folder give a command the same number.
 		const seq = (seqs.get(session) ?? 0) + (random.chance(1, 8) ? 0 : 1);
 		seqs.set(session, seq);
-		log.push({index: log.length + 1, data: encodeEnvelope({node, incarnation, seq, answeredBelow: Math.max(1, seq - 3), lamport: index, command})});
+		log.push({
+			index: log.length + 1,
+			data: encodeEnvelope({
+				node,
+				incarnation,
+				seq,
+				answeredBelow: Math.max(1, seq - 3),
+				lamport: index,
+				command,
+			}),
+		});
 	}
 
 	return log;
@@ -113,9 +170,15 @@ function apply(topics: ClusterState, entry: Entry): void {
 	else topics.applyConfiguration(entry.index, entry.nodes, entry.context);
 }
 
-/** For an earlier release a command that it does not know is no command. It passes over what it does not know of a context, as this one does before protocol 2. */
+/**
+For an earlier release a command that it does not know is no command. It passes over what it does not know of a context,
+as this one does before protocol 2.
+*/
 function asReadBy(protocol: number, entry: Entry): Entry {
 	const command = 'data' in entry ? decodeEnvelope(entry.data)?.command : undefined;
-	const isNews = command?.type === 'create' || command?.type === 'delete' || (protocol < 2 && (command?.type === 'name' || command?.type === 'claim' || command?.type === 'protocol'));
+	const isNews =
+		command?.type === 'create' ||
+		command?.type === 'delete' ||
+		(protocol < 2 && (command?.type === 'name' || command?.type === 'claim' || command?.type === 'protocol'));
 	return isNews ? {index: entry.index, data: new Uint8Array(0)} : entry;
 }

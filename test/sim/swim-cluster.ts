@@ -1,6 +1,7 @@
 /**
-A cluster of SWIM from a seed: datagrams that get lost, links that do not, and machines that refuse a connection while no process runs on
-them. Packets go through the real codec and parser and must fit into a datagram. What nodes report is kept with its time.
+A cluster of SWIM from a seed: datagrams that get lost, links that do not, and machines that refuse a connection while
+no process runs on them. Packets go through the real codec and parser and must fit into a datagram. What nodes report is
+kept with its time.
 */
 import {decode, encode} from '../../core/codec.ts';
 import {defaults} from '../../core/config.ts';
@@ -16,8 +17,8 @@ export const tickMs = 25;
 const dialEveryTicks = 10;
 
 export type Seen =
-	| {readonly type: 'member'; readonly atMs: number; readonly node: string} & MemberChange
-	| {readonly type: 'partition'; readonly atMs: number; readonly node: string} & PartitionChange;
+	| ({readonly type: 'member'; readonly atMs: number; readonly node: string} & MemberChange)
+	| ({readonly type: 'partition'; readonly atMs: number; readonly node: string} & PartitionChange);
 
 export type SwimClusterOptions = {
 	readonly seed: number | string;
@@ -54,7 +55,9 @@ export class SwimCluster {
 		this.refuses = refuses;
 		this.world = new World({seed, link: {loss: [loss, 100], delayMs}});
 		this.links = new Network({
-			seed: `${seed}/links`, schedule: this.world.schedule, link: {ordered: true, delayMs, loss: linked ? [0, 1] : [1, 1]},
+			seed: `${seed}/links`,
+			schedule: this.world.schedule,
+			link: {ordered: true, delayMs, loss: linked ? [0, 1] : [1, 1]},
 			deliver: (from, to, bytes) => this.world.onHost(to, () => this.hosts.get(to)!.deliver(from, bytes)),
 		});
 		this.names = Array.from({length: nodes}, (_, index) => `n${index + 1}`);
@@ -111,7 +114,11 @@ export class SwimCluster {
 
 	/** States as `node` sees them, by name. */
 	states(node: string): Record<string, string> {
-		return Object.fromEntries(this.swim(node).status().members.map(({id, state}) => [nameOf(id), state]));
+		return Object.fromEntries(
+			this.swim(node)
+				.status()
+				.members.map(({id, state}) => [nameOf(id), state]),
+		);
 	}
 
 	/** Pairs of running nodes of which the first does not think the second alive. */
@@ -119,7 +126,9 @@ export class SwimCluster {
 		const up = this.up();
 		return up.flatMap(node => {
 			const states = this.states(node);
-			return up.filter(other => states[other] !== 'alive').map(other => `${node} thinks ${other} ${states[other]}`);
+			return up
+				.filter(other => states[other] !== 'alive')
+				.map(other => `${node} thinks ${other} ${states[other]}`);
 		});
 	}
 }
@@ -139,7 +148,10 @@ class SwimHost implements Host {
 	boot(): void {
 		this.#incarnation++;
 		this.swim = createSwim({
-			id: this.id, incarnation: this.#incarnation, tickMs, config: defaults.swim,
+			id: this.id,
+			incarnation: this.#incarnation,
+			tickMs,
+			config: defaults.swim,
 			random: this.#cluster.world.random.child(`swim/${this.id}/${this.#incarnation}`),
 		});
 		this.swim.setMembers(this.#cluster.names.map(name => idOf(name)));
@@ -165,11 +177,16 @@ class SwimHost implements Host {
 
 	pump(): void {
 		const {world, links, seen} = this.#cluster;
-		for (let ready = this.swim!.ready(world.schedule.nowMs); ready; ready = this.swim!.ready(world.schedule.nowMs)) {
+		for (
+			let ready = this.swim!.ready(world.schedule.nowMs);
+			ready;
+			ready = this.swim!.ready(world.schedule.nowMs)
+		) {
 			for (const {to, packet, via} of ready.packets) {
 				const bytes = encode(packet);
 				this.#cluster.largestPacket = Math.max(this.#cluster.largestPacket, bytes.length);
-				if (bytes.length > packetBytesMax) throw new Error(`Expected a packet of at most ${packetBytesMax} bytes, got ${bytes.length}`);
+				if (bytes.length > packetBytesMax)
+					throw new Error(`Expected a packet of at most ${packetBytesMax} bytes, got ${bytes.length}`);
 				(via === 'link' ? links : world.network).send(this.id, to, bytes);
 			}
 
@@ -183,7 +200,8 @@ class SwimHost implements Host {
 	#dial(): void {
 		const {world, links, names} = this.#cluster;
 		for (const peer of names.map(name => idOf(name))) {
-			if (!world.isUp(peer) && !links.isCut(this.id, peer) && !links.isCut(peer, this.id)) this.swim!.linkRefused(peer);
+			if (!world.isUp(peer) && !links.isCut(this.id, peer) && !links.isCut(peer, this.id))
+				this.swim!.linkRefused(peer);
 		}
 	}
 }

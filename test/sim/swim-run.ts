@@ -1,7 +1,7 @@
 /**
-Failure detection alone, a run from a seed: a cluster that nothing happens to, where nobody may be accused; two members that cannot reach
-one another, where the others vouch for both; a crash, which all must find; its end, which all must see; then trouble of every kind, and
-when it is over everybody who lives must be alive to everybody, every row whole.
+Failure detection alone, a run from a seed: a cluster that nothing happens to, where nobody may be accused; two members
+that cannot reach one another, where the others vouch for both; a crash, which all must find; its end, which all must
+see; then trouble of every kind, and when it is over everybody who lives must be alive to everybody, every row whole.
 */
 import {createRandom} from './random.ts';
 import {idOf, nameOf, SwimCluster} from './swim-cluster.ts';
@@ -17,12 +17,27 @@ const settledMs = 15_000;
 export function simulateSwim(seed: number): void {
 	const random = createRandom(`${seed}/swim`);
 	const loss = random.chance(1, 2) ? 0 : random.between(1, 20);
-	const cluster = new SwimCluster({seed: `${seed}/swim`, nodes: random.pick([3, 4, 5, 8]), loss, refuses: false, linked: random.chance(2, 3)});
+	const cluster = new SwimCluster({
+		seed: `${seed}/swim`,
+		nodes: random.pick([3, 4, 5, 8]),
+		loss,
+		refuses: false,
+		linked: random.chance(2, 3),
+	});
 	const fail = (rule: string, what: string): never => {
-		throw new Error(`SEED=${seed} (replays it), at ${cluster.nowMs} ms, event ${cluster.world.events}: ${rule}: ${what}`);
+		throw new Error(
+			`SEED=${seed} (replays it), at ${cluster.nowMs} ms, event ${cluster.world.events}: ${rule}: ${what}`,
+		);
 	};
 
-	const accused = (fromMs: number, states: readonly string[]): string[] => cluster.since(fromMs).flatMap(seen => (seen.type === 'member' && states.includes(seen.state) ? [`${seen.node} calls ${nameOf(seen.id)} ${seen.state}`] : []));
+	const accused = (fromMs: number, states: readonly string[]): string[] =>
+		cluster
+			.since(fromMs)
+			.flatMap(seen =>
+				seen.type === 'member' && states.includes(seen.state)
+					? [`${seen.node} calls ${nameOf(seen.id)} ${seen.state}`]
+					: [],
+			);
 	/** Run until nothing is wrong. */
 	const until = (rule: string, withinMs: number, wrong: () => readonly string[]): void => {
 		const endMs = cluster.nowMs + withinMs;
@@ -49,19 +64,34 @@ export function simulateSwim(seed: number): void {
 	}
 
 	cluster.crash(one);
-	until('who is silent is found dead by all', foundMs, () => cluster.up().filter(node => cluster.states(node)[one] !== 'dead').map(node => `${node} thinks ${one} ${cluster.states(node)[one]}`));
+	until('who is silent is found dead by all', foundMs, () =>
+		cluster
+			.up()
+			.filter(node => cluster.states(node)[one] !== 'dead')
+			.map(node => `${node} thinks ${one} ${cluster.states(node)[one]}`),
+	);
 	cluster.restart(one);
 	until('who comes back is seen by all', backMs, () => cluster.wrongs());
 
 	trouble(cluster, seed, troubleMs);
-	until('when the faults end everybody alive is alive to all', settledMs, () => [...cluster.wrongs(), ...cluster.names.filter(name => {
-		const {partition, matrix} = cluster.swim(name).status();
-		return partition.state === 'partitioned' || matrix.sees.some(row => row.some(heard => heard !== true));
-	}).map(name => `${name} does not see all`)]);
+	until('when the faults end everybody alive is alive to all', settledMs, () => [
+		...cluster.wrongs(),
+		...cluster.names
+			.filter(name => {
+				const {partition, matrix} = cluster.swim(name).status();
+				return partition.state === 'partitioned' || matrix.sees.some(row => row.some(heard => heard !== true));
+			})
+			.map(name => `${name} does not see all`),
+	]);
 }
 
 /** Crashes, cuts, one-way cuts and pauses for a while; then none. */
-export function trouble(cluster: SwimCluster, seed: number, forMs: number, count: (kind: string) => void = () => undefined): void {
+export function trouble(
+	cluster: SwimCluster,
+	seed: number,
+	forMs: number,
+	count: (kind: string) => void = () => undefined,
+): void {
 	const random = createRandom(`${seed}/trouble`);
 	const {names} = cluster;
 	for (const untilMs = cluster.nowMs + forMs; cluster.nowMs < untilMs;) {
@@ -101,7 +131,8 @@ export function trouble(cluster: SwimCluster, seed: number, forMs: number, count
 				break;
 			}
 
-			default: kind satisfies never;
+			default:
+				kind satisfies never;
 		}
 
 		cluster.run(random.between(20, 2000));

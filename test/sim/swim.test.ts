@@ -1,7 +1,7 @@
 /**
-SWIM in whole clusters, from seeds. `SEED=7` replays one; `SEEDS=1000` runs a campaign. Two things are asked: that what is silent is
-found out within a bound, and that, once the faults end, nobody who lives is thought otherwise by anybody, and every row is whole.
-False positives (alive and connected, yet called dead) are counted and printed.
+SWIM in whole clusters, from seeds. `SEED=7` replays one; `SEEDS=1000` runs a campaign. Two things are asked: that what
+is silent is found out within a bound, and that, once the faults end, nobody who lives is thought otherwise by anybody,
+and every row is whole. False positives (alive and connected, yet called dead) are counted and printed.
 */
 import {afterAll, describe, expect, test, vi} from 'vitest';
 import {Health} from '../../core/swim/health.ts';
@@ -15,7 +15,12 @@ const worst = (name: string, value: number): void => void totals.set(name, Math.
 
 afterAll(() => console.log([...totals].map(([name, value]) => `${name} ${value}`).join(', ')));
 
-const campaigns = [{nodes: 3, runs: 15}, {nodes: 5, runs: 15}, {nodes: 20, runs: 2}, {nodes: 50, runs: 1}];
+const campaigns = [
+	{nodes: 3, runs: 15},
+	{nodes: 5, runs: 15},
+	{nodes: 20, runs: 2},
+	{nodes: 50, runs: 1},
+];
 
 describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 	test('when the faults end, everyone alive is alive to everyone', {timeout: 120_000}, () => {
@@ -24,24 +29,36 @@ describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 			const cluster = new SwimCluster({seed, nodes, loss, refuses: seed % 2 === 0, linked: seed % 3 !== 0});
 			trouble(cluster, seed, nodes > 20 ? 5000 : 15_000, count);
 			const label = `seed ${seed}, ${nodes} nodes, ${loss} % loss`;
-			const isSettled = (): boolean => cluster.names.every(name => {
-				const {partition, members, matrix} = cluster.swim(name).status();
-				return partition.state !== 'partitioned' && members.every(({state}) => state === 'alive') && matrix.sees.every(row => row.every(heard => heard === true));
-			});
+			const isSettled = (): boolean =>
+				cluster.names.every(name => {
+					const {partition, members, matrix} = cluster.swim(name).status();
+					return (
+						partition.state !== 'partitioned' &&
+						members.every(({state}) => state === 'alive') &&
+						matrix.sees.every(row => row.every(heard => heard === true))
+					);
+				});
 			const endMs = cluster.nowMs;
 			let waitedMs = 0;
 			for (; !isSettled() && waitedMs < 15_000; waitedMs += 50) cluster.run(50);
 			expect(cluster.wrongs(), label).toEqual([]);
 			expect(isSettled(), label).toBe(true);
 			worst(`settled after at most (ms, ${nodes} nodes)`, cluster.nowMs - endMs);
-			for (const name of cluster.names) expect(cluster.swim(name).status().bounds, label).toEqual({outbox: 0, relays: 0, rowMismatches: 0});
+			for (const name of cluster.names)
+				expect(cluster.swim(name).status().bounds, label).toEqual({outbox: 0, relays: 0, rowMismatches: 0});
 		}
 	});
 
 	test('nobody is called dead without a fault, and a dead one is found within the bound', {timeout: 120_000}, () => {
 		for (const seed of seeds(runs)) {
 			const loss = createRandom(`${seed}/loss`).between(0, 20);
-			const cluster = new SwimCluster({seed: `${seed}/quiet`, nodes, loss, refuses: false, linked: seed % 3 !== 0});
+			const cluster = new SwimCluster({
+				seed: `${seed}/quiet`,
+				nodes,
+				loss,
+				refuses: false,
+				linked: seed % 3 !== 0,
+			});
 			cluster.run(nodes > 20 ? 5000 : 10_000);
 			const label = `seed ${seed}, ${nodes} nodes, ${loss} % loss`;
 			for (const {type, ...rest} of cluster.seen) {
@@ -54,7 +71,9 @@ describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 			const fromMs = cluster.nowMs;
 			cluster.crash('n1');
 			cluster.run(nodes > 20 ? 3500 : 3000);
-			const found = cluster.since(fromMs).filter(seen => seen.type === 'member' && nameOf(seen.id) === 'n1' && seen.state === 'dead');
+			const found = cluster
+				.since(fromMs)
+				.filter(seen => seen.type === 'member' && nameOf(seen.id) === 'n1' && seen.state === 'dead');
 			expect(new Set(found.map(({node}) => node)).size, label).toBe(nodes - 1);
 			worst(`found dead after at most (ms, ${nodes} nodes)`, Math.max(...found.map(({atMs}) => atMs - fromMs)));
 		}
@@ -69,11 +88,18 @@ describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 			const label = `seed ${seed}, ${nodes} nodes, ${loss} % loss`;
 			const shuffled = random.shuffle(cluster.names);
 			const at = random.between(1, nodes - 1);
-			const sides = [shuffled.slice(0, at), shuffled.slice(at)].map(side => side.map(name => idOf(name)).toSorted().join(' ')).toSorted();
+			const sides = [shuffled.slice(0, at), shuffled.slice(at)]
+				.map(side =>
+					side
+						.map(name => idOf(name))
+						.toSorted()
+						.join(' '),
+				)
+				.toSorted();
 			const cutMs = cluster.nowMs;
 			cluster.partition(shuffled.slice(0, at), shuffled.slice(at));
 			cluster.run(nodes > 5 ? 5000 : 1500);
-			const detected = cluster.since(cutMs).flatMap(seen => seen.type === 'partition' ? [seen] : []);
+			const detected = cluster.since(cutMs).flatMap(seen => (seen.type === 'partition' ? [seen] : []));
 			expect(detected.map(({node}) => node).toSorted(), label).toEqual(cluster.names.toSorted()); // Once each.
 			for (const event of detected) {
 				expect(event.state, label).toBe('detected');
@@ -86,9 +112,14 @@ describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 			const healMs = cluster.nowMs;
 			cluster.heal();
 			cluster.run(1500);
-			const healed = cluster.since(healMs).flatMap(seen => seen.type === 'partition' ? [seen] : []);
-			expect(healed.map(({node, state}) => `${node} ${state}`).toSorted(), label).toEqual(cluster.names.map(name => `${name} healed`).toSorted());
-			worst(`heal detected after at most (ms, ${nodes} nodes)`, Math.max(...healed.map(({atMs}) => atMs - healMs)));
+			const healed = cluster.since(healMs).flatMap(seen => (seen.type === 'partition' ? [seen] : []));
+			expect(healed.map(({node, state}) => `${node} ${state}`).toSorted(), label).toEqual(
+				cluster.names.map(name => `${name} healed`).toSorted(),
+			);
+			worst(
+				`heal detected after at most (ms, ${nodes} nodes)`,
+				Math.max(...healed.map(({atMs}) => atMs - healMs)),
+			);
 			expect(cluster.swim('n1').status().partition.state, label).toBe('repairing');
 			expect(cluster.swim('n1').repaired(), label).toBe(true);
 			expect(cluster.swim('n1').status().partition.state, label).toBe('whole');
@@ -96,20 +127,30 @@ describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 	});
 });
 
-/** Two nodes are too busy to read what comes in, again and again: how often do they accuse the others, all of whom live and are connected? */
+/**
+Two nodes are too busy to read what comes in, again and again: how often do they accuse the others, all of whom live and
+are connected?
+*/
 function falseAccusations(seed: number): number {
 	const cluster = new SwimCluster({seed: `${seed}/slow`, nodes: 8, loss: 10, refuses: false, linked: false});
 	const random = createRandom(`${seed}/slow`);
 	const slow = new Set(['n1', 'n2']);
 	cluster.run(2000);
 	for (let turn = 0; turn < 25; turn++) {
-		for (const name of slow) for (const other of cluster.names) if (other !== name) cluster.world.network.cut(idOf(other), idOf(name));
+		for (const name of slow)
+			for (const other of cluster.names) if (other !== name) cluster.world.network.cut(idOf(other), idOf(name));
 		cluster.run(random.between(300, 800));
 		cluster.world.network.heal();
 		cluster.run(random.between(100, 400));
 	}
 
-	return cluster.seen.filter(seen => seen.type === 'member' && slow.has(seen.node) && (seen.state === 'suspect' || seen.state === 'dead') && !slow.has(nameOf(seen.id))).length;
+	return cluster.seen.filter(
+		seen =>
+			seen.type === 'member' &&
+			slow.has(seen.node) &&
+			(seen.state === 'suspect' || seen.state === 'dead') &&
+			!slow.has(nameOf(seen.id)),
+	).length;
 }
 
 test('a slow node that doubts itself first accuses fewer of the others (local health)', {timeout: 120_000}, () => {
@@ -135,8 +176,16 @@ test('who stood still accuses nobody who is well, and neither do the others', {t
 			cluster.run(random.between(200, 800));
 		}
 
-		expect(cluster.seen.filter(seen => seen.type === 'member' && seen.state !== 'alive' && !stalled.includes(nameOf(seen.id))), `seed ${seed}`).toEqual([]);
-		expect(cluster.seen.some(seen => seen.type === 'member' && seen.state === 'suspect'), `seed ${seed}`).toBe(true);
+		expect(
+			cluster.seen.filter(
+				seen => seen.type === 'member' && seen.state !== 'alive' && !stalled.includes(nameOf(seen.id)),
+			),
+			`seed ${seed}`,
+		).toEqual([]);
+		expect(
+			cluster.seen.some(seen => seen.type === 'member' && seen.state === 'suspect'),
+			`seed ${seed}`,
+		).toBe(true);
 	}
 });
 

@@ -32,7 +32,8 @@ export class Totals {
 		this.events += events;
 		this.#agreedMs.push(agreedMs);
 		this.#convergedMs.push(convergedMs);
-		for (const [name, value] of [...Object.entries(faults), ...Object.entries(work)]) this.#counts.set(name, (this.#counts.get(name) ?? 0) + value);
+		for (const [name, value] of [...Object.entries(faults), ...Object.entries(work)])
+			this.#counts.set(name, (this.#counts.get(name) ?? 0) + value);
 	}
 
 	counts(): Readonly<Record<string, number>> {

@@ -1,6 +1,7 @@
 /**
-Runs the seeds that it is given, one after the other, and tells of each. A failing one is made smaller first. A seed is two worlds: whole
-nodes, and consensus alone, where far more proposals, campaigns and changes of the members fit into the same time.
+Runs the seeds that it is given, one after the other, and tells of each. A failing one is made smaller first. A seed is
+two worlds: whole nodes, and consensus alone, where far more proposals, campaigns and changes of the members fit into
+the same time.
 */
 import {simulate, type Outcome, type RunOptions} from './node/cluster.ts';
 import {planOf, type Event} from './node/plan.ts';
@@ -9,10 +10,24 @@ import {simulateRaft} from './raft-cluster.ts';
 import {shrink} from './shrink.ts';
 
 export type World = 'nodes' | 'raft';
-export type Job = {readonly worlds: readonly World[]; readonly from: number; readonly to: number; readonly forMs: number; readonly isOnce: boolean; readonly shrinks: boolean};
+export type Job = {
+	readonly worlds: readonly World[];
+	readonly from: number;
+	readonly to: number;
+	readonly forMs: number;
+	readonly isOnce: boolean;
+	readonly shrinks: boolean;
+};
 export type Report =
 	| {readonly type: 'held'; readonly outcome: Outcome}
-	| {readonly type: 'failed'; readonly seed: number; readonly world: World; readonly failure: string; readonly plan: readonly Event[]; readonly planned: number}
+	| {
+			readonly type: 'failed';
+			readonly seed: number;
+			readonly world: World;
+			readonly failure: string;
+			readonly plan: readonly Event[];
+			readonly planned: number;
+	  }
 	| {readonly type: 'done'};
 
 const shrinkRuns = 60;
@@ -28,15 +43,26 @@ export function attempt(options: RunOptions): Outcome | string {
 }
 
 /** The rule that a message names, without times and ids: a smaller script must break the same one. */
-export const ruleOf = (message: string): string => message.replace(/^(?:SEED=\d+ \(replays it\), )?at \d+ ms, event \d+: /, '').split(':')[0]!;
+export const ruleOf = (message: string): string =>
+	message.replace(/^(?:SEED=\d+ \(replays it\), )?at \d+ ms, event \d+: /, '').split(':')[0]!;
 
 /** Consensus alone. */
 function attemptRaft(seed: number, isOnce: boolean): Outcome | string {
 	try {
 		const {fingerprint, events, recoveredMs, ...counts} = sealed(() => simulateRaft(seed));
-		if (!isOnce && sealed(() => simulateRaft(seed)).fingerprint !== fingerprint) return 'determinism: two runs of one seed differ';
+		if (!isOnce && sealed(() => simulateRaft(seed)).fingerprint !== fingerprint)
+			return 'determinism: two runs of one seed differ';
 		const work = Object.fromEntries(Object.entries(counts).map(([name, value]) => [`raft-${name}`, value]));
-		return {seed, fingerprint, virtualMs: raftForMs + recoveredMs, events, faults: {}, work, agreedMs: recoveredMs, convergedMs: 0};
+		return {
+			seed,
+			fingerprint,
+			virtualMs: raftForMs + recoveredMs,
+			events,
+			faults: {},
+			work,
+			agreedMs: recoveredMs,
+			convergedMs: 0,
+		};
 	} catch (error) {
 		return (error as Error).message;
 	}
@@ -63,13 +89,39 @@ export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: 
 				return typeof again === 'string' && ruleOf(again) === ruleOf(outcome);
 			};
 
-			tell({type: 'failed', seed, world: 'nodes', failure: outcome, plan: shrinks ? shrink(planned, isSame, shrinkRuns).items : planned, planned: planned.length});
+			tell({
+				type: 'failed',
+				seed,
+				world: 'nodes',
+				failure: outcome,
+				plan: shrinks ? shrink(planned, isSame, shrinkRuns).items : planned,
+				planned: planned.length,
+			});
 			continue;
 		}
 
 		const again = isOnce ? outcome : attempt({seed, forMs});
-		if (typeof again === 'string' || again.fingerprint !== outcome.fingerprint) tell({type: 'failed', seed, world: 'nodes', failure: `determinism: two runs of one seed differ${typeof again === 'string' ? ` (${again})` : ''}`, plan: [], planned: 0});
-		else tell({type: 'held', outcome: raft ? {...outcome, virtualMs: outcome.virtualMs + raft.virtualMs, events: outcome.events + raft.events, work: {...outcome.work, ...raft.work}} : outcome});
+		if (typeof again === 'string' || again.fingerprint !== outcome.fingerprint)
+			tell({
+				type: 'failed',
+				seed,
+				world: 'nodes',
+				failure: `determinism: two runs of one seed differ${typeof again === 'string' ? ` (${again})` : ''}`,
+				plan: [],
+				planned: 0,
+			});
+		else
+			tell({
+				type: 'held',
+				outcome: raft
+					? {
+							...outcome,
+							virtualMs: outcome.virtualMs + raft.virtualMs,
+							events: outcome.events + raft.events,
+							work: {...outcome.work, ...raft.work},
+						}
+					: outcome,
+			});
 	}
 
 	tell({type: 'done'});

@@ -1,7 +1,7 @@
 /**
-A world of hosts: virtual time, a network and their lives. A host is anything that ticks, takes bytes and can lose its memory; which
-protocol it runs is its own affair. Clocks run a little fast or slow, a paused host finds its input waiting, a crashed one comes
-back with what its disk holds.
+A world of hosts: virtual time, a network and their lives. A host is anything that ticks, takes bytes and can lose its
+memory; which protocol it runs is its own affair. Clocks run a little fast or slow, a paused host finds its input
+waiting, a crashed one comes back with what its disk holds.
 */
 import {Network, type LinkOptions} from './network.ts';
 import {createRandom, hash32, type SeededRandom} from './random.ts';
@@ -17,7 +17,15 @@ export type Host = {
 	deliver(from: string, bytes: Uint8Array): void;
 };
 
-type Life = {readonly host: Host; readonly tickMs: number; readonly random: SeededRandom; isUp: boolean; isPaused: boolean; generation: number; waiting: Array<() => void>};
+type Life = {
+	readonly host: Host;
+	readonly tickMs: number;
+	readonly random: SeededRandom;
+	isUp: boolean;
+	isPaused: boolean;
+	generation: number;
+	waiting: Array<() => void>;
+};
 
 export type WorldOptions = {readonly seed: number | string; readonly link?: Partial<LinkOptions>};
 
@@ -36,11 +44,14 @@ export class World {
 	constructor({seed, link}: WorldOptions) {
 		this.random = createRandom(`${seed}/world`);
 		this.network = new Network({
-			seed, schedule: this.schedule, ...(link ? {link} : {}),
-			deliver: (from, to, bytes) => this.#input(to, host => {
-				this.note(`${from}>${to} ${bytes.length}`);
-				host.deliver(from, bytes);
-			}),
+			seed,
+			schedule: this.schedule,
+			...(link ? {link} : {}),
+			deliver: (from, to, bytes) =>
+				this.#input(to, host => {
+					this.note(`${from}>${to} ${bytes.length}`);
+					host.deliver(from, bytes);
+				}),
 		});
 	}
 
@@ -61,7 +72,15 @@ export class World {
 	add(host: Host, tickMs: number): void {
 		const random = this.random.child(`host/${host.id}`);
 		const drift = random.between(-Math.floor(tickMs / 10), Math.floor(tickMs / 10));
-		this.#lives.set(host.id, {host, tickMs: tickMs + drift, random, isUp: false, isPaused: false, generation: 0, waiting: []});
+		this.#lives.set(host.id, {
+			host,
+			tickMs: tickMs + drift,
+			random,
+			isUp: false,
+			isPaused: false,
+			generation: 0,
+			waiting: [],
+		});
 		this.restart(host.id);
 	}
 
@@ -95,7 +114,9 @@ export class World {
 		this.#beat(life, life.generation, life.random.between(0, life.tickMs));
 	}
 
-	/** Stop it for a while, as SIGSTOP or a stalled event loop does. What comes in meanwhile waits; missed ticks are one. */
+	/**
+	Stop it for a while, as SIGSTOP or a stalled event loop does. What comes in meanwhile waits; missed ticks are one.
+	*/
 	pause(id: string, forMs: number): void {
 		const life = this.#life(id);
 		if (!life.isUp || life.isPaused) return;
@@ -124,7 +145,10 @@ export class World {
 		this.#input(id, run);
 	}
 
-	/** A client asks the host. While it is paused the question waits in a socket of its own, which may be read before those of the peers. */
+	/**
+	A client asks the host. While it is paused the question waits in a socket of its own, which may be read before those
+	of the peers.
+	*/
 	ask(id: string, run: () => void): void {
 		const life = this.#life(id);
 		if (life.isUp && life.isPaused) life.waiting.unshift(run);

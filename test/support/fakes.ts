@@ -2,7 +2,17 @@
 A command line without a cluster: a broker that answers from a picture, streams that remember what was written.
 */
 import {PassThrough, Writable, type Readable} from 'node:stream';
-import {leftReason, type Broker, type DeletedTopic, type Delivery, type FaultCommand, type Published, type Subscription, type TopicChange, type TopicSettings} from '../../core/broker.ts';
+import {
+	leftReason,
+	type Broker,
+	type DeletedTopic,
+	type Delivery,
+	type FaultCommand,
+	type Published,
+	type Subscription,
+	type TopicChange,
+	type TopicSettings,
+} from '../../core/broker.ts';
 import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import type {Chosen, FindOptions} from '../../core/find.ts';
@@ -51,7 +61,11 @@ export class FakeBroker implements Broker {
 		return {origin: this.snapshotValue.self, incarnation: 1, topic, firstSeq, count: bodies.length};
 	}
 
-	async createTopic(topic: Topic, settings: TopicSettings = {}, {update = false}: {readonly update?: boolean} = {}): Promise<TopicChange> {
+	async createTopic(
+		topic: Topic,
+		settings: TopicSettings = {},
+		{update = false}: {readonly update?: boolean} = {},
+	): Promise<TopicChange> {
 		await this.manageAnswer();
 		this.topicCommands.push({topic, settings, update});
 		return 'created';
@@ -87,7 +101,7 @@ export class FakeBroker implements Broker {
 		return {
 			agreed,
 			dropped: 0,
-			async* [Symbol.asyncIterator]() {
+			async *[Symbol.asyncIterator]() {
 				yield* deliveries;
 				await ended.promise;
 			},
@@ -121,7 +135,7 @@ export class FakeBroker implements Broker {
 		for (const watcher of this.#watchers) watcher(snapshot);
 	}
 
-	async* events(): AsyncGenerator<RecordedEvent> {
+	async *events(): AsyncGenerator<RecordedEvent> {
 		yield* this.stream;
 		await this.closed;
 		yield {at: 9, type: 'stopped', reason: 'stopped'};
@@ -179,20 +193,31 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 	if (options.isTerminal) for (const stream of [stdout, stderr]) Object.assign(stream, {isTTY: true});
 	const terminal = new Terminal({stdin: options.stdin ?? new PassThrough(), stdout, stderr, env});
 	const code = await main({
-		argv, env, cwd: options.cwd ?? '/', terminal, stop: options.stop ?? new AbortController(),
+		argv,
+		env,
+		cwd: options.cwd ?? '/',
+		terminal,
+		stop: options.stop ?? new AbortController(),
 		backend: async () => ({
 			async connect({servers = [], find, cluster}) {
 				if (servers.length === 0) {
 					const heard = options.heard?.(find!);
 					if (!heard || !broker) throw new NoneFoundError(cluster, 'none was heard');
-					return Object.assign(typeof broker === 'function' ? broker(heard.address) : broker, {chosen: heard});
+					return Object.assign(typeof broker === 'function' ? broker(heard.address) : broker, {
+						chosen: heard,
+					});
 				}
 
 				if (!broker) throw new DapssError('unreachable', `${servers[0]}: connection refused`);
 				return typeof broker === 'function' ? broker(servers[0]!) : broker;
 			},
 			async findNodes({cluster = 'dapss'} = {}) {
-				return (options.nodes ?? ['127.0.0.1:5000']).map(node => ({cluster, id: '00', phase: 'running', ...(typeof node === 'string' ? {address: node, name: ''} : node)}));
+				return (options.nodes ?? ['127.0.0.1:5000']).map(node => ({
+					cluster,
+					id: '00',
+					phase: 'running',
+					...(typeof node === 'string' ? {address: node, name: ''} : node),
+				}));
 			},
 			async openBroker() {
 				throw new DapssError('failure', 'not asked for here');
@@ -209,5 +234,16 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 }
 
 export function delivery(seq: number, body: string | Uint8Array, topic = 'news'): Delivery {
-	return {topic: topic as Topic, origin: '3f2a91c45bd1e995' as NodeId, incarnation: 1, seq, lamport: seq + 10, sentAtMs: 0, body: Buffer.from(body), offset: seq - 1, hops: 0, repaired: false};
+	return {
+		topic: topic as Topic,
+		origin: '3f2a91c45bd1e995' as NodeId,
+		incarnation: 1,
+		seq,
+		lamport: seq + 10,
+		sentAtMs: 0,
+		body: Buffer.from(body),
+		offset: seq - 1,
+		hops: 0,
+		repaired: false,
+	};
 }

@@ -14,7 +14,19 @@ export const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
 
 /** One message a batch, so that an offset is a number of batches. */
 export function batchAt(topic: string, offset: number, bytes: number): StoredBatch {
-	const encoded = encodeBatch({origin, incarnation: 1, topic: topic as Topic, firstSeq: offset + 1, lamport: offset + 1, previousLamport: offset, sentAtMs: 0}, [Buffer.alloc(bytes, offset)], false);
+	const encoded = encodeBatch(
+		{
+			origin,
+			incarnation: 1,
+			topic: topic as Topic,
+			firstSeq: offset + 1,
+			lamport: offset + 1,
+			previousLamport: offset,
+			sentAtMs: 0,
+		},
+		[Buffer.alloc(bytes, offset)],
+		false,
+	);
 	return {offset, batch: decodeBatch(encoded)!, hops: 0, repaired: false};
 }
 
@@ -103,9 +115,10 @@ export function pipes(queueBytes: number): {readonly near: FakePipe; readonly fa
 	return {near, far};
 }
 
-export const turn = (): Promise<void> => new Promise(resolve => {
-	setImmediate(resolve);
-});
+export const turn = (): Promise<void> =>
+	new Promise(resolve => {
+		setImmediate(resolve);
+	});
 
 /** Carry frames both ways until nothing moves any more. */
 export async function settle({near, far}: {readonly near: FakePipe; readonly far: FakePipe}): Promise<void> {
@@ -172,7 +185,13 @@ export class FakeNode {
 		this.places.push(place);
 		const readers = topics.map(topic => {
 			const batches = this.topics.get(topic) ?? [];
-			const reader = new Reader({read: (offset, bytesMax) => this.#read(batches, offset, bytesMax)}, 0, batches.length, sink, this.#slots);
+			const reader = new Reader(
+				{read: (offset, bytesMax) => this.#read(batches, offset, bytesMax)},
+				0,
+				batches.length,
+				sink,
+				this.#slots,
+			);
 			this.readers.add(reader);
 			reader.resume();
 			return reader;
@@ -191,13 +210,18 @@ export class FakeNode {
 		};
 	}
 
-	async #read(batches: readonly StoredBatch[], offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> {
+	async #read(
+		batches: readonly StoredBatch[],
+		offset: number,
+		bytesMax: number,
+	): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> {
 		this.reads++;
 		this.mostReads = Math.max(this.mostReads, this.reads);
 		await turn();
 		this.reads--;
 		let next = offset;
-		for (let bytes = 0; next < batches.length && (next === offset || bytes < bytesMax); next++) bytes += batches[next]!.batch.bytes.length;
+		for (let bytes = 0; next < batches.length && (next === offset || bytes < bytesMax); next++)
+			bytes += batches[next]!.batch.bytes.length;
 		return {items: batches.slice(offset, next), next};
 	}
 }

@@ -17,9 +17,11 @@ class FakeBroker {
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
 		this.show = onSnapshot;
 		this.isWatched = true;
-		return {[Symbol.dispose]: () => {
-			this.isWatched = false;
-		}};
+		return {
+			[Symbol.dispose]: () => {
+				this.isWatched = false;
+			},
+		};
 	}
 
 	async publish(topic: string, bodies: readonly Uint8Array[]): Promise<unknown> {
@@ -98,7 +100,10 @@ test('a silent node is lost until it speaks again', () => {
 	using source = createSource(broker as unknown as Broker);
 	broker.show(healthy);
 	vi.advanceTimersByTime(4500);
-	expect(source.getState()).toMatchObject({connection: 'lost', detail: 'no word from the node for 3 s, still trying'});
+	expect(source.getState()).toMatchObject({
+		connection: 'lost',
+		detail: 'no word from the node for 3 s, still trying',
+	});
 	expect(source.getState().snapshot).toBe(healthy);
 	broker.show(healthy);
 	expect(source.getState().connection).toBe('connected');
@@ -126,21 +131,37 @@ test('disposing stops watching and all timers', () => {
 test('commands become calls, and their ends one line', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
-	expect(await source.run({type: 'publish', topic: 'weather', body: 'grüezi'})).toEqual({ok: true, text: `Published to weather: #7, 7 B, stored on ${a.slice(0, 8)}`});
+	expect(await source.run({type: 'publish', topic: 'weather', body: 'grüezi'})).toEqual({
+		ok: true,
+		text: `Published to weather: #7, 7 B, stored on ${a.slice(0, 8)}`,
+	});
 	expect(await source.run({type: 'subscribe', topics: ['x', 'y']})).toEqual({ok: true, text: 'Subscribed to x, y'});
 	expect(await source.run({type: 'unsubscribe', topics: ['x']})).toEqual({ok: true, text: 'Unsubscribed from x'});
 	expect((await source.run({type: 'confirm'})).text).toContain('commit 318');
-	expect((await source.run({type: 'fault', fault: {type: 'drop', percent: 5, forMs: 2000}})).text).toBe('Fault is on: drop for 2 s');
-	expect(broker.calls).toEqual([['publish', 'weather', ['grüezi']], ['subscribe', 'x'], ['subscribe', 'y'], ['unsubscribe', 'x'], ['fault', {type: 'drop', percent: 5, forMs: 2000}]]);
+	expect((await source.run({type: 'fault', fault: {type: 'drop', percent: 5, forMs: 2000}})).text).toBe(
+		'Fault is on: drop for 2 s',
+	);
+	expect(broker.calls).toEqual([
+		['publish', 'weather', ['grüezi']],
+		['subscribe', 'x'],
+		['subscribe', 'y'],
+		['unsubscribe', 'x'],
+		['fault', {type: 'drop', percent: 5, forMs: 2000}],
+	]);
 });
 
 test('an error is one clear line, never a rejection', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	broker.failure = new DapssError('no-quorum', 'The subscription could not be agreed.');
-	expect(await source.run({type: 'subscribe', topics: ['x']})).toEqual({ok: false, text: 'Could not subscribe: The subscription could not be agreed (no majority of voters is reachable)'});
+	expect(await source.run({type: 'subscribe', topics: ['x']})).toEqual({
+		ok: false,
+		text: 'Could not subscribe: The subscription could not be agreed (no majority of voters is reachable)',
+	});
 	broker.failure = new DapssError('refused', 'This node takes no faults: start it with --faults');
-	expect((await source.run({type: 'fault', fault: {type: 'heal'}})).text).toBe('Could not fault: This node takes no faults: start it with --faults');
+	expect((await source.run({type: 'fault', fault: {type: 'heal'}})).text).toBe(
+		'Could not fault: This node takes no faults: start it with --faults',
+	);
 });
 
 test('the lead and the members: what was done, or why not', async () => {
@@ -148,31 +169,53 @@ test('the lead and the members: what was done, or why not', async () => {
 	using source = createSource(broker as unknown as Broker);
 	expect(await source.run({type: 'transfer', to: undefined})).toEqual({ok: true, text: `${b.slice(0, 8)} leads now`});
 	expect(await source.run({type: 'transfer', to: c})).toEqual({ok: true, text: `${c.slice(0, 8)} leads now`});
-	expect(await source.run({type: 'remove', node: c})).toEqual({ok: true, text: `${c.slice(0, 8)} is no member any more`});
-	expect(broker.calls).toEqual([['transfer', undefined], ['transfer', c], ['remove', c]]);
+	expect(await source.run({type: 'remove', node: c})).toEqual({
+		ok: true,
+		text: `${c.slice(0, 8)} is no member any more`,
+	});
+	expect(broker.calls).toEqual([
+		['transfer', undefined],
+		['transfer', c],
+		['remove', c],
+	]);
 	broker.failure = new DapssError('refused', `Node ${c} is the only voter: without it there is no cluster`);
-	expect(await source.run({type: 'remove', node: c})).toEqual({ok: false, text: `Could not remove: Node ${c} is the only voter: without it there is no cluster`});
+	expect(await source.run({type: 'remove', node: c})).toEqual({
+		ok: false,
+		text: `Could not remove: Node ${c} is the only voter: without it there is no cluster`,
+	});
 });
 
 test('a broker that connects again: the loss with its reason, then who is there now, for a while (case 26)', () => {
 	const broker = new FakeBroker();
 	let tell: (news: LinkNews) => void = () => undefined;
 	let nowMs = 0;
-	using source = createSource(Object.assign(broker, {onLink(listener: (news: LinkNews) => void) {
-		tell = listener;
-		return {[Symbol.dispose]: () => undefined};
-	}}) as unknown as Broker, {nowMs: () => nowMs});
+	using source = createSource(
+		Object.assign(broker, {
+			onLink(listener: (news: LinkNews) => void) {
+				tell = listener;
+				return {[Symbol.dispose]: () => undefined};
+			},
+		}) as unknown as Broker,
+		{nowMs: () => nowMs},
+	);
 	broker.show(healthy);
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});
 	nowMs = 10;
 	broker.show({...healthy, lamport: 900}); // Not drawn yet when the node is lost, and out of date then.
 	tell({state: 'lost', server: '10.0.0.1:5000', why: 'the connection was lost', retryMs: 1400});
 	vi.advanceTimersByTime(500);
-	expect(source.getState()).toMatchObject({connection: 'lost', detail: 'trying again in 1.4 s · 10.0.0.1:5000: the connection was lost', why: '10.0.0.1:5000: the connection was lost'});
+	expect(source.getState()).toMatchObject({
+		connection: 'lost',
+		detail: 'trying again in 1.4 s · 10.0.0.1:5000: the connection was lost',
+		why: '10.0.0.1:5000: the connection was lost',
+	});
 	expect(source.getState().snapshot?.lamport).toBe(healthy.lamport);
 	nowMs = 2000;
 	tell({state: 'connected', server: '10.0.0.2:5000'});
-	expect(source.getState()).toMatchObject({connection: 'lost', detail: 'connected to 10.0.0.2:5000, waiting for its picture'});
+	expect(source.getState()).toMatchObject({
+		connection: 'lost',
+		detail: 'connected to 10.0.0.2:5000, waiting for its picture',
+	});
 	broker.show({...healthy, lamport: 901});
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: 'Attached to 10.0.0.2:5000 now'});
 	expect(alertsOf(source.getState(), 0)).toEqual([{tone: 'accent', text: 'Attached to 10.0.0.2:5000 now'}]);

@@ -9,34 +9,69 @@ test.each([
 	['subscribe weather', {type: 'run', command: {type: 'subscribe', topics: ['weather']}}],
 	[':subscribe weather, jobs', {type: 'run', command: {type: 'subscribe', topics: ['weather', 'jobs']}}],
 	['unsubscribe weather', {type: 'run', command: {type: 'unsubscribe', topics: ['weather']}}],
-	['publish weather hello from the keys', {type: 'run', command: {type: 'publish', topic: 'weather', body: 'hello from the keys'}}],
+	[
+		'publish weather hello from the keys',
+		{type: 'run', command: {type: 'publish', topic: 'weather', body: 'hello from the keys'}},
+	],
 	['publish weather  two spaces ', {type: 'run', command: {type: 'publish', topic: 'weather', body: ' two spaces '}}],
 	['publish weather ', {type: 'run', command: {type: 'publish', topic: 'weather', body: ''}}],
 	['publish "my topic" x', {type: 'run', command: {type: 'publish', topic: 'my topic', body: 'x'}}],
 	['publish news "hello  world"', {type: 'run', command: {type: 'publish', topic: 'news', body: 'hello  world'}}],
-	['publish news it\'s "raining" here', {type: 'run', command: {type: 'publish', topic: 'news', body: 'it\'s "raining" here'}}],
+	[
+		'publish news it\'s "raining" here',
+		{type: 'run', command: {type: 'publish', topic: 'news', body: 'it\'s "raining" here'}},
+	],
 	['publish news {"a": 1}', {type: 'run', command: {type: 'publish', topic: 'news', body: '{"a": 1}'}}],
-	['subscribe "my topic" \'a,b\' c,d', {type: 'run', command: {type: 'subscribe', topics: ['my topic', 'a,b', 'c', 'd']}}],
+	[
+		'subscribe "my topic" \'a,b\' c,d',
+		{type: 'run', command: {type: 'subscribe', topics: ['my topic', 'a,b', 'c', 'd']}},
+	],
 	['subscribe js --from now', {type: 'run', command: {type: 'subscribe', topics: ['js']}}],
 	['subscribe -- --from', {type: 'run', command: {type: 'subscribe', topics: ['--from']}}],
-	[`fault cut ${a.slice(0, 8)} --one-way --for=1s`, {type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a], direction: 'out', forMs: 1000}}}],
+	[
+		`fault cut ${a.slice(0, 8)} --one-way --for=1s`,
+		{type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a], direction: 'out', forMs: 1000}}},
+	],
 	['peers', {type: 'focus', pane: 'peers'}],
 	['status', {type: 'report', report: 'status'}],
 	['doctor', {type: 'doctor'}],
 	['quit', {type: 'quit'}],
 	['filter rain', {type: 'filter', text: 'rain'}],
 	['', {type: 'nothing'}],
-	[`fault cut ${a.slice(0, 4)} in for 2s`, {type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a], direction: 'in', forMs: 2000}}}],
-	[`fault cut ${a.slice(0, 8)},${b.slice(0, 8)} --for 500ms`, {type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a, b], direction: 'both', forMs: 500}}}],
+	[
+		`fault cut ${a.slice(0, 4)} in for 2s`,
+		{type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a], direction: 'in', forMs: 2000}}},
+	],
+	[
+		`fault cut ${a.slice(0, 8)},${b.slice(0, 8)} --for 500ms`,
+		{type: 'run', command: {type: 'fault', fault: {type: 'cut', peers: [a, b], direction: 'both', forMs: 500}}},
+	],
 	['fault delay 50ms', {type: 'run', command: {type: 'fault', fault: {type: 'delay', ms: 50, forMs: 10_000}}}],
-	['fault drop 20% for 1m', {type: 'run', command: {type: 'fault', fault: {type: 'drop', percent: 20, forMs: 60_000}}}],
+	[
+		'fault drop 20% for 1m',
+		{type: 'run', command: {type: 'fault', fault: {type: 'drop', percent: 20, forMs: 60_000}}},
+	],
 	['leader', {type: 'report', report: 'leader'}],
 	['leader transfer', {type: 'run', command: {type: 'transfer', to: undefined}}],
 	[`leader transfer ${b.slice(0, 6)}`, {type: 'run', command: {type: 'transfer', to: b}}],
 	['leader transfer 127.0.0.1:5001', {type: 'run', command: {type: 'transfer', to: b}}],
 	['topic list', {type: 'focus', pane: 'topics'}],
-	['topic create orders', {type: 'run', command: {type: 'create-topic', topic: 'orders', settings: {}, update: false}}],
-	['topic create "my orders" --retain-age 12h --retain-bytes=64m --update', {type: 'run', command: {type: 'create-topic', topic: 'my orders', settings: {retainAgeS: 43_200, retainBytes: 67_108_864}, update: true}}],
+	[
+		'topic create orders',
+		{type: 'run', command: {type: 'create-topic', topic: 'orders', settings: {}, update: false}},
+	],
+	[
+		'topic create "my orders" --retain-age 12h --retain-bytes=64m --update',
+		{
+			type: 'run',
+			command: {
+				type: 'create-topic',
+				topic: 'my orders',
+				settings: {retainAgeS: 43_200, retainBytes: 67_108_864},
+				update: true,
+			},
+		},
+	],
 	['topic delete orders yes --force', {type: 'run', command: {type: 'delete-topic', topic: 'orders', force: true}}],
 	['peer remove 5001 yes', {type: 'run', command: {type: 'remove', node: b}}],
 	[`peer remove ${b.slice(0, 6)} yes`, {type: 'run', command: {type: 'remove', node: b}}],
@@ -53,37 +88,81 @@ test.each([
 	['__proto__', 'No command `__proto__`. `?` lists them'],
 	['publish weather', 'Expected a topic and a message: `:publish weather hello`'],
 	['subscribe', 'Expected a topic: `:subscribe weather`'],
-	['subscribe js --from beginning', 'The console subscribes the node from now on; what is kept is read by `dapss-tui subscribe js --from beginning`'],
-	['subscribe js --form now', 'There is no flag `--form` here; there is `--from`. A word that begins with dashes stands in quotes'],
+	[
+		'subscribe js --from beginning',
+		'The console subscribes the node from now on; what is kept is read by `dapss-tui subscribe js --from beginning`',
+	],
+	[
+		'subscribe js --form now',
+		'There is no flag `--form` here; there is `--from`. A word that begins with dashes stands in quotes',
+	],
 	['unsubscribe js --from now', 'There is no flag `--from` here. A word that begins with dashes stands in quotes'],
 	['subscribe js --from', 'Expected a value behind `--from`'],
 	['publish "my topic x', 'The quote at "\\"my topic x" is not closed'],
 	['publish "my topic"', 'Expected a topic and a message: `:publish weather hello`'],
 	['leader depose', 'Expected `:leader` or `:leader transfer [NODE]`'],
-	['leader transfer zz', `No member has the name, address, port or first digits of the id \`zz\`: ${ids.slice(0, 3).map(id => id.slice(0, 8)).join(', ')}`],
-	['topic', 'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`'],
+	[
+		'leader transfer zz',
+		`No member has the name, address, port or first digits of the id \`zz\`: ${ids
+			.slice(0, 3)
+			.map(id => id.slice(0, 8))
+			.join(', ')}`,
+	],
+	[
+		'topic',
+		'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`',
+	],
 	['topic create orders --retain-age soon', 'Expected a time such as `--retain-age 12h`, got `soon`'],
 	['topic create orders --retain-bytes 1x', 'Expected a size such as `--retain-bytes 64m`, got `1x`'],
 	['topic create orders --retain-age 9999d', 'Expected `--retain-age` to be 1s to 3650d, got `9999d`'],
 	['topic create orders --retain-bytes 1k', 'Expected `--retain-bytes` to be 4 KiB to 1 PiB, got `1k`'],
-	['topic create orders --force', 'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`'],
+	[
+		'topic create orders --force',
+		'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`',
+	],
 	['topic delete "my orders"', 'That deletes its messages on all nodes, for good: `:topic delete "my orders" yes`'],
 	['peer', 'Expected `:peer remove NODE yes`'],
-	[`peer remove ${b.slice(0, 6)}`, `That is for good: to take ${b.slice(0, 8)} out of the cluster, \`:peer remove ${b.slice(0, 6)} yes\``],
-	['fault cut zz', `No member has the name, address, port or first digits of the id \`zz\`: ${ids.slice(0, 3).map(id => id.slice(0, 8)).join(', ')}`],
+	[
+		`peer remove ${b.slice(0, 6)}`,
+		`That is for good: to take ${b.slice(0, 8)} out of the cluster, \`:peer remove ${b.slice(0, 6)} yes\``,
+	],
+	[
+		'fault cut zz',
+		`No member has the name, address, port or first digits of the id \`zz\`: ${ids
+			.slice(0, 3)
+			.map(id => id.slice(0, 8))
+			.join(', ')}`,
+	],
 	['fault cut a in for soon', 'Expected a time such as `for 10s`, got `soon`'],
 	['fault heal for 3s', 'Expected `:fault heal` without a time, got `3s`: it ends all faults at once'],
-	['fault heal a', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],
-	['fault drop 10 20', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],
-	['fault drop 200', 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`'],
+	[
+		'fault heal a',
+		'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
+	],
+	[
+		'fault drop 10 20',
+		'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
+	],
+	[
+		'fault drop 200',
+		'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
+	],
 ])('%s: %s', (line, text) => {
 	expect(parseLine(line, context)).toEqual({type: 'problem', text});
 });
 
 test('no line throws', () => {
-	fc.assert(fc.property(fc.oneof(anyText(60), fc.string().map(text => `fault ${text}`)), line => {
-		expect(parseLine(line, context).type).toBeTypeOf('string');
-	}));
+	fc.assert(
+		fc.property(
+			fc.oneof(
+				anyText(60),
+				fc.string().map(text => `fault ${text}`),
+			),
+			line => {
+				expect(parseLine(line, context).type).toBeTypeOf('string');
+			},
+		),
+	);
 });
 
 test('completion goes as far as it is certain', () => {
@@ -106,5 +185,13 @@ test('completion goes as far as it is certain', () => {
 });
 
 test('durations', () => {
-	expect([parseDuration('250ms'), parseDuration('10s'), parseDuration('2m'), parseDuration('7'), parseDuration('1.5s'), parseDuration('x'), parseDuration('-1s')]).toEqual([250, 10_000, 120_000, 7000, 1500, undefined, undefined]);
+	expect([
+		parseDuration('250ms'),
+		parseDuration('10s'),
+		parseDuration('2m'),
+		parseDuration('7'),
+		parseDuration('1.5s'),
+		parseDuration('x'),
+		parseDuration('-1s'),
+	]).toEqual([250, 10_000, 120_000, 7000, 1500, undefined, undefined]);
 });

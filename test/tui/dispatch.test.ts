@@ -5,9 +5,19 @@ import type {Action} from '../../tui/input/keymap.ts';
 import {initialState, reduce, type ConsoleState} from '../../tui/state/state.ts';
 import {healthy, hostile, topic} from './support/fixtures.ts';
 
-const situation = (changes: Partial<Situation> = {}): Situation => ({snapshot: healthy, isReadonly: false, isRemote: false, isLost: false, page: 5, overlayLines: 40, ...changes});
-const apply = (state: ConsoleState, effects: readonly Effect[]): ConsoleState => effects.reduce((before, effect) => (effect.type === 'change' ? reduce(before, effect.action) : before), state);
-const press = (state: ConsoleState, where: Situation, ...keys: readonly Action[]): ConsoleState => keys.reduce((before, key) => apply(before, act(key, before, where)), state);
+const situation = (changes: Partial<Situation> = {}): Situation => ({
+	snapshot: healthy,
+	isReadonly: false,
+	isRemote: false,
+	isLost: false,
+	page: 5,
+	overlayLines: 40,
+	...changes,
+});
+const apply = (state: ConsoleState, effects: readonly Effect[]): ConsoleState =>
+	effects.reduce((before, effect) => (effect.type === 'change' ? reduce(before, effect.action) : before), state);
+const press = (state: ConsoleState, where: Situation, ...keys: readonly Action[]): ConsoleState =>
+	keys.reduce((before, key) => apply(before, act(key, before, where)), state);
 const at = (focus: ConsoleState['focus']): ConsoleState => ({...initialState, focus});
 const typing = (state: ConsoleState, draft: string): ConsoleState => reduce(state, {type: 'draft', text: draft});
 
@@ -17,7 +27,10 @@ describe('publish', () => {
 		expect(state.prompt).toMatchObject({kind: 'publish-topic', draft: 'health'});
 		state = apply(state, submit('health', state, situation()));
 		expect(state.prompt).toMatchObject({kind: 'publish-text', topic: 'health', draft: ''});
-		expect(submit('  hello ', typing(state, '  hello '), situation())).toContainEqual({type: 'run', command: {type: 'publish', topic: 'health', body: '  hello '}});
+		expect(submit('  hello ', typing(state, '  hello '), situation())).toContainEqual({
+			type: 'run',
+			command: {type: 'publish', topic: 'health', body: '  hello '},
+		});
 	});
 
 	test('a topic that shows other than it is does not get into the line', () => {
@@ -28,9 +41,18 @@ describe('publish', () => {
 
 	test('read-only refuses with one line, by key and by command', () => {
 		const where = situation({isReadonly: true});
-		for (const key of ['publish', 'subscribe', 'unsubscribe'] as const) expect(press(at('topics'), where, key)).toMatchObject({prompt: undefined, notice: {text: readonlyRefusal}});
+		for (const key of ['publish', 'subscribe', 'unsubscribe'] as const)
+			expect(press(at('topics'), where, key)).toMatchObject({prompt: undefined, notice: {text: readonlyRefusal}});
 		const open = press(at('topics'), where, 'command');
-		for (const line of ['publish weather x', 'subscribe weather', 'fault heal', 'leader transfer', 'topic create orders', 'topic delete orders yes', 'peer remove 5001 yes']) {
+		for (const line of [
+			'publish weather x',
+			'subscribe weather',
+			'fault heal',
+			'leader transfer',
+			'topic create orders',
+			'topic delete orders yes',
+			'peer remove 5001 yes',
+		]) {
 			const effects = submit(line, open, where);
 			expect(effects.some(effect => effect.type === 'run')).toBe(false);
 			expect(apply(open, effects).notice?.text).toBe(readonlyRefusal);
@@ -45,23 +67,44 @@ test('the prompts of s, u and p read topics as the `:` line does (case 28)', () 
 	const snapshot = {...healthy, topics: [topic('my topic')]};
 	const open = press(at('topics'), situation({snapshot}), 'unsubscribe');
 	expect(open.prompt?.draft).toBe('"my topic"');
-	expect(submit('"my topic"', open, situation({snapshot}))).toContainEqual({type: 'run', command: {type: 'unsubscribe', topics: ['my topic']}});
-	expect(submit('a, b', open, situation({snapshot}))).toContainEqual({type: 'run', command: {type: 'unsubscribe', topics: ['a', 'b']}});
-	expect(submit('my topic', open, situation({snapshot}))).toContainEqual({type: 'run', command: {type: 'unsubscribe', topics: ['my', 'topic']}});
+	expect(submit('"my topic"', open, situation({snapshot}))).toContainEqual({
+		type: 'run',
+		command: {type: 'unsubscribe', topics: ['my topic']},
+	});
+	expect(submit('a, b', open, situation({snapshot}))).toContainEqual({
+		type: 'run',
+		command: {type: 'unsubscribe', topics: ['a', 'b']},
+	});
+	expect(submit('my topic', open, situation({snapshot}))).toContainEqual({
+		type: 'run',
+		command: {type: 'unsubscribe', topics: ['my', 'topic']},
+	});
 	const asked = press(at('topics'), situation({snapshot}), 'publish');
 	expect(asked.prompt?.draft).toBe('"my topic"');
-	expect(apply(asked, submit('"my topic"', asked, situation({snapshot}))).prompt).toMatchObject({kind: 'publish-text', topic: 'my topic'});
+	expect(apply(asked, submit('"my topic"', asked, situation({snapshot}))).prompt).toMatchObject({
+		kind: 'publish-text',
+		topic: 'my topic',
+	});
 	// What cannot be read stays in the prompt, with the reason.
-	for (const [line, reason] of [['my topic', 'Expected one topic'], ['"my topic', 'is not closed']] as const) {
+	for (const [line, reason] of [
+		['my topic', 'Expected one topic'],
+		['"my topic', 'is not closed'],
+	] as const) {
 		const state = apply(asked, submit(line, asked, situation({snapshot})));
-		expect(state).toMatchObject({prompt: {kind: 'publish-topic'}, notice: {text: expect.stringContaining(reason) as string}});
+		expect(state).toMatchObject({
+			prompt: {kind: 'publish-topic'},
+			notice: {text: expect.stringContaining(reason) as string},
+		});
 	}
 });
 
 test('Enter shows all about the row that is selected, as it was', () => {
 	const state = press(at('messages'), situation(), 'up', 'inspect');
 	expect(state.overlay).toMatchObject({type: 'message', message: {seq: 59}});
-	expect(press(at('peers'), situation(), 'last', 'inspect').overlay).toMatchObject({type: 'peer', key: healthy.members.at(-1)!.id});
+	expect(press(at('peers'), situation(), 'last', 'inspect').overlay).toMatchObject({
+		type: 'peer',
+		key: healthy.members.at(-1)!.id,
+	});
 	expect(press(at('topics'), situation(), 'inspect').overlay).toMatchObject({type: 'topic', key: 'deploy'});
 	expect(press(at('raft'), situation(), 'inspect').overlay).toMatchObject({type: 'report', report: 'leader'});
 });
@@ -76,7 +119,10 @@ test('the machine is examined by the console of a node, not by one that is attac
 	const open = press(at('peers'), situation(), 'command');
 	const effects = submit('doctor', open, situation());
 	expect(effects).toContainEqual({type: 'examine'});
-	const state = apply(open, effects.filter(({type}) => type !== 'examine'));
+	const state = apply(
+		open,
+		effects.filter(({type}) => type !== 'examine'),
+	);
 	expect(state.overlay).toEqual({type: 'doctor', examination: undefined, scroll: 0});
 	// What comes after its window was closed opens none.
 	const examination = {problem: 'no program'};
@@ -85,7 +131,7 @@ test('the machine is examined by the console of a node, not by one that is attac
 
 	const attached = submit('doctor', open, situation({isRemote: true}));
 	expect(attached.some(({type}) => type === 'examine')).toBe(false);
-	expect(apply(open, attached).notice?.text).toContain('run it on the node\'s');
+	expect(apply(open, attached).notice?.text).toContain("run it on the node's");
 });
 
 test('an overlay scrolls as far as it has lines', () => {
@@ -99,10 +145,15 @@ test('an overlay scrolls as far as it has lines', () => {
 test('a mistyped command is answered, its line kept in the history', () => {
 	const open = typing(press(at('peers'), situation(), 'command'), 'pears');
 	const state = apply(open, submit('pears', open, situation()));
-	expect(state).toMatchObject({prompt: undefined, history: ['pears'], notice: {text: 'No command `pears`. Did you mean `:peers`?'}});
+	expect(state).toMatchObject({
+		prompt: undefined,
+		history: ['pears'],
+		notice: {text: 'No command `pears`. Did you mean `:peers`?'},
+	});
 });
 
 test('without a picture every key is harmless', () => {
 	const where = situation({snapshot: undefined});
-	for (const key of ['up', 'down', 'first', 'last', 'inspect', 'pause', 'filter', 'publish', 'help'] as const) expect(() => press(at('messages'), where, key)).not.toThrow();
+	for (const key of ['up', 'down', 'first', 'last', 'inspect', 'pause', 'filter', 'publish', 'help'] as const)
+		expect(() => press(at('messages'), where, key)).not.toThrow();
 });

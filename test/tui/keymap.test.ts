@@ -11,7 +11,9 @@ test('no key has two actions where both would count', () => {
 });
 
 test('the help lists every key that does something, and every command', () => {
-	const help = helpLines(keymap).map(line => line.map(span => span.text).join('')).join('\n');
+	const help = helpLines(keymap)
+		.map(line => line.map(span => span.text).join(''))
+		.join('\n');
 	for (const {context, keys, help: text} of keymap.bindings.filter(row => row.context !== 'confirm')) {
 		expect(help, context).toContain(text);
 		for (const key of keys) expect(help).toContain(keySign(key));
@@ -24,16 +26,21 @@ test('keys are found in their context, Ctrl-C in all', () => {
 	expect(keymap.find('panes', 'q')).toBe('quit');
 	expect(keymap.find('overlay', 'q')).toBe('overlay-close');
 	expect(keymap.find('prompt', 'q')).toBeUndefined();
-	for (const context of ['panes', 'overlay', 'prompt', 'confirm'] as const) expect(keymap.find(context, 'ctrl+c')).toBe('interrupt');
+	for (const context of ['panes', 'overlay', 'prompt', 'confirm'] as const)
+		expect(keymap.find(context, 'ctrl+c')).toBe('interrupt');
 });
 
 test('preferences remap, and what cannot be is said and left', () => {
-	const changed = buildKeymap({'publish': 'P', 'quit': ['Q', 'ctrl+q'], 'zoom': 's', 'dance': 'd', 'command': []});
+	const changed = buildKeymap({publish: 'P', quit: ['Q', 'ctrl+q'], zoom: 's', dance: 'd', command: []});
 	expect(changed.find('panes', 'P')).toBe('publish');
 	expect(changed.find('panes', 'p')).toBeUndefined();
 	expect(changed.find('panes', 'ctrl+q')).toBe('quit');
 	expect(changed.find('panes', 's')).toBe('subscribe');
-	expect(changed.problems).toEqual(['Key `s` cannot be both `zoom` and `subscribe`', 'Expected the name of an action in the key map, got `dance`', 'Expected at least one key for `command`']);
+	expect(changed.problems).toEqual([
+		'Key `s` cannot be both `zoom` and `subscribe`',
+		'Expected the name of an action in the key map, got `dance`',
+		'Expected at least one key for `command`',
+	]);
 	expect(hintsOf(changed, 'panes').find(hint => hint.word === 'publish')?.key).toBe('P');
 });
 
@@ -52,12 +59,18 @@ test('events of Ink become names', () => {
 
 test('hints fit, and never lose help and quit', () => {
 	for (const width of [60, 80, 100, 160]) {
-		const line = hintSpans(keymap, 'panes', false, false, width).map(span => span.text).join('');
+		const line = hintSpans(keymap, 'panes', false, false, width)
+			.map(span => span.text)
+			.join('');
 		expect(line.length).toBeLessThanOrEqual(width);
 		expect(line).toMatch(/\? help.*q quit/);
 	}
 
-	expect(hintSpans(keymap, 'panes', true, true, 160).map(span => span.text).join('')).not.toMatch(/publish|subscribe|Space pause/);
+	expect(
+		hintSpans(keymap, 'panes', true, true, 160)
+			.map(span => span.text)
+			.join(''),
+	).not.toMatch(/publish|subscribe|Space pause/);
 });
 
 test('every action has a name that preferences can use', () => {

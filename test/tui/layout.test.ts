@@ -2,55 +2,70 @@ import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {layOut, paneIds, type Box, type Layout} from '../../tui/layout.ts';
 
-/** The layout as a picture: a letter a pane, capital when open; `=` header, `!` alerts, `>` prompt, `?` hints. One character is `scale` cells. */
+/**
+The layout as a picture: a letter a pane, capital when open; `=` header, `!` alerts, `>` prompt, `?` hints. One
+character is `scale` cells.
+*/
 function draw(layout: Layout, columns: number, rows: number, scaleX = 4, scaleY = 1): string {
 	if (layout.type === 'too-small') return 'too small';
 	const grid = Array.from({length: rows}, () => Array.from({length: columns}, () => '.'));
 	const fill = ({x, y, width, height}: Box, mark: string): void => {
-		for (let row = y; row < y + height; row++) for (let column = x; column < x + width; column++) grid[row]![column] = grid[row]![column] === '.' ? mark : '#';
+		for (let row = y; row < y + height; row++)
+			for (let column = x; column < x + width; column++)
+				grid[row]![column] = grid[row]![column] === '.' ? mark : '#';
 	};
 
 	fill(layout.header, '=');
 	fill(layout.alerts, '!');
 	fill(layout.prompt, '>');
 	fill(layout.hints, '?');
-	for (const place of layout.rows.flat()) fill(place, place.shape === 'open' ? place.pane[0]!.toUpperCase() : place.pane[0]!);
-	return grid.filter((_, row) => row % scaleY === 0).map(row => row.filter((_, column) => column % scaleX === 0).join('')).join('\n');
+	for (const place of layout.rows.flat())
+		fill(place, place.shape === 'open' ? place.pane[0]!.toUpperCase() : place.pane[0]!);
+	return grid
+		.filter((_, row) => row % scaleY === 0)
+		.map(row => row.filter((_, column) => column % scaleX === 0).join(''))
+		.join('\n');
 }
 
 // Peers and Partition share a letter; they never stand beside one another.
 describe('layout', () => {
 	test('80×24: the focused pane open, the others a line each', () => {
-		expect(draw(layOut({columns: 80, rows: 24, focus: 'messages', zoom: false, alerts: 1}), 80, 24)).toBe([
-			'====================',
-			'!!!!!!!!!!!!!!!!!!!!',
-			'pppppppppppppppppppp',
-			'rrrrrrrrrrrrrrrrrrrr',
-			'tttttttttttttttttttt',
-			...Array.from({length: 16}, () => 'MMMMMMMMMMMMMMMMMMMM'),
-			'pppppppppppppppppppp',
-			'eeeeeeeeeeeeeeeeeeee',
-			'>>>>>>>>>>>>>>>>>>>>',
-		].join('\n'));
+		expect(draw(layOut({columns: 80, rows: 24, focus: 'messages', zoom: false, alerts: 1}), 80, 24)).toBe(
+			[
+				'====================',
+				'!!!!!!!!!!!!!!!!!!!!',
+				'pppppppppppppppppppp',
+				'rrrrrrrrrrrrrrrrrrrr',
+				'tttttttttttttttttttt',
+				...Array.from({length: 16}, () => 'MMMMMMMMMMMMMMMMMMMM'),
+				'pppppppppppppppppppp',
+				'eeeeeeeeeeeeeeeeeeee',
+				'>>>>>>>>>>>>>>>>>>>>',
+			].join('\n'),
+		);
 	});
 
 	test('120×30: all six, three rows of two', () => {
-		expect(draw(layOut({columns: 120, rows: 30, focus: 'peers', zoom: false, alerts: 0}), 120, 30, 10, 3)).toBe([
-			'============',
-			'PPPPPPPPRRRR',
-			'PPPPPPPPRRRR',
-			'MMMMMMMMTTTT',
-			'MMMMMMMMTTTT',
-			'MMMMMMMMTTTT',
-			'MMMMMMMMTTTT',
-			'PPPPPPEEEEEE',
-			'PPPPPPEEEEEE',
-			'PPPPPPEEEEEE',
-		].join('\n'));
+		expect(draw(layOut({columns: 120, rows: 30, focus: 'peers', zoom: false, alerts: 0}), 120, 30, 10, 3)).toBe(
+			[
+				'============',
+				'PPPPPPPPRRRR',
+				'PPPPPPPPRRRR',
+				'MMMMMMMMTTTT',
+				'MMMMMMMMTTTT',
+				'MMMMMMMMTTTT',
+				'MMMMMMMMTTTT',
+				'PPPPPPEEEEEE',
+				'PPPPPPEEEEEE',
+				'PPPPPPEEEEEE',
+			].join('\n'),
+		);
 	});
 
 	test('zoom: one pane, everything else gone', () => {
-		expect(draw(layOut({columns: 160, rows: 45, focus: 'events', zoom: true, alerts: 0}), 160, 45, 40, 9)).toBe('====\nEEEE\nEEEE\nEEEE\nEEEE');
+		expect(draw(layOut({columns: 160, rows: 45, focus: 'events', zoom: true, alerts: 0}), 160, 45, 40, 9)).toBe(
+			'====\nEEEE\nEEEE\nEEEE\nEEEE',
+		);
 	});
 
 	test('below 60×15 there is no layout', () => {
@@ -60,18 +75,27 @@ describe('layout', () => {
 	});
 
 	test('every size is covered exactly once, and every open pane can hold a row', () => {
-		fc.assert(fc.property(fc.integer({min: 60, max: 300}), fc.integer({min: 15, max: 100}), fc.constantFrom(...paneIds), fc.boolean(), fc.nat(5), (columns, rows, focus, zoom, alerts) => {
-			const layout = layOut({columns, rows, focus, zoom, alerts});
-			const picture = draw(layout, columns, rows, 1, 1);
-			expect(picture).not.toMatch(/[.#]/);
-			if (layout.type === 'too-small') throw new Error('unreachable');
-			const places = layout.rows.flat();
-			if (!zoom) expect(places.map(place => place.pane).toSorted()).toEqual(paneIds.toSorted());
-			expect(places.find(place => place.pane === focus)?.shape).toBe('open');
-			for (const place of places.filter(({shape}) => shape === 'open')) {
-				expect(place.height).toBeGreaterThanOrEqual(4);
-				expect(place.width).toBeGreaterThanOrEqual(38);
-			}
-		}));
+		fc.assert(
+			fc.property(
+				fc.integer({min: 60, max: 300}),
+				fc.integer({min: 15, max: 100}),
+				fc.constantFrom(...paneIds),
+				fc.boolean(),
+				fc.nat(5),
+				(columns, rows, focus, zoom, alerts) => {
+					const layout = layOut({columns, rows, focus, zoom, alerts});
+					const picture = draw(layout, columns, rows, 1, 1);
+					expect(picture).not.toMatch(/[.#]/);
+					if (layout.type === 'too-small') throw new Error('unreachable');
+					const places = layout.rows.flat();
+					if (!zoom) expect(places.map(place => place.pane).toSorted()).toEqual(paneIds.toSorted());
+					expect(places.find(place => place.pane === focus)?.shape).toBe('open');
+					for (const place of places.filter(({shape}) => shape === 'open')) {
+						expect(place.height).toBeGreaterThanOrEqual(4);
+						expect(place.width).toBeGreaterThanOrEqual(38);
+					}
+				},
+			),
+		);
 	});
 });

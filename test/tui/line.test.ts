@@ -22,7 +22,10 @@ test.each([
 	['-- --from x', [['--from', 'x'], {}]],
 	['--loud=1', 'Expected no value behind `--loud`'],
 	['--from', 'Expected a value behind `--from`'],
-	['--__proto__ x', 'There is no flag `--__proto__` here; there is `--from`, `--loud`. A word that begins with dashes stands in quotes'],
+	[
+		'--__proto__ x',
+		'There is no flag `--__proto__` here; there is `--from`, `--loud`. A word that begins with dashes stands in quotes',
+	],
 	['a "b c', 'The quote at "\\"b c" is not closed'],
 	['', [[], {}]],
 ])('%s', (line, expected) => {
@@ -30,20 +33,24 @@ test.each([
 });
 
 test('what is quoted comes back as it was, whatever it is', () => {
-	fc.assert(fc.property(fc.array(fc.string({unit: 'binary'}), {maxLength: 4}), words => {
-		const line = words.map(word => quoteWord(word)).join(' ');
-		const parsed = wordsOf(line);
-		expect('problem' in parsed ? parsed : topicsOf(parsed.words)).toEqual(words);
-	}));
+	fc.assert(
+		fc.property(fc.array(fc.string({unit: 'binary'}), {maxLength: 4}), words => {
+			const line = words.map(word => quoteWord(word)).join(' ');
+			const parsed = wordsOf(line);
+			expect('problem' in parsed ? parsed : topicsOf(parsed.words)).toEqual(words);
+		}),
+	);
 });
 
 test('no line throws; its last word begins in it', () => {
-	fc.assert(fc.property(fc.array(fc.constantFrom('a', ' ', '"', '\'', '\\', '--', '=', ','), {maxLength: 20}), parts => {
-		const line = parts.join('');
-		wordsOf(line, {a: 'value'});
-		const start = lastWordStart(line);
-		expect(start).toBeLessThanOrEqual(line.length);
-		expect(start === 0 || line[start - 1] === ' ').toBe(true);
-	}));
+	fc.assert(
+		fc.property(fc.array(fc.constantFrom('a', ' ', '"', "'", '\\', '--', '=', ','), {maxLength: 20}), parts => {
+			const line = parts.join('');
+			wordsOf(line, {a: 'value'});
+			const start = lastWordStart(line);
+			expect(start).toBeLessThanOrEqual(line.length);
+			expect(start === 0 || line[start - 1] === ' ').toBe(true);
+		}),
+	);
 	expect(['', 'a', 'a ', 'a b', 'a "b c', 'a "b c" d'].map(line => lastWordStart(line))).toEqual([0, 0, 2, 2, 2, 8]);
 });

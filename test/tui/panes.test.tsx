@@ -25,7 +25,12 @@ test('partition: names the side with the quorum first of all', () => {
 });
 
 test('partition: a crash is not called a cut', () => {
-	const snapshot = {...healthy, members: healthy.members.map(one => (one.id === c ? member(c, {state: 'down', why: 'connection refused'}) : one))};
+	const snapshot = {
+		...healthy,
+		members: healthy.members.map(one =>
+			one.id === c ? member(c, {state: 'down', why: 'connection refused'}) : one,
+		),
+	};
 	const {lastFrame} = render(<Partition snapshot={snapshot} width={80} height={14} />);
 	expect(lastFrame()).toContain('2 of 3 members see one another, 1 down');
 });

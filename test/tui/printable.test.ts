@@ -33,23 +33,26 @@ describe('printable', () => {
 	});
 
 	test('leaves nothing without a shape, and a width that all count alike', () => {
-		fc.assert(fc.property(anyText(40), text => {
-			const shown = printable(text);
-			// The non-joiner is ours: it keeps the letters of an Indian conjunct apart.
-			expect(shown).not.toMatch(/[[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]--[\u200C]]/v);
-			expect([...shown].reduce((sum, character) => sum + stringWidth(character), 0)).toBe(stringWidth(shown));
-		}), {numRuns: 3000});
+		fc.assert(
+			fc.property(anyText(40), text => {
+				const shown = printable(text);
+				// The non-joiner is ours: it keeps the letters of an Indian conjunct apart.
+				expect(shown).not.toMatch(/[[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]--[\u200C]]/v);
+				expect([...shown].reduce((sum, character) => sum + stringWidth(character), 0)).toBe(stringWidth(shown));
+			}),
+			{numRuns: 3000},
+		);
 	});
 });
 
 describe('printableBytes', () => {
 	test.each([
-		[[0x61, 0xFF, 0xE2, 0x82, 0xAC], 'a‹ff›€'],
-		[[0xED, 0xA0, 0x80], '‹ed›‹a0›‹80›'], // A surrogate is no UTF-8.
-		[[0xC0, 0x80], '‹c0›‹80›'], // Nor is a long zero.
-		[[0xF4, 0x90, 0x80, 0x80], '‹f4›‹90›‹80›‹80›'],
-		[[0xE2, 0x82], '‹e2›‹82›'],
-		[[0x1B, 0x5B, 0x32, 0x4A], '␛[2J'],
+		[[0x61, 0xff, 0xe2, 0x82, 0xac], 'a‹ff›€'],
+		[[0xed, 0xa0, 0x80], '‹ed›‹a0›‹80›'], // A surrogate is no UTF-8.
+		[[0xc0, 0x80], '‹c0›‹80›'], // Nor is a long zero.
+		[[0xf4, 0x90, 0x80, 0x80], '‹f4›‹90›‹80›‹80›'],
+		[[0xe2, 0x82], '‹e2›‹82›'],
+		[[0x1b, 0x5b, 0x32, 0x4a], '␛[2J'],
 	])('%j is shown as %j', (bytes, shown) => {
 		expect(printableBytes(Uint8Array.from(bytes))).toBe(shown);
 	});
@@ -61,9 +64,15 @@ describe('printableBytes', () => {
 	});
 
 	test('agrees with the decoder on valid text', () => {
-		fc.assert(fc.property(anyText(40).map(text => text.toWellFormed()), text => {
-			expect(printableBytes(new TextEncoder().encode(text))).toBe(printable(text));
-		}), {numRuns: 1000});
+		fc.assert(
+			fc.property(
+				anyText(40).map(text => text.toWellFormed()),
+				text => {
+					expect(printableBytes(new TextEncoder().encode(text))).toBe(printable(text));
+				},
+			),
+			{numRuns: 1000},
+		);
 	});
 });
 
@@ -73,38 +82,77 @@ test('fitCells fills exactly the cells that it is given', () => {
 	expect(fitCells('abcdef', 5)).toBe('abcd…');
 	expect(fitCells('日本語', 4)).toBe('日… ');
 	expect(fitCells('abc', 0)).toBe('');
-	fc.assert(fc.property(anyText(30), fc.integer({min: 1, max: 30}), (text, width) => {
-		expect(widthOf(fitCells(printable(text), width))).toBe(width);
-	}), {numRuns: 2000});
+	fc.assert(
+		fc.property(anyText(30), fc.integer({min: 1, max: 30}), (text, width) => {
+			expect(widthOf(fitCells(printable(text), width))).toBe(width);
+		}),
+		{numRuns: 2000},
+	);
 });
 
 test('wrapCells loses nothing', () => {
-	fc.assert(fc.property(anyText(60), fc.integer({min: 2, max: 20}), (raw, width) => {
-		const text = printable(raw);
-		const lines = wrapCells(text, width, 1000);
-		expect(lines.join('')).toBe(text);
-		for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(width);
-	}), {numRuns: 1000});
+	fc.assert(
+		fc.property(anyText(60), fc.integer({min: 2, max: 20}), (raw, width) => {
+			const text = printable(raw);
+			const lines = wrapCells(text, width, 1000);
+			expect(lines.join('')).toBe(text);
+			for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(width);
+		}),
+		{numRuns: 1000},
+	);
 });
 
 test('20,000 hostile strings move no cell of a terminal, and set no title, clipboard or link', async () => {
 	const count = 20_000;
-	const pieces = [...hostileTexts, '\u001B[', '\u001B]', '\u001BP', '\u009B', '\u0007', ' ', 'abc', 'é', '語', '🤖', '\u0903', '\u093F', '\u1160', '\u11A8', '\uFF9E', '\u0E33', '\u200D', '\uFE0F', '\u20E3', '\u{1F3FD}'];
+	const pieces = [
+		...hostileTexts,
+		'\u001B[',
+		'\u001B]',
+		'\u001BP',
+		'\u009B',
+		'\u0007',
+		' ',
+		'abc',
+		'é',
+		'語',
+		'🤖',
+		'\u0903',
+		'\u093F',
+		'\u1160',
+		'\u11A8',
+		'\uFF9E',
+		'\u0E33',
+		'\u200D',
+		'\uFE0F',
+		'\u20E3',
+		'\u{1F3FD}',
+	];
 	// A seed of its own, so that a failure comes again.
-	const texts = fc.sample(fc.array(fc.oneof(fc.constantFrom(...pieces), anyText(6)), {maxLength: 6}).map(parts => parts.join('')), {numRuns: count, seed: 20_260_504});
+	const texts = fc.sample(
+		fc.array(fc.oneof(fc.constantFrom(...pieces), anyText(6)), {maxLength: 6}).map(parts => parts.join('')),
+		{numRuns: count, seed: 20_260_504},
+	);
 	const screen = new Screen(60, 50);
 	const width = 40;
 	let moved = 0;
 	for (let start = 0; start < count; start += 50) {
 		const rows = texts.slice(start, start + 50).map(text => `│${fitCells(printable(text), width)}│`);
-		// oxlint-disable-next-line no-await-in-loop
 		await new Promise<void>(resolve => screen.emulator.write(`\u001B[H\u001B[2J${rows.join('\r\n')}`, resolve));
 		const {active} = screen.emulator.buffer;
 		for (let row = 0; row < rows.length; row++) {
 			const line = active.getLine(row)!;
-			if (line.getCell(0)?.getChars() !== '│' || line.getCell(width + 1)?.getChars() !== '│' || line.translateToString(true, width + 2) !== '') {
+			if (
+				line.getCell(0)?.getChars() !== '│' ||
+				line.getCell(width + 1)?.getChars() !== '│' ||
+				line.translateToString(true, width + 2) !== ''
+			) {
 				moved++;
-				if (moved === 1) console.error(JSON.stringify(texts[start + row]), JSON.stringify(rows[row]), JSON.stringify(line.translateToString(true)));
+				if (moved === 1)
+					console.error(
+						JSON.stringify(texts[start + row]),
+						JSON.stringify(rows[row]),
+						JSON.stringify(line.translateToString(true)),
+					);
 			}
 		}
 	}

@@ -3,7 +3,10 @@ import {runConsole} from '../../tui/index.tsx';
 import {FakeSource, healthy, lost} from './support/fixtures.ts';
 import {openConsole, Screen, type Running} from './support/terminal.ts';
 
-/** Alternate screen left, cursor shown, raw and paste mode off, wrap on: in what was written, and in what the emulator holds. */
+/**
+Alternate screen left, cursor shown, raw and paste mode off, wrap on: in what was written, and in what the emulator
+holds.
+*/
 async function expectRestored({screen}: Running): Promise<void> {
 	await screen.settle();
 	expect(screen.emulator.buffer.active.type).toBe('normal');
@@ -15,7 +18,9 @@ async function expectRestored({screen}: Running): Promise<void> {
 
 /** What the console listens to, called as the process would. */
 function listenersAdded(name: string, before: readonly unknown[]): ReadonlyArray<(...values: unknown[]) => void> {
-	return process.listeners(name as 'SIGINT').filter(listener => !before.includes(listener)) as unknown as ReadonlyArray<(...values: unknown[]) => void>;
+	return process
+		.listeners(name as 'SIGINT')
+		.filter(listener => !before.includes(listener)) as unknown as ReadonlyArray<(...values: unknown[]) => void>;
 }
 
 test('q asks, n stays, y leaves', async () => {
@@ -33,12 +38,23 @@ test('q asks, n stays, y leaves', async () => {
 	await expectRestored(running);
 });
 
-test.each([[60, 15], [80, 24], [160, 45]])('at %i×%i q says what it costs to stop and to leave', async (columns, rows) => {
+test.each([
+	[60, 15],
+	[80, 24],
+	[160, 45],
+])('at %i×%i q says what it costs to stop and to leave', async (columns, rows) => {
 	const running = await openConsole(lost, columns, rows);
 	running.screen.type('q');
 	await running.screen.until('Quit');
 	const text = running.screen.text().replaceAll(/[┃\s]+/g, ' ');
-	for (const part of ['s stop It stays a member', 'Stopping this node leaves 1 of 3 voters: no quorum until it is back.', 'l leave Not possible: Without this node 1 of 2 voters would be reachable: no quorum.', 'n stay', 'Quit? s stop l leave n stay']) expect(text).toContain(part);
+	for (const part of [
+		's stop It stays a member',
+		'Stopping this node leaves 1 of 3 voters: no quorum until it is back.',
+		'l leave Not possible: Without this node 1 of 2 voters would be reachable: no quorum.',
+		'n stay',
+		'Quit? s stop l leave n stay',
+	])
+		expect(text).toContain(part);
 	running.screen.type('l');
 	await running.screen.until('Without this node 1 of 2 voters');
 	expect(running.source.commands).toEqual([]);
@@ -108,7 +124,11 @@ test('Ctrl-C leaves at once, from a prompt too', async () => {
 	await expectRestored(running);
 });
 
-test.each([['SIGINT', 'interrupted'], ['SIGHUP', 'interrupted'], ['SIGTERM', 'quit']] as const)('%s ends as %s', async (signal, how) => {
+test.each([
+	['SIGINT', 'interrupted'],
+	['SIGHUP', 'interrupted'],
+	['SIGTERM', 'quit'],
+] as const)('%s ends as %s', async (signal, how) => {
 	const before = process.listeners(signal);
 	const running = await openConsole(healthy, 80, 24);
 	const [first] = listenersAdded(signal, before).slice(0, 1);
@@ -144,6 +164,15 @@ test('the terminal goes away', async () => {
 test('without a terminal it refuses, and writes nothing', async () => {
 	const screen = new Screen(80, 24);
 	Object.assign(screen.stdout, {isTTY: false});
-	await expect(runConsole({source: new FakeSource(healthy), readonly: false, remote: false, preferences: {}, stdin: screen.stdin, stdout: screen.stdout})).rejects.toThrow('Expected a terminal');
+	await expect(
+		runConsole({
+			source: new FakeSource(healthy),
+			readonly: false,
+			remote: false,
+			preferences: {},
+			stdin: screen.stdin,
+			stdout: screen.stdout,
+		}),
+	).rejects.toThrow('Expected a terminal');
 	expect(screen.raw).toBe('');
 });

@@ -2,15 +2,40 @@ import {afterEach, describe, expect, test} from 'vitest';
 import {fitCells} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import type {Examination} from '../../tui/source/source.ts';
-import {atMs, b, crowd, d, FakeSource, feed, healthy, hostile, joining, leaderless, longName, message, named, partitioned, topic} from './support/fixtures.ts';
+import {
+	atMs,
+	b,
+	crowd,
+	d,
+	FakeSource,
+	feed,
+	healthy,
+	hostile,
+	joining,
+	leaderless,
+	longName,
+	message,
+	named,
+	partitioned,
+	topic,
+} from './support/fixtures.ts';
 import {openConsole, type Running, type Screen} from './support/terminal.ts';
 
-const sizes = [[60, 15], [80, 24], [120, 36], [160, 45]] as const;
+const sizes = [
+	[60, 15],
+	[80, 24],
+	[120, 36],
+	[160, 45],
+] as const;
 const pictures: Readonly<Record<string, Snapshot>> = {healthy, leaderless, partitioned, named, crowd, joining, hostile};
 
 /** Every row of a grid or accordion ends where the screen ends: nothing was pushed, wrapped or cut. */
 function expectWhole(screen: Screen): void {
-	const {cols, rows, buffer: {active}} = screen.emulator;
+	const {
+		cols,
+		rows,
+		buffer: {active},
+	} = screen.emulator;
 	let open = false;
 	for (let row = 0; row < rows; row++) {
 		const line = active.getLine(row)!;
@@ -32,7 +57,8 @@ describe.each(sizes)('at %i×%i', (columns, rows) => {
 		const {screen} = running;
 		expectWhole(screen);
 		const text = screen.text();
-		for (const pane of ['1 Peers', '2 Raft', '3 Topics', '4 Messages', '5 Partition', '6 Events']) expect(text).toContain(pane);
+		for (const pane of ['1 Peers', '2 Raft', '3 Topics', '4 Messages', '5 Partition', '6 Events'])
+			expect(text).toContain(pane);
 		expect(text).toContain('q quit');
 		expect(screen.leaks).toEqual([]);
 		expect(screen.emulator.buffer.active.type).toBe('alternate');
@@ -47,29 +73,42 @@ test('what fails is seen first: the second row of a lone node at 80×24', async 
 	expect(alert).toMatch(/^ ! NO QUORUM: 1 of 3 voters reachable, 2 needed; missing/);
 });
 
-test.each([[80, 24], [120, 30], [160, 45]] as const)('at %i×%i every pane calls nodes by their names; long ones are cut in columns only', async (columns, rows) => {
-	await using running = await openConsole(named, columns, rows);
-	const {screen} = running;
-	for (const [key, pane] of [['1', '1 Peers'], ['2', '2 Raft'], ['4', '4 Messages'], ['5', '5 Partition'], ['6', '6 Events']] as const) {
-		screen.type(key);
-		await screen.until(`┏━ ${pane}`);
-		expectWhole(screen);
-		const text = screen.text();
-		expect(text).toContain('berlin-1');
-		for (const id of [b, d]) expect(text).not.toContain(id.slice(0, 8));
-	}
+test.each([
+	[80, 24],
+	[120, 30],
+	[160, 45],
+] as const)(
+	'at %i×%i every pane calls nodes by their names; long ones are cut in columns only',
+	async (columns, rows) => {
+		await using running = await openConsole(named, columns, rows);
+		const {screen} = running;
+		for (const [key, pane] of [
+			['1', '1 Peers'],
+			['2', '2 Raft'],
+			['4', '4 Messages'],
+			['5', '5 Partition'],
+			['6', '6 Events'],
+		] as const) {
+			screen.type(key);
+			await screen.until(`┏━ ${pane}`);
+			expectWhole(screen);
+			const text = screen.text();
+			expect(text).toContain('berlin-1');
+			for (const id of [b, d]) expect(text).not.toContain(id.slice(0, 8));
+		}
 
-	// The one without a name is called by its id.
-	screen.type('1');
-	await screen.until('┏━ 1 Peers');
-	expect(screen.text()).toMatch(/oslo-2 ★[^]*rack-07\.x+…[^]*paris-4[^]*47f77700/);
-	screen.type('jj');
-	await screen.settle();
-	screen.type('\r');
-	await screen.until(named.members[2]!.id);
-	expect(screen.text()).toContain(longName);
-	expect(screen.leaks).toEqual([]);
-});
+		// The one without a name is called by its id.
+		screen.type('1');
+		await screen.until('┏━ 1 Peers');
+		expect(screen.text()).toMatch(/oslo-2 ★[^]*rack-07\.x+…[^]*paris-4[^]*47f77700/);
+		screen.type('jj');
+		await screen.settle();
+		screen.type('\r');
+		await screen.until(named.members[2]!.id);
+		expect(screen.text()).toContain(longName);
+		expect(screen.leaks).toEqual([]);
+	},
+);
 
 test('below 60×15 it says so, and comes back when there is room', async () => {
 	await using running = await openConsole(healthy, 59, 14);
@@ -87,7 +126,14 @@ test('below 60×15 it says so, and comes back when there is room', async () => {
 test('every pane is reached by its number and by Tab', async () => {
 	await using running = await openConsole(healthy, 80, 24);
 	const {screen} = running;
-	for (const [key, name] of [['1', '1 Peers'], ['2', '2 Raft'], ['3', '3 Topics'], ['5', '5 Partition'], ['6', '6 Events'], ['4', '4 Messages']]) {
+	for (const [key, name] of [
+		['1', '1 Peers'],
+		['2', '2 Raft'],
+		['3', '3 Topics'],
+		['5', '5 Partition'],
+		['6', '6 Events'],
+		['4', '4 Messages'],
+	]) {
 		screen.type(key!);
 		await screen.until(`┏━ ${name!}`);
 	}
@@ -116,7 +162,6 @@ test('a command typed key by key, with a correction, a recall and a cancel', asy
 	const {screen, source} = running;
 	for (const key of [':', 'p', 'e', 'e', 'q', '\u007F', 'r', 's', '\r']) {
 		screen.type(key);
-		// oxlint-disable-next-line no-await-in-loop
 		await screen.settle();
 	}
 
@@ -169,7 +214,13 @@ test('Space holds the feed and counts what comes', async () => {
 	const {screen, source} = running;
 	screen.type(' ');
 	await screen.until('PAUSED, 0 new');
-	source.show({snapshot: {...healthy, counters: {...healthy.counters, delivered: healthy.counters.delivered + 1204}, feed: [...feed.slice(1), message(99, 'the newest of all')]}});
+	source.show({
+		snapshot: {
+			...healthy,
+			counters: {...healthy.counters, delivered: healthy.counters.delivered + 1204},
+			feed: [...feed.slice(1), message(99, 'the newest of all')],
+		},
+	});
 	await screen.until('PAUSED, 1,204 new');
 	expect(screen.text()).not.toContain('the newest of all');
 	screen.type(' ');
@@ -218,7 +269,8 @@ test('NO_COLOR: no colour is sent, and the state is still read', async () => {
 		await using running = await openConsole(leaderless, 120, 36);
 		// oxlint-disable-next-line no-control-regex
 		expect(running.screen.raw).not.toMatch(/\u001B\[(?:3[0-7]|4[0-7]|9[0-7]|10[0-7]|[34]8)[;m]/);
-		for (const word of ['NO QUORUM', '× down', '◐ suspect', 'INSECURE', 'CUT into 2']) expect(running.screen.text()).toContain(word);
+		for (const word of ['NO QUORUM', '× down', '◐ suspect', 'INSECURE', 'CUT into 2'])
+			expect(running.screen.text()).toContain(word);
 	} finally {
 		delete process.env['NO_COLOR'];
 		delete process.env['FORCE_COLOR'];
@@ -228,9 +280,17 @@ test('NO_COLOR: no colour is sent, and the state is still read', async () => {
 test('a pane that fails says so; the others and the keys go on', async () => {
 	const source = new FakeSource(healthy);
 	await using running = await openConsole(healthy, 120, 36, {source});
-	source.show({snapshot: {...healthy, partition: {...healthy.partition, get order(): never {
-		throw new Error('order \u001B[2Jis broken');
-	}} as unknown as Snapshot['partition']}});
+	source.show({
+		snapshot: {
+			...healthy,
+			partition: {
+				...healthy.partition,
+				get order(): never {
+					throw new Error('order \u001B[2Jis broken');
+				},
+			} as unknown as Snapshot['partition'],
+		},
+	});
 	await running.screen.until('5 Partition cannot be drawn; the node runs on');
 	expect(running.screen.text()).toContain('order ␛[2Jis broken');
 	running.screen.type('6');
@@ -244,9 +304,17 @@ describe('long and hostile feeds', () => {
 	test('60 pictures of hostile text at 160×45 keep every frame in its place', async () => {
 		running = await openConsole(hostile, 160, 45);
 		for (let round = 0; round < 60; round++) {
-			const text = `\u001B]52;c;${round}\u0007\u202E${String.fromCodePoint(0x300 + round, 0x1_F4_00 + round)}\u200D語ﾟ`;
-			running.source.show({snapshot: {...hostile, atMs: atMs + round * 100, address: text, feed: hostile.feed.map((row, index) => message(round * 100 + index, text + String(row.topic), {topic: row.topic}))}});
-			// oxlint-disable-next-line no-await-in-loop
+			const text = `\u001B]52;c;${round}\u0007\u202E${String.fromCodePoint(0x300 + round, 0x1_f4_00 + round)}\u200D語ﾟ`;
+			running.source.show({
+				snapshot: {
+					...hostile,
+					atMs: atMs + round * 100,
+					address: text,
+					feed: hostile.feed.map((row, index) =>
+						message(round * 100 + index, text + String(row.topic), {topic: row.topic}),
+					),
+				},
+			});
 			if (round % 6 === 5) await running.screen.settle();
 		}
 
@@ -268,17 +336,27 @@ test('while the machine is examined for :doctor the console goes on, and one exa
 	});
 	const {screen} = running;
 	for (const _ of ['once', 'again']) {
-		screen.type(':doctor\r'); // oxlint-disable-line no-await-in-loop -- one after the other
-		await screen.until('is examined'); // oxlint-disable-line no-await-in-loop
+		screen.type(':doctor\r');
+		await screen.until('is examined');
 		screen.type('\u001B');
-		await screen.until(': command'); // oxlint-disable-line no-await-in-loop
+		await screen.until(': command');
 	}
 
 	screen.type('1j');
 	await screen.settle();
 	screen.type(':doctor\r');
 	await screen.until('is examined');
-	examined.resolve({summary: 'Cluster dapss', checks: Array.from({length: 40}, (_, index) => ({code: `check-${index}`, level: 'ok', reason: null, found: 'as it should be', remedy: null})), left: []});
+	examined.resolve({
+		summary: 'Cluster dapss',
+		checks: Array.from({length: 40}, (_, index) => ({
+			code: `check-${index}`,
+			level: 'ok',
+			reason: null,
+			found: 'as it should be',
+			remedy: null,
+		})),
+		left: [],
+	});
 	await screen.until('check-0: as it should be');
 	expect(asked).toBe(1);
 	expect(screen.text()).not.toContain('check-39');
@@ -287,24 +365,34 @@ test('while the machine is examined for :doctor the console goes on, and one exa
 });
 
 test('the retention of topics stands in their pane at 160 columns, at 120 when it has the whole width, and in the window of a topic', async () => {
-	const snapshot = {...healthy, topics: [
-		topic('orders', {created: true, retention: {retainAgeS: 43_200, retainBytes: 2 ** 26}, settings: {retainAgeS: 43_200, retainBytes: 2 ** 26}}),
-		topic('a-name-of-thirty-characters-xx', {retention: {retainAgeS: 604_800, retainBytes: 2 ** 28}}),
-	]};
-	for (const [columns, rows] of [[160, 45], [120, 36]] as const) {
-		await using running = await openConsole(snapshot, columns, rows); // oxlint-disable-line no-await-in-loop -- one size after the other
+	const snapshot = {
+		...healthy,
+		topics: [
+			topic('orders', {
+				created: true,
+				retention: {retainAgeS: 43_200, retainBytes: 2 ** 26},
+				settings: {retainAgeS: 43_200, retainBytes: 2 ** 26},
+			}),
+			topic('a-name-of-thirty-characters-xx', {retention: {retainAgeS: 604_800, retainBytes: 2 ** 28}}),
+		],
+	};
+	for (const [columns, rows] of [
+		[160, 45],
+		[120, 36],
+	] as const) {
+		await using running = await openConsole(snapshot, columns, rows);
 		const {screen} = running;
 		screen.type('3');
-		await screen.until('┏━ 3 Topics'); // oxlint-disable-line no-await-in-loop
+		await screen.until('┏━ 3 Topics');
 		expectWhole(screen);
 		expect(screen.text().includes('12h 64M')).toBe(columns === 160);
 		expect(/SUBS +MSGS +\/S +HELD/u.test(screen.text())).toBe(true);
 		screen.type('z');
-		await screen.until(/SIZE +KEPT +KIND/u); // oxlint-disable-line no-await-in-loop
+		await screen.until(/SIZE +KEPT +KIND/u);
 		expectWhole(screen);
 		expect(screen.text()).toMatch(/orders .* 12h 64M +live/u);
 		expect(screen.text()).toMatch(/a-name-of-thirty-characters-xx .* 7d 256M +live/u);
 		screen.type('\r');
-		await screen.until('12 h, 64 MiB (its own)'); // oxlint-disable-line no-await-in-loop
+		await screen.until('12 h, 64 MiB (its own)');
 	}
 });

@@ -1,9 +1,18 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {indexOfSelected, initialState, reduce, typed, windowStart, type ConsoleAction, type ConsoleState} from '../../tui/state/state.ts';
+import {
+	indexOfSelected,
+	initialState,
+	reduce,
+	typed,
+	windowStart,
+	type ConsoleAction,
+	type ConsoleState,
+} from '../../tui/state/state.ts';
 import {feed} from './support/fixtures.ts';
 
-const after = (...actions: readonly ConsoleAction[]): ConsoleState => actions.reduce<ConsoleState>((state, action) => reduce(state, action), initialState);
+const after = (...actions: readonly ConsoleAction[]): ConsoleState =>
+	actions.reduce<ConsoleState>((state, action) => reduce(state, action), initialState);
 const keys = ['k1', 'k2', 'k3', 'k4'];
 
 test('focus goes round in both directions', () => {
@@ -17,7 +26,9 @@ describe('selection', () => {
 		expect(up.lists.messages.selected).toBe('k3');
 		expect(reduce(up, {type: 'move', pane: 'messages', by: 5, keys}).lists.messages.selected).toBeUndefined();
 		expect(reduce(up, {type: 'move-to', pane: 'messages', end: 'first', keys}).lists.messages.selected).toBe('k1');
-		expect(reduce(up, {type: 'move-to', pane: 'messages', end: 'last', keys}).lists.messages.selected).toBeUndefined();
+		expect(
+			reduce(up, {type: 'move-to', pane: 'messages', end: 'last', keys}).lists.messages.selected,
+		).toBeUndefined();
 	});
 
 	test('events follow their top', () => {
@@ -42,14 +53,16 @@ describe('selection', () => {
 	});
 
 	test('the selected row is always in the window, and the window always full', () => {
-		fc.assert(fc.property(fc.nat(300), fc.nat(300), fc.integer({min: 1, max: 60}), (count, at, height) => {
-			const selected = Math.min(at, Math.max(0, count - 1));
-			const start = windowStart(count, selected, height);
-			expect(start).toBeGreaterThanOrEqual(0);
-			expect(selected).toBeGreaterThanOrEqual(start);
-			expect(selected).toBeLessThan(start + height);
-			if (count >= height) expect(start + height).toBeLessThanOrEqual(count);
-		}));
+		fc.assert(
+			fc.property(fc.nat(300), fc.nat(300), fc.integer({min: 1, max: 60}), (count, at, height) => {
+				const selected = Math.min(at, Math.max(0, count - 1));
+				const start = windowStart(count, selected, height);
+				expect(start).toBeGreaterThanOrEqual(0);
+				expect(selected).toBeGreaterThanOrEqual(start);
+				expect(selected).toBeLessThan(start + height);
+				if (count >= height) expect(start + height).toBeLessThanOrEqual(count);
+			}),
+		);
 	});
 });
 
@@ -61,15 +74,35 @@ test('pause keeps the feed and the counter, and lets go of both', () => {
 
 describe('prompt', () => {
 	test('a filter is tried while it is typed, and Escape takes the old one back', () => {
-		const filtered = after({type: 'filter', pane: 'messages', text: 'old'}, {type: 'prompt', kind: 'filter', draft: 'old'}, {type: 'draft', text: 'new'});
+		const filtered = after(
+			{type: 'filter', pane: 'messages', text: 'old'},
+			{type: 'prompt', kind: 'filter', draft: 'old'},
+			{type: 'draft', text: 'new'},
+		);
 		expect(filtered.lists.messages.filter).toBe('new');
-		expect(reduce(filtered, {type: 'prompt-cancel'})).toMatchObject({prompt: undefined, lists: {messages: {filter: 'old'}}});
-		expect(reduce(filtered, {type: 'prompt-done'})).toMatchObject({prompt: undefined, lists: {messages: {filter: 'new'}}});
+		expect(reduce(filtered, {type: 'prompt-cancel'})).toMatchObject({
+			prompt: undefined,
+			lists: {messages: {filter: 'old'}},
+		});
+		expect(reduce(filtered, {type: 'prompt-done'})).toMatchObject({
+			prompt: undefined,
+			lists: {messages: {filter: 'new'}},
+		});
 	});
 
 	test('history goes back and forth and gives the unfinished line back', () => {
-		const line = (text: string): readonly ConsoleAction[] => [{type: 'prompt', kind: 'command'}, {type: 'draft', text}, {type: 'prompt-done'}];
-		const open = after(...line('peers'), ...line('peers'), ...line('topics'), {type: 'prompt', kind: 'command'}, {type: 'draft', text: 'unfin'});
+		const line = (text: string): readonly ConsoleAction[] => [
+			{type: 'prompt', kind: 'command'},
+			{type: 'draft', text},
+			{type: 'prompt-done'},
+		];
+		const open = after(
+			...line('peers'),
+			...line('peers'),
+			...line('topics'),
+			{type: 'prompt', kind: 'command'},
+			{type: 'draft', text: 'unfin'},
+		);
 		expect(open.history).toEqual(['peers', 'topics']);
 		const back = (state: ConsoleState): ConsoleState => reduce(state, {type: 'history', by: 1});
 		const forth = (state: ConsoleState): ConsoleState => reduce(state, {type: 'history', by: -1});
@@ -79,7 +112,11 @@ describe('prompt', () => {
 	});
 
 	test('history is bounded', () => {
-		const lines = Array.from({length: 150}, (_, index): readonly ConsoleAction[] => [{type: 'prompt', kind: 'command'}, {type: 'draft', text: `c${index}`}, {type: 'prompt-done'}]).flat();
+		const lines = Array.from({length: 150}, (_, index): readonly ConsoleAction[] => [
+			{type: 'prompt', kind: 'command'},
+			{type: 'draft', text: `c${index}`},
+			{type: 'prompt-done'},
+		]).flat();
 		expect(after(...lines).history).toHaveLength(100);
 	});
 
@@ -96,7 +133,12 @@ describe('prompt', () => {
 });
 
 test('Escape clears the notice, then the filter, then the zoom, then the selection', () => {
-	let state = after({type: 'zoom'}, {type: 'filter', pane: 'messages', text: 'x'}, {type: 'move', pane: 'messages', by: -1, keys}, {type: 'notice', notice: {tone: 'good', text: 'n'}});
+	let state = after(
+		{type: 'zoom'},
+		{type: 'filter', pane: 'messages', text: 'x'},
+		{type: 'move', pane: 'messages', by: -1, keys},
+		{type: 'notice', notice: {tone: 'good', text: 'n'}},
+	);
 	const clear = (): ConsoleState => {
 		state = reduce(state, {type: 'clear'});
 		return state;
@@ -110,14 +152,34 @@ test('Escape clears the notice, then the filter, then the zoom, then the selecti
 
 test('no sequence of actions throws or opens two things at once', () => {
 	const action = fc.oneof<Array<fc.Arbitrary<ConsoleAction>>>(
-		fc.constantFrom<ConsoleAction>({type: 'focus-by', by: 1}, {type: 'zoom'}, {type: 'clear'}, {type: 'prompt-cancel'}, {type: 'prompt-done'}, {type: 'overlay-close'}, {type: 'ask-quit'}, {type: 'stay'}, {type: 'history', by: 1}, {type: 'overlay', overlay: {type: 'help', scroll: 0}}, {type: 'prompt', kind: 'command'}, {type: 'prompt', kind: 'filter'}),
+		fc.constantFrom<ConsoleAction>(
+			{type: 'focus-by', by: 1},
+			{type: 'zoom'},
+			{type: 'clear'},
+			{type: 'prompt-cancel'},
+			{type: 'prompt-done'},
+			{type: 'overlay-close'},
+			{type: 'ask-quit'},
+			{type: 'stay'},
+			{type: 'history', by: 1},
+			{type: 'overlay', overlay: {type: 'help', scroll: 0}},
+			{type: 'prompt', kind: 'command'},
+			{type: 'prompt', kind: 'filter'},
+		),
 		fc.string().map(text => ({type: 'draft', text})),
 		fc.integer().map(to => ({type: 'scroll', to})),
-		fc.record({type: fc.constant('move' as const), pane: fc.constantFrom('peers' as const, 'messages' as const), by: fc.integer({min: -9, max: 9}), keys: fc.constant(keys)}),
+		fc.record({
+			type: fc.constant('move' as const),
+			pane: fc.constantFrom('peers' as const, 'messages' as const),
+			by: fc.integer({min: -9, max: 9}),
+			keys: fc.constant(keys),
+		}),
 	);
-	fc.assert(fc.property(fc.array(action, {maxLength: 40}), sequence => {
-		const {prompt, overlay, confirmsQuit} = after(...sequence);
-		expect(prompt !== undefined && overlay !== undefined).toBe(false);
-		expect(confirmsQuit && (overlay !== undefined && prompt !== undefined)).toBe(false);
-	}));
+	fc.assert(
+		fc.property(fc.array(action, {maxLength: 40}), sequence => {
+			const {prompt, overlay, confirmsQuit} = after(...sequence);
+			expect(prompt !== undefined && overlay !== undefined).toBe(false);
+			expect(confirmsQuit && overlay !== undefined && prompt !== undefined).toBe(false);
+		}),
+	);
 });

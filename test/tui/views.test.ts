@@ -14,15 +14,37 @@ import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/view/
 import {raftLines} from '../../tui/view/raft.ts';
 import {checkLines, examinationLines, messageLines, peerLines, reportLines} from '../../tui/view/reports.ts';
 import {age, brief, bytes, duration, eventWords, shortAge, wrapWords} from '../../tui/view/words.ts';
-import {a, atMs, b, c, crowd, events, feed, healthy, joining, leaderless, lost, message, partitioned, topic as topicRow} from './support/fixtures.ts';
+import {
+	a,
+	atMs,
+	b,
+	c,
+	crowd,
+	events,
+	feed,
+	healthy,
+	joining,
+	leaderless,
+	lost,
+	message,
+	partitioned,
+	topic as topicRow,
+} from './support/fixtures.ts';
 
 const text = (spans: ReadonlyArray<{readonly text: string}>): string => spans.map(span => span.text).join('');
-const connected = (snapshot: Snapshot): Parameters<typeof alertsOf>[0] => ({snapshot, connection: 'connected', detail: ''});
+const connected = (snapshot: Snapshot): Parameters<typeof alertsOf>[0] => ({
+	snapshot,
+	connection: 'connected',
+	detail: '',
+});
 
 describe('columns', () => {
 	const columns = memberColumns(a, true, 60);
 	test('fill the width exactly, and what matters least goes first', () => {
-		const titles = (width: number): string => placeColumns(columns, width).map(column => column.title).join(' ');
+		const titles = (width: number): string =>
+			placeColumns(columns, width)
+				.map(column => column.title)
+				.join(' ');
 		expect(titles(120)).toBe('NODE ADDRESS STATE VOTE RTT HEARD LINK QUEUE WHY');
 		expect(titles(75)).toBe('NODE ADDRESS STATE RTT HEARD WHY');
 		expect(titles(56)).toBe('NODE ADDRESS STATE WHY');
@@ -35,14 +57,24 @@ describe('columns', () => {
 	});
 
 	test('what is kept of a topic is shown where all that matters more has its place', () => {
-		const titles = (width: number): string => placeColumns(topicColumns, width).map(column => column.title).join(' ');
+		const titles = (width: number): string =>
+			placeColumns(topicColumns, width)
+				.map(column => column.title)
+				.join(' ');
 		// Inside the frame of the pane: a grid of 160 columns, one of 120, the whole width of 120.
 		expect(titles(58)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT');
 		expect(titles(43)).toBe('IN TOPIC SUBS MSGS /S HELD');
 		expect(titles(116)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT KIND');
-		const cell = (changes: Parameters<typeof topicRow>[1]): unknown => rowSpans(placeColumns(topicColumns, 58), topicRow('orders', changes)).at(-1);
-		expect(cell({retention: {retainAgeS: 43_200, retainBytes: 2 ** 26}, settings: {retainAgeS: 43_200}})).toEqual({text: '12h 64M  ', tone: 'plain'});
-		expect(cell({retention: {retainAgeS: 604_800, retainBytes: 2 ** 28}})).toEqual({text: '7d 256M  ', tone: 'muted'});
+		const cell = (changes: Parameters<typeof topicRow>[1]): unknown =>
+			rowSpans(placeColumns(topicColumns, 58), topicRow('orders', changes)).at(-1);
+		expect(cell({retention: {retainAgeS: 43_200, retainBytes: 2 ** 26}, settings: {retainAgeS: 43_200}})).toEqual({
+			text: '12h 64M  ',
+			tone: 'plain',
+		});
+		expect(cell({retention: {retainAgeS: 604_800, retainBytes: 2 ** 28}})).toEqual({
+			text: '7d 256M  ',
+			tone: 'muted',
+		});
 		expect(cell({})).toEqual({text: '–        ', tone: 'muted'});
 	});
 
@@ -68,22 +100,46 @@ describe('alerts', () => {
 	});
 
 	test('a voter that is away for long is named, with what it means and what helps', () => {
-		expect(alertsOf(connected(lost), 0)).toEqual([{tone: 'bad', text: `VOTER GONE: ${c.slice(0, 8)} (2 min 5 s); 2 of 3 voters left: no further may fail · start it again, or \`:peer remove ${c.slice(0, 8)}\``}]);
-		const restarting = {...lost, members: lost.members.map(member => (member.id === c ? {...member, downMs: 5000} : member))};
+		expect(alertsOf(connected(lost), 0)).toEqual([
+			{
+				tone: 'bad',
+				text: `VOTER GONE: ${c.slice(0, 8)} (2 min 5 s); 2 of 3 voters left: no further may fail · start it again, or \`:peer remove ${c.slice(0, 8)}\``,
+			},
+		]);
+		const restarting = {
+			...lost,
+			members: lost.members.map(member => (member.id === c ? {...member, downMs: 5000} : member)),
+		};
 		expect(alertsOf(connected(restarting), 0)).toEqual([]);
 	});
 
 	test('a lost node is said with the age of its last picture', () => {
-		expect(alertsOf({snapshot: healthy, connection: 'lost', detail: 'worker exited'}, 12_400)[0]).toEqual({tone: 'alarm', text: 'NODE LOST: worker exited · this picture is 12 s old'});
+		expect(alertsOf({snapshot: healthy, connection: 'lost', detail: 'worker exited'}, 12_400)[0]).toEqual({
+			tone: 'alarm',
+			text: 'NODE LOST: worker exited · this picture is 12 s old',
+		});
 	});
 
 	test('a joining node says what it waits for, and does not cry quorum', () => {
-		expect(alertsOf(connected(joining), 0).map(alert => alert.text)).toEqual(['JOINING: 127.0.0.1:5000 does not answer (connection refused); trying again']);
+		expect(alertsOf(connected(joining), 0).map(alert => alert.text)).toEqual([
+			'JOINING: 127.0.0.1:5000 does not answer (connection refused); trying again',
+		]);
 	});
 
 	test('an election with a reachable majority is no lost quorum', () => {
-		const electing = {...healthy, raft: {...healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const, role: 'candidate' as const}};
-		expect(alertsOf(connected(electing), 0)[0]?.text).toMatch(/^NO LEADER in term 4: 3 of 3 voters reachable, an election is on/);
+		const electing = {
+			...healthy,
+			raft: {
+				...healthy.raft,
+				leader: undefined,
+				hasQuorum: false,
+				quorum: 'electing' as const,
+				role: 'candidate' as const,
+			},
+		};
+		expect(alertsOf(connected(electing), 0)[0]?.text).toMatch(
+			/^NO LEADER in term 4: 3 of 3 voters reachable, an election is on/,
+		);
 	});
 });
 
@@ -119,7 +175,9 @@ describe('partition', () => {
 	});
 
 	test('a large one shows those with trouble, in the room there is', () => {
-		const sees = crowd.partition.sees.map((row, at) => row.map((value, column) => (at === 44 && column !== 44 ? false : value)));
+		const sees = crowd.partition.sees.map((row, at) =>
+			row.map((value, column) => (at === 44 && column !== 44 ? false : value)),
+		);
 		const lines = matrixLines({...crowd.partition, sees}, a, 40, 12);
 		expect(lines).toHaveLength(12);
 		expect(text(lines[1]!)).toContain(crowd.partition.order[44]!.slice(0, 8));
@@ -129,39 +187,78 @@ describe('partition', () => {
 
 test('raft lines say role, leader, quorum, log and who is behind', () => {
 	const lines = raftLines(healthy, 60).map(line => text(line));
-	expect(lines.slice(0, 4)).toEqual(['role     leader  term 4', 'leader   this node', 'quorum   held: 3 of 3 voters reachable, 2 needed', 'log      commit 318, all applied, nothing open']);
+	expect(lines.slice(0, 4)).toEqual([
+		'role     leader  term 4',
+		'leader   this node',
+		'quorum   held: 3 of 3 voters reachable, 2 needed',
+		'log      commit 318, all applied, nothing open',
+	]);
 	expect(lines.at(-1)).toBe(`matches  ${c.slice(0, 8)} 1 behind`);
-	expect(raftLines(leaderless, 60).map(line => text(line))).toContain('quorum   LOST: 1 of 3 voters reachable, 2 needed');
-	expect(raftLines(lost, 90).map(line => text(line))).toContain(`missing  ${c.slice(0, 8)} (2 min 5 s) · 2 of 3 voters left: no further may fail · \`:check\` says what helps`);
+	expect(raftLines(leaderless, 60).map(line => text(line))).toContain(
+		'quorum   LOST: 1 of 3 voters reachable, 2 needed',
+	);
+	expect(raftLines(lost, 90).map(line => text(line))).toContain(
+		`missing  ${c.slice(0, 8)} (2 min 5 s) · 2 of 3 voters left: no further may fail · \`:check\` says what helps`,
+	);
 	expect(lines.some(line => line.startsWith('missing'))).toBe(false);
 });
 
 test('the header keeps what matters at every width', () => {
 	for (const width of [60, 80, 120, 160]) {
 		for (const snapshot of [healthy, leaderless, partitioned, crowd, joining]) {
-			const line = text(headerSpans({snapshot, title: 'dapss-tui', connection: 'connected', isReadonly: true, isRemote: true}, width));
+			const line = text(
+				headerSpans(
+					{snapshot, title: 'dapss-tui', connection: 'connected', isReadonly: true, isRemote: true},
+					width,
+				),
+			);
 			expect(widthOf(line)).toBeLessThanOrEqual(width);
 			expect(line).toContain(a.slice(0, 8));
 			if (snapshot.insecure.length > 0) expect(line).toContain('INSECURE');
-			if (snapshot.raft.voters.length > 0) expect(line).toContain(snapshot.raft.hasQuorum ? 'quorum' : 'NO QUORUM');
+			if (snapshot.raft.voters.length > 0)
+				expect(line).toContain(snapshot.raft.hasQuorum ? 'quorum' : 'NO QUORUM');
 		}
 	}
 });
 
 test('check says what is ill and what to do', () => {
 	const ill = checkLines(leaderless).map(line => text(line));
-	expect(ill.some(line => line.startsWith('BAD  No quorum: 1 of 3 voters reachable, 2 needed; missing: ') && line.includes(b.slice(0, 8)) && line.includes(c.slice(0, 8)))).toBe(true);
-	expect(ill.some(line => line.includes('Start 1 of the missing nodes again') && line.includes('dapss-tui recover'))).toBe(true);
+	expect(
+		ill.some(
+			line =>
+				line.startsWith('BAD  No quorum: 1 of 3 voters reachable, 2 needed; missing: ') &&
+				line.includes(b.slice(0, 8)) &&
+				line.includes(c.slice(0, 8)),
+		),
+	).toBe(true);
+	expect(
+		ill.some(line => line.includes('Start 1 of the missing nodes again') && line.includes('dapss-tui recover')),
+	).toBe(true);
 	const gone = checkLines(lost).map(line => text(line));
-	expect(gone.some(line => line.startsWith('BAD  No further voter may fail: 2 of 3 are there, 2 needed; missing: ') && line.includes(c.slice(0, 8)))).toBe(true);
+	expect(
+		gone.some(
+			line =>
+				line.startsWith('BAD  No further voter may fail: 2 of 3 are there, 2 needed; missing: ') &&
+				line.includes(c.slice(0, 8)),
+		),
+	).toBe(true);
 	expect(gone.some(line => line.includes(`:peer remove ${c.slice(0, 8)}`))).toBe(true);
-	expect(checkLines({...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 1}}}).some(line => text(line).includes('start it with an empty data folder'))).toBe(true);
-	expect(checkLines({...healthy, counters: {...healthy.counters, rejected: {}}, topics: []}).every(line => line[0]!.text.startsWith('ok'))).toBe(true);
-	for (const report of ['status', 'check', 'leader', 'counters'] as const) expect(reportLines(report, partitioned).length).toBeGreaterThan(3);
+	expect(
+		checkLines({...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 1}}}).some(line =>
+			text(line).includes('start it with an empty data folder'),
+		),
+	).toBe(true);
+	expect(
+		checkLines({...healthy, counters: {...healthy.counters, rejected: {}}, topics: []}).every(line =>
+			line[0]!.text.startsWith('ok'),
+		),
+	).toBe(true);
+	for (const report of ['status', 'check', 'leader', 'counters'] as const)
+		expect(reportLines(report, partitioned).length).toBeGreaterThan(3);
 });
 
 test('a message is shown with its bytes', () => {
-	const lines = messageLines(message(1, Uint8Array.from([0x68, 0x69, 0x1B, 0xFF])), atMs, 80).map(line => text(line));
+	const lines = messageLines(message(1, Uint8Array.from([0x68, 0x69, 0x1b, 0xff])), atMs, 80).map(line => text(line));
 	expect(lines).toContain('hi␛‹ff›');
 	expect(lines.some(line => line.startsWith('000000  68 69 1b ff') && line.endsWith('hi··'))).toBe(true);
 });
@@ -175,7 +272,12 @@ test('filters find what is shown', () => {
 
 test('sharing keeps the identity of what did not change', () => {
 	const copy = structuredClone(healthy);
-	const next = shareSnapshot(healthy, {...copy, atMs: atMs + 100, members: copy.members.map((member, index) => (index === 1 ? {...member, rttMs: 9} : member)), feed: [...copy.feed.slice(1), message(61, 'new')]});
+	const next = shareSnapshot(healthy, {
+		...copy,
+		atMs: atMs + 100,
+		members: copy.members.map((member, index) => (index === 1 ? {...member, rttMs: 9} : member)),
+		feed: [...copy.feed.slice(1), message(61, 'new')],
+	});
 	expect(next.topics).toBe(healthy.topics);
 	expect(next.events).toBe(healthy.events);
 	expect(next.partition).toBe(healthy.partition);
@@ -193,17 +295,32 @@ test('sharing keeps the identity of what did not change', () => {
 test('every kind of event has words', () => {
 	const topic = 't' as Snapshot['topics'][number]['name'];
 	const all: readonly RecordedEvent[] = [
-		...events, {at: 0, type: 'quorum', held: false, reachable: 1, voters: 3}, {at: 0, type: 'unsubscribed', topic, node: a},
-		{at: 0, type: 'partition', state: 'detected', sides: [[a], [b]], quorum: 0, tookMs: 700}, {at: 0, type: 'partition', state: 'healed', sides: [[a, b]], quorum: 0, tookMs: 7000},
-		{at: 0, type: 'partition', state: 'repaired', sides: [[a, b]], quorum: 0, tookMs: 700, messages: 12}, {at: 0, type: 'discovered', cluster: 'x', clusterId: 'y', address: 'z', foreign: true},
-		{at: 0, type: 'lagged', dropped: 4}, {at: 0, type: 'missed', topic, origin: a, messages: 2}, {at: 0, type: 'fault', text: 'cut'}, {at: 0, type: 'stopped', reason: 'asked'},
+		...events,
+		{at: 0, type: 'quorum', held: false, reachable: 1, voters: 3},
+		{at: 0, type: 'unsubscribed', topic, node: a},
+		{at: 0, type: 'partition', state: 'detected', sides: [[a], [b]], quorum: 0, tookMs: 700},
+		{at: 0, type: 'partition', state: 'healed', sides: [[a, b]], quorum: 0, tookMs: 7000},
+		{at: 0, type: 'partition', state: 'repaired', sides: [[a, b]], quorum: 0, tookMs: 700, messages: 12},
+		{at: 0, type: 'discovered', cluster: 'x', clusterId: 'y', address: 'z', foreign: true},
+		{at: 0, type: 'lagged', dropped: 4},
+		{at: 0, type: 'missed', topic, origin: a, messages: 2},
+		{at: 0, type: 'fault', text: 'cut'},
+		{at: 0, type: 'stopped', reason: 'asked'},
 	];
 	expect(new Set(all.map(event => eventWords(event).text)).size).toBe(all.length);
 	expect(eventWords({at: 0, type: 'from-the-future'} as unknown as RecordedEvent).text).toBe('from-the-future');
 });
 
 test('quantities in words', () => {
-	expect([0, 640, 4200, 59_600, 200_000, 7_500_000, 270_000_000].map(ms => duration(ms))).toEqual(['0 ms', '640 ms', '4.2 s', '1 min', '3 min 20 s', '2 h 5 min', '3 d 3 h']);
+	expect([0, 640, 4200, 59_600, 200_000, 7_500_000, 270_000_000].map(ms => duration(ms))).toEqual([
+		'0 ms',
+		'640 ms',
+		'4.2 s',
+		'1 min',
+		'3 min 20 s',
+		'2 h 5 min',
+		'3 d 3 h',
+	]);
 	expect([0, 999, 1500, 61_000].map(ms => age(ms))).toEqual(['now', 'now', '1 s', '1 min 1 s']);
 	expect([0, 5000, 70_000, 8_000_000, 1e9].map(ms => shortAge(ms))).toEqual(['now', '5 s', '1 min', '2 h', '11 d']);
 	expect([7, 1234, 123_456, 5_000_000].map(value => brief(value))).toEqual(['7', '1.2k', '123k', '5.0M']);
@@ -215,7 +332,13 @@ describe('theme', () => {
 	test('NO_COLOR leaves weight and no colour, and the tones that matter stay apart', () => {
 		const theme = chooseTheme({name: 'dark', tones: {good: {color: 'green'}}}, {NO_COLOR: '1'});
 		for (const tone of tones) expect(theme[tone]).not.toHaveProperty('color');
-		expect(new Set([theme.plain, theme.warning, theme.bad, theme.selected, theme.alarm].map(style => JSON.stringify(style))).size).toBe(5);
+		expect(
+			new Set(
+				[theme.plain, theme.warning, theme.bad, theme.selected, theme.alarm].map(style =>
+					JSON.stringify(style),
+				),
+			).size,
+		).toBe(5);
 	});
 
 	test('preferences choose and change', () => {
@@ -228,19 +351,39 @@ describe('theme', () => {
 test('a member that is only half reached is said everywhere: alert, head, partition, its own window in full, and check', () => {
 	const why = `not reached directly for 4 s (ETIMEDOUT): served through ${b.slice(0, 8)}`;
 	const half: Snapshot = {
-		...healthy, members: healthy.members.map(one => (one.id === c ? {...one, state: 'degraded', why, cause: 'cut', via: b, downMs: 4000} : one)),
+		...healthy,
+		members: healthy.members.map(one =>
+			one.id === c ? {...one, state: 'degraded', why, cause: 'cut', via: b, downMs: 4000} : one,
+		),
 		cuts: [{between: [a, c], what: 'all', forMs: 4200, via: b, blamed: [a, c]}],
 	};
-	expect(alertsOf(connected(half), 0).map(alert => alert.text)).toEqual([`DEGRADED: ${c.slice(0, 8)}: ${why} · \`:check\` says what helps`]);
-	expect(partitionSentences(half).map(span => span.text)).toEqual(['Whole, but 1 pair of members does not reach each other directly', `Cut: ${a.slice(0, 8)} and ${c.slice(0, 8)}, served through ${b.slice(0, 8)}`]);
+	expect(alertsOf(connected(half), 0).map(alert => alert.text)).toEqual([
+		`DEGRADED: ${c.slice(0, 8)}: ${why} · \`:check\` says what helps`,
+	]);
+	expect(partitionSentences(half).map(span => span.text)).toEqual([
+		'Whole, but 1 pair of members does not reach each other directly',
+		`Cut: ${a.slice(0, 8)} and ${c.slice(0, 8)}, served through ${b.slice(0, 8)}`,
+	]);
 	const own = peerLines(half.members[2], c).map(line => text(line));
-	expect(own.filter(line => line.startsWith('why') || line.startsWith('     ')).map(line => line.slice(14)).join('').replaceAll(' ', '')).toBe(why.replaceAll(' ', ''));
+	expect(
+		own
+			.filter(line => line.startsWith('why') || line.startsWith('     '))
+			.map(line => line.slice(14))
+			.join('')
+			.replaceAll(' ', ''),
+	).toBe(why.replaceAll(' ', ''));
 	expect(own).toContain(`reached       through ${b.slice(0, 8)}`);
-	expect(checkLines(half).map(line => text(line))[0]).toMatch(/^BAD {2}.* do not reach each other for 4 s: served through/);
+	expect(checkLines(half).map(line => text(line))[0]).toMatch(
+		/^BAD {2}.* do not reach each other for 4 s: served through/,
+	);
 });
 
 test('a second cluster and a doubled identity are alerts', () => {
-	const met = {...healthy, foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 1}], duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 1}]};
+	const met = {
+		...healthy,
+		foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 1}],
+		duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 1}],
+	};
 	expect(alertsOf(connected(met), 0).map(alert => alert.text)).toEqual([
 		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what helps',
 		`TWO PROCESSES use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
@@ -250,23 +393,46 @@ test('a second cluster and a doubled identity are alerts', () => {
 describe('what :doctor found', () => {
 	const checks = [
 		{code: 'memory', level: 'ok', reason: null, found: '4 GiB', remedy: null},
-		{code: 'clock-offset', level: 'warning', reason: 'apart', found: `The clock of this machine is 9.0 s behind that of ${'west '.repeat(12)}`, remedy: 'Let NTP set the clocks'},
-		{code: 'secret', level: 'problem', reason: 'missing', found: `no \u001B[2J file /${'x'.repeat(90)}`, remedy: 'Copy it'},
+		{
+			code: 'clock-offset',
+			level: 'warning',
+			reason: 'apart',
+			found: `The clock of this machine is 9.0 s behind that of ${'west '.repeat(12)}`,
+			remedy: 'Let NTP set the clocks',
+		},
+		{
+			code: 'secret',
+			level: 'problem',
+			reason: 'missing',
+			found: `no \u001B[2J file /${'x'.repeat(90)}`,
+			remedy: 'Copy it',
+		},
 	] as const;
 
 	test('problems first, each with what helps, wrapped and made printable', () => {
-		const lines = examinationLines({summary: 'Cluster dapss, port 5000', checks, left: ['disk-speed']}, 60).map(line => text(line));
+		const lines = examinationLines({summary: 'Cluster dapss, port 5000', checks, left: ['disk-speed']}, 60).map(
+			line => text(line),
+		);
 		for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(60);
 		const all = lines.join('\n');
 		expect(all).not.toContain('\u001B');
 		expect(all.replaceAll(/\s+/gu, '')).toContain(`/${'x'.repeat(90)}`);
-		const at = ['BAD  secret (missing)', '→ Copy it', 'WARN clock-offset (apart)', '→ Let NTP', 'ok   memory: 4 GiB', 'Not looked at'].map(part => all.indexOf(part));
+		const at = [
+			'BAD  secret (missing)',
+			'→ Copy it',
+			'WARN clock-offset (apart)',
+			'→ Let NTP',
+			'ok   memory: 4 GiB',
+			'Not looked at',
+		].map(part => all.indexOf(part));
 		expect(at).not.toContain(-1);
 		expect(at.toSorted((one, other) => one - other)).toEqual(at);
 	});
 
 	test('while it is examined, and when it cannot be', () => {
 		expect(text(examinationLines(undefined, 80)[0]!)).toContain('is examined');
-		expect(text(examinationLines({problem: 'spawn EAGAIN'}, 80)[0]!)).toBe('BAD  The machine could not be examined: spawn EAGAIN');
+		expect(text(examinationLines({problem: 'spawn EAGAIN'}, 80)[0]!)).toBe(
+			'BAD  The machine could not be examined: spawn EAGAIN',
+		);
 	});
 });

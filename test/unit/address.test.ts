@@ -1,11 +1,27 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {canonicalAddress, formatAddress, isLoopback, isWildcard, joinProblem, parseAddress, parseHost, parseHostAndMaybePort, unadvertisableReason, unreachableReason} from '../../core/address.ts';
+import {
+	canonicalAddress,
+	formatAddress,
+	isLoopback,
+	isWildcard,
+	joinProblem,
+	parseAddress,
+	parseHost,
+	parseHostAndMaybePort,
+	unadvertisableReason,
+	unreachableReason,
+} from '../../core/address.ts';
 
-const group = fc.integer({min: 0, max: 0xFF_FF});
+const group = fc.integer({min: 0, max: 0xff_ff});
 /** Groups of a v6 address that is neither link-local nor v4 in v6. */
-const groups = fc.tuple(fc.oneof(fc.constant(0x20_01), fc.constant(0xFD_77), fc.constant(0)), fc.constantFrom(1, 0), ...Array.from({length: 6}, () => fc.oneof(fc.constant(0), group)))
-	.filter(list => !(list.slice(0, 5).every(one => one === 0) && list[5] === 0xFF_FF));
+const groups = fc
+	.tuple(
+		fc.oneof(fc.constant(0x20_01), fc.constant(0xfd_77), fc.constant(0)),
+		fc.constantFrom(1, 0),
+		...Array.from({length: 6}, () => fc.oneof(fc.constant(0), group)),
+	)
+	.filter(list => !(list.slice(0, 5).every(one => one === 0) && list[5] === 0xff_ff));
 const v4 = fc.tuple(...Array.from({length: 4}, () => fc.integer({min: 0, max: 255}))).map(bytes => bytes.join('.'));
 const port = fc.integer({min: 1, max: 65_535});
 
@@ -28,51 +44,131 @@ describe('a host', () => {
 	});
 
 	test.each([
-		['nothing', ''], ['a space', 'a b'], ['a port', '10.0.0.5:5000'], ['brackets', '[::1]'], ['a slash', '10.0.0.5/24'], ['v4 with a leading zero', '010.0.0.5'],
-		['short v4', '10.1'], ['v4 in hexadecimal', '0x7f000001'], ['v4 out of range', '10.0.0.256'], ['a number', '5000'], ['an empty label', 'a..b'], ['a dash at an end', '-a'],
-		['a star', '*'], ['a link-local address without a zone', 'fe80::1'], ['a zone on another address', 'fd77::1%eth0'], ['two compressions', 'fd77::1::2'], ['a name too long', `${'a'.repeat(63)}.`.repeat(4)],
-		['letters of another script', 'müller'], ['something of a URL', 'a@b'], ['a line break', 'a\nb'],
+		['nothing', ''],
+		['a space', 'a b'],
+		['a port', '10.0.0.5:5000'],
+		['brackets', '[::1]'],
+		['a slash', '10.0.0.5/24'],
+		['v4 with a leading zero', '010.0.0.5'],
+		['short v4', '10.1'],
+		['v4 in hexadecimal', '0x7f000001'],
+		['v4 out of range', '10.0.0.256'],
+		['a number', '5000'],
+		['an empty label', 'a..b'],
+		['a dash at an end', '-a'],
+		['a star', '*'],
+		['a link-local address without a zone', 'fe80::1'],
+		['a zone on another address', 'fd77::1%eth0'],
+		['two compressions', 'fd77::1::2'],
+		['a name too long', `${'a'.repeat(63)}.`.repeat(4)],
+		['letters of another script', 'müller'],
+		['something of a URL', 'a@b'],
+		['a line break', 'a\nb'],
 	])('is not %s', (_what, text) => {
 		expect(parseHost(text)).toBeUndefined();
 	});
 
 	test('in v6 has one canonical text for all its spellings', () => {
-		fc.assert(fc.property(groups, fc.array(fc.boolean(), {minLength: 8, maxLength: 8}), fc.boolean(), fc.nat(), (list, isPadded, isUpper, at) => {
-			const spelled = list.map((one, index) => one.toString(16).padStart(isPadded[index] ? 4 : 1, '0'));
-			const full = spelled.join(':');
-			const canonical = parseHost(full)!;
-			// Any run of zeros may be the one that is compressed.
-			const zeros = list.flatMap((one, index) => one === 0 ? [index] : []);
-			const start = zeros[at % Math.max(1, zeros.length)];
-			const compressed = start === undefined ? full : `${spelled.slice(0, start).join(':')}::${spelled.slice(start + 1).join(':')}`;
-			for (const spelling of [full, compressed]) expect(parseHost(isUpper ? spelling.toUpperCase() : spelling)).toBe(canonical);
-			expect(canonical.length).toBeLessThanOrEqual(full.length);
-			expect(canonical).toBe(canonical.toLowerCase());
-		}));
+		fc.assert(
+			fc.property(
+				groups,
+				fc.array(fc.boolean(), {minLength: 8, maxLength: 8}),
+				fc.boolean(),
+				fc.nat(),
+				(list, isPadded, isUpper, at) => {
+					const spelled = list.map((one, index) => one.toString(16).padStart(isPadded[index] ? 4 : 1, '0'));
+					const full = spelled.join(':');
+					const canonical = parseHost(full)!;
+					// Any run of zeros may be the one that is compressed.
+					const zeros = list.flatMap((one, index) => (one === 0 ? [index] : []));
+					const start = zeros[at % Math.max(1, zeros.length)];
+					const compressed =
+						start === undefined
+							? full
+							: `${spelled.slice(0, start).join(':')}::${spelled.slice(start + 1).join(':')}`;
+					for (const spelling of [full, compressed])
+						expect(parseHost(isUpper ? spelling.toUpperCase() : spelling)).toBe(canonical);
+					expect(canonical.length).toBeLessThanOrEqual(full.length);
+					expect(canonical).toBe(canonical.toLowerCase());
+				},
+			),
+		);
 	});
 });
 
 describe('an address', () => {
 	test('goes through its text and back', () => {
-		const host = fc.oneof(v4, groups.map(list => parseHost(list.map(one => one.toString(16)).join(':'))!), fc.constantFrom('db', 'node-1.example.com', 'fe80::1%eth0'));
-		fc.assert(fc.property(host, port, (name, number) => {
-			const text = formatAddress(name, number);
-			expect(parseAddress(text)).toEqual({host: name, port: number});
-			expect(canonicalAddress(text)).toBe(text);
-		}));
+		const host = fc.oneof(
+			v4,
+			groups.map(list => parseHost(list.map(one => one.toString(16)).join(':'))!),
+			fc.constantFrom('db', 'node-1.example.com', 'fe80::1%eth0'),
+		);
+		fc.assert(
+			fc.property(host, port, (name, number) => {
+				const text = formatAddress(name, number);
+				expect(parseAddress(text)).toEqual({host: name, port: number});
+				expect(canonicalAddress(text)).toBe(text);
+			}),
+		);
 	});
 
 	test('of any text is canonical or none', () => {
-		const piece = fc.constantFrom('[', ']', ':', '::', '.', '%', '10', '0', 'ffff', 'fe80', 'a', '-', '5000', 'eth0', '0x1', '/', ' ');
-		fc.assert(fc.property(fc.oneof(fc.string(), fc.array(piece, {maxLength: 12}).map(pieces => pieces.join(''))), text => {
-			const canonical = canonicalAddress(text);
-			if (canonical !== undefined) expect(canonicalAddress(canonical)).toBe(canonical);
-			const either = parseHostAndMaybePort(text);
-			if (either) expect(parseHostAndMaybePort(formatAddress(either.host, either.port ?? 1))).toEqual({host: either.host, port: either.port ?? 1});
-		}), {numRuns: 2000});
+		const piece = fc.constantFrom(
+			'[',
+			']',
+			':',
+			'::',
+			'.',
+			'%',
+			'10',
+			'0',
+			'ffff',
+			'fe80',
+			'a',
+			'-',
+			'5000',
+			'eth0',
+			'0x1',
+			'/',
+			' ',
+		);
+		fc.assert(
+			fc.property(
+				fc.oneof(
+					fc.string(),
+					fc.array(piece, {maxLength: 12}).map(pieces => pieces.join('')),
+				),
+				text => {
+					const canonical = canonicalAddress(text);
+					if (canonical !== undefined) expect(canonicalAddress(canonical)).toBe(canonical);
+					const either = parseHostAndMaybePort(text);
+					if (either)
+						expect(parseHostAndMaybePort(formatAddress(either.host, either.port ?? 1))).toEqual({
+							host: either.host,
+							port: either.port ?? 1,
+						});
+				},
+			),
+			{numRuns: 2000},
+		);
 	});
 
-	test.each(['10.0.0.5:0', '10.0.0.5:65536', '10.0.0.5:', ':5000', '::1:5000', 'fd77::2', '[fd77::2]', '[10.0.0.5:15000]:6210', '[10.0.0.5]:5000', '[db]:5000', 'db:5000:5001', 'db:+5', '0', '[fd77::2]:5000 '])('is not %s', text => {
+	test.each([
+		'10.0.0.5:0',
+		'10.0.0.5:65536',
+		'10.0.0.5:',
+		':5000',
+		'::1:5000',
+		'fd77::2',
+		'[fd77::2]',
+		'[10.0.0.5:15000]:6210',
+		'[10.0.0.5]:5000',
+		'[db]:5000',
+		'db:5000:5001',
+		'db:+5',
+		'0',
+		'[fd77::2]:5000 ',
+	])('is not %s', text => {
 		expect(canonicalAddress(text)).toBeUndefined();
 	});
 
@@ -96,23 +192,43 @@ test.each([
 });
 
 test('only loopback addresses are loopback, and wildcards are not among them', () => {
-	for (const host of ['127.0.0.1', '127.9.9.9', '::1', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', 'localhost', 'LOCALHOST']) expect(isLoopback(host), host).toBe(true);
-	for (const host of ['0.0.0.0', '::', '10.127.0.1', '127.0.0.1.example.com', '::2', 'fe80::1%lo', '']) expect(isLoopback(host), host).toBe(false);
+	for (const host of [
+		'127.0.0.1',
+		'127.9.9.9',
+		'::1',
+		'0:0:0:0:0:0:0:1',
+		'::ffff:127.0.0.1',
+		'localhost',
+		'LOCALHOST',
+	])
+		expect(isLoopback(host), host).toBe(true);
+	for (const host of ['0.0.0.0', '::', '10.127.0.1', '127.0.0.1.example.com', '::2', 'fe80::1%lo', ''])
+		expect(isLoopback(host), host).toBe(false);
 	for (const host of ['0.0.0.0', '::', '0::0', '::ffff:0.0.0.0']) expect(isWildcard(host), host).toBe(true);
 });
 
 test('what nothing can be reached under is refused with its reason', () => {
 	for (const host of ['0.0.0.0', '::']) expect(unreachableReason(host)).toContain('wildcard');
-	for (const host of ['224.0.0.1', '239.255.80.83', 'ff02::1']) expect(unreachableReason(host)).toContain('multicast');
+	for (const host of ['224.0.0.1', '239.255.80.83', 'ff02::1'])
+		expect(unreachableReason(host)).toContain('multicast');
 	expect(unreachableReason('255.255.255.255')).toContain('broadcast');
-	expect([unreachableReason('fe80::1%eth0'), unadvertisableReason('fe80::1%eth0')]).toEqual([undefined, expect.stringContaining('link-local')]);
-	for (const host of ['10.0.0.5', 'fd77::2', 'db', '127.0.0.1', '223.255.255.255', '240.0.0.1', '225.example.com']) expect([unreachableReason(host), unadvertisableReason(host)], host).toEqual([undefined, undefined]);
+	expect([unreachableReason('fe80::1%eth0'), unadvertisableReason('fe80::1%eth0')]).toEqual([
+		undefined,
+		expect.stringContaining('link-local'),
+	]);
+	for (const host of ['10.0.0.5', 'fd77::2', 'db', '127.0.0.1', '223.255.255.255', '240.0.0.1', '225.example.com'])
+		expect([unreachableReason(host), unadvertisableReason(host)], host).toEqual([undefined, undefined]);
 });
 
 test('members are all on one machine, or none of them tells a loopback address', () => {
 	expect(joinProblem('127.0.0.1:5001', ['127.0.0.1:5000', '[::1]:5002', 'localhost:5003'])).toBeUndefined();
 	expect(joinProblem('10.0.0.2:5000', ['10.0.0.1:5000', 'db:5000'])).toBeUndefined();
-	expect(joinProblem('127.0.0.1:5001', ['10.0.0.1:5000'])).toBe('127.0.0.1:5001 is reached on its own machine only, and 10.0.0.1:5000 is told to nodes of other machines: start the node of 127.0.0.1:5001 with --host and an address that all nodes reach');
-	expect(joinProblem('10.0.0.2:5000', ['127.0.0.1:5000'])).toMatch(/start the node of 10.0.0.2:5000 with --advertise and a loopback address if .*, else the node of 127.0.0.1:5000 with --host/);
-	for (const address of ['0.0.0.0:5000', '[::]:5000', '[10.0.0.5:15000]:6210', 'x']) expect(joinProblem(address, [])).toContain('--advertise');
+	expect(joinProblem('127.0.0.1:5001', ['10.0.0.1:5000'])).toBe(
+		'127.0.0.1:5001 is reached on its own machine only, and 10.0.0.1:5000 is told to nodes of other machines: start the node of 127.0.0.1:5001 with --host and an address that all nodes reach',
+	);
+	expect(joinProblem('10.0.0.2:5000', ['127.0.0.1:5000'])).toMatch(
+		/start the node of 10.0.0.2:5000 with --advertise and a loopback address if .*, else the node of 127.0.0.1:5000 with --host/,
+	);
+	for (const address of ['0.0.0.0:5000', '[::]:5000', '[10.0.0.5:15000]:6210', 'x'])
+		expect(joinProblem(address, [])).toContain('--advertise');
 });

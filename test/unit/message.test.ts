@@ -1,57 +1,94 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {bodiesOf, decodeBatch, encodeBatch, isSigned, messagesOf, parseTopic, parseTopicName, topicBytesMax, type NodeId, type Topic} from '../../core/message.ts';
+import {
+	bodiesOf,
+	decodeBatch,
+	encodeBatch,
+	isSigned,
+	messagesOf,
+	parseTopic,
+	parseTopicName,
+	topicBytesMax,
+	type NodeId,
+	type Topic,
+} from '../../core/message.ts';
 
 const nodeId = fc.uint8Array({minLength: 8, maxLength: 8}).map(bytes => Buffer.from(bytes).toString('hex') as NodeId);
-const topic = fc.string({unit: 'grapheme', minLength: 1, maxLength: 40}).filter(name => typeof parseTopic(name) === 'string').map(name => name as Topic);
-const header = fc.record({
-	origin: nodeId,
-	incarnation: fc.nat(0xFF_FF_FF_FF),
-	topic,
-	firstSeq: fc.integer({min: 1, max: 2 ** 48 - 1}),
-	lamport: fc.integer({min: 1, max: 2 ** 48 - 1}),
-	sentAtMs: fc.double({min: 0, max: 1e15, noNaN: true}),
-}).chain(head => fc.integer({min: 0, max: head.lamport - 1}).map(previousLamport => ({...head, previousLamport})));
+const topic = fc
+	.string({unit: 'grapheme', minLength: 1, maxLength: 40})
+	.filter(name => typeof parseTopic(name) === 'string')
+	.map(name => name as Topic);
+const header = fc
+	.record({
+		origin: nodeId,
+		incarnation: fc.nat(0xff_ff_ff_ff),
+		topic,
+		firstSeq: fc.integer({min: 1, max: 2 ** 48 - 1}),
+		lamport: fc.integer({min: 1, max: 2 ** 48 - 1}),
+		sentAtMs: fc.double({min: 0, max: 1e15, noNaN: true}),
+	})
+	.chain(head => fc.integer({min: 0, max: head.lamport - 1}).map(previousLamport => ({...head, previousLamport})));
 const bodies = fc.array(fc.uint8Array({maxLength: 200}), {minLength: 1, maxLength: 20});
 
 describe('a batch', () => {
 	test('reads back as it was written', () => {
-		fc.assert(fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
-			const bytes = encodeBatch(head, parts, signed);
-			const batch = decodeBatch(bytes)!;
-			const {bytes: kept, count, ...rest} = batch;
-			expect(rest).toEqual(head);
-			expect(count).toBe(parts.length);
-			expect(kept).toBe(bytes);
-			expect(isSigned(bytes)).toBe(signed);
-			expect([...bodiesOf(batch)].map(body => [...body])).toEqual(parts.map(body => [...body]));
-			expect([...messagesOf(batch)].map(({seq}) => seq)).toEqual(parts.map((_, index) => head.firstSeq + index));
-		}));
+		fc.assert(
+			fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
+				const bytes = encodeBatch(head, parts, signed);
+				const batch = decodeBatch(bytes)!;
+				const {bytes: kept, count, ...rest} = batch;
+				expect(rest).toEqual(head);
+				expect(count).toBe(parts.length);
+				expect(kept).toBe(bytes);
+				expect(isSigned(bytes)).toBe(signed);
+				expect([...bodiesOf(batch)].map(body => [...body])).toEqual(parts.map(body => [...body]));
+				expect([...messagesOf(batch)].map(({seq}) => seq)).toEqual(
+					parts.map((_, index) => head.firstSeq + index),
+				);
+			}),
+		);
 	});
 
 	test('is refused when a byte is missing or one too many', () => {
-		fc.assert(fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
-			const bytes = encodeBatch(head, parts, signed);
-			expect(decodeBatch(bytes.subarray(0, -1))).toBeUndefined();
-			expect(decodeBatch(Buffer.concat([bytes, Buffer.of(0)]))).toBeUndefined();
-		}));
+		fc.assert(
+			fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
+				const bytes = encodeBatch(head, parts, signed);
+				expect(decodeBatch(bytes.subarray(0, -1))).toBeUndefined();
+				expect(decodeBatch(Buffer.concat([bytes, Buffer.of(0)]))).toBeUndefined();
+			}),
+		);
 	});
 
 	test('of random bytes is refused or consistent, never an exception', () => {
-		fc.assert(fc.property(fc.uint8Array({maxLength: 300}), fc.boolean(), (noise, versioned) => {
-			const bytes = Buffer.from(noise);
-			if (versioned && bytes.length > 1) {
-				bytes[0] = 1;
-				bytes[1] = 0;
-			}
+		fc.assert(
+			fc.property(fc.uint8Array({maxLength: 300}), fc.boolean(), (noise, versioned) => {
+				const bytes = Buffer.from(noise);
+				if (versioned && bytes.length > 1) {
+					bytes[0] = 1;
+					bytes[1] = 0;
+				}
 
-			const batch = decodeBatch(bytes);
-			if (batch) expect([...bodiesOf(batch)]).toHaveLength(batch.count);
-		}), {numRuns: 5000});
+				const batch = decodeBatch(bytes);
+				if (batch) expect([...bodiesOf(batch)]).toHaveLength(batch.count);
+			}),
+			{numRuns: 5000},
+		);
 	});
 
 	test('of a stamp that is not after its predecessor is refused', () => {
-		const bytes = encodeBatch({origin: '00'.repeat(8) as NodeId, incarnation: 1, topic: 'a' as Topic, firstSeq: 1, lamport: 5, previousLamport: 5, sentAtMs: 0}, [Buffer.from('x')], false);
+		const bytes = encodeBatch(
+			{
+				origin: '00'.repeat(8) as NodeId,
+				incarnation: 1,
+				topic: 'a' as Topic,
+				firstSeq: 1,
+				lamport: 5,
+				previousLamport: 5,
+				sentAtMs: 0,
+			},
+			[Buffer.from('x')],
+			false,
+		);
 		expect(decodeBatch(bytes)).toBeUndefined();
 	});
 });
@@ -60,24 +97,31 @@ describe('a topic', () => {
 	test('is any text without control characters, up to 255 bytes', () => {
 		expect(parseTopic('wetter/zürich ☔')).toBe('wetter/zürich ☔');
 		expect(parseTopic('x'.repeat(topicBytesMax))).toBe('x'.repeat(topicBytesMax));
-		for (const name of ['', 'a\nb', 'a\u001B[2J', 'a\u0085b', '\uD800', 'ü'.repeat(128)]) expect(parseTopic(name)).toHaveProperty('problem');
+		for (const name of ['', 'a\nb', 'a\u001B[2J', 'a\u0085b', '\uD800', 'ü'.repeat(128)])
+			expect(parseTopic(name)).toHaveProperty('problem');
 	});
 
 	test('is named in composed letters, without wildcards and with something to see, and read as it was agreed (case 28)', () => {
 		expect(parseTopicName('zu\u0308rich')).toBe('z\u00FCrich');
 		expect(parseTopicName('wetter/zürich ☔')).toBe('wetter/zürich ☔');
 		for (const name of ['sensors/*', 'sensors.>', 'sensors/#', 'sensors/+/temperature']) {
-			expect(parseTopicName(name)).toEqual({problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`});
+			expect(parseTopicName(name)).toEqual({
+				problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`,
+			});
 			expect(parseTopic(name)).toBe(name);
 		}
 
 		expect(parseTopic('zu\u0308rich')).toBe('zu\u0308rich');
 		for (const name of [' ', '   ', '\u00A0', '\u200B', ' \u200B\u2060', '\u3164', '\u2800', '\u00AD']) {
-			expect(parseTopicName(name)).toEqual({problem: expect.stringMatching(/^Expected a topic name with something to see, got "[ -~]+"$/) as string});
+			expect(parseTopicName(name)).toEqual({
+				problem: expect.stringMatching(/^Expected a topic name with something to see, got "[ -~]+"$/) as string,
+			});
 			expect(parseTopic(name)).toBe(name);
 		}
 
-		expect(parseTopicName('\u200B')).toEqual({problem: String.raw`Expected a topic name with something to see, got "\u{200b}"`});
+		expect(parseTopicName('\u200B')).toEqual({
+			problem: String.raw`Expected a topic name with something to see, got "\u{200b}"`,
+		});
 		expect(parseTopicName(' a\u200B')).toBe(' a\u200B');
 		// Normalizing may make a name longer: its bound is that of what is sent.
 		expect(parseTopicName('\u0958'.repeat(topicBytesMax / 3))).toHaveProperty('problem');

@@ -1,17 +1,46 @@
 /** What differs between platforms, asked about each of them on any (case 45). */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {advice, bindsToGroups, endingSignals, endsLinesWithReturn, fileName, here, isGuarded, isPassing, isPortTaken, openFilesMax, placesOf, reopensPipes, syncsFolders, trustedOwners, zoneOf, type Machine} from '../../core/platform.ts';
+import {
+	advice,
+	bindsToGroups,
+	endingSignals,
+	endsLinesWithReturn,
+	fileName,
+	here,
+	isGuarded,
+	isPassing,
+	isPortTaken,
+	openFilesMax,
+	placesOf,
+	reopensPipes,
+	syncsFolders,
+	trustedOwners,
+	zoneOf,
+	type Machine,
+} from '../../core/platform.ts';
 
 const linux: Machine = {platform: 'linux', env: {}, home: '/home-of/ann', uid: 1000};
 const mac: Machine = {platform: 'darwin', env: {}, home: '/Users-of/ann', uid: 501};
-const windows: Machine = {platform: 'win32', env: {APPDATA: String.raw`C:\Users\ann\AppData\Roaming`, LOCALAPPDATA: String.raw`C:\Users\ann\AppData\Local`, USERNAME: 'ann'}, home: String.raw`C:\Users\ann`, uid: undefined};
+const windows: Machine = {
+	platform: 'win32',
+	env: {
+		APPDATA: String.raw`C:\Users\ann\AppData\Roaming`,
+		LOCALAPPDATA: String.raw`C:\Users\ann\AppData\Local`,
+		USERNAME: 'ann',
+	},
+	home: String.raw`C:\Users\ann`,
+	uid: undefined,
+};
 const nothing = (): boolean => false;
 
 describe('places', () => {
 	test('Linux has those of the XDG base directory specification', () => {
 		expect(placesOf(linux, nothing)).toEqual({
-			config: '/home-of/ann/.config/dapss', data: '/home-of/ann/.local/share/dapss', state: '/home-of/ann/.local/state/dapss', cache: '/home-of/ann/.cache/dapss',
+			config: '/home-of/ann/.config/dapss',
+			data: '/home-of/ann/.local/share/dapss',
+			state: '/home-of/ann/.local/state/dapss',
+			cache: '/home-of/ann/.cache/dapss',
 			runtime: '/home-of/ann/.local/state/dapss/run',
 		});
 		expect(placesOf({...linux, env: {HOME: '/elsewhere'}}, nothing).config).toBe('/elsewhere/.config/dapss');
@@ -19,27 +48,38 @@ describe('places', () => {
 
 	test('macOS has those of its library', () => {
 		expect(placesOf(mac, nothing)).toEqual({
-			config: '/Users-of/ann/Library/Preferences/dapss', data: '/Users-of/ann/Library/Application Support/dapss', state: '/Users-of/ann/Library/Application Support/dapss/.state',
-			cache: '/Users-of/ann/Library/Caches/dapss', runtime: '/Users-of/ann/Library/Application Support/dapss/.state/run',
+			config: '/Users-of/ann/Library/Preferences/dapss',
+			data: '/Users-of/ann/Library/Application Support/dapss',
+			state: '/Users-of/ann/Library/Application Support/dapss/.state',
+			cache: '/Users-of/ann/Library/Caches/dapss',
+			runtime: '/Users-of/ann/Library/Application Support/dapss/.state/run',
 		});
 	});
 
 	test('macOS keeps what an earlier version put where Linux has it', () => {
 		const there = new Set(['/Users-of/ann/.local/share/dapss']);
-		expect(placesOf(mac, path => there.has(path))).toMatchObject({data: '/Users-of/ann/.local/share/dapss', config: '/Users-of/ann/Library/Preferences/dapss'});
+		expect(placesOf(mac, path => there.has(path))).toMatchObject({
+			data: '/Users-of/ann/.local/share/dapss',
+			config: '/Users-of/ann/Library/Preferences/dapss',
+		});
 		there.add('/Users-of/ann/Library/Application Support/dapss');
 		expect(placesOf(mac, path => there.has(path)).data).toBe('/Users-of/ann/Library/Application Support/dapss');
 	});
 
 	test('Windows has those of the profile, with and without its variables', () => {
 		const expected = {
-			config: String.raw`C:\Users\ann\AppData\Roaming\dapss\Config`, data: String.raw`C:\Users\ann\AppData\Local\dapss\Data`, state: String.raw`C:\Users\ann\AppData\Local\dapss\State`,
-			cache: String.raw`C:\Users\ann\AppData\Local\dapss\Cache`, runtime: String.raw`C:\Users\ann\AppData\Local\dapss\State\run`,
+			config: String.raw`C:\Users\ann\AppData\Roaming\dapss\Config`,
+			data: String.raw`C:\Users\ann\AppData\Local\dapss\Data`,
+			state: String.raw`C:\Users\ann\AppData\Local\dapss\State`,
+			cache: String.raw`C:\Users\ann\AppData\Local\dapss\Cache`,
+			runtime: String.raw`C:\Users\ann\AppData\Local\dapss\State\run`,
 		};
 		expect(placesOf(windows, nothing)).toEqual(expected);
 		// Shells that came from elsewhere set HOME to a path that is none on Windows.
 		expect(placesOf({...windows, env: {HOME: '/c/Users/ann'}}, nothing)).toEqual(expected);
-		expect(placesOf({...windows, env: {LOCALAPPDATA: String.raw`D:\Local`}}, nothing).data).toBe(String.raw`D:\Local\dapss\Data`);
+		expect(placesOf({...windows, env: {LOCALAPPDATA: String.raw`D:\Local`}}, nothing).data).toBe(
+			String.raw`D:\Local\dapss\Data`,
+		);
 	});
 
 	test.each([
@@ -48,31 +88,55 @@ describe('places', () => {
 		['Windows', windows, String.raw`D:\x`, String.raw`D:\x\dapss`],
 	])('XDG variables decide on %s, unless they are relative', (_name, machine, given, expected) => {
 		const variables = ['XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_STATE_HOME', 'XDG_CACHE_HOME', 'XDG_RUNTIME_DIR'];
-		const withAll = (value: string): Machine => ({...machine, env: {...machine.env, ...Object.fromEntries(variables.map(variable => [variable, value]))}});
-		expect(placesOf(withAll(given), nothing)).toEqual({config: expected, data: expected, state: expected, cache: expected, runtime: expected});
-		for (const relative of ['', 'x', './x']) expect(placesOf(withAll(relative), nothing)).toEqual(placesOf(machine, nothing));
+		const withAll = (value: string): Machine => ({
+			...machine,
+			env: {...machine.env, ...Object.fromEntries(variables.map(variable => [variable, value]))},
+		});
+		expect(placesOf(withAll(given), nothing)).toEqual({
+			config: expected,
+			data: expected,
+			state: expected,
+			cache: expected,
+			runtime: expected,
+		});
+		for (const relative of ['', 'x', './x'])
+			expect(placesOf(withAll(relative), nothing)).toEqual(placesOf(machine, nothing));
 	});
 });
 
 describe('names of files', () => {
 	test('are as they are on Linux and macOS', () => {
-		for (const platform of ['linux', 'darwin'] as const) for (const name of ['con', 'nul.stats-0123456789abcdef', 'a.']) expect(fileName(name, {platform})).toBe(name);
+		for (const platform of ['linux', 'darwin'] as const)
+			for (const name of ['con', 'nul.stats-0123456789abcdef', 'a.'])
+				expect(fileName(name, {platform})).toBe(name);
 	});
 
 	test.each([
-		['con', '%63on'], ['nul.stats-0123456789abcdef', '%6Eul.stats-0123456789abcdef'], ['COM1.x', '%43OM1.x'], ['lpt9', '%6Cpt9'], ['a.', 'a%2E'], ['a..', 'a%2E%2E'], ['aux.secret', '%61ux.secret'],
-		['console', 'console'], ['com', 'com'], ['com10', 'com10'], ['nul-stats', 'nul-stats'], ['news-0123456789abcdef', 'news-0123456789abcdef'],
+		['con', '%63on'],
+		['nul.stats-0123456789abcdef', '%6Eul.stats-0123456789abcdef'],
+		['COM1.x', '%43OM1.x'],
+		['lpt9', '%6Cpt9'],
+		['a.', 'a%2E'],
+		['a..', 'a%2E%2E'],
+		['aux.secret', '%61ux.secret'],
+		['console', 'console'],
+		['com', 'com'],
+		['com10', 'com10'],
+		['nul-stats', 'nul-stats'],
+		['news-0123456789abcdef', 'news-0123456789abcdef'],
 	])('stand for no device of Windows, and keep their dots: %s', (name, expected) => {
 		expect(fileName(name, {platform: 'win32'})).toBe(expected);
 	});
 
 	test('of clusters and topics are different ones on Windows when the names are', () => {
 		const word = fc.stringMatching(/^(?:con|aux|nul|com1|[a-z0-9])[a-z0-9._-]{0,8}$/);
-		fc.assert(fc.property(word, word, (a, b) => {
-			const [nameA, nameB] = [a, b].map(name => fileName(name, {platform: 'win32'}));
-			expect(nameA === nameB).toBe(a === b);
-			expect(nameA).not.toMatch(/[<>:"/\\|?*]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i);
-		}));
+		fc.assert(
+			fc.property(word, word, (a, b) => {
+				const [nameA, nameB] = [a, b].map(name => fileName(name, {platform: 'win32'}));
+				expect(nameA === nameB).toBe(a === b);
+				expect(nameA).not.toMatch(/[<>:"/\\|?*]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i);
+			}),
+		);
 	});
 });
 
@@ -85,8 +149,21 @@ test('owners and modes of files count where the platform has them', () => {
 });
 
 test('Windows: what lies in the profile is closed to other users, what lies elsewhere may not be', () => {
-	for (const path of [String.raw`C:\Users\ann\x`, String.raw`c:\users\ANN\AppData\Roaming\dapss\Config\lan.secret`, String.raw`C:\Users\ann\..x`]) expect(isGuarded(path, windows), path).toBe(true);
-	for (const path of [String.raw`C:\Users\anna\x`, String.raw`D:\Users\ann\x`, String.raw`C:\Users`, String.raw`C:\Users\ann`, String.raw`C:\Users\ann\..\bob\x`, String.raw`\\server\share\x`]) expect(isGuarded(path, windows), path).toBe(false);
+	for (const path of [
+		String.raw`C:\Users\ann\x`,
+		String.raw`c:\users\ANN\AppData\Roaming\dapss\Config\lan.secret`,
+		String.raw`C:\Users\ann\..x`,
+	])
+		expect(isGuarded(path, windows), path).toBe(true);
+	for (const path of [
+		String.raw`C:\Users\anna\x`,
+		String.raw`D:\Users\ann\x`,
+		String.raw`C:\Users`,
+		String.raw`C:\Users\ann`,
+		String.raw`C:\Users\ann\..\bob\x`,
+		String.raw`\\server\share\x`,
+	])
+		expect(isGuarded(path, windows), path).toBe(false);
 	expect(isGuarded('/srv/x', linux)).toBe(true);
 });
 
@@ -96,16 +173,29 @@ test('files and sockets', () => {
 	expect([linux, mac, windows].map(machine => bindsToGroups(machine))).toEqual([true, true, false]);
 	expect([linux, mac, windows].map(machine => endsLinesWithReturn(machine))).toEqual([false, false, true]);
 	expect([linux, mac, windows].map(machine => reopensPipes(machine))).toEqual([true, false, false]);
-	expect([linux, mac, windows].map(machine => zoneOf({name: 'en0', scopeid: 4}, machine))).toEqual(['en0', 'en0', '4']);
+	expect([linux, mac, windows].map(machine => zoneOf({name: 'en0', scopeid: 4}, machine))).toEqual([
+		'en0',
+		'en0',
+		'4',
+	]);
 });
 
 test('only on Windows may a change of a name that failed go by itself', () => {
-	for (const code of ['EPERM', 'EACCES', 'EBUSY', 'ENOTEMPTY']) expect([linux, mac, windows].map(machine => isPassing({code}, machine)), code).toEqual([false, false, true]);
-	for (const error of [{code: 'ENOENT'}, {code: 'ENOSPC'}, new Error('no code'), undefined]) expect(isPassing(error, windows)).toBe(false);
+	for (const code of ['EPERM', 'EACCES', 'EBUSY', 'ENOTEMPTY'])
+		expect(
+			[linux, mac, windows].map(machine => isPassing({code}, machine)),
+			code,
+		).toEqual([false, false, true]);
+	for (const error of [{code: 'ENOENT'}, {code: 'ENOSPC'}, new Error('no code'), undefined])
+		expect(isPassing(error, windows)).toBe(false);
 });
 
 test('who wants a port for himself has it, on Windows too', () => {
-	expect([linux, mac, windows].map(machine => isPortTaken({code: 'EADDRINUSE'}, machine))).toEqual([true, true, true]);
+	expect([linux, mac, windows].map(machine => isPortTaken({code: 'EADDRINUSE'}, machine))).toEqual([
+		true,
+		true,
+		true,
+	]);
 	// Elsewhere it is a port below 1024.
 	expect([linux, mac, windows].map(machine => isPortTaken({code: 'EACCES'}, machine))).toEqual([false, false, true]);
 });
@@ -117,10 +207,17 @@ test('Ctrl-Break counts as Ctrl-C on Windows', () => {
 
 test('advice names commands that the platform has', () => {
 	const texts = (machine: Machine, path: string): string[] => [
-		advice.rights(machine), advice.closeFile(path, machine), advice.closeFolder(path, machine), advice.remove(path, machine), advice.writeSecret(path, machine),
+		advice.rights(machine),
+		advice.closeFile(path, machine),
+		advice.closeFolder(path, machine),
+		advice.remove(path, machine),
+		advice.writeSecret(path, machine),
 	];
-	for (const text of texts(windows, String.raw`D:\a b\x`)) expect(text).not.toMatch(/chmod|chown|umask|\brm\b|openssl/);
-	expect(texts(windows, String.raw`D:\a b\x`)).toContain(String.raw`icacls "D:\a b\x" /inheritance:r /grant:r "ann:F"`);
+	for (const text of texts(windows, String.raw`D:\a b\x`))
+		expect(text).not.toMatch(/chmod|chown|umask|\brm\b|openssl/);
+	expect(texts(windows, String.raw`D:\a b\x`)).toContain(
+		String.raw`icacls "D:\a b\x" /inheritance:r /grant:r "ann:F"`,
+	);
 	for (const text of texts(linux, '/x')) expect(text).not.toMatch(/icacls|\bdel\b/);
 	expect(advice.closeFile('/x', mac)).toBe('chmod 600 /x');
 });

@@ -1,6 +1,6 @@
 /**
-The one table of keys. Hints, the `?` help and the dispatcher are drawn from it, and preferences remap it: an action has one or
-more keys in one context, and a key has one action in one context.
+The one table of keys. Hints, the `?` help and the dispatcher are drawn from it, and preferences remap it: an action has
+one or more keys in one context, and a key has one action in one context.
 */
 import type {Key} from 'ink';
 
@@ -8,7 +8,13 @@ import type {Key} from 'ink';
 export type KeyContext = 'any' | 'panes' | 'overlay' | 'prompt' | 'confirm';
 export type KeySection = 'Move' | 'Look' | 'Do' | 'Console' | 'Prompt';
 
-type Row = {readonly context: KeyContext; readonly section: KeySection; readonly keys: readonly string[]; readonly help: string; readonly hint?: string};
+type Row = {
+	readonly context: KeyContext;
+	readonly section: KeySection;
+	readonly keys: readonly string[];
+	readonly help: string;
+	readonly hint?: string;
+};
 
 const table = {
 	'focus-next': {context: 'panes', section: 'Move', keys: ['tab'], help: 'next pane', hint: 'pane'},
@@ -19,37 +25,97 @@ const table = {
 	'focus-messages': {context: 'panes', section: 'Move', keys: ['4'], help: 'Messages'},
 	'focus-partition': {context: 'panes', section: 'Move', keys: ['5'], help: 'Partition'},
 	'focus-events': {context: 'panes', section: 'Move', keys: ['6'], help: 'Events'},
-	'up': {context: 'panes', section: 'Move', keys: ['up', 'k'], help: 'row up'},
-	'down': {context: 'panes', section: 'Move', keys: ['down', 'j'], help: 'row down'},
+	up: {context: 'panes', section: 'Move', keys: ['up', 'k'], help: 'row up'},
+	down: {context: 'panes', section: 'Move', keys: ['down', 'j'], help: 'row down'},
 	'page-up': {context: 'panes', section: 'Move', keys: ['pageup', 'ctrl+b'], help: 'page up'},
 	'page-down': {context: 'panes', section: 'Move', keys: ['pagedown', 'ctrl+f'], help: 'page down'},
-	'first': {context: 'panes', section: 'Move', keys: ['g', 'home'], help: 'first row'},
-	'last': {context: 'panes', section: 'Move', keys: ['G', 'end'], help: 'last row; follows new messages'},
-	'inspect': {context: 'panes', section: 'Look', keys: ['enter'], help: 'all about the selected row', hint: 'inspect'},
-	'zoom': {context: 'panes', section: 'Look', keys: ['z'], help: 'the pane on the whole screen, and back', hint: 'zoom'},
-	'filter': {context: 'panes', section: 'Look', keys: ['/'], help: 'filter the list', hint: 'filter'},
-	'pause': {context: 'panes', section: 'Look', keys: ['space'], help: 'hold the messages; new ones are counted', hint: 'pause'},
-	'clear': {context: 'panes', section: 'Look', keys: ['escape'], help: 'drop the filter, leave the zoom'},
-	'subscribe': {context: 'panes', section: 'Do', keys: ['s'], help: 'subscribe to a topic', hint: 'subscribe'},
-	'unsubscribe': {context: 'panes', section: 'Do', keys: ['u'], help: 'unsubscribe'},
-	'publish': {context: 'panes', section: 'Do', keys: ['p'], help: 'publish a message', hint: 'publish'},
-	'command': {context: 'panes', section: 'Do', keys: [':'], help: 'a command, the words of the command line', hint: 'command'},
-	'help': {context: 'panes', section: 'Console', keys: ['?'], help: 'this help', hint: 'help'},
-	'quit': {context: 'panes', section: 'Console', keys: ['q'], help: 'stop the node, or leave the cluster; asks first', hint: 'quit'},
-	'interrupt': {context: 'any', section: 'Console', keys: ['ctrl+c'], help: 'quit at once'},
-	'overlay-close': {context: 'overlay', section: 'Look', keys: ['escape', 'q', 'enter', '?'], help: 'close what is open', hint: 'close'},
+	first: {context: 'panes', section: 'Move', keys: ['g', 'home'], help: 'first row'},
+	last: {context: 'panes', section: 'Move', keys: ['G', 'end'], help: 'last row; follows new messages'},
+	inspect: {context: 'panes', section: 'Look', keys: ['enter'], help: 'all about the selected row', hint: 'inspect'},
+	zoom: {
+		context: 'panes',
+		section: 'Look',
+		keys: ['z'],
+		help: 'the pane on the whole screen, and back',
+		hint: 'zoom',
+	},
+	filter: {context: 'panes', section: 'Look', keys: ['/'], help: 'filter the list', hint: 'filter'},
+	pause: {
+		context: 'panes',
+		section: 'Look',
+		keys: ['space'],
+		help: 'hold the messages; new ones are counted',
+		hint: 'pause',
+	},
+	clear: {context: 'panes', section: 'Look', keys: ['escape'], help: 'drop the filter, leave the zoom'},
+	subscribe: {context: 'panes', section: 'Do', keys: ['s'], help: 'subscribe to a topic', hint: 'subscribe'},
+	unsubscribe: {context: 'panes', section: 'Do', keys: ['u'], help: 'unsubscribe'},
+	publish: {context: 'panes', section: 'Do', keys: ['p'], help: 'publish a message', hint: 'publish'},
+	command: {
+		context: 'panes',
+		section: 'Do',
+		keys: [':'],
+		help: 'a command, the words of the command line',
+		hint: 'command',
+	},
+	help: {context: 'panes', section: 'Console', keys: ['?'], help: 'this help', hint: 'help'},
+	quit: {
+		context: 'panes',
+		section: 'Console',
+		keys: ['q'],
+		help: 'stop the node, or leave the cluster; asks first',
+		hint: 'quit',
+	},
+	interrupt: {context: 'any', section: 'Console', keys: ['ctrl+c'], help: 'quit at once'},
+	'overlay-close': {
+		context: 'overlay',
+		section: 'Look',
+		keys: ['escape', 'q', 'enter', '?'],
+		help: 'close what is open',
+		hint: 'close',
+	},
 	'overlay-up': {context: 'overlay', section: 'Look', keys: ['up', 'k'], help: 'line up', hint: 'up'},
 	'overlay-down': {context: 'overlay', section: 'Look', keys: ['down', 'j'], help: 'line down', hint: 'down'},
 	'overlay-page-up': {context: 'overlay', section: 'Look', keys: ['pageup', 'ctrl+b'], help: 'page up'},
-	'overlay-page-down': {context: 'overlay', section: 'Look', keys: ['pagedown', 'ctrl+f', 'space'], help: 'page down', hint: 'page'},
+	'overlay-page-down': {
+		context: 'overlay',
+		section: 'Look',
+		keys: ['pagedown', 'ctrl+f', 'space'],
+		help: 'page down',
+		hint: 'page',
+	},
 	'overlay-first': {context: 'overlay', section: 'Look', keys: ['g', 'home'], help: 'first line'},
 	'overlay-last': {context: 'overlay', section: 'Look', keys: ['G', 'end'], help: 'last line'},
 	'prompt-cancel': {context: 'prompt', section: 'Prompt', keys: ['escape'], help: 'close the prompt', hint: 'cancel'},
-	'prompt-older': {context: 'prompt', section: 'Prompt', keys: ['up'], help: 'older line of the history', hint: 'older'},
+	'prompt-older': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['up'],
+		help: 'older line of the history',
+		hint: 'older',
+	},
 	'prompt-newer': {context: 'prompt', section: 'Prompt', keys: ['down'], help: 'newer line'},
-	'prompt-complete': {context: 'prompt', section: 'Prompt', keys: ['tab'], help: 'complete a command or topic', hint: 'complete'},
-	'confirm-yes': {context: 'confirm', section: 'Console', keys: ['s', 'y', 'enter', 'q'], help: 'stop the node; it stays a member', hint: 'stop'},
-	'confirm-leave': {context: 'confirm', section: 'Console', keys: ['l'], help: 'leave the cluster, then stop', hint: 'leave'},
+	'prompt-complete': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['tab'],
+		help: 'complete a command or topic',
+		hint: 'complete',
+	},
+	'confirm-yes': {
+		context: 'confirm',
+		section: 'Console',
+		keys: ['s', 'y', 'enter', 'q'],
+		help: 'stop the node; it stays a member',
+		hint: 'stop',
+	},
+	'confirm-leave': {
+		context: 'confirm',
+		section: 'Console',
+		keys: ['l'],
+		help: 'leave the cluster, then stop',
+		hint: 'leave',
+	},
 	'confirm-no': {context: 'confirm', section: 'Console', keys: ['n', 'escape'], help: 'no, stay', hint: 'stay'},
 } as const satisfies Readonly<Record<string, Row>>;
 
@@ -68,10 +134,12 @@ export type Keymap = {
 /** Keys as preferences name them: `{"publish": "P", "quit": ["Q", "ctrl+q"]}`. */
 export type KeyOverrides = Readonly<Record<string, string | readonly string[]>>;
 
-/** The table with the user's changes. A change that would give a key two actions in one context is refused, and said. */
+/**
+The table with the user's changes. A change that would give a key two actions in one context is refused, and said.
+*/
 export function buildKeymap(overrides: KeyOverrides = {}): Keymap {
 	const problems: string[] = [];
-	let bindings = actions.map((action): Binding => ({action, ...table[action] as Row}));
+	let bindings = actions.map((action): Binding => ({action, ...(table[action] as Row)}));
 	for (const [name, wanted] of Object.entries(overrides)) {
 		const at = bindings.findIndex(binding => binding.action === name);
 		if (at === -1) {
@@ -93,12 +161,15 @@ export function buildKeymap(overrides: KeyOverrides = {}): Keymap {
 }
 
 /** Keys with two actions where both would count. */
-export function conflicts(bindings: readonly Binding[]): ReadonlyArray<{readonly key: string; readonly actions: readonly Action[]}> {
+export function conflicts(
+	bindings: readonly Binding[],
+): ReadonlyArray<{readonly key: string; readonly actions: readonly Action[]}> {
 	const found: Array<{key: string; actions: Action[]}> = [];
 	for (const [at, one] of bindings.entries()) {
 		for (const other of bindings.slice(at + 1)) {
 			if (one.context !== other.context && one.context !== 'any' && other.context !== 'any') continue;
-			for (const key of one.keys) if (other.keys.includes(key)) found.push({key, actions: [one.action, other.action]});
+			for (const key of one.keys)
+				if (other.keys.includes(key)) found.push({key, actions: [one.action, other.action]});
 		}
 	}
 
@@ -106,14 +177,17 @@ export function conflicts(bindings: readonly Binding[]): ReadonlyArray<{readonly
 }
 
 function normalKey(key: string): string {
-	const aliases: Readonly<Record<string, string>> = {' ': 'space', 'esc': 'escape', 'return': 'enter'};
+	const aliases: Readonly<Record<string, string>> = {' ': 'space', esc: 'escape', return: 'enter'};
 	return aliases[key] ?? (key.length === 1 ? key : key.toLowerCase());
 }
 
 /** The names of the keys in one event of Ink: several when typed faster than read, one for a special key. */
 export function keyNames(input: string, key: Partial<Key>): readonly string[] {
 	const special = specialKey(key);
-	if (special) return [`${key.ctrl && special !== 'tab' ? 'ctrl+' : ''}${key.shift && special === 'tab' ? 'shift+' : ''}${special}`];
+	if (special)
+		return [
+			`${key.ctrl && special !== 'tab' ? 'ctrl+' : ''}${key.shift && special === 'tab' ? 'shift+' : ''}${special}`,
+		];
 	if (key.ctrl && input) return [`ctrl+${input === ' ' ? 'space' : input.toLowerCase()}`];
 	if (key.meta && input) return [`alt+${input}`];
 	return [...input].map(character => characterKey(character));
@@ -142,15 +216,36 @@ function characterKey(character: string): string {
 	return character;
 }
 
-const keySigns: Readonly<Record<string, string>> = {'up': '↑', 'down': '↓', 'left': '←', 'right': '→', 'enter': 'Enter', 'escape': 'Esc', 'tab': 'Tab', 'shift+tab': 'Shift-Tab', 'space': 'Space', 'pageup': 'PgUp', 'pagedown': 'PgDn', 'home': 'Home', 'end': 'End'};
+const keySigns: Readonly<Record<string, string>> = {
+	up: '↑',
+	down: '↓',
+	left: '←',
+	right: '→',
+	enter: 'Enter',
+	escape: 'Esc',
+	tab: 'Tab',
+	'shift+tab': 'Shift-Tab',
+	space: 'Space',
+	pageup: 'PgUp',
+	pagedown: 'PgDn',
+	home: 'Home',
+	end: 'End',
+};
 
 /** A key as people write it: `Ctrl-C`, `↑`. */
 export function keySign(key: string): string {
-	return keySigns[key] ?? key.replace(/^ctrl\+(.*)$/, (_, rest: string) => `Ctrl-${rest.toUpperCase()}`).replace(/^alt\+/, 'Alt-');
+	return (
+		keySigns[key] ??
+		key.replace(/^ctrl\+(.*)$/, (_, rest: string) => `Ctrl-${rest.toUpperCase()}`).replace(/^alt\+/, 'Alt-')
+	);
 }
 
 /** What the row of hints shows in a context: key and word. */
-export function hintsOf(keymap: Keymap, context: KeyContext): ReadonlyArray<{readonly key: string; readonly word: string}> {
-	return keymap.bindings.filter(binding => binding.context === context && binding.hint !== undefined)
+export function hintsOf(
+	keymap: Keymap,
+	context: KeyContext,
+): ReadonlyArray<{readonly key: string; readonly word: string}> {
+	return keymap.bindings
+		.filter(binding => binding.context === context && binding.hint !== undefined)
 		.map(binding => ({key: keySign(binding.keys[0]!), word: binding.hint!}));
 }

@@ -1,9 +1,14 @@
 /**
-Words of a line as people type them: separated by spaces; quotes hold a word with spaces together (`"my topic"`, in which `\"` and `\\` stand for the
-character, or `'my topic'`); flags stand anywhere (`--from beginning`, `--from=beginning`), until `--`. One parser for the `:` line and for the prompts. Pure.
+Words of a line as people type them: separated by spaces; quotes hold a word with spaces together (`"my topic"`, in
+which `\"` and `\\` stand for the character, or `'my topic'`); flags stand anywhere (`--from beginning`,
+`--from=beginning`), until `--`. One parser for the `:` line and for the prompts. Pure.
 */
 export type Problem = {readonly problem: string};
-export type LineWord = {readonly text: string; /** Where it ends in the line. */ readonly end: number; readonly isQuoted: boolean};
+export type LineWord = {
+	readonly text: string;
+	/** Where it ends in the line. */ readonly end: number;
+	readonly isQuoted: boolean;
+};
 export type Words = {readonly words: readonly LineWord[]; readonly flags: Readonly<Record<string, string>>};
 
 /** The word at or behind `at`; `undefined` when only spaces are left. */
@@ -14,7 +19,7 @@ export function wordAt(line: string, at: number): LineWord | Problem | undefined
 	let isQuoted = false;
 	for (; index < line.length && !isSpace(line[index]!); index++) {
 		const character = line[index]!;
-		if (character !== '"' && character !== '\'') {
+		if (character !== '"' && character !== "'") {
 			text += character;
 			continue;
 		}
@@ -22,8 +27,10 @@ export function wordAt(line: string, at: number): LineWord | Problem | undefined
 		isQuoted = true;
 		const open = index;
 		for (index++; line[index] !== character; index++) {
-			if (index >= line.length) return {problem: `The quote at ${JSON.stringify(line.slice(open, open + 20))} is not closed`};
-			if (character === '"' && line[index] === '\\' && (line[index + 1] === '"' || line[index + 1] === '\\')) index++;
+			if (index >= line.length)
+				return {problem: `The quote at ${JSON.stringify(line.slice(open, open + 20))} is not closed`};
+			if (character === '"' && line[index] === '\\' && (line[index + 1] === '"' || line[index + 1] === '\\'))
+				index++;
 			text += line[index]!;
 		}
 	}
@@ -51,7 +58,16 @@ export function wordsOf(line: string, flags: Readonly<Record<string, 'value' | '
 		}
 
 		const type = Object.hasOwn(flags, name) ? flags[name] : undefined;
-		if (type === undefined) return {problem: `There is no flag \`--${name}\` here${Object.keys(flags).length === 0 ? '' : `; there is ${Object.keys(flags).map(one => `\`--${one}\``).join(', ')}`}. A word that begins with dashes stands in quotes`};
+		if (type === undefined)
+			return {
+				problem: `There is no flag \`--${name}\` here${
+					Object.keys(flags).length === 0
+						? ''
+						: `; there is ${Object.keys(flags)
+								.map(one => `\`--${one}\``)
+								.join(', ')}`
+				}. A word that begins with dashes stands in quotes`,
+			};
 		if (type === 'switch' || value !== undefined) {
 			if (type === 'switch' && value !== undefined) return {problem: `Expected no value behind \`--${name}\``};
 			given[name] = value ?? '';
@@ -70,7 +86,7 @@ export function wordsOf(line: string, flags: Readonly<Record<string, 'value' | '
 
 /** Topics of a line: words, which commas may separate too where they are not quoted. */
 export function topicsOf(words: readonly LineWord[]): readonly string[] {
-	return words.flatMap(({text, isQuoted}) => isQuoted ? [text] : text.split(',').filter(Boolean));
+	return words.flatMap(({text, isQuoted}) => (isQuoted ? [text] : text.split(',').filter(Boolean)));
 }
 
 /** The word as it is typed, so that the parser gives it back. */
@@ -78,7 +94,10 @@ export function quoteWord(text: string): string {
 	return text !== '' && !/[\s,"']|^-/u.test(text) ? text : `"${text.replaceAll(/["\\]/gu, String.raw`\$&`)}"`;
 }
 
-/** Where the last word of an unfinished line begins, a quote that is still open included; the end of the line when it ends with a space. */
+/**
+Where the last word of an unfinished line begins, a quote that is still open included; the end of the line when it ends
+with a space.
+*/
 export function lastWordStart(line: string): number {
 	let start = startOfWord(line, 0);
 	for (;;) {

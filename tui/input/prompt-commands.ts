@@ -1,5 +1,6 @@
 /**
-The `:` prompt: the words of the command line. A line in, what it asks for out; a mistyped word names the nearest one. Pure.
+The `:` prompt: the words of the command line. A line in, what it asks for out; a mistyped word names the nearest one.
+Pure.
 */
 import leven from 'leven';
 import type {FaultCommand} from '../../core/broker.ts';
@@ -13,7 +14,11 @@ import {lastWordStart, quoteWord, topicsOf, wordAt, wordsOf} from './line.ts';
 import {topicWish} from './topic-line.ts';
 import type {Report, Wish} from './wish.ts';
 
-type Word = {readonly usage: string; readonly help: string; readonly parse: (rest: string, context: CommandContext) => Wish};
+type Word = {
+	readonly usage: string;
+	readonly help: string;
+	readonly parse: (rest: string, context: CommandContext) => Wish;
+};
 /** Members that a command may call by name, by address, by port or by the first digits of the id. */
 export type CommandContext = {readonly members: ReadonlyArray<Pick<MemberSnapshot, 'id' | 'name' | 'address'>>};
 
@@ -23,22 +28,42 @@ const report = (name: Report, help: string): Word => ({usage: '', help, parse: (
 export const words: Readonly<Record<string, Word>> = {
 	subscribe: {usage: 'TOPIC…', help: 'this node receives these topics', parse: rest => topicsWish('subscribe', rest)},
 	unsubscribe: {usage: 'TOPIC…', help: 'and no longer', parse: rest => topicsWish('unsubscribe', rest)},
-	publish: {usage: 'TOPIC MESSAGE', help: 'the rest of the line is the message; quotes around a topic with spaces', parse: publishWish},
+	publish: {
+		usage: 'TOPIC MESSAGE',
+		help: 'the rest of the line is the message; quotes around a topic with spaces',
+		parse: publishWish,
+	},
 	status: report('status', 'the node in a few lines'),
 	peers: pane('peers', 'the members'),
 	leader: {usage: '[transfer [NODE]]', help: 'who leads; or hand the lead over', parse: leaderWish},
 	peer: {usage: 'remove NODE yes', help: 'take a member out for good', parse: peerWish},
 	topics: pane('topics', 'topics and subscriptions'),
-	topic: {usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME yes [--force] | list', help: 'topics that stay, and their end', parse: topicWish},
+	topic: {
+		usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME yes [--force] | list',
+		help: 'topics that stay, and their end',
+		parse: topicWish,
+	},
 	check: report('check', 'what is well and what is not, and what to do'),
-	doctor: {usage: '', help: 'the machine of this console: what is not as it should be, and what helps', parse: () => ({type: 'doctor'})},
+	doctor: {
+		usage: '',
+		help: 'the machine of this console: what is not as it should be, and what helps',
+		parse: () => ({type: 'doctor'}),
+	},
 	events: pane('events', 'what happened'),
 	raft: pane('raft', 'agreement'),
 	messages: pane('messages', 'the feed'),
 	partition: pane('partition', 'who sees whom'),
 	counters: report('counters', 'traffic, refusals, bounds that were hit'),
-	fault: {usage: 'cut NODE… [in|out] [for 10s] | delay 50ms [for 10s] | drop 20% [for 10s] | heal', help: 'for nodes started with --faults', parse: faultWish},
-	filter: {usage: '[TEXT]', help: 'only rows with this text in the focused list', parse: rest => ({type: 'filter', text: rest})},
+	fault: {
+		usage: 'cut NODE… [in|out] [for 10s] | delay 50ms [for 10s] | drop 20% [for 10s] | heal',
+		help: 'for nodes started with --faults',
+		parse: faultWish,
+	},
+	filter: {
+		usage: '[TEXT]',
+		help: 'only rows with this text in the focused list',
+		parse: rest => ({type: 'filter', text: rest}),
+	},
 	pause: {usage: '', help: 'hold or release the feed', parse: () => ({type: 'pause'})},
 	zoom: {usage: '', help: 'the focused pane alone', parse: () => ({type: 'zoom'})},
 	help: {usage: '', help: 'keys and commands', parse: () => ({type: 'help'})},
@@ -57,20 +82,29 @@ export function parseLine(line: string, context: CommandContext): Wish {
 }
 
 /** Words that may follow the first. */
-const followers: Readonly<Record<string, readonly string[]>> = {leader: ['transfer'], peer: ['remove'], topic: ['create', 'delete', 'list'], fault: ['cut', 'delay', 'drop', 'heal']};
+const followers: Readonly<Record<string, readonly string[]>> = {
+	leader: ['transfer'],
+	peer: ['remove'],
+	topic: ['create', 'delete', 'list'],
+	fault: ['cut', 'delay', 'drop', 'heal'],
+};
 
 /** Unfinished line → the same with its last word completed as far as it is certain. */
 export function complete(line: string, topics: readonly string[], nodes: CommandContext['members']): string {
 	const match = /^(\s*)(\S*)$/u.exec(line);
 	if (match) {
 		const candidates = Object.keys(words).filter(word => word.startsWith(match[2]!));
-		return candidates.length === 1 ? `${match[1]}${candidates[0]} ` : `${match[1]}${commonStart(candidates) || match[2]}`;
+		return candidates.length === 1
+			? `${match[1]}${candidates[0]} `
+			: `${match[1]}${commonStart(candidates) || match[2]}`;
 	}
 
 	const second = /^(\s*(\S+)\s+)(\S*)$/u.exec(line);
 	if (second && Object.hasOwn(followers, second[2]!)) {
 		const candidates = followers[second[2]!]!.filter(word => word.startsWith(second[3]!));
-		return candidates.length === 1 ? `${second[1]}${candidates[0]} ` : `${second[1]}${commonStart(candidates) || second[3]}`;
+		return candidates.length === 1
+			? `${second[1]}${candidates[0]} `
+			: `${second[1]}${commonStart(candidates) || second[3]}`;
 	}
 
 	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
@@ -90,7 +124,9 @@ function wordsFor(nodes: CommandContext['members'], start: string): readonly str
 /** The topic that begins so, in quotes where it needs them. */
 export function completeTopic(start: string, topics: readonly string[]): string {
 	const isOpen = start.startsWith('"');
-	const candidates = topics.filter(topic => topic.startsWith(isOpen ? start.slice(1) : start)).map(topic => isOpen ? `"${topic}"` : quoteWord(topic));
+	const candidates = topics
+		.filter(topic => topic.startsWith(isOpen ? start.slice(1) : start))
+		.map(topic => (isOpen ? `"${topic}"` : quoteWord(topic)));
 	return commonStart(candidates) || start;
 }
 
@@ -102,9 +138,13 @@ function commonStart(candidates: readonly string[]): string {
 }
 
 function nearest(name: string): string {
-	const ranked = Object.keys(words).map(word => ({word, distance: word.startsWith(name) ? 0 : leven(name, word)})).toSorted((a, b) => a.distance - b.distance);
+	const ranked = Object.keys(words)
+		.map(word => ({word, distance: word.startsWith(name) ? 0 : leven(name, word)}))
+		.toSorted((a, b) => a.distance - b.distance);
 	const best = ranked[0]!;
-	return best.distance <= Math.max(2, Math.ceil(name.length / 3)) ? `. Did you mean \`:${best.word}\`?` : '. `?` lists them';
+	return best.distance <= Math.max(2, Math.ceil(name.length / 3))
+		? `. Did you mean \`:${best.word}\`?`
+		: '. `?` lists them';
 }
 
 function topicsWish(type: 'subscribe' | 'unsubscribe', rest: string): Wish {
@@ -113,25 +153,38 @@ function topicsWish(type: 'subscribe' | 'unsubscribe', rest: string): Wish {
 	const topics = topicsOf(parsed.words);
 	const {from} = parsed.flags;
 	// What the node receives from now on is all that its feed shows.
-	if (from !== undefined && from !== 'now') return {type: 'problem', text: `The console subscribes the node from now on; what is kept is read by \`dapss-tui subscribe ${topics.map(topic => quoteWord(topic)).join(' ') || 'TOPIC'} --from ${quoteWord(from)}\``};
-	return topics.length === 0 ? {type: 'problem', text: `Expected a topic: \`:${type} weather\``} : {type: 'run', command: {type, topics}};
+	if (from !== undefined && from !== 'now')
+		return {
+			type: 'problem',
+			text: `The console subscribes the node from now on; what is kept is read by \`dapss-tui subscribe ${topics.map(topic => quoteWord(topic)).join(' ') || 'TOPIC'} --from ${quoteWord(from)}\``,
+		};
+	return topics.length === 0
+		? {type: 'problem', text: `Expected a topic: \`:${type} weather\``}
+		: {type: 'run', command: {type, topics}};
 }
 
 function publishWish(rest: string): Wish {
 	const topic = wordAt(rest, 0);
 	if (topic !== undefined && 'problem' in topic) return {type: 'problem', text: topic.problem};
-	if (topic === undefined || topic.end === rest.length) return {type: 'problem', text: 'Expected a topic and a message: `:publish weather hello`'};
+	if (topic === undefined || topic.end === rest.length)
+		return {type: 'problem', text: 'Expected a topic and a message: `:publish weather hello`'};
 	// The message to the byte; quotes around all of it are the line's, as in a shell.
 	const body = rest.slice(topic.end + 1);
 	const only = wordAt(body, 0);
-	const isOneQuoted = only !== undefined && !('problem' in only) && only.isQuoted && /^(?:"[^]*"|'[^]*')$/u.test(body.trim()) && wordAt(body, only.end) === undefined;
+	const isOneQuoted =
+		only !== undefined &&
+		!('problem' in only) &&
+		only.isQuoted &&
+		/^(?:"[^]*"|'[^]*')$/u.test(body.trim()) &&
+		wordAt(body, only.end) === undefined;
 	return {type: 'run', command: {type: 'publish', topic: topic.text, body: isOneQuoted ? only.text : body}};
 }
 
 function leaderWish(rest: string, {members}: CommandContext): Wish {
 	const [action, start, ...more] = argumentsOf(rest);
 	if (action === undefined) return {type: 'report', report: 'leader'};
-	if (action !== 'transfer' || more.length > 0) return {type: 'problem', text: 'Expected `:leader` or `:leader transfer [NODE]`'};
+	if (action !== 'transfer' || more.length > 0)
+		return {type: 'problem', text: 'Expected `:leader` or `:leader transfer [NODE]`'};
 	if (start === undefined) return {type: 'run', command: {type: 'transfer', to: undefined}};
 	const to = memberCalled(start, members);
 	return typeof to === 'string' ? {type: 'run', command: {type: 'transfer', to}} : to;
@@ -139,10 +192,16 @@ function leaderWish(rest: string, {members}: CommandContext): Wish {
 
 function peerWish(rest: string, {members}: CommandContext): Wish {
 	const [action, start, sure, ...more] = argumentsOf(rest);
-	if (action !== 'remove' || start === undefined || more.length > 0) return {type: 'problem', text: 'Expected `:peer remove NODE yes`'};
+	if (action !== 'remove' || start === undefined || more.length > 0)
+		return {type: 'problem', text: 'Expected `:peer remove NODE yes`'};
 	const node = memberCalled(start, members);
 	if (typeof node !== 'string') return node;
-	return sure === 'yes' ? {type: 'run', command: {type: 'remove', node}} : {type: 'problem', text: `That is for good: to take ${labelsOf(members)(node)} out of the cluster, \`:peer remove ${start} yes\``};
+	return sure === 'yes'
+		? {type: 'run', command: {type: 'remove', node}}
+		: {
+				type: 'problem',
+				text: `That is for good: to take ${labelsOf(members)(node)} out of the cluster, \`:peer remove ${start} yes\``,
+			};
 }
 
 /** The words of a command without flags; one with a quote that is not closed is told as what it is not. */
@@ -156,25 +215,41 @@ function memberCalled(name: string, members: CommandContext['members']): NodeId 
 	const matching = membersCalled(name, members);
 	if (matching.length === 1) return matching[0]!.id;
 	const label = labelsOf(members);
-	const candidates = (matching.length === 0 ? members : matching).map(({id}) => label(id)).slice(0, 8).join(', ');
-	return {type: 'problem', text: matching.length === 0 ? `No member has the name, address, port or first digits of the id \`${name}\`: ${candidates}` : `\`${name}\` could be ${matching.length} members: ${candidates}`};
+	const candidates = (matching.length === 0 ? members : matching)
+		.map(({id}) => label(id))
+		.slice(0, 8)
+		.join(', ');
+	return {
+		type: 'problem',
+		text:
+			matching.length === 0
+				? `No member has the name, address, port or first digits of the id \`${name}\`: ${candidates}`
+				: `\`${name}\` could be ${matching.length} members: ${candidates}`,
+	};
 }
 
-const faultUsage = 'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';
+const faultUsage =
+	'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';
 
 function faultWish(rest: string, {members}: CommandContext): Wish {
-	const parsed = wordsOf(rest, {'for': 'value', 'one-way': 'switch'});
+	const parsed = wordsOf(rest, {for: 'value', 'one-way': 'switch'});
 	if ('problem' in parsed) return {type: 'problem', text: parsed.problem};
 	const parts = topicsOf(parsed.words);
 	const forAt = parts.indexOf('for');
-	const time = forAt === -1 ? parsed.flags['for'] : parts[forAt + 1] ?? '';
+	const time = forAt === -1 ? parsed.flags['for'] : (parts[forAt + 1] ?? '');
 	const forMs = time === undefined ? 10_000 : parseDuration(time);
 	const [kind, ...rawArguments] = forAt === -1 ? parts : parts.slice(0, forAt);
 	if (forMs === undefined) return {type: 'problem', text: `Expected a time such as \`for 10s\`, got \`${time}\``};
 	// What would do nothing is refused: whoever wrote it expects something.
 	const isMore = 'one-way' in parsed.flags || rawArguments.length > (kind === 'heal' ? 0 : 1);
 	if (kind !== 'cut' && isMore) return {type: 'problem', text: faultUsage};
-	if (kind === 'heal') return time === undefined ? fault({type: 'heal'}) : {type: 'problem', text: `Expected \`:fault heal\` without a time, got \`${time}\`: it ends all faults at once`};
+	if (kind === 'heal')
+		return time === undefined
+			? fault({type: 'heal'})
+			: {
+					type: 'problem',
+					text: `Expected \`:fault heal\` without a time, got \`${time}\`: it ends all faults at once`,
+				};
 	if (kind === 'delay') {
 		const ms = parseDuration(rawArguments[0] ?? '');
 		return ms === undefined ? {type: 'problem', text: faultUsage} : fault({type: 'delay', ms, forMs});
@@ -182,11 +257,17 @@ function faultWish(rest: string, {members}: CommandContext): Wish {
 
 	if (kind === 'drop') {
 		const percent = Number((rawArguments[0] ?? '').replace(/%$/, '') || Number.NaN);
-		return percent >= 0 && percent <= 100 ? fault({type: 'drop', percent, forMs}) : {type: 'problem', text: faultUsage};
+		return percent >= 0 && percent <= 100
+			? fault({type: 'drop', percent, forMs})
+			: {type: 'problem', text: faultUsage};
 	}
 
 	if (kind !== 'cut') return {type: 'problem', text: faultUsage};
-	const direction = rawArguments.includes('in') ? 'in' : (rawArguments.includes('out') || 'one-way' in parsed.flags ? 'out' : 'both');
+	const direction = rawArguments.includes('in')
+		? 'in'
+		: rawArguments.includes('out') || 'one-way' in parsed.flags
+			? 'out'
+			: 'both';
 	const peers: NodeId[] = [];
 	for (const start of rawArguments.filter(part => part !== 'in' && part !== 'out')) {
 		const peer = memberCalled(start, members);
@@ -206,5 +287,5 @@ export function parseDuration(text: string): number | undefined {
 	const match = /^(\d+(?:\.\d+)?)(ms|s|m|min)?$/u.exec(text);
 	if (!match) return undefined;
 	const unit = match[2] ?? 's';
-	return Number(match[1]) * (unit === 'ms' ? 1 : (unit === 's' ? 1000 : 60_000));
+	return Number(match[1]) * (unit === 'ms' ? 1 : unit === 's' ? 1000 : 60_000);
 }

@@ -14,14 +14,28 @@ export function Header({width, ...facts}: HeaderFacts & {readonly width: number}
 }
 
 /** An alarm fills its row, so that it is seen from across the room. */
-export function Alerts({alerts, width, height}: {readonly alerts: readonly Alert[]; readonly width: number; readonly height: number}): ReactNode {
+export function Alerts({
+	alerts,
+	width,
+	height,
+}: {
+	readonly alerts: readonly Alert[];
+	readonly width: number;
+	readonly height: number;
+}): ReactNode {
 	const shown = alerts.slice(0, height);
 	const more = alerts.length - shown.length;
 	return (
 		<Box flexDirection="column" width={width} height={height}>
 			{shown.map(({text, tone}, index) => {
 				const rest = more > 0 && index === shown.length - 1 ? `(+${more}) ` : '';
-				return <Line key={index} width={width} spans={[{text: fitCells(` ${tone === 'accent' ? '·' : '!'} ${rest}${text}`, width), tone}]} />;
+				return (
+					<Line
+						key={index}
+						width={width}
+						spans={[{text: fitCells(` ${tone === 'accent' ? '·' : '!'} ${rest}${text}`, width), tone}]}
+					/>
+				);
 			})}
 		</Box>
 	);
@@ -33,21 +47,32 @@ const changing = new Set(['subscribe', 'publish']);
 /** What a narrow screen leaves out, first to last: help and quit stay, and help says the rest. */
 const dropped = ['zoom', 'pane', 'filter', 'inspect', 'command', 'pause', 'page', 'publish', 'subscribe'];
 
-export function hintSpans(keymap: Keymap, context: KeyContext, isReadonly: boolean, isPaused: boolean, width: number): readonly Span[] {
+export function hintSpans(
+	keymap: Keymap,
+	context: KeyContext,
+	isReadonly: boolean,
+	isPaused: boolean,
+	width: number,
+): readonly Span[] {
 	let hints = hintsOf(keymap, context).filter(({word}) => !isReadonly || !changing.has(word));
 	for (const word of dropped) {
 		if (hints.reduce((sum, hint) => sum + widthOf(hint.key) + hint.word.length + 3, 0) <= width) break;
 		hints = hints.filter(hint => hint.word !== word);
 	}
 
-	return hints.flatMap(({key, word}) => [{text: ` ${key}`, tone: 'accent' as const}, {text: ` ${word === 'pause' && isPaused ? 'resume' : word} `, tone: 'muted' as const}]);
+	return hints.flatMap(({key, word}) => [
+		{text: ` ${key}`, tone: 'accent' as const},
+		{text: ` ${word === 'pause' && isPaused ? 'resume' : word} `, tone: 'muted' as const},
+	]);
 }
 
 export function TooSmall({columns, rows}: {readonly columns: number; readonly rows: number}): ReactNode {
 	const lines = [`Needs at least ${columnsMin}×${rowsMin}`, `this is ${columns}×${rows}`, 'Ctrl-C quits'];
 	return (
 		<Box flexDirection="column" width={columns} height={rows}>
-			{lines.slice(0, rows).map((text, index) => <Line key={index} width={columns} spans={[{text, tone: index === 0 ? 'warning' : 'muted'}]} />)}
+			{lines.slice(0, rows).map((text, index) => (
+				<Line key={index} width={columns} spans={[{text, tone: index === 0 ? 'warning' : 'muted'}]} />
+			))}
 		</Box>
 	);
 }

@@ -7,10 +7,13 @@ import {eventWords, shortAge} from '../view/words.ts';
 import {Line} from '../widgets/lines.tsx';
 
 type EventsProps = {
-	readonly rows: readonly RecordedEvent[]; readonly selected: number;
+	readonly rows: readonly RecordedEvent[];
+	readonly selected: number;
 	/** Whole seconds: ages change once a second, so a frame in between draws nothing. */
 	readonly atS: number;
-	readonly isFocused: boolean; readonly width: number; readonly height: number;
+	readonly isFocused: boolean;
+	readonly width: number;
+	readonly height: number;
 };
 
 export const Events = memo(({rows, selected, atS, isFocused, width, height}: EventsProps): ReactNode => {
@@ -20,7 +23,17 @@ export const Events = memo(({rows, selected, atS, isFocused, width, height}: Eve
 			{rows.length === 0 ? <Line spans={[{text: 'nothing yet', tone: 'muted'}]} width={width} /> : null}
 			{rows.slice(start, start + height).map((event, index) => {
 				const {text, tone} = eventWords(event);
-				return <Line key={`${event.at} ${text} ${index}`} width={width} isSelected={isFocused && start + index === selected} spans={[{text: `${shortAge(atS * 1000 - event.at).padStart(6)}  `, tone: 'muted'}, {text, tone}]} />;
+				return (
+					<Line
+						key={`${event.at} ${text} ${index}`}
+						width={width}
+						isSelected={isFocused && start + index === selected}
+						spans={[
+							{text: `${shortAge(atS * 1000 - event.at).padStart(6)}  `, tone: 'muted'},
+							{text, tone},
+						]}
+					/>
+				);
 			})}
 		</Box>
 	);

@@ -12,8 +12,18 @@ import {brief, clockTime, count} from '../view/words.ts';
 import {Line} from '../widgets/lines.tsx';
 
 /** @param width of the pane: a wide one has room for milliseconds and long names */
-export const messageColumns = (width: number, label: Label = shortId, fromCells = 8): ReadonlyArray<Column<MessageSnapshot>> => [
-	{title: 'TIME', width: width >= 90 ? 12 : 8, rank: 2, cell: message => clockTime(message.sentAtMs).slice(0, width >= 90 ? 12 : 8), tone: () => 'muted'},
+export const messageColumns = (
+	width: number,
+	label: Label = shortId,
+	fromCells = 8,
+): ReadonlyArray<Column<MessageSnapshot>> => [
+	{
+		title: 'TIME',
+		width: width >= 90 ? 12 : 8,
+		rank: 2,
+		cell: message => clockTime(message.sentAtMs).slice(0, width >= 90 ? 12 : 8),
+		tone: () => 'muted',
+	},
 	{title: '', width: 1, cell: message => (message.repaired ? '↻' : ''), tone: () => 'warning'},
 	{title: 'TOPIC', width: width >= 110 ? 18 : 12, cell: message => printable(message.topic), tone: () => 'accent'},
 	{title: 'FROM', width: fromCells, rank: 1, cell: message => label(message.origin)},
@@ -24,27 +34,53 @@ export const messageColumns = (width: number, label: Label = shortId, fromCells 
 ];
 
 type MessagesProps = {
-	readonly rows: readonly MessageSnapshot[]; readonly selected: number; readonly hint: string;
-	readonly label: Label; readonly fromCells: number;
-	readonly isFocused: boolean; readonly width: number; readonly height: number;
+	readonly rows: readonly MessageSnapshot[];
+	readonly selected: number;
+	readonly hint: string;
+	readonly label: Label;
+	readonly fromCells: number;
+	readonly isFocused: boolean;
+	readonly width: number;
+	readonly height: number;
 };
 
-export const Messages = memo(({rows, selected, hint, label, fromCells, isFocused, width, height}: MessagesProps): ReactNode => {
-	const columns = useMemo(() => placeColumns(messageColumns(width, label, fromCells), width), [width, label, fromCells]);
-	const room = Math.max(0, height - 1);
-	const start = windowStart(rows.length, selected, room);
-	return (
-		<Box flexDirection="column" width={width} height={height}>
-			<Line spans={[titleSpan(columns)]} width={width} />
-			{rows.length === 0 ? <Line spans={[{text: hint, tone: 'muted'}]} width={width} /> : null}
-			{rows.slice(start, start + room).map((message, index) => (
-				<MessageRow key={messageKey(message)} message={message} columns={columns} width={width} isSelected={isFocused && start + index === selected} />
-			))}
-		</Box>
-	);
-});
+export const Messages = memo(
+	({rows, selected, hint, label, fromCells, isFocused, width, height}: MessagesProps): ReactNode => {
+		const columns = useMemo(
+			() => placeColumns(messageColumns(width, label, fromCells), width),
+			[width, label, fromCells],
+		);
+		const room = Math.max(0, height - 1);
+		const start = windowStart(rows.length, selected, room);
+		return (
+			<Box flexDirection="column" width={width} height={height}>
+				<Line spans={[titleSpan(columns)]} width={width} />
+				{rows.length === 0 ? <Line spans={[{text: hint, tone: 'muted'}]} width={width} /> : null}
+				{rows.slice(start, start + room).map((message, index) => (
+					<MessageRow
+						key={messageKey(message)}
+						message={message}
+						columns={columns}
+						width={width}
+						isSelected={isFocused && start + index === selected}
+					/>
+				))}
+			</Box>
+		);
+	},
+);
 
 /** A message never changes, so its row is drawn once for as long as it is in view. */
-const MessageRow = memo(({message, columns, width, isSelected}: {readonly message: MessageSnapshot; readonly columns: ReturnType<typeof placeColumns<MessageSnapshot>>; readonly width: number; readonly isSelected: boolean}) => (
-	<Line spans={rowSpans(columns, message)} width={width} isSelected={isSelected} />
-));
+const MessageRow = memo(
+	({
+		message,
+		columns,
+		width,
+		isSelected,
+	}: {
+		readonly message: MessageSnapshot;
+		readonly columns: ReturnType<typeof placeColumns<MessageSnapshot>>;
+		readonly width: number;
+		readonly isSelected: boolean;
+	}) => <Line spans={rowSpans(columns, message)} width={width} isSelected={isSelected} />,
+);

@@ -5,21 +5,58 @@ import type {Snapshot} from '../../core/snapshot.ts';
 import type {Keymap} from '../input/keymap.ts';
 import type {Box} from '../layout.ts';
 import type {Overlay as OverlayState} from '../state/state.ts';
-import {examinationLines, helpLines, messageLines, peerLines, reportLines, reportTitle, topicLines, type Line} from '../view/reports.ts';
+import {
+	examinationLines,
+	helpLines,
+	messageLines,
+	peerLines,
+	reportLines,
+	reportTitle,
+	topicLines,
+	type Line,
+} from '../view/reports.ts';
 import {Frame, frameColumns, frameRows} from '../widgets/frame.tsx';
 import {Lines} from '../widgets/lines.tsx';
 
 export type OverlayText = {readonly title: string; readonly lines: readonly Line[]};
 
-export function overlayText(overlay: OverlayState, snapshot: Snapshot | undefined, keymap: Keymap, width: number): OverlayText {
+export function overlayText(
+	overlay: OverlayState,
+	snapshot: Snapshot | undefined,
+	keymap: Keymap,
+	width: number,
+): OverlayText {
 	if (overlay.type === 'help') return {title: 'Help', lines: helpLines(keymap)};
-	if (overlay.type === 'doctor') return {title: 'Doctor', lines: examinationLines(overlay.examination, width - frameColumns)};
+	if (overlay.type === 'doctor')
+		return {title: 'Doctor', lines: examinationLines(overlay.examination, width - frameColumns)};
 	if (!snapshot) return {title: 'Waiting', lines: [[{text: 'There is no picture of the node yet', tone: 'muted'}]]};
 	switch (overlay.type) {
-		case 'report': return {title: reportTitle(overlay.report), lines: reportLines(overlay.report, snapshot)};
-		case 'message': return {title: 'Message', lines: messageLines(overlay.message, snapshot.atMs, width - frameColumns, snapshot.members)};
-		case 'peer': return {title: `Peer ${labelsOf(snapshot.members)(overlay.key)}`, lines: peerLines(snapshot.members.find(member => member.id === overlay.key), overlay.key, labelsOf(snapshot.members))};
-		case 'topic': return {title: 'Topic', lines: topicLines(snapshot.topics.find(topic => topic.name === overlay.key), overlay.key, width - frameColumns, labelsOf(snapshot.members))};
+		case 'report':
+			return {title: reportTitle(overlay.report), lines: reportLines(overlay.report, snapshot)};
+		case 'message':
+			return {
+				title: 'Message',
+				lines: messageLines(overlay.message, snapshot.atMs, width - frameColumns, snapshot.members),
+			};
+		case 'peer':
+			return {
+				title: `Peer ${labelsOf(snapshot.members)(overlay.key)}`,
+				lines: peerLines(
+					snapshot.members.find(member => member.id === overlay.key),
+					overlay.key,
+					labelsOf(snapshot.members),
+				),
+			};
+		case 'topic':
+			return {
+				title: 'Topic',
+				lines: topicLines(
+					snapshot.topics.find(topic => topic.name === overlay.key),
+					overlay.key,
+					width - frameColumns,
+					labelsOf(snapshot.members),
+				),
+			};
 		default: {
 			const unknown: never = overlay;
 			return unknown;
@@ -27,10 +64,26 @@ export function overlayText(overlay: OverlayState, snapshot: Snapshot | undefine
 	}
 }
 
-export function Overlay({text: {title, lines}, scroll, box}: {readonly text: OverlayText; readonly scroll: number; readonly box: Box}): ReactNode {
+export function Overlay({
+	text: {title, lines},
+	scroll,
+	box,
+}: {
+	readonly text: OverlayText;
+	readonly scroll: number;
+	readonly box: Box;
+}): ReactNode {
 	const height = box.height - frameRows;
 	const start = Math.max(0, Math.min(scroll, lines.length - height));
-	const place = lines.length > height ? [{text: `${start + 1}–${Math.min(start + height, lines.length)} of ${lines.length}`, tone: 'muted' as const}] : [];
+	const place =
+		lines.length > height
+			? [
+					{
+						text: `${start + 1}–${Math.min(start + height, lines.length)} of ${lines.length}`,
+						tone: 'muted' as const,
+					},
+				]
+			: [];
 	return (
 		<Frame width={box.width} height={box.height} name={title} title={place} isFocused>
 			<Lines lines={lines.slice(start)} width={box.width - frameColumns} height={height} />

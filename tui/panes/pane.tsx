@@ -1,5 +1,6 @@
 /**
-One pane in its box: gives each its slice, its rows after the filter, and the frame. `summary` is the closed form on small screens.
+One pane in its box: gives each its slice, its rows after the filter, and the frame. `summary` is the closed form on
+small screens.
 */
 import type {ReactNode} from 'react';
 import {labelCells, labelsOf} from '../../core/observe/node-label.ts';
@@ -24,7 +25,14 @@ export function Pane({place, snapshot, state}: PaneProps): ReactNode {
 	const {pane, width, height} = place;
 	if (place.shape === 'summary') return <Line spans={paneSummary(pane, snapshot, state)} width={width} />;
 	return (
-		<Frame width={width} height={height} name={paneNames[pane]} title={paneTitle(pane, snapshot, state)} isFocused={pane === state.focus} tone={frameTone(place, snapshot)}>
+		<Frame
+			width={width}
+			height={height}
+			name={paneNames[pane]}
+			title={paneTitle(pane, snapshot, state)}
+			isFocused={pane === state.focus}
+			tone={frameTone(place, snapshot)}
+		>
 			<Content place={place} snapshot={snapshot} state={state} />
 		</Frame>
 	);
@@ -43,30 +51,77 @@ function Content({place, snapshot, state}: PaneProps): ReactNode {
 	const height = place.height - frameRows;
 	const isFocused = pane === state.focus && !state.overlay;
 	const filter = (list: ListPane): string => state.lists[list].filter;
-	const rowOf = (keys: readonly string[], list: ListPane): number => indexOfSelected(keys, state.lists[list].selected, list);
+	const rowOf = (keys: readonly string[], list: ListPane): number =>
+		indexOfSelected(keys, state.lists[list].selected, list);
 	switch (pane) {
 		case 'peers': {
 			const {rows, keys} = listPeers(snapshot.members, filter('peers'));
-			return <Peers rows={rows} leader={snapshot.raft.leader} hasWhy={snapshot.members.some(member => member.why !== '')} nodeCells={nameCells(snapshot, width)} selected={rowOf(keys, 'peers')} isFocused={isFocused} width={width} height={height} />;
+			return (
+				<Peers
+					rows={rows}
+					leader={snapshot.raft.leader}
+					hasWhy={snapshot.members.some(member => member.why !== '')}
+					nodeCells={nameCells(snapshot, width)}
+					selected={rowOf(keys, 'peers')}
+					isFocused={isFocused}
+					width={width}
+					height={height}
+				/>
+			);
 		}
 
 		case 'topics': {
 			const {rows, keys} = listTopics(snapshot.topics, filter('topics'));
-			return <Topics rows={rows} isFiltered={filter('topics') !== ''} selected={rowOf(keys, 'topics')} isFocused={isFocused} width={width} height={height} />;
+			return (
+				<Topics
+					rows={rows}
+					isFiltered={filter('topics') !== ''}
+					selected={rowOf(keys, 'topics')}
+					isFocused={isFocused}
+					width={width}
+					height={height}
+				/>
+			);
 		}
 
 		case 'messages': {
-			const {rows, keys} = listMessages(shownFeed(snapshot, state), filter('messages'), labelsOf(snapshot.members));
-			return <Messages rows={rows} selected={rowOf(keys, 'messages')} hint={messagesHint(snapshot, filter('messages'))} label={labelsOf(snapshot.members)} fromCells={nameCells(snapshot, width)} isFocused={isFocused} width={width} height={height} />;
+			const {rows, keys} = listMessages(
+				shownFeed(snapshot, state),
+				filter('messages'),
+				labelsOf(snapshot.members),
+			);
+			return (
+				<Messages
+					rows={rows}
+					selected={rowOf(keys, 'messages')}
+					hint={messagesHint(snapshot, filter('messages'))}
+					label={labelsOf(snapshot.members)}
+					fromCells={nameCells(snapshot, width)}
+					isFocused={isFocused}
+					width={width}
+					height={height}
+				/>
+			);
 		}
 
 		case 'events': {
 			const {rows, keys} = listEvents(snapshot.events, filter('events'));
-			return <Events rows={rows} selected={rowOf(keys, 'events')} atS={Math.floor(snapshot.atMs / 1000)} isFocused={isFocused} width={width} height={height} />;
+			return (
+				<Events
+					rows={rows}
+					selected={rowOf(keys, 'events')}
+					atS={Math.floor(snapshot.atMs / 1000)}
+					isFocused={isFocused}
+					width={width}
+					height={height}
+				/>
+			);
 		}
 
-		case 'raft': return <Raft snapshot={snapshot} width={width} height={height} />;
-		case 'partition': return <Partition snapshot={snapshot} width={width} height={height} />;
+		case 'raft':
+			return <Raft snapshot={snapshot} width={width} height={height} />;
+		case 'partition':
+			return <Partition snapshot={snapshot} width={width} height={height} />;
 		default: {
 			const unknown: never = pane;
 			return unknown;
@@ -76,10 +131,17 @@ function Content({place, snapshot, state}: PaneProps): ReactNode {
 
 /** Room for names in a column: a narrow pane cuts long ones. */
 function nameCells({members}: Snapshot, width: number): number {
-	return labelCells(members.map(({id}) => id), labelsOf(members), 8, width >= 90 ? 24 : (width >= 70 ? 16 : 12));
+	return labelCells(
+		members.map(({id}) => id),
+		labelsOf(members),
+		8,
+		width >= 90 ? 24 : width >= 70 ? 16 : 12,
+	);
 }
 
 function messagesHint({topics}: Snapshot, filter: string): string {
 	if (filter !== '') return 'no message matches';
-	return topics.some(topic => topic.subscribed) ? 'waiting for the first message' : 'subscribed to nothing yet: press s, then type a topic';
+	return topics.some(topic => topic.subscribed)
+		? 'waiting for the first message'
+		: 'subscribed to nothing yet: press s, then type a topic';
 }

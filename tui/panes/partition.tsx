@@ -1,4 +1,7 @@
-/** Who is cut off from whom, where the quorum is, what waits: sentences first, then times, then the matrix as far as there is room. */
+/**
+Who is cut off from whom, where the quorum is, what waits: sentences first, then times, then the matrix as far as there
+is room.
+*/
 import {Box} from 'ink';
 import {memo, type ReactNode} from 'react';
 import {labelsOf} from '../../core/observe/node-label.ts';
@@ -17,20 +20,35 @@ export const Partition = memo(({snapshot, width, height}: PartitionProps): React
 	const {partition, self, members} = snapshot;
 	const label = labelsOf(members);
 	const spans = [...partitionSentences(snapshot), ...partitionTimes(snapshot)];
-	const text = (cells: number): ReadonlyArray<readonly Span[]> => spans.flatMap(({text: sentence, tone}) => wrapWords(sentence, cells).map(line => [{text: line, tone}]));
+	const text = (cells: number): ReadonlyArray<readonly Span[]> =>
+		spans.flatMap(({text: sentence, tone}) => wrapWords(sentence, cells).map(line => [{text: line, tone}]));
 	const wide = text(width);
 	const size = partition.order.length;
 	const isWhole = size < 2 || wide.length + size + 3 <= height;
 	const beside = Math.min(matrixCells(partition.order, label), width - sentenceCells - 2);
 	// Low panes are wide: there the matrix stands to the right of the sentences.
-	if (isWhole || matrixLines(partition, self, beside, height, label).length <= matrixLines(partition, self, width, height - wide.length - 1, label).length) {
+	if (
+		isWhole ||
+		matrixLines(partition, self, beside, height, label).length <=
+			matrixLines(partition, self, width, height - wide.length - 1, label).length
+	) {
 		const matrix = matrixLines(partition, self, width, height - wide.length - 1, label);
-		return <Lines lines={[...wide, ...(matrix.length > 0 ? [[], ...matrix, legend] : [])]} width={width} height={height} />;
+		return (
+			<Lines
+				lines={[...wide, ...(matrix.length > 0 ? [[], ...matrix, legend] : [])]}
+				width={width}
+				height={height}
+			/>
+		);
 	}
 
 	return (
 		<Box width={width} height={height} gap={2}>
-			<Lines lines={[...text(width - beside - 2), [], ...wrapLegend(width - beside - 2)]} width={width - beside - 2} height={height} />
+			<Lines
+				lines={[...text(width - beside - 2), [], ...wrapLegend(width - beside - 2)]}
+				width={width - beside - 2}
+				height={height}
+			/>
 			<Lines lines={matrixLines(partition, self, beside, height, label)} width={beside} height={height} />
 		</Box>
 	);

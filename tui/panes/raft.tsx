@@ -6,4 +6,6 @@ import {Lines} from '../widgets/lines.tsx';
 
 type RaftProps = {readonly snapshot: Snapshot; readonly width: number; readonly height: number};
 
-export const Raft = memo(({snapshot, width, height}: RaftProps): ReactNode => <Lines lines={raftLines(snapshot, width)} width={width} height={height} />);
+export const Raft = memo(({snapshot, width, height}: RaftProps): ReactNode => (
+	<Lines lines={raftLines(snapshot, width)} width={width} height={height} />
+));

@@ -1,6 +1,6 @@
 /**
-Structural sharing: a picture that crossed a port or a link is all new objects, though little of it changed. Parts that are equal to
-those of the last picture are taken from there, so that a pane over an unchanged slice is not drawn again.
+Structural sharing: a picture that crossed a port or a link is all new objects, though little of it changed. Parts that
+are equal to those of the last picture are taken from there, so that a pane over an unchanged slice is not drawn again.
 */
 import type {MessageSnapshot, Snapshot} from '../../core/snapshot.ts';
 
@@ -8,8 +8,10 @@ import type {MessageSnapshot, Snapshot} from '../../core/snapshot.ts';
 export function shareSnapshot(previous: Snapshot | undefined, next: Snapshot): Snapshot {
 	if (!previous) return next;
 	return {
-		...(share({...previous, feed: [], atMs: 0, uptimeMs: 0}, {...next, feed: [], atMs: 0, uptimeMs: 0})),
-		feed: shareFeed(previous.feed, next.feed), atMs: next.atMs, uptimeMs: next.uptimeMs,
+		...share({...previous, feed: [], atMs: 0, uptimeMs: 0}, {...next, feed: [], atMs: 0, uptimeMs: 0}),
+		feed: shareFeed(previous.feed, next.feed),
+		atMs: next.atMs,
+		uptimeMs: next.uptimeMs,
 	};
 }
 
@@ -24,18 +26,20 @@ export function share<Value>(previous: Value, next: Value): Value {
 			if (!Object.is(kept, before[index])) isSame = false;
 			return kept;
 		});
-		return isSame ? previous : shared as Value;
+		return isSame ? previous : (shared as Value);
 	}
 
 	if (!isRecord(previous) || !isRecord(next)) return next;
 	const keys = Object.keys(next);
 	let isSame = keys.length === Object.keys(previous).length;
-	const shared = Object.fromEntries(keys.map(key => {
-		const kept = Object.hasOwn(previous, key) ? share(previous[key], next[key]) : next[key];
-		if (!Object.hasOwn(previous, key) || !Object.is(kept, previous[key])) isSame = false;
-		return [key, kept];
-	}));
-	return isSame ? previous : shared as Value;
+	const shared = Object.fromEntries(
+		keys.map(key => {
+			const kept = Object.hasOwn(previous, key) ? share(previous[key], next[key]) : next[key];
+			if (!Object.hasOwn(previous, key) || !Object.is(kept, previous[key])) isSame = false;
+			return [key, kept];
+		}),
+	);
+	return isSame ? previous : (shared as Value);
 }
 
 /** A message never changes: its name is enough, its bytes need no look. */

@@ -1,6 +1,6 @@
 /**
-What the console is given: a picture of a node, and a way to ask it for something. The caller implements it over a worker thread or a
-TLS link (`clientSource.ts` does so for any `Broker`); tests over an object.
+What the console is given: a picture of a node, and a way to ask it for something. The caller implements it over a
+worker thread or a TLS link (`clientSource.ts` does so for any `Broker`); tests over an object.
 */
 import type {FaultCommand, TopicSettings} from '../../core/broker.ts';
 import type {NodeId} from '../../core/message.ts';
@@ -24,9 +24,20 @@ export type ConsoleSource = {
 	run(command: ConsoleCommand): Promise<CommandResult>;
 };
 
-/** What was found of the machine that the console runs on, as `dapss-tui doctor -o json` says it; raw text. `problem`: it could not be examined, and why. */
-export type Examination = {readonly summary: string; readonly checks: readonly ExaminedCheck[]; readonly left: readonly string[]} | {readonly problem: string};
-export type ExaminedCheck = {readonly code: string; readonly level: 'ok' | 'warning' | 'problem'; readonly reason: string | null; readonly found: string; readonly remedy: string | null};
+/**
+What was found of the machine that the console runs on, as `dapss-tui doctor -o json` says it; raw text. `problem`: it
+could not be examined, and why.
+*/
+export type Examination =
+	| {readonly summary: string; readonly checks: readonly ExaminedCheck[]; readonly left: readonly string[]}
+	| {readonly problem: string};
+export type ExaminedCheck = {
+	readonly code: string;
+	readonly level: 'ok' | 'warning' | 'problem';
+	readonly reason: string | null;
+	readonly found: string;
+	readonly remedy: string | null;
+};
 
 export type CommandResult = {readonly ok: boolean; readonly text: string};
 
@@ -34,7 +45,12 @@ export type ConsoleCommand =
 	| {readonly type: 'publish'; readonly topic: string; readonly body: string}
 	| {readonly type: 'subscribe'; readonly topics: readonly string[]}
 	| {readonly type: 'unsubscribe'; readonly topics: readonly string[]}
-	| {readonly type: 'create-topic'; readonly topic: string; readonly settings: TopicSettings; readonly update: boolean}
+	| {
+			readonly type: 'create-topic';
+			readonly topic: string;
+			readonly settings: TopicSettings;
+			readonly update: boolean;
+	  }
 	| {readonly type: 'delete-topic'; readonly topic: string; readonly force: boolean}
 	/** Ask a quorum whether this node sees the latest agreed state. */
 	| {readonly type: 'confirm'}

@@ -1,6 +1,7 @@
 /**
-What only the console knows: focus, selection, filter, pause, the draft in the prompt, what lies on top. One pure reducer; the picture
-of the node is not in here, so a command gives along what it needs of it (the keys of the rows, the topic under the cursor).
+What only the console knows: focus, selection, filter, pause, the draft in the prompt, what lies on top. One pure
+reducer; the picture of the node is not in here, so a command gives along what it needs of it (the keys of the rows, the
+topic under the cursor).
 */
 import type {MessageSnapshot} from '../../core/snapshot.ts';
 import type {Report} from '../input/wish.ts';
@@ -57,7 +58,12 @@ export type ConsoleAction =
 	| {readonly type: 'focus'; readonly pane: PaneId}
 	| {readonly type: 'focus-by'; readonly by: 1 | -1}
 	| {readonly type: 'move'; readonly pane: ListPane; readonly by: number; readonly keys: readonly string[]}
-	| {readonly type: 'move-to'; readonly pane: ListPane; readonly end: 'first' | 'last'; readonly keys: readonly string[]}
+	| {
+			readonly type: 'move-to';
+			readonly pane: ListPane;
+			readonly end: 'first' | 'last';
+			readonly keys: readonly string[];
+	  }
 	| {readonly type: 'zoom'}
 	| {readonly type: 'pause'; readonly feed: readonly MessageSnapshot[]; readonly delivered: number}
 	| {readonly type: 'clear'}
@@ -83,9 +89,20 @@ const historyMax = 100;
 export const draftMax = 16_384;
 
 export const initialState: ConsoleState = {
-	focus: 'messages', zoom: false,
-	lists: {peers: {selected: undefined, filter: ''}, topics: {selected: undefined, filter: ''}, messages: {selected: undefined, filter: ''}, events: {selected: undefined, filter: ''}},
-	paused: undefined, prompt: undefined, history: [], overlay: undefined, confirmsQuit: false, notice: undefined,
+	focus: 'messages',
+	zoom: false,
+	lists: {
+		peers: {selected: undefined, filter: ''},
+		topics: {selected: undefined, filter: ''},
+		messages: {selected: undefined, filter: ''},
+		events: {selected: undefined, filter: ''},
+	},
+	paused: undefined,
+	prompt: undefined,
+	history: [],
+	overlay: undefined,
+	confirmsQuit: false,
+	notice: undefined,
 };
 
 export function isListPane(pane: PaneId): pane is ListPane {
@@ -99,40 +116,82 @@ export function followsEnd(pane: ListPane): boolean {
 
 export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState {
 	switch (action.type) {
-		case 'focus': return {...state, focus: action.pane, notice: undefined};
-		case 'focus-by': return {...state, focus: paneIds[(paneIds.indexOf(state.focus) + action.by + paneIds.length) % paneIds.length]!, notice: undefined};
-		case 'move': return select(state, action.pane, movedKey(state.lists[action.pane].selected, action));
-		case 'move-to': return select(state, action.pane, endKey(action));
-		case 'zoom': return {...state, zoom: !state.zoom};
-		case 'pause': return {...state, paused: state.paused ? undefined : {feed: action.feed, delivered: action.delivered}, notice: undefined};
-		case 'clear': return cleared(state);
-		case 'prompt': return {
-			...state, notice: undefined, overlay: undefined, confirmsQuit: false,
-			prompt: {kind: action.kind, draft: action.draft ?? '', topic: action.topic ?? '', revision: (state.prompt?.revision ?? 0) + 1, back: 0, kept: action.draft ?? ''},
-		};
-		case 'draft': return drafted(state, action.text, action.moved ?? false);
-		case 'history': return recalled(state, action.by);
+		case 'focus':
+			return {...state, focus: action.pane, notice: undefined};
+		case 'focus-by':
+			return {
+				...state,
+				focus: paneIds[(paneIds.indexOf(state.focus) + action.by + paneIds.length) % paneIds.length]!,
+				notice: undefined,
+			};
+		case 'move':
+			return select(state, action.pane, movedKey(state.lists[action.pane].selected, action));
+		case 'move-to':
+			return select(state, action.pane, endKey(action));
+		case 'zoom':
+			return {...state, zoom: !state.zoom};
+		case 'pause':
+			return {
+				...state,
+				paused: state.paused ? undefined : {feed: action.feed, delivered: action.delivered},
+				notice: undefined,
+			};
+		case 'clear':
+			return cleared(state);
+		case 'prompt':
+			return {
+				...state,
+				notice: undefined,
+				overlay: undefined,
+				confirmsQuit: false,
+				prompt: {
+					kind: action.kind,
+					draft: action.draft ?? '',
+					topic: action.topic ?? '',
+					revision: (state.prompt?.revision ?? 0) + 1,
+					back: 0,
+					kept: action.draft ?? '',
+				},
+			};
+		case 'draft':
+			return drafted(state, action.text, action.moved ?? false);
+		case 'history':
+			return recalled(state, action.by);
 		case 'prompt-cancel': {
 			const {prompt, focus} = state;
-			const restored = prompt?.kind === 'filter' && isListPane(focus) ? filtered(state, focus, prompt.kept) : state;
+			const restored =
+				prompt?.kind === 'filter' && isListPane(focus) ? filtered(state, focus, prompt.kept) : state;
 			return {...restored, prompt: undefined};
 		}
 
 		case 'prompt-done': {
 			const {prompt} = state;
 			const line = prompt?.kind === 'command' ? prompt.draft.trim() : '';
-			const history = line === '' || state.history.at(-1) === line ? state.history : [...state.history, line].slice(-historyMax);
+			const history =
+				line === '' || state.history.at(-1) === line
+					? state.history
+					: [...state.history, line].slice(-historyMax);
 			return {...state, prompt: undefined, history};
 		}
 
-		case 'filter': return filtered(state, action.pane, action.text);
-		case 'overlay': return {...state, overlay: action.overlay, prompt: undefined, notice: undefined};
-		case 'scroll': return state.overlay ? {...state, overlay: {...state.overlay, scroll: Math.max(0, action.to)}} : state;
-		case 'examined': return state.overlay?.type === 'doctor' ? {...state, overlay: {...state.overlay, examination: action.examination}} : state;
-		case 'overlay-close': return {...state, overlay: undefined};
-		case 'ask-quit': return {...state, confirmsQuit: true, overlay: undefined, prompt: undefined, notice: undefined};
-		case 'stay': return {...state, confirmsQuit: false};
-		case 'notice': return {...state, notice: action.notice};
+		case 'filter':
+			return filtered(state, action.pane, action.text);
+		case 'overlay':
+			return {...state, overlay: action.overlay, prompt: undefined, notice: undefined};
+		case 'scroll':
+			return state.overlay ? {...state, overlay: {...state.overlay, scroll: Math.max(0, action.to)}} : state;
+		case 'examined':
+			return state.overlay?.type === 'doctor'
+				? {...state, overlay: {...state.overlay, examination: action.examination}}
+				: state;
+		case 'overlay-close':
+			return {...state, overlay: undefined};
+		case 'ask-quit':
+			return {...state, confirmsQuit: true, overlay: undefined, prompt: undefined, notice: undefined};
+		case 'stay':
+			return {...state, confirmsQuit: false};
+		case 'notice':
+			return {...state, notice: action.notice};
 		default: {
 			const unknown: never = action;
 			return unknown;
@@ -145,7 +204,10 @@ function select(state: ConsoleState, pane: ListPane, selected: string | undefine
 }
 
 /** Stepping past the newest end lets go of the row: the list follows again. */
-function movedKey(selected: string | undefined, {pane, by, keys}: Extract<ConsoleAction, {type: 'move'}>): string | undefined {
+function movedKey(
+	selected: string | undefined,
+	{pane, by, keys}: Extract<ConsoleAction, {type: 'move'}>,
+): string | undefined {
 	if (keys.length === 0) return undefined;
 	const from = indexOfSelected(keys, selected, pane);
 	const to = Math.min(Math.max(from + by, 0), keys.length - 1);
@@ -186,17 +248,23 @@ function drafted(state: ConsoleState, text: string, moved: boolean): ConsoleStat
 	const {prompt, focus} = state;
 	if (!prompt) return state;
 	const draft = typed(text);
-	const next = {...state, prompt: {...prompt, draft, revision: prompt.revision + (moved || draft !== text ? 1 : 0), back: 0}};
+	const next = {
+		...state,
+		prompt: {...prompt, draft, revision: prompt.revision + (moved || draft !== text ? 1 : 0), back: 0},
+	};
 	// A filter is tried while it is typed.
 	return prompt.kind === 'filter' && isListPane(focus) ? filtered(next, focus, draft) : next;
 }
 
 /**
-What a prompt line can hold. A line break becomes a space; controls, halves of characters and what reorders or hides text are left out,
-because the line is shown as it is typed.
+What a prompt line can hold. A line break becomes a space; controls, halves of characters and what reorders or hides
+text are left out, because the line is shown as it is typed.
 */
 export function typed(text: string): string {
-	return text.slice(0, draftMax).replaceAll(/[\r\n\t]+/g, ' ').replaceAll(/[[\p{Cc}\p{Cs}\p{Cf}\p{Zl}\p{Zp}]--[\u200C\u200D]]/gv, '');
+	return text
+		.slice(0, draftMax)
+		.replaceAll(/[\r\n\t]+/g, ' ')
+		.replaceAll(/[[\p{Cc}\p{Cs}\p{Cf}\p{Zl}\p{Zp}]--[\u200C\u200D]]/gv, '');
 }
 
 function recalled(state: ConsoleState, by: 1 | -1): ConsoleState {
@@ -205,5 +273,8 @@ function recalled(state: ConsoleState, by: 1 | -1): ConsoleState {
 	const back = Math.min(Math.max(prompt.back + by, 0), history.length);
 	if (back === prompt.back) return state;
 	const kept = prompt.back === 0 ? prompt.draft : prompt.kept;
-	return {...state, prompt: {...prompt, back, kept, draft: back === 0 ? kept : history.at(-back)!, revision: prompt.revision + 1}};
+	return {
+		...state,
+		prompt: {...prompt, back, kept, draft: back === 0 ? kept : history.at(-back)!, revision: prompt.revision + 1},
+	};
 }

@@ -1,5 +1,6 @@
 /**
-What an operator must see before anything else, worst first: each one line, said in words, with what it means for the work. Pure.
+What an operator must see before anything else, worst first: each one line, said in words, with what it means for the
+work. Pure.
 */
 import {labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
@@ -15,32 +16,68 @@ export type Alert = {readonly tone: Extract<Tone, 'alarm' | 'bad' | 'warning' | 
 export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: number): readonly Alert[] {
 	const alerts: Alert[] = [];
 	if (connection === 'lost') {
-		alerts.push({tone: 'alarm', text: `NODE LOST: ${printable(detail)}${snapshot ? ` · this picture is ${duration(Math.floor(lostMs / 1000) * 1000).replace('.0 s', ' s').replace('0 ms', 'a moment')} old` : ''}`});
+		alerts.push({
+			tone: 'alarm',
+			text: `NODE LOST: ${printable(detail)}${
+				snapshot
+					? ` · this picture is ${duration(Math.floor(lostMs / 1000) * 1000)
+							.replace('.0 s', ' s')
+							.replace('0 ms', 'a moment')} old`
+					: ''
+			}`,
+		});
 	}
 
 	if (connection === 'connected' && detail !== '') alerts.push({tone: 'accent', text: printable(detail)});
 	if (!snapshot) return alerts;
 	const {raft, partition, phase, insecure, faults} = snapshot;
-	if (phase === 'joining') alerts.push({tone: 'warning', text: `JOINING: ${printable(snapshot.detail) || 'waiting for a member to take this node in'}`});
-	if (phase === 'starting') alerts.push({tone: 'accent', text: `STARTING: ${printable(snapshot.detail) || 'reading what is stored'}`});
-	if (phase === 'stopping') alerts.push({tone: 'warning', text: `STOPPING: ${printable(snapshot.detail) || 'bringing everything to the disk'}`});
+	if (phase === 'joining')
+		alerts.push({
+			tone: 'warning',
+			text: `JOINING: ${printable(snapshot.detail) || 'waiting for a member to take this node in'}`,
+		});
+	if (phase === 'starting')
+		alerts.push({tone: 'accent', text: `STARTING: ${printable(snapshot.detail) || 'reading what is stored'}`});
+	if (phase === 'stopping')
+		alerts.push({
+			tone: 'warning',
+			text: `STOPPING: ${printable(snapshot.detail) || 'bringing everything to the disk'}`,
+		});
 	if (phase === 'running' && raft.quorum !== 'held') alerts.push(quorumAlert(snapshot));
 	const outlook = quorumHealthOf(snapshot);
-	if (raft.hasQuorum && outlook.missing.some(({isLost}) => isLost)) alerts.push(lostAlert(outlook, labelsOf(snapshot.members)));
+	if (raft.hasQuorum && outlook.missing.some(({isLost}) => isLost))
+		alerts.push(lostAlert(outlook, labelsOf(snapshot.members)));
 	alerts.push(...identityAlerts(snapshot));
 	if (partition.state === 'partitioned') alerts.push(partitionAlert(snapshot));
-	if (partition.state === 'repairing') alerts.push({tone: 'warning', text: `REPAIRING after the partition: ${plural(partition.backlog, 'message')} came in so far, ${duration(partition.sinceMs)}`});
+	if (partition.state === 'repairing')
+		alerts.push({
+			tone: 'warning',
+			text: `REPAIRING after the partition: ${plural(partition.backlog, 'message')} came in so far, ${duration(partition.sinceMs)}`,
+		});
 	const degraded = snapshot.members.filter(({state}) => state === 'degraded');
-	if (degraded.length > 0) alerts.push({tone: 'warning', text: `DEGRADED: ${labelsOf(snapshot.members)(degraded[0]!.id)}: ${printable(degraded[0]!.why)}${degraded.length > 1 ? ` · and ${degraded.length - 1} more` : ''} · \`:check\` says what helps`});
-	if (insecure.length > 0) alerts.push({tone: 'alarm', text: `INSECURE: ${insecure.map(part => printable(part)).join(', ')} switched off`});
-	if (faults.length > 0) alerts.push({tone: 'warning', text: `FAULTS INJECTED: ${faults.map(fault => printable(fault)).join(' · ')}`});
+	if (degraded.length > 0)
+		alerts.push({
+			tone: 'warning',
+			text: `DEGRADED: ${labelsOf(snapshot.members)(degraded[0]!.id)}: ${printable(degraded[0]!.why)}${degraded.length > 1 ? ` · and ${degraded.length - 1} more` : ''} · \`:check\` says what helps`,
+		});
+	if (insecure.length > 0)
+		alerts.push({
+			tone: 'alarm',
+			text: `INSECURE: ${insecure.map(part => printable(part)).join(', ')} switched off`,
+		});
+	if (faults.length > 0)
+		alerts.push({tone: 'warning', text: `FAULTS INJECTED: ${faults.map(fault => printable(fault)).join(' · ')}`});
 	return alerts;
 }
 
 function quorumAlert(snapshot: Snapshot): Alert {
 	const {raft} = snapshot;
 	const outlook = quorumHealthOf(snapshot);
-	if (raft.quorum === 'electing') return {tone: 'bad', text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is on; changes wait, live messages flow`};
+	if (raft.quorum === 'electing')
+		return {
+			tone: 'bad',
+			text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is on; changes wait, live messages flow`,
+		};
 	return {
 		tone: 'alarm',
 		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, labelsOf(snapshot.members))}` : ''} · \`:check\` says what helps · changes wait, live messages flow here`,
@@ -49,8 +86,14 @@ function quorumAlert(snapshot: Snapshot): Alert {
 
 function identityAlerts({foreign, duplicates, cluster, members}: Snapshot): readonly Alert[] {
 	return [
-		...foreign.slice(0, 1).map(({clusterId, address}): Alert => ({tone: 'bad', text: `TWO CLUSTERS of the name ${printable(cluster)}: another one (${shortId(clusterId)}) is at ${printable(address)} · \`:check\` says what helps`})),
-		...duplicates.slice(0, 1).map(({id, address, other}): Alert => ({tone: 'bad', text: `TWO PROCESSES use the identity of ${labelsOf(members)(id)}: ${printable(address)} is kept, ${printable(other)} is refused`})),
+		...foreign.slice(0, 1).map(({clusterId, address}): Alert => ({
+			tone: 'bad',
+			text: `TWO CLUSTERS of the name ${printable(cluster)}: another one (${shortId(clusterId)}) is at ${printable(address)} · \`:check\` says what helps`,
+		})),
+		...duplicates.slice(0, 1).map(({id, address, other}): Alert => ({
+			tone: 'bad',
+			text: `TWO PROCESSES use the identity of ${labelsOf(members)(id)}: ${printable(address)} is kept, ${printable(other)} is refused`,
+		})),
 	];
 }
 
@@ -65,7 +108,10 @@ function lostAlert(outlook: QuorumHealth, label: Label): Alert {
 
 /** `node-2 (2 min 5 s), …`: the first few, and for how long. */
 export function missingWords({missing}: QuorumHealth, label: Label, max = 4): string {
-	const shown = missing.slice(0, max).map(({id, downMs}) => `${label(id)}${downMs === undefined || downMs < 1000 ? '' : ` (${age(downMs)})`}`).join(' ');
+	const shown = missing
+		.slice(0, max)
+		.map(({id, downMs}) => `${label(id)}${downMs === undefined || downMs < 1000 ? '' : ` (${age(downMs)})`}`)
+		.join(' ');
 	return missing.length > max ? `${shown} +${missing.length - max} more` : shown;
 }
 
@@ -73,7 +119,14 @@ function partitionAlert({partition, self, members}: Snapshot): Alert {
 	const label = labelsOf(members);
 	const here = partition.sides.findIndex(side => side.includes(self));
 	const away = partition.sides.flatMap((side, index) => (index === here ? [] : side));
-	const where = partition.quorum === -1 ? (partition.isFarHeard === false ? 'no quorum here, the far side is not heard' : 'no side has the quorum') : (partition.quorum === here ? 'the quorum is on this side' : 'the quorum is on the FAR side');
+	const where =
+		partition.quorum === -1
+			? partition.isFarHeard === false
+				? 'no quorum here, the far side is not heard'
+				: 'no side has the quorum'
+			: partition.quorum === here
+				? 'the quorum is on this side'
+				: 'the quorum is on the FAR side';
 	return {
 		tone: partition.quorum === here ? 'warning' : 'bad',
 		text: `PARTITION for ${duration(partition.sinceMs)}: ${where}; ${away.length > 0 ? `cut off from ${names(away, label, 4)}` : `${label(self)} sees only some`}${partition.waiting > 0 ? ` · ${plural(partition.waiting, 'message waits', 'messages wait')} for the heal` : ''}`,

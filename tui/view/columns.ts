@@ -1,6 +1,6 @@
 /**
-A list is columns over a slice: what a column is called, how wide it may be, what it says of a row and in which tone. Pure, so that columns
-are tested without a terminal. On a narrow pane the columns that matter least go first.
+A list is columns over a slice: what a column is called, how wide it may be, what it says of a row and in which tone.
+Pure, so that columns are tested without a terminal. On a narrow pane the columns that matter least go first.
 */
 import {fitCells} from '../../core/observe/printable.ts';
 import type {Tone} from '../theme.ts';
@@ -30,7 +30,10 @@ export function placeColumns<Row>(columns: ReadonlyArray<Column<Row>>, width: nu
 	while (needed() > width) {
 		const worst = Math.max(...kept.map(column => column.rank ?? 0));
 		if (worst === 0) break;
-		kept = kept.toSpliced(kept.findLastIndex(column => (column.rank ?? 0) === worst), 1);
+		kept = kept.toSpliced(
+			kept.findLastIndex(column => (column.rank ?? 0) === worst),
+			1,
+		);
 	}
 
 	let left = width - needed();
@@ -45,11 +48,16 @@ export function placeColumns<Row>(columns: ReadonlyArray<Column<Row>>, width: nu
 /** A row as spans that fill the columns exactly. */
 export function rowSpans<Row>(columns: ReadonlyArray<Placed<Row>>, row: Row): readonly Span[] {
 	return columns.map((column, index) => ({
-		text: fitCells(column.cell(row), column.cells, column.align) + (index === columns.length - 1 ? '' : ' '.repeat(gap)),
+		text:
+			fitCells(column.cell(row), column.cells, column.align) +
+			(index === columns.length - 1 ? '' : ' '.repeat(gap)),
 		tone: column.tone?.(row) ?? 'plain',
 	}));
 }
 
 export function titleSpan<Row>(columns: ReadonlyArray<Placed<Row>>): Span {
-	return {text: columns.map(column => fitCells(column.title, column.cells, column.align)).join(' '.repeat(gap)), tone: 'muted'};
+	return {
+		text: columns.map(column => fitCells(column.title, column.cells, column.align)).join(' '.repeat(gap)),
+		tone: 'muted',
+	};
 }

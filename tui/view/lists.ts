@@ -1,6 +1,6 @@
 /**
-The rows of the four lists after the filter, and the keys that selection goes by. Pure; remembered by identity of the slice, since a key press
-asks for them as well as a frame.
+The rows of the four lists after the filter, and the keys that selection goes by. Pure; remembered by identity of the
+slice, since a key press asks for them as well as a frame.
 */
 import type {RecordedEvent} from '../../core/events.ts';
 import {labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
@@ -13,9 +13,12 @@ import {eventWords} from './words.ts';
 export type Listed<Row> = {readonly rows: readonly Row[]; readonly keys: readonly string[]; readonly all: number};
 
 const texts = {
-	peers: (row: MemberSnapshot): string => `${row.name} ${row.id} ${row.address} ${row.state} ${row.voter ? 'voter' : 'learner'} ${row.why}`,
-	topics: (row: TopicSnapshot): string => `${row.name} ${row.durable ? 'durable' : 'live'} ${row.subscribed ? 'subscribed' : ''}`,
-	messages: (row: MessageSnapshot, label: Label): string => `${row.topic} ${label(row.origin)} ${row.origin} ${row.repaired ? 'repaired' : ''} ${previewText(row)}`,
+	peers: (row: MemberSnapshot): string =>
+		`${row.name} ${row.id} ${row.address} ${row.state} ${row.voter ? 'voter' : 'learner'} ${row.why}`,
+	topics: (row: TopicSnapshot): string =>
+		`${row.name} ${row.durable ? 'durable' : 'live'} ${row.subscribed ? 'subscribed' : ''}`,
+	messages: (row: MessageSnapshot, label: Label): string =>
+		`${row.topic} ${label(row.origin)} ${row.origin} ${row.repaired ? 'repaired' : ''} ${previewText(row)}`,
 	events: (row: RecordedEvent): string => `${row.type} ${eventWords(row).text}`,
 };
 
@@ -44,10 +47,14 @@ export function shownFeed(snapshot: Snapshot, state: Pick<ConsoleState, 'paused'
 export function keysOf(pane: ListPane, snapshot: Snapshot, state: ConsoleState): readonly string[] {
 	const {filter} = state.lists[pane];
 	switch (pane) {
-		case 'peers': return listPeers(snapshot.members, filter).keys;
-		case 'topics': return listTopics(snapshot.topics, filter).keys;
-		case 'messages': return listMessages(shownFeed(snapshot, state), filter, labelsOf(snapshot.members)).keys;
-		case 'events': return listEvents(snapshot.events, filter).keys;
+		case 'peers':
+			return listPeers(snapshot.members, filter).keys;
+		case 'topics':
+			return listTopics(snapshot.topics, filter).keys;
+		case 'messages':
+			return listMessages(shownFeed(snapshot, state), filter, labelsOf(snapshot.members)).keys;
+		case 'events':
+			return listEvents(snapshot.events, filter).keys;
 		default: {
 			const unknown: never = pane;
 			return unknown;
@@ -57,7 +64,9 @@ export function keysOf(pane: ListPane, snapshot: Snapshot, state: ConsoleState):
 
 const previews = new WeakMap<MessageSnapshot, string>();
 
-/** Bytes of a body that a row can show at most: a flood of long messages is not made visible in full, ten times a second. */
+/**
+Bytes of a body that a row can show at most: a flood of long messages is not made visible in full, ten times a second.
+*/
 const rowBytes = 320;
 
 /** The start of the body as one line of visible text; made once a message. */
@@ -65,8 +74,12 @@ export function previewText(message: MessageSnapshot): string {
 	let text = previews.get(message);
 	if (text === undefined) {
 		const isCut = message.size > message.preview.length;
-		// The node's cut may go through a character: one byte less lets the last one be left out whole instead of shown as broken.
-		text = printableBytes(message.preview, Math.min(rowBytes, isCut ? message.preview.length - 1 : message.preview.length));
+		// The node's cut may go through a character: one byte less lets the last one be left out whole instead of shown
+		// as broken.
+		text = printableBytes(
+			message.preview,
+			Math.min(rowBytes, isCut ? message.preview.length - 1 : message.preview.length),
+		);
 		previews.set(message, text);
 	}
 
@@ -74,7 +87,10 @@ export function previewText(message: MessageSnapshot): string {
 }
 
 /** Remembers the last few answers: a frame asks for the same list several times. */
-function list<Row extends object>(textOf: (row: Row, label: Label) => string, keyOf: (row: Row) => string): (rows: readonly Row[], filter: string, label?: Label) => Listed<Row> {
+function list<Row extends object>(
+	textOf: (row: Row, label: Label) => string,
+	keyOf: (row: Row) => string,
+): (rows: readonly Row[], filter: string, label?: Label) => Listed<Row> {
 	const known = new WeakMap<readonly Row[], {filter: string; label: Label; listed: Listed<Row>}>();
 	const folded = new WeakMap<Row, {readonly label: Label; readonly text: string}>();
 	const foldedText = (row: Row, label: Label): string => {

@@ -1,6 +1,6 @@
 /**
-The partition in words and as a matrix of who hears whom. Pure. A one-way cut has its own mark, because it is the one that is
-misread: `↛` where the row does not hear the column although the column hears the row.
+The partition in words and as a matrix of who hears whom. Pure. A one-way cut has its own mark, because it is the one
+that is misread: `↛` where the row does not hear the column although the column hears the row.
 */
 import {labelCells, labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
 import {fitCells} from '../../core/observe/printable.ts';
@@ -14,8 +14,11 @@ const idCells = 8;
 export type Hearing = 'self' | 'yes' | 'no' | 'one-way' | 'unknown';
 
 const marks: Readonly<Record<Hearing, Span>> = {
-	'self': {text: '·', tone: 'muted'}, 'yes': {text: '●', tone: 'good'}, 'no': {text: '×', tone: 'bad'},
-	'one-way': {text: '↛', tone: 'warning'}, 'unknown': {text: '?', tone: 'muted'},
+	self: {text: '·', tone: 'muted'},
+	yes: {text: '●', tone: 'good'},
+	no: {text: '×', tone: 'bad'},
+	'one-way': {text: '↛', tone: 'warning'},
+	unknown: {text: '?', tone: 'muted'},
 };
 
 export function hearing({sees}: Pick<PartitionSnapshot, 'sees'>, row: number, column: number): Hearing {
@@ -29,7 +32,11 @@ export function hearing({sees}: Pick<PartitionSnapshot, 'sees'>, row: number, co
 /** Pairs [deaf, heard]: the first does not hear the second, who hears the first. */
 export function oneWays(partition: PartitionSnapshot): ReadonlyArray<readonly [string, string]> {
 	const {order} = partition;
-	return order.flatMap((deaf, row) => order.flatMap((heard, column) => (hearing(partition, row, column) === 'one-way' ? [[deaf, heard] as const] : [])));
+	return order.flatMap((deaf, row) =>
+		order.flatMap((heard, column) =>
+			hearing(partition, row, column) === 'one-way' ? [[deaf, heard] as const] : [],
+		),
+	);
 }
 
 /** The state in sentences that are understood at a glance. */
@@ -37,16 +44,34 @@ export function partitionSentences({partition, self, members, cuts: pairs}: Snap
 	const cuts = oneWays(partition);
 	const label = labelsOf(members);
 	const present = members.filter(member => member.state !== 'left');
-	const spans: Span[] = [stateSentence(partition, self, present.length, present.filter(({state}) => state === 'unreachable' || state === 'down').length, cuts.length, pairs.length)];
-	for (const {between: [one, other], what, via} of pairs.slice(0, 2)) spans.push({text: `${{tcp: 'TCP blocked', udp: 'UDP blocked', all: 'Cut'}[what]}: ${label(one)} and ${label(other)}${via === undefined ? '' : `, served through ${label(via)}`}`, tone: 'warning'});
+	const spans: Span[] = [
+		stateSentence(
+			partition,
+			self,
+			present.length,
+			present.filter(({state}) => state === 'unreachable' || state === 'down').length,
+			cuts.length,
+			pairs.length,
+		),
+	];
+	for (const {
+		between: [one, other],
+		what,
+		via,
+	} of pairs.slice(0, 2))
+		spans.push({
+			text: `${{tcp: 'TCP blocked', udp: 'UDP blocked', all: 'Cut'}[what]}: ${label(one)} and ${label(other)}${via === undefined ? '' : `, served through ${label(via)}`}`,
+			tone: 'warning',
+		});
 	if (pairs.length > 2) spans.push({text: `and ${pairs.length - 2} more pairs`, tone: 'warning'});
-	for (const [deaf, heard] of cuts.slice(0, 2)) spans.push({text: `One way: ${label(deaf)} does not hear ${label(heard)}`, tone: 'warning'});
+	for (const [deaf, heard] of cuts.slice(0, 2))
+		spans.push({text: `One way: ${label(deaf)} does not hear ${label(heard)}`, tone: 'warning'});
 	if (cuts.length > 2) spans.push({text: `and ${cuts.length - 2} more one-way cuts`, tone: 'warning'});
 	if (partition.state !== 'whole' || partition.sides.length > 1) {
 		for (const [index, side] of partition.sides.entries()) {
 			const isQuorum = index === partition.quorum;
 			spans.push({
-				text: `${side.includes(self) ? '▸' : ' '} ${String.fromCodePoint(0x41 + index % 26)}  ${isQuorum ? 'QUORUM   ' : (partition.isFarHeard === false && !side.includes(self) ? 'not heard' : 'no quorum')}  ${names(side, label, 8)}`,
+				text: `${side.includes(self) ? '▸' : ' '} ${String.fromCodePoint(0x41 + (index % 26))}  ${isQuorum ? 'QUORUM   ' : partition.isFarHeard === false && !side.includes(self) ? 'not heard' : 'no quorum'}  ${names(side, label, 8)}`,
 				tone: isQuorum ? 'good' : 'bad',
 			});
 		}
@@ -64,8 +89,13 @@ export function partitionTimes({partition}: Snapshot): readonly Span[] {
 		...(backlog > 0 ? [`${plural(backlog, 'message')} repaired`] : []),
 	];
 	const spans: Span[] = [];
-	if (waiting > 0) spans.push({text: `${plural(waiting, 'message waits', 'messages wait')} for the far side`, tone: 'warning'});
-	if (parts.length > 0) spans.push({text: `${partition.state === 'whole' ? 'Last' : 'This'} partition: ${parts.join(', ')}`, tone: 'muted'});
+	if (waiting > 0)
+		spans.push({text: `${plural(waiting, 'message waits', 'messages wait')} for the far side`, tone: 'warning'});
+	if (parts.length > 0)
+		spans.push({
+			text: `${partition.state === 'whole' ? 'Last' : 'This'} partition: ${parts.join(', ')}`,
+			tone: 'muted',
+		});
 	else if (partition.state === 'whole') spans.push({text: 'No partition since the start', tone: 'muted'});
 	return spans;
 }
@@ -76,28 +106,63 @@ export function partitionSummary(snapshot: Snapshot): Span {
 	return first!;
 }
 
-function stateSentence(partition: PartitionSnapshot, self: Snapshot['self'], members: number, down: number, cuts: number, pairs: number): Span {
+function stateSentence(
+	partition: PartitionSnapshot,
+	self: Snapshot['self'],
+	members: number,
+	down: number,
+	cuts: number,
+	pairs: number,
+): Span {
 	if (partition.state === 'whole') {
 		if (members <= 1) return {text: 'Whole: this node is alone in its cluster', tone: 'good'};
 		// A crash is not a cut: its process is known to be gone.
-		if (down > 0) return {text: `No cut: ${members - down} of ${members} members see one another, ${down} down`, tone: 'warning'};
-		if (pairs > 0) return {text: `Whole, but ${plural(pairs, 'pair', 'pairs')} of members ${pairs === 1 ? 'does' : 'do'} not reach each other directly`, tone: 'warning'};
+		if (down > 0)
+			return {
+				text: `No cut: ${members - down} of ${members} members see one another, ${down} down`,
+				tone: 'warning',
+			};
+		if (pairs > 0)
+			return {
+				text: `Whole, but ${plural(pairs, 'pair', 'pairs')} of members ${pairs === 1 ? 'does' : 'do'} not reach each other directly`,
+				tone: 'warning',
+			};
 		return cuts === 0
 			? {text: `Whole: all ${members} members see one another`, tone: 'good'}
 			: {text: `Whole, but ${plural(cuts, 'link carries', 'links carry')} one way only`, tone: 'warning'};
 	}
 
-	if (partition.state === 'repairing') return {text: `Healed; repairing for ${duration(partition.sinceMs)}: ${plural(partition.backlog, 'message')} came in`, tone: 'warning'};
+	if (partition.state === 'repairing')
+		return {
+			text: `Healed; repairing for ${duration(partition.sinceMs)}: ${plural(partition.backlog, 'message')} came in`,
+			tone: 'warning',
+		};
 	const here = partition.sides.findIndex(side => side.includes(self));
-	const quorum = partition.quorum === -1 ? (partition.isFarHeard === false ? 'no quorum here, the far side is not heard' : 'nobody has the quorum') : (partition.quorum === here ? 'this side has the quorum' : 'the far side has the quorum');
-	return {text: `CUT into ${partition.sides.length} for ${duration(partition.sinceMs)}: ${quorum}`, tone: partition.quorum === here ? 'warning' : 'bad'};
+	const quorum =
+		partition.quorum === -1
+			? partition.isFarHeard === false
+				? 'no quorum here, the far side is not heard'
+				: 'nobody has the quorum'
+			: partition.quorum === here
+				? 'this side has the quorum'
+				: 'the far side has the quorum';
+	return {
+		text: `CUT into ${partition.sides.length} for ${duration(partition.sinceMs)}: ${quorum}`,
+		tone: partition.quorum === here ? 'warning' : 'bad',
+	};
 }
 
 /**
-The matrix, at most `height` lines of `width` cells: a line of column letters, then a row a node. When not all fit, those with
-trouble come first, and a last line says so.
+The matrix, at most `height` lines of `width` cells: a line of column letters, then a row a node. When not all fit,
+those with trouble come first, and a last line says so.
 */
-export function matrixLines(partition: PartitionSnapshot, self: string, width: number, height: number, label: Label = shortId): ReadonlyArray<readonly Span[]> {
+export function matrixLines(
+	partition: PartitionSnapshot,
+	self: string,
+	width: number,
+	height: number,
+	label: Label = shortId,
+): ReadonlyArray<readonly Span[]> {
 	const {order} = partition;
 	// Long names give way before rows do.
 	const cells = nodeCells(order, label, Math.max(idCells, width - 3 - order.length * 2));
@@ -106,15 +171,27 @@ export function matrixLines(partition: PartitionSnapshot, self: string, width: n
 	if (order.length < 2 || room < 2) return [];
 	const shown = order.map((_, index) => index);
 	if (room < order.length) {
-		const trouble = shown.map(row => shown.filter(column => hearing(partition, row, column) === 'no' || hearing(partition, row, column) === 'one-way').length);
+		const trouble = shown.map(
+			row =>
+				shown.filter(
+					column => hearing(partition, row, column) === 'no' || hearing(partition, row, column) === 'one-way',
+				).length,
+		);
 		shown.sort((a, b) => trouble[b]! - trouble[a]! || a - b);
 		shown.length = room;
 	}
 
 	const letter = (index: number): string => String.fromCodePoint(index < 26 ? 0x61 + index : 0x41 + index - 26);
-	const lines: Span[][] = [[{text: `${' '.repeat(cells + 3)}${shown.map((_, index) => letter(index)).join(' ')}`, tone: 'muted'}]];
+	const lines: Span[][] = [
+		[{text: `${' '.repeat(cells + 3)}${shown.map((_, index) => letter(index)).join(' ')}`, tone: 'muted'}],
+	];
 	for (const [at, row] of shown.entries()) {
-		const line: Span[] = [{text: `${letter(at)} ${fitCells(label(order[row]!), cells)} `, tone: order[row] === self ? 'accent' : 'plain'}];
+		const line: Span[] = [
+			{
+				text: `${letter(at)} ${fitCells(label(order[row]!), cells)} `,
+				tone: order[row] === self ? 'accent' : 'plain',
+			},
+		];
 		for (const column of shown) {
 			const span = marks[hearing(partition, row, column)];
 			const last = line.at(-1)!;
@@ -126,7 +203,8 @@ export function matrixLines(partition: PartitionSnapshot, self: string, width: n
 		lines.push(line);
 	}
 
-	if (room < order.length) lines.push([{text: `${room} of ${order.length} members, those with trouble first`, tone: 'muted'}]);
+	if (room < order.length)
+		lines.push([{text: `${room} of ${order.length} members, those with trouble first`, tone: 'muted'}]);
 	return lines;
 }
 
@@ -140,7 +218,12 @@ function nodeCells(order: readonly string[], label: Label, max = 16): number {
 }
 
 export const legend: readonly Span[] = [
-	{text: 'row hears column ', tone: 'muted'}, {text: '● ', tone: 'good'}, {text: 'yes ', tone: 'muted'}, {text: '× ', tone: 'bad'}, {text: 'no ', tone: 'muted'},
-	{text: '↛ ', tone: 'warning'}, {text: 'one way ', tone: 'muted'}, {text: '? not known', tone: 'muted'},
+	{text: 'row hears column ', tone: 'muted'},
+	{text: '● ', tone: 'good'},
+	{text: 'yes ', tone: 'muted'},
+	{text: '× ', tone: 'bad'},
+	{text: 'no ', tone: 'muted'},
+	{text: '↛ ', tone: 'warning'},
+	{text: 'one way ', tone: 'muted'},
+	{text: '? not known', tone: 'muted'},
 ];
-

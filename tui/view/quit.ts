@@ -9,7 +9,11 @@ import type {Tone} from '../theme.ts';
 import type {Span} from './columns.ts';
 import {wrapWords} from './words.ts';
 
-const costTones: Readonly<Record<ReturnType<typeof stopCost>['costs'], Tone>> = {nothing: 'plain', spare: 'warning', quorum: 'bad'};
+const costTones: Readonly<Record<ReturnType<typeof stopCost>['costs'], Tone>> = {
+	nothing: 'plain',
+	spare: 'warning',
+	quorum: 'bad',
+};
 /** Cells before a sentence: the key and its word. */
 const indent = 13;
 
@@ -18,16 +22,34 @@ export function quitLines(snapshot: Snapshot, keymap: Keymap, width: number): Re
 	const leave = leaveCost(snapshot);
 	const choice = (word: string, texts: ReadonlyArray<readonly [string, Tone]>): ReadonlyArray<readonly Span[]> => {
 		const key = hintsOf(keymap, 'confirm').find(hint => hint.word === word)?.key ?? '';
-		const lines = texts.flatMap(([text, tone]) => wrapWords(text, Math.max(20, width - indent)).map(line => ({text: line.trim(), tone})));
-		return lines.map((line, index): readonly Span[] => (index === 0
-			? [{text: `  ${key.padEnd(3)} `, tone: 'accent'}, {text: word.padEnd(indent - 6), tone: 'title'}, line]
-			: [{text: ' '.repeat(indent), tone: 'plain'}, line]));
+		const lines = texts.flatMap(([text, tone]) =>
+			wrapWords(text, Math.max(20, width - indent)).map(line => ({text: line.trim(), tone})),
+		);
+		return lines.map((line, index): readonly Span[] =>
+			index === 0
+				? [{text: `  ${key.padEnd(3)} `, tone: 'accent'}, {text: word.padEnd(indent - 6), tone: 'title'}, line]
+				: [{text: ' '.repeat(indent), tone: 'plain'}, line],
+		);
 	};
 
 	return [
-		[{text: `What shall ${labelsOf(snapshot.members)(snapshot.self)} do?`, tone: 'plain'}], [],
-		...choice('stop', [['It stays a member and keeps its vote, for a restart.', 'muted'], [`${stop.text}.`, costTones[stop.costs]]]), [],
-		...choice('leave', leave.isPossible ? [['It gives back its leadership, its vote and its membership, then stops.', 'muted'], [`${leave.text}.`, 'plain']] : [[`Not possible: ${leave.text}.`, 'muted']]), [],
+		[{text: `What shall ${labelsOf(snapshot.members)(snapshot.self)} do?`, tone: 'plain'}],
+		[],
+		...choice('stop', [
+			['It stays a member and keeps its vote, for a restart.', 'muted'],
+			[`${stop.text}.`, costTones[stop.costs]],
+		]),
+		[],
+		...choice(
+			'leave',
+			leave.isPossible
+				? [
+						['It gives back its leadership, its vote and its membership, then stops.', 'muted'],
+						[`${leave.text}.`, 'plain'],
+					]
+				: [[`Not possible: ${leave.text}.`, 'muted']],
+		),
+		[],
 		...choice('stay', [['Nothing changes.', 'muted']]),
 	];
 }
@@ -37,7 +59,18 @@ export function quitQuestion(keymap: Keymap, node: 'own' | 'attached' | 'lost' |
 	const hints = hintsOf(keymap, 'confirm').filter(({word}) => node === 'own' || word !== 'leave');
 	const stop = {own: 'stop', attached: 'detach', lost: 'quit', unreached: 'detach'}[node];
 	return [
-		{text: {own: ' Quit? ', attached: ' Leave? The node goes on running. ', lost: ' Quit? The node is gone. ', unreached: ' Leave? The node is not reached. '}[node], tone: 'warning'},
-		...hints.flatMap(({key, word}): readonly Span[] => [{text: ` ${key}`, tone: 'accent'}, {text: ` ${word === 'stop' ? stop : word} `, tone: 'muted'}]),
+		{
+			text: {
+				own: ' Quit? ',
+				attached: ' Leave? The node goes on running. ',
+				lost: ' Quit? The node is gone. ',
+				unreached: ' Leave? The node is not reached. ',
+			}[node],
+			tone: 'warning',
+		},
+		...hints.flatMap(({key, word}): readonly Span[] => [
+			{text: ` ${key}`, tone: 'accent'},
+			{text: ` ${word === 'stop' ? stop : word} `, tone: 'muted'},
+		]),
 	];
 }

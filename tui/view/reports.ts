@@ -1,5 +1,6 @@
 /**
-Text that lies over the panes: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, what Enter shows of a row, and the help. Pure: lines of spans.
+Text that lies over the panes: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, what Enter shows of a row, and
+the help. Pure: lines of spans.
 */
 import {findingsOf} from '../../core/observe/findings.ts';
 import {hasOwnRetention, keptText} from '../../core/observe/kept-words.ts';
@@ -14,14 +15,29 @@ import type {Tone} from '../theme.ts';
 import type {Span} from './columns.ts';
 import {partitionSentences, partitionTimes} from './partition.ts';
 import {leaderWords, quorumWords, raftLines} from './raft.ts';
-import {age, brief, bytes, clockTime, count, duration, names, plural, roundTrip, stateTones, wrapWords} from './words.ts';
+import {
+	age,
+	brief,
+	bytes,
+	clockTime,
+	count,
+	duration,
+	names,
+	plural,
+	roundTrip,
+	stateTones,
+	wrapWords,
+} from './words.ts';
 
 export type Line = readonly Span[];
 
 /** Of a line of a reason: it is read in full in the narrowest window. */
 const whyCells = 44;
 
-const field = (name: string, text: string, tone: Tone = 'plain'): Line => [{text: name.padEnd(14), tone: 'muted'}, {text, tone}];
+const field = (name: string, text: string, tone: Tone = 'plain'): Line => [
+	{text: name.padEnd(14), tone: 'muted'},
+	{text, tone},
+];
 const heading = (text: string): Line => [{text, tone: 'title'}];
 const empty: Line = [];
 
@@ -31,10 +47,19 @@ export function reportTitle(report: Report): string {
 
 export function reportLines(report: Report, snapshot: Snapshot): readonly Line[] {
 	switch (report) {
-		case 'status': return statusLines(snapshot);
-		case 'check': return checkLines(snapshot);
-		case 'leader': return [field('leader', leaderWords(snapshot).text, leaderWords(snapshot).tone), field('quorum', quorumWords(snapshot).text, quorumWords(snapshot).tone), empty, ...raftLines(snapshot, 100)];
-		case 'counters': return counterLines(snapshot);
+		case 'status':
+			return statusLines(snapshot);
+		case 'check':
+			return checkLines(snapshot);
+		case 'leader':
+			return [
+				field('leader', leaderWords(snapshot).text, leaderWords(snapshot).tone),
+				field('quorum', quorumWords(snapshot).text, quorumWords(snapshot).tone),
+				empty,
+				...raftLines(snapshot, 100),
+			];
+		case 'counters':
+			return counterLines(snapshot);
 		default: {
 			const unknown: never = report;
 			return unknown;
@@ -45,20 +70,46 @@ export function reportLines(report: Report, snapshot: Snapshot): readonly Line[]
 function statusLines(snapshot: Snapshot): readonly Line[] {
 	const {members, topics, counters, gossip} = snapshot;
 	return [
-		field('node', `${named(snapshot.self, members)} at ${printable(snapshot.address)}, version ${printable(snapshot.version)}`),
+		field(
+			'node',
+			`${named(snapshot.self, members)} at ${printable(snapshot.address)}, version ${printable(snapshot.version)}`,
+		),
 		field('cluster', `${printable(snapshot.cluster)} (${printable(snapshot.clusterId)})`),
-		field('phase', `${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${duration(snapshot.uptimeMs)}`, snapshot.phase === 'running' ? 'good' : 'warning'),
+		field(
+			'phase',
+			`${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${duration(snapshot.uptimeMs)}`,
+			snapshot.phase === 'running' ? 'good' : 'warning',
+		),
 		field('leader', leaderWords(snapshot).text, leaderWords(snapshot).tone),
 		field('quorum', quorumWords(snapshot).text, quorumWords(snapshot).tone),
-		field('members', `${plural(members.length, 'member')}, ${members.filter(member => member.state === 'alive').length} alive, ${snapshot.raft.voters.length} voting`),
+		field(
+			'members',
+			`${plural(members.length, 'member')}, ${members.filter(member => member.state === 'alive').length} alive, ${snapshot.raft.voters.length} voting`,
+		),
 		field('partition', partitionSentences(snapshot)[0]!.text, partitionSentences(snapshot)[0]!.tone),
 		...partitionTimes(snapshot).map(span => field('', span.text, span.tone)),
-		field('topics', `${plural(topics.length, 'topic')}, ${topics.filter(topic => topic.subscribed).length} subscribed here`),
+		field(
+			'topics',
+			`${plural(topics.length, 'topic')}, ${topics.filter(topic => topic.subscribed).length} subscribed here`,
+		),
 		field('messages', `${count(counters.delivered)} delivered, ${count(counters.published)} published`),
-		field('gossip', `fanout ${gossip.fanout}, ${(gossip.duplicates * 100).toFixed(1)} % duplicates, ${(gossip.misses * 100).toFixed(1)} % by repair, ${count(gossip.held)} held back`),
+		field(
+			'gossip',
+			`fanout ${gossip.fanout}, ${(gossip.duplicates * 100).toFixed(1)} % duplicates, ${(gossip.misses * 100).toFixed(1)} % by repair, ${count(gossip.held)} held back`,
+		),
 		field('lamport', count(snapshot.lamport)),
-		field('security', snapshot.insecure.length === 0 ? 'authenticated, signed, encrypted' : `SWITCHED OFF: ${snapshot.insecure.map(part => printable(part)).join(', ')}`, snapshot.insecure.length === 0 ? 'good' : 'bad'),
-		field('faults', snapshot.faults.length === 0 ? 'none injected' : snapshot.faults.map(fault => printable(fault)).join(' · '), snapshot.faults.length === 0 ? 'plain' : 'warning'),
+		field(
+			'security',
+			snapshot.insecure.length === 0
+				? 'authenticated, signed, encrypted'
+				: `SWITCHED OFF: ${snapshot.insecure.map(part => printable(part)).join(', ')}`,
+			snapshot.insecure.length === 0 ? 'good' : 'bad',
+		),
+		field(
+			'faults',
+			snapshot.faults.length === 0 ? 'none injected' : snapshot.faults.map(fault => printable(fault)).join(' · '),
+			snapshot.faults.length === 0 ? 'plain' : 'warning',
+		),
 	];
 }
 
@@ -67,33 +118,67 @@ export function checkLines(snapshot: Snapshot): readonly Line[] {
 	const {raft, members, partition, insecure, cuts} = snapshot;
 	const findings = findingsOf(snapshot, {command: ':'});
 	const isSound = findings.every(({code}) => code === 'warning');
-	const isWell = (is: boolean, text: string): readonly Line[] => (is ? [[{text: 'ok   ', tone: 'good'}, {text, tone: 'plain'}]] : []);
+	const isWell = (is: boolean, text: string): readonly Line[] =>
+		is
+			? [
+					[
+						{text: 'ok   ', tone: 'good'},
+						{text, tone: 'plain'},
+					],
+				]
+			: [];
 	return [
 		...findings.flatMap(({code, problem, advice}): readonly Line[] => [
-			[{text: code === 'warning' ? 'WARN ' : 'BAD  ', tone: code === 'warning' ? 'warning' : 'bad'}, {text: printable(problem), tone: 'plain'}],
+			[
+				{text: code === 'warning' ? 'WARN ' : 'BAD  ', tone: code === 'warning' ? 'warning' : 'bad'},
+				{text: printable(problem), tone: 'plain'},
+			],
 			[{text: `     → ${printable(advice)}`, tone: 'muted'}],
 		]),
 		...isWell(isSound, 'healthy: every voter can be worked with'),
 		...isWell(raft.quorum === 'held', `quorum ${quorumWords(snapshot).text}`),
 		...isWell(raft.leader !== undefined, `leader: ${leaderWords(snapshot).text}`),
-		...isWell(members.every(({state}) => state === 'alive'), `${plural(members.length, 'member')}, all alive`),
-		...isWell(partition.state === 'whole' && cuts.length === 0, 'no partition, and no pair that is cut off from each other'),
+		...isWell(
+			members.every(({state}) => state === 'alive'),
+			`${plural(members.length, 'member')}, all alive`,
+		),
+		...isWell(
+			partition.state === 'whole' && cuts.length === 0,
+			'no partition, and no pair that is cut off from each other',
+		),
 		...isWell(insecure.length === 0, 'authenticated, signed, encrypted'),
 	];
 }
 
-const checkMarks: Readonly<Record<ExaminedCheck['level'], readonly [string, Tone]>> = {ok: ['ok   ', 'good'], warning: ['WARN ', 'warning'], problem: ['BAD  ', 'bad']};
+const checkMarks: Readonly<Record<ExaminedCheck['level'], readonly [string, Tone]>> = {
+	ok: ['ok   ', 'good'],
+	warning: ['WARN ', 'warning'],
+	problem: ['BAD  ', 'bad'],
+};
 
 /** What is wrong stands first. */
 export function examinationLines(examination: Examination | undefined, width: number): readonly Line[] {
-	if (!examination) return [[{text: 'The machine is examined: other nodes are listened for, and the disk is timed …', tone: 'muted'}]];
+	if (!examination)
+		return [
+			[{text: 'The machine is examined: other nodes are listened for, and the disk is timed …', tone: 'muted'}],
+		];
 	const cells = Math.max(20, width - 6);
-	const wrapped = (text: string, tone: Tone, first: Span, rest = ' '.repeat(5)): readonly Line[] => wrapWords(printable(text), cells).flatMap(line => wrapCells(line, cells, 8)).map((line, index): Line => [index === 0 ? first : {text: rest, tone}, {text: line, tone}]);
-	if ('problem' in examination) return wrapped(`The machine could not be examined: ${examination.problem}`, 'plain', {text: 'BAD  ', tone: 'bad'});
+	const wrapped = (text: string, tone: Tone, first: Span, rest = ' '.repeat(5)): readonly Line[] =>
+		wrapWords(printable(text), cells)
+			.flatMap(line => wrapCells(line, cells, 8))
+			.map((line, index): Line => [index === 0 ? first : {text: rest, tone}, {text: line, tone}]);
+	if ('problem' in examination)
+		return wrapped(`The machine could not be examined: ${examination.problem}`, 'plain', {
+			text: 'BAD  ',
+			tone: 'bad',
+		});
 	const {summary, checks, left} = examination;
-	const badFirst = (['problem', 'warning', 'ok'] as const).flatMap(level => checks.filter(check => check.level === level));
+	const badFirst = (['problem', 'warning', 'ok'] as const).flatMap(level =>
+		checks.filter(check => check.level === level),
+	);
 	return [
-		...wrapped(summary, 'title', {text: '', tone: 'title'}, ''), empty,
+		...wrapped(summary, 'title', {text: '', tone: 'title'}, ''),
+		empty,
 		...badFirst.flatMap(({code, level, reason, found, remedy}) => {
 			const [mark, tone] = checkMarks[level];
 			return [
@@ -101,22 +186,43 @@ export function examinationLines(examination: Examination | undefined, width: nu
 				...(remedy === null ? [] : wrapped(`→ ${remedy}`, 'muted', {text: ' '.repeat(5), tone: 'muted'})),
 			];
 		}),
-		...(left.length === 0 ? [] : [empty, ...wrapped(`Not looked at, since it depends on what is wrong: ${left.join(', ')}`, 'muted', {text: '', tone: 'muted'}, '')]),
+		...(left.length === 0
+			? []
+			: [
+					empty,
+					...wrapped(
+						`Not looked at, since it depends on what is wrong: ${left.join(', ')}`,
+						'muted',
+						{text: '', tone: 'muted'},
+						'',
+					),
+				]),
 	];
 }
 
 function counterLines({counters, gossip}: Snapshot): readonly Line[] {
 	const table = (values: Readonly<Record<string, number>>): readonly Line[] => {
 		const entries = Object.entries(values).toSorted((a, b) => b[1] - a[1]);
-		return entries.length === 0 ? [field('', 'none', 'good')] : entries.map(([name, value]) => field('', `${count(value).padStart(12)}  ${printable(name)}`, 'warning'));
+		return entries.length === 0
+			? [field('', 'none', 'good')]
+			: entries.map(([name, value]) => field('', `${count(value).padStart(12)}  ${printable(name)}`, 'warning'));
 	};
 
 	return [
-		field('published', count(counters.published)), field('delivered', count(counters.delivered)),
-		field('received', bytes(counters.receivedBytes)), field('sent', bytes(counters.sentBytes)), field('held', count(gossip.held)),
-		empty, heading('Refused'), ...table(counters.rejected),
-		...(Object.keys(counters.ignored).length === 0 ? [] : [empty, heading('Ignored: multicast of others'), ...table(counters.ignored)]),
-		empty, heading('Bounds that were hit'), ...table(counters.bounds),
+		field('published', count(counters.published)),
+		field('delivered', count(counters.delivered)),
+		field('received', bytes(counters.receivedBytes)),
+		field('sent', bytes(counters.sentBytes)),
+		field('held', count(gossip.held)),
+		empty,
+		heading('Refused'),
+		...table(counters.rejected),
+		...(Object.keys(counters.ignored).length === 0
+			? []
+			: [empty, heading('Ignored: multicast of others'), ...table(counters.ignored)]),
+		empty,
+		heading('Bounds that were hit'),
+		...table(counters.bounds),
 	];
 }
 
@@ -133,57 +239,122 @@ export function peerLines(member: MemberSnapshot | undefined, key: string, label
 		field('id', `${printable(member.id)}${member.self ? ' (this node)' : ''}`),
 		field('address', printable(member.address)),
 		field('state', member.state, stateTones[member.state]),
-		...(member.why === '' ? [] : wrapCells(printable(member.why), whyCells, 4).map((text, index) => field(index === 0 ? 'why' : '', text, stateTones[member.state]))),
+		...(member.why === ''
+			? []
+			: wrapCells(printable(member.why), whyCells, 4).map((text, index) =>
+					field(index === 0 ? 'why' : '', text, stateTones[member.state]),
+				)),
 		field('vote', member.voter ? 'voter' : 'learner: sees all, votes never'),
 		field('round trip', member.rttMs === undefined ? 'none lately by datagram' : roundTrip(member.rttMs)),
 		...(member.downMs === undefined ? [] : [field('since', `${age(member.downMs)} ago`, stateTones[member.state])]),
 		...(member.via === undefined ? [] : [field('reached', `through ${label(member.via)}`, 'warning')]),
-		field('heard', member.self ? '' : (member.heardMsAgo === undefined ? 'never' : `${duration(member.heardMsAgo)} ago`)),
+		field(
+			'heard',
+			member.self ? '' : member.heardMsAgo === undefined ? 'never' : `${duration(member.heardMsAgo)} ago`,
+		),
 		field('link', member.link, member.link === 'down' ? 'bad' : 'plain'),
 		field('queue', `${bytes(member.queuedBytes)} waiting to leave`),
 		field('match', member.match === undefined ? 'known to the leader only' : count(member.match)),
 		field('incarnation', count(member.incarnation)),
-		field('version', member.version === '' ? 'not known: no link yet' : `${printable(member.version)}, protocol ${member.protocol}`),
+		field(
+			'version',
+			member.version === ''
+				? 'not known: no link yet'
+				: `${printable(member.version)}, protocol ${member.protocol}`,
+		),
 	];
 }
 
-export function topicLines(topic: TopicSnapshot | undefined, key: string, width: number, label: Label = shortId): readonly Line[] {
+export function topicLines(
+	topic: TopicSnapshot | undefined,
+	key: string,
+	width: number,
+	label: Label = shortId,
+): readonly Line[] {
 	if (!topic) return [field('topic', `${printable(key)} is gone`, 'warning')];
 	return [
-		...wrapCells(printable(topic.name), Math.max(10, width - 14), 8).map((text, index) => field(index === 0 ? 'topic' : '', text)),
+		...wrapCells(printable(topic.name), Math.max(10, width - 14), 8).map((text, index) =>
+			field(index === 0 ? 'topic' : '', text),
+		),
 		field('kind', topic.durable ? 'durable: agreed, totally ordered' : 'live: spread by gossip'),
 		field('subscribed', topic.subscribed ? 'yes' : 'no', topic.subscribed ? 'good' : 'plain'),
 		field('subscribers', `${topic.subscribers.length}`),
-		...wrapWords(names(topic.subscribers, label, topic.subscribers.length), Math.max(10, width - 14)).map(text => field('', text.trim())),
+		...wrapWords(names(topic.subscribers, label, topic.subscribers.length), Math.max(10, width - 14)).map(text =>
+			field('', text.trim()),
+		),
 		field('retained', `${plural(topic.messages, 'message')}, ${bytes(topic.bytes)}`),
-		field('kept', topic.retention ? `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ', as the node is configured'}` : 'not told by a node of an earlier version'),
-		field('delivered', `${count(topic.delivered)} since the start, ${brief(topic.rates?.delivered ?? topic.perSecond)}/s`),
-		field('stored', `${brief(topic.perSecond)}/s${topic.rates ? `, of which published here ${brief(topic.rates.published)}/s; ${bytes(topic.rates.bytes)}/s` : ''}`),
+		field(
+			'kept',
+			topic.retention
+				? `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ', as the node is configured'}`
+				: 'not told by a node of an earlier version',
+		),
+		field(
+			'delivered',
+			`${count(topic.delivered)} since the start, ${brief(topic.rates?.delivered ?? topic.perSecond)}/s`,
+		),
+		field(
+			'stored',
+			`${brief(topic.perSecond)}/s${topic.rates ? `, of which published here ${brief(topic.rates.published)}/s; ${bytes(topic.rates.bytes)}/s` : ''}`,
+		),
 		field('held', `${count(topic.held)} waiting for an earlier message`, topic.held > 0 ? 'warning' : 'plain'),
-		...(topic.missing > 0 ? [field('missing', `${count(topic.missing)} lost to a damaged disk and not back from peers`, 'bad')] : []),
+		...(topic.missing > 0
+			? [field('missing', `${count(topic.missing)} lost to a damaged disk and not back from peers`, 'bad')]
+			: []),
 		field('last lamport', count(topic.lastLamport)),
 	];
 }
 
 /** Every field, the text, and the bytes: what is hidden in the text stands in the bytes. */
-export function messageLines(message: MessageSnapshot, atMs: number, width: number, members: Snapshot['members'] = []): readonly Line[] {
+export function messageLines(
+	message: MessageSnapshot,
+	atMs: number,
+	width: number,
+	members: Snapshot['members'] = [],
+): readonly Line[] {
 	const isCut = message.size > message.preview.length;
 	const perLine = width >= 78 ? 16 : 8;
 	return [
-		...wrapCells(printable(message.topic), Math.max(10, width - 14), 4).map((text, index) => field(index === 0 ? 'topic' : '', text, 'accent')),
+		...wrapCells(printable(message.topic), Math.max(10, width - 14), 4).map((text, index) =>
+			field(index === 0 ? 'topic' : '', text, 'accent'),
+		),
 		field('origin', named(message.origin, members)),
 		field('sequence', `${count(message.seq)} of incarnation ${count(message.incarnation)}`),
 		field('lamport', count(message.lamport)),
-		field('sent', `${clockTime(message.sentAtMs)} by its clock, ${message.sentAtMs > atMs ? 'ahead of ours' : `${age(atMs - message.sentAtMs)}${atMs - message.sentAtMs < 1000 ? '' : ' ago'}`}`),
-		field('came', message.hops === 0 ? 'published here' : `over ${plural(message.hops, 'hop')}${message.repaired ? ', by repair (↻)' : ''}`, message.repaired ? 'warning' : 'plain'),
+		field(
+			'sent',
+			`${clockTime(message.sentAtMs)} by its clock, ${message.sentAtMs > atMs ? 'ahead of ours' : `${age(atMs - message.sentAtMs)}${atMs - message.sentAtMs < 1000 ? '' : ' ago'}`}`,
+		),
+		field(
+			'came',
+			message.hops === 0
+				? 'published here'
+				: `over ${plural(message.hops, 'hop')}${message.repaired ? ', by repair (↻)' : ''}`,
+			message.repaired ? 'warning' : 'plain',
+		),
 		field('size', `${count(message.size)} B${isCut ? `, the first ${count(message.preview.length)} B below` : ''}`),
-		empty, heading('Text'),
-		...wrapCells(printableBytes(message.preview, isCut ? message.preview.length - 1 : message.preview.length), width, 64).map((text): Line => [{text, tone: 'plain'}]),
-		empty, heading('Bytes'),
+		empty,
+		heading('Text'),
+		...wrapCells(
+			printableBytes(message.preview, isCut ? message.preview.length - 1 : message.preview.length),
+			width,
+			64,
+		).map((text): Line => [{text, tone: 'plain'}]),
+		empty,
+		heading('Bytes'),
 		...chunks([...message.preview], perLine).map((row, index): Line => [
 			{text: `${(index * perLine).toString(16).padStart(6, '0')}  `, tone: 'muted'},
-			{text: row.map(byte => byte.toString(16).padStart(2, '0')).join(' ').padEnd(perLine * 3 + 1), tone: 'plain'},
-			{text: row.map(byte => (byte >= 0x20 && byte < 0x7F ? String.fromCharCode(byte) : '·')).join(''), tone: 'muted'},
+			{
+				text: row
+					.map(byte => byte.toString(16).padStart(2, '0'))
+					.join(' ')
+					.padEnd(perLine * 3 + 1),
+				tone: 'plain',
+			},
+			{
+				text: row.map(byte => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '·')).join(''),
+				tone: 'muted',
+			},
 		]),
 	];
 }
@@ -195,18 +366,42 @@ export function helpLines(keymap: Keymap): readonly Line[] {
 		lines.push(heading(section));
 		for (const binding of keymap.bindings.filter(row => row.section === section && row.context !== 'confirm')) {
 			const where = binding.context === 'overlay' ? ' (in a window)' : '';
-			lines.push([{text: `  ${binding.keys.map(key => keySign(key)).join(' ').padEnd(20)}`, tone: 'accent'}, {text: `${binding.help}${where}`, tone: 'plain'}]);
+			lines.push([
+				{
+					text: `  ${binding.keys
+						.map(key => keySign(key))
+						.join(' ')
+						.padEnd(20)}`,
+					tone: 'accent',
+				},
+				{text: `${binding.help}${where}`, tone: 'plain'},
+			]);
 		}
 
 		lines.push(empty);
 	}
 
 	lines.push(heading('Commands'));
-	for (const [name, {usage, help}] of Object.entries(words)) lines.push([{text: `  ${`:${name} ${usage}`.padEnd(28)} `, tone: 'accent'}, {text: help, tone: 'plain'}]);
+	for (const [name, {usage, help}] of Object.entries(words))
+		lines.push([
+			{text: `  ${`:${name} ${usage}`.padEnd(28)} `, tone: 'accent'},
+			{text: help, tone: 'plain'},
+		]);
 	lines.push(
-		empty, heading('Marks'),
-		[{text: '  ● alive  ◑ degraded  ◐ suspect  × unreachable or down  ○ left   ★ leader   ↻ came by repair   ✓ subscribed here', tone: 'plain'}],
-		[{text: '  ↛ does not hear it, though it is heard   … cut off   ‹U+202E› ‹ff› ␛ characters and bytes without a shape', tone: 'plain'}],
+		empty,
+		heading('Marks'),
+		[
+			{
+				text: '  ● alive  ◑ degraded  ◐ suspect  × unreachable or down  ○ left   ★ leader   ↻ came by repair   ✓ subscribed here',
+				tone: 'plain',
+			},
+		],
+		[
+			{
+				text: '  ↛ does not hear it, though it is heard   … cut off   ‹U+202E› ‹ff› ␛ characters and bytes without a shape',
+				tone: 'plain',
+			},
+		],
 	);
 	return lines;
 }

@@ -29,18 +29,38 @@ export function Frame({width, height, title, name, isFocused, tone = 'muted', ch
 	const line = theme[isFocused ? 'accent' : tone];
 	const [left, bar, right] = isFocused ? ['┏━', '━', '┓'] : ['╭─', '─', '╮'];
 	const room = Math.max(0, width - 4);
-	const used = [{text: ` ${name} `, tone: 'title' as const}, ...title, ...(title.length > 0 ? [{text: ' ', tone: 'plain' as const}] : [])];
-	const cells = Math.min(room, used.reduce((sum, span) => sum + widthOf(span.text), 0));
+	const used = [
+		{text: ` ${name} `, tone: 'title' as const},
+		...title,
+		...(title.length > 0 ? [{text: ' ', tone: 'plain' as const}] : []),
+	];
+	const cells = Math.min(
+		room,
+		used.reduce((sum, span) => sum + widthOf(span.text), 0),
+	);
 	return (
 		<Box flexDirection="column" width={width} height={height}>
 			<Text wrap="truncate">
 				<Text {...line}>{left}</Text>
-				{fitSpans(used, cells).map((span, index) => <Text key={index} {...theme[span.tone]}>{span.text}</Text>)}
-				<Text {...line}>{bar.repeat(room - cells + 1)}{right}</Text>
+				{fitSpans(used, cells).map((span, index) => (
+					<Text key={index} {...theme[span.tone]}>
+						{span.text}
+					</Text>
+				))}
+				<Text {...line}>
+					{bar.repeat(room - cells + 1)}
+					{right}
+				</Text>
 			</Text>
 			<Box
-				flexDirection="column" width={width} height={Math.max(0, height - 1)} paddingX={1}
-				borderStyle={isFocused ? 'bold' : 'round'} borderTop={false} borderColor={line.color} borderDimColor={line.dimColor ?? false}
+				flexDirection="column"
+				width={width}
+				height={Math.max(0, height - 1)}
+				paddingX={1}
+				borderStyle={isFocused ? 'bold' : 'round'}
+				borderTop={false}
+				borderColor={line.color}
+				borderDimColor={line.dimColor ?? false}
 			>
 				{children}
 			</Box>

@@ -1,5 +1,6 @@
 /**
-Lines of spans. A line is one `<Text>`, already fitted, so that Ink has nothing to measure, wrap or cut: that is half the cost of a row.
+Lines of spans. A line is one `<Text>`, already fitted, so that Ink has nothing to measure, wrap or cut: that is half
+the cost of a row.
 */
 import {Box, Text} from 'ink';
 import {memo, type ReactNode} from 'react';
@@ -14,7 +15,11 @@ export function fitSpans(spans: readonly Span[], width: number): readonly Span[]
 	for (const [index, span] of spans.entries()) {
 		if (left <= 0) break;
 		const cells = widthOf(span.text);
-		const isOver = cells > left || (cells === left && index < spans.length - 1 && spans.slice(index + 1).some(next => next.text.trim() !== ''));
+		const isOver =
+			cells > left ||
+			(cells === left &&
+				index < spans.length - 1 &&
+				spans.slice(index + 1).some(next => next.text.trim() !== ''));
 		if (!isOver) {
 			out.push(span);
 			left -= cells;
@@ -33,22 +38,52 @@ type LineProps = {readonly spans: readonly Span[]; readonly width: number; reado
 
 /** Spans are made anew for every picture, but mostly say the same. */
 function isSameLine(before: LineProps, after: LineProps): boolean {
-	return before.width === after.width && before.isSelected === after.isSelected && before.spans.length === after.spans.length
-		&& (before.spans === after.spans || before.spans.every((span, index) => span.text === after.spans[index]!.text && span.tone === after.spans[index]!.tone));
+	return (
+		before.width === after.width &&
+		before.isSelected === after.isSelected &&
+		before.spans.length === after.spans.length &&
+		(before.spans === after.spans ||
+			before.spans.every(
+				(span, index) => span.text === after.spans[index]!.text && span.tone === after.spans[index]!.tone,
+			))
+	);
 }
 
 export const Line = memo(({spans, width, isSelected = false}: LineProps) => {
 	const theme = useTheme();
 	const fitted = fitSpans(spans, width);
-	if (isSelected) return <Text wrap="truncate" {...theme.selected}>{fitted.map(span => span.text).join('')}</Text>;
-	return <Text wrap="truncate">{fitted.map((span, index) => <Text key={index} {...theme[span.tone]}>{span.text}</Text>)}</Text>;
+	if (isSelected)
+		return (
+			<Text wrap="truncate" {...theme.selected}>
+				{fitted.map(span => span.text).join('')}
+			</Text>
+		);
+	return (
+		<Text wrap="truncate">
+			{fitted.map((span, index) => (
+				<Text key={index} {...theme[span.tone]}>
+					{span.text}
+				</Text>
+			))}
+		</Text>
+	);
 }, isSameLine);
 
 /** At most `height` lines. */
-export function Lines({lines, width, height}: {readonly lines: ReadonlyArray<readonly Span[]>; readonly width: number; readonly height: number}): ReactNode {
+export function Lines({
+	lines,
+	width,
+	height,
+}: {
+	readonly lines: ReadonlyArray<readonly Span[]>;
+	readonly width: number;
+	readonly height: number;
+}): ReactNode {
 	return (
 		<Box flexDirection="column" width={width} height={height}>
-			{lines.slice(0, height).map((spans, index) => <Line key={index} spans={spans} width={width} />)}
+			{lines.slice(0, height).map((spans, index) => (
+				<Line key={index} spans={spans} width={width} />
+			))}
 		</Box>
 	);
 }

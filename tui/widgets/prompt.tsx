@@ -1,5 +1,6 @@
 /**
-The line at the bottom where one types, on `ink-text-input`. It edits; the reducer holds the draft and judges what may be in it.
+The line at the bottom where one types, on `ink-text-input`. It edits; the reducer holds the draft and judges what may
+be in it.
 */
 import {Box, Text} from 'ink';
 import TextInput from 'ink-text-input';
@@ -10,12 +11,18 @@ import {useTheme} from '../theme.ts';
 
 export function promptLabel({kind, topic}: Pick<PromptState, 'kind' | 'topic'>, filtered: string): string {
 	switch (kind) {
-		case 'command': return ':';
-		case 'filter': return `Filter ${filtered}: `;
-		case 'subscribe': return 'Subscribe to: ';
-		case 'unsubscribe': return 'Unsubscribe from: ';
-		case 'publish-topic': return 'Publish to: ';
-		case 'publish-text': return `Message on ${printable(topic)}: `;
+		case 'command':
+			return ':';
+		case 'filter':
+			return `Filter ${filtered}: `;
+		case 'subscribe':
+			return 'Subscribe to: ';
+		case 'unsubscribe':
+			return 'Unsubscribe from: ';
+		case 'publish-topic':
+			return 'Publish to: ';
+		case 'publish-text':
+			return `Message on ${printable(topic)}: `;
 		default: {
 			const unknown: never = kind;
 			return unknown;

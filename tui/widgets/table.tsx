@@ -1,6 +1,7 @@
 /**
-Columns over rows as a table, on `ink-table`. That component measures by code units and knows neither tones nor selection, so its data are
-only the places of the cells, and the cell widget fetches what stands there, already fitted to its column, from a context.
+Columns over rows as a table, on `ink-table`. That component measures by code units and knows neither tones nor
+selection, so its data are only the places of the cells, and the cell widget fetches what stands there, already fitted
+to its column, from a context.
 */
 import {Box, Text} from 'ink';
 import {Table as InkTable} from 'ink-table';
@@ -11,23 +12,37 @@ import {useTheme, type Tone} from '../theme.ts';
 import {placeColumns, type Column, type Placed} from '../view/columns.ts';
 
 type Model = {
-	readonly cell: (row: number, column: number) => {readonly text: string; readonly tone: Tone; readonly isSelected: boolean};
+	readonly cell: (
+		row: number,
+		column: number,
+	) => {readonly text: string; readonly tone: Tone; readonly isSelected: boolean};
 	readonly title: (column: number) => string;
 };
 
-const ModelContext = createContext<Model>({cell: () => ({text: '', tone: 'plain', isSelected: false}), title: () => ''});
+const ModelContext = createContext<Model>({
+	cell: () => ({text: '', tone: 'plain', isSelected: false}),
+	title: () => '',
+});
 
 // ink-table takes its widgets once, when it is mounted: they must not depend on the rows.
 const Cell = ({column, children}: {readonly column: number; readonly children?: ReactNode}): ReactNode => {
 	const theme = useTheme();
 	const {text, tone, isSelected} = useContext(ModelContext).cell(Number(children), column);
-	return <Text wrap="truncate" {...theme[isSelected ? 'selected' : tone]}>{text}</Text>;
+	return (
+		<Text wrap="truncate" {...theme[isSelected ? 'selected' : tone]}>
+			{text}
+		</Text>
+	);
 };
 
 const Title = (props: {readonly children?: ReactNode}): ReactNode => {
 	const theme = useTheme();
 	const model = useContext(ModelContext);
-	return <Text wrap="truncate" {...theme.muted}>{model.title('column' in props ? Number(props.column) : 0)}</Text>;
+	return (
+		<Text wrap="truncate" {...theme.muted}>
+			{model.title('column' in props ? Number(props.column) : 0)}
+		</Text>
+	);
 };
 
 /** No lines between cells and rows: the frame around is enough, and a row costs one line instead of two. */
@@ -51,13 +66,30 @@ function PlainTable<Row>({columns, rows, width, height, selected, isFocused, emp
 	const room = Math.max(0, height - 1);
 	const start = windowStart(rows.length, selected, room);
 	const visible = useMemo(() => rows.slice(start, start + room), [rows, start, room]);
-	const model = useMemo(() => modelOf(placed, visible, isFocused ? selected - start : -1), [placed, visible, selected, start, isFocused]);
-	const places = useMemo(() => visible.map((_, row) => Object.fromEntries(placed.map(column => [column.title, String(row)]))), [placed, visible]);
+	const model = useMemo(
+		() => modelOf(placed, visible, isFocused ? selected - start : -1),
+		[placed, visible, selected, start, isFocused],
+	);
+	const places = useMemo(
+		() => visible.map((_, row) => Object.fromEntries(placed.map(column => [column.title, String(row)]))),
+		[placed, visible],
+	);
 	return (
 		<ModelContext value={model}>
 			<Box flexDirection="column" width={width} height={height}>
-				<InkTable data={places} columns={placed.map(column => column.title)} padding={1} header={Title} cell={Cell} skeleton={Nothing} />
-				{rows.length === 0 ? <Text wrap="truncate" {...theme.muted}>{empty}</Text> : null}
+				<InkTable
+					data={places}
+					columns={placed.map(column => column.title)}
+					padding={1}
+					header={Title}
+					cell={Cell}
+					skeleton={Nothing}
+				/>
+				{rows.length === 0 ? (
+					<Text wrap="truncate" {...theme.muted}>
+						{empty}
+					</Text>
+				) : null}
 			</Box>
 		</ModelContext>
 	);
@@ -70,7 +102,11 @@ function modelOf<Row>(columns: ReadonlyArray<Placed<Row>>, rows: readonly Row[],
 			const placed = columns[column];
 			const value = rows[row];
 			if (!placed || value === undefined) return {text: '', tone: 'plain', isSelected: false};
-			return {text: fitCells(placed.cell(value), placed.cells, placed.align) + gap(column), tone: placed.tone?.(value) ?? 'plain', isSelected: row === selected};
+			return {
+				text: fitCells(placed.cell(value), placed.cells, placed.align) + gap(column),
+				tone: placed.tone?.(value) ?? 'plain',
+				isSelected: row === selected,
+			};
 		},
 		title(column) {
 			const placed = columns[column];

@@ -1,6 +1,7 @@
 /**
-The data folder of a node, for one process at a time: the lock is SQLite's, which the kernel releases when the process ends, however it
-ends (Node itself has no file locks). It holds between threads of one process, too. What lies in the folder is `node-files.ts`.
+The data folder of a node, for one process at a time: the lock is SQLite's, which the kernel releases when the process
+ends, however it ends (Node itself has no file locks). It holds between threads of one process, too. What lies in the
+folder is `node-files.ts`.
 
 Nothing but SQLite may open the file `lock`: a POSIX lock goes when the process closes any descriptor of the file.
 */
@@ -27,7 +28,10 @@ export class Folder implements Disposable {
 		this.#lock = lock;
 	}
 
-	/** Make or open the folder and take it. @throws `config` when others can get in, `locked` when another node has it, `storage` */
+	/**
+	Make or open the folder and take it.
+	@throws `config` when others can get in, `locked` when another node has it, `storage`
+	*/
 	static async open(path: string): Promise<Folder> {
 		const absolute = resolve(path);
 		try {
@@ -40,7 +44,13 @@ export class Folder implements Disposable {
 			await writeFile(join(absolute, 'pid'), `${process.pid}\n`, {mode: 0o600}).catch(() => undefined);
 			return new Folder(absolute, lock);
 		} catch (error) {
-			throw error instanceof DapssError ? error : new DapssError('storage', `The data folder ${absolute} cannot be used: ${unusable(absolute, causeOf(error, absolute))}`, {cause: error});
+			throw error instanceof DapssError
+				? error
+				: new DapssError(
+						'storage',
+						`The data folder ${absolute} cannot be used: ${unusable(absolute, causeOf(error, absolute))}`,
+						{cause: error},
+					);
 		}
 	}
 
@@ -62,7 +72,8 @@ function isRefusal(code: string | undefined): boolean {
 /** What helps when a data folder can be neither made nor written. @param code of the error that says why (`causeOf`) */
 export function placeRemedy(path: string, code: string | undefined): string {
 	const [self] = trustedOwners() ?? [];
-	if ((code !== 'EACCES' && code !== 'EPERM') || self === undefined) return `${remedyFor(code) ?? 'Mend that'}${code === 'EROFS' ? ' (--data)' : '; or choose another --data'}`;
+	if ((code !== 'EACCES' && code !== 'EPERM') || self === undefined)
+		return `${remedyFor(code) ?? 'Mend that'}${code === 'EROFS' ? ' (--data)' : '; or choose another --data'}`;
 	const isOwn = ownerOf(path) === self;
 	return `${isOwn ? advice.closeFolder(path) : advice.makeFolder(path, self)}; or choose another --data`;
 }
@@ -81,22 +92,46 @@ async function expectClosed(path: string): Promise<void> {
 	if (found) throw new DapssError('config', `Expected the data folder ${path} ${found.problem}: ${found.remedy}`);
 }
 
-/** Why others can get into a folder, and what helps in that case; `undefined` when they cannot. @param closed code of the error that keeps this user from writing there */
-export function ownershipProblem(path: string, {mode, uid}: {readonly mode: number; readonly uid: number}, self: number | undefined, closed: string | undefined): {readonly reason: 'not-yours' | 'open'; readonly problem: string; readonly remedy: string} | undefined {
+/**
+Why others can get into a folder, and what helps in that case; `undefined` when they cannot.
+@param closed code of the error that keeps this user from writing there
+*/
+export function ownershipProblem(
+	path: string,
+	{mode, uid}: {readonly mode: number; readonly uid: number},
+	self: number | undefined,
+	closed: string | undefined,
+): {readonly reason: 'not-yours' | 'open'; readonly problem: string; readonly remedy: string} | undefined {
 	if (self === undefined) return undefined;
 	if (uid !== self) {
 		// A volume that was handed over by its group: what the node makes in it is its own.
-		const remedy = (mode & 0o020) !== 0 && closed === undefined ? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}` : `${advice.takeFolder(path, self)}; or choose another --data`;
+		const remedy =
+			(mode & 0o020) !== 0 && closed === undefined
+				? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}`
+				: `${advice.takeFolder(path, self)}; or choose another --data`;
 		return {reason: 'not-yours', problem: `to be yours (user ${self}), it belongs to user ${uid}`, remedy};
 	}
 
 	if ((mode & 0o077) === 0) return undefined;
-	return {reason: 'open', problem: `to be closed to others (0700), its mode is 0${(mode & 0o7777).toString(8)}`, remedy: closed === 'EROFS' ? 'its disk is mounted read-only, choose another --data' : advice.closeFolder(path)};
+	return {
+		reason: 'open',
+		problem: `to be closed to others (0700), its mode is 0${(mode & 0o7777).toString(8)}`,
+		remedy: closed === 'EROFS' ? 'its disk is mounted read-only, choose another --data' : advice.closeFolder(path),
+	};
 }
 
-/** Whether a process has the folder: `free`, or the number of the process as it says itself. Nothing is made or changed. @throws `storage` for a lock that is none */
+/**
+Whether a process has the folder: `free`, or the number of the process as it says itself. Nothing is made or changed.
+@throws `storage` for a lock that is none
+*/
 export async function folderHolder(path: string): Promise<'free' | {readonly pid: number | undefined}> {
-	if (!await stat(join(path, 'lock')).then(() => true, () => false)) return 'free';
+	if (
+		!(await stat(join(path, 'lock')).then(
+			() => true,
+			() => false,
+		))
+	)
+		return 'free';
 	try {
 		(await takeLock(path)).close();
 		return 'free';
@@ -118,12 +153,20 @@ async function takeLock(path: string): Promise<DatabaseSync> {
 		const {errcode = 0} = error as {readonly errcode?: number};
 		if (errcode !== sqliteBusy) {
 			// Not mended here: a new one beside one that another node holds would let two in.
-			const remedy = sqliteNoLock.has(errcode & 0xFF) ? `. It is damaged, or not yours. When no node uses the folder, remove it, nothing is lost with it: ${advice.remove(lockPath)}` : '';
-			throw new DapssError('storage', `The lock ${lockPath} cannot be taken: ${errorMessage(error)}${remedy}`, {cause: error});
+			const remedy = sqliteNoLock.has(errcode & 0xff)
+				? `. It is damaged, or not yours. When no node uses the folder, remove it, nothing is lost with it: ${advice.remove(lockPath)}`
+				: '';
+			throw new DapssError('storage', `The lock ${lockPath} cannot be taken: ${errorMessage(error)}${remedy}`, {
+				cause: error,
+			});
 		}
 
 		const holder = await holderOf(path);
-		throw new DapssError('locked', `The data folder ${path} is in use by another node${holder === undefined ? '' : ` (process ${holder})`}: stop it, or choose another --data`, {cause: error});
+		throw new DapssError(
+			'locked',
+			`The data folder ${path} is in use by another node${holder === undefined ? '' : ` (process ${holder})`}: stop it, or choose another --data`,
+			{cause: error},
+		);
 	}
 
 	await chmod(lockPath, 0o600);

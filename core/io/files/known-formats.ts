@@ -1,9 +1,11 @@
 /**
-Looks, before a node uses its data folder, whether a newer version of the program wrote any of it. What an older program cannot read is not damaged: set
-aside, cut off or written anew it would be lost, with the node's identity. So the start is refused and nothing is changed.
+Looks, before a node uses its data folder, whether a newer version of the program wrote any of it. What an older program
+cannot read is not damaged: set aside, cut off or written anew it would be lost, with the node's identity. So the start
+is refused and nothing is changed.
 
-Only what a checksum proves to be intact counts. Bytes that are not what was written are damage, which `home.ts` and `recovery.ts` deal with. So every record
-of every log is looked at once, without writing; its payload is checked only when its kind is not known. The node's lock and `pid` are not part of its data.
+Only what a checksum proves to be intact counts. Bytes that are not what was written are damage, which `home.ts` and
+`recovery.ts` deal with. So every record of every log is looked at once, without writing; its payload is checked only
+when its kind is not known. The node's lock and `pid` are not part of its data.
 */
 import {join} from 'node:path';
 import {newerState} from '../../cluster-state/cluster-state.ts';
@@ -15,7 +17,15 @@ import {stateFromJson} from '../../node-state/node-state.ts';
 import {parseConfiguration} from '../../raft/configuration.ts';
 import {newerInTopicRecord} from '../../topic-log/topic-record.ts';
 import {readFully, readWhole, type Files} from '../file-system.ts';
-import {decodeSegmentHead, isPayloadGood, newerSegment, payloadAt, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes} from '../log/segment.ts';
+import {
+	decodeSegmentHead,
+	isPayloadGood,
+	newerSegment,
+	payloadAt,
+	payloadLengthAt,
+	recordHeaderBytes,
+	segmentHeaderBytes,
+} from '../log/segment.ts';
 
 const logFile = /^[0-9a-f]{16}\.(?:log|corrupt)$/;
 const snapshotFile = /^snapshot-\d{16}$/;
@@ -29,27 +39,35 @@ type Judge = (record: Buffer) => string | undefined;
 export async function expectKnownFormats(files: Files, folder: string, stateFile: string): Promise<void> {
 	const names = await list(files, folder);
 	if (names.includes(stateFile)) await expectKnownNodeState(files, join(folder, stateFile));
-	for (const name of names.filter(one => snapshotFile.test(one))) await expectKnownSnapshot(files, join(folder, name)); // oxlint-disable-line no-await-in-loop -- one or two
+	for (const name of names.filter(one => snapshotFile.test(one)))
+		await expectKnownSnapshot(files, join(folder, name));
 	await expectKnownLog(files, join(folder, 'raft'), newerInRaftRecord);
 	const topics = join(folder, 'topics');
 	for (const name of await list(files, topics)) {
-		// oxlint-disable-next-line no-await-in-loop -- the disk reads one after the other anyway
 		await expectKnownTopic(files, join(topics, name, 'topic.json'));
-		await expectKnownLog(files, join(topics, name), newerInTopicRecord); // oxlint-disable-line no-await-in-loop
+		await expectKnownLog(files, join(topics, name), newerInTopicRecord);
 	}
 }
 
 async function expectKnownNodeState(files: Files, path: string): Promise<void> {
 	const json = parse(await readOrNothing(files, path));
 	const state = json === undefined ? undefined : stateFromJson(json);
-	if (state && 'newer' in state && state.newer !== undefined) throw new NewerVersionError(`The file ${path}`, state.newer);
+	if (state && 'newer' in state && state.newer !== undefined)
+		throw new NewerVersionError(`The file ${path}`, state.newer);
 }
 
 async function expectKnownSnapshot(files: Files, path: string): Promise<void> {
 	const bytes = await readOrNothing(files, path);
 	if (bytes.length < 4 || bytes.readUInt32BE(0) !== crc32c(bytes.subarray(4))) return;
-	const {configuration, data} = Object(decode(bytes.subarray(4))) as {readonly configuration?: unknown; readonly data?: unknown};
-	if (!(data instanceof Uint8Array) || !parseConfiguration(configuration)) throw new NewerVersionError(`The file ${path}`, 'it is intact, and its content is of no form that this program knows');
+	const {configuration, data} = Object(decode(bytes.subarray(4))) as {
+		readonly configuration?: unknown;
+		readonly data?: unknown;
+	};
+	if (!(data instanceof Uint8Array) || !parseConfiguration(configuration))
+		throw new NewerVersionError(
+			`The file ${path}`,
+			'it is intact, and its content is of no form that this program knows',
+		);
 	const newer = newerState(data);
 	if (newer !== undefined) throw new NewerVersionError(`The file ${path}`, newer);
 }
@@ -57,13 +75,13 @@ async function expectKnownSnapshot(files: Files, path: string): Promise<void> {
 /** It has no checksum. What is JSON is what was written: a flipped bit would hardly make a number of this name. */
 async function expectKnownTopic(files: Files, path: string): Promise<void> {
 	const {version} = Object(parse(await readOrNothing(files, path))) as {readonly version?: unknown};
-	if (typeof version === 'number' && version > topicFormat) throw new NewerVersionError(`The file ${path}`, `format ${version}, this program reads up to ${topicFormat}`);
+	if (typeof version === 'number' && version > topicFormat)
+		throw new NewerVersionError(`The file ${path}`, `format ${version}, this program reads up to ${topicFormat}`);
 }
 
 async function expectKnownLog(files: Files, folder: string, judge: Judge): Promise<void> {
 	const names = await list(files, folder);
 	for (const name of names.filter(one => logFile.test(one)).toSorted()) {
-		// oxlint-disable-next-line no-await-in-loop -- in order
 		await expectKnownSegment(files, join(folder, name), judge).catch((error: unknown) => {
 			if (error instanceof NewerVersionError) throw error; // Whoever needs a file that cannot be read says why.
 		});
@@ -84,7 +102,11 @@ async function expectKnownSegment(files: Files, path: string, judge: Judge): Pro
 		for (let at = 0; at + recordHeaderBytes <= end;) {
 			const position = head.first + at;
 			if (at + recordHeaderBytes > chunkAt + chunk.length) {
-				chunk = await readFully(file, Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - at)), at + segmentHeaderBytes); // oxlint-disable-line no-await-in-loop -- once a chunk
+				chunk = await readFully(
+					file,
+					Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - at)),
+					at + segmentHeaderBytes,
+				);
 				chunkAt = at;
 			}
 
@@ -95,14 +117,19 @@ async function expectKnownSegment(files: Files, path: string, judge: Judge): Pro
 			}
 
 			if (at + recordHeaderBytes + length > chunkAt + chunk.length) {
-				chunk = await readFully(file, Buffer.allocUnsafeSlow(Math.min(Math.max(chunkBytes, recordHeaderBytes + length), end - at)), at + segmentHeaderBytes); // oxlint-disable-line no-await-in-loop
+				chunk = await readFully(
+					file,
+					Buffer.allocUnsafeSlow(Math.min(Math.max(chunkBytes, recordHeaderBytes + length), end - at)),
+					at + segmentHeaderBytes,
+				);
 				chunkAt = at;
 			}
 
 			const payload = payloadAt(chunk, at - chunkAt, length);
 			const newerRecord = judge(payload);
 			if (newerRecord === undefined) at += recordHeaderBytes + length;
-			else if (isPayloadGood(chunk, at - chunkAt, payload)) throw new NewerVersionError(`The log ${path}`, `${newerRecord}, at position ${position}`);
+			else if (isPayloadGood(chunk, at - chunkAt, payload))
+				throw new NewerVersionError(`The log ${path}`, `${newerRecord}, at position ${position}`);
 			else at++;
 		}
 	} finally {
@@ -112,7 +139,7 @@ async function expectKnownSegment(files: Files, path: string, judge: Judge): Pro
 
 async function readOrNothing(files: Files, path: string): Promise<Buffer> {
 	try {
-		return await readWhole(files, path) ?? Buffer.alloc(0);
+		return (await readWhole(files, path)) ?? Buffer.alloc(0);
 	} catch {
 		return Buffer.alloc(0);
 	}

@@ -1,10 +1,11 @@
 /**
-What a node keeps besides its logs, as whole files on the `Files` port: what it is (`node.json`), Raft's snapshots, a folder for each topic's
-log. Each is replaced atomically and durably.
+What a node keeps besides its logs, as whole files on the `Files` port: what it is (`node.json`), Raft's snapshots, a
+folder for each topic's log. Each is replaced atomically and durably.
 
-A topic's folder says in `topic.json` whose it is. Its name has a hash of the topic's, so a damaged file is noticed, and any topic that is known
-from elsewhere can be proved to be the one: by the readable part of the folder's name, by what the node knows, by the messages themselves. So the
-file is written anew and the damaged one is set aside as `.corrupt`. A folder that nothing names is left as it is, and told of; the node goes on.
+A topic's folder says in `topic.json` whose it is. Its name has a hash of the topic's, so a damaged file is noticed, and
+any topic that is known from elsewhere can be proved to be the one: by the readable part of the folder's name, by what
+the node knows, by the messages themselves. So the file is written anew and the damaged one is set aside as `.corrupt`.
+A folder that nothing names is left as it is, and told of; the node goes on.
 */
 import {createHash} from 'node:crypto';
 import {join} from 'node:path';
@@ -32,16 +33,24 @@ const logFile = /^(?:[0-9a-f]{16}\.(?:log|corrupt)|synced)$/;
 const checksumBytes = 4;
 const hashDigits = 16;
 const readBytes = 512 * 1024;
-const withoutIt = 'Without the file the node would start under a new id and join its cluster again, which a lone node cannot';
+const withoutIt =
+	'Without the file the node would start under a new id and join its cluster again, which a lone node cannot';
 
-type Stored = {readonly topic: Topic} | {readonly problem: string} | {readonly problem: string; readonly isMissing: true} | {readonly problem: string; readonly isStray: true};
+type Stored =
+	| {readonly topic: Topic}
+	| {readonly problem: string}
+	| {readonly problem: string; readonly isMissing: true}
+	| {readonly problem: string; readonly isStray: true};
 
 export class NodeFiles {
 	readonly path: string;
 	readonly #files: Files;
 	readonly #say: (problem: string) => void;
 
-	/** @param path the data folder, which is there. @param say for people: what was damaged, and what was done about it */
+	/**
+	@param path the data folder, which is there.
+	@param say for people: what was damaged, and what was done about it
+	*/
 	constructor(files: Files, path: string, say: (problem: string) => void = () => undefined) {
 		this.#files = files;
 		this.path = path;
@@ -73,7 +82,8 @@ export class NodeFiles {
 				const bytes = await this.#read(path, withoutIt);
 				if (!bytes) return undefined;
 				const body = bytes.subarray(checksumBytes);
-				if (bytes.length < checksumBytes || bytes.readUInt32BE(0) !== crc32c(body)) throw new DamagedError(`The file ${path} is damaged`);
+				if (bytes.length < checksumBytes || bytes.readUInt32BE(0) !== crc32c(body))
+					throw new DamagedError(`The file ${path} is damaged`);
 				return body;
 			},
 			list: () => this.#list(this.path),
@@ -106,17 +116,22 @@ export class NodeFiles {
 	}
 
 	/**
-	Remove the folder of a topic whose log is closed. Whatever a crash leaves of it opens as an empty log: the note of what was synced goes first, the
-	name of the topic last. @throws `storage`
+	Remove the folder of a topic whose log is closed. Whatever a crash leaves of it opens as an empty log: the note of
+	what was synced goes first, the name of the topic last.
+	@throws `storage`
+
 	*/
 	async removeTopic(topic: Topic): Promise<void> {
 		const folder = join(this.path, 'topics', folderNameOf(topic));
 		const names = await this.#list(folder);
 		try {
-			for (const part of [names.filter(name => name === 'synced'), names.filter(name => logFile.test(name) && name !== 'synced'), names.filter(name => topicFiles.has(name))]) {
-				// oxlint-disable-next-line no-await-in-loop -- in this order, after any crash
+			for (const part of [
+				names.filter(name => name === 'synced'),
+				names.filter(name => logFile.test(name) && name !== 'synced'),
+				names.filter(name => topicFiles.has(name)),
+			]) {
 				await Promise.all(part.map(name => this.#files.unlink(join(folder, name))));
-				if (part.length > 0) await this.#files.syncFolder(folder); // oxlint-disable-line no-await-in-loop
+				if (part.length > 0) await this.#files.syncFolder(folder);
 			}
 
 			// What else lies there is not ours.
@@ -126,12 +141,14 @@ export class NodeFiles {
 		}
 	}
 
-	/** Topics that have a log here, sorted. A folder that does not say whose it is is mended, or told of. @throws `storage` when one cannot be read */
+	/**
+	Topics that have a log here, sorted. A folder that does not say whose it is is mended, or told of.
+	@throws `storage` when one cannot be read
+	*/
 	async topics(aids: TopicAids = {}): Promise<readonly Topic[]> {
 		const parent = join(this.path, 'topics');
 		const topics: Topic[] = [];
 		for (const name of await this.#list(parent)) {
-			// oxlint-disable-next-line no-await-in-loop -- once, at the start
 			const topic = await this.#topicOf(join(parent, name), name, aids);
 			if (topic !== undefined) topics.push(topic);
 		}
@@ -144,12 +161,15 @@ export class NodeFiles {
 		const isOurs = (topic: Topic): boolean => folderNameOf(topic) === name;
 		if ('topic' in found && isOurs(found.topic)) return found.topic;
 		if ('isStray' in found) {
-			this.#say(`Expected nothing but folders of topics in ${join(this.path, 'topics')}: ${JSON.stringify(name)} is none, and is left as it is`);
+			this.#say(
+				`Expected nothing but folders of topics in ${join(this.path, 'topics')}: ${JSON.stringify(name)} is none, and is left as it is`,
+			);
 			return undefined;
 		}
 
 		const hasLog = await this.#hasLog(folder);
-		if (!hasLog && 'isMissing' in found) return undefined; // Made when the process ended: nothing was ever written there.
+		// Made when the process ended: nothing was ever written there.
+		if (!hasLog && 'isMissing' in found) return undefined;
 		const readable = parseTopic(name.slice(0, -(hashDigits + 1)));
 		let topic = [...(typeof readable === 'string' ? [readable] : []), ...known()].find(one => isOurs(one));
 		let isEmpty = !hasLog;
@@ -160,9 +180,18 @@ export class NodeFiles {
 		}
 
 		const path = join(folder, topicFile);
-		const problem = 'topic' in found ? `names ${JSON.stringify(found.topic)}, whose folder is ${folderNameOf(found.topic)}` : found.problem;
-		if (!isEmpty) this.#say(`The folder ${folder} is of a topic that cannot be told: its ${topicFile} ${problem}, and nothing else names it. Its messages stay there and are not read. If you know the topic, stop the node and write {"topic": "its name"} into ${path}; or move the folder away, then messages come from other nodes as far as they keep them`);
-		else if (!('isMissing' in found)) this.#say(`The file ${path} ${problem}. Nothing else names its topic, of which no message is there: it is written anew when the topic is used again`);
+		const problem =
+			'topic' in found
+				? `names ${JSON.stringify(found.topic)}, whose folder is ${folderNameOf(found.topic)}`
+				: found.problem;
+		if (!isEmpty)
+			this.#say(
+				`The folder ${folder} is of a topic that cannot be told: its ${topicFile} ${problem}, and nothing else names it. Its messages stay there and are not read. If you know the topic, stop the node and write {"topic": "its name"} into ${path}; or move the folder away, then messages come from other nodes as far as they keep them`,
+			);
+		else if (!('isMissing' in found))
+			this.#say(
+				`The file ${path} ${problem}. Nothing else names its topic, of which no message is there: it is written anew when the topic is used again`,
+			);
 		return undefined;
 	}
 
@@ -190,7 +219,7 @@ export class NodeFiles {
 	/** Say in a topic's folder whose it is. What is there instead is set aside, and told. */
 	async #writeTopic(folder: string, topic: Topic, found: Stored): Promise<void> {
 		const path = join(folder, topicFile);
-		const isNew = 'isMissing' in found && !await this.#hasLog(folder);
+		const isNew = 'isMissing' in found && !(await this.#hasLog(folder));
 		if (!('isMissing' in found)) {
 			try {
 				await this.#files.rename(path, join(folder, asideFile));
@@ -201,7 +230,9 @@ export class NodeFiles {
 
 		await this.#replace(folder, topicFile, Buffer.from(`${JSON.stringify({topic})}\n`));
 		if (isNew) return;
-		this.#say(`The file ${path} ${'topic' in found ? `is damaged: it named the topic ${JSON.stringify(found.topic)}` : found.problem}. It is written anew for the topic ${JSON.stringify(topic)}${'isMissing' in found ? '' : `, the old one is kept as ${asideFile}`}; the messages are kept`);
+		this.#say(
+			`The file ${path} ${'topic' in found ? `is damaged: it named the topic ${JSON.stringify(found.topic)}` : found.problem}. It is written anew for the topic ${JSON.stringify(topic)}${'isMissing' in found ? '' : `, the old one is kept as ${asideFile}`}; the messages are kept`,
+		);
 	}
 
 	async #hasLog(folder: string): Promise<boolean> {
@@ -236,8 +267,12 @@ export class NodeFiles {
 
 /** A readable part of the topic's name and a hash, so that any topic has a safe and unique one. */
 function folderNameOf(topic: Topic): string {
-	// ASCII: some file systems change the form of other letters, or know no capitals. The hash alone tells topics apart.
-	const readable = topic.replaceAll(/[^\w.-]+/g, '_').replace(/^[.-]+/, '').slice(0, 40);
+	// ASCII: some file systems change the form of other letters, or know no capitals. The hash alone tells topics
+	// apart.
+	const readable = topic
+		.replaceAll(/[^\w.-]+/g, '_')
+		.replace(/^[.-]+/, '')
+		.slice(0, 40);
 	return fileName(`${readable || 'topic'}-${createHash('sha256').update(topic).digest('hex').slice(0, hashDigits)}`);
 }
 
@@ -249,13 +284,19 @@ function parseJson(path: string, bytes: Buffer): unknown {
 	}
 }
 
-/** The first record that says so tells whose log it is. A log that cannot be opened tells nothing. `isEmpty`: nothing was ever in it. */
-async function lookInLog(folder: string, openLog: (folder: string) => Promise<Log>, isWanted: (topic: Topic) => boolean): Promise<{readonly topic: Topic | undefined; readonly isEmpty: boolean}> {
+/**
+The first record that says so tells whose log it is. A log that cannot be opened tells nothing. `isEmpty`: nothing was
+ever in it.
+*/
+async function lookInLog(
+	folder: string,
+	openLog: (folder: string) => Promise<Log>,
+	isWanted: (topic: Topic) => boolean,
+): Promise<{readonly topic: Topic | undefined; readonly isEmpty: boolean}> {
 	const log = await openLog(folder).catch(() => undefined);
 	if (!log) return {topic: undefined, isEmpty: false};
 	try {
 		for (let at = log.first; at < log.end;) {
-			// oxlint-disable-next-line no-await-in-loop -- in order, and seldom more than once
 			const {records, next} = await log.read(at, readBytes);
 			for (const {bytes} of records) {
 				const record = decodeRecordHeader(bytes);

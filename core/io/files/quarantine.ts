@@ -1,11 +1,13 @@
 /**
-Where a node's Raft files and identity go when they are damaged: as they are, into a folder `quarantine-1`, `quarantine-2`, … beside them. Nothing
-is deleted, so that somebody may still look, or restore; the folders are few, so that a disk that rots does not fill itself.
+Where a node's Raft files and identity go when they are damaged: as they are, into a folder `quarantine-1`,
+`quarantine-2`, … beside them. Nothing is deleted, so that somebody may still look, or restore; the folders are few, so
+that a disk that rots does not fill itself.
 
-The files of a node that left its cluster go the same way, into one folder `left`: nobody needs them, so only those of the last time are kept.
+The files of a node that left its cluster go the same way, into one folder `left`: nobody needs them, so only those of
+the last time are kept.
 
-A move of several files is cut by a crash anywhere. The old `node.json` is copied first; then the new one takes its place and names the
-folder, which decides; then the rest is moved, again at the next start if need be.
+A move of several files is cut by a crash anywhere. The old `node.json` is copied first; then the new one takes its
+place and names the folder, which decides; then the rest is moved, again at the next start if need be.
 */
 import {rm} from 'node:fs/promises';
 import {join} from 'node:path';
@@ -14,21 +16,28 @@ import {readFully, replaceFile, type Files} from '../file-system.ts';
 
 const foldersMax = 8;
 
-/** Make the next folder and copy `stateFile` into it, if there is one. Its name. @throws `storage` when there are too many */
+/**
+Make the next folder and copy `stateFile` into it, if there is one. Its name.
+@throws `storage` when there are too many
+*/
 export async function reserveQuarantine(files: Files, folder: string, stateFile: string): Promise<string> {
 	const names = await files.list(folder);
 	for (let number = 1; number <= foldersMax; number++) {
 		const name = `quarantine-${number}`;
-		// oxlint-disable-next-line no-await-in-loop -- the first that is free; one that only has the copy was never decided on
-		if (names.includes(name) && (await files.list(join(folder, name))).some(file => file !== stateFile && file !== `${stateFile}.new`)) continue;
-		// oxlint-disable-next-line no-await-in-loop
+		if (
+			names.includes(name) &&
+			(await files.list(join(folder, name))).some(file => file !== stateFile && file !== `${stateFile}.new`)
+		)
+			continue;
 		await files.makeFolder(join(folder, name));
-		// oxlint-disable-next-line no-await-in-loop
 		if (names.includes(stateFile)) await copy(files, join(folder, stateFile), join(folder, name), stateFile);
 		return name;
 	}
 
-	throw new DapssError('storage', `Expected at most ${foldersMax} quarantines in ${folder}, all are in use: this disk damages its files. Put the data folder on another disk, or move the quarantine folders away`);
+	throw new DapssError(
+		'storage',
+		`Expected at most ${foldersMax} quarantines in ${folder}, all are in use: this disk damages its files. Put the data folder on another disk, or move the quarantine folders away`,
+	);
 }
 
 /** The same for a node that left: what is in its folder from an earlier time is deleted. */
@@ -45,9 +54,10 @@ export async function moveAside(files: Files, folder: string, name: string): Pro
 	const there = join(folder, name);
 	await files.makeFolder(there);
 	const moved = new Set(await files.list(there));
-	const names = (await files.list(folder)).filter(file => (file === 'raft' || file.startsWith('snapshot-')) && !moved.has(file));
+	const names = (await files.list(folder)).filter(
+		file => (file === 'raft' || file.startsWith('snapshot-')) && !moved.has(file),
+	);
 	for (const file of names) {
-		// oxlint-disable-next-line no-await-in-loop -- few
 		await files.rename(join(folder, file), join(there, file));
 	}
 

@@ -1,6 +1,6 @@
 /**
-This user's running nodes on this machine: a file for each in a folder that only the user can enter. So a second terminal finds the
-first without a network, and two nodes that start at once do not both found a cluster.
+This user's running nodes on this machine: a file for each in a folder that only the user can enter. So a second
+terminal finds the first without a network, and two nodes that start at once do not both found a cluster.
 */
 import {existsSync} from 'node:fs';
 import {chmod, readdir, readFile, rename, unlink, writeFile} from 'node:fs/promises';
@@ -12,7 +12,10 @@ import {DatabaseSync} from './sqlite.ts';
 
 export type RegisteredNode = {
 	readonly pid: number;
-	/** When the process started, as the system counts; empty where it does not say. A number of a process is used again, this is not. */
+	/**
+	When the process started, as the system counts; empty where it does not say. A number of a process is used again,
+	this is not.
+	*/
 	readonly born: string;
 	readonly port: number;
 	readonly address: string;
@@ -23,7 +26,9 @@ export type RegisteredNode = {
 	/** Its name in the cluster; empty before it is agreed, and of a node of an earlier version. */
 	readonly name: string;
 };
-export type Registration = AsyncDisposable & {update(change: Partial<Pick<RegisteredNode, 'phase' | 'clusterId' | 'name'>>): Promise<void>};
+export type Registration = AsyncDisposable & {
+	update(change: Partial<Pick<RegisteredNode, 'phase' | 'clusterId' | 'name'>>): Promise<void>;
+};
 
 const lockRetryMs = 50;
 /** An entry that names no version is of this one. */
@@ -35,7 +40,10 @@ export function registryFolder(env: Readonly<Record<string, string | undefined>>
 }
 
 /** Say that a node runs here; disposing takes it back. */
-export async function register(node: Omit<RegisteredNode, 'pid' | 'born' | 'name'>, folder = registryFolder()): Promise<Registration> {
+export async function register(
+	node: Omit<RegisteredNode, 'pid' | 'born' | 'name'>,
+	folder = registryFolder(),
+): Promise<Registration> {
 	await makePrivate(folder);
 	let current: RegisteredNode = {pid: process.pid, born: await birthOf(process.pid), name: '', ...node};
 	const path = join(folder, `${node.port}-${node.id}.json`);
@@ -67,12 +75,10 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 	for (const name of names) {
 		if (!name.endsWith('.json')) continue;
 		const path = join(folder, name);
-		// oxlint-disable-next-line no-await-in-loop -- few
 		const node = await readNode(path);
 		if (node === 'newer') continue;
-		const isHere = node !== undefined && await isRunning(node); // oxlint-disable-line no-await-in-loop
+		const isHere = node !== undefined && (await isRunning(node));
 		if (isHere) nodes.push(node);
-		// oxlint-disable-next-line no-await-in-loop
 		else await unlink(path).catch(() => undefined);
 	}
 
@@ -80,8 +86,9 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 }
 
 /**
-One founder at a time for a cluster's name: waits while another process of this user is at it. The lock is SQLite's, as that of the data
-folder: the kernel releases it with its process, so no stale one is ever left to be judged, or taken from a living one by mistake.
+One founder at a time for a cluster's name: waits while another process of this user is at it. The lock is SQLite's, as
+that of the data folder: the kernel releases it with its process, so no stale one is ever left to be judged, or taken
+from a living one by mistake.
 */
 export async function formLock(cluster: string, folder = registryFolder()): Promise<AsyncDisposable> {
 	await makePrivate(folder);
@@ -90,7 +97,6 @@ export async function formLock(cluster: string, folder = registryFolder()): Prom
 		const lock = new DatabaseSync(path);
 		try {
 			lock.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE');
-			// oxlint-disable-next-line no-await-in-loop -- until it is free
 			await chmod(path, 0o600);
 			let isHeld = true;
 			return {
@@ -104,7 +110,6 @@ export async function formLock(cluster: string, folder = registryFolder()): Prom
 			if (!isBusy(error)) throw error;
 		}
 
-		// oxlint-disable-next-line no-await-in-loop
 		await new Promise(resolve => {
 			setTimeout(resolve, lockRetryMs);
 		});
@@ -120,10 +125,23 @@ function isBusy(error: unknown): boolean {
 /** `newer`: of a newer program, whose entry is its own business. */
 async function readNode(path: string): Promise<RegisteredNode | 'newer' | undefined> {
 	try {
-		const {version, pid, born, port, address, cluster, clusterId, id, phase, name = ''} = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+		const {
+			version,
+			pid,
+			born,
+			port,
+			address,
+			cluster,
+			clusterId,
+			id,
+			phase,
+			name = '',
+		} = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
 		if (typeof version === 'number' && version > entryVersion) return 'newer';
 		const areTexts = [born, address, cluster, clusterId, id, phase, name].every(text => typeof text === 'string');
-		return Number.isSafeInteger(pid) && Number.isSafeInteger(port) && areTexts ? {pid, born, port, address, cluster, clusterId, id, phase, name} as RegisteredNode : undefined;
+		return Number.isSafeInteger(pid) && Number.isSafeInteger(port) && areTexts
+			? ({pid, born, port, address, cluster, clusterId, id, phase, name} as RegisteredNode)
+			: undefined;
 	} catch {
 		return undefined;
 	}
@@ -136,7 +154,7 @@ async function birthOf(pid: number): Promise<string> {
 }
 
 async function isRunning({pid, born}: RegisteredNode): Promise<boolean> {
-	return isAlive(pid) && await birthOf(pid) === born;
+	return isAlive(pid) && (await birthOf(pid)) === born;
 }
 
 function isAlive(pid: number): boolean {

@@ -1,7 +1,7 @@
 /**
-Room that a node keeps on its disk, as a file. On a disk that is full nothing can be started: the start itself writes, and so does retention
-before it deletes. So a node that finds its disk full gives the reserve back first. Until there is room for it again the disk counts as full:
-the node runs and can be read from, and whoever publishes is refused.
+Room that a node keeps on its disk, as a file. On a disk that is full nothing can be started: the start itself writes,
+and so does retention before it deletes. So a node that finds its disk full gives the reserve back first. Until there is
+room for it again the disk counts as full: the node runs and can be read from, and whoever publishes is refused.
 */
 import {randomFillSync} from 'node:crypto';
 import {statfs} from 'node:fs/promises';
@@ -38,8 +38,16 @@ export type ReserveOptions = {
 	readonly say: (text: string) => void;
 };
 
-/** What fits on a disk with so many bytes and files free: `full`, all is; `short`, there is no room for the reserve, so nothing is published; `enough`. */
-export function roomOf(freeBytes: number, hasReserve: boolean, freeFiles = Infinity, {reserve, low, spare} = usualSizes): 'full' | 'short' | 'enough' {
+/**
+What fits on a disk with so many bytes and files free: `full`, all is; `short`, there is no room for the reserve, so
+nothing is published; `enough`.
+*/
+export function roomOf(
+	freeBytes: number,
+	hasReserve: boolean,
+	freeFiles = Infinity,
+	{reserve, low, spare} = usualSizes,
+): 'full' | 'short' | 'enough' {
 	if (freeBytes < low || freeFiles < lowFiles) return 'full';
 	return hasReserve || freeBytes >= reserve + spare ? 'enough' : 'short';
 }
@@ -69,16 +77,29 @@ export class Reserve {
 		return `The disk of ${this.#options.folder} ${full}: nothing can be published, what is there can be read. ${fullDiskRemedy}`;
 	}
 
-	/** Give the reserve back when the disk is full, have it when there is room. A disk that cannot tell how much is free counts as having room. */
+	/**
+	Give the reserve back when the disk is full, have it when there is room. A disk that cannot tell how much is free
+	counts as having room.
+	*/
 	async tend(): Promise<void> {
-		const {say, folder, freeBytes = () => freeBytesOf(folder), freeFiles = () => freeFilesOf(folder)} = this.#options;
-		const [free, files] = await Promise.all([freeBytes(), freeFiles()].map(asked => asked.catch(() => Infinity))) as [number, number];
+		const {
+			say,
+			folder,
+			freeBytes = () => freeBytesOf(folder),
+			freeFiles = () => freeFilesOf(folder),
+		} = this.#options;
+		const [free, files] = (await Promise.all(
+			[freeBytes(), freeFiles()].map(asked => asked.catch(() => Infinity)),
+		)) as [number, number];
 		const hasReserve = await this.#has();
 		const room = roomOf(free, hasReserve, files, this.#sizes);
 		this.#isShortOfFiles = files < lowFiles;
 		if (room === 'full') {
 			const hadReserve = await this.#give();
-			if (!this.#isFull) say(`${this.reason}${hadReserve ? `. A reserve of ${this.#sizes.reserve / MiB} MiB was given back` : ''}`);
+			if (!this.#isFull)
+				say(
+					`${this.reason}${hadReserve ? `. A reserve of ${this.#sizes.reserve / MiB} MiB was given back` : ''}`,
+				);
 			this.#isFull = true;
 			return;
 		}
@@ -114,7 +135,10 @@ export class Reserve {
 		}
 	}
 
-	/** False when there is no room. By chance, since some file systems store no zeros. Under another name first: half a reserve is none. */
+	/**
+	False when there is no room. By chance, since some file systems store no zeros. Under another name first: half a
+	reserve is none.
+	*/
 	async #make(): Promise<boolean> {
 		const {files, folder, say} = this.#options;
 		const fresh = `${this.#path}.new`;
@@ -122,7 +146,7 @@ export class Reserve {
 			const file = await files.open(fresh, 'write');
 			try {
 				const chunk = randomFillSync(Buffer.allocUnsafe(Math.min(MiB, this.#sizes.reserve)));
-				for (let at = 0; at < this.#sizes.reserve; at += chunk.length) await writeAll(file, [chunk], at); // oxlint-disable-line no-await-in-loop -- in order
+				for (let at = 0; at < this.#sizes.reserve; at += chunk.length) await writeAll(file, [chunk], at);
 				await file.datasync();
 			} finally {
 				await file.close();

@@ -1,14 +1,22 @@
 /**
-The resignations of the nodes of one data folder, in a file outside it: `$XDG_STATE_HOME/dapss/resignations`, named by the hash of the folder's path. The file outlives
-the folder, so a node that starts with an empty folder finds what its predecessor signed. Losing the file costs a confirmation by an operator, nothing else, so a
-file that cannot be read or written is a warning.
+The resignations of the nodes of one data folder, in a file outside it: `$XDG_STATE_HOME/dapss/resignations`, named by
+the hash of the folder's path. The file outlives the folder, so a node that starts with an empty folder finds what its
+predecessor signed. Losing the file costs a confirmation by an operator, nothing else, so a file that cannot be read or
+written is a warning.
 */
 import {createHash, randomBytes} from 'node:crypto';
 import {existsSync} from 'node:fs';
 import {readFile, rename, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {errorMessage} from '../../errors.ts';
-import {isGenuine, resign, resignationFromJson, resignationsMax, resignationToJson, type Resignation} from '../../membership/resignation.ts';
+import {
+	isGenuine,
+	resign,
+	resignationFromJson,
+	resignationsMax,
+	resignationToJson,
+	type Resignation,
+} from '../../membership/resignation.ts';
 import {here, placesOf} from '../../platform.ts';
 import type {Identity} from '../../wire/seal.ts';
 import {causeOf} from '../cause.ts';
@@ -34,14 +42,21 @@ export class Resignations {
 	}
 
 	/** Read what earlier nodes left, and add this node's own. @param data absolute path of the data folder */
-	static async open(data: string, identity: Identity, warn: (text: string) => void, folder = resignationsFolder()): Promise<Resignations> {
+	static async open(
+		data: string,
+		identity: Identity,
+		warn: (text: string) => void,
+		folder = resignationsFolder(),
+	): Promise<Resignations> {
 		const path = join(folder, `${createHash('sha256').update(data).digest('hex').slice(0, 32)}.json`);
 		const former = (await read(path)).filter(one => one.id !== identity.id);
 		const resignations = new Resignations(path, resign(identity), former.slice(-(resignationsMax - 1)));
 		try {
 			await resignations.#write([...resignations.former, resignations.#own]);
 		} catch (error) {
-			warn(`The file ${path} cannot be written (${errorMessage(causeOf(error, path))}): if the data folder ${data} is lost one day, an operator must remove this node by hand (peer remove)`);
+			warn(
+				`The file ${path} cannot be written (${errorMessage(causeOf(error, path))}): if the data folder ${data} is lost one day, an operator must remove this node by hand (peer remove)`,
+			);
 		}
 
 		return resignations;
@@ -55,7 +70,15 @@ export class Resignations {
 	async #write(all: readonly Resignation[]): Promise<void> {
 		await makeFolders(join(this.#path, '..'));
 		const draft = `${this.#path}.${randomBytes(4).toString('hex')}`;
-		await writeFile(draft, `${JSON.stringify(all.map(one => resignationToJson(one)), undefined, '\t')}\n`, {mode: 0o600});
+		await writeFile(
+			draft,
+			`${JSON.stringify(
+				all.map(one => resignationToJson(one)),
+				undefined,
+				'\t',
+			)}\n`,
+			{mode: 0o600},
+		);
 		await despiteOthers(() => rename(draft, this.#path));
 	}
 }
@@ -64,7 +87,9 @@ async function read(path: string): Promise<readonly Resignation[]> {
 	try {
 		const text = await readFile(path, 'utf8');
 		const value: unknown = text.length > fileBytesMax ? undefined : JSON.parse(text);
-		return Array.isArray(value) ? value.flatMap(one => resignationFromJson(one) ?? []).filter(one => isGenuine(one)) : [];
+		return Array.isArray(value)
+			? value.flatMap(one => resignationFromJson(one) ?? []).filter(one => isGenuine(one))
+			: [];
 	} catch {
 		return []; // None, or none that can be used.
 	}

@@ -1,12 +1,26 @@
 /**
-The cluster secret: 32 random bytes in a file that only its owner can read, made at the first start and shared by this user's
-nodes. A weak, published or readable secret refuses the start; a forgotten setting never opens a cluster. Nothing here puts a
-secret, or a part of one, into an error.
+The cluster secret: 32 random bytes in a file that only its owner can read, made at the first start and shared by this
+user's nodes. A weak, published or readable secret refuses the start; a forgotten setting never opens a cluster. Nothing
+here puts a secret, or a part of one, into an error.
 
 The secret is the text of the file without surrounding white space, as bytes.
 */
 import {randomBytes} from 'node:crypto';
-import {closeSync, constants, fstatSync, fsyncSync, linkSync, lstatSync, openSync, readSync, realpathSync, statSync, unlinkSync, writeSync, type Stats} from 'node:fs';
+import {
+	closeSync,
+	constants,
+	fstatSync,
+	fsyncSync,
+	linkSync,
+	lstatSync,
+	openSync,
+	readSync,
+	realpathSync,
+	statSync,
+	unlinkSync,
+	writeSync,
+	type Stats,
+} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {DapssError} from '../../errors.ts';
 import {advice, trustedOwners} from '../../platform.ts';
@@ -19,7 +33,8 @@ const secretFileBytesMax = 4096;
 
 /** In the public repository of the prototype: everybody has them. */
 const published = new Set(['DAPSS_CLUSTER_SECRET', 'default_secret', 'rGBzJ0U89kasl0ikd2KDXskjhAI0gvCsEIK8sMpQT3U=']);
-const placeholder = /^[\W_]*(?:put|insert|add|enter|replace|your|example|sample|placeholder|changeme|change[_-]?me|todo|secret|password|passwort|default|test|dapss)(?=$|[\W_]|\d)/i;
+const placeholder =
+	/^[\W_]*(?:put|insert|add|enter|replace|your|example|sample|placeholder|changeme|change[_-]?me|todo|secret|password|passwort|default|test|dapss)(?=$|[\W_]|\d)/i;
 
 /** Why a text is no secret; `undefined` when it may be one. Never quotes the text. */
 export function secretProblem(text: string): string | undefined {
@@ -41,20 +56,28 @@ Read the secret in a file.
 export function readSecret(path: string): Uint8Array {
 	const text = readPrivate(path, 'secret file');
 	const problem = secretProblem(text);
-	if (problem !== undefined) throw new DapssError('config', `Expected a secret in ${path}, but ${problem}: remove the file and a node makes a good one at its next start, or write one with: ${advice.writeSecret(path)}`);
+	if (problem !== undefined)
+		throw new DapssError(
+			'config',
+			`Expected a secret in ${path}, but ${problem}: remove the file and a node makes a good one at its next start, or write one with: ${advice.writeSecret(path)}`,
+		);
 	return Buffer.from(text);
 }
 
 /**
-The secret in a file, which is made when it is not there. Of two nodes that start at once one makes it, and both have the same: the
-file appears complete, under its name, once.
+The secret in a file, which is made when it is not there. Of two nodes that start at once one makes it, and both have
+the same: the file appears complete, under its name, once.
 */
 export function openSecret(path: string): {readonly secret: Uint8Array; readonly created: boolean} {
 	const created = !exists(path) && createSecret(path);
 	return {secret: readSecret(path), created};
 }
 
-/** The trimmed text of a regular file that only its owner, this user or root, can read or change, as far as the platform tells. @throws `config` */
+/**
+The trimmed text of a regular file that only its owner, this user or root, can read or change, as far as the platform
+tells.
+@throws `config`
+*/
 export function readPrivate(path: string, what: string): string {
 	const refuse = (why: string, cause?: unknown): never => {
 		throw new DapssError('config', `Expected a private ${what}, ${path} ${why}`, {cause});
@@ -65,14 +88,20 @@ export function readPrivate(path: string, what: string): string {
 		// Non-blocking: a pipe in its place must not hang the start.
 		file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 	} catch (error) {
-		return refuse(isMissing(error) ? `does not exist: copy it from another node; or, for a new cluster, write one with: ${advice.writeSecret(path)}` : unreadable(path, error), error);
+		return refuse(
+			isMissing(error)
+				? `does not exist: copy it from another node; or, for a new cluster, write one with: ${advice.writeSecret(path)}`
+				: unreadable(path, error),
+			error,
+		);
 	}
 
 	try {
 		const link = lstatSync(path);
 		const stats = fstatSync(file);
 		const own = trustedOwners();
-		if (own && link.isSymbolicLink() && (!own.includes(link.uid) || !own.includes(stats.uid))) refuse(`is a symbolic link to ${realpathSync(path)} that belongs to another user`);
+		if (own && link.isSymbolicLink() && (!own.includes(link.uid) || !own.includes(stats.uid)))
+			refuse(`is a symbolic link to ${realpathSync(path)} that belongs to another user`);
 		if (!stats.isFile()) refuse('is not a regular file');
 		const problem = accessProblem(stats, own);
 		if (problem !== undefined) refuse(`${problem}: ${accessRemedy(path, stats)}`);
@@ -84,12 +113,19 @@ export function readPrivate(path: string, what: string): string {
 	}
 }
 
-/** Why a file is not private; `undefined` when it is, or when nothing says so. @param owners whose files are trusted (`trustedOwners`) */
-export function accessProblem(stats: Pick<Stats, 'mode' | 'uid'>, owners: readonly number[] | undefined): string | undefined {
+/**
+Why a file is not private; `undefined` when it is, or when nothing says so.
+@param owners whose files are trusted (`trustedOwners`)
+*/
+export function accessProblem(
+	stats: Pick<Stats, 'mode' | 'uid'>,
+	owners: readonly number[] | undefined,
+): string | undefined {
 	if (!owners) return undefined;
 	const mode = stats.mode & 0o777;
 	if (!owners.includes(stats.uid)) return 'belongs to another user';
-	// A group may read it, and nobody but its owner write it (0440, 0640): so a container or a service manager hands a secret over.
+	// A group may read it, and nobody but its owner write it (0440, 0640): so a container or a service manager hands a
+	// secret over.
 	return (mode & 0o037) === 0 ? undefined : `can be read or changed by others (mode ${octal(mode)})`;
 }
 
@@ -115,7 +151,8 @@ function lookAt(path: string): Stats | undefined {
 export function accessRemedy(path: string, {uid}: Pick<Stats, 'uid'>): string {
 	const [self = 0] = trustedOwners() ?? [];
 	const copy = `copy it, ${advice.copyFile(path)}, and name the copy`;
-	if (writeProblem(path)?.code === 'EROFS') return `its disk is mounted read-only: mount it with mode 0400 or 0440, or ${copy}`;
+	if (writeProblem(path)?.code === 'EROFS')
+		return `its disk is mounted read-only: mount it with mode 0400 or 0440, or ${copy}`;
 	return uid === self ? advice.closeFile(path) : `${advice.takeFile(path, self)}; or ${copy}`;
 }
 
@@ -147,7 +184,11 @@ function createSecret(path: string): boolean {
 			unlinkSync(draft);
 		}
 	} catch (error) {
-		throw new DapssError('config', `Could not make a secret file at ${path}: ${withRemedy(causeOf(error, path))}. Or name another file with --secret-file (for a new cluster, write one with: ${advice.writeSecret('FILE')})`, {cause: error});
+		throw new DapssError(
+			'config',
+			`Could not make a secret file at ${path}: ${withRemedy(causeOf(error, path))}. Or name another file with --secret-file (for a new cluster, write one with: ${advice.writeSecret('FILE')})`,
+			{cause: error},
+		);
 	}
 }
 

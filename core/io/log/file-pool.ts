@@ -1,12 +1,13 @@
 /**
-A bound on the files that are open at once. A node has a log for each topic, and most of them are idle: so an open file gives its descriptor
-back when others need one, the one that was used last the latest, and is opened again when it is used. Nothing above notices.
+A bound on the files that are open at once. A node has a log for each topic, and most of them are idle: so an open file
+gives its descriptor back when others need one, the one that was used last the latest, and is opened again when it is
+used. Nothing above notices.
 
-Linux reports a failed write-back once, to who has the file open (Rebello et al., ATC 2020). So what was written is synced before
-the descriptor goes, and what that sync says is told to the next who uses the file, and to everyone after.
+Linux reports a failed write-back once, to who has the file open (Rebello et al., ATC 2020). So what was written is
+synced before the descriptor goes, and what that sync says is told to the next who uses the file, and to everyone after.
 
-The process may open fewer than that after all, as sockets count too (EMFILE), or the machine has none left (ENFILE). That is no fault of the disk: a
-call waits then, for a file that can be closed or for a moment, and `isShort` says so.
+The process may open fewer than that after all, as sockets count too (EMFILE), or the machine has none left (ENFILE).
+That is no fault of the disk: a call waits then, for a file that can be closed or for a moment, and `isShort` says so.
 */
 import type {Clock} from '../../ports.ts';
 import {systemClock} from '../clock.ts';
@@ -125,8 +126,9 @@ export class FilePool implements Files {
 	/** Have room for one more. Whoever has a descriptor never waits for a second one, so this ends. */
 	async #enter(): Promise<void> {
 		while (this.#open >= this.#options.openMax) {
-			// Whether a file can be closed is looked at in the same step in which it is waited for: what happens between two steps would be missed.
-			await (this.#idle.size > 0 ? this.#closeOldest() : this.#released()); // oxlint-disable-line no-await-in-loop -- waits for an event, then looks again
+			// Whether a file can be closed is looked at in the same step in which it is waited for: what happens
+			// between two steps would be missed.
+			await (this.#idle.size > 0 ? this.#closeOldest() : this.#released());
 		}
 
 		this.#open++;
@@ -137,14 +139,13 @@ export class FilePool implements Files {
 		try {
 			for (;;) {
 				try {
-					// oxlint-disable-next-line no-await-in-loop -- again only when there was no descriptor
 					return await work();
 				} catch (error) {
 					if (!isOutOfDescriptors(error)) throw error;
 				}
 
 				if (this.#idle.size > 0) {
-					await this.#closeOldest(); // oxlint-disable-line no-await-in-loop
+					await this.#closeOldest();
 					continue;
 				}
 
@@ -154,7 +155,6 @@ export class FilePool implements Files {
 					this.#options.onShort?.();
 				}
 
-				// oxlint-disable-next-line no-await-in-loop -- sockets give theirs back without a word to us
 				await this.#released(againMs);
 			}
 		} finally {
@@ -292,7 +292,7 @@ class PooledFile implements OpenFile {
 			await this.#givingBack;
 			if (this.#failure !== undefined) throw this.#failure;
 			if (this.#isClosed) throw new Error(`Expected the file ${this.path} to be open, it was closed`);
-			return await work(this.#handle ?? await this.#reopen());
+			return await work(this.#handle ?? (await this.#reopen()));
 		} finally {
 			this.#users--;
 			if (this.#users === 0 && this.#handle && !this.#isClosed) this.#pool.rest(this);
@@ -300,12 +300,15 @@ class PooledFile implements OpenFile {
 	}
 
 	#reopen(): Promise<OpenFile> {
-		this.#opening ??= this.#pool.reopen(this).then(handle => {
-			this.#handle = handle;
-			return handle;
-		}).finally(() => {
-			this.#opening = undefined;
-		});
+		this.#opening ??= this.#pool
+			.reopen(this)
+			.then(handle => {
+				this.#handle = handle;
+				return handle;
+			})
+			.finally(() => {
+				this.#opening = undefined;
+			});
 		return this.#opening;
 	}
 }

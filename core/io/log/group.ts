@@ -20,7 +20,16 @@ export type Group = {
 const copyBytesMax = 4096;
 
 export function createGroup(first: number): Group {
-	const group: Group = {type: 'group', first, records: [], bytes: 0, mustSync: false, isEager: false, written: Promise.withResolvers(), synced: Promise.withResolvers()};
+	const group: Group = {
+		type: 'group',
+		first,
+		records: [],
+		bytes: 0,
+		mustSync: false,
+		isEager: false,
+		written: Promise.withResolvers(),
+		synced: Promise.withResolvers(),
+	};
 	// Nobody has to wait: a failure is told by the log's `failed`, too.
 	group.written.promise.catch(() => undefined);
 	group.synced.promise.catch(() => undefined);
@@ -32,7 +41,13 @@ The buffers of the records from `index` on that lie in the segment, with their h
 
 @param position where the first of them goes. @param syncedEnd everything before it is on the disk.
 */
-export function assemble(records: readonly Uint8Array[], index: number, position: number, segment: Segment, syncedEnd: number): {readonly buffers: Uint8Array[]; readonly count: number; readonly end: number} {
+export function assemble(
+	records: readonly Uint8Array[],
+	index: number,
+	position: number,
+	segment: Segment,
+	syncedEnd: number,
+): {readonly buffers: Uint8Array[]; readonly count: number; readonly end: number} {
 	let past = index;
 	let end = position;
 	let copied = 0;

@@ -1,6 +1,6 @@
 /**
-The reading side of the log: finds the segment of a position, passes over holes, checks every record. Reads go through descriptors
-of their own, of which a few are kept open, the one that was used last the longest.
+The reading side of the log: finds the segment of a position, passes over holes, checks every record. Reads go through
+descriptors of their own, of which a few are kept open, the one that was used last the longest.
 */
 import type {LogRecord} from '../../ports.ts';
 import {readFully, type Files, type OpenFile} from '../file-system.ts';
@@ -39,7 +39,6 @@ export class LogReader {
 
 			const limit = Math.min(segment.end, writtenEnd, hole?.from ?? Infinity);
 			try {
-				// oxlint-disable-next-line no-await-in-loop -- returns
 				return await this.#use(segment.path, file => readRecords(file, segment, at, limit, bytesMax));
 			} catch (error) {
 				throw segment.isDropped ? new DroppedError('The segment was dropped', {cause: error}) : error;
@@ -99,26 +98,38 @@ export function segmentAt(segments: readonly Segment[], position: number): Segme
 	return segments[low - 1]!;
 }
 
-async function readRecords(file: OpenFile, segment: Segment, from: number, limit: number, bytesMax: number): Promise<Read> {
+async function readRecords(
+	file: OpenFile,
+	segment: Segment,
+	from: number,
+	limit: number,
+	bytesMax: number,
+): Promise<Read> {
 	const fileAt = from - segment.first + segmentHeaderBytes;
 	// A buffer of its own: the records are slices of it and live as long as somebody holds one.
-	let chunk = await readFully(file, Buffer.allocUnsafeSlow(Math.min(limit - from, Math.max(bytesMax, readBytesMin))), fileAt);
+	let chunk = await readFully(
+		file,
+		Buffer.allocUnsafeSlow(Math.min(limit - from, Math.max(bytesMax, readBytesMin))),
+		fileAt,
+	);
 	const records: LogRecord[] = [];
 	let at = 0;
 	while (from + at < limit && at + recordHeaderBytes <= chunk.length) {
 		const length = payloadLengthAt(chunk, at, from + at, segment.salt);
 		const end = at + recordHeaderBytes + length;
-		if (length < 0 || from + end > limit) throw new Error(`Expected a record at position ${from + at} of ${segment.path}`);
+		if (length < 0 || from + end > limit)
+			throw new Error(`Expected a record at position ${from + at} of ${segment.path}`);
 		if (records.length > 0 && end > Math.min(bytesMax, chunk.length)) break;
-		// oxlint-disable-next-line no-await-in-loop -- once, for a first record that is larger than was asked for
 		if (end > chunk.length) chunk = await readFully(file, Buffer.allocUnsafeSlow(end), fileAt);
 		const bytes = payloadAt(chunk, at, length);
-		if (end > chunk.length || !isPayloadGood(chunk, at, bytes)) throw new Error(`Expected the record at position ${from + at} of ${segment.path} to be what was written`);
+		if (end > chunk.length || !isPayloadGood(chunk, at, bytes))
+			throw new Error(`Expected the record at position ${from + at} of ${segment.path} to be what was written`);
 		records.push({position: from + at, bytes});
 		at = end;
 	}
 
-	if (records.length === 0) throw new Error(`Expected a record at position ${from} of ${segment.path}, the file ends before`);
+	if (records.length === 0)
+		throw new Error(`Expected a record at position ${from} of ${segment.path}, the file ends before`);
 	return {records, next: from + at};
 }
 

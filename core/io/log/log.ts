@@ -1,11 +1,12 @@
 /**
-An append-only log in segments. Appends that arrive during a write or an fsync are gathered and share the next one (group commit), so
-the disk sets the pace and nothing waits on a timer. Retention unlinks whole segments. `recovery.ts` says what a crash and what damage
-may leave behind and what becomes of it.
+An append-only log in segments. Appends that arrive during a write or an fsync are gathered and share the next one
+(group commit), so the disk sets the pace and nothing waits on a timer. Retention unlinks whole segments. `recovery.ts`
+says what a crash and what damage may leave behind and what becomes of it.
 
-One write at a time keeps the order. One fdatasync at a time; what somebody wants on the disk waits for the running one and shares the
-next. An append that only wants to outlive the process does not wait for it, it is written meanwhile. A segment is on the disk as a whole
-before the next one is made, so a hole is never followed by a good segment unless something was damaged.
+One write at a time keeps the order. One fdatasync at a time; what somebody wants on the disk waits for the running one
+and shares the next. An append that only wants to outlive the process does not wait for it, it is written meanwhile. A
+segment is on the disk as a whole before the next one is made, so a hole is never followed by a good segment unless
+something was damaged.
 */
 import {DapssError} from '../../errors.ts';
 import type {Appended, Clock, Entropy, Log, LogRecord, LogSegment} from '../../ports.ts';
@@ -13,7 +14,16 @@ import {systemClock, systemEntropy} from '../clock.ts';
 import {realFiles, withRemedy, writeAll, type Files, type OpenFile} from '../file-system.ts';
 import {assemble, createGroup, type Group} from './group.ts';
 import {DroppedError, LogReader, segmentAt} from './log-reader.ts';
-import {makeSegment, plannedSegment, recover, writeNote, type Damage, type PlanSegment, type Recovered, type Segment} from './recovery.ts';
+import {
+	makeSegment,
+	plannedSegment,
+	recover,
+	writeNote,
+	type Damage,
+	type PlanSegment,
+	type Recovered,
+	type Segment,
+} from './recovery.ts';
 import {recordBytesMax, recordHeaderBytes, segmentHeaderBytes} from './segment.ts';
 
 export type {Damage} from './recovery.ts';
@@ -34,10 +44,15 @@ export type LogOptions = {
 };
 
 /** `make`: have the segment on the disk. `flush`: have everything on the disk. */
-type Step = {readonly type: 'make'; readonly segment: Segment; readonly done: PromiseWithResolvers<void>} | {readonly type: 'flush'; readonly done: PromiseWithResolvers<void>};
+type Step =
+	| {readonly type: 'make'; readonly segment: Segment; readonly done: PromiseWithResolvers<void>}
+	| {readonly type: 'flush'; readonly done: PromiseWithResolvers<void>};
 
 const groupBytesMax = 4 * 1024 * 1024;
-/** Appended and not written: with more than this waiting, the disk does not keep up, and the log fails rather than eat all memory. */
+/**
+Appended and not written: with more than this waiting, the disk does not keep up, and the log fails rather than eat all
+memory.
+*/
 const pendingBytesMax = 256 * 1024 * 1024;
 const backgroundSyncMs = 50;
 
@@ -48,7 +63,9 @@ export async function openLog(options: LogOptions): Promise<SegmentedLog> {
 		await files.makeFolder(options.folder);
 		return new SegmentedLog(options, files, await recover(files, options.folder, segmentMaker(options)));
 	} catch (error) {
-		throw new DapssError('storage', `The log ${options.folder} cannot be opened: ${withRemedy(error)}`, {cause: error});
+		throw new DapssError('storage', `The log ${options.folder} cannot be opened: ${withRemedy(error)}`, {
+			cause: error,
+		});
 	}
 }
 
@@ -119,8 +136,14 @@ export class SegmentedLog implements Log {
 
 	/** @throws `too-large` when a record is larger than `recordBytesMax` */
 	append(records: readonly Uint8Array[], {sync = true}: {readonly sync?: boolean} = {}): Appended {
-		for (const {length} of records) if (length > recordBytesMax) throw new DapssError('too-large', `Expected a record of at most ${recordBytesMax} bytes, got ${length}`);
-		if (this.#pendingBytes > pendingBytesMax) this.#failWith(new Error(`${this.#pendingBytes} bytes wait to be written`));
+		for (const {length} of records)
+			if (length > recordBytesMax)
+				throw new DapssError(
+					'too-large',
+					`Expected a record of at most ${recordBytesMax} bytes, got ${length}`,
+				);
+		if (this.#pendingBytes > pendingBytesMax)
+			this.#failWith(new Error(`${this.#pendingBytes} bytes wait to be written`));
 		if (this.#error || this.#isClosed) {
 			const rejected = Promise.reject(this.#error ?? this.#closedError());
 			rejected.catch(() => undefined);
@@ -134,7 +157,11 @@ export class SegmentedLog implements Log {
 		for (const record of records) {
 			const bytes = recordHeaderBytes + record.length;
 			let segment = this.#segments.at(-1);
-			if (!segment || (segment.end > segment.first && segment.end + bytes - segment.first > this.#options.segmentBytes)) segment = this.#plan();
+			if (
+				!segment ||
+				(segment.end > segment.first && segment.end + bytes - segment.first > this.#options.segmentBytes)
+			)
+				segment = this.#plan();
 			positions.push(this.#end);
 			group.records.push(record);
 			this.#end += bytes;
@@ -149,12 +176,15 @@ export class SegmentedLog implements Log {
 		return {positions, written: group.written.promise, synced: group.synced.promise};
 	}
 
-	async read(from: number, bytesMax: number): Promise<{readonly records: readonly LogRecord[]; readonly next: number}> {
-		if (!Number.isSafeInteger(from) || from < 0 || from > this.#end) throw new RangeError(`Expected \`from\` to be a position up to ${this.#end}, got \`${from}\``);
+	async read(
+		from: number,
+		bytesMax: number,
+	): Promise<{readonly records: readonly LogRecord[]; readonly next: number}> {
+		if (!Number.isSafeInteger(from) || from < 0 || from > this.#end)
+			throw new RangeError(`Expected \`from\` to be a position up to ${this.#end}, got \`${from}\``);
 		for (;;) {
 			this.#expectUsable();
 			try {
-				// oxlint-disable-next-line no-await-in-loop -- again only when retention was faster
 				return await this.#reader.read(this.#segments, Math.max(from, this.first), this.#writtenEnd, bytesMax);
 			} catch (error) {
 				if (error instanceof DroppedError) continue;
@@ -222,20 +252,24 @@ export class SegmentedLog implements Log {
 	#pump(): void {
 		if (this.#error) return;
 		if (this.#mustSync && !this.#syncing) {
-			this.#syncing = this.#syncWritten().catch((error: unknown) => void this.#failWith(error)).finally(() => {
-				this.#syncing = undefined;
-				this.#pump();
-			});
+			this.#syncing = this.#syncWritten()
+				.catch((error: unknown) => void this.#failWith(error))
+				.finally(() => {
+					this.#syncing = undefined;
+					this.#pump();
+				});
 		}
 
 		const next = this.#queue[0];
 		if (next && !this.#isWriting && (!this.#syncing || next.type !== 'group' || next.isEager)) {
 			this.#isWriting = true;
 			this.#queue.shift();
-			this.#writeGroup(next).catch((error: unknown) => void this.#failWith(error)).finally(() => {
-				this.#isWriting = false;
-				this.#pump();
-			});
+			this.#writeGroup(next)
+				.catch((error: unknown) => void this.#failWith(error))
+				.finally(() => {
+					this.#isWriting = false;
+					this.#pump();
+				});
 		}
 
 		if (this.#unsynced.length > 0 && !this.#mustSync && !this.#background) {
@@ -249,7 +283,8 @@ export class SegmentedLog implements Log {
 
 	async #writeGroup(next: Group | Step): Promise<void> {
 		switch (next.type) {
-			case 'group': return this.#write(next);
+			case 'group':
+				return this.#write(next);
 			case 'make': {
 				await this.#fileOf(next.segment);
 				break;
@@ -260,7 +295,8 @@ export class SegmentedLog implements Log {
 				break;
 			}
 
-			default: return next satisfies never;
+			default:
+				return next satisfies never;
 		}
 
 		if (this.#error) return;
@@ -272,10 +308,8 @@ export class SegmentedLog implements Log {
 		let position = group.first;
 		for (let index = 0; index < group.records.length;) {
 			const segment = segmentAt(this.#segments, position);
-			// oxlint-disable-next-line no-await-in-loop -- in order
 			const file = await this.#fileOf(segment);
 			const {buffers, count, end} = assemble(group.records, index, position, segment, this.#syncedEnd);
-			// oxlint-disable-next-line no-await-in-loop
 			await this.#withDeadline('write', writeAll(file, buffers, position - segment.first + segmentHeaderBytes));
 			this.#writtenEnd = end;
 			index += count;
@@ -292,20 +326,23 @@ export class SegmentedLog implements Log {
 	async #fileOf(segment: Segment): Promise<OpenFile> {
 		if (this.#current?.segment === segment) return this.#current.file;
 		await this.#syncAll();
-		const file = await this.#withDeadline('make a segment', makeSegment(this.#files, this.#options.folder, segment));
+		const file = await this.#withDeadline(
+			'make a segment',
+			makeSegment(this.#files, this.#options.folder, segment),
+		);
 		await this.#current?.file.close();
 		this.#current = {segment, file};
 		return file;
 	}
 
 	async #syncAll(): Promise<void> {
-		// oxlint-disable-next-line no-await-in-loop -- one after the other
 		while (this.#syncing) await this.#syncing;
 		await this.#syncWritten();
 	}
 
 	async #syncWritten(): Promise<void> {
-		if (this.#error) throw this.#error; // Of the fsync that this one waited for: the next would "succeed", without what was lost.
+		// Of the fsync that this one waited for: the next would "succeed", without what was lost.
+		if (this.#error) throw this.#error;
 		const groups = this.#unsynced;
 		const end = this.#writtenEnd;
 		this.#unsynced = [];
@@ -323,7 +360,10 @@ export class SegmentedLog implements Log {
 
 	async #dropBefore(position: number): Promise<void> {
 		this.#expectUsable();
-		const isOld = (segment: Segment | undefined): boolean => segment !== undefined && segment !== this.#segments.at(-1) && segment.end <= Math.min(position, this.#syncedEnd);
+		const isOld = (segment: Segment | undefined): boolean =>
+			segment !== undefined &&
+			segment !== this.#segments.at(-1) &&
+			segment.end <= Math.min(position, this.#syncedEnd);
 		if (!isOld(this.#segments[0])) return;
 		// When all others are gone, the name of the last one alone says where positions go on.
 		const last = this.#segments.at(-1)!;
@@ -334,7 +374,6 @@ export class SegmentedLog implements Log {
 			segment.isDropped = true;
 			this.#reader.close(segment.path);
 			try {
-				// oxlint-disable-next-line no-await-in-loop -- the folder too, or a later one could be gone and this one be back
 				await this.#files.unlink(segment.path).then(() => this.#files.syncFolder(this.#options.folder));
 			} catch (error) {
 				throw this.#failWith(error);
@@ -344,12 +383,13 @@ export class SegmentedLog implements Log {
 
 	async #withDeadline<Result>(what: string, work: Promise<Result>): Promise<Result> {
 		const {writeDeadlineMs} = this.#options;
-		// A call into a disk that hangs cannot be taken back. Whoever waits is told; the call itself may never end. While no file can be
-		// opened it is not the disk that is slow.
-		const watch = (): Disposable => this.#clock.after(writeDeadlineMs, () => {
-			if (this.#files.isShort) timer = watch();
-			else this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`));
-		});
+		// A call into a disk that hangs cannot be taken back. Whoever waits is told; the call itself may never end.
+		// While no file can be opened it is not the disk that is slow.
+		const watch = (): Disposable =>
+			this.#clock.after(writeDeadlineMs, () => {
+				if (this.#files.isShort) timer = watch();
+				else this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`));
+			});
 		let timer = watch();
 		try {
 			const result = await work;
@@ -363,7 +403,9 @@ export class SegmentedLog implements Log {
 	/** The first error is the last word: a disk that failed once may claim success having lost the data. */
 	#failWith(cause: unknown): DapssError {
 		if (this.#error) return this.#error;
-		this.#error = new DapssError('storage', `The disk failed in ${this.#options.folder}: ${withRemedy(cause)}`, {cause});
+		this.#error = new DapssError('storage', `The disk failed in ${this.#options.folder}: ${withRemedy(cause)}`, {
+			cause,
+		});
 		for (const one of this.#waiting) {
 			if (one.type === 'group') {
 				one.written.reject(this.#error);

@@ -1,6 +1,6 @@
 /**
-A log in memory: the port `Log` without a disk, for tests of what stands on it. Records are written and synced a turn later each, as on a
-fast disk; `fail` is the first storage error. What it held can be opened again, as after a restart.
+A log in memory: the port `Log` without a disk, for tests of what stands on it. Records are written and synced a turn
+later each, as on a fast disk; `fail` is the first storage error. What it held can be opened again, as after a restart.
 */
 import {DapssError} from '../../errors.ts';
 import type {Appended, Log, LogRecord, LogSegment} from '../../ports.ts';
@@ -54,7 +54,12 @@ export class MemoryLog implements Log {
 	}
 
 	append(records: readonly Uint8Array[]): Appended {
-		for (const {length} of records) if (length > recordBytesMax) throw new DapssError('too-large', `Expected a record of at most ${recordBytesMax} bytes, got ${length}`);
+		for (const {length} of records)
+			if (length > recordBytesMax)
+				throw new DapssError(
+					'too-large',
+					`Expected a record of at most ${recordBytesMax} bytes, got ${length}`,
+				);
 		const positions = this.#error ? records.map(() => this.#end) : records.map(bytes => this.#add(bytes));
 		const end = this.#end;
 		const written = Promise.resolve().then(() => {
@@ -70,8 +75,12 @@ export class MemoryLog implements Log {
 		return {positions, written, synced};
 	}
 
-	async read(from: number, bytesMax: number): Promise<{readonly records: readonly LogRecord[]; readonly next: number}> {
-		if (!Number.isSafeInteger(from) || from < 0 || from > this.#end) throw new RangeError(`Expected \`from\` to be a position up to ${this.#end}, got \`${from}\``);
+	async read(
+		from: number,
+		bytesMax: number,
+	): Promise<{readonly records: readonly LogRecord[]; readonly next: number}> {
+		if (!Number.isSafeInteger(from) || from < 0 || from > this.#end)
+			throw new RangeError(`Expected \`from\` to be a position up to ${this.#end}, got \`${from}\``);
 		if (this.#error) throw this.#error;
 		const at = Math.max(from, this.first);
 		const index = this.#records.findIndex(({position}) => position >= at);
@@ -95,7 +104,8 @@ export class MemoryLog implements Log {
 
 	async dropBefore(position: number): Promise<void> {
 		if (this.#error) throw this.#error;
-		while (this.#segments.length > 1 && this.#segments[0]!.end <= position) this.#segments = this.#segments.slice(1);
+		while (this.#segments.length > 1 && this.#segments[0]!.end <= position)
+			this.#segments = this.#segments.slice(1);
 		this.#records = this.#records.filter(record => record.position >= this.first);
 	}
 

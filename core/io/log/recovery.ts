@@ -1,14 +1,14 @@
 /**
 What a log finds when it opens: every byte of every segment is checked, and each fault is called by its name.
 
-- **A torn tail.** Power went while records were being written. They lie at the end of the last segment, nobody was told that they are
-  on the disk, and the sectors of one write reach it in any order: so there may even be good records behind bad ones. What begins with the
-  first bad one is cut off, and the log goes on from there.
-- **Damage.** Records are bad that are known to have been on the disk: a later record says so (`back`), a later segment does (the one
-  before is synced before a new one is made), or the note that a closed log leaves. The segment is set aside as `.corrupt`: nothing is
-  written to it, cut from it or deleted from it any more, until retention takes it like any other. Its good records stay readable, as
-  each of them says where it belongs; the holes are reported at every opening, so that the caller can say so and refill from peers.
-  Positions of lost records are never given out again.
+- **A torn tail.** Power went while records were being written. They lie at the end of the last segment, nobody was told
+  that they are on the disk, and the sectors of one write reach it in any order: so there may even be good records
+  behind bad ones. What begins with the first bad one is cut off, and the log goes on from there.
+- **Damage.** Records are bad that are known to have been on the disk: a later record says so (`back`), a later segment
+  does (the one before is synced before a new one is made), or the note that a closed log leaves. The segment is set
+  aside as `.corrupt`: nothing is written to it, cut from it or deleted from it any more, until retention takes it like
+  any other. Its good records stay readable, as each of them says where it belongs; the holes are reported at every
+  opening, so that the caller can say so and refill from peers. Positions of lost records are never given out again.
 
 What cannot be told apart: the last group of records before a crash, damaged before the next opening. It counts as torn.
 */
@@ -16,7 +16,15 @@ import {join} from 'node:path';
 import {crc32c} from '../../crc32c.ts';
 import {readFully, writeAll, type Files, type OpenFile} from '../file-system.ts';
 import {
-	decodeSegmentHead, encodeSegmentHead, isPayloadGood, payloadAt, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes, syncedBefore, type SegmentHead,
+	decodeSegmentHead,
+	encodeSegmentHead,
+	isPayloadGood,
+	payloadAt,
+	payloadLengthAt,
+	recordHeaderBytes,
+	segmentHeaderBytes,
+	syncedBefore,
+	type SegmentHead,
 } from './segment.ts';
 
 /** From a position up to, and without, another. */
@@ -61,27 +69,32 @@ export async function recover(files: Files, folder: string, plan: PlanSegment): 
 	const damaged: Damage[] = [];
 	let active: OpenFile | undefined;
 	let end = 0;
-	if (found.length === 0 && syncedEnd > 0) { // All that the note speaks of is gone. Its positions are not given out again.
+	if (found.length === 0 && syncedEnd > 0) {
+		// All that the note speaks of is gone. Its positions are not given out again.
 		end = syncedEnd;
 		damaged.push({file: noteName, position: 0, bytes: syncedEnd});
 	}
 
 	for (const [index, {name, first, isAside}] of found.entries()) {
 		const next = found[index + 1]?.first;
-		// oxlint-disable-next-line no-await-in-loop -- in order
-		const {segment, file, hasDamage} = await recoverSegment(files, join(folder, name), {first, next, isAside, syncedEnd}, plan);
+		const {segment, file, hasDamage} = await recoverSegment(
+			files,
+			join(folder, name),
+			{first, next, isAside, syncedEnd},
+			plan,
+		);
 		segments.push(segment);
 		for (const {from, to} of segment.holes) damaged.push({file: asideName(name), position: from, bytes: to - from});
 		active = file;
 		end = segment.end;
 		if (!hasDamage || isAside) continue;
-		// oxlint-disable-next-line no-await-in-loop
 		await files.rename(join(folder, name), segment.path);
 	}
 
 	// The process may have been killed between making a segment and making its name last.
 	if (found.length > 0) await files.syncFolder(folder);
-	// From here on it is acted on: what of it rots before anything is written behind it must not look like a torn tail at the next start.
+	// From here on it is acted on: what of it rots before anything is written behind it must not look like a torn tail
+	// at the next start.
 	if (active && end !== syncedEnd) await writeNote(files, folder, end);
 	return {segments, active, end, damaged};
 }
@@ -97,12 +110,19 @@ export async function makeSegment(files: Files, folder: string, segment: Segment
 
 /** A segment that is not on the disk yet. */
 export function plannedSegment(folder: string, first: number, salt: number): Segment {
-	return {first, end: first, salt, path: join(folder, `${first.toString(16).padStart(16, '0')}.log`), holes: [], isDropped: false};
+	return {
+		first,
+		end: first,
+		salt,
+		path: join(folder, `${first.toString(16).padStart(16, '0')}.log`),
+		holes: [],
+		isDropped: false,
+	};
 }
 
 /**
-Leave a note that everything before `end` is on the disk. It stays true for ever, so an old one does no harm, and one that was lost or
-torn only says less: no fsync.
+Leave a note that everything before `end` is on the disk. It stays true for ever, so an old one does no harm, and one
+that was lost or torn only says less: no fsync.
 */
 export async function writeNote(files: Files, folder: string, end: number): Promise<void> {
 	const note = Buffer.alloc(noteBytes);
@@ -122,7 +142,12 @@ async function readNote(files: Files, folder: string): Promise<number> {
 	const file = await files.open(join(folder, noteName), 'read');
 	try {
 		const note = await readFully(file, Buffer.alloc(noteBytes), 0);
-		if (note.length < noteBytes || !note.subarray(0, 8).equals(noteMagic) || note.readUInt32BE(16) !== crc32c(note.subarray(0, 16))) return 0;
+		if (
+			note.length < noteBytes ||
+			!note.subarray(0, 8).equals(noteMagic) ||
+			note.readUInt32BE(16) !== crc32c(note.subarray(0, 16))
+		)
+			return 0;
 		return Number(note.readBigUInt64BE(8));
 	} finally {
 		await file.close();
@@ -141,7 +166,14 @@ type RecoveredSegment = {readonly segment: Segment; readonly file: OpenFile | un
 
 async function recoverSegment(files: Files, path: string, place: Place, plan: PlanSegment): Promise<RecoveredSegment> {
 	const {first, next, isAside} = place;
-	const asIs = (end: number, salt: number, holes: readonly Range[]): Segment => ({first, end, salt, path: holes.length > 0 ? asideName(path) : path, holes, isDropped: false});
+	const asIs = (end: number, salt: number, holes: readonly Range[]): Segment => ({
+		first,
+		end,
+		salt,
+		path: holes.length > 0 ? asideName(path) : path,
+		holes,
+		isDropped: false,
+	});
 	const file = await files.open(path, isAside ? 'read' : 'write');
 	let isKept = false;
 	try {
@@ -176,8 +208,10 @@ async function recoverSegment(files: Files, path: string, place: Place, plan: Pl
 		if (next !== undefined) return {segment: asIs(reach, head.salt, []), file: undefined, hasDamage: false};
 		const isTorn = firstBad < first + bytes;
 		if (isTorn) await file.truncate(firstBad - first + segmentHeaderBytes);
-		// What a killed process had written is with the operating system only; from here on it counts as synced. So does the header.
-		if (isTorn || bytes === 0 || firstBad !== place.syncedEnd) await settle(file, head, Math.max(syncedEnd, place.syncedEnd), firstBad);
+		// What a killed process had written is with the operating system only; from here on it counts as synced. So
+		// does the header.
+		if (isTorn || bytes === 0 || firstBad !== place.syncedEnd)
+			await settle(file, head, Math.max(syncedEnd, place.syncedEnd), firstBad);
 		isKept = true;
 		return {segment: asIs(firstBad, head.salt, []), file, hasDamage: false};
 	} finally {
@@ -186,16 +220,15 @@ async function recoverSegment(files: Files, path: string, place: Place, plan: Pl
 }
 
 /**
-Make durable what is not known to be. It is written again first: where an fsync failed, the operating system shows what the disk never got,
-and takes it for written; the next fsync would "succeed" (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
+Make durable what is not known to be. It is written again first: where an fsync failed, the operating system shows what
+the disk never got, and takes it for written; the next fsync would "succeed" (Rebello et al., "Can Applications Recover
+from fsync Failures?", ATC 2020).
 */
 async function settle(file: OpenFile, head: SegmentHead, from: number, to: number): Promise<void> {
 	if (from <= head.first) await writeAll(file, [encodeSegmentHead(head)], 0);
 	for (let at = Math.max(from, head.first); at < to; at += chunkBytes) {
 		const fileAt = at - head.first + segmentHeaderBytes;
-		// oxlint-disable-next-line no-await-in-loop -- in order
 		const bytes = await readFully(file, Buffer.allocUnsafeSlow(Math.min(chunkBytes, to - at)), fileAt);
-		// oxlint-disable-next-line no-await-in-loop
 		await writeAll(file, [bytes], fileAt);
 	}
 
@@ -203,7 +236,12 @@ async function settle(file: OpenFile, head: SegmentHead, from: number, to: numbe
 }
 
 /** Check every record. @param end the position after the last byte */
-async function scan(file: OpenFile, salt: number, first: number, end: number): Promise<{readonly holes: Range[]; readonly syncedEnd: number}> {
+async function scan(
+	file: OpenFile,
+	salt: number,
+	first: number,
+	end: number,
+): Promise<{readonly holes: Range[]; readonly syncedEnd: number}> {
 	const holes: Range[] = [];
 	let syncedEnd = 0;
 	let bad: number | undefined;
@@ -213,18 +251,20 @@ async function scan(file: OpenFile, salt: number, first: number, end: number): P
 	/** Have `bytes` from `position` on in the chunk, as far as the file goes. */
 	const load = async (position: number, bytes: number): Promise<void> => {
 		if (Math.min(bytes, end - position) > room.length) room = Buffer.allocUnsafeSlow(bytes);
-		chunk = await readFully(file, room.subarray(0, Math.min(room.length, end - position)), position - first + segmentHeaderBytes);
+		chunk = await readFully(
+			file,
+			room.subarray(0, Math.min(room.length, end - position)),
+			position - first + segmentHeaderBytes,
+		);
 		chunkAt = position;
 	};
 
 	let at = first;
 	while (at < end) {
-		// oxlint-disable-next-line no-await-in-loop -- once a chunk
 		if (at + recordHeaderBytes > chunkAt + chunk.length && chunkAt + chunk.length < end) await load(at, chunkBytes);
 		const length = payloadLengthAt(chunk, at - chunkAt, at, salt);
 		const next = at + recordHeaderBytes + length;
 		if (length >= 0 && next <= end) {
-			// oxlint-disable-next-line no-await-in-loop
 			if (next > chunkAt + chunk.length) await load(at, Math.max(chunkBytes, next - at));
 			if (isPayloadGood(chunk, at - chunkAt, payloadAt(chunk, at - chunkAt, length))) {
 				if (bad !== undefined) holes.push({from: bad, to: at});

@@ -7,12 +7,14 @@ record    u32 length | u32 back | u32 check | u32 CRC32C of the payload, begun w
 ```
 Positions count the bytes of all records since the log began, headers of segments left out.
 
-- `check` mixes the salt, the position, `length` and `back`, so a record says where it belongs: one of another place, left over in a
-  reused block, is never taken for one of this place. It costs no call, so that the next good record after damage is found by
-  looking at every byte. The salt is drawn for each segment: a publisher cannot plant bytes that look like a record.
-- `back` says how far behind this record everything was on the disk when it was written. That tells a crash from damage: a bad record
-  that a later one knows to have been synced is damage; one that nothing is known of may never have been written. (The question is
-  that of Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018, section 3.3.)
+- `check` mixes the salt, the position, `length` and `back`, so a record says where it belongs: one of another place,
+  left over in a reused block, is never taken for one of this place. It costs no call, so that the next good record
+  after damage is found by looking at every byte. The salt is drawn for each segment: a publisher cannot plant bytes
+  that look like a record.
+- `back` says how far behind this record everything was on the disk when it was written. That tells a crash from damage:
+  a bad record that a later one knows to have been synced is damage; one that nothing is known of may never have been
+  written. (The question is that of Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018,
+  section 3.3.)
 - The header is there twice, because without its salt nothing in the segment can be checked.
 */
 import {crc32c} from '../../crc32c.ts';
@@ -47,15 +49,33 @@ export function decodeSegmentHead(bytes: Buffer): SegmentHead | undefined {
 	return undefined;
 }
 
-/** What is newer about a segment than this program: the header of a later format, whole; `undefined` when nothing is. */
+/**
+What is newer about a segment than this program: the header of a later format, whole; `undefined` when nothing is.
+*/
 export function newerSegment(bytes: Buffer): string | undefined {
 	const format = /^DAPSLOG(\d)$/.exec(bytes.toString('latin1', 0, 8))?.[1];
-	if (bytes.length < copyBytes || format === undefined || format <= '2' || bytes.readUInt32BE(20) !== crc32c(bytes.subarray(0, 20))) return undefined;
+	if (
+		bytes.length < copyBytes ||
+		format === undefined ||
+		format <= '2' ||
+		bytes.readUInt32BE(20) !== crc32c(bytes.subarray(0, 20))
+	)
+		return undefined;
 	return `format ${format}, this program reads 2`;
 }
 
-/** Write the head of a record into `target` at `at`. @param syncedEnd everything before this position is on the disk. */
-export function writeRecordHead(target: Buffer, at: number, payload: Uint8Array, position: number, syncedEnd: number, salt: number): void {
+/**
+Write the head of a record into `target` at `at`.
+@param syncedEnd everything before this position is on the disk.
+*/
+export function writeRecordHead(
+	target: Buffer,
+	at: number,
+	payload: Uint8Array,
+	position: number,
+	syncedEnd: number,
+	salt: number,
+): void {
 	const back = position - syncedEnd;
 	const check = checkOf(salt, position, payload.length, back);
 	target.writeUInt32BE(payload.length, at);
@@ -98,9 +118,9 @@ function checkOf(salt: number, position: number, length: number, back: number): 
 
 /** The finisher of MurmurHash3 behind an odd constant, so that zeros do not stay zeros. */
 function mix(value: number): number {
-	let hash = (value + 0x9E_37_79_B9) | 0;
-	hash = Math.imul(hash ^ (hash >>> 16), 0x85_EB_CA_6B);
-	hash = Math.imul(hash ^ (hash >>> 13), 0xC2_B2_AE_35);
+	let hash = (value + 0x9e_37_79_b9) | 0;
+	hash = Math.imul(hash ^ (hash >>> 16), 0x85_eb_ca_6b);
+	hash = Math.imul(hash ^ (hash >>> 13), 0xc2_b2_ae_35);
 	return hash ^ (hash >>> 16);
 }
 

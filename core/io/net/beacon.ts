@@ -1,7 +1,7 @@
 /**
-Discovery: small authenticated multicast datagrams that say which node of which cluster is here, and with which topics. A hint only: a
-beacon never makes a member and is never answered. Each is taken once and never after a newer one of its sender. Who searches for a node can ask for
-the beacons of all (`beacon-search.ts`).
+Discovery: small authenticated multicast datagrams that say which node of which cluster is here, and with which topics.
+A hint only: a beacon never makes a member and is never answered. Each is taken once and never after a newer one of its
+sender. Who searches for a node can ask for the beacons of all (`beacon-search.ts`).
 
 Beacons of a cluster with another name or secret do not verify; they are counted and nothing else.
 */
@@ -54,13 +54,20 @@ export function encodeBeacon(beacon: Beacon, counter: number, keys: Pick<Keys, '
 	const {id, incarnation, clusterId, address, phase, name} = beacon;
 	let {topics} = beacon;
 	for (;;) {
-		const body = Buffer.concat([Buffer.of(version), encode([id, incarnation, counter, clusterId, address, phase, topics, name])]);
-		if (body.length + macBytes <= beaconBytesMax || topics.length === 0) return Buffer.concat([macOf(keys.beacon, body), body]);
+		const body = Buffer.concat([
+			Buffer.of(version),
+			encode([id, incarnation, counter, clusterId, address, phase, topics, name]),
+		]);
+		if (body.length + macBytes <= beaconBytesMax || topics.length === 0)
+			return Buffer.concat([macOf(keys.beacon, body), body]);
 		topics = topics.slice(0, Math.floor(topics.length / 2));
 	}
 }
 
-export function decodeBeacon(datagram: Buffer, keys: Pick<Keys, 'beacon'>): (Beacon & {readonly counter: number}) | 'malformed' | 'foreign' {
+export function decodeBeacon(
+	datagram: Buffer,
+	keys: Pick<Keys, 'beacon'>,
+): (Beacon & {readonly counter: number}) | 'malformed' | 'foreign' {
 	if (datagram.length <= macBytes + 1 || datagram.length > beaconBytesMax) return 'malformed';
 	const body = datagram.subarray(macBytes);
 	if (!isMac(keys.beacon, datagram.subarray(0, macBytes), body)) return 'foreign';
@@ -68,14 +75,32 @@ export function decodeBeacon(datagram: Buffer, keys: Pick<Keys, 'beacon'>): (Bea
 	if (!Array.isArray(value)) return 'malformed';
 	const [id, incarnation, counter, clusterId, address, phase, topics, name] = value as readonly unknown[];
 	const isText = (text: unknown): text is string => typeof text === 'string' && text.length <= 261;
-	if (!isNodeId(id) || !isCount(incarnation) || !isCount(counter) || !isText(clusterId) || !isText(address) || !isAdvertisable(address) || (phase !== 'member' && phase !== 'seeking')) return 'malformed';
+	if (
+		!isNodeId(id) ||
+		!isCount(incarnation) ||
+		!isCount(counter) ||
+		!isText(clusterId) ||
+		!isText(address) ||
+		!isAdvertisable(address) ||
+		(phase !== 'member' && phase !== 'seeking')
+	)
+		return 'malformed';
 	if (!Array.isArray(topics) || !topics.every(topic => isText(topic))) return 'malformed';
 	return {id, incarnation, counter, clusterId, address, phase, topics, name: isNodeName(name) ? name : ''};
 }
 
 /** Never fails: a machine without multicast is told to `onProblem`, and goes on with `--bootstrap`. */
 export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
-	const {config: {group, port, intervalMs}, keys, id, incarnation, refusals, say, onBeacon, onProblem} = options;
+	const {
+		config: {group, port, intervalMs},
+		keys,
+		id,
+		incarnation,
+		refusals,
+		say,
+		onBeacon,
+		onProblem,
+	} = options;
 	const newest = new Map<NodeId, {readonly incarnation: number; readonly counter: number}>();
 	let inSecond = 0;
 	let counter = 0;
@@ -93,7 +118,8 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		const beacon = decodeBeacon(datagram, keys);
 		if (typeof beacon === 'string') return refusals.add(`beacon-${beacon}`);
 		// Under a loopback address of another machine there is nobody, or somebody else.
-		if (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host)) return refusals.add('beacon-interface');
+		if (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host))
+			return refusals.add('beacon-interface');
 		if (beacon.id === id) {
 			// Our own come back to us by the loop of the group. One with another address is of another process.
 			if (beacon.address !== say().address) onBeacon(beacon);
@@ -101,21 +127,33 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		}
 
 		const last = newest.get(beacon.id);
-		if (last && (beacon.incarnation < last.incarnation || (beacon.incarnation === last.incarnation && beacon.counter <= last.counter))) return;
+		if (
+			last &&
+			(beacon.incarnation < last.incarnation ||
+				(beacon.incarnation === last.incarnation && beacon.counter <= last.counter))
+		)
+			return;
 		if (!last && newest.size >= sendersMax) newest.delete(newest.keys().next().value!);
 		newest.set(beacon.id, {incarnation: beacon.incarnation, counter: beacon.counter});
 		onBeacon(beacon);
 	};
 
 	const multicast = await openMulticast({
-		paths: pathsOf(advertised, group, networkInterfaces()), port, onDatagram,
+		paths: pathsOf(advertised, group, networkInterfaces()),
+		port,
+		onDatagram,
 		onProblem: line => onProblem(`Discovery is off: ${line}; nodes join with --bootstrap`),
 	});
-	if (!isLocal && multicast.interfaces === 1) onProblem('Discovery reaches this machine only: no network interface takes multicast; nodes on other machines join with --bootstrap');
+	if (!isLocal && multicast.interfaces === 1)
+		onProblem(
+			'Discovery reaches this machine only: no network interface takes multicast; nodes on other machines join with --bootstrap',
+		);
 	const announce = (searched: ReadonlySet<string> = new Set()): void => {
 		counter++;
 		const said = say();
-		multicast.send(encodeBeacon({id, incarnation, ...said, topics: searchedFirst(said.topics, searched, keys)}, counter, keys));
+		multicast.send(
+			encodeBeacon({id, incarnation, ...said, topics: searchedFirst(said.topics, searched, keys)}, counter, keys),
+		);
 	};
 
 	const answers = new Answers(systemClock, announce);

@@ -1,6 +1,6 @@
 /**
-What a node asks of a network: authenticated, ordered connections that carry frames. `tls.ts` makes them over TCP (TLS 1.3, or
-plain on loopback for experiments), `memory.ts` within a process; one contract suite runs on all.
+What a node asks of a network: authenticated, ordered connections that carry frames. `tls.ts` makes them over TCP (TLS
+1.3, or plain on loopback for experiments), `memory.ts` within a process; one contract suite runs on all.
 */
 import type {Config} from '../../config.ts';
 import type {NodeId} from '../../message.ts';
@@ -22,7 +22,10 @@ export type Hello = {
 	/** Empty when it is not a member yet. */
 	readonly clusterId: string;
 	readonly incarnation: number;
-	/** Drawn anew by each process, 16 hexadecimal digits: tells two processes of one id apart. Empty for a client, or a node of protocol 1. */
+	/**
+	Drawn anew by each process, 16 hexadecimal digits: tells two processes of one id apart. Empty for a client, or a
+	node of protocol 1.
+	*/
 	readonly instance: string;
 	/** Name that the node has or asks for; empty for a client. */
 	readonly name: string;
@@ -40,26 +43,47 @@ export type Hello = {
 export type Refusal = {
 	readonly code: RefusalCode;
 	readonly reason: string;
-	/** With `same-node`: of the process that the cluster has agreed on. A process of a later incarnation knows more than who refuses it. */
+	/**
+	With `same-node`: of the process that the cluster has agreed on. A process of a later incarnation knows more than
+	who refuses it.
+	*/
 	readonly incarnation?: number | undefined;
 	/** Who refuses knew that this call would come: it is counted and no event. Not sent. */
 	readonly isExpected?: boolean;
 };
 export type RefusalCode =
 	/** `itself`: this very process answers at that address. `same-node`: another process with this node's identity. */
-	| 'malformed' | 'protocol' | 'cluster' | 'flags' | 'not-authenticated' | 'identity' | 'itself' | 'same-node'
-	| 'removed' | 'not-a-member' | 'duplicate' | 'older-incarnation' | 'busy';
+	| 'malformed'
+	| 'protocol'
+	| 'cluster'
+	| 'flags'
+	| 'not-authenticated'
+	| 'identity'
+	| 'itself'
+	| 'same-node'
+	| 'removed'
+	| 'not-a-member'
+	| 'duplicate'
+	| 'older-incarnation'
+	| 'busy';
 
 /** A refusal as it is told: who, where, and which side refused. `reason` is a line for people. */
-export type RefusedPeer = {readonly id: NodeId | undefined; readonly address: string; readonly code: RefusalCode; readonly reason: string; readonly by: 'us' | 'peer'};
+export type RefusedPeer = {
+	readonly id: NodeId | undefined;
+	readonly address: string;
+	readonly code: RefusalCode;
+	readonly reason: string;
+	readonly by: 'us' | 'peer';
+};
 
 export type Channel = {
 	readonly remote: Hello;
 	/** `host:port` of the other end of the socket. */
 	readonly remoteAddress: string;
 	/**
-	One frame, in pieces. What is sent within one turn of the event loop leaves in one write. Large pieces are not copied: they must not
-	change afterwards. False, and counted, when the channel is closed or too much waits to leave.
+	One frame, in pieces. What is sent within one turn of the event loop leaves in one write. Large pieces are not
+	copied: they must not change afterwards. False, and counted, when the channel is closed or too much waits to leave.
+
 	*/
 	send(pieces: readonly Uint8Array[]): boolean;
 	/** Bytes taken by `send` that the operating system has not taken yet. */
@@ -67,7 +91,9 @@ export type Channel = {
 	/** The largest frame that it sends or takes. */
 	readonly frameBytesMax: number;
 	/**
-	Bytes of a long stream that may be queued now, so that a quarter of the queue is left for answers. 0 for none: `onDrain` is called once there is room.
+	Bytes of a long stream that may be queued now, so that a quarter of the queue is left for answers. 0 for none:
+	`onDrain` is called once there is room.
+
 	*/
 	room(): number;
 	/** Called when, after a `send` was refused for its queue or there was no `room`, half of the queue has left. */
@@ -97,7 +123,10 @@ export type ListenOptions = {
 	readonly port: number;
 	/** What this side says of itself, at this moment. */
 	readonly hello: () => LocalHello;
-	/** A last word on a peer: a refusal, or `undefined` to let it in if it proves to be who it says. `silence` answers nothing, as a cut would. */
+	/**
+	A last word on a peer: a refusal, or `undefined` to let it in if it proves to be who it says. `silence` answers
+	nothing, as a cut would.
+	*/
 	readonly admit: (remote: Hello) => Refusal | 'silence' | undefined;
 	readonly onChannel: (channel: Channel) => void;
 };
@@ -113,14 +142,20 @@ export type DialOptions = {
 
 /** What the transport does not know by itself. */
 export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via'> & {
-	/** The protocol that the cluster has agreed on: a node that speaks only earlier ones is refused. A client is not. @default the oldest one that this program speaks */
+	/**
+	The protocol that the cluster has agreed on: a node that speaks only earlier ones is refused. A client is not.
+	@default the oldest one that this program speaks
+	*/
 	readonly protocolMin?: number;
 };
 
 export type Transport = {
 	/** @throws `port-in-use`, `failure` */
 	listen(options: ListenOptions): Promise<Listener>;
-	/** @throws `not-authenticated`: another secret. `unreachable`: refused or no answer; the cause keeps the system's code. `refused`: flags, cluster, removed, …; the cause is the `Refusal`. */
+	/**
+	@throws `not-authenticated`: another secret. `unreachable`: refused or no answer; the cause keeps the system's code.
+	`refused`: flags, cluster, removed, …; the cause is the `Refusal`.
+	*/
 	dial(address: string, options: DialOptions): Promise<Channel>;
 };
 

@@ -50,7 +50,10 @@ export class Budget {
 		for (const run of waiting) queueMicrotask(run);
 	}
 
-	/** Call `run` once half of the bytes are free: whoever was refused may have nothing of its own that is to leave, which would tell it. */
+	/**
+	Call `run` once half of the bytes are free: whoever was refused may have nothing of its own that is to leave, which
+	would tell it.
+	*/
 	whenFree(run: () => void): void {
 		this.#waiting.add(run);
 	}

@@ -5,22 +5,42 @@ import net, {type Socket} from 'node:net';
 import {expectAddress, plainHost} from '../../address.ts';
 import {DapssError, errorMessage} from '../../errors.ts';
 import {spokenProtocols} from '../../version.ts';
-import {flagsText, type Channel, type DialOptions, type Hello, type LocalHello, type TransportOptions} from './channel.ts';
+import {
+	flagsText,
+	type Channel,
+	type DialOptions,
+	type Hello,
+	type LocalHello,
+	type TransportOptions,
+} from './channel.ts';
 import {HungUpError, open} from './opening.ts';
 import {socketDeadline} from './socket-deadline.ts';
 import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';
 
-/** Of a name with several addresses each but the last is given up after this long (RFC 8305, section 5). One that needs longer is the last in its turn: `Names`. */
+/**
+Of a name with several addresses each but the last is given up after this long (RFC 8305, section 5). One that needs
+longer is the last in its turn: `Names`.
+*/
 const attemptMs = 250;
 
 /** See `Transport.dial`. */
-export async function dial(transport: TransportOptions, address: string, {hello, timeoutMs, expect, signal}: DialOptions): Promise<Channel> {
+export async function dial(
+	transport: TransportOptions,
+	address: string,
+	{hello, timeoutMs, expect, signal}: DialOptions,
+): Promise<Channel> {
 	const {host, port} = expectAddress(address);
 	const name = `peer ${address}`;
 	const {names} = transport;
 	const socket = net.connect({
-		host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 15_000,
-		lookup: names.lookup, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: attemptMs,
+		host,
+		port,
+		noDelay: true,
+		keepAlive: true,
+		keepAliveInitialDelay: 15_000,
+		lookup: names.lookup,
+		autoSelectFamily: true,
+		autoSelectFamilyAttemptTimeout: attemptMs,
 	});
 	socket.on('error', () => {}); // Told by whoever waits for it; never unhandled.
 	let phase = 'does not answer';
@@ -30,8 +50,11 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 		socket.destroy();
 	};
 
-	using _deadline = socketDeadline(timeoutMs, () => stop(new DapssError('unreachable', `${name} ${phase} within ${timeoutMs} ms (timeout${triedText(socket)})`)));
-	const abort = (): void => stop(new DapssError('closed', `The call to ${name} was given up`, {cause: signal?.reason}));
+	using _deadline = socketDeadline(timeoutMs, () =>
+		stop(new DapssError('unreachable', `${name} ${phase} within ${timeoutMs} ms (timeout${triedText(socket)})`)),
+	);
+	const abort = (): void =>
+		stop(new DapssError('closed', `The call to ${name} was given up`, {cause: signal?.reason}));
 	signal?.addEventListener('abort', abort, {once: true});
 	if (signal?.aborted) abort();
 	try {
@@ -40,9 +63,34 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 		phase = 'takes connections but does not answer the handshake';
 		const local = helloOf(transport, hello);
 		const remoteAddress = address;
-		if (!transport.flags.encrypt) return await open({socket, remoteAddress, transport, handshake: {side: 'dialer', local, binding: Buffer.alloc(0), peerName: name, expect, protocolMin: hello.protocolMin}});
+		if (!transport.flags.encrypt)
+			return await open({
+				socket,
+				remoteAddress,
+				transport,
+				handshake: {
+					side: 'dialer',
+					local,
+					binding: Buffer.alloc(0),
+					peerName: name,
+					expect,
+					protocolMin: hello.protocolMin,
+				},
+			});
 		const secured = await secure(socket, transport, name);
-		return await open({socket: secured, remoteAddress, transport, handshake: {side: 'dialer', local, binding: bindingOf(secured), peerName: name, expect, protocolMin: hello.protocolMin}});
+		return await open({
+			socket: secured,
+			remoteAddress,
+			transport,
+			handshake: {
+				side: 'dialer',
+				local,
+				binding: bindingOf(secured),
+				peerName: name,
+				expect,
+				protocolMin: hello.protocolMin,
+			},
+		});
 	} catch (error) {
 		socket.destroy();
 		throw end ?? error;
@@ -51,19 +99,36 @@ export async function dial(transport: TransportOptions, address: string, {hello,
 	}
 }
 
-export function helloOf({cluster, identity, flags, version, protocols = spokenProtocols}: TransportOptions, {protocolMin: _ours, ...local}: LocalHello): Hello {
-	return {...local, role: identity ? 'node' : 'client', id: identity?.id, cluster, flags: flagsText(flags), version, protocol: protocols[1]};
+export function helloOf(
+	{cluster, identity, flags, version, protocols = spokenProtocols}: TransportOptions,
+	{protocolMin: _ours, ...local}: LocalHello,
+): Hello {
+	return {
+		...local,
+		role: identity ? 'node' : 'client',
+		id: identity?.id,
+		cluster,
+		flags: flagsText(flags),
+		version,
+		protocol: protocols[1],
+	};
 }
 
 function connected(socket: Socket, name: string): Promise<void> {
 	return new Promise((resolve, reject) => {
 		socket.once('connect', () => resolve());
 		socket.once('error', (error: NodeJS.ErrnoException) => {
-			const failures = error instanceof AggregateError ? error.errors as NodeJS.ErrnoException[] : [error];
+			const failures = error instanceof AggregateError ? (error.errors as NodeJS.ErrnoException[]) : [error];
 			// Nothing listens there only if no address leaves room for doubt.
 			const cause = failures.find(({code}) => code !== 'ECONNREFUSED') ?? failures[0] ?? error;
-			const text = failures.length > 1 ? failures.map(failure => failureText(failure)).join(', ') : error.code ?? errorMessage(error);
-			const why = cause.code === 'ECONNREFUSED' ? `refuses connections: nothing listens there (${text})` : `cannot be reached (${text})`;
+			const text =
+				failures.length > 1
+					? failures.map(failure => failureText(failure)).join(', ')
+					: (error.code ?? errorMessage(error));
+			const why =
+				cause.code === 'ECONNREFUSED'
+					? `refuses connections: nothing listens there (${text})`
+					: `cannot be reached (${text})`;
 			reject(new DapssError('unreachable', `${name} ${why}`, {cause}));
 		});
 		socket.once('close', () => reject(new DapssError('unreachable', `${name} closed the connection`)));
@@ -76,7 +141,11 @@ function failureText({address, code, message}: NodeJS.ErrnoException & {readonly
 }
 
 /** The addresses of a name that were tried by now, when it has several. */
-function triedText({autoSelectFamilyAttemptedAddresses: tried = []}: {readonly autoSelectFamilyAttemptedAddresses?: readonly string[]}): string {
+function triedText({
+	autoSelectFamilyAttemptedAddresses: tried = [],
+}: {
+	readonly autoSelectFamilyAttemptedAddresses?: readonly string[];
+}): string {
 	return tried.length > 1 ? `; tried ${tried.map(address => address.replace(/:\d+$/, '')).join(', ')}` : '';
 }
 

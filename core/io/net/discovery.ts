@@ -1,6 +1,7 @@
 /**
-Where other nodes of the cluster may be: the seed list, this user's nodes on this machine (registry), beacons on the local network, and the members that the node
-knew before. All of it is hearsay: whoever uses an address proves by the handshake who is there. Another cluster of the same name that is heard is reported.
+Where other nodes of the cluster may be: the seed list, this user's nodes on this machine (registry), beacons on the
+local network, and the members that the node knew before. All of it is hearsay: whoever uses an address proves by the
+handshake who is there. Another cluster of the same name that is heard is reported.
 */
 import type {Config} from '../../config.ts';
 import type {NodeId} from '../../message.ts';
@@ -21,7 +22,12 @@ export type DiscoveryOptions = {
 	/** Addresses of members that the node knew before. */
 	readonly former: readonly string[];
 	/** As the node stands now. */
-	readonly self: () => {readonly clusterId: string; readonly isMember: boolean; readonly topics: readonly string[]; readonly name: string};
+	readonly self: () => {
+		readonly clusterId: string;
+		readonly isMember: boolean;
+		readonly topics: readonly string[];
+		readonly name: string;
+	};
 	/** A node of another cluster of this name was heard. */
 	readonly onForeign: (clusterId: string, address: string) => void;
 	/** Another process uses this node's id, and is reached at this address. */
@@ -47,7 +53,12 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 		const {config, id, incarnation, address, keys, refusals, self, onProblem} = options;
 		if (config.discovery.enabled) {
 			discovery.#beacon = await openBeacon({
-				config: config.discovery, keys, id, incarnation, refusals, onProblem,
+				config: config.discovery,
+				keys,
+				id,
+				incarnation,
+				refusals,
+				onProblem,
 				say() {
 					const {clusterId, isMember, topics, name} = self();
 					return {address, clusterId, phase: isMember ? 'member' : 'seeking', topics, name};
@@ -60,17 +71,29 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 	}
 
 	async candidates(): Promise<readonly Candidate[]> {
-		const {config: {bootstrap, cluster, discovery}, former, id, self} = this.#options;
+		const {
+			config: {bootstrap, cluster, discovery},
+			former,
+			id,
+			self,
+		} = this.#options;
 		const {clusterId, isMember} = self();
 		// A node that belongs to a cluster is refused by any other.
-		const isOurs = (other: {readonly clusterId: string}): boolean => clusterId === '' || other.clusterId === '' || other.clusterId === clusterId;
-		// Without discovery a node founds or joins by what it was told alone; one that belongs to a cluster looks for its own here, too.
-		const local = discovery.enabled || clusterId !== '' ? (await listNodes()).filter(node => node.cluster === cluster && node.id !== id && isOurs(node)) : [];
+		const isOurs = (other: {readonly clusterId: string}): boolean =>
+			clusterId === '' || other.clusterId === '' || other.clusterId === clusterId;
+		// Without discovery a node founds or joins by what it was told alone; one that belongs to a cluster looks for
+		// its own here, too.
+		const local =
+			discovery.enabled || clusterId !== ''
+				? (await listNodes()).filter(node => node.cluster === cluster && node.id !== id && isOurs(node))
+				: [];
 		if (!isMember) this.#beacon?.announce(); // Nodes that start together find one another the sooner.
 		const all = [
 			...bootstrap.map(address => ({address, isMember: false})),
 			...local.map(({address, phase}) => ({address, isMember: phase === 'running'})),
-			...this.#fresh().filter(isOurs).map(({address, phase}) => ({address, isMember: phase === 'member'})),
+			...this.#fresh()
+				.filter(isOurs)
+				.map(({address, phase}) => ({address, isMember: phase === 'member'})),
 			...former.map(address => ({address, isMember: false})),
 		];
 		const byAddress = new Map<string, Candidate>();
@@ -95,8 +118,10 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 			return;
 		}
 
-		if (this.#heard.size < heardMax || this.#heard.has(beacon.id)) this.#heard.set(beacon.id, {beacon, atMs: systemClock.monotonicMs()});
+		if (this.#heard.size < heardMax || this.#heard.has(beacon.id))
+			this.#heard.set(beacon.id, {beacon, atMs: systemClock.monotonicMs()});
 		const {clusterId, isMember} = self();
-		if (isMember && beacon.phase === 'member' && beacon.clusterId !== clusterId) onForeign(beacon.clusterId, beacon.address);
+		if (isMember && beacon.phase === 'member' && beacon.clusterId !== clusterId)
+			onForeign(beacon.clusterId, beacon.address);
 	}
 }

@@ -1,7 +1,8 @@
 /**
-Faults on purpose, for drills and tests; only in nodes that were started for it. They resemble what a network does: a cut is
-silence, not a closed connection; new calls run into their timeout; a lost packet delays a TCP stream until it is sent again, while a
-datagram is gone. A connection that lost bytes in a cut cannot go on where it was: it is closed when the cut heals.
+Faults on purpose, for drills and tests; only in nodes that were started for it. They resemble what a network does: a
+cut is silence, not a closed connection; new calls run into their timeout; a lost packet delays a TCP stream until it is
+sent again, while a datagram is gone. A connection that lost bytes in a cut cannot go on where it was: it is closed when
+the cut heals.
 */
 import type {FaultCommand} from '../../broker.ts';
 import type {Random} from '../../machine.ts';
@@ -9,7 +10,11 @@ import type {NodeId} from '../../message.ts';
 import type {Clock} from '../../ports.ts';
 import {systemClock, systemEntropy} from '../clock.ts';
 
-type Active = {readonly command: Exclude<FaultCommand, {type: 'heal'}>; readonly untilMs: number; readonly timer: NodeJS.Timeout | undefined};
+type Active = {
+	readonly command: Exclude<FaultCommand, {type: 'heal'}>;
+	readonly untilMs: number;
+	readonly timer: NodeJS.Timeout | undefined;
+};
 
 /** What becomes of a word: `lost`, or sent after this many milliseconds. */
 export type Fate = 'lost' | number;
@@ -39,7 +44,10 @@ export class Faults {
 		const active: Active = {
 			command,
 			untilMs: command.forMs > 0 ? this.#clock.monotonicMs() + command.forMs : Number.POSITIVE_INFINITY,
-			timer: command.forMs > 0 ? setTimeout(() => this.#end([active]), Math.min(command.forMs, timeoutMsMax)).unref() : undefined,
+			timer:
+				command.forMs > 0
+					? setTimeout(() => this.#end([active]), Math.min(command.forMs, timeoutMsMax)).unref()
+					: undefined,
 		};
 		this.#active.push(active);
 	}
@@ -48,18 +56,30 @@ export class Faults {
 	active(label: (peer: NodeId) => string = peer => peer.slice(0, 6)): readonly string[] {
 		const nowMs = this.#clock.monotonicMs();
 		return this.#active.map(({command, untilMs}) => {
-			const rest = untilMs === Number.POSITIVE_INFINITY ? 'until healed' : `${Math.max(0, (untilMs - nowMs) / 1000).toFixed(1)} s left`;
+			const rest =
+				untilMs === Number.POSITIVE_INFINITY
+					? 'until healed'
+					: `${Math.max(0, (untilMs - nowMs) / 1000).toFixed(1)} s left`;
 			switch (command.type) {
-				case 'cut': return `cut ${{both: 'from', in: 'what comes from', out: 'what goes to'}[command.direction]} ${command.peers.map(peer => label(peer)).join(',')} (${rest})`;
-				case 'delay': return `delay ${command.ms} ms (${rest})`;
-				case 'drop': return `drop ${command.percent} % (${rest})`;
-				default: return command satisfies never;
+				case 'cut':
+					return `cut ${{both: 'from', in: 'what comes from', out: 'what goes to'}[command.direction]} ${command.peers.map(peer => label(peer)).join(',')} (${rest})`;
+				case 'delay':
+					return `delay ${command.ms} ms (${rest})`;
+				case 'drop':
+					return `drop ${command.percent} % (${rest})`;
+				default:
+					return command satisfies never;
 			}
 		});
 	}
 
 	isCut(peer: NodeId, direction: 'in' | 'out'): boolean {
-		return this.#active.some(({command}) => command.type === 'cut' && (command.direction === 'both' || command.direction === direction) && command.peers.includes(peer));
+		return this.#active.some(
+			({command}) =>
+				command.type === 'cut' &&
+				(command.direction === 'both' || command.direction === direction) &&
+				command.peers.includes(peer),
+		);
 	}
 
 	/** A frame to a peer, on a stream that keeps order. */
@@ -86,7 +106,9 @@ export class Faults {
 	}
 
 	#isDropped(): boolean {
-		return this.#active.some(({command}) => command.type === 'drop' && this.#random.below(10_000) < command.percent * 100);
+		return this.#active.some(
+			({command}) => command.type === 'drop' && this.#random.below(10_000) < command.percent * 100,
+		);
 	}
 
 	[Symbol.dispose](): void {
@@ -145,17 +167,20 @@ export class DelayLine {
 	#arm(): void {
 		const first = this.#waiting[0];
 		if (!first || this.#timer) return;
-		this.#timer = setTimeout(() => {
-			this.#timer = undefined;
-			const nowMs = this.#clock.monotonicMs();
-			let due = 0;
-			while (due < this.#waiting.length && this.#waiting[due]!.dueMs <= nowMs + 0.5) due++;
-			for (const {bytes, run} of this.#waiting.splice(0, due)) {
-				this.#queuedBytes -= bytes;
-				run();
-			}
+		this.#timer = setTimeout(
+			() => {
+				this.#timer = undefined;
+				const nowMs = this.#clock.monotonicMs();
+				let due = 0;
+				while (due < this.#waiting.length && this.#waiting[due]!.dueMs <= nowMs + 0.5) due++;
+				for (const {bytes, run} of this.#waiting.splice(0, due)) {
+					this.#queuedBytes -= bytes;
+					run();
+				}
 
-			this.#arm();
-		}, Math.max(0, first.dueMs - this.#clock.monotonicMs())).unref();
+				this.#arm();
+			},
+			Math.max(0, first.dueMs - this.#clock.monotonicMs()),
+		).unref();
 	}
 }

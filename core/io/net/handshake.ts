@@ -1,6 +1,6 @@
 /**
-The handshake of a channel, as a value: payloads go in, payloads and a verdict come out. It owns no socket, so it is tested, and
-fuzzed, without one.
+The handshake of a channel, as a value: payloads go in, payloads and a verdict come out. It owns no socket, so it is
+tested, and fuzzed, without one.
 
 ```
 dialer                               listener
@@ -8,9 +8,10 @@ hello (nonce, key)         ──────▶   judge; admit
                            ◀──────   hello (nonce, key), proof
 proof                      ──────▶
 ```
-A proof covers a transcript: the TLS exporter of this very connection (RFC 8446, 7.5) and both hellos, byte for byte. So every
-field that was said is covered, and nothing of one connection can be replayed on another or relayed by a man in the middle. Its
-HMAC shows that the side has the cluster's secret (also without TLS), its Ed25519 signature that the node owns its id.
+A proof covers a transcript: the TLS exporter of this very connection (RFC 8446, 7.5) and both hellos, byte for byte. So
+every field that was said is covered, and nothing of one connection can be replayed on another or relayed by a man in
+the middle. Its HMAC shows that the side has the cluster's secret (also without TLS), its Ed25519 signature that the
+node owns its id.
 
 Payloads of kind 0 belong to the channel; all others to those who use it.
 ```
@@ -19,9 +20,10 @@ proof  0 | 2 | 32 B HMAC | 64 B signature, a node's
 refuse 0 | 3 | MessagePack {code, reason, protocol, protocols, version, cluster, flags}
 bye    0 | 4 | reason in UTF-8
 ```
-A hello names the versions of the protocol that its side speaks, from the oldest to the newest. Both speak the newest that both know; when there is none, both
-sides show both ranges. A side may ask for more than its program could do: a member takes no node that speaks less than its cluster has agreed on.
-In a refusal `protocol` is the oldest version that would be taken: a node of protocol 1 knows no other field, and shows this one to its operator.
+A hello names the versions of the protocol that its side speaks, from the oldest to the newest. Both speak the newest
+that both know; when there is none, both sides show both ranges. A side may ask for more than its program could do: a
+member takes no node that speaks less than its cluster has agreed on. In a refusal `protocol` is the oldest version that
+would be taken: a node of protocol 1 knows no other field, and shows this one to its operator.
 */
 import {createHash, randomBytes, type KeyObject} from 'node:crypto';
 import * as v from 'valibot';
@@ -31,7 +33,9 @@ import {spokenProtocols} from '../../version.ts';
 import {idOf, isMac, isSignedBy, macOf, publicKeyBytes, type Identity, type Keys} from '../../wire/seal.ts';
 import type {Hello, Refusal, RefusalCode} from './channel.ts';
 
-/** Of the handshake itself: the byte in the head of a hello. Later versions of the protocol are negotiated in the body. */
+/**
+Of the handshake itself: the byte in the head of a hello. Later versions of the protocol are negotiated in the body.
+*/
 export const protocol = 1;
 export const channelKind = 0;
 /** Frames before the handshake is done, bytes. */
@@ -46,29 +50,52 @@ const bodyAt = macAt + macBytes;
 const nonceBytes = 32;
 const reasonMax = 300;
 
-const ascii = (max: number): v.GenericSchema<unknown, string> => v.pipe(v.string(), v.maxLength(max), v.regex(/^[ -~]*$/));
-const bytes = (count: number): v.GenericSchema<unknown, Uint8Array> => v.custom<Uint8Array>(value => value instanceof Uint8Array && value.length === count);
+const ascii = (max: number): v.GenericSchema<unknown, string> =>
+	v.pipe(v.string(), v.maxLength(max), v.regex(/^[ -~]*$/));
+const bytes = (count: number): v.GenericSchema<unknown, Uint8Array> =>
+	v.custom<Uint8Array>(value => value instanceof Uint8Array && value.length === count);
 const helloSchema = v.object({
 	role: v.picklist(['node', 'client']),
 	id: v.optional(v.custom<NodeId>(isNodeId)),
 	address: ascii(261),
 	cluster: v.pipe(v.string(), v.regex(/^[\w.-]{1,63}$/)),
 	clusterId: ascii(64),
-	incarnation: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xFF_FF_FF_FF)),
+	incarnation: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xff_ff_ff_ff)),
 	instance: v.optional(v.pipe(v.string(), v.regex(/^(?:[0-9a-f]{16})?$/)), ''),
 	name: v.optional(ascii(64), ''),
-	protocols: v.optional(v.tuple([v.pipe(v.number(), v.integer(), v.minValue(0)), v.pipe(v.number(), v.integer(), v.minValue(0))]), [1, 1]),
+	protocols: v.optional(
+		v.tuple([v.pipe(v.number(), v.integer(), v.minValue(0)), v.pipe(v.number(), v.integer(), v.minValue(0))]),
+		[1, 1],
+	),
 	flags: v.pipe(v.string(), v.regex(/^(?:auth)?,?(?:sign)?,?(?:encrypt)?$/)),
 	version: ascii(64),
 	via: v.picklist(['peer', 'join', 'client']),
 	nonce: bytes(nonceBytes),
 	publicKey: v.optional(bytes(publicKeyBytes)),
 });
-const refusalCodes = ['malformed', 'protocol', 'cluster', 'flags', 'not-authenticated', 'identity', 'itself', 'same-node', 'removed', 'not-a-member', 'duplicate', 'older-incarnation', 'busy'] as const satisfies readonly RefusalCode[];
+const refusalCodes = [
+	'malformed',
+	'protocol',
+	'cluster',
+	'flags',
+	'not-authenticated',
+	'identity',
+	'itself',
+	'same-node',
+	'removed',
+	'not-a-member',
+	'duplicate',
+	'older-incarnation',
+	'busy',
+] as const satisfies readonly RefusalCode[];
 const refuseSchema = v.object({
-	code: v.picklist(refusalCodes), reason: v.pipe(v.string(), v.maxLength(2 * reasonMax)),
-	protocol: v.optional(v.number()), cluster: v.optional(v.string()), flags: v.optional(v.string()),
-	protocols: v.optional(v.tuple([v.number(), v.number()])), version: v.optional(v.pipe(v.string(), v.maxLength(64))),
+	code: v.picklist(refusalCodes),
+	reason: v.pipe(v.string(), v.maxLength(2 * reasonMax)),
+	protocol: v.optional(v.number()),
+	cluster: v.optional(v.string()),
+	flags: v.optional(v.string()),
+	protocols: v.optional(v.tuple([v.number(), v.number()])),
+	version: v.optional(v.pipe(v.string(), v.maxLength(64))),
 	incarnation: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
 });
 
@@ -96,7 +123,12 @@ export type Outcome =
 	| {readonly type: 'continue'; readonly send: readonly Buffer[]}
 	| {readonly type: 'open'; readonly send: readonly Buffer[]; readonly remote: Hello}
 	/** `peer`: the other side refused us. `send` is empty where a stranger is answered with nothing. */
-	| {readonly type: 'refused'; readonly send: readonly Buffer[]; readonly by: 'us' | 'peer'; readonly refusal: Refusal};
+	| {
+			readonly type: 'refused';
+			readonly send: readonly Buffer[];
+			readonly by: 'us' | 'peer';
+			readonly refusal: Refusal;
+	  };
 
 export class Handshake {
 	readonly #options: HandshakeOptions;
@@ -116,11 +148,16 @@ export class Handshake {
 	step(payload: Buffer): Outcome {
 		if (payload[0] !== channelKind) return this.#malformed();
 		switch (payload[1]) {
-			case types.hello: return this.#theirs ? this.#malformed() : this.#onHello(payload);
-			case types.proof: return this.#theirs ? this.#onProof(payload, this.#theirs) : this.#malformed();
-			case types.refuse: return this.#onRefuse(payload);
-			case types.bye: return this.#by('peer', 'busy', byeReason(payload));
-			default: return this.#malformed();
+			case types.hello:
+				return this.#theirs ? this.#malformed() : this.#onHello(payload);
+			case types.proof:
+				return this.#theirs ? this.#onProof(payload, this.#theirs) : this.#malformed();
+			case types.refuse:
+				return this.#onRefuse(payload);
+			case types.bye:
+				return this.#by('peer', 'busy', byeReason(payload));
+			default:
+				return this.#malformed();
 		}
 	}
 
@@ -128,7 +165,8 @@ export class Handshake {
 		const {local, keys, side, expect, admit, peerName} = this.#options;
 		const theirProtocol = protocolOf(payload);
 		if (theirProtocol === undefined) return this.#malformed();
-		if (theirProtocol !== protocol) return this.#refuseVersion(peerName, {protocols: [theirProtocol, theirProtocol]});
+		if (theirProtocol !== protocol)
+			return this.#refuseVersion(peerName, {protocols: [theirProtocol, theirProtocol]});
 		const said = parseHello(payload);
 		if (!said) return this.#malformed();
 		const [theirMin, theirMax] = said.protocols;
@@ -139,25 +177,33 @@ export class Handshake {
 		if (spoken < Math.max(ourMin, theirMin)) return this.#refuseVersion(name, said);
 		const difference = differs(local, hello, name);
 		if (difference) return this.#refuse(difference.code, difference.reason);
-		if (!isHelloUnder(keys.proof, payload)) return this.#refuse('not-authenticated', `${name} has another secret than this node`);
+		if (!isHelloUnder(keys.proof, payload))
+			return this.#refuse('not-authenticated', `${name} has another secret than this node`);
 
 		const isNode = hello.role === 'node';
 		if (isNode !== (said.publicKey !== undefined) || isNode !== (hello.id !== undefined)) return this.#malformed();
-		if (said.publicKey && idOf(said.publicKey) !== hello.id) return this.#refuse('identity', `${name} shows a key that is not of the id ${hello.id}`);
+		if (said.publicKey && idOf(said.publicKey) !== hello.id)
+			return this.#refuse('identity', `${name} shows a key that is not of the id ${hello.id}`);
 		if (hello.id !== undefined && hello.id === local.id) {
 			return hello.instance !== '' && hello.instance === local.instance
 				? this.#refuse('itself', `${peerName} is this node itself`)
-				: this.#refuse('same-node', `${name} uses the identity ${hello.id} of this node (${local.address}): one of the two has a copy of the other's data folder`);
+				: this.#refuse(
+						'same-node',
+						`${name} uses the identity ${hello.id} of this node (${local.address}): one of the two has a copy of the other's data folder`,
+					);
 		}
 
-		if (expect !== undefined && hello.id !== expect) return this.#refuse('identity', `${name} is ${hello.id ?? 'a client'}, not the node ${expect} that was expected there`);
+		if (expect !== undefined && hello.id !== expect)
+			return this.#refuse(
+				'identity',
+				`${name} is ${hello.id ?? 'a client'}, not the node ${expect} that was expected there`,
+			);
 		const refusal = admit?.(hello);
 		if (refusal === 'silence') return {type: 'continue', send: []}; // Its time will run out.
 		if (refusal) {
 			const refused = this.#refuse(refusal.code, refusal.reason, refusal.incarnation);
 			return refusal.isExpected ? {...refused, refusal: {...refused.refusal, isExpected: true}} : refused;
 		}
-
 
 		this.#theirs = {payload, said, hello};
 		return {type: 'continue', send: side === 'listener' ? [this.#hello, this.#proof(payload)] : []};
@@ -168,12 +214,15 @@ export class Handshake {
 		const theirSide = side === 'dialer' ? 'listener' : 'dialer';
 		const digest = this.#transcript(theirHello, theirSide);
 		const signature = payload.subarray(2 + macBytes);
-		const isProved = isMac(keys.proof, payload.subarray(2, 2 + macBytes), digest)
-			&& (said.publicKey ? isSignedBy(said.publicKey, digest, signature) : signature.length === 0);
+		const isProved =
+			isMac(keys.proof, payload.subarray(2, 2 + macBytes), digest) &&
+			(said.publicKey ? isSignedBy(said.publicKey, digest, signature) : signature.length === 0);
 		if (!isProved) {
 			const reason = `${said.address || this.#options.peerName} could not prove to be ${hello.id ?? 'a client with the secret'}`;
 			// A dialer is open by now and reads a bye; a listener is not, and reads a refusal.
-			return side === 'dialer' ? this.#refuse('identity', reason) : {...this.#by('us', 'identity', reason), send: [encodeBye(reason)]};
+			return side === 'dialer'
+				? this.#refuse('identity', reason)
+				: {...this.#by('us', 'identity', reason), send: [encodeBye(reason)]};
 		}
 
 		return {type: 'open', send: side === 'dialer' ? [this.#proof(theirHello)] : [], remote: hello};
@@ -182,12 +231,38 @@ export class Handshake {
 	#onRefuse(payload: Buffer): Outcome {
 		const parsed = v.safeParse(refuseSchema, decode(payload.subarray(2)));
 		if (!parsed.success) return this.#malformed();
-		const {code, reason, protocol: theirProtocol = 0, protocols = [theirProtocol, theirProtocol], version, cluster = '', flags = '', incarnation} = parsed.output;
+		const {
+			code,
+			reason,
+			protocol: theirProtocol = 0,
+			protocols = [theirProtocol, theirProtocol],
+			version,
+			cluster = '',
+			flags = '',
+			incarnation,
+		} = parsed.output;
 		const {local, peerName} = this.#options;
-		if (code === 'protocol') return this.#by('peer', code, versionsText(peerName, {protocols, version}, {protocols: this.#options.protocols ?? spokenProtocols, version: local.version}));
-		if (code === 'not-authenticated') return this.#by('peer', code, `${peerName} has another secret than this node`);
+		if (code === 'protocol')
+			return this.#by(
+				'peer',
+				code,
+				versionsText(
+					peerName,
+					{protocols, version},
+					{protocols: this.#options.protocols ?? spokenProtocols, version: local.version},
+				),
+			);
+		if (code === 'not-authenticated')
+			return this.#by('peer', code, `${peerName} has another secret than this node`);
 		const difference = differs(local, {...local, cluster: plainText(cluster), flags: plainText(flags)}, peerName);
-		return this.#by('peer', code, (code === 'flags' || code === 'cluster') && difference ? difference.reason : `${peerName} refuses: ${plainText(reason)}`, incarnation);
+		return this.#by(
+			'peer',
+			code,
+			(code === 'flags' || code === 'cluster') && difference
+				? difference.reason
+				: `${peerName} refuses: ${plainText(reason)}`,
+			incarnation,
+		);
 	}
 
 	#proof(theirHello: Buffer): Buffer {
@@ -200,7 +275,10 @@ export class Handshake {
 	#transcript(theirHello: Buffer, side: 'dialer' | 'listener'): Buffer {
 		const {binding, side: ourSide} = this.#options;
 		const hash = createHash('sha256').update(`dapss1 handshake ${side}\0`);
-		for (const part of [binding, ...(ourSide === 'dialer' ? [this.#hello, theirHello] : [theirHello, this.#hello])]) {
+		for (const part of [
+			binding,
+			...(ourSide === 'dialer' ? [this.#hello, theirHello] : [theirHello, this.#hello]),
+		]) {
 			const length = Buffer.alloc(4);
 			length.writeUInt32BE(part.length);
 			hash.update(length).update(part);
@@ -210,11 +288,17 @@ export class Handshake {
 	}
 
 	#refuse(code: RefusalCode, reason: string, incarnation?: number): Outcome & {type: 'refused'} {
-		return {...this.#by('us', code, reason), send: [encodeRefusal({code, reason, incarnation}, this.#options.local, this.#protocolsFor('node'))]};
+		return {
+			...this.#by('us', code, reason),
+			send: [encodeRefusal({code, reason, incarnation}, this.#options.local, this.#protocolsFor('node'))],
+		};
 	}
 
 	#refuseVersion(name: string, theirs: Spoken): Outcome {
-		return this.#refuse('protocol', versionsText(name, theirs, {protocols: this.#protocolsFor('node'), version: this.#options.local.version}));
+		return this.#refuse(
+			'protocol',
+			versionsText(name, theirs, {protocols: this.#protocolsFor('node'), version: this.#options.local.version}),
+		);
 	}
 
 	/** What this side accepts. The cluster's agreement binds its members; a client only asks a node for something. */
@@ -232,9 +316,20 @@ export class Handshake {
 	}
 }
 
-export function encodeHello(local: Hello, identity: Identity | undefined, keys: Keys, protocols: readonly [number, number] = spokenProtocols): Buffer {
+export function encodeHello(
+	local: Hello,
+	identity: Identity | undefined,
+	keys: Keys,
+	protocols: readonly [number, number] = spokenProtocols,
+): Buffer {
 	const {id, protocol: _newest, ...rest} = local;
-	const body = encode({...rest, protocols, ...(id !== undefined && {id}), nonce: randomBytes(nonceBytes), ...(identity && {publicKey: identity.publicKey})});
+	const body = encode({
+		...rest,
+		protocols,
+		...(id !== undefined && {id}),
+		nonce: randomBytes(nonceBytes),
+		...(identity && {publicKey: identity.publicKey}),
+	});
 	const head = Buffer.concat([Buffer.of(channelKind, types.hello), magic, Buffer.of(protocol)]);
 	return Buffer.concat([head, macOf(keys.proof, head, body), body]);
 }
@@ -252,17 +347,39 @@ export function parseHello(payload: Buffer): SaidHello | undefined {
 	return parsed.success ? parsed.output : undefined;
 }
 
-/** Whether the one who speaks plain text has our secret, or at least the name of our cluster: only such a one is told why it is refused. */
+/**
+Whether the one who speaks plain text has our secret, or at least the name of our cluster: only such a one is told why
+it is refused.
+*/
 export function isHelloOfKin(payload: Buffer, keys: Keys): boolean {
-	return protocolOf(payload) !== undefined && (isHelloUnder(keys.proof, payload) || isHelloUnder(keys.openProof, payload));
+	return (
+		protocolOf(payload) !== undefined &&
+		(isHelloUnder(keys.proof, payload) || isHelloUnder(keys.openProof, payload))
+	);
 }
 
 function isHelloUnder(key: KeyObject, payload: Buffer): boolean {
 	return isMac(key, payload.subarray(macAt, bodyAt), payload.subarray(0, macAt), payload.subarray(bodyAt));
 }
 
-export function encodeRefusal({code, reason, incarnation}: Refusal, {cluster, flags, version}: Pick<Hello, 'cluster' | 'flags' | 'version'>, protocols: readonly [number, number] = spokenProtocols): Buffer {
-	return Buffer.concat([Buffer.of(channelKind, types.refuse), encode({code, reason: reason.slice(0, reasonMax), protocol: protocols[0], protocols, version, cluster, flags, incarnation})]);
+export function encodeRefusal(
+	{code, reason, incarnation}: Refusal,
+	{cluster, flags, version}: Pick<Hello, 'cluster' | 'flags' | 'version'>,
+	protocols: readonly [number, number] = spokenProtocols,
+): Buffer {
+	return Buffer.concat([
+		Buffer.of(channelKind, types.refuse),
+		encode({
+			code,
+			reason: reason.slice(0, reasonMax),
+			protocol: protocols[0],
+			protocols,
+			version,
+			cluster,
+			flags,
+			incarnation,
+		}),
+	]);
 }
 
 export function encodeBye(reason: string): Buffer {
@@ -278,24 +395,41 @@ type Spoken = {readonly protocols: readonly [number, number]; readonly version?:
 
 /** Which versions keep the two apart, in one line for people. */
 function versionsText(name: string, theirs: Spoken, ours: Spoken): string {
-	const text = ({protocols: [oldest, newest], version = ''}: Spoken): string => `${oldest === newest ? oldest : `${oldest} to ${newest}`}${version === '' ? '' : ` (version ${plainText(version)})`}`;
+	const text = ({protocols: [oldest, newest], version = ''}: Spoken): string =>
+		`${oldest === newest ? oldest : `${oldest} to ${newest}`}${version === '' ? '' : ` (version ${plainText(version)})`}`;
 	return `${name} speaks protocol ${text(theirs)}, this node ${text(ours)}`;
 }
 
 const flagNames = {auth: 'enable_node_auth', sign: 'enable_message_signing', encrypt: 'enable_encryption'} as const;
 
-/** What keeps the two apart, in one line; `undefined` when nothing does. A client signs no batch, so that flag is not compared with its. */
+/**
+What keeps the two apart, in one line; `undefined` when nothing does. A client signs no batch, so that flag is not
+compared with its.
+*/
 export function differs(local: Hello, remote: Hello, name: string): Refusal | undefined {
-	if (local.cluster !== remote.cluster) return {code: 'cluster', reason: `${name} is of the cluster "${remote.cluster}", this node of "${local.cluster}"`};
+	if (local.cluster !== remote.cluster)
+		return {
+			code: 'cluster',
+			reason: `${name} is of the cluster "${remote.cluster}", this node of "${local.cluster}"`,
+		};
 	const ours = local.flags.split(',');
 	const theirs = remote.flags.split(',');
-	const different = (['auth', 'sign', 'encrypt'] as const).filter(flag => ours.includes(flag) !== theirs.includes(flag) && (flag !== 'sign' || (local.role === 'node' && remote.role === 'node')));
+	const different = (['auth', 'sign', 'encrypt'] as const).filter(
+		flag =>
+			ours.includes(flag) !== theirs.includes(flag) &&
+			(flag !== 'sign' || (local.role === 'node' && remote.role === 'node')),
+	);
 	if (different.length === 0) return undefined;
-	const lines = different.map(flag => `${flagNames[flag]}=${theirs.includes(flag)}, this node has ${ours.includes(flag)}`);
+	const lines = different.map(
+		flag => `${flagNames[flag]}=${theirs.includes(flag)}, this node has ${ours.includes(flag)}`,
+	);
 	return {code: 'flags', reason: `${name} has ${lines.join('; ')}`};
 }
 
-function plainHello({role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, via}: SaidHello, agreed: number): Hello {
+function plainHello(
+	{role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, via}: SaidHello,
+	agreed: number,
+): Hello {
 	return {role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, protocol: agreed, via};
 }
 

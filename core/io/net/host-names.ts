@@ -1,9 +1,10 @@
 /**
-Host names and what they stand for. A call over TCP looks a name up anew and tries all of its addresses; datagrams take what is known by then, since a look-up for
-each of them would be a question to a name server for each. Of several addresses the one that worked for TCP comes first: an address may be dead, or
-of a network that this machine is not in.
+Host names and what they stand for. A call over TCP looks a name up anew and tries all of its addresses; datagrams take
+what is known by then, since a look-up for each of them would be a question to a name server for each. Of several
+addresses the one that worked for TCP comes first: an address may be dead, or of a network that this machine is not in.
 
-A look-up holds a thread of the few that the disk needs as well, for seconds when the name server is silent. So few run at once, and one for each name.
+A look-up holds a thread of the few that the disk needs as well, for seconds when the name server is silent. So few run
+at once, and one for each name.
 */
 import type {LookupAddress, LookupOptions} from 'node:dns';
 import {lookup} from 'node:dns/promises';
@@ -31,7 +32,10 @@ export class Names {
 	readonly #waiting: Array<() => void> = [];
 	#running = 0;
 
-	constructor({lookup: ask = systemLookup, clock = systemClock}: {readonly lookup?: Lookup; readonly clock?: Pick<Clock, 'monotonicMs'>} = {}) {
+	constructor({
+		lookup: ask = systemLookup,
+		clock = systemClock,
+	}: {readonly lookup?: Lookup; readonly clock?: Pick<Clock, 'monotonicMs'>} = {}) {
 		this.#lookup = ask;
 		this.#clock = clock;
 	}
@@ -54,7 +58,8 @@ export class Names {
 	known(host: string): readonly string[] {
 		const entry = this.#entries.get(host);
 		const ageMs = entry ? this.#clock.monotonicMs() - entry.askedAtMs : Infinity;
-		if (ageMs >= (entry?.addresses.length ? freshMs : retryMs) && !this.#asked.has(host)) void this.resolve(host).catch(() => undefined);
+		if (ageMs >= (entry?.addresses.length ? freshMs : retryMs) && !this.#asked.has(host))
+			void this.resolve(host).catch(() => undefined);
 		return entry ? inOrder(entry) : [];
 	}
 
@@ -71,13 +76,23 @@ export class Names {
 	}
 
 	/** For `net.connect`. */
-	readonly lookup = (host: string, options: LookupOptions, done: (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void): void => {
-		this.resolve(host).then(addresses => {
-			const entry = this.#entries.get(host);
-			const found = (entry ? inOrder(entry, entry.calls++) : addresses).map(address => ({address, family: isIP(address)}));
-			if (options.all) done(null, found);
-			else done(null, found[0]!.address, found[0]!.family);
-		}, (error: unknown) => done(error as NodeJS.ErrnoException, ''));
+	readonly lookup = (
+		host: string,
+		options: LookupOptions,
+		done: (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void,
+	): void => {
+		this.resolve(host).then(
+			addresses => {
+				const entry = this.#entries.get(host);
+				const found = (entry ? inOrder(entry, entry.calls++) : addresses).map(address => ({
+					address,
+					family: isIP(address),
+				}));
+				if (options.all) done(null, found);
+				else done(null, found[0]!.address, found[0]!.family);
+			},
+			(error: unknown) => done(error as NodeJS.ErrnoException, ''),
+		);
 	};
 
 	async #ask(host: string): Promise<readonly string[]> {
@@ -105,9 +120,13 @@ async function systemLookup(host: string): Promise<readonly string[]> {
 	return (await lookup(host, {all: true})).map(({address}) => address);
 }
 
-/** The one that worked first; without such a one another one each turn, or the last of many would never have its turn within a deadline. */
+/**
+The one that worked first; without such a one another one each turn, or the last of many would never have its turn
+within a deadline.
+*/
 function inOrder({addresses, worked}: Entry, turn = 0): readonly string[] {
-	if (worked !== undefined && addresses.includes(worked)) return [worked, ...addresses.filter(address => address !== worked)];
+	if (worked !== undefined && addresses.includes(worked))
+		return [worked, ...addresses.filter(address => address !== worked)];
 	const start = turn % Math.max(1, addresses.length);
 	return [...addresses.slice(start), ...addresses.slice(0, start)];
 }

@@ -1,11 +1,12 @@
 /**
-One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them. A channel that closes is called anew at once.
-A call that fails is made again after a wait that doubles, half of it chance, so that a cluster that comes back does not call in step; a sign of life
-from the peer (`hint`) ends the wait.
+One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them. A channel that
+closes is called anew at once. A call that fails is made again after a wait that doubles, half of it chance, so that a
+cluster that comes back does not call in step; a sign of life from the peer (`hint`) ends the wait.
 
-When both sides call at once there would be two channels. Both sides keep the call of the lower id, but not for ever: a call that hangs
-keeps nobody out, and a peer that calls though its channel has been up for a while has lost it, whatever this side
-believes. A cut of one direction or a crash that no packet told of would else keep the two apart until TCP gives up.
+When both sides call at once there would be two channels. Both sides keep the call of the lower id, but not for ever: a
+call that hangs keeps nobody out, and a peer that calls though its channel has been up for a while has lost it, whatever
+this side believes. A cut of one direction or a crash that no packet told of would else keep the two apart until TCP
+gives up.
 */
 import {errorMessage} from '../../errors.ts';
 import type {Random} from '../../machine.ts';
@@ -44,7 +45,10 @@ const crossingMs = 500;
 const crossedMs = 2000;
 /** Signs of life, and channels that close at once, do not make calls follow one another more closely than this. */
 const hintMs = 100;
-/** A call that is older when the peer is heard was made while nothing got through: TCP would try again seconds later, a new call is answered now. (RFC 8305, section 5) */
+/**
+A call that is older when the peer is heard was made while nothing got through: TCP would try again seconds later, a new
+call is answered now. (RFC 8305, section 5)
+*/
 const hungMs = 250;
 /** Between two calls that only look whether the peer can be called: after the first, and at most. */
 const tryMs: readonly [number, number] = [500, 10_000];
@@ -121,7 +125,10 @@ export class Link {
 		this.#wait(Math.max(0, (this.#call ? hungMs : hintMs) - sinceMs));
 	}
 
-	/** Find out whether the peer can be called, when the link is of its making. Where there is no link, the calls for one show it. */
+	/**
+	Find out whether the peer can be called, when the link is of its making. Where there is no link, the calls for one
+	show it.
+	*/
 	tryCall(): void {
 		const {clock} = this.#options;
 		const {failed, atMs, abort} = this.#tries;
@@ -130,19 +137,22 @@ export class Link {
 		const call = new AbortController();
 		this.#tries.abort = call;
 		this.#tries.atMs = clock.monotonicMs();
-		this.#reach(this.#options.tryCall, call.signal).then(channel => {
-			channel.close('the call has shown that it works');
-			if (this.#tries.abort !== call) return;
-			Object.assign(this.#tries, {abort: undefined, failed: 0});
-			this.#called = works;
-		}, (error: Error) => {
-			if (this.#tries.abort !== call) return;
-			this.#tries.abort = undefined;
-			const code = codeOf(error);
-			// Who refuses has the secret and answers, but not for the one that is called: nothing is known.
-			if (error instanceof RefusedError && error.by === 'peer') return;
-			if (++this.#tries.failed > 1 || certain.has(code)) this.#called = {state: 'failed', code};
-		});
+		this.#reach(this.#options.tryCall, call.signal).then(
+			channel => {
+				channel.close('the call has shown that it works');
+				if (this.#tries.abort !== call) return;
+				Object.assign(this.#tries, {abort: undefined, failed: 0});
+				this.#called = works;
+			},
+			(error: Error) => {
+				if (this.#tries.abort !== call) return;
+				this.#tries.abort = undefined;
+				const code = codeOf(error);
+				// Who refuses has the secret and answers, but not for the one that is called: nothing is known.
+				if (error instanceof RefusedError && error.by === 'peer') return;
+				if (++this.#tries.failed > 1 || certain.has(code)) this.#called = {state: 'failed', code};
+			},
+		);
 	}
 
 	/** The peer is silent. What the channel still holds is lost; call anew. */
@@ -166,13 +176,15 @@ export class Link {
 	}
 
 	/**
-	Whether a call from the peer crosses one of ours that stays. Not when the peer lives anew, when our call hangs, or when our channel is so
-	old that the peer must have lost it to call again.
+	Whether a call from the peer crosses one of ours that stays. Not when the peer lives anew, when our call hangs, or
+	when our channel is so old that the peer must have lost it to call again.
+
 	*/
 	isCrossing(incarnation: number): boolean {
 		if (!this.#options.preferOurs) return false;
 		const nowMs = this.#options.clock.monotonicMs();
-		if (this.channel) return this.#isOurs && incarnation === this.channel.remote.incarnation && nowMs - this.#upAtMs < crossedMs;
+		if (this.channel)
+			return this.#isOurs && incarnation === this.channel.remote.incarnation && nowMs - this.#upAtMs < crossedMs;
 		return this.#call !== undefined && nowMs - this.#call.startedMs < crossingMs;
 	}
 
@@ -183,11 +195,14 @@ export class Link {
 		const nowMs = clock.monotonicMs();
 		const current = this.channel;
 		if (current) {
-			// Which of two processes of one id is kept is judged when the second one calls, not when this side happens to reach it.
-			if (isOurs && channel.remote.instance !== current.remote.instance) return channel.close('another process of this node is linked');
+			// Which of two processes of one id is kept is judged when the second one calls, not when this side happens
+			// to reach it.
+			if (isOurs && channel.remote.instance !== current.remote.instance)
+				return channel.close('another process of this node is linked');
 			const isNewLife = channel.remote.incarnation > current.remote.incarnation;
 			const isCrossed = this.#isOurs !== isOurs && nowMs - this.#upAtMs < crossedMs;
-			if (!isNewLife && isCrossed && isOurs !== preferOurs) return channel.close('both called at once, and the other call stays');
+			if (!isNewLife && isCrossed && isOurs !== preferOurs)
+				return channel.close('both called at once, and the other call stays');
 			this.channel = undefined;
 			current.close('replaced by a later connection');
 			this.#down('replaced by a later connection', current);
@@ -222,7 +237,8 @@ export class Link {
 		this.channel = undefined;
 		this.#why = why;
 		this.#down(why, channel);
-		// At once: a peer whose process is gone refuses the call, which others act upon. A peer that takes calls and closes them is not called more often.
+		// At once: a peer whose process is gone refuses the call, which others act upon. A peer that takes calls and
+		// closes them is not called more often.
 		this.#wait(Math.max(0, hintMs - (this.#options.clock.monotonicMs() - this.#calledAtMs)));
 	}
 
@@ -257,15 +273,18 @@ export class Link {
 		const call = {abort: new AbortController(), startedMs: this.#options.clock.monotonicMs()};
 		this.#call = call;
 		this.#calledAtMs = call.startedMs;
-		this.#reach(this.#options.dial, call.abort.signal).then(channel => {
-			if (this.#call !== call || this.#isStopped) return channel.close('given up');
-			this.#call = undefined;
-			this.adopt(channel, true);
-		}, (error: Error) => {
-			if (this.#call !== call) return;
-			this.#call = undefined;
-			this.#failed(error);
-		});
+		this.#reach(this.#options.dial, call.abort.signal).then(
+			channel => {
+				if (this.#call !== call || this.#isStopped) return channel.close('given up');
+				this.#call = undefined;
+				this.adopt(channel, true);
+			},
+			(error: Error) => {
+				if (this.#call !== call) return;
+				this.#call = undefined;
+				this.#failed(error);
+			},
+		);
 	}
 
 	#reach(dial: LinkOptions['dial'], signal: AbortSignal): Promise<Channel> {

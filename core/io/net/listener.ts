@@ -1,13 +1,13 @@
 /**
 The listening end: takes connections, keeps strangers within bounds, and hands over those that proved themselves.
 
-Until a connection has authenticated it is a stranger, and there is room for few of them: 64, 16 of one address, 2 s each. A full room is no reason to
-turn the newest away, or one flood would keep every honest peer out: the stranger that has said least for longest goes instead. An
-honest handshake takes milliseconds, so it is through before its turn comes.
+Until a connection has authenticated it is a stranger, and there is room for few of them: 64, 16 of one address, 2 s
+each. A full room is no reason to turn the newest away, or one flood would keep every honest peer out: the stranger that
+has said least for longest goes instead. An honest handshake takes milliseconds, so it is through before its turn comes.
 
 The first bytes decide. A node with encryption takes only what begins as TLS; anything else is closed without an answer,
-but for one case: a hello in plain text from one who knows the cluster is told that encryption is on here, so that a wrong
-setting shows as one clear line on both sides and not as a riddle.
+but for one case: a hello in plain text from one who knows the cluster is told that encryption is on here, so that a
+wrong setting shows as one clear line on both sides and not as a riddle.
 */
 import net, {type Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
@@ -25,7 +25,14 @@ import {bindingOf, describeStranger, isPreShared, secureServerSide, serverContex
 
 /** How far a stranger has come: nothing said; talking; TLS done, so it has the secret. */
 type Stage = 0 | 1 | 2;
-type Stranger = {readonly socket: Socket; readonly host: string; readonly name: string; readonly deadline: Disposable; stage: Stage; why: string};
+type Stranger = {
+	readonly socket: Socket;
+	readonly host: string;
+	readonly name: string;
+	readonly deadline: Disposable;
+	stage: Stage;
+	why: string;
+};
 
 /** A TLS record of type handshake, version 3.x. Shorter beginnings are waited for. */
 const decidingBytes = 3;
@@ -45,7 +52,9 @@ export async function listen(transport: TransportOptions, options: ListenOptions
 class ChannelServer implements Listener {
 	readonly #transport: TransportOptions;
 	readonly #options: ListenOptions;
-	readonly #server = net.createServer({noDelay: true, keepAlive: true, keepAliveInitialDelay: 15_000}, socket => this.#onConnection(socket));
+	readonly #server = net.createServer({noDelay: true, keepAlive: true, keepAliveInitialDelay: 15_000}, socket =>
+		this.#onConnection(socket),
+	);
 	readonly #context: SecureContext;
 	/** Oldest first. */
 	readonly #strangers = new Set<Stranger>();
@@ -78,11 +87,15 @@ class ChannelServer implements Listener {
 		const {host, port} = this.#options;
 		return new Promise((resolve, reject) => {
 			this.#server.once('error', (error: NodeJS.ErrnoException) => {
-				reject(new DapssError(
-					isPortTaken(error) ? 'port-in-use' : 'failure',
-					isPortTaken(error) ? `Port ${port} of ${host} is in use` : `Cannot listen on ${formatAddress(host, port)}: ${whyNot(host, error)}`,
-					{cause: error},
-				));
+				reject(
+					new DapssError(
+						isPortTaken(error) ? 'port-in-use' : 'failure',
+						isPortTaken(error)
+							? `Port ${port} of ${host} is in use`
+							: `Cannot listen on ${formatAddress(host, port)}: ${whyNot(host, error)}`,
+						{cause: error},
+					),
+				);
 			});
 			this.#server.listen({host, port, exclusive: true}, () => {
 				this.#server.removeAllListeners('error');
@@ -110,7 +123,10 @@ class ChannelServer implements Listener {
 		socket.on('error', () => {}); // Told by its close.
 		const {limits, refusals} = this.#transport;
 		const host = plainHost(socket.remoteAddress);
-		if (this.#open.size + this.#strangers.size >= limits.connections && !this.#dropLeast(undefined, 'connections')) {
+		if (
+			this.#open.size + this.#strangers.size >= limits.connections &&
+			!this.#dropLeast(undefined, 'connections')
+		) {
 			refusals.add('connections');
 			socket.destroy();
 			return;
@@ -122,7 +138,11 @@ class ChannelServer implements Listener {
 		else if (this.#strangers.size >= limits.unauthenticated) this.#dropLeast(undefined, 'unauthenticated');
 
 		const stranger: Stranger = {
-			socket, host, name: `peer ${formatAddress(host, socket.remotePort ?? 0)}`, stage: 0, why: '',
+			socket,
+			host,
+			name: `peer ${formatAddress(host, socket.remotePort ?? 0)}`,
+			stage: 0,
+			why: '',
 			deadline: socketDeadline(limits.handshakeMs, () => this.#drop(stranger, 'handshake-timeout')),
 		};
 		this.#strangers.add(stranger);
@@ -189,7 +209,13 @@ class ChannelServer implements Listener {
 		try {
 			const said = hello();
 			const local = helloOf(this.#transport, said);
-			const channel = await open({socket, remoteAddress, transport: this.#transport, head, handshake: {side: 'listener', local, binding, peerName: name, admit, protocolMin: said.protocolMin}});
+			const channel = await open({
+				socket,
+				remoteAddress,
+				transport: this.#transport,
+				head,
+				handshake: {side: 'listener', local, binding, peerName: name, admit, protocolMin: said.protocolMin},
+			});
 			this.#forget(stranger);
 			if (stranger.socket.destroyed) return channel.destroy('the connection was lost');
 			this.#open.add(stranger.socket);
@@ -199,7 +225,8 @@ class ChannelServer implements Listener {
 		} catch (error) {
 			if (error instanceof RefusedError) {
 				this.#transport.refusals.add(error.refusal.code);
-				if (!error.refusal.isExpected && !['malformed', 'duplicate', 'busy'].includes(error.refusal.code)) this.#say(stranger, error.refusal.code, error.refusal.reason);
+				if (!error.refusal.isExpected && !['malformed', 'duplicate', 'busy'].includes(error.refusal.code))
+					this.#say(stranger, error.refusal.code, error.refusal.reason);
 				stranger.why = 'told';
 			} else this.#drop(stranger, 'malformed');
 		}
@@ -223,7 +250,12 @@ class ChannelServer implements Listener {
 				const hello = isHelloOfKin(payload, this.#transport.keys) ? parseHello(payload) : undefined;
 				if (!hello) return this.#drop(stranger, 'plaintext');
 				const local = helloOf(this.#transport, this.#options.hello());
-				const reason = differs(local, {...hello, id: hello.id, protocol: 0}, hello.address === '' ? name : `peer ${hello.address}`)?.reason ?? `${name} sent plain text`;
+				const reason =
+					differs(
+						local,
+						{...hello, id: hello.id, protocol: 0},
+						hello.address === '' ? name : `peer ${hello.address}`,
+					)?.reason ?? `${name} sent plain text`;
 				this.#say(stranger, 'flags', reason);
 				this.#transport.refusals.add('flags');
 				this.#answer(stranger, reason);
@@ -247,7 +279,8 @@ class ChannelServer implements Listener {
 	#dropLeast(host: string | undefined, reason: string): boolean {
 		let least: Stranger | undefined;
 		for (const stranger of this.#strangers) {
-			if ((host === undefined || stranger.host === host) && (least === undefined || stranger.stage < least.stage)) least = stranger;
+			if ((host === undefined || stranger.host === host) && (least === undefined || stranger.stage < least.stage))
+				least = stranger;
 		}
 
 		if (least) this.#drop(least, reason);
@@ -286,10 +319,14 @@ class ChannelServer implements Listener {
 function whyNot(host: string, error: NodeJS.ErrnoException): string {
 	switch (error.code) {
 		// A mapped or a virtual address is often meant.
-		case 'EADDRNOTAVAIL': return `host ${host} is no address of this machine: say with --host on which one to listen, and with --advertise where others call`;
+		case 'EADDRNOTAVAIL':
+			return `host ${host} is no address of this machine: say with --host on which one to listen, and with --advertise where others call`;
 		case 'ENOTFOUND':
-		case 'EAI_AGAIN': return `the host name ${host} is not found (${error.code}): name an address of this machine with --host, or mend DNS or /etc/hosts`;
-		case 'EACCES': return `this user may not (${error.code}): choose a --port from 1024 on`;
-		default: return errorMessage(error);
+		case 'EAI_AGAIN':
+			return `the host name ${host} is not found (${error.code}): name an address of this machine with --host, or mend DNS or /etc/hosts`;
+		case 'EACCES':
+			return `this user may not (${error.code}): choose a --port from 1024 on`;
+		default:
+			return errorMessage(error);
 	}
 }

@@ -1,6 +1,6 @@
 /**
-A network and a clock within a process, for tests. The network's channels run the real handshake and the real framing over pairs
-of streams, so that what is tested on it is what runs on sockets, but for the sockets.
+A network and a clock within a process, for tests. The network's channels run the real handshake and the real framing
+over pairs of streams, so that what is tested on it is what runs on sockets, but for the sockets.
 */
 import {Duplex} from 'node:stream';
 import {expectAddress, formatAddress} from '../../address.ts';
@@ -22,7 +22,8 @@ export class MemoryNetwork {
 			listen: async ({host, port, hello, admit, onChannel}: ListenOptions) => {
 				const bound = port === 0 ? ++this.#lastPort : port;
 				const address = formatAddress(host, bound);
-				if (this.#listeners.has(address)) throw new DapssError('port-in-use', `Port ${bound} of ${host} is in use`);
+				if (this.#listeners.has(address))
+					throw new DapssError('port-in-use', `Port ${bound} of ${host} is in use`);
 				const sockets = new Set<Duplex>();
 				let unauthenticated = 0;
 				this.#listeners.set(address, (socket, remoteAddress) => {
@@ -31,7 +32,19 @@ export class MemoryNetwork {
 					socket.once('close', () => sockets.delete(socket));
 					const timer = setTimeout(() => socket.destroy(), options.limits.handshakeMs);
 					const local = hello();
-					open({socket, remoteAddress, transport: options, handshake: {side: 'listener', local: helloOf(options, local), binding: Buffer.alloc(0), peerName: `peer ${remoteAddress}`, admit, protocolMin: local.protocolMin}})
+					open({
+						socket,
+						remoteAddress,
+						transport: options,
+						handshake: {
+							side: 'listener',
+							local: helloOf(options, local),
+							binding: Buffer.alloc(0),
+							peerName: `peer ${remoteAddress}`,
+							admit,
+							protocolMin: local.protocolMin,
+						},
+					})
 						.then(onChannel, () => {
 							options.refusals.add('handshake');
 							sockets.delete(socket);
@@ -59,7 +72,12 @@ export class MemoryNetwork {
 				const {host, port} = expectAddress(address);
 				const name = `peer ${address}`;
 				const accept = this.#listeners.get(formatAddress(host, port));
-				if (!accept) throw new DapssError('unreachable', `${name} refuses connections: nothing listens there (ECONNREFUSED)`, {cause: Object.assign(new Error('connect ECONNREFUSED'), {code: 'ECONNREFUSED'})});
+				if (!accept)
+					throw new DapssError(
+						'unreachable',
+						`${name} refuses connections: nothing listens there (ECONNREFUSED)`,
+						{cause: Object.assign(new Error('connect ECONNREFUSED'), {code: 'ECONNREFUSED'})},
+					);
 				const near = new End();
 				const far = new End();
 				near.connect(far);
@@ -72,10 +90,30 @@ export class MemoryNetwork {
 					near.destroy();
 				};
 
-				const timer = setTimeout(() => stop(new DapssError('unreachable', `${name} does not answer within ${timeoutMs} ms (timeout)`)), timeoutMs);
-				signal?.addEventListener('abort', () => stop(new DapssError('closed', `The call to ${name} was given up`)), {once: true});
+				const timer = setTimeout(
+					() =>
+						stop(new DapssError('unreachable', `${name} does not answer within ${timeoutMs} ms (timeout)`)),
+					timeoutMs,
+				);
+				signal?.addEventListener(
+					'abort',
+					() => stop(new DapssError('closed', `The call to ${name} was given up`)),
+					{once: true},
+				);
 				try {
-					return await open({socket: near, remoteAddress: address, transport: options, handshake: {side: 'dialer', local, binding: Buffer.alloc(0), peerName: name, expect, protocolMin: hello.protocolMin}});
+					return await open({
+						socket: near,
+						remoteAddress: address,
+						transport: options,
+						handshake: {
+							side: 'dialer',
+							local,
+							binding: Buffer.alloc(0),
+							peerName: name,
+							expect,
+							protocolMin: hello.protocolMin,
+						},
+					});
 				} catch (error) {
 					throw end ?? error;
 				} finally {
@@ -88,7 +126,10 @@ export class MemoryNetwork {
 
 type WriteDone = (error?: Error | null) => void;
 
-/** One end of a connection. As on a socket, what is written arrives in a later turn, waits for its reader, and a lost end is lost on both sides. */
+/**
+One end of a connection. As on a socket, what is written arrives in a later turn, waits for its reader, and a lost end
+is lost on both sides.
+*/
 class End extends Duplex {
 	#peer: End | undefined;
 	#onRead: WriteDone | undefined;

@@ -1,7 +1,7 @@
 /**
-The links between nodes: one channel to each member, kept up (`link.ts`). Both ends call; when two calls cross, both sides keep the
-one that the lower id made. Nodes that join and clients come in by the same door and are handed on. What frames mean, the mesh
-does not know.
+The links between nodes: one channel to each member, kept up (`link.ts`). Both ends call; when two calls cross, both
+sides keep the one that the lower id made. Nodes that join and clients come in by the same door and are handed on. What
+frames mean, the mesh does not know.
 */
 import {errorMessage} from '../../errors.ts';
 import type {Random} from '../../machine.ts';
@@ -32,7 +32,10 @@ export type MeshOptions = {
 	readonly onRefused: (peer: NodeId) => void;
 	/** The peer says that this node was removed from the cluster. */
 	readonly onRemoved: (peer: NodeId) => void;
-	/** A process calls under the id of a peer that is linked to another process of that id. @default as a later incarnation, it takes its place */
+	/**
+	A process calls under the id of a peer that is linked to another process of that id.
+	@default as a later incarnation, it takes its place
+	*/
 	readonly judge?: (peer: NodeId, caller: Process, linked: Process | undefined) => Judgement;
 	/** The peer says that another process has this node's identity, and is the one that counts. */
 	readonly onDouble?: (peer: NodeId, refusal: Refusal) => void;
@@ -55,11 +58,12 @@ export type MeshOptions = {
 	readonly random?: Random;
 };
 
-export type Mesh = Links & AsyncDisposable & {
-	readonly listener: Listener;
-	instance(peer: NodeId): string | undefined;
-	states(): ReadonlyMap<NodeId, LinkState>;
-};
+export type Mesh = Links &
+	AsyncDisposable & {
+		readonly listener: Listener;
+		instance(peer: NodeId): string | undefined;
+		states(): ReadonlyMap<NodeId, LinkState>;
+	};
 
 /** @throws `port-in-use`, `failure` */
 export async function createMesh(options: MeshOptions): Promise<Mesh> {
@@ -68,7 +72,10 @@ export async function createMesh(options: MeshOptions): Promise<Mesh> {
 	return mesh;
 }
 
-/** These pass by themselves: the peer has not applied the latest agreement yet, its own call is coming, or it must look first who else has this id. */
+/**
+These pass by themselves: the peer has not applied the latest agreement yet, its own call is coming, or it must look
+first who else has this id.
+*/
 const passing: ReadonlySet<string> = new Set(['duplicate', 'not-a-member', 'busy']);
 
 class LinkMesh implements Mesh {
@@ -97,7 +104,8 @@ class LinkMesh implements Mesh {
 	async listen(): Promise<void> {
 		const {transport, host, port, hello} = this.#options;
 		this.#listener = await transport.listen({
-			host, port,
+			host,
+			port,
 			hello: () => ({...hello(), via: 'peer'}),
 			admit: remote => this.#admit(remote),
 			onChannel: channel => this.#onChannel(channel),
@@ -134,10 +142,12 @@ class LinkMesh implements Mesh {
 
 	setRemoved(ids: readonly NodeId[]): void {
 		this.#removed = new Set(ids);
-		this.#parted = new Map(ids.flatMap(id => {
-			const incarnation = this.#links.get(id)?.channel?.remote.incarnation ?? this.#parted.get(id);
-			return incarnation === undefined ? [] : [[id, incarnation] as const];
-		}));
+		this.#parted = new Map(
+			ids.flatMap(id => {
+				const incarnation = this.#links.get(id)?.channel?.remote.incarnation ?? this.#parted.get(id);
+				return incarnation === undefined ? [] : [[id, incarnation] as const];
+			}),
+		);
 		for (const id of ids) this.#forget(id, 'removed from the cluster');
 	}
 
@@ -150,7 +160,12 @@ class LinkMesh implements Mesh {
 	}
 
 	state(peer: NodeId): LinkState {
-		return this.#links.get(peer)?.state ?? {state: 'down', why: this.#removed.has(peer) ? 'removed from the cluster' : 'not a member'};
+		return (
+			this.#links.get(peer)?.state ?? {
+				state: 'down',
+				why: this.#removed.has(peer) ? 'removed from the cluster' : 'not a member',
+			}
+		);
 	}
 
 	/** The process that the peer is linked from; `undefined` without a link, or for a node of protocol 1. */
@@ -194,13 +209,35 @@ class LinkMesh implements Mesh {
 	}
 
 	#createLink(peer: NodeId, address: string): Link {
-		const {id, transport, hello, onFrame, onUp, onDown, clock = systemClock, random = systemEntropy, faults, backoffMs = [100, 2000], dialTimeoutMs = 2000, outQueueBytes = 16_777_216} = this.#options;
+		const {
+			id,
+			transport,
+			hello,
+			onFrame,
+			onUp,
+			onDown,
+			clock = systemClock,
+			random = systemEntropy,
+			faults,
+			backoffMs = [100, 2000],
+			dialTimeoutMs = 2000,
+			outQueueBytes = 16_777_216,
+		} = this.#options;
 		return new Link({
-			peer, address, clock, random, faults, backoffMs, dialTimeoutMs, delayedBytesMax: outQueueBytes,
+			peer,
+			address,
+			clock,
+			random,
+			faults,
+			backoffMs,
+			dialTimeoutMs,
+			delayedBytesMax: outQueueBytes,
 			preferOurs: id < peer,
-			dial: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
+			dial: (to, signal) =>
+				transport.dial(to, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
 			// As a node that joins: a second call as a peer would take the place of the link.
-			tryCall: (to, signal) => transport.dial(to, {hello: {...hello(), via: 'join'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
+			tryCall: (to, signal) =>
+				transport.dial(to, {hello: {...hello(), via: 'join'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
 			onFrame: frame => onFrame(peer, frame),
 			onUp: remote => {
 				this.#spoken.set(peer, {protocol: remote.protocol, version: remote.version});
@@ -223,20 +260,38 @@ class LinkMesh implements Mesh {
 		refusals.add(`call-${code}`);
 		if (code === 'removed') onRemoved(peer);
 		if (code === 'same-node') this.#options.onDouble?.(peer, error.refusal);
-		if (isNews && !passing.has(code)) onRefusal?.({id: peer, address: this.#links.get(peer)?.address ?? '', code, reason: errorMessage(error), by: error.by});
+		if (isNews && !passing.has(code))
+			onRefusal?.({
+				id: peer,
+				address: this.#links.get(peer)?.address ?? '',
+				code,
+				reason: errorMessage(error),
+				by: error.by,
+			});
 	}
 
 	#admit(remote: Hello): Refusal | 'silence' | undefined {
 		const {id, via, role, incarnation} = remote;
 		const {faults, hello} = this.#options;
-		if (via === 'client') return this.#options.isStarting?.() ? {code: 'busy', reason: 'the node is starting'} : undefined;
+		if (via === 'client')
+			return this.#options.isStarting?.() ? {code: 'busy', reason: 'the node is starting'} : undefined;
 		if (id === undefined || role === 'client') return {code: 'not-a-member', reason: 'a client cannot be a member'};
 		if (faults?.isCut(id, 'in') || faults?.isCut(id, 'out')) return 'silence';
 		const {clusterId} = hello();
 		// First: what another cluster has agreed of its members is nothing to this node.
-		if (via !== 'join' && clusterId !== '' && remote.clusterId !== '' && clusterId !== remote.clusterId) return {code: 'cluster', reason: `node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`};
-		// A node that leaves learns by this that it is no member any more, and stops. When it comes again in a later life, somebody should know.
-		if (this.#removed.has(id)) return {code: 'removed', reason: `node ${id} was removed from the cluster: start it with an empty data folder`, isExpected: this.#parted.get(id) === incarnation};
+		if (via !== 'join' && clusterId !== '' && remote.clusterId !== '' && clusterId !== remote.clusterId)
+			return {
+				code: 'cluster',
+				reason: `node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`,
+			};
+		// A node that leaves learns by this that it is no member any more, and stops. When it comes again in a later
+		// life, somebody should know.
+		if (this.#removed.has(id))
+			return {
+				code: 'removed',
+				reason: `node ${id} was removed from the cluster: start it with an empty data folder`,
+				isExpected: this.#parted.get(id) === incarnation,
+			};
 		if (via === 'join') return undefined;
 		const link = this.#links.get(id);
 		if (!link && clusterId !== '' && remote.clusterId === clusterId) this.#options.onStranger(id, remote.address);
@@ -244,15 +299,28 @@ class LinkMesh implements Mesh {
 		const isLinked = link.channel !== undefined;
 		const judged = this.#judge(link, remote);
 		if (judged && (isLinked || judged.type !== 'take')) return judgementAsRefusal(judged);
-		if (link.channel && incarnation < link.channel.remote.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`};
-		return link.isCrossing(incarnation) ? {code: 'duplicate', reason: 'both called at once, and the other call stays'} : undefined;
+		if (link.channel && incarnation < link.channel.remote.incarnation)
+			return {
+				code: 'older-incarnation',
+				reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`,
+			};
+		return link.isCrossing(incarnation)
+			? {code: 'duplicate', reason: 'both called at once, and the other call stays'}
+			: undefined;
 	}
 
 	/** `undefined`: the process that calls is the one that is linked, or its version does not say which one it is. */
 	#judge({channel}: Link, remote: Hello): Judgement | undefined {
 		const {judge} = this.#options;
 		const linked = channel?.remote;
-		if (!judge || remote.id === undefined || remote.instance === '' || linked?.instance === '' || linked?.instance === remote.instance) return undefined;
+		if (
+			!judge ||
+			remote.id === undefined ||
+			remote.instance === '' ||
+			linked?.instance === '' ||
+			linked?.instance === remote.instance
+		)
+			return undefined;
 		return judge(remote.id, remote, linked);
 	}
 
@@ -288,5 +356,7 @@ class LinkMesh implements Mesh {
 
 function judgementAsRefusal(judged: Judgement): Refusal | undefined {
 	if (judged.type === 'take') return undefined;
-	return judged.type === 'wait' ? {code: 'busy', reason: judged.reason} : {code: 'same-node', reason: judged.reason, incarnation: judged.incarnation};
+	return judged.type === 'wait'
+		? {code: 'busy', reason: judged.reason}
+		: {code: 'same-node', reason: judged.reason, incarnation: judged.incarnation};
 }

@@ -1,6 +1,7 @@
 /**
-Can this machine speak and hear multicast, and who is there? A datagram of its own goes out over each interface that a node would use, and must come back. It is
-authenticated with a key of its own, derived from that of beacons: nodes count it as one of another cluster, and nobody takes the prober for a node.
+Can this machine speak and hear multicast, and who is there? A datagram of its own goes out over each interface that a
+node would use, and must come back. It is authenticated with a key of its own, derived from that of beacons: nodes count
+it as one of another cluster, and nobody takes the prober for a node.
 */
 import {createSecretKey, randomBytes} from 'node:crypto';
 import type {Socket} from 'node:dgram';
@@ -36,10 +37,20 @@ const nodesMax = 1024;
 /** A datagram may be lost: each interface sends so many, spread over the time. */
 const sends = 3;
 
-export async function probeMulticast({config: {group, port}, keys, advertised, listenMs}: ProbeOptions): Promise<Probed> {
+export async function probeMulticast({
+	config: {group, port},
+	keys,
+	advertised,
+	listenMs,
+}: ProbeOptions): Promise<Probed> {
 	const key = createSecretKey(macOf(keys.beacon, Buffer.from('dapss1 probe')));
 	const isLocal = isLoopback(advertised);
-	const sent = pathsOf(advertised, group, networkInterfaces()).map(path => ({path, nonce: randomBytes(nonceBytes), isHeard: false, problem: undefined as string | undefined}));
+	const sent = pathsOf(advertised, group, networkInterfaces()).map(path => ({
+		path,
+		nonce: randomBytes(nonceBytes),
+		isHeard: false,
+		problem: undefined as string | undefined,
+	}));
 	const nodes = new Map<string, Beacon>();
 	let foreign = 0;
 	const onDatagram = (datagram: Buffer, {address: source}: {readonly address: string}): void => {
@@ -53,7 +64,8 @@ export async function probeMulticast({config: {group, port}, keys, advertised, l
 		const beacon = decodeBeacon(datagram, keys);
 		if (beacon === 'foreign') foreign++;
 		// Under a loopback address of another machine there is nobody.
-		if (typeof beacon === 'string' || (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host))) return;
+		if (typeof beacon === 'string' || (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host)))
+			return;
 		if (nodes.size < nodesMax) nodes.set(`${beacon.id} ${beacon.address}`, beacon);
 	};
 
@@ -63,7 +75,6 @@ export async function probeMulticast({config: {group, port}, keys, advertised, l
 		const {path, nonce} = one;
 		try {
 			const ear = ears.get(path.type);
-			// oxlint-disable-next-line no-await-in-loop -- few
 			const socket = await openSocket(path, port, ear ? undefined : onDatagram);
 			sockets.push({socket, path, nonce});
 			if (ear) join(ear, path);
@@ -87,12 +98,20 @@ export async function probeMulticast({config: {group, port}, keys, advertised, l
 		setTimeout(resolve, listenMs);
 	});
 	clearInterval(timer);
-	await Promise.all(sockets.map(({socket}) => new Promise<void>(resolve => {
-		socket.close(() => resolve());
-	})));
+	await Promise.all(
+		sockets.map(
+			({socket}) =>
+				new Promise<void>(resolve => {
+					socket.close(() => resolve());
+				}),
+		),
+	);
 	return {
-		paths: sent.map(({path, isHeard, problem}) => ({at: path.at, problem: isHeard ? undefined : problem ?? 'what was sent did not come back'})),
-		nodes: [...nodes.values()].toSorted((a, b) => (a.address < b.address ? -1 : 1)), foreign,
+		paths: sent.map(({path, isHeard, problem}) => ({
+			at: path.at,
+			problem: isHeard ? undefined : (problem ?? 'what was sent did not come back'),
+		})),
+		nodes: [...nodes.values()].toSorted((a, b) => (a.address < b.address ? -1 : 1)),
+		foreign,
 	};
 }
-

@@ -1,6 +1,6 @@
 /**
-Multicast on the interfaces of this machine: one group, heard and spoken to on all of them. Over v4, and over v6 as well where a node cannot be called
-over v4.
+Multicast on the interfaces of this machine: one group, heard and spoken to on all of them. Over v4, and over v6 as well
+where a node cannot be called over v4.
 */
 import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
 import type {NetworkInterfaceInfo} from 'node:os';
@@ -33,7 +33,6 @@ export async function openMulticast({paths, port, onDatagram, onProblem}: Multic
 	for (const path of paths) {
 		try {
 			const ear = ears.get(path.type);
-			// oxlint-disable-next-line no-await-in-loop -- few
 			const socket = await openSocket(path, port, ear ? undefined : onDatagram);
 			sockets.push({socket, to: path.group});
 			if (ear) join(ear, path);
@@ -49,9 +48,14 @@ export async function openMulticast({paths, port, onDatagram, onProblem}: Multic
 			for (const {socket, to} of sockets) socket.send(datagram, port, to, () => undefined);
 		},
 		async [Symbol.asyncDispose]() {
-			await Promise.all(sockets.splice(0).map(({socket}) => new Promise<void>(resolve => {
-				socket.close(() => resolve());
-			})));
+			await Promise.all(
+				sockets.splice(0).map(
+					({socket}) =>
+						new Promise<void>(resolve => {
+							socket.close(() => resolve());
+						}),
+				),
+			);
 		},
 	};
 }
@@ -61,12 +65,26 @@ export function pathsOf(advertised: string, group: string, interfaces: Interface
 	const v4 = (at: string): Path => ({type: 'udp4', group, at});
 	const loopback = v4('127.0.0.1');
 	if (isLoopback(advertised)) return [loopback];
-	const outer = Object.entries(interfaces).flatMap(([name, list = []]) => list.filter(({internal}) => !internal).map(one => ({...one, name})));
+	const outer = Object.entries(interfaces).flatMap(([name, list = []]) =>
+		list.filter(({internal}) => !internal).map(one => ({...one, name})),
+	);
 	const overV4 = outer.filter(({family}) => family === 'IPv4').map(({address}) => v4(address));
 	// Who can only be called over v6 is heard by those who can call over v6: also by those without v4.
 	const needsV6 = overV4.length === 0 || !/^[\d.]+$/.test(advertised);
-	const zones = needsV6 ? [...new Set(outer.filter(({family, address}) => family === 'IPv6' && isLinkLocal(address)).map(({name, scopeid = 0}) => zoneOf({name, scopeid})))] : [];
-	return [loopback, ...overV4, ...zones.map(zone => ({type: 'udp6', group: groupOverV6(group), at: `::%${zone}`} as const))];
+	const zones = needsV6
+		? [
+				...new Set(
+					outer
+						.filter(({family, address}) => family === 'IPv6' && isLinkLocal(address))
+						.map(({name, scopeid = 0}) => zoneOf({name, scopeid})),
+				),
+			]
+		: [];
+	return [
+		loopback,
+		...overV4,
+		...zones.map(zone => ({type: 'udp6', group: groupOverV6(group), at: `::%${zone}`}) as const),
+	];
 }
 
 /** A group of v6 on the local link (RFC 4291, 2.7) that follows from the one of v4. */
@@ -85,14 +103,19 @@ export function join(ear: Socket, {group, at}: Path): void {
 }
 
 /** A socket that sends to the group over one interface, and with `onDatagram` hears it. @throws what the system says */
-export function openSocket(path: Path, port: number, onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined): Promise<Socket> {
+export function openSocket(
+	path: Path,
+	port: number,
+	onDatagram: ((datagram: Buffer, info: RemoteInfo) => void) | undefined,
+): Promise<Socket> {
 	const {type, group, at} = path;
 	const any = type === 'udp4' ? '0.0.0.0' : '::';
 	return new Promise((resolve, reject) => {
 		const socket = createSocket({type, reuseAddr: true, ipv6Only: type === 'udp6'});
 		socket.once('error', reject);
-		// One socket of each family hears the group on all interfaces; the others only send, each from its own. Bound to the group it hears
-		// nothing else that comes to the port; Windows cannot bind to a group, and v6 only to that of one interface.
+		// One socket of each family hears the group on all interfaces; the others only send, each from its own. Bound
+		// to the group it hears nothing else that comes to the port; Windows cannot bind to a group, and v6 only to
+		// that of one interface.
 		const listenAt = type === 'udp6' || !bindsToGroups() ? any : group;
 		socket.bind(onDatagram ? port : 0, onDatagram ? listenAt : type === 'udp4' ? at : any, () => {
 			try {

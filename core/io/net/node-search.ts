@@ -1,8 +1,10 @@
 /**
-The search for a node of the cluster on the local network, by a program that is none: ask the nodes for their beacons, again and again, and listen. What does not prove the
-cluster's secret is nobody; what proves it is still a hint, and may be out of date: whoever takes an address proves by the handshake who is there.
+The search for a node of the cluster on the local network, by a program that is none: ask the nodes for their beacons,
+again and again, and listen. What does not prove the cluster's secret is nobody; what proves it is still a hint, and may
+be out of date: whoever takes an address proves by the handshake who is there.
 
-It listens for the time between two beacons and a little more, since nodes of an earlier version are not heard sooner; nodes of this one answer at once.
+It listens for the time between two beacons and a little more, since nodes of an earlier version are not heard sooner;
+nodes of this one answer at once.
 */
 import type {RemoteInfo} from 'node:dgram';
 import {networkInterfaces} from 'node:os';
@@ -53,7 +55,13 @@ export function listenMsOf(intervalMs: number): number {
 }
 
 /** Never fails: a machine without multicast finds nothing, and `problem` says why. */
-export async function openNodeSearch({config: {group, port, intervalMs}, keys, topics, timeoutMs, signal}: NodeSearchOptions): Promise<NodeSearch> {
+export async function openNodeSearch({
+	config: {group, port, intervalMs},
+	keys,
+	topics,
+	timeoutMs,
+	signal,
+}: NodeSearchOptions): Promise<NodeSearch> {
 	const listenMs = Math.min(listenMsOf(intervalMs), timeoutMs);
 	const untilMs = systemClock.monotonicMs() + listenMs;
 	const heard = new HeardNodes({topics, untilMs});
@@ -73,7 +81,9 @@ export async function openNodeSearch({config: {group, port, intervalMs}, keys, t
 
 	const multicast = await openMulticast({
 		// All interfaces, of both families: any of them may lead to a node.
-		paths: pathsOf('', group, networkInterfaces()), port, onDatagram,
+		paths: pathsOf('', group, networkInterfaces()),
+		port,
+		onDatagram,
 		onProblem(line) {
 			problem = line;
 		},
@@ -87,13 +97,16 @@ export async function openNodeSearch({config: {group, port, intervalMs}, keys, t
 	const onAbort = (): void => wake();
 	signal?.addEventListener('abort', onAbort);
 	return {
-		listenMs, strangers, heard, problem,
+		listenMs,
+		strangers,
+		heard,
+		problem,
 		isLocal: multicast.interfaces === 1,
 		async next() {
 			for (;;) {
-				const taken = signal?.aborted || multicast.interfaces === 0 ? undefined : heard.take(systemClock.monotonicMs());
+				const taken =
+					signal?.aborted || multicast.interfaces === 0 ? undefined : heard.take(systemClock.monotonicMs());
 				if (!taken || 'id' in taken) return taken;
-				// oxlint-disable-next-line no-await-in-loop -- for each node that is heard
 				await new Promise<void>(resolve => {
 					const timer = setTimeout(resolve, taken.waitMs);
 					wake = () => {

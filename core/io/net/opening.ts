@@ -1,6 +1,6 @@
 /**
-From a socket to a channel: drive the handshake over it, then leave the socket to the channel. Before the handshake is done a
-frame is at most 4 KiB, and the whole takes at most as long as its caller allows.
+From a socket to a channel: drive the handshake over it, then leave the socket to the channel. Before the handshake is
+done a frame is at most 4 KiB, and the whole takes at most as long as its caller allows.
 */
 import type {Duplex} from 'node:stream';
 import {DapssError} from '../../errors.ts';
@@ -21,7 +21,10 @@ export class RefusedError extends DapssError {
 	}
 }
 
-/** The peer ended the connection in the handshake without a word: it had no room or no time for this call, and may have for the next. */
+/**
+The peer ended the connection in the handshake without a word: it had no room or no time for this call, and may have for
+the next.
+*/
 export class HungUpError extends DapssError {
 	constructor(peerName: string, detail = '', options?: ErrorOptions) {
 		super('unreachable', `${peerName} closed the connection during the handshake${detail}`, options);
@@ -37,8 +40,17 @@ export type OpeningOptions = {
 	readonly head?: Buffer | undefined;
 };
 
-/** The channel, or why there is none: `RefusedError`, or `unreachable` when the socket ends first. The socket is then closed. */
-export function open({socket, remoteAddress, handshake: options, transport, head}: OpeningOptions): Promise<SocketChannel> {
+/**
+The channel, or why there is none: `RefusedError`, or `unreachable` when the socket ends first. The socket is then
+closed.
+*/
+export function open({
+	socket,
+	remoteAddress,
+	handshake: options,
+	transport,
+	head,
+}: OpeningOptions): Promise<SocketChannel> {
 	return new Promise((resolve, reject) => {
 		const {keys, identity, limits, budget, refusals, protocols} = transport;
 		const handshake = new Handshake({...options, keys, identity, protocols});
@@ -66,20 +78,31 @@ export function open({socket, remoteAddress, handshake: options, transport, head
 			if (isOver) return;
 			const outcome = handshake.step(payload);
 			switch (outcome.type) {
-				case 'continue': return write(socket, outcome.send);
-				case 'refused': return fail(new RefusedError(outcome.refusal, outcome.by), outcome.send);
+				case 'continue':
+					return write(socket, outcome.send);
+				case 'refused':
+					return fail(new RefusedError(outcome.refusal, outcome.by), outcome.send);
 				case 'open': {
 					isOver = true;
 					socket.off('error', onError);
 					socket.off('close', onClose);
 					reader.frameBytesMax = limits.frameBytes;
-					channel = new SocketChannel({socket, remote: outcome.remote, remoteAddress, outQueueBytes: limits.outQueueBytes, frameBytesMax: limits.frameBytes, budget, refusals});
+					channel = new SocketChannel({
+						socket,
+						remote: outcome.remote,
+						remoteAddress,
+						outQueueBytes: limits.outQueueBytes,
+						frameBytesMax: limits.frameBytes,
+						budget,
+						refusals,
+					});
 					channel.stats.receivedBytes = receivedBytes;
 					write(socket, outcome.send);
 					return resolve(channel);
 				}
 
-				default: return outcome satisfies never;
+				default:
+					return outcome satisfies never;
 			}
 		};
 
@@ -89,10 +112,17 @@ export function open({socket, remoteAddress, handshake: options, transport, head
 			const violation = reader.push(chunk, take);
 			if (violation === undefined) return;
 			if (channel) channel.violate(violation);
-			else fail(new RefusedError({code: 'malformed', reason: `${options.peerName} does not speak this protocol`}, 'us'));
+			else
+				fail(
+					new RefusedError(
+						{code: 'malformed', reason: `${options.peerName} does not speak this protocol`},
+						'us',
+					),
+				);
 		};
 
-		const onError = (error: Error): void => fail(new DapssError('unreachable', `${options.peerName}: ${error.message}`, {cause: error}));
+		const onError = (error: Error): void =>
+			fail(new DapssError('unreachable', `${options.peerName}: ${error.message}`, {cause: error}));
 		const onClose = (): void => fail(new HungUpError(options.peerName));
 		socket.on('error', onError);
 		socket.on('close', onClose);

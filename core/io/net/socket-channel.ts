@@ -2,9 +2,9 @@
 A channel over a socket whose handshake is done: frames out, frames in, and the bounds of both.
 
 Out: small pieces are gathered in a slab, large ones go as they are, and what gathered leaves in one write. The first
-frame after a pause leaves at the end of the current callback; what is sent while that write is under way gathers until the turn
-of the event loop ends. So a lone message does not wait, and under load writes grow by themselves. The queue is counted here, because
-`socket.write` limits nothing: it took 200 MiB for a peer that did not read.
+frame after a pause leaves at the end of the current callback; what is sent while that write is under way gathers until
+the turn of the event loop ends. So a lone message does not wait, and under load writes grow by themselves. The queue is
+counted here, because `socket.write` limits nothing: it took 200 MiB for a peer that did not read.
 */
 import type {Duplex} from 'node:stream';
 import {frameHead, lengthBytes} from '../../wire/frame.ts';
@@ -191,7 +191,8 @@ export class SocketChannel implements Channel {
 	}
 
 	#replay(): void {
-		while (!this.#isPaused && this.#backlog.length > 0 && this.#why === undefined) this.#onFrame!(this.#backlog.shift()!);
+		while (!this.#isPaused && this.#backlog.length > 0 && this.#why === undefined)
+			this.#onFrame!(this.#backlog.shift()!);
 		this.#isReplaying = false;
 		if (!this.#isPaused && this.#why === undefined) this.#socket.resume();
 	}

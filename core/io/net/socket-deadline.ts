@@ -1,7 +1,7 @@
 /**
-A deadline for what comes in by a socket. A timer that is late fires before the sockets are read, so a process that did not get to run for a
-while would blame its peer for its own stall, with the answer waiting unread. Here time goes by in steps, and each ends only after what had
-arrived by then was read: a stall counts as one step, however long it was.
+A deadline for what comes in by a socket. A timer that is late fires before the sockets are read, so a process that did
+not get to run for a while would blame its peer for its own stall, with the answer waiting unread. Here time goes by in
+steps, and each ends only after what had arrived by then was read: a stall counts as one step, however long it was.
 */
 const steps = 10;
 

@@ -1,10 +1,10 @@
 /**
-TLS as every link uses it: 1.3 only, with an external pre-shared key (RFC 8446, 2.2) from the cluster's secret. One standard step
-gives mutual authentication, AES-GCM and, since the key exchange stays in (psk_dhe_ke), forward secrecy.
+TLS as every link uses it: 1.3 only, with an external pre-shared key (RFC 8446, 2.2) from the cluster's secret. One
+standard step gives mutual authentication, AES-GCM and, since the key exchange stays in (psk_dhe_ke), forward secrecy.
 
 - The cipher is named: left alone, Node's order takes ChaCha20, which is slower here.
-- A session ticket would let its holder in again without the secret. OpenSSL sends one even so; `SSL_OP_NO_TICKET` makes it a mere
-  number in a cache that Node does not keep, so it opens nothing.
+- A session ticket would let its holder in again without the secret. OpenSSL sends one even so; `SSL_OP_NO_TICKET` makes
+  it a mere number in a cache that Node does not keep, so it opens nothing.
 - Nothing earlier than the handshake's end is read: Node offers no early data, and none is accepted.
 */
 import {constants} from 'node:crypto';
@@ -24,8 +24,15 @@ export function serverContext(): SecureContext {
 	return tls.createSecureContext({...versions, ciphers, secureOptions: constants.SSL_OP_NO_TICKET});
 }
 
-/** The server's side of TLS over an accepted socket. `onStranger` gets the key name of a peer that shows another than ours. */
-export function secureServerSide(socket: Socket, context: SecureContext, keys: Keys, onStranger: (pskIdentity: string) => void): TLSSocket {
+/**
+The server's side of TLS over an accepted socket. `onStranger` gets the key name of a peer that shows another than ours.
+*/
+export function secureServerSide(
+	socket: Socket,
+	context: SecureContext,
+	keys: Keys,
+	onStranger: (pskIdentity: string) => void,
+): TLSSocket {
 	// Node takes the callback here as it does in `createServer`; the types only know the latter.
 	const options: TLSSocketOptions & {readonly pskCallback: (socket: TLSSocket, identity: string) => Buffer | null} = {
 		isServer: true,
@@ -51,9 +58,16 @@ export function secureClientSide(socket: Socket, keys: Keys): TLSSocket {
 	});
 }
 
-/** True when the peer proved the pre-shared key, and no certificate was accepted in its place. No session is ever offered, so "reused" can only mean the key. */
+/**
+True when the peer proved the pre-shared key, and no certificate was accepted in its place. No session is ever offered,
+so "reused" can only mean the key.
+*/
 export function isPreShared(socket: TLSSocket): boolean {
-	return socket.isSessionReused() && Object.keys(socket.getPeerCertificate() ?? {}).length === 0 && socket.getProtocol() === 'TLSv1.3';
+	return (
+		socket.isSessionReused() &&
+		Object.keys(socket.getPeerCertificate() ?? {}).length === 0 &&
+		socket.getProtocol() === 'TLSv1.3'
+	);
 }
 
 /** A value that only the two ends of this connection know. */
@@ -62,12 +76,23 @@ export function bindingOf(socket: TLSSocket): Buffer {
 }
 
 /** What a listener may say of the key name that it was shown; the name itself is a stranger's text. */
-export function describeStranger(pskIdentity: string, keys: Keys, name: string): {readonly code: RefusalCode; readonly reason: string} {
+export function describeStranger(
+	pskIdentity: string,
+	keys: Keys,
+	name: string,
+): {readonly code: RefusalCode; readonly reason: string} {
 	const theirs = /^dapss1:(?<cluster>[\w.-]{1,63})(?<open>:open)?$/.exec(pskIdentity)?.groups;
 	const ours = /^dapss1:(?<cluster>[\w.-]{1,63})(?<open>:open)?$/.exec(keys.pskIdentity)?.groups;
 	if (!theirs || !ours) return {code: 'malformed', reason: `${name} does not speak this protocol`};
-	if (theirs['cluster'] !== ours['cluster']) return {code: 'cluster', reason: `${name} is of the cluster "${theirs['cluster']}", this node of "${ours['cluster']}"`};
-	return {code: 'flags', reason: `${name} has enable_node_auth=${theirs['open'] === undefined}, this node has ${ours['open'] === undefined}`};
+	if (theirs['cluster'] !== ours['cluster'])
+		return {
+			code: 'cluster',
+			reason: `${name} is of the cluster "${theirs['cluster']}", this node of "${ours['cluster']}"`,
+		};
+	return {
+		code: 'flags',
+		reason: `${name} has enable_node_auth=${theirs['open'] === undefined}, this node has ${ours['open'] === undefined}`,
+	};
 }
 
 /** The error that a dialer tells, from the alert that the listener sent. */
@@ -76,10 +101,26 @@ export function explainClientError(error: NodeJS.ErrnoException, name: string, k
 	const cluster = keys.pskIdentity.split(':')[1];
 	const isAuth = !keys.pskIdentity.endsWith(':open');
 	// The listener could not verify the binder (RFC 8446, 4.2.11.2): it has a key of this name, but another key.
-	if (code.includes('ALERT_DECRYPT_ERROR')) return new RefusedError({code: 'not-authenticated', reason: `${name} has another secret than this node`}, 'peer');
+	if (code.includes('ALERT_DECRYPT_ERROR'))
+		return new RefusedError(
+			{code: 'not-authenticated', reason: `${name} has another secret than this node`},
+			'peer',
+		);
 	// The listener knows no key of this name.
-	if (code.includes('ALERT_HANDSHAKE_FAILURE')) return new RefusedError({code: 'cluster', reason: `${name} is not of the cluster "${cluster}", or its enable_node_auth is not ${isAuth} as on this node`}, 'peer');
-	if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') return new RefusedError({code: 'flags', reason: `${name} has enable_encryption=false, this node has true (or it is no dapss node)`}, 'peer');
-	if (code.startsWith('ERR_SSL')) return new RefusedError({code: 'malformed', reason: `${name} failed the TLS handshake (${code})`}, 'peer');
+	if (code.includes('ALERT_HANDSHAKE_FAILURE'))
+		return new RefusedError(
+			{
+				code: 'cluster',
+				reason: `${name} is not of the cluster "${cluster}", or its enable_node_auth is not ${isAuth} as on this node`,
+			},
+			'peer',
+		);
+	if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
+		return new RefusedError(
+			{code: 'flags', reason: `${name} has enable_encryption=false, this node has true (or it is no dapss node)`},
+			'peer',
+		);
+	if (code.startsWith('ERR_SSL'))
+		return new RefusedError({code: 'malformed', reason: `${name} failed the TLS handshake (${code})`}, 'peer');
 	return new HungUpError(name, code === '' ? '' : ` (${code})`, {cause: error});
 }

@@ -1,5 +1,6 @@
 /**
-Channels over TCP: the two ends with what they share. Several transports may live in one process, each with its own identity.
+Channels over TCP: the two ends with what they share. Several transports may live in one process, each with its own
+identity.
 */
 import type {Config} from '../../config.ts';
 import {deriveKeys, type Identity} from '../../wire/seal.ts';
@@ -18,8 +19,19 @@ export function createTransport(options: TransportOptions): Transport {
 
 /** What all connections of a process with this configuration share. `identity` is `undefined` for a client. */
 export function transportOptions(
-	config: Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption' | 'limits'>,
-	{identity, version, onRefusal}: {readonly identity: Identity | undefined; readonly version: string; readonly onRefusal?: (refused: RefusedPeer) => void},
+	config: Pick<
+		Config,
+		'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption' | 'limits'
+	>,
+	{
+		identity,
+		version,
+		onRefusal,
+	}: {
+		readonly identity: Identity | undefined;
+		readonly version: string;
+		readonly onRefusal?: (refused: RefusedPeer) => void;
+	},
 ): TransportOptions {
 	return {
 		cluster: config.cluster,

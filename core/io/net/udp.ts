@@ -1,9 +1,10 @@
 /**
-Sealed datagrams on the node's port. AES-256-GCM under a key of this start (HKDF of the cluster's datagram key over sender,
-incarnation and the number of the process), with a counter as nonce: no nonce is used twice, also not after a restart. A receiver takes each
-counter of a sender once and never goes back to an earlier start of it, so what it has heard cannot be replayed to it. (A receiver that has just started has
-heard nothing yet: the packets themselves carry numbers that make an old one useless.) What does not open is counted and not
-answered. Without encryption the tag is an HMAC.
+Sealed datagrams on the node's port. AES-256-GCM under a key of this start (HKDF of the cluster's datagram key over
+sender, incarnation and the number of the process), with a counter as nonce: no nonce is used twice, also not after a
+restart. A receiver takes each counter of a sender once and never goes back to an earlier start of it, so what it has
+heard cannot be replayed to it. (A receiver that has just started has heard nothing yet: the packets themselves carry
+numbers that make an old one useless.) What does not open is counted and not answered. Without encryption the tag is an
+HMAC.
 
 ```
 u8 version | 8 B sender | u32 incarnation | 8 B process | u48 counter | sealed bytes | 16 B tag
@@ -63,7 +64,14 @@ export class Seal {
 	readonly #instanceOf: (id: NodeId) => string | undefined;
 	#counter = 0;
 
-	constructor({keys, id, incarnation, instance, instanceOf = () => undefined, encrypt}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'instance' | 'instanceOf' | 'encrypt'>) {
+	constructor({
+		keys,
+		id,
+		incarnation,
+		instance,
+		instanceOf = () => undefined,
+		encrypt,
+	}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'instance' | 'instanceOf' | 'encrypt'>) {
 		this.#base = keys.datagram;
 		this.#id = id;
 		this.#isEncrypted = encrypt;
@@ -79,21 +87,25 @@ export class Seal {
 		this.#counter++;
 		const header = Buffer.from(this.#header);
 		header.writeUIntBE(this.#counter, 21, 6);
-		if (!this.#isEncrypted) return Buffer.concat([header, bytes, macOf(this.#key, header, bytes).subarray(0, tagBytes)]);
+		if (!this.#isEncrypted)
+			return Buffer.concat([header, bytes, macOf(this.#key, header, bytes).subarray(0, tagBytes)]);
 		const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(this.#counter));
 		cipher.setAAD(header);
 		return Buffer.concat([header, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 	}
 
 	/** The sender and its bytes, or why not. */
-	open(datagram: Buffer): {readonly from: NodeId; readonly bytes: Buffer} | 'malformed' | 'bad-datagram' | 'replayed' | 'other-process' {
+	open(
+		datagram: Buffer,
+	): {readonly from: NodeId; readonly bytes: Buffer} | 'malformed' | 'bad-datagram' | 'replayed' | 'other-process' {
 		if (datagram.length < headerBytes + tagBytes || datagram[0] !== (this.#isEncrypted ? 1 : 2)) return 'malformed';
 		const from = datagram.toString('hex', 1, 9) as NodeId;
 		const incarnation = datagram.readUInt32BE(9);
 		if (from === this.#id) return 'replayed'; // Our own words, sent back to us.
 		const salt = datagram.toString('hex', 13, 21);
 		const counter = datagram.readUIntBE(21, 6);
-		// A link proves which process of the sender counts; a second one, with a copied data folder, may have a higher incarnation.
+		// A link proves which process of the sender counts; a second one, with a copied data folder, may have a higher
+		// incarnation.
 		const linked = this.#instanceOf(from);
 		if (linked !== undefined && linked !== salt) return 'other-process';
 		const known = this.#senders.get(from);
@@ -131,7 +143,9 @@ export class Seal {
 
 	/** The key of one start of one sender; the kind of seal, the sender, its incarnation and the salt go in. */
 	#derive(header: Buffer): KeyObject {
-		return createSecretKey(Buffer.from(hkdfSync('sha256', this.#base, header.subarray(0, 21), 'dapss1 datagram key', 32)));
+		return createSecretKey(
+			Buffer.from(hkdfSync('sha256', this.#base, header.subarray(0, 21), 'dapss1 datagram key', 32)),
+		);
 	}
 }
 
@@ -165,7 +179,8 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 
 			const datagram = seal.seal(bytes);
 			const leave = (): void => {
-				if (!isClosed) socket.send(datagram, target.port, target.host, () => undefined); // An error (no route) is what probes are for.
+				// An error (no route) is what probes are for.
+				if (!isClosed) socket.send(datagram, target.port, target.host, () => undefined);
 			};
 
 			if (fate > 0) setTimeout(leave, fate).unref();
@@ -182,8 +197,9 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 }
 
 /**
-Where a datagram to an address leaves for, in digits: a socket would ask a name server for each of them. Of the addresses of a name the one that datagrams of
-that peer come from is taken, else the one that a link was made to, else all in turn.
+Where a datagram to an address leaves for, in digits: a socket would ask a name server for each of them. Of the
+addresses of a name the one that datagrams of that peer come from is taken, else the one that a link was made to, else
+all in turn.
 */
 class Targets {
 	readonly #names: Names;
@@ -238,17 +254,27 @@ async function listeningAddress(host: string): Promise<string> {
 	try {
 		return (await lookup(host)).address;
 	} catch (error) {
-		throw new DapssError('failure', `Cannot listen on UDP ${host}: the name is not found (${(error as NodeJS.ErrnoException).code ?? errorMessage(error)})`, {cause: error});
+		throw new DapssError(
+			'failure',
+			`Cannot listen on UDP ${host}: the name is not found (${(error as NodeJS.ErrnoException).code ?? errorMessage(error)})`,
+			{cause: error},
+		);
 	}
 }
 
 function bound(socket: Socket, host: string, port: number): Promise<void> {
 	return new Promise((resolve, reject) => {
-		socket.once('error', (error: NodeJS.ErrnoException) => reject(new DapssError(
-			isPortTaken(error) ? 'port-in-use' : 'failure',
-			isPortTaken(error) ? `UDP port ${port} of ${host} is in use` : `Cannot listen on UDP ${formatAddress(host, port)}: ${errorMessage(error)}`,
-			{cause: error},
-		)));
+		socket.once('error', (error: NodeJS.ErrnoException) =>
+			reject(
+				new DapssError(
+					isPortTaken(error) ? 'port-in-use' : 'failure',
+					isPortTaken(error)
+						? `UDP port ${port} of ${host} is in use`
+						: `Cannot listen on UDP ${formatAddress(host, port)}: ${errorMessage(error)}`,
+					{cause: error},
+				),
+			),
+		);
 		socket.bind(port, host, () => {
 			socket.removeAllListeners('error');
 			resolve();

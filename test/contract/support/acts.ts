@@ -1,7 +1,7 @@
 /**
-What a node must not say before its disk has it, done once each on real parts: a vote, an append of its leader's, a message that is published, a
-snapshot. Whoever looks on, by the `Files` port or by strace, sees the calls and what is said, in their order. Run by itself
-(`node acts.ts FOLDER`) it says it on standard output.
+What a node must not say before its disk has it, done once each on real parts: a vote, an append of its leader's, a
+message that is published, a snapshot. Whoever looks on, by the `Files` port or by strace, sees the calls and what is
+said, in their order. Run by itself (`node acts.ts FOLDER`) it says it on standard output.
 */
 import {writeSync} from 'node:fs';
 import {join} from 'node:path';
@@ -26,35 +26,81 @@ const self = 'bbbbbbbbbbbbbbbb' as NodeId;
 const news = 'news' as Topic;
 
 /** @param say what leaves the node */
-export async function openActs(folder: string, files: Files, say: (text: string) => void): Promise<AsyncDisposable & {readonly acts: readonly Act[]}> {
+export async function openActs(
+	folder: string,
+	files: Files,
+	say: (text: string) => void,
+): Promise<AsyncDisposable & {readonly acts: readonly Act[]}> {
 	const config = {...defaults, port: 1, data: folder, secret: new Uint8Array(32)};
 	const nodeFiles = new NodeFiles(files, folder);
 	const logOptions = {segmentBytes: 1e6, writeDeadlineMs: 5000, files};
 	const founded = await RaftStore.open(await openLog({folder: join(folder, 'raft'), ...logOptions}), nodeFiles.blobs);
-	await founded.found({
-		term: 1, index: 1, kind: 'configuration', data: encodeConfigurationData({voters: [leader, self], learners: []}, encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'})),
-	}, leader);
+	await founded.found(
+		{
+			term: 1,
+			index: 1,
+			kind: 'configuration',
+			data: encodeConfigurationData(
+				{voters: [leader, self], learners: []},
+				encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}),
+			),
+		},
+		leader,
+	);
 	const lamport = new Lamport(0, config.gossip.lamportJumpMax);
 	const failed = (error: unknown): void => say(`failed: ${String(error)}`);
 	let said: PromiseWithResolvers<void> | undefined;
 	const control = new Control({
-		self, lamport, config, incarnation: 1, tickMs: 25, random: systemEntropy, store: founded,
-		nowMs: () => systemClock.monotonicMs(), isReachable: () => true, isReached: () => true, addressOf: () => undefined, onAgreed: () => undefined, emit: () => undefined, failed,
+		self,
+		lamport,
+		config,
+		incarnation: 1,
+		tickMs: 25,
+		random: systemEntropy,
+		store: founded,
+		nowMs: () => systemClock.monotonicMs(),
+		isReachable: () => true,
+		isReached: () => true,
+		addressOf: () => undefined,
+		onAgreed: () => undefined,
+		emit: () => undefined,
+		failed,
 		send(_to, packet) {
 			say(packet.type);
 			said?.resolve();
 		},
 	});
 	const data = new Data({
-		self, lamport, config, incarnation: 1, tickMs: 25, stampable: () => undefined,
+		self,
+		lamport,
+		config,
+		incarnation: 1,
+		tickMs: 25,
+		stampable: () => undefined,
 		io: {
-			clock: systemClock, random: systemEntropy, sign: undefined, verify: () => 'ok', queuedBytes: () => 0, sendPush: () => true, sendControl: () => undefined,
+			clock: systemClock,
+			random: systemEntropy,
+			sign: undefined,
+			verify: () => 'ok',
+			queuedBytes: () => 0,
+			sendPush: () => true,
+			sendControl: () => undefined,
 			retentionMs: () => systemClock.wallMs(),
 			noteAge: () => undefined,
 			removeTopic: topic => nodeFiles.removeTopic(topic),
-			openTopic: async (topic, onHeader) => openTopicLog(await openLog({folder: await nodeFiles.topicFolder(topic), ...logOptions}), onHeader),
+			openTopic: async (topic, onHeader) =>
+				openTopicLog(await openLog({folder: await nodeFiles.topicFolder(topic), ...logOptions}), onHeader),
 		},
-		hooks: {failed, rejected: () => undefined, delivered: () => undefined, missed: () => undefined, refilled: () => undefined, synced: () => undefined, deleted: () => undefined, bound: () => undefined},
+		hooks: {
+			failed,
+			rejected: () => undefined,
+			delivered: () => undefined,
+			missed: () => undefined,
+			refilled: () => undefined,
+			synced: () => undefined,
+			deleted: () => undefined,
+			bound: () => undefined,
+		},
 	});
 	await data.publish(news, [Buffer.from('opens the log')]);
 	const answered = (step: () => void): Promise<void> => {
@@ -64,22 +110,53 @@ export async function openActs(folder: string, files: Files, say: (text: string)
 	};
 
 	const acts: readonly Act[] = [
-		{name: 'a vote', says: 'vote-reply', run: () => answered(() => control.step(leader, {group: 0, term: 2, type: 'vote', lastIndex: 1, lastTerm: 1, isTransfer: true}))},
 		{
-			name: 'an append', says: 'append-reply',
-			run: () => answered(() => control.step(leader, {group: 0, term: 2, type: 'append', prevIndex: 1, prevTerm: 1, commit: 1, entries: [{term: 2, index: 2, kind: 'noop', data: new Uint8Array(0)}]})),
+			name: 'a vote',
+			says: 'vote-reply',
+			run: () =>
+				answered(() =>
+					control.step(leader, {
+						group: 0,
+						term: 2,
+						type: 'vote',
+						lastIndex: 1,
+						lastTerm: 1,
+						isTransfer: true,
+					}),
+				),
 		},
 		{
-			name: 'a message', says: 'published',
+			name: 'an append',
+			says: 'append-reply',
+			run: () =>
+				answered(() =>
+					control.step(leader, {
+						group: 0,
+						term: 2,
+						type: 'append',
+						prevIndex: 1,
+						prevTerm: 1,
+						commit: 1,
+						entries: [{term: 2, index: 2, kind: 'noop', data: new Uint8Array(0)}],
+					}),
+				),
+		},
+		{
+			name: 'a message',
+			says: 'published',
 			async run() {
 				await data.publish(news, [Buffer.from('told')]);
 				say('published');
 			},
 		},
 		{
-			name: 'a snapshot', says: 'snapshot',
+			name: 'a snapshot',
+			says: 'snapshot',
 			async run() {
-				await founded.saveSnapshot({index: 1, term: 1, configuration: {voters: [leader, self], learners: []}, data: new Uint8Array(1)}, 'taken');
+				await founded.saveSnapshot(
+					{index: 1, term: 1, configuration: {voters: [leader, self], learners: []}, data: new Uint8Array(1)},
+					'taken',
+				);
 				say('snapshot');
 			},
 		},

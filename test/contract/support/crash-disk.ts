@@ -1,15 +1,27 @@
 /**
-A platter behind the `Files` port that can die at its nth call. What is found afterwards is an **image**: of what was not synced nothing,
-some writes, or some 512-byte sectors of some writes; or all that the operating system had, when only the process was killed. It can
-also fail calls, take only part of a write, and be read and changed byte by byte. All from the given chance; no time passes unless
-`delay` takes some.
+A platter behind the `Files` port that can die at its nth call. What is found afterwards is an **image**: of what was
+not synced nothing, some writes, or some 512-byte sectors of some writes; or all that the operating system had, when
+only the process was killed. It can also fail calls, take only part of a write, and be read and changed byte by byte.
+All from the given chance; no time passes unless `delay` takes some.
 */
 import {basename, dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
 import {Platter, type Change, type Fates, type Loss, type StoredFile} from '../../sim/platter.ts';
 import type {SeededRandom} from '../../sim/random.ts';
 
-type Call = 'open' | 'list' | 'makeFolder' | 'syncFolder' | 'rename' | 'unlink' | 'removeFolder' | 'write' | 'read' | 'datasync' | 'truncate' | 'close';
+type Call =
+	| 'open'
+	| 'list'
+	| 'makeFolder'
+	| 'syncFolder'
+	| 'rename'
+	| 'unlink'
+	| 'removeFolder'
+	| 'write'
+	| 'read'
+	| 'datasync'
+	| 'truncate'
+	| 'close';
 
 export type DiskFaults = {
 	readonly random: SeededRandom;
@@ -26,7 +38,15 @@ export type DiskFaults = {
 	readonly delay?: (call: Call, path: string) => Promise<void>;
 };
 
-const mayFail: ReadonlySet<Call> = new Set(['write', 'datasync', 'truncate', 'syncFolder', 'rename', 'unlink', 'makeFolder']);
+const mayFail: ReadonlySet<Call> = new Set([
+	'write',
+	'datasync',
+	'truncate',
+	'syncFolder',
+	'rename',
+	'unlink',
+	'makeFolder',
+]);
 const never = new Promise<never>(() => undefined);
 
 export class CrashDisk implements Files {
@@ -71,7 +91,9 @@ export class CrashDisk implements Files {
 		return this.platter.afterPowerCut(random, loss, fates);
 	}
 
-	/** What is found after the process was killed: what it had written is there, and is not safe from a power cut yet. */
+	/**
+	What is found after the process was killed: what it had written is there, and is not safe from a power cut yet.
+	*/
 	killed(random: SeededRandom): Platter {
 		this.#die();
 		this.platter.kill(random);
@@ -149,10 +171,17 @@ export class CrashDisk implements Files {
 	}
 
 	/** From here on a crash may leave any part of it. */
-	async #change(call: Call, path: string, file: StoredFile, asked: Parameters<StoredFile['begin']>[0]): Promise<void> {
+	async #change(
+		call: Call,
+		path: string,
+		file: StoredFile,
+		asked: Parameters<StoredFile['begin']>[0],
+	): Promise<void> {
 		const change: Change | undefined = this.#isDead ? undefined : file.begin(asked);
 		// One that fails may have been taken all the same.
-		await this.#call(call, path, () => (this.#faults.random.chance(1, 2) ? file.written(change!) : file.forget(change!)));
+		await this.#call(call, path, () =>
+			this.#faults.random.chance(1, 2) ? file.written(change!) : file.forget(change!),
+		);
 		file.written(change!);
 	}
 
@@ -172,7 +201,12 @@ export class CrashDisk implements Files {
 		if (this.#isDead) return never;
 		const isFailing = this.#failing !== undefined && this.calls[number - 1]!.startsWith(this.#failing);
 		if (isFailing) this.#failing = undefined;
-		if (!isFailing && number !== failsAt && (failsOneIn === undefined || !mayFail.has(name) || !random.chance(1, failsOneIn))) return;
+		if (
+			!isFailing &&
+			number !== failsAt &&
+			(failsOneIn === undefined || !mayFail.has(name) || !random.chance(1, failsOneIn))
+		)
+			return;
 		this.failed++;
 		onFailure();
 		throw Object.assign(new Error(`${code}: injected`), {code});

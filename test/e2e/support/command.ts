@@ -6,10 +6,29 @@ export const cli = fileURLToPath(new URL('../../../dist/cli.js', import.meta.url
 
 export type Finished = {readonly code: number | null; readonly stdout: Buffer; readonly stderr: string};
 
-/** Runs to the end; `input` is its standard input. @param options `program`: that of another release; `node`: another Node to run it */
-export function run(flags: readonly string[], {input = '', env = {}, program = cli, node = process.execPath}: {readonly input?: string | Uint8Array; readonly env?: Readonly<Record<string, string>>; readonly program?: string; readonly node?: string} = {}): Promise<Finished> {
+/**
+Runs to the end; `input` is its standard input.
+@param options `program`: that of another release; `node`: another Node to run it
+*/
+export function run(
+	flags: readonly string[],
+	{
+		input = '',
+		env = {},
+		program = cli,
+		node = process.execPath,
+	}: {
+		readonly input?: string | Uint8Array;
+		readonly env?: Readonly<Record<string, string>>;
+		readonly program?: string;
+		readonly node?: string;
+	} = {},
+): Promise<Finished> {
 	return new Promise((resolve, reject) => {
-		const child = spawn(node, [program, ...flags], {stdio: ['pipe', 'pipe', 'pipe'], env: {...process.env, NO_COLOR: '1', ...env}});
+		const child = spawn(node, [program, ...flags], {
+			stdio: ['pipe', 'pipe', 'pipe'],
+			env: {...process.env, NO_COLOR: '1', ...env},
+		});
 		const stdout: Buffer[] = [];
 		let stderr = '';
 		child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));

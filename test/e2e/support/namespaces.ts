@@ -1,26 +1,34 @@
 /**
-Networks for end-to-end tests: hosts in network namespaces of their own on a bridge, which also has one (the hub). Nobody in the program knows of what
-is cut: TCP connections hang, datagrams vanish, nothing is refused. Needs Linux, root and `ip`; filters and mapped ports need `nft` as well.
+Networks for end-to-end tests: hosts in network namespaces of their own on a bridge, which also has one (the hub).
+Nobody in the program knows of what is cut: TCP connections hang, datagrams vanish, nothing is refused. Needs Linux,
+root and `ip`; filters and mapped ports need `nft` as well.
 
 ```ts
-sayNotRun('test/e2e/x.test.ts');                         // then a suite that runs if canMakeNetworks; canFilter where block() or mapped() is used
-network = new Network();                                 // in beforeAll; names hold the process id and a count, so files run side by side
+// then a suite that runs if canMakeNetworks; canFilter where block() or mapped() is used
+sayNotRun('test/e2e/x.test.ts');
+// in beforeAll; names hold the process id and a count, so files run side by side
+network = new Network();
 const [a, b, c] = [network.host(), network.host(), network.host()];
-const node = a.start(cluster, ['--host', a.v4]);         // a NodeProcess (bench/cluster.ts) of the built command line, data kept over restarts
+// a NodeProcess (bench/cluster.ts) of the built command line, data kept over restarts
+const node = a.start(cluster, ['--host', a.v4]);
 const {code, stdout, stderr} = await b.run(['status', '--server', `${a.v4}:5000`, ...cluster.clientFlags]);
-network[Symbol.dispose]();                               // in afterAll; ends what runs in the hosts, removes namespaces and hosts files
+// in afterAll; ends what runs in the hosts, removes namespaces and hosts files
+network[Symbol.dispose]();
 ```
-- `network.host({v4, v6, more})`: a host with `eth` on the bridge: 10.77.0.N/24 and fd77::N/64 unless `false`; `more` are further interfaces
-  `x0`, `x1`… with the given addresses, joined to nothing.
-- `network.mapped({ports})`: a host behind a gateway: it has 172.30.0.2, the gateway maps `[outer, inner]` ports of TCP and UDP to it, `gateway.v4` is
-  where others reach them.
+- `network.host({v4, v6, more})`: a host with `eth` on the bridge: 10.77.0.N/24 and fd77::N/64 unless `false`; `more`
+  are further interfaces `x0`, `x1`… with the given addresses, joined to nothing.
+- `network.mapped({ports})`: a host behind a gateway: it has 172.30.0.2, the gateway maps `[outer, inner]` ports of TCP
+  and UDP to it, `gateway.v4` is where others reach them.
 - `network.cut(host)`, `network.heal(host)`: the host's port on the bridge goes down and up.
-- `const unblock = network.block({protocol: 'tcp' | 'udp' | 'all', from, to, oneWay})`: frames between two hosts vanish; without `to`, between `from` and all
-  others. `unblock()` ends it.
-- `const missing = network.countDatagrams(new Map([[host, port], …]))`: `missing()` names the pairs of hosts between which no datagram has gone by now.
-- `host.setAddresses(['10.77.0.9/24'])`: other addresses on `eth` from now on. `host.ip(...)`, `host.sysctl(name, value)`: whatever else.
+- `const unblock = network.block({protocol: 'tcp' | 'udp' | 'all', from, to, oneWay})`: frames between two hosts vanish;
+  without `to`, between `from` and all others. `unblock()` ends it.
+- `const missing = network.countDatagrams(new Map([[host, port], …]))`: `missing()` names the pairs of hosts between
+  which no datagram has gone by now.
+- `host.setAddresses(['10.77.0.9/24'])`: other addresses on `eth` from now on. `host.ip(...)`, `host.sysctl(name,
+  value)`: whatever else.
 - `host.setNames({name: [addresses]})`: an /etc/hosts of its own, for commands that start from now on.
-- `host.spawn(program, arguments)`: any process in the host. `host.inside(program, arguments)`: the words behind `ip` for it, for a terminal.
+- `host.spawn(program, arguments)`: any process in the host. `host.inside(program, arguments)`: the words behind `ip`
+  for it, for a terminal.
 */
 import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_process';
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync} from 'node:fs';
@@ -36,11 +44,22 @@ const namespaceFolder = '/run/netns';
 const nodePort = 5000;
 
 /** @throws what the program wrote to stderr */
-const command = (program: string, words: readonly string[], input = ''): void => void execFileSync(program, [...words], {input, stdio: ['pipe', 'ignore', 'pipe']});
+const command = (program: string, words: readonly string[], input = ''): void =>
+	void execFileSync(program, [...words], {input, stdio: ['pipe', 'ignore', 'pipe']});
 const ip = (...words: string[]): void => command('ip', words);
 
-export const canMakeNetworks = process.platform === 'linux' && process.getuid?.() === 0 && isDone('ip', 'netns', 'add', `${prefix}-try`);
-export const canFilter = canMakeNetworks && isDone('ip', 'netns', 'exec', `${prefix}-try`, 'nft', 'add table bridge try; add table ip try; add chain ip try try { type nat hook prerouting priority -100; }');
+export const canMakeNetworks =
+	process.platform === 'linux' && process.getuid?.() === 0 && isDone('ip', 'netns', 'add', `${prefix}-try`);
+export const canFilter =
+	canMakeNetworks &&
+	isDone(
+		'ip',
+		'netns',
+		'exec',
+		`${prefix}-try`,
+		'nft',
+		'add table bridge try; add table ip try; add chain ip try try { type nat hook prerouting priority -100; }',
+	);
 if (canMakeNetworks) {
 	ip('netns', 'del', `${prefix}-try`);
 	removeLeftovers();
@@ -94,8 +113,13 @@ export class Network implements Disposable {
 		return host;
 	}
 
-	/** A host that others reach through mapped ports of a gateway only: `ports` are pairs of the gateway's and the host's. */
-	mapped({ports}: {readonly ports: ReadonlyArray<readonly [outer: number, inner: number]>}): {readonly gateway: Host; readonly host: Host} {
+	/**
+	A host that others reach through mapped ports of a gateway only: `ports` are pairs of the gateway's and the host's.
+	*/
+	mapped({ports}: {readonly ports: ReadonlyArray<readonly [outer: number, inner: number]>}): {
+		readonly gateway: Host;
+		readonly host: Host;
+	} {
 		const gateway = this.host({v6: false});
 		const host = new Host(`${gateway.space}-in`, 0, {v4: false, v6: false}, undefined);
 		this.#hosts.push(host);
@@ -106,8 +130,18 @@ export class Network implements Disposable {
 		host.ip('addr', 'add', '172.30.0.2/24', 'dev', 'eth');
 		host.ip('link', 'set', 'eth', 'up');
 		host.ip('route', 'add', 'default', 'via', '172.30.0.1');
-		const maps = ports.flatMap(([outer, inner]) => ['tcp', 'udp'].map(protocol => `add rule ip nat in iifname eth ${protocol} dport ${outer} dnat to 172.30.0.2:${inner}`));
-		nft(gateway.space, ['add table ip nat', 'add chain ip nat in { type nat hook prerouting priority -100; }', 'add chain ip nat out { type nat hook postrouting priority 100; }', ...maps, 'add rule ip nat out oifname eth masquerade']);
+		const maps = ports.flatMap(([outer, inner]) =>
+			['tcp', 'udp'].map(
+				protocol => `add rule ip nat in iifname eth ${protocol} dport ${outer} dnat to 172.30.0.2:${inner}`,
+			),
+		);
+		nft(gateway.space, [
+			'add table ip nat',
+			'add chain ip nat in { type nat hook prerouting priority -100; }',
+			'add chain ip nat out { type nat hook postrouting priority 100; }',
+			...maps,
+			'add rule ip nat out oifname eth masquerade',
+		]);
 		return {gateway, host};
 	}
 
@@ -129,16 +163,33 @@ export class Network implements Disposable {
 		};
 	}
 
-	/** Datagrams to the given port of each host from each other one, counted from now on: a function that tells those who have none yet. */
+	/**
+	Datagrams to the given port of each host from each other one, counted from now on: a function that tells those who
+	have none yet.
+	*/
 	countDatagrams(ports: ReadonlyMap<Host, number>): () => readonly string[] {
-		const pairs = [...ports.keys()].flatMap(from => [...ports].filter(([to]) => to !== from).map(([to, port]) => ({from, to, port})));
+		const pairs = [...ports.keys()].flatMap(from =>
+			[...ports].filter(([to]) => to !== from).map(([to, port]) => ({from, to, port})),
+		);
 		nft(this.#hub, [
-			'add table bridge count', 'delete table bridge count', 'add table bridge count', 'add chain bridge count forward { type filter hook forward priority -1; }',
-			...pairs.map(({from, to, port}) => `add rule bridge count forward iifname ${from.port} oifname ${to.port} udp dport ${port} counter comment "${from.port} to ${to.port}"`),
+			'add table bridge count',
+			'delete table bridge count',
+			'add table bridge count',
+			'add chain bridge count forward { type filter hook forward priority -1; }',
+			...pairs.map(
+				({from, to, port}) =>
+					`add rule bridge count forward iifname ${from.port} oifname ${to.port} udp dport ${port} counter comment "${from.port} to ${to.port}"`,
+			),
 		]);
 		return () => {
-			const list = execFileSync('ip', ['netns', 'exec', this.#hub, 'nft', 'list', 'chain', 'bridge', 'count', 'forward'], {encoding: 'utf8'});
-			return [...list.matchAll(/counter packets 0 bytes 0 comment "(?<pair>[^"]*)"/g)].map(match => match.groups!['pair']!);
+			const list = execFileSync(
+				'ip',
+				['netns', 'exec', this.#hub, 'nft', 'list', 'chain', 'bridge', 'count', 'forward'],
+				{encoding: 'utf8'},
+			);
+			return [...list.matchAll(/counter packets 0 bytes 0 comment "(?<pair>[^"]*)"/g)].map(
+				match => match.groups!['pair']!,
+			);
 		};
 	}
 
@@ -153,12 +204,22 @@ export class Network implements Disposable {
 	#filter(): void {
 		const rules = [...this.#blocks].flatMap(({protocol, from, to, oneWay = false}) => {
 			const matches = protocol === 'all' ? '' : `meta l4proto ${protocol} `;
-			const path = (source: Host | undefined, destination: Host | undefined): string => [
-				'add rule bridge cut forward', ...(source ? [`iifname ${source.port}`] : []), ...(destination ? [`oifname ${destination.port}`] : []), `${matches}drop`,
-			].join(' ');
+			const path = (source: Host | undefined, destination: Host | undefined): string =>
+				[
+					'add rule bridge cut forward',
+					...(source ? [`iifname ${source.port}`] : []),
+					...(destination ? [`oifname ${destination.port}`] : []),
+					`${matches}drop`,
+				].join(' ');
 			return [path(from, to), ...(oneWay ? [] : [path(to, from)])];
 		});
-		nft(this.#hub, ['add table bridge cut', 'delete table bridge cut', 'add table bridge cut', 'add chain bridge cut forward { type filter hook forward priority 0; }', ...rules]);
+		nft(this.#hub, [
+			'add table bridge cut',
+			'delete table bridge cut',
+			'add table bridge cut',
+			'add chain bridge cut forward { type filter hook forward priority 0; }',
+			...rules,
+		]);
 	}
 }
 
@@ -179,7 +240,8 @@ export class Host implements Disposable {
 		this.v6 = `fd77::${index.toString(16)}`;
 		this.port = `port${index}`;
 		ip('netns', 'add', space);
-		for (const name of ['all', 'default']) this.sysctl(`net/ipv6/conf/${name}/accept_dad`, '0'); // Else a v6 address can be bound a second later only.
+		// Else a v6 address can be bound a second later only.
+		for (const name of ['all', 'default']) this.sysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
 		this.ip('link', 'set', 'lo', 'up');
 		if (hub !== undefined) {
 			if (!v6) this.sysctl('net/ipv6/conf/default/disable_ipv6', '1');
@@ -210,13 +272,16 @@ export class Host implements Disposable {
 	setAddresses(addresses: readonly string[]): void {
 		this.ip('-4', 'addr', 'flush', 'dev', 'eth');
 		this.ip('-6', 'addr', 'flush', 'dev', 'eth', 'scope', 'global');
-		for (const address of addresses) this.ip('addr', 'add', address, 'dev', 'eth', ...(isIPv6(address.split('/')[0]!) ? ['nodad'] : []));
+		for (const address of addresses)
+			this.ip('addr', 'add', address, 'dev', 'eth', ...(isIPv6(address.split('/')[0]!) ? ['nodad'] : []));
 	}
 
 	/** Its own /etc/hosts, besides localhost. */
 	setNames(names: Readonly<Record<string, readonly string[]>>): void {
 		mkdirSync(`/etc/netns/${this.space}`, {recursive: true});
-		const lines = Object.entries(names).flatMap(([name, addresses]) => addresses.map(address => `${address} ${name}\n`));
+		const lines = Object.entries(names).flatMap(([name, addresses]) =>
+			addresses.map(address => `${address} ${name}\n`),
+		);
 		writeFileSync(`/etc/netns/${this.space}/hosts`, `127.0.0.1 localhost\n${lines.join('')}`);
 	}
 
@@ -226,7 +291,10 @@ export class Host implements Disposable {
 	}
 
 	spawn(program: string, words: readonly string[]): ChildProcess {
-		const child = spawn('ip', [...this.inside(program, words)], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, NO_COLOR: '1'}});
+		const child = spawn('ip', [...this.inside(program, words)], {
+			stdio: ['ignore', 'pipe', 'pipe'],
+			env: {...process.env, NO_COLOR: '1'},
+		});
 		this.#children.add(child);
 		child.once('close', () => this.#children.delete(child));
 		return child;
@@ -248,12 +316,32 @@ export class Host implements Disposable {
 		});
 	}
 
-	/** A node of the cluster on port 5000 (unless `flags` say otherwise), with a data folder that it finds again when it is started again. */
+	/**
+	A node of the cluster on port 5000 (unless `flags` say otherwise), with a data folder that it finds again when it is
+	started again.
+	*/
 	start(cluster: Cluster, flags: readonly string[]): NodeProcess {
-		return new NodeProcess(nodePort, [
-			'netns', 'exec', this.space, ...this.#env, process.execPath, cli, '--headless', '-o', 'jsonl', ...(flags.includes('--port') ? [] : ['--port', String(nodePort)]),
-			...cluster.clientFlags, '--data', `${cluster.folder}/${this.space}`, ...flags,
-		], true, 'ip');
+		return new NodeProcess(
+			nodePort,
+			[
+				'netns',
+				'exec',
+				this.space,
+				...this.#env,
+				process.execPath,
+				cli,
+				'--headless',
+				'-o',
+				'jsonl',
+				...(flags.includes('--port') ? [] : ['--port', String(nodePort)]),
+				...cluster.clientFlags,
+				'--data',
+				`${cluster.folder}/${this.space}`,
+				...flags,
+			],
+			true,
+			'ip',
+		);
 	}
 
 	[Symbol.dispose](): void {

@@ -1,6 +1,6 @@
 /**
-Node in other versions, as npm has them: the package `node` keeps the program of each platform in a package of its own. They are unpacked into a temporary
-folder and installed nowhere.
+Node in other versions, as npm has them: the package `node` keeps the program of each platform in a package of its own.
+They are unpacked into a temporary folder and installed nowhere.
 */
 import {execFile} from 'node:child_process';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
@@ -15,15 +15,22 @@ export type NodeBinary = Disposable & {readonly version: string; readonly path: 
 
 /** The lowest version that `engines` in package.json allows. */
 export function lowestVersion(): string {
-	const {engines} = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {engines: {node: string}};
+	const {engines} = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+		engines: {node: string};
+	};
 	return /\d+\.\d+\.\d+/.exec(engines.node)![0];
 }
 
 /**
-@param wanted a version, or `latest`. Resolves with the reason where it cannot be had: no registry is reached, or it has none for the platform.
-@param platform what it is to run on @default this one
+@param wanted a version, or `latest`. Resolves with the reason where it cannot be had: no registry is reached, or it has
+none for the platform.
+@param platform what it is to run on
+@default this one
 */
-export async function fetchNode(wanted: string, platform: NodeJS.Platform = process.platform): Promise<NodeBinary | {readonly problem: string}> {
+export async function fetchNode(
+	wanted: string,
+	platform: NodeJS.Platform = process.platform,
+): Promise<NodeBinary | {readonly problem: string}> {
 	const folder = mkdtempSync(join(tmpdir(), 'dapss-node-'));
 	const dispose = (): void => rmSync(folder, {recursive: true, force: true});
 	const name = `node-${platform === 'win32' ? 'win' : platform}-${process.arch}@${wanted}`;
@@ -34,10 +41,19 @@ export async function fetchNode(wanted: string, platform: NodeJS.Platform = proc
 		await execute('tar', ['-xzf', stdout.trim().split('\n').at(-1)!, program, 'package/package.json'], options);
 		const path = join(folder, program);
 		// That of another platform cannot be asked.
-		const {version} = JSON.parse(readFileSync(join(folder, 'package', 'package.json'), 'utf8')) as {version: string};
-		return {path, version: platform === process.platform ? (await execute(path, ['--version'])).stdout.trim().slice(1) : version, [Symbol.dispose]: dispose};
+		const {version} = JSON.parse(readFileSync(join(folder, 'package', 'package.json'), 'utf8')) as {
+			version: string;
+		};
+		return {
+			path,
+			version:
+				platform === process.platform ? (await execute(path, ['--version'])).stdout.trim().slice(1) : version,
+			[Symbol.dispose]: dispose,
+		};
 	} catch (error) {
 		dispose();
-		return {problem: `npm pack ${name} failed: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`};
+		return {
+			problem: `npm pack ${name} failed: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
+		};
 	}
 }

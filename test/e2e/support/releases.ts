@@ -1,6 +1,6 @@
 /**
-Programs of other releases, built from their own sources into temporary folders: the previous one from the history, a later one that is this
-one with another protocol.
+Programs of other releases, built from their own sources into temporary folders: the previous one from the history, a
+later one that is this one with another protocol.
 */
 import {execFileSync} from 'node:child_process';
 import {cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
@@ -44,7 +44,11 @@ function built(fill: (folder: string) => void): Release {
 	try {
 		fill(folder);
 		symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-		execFileSync(process.execPath, ['--input-type=module', '-e', 'await (await import("./source/build.mjs")).build()'], {cwd: folder, stdio: 'inherit'});
+		execFileSync(
+			process.execPath,
+			['--input-type=module', '-e', 'await (await import("./source/build.mjs")).build()'],
+			{cwd: folder, stdio: 'inherit'},
+		);
 	} catch (error) {
 		dispose();
 		throw error;

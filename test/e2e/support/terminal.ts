@@ -1,4 +1,7 @@
-/** A real pseudo-terminal with a terminal emulator behind it: what a person would see, and keys as a person would press them. */
+/**
+A real pseudo-terminal with a terminal emulator behind it: what a person would see, and keys as a person would press
+them.
+*/
 import {spawn, type IPty} from '@lydell/node-pty';
 import headless from '@xterm/headless';
 
@@ -11,9 +14,22 @@ export class Terminal implements AsyncDisposable {
 	readonly #looking = new Set<() => void>();
 	#isEnded = false;
 
-	constructor(command: string, flags: readonly string[], {columns, rows, env = {}}: {readonly columns: number; readonly rows: number; readonly env?: Readonly<Record<string, string>>}) {
+	constructor(
+		command: string,
+		flags: readonly string[],
+		{
+			columns,
+			rows,
+			env = {},
+		}: {readonly columns: number; readonly rows: number; readonly env?: Readonly<Record<string, string>>},
+	) {
 		this.#screen = new headless.Terminal({cols: columns, rows, allowProposedApi: true, scrollback: 0});
-		this.#pty = spawn(command, [...flags], {cols: columns, rows, name: 'xterm-256color', env: {...process.env, CI: '', ...env}});
+		this.#pty = spawn(command, [...flags], {
+			cols: columns,
+			rows,
+			name: 'xterm-256color',
+			env: {...process.env, CI: '', ...env},
+		});
 		this.#pty.onData(data => {
 			this.raw += data;
 			this.#screen.write(data, () => this.#look());
@@ -41,7 +57,10 @@ export class Terminal implements AsyncDisposable {
 	/** The lines as they stand on the screen. */
 	lines(): string[] {
 		const {active} = this.#screen.buffer;
-		return Array.from({length: this.#screen.rows}, (_, row) => active.getLine(active.viewportY + row)?.translateToString(true, 0, this.#screen.cols) ?? '');
+		return Array.from(
+			{length: this.#screen.rows},
+			(_, row) => active.getLine(active.viewportY + row)?.translateToString(true, 0, this.#screen.cols) ?? '',
+		);
 	}
 
 	text(): string {
@@ -56,7 +75,6 @@ export class Terminal implements AsyncDisposable {
 	async type(text: string): Promise<void> {
 		for (const key of text) {
 			this.press(key);
-			// oxlint-disable-next-line no-await-in-loop -- a person types one key at a time
 			await new Promise(resolve => {
 				setTimeout(resolve, 15);
 			});
@@ -69,14 +87,17 @@ export class Terminal implements AsyncDisposable {
 	}
 
 	/** Until the screen shows it. Fails after the limit, with the screen. */
-	async waitFor(shows: RegExp | ((text: string) => boolean), what = String(shows), limitMs = 20_000): Promise<string> {
+	async waitFor(
+		shows: RegExp | ((text: string) => boolean),
+		what = String(shows),
+		limitMs = 20_000,
+	): Promise<string> {
 		const matches = (): boolean => (shows instanceof RegExp ? shows.test(this.text()) : shows(this.text()));
 		const untilMs = performance.now() + limitMs;
 		while (!matches()) {
 			if (this.#isEnded) throw new Error(`The program ended while waiting for ${what}:\n${this.text()}`);
 			const leftMs = untilMs - performance.now();
 			if (leftMs <= 0) throw new Error(`The screen did not show ${what} within ${limitMs} ms:\n${this.text()}`);
-			// oxlint-disable-next-line no-await-in-loop -- until the screen changes
 			await new Promise<void>(resolve => {
 				const timer = setTimeout(done, leftMs);
 				const looking = this.#looking;

@@ -1,6 +1,7 @@
 /**
-Windows, as far as Wine has it: programs for Windows on this machine, with a profile, a registry and a server of their own, which go with it. Wine gives
-Node no pipes, so standard streams are files; who waits for output looks when the file changes.
+Windows, as far as Wine has it: programs for Windows on this machine, with a profile, a registry and a server of their
+own, which go with it. Wine gives Node no pipes, so standard streams are files; who waits for output looks when the file
+changes.
 */
 import {execFile, execFileSync, spawn, type ChildProcess} from 'node:child_process';
 import {closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, watch} from 'node:fs';
@@ -55,11 +56,16 @@ export class WineProcess {
 		const {promise, resolve, reject} = Promise.withResolvers<void>();
 		const look = (): void => {
 			if (pattern.test(this.out)) resolve();
-			else if (!this.isRunning) reject(new Error(`It ended before it said ${pattern}: ${this.out.slice(-2000)} ${this.err}`));
+			else if (!this.isRunning)
+				reject(new Error(`It ended before it said ${pattern}: ${this.out.slice(-2000)} ${this.err}`));
 		};
 
 		const watcher = watch(this.#outPath, look);
-		const timer = setTimeout(() => reject(new Error(`Nothing like ${pattern} within ${waitMs} ms: ${this.out.slice(-2000)} ${this.err}`)), waitMs);
+		const timer = setTimeout(
+			() =>
+				reject(new Error(`Nothing like ${pattern} within ${waitMs} ms: ${this.out.slice(-2000)} ${this.err}`)),
+			waitMs,
+		);
 		void this.exited.then(look);
 		look();
 		await promise.finally(() => {
@@ -90,7 +96,13 @@ export class Wine implements AsyncDisposable {
 		this.drive = join(prefix, 'drive_c');
 		const kept = Object.entries(process.env).filter(([name]) => !/^(?:DAPSS|XDG)_/.test(name));
 		this.#env = {
-			...Object.fromEntries(kept), HOME: this.#folder, WINEPREFIX: prefix, WINEDEBUG: '-all', WINEDLLOVERRIDES: 'winemenubuilder.exe=d;mscoree,mshtml=', NODE_SKIP_PLATFORM_CHECK: '1', NO_COLOR: '1',
+			...Object.fromEntries(kept),
+			HOME: this.#folder,
+			WINEPREFIX: prefix,
+			WINEDEBUG: '-all',
+			WINEDLLOVERRIDES: 'winemenubuilder.exe=d;mscoree,mshtml=',
+			NODE_SKIP_PLATFORM_CHECK: '1',
+			NO_COLOR: '1',
 			WINEPATH: `Z:${dirname(node).replaceAll('/', '\\')}`,
 		};
 	}
@@ -111,10 +123,16 @@ export class Wine implements AsyncDisposable {
 	start(program: string, words: readonly string[], cwd: string): WineProcess {
 		this.#started++;
 		mkdirSync(join(this.#folder, 'streams'), {recursive: true});
-		const [outPath, errPath] = ['out', 'err'].map(name => join(this.#folder, 'streams', `${this.#started}.${name}`)) as [string, string];
+		const [outPath, errPath] = ['out', 'err'].map(name =>
+			join(this.#folder, 'streams', `${this.#started}.${name}`),
+		) as [string, string];
 		const files = [openSync('/dev/null', 'r'), openSync(outPath, 'w'), openSync(errPath, 'w')];
 		try {
-			const process = new WineProcess(spawn('wine', [program, ...words], {cwd, env: this.#env, stdio: [files[0], files[1], files[2]]}), outPath, errPath);
+			const process = new WineProcess(
+				spawn('wine', [program, ...words], {cwd, env: this.#env, stdio: [files[0], files[1], files[2]]}),
+				outPath,
+				errPath,
+			);
 			this.#running.push(process);
 			return process;
 		} finally {

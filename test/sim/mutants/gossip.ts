@@ -8,41 +8,304 @@ const streams = (find: string, replace: string): Edit => ({file: 'core/gossip/st
 const order = (find: string, replace: string): Edit => ({file: 'core/gossip/order.ts', find, replace});
 const repair = (find: string, replace: string): Edit => ({file: 'core/gossip/repair.ts', find, replace});
 const exchange = (find: string, replace: string): Edit => ({file: 'core/gossip/exchange.ts', find, replace});
-const presence = (find: string, replace: string): Edit => ({file: 'core/membership/failure-detection.ts', find, replace});
+const presence = (find: string, replace: string): Edit => ({
+	file: 'core/membership/failure-detection.ts',
+	find,
+	replace,
+});
 const swim = (find: string, replace: string): Edit => ({file: 'core/swim/swim.ts', find, replace});
 const data = (find: string, replace: string): Edit => ({file: 'core/data/data.ts', find, replace});
 
 export const gossipMutants: readonly Mutant[] = [
-	{name: 'lives-mixed-up', pitfall: 'messages are known by their number without the incarnation', edits: [streams('				if (life.incarnation === incarnation) return life;\n', '				if (life.incarnation >= incarnation) return life;\n')]},
-	{name: 'gap-passed-over', pitfall: 'what comes behind a gap is delivered', edits: [order('const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;', 'const isNext = batch.firstSeq >= stream.next;')]},
-	{name: 'duplicate-delivered', pitfall: 'a message that comes again is delivered again', edits: [gossip('if (lastSeq(batch) < stream.next || stream.held?.has(batch.firstSeq)) {', 'if (lastSeq(batch) < stream.next - 3 || stream.held?.has(batch.firstSeq)) {'), order('const isNext = batch.firstSeq === stream.next ||', 'const isNext = batch.firstSeq <= stream.next ||')]},
-	{name: 'digest-without-gaps', pitfall: 'a digest tells the newest only and forgets gaps: what is lacked is not asked for', edits: [gossip('		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n', '		if (low > stream.next) return undefined;\n		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n')]},
-	{name: 'no-anti-entropy', pitfall: 'nodes do not compare what they have', edits: [exchange('			this.#nextTick = this.#jittered();\n			this.#beginRound();', '			this.#nextTick = this.#jittered();'), exchange('this.#standIns(peers)) this.#comparisons.set(peer, {pulled: 0, isSynced: false, isDue: true,', 'this.#standIns(peers)) this.#comparisons.set(peer, {pulled: 0, isSynced: true, isDue: false,')]},
-	{name: 'repaired-while-cut-off', pitfall: 'a partition counts as repaired once the far side was found unreachable', by: 'nodes', edits: [presence('if (this.#healedMs !== undefined && (state === \'down\'', 'if ((state === \'down\'')]},
-	{name: 'answer-of-before', pitfall: 'a repair is judged by an answer that was given before the heal', by: 'nodes', edits: [exchange('if (comparison?.round !== undefined) this.#running--;', 'if (comparison?.round !== undefined) {\n				comparison.isSynced = false;\n				comparison.isAnswered = false;\n				continue;\n			}')]},
-	{name: 'half-an-answer', pitfall: 'a peer that lacks the first of what is missing counts as one that has nothing', by: 'nodes', edits: [exchange('const stream = then === 0 ?', 'const stream = then >= 0 ?')]},
-	{name: 'repair-without-budget', pitfall: 'a repair sends everything, whatever the asker has room for', edits: [{file: 'core/topic-log/topic-log.ts', find: 'if (batches.length > 0 && bytes + record.batch.bytes.length > bytesMax) return', replace: 'if (batches.length > 1e9) return'}]},
-	{name: 'silence-for-a-refusal', pitfall: 'who has nothing does not say so', edits: [repair('if (gaps.length > 0 || served.length === 0) outbox.send(', 'if (gaps.length > 1e9) outbox.send(')]},
-	{name: 'passed-means-nothing', pitfall: 'a late subscriber asks for ever for what it does not want', edits: [gossip('asked <= stream.next && then > stream.next && then <= stream.known + 1)', 'asked <= stream.next && then > stream.next + 1e9)')]},
-	{name: 'loss-not-told', pitfall: 'what nobody has any more is passed over in silence', edits: [gossip('		if (messages > 0) this.#context.outbox.missed(', '		if (messages < 0) this.#context.outbox.missed(')]},
-	{name: 'since-ignored', pitfall: 'a subscriber gets what was published before it subscribed', edits: [gossip('const isWanted = topic.since !== undefined && batch.lamport > topic.since;', 'const isWanted = topic.since !== undefined;'), order('batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;', 'batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since! || stream.next === 1;')]},
-	{name: 'delivered-before-witnessed', pitfall: 'a message is delivered before its stamp is witnessed', edits: [data('if (!lamport.witness(batch.lamport)) return hooks.rejected(from, \'lamport-jump\');', 'if (batch.lamport < 0) return hooks.rejected(from, \'lamport-jump\');')]},
-	{name: 'lamport-jump-taken', pitfall: 'a stamp far ahead of all moves the clock of whoever sees it', edits: [{file: 'core/lamport.ts', find: 'if (stamp > this.#now + this.#jumpMax || stamp > lamportMax) return false;', replace: ''}]},
-	{name: 'retention-not-told', pitfall: 'a node offers what its retention took', edits: [data('		if (retained) this.gossip.retained(name, retained.floors);\n', '')]},
-	{name: 'log-not-read-back', pitfall: 'a node forgets at a restart what it delivered', edits: [gossip('if (header.firstSeq < stream.next) return stream.fill(header);', 'if (header.firstSeq < stream.next || header.count > 1) return;')]},
-	{name: 'accusation-not-refuted', pitfall: 'a suspect does not raise its incarnation', edits: [{file: 'core/swim/members.ts', find: 'this.#incarnation = Math.min(incarnation + 1, u32Max);', replace: ''}]},
-	{name: 'suspicion-without-end', pitfall: 'a suspect is never called dead', by: 'swim', edits: [swim('suspicion.isOver(this.#tick) && !isHeard', 'suspicion.isOver(-1) && !isHeard')]},
-	{name: 'dead-for-good', pitfall: 'who was called dead stays dead, whatever it says', by: 'swim', edits: [{file: 'core/swim/packet.ts', find: 'a.incarnation > b.incarnation || (', replace: '(a.incarnation > b.incarnation && b.standing !== \'dead\') || ('}]},
-	{name: 'no-indirect-probes', pitfall: 'whom this node alone cannot reach is accused: nobody else is asked', by: 'swim', edits: [swim('const relays = isJudged ? this.#sample(', 'const relays = !isJudged ? this.#sample('), swim('this.#wayTo(relay)); this.#sendPing(member.id, probe.seq, \'link\');', 'this.#wayTo(relay));')]},
-	{name: 'dead-at-once', pitfall: 'one lost answer is a death: no suspicion, no time to speak up', by: 'swim', edits: [{file: 'core/swim/suspicion.ts', find: 'return tick - this.#sinceTick >= this.ticks;', replace: 'return tick >= this.#sinceTick;'}, swim('this.#tick - suspicion.askedTick >= timeout && ', '')]},
-	{name: 'rumours-forgotten', pitfall: 'what one node found out is not passed on', by: 'swim', edits: [{file: 'core/swim/updates.ts', find: 'this.#file(update, 0);', replace: 'if (update[2] < 0) this.#file(update, 0);'}]},
-	{name: 'beat-before-mail', pitfall: 'a late timer fires before what waits in the sockets is read: a stall looks like a dead leader', edits: [{file: 'core/node/node.ts', find: 'io.clock.every(tickMs, () => io.clock.soon(() => this.#tick()))', replace: 'io.clock.every(tickMs, () => this.#tick())'}]},
 	{
-		name: 'beats-caught-up', pitfall: 'the beats that a stall missed are all given afterwards',
-		edits: [{file: 'core/node/node.ts', find: 'this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => this.#tick())));', replace: 'let last = io.clock.monotonicMs();\n		this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => {\n			for (; last + tickMs <= io.clock.monotonicMs(); last += tickMs) this.#tick();\n		})));'}],
+		name: 'lives-mixed-up',
+		pitfall: 'messages are known by their number without the incarnation',
+		edits: [
+			streams(
+				'				if (life.incarnation === incarnation) return life;\n',
+				'				if (life.incarnation >= incarnation) return life;\n',
+			),
+		],
 	},
-	{name: 'who-leads-is-a-stranger', pitfall: 'a node that was away refuses a leader that it does not know, and asks nobody who leads', edits: [{file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''}, {file: 'core/node/node.ts', find: 'if (this.phase === \'running\') this.#peerDirectory.meet(peer, address);', replace: 'void [this, peer, address];'}]},
-	{name: 'caller-is-a-stranger', pitfall: 'a node whose acquaintances are all gone refuses those who need its vote, for ever', edits: [{file: 'core/node/node.ts', find: 'if (this.phase === \'running\') this.#peerDirectory.meet(peer, address);', replace: 'void [this, peer, address];'}]},
-	{name: 'told-members-forgotten', pitfall: 'a joined node forgets those it was told of before its log names them', edits: [{file: 'core/membership/peer-directory.ts', find: 'if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined) this.#told = [];', replace: 'if (topics.members().length > 0) this.#told = [];'}, {file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''}]},
-	{name: 'refused-by-a-newcomer', pitfall: 'a node without a log of its own refuses others as strangers', edits: [{file: 'core/control/control.ts', find: '		if (this.state.clusterId === \'\') return {type: \'wait\', reason: `node ${self} is joining itself`};\n', replace: ''}]},
+	{
+		name: 'gap-passed-over',
+		pitfall: 'what comes behind a gap is delivered',
+		edits: [
+			order(
+				'const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;',
+				'const isNext = batch.firstSeq >= stream.next;',
+			),
+		],
+	},
+	{
+		name: 'duplicate-delivered',
+		pitfall: 'a message that comes again is delivered again',
+		edits: [
+			gossip(
+				'if (lastSeq(batch) < stream.next || stream.held?.has(batch.firstSeq)) {',
+				'if (lastSeq(batch) < stream.next - 3 || stream.held?.has(batch.firstSeq)) {',
+			),
+			order(
+				'const isNext = batch.firstSeq === stream.next ||',
+				'const isNext = batch.firstSeq <= stream.next ||',
+			),
+		],
+	},
+	{
+		name: 'digest-without-gaps',
+		pitfall: 'a digest tells the newest only and forgets gaps: what is lacked is not asked for',
+		edits: [
+			gossip(
+				'		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n',
+				'		if (low > stream.next) return undefined;\n		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n',
+			),
+		],
+	},
+	{
+		name: 'no-anti-entropy',
+		pitfall: 'nodes do not compare what they have',
+		edits: [
+			exchange('			this.#nextTick = this.#jittered();\n			this.#beginRound();', '			this.#nextTick = this.#jittered();'),
+			exchange(
+				'this.#standIns(peers)) this.#comparisons.set(peer, {pulled: 0, isSynced: false, isDue: true,',
+				'this.#standIns(peers)) this.#comparisons.set(peer, {pulled: 0, isSynced: true, isDue: false,',
+			),
+		],
+	},
+	{
+		name: 'repaired-while-cut-off',
+		pitfall: 'a partition counts as repaired once the far side was found unreachable',
+		by: 'nodes',
+		edits: [presence("if (this.#healedMs !== undefined && (state === 'down'", "if ((state === 'down'")],
+	},
+	{
+		name: 'answer-of-before',
+		pitfall: 'a repair is judged by an answer that was given before the heal',
+		by: 'nodes',
+		edits: [
+			exchange(
+				'if (comparison?.round !== undefined) this.#running--;',
+				'if (comparison?.round !== undefined) {\n				comparison.isSynced = false;\n				comparison.isAnswered = false;\n				continue;\n			}',
+			),
+		],
+	},
+	{
+		name: 'half-an-answer',
+		pitfall: 'a peer that lacks the first of what is missing counts as one that has nothing',
+		by: 'nodes',
+		edits: [exchange('const stream = then === 0 ?', 'const stream = then >= 0 ?')],
+	},
+	{
+		name: 'repair-without-budget',
+		pitfall: 'a repair sends everything, whatever the asker has room for',
+		edits: [
+			{
+				file: 'core/topic-log/topic-log.ts',
+				find: 'if (batches.length > 0 && bytes + record.batch.bytes.length > bytesMax) return',
+				replace: 'if (batches.length > 1e9) return',
+			},
+		],
+	},
+	{
+		name: 'silence-for-a-refusal',
+		pitfall: 'who has nothing does not say so',
+		edits: [
+			repair('if (gaps.length > 0 || served.length === 0) outbox.send(', 'if (gaps.length > 1e9) outbox.send('),
+		],
+	},
+	{
+		name: 'passed-means-nothing',
+		pitfall: 'a late subscriber asks for ever for what it does not want',
+		edits: [
+			gossip(
+				'asked <= stream.next && then > stream.next && then <= stream.known + 1)',
+				'asked <= stream.next && then > stream.next + 1e9)',
+			),
+		],
+	},
+	{
+		name: 'loss-not-told',
+		pitfall: 'what nobody has any more is passed over in silence',
+		edits: [
+			gossip('		if (messages > 0) this.#context.outbox.missed(', '		if (messages < 0) this.#context.outbox.missed('),
+		],
+	},
+	{
+		name: 'since-ignored',
+		pitfall: 'a subscriber gets what was published before it subscribed',
+		edits: [
+			gossip(
+				'const isWanted = topic.since !== undefined && batch.lamport > topic.since;',
+				'const isWanted = topic.since !== undefined;',
+			),
+			order(
+				'batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;',
+				'batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since! || stream.next === 1;',
+			),
+		],
+	},
+	{
+		name: 'delivered-before-witnessed',
+		pitfall: 'a message is delivered before its stamp is witnessed',
+		edits: [
+			data(
+				"if (!lamport.witness(batch.lamport)) return hooks.rejected(from, 'lamport-jump');",
+				"if (batch.lamport < 0) return hooks.rejected(from, 'lamport-jump');",
+			),
+		],
+	},
+	{
+		name: 'lamport-jump-taken',
+		pitfall: 'a stamp far ahead of all moves the clock of whoever sees it',
+		edits: [
+			{
+				file: 'core/lamport.ts',
+				find: 'if (stamp > this.#now + this.#jumpMax || stamp > lamportMax) return false;',
+				replace: '',
+			},
+		],
+	},
+	{
+		name: 'retention-not-told',
+		pitfall: 'a node offers what its retention took',
+		edits: [data('		if (retained) this.gossip.retained(name, retained.floors);\n', '')],
+	},
+	{
+		name: 'log-not-read-back',
+		pitfall: 'a node forgets at a restart what it delivered',
+		edits: [
+			gossip(
+				'if (header.firstSeq < stream.next) return stream.fill(header);',
+				'if (header.firstSeq < stream.next || header.count > 1) return;',
+			),
+		],
+	},
+	{
+		name: 'accusation-not-refuted',
+		pitfall: 'a suspect does not raise its incarnation',
+		edits: [
+			{file: 'core/swim/members.ts', find: 'this.#incarnation = Math.min(incarnation + 1, u32Max);', replace: ''},
+		],
+	},
+	{
+		name: 'suspicion-without-end',
+		pitfall: 'a suspect is never called dead',
+		by: 'swim',
+		edits: [swim('suspicion.isOver(this.#tick) && !isHeard', 'suspicion.isOver(-1) && !isHeard')],
+	},
+	{
+		name: 'dead-for-good',
+		pitfall: 'who was called dead stays dead, whatever it says',
+		by: 'swim',
+		edits: [
+			{
+				file: 'core/swim/packet.ts',
+				find: 'a.incarnation > b.incarnation || (',
+				replace: "(a.incarnation > b.incarnation && b.standing !== 'dead') || (",
+			},
+		],
+	},
+	{
+		name: 'no-indirect-probes',
+		pitfall: 'whom this node alone cannot reach is accused: nobody else is asked',
+		by: 'swim',
+		edits: [
+			swim('const relays = isJudged ? this.#sample(', 'const relays = !isJudged ? this.#sample('),
+			swim("this.#wayTo(relay)); this.#sendPing(member.id, probe.seq, 'link');", 'this.#wayTo(relay));'),
+		],
+	},
+	{
+		name: 'dead-at-once',
+		pitfall: 'one lost answer is a death: no suspicion, no time to speak up',
+		by: 'swim',
+		edits: [
+			{
+				file: 'core/swim/suspicion.ts',
+				find: 'return tick - this.#sinceTick >= this.ticks;',
+				replace: 'return tick >= this.#sinceTick;',
+			},
+			swim('this.#tick - suspicion.askedTick >= timeout && ', ''),
+		],
+	},
+	{
+		name: 'rumours-forgotten',
+		pitfall: 'what one node found out is not passed on',
+		by: 'swim',
+		edits: [
+			{
+				file: 'core/swim/updates.ts',
+				find: 'this.#file(update, 0);',
+				replace: 'if (update[2] < 0) this.#file(update, 0);',
+			},
+		],
+	},
+	{
+		name: 'beat-before-mail',
+		pitfall: 'a late timer fires before what waits in the sockets is read: a stall looks like a dead leader',
+		edits: [
+			{
+				file: 'core/node/node.ts',
+				find: 'io.clock.every(tickMs, () => io.clock.soon(() => this.#tick()))',
+				replace: 'io.clock.every(tickMs, () => this.#tick())',
+			},
+		],
+	},
+	{
+		name: 'beats-caught-up',
+		pitfall: 'the beats that a stall missed are all given afterwards',
+		edits: [
+			{
+				file: 'core/node/node.ts',
+				find: 'this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => this.#tick())));',
+				replace:
+					'let last = io.clock.monotonicMs();\n		this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => {\n			for (; last + tickMs <= io.clock.monotonicMs(); last += tickMs) this.#tick();\n		})));',
+			},
+		],
+	},
+	{
+		name: 'who-leads-is-a-stranger',
+		pitfall: 'a node that was away refuses a leader that it does not know, and asks nobody who leads',
+		edits: [
+			{file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''},
+			{
+				file: 'core/node/node.ts',
+				find: "if (this.phase === 'running') this.#peerDirectory.meet(peer, address);",
+				replace: 'void [this, peer, address];',
+			},
+		],
+	},
+	{
+		name: 'caller-is-a-stranger',
+		pitfall: 'a node whose acquaintances are all gone refuses those who need its vote, for ever',
+		edits: [
+			{
+				file: 'core/node/node.ts',
+				find: "if (this.phase === 'running') this.#peerDirectory.meet(peer, address);",
+				replace: 'void [this, peer, address];',
+			},
+		],
+	},
+	{
+		name: 'told-members-forgotten',
+		pitfall: 'a joined node forgets those it was told of before its log names them',
+		edits: [
+			{
+				file: 'core/membership/peer-directory.ts',
+				find: 'if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined) this.#told = [];',
+				replace: 'if (topics.members().length > 0) this.#told = [];',
+			},
+			{file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''},
+		],
+	},
+	{
+		name: 'refused-by-a-newcomer',
+		pitfall: 'a node without a log of its own refuses others as strangers',
+		edits: [
+			{
+				file: 'core/control/control.ts',
+				find: "		if (this.state.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};\n",
+				replace: '',
+			},
+		],
+	},
 ];

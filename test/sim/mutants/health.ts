@@ -3,16 +3,66 @@ Mutants of what a node takes for usable, and of the way around a link that does 
 */
 import type {Edit, Mutant} from './mutant.ts';
 
-const reachability = (find: string, replace: string): Edit => ({file: 'core/membership/reachability.ts', find, replace});
+const reachability = (find: string, replace: string): Edit => ({
+	file: 'core/membership/reachability.ts',
+	find,
+	replace,
+});
 const relay = (find: string, replace: string): Edit => ({file: 'core/membership/relay.ts', find, replace});
 
 export const healthMutants: readonly Mutant[] = [
-	{name: 'alive-without-a-link', pitfall: 'a member that is heard counts as alive, whether a link to it works or not', edits: [reachability('		case \'alive\': return usable(facts);', '		case \'alive\': return {state: \'alive\', why: \'\', cause: \'\', key: \'\'};'), {file: 'core/membership/pair-faults.ts', find: 'const lasting = [...this.#seen.values()].filter(', replace: 'const lasting = [...this.#seen.values()].slice(0, 0).filter('}]},
-	{name: 'quorum-by-datagrams', pitfall: 'a voter whose datagrams arrive counts for the quorum, whether agreement gets through to it or not', edits: [
-		{file: 'core/node/node.ts', find: 'isReached: node => this.failureDetection.reach(node) !== undefined,', replace: 'isReached: node => this.failureDetection.isReachable(node),'},
-		{file: 'core/control/control.ts', find: 'const active = role === \'leader\' ? new Set(', replace: 'const active = role === \'leader\' && voters.length === 0 ? new Set('},
-	]},
-	{name: 'relayed-again', pitfall: 'a frame that was relayed once is relayed again, and may go in circles', edits: [relay('		if (from !== peer) return refused;\n', '')]},
-	{name: 'relay-for-anybody', pitfall: 'a node relays for nodes that are no members', edits: [relay('!isMember(from) || !isMember(to) || ', ''), relay('(links.speaks(to)?.protocol ?? 0) >= protocolOfRelay && links.send(to, [frame])', 'links.send(to, [frame])')]},
-	{name: 'relay-of-anything', pitfall: 'a relay carries frames that find their own way', edits: [relay('if (!carried || !relayed.has(carried.inner[0]!)) return refused;', 'if (!carried) return refused;')]},
+	{
+		name: 'alive-without-a-link',
+		pitfall: 'a member that is heard counts as alive, whether a link to it works or not',
+		edits: [
+			reachability(
+				"		case 'alive': return usable(facts);",
+				"		case 'alive': return {state: 'alive', why: '', cause: '', key: ''};",
+			),
+			{
+				file: 'core/membership/pair-faults.ts',
+				find: 'const lasting = [...this.#seen.values()].filter(',
+				replace: 'const lasting = [...this.#seen.values()].slice(0, 0).filter(',
+			},
+		],
+	},
+	{
+		name: 'quorum-by-datagrams',
+		pitfall: 'a voter whose datagrams arrive counts for the quorum, whether agreement gets through to it or not',
+		edits: [
+			{
+				file: 'core/node/node.ts',
+				find: 'isReached: node => this.failureDetection.reach(node) !== undefined,',
+				replace: 'isReached: node => this.failureDetection.isReachable(node),',
+			},
+			{
+				file: 'core/control/control.ts',
+				find: "const active = role === 'leader' ? new Set(",
+				replace: "const active = role === 'leader' && voters.length === 0 ? new Set(",
+			},
+		],
+	},
+	{
+		name: 'relayed-again',
+		pitfall: 'a frame that was relayed once is relayed again, and may go in circles',
+		edits: [relay('		if (from !== peer) return refused;\n', '')],
+	},
+	{
+		name: 'relay-for-anybody',
+		pitfall: 'a node relays for nodes that are no members',
+		edits: [
+			relay('!isMember(from) || !isMember(to) || ', ''),
+			relay(
+				'(links.speaks(to)?.protocol ?? 0) >= protocolOfRelay && links.send(to, [frame])',
+				'links.send(to, [frame])',
+			),
+		],
+	},
+	{
+		name: 'relay-of-anything',
+		pitfall: 'a relay carries frames that find their own way',
+		edits: [
+			relay('if (!carried || !relayed.has(carried.inner[0]!)) return refused;', 'if (!carried) return refused;'),
+		],
+	},
 ];

@@ -1,6 +1,6 @@
 /**
-One mutant's bundle, or with no mutant the one that it is compared with: runs seeds of the worlds that are named until one fails, and
-prints what failed as a line of JSON. A line a seed says that it goes on.
+One mutant's bundle, or with no mutant the one that it is compared with: runs seeds of the worlds that are named until
+one fails, and prints what failed as a line of JSON. A line a seed says that it goes on.
 */
 import {parseArgs} from 'node:util';
 import {simulate} from '../node/cluster.ts';
@@ -19,19 +19,31 @@ const worlds: Readonly<Record<World, (seed: number) => unknown>> = {
 };
 
 /** What failed. A `TypeError` and its like are the mutant falling over, not a promise that was seen to be broken. */
-function attempt(world: World, seed: number): {readonly rule: string; readonly failure: string; readonly isCrash: boolean} | undefined {
+function attempt(
+	world: World,
+	seed: number,
+): {readonly rule: string; readonly failure: string; readonly isCrash: boolean} | undefined {
 	try {
 		sealed(() => worlds[world](seed));
 		return undefined;
 	} catch (error) {
 		const {message, cause = error} = error as Error;
-		const isCrash = cause instanceof TypeError || cause instanceof ReferenceError || /^Invalid |call stack/.test((cause as Error).message);
+		const isCrash =
+			cause instanceof TypeError ||
+			cause instanceof ReferenceError ||
+			/^Invalid |call stack/.test((cause as Error).message);
 		return {rule: ruleOf(message), failure: message, isCrash};
 	}
 }
 
 function hunt(): void {
-	const {values} = parseArgs({options: {worlds: {type: 'string', default: 'raft,nodes'}, from: {type: 'string', default: '1'}, to: {type: 'string', default: '500'}}});
+	const {values} = parseArgs({
+		options: {
+			worlds: {type: 'string', default: 'raft,nodes'},
+			from: {type: 'string', default: '1'},
+			to: {type: 'string', default: '500'},
+		},
+	});
 	for (let seed = Number(values.from); seed <= Number(values.to); seed++) {
 		for (const world of values.worlds.split(',') as World[]) {
 			const failed = attempt(world, seed);

@@ -3,24 +3,116 @@ Mutants of who a process is and where it is found: addresses, founding, copied d
 */
 import type {Edit, Mutant} from './mutant.ts';
 
-const acquaintances = (find: string, replace: string): Edit => ({file: 'core/membership/peer-directory.ts', find, replace});
+const acquaintances = (find: string, replace: string): Edit => ({
+	file: 'core/membership/peer-directory.ts',
+	find,
+	replace,
+});
 const control = (find: string, replace: string): Edit => ({file: 'core/control/control.ts', find, replace});
 const founding = (find: string, replace: string): Edit => ({file: 'core/membership/founding.ts', find, replace});
 const identity = (find: string, replace: string): Edit => ({file: 'core/node/own-identity.ts', find, replace});
 
 export const identityMutants: readonly Mutant[] = [
-	{name: 'address-of-the-dead-is-free', pitfall: 'a member that does not answer is removed when a newcomer comes from its address', by: 'nodes', edits: [control('const replaced = this.#replaced(node, resignations);', 'const replaced = this.#replaced(node, resignations) ?? this.topics.members().find(member => member.address === address)?.id;')]},
-	{name: 'copy-is-taken', pitfall: 'a process on a copied data folder is linked in the place of the one that runs, and publishes before anything is agreed', by: 'nodes', edits: [
-		identity('if (this.claim.isNeeded) return this.claim.isHeld;', 'if (this.claim.isNeeded) return true;'),
-		{file: 'core/membership/doubles.ts', find: 'if (kept?.instance === caller.instance) {', replace: 'if (kept?.instance !== \'\') {'},
-	]},
-	{name: 'publishes-before-its-claim', pitfall: 'a process acknowledges messages before it is agreed that it uses the identity', by: 'nodes', edits: [identity('if (this.claim.isNeeded) return this.claim.isHeld;', 'if (this.claim.isNeeded) return true;')]},
-	{name: 'pause-not-doubted', pitfall: 'a process that did not run for a while publishes on, though another may have taken its place', by: 'nodes', edits: [identity('onPause: () => this.claim.doubt(),', 'onPause: () => undefined,')]},
-	{name: 'unconfirmed-proposes', pitfall: 'a process proposes in the name of its node before it is agreed that it speaks for it', by: 'nodes', edits: [identity('		await this.gate.wait();\n', ''), {file: 'core/node/node.ts', find: ' && this.identity.isConfirmed;', replace: ';'}, {file: 'core/cluster-state/cluster-state.ts', find: 'const hasSession = envelope.command.type !== \'claim\';', replace: 'const hasSession = envelope.command.seq !== -1;'}]},
-	{name: 'superseded-goes-on', pitfall: 'a process that was superseded goes on', by: 'nodes', edits: [identity('		this.#options.refused(`${reason}.', '		void String(`${reason}.')]},
-	{name: 'founds-unasked', pitfall: 'a seeker founds a cluster before the others have agreed that it does', by: 'nodes', edits: [founding('const unsure = [...this.#seekers].find(', 'const unsure = [...this.#seekers].slice(0, 0).find('), founding('return hint === undefined ? {type: \'found\'}', 'return hint !== \'\' ? {type: \'found\'}')]},
-	{name: 'seeds-ignored-by-members', pitfall: 'a node that has data does not ask the addresses that it was started with', by: 'nodes', edits: [acquaintances('...candidates.map(({address}) => address), ', '...candidates.slice(0, 0).map(({address}) => address), ')]},
-	{name: 'missing-member-not-asked-for', pitfall: 'a node that follows a leader asks nobody where a missing member is', by: 'nodes', edits: [acquaintances('if (leader() !== undefined && nowMs - this.#askedMs < missingAgainMs) return;', 'if (leader() !== undefined) return;')]},
-	{name: 'address-of-a-second-process', pitfall: 'whoever answers under the id of a linked peer gets what is sent to that', by: 'nodes', edits: [acquaintances(' && links.state(asked.id).state !== \'up\') this.observe(', ') this.observe(')]},
-	{name: 'match-of-a-former-process', pitfall: 'a leader commits at a peer what only a former process of it had', by: 'nodes', edits: [{file: 'core/node/node.ts', find: '			this.control.raft.linkUp(peer);\n', replace: ''}]},
+	{
+		name: 'address-of-the-dead-is-free',
+		pitfall: 'a member that does not answer is removed when a newcomer comes from its address',
+		by: 'nodes',
+		edits: [
+			control(
+				'const replaced = this.#replaced(node, resignations);',
+				'const replaced = this.#replaced(node, resignations) ?? this.topics.members().find(member => member.address === address)?.id;',
+			),
+		],
+	},
+	{
+		name: 'copy-is-taken',
+		pitfall:
+			'a process on a copied data folder is linked in the place of the one that runs, and publishes before anything is agreed',
+		by: 'nodes',
+		edits: [
+			identity('if (this.claim.isNeeded) return this.claim.isHeld;', 'if (this.claim.isNeeded) return true;'),
+			{
+				file: 'core/membership/doubles.ts',
+				find: 'if (kept?.instance === caller.instance) {',
+				replace: "if (kept?.instance !== '') {",
+			},
+		],
+	},
+	{
+		name: 'publishes-before-its-claim',
+		pitfall: 'a process acknowledges messages before it is agreed that it uses the identity',
+		by: 'nodes',
+		edits: [
+			identity('if (this.claim.isNeeded) return this.claim.isHeld;', 'if (this.claim.isNeeded) return true;'),
+		],
+	},
+	{
+		name: 'pause-not-doubted',
+		pitfall: 'a process that did not run for a while publishes on, though another may have taken its place',
+		by: 'nodes',
+		edits: [identity('onPause: () => this.claim.doubt(),', 'onPause: () => undefined,')],
+	},
+	{
+		name: 'unconfirmed-proposes',
+		pitfall: 'a process proposes in the name of its node before it is agreed that it speaks for it',
+		by: 'nodes',
+		edits: [
+			identity('		await this.gate.wait();\n', ''),
+			{file: 'core/node/node.ts', find: ' && this.identity.isConfirmed;', replace: ';'},
+			{
+				file: 'core/cluster-state/cluster-state.ts',
+				find: "const hasSession = envelope.command.type !== 'claim';",
+				replace: 'const hasSession = envelope.command.seq !== -1;',
+			},
+		],
+	},
+	{
+		name: 'superseded-goes-on',
+		pitfall: 'a process that was superseded goes on',
+		by: 'nodes',
+		edits: [identity('		this.#options.refused(`${reason}.', '		void String(`${reason}.')],
+	},
+	{
+		name: 'founds-unasked',
+		pitfall: 'a seeker founds a cluster before the others have agreed that it does',
+		by: 'nodes',
+		edits: [
+			founding('const unsure = [...this.#seekers].find(', 'const unsure = [...this.#seekers].slice(0, 0).find('),
+			founding("return hint === undefined ? {type: 'found'}", "return hint !== '' ? {type: 'found'}"),
+		],
+	},
+	{
+		name: 'seeds-ignored-by-members',
+		pitfall: 'a node that has data does not ask the addresses that it was started with',
+		by: 'nodes',
+		edits: [
+			acquaintances(
+				'...candidates.map(({address}) => address), ',
+				'...candidates.slice(0, 0).map(({address}) => address), ',
+			),
+		],
+	},
+	{
+		name: 'missing-member-not-asked-for',
+		pitfall: 'a node that follows a leader asks nobody where a missing member is',
+		by: 'nodes',
+		edits: [
+			acquaintances(
+				'if (leader() !== undefined && nowMs - this.#askedMs < missingAgainMs) return;',
+				'if (leader() !== undefined) return;',
+			),
+		],
+	},
+	{
+		name: 'address-of-a-second-process',
+		pitfall: 'whoever answers under the id of a linked peer gets what is sent to that',
+		by: 'nodes',
+		edits: [acquaintances(" && links.state(asked.id).state !== 'up') this.observe(", ') this.observe(')],
+	},
+	{
+		name: 'match-of-a-former-process',
+		pitfall: 'a leader commits at a peer what only a former process of it had',
+		by: 'nodes',
+		edits: [{file: 'core/node/node.ts', find: '			this.control.raft.linkUp(peer);\n', replace: ''}],
+	},
 ];

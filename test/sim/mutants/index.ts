@@ -16,7 +16,16 @@ import {versionMutants} from './versions.ts';
 
 export {mutated, type Mutant} from './mutant.ts';
 
-export const mutants: readonly Mutant[] = [...raftMutants, ...storageMutants, ...gossipMutants, ...healthMutants, ...identityMutants, ...readerMutants, ...versionMutants, ...topicMutants];
+export const mutants: readonly Mutant[] = [
+	...raftMutants,
+	...storageMutants,
+	...gossipMutants,
+	...healthMutants,
+	...identityMutants,
+	...readerMutants,
+	...versionMutants,
+	...topicMutants,
+];
 
 /** Changes the sources on their way into a bundle. @param root of the repository */
 export function mutantPlugin(mutant: Mutant, root: string): Plugin {
@@ -26,7 +35,9 @@ export function mutantPlugin(mutant: Mutant, root: string): Plugin {
 		setup(build) {
 			build.onLoad({filter: /\.ts$/}, async ({path}) => {
 				const file = relative(root, path);
-				return files.has(file) ? {contents: mutated(mutant, file, await readFile(path, 'utf8')), loader: 'ts'} : undefined;
+				return files.has(file)
+					? {contents: mutated(mutant, file, await readFile(path, 'utf8')), loader: 'ts'}
+					: undefined;
 			});
 		},
 	};

@@ -9,32 +9,267 @@ const topicLog = (find: string, replace: string): Edit => ({file: 'core/topic-lo
 const host = (find: string, replace: string): Edit => ({file: 'test/sim/node/host.ts', find, replace});
 
 export const storageMutants: readonly Mutant[] = [
-	{name: 'publish-before-fsync', pitfall: 'a publisher is told before its message is on the disk', edits: [{file: 'core/data/data.ts', find: 'hops: 0, repaired: false})), true);', replace: 'hops: 0, repaired: false})), false);'}]},
-	{name: 'fsync-error-ignored', pitfall: 'a node goes on after an fsync error', edits: [log('await this.#withDeadline(\'fsync\', this.#current.file.datasync());', 'await this.#current.file.datasync().catch(() => undefined);')]},
-	{name: 'write-error-ignored', pitfall: 'a node goes on after a write error', edits: [{file: 'core/io/file-system.ts', find: 'const written = await file.write(left, position);', replace: 'const written = await file.write(left, position).catch(() => left.reduce((sum, {length}) => sum + length, 0));'}]},
-	{name: 'no-checksum', pitfall: 'corruption is not noticed: records are read without their checksum', edits: [recovery('if (isPayloadGood(chunk, at - chunkAt, payloadAt(chunk, at - chunkAt, length))) {', 'if (length >= 0) {')]},
-	{name: 'torn-tail-kept', pitfall: 'a torn tail is taken for good, and written behind', edits: [recovery('const firstBad = holes[0]?.from ?? first + bytes;', 'const firstBad = first + bytes;')]},
-	{name: 'damage-for-a-torn-tail', pitfall: 'damage is cut off as if it were a torn tail', edits: [recovery('if (isAside || (!isWhole && (next !== undefined || firstBad < Math.max(syncedEnd, place.syncedEnd)))) {', 'if (isAside || (!isWhole && next !== undefined)) {')]},
-	{name: 'name-not-synced', pitfall: 'a segment\'s name is not made to last by the process that goes on with it', edits: [recovery('if (found.length > 0) await files.syncFolder(folder);', '')]},
-	{name: 'segment-not-synced', pitfall: 'a new segment\'s name is not made to last', edits: [recovery('	await file.datasync();\n	await files.syncFolder(folder);\n	return file;', '	await file.datasync();\n	return file;'), recovery('if (found.length > 0) await files.syncFolder(folder);', '')]},
-	{name: 'file-replaced-early', pitfall: 'a file is replaced before its bytes are on the disk', edits: [{file: 'core/io/file-system.ts', find: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);\n		await file.datasync();', replace: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);'}]},
-	{name: 'no-mark-of-what-went', pitfall: 'retention forgets where a stream stood', edits: [topicLog('		await this.#markGone(drop);\n', '')]},
-	{name: 'offset-given-twice', pitfall: 'offsets go back after retention and a restart', edits: [topicLog('		this.#nextOffset = Math.max(this.#nextOffset, offset);\n', '')]},
-	{name: 'clock-ahead-believed', pitfall: 'a wall clock that is ahead at a start makes everything old', edits: [{file: 'core/topic-log/retention.ts', find: ' && kept.laggingMs <= longestMs) return', replace: ' && kept.laggingMs < 0) return'}]},
-	{name: 'age-by-the-wall-clock', pitfall: 'ages follow a wall clock that jumps', edits: [host('retentionMs: () => retentionClock.nowMs,', 'retentionMs: () => clock.wallMs(),')]},
-	{name: 'age-by-the-publisher', pitfall: 'a message is as old as the clock of its publisher says', edits: [topicLog('this.#came(segments[segment]!.first, cameMs);', 'this.#came(segments[segment]!.first, Math.min(batch.sentAtMs, cameMs));')]},
-	{name: 'age-not-in-the-record', pitfall: 'after a restart a message is as old as its publisher says', edits: [topicLog('Math.min(record.cameMs ?? nowMs, nowMs)', 'Math.min(record.header.sentAtMs, nowMs)')]},
-	{name: 'stops-without-descriptors', pitfall: 'a node stops when it may open no more files', edits: [{file: 'core/io/log/file-pool.ts', find: 'if (!isOutOfDescriptors(error)) throw error;', replace: 'throw error;'}]},
-	{name: 'reserve-kept', pitfall: 'a node that starts on a full disk does not give its reserve back', by: 'nodes', edits: [{file: 'core/io/files/reserve.ts', find: 'const hadReserve = await this.#give();', replace: 'const hadReserve = false;'}]},
-	{name: 'reserve-given-late', pitfall: 'a start writes before it gives its reserve back', by: 'nodes', edits: [host('		await room?.tend();\n', '')]},
-	{name: 'publishes-on-a-full-disk', pitfall: 'a node without a reserve takes messages', by: 'nodes', edits: [{file: 'core/node/local-publishing.ts', find: 'if (room?.isFull) {', replace: 'if (room?.isFull && bodies.length > 99) {'}]},
-	{name: 'full-for-good', pitfall: 'a node whose disk has room again goes on refusing messages', by: 'nodes', edits: [{file: 'core/io/files/reserve.ts', find: 'this.#isFull = !isMade;', replace: 'this.#isFull ||= !isMade;'}, {file: 'core/io/files/reserve.ts', find: '		if (hasReserve) {\n			this.#isFull = false;\n', replace: '		if (hasReserve) {\n'}]},
-	{name: 'short-write-is-whole', pitfall: 'what a disk that fills up took a part of counts as written', by: 'nodes', edits: [{file: 'core/io/file-system.ts', find: 'left = behind(left, written);', replace: 'left = [];'}]},
-	{name: 'full-disk-ignored', pitfall: 'a write that finds no room counts as done', by: 'nodes', edits: [{file: 'core/io/log/log.ts', find: 'writeAll(file, buffers, position - segment.first + segmentHeaderBytes)', replace: 'writeAll(file, buffers, position - segment.first + segmentHeaderBytes).catch(error => { if (error.code !== \'ENOSPC\') throw error; })'}]},
-	{name: 'full-disk-emptied', pitfall: 'a start on a full disk deletes what nobody has read, and says nothing', by: 'nodes', edits: [{file: 'core/node/upkeep.ts', find: '		await data.retain(topic => own.includes(topic));\n', replace: '		await data.retain(topic => own.includes(topic));\n		if (room?.isFull) for (const live of data.topics.values()) await live.retain({bytes: 0, ageMs: Infinity, nowMs: 0});\n'}]},
-	{name: 'deletion-untold', pitfall: 'retention deletes what nobody has read, and says nothing', by: 'nodes', edits: [{file: 'core/node/node.ts', find: 'if (deletion.unread > 0 || deletion.reason === \'disk\' ||', replace: 'if (deletion.reason === \'disk\' ||'}]},
-	{name: 'slow-reader-has-read', pitfall: 'what a slow reader has not got counts as read', by: 'nodes', edits: [{file: 'core/data/data.ts', find: 'const readEnd = slowest ?? (', replace: 'const readEnd = Math.max(slowest ?? 0, Infinity) || ('}]},
-	{name: 'incarnation-not-durable', pitfall: 'the incarnation is not durable before the first message of a life', edits: [host('await save({...kept, lamport: lamport.ceiling});', 'void save({...kept, lamport: lamport.ceiling}).catch(() => undefined);')]},
-	{name: 'incarnation-not-raised', pitfall: 'a restart goes on in the old incarnation', edits: [host('const incarnation = state.incarnation + 1;', 'const incarnation = Math.max(1, state.incarnation);')]},
-	{name: 'lamport-ceiling-forgotten', pitfall: 'Lamport time goes back over a restart', edits: [host('const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);', 'const lamport = new Lamport(0, config.gossip.lamportJumpMax);')]},
+	{
+		name: 'publish-before-fsync',
+		pitfall: 'a publisher is told before its message is on the disk',
+		edits: [
+			{
+				file: 'core/data/data.ts',
+				find: 'hops: 0, repaired: false})), true);',
+				replace: 'hops: 0, repaired: false})), false);',
+			},
+		],
+	},
+	{
+		name: 'fsync-error-ignored',
+		pitfall: 'a node goes on after an fsync error',
+		edits: [
+			log(
+				"await this.#withDeadline('fsync', this.#current.file.datasync());",
+				'await this.#current.file.datasync().catch(() => undefined);',
+			),
+		],
+	},
+	{
+		name: 'write-error-ignored',
+		pitfall: 'a node goes on after a write error',
+		edits: [
+			{
+				file: 'core/io/file-system.ts',
+				find: 'const written = await file.write(left, position);',
+				replace:
+					'const written = await file.write(left, position).catch(() => left.reduce((sum, {length}) => sum + length, 0));',
+			},
+		],
+	},
+	{
+		name: 'no-checksum',
+		pitfall: 'corruption is not noticed: records are read without their checksum',
+		edits: [
+			recovery(
+				'if (isPayloadGood(chunk, at - chunkAt, payloadAt(chunk, at - chunkAt, length))) {',
+				'if (length >= 0) {',
+			),
+		],
+	},
+	{
+		name: 'torn-tail-kept',
+		pitfall: 'a torn tail is taken for good, and written behind',
+		edits: [recovery('const firstBad = holes[0]?.from ?? first + bytes;', 'const firstBad = first + bytes;')],
+	},
+	{
+		name: 'damage-for-a-torn-tail',
+		pitfall: 'damage is cut off as if it were a torn tail',
+		edits: [
+			recovery(
+				'if (isAside || (!isWhole && (next !== undefined || firstBad < Math.max(syncedEnd, place.syncedEnd)))) {',
+				'if (isAside || (!isWhole && next !== undefined)) {',
+			),
+		],
+	},
+	{
+		name: 'name-not-synced',
+		pitfall: "a segment's name is not made to last by the process that goes on with it",
+		edits: [recovery('if (found.length > 0) await files.syncFolder(folder);', '')],
+	},
+	{
+		name: 'segment-not-synced',
+		pitfall: "a new segment's name is not made to last",
+		edits: [
+			recovery(
+				'	await file.datasync();\n	await files.syncFolder(folder);\n	return file;',
+				'	await file.datasync();\n	return file;',
+			),
+			recovery('if (found.length > 0) await files.syncFolder(folder);', ''),
+		],
+	},
+	{
+		name: 'file-replaced-early',
+		pitfall: 'a file is replaced before its bytes are on the disk',
+		edits: [
+			{
+				file: 'core/io/file-system.ts',
+				find: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);\n		await file.datasync();',
+				replace: '		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);',
+			},
+		],
+	},
+	{
+		name: 'no-mark-of-what-went',
+		pitfall: 'retention forgets where a stream stood',
+		edits: [topicLog('		await this.#markGone(drop);\n', '')],
+	},
+	{
+		name: 'offset-given-twice',
+		pitfall: 'offsets go back after retention and a restart',
+		edits: [topicLog('		this.#nextOffset = Math.max(this.#nextOffset, offset);\n', '')],
+	},
+	{
+		name: 'clock-ahead-believed',
+		pitfall: 'a wall clock that is ahead at a start makes everything old',
+		edits: [
+			{
+				file: 'core/topic-log/retention.ts',
+				find: ' && kept.laggingMs <= longestMs) return',
+				replace: ' && kept.laggingMs < 0) return',
+			},
+		],
+	},
+	{
+		name: 'age-by-the-wall-clock',
+		pitfall: 'ages follow a wall clock that jumps',
+		edits: [host('retentionMs: () => retentionClock.nowMs,', 'retentionMs: () => clock.wallMs(),')],
+	},
+	{
+		name: 'age-by-the-publisher',
+		pitfall: 'a message is as old as the clock of its publisher says',
+		edits: [
+			topicLog(
+				'this.#came(segments[segment]!.first, cameMs);',
+				'this.#came(segments[segment]!.first, Math.min(batch.sentAtMs, cameMs));',
+			),
+		],
+	},
+	{
+		name: 'age-not-in-the-record',
+		pitfall: 'after a restart a message is as old as its publisher says',
+		edits: [topicLog('Math.min(record.cameMs ?? nowMs, nowMs)', 'Math.min(record.header.sentAtMs, nowMs)')],
+	},
+	{
+		name: 'stops-without-descriptors',
+		pitfall: 'a node stops when it may open no more files',
+		edits: [
+			{
+				file: 'core/io/log/file-pool.ts',
+				find: 'if (!isOutOfDescriptors(error)) throw error;',
+				replace: 'throw error;',
+			},
+		],
+	},
+	{
+		name: 'reserve-kept',
+		pitfall: 'a node that starts on a full disk does not give its reserve back',
+		by: 'nodes',
+		edits: [
+			{
+				file: 'core/io/files/reserve.ts',
+				find: 'const hadReserve = await this.#give();',
+				replace: 'const hadReserve = false;',
+			},
+		],
+	},
+	{
+		name: 'reserve-given-late',
+		pitfall: 'a start writes before it gives its reserve back',
+		by: 'nodes',
+		edits: [host('		await room?.tend();\n', '')],
+	},
+	{
+		name: 'publishes-on-a-full-disk',
+		pitfall: 'a node without a reserve takes messages',
+		by: 'nodes',
+		edits: [
+			{
+				file: 'core/node/local-publishing.ts',
+				find: 'if (room?.isFull) {',
+				replace: 'if (room?.isFull && bodies.length > 99) {',
+			},
+		],
+	},
+	{
+		name: 'full-for-good',
+		pitfall: 'a node whose disk has room again goes on refusing messages',
+		by: 'nodes',
+		edits: [
+			{file: 'core/io/files/reserve.ts', find: 'this.#isFull = !isMade;', replace: 'this.#isFull ||= !isMade;'},
+			{
+				file: 'core/io/files/reserve.ts',
+				find: '		if (hasReserve) {\n			this.#isFull = false;\n',
+				replace: '		if (hasReserve) {\n',
+			},
+		],
+	},
+	{
+		name: 'short-write-is-whole',
+		pitfall: 'what a disk that fills up took a part of counts as written',
+		by: 'nodes',
+		edits: [{file: 'core/io/file-system.ts', find: 'left = behind(left, written);', replace: 'left = [];'}],
+	},
+	{
+		name: 'full-disk-ignored',
+		pitfall: 'a write that finds no room counts as done',
+		by: 'nodes',
+		edits: [
+			{
+				file: 'core/io/log/log.ts',
+				find: 'writeAll(file, buffers, position - segment.first + segmentHeaderBytes)',
+				replace:
+					"writeAll(file, buffers, position - segment.first + segmentHeaderBytes).catch(error => { if (error.code !== 'ENOSPC') throw error; })",
+			},
+		],
+	},
+	{
+		name: 'full-disk-emptied',
+		pitfall: 'a start on a full disk deletes what nobody has read, and says nothing',
+		by: 'nodes',
+		edits: [
+			{
+				file: 'core/node/upkeep.ts',
+				find: '		await data.retain(topic => own.includes(topic));\n',
+				replace:
+					'		await data.retain(topic => own.includes(topic));\n		if (room?.isFull) for (const live of data.topics.values()) await live.retain({bytes: 0, ageMs: Infinity, nowMs: 0});\n',
+			},
+		],
+	},
+	{
+		name: 'deletion-untold',
+		pitfall: 'retention deletes what nobody has read, and says nothing',
+		by: 'nodes',
+		edits: [
+			{
+				file: 'core/node/node.ts',
+				find: "if (deletion.unread > 0 || deletion.reason === 'disk' ||",
+				replace: "if (deletion.reason === 'disk' ||",
+			},
+		],
+	},
+	{
+		name: 'slow-reader-has-read',
+		pitfall: 'what a slow reader has not got counts as read',
+		by: 'nodes',
+		edits: [
+			{
+				file: 'core/data/data.ts',
+				find: 'const readEnd = slowest ?? (',
+				replace: 'const readEnd = Math.max(slowest ?? 0, Infinity) || (',
+			},
+		],
+	},
+	{
+		name: 'incarnation-not-durable',
+		pitfall: 'the incarnation is not durable before the first message of a life',
+		edits: [
+			host(
+				'await save({...kept, lamport: lamport.ceiling});',
+				'void save({...kept, lamport: lamport.ceiling}).catch(() => undefined);',
+			),
+		],
+	},
+	{
+		name: 'incarnation-not-raised',
+		pitfall: 'a restart goes on in the old incarnation',
+		edits: [
+			host('const incarnation = state.incarnation + 1;', 'const incarnation = Math.max(1, state.incarnation);'),
+		],
+	},
+	{
+		name: 'lamport-ceiling-forgotten',
+		pitfall: 'Lamport time goes back over a restart',
+		edits: [
+			host(
+				'const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);',
+				'const lamport = new Lamport(0, config.gossip.lamportJumpMax);',
+			),
+		],
+	},
 ];

@@ -1,7 +1,8 @@
 /**
-Who belongs to the cluster, by the configurations that were applied anywhere. There is one cluster here, with room for all, so nobody who asks to
-be admitted is ever to be refused for good but who was removed. And nobody is removed whose data exist, unless an operator wants it: an
-address that somebody else has now says nothing about the disk of the one who had it.
+Who belongs to the cluster, by the configurations that were applied anywhere. There is one cluster here, with room for
+all, so nobody who asks to be admitted is ever to be refused for good but who was removed. And nobody is removed whose
+data exist, unless an operator wants it: an address that somebody else has now says nothing about the disk of the one
+who had it.
 */
 import type {NodeId} from '../../../core/message.ts';
 

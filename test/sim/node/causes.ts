@@ -1,5 +1,6 @@
 /**
-Whether nodes tell the truth about why their leader changed: what they report is compared with what happened to the former leader.
+Whether nodes tell the truth about why their leader changed: what they report is compared with what happened to the
+former leader.
 */
 import type {BrokerEvent, LeaderCause} from '../../../core/events.ts';
 import type {NodeId} from '../../../core/message.ts';
@@ -8,13 +9,23 @@ type LeaderEvent = Extract<BrokerEvent, {readonly type: 'leader'}>;
 type Link = {wasUp: boolean; isClosed: boolean; isRefused: boolean};
 
 export class Causes {
-	readonly counts: Record<LeaderCause, number> = {'silent': 0, 'crashed': 0, 'transferred': 0, 'quorum-lost': 0, 'newer-term': 0, 'removed': 0, 'started': 0};
+	readonly counts: Record<LeaderCause, number> = {
+		silent: 0,
+		crashed: 0,
+		transferred: 0,
+		'quorum-lost': 0,
+		'newer-term': 0,
+		removed: 0,
+		started: 0,
+	};
 	/** When the process of a node ended last, and when it last began to hand leadership over. */
 	readonly #endedMs = new Map<NodeId, number>();
 	readonly #handedOverMs = new Map<NodeId, number>();
 	/** When each node began to lead in a term, by its own report. */
 	readonly #ledMs = new Map<string, number>();
-	/** Of each process that runs: in which term it last followed each leader; how each of its links stands, as it was told. */
+	/**
+	Of each process that runs: in which term it last followed each leader; how each of its links stands, as it was told.
+	*/
 	readonly #followed = new Map<string, Map<NodeId, number>>();
 	readonly #links = new Map<string, Map<NodeId, Link>>();
 
@@ -43,11 +54,17 @@ export class Causes {
 	/** What is wrong with taking this peer for crashed now. */
 	believed(key: string, peer: NodeId): string | undefined {
 		const link = this.#links.get(key)?.get(peer);
-		return link?.wasUp === true && link.isClosed && link.isRefused ? undefined : `a closed link alone is no evidence: ${key} takes ${peer} for crashed`;
+		return link?.wasUp === true && link.isClosed && link.isRefused
+			? undefined
+			: `a closed link alone is no evidence: ${key} takes ${peer} for crashed`;
 	}
 
 	/** What is wrong with the report. */
-	reported({id, key}: {readonly id: NodeId; readonly key: string}, {leader, previous, cause, silentMs, term}: LeaderEvent, {nowMs, electionMs}: {readonly nowMs: number; readonly electionMs: number}): string | undefined {
+	reported(
+		{id, key}: {readonly id: NodeId; readonly key: string},
+		{leader, previous, cause, silentMs, term}: LeaderEvent,
+		{nowMs, electionMs}: {readonly nowMs: number; readonly electionMs: number},
+	): string | undefined {
 		const followed = this.#followed.get(key)!;
 		// It may hear late of a leadership that is over by then: what counts is when that began.
 		const sinceMs = this.#ledMs.get(`${previous}:${previous && followed.get(previous)}`);
@@ -56,12 +73,17 @@ export class Causes {
 		if (cause === undefined) return `a leader changes for a reason: ${id} gives none in term ${term}`;
 		this.counts[cause]++;
 		const isStart = cause === 'started';
-		if (isStart !== (previous === undefined)) return `only the first leader has no former one: ${id} says ${cause}, ${previous} in term ${term}`;
-		if (previous === undefined || sinceMs === undefined) return undefined; // It did not follow it for as long as a tick.
+		if (isStart !== (previous === undefined))
+			return `only the first leader has no former one: ${id} says ${cause}, ${previous} in term ${term}`;
+		// It did not follow it for as long as a tick.
+		if (previous === undefined || sinceMs === undefined) return undefined;
 		const happened = (atMs: number | undefined): boolean => atMs !== undefined && atMs >= sinceMs;
-		if (cause === 'crashed' && !happened(this.#endedMs.get(previous))) return `a leader that crashed has ended: ${id} says so of ${previous} in term ${term}`;
-		if (cause === 'transferred' && !happened(this.#handedOverMs.get(previous))) return `a leader that handed over was asked to: ${id} says so of ${previous} in term ${term}`;
-		if (cause === 'silent' && silentMs !== undefined && silentMs < electionMs) return `a silent leader was silent for an election timeout: ${id} says ${silentMs} ms of ${previous} in term ${term}`;
+		if (cause === 'crashed' && !happened(this.#endedMs.get(previous)))
+			return `a leader that crashed has ended: ${id} says so of ${previous} in term ${term}`;
+		if (cause === 'transferred' && !happened(this.#handedOverMs.get(previous)))
+			return `a leader that handed over was asked to: ${id} says so of ${previous} in term ${term}`;
+		if (cause === 'silent' && silentMs !== undefined && silentMs < electionMs)
+			return `a silent leader was silent for an election timeout: ${id} says ${silentMs} ms of ${previous} in term ${term}`;
 		return undefined;
 	}
 }

@@ -1,7 +1,7 @@
 /**
-A run of whole nodes from a seed: options are drawn, a cluster forms, clients publish, subscribe and read while the script breaks things;
-then faults end, and the cluster must agree on something new within ten virtual seconds, see everybody who lives as alive, and bring
-every retained message to every subscriber.
+A run of whole nodes from a seed: options are drawn, a cluster forms, clients publish, subscribe and read while the
+script breaks things; then faults end, and the cluster must agree on something new within ten virtual seconds, see
+everybody who lives as alive, and bring every retained message to every subscriber.
 */
 import {defaults, type Config} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
@@ -40,7 +40,12 @@ export type Outcome = {
 	readonly agreedMs: number;
 	readonly convergedMs: number;
 };
-export type RunOptions = {readonly seed: number; readonly forMs?: number; readonly plan?: readonly Event[]; readonly trace?: (line: string) => void};
+export type RunOptions = {
+	readonly seed: number;
+	readonly forMs?: number;
+	readonly plan?: readonly Event[];
+	readonly trace?: (line: string) => void;
+};
 
 /** Far more than any run has. */
 const eventsMax = 1_000_000;
@@ -48,7 +53,10 @@ const agreeMs = 10_000;
 /** Start, discovery and the admission of one after the other, over a bad network. */
 const formMs = 15_000;
 const convergeMs = 60_000;
-/** Entries that a leader finds in its log or makes itself are not refused: no-ops, configurations, what it had as a follower. */
+/**
+Entries that a leader finds in its log or makes itself are not refused: no-ops, configurations, what it had as a
+follower.
+*/
 const uncommittedSlack = 2000;
 const topics = ['news', 'sport', 'weather'] as readonly string[] as readonly Topic[];
 
@@ -107,38 +115,86 @@ class Run {
 		const random = createRandom(`${seed}/options`);
 		const isStrict = random.chance(1, 2);
 		this.#fabric = new Fabric({
-			seed, schedule: this.#schedule, random: this.#random.child('fabric'),
+			seed,
+			schedule: this.#schedule,
+			random: this.#random.child('fabric'),
 			link: {
-				delayMs: [1, random.pick([3, 10, 50])], ordered: isStrict || random.chance(1, 2),
-				loss: isStrict ? [0, 1] : [random.below(20), 100], duplication: isStrict ? [0, 1] : [random.below(40), 100],
-				replay: isStrict ? [0, 1] : [random.below(5), 100], bytesPerMs: random.pick([0, 0, 50, 1000]),
+				delayMs: [1, random.pick([3, 10, 50])],
+				ordered: isStrict || random.chance(1, 2),
+				loss: isStrict ? [0, 1] : [random.below(20), 100],
+				duplication: isStrict ? [0, 1] : [random.below(40), 100],
+				replay: isStrict ? [0, 1] : [random.below(5), 100],
+				bytesPerMs: random.pick([0, 0, 50, 1000]),
 			},
 			loss: [random.below(31), 100],
 		});
 		this.#syncMs = [0, random.pick([1, 5, 30])];
-		this.#raftLimits = {tailEntries: random.pick([0, 3, 512]), appendEntriesMax: random.pick([1, 8, 1024]), promotionLagMax: random.pick([5, 1024]), uncommittedBytesMax: random.pick([2000, 2 ** 20])};
+		this.#raftLimits = {
+			tailEntries: random.pick([0, 3, 512]),
+			appendEntriesMax: random.pick([1, 8, 1024]),
+			promotionLagMax: random.pick([5, 1024]),
+			uncommittedBytesMax: random.pick([2000, 2 ** 20]),
+		};
 		this.#config = {
-			...defaults, data: '/data', secret: Buffer.alloc(32, 1),
+			...defaults,
+			data: '/data',
+			secret: Buffer.alloc(32, 1),
 			raft: {...defaults.raft, snapshotEntries: random.pick([5, 20, 4096]), votersMax: random.pick([3, 5, 5])},
-			storage: {...defaults.storage, segmentBytes: random.pick([1000, 8000, 1_000_000]), retainBytes: random.pick([20_000, 10_000_000]), retainAgeS: random.pick([5, 3600, 604_800])},
+			storage: {
+				...defaults.storage,
+				segmentBytes: random.pick([1000, 8000, 1_000_000]),
+				retainBytes: random.pick([20_000, 10_000_000]),
+				retainAgeS: random.pick([5, 3600, 604_800]),
+			},
 			gossip: {...defaults.gossip, ...(random.chance(1, 4) ? {repairBytes: 20_000, heldBytes: 30_000} : {})},
 		};
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
-		this.#witness = new Witness(new RaftChecks({electionTicks, uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack, promotionLagMax: this.#raftLimits.promotionLagMax}), new MessageChecks());
+		this.#witness = new Witness(
+			new RaftChecks({
+				electionTicks,
+				uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack,
+				promotionLagMax: this.#raftLimits.promotionLagMax,
+			}),
+			new MessageChecks(),
+		);
 		this.#isMixed = this.#way === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
 		this.#olderProtocol = createRandom(`${seed}/older`).between(1, protocolMax - 1);
-		this.#readers = new Readers(this.#witness, createRandom(`${seed}/readers`), createRandom(`${seed}/reading`).chance(1, 2));
-		this.#followers = new Followers({witness: this.#witness, schedule: this.#schedule, random: createRandom(`${seed}/followers`), hosts: this.#hosts, topics});
+		this.#readers = new Readers(
+			this.#witness,
+			createRandom(`${seed}/readers`),
+			createRandom(`${seed}/reading`).chance(1, 2),
+		);
+		this.#followers = new Followers({
+			witness: this.#witness,
+			schedule: this.#schedule,
+			random: createRandom(`${seed}/followers`),
+			hosts: this.#hosts,
+			topics,
+		});
 		this.#witness.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
-		const voters = (): readonly NodeId[] => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
-		this.#doubles = new Doubles({fabric: this.#fabric, hosts: this.#hosts, voters, messages: this.#witness.messages});
+		const voters = (): readonly NodeId[] =>
+			this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
+		this.#doubles = new Doubles({
+			fabric: this.#fabric,
+			hosts: this.#hosts,
+			voters,
+			messages: this.#witness.messages,
+		});
 		// The resignation of a lost disk counts, whether there is a copy of it or not.
-		this.#witness.mayBeRemoved = node => this.#removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
+		this.#witness.mayBeRemoved = node =>
+			this.#removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
 		this.#looks = new Looks({
-			fabric: this.#fabric, hosts: this.#hosts, nowMs: () => this.#schedule.nowMs, leader: () => this.#members()?.leader, hostOf: id => this.#hostOf(id),
+			fabric: this.#fabric,
+			hosts: this.#hosts,
+			nowMs: () => this.#schedule.nowMs,
+			leader: () => this.#members()?.leader,
+			hostOf: id => this.#hostOf(id),
 		});
 		this.#incidents = new Incidents({
-			schedule: this.#schedule, fabric: this.#fabric, hosts: this.#hosts, freshAddress: () => this.#freshAddress(),
+			schedule: this.#schedule,
+			fabric: this.#fabric,
+			hosts: this.#hosts,
+			freshAddress: () => this.#freshAddress(),
 			add: ({address, copyOf}) => (copyOf ? this.#copy(copyOf, address) : this.#add(address, false)),
 			voters,
 		});
@@ -153,7 +209,8 @@ class Run {
 		let history: HistoryResult;
 		try {
 			const start = createRandom(`${this.#seed}/start`);
-			for (const [index, host] of this.#hosts.entries()) this.#schedule.after(this.#way === 'none' ? index * 50 : start.below(2000), () => host.boot());
+			for (const [index, host] of this.#hosts.entries())
+				this.#schedule.after(this.#way === 'none' ? index * 50 : start.below(2000), () => host.boot());
 			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#strike(event));
 			this.#work(createRandom(`${this.#seed}/clients`));
 			this.#poison(createRandom(`${this.#seed}/poison`));
@@ -164,25 +221,71 @@ class Run {
 			this.#heal();
 			agreedMs = this.#agree();
 			convergedMs = this.#converge();
-			history = checkHistory(this.#witness.history, node => this.#removed.has(node as NodeId) || this.#hosts.some(host => host.id === node && (host.isGone || host.why === 'removed')), this.#witness.deletionCalls);
+			history = checkHistory(
+				this.#witness.history,
+				node =>
+					this.#removed.has(node as NodeId) ||
+					this.#hosts.some(host => host.id === node && (host.isGone || host.why === 'removed')),
+				this.#witness.deletionCalls,
+			);
 		} catch (error) {
-			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {cause: error});
+			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {
+				cause: error,
+			});
 		}
 
 		const {witness, network} = {witness: this.#witness, network: this.#fabric};
 		const sum = (name: keyof NetworkCounts): number => network.frames.counts[name] + network.datagrams.counts[name];
 		return {
-			seed: this.#seed, fingerprint: this.#fingerprint, virtualMs: this.#schedule.nowMs, events: this.#events, agreedMs, convergedMs,
+			seed: this.#seed,
+			fingerprint: this.#fingerprint,
+			virtualMs: this.#schedule.nowMs,
+			events: this.#events,
+			agreedMs,
+			convergedMs,
 			faults: {
-				...Object.fromEntries(this.#strikes), ...prefixed('disk', this.#diskCounts), ...prefixed('end', witness.stops), halfOpen: network.halfOpen,
-				...Object.fromEntries((['lost', 'duplicated', 'cut', 'replayed', 'reordered', 'clogged', 'congested'] as const).map(name => [`net-${name}`, sum(name)])),
+				...Object.fromEntries(this.#strikes),
+				...prefixed('disk', this.#diskCounts),
+				...prefixed('end', witness.stops),
+				halfOpen: network.halfOpen,
+				...Object.fromEntries(
+					(['lost', 'duplicated', 'cut', 'replayed', 'reordered', 'clogged', 'congested'] as const).map(
+						name => [`net-${name}`, sum(name)],
+					),
+				),
 			},
 			work: {
-				published: this.#published, acknowledged: witness.messages.acknowledged, released: witness.messages.releases, refilled: witness.messages.refills, commands: witness.commands,
-				readers: this.#readers.opened, droppedByRetention: this.#readers.dropped, deletedUnread: witness.unread.told, delivered: witness.messages.offsets.reads, takenBack: witness.messages.offsets.takenBack,
-				operations: history.operations, keys: history.keys, undecided: history.undecided, leaders: witness.checks.leadersElected, terms: witness.checks.highestTermSeen, reads: witness.checks.readsServed, applied: witness.checks.highestApplied,
-				topicsDeleted: this.#witness.deletions.count, saidHealthy: this.#looks.counts.healthy, viewsCompared: this.#looks.counts.compared, copies: this.#doubles.copies, introductions: this.#incidents.introductions,
-				...prefixed('wrongly', witness.accusations.counts), ...prefixed('cause', witness.causes.counts), repairs: witness.repairs.count, aged: witness.ages.checked, ...prefixed('fullDisk', witness.fullDisks.counts), ...prefixed('follower', this.#followers.counts), snapshotsTaken: witness.snapshotsTaken, snapshotsInstalled: witness.snapshotsInstalled, packets: sum('delivered'),
+				published: this.#published,
+				acknowledged: witness.messages.acknowledged,
+				released: witness.messages.releases,
+				refilled: witness.messages.refills,
+				commands: witness.commands,
+				readers: this.#readers.opened,
+				droppedByRetention: this.#readers.dropped,
+				deletedUnread: witness.unread.told,
+				delivered: witness.messages.offsets.reads,
+				takenBack: witness.messages.offsets.takenBack,
+				operations: history.operations,
+				keys: history.keys,
+				undecided: history.undecided,
+				leaders: witness.checks.leadersElected,
+				terms: witness.checks.highestTermSeen,
+				reads: witness.checks.readsServed,
+				applied: witness.checks.highestApplied,
+				topicsDeleted: this.#witness.deletions.count,
+				saidHealthy: this.#looks.counts.healthy,
+				viewsCompared: this.#looks.counts.compared,
+				copies: this.#doubles.copies,
+				introductions: this.#incidents.introductions,
+				...prefixed('wrongly', witness.accusations.counts),
+				...prefixed('cause', witness.causes.counts),
+				repairs: witness.repairs.count,
+				aged: witness.ages.checked,
+				...prefixed('fullDisk', witness.fullDisks.counts),
+				...prefixed('follower', this.#followers.counts),
+				snapshotsTaken: witness.snapshotsTaken,
+				snapshotsInstalled: witness.snapshotsInstalled,
+				packets: sum('delivered'),
 			},
 		};
 	}
@@ -198,12 +301,30 @@ class Run {
 		const {random, disk} = this.#machine(index);
 		const host = new Host({
 			// Whoever comes later may find that the others have agreed on more than the previous version speaks.
-			protocol: this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3) ? this.#olderProtocol : protocolMax,
-			id, address: address ?? this.#freshAddress(), freshAddress: () => this.#freshAddress(), founds, replaces,
+			protocol:
+				this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3)
+					? this.#olderProtocol
+					: protocolMax,
+			id,
+			address: address ?? this.#freshAddress(),
+			freshAddress: () => this.#freshAddress(),
+			founds,
+			replaces,
 			// Whoever comes later is given a list: alone and cut off, it would have to take itself for the first.
-			bootstrap: () => this.#listFor(id), way: this.#way === 'none' || this.#schedule.nowMs === 0 ? this.#way : 'list', expect: this.#together,
-			schedule: this.#schedule, random, fabric: this.#fabric, witness: this.#witness, config: this.#config, raftLimits: this.#raftLimits,
-			disk, keepsReserve: this.#plan.some(({kind}) => kind === 'full-disk'), driftPerMille: random.between(-50, 50), note: text => this.#note(text), onEnd: ended => this.#ended(ended),
+			bootstrap: () => this.#listFor(id),
+			way: this.#way === 'none' || this.#schedule.nowMs === 0 ? this.#way : 'list',
+			expect: this.#together,
+			schedule: this.#schedule,
+			random,
+			fabric: this.#fabric,
+			witness: this.#witness,
+			config: this.#config,
+			raftLimits: this.#raftLimits,
+			disk,
+			keepsReserve: this.#plan.some(({kind}) => kind === 'full-disk'),
+			driftPerMille: random.between(-50, 50),
+			note: text => this.#note(text),
+			onEnd: ended => this.#ended(ended),
 		});
 		this.#hosts.push(host);
 		return host;
@@ -211,13 +332,27 @@ class Run {
 
 	/** The addresses that a host is started with. */
 	#listFor(id: NodeId): readonly string[] {
-		if ((this.#way === 'discovery' || this.#way === 'expect') && this.#hosts.slice(0, this.#together).some(host => host.id === id)) return [];
-		return this.#hosts.filter(other => (other.id !== id || this.#way === 'list-with-self') && !other.isGone).map(other => other.address);
+		if (
+			(this.#way === 'discovery' || this.#way === 'expect') &&
+			this.#hosts.slice(0, this.#together).some(host => host.id === id)
+		)
+			return [];
+		return this.#hosts
+			.filter(other => (other.id !== id || this.#way === 'list-with-self') && !other.isGone)
+			.map(other => other.address);
 	}
 
 	#machine(name: number | string): {readonly random: SeededRandom; readonly disk: SimDisk} {
 		const random = this.#random.child(`host/${name}`);
-		return {random, disk: new SimDisk({schedule: this.#schedule, random: random.child('disk'), syncMs: this.#syncMs, counts: this.#diskCounts})};
+		return {
+			random,
+			disk: new SimDisk({
+				schedule: this.#schedule,
+				random: random.child('disk'),
+				syncMs: this.#syncMs,
+				counts: this.#diskCounts,
+			}),
+		};
 	}
 
 	/** Another machine with the disk of this one, as it is at this moment. */
@@ -225,7 +360,16 @@ class Run {
 		const key = `${host.key}+`;
 		const {random, disk} = this.#machine(key);
 		host.options.disk.copyTo(disk);
-		const copy = new Host({...host.options, key, address, random, disk, isCopy: true, protocol: host.protocol, driftPerMille: random.between(-50, 50)});
+		const copy = new Host({
+			...host.options,
+			key,
+			address,
+			random,
+			disk,
+			isCopy: true,
+			protocol: host.protocol,
+			driftPerMille: random.between(-50, 50),
+		});
 		this.#witness.copied(host, copy);
 		this.#doubles.copied(host);
 		this.#doubles.adopt(host);
@@ -237,7 +381,8 @@ class Run {
 	#ended(host: Host): void {
 		const isByItself = host.why === 'storage' || (host.why === 'stopped' && host.reason !== 'restart');
 		// A stop that was asked for before the heal, and took until after it.
-		if (this.#isOver && host.why === 'stopped' && !isByItself) this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
+		if (this.#isOver && host.why === 'stopped' && !isByItself)
+			this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
 		const other = this.#doubles.other(host);
 		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.reason)) return;
 		host.isGone = true;
@@ -270,7 +415,12 @@ class Run {
 
 	/** What a check found within a promise callback, where nobody would catch it. */
 	get #problem(): Error | undefined {
-		return this.#witness.checks.problem ?? this.#witness.messages.problem ?? this.#witness.messages.offsets.problem ?? this.#doubles.problem;
+		return (
+			this.#witness.checks.problem ??
+			this.#witness.messages.problem ??
+			this.#witness.messages.offsets.problem ??
+			this.#doubles.problem
+		);
 	}
 
 	get #up(): Host[] {
@@ -281,7 +431,13 @@ class Run {
 		this.#schedule.after(client.between(1, 150), () => {
 			if (this.#isOver) return;
 			this.#work(client);
-			const [who, what, topic, size, of] = [client.below(1 << 16), client.below(20), client.pick(topics), client.chance(1, 30) ? 5000 : client.below(60), client.below(1 << 16)];
+			const [who, what, topic, size, of] = [
+				client.below(1 << 16),
+				client.below(20),
+				client.pick(topics),
+				client.chance(1, 30) ? 5000 : client.below(60),
+				client.below(1 << 16),
+			];
 			const up = this.#up;
 			this.#readers.act(up);
 			this.#followers.act();
@@ -322,20 +478,30 @@ class Run {
 			if (!from?.node || !to || this.#fabric.isCut(from.key, to.key)) return;
 			const frame = poisoned(from.node, random.pick(topics));
 			to.run(() => to.onFrame(from.id, frame));
-			const untrue = lie(from.id, to.id, this.#hosts.map(({id}) => id).filter(id => id !== from.id && id !== to.id), createRandom(`${this.#seed}/lie/${this.#schedule.nowMs}`));
+			const untrue = lie(
+				from.id,
+				to.id,
+				this.#hosts.map(({id}) => id).filter(id => id !== from.id && id !== to.id),
+				createRandom(`${this.#seed}/lie/${this.#schedule.nowMs}`),
+			);
 			if (untrue) to.run(() => to.onFrame(from.id, untrue));
 		});
 	}
 
 	#publish(host: Host, topic: Topic, size: number): void {
-		const count = 1 + this.#published % 3;
+		const count = 1 + (this.#published % 3);
 		this.#published += count;
 		const bodies = Array.from({length: count}, (_, index) => Buffer.alloc(size, `${this.#published}.${index}`));
 		const node = host.node!;
-		this.#witness.published(host, () => node.publish(topic, bodies)).then(published => {
-			this.#witness.messages.acknowledge(host, topic, published);
-			this.#doubles.acknowledge(host, topic, published);
-		}, () => undefined);
+		this.#witness
+			.published(host, () => node.publish(topic, bodies))
+			.then(
+				published => {
+					this.#witness.messages.acknowledge(host, topic, published);
+					this.#doubles.acknowledge(host, topic, published);
+				},
+				() => undefined,
+			);
 	}
 
 	#strike(event: Event): void {
@@ -370,7 +536,7 @@ class Run {
 					if (kind === 'storm' && ((b >> index) & 1) === 0) continue;
 					if (((a >> index) & 1) === 0 && kind === 'storm') one.kill();
 					else one.powerCut();
-					restart(one, (forMs * (index + 1)) % 3000 + 10);
+					restart(one, ((forMs * (index + 1)) % 3000) + 10);
 				}
 
 				break;
@@ -390,14 +556,19 @@ class Run {
 
 			case 'split':
 			case 'isolate': {
-				const alone = kind === 'isolate' ? new Set([living[a % living.length]]) : new Set(living.filter((_, index) => ((a >> index) & 1) === 1));
-				for (const one of living) for (const other of living) if (alone.has(one) !== alone.has(other)) frames.cut(one.key, other.key);
+				const alone =
+					kind === 'isolate'
+						? new Set([living[a % living.length]])
+						: new Set(living.filter((_, index) => ((a >> index) & 1) === 1));
+				for (const one of living)
+					for (const other of living) if (alone.has(one) !== alone.has(other)) frames.cut(one.key, other.key);
 				break;
 			}
 
 			case 'one-way': {
 				const deaf = living[a % living.length]!;
-				for (const [index, one] of living.entries()) if (one !== deaf && ((b >> index) & 1) === 1) frames.cut(one.key, deaf.key);
+				for (const [index, one] of living.entries())
+					if (one !== deaf && ((b >> index) & 1) === 1) frames.cut(one.key, deaf.key);
 				break;
 			}
 
@@ -460,7 +631,8 @@ class Run {
 				break;
 			}
 
-			default: kind satisfies never;
+			default:
+				kind satisfies never;
 		}
 
 		if (struck) this.#count(kind);
@@ -468,16 +640,27 @@ class Run {
 
 	#happens(kind: IncidentKind, event: Event): boolean {
 		if (kind === 'follower') return this.#followers.begin(event);
-		return kind === 'create-topic' || kind === 'delete-topic' ? this.#operators.act(kind, this.#up, event) : this.#incidents.strike({...event, kind});
+		return kind === 'create-topic' || kind === 'delete-topic'
+			? this.#operators.act(kind, this.#up, event)
+			: this.#incidents.strike({...event, kind});
 	}
 
-	/** Hosts that start together are left alone until they are one cluster: one that is cut off before may rightly found its own. */
+	/**
+	Hosts that start together are left alone until they are one cluster: one that is cut off before may rightly found
+	its own.
+	*/
 	#hasFormed(): boolean {
 		// A member may be down at the time of every look.
-		for (const host of this.#isFormed ? [] : this.#members()?.hosts ?? []) if (host.hasJoined) this.#formed.add(host);
-		for (const host of this.#isFormed ? [] : this.#up) if (host.node!.phase === 'running' && host.hasJoined) this.#formed.add(host);
-		this.#isFormed ||= this.#way === 'none' || this.#hosts.slice(0, this.#together).every(host => this.#formed.has(host));
-		if (!this.#isFormed && this.#schedule.nowMs > formMs) throw new Error(`hosts that start together form a cluster: not after ${this.#schedule.nowMs} ms: ${this.#states()}`);
+		for (const host of this.#isFormed ? [] : (this.#members()?.hosts ?? []))
+			if (host.hasJoined) this.#formed.add(host);
+		for (const host of this.#isFormed ? [] : this.#up)
+			if (host.node!.phase === 'running' && host.hasJoined) this.#formed.add(host);
+		this.#isFormed ||=
+			this.#way === 'none' || this.#hosts.slice(0, this.#together).every(host => this.#formed.has(host));
+		if (!this.#isFormed && this.#schedule.nowMs > formMs)
+			throw new Error(
+				`hosts that start together form a cluster: not after ${this.#schedule.nowMs} ms: ${this.#states()}`,
+			);
 		return this.#isFormed;
 	}
 
@@ -485,10 +668,21 @@ class Run {
 		this.#strikes.set(kind, (this.#strikes.get(kind) ?? 0) + 1);
 	}
 
-	/** Lose or spoil a disk, as long as a quorum of the voters keeps theirs whole: without it there is nothing to recover from. */
-	#damage(kind: 'wipe' | 'rot-raft' | 'rot-topic' | 'truncate', host: Host | undefined, b: number, forMs: number): boolean {
+	/**
+	Lose or spoil a disk, as long as a quorum of the voters keeps theirs whole: without it there is nothing to recover
+	from.
+	*/
+	#damage(
+		kind: 'wipe' | 'rot-raft' | 'rot-topic' | 'truncate',
+		host: Host | undefined,
+		b: number,
+		forMs: number,
+	): boolean {
 		if (!host?.node) return false;
-		const isOf = (path: string): boolean => (kind === 'rot-topic' || (kind === 'truncate' && b % 2 === 0) ? path.includes('/topics/') : path.includes('/raft/')) && path.endsWith('.log');
+		const isOf = (path: string): boolean =>
+			(kind === 'rot-topic' || (kind === 'truncate' && b % 2 === 0)
+				? path.includes('/topics/')
+				: path.includes('/raft/')) && path.endsWith('.log');
 		const spoilsRaft = kind === 'wipe' || kind === 'rot-raft' || (kind === 'truncate' && b % 2 === 1);
 		if (spoilsRaft && !this.#canSpare(host)) return false;
 		host.kill();
@@ -516,19 +710,45 @@ class Run {
 
 	/** The voters have a majority without this one, counting those that were lost. */
 	#canSpare(host: Host): boolean {
-		const newest = this.#up.map(({node}) => node!.control.raft.status()).toSorted((one, other) => other.commit - one.commit)[0];
+		const newest = this.#up
+			.map(({node}) => node!.control.raft.status())
+			.toSorted((one, other) => other.commit - one.commit)[0];
 		if (!newest) return false;
 		const {voters} = newest.configuration;
-		// Of two machines with one id one may have what counts as agreed, and the other not: that one takes the place of none that is lost.
-		const isWhole = voters.every(voter => !this.#hosts.some(({id, isCopy}) => id === voter && isCopy) || (this.#hostOf(voter)?.node?.control.raft.status().commit ?? 0) >= newest.commit);
+		// Of two machines with one id one may have what counts as agreed, and the other not: that one takes the place
+		// of none that is lost.
+		const isWhole = voters.every(
+			voter =>
+				!this.#hosts.some(({id, isCopy}) => id === voter && isCopy) ||
+				(this.#hostOf(voter)?.node?.control.raft.status().commit ?? 0) >= newest.commit,
+		);
 		// A configuration counts from when it is in a log on, committed or not.
-		const isSoundForAll = this.#up.every(({node}) => this.#isSound(node!.control.raft.status().configuration.voters, host) || node!.control.raft.status().configuration.voters.length === 0);
-		return isSoundForAll && voters.length > 2 && isWhole && newest.commit === newest.lastIndex && this.#isSound(voters, host) && this.#isSound(voters.filter(voter => !this.#removed.has(voter)), host);
+		const isSoundForAll = this.#up.every(
+			({node}) =>
+				this.#isSound(node!.control.raft.status().configuration.voters, host) ||
+				node!.control.raft.status().configuration.voters.length === 0,
+		);
+		return (
+			isSoundForAll &&
+			voters.length > 2 &&
+			isWhole &&
+			newest.commit === newest.lastIndex &&
+			this.#isSound(voters, host) &&
+			this.#isSound(
+				voters.filter(voter => !this.#removed.has(voter)),
+				host,
+			)
+		);
 	}
 
 	/** A majority of the voters still has its disk, without this one. */
 	#isSound(voters: readonly NodeId[], without: Host): boolean {
-		return voters.filter(voter => voter !== without.id && this.#hosts.some(({id, isGone}) => id === voter && !isGone)).length * 2 > voters.length;
+		return (
+			voters.filter(voter => voter !== without.id && this.#hosts.some(({id, isGone}) => id === voter && !isGone))
+				.length *
+				2 >
+			voters.length
+		);
 	}
 
 	#remove(b: number): boolean {
@@ -537,7 +757,13 @@ class Run {
 		const victim = victims[b % Math.max(1, victims.length)];
 		if (!leader || !victim || this.#hosts.filter(({isGone}) => !isGone).length < 4) return false;
 		// An operator would not be let: a majority of the rest must live.
-		if (!this.#isSound(leader.node!.control.raft.status().configuration.voters.filter(voter => voter !== victim.id), victim)) return false;
+		if (
+			!this.#isSound(
+				leader.node!.control.raft.status().configuration.voters.filter(voter => voter !== victim.id),
+				victim,
+			)
+		)
+			return false;
 		this.#removed.add(victim.id);
 		const answer = leader.node!.control.raft.proposeChange({type: 'remove', node: victim.id}, new Uint8Array(0));
 		leader.node!.control.schedulePump();
@@ -552,11 +778,20 @@ class Run {
 		this.#fabric.heal();
 		this.#fabric.giveUpBacklogs();
 		this.#incidents.end();
-		for (const network of [this.#fabric.frames, this.#fabric.datagrams]) network.set({loss: [0, 1], duplication: [0, 1], replay: [0, 1], delayMs: [1, 10], bytesPerMs: 0, ordered: true});
+		for (const network of [this.#fabric.frames, this.#fabric.datagrams])
+			network.set({
+				loss: [0, 1],
+				duplication: [0, 1],
+				replay: [0, 1],
+				delayMs: [1, 10],
+				bytesPerMs: 0,
+				ordered: true,
+			});
 		for (const host of this.#hosts) {
 			host.options.disk.heal();
 			host.resume();
-			if (host.node?.phase === 'joining' && host.protocol < protocolMax) host.kill(); // It says that its program is too old.
+			// It says that its program is too old.
+			if (host.node?.phase === 'joining' && host.protocol < protocolMax) host.kill();
 			host.upgrade();
 			if (this.#mayBoot(host)) host.boot();
 		}
@@ -564,7 +799,9 @@ class Run {
 
 	/** Members by the word of the newest leader, and the hosts they are. */
 	#members(): {readonly leader: Host; readonly hosts: readonly Host[]} | undefined {
-		const leader = this.#up.filter(({node}) => node!.control.raft.status().role === 'leader').toSorted((a, b) => b.node!.control.raft.status().term - a.node!.control.raft.status().term)[0];
+		const leader = this.#up
+			.filter(({node}) => node!.control.raft.status().role === 'leader')
+			.toSorted((a, b) => b.node!.control.raft.status().term - a.node!.control.raft.status().term)[0];
 		if (!leader) return undefined;
 		const {voters, learners} = leader.node!.control.raft.status().configuration;
 		return {leader, hosts: [...voters, ...learners].flatMap(id => this.#hostOf(id) ?? [])};
@@ -591,13 +828,19 @@ class Run {
 					host.boot();
 				}
 
-				members.leader.node!.control.propose({type: 'unsubscribe', topic: 'nudge' as Topic, node: members.leader.id}).catch(() => undefined);
+				members.leader
+					.node!.control.propose({type: 'unsubscribe', topic: 'nudge' as Topic, node: members.leader.id})
+					.catch(() => undefined);
 			}
 
-			return members !== undefined && members.hosts.every(({node}) => node !== undefined && node.control.state.applied > floor);
+			return (
+				members !== undefined &&
+				members.hosts.every(({node}) => node !== undefined && node.control.state.applied > floor)
+			);
 		};
 
-		if (!this.#run(agreeMs, isDone)) throw new Error(`progress after the heal: nothing new agreed within ${agreeMs} ms: ${this.#states()}`);
+		if (!this.#run(agreeMs, isDone))
+			throw new Error(`progress after the heal: nothing new agreed within ${agreeMs} ms: ${this.#states()}`);
 		return this.#schedule.nowMs - startMs;
 	}
 
@@ -611,27 +854,60 @@ class Run {
 			const {voters, learners} = members.leader.node!.control.raft.status().configuration;
 			const missing = voters.length % 2 === 0 ? 1 : 2;
 			const fit = learners.filter(learner => up.some(({id}) => id === learner));
-			const idle = fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax ? [`${fit.join(' and ')} could vote and may not`] : [];
-			const outside = this.#up.filter(({id, node}) => node!.phase === 'joining' && !this.#removed.has(id)).map(({key}) => `${key} is no member yet`);
-			return [...outside, ...idle, ...versionProblems(members.leader, up, voters.length + learners.length), ...up.flatMap(host => up.filter(other => other !== host && host.node!.failureDetection.members().find(({id}) => id === other.id)?.state !== 'alive').map(other => `${host.id} thinks ${other.id} not alive`))];
+			const idle =
+				fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax
+					? [`${fit.join(' and ')} could vote and may not`]
+					: [];
+			const outside = this.#up
+				.filter(({id, node}) => node!.phase === 'joining' && !this.#removed.has(id))
+				.map(({key}) => `${key} is no member yet`);
+			return [
+				...outside,
+				...idle,
+				...versionProblems(members.leader, up, voters.length + learners.length),
+				...up.flatMap(host =>
+					up
+						.filter(
+							other =>
+								other !== host &&
+								host.node!.failureDetection.members().find(({id}) => id === other.id)?.state !==
+									'alive',
+						)
+						.map(other => `${host.id} thinks ${other.id} not alive`),
+				),
+			];
 		};
 
 		let problems: string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [...wrong(), ...this.#doubles.unsettled(), ...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')), ...this.#looks.unwell(this.#members()?.hosts ?? []), ...this.#witness.messages.lacking(this.#members()?.hosts ?? []), ...this.#witness.deletions.left(this.#members()?.hosts ?? []), ...this.#witness.fullDisks.left(this.#up), ...this.#readers.behind(), ...this.#followers.behind()];
+			problems = [
+				...wrong(),
+				...this.#doubles.unsettled(),
+				...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')),
+				...this.#looks.unwell(this.#members()?.hosts ?? []),
+				...this.#witness.messages.lacking(this.#members()?.hosts ?? []),
+				...this.#witness.deletions.left(this.#members()?.hosts ?? []),
+				...this.#witness.fullDisks.left(this.#up),
+				...this.#readers.behind(),
+				...this.#followers.behind(),
+			];
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 
-		throw new Error(`convergence after the heal: ${problems.length} wrong after ${convergeMs} ms: ${problems.slice(0, 4).join('; ')}; ${this.#states()}`);
+		throw new Error(
+			`convergence after the heal: ${problems.length} wrong after ${convergeMs} ms: ${problems.slice(0, 4).join('; ')}; ${this.#states()}`,
+		);
 	}
 
 	#states(): string {
-		return this.#hosts.map(host => {
-			const status = host.node?.control.raft.status();
-			const waitsFor = host.node?.phase === 'joining' ? ` (${host.node.waiting.detail})` : '';
-			return `${host.key.slice(0, 4)}${host.isCopy ? '+' : ''} at ${host.address} ${host.isGone ? 'gone' : status ? `${host.node!.phase}${waitsFor} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.why} ${host.reason}`}`;
-		}).join('; ');
+		return this.#hosts
+			.map(host => {
+				const status = host.node?.control.raft.status();
+				const waitsFor = host.node?.phase === 'joining' ? ` (${host.node.waiting.detail})` : '';
+				return `${host.key.slice(0, 4)}${host.isCopy ? '+' : ''} at ${host.address} ${host.isGone ? 'gone' : status ? `${host.node!.phase}${waitsFor} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.why} ${host.reason}`}`;
+			})
+			.join('; ');
 	}
 }
 

@@ -1,7 +1,7 @@
 /**
-The disk of one simulated machine: a platter behind the `Files` port, where a write takes virtual time and belongs to the process that
-asked for it. The process may be killed or the power cut. It fails with EIO or ENOSPC when told to, has no descriptor to give for a while, is full for a
-while, and rots: bits flip, files are cut short.
+The disk of one simulated machine: a platter behind the `Files` port, where a write takes virtual time and belongs to
+the process that asked for it. The process may be killed or the power cut. It fails with EIO or ENOSPC when told to, has
+no descriptor to give for a while, is full for a while, and rots: bits flip, files are cut short.
 */
 import {dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
@@ -9,8 +9,38 @@ import {Platter, type Loss, type StoredFile} from '../platter.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 
-export type DiskCounts = {writes: number; syncs: number; kills: number; powerCuts: number; lost: number; kept: number; torn: number; eio: number; enospc: number; full: number; emfile: number; flips: number; truncations: number; wipes: number};
-export const noDiskCounts = (): DiskCounts => ({writes: 0, syncs: 0, kills: 0, powerCuts: 0, lost: 0, kept: 0, torn: 0, eio: 0, enospc: 0, full: 0, emfile: 0, flips: 0, truncations: 0, wipes: 0});
+export type DiskCounts = {
+	writes: number;
+	syncs: number;
+	kills: number;
+	powerCuts: number;
+	lost: number;
+	kept: number;
+	torn: number;
+	eio: number;
+	enospc: number;
+	full: number;
+	emfile: number;
+	flips: number;
+	truncations: number;
+	wipes: number;
+};
+export const noDiskCounts = (): DiskCounts => ({
+	writes: 0,
+	syncs: 0,
+	kills: 0,
+	powerCuts: 0,
+	lost: 0,
+	kept: 0,
+	torn: 0,
+	eio: 0,
+	enospc: 0,
+	full: 0,
+	emfile: 0,
+	flips: 0,
+	truncations: 0,
+	wipes: 0,
+});
 
 export class SimDisk implements Files {
 	readonly counts: DiskCounts;
@@ -26,7 +56,17 @@ export class SimDisk implements Files {
 	/** Bytes of all files that fit on it. */
 	#capacityBytes = Infinity;
 
-	constructor({schedule, random, syncMs, counts}: {readonly schedule: Schedule; readonly random: SeededRandom; readonly syncMs: readonly [number, number]; readonly counts: DiskCounts}) {
+	constructor({
+		schedule,
+		random,
+		syncMs,
+		counts,
+	}: {
+		readonly schedule: Schedule;
+		readonly random: SeededRandom;
+		readonly syncMs: readonly [number, number];
+		readonly counts: DiskCounts;
+	}) {
 		this.#schedule = schedule;
 		this.#random = random;
 		this.#syncMs = syncMs;
@@ -61,7 +101,9 @@ export class SimDisk implements Files {
 
 	/** Another disk gets all files as they are now, whether they were synced or not; they last there. */
 	copyTo(other: SimDisk): void {
-		other.#platter = Platter.of(new Map(this.#platter.files().map(([path, file]) => [path, file.content] as const)));
+		other.#platter = Platter.of(
+			new Map(this.#platter.files().map(([path, file]) => [path, file.content] as const)),
+		);
 	}
 
 	failNext(code: 'EIO' | 'ENOSPC'): void {
@@ -99,9 +141,14 @@ export class SimDisk implements Files {
 		this.#shortUntilMs = 0;
 	}
 
-	/** Change what lies there: a flipped bit, or a file cut short. Only files that `isOf` takes. False when there is none. */
+	/**
+	Change what lies there: a flipped bit, or a file cut short. Only files that `isOf` takes. False when there is none.
+	*/
 	rot(kind: 'flip' | 'truncate', isOf: (path: string) => boolean): boolean {
-		const files = this.#platter.files().filter(([path, {size}]) => isOf(path) && size > 0).toSorted(([a], [b]) => (a < b ? -1 : 1));
+		const files = this.#platter
+			.files()
+			.filter(([path, {size}]) => isOf(path) && size > 0)
+			.toSorted(([a], [b]) => (a < b ? -1 : 1));
 		if (files.length === 0) return false;
 		const [, file] = this.#random.pick(files);
 		if (kind === 'flip') {
@@ -117,12 +164,17 @@ export class SimDisk implements Files {
 	}
 
 	paths(): string[] {
-		return this.#platter.files().map(([path]) => path).toSorted();
+		return this.#platter
+			.files()
+			.map(([path]) => path)
+			.toSorted();
 	}
 
 	/** Segments in a folder that a power cut may take as a whole: their names are not durable. */
 	unplaced(folder: string): string[] {
-		return this.paths().filter(path => path.startsWith(`${folder}/`) && path.endsWith('.log') && !this.#platter.isPlaced(path));
+		return this.paths().filter(
+			path => path.startsWith(`${folder}/`) && path.endsWith('.log') && !this.#platter.isPlaced(path),
+		);
 	}
 
 	/** `undefined` when there is no such file. */
@@ -133,7 +185,8 @@ export class SimDisk implements Files {
 	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
 		this.#expectDescriptor();
 		let file = this.#platter.file(path);
-		if (!file && mode !== 'write') throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
+		if (!file && mode !== 'write')
+			throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
 		file ??= this.#platter.create(path);
 		return this.#openFile(file);
 	}
@@ -176,7 +229,11 @@ export class SimDisk implements Files {
 		const queue = (asked: Parameters<StoredFile['begin']>[0]): Promise<void> => {
 			this.counts.writes++;
 			const change = file.begin(asked);
-			return this.#after(this.#random.below(2), () => file.written(change), () => file.forget(change));
+			return this.#after(
+				this.#random.below(2),
+				() => file.written(change),
+				() => file.forget(change),
+			);
 		};
 
 		return {
@@ -190,7 +247,11 @@ export class SimDisk implements Files {
 			datasync: async () => {
 				this.counts.syncs++;
 				const covered = file.unsynced();
-				await this.#after(this.#latency(), () => file.synced(covered), () => file.unkept(covered));
+				await this.#after(
+					this.#latency(),
+					() => file.synced(covered),
+					() => file.unkept(covered),
+				);
 			},
 			truncate: async size => queue({truncateTo: size}),
 			async close() {}, // oxlint-disable-line no-empty-function
@@ -201,7 +262,10 @@ export class SimDisk implements Files {
 		return this.#platter.files().reduce((sum, [, {size}]) => sum + size, 0);
 	}
 
-	/** The part of a write for which there is room, as a file system does it: a short write, and an error when there is none. What is there may be overwritten. */
+	/**
+	The part of a write for which there is room, as a file system does it: a short write, and an error when there is
+	none. What is there may be overwritten.
+	*/
 	#fitting(file: StoredFile, bytes: Buffer, at: number): Buffer {
 		const room = file.size + this.freeBytes - at;
 		if (bytes.length <= room) return bytes;
@@ -217,19 +281,21 @@ export class SimDisk implements Files {
 	#after(inMs: number, done: () => void, failed: () => void = () => undefined): Promise<void> {
 		const {promise, resolve, reject} = Promise.withResolvers<void>();
 		const run = this.#run;
-		this.#schedule.after(inMs, () => run(() => {
-			const code = this.#failure;
-			if (code === undefined) {
-				done();
-				resolve();
-				return;
-			}
+		this.#schedule.after(inMs, () =>
+			run(() => {
+				const code = this.#failure;
+				if (code === undefined) {
+					done();
+					resolve();
+					return;
+				}
 
-			this.#failure = undefined;
-			this.counts[code === 'EIO' ? 'eio' : 'enospc']++;
-			failed();
-			reject(Object.assign(new Error(`${code}: injected`), {code}));
-		}));
+				this.#failure = undefined;
+				this.counts[code === 'EIO' ? 'eio' : 'enospc']++;
+				failed();
+				reject(Object.assign(new Error(`${code}: injected`), {code}));
+			}),
+		);
 		return promise;
 	}
 }

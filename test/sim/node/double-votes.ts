@@ -1,9 +1,11 @@
 /**
-Two processes with one id count as one voter, since somebody copied the disk of a voter. Raft has no means against that: of two majorities that share only this
-voter each may elect a leader and commit. No process can tell before it has reached the others that it is the second one, since a restart looks the same. The product
-accepts that: it refuses the second process once both are linked, and neither acknowledges a message before it is the agreed one. The simulator leaves it out, and nothing else:
-one process at a time speaks for the id in elections and agreement, the other one only after that has ended; and who has an older log elects nobody
-that lacks what is committed. What else they say in agreement gets lost on its way.
+Two processes with one id count as one voter, since somebody copied the disk of a voter. Raft has no means against that:
+of two majorities that share only this voter each may elect a leader and commit. No process can tell before it has
+reached the others that it is the second one, since a restart looks the same. The product accepts that: it refuses the
+second process once both are linked, and neither acknowledges a message before it is the agreed one. The simulator
+leaves it out, and nothing else: one process at a time speaks for the id in elections and agreement, the other one only
+after that has ended; and who has an older log elects nobody that lacks what is committed. What else they say in
+agreement gets lost on its way.
 */
 import type {NodeId} from '../../../core/message.ts';
 import type {RaftPacket} from '../../../core/raft/packet.ts';
@@ -29,7 +31,10 @@ export class DoubleVotes {
 		this.#doubled.add(host.id);
 	}
 
-	/** From now on the one that speaks first is it. Its machine may start another process before the other one speaks, and that may be heard by nobody. */
+	/**
+	From now on the one that speaks first is it. Its machine may start another process before the other one speaks, and
+	that may be heard by nobody.
+	*/
 	ended(host: Machine): void {
 		if (this.#voices.get(host.id) === host) this.#voices.delete(host.id);
 	}
@@ -41,7 +46,9 @@ export class DoubleVotes {
 
 	/** A packet leaves a machine: whether it must not arrive. */
 	isLost(host: Machine, to: NodeId, packet: RaftPacket): boolean {
-		const isLost = this.#mayVote(host, to, packet) === false || (counts(packet) && this.#doubled.has(host.id) && !this.#isVoice(host));
+		const isLost =
+			this.#mayVote(host, to, packet) === false ||
+			(counts(packet) && this.#doubled.has(host.id) && !this.#isVoice(host));
 		if (isLost) this.lost++;
 		return isLost;
 	}
@@ -66,7 +73,12 @@ export class DoubleVotes {
 
 /** It makes up a majority. */
 function counts(packet: RaftPacket): boolean {
-	return packet.type === 'vote' || packet.type === 'vote-reply' || packet.type === 'append-reply' || packet.type === 'heartbeat-reply';
+	return (
+		packet.type === 'vote' ||
+		packet.type === 'vote-reply' ||
+		packet.type === 'append-reply' ||
+		packet.type === 'heartbeat-reply'
+	);
 }
 
 /** Raft, 5.4.1. */

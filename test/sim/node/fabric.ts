@@ -1,8 +1,9 @@
 /**
-What joins the simulated machines: connections as TCP keeps them (up on both ends, or half open after a cut or a power failure until
-a frame finds nobody), datagrams, and beacons to all. Everything goes to an address: who is there proves who it is (`greeting.ts`), or nobody is
-there. A machine that is up and runs no process refuses; where no machine is, nothing answers. Frames travel as bytes. Over `strict` links they
-are never lost within a connection, as over TCP; otherwise the network may do with each frame what it likes, which no real link would.
+What joins the simulated machines: connections as TCP keeps them (up on both ends, or half open after a cut or a power
+failure until a frame finds nobody), datagrams, and beacons to all. Everything goes to an address: who is there proves
+who it is (`greeting.ts`), or nobody is there. A machine that is up and runs no process refuses; where no machine is,
+nothing answers. Frames travel as bytes. Over `strict` links they are never lost within a connection, as over TCP;
+otherwise the network may do with each frame what it likes, which no real link would.
 
 Machines have a key of their own. Two of them may hold a copy of one disk, and so claim one node id.
 */
@@ -15,7 +16,14 @@ import type {Schedule} from '../schedule.ts';
 import {commonProtocol, mismatch, refusal, type Hello, type Listening, type Refusal} from './greeting.ts';
 
 /** What hosts that search say to all that hear them. A hint: it proves nothing. */
-export type Beacon = {readonly id: NodeId; readonly incarnation: number; readonly instance: string; readonly clusterId: string; readonly address: string; readonly phase: 'member' | 'seeking'};
+export type Beacon = {
+	readonly id: NodeId;
+	readonly incarnation: number;
+	readonly instance: string;
+	readonly clusterId: string;
+	readonly address: string;
+	readonly phase: 'member' | 'seeking';
+};
 
 /** A machine, and the process that runs on it. */
 export type Station = {
@@ -55,7 +63,8 @@ type Process = Listening & {
 	redial(peer: NodeId): void;
 };
 
-type Called = {readonly type: 'silent'} | {readonly type: 'refused'} | {readonly type: 'there'; readonly process: Process};
+type Called =
+	{readonly type: 'silent'} | {readonly type: 'refused'} | {readonly type: 'there'; readonly process: Process};
 
 const outQueueBytes = 16 * 1024 * 1024;
 const headBytes = 4;
@@ -90,18 +99,48 @@ export class Fabric {
 	/** Datagrams to an address where no machine is, and under another secret. */
 	readonly astray = {nowhere: 0, foreign: 0};
 
-	constructor({seed, schedule, random, link, loss}: {readonly seed: number | string; readonly schedule: Schedule; readonly random: SeededRandom; readonly link: Partial<LinkOptions>; readonly loss: readonly [number, number]}) {
+	constructor({
+		seed,
+		schedule,
+		random,
+		link,
+		loss,
+	}: {
+		readonly seed: number | string;
+		readonly schedule: Schedule;
+		readonly random: SeededRandom;
+		readonly link: Partial<LinkOptions>;
+		readonly loss: readonly [number, number];
+	}) {
 		this.#schedule = schedule;
 		this.#random = random;
 		this.#redialRandom = random.child('redial');
-		this.frames = new Network({seed, schedule, link, deliver: (from, to, bytes) => this.#arrived(from, to, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))});
+		this.frames = new Network({
+			seed,
+			schedule,
+			link,
+			deliver: (from, to, bytes) =>
+				this.#arrived(from, to, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
+		});
 		this.datagrams = new Network({
-			seed: `${seed}/datagrams`, schedule, link: {...link, loss, ordered: false},
-			deliver: (from, to, bytes) => this.#sealed(from, to, (station, id) => this.#isLinkedProcess(from, to) && station.onDatagram(id, Buffer.from(bytes))),
+			seed: `${seed}/datagrams`,
+			schedule,
+			link: {...link, loss, ordered: false},
+			deliver: (from, to, bytes) =>
+				this.#sealed(
+					from,
+					to,
+					(station, id) => this.#isLinkedProcess(from, to) && station.onDatagram(id, Buffer.from(bytes)),
+				),
 		});
 		this.beacons = new Network({
-			seed: `${seed}/beacons`, schedule, link: {...link, loss, ordered: false, bytesPerMs: 0},
-			deliver: (from, to, bytes) => this.#sealed(from, to, station => station.onBeacon(JSON.parse(Buffer.from(bytes).toString()) as Beacon)),
+			seed: `${seed}/beacons`,
+			schedule,
+			link: {...link, loss, ordered: false, bytesPerMs: 0},
+			deliver: (from, to, bytes) =>
+				this.#sealed(from, to, station =>
+					station.onBeacon(JSON.parse(Buffer.from(bytes).toString()) as Beacon),
+				),
 		});
 	}
 
@@ -143,7 +182,8 @@ export class Fabric {
 	/** Frames from the one to the other wait for a while. */
 	clog(from: string, to: string, forMs: number): void {
 		this.frames.clog(from, to, forMs);
-		for (const id of [from, to]) this.#flowsMs.set(id, Math.max(this.#flowsMs.get(id) ?? 0, this.#schedule.nowMs + forMs));
+		for (const id of [from, to])
+			this.#flowsMs.set(id, Math.max(this.#flowsMs.get(id) ?? 0, this.#schedule.nowMs + forMs));
 	}
 
 	heal(): void {
@@ -152,7 +192,9 @@ export class Fabric {
 		this.#cut.clear();
 	}
 
-	/** Connections with a backlog that a slow link would carry for long are lost, as when whoever waits for them gives up. */
+	/**
+	Connections with a backlog that a slow link would carry for long are lost, as when whoever waits for them gives up.
+	*/
 	giveUpBacklogs(): void {
 		for (const key of this.#ends.keys()) {
 			const [from, to] = keysOf(key);
@@ -163,7 +205,9 @@ export class Fabric {
 		}
 
 		// A process that has ended leaves what it had sent to a slow link; a new connection does not wait behind that.
-		for (const from of this.#stations.keys()) for (const to of this.#stations.keys()) if (!this.#ends.has(`${from}>${to}`) && from !== to) this.frames.forget(from, to);
+		for (const from of this.#stations.keys())
+			for (const to of this.#stations.keys())
+				if (!this.#ends.has(`${from}>${to}`) && from !== to) this.frames.forget(from, to);
 	}
 
 	/** No connection can be of use between these machines. */
@@ -204,7 +248,10 @@ export class Fabric {
 		for (const other of this.#stations.keys()) if (other !== key) this.beacons.send(key, other, bytes);
 	}
 
-	/** Who answers a question of this process at the address, and may: `undefined` for nobody. The question is one of a node that joins. */
+	/**
+	Who answers a question of this process at the address, and may: `undefined` for nobody. The question is one of a
+	node that joins.
+	*/
 	ask(station: Station, address: string): {readonly station: Station} | Refusal | undefined {
 		const called = this.#call(station, address);
 		const caller = this.#processes.get(station.key);
@@ -221,7 +268,12 @@ export class Fabric {
 		let removed = new Set<NodeId>();
 		const stats = {sentBytes: 0, receivedBytes: 0};
 		const process: Process = {
-			station, secret: station.secret, links: new Map(), hellos: new Map(), problems: new Map(), refusals: new Map(),
+			station,
+			secret: station.secret,
+			links: new Map(),
+			hellos: new Map(),
+			problems: new Map(),
+			refusals: new Map(),
 			get hello() {
 				return station.hello();
 			},
@@ -229,7 +281,8 @@ export class Fabric {
 			linked: peer => (process.links.has(peer) ? process.hellos.get(peer) : undefined),
 			judge: (peer, caller, linked) => station.judge(peer, caller, linked),
 			redial: peer => {
-				if (peers.has(peer) && !removed.has(peer)) this.#dial(process, peers.get(peer)!, peer, this.#redialRandom);
+				if (peers.has(peer) && !removed.has(peer))
+					this.#dial(process, peers.get(peer)!, peer, this.#redialRandom);
 			},
 		};
 		const dial = (address: string, peer: NodeId): void => this.#dial(process, address, peer, this.#random);
@@ -240,7 +293,8 @@ export class Fabric {
 			this.#ends.delete(`${key}>${other}`);
 			process.links.delete(peer);
 			station.run(() => station.onLink(peer, 'down'));
-			if (!this.isCut(key, other)) this.#later(() => this.#ends.get(`${other}>${key}`)?.number === end.number && this.#down(other, key));
+			if (!this.isCut(key, other))
+				this.#later(() => this.#ends.get(`${other}>${key}`)?.number === end.number && this.#down(other, key));
 			process.redial(peer);
 		};
 
@@ -264,7 +318,8 @@ export class Fabric {
 				send: (to, pieces) => {
 					const other = process.links.get(to);
 					const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
-					if (other === undefined || !end || this.frames.queuedBytes(key, other) > outQueueBytes) return false;
+					if (other === undefined || !end || this.frames.queuedBytes(key, other) > outQueueBytes)
+						return false;
 					const head = Buffer.alloc(headBytes);
 					head.writeUInt32BE(end.number);
 					const frame = Buffer.concat([head, ...pieces]);
@@ -303,7 +358,8 @@ export class Fabric {
 				},
 			},
 			dial: () => {
-				for (const [peer, address] of peers) if (!removed.has(peer) && !process.links.has(peer)) dial(address, peer);
+				for (const [peer, address] of peers)
+					if (!removed.has(peer) && !process.links.has(peer)) dial(address, peer);
 			},
 		};
 	}
@@ -346,19 +402,29 @@ export class Fabric {
 		if (wrong.code === 'same-node') return station.run(() => station.onDouble(expected, wrong));
 		if (wrong.code !== 'not-a-member' || wrong.by !== 'listener') return;
 		const {id, address, clusterId} = caller.hello;
-		if (clusterId !== '' && clusterId === listener.hello.clusterId) listener.station.run(() => listener.station.onStranger(id, address));
+		if (clusterId !== '' && clusterId === listener.hello.clusterId)
+			listener.station.run(() => listener.station.onStranger(id, address));
 	}
 
 	#open(caller: Process, listener: Process): void {
 		const number = ++this.#connections;
-		const pairs = [[caller, listener], [listener, caller]] as const;
-		// An end may hold a connection from before, with this machine or another that has the same id: it learns now that it is gone.
+		const pairs = [
+			[caller, listener],
+			[listener, caller],
+		] as const;
+		// An end may hold a connection from before, with this machine or another that has the same id: it learns now
+		// that it is gone.
 		for (const [one, other] of pairs) {
 			const before = one.links.get(other.station.id);
 			if (before === undefined) continue;
 			const former = this.#ends.get(`${one.station.key}>${before}`)?.number;
 			this.#down(one.station.key, before, false);
-			if (before !== other.station.key && !this.isCut(one.station.key, before)) this.#later(() => this.#ends.get(`${before}>${one.station.key}`)?.number === former && this.#down(before, one.station.key));
+			if (before !== other.station.key && !this.isCut(one.station.key, before))
+				this.#later(
+					() =>
+						this.#ends.get(`${before}>${one.station.key}`)?.number === former &&
+						this.#down(before, one.station.key),
+				);
 		}
 
 		for (const [one, other] of pairs) {
@@ -375,14 +441,16 @@ export class Fabric {
 	#count({code}: Refusal, caller: Process, listener: Process): void {
 		this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
 		caller.refusals.set(`call-${code}`, (caller.refusals.get(`call-${code}`) ?? 0) + 1);
-		if (code === 'not-authenticated' || code === 'protocol') listener.refusals.set(code, (listener.refusals.get(code) ?? 0) + 1);
+		if (code === 'not-authenticated' || code === 'protocol')
+			listener.refusals.set(code, (listener.refusals.get(code) ?? 0) + 1);
 	}
 
 	#arrived(from: string, to: string, bytes: Buffer): void {
 		const number = bytes.readUInt32BE();
 		const end = this.#ends.get(`${to}>${from}`);
 		if (end?.number !== number) {
-			if (!this.isCut(from, to)) this.#later(() => this.#ends.get(`${from}>${to}`)?.number === number && this.#down(from, to));
+			if (!this.isCut(from, to))
+				this.#later(() => this.#ends.get(`${from}>${to}`)?.number === number && this.#down(from, to));
 			return;
 		}
 
@@ -402,7 +470,12 @@ export class Fabric {
 	#isLinkedProcess(from: string, to: string): boolean {
 		const [sender, receiver] = [this.#processes.get(from), this.#processes.get(to)];
 		const linked = sender && receiver?.linked(sender.station.id);
-		return !linked || linked.instance === '' || sender.hello.instance === '' || linked.instance === sender.hello.instance;
+		return (
+			!linked ||
+			linked.instance === '' ||
+			sender.hello.instance === '' ||
+			linked.instance === sender.hello.instance
+		);
 	}
 
 	#down(key: string, other: string, redials = true): void {

@@ -1,6 +1,6 @@
 /**
-The connection between a program that follows and a node: frames in order, a queue that fills up, and an end. The node's side runs in the process of
-the node, and stands still while that is paused; the program's side is a machine of its own.
+The connection between a program that follows and a node: frames in order, a queue that fills up, and an end. The node's
+side runs in the process of the node, and stands still while that is paused; the program's side is a machine of its own.
 */
 import type {Node} from '../../../core/node/node.ts';
 import type {Pipe} from '../../../core/remote/pipe.ts';
@@ -54,7 +54,9 @@ export class FollowerLink {
 	#side(name: 'client' | 'server'): Side {
 		const other = name === 'client' ? 'server' : 'client';
 		const side: Side = {
-			queued: 0, isPaused: false, backlog: [],
+			queued: 0,
+			isPaused: false,
+			backlog: [],
 			pipe: {
 				frameBytesMax,
 				room: () => (this.#isClosed[name] ? 0 : Math.max(0, this.#queueBytesMax - side.queued)),
@@ -75,7 +77,12 @@ export class FollowerLink {
 				},
 				resume: () => {
 					side.isPaused = false;
-					for (let frame = side.backlog.shift(); frame; frame = side.isPaused ? undefined : side.backlog.shift()) side.pipe.onFrame(frame);
+					for (
+						let frame = side.backlog.shift();
+						frame;
+						frame = side.isPaused ? undefined : side.backlog.shift()
+					)
+						side.pipe.onFrame(frame);
 				},
 				onFrame() {},
 				onClose() {},

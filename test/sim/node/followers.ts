@@ -1,7 +1,8 @@
 /**
-Programs that outlive the node that they read through: `Followed` as it is, over the real protocol of connections, from node to node. What they get over
-all their nodes is judged here: each message once, in the order of its stream, nothing from before the place where they began, and nothing left out that they
-were not told of. They draw from a chance of their own.
+Programs that outlive the node that they read through: `Followed` as it is, over the real protocol of connections, from
+node to node. What they get over all their nodes is judged here: each message once, in the order of its stream, nothing
+from before the place where they began, and nothing left out that they were not told of. They draw from a chance of
+their own.
 */
 import type {Delivery, Subscription} from '../../../core/broker.ts';
 import type {DapssError} from '../../../core/errors.ts';
@@ -45,7 +46,14 @@ const livesMax = 16;
 const lookMs = 100;
 const pausedMax = 20;
 /** Reasons of a node that begins no subscription now. */
-const refusals: ReadonlySet<string | undefined> = new Set(['no-quorum', 'refused', 'closed', 'timeout', 'storage', 'unreachable']);
+const refusals: ReadonlySet<string | undefined> = new Set([
+	'no-quorum',
+	'refused',
+	'closed',
+	'timeout',
+	'storage',
+	'unreachable',
+]);
 
 export class Followers {
 	readonly #witness: Witness;
@@ -58,7 +66,13 @@ export class Followers {
 	isCalm = false;
 	readonly counts = {began: 0, hops: 0, messages: 0, missed: 0};
 
-	constructor(options: {readonly witness: Witness; readonly schedule: Schedule; readonly random: SeededRandom; readonly hosts: readonly Host[]; readonly topics: readonly Topic[]}) {
+	constructor(options: {
+		readonly witness: Witness;
+		readonly schedule: Schedule;
+		readonly random: SeededRandom;
+		readonly hosts: readonly Host[];
+		readonly topics: readonly Topic[];
+	}) {
 		this.#witness = options.witness;
 		this.#schedule = options.schedule;
 		this.#random = options.random;
@@ -68,11 +82,22 @@ export class Followers {
 
 	/** One more begins. False when there are enough, or no node is reached. */
 	begin({a, b}: Event): boolean {
-		if (this.#followers.filter(({isOver}) => !isOver).length >= followersMax || this.#reached().length === 0) return false;
+		if (this.#followers.filter(({isOver}) => !isOver).length >= followersMax || this.#reached().length === 0)
+			return false;
 		const topic = this.#topics[a % this.#topics.length]!;
 		const follower: Follower = {
-			name: `follower ${this.counts.began++}`, topics: b % 3 === 0 ? this.#topics : [topic], from: b % 3 === 1 ? b % 40 : b % 2 === 0 ? 'beginning' : 'now',
-			link: undefined, reading: undefined, hasHopped: false, starts: undefined, followed: undefined, subscription: undefined, last: new Map(), owed: 0, isOver: false,
+			name: `follower ${this.counts.began++}`,
+			topics: b % 3 === 0 ? this.#topics : [topic],
+			from: b % 3 === 1 ? b % 40 : b % 2 === 0 ? 'beginning' : 'now',
+			link: undefined,
+			reading: undefined,
+			hasHopped: false,
+			starts: undefined,
+			followed: undefined,
+			subscription: undefined,
+			last: new Map(),
+			owed: 0,
+			isOver: false,
 		};
 		this.#followers.push(follower);
 		void this.#carryOut(follower);
@@ -99,8 +124,19 @@ export class Followers {
 			if (!reading || reading !== link || !reading.isServed || !starts) return [`${name} reads through no node`];
 			const {host} = reading;
 			if (this.#witness.messages.isSpoilt(host)) return [];
-			const lacking = this.#witness.messages.held(host).find(([, header]) => follower.topics.includes(header.topic) && this.#isWanted(follower, host, header) && lastSeq(header) > (follower.last.get(streamOf(header)) ?? 0));
-			return lacking ? [`${name} of ${follower.topics.join(' ')} from ${follower.from} lacks ${lacking[0]}, which ${host.id} has`] : [];
+			const lacking = this.#witness.messages
+				.held(host)
+				.find(
+					([, header]) =>
+						follower.topics.includes(header.topic) &&
+						this.#isWanted(follower, host, header) &&
+						lastSeq(header) > (follower.last.get(streamOf(header)) ?? 0),
+				);
+			return lacking
+				? [
+						`${name} of ${follower.topics.join(' ')} from ${follower.from} lacks ${lacking[0]}, which ${host.id} has`,
+					]
+				: [];
 		});
 	}
 
@@ -111,7 +147,9 @@ export class Followers {
 				connect: last => this.#connect(follower, last),
 				pause: ms => this.#wait(ms),
 				probe: (_connection, fail) => this.#watch(follower, fail),
-				nowMs: () => this.#schedule.nowMs, wallMs: () => this.#schedule.nowMs, random: this.#random,
+				nowMs: () => this.#schedule.nowMs,
+				wallMs: () => this.#schedule.nowMs,
+				random: this.#random,
 			});
 			follower.followed = followed;
 			if (follower.isOver) return await followed[Symbol.asyncDispose]();
@@ -123,7 +161,8 @@ export class Followers {
 			}
 		} catch (error) {
 			// The first node may refuse; later ones are passed over.
-			if (follower.starts || !refusals.has((error as Partial<DapssError>).code)) this.#problem(`a follower goes on: ${follower.name} ended: ${(error as Error).message}`);
+			if (follower.starts || !refusals.has((error as Partial<DapssError>).code))
+				this.#problem(`a follower goes on: ${follower.name} ended: ${(error as Error).message}`);
 		}
 
 		follower.isOver = true;
@@ -132,11 +171,17 @@ export class Followers {
 	/** The first that is reached; the one that was lost comes last. @throws when there is none */
 	async #connect(follower: Follower, last: string | undefined): Promise<Connection> {
 		await this.#wait(this.#random.between(5, 50));
-		const [host] = this.#random.shuffle(this.#reached()).toSorted((one, other) => Number(one.key === last) - Number(other.key === last));
+		const [host] = this.#random
+			.shuffle(this.#reached())
+			.toSorted((one, other) => Number(one.key === last) - Number(other.key === last));
 		if (!host?.node) throw Object.assign(new Error('no node is reached'), {code: 'unreachable'});
 		const {node} = host;
 		const link = new FollowerLink(host, node, this.#schedule, this.#random);
-		host.run(() => serve(node, link.server, () => this.#problem(`a follower keeps to the protocol: ${follower.name} does not`)));
+		host.run(() =>
+			serve(node, link.server, () =>
+				this.#problem(`a follower keeps to the protocol: ${follower.name} does not`),
+			),
+		);
 		const broker = new RemoteBroker(link.client);
 		const subscribe = broker.subscribe.bind(broker);
 		follower.link = link;
@@ -148,7 +193,11 @@ export class Followers {
 				// Until one has begun it begins anew.
 				follower.hasHopped = follower.starts !== undefined;
 				if (follower.hasHopped) this.counts.hops++;
-				else subscription.agreed.then(starts => this.#begun(follower, starts ?? []), () => undefined);
+				else
+					subscription.agreed.then(
+						starts => this.#begun(follower, starts ?? []),
+						() => undefined,
+					);
 				return subscription;
 			},
 		});
@@ -156,7 +205,9 @@ export class Followers {
 
 	#begun(follower: Follower, starts: readonly TopicPosition[]): void {
 		follower.starts = starts;
-		for (const {topic, streams} of starts) for (const [origin, incarnation, seq] of streams) follower.last.set(`${topic} ${origin}:${incarnation}`, seq);
+		for (const {topic, streams} of starts)
+			for (const [origin, incarnation, seq] of streams)
+				follower.last.set(`${topic} ${origin}:${incarnation}`, seq);
 	}
 
 	#judge(follower: Follower, {topic, origin, incarnation, seq, lamport, offset}: Delivery): void {
@@ -166,21 +217,42 @@ export class Followers {
 		const known = last.get(stream);
 		const what = `${name} gets ${stream} ${seq} from ${host.id}`;
 		this.counts.messages++;
-		if (known !== undefined && seq <= known) this.#problem(`a follower reads each message once, in order: ${what}, has ${known}`);
-		if (known === undefined && hasHopped && lamport <= this.#since(follower, topic)) this.#problem(`a follower gets nothing from before its beginning: ${what}, stamped ${lamport}, began at ${this.#since(follower, topic)}`);
+		if (known !== undefined && seq <= known)
+			this.#problem(`a follower reads each message once, in order: ${what}, has ${known}`);
+		if (known === undefined && hasHopped && lamport <= this.#since(follower, topic))
+			this.#problem(
+				`a follower gets nothing from before its beginning: ${what}, stamped ${lamport}, began at ${this.#since(follower, topic)}`,
+			);
 		const missing = known === undefined ? 0 : seq - known - 1;
 		const isSpoilt = this.#witness.messages.isSpoilt(host);
 		const isGap = !hasHopped && (isSpoilt || this.#witness.messages.offsets.isGap({node: host.key, topic}, offset));
 		if (missing > 0 && !isGap) {
 			follower.owed += missing;
 			this.counts.missed += missing;
-			if (follower.owed > subscription!.dropped) this.#problem(`a follower is told what is missing: ${what} behind ${known}, was told of ${subscription!.dropped}, and ${follower.owed} are missing`);
+			if (follower.owed > subscription!.dropped)
+				this.#problem(
+					`a follower is told what is missing: ${what} behind ${known}, was told of ${subscription!.dropped}, and ${follower.owed} are missing`,
+				);
 		}
 
 		// In the log of a node a stream is in order.
 		const isNext = !hasHopped || isSpoilt || seq === (known ?? 0) + 1;
-		const passed = isNext ? undefined : this.#witness.messages.held(host).find(([, header]) => streamOf(header) === stream && lastSeq(header) > (known ?? 0) && header.firstSeq < seq && lastSeq(header) < seq && this.#isWanted(follower, host, header));
-		if (passed) this.#problem(`a follower is given all that its node has: ${what} behind ${known}, and it has ${passed[0]}`);
+		const passed = isNext
+			? undefined
+			: this.#witness.messages
+					.held(host)
+					.find(
+						([, header]) =>
+							streamOf(header) === stream &&
+							lastSeq(header) > (known ?? 0) &&
+							header.firstSeq < seq &&
+							lastSeq(header) < seq &&
+							this.#isWanted(follower, host, header),
+					);
+		if (passed)
+			this.#problem(
+				`a follower is given all that its node has: ${what} behind ${known}, and it has ${passed[0]}`,
+			);
 		last.set(stream, seq);
 	}
 
@@ -204,13 +276,14 @@ export class Followers {
 		const {link} = follower;
 		let isDisposed = false;
 		let paused = 0;
-		const look = (): void => this.#schedule.after(lookMs, () => {
-			if (isDisposed || !link) return;
-			if (link.host.node !== link.node) return link.lose('the node has ended');
-			paused = link.host.isPaused ? paused + 1 : 0;
-			if (paused > pausedMax) return fail('it has not answered');
-			look();
-		});
+		const look = (): void =>
+			this.#schedule.after(lookMs, () => {
+				if (isDisposed || !link) return;
+				if (link.host.node !== link.node) return link.lose('the node has ended');
+				paused = link.host.isPaused ? paused + 1 : 0;
+				if (paused > pausedMax) return fail('it has not answered');
+				look();
+			});
 		look();
 		return {[Symbol.dispose]: () => void (isDisposed = true)};
 	}

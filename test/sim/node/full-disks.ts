@@ -1,6 +1,7 @@
 /**
-What a node promises for a disk that is full: with its reserve it starts there; without one it takes no messages of its own, says what helps, and takes them
-again once there is room. That nothing is lost, and that what goes unread is told, others check.
+What a node promises for a disk that is full: with its reserve it starts there; without one it takes no messages of its
+own, says what helps, and takes them again once there is room. That nothing is lost, and that what goes unread is told,
+others check.
 */
 import type {DapssError} from '../../../core/errors.ts';
 import {fullDiskRemedy} from '../../../core/io/file-system.ts';
@@ -22,7 +23,10 @@ export class FullDisks {
 	readonly #short = new Set<Host>();
 	/** Processes that something else than the room keeps from a reserve: they take messages. */
 	readonly #excused = new Set<Host>();
-	/** Of whole starts on a disk that was full, of starts that found neither room nor a reserve, and of messages that were refused. */
+	/**
+	Of whole starts on a disk that was full, of starts that found neither room nor a reserve, and of messages that were
+	refused.
+	*/
 	readonly counts = {starts: 0, failedStarts: 0, refused: 0};
 
 	booted(host: Host): void {
@@ -41,8 +45,11 @@ export class FullDisks {
 		const isWithReserve = this.#starting.get(host);
 		this.#starting.delete(host);
 		this.#short.delete(host);
-		if (isWithReserve === false && isFullDisk(host.reason)) this.counts.failedStarts++; // It gave the reserve back before, and has used it up.
-		return isWithReserve && isFullDisk(host.reason) ? `a start on a full disk gets through with a reserve: ${host.id} ended: ${host.reason}` : undefined;
+		// It gave the reserve back before, and has used it up.
+		if (isWithReserve === false && isFullDisk(host.reason)) this.counts.failedStarts++;
+		return isWithReserve && isFullDisk(host.reason)
+			? `a start on a full disk gets through with a reserve: ${host.id} ended: ${host.reason}`
+			: undefined;
 	}
 
 	/** What it says of its room. */
@@ -68,7 +75,11 @@ export class FullDisks {
 
 	/** In the end: who refuses messages although there is room. */
 	left(hosts: readonly Host[]): string[] {
-		return hosts.filter(host => (this.#short.has(host) || host.node?.options.io.room?.isFull) && !host.options.disk.isFilled).map(({id}) => `${id} has room on its disk, and takes no messages`);
+		return hosts
+			.filter(
+				host => (this.#short.has(host) || host.node?.options.io.room?.isFull) && !host.options.disk.isFilled,
+			)
+			.map(({id}) => `${id} has room on its disk, and takes no messages`);
 	}
 }
 

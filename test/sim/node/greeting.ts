@@ -1,7 +1,7 @@
 /**
-What two processes settle before a connection between them is open, as `core/io/net/handshake.ts` and the admission of `core/io/net/mesh.ts` do it: which
-protocol both speak, whether they hold the same secret, who the other is, and whether it is a member. Pure. The listener judges first; what
-it says is a refusal that both sides learn of.
+What two processes settle before a connection between them is open, as `core/io/net/handshake.ts` and the admission of
+`core/io/net/mesh.ts` do it: which protocol both speak, whether they hold the same secret, who the other is, and whether
+it is a member. Pure. The listener judges first; what it says is a refusal that both sides learn of.
 */
 import type {Judgement} from '../../../core/membership/doubles.ts';
 import type {NodeId} from '../../../core/message.ts';
@@ -34,7 +34,17 @@ export type Listening = Party & {
 	judge(peer: NodeId, caller: Hello, linked: Hello | undefined): Judgement;
 };
 
-export type RefusalCode = 'protocol' | 'not-authenticated' | 'itself' | 'same-node' | 'busy' | 'cluster' | 'removed' | 'not-a-member' | 'older-incarnation' | 'identity';
+export type RefusalCode =
+	| 'protocol'
+	| 'not-authenticated'
+	| 'itself'
+	| 'same-node'
+	| 'busy'
+	| 'cluster'
+	| 'removed'
+	| 'not-a-member'
+	| 'older-incarnation'
+	| 'identity';
 export type Refusal = {
 	readonly code: RefusalCode;
 	readonly reason: string;
@@ -44,7 +54,10 @@ export type Refusal = {
 };
 
 /** What both speak; `undefined` when there is nothing. */
-export function commonProtocol([min, max]: readonly [number, number], [theirMin, theirMax]: readonly [number, number]): number | undefined {
+export function commonProtocol(
+	[min, max]: readonly [number, number],
+	[theirMin, theirMax]: readonly [number, number],
+): number | undefined {
 	const common = Math.min(max, theirMax);
 	return common >= Math.max(min, theirMin) ? common : undefined;
 }
@@ -53,29 +66,72 @@ export function commonProtocol([min, max]: readonly [number, number], [theirMin,
 export function mismatch(caller: Party, listener: Party): Refusal | undefined {
 	const [min, max] = listener.hello.protocols;
 	const [theirMin, theirMax] = caller.hello.protocols;
-	if (commonProtocol(caller.hello.protocols, listener.hello.protocols) === undefined) return {code: 'protocol', reason: `peer ${caller.hello.address} speaks protocol ${theirMin} to ${theirMax}, node ${listener.hello.id} ${min} to ${max}`, by: 'listener'};
-	if (caller.secret !== listener.secret) return {code: 'not-authenticated', reason: `node ${caller.hello.id} and node ${listener.hello.id} have different secrets`, by: 'listener'};
-	if (caller.hello.id === listener.hello.id && caller.hello.instance !== '' && caller.hello.instance === listener.hello.instance) return {code: 'itself', reason: `${listener.hello.address} is this node itself`, by: 'listener'};
-	if (caller.hello.id === listener.hello.id) return {code: 'same-node', reason: `node ${caller.hello.id} runs at ${caller.hello.address} and at ${listener.hello.address}`, by: 'listener'};
+	if (commonProtocol(caller.hello.protocols, listener.hello.protocols) === undefined)
+		return {
+			code: 'protocol',
+			reason: `peer ${caller.hello.address} speaks protocol ${theirMin} to ${theirMax}, node ${listener.hello.id} ${min} to ${max}`,
+			by: 'listener',
+		};
+	if (caller.secret !== listener.secret)
+		return {
+			code: 'not-authenticated',
+			reason: `node ${caller.hello.id} and node ${listener.hello.id} have different secrets`,
+			by: 'listener',
+		};
+	if (
+		caller.hello.id === listener.hello.id &&
+		caller.hello.instance !== '' &&
+		caller.hello.instance === listener.hello.instance
+	)
+		return {code: 'itself', reason: `${listener.hello.address} is this node itself`, by: 'listener'};
+	if (caller.hello.id === listener.hello.id)
+		return {
+			code: 'same-node',
+			reason: `node ${caller.hello.id} runs at ${caller.hello.address} and at ${listener.hello.address}`,
+			by: 'listener',
+		};
 	return undefined;
 }
 
-/** Why this call between members is refused; `undefined` when the connection is open. @param expected the id that the caller wants to find */
+/**
+Why this call between members is refused; `undefined` when the connection is open.
+@param expected the id that the caller wants to find
+*/
 export function refusal(caller: Listening, listener: Listening, expected: NodeId): Refusal | undefined {
-	const {hello: {id, clusterId, incarnation, instance}} = caller;
+	const {
+		hello: {id, clusterId, incarnation, instance},
+	} = caller;
 	const wrong = mismatch(caller, listener);
 	if (wrong) return wrong;
-	if (clusterId !== '' && listener.hello.clusterId !== '' && clusterId !== listener.hello.clusterId) return {code: 'cluster', reason: `node ${id} belongs to another cluster of this name`, by: 'listener'};
+	if (clusterId !== '' && listener.hello.clusterId !== '' && clusterId !== listener.hello.clusterId)
+		return {code: 'cluster', reason: `node ${id} belongs to another cluster of this name`, by: 'listener'};
 	const standing = listener.standing(id);
-	if (standing === 'removed') return {code: 'removed', reason: `node ${id} was removed from the cluster`, by: 'listener'};
-	if (standing === 'stranger') return {code: 'not-a-member', reason: `node ${id} is not a member, as far as node ${listener.hello.id} knows`, by: 'listener'};
+	if (standing === 'removed')
+		return {code: 'removed', reason: `node ${id} was removed from the cluster`, by: 'listener'};
+	if (standing === 'stranger')
+		return {
+			code: 'not-a-member',
+			reason: `node ${id} is not a member, as far as node ${listener.hello.id} knows`,
+			by: 'listener',
+		};
 	const linked = listener.linked(id);
 	const isOther = linked?.instance !== '' && instance !== '' && linked?.instance !== instance;
 	const judged = isOther ? listener.judge(id, caller.hello, linked) : undefined;
 	if (judged?.type === 'wait') return {code: 'busy', reason: judged.reason, by: 'listener'};
-	if (judged?.type === 'refuse') return {code: 'same-node', reason: judged.reason, by: 'listener', incarnation: judged.incarnation};
-	if (!judged && linked && incarnation < linked.incarnation) return {code: 'older-incarnation', reason: `node ${id} is linked in a later incarnation (${linked.incarnation})`, by: 'listener'};
+	if (judged?.type === 'refuse')
+		return {code: 'same-node', reason: judged.reason, by: 'listener', incarnation: judged.incarnation};
+	if (!judged && linked && incarnation < linked.incarnation)
+		return {
+			code: 'older-incarnation',
+			reason: `node ${id} is linked in a later incarnation (${linked.incarnation})`,
+			by: 'listener',
+		};
 	const found = listener.hello.id;
-	if (found !== expected) return {code: 'identity', reason: `${listener.hello.address} is node ${found}, not node ${expected}`, by: 'caller'};
+	if (found !== expected)
+		return {
+			code: 'identity',
+			reason: `${listener.hello.address} is node ${found}, not node ${expected}`,
+			by: 'caller',
+		};
 	return undefined;
 }

@@ -1,6 +1,6 @@
 /**
-Where other nodes may be, as `core/io/net/discovery.ts` finds it: the list that a host is started with, beacons, and members that it knew before. Hosts that start
-together with empty disks find one another by one of these ways.
+Where other nodes may be, as `core/io/net/discovery.ts` finds it: the list that a host is started with, beacons, and
+members that it knew before. Hosts that start together with empty disks find one another by one of these ways.
 */
 import type {NodeId} from '../../../core/message.ts';
 import type {Candidate} from '../../../core/ports.ts';
@@ -8,7 +8,13 @@ import type {Beacon} from './fabric.ts';
 
 /** `none`: the first host founds, the others are given its address. */
 export type Way = 'none' | 'discovery' | 'list' | 'list-with-self' | 'expect';
-export const togetherWays = ['discovery', 'discovery', 'list', 'list-with-self', 'expect'] as const satisfies readonly Way[];
+export const togetherWays = [
+	'discovery',
+	'discovery',
+	'list',
+	'list-with-self',
+	'expect',
+] as const satisfies readonly Way[];
 
 /** Five beacons may be lost. */
 const heardIntervals = 5;
@@ -22,11 +28,25 @@ export class Hearsay {
 	}
 
 	/** @param clusterId of the process; one that belongs to a cluster is refused by any other */
-	candidates(lists: ReadonlyArray<readonly string[]>, {clusterId, nowMs, intervalMs}: {readonly clusterId: string; readonly nowMs: number; readonly intervalMs: number}): readonly Candidate[] {
-		const fresh = [...this.#heard.values()].filter(({atMs, beacon}) => nowMs - atMs < heardIntervals * intervalMs && (clusterId === '' || beacon.clusterId === '' || beacon.clusterId === clusterId));
+	candidates(
+		lists: ReadonlyArray<readonly string[]>,
+		{
+			clusterId,
+			nowMs,
+			intervalMs,
+		}: {readonly clusterId: string; readonly nowMs: number; readonly intervalMs: number},
+	): readonly Candidate[] {
+		const fresh = [...this.#heard.values()].filter(
+			({atMs, beacon}) =>
+				nowMs - atMs < heardIntervals * intervalMs &&
+				(clusterId === '' || beacon.clusterId === '' || beacon.clusterId === clusterId),
+		);
 		const found = new Map<string, Candidate>();
 		for (const address of lists.flat()) found.set(address, {address, isMember: false});
-		for (const {beacon: {address, phase}} of fresh) if (!found.get(address)?.isMember) found.set(address, {address, isMember: phase === 'member'});
+		for (const {
+			beacon: {address, phase},
+		} of fresh)
+			if (!found.get(address)?.isMember) found.set(address, {address, isMember: phase === 'member'});
 		return [...found.values()];
 	}
 }

@@ -1,5 +1,6 @@
 /**
-The operations on the agreed subscriptions, as those who asked saw them: is each topic and node one object that does one thing at a time?
+The operations on the agreed subscriptions, as those who asked saw them: is each topic and node one object that does one
+thing at a time?
 */
 import {linearizable, subscriptionModel, type Call, type SubscriptionInput} from '../linearizable.ts';
 import {shrink} from '../shrink.ts';
@@ -14,16 +15,28 @@ const stepsMax = 200_000;
 const shrinkRuns = 500;
 
 /**
-@param isLeftOut nodes that were removed: that ends their subscriptions, and nobody called it. @param deletions end the subscriptions of all. Since when one counts follows from
-them too, and is left out for these topics. @throws what is not linearizable, made small
+@param isLeftOut nodes that were removed: that ends their subscriptions, and nobody called it.
+@param deletions end the subscriptions of all. Since when one counts follows from them too, and is left out for these
+topics.
+@throws what is not linearizable, made small
 */
-export function checkHistory(history: readonly Operation[], isLeftOut: (node: string) => boolean, deletions: readonly DeletionCall[] = []): HistoryResult {
-	const byKey = Map.groupBy(history.filter(({node}) => !isLeftOut(node)), ({topic, node}) => `${topic} ${node}`);
+export function checkHistory(
+	history: readonly Operation[],
+	isLeftOut: (node: string) => boolean,
+	deletions: readonly DeletionCall[] = [],
+): HistoryResult {
+	const byKey = Map.groupBy(
+		history.filter(({node}) => !isLeftOut(node)),
+		({topic, node}) => `${topic} ${node}`,
+	);
 	let operations = 0;
 	let undecided = 0;
 	for (const [key, list] of byKey) {
 		const ended = deletions.filter(({topic}) => topic === list[0]!.topic);
-		const calls = [...list.map(operation => toCall(ended.length > 0 ? sinceAnytime(operation) : operation)), ...ended.map(deletion => toCall({...deletion, node: list[0]!.node, call: {type: 'unsubscribe'}}))];
+		const calls = [
+			...list.map(operation => toCall(ended.length > 0 ? sinceAnytime(operation) : operation)),
+			...ended.map(deletion => toCall({...deletion, node: list[0]!.node, call: {type: 'unsubscribe'}})),
+		];
 		operations += calls.length;
 		const verdict = linearizable(calls, subscriptionModel, stepsMax);
 		if (verdict === 'undecided') undecided++;
@@ -36,33 +49,54 @@ export function checkHistory(history: readonly Operation[], isLeftOut: (node: st
 
 function sinceAnytime(operation: Operation): Operation {
 	const {call, result} = operation;
-	return {...operation, call: call.type === 'subscribe' ? {...call, since: 0} : call, result: result === undefined ? undefined : 0};
+	return {
+		...operation,
+		call: call.type === 'subscribe' ? {...call, since: 0} : call,
+		result: result === undefined ? undefined : 0,
+	};
 }
 
 function toCall({call, result, invoked, returned}: Operation): Call<SubscriptionInput, number | false> {
-	return {input: call, output: call.type === 'read' ? result ?? false : undefined, invoked, returned};
+	return {input: call, output: call.type === 'read' ? (result ?? false) : undefined, invoked, returned};
 }
 
 /**
-The shortest beginning that is wrong already; of that the shortest end that is wrong from whatever state it starts; of that as few reads
-as it takes. A read that is left out makes nothing wrong that was right, a write would: writes stay.
+The shortest beginning that is wrong already; of that the shortest end that is wrong from whatever state it starts; of
+that as few reads as it takes. A read that is left out makes nothing wrong that was right, a write would: writes stay.
 */
 function smallestWindow(calls: Calls): Calls {
-	const ends = calls.map(({returned}) => returned).filter(returned => returned !== undefined).toSorted((a, b) => a - b);
+	const ends = calls
+		.map(({returned}) => returned)
+		.filter(returned => returned !== undefined)
+		.toSorted((a, b) => a - b);
 	const beginning = ends.map(end => upTo(calls, end)).find(part => isWrong(part)) ?? calls;
-	const states = [false as const, ...new Set(beginning.flatMap(({input}) => (input.type === 'subscribe' ? [input.since] : [])))];
+	const states = [
+		false as const,
+		...new Set(beginning.flatMap(({input}) => (input.type === 'subscribe' ? [input.since] : []))),
+	];
 	const isAlwaysWrong = (part: Calls): boolean => states.every(initial => isWrong(part, initial));
-	const window = beginning.map(({invoked}) => invoked).toSorted((a, b) => b - a).map(start => beginning.filter(({returned}) => returned === undefined || returned >= start)).find(part => isAlwaysWrong(part));
+	const window = beginning
+		.map(({invoked}) => invoked)
+		.toSorted((a, b) => b - a)
+		.map(start => beginning.filter(({returned}) => returned === undefined || returned >= start))
+		.find(part => isAlwaysWrong(part));
 	const part = window ?? beginning;
 	const reads = part.filter(({input}) => input.type === 'read');
 	const others = part.filter(({input}) => input.type !== 'read');
-	const isStillWrong = (some: Calls): boolean => (window ? isAlwaysWrong([...some, ...others]) : isWrong([...some, ...others]));
+	const isStillWrong = (some: Calls): boolean =>
+		window ? isAlwaysWrong([...some, ...others]) : isWrong([...some, ...others]);
 	return [...shrink(reads, isStillWrong, shrinkRuns).items, ...others].toSorted((a, b) => a.invoked - b.invoked);
 }
 
 /** What was called up to a moment; what had not returned by then has not returned. */
 function upTo(calls: Calls, end: number): Calls {
-	return calls.filter(({invoked}) => invoked <= end).map(call => (call.returned !== undefined && call.returned > end ? {...call, returned: undefined, output: undefined} : call));
+	return calls
+		.filter(({invoked}) => invoked <= end)
+		.map(call =>
+			call.returned !== undefined && call.returned > end
+				? {...call, returned: undefined, output: undefined}
+				: call,
+		);
 }
 
 function isWrong(calls: Calls, initial = subscriptionModel.initial): boolean {
@@ -70,5 +104,10 @@ function isWrong(calls: Calls, initial = subscriptionModel.initial): boolean {
 }
 
 function describe(calls: Calls): string {
-	return calls.map(({input, output, invoked, returned}) => `[${invoked}, ${returned ?? '…'}] ${input.type}${input.type === 'subscribe' ? ` since ${input.since}` : ''}${input.type === 'read' ? ` → ${output}` : ''}`).join('; ');
+	return calls
+		.map(
+			({input, output, invoked, returned}) =>
+				`[${invoked}, ${returned ?? '…'}] ${input.type}${input.type === 'subscribe' ? ` since ${input.since}` : ''}${input.type === 'read' ? ` → ${output}` : ''}`,
+		)
+		.join('; ');
 }

@@ -1,7 +1,8 @@
 /**
-A machine with a node of the product on it: `Node` as it is, with its Raft store, its topic logs and its segmented logs, over a simulated
-disk, network and clock. It boots as `openBroker` does: incarnation durable first, logs read back, then found, go on, or join. The
-process may be killed, lose its power, be paused; the machine may get a new disk, and then another id.
+A machine with a node of the product on it: `Node` as it is, with its Raft store, its topic logs and its segmented logs,
+over a simulated disk, network and clock. It boots as `openBroker` does: incarnation durable first, logs read back, then
+found, go on, or join. The process may be killed, lose its power, be paused; the machine may get a new disk, and then
+another id.
 */
 import {dirname, join as joinPath} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
@@ -67,7 +68,9 @@ export type HostOptions = {
 	readonly witness: Witness;
 	readonly config: Config;
 	readonly raftLimits: Partial<RaftLimits>;
-	/** The newest version of the protocol that its program speaks at first; a new start may be one of a newer program. */
+	/**
+	The newest version of the protocol that its program speaks at first; a new start may be one of a newer program.
+	*/
 	readonly protocol: number;
 	/** Its clock runs so many thousandths fast or slow. */
 	readonly driftPerMille: number;
@@ -76,7 +79,13 @@ export type HostOptions = {
 	readonly onEnd?: (host: Host) => void;
 };
 
-type State = {readonly incarnation: number; readonly clusterId: string; readonly lamport: number; readonly topics: readonly Topic[]; readonly members?: ReadonlyArray<readonly [NodeId, string]>};
+type State = {
+	readonly incarnation: number;
+	readonly clusterId: string;
+	readonly lamport: number;
+	readonly topics: readonly Topic[];
+	readonly members?: ReadonlyArray<readonly [NodeId, string]>;
+};
 export type Stop = 'killed' | 'power' | 'stopped' | 'storage' | 'damaged' | 'removed';
 
 const folder = '/data';
@@ -93,7 +102,10 @@ export class Host implements Station {
 	/** A version of the protocol that nobody else speaks, which its program has for a while. */
 	foreignProtocol: number | undefined;
 	secret: number;
-	/** The list that it is started with (`--bootstrap`); `undefined` for that of the run. It may name hosts that moved, some only, or itself. */
+	/**
+	The list that it is started with (`--bootstrap`); `undefined` for that of the run. It may name hosts that moved,
+	some only, or itself.
+	*/
 	bootstrap: readonly string[] | undefined;
 	/** What that was at its first start. */
 	formerList: readonly string[] = [];
@@ -140,7 +152,15 @@ export class Host implements Station {
 		this.secret = options.secret ?? 0;
 		this.options = options;
 		this.protocol = options.protocol;
-		this.hello = () => ({id: this.id, address: this.address, clusterId: '', incarnation: 0, instance: '', protocols: [1, this.protocol], version: 'sim'});
+		this.hello = () => ({
+			id: this.id,
+			address: this.address,
+			clusterId: '',
+			incarnation: 0,
+			instance: '',
+			protocols: [1, this.protocol],
+			version: 'sim',
+		});
 		options.fabric.add(this);
 	}
 
@@ -159,7 +179,11 @@ export class Host implements Station {
 		disk.attach(work => this.#runIn(life, work));
 		this.options.witness.fullDisks.booted(this);
 		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
-			if (life === this.#life) this.#end((error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped', (error as Error).message);
+			if (life === this.#life)
+				this.#end(
+					(error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped',
+					(error as Error).message,
+				);
 		});
 	}
 
@@ -167,14 +191,19 @@ export class Host implements Station {
 		return this.options.isCopy ?? false;
 	}
 
-	/** What it is started with: a joining host has a list of today, a member the one of its first start, unless it was given another since. */
+	/**
+	What it is started with: a joining host has a list of today, a member the one of its first start, unless it was
+	given another since.
+	*/
 	get seekList(): readonly string[] {
 		return this.bootstrap ?? this.formerList;
 	}
 
 	/** Where the members are, by its log; itself included once it is one. */
 	get addressBook(): ReadonlyMap<NodeId, string> {
-		return this.node ? new Map(this.node.control.state.members().map(({id, address}) => [id, address])) : this.#book;
+		return this.node
+			? new Map(this.node.control.state.members().map(({id, address}) => [id, address]))
+			: this.#book;
 	}
 
 	/** A machine without power refuses nothing: nobody answers. */
@@ -194,7 +223,9 @@ export class Host implements Station {
 	/** How long it, a member now, has run without a stop and without a cut. */
 	get ranMs(): number {
 		const {fabric, schedule} = this.options;
-		return this.node?.phase === 'running' && !this.isPaused ? Math.min(schedule.nowMs - this.#sinceMs, fabric.uncutMs(this.key)) : 0;
+		return this.node?.phase === 'running' && !this.isPaused
+			? Math.min(schedule.nowMs - this.#sinceMs, fabric.uncutMs(this.key))
+			: 0;
 	}
 
 	/** When the newest process began, or was paused or resumed last. */
@@ -265,7 +296,10 @@ export class Host implements Station {
 		this.#runIn(this.#life, work);
 	}
 
-	/** A client asks. While the process is paused the question waits in a socket of its own, which may be read before those of the peers. */
+	/**
+	A client asks. While the process is paused the question waits in a socket of its own, which may be read before those
+	of the peers.
+	*/
 	ask(work: () => void): void {
 		const life = this.#life;
 		if (this.isPaused) this.#waiting.unshift(() => this.#runIn(life, work));
@@ -286,12 +320,14 @@ export class Host implements Station {
 		this.options.note(`${beacon.id}*${this.key} ${beacon.phase}`);
 		const {node} = this;
 		if (beacon.id === this.id) {
-			if (beacon.address !== this.address) node?.identity.sightings.doubled(this.id, this.address, beacon.address);
+			if (beacon.address !== this.address)
+				node?.identity.sightings.doubled(this.id, this.address, beacon.address);
 			return;
 		}
 
 		this.#hearsay.hear(beacon, this.options.schedule.nowMs - this.#bootMs);
-		if (node?.phase === 'running' && beacon.phase === 'member' && beacon.clusterId !== node.clusterId) node.identity.sightings.foreign(beacon.clusterId, beacon.address);
+		if (node?.phase === 'running' && beacon.phase === 'member' && beacon.clusterId !== node.clusterId)
+			node.identity.sightings.foreign(beacon.clusterId, beacon.address);
 	}
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
@@ -301,7 +337,10 @@ export class Host implements Station {
 	}
 
 	judge(peer: NodeId, caller: Process, linked: Process | undefined): Judgement {
-		return this.node?.identity.doubles.judge(peer, caller, linked) ?? (linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'});
+		return (
+			this.node?.identity.doubles.judge(peer, caller, linked) ??
+			(linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'})
+		);
 	}
 
 	onDouble(_peer: NodeId, refusal: Refusal): void {
@@ -309,7 +348,13 @@ export class Host implements Station {
 	}
 
 	onStranger(peer: NodeId, address: string): void {
-		const {node, options: {schedule: {nowMs}, witness}} = this;
+		const {
+			node,
+			options: {
+				schedule: {nowMs},
+				witness,
+			},
+		} = this;
 		node?.onStranger(peer, address);
 		if (node?.phase !== 'running' || node.control.raft.status().leader !== undefined) {
 			this.#refused.delete(peer);
@@ -349,35 +394,77 @@ export class Host implements Station {
 	}
 
 	async #assemble(life: number, random: SeededRandom): Promise<void> {
-		const {id, address, options: {disk, config, fabric, witness, founds, raftLimits, replaces, way = 'none', expect = 0}} = this;
+		const {
+			id,
+			address,
+			options: {disk, config, fabric, witness, founds, raftLimits, replaces, way = 'none', expect = 0},
+		} = this;
 		const current: {node?: Node} = {};
 		const hearsay = new Hearsay();
 		this.#hearsay = hearsay;
 		const clock = this.#clock(life);
-		const entropy: Entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
+		const entropy: Entropy = {
+			below: limit => random.below(limit),
+			bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256))),
+		};
 		const {protocol} = this;
 		const drawn = random.child('instance');
 		const instance = Array.from({length: 16}, () => drawn.below(16).toString(16)).join('');
 		const name = {text: defaultName('host', Number(address.split(':')[1])), isChosen: false};
-		const files = new FilePool(disk, {openMax: random.child('files').pick([4, 16, 64]), clock, onShort: () => current.node?.journal.bound('open-files')});
+		const files = new FilePool(disk, {
+			openMax: random.child('files').pick([4, 16, 64]),
+			clock,
+			onShort: () => current.node?.journal.bound('open-files'),
+		});
 		await files.makeFolder(folder);
-		const room = this.options.keepsReserve ? witness.room(this, new Reserve({files, folder, freeBytes: async () => disk.freeBytes, freeFiles: async () => Infinity, sizes: simReserve, say: text => witness.fullDisks.said(this, text)})) : undefined;
+		const room = this.options.keepsReserve
+			? witness.room(
+					this,
+					new Reserve({
+						files,
+						folder,
+						freeBytes: async () => disk.freeBytes,
+						freeFiles: async () => Infinity,
+						sizes: simReserve,
+						say: text => witness.fullDisks.said(this, text),
+					}),
+				)
+			: undefined;
 		await room?.tend();
 		const state = readState(disk);
 		const incarnation = state.incarnation + 1;
 		const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 		lamport.nextCeiling();
-		const save = (rest: Omit<State, 'incarnation'>): Promise<void> => replaceFile(files, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
+		const save = (rest: Omit<State, 'incarnation'>): Promise<void> =>
+			replaceFile(files, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
 		const {incarnation: _former, ...kept} = state;
 		await save({...kept, lamport: lamport.ceiling});
 		lamport.kept(lamport.ceiling);
-		const logOptions = {segmentBytes: config.storage.segmentBytes, writeDeadlineMs: config.storage.writeDeadlineMs, files, clock, entropy};
+		const logOptions = {
+			segmentBytes: config.storage.segmentBytes,
+			writeDeadlineMs: config.storage.writeDeadlineMs,
+			files,
+			clock,
+			entropy,
+		};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
 		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(files, disk));
-		const knownTopics = [...new Set(disk.paths().filter(path => path.startsWith(`${folder}/topics/`)).map(path => dirname(path).slice(`${folder}/topics/`.length)))].map(part => decodeURIComponent(part) as Topic);
+		const knownTopics = [
+			...new Set(
+				disk
+					.paths()
+					.filter(path => path.startsWith(`${folder}/topics/`))
+					.map(path => dirname(path).slice(`${folder}/topics/`.length)),
+			),
+		].map(part => decodeURIComponent(part) as Topic);
 		const uptimeMs = (): number => this.options.schedule.nowMs;
-		const retentionClock = new RetentionClock(this.#keptTime, {wallMs: clock.wallMs(), uptimeMs: uptimeMs()}, config.storage.retainAgeS * 1000, () => clock.monotonicMs());
+		const retentionClock = new RetentionClock(
+			this.#keptTime,
+			{wallMs: clock.wallMs(), uptimeMs: uptimeMs()},
+			config.storage.retainAgeS * 1000,
+			() => clock.monotonicMs(),
+		);
 		const keepTime = (): void => {
 			this.#keptTime = retentionClock.kept(uptimeMs());
 		};
@@ -386,13 +473,29 @@ export class Host implements Station {
 		clock.every(keepTimeMs, keepTime);
 		const clusterId = (): string => current.node?.clusterId ?? state.clusterId;
 		this.hello = () => ({
-			id, address, clusterId: clusterId(), incarnation, version: 'sim', instance: protocol < namesProtocol ? '' : instance,
-			protocols: this.foreignProtocol === undefined ? [current.node?.control.state.protocol ?? 1, protocol] : [this.foreignProtocol, this.foreignProtocol],
+			id,
+			address,
+			clusterId: clusterId(),
+			incarnation,
+			version: 'sim',
+			instance: protocol < namesProtocol ? '' : instance,
+			protocols:
+				this.foreignProtocol === undefined
+					? [current.node?.control.state.protocol ?? 1, protocol]
+					: [this.foreignProtocol, this.foreignProtocol],
 		});
 		const station = this.#station(life);
 		const {links, datagrams, dial} = fabric.linksOf(station);
 		const announce = (): void => {
-			if (way !== 'none') fabric.announce(this.key, {id, incarnation, instance, address, clusterId: clusterId(), phase: current.node?.phase === 'running' ? 'member' : 'seeking'});
+			if (way !== 'none')
+				fabric.announce(this.key, {
+					id,
+					incarnation,
+					instance,
+					address,
+					clusterId: clusterId(),
+					phase: current.node?.phase === 'running' ? 'member' : 'seeking',
+				});
 		};
 
 		announce();
@@ -400,11 +503,11 @@ export class Host implements Station {
 		const isFresh = store.isEmpty && state.clusterId === '';
 		const seeds = way === 'list' || way === 'list-with-self' ? this.options.bootstrap() : [];
 		const foundings: Readonly<Record<Way, NodeOptions['founding']>> = {
-			'none': founds ? {seeds: [], expect: 0, seekMs: 0} : undefined,
-			'discovery': {seeds, expect: 0, seekMs: config.discovery.seekMs},
-			'list': {seeds, expect: 0, seekMs: 0},
+			none: founds ? {seeds: [], expect: 0, seekMs: 0} : undefined,
+			discovery: {seeds, expect: 0, seekMs: config.discovery.seekMs},
+			list: {seeds, expect: 0, seekMs: 0},
 			'list-with-self': {seeds, expect: 0, seekMs: 0},
-			'expect': {seeds, expect, seekMs: config.discovery.seekMs},
+			expect: {seeds, expect, seekMs: config.discovery.seekMs},
 		};
 		const candidates = async (): Promise<readonly Candidate[]> => {
 			if (way === 'none' && founds && state.clusterId === '') return [];
@@ -412,19 +515,47 @@ export class Host implements Station {
 			// One that joins is told where the others are now; a member was told at its start.
 			const list = clusterId() === '' ? this.options.bootstrap() : this.seekList;
 			const former = (state.members ?? []).filter(([other]) => other !== id).map(([, at]) => at);
-			return hearsay.candidates([list, former], {clusterId: clusterId(), nowMs: this.options.schedule.nowMs - this.#bootMs, intervalMs: config.discovery.intervalMs});
+			return hearsay.candidates([list, former], {
+				clusterId: clusterId(),
+				nowMs: this.options.schedule.nowMs - this.#bootMs,
+				intervalMs: config.discovery.intervalMs,
+			});
 		};
 
 		const node = new Node({
 			founding: isFresh ? foundings[way] : undefined,
-			resignations: replaces.map(former => ({id: former, publicKey: new Uint8Array(32), signature: new Uint8Array(64)})),
-			id, incarnation, lamport, config, address, instance, name, version: 'sim', protocolMax: protocol, clusterId: state.clusterId, topics: state.topics, raftLimits,
+			resignations: replaces.map(former => ({
+				id: former,
+				publicKey: new Uint8Array(32),
+				signature: new Uint8Array(64),
+			})),
+			id,
+			incarnation,
+			lamport,
+			config,
+			address,
+			instance,
+			name,
+			version: 'sim',
+			protocolMax: protocol,
+			clusterId: state.clusterId,
+			topics: state.topics,
+			raftLimits,
 			io: {
-				clock, entropy, datagrams, knownTopics, room, save: async rest => {
+				clock,
+				entropy,
+				datagrams,
+				knownTopics,
+				room,
+				save: async rest => {
 					await save(rest);
 					this.hasJoined ||= rest.clusterId !== '';
-				}, isGenuine: () => true,
-				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)}, faults: undefined, sign: undefined, verify: () => 'ok',
+				},
+				isGenuine: () => true,
+				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)},
+				faults: undefined,
+				sign: undefined,
+				verify: () => 'ok',
 				links: witness.links(this, links),
 				raftStore: witness.store(this, store),
 				retentionMs: () => retentionClock.nowMs,
@@ -432,16 +563,32 @@ export class Host implements Station {
 				removeTopic: async topic => {
 					const at = `${folder}/topics/${encodeURIComponent(topic)}`;
 					const names = await files.list(at);
-					for (const part of [names.filter(file => file === 'synced'), names.filter(file => file !== 'synced')]) {
-						for (const file of part) await files.unlink(`${at}/${file}`); // oxlint-disable-line no-await-in-loop -- in order
-						await files.syncFolder(at); // oxlint-disable-line no-await-in-loop
+					for (const part of [
+						names.filter(file => file === 'synced'),
+						names.filter(file => file !== 'synced'),
+					]) {
+						for (const file of part) await files.unlink(`${at}/${file}`);
+						await files.syncFolder(at);
 					}
 
 					await files.removeFolder(at);
 				},
 				openTopic: async (topic, onHeader) => {
-					const topicLog = await openLog({folder: `${folder}/topics/${encodeURIComponent(topic)}`, ...logOptions});
-					return witness.topicLog(this, topic, await openTopicLog(topicLog, witness.onHeader(this, topic, onHeader), this.id, () => retentionClock.nowMs), topicLog.damaged.length > 0);
+					const topicLog = await openLog({
+						folder: `${folder}/topics/${encodeURIComponent(topic)}`,
+						...logOptions,
+					});
+					return witness.topicLog(
+						this,
+						topic,
+						await openTopicLog(
+							topicLog,
+							witness.onHeader(this, topic, onHeader),
+							this.id,
+							() => retentionClock.nowMs,
+						),
+						topicLog.damaged.length > 0,
+					);
 				},
 			},
 		});
@@ -450,7 +597,8 @@ export class Host implements Station {
 		current.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
-			if (life === this.#life) this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
+			if (life === this.#life)
+				this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
 		});
 		await node.start();
 		witness.started(this, node);
@@ -465,25 +613,54 @@ export class Host implements Station {
 	}
 
 	/** One question over a link of its own. */
-	#ask(life: number, station: Station, at: string, frame: Buffer): Promise<{readonly id: NodeId; readonly frame: Buffer}> {
+	#ask(
+		life: number,
+		station: Station,
+		at: string,
+		frame: Buffer,
+	): Promise<{readonly id: NodeId; readonly frame: Buffer}> {
 		const {fabric, schedule, random} = this.options;
 		return new Promise((resolve, reject) => {
 			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
-			const fail = (error = new Error('unreachable')): void => schedule.after(500, () => this.#runIn(life, () => reject(error)));
+			const fail = (error = new Error('unreachable')): void =>
+				schedule.after(500, () => this.#runIn(life, () => reject(error)));
 			later(() => {
 				const found = fabric.ask(station, at);
-				if (found && 'code' in found) return fail(new DapssError(found.code === 'not-authenticated' ? found.code : 'refused', found.reason, {cause: {code: found.code}}));
+				if (found && 'code' in found)
+					return fail(
+						new DapssError(found.code === 'not-authenticated' ? found.code : 'refused', found.reason, {
+							cause: {code: found.code},
+						}),
+					);
 				const other = found?.station as Host | undefined;
 				if (!other?.node) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
 				// What the hello of its channel said.
-				const {incarnation, instance, protocols: [, newest], version} = station.hello();
-				const facts = {protocol: Math.min(newest, this.protocol, other.protocol), version, incarnation, instance};
-				other.run(() => void node.onJoin({...request, facts}).then(answer => later(() => {
-					if (fabric.isCut(this.key, other.key)) fail();
-					else this.#runIn(life, () => resolve({id: other.id, frame: encodeControl('joined', answer)}));
-				})));
+				const {
+					incarnation,
+					instance,
+					protocols: [, newest],
+					version,
+				} = station.hello();
+				const facts = {
+					protocol: Math.min(newest, this.protocol, other.protocol),
+					version,
+					incarnation,
+					instance,
+				};
+				other.run(
+					() =>
+						void node.onJoin({...request, facts}).then(answer =>
+							later(() => {
+								if (fabric.isCut(this.key, other.key)) fail();
+								else
+									this.#runIn(life, () =>
+										resolve({id: other.id, frame: encodeControl('joined', answer)}),
+									);
+							}),
+						),
+				);
 				schedule.after(5000, () => this.#runIn(life, () => reject(new Error('no answer'))));
 			});
 		});
@@ -493,7 +670,11 @@ export class Host implements Station {
 	#station(life: number): Station {
 		const host = this; // oxlint-disable-line typescript/no-this-alias, unicorn/no-this-assignment -- a view of this host
 		return {
-			id: this.id, key: this.key, address: this.address, secret: this.secret, isOn: true,
+			id: this.id,
+			key: this.key,
+			address: this.address,
+			secret: this.secret,
+			isOn: true,
 			hello: this.hello,
 			get isUp() {
 				return host.isUp && host.#life === life;
@@ -511,8 +692,8 @@ export class Host implements Station {
 
 	#clock(life: number): Clock {
 		const {schedule, driftPerMille} = this.options;
-		const scaled = (ms: number): number => Math.max(0, Math.round(ms * 1000 / (1000 + driftPerMille)));
-		const now = (): number => (schedule.nowMs - this.#bootMs) * (1000 + driftPerMille) / 1000;
+		const scaled = (ms: number): number => Math.max(0, Math.round((ms * 1000) / (1000 + driftPerMille)));
+		const now = (): number => ((schedule.nowMs - this.#bootMs) * (1000 + driftPerMille)) / 1000;
 		const isOver = (): boolean => life !== this.#life || !this.isUp;
 		return {
 			monotonicMs: now,
@@ -523,12 +704,14 @@ export class Host implements Station {
 					if (!isDisposed && !isOver()) run();
 				};
 
-				const beat = (): void => schedule.after(scaled(intervalMs), () => {
-					if (isDisposed || isOver()) return;
-					beat();
-					if (this.isPaused) this.#late.add(fire); // What was missed is one.
-					else fire();
-				});
+				const beat = (): void =>
+					schedule.after(scaled(intervalMs), () => {
+						if (isDisposed || isOver()) return;
+						beat();
+						if (this.isPaused)
+							this.#late.add(fire); // What was missed is one.
+						else fire();
+					});
 				beat();
 				return {[Symbol.dispose]: () => void (isDisposed = true)};
 			},
@@ -549,7 +732,10 @@ export class Host implements Station {
 	}
 }
 
-/** Make the state machine that of the first release: a command that it does not know changes nothing, and it reads the first version of the saved state. */
+/**
+Make the state machine that of the first release: a command that it does not know changes nothing, and it reads the
+first version of the saved state.
+*/
 function knowOnlyProtocol1(topics: ClusterState): void {
 	const apply = topics.apply.bind(topics);
 	const applyConfiguration = topics.applyConfiguration.bind(topics);
@@ -557,14 +743,32 @@ function knowOnlyProtocol1(topics: ClusterState): void {
 	Object.assign(topics, {
 		apply: (index: number, data: Uint8Array): ReturnType<typeof apply> => {
 			const type = decodeEnvelope(data)?.command.type;
-			return apply(index, type === 'protocol' || type === 'name' || type === 'claim' || type === 'create' || type === 'delete' ? new Uint8Array(0) : data);
+			return apply(
+				index,
+				type === 'protocol' || type === 'name' || type === 'claim' || type === 'create' || type === 'delete'
+					? new Uint8Array(0)
+					: data,
+			);
 		},
-		applyConfiguration: (index: number, nodes: readonly NodeId[], context: Uint8Array): ReturnType<typeof applyConfiguration> => {
+		applyConfiguration: (
+			index: number,
+			nodes: readonly NodeId[],
+			context: Uint8Array,
+		): ReturnType<typeof applyConfiguration> => {
 			const {clusterId, node, address} = decodeContext(context);
-			return applyConfiguration(index, nodes, encodeContext({...(clusterId !== undefined && {clusterId}), ...(node !== undefined && {node}), ...(address !== undefined && {address})}));
+			return applyConfiguration(
+				index,
+				nodes,
+				encodeContext({
+					...(clusterId !== undefined && {clusterId}),
+					...(node !== undefined && {node}),
+					...(address !== undefined && {address}),
+				}),
+			);
 		},
 		load: (bytes: Uint8Array) => {
-			if ((decode(bytes) as {version?: unknown}).version !== 1) throw new Error('Expected a saved state of version 1');
+			if ((decode(bytes) as {version?: unknown}).version !== 1)
+				throw new Error('Expected a saved state of version 1');
 			load(bytes);
 		},
 	});
@@ -580,7 +784,8 @@ function knowOnlyProtocol2(topics: ClusterState): void {
 			return apply(index, type === 'create' || type === 'delete' ? new Uint8Array(0) : data);
 		},
 		load: (bytes: Uint8Array) => {
-			if (Number((decode(bytes) as {version?: unknown}).version) > 2) throw new Error('Expected a saved state of version 1 or 2');
+			if (Number((decode(bytes) as {version?: unknown}).version) > 2)
+				throw new Error('Expected a saved state of version 1 or 2');
 			load(bytes);
 		},
 	});
@@ -607,7 +812,8 @@ function blobsOn(files: Files, disk: SimDisk): Blobs {
 			const bytes = disk.content(joinPath(folder, name));
 			if (!bytes) return undefined;
 			const body = bytes.subarray(4);
-			if (bytes.length < 4 || bytes.readUInt32BE(0) !== crc32c(body)) throw Object.assign(new Error(`The file ${name} is damaged`), {code: 'storage'});
+			if (bytes.length < 4 || bytes.readUInt32BE(0) !== crc32c(body))
+				throw Object.assign(new Error(`The file ${name} is damaged`), {code: 'storage'});
 			return Buffer.from(body);
 		},
 		list: () => files.list(folder),

@@ -1,7 +1,8 @@
 /**
-What happens to the world around the nodes, as it does to those who operate them: hosts get other addresses, one at a time or all at once, a newcomer
-is given the address of one that is down, a disk is copied and both copies are started, a firewall takes TCP or UDP away, a host comes
-back with another program or another key, its process may open no more files, and its disk is full for a while.
+What happens to the world around the nodes, as it does to those who operate them: hosts get other addresses, one at a
+time or all at once, a newcomer is given the address of one that is down, a disk is copied and both copies are started,
+a firewall takes TCP or UDP away, a host comes back with another program or another key, its process may open no more
+files, and its disk is full for a while.
 */
 import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
@@ -24,7 +25,10 @@ export type IncidentOptions = {
 const hostsMax = 7;
 /** A member that is away for so long is taken for dead. */
 const deadMs = 3000;
-/** A second process of one id cannot be told from a restart where nobody but itself votes, or before the cluster agrees on who uses an id (protocol 2). */
+/**
+A second process of one id cannot be told from a restart where nobody but itself votes, or before the cluster agrees on
+who uses an id (protocol 2).
+*/
 const copyVotersMin = 3;
 /** A disk is full for so many times as long as other things last: the node looks at its room every 10 s. */
 const fullTimes = 6;
@@ -52,7 +56,12 @@ export class Incidents {
 	}
 
 	/** False when there is nothing that it could happen to. */
-	strike({kind, a, b, forMs}: Event & {readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic' | 'follower'>}): boolean {
+	strike({
+		kind,
+		a,
+		b,
+		forMs,
+	}: Event & {readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic' | 'follower'>}): boolean {
 		const {hosts, fabric} = this.#options;
 		const living = hosts.filter(({isGone, isCopy}) => !isGone && !isCopy);
 		const host = living[a % living.length];
@@ -66,10 +75,14 @@ export class Incidents {
 				return true;
 			}
 
-			case 'swap': return this.#swap(host, other, forMs, b);
-			case 'rotate': return this.#rotate(living, a, b, forMs);
-			case 'reuse': return this.#reuse(host, living.length, b, forMs);
-			case 'copy': return this.#copy(host, b, forMs);
+			case 'swap':
+				return this.#swap(host, other, forMs, b);
+			case 'rotate':
+				return this.#rotate(living, a, b, forMs);
+			case 'reuse':
+				return this.#reuse(host, living.length, b, forMs);
+			case 'copy':
+				return this.#copy(host, b, forMs);
 			case 'block-tcp': {
 				for (const one of b % 2 === 0 ? [other] : others) {
 					fabric.blockTcp(host.key, one.key);
@@ -84,7 +97,8 @@ export class Incidents {
 				return true;
 			}
 
-			case 'full-disk': return this.#fillDisk(host, b, forMs);
+			case 'full-disk':
+				return this.#fillDisk(host, b, forMs);
 			case 'block-udp': {
 				for (const one of b % 2 === 0 ? [other] : others) {
 					if (b % 3 !== 1) fabric.blockUdp(host.key, one.key);
@@ -95,34 +109,54 @@ export class Incidents {
 			}
 
 			case 'other-version': {
-				return this.#visit(host, forMs, () => void (host.foreignProtocol = 9), () => void (host.foreignProtocol = undefined));
+				return this.#visit(
+					host,
+					forMs,
+					() => void (host.foreignProtocol = 9),
+					() => void (host.foreignProtocol = undefined),
+				);
 			}
 
 			case 'other-key': {
-				return this.#visit(host, forMs, () => void (host.secret = 1), () => void (host.secret = 0));
+				return this.#visit(
+					host,
+					forMs,
+					() => void (host.secret = 1),
+					() => void (host.secret = 0),
+				);
 			}
 
-			default: return kind satisfies never;
+			default:
+				return kind satisfies never;
 		}
 	}
 
 	/**
-	What the operator gives to a host that starts again: addresses of all, old ones, some with itself, or nothing. Nodes that are at new addresses
-	can only find one another when somebody has such a list, or tells.
+	What the operator gives to a host that starts again: addresses of all, old ones, some with itself, or nothing. Nodes
+	that are at new addresses can only find one another when somebody has such a list, or tells.
+
 	*/
 	#list(host: Host, b: number): readonly string[] {
 		const all = this.#options.hosts.filter(({isGone}) => !isGone).map(({address}) => address);
 		switch (b % 4) {
-			case 0: return all.filter(address => address !== host.address);
-			case 1: return host.formerList;
-			case 2: return [host.address, ...all.filter((address, index) => ((b >> index) & 1) === 1 && address !== host.address)];
-			default: return [];
+			case 0:
+				return all.filter(address => address !== host.address);
+			case 1:
+				return host.formerList;
+			case 2:
+				return [
+					host.address,
+					...all.filter((address, index) => ((b >> index) & 1) === 1 && address !== host.address),
+				];
+			default:
+				return [];
 		}
 	}
 
 	/**
-	Members ask at the addresses that they know. Where no chain of those leads from each member to all others, they cannot find one another by
-	themselves: then the operator starts those without a leader again, with a list of all.
+	Members ask at the addresses that they know. Where no chain of those leads from each member to all others, they
+	cannot find one another by themselves: then the operator starts those without a leader again, with a list of all.
+
 	*/
 	#introduce(): void {
 		const living = this.#options.hosts.filter(({isGone, isCopy, why}) => !isGone && !isCopy && why !== 'removed');
@@ -135,15 +169,27 @@ export class Incidents {
 
 		const members = living.filter(({id, addressBook}) => addressBook.has(id));
 		const isLed = ({node}: Host): boolean => node?.control.raft.leader !== undefined;
-		const knows = (one: Host, other: Host): boolean => one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
+		const knows = (one: Host, other: Host): boolean =>
+			one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
 		const finds = (one: Host, other: Host): boolean => (isLed(one) && isLed(other)) || knows(one, other);
 		const found = new Set(members.slice(0, 1));
-		for (const one of found) for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
+		for (const one of found)
+			for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
 		// A host without a log does not know yet which cluster to believe.
-		const lost = living.filter(host => (members.includes(host) ? found.size < members.length && !isLed(host) : !members.some(member => knows(host, member))));
+		const lost = living.filter(host =>
+			members.includes(host)
+				? found.size < members.length && !isLed(host)
+				: !members.some(member => knows(host, member)),
+		);
 		// Who is linked to one of two processes of a node does not look for the other.
 		const {hosts} = this.#options;
-		const doubled = hosts.filter(host => !host.isGone && host.why !== 'removed' && !isLed(host) && hosts.some(other => other !== host && other.id === host.id && !other.isGone));
+		const doubled = hosts.filter(
+			host =>
+				!host.isGone &&
+				host.why !== 'removed' &&
+				!isLed(host) &&
+				hosts.some(other => other !== host && other.id === host.id && !other.isGone),
+		);
 		for (const host of new Set([...lost, ...doubled, ...displaced])) {
 			this.introductions++;
 			this.#down(host);
@@ -166,7 +212,7 @@ export class Incidents {
 		other.moveTo(first);
 		for (const host of [one, other]) host.bootstrap = this.#list(host, b);
 		this.#boot(one, forMs);
-		this.#boot(other, forMs + deadMs + b % 5000);
+		this.#boot(other, forMs + deadMs + (b % 5000));
 		return true;
 	}
 
@@ -176,7 +222,7 @@ export class Incidents {
 		for (const host of living) host.moveTo(this.#options.freshAddress());
 		for (const [index, host] of living.entries()) {
 			host.bootstrap = this.#list(host, index === a % living.length ? 0 : b >> index);
-			this.#boot(host, (forMs * (index + 1)) % 3000 + 10);
+			this.#boot(host, ((forMs * (index + 1)) % 3000) + 10);
 		}
 
 		return true;
@@ -190,11 +236,14 @@ export class Incidents {
 		const newcomer = add({address: host.address});
 		this.#boot(newcomer, forMs);
 		host.bootstrap = this.#list(host, b);
-		this.#boot(host, forMs + deadMs + b % 6000);
+		this.#boot(host, forMs + deadMs + (b % 6000));
 		return true;
 	}
 
-	/** A disk is copied to another machine: while its process runs; while it is down, and both start at once; or the copy alone starts, and the original later. */
+	/**
+	A disk is copied to another machine: while its process runs; while it is down, and both start at once; or the copy
+	alone starts, and the original later.
+	*/
 	#copy(host: Host, b: number, forMs: number): boolean {
 		const {hosts, add, freshAddress, voters} = this.#options;
 		const isTwice = hosts.some(other => other !== host && other.id === host.id && !other.isGone);
@@ -203,24 +252,28 @@ export class Incidents {
 		if (b % 3 > 0) this.#down(host);
 		const copy = add({address: freshAddress(), copyOf: host});
 		this.#boot(copy, b % 3 === 0 ? 0 : forMs);
-		if (b % 3 > 0) this.#boot(host, forMs + (b % 3 === 1 ? 0 : deadMs + b % 5000));
+		if (b % 3 > 0) this.#boot(host, forMs + (b % 3 === 1 ? 0 : deadMs + (b % 5000)));
 		return true;
 	}
 
-	/** Something else fills its disk, at once or but for a little, until an operator makes room. A node that stops for it is started again meanwhile. */
+	/**
+	Something else fills its disk, at once or but for a little, until an operator makes room. A node that stops for it
+	is started again meanwhile.
+	*/
 	#fillDisk(host: Host, b: number, forMs: number): boolean {
 		const {disk, keepsReserve} = host.options;
 		if (!keepsReserve || disk.isFilled) return false;
 		const {schedule} = this.#options;
 		const untilMs = schedule.nowMs + forMs * fullTimes;
 		disk.fill(leftBytes[b % leftBytes.length]!);
-		const look = (): void => schedule.after(restartMs, () => {
-			if (!disk.isFilled) return;
-			const isOver = schedule.nowMs >= untilMs;
-			if (isOver) disk.free();
-			if (!host.isUp && isFullDisk(host.reason)) host.boot();
-			if (!isOver) look();
-		});
+		const look = (): void =>
+			schedule.after(restartMs, () => {
+				if (!disk.isFilled) return;
+				const isOver = schedule.nowMs >= untilMs;
+				if (isOver) disk.free();
+				if (!host.isUp && isFullDisk(host.reason)) host.boot();
+				if (!isOver) look();
+			});
 		look();
 		return true;
 	}

@@ -1,7 +1,7 @@
 /**
-What nodes say of their cluster, compared with the world. *Healthy* means usable: a node may say it only while every voter runs, can be reached (over
-one other member at most), follows the leader and has what was agreed, or since a moment that is shorter ago than it takes to find out. And
-nodes that reach one another say the same of the others.
+What nodes say of their cluster, compared with the world. *Healthy* means usable: a node may say it only while every
+voter runs, can be reached (over one other member at most), follows the leader and has what was agreed, or since a
+moment that is shorter ago than it takes to find out. And nodes that reach one another say the same of the others.
 */
 import type {NodeId} from '../../../core/message.ts';
 import {viewOf} from '../../../core/node/snapshot-of.ts';
@@ -19,7 +19,11 @@ export type LooksOptions = {
 };
 
 /** Why a voter is of no use. */
-type Trouble = {readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'behind'; readonly text: string; /** Of a process that ended: it may have begun after the last look. */ readonly begunMs?: number};
+type Trouble = {
+	readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'behind';
+	readonly text: string;
+	/** Of a process that ended: it may have begun after the last look. */ readonly begunMs?: number;
+};
 
 export const lookMs = 500;
 /** Within this time a node finds out, over the worst network that a run has. */
@@ -27,8 +31,9 @@ const detectMs = 5000;
 /** Within this time nodes that reach one another have told what they found out. */
 const agreeMs = 5000;
 /**
-The same where some hear of others over a third only, which has to be found first, and over which one whose list of members is old has to catch up before it can
-read what it is told; where datagrams are blocked, so that all goes over links; and where one is heard that hears nobody: what it sends speaks against what others suspect.
+The same where some hear of others over a third only, which has to be found first, and over which one whose list of
+members is old has to catch up before it can read what it is told; where datagrams are blocked, so that all goes over
+links; and where one is heard that hears nobody: what it sends speaks against what others suspect.
 */
 const relayedMs = 10_000;
 /** What was agreed so long ago has reached everybody. */
@@ -36,7 +41,9 @@ const behindMs = 1000;
 
 export class Looks {
 	readonly #options: LooksOptions;
-	/** Since when a voter is of no use to a node, and why; another reason begins anew, since it has to be found out anew. */
+	/**
+	Since when a voter is of no use to a node, and why; another reason begins anew, since it has to be found out anew.
+	*/
 	readonly #unusable = new Map<string, Trouble & {readonly sinceMs: number; readonly term: number}>();
 	#commits: Array<{readonly atMs: number; readonly commit: number}> = [];
 	#world = '';
@@ -58,9 +65,12 @@ export class Looks {
 	/** Nodes that do not call a cluster healthy in which all is well. */
 	unwell(hosts: readonly Host[]): string[] {
 		return hosts.filter(isRunning).flatMap(host => {
-			// A second process of an id is reported for a minute after it was seen last, as long as the cluster is given.
+			// A second process of an id is reported for a minute after it was seen last, as long as the cluster is
+			// given.
 			const {verdict, findings} = judged(host, {duplicates: []});
-			return verdict === 'healthy' ? [] : [`${host.key} says ${verdict}: ${findings.map(({problem}) => problem).join('; ')}`];
+			return verdict === 'healthy'
+				? []
+				: [`${host.key} says ${verdict}: ${findings.map(({problem}) => problem).join('; ')}`];
 		});
 	}
 
@@ -82,8 +92,16 @@ export class Looks {
 				const known = this.#unusable.get(key);
 				if (!why) this.#unusable.delete(key);
 				// Who follows a leader of a later term has had that one between two looks.
-				else if (known?.kind !== why.kind || known.begunMs !== why.begunMs || (why.kind === 'no-leader' && followed !== undefined && term > known.term)) this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
-				else if (isHealthy && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs) throw new Error(`healthy only if usable: ${host.key} says healthy, ${voter} is of no use to it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`);
+				else if (
+					known?.kind !== why.kind ||
+					known.begunMs !== why.begunMs ||
+					(why.kind === 'no-leader' && followed !== undefined && term > known.term)
+				)
+					this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
+				else if (isHealthy && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs)
+					throw new Error(
+						`healthy only if usable: ${host.key} says healthy, ${voter} is of no use to it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`,
+					);
 			}
 		}
 	}
@@ -91,14 +109,23 @@ export class Looks {
 	/** Why this voter cannot be used by that node; `undefined` when it can. */
 	#uselessness(host: Host, voter: NodeId, leader: Host | undefined, agreed: number): Trouble | undefined {
 		const {hostOf, hosts} = this.#options;
-		if (hosts.filter(one => one.id === voter && isRunning(one)).length > 1) return undefined; // Which of two it is, is another check's.
+		// Which of two it is, is another check's.
+		if (hosts.filter(one => one.id === voter && isRunning(one)).length > 1) return undefined;
 		const other = hostOf(voter);
-		if (!other || !isRunning(other)) return other?.isPaused ? {kind: 'paused', text: 'it is paused'} : {kind: 'down', text: 'it does not run', begunMs: other?.sinceMs};
+		if (!other || !isRunning(other))
+			return other?.isPaused
+				? {kind: 'paused', text: 'it is paused'}
+				: {kind: 'down', text: 'it does not run', begunMs: other?.sinceMs};
 		if (!leader) return {kind: 'no-leader', text: 'there is no leader'};
-		if (other !== host && !this.#isReached(host, other)) return {kind: 'no-link', text: 'no connection leads to it'};
+		if (other !== host && !this.#isReached(host, other))
+			return {kind: 'no-link', text: 'no connection leads to it'};
 		const {leader: followed, term} = other.node!.control.raft.status();
 		const {term: newest} = leader.node!.control.raft.status();
-		if (followed !== leader.id || term !== newest) return {kind: 'leaderless', text: `it follows ${followed} in term ${term}, the leader is ${leader.id} in term ${newest}`};
+		if (followed !== leader.id || term !== newest)
+			return {
+				kind: 'leaderless',
+				text: `it follows ${followed} in term ${term}, the leader is ${leader.id} in term ${newest}`,
+			};
 		const {applied} = other.node!.control.state;
 		return applied < agreed ? {kind: 'behind', text: `it has applied ${applied}, ${agreed} is agreed`} : undefined;
 	}
@@ -106,13 +133,37 @@ export class Looks {
 	/** By a connection, or by two over a member that relays. */
 	#isReached(one: Host, other: Host): boolean {
 		const {fabric, hosts} = this.#options;
-		return fabric.isLinked(one.key, other.key) || hosts.some(relay => relay !== one && relay !== other && isRunning(relay) && fabric.isLinked(one.key, relay.key) && fabric.isLinked(relay.key, other.key));
+		return (
+			fabric.isLinked(one.key, other.key) ||
+			hosts.some(
+				relay =>
+					relay !== one &&
+					relay !== other &&
+					isRunning(relay) &&
+					fabric.isLinked(one.key, relay.key) &&
+					fabric.isLinked(relay.key, other.key),
+			)
+		);
 	}
 
-	/** Nodes that are connected, directly or over others, and of which nothing has changed for a while, name the same members as not alive. */
+	/**
+	Nodes that are connected, directly or over others, and of which nothing has changed for a while, name the same
+	members as not alive.
+	*/
 	#checkViews(running: readonly Host[]): void {
 		const {fabric, nowMs} = this.#options;
-		const world = running.map(one => `${one.key}:${one.address}:${nowMs() - one.awakeMs}:${running.filter(other => fabric.isLinked(one.key, other.key)).map(({key}) => key).join(',')}:${running.filter(other => fabric.datagrams.isCut(one.key, other.key)).map(({key}) => key).join(',')}`).join(';');
+		const world = running
+			.map(
+				one =>
+					`${one.key}:${one.address}:${nowMs() - one.awakeMs}:${running
+						.filter(other => fabric.isLinked(one.key, other.key))
+						.map(({key}) => key)
+						.join(',')}:${running
+						.filter(other => fabric.datagrams.isCut(one.key, other.key))
+						.map(({key}) => key)
+						.join(',')}`,
+			)
+			.join(';');
 		if (world !== this.#world) {
 			this.#world = world;
 			this.#worldSinceMs = nowMs();
@@ -120,15 +171,27 @@ export class Looks {
 
 		if (nowMs() - this.#worldSinceMs < agreeMs) return;
 		for (const component of componentsOf(running, (one, other) => fabric.isLinked(one.key, other.key))) {
-			const isWhole = running.every(one => component.every(other => one === other || (fabric.isLinked(one.key, other.key) && !fabric.datagrams.isCut(one.key, other.key)) || (!component.includes(one) && fabric.datagrams.isCut(one.key, other.key))));
+			const isWhole = running.every(one =>
+				component.every(
+					other =>
+						one === other ||
+						(fabric.isLinked(one.key, other.key) && !fabric.datagrams.isCut(one.key, other.key)) ||
+						(!component.includes(one) && fabric.datagrams.isCut(one.key, other.key)),
+				),
+			);
 			if (!isWhole && nowMs() - this.#worldSinceMs < relayedMs) continue;
 			const [first, ...others] = component.map(host => ({host, states: statesOf(host)}));
 			this.counts.compared += others.length > 0 ? 1 : 0;
 			for (const {host, states} of others) {
 				// One whose log ends before another joined knows neither that one nor the way over it.
 				if ([...states.keys()].join(' ') !== [...first!.states.keys()].join(' ')) continue;
-				const contested = [...states].find(([id, isThere]) => isThere !== undefined && first!.states.get(id) === !isThere);
-				if (contested) throw new Error(`all views agree: ${first!.host.key} says that ${contested[0]} is ${contested[1] ? 'not ' : ''}there, ${host.key} that it is${contested[1] ? '' : ' not'}; nothing has changed for ${nowMs() - this.#worldSinceMs} ms`);
+				const contested = [...states].find(
+					([id, isThere]) => isThere !== undefined && first!.states.get(id) === !isThere,
+				);
+				if (contested)
+					throw new Error(
+						`all views agree: ${first!.host.key} says that ${contested[0]} is ${contested[1] ? 'not ' : ''}there, ${host.key} that it is${contested[1] ? '' : ' not'}; nothing has changed for ${nowMs() - this.#worldSinceMs} ms`,
+					);
 			}
 		}
 	}
@@ -138,16 +201,22 @@ function isRunning(host: Host): boolean {
 	return host.isUp && !host.isPaused && host.node?.phase === 'running';
 }
 
-/** The quorum's confirmation is taken for granted where the node knows a leader to ask: what is judged is what it knows. */
+/**
+The quorum's confirmation is taken for granted where the node knows a leader to ask: what is judged is what it knows.
+*/
 function judged({node}: Host, without: {readonly duplicates?: readonly []} = {}): Verdict {
 	const {leader, commit} = node!.control.raft.status();
 	return verdictOf({...viewOf(node!), ...without}, leader === undefined ? 'no-leader' : commit);
 }
 
-/** Whether each member is there, by id. `undefined`: it is suspected, which is the doubt of one node that others answer. */
+/**
+Whether each member is there, by id. `undefined`: it is suspected, which is the doubt of one node that others answer.
+*/
 function statesOf({node}: Host): ReadonlyMap<NodeId, boolean | undefined> {
 	const members = viewOf(node!).members.toSorted((one, other) => (one.id < other.id ? -1 : 1));
-	return new Map(members.map(({id, state}) => [id, state === 'suspect' ? undefined : state === 'alive' || state === 'degraded']));
+	return new Map(
+		members.map(({id, state}) => [id, state === 'suspect' ? undefined : state === 'alive' || state === 'degraded']),
+	);
 }
 
 function componentsOf(hosts: readonly Host[], isLinked: (one: Host, other: Host) => boolean): Host[][] {
@@ -156,7 +225,8 @@ function componentsOf(hosts: readonly Host[], isLinked: (one: Host, other: Host)
 	for (const host of hosts) {
 		if (!left.delete(host)) continue;
 		const component = [host];
-		for (const one of component) for (const other of left) if (isLinked(one, other) && left.delete(other)) component.push(other);
+		for (const one of component)
+			for (const other of left) if (isLinked(one, other) && left.delete(other)) component.push(other);
 		components.push(component);
 	}
 

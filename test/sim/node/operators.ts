@@ -23,7 +23,17 @@ export class Operators {
 		const {retainBytes} = this.#storage;
 		// What is refused is answered, and no failure.
 		if (kind === 'delete-topic') host.node.deleteTopic(topic, {force: (b >> 4) % 4 !== 0}).catch(() => undefined);
-		else host.node.createTopic(topic, {...((b >> 4) % 2 === 0 ? {retainAgeS: 2 + (b >> 6) % 30} : {}), ...((b >> 5) % 2 === 0 ? {retainBytes} : {})}, {update: (b >> 12) % 2 === 0}).catch(() => undefined);
+		else
+			host.node
+				.createTopic(
+					topic,
+					{
+						...((b >> 4) % 2 === 0 ? {retainAgeS: 2 + ((b >> 6) % 30)} : {}),
+						...((b >> 5) % 2 === 0 ? {retainBytes} : {}),
+					},
+					{update: (b >> 12) % 2 === 0},
+				)
+				.catch(() => undefined);
 		return true;
 	}
 }

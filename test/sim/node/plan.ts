@@ -1,30 +1,83 @@
 /**
-The script of a run: faults and their times, drawn from the seed before the run begins, so that a failing script can be made smaller by
-leaving events out. Which kinds a run has at all is drawn, too (swarm testing, Groce 2012). Numbers choose hosts when the event strikes.
+The script of a run: faults and their times, drawn from the seed before the run begins, so that a failing script can be
+made smaller by leaving events out. Which kinds a run has at all is drawn, too (swarm testing, Groce 2012). Numbers
+choose hosts when the event strikes.
 
-Incidents are what happens to the world around the nodes (addresses, copied disks, blocked transports, versions, keys, descriptors, full disks), operators who create and delete topics, and programs that begin to follow. They and the traits of a
-world are drawn from streams of their own, so that the faults of a seed are the same with and without them.
+Incidents are what happens to the world around the nodes (addresses, copied disks, blocked transports, versions, keys,
+descriptors, full disks), operators who create and delete topics, and programs that begin to follow. They and the traits
+of a world are drawn from streams of their own, so that the faults of a seed are the same with and without them.
 */
 import {createRandom, type SeededRandom} from '../random.ts';
 
 export const faultKinds = [
-	'kill', 'power', 'storm', 'blackout', 'pause', 'stop', 'split', 'isolate', 'one-way', 'ring', 'clog', 'heal',
-	'eio', 'enospc', 'clock-jump', 'wipe', 'rot-raft', 'rot-topic', 'truncate', 'join', 'remove', 'transfer',
+	'kill',
+	'power',
+	'storm',
+	'blackout',
+	'pause',
+	'stop',
+	'split',
+	'isolate',
+	'one-way',
+	'ring',
+	'clog',
+	'heal',
+	'eio',
+	'enospc',
+	'clock-jump',
+	'wipe',
+	'rot-raft',
+	'rot-topic',
+	'truncate',
+	'join',
+	'remove',
+	'transfer',
 ] as const;
-export const incidentKinds = ['move', 'swap', 'rotate', 'reuse', 'copy', 'block-tcp', 'block-udp', 'other-version', 'other-key', 'few-files', 'create-topic', 'delete-topic', 'full-disk', 'follower'] as const;
+export const incidentKinds = [
+	'move',
+	'swap',
+	'rotate',
+	'reuse',
+	'copy',
+	'block-tcp',
+	'block-udp',
+	'other-version',
+	'other-key',
+	'few-files',
+	'create-topic',
+	'delete-topic',
+	'full-disk',
+	'follower',
+] as const;
 /** Properties of a whole run. `together`: all hosts start with empty disks. */
 export const traits = ['together'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 export type IncidentKind = (typeof incidentKinds)[number];
 export type Kind = FaultKind | IncidentKind;
 export type Trait = (typeof traits)[number];
-export type Event = {readonly atMs: number; readonly kind: Kind; readonly a: number; readonly b: number; readonly forMs: number};
+export type Event = {
+	readonly atMs: number;
+	readonly kind: Kind;
+	readonly a: number;
+	readonly b: number;
+	readonly forMs: number;
+};
 
 /** What every whole run must meet. */
 export const kinds: readonly Kind[] = [...faultKinds, ...incidentKinds];
 
 /** Kinds that come seldom. */
-const rare: ReadonlySet<Kind> = new Set<Kind>(['eio', 'enospc', 'wipe', 'rot-raft', 'rot-topic', 'truncate', 'remove', 'join', 'blackout']);
+const rare: ReadonlySet<Kind> = new Set<Kind>([
+	'eio',
+	'enospc',
+	'wipe',
+	'rot-raft',
+	'rot-topic',
+	'truncate',
+	'remove',
+	'join',
+	'blackout',
+]);
 
 /** The script of a seed. */
 export function planOf(seed: number, forMs: number): Event[] {
@@ -68,7 +121,11 @@ function drawIncidents(random: SeededRandom, untilMs: number): Event[] {
 		if (!own.chance(isCommon ? 2 : 1, 3)) return [];
 		const everyMs = own.pick(isCommon ? [2000, 5000, 12_000] : [5000, 12_000, 30_000]);
 		const events: Event[] = [];
-		for (let atMs = 4000 + own.between(1, everyMs); atMs < untilMs; atMs += own.between(everyMs >> 1, everyMs * 2)) {
+		for (
+			let atMs = 4000 + own.between(1, everyMs);
+			atMs < untilMs;
+			atMs += own.between(everyMs >> 1, everyMs * 2)
+		) {
 			events.push({atMs, kind, a: own.below(1 << 16), b: own.below(1 << 16), forMs: own.between(20, 4000)});
 		}
 

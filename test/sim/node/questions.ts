@@ -1,6 +1,7 @@
 /**
-What nodes ask one another for. An answer may say that a stream is stamped too early to be wanted, up to some number: then it is for the asker
-to go on behind that. One that asks for the same again and again does not get what lies behind, and keeps its peers at work.
+What nodes ask one another for. An answer may say that a stream is stamped too early to be wanted, up to some number:
+then it is for the asker to go on behind that. One that asks for the same again and again does not get what lies behind,
+and keeps its peers at work.
 */
 import type {GossipPacket, Want} from '../../../core/gossip/packet.ts';
 import {streamKey, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
@@ -33,11 +34,14 @@ export class Questions {
 		if (packet.type === 'served' || packet.isEnd) asked.delete(keyOf(from, topic));
 		if (packet.type !== 'served') return;
 		for (const [origin, incarnation, first, next] of packet.passed) {
-			const want = wants.find(one => one.origin === origin && one.incarnation === incarnation && one.from === first);
+			const want = wants.find(
+				one => one.origin === origin && one.incarnation === incarnation && one.from === first,
+			);
 			if (!want) continue;
 			const stream = streamKey({origin, incarnation, topic});
 			const known = told.get(stream);
-			if (known?.since !== want.sinceLamport || known.next < next) told.set(stream, {next, since: want.sinceLamport, again: 0});
+			if (known?.since !== want.sinceLamport || known.next < next)
+				told.set(stream, {next, since: want.sinceLamport, again: 0});
 		}
 	}
 
@@ -50,7 +54,8 @@ export class Questions {
 		for (const {origin, incarnation, from, sinceLamport} of wants) {
 			const stream = streamKey({origin, incarnation, topic});
 			const known = told.get(stream);
-			if (known?.since === sinceLamport && from < known.next && ++known.again > againMax) return `${host.id} asks ${to} for ${stream} from ${from} again, was told to go on at ${known.next}`;
+			if (known?.since === sinceLamport && from < known.next && ++known.again > againMax)
+				return `${host.id} asks ${to} for ${stream} from ${from} again, was told to go on at ${known.next}`;
 		}
 
 		return undefined;

@@ -1,13 +1,17 @@
 /**
-Whether a repair that is told has happened: a node that says that a partition is repaired has all that the far side had at the heal. Whoever goes away
-between the two, or comes back anew, is not waited for.
+Whether a repair that is told has happened: a node that says that a partition is repaired has all that the far side had
+at the heal. Whoever goes away between the two, or comes back anew, is not waited for.
 */
 import type {PartitionEvent} from '../../../core/events.ts';
 import type {BatchHeader, NodeId} from '../../../core/message.ts';
 import type {Host} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 
-type Far = {readonly host: Host; readonly incarnation: number; readonly had: ReadonlyArray<readonly [string, BatchHeader]>};
+type Far = {
+	readonly host: Host;
+	readonly incarnation: number;
+	readonly had: ReadonlyArray<readonly [string, BatchHeader]>;
+};
 
 export class Repairs {
 	readonly #messages: MessageChecks;
@@ -28,13 +32,24 @@ export class Repairs {
 	/** A member is not there any more, as the node says. */
 	gone(host: Host, id: NodeId): void {
 		const far = this.#healed.get(host);
-		if (far) this.#healed.set(host, far.filter(other => other.host.id !== id));
+		if (far)
+			this.#healed.set(
+				host,
+				far.filter(other => other.host.id !== id),
+			);
 	}
 
-	/** Subscriptions were agreed. Of a topic that the node wants no more nothing is waited for; if it subscribes again, that has nothing to do with the heal. */
+	/**
+	Subscriptions were agreed. Of a topic that the node wants no more nothing is waited for; if it subscribes again,
+	that has nothing to do with the heal.
+	*/
 	subscribed(host: Host): void {
 		const far = this.#healed.get(host);
-		if (far && host.node) this.#healed.set(host, far.map(one => ({...one, had: one.had.filter(([, {topic}]) => host.node!.data.isSubscribed(topic))})));
+		if (far && host.node)
+			this.#healed.set(
+				host,
+				far.map(one => ({...one, had: one.had.filter(([, {topic}]) => host.node!.data.isSubscribed(topic))})),
+			);
 	}
 
 	/** What is wrong with what the node tells; `undefined` when nothing. */
@@ -50,11 +65,26 @@ export class Repairs {
 			const here = new Set(sides.flat());
 			// Of two processes of one id it may be linked to the copy.
 			const isOne = ({id}: Host): boolean => up.filter(other => other.id === id).length === 1;
-			const far = up.filter(other => other !== host && !other.isCopy && isOne(other) && this.#cutOff.get(host)?.has(other.id) && here.has(other.id));
-			const wants = (one: Host, header: BatchHeader): boolean => header.lamport > (sinceOf(one, header) ?? Infinity);
+			const far = up.filter(
+				other =>
+					other !== host &&
+					!other.isCopy &&
+					isOne(other) &&
+					this.#cutOff.get(host)?.has(other.id) &&
+					here.has(other.id),
+			);
+			const wants = (one: Host, header: BatchHeader): boolean =>
+				header.lamport > (sinceOf(one, header) ?? Infinity);
 			// What one has kept from before its present subscription is not told in digests.
 			const tells = (one: Host, header: BatchHeader): boolean => header.origin === one.id || wants(one, header);
-			this.#healed.set(host, far.map(other => ({host: other, incarnation: other.node!.options.incarnation, had: this.#messages.held(other).filter(([, header]) => wants(host, header) && tells(other, header))})));
+			this.#healed.set(
+				host,
+				far.map(other => ({
+					host: other,
+					incarnation: other.node!.options.incarnation,
+					had: this.#messages.held(other).filter(([, header]) => wants(host, header) && tells(other, header)),
+				})),
+			);
 			return undefined;
 		}
 
@@ -65,7 +95,11 @@ export class Repairs {
 		for (const {host: other, incarnation, had} of far) {
 			if (other.node?.phase !== 'running' || other.node.options.incarnation !== incarnation) continue;
 			const still = new Set(this.#messages.held(other).map(([key]) => key));
-			const [lacked] = this.#messages.lacks(host, had.filter(([key]) => still.has(key)), up);
+			const [lacked] = this.#messages.lacks(
+				host,
+				had.filter(([key]) => still.has(key)),
+				up,
+			);
 			if (lacked !== undefined) return `${lacked}, which ${other.id} had at the heal`;
 		}
 

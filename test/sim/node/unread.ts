@@ -1,6 +1,7 @@
 /**
-Whether what retention took before it was read is told in an event. Read is what the slowest program has that reads the topic through the node; of a
-topic that nobody reads, what anybody has read, and all that came while the node was subscribed.
+Whether what retention took before it was read is told in an event. Read is what the slowest program has that reads the
+topic through the node; of a topic that nobody reads, what anybody has read, and all that came while the node was
+subscribed.
 */
 import type {Topic} from '../../../core/message.ts';
 import type {Deletion} from '../../../core/topic-log/retention.ts';
@@ -21,7 +22,11 @@ export class Unread {
 		this.#owed.delete(host);
 	}
 
-	/** Retention took these. @param readBefore where readers were before it looked. @param readAfter where they are now: they may have read meanwhile */
+	/**
+	Retention took these.
+	@param readBefore where readers were before it looked.
+	@param readAfter where they are now: they may have read meanwhile
+	*/
 	taken(host: Host, topic: Topic, {from, to, deletions}: Taken, readBefore: number, readAfter: number): void {
 		// What damage took before is told as that.
 		const holes = to - from - deletions.reduce((sum, {messages}) => sum + messages, 0);
@@ -40,7 +45,9 @@ export class Unread {
 
 	/** What was to be told by now and was not; `undefined` when all is. */
 	untold(host: Host): string | undefined {
-		for (const [topic, messages] of this.#owed.get(host) ?? []) if (messages > 0) return `nothing unread disappears without an event: ${host.id} deleted ${messages} messages of ${topic} before they were read, and tells nothing`;
+		for (const [topic, messages] of this.#owed.get(host) ?? [])
+			if (messages > 0)
+				return `nothing unread disappears without an event: ${host.id} deleted ${messages} messages of ${topic} before they were read, and tells nothing`;
 		return undefined;
 	}
 }

@@ -1,9 +1,15 @@
 /**
-Which of a node's own messages cannot have been torn off. A record says how far its log was on the disk when it was written; so once a
-later record is on the disk as well, the log knows of the earlier that it was. If such a message is gone, that is damage, and must be told.
+Which of a node's own messages cannot have been torn off. A record says how far its log was on the disk when it was
+written; so once a later record is on the disk as well, the log knows of the earlier that it was. If such a message is
+gone, that is damage, and must be told.
 */
 
-type Stream = {acked: number; vouched: number; endOffset: number; readonly written: Array<{readonly last: number; readonly endOffset: number; readonly acked: number}>};
+type Stream = {
+	acked: number;
+	vouched: number;
+	endOffset: number;
+	readonly written: Array<{readonly last: number; readonly endOffset: number; readonly acked: number}>;
+};
 
 export class Vouched {
 	/** By whatever names an own stream. */

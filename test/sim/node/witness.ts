@@ -1,6 +1,6 @@
 /**
-Looks at the nodes of a simulated cluster from outside and tells the checks: what they write, send, apply, release, acknowledge and
-answer. It wraps the ports of a node and the doors of its machines; the node itself knows nothing of it.
+Looks at the nodes of a simulated cluster from outside and tells the checks: what they write, send, apply, release,
+acknowledge and answer. It wraps the ports of a node and the doors of its machines; the node itself knows nothing of it.
 */
 import {decodeEnvelope} from '../../../core/cluster-state/command.ts';
 import type {RaftStore} from '../../../core/control/raft-store.ts';
@@ -30,12 +30,16 @@ import {Questions} from './questions.ts';
 import {Repairs} from './repairs.ts';
 import {Unread, type ReadUpTo} from './unread.ts';
 
-/** An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while it may still take effect. */
+/**
+An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while it may still
+take effect.
+*/
 export type Operation = {
 	readonly client: string;
 	readonly topic: string;
 	readonly node: string;
-	readonly call: {readonly type: 'subscribe'; readonly since: number} | {readonly type: 'unsubscribe'} | {readonly type: 'read'};
+	readonly call:
+		{readonly type: 'subscribe'; readonly since: number} | {readonly type: 'unsubscribe'} | {readonly type: 'read'};
 	readonly invoked: number;
 	returned: number | undefined;
 	result?: number | undefined;
@@ -99,13 +103,18 @@ export class Witness {
 		this.checks = checks;
 		this.messages = messages;
 		this.repairs = new Repairs(messages);
-		this.deletions = new Deletions(host => messages.held(host), this.logs, host => messages.isSpoilt(host));
+		this.deletions = new Deletions(
+			host => messages.held(host),
+			this.logs,
+			host => messages.isSpoilt(host),
+		);
 	}
 
 	/** After every event: the nodes that it touched. */
 	observe(hosts: readonly Host[]): void {
 		this.#tidied = this.#tidied.filter(({log, host, atMs}) => {
-			if (host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log)) return true;
+			if (host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log))
+				return true;
 			const untold = this.unread.untold(host);
 			if (untold !== undefined) throw this.#problem(untold);
 			return false;
@@ -124,7 +133,8 @@ export class Witness {
 	}
 
 	ended(host: Host, why: Stop): void {
-		if (/EMFILE/.test(host.reason)) throw this.#problem(`a node does not stop for want of descriptors: ${host.id} ended: ${host.reason}`);
+		if (/EMFILE/.test(host.reason))
+			throw this.#problem(`a node does not stop for want of descriptors: ${host.id} ended: ${host.reason}`);
 		const unstarted = this.fullDisks.ended(host);
 		if (unstarted !== undefined) this.#problem(unstarted); // Not thrown: nobody would catch it.
 		this.stops[why]++;
@@ -152,16 +162,33 @@ export class Witness {
 		recovered.write({snapshot, entries, hardState});
 		const known = this.#views.get(host);
 		if (known) {
-			const {state: {term, commit, vote}} = known.synced;
+			const {
+				state: {term, commit, vote},
+			} = known.synced;
 			const committedTerm = known.synced.termAt(commit);
-			if (hardState.term < term) throw this.#problem(`a term outlives a restart: ${host.id} reads ${hardState.term}, had ${term} synced`);
-			if (hardState.term === term && vote !== undefined && hardState.vote !== vote) throw this.#problem(`a vote outlives a restart: ${host.id} reads ${hardState.vote}, had ${vote} in term ${term}`);
-			if (committedTerm !== undefined && !recovered.holds(commit, committedTerm)) throw this.#problem(`what is committed outlives a restart: ${host.id} lost ${commit}`);
+			if (hardState.term < term)
+				throw this.#problem(
+					`a term outlives a restart: ${host.id} reads ${hardState.term}, had ${term} synced`,
+				);
+			if (hardState.term === term && vote !== undefined && hardState.vote !== vote)
+				throw this.#problem(
+					`a vote outlives a restart: ${host.id} reads ${hardState.vote}, had ${vote} in term ${term}`,
+				);
+			if (committedTerm !== undefined && !recovered.holds(commit, committedTerm))
+				throw this.#problem(`what is committed outlives a restart: ${host.id} lost ${commit}`);
 		}
 
 		const synced = new Mirror();
 		synced.write({snapshot, entries, hardState});
-		const view = known ?? {id: host.id, key: host.key, written: recovered, synced, applied: 0, isTouched: true, life: 0};
+		const view = known ?? {
+			id: host.id,
+			key: host.key,
+			written: recovered,
+			synced,
+			applied: 0,
+			isTouched: true,
+			life: 0,
+		};
 		Object.assign(view, {written: recovered, synced, applied: node.control.state.applied, life: view.life + 1});
 		this.#views.set(host, view);
 		this.checks.watch(view);
@@ -211,16 +238,20 @@ export class Witness {
 			send: (to, pieces) => {
 				const wrong = wrongRelay(host.id, to, pieces);
 				if (wrong !== undefined) throw this.#problem(`a frame is relayed once, between members: ${wrong}`);
-				// A frame of its own that goes through another member is sent all the same; what it carries for others is theirs.
+				// A frame of its own that goes through another member is sent all the same; what it carries for others
+				// is theirs.
 				const carried = pieces[0]?.[0] === kinds.relay ? decodeRelay(Buffer.concat(pieces)) : undefined;
-				const [first, receiver] = carried ? [carried.from === host.id ? carried.inner : undefined, carried.to] : [pieces[0], to];
+				const [first, receiver] = carried
+					? [carried.from === host.id ? carried.inner : undefined, carried.to]
+					: [pieces[0], to];
 				if (first?.[0] === kinds.raft) {
 					const view = this.#views.get(host);
 					const packet = parseRaftPacket(decodeControl(first));
 					if (!packet) throw this.#problem('codec: a packet of our own is refused');
 					// A second process of one id says nothing to anybody while it is refused.
 					if (view && this.doubleVotes.isLost(host, receiver, packet)) return true;
-					if (view && (!host.isCopy || links.state(to).state === 'up')) this.checks.sent(view, receiver, packet);
+					if (view && (!host.isCopy || links.state(to).state === 'up'))
+						this.checks.sent(view, receiver, packet);
 				}
 
 				return links.send(to, pieces);
@@ -252,9 +283,12 @@ export class Witness {
 				view.written.write(work);
 				const done = append(hardState, entries);
 				// What the disk has, whoever waits for it or not.
-				void this.#lastSynced.get(host)!.then(() => {
-					if (view.life === life) view.synced.write(work);
-				}, () => undefined);
+				void this.#lastSynced.get(host)!.then(
+					() => {
+						if (view.life === life) view.synced.write(work);
+					},
+					() => undefined,
+				);
 				await done;
 			},
 			saveSnapshot: async (snapshot: Parameters<RaftStore['saveSnapshot']>[0], origin: 'installed' | 'taken') => {
@@ -303,12 +337,18 @@ export class Witness {
 			serve: async (...given: Parameters<TopicLog['serve']>) => {
 				for (const {origin, incarnation, from} of given[0]) {
 					const low = log.lowest(streamKey({origin, incarnation, topic}));
-					if ((low === undefined || low > from) && !this.#tidying.has(log)) throw this.#problem(`who offers has it: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, has it from ${low}`);
+					if ((low === undefined || low > from) && !this.#tidying.has(log))
+						throw this.#problem(
+							`who offers has it: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, has it from ${low}`,
+						);
 				}
 
 				const served = await serve(...given);
 				const bytes = served.batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
-				if (served.batches.length > 1 && bytes > given[1]) throw this.#problem(`an answer keeps to its budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`);
+				if (served.batches.length > 1 && bytes > given[1])
+					throw this.#problem(
+						`an answer keeps to its budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`,
+					);
 				return served;
 			},
 			refill: async (found: Parameters<TopicLog['refill']>[0]) => {
@@ -319,14 +359,19 @@ export class Witness {
 			},
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
 				const {nextOffset} = log;
-				this.#tidying.add(log); // What went is gone at once; a question that was judged before is answered after it.
+				// What went is gone at once; a question that was judged before is answered after it.
+				this.#tidying.add(log);
 				const readBefore = this.readUpTo(host, topic);
 				const retained = await retain(...given);
 				this.#tidied.push({log, host, atMs: host.options.schedule.nowMs});
 				const gone = this.messages.retained(host, topic, log.firstOffset, retained ? nextOffset : 0);
-				const problem = retained && (this.ages.taken(host, gone, retained.deletions, given[0].ageMs) ?? this.deletions.taken(host, log, gone, retained.deletions));
+				const problem =
+					retained &&
+					(this.ages.taken(host, gone, retained.deletions, given[0].ageMs) ??
+						this.deletions.taken(host, log, gone, retained.deletions));
 				if (problem !== undefined) throw this.#problem(problem);
-				if (retained && host.node && this.deletions.isWhole(log, retained)) this.unread.taken(host, topic, retained, readBefore, this.readUpTo(host, topic));
+				if (retained && host.node && this.deletions.isWhole(log, retained))
+					this.unread.taken(host, topic, retained, readBefore, this.readUpTo(host, topic));
 				if (retained) this.upkeep(host);
 				return retained;
 			},
@@ -346,14 +391,24 @@ export class Witness {
 
 	/** A node without a leader has refused this caller as a stranger, so many times on end. */
 	refused(host: Host, peer: NodeId, times: number): void {
-		if (times > refusalsMax) throw this.#problem(`who has no leader takes up with who calls: ${host.id} refuses ${peer} the ${times}th time`);
+		if (times > refusalsMax)
+			throw this.#problem(
+				`who has no leader takes up with who calls: ${host.id} refuses ${peer} the ${times}th time`,
+			);
 	}
 
 	/** A linearizable read of a subscription through a node. */
 	async read(host: Host, topic: Topic, of: NodeId): Promise<void> {
 		const {node} = host;
 		if (!node) return;
-		const operation: Operation = {client: host.id, topic, node: of, call: {type: 'read'}, invoked: ++this.#moment, returned: undefined};
+		const operation: Operation = {
+			client: host.id,
+			topic,
+			node: of,
+			call: {type: 'read'},
+			invoked: ++this.#moment,
+			returned: undefined,
+		};
 		const key = `${this.#moment}`;
 		this.checks.readBegan(key);
 		try {
@@ -372,7 +427,10 @@ export class Witness {
 	/** A log that was opened is where the next power cut leaves it, whichever process made its files. */
 	#checkPlace(host: Host, folder: string): void {
 		const [file] = host.options.disk.unplaced(folder);
-		if (file !== undefined) throw this.#problem(`an open log is in its place for good: ${host.id} goes on with ${file}, whose name is not on the disk`);
+		if (file !== undefined)
+			throw this.#problem(
+				`an open log is in its place for good: ${host.id} goes on with ${file}, whose name is not on the disk`,
+			);
 	}
 
 	#problem(what: string): Error {
@@ -419,7 +477,10 @@ export class Witness {
 			},
 			tick: () => {
 				view.isTouched = true;
-				if (host.unread > 0) throw this.#problem(`what came in during a stall is read before time goes on: ${host.id} has ${host.unread} to read`);
+				if (host.unread > 0)
+					throw this.#problem(
+						`what came in during a stall is read before time goes on: ${host.id} has ${host.unread} to read`,
+					);
 				beats = host.options.schedule.nowMs === beatMs ? beats + 1 : 1;
 				beatMs = host.options.schedule.nowMs;
 				// A late one, and the next in its time.
@@ -458,14 +519,27 @@ export class Witness {
 				const isRepeated = envelope !== undefined && topics.answered(envelope) !== undefined;
 				const agreed = envelope && topics.instance(envelope.node);
 				const applied = apply(index, data);
-				if (agreed && envelope.command.type !== 'claim' && envelope.incarnation > agreed.incarnation && applied.events.length > 0) throw this.#problem(`only the process that is agreed on proposes: ${envelope.node} did in life ${envelope.incarnation}, agreed is ${agreed.incarnation}`);
-				if (isRepeated && applied.events.length > 0) throw this.#problem(`a command applies once: ${envelope.node}:${envelope.incarnation}:${envelope.seq} changed something again at ${index}`);
-				// The sessions of a node go with it; what it asked for is refused from then on. A claim is not part of a session: it says the same again.
+				if (
+					agreed &&
+					envelope.command.type !== 'claim' &&
+					envelope.incarnation > agreed.incarnation &&
+					applied.events.length > 0
+				)
+					throw this.#problem(
+						`only the process that is agreed on proposes: ${envelope.node} did in life ${envelope.incarnation}, agreed is ${agreed.incarnation}`,
+					);
+				if (isRepeated && applied.events.length > 0)
+					throw this.#problem(
+						`a command applies once: ${envelope.node}:${envelope.incarnation}:${envelope.seq} changed something again at ${index}`,
+					);
+				// The sessions of a node go with it; what it asked for is refused from then on. A claim is not part of
+				// a session: it says the same again.
 				if (envelope && !isRepeated && applied.result.ok && envelope.command.type !== 'claim') {
 					this.commands++;
 					const key = `${envelope.node}:${envelope.incarnation}:${envelope.seq}`;
 					const before = this.#executed.get(key);
-					if (before !== undefined && before !== index) throw this.#problem(`a command applies once: ${key} at ${before} and ${index}`);
+					if (before !== undefined && before !== index)
+						throw this.#problem(`a command applies once: ${key} at ${before} and ${index}`);
 					this.#executed.set(key, index);
 				}
 
@@ -474,9 +548,16 @@ export class Witness {
 			},
 			applyConfiguration: (...given: Parameters<typeof applyConfiguration>) => {
 				const events = applyConfiguration(...given);
-				for (const removed of this.#belonging.configured(given[0], given[1])) if (!this.mayBeRemoved(removed)) throw this.#problem(`no member is removed while its data exist: ${removed} is no member at ${given[0]}, and nobody asked for that`);
+				for (const removed of this.#belonging.configured(given[0], given[1]))
+					if (!this.mayBeRemoved(removed))
+						throw this.#problem(
+							`no member is removed while its data exist: ${removed} is no member at ${given[0]}, and nobody asked for that`,
+						);
 				this.#founded ??= topics.clusterId;
-				if (topics.clusterId !== this.#founded) throw this.#problem(`exactly one cluster is founded: ${host.id} founds ${topics.clusterId}, and there is ${this.#founded}`);
+				if (topics.clusterId !== this.#founded)
+					throw this.#problem(
+						`exactly one cluster is founded: ${host.id} founds ${topics.clusterId}, and there is ${this.#founded}`,
+					);
 				after(given[0]);
 				return events;
 			},
@@ -507,19 +588,34 @@ export class Witness {
 		const record = node.journal.record.bind(node.journal);
 		Object.assign(node.journal, {
 			record: (event: BrokerEvent) => {
-				const {schedule: {nowMs}, config: {raft: {electionMs}}} = host.options;
-				const wrong = event.type === 'leader' ? this.causes.reported(host, event, {nowMs, electionMs}) : undefined;
+				const {
+					schedule: {nowMs},
+					config: {
+						raft: {electionMs},
+					},
+				} = host.options;
+				const wrong =
+					event.type === 'leader' ? this.causes.reported(host, event, {nowMs, electionMs}) : undefined;
 				if (wrong !== undefined) throw this.#problem(wrong);
 				if (event.type === 'transfer') this.causes.handedOver(event.from, nowMs);
 				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
 				if (event.type === 'deleted') this.unread.deleted(host, event.topic, event.unread);
 				if (event.type === 'member') {
-					if (event.state === 'left' && event.why && !this.#farewells.has(event.id)) throw this.#problem(`a crash is not told as a stop: ${host.id} says that ${event.id} has left, and no process that speaks for it stopped`);
-					this.accusations.add(event.state, host, [...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy));
-					if (event.state === 'down' || event.state === 'left' || event.state === 'unreachable') this.repairs.gone(host, event.id);
+					if (event.state === 'left' && event.why && !this.#farewells.has(event.id))
+						throw this.#problem(
+							`a crash is not told as a stop: ${host.id} says that ${event.id} has left, and no process that speaks for it stopped`,
+						);
+					this.accusations.add(
+						event.state,
+						host,
+						[...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy),
+					);
+					if (event.state === 'down' || event.state === 'left' || event.state === 'unreachable')
+						this.repairs.gone(host, event.id);
 				}
 
-				const unrepaired = event.type === 'partition' ? this.repairs.told(host, event, [...this.#views.keys()]) : undefined;
+				const unrepaired =
+					event.type === 'partition' ? this.repairs.told(host, event, [...this.#views.keys()]) : undefined;
 				if (unrepaired !== undefined) throw this.#problem(`a repair that is told has happened: ${unrepaired}`);
 				record(event);
 			},
@@ -532,16 +628,27 @@ export class Witness {
 				const answer = propose(...given);
 				// What is refused on the spot was never sent: it did not happen.
 				if (command.type === 'delete' && proposals.size > waiting) this.#deleting(host, command.topic, answer);
-				if ((command.type !== 'subscribe' && command.type !== 'unsubscribe') || proposals.size === waiting) return answer;
+				if ((command.type !== 'subscribe' && command.type !== 'unsubscribe') || proposals.size === waiting)
+					return answer;
 				const operation: Operation = {
-					client: host.id, topic: command.topic, node: command.node, invoked: ++this.#moment, returned: undefined,
-					call: command.type === 'subscribe' ? {type: 'subscribe', since: command.since} : {type: 'unsubscribe'},
+					client: host.id,
+					topic: command.topic,
+					node: command.node,
+					invoked: ++this.#moment,
+					returned: undefined,
+					call:
+						command.type === 'subscribe'
+							? {type: 'subscribe', since: command.since}
+							: {type: 'unsubscribe'},
 				};
 				this.history.push(operation);
 				// A failure from here on is not a no: it may still be agreed.
-				answer.then(() => {
-					operation.returned = ++this.#moment;
-				}, () => undefined);
+				answer.then(
+					() => {
+						operation.returned = ++this.#moment;
+					},
+					() => undefined,
+				);
 				return answer;
 			},
 		});
@@ -551,14 +658,20 @@ export class Witness {
 	#deleting(host: Host, topic: Topic, answer: Promise<void>): void {
 		const deletion: DeletionCall = {client: host.id, topic, invoked: ++this.#moment, returned: undefined};
 		this.deletionCalls.push(deletion);
-		answer.then(() => {
-			deletion.returned = ++this.#moment;
-		}, () => undefined);
+		answer.then(
+			() => {
+				deletion.returned = ++this.#moment;
+			},
+			() => undefined,
+		);
 	}
 
 	/** What it asks, and what it answers to who asks to be taken in. */
 	#hookQuestions(host: Host, node: Node): void {
-		const {control, data: {gossip}} = node;
+		const {
+			control,
+			data: {gossip},
+		} = node;
 		const step = gossip.step.bind(gossip);
 		const ready = gossip.ready.bind(gossip);
 		this.#questions.booted(host);
@@ -584,7 +697,15 @@ export class Witness {
 				const [{id, facts}] = given;
 				void answer.then(said => {
 					const isTooOld = (facts?.protocol ?? Infinity) < control.state.protocol;
-					if (said.type === 'refused' && !isTooOld && !this.#belonging.wasRemoved(id) && !this.#doubled.has(id)) this.#problem(`only a node that was removed, or is too old, is refused: ${host.id} says to ${id}: ${said.reason}`);
+					if (
+						said.type === 'refused' &&
+						!isTooOld &&
+						!this.#belonging.wasRemoved(id) &&
+						!this.#doubled.has(id)
+					)
+						this.#problem(
+							`only a node that was removed, or is too old, is refused: ${host.id} says to ${id}: ${said.reason}`,
+						);
 				});
 				return answer;
 			},

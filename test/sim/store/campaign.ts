@@ -1,6 +1,7 @@
 /**
-One seed of the crash campaign: a store that lives several times over one disk. Each life ends at a call by chance, often while it is still
-reading back what the last one left; the image is made of what the disk had; the next life is checked against what all before were told.
+One seed of the crash campaign: a store that lives several times over one disk. Each life ends at a call by chance,
+often while it is still reading back what the last one left; the image is made of what the disk had; the next life is
+checked against what all before were told.
 */
 import {CrashDisk} from '../../contract/support/crash-disk.ts';
 import type {Fates, Loss, Platter} from '../platter.ts';
@@ -61,22 +62,37 @@ export function runSeed(seed: number): Outcome {
 		rots.push(...rot(disk.platter, schedule, random.child(`rot ${life}`), model, false));
 	}
 
-	for (let index = 0; index < closedRots; index++) rots.push(...rot(disk.platter, schedule, random.child(`rot closed ${index}`), model, true));
+	for (let index = 0; index < closedRots; index++)
+		rots.push(...rot(disk.platter, schedule, random.child(`rot closed ${index}`), model, true));
 	return {seed, images, calls, fates, nested, failed, acknowledged: model.acknowledged, checked: model.checked, rots};
 }
 
 /** Returns the disk as the process left it. */
-function liveOnce(platter: Platter, schedule: Schedule, model: Model, random: SeededRandom, isLast: boolean): CrashDisk {
+function liveOnce(
+	platter: Platter,
+	schedule: Schedule,
+	model: Model,
+	random: SeededRandom,
+	isLast: boolean,
+): CrashDisk {
 	const process = new Process(schedule, random.child('process'));
 	const isFailing = !isLast && random.chance(1, 6);
-	const disk = new CrashDisk({
-		random: random.child('disk'), delay: process.delay, shortWrites: random.chance(1, 3),
-		// As often while it opens as while it works.
-		diesAt: isLast ? undefined : random.chance(1, 3) ? random.between(1, 80) : random.between(60, 900),
-		...(isFailing ? {failsOneIn: random.between(20, 300), code: random.pick(['EIO', 'ENOSPC'])} : {}),
-	}, platter);
+	const disk = new CrashDisk(
+		{
+			random: random.child('disk'),
+			delay: process.delay,
+			shortWrites: random.chance(1, 3),
+			// As often while it opens as while it works.
+			diesAt: isLast ? undefined : random.chance(1, 3) ? random.between(1, 80) : random.between(60, 900),
+			...(isFailing ? {failsOneIn: random.between(20, 300), code: random.pick(['EIO', 'ENOSPC'])} : {}),
+		},
+		platter,
+	);
 	try {
-		runToEnd(schedule, Promise.race([live(disk, process, model, random.child('work'), random.between(10, stepsMax)), disk.died]));
+		runToEnd(
+			schedule,
+			Promise.race([live(disk, process, model, random.child('work'), random.between(10, stepsMax)), disk.died]),
+		);
 	} catch (error) {
 		if (disk.failed === 0 || (error as {readonly code?: unknown}).code !== 'storage') throw error;
 	} finally {

@@ -1,6 +1,7 @@
 /**
-One life of a node's store: opened as `openBroker` opens it (what the node is, and Raft's log; the next incarnation, durably; the topics that are there), checked against
-what earlier lives were told, then put to work until it is closed or its process ends.
+One life of a node's store: opened as `openBroker` opens it (what the node is, and Raft's log; the next incarnation,
+durably; the topics that are there), checked against what earlier lives were told, then put to work until it is closed
+or its process ends.
 */
 import {join} from 'node:path';
 import {DapssError} from '../../../core/errors.ts';
@@ -57,10 +58,16 @@ export class Model {
 	}
 
 	foundState(found: NodeState): void {
-		const isSame = (state: NodeState | undefined): boolean => (state ? printOf(state) === printOf(found) : found.incarnation === 0);
-		if (![this.#state, ...this.#attempts].some(state => isSame(state))) throw new Error(`node.json is whole, and not older than acknowledged: got ${printOf(found)}, had ${this.#state && printOf(this.#state)}`);
-		if (found.incarnation < this.#incarnation) throw new Error(`an incarnation never goes back: got ${found.incarnation}, had ${this.#incarnation}`);
-		// Nothing is done on the word of it before it was saved anew: until then a power cut may bring back the one before.
+		const isSame = (state: NodeState | undefined): boolean =>
+			state ? printOf(state) === printOf(found) : found.incarnation === 0;
+		if (![this.#state, ...this.#attempts].some(state => isSame(state)))
+			throw new Error(
+				`node.json is whole, and not older than acknowledged: got ${printOf(found)}, had ${this.#state && printOf(this.#state)}`,
+			);
+		if (found.incarnation < this.#incarnation)
+			throw new Error(`an incarnation never goes back: got ${found.incarnation}, had ${this.#incarnation}`);
+		// Nothing is done on the word of it before it was saved anew: until then a power cut may bring back the one
+		// before.
 		this.#attempts = [found];
 	}
 
@@ -79,35 +86,52 @@ export function printOf(state: NodeState): string {
 }
 
 /** As `open.ts` does. @param onHome the node makes its incarnation durable */
-export async function openStore(disk: CrashDisk, process: Process, onHome: (files: NodeFiles, home: OpenedNodeState) => Promise<void>): Promise<OpenStore> {
+export async function openStore(
+	disk: CrashDisk,
+	process: Process,
+	onHome: (files: NodeFiles, home: OpenedNodeState) => Promise<void>,
+): Promise<OpenStore> {
 	await disk.makeFolder(dataPath).catch((error: unknown) => {
 		throw new DapssError('storage', 'The data folder cannot be used', {cause: error}); // As `folder.ts` says it.
 	});
 	const files = new NodeFiles(disk, dataPath);
 	let raftLog: SegmentedLog | undefined;
-	const home = await openNodeState({
-		expectKnownFormats: () => expectKnownFormats(disk, dataPath, stateFile),
-		readState: () => files.readJson(stateFile),
-		writeState: json => files.writeJson(stateFile, json),
-		async openLog() {
-			raftLog = await openLog({folder: join(dataPath, 'raft'), ...logOptions(disk, process)});
-			return raftLog;
+	const home = await openNodeState(
+		{
+			expectKnownFormats: () => expectKnownFormats(disk, dataPath, stateFile),
+			readState: () => files.readJson(stateFile),
+			writeState: json => files.writeJson(stateFile, json),
+			async openLog() {
+				raftLog = await openLog({folder: join(dataPath, 'raft'), ...logOptions(disk, process)});
+				return raftLog;
+			},
+			blobs: files.blobs,
+			reserve: () => reserveQuarantine(disk, dataPath, stateFile),
+			moveAside: name => moveAside(disk, dataPath, name),
+			createIdentity: () => createIdentity(process.entropy.bytes(32)),
 		},
-		blobs: files.blobs,
-		reserve: () => reserveQuarantine(disk, dataPath, stateFile),
-		moveAside: name => moveAside(disk, dataPath, name),
-		createIdentity: () => createIdentity(process.entropy.bytes(32)),
-	}, address);
+		address,
+	);
 	await onHome(files, home);
 	const store: OpenStore = {files, home, raftLog: raftLog!, topics: new Map()};
-	for (const topic of await files.topics({openLog: folder => openLog({folder, ...logOptions(disk, process)})})) await openTopic(disk, process, store, topic);
+	for (const topic of await files.topics({openLog: folder => openLog({folder, ...logOptions(disk, process)})}))
+		await openTopic(disk, process, store, topic);
 	return store;
 }
 
-async function openTopic(disk: CrashDisk, process: Process, {files, topics}: OpenStore, topic: Topic): Promise<OpenTopic> {
+async function openTopic(
+	disk: CrashDisk,
+	process: Process,
+	{files, topics}: OpenStore,
+	topic: Topic,
+): Promise<OpenTopic> {
 	const segments = await openLog({folder: await files.topicFolder(topic), ...logOptions(disk, process)});
 	const headers = new Headers();
-	const opened = {segments, headers, log: await openTopicLog(segments, headers.note, undefined, () => process.clock.wallMs())};
+	const opened = {
+		segments,
+		headers,
+		log: await openTopicLog(segments, headers.note, undefined, () => process.clock.wallMs()),
+	};
 	topics.set(topic, opened);
 	return opened;
 }
@@ -119,7 +143,13 @@ export async function closeStore({home, topics}: OpenStore): Promise<void> {
 }
 
 /** @param steps of work, then a clean end */
-export async function live(disk: CrashDisk, process: Process, model: Model, random: SeededRandom, steps: number): Promise<void> {
+export async function live(
+	disk: CrashDisk,
+	process: Process,
+	model: Model,
+	random: SeededRandom,
+	steps: number,
+): Promise<void> {
 	let state: NodeState | undefined;
 	const store = await openStore(disk, process, async (files, {state: found, quarantined}) => {
 		if (quarantined) throw new Error(`a crash is no damage: ${quarantined.problem}`);
@@ -133,7 +163,8 @@ export async function live(disk: CrashDisk, process: Process, model: Model, rand
 	model.checked += recovered.entries.length + 1;
 	for (const [topic, topicModel] of model.topics) {
 		const opened = store.topics.get(topic);
-		if (opened && opened.segments.damaged.length > 0) throw new Error(`a crash is no damage: ${topic} ${JSON.stringify(opened.segments.damaged)}`);
+		if (opened && opened.segments.damaged.length > 0)
+			throw new Error(`a crash is no damage: ${topic} ${JSON.stringify(opened.segments.damaged)}`);
 		if (opened) model.checked += await topicModel.recovered(opened.log, opened.headers, random);
 		else if (topicModel.mustBeThere) throw new Error(`a topic is known after a restart: ${topic} is not`);
 		else topicModel.forget();
@@ -144,19 +175,30 @@ export async function live(disk: CrashDisk, process: Process, model: Model, rand
 	await closeStore(store);
 }
 
-type Life = {readonly disk: CrashDisk; readonly process: Process; readonly model: Model; readonly store: OpenStore; readonly random: SeededRandom; readonly state: NodeState};
+type Life = {
+	readonly disk: CrashDisk;
+	readonly process: Process;
+	readonly model: Model;
+	readonly store: OpenStore;
+	readonly random: SeededRandom;
+	readonly state: NodeState;
+};
 
 async function work({disk, process, model, store, random, state}: Life, steps: number): Promise<void> {
 	const failures: unknown[] = [];
 	const underWay = new Set<Promise<void>>();
 	const start = (one: Promise<void>): void => {
-		const settled = one.catch((error: unknown) => void failures.push(error)).finally(() => underWay.delete(settled));
+		const settled = one
+			.catch((error: unknown) => void failures.push(error))
+			.finally(() => underWay.delete(settled));
 		underWay.add(settled);
 	};
 
 	let raft: Promise<void> = Promise.resolve();
 	let saving: Promise<void> = Promise.resolve();
-	const opening = new Map<Topic, Promise<OpenTopic>>([...store.topics].map(([topic, opened]) => [topic, Promise.resolve(opened)]));
+	const opening = new Map<Topic, Promise<OpenTopic>>(
+		[...store.topics].map(([topic, opened]) => [topic, Promise.resolve(opened)]),
+	);
 	for (let step = 0; step < steps && failures.length === 0; step++) {
 		const kind = random.below(20);
 		if (kind < 6) {
@@ -179,8 +221,19 @@ async function work({disk, process, model, store, random, state}: Life, steps: n
 		} else if (kind < 18) {
 			const topics = random.shuffle(topicNames).slice(0, random.below(4));
 			// It knows of its members what its log says; so they come after the first of it.
-			const members = model.raft.isEmpty ? [] : [[state.identity.id, address], [peer, '127.0.0.1:5001']] as const;
-			const kept = {clusterId: 'c', lamport: model.lamport + 1000, topics, members, since: topics.map(topic => [topic, model.lamport] as const)};
+			const members = model.raft.isEmpty
+				? []
+				: ([
+						[state.identity.id, address],
+						[peer, '127.0.0.1:5001'],
+					] as const);
+			const kept = {
+				clusterId: 'c',
+				lamport: model.lamport + 1000,
+				topics,
+				members,
+				since: topics.map(topic => [topic, model.lamport] as const),
+			};
 			saving = saving.then(() => model.save(store.files, {...state, ...kept}));
 			start(saving);
 		} else if (kind < 19) await process.wait(random.between(0, 200));

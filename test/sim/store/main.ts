@@ -1,7 +1,7 @@
 /**
-The crash campaign's command line. `--images N [--from N]` runs seeds from there on until so many images were made; `--seed N` runs one and says
-what it did. A failing seed is told with the command that replays it, and the exit code is 1; also when a kind of loss never came. The last line
-counts images, rotten files and records that were compared.
+The crash campaign's command line. `--images N [--from N]` runs seeds from there on until so many images were made;
+`--seed N` runs one and says what it did. A failing seed is told with the command that replays it, and the exit code is
+1; also when a kind of loss never came. The last line counts images, rotten files and records that were compared.
 */
 import {parseArgs} from 'node:util';
 import {runSeed, type Outcome} from './campaign.ts';
@@ -26,7 +26,10 @@ class Counts {
 	}
 
 	toString(): string {
-		return [...this.#counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `${name} ${count}`).join(', ');
+		return [...this.#counts]
+			.toSorted(([a], [b]) => (a < b ? -1 : 1))
+			.map(([name, count]) => `${name} ${count}`)
+			.join(', ');
 	}
 }
 
@@ -61,7 +64,13 @@ class Totals {
 }
 
 function main(): void {
-	const {values} = parseArgs({options: {images: {type: 'string', default: '1000'}, from: {type: 'string', default: '1'}, seed: {type: 'string'}}});
+	const {values} = parseArgs({
+		options: {
+			images: {type: 'string', default: '1000'},
+			from: {type: 'string', default: '1'},
+			seed: {type: 'string'},
+		},
+	});
 	const images = wholeNumber('images', values.images);
 	const totals = new Totals();
 	const first = wholeNumber('from', values.seed ?? values.from);
@@ -70,7 +79,9 @@ function main(): void {
 			totals.add(sealed(() => runSeed(seed)));
 		} catch (error) {
 			totals.failed++;
-			console.log(`FAIL npm run sim:crash -- --seed ${seed}\n     ${values.seed === undefined ? (error as Error).message : (error as Error).stack}`);
+			console.log(
+				`FAIL npm run sim:crash -- --seed ${seed}\n     ${values.seed === undefined ? (error as Error).message : (error as Error).stack}`,
+			);
 			if (totals.failed >= 20) break;
 		}
 	}
@@ -78,15 +89,21 @@ function main(): void {
 	console.log(`the last call: ${totals.calls.toString()}`);
 	console.log(`unsynced changes: ${totals.changes.toString()}; calls that failed: ${totals.failedCalls}`);
 	console.log(`rot: ${totals.rots.toString()}`);
-	const missing = totals.images.sum < wholeImages ? [] : ['all', 'writes', 'sectors', 'none', 'killed'].filter(loss => totals.images.of(loss) === 0);
+	const missing =
+		totals.images.sum < wholeImages
+			? []
+			: ['all', 'writes', 'sectors', 'none', 'killed'].filter(loss => totals.images.of(loss) === 0);
 	if (missing.length > 0) console.log(`Losses that never came: ${missing.join(', ')}`);
-	console.log(`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; at: ${totals.files.toString()}; ${totals.nested} during a recovery), ${totals.rots.sum} rotten files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`);
+	console.log(
+		`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; at: ${totals.files.toString()}; ${totals.nested} during a recovery), ${totals.rots.sum} rotten files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`,
+	);
 	process.exitCode = totals.failed > 0 || missing.length > 0 ? 1 : 0;
 }
 
 function wholeNumber(name: string, text: string): number {
 	const value = Number(text);
-	if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Expected --${name} to be a whole number, got ${text}`);
+	if (!Number.isSafeInteger(value) || value < 0)
+		throw new RangeError(`Expected --${name} to be a whole number, got ${text}`);
 	return value;
 }
 

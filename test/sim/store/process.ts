@@ -1,6 +1,6 @@
 /**
-Virtual time for a process and its disk: a write and a sync end when the schedule says so, timers fire when they are due, and the whole
-life of a process is one synchronous computation. What a process has asked for ends with it.
+Virtual time for a process and its disk: a write and a sync end when the schedule says so, timers fire when they are
+due, and the whole life of a process is one synchronous computation. What a process has asked for ends with it.
 */
 import type {Clock, Entropy} from '../../../core/ports.ts';
 import type {DiskFaults} from '../../contract/support/crash-disk.ts';
@@ -10,7 +10,15 @@ import type {Schedule} from '../schedule.ts';
 
 const hourMs = 3_600_000;
 /** The calls that go to the disk; the others are answered from memory. */
-const slow: ReadonlySet<string> = new Set(['write', 'datasync', 'truncate', 'syncFolder', 'rename', 'unlink', 'makeFolder']);
+const slow: ReadonlySet<string> = new Set([
+	'write',
+	'datasync',
+	'truncate',
+	'syncFolder',
+	'rename',
+	'unlink',
+	'makeFolder',
+]);
 
 export class Process {
 	readonly clock: Clock;
@@ -22,7 +30,10 @@ export class Process {
 	constructor(schedule: Schedule, random: SeededRandom) {
 		this.#schedule = schedule;
 		this.#random = random;
-		this.entropy = {below: limit => random.below(limit), bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256)))};
+		this.entropy = {
+			below: limit => random.below(limit),
+			bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256))),
+		};
 		this.clock = {
 			monotonicMs: () => schedule.nowMs,
 			wallMs: () => schedule.nowMs,
@@ -61,7 +72,10 @@ export class Process {
 /** Let time pass until the work has come to something. @throws when nothing is left that could bring it on */
 export function runToEnd<Result>(schedule: Schedule, work: Promise<Result>): Result {
 	const outcomes: Array<{readonly value: Result} | {readonly error: unknown}> = [];
-	work.then(value => void outcomes.push({value}), (error: unknown) => void outcomes.push({error}));
+	work.then(
+		value => void outcomes.push({value}),
+		(error: unknown) => void outcomes.push({error}),
+	);
 	for (;;) {
 		drain();
 		const [outcome] = outcomes;

@@ -1,6 +1,7 @@
 /**
-What Raft may find of its store after a crash: what was acknowledged, and behind it no more than a beginning of what was not, record by
-record. It also makes the work that Raft would hand out: terms, votes, entries that replace others, snapshots taken and installed.
+What Raft may find of its store after a crash: what was acknowledged, and behind it no more than a beginning of what was
+not, record by record. It also makes the work that Raft would hand out: terms, votes, entries that replace others,
+snapshots taken and installed.
 */
 import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext} from '../../../core/cluster-state/command.ts';
@@ -10,7 +11,8 @@ import type {Entry, HardState, Recovered} from '../../../core/raft/raft.ts';
 import type {Snapshot} from '../../../core/raft/snapshot.ts';
 import {hash32, type SeededRandom} from '../random.ts';
 
-type Item = {readonly state: HardState} | {readonly entry: Entry} | {readonly mark: Snapshot; readonly isReset: boolean};
+type Item =
+	{readonly state: HardState} | {readonly entry: Entry} | {readonly mark: Snapshot; readonly isReset: boolean};
 
 const nodes = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc'] as NodeId[];
 
@@ -34,7 +36,10 @@ export class RaftModel {
 		let candidate = this.#durable;
 		for (let index = 0; printOf(candidate) !== print; index++) {
 			const item = this.#pending[index];
-			if (!item) throw new Error(`Raft finds what was acknowledged and a beginning of what was not: got ${describe(found)}, had ${describe(this.#durable)} acknowledged and ${this.#pending.length} records after it, up to ${describe(this.#issued)}`);
+			if (!item)
+				throw new Error(
+					`Raft finds what was acknowledged and a beginning of what was not: got ${describe(found)}, had ${describe(this.#durable)} acknowledged and ${this.#pending.length} records after it, up to ${describe(this.#issued)}`,
+				);
 			candidate = after(candidate, item);
 		}
 
@@ -65,12 +70,21 @@ export class RaftModel {
 			vote = undefined;
 		}
 
-		const entries = Array.from({length: random.below(4)}, (_, index): Entry => ({term, index: first + index, kind: 'command', data: this.#data(random)}));
+		const entries = Array.from({length: random.below(4)}, (_, index): Entry => ({
+			term,
+			index: first + index,
+			kind: 'command',
+			data: this.#data(random),
+		}));
 		const last = entries.at(-1)?.index ?? this.#last;
 		if (random.chance(1, 2)) commit = random.between(commit, Math.max(commit, last));
 		await this.#append(store, {term, vote, commit}, entries);
 		if (commit - (this.#issued.snapshot?.index ?? 0) > random.between(6, 30)) {
-			await this.#save(store, this.#snapshot(commit, this.#issued.entries.find(({index}) => index === commit)?.term ?? term, random), 'taken');
+			await this.#save(
+				store,
+				this.#snapshot(commit, this.#issued.entries.find(({index}) => index === commit)?.term ?? term, random),
+				'taken',
+			);
 		}
 	}
 
@@ -111,26 +125,44 @@ export class RaftModel {
 
 	#snapshot(index: number, term: number, random: SeededRandom): Snapshot {
 		const agreed = new ClusterState({topicsMax: 10, membersMax: 10});
-		agreed.applyConfiguration(index, nodes, encodeContext({clusterId: `c${++this.#serial}`.padEnd(random.below(2000)), node: nodes[0]!, address: '127.0.0.1:5001'}));
+		agreed.applyConfiguration(
+			index,
+			nodes,
+			encodeContext({
+				clusterId: `c${++this.#serial}`.padEnd(random.below(2000)),
+				node: nodes[0]!,
+				address: '127.0.0.1:5001',
+			}),
+		);
 		return {index, term, configuration: {voters: nodes, learners: []}, data: agreed.save()};
 	}
 
 	#data(random: SeededRandom): Buffer {
-		return Buffer.alloc(random.chance(1, 15) ? random.between(2000, 9000) : random.below(400), `${++this.#serial} `);
+		return Buffer.alloc(
+			random.chance(1, 15) ? random.between(2000, 9000) : random.below(400),
+			`${++this.#serial} `,
+		);
 	}
 }
 
 function after({hardState, snapshot, entries}: Recovered, item: Item): Recovered {
 	if ('state' in item) return {hardState: item.state, snapshot, entries};
-	if ('entry' in item) return {hardState, snapshot, entries: [...entries.filter(({index}) => index < item.entry.index), item.entry]};
-	return {hardState, snapshot: item.mark, entries: item.isReset ? [] : entries.filter(({index}) => index > item.mark.index)};
+	if ('entry' in item)
+		return {hardState, snapshot, entries: [...entries.filter(({index}) => index < item.entry.index), item.entry]};
+	return {
+		hardState,
+		snapshot: item.mark,
+		entries: item.isReset ? [] : entries.filter(({index}) => index > item.mark.index),
+	};
 }
 
 /** Equal for equal content. */
 export function printOf({hardState, snapshot, entries}: Recovered): string {
 	const text = (bytes: Uint8Array): string => `${bytes.length}:${hash32(Buffer.from(bytes).toString('latin1'))}`;
 	return JSON.stringify([
-		hardState.term, hardState.vote ?? '', hardState.commit,
+		hardState.term,
+		hardState.vote ?? '',
+		hardState.commit,
 		snapshot && [snapshot.index, snapshot.term, snapshot.configuration, text(snapshot.data)],
 		entries.map(({term, index, kind, data}) => [term, index, kind, text(data)]),
 	]);

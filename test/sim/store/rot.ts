@@ -1,8 +1,8 @@
 /**
-Rot at rest: one bit of one file turns over, or the end of a file is gone, while nobody runs. The next start, or the one after it when that
-dies half-way, sets the node's own files aside, refuses, says what of a topic is missing, or finds everything as it was. What it gives out is
-never wrong. One thing cannot be told from a crash: the newest records of a log that was not closed, of which nothing later says that they
-were on the disk.
+Rot at rest: one bit of one file turns over, or the end of a file is gone, while nobody runs. The next start, or the one
+after it when that dies half-way, sets the node's own files aside, refuses, says what of a topic is missing, or finds
+everything as it was. What it gives out is never wrong. One thing cannot be told from a crash: the newest records of a
+log that was not closed, of which nothing later says that they were on the disk.
 */
 import type {Topic} from '../../../core/message.ts';
 import type {NodeState} from '../../../core/node-state/node-state.ts';
@@ -26,7 +26,10 @@ type Picture = {
 	readonly isEmpty: boolean;
 	/** Of Raft's log, by position. */
 	readonly records: ReadonlyMap<number, string>;
-	readonly topics: ReadonlyMap<Topic, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}>;
+	readonly topics: ReadonlyMap<
+		Topic,
+		{readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}
+	>;
 };
 
 /** Spoils a copy; nothing comes of it when there is no file yet. @param isClean the store was closed, and said so */
@@ -43,8 +46,23 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 	const name = path.slice(dataPath.length + 1);
 	const found = random.chance(1, 2) ? afterCrash(spoiled, schedule, random) : spoiled;
 	try {
-		const isNewest = name.endsWith('.log') && !platter.files().some(([other]) => other.endsWith('.log') && other > path && folderOf(other) === folderOf(path));
-		return [{kind, file: kindOf(path), verdict: judge(model, before, picture(found, schedule, random), isNewest && !isClean ? name : undefined)}];
+		const isNewest =
+			name.endsWith('.log') &&
+			!platter
+				.files()
+				.some(([other]) => other.endsWith('.log') && other > path && folderOf(other) === folderOf(path));
+		return [
+			{
+				kind,
+				file: kindOf(path),
+				verdict: judge(
+					model,
+					before,
+					picture(found, schedule, random),
+					isNewest && !isClean ? name : undefined,
+				),
+			},
+		];
 	} catch (error) {
 		throw new Error(`${(error as Error).message} (${kind} in ${name})`, {cause: error});
 	}
@@ -53,28 +71,52 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 /** @param open the newest segment of a log that was not closed, if that is what was spoiled */
 function judge(model: Model, before: Picture, after: Picture | Refused, open: string | undefined): Verdict {
 	if ('refusal' in after) return 'refused';
-	const isAnother = after.state.identity.id !== before.state.identity.id && (before.state.incarnation > 0 || after.state.mustJoin);
-	if (isAnother && !(after.isEmpty && after.state.mustJoin)) throw new Error('a node that was set aside has nothing, and joins again');
-	if (!isAnother && before.state.incarnation > 0 && printOfState(after.state) !== printOfState(before.state)) throw new Error(`what a node was is never another: got ${printOfState(after.state)}, had ${printOfState(before.state)}`);
+	const isAnother =
+		after.state.identity.id !== before.state.identity.id && (before.state.incarnation > 0 || after.state.mustJoin);
+	if (isAnother && !(after.isEmpty && after.state.mustJoin))
+		throw new Error('a node that was set aside has nothing, and joins again');
+	if (!isAnother && before.state.incarnation > 0 && printOfState(after.state) !== printOfState(before.state))
+		throw new Error(
+			`what a node was is never another: got ${printOfState(after.state)}, had ${printOfState(before.state)}`,
+		);
 	let verdict: Verdict = isAnother ? 'set aside' : 'harmless';
 	if (!isAnother && after.raft !== before.raft) {
 		if (!open?.startsWith('raft/')) throw new Error('a damaged Raft log is refused: it was opened with less');
-		for (const [position, print] of after.records) if (before.records.get(position) !== print) throw new Error(`what is damaged is never given out: Raft's log has another record at ${position}`);
+		for (const [position, print] of after.records)
+			if (before.records.get(position) !== print)
+				throw new Error(`what is damaged is never given out: Raft's log has another record at ${position}`);
 		verdict = 'untold';
 	}
 
 	// A topic of which nothing was ever written may lose its name: it is made anew when it is used.
-	const isKept = ([topic, {next}]: readonly [Topic, {readonly next: number}]): boolean => next > 0 || after.topics.has(topic);
-	if ([...after.topics.keys()].join('\n') !== [...before.topics].filter(isKept).map(([topic]) => topic).join('\n')) throw new Error(`topics keep their names: got ${[...after.topics.keys()].join()}, had ${[...before.topics.keys()].join()}`);
+	const isKept = ([topic, {next}]: readonly [Topic, {readonly next: number}]): boolean =>
+		next > 0 || after.topics.has(topic);
+	if (
+		[...after.topics.keys()].join('\n') !==
+		[...before.topics]
+			.filter(isKept)
+			.map(([topic]) => topic)
+			.join('\n')
+	)
+		throw new Error(
+			`topics keep their names: got ${[...after.topics.keys()].join()}, had ${[...before.topics.keys()].join()}`,
+		);
 	for (const [topic, {items, next}] of [...before.topics].filter(isKept)) {
 		const found = after.topics.get(topic)!;
 		// Behind a hole there may be what was written and, without the damage, would have been cut off with it.
-		const isWritten = (offset: number, print: string): boolean => items.get(offset) === print || (found.isDamaged && model.topics.get(topic)?.printAt(offset) === print);
-		for (const [offset, print] of found.items) if (!isWritten(offset, print)) throw new Error(`what is damaged is never given out: ${topic} has another batch at ${offset}`);
+		const isWritten = (offset: number, print: string): boolean =>
+			items.get(offset) === print || (found.isDamaged && model.topics.get(topic)?.printAt(offset) === print);
+		for (const [offset, print] of found.items)
+			if (!isWritten(offset, print))
+				throw new Error(`what is damaged is never given out: ${topic} has another batch at ${offset}`);
 		if (found.isDamaged) verdict = verdict === 'set aside' ? verdict : 'told';
 		else if (found.items.size < items.size || found.next < next) {
-			if (open === undefined || open.startsWith('raft/')) throw new Error(`what is missing is told: ${topic} has ${found.items.size} of ${items.size} batches and goes on at ${found.next} of ${next}`);
-			if ([...items.keys()].some(offset => offset < found.next && !found.items.has(offset))) throw new Error(`what is missing is told: ${topic} has a hole`);
+			if (open === undefined || open.startsWith('raft/'))
+				throw new Error(
+					`what is missing is told: ${topic} has ${found.items.size} of ${items.size} batches and goes on at ${found.next} of ${next}`,
+				);
+			if ([...items.keys()].some(offset => offset < found.next && !found.items.has(offset)))
+				throw new Error(`what is missing is told: ${topic} has a hole`);
 			verdict = 'untold';
 		}
 	}
@@ -94,7 +136,9 @@ function afterCrash(platter: Platter, schedule: Schedule, random: SeededRandom):
 		process.end();
 	}
 
-	return random.chance(1, 3) ? disk.killed(random) : disk.image(random, random.pick(['all', 'writes', 'sectors', 'none']));
+	return random.chance(1, 3)
+		? disk.killed(random)
+		: disk.image(random, random.pick(['all', 'writes', 'sectors', 'none']));
 }
 
 /** Everything that a start finds. */
@@ -111,10 +155,18 @@ function picture(platter: Platter, schedule: Schedule, random: SeededRandom): Pi
 }
 
 async function look(disk: CrashDisk, process: Process, random: SeededRandom): Promise<Picture> {
-	const {home: {state, store}, raftLog, topics} = await openStore(disk, process, async () => undefined);
-	const found: Array<[Topic, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}]> = [];
+	const {
+		home: {state, store},
+		raftLog,
+		topics,
+	} = await openStore(disk, process, async () => undefined);
+	const found: Array<
+		[Topic, {readonly next: number; readonly isDamaged: boolean; readonly items: ReadonlyMap<number, string>}]
+	> = [];
 	for (const [topic, {log, segments}] of topics) {
-		const items = new Map((await readAll(log, random, segments.damaged.length > 0)).map(item => [item.offset, printOf(item)]));
+		const items = new Map(
+			(await readAll(log, random, segments.damaged.length > 0)).map(item => [item.offset, printOf(item)]),
+		);
 		found.push([topic, {next: log.nextOffset, isDamaged: segments.damaged.length > 0, items}]);
 	}
 

@@ -1,8 +1,19 @@
 /**
-What one topic's log may hold after a crash: every batch at the offset that it was given, without a gap, from no later than retention was
-asked to go, to no earlier than what was acknowledged; and it still knows every stream of which it had acknowledged something.
+What one topic's log may hold after a crash: every batch at the offset that it was given, without a gap, from no later
+than retention was asked to go, to no earlier than what was acknowledged; and it still knows every stream of which it
+had acknowledged something.
 */
-import {decodeBatch, encodeBatch, lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
+import {
+	decodeBatch,
+	encodeBatch,
+	lastSeq,
+	streamKey,
+	type Batch,
+	type BatchHeader,
+	type NodeId,
+	type StreamKey,
+	type Topic,
+} from '../../../core/message.ts';
 import type {TopicLog} from '../../../core/topic-log/topic-log.ts';
 import type {SeededRandom} from '../random.ts';
 
@@ -75,26 +86,48 @@ export class TopicModel {
 		const least = this.#writtenEnd;
 		const {firstOffset, nextOffset} = log;
 		for (const bytes of this.#retaining.splice(0)) this.#letGo(bytes);
-		if (nextOffset < least) throw new Error(`a topic finds what was acknowledged: ${topic} goes on at ${nextOffset}, had ${least} (${this.#syncedEnd} durable)`);
-		if (nextOffset > this.#end) throw new Error(`a topic finds nothing that was not written: ${topic} goes on at ${nextOffset}, had ${this.#end}`);
-		if (firstOffset > this.#mayBeGone) throw new Error(`a topic finds what retention left: ${topic} begins at ${firstOffset}, was asked to keep from ${this.#mayBeGone} on`);
+		if (nextOffset < least)
+			throw new Error(
+				`a topic finds what was acknowledged: ${topic} goes on at ${nextOffset}, had ${least} (${this.#syncedEnd} durable)`,
+			);
+		if (nextOffset > this.#end)
+			throw new Error(
+				`a topic finds nothing that was not written: ${topic} goes on at ${nextOffset}, had ${this.#end}`,
+			);
+		if (firstOffset > this.#mayBeGone)
+			throw new Error(
+				`a topic finds what retention left: ${topic} begins at ${firstOffset}, was asked to keep from ${this.#mayBeGone} on`,
+			);
 		const found = await readAll(log, random);
 		const expected = this.#items.filter(({offset}) => offset >= firstOffset && offset < nextOffset);
 		for (const [index, item] of expected.entries()) {
 			const got = found[index];
-			const isSame = got !== undefined && got.offset === item.offset && got.hops === item.hops && got.repaired === item.repaired && Buffer.compare(got.batch.bytes, item.batch.bytes) === 0;
-			if (!isSame) throw new Error(`an offset means the same message: ${topic} has ${got ? `another batch at ${got.offset}` : 'nothing'} where ${item.offset} was written`);
+			const isSame =
+				got !== undefined &&
+				got.offset === item.offset &&
+				got.hops === item.hops &&
+				got.repaired === item.repaired &&
+				Buffer.compare(got.batch.bytes, item.batch.bytes) === 0;
+			if (!isSame)
+				throw new Error(
+					`an offset means the same message: ${topic} has ${got ? `another batch at ${got.offset}` : 'nothing'} where ${item.offset} was written`,
+				);
 		}
 
-		if (found.length > expected.length) throw new Error(`a topic finds nothing that was not written: ${topic} has ${found.length} batches, expected ${expected.length}`);
+		if (found.length > expected.length)
+			throw new Error(
+				`a topic finds nothing that was not written: ${topic} has ${found.length} batches, expected ${expected.length}`,
+			);
 		for (const [key, {next}] of streamsOf(this.#items.filter(({offset}) => offset < least))) {
 			const known = headers.streams.get(key)?.next ?? 1;
-			if (known < next) throw new Error(`a stream is known after a restart: ${key} goes on at ${known}, had ${next}`);
+			if (known < next)
+				throw new Error(`a stream is known after a restart: ${key} goes on at ${known}, had ${next}`);
 		}
 
 		for (const [key, {next, lamport}] of headers.streams) {
 			const known = this.#streams.get(key);
-			if (!known || next > known.next || lamport > known.lamport) throw new Error(`a stream is not made up: ${key} goes on at ${next}, had ${known?.next ?? 'none'}`);
+			if (!known || next > known.next || lamport > known.lamport)
+				throw new Error(`a stream is not made up: ${key} goes on at ${next}, had ${known?.next ?? 'none'}`);
 		}
 
 		this.#items = this.#items.filter(({offset}) => offset < nextOffset);
@@ -106,10 +139,15 @@ export class TopicModel {
 
 	/** Add batches of this node and of others. Resolves when they are written, or durable. */
 	append(log: TopicLog, incarnation: number, random: SeededRandom, lamport: () => number): Promise<void> {
-		const items = Array.from({length: random.between(1, 3)}, () => ({batch: this.#batch(incarnation, random, lamport), hops: random.below(4), repaired: random.chance(1, 4)}));
+		const items = Array.from({length: random.between(1, 3)}, () => ({
+			batch: this.#batch(incarnation, random, lamport),
+			hops: random.below(4),
+			repaired: random.chance(1, 4),
+		}));
 		const {offsets, written, synced} = log.append(items, {sync: random.chance(1, 2)});
 		if (offsets[0] !== this.#end) {
-			return written.then(() => { // A log that has failed takes nothing, and its numbers mean nothing.
+			return written.then(() => {
+				// A log that has failed takes nothing, and its numbers mean nothing.
 				throw new Error(`offsets have no gap: ${this.topic} gave ${offsets[0]}, expected ${this.#end}`);
 			});
 		}
@@ -169,8 +207,24 @@ export class TopicModel {
 		const key = streamKey({origin, incarnation: life, topic});
 		const stream = this.#streams.get(key) ?? {origin, incarnation: life, next: 1, lamport: 0};
 		const stamp = lamport();
-		const bodies = Array.from({length: random.between(1, 4)}, () => Buffer.alloc(random.chance(1, 20) ? random.between(1000, 6000) : random.below(300), `${topic} ${stamp} `));
-		const batch = decodeBatch(encodeBatch({origin, incarnation: life, topic, firstSeq: stream.next, lamport: stamp, previousLamport: stream.lamport, sentAtMs: 0}, bodies, false))!;
+		const bodies = Array.from({length: random.between(1, 4)}, () =>
+			Buffer.alloc(random.chance(1, 20) ? random.between(1000, 6000) : random.below(300), `${topic} ${stamp} `),
+		);
+		const batch = decodeBatch(
+			encodeBatch(
+				{
+					origin,
+					incarnation: life,
+					topic,
+					firstSeq: stream.next,
+					lamport: stamp,
+					previousLamport: stream.lamport,
+					sentAtMs: 0,
+				},
+				bodies,
+				false,
+			),
+		)!;
 		this.#streams.set(key, {...stream, next: lastSeq(batch) + 1, lamport: stamp});
 		return batch;
 	}

@@ -1,6 +1,6 @@
 /**
-A terminal to test the console on: a stdout of a stated size in front of a real emulator, and a stdin to type on. What the emulator shows is what
-a user would see, escape sequences and cursor and all.
+A terminal to test the console on: a stdout of a stated size in front of a real emulator, and a stdin to type on. What
+the emulator shows is what a user would see, escape sequences and cursor and all.
 */
 import {Console} from 'node:console';
 import {EventEmitter} from 'node:events';
@@ -20,7 +20,7 @@ function cellsOf(point: number): 0 | 1 | 2 {
 	let cells = knownCells.get(point);
 	if (cells === undefined) {
 		const character = String.fromCodePoint(point);
-		cells = /^[\p{Mn}\p{Me}\u200C]$/u.test(character) ? 0 : Math.max(1, stringWidth(character)) as 1 | 2;
+		cells = /^[\p{Mn}\p{Me}\u200C]$/u.test(character) ? 0 : (Math.max(1, stringWidth(character)) as 1 | 2);
 		knownCells.set(point, cells);
 	}
 
@@ -40,8 +40,15 @@ export class Screen {
 	#idle: Promise<void> = Promise.resolve();
 
 	constructor(columns: number, rows: number) {
-		this.emulator = new xterm.Terminal({cols: columns, rows, allowProposedApi: true, scrollback: 0, convertEol: true}); // A tty turns \n into \r\n.
-		// A modern terminal: wide emoji, marks without width, each code point for itself. The emulator's own table is that of Unicode 6.
+		this.emulator = new xterm.Terminal({
+			cols: columns,
+			rows,
+			allowProposedApi: true,
+			scrollback: 0,
+			convertEol: true,
+		}); // A tty turns \n into \r\n.
+		// A modern terminal: wide emoji, marks without width, each code point for itself. The emulator's own table is
+		// that of Unicode 6.
 		this.emulator.unicode.register({
 			version: 'modern',
 			wcwidth: cellsOf,
@@ -60,7 +67,13 @@ export class Screen {
 		}
 
 		const stdout = Object.assign(new EventEmitter(), {
-			columns, rows, isTTY: true, writable: true, destroyed: false, writableEnded: false, writableLength: 0,
+			columns,
+			rows,
+			isTTY: true,
+			writable: true,
+			destroyed: false,
+			writableEnded: false,
+			writableLength: 0,
 			write: (text: string, done?: () => void): boolean => {
 				this.raw += text;
 				const written = new Promise<void>(resolve => this.emulator.write(text, resolve));
@@ -71,7 +84,10 @@ export class Screen {
 		});
 		this.stdout = stdout as unknown as NodeJS.WriteStream;
 		this.stdin = Object.assign(this.#input, {
-			isTTY: true, isRaw: false, ref: () => this.#input, unref: () => this.#input,
+			isTTY: true,
+			isRaw: false,
+			ref: () => this.#input,
+			unref: () => this.#input,
 			setRawMode: (on: boolean) => {
 				this.rawMode = on;
 				return this.#input;
@@ -82,7 +98,10 @@ export class Screen {
 	/** What is on the screen, a string a row, without trailing space. */
 	lines(): string[] {
 		const {active} = this.emulator.buffer;
-		return Array.from({length: this.emulator.rows}, (_, row) => active.getLine(active.baseY + row)?.translateToString(true) ?? '');
+		return Array.from(
+			{length: this.emulator.rows},
+			(_, row) => active.getLine(active.baseY + row)?.translateToString(true) ?? '',
+		);
 	}
 
 	text(): string {
@@ -121,17 +140,36 @@ export class Screen {
 	}
 }
 
-export type Running = AsyncDisposable & {readonly screen: Screen; readonly source: FakeSource; readonly exit: Promise<ConsoleExit>};
+export type Running = AsyncDisposable & {
+	readonly screen: Screen;
+	readonly source: FakeSource;
+	readonly exit: Promise<ConsoleExit>;
+};
 
 /** The whole console on a screen of that size. */
-export async function openConsole(snapshot: Snapshot | undefined, columns: number, rows: number, options: Partial<RunConsoleOptions> = {}): Promise<Running> {
+export async function openConsole(
+	snapshot: Snapshot | undefined,
+	columns: number,
+	rows: number,
+	options: Partial<RunConsoleOptions> = {},
+): Promise<Running> {
 	const screen = new Screen(columns, rows);
 	const source = new FakeSource(snapshot);
-	const exit = runConsole({source, readonly: false, remote: false, preferences: {}, stdin: screen.stdin, stdout: screen.stdout, ...options});
+	const exit = runConsole({
+		source,
+		readonly: false,
+		remote: false,
+		preferences: {},
+		stdin: screen.stdin,
+		stdout: screen.stdout,
+		...options,
+	});
 	exit.catch(() => undefined); // A test that does not look at it must not fail by it.
 	await screen.settle();
 	return {
-		screen, source, exit,
+		screen,
+		source,
+		exit,
 		async [Symbol.asyncDispose]() {
 			screen.type('\u0003');
 			await exit.catch(() => undefined);

@@ -1,7 +1,15 @@
 import {expect, test} from 'vitest';
 import {deliveryRates} from '../../../bench/measure.ts';
 
-const received = (unique: number, firstMs: number, lastMs: number): {readonly unique: number; readonly firstNs: string; readonly lastNs: string} => ({unique, firstNs: String(BigInt(firstMs) * 1_000_000n), lastNs: String(BigInt(lastMs) * 1_000_000n)});
+const received = (
+	unique: number,
+	firstMs: number,
+	lastMs: number,
+): {readonly unique: number; readonly firstNs: string; readonly lastNs: string} => ({
+	unique,
+	firstNs: String(BigInt(firstMs) * 1_000_000n),
+	lastNs: String(BigInt(lastMs) * 1_000_000n),
+});
 
 test('delivered/s is the rate of the slowest subscriber, not the sum over all', () => {
 	// All began at second 1; one was done after one second, one after two, the slowest after four.

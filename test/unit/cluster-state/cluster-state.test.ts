@@ -6,7 +6,8 @@ import type {NodeId, Topic} from '../../../core/message.ts';
 const a = 'aaaaaaaaaaaaaaaa' as NodeId;
 const b = 'bbbbbbbbbbbbbbbb' as NodeId;
 const news = 'news' as Topic;
-const envelope = (command: Command, seq: number, rest: Partial<Envelope> = {}): Uint8Array => encodeEnvelope({node: a, incarnation: 1, seq, answeredBelow: 1, lamport: 7, command, ...rest});
+const envelope = (command: Command, seq: number, rest: Partial<Envelope> = {}): Uint8Array =>
+	encodeEnvelope({node: a, incarnation: 1, seq, answeredBelow: 1, lamport: 7, command, ...rest});
 
 function founded(): ClusterState {
 	const topics = new ClusterState({topicsMax: 2, membersMax: 10});
@@ -18,7 +19,11 @@ function founded(): ClusterState {
 describe('the topics machine', () => {
 	test('keeps who subscribes since when, and tells what changed', () => {
 		const topics = founded();
-		const {result, events, envelope: read} = topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1));
+		const {
+			result,
+			events,
+			envelope: read,
+		} = topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1));
 		expect(result).toEqual({ok: true});
 		expect(read?.lamport).toBe(7);
 		expect(events).toEqual([{type: 'subscribed', topic: news, node: a}]);
@@ -50,14 +55,23 @@ describe('the topics machine', () => {
 		const topics = founded();
 		topics.apply(3, envelope({type: 'subscribe', topic: 't1' as Topic, node: a, since: 0}, 1));
 		topics.apply(4, envelope({type: 'subscribe', topic: 't2' as Topic, node: a, since: 0}, 2));
-		expect(topics.apply(5, envelope({type: 'subscribe', topic: 't3' as Topic, node: a, since: 0}, 3)).result).toMatchObject({ok: false, reason: expect.stringContaining('at most 2 topics')});
-		expect(topics.apply(6, envelope({type: 'subscribe', topic: 't1' as Topic, node: 'cccccccccccccccc' as NodeId, since: 0}, 4)).result.ok).toBe(false);
+		expect(
+			topics.apply(5, envelope({type: 'subscribe', topic: 't3' as Topic, node: a, since: 0}, 3)).result,
+		).toMatchObject({ok: false, reason: expect.stringContaining('at most 2 topics')});
+		expect(
+			topics.apply(
+				6,
+				envelope({type: 'subscribe', topic: 't1' as Topic, node: 'cccccccccccccccc' as NodeId, since: 0}, 4),
+			).result.ok,
+		).toBe(false);
 	});
 
 	test('takes everything of a removed member away and remembers its id', () => {
 		const topics = founded();
 		topics.apply(3, envelope({type: 'subscribe', topic: news, node: b, since: 0}, 1));
-		expect(topics.applyConfiguration(4, [a], new Uint8Array(0))).toEqual([{type: 'removed', node: b, address: '127.0.0.1:5001'}]);
+		expect(topics.applyConfiguration(4, [a], new Uint8Array(0))).toEqual([
+			{type: 'removed', node: b, address: '127.0.0.1:5001'},
+		]);
 		expect(topics.isRemoved(b)).toBe(true);
 		expect(topics.topics()).toEqual([]);
 	});
@@ -88,13 +102,22 @@ describe('the topics machine', () => {
 		topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1));
 		topics.apply(4, envelope({type: 'subscribe', topic: news, node: b, since: 5}, 2));
 		topics.refound(5, 'c2', a);
-		expect({id: topics.clusterId, members: topics.members(), removed: topics.removed(), applied: topics.applied}).toEqual({id: 'c2', members: [{id: a, address: '127.0.0.1:5000'}], removed: [], applied: 5});
+		expect({
+			id: topics.clusterId,
+			members: topics.members(),
+			removed: topics.removed(),
+			applied: topics.applied,
+		}).toEqual({id: 'c2', members: [{id: a, address: '127.0.0.1:5000'}], removed: [], applied: 5});
 		expect(topics.subscribers(news)).toEqual(new Map([[a, 5]]));
 	});
 
 	test('passes over bytes that are no command', () => {
 		const topics = founded();
-		for (const bytes of [new Uint8Array(0), Buffer.from('hello'), envelope({type: 'subscribe', topic: 'a\nb' as Topic, node: a, since: 0}, 1)]) {
+		for (const bytes of [
+			new Uint8Array(0),
+			Buffer.from('hello'),
+			envelope({type: 'subscribe', topic: 'a\nb' as Topic, node: a, since: 0}, 1),
+		]) {
 			expect(topics.apply(3, bytes).result.ok).toBe(false);
 		}
 

@@ -6,7 +6,12 @@ import {DapssError} from '../../../core/errors.ts';
 import type {NodeId} from '../../../core/message.ts';
 import {encodeControl} from '../../../core/wire/wire.ts';
 
-const [a, b, c, d] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc', 'dddddddddddddddd'] as [NodeId, NodeId, NodeId, NodeId];
+const [a, b, c, d] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc', 'dddddddddddddddd'] as [
+	NodeId,
+	NodeId,
+	NodeId,
+	NodeId,
+];
 
 /** Node a of the voters a, b, c and the learner d. */
 class World {
@@ -31,8 +36,27 @@ class World {
 	constructor() {
 		const world = this; // oxlint-disable-line typescript/no-this-alias -- getters of an object literal have their own
 		const control = {
-			raft: {status: () => ({role: world.role, leader: world.leader, term: world.term, configuration: {voters: world.voters, learners: world.learners}, progress: world.role === 'leader' ? [{id: b, match: 9}, {id: c, match: 12}, {id: d, match: 12}] : []})},
-			state: {isRemoved: (id: NodeId) => world.removed.has(id), address: (id: NodeId) => ([a, b, c, d].includes(id) && !world.removed.has(id) ? '127.0.0.1:1' : undefined)},
+			raft: {
+				status: () => ({
+					role: world.role,
+					leader: world.leader,
+					term: world.term,
+					configuration: {voters: world.voters, learners: world.learners},
+					progress:
+						world.role === 'leader'
+							? [
+									{id: b, match: 9},
+									{id: c, match: 12},
+									{id: d, match: 12},
+								]
+							: [],
+				}),
+			},
+			state: {
+				isRemoved: (id: NodeId) => world.removed.has(id),
+				address: (id: NodeId) =>
+					[a, b, c, d].includes(id) && !world.removed.has(id) ? '127.0.0.1:1' : undefined,
+			},
 			transfer(to: NodeId, by: NodeId) {
 				world.transfers.push(to);
 				world.askedBy.push(by);
@@ -49,7 +73,11 @@ class World {
 			unavailableError: () => new DapssError('no-quorum', 'no quorum: 1 of 3 voters reachable'),
 		} as unknown as Control;
 		this.management = new Admin({
-			self: a, control, label: id => this.names.get(id) ?? id, nowMs: () => this.nowMs, isReachable: id => !this.away.has(id),
+			self: a,
+			control,
+			label: id => this.names.get(id) ?? id,
+			nowMs: () => this.nowMs,
+			isReachable: id => !this.away.has(id),
 			send: (to, kind, packet) => {
 				if (this.hasLink) this.sent.push([to, kind, packet as Record<string, unknown>]);
 				return this.hasLink;
@@ -81,7 +109,10 @@ describe('the leader', () => {
 	});
 
 	test.each([
-		[a, 'leads already'], [d, 'is a learner: only a voter can lead'], [b, 'cannot be reached: it could not take over'], ['eeeeeeeeeeeeeeee' as NodeId, 'Expected a member'],
+		[a, 'leads already'],
+		[d, 'is a learner: only a voter can lead'],
+		[b, 'cannot be reached: it could not take over'],
+		['eeeeeeeeeeeeeeee' as NodeId, 'Expected a member'],
 	])('does not hand over to %s', async (to, why) => {
 		world.away.add(b);
 		await expect(world.management.run({type: 'transfer', to})).rejects.toThrow(why);
@@ -114,9 +145,13 @@ describe('the leader', () => {
 
 	test('removes nobody whom the quorum of the rest needs, and names who is missing', async () => {
 		world.away.add(c);
-		await expect(world.management.run({type: 'remove', node: b})).rejects.toThrow(`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. Start it again, or remove it first`);
+		await expect(world.management.run({type: 'remove', node: b})).rejects.toThrow(
+			`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. Start it again, or remove it first`,
+		);
 		world.names.set(b, 'n2').set(c, 'n3');
-		await expect(world.management.run({type: 'remove', node: b})).rejects.toThrow('Without n2 the cluster would have no quorum: of the 2 other voters n3 cannot be reached');
+		await expect(world.management.run({type: 'remove', node: b})).rejects.toThrow(
+			'Without n2 the cluster would have no quorum: of the 2 other voters n3 cannot be reached',
+		);
 		world.voters = [a];
 		world.learners = [];
 		await expect(world.management.run({type: 'remove', node: a})).rejects.toThrow('is the only voter');
@@ -149,7 +184,10 @@ describe('the leader', () => {
 	test('does not leave as the only voter when nobody can take over', async () => {
 		world.voters = [a];
 		world.away.add(d);
-		await expect(world.management.leave()).rejects.toMatchObject({code: 'refused', message: expect.stringContaining(`the other member ${d} cannot be reached to take over`) as string});
+		await expect(world.management.leave()).rejects.toMatchObject({
+			code: 'refused',
+			message: expect.stringContaining(`the other member ${d} cannot be reached to take over`) as string,
+		});
 		expect([world.heirs, world.proposals]).toEqual([[], []]);
 	});
 
@@ -197,15 +235,21 @@ describe('a follower', () => {
 
 	test('without a leader, or a link to it, says so', async () => {
 		world.hasLink = false;
-		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'no-leader'});
+		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({
+			code: 'no-leader',
+		});
 		world.leader = undefined;
-		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'no-quorum'});
+		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({
+			code: 'no-quorum',
+		});
 	});
 
 	test('that leaves asks the next leader when the leader changes meanwhile', async () => {
 		const answer = world.management.leave();
 		expect(world.sent).toEqual([[b, 'manage', {seq: 1, type: 'remove', node: a}]]);
-		world.management.onAnswer(encodeControl('managed', {seq: 1, code: 'no-leader', reason: 'The leader has just changed: try again'}));
+		world.management.onAnswer(
+			encodeControl('managed', {seq: 1, code: 'no-leader', reason: 'The leader has just changed: try again'}),
+		);
 		await new Promise(setImmediate);
 		world.leads(c);
 		await expect.poll(() => world.sent.at(-1)).toEqual([c, 'manage', {seq: 3, type: 'remove', node: a}]);
@@ -215,16 +259,31 @@ describe('a follower', () => {
 
 	test('does not leave without a quorum, and says what helps', async () => {
 		world.leader = undefined;
-		await expect(world.management.leave()).rejects.toMatchObject({code: 'no-quorum', message: 'This node cannot leave: no quorum: 1 of 3 voters reachable. Start the missing voters, or stop this node without leaving'});
+		await expect(world.management.leave()).rejects.toMatchObject({
+			code: 'no-quorum',
+			message:
+				'This node cannot leave: no quorum: 1 of 3 voters reachable. Start the missing voters, or stop this node without leaving',
+		});
 	});
 
 	test('does not pass on what was passed on to it', async () => {
 		expect(world.management.onWish(c, encodeControl('manage', {seq: 7, type: 'transfer'}))).toBe(true);
-		await expect.poll(() => world.sent).toEqual([[c, 'managed', {seq: 7, code: 'no-leader', reason: 'The leader has just changed: try again'}]]);
+		await expect
+			.poll(() => world.sent)
+			.toEqual([[c, 'managed', {seq: 7, code: 'no-leader', reason: 'The leader has just changed: try again'}]]);
 	});
 });
 
-test.each([{}, {seq: 1}, {seq: 'x', type: 'transfer'}, {seq: 1, type: 'transfer', to: 'nobody'}, {seq: 1, type: 'remove'}, {seq: 1, type: 'promote', node: b}, [], 7])('%o is no wish', packet => {
+test.each([
+	{},
+	{seq: 1},
+	{seq: 'x', type: 'transfer'},
+	{seq: 1, type: 'transfer', to: 'nobody'},
+	{seq: 1, type: 'remove'},
+	{seq: 1, type: 'promote', node: b},
+	[],
+	7,
+])('%o is no wish', packet => {
 	expect(world.management.onWish(b, encodeControl('manage', packet))).toBe(false);
 	expect(world.sent).toEqual([]);
 });

@@ -13,7 +13,12 @@ function setUp(quorum: QuorumView) {
 	const sent: Envelope[] = [];
 	const state = {quorum};
 	const proposals = new Proposals({
-		node, incarnation: 1, pendingMax: 2, electionMs: 500, deadlineMs: 5000, stamp: () => 1,
+		node,
+		incarnation: 1,
+		pendingMax: 2,
+		electionMs: 500,
+		deadlineMs: 5000,
+		stamp: () => 1,
 		propose(envelope) {
 			sent.push(envelope);
 			return state.quorum.leader === undefined ? 'no-leader' : 'forwarded';
@@ -24,7 +29,8 @@ function setUp(quorum: QuorumView) {
 }
 
 const three = [node, leader, 'cccccccccccccccc' as NodeId];
-const view = (led: NodeId | undefined, reachable: number): QuorumView => quorumOf({voters: three, leader: led, reaches: voter => three.indexOf(voter) < reachable});
+const view = (led: NodeId | undefined, reachable: number): QuorumView =>
+	quorumOf({voters: three, leader: led, reaches: voter => three.indexOf(voter) < reachable});
 const healthy = view(leader, 3);
 
 describe('a proposal', () => {
@@ -43,7 +49,10 @@ describe('a proposal', () => {
 
 	test('is refused at once on the minority side, with the reason', async () => {
 		const {proposals, sent} = setUp(view(undefined, 1));
-		await expect(proposals.propose(command, 0)).rejects.toMatchObject({code: 'no-quorum', message: 'no quorum: 1 of 3 voters reachable'});
+		await expect(proposals.propose(command, 0)).rejects.toMatchObject({
+			code: 'no-quorum',
+			message: 'no quorum: 1 of 3 voters reachable',
+		});
 		expect(sent).toEqual([]);
 	});
 
@@ -74,7 +83,11 @@ describe('a proposal', () => {
 		proposals.applied(sent[0]!, {ok: true});
 		await first;
 		proposals.propose(command, 0).catch(() => undefined);
-		expect(sent.map(({seq, answeredBelow}) => [seq, answeredBelow])).toEqual([[1, 1], [2, 1], [3, 2]]);
+		expect(sent.map(({seq, answeredBelow}) => [seq, answeredBelow])).toEqual([
+			[1, 1],
+			[2, 1],
+			[3, 2],
+		]);
 	});
 
 	test('over the bound is refused', async () => {
@@ -87,7 +100,12 @@ describe('a proposal', () => {
 
 describe('promotion', () => {
 	const ids = ['a', 'b', 'c', 'd', 'e', 'f'] as NodeId[];
-	const next = (voters: number, learners: number, fit = learners, max = 5) => promotion({voters: ids.slice(0, voters), learners: ids.slice(voters, voters + learners)}, id => ids.indexOf(id) < voters + fit, max);
+	const next = (voters: number, learners: number, fit = learners, max = 5) =>
+		promotion(
+			{voters: ids.slice(0, voters), learners: ids.slice(voters, voters + learners)},
+			id => ids.indexOf(id) < voters + fit,
+			max,
+		);
 
 	test('keeps the number of voters odd', () => {
 		expect(next(1, 1)).toBeUndefined();
@@ -121,6 +139,8 @@ describe('demotion', () => {
 	});
 
 	test.each([1, 3, 4, 5])('leaves %i voters as they are', voters => {
-		expect(demotion({voters: [a, b, c, 'd', 'e'].slice(0, voters) as NodeId[], learners: []}, a, all)).toBeUndefined();
+		expect(
+			demotion({voters: [a, b, c, 'd', 'e'].slice(0, voters) as NodeId[], learners: []}, a, all),
+		).toBeUndefined();
 	});
 });

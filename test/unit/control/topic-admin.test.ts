@@ -21,7 +21,10 @@ function setUp(protocol = 3) {
 	topics.applyConfiguration(1, [a, b, c], encodeContext({clusterId: 'c1', node: a, address: 'h:1', protocol}));
 	let index = 1;
 	const apply = (command: Command): void => {
-		const {result} = topics.apply(++index, encodeEnvelope({node: a, incarnation: 1, seq: index, answeredBelow: 1, lamport: 1, command}));
+		const {result} = topics.apply(
+			++index,
+			encodeEnvelope({node: a, incarnation: 1, seq: index, answeredBelow: 1, lamport: 1, command}),
+		);
 		if (!result.ok) throw new Error(result.reason);
 	};
 
@@ -31,11 +34,28 @@ function setUp(protocol = 3) {
 	const reachable = new Set<NodeId>([b, c]);
 	const proposed: Command[] = [];
 	let nowMs = 0;
-	const interests = new DesiredSubscriptions({self: a, topics, latest: async () => 0, propose: async () => undefined, former: [[news, 5]], given: new Set()});
+	const interests = new DesiredSubscriptions({
+		self: a,
+		topics,
+		latest: async () => 0,
+		propose: async () => undefined,
+		former: [[news, 5]],
+		given: new Set(),
+	});
 	const admin = new TopicAdmin({
-		self: a, lamport, lamportJumpMax: 2 ** 40, interests, nowMs: () => nowMs, label: node => node.slice(0, 1), isReachable: node => reachable.has(node),
+		self: a,
+		lamport,
+		lamportJumpMax: 2 ** 40,
+		interests,
+		nowMs: () => nowMs,
+		label: node => node.slice(0, 1),
+		isReachable: node => reachable.has(node),
 		control: {state: topics} as unknown as Control,
-		data: {topics: stored, table: {reserve: () => ({[Symbol.dispose]: () => undefined})}, setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions]} as unknown as Data,
+		data: {
+			topics: stored,
+			table: {reserve: () => ({[Symbol.dispose]: () => undefined})},
+			setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions],
+		} as unknown as Data,
 		keeping: {save: async () => undefined},
 		async propose(command) {
 			proposed.push(command);
@@ -43,15 +63,30 @@ function setUp(protocol = 3) {
 		},
 		send: (to, kind, packet) => sent.push({to, kind, packet: packet as Record<string, unknown>}) > 0,
 	});
-	const answer = (from: NodeId, rest: {readonly lamport: number; readonly messages: number; readonly until: number}): boolean => {
+	const answer = (
+		from: NodeId,
+		rest: {readonly lamport: number; readonly messages: number; readonly until: number},
+	): boolean => {
 		const {packet} = sent.findLast(({to}) => to === from)!;
 		return admin.onAnswer(from, encodeControl('managed', {look: packet['look'], ...rest}));
 	};
 
-	return {topics, stored, apply, lamport, sent, reachable, proposed, interests, admin, answer, passes(ms: number) {
-		nowMs += ms;
-		admin.tick();
-	}};
+	return {
+		topics,
+		stored,
+		apply,
+		lamport,
+		sent,
+		reachable,
+		proposed,
+		interests,
+		admin,
+		answer,
+		passes(ms: number) {
+			nowMs += ms;
+			admin.tick();
+		},
+	};
 }
 
 const turn = (): Promise<void> => new Promise(setImmediate);
@@ -99,11 +134,17 @@ describe('a deletion (case 14)', () => {
 	test('is refused with the names of the subscribers, and for a topic that nobody has', async () => {
 		const {apply, answer, admin, proposed} = setUp();
 		apply({type: 'subscribe', topic: news, node: b, since: 0});
-		await expect(admin.delete(news, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news has subscribers: b. Let them unsubscribe, or delete it nonetheless with --force'});
+		await expect(admin.delete(news, false)).rejects.toMatchObject({
+			code: 'refused',
+			message: 'The topic news has subscribers: b. Let them unsubscribe, or delete it nonetheless with --force',
+		});
 		for (const force of [false, true]) {
 			const unknown = admin.delete('nwes' as Topic, force);
 			for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
-			await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "nwes": no member has it'}); // oxlint-disable-line no-await-in-loop
+			await expect(unknown).rejects.toMatchObject({
+				code: 'usage',
+				message: 'Expected a topic of this cluster, got "nwes": no member has it',
+			});
 		}
 
 		expect(proposed).toEqual([]);
@@ -114,11 +155,17 @@ describe('a deletion (case 14)', () => {
 		reachable.delete(c);
 		const refused = admin.delete(news, false);
 		answer(b, {lamport: 1, messages: 0, until: 0});
-		await expect(refused).rejects.toMatchObject({code: 'usage', message: 'Expected a topic of this cluster, got "news": no member that can be reached has it. Away is c, which may have it: to delete it there too, use --force'});
+		await expect(refused).rejects.toMatchObject({
+			code: 'usage',
+			message:
+				'Expected a topic of this cluster, got "news": no member that can be reached has it. Away is c, which may have it: to delete it there too, use --force',
+		});
 		// A member that does not answer is away too.
 		const silent = admin.delete(news, false);
 		passes(2000);
-		await expect(silent).rejects.toMatchObject({message: expect.stringContaining('Away are b, c, which may have it') as string});
+		await expect(silent).rejects.toMatchObject({
+			message: expect.stringContaining('Away are b, c, which may have it') as string,
+		});
 		expect(proposed).toEqual([]);
 		reachable.delete(b);
 		await expect(admin.delete(news, true)).resolves.toEqual({messages: 0, missing: [b, c]});
@@ -129,7 +176,10 @@ describe('a deletion (case 14)', () => {
 		const {admin, passes, proposed, reachable, stored} = setUp();
 		reachable.clear();
 		const former = '\u200B' as Topic;
-		await expect(admin.delete(former, true)).rejects.toMatchObject({code: 'usage', message: expect.stringContaining('something to see') as string});
+		await expect(admin.delete(former, true)).rejects.toMatchObject({
+			code: 'usage',
+			message: expect.stringContaining('something to see') as string,
+		});
 		stored.set(former, {messages: 2});
 		const work = admin.delete(former, false);
 		passes(25);
@@ -154,11 +204,16 @@ describe('a deletion (case 14)', () => {
 
 test('nothing is proposed while a member may not know it; what a member asks is answered (case 11)', async () => {
 	const {admin, sent, proposed} = setUp(2);
-	for (const work of [admin.create(news, {}, false), admin.delete(news, true)]) await expect(work).rejects.toMatchObject({code: 'refused', message: expect.stringMatching(/protocol 3\); this cluster uses protocol 2\. `peers` shows/) as string}); // oxlint-disable-line no-await-in-loop
+	for (const work of [admin.create(news, {}, false), admin.delete(news, true)])
+		await expect(work).rejects.toMatchObject({
+			code: 'refused',
+			message: expect.stringMatching(/protocol 3\); this cluster uses protocol 2\. `peers` shows/) as string,
+		});
 	expect([sent, proposed]).toEqual([[], []]);
 	expect(admin.onQuestion(b, encodeControl('manage', {look: 4, topic: news}))).toBe(true);
 	expect(sent).toEqual([{to: b, kind: 'managed', packet: {look: 4, lamport: 0, messages: 0, until: 0}}]);
-	for (const frame of [{look: 4}, {seq: 4, type: 'remove', node: c}, {look: -1, topic: news}]) expect(admin.onQuestion(b, encodeControl('manage', frame))).toBe(false);
+	for (const frame of [{look: 4}, {seq: 4, type: 'remove', node: c}, {look: -1, topic: news}])
+		expect(admin.onQuestion(b, encodeControl('manage', frame))).toBe(false);
 	expect(admin.onAnswer(b, encodeControl('managed', {seq: 1}))).toBe(false);
 });
 
@@ -166,11 +221,19 @@ test('--update creates no topic of a name that nobody has, and creates one that 
 	const {admin, answer, apply, passes, proposed, reachable, topics} = setUp();
 	const unknown = admin.create('nwes' as Topic, {retainAgeS: 60}, true);
 	for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
-	await expect(unknown).rejects.toMatchObject({code: 'usage', message: 'Expected a topic that exists, for --update, got "nwes": no member has it. Without --update it is created'});
+	await expect(unknown).rejects.toMatchObject({
+		code: 'usage',
+		message:
+			'Expected a topic that exists, for --update, got "nwes": no member has it. Without --update it is created',
+	});
 	reachable.delete(c);
 	const away = admin.create(news, {retainAgeS: 60}, true);
 	answer(b, {lamport: 1, messages: 0, until: 0});
-	await expect(away).rejects.toMatchObject({code: 'usage', message: 'Expected a topic that exists, for --update, got "news": no member that can be reached has it (away: c). Without --update it is created'});
+	await expect(away).rejects.toMatchObject({
+		code: 'usage',
+		message:
+			'Expected a topic that exists, for --update, got "news": no member that can be reached has it (away: c). Without --update it is created',
+	});
 	expect(proposed).toEqual([]);
 	const stored = admin.create(news, {retainAgeS: 60}, true);
 	answer(b, {lamport: 1, messages: 2, until: 0});
@@ -187,13 +250,29 @@ test('a topic with other settings is left as it is without --update, and its set
 	const {admin, topics} = setUp();
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('created');
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('unchanged');
-	await expect(admin.create(news, {}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep what each node keeps by its own configuration instead, use --update'});
-	await expect(admin.create(news, {retainBytes: 4096}, false)).rejects.toMatchObject({code: 'refused', message: 'The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; what is not named (--retain-age) goes back to each node\'s own'});
-	await expect(admin.create(news, {retainAgeS: 5, retainBytes: 4096}, false)).rejects.toMatchObject({message: expect.stringMatching(/use --update$/) as string});
+	await expect(admin.create(news, {}, false)).rejects.toMatchObject({
+		code: 'refused',
+		message:
+			'The topic news exists and keeps 1 min: to keep what each node keeps by its own configuration instead, use --update',
+	});
+	await expect(admin.create(news, {retainBytes: 4096}, false)).rejects.toMatchObject({
+		code: 'refused',
+		message:
+			"The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; what is not named (--retain-age) goes back to each node's own",
+	});
+	await expect(admin.create(news, {retainAgeS: 5, retainBytes: 4096}, false)).rejects.toMatchObject({
+		message: expect.stringMatching(/use --update$/) as string,
+	});
 	await expect(admin.create(news, {retainBytes: 4096}, true)).resolves.toBe('changed');
 	expect(topics.settings(news)).toEqual({retainBytes: 4096});
-	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainBytes to be whole bytes, 4 KiB to 1 PiB, got 5'});
-	await expect(admin.create(news, {retainAgeS: 0.5}, true)).rejects.toMatchObject({code: 'usage', message: 'Expected retainAgeS to be whole seconds, 1s to 3650d, got 0.5'});
+	await expect(admin.create(news, {retainBytes: 5}, true)).rejects.toMatchObject({
+		code: 'usage',
+		message: 'Expected retainBytes to be whole bytes, 4 KiB to 1 PiB, got 5',
+	});
+	await expect(admin.create(news, {retainAgeS: 0.5}, true)).rejects.toMatchObject({
+		code: 'usage',
+		message: 'Expected retainAgeS to be whole seconds, 1s to 3650d, got 0.5',
+	});
 	await expect(admin.create('a*' as Topic, {}, false)).rejects.toMatchObject({code: 'usage'});
 });
 

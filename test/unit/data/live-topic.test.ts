@@ -8,8 +8,27 @@ test('an error of the disk is told although nobody waits for the disk', async ()
 	const topic = 't' as Topic;
 	const memory = new MemoryLog({segmentBytes: 1e6});
 	const failed = Promise.withResolvers<unknown>();
-	const live = new LiveTopic(topic, openTopicLog(memory, () => undefined), () => undefined, error => failed.resolve(error));
-	const batch = decodeBatch(encodeBatch({origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, topic, firstSeq: 1, lamport: 1, previousLamport: 0, sentAtMs: 0}, [Buffer.alloc(1)], false))!;
+	const live = new LiveTopic(
+		topic,
+		openTopicLog(memory, () => undefined),
+		() => undefined,
+		error => failed.resolve(error),
+	);
+	const batch = decodeBatch(
+		encodeBatch(
+			{
+				origin: 'aaaaaaaaaaaaaaaa' as NodeId,
+				incarnation: 1,
+				topic,
+				firstSeq: 1,
+				lamport: 1,
+				previousLamport: 0,
+				sentAtMs: 0,
+			},
+			[Buffer.alloc(1)],
+			false,
+		),
+	)!;
 	await live.append([{batch, hops: 1, repaired: false}], false);
 	memory.fail(new Error('EIO'));
 	expect(await failed.promise).toMatchObject({code: 'storage', message: expect.stringContaining('EIO')});
@@ -17,12 +36,29 @@ test('an error of the disk is told although nobody waits for the disk', async ()
 
 test('what never came to the log is told to all who read, without a place in it (case 14)', async () => {
 	const topic = 't' as Topic;
-	const live = new LiveTopic(topic, openTopicLog(new MemoryLog({segmentBytes: 1e6}), () => undefined), () => undefined, error => expect.unreachable(String(error)));
+	const live = new LiveTopic(
+		topic,
+		openTopicLog(new MemoryLog({segmentBytes: 1e6}), () => undefined),
+		() => undefined,
+		error => expect.unreachable(String(error)),
+	);
 	const told: string[] = [];
-	const read = (name: string) => live.read('now', {room: () => 1024, take: items => items.length, dropped: messages => void told.push(`${name} dropped ${messages}`), missed: messages => void told.push(`${name} missed ${messages}`), failed: () => undefined});
+	const read = (name: string) =>
+		live.read('now', {
+			room: () => 1024,
+			take: items => items.length,
+			dropped: messages => void told.push(`${name} dropped ${messages}`),
+			missed: messages => void told.push(`${name} missed ${messages}`),
+			failed: () => undefined,
+		});
 	const [one] = await Promise.all([read('one'), read('two')]);
 	// One that knows nothing of it, such as the node's own feed, has the event.
-	await live.read('now', {room: () => 1024, take: items => items.length, dropped: () => void told.push('feed'), failed: () => undefined});
+	await live.read('now', {
+		room: () => 1024,
+		take: items => items.length,
+		dropped: () => void told.push('feed'),
+		failed: () => undefined,
+	});
 	live.missed(3);
 	live.stop(one);
 	live.missed(2);

@@ -6,12 +6,20 @@ import {batchBytesTarget, bodiesOf, type Batch, type NodeId, type Topic} from '.
 
 const news = 'news' as Topic;
 
-function setUp(options: {readonly inFlightBytesMax?: number; readonly stampable?: () => Promise<void> | undefined} = {}) {
+function setUp(
+	options: {readonly inFlightBytesMax?: number; readonly stampable?: () => Promise<void> | undefined} = {},
+) {
 	const stored: Batch[] = [];
 	const disk: Array<PromiseWithResolvers<void>> = [];
 	const publisher = new Publisher({
-		origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 3, lamport: new Lamport(100, 2 ** 40), clock: {wallMs: () => 1234, soon: run => void setImmediate(run)}, sign: undefined, stampable: options.stampable ?? (() => undefined),
-		bodyBytesMax: 100_000, inFlightBytesMax: options.inFlightBytesMax ?? 1e9,
+		origin: 'aaaaaaaaaaaaaaaa' as NodeId,
+		incarnation: 3,
+		lamport: new Lamport(100, 2 ** 40),
+		clock: {wallMs: () => 1234, soon: run => void setImmediate(run)},
+		sign: undefined,
+		stampable: options.stampable ?? (() => undefined),
+		bodyBytesMax: 100_000,
+		inFlightBytesMax: options.inFlightBytesMax ?? 1e9,
 		store(_topic, batches) {
 			stored.push(...batches);
 			const written = Promise.withResolvers<void>();
@@ -22,9 +30,10 @@ function setUp(options: {readonly inFlightBytesMax?: number; readonly stampable?
 	return {publisher, stored, disk};
 }
 
-const turn = (): Promise<void> => new Promise(resolve => {
-	setImmediate(resolve);
-});
+const turn = (): Promise<void> =>
+	new Promise(resolve => {
+		setImmediate(resolve);
+	});
 const texts = (batch: Batch): string[] => [...bodiesOf(batch)].map(body => Buffer.from(body).toString());
 
 describe('publishing', () => {
@@ -82,21 +91,44 @@ describe('publishing', () => {
 
 	test('numbers are dense over batches, and each batch names the stamp of the one before', async () => {
 		const {publisher, stored} = setUp();
-		publisher.publish(news, Array.from({length: 5}, () => Buffer.alloc(batchBytesTarget / 2))).catch(() => undefined);
+		publisher
+			.publish(
+				news,
+				Array.from({length: 5}, () => Buffer.alloc(batchBytesTarget / 2)),
+			)
+			.catch(() => undefined);
 		await turn();
 		publisher.publish(news, [Buffer.from('z')]).catch(() => undefined);
 		publisher.publish('other' as Topic, [Buffer.from('o')]).catch(() => undefined);
 		await turn();
-		expect(stored.map(({topic, firstSeq, count, lamport, previousLamport}) => [topic, firstSeq, count, lamport, previousLamport])).toEqual([
-			['news', 1, 1, 101, 0], ['news', 2, 1, 102, 101], ['news', 3, 1, 103, 102], ['news', 4, 1, 104, 103], ['news', 5, 1, 105, 104],
-			['news', 6, 1, 106, 105], ['other', 1, 1, 107, 0],
+		expect(
+			stored.map(({topic, firstSeq, count, lamport, previousLamport}) => [
+				topic,
+				firstSeq,
+				count,
+				lamport,
+				previousLamport,
+			]),
+		).toEqual([
+			['news', 1, 1, 101, 0],
+			['news', 2, 1, 102, 101],
+			['news', 3, 1, 103, 102],
+			['news', 4, 1, 104, 103],
+			['news', 5, 1, 105, 104],
+			['news', 6, 1, 106, 105],
+			['other', 1, 1, 107, 0],
 		]);
 	});
 
 	test('a million messages in one turn get a million numbers', async () => {
 		const {publisher, stored} = setUp();
 		const body = Buffer.from('x');
-		publisher.publish(news, Array.from({length: 1_000_000}, () => body)).catch(() => undefined);
+		publisher
+			.publish(
+				news,
+				Array.from({length: 1_000_000}, () => body),
+			)
+			.catch(() => undefined);
 		await turn();
 		let next = 1;
 		for (const {firstSeq, count} of stored) {

@@ -6,8 +6,14 @@ import type {Counts} from '../../../core/snapshot.ts';
 const counts = (stored: number, delivered = 0): Counts => ({published: stored, delivered, stored, bytes: stored * 100});
 
 /** A sampler that is ticked every 25 ms, as a node does, with what `countsAt` says by then. */
-function run(untilMs: number, countsAt: (atMs: number) => Counts, sampler = new RateSampler<string>(), fromMs = 0): RateSampler<string> {
-	for (let atMs = fromMs; atMs <= untilMs; atMs += 25) sampler.tick(atMs, countsAt(atMs), () => [['t', countsAt(atMs)]]);
+function run(
+	untilMs: number,
+	countsAt: (atMs: number) => Counts,
+	sampler = new RateSampler<string>(),
+	fromMs = 0,
+): RateSampler<string> {
+	for (let atMs = fromMs; atMs <= untilMs; atMs += 25)
+		sampler.tick(atMs, countsAt(atMs), () => [['t', countsAt(atMs)]]);
 	return sampler;
 }
 
@@ -40,7 +46,8 @@ test('the first look after idle time shows what goes on now, not what was since 
 test('a topic that is new or gone is no surprise (case 17)', () => {
 	const sampler = new RateSampler<string>();
 	expect(sampler.of('t')).toEqual(counts(0));
-	for (let atMs = 0; atMs <= 10_000; atMs += 500) sampler.tick(atMs, counts(0), () => atMs < 8000 ? [] : [['t', counts(atMs - 8000 + 500)]]);
+	for (let atMs = 0; atMs <= 10_000; atMs += 500)
+		sampler.tick(atMs, counts(0), () => (atMs < 8000 ? [] : [['t', counts(atMs - 8000 + 500)]]));
 	expect(sampler.of('t').stored).toBeGreaterThan(0);
 	for (let atMs = 10_500; atMs <= 20_000; atMs += 500) sampler.tick(atMs, counts(0), () => []);
 	expect(sampler.of('t')).toEqual(counts(0));
@@ -50,20 +57,26 @@ test('a topic that is new or gone is no surprise (case 17)', () => {
 });
 
 test('is never negative, never more than what came, and forgets what is older than its window (case 17)', () => {
-	fc.assert(fc.property(fc.array(fc.tuple(fc.integer({min: 1, max: 3000}), fc.nat(1000)), {minLength: 1, maxLength: 60}), steps => {
-		const sampler = new RateSampler<string>();
-		let atMs = 0;
-		let stored = 0;
-		const most = Math.max(...steps.map(([tookMs, came]) => came / Math.min(tookMs, 500)));
-		for (const [tookMs, came] of steps) {
-			atMs += tookMs;
-			stored += came;
-			sampler.tick(atMs, counts(stored), () => [['t', counts(stored)]]);
-			expect(sampler.of('t').stored).toBeGreaterThanOrEqual(0);
-			expect(sampler.of('t').stored).toBeLessThanOrEqual(Math.ceil(most * 1000 * 500) + 1);
-		}
+	fc.assert(
+		fc.property(
+			fc.array(fc.tuple(fc.integer({min: 1, max: 3000}), fc.nat(1000)), {minLength: 1, maxLength: 60}),
+			steps => {
+				const sampler = new RateSampler<string>();
+				let atMs = 0;
+				let stored = 0;
+				const most = Math.max(...steps.map(([tookMs, came]) => came / Math.min(tookMs, 500)));
+				for (const [tookMs, came] of steps) {
+					atMs += tookMs;
+					stored += came;
+					sampler.tick(atMs, counts(stored), () => [['t', counts(stored)]]);
+					expect(sampler.of('t').stored).toBeGreaterThanOrEqual(0);
+					expect(sampler.of('t').stored).toBeLessThanOrEqual(Math.ceil(most * 1000 * 500) + 1);
+				}
 
-		for (let idleMs = 0; idleMs <= 12_000; idleMs += 250) sampler.tick(atMs + 1 + idleMs, counts(stored), () => [['t', counts(stored)]]);
-		expect(sampler.of('t').stored).toBe(0);
-	}));
+				for (let idleMs = 0; idleMs <= 12_000; idleMs += 250)
+					sampler.tick(atMs + 1 + idleMs, counts(stored), () => [['t', counts(stored)]]);
+				expect(sampler.of('t').stored).toBe(0);
+			},
+		),
+	);
 });

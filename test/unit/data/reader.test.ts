@@ -9,7 +9,19 @@ const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
 
 function batchAt(offset: number, count: number): StoredBatch {
 	const bodies = Array.from({length: count}, (_, index) => Buffer.from(`m${offset + index}`));
-	const bytes = encodeBatch({origin, incarnation: 1, topic: 't' as Topic, firstSeq: offset + 1, lamport: offset + 1, previousLamport: offset, sentAtMs: 0}, bodies, false);
+	const bytes = encodeBatch(
+		{
+			origin,
+			incarnation: 1,
+			topic: 't' as Topic,
+			firstSeq: offset + 1,
+			lamport: offset + 1,
+			previousLamport: offset,
+			sentAtMs: 0,
+		},
+		bodies,
+		false,
+	);
 	return {offset, batch: decodeBatch(bytes)!, hops: 0, repaired: false};
 }
 
@@ -43,9 +55,10 @@ function setUp(options: {readonly stored: number; readonly firstOffset?: number}
 	return {log, taken, state, sink};
 }
 
-const turn = (): Promise<void> => new Promise(resolve => {
-	setImmediate(resolve);
-});
+const turn = (): Promise<void> =>
+	new Promise(resolve => {
+		setImmediate(resolve);
+	});
 
 describe('a reader', () => {
 	test('that keeps up is handed what is written', () => {
@@ -71,7 +84,8 @@ describe('a reader', () => {
 	test('that met a batch in the log is not handed it again when it is told that it is written', async () => {
 		const {log, sink, taken} = setUp({stored: 2});
 		const reader = new Reader(log, 0, 2, sink, new ReadSlots(1));
-		log.read = async offset => ({items: log.items.filter(item => item.offset >= offset), next: 4}); // The log is ahead of what was told.
+		// The log is ahead of what was told.
+		log.read = async offset => ({items: log.items.filter(item => item.offset >= offset), next: 4});
 		reader.resume();
 		await turn();
 		reader.onWritten([log.items[1]!], 4);
@@ -149,10 +163,18 @@ describe('a reader', () => {
 describe('a delivery queue', () => {
 	test('gives messages in order, leaves out those before the offset, and tells what was taken', async () => {
 		const room: number[] = [];
-		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 1, onRoom: bytes => room.push(bytes), onClose() {}});
+		const queue = new DeliveryQueue({
+			agreed: Promise.resolve(),
+			fromOffset: 1,
+			onRoom: bytes => room.push(bytes),
+			onClose() {},
+		});
 		queue.push([batchAt(0, 2), batchAt(2, 2)]);
 		const deliveries = queue[Symbol.asyncIterator]();
-		const seen = async (): Promise<string[]> => (await deliveries.next()).value.map(({offset, body}: Delivery) => `${offset}:${Buffer.from(body).toString()}`);
+		const seen = async (): Promise<string[]> =>
+			(await deliveries.next()).value.map(
+				({offset, body}: Delivery) => `${offset}:${Buffer.from(body).toString()}`,
+			);
 		expect(await seen()).toEqual(['1:m1', '2:m2', '3:m3']);
 		queue.push([batchAt(4, 1)]);
 		expect(await seen()).toEqual(['4:m4']);
@@ -172,7 +194,8 @@ describe('a delivery queue', () => {
 	test('throws its error once what is there has been read, and closes once', async () => {
 		let closed = 0;
 		const queue = new DeliveryQueue({
-			agreed: Promise.resolve(), onRoom() {},
+			agreed: Promise.resolve(),
+			onRoom() {},
 			onClose() {
 				closed++;
 			},

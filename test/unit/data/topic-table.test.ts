@@ -13,7 +13,12 @@ function create(topicsMax: number, isUnused: (topic: Topic) => boolean = () => t
 	const calls: string[] = [];
 	let full = 0;
 	const table = new TopicTable({
-		topicsMax, isUnused, agreed: () => agreed, onWritten: () => undefined, failed: error => expect.unreachable(String(error)), onFull: () => void full++,
+		topicsMax,
+		isUnused,
+		agreed: () => agreed,
+		onWritten: () => undefined,
+		failed: error => expect.unreachable(String(error)),
+		onFull: () => void full++,
 		async openLog(topic) {
 			calls.push(`open ${topic}`);
 			return openTopicLog(new MemoryLog({segmentBytes: 1000}), () => undefined);
@@ -22,7 +27,31 @@ function create(topicsMax: number, isUnused: (topic: Topic) => boolean = () => t
 			calls.push(`remove ${topic}`);
 		},
 	});
-	const put = (live: LiveTopic): Promise<void> => live.append([{batch: decodeBatch(encodeBatch({origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, topic: live.name, firstSeq: 1, lamport: 1, previousLamport: 0, sentAtMs: 0}, [Buffer.from('x')], false))!, hops: 0, repaired: false}], true);
+	const put = (live: LiveTopic): Promise<void> =>
+		live.append(
+			[
+				{
+					batch: decodeBatch(
+						encodeBatch(
+							{
+								origin: 'aaaaaaaaaaaaaaaa' as NodeId,
+								incarnation: 1,
+								topic: live.name,
+								firstSeq: 1,
+								lamport: 1,
+								previousLamport: 0,
+								sentAtMs: 0,
+							},
+							[Buffer.from('x')],
+							false,
+						),
+					)!,
+					hops: 0,
+					repaired: false,
+				},
+			],
+			true,
+		);
 	return {table, agreed, calls, put, full: () => full};
 }
 
@@ -40,7 +69,10 @@ test('many who come at once do not get more slots than there are (case 14)', () 
 
 	expect(held.length).toBe(4);
 	expect(refused.length).toBe(6);
-	expect(refused[0]).toMatchObject({code: 'refused', message: expect.stringMatching(/at most 4 topics \(limits\.topics\), got 5/) as string});
+	expect(refused[0]).toMatchObject({
+		code: 'refused',
+		message: expect.stringMatching(/at most 4 topics \(limits\.topics\), got 5/) as string,
+	});
 	expect(full()).toBe(6);
 	// Nothing came of those that were admitted: an empty publish, a message that was too large.
 	for (const slot of held) slot[Symbol.dispose]();
@@ -71,7 +103,12 @@ test('an empty topic that nobody subscribes to or uses leaves the table, and its
 	await put(table.open(named('holds')));
 	agreed.set(named('agreed'), {});
 	using _slot = table.reserve([named('reserved')]);
-	await table.live.get(named('read'))!.read('now', {room: () => 1024, take: items => items.length, dropped: () => undefined, failed: () => undefined});
+	await table.live.get(named('read'))!.read('now', {
+		room: () => 1024,
+		take: items => items.length,
+		dropped: () => undefined,
+		failed: () => undefined,
+	});
 	await table.free();
 	expect([...table.live.keys()]).toEqual(['agreed', 'wanted', 'reserved', 'read', 'holds']);
 	expect(calls.filter(call => call.startsWith('remove'))).toEqual(['remove empty']);
@@ -80,12 +117,12 @@ test('an empty topic that nobody subscribes to or uses leaves the table, and its
 
 test('an empty topic takes no slot: it goes at once when another one comes, and no more are open than may be (case 14)', async () => {
 	const {table, agreed, calls, put, full} = create(3, topic => topic !== named('wanted'));
-	for (const name of ['one', 'two', 'wanted']) await table.open(named(name)).holes(); // oxlint-disable-line no-await-in-loop
+	for (const name of ['one', 'two', 'wanted']) await table.open(named(name)).holes();
 	agreed.set(named('wanted'), {});
 	expect(table.slots.used).toBe(1);
 	for (const name of ['three', 'four']) {
 		using _slot = table.reserve([named(name)]);
-		await put(table.open(named(name))); // oxlint-disable-line no-await-in-loop
+		await put(table.open(named(name)));
 	}
 
 	expect([[...table.live.keys()], table.slots.used, full()]).toEqual([['wanted', 'three', 'four'], 3, 0]);
@@ -107,13 +144,46 @@ test('a topic that is used again while its folder goes is opened behind that (ca
 
 test('check names the limit of topics when it is reached, and what was hit by its setting (case 14)', () => {
 	const atMs = 3_600_000;
-	const counters = {published: 0, delivered: 0, receivedBytes: 0, sentBytes: 0, rejected: {}, ignored: {}, bounds: {}};
+	const counters = {
+		published: 0,
+		delivered: 0,
+		receivedBytes: 0,
+		sentBytes: 0,
+		rejected: {},
+		ignored: {},
+		bounds: {},
+	};
 	expect(limitFindings({atMs, topicSlots: {used: 15, max: 16}, counters})).toEqual([]);
-	expect(limitFindings({atMs, topicSlots: {used: 16, max: 16}, counters: {...counters, bounds: {'topics': 3, 'out-queue': 2}}})).toMatchObject([
-		{problem: 'The limit of topics is reached: 16 of 16 (limits.topics); new ones are refused', advice: expect.stringContaining('Raise limits.topics') as string},
-		{problem: 'Bounds were hit: out-queue 2× since the start', advice: 'A peer or a reader was too slow, or too much came at once.'},
+	expect(
+		limitFindings({
+			atMs,
+			topicSlots: {used: 16, max: 16},
+			counters: {...counters, bounds: {topics: 3, 'out-queue': 2}},
+		}),
+	).toMatchObject([
+		{
+			problem: 'The limit of topics is reached: 16 of 16 (limits.topics); new ones are refused',
+			advice: expect.stringContaining('Raise limits.topics') as string,
+		},
+		{
+			problem: 'Bounds were hit: out-queue 2× since the start',
+			advice: 'A peer or a reader was too slow, or too much came at once.',
+		},
 	]);
-	expect(limitFindings({atMs, counters: {...counters, bounds: {'topics': 3, 'open-files': 1}}}).map(({problem}) => problem)).toEqual(['The limit of topics (limits.topics) was hit, 3× since the start', 'The process could open no more files (ulimit -n), 1× since the start']);
-	const hit = {...counters, bounds: {'out-queue': 2, 'disk': 1}, boundsAtMs: {'out-queue': atMs - 120_000, 'disk': atMs - 700_000}};
-	expect(limitFindings({atMs, counters: hit}).map(({problem}) => problem)).toEqual(['Bounds were hit: out-queue 2× since the start, last 2 min ago']);
+	expect(
+		limitFindings({atMs, counters: {...counters, bounds: {topics: 3, 'open-files': 1}}}).map(
+			({problem}) => problem,
+		),
+	).toEqual([
+		'The limit of topics (limits.topics) was hit, 3× since the start',
+		'The process could open no more files (ulimit -n), 1× since the start',
+	]);
+	const hit = {
+		...counters,
+		bounds: {'out-queue': 2, disk: 1},
+		boundsAtMs: {'out-queue': atMs - 120_000, disk: atMs - 700_000},
+	};
+	expect(limitFindings({atMs, counters: hit}).map(({problem}) => problem)).toEqual([
+		'Bounds were hit: out-queue 2× since the start, last 2 min ago',
+	]);
 });

@@ -6,10 +6,17 @@ export type Row = {readonly section: string; readonly name: string; readonly cel
 
 const page = readFileSync(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8');
 
-export const rows: readonly Row[] = page.split(/^##+ /mu).slice(1).flatMap(part => {
-	const section = part.split('\n', 1)[0]!.replaceAll('`', '');
-	return [...part.matchAll(/^\| `(?<name>[\w-]+)` \| (?<rest>.*) \|$/gmu)].map(({groups}) => ({section, name: groups!['name']!, cells: groups!['rest']!.split(' | ')}));
-});
+export const rows: readonly Row[] = page
+	.split(/^##+ /mu)
+	.slice(1)
+	.flatMap(part => {
+		const section = part.split('\n', 1)[0]!.replaceAll('`', '');
+		return [...part.matchAll(/^\| `(?<name>[\w-]+)` \| (?<rest>.*) \|$/gmu)].map(({groups}) => ({
+			section,
+			name: groups!['name']!,
+			cells: groups!['rest']!.split(' | '),
+		}));
+	});
 
 export const rowsOf = (section: string): readonly Row[] => rows.filter(row => row.section === section);
 

@@ -1,4 +1,7 @@
-/** docs/troubleshooting.md has every message of `check`, with its words; a new message without an entry fails here. (Those of `doctor`: doctor.test.ts.) */
+/**
+docs/troubleshooting.md has every message of `check`, with its words; a new message without an entry fails here. (Those
+of `doctor`: doctor.test.ts.)
+*/
 import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
@@ -9,10 +12,19 @@ import type {CutSnapshot, MemberSnapshot, Snapshot} from '../../../core/snapshot
 import {a, b, c, healthy, member} from '../../tui/support/fixtures.ts';
 import {isSaid, rowsOf} from './troubleshooting-page.ts';
 
-const withMember = (changes: Partial<MemberSnapshot>): Snapshot => ({...healthy, members: [healthy.members[0]!, healthy.members[1]!, member(c, changes)]});
-const withCut = (what: CutSnapshot['what']): Snapshot => ({...healthy, cuts: [{between: [a, c], what, blamed: [c], via: undefined, forMs: 4000}]});
+const withMember = (changes: Partial<MemberSnapshot>): Snapshot => ({
+	...healthy,
+	members: [healthy.members[0]!, healthy.members[1]!, member(c, changes)],
+});
+const withCut = (what: CutSnapshot['what']): Snapshot => ({
+	...healthy,
+	cuts: [{between: [a, c], what, blamed: [c], via: undefined, forMs: 4000}],
+});
 const withRaft = (raft: Partial<Snapshot['raft']>): Snapshot => ({...healthy, raft: {...healthy.raft, ...raft}});
-const withPartition = (partition: Partial<Snapshot['partition']>): Snapshot => ({...healthy, partition: {...healthy.partition, state: 'partitioned', sides: [[a, b], [c]], quorum: 0, ...partition}});
+const withPartition = (partition: Partial<Snapshot['partition']>): Snapshot => ({
+	...healthy,
+	partition: {...healthy.partition, state: 'partitioned', sides: [[a, b], [c]], quorum: 0, ...partition},
+});
 const withBound = (name: string): Snapshot => ({...healthy, counters: {...healthy.counters, bounds: {[name]: 3}}});
 const gone = {reached: false, why: 'no answer for 5 s', downMs: 5000};
 
@@ -21,66 +33,115 @@ type Sample = readonly [snapshot: Snapshot, confirmed?: 'no-quorum' | 'timeout']
 const samples: Readonly<Record<FindingReason, Sample>> = {
 	'no-quorum': [withRaft({quorum: 'lost', hasQuorum: false, reachableVoters: 1})],
 	'no-log': [{...healthy, members: [], raft: {...healthy.raft, voters: [], learners: []}}],
-	'electing': [withRaft({quorum: 'electing', hasQuorum: false, leader: undefined})],
+	electing: [withRaft({quorum: 'electing', hasQuorum: false, leader: undefined})],
 	'quorum-regained': [healthy, 'no-quorum'],
-	'unconfirmed': [healthy, 'timeout'],
+	unconfirmed: [healthy, 'timeout'],
 	'no-spare-voter': [withMember({state: 'unreachable', ...gone})],
 	'catching-up': [withRaft({applied: 300})],
-	'two-clusters': [{...healthy, foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 300}]}],
-	'two-processes': [{...healthy, duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 100}]}],
+	'two-clusters': [
+		{...healthy, foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 300}]},
+	],
+	'two-processes': [
+		{...healthy, duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 100}]},
+	],
 	'tcp-blocked': [withCut('tcp')],
 	'udp-blocked': [withCut('udp')],
 	'cut-off': [withCut('all')],
-	'stopped': [withMember({state: 'left', ...gone})],
-	'degraded': [withMember({state: 'degraded', why: 'follows no leader for 3 s', cause: 'leaderless'})],
-	'suspect': [withMember({state: 'suspect', ...gone})],
-	'unreachable': [withMember({state: 'unreachable', ...gone})],
-	'down': [withMember({state: 'down', ...gone})],
-	'silent': [withPartition({isFarHeard: false, quorum: -1})],
-	'partitioned': [withPartition({})],
-	'repairing': [withPartition({state: 'repairing'})],
+	stopped: [withMember({state: 'left', ...gone})],
+	degraded: [withMember({state: 'degraded', why: 'follows no leader for 3 s', cause: 'leaderless'})],
+	suspect: [withMember({state: 'suspect', ...gone})],
+	unreachable: [withMember({state: 'unreachable', ...gone})],
+	down: [withMember({state: 'down', ...gone})],
+	silent: [withPartition({isFarHeard: false, quorum: -1})],
+	partitioned: [withPartition({})],
+	repairing: [withPartition({state: 'repairing'})],
 	'not-running': [{...healthy, phase: 'joining', detail: 'waiting for 10.0.0.9:5000 to answer'}],
 	'left-behind': [{...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 3}}}],
-	'faults': [{...healthy, faults: ['delay 200 ms']}],
-	'insecure': [{...healthy, insecure: ['encryption']}],
+	faults: [{...healthy, faults: ['delay 200 ms']}],
+	insecure: [{...healthy, insecure: ['encryption']}],
 	'messages-lost': [{...healthy, topics: healthy.topics.map(topic => ({...topic, missing: 2}))}],
 	'topics-full': [{...healthy, topicSlots: {used: 16, max: 16}}],
 	'bound-topics': [withBound('topics')],
 	'bound-connections': [withBound('connections')],
 	'bound-disk': [withBound('disk')],
 	'bound-open-files': [withBound('open-files')],
-	'bounds': [withBound('out-queue')],
+	bounds: [withBound('out-queue')],
 };
 
 describe('the page', () => {
 	test('has every reason of the code with its verdicts, and no other', () => {
-		expect(Object.fromEntries(rowsOf('check').map(({name, cells}) => [name, cells[0]!.split(', ')]))).toEqual(findingReasons);
+		expect(Object.fromEntries(rowsOf('check').map(({name, cells}) => [name, cells[0]!.split(', ')]))).toEqual(
+			findingReasons,
+		);
 	});
 
-	test.each(Object.entries(samples) as Array<[FindingReason, Sample]>)('says of %s what check says', (reason, [snapshot, confirmed]) => {
-		const finding = findingsOf(snapshot, {confirmed: confirmed ?? snapshot.raft.commit, command: 'dapss-tui '}).find(one => one.reason === reason);
-		const row = rowsOf('check').find(({name}) => name === reason)!;
-		expect(findingReasons[reason] as readonly string[]).toContain(finding?.code);
-		expect({words: row.cells[1], problem: finding!.problem, isSaid: isSaid(row.cells[1]!, finding!.problem)}).toMatchObject({isSaid: true});
-	});
+	test.each(Object.entries(samples) as Array<[FindingReason, Sample]>)(
+		'says of %s what check says',
+		(reason, [snapshot, confirmed]) => {
+			const finding = findingsOf(snapshot, {
+				confirmed: confirmed ?? snapshot.raft.commit,
+				command: 'dapss-tui ',
+			}).find(one => one.reason === reason);
+			const row = rowsOf('check').find(({name}) => name === reason)!;
+			expect(findingReasons[reason] as readonly string[]).toContain(finding?.code);
+			expect({
+				words: row.cells[1],
+				problem: finding!.problem,
+				isSaid: isSaid(row.cells[1]!, finding!.problem),
+			}).toMatchObject({isSaid: true});
+		},
+	);
 
 	test('has every cause of a degraded member', () => {
 		// The type checker holds this list to the causes; those that are states of their own are no degradation.
 		const isDegraded: Readonly<Record<Exclude<Cause, ''>, boolean>> = {
-			'uncalled': true, 'tcp': true, 'udp': true, 'cut': true, 'unlinked': true, 'not-authenticated': true, 'protocol': true, 'flags': true, 'cluster': true, 'identity': true,
-			'leaderless': true, 'behind': true, 'left': false, 'down': false, 'unreachable': false, 'suspect': false, 'returning': false,
+			uncalled: true,
+			tcp: true,
+			udp: true,
+			cut: true,
+			unlinked: true,
+			'not-authenticated': true,
+			protocol: true,
+			flags: true,
+			cluster: true,
+			identity: true,
+			leaderless: true,
+			behind: true,
+			left: false,
+			down: false,
+			unreachable: false,
+			suspect: false,
+			returning: false,
 		};
-		expect(rowsOf('Why a member is degraded').map(({name}) => name).toSorted()).toEqual(Object.entries(isDegraded).filter(([, is]) => is).map(([cause]) => cause).toSorted());
+		expect(
+			rowsOf('Why a member is degraded')
+				.map(({name}) => name)
+				.toSorted(),
+		).toEqual(
+			Object.entries(isDegraded)
+				.filter(([, is]) => is)
+				.map(([cause]) => cause)
+				.toSorted(),
+		);
 	});
 
 	test('has every bound that is counted', () => {
 		const core = join(import.meta.dirname, '../../../core');
-		const names = readdirSync(core, {recursive: true, encoding: 'utf8'}).filter(file => file.endsWith('.ts')).flatMap(file => [...readFileSync(join(core, file), 'utf8').matchAll(/\bbound\('([\w-]+)'\)/gu)].map(match => match[1]!));
+		const names = readdirSync(core, {recursive: true, encoding: 'utf8'})
+			.filter(file => file.endsWith('.ts'))
+			.flatMap(file =>
+				[...readFileSync(join(core, file), 'utf8').matchAll(/\bbound\('([\w-]+)'\)/gu)].map(match => match[1]!),
+			);
 		expect(names.length).toBeGreaterThan(5);
 		expect(rowsOf('Bounds that may be hit').map(({name}) => name)).toEqual([...new Set(names)].toSorted());
 	});
 });
 
 test('words stand for what they say, and for nothing else', () => {
-	expect([isSaid('a … (…) is gone', 'a b (c) is gone'), isSaid('a … gone', 'a bone'), isSaid('a.c', 'abc'), isSaid('', 'x')]).toEqual([true, false, false, false]);
+	expect([
+		isSaid('a … (…) is gone', 'a b (c) is gone'),
+		isSaid('a … gone', 'a bone'),
+		isSaid('a.c', 'abc'),
+		isSaid('', 'x'),
+	]).toEqual([true, false, false, false]);
 });

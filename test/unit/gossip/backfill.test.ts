@@ -9,20 +9,69 @@ const news = 'news' as Topic;
 const id = (index: number): NodeId => index.toString(16).padStart(16, '0') as NodeId;
 const [self, origin, other, third] = [id(1), id(2), id(3), id(4)] as const;
 
-function batchOf(firstSeq: number, {from = origin, count = 1, lamport = firstSeq * 10, size = 1}: {readonly from?: NodeId; readonly count?: number; readonly lamport?: number; readonly size?: number} = {}): Batch {
-	return decodeBatch(encodeBatch({origin: from, incarnation: 1, topic: news, firstSeq, lamport, previousLamport: (firstSeq - 1) * 10, sentAtMs: 0}, Array.from({length: count}, () => Buffer.alloc(size)), false))!;
+function batchOf(
+	firstSeq: number,
+	{
+		from = origin,
+		count = 1,
+		lamport = firstSeq * 10,
+		size = 1,
+	}: {readonly from?: NodeId; readonly count?: number; readonly lamport?: number; readonly size?: number} = {},
+): Batch {
+	return decodeBatch(
+		encodeBatch(
+			{
+				origin: from,
+				incarnation: 1,
+				topic: news,
+				firstSeq,
+				lamport,
+				previousLamport: (firstSeq - 1) * 10,
+				sentAtMs: 0,
+			},
+			Array.from({length: count}, () => Buffer.alloc(size)),
+			false,
+		),
+	)!;
 }
 
-type Machine = {readonly gossip: Gossip; readonly take: () => GossipReady; readonly step: (from: NodeId, packet: GossipPacket) => GossipReady; readonly push: (from: NodeId, ...batches: readonly Batch[]) => GossipReady; readonly ticks: (count: number) => GossipReady};
+type Machine = {
+	readonly gossip: Gossip;
+	readonly take: () => GossipReady;
+	readonly step: (from: NodeId, packet: GossipPacket) => GossipReady;
+	readonly push: (from: NodeId, ...batches: readonly Batch[]) => GossipReady;
+	readonly ticks: (count: number) => GossipReady;
+};
 
 /** A node that has 1 to 4 and 8 of the origin, and lacks what is between. */
-function machine({subscribers = [self, origin, other, third], reachable = [origin], isFirst = false, isLast = false, since = 0}: {readonly subscribers?: readonly NodeId[]; readonly reachable?: readonly NodeId[]; readonly isFirst?: boolean; readonly isLast?: boolean; readonly since?: number} = {}): Machine {
+function machine({
+	subscribers = [self, origin, other, third],
+	reachable = [origin],
+	isFirst = false,
+	isLast = false,
+	since = 0,
+}: {
+	readonly subscribers?: readonly NodeId[];
+	readonly reachable?: readonly NodeId[];
+	readonly isFirst?: boolean;
+	readonly isLast?: boolean;
+	readonly since?: number;
+} = {}): Machine {
 	const gossip = createGossip({self, incarnation: 1, random: createRandom(1), config: defaults.gossip, tickMs: 25});
-	for (const seq of [...isFirst ? [] : [1, 2, 3, 4], ...isLast ? [] : [8]]) gossip.recover(batchOf(seq));
+	for (const seq of [...(isFirst ? [] : [1, 2, 3, 4]), ...(isLast ? [] : [8])]) gossip.recover(batchOf(seq));
 	gossip.refill(news, [{origin, incarnation: 1, from: isFirst ? 1 : 5, to: 7, isFirst, isLast}]);
 	const take = (): GossipReady => {
-		const all = {packets: [] as unknown[], released: [] as unknown[], serve: [] as unknown[], missed: [] as unknown[], synced: [] as unknown[], refilled: [] as unknown[]};
-		for (let ready = gossip.ready(); ready; ready = gossip.ready()) for (const name of ['packets', 'released', 'serve', 'missed', 'synced', 'refilled'] as const) all[name].push(...ready[name]);
+		const all = {
+			packets: [] as unknown[],
+			released: [] as unknown[],
+			serve: [] as unknown[],
+			missed: [] as unknown[],
+			synced: [] as unknown[],
+			refilled: [] as unknown[],
+		};
+		for (let ready = gossip.ready(); ready; ready = gossip.ready())
+			for (const name of ['packets', 'released', 'serve', 'missed', 'synced', 'refilled'] as const)
+				all[name].push(...ready[name]);
 		return all as unknown as GossipReady;
 	};
 
@@ -34,9 +83,12 @@ function machine({subscribers = [self, origin, other, third], reachable = [origi
 	if (subscribers.length > 0) gossip.setSubscriptions(new Map([[news, {subscribers, since}]]));
 	gossip.setReachable(reachable);
 	return {
-		gossip, take, step,
+		gossip,
+		take,
+		step,
 		push(from, ...batches) {
-			for (const batch of batches) gossip.step(from, {type: 'push', batch, hops: 0, complete: true, repair: true});
+			for (const batch of batches)
+				gossip.step(from, {type: 'push', batch, hops: 0, complete: true, repair: true});
 			return take();
 		},
 		ticks(count) {
@@ -46,10 +98,19 @@ function machine({subscribers = [self, origin, other, third], reachable = [origi
 	};
 }
 
-const wants = ({packets}: GossipReady): unknown[] => packets.flatMap(({to, packet}) => (packet.type === 'iwant' ? packet.wants.map(({from, to: last}) => [to, from, last]) : []));
-const refilled = (ready: GossipReady): number[][] => ready.refilled.map(({batches}) => batches.map(({firstSeq}) => firstSeq));
+const wants = ({packets}: GossipReady): unknown[] =>
+	packets.flatMap(({to, packet}) =>
+		packet.type === 'iwant' ? packet.wants.map(({from, to: last}) => [to, from, last]) : [],
+	);
+const refilled = (ready: GossipReady): number[][] =>
+	ready.refilled.map(({batches}) => batches.map(({firstSeq}) => firstSeq));
 const served: PacketOf<'served'> = {type: 'served', topic: news, passed: []};
-const refusal = (from: number, then: number): GossipPacket => ({type: 'ihavenot', topic: news, gaps: [[origin, 1, from, then]], isEnd: true});
+const refusal = (from: number, then: number): GossipPacket => ({
+	type: 'ihavenot',
+	topic: news,
+	gaps: [[origin, 1, from, then]],
+	isEnd: true,
+});
 
 test('what is missing, and no more, is asked of a peer, and handed out once all of it is here', () => {
 	const {gossip, take, push, step} = machine();
@@ -62,7 +123,12 @@ test('what is missing, and no more, is asked of a peer, and handed out once all 
 	const done = step(origin, served);
 	expect([refilled(done), done.released, wants(done)]).toEqual([[[5, 6]], [], []]);
 	// Not offered to others before it is in the log again.
-	const ask = {type: 'iwant', topic: news, wants: [{origin, incarnation: 1, from: 5, to: 7, sinceLamport: 0}], bytesMax: 1e6} as const;
+	const ask = {
+		type: 'iwant',
+		topic: news,
+		wants: [{origin, incarnation: 1, from: 5, to: 7, sinceLamport: 0}],
+		bytesMax: 1e6,
+	} as const;
 	expect(step(other, ask).serve).toEqual([]);
 	gossip.filled(news, done.refilled[0]!.batches, done.refilled[0]!.gaps);
 	expect(step(other, ask).serve).toMatchObject([{to: other, wants: [{from: 5, to: 7}]}]);
@@ -146,7 +212,9 @@ test('it waits for those out of reach, and for as long as nobody is known', () =
 test('a stream of which nothing is kept before may begin where the subscription does', () => {
 	const {take, push, step} = machine({isFirst: true, since: 50});
 	const ready = take();
-	expect(ready.packets.find(({packet}) => packet.type === 'iwant')!.packet).toMatchObject({wants: [{from: 1, to: 7, sinceLamport: 50}]});
+	expect(ready.packets.find(({packet}) => packet.type === 'iwant')!.packet).toMatchObject({
+		wants: [{from: 1, to: 7, sinceLamport: 50}],
+	});
 	push(origin, batchOf(6), batchOf(7));
 	expect(refilled(step(origin, {...served, passed: [[origin, 1, 1, 6, 50]]}))).toEqual([[6, 7]]);
 });
@@ -170,7 +238,8 @@ test('what is too early is passed over also where what comes before is gone, and
 test('a stream that may have ended in the hole stands still until what was lost is in its place', () => {
 	const {gossip, take, push, step} = machine({isLast: true});
 	take();
-	const fresh = (seq: number): GossipReady => step(origin, {type: 'push', batch: batchOf(seq), hops: 1, complete: true, repair: false});
+	const fresh = (seq: number): GossipReady =>
+		step(origin, {type: 'push', batch: batchOf(seq), hops: 1, complete: true, repair: false});
 	expect(fresh(5).released).toEqual([]);
 	expect(fresh(8).released).toEqual([]);
 	push(origin, batchOf(5), batchOf(6), batchOf(7));
@@ -192,7 +261,9 @@ test('what was put in its place while it was not wanted is not released as new o
 	gossip.setSubscriptions(new Map([[news, {subscribers: [self, origin, other, third], since: 0}]]));
 	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 8, 80]]]]});
 	expect(wants(ticks(30))).toEqual([[origin, 8, 8]]);
-	expect(push(origin, batchOf(5), batchOf(6), batchOf(7), batchOf(8)).released.map(({batch}) => batch.firstSeq)).toEqual([8]);
+	expect(
+		push(origin, batchOf(5), batchOf(6), batchOf(7), batchOf(8)).released.map(({batch}) => batch.firstSeq),
+	).toEqual([8]);
 });
 
 test('what of a hole was not wanted, and is not behind what came back, is released once it is wanted', () => {
@@ -214,7 +285,9 @@ test('it does not stand still for long: what is not found is released as new', (
 	for (; tick < 2000 && released.length === 0; tick++) {
 		const {packets, released: now} = ticks(1);
 		released = now.map(({batch}) => batch.firstSeq);
-		for (const {packet} of packets) if (packet.type === 'iwant' && packet.wants[0]!.from === 5) released.push(...push(origin, batchOf(5)).released.map(({batch}) => batch.firstSeq));
+		for (const {packet} of packets)
+			if (packet.type === 'iwant' && packet.wants[0]!.from === 5)
+				released.push(...push(origin, batchOf(5)).released.map(({batch}) => batch.firstSeq));
 		if (tick === 10) expect(push(third, batchOf(5)).released).toEqual([]);
 	}
 
@@ -227,7 +300,9 @@ test('a stream that ended before the hole is let go as soon as everybody says so
 	take();
 	expect(refilled(step(origin, refusal(5, 0)))).toEqual([[]]);
 	gossip.filled(news, [], []);
-	expect(step(origin, {type: 'push', batch: batchOf(5), hops: 1, complete: true, repair: false}).released).toHaveLength(1);
+	expect(
+		step(origin, {type: 'push', batch: batchOf(5), hops: 1, complete: true, repair: false}).released,
+	).toHaveLength(1);
 });
 
 test('one question a peer and topic: what was never here waits for what was lost, and the other way round', () => {

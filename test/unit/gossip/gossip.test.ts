@@ -10,28 +10,81 @@ const news = 'news' as Topic;
 const id = (index: number): NodeId => index.toString(16).padStart(16, '0') as NodeId;
 const [self, origin, other, third] = [id(1), id(2), id(3), id(4)] as const;
 
-type BatchOptions = {readonly from?: NodeId; readonly incarnation?: number; readonly count?: number; readonly lamport?: number; readonly previousLamport?: number; readonly size?: number; readonly topic?: Topic};
+type BatchOptions = {
+	readonly from?: NodeId;
+	readonly incarnation?: number;
+	readonly count?: number;
+	readonly lamport?: number;
+	readonly previousLamport?: number;
+	readonly size?: number;
+	readonly topic?: Topic;
+};
 
 /** Stamps are ten times the sequence number unless said otherwise. */
-function batchOf(firstSeq: number, {from = origin, incarnation = 1, count = 1, lamport = firstSeq * 10, previousLamport = (firstSeq - 1) * 10, size = 1, topic = news}: BatchOptions = {}): Batch {
+function batchOf(
+	firstSeq: number,
+	{
+		from = origin,
+		incarnation = 1,
+		count = 1,
+		lamport = firstSeq * 10,
+		previousLamport = (firstSeq - 1) * 10,
+		size = 1,
+		topic = news,
+	}: BatchOptions = {},
+): Batch {
 	const bodies = Array.from({length: count}, () => Buffer.alloc(size));
-	return decodeBatch(encodeBatch({origin: from, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs: 0}, bodies, false))!;
+	return decodeBatch(
+		encodeBatch({origin: from, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs: 0}, bodies, false),
+	)!;
 }
 
 type Machine = {
 	readonly gossip: Gossip;
 	/** Take everything out. */
 	readonly take: () => GossipReady;
-	readonly push: (batch: Batch, options?: {readonly from?: NodeId; readonly hops?: number; readonly complete?: boolean; readonly repair?: boolean}) => GossipReady;
+	readonly push: (
+		batch: Batch,
+		options?: {
+			readonly from?: NodeId;
+			readonly hops?: number;
+			readonly complete?: boolean;
+			readonly repair?: boolean;
+		},
+	) => GossipReady;
 	readonly step: (from: NodeId, packet: GossipPacket) => GossipReady;
 	readonly ticks: (count: number) => GossipReady;
 	readonly subscribe: (since: number | undefined, subscribers?: readonly NodeId[]) => GossipReady;
 };
 
-function machine({reachable = [origin, other, third], since = 0, subscribers = [self, origin, other, third], config = {}, seed = 1}: {readonly reachable?: readonly NodeId[]; readonly since?: number | 'none'; readonly subscribers?: readonly NodeId[]; readonly config?: Partial<Config['gossip']>; readonly seed?: number} = {}): Machine {
-	const gossip = createGossip({self, incarnation: 1, random: createRandom(seed), config: {...defaults.gossip, ...config}, tickMs: 25});
+function machine({
+	reachable = [origin, other, third],
+	since = 0,
+	subscribers = [self, origin, other, third],
+	config = {},
+	seed = 1,
+}: {
+	readonly reachable?: readonly NodeId[];
+	readonly since?: number | 'none';
+	readonly subscribers?: readonly NodeId[];
+	readonly config?: Partial<Config['gossip']>;
+	readonly seed?: number;
+} = {}): Machine {
+	const gossip = createGossip({
+		self,
+		incarnation: 1,
+		random: createRandom(seed),
+		config: {...defaults.gossip, ...config},
+		tickMs: 25,
+	});
 	const take = (): GossipReady => {
-		const all = {packets: [] as unknown[], released: [] as unknown[], serve: [] as unknown[], missed: [] as unknown[], synced: [] as unknown[]};
+		const all = {
+			packets: [] as unknown[],
+			released: [] as unknown[],
+			serve: [] as unknown[],
+			missed: [] as unknown[],
+			synced: [] as unknown[],
+		};
 		for (let ready = gossip.ready(); ready; ready = gossip.ready()) {
 			all.packets.push(...ready.packets);
 			all.released.push(...ready.released);
@@ -52,7 +105,9 @@ function machine({reachable = [origin, other, third], since = 0, subscribers = [
 	gossip.setReachable(reachable);
 	take();
 	return {
-		gossip, take, subscribe,
+		gossip,
+		take,
+		subscribe,
 		push(batch, {from = origin, hops = 1, complete = true, repair = false} = {}) {
 			gossip.step(from, {type: 'push', batch, hops, complete, repair});
 			return take();
@@ -69,8 +124,13 @@ function machine({reachable = [origin, other, third], since = 0, subscribers = [
 }
 
 const seqs = ({released}: GossipReady): number[] => released.map(({batch}) => batch.firstSeq);
-const lives = ({released}: GossipReady): string[] => released.map(({batch}) => `${batch.incarnation}/${batch.firstSeq}`);
-const sent = <Type extends GossipPacket['type']>({packets}: GossipReady, type: Type): Array<{readonly to: NodeId; readonly packet: PacketOf<Type>}> => packets.filter((item): item is {to: NodeId; packet: PacketOf<Type>} => item.packet.type === type);
+const lives = ({released}: GossipReady): string[] =>
+	released.map(({batch}) => `${batch.incarnation}/${batch.firstSeq}`);
+const sent = <Type extends GossipPacket['type']>(
+	{packets}: GossipReady,
+	type: Type,
+): Array<{readonly to: NodeId; readonly packet: PacketOf<Type>}> =>
+	packets.filter((item): item is {to: NodeId; packet: PacketOf<Type>} => item.packet.type === type);
 const ihave = (...streams: Watermark[]): GossipPacket => ({type: 'ihave', topics: [[news, streams]]});
 
 describe('order', () => {
@@ -79,7 +139,17 @@ describe('order', () => {
 		expect(seqs(push(batchOf(1)))).toEqual([1]);
 		const gap = push(batchOf(4));
 		expect(seqs(gap)).toEqual([]);
-		expect(sent(gap, 'iwant')).toEqual([{to: origin, packet: {type: 'iwant', topic: news, bytesMax: 1_048_576, wants: [{origin, incarnation: 1, from: 2, to: 3, sinceLamport: 0}]}}]);
+		expect(sent(gap, 'iwant')).toEqual([
+			{
+				to: origin,
+				packet: {
+					type: 'iwant',
+					topic: news,
+					bytesMax: 1_048_576,
+					wants: [{origin, incarnation: 1, from: 2, to: 3, sinceLamport: 0}],
+				},
+			},
+		]);
 		expect(seqs(push(batchOf(3), {repair: true}))).toEqual([]);
 		expect(seqs(push(batchOf(2), {repair: true}))).toEqual([2, 3, 4]);
 	});
@@ -94,7 +164,8 @@ describe('order', () => {
 		const {gossip, push} = machine();
 		push(batchOf(1));
 		push(batchOf(3));
-		for (const from of [origin, other, third]) for (const seq of [1, 3]) expect(seqs(push(batchOf(seq), {from}))).toEqual([]);
+		for (const from of [origin, other, third])
+			for (const seq of [1, 3]) expect(seqs(push(batchOf(seq), {from}))).toEqual([]);
 		expect(seqs(push(batchOf(2)))).toEqual([2, 3]);
 		for (const seq of [1, 2, 3]) expect(seqs(push(batchOf(seq), {repair: true}))).toEqual([]);
 		expect(gossip.status().duplicates).toBeCloseTo(6 / 9);
@@ -104,7 +175,13 @@ describe('order', () => {
 		const {gossip} = machine();
 		let released = 0;
 		for (let seq = 1; seq <= 1_000_000; seq += 100) {
-			gossip.step(origin, {type: 'push', batch: batchOf(seq, {count: 100, lamport: seq, previousLamport: Math.max(0, seq - 100), size: 0}), hops: 1, complete: true, repair: false});
+			gossip.step(origin, {
+				type: 'push',
+				batch: batchOf(seq, {count: 100, lamport: seq, previousLamport: Math.max(0, seq - 100), size: 0}),
+				hops: 1,
+				complete: true,
+				repair: false,
+			});
 			for (const {batch} of gossip.ready()!.released) released += batch.count;
 		}
 
@@ -156,7 +233,9 @@ describe('a subscription since a Lamport time', () => {
 		const {push} = machine({since: 50});
 		const ahead = push(batchOf(9));
 		expect(seqs(ahead)).toEqual([]);
-		expect(sent(ahead, 'iwant')[0]?.packet.wants).toEqual([{origin, incarnation: 1, from: 1, to: 8, sinceLamport: 50}]);
+		expect(sent(ahead, 'iwant')[0]?.packet.wants).toEqual([
+			{origin, incarnation: 1, from: 1, to: 8, sinceLamport: 50},
+		]);
 		expect(seqs(push(batchOf(7), {repair: true}))).toEqual([]);
 		expect(seqs(push(batchOf(6), {repair: true}))).toEqual([6, 7]);
 		expect(seqs(push(batchOf(8), {repair: true}))).toEqual([8, 9]);
@@ -212,7 +291,9 @@ describe('a subscription whose time changes', () => {
 		subscribe(0);
 		const ahead = push(batchOf(4));
 		expect(seqs(ahead)).toEqual([]);
-		expect(sent(ahead, 'iwant')[0]?.packet.wants).toEqual([{origin, incarnation: 1, from: 2, to: 3, sinceLamport: 0}]);
+		expect(sent(ahead, 'iwant')[0]?.packet.wants).toEqual([
+			{origin, incarnation: 1, from: 2, to: 3, sinceLamport: 0},
+		]);
 		expect(seqs(push(batchOf(2), {repair: true}))).toEqual([2]);
 		expect(seqs(push(batchOf(3), {repair: true}))).toEqual([3, 4]);
 		expect(ticks(1).missed).toEqual([]);
@@ -227,7 +308,9 @@ describe('a subscription whose time changes', () => {
 		push(batchOf(7));
 		const next = step(origin, {type: 'served', topic: news, passed: []});
 		expect([...next.missed, ...ticks(1).missed]).toEqual([]);
-		expect(sent(next, 'iwant')[0]?.packet.wants).toEqual([{origin, incarnation: 1, from: 1, to: 5, sinceLamport: 0}]);
+		expect(sent(next, 'iwant')[0]?.packet.wants).toEqual([
+			{origin, incarnation: 1, from: 1, to: 5, sinceLamport: 0},
+		]);
 	});
 
 	test('to later: what waits is looked at anew', () => {
@@ -239,7 +322,13 @@ describe('a subscription whose time changes', () => {
 });
 
 describe('lives of an origin', () => {
-	const told = (incarnation: number, ...streams: Watermark[]): GossipPacket => ({type: 'told', topic: news, origin, incarnation, streams});
+	const told = (incarnation: number, ...streams: Watermark[]): GossipPacket => ({
+		type: 'told',
+		topic: news,
+		origin,
+		incarnation,
+		streams,
+	});
 
 	test('a newer life waits until the origin vouches for the older one', () => {
 		const {push, step} = machine();
@@ -256,7 +345,9 @@ describe('lives of an origin', () => {
 		push(batchOf(1, {incarnation: 2, lamport: 100}));
 		const answer = step(origin, told(2, [origin, 1, 1, 3, 30], [origin, 2, 1, 1, 100]));
 		expect(answer.released).toEqual([]);
-		expect(sent(answer, 'iwant')[0]?.packet.wants).toEqual([{origin, incarnation: 1, from: 2, to: 3, sinceLamport: 0}]);
+		expect(sent(answer, 'iwant')[0]?.packet.wants).toEqual([
+			{origin, incarnation: 1, from: 2, to: 3, sinceLamport: 0},
+		]);
 		expect(lives(push(batchOf(2), {repair: true}))).toEqual(['1/2']);
 		expect(lives(push(batchOf(3), {repair: true}))).toEqual(['1/3', '2/1']);
 	});
@@ -288,7 +379,11 @@ describe('lives of an origin', () => {
 		const {gossip, push, step, ticks} = machine({reachable: [other, third]});
 		push(batchOf(1), {from: other});
 		const newer = push(batchOf(1, {incarnation: 2, lamport: 100}), {from: other});
-		expect(sent(newer, 'ask').map(({to}) => to).toSorted()).toEqual([other, third]);
+		expect(
+			sent(newer, 'ask')
+				.map(({to}) => to)
+				.toSorted(),
+		).toEqual([other, third]);
 		expect(lives(step(other, told(5, [origin, 1, 1, 1, 10])))).toEqual([]);
 		expect(lives(ticks(58))).toEqual([]);
 		expect(lives(ticks(8))).toEqual(['2/1']);
@@ -322,10 +417,15 @@ describe('spreading', () => {
 	test('one out of reach: the push does not claim to be complete, and those that got it offer it', () => {
 		const {gossip, take, push, ticks} = machine({reachable: [origin, other]});
 		gossip.publish(batchOf(1, {from: self}));
-		expect(sent(take(), 'push').map(({to, packet}) => [to, packet.complete])).toEqual([[origin, false], [other, false]]);
+		expect(sent(take(), 'push').map(({to, packet}) => [to, packet.complete])).toEqual([
+			[origin, false],
+			[other, false],
+		]);
 		const got = push(batchOf(1), {complete: false});
 		expect([seqs(got), sent(got, 'push')]).toEqual([[1], []]);
-		expect(sent(ticks(1), 'ihave')).toEqual([{to: other, packet: {type: 'ihave', topics: [[news, [[origin, 1, 1, 1, 10]]]]}}]);
+		expect(sent(ticks(1), 'ihave')).toEqual([
+			{to: other, packet: {type: 'ihave', topics: [[news, [[origin, 1, 1, 1, 10]]]]}},
+		]);
 	});
 
 	test('a large topic: the origin pushes along its tree; what comes is relayed once, neither back nor to the origin', () => {
@@ -354,7 +454,8 @@ describe('spreading', () => {
 
 		push(batchOf(1), {from: other, hops: 2, complete: false});
 		expect(pull(2)).toEqual([]);
-		for (const {to, packet} of sent(ticks(25), 'digest')) step(to, {type: 'watermarks', round: packet.round, topics: [], isLast: true, isCut: false});
+		for (const {to, packet} of sent(ticks(25), 'digest'))
+			step(to, {type: 'watermarks', round: packet.round, topics: [], isLast: true, isCut: false});
 		const relays = pull(4);
 		expect(relays.length).toBeGreaterThan(3);
 		expect(relays.every(({packet}) => packet.hops === 2 && !packet.repair)).toBe(true);
@@ -379,7 +480,10 @@ describe('spreading', () => {
 		const {gossip, take, ticks} = machine();
 		gossip.setCongested(other, true);
 		gossip.publish(batchOf(1, {from: self}));
-		expect(sent(take(), 'push').map(({to, packet}) => [to, packet.complete])).toEqual([[origin, false], [third, false]]);
+		expect(sent(take(), 'push').map(({to, packet}) => [to, packet.complete])).toEqual([
+			[origin, false],
+			[third, false],
+		]);
 		expect(sent(ticks(3), 'ihave')).toEqual([]);
 		gossip.setCongested(other, false);
 		expect(sent(ticks(1), 'ihave').map(({to}) => to)).toEqual([other]);
@@ -412,7 +516,12 @@ describe('repair', () => {
 	test('control packets are not deduplicated: each digest, want and question is answered', () => {
 		const {gossip, step} = machine();
 		gossip.publish(batchOf(1, {from: self}));
-		const want: GossipPacket = {type: 'iwant', topic: news, bytesMax: 1000, wants: [{origin: self, incarnation: 1, from: 1, to: 1, sinceLamport: 0}]};
+		const want: GossipPacket = {
+			type: 'iwant',
+			topic: news,
+			bytesMax: 1000,
+			wants: [{origin: self, incarnation: 1, from: 1, to: 1, sinceLamport: 0}],
+		};
 		for (let round = 0; round < 3; round++) {
 			expect(step(other, want).serve).toHaveLength(1);
 			expect(sent(step(other, {type: 'digest', round: 7, topics: [[news, 1]]}), 'watermarks')).toHaveLength(1);
@@ -424,11 +533,39 @@ describe('repair', () => {
 		const {gossip, push, step} = machine();
 		for (let seq = 1; seq <= 9; seq++) push(batchOf(seq));
 		gossip.retained(news, new Map([[streamKey(batchOf(1)), 4]]));
-		const want = (from: number, to: number, of = origin) => ({origin: of, incarnation: 1, from, to, sinceLamport: 0});
-		const answer = step(other, {type: 'iwant', topic: news, bytesMax: 5e6, wants: [want(5, 99), want(2, 9), want(10, 12), want(1, 3, third)]});
+		const want = (from: number, to: number, of = origin) => ({
+			origin: of,
+			incarnation: 1,
+			from,
+			to,
+			sinceLamport: 0,
+		});
+		const answer = step(other, {
+			type: 'iwant',
+			topic: news,
+			bytesMax: 5e6,
+			wants: [want(5, 99), want(2, 9), want(10, 12), want(1, 3, third)],
+		});
 		expect(answer.serve).toEqual([{to: other, topic: news, wants: [want(5, 9)], bytesMax: 1_048_576}]);
-		expect(sent(answer, 'ihavenot')).toEqual([{to: other, packet: {type: 'ihavenot', topic: news, isEnd: false, gaps: [[origin, 1, 2, 4], [origin, 1, 10, 0], [third, 1, 1, 0]]}}]);
-		expect(sent(step(other, {type: 'iwant', topic: news, bytesMax: 5, wants: [want(1, 2)]}), 'ihavenot')[0]?.packet.isEnd).toBe(true);
+		expect(sent(answer, 'ihavenot')).toEqual([
+			{
+				to: other,
+				packet: {
+					type: 'ihavenot',
+					topic: news,
+					isEnd: false,
+					gaps: [
+						[origin, 1, 2, 4],
+						[origin, 1, 10, 0],
+						[third, 1, 1, 0],
+					],
+				},
+			},
+		]);
+		expect(
+			sent(step(other, {type: 'iwant', topic: news, bytesMax: 5, wants: [want(1, 2)]}), 'ihavenot')[0]?.packet
+				.isEnd,
+		).toBe(true);
 	});
 
 	test('a cut answer is gone on with at once, from the same peer, at the place it reached', () => {
@@ -436,16 +573,40 @@ describe('repair', () => {
 		push(batchOf(100));
 		for (let seq = 1; seq <= 40; seq++) push(batchOf(seq), {repair: true});
 		const next = step(origin, {type: 'served', topic: news, passed: []});
-		expect(sent(next, 'iwant')).toEqual([{to: origin, packet: {type: 'iwant', topic: news, bytesMax: 1_048_576, wants: [{origin, incarnation: 1, from: 41, to: 99, sinceLamport: 0}]}}]);
+		expect(sent(next, 'iwant')).toEqual([
+			{
+				to: origin,
+				packet: {
+					type: 'iwant',
+					topic: news,
+					bytesMax: 1_048_576,
+					wants: [{origin, incarnation: 1, from: 41, to: 99, sinceLamport: 0}],
+				},
+			},
+		]);
 	});
 
 	test('what a holder has and is not wanted is passed over, and the rest asked for', () => {
 		const {push, step} = machine();
 		push(batchOf(100));
-		const next = step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 44, 0], [origin, 1, 90, 95, 0], [third, 1, 1, 9, 0]]});
+		const next = step(origin, {
+			type: 'served',
+			topic: news,
+			passed: [
+				[origin, 1, 1, 44, 0],
+				[origin, 1, 90, 95, 0],
+				[third, 1, 1, 9, 0],
+			],
+		});
 		expect(next.missed).toEqual([]);
-		expect(sent(next, 'iwant').flatMap(({packet}) => packet.wants)).toEqual([{origin, incarnation: 1, from: 44, to: 99, sinceLamport: 0}]);
-		expect(sent(step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 2000, 0]]}), 'iwant').flatMap(({packet}) => packet.wants.map(({from}) => from))).not.toContain(2000);
+		expect(sent(next, 'iwant').flatMap(({packet}) => packet.wants)).toEqual([
+			{origin, incarnation: 1, from: 44, to: 99, sinceLamport: 0},
+		]);
+		expect(
+			sent(step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 2000, 0]]}), 'iwant').flatMap(
+				({packet}) => packet.wants.map(({from}) => from),
+			),
+		).not.toContain(2000);
 	});
 
 	test('what a holder passed over for an earlier subscription is not passed over for one that wants more', () => {
@@ -456,7 +617,11 @@ describe('repair', () => {
 		push(batchOf(101));
 		const next = step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 45, 440]]});
 		expect(sent(next, 'iwant').flatMap(({packet}) => packet.wants)).toMatchObject([{from: 1, sinceLamport: 20}]);
-		expect(sent(step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 3, 20]]}), 'iwant').flatMap(({packet}) => packet.wants)).toMatchObject([{from: 3, sinceLamport: 20}]);
+		expect(
+			sent(step(origin, {type: 'served', topic: news, passed: [[origin, 1, 1, 3, 20]]}), 'iwant').flatMap(
+				({packet}) => packet.wants,
+			),
+		).toMatchObject([{from: 3, sinceLamport: 20}]);
 	});
 
 	test('one question a stream at a time; no answer: another holder is asked', () => {
@@ -484,7 +649,8 @@ describe('repair', () => {
 		const {gossip, take} = machine({config: {repairBytes: 200_000}});
 		gossip.setSubscriptions(new Map(topics.map(topic => [topic, {subscribers: [self, origin], since: 0}])));
 		take();
-		for (const topic of topics) gossip.step(origin, {type: 'push', batch: batchOf(2, {topic}), hops: 1, complete: true, repair: false});
+		for (const topic of topics)
+			gossip.step(origin, {type: 'push', batch: batchOf(2, {topic}), hops: 1, complete: true, repair: false});
 		const first = sent(take(), 'iwant');
 		expect(first.length).toBeGreaterThan(0);
 		expect(first.reduce((bytes, {packet}) => bytes + packet.bytesMax, 0)).toBeLessThanOrEqual(200_000);
@@ -532,7 +698,10 @@ describe('repair', () => {
 		push(batchOf(1), {from: other});
 		push(batchOf(10), {from: other});
 		for (let round = 0; round < 20; round++) {
-			for (const peer of [other, third]) expect(step(peer, {type: 'ihavenot', topic: news, isEnd: true, gaps: [[origin, 1, 2, 8]]}).missed).toEqual([]);
+			for (const peer of [other, third])
+				expect(
+					step(peer, {type: 'ihavenot', topic: news, isEnd: true, gaps: [[origin, 1, 2, 8]]}).missed,
+				).toEqual([]);
 			expect(ticks(40).missed).toEqual([]);
 		}
 	});
@@ -541,7 +710,10 @@ describe('repair', () => {
 		const {gossip, push, step, take} = machine({reachable: [other, third]});
 		push(batchOf(1), {from: other});
 		push(batchOf(10), {from: other});
-		for (const peer of [other, third]) expect(step(peer, {type: 'ihavenot', topic: news, isEnd: true, gaps: [[origin, 1, 2, 8]]}).missed).toEqual([]);
+		for (const peer of [other, third])
+			expect(step(peer, {type: 'ihavenot', topic: news, isEnd: true, gaps: [[origin, 1, 2, 8]]}).missed).toEqual(
+				[],
+			);
 		gossip.setRemoved([origin]);
 		gossip.tick();
 		expect(take().missed).toEqual([{topic: news, origin, messages: 6, isAwaited: true}]);
@@ -558,7 +730,9 @@ describe('repair', () => {
 		expect(step(other, no).missed).toEqual([{topic: news, origin, messages: 5, isAwaited: false}]);
 		expect(gossip.status().waiting).toBe(0);
 		// The stamp is passed on too: one that subscribed earlier must not take it for unwanted.
-		expect(sent(step(third, {type: 'ask', topic: news, origin}), 'told')[0]?.packet.streams).toEqual([[origin, 1, 6, 5, 50]]);
+		expect(sent(step(third, {type: 'ask', topic: news, origin}), 'told')[0]?.packet.streams).toEqual([
+			[origin, 1, 6, 5, 50],
+		]);
 	});
 });
 
@@ -627,7 +801,12 @@ describe('anti-entropy', () => {
 		const [digest] = sent(a.take(), 'digest');
 		expect(digest?.to).toBe(other);
 		const answer = b.step(self, digest!.packet);
-		expect(answer.packets).toEqual([{to: self, packet: {type: 'watermarks', round: digest!.packet.round, topics: [], isLast: true, isCut: false}}]);
+		expect(answer.packets).toEqual([
+			{
+				to: self,
+				packet: {type: 'watermarks', round: digest!.packet.round, topics: [], isLast: true, isCut: false},
+			},
+		]);
 		expect(a.step(other, answer.packets[0]!.packet).synced).toEqual([{peer: other, messages: 0}]);
 		expect(a.gossip.status().inSync).toEqual([{peer: other, synced: true}]);
 	});
@@ -637,17 +816,27 @@ describe('anti-entropy', () => {
 		gossip.recover(batchOf(1, {from: third}));
 		gossip.setReachable([other]);
 		const {round} = sent(take(), 'digest')[0]!.packet;
-		const answer = step(other, {type: 'watermarks', round, topics: [[news, [[origin, 1, 1, 2, 20]]]], isLast: true, isCut: false});
+		const answer = step(other, {
+			type: 'watermarks',
+			round,
+			topics: [[news, [[origin, 1, 1, 2, 20]]]],
+			isLast: true,
+			isCut: false,
+		});
 		expect(answer.synced).toEqual([]);
 		expect(sent(answer, 'iwant').map(({to}) => to)).toEqual([other]);
-		expect(sent(ticks(1), 'ihave')).toEqual([{to: other, packet: {type: 'ihave', topics: [[news, [[third, 1, 1, 1, 10]]]]}}]);
+		expect(sent(ticks(1), 'ihave')).toEqual([
+			{to: other, packet: {type: 'ihave', topics: [[news, [[third, 1, 1, 1, 10]]]]}},
+		]);
 		push(batchOf(1), {from: other, repair: true});
 		expect(ticks(1).synced).toEqual([]);
 		push(batchOf(2), {from: other, repair: true});
 		expect(ticks(1).synced).toEqual([{peer: other, messages: 2}]);
 		gossip.resync([other]);
 		const again = sent(take(), 'digest')[0]!.packet;
-		expect(step(other, {type: 'watermarks', round: again.round, topics: [], isLast: true, isCut: false}).synced).toEqual([{peer: other, messages: 0}]);
+		expect(
+			step(other, {type: 'watermarks', round: again.round, topics: [], isLast: true, isCut: false}).synced,
+		).toEqual([{peer: other, messages: 0}]);
 	});
 
 	test('an answer to a question of before is no answer to what is compared anew', () => {
@@ -667,8 +856,14 @@ describe('anti-entropy', () => {
 		gossip.setReachable([other]);
 		const {round} = sent(take(), 'digest')[0]!.packet;
 		step(other, {type: 'watermarks', round, topics: [[news, [[origin, 1, 1, 5, 50]]]], isLast: true, isCut: false});
-		expect([...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 1, 3]], isEnd: true}).synced, ...ticks(1).synced]).toEqual([]);
-		expect([...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 3, 0]], isEnd: true}).synced, ...ticks(1).synced]).toEqual([{peer: other, messages: 0}]);
+		expect([
+			...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 1, 3]], isEnd: true}).synced,
+			...ticks(1).synced,
+		]).toEqual([]);
+		expect([
+			...step(other, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 3, 0]], isEnd: true}).synced,
+			...ticks(1).synced,
+		]).toEqual([{peer: other, messages: 0}]);
 	});
 
 	test('the hash covers what is there, not what is only heard of', () => {
@@ -680,10 +875,12 @@ describe('anti-entropy', () => {
 		};
 
 		const one = hashOf(push => push(batchOf(1)));
-		expect(hashOf(push => {
-			push(batchOf(2, {from: third}));
-			push(batchOf(1));
-		})).toBe(one);
+		expect(
+			hashOf(push => {
+				push(batchOf(2, {from: third}));
+				push(batchOf(1));
+			}),
+		).toBe(one);
 		expect(hashOf(push => [1, 2].map(seq => push(batchOf(seq))))).not.toBe(one);
 		expect(hashOf(push => push(batchOf(1, {from: third})))).not.toBe(one);
 	});
@@ -697,7 +894,8 @@ describe('anti-entropy', () => {
 
 	test('rounds come about every repairMs, with one peer that shares a topic', () => {
 		const {ticks, step} = machine({subscribers: [self, other]});
-		for (const {to, packet} of sent(ticks(1), 'digest')) step(to, {type: 'watermarks', round: packet.round, topics: [], isLast: true, isCut: false});
+		for (const {to, packet} of sent(ticks(1), 'digest'))
+			step(to, {type: 'watermarks', round: packet.round, topics: [], isLast: true, isCut: false});
 		let digests = 0;
 		for (let tick = 0; tick < 400; tick++) {
 			for (const {to, packet} of sent(ticks(1), 'digest')) {
@@ -713,11 +911,15 @@ describe('anti-entropy', () => {
 	test('a long answer is paged, and cut; a peer without topics is synced at once', () => {
 		const {gossip, step} = machine();
 		for (let index = 1; index <= 5000; index++) gossip.recover(batchOf(1, {from: id(1000 + index)}));
-		const pages = sent(step(other, {type: 'digest', round: 3, topics: [[news, 0]]}), 'watermarks').map(({packet}) => packet);
+		const pages = sent(step(other, {type: 'digest', round: 3, topics: [[news, 0]]}), 'watermarks').map(
+			({packet}) => packet,
+		);
 		expect(pages.map(({isLast}) => isLast)).toEqual([false, false, true]);
 		expect(pages.flatMap(({topics}) => topics.flatMap(([, streams]) => streams)).length).toBe(5000);
 		for (let index = 5001; index <= 20_000; index++) gossip.recover(batchOf(1, {from: id(1000 + index)}));
-		const cut = sent(step(other, {type: 'digest', round: 4, topics: [[news, 0]]}), 'watermarks').map(({packet}) => packet);
+		const cut = sent(step(other, {type: 'digest', round: 4, topics: [[news, 0]]}), 'watermarks').map(
+			({packet}) => packet,
+		);
 		expect([cut.length, cut.at(-1)?.isCut]).toEqual([8, true]);
 		const idle = machine({since: 'none', subscribers: [other], reachable: []});
 		idle.gossip.setReachable([third]);
@@ -727,7 +929,8 @@ describe('anti-entropy', () => {
 	test('of many origins the parts are compared: one that differs costs the rows of its part, either way', () => {
 		const a = machine({reachable: []});
 		const b = machine({reachable: []});
-		for (const {gossip} of [a, b]) for (let index = 1; index <= 1000; index++) gossip.recover(batchOf(1, {from: id(1000 + index)}));
+		for (const {gossip} of [a, b])
+			for (let index = 1; index <= 1000; index++) gossip.recover(batchOf(1, {from: id(1000 + index)}));
 		b.push(batchOf(1));
 		a.gossip.recover(batchOf(1, {from: third}));
 		a.gossip.setReachable([other]);
@@ -741,7 +944,9 @@ describe('anti-entropy', () => {
 		const pulled = a.step(other, answer!.packet);
 		expect(sent(pulled, 'iwant').flatMap(({packet}) => packet.wants.map(want => want.origin))).toEqual([origin]);
 		// Of the streams that were not compared nothing is offered in return.
-		expect(sent(a.ticks(1), 'ihave').flatMap(({packet}) => packet.topics)).toEqual([[news, [[third, 1, 1, 1, 10]]]]);
+		expect(sent(a.ticks(1), 'ihave').flatMap(({packet}) => packet.topics)).toEqual([
+			[news, [[third, 1, 1, 1, 10]]],
+		]);
 	});
 
 	test('of many peers that appear at once a few stand for all; those are synced when the few are', () => {
@@ -755,7 +960,15 @@ describe('anti-entropy', () => {
 		const synced: NodeId[] = [];
 		for (const {to, packet} of digests) {
 			expect(synced.length).toBeLessThan(digests.length);
-			synced.push(...step(to, {type: 'watermarks', round: packet.round, topics: [], isLast: true, isCut: false}).synced.map(({peer}) => peer));
+			synced.push(
+				...step(to, {
+					type: 'watermarks',
+					round: packet.round,
+					topics: [],
+					isLast: true,
+					isCut: false,
+				}).synced.map(({peer}) => peer),
+			);
 		}
 
 		expect(synced.toSorted()).toEqual(many.slice(1));
@@ -768,7 +981,10 @@ describe('anti-entropy', () => {
 	test('a publisher that does not subscribe offers what it published, also after a restart', () => {
 		const {gossip, ticks} = machine({since: 'none', subscribers: [other]});
 		gossip.recover(batchOf(1, {from: self}));
-		expect(sent(ticks(60), 'ihave')[0]).toEqual({to: other, packet: {type: 'ihave', topics: [[news, [[self, 1, 1, 1, 10]]]]}});
+		expect(sent(ticks(60), 'ihave')[0]).toEqual({
+			to: other,
+			packet: {type: 'ihave', topics: [[news, [[self, 1, 1, 1, 10]]]]},
+		});
 		ticks(400);
 		expect(sent(ticks(60), 'ihave').length).toBeGreaterThan(0); // It goes on: nobody else would think of asking it.
 	});

@@ -10,9 +10,15 @@ import {contactsMax, Views} from '../../../core/gossip/view.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {createRandom, seeds, type SeededRandom} from '../../sim/random.ts';
 
-const word = (random: SeededRandom): string => random.below(2 ** 32).toString(16).padStart(8, '0');
-const hashed = (random: SeededRandom, count: number): NodeId[] => Array.from({length: count}, () => (word(random) + word(random)) as NodeId).toSorted();
-const counted = (count: number): NodeId[] => Array.from({length: count}, (_, index) => (index + 1).toString(16).padStart(16, '0') as NodeId);
+const word = (random: SeededRandom): string =>
+	random
+		.below(2 ** 32)
+		.toString(16)
+		.padStart(8, '0');
+const hashed = (random: SeededRandom, count: number): NodeId[] =>
+	Array.from({length: count}, () => (word(random) + word(random)) as NodeId).toSorted();
+const counted = (count: number): NodeId[] =>
+	Array.from({length: count}, (_, index) => (index + 1).toString(16).padStart(16, '0') as NodeId);
 
 type Spread = {readonly pushes: ReadonlyMap<NodeId, number>; readonly hops: ReadonlyMap<NodeId, number>};
 
@@ -41,7 +47,10 @@ describe('roster', () => {
 					for (const origin of [random.pick(ids), hashed(random, 1)[0]!]) {
 						const {pushes, hops} = spread(origin, node => roster.targets(node, origin, 1));
 						expect([...pushes.keys()].toSorted()).toEqual(ids.filter(id => id !== origin));
-						expect([...pushes.values()].every(times => times === 1), `seed ${seed}`).toBe(true);
+						expect(
+							[...pushes.values()].every(times => times === 1),
+							`seed ${seed}`,
+						).toBe(true);
 						expect(Math.max(...hops.values())).toBeLessThanOrEqual(Math.log2(count + 1) + 3);
 					}
 				}
@@ -67,7 +76,10 @@ describe('roster', () => {
 			const ids = hashed(random, 100);
 			const roster = new Roster(ids);
 			const copies = new Map(ids.map(id => [id, random.between(1, 4)]));
-			expect(spread(ids[0]!, node => roster.targets(node, ids[0]!, copies.get(node)!)).hops.size, `seed ${seed}`).toBe(100);
+			expect(
+				spread(ids[0]!, node => roster.targets(node, ids[0]!, copies.get(node)!)).hops.size,
+				`seed ${seed}`,
+			).toBe(100);
 		}
 	});
 
@@ -75,7 +87,10 @@ describe('roster', () => {
 		const random = createRandom('peers');
 		const ids = hashed(random, 1000);
 		const roster = new Roster(ids);
-		const peers = random.shuffle(ids).slice(0, 20).map(node => new Set(ids.flatMap(origin => [...roster.targets(node, origin, 1)])).size);
+		const peers = random
+			.shuffle(ids)
+			.slice(0, 20)
+			.map(node => new Set(ids.flatMap(origin => [...roster.targets(node, origin, 1)])).size);
 		const levels = Math.log2(1000) / 2;
 		expect(peers.reduce((sum, count) => sum + count, 0) / peers.length).toBeLessThanOrEqual(6 * levels);
 		expect(Math.max(...peers)).toBeLessThanOrEqual(16 * levels);
@@ -86,7 +101,11 @@ describe('roster', () => {
 			const random = createRandom(`${seed}/comes`);
 			const ids = hashed(random, 300);
 			const [before, after] = [new Roster(ids), new Roster([...ids, hashed(random, 1)[0]!].toSorted())];
-			const changed = ids.filter(node => [...before.targets(node, ids[0]!, 1)].toSorted().join() !== [...after.targets(node, ids[0]!, 1)].toSorted().join());
+			const changed = ids.filter(
+				node =>
+					[...before.targets(node, ids[0]!, 1)].toSorted().join() !==
+					[...after.targets(node, ids[0]!, 1)].toSorted().join(),
+			);
 			expect(changed.length, `seed ${seed}`).toBeLessThanOrEqual(6);
 		}
 	});
@@ -110,7 +129,13 @@ describe('view', () => {
 	};
 
 	const contextOf = (self: NodeId, reachable: readonly NodeId[], congested: readonly NodeId[] = []): Context => {
-		const context = new Context({self, incarnation: 1, random: createRandom(1), config: defaults.gossip, tickMs: 25});
+		const context = new Context({
+			self,
+			incarnation: 1,
+			random: createRandom(1),
+			config: defaults.gossip,
+			tickMs: 25,
+		});
 		context.setReachable(reachable);
 		for (const peer of congested) context.congested.add(peer);
 		return context;
@@ -121,7 +146,18 @@ describe('view', () => {
 		const ids = hashed(random, 100);
 		const topic = topicOf(ids);
 		const closed = new Set(random.shuffle(ids.slice(1)).slice(0, 8));
-		const views = new Map(ids.map(id => [id, new Views(contextOf(id, ids, [...closed].filter(peer => peer !== id))).of(topic)]));
+		const views = new Map(
+			ids.map(id => [
+				id,
+				new Views(
+					contextOf(
+						id,
+						ids,
+						[...closed].filter(peer => peer !== id),
+					),
+				).of(topic),
+			]),
+		);
 		const {pushes} = spread(ids[0]!, node => views.get(node)!.spread(ids[0]!, 1).to);
 		expect([...pushes.keys()].toSorted()).toEqual(ids.slice(1).filter(id => !closed.has(id)));
 		expect([...pushes.values()].every(times => times === 1)).toBe(true);
@@ -134,7 +170,12 @@ describe('view', () => {
 		const ids = hashed(random, 100);
 		const topic = topicOf(ids);
 		const cut = new Set([ids[0]!, [...new Roster(ids).targets(ids[0]!, ids[0]!, 1)][0]!]);
-		const views = new Map(ids.map(id => [id, new Views(contextOf(id, cut.has(id) ? ids.filter(peer => !cut.has(peer)) : ids)).of(topic)]));
+		const views = new Map(
+			ids.map(id => [
+				id,
+				new Views(contextOf(id, cut.has(id) ? ids.filter(peer => !cut.has(peer)) : ids)).of(topic),
+			]),
+		);
 		expect(spread(ids[0]!, node => views.get(node)!.spread(ids[0]!, 1).to).hops.size).toBe(99);
 	});
 

@@ -1,7 +1,10 @@
 import {expect, test} from 'vitest';
 import {despiteOthers} from '../../../core/io/despite-others.ts';
 
-const failing = (times: number, code: string): {readonly change: () => Promise<string>; readonly calls: () => number} => {
+const failing = (
+	times: number,
+	code: string,
+): {readonly change: () => Promise<string>; readonly calls: () => number} => {
 	let calls = 0;
 	return {
 		calls: () => calls,
@@ -24,14 +27,23 @@ test('on Windows a rename waits until a virus scanner is done with the file (cas
 test('but not for ever', async () => {
 	const paused: number[] = [];
 	const {change} = failing(Infinity, 'EBUSY');
-	await expect(despiteOthers(change, {platform: 'win32', pause: async ms => paused.push(ms)})).rejects.toMatchObject({code: 'EBUSY'});
+	await expect(despiteOthers(change, {platform: 'win32', pause: async ms => paused.push(ms)})).rejects.toMatchObject({
+		code: 'EBUSY',
+	});
 	expect(paused.reduce((sum, ms) => sum + ms)).toBe(1270);
 });
 
 test('nowhere else, and for no other reason', async () => {
-	for (const [platform, code] of [['linux', 'EPERM'], ['darwin', 'EBUSY'], ['win32', 'ENOENT'], ['win32', 'ENOSPC']] as const) {
+	for (const [platform, code] of [
+		['linux', 'EPERM'],
+		['darwin', 'EBUSY'],
+		['win32', 'ENOENT'],
+		['win32', 'ENOSPC'],
+	] as const) {
 		const {change, calls} = failing(1, code);
-		await expect(despiteOthers(change, {platform, pause: () => Promise.reject(new Error('waited'))})).rejects.toMatchObject({code}); // oxlint-disable-line no-await-in-loop
+		await expect(
+			despiteOthers(change, {platform, pause: () => Promise.reject(new Error('waited'))}),
+		).rejects.toMatchObject({code});
 		expect(calls()).toBe(1);
 	}
 });

@@ -9,7 +9,8 @@ const copy: Process = {instance: '2222222222222222', incarnation: 5, address: '1
 function setUp(agreed: Process | undefined) {
 	const state = {nowMs: 0, agreed, log: [] as string[]};
 	const doubles = new Doubles({
-		nowMs: () => state.nowMs, agreed: () => state.agreed,
+		nowMs: () => state.nowMs,
+		agreed: () => state.agreed,
 		ask: (_peer, other) => state.log.push(`ask about ${other}`),
 		drop: () => state.log.push('drop'),
 		found: (_id, kept, refused) => state.log.push(`${kept} is kept, ${refused} is refused`),
@@ -22,7 +23,13 @@ describe('a process that calls under the id of a linked peer', () => {
 		const {state, doubles} = setUp(original);
 		expect(doubles.judge(peer, copy, original).type).toBe('wait');
 		doubles.answered(peer);
-		expect(doubles.judge(peer, copy, original)).toEqual({type: 'refuse', reason: expect.stringMatching(/runs at 10\.0\.0\.1:5000 already: this process, at 10\.0\.0\.9:5000, uses a copy/) as string, incarnation: 4});
+		expect(doubles.judge(peer, copy, original)).toEqual({
+			type: 'refuse',
+			reason: expect.stringMatching(
+				/runs at 10\.0\.0\.1:5000 already: this process, at 10\.0\.0\.9:5000, uses a copy/,
+			) as string,
+			incarnation: 4,
+		});
 		expect(state.log).toEqual(['ask about 10.0.0.9:5000', '10.0.0.1:5000 is kept, 10.0.0.9:5000 is refused']);
 	});
 
@@ -62,14 +69,23 @@ describe('a process that calls under the id of a linked peer', () => {
 });
 
 describe('a process that calls while no other one of its node is linked', () => {
-	const judged = (caller: Process, agreed: Process | undefined): unknown => setUp(agreed).doubles.judge(peer, caller, undefined);
+	const judged = (caller: Process, agreed: Process | undefined): unknown =>
+		setUp(agreed).doubles.judge(peer, caller, undefined);
 	test('is refused when the cluster agreed on another one of its incarnation or a later one: that may have crashed', () => {
 		for (const incarnation of [4, 3]) {
-			expect(judged({...copy, incarnation}, original)).toEqual({type: 'refuse', incarnation: 4, reason: expect.stringMatching(/at 10\.0\.0\.9:5000, uses an older copy/) as string});
+			expect(judged({...copy, incarnation}, original)).toEqual({
+				type: 'refuse',
+				incarnation: 4,
+				reason: expect.stringMatching(/at 10\.0\.0\.9:5000, uses an older copy/) as string,
+			});
 		}
 	});
 
 	test('is taken when it is the agreed one, can become it, or none is agreed', () => {
-		expect([judged(original, original), judged({...copy, incarnation: 5}, original), judged(copy, undefined)]).toEqual([{type: 'take'}, {type: 'take'}, {type: 'take'}]);
+		expect([
+			judged(original, original),
+			judged({...copy, incarnation: 5}, original),
+			judged(copy, undefined),
+		]).toEqual([{type: 'take'}, {type: 'take'}, {type: 'take'}]);
 	});
 });

@@ -13,7 +13,9 @@ const self = '000000000000000a' as NodeId;
 const member = '000000000000000b' as NodeId;
 const refused: JoinAnswer = {type: 'refused', reason: 'the name web is taken'};
 const ask: JoinAnswer = {type: 'ask', leader: member, address: 'h:1'};
-const silent = new DapssError('unreachable', 'peer h:9 cannot be reached (ENOTFOUND)', {cause: Object.assign(new Error('x'), {code: 'ENOTFOUND'})});
+const silent = new DapssError('unreachable', 'peer h:9 cannot be reached (ENOTFOUND)', {
+	cause: Object.assign(new Error('x'), {code: 'ENOTFOUND'}),
+});
 
 /** A node without data that asks these addresses; its turns come when the test says so. */
 function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: readonly string[] = Object.keys(answers)) {
@@ -22,14 +24,20 @@ function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: rea
 	let turn = (): void => undefined;
 	const nothing = {[Symbol.dispose]: () => undefined};
 	const clock: Clock = {
-		monotonicMs: () => nowMs, wallMs: () => nowMs, after: () => nothing, soon: run => run(),
+		monotonicMs: () => nowMs,
+		wallMs: () => nowMs,
+		after: () => nothing,
+		soon: run => run(),
 		every(_ms, run) {
 			turn = run;
 			return nothing;
 		},
 	};
 	const entering = new Entering({
-		address: 'own:1', isAddressGiven: false, clock, aloneAdvice: '',
+		address: 'own:1',
+		isAddressGiven: false,
+		clock,
+		aloneAdvice: '',
 		founding: new Founding({self, address: 'own:1', seeds, expect: 0, seekMs: 0, nowMs: 0}),
 		peers: {
 			candidates: async () => Object.keys(answers).map(address => ({address, isMember: false})),
@@ -41,7 +49,9 @@ function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: rea
 			},
 		},
 		request: () => ({id: self, address: 'own:1', clusterId: ''}),
-		tell: waits => void said.waits.push(waits), found: () => expect.unreachable(), joined: () => expect.unreachable(),
+		tell: waits => void said.waits.push(waits),
+		found: () => expect.unreachable(),
+		joined: () => expect.unreachable(),
 		refused: error => {
 			said.ended = error.message;
 		},
@@ -49,7 +59,7 @@ function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: rea
 	entering.start();
 	const run = async (): Promise<typeof said> => {
 		for (let round = 0; round < 20; round++) {
-			await new Promise(setImmediate); // oxlint-disable-line no-await-in-loop -- answers come in between
+			await new Promise(setImmediate);
 			nowMs += 100;
 			turn();
 		}
@@ -64,22 +74,40 @@ describe('a node that the cluster refuses (case A)', () => {
 		['the leader alone', {'h:1': refused}],
 		['the leader, to whom its followers send it', {'h:2': ask, 'h:1': refused, 'h:3': ask}],
 		['the leader, while another address is silent', {'h:1': refused, 'h:9': silent}],
-		['the leader, while another node seeks a cluster too', {'h:1': refused, 'h:8': {type: 'seeking', address: 'h:8', word: {choice: undefined, isAble: false, seekers: []}}}],
+		[
+			'the leader, while another node seeks a cluster too',
+			{
+				'h:1': refused,
+				'h:8': {type: 'seeking', address: 'h:8', word: {choice: undefined, isAble: false, seekers: []}},
+			},
+		],
 	])('by %s, ends with the reason', async (_name, answers) => {
 		expect((await setUp(answers).run()).ended).toBe('the name web is taken');
 	});
 
 	test.each<[string, Readonly<Record<string, JoinAnswer | Error>>]>([
-		['while another member says that it may yet be admitted', {'h:1': refused, 'h:2': {type: 'wait', reason: 'an election is under way'}}],
-		['by another cluster of the name, while its own is silent', {'h:1': {...refused, clusterId: 'd'}, 'h:9': silent}],
+		[
+			'while another member says that it may yet be admitted',
+			{'h:1': refused, 'h:2': {type: 'wait', reason: 'an election is under way'}},
+		],
+		[
+			'by another cluster of the name, while its own is silent',
+			{'h:1': {...refused, clusterId: 'd'}, 'h:9': silent},
+		],
 		['by nobody: all are silent', {'h:9': silent}],
 	])('goes on %s', async (_name, answers) => {
 		expect((await setUp(answers).run()).ended).toBeUndefined();
 	});
 
 	test('while it goes on, says why members do not admit it, and nothing of addresses that are silent', async () => {
-		const {waits} = await setUp({'h:1': refused, 'h:2': {type: 'wait', reason: 'an election is under way'}, 'h:9': silent}).run();
-		expect(waits.at(-1)).toMatch(/^the cluster at h:[12] to admit this node: the name web is taken; an election is under way$/);
+		const {waits} = await setUp({
+			'h:1': refused,
+			'h:2': {type: 'wait', reason: 'an election is under way'},
+			'h:9': silent,
+		}).run();
+		expect(waits.at(-1)).toMatch(
+			/^the cluster at h:[12] to admit this node: the name web is taken; an election is under way$/,
+		);
 	});
 
 	test('that waits for seeds says why another address is silent under the name of that one', async () => {
@@ -91,6 +119,16 @@ describe('a node that the cluster refuses (case A)', () => {
 test('a member tells of a node that it does not admit once in a while, and of another reason at once (case A)', () => {
 	const events: BrokerEvent[] = [];
 	const refusals = new JoinRefusals(event => void events.push(event));
-	for (const [reason, atMs] of [['a', 0], ['a', 59_000], ['b', 59_500], ['a', 60_000]] as const) refusals.tell(self, 'h:1', reason, atMs);
-	expect(events.map(event => event.type === 'refused' && event.reason)).toEqual(['is not admitted: a', 'is not admitted: b', 'is not admitted: a']);
+	for (const [reason, atMs] of [
+		['a', 0],
+		['a', 59_000],
+		['b', 59_500],
+		['a', 60_000],
+	] as const)
+		refusals.tell(self, 'h:1', reason, atMs);
+	expect(events.map(event => event.type === 'refused' && event.reason)).toEqual([
+		'is not admitted: a',
+		'is not admitted: b',
+		'is not admitted: a',
+	]);
 });

@@ -14,14 +14,28 @@ function setUp(options: Partial<ConstructorParameters<typeof FailureDetection>[0
 	/** Where datagrams went, and over which links something was sent. */
 	const sent: string[] = [];
 	const links = {
-		called: () => ({state: 'untried'}), tryCall: () => undefined,
-		send: (to: NodeId) => sent.push(`link ${to}`) > 0, drop: () => undefined, hint: () => undefined,
+		called: () => ({state: 'untried'}),
+		tryCall: () => undefined,
+		send: (to: NodeId) => sent.push(`link ${to}`) > 0,
+		drop: () => undefined,
+		hint: () => undefined,
 		state: () => ({state: state.isLinked ? 'up' : 'down', why: 'connection refused', code: ''}),
 	} as unknown as Links;
 	const presence = new FailureDetection({
-		self, links, tickMs, incarnation: 1, random: {below: () => 0}, config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)}, nowMs: () => state.nowMs,
-		datagrams: {send: (_at, _bytes, to) => void sent.push(`datagram ${to}`)}, address: () => '127.0.0.1:2', voters: () => [self, peer],
-		raft: () => ({term: 1, leader: self, applied: 0, commit: 0, matches: []}), name: id => id, published: () => state.published, resync: () => undefined,
+		self,
+		links,
+		tickMs,
+		incarnation: 1,
+		random: {below: () => 0},
+		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
+		nowMs: () => state.nowMs,
+		datagrams: {send: (_at, _bytes, to) => void sent.push(`datagram ${to}`)},
+		address: () => '127.0.0.1:2',
+		voters: () => [self, peer],
+		raft: () => ({term: 1, leader: self, applied: 0, commit: 0, matches: []}),
+		name: id => id,
+		published: () => state.published,
+		resync: () => undefined,
 		emit: event => void events.push(event),
 		...options,
 	});
@@ -89,8 +103,18 @@ test('a far side that is not heard is not said to have the quorum, and what it w
 	pass(tickMs);
 	state.published = 1000; // Nobody has noticed the silence yet.
 	for (let ticks = 0; ticks < 400 && presence.view().state === 'whole'; ticks++) pass(tickMs);
-	expect(presence.view()).toMatchObject({state: 'partitioned', sides: [[self], [one, other]], quorum: -1, isFarHeard: false, waiting: 1000});
-	expect(events.find(({type}) => type === 'partition')).toMatchObject({state: 'detected', quorum: -1, isFarHeard: false});
+	expect(presence.view()).toMatchObject({
+		state: 'partitioned',
+		sides: [[self], [one, other]],
+		quorum: -1,
+		isFarHeard: false,
+		waiting: 1000,
+	});
+	expect(events.find(({type}) => type === 'partition')).toMatchObject({
+		state: 'detected',
+		quorum: -1,
+		isFarHeard: false,
+	});
 });
 
 test('while members are suspected, this node is not said to be cut off from them', () => {
@@ -109,7 +133,14 @@ test('a process that is not confirmed speaks to none but those that took its lin
 	const identity = {isConfirmed: false, wasConfirmed: false};
 	const {presence, state, sent, pass} = setUp({identity});
 	presence.setMembers([self, peer]);
-	presence.step(peer, {type: 'ping', seq: 1, link: false, incarnation: 1, updates: [[self, 'refused', 1, peer]], rows: []});
+	presence.step(peer, {
+		type: 'ping',
+		seq: 1,
+		link: false,
+		incarnation: 1,
+		updates: [[self, 'refused', 1, peer]],
+		rows: [],
+	});
 	pass(3000);
 	presence.leave();
 	expect(sent).toEqual([]);

@@ -5,17 +5,35 @@ import type {NodeId} from '../../../core/message.ts';
 
 const id = (index: number): NodeId => (index + 1).toString(16).padStart(16, '0') as NodeId;
 const addressOf = (index: number): string => `10.0.0.${index + 1}:5000`;
-const word = (choice: NodeId | undefined, isAble = true, seekers: readonly string[] = []): SeekerWord => ({choice, isAble, seekers});
+const word = (choice: NodeId | undefined, isAble = true, seekers: readonly string[] = []): SeekerWord => ({
+	choice,
+	isAble,
+	seekers,
+});
 
 type Mode = 'list' | 'list without itself' | 'expect' | 'expect fewer' | 'discovery';
-type World = {readonly nodes: number; readonly mode: Mode; readonly startsMs: readonly number[]; readonly delayMs: number; readonly lossPercent: number; readonly seed: number};
+type World = {
+	readonly nodes: number;
+	readonly mode: Mode;
+	readonly startsMs: readonly number[];
+	readonly delayMs: number;
+	readonly lossPercent: number;
+	readonly seed: number;
+};
 
 /** Seekers that ask one another over a network with delay and loss, in virtual time; who founded, and when. */
-function run({nodes, mode, startsMs, delayMs, lossPercent, seed}: World): ReadonlyArray<readonly [node: number, atMs: number]> {
+function run({
+	nodes,
+	mode,
+	startsMs,
+	delayMs,
+	lossPercent,
+	seed,
+}: World): ReadonlyArray<readonly [node: number, atMs: number]> {
 	let state = seed;
 	const below = (limit: number): number => {
 		state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-		return Math.floor(state / 2 ** 32 * limit);
+		return Math.floor((state / 2 ** 32) * limit);
 	};
 
 	const due: Array<{readonly atMs: number; readonly run: () => void}> = [];
@@ -35,13 +53,24 @@ function run({nodes, mode, startsMs, delayMs, lossPercent, seed}: World): Readon
 			let machine = machines.get(index);
 			if (!machine) {
 				const address = addressOf(index);
-				const seeds = mode === 'list' ? all : mode === 'list without itself' ? all.filter(one => one !== address) : [];
-				machine = new Founding({self: id(index), address, seeds, expect: mode === 'expect' ? nodes : mode === 'expect fewer' ? Math.max(2, nodes - 1) : 0, seekMs: 1500, nowMs: now});
+				const seeds =
+					mode === 'list' ? all : mode === 'list without itself' ? all.filter(one => one !== address) : [];
+				machine = new Founding({
+					self: id(index),
+					address,
+					seeds,
+					expect: mode === 'expect' ? nodes : mode === 'expect fewer' ? Math.max(2, nodes - 1) : 0,
+					seekMs: 1500,
+					nowMs: now,
+				});
 				machines.set(index, machine);
 			}
 
 			if (now % 250 !== 0) continue;
-			if (mode === 'discovery' || mode.startsWith('expect')) for (const address of all) if (below(100) >= lossPercent) for (const [other] of machines) if (addressOf(other) === address) machine.hint(address, now);
+			if (mode === 'discovery' || mode.startsWith('expect'))
+				for (const address of all)
+					if (below(100) >= lossPercent)
+						for (const [other] of machines) if (addressOf(other) === address) machine.hint(address, now);
 			for (const address of machine.addresses(now)) {
 				const other = all.indexOf(address);
 				const [askedAt, asked] = [now, machine.word(now)];
@@ -78,14 +107,31 @@ function run({nodes, mode, startsMs, delayMs, lossPercent, seed}: World): Readon
 describe('nodes that start together found one cluster', () => {
 	for (const mode of ['list', 'list without itself', 'expect', 'expect fewer', 'discovery'] as const) {
 		test(`by ${mode}`, () => {
-			fc.assert(fc.property(
-				fc.integer({min: 2, max: 6}), fc.array(fc.integer({min: 0, max: 2000}), {minLength: 6, maxLength: 6}), fc.integer({min: 1, max: 300}), fc.integer({min: 0, max: 30}), fc.nat(),
-				(nodes, startsMs, delayMs, lossPercent, seed) => {
-					// Without a list or a number, a node that hears nobody in time founds alone: the network must carry what is said within that time.
-					const isSparse = mode === 'discovery';
-					expect(run({nodes, mode, startsMs, delayMs: isSparse ? Math.min(delayMs, 50) : delayMs, lossPercent: isSparse ? 0 : lossPercent, seed})).toHaveLength(1);
-				},
-			), {numRuns: 40});
+			fc.assert(
+				fc.property(
+					fc.integer({min: 2, max: 6}),
+					fc.array(fc.integer({min: 0, max: 2000}), {minLength: 6, maxLength: 6}),
+					fc.integer({min: 1, max: 300}),
+					fc.integer({min: 0, max: 30}),
+					fc.nat(),
+					(nodes, startsMs, delayMs, lossPercent, seed) => {
+						// Without a list or a number, a node that hears nobody in time founds alone: the network must
+						// carry what is said within that time.
+						const isSparse = mode === 'discovery';
+						expect(
+							run({
+								nodes,
+								mode,
+								startsMs,
+								delayMs: isSparse ? Math.min(delayMs, 50) : delayMs,
+								lossPercent: isSparse ? 0 : lossPercent,
+								seed,
+							}),
+						).toHaveLength(1);
+					},
+				),
+				{numRuns: 40},
+			);
 		});
 	}
 });
@@ -107,9 +153,15 @@ describe('a seeker', () => {
 
 	test('counts the nodes that are expected', () => {
 		const seeker = new Founding({...options, expect: 3});
-		expect(seeker.decide(9000)).toEqual({type: 'wait', for: '2 more nodes to start (1 of 3 expected nodes are here)'});
+		expect(seeker.decide(9000)).toEqual({
+			type: 'wait',
+			for: '2 more nodes to start (1 of 3 expected nodes are here)',
+		});
 		seeker.answered(addressOf(2), id(2), addressOf(2), word(undefined, false), 9000, 9010);
-		expect(seeker.decide(9010)).toEqual({type: 'wait', for: '1 more node to start (2 of 3 expected nodes are here)'});
+		expect(seeker.decide(9010)).toEqual({
+			type: 'wait',
+			for: '1 more node to start (2 of 3 expected nodes are here)',
+		});
 	});
 
 	test('does not found on a word that is older than a lease', () => {
@@ -132,7 +184,11 @@ describe('a seeker', () => {
 	test('founds nothing beside a cluster that was heard', () => {
 		const seeker = new Founding({...options, seekMs: 0});
 		seeker.memberHeard(addressOf(7), 0);
-		expect(seeker.decide(2999)).toEqual({type: 'wait', for: 'the cluster at 10.0.0.8:5000 to admit this node', isAdmission: true});
+		expect(seeker.decide(2999)).toEqual({
+			type: 'wait',
+			for: 'the cluster at 10.0.0.8:5000 to admit this node',
+			isAdmission: true,
+		});
 		expect(seeker.decide(3000)).toEqual({type: 'found'});
 	});
 

@@ -36,7 +36,10 @@ describe('the gate before publishing', () => {
 			gate.tick();
 		}
 
-		await expect(waiting).rejects.toMatchObject({code: 'no-quorum', message: expect.stringMatching(/^It is closed\. Nothing was stored$/)});
+		await expect(waiting).rejects.toMatchObject({
+			code: 'no-quorum',
+			message: expect.stringMatching(/^It is closed\. Nothing was stored$/),
+		});
 		expect(world.pauses).toBe(0);
 	});
 

@@ -29,7 +29,9 @@ describe('the protocol that a leader proposes', () => {
 	});
 
 	test('a node that speaks less than the agreed one is refused with both numbers', () => {
-		expect(protocolRefusal(a, {protocol: 1, version: '0.1.0'}, 2)).toBe(`node ${a} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`);
+		expect(protocolRefusal(a, {protocol: 1, version: '0.1.0'}, 2)).toBe(
+			`node ${a} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`,
+		);
 		expect(protocolRefusal(a, {protocol: 2}, 2)).toBeUndefined();
 	});
 });
@@ -48,7 +50,9 @@ describe('the name of a node', () => {
 
 	test('gets a number when it is a default that another member has, and keeps it', () => {
 		expect(namingStep(agreedOn({'host-5000': b}), a, byDefault)).toEqual({type: 'propose', name: 'host-5000-2'});
-		expect(namingStep(agreedOn({'host-5000': b, 'host-5000-2': 'cccccccccccccccc' as NodeId}), a, byDefault)).toEqual({type: 'propose', name: 'host-5000-3'});
+		expect(
+			namingStep(agreedOn({'host-5000': b, 'host-5000-2': 'cccccccccccccccc' as NodeId}), a, byDefault),
+		).toEqual({type: 'propose', name: 'host-5000-3'});
 		expect(namingStep(agreedOn({'host-5000': b, 'host-5000-2': a}), a, byDefault)).toEqual({type: 'settled'});
 		expect(namingStep(agreedOn({'host-5000-2': a}), a, byDefault)).toEqual({type: 'propose', name: 'host-5000'});
 	});
@@ -61,7 +65,9 @@ describe('the name of a node', () => {
 	test('stays within 63 characters when it gets a number', () => {
 		const long = 'x'.repeat(63);
 		expect(freeName(agreedOn({[long]: b}), long)).toBe(`${'x'.repeat(61)}-2`);
-		expect(namingStep(agreedOn({[long]: b, [`${'x'.repeat(61)}-2`]: a}), a, {text: long, isChosen: false})).toEqual({type: 'settled'});
+		expect(namingStep(agreedOn({[long]: b, [`${'x'.repeat(61)}-2`]: a}), a, {text: long, isChosen: false})).toEqual(
+			{type: 'settled'},
+		);
 	});
 
 	test('is proposed once at a time; that it is taken is said once, with what helps', async () => {
@@ -69,7 +75,10 @@ describe('the name of a node', () => {
 		const warnings: string[] = [];
 		const names: Record<string, NodeId> = {};
 		const namer = new Namer({
-			self: a, wanted: chosen, agreed: agreedOn(names), warn: text => warnings.push(text),
+			self: a,
+			wanted: chosen,
+			agreed: agreedOn(names),
+			warn: text => warnings.push(text),
 			propose: async name => {
 				proposed.push(name);
 				throw new Error('no leader');
@@ -86,19 +95,39 @@ describe('the name of a node', () => {
 		namer.housekeep();
 		namer.housekeep();
 		expect(proposed).toHaveLength(2);
-		expect(warnings).toEqual([`The name db1 belongs to node ${b}, so this node keeps the name old: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove db1`]);
+		expect(warnings).toEqual([
+			`The name db1 belongs to node ${b}, so this node keeps the name old: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove db1`,
+		]);
 	});
 });
 
 describe('the claim of a process', () => {
-	type World = {nowMs: number; leader: boolean; member: boolean; protocol: number; current: AgreedInstance | undefined};
-	const make = (world: World): {claim: Claim; proposals: () => number; lost: AgreedInstance[]; fail: (error: Error) => void; caughtUp: () => void} => {
+	type World = {
+		nowMs: number;
+		leader: boolean;
+		member: boolean;
+		protocol: number;
+		current: AgreedInstance | undefined;
+	};
+	const make = (
+		world: World,
+	): {
+		claim: Claim;
+		proposals: () => number;
+		lost: AgreedInstance[];
+		fail: (error: Error) => void;
+		caughtUp: () => void;
+	} => {
 		let proposals = 0;
 		let caughtUp: () => void = () => undefined;
 		let fail: (error: Error) => void = () => undefined;
 		const lost: AgreedInstance[] = [];
 		const claim = new Claim({
-			self: a, incarnation: 4, instance: '00000000000000aa', nowMs: () => world.nowMs, hasLeader: () => world.leader,
+			self: a,
+			incarnation: 4,
+			instance: '00000000000000aa',
+			nowMs: () => world.nowMs,
+			hasLeader: () => world.leader,
 			agreed: {
 				get protocol() {
 					return world.protocol;
@@ -112,9 +141,10 @@ describe('the claim of a process', () => {
 					fail = reject;
 				});
 			},
-			catchUp: () => new Promise(resolve => {
-				caughtUp = () => resolve(undefined);
-			}),
+			catchUp: () =>
+				new Promise(resolve => {
+					caughtUp = () => resolve(undefined);
+				}),
 		});
 		claim.onLost = by => lost.push(by);
 		return {claim, lost, proposals: () => proposals, fail: error => fail(error), caughtUp: () => caughtUp()};
@@ -122,7 +152,11 @@ describe('the claim of a process', () => {
 
 	const ready = {nowMs: 1000, leader: true, member: true, protocol: 2, current: undefined};
 
-	test.each([['there is no leader', {leader: false}], ['it is no member', {member: false}], ['protocol 2 is not agreed', {protocol: 1}]] as const)('is not proposed while %s', (_name, lacks) => {
+	test.each([
+		['there is no leader', {leader: false}],
+		['it is no member', {member: false}],
+		['protocol 2 is not agreed', {protocol: 1}],
+	] as const)('is not proposed while %s', (_name, lacks) => {
 		const {claim, proposals} = make({...ready, ...lacks});
 		claim.housekeep();
 		expect(proposals()).toBe(0);

@@ -4,7 +4,11 @@ import type {NodeId} from '../../../core/message.ts';
 import type {Complaint} from '../../../core/swim/rows.ts';
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'] as NodeId[] as [NodeId, NodeId, NodeId, NodeId];
-const says = (node: NodeId, unlinked: readonly NodeId[], silent: readonly NodeId[] = []): Complaint => ({node, unlinked, silent});
+const says = (node: NodeId, unlinked: readonly NodeId[], silent: readonly NodeId[] = []): Complaint => ({
+	node,
+	unlinked,
+	silent,
+});
 const afterMs = 600;
 
 function after(complaints: readonly Complaint[], isPresent: (id: NodeId) => boolean = () => true): PairFaults {
@@ -14,13 +18,24 @@ function after(complaints: readonly Complaint[], isPresent: (id: NodeId) => bool
 }
 
 test('one end that complains is enough, and what only one direction lacks is broken for both', () => {
-	expect(after([says(a, [c])]).faults).toMatchObject([{between: [a, c], link: true, datagram: false, blamed: [a, c]}]);
-	expect(after([says(c, [], [a]), says(a, [c])]).faults).toMatchObject([{between: [a, c], link: true, datagram: true}]);
+	expect(after([says(a, [c])]).faults).toMatchObject([
+		{between: [a, c], link: true, datagram: false, blamed: [a, c]},
+	]);
+	expect(after([says(c, [], [a]), says(a, [c])]).faults).toMatchObject([
+		{between: [a, c], link: true, datagram: true},
+	]);
 });
 
 test('what passes within the time is no fault', () => {
 	const pairs = new PairFaults();
-	for (const [nowMs, complaints] of [[0, [says(a, [c])]], [500, [says(a, [c])]], [550, []], [600, [says(a, [c])]], [1100, [says(a, [c])]]] as const) pairs.update(complaints, () => true, nowMs, afterMs);
+	for (const [nowMs, complaints] of [
+		[0, [says(a, [c])]],
+		[500, [says(a, [c])]],
+		[550, []],
+		[600, [says(a, [c])]],
+		[1100, [says(a, [c])]],
+	] as const)
+		pairs.update(complaints, () => true, nowMs, afterMs);
 	expect(pairs.faults).toEqual([]);
 	pairs.update([says(a, [c])], () => true, 1200, afterMs);
 	expect(pairs.faults).toHaveLength(1);
@@ -30,13 +45,21 @@ test('what passes within the time is no fault', () => {
 
 test('datagrams that fail later than the link count later', () => {
 	const pairs = new PairFaults();
-	for (const [nowMs, complaint] of [[0, says(a, [c])], [600, says(a, [c], [c])]] as const) pairs.update([complaint], () => true, nowMs, afterMs);
+	for (const [nowMs, complaint] of [
+		[0, says(a, [c])],
+		[600, says(a, [c], [c])],
+	] as const)
+		pairs.update([complaint], () => true, nowMs, afterMs);
 	expect(pairs.faults).toMatchObject([{link: true, datagram: false}]);
 });
 
 test('a member that is cut off from several is to blame, not each of them', () => {
 	const {faults} = after([says(a, [d]), says(b, [d]), says(d, [a, b, c])]);
-	expect(faults.map(({between, blamed}) => [between, blamed])).toEqual([[[a, d], [d]], [[b, d], [d]], [[c, d], [d]]]);
+	expect(faults.map(({between, blamed}) => [between, blamed])).toEqual([
+		[[a, d], [d]],
+		[[b, d], [d]],
+		[[c, d], [d]],
+	]);
 });
 
 test('members that are gone have no pairs, and their own complaints count no more', () => {

@@ -11,7 +11,13 @@ const [self, one, other] = [id(1), id(2), id(3)] as const;
 
 /** A node whose log names itself and one other. `answers`: who is found at which address. */
 function setUp(answers: ReadonlyMap<string, NodeId> = new Map()) {
-	const state = {leader: undefined as NodeId | undefined, peers: [] as NodeId[], sent: [] as NodeId[], up: new Set<NodeId>(), called: [] as string[]};
+	const state = {
+		leader: undefined as NodeId | undefined,
+		peers: [] as NodeId[],
+		sent: [] as NodeId[],
+		up: new Set<NodeId>(),
+		called: [] as string[],
+	};
 	const topics = new ClusterState({topicsMax: 8, membersMax: 8});
 	topics.applyConfiguration(1, [self], encodeContext({clusterId: 'c', node: self, address: 'a1'}));
 	topics.applyConfiguration(2, [self, one], encodeContext({node: one, address: 'a2'}));
@@ -22,16 +28,26 @@ function setUp(answers: ReadonlyMap<string, NodeId> = new Map()) {
 		send: (to: NodeId) => state.sent.push(to) > 0,
 	} as unknown as Links;
 	const acquaintances = new PeerDirectory({
-		self, address: 'a1', topics, links, peers: {
-			candidates: async () => ['a1', 'a2', 'seed', ...answers.keys()].map(address => ({address, isMember: false})),
+		self,
+		address: 'a1',
+		topics,
+		links,
+		peers: {
+			candidates: async () =>
+				['a1', 'a2', 'seed', ...answers.keys()].map(address => ({address, isMember: false})),
 			async ask(address) {
 				state.called.push(address);
 				const found = answers.get(address);
 				if (found === undefined) throw new Error('nobody answers');
 				return {id: found, frame: encodeControl('joined', {type: 'joined', clusterId: 'c', members: []})};
 			},
-		}, nowMs: () => 0, leader: () => state.leader, clusterId: () => 'c',
-		join: () => Promise.reject(new Error('nobody asks')), seeds: [], foreign() {},
+		},
+		nowMs: () => 0,
+		leader: () => state.leader,
+		clusterId: () => 'c',
+		join: () => Promise.reject(new Error('nobody asks')),
+		seeds: [],
+		foreign() {},
 	});
 	acquaintances.link();
 	return {state, topics, acquaintances};
@@ -67,7 +83,8 @@ describe('whom a node keeps links to', () => {
 		acquaintances.meet(other, 'a3');
 		state.leader = other;
 		acquaintances.link();
-		expect(state.peers).toEqual([one, other]); // The log does not name the leader yet, and needs it to learn who it is.
+		// The log does not name the leader yet, and needs it to learn who it is.
+		expect(state.peers).toEqual([one, other]);
 		topics.applyConfiguration(3, [self, other], encodeContext({node: other, address: 'a3'}));
 		acquaintances.link();
 		expect(state.peers).toEqual([other]);
@@ -76,7 +93,10 @@ describe('whom a node keeps links to', () => {
 	test('where they are is known from the moment on at which they are told of, and the log knows better', () => {
 		const {topics, acquaintances} = setUp();
 		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', undefined]);
-		acquaintances.tell([[one, 'former'], [other, 'a3']]);
+		acquaintances.tell([
+			[one, 'former'],
+			[other, 'a3'],
+		]);
 		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', 'a3']);
 		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a4'}));
 		expect(acquaintances.address(other)).toBe('a4');
@@ -125,16 +145,32 @@ describe('whom a node keeps links to', () => {
 		state.up.add(one);
 		acquaintances.ask();
 		expect(state.sent).toEqual([one]);
-		acquaintances.onAnswered(encodeControl('joined', {type: 'joined', clusterId: 'c', members: [[one, '10.0.0.8:1'], [other, '10.0.0.4:1']]}));
+		acquaintances.onAnswered(
+			encodeControl('joined', {
+				type: 'joined',
+				clusterId: 'c',
+				members: [
+					[one, '10.0.0.8:1'],
+					[other, '10.0.0.4:1'],
+				],
+			}),
+		);
 		await vi.waitFor(() => expect(acquaintances.address(other)).toBe('10.0.0.4:1'));
-		acquaintances.onAnswered(encodeControl('joined', {type: 'joined', clusterId: 'c', members: [[other, '10.0.0.3:1']]}));
+		acquaintances.onAnswered(
+			encodeControl('joined', {type: 'joined', clusterId: 'c', members: [[other, '10.0.0.3:1']]}),
+		);
 		await vi.waitFor(() => expect(state.called).toContain('10.0.0.3:1'));
 		expect([acquaintances.address(one), acquaintances.address(other)]).toEqual(['a2', '10.0.0.4:1']);
 		expect(state.called).not.toContain('10.0.0.8:1');
 	});
 
 	test('at the address of the link, whoever of the same id answers elsewhere', async () => {
-		const {state, topics, acquaintances} = setUp(new Map([['10.0.0.9:1', one], ['10.0.0.5:1', other]]));
+		const {state, topics, acquaintances} = setUp(
+			new Map([
+				['10.0.0.9:1', one],
+				['10.0.0.5:1', other],
+			]),
+		);
 		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a3'}));
 		state.up.add(one);
 		acquaintances.ask();

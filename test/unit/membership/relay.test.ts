@@ -4,15 +4,26 @@ import {Relay, relayBytesMax} from '../../../core/membership/relay.ts';
 import type {NodeId} from '../../../core/message.ts';
 import {decodeRelay, encodeControl, encodeRelayHead, kinds} from '../../../core/wire/wire.ts';
 
-const [a, b, c, d] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc', 'dddddddddddddddd'] as [NodeId, NodeId, NodeId, NodeId];
+const [a, b, c, d] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc', 'dddddddddddddddd'] as [
+	NodeId,
+	NodeId,
+	NodeId,
+	NodeId,
+];
 const inner = encodeControl('raft', {type: 'heartbeat'});
-const frameOf = (from: NodeId, to: NodeId, carried: Buffer = inner): Buffer => Buffer.concat([encodeRelayHead(from, to), carried]);
+const frameOf = (from: NodeId, to: NodeId, carried: Buffer = inner): Buffer =>
+	Buffer.concat([encodeRelayHead(from, to), carried]);
 
-function relayOf(self: NodeId, {via, protocol = 2, isUp = true}: {readonly via?: NodeId; readonly protocol?: number; readonly isUp?: boolean} = {}) {
+function relayOf(
+	self: NodeId,
+	{via, protocol = 2, isUp = true}: {readonly via?: NodeId; readonly protocol?: number; readonly isUp?: boolean} = {},
+) {
 	const sent: Array<{readonly to: NodeId; readonly frame: Buffer}> = [];
 	const bounds: string[] = [];
 	const relay = new Relay({
-		self, isMember: node => node !== d, reach: () => via,
+		self,
+		isMember: node => node !== d,
+		reach: () => via,
 		links: {
 			speaks: () => ({protocol, version: ''}),
 			state: () => ({state: isUp ? 'up' : 'down', why: '', code: ''}),
@@ -57,9 +68,16 @@ describe('a relay frame', () => {
 	});
 
 	test.each([
-		['that has been relayed before', c, frameOf(a, c)], ['from a node that is no member', d, frameOf(d, c)], ['for a node that is no member', a, frameOf(a, d)],
-		['for its maker', a, frameOf(a, a)], ['that this node made itself', c, frameOf(b, c)], ['that needed no relay', a, frameOf(a, b)],
-		['of live messages', a, frameOf(a, c, Buffer.of(kinds.push, 1, 1, 1))], ['within another', a, frameOf(a, c, frameOf(a, c))], ['without a frame', a, encodeRelayHead(a, c)], ['cut short', a, Buffer.of(kinds.relay, 1)],
+		['that has been relayed before', c, frameOf(a, c)],
+		['from a node that is no member', d, frameOf(d, c)],
+		['for a node that is no member', a, frameOf(a, d)],
+		['for its maker', a, frameOf(a, a)],
+		['that this node made itself', c, frameOf(b, c)],
+		['that needed no relay', a, frameOf(a, b)],
+		['of live messages', a, frameOf(a, c, Buffer.of(kinds.push, 1, 1, 1))],
+		['within another', a, frameOf(a, c, frameOf(a, c))],
+		['without a frame', a, encodeRelayHead(a, c)],
+		['cut short', a, Buffer.of(kinds.relay, 1)],
 	])('%s is refused', (_, peer, frame) => {
 		const {relay, sent} = relayOf(b);
 		expect(relay.onFrame(peer, frame)).toEqual({type: 'refused'});
@@ -90,9 +108,11 @@ describe('a relay frame', () => {
 
 	test('any bytes are read or refused', () => {
 		const {relay} = relayOf(b);
-		fc.assert(fc.property(fc.uint8Array({maxLength: 60}), bytes => {
-			const frame = Buffer.from([kinds.relay, ...bytes]);
-			if (decodeRelay(frame)?.from !== a) expect(relay.onFrame(a, frame)).toEqual({type: 'refused'});
-		}));
+		fc.assert(
+			fc.property(fc.uint8Array({maxLength: 60}), bytes => {
+				const frame = Buffer.from([kinds.relay, ...bytes]);
+				if (decodeRelay(frame)?.from !== a) expect(relay.onFrame(a, frame)).toEqual({type: 'refused'});
+			}),
+		);
 	});
 });

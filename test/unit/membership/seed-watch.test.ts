@@ -11,7 +11,12 @@ const other = '000000000000000b' as NodeId;
 function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAnswer | Error>>) {
 	const state = {nowMs: 0, asked: [] as string[], met: [] as Array<readonly [string, string]>};
 	const watch = new SeedWatch({
-		seeds, address: 'own', clusterId: () => 'c', nowMs: () => state.nowMs, question: () => Buffer.of(0), foreign: (...met) => void state.met.push(met),
+		seeds,
+		address: 'own',
+		clusterId: () => 'c',
+		nowMs: () => state.nowMs,
+		question: () => Buffer.of(0),
+		foreign: (...met) => void state.met.push(met),
 		peers: {
 			async ask(address) {
 				state.asked.push(address);
@@ -27,7 +32,9 @@ function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAn
 		for (let round = 0; round < 3; round++) {
 			state.asked = [];
 			watch.look(new Set(members));
-			await Promise.resolve().then(() => undefined).then(() => undefined); // oxlint-disable-line no-await-in-loop -- answers come in between
+			await Promise.resolve()
+				.then(() => undefined)
+				.then(() => undefined);
 			rounds.push(state.asked);
 			state.nowMs += 5000;
 		}
@@ -40,15 +47,27 @@ function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAn
 
 describe('the seeds of a member that has a leader', () => {
 	test('another cluster is met each time it answers, whether it refuses this node or not', async () => {
-		const {state, look} = setUp(['refuses', 'takes'], {refuses: {type: 'refused', reason: 'no', clusterId: 'd'}, takes: {type: 'joined', clusterId: 'e', members: []}});
-		expect(await look()).toEqual([['refuses', 'takes'], ['refuses', 'takes'], ['refuses', 'takes']]);
-		expect(state.met.slice(0, 2)).toEqual([['d', 'refuses'], ['e', 'takes']]);
+		const {state, look} = setUp(['refuses', 'takes'], {
+			refuses: {type: 'refused', reason: 'no', clusterId: 'd'},
+			takes: {type: 'joined', clusterId: 'e', members: []},
+		});
+		expect(await look()).toEqual([
+			['refuses', 'takes'],
+			['refuses', 'takes'],
+			['refuses', 'takes'],
+		]);
+		expect(state.met.slice(0, 2)).toEqual([
+			['d', 'refuses'],
+			['e', 'takes'],
+		]);
 		expect(state.met).toHaveLength(6);
 	});
 
 	test('a seed that is of this cluster, or of another secret, is asked once; one that is silent again and again', async () => {
 		const {state, look} = setUp(['ours', 'stranger', 'silent'], {
-			ours: {type: 'joined', clusterId: 'c', members: []}, stranger: new DapssError('not-authenticated', 'another secret'), silent: new DapssError('unreachable', 'no answer'),
+			ours: {type: 'joined', clusterId: 'c', members: []},
+			stranger: new DapssError('not-authenticated', 'another secret'),
+			silent: new DapssError('unreachable', 'no answer'),
 		});
 		expect(await look()).toEqual([['ours', 'stranger', 'silent'], ['silent'], ['silent']]);
 		expect(state.met).toEqual([]);
@@ -69,9 +88,16 @@ describe('the seeds of a member that has a leader', () => {
 	});
 });
 
-test('a refusal says of which cluster it comes, when that is why, and an older node\'s says nothing', () => {
+test("a refusal says of which cluster it comes, when that is why, and an older node's says nothing", () => {
 	const parse = (answer: JoinAnswer): JoinAnswer | undefined => parseJoinAnswer(encodeControl('joined', answer));
-	expect(parse({type: 'refused', reason: 'no', clusterId: 'd'})).toEqual({type: 'refused', reason: 'no', clusterId: 'd'});
+	expect(parse({type: 'refused', reason: 'no', clusterId: 'd'})).toEqual({
+		type: 'refused',
+		reason: 'no',
+		clusterId: 'd',
+	});
 	expect(parse({type: 'refused', reason: 'no'})).toEqual({type: 'refused', reason: 'no'});
-	expect(parse({type: 'refused', reason: 'no', clusterId: 7 as unknown as string})).toEqual({type: 'refused', reason: 'no'});
+	expect(parse({type: 'refused', reason: 'no', clusterId: 7 as unknown as string})).toEqual({
+		type: 'refused',
+		reason: 'no',
+	});
 });

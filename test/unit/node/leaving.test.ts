@@ -17,7 +17,8 @@ beforeEach(() => {
 
 function leaving(hasAsked = false): Leaving {
 	return new Leaving({
-		phase: () => phase, hasAsked,
+		phase: () => phase,
+		hasAsked,
 		topics: {members: () => Array.from({length: members}, () => ({id: '' as NodeId, address: ''}))},
 		management: {
 			async leave() {
@@ -62,7 +63,10 @@ describe('a node that leaves', () => {
 		await expect(leaving().leave()).rejects.toMatchObject({code: 'timeout'});
 		expect(said.at(-1)).toBe('gives up its vote');
 		leaving(true).onRemoved();
-		expect(said.slice(-2)).toEqual(['notes true', 'stops: this node had left the cluster before it stopped: start it once more, and it joins as a new member']);
+		expect(said.slice(-2)).toEqual([
+			'notes true',
+			'stops: this node had left the cluster before it stopped: start it once more, and it joins as a new member',
+		]);
 	});
 
 	test('hears as no news that it is removed; before, and once that is refused, it does', async () => {
@@ -77,7 +81,9 @@ describe('a node that leaves', () => {
 		expect(node.isExpected(removed)).toBe(true);
 		await left;
 		expect([node.isExpected(removed), leaving(true).isExpected(removed)]).toEqual([true, true]);
-		expect([node.isExpected({code: 'removed', by: 'us'}), node.isExpected({code: 'protocol', by: 'peer'})]).toEqual([false, false]);
+		expect([node.isExpected({code: 'removed', by: 'us'}), node.isExpected({code: 'protocol', by: 'peer'})]).toEqual(
+			[false, false],
+		);
 	});
 
 	test.each<[Snapshot['phase'], number, string]>([
@@ -94,5 +100,7 @@ describe('a node that leaves', () => {
 
 test('a node that is removed without having asked did not leave', () => {
 	leaving().onRemoved();
-	expect(said).toEqual(['stops: this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: what was published here and had not reached the others is in no other place']);
+	expect(said).toEqual([
+		'stops: this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: what was published here and had not reached the others is in no other place',
+	]);
 });

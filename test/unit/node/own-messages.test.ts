@@ -13,7 +13,10 @@ const u = 'u' as Topic;
 
 /** Logs of batches of one message of 10,000 bytes each. */
 class Logs implements TopicReading {
-	readonly topics = new Map<Topic, StoredBatch[]>([[t, []], [u, []]]);
+	readonly topics = new Map<Topic, StoredBatch[]>([
+		[t, []],
+		[u, []],
+	]);
 	readonly subscribed = new Set<Topic>([t]);
 	readonly readers = new Map<Reader, Topic>();
 	firstOffset = 0;
@@ -25,7 +28,10 @@ class Logs implements TopicReading {
 
 	async read(topic: Topic, from: 'now' | number, sink: ConstructorParameters<typeof Reader>[3]): Promise<Reader> {
 		const batches = this.topics.get(topic)!;
-		const read = async (offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> => {
+		const read = async (
+			offset: number,
+			bytesMax: number,
+		): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> => {
 			await turn();
 			const first = Math.max(offset, this.firstOffset);
 			const items = batches.slice(first, first + Math.max(1, Math.floor(bytesMax / 10_000)));
@@ -57,8 +63,14 @@ class Logs implements TopicReading {
 	}
 }
 
-const said = (event: BrokerEvent): string => (event.type === 'message' ? `${event.message.topic}${event.message.seq - 1}` : event.type === 'lagged' ? `lagged ${event.dropped}` : event.type);
-const numbers = (topic: Topic, from: number, to: number): string[] => Array.from({length: to - from}, (_, index) => `${topic}${from + index}`);
+const said = (event: BrokerEvent): string =>
+	event.type === 'message'
+		? `${event.message.topic}${event.message.seq - 1}`
+		: event.type === 'lagged'
+			? `lagged ${event.dropped}`
+			: event.type;
+const numbers = (topic: Topic, from: number, to: number): string[] =>
+	Array.from({length: to - from}, (_, index) => `${topic}${from + index}`);
 
 /** What there is to take, until there is nothing for a while. */
 async function takeAll(feed: OwnFeed): Promise<string[]> {

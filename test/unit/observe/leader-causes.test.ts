@@ -8,7 +8,8 @@ import {PauseWatch} from '../../../core/observe/pause.ts';
 const [a, b] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
 
 describe('evidence of a crash', () => {
-	const tell = (evidence: CrashEvidence, ...changes: ReadonlyArray<'up' | 'down' | 'refused'>): boolean[] => changes.map(change => evidence.link(a, change));
+	const tell = (evidence: CrashEvidence, ...changes: ReadonlyArray<'up' | 'down' | 'refused'>): boolean[] =>
+		changes.map(change => evidence.link(a, change));
 
 	test('is a link that was up, closed, and is refused; once', () => {
 		expect(tell(new CrashEvidence(), 'up', 'down', 'refused', 'refused')).toEqual([false, false, true, false]);
@@ -44,22 +45,40 @@ describe('a pause of the process', () => {
 	});
 });
 
-const words = (event: Partial<LeaderEvent>): string => leaderWords({type: 'leader', term: 4, leader: a, previous: b, ...event}, {name: id => id.slice(0, 4), duration: ms => `${ms} ms`});
+const words = (event: Partial<LeaderEvent>): string =>
+	leaderWords(
+		{type: 'leader', term: 4, leader: a, previous: b, ...event},
+		{name: id => id.slice(0, 4), duration: ms => `${ms} ms`},
+	);
 test('a transfer names who asked, unless the leader itself goes', () => {
 	const name = (id: NodeId): string => id.slice(0, 4);
-	expect(transferWords({type: 'transfer', from: a, to: b, by: b}, {name})).toBe('aaaa hands leadership to bbbb, asked through bbbb');
+	expect(transferWords({type: 'transfer', from: a, to: b, by: b}, {name})).toBe(
+		'aaaa hands leadership to bbbb, asked through bbbb',
+	);
 	expect(transferWords({type: 'transfer', from: a, to: b, by: a}, {name})).toBe('aaaa hands leadership to bbbb');
 });
 
 test.each<[Partial<LeaderEvent>, string]>([
-	[{cause: 'silent', silentMs: 620, withoutLeaderMs: 700}, 'aaaa leads term 4: bbbb was silent for 620 ms; 700 ms without a leader'],
+	[
+		{cause: 'silent', silentMs: 620, withoutLeaderMs: 700},
+		'aaaa leads term 4: bbbb was silent for 620 ms; 700 ms without a leader',
+	],
 	[{cause: 'silent', withoutLeaderMs: 0}, 'aaaa leads term 4: bbbb was silent'],
-	[{cause: 'crashed', silentMs: 20, withoutLeaderMs: 60}, 'aaaa leads term 4: bbbb crashed (its link closed and a new connection was refused); 60 ms without a leader'],
+	[
+		{cause: 'crashed', silentMs: 20, withoutLeaderMs: 60},
+		'aaaa leads term 4: bbbb crashed (its link closed and a new connection was refused); 60 ms without a leader',
+	],
 	[{cause: 'transferred', withoutLeaderMs: 0}, 'aaaa leads term 4: bbbb handed leadership over'],
-	[{cause: 'quorum-lost', leader: undefined, silentMs: 500}, 'no leader in term 4: bbbb heard no majority for 500 ms and stepped down'],
+	[
+		{cause: 'quorum-lost', leader: undefined, silentMs: 500},
+		'no leader in term 4: bbbb heard no majority for 500 ms and stepped down',
+	],
 	[{cause: 'newer-term'}, 'aaaa leads term 4: a newer term replaced bbbb'],
 	[{cause: 'removed'}, 'aaaa leads term 4: bbbb was removed'],
-	[{cause: 'silent', previous: a, silentMs: 620, withoutLeaderMs: 900}, 'aaaa leads term 4: it was silent for 620 ms; 900 ms without a leader'],
+	[
+		{cause: 'silent', previous: a, silentMs: 620, withoutLeaderMs: 900},
+		'aaaa leads term 4: it was silent for 620 ms; 900 ms without a leader',
+	],
 	[{cause: 'started', previous: undefined, withoutLeaderMs: 900}, 'aaaa leads term 4'],
 	[{previous: undefined, leader: undefined}, 'no leader in term 4'],
 ])('a change of the leader is said in words: %j', (event, text) => {

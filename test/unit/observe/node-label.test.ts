@@ -9,7 +9,12 @@ import {a, b, c, member} from '../../tui/support/fixtures.ts';
 
 describe('a node is called', () => {
 	test('by its name, else by the first digits of its id, and nothing in it reaches a terminal', () => {
-		expect([labelOf(a, 'n1'), labelOf(a, ''), labelOf(a, undefined), labelOf(a, 'n\u001B[2J')]).toEqual(['n1', '3f2a91c4', '3f2a91c4', 'n␛[2J']);
+		expect([labelOf(a, 'n1'), labelOf(a, ''), labelOf(a, undefined), labelOf(a, 'n\u001B[2J')]).toEqual([
+			'n1',
+			'3f2a91c4',
+			'3f2a91c4',
+			'n␛[2J',
+		]);
 		expect(labelsIn({names: {[a]: 'n1'}})(a)).toBe('n1');
 		expect([labelsIn({names: {[a]: 'n1'}})('__proto__'), labelsIn({})(a)]).toEqual(['__proto_', '3f2a91c4']);
 	});
@@ -22,7 +27,11 @@ describe('a node is called', () => {
 	});
 
 	test('in as many cells as there are', () => {
-		expect([labelsThatFit([a, b, c], id => id.slice(0, 8), 22, 3), labelsThatFit([a, b, c], id => id.slice(0, 8), 33, 3), labelsThatFit([a, b], () => 'x'.repeat(63), 20, 3)]).toEqual([2, 3, 1]);
+		expect([
+			labelsThatFit([a, b, c], id => id.slice(0, 8), 22, 3),
+			labelsThatFit([a, b, c], id => id.slice(0, 8), 33, 3),
+			labelsThatFit([a, b], () => 'x'.repeat(63), 20, 3),
+		]).toEqual([2, 3, 1]);
 	});
 });
 
@@ -47,25 +56,56 @@ describe('a member is meant', () => {
 });
 
 test('events carry the names of the nodes that they mention, also of one that has just left', () => {
-	const names = new Map([[a, 'n1'], [b, 'n2']]);
-	const journal = new Journal({wallMs: () => 7, nameOf: id => names.get(id) ?? '', feedMax: 10, eventsMax: 10, previewBytes: 10});
+	const names = new Map([
+		[a, 'n1'],
+		[b, 'n2'],
+	]);
+	const journal = new Journal({
+		wallMs: () => 7,
+		nameOf: id => names.get(id) ?? '',
+		feedMax: 10,
+		eventsMax: 10,
+		previewBytes: 10,
+	});
 	journal.record({type: 'leader', term: 2, leader: a, previous: b});
 	names.delete(b);
 	journal.record({type: 'member', id: b, address: '127.0.0.1:5001', state: 'left'});
 	journal.record({type: 'member', id: c, address: '127.0.0.1:5002', state: 'alive'});
 	journal.record({type: 'stopped', reason: 'stopped'});
-	expect(journal.events().map(event => event.names)).toEqual([{[a]: 'n1', [b]: 'n2'}, {[b]: 'n2'}, undefined, undefined]);
-	expect(nodesOf({type: 'partition', state: 'healed', sides: [[a], [b, c]], quorum: 0, tookMs: 1})).toEqual([a, b, c]);
+	expect(journal.events().map(event => event.names)).toEqual([
+		{[a]: 'n1', [b]: 'n2'},
+		{[b]: 'n2'},
+		undefined,
+		undefined,
+	]);
+	expect(nodesOf({type: 'partition', state: 'healed', sides: [[a], [b, c]], quorum: 0, tookMs: 1})).toEqual([
+		a,
+		b,
+		c,
+	]);
 	expect(nodesOf({type: 'refused', id: undefined, address: '', code: 'flags', reason: '', by: 'us'})).toEqual([]);
 });
 
 test('beacons of other clusters are ignored, not refused (case 32)', () => {
-	expect(refusalsOf(new Map([['malformed', 1]]), new Map([['malformed', 2], ['beacon-foreign', 480], ['beacon-interface', 20], ['cluster', 3]]))).toEqual({
-		rejected: {malformed: 3, cluster: 3}, ignored: {'beacon-foreign': 480, 'beacon-interface': 20},
+	expect(
+		refusalsOf(
+			new Map([['malformed', 1]]),
+			new Map([
+				['malformed', 2],
+				['beacon-foreign', 480],
+				['beacon-interface', 20],
+				['cluster', 3],
+			]),
+		),
+	).toEqual({
+		rejected: {malformed: 3, cluster: 3},
+		ignored: {'beacon-foreign': 480, 'beacon-interface': 20},
 	});
 });
 
 test('a refusal does not say twice whom it is about', () => {
-	expect(refusalReason({address: '10.0.0.7:4', reason: 'peer 10.0.0.7:4 has another secret than this node'})).toBe('has another secret than this node');
+	expect(refusalReason({address: '10.0.0.7:4', reason: 'peer 10.0.0.7:4 has another secret than this node'})).toBe(
+		'has another secret than this node',
+	);
 	expect(refusalReason({address: '10.0.0.7:4', reason: 'node x was removed'})).toBe('node x was removed');
 });

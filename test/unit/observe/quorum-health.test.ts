@@ -7,7 +7,10 @@ import {healthy, ids, lost, member} from '../../tui/support/fixtures.ts';
 function outlook(voters: number, ...away: readonly number[]): QuorumHealth {
 	const members = ids.slice(0, voters).map((id, index) => {
 		const downMs = away[index - (voters - away.length)];
-		return member(id, {self: index === 0, ...(downMs === undefined ? {} : {state: 'unreachable' as const, downMs})});
+		return member(id, {
+			self: index === 0,
+			...(downMs === undefined ? {} : {state: 'unreachable' as const, downMs}),
+		});
 	});
 	return quorumHealthOf({raft: {...healthy.raft, voters: members.map(({id}) => id)}, members});
 }
@@ -26,18 +29,38 @@ test.each([
 
 test('who is away for longest is named first; a learner, and who has left the voters, is not', () => {
 	const {missing} = outlook(5, 10, 2000);
-	expect(missing.map(({id, downMs}) => [id, downMs])).toEqual([[ids[4], 2000], [ids[3], 10]]);
+	expect(missing.map(({id, downMs}) => [id, downMs])).toEqual([
+		[ids[4], 2000],
+		[ids[3], 10],
+	]);
 	const {members, raft} = lost;
 	expect(quorumHealthOf({members, raft: {...raft, voters: raft.voters.slice(0, 2)}}).missing).toEqual([]);
-	expect(quorumHealthOf({members: members.slice(0, 2), raft}).missing).toEqual([{id: raft.voters[2], name: '', address: '', state: 'suspect', cause: '', downMs: undefined, isLost: false}]);
+	expect(quorumHealthOf({members: members.slice(0, 2), raft}).missing).toEqual([
+		{id: raft.voters[2], name: '', address: '', state: 'suspect', cause: '', downMs: undefined, isLost: false},
+	]);
 });
 
 test('voters that run and are refused are not started again, removed or given up: what helps is the same secret (case 20)', () => {
 	const refused = (voters: number, gone: number): QuorumHealth => {
-		const {raft, members} = {raft: healthy.raft, members: ids.slice(0, voters).map((id, index) => member(id, {
-			self: index === 0,
-			...(index === 0 ? {} : index <= gone ? {state: 'unreachable' as const, downMs: lostMs} : {state: 'degraded' as const, cause: 'not-authenticated', why: 'has another secret than this node', downMs: lostMs, reached: false}),
-		}))};
+		const {raft, members} = {
+			raft: healthy.raft,
+			members: ids.slice(0, voters).map((id, index) =>
+				member(id, {
+					self: index === 0,
+					...(index === 0
+						? {}
+						: index <= gone
+							? {state: 'unreachable' as const, downMs: lostMs}
+							: {
+									state: 'degraded' as const,
+									cause: 'not-authenticated',
+									why: 'has another secret than this node',
+									downMs: lostMs,
+									reached: false,
+								}),
+				}),
+			),
+		};
 		return quorumHealthOf({raft: {...raft, voters: members.map(({id}) => id)}, members});
 	};
 
@@ -45,7 +68,9 @@ test('voters that run and are refused are not started again, removed or given up
 	expect(refused(3, 0).missing.map(({isLost}) => isLost)).toEqual([false, false]);
 	expect(remedyOf(refused(3, 0), ':')).toBe(mend);
 	expect(remedyOf(refused(5, 2), ':')).toBe(mend); // Two that run make a quorum with this one.
-	expect(remedyOf(refused(5, 3), ':')).toMatch(/^give all nodes the same secret file .* again; start 1 of the missing nodes again, .* Only if their disks are gone for good/);
+	expect(remedyOf(refused(5, 3), ':')).toMatch(
+		/^give all nodes the same secret file .* again; start 1 of the missing nodes again, .* Only if their disks are gone for good/,
+	);
 	const {missing, ...numbers} = refused(3, 0);
 	expect(remedyOf({...numbers, present: 2, spare: 0, missing: missing.slice(1)}, ':')).toBe(mend);
 });
@@ -53,7 +78,13 @@ test('voters that run and are refused are not started again, removed or given up
 test('a removal is advised when a voter is away for longer than a start takes, and only with a quorum', () => {
 	expect(remedyOf(outlook(3), ':')).toBe('');
 	expect(remedyOf(outlook(3, lostMs - 1), ':')).toBe('start it again, or repair the network to it');
-	expect(remedyOf(outlook(5, lostMs, 1), ':')).toBe(`start them again, or repair the network to them; a node that is gone for good is taken out by \`:peer remove ${(ids[3] as NodeId).slice(0, 8)}\`, and a new one takes its place`);
-	expect(remedyOf(outlook(5, lostMs, lostMs, 1), ':')).toBe('start 1 of the missing nodes again, or repair the network: then nothing is lost. Only if their disks are gone for good: stop this node and run `dapss-tui recover` for it (unsafe; --help says what it costs)');
-	expect(remedyOf(outlook(2, 1), ':')).toMatch(/^start it again, or repair the network: then nothing is lost\. Only if its disk is gone/);
+	expect(remedyOf(outlook(5, lostMs, 1), ':')).toBe(
+		`start them again, or repair the network to them; a node that is gone for good is taken out by \`:peer remove ${(ids[3] as NodeId).slice(0, 8)}\`, and a new one takes its place`,
+	);
+	expect(remedyOf(outlook(5, lostMs, lostMs, 1), ':')).toBe(
+		'start 1 of the missing nodes again, or repair the network: then nothing is lost. Only if their disks are gone for good: stop this node and run `dapss-tui recover` for it (unsafe; --help says what it costs)',
+	);
+	expect(remedyOf(outlook(2, 1), ':')).toMatch(
+		/^start it again, or repair the network: then nothing is lost\. Only if its disk is gone/,
+	);
 });

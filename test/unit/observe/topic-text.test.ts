@@ -5,14 +5,27 @@ import {printable} from '../../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../../core/observe/topic-text.ts';
 
 test.each([
-	['weather', 'weather'], ['wetter/zürich-2.a', 'wetter/zürich-2.a'], ['my orders', '"my orders"'], [' a', '" a"'], ['is deleted', '"is deleted"'], ['a, b', '"a, b"'],
-	['say "a"', String.raw`"say \"a\""`], ['\u200B', '"‹U+200B›"'], ['a\u202Eb', '"a‹U+202E›b"'],
+	['weather', 'weather'],
+	['wetter/zürich-2.a', 'wetter/zürich-2.a'],
+	['my orders', '"my orders"'],
+	[' a', '" a"'],
+	['is deleted', '"is deleted"'],
+	['a, b', '"a, b"'],
+	['say "a"', String.raw`"say \"a\""`],
+	['\u200B', '"‹U+200B›"'],
+	['a\u202Eb', '"a‹U+202E›b"'],
 ])('the topic %j is %s within a sentence', (topic, text) => {
 	expect(printable(topicText(topic))).toBe(text);
 });
 
 test('one message is not messages', () => {
-	expect([messagesText(0), messagesText(1), messagesText(2), messagesText(1, 'damaged'), messagesText(3, 'own')]).toEqual(['0 messages', '1 message', '2 messages', '1 damaged message', '3 own messages']);
+	expect([
+		messagesText(0),
+		messagesText(1),
+		messagesText(2),
+		messagesText(1, 'damaged'),
+		messagesText(3, 'own'),
+	]).toEqual(['0 messages', '1 message', '2 messages', '1 damaged message', '3 own messages']);
 });
 
 test('the most that a topic may keep is said in the unit of its bound', () => {
@@ -22,8 +35,20 @@ test('the most that a topic may keep is said in the unit of its bound', () => {
 test('what is kept fits a narrow column, exactly where it is short', () => {
 	const mebi = 2 ** 20;
 	const kept = (retainAgeS: number, retainBytes: number): string => keptBrief({retainAgeS, retainBytes});
-	expect([kept(604_800, 256 * mebi), kept(43_200, 64 * mebi), kept(1800, 512 * mebi), kept(90_061, 4096), kept(3650 * 86_400, 2 ** 50)]).toEqual(['7d 256M', '12h 64M', '30m 512M', '~1d 4k', '3650d 1P']);
-	expect([keptBrief({}), keptBrief({retainAgeS: 90}), keptBrief({retainBytes: 1.5 * 2 ** 30}), keptBrief({retainBytes: 4097})]).toEqual(['', '90s', '1.5G', '4.0k']);
+	expect([
+		kept(604_800, 256 * mebi),
+		kept(43_200, 64 * mebi),
+		kept(1800, 512 * mebi),
+		kept(90_061, 4096),
+		kept(3650 * 86_400, 2 ** 50),
+	]).toEqual(['7d 256M', '12h 64M', '30m 512M', '~1d 4k', '3650d 1P']);
+	expect([
+		keptBrief({}),
+		keptBrief({retainAgeS: 90}),
+		keptBrief({retainBytes: 1.5 * 2 ** 30}),
+		keptBrief({retainBytes: 4097}),
+	]).toEqual(['', '90s', '1.5G', '4.0k']);
 	// The longest that a topic may say.
-	for (const seconds of [1, 59, 61, 9999, 10_001, 86_399, 3650 * 86_400 - 1]) expect(keptBrief({retainAgeS: seconds}).length).toBeLessThanOrEqual(6);
+	for (const seconds of [1, 59, 61, 9999, 10_001, 86_399, 3650 * 86_400 - 1])
+		expect(keptBrief({retainAgeS: seconds}).length).toBeLessThanOrEqual(6);
 });

@@ -2,7 +2,11 @@ import fc from 'fast-check';
 import {describe, expect, it} from 'vitest';
 import {decode, encode} from '../../../core/codec.ts';
 import type {NodeId} from '../../../core/message.ts';
-import {decodeConfigurationData, encodeConfigurationData, parseConfiguration} from '../../../core/raft/configuration.ts';
+import {
+	decodeConfigurationData,
+	encodeConfigurationData,
+	parseConfiguration,
+} from '../../../core/raft/configuration.ts';
 import {parseRaftPacket, type RaftPacket} from '../../../core/raft/packet.ts';
 
 const count = fc.integer({min: 0, max: 2 ** 40});
@@ -10,27 +14,68 @@ const bytes = fc.uint8Array({maxLength: 40}).map(data => new Uint8Array(data));
 const id = fc.integer({min: 1, max: 9}).map(number => String(number).padStart(16, '0') as NodeId);
 const ids = fc.uniqueArray(id, {maxLength: 5}).map(list => list.toSorted());
 const entries = fc.array(bytes, {maxLength: 4});
-const packets: fc.Arbitrary<RaftPacket> = fc.tuple(count, count, fc.boolean(), bytes, ids, entries, fc.string({minLength: 1, maxLength: 20})).chain(([term, index, flag, data, voters, list, context]) => {
-	const head = {group: 3, term};
-	return fc.constantFrom<RaftPacket>(
-		{...head, type: 'pre-vote', lastIndex: index, lastTerm: term},
-		{...head, type: 'pre-vote-reply', granted: flag},
-		{...head, type: 'vote', lastIndex: index, lastTerm: term, isTransfer: flag},
-		{...head, type: 'vote', lastIndex: index, lastTerm: term, isTransfer: flag, former: {leader: voters[0] ?? '0000000000000001' as NodeId, cause: flag ? 'crashed' : 'transferred'}},
-		{...head, type: 'vote-reply', granted: flag},
-		{...head, type: 'append', prevIndex: index, prevTerm: term, commit: index, entries: list.map((one, at) => ({term, index: index + 1 + at, kind: at % 2 === 0 ? 'command' : 'noop', data: one}))},
-		{...head, type: 'append-reply', ok: flag, index, hintTerm: term, rejected: index},
-		{...head, type: 'heartbeat', commit: index, round: index},
-		{...head, type: 'heartbeat', commit: index, round: index, former: {leader: voters[0] ?? '0000000000000001' as NodeId, cause: 'silent'}},
-		{...head, type: 'heartbeat-reply', round: index},
-		{...head, type: 'snapshot', index, snapshotTerm: term, configuration: {voters, learners: []}, offset: 5, size: data.length + 5 + (data.length === 0 ? -5 : 0), data: data.length === 0 ? new Uint8Array(0) : data},
-		{...head, type: 'snapshot-reply', index, offset: term, received: index},
-		{...head, type: 'timeout-now'},
-		{...head, type: 'propose', data},
-		{...head, type: 'read', context},
-		{...head, type: 'read-reply', context, index},
-	).filter(packet => packet.type !== 'snapshot' || packet.size > 0);
-});
+const packets: fc.Arbitrary<RaftPacket> = fc
+	.tuple(count, count, fc.boolean(), bytes, ids, entries, fc.string({minLength: 1, maxLength: 20}))
+	.chain(([term, index, flag, data, voters, list, context]) => {
+		const head = {group: 3, term};
+		return fc
+			.constantFrom<RaftPacket>(
+				{...head, type: 'pre-vote', lastIndex: index, lastTerm: term},
+				{...head, type: 'pre-vote-reply', granted: flag},
+				{...head, type: 'vote', lastIndex: index, lastTerm: term, isTransfer: flag},
+				{
+					...head,
+					type: 'vote',
+					lastIndex: index,
+					lastTerm: term,
+					isTransfer: flag,
+					former: {
+						leader: voters[0] ?? ('0000000000000001' as NodeId),
+						cause: flag ? 'crashed' : 'transferred',
+					},
+				},
+				{...head, type: 'vote-reply', granted: flag},
+				{
+					...head,
+					type: 'append',
+					prevIndex: index,
+					prevTerm: term,
+					commit: index,
+					entries: list.map((one, at) => ({
+						term,
+						index: index + 1 + at,
+						kind: at % 2 === 0 ? 'command' : 'noop',
+						data: one,
+					})),
+				},
+				{...head, type: 'append-reply', ok: flag, index, hintTerm: term, rejected: index},
+				{...head, type: 'heartbeat', commit: index, round: index},
+				{
+					...head,
+					type: 'heartbeat',
+					commit: index,
+					round: index,
+					former: {leader: voters[0] ?? ('0000000000000001' as NodeId), cause: 'silent'},
+				},
+				{...head, type: 'heartbeat-reply', round: index},
+				{
+					...head,
+					type: 'snapshot',
+					index,
+					snapshotTerm: term,
+					configuration: {voters, learners: []},
+					offset: 5,
+					size: data.length + 5 + (data.length === 0 ? -5 : 0),
+					data: data.length === 0 ? new Uint8Array(0) : data,
+				},
+				{...head, type: 'snapshot-reply', index, offset: term, received: index},
+				{...head, type: 'timeout-now'},
+				{...head, type: 'propose', data},
+				{...head, type: 'read', context},
+				{...head, type: 'read-reply', context, index},
+			)
+			.filter(packet => packet.type !== 'snapshot' || packet.size > 0);
+	});
 
 describe('packets', () => {
 	it.each([
@@ -43,39 +88,111 @@ describe('packets', () => {
 	});
 
 	it('survive the wire', () => {
-		fc.assert(fc.property(packets, packet => {
-			const parsed = parseRaftPacket(decode(encode(packet)));
-			expect(parsed && encode(parsed)).toEqual(encode(packet));
-		}));
+		fc.assert(
+			fc.property(packets, packet => {
+				const parsed = parseRaftPacket(decode(encode(packet)));
+				expect(parsed && encode(parsed)).toEqual(encode(packet));
+			}),
+		);
 	});
 
 	it('are refused, never thrown at, when any byte is wrong', () => {
-		fc.assert(fc.property(packets, fc.nat(), fc.integer({min: 0, max: 255}), (packet, at, byte) => {
-			const wire = Uint8Array.from(encode(packet));
-			wire[at % wire.length] = byte;
-			const parsed = parseRaftPacket(decode(wire));
-			// What is still a packet has nothing in it that the machine could stumble over.
-			if (parsed) expect(parseRaftPacket(decode(encode(parsed)))).toBeDefined();
-		}), {numRuns: 500});
+		fc.assert(
+			fc.property(packets, fc.nat(), fc.integer({min: 0, max: 255}), (packet, at, byte) => {
+				const wire = Uint8Array.from(encode(packet));
+				wire[at % wire.length] = byte;
+				const parsed = parseRaftPacket(decode(wire));
+				// What is still a packet has nothing in it that the machine could stumble over.
+				if (parsed) expect(parseRaftPacket(decode(encode(parsed)))).toBeDefined();
+			}),
+			{numRuns: 500},
+		);
 		fc.assert(fc.property(fc.anything(), value => void parseRaftPacket(value)));
 	});
 
-	const append = (change: object): unknown => ({group: 0, term: 5, type: 'append', prevIndex: 3, prevTerm: 2, commit: 3, entries: [{term: 2, index: 4, kind: 'noop', data: new Uint8Array(0)}], ...change});
+	const append = (change: object): unknown => ({
+		group: 0,
+		term: 5,
+		type: 'append',
+		prevIndex: 3,
+		prevTerm: 2,
+		commit: 3,
+		entries: [{term: 2, index: 4, kind: 'noop', data: new Uint8Array(0)}],
+		...change,
+	});
 
 	it.each([
 		['a number beyond 2^48', append({term: 2 ** 48})],
 		['a negative number', append({commit: -1})],
 		['a fraction', append({prevIndex: 0.5})],
 		['entries that do not follow', append({prevIndex: 4})],
-		['an entry of a later term than its leader', append({entries: [{term: 6, index: 4, kind: 'noop', data: new Uint8Array(0)}]})],
-		['an entry of an earlier term than the one before', append({entries: [{term: 1, index: 4, kind: 'noop', data: new Uint8Array(0)}]})],
+		[
+			'an entry of a later term than its leader',
+			append({entries: [{term: 6, index: 4, kind: 'noop', data: new Uint8Array(0)}]}),
+		],
+		[
+			'an entry of an earlier term than the one before',
+			append({entries: [{term: 1, index: 4, kind: 'noop', data: new Uint8Array(0)}]}),
+		],
 		['an unknown kind', append({entries: [{term: 2, index: 4, kind: 'other', data: new Uint8Array(0)}]})],
-		['a configuration that is none', append({entries: [{term: 2, index: 4, kind: 'configuration', data: new Uint8Array(3)}]})],
-		['too many entries', append({entries: Array.from({length: 5000}, (_, at) => ({term: 2, index: 4 + at, kind: 'noop', data: new Uint8Array(0)}))})],
+		[
+			'a configuration that is none',
+			append({entries: [{term: 2, index: 4, kind: 'configuration', data: new Uint8Array(3)}]}),
+		],
+		[
+			'too many entries',
+			append({
+				entries: Array.from({length: 5000}, (_, at) => ({
+					term: 2,
+					index: 4 + at,
+					kind: 'noop',
+					data: new Uint8Array(0),
+				})),
+			}),
+		],
 		['an unknown type', append({type: 'toString'})],
-		['a chunk beyond its snapshot', {group: 0, term: 1, type: 'snapshot', index: 1, snapshotTerm: 1, configuration: {voters: [], learners: []}, offset: 3, size: 4, data: new Uint8Array(2)}],
-		['a snapshot that is too large', {group: 0, term: 1, type: 'snapshot', index: 1, snapshotTerm: 1, configuration: {voters: [], learners: []}, offset: 0, size: 2 ** 30, data: new Uint8Array(2)}],
-		['a chunk that is too large', {group: 0, term: 1, type: 'snapshot', index: 1, snapshotTerm: 1, configuration: {voters: [], learners: []}, offset: 0, size: 2 ** 20, data: new Uint8Array(2 ** 19)}],
+		[
+			'a chunk beyond its snapshot',
+			{
+				group: 0,
+				term: 1,
+				type: 'snapshot',
+				index: 1,
+				snapshotTerm: 1,
+				configuration: {voters: [], learners: []},
+				offset: 3,
+				size: 4,
+				data: new Uint8Array(2),
+			},
+		],
+		[
+			'a snapshot that is too large',
+			{
+				group: 0,
+				term: 1,
+				type: 'snapshot',
+				index: 1,
+				snapshotTerm: 1,
+				configuration: {voters: [], learners: []},
+				offset: 0,
+				size: 2 ** 30,
+				data: new Uint8Array(2),
+			},
+		],
+		[
+			'a chunk that is too large',
+			{
+				group: 0,
+				term: 1,
+				type: 'snapshot',
+				index: 1,
+				snapshotTerm: 1,
+				configuration: {voters: [], learners: []},
+				offset: 0,
+				size: 2 ** 20,
+				data: new Uint8Array(2 ** 19),
+			},
+		],
 		['a context that is too long', {group: 0, term: 1, type: 'read', context: 'x'.repeat(129)}],
 	])('are refused with %s', (_, value) => {
 		expect(parseRaftPacket(append({}))).toBeDefined();
@@ -87,11 +204,13 @@ describe('configurations', () => {
 	const [one, two] = ['1', '2'].map(digit => digit.padStart(16, '0') as NodeId) as [NodeId, NodeId];
 
 	it('survive their bytes, with what the caller added', () => {
-		fc.assert(fc.property(ids, bytes, (voters, context) => {
-			const decoded = decodeConfigurationData(encodeConfigurationData({voters, learners: []}, context));
-			expect(decoded?.configuration).toEqual({voters, learners: []});
-			expect(decoded && Uint8Array.from(decoded.context)).toEqual(context);
-		}));
+		fc.assert(
+			fc.property(ids, bytes, (voters, context) => {
+				const decoded = decodeConfigurationData(encodeConfigurationData({voters, learners: []}, context));
+				expect(decoded?.configuration).toEqual({voters, learners: []});
+				expect(decoded && Uint8Array.from(decoded.context)).toEqual(context);
+			}),
+		);
 	});
 
 	it('have each node once, sorted', () => {
@@ -99,6 +218,8 @@ describe('configurations', () => {
 		expect(parseConfiguration({voters: [two, one], learners: []})).toBeUndefined();
 		expect(parseConfiguration({voters: [one, one], learners: []})).toBeUndefined();
 		expect(parseConfiguration({voters: [one], learners: [one]})).toBeUndefined();
-		expect(decodeConfigurationData(encodeConfigurationData({voters: [one, one], learners: []}, new Uint8Array(0)))).toBeUndefined();
+		expect(
+			decodeConfigurationData(encodeConfigurationData({voters: [one, one], learners: []}, new Uint8Array(0))),
+		).toBeUndefined();
 	});
 });

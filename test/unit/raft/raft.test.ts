@@ -1,4 +1,7 @@
-/** Corners of the Raft machine that a transcript cannot show: bounds of flow control, and work that is under way when the log changes. */
+/**
+Corners of the Raft machine that a transcript cannot show: bounds of flow control, and work that is under way when the
+log changes.
+*/
 import {describe, expect, it} from 'vitest';
 import type {NodeId} from '../../../core/message.ts';
 import type {PacketOf, RaftPacket} from '../../../core/raft/packet.ts';
@@ -10,8 +13,16 @@ const group = 0;
 
 function create(id: NodeId, voters: readonly NodeId[]): Raft {
 	return createRaft({
-		id, group, electionTicks: 10, heartbeatTicks: 2, random: {below: () => 0},
-		recovered: {hardState: {term: 0, vote: undefined, commit: 0}, snapshot: {index: 0, term: 0, configuration: {voters, learners: []}, data: new Uint8Array(0)}, entries: []},
+		id,
+		group,
+		electionTicks: 10,
+		heartbeatTicks: 2,
+		random: {below: () => 0},
+		recovered: {
+			hardState: {term: 0, vote: undefined, commit: 0},
+			snapshot: {index: 0, term: 0, configuration: {voters, learners: []}, data: new Uint8Array(0)},
+			entries: [],
+		},
 	});
 }
 
@@ -51,7 +62,8 @@ describe('pre-votes', () => {
 		raft.step(three, {group, term: 1, type: 'vote-reply', granted: false});
 		stand();
 		expect(raft.status()).toMatchObject({role: 'pre-candidate', term: 1});
-		raft.step(three, {group, term: 1, type: 'pre-vote-reply', granted: true}); // Late: it is of the campaign before.
+		// Late: it is of the campaign before.
+		raft.step(three, {group, term: 1, type: 'pre-vote-reply', granted: true});
 		expect(raft.status()).toMatchObject({role: 'pre-candidate', term: 1});
 		raft.step(three, {group, term: 2, type: 'pre-vote-reply', granted: true});
 		expect(raft.status()).toMatchObject({role: 'candidate', term: 2});
@@ -69,9 +81,15 @@ describe('a peer whose link is new', () => {
 		for (let tick = 0; tick < 2; tick++) raft.tick();
 		expect(raft.status().progress).toContainEqual(expect.objectContaining({id: two, match: 0, state: 'probe'}));
 		// One at once, before any append, and one in its turn to each of the two.
-		expect(settle(raft).filter(({type}) => type === 'heartbeat')).toEqual([expect.objectContaining({commit: 0}), expect.objectContaining({commit: 0}), expect.objectContaining({commit: 0})]);
+		expect(settle(raft).filter(({type}) => type === 'heartbeat')).toEqual([
+			expect.objectContaining({commit: 0}),
+			expect.objectContaining({commit: 0}),
+			expect.objectContaining({commit: 0}),
+		]);
 		raft.step(two, {group, term: 1, type: 'append-reply', ok: false, index: 1, hintTerm: 1, rejected: 2});
-		expect(settle(raft)).toContainEqual(expect.objectContaining({type: 'append', prevIndex: 1, entries: [expect.objectContaining({index: 2})]}));
+		expect(settle(raft)).toContainEqual(
+			expect.objectContaining({type: 'append', prevIndex: 1, entries: [expect.objectContaining({index: 2})]}),
+		);
 		raft.step(two, {group, term: 1, type: 'append-reply', ok: true, index: 2, hintTerm: 0, rejected: 0});
 		expect(raft.status().progress).toContainEqual(expect.objectContaining({id: two, match: 2}));
 	});
@@ -83,19 +101,26 @@ describe('flow control', () => {
 		let appends = 0;
 		for (let count = 0; count < 100; count++) {
 			raft.propose(Uint8Array.of(count));
-			appends += settle(raft).filter(packet => packet.type === 'append' && packet.prevIndex > 0 && packet.entries.length > 0).length;
+			appends += settle(raft).filter(
+				packet => packet.type === 'append' && packet.prevIndex > 0 && packet.entries.length > 0,
+			).length;
 		}
 
 		expect(appends).toBe(inflightMax);
 		raft.step(two, {group, term: 1, type: 'append-reply', ok: true, index: 65, hintTerm: 0, rejected: 0});
-		const next = settle(raft).filter((packet): packet is PacketOf<'append'> & RaftPacket => packet.type === 'append' && packet.entries.length > 0);
-		expect(next.map(({prevIndex, entries}) => [prevIndex, entries.length])).toEqual([[65, 36]]); // What waited leaves as one.
+		const next = settle(raft).filter(
+			(packet): packet is PacketOf<'append'> & RaftPacket =>
+				packet.type === 'append' && packet.entries.length > 0,
+		);
+		// What waited leaves as one.
+		expect(next.map(({prevIndex, entries}) => [prevIndex, entries.length])).toEqual([[65, 36]]);
 	});
 
 	it('shares an append among the proposals of one turn', () => {
 		const raft = lead();
 		for (let count = 0; count < 50; count++) raft.propose(Uint8Array.of(count));
-		expect(settle(raft).filter(packet => packet.type === 'append')).toHaveLength(1); // To `two`; `three` has not answered its first.
+		// To `two`; `three` has not answered its first.
+		expect(settle(raft).filter(packet => packet.type === 'append')).toHaveLength(1);
 	});
 
 	it('never steps back under what has matched', () => {
@@ -110,8 +135,18 @@ describe('flow control', () => {
 
 describe('work under way', () => {
 	const append = (term: number, prevIndex: number, prevTerm: number, ...terms: number[]): RaftPacket => ({
-		group, term, type: 'append', prevIndex, prevTerm, commit: 0,
-		entries: terms.map((of, at) => ({term: of, index: prevIndex + 1 + at, kind: 'command', data: Uint8Array.of(of)})),
+		group,
+		term,
+		type: 'append',
+		prevIndex,
+		prevTerm,
+		commit: 0,
+		entries: terms.map((of, at) => ({
+			term: of,
+			index: prevIndex + 1 + at,
+			kind: 'command',
+			data: Uint8Array.of(of),
+		})),
 	});
 
 	it('is one at a time', () => {
@@ -129,15 +164,29 @@ describe('work under way', () => {
 		const ready = raft.ready()!;
 		raft.step(three, append(2, 1, 1, 2)); // Replaces 2 and 3 while the disk writes them.
 		raft.advance(ready);
-		expect(raft.ready()?.entries.map(({term, index}) => [term, index])).toEqual([[1, 1], [2, 2]]);
+		expect(raft.ready()?.entries.map(({term, index}) => [term, index])).toEqual([
+			[1, 1],
+			[2, 2],
+		]);
 	});
 
 	it('proves nothing about a log that a snapshot replaced, even where the entries are equal', () => {
 		const raft = create(one, [one, two, three]);
 		raft.step(two, append(1, 0, 0, 1, 1));
 		const ready = raft.ready()!;
-		raft.step(three, append(2, 0, 0, 2)); // Replaces both, and is itself replaced by a snapshot of the leader who wrote them.
-		raft.step(two, {group, term: 3, type: 'snapshot', index: 1, snapshotTerm: 1, configuration: {voters: [one, two, three], learners: []}, offset: 0, size: 1, data: Uint8Array.of(7)});
+		// Replaces both, and is itself replaced by a snapshot of the leader who wrote them.
+		raft.step(three, append(2, 0, 0, 2));
+		raft.step(two, {
+			group,
+			term: 3,
+			type: 'snapshot',
+			index: 1,
+			snapshotTerm: 1,
+			configuration: {voters: [one, two, three], learners: []},
+			offset: 0,
+			size: 1,
+			data: Uint8Array.of(7),
+		});
 		raft.step(two, append(3, 1, 1, 1));
 		raft.advance(ready);
 		const next = raft.ready()!;

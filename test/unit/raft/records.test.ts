@@ -3,26 +3,50 @@ import type {NodeId} from '../../../core/message.ts';
 import type {Entry} from '../../../core/raft/packet.ts';
 import {decodeRecord, encodeEntry, encodeMark, encodeState, Recovery} from '../../../core/raft/records.ts';
 
-const entry = (term: number, index: number): Entry => ({term, index, kind: 'command', data: Uint8Array.of(term, index)});
+const entry = (term: number, index: number): Entry => ({
+	term,
+	index,
+	kind: 'command',
+	data: Uint8Array.of(term, index),
+});
 const recover = (...records: Uint8Array[]): Recovery => {
 	const recovery = new Recovery();
 	for (const record of records) recovery.add(decodeRecord(record));
 	return recovery;
 };
 
-const logOf = (recovery: Recovery): string => recovery.behind(recovery.mark).map(({term, index}) => `${term}/${index}`).join(' ');
+const logOf = (recovery: Recovery): string =>
+	recovery
+		.behind(recovery.mark)
+		.map(({term, index}) => `${term}/${index}`)
+		.join(' ');
 
 describe('records', () => {
 	it('survive their bytes', () => {
 		const state = {term: 2 ** 40, vote: 'abcdef0123456789' as NodeId, commit: 7};
 		expect(decodeRecord(encodeState(state))).toEqual({type: 'state', state});
-		expect(decodeRecord(encodeState({...state, vote: undefined}))).toEqual({type: 'state', state: {...state, vote: undefined}});
+		expect(decodeRecord(encodeState({...state, vote: undefined}))).toEqual({
+			type: 'state',
+			state: {...state, vote: undefined},
+		});
 		expect(decodeRecord(encodeEntry(entry(3, 9)))).toEqual({type: 'entry', entry: entry(3, 9)});
-		expect(decodeRecord(encodeMark({index: 5, term: 2}, true))).toEqual({type: 'mark', mark: {index: 5, term: 2}, isReset: true});
+		expect(decodeRecord(encodeMark({index: 5, term: 2}, true))).toEqual({
+			type: 'mark',
+			mark: {index: 5, term: 2},
+			isReset: true,
+		});
 	});
 
 	it('are refused when they are of another kind or length', () => {
-		for (const bytes of [[], [0], [9, 1, 2], [1, 0, 0], [2, 7, ...Array.from<number>({length: 12}).fill(0)], [3, 1]]) expect(decodeRecord(Uint8Array.from(bytes))).toBeUndefined();
+		for (const bytes of [
+			[],
+			[0],
+			[9, 1, 2],
+			[1, 0, 0],
+			[2, 7, ...Array.from<number>({length: 12}).fill(0)],
+			[3, 1],
+		])
+			expect(decodeRecord(Uint8Array.from(bytes))).toBeUndefined();
 		expect(recover(Uint8Array.of(9)).problem).toBe('a record of an unknown kind');
 	});
 });
@@ -50,6 +74,11 @@ describe('recovery', () => {
 	});
 
 	it('takes the last state', () => {
-		expect(recover(encodeState({term: 1, vote: undefined, commit: 0}), encodeState({term: 4, vote: undefined, commit: 2})).state).toEqual({term: 4, vote: undefined, commit: 2});
+		expect(
+			recover(
+				encodeState({term: 1, vote: undefined, commit: 0}),
+				encodeState({term: 4, vote: undefined, commit: 2}),
+			).state,
+		).toEqual({term: 4, vote: undefined, commit: 2});
 	});
 });

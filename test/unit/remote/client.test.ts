@@ -11,7 +11,10 @@ import {healthy} from '../../tui/support/fixtures.ts';
 const kinds = Object.values(remoteKinds);
 const requests = (pipe: FakePipe): Request[] => pipe.sent.map(frame => decodeFrame(frame) as Request);
 
-function connected(options?: ConstructorParameters<typeof RemoteBroker>[1]): {readonly near: FakePipe; readonly client: RemoteBroker} {
+function connected(options?: ConstructorParameters<typeof RemoteBroker>[1]): {
+	readonly near: FakePipe;
+	readonly client: RemoteBroker;
+} {
 	const {near} = pipes(10_000_000);
 	return {near, client: new RemoteBroker(near, options)};
 }
@@ -39,7 +42,10 @@ test.each(malformed)('%s ends the link with a clear error (finding 18)', async (
 	const subscription = client.subscribe(['t' as Topic]);
 	const reading = subscription[Symbol.asyncIterator]().next();
 	near.onFrame(frame);
-	await expect(asked).rejects.toMatchObject({code: 'closed', message: expect.stringContaining('does not keep to the protocol')});
+	await expect(asked).rejects.toMatchObject({
+		code: 'closed',
+		message: expect.stringContaining('does not keep to the protocol'),
+	});
 	await expect(reading).rejects.toMatchObject({code: 'closed'});
 	expect(await client.closed).toContain('does not keep to the protocol');
 	expect(near.why).toContain('does not keep to the protocol');
@@ -49,19 +55,26 @@ test('an answer to a snapshot that is none ends the link too', async () => {
 	const {near, client} = connected();
 	const asked = client.snapshot();
 	near.onFrame(encodeFrame('answer', {id: requests(near)[0]!.id, value: {self: 1}}));
-	await expect(asked).rejects.toMatchObject({code: 'closed', message: expect.stringContaining('does not keep to the protocol')});
+	await expect(asked).rejects.toMatchObject({
+		code: 'closed',
+		message: expect.stringContaining('does not keep to the protocol'),
+	});
 });
 
 test('whatever a node sends, nothing is thrown', async () => {
 	const any = fc.oneof(
-		fc.tuple(fc.constantFrom(...kinds), fc.uint8Array({maxLength: 300})).map(([kind, bytes]) => Buffer.concat([Buffer.of(kind), bytes])),
-		fc.tuple(fc.constantFrom('answer' as const, 'event' as const, 'snapshot' as const), fc.anything()).map(([kind, value]) => {
-			try {
-				return encodeFrame(kind, value);
-			} catch {
-				return Buffer.of(0); // Some values have no MessagePack.
-			}
-		}),
+		fc
+			.tuple(fc.constantFrom(...kinds), fc.uint8Array({maxLength: 300}))
+			.map(([kind, bytes]) => Buffer.concat([Buffer.of(kind), bytes])),
+		fc
+			.tuple(fc.constantFrom('answer' as const, 'event' as const, 'snapshot' as const), fc.anything())
+			.map(([kind, value]) => {
+				try {
+					return encodeFrame(kind, value);
+				} catch {
+					return Buffer.of(0); // Some values have no MessagePack.
+				}
+			}),
 		fc.tuple(fc.nat(), fc.integer({min: 0, max: 255})).map(([at, byte]) => {
 			const frame = Buffer.concat(encodeDelivery(1, batchAt('t', 3, 100)));
 			frame[at % frame.length] = byte;
@@ -69,22 +82,27 @@ test('whatever a node sends, nothing is thrown', async () => {
 		}),
 		fc.tuple(fc.nat(), fc.integer({min: 0, max: 255})).map(([at, byte]) => {
 			const frame = encodeFrame('snapshot', [2, healthy]);
-			frame[1 + at % (frame.length - 1)] = byte;
+			frame[1 + (at % (frame.length - 1))] = byte;
 			return frame;
 		}),
 	);
-	await fc.assert(fc.asyncProperty(fc.array(any, {maxLength: 5}), async frames => {
-		const {near, client} = connected();
-		const deliveries = client.subscribe(['t' as Topic])[Symbol.asyncIterator](); // 1
-		using _watching = client.watch(() => undefined); // 2
-		const events = client.events({messages: true}); // 3
-		const read = [deliveries.next(), events.next()].map(next => (next as Promise<unknown>).catch((error: unknown) => error));
-		for (const frame of frames) near.onFrame(frame);
-		await turn();
-		near.close('over');
-		await client.closed;
-		await Promise.all(read);
-	}), {numRuns: 500});
+	await fc.assert(
+		fc.asyncProperty(fc.array(any, {maxLength: 5}), async frames => {
+			const {near, client} = connected();
+			const deliveries = client.subscribe(['t' as Topic])[Symbol.asyncIterator](); // 1
+			using _watching = client.watch(() => undefined); // 2
+			const events = client.events({messages: true}); // 3
+			const read = [deliveries.next(), events.next()].map(next =>
+				(next as Promise<unknown>).catch((error: unknown) => error),
+			);
+			for (const frame of frames) near.onFrame(frame);
+			await turn();
+			near.close('over');
+			await client.closed;
+			await Promise.all(read);
+		}),
+		{numRuns: 500},
+	);
 });
 
 test('a node that sends more than its credit loses the link; one of an earlier release may exceed it (finding 18)', async () => {
@@ -93,16 +111,19 @@ test('a node that sends more than its credit loses the link; one of an earlier r
 	const {credit} = requests(strict.near)[0] as Extract<Request, {op: 'subscribe'}>;
 	const {length} = batchAt('t', 0, 100_000).batch.bytes;
 	const allowed = Math.ceil(credit / length);
-	for (let offset = 0; offset < allowed; offset++) strict.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
+	for (let offset = 0; offset < allowed; offset++)
+		strict.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
 	expect(strict.near.why).toBeUndefined();
 	strict.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', allowed, 100_000))));
 	expect(strict.near.why).toContain('more messages than it was asked for');
 
 	const lenient = connected({toleratedBytes: 1_000_000});
 	lenient.client.subscribe(['t' as Topic]);
-	for (let offset = 0; offset < allowed + 9; offset++) lenient.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
+	for (let offset = 0; offset < allowed + 9; offset++)
+		lenient.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
 	expect(lenient.near.why).toBeUndefined();
-	for (let offset = 0; offset < 10; offset++) lenient.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
+	for (let offset = 0; offset < 10; offset++)
+		lenient.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
 	expect(lenient.near.why).toBeDefined();
 });
 
@@ -125,7 +146,9 @@ test('what was read is granted again, in one window for all streams of a connect
 	const MiB = 1024 * 1024;
 	expect(streams[0]!.first).toBe(4 * MiB);
 	expect(streams.every(({first}) => first >= 64 * 1024)).toBe(true);
-	expect(streams.reduce((sum, {credit}) => sum + credit.outstanding, 0)).toBeLessThanOrEqual(16 * MiB + 200 * 64 * 1024);
+	expect(streams.reduce((sum, {credit}) => sum + credit.outstanding, 0)).toBeLessThanOrEqual(
+		16 * MiB + 200 * 64 * 1024,
+	);
 	// The first ones give up what is more than their share now as it is used, and everybody can always go on.
 	for (const {credit, first} of streams) {
 		expect(credit.came(first)).toBe(true);
@@ -135,7 +158,9 @@ test('what was read is granted again, in one window for all streams of a connect
 
 	expect(streams.every(({told}) => told.length === 1)).toBe(true);
 	expect(streams.every(({told}) => told[0]! >= 64 * 1024)).toBe(true);
-	expect(streams.reduce((sum, {credit}) => sum + credit.outstanding, 0)).toBeLessThanOrEqual(16 * MiB + 200 * 64 * 1024);
+	expect(streams.reduce((sum, {credit}) => sum + credit.outstanding, 0)).toBeLessThanOrEqual(
+		16 * MiB + 200 * 64 * 1024,
+	);
 	for (const {credit} of streams.slice(1)) credit.close();
 	streams[0]!.credit.came(streams[0]!.told[0]!);
 	streams[0]!.credit.read(streams[0]!.told[0]!);
@@ -152,7 +177,8 @@ test('credit that finds the queue full is not lost (finding 1)', async () => {
 	const deliveries = client.subscribe(['t' as Topic])[Symbol.asyncIterator]();
 	const next = deliveries.next();
 	near.send([Buffer.alloc(3000 - near.queuedBytes)]); // Something else fills the queue.
-	for (let offset = 0; offset < 30; offset++) near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
+	for (let offset = 0; offset < 30; offset++)
+		near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
 	expect((await next).value.length).toBe(30);
 	void deliveries.next();
 	await turn();
@@ -166,7 +192,12 @@ test('publishes that are not answered wait in order, and are bounded', () => {
 	const window = new SendWindow(100);
 	const gone: number[] = [];
 	const problems: string[] = [];
-	const publish = (number: number, bytes: number): void => window.enter(bytes, () => gone.push(number), error => problems.push(error.message));
+	const publish = (number: number, bytes: number): void =>
+		window.enter(
+			bytes,
+			() => gone.push(number),
+			error => problems.push(error.message),
+		);
 	publish(1, 60);
 	publish(2, 60);
 	publish(3, 10); // There would be room, but the one before it comes first.

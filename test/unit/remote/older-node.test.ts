@@ -11,23 +11,53 @@ import * as pictures from '../../tui/support/fixtures.ts';
 function older(snapshot: Snapshot): Snapshot {
 	const {protocol: _protocol, name: _name, foreign: _foreign, duplicates: _duplicates, ...rest} = snapshot;
 	const {quorum: _quorum, ...raft} = snapshot.raft;
-	const members = snapshot.members.map(({name: _ownName, version: _version, protocol: _spoken, ...member}, index) => ({...member, ...(index === 1 && {state: 'dead', why: 'connection refused'}), ...(index === 2 && {state: 'dead', why: 'silent'})}));
+	const members = snapshot.members.map(
+		({name: _ownName, version: _version, protocol: _spoken, ...member}, index) => ({
+			...member,
+			...(index === 1 && {state: 'dead', why: 'connection refused'}),
+			...(index === 2 && {state: 'dead', why: 'silent'}),
+		}),
+	);
 	return {...rest, raft, members} as unknown as Snapshot;
 }
 
 test('a snapshot of a node of protocol 1 has all fields, and no member is merely dead', () => {
 	const {protocol, name, foreign, duplicates, raft, members} = currentSnapshot(older(pictures.healthy));
-	expect({protocol, name, foreign, duplicates, quorum: raft.quorum}).toEqual({protocol: 1, name: '', foreign: [], duplicates: [], quorum: 'held'});
-	expect(members.map(member => member.state)).toEqual(['alive', 'down', 'unreachable', ...members.slice(3).map(() => 'alive')]);
+	expect({protocol, name, foreign, duplicates, quorum: raft.quorum}).toEqual({
+		protocol: 1,
+		name: '',
+		foreign: [],
+		duplicates: [],
+		quorum: 'held',
+	});
+	expect(members.map(member => member.state)).toEqual([
+		'alive',
+		'down',
+		'unreachable',
+		...members.slice(3).map(() => 'alive'),
+	]);
 	expect(members[0]).toMatchObject({name: '', version: pictures.healthy.version, protocol: 1});
 	expect(members[1]).toMatchObject({name: '', version: '', protocol: 0});
-	expect(currentSnapshot(older({...pictures.healthy, raft: {...pictures.healthy.raft, hasQuorum: false, reachableVoters: 1}})).raft.quorum).toBe('lost');
+	expect(
+		currentSnapshot(
+			older({...pictures.healthy, raft: {...pictures.healthy.raft, hasQuorum: false, reachableVoters: 1}}),
+		).raft.quorum,
+	).toBe('lost');
 });
 
-test('a snapshot of this version passes as it is', () => expect(currentSnapshot(pictures.healthy)).toBe(pictures.healthy));
+test('a snapshot of this version passes as it is', () =>
+	expect(currentSnapshot(pictures.healthy)).toBe(pictures.healthy));
 
 test('an event of a dead member says unreachable', () => {
-	expect(currentEvent({at: 1, type: 'member', id: 'aaaaaaaaaaaaaaaa', address: 'h:1', state: 'dead'} as unknown as RecordedEvent)).toMatchObject({state: 'unreachable'});
+	expect(
+		currentEvent({
+			at: 1,
+			type: 'member',
+			id: 'aaaaaaaaaaaaaaaa',
+			address: 'h:1',
+			state: 'dead',
+		} as unknown as RecordedEvent),
+	).toMatchObject({state: 'unreachable'});
 	const event: RecordedEvent = {at: 1, type: 'stopped', reason: 'x'};
 	expect(currentEvent(event)).toBe(event);
 });

@@ -4,17 +4,29 @@ import {defaults} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {positionsMax} from '../../../core/position.ts';
 import {RemoteBroker} from '../../../core/remote/client.ts';
-import {decodeDelivery, decodeFrame, encodeFrame, encodePublish, openMax, remoteKinds, type Answer} from '../../../core/remote/protocol.ts';
+import {
+	decodeDelivery,
+	decodeFrame,
+	encodeFrame,
+	encodePublish,
+	openMax,
+	remoteKinds,
+	type Answer,
+} from '../../../core/remote/protocol.ts';
 import {serve} from '../../../core/remote/server.ts';
 import {batchAt, FakeNode, origin, pipes, settle, turn, type FakePipe} from '../../support/remote-pipes.ts';
 import {healthy} from '../../tui/support/fixtures.ts';
 
 const request = (body: Record<string, unknown>): Buffer => encodeFrame('request', body);
 const isAnswer = (frame: Buffer): boolean => frame[0] === remoteKinds.answer;
-const answersOf = (frames: readonly Buffer[]): Answer[] => frames.filter(frame => isAnswer(frame)).map(frame => decodeFrame(frame) as Answer);
+const answersOf = (frames: readonly Buffer[]): Answer[] =>
+	frames.filter(frame => isAnswer(frame)).map(frame => decodeFrame(frame) as Answer);
 
 /** A node that is served over a queue of so many bytes; the other end is raw frames. */
-function serving(node: FakeNode, queueBytes: number): {readonly near: FakePipe; readonly far: FakePipe; readonly got: Buffer[]; readonly malformed: () => number} {
+function serving(
+	node: FakeNode,
+	queueBytes: number,
+): {readonly near: FakePipe; readonly far: FakePipe; readonly got: Buffer[]; readonly malformed: () => number} {
 	const ends = pipes(queueBytes);
 	const got: Buffer[] = [];
 	let malformed = 0;
@@ -26,7 +38,11 @@ function serving(node: FakeNode, queueBytes: number): {readonly near: FakePipe; 
 test('a slow reader of 120 topics over a small queue gets every message, and nothing is told as dropped (finding 1)', async () => {
 	const node = new FakeNode();
 	const topics = Array.from({length: 120}, (_, index) => `m${index}` as Topic);
-	for (const topic of topics) node.topics.set(topic, Array.from({length: 10}, (_, offset) => batchAt(topic, offset, 5000)));
+	for (const topic of topics)
+		node.topics.set(
+			topic,
+			Array.from({length: 10}, (_, offset) => batchAt(topic, offset, 5000)),
+		);
 	const ends = pipes(40_000); // Of 6 MB.
 	serve(node.broker, ends.far, () => undefined);
 	const client = new RemoteBroker(ends.near);
@@ -36,7 +52,7 @@ test('a slow reader of 120 topics over a small queue gets every message, and not
 	const reading = (async () => {
 		for await (const deliveries of subscription) {
 			for (const {topic, offset} of deliveries) {
-				got.set(topic, [...got.get(topic) ?? [], offset]);
+				got.set(topic, [...(got.get(topic) ?? []), offset]);
 				count++;
 			}
 
@@ -56,8 +72,14 @@ test('a slow reader of 120 topics over a small queue gets every message, and not
 
 test('a subscription whose messages nobody reads does not stop another one', async () => {
 	const node = new FakeNode();
-	node.topics.set('left' as Topic, Array.from({length: 3000}, (_, offset) => batchAt('left', offset, 5000)));
-	node.topics.set('read' as Topic, Array.from({length: 300}, (_, offset) => batchAt('read', offset, 5000)));
+	node.topics.set(
+		'left' as Topic,
+		Array.from({length: 3000}, (_, offset) => batchAt('left', offset, 5000)),
+	);
+	node.topics.set(
+		'read' as Topic,
+		Array.from({length: 300}, (_, offset) => batchAt('read', offset, 5000)),
+	);
 	const ends = pipes(200_000);
 	serve(node.broker, ends.far, () => undefined);
 	const client = new RemoteBroker(ends.near);
@@ -82,7 +104,9 @@ test('1,000 snapshot requests in one write are all answered, from few snapshots 
 	await settle({near, far});
 	expect(node.snapshots).toBeLessThan(5);
 	expect(got.length).toBe(1000);
-	expect(answersOf(got).map(({id, value}) => [id, (value as {self?: string}).self])).toEqual(Array.from({length: 1000}, (_, index) => [index + 1, healthy.self]));
+	expect(answersOf(got).map(({id, value}) => [id, (value as {self?: string}).self])).toEqual(
+		Array.from({length: 1000}, (_, index) => [index + 1, healthy.self]),
+	);
 });
 
 test('more requests than may be open are refused, each with an answer, and a client that takes none is not read from', async () => {
@@ -93,15 +117,22 @@ test('more requests than may be open are refused, each with an answer, and a cli
 	expect(far.isPaused).toBe(true);
 	await settle({near, far});
 	const answers = answersOf(got);
-	expect(answers.map(({id}) => id).toSorted((a, b) => a - b)).toEqual(Array.from({length: 3000}, (_, index) => index + 1));
+	expect(answers.map(({id}) => id).toSorted((a, b) => a - b)).toEqual(
+		Array.from({length: 3000}, (_, index) => index + 1),
+	);
 	expect(answers.filter(({error}) => error).length).toBe(3000 - openMax);
-	expect(answers.every(({error}) => !error || (error.code === 'refused' && error.message.includes(String(openMax))))).toBe(true);
+	expect(
+		answers.every(({error}) => !error || (error.code === 'refused' && error.message.includes(String(openMax)))),
+	).toBe(true);
 	expect(far.isPaused).toBe(false);
 });
 
 test('the id of a stream or request that is open is refused, and what is open goes on (finding 3)', async () => {
 	const node = new FakeNode();
-	node.topics.set('t' as Topic, Array.from({length: 3}, (_, offset) => batchAt('t', offset, 10)));
+	node.topics.set(
+		't' as Topic,
+		Array.from({length: 3}, (_, offset) => batchAt('t', offset, 10)),
+	);
 	const {near, far, got} = serving(node, 50_000);
 	const open = {id: 7, op: 'subscribe', topics: ['t'], from: 'beginning', credit: 1};
 	far.onFrame(request(open));
@@ -114,8 +145,13 @@ test('the id of a stream or request that is open is refused, and what is open go
 	expect(node.readers.size).toBe(1);
 	expect(node.published).toEqual([]);
 	const answers = answersOf(got);
-	expect(answers.filter(({error}) => error?.code === 'refused' && /id that is not in use.* 7/.test(error.message)).length).toBe(102);
-	expect(got.filter(frame => frame[0] === remoteKinds.delivery).map(frame => decodeDelivery(frame)!.item.offset)).toEqual([0, 1, 2]);
+	expect(
+		answers.filter(({error}) => error?.code === 'refused' && /id that is not in use.* 7/.test(error.message))
+			.length,
+	).toBe(102);
+	expect(
+		got.filter(frame => frame[0] === remoteKinds.delivery).map(frame => decodeDelivery(frame)!.item.offset),
+	).toEqual([0, 1, 2]);
 	far.onFrame(request({id: 9, op: 'end', stream: 7}));
 	far.onFrame(request(open));
 	await settle({near, far});
@@ -129,7 +165,8 @@ test('a client that publishes faster than the disk stores is not read from meanw
 	node.stored = disk.promise;
 	const {near, far, got} = serving(node, 50_000);
 	let sent = 0;
-	while (!far.isPaused && sent < 1000) far.onFrame(Buffer.concat(encodePublish(++sent, 't' as Topic, [Buffer.alloc(100_000)])));
+	while (!far.isPaused && sent < 1000)
+		far.onFrame(Buffer.concat(encodePublish(++sent, 't' as Topic, [Buffer.alloc(100_000)])));
 	expect(sent).toBeGreaterThan(20);
 	expect(sent).toBeLessThan(60); // 4 MiB or so.
 	disk.resolve();
@@ -144,7 +181,9 @@ test('publishers of many connections share one bound (finding 2)', async () => {
 	node.stored = disk.promise;
 	const all = Array.from({length: 100}, () => serving(node, 50_000));
 	let sent = 0;
-	for (let round = 0; round < 60; round++) for (const {far} of all) if (!far.isPaused) far.onFrame(Buffer.concat(encodePublish(++sent, 't' as Topic, [Buffer.alloc(100_000)])));
+	for (let round = 0; round < 60; round++)
+		for (const {far} of all)
+			if (!far.isPaused) far.onFrame(Buffer.concat(encodePublish(++sent, 't' as Topic, [Buffer.alloc(100_000)])));
 	expect(all.every(({far}) => far.isPaused)).toBe(true);
 	expect(sent * 100_000).toBeLessThan(64 * 1024 * 1024 + 100 * 100_600);
 	disk.resolve();
@@ -159,12 +198,23 @@ test('topics that one connection reads are limited, and those of all, by limits 
 	const topics = Array.from({length: 120}, (_, index) => `m${index}`);
 	const one = serving(node, 50_000);
 	const two = serving(node, 50_000);
-	for (let id = 1; id <= 4; id++) for (const {far} of [one, two]) far.onFrame(request({id, op: 'subscribe', topics, from: 'beginning', credit: 1}));
+	for (let id = 1; id <= 4; id++)
+		for (const {far} of [one, two])
+			far.onFrame(request({id, op: 'subscribe', topics, from: 'beginning', credit: 1}));
 	await settle(one);
 	await settle(two);
-	const refusals = (frames: readonly Buffer[]): string[] => answersOf(frames).flatMap(({error}) => (error ? [`${error.code}: ${/limits\.\w+/.exec(error.message)?.[0]}`] : []));
-	expect(refusals(one.got)).toEqual(['refused: limits.readers_per_connection', 'refused: limits.readers_per_connection']);
-	expect(refusals(two.got)).toEqual(['refused: limits.readers_per_connection', 'refused: limits.readers_per_connection']);
+	const refusals = (frames: readonly Buffer[]): string[] =>
+		answersOf(frames).flatMap(({error}) =>
+			error ? [`${error.code}: ${/limits\.\w+/.exec(error.message)?.[0]}`] : [],
+		);
+	expect(refusals(one.got)).toEqual([
+		'refused: limits.readers_per_connection',
+		'refused: limits.readers_per_connection',
+	]);
+	expect(refusals(two.got)).toEqual([
+		'refused: limits.readers_per_connection',
+		'refused: limits.readers_per_connection',
+	]);
 	const three = serving(node, 50_000);
 	three.far.onFrame(request({id: 1, op: 'subscribe', topics, from: 'beginning', credit: 1}));
 	await settle(three);
@@ -185,7 +235,9 @@ test('streams of events with messages count as readers too', async () => {
 	for (let id = 1; id <= 200; id++) far.onFrame(request({id, op: 'events', messages: true, credit: 0}));
 	await settle({near, far});
 	expect(node.followers).toBe(128);
-	expect(answersOf(got).filter(({error}) => error?.message.includes('limits.readers_per_connection')).length).toBe(72);
+	expect(answersOf(got).filter(({error}) => error?.message.includes('limits.readers_per_connection')).length).toBe(
+		72,
+	);
 	far.onFrame(request({id: 201, op: 'events', messages: false, credit: 0}));
 	far.onFrame(request({id: 202, op: 'end', stream: 1}));
 	far.onFrame(request({id: 203, op: 'events', messages: true, credit: 0}));
@@ -199,7 +251,8 @@ test('readers that catch up take turns: few reads run at once, and without credi
 	const topics = Array.from({length: 200}, (_, index) => `m${index}` as Topic);
 	for (const topic of topics) node.topics.set(topic, [batchAt(topic, 0, 1000)]);
 	const {near, far, got} = serving(node, 1_000_000);
-	for (const [index, topic] of topics.entries()) far.onFrame(request({id: index + 1, op: 'subscribe', topics: [topic], from: 'beginning', credit: index % 2}));
+	for (const [index, topic] of topics.entries())
+		far.onFrame(request({id: index + 1, op: 'subscribe', topics: [topic], from: 'beginning', credit: index % 2}));
 	await settle({near, far});
 	expect(node.mostReads).toBe(8);
 	expect(got.filter(frame => frame[0] === remoteKinds.delivery).length).toBe(100);
@@ -213,7 +266,10 @@ test('a batch that fits no frame ends its subscription with the limit, and no ot
 	far.onFrame(request({id: 1, op: 'subscribe', topics: ['large'], from: 'beginning', credit: 1e6}));
 	far.onFrame(request({id: 2, op: 'subscribe', topics: ['small'], from: 'beginning', credit: 1e6}));
 	await settle({near, far});
-	expect(answersOf(got).find(({error}) => error)).toMatchObject({id: 1, error: {code: 'too-large', message: expect.stringContaining('limits.frame_bytes')}});
+	expect(answersOf(got).find(({error}) => error)).toMatchObject({
+		id: 1,
+		error: {code: 'too-large', message: expect.stringContaining('limits.frame_bytes')},
+	});
 	expect(got.filter(frame => frame[0] === remoteKinds.delivery).length).toBe(1);
 	expect(node.readers.size).toBe(1);
 });
@@ -233,7 +289,10 @@ test('a frame that is none of the protocol ends the connection and its streams',
 test('a tracked subscription is told where it begins, and goes on behind what it knows; an earlier client hears and asks nothing of it (case 26)', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
-	node.topics.set(topic, Array.from({length: 10}, (_, offset) => batchAt(topic, offset, 100)));
+	node.topics.set(
+		topic,
+		Array.from({length: 10}, (_, offset) => batchAt(topic, offset, 100)),
+	);
 	const ends = pipes(100_000);
 	serve(node.broker, ends.far, () => undefined);
 	const client = new RemoteBroker(ends.near);
@@ -256,29 +315,49 @@ test('positions that would fill a frame are not sent: the node begins at the beg
 	const topic = 't' as Topic;
 	const ends = pipes(10_000_000);
 	serve(node.broker, ends.far, () => undefined);
-	const streams = Array.from({length: positionsMax}, (_, index) => [index.toString(16).padStart(16, '0') as NodeId, 1, index] as const);
+	const streams = Array.from(
+		{length: positionsMax},
+		(_, index) => [index.toString(16).padStart(16, '0') as NodeId, 1, index] as const,
+	);
 	const client = new RemoteBroker(ends.near);
 	for (const count of [10_000, positionsMax]) {
 		await settle(ends);
-		const subscription = client.subscribe([topic], {from: 'beginning', after: [{topic, since: 0, streams: streams.slice(0, count)}], isTracked: true});
+		const subscription = client.subscribe([topic], {
+			from: 'beginning',
+			after: [{topic, since: 0, streams: streams.slice(0, count)}],
+			isTracked: true,
+		});
 		await settle(ends);
 		await subscription.agreed;
 	}
 
-	expect(node.places.map(place => (typeof place === 'object' ? place.after?.[0]?.streams.length : place))).toEqual([10_000, undefined]);
+	expect(node.places.map(place => (typeof place === 'object' ? place.after?.[0]?.streams.length : place))).toEqual([
+		10_000,
+		undefined,
+	]);
 });
 
 test('a connection remembers a bounded number of positions; beyond it the reader gets what it knows, and leaves it out itself (case 26)', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
-	node.topics.set(topic, Array.from({length: 3}, (_, offset) => batchAt(topic, offset, 100)));
+	node.topics.set(
+		topic,
+		Array.from({length: 3}, (_, offset) => batchAt(topic, offset, 100)),
+	);
 	const ends = pipes(10_000_000);
 	serve(node.broker, ends.far, () => undefined);
 	const client = new RemoteBroker(ends.near);
-	const streams = [[origin, 1, 2], ...Array.from({length: 9999}, (_, index) => [index.toString(16).padStart(16, '0') as NodeId, 1, 1] as const)] as const;
+	const streams = [
+		[origin, 1, 2],
+		...Array.from({length: 9999}, (_, index) => [index.toString(16).padStart(16, '0') as NodeId, 1, 1] as const),
+	] as const;
 	const got: number[] = [];
 	for (let count = 0; count < 7; count++) {
-		const subscription = client.subscribe([topic], {from: 'beginning', after: [{topic, since: 0, streams}], isTracked: true});
+		const subscription = client.subscribe([topic], {
+			from: 'beginning',
+			after: [{topic, since: 0, streams}],
+			isTracked: true,
+		});
 		await settle(ends);
 		const {value} = await subscription[Symbol.asyncIterator]().next();
 		got.push((value as readonly Delivery[]).length);

@@ -1,5 +1,6 @@
 /**
-The mutants fit the sources: each text is found once, and what comes out is a program. Whether they are caught, `npm run sim:mutants` says.
+The mutants fit the sources: each text is found once, and what comes out is a program. Whether they are caught, `npm run
+sim:mutants` says.
 */
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';

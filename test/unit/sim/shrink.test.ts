@@ -17,23 +17,33 @@ describe('shrinking a script', () => {
 	});
 
 	test('asks no more often than it may, and what it returns fails', () => {
-		fc.assert(fc.property(fc.uniqueArray(fc.nat(99), {minLength: 1, maxLength: 8}), fc.nat(200), (needed, budget) => {
-			let asked = 0;
-			const {items, runs} = shrink(range, rest => {
-				asked++;
-				return needed.every(item => rest.includes(item));
-			}, budget);
-			expect(asked).toBe(runs);
-			expect(runs).toBeLessThanOrEqual(budget);
-			expect(items).toEqual(expect.arrayContaining(needed));
-		}));
+		fc.assert(
+			fc.property(fc.uniqueArray(fc.nat(99), {minLength: 1, maxLength: 8}), fc.nat(200), (needed, budget) => {
+				let asked = 0;
+				const {items, runs} = shrink(
+					range,
+					rest => {
+						asked++;
+						return needed.every(item => rest.includes(item));
+					},
+					budget,
+				);
+				expect(asked).toBe(runs);
+				expect(runs).toBeLessThanOrEqual(budget);
+				expect(items).toEqual(expect.arrayContaining(needed));
+			}),
+		);
 	});
 });
 
 describe('a sealed run', () => {
 	test.each([
-		['Date.now', () => Date.now()], ['Math.random', () => Math.random()], ['performance.now', () => performance.now()], ['setTimeout', () => setTimeout(() => undefined, 1)],
-		['process', () => process.pid], ['crypto', () => crypto.randomUUID()],
+		['Date.now', () => Date.now()],
+		['Math.random', () => Math.random()],
+		['performance.now', () => performance.now()],
+		['setTimeout', () => setTimeout(() => undefined, 1)],
+		['process', () => process.pid],
+		['crypto', () => crypto.randomUUID()],
 	] as Array<[string, () => unknown]>)('has no %s', (_name, touch) => {
 		expect(() => sealed(touch)).toThrow(/determinism/);
 		expect(touch).not.toThrow();

@@ -1,4 +1,7 @@
-/** How commands end: by signals, by `--wait`, by a reader that goes away, with errors as JSON, and with counts of what was reached. */
+/**
+How commands end: by signals, by `--wait`, by a reader that goes away, with errors as JSON, and with counts of what was
+reached.
+*/
 import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -19,8 +22,10 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, {recursive: true, force: true}));
 
-const healthy = (changes: Partial<FakeBroker> = {}): FakeBroker => Object.assign(new FakeBroker(pictures.healthy), changes);
-const dapss = (line: string, options: RunOptions = {}): Promise<Outcome> => run(line.split(' '), {broker: healthy(), cwd: home, ...options, env: {...env, ...options.env}});
+const healthy = (changes: Partial<FakeBroker> = {}): FakeBroker =>
+	Object.assign(new FakeBroker(pictures.healthy), changes);
+const dapss = (line: string, options: RunOptions = {}): Promise<Outcome> =>
+	run(line.split(' '), {broker: healthy(), cwd: home, ...options, env: {...env, ...options.env}});
 const two = [[delivery(1, 'a'), delivery(2, 'b')]] as const;
 const errorOf = (out: string): unknown => JSON.parse(out.trimEnd().split('\n').at(-1)!);
 
@@ -40,41 +45,77 @@ function stopping(reason: string): Pick<RunOptions, 'stop' | 'stdout'> & {readon
 
 describe('--wait bounds waiting for messages (case 24)', () => {
 	test('fewer messages than --count when the time is over: 16, with both numbers', async () => {
-		const {code, out, err} = await dapss('subscribe news --count 3 --wait 20ms', {broker: healthy({deliveries: two})});
+		const {code, out, err} = await dapss('subscribe news --count 3 --wait 20ms', {
+			broker: healthy({deliveries: two}),
+		});
 		expect({code, out}).toEqual({code: 16, out: 'a\nb\n'});
 		expect(err).toContain('dapss-tui: The time of --wait is over: 2 of 3 messages came\n');
 	});
 
 	test('enough messages in time: 0', async () => {
-		expect(await dapss('subscribe news --count 2 --wait 1h', {broker: healthy({deliveries: two})})).toMatchObject({code: 0, out: 'a\nb\n'});
+		expect(await dapss('subscribe news --count 2 --wait 1h', {broker: healthy({deliveries: two})})).toMatchObject({
+			code: 0,
+			out: 'a\nb\n',
+		});
 	});
 
 	test('without --count: what came in that time, and 16', async () => {
-		expect(await dapss('subscribe news --wait 20ms', {broker: healthy({deliveries: two})})).toMatchObject({code: 16, out: 'a\nb\n', err: expect.stringContaining('2 messages came') as string});
+		expect(await dapss('subscribe news --wait 20ms', {broker: healthy({deliveries: two})})).toMatchObject({
+			code: 16,
+			out: 'a\nb\n',
+			err: expect.stringContaining('2 messages came') as string,
+		});
 	});
 
 	test('it also bounds waiting for the agreement', async () => {
 		const broker = healthy({agreed: new Promise(() => undefined)});
-		expect(await dapss('subscribe news --count 1 --wait 20ms', {broker})).toMatchObject({code: 16, err: expect.stringContaining('0 of 1 messages came') as string});
+		expect(await dapss('subscribe news --count 1 --wait 20ms', {broker})).toMatchObject({
+			code: 16,
+			err: expect.stringContaining('0 of 1 messages came') as string,
+		});
 	});
 
 	test('events --watch; a command that does not wait refuses it', async () => {
 		expect(await dapss('events --watch --wait 20ms')).toMatchObject({code: 16});
-		expect(await dapss('events --wait 20ms')).toMatchObject({code: 2, err: expect.stringContaining('Expected --watch with --wait') as string});
-		expect(await dapss('subscribe news --wait soon')).toMatchObject({code: 2, err: expect.stringContaining('Expected --wait to be a time') as string});
+		expect(await dapss('events --wait 20ms')).toMatchObject({
+			code: 2,
+			err: expect.stringContaining('Expected --watch with --wait') as string,
+		});
+		expect(await dapss('subscribe news --wait soon')).toMatchObject({
+			code: 2,
+			err: expect.stringContaining('Expected --wait to be a time') as string,
+		});
 	});
 
-	test.each([['SIGTERM', 143], ['SIGHUP', 129], ['SIGINT', 130], ['closed', 16]] as const)('an unmet --count is a failure after %s: %i', async (reason, expected) => {
+	test.each([
+		['SIGTERM', 143],
+		['SIGHUP', 129],
+		['SIGINT', 130],
+		['closed', 16],
+	] as const)('an unmet --count is a failure after %s: %i', async (reason, expected) => {
 		const {text, ...options} = stopping(reason);
-		const {code, err} = await dapss('subscribe news --count 3 -o jsonl', {broker: healthy({deliveries: two}), ...options});
+		const {code, err} = await dapss('subscribe news --count 3 -o jsonl', {
+			broker: healthy({deliveries: two}),
+			...options,
+		});
 		expect(code).toBe(expected);
 		expect(err).toContain('2 of 3 messages came');
-		if (reason !== 'closed') expect(errorOf(text())).toMatchObject({type: 'error', code: 'interrupted', exitCode: expected, received: 2, wanted: 3});
+		if (reason !== 'closed')
+			expect(errorOf(text())).toMatchObject({
+				type: 'error',
+				code: 'interrupted',
+				exitCode: expected,
+				received: 2,
+				wanted: 3,
+			});
 	});
 
 	test('a follower without --count that a signal ends says how much came', async () => {
 		const {stop, stdout} = stopping('SIGTERM');
-		expect(await dapss('subscribe news', {broker: healthy({deliveries: two}), stop, stdout})).toMatchObject({code: 143, err: 'Subscribed to news at 127.0.0.1:5000\n2 messages came\n'});
+		expect(await dapss('subscribe news', {broker: healthy({deliveries: two}), stop, stdout})).toMatchObject({
+			code: 143,
+			err: 'Subscribed to news at 127.0.0.1:5000\n2 messages came\n',
+		});
 	});
 });
 
@@ -87,20 +128,46 @@ describe('errors are JSON too (case 25)', () => {
 		},
 	});
 
-	test.each([['unreachable', 14], ['not-authenticated', 13], ['refused', 1]] as const)('%s', async (code, exitCode) => {
-		for (const line of ['status -o json', 'check --output=json', 'subscribe news -o jsonl', 'events --watch -o=jsonl']) {
-			const {code: got, out, err} = await dapss(line, failing(code)); // oxlint-disable-line no-await-in-loop
+	test.each([
+		['unreachable', 14],
+		['not-authenticated', 13],
+		['refused', 1],
+	] as const)('%s', async (code, exitCode) => {
+		for (const line of [
+			'status -o json',
+			'check --output=json',
+			'subscribe news -o jsonl',
+			'events --watch -o=jsonl',
+		]) {
+			const {code: got, out, err} = await dapss(line, failing(code));
 			expect([got, err]).toEqual([exitCode, 'dapss-tui: be␛cause\n']);
 			expect(out.split('\n')).toHaveLength(2);
-			expect(JSON.parse(out)).toEqual({type: 'error', at: expect.any(Number) as number, code, message: 'be\u001Bcause', exitCode});
+			expect(JSON.parse(out)).toEqual({
+				type: 'error',
+				at: expect.any(Number) as number,
+				code,
+				message: 'be\u001Bcause',
+				exitCode,
+			});
 		}
 
 		expect((await dapss('status', failing(code))).out).toBe('');
 	});
 
 	test('words that are wrong, before the format is known', async () => {
-		for (const line of ['stauts -o json', '-o jsonl status', 'status --sever 1 --output json', 'fault break -o json']) expect(errorOf((await dapss(line)).out)).toMatchObject({type: 'error', code: 'usage', exitCode: 2}); // oxlint-disable-line no-await-in-loop
-		expect([asksForJson(['publish', 'a', '--', '-o', 'json']), asksForJson(['publish', 'json']), asksForJson(['-o']), asksForJson(['-o=json'])]).toEqual([false, false, false, true]);
+		for (const line of [
+			'stauts -o json',
+			'-o jsonl status',
+			'status --sever 1 --output json',
+			'fault break -o json',
+		])
+			expect(errorOf((await dapss(line)).out)).toMatchObject({type: 'error', code: 'usage', exitCode: 2});
+		expect([
+			asksForJson(['publish', 'a', '--', '-o', 'json']),
+			asksForJson(['publish', 'json']),
+			asksForJson(['-o']),
+			asksForJson(['-o=json']),
+		]).toEqual([false, false, false, true]);
 	});
 
 	test('publish says how many are stored', async () => {
@@ -111,11 +178,14 @@ describe('errors are JSON too (case 25)', () => {
 		async function* lines(): AsyncGenerator<Buffer> {
 			for (const line of ['one\ntwo\n', 'three\n', 'four\n']) {
 				yield Buffer.from(line);
-				await new Promise(resolve => setImmediate(resolve)); // oxlint-disable-line no-await-in-loop
+				await new Promise(resolve => setImmediate(resolve));
 			}
 		}
 
-		const {code, out, err} = await dapss('publish news - -o json', {broker: healthy({publishAnswer}), stdin: Readable.from(lines())});
+		const {code, out, err} = await dapss('publish news - -o json', {
+			broker: healthy({publishAnswer}),
+			stdin: Readable.from(lines()),
+		});
 		expect({code, err}).toEqual({code: 1, err: 'dapss-tui: disk full (3 messages are stored)\n'});
 		expect(errorOf(out)).toMatchObject({type: 'error', code: 'storage', exitCode: 1, stored: 3});
 	});
@@ -124,7 +194,10 @@ describe('errors are JSON too (case 25)', () => {
 describe('a long publish', () => {
 	afterEach(() => vi.useRealTimers());
 
-	test.each([['tells a person how far it is', true, '256 of 300 messages are stored, after 5.0 s …\n'], ['tells nobody else', false, '']])('%s', async (_what, isTerminal, expected) => {
+	test.each([
+		['tells a person how far it is', true, '256 of 300 messages are stored, after 5.0 s …\n'],
+		['tells nobody else', false, ''],
+	])('%s', async (_what, isTerminal, expected) => {
 		vi.useFakeTimers({toFake: ['setInterval', 'clearInterval']});
 		const broker = healthy();
 		const stop = new AbortController();
@@ -139,14 +212,21 @@ describe('a long publish', () => {
 });
 
 describe('an interrupted publish says how many messages are stored (case 30)', () => {
-	test.each([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const)('%s', async (signal, exitCode) => {
+	test.each([
+		['SIGINT', 130],
+		['SIGTERM', 143],
+		['SIGHUP', 129],
+	] as const)('%s', async (signal, exitCode) => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
 		broker.publishAnswer = async () => void setImmediate(() => stop.abort(signal));
 		stdin.write('one\ntwo\nthree\nno newline yet');
 		const {code, out, err} = await dapss('publish news - -o json', {broker, stdin, stop});
-		expect({code, err}).toEqual({code: exitCode, err: `dapss-tui: Interrupted by ${signal} (3 messages are stored)\n`});
+		expect({code, err}).toEqual({
+			code: exitCode,
+			err: `dapss-tui: Interrupted by ${signal} (3 messages are stored)\n`,
+		});
 		expect(errorOf(out)).toMatchObject({code: 'interrupted', exitCode, stored: 3});
 	});
 
@@ -159,7 +239,10 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 			await new Promise(resolve => setTimeout(resolve, 50));
 		};
 		stdin.write('one\ntwo\n');
-		expect(await dapss('publish news -', {broker, stdin, stop})).toMatchObject({code: 130, err: 'dapss-tui: Interrupted by SIGINT (2 messages are stored)\n'});
+		expect(await dapss('publish news -', {broker, stdin, stop})).toMatchObject({
+			code: 130,
+			err: 'dapss-tui: Interrupted by SIGINT (2 messages are stored)\n',
+		});
 	});
 
 	test('what nobody answers to is not called stored', async () => {
@@ -171,7 +254,10 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 			return new Promise(() => undefined);
 		};
 		stdin.write('one\ntwo\n');
-		expect(await dapss('publish news -', {broker, stdin, stop})).toMatchObject({code: 130, err: 'dapss-tui: Interrupted by SIGINT (0 messages are stored, 2 more may be)\n'});
+		expect(await dapss('publish news -', {broker, stdin, stop})).toMatchObject({
+			code: 130,
+			err: 'dapss-tui: Interrupted by SIGINT (0 messages are stored, 2 more may be)\n',
+		});
 	});
 });
 
@@ -199,12 +285,16 @@ test('whether SIGHUP was ignored at the start is told from what is left of it (c
 });
 
 describe('check --wait-healthy', () => {
-	const sick = {...pictures.healthy, raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const}};
+	const sick = {
+		...pictures.healthy,
+		raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const},
+	};
 
 	test('waits for a picture that is healthy, and says once what is missing', async () => {
 		const broker = new FakeBroker(sick);
 		const done = dapss('check --wait-healthy', {broker});
-		for (let wait = 0; wait < 5; wait++) await new Promise(resolve => setImmediate(() => resolve(broker.show(sick)))); // oxlint-disable-line no-await-in-loop
+		for (let wait = 0; wait < 5; wait++)
+			await new Promise(resolve => setImmediate(() => resolve(broker.show(sick))));
 		await expect.poll(() => (broker.show(pictures.healthy), broker.isDisposed)).toBe(true);
 		const {code, out, err} = await done;
 		expect({code, out}).toEqual({code: 0, out: expect.stringMatching(/^healthy: cluster dapss/) as string});
@@ -219,7 +309,10 @@ describe('check --wait-healthy', () => {
 			setImmediate(() => broker.show(pictures.healthy));
 			throw new DapssError('no-quorum', '1 of 3 voters reachable');
 		};
-		expect(await dapss('check --wait-healthy', {broker})).toMatchObject({code: 0, err: expect.stringContaining('waiting: no-quorum: ') as string});
+		expect(await dapss('check --wait-healthy', {broker})).toMatchObject({
+			code: 0,
+			err: expect.stringContaining('waiting: no-quorum: ') as string,
+		});
 		expect(asked).toBe(2);
 	});
 
@@ -229,7 +322,10 @@ describe('check --wait-healthy', () => {
 			if (++calls === 1) throw new DapssError('unreachable', `${address}: refused`);
 			return healthy();
 		};
-		expect(await dapss('check --wait-healthy', {broker: reached})).toMatchObject({code: 0, err: 'waiting: 127.0.0.1:5000: refused\n'});
+		expect(await dapss('check --wait-healthy', {broker: reached})).toMatchObject({
+			code: 0,
+			err: 'waiting: 127.0.0.1:5000: refused\n',
+		});
 		const refusing = (): never => {
 			throw new DapssError('not-authenticated', 'another secret');
 		};
@@ -237,10 +333,20 @@ describe('check --wait-healthy', () => {
 	});
 
 	test('the time of --wait bounds it: 16, and 14 when no node was reached', async () => {
-		expect(await dapss('check --wait-healthy --wait 20ms -o json', {broker: new FakeBroker(sick)})).toMatchObject({code: 16, out: expect.stringContaining('"code":"wait-over"') as string, err: expect.stringContaining('The time of --wait is over: no-leader: ') as string});
+		expect(await dapss('check --wait-healthy --wait 20ms -o json', {broker: new FakeBroker(sick)})).toMatchObject({
+			code: 16,
+			out: expect.stringContaining('"code":"wait-over"') as string,
+			err: expect.stringContaining('The time of --wait is over: no-leader: ') as string,
+		});
 		const silent = {connect: () => new Promise<never>(() => undefined)};
-		expect(await dapss('check --wait-healthy --wait 20ms', {backend: silent})).toMatchObject({code: 14, err: expect.stringContaining('The time of --wait is over: No node was reached') as string});
-		expect(await dapss('check --wait-healthy --wait 20ms', {nodes: []})).toMatchObject({code: 14, err: expect.stringContaining('The time of --wait is over: No node of cluster dapss runs here') as string});
+		expect(await dapss('check --wait-healthy --wait 20ms', {backend: silent})).toMatchObject({
+			code: 14,
+			err: expect.stringContaining('The time of --wait is over: No node was reached') as string,
+		});
+		expect(await dapss('check --wait-healthy --wait 20ms', {nodes: []})).toMatchObject({
+			code: 14,
+			err: expect.stringContaining('The time of --wait is over: No node of cluster dapss runs here') as string,
+		});
 		expect(await dapss('check --wait 20ms')).toMatchObject({code: 2});
 		const stop = new AbortController();
 		setImmediate(() => stop.abort('SIGTERM'));

@@ -19,32 +19,46 @@ afterAll(() => rmSync(home, {recursive: true, force: true}));
 const sentAtMs = Date.UTC(2026, 1, 3, 4, 5, 6, 7);
 const sent = '2026-02-03T04:05:06.007Z';
 const message = {...delivery(7, 'r\u001B[2Jain\n'), sentAtMs};
-const named = {...pictures.healthy, members: pictures.healthy.members.map(member => ({...member, name: member.id === pictures.a ? 'oslo-1' : ''}))};
-const subscribed = (flags: readonly string[], options: RunOptions = {}): Promise<Outcome> => run(['subscribe', 'news', '--count', '1', ...flags], {
-	broker: Object.assign(new FakeBroker(named), {deliveries: [[message]]}), cwd: home, env: {HOME: home, DAPSS_SECRET_FILE: join(home, 'secret')}, ...options,
-});
+const named = {
+	...pictures.healthy,
+	members: pictures.healthy.members.map(member => ({...member, name: member.id === pictures.a ? 'oslo-1' : ''})),
+};
+const subscribed = (flags: readonly string[], options: RunOptions = {}): Promise<Outcome> =>
+	run(['subscribe', 'news', '--count', '1', ...flags], {
+		broker: Object.assign(new FakeBroker(named), {deliveries: [[message]]}),
+		cwd: home,
+		env: {HOME: home, DAPSS_SECRET_FILE: join(home, 'secret')},
+		...options,
+	});
 
 describe('times (case 27)', () => {
-	test('lines of JSON have the publisher\'s time and the time of printing, both named', async () => {
+	test("lines of JSON have the publisher's time and the time of printing, both named", async () => {
 		const before = Date.now();
 		const {at, sentAt} = JSON.parse((await subscribed(['-o', 'jsonl'])).out) as Record<string, number>;
 		expect(sentAt).toBe(sentAtMs);
 		expect(at).toBeGreaterThanOrEqual(before);
 	});
 
-	test('--time puts the publisher\'s time in front of the text', async () => {
+	test("--time puts the publisher's time in front of the text", async () => {
 		expect((await subscribed(['--time'])).out).toBe(`${sent}  r␛[2Jain␤\n`);
-		expect(await subscribed(['--time', '-o', 'raw'])).toMatchObject({code: 2, err: expect.stringContaining('--time without -o raw') as string});
+		expect(await subscribed(['--time', '-o', 'raw'])).toMatchObject({
+			code: 2,
+			err: expect.stringContaining('--time without -o raw') as string,
+		});
 	});
 });
 
 describe('templates', () => {
 	test('every field', async () => {
-		const {out} = await subscribed(['-f', '{topic}|{time}|{node}|{origin}|{incarnation}|{seq}|{lamport}|{offset}|{size}']);
+		const {out} = await subscribed([
+			'-f',
+			'{topic}|{time}|{node}|{origin}|{incarnation}|{seq}|{lamport}|{offset}|{size}',
+		]);
 		expect(out).toBe(`news|${sent}|oslo-1|${pictures.a}|1|7|17|6|9\n`);
 		expect((await subscribed(['-f', '{at}'])).out).toMatch(/^\d{4}-.*Z\n$/);
 		// The help names them all.
-		for (const field of Object.keys(fields)) expect(commands.find(({name}) => name === 'subscribe')!.notes!.join(' ')).toContain(`{${field}}`);
+		for (const field of Object.keys(fields))
+			expect(commands.find(({name}) => name === 'subscribe')!.notes!.join(' ')).toContain(`{${field}}`);
 	});
 
 	test('the bytes of the message where no terminal is, made printable on one', async () => {
@@ -55,7 +69,13 @@ describe('templates', () => {
 	});
 
 	test('an origin that has no name, or is no member, is called by the first digits of its id', async () => {
-		expect((await subscribed(['-f', '{node}'], {broker: Object.assign(new FakeBroker(pictures.healthy), {deliveries: [[message]]})})).out).toBe(`${pictures.a.slice(0, 8)}\n`);
+		expect(
+			(
+				await subscribed(['-f', '{node}'], {
+					broker: Object.assign(new FakeBroker(pictures.healthy), {deliveries: [[message]]}),
+				})
+			).out,
+		).toBe(`${pictures.a.slice(0, 8)}\n`);
 	});
 
 	test.each([
@@ -66,7 +86,10 @@ describe('templates', () => {
 		['{topic', 'Expected --format to close every brace, got "{topic"'],
 		['a}b', 'got "}b"'],
 	])('%s is refused, with what there is', async (template, problem) => {
-		expect(await subscribed(['-f', template])).toMatchObject({code: 2, err: expect.stringContaining(problem) as string});
+		expect(await subscribed(['-f', template])).toMatchObject({
+			code: 2,
+			err: expect.stringContaining(problem) as string,
+		});
 	});
 
 	test('it is for text, and needs no --time', async () => {
@@ -75,13 +98,19 @@ describe('templates', () => {
 	});
 
 	test('braces and backslashes stand for themselves where they are doubled', () => {
-		const text = (template: string): string => Buffer.from(parseTemplate(template).render(message, {at: 0, nodeOf: id => id}, false)).toString();
+		const text = (template: string): string =>
+			Buffer.from(parseTemplate(template).render(message, {at: 0, nodeOf: id => id}, false)).toString();
 		expect(text('{{"seq":{seq}}}')).toBe('{"seq":7}\n');
 		expect(text(String.raw`a\nb\\nc\d`)).toBe('a\nb\\nc\\d\n');
 		expect(text('valueOf')).toBe('valueOf\n');
-		fc.assert(fc.property(fc.string({unit: 'binary'}).filter(plain => plain.isWellFormed()), plain => {
-			const template = plain.replaceAll(/[{}\\]/g, character => character + character);
-			expect(text(template)).toBe(`${plain}\n`);
-		}));
+		fc.assert(
+			fc.property(
+				fc.string({unit: 'binary'}).filter(plain => plain.isWellFormed()),
+				plain => {
+					const template = plain.replaceAll(/[{}\\]/g, character => character + character);
+					expect(text(template)).toBe(`${plain}\n`);
+				},
+			),
+		);
 	});
 });

@@ -13,12 +13,26 @@ const isThere = (shell: string): boolean => spawnSync(shell, ['--version']).stat
 /** Each command with each of its words. */
 const pairs = commands.flatMap(command => (command.words ?? []).map(word => ({command, word})));
 /** What follows from the tables: flags that only other words take are refused. */
-const flagsAt = ({flags, wordFlags = {}}: Command, word: string): readonly FlagName[] => flags.filter(flag => wordFlags[word]?.includes(flag) || !Object.values(wordFlags).some(list => list.includes(flag)));
-const longOf = (flags: readonly FlagName[]): readonly string[] => [...flags, ...everywhere].map(flag => written(flag)).toSorted();
+const flagsAt = ({flags, wordFlags = {}}: Command, word: string): readonly FlagName[] =>
+	flags.filter(
+		flag => wordFlags[word]?.includes(flag) || !Object.values(wordFlags).some(list => list.includes(flag)),
+	);
+const longOf = (flags: readonly FlagName[]): readonly string[] =>
+	[...flags, ...everywhere].map(flag => written(flag)).toSorted();
 
 /** What bash offers for the last of these words. */
 function offered(...words: readonly string[]): readonly string[] {
-	const {stdout, stderr} = spawnSync('bash', ['-c', `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dapss_tui; printf '%s\\n' "\${COMPREPLY[@]}"`, 'bash', 'dapss-tui', ...words], {encoding: 'utf8', cwd: import.meta.dirname});
+	const {stdout, stderr} = spawnSync(
+		'bash',
+		[
+			'-c',
+			`${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dapss_tui; printf '%s\\n' "\${COMPREPLY[@]}"`,
+			'bash',
+			'dapss-tui',
+			...words,
+		],
+		{encoding: 'utf8', cwd: import.meta.dirname},
+	);
 	expect(stderr).toBe('');
 	return stdout.split('\n').filter(Boolean);
 }
@@ -42,7 +56,9 @@ describe.runIf(isThere('bash'))('bash', () => {
 	test('offers behind a word only what that takes', () => {
 		for (const {command, word} of pairs) {
 			const all = offered(command.name, word, '');
-			expect(all.filter(one => one.startsWith('--')).toSorted(), `${command.name} ${word}`).toEqual(longOf(flagsAt(command, word)));
+			expect(all.filter(one => one.startsWith('--')).toSorted(), `${command.name} ${word}`).toEqual(
+				longOf(flagsAt(command, word)),
+			);
 			expect(all.filter(one => !one.startsWith('-'))).toEqual([]);
 		}
 
@@ -58,7 +74,8 @@ describe.runIf(isThere('bash'))('bash', () => {
 	test('offers the words of a command, the formats of its output, and files', () => {
 		expect(offered('fault', 'd')).toEqual(['delay', 'drop']);
 		expect(offered('--server', '5000', 'leader', 't')).toEqual(['transfer']);
-		for (const {name, formats, flags} of commands) if (flags.includes('output')) expect(offered(name, '-o', '')).toEqual(formats);
+		for (const {name, formats, flags} of commands)
+			if (flags.includes('output')) expect(offered(name, '-o', '')).toEqual(formats);
 		expect(offered('-o', '')).toEqual(start.formats);
 		expect(offered('status', '--config', 'comple')).toEqual(['completion.test.ts']);
 	});
@@ -66,17 +83,45 @@ describe.runIf(isThere('bash'))('bash', () => {
 
 describe.runIf(isThere('zsh'))('zsh', () => {
 	/** What `_arguments` is given: specifications of flags, and of what stands behind them. */
-	function asked(...words: readonly string[]): {readonly flags: readonly string[]; readonly rest: string | undefined} {
+	function asked(...words: readonly string[]): {
+		readonly flags: readonly string[];
+		readonly rest: string | undefined;
+	} {
 		const stubs = 'compdef() {}; _describe() {}; _arguments() { print -rl -- "$@" }';
-		const {stdout, stderr} = spawnSync('zsh', ['-f', '-c', `${stubs}\n${completionFor('zsh', start, commands)}\nwords=("$@"); CURRENT=$#; _dapss_tui`, 'zsh', 'dapss-tui', ...words], {encoding: 'utf8'});
+		const {stdout, stderr} = spawnSync(
+			'zsh',
+			[
+				'-f',
+				'-c',
+				`${stubs}\n${completionFor('zsh', start, commands)}\nwords=("$@"); CURRENT=$#; _dapss_tui`,
+				'zsh',
+				'dapss-tui',
+				...words,
+			],
+			{encoding: 'utf8'},
+		);
 		expect(stderr).toBe('');
 		const lines = stdout.split('\n').filter(Boolean);
-		return {flags: lines.slice(0, -1).flatMap(line => /--[\w-]+(?=\[)/u.exec(line) ?? []).toSorted(), rest: lines.at(-1)};
+		return {
+			flags: lines
+				.slice(0, -1)
+				.flatMap(line => /--[\w-]+(?=\[)/u.exec(line) ?? [])
+				.toSorted(),
+			rest: lines.at(-1),
+		};
 	}
 
 	test('offers behind a word only what that takes', () => {
-		for (const {command, word} of pairs) expect(asked(command.name, word, ''), `${command.name} ${word}`).toEqual({flags: longOf(flagsAt(command, word)), rest: '*: : '});
-		for (const command of commands) expect(asked(command.name, '')).toEqual({flags: longOf(command.flags), rest: command.words ? `*: :(${command.words.join(' ')})` : '*: : '});
+		for (const {command, word} of pairs)
+			expect(asked(command.name, word, ''), `${command.name} ${word}`).toEqual({
+				flags: longOf(flagsAt(command, word)),
+				rest: '*: : ',
+			});
+		for (const command of commands)
+			expect(asked(command.name, '')).toEqual({
+				flags: longOf(command.flags),
+				rest: command.words ? `*: :(${command.words.join(' ')})` : '*: : ',
+			});
 		expect(asked('topic', '--cluster', 'list', '').rest).toBe('*: :(create delete list)');
 		expect(asked('').flags).toContain('--headless');
 	});
@@ -85,18 +130,33 @@ describe.runIf(isThere('zsh'))('zsh', () => {
 describe.runIf(isThere('fish'))('fish', () => {
 	/** What fish offers for the last of these words. */
 	function candidates(...words: readonly string[]): readonly string[] {
-		const {stdout, stderr} = spawnSync('fish', ['--no-config', '-c', `${completionFor('fish', start, commands)}\ncomplete -C ${JSON.stringify(['dapss-tui', ...words].join(' '))}`], {encoding: 'utf8'});
+		const {stdout, stderr} = spawnSync(
+			'fish',
+			[
+				'--no-config',
+				'-c',
+				`${completionFor('fish', start, commands)}\ncomplete -C ${JSON.stringify(['dapss-tui', ...words].join(' '))}`,
+			],
+			{encoding: 'utf8'},
+		);
 		expect(stderr).toBe('');
-		return stdout.split('\n').filter(Boolean).map(line => line.split('\t', 1)[0]!).toSorted();
+		return stdout
+			.split('\n')
+			.filter(Boolean)
+			.map(line => line.split('\t', 1)[0]!)
+			.toSorted();
 	}
 
 	test('offers behind a word only what that takes', () => {
 		for (const {command, word} of pairs) {
-			expect(candidates(command.name, word, '--'), `${command.name} ${word}`).toEqual(longOf(flagsAt(command, word)));
+			expect(candidates(command.name, word, '--'), `${command.name} ${word}`).toEqual(
+				longOf(flagsAt(command, word)),
+			);
 			expect(candidates(command.name, word, '')).toEqual([]);
 		}
 
-		for (const command of commands) expect(candidates(command.name, '')).toEqual([...command.words ?? []].toSorted());
+		for (const command of commands)
+			expect(candidates(command.name, '')).toEqual([...(command.words ?? [])].toSorted());
 		expect(candidates('topic', '--cluster', 'list', '')).toEqual(['create', 'delete', 'list']);
 		expect(candidates('')).toEqual(commands.map(({name}) => name).toSorted());
 	});
@@ -106,7 +166,18 @@ test('what is not offered behind a word is refused, and what is offered is not',
 	for (const {command, word} of pairs) {
 		const taken = flagsAt(command, word);
 		for (const flag of command.flags) {
-			const parse = (): unknown => parseArguments([command.name, word, 'x', ...(flagTable[flag].type === 'boolean' ? [written(flag)] : [`${written(flag)}=${flag === 'output' ? command.formats[0]! : '1'}`])], '1.0.0');
+			const parse = (): unknown =>
+				parseArguments(
+					[
+						command.name,
+						word,
+						'x',
+						...(flagTable[flag].type === 'boolean'
+							? [written(flag)]
+							: [`${written(flag)}=${flag === 'output' ? command.formats[0]! : '1'}`]),
+					],
+					'1.0.0',
+				);
 			if (taken.includes(flag)) expect(parse).not.toThrow();
 			else expect(parse).toThrow(`${written(flag)} is no flag of ${command.name} ${word}`);
 		}
@@ -119,17 +190,22 @@ test('every shell gets every command, word and flag of the tables', () => {
 		for (const {name, flags, words = []} of commands) {
 			expect(text).toContain(name);
 			for (const word of words) expect(text).toContain(word);
-			for (const flag of flags) expect(text).toContain(shell === 'fish' ? `-l ${written(flag).slice(2)}` : written(flag));
+			for (const flag of flags)
+				expect(text).toContain(shell === 'fish' ? `-l ${written(flag).slice(2)}` : written(flag));
 		}
 	}
 });
 
 test('the words of a command are those that its usage names', () => {
-	for (const {name, usage, words = []} of commands) for (const word of words) expect(usage.join(' '), name).toMatch(new RegExp(`\\b${word}\\b`, 'u'));
+	for (const {name, usage, words = []} of commands)
+		for (const word of words) expect(usage.join(' '), name).toMatch(new RegExp(`\\b${word}\\b`, 'u'));
 });
 
 test('the command prints the script, and names the shells for another word', async () => {
 	expect(await run(['completion', 'bash'])).toEqual({code: 0, out: `${script}\n`, err: ''});
-	expect(await run(['completion', 'tcsh'])).toMatchObject({code: 2, err: expect.stringContaining('Expected completion bash, zsh, fish, got "tcsh"') as string});
+	expect(await run(['completion', 'tcsh'])).toMatchObject({
+		code: 2,
+		err: expect.stringContaining('Expected completion bash, zsh, fish, got "tcsh"') as string,
+	});
 	expect(await run(['completion'])).toMatchObject({code: 2});
 });

@@ -1,14 +1,35 @@
-/** `doctor`: facts in, a check out, for any platform. Every outcome of the table is reached, with what helps in that case. */
+/**
+`doctor`: facts in, a check out, for any platform. Every outcome of the table is reached, with what helps in that case.
+*/
 import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
 import type {RegisteredNode} from '../../../core/io/files/registry.ts';
 import type {NodeId} from '../../../core/message.ts';
 import {judgeRegistry, judgeSecret, judgeSettings} from '../../../source/doctor/access.ts';
 import {judgeClock, type ClockFacts} from '../../../source/doctor/clock.ts';
-import {isFolderOf, judgeFileSystem, judgeFolder, judgeSpace, judgeSpeed, type DiskFacts} from '../../../source/doctor/disk.ts';
+import {
+	isFolderOf,
+	judgeFileSystem,
+	judgeFolder,
+	judgeSpace,
+	judgeSpeed,
+	type DiskFacts,
+} from '../../../source/doctor/disk.ts';
 import {examine} from '../../../source/doctor/examine.ts';
-import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, type MachineFacts} from '../../../source/doctor/machine.ts';
-import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from '../../../source/doctor/network.ts';
+import {
+	judgeMemory,
+	judgeNodeVersion,
+	judgeOpenFiles,
+	judgeSystem,
+	type MachineFacts,
+} from '../../../source/doctor/machine.ts';
+import {
+	judgeAddress,
+	judgeMulticast,
+	judgeNeighbours,
+	judgePort,
+	type PortFacts,
+} from '../../../source/doctor/network.ts';
 import {compareClocks, judgeOffsets, offsetOf, type ComparedClock} from '../../../source/doctor/offset.ts';
 import {levelOf, outcomes, type Check} from '../../../source/doctor/outcome.ts';
 import {loadSettings} from '../../../source/settings/settings.ts';
@@ -25,15 +46,29 @@ function outcome(check: Check): string {
 	if (remedy !== null) expect(remedy).toMatch(/^\S.*[^.\s]$/u);
 	// The page of troubleshooting has it, with its words.
 	const row = reason === null ? undefined : rowsOf(code).find(({name}) => name === reason);
-	if (reason !== null) expect({level: row?.cells[0], isSaid: isSaid(row?.cells[1] ?? '', found), found}).toEqual({level, isSaid: true, found});
+	if (reason !== null)
+		expect({level: row?.cells[0], isSaid: isSaid(row?.cells[1] ?? '', found), found}).toEqual({
+			level,
+			isSaid: true,
+			found,
+		});
 	reached.add(`${code} ${reason ?? 'ok'}`);
 	return `${level} ${reason ?? ''}`.trim();
 }
 
 describe('the machine', () => {
 	const facts: MachineFacts = {
-		nodeVersion: '24.21.0', platform: 'linux', release: '6.1', arch: 'x64', processors: 4, nativeProblem: undefined, memoryBytes: 8192 * MiB, memoryLimitBytes: undefined,
-		memoryFreeBytes: 4096 * MiB, heapBytesMax: 2048 * MiB, descriptorsMax: 20_000,
+		nodeVersion: '24.21.0',
+		platform: 'linux',
+		release: '6.1',
+		arch: 'x64',
+		processors: 4,
+		nativeProblem: undefined,
+		memoryBytes: 8192 * MiB,
+		memoryLimitBytes: undefined,
+		memoryFreeBytes: 4096 * MiB,
+		heapBytesMax: 2048 * MiB,
+		descriptorsMax: 20_000,
 	};
 
 	test('Node', () => {
@@ -43,7 +78,8 @@ describe('the machine', () => {
 	});
 
 	test('the system', () => {
-		for (const platform of ['linux', 'darwin', 'win32']) expect(outcome(judgeSystem({...facts, platform}))).toBe('ok');
+		for (const platform of ['linux', 'darwin', 'win32'])
+			expect(outcome(judgeSystem({...facts, platform}))).toBe('ok');
 		expect(outcome(judgeSystem({...facts, platform: 'freebsd'}))).toBe('warning untested');
 		expect(outcome(judgeSystem({...facts, nativeProblem: 'Cannot find native binding'}))).toBe('warning no-binary');
 	});
@@ -54,8 +90,12 @@ describe('the machine', () => {
 		const contained = judgeMemory({...facts, memoryLimitBytes: 200 * MiB}, defaults.limits);
 		expect(outcome(contained)).toBe('warning little');
 		expect(contained.remedy).toContain(`lower limits.out_queue_total_bytes to ${72 * MiB}`);
-		expect(outcome(judgeMemory({...facts, memoryLimitBytes: 64 * MiB}, defaults.limits))).toBe('problem too-little');
-		expect(judgeMemory({...facts, memoryBytes: 64 * MiB}, defaults.limits).remedy).toContain('a machine with more memory');
+		expect(outcome(judgeMemory({...facts, memoryLimitBytes: 64 * MiB}, defaults.limits))).toBe(
+			'problem too-little',
+		);
+		expect(judgeMemory({...facts, memoryBytes: 64 * MiB}, defaults.limits).remedy).toContain(
+			'a machine with more memory',
+		);
 	});
 
 	test('open files, with the words of each platform', () => {
@@ -66,7 +106,9 @@ describe('the machine', () => {
 		expect(few.remedy).toMatch(/^ulimit -n 1344 .*LimitNOFILE=1344/);
 		// What is advised is enough.
 		expect(judgeOpenFiles({...facts, descriptorsMax: 1344}, defaults.limits).level).toBe('ok');
-		expect(judgeOpenFiles({...facts, descriptorsMax: 256, platform: 'darwin'}, defaults.limits).remedy).not.toContain('systemd');
+		expect(
+			judgeOpenFiles({...facts, descriptorsMax: 256, platform: 'darwin'}, defaults.limits).remedy,
+		).not.toContain('systemd');
 		expect(outcome(judgeOpenFiles({...facts, descriptorsMax: 64}, defaults.limits))).toBe('problem too-few');
 	});
 });
@@ -84,12 +126,26 @@ describe('what a start reads', () => {
 		const missing = {path: '/s', isNamed: false, found: 'missing'} as const;
 		expect(outcome(judgeSecret({...missing, found: 'usable'}, true))).toBe('ok');
 		expect(outcome(judgeSecret(missing, false))).toBe('ok');
-		expect(outcome(judgeSecret({...missing, closed: {code: 'EROFS', message: 'read-only file system'}}, false))).toBe('problem not-makable');
+		expect(
+			outcome(judgeSecret({...missing, closed: {code: 'EROFS', message: 'read-only file system'}}, false)),
+		).toBe('problem not-makable');
 		expect(outcome(judgeSecret(missing, true))).toBe('problem lost');
 		expect(outcome(judgeSecret({...missing, isNamed: true}, false))).toBe('problem missing');
-		expect(outcome(judgeSecret({...missing, found: {access: 'can be read or changed by others (mode 0644)', remedy: 'chmod 600 /s'}}, true))).toBe('problem not-private');
+		expect(
+			outcome(
+				judgeSecret(
+					{
+						...missing,
+						found: {access: 'can be read or changed by others (mode 0644)', remedy: 'chmod 600 /s'},
+					},
+					true,
+				),
+			),
+		).toBe('problem not-private');
 		expect(outcome(judgeSecret({...missing, found: {content: 'it is empty'}}, true))).toBe('problem no-secret');
-		expect(outcome(judgeSecret({...missing, found: {failure: '/s is a folder', remedy: 'Move it away'}}, true))).toBe('problem unreadable');
+		expect(
+			outcome(judgeSecret({...missing, found: {failure: '/s is a folder', remedy: 'Move it away'}}, true)),
+		).toBe('problem unreadable');
 	});
 
 	test('where nodes are listed', () => {
@@ -100,14 +156,35 @@ describe('what a start reads', () => {
 	});
 });
 
-const running: RegisteredNode = {pid: 42, born: '1', port: 5000, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: 'c1', id: 'aaaaaaaaaaaaaaaa', phase: 'running', name: ''};
+const running: RegisteredNode = {
+	pid: 42,
+	born: '1',
+	port: 5000,
+	address: '127.0.0.1:5000',
+	cluster: 'dapss',
+	clusterId: 'c1',
+	id: 'aaaaaaaaaaaaaaaa',
+	phase: 'running',
+	name: '',
+};
 
 describe('the disk', () => {
 	const facts: DiskFacts = {
-		path: '/data', stats: {mode: 0o40700, uid: 1000, isFolder: true}, self: 1000, closed: undefined, holder: 'free', node: {id: running.id, clusterId: 'c1'},
-		fileSystem: 0xEF_53, freeBytes: 2 ** 40, hasReserve: true, usedBytes: 0, newestMs: undefined, sync: {medianMs: 1, longestMs: 3},
+		path: '/data',
+		stats: {mode: 0o40700, uid: 1000, isFolder: true},
+		self: 1000,
+		closed: undefined,
+		holder: 'free',
+		node: {id: running.id, clusterId: 'c1'},
+		fileSystem: 0xef_53,
+		freeBytes: 2 ** 40,
+		hasReserve: true,
+		usedBytes: 0,
+		newestMs: undefined,
+		sync: {medianMs: 1, longestMs: 3},
 	};
-	const folder = (changed: Partial<DiskFacts>, own?: RegisteredNode, others: readonly RegisteredNode[] = []): Check => judgeFolder({...facts, ...changed}, own, others);
+	const folder = (changed: Partial<DiskFacts>, own?: RegisteredNode, others: readonly RegisteredNode[] = []): Check =>
+		judgeFolder({...facts, ...changed}, own, others);
 
 	test('a folder that is there, is to be made, or is that of the node that runs', () => {
 		expect(outcome(folder({}))).toBe('ok');
@@ -119,15 +196,22 @@ describe('the disk', () => {
 	test('who may enter it; the remedy can be followed in that case (case 21)', () => {
 		const open = folder({stats: {mode: 0o42770, uid: 1000, isFolder: true}});
 		expect([outcome(open), open.remedy]).toEqual(['problem open', 'chmod 700 /data']);
-		expect(folder({stats: {mode: 0o40755, uid: 1000, isFolder: true}, closed: {code: 'EROFS', message: ''}}).remedy).toBe('its disk is mounted read-only, choose another --data');
+		expect(
+			folder({stats: {mode: 0o40755, uid: 1000, isFolder: true}, closed: {code: 'EROFS', message: ''}}).remedy,
+		).toBe('its disk is mounted read-only, choose another --data');
 		const others = folder({stats: {mode: 0o40700, uid: 0, isFolder: true}});
-		expect([outcome(others), others.remedy]).toEqual(['problem not-yours', 'as root, chown -R 1000 /data; or choose another --data']);
+		expect([outcome(others), others.remedy]).toEqual([
+			'problem not-yours',
+			'as root, chown -R 1000 /data; or choose another --data',
+		]);
 		// Windows has no such owners and modes.
 		expect(outcome(folder({self: undefined, stats: {mode: 0o40777, uid: 0, isFolder: true}}))).toBe('ok');
 		const readOnly = folder({closed: {code: 'EROFS', message: 'read-only file system'}});
 		expect(outcome(readOnly)).toBe('problem not-writable');
 		expect(readOnly.remedy).toMatch(/mount it for writing/u);
-		expect(folder({stats: undefined, closed: {code: 'EACCES', message: 'permission denied'}}).found).toContain('cannot be made');
+		expect(folder({stats: undefined, closed: {code: 'EACCES', message: 'permission denied'}}).found).toContain(
+			'cannot be made',
+		);
 		expect(outcome(folder({stats: {mode: 0o100600, uid: 1000, isFolder: false}}))).toBe('problem no-folder');
 	});
 
@@ -136,22 +220,31 @@ describe('the disk', () => {
 		expect(outcome(other)).toBe('problem in-use');
 		expect(other.found).toContain('node aaaaaaaa of cluster dapss on port 5007 (process 43)');
 		expect(outcome(folder({holder: {pid: 43}}, running))).toBe('problem in-use');
-		expect(outcome(folder({holder: {problem: 'The lock cannot be taken: rm -r /data/lock'}}))).toBe('problem bad-lock');
+		expect(outcome(folder({holder: {problem: 'The lock cannot be taken: rm -r /data/lock'}}))).toBe(
+			'problem bad-lock',
+		);
 		expect(outcome(folder({node: {problem: 'its version is 9', newer: 'format 9'}}))).toBe('problem newer');
 		expect(outcome(folder({node: {problem: 'its checksum is not that of its content'}}))).toBe('warning damaged');
 	});
 
 	test('the node that runs is its own when it has the folder, not just the port', () => {
-		const isOwn = (changed: Partial<DiskFacts>): boolean => isFolderOf({...facts, holder: {pid: 42}, ...changed}, running);
+		const isOwn = (changed: Partial<DiskFacts>): boolean =>
+			isFolderOf({...facts, holder: {pid: 42}, ...changed}, running);
 		expect(isOwn({})).toBe(true);
 		// The number of the process is one of another namespace, or not known.
 		for (const pid of [1, undefined]) expect(isOwn({holder: {pid}})).toBe(true);
-		expect([isOwn({stats: undefined, node: undefined, holder: 'free'}), isOwn({node: undefined, holder: 'free'})]).toEqual([false, false]);
+		expect([
+			isOwn({stats: undefined, node: undefined, holder: 'free'}),
+			isOwn({node: undefined, holder: 'free'}),
+		]).toEqual([false, false]);
 		expect(isOwn({node: {id: 'bbbbbbbbbbbbbbbb', clusterId: 'c1'}})).toBe(false);
 		expect(isOwn({holder: 'free'})).toBe(false); // A copy.
 		expect([isOwn({node: undefined}), isOwn({node: undefined, holder: {pid: 43}})]).toEqual([true, false]);
 		// What is wrong with the folder is told, and no more.
-		expect([isOwn({stats: {mode: 0o40755, uid: 1000, isFolder: true}, node: undefined, holder: 'free'}), isOwn({closed: {code: 'EROFS', message: ''}, holder: 'free'})]).toEqual([true, true]);
+		expect([
+			isOwn({stats: {mode: 0o40755, uid: 1000, isFolder: true}, node: undefined, holder: 'free'}),
+			isOwn({closed: {code: 'EROFS', message: ''}, holder: 'free'}),
+		]).toEqual([true, true]);
 	});
 
 	test('its file system', () => {
@@ -159,11 +252,12 @@ describe('the disk', () => {
 		expect(outcome(judgeFileSystem({...facts, fileSystem: undefined}))).toBe('ok');
 		expect(outcome(judgeFileSystem({...facts, fileSystem: 0x01_02_19_94}))).toBe('warning memory');
 		expect(outcome(judgeFileSystem({...facts, fileSystem: 0x69_69}))).toBe('warning network');
-		expect(outcome(judgeFileSystem({...facts, fileSystem: 0x79_4C_76_30}))).toBe('warning layer');
+		expect(outcome(judgeFileSystem({...facts, fileSystem: 0x79_4c_76_30}))).toBe('warning layer');
 	});
 
 	test('room for the reserve and for what topics may take', () => {
-		const space = (freeBytes: number | undefined, hasReserve = false, usedBytes = 0): Check => judgeSpace({...facts, freeBytes, hasReserve, usedBytes}, defaults.limits);
+		const space = (freeBytes: number | undefined, hasReserve = false, usedBytes = 0): Check =>
+			judgeSpace({...facts, freeBytes, hasReserve, usedBytes}, defaults.limits);
 		expect(outcome(space(2 ** 40))).toBe('ok');
 		expect(outcome(space(MiB))).toBe('problem full');
 		expect(outcome(space(10 * MiB))).toBe('problem short');
@@ -185,8 +279,14 @@ describe('the disk', () => {
 });
 
 test('a disk that hangs is not waited for, and the rest is looked at (bounded time)', async () => {
-	const load = () => loadSettings({flags: {discovery: false, port: '45000'}, env: {HOME: '/nowhere'}, cwd: '/nowhere'});
-	const {checks, left} = await examine({load, env: {HOME: '/nowhere'}, lookAtDisk: () => new Promise(() => undefined), diskMsMax: 5});
+	const load = () =>
+		loadSettings({flags: {discovery: false, port: '45000'}, env: {HOME: '/nowhere'}, cwd: '/nowhere'});
+	const {checks, left} = await examine({
+		load,
+		env: {HOME: '/nowhere'},
+		lookAtDisk: () => new Promise(() => undefined),
+		diskMsMax: 5,
+	});
 	expect(outcome(checks.find(({code}) => code === 'data-folder')!)).toBe('problem silent');
 	expect(left).toEqual(['file-system', 'disk-space', 'disk-speed', 'clock']);
 	expect(checks.some(({code}) => code === 'tcp-port')).toBe(true);
@@ -195,7 +295,13 @@ test('a disk that hangs is not waited for, and the rest is looked at (bounded ti
 test('the clock is held against what is known to be past', () => {
 	const hourMs = 3_600_000;
 	const now = Date.UTC(2026, 5, 1);
-	const facts: ClockFacts = {wallMs: now, uptimeMs: 10 * hourMs, programMs: 0, newestMs: now - hourMs, kept: {nowMs: now - hourMs, uptimeMs: 9 * hourMs, laggingMs: 0}};
+	const facts: ClockFacts = {
+		wallMs: now,
+		uptimeMs: 10 * hourMs,
+		programMs: 0,
+		newestMs: now - hourMs,
+		kept: {nowMs: now - hourMs, uptimeMs: 9 * hourMs, laggingMs: 0},
+	};
 	const judged = (changed: Partial<ClockFacts>): Check => judgeClock({...facts, ...changed}, defaults.storage);
 	expect(outcome(judged({}))).toBe('ok');
 	expect(outcome(judged({newestMs: undefined, kept: undefined}))).toBe('ok');
@@ -207,15 +313,30 @@ test('the clock is held against what is known to be past', () => {
 });
 
 describe('the network', () => {
-	const facts: PortFacts = {host: '127.0.0.1', port: 5000, isExplicit: true, problem: undefined, running: undefined, holder: undefined, next: 5001, addresses: ['127.0.0.1', '10.0.0.5']};
+	const facts: PortFacts = {
+		host: '127.0.0.1',
+		port: 5000,
+		isExplicit: true,
+		problem: undefined,
+		running: undefined,
+		holder: undefined,
+		next: 5001,
+		addresses: ['127.0.0.1', '10.0.0.5'],
+	};
 
 	test.each(['TCP', 'UDP'] as const)('the %s port', protocol => {
 		const port = (changed: Partial<PortFacts>): Check => judgePort(protocol, {...facts, ...changed});
 		expect(outcome(port({}))).toBe('ok');
 		const own = port({problem: 'EADDRINUSE', running});
-		expect([outcome(own), own.found]).toEqual(['ok', `${protocol} port 5000 is that of node aaaaaaaa of this cluster, which runs here (process 42)`]);
+		expect([outcome(own), own.found]).toEqual([
+			'ok',
+			`${protocol} port 5000 is that of node aaaaaaaa of this cluster, which runs here (process 42)`,
+		]);
 		const used = port({problem: 'EADDRINUSE', holder: 'nginx (pid 7)'});
-		expect([outcome(used), used.remedy]).toEqual(['problem in-use', 'Stop that process, or choose another port: --port 5001']);
+		expect([outcome(used), used.remedy]).toEqual([
+			'problem in-use',
+			'Stop that process, or choose another port: --port 5001',
+		]);
 		expect(used.found).toContain('nginx (pid 7)');
 		expect(outcome(port({problem: 'EADDRINUSE', isExplicit: false}))).toBe('warning moved');
 		expect(outcome(port({problem: 'EADDRINUSE', isExplicit: false, next: undefined}))).toBe('problem in-use');
@@ -229,12 +350,22 @@ describe('the network', () => {
 	test('the address that others use', () => {
 		expect(judgeAddress({address: '127.0.0.1:5000'}).found).toContain('from this machine only');
 		expect(outcome(judgeAddress({address: '10.0.0.5:5000'}))).toBe('ok');
-		const unclear = judgeAddress({problem: 'host 0.0.0.0 listens on 10.0.0.5 and 172.17.0.1', remedy: 'say with --advertise which one other nodes shall use'});
-		expect([outcome(unclear), unclear.remedy]).toEqual(['problem unclear', 'Say with --advertise which one other nodes shall use']);
+		const unclear = judgeAddress({
+			problem: 'host 0.0.0.0 listens on 10.0.0.5 and 172.17.0.1',
+			remedy: 'say with --advertise which one other nodes shall use',
+		});
+		expect([outcome(unclear), unclear.remedy]).toEqual([
+			'problem unclear',
+			'Say with --advertise which one other nodes shall use',
+		]);
 	});
 
 	test('multicast on each interface', () => {
-		const probed = (...problems: ReadonlyArray<string | undefined>) => judgeMulticast({paths: problems.map((problem, index) => ({at: `10.0.0.${index}`, problem})), nodes: [], foreign: 0}, defaults.discovery);
+		const probed = (...problems: ReadonlyArray<string | undefined>) =>
+			judgeMulticast(
+				{paths: problems.map((problem, index) => ({at: `10.0.0.${index}`, problem})), nodes: [], foreign: 0},
+				defaults.discovery,
+			);
 		expect(outcome(judgeMulticast(undefined, defaults.discovery))).toBe('ok');
 		expect(outcome(probed(undefined, undefined))).toBe('ok');
 		const some = probed(undefined, 'what was sent did not come back');
@@ -243,24 +374,53 @@ describe('the network', () => {
 	});
 
 	test('who is heard', () => {
-		const beacon = (id: string, address: string, clusterId = 'c1') => ({id: id as NodeId, incarnation: 1, clusterId, address, phase: 'member', topics: [], name: ''}) as const;
-		const judged = (...nodes: ReadonlyArray<ReturnType<typeof beacon>>): Check => judgeNeighbours({heard: {nodes, foreign: 2}, listenMs: 1500, local: [running], self: {id: running.id, clusterId: 'c1'}, address: '127.0.0.1:5000'});
+		const beacon = (id: string, address: string, clusterId = 'c1') =>
+			({id: id as NodeId, incarnation: 1, clusterId, address, phase: 'member', topics: [], name: ''}) as const;
+		const judged = (...nodes: ReadonlyArray<ReturnType<typeof beacon>>): Check =>
+			judgeNeighbours({
+				heard: {nodes, foreign: 2},
+				listenMs: 1500,
+				local: [running],
+				self: {id: running.id, clusterId: 'c1'},
+				address: '127.0.0.1:5000',
+			});
 		const alone = judged();
-		expect([outcome(alone), alone.found]).toEqual(['ok', 'No node heard within 1.5 s; 2 datagrams of other clusters, or with another secret; on this machine: aaaaaaaa at 127.0.0.1:5000']);
-		expect(judged(beacon(running.id, '127.0.0.1:5000'), beacon('bbbbbbbbbbbbbbbb', '10.0.0.6:5000')).found).toContain('aaaaaaaa at 127.0.0.1:5000 (this node), bbbbbbbb at 10.0.0.6:5000 (member) heard');
+		expect([outcome(alone), alone.found]).toEqual([
+			'ok',
+			'No node heard within 1.5 s; 2 datagrams of other clusters, or with another secret; on this machine: aaaaaaaa at 127.0.0.1:5000',
+		]);
+		expect(
+			judged(beacon(running.id, '127.0.0.1:5000'), beacon('bbbbbbbbbbbbbbbb', '10.0.0.6:5000')).found,
+		).toContain('aaaaaaaa at 127.0.0.1:5000 (this node), bbbbbbbb at 10.0.0.6:5000 (member) heard');
 		expect(outcome(judged(beacon(running.id, '10.0.0.9:5000')))).toBe('problem double');
 		expect(outcome(judged(beacon('bbbbbbbbbbbbbbbb', '10.0.0.6:5000', 'c2')))).toBe('warning two-clusters');
-		expect(judgeNeighbours({heard: undefined, listenMs: 0, local: [], self: undefined, address: undefined}).found).toBe('Not listened for');
+		expect(
+			judgeNeighbours({heard: undefined, listenMs: 0, local: [], self: undefined, address: undefined}).found,
+		).toBe('Not listened for');
 	});
 });
 
 describe('clocks of other nodes', () => {
-	const compared = (changed: Partial<ComparedClock>): ComparedClock => ({id: 'bbbbbbbbbbbbbbbb', name: 'west', address: '10.0.0.6:5000', isHere: false, offsetMs: 12, uncertaintyMs: 1, ...changed});
-	const judged = (...clocks: ReadonlyArray<Partial<ComparedClock>>): Check => judgeOffsets({compared: clocks.map(clock => compared(clock)), failures: []});
+	const compared = (changed: Partial<ComparedClock>): ComparedClock => ({
+		id: 'bbbbbbbbbbbbbbbb',
+		name: 'west',
+		address: '10.0.0.6:5000',
+		isHere: false,
+		offsetMs: 12,
+		uncertaintyMs: 1,
+		...changed,
+	});
+	const judged = (...clocks: ReadonlyArray<Partial<ComparedClock>>): Check =>
+		judgeOffsets({compared: clocks.map(clock => compared(clock)), failures: []});
 
 	test('the offset is held against the middle of the round trip, and the shortest counts', () => {
 		expect(offsetOf([{sentMs: 1000, receivedMs: 1010, nodeMs: 1005}])).toEqual({offsetMs: 0, uncertaintyMs: 5});
-		expect(offsetOf([{sentMs: 0, receivedMs: 400, nodeMs: 9000}, {sentMs: 1000, receivedMs: 1004, nodeMs: 7002}])).toEqual({offsetMs: 6000, uncertaintyMs: 2});
+		expect(
+			offsetOf([
+				{sentMs: 0, receivedMs: 400, nodeMs: 9000},
+				{sentMs: 1000, receivedMs: 1004, nodeMs: 7002},
+			]),
+		).toEqual({offsetMs: 6000, uncertaintyMs: 2});
 	});
 
 	test('apart only when that is certain', () => {
@@ -268,7 +428,10 @@ describe('clocks of other nodes', () => {
 		expect(outcome(judged({offsetMs: 5001, uncertaintyMs: 0.5}))).toBe('warning apart');
 		expect(outcome(judged({offsetMs: 5001, uncertaintyMs: 2}))).toBe('ok');
 		const behind = judged({}, {id: 'cccccccccccccccc', name: '', offsetMs: 60_000});
-		expect([outcome(behind), behind.found]).toEqual(['warning apart', 'The clock of this machine is 1 min 0 s (± 1 ms) behind that of cccccccc (10.0.0.6:5000); of 2 compared, 1 is more than 5.0 s away']);
+		expect([outcome(behind), behind.found]).toEqual([
+			'warning apart',
+			'The clock of this machine is 1 min 0 s (± 1 ms) behind that of cccccccc (10.0.0.6:5000); of 2 compared, 1 is more than 5.0 s away',
+		]);
 		expect(judged({offsetMs: -7200_000}).found).toContain('is 2.0 h (± 1 ms) ahead of that of west');
 		expect(judged({offsetMs: 9000}, {offsetMs: 9001}).remedy).toMatch(/NTP.*this one first/u);
 	});
@@ -276,7 +439,9 @@ describe('clocks of other nodes', () => {
 	test('what was not compared is said, and why', () => {
 		const none = judgeOffsets({compared: [], failures: []});
 		expect([outcome(none), none.found]).toEqual(['ok', 'Not compared with other nodes: no node answered']);
-		expect(judgeOffsets({compared: [], failures: ['10.0.0.6:5000: connection refused']}).found).toBe('Not compared with other nodes: 10.0.0.6:5000: connection refused');
+		expect(judgeOffsets({compared: [], failures: ['10.0.0.6:5000: connection refused']}).found).toBe(
+			'Not compared with other nodes: 10.0.0.6:5000: connection refused',
+		);
 		expect(judged({isHere: true}).found).toMatch(/all of them run on this machine, with its clock$/u);
 	});
 
@@ -285,7 +450,9 @@ describe('clocks of other nodes', () => {
 		const clock = {wallMs: () => 1_000_000 + nowMs, monotonicMs: () => nowMs};
 		const asked: string[] = [];
 		const {compared: clocks, failures} = await compareClocks({
-			addresses: ['127.0.0.1:5000', '127.0.0.1:5000'], local: new Set(['127.0.0.1:5000']), clock,
+			addresses: ['127.0.0.1:5000', '127.0.0.1:5000'],
+			local: new Set(['127.0.0.1:5000']),
+			clock,
 			async connect(address) {
 				asked.push(address);
 				if (address === '127.0.0.1:5002') throw new Error('connection refused');
@@ -293,14 +460,21 @@ describe('clocks of other nodes', () => {
 				return {
 					async snapshot() {
 						nowMs += 4;
-						return {...healthy, self: healthy.members[index]!.id, atMs: 1_000_000 + nowMs - 2 + index * 6000};
+						return {
+							...healthy,
+							self: healthy.members[index]!.id,
+							atMs: 1_000_000 + nowMs - 2 + index * 6000,
+						};
 					},
 					async [Symbol.asyncDispose]() {},
 				};
 			},
 		});
 		expect(asked).toEqual(['127.0.0.1:5000', '127.0.0.1:5001', '127.0.0.1:5002']);
-		expect(clocks.map(({offsetMs, uncertaintyMs, isHere}) => ({offsetMs, uncertaintyMs, isHere}))).toEqual([{offsetMs: 0, uncertaintyMs: 2, isHere: true}, {offsetMs: 6000, uncertaintyMs: 2, isHere: false}]);
+		expect(clocks.map(({offsetMs, uncertaintyMs, isHere}) => ({offsetMs, uncertaintyMs, isHere}))).toEqual([
+			{offsetMs: 0, uncertaintyMs: 2, isHere: true},
+			{offsetMs: 6000, uncertaintyMs: 2, isHere: false},
+		]);
 		expect(failures).toEqual(['127.0.0.1:5002: connection refused']);
 	});
 });
@@ -312,10 +486,19 @@ test('the worst of them counts', () => {
 });
 
 test('docs/troubleshooting.md has every outcome, and no other', () => {
-	for (const [code, reasons] of Object.entries(outcomes)) expect(rowsOf(code).map(({name}) => name).toSorted(), code).toEqual(Object.keys(reasons).toSorted());
+	for (const [code, reasons] of Object.entries(outcomes))
+		expect(
+			rowsOf(code)
+				.map(({name}) => name)
+				.toSorted(),
+			code,
+		).toEqual(Object.keys(reasons).toSorted());
 });
 
 test('the tests above reach every outcome of the table', () => {
-	const all = Object.entries(outcomes).flatMap(([code, reasons]) => [`${code} ok`, ...Object.keys(reasons).map(reason => `${code} ${reason}`)]);
+	const all = Object.entries(outcomes).flatMap(([code, reasons]) => [
+		`${code} ok`,
+		...Object.keys(reasons).map(reason => `${code} ${reason}`),
+	]);
 	expect([...reached].toSorted()).toEqual(all.toSorted());
 });

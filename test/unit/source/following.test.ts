@@ -1,11 +1,22 @@
-/** Subscriptions that outlive their node (case 26): what is read over the logs of several nodes, and how a connection is made again. */
+/**
+Subscriptions that outlive their node (case 26): what is read over the logs of several nodes, and how a connection is
+made again.
+*/
 import fc from 'fast-check';
 import {describe, expect, test, vi} from 'vitest';
 import type {Broker, Delivery, LinkNews, SubscribeOptions, Subscription} from '../../../core/broker.ts';
 import {deliveriesOf} from '../../../core/data/delivery.ts';
 import {DapssError} from '../../../core/errors.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {decodeBatch, encodeBatch, lastSeq, type Batch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
+import {
+	decodeBatch,
+	encodeBatch,
+	lastSeq,
+	type Batch,
+	type NodeId,
+	type StoredBatch,
+	type Topic,
+} from '../../../core/message.ts';
 import {Seen, type TopicPosition} from '../../../core/position.ts';
 import {backOffMs} from '../../../core/remote/back-off.ts';
 import {Followed} from '../../../core/remote/followed.ts';
@@ -19,14 +30,40 @@ import {delivery} from '../../support/fakes.ts';
 
 const topic = 'news' as Topic;
 const origins = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc'] as readonly string[] as readonly NodeId[];
-const idOf = ({origin, incarnation, seq}: {readonly origin: string; readonly incarnation: number; readonly seq: number}): string => `${origin.slice(0, 1)}${incarnation}/${seq}`;
+const idOf = ({
+	origin,
+	incarnation,
+	seq,
+}: {
+	readonly origin: string;
+	readonly incarnation: number;
+	readonly seq: number;
+}): string => `${origin.slice(0, 1)}${incarnation}/${seq}`;
 const streamOf = (id: string): string => id.slice(0, id.indexOf('/'));
 
-function batchOf(origin: NodeId, incarnation: number, firstSeq: number, count: number, lamport: number, previousLamport: number): Batch {
-	return decodeBatch(encodeBatch({origin, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs: 0}, Array.from({length: count}, () => Buffer.alloc(40)), false))!;
+function batchOf(
+	origin: NodeId,
+	incarnation: number,
+	firstSeq: number,
+	count: number,
+	lamport: number,
+	previousLamport: number,
+): Batch {
+	return decodeBatch(
+		encodeBatch(
+			{origin, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs: 0},
+			Array.from({length: count}, () => Buffer.alloc(40)),
+			false,
+		),
+	)!;
 }
 
-type Lived = {readonly origin: number; readonly incarnation: number; readonly counts: readonly number[]; readonly gaps: readonly number[]};
+type Lived = {
+	readonly origin: number;
+	readonly incarnation: number;
+	readonly counts: readonly number[];
+	readonly gaps: readonly number[];
+};
 
 /** Everything that was ever published, stream by stream. */
 function published(lives: readonly Lived[]): Batch[][] {
@@ -43,10 +80,17 @@ function published(lives: readonly Lived[]): Batch[][] {
 	});
 }
 
-const streams = fc.uniqueArray(fc.record({
-	origin: fc.nat(origins.length - 1), incarnation: fc.integer({min: 1, max: 3}),
-	counts: fc.array(fc.integer({min: 1, max: 4}), {minLength: 1, maxLength: 12}), gaps: fc.array(fc.integer({min: 1, max: 30}), {minLength: 1, maxLength: 12}),
-}), {minLength: 1, maxLength: 6, selector: ({origin, incarnation}) => `${origin}:${incarnation}`}).map(published);
+const streams = fc
+	.uniqueArray(
+		fc.record({
+			origin: fc.nat(origins.length - 1),
+			incarnation: fc.integer({min: 1, max: 3}),
+			counts: fc.array(fc.integer({min: 1, max: 4}), {minLength: 1, maxLength: 12}),
+			gaps: fc.array(fc.integer({min: 1, max: 30}), {minLength: 1, maxLength: 12}),
+		}),
+		{minLength: 1, maxLength: 6, selector: ({origin, incarnation}) => `${origin}:${incarnation}`},
+	)
+	.map(published);
 
 /** The log of one node: of each stream what is stamped after `since`, in an order of its own. */
 class Node {
@@ -84,71 +128,139 @@ class Node {
 			at = read.next;
 		}
 
-		return items.filter(({batch}) => !isKnown(batch)).flatMap(item => [...deliveriesOf(item, from)]).slice(0, messages);
+		return items
+			.filter(({batch}) => !isKnown(batch))
+			.flatMap(item => [...deliveriesOf(item, from)])
+			.slice(0, messages);
 	}
 }
 
-const all = (batches: readonly Batch[][], isWanted: (batch: Batch) => boolean = () => true): string[] => batches.flat().filter(batch => isWanted(batch)).flatMap(batch => Array.from({length: batch.count}, (_, index) => idOf({...batch, seq: batch.firstSeq + index})));
+const all = (batches: readonly Batch[][], isWanted: (batch: Batch) => boolean = () => true): string[] =>
+	batches
+		.flat()
+		.filter(batch => isWanted(batch))
+		.flatMap(batch =>
+			Array.from({length: batch.count}, (_, index) => idOf({...batch, seq: batch.firstSeq + index})),
+		);
 
 function expectInOrder(got: readonly string[]): void {
-	for (const ids of Map.groupBy(got, id => streamOf(id)).values()) expect(ids).toEqual(ids.toSorted((a, b) => Number(a.split('/')[1]) - Number(b.split('/')[1])));
+	for (const ids of Map.groupBy(got, id => streamOf(id)).values())
+		expect(ids).toEqual(ids.toSorted((a, b) => Number(a.split('/')[1]) - Number(b.split('/')[1])));
 }
 
 describe('what is read over several nodes (case 26)', () => {
 	const hop = fc.record({node: fc.nat(2), grow: fc.nat(20), messages: fc.nat(60), isOlder: fc.boolean()});
 	test('is everything once, in the order of each stream, however the logs are interleaved and wherever it is cut', async () => {
-		await fc.assert(fc.asyncProperty(streams, fc.tuple(fc.nat(), fc.nat(), fc.nat()), fc.nat(100), fc.nat(30), fc.nat(100), fc.nat(40), fc.array(hop, {maxLength: 6}), fc.constantFrom('now', 'offset'), async (batches, seeds, since, before, part, messages, hops, from) => {
-			const nodes = await Promise.all(seeds.map((seed, index) => Node.open(batches, index === 0 ? since : 0, seed)));
-			const first = nodes[0]!;
-			await first.grow(before);
-			const start = from === 'now' ? first.log.nextOffset : Math.floor(first.log.nextOffset * part / 100);
-			const positions = new Positions();
-			positions.begin([{topic, since, streams: await first.log.before(start)}]);
-			const skipped = new Set((await first.read(0, Infinity)).filter(({offset}) => offset < start).map(one => idOf(one)));
-			await first.grow(5);
-			const got = await first.read(start, messages % 5 === 0 ? 0 : messages);
-			positions.note(got);
-			for (const {node, grow, messages: most, isOlder} of [...hops, {node: 1, grow: Infinity, messages: Infinity, isOlder: false}]) {
-				await nodes[node]!.grow(grow);
-				const [after] = positions.after();
-				const seen = new Seen(after);
-				// One of an earlier release begins at the beginning.
-				const more = isOlder ? await nodes[node]!.read(0, most) : await nodes[node]!.read(nodes[node]!.log.freshFrom(seen), most, batch => !seen.isFresh(batch.origin, batch.incarnation, lastSeq(batch), batch.lamport));
-				got.push(...positions.take(more));
-			}
+		await fc.assert(
+			fc.asyncProperty(
+				streams,
+				fc.tuple(fc.nat(), fc.nat(), fc.nat()),
+				fc.nat(100),
+				fc.nat(30),
+				fc.nat(100),
+				fc.nat(40),
+				fc.array(hop, {maxLength: 6}),
+				fc.constantFrom('now', 'offset'),
+				async (batches, seeds, since, before, part, messages, hops, from) => {
+					const nodes = await Promise.all(
+						seeds.map((seed, index) => Node.open(batches, index === 0 ? since : 0, seed)),
+					);
+					const first = nodes[0]!;
+					await first.grow(before);
+					const start =
+						from === 'now' ? first.log.nextOffset : Math.floor((first.log.nextOffset * part) / 100);
+					const positions = new Positions();
+					positions.begin([{topic, since, streams: await first.log.before(start)}]);
+					const skipped = new Set(
+						(await first.read(0, Infinity)).filter(({offset}) => offset < start).map(one => idOf(one)),
+					);
+					await first.grow(5);
+					const got = await first.read(start, messages % 5 === 0 ? 0 : messages);
+					positions.note(got);
+					for (const {node, grow, messages: most, isOlder} of [
+						...hops,
+						{node: 1, grow: Infinity, messages: Infinity, isOlder: false},
+					]) {
+						await nodes[node]!.grow(grow);
+						const [after] = positions.after();
+						const seen = new Seen(after);
+						// One of an earlier release begins at the beginning.
+						const more = isOlder
+							? await nodes[node]!.read(0, most)
+							: await nodes[node]!.read(
+									nodes[node]!.log.freshFrom(seen),
+									most,
+									batch =>
+										!seen.isFresh(batch.origin, batch.incarnation, lastSeq(batch), batch.lamport),
+								);
+						got.push(...positions.take(more));
+					}
 
-			const ids = got.map(one => idOf(one));
-			expect(ids.toSorted()).toEqual(all(batches, ({lamport}) => lamport > since).filter(id => !skipped.has(id)).toSorted());
-			expectInOrder(ids);
-			expect([positions.missed, positions.forgotten]).toEqual([0, 0]);
-		}), {numRuns: 300});
+					const ids = got.map(one => idOf(one));
+					expect(ids.toSorted()).toEqual(
+						all(batches, ({lamport}) => lamport > since)
+							.filter(id => !skipped.has(id))
+							.toSorted(),
+					);
+					expectInOrder(ids);
+					expect([positions.missed, positions.forgotten]).toEqual([0, 0]);
+				},
+			),
+			{numRuns: 300},
+		);
 	});
 
 	test('counts what the next node had lost to retention', async () => {
-		await fc.assert(fc.asyncProperty(streams, fc.nat(), fc.nat(60), fc.nat(1500), async (batches, seed, messages, bytes) => {
-			const [first, second] = [await Node.open(batches, 0, seed), await Node.open(batches, 0, seed + 1)];
-			await first.grow(Infinity);
-			await second.grow(Infinity);
-			const positions = new Positions();
-			positions.begin([{topic, since: 0, streams: []}]);
-			const got = await first.read(0, messages);
-			positions.note(got);
-			await second.log.retain({bytes, ageMs: Infinity, nowMs: 0});
-			const seen = new Seen(positions.after()[0]);
-			got.push(...positions.take(await second.read(second.log.freshFrom(seen), Infinity)));
-			const ids = got.map(one => idOf(one));
-			expect(new Set(ids).size).toBe(ids.length);
-			expectInOrder(ids);
-			// Of streams that it has not met it cannot know what is missing, nor where nothing comes behind it.
-			let missed = 0;
-			for (const list of Map.groupBy(ids, id => streamOf(id)).values()) for (const [index, id] of list.entries()) if (index > 0) missed += Number(id.split('/')[1]) - Number(list[index - 1]!.split('/')[1]) - 1;
-			expect(positions.missed).toBe(missed);
-		}), {numRuns: 200});
+		await fc.assert(
+			fc.asyncProperty(streams, fc.nat(), fc.nat(60), fc.nat(1500), async (batches, seed, messages, bytes) => {
+				const [first, second] = [await Node.open(batches, 0, seed), await Node.open(batches, 0, seed + 1)];
+				await first.grow(Infinity);
+				await second.grow(Infinity);
+				const positions = new Positions();
+				positions.begin([{topic, since: 0, streams: []}]);
+				const got = await first.read(0, messages);
+				positions.note(got);
+				await second.log.retain({bytes, ageMs: Infinity, nowMs: 0});
+				const seen = new Seen(positions.after()[0]);
+				got.push(...positions.take(await second.read(second.log.freshFrom(seen), Infinity)));
+				const ids = got.map(one => idOf(one));
+				expect(new Set(ids).size).toBe(ids.length);
+				expectInOrder(ids);
+				// Of streams that it has not met it cannot know what is missing, nor where nothing comes behind it.
+				let missed = 0;
+				for (const list of Map.groupBy(ids, id => streamOf(id)).values())
+					for (const [index, id] of list.entries())
+						if (index > 0) missed += Number(id.split('/')[1]) - Number(list[index - 1]!.split('/')[1]) - 1;
+				expect(positions.missed).toBe(missed);
+			}),
+			{numRuns: 200},
+		);
 	});
 
 	test('begins little before what is new, not at the beginning', async () => {
 		const log = await openTopicLog(new MemoryLog({segmentBytes: 1e7}), () => undefined);
-		for (let index = 0; index < 40; index++) await log.append([{batch: decodeBatch(encodeBatch({origin: origins[0]!, incarnation: 1, topic, firstSeq: index + 1, lamport: index + 1, previousLamport: index, sentAtMs: 0}, [Buffer.alloc(64_000)], false))!, hops: 0, repaired: false}]).written;
+		for (let index = 0; index < 40; index++)
+			await log.append([
+				{
+					batch: decodeBatch(
+						encodeBatch(
+							{
+								origin: origins[0]!,
+								incarnation: 1,
+								topic,
+								firstSeq: index + 1,
+								lamport: index + 1,
+								previousLamport: index,
+								sentAtMs: 0,
+							},
+							[Buffer.alloc(64_000)],
+							false,
+						),
+					)!,
+					hops: 0,
+					repaired: false,
+				},
+			]).written;
 		expect(log.freshFrom(new Seen())).toBe(0);
 		const at = log.freshFrom(new Seen({since: 0, streams: [[origins[0]!, 1, 30]]}));
 		expect(at).toBeLessThanOrEqual(30);
@@ -159,12 +271,20 @@ describe('what is read over several nodes (case 26)', () => {
 
 	test('is bounded in memory: lives and origins that are left out are counted, or count as seen', () => {
 		const positions = new Positions(10);
-		const from = (origin: number, incarnation: number): Delivery => ({...delivery(1, 'x'), origin: origin.toString(16).padStart(16, '0') as NodeId, incarnation});
+		const from = (origin: number, incarnation: number): Delivery => ({
+			...delivery(1, 'x'),
+			origin: origin.toString(16).padStart(16, '0') as NodeId,
+			incarnation,
+		});
 		positions.note(Array.from({length: 12}, (_, index) => from(index, 1)));
 		expect([positions.forgotten, positions.after()[0]!.streams.length]).toEqual([2, 10]);
 		const seen = new Seen();
 		for (let incarnation = 1; incarnation <= 40; incarnation++) seen.note(origins[0]!, incarnation, 5);
-		expect([seen.size, seen.isFresh(origins[0]!, 1, 9, 9), seen.isFresh(origins[0]!, 40, 6, 9)]).toEqual([16, false, true]);
+		expect([seen.size, seen.isFresh(origins[0]!, 1, 9, 9), seen.isFresh(origins[0]!, 40, 6, 9)]).toEqual([
+			16,
+			false,
+			true,
+		]);
 	});
 });
 
@@ -193,14 +313,19 @@ class FakeServer {
 	}
 
 	get connection(): Connection {
-		const {lost: {promise: closed, resolve}, asked, server} = this;
+		const {
+			lost: {promise: closed, resolve},
+			asked,
+			server,
+		} = this;
 		const subscribe = (_topics: readonly Topic[], options: SubscribeOptions = {}): Subscription => {
 			asked.push(options);
 			const {arrays, agreed} = this;
 			const over = Promise.withResolvers<undefined>();
 			return {
-				agreed: agreed(), dropped: 0,
-				async* [Symbol.asyncIterator]() {
+				agreed: agreed(),
+				dropped: 0,
+				async *[Symbol.asyncIterator]() {
 					yield* arrays;
 					const why = await Promise.race([closed, over.promise]);
 					if (why !== undefined) throw new DapssError('closed', `The link to the node is gone: ${why}`);
@@ -210,11 +335,23 @@ class FakeServer {
 				},
 			};
 		};
-		return {server, closed, subscribe, snapshot: async () => ({lamport: 12, events: []}), [Symbol.asyncDispose]: async () => resolve('closed here')} as unknown as Broker & {readonly server: string};
+		return {
+			server,
+			closed,
+			subscribe,
+			snapshot: async () => ({lamport: 12, events: []}),
+			[Symbol.asyncDispose]: async () => resolve('closed here'),
+		} as unknown as Broker & {readonly server: string};
 	}
 }
 
-type Setup = {readonly followed: Followed; readonly pauses: number[]; readonly told: LinkNews[]; readonly attempts: string[]; readonly probed: Map<string, (why: string) => void>};
+type Setup = {
+	readonly followed: Followed;
+	readonly pauses: number[];
+	readonly told: LinkNews[];
+	readonly attempts: string[];
+	readonly probed: Map<string, (why: string) => void>;
+};
 
 /** Connected to the first; each attempt afterwards meets the next one, or fails with it. */
 function following(...servers: ReadonlyArray<FakeServer | Error>): Setup {
@@ -238,7 +375,9 @@ function following(...servers: ReadonlyArray<FakeServer | Error>): Setup {
 			probed.set(connection.server, fail);
 			return {[Symbol.dispose]: () => void probed.delete(connection.server)};
 		},
-		nowMs: () => 0, wallMs: () => 0, random: {below: limit => limit - 1},
+		nowMs: () => 0,
+		wallMs: () => 0,
+		random: {below: limit => limit - 1},
 	});
 	const told: LinkNews[] = [];
 	followed.onLink(news => told.push(news));
@@ -265,8 +404,14 @@ describe('a followed node (case 26)', () => {
 		await subscription.agreed;
 		expect(await bodies(subscription, 4)).toEqual(['a', 'b', 'c', 'f']);
 		expect(subscription.dropped).toBe(2);
-		expect(two.asked).toEqual([{from: 'beginning', isTracked: true, after: [{topic, since: 0, streams: [[delivery(1, '').origin, 1, 2]]}]}]);
-		expect(told).toEqual([{state: 'lost', server: 'one', why: 'it was killed', retryMs: 50}, {state: 'lost', server: 'one', why: 'refused', retryMs: 100}, {state: 'connected', server: 'two'}]);
+		expect(two.asked).toEqual([
+			{from: 'beginning', isTracked: true, after: [{topic, since: 0, streams: [[delivery(1, '').origin, 1, 2]]}]},
+		]);
+		expect(told).toEqual([
+			{state: 'lost', server: 'one', why: 'it was killed', retryMs: 50},
+			{state: 'lost', server: 'one', why: 'refused', retryMs: 100},
+			{state: 'connected', server: 'two'},
+		]);
 		expect([pauses, attempts, followed.server]).toEqual([[50, 100], ['one', 'one'], 'two']);
 		await followed[Symbol.asyncDispose]();
 		expect(await followed.closed).toBe('closed here');
@@ -275,7 +420,15 @@ describe('a followed node (case 26)', () => {
 	test('that does not say where it begins, because it is of an earlier release, is followed by its clock', async () => {
 		const one = new FakeServer('one', [delivery(4, 'd')]);
 		one.agreed = async () => undefined;
-		const two = new FakeServer('two', [delivery(1, 'old')], [delivery(4, 'd'), delivery(5, 'e')], [{...delivery(1, 'older'), incarnation: 2}, {...delivery(2, 'new'), incarnation: 2, lamport: 13}]);
+		const two = new FakeServer(
+			'two',
+			[delivery(1, 'old')],
+			[delivery(4, 'd'), delivery(5, 'e')],
+			[
+				{...delivery(1, 'older'), incarnation: 2},
+				{...delivery(2, 'new'), incarnation: 2, lamport: 13},
+			],
+		);
 		one.lost.resolve('it was killed');
 		const {followed} = following(one, two);
 		expect(await bodies(followed.subscribe([topic]), 3)).toEqual(['d', 'e', 'new']);
@@ -296,11 +449,18 @@ describe('a followed node (case 26)', () => {
 		for (const server of [one, three]) server.lost.resolve('it was killed');
 		const {followed, told} = following(one, two, three, four);
 		const got: string[] = [];
-		await expect((async () => {
-			for await (const deliveries of followed.subscribe([topic])) got.push(...deliveries.map(({body}) => Buffer.from(body).toString()));
-		})()).rejects.toMatchObject({code: 'too-large'});
+		await expect(
+			(async () => {
+				for await (const deliveries of followed.subscribe([topic]))
+					got.push(...deliveries.map(({body}) => Buffer.from(body).toString()));
+			})(),
+		).rejects.toMatchObject({code: 'too-large'});
 		expect(got).toEqual(['a', 'b']);
-		expect(told.filter(({state}) => state === 'lost')).toMatchObject([{server: 'one'}, {server: 'two', why: 'no quorum here'}, {server: 'three'}]);
+		expect(told.filter(({state}) => state === 'lost')).toMatchObject([
+			{server: 'one'},
+			{server: 'two', why: 'no quorum here'},
+			{server: 'three'},
+		]);
 		await followed[Symbol.asyncDispose]();
 	});
 
@@ -335,10 +495,13 @@ describe('a followed node (case 26)', () => {
 			let answer: () => void = () => undefined;
 			let asked = 0;
 			const failures: string[] = [];
-			const broker = {snapshot: () => new Promise<never>((_resolve, reject) => {
-				asked++;
-				answer = () => reject(new Error('any answer'));
-			})};
+			const broker = {
+				snapshot: () =>
+					new Promise<never>((_resolve, reject) => {
+						asked++;
+						answer = () => reject(new Error('any answer'));
+					}),
+			};
 			using _probe = probe(broker, why => failures.push(why));
 			await vi.advanceTimersByTimeAsync(14_000);
 			expect([asked, failures]).toEqual([1, []]);
@@ -361,7 +524,10 @@ describe('a followed node (case 26)', () => {
 		const waiting = iterator.next();
 		one.lost.resolve('it was killed');
 		await expect.poll(() => told.length).toBe(1);
-		await expect(followed.publish(topic, [])).rejects.toMatchObject({code: 'unreachable', message: 'No node is reached: one was lost (it was killed), and is tried again'});
+		await expect(followed.publish(topic, [])).rejects.toMatchObject({
+			code: 'unreachable',
+			message: 'No node is reached: one was lost (it was killed), and is tried again',
+		});
 		await subscription[Symbol.asyncDispose]();
 		expect((await waiting).done).toBe(true);
 		await followed[Symbol.asyncDispose]();
@@ -370,8 +536,19 @@ describe('a followed node (case 26)', () => {
 
 test('a loss and a return are a line each, attempts are not (case 26)', () => {
 	const words = new LinkWords();
-	const lost = (why: string, retryMs: number): string | undefined => words.of({state: 'lost', server: 'a:1', why, retryMs});
-	expect([lost('reset', 80), lost('refused', 150), lost('refused', 300), words.of({state: 'connected', server: 'b:1'}), lost('reset', 60)]).toEqual([
-		'Lost a:1: reset; trying again in 80 ms', 'Not reached: refused; it is tried until it works', undefined, 'Connected to b:1', 'Lost a:1: reset; trying again in 60 ms',
+	const lost = (why: string, retryMs: number): string | undefined =>
+		words.of({state: 'lost', server: 'a:1', why, retryMs});
+	expect([
+		lost('reset', 80),
+		lost('refused', 150),
+		lost('refused', 300),
+		words.of({state: 'connected', server: 'b:1'}),
+		lost('reset', 60),
+	]).toEqual([
+		'Lost a:1: reset; trying again in 80 ms',
+		'Not reached: refused; it is tried until it works',
+		undefined,
+		'Connected to b:1',
+		'Lost a:1: reset; trying again in 60 ms',
 	]);
 });

@@ -18,7 +18,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, {recursive: true, force: true}));
 
-const load = (flags: Flags = {}, env: Record<string, string> = {}): Settings => loadSettings({flags, env: {HOME: home, ...env}, cwd: home});
+const load = (flags: Flags = {}, env: Record<string, string> = {}): Settings =>
+	loadSettings({flags, env: {HOME: home, ...env}, cwd: home});
 const put = (name: string, value: unknown, mode = 0o600): string => {
 	const path = join(home, name);
 	mkdirSync(dirname(path), {recursive: true});
@@ -63,7 +64,13 @@ test('a mark of the encoding at the beginning of config.json, as editors on Wind
 });
 
 test('each place lies over the one before, and each value knows its place', () => {
-	const config = put('config.json', {cluster: 'filed', port: 6000, raft: {election_ms: 900}, topics: ['a'], faults: true});
+	const config = put('config.json', {
+		cluster: 'filed',
+		port: 6000,
+		raft: {election_ms: 900},
+		topics: ['a'],
+		faults: true,
+	});
 	const settings = load({port: '6002'}, {DAPSS_PORT: '6001', DAPSS_TOPICS: 'b, c', DAPSS_RAFT_HEARTBEAT_MS: '150'});
 	expect(of(settings, 'port')).toEqual([6002, '--port']);
 	expect(of(settings, 'topics')).toEqual([['b', 'c'], 'DAPSS_TOPICS']);
@@ -76,13 +83,22 @@ test('each place lies over the one before, and each value knows its place', () =
 
 test('saved preferences lie between the file and the environment', () => {
 	put('config.json', {cluster: 'dapss', console: {feed: 10, events: 10}});
-	const settings = loadSettings({flags: {}, env: {HOME: home, DAPSS_CONSOLE_EVENTS: '30'}, cwd: home, preferences: {path: 'preferences.json', settings: {console: {feed: 20, events: 20}}}});
+	const settings = loadSettings({
+		flags: {},
+		env: {HOME: home, DAPSS_CONSOLE_EVENTS: '30'},
+		cwd: home,
+		preferences: {path: 'preferences.json', settings: {console: {feed: 20, events: 20}}},
+	});
 	expect(of(settings, 'console.feed')).toEqual([20, 'preferences.json']);
 	expect(of(settings, 'console.events')).toEqual([30, 'DAPSS_CONSOLE_EVENTS']);
 });
 
 test('every setting can be given in the environment', () => {
-	const env = Object.fromEntries([...known].filter(([, value]) => typeof value === 'number').map(([name, value]) => [envName(name), String(value)]));
+	const env = Object.fromEntries(
+		[...known]
+			.filter(([, value]) => typeof value === 'number')
+			.map(([name, value]) => [envName(name), String(value)]),
+	);
 	expect(Object.keys(env).length).toBeGreaterThan(30);
 	expect(load({}, env).tunables).toEqual(defaults);
 });
@@ -95,7 +111,7 @@ describe('which config.json', () => {
 		expect(load().configPath).toBeUndefined();
 	});
 
-	test('the user\'s file counts when there is none here; a named one before both', () => {
+	test("the user's file counts when there is none here; a named one before both", () => {
 		const users = put('.config/dapss/config.json', {port: 7001});
 		expect(load().configPath).toBe(users);
 		const here = put('config.json', {cluster: 'here', port: 7002});
@@ -113,14 +129,31 @@ describe('which config.json', () => {
 });
 
 test('all problems are told at once, each with its setting, its place and what was expected', () => {
-	const config = put('config.json', {cluster: 'Not Good', raft: {election_ms: 200, voters_max: 4}, limits: {frame_bytes: 10}, gossip: 7, hots: 'x', enable_node_auth: 'yes'});
-	const message = refusal(() => load({port: '70000', topics: ['good', 'bad\u0007']}, {DAPSS_SWIM_PROBE_MS: 'fast', DAPSS_PROT: '1'}));
+	const config = put('config.json', {
+		cluster: 'Not Good',
+		raft: {election_ms: 200, voters_max: 4},
+		limits: {frame_bytes: 10},
+		gossip: 7,
+		hots: 'x',
+		enable_node_auth: 'yes',
+	});
+	const message = refusal(() =>
+		load({port: '70000', topics: ['good', 'bad\u0007']}, {DAPSS_SWIM_PROBE_MS: 'fast', DAPSS_PROT: '1'}),
+	);
 	for (const part of [
-		'11 settings are wrong', `cluster (${config})`, `raft.election_ms (${config}): Expected at least 3 × the heartbeat`, `raft.voters_max (${config}): Expected 1, 3, 5 or 7`,
-		`limits.frame_bytes (${config}): Expected a whole number from 131072 to 8388608, got 10`, `gossip (${config}): expected a group of settings`, `hots (${config}): there is no such setting; did you mean host?`,
-		`enable_node_auth (${config}): Expected true or false, got "yes"`, 'port (--port): Expected a whole number from 1 to 65535, got 70000', 'swim.probe_ms (DAPSS_SWIM_PROBE_MS): Expected a whole number from 20 to 60000, got "fast"',
+		'11 settings are wrong',
+		`cluster (${config})`,
+		`raft.election_ms (${config}): Expected at least 3 × the heartbeat`,
+		`raft.voters_max (${config}): Expected 1, 3, 5 or 7`,
+		`limits.frame_bytes (${config}): Expected a whole number from 131072 to 8388608, got 10`,
+		`gossip (${config}): expected a group of settings`,
+		`hots (${config}): there is no such setting; did you mean host?`,
+		`enable_node_auth (${config}): Expected true or false, got "yes"`,
+		'port (--port): Expected a whole number from 1 to 65535, got 70000',
+		'swim.probe_ms (DAPSS_SWIM_PROBE_MS): Expected a whole number from 20 to 60000, got "fast"',
 		'DAPSS_PROT: there is no such setting; did you mean DAPSS_PORT?',
-	]) expect(message).toContain(part);
+	])
+		expect(message).toContain(part);
 	expect(message).toContain('topics.1 (--topics): Expected a topic name without control characters');
 }, 10_000);
 
@@ -158,19 +191,42 @@ test.each([
 });
 
 test('security may be off on a loopback address', () => {
-	for (const host of ['127.0.0.1', '127.8.0.1', 'localhost', '::1']) expect(problemsOf({...defaults, host, enableNodeAuth: false, enableMessageSigning: false, enableEncryption: false})).toEqual([]);
+	for (const host of ['127.0.0.1', '127.8.0.1', 'localhost', '::1'])
+		expect(
+			problemsOf({
+				...defaults,
+				host,
+				enableNodeAuth: false,
+				enableMessageSigning: false,
+				enableEncryption: false,
+			}),
+		).toEqual([]);
 });
 
 test('an address that cannot be right is refused with the setting, the value and the remedy', () => {
-	const message = refusal(() => load({host: '10.0.0.5:5000', advertise: '0.0.0.0', bootstrap: ['[::]:5000,[10.0.0.5:15000]:6210']}));
-	expect(message).toContain('host (--host): Expected an address to listen on or a host name, got "10.0.0.5:5000": the port is a setting of its own (port)');
-	expect(message).toContain('advertise (--advertise): Expected an address that other nodes can call (host, host:port, [v6]:port), got "0.0.0.0": it is a wildcard, which says where to listen and not where to call; name one address or host name of this machine');
-	expect(message).toContain('bootstrap.0 (--bootstrap): Expected host:port, [v6]:port or a port, got "[::]:5000": it is a wildcard, which says where to listen and not where to call; name the address or host name of a member');
-	expect(message).toContain('bootstrap.1 (--bootstrap): Expected host:port, [v6]:port or a port, got "[10.0.0.5:15000]:6210"');
+	const message = refusal(() =>
+		load({host: '10.0.0.5:5000', advertise: '0.0.0.0', bootstrap: ['[::]:5000,[10.0.0.5:15000]:6210']}),
+	);
+	expect(message).toContain(
+		'host (--host): Expected an address to listen on or a host name, got "10.0.0.5:5000": the port is a setting of its own (port)',
+	);
+	expect(message).toContain(
+		'advertise (--advertise): Expected an address that other nodes can call (host, host:port, [v6]:port), got "0.0.0.0": it is a wildcard, which says where to listen and not where to call; name one address or host name of this machine',
+	);
+	expect(message).toContain(
+		'bootstrap.0 (--bootstrap): Expected host:port, [v6]:port or a port, got "[::]:5000": it is a wildcard, which says where to listen and not where to call; name the address or host name of a member',
+	);
+	expect(message).toContain(
+		'bootstrap.1 (--bootstrap): Expected host:port, [v6]:port or a port, got "[10.0.0.5:15000]:6210"',
+	);
 });
 
 test('addresses are taken in every spelling, and kept in one', () => {
-	const written = {host: '[0:0::0]', advertise: '[FD77::0:2]', bootstrap: ['[::FFFF:10.0.0.5]:5000', '[FD77:0::3]:05000', 'DB:5000']};
+	const written = {
+		host: '[0:0::0]',
+		advertise: '[FD77::0:2]',
+		bootstrap: ['[::FFFF:10.0.0.5]:5000', '[FD77:0::3]:05000', 'DB:5000'],
+	};
 	const canonical = {host: '::', advertise: 'fd77::2', bootstrap: ['10.0.0.5:5000', '[fd77::3]:5000', 'db:5000']};
 	expect(load(written).tunables).toMatchObject(canonical);
 	expect(completeConfig({data: '/d', secret: Buffer.alloc(32, 7), ...written})).toMatchObject(canonical);
@@ -181,16 +237,27 @@ test('a program gives what differs from the defaults', () => {
 	const config = completeConfig({data: '/d', secret: Buffer.alloc(32, 7), port: 6000, raft: {heartbeatMs: 50}});
 	expect(config.raft).toEqual({...defaults.raft, heartbeatMs: 50});
 	expect(config.port).toBe(6000);
-	expect(refusal(() => completeConfig({data: '', secret: Buffer.alloc(8), port: 0}))).toMatch(/port: .*\ndata: .*\nsecret: Expected at least 32 bytes/);
+	expect(refusal(() => completeConfig({data: '', secret: Buffer.alloc(8), port: 0}))).toMatch(
+		/port: .*\ndata: .*\nsecret: Expected at least 32 bytes/,
+	);
 });
 
 describe('the keys of the prototype', () => {
 	test('its flags are understood, its published secrets and placeholders refused', () => {
 		put('config.json', {enable_node_auth: false, enable_message_signing: false, enable_encryption: false});
-		expect(load().tunables).toMatchObject({enableNodeAuth: false, enableMessageSigning: false, enableEncryption: false});
-		const config = put('config.json', {cluster_secret: 'default_secret', encryption_key: 'rGBzJ0U89kasl0ikd2KDXskjhAI0gvCsEIK8sMpQT3U='});
+		expect(load().tunables).toMatchObject({
+			enableNodeAuth: false,
+			enableMessageSigning: false,
+			enableEncryption: false,
+		});
+		const config = put('config.json', {
+			cluster_secret: 'default_secret',
+			encryption_key: 'rGBzJ0U89kasl0ikd2KDXskjhAI0gvCsEIK8sMpQT3U=',
+		});
 		const message = refusal(() => load());
-		expect(message).toContain(`cluster_secret (${config}): this is no secret: it is the published secret of the prototype`);
+		expect(message).toContain(
+			`cluster_secret (${config}): this is no secret: it is the published secret of the prototype`,
+		);
 		expect(message).toContain(`encryption_key (${config})`);
 		expect(message).not.toContain('rGBz');
 		put('config.json', {cluster_secret: 'put_generated_key_here'});
@@ -221,8 +288,17 @@ describe('the keys of the prototype', () => {
 test('bare ports mean this machine, everywhere', () => {
 	put('config.json', {cluster: 'dapss', bootstrap: [5000]});
 	expect(load().tunables.bootstrap).toEqual(['127.0.0.1:5000']);
-	expect(load({bootstrap: ['5001,db:5002', '[::1]:5003']}).tunables.bootstrap).toEqual(['127.0.0.1:5001', 'db:5002', '[::1]:5003']);
-	expect([canonicalAddress('::1:5000'), canonicalAddress('x:'), canonicalAddress('host:99999'), canonicalAddress('')]).toEqual([undefined, undefined, undefined, undefined]);
+	expect(load({bootstrap: ['5001,db:5002', '[::1]:5003']}).tunables.bootstrap).toEqual([
+		'127.0.0.1:5001',
+		'db:5002',
+		'[::1]:5003',
+	]);
+	expect([
+		canonicalAddress('::1:5000'),
+		canonicalAddress('x:'),
+		canonicalAddress('host:99999'),
+		canonicalAddress(''),
+	]).toEqual([undefined, undefined, undefined, undefined]);
 });
 
 test('a port that was asked for is not given up; the default is', () => {
@@ -240,7 +316,10 @@ test('data and secret have their places after XDG', () => {
 	expect(load({}, {XDG_DATA_HOME: 'relative'}).data(5000)).toBe(join(home, '.local/share/dapss/dapss/5000'));
 	expect(load({data: '/d'}).data(5000)).toBe('/d');
 	const {config, secretPath, secretCreated} = nodeConfig(settings, 5001);
-	expect({secretPath, secretCreated}).toEqual({secretPath: join(home, '.config/dapss/blue.secret'), secretCreated: true});
+	expect({secretPath, secretCreated}).toEqual({
+		secretPath: join(home, '.config/dapss/blue.secret'),
+		secretCreated: true,
+	});
 	expect(statSync(secretPath).mode & 0o777).toBe(0o600);
 	expect(config).toMatchObject({port: 5001, data: settings.data(5001), cluster: 'blue'});
 	expect(nodeConfig(settings, 5002).config.secret).toEqual(config.secret);
@@ -251,7 +330,10 @@ test('a secret file that was named is never made: a typing error must not found 
 });
 
 test('names from files never reach a prototype', () => {
-	const path = put('evil.json', '{"__proto__": {"port": 1}, "constructor": {"prototype": {"x": 1}}, "raft": {"__proto__": {"y": 2}}}');
+	const path = put(
+		'evil.json',
+		'{"__proto__": {"port": 1}, "constructor": {"prototype": {"x": 1}}, "raft": {"__proto__": {"y": 2}}}',
+	);
 	refusal(() => load({config: path}));
 	expect(({} as Record<string, unknown>)['x']).toBeUndefined();
 	expect(({} as Record<string, unknown>)['y']).toBeUndefined();
@@ -259,11 +341,19 @@ test('names from files never reach a prototype', () => {
 
 test('no configuration makes it throw anything but a config error', () => {
 	const names = fc.constantFrom(...known.keys(), 'raft', 'swim', '__proto__', 'cluster_secret');
-	fc.assert(fc.property(fc.oneof(fc.object({maxDepth: 4}), fc.dictionary(names, fc.jsonValue())), value => {
-		try {
-			loadSettings({flags: {}, env: {HOME: home}, cwd: home, preferences: {path: 'fuzz', settings: JSON.parse(JSON.stringify(value)) as object}});
-		} catch (error) {
-			expect(error).toMatchObject({name: 'DapssError', code: 'config'});
-		}
-	}), {numRuns: 2000});
+	fc.assert(
+		fc.property(fc.oneof(fc.object({maxDepth: 4}), fc.dictionary(names, fc.jsonValue())), value => {
+			try {
+				loadSettings({
+					flags: {},
+					env: {HOME: home},
+					cwd: home,
+					preferences: {path: 'fuzz', settings: JSON.parse(JSON.stringify(value)) as object},
+				});
+			} catch (error) {
+				expect(error).toMatchObject({name: 'DapssError', code: 'config'});
+			}
+		}),
+		{numRuns: 2000},
+	);
 });

@@ -3,9 +3,20 @@ import type {Snapshot} from '../../../core/index.ts';
 import {verdictOf} from '../../../source/output/verdict.ts';
 import {healthy} from '../../tui/support/fixtures.ts';
 
-const withStates = (states: ReadonlyArray<'alive' | 'suspect' | 'unreachable' | 'left'>, rest: Partial<Snapshot['raft']> = {}): Snapshot => {
-	const members = healthy.members.map((member, index) => ({...member, state: states[index]!, reached: states[index] === 'alive'}));
-	return {...healthy, members, raft: {...healthy.raft, reachableVoters: states.filter(state => state === 'alive').length, ...rest}};
+const withStates = (
+	states: ReadonlyArray<'alive' | 'suspect' | 'unreachable' | 'left'>,
+	rest: Partial<Snapshot['raft']> = {},
+): Snapshot => {
+	const members = healthy.members.map((member, index) => ({
+		...member,
+		state: states[index]!,
+		reached: states[index] === 'alive',
+	}));
+	return {
+		...healthy,
+		members,
+		raft: {...healthy.raft, reachableVoters: states.filter(state => state === 'alive').length, ...rest},
+	};
 };
 
 describe('the verdict', () => {
@@ -16,7 +27,11 @@ describe('the verdict', () => {
 	test('names the member that is unreachable and what to do', () => {
 		const {exitCode, findings} = verdictOf(withStates(['alive', 'alive', 'unreachable']), 1);
 		expect(exitCode).toBe(10);
-		expect(findings.some(({problem}) => problem.includes(healthy.members[2]!.id.slice(0, 8)) && problem.includes('unreachable'))).toBe(true);
+		expect(
+			findings.some(
+				({problem}) => problem.includes(healthy.members[2]!.id.slice(0, 8)) && problem.includes('unreachable'),
+			),
+		).toBe(true);
 	});
 
 	test('is not healthy when a voter left and no further one may fail', () => {
@@ -28,11 +43,17 @@ describe('the verdict', () => {
 	test('tells what a disk lost, and goes on', () => {
 		const topics = healthy.topics.map((topic, index) => ({...topic, missing: index === 0 ? 3 : 0}));
 		const {exitCode, findings} = verdictOf({...healthy, topics}, healthy.raft.commit);
-		expect([exitCode, findings.map(({problem}) => problem)]).toEqual([0, [`The disk lost messages that no other node has given back: 3 of ${topics[0]!.name}`]]);
+		expect([exitCode, findings.map(({problem}) => problem)]).toEqual([
+			0,
+			[`The disk lost messages that no other node has given back: 3 of ${topics[0]!.name}`],
+		]);
 	});
 
 	test('without a quorum is 11 and names the voters that are missing', () => {
-		const {exitCode, findings} = verdictOf(withStates(['alive', 'unreachable', 'unreachable'], {hasQuorum: false, quorum: 'lost', leader: undefined}), 'no-quorum');
+		const {exitCode, findings} = verdictOf(
+			withStates(['alive', 'unreachable', 'unreachable'], {hasQuorum: false, quorum: 'lost', leader: undefined}),
+			'no-quorum',
+		);
 		expect(exitCode).toBe(11);
 		expect(findings[0]!.problem).toContain('1 of 3 voters reachable, 2 needed');
 		for (const {id} of healthy.members.slice(1)) expect(findings[0]!.problem).toContain(id.slice(0, 8));
@@ -40,18 +61,39 @@ describe('the verdict', () => {
 
 	test('a voter that is gone for long is to be removed, one that restarts is not', () => {
 		const states = withStates(['alive', 'alive', 'unreachable']);
-		const after = (downMs: number): string => verdictOf({...states, members: states.members.map(member => (member.state === 'unreachable' ? {...member, downMs} : member))}, 1).findings.find(({problem}) => problem.includes('is unreachable'))!.advice;
+		const after = (downMs: number): string =>
+			verdictOf(
+				{
+					...states,
+					members: states.members.map(member =>
+						member.state === 'unreachable' ? {...member, downMs} : member,
+					),
+				},
+				1,
+			).findings.find(({problem}) => problem.includes('is unreachable'))!.advice;
 		expect(after(5000)).not.toContain('peer remove');
 		expect(after(31_000)).toContain(`dapss-tui peer remove ${states.members[2]!.id.slice(0, 8)}`);
 	});
 
 	test('a node that others went on without is told so', () => {
-		const {exitCode, findings} = verdictOf({...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 3}}}, 1);
+		const {exitCode, findings} = verdictOf(
+			{...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 3}}},
+			1,
+		);
 		expect(exitCode).toBe(0); // It counts since the start, and may be over.
-		expect(findings).toEqual([expect.objectContaining({advice: 'If the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id.'})]);
+		expect(findings).toEqual([
+			expect.objectContaining({
+				advice: 'If the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id.',
+			}),
+		]);
 	});
 
 	test('during an election is 12', () => {
-		expect(verdictOf({...healthy, raft: {...healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing'}}, 'no-leader').exitCode).toBe(12);
+		expect(
+			verdictOf(
+				{...healthy, raft: {...healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing'}},
+				'no-leader',
+			).exitCode,
+		).toBe(12);
 	});
 });

@@ -1,5 +1,6 @@
 /**
-From who hears whom to sides. A picture is a line a node: `1` hears, `0` does not, `?` no fresh word. After a `/` stands the last word.
+From who hears whom to sides. A picture is a line a node: `1` hears, `0` does not, `?` no fresh word. After a `/` stands
+the last word.
 */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
@@ -10,7 +11,10 @@ const ids = (text: string): NodeId[] => [...text] as NodeId[];
 
 /** Sides as text: `ab|c`. */
 function sides(self: string, picture: string, down = ''): string {
-	const rows = picture.trim().split('\n').map(line => line.trim());
+	const rows = picture
+		.trim()
+		.split('\n')
+		.map(line => line.trim());
 	const order = ids('abcdefgh').slice(0, rows.length);
 	const read = (node: NodeId, other: NodeId, half: 0 | 1): boolean | undefined => {
 		const [fresh, last] = rows[order.indexOf(node)]!.split(' / ');
@@ -19,7 +23,8 @@ function sides(self: string, picture: string, down = ''): string {
 	};
 
 	const found = sidesOf({
-		self: self as NodeId, order,
+		self: self as NodeId,
+		order,
 		isDown: id => down.includes(id),
 		hears: (node, other) => read(node, other, 0),
 		heardLast: (node, other) => read(node, other, 1),
@@ -28,87 +33,175 @@ function sides(self: string, picture: string, down = ''): string {
 }
 
 describe('sides', () => {
-	test('all hear all', () => expect(sides('b', `
+	test('all hear all', () =>
+		expect(
+			sides(
+				'b',
+				`
 		111
 		111
-		111`)).toBe('abc'));
+		111`,
+			),
+		).toBe('abc'));
 
-	test('2 | 3, this node first', () => expect(sides('d', `
+	test('2 | 3, this node first', () =>
+		expect(
+			sides(
+				'd',
+				`
 		11000
 		11000
 		00111
 		00111
-		00111`)).toBe('cde|ab'));
+		00111`,
+			),
+		).toBe('cde|ab'));
 
-	test('one link is cut: the way around holds them together', () => expect(sides('a', `
+	test('one link is cut: the way around holds them together', () =>
+		expect(
+			sides(
+				'a',
+				`
 		101
 		011
-		111`)).toBe('abc'));
+		111`,
+			),
+		).toBe('abc'));
 
-	test('one way is cut, and there is a way around', () => expect(sides('a', `
+	test('one way is cut, and there is a way around', () =>
+		expect(
+			sides(
+				'a',
+				`
 		111
 		011
-		111`)).toBe('abc'));
+		111`,
+			),
+		).toBe('abc'));
 
 	test('one way is cut, and there is none: neither side has the other', () => {
-		expect(sides('a', `
+		expect(
+			sides(
+				'a',
+				`
 			11
-			01`)).toBe('a|b');
-		expect(sides('b', `
+			01`,
+			),
+		).toBe('a|b');
+		expect(
+			sides(
+				'b',
+				`
 			11
-			01`)).toBe('b|a');
+			01`,
+			),
+		).toBe('b|a');
 	});
 
 	test('who is down is on no side', () => {
-		expect(sides('a', `
+		expect(
+			sides(
+				'a',
+				`
 			110
 			110
-			???`, 'c')).toBe('ab');
-		expect(sides('a', `
+			???`,
+				'c',
+			),
+		).toBe('ab');
+		expect(
+			sides(
+				'a',
+				`
 			1100
 			1100
 			???? / 0011
-			???? / 0011`, 'c')).toBe('ab|d');
+			???? / 0011`,
+				'c',
+			),
+		).toBe('ab|d');
 	});
 
 	test('far members of whom nothing is known stay together as they were last heard', () => {
-		expect(sides('a', `
+		expect(
+			sides(
+				'a',
+				`
 			1000
 			???? / 1111
 			???? / 1111
-			???? / 1111`)).toBe('a|bcd');
-		expect(sides('a', `
+			???? / 1111`,
+			),
+		).toBe('a|bcd');
+		expect(
+			sides(
+				'a',
+				`
 			1000
 			???? / 1110
 			???? / 1110
-			???? / 1001`)).toBe('a|bc|d');
+			???? / 1001`,
+			),
+		).toBe('a|bc|d');
 	});
 
-	test('a member whose row did not come yet is with those who hear it', () => expect(sides('a', `
+	test('a member whose row did not come yet is with those who hear it', () =>
+		expect(
+			sides(
+				'a',
+				`
 		111
 		111
-		???`)).toBe('abc'));
+		???`,
+			),
+		).toBe('abc'));
 
-	test('a fresh "not heard" outweighs an old "heard"', () => expect(sides('a', `
+	test('a fresh "not heard" outweighs an old "heard"', () =>
+		expect(
+			sides(
+				'a',
+				`
 		10
-		?? / 11`)).toBe('a|b'));
+		?? / 11`,
+			),
+		).toBe('a|b'));
 
 	test('every member that is not down is on exactly one side, whatever is heard', () => {
-		fc.assert(fc.property(fc.array(fc.array(fc.constantFrom(true, false, undefined), {minLength: 6, maxLength: 6}), {minLength: 6, maxLength: 6}), fc.subarray(ids('bcdef')), (sees, down) => {
-			const order = ids('abcdef');
-			const hears = (node: NodeId, other: NodeId): boolean | undefined => sees[order.indexOf(node)]![order.indexOf(other)];
-			const of = (self: NodeId): Sides => sidesOf({self, order, isDown: id => down.includes(id), hears, heardLast: hears});
-			const found = of('a' as NodeId);
-			expect(found.flat().toSorted()).toEqual(order.filter(id => !down.includes(id)));
-			expect(found[0]).toContain('a');
-			// Given the same rows, all members draw the same sides.
-			for (const self of found.flat()) expect(of(self).map(side => side.join('')).toSorted()).toEqual(found.map(side => side.join('')).toSorted());
-		}));
+		fc.assert(
+			fc.property(
+				fc.array(fc.array(fc.constantFrom(true, false, undefined), {minLength: 6, maxLength: 6}), {
+					minLength: 6,
+					maxLength: 6,
+				}),
+				fc.subarray(ids('bcdef')),
+				(sees, down) => {
+					const order = ids('abcdef');
+					const hears = (node: NodeId, other: NodeId): boolean | undefined =>
+						sees[order.indexOf(node)]![order.indexOf(other)];
+					const of = (self: NodeId): Sides =>
+						sidesOf({self, order, isDown: id => down.includes(id), hears, heardLast: hears});
+					const found = of('a' as NodeId);
+					expect(found.flat().toSorted()).toEqual(order.filter(id => !down.includes(id)));
+					expect(found[0]).toContain('a');
+					// Given the same rows, all members draw the same sides.
+					for (const self of found.flat())
+						expect(
+							of(self)
+								.map(side => side.join(''))
+								.toSorted(),
+						).toEqual(found.map(side => side.join('')).toSorted());
+				},
+			),
+		);
 	});
 });
 
 test('the quorum is with more than half of the voters, whoever else is there', () => {
-	const of = (text: string, voters: string): number => quorumSide(text.split('|').map(side => ids(side)), ids(voters));
+	const of = (text: string, voters: string): number =>
+		quorumSide(
+			text.split('|').map(side => ids(side)),
+			ids(voters),
+		);
 	expect(of('ab|cde', 'abcde')).toBe(1);
 	expect(of('ab|cd', 'abcd')).toBe(-1);
 	expect(of('abcd|ef', 'aef')).toBe(1); // Learners do not count.

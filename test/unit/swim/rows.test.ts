@@ -10,7 +10,12 @@ import {idOf} from '../../sim/swim-cluster.ts';
 const order = ['n1', 'n2', 'n3', 'n4'].map(name => idOf(name));
 const [n1, n2, n3, n4] = order as [NodeId, NodeId, NodeId, NodeId];
 const staleTicks = 48;
-const fine = {isHeard: () => true, isLinked: () => true, isAudible: () => true, report: () => ({term: 4, leader: n2, applied: 12})};
+const fine = {
+	isHeard: () => true,
+	isLinked: () => true,
+	isAudible: () => true,
+	report: () => ({term: 4, leader: n2, applied: 12}),
+};
 
 function rowsOf(self: NodeId, members: readonly NodeId[] = order): Rows {
 	const rows = new Rows(self, 1);
@@ -31,13 +36,18 @@ describe('the state of a row', () => {
 		carry(one, other, n2, 1);
 		expect(other.complaints(1, staleTicks)).toEqual([{node: n1, unlinked: [n3], silent: [n4]}]);
 		expect(other.report(n1, 1, staleTicks)).toEqual({term: 4, leader: n2, applied: 12});
-		expect([other.isLinked(n1, n3, 1, staleTicks), other.isLinked(n1, n4, 1, staleTicks), other.isLinked(n3, n1, 1, staleTicks)]).toEqual([false, true, undefined]);
+		expect([
+			other.isLinked(n1, n3, 1, staleTicks),
+			other.isLinked(n1, n4, 1, staleTicks),
+			other.isLinked(n3, n1, 1, staleTicks),
+		]).toEqual([false, true, undefined]);
 		expect(other.report(n1, 1 + staleTicks, staleTicks)).toBeUndefined();
 	});
 
 	test('is replaced by an earlier version once it is stale: of two processes of a node the one that counted further has ended', () => {
 		const [copy, kept, other] = [rowsOf(n1), rowsOf(n1), rowsOf(n2)];
-		for (let tick = 1; tick < 40; tick += 12) copy.observe({...fine, report: () => ({term: 4, leader: undefined, applied: 3})}, tick, 12);
+		for (let tick = 1; tick < 40; tick += 12)
+			copy.observe({...fine, report: () => ({term: 4, leader: undefined, applied: 3})}, tick, 12);
 		carry(copy, other, n2, 40);
 		kept.observe(fine, 41, 12);
 		carry(kept, other, n2, 41);
@@ -49,7 +59,8 @@ describe('the state of a row', () => {
 
 	test('of a process that has ended does not come back from others that still have it', () => {
 		const [copy, kept, other, late] = [rowsOf(n1), rowsOf(n1), rowsOf(n2), rowsOf(n3)];
-		for (let tick = 1; tick < 40; tick += 12) copy.observe({...fine, report: () => ({term: 4, leader: undefined, applied: 3})}, tick, 12);
+		for (let tick = 1; tick < 40; tick += 12)
+			copy.observe({...fine, report: () => ({term: 4, leader: undefined, applied: 3})}, tick, 12);
 		carry(copy, other, n2, 40);
 		carry(copy, late, n3, 60);
 		kept.observe(fine, 40 + staleTicks, 12);
@@ -85,7 +96,8 @@ describe('the state of a row', () => {
 
 	test('a complaint goes on to those who cannot hear it from its maker', () => {
 		const [one, between, far] = [rowsOf(n1), rowsOf(n2), rowsOf(n3)];
-		for (const rows of [one, between, far]) rows.observe(rows === one ? {...fine, isLinked: id => id !== n3} : fine, 1, 12);
+		for (const rows of [one, between, far])
+			rows.observe(rows === one ? {...fine, isLinked: id => id !== n3} : fine, 1, 12);
 		carry(one, between, n2, 1);
 		carry(between, far, n3, 2);
 		expect(far.isLinked(n1, n3, 2, staleTicks)).toBe(false);
@@ -111,20 +123,49 @@ describe('the state of a row', () => {
 
 test('a packet full of rows and states fits into its bytes, the own row always in it', () => {
 	const members = Array.from({length: 1024}, (_, index) => index.toString(16).padStart(16, '0') as NodeId);
-	fc.assert(fc.property(fc.array(fc.tuple(fc.nat(128), fc.nat(128), fc.nat(128)), {maxLength: 20}), fc.nat(128), fc.integer({min: 500, max: packetBytesMax - 100}), (others, own, bytesMax) => {
-		const rows = rowsOf(members[0]!, members);
-		const upTo = (bytes: number) => (id: NodeId): boolean => members.indexOf(id) >= bytes * 8;
-		rows.observe({isHeard: upTo(own), isLinked: upTo(own), isAudible: upTo(own), report: () => ({term: 2 ** 40, leader: members[1], applied: 2 ** 50})}, 1, 12);
-		const [[, , , hash]] = rows.take(members[1]!, 1, bytesMax, 1, staleTicks).rows as [Row];
-		for (const [index, [unheard, unlinked, silent]] of others.entries()) {
-			const state: RowState = [2 ** 40, 3, 2 ** 50, new Uint8Array(unlinked).fill(255), new Uint8Array(silent).fill(255)];
-			rows.learn([members[index + 2]!, 1, 2 ** 31, hash, new Uint8Array(unheard).fill(255)], state, 1);
-		}
+	fc.assert(
+		fc.property(
+			fc.array(fc.tuple(fc.nat(128), fc.nat(128), fc.nat(128)), {maxLength: 20}),
+			fc.nat(128),
+			fc.integer({min: 500, max: packetBytesMax - 100}),
+			(others, own, bytesMax) => {
+				const rows = rowsOf(members[0]!, members);
+				const upTo =
+					(bytes: number) =>
+					(id: NodeId): boolean =>
+						members.indexOf(id) >= bytes * 8;
+				rows.observe(
+					{
+						isHeard: upTo(own),
+						isLinked: upTo(own),
+						isAudible: upTo(own),
+						report: () => ({term: 2 ** 40, leader: members[1], applied: 2 ** 50}),
+					},
+					1,
+					12,
+				);
+				const [[, , , hash]] = rows.take(members[1]!, 1, bytesMax, 1, staleTicks).rows as [Row];
+				for (const [index, [unheard, unlinked, silent]] of others.entries()) {
+					const state: RowState = [
+						2 ** 40,
+						3,
+						2 ** 50,
+						new Uint8Array(unlinked).fill(255),
+						new Uint8Array(silent).fill(255),
+					];
+					rows.learn([members[index + 2]!, 1, 2 ** 31, hash, new Uint8Array(unheard).fill(255)], state, 1);
+				}
 
-		const taken = rows.take(members[1]!, rowsMax, bytesMax, 1, staleTicks);
-		expect(taken.rows[0]![0]).toBe(members[0]);
-		expect(taken.states.length).toBeLessThanOrEqual(taken.rows.length);
-		// The heads of both arrays are counted with the rest of the packet.
-		expect(encode({rows: taken.rows, ...(taken.states.length > 0 && {states: taken.states})}).length - encode({rows: []}).length).toBeLessThanOrEqual(bytesMax);
-	}), {numRuns: 200});
+				const taken = rows.take(members[1]!, rowsMax, bytesMax, 1, staleTicks);
+				expect(taken.rows[0]![0]).toBe(members[0]);
+				expect(taken.states.length).toBeLessThanOrEqual(taken.rows.length);
+				// The heads of both arrays are counted with the rest of the packet.
+				expect(
+					encode({rows: taken.rows, ...(taken.states.length > 0 && {states: taken.states})}).length -
+						encode({rows: []}).length,
+				).toBeLessThanOrEqual(bytesMax);
+			},
+		),
+		{numRuns: 200},
+	);
 });

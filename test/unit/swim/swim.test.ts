@@ -1,5 +1,6 @@
 /**
-One SWIM machine alone: packets and ticks in, work out. `ticks(8)` is one probe (200 ms at 25 ms a tick), after 4 comes the detour.
+One SWIM machine alone: packets and ticks in, work out. `ticks(8)` is one probe (200 ms at 25 ms a tick), after 4 comes
+the detour.
 */
 import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
@@ -41,10 +42,22 @@ function setUp(count: number, incarnation = 1) {
 		drain();
 	};
 
-	const row = (node: string, ...unheard: string[]): SwimPacket['rows'][number] => [idOf(node), 1, ++counter, hashMembers(order), bitmap(order, id => unheard.includes(nameOf(id)))];
+	const row = (node: string, ...unheard: string[]): SwimPacket['rows'][number] => [
+		idOf(node),
+		1,
+		++counter,
+		hashMembers(order),
+		bitmap(order, id => unheard.includes(nameOf(id))),
+	];
 
 	return {
-		swim, sent, changes, partitions, say, drain, row,
+		swim,
+		sent,
+		changes,
+		partitions,
+		say,
+		drain,
+		row,
 		pass: (ms: number) => {
 			nowMs += ms;
 		},
@@ -60,17 +73,27 @@ function setUp(count: number, incarnation = 1) {
 		/** Those who are named answer every ping at once, also when it comes by way of others. */
 		answer(...names: string[]) {
 			for (const {to, packet} of sent.splice(0)) {
-				if (packet.type === 'ping' && names.includes(nameOf(to))) say(nameOf(to), {type: 'ack', seq: packet.seq});
+				if (packet.type === 'ping' && names.includes(nameOf(to)))
+					say(nameOf(to), {type: 'ack', seq: packet.seq});
 			}
 		},
 		/** Its row, which says that datagrams of n1 do not reach it. */
-		deaf: (node: string) => ({type: 'gossip' as const, rows: [row(node)], states: [[1, -1, 0, new Uint8Array(0), bitmap(order, id => id === order[0])] as const]}),
+		deaf: (node: string) => ({
+			type: 'gossip' as const,
+			rows: [row(node)],
+			states: [[1, -1, 0, new Uint8Array(0), bitmap(order, id => id === order[0])] as const],
+		}),
 		state: (name: string) => swim.status().members.find(({id}) => id === idOf(name))!,
 		pings: (name: string) => sent.filter(({to, packet}) => to === idOf(name) && packet.type === 'ping'),
 	};
 }
 
-const accuse = (name: string, standing: Update[1], incarnation: number, by: string): Update => [idOf(name), standing, incarnation, idOf(by)];
+const accuse = (name: string, standing: Update[1], incarnation: number, by: string): Update => [
+	idOf(name),
+	standing,
+	incarnation,
+	idOf(by),
+];
 
 describe('probing', () => {
 	test('every member has its turn, at an even pace', () => {
@@ -118,14 +141,20 @@ describe('probing', () => {
 		expect(changes).toEqual([]);
 		ticks(4, alive);
 		expect(changes).toEqual(['n2 suspect (no answer)']);
-		expect(state('n2')).toMatchObject({state: 'suspect', why: 'no answer', rttMs: undefined, heardTicksAgo: undefined});
+		expect(state('n2')).toMatchObject({
+			state: 'suspect',
+			why: 'no answer',
+			rttMs: undefined,
+			heardTicksAgo: undefined,
+		});
 	});
 
 	test('the answer of a relay saves it', () => {
 		const {ticks, say, changes, sent} = setUp(3);
 		ticks(60, () => {
 			say('n3', {type: 'gossip'});
-			for (const {to, packet} of sent.splice(0)) if (packet.type === 'ping-req') say(nameOf(to), {type: 'ack', seq: packet.seq});
+			for (const {to, packet} of sent.splice(0))
+				if (packet.type === 'ping-req') say(nameOf(to), {type: 'ack', seq: packet.seq});
 		});
 		expect(changes).toEqual([]);
 	});
@@ -144,7 +173,10 @@ describe('probing', () => {
 
 	test('one that datagrams do not reach is pinged over a working link as well, with what it is to be told', () => {
 		const {swim, ticks, say, deaf, pings, drain} = setUp(3);
-		const tells = (): string[] => pings('n2').filter(({packet}) => packet.updates.some(([id, standing]) => id === idOf('n3') && standing === 'left')).map(({via}) => via);
+		const tells = (): string[] =>
+			pings('n2')
+				.filter(({packet}) => packet.updates.some(([id, standing]) => id === idOf('n3') && standing === 'left'))
+				.map(({via}) => via);
 		say('n3', {type: 'gossip', updates: [accuse('n3', 'left', 1, 'n3')]});
 		say('n2', deaf('n2'));
 		ticks(12);
@@ -152,21 +184,34 @@ describe('probing', () => {
 		// Without a link there is nothing better than datagrams.
 		const unlinked = (): void => {
 			say('n2', deaf('n2'));
-			swim.tick({isLinked: () => false, isAudible: () => true, report: () => ({term: 1, leader: undefined, applied: 0})});
+			swim.tick({
+				isLinked: () => false,
+				isAudible: () => true,
+				report: () => ({term: 1, leader: undefined, applied: 0}),
+			});
 			drain();
 		};
 
 		unlinked();
 		const before = pings('n2').length;
 		for (let tick = 0; tick < 12; tick++) unlinked();
-		expect(new Set(pings('n2').slice(before).map(({via}) => via))).toEqual(new Set(['datagram']));
+		expect(
+			new Set(
+				pings('n2')
+					.slice(before)
+					.map(({via}) => via),
+			),
+		).toEqual(new Set(['datagram']));
 	});
 
 	test('it answers pings the way they came, also those of strangers, but takes no rumours from them', () => {
 		const {say, sent, changes} = setUp(3);
 		say('n2', {type: 'ping', seq: 7, link: true});
 		say('n9', {type: 'ping', seq: 8, link: false, updates: [accuse('n2', 'dead', 5, 'n9')]});
-		expect(sent.map(({to, packet, via}) => [nameOf(to), packet.type, via])).toEqual([['n2', 'ack', 'link'], ['n9', 'ack', 'datagram']]);
+		expect(sent.map(({to, packet, via}) => [nameOf(to), packet.type, via])).toEqual([
+			['n2', 'ack', 'link'],
+			['n9', 'ack', 'datagram'],
+		]);
 		expect(changes).toEqual([]);
 	});
 });
@@ -179,9 +224,13 @@ describe('relaying', () => {
 		ticks(2);
 		expect(sent.filter(({packet}) => packet.type === 'nack')).toEqual([]);
 		ticks(1); // 80 % of the wait for a direct ack.
-		expect(sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'nack' && packet.seq === 70)).toHaveLength(1);
+		expect(
+			sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'nack' && packet.seq === 70),
+		).toHaveLength(1);
 		say('n3', {type: 'ack', seq: ping.seq}); // Late, but still of use.
-		expect(sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'ack' && packet.seq === 70)).toHaveLength(1);
+		expect(
+			sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'ack' && packet.seq === 70),
+		).toHaveLength(1);
 		say('n3', {type: 'ack', seq: ping.seq});
 		expect(sent.filter(({packet}) => packet.type === 'ack')).toHaveLength(1);
 	});
@@ -193,7 +242,9 @@ describe('relaying', () => {
 		const ping = sent.find(({to, packet}) => to === idOf('n3') && packet.type === 'ping')!;
 		expect(ping.via).toBe('datagram');
 		say('n3', {type: 'ack', seq: (ping.packet as {seq: number}).seq});
-		expect(sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'ack').map(({via}) => via)).toEqual(['link']);
+		expect(sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'ack').map(({via}) => via)).toEqual([
+			'link',
+		]);
 		sent.length = 0;
 		say('n3', {type: 'ping-req', seq: 71, target: idOf('n2')});
 		expect(sent.map(({to, packet, via}) => [nameOf(to), packet.type, via])).toEqual([['n2', 'ping', 'link']]);
@@ -226,7 +277,10 @@ describe('words about members', () => {
 		expect(changes).toEqual(['n2 suspect (no answer)', 'n2 dead (silent)']);
 		say('n2', {type: 'ack', seq: 999}); // It does not know of the rumour, so this does not take it back.
 		expect(state('n2').state).toBe('dead');
-		const told = sent.filter(({to, packet}) => to === idOf('n2') && packet.updates.some(update => update[0] === idOf('n2') && update[1] === 'dead'));
+		const told = sent.filter(
+			({to, packet}) =>
+				to === idOf('n2') && packet.updates.some(update => update[0] === idOf('n2') && update[1] === 'dead'),
+		);
 		expect(told.length).toBeGreaterThan(0);
 		say('n2', {type: 'ack', seq: 999, incarnation: 2});
 		expect(changes.at(-1)).toBe('n2 alive');
@@ -237,7 +291,11 @@ describe('words about members', () => {
 		say('n2', {type: 'ping', seq: 1, link: false, updates: [accuse('n1', 'suspect', 4, 'n3')]});
 		expect(sent.at(-1)!.packet).toMatchObject({type: 'ack', incarnation: 5});
 		say('n2', {type: 'ping', seq: 2, link: false, updates: [accuse('n1', 'dead', 40, 'n3')]});
-		expect(sent.at(-1)!.packet).toMatchObject({type: 'ack', incarnation: 41, updates: [[idOf('n1'), 'alive', 41, idOf('n1')]]});
+		expect(sent.at(-1)!.packet).toMatchObject({
+			type: 'ack',
+			incarnation: 41,
+			updates: [[idOf('n1'), 'alive', 41, idOf('n1')]],
+		});
 		say('n2', {type: 'gossip', updates: [accuse('n1', 'dead', 40, 'n3')]}); // An old one changes nothing.
 		expect(state('n1')).toMatchObject({state: 'alive', incarnation: 41});
 		expect(swim.status().health).toBe(2); // Twice others could not reach us.
@@ -247,7 +305,10 @@ describe('words about members', () => {
 	test('an accusation against this node is beaten also when a stranger brings it', () => {
 		const {say, swim, sent} = setUp(1);
 		say('n9', {type: 'ping', seq: 1, link: false, updates: [accuse('n1', 'suspect', 1, 'n8')]});
-		expect(sent.at(-1)).toMatchObject({to: idOf('n9'), packet: {type: 'ack', incarnation: 2, updates: [[idOf('n1'), 'alive', 2, idOf('n1')]]}});
+		expect(sent.at(-1)).toMatchObject({
+			to: idOf('n9'),
+			packet: {type: 'ack', incarnation: 2, updates: [[idOf('n1'), 'alive', 2, idOf('n1')]]},
+		});
 		expect(swim.status().health).toBe(1);
 	});
 
@@ -265,7 +326,12 @@ describe('words about members', () => {
 		expect(state('n3')).toMatchObject({state: 'dead', why: 'connection refused'});
 		hear(accuse('n3', 'left', 3, 'n3'));
 		expect(state('n3').state).toBe('left');
-		expect(changes).toEqual(['n3 suspect (no answer)', 'n3 alive', 'n3 dead (connection refused)', 'n3 left (left)']);
+		expect(changes).toEqual([
+			'n3 suspect (no answer)',
+			'n3 alive',
+			'n3 dead (connection refused)',
+			'n3 left (left)',
+		]);
 	});
 
 	test('a rumour against one that is heard is not believed: it is asked', () => {
@@ -292,7 +358,9 @@ describe('words about members', () => {
 		const {say, changes, ticks, pings, sent} = setUp(1000);
 		const same = setUp(1000);
 		same.ticks(500);
-		const late = Array.from({length: 999}, (_, index) => `n${index + 2}`).find(name => same.pings(name).length === 0)!;
+		const late = Array.from({length: 999}, (_, index) => `n${index + 2}`).find(
+			name => same.pings(name).length === 0,
+		)!;
 		say('n2', {type: 'gossip', updates: [accuse(late, 'suspect', 1, 'n3')]});
 		for (let tick = 0; pings(late).length === 0 && tick < 1000; tick++) ticks(1);
 		expect(changes.filter(change => change.startsWith(`${late} `))).toEqual([`${late} suspect (no answer)`]);
@@ -301,13 +369,17 @@ describe('words about members', () => {
 		say(late, {type: 'ack', seq: (packet as {seq: number}).seq, incarnation: 2});
 		sent.length = 0;
 		ticks(100);
-		expect(changes.filter(change => change.startsWith(`${late} `))).toEqual([`${late} suspect (no answer)`, `${late} alive`]);
+		expect(changes.filter(change => change.startsWith(`${late} `))).toEqual([
+			`${late} suspect (no answer)`,
+			`${late} alive`,
+		]);
 	});
 
 	test('who is behind is told the newer word', () => {
 		const {say, sent} = setUp(4);
 		say('n2', {type: 'gossip', updates: [accuse('n3', 'alive', 7, 'n3')]});
-		for (let seq = 1; seq < 20; seq++) say('n4', {type: 'ping', seq, link: false}); // The rumour is told often enough and forgotten.
+		// The rumour is told often enough and forgotten.
+		for (let seq = 1; seq < 20; seq++) say('n4', {type: 'ping', seq, link: false});
 		expect(sent.at(-1)!.packet.updates).toEqual([]);
 		say('n4', {type: 'ping', seq: 20, link: false, updates: [accuse('n3', 'dead', 2, 'n4')]});
 		expect(sent.at(-1)!.packet.updates).toEqual([accuse('n3', 'alive', 7, 'n3')]);
@@ -317,8 +389,15 @@ describe('words about members', () => {
 		const {swim, say, sent, drain, ticks} = setUp(3);
 		swim.leave();
 		drain();
-		const goodbyes = sent.filter(({packet}) => packet.updates.some(update => update[0] === idOf('n1') && update[1] === 'left'));
-		expect(goodbyes.map(({to, via}) => `${nameOf(to)} ${via}`).toSorted()).toEqual(['n2 datagram', 'n2 link', 'n3 datagram', 'n3 link']);
+		const goodbyes = sent.filter(({packet}) =>
+			packet.updates.some(update => update[0] === idOf('n1') && update[1] === 'left'),
+		);
+		expect(goodbyes.map(({to, via}) => `${nameOf(to)} ${via}`).toSorted()).toEqual([
+			'n2 datagram',
+			'n2 link',
+			'n3 datagram',
+			'n3 link',
+		]);
 		sent.length = 0;
 		say('n2', {type: 'gossip', updates: [accuse('n1', 'left', 1, 'n1')]});
 		ticks(50);
@@ -366,10 +445,18 @@ describe('who hears whom', () => {
 		say('n2', {type: 'gossip', rows: [row('n2', 'n1')]});
 		expect(swim.status().matrix).toEqual({
 			order: ['n1', 'n2', 'n3'].map(name => idOf(name)),
-			sees: [[true, true, true], [false, true, true], [undefined, undefined, undefined]],
+			sees: [
+				[true, true, true],
+				[false, true, true],
+				[undefined, undefined, undefined],
+			],
 		});
 		ticks(2 * silentTicks);
-		expect(swim.status().matrix.sees).toEqual([[true, false, false], [undefined, undefined, undefined], [undefined, undefined, undefined]]);
+		expect(swim.status().matrix.sees).toEqual([
+			[true, false, false],
+			[undefined, undefined, undefined],
+			[undefined, undefined, undefined],
+		]);
 	});
 
 	test('the newest version of a row wins, in whatever order they come; rows over other members are not read', () => {
@@ -383,7 +470,8 @@ describe('who hears whom', () => {
 		say('n2', {type: 'gossip', rows: [[node, incarnation, 99, 12_345, unheard]]});
 		expect(swim.status().matrix.sees[1]).toEqual([true, true, false]);
 		expect(swim.status().bounds.rowMismatches).toBe(1);
-		say('n2', {type: 'gossip', rows: [[node, 2, 1, hashMembers(swim.status().matrix.order), unheard]]}); // A next life starts to count anew.
+		// A next life starts to count anew.
+		say('n2', {type: 'gossip', rows: [[node, 2, 1, hashMembers(swim.status().matrix.order), unheard]]});
 		expect(swim.status().matrix.sees[1]).toEqual([false, true, true]);
 	});
 
@@ -408,7 +496,12 @@ describe('who hears whom', () => {
 		ticks(silentTicks - 1, living);
 		sent.length = 0;
 		ticks(1, living);
-		expect(sent.filter(({packet}) => packet.type === 'gossip').map(({to}) => nameOf(to)).toSorted()).toEqual(['n2', 'n3']);
+		expect(
+			sent
+				.filter(({packet}) => packet.type === 'gossip')
+				.map(({to}) => nameOf(to))
+				.toSorted(),
+		).toEqual(['n2', 'n3']);
 	});
 });
 
@@ -496,7 +589,8 @@ test('the pace: constant load, and times that grow with the cluster', () => {
 test('rumours: the least told first, each so often, the newest word replaces the older', () => {
 	const updates = new Updates();
 	for (const name of ['n2', 'n3', 'n4']) updates.put(accuse(name, 'suspect', 1, 'n1'));
-	const told = (to: string, count: number): string[] => updates.take(idOf(to), count, 2).map(([id, standing]) => `${nameOf(id)} ${standing}`);
+	const told = (to: string, count: number): string[] =>
+		updates.take(idOf(to), count, 2).map(([id, standing]) => `${nameOf(id)} ${standing}`);
 	expect(told('n4', 2)).toEqual(['n2 suspect', 'n3 suspect']);
 	expect(told('n9', 2)).toEqual(['n4 suspect', 'n2 suspect']);
 	updates.put(accuse('n3', 'alive', 2, 'n3'));

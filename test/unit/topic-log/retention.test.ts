@@ -3,7 +3,13 @@ import {describe, expect, test} from 'vitest';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
 import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../../core/message.ts';
 import {deletedWords} from '../../../core/observe/deleted-words.ts';
-import {parseKeptTime, resumedTime, RetentionClock, sharesOfBudget, type KeptTime} from '../../../core/topic-log/retention.ts';
+import {
+	parseKeptTime,
+	resumedTime,
+	RetentionClock,
+	sharesOfBudget,
+	type KeptTime,
+} from '../../../core/topic-log/retention.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 
 const topic = 'news' as Topic;
@@ -13,17 +19,39 @@ const start = Date.UTC(2026, 0, 1);
 const age = {bytes: 1e12, ageMs: 7 * dayMs};
 
 const item = (seq: number, sentAtMs: number, repaired = false) => ({
-	batch: decodeBatch(encodeBatch({origin: 'aaaaaaaaaaaaaaaa' as NodeId, incarnation: 1, topic, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs}, [Buffer.alloc(100)], false))!,
-	hops: 1, repaired,
+	batch: decodeBatch(
+		encodeBatch(
+			{
+				origin: 'aaaaaaaaaaaaaaaa' as NodeId,
+				incarnation: 1,
+				topic,
+				firstSeq: seq,
+				lamport: seq,
+				previousLamport: seq - 1,
+				sentAtMs,
+			},
+			[Buffer.alloc(100)],
+			false,
+		),
+	)!,
+	hops: 1,
+	repaired,
 });
 
 /** A log in segments of one message each. */
 function create() {
 	const time = {nowMs: start};
 	let memory = new MemoryLog({segmentBytes: 100});
-	const open = (): Promise<TopicLog> => openTopicLog(memory, () => undefined, undefined, () => time.nowMs);
+	const open = (): Promise<TopicLog> =>
+		openTopicLog(
+			memory,
+			() => undefined,
+			undefined,
+			() => time.nowMs,
+		);
 	return {
-		time, open,
+		time,
+		open,
 		reopen() {
 			memory = memory.reopen();
 			return open();
@@ -38,7 +66,11 @@ describe('the age of a message', () => {
 		for (const seq of [1, 2, 3]) await log.append([item(seq, year2099)]).written;
 		const again = await reopen();
 		time.nowMs = start + 8 * dayMs;
-		expect(await again.retain({...age, nowMs: time.nowMs})).toMatchObject({deletions: [{reason: 'age', messages: 3}], from: 0, to: 3});
+		expect(await again.retain({...age, nowMs: time.nowMs})).toMatchObject({
+			deletions: [{reason: 'age', messages: 3}],
+			from: 0,
+			to: 3,
+		});
 	});
 
 	test('a record dated 2099 counts from the start that found it (case 16)', async () => {
@@ -48,7 +80,9 @@ describe('the age of a message', () => {
 		time.nowMs = start;
 		const log = await reopen();
 		expect(await log.retain({...age, nowMs: start + 6 * dayMs})).toBeUndefined();
-		expect(await log.retain({...age, nowMs: start + 8 * dayMs})).toMatchObject({deletions: [{reason: 'age', messages: 1}]});
+		expect(await log.retain({...age, nowMs: start + 8 * dayMs})).toMatchObject({
+			deletions: [{reason: 'age', messages: 1}],
+		});
 	});
 
 	test('a publisher with a clock of 1970 loses nothing early, here or after a restart (case 16)', async () => {
@@ -87,7 +121,12 @@ describe('the age of a message', () => {
 		const {batch} = item(1, 1000);
 		const undated = Buffer.concat([Buffer.alloc(8), batch.bytes]);
 		await memory.append([undated]).written;
-		const log = await openTopicLog(memory, () => undefined, undefined, () => start);
+		const log = await openTopicLog(
+			memory,
+			() => undefined,
+			undefined,
+			() => start,
+		);
 		expect(log.messages).toBe(1);
 		expect(await log.retain({...age, nowMs: start + 6 * dayMs})).toBeUndefined();
 		expect(await log.retain({...age, nowMs: start + 8 * dayMs})).toMatchObject({to: 1});
@@ -112,14 +151,25 @@ describe('the time that ages are judged by', () => {
 
 	test('a clock 9 days ahead at a start is not believed, and nothing gets old by it (case 16)', () => {
 		// The machine has run for an hour since.
-		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: kept.uptimeMs + 3_600_000}, 7 * dayMs)).toEqual({nowMs: start + 3_600_000, isLagging: true, laggingMs: 0});
+		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: kept.uptimeMs + 3_600_000}, 7 * dayMs)).toEqual({
+			nowMs: start + 3_600_000,
+			isLagging: true,
+			laggingMs: 0,
+		});
 		// The machine was started anew since, and has run for an hour.
-		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: 3_600_000}, 7 * dayMs)).toMatchObject({nowMs: start + 3_600_000, isLagging: true});
+		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: 3_600_000}, 7 * dayMs)).toMatchObject({
+			nowMs: start + 3_600_000,
+			isLagging: true,
+		});
 	});
 
 	test('a clock that agrees with the time that the machine ran is believed; one that is behind changes nothing (case 16)', () => {
 		for (const wallMs of [start + 9 * dayMs + 30_000, start + 9 * dayMs, start, start - 9 * dayMs]) {
-			expect(resumedTime(kept, {wallMs, uptimeMs: kept.uptimeMs + 9 * dayMs}, 7 * dayMs)).toEqual({nowMs: Math.max(wallMs, start + 9 * dayMs), isLagging: false, laggingMs: 0});
+			expect(resumedTime(kept, {wallMs, uptimeMs: kept.uptimeMs + 9 * dayMs}, 7 * dayMs)).toEqual({
+				nowMs: Math.max(wallMs, start + 9 * dayMs),
+				isLagging: false,
+				laggingMs: 0,
+			});
 		}
 
 		expect(resumedTime(undefined, {wallMs: start, uptimeMs: 5}, 7 * dayMs).nowMs).toBe(start);
@@ -137,7 +187,12 @@ describe('the time that ages are judged by', () => {
 		let uptimeMs = kept.uptimeMs;
 		let state = kept;
 		for (let days = 0; days <= 7; days += 4) {
-			const clock = new RetentionClock(state, {wallMs: state.nowMs + 9 * dayMs, uptimeMs}, 7 * dayMs, () => monotonicMs);
+			const clock = new RetentionClock(
+				state,
+				{wallMs: state.nowMs + 9 * dayMs, uptimeMs},
+				7 * dayMs,
+				() => monotonicMs,
+			);
 			expect(clock.isLagging).toBe(true);
 			monotonicMs += 4 * dayMs;
 			uptimeMs += 4 * dayMs;
@@ -145,55 +200,126 @@ describe('the time that ages are judged by', () => {
 		}
 
 		expect(state).toMatchObject({nowMs: start + 8 * dayMs, laggingMs: 8 * dayMs});
-		expect(resumedTime(state, {wallMs: start + 17 * dayMs, uptimeMs}, 7 * dayMs)).toEqual({nowMs: start + 17 * dayMs, isLagging: false, laggingMs: 0});
+		expect(resumedTime(state, {wallMs: start + 17 * dayMs, uptimeMs}, 7 * dayMs)).toEqual({
+			nowMs: start + 17 * dayMs,
+			isLagging: false,
+			laggingMs: 0,
+		});
 	});
 
 	test('the shortest retention time of a topic says how far a clock may be ahead, the longest when it is believed (cases 14, 16)', () => {
 		const clock = new RetentionClock(kept, {wallMs: start + 30_000, uptimeMs: kept.uptimeMs}, 7 * dayMs, () => 0);
-		expect([clock.nowMs, clock.note(7 * dayMs), clock.note(8000), clock.note(30 * dayMs), clock.note(8000)]).toEqual([start + 30_000, false, true, true, false]);
+		expect([
+			clock.nowMs,
+			clock.note(7 * dayMs),
+			clock.note(8000),
+			clock.note(30 * dayMs),
+			clock.note(8000),
+		]).toEqual([start + 30_000, false, true, true, false]);
 		const next = parseKeptTime(JSON.parse(JSON.stringify({...clock.kept(kept.uptimeMs), laggingMs: 9 * dayMs})));
 		expect(next?.ages).toEqual([8000, 30 * dayMs]);
-		expect(resumedTime(next, {wallMs: start + 60_000, uptimeMs: kept.uptimeMs}, 7 * dayMs)).toMatchObject({nowMs: start + 30_000, isLagging: true});
-		expect(resumedTime({...next!, laggingMs: 31 * dayMs}, {wallMs: start + 60_000, uptimeMs: kept.uptimeMs}, 7 * dayMs)).toMatchObject({nowMs: start + 60_000, isLagging: false});
+		expect(resumedTime(next, {wallMs: start + 60_000, uptimeMs: kept.uptimeMs}, 7 * dayMs)).toMatchObject({
+			nowMs: start + 30_000,
+			isLagging: true,
+		});
+		expect(
+			resumedTime(
+				{...next!, laggingMs: 31 * dayMs},
+				{wallMs: start + 60_000, uptimeMs: kept.uptimeMs},
+				7 * dayMs,
+			),
+		).toMatchObject({nowMs: start + 60_000, isLagging: false});
 	});
 
 	test('whatever the clocks say, no time passes at a start that has not passed (case 16)', () => {
 		const span = fc.integer({min: 0, max: 400 * dayMs});
-		fc.assert(fc.property(span, span, fc.integer({min: 0, max: year2099}), fc.boolean(), (uptimeThen, goneMs, wallMs, isRebooted) => {
-			// After a reboot the machine is up for a part of the time that has gone by.
-			const uptimeMs = isRebooted ? Math.floor(goneMs / 2) : uptimeThen + goneMs;
-			const {nowMs} = resumedTime({nowMs: start, uptimeMs: uptimeThen, laggingMs: 0}, {wallMs, uptimeMs}, 7 * dayMs);
-			expect(nowMs - start).toBeLessThanOrEqual(goneMs + 60_000);
-		}));
+		fc.assert(
+			fc.property(
+				span,
+				span,
+				fc.integer({min: 0, max: year2099}),
+				fc.boolean(),
+				(uptimeThen, goneMs, wallMs, isRebooted) => {
+					// After a reboot the machine is up for a part of the time that has gone by.
+					const uptimeMs = isRebooted ? Math.floor(goneMs / 2) : uptimeThen + goneMs;
+					const {nowMs} = resumedTime(
+						{nowMs: start, uptimeMs: uptimeThen, laggingMs: 0},
+						{wallMs, uptimeMs},
+						7 * dayMs,
+					);
+					expect(nowMs - start).toBeLessThanOrEqual(goneMs + 60_000);
+				},
+			),
+		);
 	});
 
 	test('a file that says nothing useful is no time (case 16)', () => {
-		for (const value of [undefined, null, 5, {}, {nowMs: '1', uptimeMs: 1, laggingMs: 1}, {nowMs: -1, uptimeMs: 1, laggingMs: 1}, {nowMs: 1, uptimeMs: 1}]) expect(parseKeptTime(value)).toBeUndefined();
+		for (const value of [
+			undefined,
+			null,
+			5,
+			{},
+			{nowMs: '1', uptimeMs: 1, laggingMs: 1},
+			{nowMs: -1, uptimeMs: 1, laggingMs: 1},
+			{nowMs: 1, uptimeMs: 1},
+		])
+			expect(parseKeptTime(value)).toBeUndefined();
 		expect(parseKeptTime({...kept, more: 1})).toEqual(kept);
 	});
 });
 
 test('what was deleted, and why, in words (case 16)', () => {
-	expect(deletedWords({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe('news: 3 messages (400 bytes) deleted, 2 of them unread here: older than is kept (storage.retain_age_s, or the topic\'s own)');
-	expect(deletedWords({type: 'deleted', topic, reason: 'disk', messages: 1, bytes: 400, unread: 0})).toBe('news: 1 message (400 bytes) deleted, all read: more than limits.disk_bytes for all topics');
-	expect(deletedWords({type: 'deleted', topic, reason: 'topic', messages: 2, bytes: 400, unread: 0})).toBe('news: 2 messages (400 bytes) deleted, all read: the topic was deleted');
+	expect(deletedWords({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe(
+		"news: 3 messages (400 bytes) deleted, 2 of them unread here: older than is kept (storage.retain_age_s, or the topic's own)",
+	);
+	expect(deletedWords({type: 'deleted', topic, reason: 'disk', messages: 1, bytes: 400, unread: 0})).toBe(
+		'news: 1 message (400 bytes) deleted, all read: more than limits.disk_bytes for all topics',
+	);
+	expect(deletedWords({type: 'deleted', topic, reason: 'topic', messages: 2, bytes: 400, unread: 0})).toBe(
+		'news: 2 messages (400 bytes) deleted, all read: the topic was deleted',
+	);
 });
 
 describe('a budget of all topics', () => {
 	test('cuts the largest to one size, and no others (case 15)', () => {
-		expect(sharesOfBudget(new Map([['a', 10], ['b', 100], ['c', 70]]), 100)).toEqual(new Map([['c', 45], ['b', 45]]));
-		expect(sharesOfBudget(new Map([['a', 10], ['b', 20]]), 30)).toEqual(new Map());
+		expect(
+			sharesOfBudget(
+				new Map([
+					['a', 10],
+					['b', 100],
+					['c', 70],
+				]),
+				100,
+			),
+		).toEqual(
+			new Map([
+				['c', 45],
+				['b', 45],
+			]),
+		);
+		expect(
+			sharesOfBudget(
+				new Map([
+					['a', 10],
+					['b', 20],
+				]),
+				30,
+			),
+		).toEqual(new Map());
 		expect(sharesOfBudget(new Map(), 30)).toEqual(new Map());
 	});
 
 	test('is kept to, and cuts nobody who has less than another (case 15)', () => {
-		fc.assert(fc.property(fc.array(fc.nat(1000), {maxLength: 20}), fc.nat(5000), (sizes, budget) => {
-			const bytes = new Map(sizes.entries());
-			const shares = sharesOfBudget(bytes, budget);
-			const left = [...bytes].map(([name, size]) => Math.min(size, shares.get(name) ?? Infinity));
-			expect(left.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(budget);
-			const [share = 0] = shares.values();
-			for (const [name, size] of bytes) expect(shares.has(name)).toBe(shares.size > 0 && (size > share || shares.has(name)));
-		}));
+		fc.assert(
+			fc.property(fc.array(fc.nat(1000), {maxLength: 20}), fc.nat(5000), (sizes, budget) => {
+				const bytes = new Map(sizes.entries());
+				const shares = sharesOfBudget(bytes, budget);
+				const left = [...bytes].map(([name, size]) => Math.min(size, shares.get(name) ?? Infinity));
+				expect(left.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(budget);
+				const [share = 0] = shares.values();
+				for (const [name, size] of bytes)
+					expect(shares.has(name)).toBe(shares.size > 0 && (size > share || shares.has(name)));
+			}),
+		);
 	});
 });

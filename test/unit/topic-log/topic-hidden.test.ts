@@ -4,7 +4,15 @@ import {expect, test} from 'vitest';
 import {ReadSlots} from '../../../core/data/read-slots.ts';
 import {Reader} from '../../../core/data/reader.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {decodeBatch, encodeBatch, lastSeq, type Batch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
+import {
+	decodeBatch,
+	encodeBatch,
+	lastSeq,
+	type Batch,
+	type NodeId,
+	type StoredBatch,
+	type Topic,
+} from '../../../core/message.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 
 const topic = 't' as Topic;
@@ -15,78 +23,115 @@ const kept = {bytes: 2 ** 40, ageMs: 2 ** 40, nowMs: 1};
 function batches(stamps: readonly number[]): Batch[] {
 	let firstSeq = 1;
 	return stamps.map((lamport, index) => {
-		const count = index % 3 + 1;
-		const bytes = encodeBatch({origin: a, incarnation: 1, topic, firstSeq, lamport, previousLamport: 0, sentAtMs: 0}, Array.from({length: count}, () => Buffer.alloc(20)), false);
+		const count = (index % 3) + 1;
+		const bytes = encodeBatch(
+			{origin: a, incarnation: 1, topic, firstSeq, lamport, previousLamport: 0, sentAtMs: 0},
+			Array.from({length: count}, () => Buffer.alloc(20)),
+			false,
+		);
 		firstSeq += count;
 		return decodeBatch(bytes)!;
 	});
 }
 
-const open = (memory: MemoryLog): Promise<TopicLog> => openTopicLog(memory, () => undefined, undefined, () => 0);
-const append = (log: TopicLog, all: readonly Batch[]): Promise<void> => log.append(all.map(batch => ({batch, hops: 0, repaired: false}))).written;
-const rows = (items: readonly StoredBatch[]): unknown[] => items.map(({offset, batch: {firstSeq, lamport}}) => [offset, firstSeq, lamport]);
+const open = (memory: MemoryLog): Promise<TopicLog> =>
+	openTopicLog(
+		memory,
+		() => undefined,
+		undefined,
+		() => 0,
+	);
+const append = (log: TopicLog, all: readonly Batch[]): Promise<void> =>
+	log.append(all.map(batch => ({batch, hops: 0, repaired: false}))).written;
+const rows = (items: readonly StoredBatch[]): unknown[] =>
+	items.map(({offset, batch: {firstSeq, lamport}}) => [offset, firstSeq, lamport]);
 
 /** What a reader gets from the beginning on, and how many messages it was told are gone. */
 async function readAll(log: TopicLog): Promise<{readonly got: unknown[]; readonly dropped: number}> {
 	const items: StoredBatch[] = [];
 	let dropped = 0;
-	const reader = new Reader(log, 0, log.nextOffset, {
-		room: () => 1000,
-		take: some => items.push(...some) && some.length,
-		dropped: messages => void (dropped += messages),
-		failed(error) {
-			throw error;
+	const reader = new Reader(
+		log,
+		0,
+		log.nextOffset,
+		{
+			room: () => 1000,
+			take: some => items.push(...some) && some.length,
+			dropped: messages => void (dropped += messages),
+			failed(error) {
+				throw error;
+			},
 		},
-	}, new ReadSlots());
+		new ReadSlots(),
+	);
 	reader.resume();
 	for (let turn = 0; reader.cursor < log.nextOffset; turn++) {
-		if (turn > 1000) throw new Error(`Expected the reader to get to ${log.nextOffset}, it stands at ${reader.cursor}`);
-		await new Promise(setImmediate); // oxlint-disable-line no-await-in-loop -- it reads in steps
+		if (turn > 1000)
+			throw new Error(`Expected the reader to get to ${log.nextOffset}, it stands at ${reader.cursor}`);
+		await new Promise(setImmediate);
 	}
 
 	return {got: rows(items), dropped};
 }
 
 test('only what is stamped later is given out, under its offset; each message that went is told once, and offsets go on (case 14)', async () => {
-	await fc.assert(fc.asyncProperty(fc.array(fc.integer({min: 1, max: 20}), {minLength: 1, maxLength: 30}), fc.integer({min: 0, max: 21}), fc.constantFrom(100, 400, 10_000), fc.boolean(), async (stamps, until, segmentBytes, reopens) => {
-		let memory = new MemoryLog({segmentBytes});
-		let log = await open(memory);
-		const all = batches(stamps);
-		await append(log, all);
-		const {nextOffset} = log;
-		let offset = 0;
-		const expected: unknown[] = [];
-		let left = 0;
-		for (const {firstSeq, count, lamport} of all) {
-			if (lamport > until) {
-				expected.push([offset, firstSeq, lamport]);
-				left += count;
-			}
+	await fc.assert(
+		fc.asyncProperty(
+			fc.array(fc.integer({min: 1, max: 20}), {minLength: 1, maxLength: 30}),
+			fc.integer({min: 0, max: 21}),
+			fc.constantFrom(100, 400, 10_000),
+			fc.boolean(),
+			async (stamps, until, segmentBytes, reopens) => {
+				let memory = new MemoryLog({segmentBytes});
+				let log = await open(memory);
+				const all = batches(stamps);
+				await append(log, all);
+				const {nextOffset} = log;
+				let offset = 0;
+				const expected: unknown[] = [];
+				let left = 0;
+				for (const {firstSeq, count, lamport} of all) {
+					if (lamport > until) {
+						expected.push([offset, firstSeq, lamport]);
+						left += count;
+					}
 
-			offset += count;
-		}
+					offset += count;
+				}
 
-		log.hide(until);
-		expect((await readAll(log)).got).toEqual(expected);
-		const retained = await log.retain(kept);
-		const told = (retained?.deletions ?? []).reduce((sum, {messages}) => sum + messages, 0);
-		expect([told, new Set(retained?.deletions.map(({reason}) => reason))]).toEqual([offset - left, new Set(offset > left ? ['topic'] : [])]);
-		expect(await log.retain(kept)).toBeUndefined();
-		if (reopens) {
-			memory = memory.reopen();
-			log = await open(memory);
-			log.hide(until);
-			await log.retain(kept);
-		}
+				log.hide(until);
+				expect((await readAll(log)).got).toEqual(expected);
+				const retained = await log.retain(kept);
+				const told = (retained?.deletions ?? []).reduce((sum, {messages}) => sum + messages, 0);
+				expect([told, new Set(retained?.deletions.map(({reason}) => reason))]).toEqual([
+					offset - left,
+					new Set(offset > left ? ['topic'] : []),
+				]);
+				expect(await log.retain(kept)).toBeUndefined();
+				if (reopens) {
+					memory = memory.reopen();
+					log = await open(memory);
+					log.hide(until);
+					await log.retain(kept);
+				}
 
-		expect([log.messages, log.nextOffset]).toEqual([left, nextOffset]);
-		expect(await readAll(log)).toEqual({got: expected, dropped: offset - left});
-		const {batches: served} = await log.serve([{origin: a, incarnation: 1, from: 1, to: lastSeq(all.at(-1)!), sinceLamport: 0}], 2 ** 30);
-		expect(served.every(({lamport}) => lamport > until)).toBe(true);
-		expect(served.length).toBe(expected.length);
-		const [next] = batches([30]);
-		expect(log.append([{batch: {...next!, firstSeq: lastSeq(all.at(-1)!) + 1}, hops: 0, repaired: false}]).offsets).toEqual([nextOffset]);
-	}), {numRuns: 200});
+				expect([log.messages, log.nextOffset]).toEqual([left, nextOffset]);
+				expect(await readAll(log)).toEqual({got: expected, dropped: offset - left});
+				const {batches: served} = await log.serve(
+					[{origin: a, incarnation: 1, from: 1, to: lastSeq(all.at(-1)!), sinceLamport: 0}],
+					2 ** 30,
+				);
+				expect(served.every(({lamport}) => lamport > until)).toBe(true);
+				expect(served.length).toBe(expected.length);
+				const [next] = batches([30]);
+				expect(
+					log.append([{batch: {...next!, firstSeq: lastSeq(all.at(-1)!) + 1}, hops: 0, repaired: false}])
+						.offsets,
+				).toEqual([nextOffset]);
+			},
+		),
+		{numRuns: 200},
+	);
 });
 
 test('what stays among later messages goes with its segment, and is not told again', async () => {
@@ -95,7 +140,11 @@ test('what stays among later messages goes with its segment, and is not told aga
 	log.hide(5);
 	expect(await log.retain(kept)).toMatchObject({deletions: [{reason: 'topic', messages: 4}]});
 	expect([log.messages, log.firstOffset]).toEqual([2, 0]);
-	expect(await log.retain({...kept, ageMs: 0, nowMs: 2 ** 41})).toMatchObject({deletions: [{reason: 'age', messages: 2}], from: 0, to: 6});
+	expect(await log.retain({...kept, ageMs: 0, nowMs: 2 ** 41})).toMatchObject({
+		deletions: [{reason: 'age', messages: 2}],
+		from: 0,
+		to: 6,
+	});
 	expect(log.messages).toBe(0);
 });
 
@@ -118,6 +167,10 @@ test('what a node had before it was away goes from its disk, although something 
 	await append(log, [later!]);
 	log.hide(20);
 	const before = one!.count + two!.count + three!.count;
-	expect(await log.retain(kept)).toMatchObject({from: 0, to: before, deletions: [{reason: 'topic', messages: before, bytes: end}]});
+	expect(await log.retain(kept)).toMatchObject({
+		from: 0,
+		to: before,
+		deletions: [{reason: 'topic', messages: before, bytes: end}],
+	});
 	expect(await readAll(log)).toEqual({got: [[before, later!.firstSeq, 50]], dropped: before});
 });

@@ -1,16 +1,35 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {decodeBatch, encodeBatch, lastSeq, streamKey, type Batch, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
+import {
+	decodeBatch,
+	encodeBatch,
+	lastSeq,
+	streamKey,
+	type Batch,
+	type NodeId,
+	type StreamKey,
+	type Topic,
+} from '../../../core/message.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {createRandom, type SeededRandom} from '../../sim/random.ts';
 
 const topic = 't' as Topic;
-const origins: readonly NodeId[] = ['aaaaaaaaaaaaaaaa' as NodeId, 'bbbbbbbbbbbbbbbb' as NodeId, 'cccccccccccccccc' as NodeId];
+const origins: readonly NodeId[] = [
+	'aaaaaaaaaaaaaaaa' as NodeId,
+	'bbbbbbbbbbbbbbbb' as NodeId,
+	'cccccccccccccccc' as NodeId,
+];
 const [a, b] = origins as [NodeId, NodeId];
 
 function batch(origin: NodeId, firstSeq: number, count: number, lamport = firstSeq * 10): Batch {
-	return decodeBatch(encodeBatch({origin, incarnation: 1, topic, firstSeq, lamport, previousLamport: lamport - 1, sentAtMs: 0}, Array.from({length: count}, () => Buffer.alloc(40)), false))!;
+	return decodeBatch(
+		encodeBatch(
+			{origin, incarnation: 1, topic, firstSeq, lamport, previousLamport: lamport - 1, sentAtMs: 0},
+			Array.from({length: count}, () => Buffer.alloc(40)),
+			false,
+		),
+	)!;
 }
 
 /** The same log on a disk that lost the records in these places; their positions are empty. */
@@ -19,7 +38,9 @@ function damaged(memory: MemoryLog, isLost: (index: number) => boolean): MemoryL
 	const {read} = log;
 	let places: Map<number, number> | undefined;
 	log.read = async (from, bytesMax) => {
-		places ??= new Map((await read.call(log, log.first, 1e9)).records.map(({position}, index) => [position, index]));
+		places ??= new Map(
+			(await read.call(log, log.first, 1e9)).records.map(({position}, index) => [position, index]),
+		);
 		for (let at = from; ;) {
 			const {records, next} = await read.call(log, at, bytesMax);
 			const kept = records.filter(({position}) => !(places!.has(position) && isLost(places!.get(position)!)));
@@ -37,7 +58,11 @@ async function rows(log: TopicLog, bytesMax = 1000): Promise<Row[]> {
 	const all: Row[] = [];
 	for (let at = log.firstOffset; at < log.nextOffset;) {
 		const {items, next} = await log.read(at, bytesMax);
-		for (const {offset, batch: {origin, firstSeq, count}} of items) all.push([offset, origin, firstSeq, count]);
+		for (const {
+			offset,
+			batch: {origin, firstSeq, count},
+		} of items)
+			all.push([offset, origin, firstSeq, count]);
 		if (next <= at) throw new Error(`Expected to get on from ${at}, got ${next}`);
 		at = next;
 	}
@@ -46,12 +71,26 @@ async function rows(log: TopicLog, bytesMax = 1000): Promise<Row[]> {
 }
 
 const open = (log: MemoryLog): Promise<TopicLog> => openTopicLog(log, () => undefined);
-const gapsOf = (log: TopicLog): unknown[] => log.holes.map(({from, to, gaps}) => [from, to, [...gaps.values()].map(gap => [gap.origin.slice(0, 1), gap.from, gap.to]).toSorted(([x], [y]) => (x! < y! ? -1 : 1))]);
+const gapsOf = (log: TopicLog): unknown[] =>
+	log.holes.map(({from, to, gaps}) => [
+		from,
+		to,
+		[...gaps.values()]
+			.map(gap => [gap.origin.slice(0, 1), gap.from, gap.to])
+			.toSorted(([x], [y]) => (x! < y! ? -1 : 1)),
+	]);
 
 async function filled(segmentBytes = 4000): Promise<{readonly memory: MemoryLog; readonly all: readonly Batch[]}> {
 	const memory = new MemoryLog({segmentBytes});
 	const log = await open(memory);
-	const all = Array.from({length: 60}, (_, index) => batch(index % 3 === 2 ? b : a, index % 3 === 2 ? (index - 2) / 3 + 1 : index - Math.floor(index / 3) + 1, 1, index + 1));
+	const all = Array.from({length: 60}, (_, index) =>
+		batch(
+			index % 3 === 2 ? b : a,
+			index % 3 === 2 ? (index - 2) / 3 + 1 : index - Math.floor(index / 3) + 1,
+			1,
+			index + 1,
+		),
+	);
 	await log.append(all.map(one => ({batch: one, hops: 1, repaired: false}))).synced;
 	return {memory, all};
 }
@@ -61,17 +100,58 @@ describe('holes', () => {
 		const {memory} = await filled();
 		expect((await open(memory.reopen())).holes).toEqual([]);
 		// Offsets 0, 1, 3, 4, … are of `a`, with one number more each; 2, 5, … are of `b`.
-		expect(gapsOf(await open(damaged(memory, index => index >= 9 && index < 14)))).toEqual([[9, 14, [['a', 7, 10], ['b', 4, 4]]]]);
-		expect(gapsOf(await open(damaged(memory, index => index < 3)))).toEqual([[0, 3, [['a', 1, 2], ['b', 1, 1]]]]);
+		expect(gapsOf(await open(damaged(memory, index => index >= 9 && index < 14)))).toEqual([
+			[
+				9,
+				14,
+				[
+					['a', 7, 10],
+					['b', 4, 4],
+				],
+			],
+		]);
+		expect(gapsOf(await open(damaged(memory, index => index < 3)))).toEqual([
+			[
+				0,
+				3,
+				[
+					['a', 1, 2],
+					['b', 1, 1],
+				],
+			],
+		]);
 		// One stream has nothing between two holes: its gap may lie in either.
-		expect(gapsOf(await open(damaged(memory, index => (index >= 3 && index < 6) || (index >= 8 && index < 11))))).toEqual([
-			[3, 6, [['a', 3, 4], ['b', 2, 3]]], [8, 11, [['a', 7, 8], ['b', 2, 3]]],
+		expect(
+			gapsOf(await open(damaged(memory, index => (index >= 3 && index < 6) || (index >= 8 && index < 11)))),
+		).toEqual([
+			[
+				3,
+				6,
+				[
+					['a', 3, 4],
+					['b', 2, 3],
+				],
+			],
+			[
+				8,
+				11,
+				[
+					['a', 7, 8],
+					['b', 2, 3],
+				],
+			],
 		]);
 	});
 
 	test('of a segment that damage emptied: what came back to it is kept for as long as anything, after a restart too', async () => {
 		let nowMs = 1000;
-		const at = (log: MemoryLog): Promise<TopicLog> => openTopicLog(log, () => undefined, a, () => nowMs);
+		const at = (log: MemoryLog): Promise<TopicLog> =>
+			openTopicLog(
+				log,
+				() => undefined,
+				a,
+				() => nowMs,
+			);
 		const memory = new MemoryLog({segmentBytes: 400});
 		const log = await at(memory);
 		const all = Array.from({length: 12}, (_, index) => batch(a, index + 1, 1, index + 1));
@@ -87,7 +167,10 @@ describe('holes', () => {
 		expect(await again.retain({bytes: 1e9, ageMs: 10_000, nowMs})).toBeUndefined();
 		expect(again.messages).toBe(12);
 		// And it is counted when it goes.
-		expect(await again.retain({bytes: 500, ageMs: 1e9, nowMs})).toMatchObject({from: 0, deletions: [{reason: 'size', messages: 12 - again.messages}]});
+		expect(await again.retain({bytes: 500, ageMs: 1e9, nowMs})).toMatchObject({
+			from: 0,
+			deletions: [{reason: 'size', messages: 12 - again.messages}],
+		});
 	});
 
 	test('held all of their own node from the first number on, and of others perhaps not', async () => {
@@ -98,27 +181,67 @@ describe('holes', () => {
 		await log.append(all.map(one => ({batch: one, hops: 0, repaired: false}))).synced;
 		const broken = damaged(memory, index => index < 3);
 		const own = await openTopicLog(broken, () => undefined, a);
-		expect(own.holes.map(({from, to, gaps}) => [from, to, [...gaps.values()].map(({origin, from: first, to: last, isFirst}) => [origin, first, last, isFirst])])).toEqual([[0, 3, [[b, 1, 3, true], [a, 1, 2, false]]]]);
+		expect(
+			own.holes.map(({from, to, gaps}) => [
+				from,
+				to,
+				[...gaps.values()].map(({origin, from: first, to: last, isFirst}) => [origin, first, last, isFirst]),
+			]),
+		).toEqual([
+			[
+				0,
+				3,
+				[
+					[b, 1, 3, true],
+					[a, 1, 2, false],
+				],
+			],
+		]);
 		await own.refill([batch(b, 2, 1, 1), all[1]!, all[0]!, all[2]!]);
-		expect((await rows(own)).map(([offset, origin, seq]) => [offset, origin, seq])).toEqual([[0, a, 1], [1, b, 3], [2, a, 2], [3, b, 4], [4, a, 3]]);
+		expect((await rows(own)).map(([offset, origin, seq]) => [offset, origin, seq])).toEqual([
+			[0, a, 1],
+			[1, b, 3],
+			[2, a, 2],
+			[3, b, 4],
+			[4, a, 3],
+		]);
 	});
 
 	test('may hold the end of a stream, where the others do not account for all', async () => {
 		const memory = new MemoryLog({segmentBytes: 4000});
 		const log = await open(memory);
-		const all = [batch(a, 1, 1, 1), batch(b, 1, 1, 2), batch(a, 2, 1, 3), batch(b, 2, 2, 4), batch(a, 3, 1, 5), batch(b, 4, 1, 6), batch(a, 4, 1, 7)];
+		const all = [
+			batch(a, 1, 1, 1),
+			batch(b, 1, 1, 2),
+			batch(a, 2, 1, 3),
+			batch(b, 2, 2, 4),
+			batch(a, 3, 1, 5),
+			batch(b, 4, 1, 6),
+			batch(a, 4, 1, 7),
+		];
 		await log.append(all.map(one => ({batch: one, hops: 0, repaired: false}))).synced;
 		const isLost = (index: number): boolean => index === 3 || index === 5;
 		const broken = damaged(memory, isLost);
 		expect(gapsOf(await open(damaged(memory, index => index === 2)))).toEqual([[2, 3, [['a', 2, 2]]]]);
 		const one = await open(broken);
-		expect(gapsOf(one)).toEqual([[3, 5, [['b', 2, 3]]], [6, 7, [['b', 2, 2]]]]);
+		expect(gapsOf(one)).toEqual([
+			[3, 5, [['b', 2, 3]]],
+			[6, 7, [['b', 2, 2]]],
+		]);
 		await one.refill([all[3]!]);
 		// What fills the one hole is behind what may be in the other.
 		const again = await open(damaged(broken, isLost));
 		expect(gapsOf(again)).toEqual([[6, 7, [['b', 4, 4]]]]);
 		await again.refill([all[5]!]);
-		expect((await rows(again)).map(([offset, origin, seq]) => [offset, origin.slice(0, 1), seq])).toEqual([[0, 'a', 1], [1, 'b', 1], [2, 'a', 2], [3, 'b', 2], [5, 'a', 3], [6, 'b', 4], [7, 'a', 4]]);
+		expect((await rows(again)).map(([offset, origin, seq]) => [offset, origin.slice(0, 1), seq])).toEqual([
+			[0, 'a', 1],
+			[1, 'b', 1],
+			[2, 'a', 2],
+			[3, 'b', 2],
+			[5, 'a', 3],
+			[6, 'b', 4],
+			[7, 'a', 4],
+		]);
 	});
 
 	test('at the end of the log are none: what comes next of a stream is pulled as ever', async () => {
@@ -134,10 +257,13 @@ describe('holes', () => {
 		const log = await open(broken);
 		expect([log.missing, log.messages]).toEqual([5, 55]);
 		const lost = all.filter((_, index) => isLost(index));
-		expect(await log.refill(lost.toReversed())).toEqual(lost.map((one, index) => ({batch: one, offset: 9 + index})));
+		expect(await log.refill(lost.toReversed())).toEqual(
+			lost.map((one, index) => ({batch: one, offset: 9 + index})),
+		);
 		for (const one of [log, await open(damaged(broken, isLost))]) {
 			expect([one.missing, one.messages, one.nextOffset, one.holes]).toEqual([0, 60, 60, []]);
-			for (const bytesMax of [1, 300, 1e6]) expect(await rows(one, bytesMax)).toEqual(all.map((of, index) => [index, of.origin, of.firstSeq, 1]));
+			for (const bytesMax of [1, 300, 1e6])
+				expect(await rows(one, bytesMax)).toEqual(all.map((of, index) => [index, of.origin, of.firstSeq, 1]));
 			expect((await one.read(12, 1)).items[0]).toMatchObject({offset: 12, repaired: true});
 			const {batches} = await one.serve([{origin: a, incarnation: 1, from: 7, to: 12, sinceLamport: 0}], 1e6);
 			expect(batches.map(({firstSeq}) => firstSeq).toSorted((x, y) => x - y)).toEqual([7, 8, 9, 10, 11, 12]);
@@ -154,7 +280,13 @@ describe('holes', () => {
 		const again = await open(damaged(broken, isLost));
 		// What comes before what was put there will not be put behind it.
 		expect(gapsOf(again)).toEqual([[11, 14, [['b', 4, 4]]]]);
-		expect((await rows(again)).filter(([offset]) => offset > 7 && offset < 16)).toEqual([[8, b, 3, 1], [9, a, 8, 1], [10, a, 10, 1], [14, b, 5, 1], [15, a, 11, 1]]);
+		expect((await rows(again)).filter(([offset]) => offset > 7 && offset < 16)).toEqual([
+			[8, b, 3, 1],
+			[9, a, 8, 1],
+			[10, a, 10, 1],
+			[14, b, 5, 1],
+			[15, a, 11, 1],
+		]);
 	});
 
 	test('count for what is said to be kept of a stream, also after retention', async () => {
@@ -197,56 +329,88 @@ function mixture(random: SeededRandom, count: number): Batch[] {
 }
 
 test('whatever is lost, what comes back is there once, in the order of its stream, and what was left stays where it was', async () => {
-	await fc.assert(fc.asyncProperty(fc.integer(), fc.integer({min: 1, max: 12}), fc.boolean(), async (seed, runs, isAll) => {
-		const random = createRandom(`holes/${seed}`);
-		const all = mixture(random, 80);
-		const memory = new MemoryLog({segmentBytes: 1500});
-		const log = await open(memory);
-		const {offsets, synced} = log.append(all.map(one => ({batch: one, hops: 0, repaired: false})));
-		await synced;
-		const lost = new Set<number>();
-		for (let run = 0; run < runs; run++) for (let index = random.below(80), end = index + random.between(1, 6); index < Math.min(end, 79); index++) lost.add(index);
-		lost.delete(79); // The end of the log is another matter.
-		const broken = damaged(memory, index => lost.has(index));
-		const damagedLog = await open(broken);
-		const isIn = (one: Batch): boolean => damagedLog.holes.some(({gaps}) => {
-			const gap = gaps.get(streamKey(one));
-			return gap !== undefined && gap.from <= one.firstSeq && lastSeq(one) <= gap.to;
-		});
-		// Peers know more than was lost here, and at times less.
-		const given = all.filter(one => isIn(one) && (isAll || random.chance(3, 4)));
-		const put = await damagedLog.refill(given);
-		for (const reader of [damagedLog, await open(damaged(broken, index => lost.has(index)))]) {
-			const got = await rows(reader, random.pick([1, 500, 1e6]));
-			const isKept = (row: Row): boolean => all.some((one, index) => !lost.has(index) && row[0] === offsets[index] && row[1] === one.origin && row[2] === one.firstSeq);
-			expect(got.filter(row => isKept(row))).toHaveLength(80 - lost.size);
-			expect(got).toHaveLength(80 - lost.size + put.length);
-			const ends = new Map<StreamKey | NodeId, number>();
-			let end = 0;
-			for (const [offset, origin, firstSeq, count] of got) {
-				expect(offset).toBeGreaterThanOrEqual(end);
-				expect(firstSeq).toBeGreaterThan(ends.get(origin) ?? 0);
-				end = offset + count;
-				ends.set(origin, firstSeq + count - 1);
-			}
+	await fc.assert(
+		fc.asyncProperty(fc.integer(), fc.integer({min: 1, max: 12}), fc.boolean(), async (seed, runs, isAll) => {
+			const random = createRandom(`holes/${seed}`);
+			const all = mixture(random, 80);
+			const memory = new MemoryLog({segmentBytes: 1500});
+			const log = await open(memory);
+			const {offsets, synced} = log.append(all.map(one => ({batch: one, hops: 0, repaired: false})));
+			await synced;
+			const lost = new Set<number>();
+			for (let run = 0; run < runs; run++)
+				for (
+					let index = random.below(80), end = index + random.between(1, 6);
+					index < Math.min(end, 79);
+					index++
+				)
+					lost.add(index);
+			lost.delete(79); // The end of the log is another matter.
+			const broken = damaged(memory, index => lost.has(index));
+			const damagedLog = await open(broken);
+			const isIn = (one: Batch): boolean =>
+				damagedLog.holes.some(({gaps}) => {
+					const gap = gaps.get(streamKey(one));
+					return gap !== undefined && gap.from <= one.firstSeq && lastSeq(one) <= gap.to;
+				});
+			// Peers know more than was lost here, and at times less.
+			const given = all.filter(one => isIn(one) && (isAll || random.chance(3, 4)));
+			const put = await damagedLog.refill(given);
+			for (const reader of [damagedLog, await open(damaged(broken, index => lost.has(index)))]) {
+				const got = await rows(reader, random.pick([1, 500, 1e6]));
+				const isKept = (row: Row): boolean =>
+					all.some(
+						(one, index) =>
+							!lost.has(index) &&
+							row[0] === offsets[index] &&
+							row[1] === one.origin &&
+							row[2] === one.firstSeq,
+					);
+				expect(got.filter(row => isKept(row))).toHaveLength(80 - lost.size);
+				expect(got).toHaveLength(80 - lost.size + put.length);
+				const ends = new Map<StreamKey | NodeId, number>();
+				let end = 0;
+				for (const [offset, origin, firstSeq, count] of got) {
+					expect(offset).toBeGreaterThanOrEqual(end);
+					expect(firstSeq).toBeGreaterThan(ends.get(origin) ?? 0);
+					end = offset + count;
+					ends.set(origin, firstSeq + count - 1);
+				}
 
-			expect(reader.missing).toBe(all.reduce((sum, {count}) => sum + count, 0) - got.reduce((sum, [, , , count]) => sum + count, 0));
-		}
-	}), {numRuns: 150});
+				expect(reader.missing).toBe(
+					all.reduce((sum, {count}) => sum + count, 0) - got.reduce((sum, [, , , count]) => sum + count, 0),
+				);
+			}
+		}),
+		{numRuns: 150},
+	);
 });
 
 test('a hole of which every stream goes on behind it comes back whole', async () => {
-	await fc.assert(fc.asyncProperty(fc.integer(), async seed => {
-		const random = createRandom(`whole/${seed}`);
-		const all = [...mixture(random, 60)];
-		for (const origin of origins) all.push(batch(origin, all.filter(one => one.origin === origin).reduce((sum, {count}) => sum + count, 1), 1, all.length + 1));
-		const memory = new MemoryLog({segmentBytes: 1500});
-		await (await open(memory)).append(all.map(one => ({batch: one, hops: 0, repaired: false}))).synced;
-		const from = random.below(55);
-		const isLost = (index: number): boolean => index >= from && index < from + 5;
-		const log = await open(damaged(memory, isLost));
-		await log.refill(all.filter((_, index) => isLost(index)));
-		expect([log.missing, log.holes]).toEqual([0, []]);
-		expect((await rows(log)).map(([, origin, firstSeq]) => [origin, firstSeq])).toEqual(all.map(({origin, firstSeq}) => [origin, firstSeq]));
-	}), {numRuns: 100});
+	await fc.assert(
+		fc.asyncProperty(fc.integer(), async seed => {
+			const random = createRandom(`whole/${seed}`);
+			const all = [...mixture(random, 60)];
+			for (const origin of origins)
+				all.push(
+					batch(
+						origin,
+						all.filter(one => one.origin === origin).reduce((sum, {count}) => sum + count, 1),
+						1,
+						all.length + 1,
+					),
+				);
+			const memory = new MemoryLog({segmentBytes: 1500});
+			await (await open(memory)).append(all.map(one => ({batch: one, hops: 0, repaired: false}))).synced;
+			const from = random.below(55);
+			const isLost = (index: number): boolean => index >= from && index < from + 5;
+			const log = await open(damaged(memory, isLost));
+			await log.refill(all.filter((_, index) => isLost(index)));
+			expect([log.missing, log.holes]).toEqual([0, []]);
+			expect((await rows(log)).map(([, origin, firstSeq]) => [origin, firstSeq])).toEqual(
+				all.map(({origin, firstSeq}) => [origin, firstSeq]),
+			);
+		}),
+		{numRuns: 100},
+	);
 });

@@ -7,7 +7,16 @@ import {defaults} from '../../../core/config.ts';
 import {createGossip} from '../../../core/gossip/gossip.ts';
 import {openLog} from '../../../core/io/log/log.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {decodeBatch, encodeBatch, lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type Topic} from '../../../core/message.ts';
+import {
+	decodeBatch,
+	encodeBatch,
+	lastSeq,
+	streamKey,
+	type Batch,
+	type BatchHeader,
+	type NodeId,
+	type Topic,
+} from '../../../core/message.ts';
 import {openTopicLog, type OnHeader, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {createRandom} from '../../sim/random.ts';
 
@@ -18,13 +27,32 @@ const keyOf = (origin: NodeId) => streamKey({origin, incarnation: 1, topic});
 
 type Held = {readonly log: TopicLog; readonly memory: MemoryLog};
 
-async function open(options: {readonly segmentBytes?: number; readonly memory?: MemoryLog; readonly nowMs?: () => number; readonly onHeader?: OnHeader} = {}): Promise<Held> {
+async function open(
+	options: {
+		readonly segmentBytes?: number;
+		readonly memory?: MemoryLog;
+		readonly nowMs?: () => number;
+		readonly onHeader?: OnHeader;
+	} = {},
+): Promise<Held> {
 	const memory = options.memory?.reopen() ?? new MemoryLog({segmentBytes: options.segmentBytes ?? 20_000});
 	return {memory, log: await openTopicLog(memory, options.onHeader ?? (() => undefined), undefined, options.nowMs)};
 }
 
 function batch(origin: NodeId, firstSeq: number, count: number, size = 100): Batch {
-	const bytes = encodeBatch({origin, incarnation: 1, topic, firstSeq, lamport: firstSeq + count, previousLamport: firstSeq - 1, sentAtMs: 0}, Array.from({length: count}, () => Buffer.alloc(size)), false);
+	const bytes = encodeBatch(
+		{
+			origin,
+			incarnation: 1,
+			topic,
+			firstSeq,
+			lamport: firstSeq + count,
+			previousLamport: firstSeq - 1,
+			sentAtMs: 0,
+		},
+		Array.from({length: count}, () => Buffer.alloc(size)),
+		false,
+	);
 	return decodeBatch(bytes)!;
 }
 
@@ -33,7 +61,8 @@ const item = (one: Batch) => ({batch: one, hops: 1, repaired: true});
 /** Batches of three messages of `a` and of one of `b`, in turn. */
 async function fill(log: TopicLog, batches: number, from = 0): Promise<void> {
 	let last: Promise<void> = Promise.resolve();
-	for (let index = from; index < from + batches; index++) last = log.append([item(batch(a, index * 3 + 1, 3)), item(batch(b, index + 1, 1))]).written;
+	for (let index = from; index < from + batches; index++)
+		last = log.append([item(batch(a, index * 3 + 1, 3)), item(batch(b, index + 1, 1))]).written;
 	await last;
 }
 
@@ -55,7 +84,11 @@ test('offsets count messages, without gaps, over restarts', async () => {
 	await log.append([item(batch(a, 4, 1))]).synced;
 	const headers: Array<readonly [number, number]> = [];
 	const {log: again} = await open({memory, onHeader: ({firstSeq}, offset) => headers.push([firstSeq, offset])});
-	expect(headers).toEqual([[1, 0], [1, 3], [4, 5]]);
+	expect(headers).toEqual([
+		[1, 0],
+		[1, 3],
+		[4, 5],
+	]);
 	expect([again.firstOffset, again.nextOffset, again.messages]).toEqual([0, 6, 6]);
 	expect(again.append([item(batch(b, 3, 1))]).offsets).toEqual([6]);
 	expect(again.append([]).offsets).toEqual([]);
@@ -64,9 +97,15 @@ test('offsets count messages, without gaps, over restarts', async () => {
 test('a batch comes back as it was, with how it came', async () => {
 	const {log} = await open();
 	const one = batch(a, 7, 2);
-	await log.append([{batch: one, hops: 300, repaired: false}, {batch: batch(b, 1, 1), hops: 2, repaired: true}]).written;
+	await log.append([
+		{batch: one, hops: 300, repaired: false},
+		{batch: batch(b, 1, 1), hops: 2, repaired: true},
+	]).written;
 	const {items} = await log.read(0, 1e6);
-	expect(items).toEqual([{offset: 0, batch: one, hops: 255, repaired: false}, {offset: 2, batch: batch(b, 1, 1), hops: 2, repaired: true}]);
+	expect(items).toEqual([
+		{offset: 0, batch: one, hops: 255, repaired: false},
+		{offset: 2, batch: batch(b, 1, 1), hops: 2, repaired: true},
+	]);
 });
 
 describe('reading', () => {
@@ -76,7 +115,9 @@ describe('reading', () => {
 		expect((await log.read(1, 100)).items[0]).toMatchObject({offset: 0, hops: 1, repaired: true});
 		for (const bytesMax of [1, 4000, 1e6]) {
 			const offsets = await offsetsFrom(log, 601, bytesMax);
-			expect(offsets).toEqual(Array.from({length: 300}, (_, index) => 600 + Math.floor(index / 2) * 4 + (index % 2) * 3));
+			expect(offsets).toEqual(
+				Array.from({length: 300}, (_, index) => 600 + Math.floor(index / 2) * 4 + (index % 2) * 3),
+			);
 		}
 
 		expect(await log.read(1200, 100)).toEqual({items: [], next: 1200});
@@ -93,10 +134,12 @@ describe('reading', () => {
 			return result;
 		};
 
-		const readers = await Promise.all([0, 400, 800].map(async offset => (await log.read(offset, 1)).next)); // Each has found its place.
+		// Each has found its place.
+		const readers = await Promise.all([0, 400, 800].map(async offset => (await log.read(offset, 1)).next));
 		bytes = 0;
 		while (readers.some(at => at < log.nextOffset)) {
-			for (const [index, at] of readers.entries()) if (at < log.nextOffset) readers[index] = (await log.read(at, 5000)).next;
+			for (const [index, at] of readers.entries())
+				if (at < log.nextOffset) readers[index] = (await log.read(at, 5000)).next;
 		}
 
 		const messageBytes = memory.end / log.nextOffset;
@@ -117,7 +160,9 @@ describe('reading', () => {
 
 		for (const offset of [15_900, 3, 8001, 12_345]) {
 			bytes = 0;
-			const {items: [first]} = await log.read(offset, 4000);
+			const {
+				items: [first],
+			} = await log.read(offset, 4000);
 			expect(first!.offset + first!.batch.count).toBeGreaterThan(offset);
 			expect(first!.offset).toBeLessThanOrEqual(offset);
 			expect(bytes).toBeLessThan(256 * 1024 + 10_000);
@@ -132,8 +177,12 @@ describe('serving', () => {
 		const {log} = await open();
 		expect(await log.serve([want], 1e6)).toEqual({batches: [], passed: new Map()});
 		await fill(log, 200);
-		expect((await log.serve([want], 1e6)).batches.map(({firstSeq}) => firstSeq)).toEqual([31, 34, 37, 40, 43, 46, 49, 52, 55, 58]);
-		expect((await log.serve([{...want, sinceLamport: 50}], 1e6)).batches.map(({firstSeq}) => firstSeq)).toEqual([49, 52, 55, 58]);
+		expect((await log.serve([want], 1e6)).batches.map(({firstSeq}) => firstSeq)).toEqual([
+			31, 34, 37, 40, 43, 46, 49, 52, 55, 58,
+		]);
+		expect((await log.serve([{...want, sinceLamport: 50}], 1e6)).batches.map(({firstSeq}) => firstSeq)).toEqual([
+			49, 52, 55, 58,
+		]);
 		expect((await log.serve([want], 1)).batches).toHaveLength(1);
 		const size = batch(a, 1, 3).bytes.length;
 		expect((await log.serve([want], size * 3)).batches).toHaveLength(3);
@@ -145,7 +194,8 @@ describe('serving', () => {
 		const {log} = await open();
 		await fill(log, 200);
 		const stream = streamKey(batch(a, 1, 1));
-		const passed = async (from: number, sinceLamport: number): Promise<number | undefined> => (await log.serve([{...want, from, sinceLamport}], 1e6)).passed.get(stream);
+		const passed = async (from: number, sinceLamport: number): Promise<number | undefined> =>
+			(await log.serve([{...want, from, sinceLamport}], 1e6)).passed.get(stream);
 		expect(await passed(31, 0)).toBe(0);
 		expect(await passed(31, 50)).toBe(49);
 		expect(await passed(31, 1_000_000)).toBeGreaterThan(60);
@@ -166,11 +216,30 @@ describe('serving', () => {
 
 		await log.append(all.map(one => item(one))).written;
 		const range = fc.tuple(fc.constantFrom(...origins), fc.nat(1200), fc.nat(300), fc.nat(900));
-		await fc.assert(fc.asyncProperty(fc.array(range, {minLength: 1, maxLength: 4}), async ranges => {
-			const wants = ranges.map(([origin, from, length, sinceLamport]) => ({origin, incarnation: 1, from, to: from + length, sinceLamport}));
-			const expected = all.filter(one => wants.some(({origin, from, to, sinceLamport}) => one.origin === origin && one.firstSeq <= to && lastSeq(one) >= from && one.lamport > sinceLamport));
-			expect((await log.serve(wants, 1e9)).batches.map(({origin, firstSeq}) => [origin, firstSeq])).toEqual(expected.map(({origin, firstSeq}) => [origin, firstSeq]));
-		}), {numRuns: 60, seed: 1});
+		await fc.assert(
+			fc.asyncProperty(fc.array(range, {minLength: 1, maxLength: 4}), async ranges => {
+				const wants = ranges.map(([origin, from, length, sinceLamport]) => ({
+					origin,
+					incarnation: 1,
+					from,
+					to: from + length,
+					sinceLamport,
+				}));
+				const expected = all.filter(one =>
+					wants.some(
+						({origin, from, to, sinceLamport}) =>
+							one.origin === origin &&
+							one.firstSeq <= to &&
+							lastSeq(one) >= from &&
+							one.lamport > sinceLamport,
+					),
+				);
+				expect((await log.serve(wants, 1e9)).batches.map(({origin, firstSeq}) => [origin, firstSeq])).toEqual(
+					expected.map(({origin, firstSeq}) => [origin, firstSeq]),
+				);
+			}),
+			{numRuns: 60, seed: 1},
+		);
 	});
 });
 
@@ -214,18 +283,28 @@ describe('retention', () => {
 		let nowMs = 1000;
 		const {log, memory} = await open({nowMs: () => nowMs});
 		await fill(log, 100);
-		for (let round = 0; round < 5; round++) { // Marks in segments that go later are carried on.
+		for (let round = 0; round < 5; round++) {
+			// Marks in segments that go later are carried on.
 			await log.append([item(batch(b, 101 + round, 1))]).written;
 			nowMs += 5000;
 			await log.retain({bytes: 1, ageMs: 1000, nowMs});
 		}
 
 		const headers: BatchHeader[] = [];
-		const gossip = createGossip({self: b, incarnation: 9, random: createRandom(1), config: defaults.gossip, tickMs: 25});
-		const {log: again} = await open({memory, onHeader: header => {
-			headers.push(header);
-			gossip.recover(header);
-		}});
+		const gossip = createGossip({
+			self: b,
+			incarnation: 9,
+			random: createRandom(1),
+			config: defaults.gossip,
+			tickMs: 25,
+		});
+		const {log: again} = await open({
+			memory,
+			onHeader: header => {
+				headers.push(header);
+				gossip.recover(header);
+			},
+		});
 		expect(headers.filter(({origin}) => origin === a)).toMatchObject([{firstSeq: 301, count: 0, lamport: 301}]);
 		expect(again.nextOffset).toBe(405);
 		gossip.setSubscriptions(new Map([[topic, {subscribers: [a, b], since: 0}]]));
@@ -246,8 +325,13 @@ describe('retention', () => {
 		let at = 0;
 		for (let round = 0; round < 40; round++) {
 			const filling = fill(log, 10, round * 10);
-			const [{items, next}] = await Promise.all([log.read(at, 2000), log.retain({bytes: 10_000, ageMs: 1e9, nowMs: 0}), filling]);
-			for (const [index, one] of items.slice(1).entries()) expect(one.offset).toBe(items[index]!.offset + items[index]!.batch.count);
+			const [{items, next}] = await Promise.all([
+				log.read(at, 2000),
+				log.retain({bytes: 10_000, ageMs: 1e9, nowMs: 0}),
+				filling,
+			]);
+			for (const [index, one] of items.slice(1).entries())
+				expect(one.offset).toBe(items[index]!.offset + items[index]!.batch.count);
 			at = Math.max(next, at);
 		}
 

@@ -1,16 +1,45 @@
 import {expect, test} from 'vitest';
 import {encodeBatch, isNodeId, type NodeId, type Topic} from '../../../core/message.ts';
-import {createIdentity, deriveKeys, identityFrom, idOf, isMac, isSignedBy, macOf, signBatch, verifyBatch} from '../../../core/wire/seal.ts';
+import {
+	createIdentity,
+	deriveKeys,
+	identityFrom,
+	idOf,
+	isMac,
+	isSignedBy,
+	macOf,
+	signBatch,
+	verifyBatch,
+} from '../../../core/wire/seal.ts';
 
 const secret = Buffer.alloc(32, 1);
 const keys = deriveKeys({secret, cluster: 'dapss'});
-const header = {origin: '0011223344556677' as NodeId, incarnation: 1, topic: 'news' as Topic, firstSeq: 1, lamport: 5, previousLamport: 0, sentAtMs: 1000};
+const header = {
+	origin: '0011223344556677' as NodeId,
+	incarnation: 1,
+	topic: 'news' as Topic,
+	firstSeq: 1,
+	lamport: 5,
+	previousLamport: 0,
+	sentAtMs: 1000,
+};
 const batch = (signed: boolean): Buffer => encodeBatch(header, [Buffer.from('hello'), Buffer.from('world')], signed);
-const raw = (use: 'batch' | 'beacon' | 'beaconSearch' | 'proof' | 'openProof', of = keys): string => of[use].export().toString('hex');
+const raw = (use: 'batch' | 'beacon' | 'beaconSearch' | 'proof' | 'openProof', of = keys): string =>
+	of[use].export().toString('hex');
 
 test('every use, cluster and secret has a key of its own', () => {
-	const all = [keys, deriveKeys({secret, cluster: 'other'}), deriveKeys({secret: Buffer.alloc(32, 2), cluster: 'dapss'})]
-		.flatMap(of => [of.psk.toString('hex'), of.datagram.toString('hex'), raw('batch', of), raw('beacon', of), raw('beaconSearch', of), raw('proof', of)]);
+	const all = [
+		keys,
+		deriveKeys({secret, cluster: 'other'}),
+		deriveKeys({secret: Buffer.alloc(32, 2), cluster: 'dapss'}),
+	].flatMap(of => [
+		of.psk.toString('hex'),
+		of.datagram.toString('hex'),
+		raw('batch', of),
+		raw('beacon', of),
+		raw('beaconSearch', of),
+		raw('proof', of),
+	]);
 	expect(new Set(all).size).toBe(all.length);
 	expect(all.every(key => key.length === 64)).toBe(true);
 });
@@ -54,7 +83,8 @@ test('an unsigned batch passes only where signatures are off, a wrong one never'
 });
 
 test('what is too short to be a batch is malformed', () => {
-	for (let length = 0; length < 40; length++) expect(['malformed', 'bad-signature', 'unsigned']).toContain(verifyBatch(Buffer.alloc(length, 1), keys, true));
+	for (let length = 0; length < 40; length++)
+		expect(['malformed', 'bad-signature', 'unsigned']).toContain(verifyBatch(Buffer.alloc(length, 1), keys, true));
 	expect(verifyBatch(Buffer.alloc(0), keys, false)).toBe('malformed');
 });
 
@@ -70,7 +100,9 @@ test('a mac is taken whole or from 16 bytes on, never shorter', () => {
 test('an identity of given chance is always the same', () => {
 	// RFC 8032, 7.1, the first of the tests.
 	const seed = Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex');
-	expect(createIdentity(seed).publicKey.toString('hex')).toBe('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a');
+	expect(createIdentity(seed).publicKey.toString('hex')).toBe(
+		'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a',
+	);
 	expect(createIdentity(seed).id).not.toBe(createIdentity().id);
 });
 
@@ -92,7 +124,17 @@ test('an identity is kept and comes back; its id is the hash of its key', () => 
 
 test('a damaged identity file is told, without its key', () => {
 	const {privateKey, id} = createIdentity().toJson();
-	for (const json of [undefined, null, 5, {}, {id}, {id, privateKey: 'AAAA'}, {id, privateKey: privateKey.slice(4)}, {id: '0000000000000000', privateKey}, {privateKey}]) {
+	for (const json of [
+		undefined,
+		null,
+		5,
+		{},
+		{id},
+		{id, privateKey: 'AAAA'},
+		{id, privateKey: privateKey.slice(4)},
+		{id: '0000000000000000', privateKey},
+		{privateKey},
+	]) {
 		const result = identityFrom(json);
 		expect(result).toHaveProperty('problem');
 		expect(JSON.stringify(result)).not.toContain(privateKey.slice(8));

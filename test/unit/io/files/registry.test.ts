@@ -11,7 +11,14 @@ beforeAll(async () => {
 });
 afterAll(() => rm(base, {recursive: true}));
 
-const node = {port: 5000, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: '', id: '1111111111111111', phase: 'starting'};
+const node = {
+	port: 5000,
+	address: '127.0.0.1:5000',
+	cluster: 'dapss',
+	clusterId: '',
+	id: '1111111111111111',
+	phase: 'starting',
+};
 const folderOf = (name: string): string => join(base, name, 'run');
 
 test('nodes are listed while they run, to this user alone', async () => {
@@ -20,7 +27,10 @@ test('nodes are listed while they run, to this user alone', async () => {
 	const later = await register({...node, port: 5001}, folder);
 	const registration = await register(node, folder);
 	await Promise.all([registration.update({phase: 'running', clusterId: 'c1'}), registration.update({name: 'west'})]);
-	expect(await listNodes(folder)).toMatchObject([{...node, phase: 'running', clusterId: 'c1', name: 'west', pid: process.pid}, {port: 5001, name: ''}]);
+	expect(await listNodes(folder)).toMatchObject([
+		{...node, phase: 'running', clusterId: 'c1', name: 'west', pid: process.pid},
+		{port: 5001, name: ''},
+	]);
 	expect((await stat(folder)).mode & 0o777).toBe(0o700);
 	for (const name of await readdir(folder)) expect((await stat(join(folder, name))).mode & 0o777).toBe(0o600);
 	await registration[Symbol.asyncDispose]();
@@ -65,12 +75,20 @@ test('one founder at a time, for each name', async () => {
 test('the lock of a process that was killed is free', async () => {
 	const folder = folderOf('d');
 	const path = new URL('../../../../core/io/files/registry.ts', import.meta.url).pathname;
-	const child = spawn(process.execPath, ['--input-type=module', '-e', `
+	const child = spawn(
+		process.execPath,
+		[
+			'--input-type=module',
+			'-e',
+			`
 		const {formLock} = await import(${JSON.stringify(path)});
 		globalThis.lock = await formLock('dapss', ${JSON.stringify(folder)});
 		console.log('held');
 		setInterval(() => {}, 1000);
-	`], {stdio: ['ignore', 'pipe', 'inherit']});
+	`,
+		],
+		{stdio: ['ignore', 'pipe', 'inherit']},
+	);
 	await new Promise(resolve => child.stdout.once('data', resolve));
 	let isHeld = false;
 	const lock = formLock('dapss', folder).then(taken => {

@@ -31,15 +31,33 @@ const refusal = (run: () => unknown): string => {
 };
 
 test.each([
-	'DAPSS_CLUSTER_SECRET', 'default_secret', 'rGBzJ0U89kasl0ikd2KDXskjhAI0gvCsEIK8sMpQT3U=', 'put_generated_key_here', 'changeme', 'secret', 'password', 'your-secret-here-your-secret-here-xx',
-	'replace me with a long random text please', 'a'.repeat(64), 'abc123xyz!'.repeat(5), 'short', '', 'password12345678901234567890123456789',
+	'DAPSS_CLUSTER_SECRET',
+	'default_secret',
+	'rGBzJ0U89kasl0ikd2KDXskjhAI0gvCsEIK8sMpQT3U=',
+	'put_generated_key_here',
+	'changeme',
+	'secret',
+	'password',
+	'your-secret-here-your-secret-here-xx',
+	'replace me with a long random text please',
+	'a'.repeat(64),
+	'abc123xyz!'.repeat(5),
+	'short',
+	'',
+	'password12345678901234567890123456789',
 ])('%j is no secret, and is not told', text => {
 	const message = refusal(() => readSecret(write(`${text}\n`)));
 	if (text.length > 8) expect(message).not.toContain(text);
 });
 
 test('random texts are secrets: base64url, hexadecimal, base64', () => {
-	for (const text of [good, '3f7a9c1e5b8d2046f1c3a5e7902b4d68', 'Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MGFiY2RlZg==', `test-${good}`]) expect(secretProblem(text)).toBeUndefined();
+	for (const text of [
+		good,
+		'3f7a9c1e5b8d2046f1c3a5e7902b4d68',
+		'Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MGFiY2RlZg==',
+		`test-${good}`,
+	])
+		expect(secretProblem(text)).toBeUndefined();
 });
 
 test('white space around a secret does not count', () => {
@@ -47,7 +65,10 @@ test('white space around a secret does not count', () => {
 });
 
 test('a file that others can read names its mode and the way out', () => {
-	for (const mode of [0o644, 0o650, 0o604, 0o660]) expect(refusal(() => readSecret(write(good, mode)))).toMatch(new RegExp(`mode 0${mode.toString(8)}\\): chmod 600 `, 'u'));
+	for (const mode of [0o644, 0o650, 0o604, 0o660])
+		expect(refusal(() => readSecret(write(good, mode)))).toMatch(
+			new RegExp(`mode 0${mode.toString(8)}\\): chmod 600 `, 'u'),
+		);
 });
 
 test('a file of another user is refused', () => {
@@ -60,14 +81,17 @@ test('a file that a group may read and only its owner may write is accepted, of 
 	expect(accessProblem({mode: 0o100440, uid: 0}, [1000, 0])).toBeUndefined();
 	expect(accessProblem({mode: 0o100640, uid: 0}, [1000, 0])).toBeUndefined();
 	expect(accessProblem({mode: 0o100440, uid: 1001}, [1000, 0])).toBe('belongs to another user');
-	for (const mode of [0o444, 0o460, 0o441]) expect(accessProblem({mode: 0o100000 + mode, uid: 0}, [1000, 0])).toContain(`(mode 0${mode.toString(8)})`);
+	for (const mode of [0o444, 0o460, 0o441])
+		expect(accessProblem({mode: 0o100000 + mode, uid: 0}, [1000, 0])).toContain(`(mode 0${mode.toString(8)})`);
 });
 
 test('the advice can be followed: chmod for an own file, chown for one of another (case 21)', () => {
 	const path = write(good);
 	const self = process.getuid!();
 	expect(accessRemedy(path, {uid: self})).toBe(`chmod 600 ${path}`);
-	expect(accessRemedy(path, {uid: self + 1})).toBe(`as root, chown ${self} ${path} && chmod 600 ${path}; or copy it, (umask 077; cp ${path} COPY), and name the copy`);
+	expect(accessRemedy(path, {uid: self + 1})).toBe(
+		`as root, chown ${self} ${path} && chmod 600 ${path}; or copy it, (umask 077; cp ${path} COPY), and name the copy`,
+	);
 });
 
 test('only a regular file is read: no folder, no pipe, no gigabyte', () => {
@@ -101,14 +125,20 @@ test('the first start makes 32 random bytes in a 0600 file in a 0700 folder', ()
 test('nodes that start at once have one secret', async () => {
 	const path = join(folder, 'race', 'dapss.secret');
 	const script = `const {openSecret} = await import(${JSON.stringify(new URL('../../../../core/io/files/secret.ts', import.meta.url).href)}); process.stdout.write(JSON.stringify({text: Buffer.from(openSecret(${JSON.stringify(path)}).secret).toString()}));`;
-	const texts = await Promise.all(Array.from({length: 6}, () => new Promise<string>((resolve, reject) => {
-		const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
-		let out = '';
-		child.stdout.on('data', chunk => {
-			out += String(chunk);
-		});
-		child.once('close', code => code === 0 ? resolve(out) : reject(new Error(`exit ${code}`)));
-	})));
+	const texts = await Promise.all(
+		Array.from(
+			{length: 6},
+			() =>
+				new Promise<string>((resolve, reject) => {
+					const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+					let out = '';
+					child.stdout.on('data', chunk => {
+						out += String(chunk);
+					});
+					child.once('close', code => (code === 0 ? resolve(out) : reject(new Error(`exit ${code}`))));
+				}),
+		),
+	);
 	expect(new Set(texts).size).toBe(1);
 });
 

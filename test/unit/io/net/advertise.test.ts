@@ -5,8 +5,16 @@ const v4 = (address: string, internal = false) => ({address, family: 'IPv4', int
 const v6 = (address: string, internal = false) => ({address, family: 'IPv6', internal}) as const;
 const lo = [v4('127.0.0.1', true), v6('::1', true)];
 const one = {lo, eth0: [v4('10.0.0.5'), v6('fe80::5')]};
-const derive = (settings: {host?: string; advertise?: string; bootstrap?: readonly string[]}, interfaces: Parameters<typeof deriveAddress>[1] = one, named: readonly string[] = []): string => {
-	const derived = deriveAddress({host: '0.0.0.0', port: 5000, advertise: '', bootstrap: [], ...settings}, interfaces, named);
+const derive = (
+	settings: {host?: string; advertise?: string; bootstrap?: readonly string[]},
+	interfaces: Parameters<typeof deriveAddress>[1] = one,
+	named: readonly string[] = [],
+): string => {
+	const derived = deriveAddress(
+		{host: '0.0.0.0', port: 5000, advertise: '', bootstrap: [], ...settings},
+		interfaces,
+		named,
+	);
 	return 'problem' in derived ? `${derived.problem}: ${derived.remedy}` : derived.address;
 };
 
@@ -38,9 +46,15 @@ test('without a network it is loopback', () => {
 });
 
 test('several addresses are refused with all of them and the flag; no bridge is left out by its name', () => {
-	expect(derive({}, {lo, eth0: [v4('10.0.0.5')], eth1: [v4('192.168.1.7')]})).toBe('host 0.0.0.0 listens on 10.0.0.5 and 192.168.1.7: say with --advertise which one other nodes shall use');
-	expect(derive({}, {lo, eth0: [v4('10.0.0.5')], docker0: [v4('172.17.0.1')], virbr0: [v4('192.168.122.1')]})).toContain('10.0.0.5, 172.17.0.1 and 192.168.122.1');
-	expect(derive({host: '::'}, {lo, eth0: [v4('10.0.0.5'), v6('fd77::2')]})).toContain('10.0.0.5 and fd77::2: say with --advertise');
+	expect(derive({}, {lo, eth0: [v4('10.0.0.5')], eth1: [v4('192.168.1.7')]})).toBe(
+		'host 0.0.0.0 listens on 10.0.0.5 and 192.168.1.7: say with --advertise which one other nodes shall use',
+	);
+	expect(
+		derive({}, {lo, eth0: [v4('10.0.0.5')], docker0: [v4('172.17.0.1')], virbr0: [v4('192.168.122.1')]}),
+	).toContain('10.0.0.5, 172.17.0.1 and 192.168.122.1');
+	expect(derive({host: '::'}, {lo, eth0: [v4('10.0.0.5'), v6('fd77::2')]})).toContain(
+		'10.0.0.5 and fd77::2: say with --advertise',
+	);
 });
 
 test('a link-local address is refused with the flag', () => {
@@ -48,19 +62,30 @@ test('a link-local address is refused with the flag', () => {
 });
 
 test('a name that is loopback on this machine is refused, unless it is said that others use it', () => {
-	expect(derive({host: 'db'}, one, ['127.0.1.1'])).toMatch(/host db is 127\.0\.1\.1 on this machine.*--host.*--advertise db/);
+	expect(derive({host: 'db'}, one, ['127.0.1.1'])).toMatch(
+		/host db is 127\.0\.1\.1 on this machine.*--host.*--advertise db/,
+	);
 	expect(derive({host: 'db'}, one, ['127.0.1.1', '10.0.0.5'])).toBe('db:5000');
 	expect(derive({host: 'db', advertise: 'db'}, one, ['127.0.1.1'])).toBe('db:5000');
 });
 
 test('a node that only this machine reaches does not ask another machine to take it in', () => {
-	expect(derive({host: '127.0.0.1', bootstrap: ['10.0.0.9:5000']})).toMatch(/bootstrap names 10\.0\.0\.9:5000 .*listens on 127\.0\.0\.1 only: say with --host/);
+	expect(derive({host: '127.0.0.1', bootstrap: ['10.0.0.9:5000']})).toMatch(
+		/bootstrap names 10\.0\.0\.9:5000 .*listens on 127\.0\.0\.1 only: say with --host/,
+	);
 	expect(derive({host: '::1', bootstrap: ['[fd77::9]:5000']})).toContain('--host');
 	expect(derive({bootstrap: ['10.0.0.9:5000']}, {lo})).toMatch(/no network address yet.*--advertise/);
-	for (const bootstrap of ['127.0.0.1:5001', '[::1]:5001', '10.0.0.5:5001', 'localhost:5001', 'db:5001']) expect(derive({host: '127.0.0.1', bootstrap: [bootstrap]}), bootstrap).toBe('127.0.0.1:5000');
-	expect(derive({host: '127.0.0.1', advertise: '10.9.9.9:15000', bootstrap: ['10.0.0.9:5000']})).toBe('10.9.9.9:15000');
+	for (const bootstrap of ['127.0.0.1:5001', '[::1]:5001', '10.0.0.5:5001', 'localhost:5001', 'db:5001'])
+		expect(derive({host: '127.0.0.1', bootstrap: [bootstrap]}), bootstrap).toBe('127.0.0.1:5000');
+	expect(derive({host: '127.0.0.1', advertise: '10.9.9.9:15000', bootstrap: ['10.0.0.9:5000']})).toBe(
+		'10.9.9.9:15000',
+	);
 });
 
 test('programs of this machine reach a node where it listens, whatever it tells others', () => {
-	expect([localAddress({host: '0.0.0.0', port: 5000}), localAddress({host: '::', port: 5000}), localAddress({host: '10.0.0.5', port: 5000})]).toEqual(['127.0.0.1:5000', '[::1]:5000', '10.0.0.5:5000']);
+	expect([
+		localAddress({host: '0.0.0.0', port: 5000}),
+		localAddress({host: '::', port: 5000}),
+		localAddress({host: '10.0.0.5', port: 5000}),
+	]).toEqual(['127.0.0.1:5000', '[::1]:5000', '10.0.0.5:5000']);
 });

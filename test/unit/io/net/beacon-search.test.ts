@@ -1,21 +1,41 @@
 import {expect, test} from 'vitest';
-import {Answers, decodeSearch, encodeSearch, isSearch, searchedFirst, searchedTopicsMax} from '../../../../core/io/net/beacon-search.ts';
+import {
+	Answers,
+	decodeSearch,
+	encodeSearch,
+	isSearch,
+	searchedFirst,
+	searchedTopicsMax,
+} from '../../../../core/io/net/beacon-search.ts';
 import {decodeBeacon, encodeBeacon, type Beacon} from '../../../../core/io/net/beacon.ts';
 import type {NodeId} from '../../../../core/message.ts';
 import {deriveKeys} from '../../../../core/wire/seal.ts';
 import {createRandom} from '../../../sim/random.ts';
 
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
-const beacon: Beacon = {id: '1111111111111111' as NodeId, incarnation: 3, clusterId: 'c1', address: '127.0.0.1:5000', phase: 'member', topics: ['news'], name: 'alpha'};
+const beacon: Beacon = {
+	id: '1111111111111111' as NodeId,
+	incarnation: 3,
+	clusterId: 'c1',
+	address: '127.0.0.1:5000',
+	phase: 'member',
+	topics: ['news'],
+	name: 'alpha',
+};
 
 test('a question is for those of its cluster, names no topic, and is never taken for a beacon (case 46)', () => {
 	const question = encodeSearch(['täglich', 'news'], keys);
 	expect(isSearch(question)).toBe(true);
 	expect(question.includes('news')).toBe(false);
 	expect(decodeSearch(question, keys)).toHaveLength(2);
-	for (const other of [{secret: Buffer.alloc(32, 2), cluster: 'dapss'}, {secret: Buffer.alloc(32, 1), cluster: 'other'}]) {
+	for (const other of [
+		{secret: Buffer.alloc(32, 2), cluster: 'dapss'},
+		{secret: Buffer.alloc(32, 1), cluster: 'other'},
+	]) {
 		expect(decodeSearch(question, deriveKeys(other))).toBe('foreign');
-		expect(encodeSearch(['news'], deriveKeys(other)).subarray(32)).not.toEqual(encodeSearch(['news'], keys).subarray(32));
+		expect(encodeSearch(['news'], deriveKeys(other)).subarray(32)).not.toEqual(
+			encodeSearch(['news'], keys).subarray(32),
+		);
 	}
 
 	// As a node of the previous version reads it: like a beacon of another cluster, which it ignores.
@@ -24,7 +44,10 @@ test('a question is for those of its cluster, names no topic, and is never taken
 });
 
 test('a question is bounded, whatever it is made of', () => {
-	const question = encodeSearch(Array.from({length: 256}, (_, index) => `topic ${index} ${'x'.repeat(200)}`), keys);
+	const question = encodeSearch(
+		Array.from({length: 256}, (_, index) => `topic ${index} ${'x'.repeat(200)}`),
+		keys,
+	);
 	expect(question.length).toBeLessThanOrEqual(512);
 	expect(decodeSearch(question, keys)).toHaveLength(searchedTopicsMax);
 	expect(decodeSearch(Buffer.concat([question, Buffer.alloc(100)]), keys)).toBe('malformed');
@@ -34,9 +57,10 @@ test('20,000 damaged or random questions: none verifies, none throws (case 46)',
 	const random = createRandom(46);
 	const good = encodeSearch(['news'], keys);
 	for (let round = 0; round < 20_000; round++) {
-		const datagram = round % 2 === 0
-			? Buffer.from(Array.from({length: random.below(600)}, () => random.below(256)))
-			: Buffer.from(good.subarray(0, 1 + random.below(good.length)));
+		const datagram =
+			round % 2 === 0
+				? Buffer.from(Array.from({length: random.below(600)}, () => random.below(256)))
+				: Buffer.from(good.subarray(0, 1 + random.below(good.length)));
 		if (round % 2 === 1) datagram[random.below(datagram.length)]! ^= 1 + random.below(255);
 		expect(['malformed', 'foreign']).toContain(decodeSearch(datagram, keys));
 	}
@@ -44,11 +68,18 @@ test('20,000 damaged or random questions: none verifies, none throws (case 46)',
 
 test('topics that were asked for come first, so that they are in a beacon that has no room for all (case 46)', () => {
 	const topics = Array.from({length: 500}, (_, index) => `a-topic-of-many-${index}`);
-	const searched = new Set(decodeSearch(encodeSearch(['a-topic-of-many-499', 'nobody', 'a-topic-of-many-250'], keys), keys) as readonly string[]);
+	const searched = new Set(
+		decodeSearch(
+			encodeSearch(['a-topic-of-many-499', 'nobody', 'a-topic-of-many-250'], keys),
+			keys,
+		) as readonly string[],
+	);
 	const first = searchedFirst(topics, searched, keys);
 	expect(first.slice(0, 3)).toEqual(['a-topic-of-many-250', 'a-topic-of-many-499', 'a-topic-of-many-0']);
 	expect(first.toSorted()).toEqual(topics.toSorted());
-	expect((decodeBeacon(encodeBeacon({...beacon, topics: first}, 1, keys), keys) as Beacon).topics.slice(0, 2)).toEqual(['a-topic-of-many-250', 'a-topic-of-many-499']);
+	expect(
+		(decodeBeacon(encodeBeacon({...beacon, topics: first}, 1, keys), keys) as Beacon).topics.slice(0, 2),
+	).toEqual(['a-topic-of-many-250', 'a-topic-of-many-499']);
 	expect(searchedFirst(topics, new Set(), keys)).toBe(topics);
 });
 
@@ -57,7 +88,11 @@ test('a beacon is still read by the previous version, and the other way round', 
 	const datagram = encodeBeacon(beacon, 7, keys);
 	const {name: _none, ...former} = beacon;
 	expect(decodeBeacon(datagram, keys)).toEqual({...former, counter: 7, name: 'alpha'});
-	expect(decodeBeacon(encodeBeacon({...former, name: undefined as unknown as string}, 7, keys), keys)).toEqual({...former, counter: 7, name: ''});
+	expect(decodeBeacon(encodeBeacon({...former, name: undefined as unknown as string}, 7, keys), keys)).toEqual({
+		...former,
+		counter: 7,
+		name: '',
+	});
 	// A name that is none is not shown to anybody.
 	expect(decodeBeacon(encodeBeacon({...beacon, name: '\u001B[2J'}, 7, keys), keys)).toMatchObject({name: ''});
 });
@@ -65,14 +100,19 @@ test('a beacon is still read by the previous version, and the other way round', 
 test('answers are four a second, however many ask; those who ask in between are answered together (case 46)', () => {
 	const given: Array<readonly string[]> = [];
 	let later: (() => void) | undefined;
-	const answers = new Answers({
-		after(_delayMs, run) {
-			later = run;
-			return {[Symbol.dispose]() {
-				later = undefined;
-			}};
+	const answers = new Answers(
+		{
+			after(_delayMs, run) {
+				later = run;
+				return {
+					[Symbol.dispose]() {
+						later = undefined;
+					},
+				};
+			},
 		},
-	}, searched => given.push([...searched]));
+		searched => given.push([...searched]),
+	);
 	const pass = (): void => {
 		const run = later!;
 		later = undefined;

@@ -1,7 +1,14 @@
 import {createSocket} from 'node:dgram';
 import type {NetworkInterfaceInfo} from 'node:os';
 import {expect, test} from 'vitest';
-import {beaconBytesMax, decodeBeacon, encodeBeacon, openBeacon, type Beacon, type OpenBeacon} from '../../../../core/io/net/beacon.ts';
+import {
+	beaconBytesMax,
+	decodeBeacon,
+	encodeBeacon,
+	openBeacon,
+	type Beacon,
+	type OpenBeacon,
+} from '../../../../core/io/net/beacon.ts';
 import {Counters} from '../../../../core/io/net/counters.ts';
 import {pathsOf} from '../../../../core/io/net/multicast.ts';
 import type {NodeId} from '../../../../core/message.ts';
@@ -9,7 +16,15 @@ import {deriveKeys} from '../../../../core/wire/seal.ts';
 import {createRandom} from '../../../sim/random.ts';
 
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
-const beacon: Beacon = {id: '1111111111111111' as NodeId, incarnation: 3, clusterId: 'c1', address: '127.0.0.1:5000', phase: 'member', topics: ['news', 'täglich'], name: 'alpha'};
+const beacon: Beacon = {
+	id: '1111111111111111' as NodeId,
+	incarnation: 3,
+	clusterId: 'c1',
+	address: '127.0.0.1:5000',
+	phase: 'member',
+	topics: ['news', 'täglich'],
+	name: 'alpha',
+};
 
 test('a beacon says what it was given, to those of its cluster', () => {
 	const datagram = encodeBeacon(beacon, 7, keys);
@@ -33,24 +48,49 @@ test('20,000 damaged or random beacons: none verifies, none throws', () => {
 	const random = createRandom(23);
 	const good = encodeBeacon(beacon, 1, keys);
 	for (let round = 0; round < 20_000; round++) {
-		const datagram = round % 2 === 0
-			? Buffer.from(Array.from({length: random.below(600)}, () => random.below(256)))
-			: Buffer.from(good.subarray(0, 1 + random.below(good.length)));
+		const datagram =
+			round % 2 === 0
+				? Buffer.from(Array.from({length: random.below(600)}, () => random.below(256)))
+				: Buffer.from(good.subarray(0, 1 + random.below(good.length)));
 		if (round % 2 === 1) datagram[random.below(datagram.length)]! ^= 1 + random.below(255);
 		expect(['malformed', 'foreign']).toContain(decodeBeacon(datagram, keys));
 	}
 });
 
 test('nodes hear one another over multicast on loopback; replays and strangers are counted or passed over', async () => {
-	const config = {enabled: true, group: '239.255.80.83', port: 20_000 + (process.pid % 20_000), intervalMs: 50, seekMs: 0};
+	const config = {
+		enabled: true,
+		group: '239.255.80.83',
+		port: 20_000 + (process.pid % 20_000),
+		intervalMs: 50,
+		seekMs: 0,
+	};
 	const problems: string[] = [];
-	const make = async (id: string, more: Partial<Beacon> & {readonly under?: typeof keys} = {}): Promise<{readonly at: OpenBeacon; readonly heard: Beacon[]; readonly refusals: Counters; until(isSo: (heard: readonly Beacon[]) => boolean): Promise<void>}> => {
+	const make = async (
+		id: string,
+		more: Partial<Beacon> & {readonly under?: typeof keys} = {},
+	): Promise<{
+		readonly at: OpenBeacon;
+		readonly heard: Beacon[];
+		readonly refusals: Counters;
+		until(isSo: (heard: readonly Beacon[]) => boolean): Promise<void>;
+	}> => {
 		const heard: Beacon[] = [];
 		const refusals = new Counters();
 		let wake = (): void => {};
 		const at = await openBeacon({
-			config, keys: more.under ?? keys, id: id as NodeId, incarnation: more.incarnation ?? 1, refusals,
-			say: () => ({clusterId: 'c', address: '127.0.0.1:5000', phase: more.phase ?? 'member', topics: ['news'], name: ''}),
+			config,
+			keys: more.under ?? keys,
+			id: id as NodeId,
+			incarnation: more.incarnation ?? 1,
+			refusals,
+			say: () => ({
+				clusterId: 'c',
+				address: '127.0.0.1:5000',
+				phase: more.phase ?? 'member',
+				topics: ['news'],
+				name: '',
+			}),
 			onBeacon(other) {
 				heard.push(other);
 				wake();
@@ -58,10 +98,11 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 			onProblem: line => problems.push(line),
 		});
 		return {
-			at, heard, refusals,
+			at,
+			heard,
+			refusals,
 			async until(isSo) {
 				while (!isSo(heard)) {
-					// oxlint-disable-next-line no-await-in-loop -- one beacon after the other
 					await new Promise<void>(resolve => {
 						wake = resolve;
 					});
@@ -72,7 +113,9 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 
 	const a = await make('aaaaaaaaaaaaaaaa');
 	const b = await make('bbbbbbbbbbbbbbbb', {phase: 'seeking'});
-	const foreign = await make('cccccccccccccccc', {under: deriveKeys({secret: Buffer.alloc(32, 9), cluster: 'dapss'})});
+	const foreign = await make('cccccccccccccccc', {
+		under: deriveKeys({secret: Buffer.alloc(32, 9), cluster: 'dapss'}),
+	});
 	if (problems.length > 0) throw new Error(problems[0]); // This machine has no multicast on loopback.
 	await a.until(heard => heard.some(({id, phase}) => id === 'bbbbbbbbbbbbbbbb' && phase === 'seeking'));
 	await b.until(heard => heard.some(({id}) => id === 'aaaaaaaaaaaaaaaa'));
@@ -83,14 +126,28 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 	const attacker = createSocket('udp4');
 	await new Promise<void>(resolve => attacker.bind(0, '127.0.0.1', resolve));
 	attacker.setMulticastInterface('127.0.0.1');
-	const say = (bytes: Buffer): Promise<void> => new Promise(resolve => {
-		attacker.send(bytes, config.port, config.group, () => resolve());
-	});
+	const say = (bytes: Buffer): Promise<void> =>
+		new Promise(resolve => {
+			attacker.send(bytes, config.port, config.group, () => resolve());
+		});
 	const victim = {...beacon, id: 'dddddddddddddddd' as NodeId};
-	for (const [incarnation, counter] of [[2, 5], [2, 5], [2, 4], [1, 99], [2, 6], [3, 1], [2, 7]] as const) await say(encodeBeacon({...victim, incarnation}, counter, keys));
+	for (const [incarnation, counter] of [
+		[2, 5],
+		[2, 5],
+		[2, 4],
+		[1, 99],
+		[2, 6],
+		[3, 1],
+		[2, 7],
+	] as const)
+		await say(encodeBeacon({...victim, incarnation}, counter, keys));
 	await say(encodeBeacon({...victim, id: 'eeeeeeeeeeeeeeee' as NodeId}, 1, keys));
 	await a.until(heard => heard.some(({id}) => id === 'eeeeeeeeeeeeeeee'));
-	expect(a.heard.filter(({id}) => id === 'dddddddddddddddd').map(({incarnation, counter}: Beacon & {counter?: number}) => `${incarnation}.${counter}`)).toEqual(['2.5', '2.6', '3.1']);
+	expect(
+		a.heard
+			.filter(({id}) => id === 'dddddddddddddddd')
+			.map(({incarnation, counter}: Beacon & {counter?: number}) => `${incarnation}.${counter}`),
+	).toEqual(['2.5', '2.6', '3.1']);
 
 	// A flood is cut off: of 500 at most 200 in each of two seconds are looked at.
 	for (let round = 0; round < 500; round++) await say(Buffer.alloc(50, 1));
@@ -101,16 +158,32 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 });
 
 test('an address that nobody can be called under makes a beacon malformed', () => {
-	for (const address of ['0.0.0.0:5000', '[::]:5000', '239.1.1.1:5000', '[10.0.0.5:15000]:6210', '10.0.0.5:0', 'db', '[fe80::1%eth0]:5000']) expect(decodeBeacon(encodeBeacon({...beacon, address}, 1, keys), keys), address).toBe('malformed');
-	for (const address of ['10.0.0.5:15000', '[fd77::2]:5000', 'db.example.com:5000']) expect(decodeBeacon(encodeBeacon({...beacon, address}, 1, keys), keys)).toMatchObject({address});
+	for (const address of [
+		'0.0.0.0:5000',
+		'[::]:5000',
+		'239.1.1.1:5000',
+		'[10.0.0.5:15000]:6210',
+		'10.0.0.5:0',
+		'db',
+		'[fe80::1%eth0]:5000',
+	])
+		expect(decodeBeacon(encodeBeacon({...beacon, address}, 1, keys), keys), address).toBe('malformed');
+	for (const address of ['10.0.0.5:15000', '[fd77::2]:5000', 'db.example.com:5000'])
+		expect(decodeBeacon(encodeBeacon({...beacon, address}, 1, keys), keys)).toMatchObject({address});
 });
 
 test('beacons take the interfaces over which others can call the node', () => {
 	const group = '239.255.80.83';
-	const one = (family: 'IPv4' | 'IPv6', address: string, internal = false) => ({family, address, internal, scopeid: 2, netmask: '', mac: '', cidr: null}) as NetworkInterfaceInfo;
+	const one = (family: 'IPv4' | 'IPv6', address: string, internal = false) =>
+		({family, address, internal, scopeid: 2, netmask: '', mac: '', cidr: null}) as NetworkInterfaceInfo;
 	const lo = [one('IPv4', '127.0.0.1', true), one('IPv6', '::1', true)];
-	const both = {lo, eth0: [one('IPv4', '10.0.0.5'), one('IPv6', 'fd77::5'), one('IPv6', 'fe80::5')], eth1: [one('IPv4', '192.168.1.5')]};
-	const at = (advertised: string, interfaces: Parameters<typeof pathsOf>[2] = both): readonly string[] => pathsOf(advertised, group, interfaces).map(path => path.at);
+	const both = {
+		lo,
+		eth0: [one('IPv4', '10.0.0.5'), one('IPv6', 'fd77::5'), one('IPv6', 'fe80::5')],
+		eth1: [one('IPv4', '192.168.1.5')],
+	};
+	const at = (advertised: string, interfaces: Parameters<typeof pathsOf>[2] = both): readonly string[] =>
+		pathsOf(advertised, group, interfaces).map(path => path.at);
 	const zone = `::%${process.platform === 'win32' ? '2' : 'eth0'}`;
 	expect(at('127.0.0.1')).toEqual(['127.0.0.1']);
 	expect(at('localhost')).toEqual(['127.0.0.1']);
@@ -124,8 +197,14 @@ test('beacons take the interfaces over which others can call the node', () => {
 test('a machine without multicast is told once, and goes on', async () => {
 	const problems: string[] = [];
 	const at = await openBeacon({
-		config: {enabled: true, group: '10.0.0.1', port: 1, intervalMs: 1000, seekMs: 0}, keys, id: beacon.id, incarnation: 1, refusals: new Counters(),
-		say: () => beacon, onBeacon() {}, onProblem: line => problems.push(line),
+		config: {enabled: true, group: '10.0.0.1', port: 1, intervalMs: 1000, seekMs: 0},
+		keys,
+		id: beacon.id,
+		incarnation: 1,
+		refusals: new Counters(),
+		say: () => beacon,
+		onBeacon() {},
+		onProblem: line => problems.push(line),
 	});
 	expect(problems).toEqual([expect.stringContaining('Discovery is off')]);
 	at.announce();

@@ -14,7 +14,12 @@ test('a cut has peers and a direction', () => {
 	expect(faults.frameOut(a)).toBe(0);
 	expect(faults.isDatagramLost(a)).toBe(true);
 	faults.apply({type: 'cut', peers: [a, b], direction: 'both', forMs: 0});
-	expect([faults.frameOut(a), faults.frameOut(b), faults.datagramOut(b), faults.datagramOut(undefined)]).toEqual(['lost', 'lost', 'lost', 0]);
+	expect([faults.frameOut(a), faults.frameOut(b), faults.datagramOut(b), faults.datagramOut(undefined)]).toEqual([
+		'lost',
+		'lost',
+		'lost',
+		0,
+	]);
 });
 
 test('peers are told of as healed when the last cut of them ends', async () => {
@@ -62,7 +67,11 @@ test('faults are told to people, with what is left of them, and have a bound', (
 	faults.apply({type: 'delay', ms: 40, forMs: 0});
 	faults.apply({type: 'drop', percent: 5, forMs: 2000});
 	clock.advance(1000);
-	expect(faults.active()).toEqual(['cut what goes to aaaaaa (9.0 s left)', 'delay 40 ms (until healed)', 'drop 5 % (1.0 s left)']);
+	expect(faults.active()).toEqual([
+		'cut what goes to aaaaaa (9.0 s left)',
+		'delay 40 ms (until healed)',
+		'drop 5 % (1.0 s left)',
+	]);
 	for (let round = 0; round < 200; round++) faults.apply({type: 'delay', ms: round, forMs: 0});
 	expect(faults.active()).toHaveLength(64);
 	expect(faults.frameOut(a)).toBe(199);

@@ -1,22 +1,54 @@
 import {expect, test} from 'vitest';
 import {decode} from '../../../../core/codec.ts';
 import type {Hello} from '../../../../core/io/net/channel.ts';
-import {decodeBye, encodeBye, encodeHello, Handshake, isHelloOfKin, parseHello, type HandshakeOptions, type Outcome} from '../../../../core/io/net/handshake.ts';
+import {
+	decodeBye,
+	encodeBye,
+	encodeHello,
+	Handshake,
+	isHelloOfKin,
+	parseHello,
+	type HandshakeOptions,
+	type Outcome,
+} from '../../../../core/io/net/handshake.ts';
 import {createIdentity, deriveKeys, type Identity} from '../../../../core/wire/seal.ts';
 import {createRandom} from '../../../sim/random.ts';
 
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
 const says = (identity: Identity | undefined, more: Partial<Hello> = {}): Hello => ({
-	role: identity ? 'node' : 'client', id: identity?.id, address: '127.0.0.1:5000', cluster: 'dapss', clusterId: '', incarnation: 1, instance: '', name: '',
-	flags: 'auth,sign,encrypt', version: '1.0.0', protocol: 2, via: 'peer', ...more,
+	role: identity ? 'node' : 'client',
+	id: identity?.id,
+	address: '127.0.0.1:5000',
+	cluster: 'dapss',
+	clusterId: '',
+	incarnation: 1,
+	instance: '',
+	name: '',
+	flags: 'auth,sign,encrypt',
+	version: '1.0.0',
+	protocol: 2,
+	via: 'peer',
+	...more,
 });
 const end = (side: 'dialer' | 'listener', more: Partial<HandshakeOptions> = {}): Handshake => {
 	const identity = 'identity' in more ? more.identity : createIdentity();
-	return new Handshake({side, identity, local: says(identity), keys, binding: Buffer.alloc(32, 5), peerName: 'peer x', ...more});
+	return new Handshake({
+		side,
+		identity,
+		local: says(identity),
+		keys,
+		binding: Buffer.alloc(32, 5),
+		peerName: 'peer x',
+		...more,
+	});
 };
 
 /** Carry words over until both are silent; the last outcome of each. */
-function run(dialer: Handshake, listener: Handshake, tamper: (payload: Buffer, from: 'dialer' | 'listener', index: number) => Buffer = payload => payload): {dialer: Outcome | undefined; listener: Outcome | undefined} {
+function run(
+	dialer: Handshake,
+	listener: Handshake,
+	tamper: (payload: Buffer, from: 'dialer' | 'listener', index: number) => Buffer = payload => payload,
+): {dialer: Outcome | undefined; listener: Outcome | undefined} {
 	const last: {dialer: Outcome | undefined; listener: Outcome | undefined} = {dialer: undefined, listener: undefined};
 	const words = dialer.start().map(payload => ({to: 'listener' as 'dialer' | 'listener', payload}));
 	let count = 0;
@@ -35,13 +67,19 @@ function run(dialer: Handshake, listener: Handshake, tamper: (payload: Buffer, f
 test('two of one cluster open to one another', () => {
 	const one = createIdentity();
 	const other = createIdentity();
-	const {dialer, listener} = run(end('dialer', {identity: one, local: says(one)}), end('listener', {identity: other, local: says(other)}));
+	const {dialer, listener} = run(
+		end('dialer', {identity: one, local: says(one)}),
+		end('listener', {identity: other, local: says(other)}),
+	);
 	expect(dialer).toMatchObject({type: 'open', remote: {id: other.id}});
 	expect(listener).toMatchObject({type: 'open', remote: {id: one.id}});
 });
 
 test('another binding, as a man in the middle has on each side, opens nothing', () => {
-	const {dialer, listener} = run(end('dialer', {binding: Buffer.alloc(32, 1)}), end('listener', {binding: Buffer.alloc(32, 2)}));
+	const {dialer, listener} = run(
+		end('dialer', {binding: Buffer.alloc(32, 1)}),
+		end('listener', {binding: Buffer.alloc(32, 2)}),
+	);
 	expect(dialer).toMatchObject({type: 'refused', by: 'us', refusal: {code: 'identity'}});
 	expect(listener?.type).not.toBe('open');
 });
@@ -94,15 +132,30 @@ test('order matters: no proof before a hello, no second hello', () => {
 	const listener = end('listener');
 	listener.step(hello!);
 	expect(listener.step(hello!)).toMatchObject({type: 'refused', send: []});
-	expect(end('listener').step(Buffer.from([7, 1, 1]))).toMatchObject({type: 'refused', send: [], refusal: {code: 'malformed'}});
+	expect(end('listener').step(Buffer.from([7, 1, 1]))).toMatchObject({
+		type: 'refused',
+		send: [],
+		refusal: {code: 'malformed'},
+	});
 });
 
 test('a node has a key, a client has none', () => {
 	const identity = createIdentity();
-	expect(run(end('dialer', {identity: undefined}), end('listener')).listener).toMatchObject({type: 'open', remote: {role: 'client', id: undefined}});
-	expect(run(end('dialer', {identity: undefined, local: says(undefined, {role: 'node'})}), end('listener')).listener?.type).toBe('refused');
-	expect(run(end('dialer', {identity: undefined, local: says(undefined, {id: identity.id})}), end('listener')).listener?.type).toBe('refused');
-	expect(run(end('dialer', {identity, local: says(identity, {role: 'client'})}), end('listener')).listener?.type).toBe('refused');
+	expect(run(end('dialer', {identity: undefined}), end('listener')).listener).toMatchObject({
+		type: 'open',
+		remote: {role: 'client', id: undefined},
+	});
+	expect(
+		run(end('dialer', {identity: undefined, local: says(undefined, {role: 'node'})}), end('listener')).listener
+			?.type,
+	).toBe('refused');
+	expect(
+		run(end('dialer', {identity: undefined, local: says(undefined, {id: identity.id})}), end('listener')).listener
+			?.type,
+	).toBe('refused');
+	expect(
+		run(end('dialer', {identity, local: says(identity, {role: 'client'})}), end('listener')).listener?.type,
+	).toBe('refused');
 });
 
 test('another handshake is told on both sides, with both numbers', () => {
@@ -112,19 +165,55 @@ test('another handshake is told on both sides, with both numbers', () => {
 		changed[7] = 9;
 		return changed;
 	});
-	expect(listener).toMatchObject({refusal: {code: 'protocol', reason: 'peer x speaks protocol 9, this node 1 to 3 (version 1.0.0)'}});
-	expect(dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 1 to 3 (version 1.0.0), this node 1 to 3 (version 1.0.0)'}});
+	expect(listener).toMatchObject({
+		refusal: {code: 'protocol', reason: 'peer x speaks protocol 9, this node 1 to 3 (version 1.0.0)'},
+	});
+	expect(dialer).toMatchObject({
+		by: 'peer',
+		refusal: {
+			code: 'protocol',
+			reason: 'peer x speaks protocol 1 to 3 (version 1.0.0), this node 1 to 3 (version 1.0.0)',
+		},
+	});
 });
 
 test('two programs with no version of the protocol in common refuse each other, and both show both ranges and both programs', () => {
 	const newer = createIdentity();
-	const options = {identity: newer, local: says(newer, {version: '3.0.0', address: '10.0.0.7:5000'}), protocols: [4, 4] as const};
+	const options = {
+		identity: newer,
+		local: says(newer, {version: '3.0.0', address: '10.0.0.7:5000'}),
+		protocols: [4, 4] as const,
+	};
 	const called = run(end('dialer', options), end('listener'));
-	expect(called.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 10.0.0.7:5000 speaks protocol 4 (version 3.0.0), this node 1 to 3 (version 1.0.0)'}});
-	expect(called.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 1 to 3 (version 1.0.0), this node 4 (version 3.0.0)'}});
+	expect(called.listener).toMatchObject({
+		by: 'us',
+		refusal: {
+			code: 'protocol',
+			reason: 'peer 10.0.0.7:5000 speaks protocol 4 (version 3.0.0), this node 1 to 3 (version 1.0.0)',
+		},
+	});
+	expect(called.dialer).toMatchObject({
+		by: 'peer',
+		refusal: {
+			code: 'protocol',
+			reason: 'peer x speaks protocol 1 to 3 (version 1.0.0), this node 4 (version 3.0.0)',
+		},
+	});
 	const calls = run(end('dialer'), end('listener', options));
-	expect(calls.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 4 (version 3.0.0), this node 1 to 3 (version 1.0.0)'}});
-	expect(calls.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 127.0.0.1:5000 speaks protocol 1 to 3 (version 1.0.0), this node 4 (version 3.0.0)'}});
+	expect(calls.dialer).toMatchObject({
+		by: 'peer',
+		refusal: {
+			code: 'protocol',
+			reason: 'peer x speaks protocol 4 (version 3.0.0), this node 1 to 3 (version 1.0.0)',
+		},
+	});
+	expect(calls.listener).toMatchObject({
+		by: 'us',
+		refusal: {
+			code: 'protocol',
+			reason: 'peer 127.0.0.1:5000 speaks protocol 1 to 3 (version 1.0.0), this node 4 (version 3.0.0)',
+		},
+	});
 });
 
 test('both speak the newest version that both know', () => {
@@ -142,16 +231,41 @@ test('both speak the newest version that both know', () => {
 test('a cluster that has agreed on a protocol takes no node that speaks less, on either side of a call; a client it serves', () => {
 	const old = {protocols: [1, 1] as const};
 	const called = run(end('dialer', old), end('listener', {protocolMin: 2}));
-	expect(called.listener).toMatchObject({by: 'us', refusal: {code: 'protocol', reason: 'peer 127.0.0.1:5000 speaks protocol 1 (version 1.0.0), this node 2 to 3 (version 1.0.0)'}});
-	expect(called.dialer).toMatchObject({by: 'peer', refusal: {code: 'protocol', reason: 'peer x speaks protocol 2 to 3 (version 1.0.0), this node 1 (version 1.0.0)'}});
-	expect(run(end('dialer', {protocolMin: 2}), end('listener', old)).dialer).toMatchObject({by: 'us', refusal: {code: 'protocol'}});
-	expect(run(end('dialer', {identity: undefined, ...old}), end('listener', {protocolMin: 2})).listener).toMatchObject({type: 'open', remote: {role: 'client', protocol: 1}});
-	expect(run(end('dialer'), end('listener', {protocolMin: 2})).listener).toMatchObject({type: 'open', remote: {protocol: 3}});
+	expect(called.listener).toMatchObject({
+		by: 'us',
+		refusal: {
+			code: 'protocol',
+			reason: 'peer 127.0.0.1:5000 speaks protocol 1 (version 1.0.0), this node 2 to 3 (version 1.0.0)',
+		},
+	});
+	expect(called.dialer).toMatchObject({
+		by: 'peer',
+		refusal: {
+			code: 'protocol',
+			reason: 'peer x speaks protocol 2 to 3 (version 1.0.0), this node 1 (version 1.0.0)',
+		},
+	});
+	expect(run(end('dialer', {protocolMin: 2}), end('listener', old)).dialer).toMatchObject({
+		by: 'us',
+		refusal: {code: 'protocol'},
+	});
+	expect(run(end('dialer', {identity: undefined, ...old}), end('listener', {protocolMin: 2})).listener).toMatchObject(
+		{type: 'open', remote: {role: 'client', protocol: 1}},
+	);
+	expect(run(end('dialer'), end('listener', {protocolMin: 2})).listener).toMatchObject({
+		type: 'open',
+		remote: {protocol: 3},
+	});
 });
 
 test('a refusal shows the version that is asked for to a node of the previous release, which reads one number only', () => {
 	const {send} = end('listener', {protocolMin: 2}).step(end('dialer', {protocols: [1, 1]}).start()[0]!);
-	expect(decode(send[0]!.subarray(2))).toMatchObject({code: 'protocol', protocol: 2, protocols: [2, 3], version: '1.0.0'});
+	expect(decode(send[0]!.subarray(2))).toMatchObject({
+		code: 'protocol',
+		protocol: 2,
+		protocols: [2, 3],
+		version: '1.0.0',
+	});
 });
 
 test('text that a peer sends is shown without control characters, and not at length', () => {
@@ -160,7 +274,9 @@ test('text that a peer sends is shown without control characters, and not at len
 	const {dialer} = run(end('dialer'), end('listener', {admit: () => ({code: 'busy', reason: '\u001B[31mred'})}));
 	expect(dialer).toMatchObject({refusal: {reason: 'peer x refuses: ?[31mred'}});
 	for (const address of ['a\u001Bb', 'ä:1', 'x'.repeat(262)]) {
-		expect(run(end('dialer', {identity: undefined, local: says(undefined, {address})}), end('listener')).listener).toMatchObject({refusal: {code: 'malformed'}});
+		expect(
+			run(end('dialer', {identity: undefined, local: says(undefined, {address})}), end('listener')).listener,
+		).toMatchObject({refusal: {code: 'malformed'}});
 	}
 });
 
@@ -179,7 +295,8 @@ test('20,000 damaged or random hellos: none opens, none throws, strangers are to
 
 			case 1: {
 				payload = Buffer.from(good);
-				for (let changes = 1 + random.below(4); changes > 0; changes--) payload[random.below(payload.length)]! ^= 1 + random.below(255);
+				for (let changes = 1 + random.below(4); changes > 0; changes--)
+					payload[random.below(payload.length)]! ^= 1 + random.below(255);
 				break;
 			}
 
@@ -188,8 +305,12 @@ test('20,000 damaged or random hellos: none opens, none throws, strangers are to
 				break;
 			}
 
-			default: { // The frame of a hello around noise.
-				payload = Buffer.concat([good.subarray(0, 40), Buffer.from(Array.from({length: random.below(300)}, () => random.below(256)))]);
+			default: {
+				// The frame of a hello around noise.
+				payload = Buffer.concat([
+					good.subarray(0, 40),
+					Buffer.from(Array.from({length: random.below(300)}, () => random.below(256))),
+				]);
 			}
 		}
 

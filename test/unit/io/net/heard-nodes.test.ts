@@ -3,7 +3,15 @@ import type {Beacon} from '../../../../core/io/net/beacon.ts';
 import {HeardNodes, settleMs, type HeardNode} from '../../../../core/io/net/heard-nodes.ts';
 import type {NodeId} from '../../../../core/message.ts';
 
-const beacon = (digit: string, topics: readonly string[] = [], phase: Beacon['phase'] = 'member'): Beacon => ({id: digit.repeat(16) as NodeId, incarnation: 1, clusterId: 'c', address: `10.0.0.${digit}:5000`, phase, topics, name: ''});
+const beacon = (digit: string, topics: readonly string[] = [], phase: Beacon['phase'] = 'member'): Beacon => ({
+	id: digit.repeat(16) as NodeId,
+	incarnation: 1,
+	clusterId: 'c',
+	address: `10.0.0.${digit}:5000`,
+	phase,
+	topics,
+	name: '',
+});
 const untilMs = 1500;
 /** The digits of those that are taken one after the other at that time; a wait ends the list. */
 function takeAll(heard: HeardNodes, nowMs: number): string[] {
@@ -26,7 +34,14 @@ test('a member that subscribes to all topics is taken at once; without topics an
 
 	const any = new HeardNodes({topics: [], untilMs});
 	any.hear(beacon('3', ['news']), 5);
-	expect(any.take(5)).toEqual({id: '3333333333333333', address: '10.0.0.3:5000', clusterId: 'c', name: '', isMember: true, subscribes: []});
+	expect(any.take(5)).toEqual({
+		id: '3333333333333333',
+		address: '10.0.0.3:5000',
+		clusterId: 'c',
+		name: '',
+		isMember: true,
+		subscribes: [],
+	});
 	expect(takeAll(any, 5)).toEqual(['wait 1495']); // That one could not be used: others may be heard.
 });
 
@@ -34,7 +49,14 @@ test('subscribers come before other members, members before nodes that join, and
 	const heard = new HeardNodes({topics: ['news', 'sport'], untilMs});
 	heard.hear(beacon('1', ['news', 'sport'], 'seeking'), 1); // What it wants is not agreed.
 	expect(takeAll(heard, 1)).toEqual(['wait 1499']);
-	for (const [digit, topics] of [['2', []], ['3', ['weather']], ['4', ['news']], ['5', ['sport']], ['6', ['news', 'sport']]] as const) heard.hear(beacon(digit, topics), 2);
+	for (const [digit, topics] of [
+		['2', []],
+		['3', ['weather']],
+		['4', ['news']],
+		['5', ['sport']],
+		['6', ['news', 'sport']],
+	] as const)
+		heard.hear(beacon(digit, topics), 2);
 	expect(takeAll(heard, 2)).toEqual(['6', 'wait 600']);
 	expect(takeAll(heard, 2 + settleMs)).toEqual(['4', '5', '2', '3', 'wait 898']);
 	expect(takeAll(heard, untilMs)).toEqual(['1']);
@@ -54,7 +76,8 @@ test('a node is taken once; it is what it said last, but for topics that a later
 
 test('it minds no more nodes than a cluster may have, and counts the clusters of the members', () => {
 	const heard = new HeardNodes({topics: [], untilMs});
-	for (let index = 0; index < 1100; index++) heard.hear({...beacon('1'), id: index.toString(16).padStart(16, '0') as NodeId, clusterId: `c${index % 2}`}, 1);
+	for (let index = 0; index < 1100; index++)
+		heard.hear({...beacon('1'), id: index.toString(16).padStart(16, '0') as NodeId, clusterId: `c${index % 2}`}, 1);
 	expect(heard.size).toBe(1024);
 	expect(heard.clusterIds).toEqual(new Set(['c0', 'c1']));
 });

@@ -1,7 +1,12 @@
 import {expect, test} from 'vitest';
 import {Names} from '../../../../core/io/net/host-names.ts';
 
-function setUp(): {readonly names: Names; readonly asked: string[]; answer(host: string, addresses: readonly string[] | Error): Promise<void>; pass(ms: number): void} {
+function setUp(): {
+	readonly names: Names;
+	readonly asked: string[];
+	answer(host: string, addresses: readonly string[] | Error): Promise<void>;
+	pass(ms: number): void;
+} {
 	let nowMs = 0;
 	const asked: string[] = [];
 	const pending = new Map<string, PromiseWithResolvers<readonly string[]>>();
@@ -15,7 +20,8 @@ function setUp(): {readonly names: Names; readonly asked: string[]; answer(host:
 		},
 	});
 	return {
-		names, asked,
+		names,
+		asked,
 		async answer(host, addresses) {
 			const {resolve, reject} = pending.get(host)!;
 			if (addresses instanceof Error) reject(addresses);
@@ -30,9 +36,12 @@ function setUp(): {readonly names: Names; readonly asked: string[]; answer(host:
 	};
 }
 
-const calledAt = (names: Names, host: string): Promise<unknown> => new Promise(resolve => {
-	names.lookup(host, {all: true}, (error, found) => resolve(error ?? (found as Array<{address: string}>).map(({address}) => address)));
-});
+const calledAt = (names: Names, host: string): Promise<unknown> =>
+	new Promise(resolve => {
+		names.lookup(host, {all: true}, (error, found) =>
+			resolve(error ?? (found as Array<{address: string}>).map(({address}) => address)),
+		);
+	});
 
 test('datagrams wait for no name server: what is known is told at once, and refreshed when it is old', async () => {
 	const {names, asked, answer, pass} = setUp();
@@ -81,7 +90,12 @@ test('the address that worked comes first, for as long as the name stands for it
 
 test('calls begin with another address each time until one has worked', async () => {
 	const {names, answer} = setUp();
-	const calls = [['a', 'b', 'c'], ['b', 'c', 'a'], ['c', 'a', 'b'], ['a', 'b', 'c']];
+	const calls = [
+		['a', 'b', 'c'],
+		['b', 'c', 'a'],
+		['c', 'a', 'b'],
+		['a', 'b', 'c'],
+	];
 	for (const order of calls) {
 		const call = calledAt(names, 'db');
 		await answer('db', ['a', 'b', 'c']);

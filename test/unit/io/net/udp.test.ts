@@ -13,17 +13,33 @@ const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
 const one = '1111111111111111' as NodeId;
 const other = '2222222222222222' as NodeId;
 const process = (): string => randomBytes(8).toString('hex');
-type Settings = {readonly incarnation?: number; readonly encrypt?: boolean; readonly under?: typeof keys; readonly instance?: string; readonly instanceOf?: (id: NodeId) => string | undefined};
-const seal = (id: NodeId, {incarnation = 1, encrypt = true, under = keys, instance = process(), instanceOf}: Settings = {}): Seal => new Seal({keys: under, id, incarnation, instance, encrypt, ...(instanceOf && {instanceOf})});
+type Settings = {
+	readonly incarnation?: number;
+	readonly encrypt?: boolean;
+	readonly under?: typeof keys;
+	readonly instance?: string;
+	readonly instanceOf?: (id: NodeId) => string | undefined;
+};
+const seal = (
+	id: NodeId,
+	{incarnation = 1, encrypt = true, under = keys, instance = process(), instanceOf}: Settings = {},
+): Seal => new Seal({keys: under, id, incarnation, instance, encrypt, ...(instanceOf && {instanceOf})});
 const hello = Buffer.from('hello');
 
-test.each([['sealed', true], ['signed', false]])('%s datagrams open at one of the cluster, and nowhere else', (_name, encrypt) => {
+test.each([
+	['sealed', true],
+	['signed', false],
+])('%s datagrams open at one of the cluster, and nowhere else', (_name, encrypt) => {
 	const sender = seal(one, {encrypt});
 	const datagram = sender.seal(hello);
 	expect(datagram.includes(hello)).toBe(!encrypt);
 	expect(seal(other, {encrypt}).open(datagram)).toEqual({from: one, bytes: hello});
-	expect(seal(other, {encrypt, under: deriveKeys({secret: Buffer.alloc(32, 2), cluster: 'dapss'})}).open(datagram)).toBe('bad-datagram');
-	expect(seal(other, {encrypt, under: deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'x'})}).open(datagram)).toBe('bad-datagram');
+	expect(
+		seal(other, {encrypt, under: deriveKeys({secret: Buffer.alloc(32, 2), cluster: 'dapss'})}).open(datagram),
+	).toBe('bad-datagram');
+	expect(seal(other, {encrypt, under: deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'x'})}).open(datagram)).toBe(
+		'bad-datagram',
+	);
 	expect(seal(other, {encrypt: !encrypt}).open(datagram)).toBe('malformed');
 });
 
@@ -107,9 +123,14 @@ test('20,000 damaged or random datagrams: none opens, none throws', () => {
 	receiver.open(sender.seal(hello));
 	const good = sender.seal(Buffer.alloc(200, 5));
 	for (let round = 0; round < 20_000; round++) {
-		const datagram = round % 2 === 0
-			? Buffer.from(Array.from({length: random.below(120)}, (_, at) => at === 0 ? random.below(3) : random.below(256)))
-			: Buffer.from(good.subarray(0, 1 + random.below(good.length)));
+		const datagram =
+			round % 2 === 0
+				? Buffer.from(
+						Array.from({length: random.below(120)}, (_, at) =>
+							at === 0 ? random.below(3) : random.below(256),
+						),
+					)
+				: Buffer.from(good.subarray(0, 1 + random.below(good.length)));
 		if (round % 2 === 1) datagram[random.below(datagram.length)]! ^= 1 + random.below(255);
 		expect(typeof receiver.open(datagram)).toBe('string');
 	}
@@ -117,12 +138,28 @@ test('20,000 damaged or random datagrams: none opens, none throws', () => {
 	expect(receiver.open(good)).toMatchObject({from: one});
 });
 
-async function opened(id: NodeId, more: Partial<DatagramOptions> = {}): Promise<{readonly at: OpenDatagrams; readonly refusals: Counters; readonly got: string[]; next(count: number): Promise<void>}> {
+async function opened(
+	id: NodeId,
+	more: Partial<DatagramOptions> = {},
+): Promise<{
+	readonly at: OpenDatagrams;
+	readonly refusals: Counters;
+	readonly got: string[];
+	next(count: number): Promise<void>;
+}> {
 	const refusals = new Counters();
 	const got: string[] = [];
 	let wake = (): void => {};
 	const at = await openDatagrams({
-		host: '127.0.0.1', port: 0, keys, id, incarnation: 1, instance: process(), encrypt: true, refusals, faults: undefined,
+		host: '127.0.0.1',
+		port: 0,
+		keys,
+		id,
+		incarnation: 1,
+		instance: process(),
+		encrypt: true,
+		refusals,
+		faults: undefined,
 		onDatagram(from, bytes) {
 			got.push(`${from} ${bytes.toString()}`);
 			wake();
@@ -130,10 +167,11 @@ async function opened(id: NodeId, more: Partial<DatagramOptions> = {}): Promise<
 		...more,
 	});
 	return {
-		at, refusals, got,
+		at,
+		refusals,
+		got,
 		async next(count) {
 			while (got.length < count) {
-				// oxlint-disable-next-line no-await-in-loop -- one datagram after the other
 				await new Promise<void>(resolve => {
 					wake = resolve;
 				});
@@ -148,9 +186,10 @@ test('over sockets: members hear one another, noise is counted and never answere
 	const stranger = createSocket('udp4');
 	let answers = 0;
 	stranger.on('message', () => answers++);
-	const noise = (bytes: Buffer): Promise<void> => new Promise(resolve => {
-		stranger.send(bytes, b.at.port, '127.0.0.1', () => resolve());
-	});
+	const noise = (bytes: Buffer): Promise<void> =>
+		new Promise(resolve => {
+			stranger.send(bytes, b.at.port, '127.0.0.1', () => resolve());
+		});
 	for (let size = 0; size < 200; size++) await noise(Buffer.alloc(size, 1));
 	a.at.send(`127.0.0.1:${b.at.port}`, hello);
 	await b.next(1);
@@ -163,7 +202,20 @@ test('over sockets: members hear one another, noise is counted and never answere
 	a.at.send(`127.0.0.1:${b.at.port}`, Buffer.alloc(1358));
 	a.at.send('nowhere', hello);
 	expect(a.refusals.of('datagram-too-large')).toBe(1);
-	await expect(openDatagrams({host: '127.0.0.1', port: b.at.port, keys, id: one, incarnation: 1, instance: process(), encrypt: true, refusals: a.refusals, faults: undefined, onDatagram() {}})).rejects.toMatchObject({code: 'port-in-use'});
+	await expect(
+		openDatagrams({
+			host: '127.0.0.1',
+			port: b.at.port,
+			keys,
+			id: one,
+			incarnation: 1,
+			instance: process(),
+			encrypt: true,
+			refusals: a.refusals,
+			faults: undefined,
+			onDatagram() {},
+		}),
+	).rejects.toMatchObject({code: 'port-in-use'});
 	stranger.close();
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 	a.at.send(`127.0.0.1:${b.at.port}`, hello); // Closed: nothing happens.
@@ -238,6 +290,8 @@ test('a node may listen on a name, as TCP does', async () => {
 	const timer = setInterval(() => b.at.send(`localhost:${a.at.port}`, hello, one), 5);
 	await a.next(1);
 	clearInterval(timer);
-	await expect(opened(one, {host: 'nowhere.invalid'})).rejects.toThrow('Cannot listen on UDP nowhere.invalid: the name is not found');
+	await expect(opened(one, {host: 'nowhere.invalid'})).rejects.toThrow(
+		'Cannot listen on UDP nowhere.invalid: the name is not found',
+	);
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 });
