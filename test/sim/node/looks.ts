@@ -36,6 +36,8 @@ members is old has to catch up before it can read what it is told; where datagra
 links; and where one is heard that hears nobody: what it sends speaks against what others suspect.
 */
 const relayedMs = 10_000;
+/** A heal changes the reason why a voter is of no use: for so long a node may have dropped the old one and not found the new one. */
+const healedMs = 1000;
 /** What was agreed so long ago has reached everybody. */
 const behindMs = 1000;
 
@@ -46,6 +48,8 @@ export class Looks {
 	*/
 	readonly #unusable = new Map<string, Trouble & {readonly sinceMs: number; readonly term: number}>();
 	#commits: Array<{readonly atMs: number; readonly commit: number}> = [];
+	/** When a node last did not call its cluster healthy. */
+	readonly #unwellMs = new Map<Host, number>();
 	#world = '';
 	#worldSinceMs = 0;
 	/** How often a node said that all is well, and how often all views were compared. */
@@ -86,6 +90,8 @@ export class Looks {
 			const isHealthy = judged(host).verdict === 'healthy';
 			const {leader: followed, term} = host.node!.control.raft.status();
 			if (isHealthy) this.counts.healthy++;
+			else this.#unwellMs.set(host, atMs);
+			const isSure = isHealthy && atMs - (this.#unwellMs.get(host) ?? 0) > healedMs;
 			for (const voter of status?.configuration.voters ?? host.node!.control.raft.status().configuration.voters) {
 				const key = `${host.key}>${voter}`;
 				const why = this.#uselessness(host, voter, leader, agreed);
@@ -98,7 +104,7 @@ export class Looks {
 					(why.kind === 'no-leader' && followed !== undefined && term > known.term)
 				)
 					this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
-				else if (isHealthy && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs)
+				else if (isSure && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs)
 					throw new Error(
 						`healthy only if usable: ${host.key} says healthy, ${voter} is of no use to it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`,
 					);
