@@ -17,7 +17,7 @@ export function isFullDisk(reason: string): boolean {
 }
 
 export class FullDisks {
-	/** Processes that are starting, and whether with a reserve. */
+	/** Processes whose start found the disk full, and whether with a reserve. A start looks for room once, at its beginning. */
 	readonly #starting = new Map<Host, boolean>();
 	/** Processes that had no reserve when they looked last. */
 	readonly #short = new Set<Host>();
@@ -32,12 +32,11 @@ export class FullDisks {
 	booted(host: Host): void {
 		this.#short.delete(host);
 		this.#excused.delete(host);
-		this.#starting.set(host, hasReserve(host));
+		if (host.options.disk.isFilled) this.#starting.set(host, hasReserve(host));
 	}
 
 	started(host: Host): void {
-		this.#starting.delete(host);
-		if (host.options.disk.isFilled) this.counts.starts++;
+		if (this.#starting.delete(host)) this.counts.starts++;
 	}
 
 	/** What is wrong about its end. */
