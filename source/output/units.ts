@@ -23,8 +23,8 @@ export function timestamp(atMs: number): string {
 
 export function timeText(ms: number): string {
 	if (ms < 1000) return `${Math.round(ms)} ms`;
-	if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-	return ms < 3_600_000
-		? `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
-		: `${(ms / 3_600_000).toFixed(1)} h`;
+	if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+	// Rounded before it is split, or 119.6 s would be 1 min 60 s.
+	const seconds = Math.round(ms / 1000);
+	return seconds < 3600 ? `${Math.floor(seconds / 60)} min ${seconds % 60} s` : `${(ms / 3_600_000).toFixed(1)} h`;
 }
