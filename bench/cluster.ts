@@ -72,7 +72,7 @@ export class NodeProcess {
 		// When this process is killed, the pipe ends and the node with it (`entry.ts`).
 		this.#child = spawn(program, [...command], {
 			stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-			env: {...process.env, DAPSS_LAUNCHER_FD: '3', ...env},
+			env: {...process.env, _DAPSS_LAUNCHER_FD: '3', ...env},
 		});
 		const {stdout, stderr} = this.#child;
 		let rest = '';

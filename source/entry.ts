@@ -46,8 +46,8 @@ process.exit(code);
 A process that only started this one may be killed by a signal that nobody hears of. Whoever did that meant the program.
 */
 function endWithLauncher(): void {
-	const fd = Number(process.env['DAPSS_LAUNCHER_FD']);
-	delete process.env['DAPSS_LAUNCHER_FD'];
+	const fd = Number(process.env['_DAPSS_LAUNCHER_FD']);
+	delete process.env['_DAPSS_LAUNCHER_FD'];
 	if (!(fd > 2)) return;
 	const pipe = new Socket({fd, readable: true, writable: false});
 	pipe.on('error', () => undefined)

@@ -30,7 +30,7 @@ too: a pipe between them ends (`entry.ts`).
 export function handOver(node, args) {
 	const child = spawn(node, ['--disable-sigusr1', ...args], {
 		stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
-		env: {...process.env, DAPSS_LAUNCHER_FD: '3'},
+		env: {...process.env, _DAPSS_LAUNCHER_FD: '3'},
 	});
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK']) {
 		process.on(signal, () => {
