@@ -154,7 +154,7 @@ export class Data implements AsyncDisposable {
 	async recover(topic: Topic): Promise<void> {
 		// What goes wrong is told by the holes.
 		const live = this.table.open(topic, () => undefined);
-		this.gossip.refill(
+		this.gossip.backfill(
 			topic,
 			(await live.holes()).flatMap(hole => [...hole.gaps.values()]),
 		);
@@ -287,7 +287,7 @@ export class Data implements AsyncDisposable {
 
 			for (const {to, topic, wants, bytesMax} of ready.serve) void this.#serve(to, topic, wants, bytesMax);
 			for (const {peer, messages} of ready.synced) hooks.synced(peer, messages);
-			for (const {topic, batches, gaps} of ready.refilled) void this.#fill(topic, batches, gaps);
+			for (const {topic, batches, gaps} of ready.backfilled) void this.#fill(topic, batches, gaps);
 		}
 	}
 
@@ -460,7 +460,7 @@ export class Data implements AsyncDisposable {
 		try {
 			const live = this.table.open(topic);
 			const placed = await live.refill(found);
-			this.gossip.filled(
+			this.gossip.backfillDone(
 				topic,
 				placed.map(({batch}) => batch),
 				gaps,
