@@ -234,8 +234,8 @@ export const gossipMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/swim/updates.ts',
-				find: 'this.#file(update, 0);',
-				replace: 'if (update[2] < 0) this.#file(update, 0);',
+				find: 'this.#insert(update, 0);',
+				replace: 'if (update[2] < 0) this.#insert(update, 0);',
 			},
 		],
 	},
