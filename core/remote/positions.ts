@@ -92,7 +92,7 @@ export class Positions {
 		for (const seen of this.#topics.values()) size += seen.size;
 		while (size > this.#max) {
 			const largest = [...this.#topics.values()].reduce((most, seen) => (seen.size > most.size ? seen : most));
-			const streams = largest.forgetOne();
+			const streams = largest.dropOldest();
 			size -= streams;
 			this.forgotten += streams;
 		}
