@@ -310,3 +310,17 @@ export type StoredBatch = {
 	readonly hops: number;
 	readonly repaired: boolean;
 };
+
+/**
+A range of sequence numbers that a log lost to damage, both ends included. `isFirst`: the log has nothing of the stream
+before the range, so the lost part may begin later than `from`. `isLast`: it has nothing after the range, so the lost
+part may end before `to`.
+*/
+export type SequenceGap = {
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly from: number;
+	readonly to: number;
+	readonly isFirst: boolean;
+	readonly isLast: boolean;
+};

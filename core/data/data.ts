@@ -10,7 +10,6 @@ import type {Published} from '../broker.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
 import type {Rejection} from '../events.ts';
-import type {BackfillGap} from '../gossip/context.ts';
 import {createGossip, type Gossip, type GossipPacket} from '../gossip/gossip.ts';
 import type {Lamport} from '../lamport.ts';
 import type {Random} from '../machine.ts';
@@ -20,6 +19,7 @@ import {
 	type Batch,
 	type BatchHeader,
 	type NodeId,
+	type SequenceGap,
 	type StoredBatch,
 	type StreamKey,
 	type Topic,
@@ -456,10 +456,10 @@ export class Data implements AsyncDisposable {
 	}
 
 	/** What damage took is back: no reader is told, each finds it at its offset. */
-	async #fill(topic: Topic, found: readonly Batch[], gaps: readonly BackfillGap[]): Promise<void> {
+	async #fill(topic: Topic, found: readonly Batch[], gaps: readonly SequenceGap[]): Promise<void> {
 		try {
 			const live = this.table.open(topic);
-			const placed = await live.refill(found);
+			const placed = await live.backfill(found);
 			this.gossip.backfillDone(
 				topic,
 				placed.map(({batch}) => batch),

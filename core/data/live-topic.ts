@@ -149,8 +149,8 @@ export class LiveTopic implements AsyncDisposable {
 	}
 
 	/** Put back what damage took. Those that found their place. */
-	async refill(found: readonly Batch[]): ReturnType<TopicLog['refill']> {
-		return (await this.#opened).refill(found);
+	async backfill(found: readonly Batch[]): ReturnType<TopicLog['backfill']> {
+		return (await this.#opened).backfill(found);
 	}
 
 	/** The topic was deleted: nothing that is stamped up to `until` is given out any more. True when that is news. */

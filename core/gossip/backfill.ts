@@ -8,13 +8,13 @@ every possible holder has refused the rest several times: storing them in the ho
 A stream without a known batch after the hole is paused meanwhile (`isLast`). Otherwise a batch that belongs in the hole
 could be released as new. The pause is bounded; batches that arrive after it are released as new.
 */
-import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
-import type {Context, BackfillGap} from './context.ts';
+import {lastSeq, type Batch, type BatchHeader, type NodeId, type SequenceGap, type Topic} from '../message.ts';
+import type {Context} from './context.ts';
 import {wantsMax, type PacketOf, type Want} from './packet.ts';
 import type {Stream, Streams} from './streams.ts';
 
 /** A gap while it is backfilled. `rounds`: how often all holders have refused it. */
-type Piece = BackfillGap & {
+type Piece = SequenceGap & {
 	next: number;
 	readonly refusals: Map<NodeId, number>;
 	rounds: number;
@@ -74,8 +74,8 @@ export class Backfill {
 	}
 
 	/** @param given a gap that spans several holes may be listed several times. */
-	add(topic: Topic, given: readonly BackfillGap[]): void {
-		const gaps = new Map<string, BackfillGap>();
+	add(topic: Topic, given: readonly SequenceGap[]): void {
+		const gaps = new Map<string, SequenceGap>();
 		for (const gap of given.toSorted((a, b) => a.to - b.to))
 			gaps.set(`${gap.origin}:${gap.incarnation}:${gap.from}`, gap);
 		const pieces = [...gaps.values()].map(gap => ({
@@ -106,7 +106,7 @@ export class Backfill {
 	reported as missed. These messages may be lost. They may also never have been wanted, if the node was not subscribed
 	for a while; the two cases cannot be told apart.
 	*/
-	done(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void {
+	done(topic: Topic, placed: readonly BatchHeader[], gaps: readonly SequenceGap[]): void {
 		for (const header of placed) this.#streams.find(topic, header.origin, header.incarnation)?.fill(header);
 		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) this.#unpause(stream);
 		for (const {origin, incarnation, from, to, isFirst} of gaps) {

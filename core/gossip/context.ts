@@ -4,22 +4,9 @@ State that the parts of the gossip machine share: reachable peers, the current t
 */
 import type {Config} from '../config.ts';
 import type {Outbound, Random} from '../machine.ts';
-import type {Batch, NodeId, Topic} from '../message.ts';
+import type {Batch, NodeId, SequenceGap, Topic} from '../message.ts';
 import type {GossipPacket, Want} from './packet.ts';
 import type {Arrival} from './streams.ts';
-
-/**
-A range of sequence numbers that the log lost to damage, both ends included. With `isFirst` the lost part may begin
-later than `from`. With `isLast` it may end before `to`, and new batches of the stream continue after it.
-*/
-export type BackfillGap = {
-	readonly origin: NodeId;
-	readonly incarnation: number;
-	readonly from: number;
-	readonly to: number;
-	readonly isFirst: boolean;
-	readonly isLast: boolean;
-};
 
 export type GossipOptions = {
 	readonly self: NodeId;
@@ -60,7 +47,7 @@ export type GossipReady = {
 	readonly backfilled: ReadonlyArray<{
 		readonly topic: Topic;
 		readonly batches: readonly Batch[];
-		readonly gaps: readonly BackfillGap[];
+		readonly gaps: readonly SequenceGap[];
 	}>;
 };
 

@@ -1,7 +1,7 @@
 /**
-Digests for anti-entropy. A digest has a hash per topic. A topic with many origins also has a hash per part of its origins
-(the origins whose ids hash to the same number), so that two nodes that differ in little exchange little: a few hundred
-bytes of hashes and the watermarks of the parts that differ, however many origins there are.
+Digests for anti-entropy. A digest has a hash per topic. A topic with many origins also has a hash per part of its
+origins (the origins whose ids hash to the same number), so that two nodes that differ in little exchange little: a few
+hundred bytes of hashes and the watermarks of the parts that differ, however many origins there are.
 */
 import type {Context} from './context.ts';
 import {

@@ -7,9 +7,18 @@ gap reveals (`exchange.ts`). Demers et al. 1987, Birman et al. 1999 (bimodal mul
 The machine is pure. Batches arrive verified; the broker stores released batches and then delivers them.
 */
 import type {Machine} from '../machine.ts';
-import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../message.ts';
+import {
+	lastSeq,
+	streamKey,
+	type Batch,
+	type BatchHeader,
+	type NodeId,
+	type SequenceGap,
+	type StreamKey,
+	type Topic,
+} from '../message.ts';
 import {Backfill} from './backfill.ts';
-import {Context, type GossipOptions, type GossipReady, type BackfillGap} from './context.ts';
+import {Context, type GossipOptions, type GossipReady} from './context.ts';
 import {Dissemination} from './dissemination.ts';
 import {Exchange} from './exchange.ts';
 import {Fanout} from './fanout.ts';
@@ -72,9 +81,9 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 	/** At start: a batch in the log, of any origin. Called in log order. */
 	recover(header: BatchHeader): void;
 	/** The log lost these ranges to damage: pull them back. The result comes in `backfilled`. */
-	backfill(topic: Topic, gaps: readonly BackfillGap[]): void;
+	backfill(topic: Topic, gaps: readonly SequenceGap[]): void;
 	/** The end of a backfill: `placed` are in the log again, the rest of `gaps` stays lost. */
-	backfillDone(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void;
+	backfillDone(topic: Topic, placed: readonly BatchHeader[], gaps: readonly SequenceGap[]): void;
 	/**
 	Retention deleted batches. `floors` has the lowest sequence number that the log still holds of each stream; a stream
 	without an entry has nothing left.
@@ -227,11 +236,11 @@ class GossipMachine implements Gossip {
 		if (header.origin === this.#context.self && stream.ranges.length === 1) this.#exchange.own(stream);
 	}
 
-	backfill(topic: Topic, gaps: readonly BackfillGap[]): void {
+	backfill(topic: Topic, gaps: readonly SequenceGap[]): void {
 		this.#backfill.add(topic, gaps);
 	}
 
-	backfillDone(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void {
+	backfillDone(topic: Topic, placed: readonly BatchHeader[], gaps: readonly SequenceGap[]): void {
 		this.#backfill.done(topic, placed, gaps);
 	}
 

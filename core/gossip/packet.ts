@@ -21,7 +21,7 @@ export type TopicDigest = readonly [topic: Topic, hash: number, parts?: Uint8Arr
 */
 export type TopicAnswer = readonly [topic: Topic, streams: readonly Watermark[], parts?: Uint8Array];
 /** The sender holds nothing in [from, then); `then` is 0 when it holds nothing from `from` on. */
-export type Gap = readonly [origin: NodeId, incarnation: number, from: number, then: number];
+export type AbsentRange = readonly [origin: NodeId, incarnation: number, from: number, then: number];
 /**
 In [from, then) the sender holds no batch stamped after `sinceLamport`, which is the value of the request: the requester
 may have lowered its own since then.
@@ -53,7 +53,7 @@ export type ControlPacket =
 	/** A request. The answer is repair pushes of about `bytesMax` bytes and a `served`, or an `ihavenot`, or both. */
 	| {readonly type: 'iwant'; readonly topic: Topic; readonly wants: readonly Want[]; readonly bytesMax: number}
 	/** `isEnd`: no push answers the request. */
-	| {readonly type: 'ihavenot'; readonly topic: Topic; readonly gaps: readonly Gap[]; readonly isEnd: boolean}
+	| {readonly type: 'ihavenot'; readonly topic: Topic; readonly gaps: readonly AbsentRange[]; readonly isEnd: boolean}
 	/**
 	Ends an answer: all requested batches, within the budget, have been pushed. `passed`: the requested ranges that were
 	not pushed because their stamps are too early to be wanted.
@@ -122,7 +122,7 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 		case 'ihavenot': {
 			const {isEnd} = raw;
 			const topic = topicOf(raw['topic']);
-			const gaps = parseRows(raw['gaps'], wantsMax, parseGap);
+			const gaps = parseRows(raw['gaps'], wantsMax, parseAbsentRange);
 			return topic !== undefined && gaps && typeof isEnd === 'boolean' ? {type, topic, gaps, isEnd} : undefined;
 		}
 
@@ -220,7 +220,7 @@ function parseWatermark(row: unknown): Watermark | undefined {
 	return low >= 1 && low <= high + 1 ? [origin, incarnation, low, high, lamport] : undefined;
 }
 
-function parseGap(row: unknown): Gap | undefined {
+function parseAbsentRange(row: unknown): AbsentRange | undefined {
 	if (!Array.isArray(row) || row.length !== 4) return undefined;
 	const [origin, incarnation, from, then] = row as unknown[];
 	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(from, seqMax) || !isUpTo(then, seqMax))
@@ -230,7 +230,7 @@ function parseGap(row: unknown): Gap | undefined {
 
 function parsePassed(row: unknown): Passed | undefined {
 	if (!Array.isArray(row) || row.length !== 5) return undefined;
-	const gap = parseGap(row.slice(0, 4));
+	const gap = parseAbsentRange(row.slice(0, 4));
 	const sinceLamport: unknown = row[4];
 	return gap && isUpTo(sinceLamport, seqMax) ? [...gap, sinceLamport] : undefined;
 }

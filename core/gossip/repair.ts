@@ -10,7 +10,7 @@ refused, the stream skips the gap and the loss is reported.
 import type {NodeId, Topic} from '../message.ts';
 import type {Context} from './context.ts';
 import type {Held} from './held.ts';
-import {wantsMax, type Gap, type PacketOf, type Want} from './packet.ts';
+import {wantsMax, type AbsentRange, type PacketOf, type Want} from './packet.ts';
 import type {Lack, Stream, Streams, TopicStreams} from './streams.ts';
 
 /** First timeout for an answer; doubles up to the maximum while a peer does not answer. */
@@ -138,7 +138,7 @@ export class Repair {
 	serve(from: NodeId, {topic, wants, bytesMax}: PacketOf<'iwant'>): void {
 		const {outbox, config} = this.#context;
 		const served: Want[] = [];
-		const gaps: Gap[] = [];
+		const gaps: AbsentRange[] = [];
 		for (const want of wants) {
 			const stream = this.#streams.find(topic, want.origin, want.incarnation);
 			const range = stream?.ranges.find(({to}) => to >= want.from);

@@ -174,7 +174,7 @@ describe('claims', () => {
 });
 
 describe('claims and sessions', () => {
-	test('a process that only claims the identity uses neither numbers nor the session of the process that holds it', () => {
+	test('a process that only claims the identity does not touch the session of its holder', () => {
 		const {topics} = founded(2);
 		const apply = (index: number, incarnation: number, seq: number, command: Command): boolean =>
 			topics.apply(index, encodeEnvelope({node: a, incarnation, seq, answeredBelow: 1, lamport: 1, command}))
@@ -193,7 +193,7 @@ describe('a node name', () => {
 		expect(isNodeName(name)).toBe(true),
 	);
 	test.each(['', '5000', 'cafe', 'DEADBEEF', 'aaaaaaaaaaaaaaaa', '-x', '.x', 'a b', 'ü', 'x'.repeat(64)])(
-		'%j is none, and what is wrong is said',
+		'%j is refused with the rule that it breaks',
 		name => {
 			expect(isNodeName(name)).toBe(false);
 			expect(problemOfName(name)).toMatch(/\w/);
