@@ -94,7 +94,7 @@ describe('a created topic (case 14)', () => {
 });
 
 describe('a deleted topic (case 14)', () => {
-	test('loses its settings; while it has subscribers, the deletion is refused with their names unless it is forced', () => {
+	test('loses its settings; while it has subscribers, only a forced deletion is accepted', () => {
 		const cluster = new Cluster();
 		cluster.create(news, {retainAgeS: 60});
 		cluster.subscribe(news, b, 7);

@@ -42,13 +42,13 @@ test('messages that never reach the log are reported to all readers, without an 
 		() => undefined,
 		error => expect.unreachable(String(error)),
 	);
-	const told: string[] = [];
+	const reported: string[] = [];
 	const read = (name: string) =>
 		live.read('now', {
 			room: () => 1024,
 			take: items => items.length,
-			dropped: messages => void told.push(`${name} dropped ${messages}`),
-			missed: messages => void told.push(`${name} missed ${messages}`),
+			dropped: messages => void reported.push(`${name} dropped ${messages}`),
+			missed: messages => void reported.push(`${name} missed ${messages}`),
 			failed: () => undefined,
 		});
 	const [one] = await Promise.all([read('one'), read('two')]);
@@ -56,12 +56,12 @@ test('messages that never reach the log are reported to all readers, without an 
 	await live.read('now', {
 		room: () => 1024,
 		take: items => items.length,
-		dropped: () => void told.push('feed'),
+		dropped: () => void reported.push('feed'),
 		failed: () => undefined,
 	});
 	live.missed(3);
 	live.stop(one);
 	live.missed(2);
-	expect([told, one.cursor]).toEqual([['one missed 3', 'two missed 3', 'two missed 2'], 0]);
+	expect([reported, one.cursor]).toEqual([['one missed 3', 'two missed 3', 'two missed 2'], 0]);
 	await live[Symbol.asyncDispose]();
 });

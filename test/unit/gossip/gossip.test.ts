@@ -124,7 +124,7 @@ function machine({
 }
 
 const seqs = ({released}: GossipReady): number[] => released.map(({batch}) => batch.firstSeq);
-const lives = ({released}: GossipReady): string[] =>
+const incarnationsOf = ({released}: GossipReady): string[] =>
 	released.map(({batch}) => `${batch.incarnation}/${batch.firstSeq}`);
 const sent = <Type extends GossipPacket['type']>(
 	{packets}: GossipReady,
@@ -215,7 +215,7 @@ describe('order', () => {
 		const {gossip, push} = machine();
 		gossip.recover(batchOf(1, {incarnation: 3}));
 		const next = push(batchOf(2, {incarnation: 3}));
-		expect([lives(next), next.packets]).toEqual([['3/2'], []]);
+		expect([incarnationsOf(next), next.packets]).toEqual([['3/2'], []]);
 	});
 });
 
@@ -322,7 +322,7 @@ describe('a subscription whose start time changes', () => {
 });
 
 describe('incarnations of an origin', () => {
-	const told = (incarnation: number, ...streams: Watermark[]): GossipPacket => ({
+	const answerOf = (incarnation: number, ...streams: Watermark[]): GossipPacket => ({
 		type: 'told',
 		topic: news,
 		origin,
@@ -336,35 +336,37 @@ describe('incarnations of an origin', () => {
 		const newer = push(batchOf(1, {incarnation: 2, lamport: 100}));
 		expect(seqs(newer)).toEqual([]);
 		expect(sent(newer, 'ask')).toEqual([{to: origin, packet: {type: 'ask', topic: news, origin}}]);
-		expect(lives(step(origin, told(2, [origin, 1, 1, 1, 10], [origin, 2, 1, 1, 100])))).toEqual(['2/1']);
+		expect(incarnationsOf(step(origin, answerOf(2, [origin, 1, 1, 1, 10], [origin, 2, 1, 1, 100])))).toEqual([
+			'2/1',
+		]);
 	});
 
 	test('missing batches of the older incarnation are pulled and released first', () => {
 		const {push, step} = machine();
 		push(batchOf(1));
 		push(batchOf(1, {incarnation: 2, lamport: 100}));
-		const answer = step(origin, told(2, [origin, 1, 1, 3, 30], [origin, 2, 1, 1, 100]));
+		const answer = step(origin, answerOf(2, [origin, 1, 1, 3, 30], [origin, 2, 1, 1, 100]));
 		expect(answer.released).toEqual([]);
 		expect(sent(answer, 'iwant')[0]?.packet.wants).toEqual([
 			{origin, incarnation: 1, from: 2, to: 3, sinceLamport: 0},
 		]);
-		expect(lives(push(batchOf(2), {repair: true}))).toEqual(['1/2']);
-		expect(lives(push(batchOf(3), {repair: true}))).toEqual(['1/3', '2/1']);
+		expect(incarnationsOf(push(batchOf(2), {repair: true}))).toEqual(['1/2']);
+		expect(incarnationsOf(push(batchOf(3), {repair: true}))).toEqual(['1/3', '2/1']);
 	});
 
 	test('the same holds for an older incarnation that was unknown here', () => {
 		const {push, step} = machine();
 		const first = push(batchOf(1, {incarnation: 2, lamport: 100}));
-		expect([lives(first), sent(first, 'ask').length]).toEqual([[], 1]);
-		step(origin, told(2, [origin, 1, 1, 1, 10], [origin, 2, 1, 1, 100]));
-		expect(lives(push(batchOf(1), {repair: true}))).toEqual(['1/1', '2/1']);
+		expect([incarnationsOf(first), sent(first, 'ask').length]).toEqual([[], 1]);
+		step(origin, answerOf(2, [origin, 1, 1, 1, 10], [origin, 2, 1, 1, 100]));
+		expect(incarnationsOf(push(batchOf(1), {repair: true}))).toEqual(['1/1', '2/1']);
 	});
 
 	test('returned batches of an earlier incarnation of this node are released when the present one publishes', () => {
 		const {gossip, push, take} = machine();
-		expect(lives(push(batchOf(1, {from: self, incarnation: 2}), {from: other, repair: true}))).toEqual([]);
+		expect(incarnationsOf(push(batchOf(1, {from: self, incarnation: 2}), {from: other, repair: true}))).toEqual([]);
 		gossip.publish(batchOf(1, {from: self, incarnation: 3, lamport: 100}));
-		expect(lives(take())).toEqual(['2/1']);
+		expect(incarnationsOf(take())).toEqual(['2/1']);
 		expect(gossip.status()).toMatchObject({held: 0, waitingIncarnations: 0});
 	});
 
@@ -372,7 +374,7 @@ describe('incarnations of an origin', () => {
 		const {push, step} = machine();
 		push(batchOf(1));
 		push(batchOf(1, {incarnation: 2, lamport: 100}));
-		expect(lives(step(origin, told(1, [origin, 1, 1, 1, 10])))).toEqual([]);
+		expect(incarnationsOf(step(origin, answerOf(1, [origin, 1, 1, 1, 10])))).toEqual([]);
 	});
 
 	test('without the origin, answers of other peers and a bounded wait are enough', () => {
@@ -384,9 +386,9 @@ describe('incarnations of an origin', () => {
 				.map(({to}) => to)
 				.toSorted(),
 		).toEqual([other, third]);
-		expect(lives(step(other, told(5, [origin, 1, 1, 1, 10])))).toEqual([]);
-		expect(lives(ticks(58))).toEqual([]);
-		expect(lives(ticks(8))).toEqual(['2/1']);
+		expect(incarnationsOf(step(other, answerOf(5, [origin, 1, 1, 1, 10])))).toEqual([]);
+		expect(incarnationsOf(ticks(58))).toEqual([]);
+		expect(incarnationsOf(ticks(8))).toEqual(['2/1']);
 		expect(gossip.status().unconfirmed).toBe(1);
 	});
 

@@ -109,7 +109,7 @@ test('1,000 snapshot requests in one write are all answered, from few snapshots 
 	);
 });
 
-test('requests over the limit are refused with an answer, and a client that takes no answers is not read from', async () => {
+test('requests over the limit are refused, and a client that takes no answers is not read from', async () => {
 	const node = new FakeNode();
 	const {near, far, got} = serving(node, 20_000);
 	for (let id = 1; id <= 3000; id++) far.onFrame(request({id, op: 'snapshot'}));
@@ -127,7 +127,7 @@ test('requests over the limit are refused with an answer, and a client that take
 	expect(far.isPaused).toBe(false);
 });
 
-test('a request with the id of an open stream or request is refused, and the open one continues (finding 3)', async () => {
+test('a request with the id of an open stream is refused, and the stream continues (finding 3)', async () => {
 	const node = new FakeNode();
 	node.topics.set(
 		't' as Topic,
@@ -337,7 +337,7 @@ test('positions that would fill a frame are not sent: the node starts at the beg
 	]);
 });
 
-test('a connection holds a bounded number of positions; beyond it the reader skips messages itself (case 26)', async () => {
+test('a connection holds a bounded number of positions; beyond it the reader skips messages (case 26)', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
 	node.topics.set(

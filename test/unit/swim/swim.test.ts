@@ -277,11 +277,11 @@ describe('claims about members', () => {
 		expect(changes).toEqual(['n2 suspect (no answer)', 'n2 dead (silent)']);
 		deliver('n2', {type: 'ack', seq: 999}); // Without the accusation this is no refutation.
 		expect(state('n2').state).toBe('dead');
-		const told = sent.filter(
+		const sends = sent.filter(
 			({to, packet}) =>
 				to === idOf('n2') && packet.updates.some(update => update[0] === idOf('n2') && update[1] === 'dead'),
 		);
-		expect(told.length).toBeGreaterThan(0);
+		expect(sends.length).toBeGreaterThan(0);
 		deliver('n2', {type: 'ack', seq: 999, incarnation: 2});
 		expect(changes.at(-1)).toBe('n2 alive');
 	});
@@ -296,7 +296,7 @@ describe('claims about members', () => {
 			incarnation: 41,
 			updates: [[idOf('n1'), 'alive', 41, idOf('n1')]],
 		});
-		deliver('n2', {type: 'gossip', updates: [accuse('n1', 'dead', 40, 'n3')]}); // An old accusation changes nothing.
+		deliver('n2', {type: 'gossip', updates: [accuse('n1', 'dead', 40, 'n3')]}); // An old accusation.
 		expect(state('n1')).toMatchObject({state: 'alive', incarnation: 41});
 		expect(swim.status().health).toBe(2); // Twice other members could not reach this node.
 	});
@@ -589,13 +589,13 @@ test('the timing keeps the load constant, and grows with the cluster', () => {
 test('the least sent rumours go first, each a bounded number of times; a newer claim replaces an older one', () => {
 	const updates = new Updates();
 	for (const name of ['n2', 'n3', 'n4']) updates.put(accuse(name, 'suspect', 1, 'n1'));
-	const told = (to: string, count: number): string[] =>
+	const sends = (to: string, count: number): string[] =>
 		updates.take(idOf(to), count, 2).map(([id, standing]) => `${nameOf(id)} ${standing}`);
-	expect(told('n4', 2)).toEqual(['n2 suspect', 'n3 suspect']);
-	expect(told('n9', 2)).toEqual(['n4 suspect', 'n2 suspect']);
+	expect(sends('n4', 2)).toEqual(['n2 suspect', 'n3 suspect']);
+	expect(sends('n9', 2)).toEqual(['n4 suspect', 'n2 suspect']);
 	updates.put(accuse('n3', 'alive', 2, 'n3'));
-	expect(told('n9', 3)).toEqual(['n3 alive', 'n4 suspect']);
+	expect(sends('n9', 3)).toEqual(['n3 alive', 'n4 suspect']);
 	expect(updates.size).toBe(1);
-	expect(told('n9', 3)).toEqual(['n3 alive']);
+	expect(sends('n9', 3)).toEqual(['n3 alive']);
 	expect(updates.size).toBe(0);
 });

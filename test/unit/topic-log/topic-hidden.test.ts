@@ -66,15 +66,14 @@ async function readAll(log: TopicLog): Promise<{readonly got: unknown[]; readonl
 	);
 	reader.resume();
 	for (let turn = 0; reader.cursor < log.nextOffset; turn++) {
-		if (turn > 1000)
-			throw new Error(`Expected the reader to get to ${log.nextOffset}, it stands at ${reader.cursor}`);
+		if (turn > 1000) throw new Error(`Expected the reader to get to ${log.nextOffset}, it is at ${reader.cursor}`);
 		await new Promise(setImmediate);
 	}
 
 	return {got: rows(items), dropped};
 }
 
-test('only later messages are served, with their offsets; each deleted message is reported once (case 14)', async () => {
+test('only later messages are served, at their offsets; each deletion is reported once (case 14)', async () => {
 	await fc.assert(
 		fc.asyncProperty(
 			fc.array(fc.integer({min: 1, max: 20}), {minLength: 1, maxLength: 30}),
@@ -102,8 +101,8 @@ test('only later messages are served, with their offsets; each deleted message i
 				log.hide(until);
 				expect((await readAll(log)).got).toEqual(expected);
 				const retained = await log.retain(kept);
-				const told = (retained?.deletions ?? []).reduce((sum, {messages}) => sum + messages, 0);
-				expect([told, new Set(retained?.deletions.map(({reason}) => reason))]).toEqual([
+				const reported = (retained?.deletions ?? []).reduce((sum, {messages}) => sum + messages, 0);
+				expect([reported, new Set(retained?.deletions.map(({reason}) => reason))]).toEqual([
 					offset - left,
 					new Set(offset > left ? ['topic'] : []),
 				]);
@@ -158,7 +157,7 @@ test('hidden messages after later ones go when the later ones are gone', async (
 	expect([log.messages, log.firstOffset, log.nextOffset]).toEqual([0, 3, 3]);
 });
 
-test('messages of before an absence are deleted, although others arrive before the deletion is known (case 14)', async () => {
+test('messages of before an absence are deleted, although others arrived before the deletion (case 14)', async () => {
 	const memory = new MemoryLog({segmentBytes: 1e6});
 	const [one, two, three, later] = batches([1, 2, 3, 50]);
 	await append(await open(memory), [one!, two!, three!]);

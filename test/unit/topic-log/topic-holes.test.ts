@@ -328,7 +328,7 @@ function mixture(random: SeededRandom, count: number): Batch[] {
 	});
 }
 
-test('for any loss, each returned batch is there once, in the order of its stream, and the others keep their offsets', async () => {
+test('for any loss, each returned batch is there once, in stream order, and the others keep their offsets', async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.integer(), fc.integer({min: 1, max: 12}), fc.boolean(), async (seed, runs, isAll) => {
 			const random = createRandom(`holes/${seed}`);
