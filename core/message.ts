@@ -2,8 +2,8 @@
 A message, and the batch that carries it.
 
 The unit that is signed, sent, stored and forwarded is a **batch**: 1..n messages of one origin and one topic with
-consecutive sequence numbers. It is encoded once; afterwards only its bytes travel. The header is binary and read
-without touching the bodies, so a relay pays for a batch, never for a message.
+consecutive sequence numbers. It is encoded once; afterwards only its bytes are sent. The header is binary and read
+without decoding the bodies, so the cost at a relay is per batch, not per message.
 
 ```
  0  u8   version (1)                       26  u48  previous lamport of this stream, 0 before its first batch
@@ -15,7 +15,7 @@ without touching the bodies, so a relay pays for a batch, never for a message.
 ```
 
 A **stream** is (origin, incarnation, topic). Its sequence numbers start at 1 and have no gap. `previousLamport` lets a
-receiver that subscribed at Lamport time L recognise the first batch after L without asking for what came before it.
+receiver that subscribed at Lamport time L recognise the first batch after L without requesting the batches before it.
 */
 
 declare const brand: unique symbol;
@@ -45,7 +45,7 @@ export type BatchHeader = {
 	readonly sentAtMs: number;
 };
 
-/** A header and the sealed bytes it was read from. `bytes` is what is stored and forwarded, unchanged. */
+/** A header and the sealed bytes it was read from. `bytes` are stored and forwarded unchanged. */
 export type Batch = BatchHeader & {readonly bytes: Uint8Array};
 
 export type Message = {

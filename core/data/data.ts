@@ -87,7 +87,7 @@ export type DataOptions = {
 };
 
 /** Agreed subscriptions of a topic. `settings`: of a created topic. */
-export type Interest = {
+export type AgreedSubscriptions = {
 	readonly subscribers: readonly NodeId[];
 	readonly since: number | undefined;
 	readonly settings?: TopicSettings | undefined;
@@ -103,7 +103,7 @@ export class Data implements AsyncDisposable {
 	readonly deleted = {age: 0, size: 0, disk: 0, topic: 0, unread: 0};
 	/** Whether a subscription to the topic is about to be made. True as long as that is not known. */
 	isWanted: (topic: Topic) => boolean = () => true;
-	#interests: ReadonlyMap<Topic, Interest> = new Map();
+	#subscriptions: ReadonlyMap<Topic, AgreedSubscriptions> = new Map();
 	/** By topic: the Lamport time up to which its messages are deleted. */
 	#deletions: ReadonlyMap<Topic, number> = new Map();
 	readonly #options: DataOptions;
@@ -132,7 +132,7 @@ export class Data implements AsyncDisposable {
 		});
 		this.table = new TopicTable({
 			topicsMax: config.limits.topics,
-			agreed: () => this.#interests,
+			agreed: () => this.#subscriptions,
 			onWritten: (live, items) => this.#onWritten(live, items),
 			failed: options.hooks.failed,
 			slots: new ReadSlots(config.limits.reads),
@@ -167,7 +167,7 @@ export class Data implements AsyncDisposable {
 	}
 
 	/**
-	Sets the agreed deletions, each with its Lamport time; called before `setInterests` of the same state. Returns the
+	Sets the agreed deletions, each with its Lamport time; called before `setSubscriptions` of the same state. Returns the
 	new ones.
 	*/
 	setDeletions(deletions: ReadonlyMap<Topic, number>): ReadonlyArray<readonly [Topic, number]> {
@@ -186,16 +186,16 @@ export class Data implements AsyncDisposable {
 	}
 
 	/** Sets the agreed subscriptions. */
-	setInterests(interests: ReadonlyMap<Topic, Interest>): void {
-		this.#interests = interests;
-		for (const {settings} of interests.values())
+	setSubscriptions(subscriptions: ReadonlyMap<Topic, AgreedSubscriptions>): void {
+		this.#subscriptions = subscriptions;
+		for (const {settings} of subscriptions.values())
 			if (settings?.retainAgeS !== undefined) this.#options.io.noteAge(settings.retainAgeS * 1000);
-		this.gossip.setSubscriptions(interests);
+		this.gossip.setSubscriptions(subscriptions);
 		this.schedulePump();
 	}
 
 	isSubscribed(topic: Topic): boolean {
-		return this.#interests.get(topic)?.since !== undefined;
+		return this.#subscriptions.get(topic)?.since !== undefined;
 	}
 
 	read(topic: Topic, from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
@@ -208,7 +208,7 @@ export class Data implements AsyncDisposable {
 		from: 'now' | 'beginning' | number | TopicPosition,
 		sink: BatchSink,
 	): Promise<{readonly reader: Reader; readonly start: TopicPosition}> {
-		const since = this.#interests.get(topic)?.since ?? 0;
+		const since = this.#subscriptions.get(topic)?.since ?? 0;
 		const {reader, before} = await this.table.open(topic).follow(from, sink);
 		return {reader, start: {topic, since: typeof from === 'object' ? from.since : since, streams: before}};
 	}
@@ -339,7 +339,7 @@ export class Data implements AsyncDisposable {
 				storage: {retainAgeS, retainBytes},
 			},
 		} = this.#options;
-		return {retainAgeS, retainBytes, ...this.#interests.get(topic)?.settings};
+		return {retainAgeS, retainBytes, ...this.#subscriptions.get(topic)?.settings};
 	}
 
 	async #openLog(topic: Topic): Promise<TopicLog> {
@@ -371,7 +371,7 @@ export class Data implements AsyncDisposable {
 		// Subscribers on other nodes were sent the messages; readers here have a cursor in the log.
 		const readEnd =
 			slowest ??
-			((this.#interests.get(name)?.subscribers.length ?? 0) > 0 || isRead(name) ? Infinity : live.readEnd);
+			((this.#subscriptions.get(name)?.subscribers.length ?? 0) > 0 || isRead(name) ? Infinity : live.readEnd);
 		let at = retained?.from ?? 0;
 		for (const deletion of retained?.deletions ?? []) {
 			const unread = Math.max(0, at + deletion.messages - Math.max(at, readEnd));

@@ -292,7 +292,7 @@ export class Backfill {
 		if (piece.next > piece.to || holders.length === 0 || !holders.every(peer => refuses(piece, peer))) return;
 		const thens = [...piece.refusals.values()].filter(then => then > piece.next);
 		piece.refusals.clear();
-		// For the last range, a refusal means that the stream ends there, as far as anyone knows.
+		// With `isLast`, refusals mean that the stream ends here: one round of them is enough.
 		if (!piece.isLast && ++piece.rounds < roundsMax) return;
 		piece.rounds = 0;
 		piece.next = piece.isLast ? piece.to + 1 : Math.min(piece.to + 1, ...thens);

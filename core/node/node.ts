@@ -668,7 +668,7 @@ export class Node implements ServedBroker {
 		this.data.gossip.setRemoved(topics.removed());
 		// Who reads what was deleted subscribes anew at the next tick.
 		if (this.#topicAdmin.agreed()) this.#couldAgree = false;
-		this.data.setInterests(
+		this.data.setSubscriptions(
 			new Map(
 				topics
 					.topics()

@@ -158,8 +158,8 @@ export class Members {
 	}
 
 	/**
-	Handles rumours of a node that is not a member here yet: our log may be young. Only those about this node count,
-	because no other node could refute them.
+	Handles the rumours in a packet of a non-member, which may be a member that our log does not list yet. Only those
+	about this node count, because no other node could refute them.
 	*/
 	learnAboutSelf(updates: readonly Update[]): void {
 		for (const [id, standing, incarnation] of updates)

@@ -578,10 +578,10 @@ export class Witness {
 				leave();
 			},
 		});
-		const setInterests = node.data.setInterests.bind(node.data);
+		const setSubscriptions = node.data.setSubscriptions.bind(node.data);
 		Object.assign(node.data, {
-			setInterests: (...given: Parameters<typeof setInterests>) => {
-				setInterests(...given);
+			setSubscriptions: (...given: Parameters<typeof setSubscriptions>) => {
+				setSubscriptions(...given);
 				this.repairs.subscribed(host);
 			},
 		});
