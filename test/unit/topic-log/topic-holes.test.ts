@@ -96,6 +96,58 @@ async function filled(segmentBytes = 4000): Promise<{readonly memory: MemoryLog;
 }
 
 describe('holes', () => {
+	test('behave as in the example at the top of topic-holes.ts', async () => {
+		const [a1, b1, a2, b2, a3, a4] = [
+			batch(a, 1, 1, 1),
+			batch(b, 1, 1, 2),
+			batch(a, 2, 1, 3),
+			batch(b, 2, 1, 4),
+			batch(a, 3, 1, 5),
+			batch(a, 4, 1, 6),
+		];
+		const openDamaged = async (): Promise<{readonly log: TopicLog; readonly reopen: () => Promise<TopicLog>}> => {
+			const memory = new MemoryLog({segmentBytes: 4000});
+			const log = await open(memory);
+			await log.append([a1, b1, a2, b2, a3, a4].map(one => ({batch: one, hops: 1, repaired: false}))).synced;
+			const disk = damaged(memory, index => index >= 2 && index < 5);
+			return {log: await open(disk), reopen: () => open(damaged(disk, index => index >= 2 && index < 5))};
+		};
+
+		const gaps = [
+			['a', 2, 3],
+			['b', 2, 2],
+		];
+		const all = await openDamaged();
+		expect(gapsOf(all.log)).toEqual([[2, 5, gaps]]);
+		expect(
+			(await all.log.backfill([a3, b2, a2])).map(({batch: {origin, firstSeq}, offset}) => [
+				offset,
+				origin[0],
+				firstSeq,
+			]),
+		).toEqual([
+			[2, 'a', 2],
+			[3, 'b', 2],
+			[4, 'a', 3],
+		]);
+		expect((await all.reopen()).holes).toEqual([]);
+		const one = await openDamaged();
+		expect(await one.log.backfill([b2])).toMatchObject([{offset: 2}]);
+		expect(one.log.holes).toMatchObject([{from: 3, to: 5}]);
+		const first = await openDamaged();
+		await first.log.backfill([a2]);
+		expect(gapsOf(await first.reopen())).toEqual([
+			[
+				3,
+				5,
+				[
+					['a', 3, 3],
+					['b', 2, 2],
+				],
+			],
+		]);
+	});
+
 	test('are the missing offsets, with the numbers that each stream may have lost there', async () => {
 		const {memory} = await filled();
 		expect((await open(memory.reopen())).holes).toEqual([]);
