@@ -290,12 +290,12 @@ export class Backfill {
 	#skipRefused(job: Job, piece: Piece): void {
 		const holders = this.#holders(job, piece);
 		if (piece.next > piece.to || holders.length === 0 || !holders.every(peer => refuses(piece, peer))) return;
-		const thens = [...piece.refusals.values()].filter(then => then > piece.next);
+		const continuations = [...piece.refusals.values()].filter(then => then > piece.next);
 		piece.refusals.clear();
 		// With `isLast`, refusals mean that the stream ends here: one round of them is enough.
 		if (!piece.isLast && ++piece.rounds < roundsMax) return;
 		piece.rounds = 0;
-		piece.next = piece.isLast ? piece.to + 1 : Math.min(piece.to + 1, ...thens);
+		piece.next = piece.isLast ? piece.to + 1 : Math.min(piece.to + 1, ...continuations);
 	}
 
 	/** Possible holders: the subscribers and the origin. */

@@ -284,25 +284,25 @@ export class Repair {
 	#exhausted(stream: Stream, lack: Lack, heldFrom: number): void {
 		const {topic, origin, next} = stream;
 		const {self, now, config, removed} = this.#context;
-		const saidNo = (peer: NodeId): boolean => {
+		const hasRefused = (peer: NodeId): boolean => {
 			const then = lack.refusals.get(peer);
 			return then !== undefined && (then === 0 || then > next);
 		};
 
 		const others = new Set([...topic.subscribers, origin.id].filter(peer => peer !== self && !removed.has(peer)));
-		const isNobodyLeft = [...others].every(saidNo);
+		const haveAllRefused = [...others].every(hasRefused);
 		const stuckTicks = now - lack.stuckTick;
 		const isDropped =
 			(lack.refusals.get(origin.id) ?? 0) > next &&
 			lack.tried.size === 0 &&
 			stuckTicks > this.#context.ticks(config.repairMs * dropRounds);
-		const goesOn = Math.min(heldFrom, ...[...lack.refusals.values()].filter(then => then > next));
-		if (isNobodyLeft) this.#onLost(stream, Number.isFinite(goesOn) ? goesOn : stream.known + 1);
+		const continuesAt = Math.min(heldFrom, ...[...lack.refusals.values()].filter(then => then > next));
+		if (haveAllRefused) this.#onLost(stream, Number.isFinite(continuesAt) ? continuesAt : stream.known + 1);
 		else if (
-			Number.isFinite(goesOn) &&
+			Number.isFinite(continuesAt) &&
 			(isDropped || stuckTicks > this.#context.ticks(config.repairMs * giveUpRounds))
 		)
-			this.#onLost(stream, goesOn);
+			this.#onLost(stream, continuesAt);
 		else {
 			lack.tried.clear();
 			// A peer that had nothing may have received the batches by now.

@@ -53,10 +53,10 @@ export class Roster {
 		const around = Array.from({length: 2 * halfDigits}, (): Head[][] => []);
 		const place = (id: NodeId, memberHigh: number, memberLow: number): void => {
 			const isHigh = memberHigh !== nodeHigh;
-			const apart = isHigh ? memberHigh ^ nodeHigh : memberLow ^ nodeLow;
-			if (apart === 0) return; // The node itself.
-			const digit = Math.floor(Math.clz32(apart) / digitBits);
-			const part = (apart >>> (32 - digitBits - digit * digitBits)) & (partsOfRegion - 1);
+			const difference = isHigh ? memberHigh ^ nodeHigh : memberLow ^ nodeLow;
+			if (difference === 0) return; // The node itself.
+			const digit = Math.floor(Math.clz32(difference) / digitBits);
+			const part = (difference >>> (32 - digitBits - digit * digitBits)) & (partsOfRegion - 1);
 			const heads = (around[isHigh ? digit : halfDigits + digit]![part] ??= []);
 			const distanceHigh = (memberHigh ^ originHigh) >>> 0;
 			const distanceLow = (memberLow ^ originLow) >>> 0;
