@@ -1,6 +1,6 @@
 /**
-What a program can do with a node, whether it runs in this process (`openBroker`), in a worker thread or on another
-machine (`connect`). Names no protocol, so that another engine can stand behind the same console and commands.
+The operations of a node, the same for a node in this process (`openBroker`), in a worker thread, or on another machine
+(`connect`). The interface names no protocol, so another engine can implement it for the same console and commands.
 */
 export type {TopicSettings} from './topic-settings.ts';
 import type {RecordedEvent} from './events.ts';
@@ -9,10 +9,10 @@ import type {From, TopicPosition} from './position.ts';
 import type {Snapshot} from './snapshot.ts';
 import type {TopicSettings} from './topic-settings.ts';
 
-/** Why a node stopped that left its cluster. */
+/** The reason in `closed` of a node that left its cluster. */
 export const leftReason = 'left the cluster';
 
-/** What the cluster said yes to: where the messages of one `publish` went. */
+/** The stream position of the messages of one `publish`. */
 export type Published = {
 	readonly origin: NodeId;
 	readonly incarnation: number;
@@ -21,46 +21,43 @@ export type Published = {
 	readonly count: number;
 };
 
-/** A message as a reader gets it. `offset` is its place in the log of the node that it was read from. */
+/** A delivered message. `offset` is its position in the log of the node that served it. */
 export type Delivery = Message & {readonly offset: number; readonly hops: number; readonly repaired: boolean};
 
 /**
-A reader's messages, in delivery order, in arrays of what was there at once. Memory is bounded: a reader that falls
-behind is served from the node's log; what retention has taken away meanwhile is counted in `dropped`.
+The messages of a reader, in delivery order, in arrays of those that were available at once. Memory is bounded: a slow
+reader is served from the node's log, and messages that retention deleted meanwhile are counted in `dropped`.
 */
 export type Subscription = AsyncDisposable &
 	AsyncIterable<readonly Delivery[]> & {
 		/**
-		Resolves once the cluster has agreed to the subscription; rejects with `no-quorum` where it cannot. When the
-		subscription is tracked, with where it begins, unless the node is of a release that does not know.
-
+		Resolves once the cluster has agreed on the subscription; rejects with `no-quorum` without a quorum. For a
+		tracked subscription it resolves with the start position, unless the node is of a release that does not report
+		it.
 		*/
 		readonly agreed: Promise<readonly TopicPosition[] | void>;
 		/**
-		Messages that were gone before they could be read: from the node's log, or everywhere before they came to it, as
-		when the topic is deleted while it is published.
+		Messages that were lost before they could be read: deleted from the node's log, or lost everywhere before they
+		arrived there, as when a topic is deleted while messages are published.
 		*/
 		readonly dropped: number;
-		/**
-		Streams whose position is not kept, because there are too many: after another node took over, their messages may
-		come twice.
-		*/
+		/** Streams whose position was dropped at the bound: after a failover their messages may come twice. */
 		readonly forgotten?: number;
 	};
 
 export type SubscribeOptions = {
-	/** An offset is that of the node's own log. @default 'now' */
+	/** Start of the subscription. An offset is one of the node's own log. @default 'now' */
 	readonly from?: From;
 	/**
-	What was read at another node already: go on behind it. May be passed over by a node of an earlier release, which
-	then begins at `from`. For tracked subscriptions.
+	For tracked subscriptions: positions reached at another node, to continue after them. A node of an earlier release
+	may ignore them and begin at `from`.
 	*/
 	readonly after?: readonly TopicPosition[] | undefined;
-	/** Tell where it begins, so that it can go on at another node. @default false */
+	/** Report the start position, so that the subscription can continue at another node. @default false */
 	readonly isTracked?: boolean;
 };
 
-/** Traffic that this node shall lose or delay; for nodes started with `--faults`. */
+/** A fault to inject into the traffic of this node; for nodes started with `--faults`. */
 export type FaultCommand =
 	| {
 			readonly type: 'cut';
@@ -72,11 +69,11 @@ export type FaultCommand =
 	| {readonly type: 'drop'; readonly percent: number; readonly forMs: number}
 	| {readonly type: 'heal'};
 
-/** What `createTopic` found: `changed` is said of one that had other settings. */
+/** The outcome of `createTopic`; `changed` when the topic had other settings. */
 export type TopicChange = 'created' | 'changed' | 'unchanged';
 /**
-`messages`: the most that one member had. `missing`: members that have not confirmed yet that it is deleted there, since
-they are away: they delete it when they return.
+`messages`: the largest number that one member deleted. `missing`: unreachable members, which delete the topic when they
+return.
 */
 export type DeletedTopic = {readonly messages: number; readonly missing: readonly NodeId[]};
 
@@ -86,84 +83,79 @@ export type Broker = AsyncDisposable & {
 	@throws `too-large`, `storage`, `closed`, `usage`
 	*/
 	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published>;
-	/** Read messages as they are delivered. The node is subscribed for as long as somebody reads. */
+	/** Reads messages as they are delivered. The node stays subscribed while it has a reader. */
 	subscribe(topics: readonly Topic[], options?: SubscribeOptions): Subscription;
 	/**
-	Subscribe the node itself, until `unsubscribeNode`: its feed shows the messages. Resolves on commit.
+	Subscribes the node itself, until `unsubscribeNode`: its feed shows the messages. Resolves on commit.
 	@throws `no-quorum`, `no-leader`
 	*/
 	subscribeNode(topic: Topic): Promise<void>;
 	unsubscribeNode(topic: Topic): Promise<void>;
 	/**
-	The topic is there from now on, also without subscribers and messages, and keeps what the settings say, on every
-	node. One that has other settings is left as it is, unless `update` is set; that is only for a topic that exists:
-	one that was created, has subscribers or has messages.
+	Creates the topic with these settings on every node; it then exists without subscribers and messages too. Settings
+	of an existing topic change only with `update`. `update` requires an existing topic: one that was created, has
+	subscribers or has messages.
 	@throws `usage`, `refused` with the reason, `no-quorum`, `no-leader`
-
 	*/
 	createTopic(topic: Topic, settings?: TopicSettings, options?: {readonly update?: boolean}): Promise<TopicChange>;
 	/**
-	Delete what was published to the topic, on every node, with its settings. `force`: also while nodes are subscribed,
-	which ends their subscriptions; those that somebody reads through begin anew; and when only members that are away
-	may have it. Under the same name a new topic may begin at once.
-	@throws `usage` for a topic that is nowhere, `refused` with the reason, `no-quorum`, `no-leader`
-
+	Deletes the messages of the topic on every node, with its settings. With `force` also while nodes are subscribed:
+	their subscriptions end, and those with a reader begin again. With `force` also when only unreachable members may
+	have the topic. A new topic of the same name may begin at once.
+	@throws `usage` for an unknown topic, `refused` with the reason, `no-quorum`, `no-leader`
 	*/
 	deleteTopic(topic: Topic, options?: {readonly force?: boolean}): Promise<DeletedTopic>;
 	snapshot(): Promise<Snapshot>;
-	/** At most `console.framesPerSecond` calls a second, each with a new snapshot. */
+	/** Calls `onSnapshot` with each new snapshot, at most `console.framesPerSecond` times a second. */
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable;
 	/**
-	From now on. With `messages` also those of the node's own topics, read from its log at the pace of who iterates: a
-	`lagged` tells what retention took before it was read, and nothing else is left out. A broker that outlives its
-	server goes on at the next with what comes from then on, and says so with a `warning`. `from: 'start'` begins where
-	the node itself began to read in this life.
+	Events from now on. With `messages`, also the messages of the node's own topics, read from its log at the pace of
+	the iterator. A `lagged` event counts those that retention deleted before they were read; no others are left out. A
+	broker that fails over continues with the new events of the next server, and reports that by a `warning`. `from:
+	'start'` begins where the node began to read after its start.
 	@default without messages
-
 	*/
 	events(options?: {readonly messages?: boolean; readonly from?: 'now' | 'start'}): AsyncIterable<RecordedEvent>;
 	/**
-	Confirm with a quorum that this node sees the latest agreed state; the commit index it waited for.
+	Confirms with a quorum that this node has applied the latest agreed state. Resolves with the commit index that it
+	waited for.
 	@throws `no-quorum`, `no-leader`
 	*/
 	readIndex(): Promise<number>;
 	/**
-	Hand the lead to a voter, by default the one that is furthest; who leads then.
+	Transfers the leadership to a voter, by default the one with the longest log. Resolves with the new leader.
 	@throws `refused` with the reason, `no-quorum`, `no-leader`, `timeout`
 	*/
 	transferLeadership(to?: NodeId): Promise<NodeId | undefined>;
 	/**
-	Take a member out for good.
-	@throws `refused` when the rest would have no quorum, `no-quorum`, `no-leader`, `timeout`
+	Removes a member for good.
+	@throws `refused` when the others would have no quorum, `no-quorum`, `no-leader`, `timeout`
 	*/
 	removeMember(node: NodeId): Promise<void>;
 	/**
-	Leave the cluster for good and stop: hand the leadership over, give the vote and the membership back, then stop.
-	Resolves when the cluster has agreed and the node's disk knows. On the same data folder it starts again as a new
-	member.
+	Leaves the cluster for good: transfers the leadership, gives up the vote and the membership, then stops. Resolves
+	when the cluster has agreed and the node has stored that. On the same data folder it starts again as a new member.
 	@throws `refused` with the reason, `no-quorum`, `no-leader`, `timeout`
-
 	*/
 	leave(): Promise<void>;
 	fault(command: FaultCommand): Promise<void>;
-	/** Resolves when the node has stopped, or the link to it is lost for good; with the reason. */
+	/** Resolves with the reason when the node has stopped, or the connection to it is lost for good. */
 	readonly closed: Promise<string>;
 };
 
 /**
-How a broker that connects again by itself stands: which server it uses, or which it lost, why, and in how many
-milliseconds it tries again.
+The connection of a broker that reconnects: the server in use, or the lost one with the reason and the next retry.
 */
 export type LinkNews =
 	| {readonly state: 'connected'; readonly server: string}
 	| {readonly state: 'lost'; readonly server: string; readonly why: string; readonly retryMs: number};
 
 /**
-A broker that outlives its server. Calls are refused with `unreachable` while there is none; `closed` resolves only when
-it is disposed.
+A broker that fails over to another server. While it has no server, calls are refused with `unreachable`. `closed`
+resolves only when it is disposed.
 */
 export type FollowedBroker = Broker & {
-	/** In use, or lost last. */
+	/** The server in use, or the last one. */
 	readonly server: string;
 	onLink(listener: (news: LinkNews) => void): Disposable;
 };

@@ -1,6 +1,6 @@
 /**
-MessagePack for everything but the data path: control packets, commands, snapshots. Maps become plain objects, so what
-is decoded is judged by the reader's own checks before it is used; nothing here trusts it.
+MessagePack for everything but batches: control packets, commands, snapshots. Decoded values are not trusted: each
+reader validates them before use. Maps become plain objects.
 */
 import {Packr} from 'msgpackr';
 

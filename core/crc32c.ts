@@ -1,11 +1,11 @@
 /**
-CRC32C (Castagnoli), the checksum of everything that a node keeps. The native implementation is several times as fast
-with long records, but it comes as an optional package for each platform, which may be missing or fail to load. The one
-in JavaScript gives the same sums everywhere.
+CRC32C (Castagnoli), the checksum of stored data. The native implementation is several times as fast for long records,
+but it is an optional package per platform that may be missing or fail to load. The JavaScript implementation gives the
+same sums everywhere.
 */
-import library from 'crc-32/crc32c.js'; // CommonJS that shows Node no names.
+import library from 'crc-32/crc32c.js'; // CommonJS without exports that Node detects.
 
-/** @param seed the checksum of what stands before it @default 0 */
+/** @param seed the checksum of the preceding bytes @default 0 */
 export type Crc32c = (bytes: Uint8Array | string, seed?: number) => number;
 
 export const crc32cInJavaScript: Crc32c = (bytes, seed = 0) =>

@@ -3,7 +3,7 @@ Connections that outlive their server, with the time and chance of this machine:
 stay.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
-import {lastBehind} from './address.ts';
+import {lostServerLast} from './address.ts';
 import type {FollowedBroker} from './broker.ts';
 import {connect, type ConnectOptions} from './connect.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
@@ -18,7 +18,7 @@ tried until the broker is disposed. Subscriptions go on behind what was read, on
 */
 export async function follow(options: ConnectOptions): Promise<FollowedBroker> {
 	return followWith(last =>
-		connect({...options, ...(options.servers && {servers: lastBehind(options.servers, last)})}),
+		connect({...options, ...(options.servers && {servers: lostServerLast(options.servers, last)})}),
 	);
 }
 

@@ -1,6 +1,6 @@
 /**
-A protocol is a value: packets and ticks go in, work comes out, nothing else happens. A machine owns no socket, file,
-timer, clock or random source, so a whole cluster of them runs in one test, in any order, from a seed.
+A protocol is a value: packets and ticks go in, output comes out, and there are no side effects. A machine owns no
+socket, file, timer, clock or random source, so a whole cluster of machines runs in one test, in any order, from a seed.
 */
 import type {NodeId} from './message.ts';
 
@@ -10,10 +10,10 @@ export type Outbound<Packet> = {readonly to: NodeId; readonly packet: Packet};
 export type Random = {below(limit: number): number};
 
 export type Machine<Packet, Ready> = {
-	/** Take in one packet from a peer whose identity the link has proved. */
+	/** Handles one packet from an authenticated peer. */
 	step(from: NodeId, packet: Packet): void;
-	/** A beat of time. Only the broker knows how many milliseconds one lasts. */
+	/** Advances logical time by one unit. Only the broker knows its duration in milliseconds. */
 	tick(): void;
-	/** Take the work out; `undefined` when idle. */
+	/** Takes the pending output; `undefined` when idle. */
 	ready(): Ready | undefined;
 };

@@ -2,8 +2,8 @@
 A message, and the batch that carries it.
 
 The unit that is signed, sent, stored and forwarded is a **batch**: 1..n messages of one origin and one topic with
-consecutive sequence numbers. It is encoded once; afterwards only its bytes travel. The header is binary and read
-without touching the bodies, so a relay pays for a batch, never for a message.
+consecutive sequence numbers. It is encoded once; afterwards only its bytes are sent. The header is binary and read
+without decoding the bodies, so the cost at a relay is per batch, not per message.
 
 ```
  0  u8   version (1)                       26  u48  previous lamport of this stream, 0 before its first batch
@@ -15,7 +15,7 @@ without touching the bodies, so a relay pays for a batch, never for a message.
 ```
 
 A **stream** is (origin, incarnation, topic). Its sequence numbers start at 1 and have no gap. `previousLamport` lets a
-receiver that subscribed at Lamport time L recognise the first batch after L without asking for what came before it.
+receiver that subscribed at Lamport time L recognise the first batch after L without requesting the batches before it.
 */
 
 declare const brand: unique symbol;
@@ -45,7 +45,7 @@ export type BatchHeader = {
 	readonly sentAtMs: number;
 };
 
-/** A header and the sealed bytes it was read from. `bytes` is what is stored and forwarded, unchanged. */
+/** A header and the sealed bytes it was read from. `bytes` are stored and forwarded unchanged. */
 export type Batch = BatchHeader & {readonly bytes: Uint8Array};
 
 export type Message = {
@@ -86,10 +86,10 @@ export function lastSeq(header: Pick<BatchHeader, 'firstSeq' | 'count'>): number
 	return header.firstSeq + header.count - 1;
 }
 
-/** Spaces and characters without a shape; the blank of Braille too. */
+/** White space and invisible characters, including the blank Braille pattern. */
 const blank = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cf}\u2800]+$/u;
 
-/** The topic of that name, or what is wrong with the name. Any Unicode text without control characters is a topic. */
+/** The topic of that name, or the problem with the name. Any Unicode text without control characters is valid. */
 export function parseTopic(name: string): Topic | {readonly problem: string} {
 	if (name.length === 0) return {problem: 'Expected a topic name, got an empty one'};
 	// oxlint-disable-next-line no-control-regex
@@ -103,9 +103,9 @@ export function parseTopic(name: string): Topic | {readonly problem: string} {
 }
 
 /**
-The topic that somebody names, or what is wrong with the name. In Unicode's composed form (NFC), so that two names that
-look alike are one topic; without the characters that other brokers read as wildcards; with something to see. Names that
-were agreed or stored before are read by `parseTopic`, as they are.
+The topic of a name that a user enters, or the problem with the name. The name is normalized (NFC), so that two names
+that look alike are one topic. Wildcard characters of other brokers are refused, and so are invisible names. Agreed or
+stored names are read by `parseTopic`, unchanged.
 */
 export function parseTopicName(name: string): Topic | {readonly problem: string} {
 	if (/[*>#+]/u.test(name))
@@ -114,11 +114,11 @@ export function parseTopicName(name: string): Topic | {readonly problem: string}
 		};
 	const topic = parseTopic(name.normalize('NFC'));
 	return typeof topic === 'string' && blank.test(topic)
-		? {problem: `Expected a topic name with something to see, got ${visibly(topic)}`}
+		? {problem: `Expected a topic name with a visible character, got ${visibly(topic)}`}
 		: topic;
 }
 
-/** JSON in which a character without a shape is its escape. */
+/** JSON in which invisible and non-ASCII characters are escaped. */
 function visibly(text: string): string {
 	return JSON.stringify(text).replaceAll(
 		/[^ -~]/gu,
@@ -131,9 +131,8 @@ export function isNodeId(text: unknown): text is NodeId {
 }
 
 /**
-The bytes of a batch without its signature; with `signed`, room for it is left at the end and the flag is set.
-
-`bodies` are copied once, here, into the buffer that travels.
+The bytes of a batch without its signature. With `signed`, the flag is set and the end has room for the signature.
+`bodies` are copied once, here, into the buffer that is sent and stored.
 */
 export function encodeBatch(
 	header: Omit<BatchHeader, 'count'>,
@@ -165,12 +164,12 @@ export function encodeBatch(
 	return bytes;
 }
 
-/** True when the batch carries room for a signature in its last 32 bytes. */
+/** Whether the last 32 bytes of the batch are for a signature. */
 export function isSigned(bytes: Uint8Array): boolean {
 	return ((bytes[1] ?? 0) & flagSigned) !== 0;
 }
 
-/** What is newer about a batch at `at`, which is as it was written, than this program; `undefined` when nothing is. */
+/** Describes what is too new about the batch at `at`; `undefined` when this program reads it. */
 export function newerBatch(bytes: Uint8Array, at: number): string | undefined {
 	const version = bytes[at] ?? 0;
 	const flags = bytes[at + 1] ?? 0;
@@ -181,8 +180,8 @@ export function newerBatch(bytes: Uint8Array, at: number): string | undefined {
 }
 
 /**
-Read the header and check that every length adds up. `undefined` for anything that is not exactly one batch: a shorter
-or longer buffer, an unknown version or flag, a count of 0, numbers outside 2^48, a topic that is not a topic.
+Reads the header and checks that all lengths add up. `undefined` for anything that is not exactly one batch: a shorter
+or longer buffer, an unknown version or flag, a count of 0, numbers outside 2^48, an invalid topic.
 */
 export function decodeBatch(bytes: Uint8Array): Batch | undefined {
 	if (bytes.length < headerBytes) return undefined;
@@ -217,8 +216,8 @@ export function decodeBatch(bytes: Uint8Array): Batch | undefined {
 }
 
 /**
-The header of a batch that lies at `at` and was judged before (`decodeBatch`) it was stored under a checksum: the
-lengths are not walked again. `undefined` when it is none of this version.
+The header of the batch at `at`. `decodeBatch` accepted the batch before it was stored under a checksum, so the lengths
+are not checked again. `undefined` for another version.
 */
 export function decodeStoredHeader(bytes: Buffer, at: number): BatchHeader | undefined {
 	if (bytes.length < at + headerBytes || bytes[at] !== batchVersion) return undefined;
@@ -238,7 +237,7 @@ export function decodeStoredHeader(bytes: Buffer, at: number): BatchHeader | und
 			};
 }
 
-/** The bodies of a decoded batch, in order of their sequence numbers; slices of its bytes, not copies. */
+/** The bodies of a decoded batch, in order of their sequence numbers; slices, not copies. */
 export function* bodiesOf(batch: Batch): Generator<Uint8Array> {
 	const view = asBuffer(batch.bytes);
 	const lengthsAt = headerBytes + view.readUInt16BE(topicLengthAt);
@@ -272,7 +271,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 const nodeIds = new Map<number, {readonly high: number; readonly id: NodeId}>();
 
-/** Few nodes send many batches: a string that is there already costs a third, and its hash is known. */
+/** Caches ids, because few nodes send many batches: a cached string costs a third, and its hash is known. */
 function nodeIdAt(view: Buffer, at: number): NodeId {
 	const high = view.readUInt32BE(at);
 	const low = view.readUInt32BE(at + 4);
@@ -286,7 +285,7 @@ function nodeIdAt(view: Buffer, at: number): NodeId {
 
 const topicCache = new Map<string, Topic>();
 
-/** Few topics carry many batches: the latin1 view is a cheap exact key for bytes that were judged before. */
+/** Caches topics, because few topics carry many batches. The latin1 text of the bytes is a cheap exact key. */
 function topicAt(view: Buffer, start: number, end: number): Topic | undefined {
 	const key = view.toString('latin1', start, end);
 	const known = topicCache.get(key);
@@ -304,10 +303,24 @@ function topicAt(view: Buffer, start: number, end: number): Topic | undefined {
 	return parsed;
 }
 
-/** A batch as the log of a node keeps it. `offset` is that of its first message. */
+/** A batch in the log of a node. `offset` is that of its first message. */
 export type StoredBatch = {
 	readonly offset: number;
 	readonly batch: Batch;
 	readonly hops: number;
 	readonly repaired: boolean;
+};
+
+/**
+A range of sequence numbers that a log lost to damage, both ends included. `isFirst`: the log has nothing of the stream
+before the range, so the lost part may begin later than `from`. `isLast`: it has nothing after the range, so the lost
+part may end before `to`.
+*/
+export type SequenceGap = {
+	readonly origin: NodeId;
+	readonly incarnation: number;
+	readonly from: number;
+	readonly to: number;
+	readonly isFirst: boolean;
+	readonly isLast: boolean;
 };

@@ -1,13 +1,13 @@
 /**
-What a node may be called. The name has to be told from the other ways to say a node wherever one can be given: a name
-of digits alone could be a port, and one of 4 to 16 hexadecimal digits the beginning of an id. Whether a name is valid
-is part of the replicated state, so the rule must not change without a new version of the protocol.
+Names of nodes. Commands accept a name, a port or an id, so a name must differ from both: it is not all digits like a
+port, and not 4 to 16 hexadecimal digits like the start of an id. The replicated state depends on this rule, so a change
+needs a new version of the protocol.
 */
 
 export const nameMax = 63;
 const form = /^[A-Za-z\d][A-Za-z\d._-]*$/;
 
-/** What is wrong with a name, and what to do; `undefined` when nothing is. */
+/** The rule that a name breaks, with a remedy; `undefined` for a valid name. */
 export function problemOfName(name: string): string | undefined {
 	if (name.length > nameMax || !form.test(name))
 		return `1 to ${nameMax} of the characters A-Z a-z 0-9 . _ -, the first one a letter or a digit`;
@@ -21,12 +21,12 @@ export function isNodeName(value: unknown): value is string {
 	return typeof value === 'string' && problemOfName(value) === undefined;
 }
 
-/** Names that differ only in case are one name: people, and host names, do not tell them apart. */
+/** Names that differ only in case are the same name, as for host names. */
 export function nameKey(name: string): string {
 	return name.toLowerCase();
 }
 
-/** The name of a node that was given none: where it runs. */
+/** The default name of a node: host name and port. */
 export function defaultName(hostName: string, port: number): string {
 	const host = hostName
 		.replaceAll(/[^\w.-]+/g, '-')

@@ -144,7 +144,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 		folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
 	// Before the first send: numbers of this incarnation are never those of an earlier one.
 	await save({...state, lamport: lamport.ceiling});
-	lamport.kept(lamport.ceiling);
+	lamport.persisted(lamport.ceiling);
 	const isFresh = raftStore.isEmpty && state.clusterId === '' && !state.mustJoin;
 	const resignations = await Resignations.open(path, identity, warn);
 	const knownTopics = await folder.topics({

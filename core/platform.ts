@@ -1,10 +1,9 @@
 /**
-What differs between Linux, macOS and Windows, in one place: where things are kept, what files and folders can do, which
-commands help, which signals there are. Everything is a function of a `Machine`, so that a test can ask about each
-platform on any other; `here` is the one that this runs on.
+The differences between Linux, macOS and Windows: folders, file semantics, advice, signals. Each function takes a
+`Machine`, so that a test can ask about any platform on any other; `here` is the machine of this process.
 
-Windows shows the same owner and mode for every file, so they say nothing there: a file is as private as the folder that
-it lies in, and the folder of a user's profile is closed to other users.
+Windows reports the same owner and mode for every file, so these say nothing there. A file on Windows is as private as
+its folder, and the folder of a user's profile is closed to other users.
 */
 import {homedir, userInfo} from 'node:os';
 import {posix, win32, type PlatformPath} from 'node:path';
@@ -13,12 +12,12 @@ export type Env = Readonly<Record<string, string | undefined>>;
 export type Machine = {
 	readonly platform: NodeJS.Platform;
 	readonly env: Env;
-	/** This user's own folder, absolute. */
+	/** The home folder of this user, absolute. */
 	readonly home: string;
-	/** The number of this user; `undefined` where users have none. */
+	/** The user id; `undefined` on systems without one. */
 	readonly uid: number | undefined;
 };
-/** Absolute folders of this program. `runtime`: of what ends with the processes; the others outlive them. */
+/** Absolute folders of this program. `runtime` is for files that end with the processes; the others persist. */
 export type Places = {
 	readonly config: string;
 	readonly data: string;
@@ -27,12 +26,12 @@ export type Places = {
 	readonly runtime: string;
 };
 
-/** The machine that this runs on. @param env @default the one of the process */
+/** The machine of this process. @param env @default the environment of the process */
 export function here(env: Env = process.env): Machine {
 	return {platform: process.platform, env, home: homeOf(), uid: process.getuid?.()};
 }
 
-/** The root where there is none: the users of some containers have neither `HOME` nor an entry with the system. */
+/** The home folder; the root when there is none, because users of some containers have neither `HOME` nor an entry. */
 function homeOf(): string {
 	for (const ask of [homedir, () => userInfo().homedir]) {
 		try {
@@ -46,10 +45,10 @@ function homeOf(): string {
 	return '/';
 }
 
-/** Asked once: a simulated node asks nothing. */
+/** Computed once, so that simulated nodes make no system calls. */
 const thisMachine = here();
 
-/** The rules for paths of that platform. */
+/** The path rules of the platform. */
 function pathsOf({platform}: Pick<Machine, 'platform'>): PlatformPath {
 	return platform === 'win32' ? win32 : posix;
 }
@@ -57,18 +56,18 @@ function pathsOf({platform}: Pick<Machine, 'platform'>): PlatformPath {
 const name = 'dapss';
 
 /**
-Where this user's things are kept. `XDG_*` variables decide where they are set. Else Linux follows the XDG base
-directory specification, and macOS and Windows have the folders that the package `env-paths` names there. (It reads the
+The folders of this user. `XDG_*` variables take precedence where they are set. Otherwise Linux follows the XDG base
+directory specification, and macOS and Windows use the folders of the package `env-paths`. (The package reads the
 process alone, so it cannot be asked about another machine.)
 
-@param exists A version for macOS kept everything where Linux does. What is there stays in use.
+@param exists An earlier version used the Linux folders on macOS. Those that exist stay in use.
 */
 export function placesOf(machine: Machine, exists: (path: string) => boolean): Places {
 	const {platform, env} = machine;
 	const {join, isAbsolute} = pathsOf(machine);
 	const absolute = (variable: string): string | undefined => {
 		const given = env[variable];
-		// The specification: a relative path is to be ignored.
+		// The specification requires relative paths to be ignored.
 		return given !== undefined && isAbsolute(given) ? given : undefined;
 	};
 
@@ -103,7 +102,7 @@ export function placesOf(machine: Machine, exists: (path: string) => boolean): P
 		places = {
 			config: place('XDG_CONFIG_HOME', config, join(library, 'Preferences', name)),
 			data: place('XDG_DATA_HOME', data, join(library, 'Application Support', name)),
-			// Beside the data of clusters, whose names cannot begin with a dot.
+			// Beside the data of the clusters, whose names cannot begin with a dot.
 			state: place('XDG_STATE_HOME', state, join(library, 'Application Support', name, '.state')),
 			cache: place('XDG_CACHE_HOME', cache, join(library, 'Caches', name)),
 		};
@@ -119,12 +118,12 @@ export function placesOf(machine: Machine, exists: (path: string) => boolean): P
 	return {...places, runtime: runtime === undefined ? join(places.state, 'run') : join(runtime, name)};
 }
 
-/** Names that stand for a device in every folder of Windows, whatever follows behind a dot. */
+/** Names that mean a device in every folder of Windows, with any suffix after a dot. */
 const reserved = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[\d¹²³])(?=\.|$)/i;
 
 /**
-A name of `[\w.-]` as the name of a file or folder. On Windows the names of devices, and dots at the end, which it would
-leave out, are written as `%` and two digits; no such name has a `%` of its own, so no two get the same one.
+A name of `[\w.-]` as a file name. On Windows, device names and trailing dots (which Windows drops) are written as `%`
+and two hexadecimal digits. Such names contain no `%` themselves, so the result is unique.
 */
 export function fileName(text: string, {platform}: Pick<Machine, 'platform'> = thisMachine): string {
 	if (platform !== 'win32') return text;
@@ -133,17 +132,14 @@ export function fileName(text: string, {platform}: Pick<Machine, 'platform'> = t
 	return text.replace(reserved, word => coded(word[0]!) + word.slice(1)).replace(/\.+$/, coded);
 }
 
-/**
-The users whose files are trusted, by number: this one and root. `undefined` where owners and modes of files say
-nothing.
-*/
+/** User ids whose files are trusted: this user and root. `undefined` where owners and modes say nothing. */
 export function trustedOwners({platform, uid} = thisMachine): readonly number[] | undefined {
 	return platform === 'win32' || uid === undefined ? undefined : [uid, 0];
 }
 
 /**
-Whether anything but its place keeps other users from a file. False on Windows outside of the user's profile, where it
-is open to whom its folder is open to.
+Whether more than its folder protects a file from other users. False on Windows outside the user's profile, where a file
+is open to every user that may open its folder.
 
 @param path absolute
 */
@@ -158,36 +154,33 @@ export function isGuarded(path: string, machine: Machine = thisMachine): boolean
 	});
 }
 
-/**
-The names of a folder last once they are there: NTFS writes them into its own journal, and Windows cannot sync a folder.
-*/
+/** Whether folders need an fsync for their entries to last. NTFS journals them, and Windows cannot sync a folder. */
 export function syncsFolders({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	return platform !== 'win32';
 }
 
 /**
-Whether a change of a name failed because somebody has the file open for a moment, and may do next time: on Windows a
-virus scanner or an indexer keeps others from a file while it reads it, and a name that was removed stays until the last
-who has it open closes it.
+Whether a rename or removal failed only for a moment, because another process has the file open. On Windows a virus
+scanner or an indexer locks a file while it reads it, and a removed name stays until the last handle is closed.
 */
-export function isPassing(error: unknown, {platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
+export function isTransient(error: unknown, {platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	const {code} = Object(error) as {readonly code?: unknown};
 	return platform === 'win32' && (code === 'EPERM' || code === 'EACCES' || code === 'EBUSY' || code === 'ENOTEMPTY');
 }
 
-/** Files that a process may open where the system tells no bound; `undefined` when it is to be asked. */
+/** The open file limit where the system does not report one; `undefined` where it can be asked. */
 export function openFilesMax({platform}: Pick<Machine, 'platform'> = thisMachine): number | undefined {
-	// Of the C library, for files; sockets do not count.
+	// The limit of the C library, for files; sockets do not count.
 	return platform === 'win32' ? 8192 : undefined;
 }
 
-/** A socket can be bound to a multicast group, so that it hears nothing else. */
+/** Whether a socket can be bound to a multicast group, so that it receives nothing else. */
 export function bindsToGroups({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	return platform !== 'win32';
 }
 
 /**
-Whether an error of listening says that somebody has the port: on Windows one who wants it for himself, or the system
+Whether a listen error means that the port is taken. On Windows a port in exclusive use, or reserved by the system
 (`netsh int ipv4 show excludedportrange`), shows as a missing right.
 */
 export function isPortTaken(error: unknown, {platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
@@ -195,12 +188,12 @@ export function isPortTaken(error: unknown, {platform}: Pick<Machine, 'platform'
 	return code === 'EADDRINUSE' || (platform === 'win32' && code === 'EACCES');
 }
 
-/** Lines of text that programs write end in `\r\n`. */
+/** Whether lines of text end in `\r\n`. */
 export function endsLinesWithReturn({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	return platform === 'win32';
 }
 
-/** What stands behind the `%` of a link-local address. */
+/** The zone of a link-local address, after the `%`. */
 export function zoneOf(
 	networkInterface: {readonly name: string; readonly scopeid: number},
 	{platform}: Pick<Machine, 'platform'> = thisMachine,
@@ -208,15 +201,15 @@ export function zoneOf(
 	return platform === 'win32' ? String(networkInterface.scopeid) : networkInterface.name;
 }
 
-/** The writing end of a pipe can be opened once more under `/proc`, to notice that its reader is gone. */
+/** Whether the writing end of a pipe can be opened again under `/proc`, to notice that its reader is gone. */
 export function reopensPipes({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	return platform === 'linux';
 }
 
 /**
-Signals that end a program, with the one that each counts as. Windows has Ctrl-C (SIGINT), Ctrl-Break, the only one of
-both that a program can send to another, and the end of its window or session (SIGHUP); there SIGTERM ends a process at
-once, so nothing is told of it.
+Signals that end a program, each with the signal that it counts as. Windows has Ctrl-C (SIGINT), Ctrl-Break (the only
+one that a program can send to another), and the end of a window or session (SIGHUP). SIGTERM ends a process at once on
+Windows, so the process is not notified.
 */
 export function endingSignals({platform}: Pick<Machine, 'platform'> = thisMachine): ReadonlyMap<
 	string,
@@ -231,44 +224,44 @@ export function endingSignals({platform}: Pick<Machine, 'platform'> = thisMachin
 	return signals;
 }
 
-/** What a person types, or does, on this platform. */
+/** Advice for people: commands and actions on this platform. */
 export const advice = {
-	/** Against missing rights. */
+	/** To add missing rights. */
 	rights: ({platform}: Pick<Machine, 'platform'> = thisMachine): string =>
 		platform === 'win32'
 			? 'Give the user that runs the node the right to read and write it (icacls), and close other programs that have it open'
 			: 'Give the user that runs the node the right to read and write it (chown, chmod)',
 
-	/** Close a file to others. */
+	/** To close a file to other users. */
 	closeFile: (path: string, {platform, env} = thisMachine): string =>
 		platform === 'win32'
 			? `icacls "${path}" /inheritance:r /grant:r "${env['USERNAME'] ?? '%USERNAME%'}:F"`
 			: `chmod 600 ${path}`,
 
-	/** Close a folder to others. */
+	/** To close a folder to other users. */
 	closeFolder: (path: string, {platform, env} = thisMachine): string =>
 		platform === 'win32'
 			? `icacls "${path}" /inheritance:r /grant:r "${env['USERNAME'] ?? '%USERNAME%'}:(OI)(CI)F"`
 			: `chmod 700 ${path}`,
 
-	/** Have a file of another user. Where owners say nothing, nobody asks. */
+	/** To take over a file of another user. Not needed where owners say nothing. */
 	takeFile: (path: string, uid: number): string => `as root, chown ${uid} ${path} && chmod 600 ${path}`,
 
-	/** Have a folder of another user, with all that is in it. */
+	/** To take over a folder of another user, with its content. */
 	takeFolder: (path: string, uid: number): string => `as root, chown -R ${uid} ${path}`,
 
-	/** Have a folder where this user may make none. */
+	/** To make a folder where this user may not. */
 	makeFolder: (path: string, uid: number): string =>
 		`as root, mkdir -p ${path} && chown ${uid} ${path} && chmod 700 ${path}`,
 
-	/** A copy that is closed to others. */
+	/** To make a copy that is closed to other users. */
 	copyFile: (path: string): string => `(umask 077; cp ${path} COPY)`,
 
-	/** Remove whatever lies there. */
+	/** To remove a file or folder. */
 	remove: (path: string, {platform}: Pick<Machine, 'platform'> = thisMachine): string =>
 		platform === 'win32' ? `del "${path}" (a folder: rmdir /s "${path}")` : `rm -r ${path}`,
 
-	/** Make a file with a good secret in it. */
+	/** To create a file with a strong secret. */
 	writeSecret: (path: string, {platform}: Pick<Machine, 'platform'> = thisMachine): string =>
 		platform === 'win32'
 			? `node -e "require('fs').writeFileSync(process.argv[1], require('crypto').randomBytes(32).toString('base64'))" "${path}"`

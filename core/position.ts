@@ -1,14 +1,14 @@
 /**
-Where a reader stands in a topic, in words that mean the same at every node: of each stream (origin, incarnation) the
-last sequence number that it has. Offsets do not: each node's log has its own order. Within a log the numbers of a
-stream only rise, so one number a stream is enough.
+The position of a reader in a topic, in terms that hold at every node: for each stream (origin, incarnation) the last
+sequence number that the reader has. Offsets do not hold elsewhere, because each node's log has its own order. Within a
+log the numbers of a stream only increase, so one number per stream is enough.
 
-Of a stream that is not named the reader has what was stamped at or before `since`, or does not want it; later stamps
-are new to it.
+Of a stream that is not listed, the reader has the messages stamped at or before `since`, or does not want them; later
+ones are new to it.
 */
 import type {NodeId, StreamKey, Topic} from './message.ts';
 
-/** Where a reader begins in a node's own log: with what comes, with the oldest message, or with an offset. */
+/** Start of a reader in a node's own log: the next message, the oldest message, or an offset. */
 export type From = 'now' | 'beginning' | number;
 
 export type StreamPosition = readonly [origin: NodeId, incarnation: number, seq: number];
@@ -19,23 +19,23 @@ export type TopicPosition = {
 };
 
 /**
-A place in this node's logs; or one that is told in words that other nodes understand (`agreed` of the reading), and may
-come from another node.
+A start in this node's logs, or a position that any node understands (from `agreed` of a subscription), which may come
+from another node.
 */
 export type Place = From | {readonly from: From; readonly after?: readonly TopicPosition[] | undefined};
 
 /** Streams in the positions of one subscription, over all its topics. */
 export const positionsMax = 16_384;
-/** Lives of an origin in a topic; a node keeps four open, what is older counts as seen. */
-const livesMax = 16;
+/** Incarnations of an origin in a topic. A node keeps four; older ones count as seen. */
+const incarnationsMax = 16;
 
-/** What a reader has seen of one topic. Memory: a number a stream. */
+/** The position of a reader in one topic; one number per stream. */
 export class Seen {
 	since: number;
-	/** Streams that are kept. */
+	/** Number of streams. */
 	size = 0;
 	readonly #origins = new Map<NodeId, Map<number, number>>();
-	/** Lives below it count as seen. */
+	/** Incarnations below this count as seen. */
 	readonly #oldest = new Map<NodeId, number>();
 
 	constructor({since, streams}: Pick<TopicPosition, 'since' | 'streams'> = {since: 0, streams: []}) {
@@ -43,56 +43,56 @@ export class Seen {
 		for (const [origin, incarnation, seq] of streams) this.note(origin, incarnation, seq);
 	}
 
-	/** The last number that was seen; `undefined` when the stream is not known. */
+	/** The last number seen of the stream; `undefined` for an unknown stream. */
 	of(origin: NodeId, incarnation: number): number | undefined {
 		const seq = this.#origins.get(origin)?.get(incarnation);
 		return seq === undefined && incarnation < (this.#oldest.get(origin) ?? 0) ? Infinity : seq;
 	}
 
-	/** Is anything of the stream up to this number, stamped up to then, new? */
+	/** Whether the stream has something new up to this number, with stamps up to `lamport`. */
 	isFresh(origin: NodeId, incarnation: number, seq: number, lamport: number): boolean {
 		const known = this.of(origin, incarnation);
 		return known === undefined ? lamport > this.since : seq > known;
 	}
 
-	/** Everything of the stream up to this number was seen. */
+	/** Notes that the stream was seen up to this number. */
 	note(origin: NodeId, incarnation: number, seq: number): void {
-		let lives = this.#origins.get(origin);
-		if (!lives) {
-			lives = new Map();
-			this.#origins.set(origin, lives);
+		let incarnations = this.#origins.get(origin);
+		if (!incarnations) {
+			incarnations = new Map();
+			this.#origins.set(origin, incarnations);
 		}
 
-		const known = lives.get(incarnation);
+		const known = incarnations.get(incarnation);
 		if (known !== undefined) {
-			if (seq > known) lives.set(incarnation, seq);
+			if (seq > known) incarnations.set(incarnation, seq);
 			return;
 		}
 
 		if (incarnation < (this.#oldest.get(origin) ?? 0)) return;
-		lives.set(incarnation, seq);
+		incarnations.set(incarnation, seq);
 		this.size++;
-		if (lives.size <= livesMax) return;
-		const oldest = Math.min(...lives.keys());
-		lives.delete(oldest);
+		if (incarnations.size <= incarnationsMax) return;
+		const oldest = Math.min(...incarnations.keys());
+		incarnations.delete(oldest);
 		this.size--;
 		this.#oldest.set(origin, oldest + 1);
 	}
 
-	/** Forget the origin that was met first. How many streams that are. */
-	forgetOne(): number {
+	/** Drops the origin that was added first, and returns its number of streams. */
+	dropOldest(): number {
 		const [first] = this.#origins;
 		if (!first) return 0;
-		const [origin, lives] = first;
+		const [origin, incarnations] = first;
 		this.#origins.delete(origin);
 		this.#oldest.delete(origin);
-		this.size -= lives.size;
-		return lives.size;
+		this.size -= incarnations.size;
+		return incarnations.size;
 	}
 
 	streams(): StreamPosition[] {
-		return [...this.#origins].flatMap(([origin, lives]) =>
-			[...lives].map(([incarnation, seq]): StreamPosition => [origin, incarnation, seq]),
+		return [...this.#origins].flatMap(([origin, incarnations]) =>
+			[...incarnations].map(([incarnation, seq]): StreamPosition => [origin, incarnation, seq]),
 		);
 	}
 }

@@ -1,6 +1,6 @@
 /**
-What was opened, to be given back in the opposite order. JavaScript has `DisposableStack` and `AsyncDisposableStack` for
-it, which Node 22 lacks; these take what is used of them here.
+Stacks of resources that are disposed of in reverse order. They replace `DisposableStack` and `AsyncDisposableStack`,
+which Node 22 lacks, and have only the methods that are used here.
 */
 
 export class Stack implements Disposable {
@@ -11,7 +11,7 @@ export class Stack implements Disposable {
 		return held;
 	}
 
-	/** Give all back, whatever one of them throws. @throws what the first of them threw */
+	/** Disposes of all resources, even if one throws. @throws the first error */
 	dispose(): void {
 		const errors: unknown[] = [];
 		for (const one of this.#held.splice(0).toReversed()) {
@@ -38,14 +38,14 @@ export class AsyncStack implements AsyncDisposable {
 		return held;
 	}
 
-	/** Somebody else gives them back now: the new stack has all, this one nothing. */
+	/** Moves all resources to a new stack, which disposes of them from now on. */
 	move(): AsyncStack {
 		const moved = new AsyncStack();
 		for (const one of this.#held.splice(0)) moved.use(one);
 		return moved;
 	}
 
-	/** Give all back, one after the other, whatever one of them throws. @throws what the first of them threw */
+	/** Disposes of all resources one by one, even if one throws. @throws the first error */
 	async disposeAsync(): Promise<void> {
 		const errors: unknown[] = [];
 		for (const one of this.#held.splice(0).toReversed()) {

@@ -1,10 +1,7 @@
-/**
-Settings of a topic that all nodes agree on.
-*/
-/** What is kept of a topic; what is not given is as each node has it in its configuration. */
+/** Agreed retention of a topic. A value that is not set follows the configuration of each node. */
 export type TopicSettings = {
-	/** Seconds. */
+	/** Maximum age in seconds. */
 	readonly retainAgeS?: number;
-	/** On each node. */
+	/** Maximum size per node. */
 	readonly retainBytes?: number;
 };

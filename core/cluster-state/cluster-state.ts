@@ -1,11 +1,11 @@
 /**
-The state machine that Raft feeds: what all nodes agree on. Members and where they are, who subscribes to which topic
-since when, which ids were removed, and the sessions of those who ask. Pure: the same entries in the same order give the
-same bytes on every node (`save`), and a snapshot is those bytes.
+The replicated state machine that Raft applies: members and their addresses, subscriptions with their start times,
+removed ids, and client sessions. It is deterministic: the same entries in the same order give the same bytes on every
+node (`save`), and a snapshot is those bytes.
 
 Nodes of earlier versions apply the same log. So names and claims, which they do not know, change nothing before all
-members have agreed on protocol 2, and until then the saved bytes are those of version 1 (as etcd does with its cluster
-version). The same holds for the settings and the deletion of topics, protocol 3 and version 3.
+members have agreed on protocol 2, and until then the saved bytes are those of version 1 (etcd does this with its
+cluster version). The same holds for the settings and the deletion of topics: protocol 3 and version 3.
 */
 import {decode, encode} from '../codec.ts';
 import {NewerVersionError} from '../errors.ts';
@@ -18,13 +18,13 @@ import {Sessions, type Result, type SessionState} from './sessions.ts';
 export type AgreedMember = {readonly id: NodeId; readonly address: string};
 export type AgreedTopic = {
 	readonly name: Topic;
-	/** Subscriber → the Lamport time above which it wants batches. */
+	/** By subscriber: the Lamport time above which it wants batches. */
 	readonly subscribers: ReadonlyMap<NodeId, number>;
-	/** Of a topic that was created; `undefined` of one that is there because somebody subscribes. */
+	/** Settings of a created topic; `undefined` for a topic that exists only through its subscribers. */
 	readonly settings: TopicSettings | undefined;
 };
-/** What an entry changed, for whoever watches. */
-export type TopicsEvent =
+/** Changes that an applied entry made, for observers. */
+export type ClusterStateEvent =
 	| {readonly type: 'founded'; readonly clusterId: string}
 	| {readonly type: 'added' | 'removed' | 'moved'; readonly node: NodeId; readonly address: string}
 	| {readonly type: 'named'; readonly node: NodeId; readonly name: string; readonly was?: string}
@@ -35,22 +35,20 @@ export type TopicsEvent =
 export type Applied = {
 	readonly envelope: Envelope | undefined;
 	readonly result: Result;
-	readonly events: readonly TopicsEvent[];
+	readonly events: readonly ClusterStateEvent[];
 };
-/** The process that uses the identity of a node, by agreement. */
+/** The process that uses the identity of a node, as agreed. */
 export type AgreedInstance = {readonly incarnation: number; readonly instance: string};
 export type Bounds = {readonly topicsMax: number; readonly membersMax: number};
 
 /** The newest version of the saved state that this program reads. */
 export const stateVersionMax = 3;
-/** From this agreed protocol on there are names and claims. */
+/** Names and claims exist from this agreed protocol on. */
 export const namesProtocol = 2;
-/** From this one on topics are created and deleted. */
+/** Topics are created and deleted from this agreed protocol on. */
 export const topicsProtocol = 3;
 const removedMax = 4096;
-/**
-Deletions that are remembered. What the oldest deleted comes back when a node returns that was away since before it.
-*/
+/** Remembered deletions. When the oldest is forgotten, a node absent since before it brings those messages back. */
 const deletedMax = 4096;
 const done: Result = {ok: true};
 const noSubscribers: ReadonlyMap<NodeId, number> = new Map();
@@ -65,9 +63,9 @@ export class ClusterState {
 	readonly #removed = new Map<NodeId, number>();
 	readonly #topics = new Map<Topic, Map<NodeId, number>>();
 	readonly #created = new Map<Topic, TopicSettings>();
-	/** The Lamport time up to which everything of the topic is deleted; the latest deletion last. */
+	/** By topic: messages stamped up to this Lamport time are deleted. The latest deletion comes last. */
 	readonly #deleted = new Map<Topic, number>();
-	/** Changes with every deletion that becomes known. */
+	/** Increases with every deletion. */
 	deletionsSeen = 0;
 	readonly #sessions = new Sessions();
 	readonly #bounds: Bounds;
@@ -80,29 +78,29 @@ export class ClusterState {
 		return this.#clusterId;
 	}
 
-	/** Index of the last entry that was applied. */
+	/** Index of the last applied entry. */
 	get applied(): number {
 		return this.#applied;
 	}
 
-	/** The version of the protocol that all members speak, by agreement. */
+	/** The agreed version of the protocol, which all members support. */
 	get protocol(): number {
 		return this.#protocol;
 	}
 
-	/** Agreed and unique; empty when it has none. */
+	/** The agreed, unique name of the node; empty when it has none. */
 	name(node: NodeId): string {
 		return this.#names.get(node) ?? '';
 	}
 
-	/** The member of this name, whatever its case. */
+	/** The member with this name, ignoring case. */
 	nodeNamed(name: string): NodeId | undefined {
 		const key = nameKey(name);
-		for (const [node, taken] of this.#names) if (nameKey(taken) === key) return node;
+		for (const [node, used] of this.#names) if (nameKey(used) === key) return node;
 		return undefined;
 	}
 
-	/** Which process uses the identity of the node; `undefined` before it has said so. */
+	/** The process that uses the identity of the node; `undefined` before its claim is agreed. */
 	instance(node: NodeId): AgreedInstance | undefined {
 		return this.#instances.get(node);
 	}
@@ -131,12 +129,12 @@ export class ClusterState {
 		}));
 	}
 
-	/** Of a topic that was created. */
+	/** Settings of a created topic. */
 	settings(topic: Topic): TopicSettings | undefined {
 		return this.#created.get(topic);
 	}
 
-	/** Topics that were deleted, with the Lamport time up to which their messages are. */
+	/** Deleted topics, each with the Lamport time up to which its messages are deleted. */
 	deletions(): ReadonlyMap<Topic, number> {
 		return this.#deleted;
 	}
@@ -145,10 +143,7 @@ export class ClusterState {
 		return this.#topics.get(topic) ?? noSubscribers;
 	}
 
-	/**
-	The latest Lamport time that anybody subscribes from, or up to which a topic is deleted: what is stamped before it,
-	by one who knows of that, would not be wanted.
-	*/
+	/** Highest subscription or deletion time. New stamps must exceed it, or subscribers filter them out. */
 	get latestSince(): number {
 		let latest = Math.max(0, ...this.#deleted.values());
 		for (const subscribers of this.#topics.values())
@@ -156,18 +151,18 @@ export class ClusterState {
 		return latest;
 	}
 
-	/** What the command was answered, if it was applied. */
+	/** The result of the command, if it was applied before. */
 	answered(envelope: Envelope): Result | undefined {
 		return this.#sessions.answered(envelope);
 	}
 
-	/** Apply a command entry. Bytes that are no command change nothing, alike on every node. */
+	/** Applies a command entry. Bytes that are no command change nothing, on every node alike. */
 	apply(index: number, data: Uint8Array): Applied {
 		this.#applied = index;
 		const envelope = decodeEnvelope(data);
 		if (!envelope)
 			return {envelope, result: {ok: false, reason: 'Expected a command, got other bytes'}, events: []};
-		// An earlier version does not know these commands: not even the session may remember them.
+		// Earlier versions do not know these commands, so not even the session may record them.
 		const needed = protocolOf(envelope.command);
 		if (this.#protocol < needed)
 			return {
@@ -179,20 +174,21 @@ export class ClusterState {
 				events: [],
 			};
 
-		// The session belongs to the process that holds the claim: one that only asks for it must not touch it.
+		// A session belongs to the process whose claim was agreed; a process that asks for the identity must not touch
+		// it.
 		const hasSession = envelope.command.type !== 'claim';
 		const before = hasSession ? this.#sessions.answered(envelope) : undefined;
 		if (before) return {envelope, result: before, events: []};
-		const events: TopicsEvent[] = [];
+		const events: ClusterStateEvent[] = [];
 		const result = this.#execute(envelope.command, events);
 		if (hasSession) this.#sessions.record(envelope, result);
 		return {envelope, result, events};
 	}
 
-	/** Apply a configuration entry: the members are those that the configuration names. */
-	applyConfiguration(index: number, nodes: readonly NodeId[], context: Uint8Array): readonly TopicsEvent[] {
+	/** Applies a configuration entry, which lists the members. */
+	applyConfiguration(index: number, nodes: readonly NodeId[], context: Uint8Array): readonly ClusterStateEvent[] {
 		this.#applied = index;
-		const events: TopicsEvent[] = [];
+		const events: ClusterStateEvent[] = [];
 		const added = decodeContext(context);
 		const {clusterId, protocol, node, address} = added;
 		if (clusterId !== undefined && this.#clusterId === '') {
@@ -225,7 +221,7 @@ export class ClusterState {
 
 		if (node !== undefined && this.#protocol >= namesProtocol && this.#members.has(node)) {
 			const {name, incarnation, instance} = added;
-			// A name that is taken is left out: the node is a member nonetheless, and asks for another one.
+			// A taken name is left out: the node becomes a member and asks for another name.
 			if (name !== undefined) this.#rename(node, name, events);
 			if (incarnation !== undefined && instance !== undefined) this.#claim({node, incarnation, instance});
 		}
@@ -233,16 +229,16 @@ export class ClusterState {
 		return events;
 	}
 
-	/** An entry that carries nothing (a leader's no-op). */
+	/** Applies an entry without content (a leader's no-op). */
 	applyNothing(index: number): void {
 		this.#applied = index;
 	}
 
 	/**
-	Unsafe recovery: from `index` on a cluster of its own, of this node alone. Those who go are not remembered as
-	removed: they are of another cluster.
+	Unsafe recovery: from `index` on, this node is a cluster of its own. The other members are not recorded as removed,
+	because they belong to another cluster.
 	*/
-	refound(index: number, clusterId: string, node: NodeId): void {
+	forceNewCluster(index: number, clusterId: string, node: NodeId): void {
 		this.#applied = index;
 		this.#clusterId = clusterId;
 		for (const id of this.#members.keys()) if (id !== node) this.#forget(id);
@@ -275,10 +271,9 @@ export class ClusterState {
 	}
 
 	/**
-	Become what `save` gave.
-	@throws {NewerVersionError}
-	@throws when the bytes are no state at all: the snapshot was checked before, so this is a mistake of ours
-
+	Replaces the state by saved bytes.
+	@throws {NewerVersionError} when a later version saved them
+	@throws when the bytes are no saved state; snapshots are checked before, so that is a programming error
 	*/
 	load(bytes: Uint8Array): void {
 		expectKnownState(bytes);
@@ -286,24 +281,24 @@ export class ClusterState {
 		this.#applied = state.applied;
 		this.#clusterId = state.clusterId;
 		this.#protocol = state.protocol ?? 1;
-		refill(this.#names, state.names ?? []);
-		refill(
+		replaceEntries(this.#names, state.names ?? []);
+		replaceEntries(
 			this.#instances,
 			(state.instances ?? []).map(([node, incarnation, instance]) => [node, {incarnation, instance}] as const),
 		);
-		refill(this.#members, state.members);
-		refill(this.#removed, state.removed);
-		refill(
+		replaceEntries(this.#members, state.members);
+		replaceEntries(this.#removed, state.removed);
+		replaceEntries(
 			this.#topics,
 			state.topics.map(([name, subscribers]) => [name, new Map(subscribers)] as const),
 		);
-		refill(this.#created, state.created ?? []);
-		refill(this.#deleted, state.deleted ?? []);
+		replaceEntries(this.#created, state.created ?? []);
+		replaceEntries(this.#deleted, state.deleted ?? []);
 		this.deletionsSeen++;
 		this.#sessions.load(state.sessions);
 	}
 
-	#execute(command: Command, events: TopicsEvent[]): Result {
+	#execute(command: Command, events: ClusterStateEvent[]): Result {
 		if (!this.#members.has(command.node)) return {ok: false, reason: `Expected a member, got ${command.node}`};
 		switch (command.type) {
 			case 'subscribe':
@@ -341,13 +336,13 @@ export class ClusterState {
 		}
 	}
 
-	#raise(protocol: number, events: TopicsEvent[]): void {
+	#raise(protocol: number, events: ClusterStateEvent[]): void {
 		if (protocol <= this.#protocol) return;
 		this.#protocol = protocol;
 		events.push({type: 'protocol', protocol});
 	}
 
-	#rename(node: NodeId, name: string, events: TopicsEvent[]): Result {
+	#rename(node: NodeId, name: string, events: ClusterStateEvent[]): Result {
 		const holder = this.nodeNamed(name);
 		if (holder !== undefined && holder !== node)
 			return {ok: false, reason: `the name ${name} belongs to node ${holder}`};
@@ -359,7 +354,7 @@ export class ClusterState {
 	}
 
 	/**
-	A later start of a node supersedes an earlier one. Of two processes of one start the first one keeps the identity.
+	A later start of a node supersedes an earlier one. Of two processes of the same start, the first keeps the identity.
 	*/
 	#claim({node, incarnation, instance}: {readonly node: NodeId} & AgreedInstance): Result {
 		const current = this.#instances.get(node);
@@ -374,7 +369,7 @@ export class ClusterState {
 		return done;
 	}
 
-	#subscribe({topic, node, since}: Extract<Command, {type: 'subscribe'}>, events: TopicsEvent[]): Result {
+	#subscribe({topic, node, since}: Extract<Command, {type: 'subscribe'}>, events: ClusterStateEvent[]): Result {
 		let subscribers = this.#topics.get(topic);
 		if (!subscribers) {
 			const refusal = this.#refusal(topic);
@@ -384,13 +379,13 @@ export class ClusterState {
 		}
 
 		if (subscribers.has(node)) return done;
-		// What was deleted is wanted by nobody, so whoever still has it offers it in vain.
+		// Deleted messages are not wanted, so a peer that still has them offers them in vain.
 		subscribers.set(node, Math.max(since, this.#deleted.get(topic) ?? 0));
 		events.push({type: 'subscribed', topic, node});
 		return done;
 	}
 
-	#create({topic, node, settings, update}: Extract<Command, {type: 'create'}>, events: TopicsEvent[]): Result {
+	#create({topic, node, settings, update}: Extract<Command, {type: 'create'}>, events: ClusterStateEvent[]): Result {
 		const present = this.#created.get(topic);
 		if (present && isSame(present, settings)) return done;
 		if (present && !update) return {ok: false, reason: `the topic ${topic} exists with other settings`};
@@ -401,7 +396,7 @@ export class ClusterState {
 		return done;
 	}
 
-	#delete({topic, node, until, force}: Extract<Command, {type: 'delete'}>, events: TopicsEvent[]): Result {
+	#delete({topic, node, until, force}: Extract<Command, {type: 'delete'}>, events: ClusterStateEvent[]): Result {
 		const subscribers = this.#topics.get(topic);
 		if (subscribers && !force)
 			return {
@@ -425,7 +420,7 @@ export class ClusterState {
 		return done;
 	}
 
-	/** Why there cannot be one topic more; `undefined` when it is there, or has room. */
+	/** The refusal of a new topic at the limit; `undefined` when the topic exists or there is room. */
 	#refusal(topic: Topic): Result | undefined {
 		if (this.#topics.has(topic) || this.#created.has(topic)) return undefined;
 		const {topicsMax} = this.#bounds;
@@ -454,16 +449,16 @@ export class ClusterState {
 		}
 	}
 
-	/** How many more members the bound allows. */
+	/** Members that may still be added. */
 	get room(): number {
 		return this.#bounds.membersMax - this.#members.size;
 	}
 }
 
 /**
-Whether the bytes are a saved state that this program reads.
-@throws {NewerVersionError}
-@throws when they are none
+Checks that this program can read the saved state.
+@throws {NewerVersionError} when a later version saved it
+@throws when the bytes are no saved state
 */
 export function expectKnownState(bytes: Uint8Array): void {
 	const newer = newerState(bytes);
@@ -473,7 +468,7 @@ export function expectKnownState(bytes: Uint8Array): void {
 		throw new Error(`Expected a saved state of version 1 to ${stateVersionMax}, got ${String(version)}`);
 }
 
-/** What is newer about a saved state than this program; `undefined` when nothing is. */
+/** Describes what is too new about a saved state; `undefined` when this program reads it. */
 export function newerState(bytes: Uint8Array): string | undefined {
 	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
 	return typeof version === 'number' && version > stateVersionMax
@@ -498,13 +493,13 @@ type SavedState = {
 	readonly deleted?: ReadonlyArray<readonly [Topic, number]>;
 };
 
-/** The protocol from which on a command is known to all. */
+/** The protocol that introduced a command. */
 function protocolOf({type}: Command): number {
 	if (type === 'create' || type === 'delete') return topicsProtocol;
 	return type === 'name' || type === 'claim' ? namesProtocol : 1;
 }
 
-/** Whether they keep the same. */
+/** Whether both retain the same. */
 export function isSame(one: TopicSettings, other: TopicSettings): boolean {
 	return one.retainAgeS === other.retainAgeS && one.retainBytes === other.retainBytes;
 }
@@ -513,7 +508,7 @@ function sorted<Key extends string, Value>(map: ReadonlyMap<Key, Value>): Array<
 	return [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-function refill<Key, Value>(map: Map<Key, Value>, entries: ReadonlyArray<readonly [Key, Value]>): void {
+function replaceEntries<Key, Value>(map: Map<Key, Value>, entries: ReadonlyArray<readonly [Key, Value]>): void {
 	map.clear();
 	for (const [key, value] of entries) map.set(key, value);
 }

@@ -1,6 +1,6 @@
 /**
-What can be agreed: the commands that go through the Raft log into the topics machine. Each travels in an envelope with
-the session that sent it, so that a command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
+The commands that the Raft log carries to the cluster state. Each is wrapped in an envelope with its session, so that a
+command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
 */
 import {decode, encode} from '../codec.ts';
 import {lamportMax} from '../lamport.ts';
@@ -10,20 +10,18 @@ import type {TopicSettings} from '../topic-settings.ts';
 import {isRetainAge, isRetainBytes} from './retention-bounds.ts';
 
 export type Command =
-	/** `since`: the node wants batches with a Lamport time above this; 0 for everything that is retained. */
+	/** `since`: the node wants batches with a later Lamport time; 0 for everything that is retained. */
 	| {readonly type: 'subscribe'; readonly topic: Topic; readonly node: NodeId; readonly since: number}
 	| {readonly type: 'unsubscribe'; readonly topic: Topic; readonly node: NodeId}
-	/** The node is reached under another address now. */
+	/** The address of the node has changed. */
 	| {readonly type: 'address'; readonly node: NodeId; readonly address: string}
-	/** All members speak this version of the protocol. Proposed by the leader; it never goes down. */
+	/** All members support this version of the protocol. Proposed by the leader; it never decreases. */
 	| {readonly type: 'protocol'; readonly node: NodeId; readonly protocol: number}
-	/** The node wants this name. Protocol 2. */
+	/** The node requests this name. Protocol 2. */
 	| {readonly type: 'name'; readonly node: NodeId; readonly name: string}
-	/** The process that uses the identity of the node. Protocol 2. */
+	/** A process claims the identity of the node. Protocol 2. */
 	| {readonly type: 'claim'; readonly node: NodeId; readonly incarnation: number; readonly instance: string}
-	/**
-	The topic exists from now on, with these settings. One that has others changes only with `update`. Protocol 3.
-	*/
+	/** Creates the topic with these settings. Settings of an existing topic change only with `update`. Protocol 3. */
 	| {
 			readonly type: 'create';
 			readonly topic: Topic;
@@ -32,8 +30,7 @@ export type Command =
 			readonly update: boolean;
 	  }
 	/**
-	What is stamped up to `until` is deleted, and the topic with it. `force`: also while somebody is subscribed.
-	Protocol 3.
+	Deletes the topic and its messages stamped up to `until`. `force`: even while nodes are subscribed. Protocol 3.
 	*/
 	| {
 			readonly type: 'delete';
@@ -44,35 +41,35 @@ export type Command =
 	  };
 
 export type Envelope = {
-	/** The proposing node and its incarnation: one session for each life of a node. */
+	/** The proposing node and its incarnation, which identify the session. */
 	readonly node: NodeId;
 	readonly incarnation: number;
-	/** From 1, one for each command of the session. */
+	/** Command number within the session, from 1. */
 	readonly seq: number;
-	/** The session has its answers to everything below this; their results are forgotten. */
+	/** The session has received the results of all lower numbers, so they can be dropped. */
 	readonly answeredBelow: number;
-	/** The proposer's logical time; everyone who applies the entry witnesses it. */
+	/** The proposer's Lamport time; every node that applies the entry witnesses it. */
 	readonly lamport: number;
 	readonly command: Command;
 };
 
-/** What a configuration entry says beyond voters and learners. */
+/** The data of a configuration entry besides voters and learners. */
 export type MemberContext = {
-	/** Given once, by the entry that founds the cluster. */
+	/** Set once, by the entry that founds the cluster. */
 	readonly clusterId?: string;
-	/** The agreed protocol from the beginning; by the entry that founds the cluster. */
+	/** The protocol of a new cluster; set by the entry that founds it. */
 	readonly protocol?: number;
-	/** Of the node that is added. */
+	/** The added node and its address. */
 	readonly node?: NodeId;
 	readonly address?: string;
-	/** Since protocol 2: the name that it asks for, and the process that uses its identity. */
+	/** Since protocol 2: the requested name, and the process that uses the identity. */
 	readonly name?: string;
 	readonly incarnation?: number;
 	readonly instance?: string;
 };
 
 export const addressBytesMax = 255;
-/** No version of the protocol will be above this. */
+/** Upper bound of protocol versions. */
 const protocolLimit = 65_535;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
@@ -86,7 +83,7 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
 	]);
 }
 
-/** `undefined` for bytes that are no envelope: they apply as nothing, alike on every node. */
+/** `undefined` for bytes that are no envelope: they apply as nothing, on every node alike. */
 export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
 	const value = decode(bytes);
 	if (!Array.isArray(value) || value.length !== 6) return undefined;
@@ -156,7 +153,7 @@ function parseCommand(value: unknown): Command | undefined {
 	return parsed && {type: 'create', topic, node, settings: parsed, update: update as boolean};
 }
 
-/** `undefined` for what are none. */
+/** The settings in a decoded value; `undefined` when any is invalid. */
 export function parseSettings(value: unknown): TopicSettings | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
 	const {retainAgeS, retainBytes} = value as Record<string, unknown>;

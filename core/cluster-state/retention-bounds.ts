@@ -1,10 +1,8 @@
-/**
-Bounds of the settings of a topic, as those of `storage` in the configuration.
-*/
+/** Bounds of the retention settings of a topic, the same as for `storage` in the configuration. */
 const retainAgeSMax = 3650 * 86_400;
 const retainBytesMin = 4096;
 const retainBytesMax = 2 ** 50;
-/** The bounds for people, with units that the command line takes. */
+/** The bounds as text, with the units of the command line. */
 export const retainAgeRange = '1s to 3650d';
 export const retainBytesRange = '4 KiB to 1 PiB';
 

@@ -1,7 +1,7 @@
 /**
-Sessions: what each proposing node was answered, so that a command that reaches the log twice applies once and gets the
-same answer (Raft thesis, 6.3). Part of the replicated state and of its snapshots. One session a node, that of its
-newest incarnation: an older life of a node has nobody left to answer.
+Client sessions: the results that each proposing node got, so that a command that reaches the log twice applies once and
+gets the same result (Raft thesis, 6.3). They are part of the replicated state and of its snapshots. Each node has one
+session, that of its newest incarnation, because no process waits for results of an older one.
 */
 import type {NodeId} from '../message.ts';
 import type {Envelope} from './command.ts';
@@ -14,7 +14,7 @@ export type SessionState = readonly [
 	results: ReadonlyArray<readonly [number, string]>,
 ];
 
-/** More unanswered commands than a node may have in flight; older answers go first. */
+/** Results per session, more than a node may have commands in flight; the oldest are dropped first. */
 const resultsMax = 8192;
 
 type Session = {incarnation: number; floor: number; readonly results: Map<number, string>};
@@ -22,12 +22,12 @@ type Session = {incarnation: number; floor: number; readonly results: Map<number
 export class Sessions {
 	readonly #sessions = new Map<NodeId, Session>();
 
-	/** The answer that was given before; `undefined` when the command is new and shall apply. */
+	/** The recorded result; `undefined` when the command is new and must be applied. */
 	answered(envelope: Envelope): Result | undefined {
 		const session = this.#sessions.get(envelope.node);
 		if (!session || envelope.incarnation > session.incarnation) return undefined;
 		if (envelope.incarnation < session.incarnation)
-			return {ok: false, reason: 'Expected a command of this life of the node, got one of an earlier life'};
+			return {ok: false, reason: 'Expected a command of this incarnation of the node, got one of an earlier one'};
 		if (envelope.seq < session.floor) return {ok: true};
 		const reason = session.results.get(envelope.seq);
 		if (reason === undefined) return undefined;

@@ -4,7 +4,7 @@ order that safety needs (durable, then said, then applied), and gives the cluste
 makes learners voters.
 */
 import {joinProblem} from '../address.ts';
-import {expectKnownState, namesProtocol, ClusterState, type TopicsEvent} from '../cluster-state/cluster-state.ts';
+import {expectKnownState, namesProtocol, ClusterState, type ClusterStateEvent} from '../cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command, type MemberContext} from '../cluster-state/command.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
@@ -560,7 +560,7 @@ export class Control {
 		this.#options.emit({type: 'voters', voters});
 	}
 
-	#tell(event: TopicsEvent): void {
+	#tell(event: ClusterStateEvent): void {
 		const {self, announce, emit} = this.#options;
 		if (event.type === 'added' || event.type === 'moved') announce?.(event.node);
 		if (event.type === 'named') this.#hasSaidName ||= event.node === self;

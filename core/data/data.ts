@@ -1,16 +1,15 @@
 /**
-The data path, one module a step: publish → batch → stamp → sign → store + send → wire → verify → dedupe → store → order
-→ deliver. This file is the crossing: it takes batches from the publisher and from the wire, gives them to the gossip
-machine, writes what the machine releases and hands it to readers.
+The data path of live topics, one module per step: publish → batch → stamp → sign → store + send → wire → verify →
+dedupe → order → store → deliver. This module connects the steps: it passes batches from the publisher and the wire to
+the gossip machine, stores the batches that the machine releases, and delivers them to readers.
 
-Live topics: a receiver delivers when a batch is written (it outlives the process), a publisher is answered when its
-batch is on the disk. Both go on inside each side of a partition.
+A receiver delivers a batch once it is written (it survives the process). A publisher is answered once its batch is
+synced. Both continue on each side of a partition.
 */
 import type {Published} from '../broker.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
 import type {Rejection} from '../events.ts';
-import type {BackfillGap} from '../gossip/context.ts';
 import {createGossip, type Gossip, type GossipPacket} from '../gossip/gossip.ts';
 import type {Lamport} from '../lamport.ts';
 import type {Random} from '../machine.ts';
@@ -20,6 +19,7 @@ import {
 	type Batch,
 	type BatchHeader,
 	type NodeId,
+	type SequenceGap,
 	type StoredBatch,
 	type StreamKey,
 	type Topic,
@@ -39,7 +39,7 @@ import {TopicTable} from './topic-table.ts';
 export type DataIo = {
 	readonly clock: Clock;
 	readonly random: Random;
-	/** False when there is no link or its queue is full. */
+	/** Sends a push; false when there is no link or its queue is full. */
 	readonly sendPush: (
 		to: NodeId,
 		batch: Batch,
@@ -49,13 +49,13 @@ export type DataIo = {
 	readonly queuedBytes: (to: NodeId) => number;
 	readonly sign: ((bytes: Buffer) => void) | undefined;
 	readonly verify: (bytes: Buffer) => 'ok' | Rejection;
-	/** Opens, or makes, the log of a topic. `onHeader` gets what it holds, oldest first. */
+	/** Opens or creates the log of a topic. `onHeader` is called for each batch in it, oldest first. */
 	readonly openTopic: (topic: Topic, onHeader: (header: BatchHeader) => void) => Promise<TopicLog>;
-	/** The time that ages of messages are judged by, milliseconds. */
+	/** The retention clock, in milliseconds. */
 	readonly retentionMs: () => number;
-	/** A topic has this retention time, milliseconds. */
+	/** Notes the retention time of a topic, in milliseconds. */
 	readonly noteAge: (ageMs: number) => void;
-	/** Removes what the closed log of a topic left. */
+	/** Removes the files of a topic whose log is closed. */
 	readonly removeTopic: (topic: Topic) => Promise<void>;
 };
 
@@ -63,11 +63,11 @@ export type DataHooks = {
 	readonly rejected: (from: NodeId, reason: Rejection) => void;
 	readonly delivered: (items: readonly StoredBatch[]) => void;
 	readonly missed: (topic: Topic, origin: NodeId, messages: number) => void;
-	/** A digest exchange with the peer ended with nothing missing. */
+	/** A digest exchange with the peer ended, and nothing is missing. */
 	readonly synced: (peer: NodeId, messages: number) => void;
-	/** Messages that damage had taken are back in the log of the topic; `missing` are not. */
+	/** Messages lost to damage are back in the log of the topic; `missing` are not. */
 	readonly refilled: (topic: Topic, messages: number, missing: number) => void;
-	/** Retention took messages of the topic; `unread` of them nobody had read through this node, as far as it knows. */
+	/** Retention deleted messages of the topic; no reader of this node is known to have read `unread` of them. */
 	readonly deleted: (topic: Topic, deletion: Deletion & {readonly unread: number}) => void;
 	readonly bound: (name: string) => void;
 	/** The node must stop: the disk failed. */
@@ -82,12 +82,12 @@ export type DataOptions = {
 	readonly config: Config;
 	readonly io: DataIo;
 	readonly hooks: DataHooks;
-	/** What must be awaited before the next stamp is given, if anything. */
+	/** A promise to await before the next stamp is assigned, if any. */
 	readonly stampable: () => Promise<void> | undefined;
 };
 
-/** `settings`: of a topic that was created. */
-export type Interest = {
+/** Agreed subscriptions of a topic. `settings`: of a created topic. */
+export type AgreedSubscriptions = {
 	readonly subscribers: readonly NodeId[];
 	readonly since: number | undefined;
 	readonly settings?: TopicSettings | undefined;
@@ -99,16 +99,16 @@ export class Data implements AsyncDisposable {
 	readonly gossip: Gossip;
 	readonly publisher: Publisher;
 	readonly table: TopicTable;
-	/** Messages that retention deleted since the start, by reason, and how many of them nobody had read here. */
+	/** Messages that retention deleted since the start, by reason, and those that no reader here had read. */
 	readonly deleted = {age: 0, size: 0, disk: 0, topic: 0, unread: 0};
-	/** Whether somebody is about to subscribe to the topic, or may be, as it is not known yet. */
+	/** Whether a subscription to the topic is about to be made. True as long as that is not known. */
 	isWanted: (topic: Topic) => boolean = () => true;
-	#interests: ReadonlyMap<Topic, Interest> = new Map();
-	/** The Lamport time up to which the messages of a topic are deleted. */
+	#subscriptions: ReadonlyMap<Topic, AgreedSubscriptions> = new Map();
+	/** By topic: the Lamport time up to which its messages are deleted. */
 	#deletions: ReadonlyMap<Topic, number> = new Map();
 	readonly #options: DataOptions;
 	readonly rates = new RateSampler<Topic>();
-	/** Since the start, of all topics, also of those that are gone. */
+	/** Totals since the start over all topics, closed ones included. */
 	readonly #counts = {published: 0, delivered: 0, stored: 0, bytes: 0};
 	readonly #congested = new Set<NodeId>();
 	readonly #serving = new Set<string>();
@@ -132,7 +132,7 @@ export class Data implements AsyncDisposable {
 		});
 		this.table = new TopicTable({
 			topicsMax: config.limits.topics,
-			agreed: () => this.#interests,
+			agreed: () => this.#subscriptions,
 			onWritten: (live, items) => this.#onWritten(live, items),
 			failed: options.hooks.failed,
 			slots: new ReadSlots(config.limits.reads),
@@ -148,13 +148,13 @@ export class Data implements AsyncDisposable {
 	}
 
 	/**
-	Open the log of a topic that an earlier life of the node left, so that the machine knows what was delivered. Before
-	any packet is taken in.
+	Opens the log of a topic from an earlier start, so that the machine knows the delivered batches. Called before any
+	packet is handled.
 	*/
 	async recover(topic: Topic): Promise<void> {
-		// What goes wrong is told by the holes.
+		// `holes` below reports an error of opening.
 		const live = this.table.open(topic, () => undefined);
-		this.gossip.refill(
+		this.gossip.backfill(
 			topic,
 			(await live.holes()).flatMap(hole => [...hole.gaps.values()]),
 		);
@@ -167,11 +167,11 @@ export class Data implements AsyncDisposable {
 	}
 
 	/**
-	The topics that were deleted, as agreed, and up to which Lamport time. Before `setInterests` of the same agreement.
-	Those that are new.
+	Sets the agreed deletions, each with its Lamport time; called before `setSubscriptions` of the same state. Returns the
+	new ones.
 	*/
 	setDeletions(deletions: ReadonlyMap<Topic, number>): ReadonlyArray<readonly [Topic, number]> {
-		// What was released before it is in the log first.
+		// Batches that were released earlier go to the log first.
 		this.pump();
 		const fresh = [...deletions].filter(([topic, until]) => this.#deletions.get(topic) !== until);
 		this.#deletions = new Map(deletions);
@@ -185,35 +185,35 @@ export class Data implements AsyncDisposable {
 		return fresh;
 	}
 
-	/** Who subscribes to what, as agreed. */
-	setInterests(interests: ReadonlyMap<Topic, Interest>): void {
-		this.#interests = interests;
-		for (const {settings} of interests.values())
+	/** Sets the agreed subscriptions. */
+	setSubscriptions(subscriptions: ReadonlyMap<Topic, AgreedSubscriptions>): void {
+		this.#subscriptions = subscriptions;
+		for (const {settings} of subscriptions.values())
 			if (settings?.retainAgeS !== undefined) this.#options.io.noteAge(settings.retainAgeS * 1000);
-		this.gossip.setSubscriptions(interests);
+		this.gossip.setSubscriptions(subscriptions);
 		this.schedulePump();
 	}
 
 	isSubscribed(topic: Topic): boolean {
-		return this.#interests.get(topic)?.since !== undefined;
+		return this.#subscriptions.get(topic)?.since !== undefined;
 	}
 
 	read(topic: Topic, from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
 		return this.table.open(topic).read(from, sink);
 	}
 
-	/** As `read`, with where it begins in words that other nodes understand. */
+	/** Like `read`, and returns the start position in terms that other nodes understand. */
 	async follow(
 		topic: Topic,
 		from: 'now' | 'beginning' | number | TopicPosition,
 		sink: BatchSink,
 	): Promise<{readonly reader: Reader; readonly start: TopicPosition}> {
-		const since = this.#interests.get(topic)?.since ?? 0;
+		const since = this.#subscriptions.get(topic)?.since ?? 0;
 		const {reader, before} = await this.table.open(topic).follow(from, sink);
 		return {reader, start: {topic, since: typeof from === 'object' ? from.since : since, streams: before}};
 	}
 
-	/** The offset after the newest message of the topic that is written. */
+	/** The offset after the newest written message of the topic. */
 	end(topic: Topic): Promise<number> {
 		return this.table.open(topic).end();
 	}
@@ -222,7 +222,7 @@ export class Data implements AsyncDisposable {
 		this.topics.get(topic)?.stop(reader);
 	}
 
-	/** A push from a peer: verified before anything else looks at it. `bytes` must not change afterwards. */
+	/** Handles a push of a peer; its signature is verified first. `bytes` must not change afterwards. */
 	onPush(
 		from: NodeId,
 		head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean},
@@ -233,7 +233,7 @@ export class Data implements AsyncDisposable {
 		if (verdict !== 'ok') return hooks.rejected(from, verdict);
 		const batch = decodeBatch(bytes);
 		if (!batch) return hooks.rejected(from, 'malformed');
-		// A valid signature under our own name for this life is still a forgery, or a second node with our data.
+		// A validly signed batch under our own id and incarnation is a forgery, or of a second node with our data.
 		if (
 			batch.origin === self &&
 			batch.incarnation >= incarnation &&
@@ -262,7 +262,7 @@ export class Data implements AsyncDisposable {
 		this.pump();
 	}
 
-	/** Once a turn of the event loop, however many frames came in. */
+	/** Pumps once per turn of the event loop, however many frames arrive. */
 	schedulePump(): void {
 		if (this.#isPumpScheduled) return;
 		this.#isPumpScheduled = true;
@@ -287,13 +287,13 @@ export class Data implements AsyncDisposable {
 
 			for (const {to, topic, wants, bytesMax} of ready.serve) void this.#serve(to, topic, wants, bytesMax);
 			for (const {peer, messages} of ready.synced) hooks.synced(peer, messages);
-			for (const {topic, batches, gaps} of ready.refilled) void this.#fill(topic, batches, gaps);
+			for (const {topic, batches, gaps} of ready.backfilled) void this.#storeBackfilled(topic, batches, gaps);
 		}
 	}
 
 	/**
-	Drop what is older or more than is kept, of each topic and of all; called now and then.
-	@param isRead of topics whose messages were read, although no subscription is agreed yet
+	Applies retention to each topic and to all together; called from time to time.
+	@param isRead whether messages of the topic are read although no subscription is agreed yet
 	*/
 	async retain(isRead: (topic: Topic) => boolean = () => false): Promise<void> {
 		const {
@@ -311,7 +311,7 @@ export class Data implements AsyncDisposable {
 		}
 	}
 
-	/** Look at the counters for the rates; called at every tick. */
+	/** Samples the counters for the rates; called at every tick. */
 	sampleRates(nowMs: number): void {
 		this.rates.tick(nowMs, this.#counts, () =>
 			[...this.topics].map(
@@ -321,7 +321,7 @@ export class Data implements AsyncDisposable {
 		);
 	}
 
-	/** Let go of topics that hold nothing and that nobody subscribes to. */
+	/** Closes topics without messages and subscribers. */
 	free(): Promise<void> {
 		return this.table.free();
 	}
@@ -332,14 +332,14 @@ export class Data implements AsyncDisposable {
 		await this.table.close();
 	}
 
-	/** What is kept of the topic: by its own settings, or as this node is configured. */
+	/** The retention of the topic: its own settings, else the configuration of this node. */
 	retentionOf(topic: Topic): {readonly retainAgeS: number; readonly retainBytes: number} {
 		const {
 			config: {
 				storage: {retainAgeS, retainBytes},
 			},
 		} = this.#options;
-		return {retainAgeS, retainBytes, ...this.#interests.get(topic)?.settings};
+		return {retainAgeS, retainBytes, ...this.#subscriptions.get(topic)?.settings};
 	}
 
 	async #openLog(topic: Topic): Promise<TopicLog> {
@@ -349,7 +349,7 @@ export class Data implements AsyncDisposable {
 			lamport.witness(header.lamport);
 		});
 		const until = this.#deletions.get(topic);
-		if (until !== undefined) log.hide(until); // The next `retain` drops it.
+		if (until !== undefined) log.hide(until); // The next `retain` deletes the messages.
 		return log;
 	}
 
@@ -368,10 +368,10 @@ export class Data implements AsyncDisposable {
 			nowMs: io.retentionMs(),
 		});
 		if (retained) this.gossip.retained(name, retained.floors);
-		// Who subscribes elsewhere was sent it; readers here have a place in the log.
+		// Subscribers on other nodes were sent the messages; readers here have a cursor in the log.
 		const readEnd =
 			slowest ??
-			((this.#interests.get(name)?.subscribers.length ?? 0) > 0 || isRead(name) ? Infinity : live.readEnd);
+			((this.#subscriptions.get(name)?.subscribers.length ?? 0) > 0 || isRead(name) ? Infinity : live.readEnd);
 		let at = retained?.from ?? 0;
 		for (const deletion of retained?.deletions ?? []) {
 			const unread = Math.max(0, at + deletion.messages - Math.max(at, readEnd));
@@ -383,7 +383,8 @@ export class Data implements AsyncDisposable {
 	}
 
 	/**
-	Send and store at once: a peer may have the batch before our own disk has it, but nobody is told that it is stored.
+	Sends and stores at the same time. A peer may have the batch before our disk, but the publisher is answered after
+	it.
 	*/
 	#storeOwn(topic: Topic, batches: readonly Batch[]): Promise<void> {
 		for (const batch of batches) this.gossip.publish(batch);
@@ -446,7 +447,7 @@ export class Data implements AsyncDisposable {
 		} = this.#options;
 		const isSent = io.sendPush(to, batch, head);
 		if (!this.#congested.has(to) && (!isSent || io.queuedBytes(to) > limits.outQueueBytes / 2)) {
-			// The peer is moved from push to catch-up: it pulls from the log what it lacks, at its own pace.
+			// Switch the peer from push to catch-up: it pulls what it misses, at its own pace.
 			this.#congested.add(to);
 			this.gossip.setCongested(to, true);
 			if (!isSent) hooks.bound('out-queue');
@@ -455,12 +456,12 @@ export class Data implements AsyncDisposable {
 		return isSent;
 	}
 
-	/** What damage took is back: no reader is told, each finds it at its offset. */
-	async #fill(topic: Topic, found: readonly Batch[], gaps: readonly BackfillGap[]): Promise<void> {
+	/** Stores the batches of a backfill. Readers are not notified: they find them at their offsets. */
+	async #storeBackfilled(topic: Topic, found: readonly Batch[], gaps: readonly SequenceGap[]): Promise<void> {
 		try {
 			const live = this.table.open(topic);
-			const placed = await live.refill(found);
-			this.gossip.filled(
+			const placed = await live.backfill(found);
+			this.gossip.backfillDone(
 				topic,
 				placed.map(({batch}) => batch),
 				gaps,
@@ -476,7 +477,7 @@ export class Data implements AsyncDisposable {
 		}
 	}
 
-	/** Answer one question a peer and topic at a time; another one meanwhile is passed over, and asked again. */
+	/** Serves one request per peer and topic at a time. Another one meanwhile is skipped, and the peer asks again. */
 	async #serve(to: NodeId, topic: Topic, wants: Parameters<LiveTopic['serve']>[0], bytesMax: number): Promise<void> {
 		const key = `${to} ${topic}`;
 		if (this.#serving.has(key)) return;

@@ -1,7 +1,7 @@
 /**
-A reader's end of a subscription: batches come in, arrays of messages go out, memory is bounded. What the consumer has
-taken is told to `onRoom`, so that the side that feeds it (a cursor in the node's log, here or across a link) knows when
-to go on.
+The consumer's end of a subscription: batches come in, arrays of messages go out. Memory is bounded: `onRoom` reports
+the bytes that the consumer has taken, so that the source (a reader of the node's log, here or across a link) knows when
+to continue.
 */
 import type {Delivery, Subscription} from '../broker.ts';
 import {messagesOf, type StoredBatch, type Topic} from '../message.ts';
@@ -14,21 +14,21 @@ export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch, from
 }
 
 /**
-Where a reader that asked for an offset begins. The batch that holds the offset is cut there. A log that lost its end in
-a power cut may begin before it: what it has there now is not what was read then, and nothing of it is left out.
+Cuts the first batch of each topic at the requested offset. A log that lost its end in a power cut may begin before the
+offset. Its messages are then not those that were read before, so none is left out.
 */
-export class Beginning {
+export class StartOffset {
 	readonly #offset: number;
-	readonly #begun = new Set<Topic>();
+	readonly #started = new Set<Topic>();
 
 	constructor(offset: number) {
 		this.#offset = offset;
 	}
 
-	/** The first offset of the batch that is wanted. */
+	/** The first wanted offset of the batch. */
 	of({offset, batch: {topic, count}}: StoredBatch): number {
-		if (this.#begun.has(topic)) return offset;
-		this.#begun.add(topic);
+		if (this.#started.has(topic)) return offset;
+		this.#started.add(topic);
 		return this.#offset < offset + count ? this.#offset : offset;
 	}
 }
@@ -41,13 +41,13 @@ export class DeliveryQueue implements Subscription {
 	#ended = false;
 	#closed = false;
 	#error: Error | undefined;
-	readonly #beginning: Beginning;
+	readonly #start: StartOffset;
 	readonly #onRoom: (bytes: number) => void;
 	readonly #onClose: () => void | Promise<void>;
 
 	/**
 	@param options.fromOffset messages of the first batch below it are left out.
-	@param options.onRoom bytes that were taken out.
+	@param options.onRoom called with the bytes that the consumer has taken.
 	*/
 	constructor(options: {
 		readonly agreed: Subscription['agreed'];
@@ -56,8 +56,8 @@ export class DeliveryQueue implements Subscription {
 		readonly onClose: () => void | Promise<void>;
 	}) {
 		this.agreed = options.agreed;
-		this.agreed.catch(() => undefined); // The caller may look at it later, or iterate and meet the error there.
-		this.#beginning = new Beginning(options.fromOffset ?? 0);
+		this.agreed.catch(() => undefined); // The caller may await it later, or get the error from the iteration.
+		this.#start = new StartOffset(options.fromOffset ?? 0);
 		this.#onRoom = options.onRoom;
 		this.#onClose = options.onClose;
 	}
@@ -68,7 +68,7 @@ export class DeliveryQueue implements Subscription {
 		this.#wake?.();
 	}
 
-	/** No more will come; with an error, the iteration throws it once what is there has been read. */
+	/** Ends the iteration; with an error, it throws that after the queued messages. */
 	end(error?: Error): void {
 		this.#ended = true;
 		this.#error ??= error;
@@ -94,7 +94,7 @@ export class DeliveryQueue implements Subscription {
 				const deliveries: Delivery[] = [];
 				for (const item of items) {
 					bytes += item.batch.bytes.length;
-					for (const delivery of deliveriesOf(item, this.#beginning.of(item))) deliveries.push(delivery);
+					for (const delivery of deliveriesOf(item, this.#start.of(item))) deliveries.push(delivery);
 				}
 
 				yield deliveries;

@@ -1,9 +1,8 @@
 /**
-One live topic on this node: its log and those who read it. What is appended is written first and handed to readers then
-(a crash of the process takes back nothing that a reader was told); own messages are acknowledged only when the disk has
-them.
+A live topic on this node: its log and its readers. Appended batches are written first and then delivered, so a crash of
+the process takes back nothing that a reader got. Own messages are acknowledged once they are synced.
 
-The log opens in the background when a topic is first used; appends made before wait in order.
+The log opens in the background when a topic is first used; earlier appends wait in order.
 */
 import type {Batch, StoredBatch, Topic} from '../message.ts';
 import {Seen, type StreamPosition, type TopicPosition} from '../position.ts';
@@ -15,9 +14,9 @@ export type NewBatch = {readonly batch: Batch; readonly hops: number; readonly r
 
 export class LiveTopic implements AsyncDisposable {
 	readonly name: Topic;
-	/** Delivered to readers or the node's own feed since the start. */
+	/** Messages delivered to readers or the node's own feed since the start. */
 	delivered = 0;
-	/** Published here, stored here, and bytes of what was stored, since the start. */
+	/** Messages published here and stored here, and bytes stored, since the start. */
 	published = 0;
 	stored = 0;
 	storedBytes = 0;
@@ -26,10 +25,10 @@ export class LiveTopic implements AsyncDisposable {
 	readEnd = 0;
 	#log: TopicLog | undefined;
 	#writtenEnd = 0;
-	/** What is stamped up to here is deleted. */
+	/** Messages stamped up to this Lamport time are deleted. */
 	#hiddenUntil = 0;
-	/** Appends that came before the log was open: later ones queue behind them. */
-	#early = 0;
+	/** Appends that wait for the log to open; later ones queue after them. */
+	#earlyAppends = 0;
 	readonly #opened: Promise<TopicLog>;
 	readonly #readers = new Set<Reader>();
 	readonly #onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void;
@@ -37,8 +36,8 @@ export class LiveTopic implements AsyncDisposable {
 
 	/**
 	@param opened the topic's log.
-	@param onWritten each group of batches, in log order, once it outlives the process.
-	@param onFailed the first error of its disk, whoever waited for it.
+	@param onWritten called with each group of batches, in log order, once it survives the process.
+	@param onFailed called with the first error of the log's disk.
 	@param slots shared by the readers of all topics
 	*/
 	constructor(
@@ -69,34 +68,32 @@ export class LiveTopic implements AsyncDisposable {
 		return this.#log?.bytes ?? 0;
 	}
 
-	/** Its log is open, nobody reads it, and no append waits. */
+	/** Whether the log is open, without readers and pending appends. */
 	get isIdle(): boolean {
-		return this.#log !== undefined && this.#early === 0 && this.#readers.size === 0;
+		return this.#log !== undefined && this.#earlyAppends === 0 && this.#readers.size === 0;
 	}
 
-	/** Where the slowest reader is; `undefined` when there is none. */
+	/** Cursor of the slowest reader; `undefined` when there is none. */
 	get slowest(): number | undefined {
 		return this.#readers.size === 0 ? undefined : Math.min(...[...this.#readers].map(({cursor}) => cursor));
 	}
 
-	/** Messages that damage took and nobody has given back. */
+	/** Messages lost to damage that no peer has returned. */
 	get missing(): number {
 		return this.#log?.missing ?? 0;
 	}
 
-	/**
-	Add batches in the order of their release. Resolves when they are on the disk (`sync`) or with the operating system.
-	*/
+	/** Appends batches in the order of their release. Resolves when they are synced (`sync`) or written. */
 	append(items: readonly NewBatch[], sync: boolean): Promise<void> {
-		if (this.#log && this.#early === 0) return this.#appendTo(this.#log, items, sync);
-		this.#early++;
+		if (this.#log && this.#earlyAppends === 0) return this.#appendTo(this.#log, items, sync);
+		this.#earlyAppends++;
 		return this.#opened.then(log => {
-			this.#early--;
+			this.#earlyAppends--;
 			return this.#appendTo(log, items, sync);
 		});
 	}
 
-	/** A cursor from `from` on; `now` is what is written next. */
+	/** Starts a reader at `from`; `now` is the next written message. */
 	async read(from: 'now' | 'beginning' | number, sink: BatchSink): Promise<Reader> {
 		const log = await this.#opened;
 		const offset =
@@ -109,8 +106,8 @@ export class LiveTopic implements AsyncDisposable {
 	}
 
 	/**
-	As `read`, and what lies before: so the reader can go on at another node.
-	@param from a place, or what the reader has seen at another node
+	Like `read`, and returns the positions before the start, so that the reader can continue at another node.
+	@param from a start, or the position reached at another node
 	*/
 	async follow(
 		from: 'now' | 'beginning' | number | TopicPosition,
@@ -119,14 +116,14 @@ export class LiveTopic implements AsyncDisposable {
 		const log = await this.#opened;
 		if (typeof from === 'object')
 			return {reader: await this.read(log.freshFrom(new Seen(from)), sink), before: from.streams};
-		// What is not written yet counts as before, too: the index knows it already.
+		// Appends that are not written yet count as before too: the index has them already.
 		const offset =
 			from === 'now' ? log.nextOffset : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
 		const before = from === 'beginning' ? [] : await log.before(offset);
 		return {reader: this.#start(log, offset, sink), before};
 	}
 
-	/** The offset after the newest message that is written, once the log is open. */
+	/** The offset after the newest written message, once the log is open. */
 	async end(): Promise<number> {
 		await this.#opened;
 		return this.#writtenEnd;
@@ -143,17 +140,17 @@ export class LiveTopic implements AsyncDisposable {
 		return (await this.#opened).serve(wants, bytesMax);
 	}
 
-	/** Where damage took messages, once the log is open. */
+	/** The holes of the log, once it is open. */
 	async holes(): Promise<TopicLog['holes']> {
 		return (await this.#opened).holes;
 	}
 
-	/** Put back what damage took. Those that found their place. */
-	async refill(found: readonly Batch[]): ReturnType<TopicLog['refill']> {
-		return (await this.#opened).refill(found);
+	/** Stores backfilled batches; resolves with those that were placed. */
+	async backfill(found: readonly Batch[]): ReturnType<TopicLog['backfill']> {
+		return (await this.#opened).backfill(found);
 	}
 
-	/** The topic was deleted: nothing that is stamped up to `until` is given out any more. True when that is news. */
+	/** The topic was deleted: messages stamped up to `until` are not served any more. True when that is new. */
 	hide(until: number): boolean {
 		if (until <= this.#hiddenUntil) return false;
 		this.#hiddenUntil = until;
@@ -161,7 +158,7 @@ export class LiveTopic implements AsyncDisposable {
 		return true;
 	}
 
-	/** Messages that were wanted never came here, and will not: no offset stands for them. */
+	/** Reports wanted messages that never arrived, and will not: they have no offsets. */
 	missed(messages: number): void {
 		for (const reader of this.#readers) reader.missed(messages);
 	}
@@ -185,12 +182,12 @@ export class LiveTopic implements AsyncDisposable {
 
 	async #appendTo(log: TopicLog, items: readonly NewBatch[], sync: boolean): Promise<void> {
 		const {offsets, written, synced} = log.append(items, {sync});
-		// Without `sync` nobody waits for it; a failure stops the log, which the node watches.
+		// Without `sync` the promise is not awaited; a failure stops the log, which the node watches.
 		synced.catch(() => undefined);
 		await written;
 		const all = items.map((item, index) => ({...item, offset: offsets[index]!}));
 		const last = all.at(-1)!;
-		// It may have been deleted while it was written: then readers find out from the log.
+		// The topic may have been deleted during the write: then readers read from the log, which hides the messages.
 		const stored = all.every(({batch}) => batch.lamport > this.#hiddenUntil) ? all : [];
 		this.#writtenEnd = last.offset + last.batch.count;
 		this.lastLamport = Math.max(this.lastLamport, last.batch.lamport);

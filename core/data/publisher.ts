@@ -1,7 +1,7 @@
 /**
-Publish → batch → stamp → sign. What is published within one turn of the event loop shares a batch: a lone message
-leaves at once, under load batches grow by themselves, without a timer. Sequence numbers are dense within a stream (this
-node, this incarnation, one topic); the incarnation was raised durably before the first of them.
+Publish → batch → stamp → sign. Messages published within one turn of the event loop share a batch. So a lone message
+leaves at once, and batches grow under load without a timer. Sequence numbers are dense within a stream (this node, this
+incarnation, one topic); the incarnation was raised durably before the first of them.
 */
 import type {Published} from '../broker.ts';
 import {DapssError} from '../errors.ts';
@@ -18,7 +18,7 @@ import {
 } from '../message.ts';
 import type {Clock} from '../ports.ts';
 
-/** Room that a frame needs beyond the body of its only message. */
+/** Bytes of a frame with one message besides the body. */
 export const frameOverheadBytes = 64 + topicBytesMax + signatureBytes;
 
 type Waiter = {
@@ -35,11 +35,11 @@ export type PublisherOptions = {
 	/** Signs in place; `undefined` when signing is switched off. */
 	readonly sign: ((bytes: Buffer) => void) | undefined;
 	readonly bodyBytesMax: number;
-	/** Hands batches on: to the log and to the gossip. Resolves when they are on the disk. */
+	/** Passes batches to the log and to gossip. Resolves when they are synced. */
 	readonly store: (topic: Topic, batches: readonly Batch[]) => Promise<void>;
-	/** What must be awaited before the next stamp is given, if anything. */
+	/** A promise to await before the next stamp is assigned, if any. */
 	readonly stampable: () => Promise<void> | undefined;
-	/** Bytes that may wait for the disk before publishers wait. */
+	/** Bytes that may wait for the disk; above it, publishers wait. */
 	readonly inFlightBytesMax: number;
 };
 
@@ -85,16 +85,16 @@ export class Publisher {
 		});
 	}
 
-	/** The sequence number that the next message of the topic will get. */
+	/** The sequence number of the next message of the topic. */
 	nextSeq(topic: Topic): number {
 		return this.#streams.get(topic)?.nextSeq ?? 1;
 	}
 
-	/** Refuse what comes from now on, with the reason. */
+	/** Refuses later messages with this error. */
 	close(error: DapssError): void {
 		this.#flush();
 		this.#closed = error;
-		this.#refuse(error); // What waits for a stamp has none yet.
+		this.#refuse(error); // Those that wait for a stamp are refused too.
 		this.#room?.resolve();
 	}
 
@@ -218,7 +218,7 @@ export class Publisher {
 		);
 		sign?.(bytes);
 		const batch = decodeBatch(bytes);
-		if (!batch) throw new Error('Expected a batch that reads back, got none');
+		if (!batch) throw new Error('Expected the encoded batch to decode, got undefined');
 		stream.nextSeq += bodies.length;
 		stream.previousLamport = stamp;
 		this.published += bodies.length;

@@ -1,6 +1,6 @@
 /**
-How much a second, of each topic and in all. Counters are sampled as time goes by, not when somebody looks: so a rate is
-the same for everyone who looks, and does not depend on when it was looked at last. Pure; time comes with each call.
+Rates per second, for each topic and in total. Counters are sampled as time passes, not on access, so a rate does not
+depend on who reads it and when. Pure; time is an argument.
 */
 import type {Counts} from '../snapshot.ts';
 type Sample<Name> = {readonly atMs: number; readonly total: Counts; readonly topics: ReadonlyMap<Name, Counts>};
@@ -10,10 +10,10 @@ const windowMs = 5000;
 const none: Counts = {published: 0, delivered: 0, stored: 0, bytes: 0};
 
 export class RateSampler<Name> {
-	/** The oldest is a window old. */
+	/** The oldest sample is one window old. */
 	readonly #samples: Array<Sample<Name>> = [];
 
-	/** Look at the counters, twice a second at most. */
+	/** Samples the counters, at most twice a second. */
 	tick(atMs: number, total: Counts, topics: () => Iterable<readonly [Name, Counts]>): void {
 		const last = this.#samples.at(-1);
 		if (last && atMs - last.atMs < stepMs) return;
@@ -30,12 +30,12 @@ export class RateSampler<Name> {
 		while (this.#samples.length > 2 && atMs - this.#samples[1]!.atMs >= windowMs) this.#samples.shift();
 	}
 
-	/** A second, of all topics. */
+	/** Rates of all topics together. */
 	get total(): Counts {
 		return this.#between(({total}) => total);
 	}
 
-	/** A second, of one topic. */
+	/** Rates of one topic. */
 	of(name: Name): Counts {
 		return this.#between(({topics}) => topics.get(name));
 	}
@@ -45,7 +45,7 @@ export class RateSampler<Name> {
 		const last = this.#samples.at(-1);
 		const to = last && read(last);
 		if (!first || !last || !to || last.atMs <= first.atMs) return none;
-		// A topic that was not there had none.
+		// A topic without an earlier sample started at 0.
 		const from = read(first) ?? none;
 		const rate = (count: keyof Counts): number =>
 			Math.max(0, Math.round(((to[count] - from[count]) * 1000) / (last.atMs - first.atMs)));

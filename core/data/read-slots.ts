@@ -1,7 +1,6 @@
 /**
-The read budget of a node: how many reads of topic logs run for readers at once. A reader that finds none free waits in
-line, and stands behind the others again after each read, so that thousands of readers that catch up take turns and
-share a bounded amount of memory.
+The read budget of a node: how many reads of topic logs run at once. A reader without a free slot queues, and queues
+again after each read. So thousands of readers that catch up take turns and share bounded memory.
 */
 import {defaults} from '../config.ts';
 
@@ -14,7 +13,7 @@ export class ReadSlots {
 		this.#free = slots;
 	}
 
-	/** Take a slot; a promise when it has to be waited for. Every slot is to be released. */
+	/** Takes a slot; returns a promise when none is free. Every slot must be released. */
 	acquire(): Promise<void> | undefined {
 		if (this.#free > 0) {
 			this.#free--;
@@ -26,7 +25,7 @@ export class ReadSlots {
 		});
 	}
 
-	/** Hand the slot to whoever waits longest. */
+	/** Passes the slot to the reader that has waited longest. */
 	release(): void {
 		const next = this.#waiting.shift();
 		if (next) next();

@@ -1,31 +1,31 @@
 /**
-A reader of one topic is a cursor in the topic's log. While it keeps up it is handed each batch as it is written; when
-its sink is full it stops, and later goes on from the log, where its cursor points. The cursor never passes what the
-sink has not taken. So a slow reader costs nothing but the disk it reads, and loses only what retention takes away,
-which is counted.
+A reader of one topic: a cursor in the topic's log. While it keeps up, it gets each batch as it is written. When its
+sink is full, it pauses, and later continues from the log at its cursor. The cursor never passes a batch that the sink
+has not taken. So a slow reader costs only disk reads, and loses only messages that retention deletes, which are
+counted.
 */
 import type {StoredBatch} from '../message.ts';
 import type {ReadSlots} from './read-slots.ts';
 
 /**
-Where batches go. A sink that is full says so by its `room`, or by taking less than it is offered: `Reader.resume`
-starts the reader again.
+The destination of batches. A sink is full when its `room` is 0 or it takes fewer batches than offered; `Reader.resume`
+continues.
 */
 export type BatchSink = {
-	/** Bytes that it takes now; 0 when it is full. The batch that fills it may be larger. */
+	/** Bytes that it accepts now; 0 when it is full. The batch that fills it may be larger. */
 	room(): number;
-	/** Takes batches from the front, as long as it has room. How many: the others stay in the log. */
+	/** Takes batches from the front while it has room, and returns how many; the others stay in the log. */
 	take(items: readonly StoredBatch[]): number;
 	/** Messages that were gone from the log before they could be read. */
 	dropped(messages: number): void;
-	/** Messages that never came into the log, and will not: they have no offsets. */
+	/** Messages that never reached the log, and will not: they have no offsets. */
 	missed?(messages: number): void;
-	/** The log failed: nothing more will come. */
+	/** The log failed: no more batches will come. */
 	failed(error: Error): void;
 };
 
 export type ReadableLog = {
-	/** From the batch that contains `offset`, or the oldest when that is gone. `next` is where to go on. */
+	/** Reads from the batch that contains `offset`, or from the oldest one. `next` is the offset to continue from. */
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
 };
 
@@ -40,8 +40,8 @@ export class Reader implements Disposable {
 	readonly #slots: ReadSlots;
 
 	/**
-	@param from the first offset wanted.
-	@param end the offset after the newest batch that is written.
+	@param from the first wanted offset.
+	@param end the offset after the newest written batch.
 	@param slots shared by all readers of the node
 	*/
 	constructor(log: ReadableLog, from: number, end: number, sink: BatchSink, slots: ReadSlots) {
@@ -52,14 +52,14 @@ export class Reader implements Disposable {
 		this.#sink = sink;
 	}
 
-	/** Everything before this offset was handed on, or is gone. */
+	/** Everything before this offset was delivered or is gone. */
 	get cursor(): number {
 		return this.#cursor;
 	}
 
 	/**
 	Batches were written, in log order.
-	@param items none when some of them are not to be given out: the log knows which
+	@param items empty when some of them are hidden: the log knows which
 	*/
 	onWritten(items: readonly StoredBatch[], end: number): void {
 		this.#end = end;
@@ -69,19 +69,18 @@ export class Reader implements Disposable {
 			return this.resume();
 		}
 
-		// The log may have shown the last of these to the catch-up already: it knows that they are written a moment
-		// before this is told.
+		// The catch-up may have read the last of these already: the log has them a moment before this call.
 		const fresh = items[0]!.offset >= this.#cursor ? items : items.filter(({offset}) => offset >= this.#cursor);
 		if (fresh.length === 0) return;
-		if (!this.#hand(fresh, end) && !this.#isClosed()) this.#state = 'full';
+		if (!this.#deliver(fresh, end) && !this.#isClosed()) this.#state = 'full';
 	}
 
-	/** Messages that whoever reads waits for never came into the log. */
+	/** Messages that the consumer waits for never reached the log. */
 	missed(messages: number): void {
 		if (this.#state !== 'closed') this.#sink.missed?.(messages);
 	}
 
-	/** The sink has room. */
+	/** The sink has room again. */
 	resume(): void {
 		if (this.#state !== 'full') return;
 		if (this.#cursor >= this.#end) {
@@ -114,14 +113,14 @@ export class Reader implements Disposable {
 
 				const {items, next} = await this.#log.read(this.#cursor, Math.min(catchUpBytes, room));
 				if (this.#isClosed()) return;
-				// Retention was faster; the next batch that is written goes on from there.
+				// Retention deleted everything up to the end; the reader continues with the next written batch.
 				if (items.length === 0 && next <= this.#cursor) break;
 				if (items.length === 0) {
 					this.#skipTo(next);
 					continue;
 				}
 
-				const isAll = this.#hand(items, next);
+				const isAll = this.#deliver(items, next);
 				if (this.#isClosed()) return;
 				if (!isAll) {
 					this.#state = 'full';
@@ -135,8 +134,8 @@ export class Reader implements Disposable {
 		this.#state = 'live';
 	}
 
-	/** Whether all was taken; the cursor stops at the first batch that was not. */
-	#hand(items: readonly StoredBatch[], next: number): boolean {
+	/** Passes batches to the sink. True when it took all; else the cursor stops at the first one left. */
+	#deliver(items: readonly StoredBatch[], next: number): boolean {
 		this.#skipTo(items[0]!.offset);
 		const taken = this.#sink.room() > 0 ? this.#sink.take(items) : 0;
 		const left = items[taken];
@@ -144,7 +143,7 @@ export class Reader implements Disposable {
 		return left === undefined;
 	}
 
-	/** What lies before is gone: by retention, perhaps while it was read, or by damage. */
+	/** Skips messages that are gone: deleted by retention, perhaps during the read, or lost to damage. */
 	#skipTo(offset: number): void {
 		if (offset <= this.#cursor) return;
 		this.#sink.dropped(offset - this.#cursor);

@@ -1,11 +1,10 @@
 /**
-The topics that a node has open, and how many there may be. Whoever is about to use a topic takes a slot first:
-publishers, readers and the node's own subscriptions alike, and at once, so that many who come together cannot all find
-the same last slot free. What is agreed in the cluster counts too, as each of these topics may have messages here at any
-time.
+The open topics of a node, and their limit. A publisher, a reader or an own subscription reserves a slot before it uses
+a topic. It does so synchronously, so that concurrent callers cannot all see the same last slot free. Topics agreed in
+the cluster count too, because they may get messages here at any time.
 
-A slot becomes free by itself: a topic of which nothing is kept, which nobody subscribes to and nobody uses now, leaves
-the table, now and then or when its slot is needed; its folder goes if it never had a message.
+Slots are freed automatically. A topic without messages, subscribers and users is closed, from time to time or when its
+slot is needed. Its folder is removed if it never had a message.
 */
 import {DapssError} from '../errors.ts';
 import type {StoredBatch, Topic} from '../message.ts';
@@ -15,26 +14,26 @@ import type {ReadSlots} from './read-slots.ts';
 
 export type TopicTableOptions = {
 	readonly topicsMax: number;
-	/** Open, or make, the log of a topic. */
+	/** Opens or creates the log of a topic. */
 	readonly openLog: (topic: Topic) => Promise<TopicLog>;
-	/** Nobody wants the topic, and nothing is done with it. */
+	/** Whether no subscription to the topic is wanted and no operation on it is running. */
 	readonly isUnused: (topic: Topic) => boolean;
-	/** Remove what the closed log of a topic left on the disk. */
+	/** Removes the files of a topic whose log is closed. */
 	readonly removeLog: (topic: Topic) => Promise<void>;
-	/** Topics that somebody in the cluster subscribes to. */
+	/** Topics with subscribers in the cluster. */
 	readonly agreed: () => ReadonlyMap<Topic, unknown>;
 	readonly onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void;
 	readonly failed: (error: unknown) => void;
 	/** Shared by the readers of all topics. */
 	readonly slots?: ReadSlots;
-	/** The limit was hit. */
+	/** Called when the limit is hit. */
 	readonly onFull: () => void;
 };
 
 export class TopicTable {
 	readonly live = new Map<Topic, LiveTopic>();
 	readonly #options: TopicTableOptions;
-	/** By how many that are about to use it. */
+	/** Number of reservations per topic. */
 	readonly #reserved = new Map<Topic, number>();
 	readonly #removing = new Map<Topic, Promise<void>>();
 
@@ -42,22 +41,24 @@ export class TopicTable {
 		this.#options = options;
 	}
 
-	/** Slots that are taken, of `max`: topics that may go at any time take none. */
+	/** Slots in use, of `max`. Removable topics use none. */
 	get slots(): {readonly used: number; readonly max: number} {
 		const {agreed, topicsMax} = this.#options;
 		let used = 0;
-		for (const [topic, live] of this.live) if (!this.#mayGo(topic, live)) used++;
+		for (const [topic, live] of this.live) if (!this.#isRemovable(topic, live)) used++;
 		for (const topic of this.#reserved.keys()) if (!this.live.has(topic)) used++;
 		for (const topic of agreed().keys()) if (!this.live.has(topic) && !this.#reserved.has(topic)) used++;
 		return {used, max: topicsMax};
 	}
 
 	/**
-	Keep slots for topics until disposed; from the first message or reader on a topic has its own.
-	@throws `refused` at the limit; then none is kept
+	Reserves slots for topics until disposed. From its first message or reader on, a topic has its own slot.
+	@throws `refused` at the limit; then no slot is reserved
 	*/
 	reserve(topics: readonly Topic[]): Disposable {
-		const idle = new Set(topics.filter(topic => this.live.has(topic) && this.#mayGo(topic, this.live.get(topic)!)));
+		const idle = new Set(
+			topics.filter(topic => this.live.has(topic) && this.#isRemovable(topic, this.live.get(topic)!)),
+		);
 		const fresh = new Set(topics.filter(topic => idle.has(topic) || !this.#isKnown(topic)));
 		const {used, max} = fresh.size > 0 ? this.slots : {used: 0, max: Infinity};
 		if (used + fresh.size > max) {
@@ -81,7 +82,9 @@ export class TopicTable {
 		};
 	}
 
-	/** The topic, opened when it is not. @param onProblem the log cannot be opened. @default the node fails */
+	/**
+	The topic, opened if necessary. @param onProblem called when the log cannot be opened. @default the node fails
+	*/
 	open(topic: Topic, onProblem: (error: unknown) => void = this.#options.failed): LiveTopic {
 		const known = this.live.get(topic);
 		if (known) return known;
@@ -94,9 +97,9 @@ export class TopicTable {
 		return live;
 	}
 
-	/** Let go of topics of which nothing is kept. */
+	/** Closes all removable topics. */
 	async free(): Promise<void> {
-		for (const [topic, live] of this.live) if (this.#mayGo(topic, live)) await this.#letGo(topic, live);
+		for (const [topic, live] of this.live) if (this.#isRemovable(topic, live)) await this.#remove(topic, live);
 	}
 
 	async close(): Promise<void> {
@@ -104,7 +107,7 @@ export class TopicTable {
 		await Promise.all([...this.live.values()].map(live => live[Symbol.asyncDispose]()));
 	}
 
-	#mayGo(topic: Topic, live: LiveTopic): boolean {
+	#isRemovable(topic: Topic, live: LiveTopic): boolean {
 		const {agreed, isUnused} = this.#options;
 		return (
 			live.isIdle &&
@@ -116,20 +119,20 @@ export class TopicTable {
 		);
 	}
 
-	/** So that no more are open than may be. */
+	/** Closes removable topics, so that no more are open than allowed. */
 	#makeRoom(fresh: ReadonlySet<Topic>): void {
 		let over = [...fresh].filter(topic => !this.live.has(topic)).length + this.live.size - this.#options.topicsMax;
 		if (over <= 0) return;
 		for (const [topic, live] of this.live) {
-			if (fresh.has(topic) || !this.#mayGo(topic, live)) continue;
-			this.#letGo(topic, live).catch(this.#options.failed);
+			if (fresh.has(topic) || !this.#isRemovable(topic, live)) continue;
+			this.#remove(topic, live).catch(this.#options.failed);
 			if (--over <= 0) return;
 		}
 	}
 
-	#letGo(topic: Topic, live: LiveTopic): Promise<void> {
+	#remove(topic: Topic, live: LiveTopic): Promise<void> {
 		this.live.delete(topic);
-		// Offsets that were given are never given again: the log of a topic that had messages stays, empty as it is.
+		// Offsets are never reused: the log of a topic that had messages stays, even if it is empty.
 		const removing = live
 			.end()
 			.then(end =>

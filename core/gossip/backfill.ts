@@ -1,75 +1,81 @@
 /**
-Pulling back what damage took. A log with a hole knows which numbers of which streams it may have held
-(`core/topic-log/topic-holes.ts`); exactly these are asked for, by the same `iwant` as what was never here
-(`repair.ts`), from one peer at a time and with half of its byte budget, while repair itself asks that peer for nothing
-of the topic. Nothing of it is released: it was delivered once. What came is handed out as a whole, when all of it is
-here, or when everybody who could have the rest has said no, several times: what is put into a hole fixes the order for
-good.
+Pulls back batches that the log lost to damage. A damaged log knows the sequence numbers that a hole may have held
+(`core/topic-log/topic-holes.ts`). Exactly these are requested, by the same `iwant` as in repair (`repair.ts`), from one
+peer at a time and with half of the byte budget. Meanwhile repair requests nothing of the topic from that peer. The
+batches are not released, because they were delivered before. They are handed out together, when all are here or when
+every possible holder has refused the rest several times: storing them in the hole fixes their order for good.
 
-A stream of which nothing is known behind the hole stands still meanwhile (`isLast`), or what belongs in the hole would
-be released as new. That has an end in any case: what is not here by then is released as new.
+A stream without a known batch after the hole is paused meanwhile (`isLast`). Otherwise a batch that belongs in the hole
+could be released as new. The pause is bounded; batches that arrive after it are released as new.
 */
-import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
-import type {Context, BackfillGap} from './context.ts';
+import {lastSeq, type Batch, type BatchHeader, type NodeId, type SequenceGap, type Topic} from '../message.ts';
+import type {Context} from './context.ts';
 import {wantsMax, type PacketOf, type Want} from './packet.ts';
 import type {Stream, Streams} from './streams.ts';
 
-type Piece = BackfillGap & {
+/** A gap while it is backfilled. `rounds`: how often all holders have refused it. */
+type Piece = SequenceGap & {
 	next: number;
 	readonly refusals: Map<NodeId, number>;
-	/** Times that everybody had said no. */ rounds: number;
+	rounds: number;
 };
+/**
+The backfill of one topic. `tried`: peers that did not answer in this cycle. `sinceTick`: tick of the first request.
+*/
 type Job = {
 	readonly topic: Topic;
 	readonly pieces: readonly Piece[];
 	found: Batch[];
 	bytes: number;
-	/** Did not answer in this cycle. */ readonly tried: Set<NodeId>;
+	readonly tried: Set<NodeId>;
 	dueTick: number;
 	cycles: number;
-	/** Of the first question. */ sinceTick: number | undefined;
+	sinceTick: number | undefined;
 };
 type Request = {readonly peer: NodeId; readonly job: Job; refreshedTick: number; hasProgress: boolean};
 
-const patienceMs = 600;
+const answerTimeoutMs = 600;
 const retryMs = 250;
 const retryDoublings = 6;
-/** What everybody refuses is asked for so often. */
+/** A range that all holders refuse is requested this many times. */
 const roundsMax = 3;
-/** Repair rounds that a stream stands still. */
-const stillRounds = 5;
-/** What may come back of one topic; held in memory until all of it is here. */
+/** Longest pause of a stream, in repair rounds. */
+const pauseRounds = 5;
+/** Bytes that may come back for one topic; held in memory until the backfill ends. */
 const bytesMax = 64 * 1024 * 1024;
 
 export class Backfill {
 	readonly #context: Context;
 	readonly #streams: Streams;
 	readonly #isBusy: (peer: NodeId, topic: Topic) => boolean;
-	readonly #onMoved: (stream: Stream) => void;
+	readonly #onResumed: (stream: Stream) => void;
 	#jobs: Job[] = [];
 	#request: Request | undefined;
 
-	/** @param isBusy the peer is being asked for something else of the topic. @param onMoved the stream goes on. */
+	/**
+	@param isBusy the peer has an outstanding request for the topic from elsewhere.
+	@param onResumed called when the pause of a stream has ended.
+	*/
 	constructor(
 		context: Context,
 		streams: Streams,
 		isBusy: (peer: NodeId, topic: Topic) => boolean,
-		onMoved: (stream: Stream) => void,
+		onResumed: (stream: Stream) => void,
 	) {
 		this.#context = context;
 		this.#streams = streams;
 		this.#isBusy = isBusy;
-		this.#onMoved = onMoved;
+		this.#onResumed = onResumed;
 	}
 
-	/** Topics that are not whole yet. */
+	/** Number of topics with a backfill. */
 	get waiting(): number {
 		return this.#jobs.length;
 	}
 
-	/** @param given one that reaches over several holes may be there several times. */
-	add(topic: Topic, given: readonly BackfillGap[]): void {
-		const gaps = new Map<string, BackfillGap>();
+	/** @param given a gap that spans several holes may be listed several times. */
+	add(topic: Topic, given: readonly SequenceGap[]): void {
+		const gaps = new Map<string, SequenceGap>();
 		for (const gap of given.toSorted((a, b) => a.to - b.to))
 			gaps.set(`${gap.origin}:${gap.incarnation}:${gap.from}`, gap);
 		const pieces = [...gaps.values()].map(gap => ({
@@ -91,23 +97,22 @@ export class Backfill {
 			});
 		for (const {origin, incarnation, isLast} of pieces) {
 			const stream = isLast ? this.#streams.find(topic, origin, incarnation) : undefined;
-			if (stream) stream.isStill = true;
+			if (stream) stream.isPaused = true;
 		}
 	}
 
 	/**
-	What was handed out is in the log again, as far as it had its place there. What of the gaps is not will not come any
-	more, and is told as missed: it may be lost, or, where the node was not subscribed for a while, never have been
-	wanted, which nobody can tell apart.
-
+	Ends the backfill of a topic: `placed` are in the log again. The rest of `gaps` will not come any more and is
+	reported as missed. These messages may be lost. They may also never have been wanted, if the node was not subscribed
+	for a while; the two cases cannot be told apart.
 	*/
-	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void {
+	done(topic: Topic, placed: readonly BatchHeader[], gaps: readonly SequenceGap[]): void {
 		for (const header of placed) this.#streams.find(topic, header.origin, header.incarnation)?.fill(header);
-		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) this.#move(stream);
+		for (const stream of this.#streams.topics.get(topic)?.streams() ?? []) this.#unpause(stream);
 		for (const {origin, incarnation, from, to, isFirst} of gaps) {
 			const stream = this.#streams.find(topic, origin, incarnation);
 			if (!stream || isFirst) continue;
-			// Behind what is released nothing is lost: it comes as new.
+			// After the last released batch nothing is lost: later batches arrive as new.
 			const end = Math.min(to, stream.next - 1);
 			const there = placed.filter(
 				header =>
@@ -125,8 +130,8 @@ export class Backfill {
 		return this.#request?.peer === peer && this.#request.job.topic === topic;
 	}
 
-	/** A batch of an answer. False when it is not one that was asked for here. */
-	take(from: NodeId, batch: Batch): boolean {
+	/** Accepts a batch of an answer. False when it was not requested here. */
+	accept(from: NodeId, batch: Batch): boolean {
 		const request = this.#request;
 		if (!request || !this.isAsking(from, batch.topic)) return false;
 		const {job} = request;
@@ -148,7 +153,7 @@ export class Backfill {
 		if (!isNext || lastSeq(batch) > piece.to) return true;
 		if (job.bytes + batch.bytes.length > bytesMax) {
 			this.#context.hit('refill');
-			job.found = []; // Too much to be put in order: the hole stays.
+			job.found = []; // Too much to hold and sort: the hole stays.
 			for (const one of job.pieces) one.next = one.to + 1;
 			return true;
 		}
@@ -160,7 +165,7 @@ export class Backfill {
 		return true;
 	}
 
-	/** The answer is complete. False when it is the answer to another question. */
+	/** The answer is complete. False when it answers another request. */
 	served(from: NodeId, {topic, passed}: PacketOf<'served'>): boolean {
 		const request = this.#request;
 		if (!request || !this.isAsking(from, topic)) return false;
@@ -198,7 +203,7 @@ export class Backfill {
 	}
 
 	tick(): void {
-		if (this.#request && this.#context.now - this.#request.refreshedTick > this.#context.ticks(patienceMs))
+		if (this.#request && this.#context.now - this.#request.refreshedTick > this.#context.ticks(answerTimeoutMs))
 			this.#finish(this.#request, true);
 	}
 
@@ -213,19 +218,19 @@ export class Backfill {
 		const context = this.#context;
 		if (
 			job.sinceTick !== undefined &&
-			context.now - job.sinceTick > context.ticks(context.config.repairMs * stillRounds)
+			context.now - job.sinceTick > context.ticks(context.config.repairMs * pauseRounds)
 		)
-			this.#letGo(job);
-		for (const piece of job.pieces) this.#passOver(job, piece);
-		const open = job.pieces.filter(({next, to}) => next <= to);
-		if (open.length === 0) {
+			this.#resumePaused(job);
+		for (const piece of job.pieces) this.#skipRefused(job, piece);
+		const unfinished = job.pieces.filter(({next, to}) => next <= to);
+		if (unfinished.length === 0) {
 			this.#jobs = this.#jobs.filter(one => one !== job);
-			context.outbox.refilled({topic: job.topic, batches: job.found, gaps: job.pieces});
+			context.outbox.backfilled({topic: job.topic, batches: job.found, gaps: job.pieces});
 			return;
 		}
 
 		const able = new Set(
-			open.flatMap(piece =>
+			unfinished.flatMap(piece =>
 				this.#holders(job, piece).filter(peer => context.isReachable(peer) && !refuses(piece, peer)),
 			),
 		);
@@ -235,13 +240,13 @@ export class Backfill {
 			job.dueTick =
 				context.now +
 				context.ticks(
-					retryMs * 2 ** Math.min(job.cycles++, open.some(({isLast}) => isLast) ? 2 : retryDoublings),
+					retryMs * 2 ** Math.min(job.cycles++, unfinished.some(({isLast}) => isLast) ? 2 : retryDoublings),
 				);
 			return;
 		}
 
 		const peer = free[context.random.below(free.length)]!;
-		const wants: Want[] = open
+		const wants: Want[] = unfinished
 			.filter(piece => !refuses(piece, peer))
 			.slice(0, wantsMax)
 			.map(({origin, incarnation, next, to, isFirst}) => ({
@@ -261,39 +266,39 @@ export class Backfill {
 		});
 	}
 
-	/** It took too long: streams that stand still go on, and what came of them comes again as new. */
-	#letGo(job: Job): void {
+	/** The backfill took too long: resume paused streams, and drop their found batches, which come again as new. */
+	#resumePaused(job: Job): void {
 		for (const piece of job.pieces) {
 			const stream = piece.isLast ? this.#streams.find(job.topic, piece.origin, piece.incarnation) : undefined;
-			if (!stream?.isStill) continue;
+			if (!stream?.isPaused) continue;
 			piece.next = piece.to + 1;
 			job.found = job.found.filter(
 				({origin, incarnation, firstSeq}) =>
 					origin !== piece.origin || incarnation !== piece.incarnation || firstSeq < piece.from,
 			);
-			this.#move(stream);
+			this.#unpause(stream);
 		}
 	}
 
-	#move(stream: Stream): void {
-		if (!stream.isStill) return;
-		stream.isStill = false;
-		this.#onMoved(stream);
+	#unpause(stream: Stream): void {
+		if (!stream.isPaused) return;
+		stream.isPaused = false;
+		this.#onResumed(stream);
 	}
 
-	/** When everybody has said no: once more a little later, and then on to where somebody has something. */
-	#passOver(job: Job, piece: Piece): void {
+	/** If all holders refuse: ask again up to `roundsMax` times, then skip to the first number that some holder has. */
+	#skipRefused(job: Job, piece: Piece): void {
 		const holders = this.#holders(job, piece);
 		if (piece.next > piece.to || holders.length === 0 || !holders.every(peer => refuses(piece, peer))) return;
-		const thens = [...piece.refusals.values()].filter(then => then > piece.next);
+		const continuations = [...piece.refusals.values()].filter(then => then > piece.next);
 		piece.refusals.clear();
-		// It ends there, as far as anybody knows.
+		// With `isLast`, refusals mean that the stream ends here: one round of them is enough.
 		if (!piece.isLast && ++piece.rounds < roundsMax) return;
 		piece.rounds = 0;
-		piece.next = piece.isLast ? piece.to + 1 : Math.min(piece.to + 1, ...thens);
+		piece.next = piece.isLast ? piece.to + 1 : Math.min(piece.to + 1, ...continuations);
 	}
 
-	/** Who could have it: those who subscribe, and its origin. */
+	/** Possible holders: the subscribers and the origin. */
 	#holders({topic}: Job, {origin}: Piece): NodeId[] {
 		const subscribers = this.#streams.topics.get(topic)?.subscribers ?? [];
 		return subscribers.length === 0

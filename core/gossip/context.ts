@@ -1,41 +1,28 @@
 /**
-What the parts of the gossip machine share: who is there, what time it is in ticks, and the work that waits to be taken
-out.
+State that the parts of the gossip machine share: reachable peers, the current tick, and the output that waits for
+`ready()`.
 */
 import type {Config} from '../config.ts';
 import type {Outbound, Random} from '../machine.ts';
-import type {Batch, NodeId, Topic} from '../message.ts';
+import type {Batch, NodeId, SequenceGap, Topic} from '../message.ts';
 import type {GossipPacket, Want} from './packet.ts';
 import type {Arrival} from './streams.ts';
 
-/**
-Sequence numbers, both ends included. `isFirst`: the stream may begin later than that. `isLast`: it may end sooner, and
-goes on behind what was lost.
-*/
-export type BackfillGap = {
-	readonly origin: NodeId;
-	readonly incarnation: number;
-	readonly from: number;
-	readonly to: number;
-	readonly isFirst: boolean;
-	readonly isLast: boolean;
-};
-
 export type GossipOptions = {
 	readonly self: NodeId;
-	/** This life of the node. */
+	/** Incarnation of this node. */
 	readonly incarnation: number;
 	readonly random: Random;
 	readonly config: Config['gossip'];
-	/** How long the broker lets a tick last. */
+	/** Duration of a tick in milliseconds. */
 	readonly tickMs: number;
 };
 
 export type GossipReady = {
 	readonly packets: ReadonlyArray<Outbound<GossipPacket>>;
-	/** In order: store, then deliver. */
+	/** Released batches in delivery order: store each one, then deliver it. */
 	readonly released: readonly Arrival[];
-	/** Read the log and send what it has as repair pushes, then `served`. */
+	/** Read these ranges from the log, send them as repair pushes, then send `served`. */
 	readonly serve: ReadonlyArray<{
 		readonly to: NodeId;
 		readonly topic: Topic;
@@ -43,10 +30,10 @@ export type GossipReady = {
 		readonly bytesMax: number;
 	}>;
 	/**
-	Gone wherever we could ask, or deleted with the topic before they were here. `messages` is at least that many: what
-	came before the first known one is not counted. `isAwaited`: who reads the topic now waits for them. The others lie
-	before its first message, or in a hole of the log, which shows by itself.
-
+	Messages that can no longer be delivered: no peer has them, or the topic was deleted before they arrived. `messages`
+	is a lower bound, because messages before the first known one are not counted. `isAwaited`: a current reader of the
+	topic is waiting for them. Other losses lie before the first message of that reader, or in a hole of the log, which
+	readers see for themselves.
 	*/
 	readonly missed: ReadonlyArray<{
 		readonly topic: Topic;
@@ -54,13 +41,13 @@ export type GossipReady = {
 		readonly messages: number;
 		readonly isAwaited: boolean;
 	}>;
-	/** A digest exchange with the peer ended with nothing missing; `messages` were pulled from it since it appeared. */
+	/** A peer that had appeared is synced; `messages` were pulled from it since then. */
 	readonly synced: ReadonlyArray<{readonly peer: NodeId; readonly messages: number}>;
-	/** All that can be had of what the log of the topic lost: store it where it was. It was delivered once. */
-	readonly refilled: ReadonlyArray<{
+	/** The result of a backfill: batches to store where the log lost them. They were delivered before the damage. */
+	readonly backfilled: ReadonlyArray<{
 		readonly topic: Topic;
 		readonly batches: readonly Batch[];
-		readonly gaps: readonly BackfillGap[];
+		readonly gaps: readonly SequenceGap[];
 	}>;
 };
 
@@ -72,7 +59,7 @@ const empty = (): Mutable<GossipReady> => ({
 	serve: [],
 	missed: [],
 	synced: [],
-	refilled: [],
+	backfilled: [],
 });
 
 export class Outbox {
@@ -98,8 +85,8 @@ export class Outbox {
 		this.#work.synced.push(item);
 	}
 
-	refilled(item: GossipReady['refilled'][number]): void {
-		this.#work.refilled.push(item);
+	backfilled(item: GossipReady['backfilled'][number]): void {
+		this.#work.backfilled.push(item);
 	}
 
 	take(): GossipReady | undefined {
@@ -110,7 +97,7 @@ export class Outbox {
 				work.serve.length +
 				work.missed.length +
 				work.synced.length +
-				work.refilled.length ===
+				work.backfilled.length ===
 			0
 		)
 			return undefined;
@@ -126,14 +113,14 @@ export class Context {
 	readonly outbox = new Outbox();
 	/** Ticks since the start. */
 	now = 0;
-	/** Moves whenever who subscribes, who is reachable or who is congested changes. */
+	/** Increases whenever subscriptions, reachability or congestion change. */
 	version = 0;
-	/** Peers with a link that is up, in the order given. */
+	/** Peers whose link is up, in the order given. */
 	reachable: readonly NodeId[] = [];
 	readonly congested = new Set<NodeId>();
-	/** Nodes that were removed from the cluster: what only they have is lost. */
+	/** Nodes that were removed from the cluster. Batches that only they hold are lost. */
 	removed: ReadonlySet<NodeId> = new Set();
-	/** Bounds that were hit, by name. */
+	/** How often each bound was hit, by name. */
 	readonly bounds = new Map<string, number>();
 	#reachable = new Set<NodeId>();
 	readonly #tickMs: number;
@@ -145,6 +132,7 @@ export class Context {
 		this.#tickMs = tickMs;
 	}
 
+	/** Milliseconds in ticks, rounded up, at least 1. */
 	ticks(ms: number): number {
 		return Math.max(1, Math.ceil(ms / this.#tickMs));
 	}
@@ -153,19 +141,19 @@ export class Context {
 		return this.#reachable.has(peer);
 	}
 
-	/** Who came and who went. */
-	setReachable(peers: readonly NodeId[]): {readonly came: readonly NodeId[]; readonly gone: readonly NodeId[]} {
+	/** Replaces the reachable peers and returns the difference. */
+	setReachable(peers: readonly NodeId[]): {readonly appeared: readonly NodeId[]; readonly gone: readonly NodeId[]} {
 		const before = this.#reachable;
 		this.reachable = peers.filter(peer => peer !== this.self);
 		this.#reachable = new Set(this.reachable);
 		this.version++;
 		return {
-			came: this.reachable.filter(peer => !before.has(peer)),
+			appeared: this.reachable.filter(peer => !before.has(peer)),
 			gone: [...before].filter(peer => !this.#reachable.has(peer)),
 		};
 	}
 
-	/** Up to `count` different ones, each equally likely. */
+	/** Up to `count` different items, each equally likely. */
 	sample<Item>(items: readonly Item[], count: number): Item[] {
 		const pool = [...items];
 		const picked: Item[] = [];

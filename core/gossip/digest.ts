@@ -1,7 +1,7 @@
 /**
-What two nodes compare. A digest has a hash of each topic; of a topic with many origins also one of each part of them (a
-part is those origins whose ids hash to the same number), so that two nodes which differ in little exchange little: a
-few hundred bytes of hashes and the watermarks of the parts that differ, however many origins there are.
+Digests for anti-entropy. A digest has a hash per topic. A topic with many origins also has a hash per part of its
+origins (the origins whose ids hash to the same number), so that two nodes that differ in little exchange little: a few
+hundred bytes of hashes and the watermarks of the parts that differ, however many origins there are.
 */
 import type {Context} from './context.ts';
 import {
@@ -16,13 +16,13 @@ import {
 } from './packet.ts';
 import type {Stream, Streams, TopicStreams} from './streams.ts';
 
-/** A topic with no more origins is compared as a whole. */
+/** A topic with at most this many origins is compared as a whole. */
 const wholeMax = 64;
 const originsOfPart = 8;
 /** Parts of all topics in one digest. */
 const partsMax = 4096;
 
-/** Of the topics that this node subscribes to. */
+/** The digest of the topics that this node subscribes to. */
 export function digestOf(context: Context, streams: Streams): TopicDigest[] {
 	const topics = [...streams.topics.values()].filter(({since}) => since !== undefined);
 	const chosen = topics.length > digestTopicsMax ? context.sample(topics, digestTopicsMax) : topics;
@@ -35,7 +35,7 @@ export function digestOf(context: Context, streams: Streams): TopicDigest[] {
 	});
 }
 
-/** The watermarks of what differs, in pages. */
+/** The answer to a digest, in pages: the watermarks of the topics and parts that differ. */
 export function answersTo(
 	context: Context,
 	streams: Streams,
@@ -47,7 +47,7 @@ export function answersTo(
 		if (topic && topic.hash !== hash) differing.push({topic, parts: theirs && differenceOf(topic, theirs)});
 	}
 
-	// Where an answer must be cut, another part of it comes first the next time.
+	// Start at a random topic, so that a cut answer covers other topics the next time.
 	const start = differing.length > 1 ? context.random.below(differing.length) : 0;
 	const pages: TopicAnswer[][] = [[]];
 	let room = watermarksMax;
@@ -85,7 +85,7 @@ export function answersTo(
 	});
 }
 
-/** Whether an answer about these parts (all of them, when none are named) would have named the stream. */
+/** Whether an answer for these parts (all of them when `parts` is absent) would have named the stream. */
 export function isCovered({origin}: Stream, parts: Uint8Array | undefined): boolean {
 	if (parts === undefined) return true;
 	const part = origin.hash & (parts.length * 8 - 1);
@@ -97,7 +97,7 @@ function partsFor(origins: number): number {
 	return Math.min(digestPartsMax, 2 ** Math.ceil(Math.log2(origins / originsOfPart)));
 }
 
-/** A bit for each part: whether ours is another. */
+/** One bit per part: set where our hash differs. */
 function differenceOf(topic: TopicStreams, theirs: Uint8Array): Uint8Array {
 	const count = theirs.length / 4;
 	const view = new DataView(theirs.buffer, theirs.byteOffset);

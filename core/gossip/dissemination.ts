@@ -1,12 +1,13 @@
 /**
-Spreading a batch, to the subscribers of its topic alone. The origin pushes to a few, each of these pushes it on when it
-first meets it, along the tree of that origin (`roster.ts`). What the pushes leave out learns of it from lazy offers, as
-over the lazy links of Plumtree (Leitão 2007): now and then one contact gets the watermarks of the streams that moved. A
-batch that a node had to pull is pushed on as well, so that the branch behind a lost push is not pulled leaf by leaf.
+Spreading a batch to the subscribers of its topic. The origin pushes the batch to a few subscribers. Each subscriber
+pushes it on when it first receives it, along the tree of that origin (`roster.ts`). Nodes that no push reached learn of
+the batch from lazy offers, as over the lazy links of Plumtree (Leitão 2007): from time to time one contact gets the
+watermarks of the streams that advanced. A node also pushes on a batch that it pulled, so that the branch below a lost
+push does not pull leaf by leaf.
 
-In a small cluster the origin reaches every subscriber itself. Such a push says so (`complete`), and nobody relays: each
-batch crosses each link once. If one of them is out of reach, the others do not push either, because the origin has
-covered all it could: they offer, which costs a few bytes a tick, and who was out of the origin's reach alone pulls.
+In a small cluster the origin pushes to every subscriber itself. Such a push is marked `complete`, and no subscriber
+relays it: each batch crosses each link once. If the origin cannot reach a subscriber, it leaves out the mark. The
+receivers still do not relay; they send offers, which cost a few bytes per tick, and the subscriber pulls.
 */
 import type {Batch, NodeId} from '../message.ts';
 import type {Context} from './context.ts';
@@ -15,19 +16,21 @@ import {watermarksMax, type TopicWatermarks, type Watermark} from './packet.ts';
 import type {Stream, TopicStreams} from './streams.ts';
 import type {Views} from './view.ts';
 
-/** Between two rounds of lazy offers in a large cluster. */
+/** Interval between two rounds of lazy offers in a large cluster. */
 const lazyMs = 250;
 
 export class Dissemination {
 	readonly #context: Context;
 	readonly #fanout: Fanout;
 	readonly #views: Views;
-	/** Streams that moved without a complete push. */
+	/** Streams that advanced without a complete push. */
 	readonly #moved = new Set<Stream>();
-	/** What each peer shall be offered; a congested one when it is no more. */
+	/**
+	Streams to offer to each peer with the next tick; a congested peer gets its offers when it is no longer congested.
+	*/
 	readonly #offers = new Map<NodeId, Set<Stream>>();
 	readonly #lazyTicks: number;
-	/** Not all nodes offer in one tick. */
+	/** Random offset, so that nodes do not all send offers in the same tick. */
 	readonly #lazyPhase: number;
 
 	constructor(context: Context, fanout: Fanout, views: Views) {
@@ -38,7 +41,7 @@ export class Dissemination {
 		this.#lazyPhase = context.random.below(this.#lazyTicks);
 	}
 
-	/** An own batch. */
+	/** Spreads a batch of this node. */
 	publish(stream: Stream, batch: Batch): void {
 		const {outbox} = this.#context;
 		const view = this.#views.of(stream.topic);
@@ -48,31 +51,29 @@ export class Dissemination {
 		}
 
 		for (const peer of view.congested) this.offer(peer, stream);
-		if (view.open.length === 0) return;
+		if (view.uncongested.length === 0) return;
 		const packet = {
 			type: 'push',
 			batch,
 			hops: 1,
-			complete: view.open.length === view.others,
+			complete: view.uncongested.length === view.others,
 			repair: false,
 		} as const;
-		for (const to of view.open) outbox.send(to, packet);
+		for (const to of view.uncongested) outbox.send(to, packet);
 	}
 
-	/** A batch that came by a push that was not complete, for the first time. */
+	/** Spreads a new batch that arrived in an incomplete push. */
 	relay(stream: Stream, batch: Batch, from: NodeId, hops: number): void {
 		if (this.#fanout.isDirect(this.#views.of(stream.topic).others)) this.#moved.add(stream);
 		else this.#spread(stream, batch, hops + 1, from);
 	}
 
-	/**
-	A batch that no push brought and that had to be pulled. How far it had come is not known, only that it was relayed.
-	*/
+	/** Spreads a new batch that had to be pulled. Its hop count is unknown, except that it was relayed. */
 	relayPulled(stream: Stream, batch: Batch, from: NodeId): void {
 		if (!this.#fanout.isDirect(this.#views.of(stream.topic).others)) this.#spread(stream, batch, 2, from);
 	}
 
-	/** Tell the peer what we have of the stream, with the next tick. */
+	/** Offers our range of the stream to the peer, with the next tick. */
 	offer(peer: NodeId, stream: Stream): void {
 		let streams = this.#offers.get(peer);
 		if (!streams) {
@@ -83,7 +84,7 @@ export class Dissemination {
 		streams.add(stream);
 	}
 
-	/** Tell some contacts what we have of the stream. */
+	/** Offers our range of the stream to up to `count` contacts. */
 	offerSome(stream: Stream, count: number): void {
 		for (const peer of this.#context.sample(this.#views.of(stream.topic).contacts, count)) this.offer(peer, stream);
 	}
@@ -103,13 +104,13 @@ export class Dissemination {
 		const chosen = new Map<TopicStreams, readonly NodeId[]>();
 		for (const stream of this.#moved) {
 			const {topic} = stream;
-			const {others, open, contacts} = this.#views.of(topic);
+			const {others, uncongested, contacts} = this.#views.of(topic);
 			const isDirect = this.#fanout.isDirect(others);
 			if (!isDirect && !isTurn) continue;
 			this.#moved.delete(stream);
 			let peers = chosen.get(topic);
 			if (!peers) {
-				peers = isDirect ? open : this.#context.sample(contacts, 1);
+				peers = isDirect ? uncongested : this.#context.sample(contacts, 1);
 				chosen.set(topic, peers);
 			}
 
@@ -121,11 +122,11 @@ export class Dissemination {
 		const topics = new Map<TopicStreams, Watermark[]>();
 		let rows = 0;
 		for (const stream of streams) {
-			if (rows === watermarksMax) break; // The rest with the next tick.
+			if (rows === watermarksMax) break; // The others follow with the next tick.
 			rows++;
 			streams.delete(stream);
 			const {watermark} = stream;
-			if (watermark[3] < watermark[2]) continue; // Retention was faster.
+			if (watermark[3] < watermark[2]) continue; // Retention already deleted the range.
 			const list = topics.get(stream.topic);
 			if (list) list.push(watermark);
 			else topics.set(stream.topic, [watermark]);
@@ -139,7 +140,7 @@ export class Dissemination {
 		});
 	}
 
-	/** Push to this node's part of the tree. */
+	/** Pushes to the children of this node in the tree. */
 	#spread(stream: Stream, batch: Batch, hops: number, from: NodeId): void {
 		const view = this.#views.of(stream.topic);
 		const {to, owed} = view.spread(batch.origin, this.#fanout.of(view.others));

@@ -1,52 +1,54 @@
 /**
-Anti-entropy (Demers 1987): every `repairMs` or so this node compares itself with one peer drawn at random, and at once
-with a peer that appears. First hashes, one a topic and, of many streams, one a part; then, for what differs,
-watermarks; then each side pulls what it lacks. Equal peers exchange two small packets, whatever they store.
+Anti-entropy (Demers 1987). About every `repairMs` this node compares digests with one random peer, and at once with a
+peer that appears. The first packet has hashes, one per topic and, for many streams, one per part. Where they differ,
+the answer has watermarks, and each side pulls what it lacks. Equal peers exchange two small packets, whatever they
+store.
 
-In a large cluster a node compares itself with its contacts (`view.ts`) only, so that the cost does not grow with the
-cluster: what one side of a cut has, each of its nodes has. A peer that appeared (a heal, a restart) counts as synced
-when an exchange with it, or with those that stand for it, was answered in full and all that they had then is here: the
-goals that the answer set are reached. What is published meanwhile is not waited for.
+In a large cluster a node compares only with its contacts (`view.ts`), so the cost does not grow with the cluster: on
+each side of a partition, all nodes converge. A peer that appeared (after a heal or a restart) becomes synced when two
+conditions hold: an exchange with it, or with its stand-ins, was answered in full, and everything that the answer listed
+has arrived here (the goals). Batches published meanwhile do not count.
 
-A push that is lost shows as a gap when the next one comes. That there was a last one shows by a word of its origin:
-with each round it tells its subscribers how far its streams are, for a while after they moved.
+A lost push shows as a gap when the next push arrives. Losing the last push leaves no gap, so origins re-advertise their
+watermarks for a few rounds.
 */
 import type {NodeId} from '../message.ts';
 import type {Context} from './context.ts';
 import {answersTo, digestOf, isCovered} from './digest.ts';
 import type {Dissemination} from './dissemination.ts';
 import type {PacketOf, TopicDigest, Watermark} from './packet.ts';
-import type {Clue} from './repair.ts';
+import type {Evidence} from './repair.ts';
 import type {Stream, Streams, TopicStreams} from './streams.ts';
 import {contactsMax, contactsOf} from './view.ts';
 
+/** Timeout of an exchange. */
 const answerMs = 500;
-/** Exchanges at a time. */
+/** Exchanges that may run at once. */
 const runningMax = 32;
 /** Peers that a new subscription is compared with at once. */
 const freshMax = 8;
-/** Of many peers that appeared at once, so many are compared with, contacts or not. */
+/** Minimum number of stand-ins for many peers that appear at once, contacts or not. */
 const standInsMin = 4;
 /** Streams of one peer that are waited for. */
 const goalsMax = 4096;
-/** Digests of one peer that are answered in a tick. */
+/** Digests answered per peer and tick. */
 const answersMax = 8;
-/** Rounds in which an origin tells of a stream that moved. */
-const wordRounds = 2;
+/** Rounds in which an origin re-advertises a stream that advanced. */
+const advertiseRounds = 2;
 
 /** A peer that is not synced, or with which an exchange runs or is due. */
 type Comparison = {
 	/** Messages pulled from it since it appeared. */
 	pulled: number;
 	isSynced: boolean;
-	/** An exchange shall begin. */
+	/** An exchange is to begin. */
 	isDue: boolean;
-	/** The exchange that runs. */
+	/** The exchange that is running. */
 	round: number | undefined;
 	sentTick: number;
-	/** An exchange was answered in full since it appeared. */
+	/** An exchange was answered in full since the peer appeared. */
 	isAnswered: boolean;
-	/** What it had when it answered. */
+	/** Streams that the peer listed, each with its high mark at that time. */
 	readonly goals: Map<Stream, number>;
 };
 
@@ -54,28 +56,32 @@ export class Exchange {
 	readonly #context: Context;
 	readonly #streams: Streams;
 	readonly #dissemination: Dissemination;
-	readonly #learn: (topic: TopicStreams, watermark: Watermark, clue: Omit<Clue, 'high'>) => Stream | undefined;
+	readonly #learn: (
+		topic: TopicStreams,
+		watermark: Watermark,
+		evidence: Omit<Evidence, 'high'>,
+	) => Stream | undefined;
 	readonly #comparisons = new Map<NodeId, Comparison>();
-	/** Peers that appeared and that others stand for; and messages that were pulled from them. */
-	readonly #stoodFor = new Set<NodeId>();
-	#pulledApart = 0;
+	/** Peers that appeared and are represented by stand-ins; and the messages that were pulled from them. */
+	readonly #represented = new Set<NodeId>();
+	#pulledForRepresented = 0;
 	/** Digests answered in this tick, by peer. */
 	readonly #answers = new Map<NodeId, number>();
-	/** What this node publishes, and for how many more rounds its subscribers are told. */
+	/** Streams that this node publishes, each with the rounds for which it is still advertised. */
 	readonly #own = new Map<Stream, number>();
-	/** Partners that have not had their turn yet, in the order drawn. */
+	/** Partners that have not had a turn in this round-robin, in random order. */
 	#turns: NodeId[] = [];
 	#round = 0;
 	#running = 0;
 	#nextTick: number;
 	#partners: {readonly version: number; readonly streams: number; readonly peers: ReadonlySet<NodeId>} | undefined;
 
-	/** @param learn takes in a watermark of a topic that this node subscribes to; the stream if it lacks something. */
+	/** @param learn notes a watermark of a subscribed topic; returns the stream if it lacks batches. */
 	constructor(
 		context: Context,
 		streams: Streams,
 		dissemination: Dissemination,
-		learn: (topic: TopicStreams, watermark: Watermark, clue: Omit<Clue, 'high'>) => Stream | undefined,
+		learn: (topic: TopicStreams, watermark: Watermark, evidence: Omit<Evidence, 'high'>) => Stream | undefined,
 	) {
 		this.#context = context;
 		this.#streams = streams;
@@ -92,7 +98,7 @@ export class Exchange {
 	isSynced(peer: NodeId): boolean {
 		return (
 			this.#context.isReachable(peer) &&
-			!this.#stoodFor.has(peer) &&
+			!this.#represented.has(peer) &&
 			this.#comparisons.get(peer)?.isSynced !== false
 		);
 	}
@@ -108,24 +114,24 @@ export class Exchange {
 				isAnswered: false,
 				goals: new Map(),
 			});
-		for (const peer of peers) if (!this.#comparisons.has(peer)) this.#stoodFor.add(peer);
+		for (const peer of peers) if (!this.#comparisons.has(peer)) this.#represented.add(peer);
 		this.#start();
-		this.#checkStoodFor();
+		this.#checkRepresented();
 	}
 
-	/** As if they had appeared now. */
+	/** Restarts the comparison with these peers, as if they had appeared now. */
 	resync(peers: readonly NodeId[]): void {
-		// The others are compared with when they come into reach.
+		// Unreachable peers are compared with when they become reachable.
 		const reachable = peers.filter(peer => this.#context.isReachable(peer));
 		const standIns = new Set(this.#standIns(reachable));
 		for (const peer of reachable) {
 			const comparison = this.#comparisons.get(peer);
 			if (!comparison && !standIns.has(peer)) {
-				this.#stoodFor.add(peer);
+				this.#represented.add(peer);
 				continue;
 			}
 
-			// The answer to an exchange that runs may be of before.
+			// The answer to a running exchange may date from before this call.
 			if (comparison?.round !== undefined) this.#running--;
 			const pulled = comparison && !comparison.isSynced ? comparison.pulled : 0;
 			this.#comparisons.set(peer, {
@@ -140,28 +146,28 @@ export class Exchange {
 		}
 
 		this.#start();
-		this.#checkStoodFor();
+		this.#checkRepresented();
 	}
 
 	gone(peer: NodeId): void {
 		if (this.#comparisons.get(peer)?.round !== undefined) this.#running--;
 		this.#comparisons.delete(peer);
-		this.#stoodFor.delete(peer);
+		this.#represented.delete(peer);
 		this.#answers.delete(peer);
 	}
 
 	pulled(peer: NodeId, messages: number): void {
 		const comparison = this.#comparisons.get(peer);
 		if (comparison) comparison.pulled += messages;
-		else if (this.#stoodFor.size > 0) this.#pulledApart += messages;
+		else if (this.#represented.size > 0) this.#pulledForRepresented += messages;
 	}
 
-	/** This node published to the stream: it must be heard of also if no push arrives. */
+	/** This node published to the stream: advertise it in case the push is lost. */
 	own(stream: Stream): void {
-		this.#own.set(stream, wordRounds);
+		this.#own.set(stream, advertiseRounds);
 	}
 
-	/** Topics were subscribed to: compare them soon. */
+	/** This node newly subscribes to topics: compare them soon. */
 	subscribed(): void {
 		for (const peer of this.#context.sample([...this.#findPartners()], freshMax)) this.#compareSoon(peer);
 		this.#start();
@@ -191,10 +197,10 @@ export class Exchange {
 		}
 
 		this.#start();
-		this.#checkStoodFor();
+		this.#checkRepresented();
 	}
 
-	/** Answer with the watermarks of what differs. */
+	/** Answers a digest with the watermarks of the streams that differ. */
 	onDigest(from: NodeId, packet: PacketOf<'digest'>): void {
 		const answers = (this.#answers.get(from) ?? 0) + 1;
 		this.#answers.set(from, answers);
@@ -233,12 +239,12 @@ export class Exchange {
 		if (isAll) comparison.isAnswered = true;
 		else comparison.isDue = !comparison.isSynced;
 		this.#check(from, comparison);
-		this.#checkStoodFor();
+		this.#checkRepresented();
 	}
 
 	/**
-	The peer has nothing of these any more. One that says where its data go on has the rest, which is waited for until
-	what comes before is here or given up.
+	The peer no longer holds these batches. Only a stream with nothing left at the peer stops being a goal. If the peer
+	has later batches, they are waited for until the gap before them is filled or given up.
 	*/
 	refused(peer: NodeId, {topic, gaps}: PacketOf<'ihavenot'>): void {
 		const comparison = this.#comparisons.get(peer);
@@ -248,7 +254,7 @@ export class Exchange {
 		}
 	}
 
-	/** It answered with what it has; what it lacks is told in return, so that both sides gain by one exchange. */
+	/** Offers the peer what it lacks by its own watermarks, so that both sides gain by one exchange. */
 	#offerBack(
 		peer: NodeId,
 		topic: TopicStreams,
@@ -262,7 +268,7 @@ export class Exchange {
 		}
 	}
 
-	/** Is it synced by now, and is there anything left to do with it? */
+	/** Marks the peer as synced when its goals are reached, and drops a comparison that is finished. */
 	#check(id: NodeId, comparison: Comparison): void {
 		const {goals} = comparison;
 		for (const [stream, high] of goals)
@@ -276,24 +282,21 @@ export class Exchange {
 		if (comparison.isSynced && !comparison.isDue && comparison.round === undefined) this.#comparisons.delete(id);
 	}
 
-	/** What holds of all that are compared with holds of those for whom they stand. */
-	#checkStoodFor(): void {
-		if (this.#stoodFor.size === 0) return;
+	/** Once all stand-ins are synced, so are the peers they represent. */
+	#checkRepresented(): void {
+		if (this.#represented.size === 0) return;
 		for (const {isSynced} of this.#comparisons.values()) if (!isSynced) return;
-		let messages = this.#pulledApart;
-		for (const peer of this.#stoodFor) {
+		let messages = this.#pulledForRepresented;
+		for (const peer of this.#represented) {
 			this.#context.outbox.synced({peer, messages});
 			messages = 0;
 		}
 
-		this.#stoodFor.clear();
-		this.#pulledApart = 0;
+		this.#represented.clear();
+		this.#pulledForRepresented = 0;
 	}
 
-	/**
-	Whom to compare with for these to be covered: all of a few; of many the contacts among them, and some if these are
-	too few.
-	*/
+	/** Stand-ins for `peers`: all of a few; of many, the contacts among them, plus a sample if these are too few. */
 	#standIns(peers: readonly NodeId[]): readonly NodeId[] {
 		if (this.#context.reachable.length <= contactsMax) return peers;
 		const partners = this.#findPartners();
@@ -324,7 +327,7 @@ export class Exchange {
 	}
 
 	#beginRound(): void {
-		// Drawn without putting back: everybody has a turn before anybody has two.
+		// Sample without replacement: every partner has a turn before any has two.
 		const partners = this.#findPartners();
 		let partner = this.#turns.pop();
 		while (partner !== undefined && !partners.has(partner)) partner = this.#turns.pop();
@@ -335,11 +338,10 @@ export class Exchange {
 
 		if (partner !== undefined) this.#compareSoon(partner);
 		for (const [stream, rounds] of this.#own) {
-			// Nobody asks this node for topics that it only publishes to, unless they know that it does: it keeps
-			// telling one of them.
-			const told = rounds > 0 ? this.#context.config.fanoutMin : stream.topic.since === undefined ? 1 : 0;
+			// No peer asks this node about topics that it only publishes to: keep advertising those to one contact.
+			const count = rounds > 0 ? this.#context.config.fanoutMin : stream.topic.since === undefined ? 1 : 0;
 			if (rounds > 0) this.#own.set(stream, rounds - 1);
-			if (told > 0) this.#dissemination.offerSome(stream, told);
+			if (count > 0) this.#dissemination.offerSome(stream, count);
 		}
 	}
 
@@ -363,10 +365,7 @@ export class Exchange {
 		}
 	}
 
-	/**
-	Reachable peers that may have something for us, as they share a topic or publish to one of ours; of many the
-	contacts.
-	*/
+	/** Reachable peers that subscribe or publish to a topic of this node; in a large cluster only the contacts. */
 	#findPartners(): ReadonlySet<NodeId> {
 		const {self, version, reachable} = this.#context;
 		const streams = this.#streams.count;

@@ -1,15 +1,24 @@
 /**
-Gossip: batches of live topics reach every subscriber, each once, in the order of their origin, although packets are
-lost, nodes crash and the network splits. Pushes carry a batch to nearly everybody within a few hops
-(`dissemination.ts`); what they miss is pulled (`repair.ts`), and comparing digests finds what nobody noticed was
-missing (`exchange.ts`). Demers et al. 1987, Birman et al. 1999 (bimodal multicast), Leitão et al. 2007 (Plumtree).
+Gossip: every subscriber of a live topic receives each batch once, in the order of its origin, although packets get
+lost, nodes crash and the network splits. Pushes carry a batch to nearly all subscribers within a few hops
+(`dissemination.ts`). Lost pushes are repaired by pulls (`repair.ts`), and comparing digests finds the losses that no
+gap reveals (`exchange.ts`). Demers et al. 1987, Birman et al. 1999 (bimodal multicast), Leitão et al. 2007 (Plumtree).
 
-The machine is pure. Batches come verified; what it releases is stored and delivered by the broker, in that order.
+The machine is pure. Batches arrive verified; the broker stores released batches and then delivers them.
 */
 import type {Machine} from '../machine.ts';
-import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../message.ts';
+import {
+	lastSeq,
+	streamKey,
+	type Batch,
+	type BatchHeader,
+	type NodeId,
+	type SequenceGap,
+	type StreamKey,
+	type Topic,
+} from '../message.ts';
 import {Backfill} from './backfill.ts';
-import {Context, type GossipOptions, type GossipReady, type BackfillGap} from './context.ts';
+import {Context, type GossipOptions, type GossipReady} from './context.ts';
 import {Dissemination} from './dissemination.ts';
 import {Exchange} from './exchange.ts';
 import {Fanout} from './fanout.ts';
@@ -17,7 +26,7 @@ import {Held} from './held.ts';
 import {Incarnations} from './incarnations.ts';
 import {Order} from './order.ts';
 import type {GossipPacket, Push, TopicWatermarks, Watermark} from './packet.ts';
-import {Repair, type Clue} from './repair.ts';
+import {Repair, type Evidence} from './repair.ts';
 import {Streams, type Arrival, type Stream, type TopicStreams} from './streams.ts';
 import {Views} from './view.ts';
 
@@ -31,15 +40,9 @@ subscribe.
 export type Subscribed = {readonly subscribers: readonly NodeId[]; readonly since: number | undefined};
 
 export type GossipStatus = {
-	/**
-	Peers that a node pushes a batch to, in the topic with the most subscribers: all of a few, of more so many on
-	average.
-	*/
+	/** Peers that a node pushes a batch to, in the topic with the most subscribers: all of a few, else an average. */
 	readonly fanout: number;
-	/**
-	Share of received batches that were duplicates, and of new ones that had to be pulled: 0 to 1, over the last
-	seconds.
-	*/
+	/** Shares over the last seconds, 0 to 1: duplicates among received batches, and pulled batches among new ones. */
 	readonly duplicates: number;
 	readonly misses: number;
 	/** Batches that wait for an earlier one, and their bytes. */
@@ -47,51 +50,54 @@ export type GossipStatus = {
 	readonly heldBytes: number;
 	readonly heldByTopic: ReadonlyMap<Topic, number>;
 	readonly streams: number;
-	/** Streams that lack something, and origins whose newer life waits for an older one. */
+	/** Streams that miss something, and origins whose newer incarnation waits for an older one. */
 	readonly waiting: number;
-	readonly waitingLives: number;
-	/** Batches of an older life that came after a newer one; newer lives released without the word of their origin. */
+	readonly waitingIncarnations: number;
+	/**
+	Batches of an older incarnation that were released after a newer one; newer incarnations that were released without
+	a confirmation of their origin.
+	*/
 	readonly late: number;
-	readonly unvouched: number;
-	/** Reachable peers. */
+	readonly unconfirmed: number;
+	/** One row per reachable peer. */
 	readonly inSync: ReadonlyArray<{readonly peer: NodeId; readonly synced: boolean}>;
-	/** Bounds that were hit, by name. */
+	/** How often each bound was hit, by name. */
 	readonly bounds: ReadonlyMap<string, number>;
 };
 
 export type Gossip = Machine<GossipPacket, GossipReady> & {
-	/** Who subscribes to what, as agreed; complete each time. */
+	/** Sets the agreed subscriptions, always the complete map. */
 	setSubscriptions(topics: ReadonlyMap<Topic, Subscribed>): void;
-	/** Peers whose link is up. A peer that newly appears is compared with at once. */
+	/** Sets the peers whose link is up. A peer that newly appears is compared with at once. */
 	setReachable(peers: readonly NodeId[]): void;
-	/** Nodes that were removed from the cluster, and do not come back. */
+	/** Sets the nodes that were removed from the cluster and will not come back. */
 	setRemoved(nodes: readonly NodeId[]): void;
-	/** Compare with these peers anew; each of them that is reachable comes back in `synced`. */
+	/** Compares with these peers again. Each reachable one appears in `synced` later. */
 	resync(peers: readonly NodeId[]): void;
-	/** Nothing is pushed to a congested peer; it pulls what it lacks. */
+	/** A congested peer gets no pushes; it pulls what it misses. */
 	setCongested(peer: NodeId, congested: boolean): void;
-	/** An own batch: the broker stores it; it is not released again. */
+	/** Spreads a batch of this node. The broker stores it; it is not released here. */
 	publish(batch: Batch): void;
-	/** At the start: what the log holds, own and foreign, in log order. */
+	/** At start: a batch in the log, of any origin. Called in log order. */
 	recover(header: BatchHeader): void;
-	/** The log of the topic lost these to damage: pull them back. They come in `refilled`. */
-	refill(topic: Topic, gaps: readonly BackfillGap[]): void;
-	/** These came back and are in the log again; nothing more will. */
-	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void;
+	/** The log lost these ranges to damage: pull them back. The result comes in `backfilled`. */
+	backfill(topic: Topic, gaps: readonly SequenceGap[]): void;
+	/** The end of a backfill: `placed` are in the log again, the rest of `gaps` stays lost. */
+	backfillDone(topic: Topic, placed: readonly BatchHeader[], gaps: readonly SequenceGap[]): void;
 	/**
-	Retention took something: the lowest sequence number that the log of the topic still has of each stream; none of
-	those not named.
+	Retention deleted batches. `floors` has the lowest sequence number that the log still holds of each stream; a stream
+	without an entry has nothing left.
 	*/
 	retained(topic: Topic, floors: ReadonlyMap<StreamKey, number>): void;
-	/** The topic was deleted: what is stamped up to `until` is not wanted, and not waited for. */
+	/** The topic was deleted: batches stamped up to `until` are neither wanted nor waited for. */
 	deleted(topic: Topic, until: number): void;
 	status(): GossipStatus;
 };
 
 const streamsMax = 1 << 18;
-/** Control packets of one peer in one tick. */
+/** Control packets accepted from one peer per tick. */
 const packetsMax = 4096;
-/** A push may be on its way: wait so long before asking for what was only offered. */
+/** Wait before pulling an offered batch, because a push may be on its way. */
 const offerTicks = 2;
 
 export function createGossip(options: GossipOptions): Gossip {
@@ -103,14 +109,14 @@ class GossipMachine implements Gossip {
 	readonly #streams: Streams;
 	readonly #held: Held;
 	readonly #fanout: Fanout;
-	readonly #lives: Incarnations;
+	readonly #incarnations: Incarnations;
 	readonly #order: Order;
 	readonly #repair: Repair;
-	readonly #refill: Backfill;
+	readonly #backfill: Backfill;
 	readonly #dissemination: Dissemination;
 	readonly #exchange: Exchange;
-	/** Control packets in this tick, by peer. */
-	readonly #taken = new Map<NodeId, number>();
+	/** Control packets received in this tick, by peer. */
+	readonly #packetCounts = new Map<NodeId, number>();
 	readonly #turnTicks: number;
 	readonly #incarnation: number;
 
@@ -123,8 +129,8 @@ class GossipMachine implements Gossip {
 		this.#fanout = new Fanout(config);
 		this.#held = new Held(config.heldBytes);
 		this.#streams = new Streams(streamsMax, stream => this.#fold(stream));
-		this.#lives = new Incarnations(context, stream => this.#order.resume(stream));
-		this.#order = new Order(context, this.#held, this.#lives, (from, messages) =>
+		this.#incarnations = new Incarnations(context, stream => this.#order.resume(stream));
+		this.#order = new Order(context, this.#held, this.#incarnations, (from, messages) =>
 			this.#exchange.pulled(from, messages),
 		);
 		this.#repair = new Repair(
@@ -132,17 +138,17 @@ class GossipMachine implements Gossip {
 			this.#streams,
 			this.#held,
 			(stream, next) => this.#lose(stream, next),
-			(peer, topic) => this.#refill.isAsking(peer, topic),
+			(peer, topic) => this.#backfill.isAsking(peer, topic),
 		);
-		this.#refill = new Backfill(
+		this.#backfill = new Backfill(
 			context,
 			this.#streams,
 			(peer, topic) => this.#repair.isAsking(peer, topic),
 			stream => this.#order.resume(stream),
 		);
 		this.#dissemination = new Dissemination(context, this.#fanout, new Views(context));
-		this.#exchange = new Exchange(context, this.#streams, this.#dissemination, (topic, watermark, clue) =>
-			this.#learn(topic, watermark, clue),
+		this.#exchange = new Exchange(context, this.#streams, this.#dissemination, (topic, watermark, evidence) =>
+			this.#learn(topic, watermark, evidence),
 		);
 	}
 
@@ -173,20 +179,20 @@ class GossipMachine implements Gossip {
 	}
 
 	setReachable(peers: readonly NodeId[]): void {
-		const {came, gone} = this.#context.setReachable(peers);
+		const {appeared, gone} = this.#context.setReachable(peers);
 		for (const peer of gone) {
 			this.#exchange.gone(peer);
 			this.#repair.gone(peer);
-			this.#refill.gone(peer);
+			this.#backfill.gone(peer);
 			this.#dissemination.gone(peer);
-			this.#taken.delete(peer);
+			this.#packetCounts.delete(peer);
 		}
 
-		for (const peer of came) this.#lives.appeared(peer);
-		if (came.length === 0) return;
-		this.#exchange.appeared(came);
+		for (const peer of appeared) this.#incarnations.appeared(peer);
+		if (appeared.length === 0) return;
+		this.#exchange.appeared(appeared);
 		this.#repair.again();
-		this.#refill.appeared();
+		this.#backfill.appeared();
 	}
 
 	resync(peers: readonly NodeId[]): void {
@@ -211,11 +217,11 @@ class GossipMachine implements Gossip {
 
 		this.#exchange.own(stream);
 		const {origin} = stream;
-		const isOpening = origin.open < batch.incarnation;
-		origin.open = batch.incarnation;
+		const isOpening = origin.releasableUpTo < batch.incarnation;
+		origin.releasableUpTo = batch.incarnation;
 		stream.append(batch);
-		// What came back of this node's earlier lives waits no longer: nobody would open them after this one.
-		if (isOpening) for (const life of origin.lives) this.#order.resume(life);
+		// Release held batches of this node's earlier incarnations now: nothing else would, after this one.
+		if (isOpening) for (const earlier of origin.incarnations) this.#order.resume(earlier);
 		this.#dissemination.publish(stream, batch);
 	}
 
@@ -225,17 +231,17 @@ class GossipMachine implements Gossip {
 		if (!stream) return;
 		if (header.firstSeq < stream.next) return stream.fill(header);
 		stream.append(header);
-		stream.origin.open = Math.max(stream.origin.open, header.incarnation);
-		// What an earlier life published last may have reached nobody.
+		stream.origin.releasableUpTo = Math.max(stream.origin.releasableUpTo, header.incarnation);
+		// The last batch of an earlier incarnation may have reached no peer: advertise it again.
 		if (header.origin === this.#context.self && stream.ranges.length === 1) this.#exchange.own(stream);
 	}
 
-	refill(topic: Topic, gaps: readonly BackfillGap[]): void {
-		this.#refill.add(topic, gaps);
+	backfill(topic: Topic, gaps: readonly SequenceGap[]): void {
+		this.#backfill.add(topic, gaps);
 	}
 
-	filled(topic: Topic, placed: readonly BatchHeader[], gaps: readonly BackfillGap[]): void {
-		this.#refill.filled(topic, placed, gaps);
+	backfillDone(topic: Topic, placed: readonly BatchHeader[], gaps: readonly SequenceGap[]): void {
+		this.#backfill.done(topic, placed, gaps);
 	}
 
 	deleted(topic: Topic, until: number): void {
@@ -265,9 +271,9 @@ class GossipMachine implements Gossip {
 			return;
 		}
 
-		const taken = (this.#taken.get(from) ?? 0) + 1;
-		this.#taken.set(from, taken);
-		if (taken > packetsMax) {
+		const count = (this.#packetCounts.get(from) ?? 0) + 1;
+		this.#packetCounts.set(from, count);
+		if (count > packetsMax) {
 			this.#context.hit('packets');
 			return;
 		}
@@ -278,18 +284,18 @@ class GossipMachine implements Gossip {
 			case 'iwant':
 				return this.#repair.serve(from, packet);
 			case 'ihavenot': {
-				if (this.#refill.refused(from, packet)) return;
+				if (this.#backfill.refused(from, packet)) return;
 				this.#exchange.refused(from, packet);
 				return this.#repair.refused(from, packet);
 			}
 
 			case 'served': {
-				if (this.#refill.served(from, packet)) return;
+				if (this.#backfill.served(from, packet)) return;
 				const topic = this.#streams.topics.get(packet.topic);
 				if (!topic) return;
 				for (const [origin, incarnation, asked, then, since] of packet.passed) {
 					const stream = this.#streams.find(packet.topic, origin, incarnation);
-					// What was not wanted when it was asked for may be by now.
+					// Batches skipped as unwanted may be wanted by now: compare the `since` of the request.
 					if (
 						stream?.lack &&
 						since <= topic.since! &&
@@ -308,13 +314,14 @@ class GossipMachine implements Gossip {
 			case 'watermarks':
 				return this.#exchange.onWatermarks(from, packet);
 			case 'ask': {
-				const lives = this.#streams.topics.get(packet.topic)?.origins.get(packet.origin)?.lives ?? [];
+				const incarnations =
+					this.#streams.topics.get(packet.topic)?.origins.get(packet.origin)?.incarnations ?? [];
 				return this.#context.outbox.send(from, {
 					type: 'told',
 					topic: packet.topic,
 					origin: packet.origin,
 					incarnation: this.#incarnation,
-					streams: lives.filter(({next}) => next > 1).map(({watermark}) => watermark),
+					streams: incarnations.filter(({next}) => next > 1).map(({watermark}) => watermark),
 				});
 			}
 
@@ -324,7 +331,7 @@ class GossipMachine implements Gossip {
 				for (const watermark of packet.streams)
 					this.#learn(topic, watermark, {peer: from, inTicks: 0, isCatchUp: true});
 				const origin = topic.origins.get(packet.origin);
-				if (origin) this.#lives.told(from, origin, packet.incarnation);
+				if (origin) this.#incarnations.onAnswer(from, origin, packet.incarnation);
 				return;
 			}
 
@@ -336,10 +343,10 @@ class GossipMachine implements Gossip {
 	tick(): void {
 		const context = this.#context;
 		context.now++;
-		this.#taken.clear();
-		this.#lives.tick();
+		this.#packetCounts.clear();
+		this.#incarnations.tick();
 		this.#repair.tick();
-		this.#refill.tick();
+		this.#backfill.tick();
 		this.#exchange.tick();
 		this.#dissemination.tick();
 		if (context.now % this.#turnTicks === 0) this.#fanout.turn();
@@ -347,7 +354,7 @@ class GossipMachine implements Gossip {
 
 	ready(): GossipReady | undefined {
 		this.#repair.pump();
-		this.#refill.pump();
+		this.#backfill.pump();
 		return this.#context.outbox.take();
 	}
 
@@ -363,9 +370,9 @@ class GossipMachine implements Gossip {
 			heldByTopic: new Map(topics.filter(({held}) => held > 0).map(({name, held}) => [name, held])),
 			streams: this.#streams.count,
 			waiting: this.#repair.waiting,
-			waitingLives: this.#lives.waiting,
+			waitingIncarnations: this.#incarnations.waiting,
 			late: this.#order.late,
-			unvouched: this.#lives.unvouched,
+			unconfirmed: this.#incarnations.unconfirmed,
 			inSync: this.#exchange.peers(),
 			bounds: new Map([
 				...bounds,
@@ -375,12 +382,10 @@ class GossipMachine implements Gossip {
 		};
 	}
 
-	/**
-	The path of nearly every packet: a push of the next batch of a known stream costs three look-ups and one object.
-	*/
+	/** The hot path: a push of the next batch of a known stream costs three look-ups and one object. */
 	#onPush(from: NodeId, packet: Push): void {
 		const {batch, repair} = packet;
-		if (repair && this.#refill.take(from, batch)) return;
+		if (repair && this.#backfill.accept(from, batch)) return;
 		const topic = this.#streams.topics.get(batch.topic);
 		if (topic === undefined) return;
 		const isWanted = topic.since !== undefined && batch.lamport > topic.since;
@@ -388,24 +393,24 @@ class GossipMachine implements Gossip {
 		if (stream !== undefined) {
 			if (lastSeq(batch) < stream.next || stream.held?.has(batch.firstSeq)) {
 				if (!repair) this.#fanout.duplicate(topic.subscribers.length - 1);
-			} else this.#take(stream, from, packet);
+			} else this.#accept(stream, from, packet);
 		}
 
 		if (repair && stream !== undefined) this.#repair.answered(from, stream);
 	}
 
-	#take(stream: Stream, from: NodeId, {batch, hops, complete, repair}: Push): void {
+	#accept(stream: Stream, from: NodeId, {batch, hops, complete, repair}: Push): void {
 		const others = stream.topic.subscribers.length - 1;
 		this.#fanout.fresh(others);
 		const isMissed = repair && stream.lack?.isCatchUp === false;
 		if (isMissed) this.#fanout.miss(others);
 		const arrival: Arrival = {batch, hops: Math.max(1, hops), repaired: repair, from};
-		const hasGap = this.#order.take(stream, arrival);
+		const hasGap = this.#order.accept(stream, arrival);
 		if (isMissed) this.#dissemination.relayPulled(stream, batch, from);
 		if (repair) return;
 		if (!complete) this.#dissemination.relay(stream, batch, from, hops);
-		// What comes straight from its origin comes in order: the gap is a loss. Over relays the earlier batch may be
-		// on its way.
+		// Pushes straight from the origin arrive in order, so the gap is a loss. Over relays the earlier batch may
+		// still be on its way.
 		if (hasGap)
 			this.#repair.lacks(stream, {
 				peer: from,
@@ -423,8 +428,8 @@ class GossipMachine implements Gossip {
 	}
 
 	/**
-	What is lacking was not missed by pushes: it is of a time when this node and the origin, or the sender, could not
-	reach one another.
+	Whether missing batches date from a time when this node could not reach the origin or the sender. Then no push was
+	lost, and they do not count as misses.
 	*/
 	#isCatchingUp(from: NodeId, {origin}: Stream): boolean {
 		return (
@@ -446,11 +451,11 @@ class GossipMachine implements Gossip {
 		}
 	}
 
-	/** Somebody has a stream up to `high`. The stream, if this node lacks some of that. */
+	/** Some node has a stream up to `high`. Returns the stream if this node misses part of it. */
 	#learn(
 		topic: TopicStreams,
 		[origin, incarnation, low, high, lamport]: Watermark,
-		clue: Omit<Clue, 'high'>,
+		evidence: Omit<Evidence, 'high'>,
 	): Stream | undefined {
 		if (high === 0) return undefined;
 		const stream = this.#streams.of(topic, origin, incarnation);
@@ -461,25 +466,27 @@ class GossipMachine implements Gossip {
 		}
 
 		stream.know(high, lamport);
-		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});
+		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? evidence.peer : undefined});
 		return stream;
 	}
 
-	/** Nobody has what comes before `next`. */
+	/** No node has the batches below `next`. */
 	#lose(stream: Stream, next: number): void {
 		const {topic, origin} = stream;
-		// Where nothing of the stream was here before, its first wanted message is unknown.
+		// If nothing of the stream was here before, its first wanted message is unknown: count one.
 		const messages =
-			stream.next > 1 || topic.since === 0 || topic.isResumed ? next - Math.max(stream.next, stream.told) : 1;
+			stream.next > 1 || topic.since === 0 || topic.isResumed
+				? next - Math.max(stream.next, stream.reportedNext)
+				: 1;
 		if (messages > 0)
 			this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages, isAwaited: isAwaited(stream)});
-		stream.told = Math.max(stream.told, next);
+		stream.reportedNext = Math.max(stream.reportedNext, next);
 		this.#order.skipTo(stream, next, stream.knownLamport);
 	}
 
 	#fold(stream: Stream): void {
 		const {topic, origin, known} = stream;
-		const next = Math.max(stream.next, stream.told);
+		const next = Math.max(stream.next, stream.reportedNext);
 		if (topic.since !== undefined && next <= known)
 			this.#context.outbox.missed({
 				topic: topic.name,
@@ -493,12 +500,13 @@ class GossipMachine implements Gossip {
 		this.#context.hit('lives');
 	}
 
-	/** True when the topic is newly subscribed to. */
+	/** Sets the subscription time of the topic. True when this node newly subscribes. */
 	#setSince(topic: TopicStreams, since: number | undefined): boolean {
 		const before = topic.since;
 		if (before === since) return false;
 		topic.since = since;
-		// What a deletion interrupts goes on from the time of that. Until then it is not known whether it does.
+		// A subscription that resumes after a deletion starts at the stamp of the deletion. Whether it resumes is not
+		// known before.
 		if (since !== undefined && since !== topic.deletedUntil) topic.countsFrom = since;
 		else if (since === undefined && topic.deletedUntil === undefined) topic.countsFrom = Number.POSITIVE_INFINITY;
 		if (since !== undefined) topic.deletedUntil = undefined;
@@ -518,8 +526,8 @@ class GossipMachine implements Gossip {
 }
 
 /**
-Who reads the topic waits for what comes next of the stream: something of it was here under this subscription, or all of
-it is wanted from now on.
+Whether a reader of the topic waits for the next batch of the stream: it received part of the stream under this
+subscription, or the subscription covers all of it.
 */
 function isAwaited({topic, next, lamport}: Stream): boolean {
 	return topic.isResumed || (next > 1 && lamport > topic.countsFrom);

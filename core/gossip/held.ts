@@ -1,10 +1,10 @@
 /**
-Batches that came before their turn. They wait in memory only, under one bound for all streams; what is over it is
-refused, counted, and pulled again later, because the stream remembers how far it is known to go.
+Batches that arrived before their turn. They wait in memory, under one bound for all streams. A batch over the bound is
+refused and counted. It is pulled again later, because the stream remembers the highest known sequence number.
 */
 import type {Arrival, Stream} from './streams.ts';
 
-/** What a held batch costs beside its bytes. */
+/** Memory cost of a held batch besides its bytes. */
 const overheadBytes = 256;
 
 export class Held {
@@ -17,7 +17,7 @@ export class Held {
 		this.#bytesMax = bytesMax;
 	}
 
-	/** False when there is no room. */
+	/** Adds a batch; false when there is no room. */
 	add(stream: Stream, arrival: Arrival): boolean {
 		const bytes = arrival.batch.bytes.length + overheadBytes;
 		if (this.bytes + bytes > this.#bytesMax) {
@@ -33,7 +33,7 @@ export class Held {
 		return true;
 	}
 
-	/** The batch that starts at `seq`, taken out. */
+	/** Removes and returns the batch that starts at `seq`. */
 	take(stream: Stream, seq: number): Arrival | undefined {
 		const arrival = stream.held?.get(seq);
 		if (!arrival) return undefined;
@@ -45,12 +45,12 @@ export class Held {
 		return arrival;
 	}
 
-	/** Forget those that `isUseless`. */
+	/** Drops the batches for which `isUseless` holds. */
 	drop(stream: Stream, isUseless: (arrival: Arrival) => boolean): void {
 		for (const [seq, arrival] of stream.held ?? []) if (isUseless(arrival)) this.take(stream, seq);
 	}
 
-	/** First sequence number of the earliest batch that waits; `undefined` when none does. */
+	/** First sequence number of the earliest held batch; `undefined` when there is none. */
 	lowest(stream: Stream): number | undefined {
 		if (!stream.held) return undefined;
 		let lowest = Number.POSITIVE_INFINITY;

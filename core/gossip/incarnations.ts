@@ -1,52 +1,54 @@
 /**
-First in, first out also over the restarts of an origin. A newer life of a stream is not released before the older lives
-are known to be complete here. Only the origin can vouch for that at once: it holds everything that it ever published
-and kept. If it cannot be reached, the word of others and a bounded wait must do, and if the rest of an older life comes
-to light later still, it is released late (and counted) rather than lost.
+First in, first out across restarts of an origin. Batches of a new incarnation are released only after the older
+incarnations are known to be complete here. Only the origin can confirm that at once, because it holds everything that
+it published and kept. If the origin is unreachable, the answers of other peers and a bounded wait have to do. Batches
+of an older incarnation that turn up later still are released late (and counted) rather than lost.
 
-The first life of all has nothing before it, so a cluster whose nodes never restarted pays nothing.
+The first incarnation has no predecessor, so a cluster without restarts pays nothing.
 */
 import type {NodeId} from '../message.ts';
 import type {Context} from './context.ts';
 import type {Origin, Stream} from './streams.ts';
 
-/**
-Share of `repairMs` that a newer life waits for the word of others, and until it no longer waits for what is missing.
-*/
+/** How long a newer incarnation waits for peers to answer, in repair rounds of `repairMs`. */
 const holdRounds = 1.5;
+/** After this many repair rounds it no longer waits for missing batches. */
 const giveUpRounds = 10;
+/** Interval between two rounds of questions. */
 const askMs = 200;
+/** Peers asked at once when the origin is unreachable. */
 const askedMax = 3;
 
 export class Incarnations {
-	/** Newer lives that were released without the word of the origin. */
-	unvouched = 0;
+	/** Newer incarnations that were released without a confirmation of their origin. */
+	unconfirmed = 0;
 	readonly #context: Context;
 	readonly #onOpen: (stream: Stream) => void;
 	readonly #holds = new Set<Origin>();
 
-	/** @param onOpen batches of the stream may be released from now on. */
+	/** @param onOpen called when batches of the stream may be released from now on. */
 	constructor(context: Context, onOpen: (stream: Stream) => void) {
 		this.#context = context;
 		this.#onOpen = onOpen;
 	}
 
+	/** Origins with an incarnation that waits. */
 	get waiting(): number {
 		return this.#holds.size;
 	}
 
-	/** May batches of the stream be released? If not, it is found out. */
+	/** Whether batches of the stream may be released. If not, this asks the origin or other peers. */
 	isReleasable({origin, incarnation}: Stream, from: NodeId): boolean {
-		if (incarnation <= origin.open) return true;
-		if (incarnation <= 1 && origin.lives.length === 1) {
-			origin.open = incarnation;
+		if (incarnation <= origin.releasableUpTo) return true;
+		if (incarnation <= 1 && origin.incarnations.length === 1) {
+			origin.releasableUpTo = incarnation;
 			return true;
 		}
 
-		// A life newer than the one asked about: what was vouched for before it does not cover what came between.
+		// For a newer incarnation, earlier confirmations do not cover the streams in between: ask again.
 		if (!origin.hold || origin.hold.incarnation < incarnation) {
 			const {now} = this.#context;
-			origin.hold = {sinceTick: now, askTick: now, isVouched: false, isTold: false, incarnation};
+			origin.hold = {sinceTick: now, askTick: now, isConfirmed: false, isAnswered: false, incarnation};
 			this.#holds.add(origin);
 			this.#ask(origin, from);
 		}
@@ -54,36 +56,36 @@ export class Incarnations {
 		return false;
 	}
 
-	/** The peer, in that life of its own, has said which lives it knows; what it said has been noted. */
-	told(peer: NodeId, origin: Origin, incarnation: number): void {
+	/** `peer`, at its own incarnation `incarnation`, answered; the streams in its answer are already noted. */
+	onAnswer(peer: NodeId, origin: Origin, incarnation: number): void {
 		const {hold} = origin;
 		if (!hold) return;
-		hold.isTold = true;
-		if (peer === origin.id && incarnation >= hold.incarnation) hold.isVouched = true;
+		hold.isAnswered = true;
+		if (peer === origin.id && incarnation >= hold.incarnation) hold.isConfirmed = true;
 		this.check(origin);
 	}
 
-	/** Open the newer lives that need not wait any longer. */
+	/** Opens the newer incarnations that need not wait any longer. */
 	check(origin: Origin): void {
 		const {hold} = origin;
 		if (!hold) return;
 		const {now, config} = this.#context;
 		const waited = now - hold.sinceTick;
-		const bound = this.#context.ticks(config.repairMs * holdRounds) * (hold.isTold ? 1 : 2);
+		const bound = this.#context.ticks(config.repairMs * holdRounds) * (hold.isAnswered ? 1 : 2);
 		const isLate = waited > this.#context.ticks(config.repairMs * giveUpRounds);
 		let isComplete = true;
-		for (const life of [...origin.lives]) {
-			if (life.incarnation > origin.open) {
-				if (!isLate && (!isComplete || (!hold.isVouched && waited <= bound))) break;
-				if (!hold.isVouched) this.unvouched++;
-				origin.open = life.incarnation;
-				this.#onOpen(life);
+		for (const stream of [...origin.incarnations]) {
+			if (stream.incarnation > origin.releasableUpTo) {
+				if (!isLate && (!isComplete || (!hold.isConfirmed && waited <= bound))) break;
+				if (!hold.isConfirmed) this.unconfirmed++;
+				origin.releasableUpTo = stream.incarnation;
+				this.#onOpen(stream);
 			}
 
-			isComplete &&= life.next > life.known;
+			isComplete &&= stream.next > stream.known;
 		}
 
-		if (origin.open >= hold.incarnation) {
+		if (origin.releasableUpTo >= hold.incarnation) {
 			if (origin.hold === hold) origin.hold = undefined;
 			this.#holds.delete(origin);
 		}

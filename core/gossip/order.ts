@@ -1,9 +1,8 @@
 /**
-From arrivals to the log: each stream is released in order, once, from the first batch that is wanted.
+FIFO order: each stream is released to the log in order, once, from the first wanted batch.
 
-A batch is next of its stream if it starts where the stream stands, or if its predecessor was stamped at or before the
-time from which this node subscribes: then it is the first one wanted, whatever came before. Everything else waits
-(`held.ts`).
+A batch is the next of its stream if it starts at `next`. It is also the next if its predecessor was stamped at or
+before the time from which this node subscribes: then it is the first wanted batch. All others wait (`held.ts`).
 */
 import {lastSeq, type NodeId} from '../message.ts';
 import type {Context} from './context.ts';
@@ -12,30 +11,30 @@ import type {Incarnations} from './incarnations.ts';
 import type {Arrival, Stream} from './streams.ts';
 
 export class Order {
-	/** Batches of an older life that were released after a newer one. */
+	/** Batches of an older incarnation that were released after a newer one. */
 	late = 0;
 	readonly #context: Context;
 	readonly #held: Held;
-	readonly #lives: Incarnations;
+	readonly #incarnations: Incarnations;
 	readonly #onRepaired: (from: NodeId, messages: number) => void;
 
 	constructor(
 		context: Context,
 		held: Held,
-		lives: Incarnations,
+		incarnations: Incarnations,
 		onRepaired: (from: NodeId, messages: number) => void,
 	) {
 		this.#context = context;
 		this.#held = held;
-		this.#lives = lives;
+		this.#incarnations = incarnations;
 		this.#onRepaired = onRepaired;
 	}
 
-	/** Take in a batch that is wanted and was not here before. True when there is a gap before it. */
-	take(stream: Stream, arrival: Arrival): boolean {
+	/** Accepts a wanted, new batch. True when there is a gap before it. */
+	accept(stream: Stream, arrival: Arrival): boolean {
 		const {batch} = arrival;
 		const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;
-		if (isNext && !stream.isStill && this.#lives.isReleasable(stream, arrival.from)) {
+		if (isNext && !stream.isPaused && this.#incarnations.isReleasable(stream, arrival.from)) {
 			this.#release(stream, arrival);
 			if (stream.held !== undefined) this.#drain(stream);
 			return false;
@@ -46,14 +45,14 @@ export class Order {
 		return !isNext;
 	}
 
-	/** What is below `next` is not wanted, or gone. */
+	/** Skips the batches below `next`: they are unwanted or lost. */
 	skipTo(stream: Stream, next: number, lamport: number): void {
-		this.#passOver(stream, next, lamport);
+		this.#reportSkipped(stream, next, lamport);
 		stream.skipTo(next, lamport);
 		this.resume(stream);
 	}
 
-	/** What may be released has changed: look at what waits. */
+	/** Releases held batches after a change of what may be released. */
 	resume(stream: Stream): void {
 		const {since} = stream.topic;
 		if (!stream.held) return;
@@ -61,11 +60,11 @@ export class Order {
 			stream,
 			({batch}) => since === undefined || batch.lamport <= since || lastSeq(batch) < stream.next,
 		);
-		if (since === undefined || stream.isStill) return;
+		if (since === undefined || stream.isPaused) return;
 		for (const [seq, {batch, from}] of stream.held ?? []) {
 			if (seq !== stream.next && batch.previousLamport > since) continue;
-			// The first that is next may also be the first of its life that could be.
-			if (!this.#lives.isReleasable(stream, from)) return;
+			// This may be the first batch of its incarnation, so check again.
+			if (!this.#incarnations.isReleasable(stream, from)) return;
 			this.#release(stream, this.#held.take(stream, seq)!);
 			this.#drain(stream);
 			return;
@@ -73,19 +72,19 @@ export class Order {
 	}
 
 	/**
-	What is below `next`, stamped up to then, does not come. As far as it was wanted, and is not told yet, it is told: a
-	deletion took it before it was here.
+	Batches below `next`, stamped up to `lamport`, will not come: a deletion of the topic removed them before they
+	arrived. The wanted ones that were not reported before are reported as missed.
 	*/
-	#passOver(stream: Stream, next: number, lamport: number): void {
+	#reportSkipped(stream: Stream, next: number, lamport: number): void {
 		const {topic, origin} = stream;
-		const messages = next - Math.max(stream.next, stream.told);
+		const messages = next - Math.max(stream.next, stream.reportedNext);
 		if (messages <= 0 || lamport <= topic.countsFrom) return;
-		stream.told = next;
+		stream.reportedNext = next;
 		this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages, isAwaited: true});
 	}
 
 	#drain(stream: Stream): void {
-		while (stream.held !== undefined && stream.incarnation <= stream.origin.open) {
+		while (stream.held !== undefined && stream.incarnation <= stream.origin.releasableUpTo) {
 			const arrival = this.#held.take(stream, stream.next);
 			if (!arrival) return;
 			this.#release(stream, arrival);
@@ -94,15 +93,15 @@ export class Order {
 
 	#release(stream: Stream, arrival: Arrival): void {
 		const {origin} = stream;
-		this.#passOver(stream, arrival.batch.firstSeq, arrival.batch.previousLamport);
+		this.#reportSkipped(stream, arrival.batch.firstSeq, arrival.batch.previousLamport);
 		stream.append(arrival.batch);
 		this.#context.outbox.release(arrival);
 		if (
-			stream.incarnation < origin.open &&
-			origin.lives.some(life => life.incarnation > stream.incarnation && life.ranges.length > 0)
+			stream.incarnation < origin.releasableUpTo &&
+			origin.incarnations.some(other => other.incarnation > stream.incarnation && other.ranges.length > 0)
 		)
 			this.late++;
 		if (arrival.repaired) this.#onRepaired(arrival.from, arrival.batch.count);
-		if (origin.hold !== undefined) this.#lives.check(origin);
+		if (origin.hold !== undefined) this.#incarnations.check(origin);
 	}
 }

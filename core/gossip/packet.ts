@@ -1,31 +1,30 @@
 /**
-What gossiping nodes say to one another. A push carries a batch and has a binary frame of its own (`core/wire/wire.ts`);
-all others are small and speak of streams by their **watermarks**: from which sequence number on, and up to which, the
-sender holds the stream. A watermark is true whenever it is said, however often, in any order, so that control packets
-need no memory of what was said before and are never deduplicated.
+The packets of the gossip protocol. A push carries a batch and has its own binary frame (`core/wire/wire.ts`). All other
+packets are small and describe streams by **watermarks**: the range of a stream that the sender holds. A watermark is
+true when it is sent, however often and in whatever order it arrives. So control packets need no memory of earlier ones
+and no deduplication.
 
-`parseGossipPacket` judges what came over the wire: the machine meets nothing but well-formed packets.
+`parseGossipPacket` checks packets from the network, so the machine sees only well-formed packets.
 */
 import {isNodeId, parseTopic, type Batch, type NodeId, type Topic} from '../message.ts';
 
 /**
-`low` to `high` are held by the sender without a gap (`low` is `high + 1` when it holds nothing); `lamport` is that of
-`high`.
+The sender holds `low` to `high` without a gap (`low` is `high + 1` when it holds nothing); `lamport` is the stamp of
+the batch that ends at `high`.
 */
 export type Watermark = readonly [origin: NodeId, incarnation: number, low: number, high: number, lamport: number];
 export type TopicWatermarks = readonly [topic: Topic, streams: readonly Watermark[]];
-/** A hash of what the sender has of the topic, and of each of as many parts of it (4 bytes each). */
+/** A hash of the topic's streams at the sender, and optionally of each part of its origins (4 bytes per part). */
 export type TopicDigest = readonly [topic: Topic, hash: number, parts?: Uint8Array];
 /**
-`parts`: a bit for each part of the digest; nothing is said of those whose bit is 0. Without it the whole topic is
-meant.
+`parts`: one bit per part of the digest; parts whose bit is 0 are not covered. Absent: the whole topic is covered.
 */
 export type TopicAnswer = readonly [topic: Topic, streams: readonly Watermark[], parts?: Uint8Array];
-/** The sender holds nothing in [from, then); `then` is 0 when it holds nothing from there on. */
-export type Gap = readonly [origin: NodeId, incarnation: number, from: number, then: number];
+/** The sender holds nothing in [from, then); `then` is 0 when it holds nothing from `from` on. */
+export type AbsentRange = readonly [origin: NodeId, incarnation: number, from: number, then: number];
 /**
-In [from, then) the sender holds nothing that is stamped after `sinceLamport`, as asked: by now less may be enough to be
-wanted.
+In [from, then) the sender holds no batch stamped after `sinceLamport`, which is the value of the request: the requester
+may have lowered its own since then.
 */
 export type Passed = readonly [origin: NodeId, incarnation: number, from: number, then: number, sinceLamport: number];
 /** A range of a stream, both ends included. Batches stamped at or before `sinceLamport` are not wanted. */
@@ -38,8 +37,8 @@ export type Want = {
 };
 
 /**
-`hops`: copies made on the way, 1 when the origin itself pushes. `complete`: it went to every subscriber, so nobody need
-relay it. `repair`: it was asked for.
+`hops`: transmissions so far, 1 when the origin itself pushes. `complete`: it was sent to every subscriber, so no relay
+is needed. `repair`: it answers a request.
 */
 export type Push = {
 	readonly type: 'push';
@@ -49,20 +48,23 @@ export type Push = {
 	readonly repair: boolean;
 };
 export type ControlPacket =
-	/** Lazy offer: it may be on its way as a push already. */
+	/** A lazy offer. The offered batches may already be on their way as pushes. */
 	| {readonly type: 'ihave'; readonly topics: readonly TopicWatermarks[]}
-	/** Answered by repair pushes of about `bytesMax` bytes in all and a `served`, or by an `ihavenot`, or by both. */
+	/** A request. The answer is repair pushes of about `bytesMax` bytes and a `served`, or an `ihavenot`, or both. */
 	| {readonly type: 'iwant'; readonly topic: Topic; readonly wants: readonly Want[]; readonly bytesMax: number}
-	/** `isEnd`: nothing of what was asked for will be pushed. */
-	| {readonly type: 'ihavenot'; readonly topic: Topic; readonly gaps: readonly Gap[]; readonly isEnd: boolean}
+	/** `isEnd`: no push answers the request. */
+	| {readonly type: 'ihavenot'; readonly topic: Topic; readonly gaps: readonly AbsentRange[]; readonly isEnd: boolean}
 	/**
-	All that was asked for, as far as the budget went, has been pushed. `passed`: what of it is in none of the pushes,
-	being stamped too early to be wanted.
+	Ends an answer: all requested batches, within the budget, have been pushed. `passed`: the requested ranges that were
+	not pushed because their stamps are too early to be wanted.
 	*/
 	| {readonly type: 'served'; readonly topic: Topic; readonly passed: readonly Passed[]}
-	/** A hash of what the sender has of each topic that it subscribes to. */
+	/** A hash for each topic that the sender subscribes to. */
 	| {readonly type: 'digest'; readonly round: number; readonly topics: readonly TopicDigest[]}
-	/** The answer: the topics that differ, in pages. `isCut`: there were more than may be said at once. */
+	/**
+	The answer to a digest: watermarks of the topics that differ, in pages. `isCut`: more streams differ than an answer
+	may name.
+	*/
 	| {
 			readonly type: 'watermarks';
 			readonly round: number;
@@ -70,9 +72,9 @@ export type ControlPacket =
 			readonly isLast: boolean;
 			readonly isCut: boolean;
 	  }
-	/** Which lives of the origin does the receiver know? */
+	/** Asks for the incarnations of the origin that the receiver knows. */
 	| {readonly type: 'ask'; readonly topic: Topic; readonly origin: NodeId}
-	/** `incarnation`: the life in which the sender itself is. */
+	/** The answer to `ask`. `incarnation`: that of the sender itself. */
 	| {
 			readonly type: 'told';
 			readonly topic: Topic;
@@ -83,21 +85,21 @@ export type ControlPacket =
 export type GossipPacket = Push | ControlPacket;
 export type PacketOf<Type extends GossipPacket['type']> = Extract<GossipPacket, {readonly type: Type}>;
 
-/** Topics of a digest. */
+/** Topics per digest. */
 export const digestTopicsMax = 1024;
-/** Parts of one topic; a power of two, as is the number of those used. */
+/** Parts of one topic; always a power of two. */
 export const digestPartsMax = 256;
 const digestPartsMin = 8;
-/** Watermarks of one packet, and packets of one answer. */
+/** Watermarks per packet, and packets per answer. */
 export const watermarksMax = 2048;
 export const pagesMax = 8;
-/** Streams of one request. */
+/** Streams per request. */
 export const wantsMax = 64;
 const bytesMaxMax = 2 ** 31;
 const seqMax = 2 ** 48;
 const incarnationMax = 2 ** 32 - 1;
 
-/** The control packet in a decoded value, or `undefined` when any field is not what it should be. */
+/** The control packet in a decoded value; `undefined` when any field is invalid. */
 export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
 	const raw = value as Record<string, unknown>;
@@ -120,7 +122,7 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 		case 'ihavenot': {
 			const {isEnd} = raw;
 			const topic = topicOf(raw['topic']);
-			const gaps = parseRows(raw['gaps'], wantsMax, parseGap);
+			const gaps = parseRows(raw['gaps'], wantsMax, parseAbsentRange);
 			return topic !== undefined && gaps && typeof isEnd === 'boolean' ? {type, topic, gaps, isEnd} : undefined;
 		}
 
@@ -166,7 +168,7 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 	}
 }
 
-/** All watermarks of a packet together are bounded. */
+/** Parses the topics of a packet under one bound for all watermarks in it. */
 function parseTopics<Row extends TopicAnswer>(
 	value: unknown,
 	parse: (row: readonly unknown[], room: number) => Row | undefined,
@@ -218,7 +220,7 @@ function parseWatermark(row: unknown): Watermark | undefined {
 	return low >= 1 && low <= high + 1 ? [origin, incarnation, low, high, lamport] : undefined;
 }
 
-function parseGap(row: unknown): Gap | undefined {
+function parseAbsentRange(row: unknown): AbsentRange | undefined {
 	if (!Array.isArray(row) || row.length !== 4) return undefined;
 	const [origin, incarnation, from, then] = row as unknown[];
 	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(from, seqMax) || !isUpTo(then, seqMax))
@@ -228,7 +230,7 @@ function parseGap(row: unknown): Gap | undefined {
 
 function parsePassed(row: unknown): Passed | undefined {
 	if (!Array.isArray(row) || row.length !== 5) return undefined;
-	const gap = parseGap(row.slice(0, 4));
+	const gap = parseAbsentRange(row.slice(0, 4));
 	const sinceLamport: unknown = row[4];
 	return gap && isUpTo(sinceLamport, seqMax) ? [...gap, sinceLamport] : undefined;
 }
@@ -257,7 +259,7 @@ function parseDigest(row: unknown): TopicDigest | undefined {
 	return parts && [topic, hash, parts];
 }
 
-/** So many bytes a part. */
+/** Parses a byte array with `bytesOfPart` bytes per part. */
 function parseParts(value: unknown, bytesOfPart: number): Uint8Array | undefined {
 	if (!(value instanceof Uint8Array)) return undefined;
 	const count = value.length / bytesOfPart;

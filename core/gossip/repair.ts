@@ -1,36 +1,36 @@
 /**
-Pulling what is missing. A stream lacks something when somebody is known to have gone further than it has. It is asked
-for from one peer at a time: whoever showed that it has it, else the origin, else any subscriber. Requests to a peer
-share one packet a topic and a byte budget; the end of an answer is said, and the next request leaves at once, so that a
-long catch-up runs at the pace of its own answers.
+Pull repair. A stream lacks batches when some node is known to have more of it. They are requested from one peer at a
+time: a peer known to have them, else the origin, else any subscriber. Requests to a peer share one packet per topic and
+a byte budget. Each answer has an explicit end, and the next request leaves at once, so a long catch-up runs at the pace
+of its answers.
 
-A peer that has nothing there says so, and where its data go on. Once everybody who could have it has said no, the
-stream is moved on and the loss is told.
+A peer without the requested batches answers with the next number that it does have. Once every possible holder has
+refused, the stream skips the gap and the loss is reported.
 */
 import type {NodeId, Topic} from '../message.ts';
 import type {Context} from './context.ts';
 import type {Held} from './held.ts';
-import {wantsMax, type Gap, type PacketOf, type Want} from './packet.ts';
+import {wantsMax, type AbsentRange, type PacketOf, type Want} from './packet.ts';
 import type {Lack, Stream, Streams, TopicStreams} from './streams.ts';
 
-/** First wait for an answer, and the longest after several that did not come. */
-const patienceMs = 300;
-const patienceMsMax = 1200;
-/** Between cycles over the candidates; doubles as often as this. */
+/** First timeout for an answer; doubles up to the maximum while a peer does not answer. */
+const answerTimeoutMs = 300;
+const answerTimeoutMsMax = 1200;
+/** Pause between cycles over the candidates; doubles up to `retryDoublings` times. */
 const retryMs = 250;
 const retryDoublings = 6;
-/** No request asks for less than this, unless the whole budget is smaller. */
+/** Minimum budget of a request, unless the whole budget is smaller. */
 const shareBytesMin = 64 * 1024;
 const claimsMax = 8;
 /**
-Repair rounds until a gap is given up: when the origin itself has dropped it, and when some who could have it are out of
-reach.
+Repair rounds until a gap is given up: `dropRounds` when the origin itself no longer holds it, `giveUpRounds` when
+possible holders are unreachable.
 */
 const dropRounds = 2;
 const giveUpRounds = 30;
 
-/** How it was learnt that a stream lacks something. `peer`: who has it, if known. */
-export type Clue = {
+/** Evidence that a stream lacks batches. `peer`: a holder, if known. `inTicks`: earliest request. */
+export type Evidence = {
 	readonly peer: NodeId | undefined;
 	readonly high: number;
 	readonly inTicks: number;
@@ -40,12 +40,12 @@ type Request = {
 	readonly peer: NodeId;
 	readonly topic: TopicStreams;
 	readonly streams: readonly Stream[];
-	/** Streams that the answer has brought something of. */
+	/** Streams that the answer has brought batches of. */
 	readonly got: Set<Stream>;
 	readonly bytes: number;
 	refreshedTick: number;
 };
-/** What is to be asked of a peer about a topic, while requests are put together. */
+/** A request to a peer about a topic while it is being assembled. */
 type Draft = {readonly peer: NodeId; readonly topic: TopicStreams; readonly streams: Stream[]; readonly wants: Want[]};
 
 export class Repair {
@@ -57,12 +57,12 @@ export class Repair {
 	/** Streams with a `lack`. */
 	readonly #lacking = new Set<Stream>();
 	readonly #requests = new Map<NodeId, Map<TopicStreams, Request>>();
-	readonly #patience = new Map<NodeId, number>();
+	readonly #timeouts = new Map<NodeId, number>();
 	#isUrgent = false;
 
 	/**
-	@param onLost everything before `next` is gone for good.
-	@param isBusy the peer is being asked for something else of the topic.
+	@param onLost everything before `next` is lost for good.
+	@param isBusy the peer has an outstanding request for the topic from elsewhere.
 	*/
 	constructor(
 		context: Context,
@@ -78,7 +78,7 @@ export class Repair {
 		this.#isBusy = isBusy;
 	}
 
-	/** Streams that lack something. */
+	/** Number of streams that lack batches. */
 	get waiting(): number {
 		return this.#lacking.size;
 	}
@@ -88,8 +88,8 @@ export class Repair {
 		return topic !== undefined && this.#requests.get(peer)?.has(topic) === true;
 	}
 
-	/** The stream is known to go on; `peer` has it up to `high`. Not asked for within `inTicks`. */
-	lacks(stream: Stream, {peer, high, inTicks, isCatchUp}: Clue): void {
+	/** Notes that the stream continues up to `high`, held by `peer`. No request leaves within `inTicks`. */
+	lacks(stream: Stream, {peer, high, inTicks, isCatchUp}: Evidence): void {
 		const {now} = this.#context;
 		let {lack} = stream;
 		if (!lack) {
@@ -120,7 +120,7 @@ export class Repair {
 		if (inTicks === 0) this.#isUrgent = true;
 	}
 
-	/** A batch of an answer came in, new or not. */
+	/** A batch of an answer arrived, new or not. */
 	answered(peer: NodeId, stream: Stream): void {
 		const request = this.#requests.get(peer)?.get(stream.topic);
 		if (!request) return;
@@ -128,17 +128,17 @@ export class Repair {
 		request.got.add(stream);
 	}
 
-	/** The answer is complete, or as much of it as the budget allowed. */
+	/** The answer is complete, within its budget. */
 	served(peer: NodeId, topic: TopicStreams): void {
 		const request = this.#requests.get(peer)?.get(topic);
 		if (request) this.#finish(request, false);
 	}
 
-	/** Answer a request: what our log holds is served, of the rest we say where it goes on. */
+	/** Answers a request: serves the ranges in our log, and reports where the others continue. */
 	serve(from: NodeId, {topic, wants, bytesMax}: PacketOf<'iwant'>): void {
 		const {outbox, config} = this.#context;
 		const served: Want[] = [];
-		const gaps: Gap[] = [];
+		const gaps: AbsentRange[] = [];
 		for (const want of wants) {
 			const stream = this.#streams.find(topic, want.origin, want.incarnation);
 			const range = stream?.ranges.find(({to}) => to >= want.from);
@@ -165,7 +165,7 @@ export class Repair {
 		if (request && isEnd) this.#finish(request, false);
 	}
 
-	/** Who could have what is missing has changed: ask all again. */
+	/** The set of possible holders has changed: ask all of them again. */
 	again(): void {
 		for (const stream of this.#lacking) {
 			stream.lack!.tried.clear();
@@ -176,14 +176,14 @@ export class Repair {
 
 	gone(peer: NodeId): void {
 		for (const request of [...(this.#requests.get(peer)?.values() ?? [])]) this.#finish(request, true);
-		this.#patience.delete(peer);
+		this.#timeouts.delete(peer);
 		for (const stream of this.#lacking) {
 			stream.lack!.claims.delete(peer);
 			stream.lack!.refusals.delete(peer);
 		}
 	}
 
-	/** The stream is forgotten, or not wanted any more. */
+	/** Stops the repair of the stream: it is forgotten, or no longer wanted. */
 	forget(stream: Stream): void {
 		stream.lack = undefined;
 		this.#lacking.delete(stream);
@@ -192,10 +192,10 @@ export class Repair {
 	tick(): void {
 		const {now} = this.#context;
 		for (const [peer, requests] of this.#requests) {
-			const patience = this.#patience.get(peer) ?? this.#context.ticks(patienceMs);
+			const timeout = this.#timeouts.get(peer) ?? this.#context.ticks(answerTimeoutMs);
 			for (const request of requests.values()) {
-				if (now - request.refreshedTick <= patience) continue;
-				this.#patience.set(peer, Math.min(patience * 2, this.#context.ticks(patienceMsMax)));
+				if (now - request.refreshedTick <= timeout) continue;
+				this.#timeouts.set(peer, Math.min(timeout * 2, this.#context.ticks(answerTimeoutMsMax)));
 				this.#finish(request, true);
 			}
 		}
@@ -203,7 +203,7 @@ export class Repair {
 		this.#isUrgent = this.#lacking.size > 0;
 	}
 
-	/** Put requests together for whatever may be asked for now. */
+	/** Assembles and sends the requests that are due. */
 	pump(): void {
 		if (!this.#isUrgent) return;
 		this.#isUrgent = false;
@@ -211,7 +211,7 @@ export class Repair {
 		for (const stream of this.#lacking) {
 			const lack = stream.lack!;
 			if (stream.next > stream.known) this.forget(stream);
-			else if (!stream.isStill && lack.asked === undefined && lack.dueTick <= this.#context.now)
+			else if (!stream.isPaused && lack.asked === undefined && lack.dueTick <= this.#context.now)
 				this.#draft(stream, lack, drafts);
 		}
 
@@ -227,7 +227,7 @@ export class Repair {
 		}
 
 		const heldFrom = this.#held.lowest(stream) ?? Number.POSITIVE_INFINITY;
-		if (heldFrom <= next) return; // Here already; an older life comes first.
+		if (heldFrom <= next) return; // The batch is here; it waits for an older incarnation.
 		const isFree = (peer: NodeId): boolean =>
 			this.#requests.get(peer)?.has(topic) !== true &&
 			!this.#isBusy(peer, topic.name) &&
@@ -239,7 +239,7 @@ export class Repair {
 		}
 
 		const free = candidates.filter(isFree);
-		if (free.length === 0) return; // Asked when the answer that is awaited is complete.
+		if (free.length === 0) return; // Asked when the outstanding answer is complete.
 		const peer = free[this.#context.random.below(free.length)]!;
 		let topics = drafts.get(peer);
 		if (!topics) {
@@ -263,9 +263,7 @@ export class Repair {
 		});
 	}
 
-	/**
-	The best kind of peer that is left: those that showed that they have it, else the origin, else any subscriber.
-	*/
+	/** The best kind of peer left: known holders, else the origin, else any subscriber. */
 	#candidates({topic, origin, next}: Stream, {claims, refusals, tried}: Lack): NodeId[] {
 		const isAble = (peer: NodeId): boolean => {
 			const then = refusals.get(peer);
@@ -282,32 +280,32 @@ export class Repair {
 		return isAble(origin.id) ? [origin.id] : topic.subscribers.filter(isAble);
 	}
 
-	/** Nobody is left to ask: begin anew a little later, or give up what nobody has. */
+	/** No candidate is left: start another cycle later, or give up the gap if no node has it. */
 	#exhausted(stream: Stream, lack: Lack, heldFrom: number): void {
 		const {topic, origin, next} = stream;
 		const {self, now, config, removed} = this.#context;
-		const saidNo = (peer: NodeId): boolean => {
+		const hasRefused = (peer: NodeId): boolean => {
 			const then = lack.refusals.get(peer);
 			return then !== undefined && (then === 0 || then > next);
 		};
 
 		const others = new Set([...topic.subscribers, origin.id].filter(peer => peer !== self && !removed.has(peer)));
-		const isNobodyLeft = [...others].every(saidNo);
+		const haveAllRefused = [...others].every(hasRefused);
 		const stuckTicks = now - lack.stuckTick;
 		const isDropped =
 			(lack.refusals.get(origin.id) ?? 0) > next &&
 			lack.tried.size === 0 &&
 			stuckTicks > this.#context.ticks(config.repairMs * dropRounds);
-		const goesOn = Math.min(heldFrom, ...[...lack.refusals.values()].filter(then => then > next));
-		if (isNobodyLeft) this.#onLost(stream, Number.isFinite(goesOn) ? goesOn : stream.known + 1);
+		const continuesAt = Math.min(heldFrom, ...[...lack.refusals.values()].filter(then => then > next));
+		if (haveAllRefused) this.#onLost(stream, Number.isFinite(continuesAt) ? continuesAt : stream.known + 1);
 		else if (
-			Number.isFinite(goesOn) &&
+			Number.isFinite(continuesAt) &&
 			(isDropped || stuckTicks > this.#context.ticks(config.repairMs * giveUpRounds))
 		)
-			this.#onLost(stream, goesOn);
+			this.#onLost(stream, continuesAt);
 		else {
 			lack.tried.clear();
-			// Who had nothing yet may have it by now.
+			// A peer that had nothing may have received the batches by now.
 			for (const [peer, then] of lack.refusals) if (then === 0) lack.refusals.delete(peer);
 			lack.dueTick = now + this.#context.ticks(retryMs * 2 ** Math.min(lack.cycles++, retryDoublings));
 			return;
@@ -329,7 +327,7 @@ export class Repair {
 		const least = Math.min(shareBytesMin, config.repairBytes);
 		const share = Math.max(least, Math.floor(room / drafts.length));
 		for (const {topic, streams, wants} of drafts) {
-			if (room < least) return; // The rest when an answer is complete.
+			if (room < least) return; // The rest follows when an answer is complete.
 			const bytesMax = Math.min(share, room);
 			room -= bytesMax;
 			requests.set(topic, {peer, topic, streams, got: new Set(), bytes: bytesMax, refreshedTick: now});
@@ -338,17 +336,17 @@ export class Repair {
 		}
 	}
 
-	/** The answer is complete, or will not come. */
+	/** Ends a request: its answer is complete, or timed out. */
 	#finish(request: Request, isTimeout: boolean): void {
 		const {peer, topic, streams, got} = request;
 		this.#requests.get(peer)?.delete(topic);
 		if (this.#requests.get(peer)?.size === 0) this.#requests.delete(peer);
-		if (!isTimeout) this.#patience.delete(peer);
+		if (!isTimeout) this.#timeouts.delete(peer);
 		for (const stream of streams) {
 			const {lack} = stream;
 			if (lack?.asked !== peer) continue;
 			lack.asked = undefined;
-			// An answer that the budget cut may leave a stream out; one that brings nothing at all is none.
+			// A cut answer may leave out a stream; an answer without any batch counts as no answer.
 			if (isTimeout ? !got.has(stream) : got.size === 0) lack.tried.add(peer);
 		}
 

@@ -1,17 +1,17 @@
 /**
-Along which tree a batch spreads. All subscribers of a topic are known to all of them, since they are agreed; so the
-tree need not be found by trial, as Plumtree finds it (Leitão 2007): each node computes its own part.
+The tree along which a batch spreads. Subscriptions are agreed, so every subscriber of a topic knows all the others. The
+tree need not be discovered by trial, as in Plumtree (Leitão 2007): each node computes its own children.
 
-Ids are cut into digits of two bits. The members whose ids begin with the same digits are a **region**, and four regions
-make the next wider one. The head of a region is its member that is closest to the origin by XOR (Kademlia: Maymounkov,
-Mazières 2002). A batch enters a region at its head, which pushes it to the heads of the three other parts of it, and so
-on down (El-Ansary et al. 2003). So everybody is pushed to once, over about log4 n hops. Ids are hashes, so every origin
-has a tree of its own and the work is shared; all the trees together join a node to some 4 log4 n others; and one that
-comes or goes changes the tree in its own region only.
+Ids are split into digits of two bits. The members whose ids start with the same digits form a **region**, and four
+regions form the next wider region. The head of a region is the member closest to the origin by XOR distance (Kademlia:
+Maymounkov, Mazières 2002). A batch enters a region at its head. The head pushes it to the heads of the three other
+parts of the region, and so on down (El-Ansary et al. 2003). So each member gets one push, over about log4 n hops. Ids
+are hashes, so every origin has its own tree and the work is shared. In all trees together a node has about 4 log4 n
+neighbours. A join or leave changes the tree only in the regions of that node.
 
-With more `copies` a region has as many heads, and each of them is pushed to by every head of the region around: as many
-parents for everybody, at as many copies. The tree for one copy is kept beside, whoever counts how many: two nodes that
-want different numbers still leave nobody out.
+With more `copies` a region has as many heads, and each of them gets a push from every head of the surrounding region:
+each member has `copies` parents. The tree for one copy is always included, so two nodes that use different numbers of
+copies still leave no member out.
 */
 import type {NodeId} from '../message.ts';
 
@@ -31,7 +31,7 @@ export class Roster {
 		this.#low = Uint32Array.from(ids, low);
 	}
 
-	/** Whom `node` pushes a batch of `origin` to. Neither need be on the roster. */
+	/** The peers that `node` pushes a batch of `origin` to. Neither needs to be on the roster. */
 	targets(node: NodeId, origin: NodeId, copies: number): ReadonlySet<NodeId> {
 		const around = this.#headsAround(node, origin, copies);
 		const targets = new Set<NodeId>();
@@ -40,28 +40,28 @@ export class Roster {
 		return targets;
 	}
 
-	/** Of each part of each region around `node` the member closest to it: few who hold the whole together. */
+	/** The closest member of each part of each region around `node`: few links per node that connect all members. */
 	contacts(node: NodeId): NodeId[] {
 		return this.#headsAround(node, node, 1).flatMap(parts => parts.flatMap(part => part.map(({id}) => id)));
 	}
 
 	/**
-	By the number of digits shared with `node`: the other parts of that region, and the heads of each, closest first.
+	By the number of digits shared with `node`: the other parts of that region, with the heads of each, closest first.
 	*/
 	#headsAround(node: NodeId, origin: NodeId, copies: number): Around {
 		const [nodeHigh, nodeLow, originHigh, originLow] = [high(node), low(node), high(origin), low(origin)];
 		const around = Array.from({length: 2 * halfDigits}, (): Head[][] => []);
 		const place = (id: NodeId, memberHigh: number, memberLow: number): void => {
 			const isHigh = memberHigh !== nodeHigh;
-			const apart = isHigh ? memberHigh ^ nodeHigh : memberLow ^ nodeLow;
-			if (apart === 0) return; // The node itself.
-			const digit = Math.floor(Math.clz32(apart) / digitBits);
-			const part = (apart >>> (32 - digitBits - digit * digitBits)) & (partsOfRegion - 1);
+			const difference = isHigh ? memberHigh ^ nodeHigh : memberLow ^ nodeLow;
+			if (difference === 0) return; // The node itself.
+			const digit = Math.floor(Math.clz32(difference) / digitBits);
+			const part = (difference >>> (32 - digitBits - digit * digitBits)) & (partsOfRegion - 1);
 			const heads = (around[isHigh ? digit : halfDigits + digit]![part] ??= []);
 			const distanceHigh = (memberHigh ^ originHigh) >>> 0;
 			const distanceLow = (memberLow ^ originLow) >>> 0;
 			if (heads.length >= copies) {
-				// Nearly all end here.
+				// The common case: not close enough.
 				const last = heads[heads.length - 1]!;
 				if (distanceHigh > last.high || (distanceHigh === last.high && distanceLow > last.low)) return;
 			}
@@ -77,13 +77,13 @@ export class Roster {
 			place(this.ids[index]!, memberHigh, memberLow);
 		}
 
-		// Also one that does not subscribe is the root of its tree.
+		// An origin that does not subscribe is still the root of its tree.
 		if (!isOriginThere) place(origin, originHigh, originLow);
 		return around.map(parts => parts.filter(heads => heads !== undefined));
 	}
 }
 
-/** From the origin, by XOR. */
+/** XOR distance from the origin. */
 type Distance = {readonly high: number; readonly low: number};
 type Head = Distance & {readonly id: NodeId};
 type Around = ReadonlyArray<ReadonlyArray<readonly Head[]>>;
@@ -104,7 +104,7 @@ function addTargets(
 		own = wider;
 	}
 
-	// Nobody stands above the heads of the whole but the origin: they push to one another.
+	// The heads of the widest region have no parent but the origin: they push to one another.
 	for (const {id} of own) if (id !== node && id !== origin) targets.add(id);
 }
 
@@ -112,7 +112,7 @@ function headOf(id: NodeId, origin: NodeId): Head {
 	return {id, high: (high(id) ^ high(origin)) >>> 0, low: (low(id) ^ low(origin)) >>> 0};
 }
 
-/** Into the list of the `max` closest, in order. */
+/** Inserts into the sorted list of the `max` closest heads. */
 function admit(heads: Head[], head: Head, max: number): void {
 	let at = heads.length;
 	while (at > 0 && isCloser(head, heads[at - 1]!)) at--;

@@ -1,44 +1,43 @@
 /**
-What this node has of every stream (origin, incarnation, topic): where it stands, which ranges of it the node's log
-still holds, and what it is known to lack. Memory grows with origins × topics, never with messages: a stream is a few
-numbers, because its sequence numbers are dense and are released in order (everything below `next` is done).
+The state of every stream (origin, incarnation, topic): its position, the ranges that this node's log still holds, and
+what is known to be missing. Memory grows with origins × topics, never with messages: sequence numbers are dense and are
+released in order, so everything below `next` is done and a stream is a few numbers.
 
-An origin that restarts begins a new stream, a **life**. The newest `livesMax` lives of an (origin, topic) are kept;
-older ones count as seen.
+An origin that restarts begins a new stream under a new incarnation. The newest `incarnationsMax` streams of an (origin,
+topic) are kept; batches of older ones count as seen.
 
-The hash of a topic sums a hash of each (origin, incarnation, high): the sum does not depend on the order in which
-streams were met.
+The hash of a topic sums a hash of each (origin, incarnation, high), so it does not depend on the order of the streams.
 */
 import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
 import type {Watermark} from './packet.ts';
 
-export const livesMax = 4;
-/** Ranges that are remembered of one stream; gaps come from retention and from times without a subscription. */
+export const incarnationsMax = 4;
+/** Ranges remembered per stream. Gaps between ranges come from retention and from times without a subscription. */
 const rangesMax = 8;
 
-/** A batch on its way to the log: held until it is next of its stream, then released. */
+/** A received batch: held until it is the next of its stream, then released. */
 export type Arrival = {readonly batch: Batch; readonly hops: number; readonly repaired: boolean; readonly from: NodeId};
 /** Sequence numbers, both ends included. */
 export type Range = {from: number; to: number};
 
-/** A stream that lacks something, and what was tried to get it (`repair.ts`). */
+/** The state of the repair of a stream that misses something (`repair.ts`). */
 export type Lack = {
-	/** Not asked for before this tick: a push may be on its way. */
+	/** No request before this tick, because a push may be on its way. */
 	dueTick: number;
-	/** Whom the outstanding request was sent to. */
+	/** The peer that the outstanding request was sent to. */
 	asked: NodeId | undefined;
-	/** It was learnt when a peer appeared, not missed by a push. */
+	/** Learned from a comparison with a peer that appeared, so no push was lost. */
 	isCatchUp: boolean;
-	/** Peers that hold more than we do, as far as is known: their highest sequence number. */
+	/** Peers known to hold more than this node, with their highest sequence number. */
 	readonly claims: Map<NodeId, number>;
-	/** Peers that said no: where theirs goes on, 0 for nowhere. */
+	/** Peers that do not have `next`, with the first number they do have after it; 0 for none. */
 	readonly refusals: Map<NodeId, number>;
 	/** Peers that did not answer in this cycle. */
 	readonly tried: Set<NodeId>;
-	/** `next` when it last moved, and the tick at which it was found there. */
+	/** `next` when it last moved, and the tick at which that was noticed. */
 	stuckAt: number;
 	stuckTick: number;
-	/** Cycles over the candidates that brought nothing. */
+	/** Cycles over all candidates without progress. */
 	cycles: number;
 };
 
@@ -46,26 +45,26 @@ export class Stream {
 	readonly topic: TopicStreams;
 	readonly origin: Origin;
 	readonly incarnation: number;
-	/** Everything below it is released, not wanted, or given up. */
+	/** First sequence number that is not done: everything below is released, unwanted, or given up. */
 	next = 1;
 	/** Stamp of the batch that ends at `next - 1`; 0 when unknown. */
 	lamport = 0;
-	/** Highest sequence number that somebody is known to have had. */
+	/** Highest sequence number that any node is known to have had. */
 	known = 0;
 	/** The stamp of `known`, or a later one. */
 	knownLamport = 0;
-	/** What the log holds, oldest first. */
+	/** Ranges that the log holds, oldest first. */
 	ranges: Range[] = [];
-	/** Batches that came before their turn, by first sequence number. */
+	/** Batches that arrived before their turn, by first sequence number. */
 	held: Map<number, Arrival> | undefined;
 	lack: Lack | undefined;
-	/** What is below it came, or was told as missed. */
-	told = 1;
-	/** Nothing of it is released: what comes next may be what damage took, and belongs in a hole (`refill.ts`). */
-	isStill = false;
+	/** Everything below it arrived or was reported as missed. */
+	reportedNext = 1;
+	/** Nothing is released while a backfill runs: the next batch may be one that the damage took (`backfill.ts`). */
+	isPaused = false;
 	/**
-	Behind the last that was released here, and the stamp of that: what `skipTo` passed over since may still come, in
-	order.
+	The number after the last released batch, and that batch's stamp. Batches that `skipTo` skipped after it may still
+	be released in order if they become wanted again.
 	*/
 	#releasedNext = 1;
 	#releasedLamport = 0;
@@ -76,7 +75,7 @@ export class Stream {
 		this.incarnation = incarnation;
 	}
 
-	/** The batch is in the log, or about to be: it was next. */
+	/** The batch was the next one and is in the log, or about to be stored. */
 	append(header: BatchHeader): void {
 		const {firstSeq} = header;
 		const last = lastSeq(header);
@@ -96,8 +95,8 @@ export class Stream {
 	}
 
 	/**
-	What is later than `since` is wanted: go back to what was passed over, as far as the order of what is here allows.
-	True when there is any.
+	Batches stamped after `since` are wanted now: move `next` back to the end of the last released batch. True when that
+	moved it.
 	*/
 	rewind(since: number): boolean {
 		if (this.next === this.#releasedNext || this.lamport <= since) return false;
@@ -109,8 +108,8 @@ export class Stream {
 	}
 
 	/**
-	The log holds it again, or held it all the time where it was put later: neither it nor what comes before it is to be
-	released any more.
+	The log holds this batch, placed out of order by a backfill. Neither the batch nor anything before it will be
+	released again.
 	*/
 	fill(header: Pick<BatchHeader, 'firstSeq' | 'count' | 'lamport'>): void {
 		const ranges: Range[] = [];
@@ -130,7 +129,7 @@ export class Stream {
 		if (next > this.next) this.skipTo(next, header.lamport);
 	}
 
-	/** What is below `next` will not come any more, or is not wanted. */
+	/** Batches below `next` will not come any more, or are not wanted. */
 	skipTo(next: number, lamport: number): void {
 		this.next = next;
 		if (lamport > this.lamport) this.lamport = lamport;
@@ -138,13 +137,13 @@ export class Stream {
 		this.topic.touch();
 	}
 
-	/** Somebody went up to `high`. */
+	/** Some node has the stream up to `high`. */
 	know(high: number, lamport: number): void {
 		if (this.known < high) this.known = high;
 		if (this.knownLamport < lamport) this.knownLamport = lamport;
 	}
 
-	/** The log starts at `floor` now. */
+	/** Retention moved the start of the log to `floor`. */
 	trim(floor: number): void {
 		this.ranges = this.ranges.filter(({to}) => to >= floor);
 		const oldest = this.ranges[0];
@@ -163,12 +162,14 @@ export class Origin {
 	readonly topic: TopicStreams;
 	readonly id: NodeId;
 	readonly hash: number;
-	/** Ascending incarnations, at most `livesMax`. */
-	readonly lives: Stream[] = [];
-	/** Batches of this life and of those before it may be released (`lives.ts`). */
-	open = -1;
-	/** A newer life waits until the older ones are known to be complete. */
-	hold: {sinceTick: number; askTick: number; isVouched: boolean; isTold: boolean; incarnation: number} | undefined;
+	/** Ascending incarnations, at most `incarnationsMax`. */
+	readonly incarnations: Stream[] = [];
+	/** Batches of this incarnation and of earlier ones may be released (`incarnations.ts`). */
+	releasableUpTo = -1;
+	/** Set while a newer incarnation waits until the older ones are known to be complete. */
+	hold:
+		| {sinceTick: number; askTick: number; isConfirmed: boolean; isAnswered: boolean; incarnation: number}
+		| undefined;
 
 	constructor(topic: TopicStreams, id: NodeId) {
 		this.topic = topic;
@@ -184,16 +185,15 @@ export class TopicStreams {
 	/** Lamport time above which this node wants batches; `undefined` when it does not subscribe. */
 	since: number | undefined;
 	/**
-	The Lamport time above which what is passed over is told as missed: that from which on this node subscribes. A
-	deletion ends a subscription, and who reads through it goes on behind the deletion: then it stays that of the
-	subscription before.
-
+	Messages stamped after this Lamport time count as missed when they are skipped: the time from which this node
+	subscribes. A deletion ends a subscription; a reader that stays on continues after it. Then the value stays that of
+	the subscription before the deletion.
 	*/
 	countsFrom = Number.POSITIVE_INFINITY;
-	/** The topic was deleted up to here, and a subscription ended with it. */
+	/** Stamp of the deletion of the topic, until the next subscription. */
 	deletedUntil: number | undefined;
 	readonly origins = new Map<NodeId, Origin>();
-	/** Batches held. */
+	/** Number of held batches. */
 	held = 0;
 	#hash: number | undefined;
 
@@ -201,12 +201,12 @@ export class TopicStreams {
 		this.name = name;
 	}
 
-	/** The subscription goes on behind a deletion that interrupted it. */
+	/** Whether the subscription continues one that a deletion interrupted. */
 	get isResumed(): boolean {
 		return this.since !== undefined && this.countsFrom < this.since;
 	}
 
-	/** Something changed that the hash covers. */
+	/** The state that the hash covers has changed. */
 	touch(): void {
 		this.#hash = undefined;
 	}
@@ -217,7 +217,7 @@ export class TopicStreams {
 		let a = 0;
 		let b = 0;
 		for (const origin of this.origins.values()) {
-			for (const {incarnation, next} of origin.lives) {
+			for (const {incarnation, next} of origin.incarnations) {
 				if (next === 1) continue;
 				const word = mix(origin.hash, incarnation, next);
 				a = (a + word) >>> 0;
@@ -232,8 +232,8 @@ export class TopicStreams {
 	/** The same sum for each of `count` parts of the origins, 32 bits each. */
 	parts(count: number): Uint32Array {
 		const sums = new Uint32Array(count);
-		for (const {hash, lives} of this.origins.values()) {
-			for (const {incarnation, next} of lives)
+		for (const {hash, incarnations} of this.origins.values()) {
+			for (const {incarnation, next} of incarnations)
 				if (next > 1) sums[hash & (count - 1)]! += mix(hash, incarnation, next);
 		}
 
@@ -241,19 +241,19 @@ export class TopicStreams {
 	}
 
 	*streams(): Generator<Stream> {
-		for (const origin of this.origins.values()) yield* origin.lives;
+		for (const origin of this.origins.values()) yield* origin.incarnations;
 	}
 }
 
 export class Streams {
 	readonly topics = new Map<Topic, TopicStreams>();
 	count = 0;
-	/** Streams that could not be kept. */
+	/** Streams refused because of `max`. */
 	refused = 0;
 	readonly #max: number;
 	readonly #onFold: (stream: Stream) => void;
 
-	/** @param max streams in all. @param onFold a life is about to be forgotten. */
+	/** @param max streams in all. @param onFold called before the oldest incarnation of an origin is forgotten. */
 	constructor(max: number, onFold: (stream: Stream) => void) {
 		this.#max = max;
 		this.#onFold = onFold;
@@ -273,26 +273,28 @@ export class Streams {
 		return this.topics
 			.get(name)
 			?.origins.get(origin)
-			?.lives.find(life => life.incarnation === incarnation);
+			?.incarnations.find(existing => existing.incarnation === incarnation);
 	}
 
-	/** The stream, made when new; `undefined` when that life counts as seen, or there are too many. */
+	/**
+	The stream, created when new. `undefined` when the incarnation counts as seen, or when there are too many streams.
+	*/
 	of(topic: TopicStreams, id: NodeId, incarnation: number): Stream | undefined {
 		let origin = topic.origins.get(id);
 		if (origin) {
-			const {lives} = origin;
-			// The newest life is the one that talks.
-			for (let index = lives.length - 1; index >= 0; index--) {
-				const life = lives[index]!;
-				if (life.incarnation === incarnation) return life;
-				if (life.incarnation < incarnation) break;
+			const {incarnations} = origin;
+			// The newest incarnation is the active one.
+			for (let index = incarnations.length - 1; index >= 0; index--) {
+				const existing = incarnations[index]!;
+				if (existing.incarnation === incarnation) return existing;
+				if (existing.incarnation < incarnation) break;
 			}
 
-			if (lives.length >= livesMax) {
-				const oldest = lives[0]!;
+			if (incarnations.length >= incarnationsMax) {
+				const oldest = incarnations[0]!;
 				if (incarnation < oldest.incarnation) return undefined;
 				this.#onFold(oldest);
-				lives.shift();
+				incarnations.shift();
 				this.count--;
 				topic.touch();
 			}
@@ -309,8 +311,8 @@ export class Streams {
 		}
 
 		const stream = new Stream(topic, origin, incarnation);
-		const after = origin.lives.findIndex(life => life.incarnation > incarnation);
-		origin.lives.splice(after === -1 ? origin.lives.length : after, 0, stream);
+		const after = origin.incarnations.findIndex(existing => existing.incarnation > incarnation);
+		origin.incarnations.splice(after === -1 ? origin.incarnations.length : after, 0, stream);
 		this.count++;
 		return stream;
 	}

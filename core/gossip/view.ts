@@ -1,23 +1,22 @@
 /**
-A topic as seen from this node at this moment: who of its subscribers can be pushed to, and this node's part in the tree
-of each origin. A view is made when it is first asked for after who subscribes, who is reachable or who is congested has
-changed, and thrown away with the next change.
+A topic as this node sees it now: the subscribers that it can push to, and its children in the tree of each origin. A
+view is computed on first use and discarded when subscriptions, reachability or congestion change.
 
-Where a few of the subscribers cannot be pushed to, they keep their places in the tree, and whoever would push to one
-does its work as well: so two nodes that do not agree on who can be reached still agree on everything else. Where many
-cannot, as on one side of a partition, the tree is that of the rest.
+If a few subscribers cannot be pushed to, they keep their places in the tree. The parent of such a subscriber then pushes
+to the subscriber's children as well. So two nodes that disagree on the reachable nodes still agree on the rest of the
+tree. If many cannot be pushed to, as on one side of a partition, the tree contains only the others.
 */
 import type {NodeId} from '../message.ts';
 import type {Context} from './context.ts';
 import {Roster} from './roster.ts';
 import type {TopicStreams} from './streams.ts';
 
-/** In the place of so many, others do the work. */
+/** Up to this many unreachable or congested subscribers stay in the tree. */
 const adoptedMax = 8;
-/** So many subscribers are all contacts; of more, some. */
+/** With at most this many subscribers, all of them are contacts; with more, a selection. */
 export const contactsMax = 16;
 
-/** `owed`: would be pushed to but for being congested. */
+/** `to`: push targets. `owed`: targets that are congested and get an offer instead. */
 type Spread = {readonly to: readonly NodeId[]; readonly owed: readonly NodeId[]};
 
 export class Views {
@@ -41,8 +40,8 @@ export class View {
 	readonly version: number;
 	/** Other subscribers, reachable or not. */
 	readonly others: number;
-	/** Reachable and not congested; reachable and congested. */
-	readonly open: readonly NodeId[];
+	/** Reachable subscribers, split by congestion. */
+	readonly uncongested: readonly NodeId[];
 	readonly congested: readonly NodeId[];
 	readonly #self: NodeId;
 	readonly #members: readonly NodeId[];
@@ -58,18 +57,18 @@ export class View {
 		const others = subscribers.filter(peer => peer !== self);
 		const reachable = others.filter(peer => context.isReachable(peer));
 		this.others = others.length;
-		this.open = congested.size === 0 ? reachable : reachable.filter(peer => !congested.has(peer));
+		this.uncongested = congested.size === 0 ? reachable : reachable.filter(peer => !congested.has(peer));
 		this.congested = congested.size === 0 ? [] : reachable.filter(peer => congested.has(peer));
-		this.#members = others.length - this.open.length <= adoptedMax ? others : this.open;
+		this.#members = others.length - this.uncongested.length <= adoptedMax ? others : this.uncongested;
 	}
 
-	/** A few that can be pushed to, the same as long as the view is: over such contacts all hang together. */
+	/** A few push targets, stable for the lifetime of the view. The links to contacts connect all nodes. */
 	get contacts(): readonly NodeId[] {
-		this.#contacts ??= contactsOf(this.#self, this.open);
+		this.#contacts ??= contactsOf(this.#self, this.uncongested);
 		return this.#contacts;
 	}
 
-	/** Whom this node pushes a batch of that origin to. */
+	/** The peers that this node pushes a batch of `origin` to. */
 	spread(origin: NodeId, copies: number): Spread {
 		if (copies !== this.#copies) {
 			this.#copies = copies;
@@ -90,14 +89,14 @@ export class View {
 		const to: NodeId[] = [];
 		const owed: NodeId[] = [];
 		const met = new Set([this.#self, origin]);
-		const open = this.#members === this.open ? undefined : new Set(this.open);
-		// `parts` grows while it is walked: this node's part, and those of whom it cannot push to.
+		const uncongested = this.#members === this.uncongested ? undefined : new Set(this.uncongested);
+		// `parts` grows during the loop: this node, then each child that it cannot push to and stands in for.
 		const parts = [this.#self];
 		for (const part of parts) {
 			for (const peer of this.#roster.targets(part, origin, copies)) {
 				if (met.has(peer)) continue;
 				met.add(peer);
-				if (open?.has(peer) ?? true) to.push(peer);
+				if (uncongested?.has(peer) ?? true) to.push(peer);
 				else parts.push(peer);
 			}
 		}
@@ -107,7 +106,7 @@ export class View {
 	}
 }
 
-/** All of a few peers; of more the one closest to `self` of each region around it. */
+/** All of a few peers; of more, the closest to `self` in each region around it. */
 export function contactsOf(self: NodeId, peers: readonly NodeId[]): readonly NodeId[] {
 	return peers.length <= contactsMax ? peers : new Roster(peers).contacts(self);
 }

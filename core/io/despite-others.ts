@@ -4,7 +4,7 @@ opens a file just when it was written, and keeps everybody from it meanwhile. Th
 again, for about a second; then its error is told.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
-import {here, isPassing} from '../platform.ts';
+import {here, isTransient} from '../platform.ts';
 
 /** Waits between the tries, milliseconds: 1.3 s in all. */
 const pausesMs = [10, 20, 40, 80, 160, 320, 640];
@@ -20,7 +20,7 @@ export async function despiteOthers<Result>(
 		try {
 			return await call();
 		} catch (error) {
-			if (!isPassing(error, {platform})) throw error;
+			if (!isTransient(error, {platform})) throw error;
 		}
 
 		await pause(ms);

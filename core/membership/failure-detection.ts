@@ -307,7 +307,7 @@ export class FailureDetection {
 			emit({type: 'member', id, address: address(id) ?? '', state: 'alive', why: ''});
 		}
 
-		const deafMs = deafSilences * this.#swim.pace.silent * tickMs;
+		const deafMs = deafSilences * this.#swim.timing.silent * tickMs;
 		for (const {between} of this.#health.faults) {
 			const peer = between.find(id => id !== this.#options.self)!;
 			const evidence = between.includes(this.#options.self) ? this.#health.evidence.of(peer) : undefined;

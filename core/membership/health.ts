@@ -113,7 +113,7 @@ export class Health {
 		this.#nowMs = nowMs;
 		const {swim, links} = this.#options;
 		const idle: NodeId[] = [];
-		for (const id of this.#ring.turns(swim.pace.pair)) {
+		for (const id of this.#ring.turns(swim.timing.pair)) {
 			const known = this.evidence.of(id);
 			const lookedMs = this.#lookedMs.get(id) ?? 0;
 			this.#lookedMs.set(id, nowMs);
@@ -127,7 +127,7 @@ export class Health {
 	look(nowMs: number): readonly Change[] {
 		const {swim, raft} = this.#options;
 		this.#nowMs = nowMs;
-		if (this.#ticks++ % swim.pace.look !== 0) return [];
+		if (this.#ticks++ % swim.timing.look !== 0) return [];
 		this.#pairs.update(
 			swim.complaints(),
 			id => this.#isPresent(id),
@@ -136,7 +136,7 @@ export class Health {
 			id => id === this.#options.self || swim.standing(id) === 'alive',
 		);
 		// Reports come with new versions of the rows: more often there is nothing to learn.
-		if (this.#ticks - this.#readTicks >= swim.pace.refresh) this.#read(raft(), nowMs);
+		if (this.#ticks - this.#readTicks >= swim.timing.refresh) this.#read(raft(), nowMs);
 		this.#awaited = new Set(this.#members.filter(id => this.#isBeingCalled(id, nowMs)));
 		const changes: Change[] = [];
 		for (const id of this.#members) {
@@ -256,7 +256,7 @@ export class Health {
 	}
 
 	get #silentMs(): number {
-		return this.#options.swim.pace.silent * this.#options.tickMs;
+		return this.#options.swim.timing.silent * this.#options.tickMs;
 	}
 
 	#isPresent(id: NodeId): boolean {
@@ -304,7 +304,7 @@ export class Health {
 					),
 			);
 		const cut = reach === self ? faults.find(({link}) => link) : undefined;
-		const reportMs = 2 * swim.pace.refresh * this.#options.tickMs;
+		const reportMs = 2 * swim.timing.refresh * this.#options.tickMs;
 		const {leaderlessMs: noLeaderMs, movedMs, applied} = known;
 		const leaderlessForMs = this.#isLed && noLeaderMs !== undefined ? nowMs - noLeaderMs : 0;
 		const isStuck =
@@ -323,7 +323,7 @@ export class Health {
 			silentMs,
 			unheardMs: Math.min(unlinkedMs, silentMs),
 			isLinked: isSelf || this.isLinked(id),
-			limitMs: 2 * this.#silentMs + swim.pace.look * this.#options.tickMs,
+			limitMs: 2 * this.#silentMs + swim.timing.look * this.#options.tickMs,
 			called: isSelf ? works : links.called(id),
 			address: this.#options.address(id) ?? '',
 			isDeafToAll:

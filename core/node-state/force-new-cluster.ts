@@ -110,7 +110,7 @@ export async function forceNewCluster(
 	clusterId: string,
 ): Promise<void> {
 	const index = last.index + 1;
-	topics.refound(index, clusterId, node);
+	topics.forceNewCluster(index, clusterId, node);
 	await store.refound(
 		{
 			index,

@@ -41,7 +41,7 @@ export class NodeStateWriter {
 			.then(async () => {
 				const state = this.#state();
 				await write(state);
-				lamport.kept(state.lamport);
+				lamport.persisted(state.lamport);
 			});
 		this.#saving.catch(failed);
 		return this.#saving;
@@ -69,7 +69,7 @@ export class NodeStateWriter {
 	/** Resolves when the next stamp is below a ceiling that is on the disk; `undefined` when it is. */
 	stampable(): Promise<void> | undefined {
 		const {lamport} = this.#options;
-		if (lamport.isKept) return undefined;
+		if (lamport.isPersisted) return undefined;
 		lamport.nextCeiling();
 		return this.save();
 	}

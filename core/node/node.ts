@@ -19,7 +19,7 @@ import {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import {TopicAdmin} from '../control/topic-admin.ts';
 import {Data} from '../data/data.ts';
 import type {BatchSink} from '../data/reader.ts';
-import {composed, topicNamed} from '../data/topic-named.ts';
+import {normalizeTopic, topicNamed} from '../data/topic-named.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {BrokerEvent, RecordedEvent} from '../events.ts';
 import {parseGossipPacket} from '../gossip/packet.ts';
@@ -263,7 +263,7 @@ export class Node implements ServedBroker {
 			latest: topic => this.#topicAdmin.latest(topic),
 			propose: command => this.identity.propose(command),
 			former: options.former?.since ?? [],
-			given: new Set(config.topics.map(topic => composed(topic as Topic))),
+			given: new Set(config.topics.map(topic => normalizeTopic(topic as Topic))),
 		});
 		this.own = new OwnMessages(this.data, () => this.desired.own);
 		this.#upkeep = new Upkeep({
@@ -479,7 +479,7 @@ export class Node implements ServedBroker {
 	subscribe(topics: readonly Topic[], options: SubscribeOptions = {}): Subscription {
 		return subscribeHere(
 			this,
-			topics.map(topic => composed(topic)),
+			topics.map(topic => normalizeTopic(topic)),
 			options,
 		);
 	}
@@ -487,7 +487,7 @@ export class Node implements ServedBroker {
 	readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading {
 		return readBatches(
 			this,
-			topics.map(topic => composed(topic)),
+			topics.map(topic => normalizeTopic(topic)),
 			place,
 			sink,
 		);
@@ -668,7 +668,7 @@ export class Node implements ServedBroker {
 		this.data.gossip.setRemoved(topics.removed());
 		// Who reads what was deleted subscribes anew at the next tick.
 		if (this.#topicAdmin.agreed()) this.#couldAgree = false;
-		this.data.setInterests(
+		this.data.setSubscriptions(
 			new Map(
 				topics
 					.topics()

@@ -1,11 +1,11 @@
 /**
 What was agreed, as an event of the node. Pure.
 */
-import type {TopicsEvent} from '../cluster-state/cluster-state.ts';
+import type {ClusterStateEvent} from '../cluster-state/cluster-state.ts';
 import type {BrokerEvent} from '../events.ts';
 
 /** `undefined` for what is told elsewhere, or not at all: a member is told of once it is heard. */
-export function agreedEvent(event: TopicsEvent): BrokerEvent | undefined {
+export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 	switch (event.type) {
 		case 'subscribed':
 		case 'unsubscribed':

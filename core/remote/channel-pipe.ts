@@ -1,10 +1,10 @@
-/** A TLS channel as the pipe that the remote protocol asks for. */
+/** A TLS channel as a pipe of the remote protocol. */
 import type {Pipe} from './pipe.ts';
 
-/** The side of a channel that is used, so that nothing here depends on how it is made. */
+/** The part of a channel that is used, so that this module does not depend on how channels are made. */
 export type ChannelSide = Pipe;
 
-/** Frames wait in the channel until `onFrame` is set here. */
+/** Frames queue in the channel until `onFrame` is set. */
 export function channelPipe(channel: ChannelSide): Pipe {
 	return {
 		frameBytesMax: channel.frameBytesMax,
@@ -28,8 +28,8 @@ export function channelPipe(channel: ChannelSide): Pipe {
 		get onClose() {
 			return channel.onClose;
 		},
-		set onClose(told) {
-			channel.onClose = told;
+		set onClose(closed) {
+			channel.onClose = closed;
 		},
 	};
 }

@@ -1,7 +1,7 @@
 /**
-The user's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, whatever waits fails with the
-reason, and `closed` resolves. What the node sends is checked, and bounded by the credit that it was granted: a node
-that breaks the rules loses the link.
+The client's end of the remote protocol: a `Broker` over a pipe. When the pipe closes, all pending requests fail with
+the reason, and `closed` resolves. Frames of the node are validated and bounded by the granted credit; a node that
+violates the protocol is disconnected.
 */
 import {
 	leftReason,
@@ -38,11 +38,11 @@ import {receiveAnswer, receiveEvents, receiveSnapshot, snapshotOf, startsOf} fro
 import {SendWindow} from './send-window.ts';
 
 export type RemoteOptions = {
-	/** Bytes that the node may send beyond its credit: many for a node of an earlier release. @default 0 */
+	/** Bytes that the node may send beyond its credit; larger for nodes of an earlier release. @default 0 */
 	readonly toleratedBytes?: number;
 };
 
-/** Of a position on the wire, about; a topic's name may be longer, and there are few. */
+/** Approximate bytes of a position on the wire. A topic name may be longer, but there are few topics. */
 const positionBytes = 32;
 
 type Waiting = {readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void};
@@ -91,7 +91,7 @@ export class RemoteBroker implements Broker {
 
 	subscribe(topics: readonly Topic[], {from = 'now', after, isTracked = false}: SubscribeOptions = {}): Subscription {
 		const id = this.#nextId();
-		const credit = this.#window.open(bytes => this.#tell({op: 'credit', stream: id, bytes}));
+		const credit = this.#window.open(bytes => this.#notify({op: 'credit', stream: id, bytes}));
 		const queue = new DeliveryQueue({
 			agreed: this.#request<unknown>(
 				{
@@ -108,7 +108,7 @@ export class RemoteBroker implements Broker {
 			onClose: () => {
 				credit.close();
 				this.#deliveries.delete(id);
-				this.#tell({op: 'end', stream: id});
+				this.#notify({op: 'end', stream: id});
 			},
 		});
 		this.#deliveries.set(id, {queue, credit});
@@ -139,7 +139,7 @@ export class RemoteBroker implements Broker {
 	async snapshot(): Promise<Snapshot> {
 		const snapshot = snapshotOf(await this.#request<unknown>({op: 'snapshot'}));
 		if (snapshot) return snapshot;
-		this.#violated('its snapshot is none');
+		this.#violated('its snapshot is malformed');
 		throw this.#lost();
 	}
 
@@ -147,13 +147,13 @@ export class RemoteBroker implements Broker {
 		const id = this.#nextId();
 		this.#snapshots.set(id, snapshot => {
 			onSnapshot(snapshot);
-			this.#tell({op: 'next', stream: id});
+			this.#notify({op: 'next', stream: id});
 		});
-		this.#tell({op: 'watch'}, id);
+		this.#notify({op: 'watch'}, id);
 		return {
 			[Symbol.dispose]: () => {
 				this.#snapshots.delete(id);
-				this.#tell({op: 'end', stream: id});
+				this.#notify({op: 'end', stream: id});
 			},
 		};
 	}
@@ -163,14 +163,14 @@ export class RemoteBroker implements Broker {
 		from = 'now',
 	}: {readonly messages?: boolean; readonly from?: 'now' | 'start'} = {}): AsyncIterableIterator<RecordedEvent> {
 		const id = this.#nextId();
-		const credit = this.#window.open(bytes => this.#tell({op: 'credit', stream: id, bytes}));
+		const credit = this.#window.open(bytes => this.#notify({op: 'credit', stream: id, bytes}));
 		const queue = new EventQueue(credit, () => {
 			this.#events.delete(id);
-			this.#tell({op: 'end', stream: id});
+			this.#notify({op: 'end', stream: id});
 		});
 		if (this.#why !== undefined) queue.end();
 		this.#events.set(id, queue);
-		this.#tell({op: 'events', messages, from, credit: credit.grant()}, id);
+		this.#notify({op: 'events', messages, from, credit: credit.grant()}, id);
 		return queue;
 	}
 
@@ -193,7 +193,7 @@ export class RemoteBroker implements Broker {
 		try {
 			await this.#request({op: 'leave'});
 		} catch (error) {
-			// The node may stop before its answer is on the way: what it stopped for says as much.
+			// The node may stop before its answer is sent; then the reason of the close confirms it.
 			if (this.#why !== leftReason) throw error;
 		}
 	}
@@ -218,9 +218,9 @@ export class RemoteBroker implements Broker {
 				const delivery = decodeDelivery(frame);
 				if (!delivery) return this.#violated('a delivery is malformed');
 				const reading = this.#deliveries.get(delivery.stream);
-				if (!reading) return; // It has ended here, and the node does not know yet.
-				if (!reading.credit.came(delivery.item.batch.bytes.length))
-					return this.#violated('it sends more messages than it was asked for');
+				if (!reading) return; // Ended here, but the node does not know that yet.
+				if (!reading.credit.receive(delivery.item.batch.bytes.length))
+					return this.#violated('it sent more messages than its credit allows');
 				return reading.queue.push([delivery.item]);
 			}
 
@@ -241,11 +241,11 @@ export class RemoteBroker implements Broker {
 				if (!received) return this.#violated('an event is malformed');
 				const queue = this.#events.get(received.id);
 				if (queue && !queue.push(received.events, frame.length))
-					this.#violated('it sends more events than it was asked for');
+					this.#violated('it sent more events than its credit allows');
 				return;
 			}
 
-			default: // A newer node may say more; what is not asked for is passed over.
+			default: // A newer node may send other kinds; they are ignored.
 		}
 	}
 
@@ -271,8 +271,8 @@ export class RemoteBroker implements Broker {
 	}
 
 	/**
-	Positions that would not leave much of a frame are not sent: the node begins at the beginning, and the reader leaves
-	out what it knows.
+	Positions that would take much of a frame are not sent. The node then starts at the beginning, and the reader skips
+	messages that it has.
 	*/
 	#sent(after: readonly TopicPosition[] | undefined): {
 		readonly after?: Extract<RequestBody, {op: 'subscribe'}>['after'];
@@ -288,9 +288,9 @@ export class RemoteBroker implements Broker {
 		};
 	}
 
-	/** The node broke the rules of the protocol: nothing that it sends can be relied on. */
+	/** The node violated the protocol, so none of its frames can be relied on. */
 	#violated(what: string): void {
-		const why = `the node does not keep to the protocol: ${what}`;
+		const why = `the node violates the protocol: ${what}`;
 		this.#onClose(why);
 		this.#pipe.close(why);
 	}
@@ -315,7 +315,7 @@ export class RemoteBroker implements Broker {
 		return this.#lastId;
 	}
 
-	#tell(body: RequestBody, id = this.#nextId()): void {
+	#notify(body: RequestBody, id = this.#nextId()): void {
 		if (this.#why === undefined) this.#outbox.put([encodeFrame('request', {id, ...body})]);
 	}
 
@@ -330,7 +330,7 @@ export class RemoteBroker implements Broker {
 				return reject(
 					new DapssError(
 						'refused',
-						'Too much is waiting to leave for the node: wait for earlier answers first',
+						'Too many frames wait to be sent to the node: wait for earlier answers first',
 					),
 				);
 			this.#waiting.set(id, {resolve: resolve as (value: unknown) => void, reject});

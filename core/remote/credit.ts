@@ -1,13 +1,13 @@
 /**
-What a connection's user lets come before it has read it: one window for all its streams. Each stream has a share of the
-window that shrinks as there are more of them, and a small one in any case, so that a stream that nobody reads does not
-stop the others.
+Flow control of a connection: one window of bytes for all its streams that may arrive before they are read. Each stream
+has a share of the window, which shrinks with the number of streams down to a minimum, so that an unread stream does not
+block the others.
 */
 
-/** Bytes of one stream, at most and at least. */
+/** Maximum and minimum bytes of one stream. */
 export const streamBytesMax = 4 * 1024 * 1024;
 const streamBytesMin = 64 * 1024;
-/** Bytes of all streams, beside the least that each has. */
+/** Bytes of all streams together, besides the minimum of each. */
 const windowBytes = 16 * 1024 * 1024;
 
 export class CreditWindow {
@@ -15,18 +15,18 @@ export class CreditWindow {
 	readonly #toleratedBytes: number;
 
 	/**
-	@param toleratedBytes that a node may send beyond its credit: one of an earlier release sends all that it has read
-	from its logs. 0: only the frame that exceeds it.
+	@param toleratedBytes bytes that a node may send beyond its credit. A node of an earlier release sends everything
+	that it has read from its logs. 0: only the frame that exceeds the credit.
 	*/
 	constructor(toleratedBytes: number) {
 		this.#toleratedBytes = toleratedBytes;
 	}
 
-	/** @param tell grants the node so many bytes more. */
-	open(tell: (bytes: number) => void): StreamCredit {
+	/** @param grantMore grants the node this many more bytes. */
+	open(grantMore: (bytes: number) => void): StreamCredit {
 		const stream: StreamCredit = new StreamCredit({
 			share: () => this.#share(stream),
-			tell,
+			grantMore,
 			toleratedBytes: this.#toleratedBytes,
 			onClose: () => this.#streams.delete(stream),
 		});
@@ -46,14 +46,14 @@ export class CreditWindow {
 
 export type StreamCreditOptions = {
 	readonly share: () => number;
-	readonly tell: (bytes: number) => void;
+	readonly grantMore: (bytes: number) => void;
 	readonly toleratedBytes: number;
 	readonly onClose: () => void;
 };
 
 export class StreamCredit {
 	#unread = 0;
-	/** What the node may still send; below 0 by what its last frame exceeded the credit. */
+	/** Bytes that the node may still send; negative after a frame that exceeded the credit. */
 	#allowed = 0;
 	readonly #options: StreamCreditOptions;
 
@@ -66,27 +66,27 @@ export class StreamCredit {
 		return this.#unread + Math.max(0, this.#allowed);
 	}
 
-	/** Grant what is left of the share, as the credit that the stream is opened with. */
+	/** Grants the rest of the share. Also the initial credit of a stream. */
 	grant(): number {
 		const bytes = Math.max(0, this.#options.share() - this.#unread - this.#allowed);
 		this.#allowed += bytes;
 		return bytes;
 	}
 
-	/** Bytes came in. False when the node had no credit for them. */
-	came(bytes: number): boolean {
+	/** Notes received bytes. False when the node had no credit for them. */
+	receive(bytes: number): boolean {
 		if (this.#allowed <= -this.#options.toleratedBytes) return false;
 		this.#allowed -= bytes;
 		this.#unread += bytes;
 		return true;
 	}
 
-	/** Bytes were read. */
+	/** Notes read bytes, and grants more credit when half of the share is used. */
 	read(bytes: number): void {
 		this.#unread -= bytes;
 		if (this.outstanding > this.#options.share() / 2) return;
 		const granted = this.grant();
-		if (granted > 0) this.#options.tell(granted);
+		if (granted > 0) this.#options.grantMore(granted);
 	}
 
 	close(): void {

@@ -1,6 +1,4 @@
-/**
-The events of a stream that came from a node and are not read yet, as bounded as the credit that the node was granted.
-*/
+/** The received events of a stream that are not read yet, bounded by the credit of the node. */
 import type {RecordedEvent} from '../events.ts';
 import type {StreamCredit} from './credit.ts';
 
@@ -14,22 +12,22 @@ export class EventQueue implements AsyncIterableIterator<RecordedEvent> {
 	#isClosed = false;
 	#error: Error | undefined;
 
-	/** @param onClose the reader has stopped, or there is nothing more. */
+	/** @param onClose called when the reader has stopped or the stream has ended. */
 	constructor(credit: StreamCredit, onClose: () => void) {
 		this.#credit = credit;
 		this.#onClose = onClose;
 	}
 
-	/** A frame came in. False when there was no credit for it. */
+	/** Adds a received frame. False when there was no credit for it. */
 	push(events: readonly RecordedEvent[], bytes: number): boolean {
 		if (this.#isEnded) return true;
-		if (!this.#credit.came(bytes)) return false;
+		if (!this.#credit.receive(bytes)) return false;
 		this.#frames.push({events: events.values(), bytes});
 		this.#wake?.();
 		return true;
 	}
 
-	/** No more will come; with an error, the iteration throws it once what is there has been read. */
+	/** Ends the iteration; with an error, it throws that after the queued events. */
 	end(error?: Error): void {
 		this.#isEnded = true;
 		this.#error ??= error;

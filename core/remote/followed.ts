@@ -1,8 +1,7 @@
 /**
-A `Broker` over whichever of several servers can be reached. When its server is lost it goes on at another:
-subscriptions behind what they have read, pictures and events with those of the node that it is connected to now. What
-is asked for while there is no server is refused at once, because nobody but the caller knows whether it may be asked
-twice.
+A `Broker` that fails over between servers. When its server is lost, it continues at another one: subscriptions after
+the messages that they have read, snapshots and events with those of the present node. Requests while there is no server
+fail at once, because only the caller knows whether they may be repeated.
 */
 import type {
 	Broker,
@@ -29,7 +28,7 @@ export class Followed implements FollowedBroker {
 	readonly #link: Reconnecting;
 	readonly #wallMs: () => number;
 
-	/** @param first the connection that it begins with. */
+	/** @param first the initial connection. */
 	constructor(first: Connection, options: ReconnectingOptions & {readonly wallMs: () => number}) {
 		this.#link = new Reconnecting(first, options);
 		this.#wallMs = options.wallMs;
@@ -66,12 +65,12 @@ export class Followed implements FollowedBroker {
 	}
 
 	/**
-	Of the node that it is connected to. Behind a loss come those that the next node told meanwhile, by its clock, as
-	far as it still has them.
+	Events of the connected node. After a failover, they continue with the events that the next node recorded meanwhile,
+	by its clock, as far as it still has them.
 	*/
 	events(options: EventOptions = {}): AsyncGenerator<RecordedEvent> {
 		const {current} = this.#link;
-		return this.#eventsFrom(options, current, current?.events(options)); // From now on, not from the first `next`.
+		return this.#eventsFrom(options, current, current?.events(options)); // Subscribe now, not at the first `next`.
 	}
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
@@ -137,43 +136,43 @@ export class Followed implements FollowedBroker {
 		first: Connection | undefined,
 		firstEvents: AsyncIterable<RecordedEvent> | undefined,
 	): AsyncGenerator<RecordedEvent> {
-		let told = new Set<string>();
+		let expected = new Set<string>();
 		let missed: readonly RecordedEvent[] = [];
 		for (let connection = first, events = firstEvents; ;) {
 			yield* missed;
 			for await (const event of events ?? []) {
-				if (told.size > 0 && told.delete(keyOf(event))) continue;
+				if (expected.size > 0 && expected.delete(keyOf(event))) continue;
 				yield event;
 			}
 
 			const lostMs = this.#wallMs();
 			connection = await this.#link.connection(connection);
 			if (!connection) return;
-			// Asked for first: what happens between the two answers is in both, and left out of the second.
+			// Subscribe before the snapshot: events between the two are in both, and the second copy is skipped.
 			events = connection.events({...options, from: 'now'});
 			missed = await since(connection, lostMs);
-			told = new Set(missed.map(event => keyOf(event)));
-			// Offsets of one node mean nothing to another, and which messages came meanwhile nobody counted.
+			expected = new Set(missed.map(event => keyOf(event)));
+			// Offsets are local to a node, so the messages in between cannot be counted.
 			if (options.messages)
 				missed = [
 					...missed,
 					{
 						at: this.#wallMs(),
 						type: 'warning',
-						text: 'messages that came while no node was reached are not shown here',
+						text: 'messages delivered while no node was reachable are not shown here',
 					},
 				];
 		}
 	}
 }
 
-/** What the node told since then; nothing when it is lost again. */
+/** Events that the node recorded since then; none when it is lost again. */
 async function since(connection: Connection, lostMs: number): Promise<readonly RecordedEvent[]> {
 	try {
 		const {events} = await connection.snapshot();
 		return events.filter(({at, type}) => at >= lostMs && type !== 'message');
 	} catch {
-		return []; // The stream of events ends as well, and it is tried again.
+		return []; // The event stream ends too, and is retried.
 	}
 }
 

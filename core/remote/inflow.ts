@@ -1,13 +1,13 @@
 /**
-Publishes that came in and are not on the disk yet, of one node over all its connections. A connection that has too many
-of them, or finds too many of others, is not read from until there is room: the publisher has to wait, and the node
-holds a bounded amount of memory.
+Back-pressure on publishes: received publishes that are not synced yet, over all connections of a node. A connection
+over its bound, or while the total is over its bound, is not read from until there is room. So publishers wait, and
+memory is bounded.
 */
 
-/** Bytes of publishes on their way to the disk, of one connection and of all. */
+/** Bytes of publishes on their way to the disk, per connection and in total. */
 export const publishBytesMax = 4 * 1024 * 1024;
 const publishTotalBytesMax = 64 * 1024 * 1024;
-/** What a publish costs beside its bodies. */
+/** Cost of a publish besides its bodies. */
 const publishCostBytes = 512;
 
 export function costOf(bodies: readonly Uint8Array[]): number {
@@ -46,12 +46,12 @@ export class Inflow {
 		for (const run of waiting) run();
 	}
 
-	/** Call `run` once half of it is free. */
+	/** Calls `run` once half of the bound is free. */
 	whenFree(run: () => void): void {
 		this.#waiting.add(run);
 	}
 
-	/** No longer. */
+	/** Cancels `whenFree`. */
 	forget(run: () => void): void {
 		this.#waiting.delete(run);
 	}

@@ -1,6 +1,6 @@
 /**
-What a node of the previous release sends, in the form of this one: fields that it does not know get the value that says
-nothing, and a member that it calls dead is unreachable or down. Snapshots of this release pass as they are.
+Conversion of snapshots and events of the previous release: missing fields get neutral values, and a `dead` member
+becomes unreachable or down. Snapshots of this release pass unchanged.
 */
 import type {MemberState, RecordedEvent} from '../events.ts';
 import type {Counters, MemberSnapshot, RaftSnapshot, Snapshot} from '../snapshot.ts';

@@ -1,13 +1,13 @@
 /**
-What leaves by a pipe. Answers and requests must not get lost: what the pipe has no room for waits here, in order. The
-frames of long streams are not kept: whoever sends them asks for room first, and is told when there is some again.
+The outgoing frames of a pipe. Answers and requests must not get lost, so those without room wait here, in order. Frames
+of long streams are not queued: their senders check for room first, and are notified when there is some again.
 */
 import type {Pipe} from './pipe.ts';
 
 export class Outbox {
-	/** All that waited has left, and there may be room for streams. */
+	/** Called when all waiting frames were sent, so that streams may have room. */
 	onRoom: () => void = () => {};
-	/** A frame that waited has left. */
+	/** Called when waiting frames were sent. */
 	onSent: () => void = () => {};
 	readonly #pipe: Pipe;
 	#waiting: Array<readonly Uint8Array[]> = [];
@@ -17,12 +17,12 @@ export class Outbox {
 		pipe.onDrain = () => this.#drain();
 	}
 
-	/** Frames that wait. */
+	/** Number of waiting frames. */
 	get waiting(): number {
 		return this.#waiting.length;
 	}
 
-	/** Send a frame, or keep it until there is room. False when it is larger than a frame can be. */
+	/** Sends a frame, or queues it until there is room. False when it exceeds the maximum frame size. */
 	put(pieces: readonly Uint8Array[]): boolean {
 		if (!this.fits(pieces)) return false;
 		if (this.#waiting.length > 0 || !this.#pipe.send(pieces)) this.#waiting.push(pieces);
@@ -35,17 +35,17 @@ export class Outbox {
 		return length <= this.#pipe.frameBytesMax;
 	}
 
-	/** Bytes of a stream that may leave now. 0 for none: then `onRoom` is called once there is room. */
+	/** Bytes of a stream that may be sent now. If 0, `onRoom` is called once there is room. */
 	room(): number {
 		return this.#waiting.length > 0 ? 0 : this.#pipe.room();
 	}
 
-	/** A frame of a stream. False when there is no room: then `onRoom` is called once there is. */
+	/** Sends a frame of a stream. False without room; then `onRoom` is called once there is some. */
 	stream(pieces: readonly Uint8Array[]): boolean {
 		return this.#waiting.length === 0 && this.#pipe.send(pieces);
 	}
 
-	/** The pipe is closed: nothing will leave. */
+	/** The pipe is closed: drops the waiting frames. */
 	clear(): void {
 		this.#waiting = [];
 	}

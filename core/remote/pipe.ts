@@ -1,19 +1,20 @@
 /**
-What the remote protocol needs of a connection: whole frames in order, and a word when it ends or has room again. A TLS
-channel is one, a MessagePort to a worker thread another.
+A connection as the remote protocol needs it: whole frames in order, with notifications of its end and of free room. It
+is a TLS channel or a MessagePort to a worker thread.
 */
 export type Pipe = {
-	/** One frame, in pieces. False when it could not be queued; then `onDrain` is called once there is room. */
+	/**
+	Sends one frame, given in pieces. False when it could not be queued; then `onDrain` is called once there is room.
+	*/
 	send(pieces: readonly Uint8Array[]): boolean;
-	/** The largest frame that can be sent, bytes. */
+	/** Maximum size of a frame to send, in bytes. */
 	readonly frameBytesMax: number;
 	/**
-	Bytes of a long stream (deliveries, events) that may be queued now. 0 for none: `onDrain` is called once there is
-	room.
+	Bytes of a long stream (deliveries, events) that may be queued now. If 0, `onDrain` is called once there is room.
 	*/
 	room(): number;
 	onDrain: () => void;
-	/** Take no more frames until `resume`: the other side has to wait. */
+	/** Stops reading frames until `resume`, so that the other side has to wait. */
 	pause(): void;
 	resume(): void;
 	/** Set once, before any frame can arrive. The payload stays valid. */
@@ -22,7 +23,7 @@ export type Pipe = {
 	close(why: string): void;
 };
 
-/** The side of `node:worker_threads` MessagePort that is used; so that nothing here depends on threads. */
+/** The part of a `node:worker_threads` MessagePort that is used, so that this module does not depend on threads. */
 export type Port = {
 	postMessage(value: unknown, transfer?: readonly ArrayBuffer[]): void;
 	on(event: 'message', listener: (value: unknown) => void): unknown;
@@ -30,9 +31,7 @@ export type Port = {
 	close(): void;
 };
 
-/**
-A port has no queue that could be looked at: what goes through it is bounded by credit, and by the windows of its users.
-*/
+/** A port as a pipe. Its queue length is unknown; credit and the windows of both sides bound it. */
 export function portPipe(port: Port): Pipe {
 	let isClosed = false;
 	let isPaused = false;
@@ -46,7 +45,7 @@ export function portPipe(port: Port): Pipe {
 			if (isClosed) return false;
 			let length = 0;
 			for (const piece of pieces) length += piece.length;
-			const frame = new Uint8Array(length); // Not pooled: it is handed over, not copied.
+			const frame = new Uint8Array(length); // Not pooled, because it is transferred and not copied.
 			let at = 0;
 			for (const piece of pieces) {
 				frame.set(piece, at);

@@ -1,26 +1,26 @@
 /**
-What a follower has read of its topics, so that it can go on at any node: each message once, in the order of its origin.
-What a new node gives it a second time is left out; numbers that are passed over there were gone before they could be
-read, and are counted.
+The positions that a follower has reached in its topics, so that it can continue at any node: each message once, in the
+order of its origin. Messages that a new node sends a second time are skipped. Numbers that the new node skips were gone
+before they could be read, and are counted.
 */
 import type {Delivery} from '../broker.ts';
 import type {Topic} from '../message.ts';
 import {positionsMax, Seen, type TopicPosition} from '../position.ts';
 
 export class Positions {
-	/** Messages that the nodes after the first one did not have any more. */
+	/** Messages that the nodes after the first one no longer had. */
 	missed = 0;
-	/** Streams that are not remembered, because there are too many. */
+	/** Streams whose positions were dropped at the bound. */
 	forgotten = 0;
 	readonly #topics = new Map<Topic, Seen>();
 	readonly #max: number;
 
-	/** @param max streams that are remembered, over all topics. */
+	/** @param max streams over all topics. */
 	constructor(max: number = positionsMax) {
 		this.#max = max;
 	}
 
-	/** Where the first node began: what lies before is not wanted. */
+	/** Sets the start positions at the first node: earlier messages are not wanted. */
 	begin(starts: readonly TopicPosition[]): void {
 		for (const {topic, since, streams} of starts) {
 			const seen = this.#of(topic);
@@ -31,7 +31,7 @@ export class Positions {
 		this.#bound();
 	}
 
-	/** What the first node gave, which is all new: it counts as read from now on. */
+	/** Notes messages of the first node, which are all new, as read. */
 	note(deliveries: readonly Delivery[]): void {
 		for (let at = 0; at < deliveries.length;) {
 			const end = runFrom(deliveries, at);
@@ -44,9 +44,9 @@ export class Positions {
 	}
 
 	/**
-	Those of another node, or of a later life of the same, that were not read before. They count as read from now on.
+	The messages of a later node, or a later connection, that were not read before. They count as read from now on.
 	*/
-	take(deliveries: readonly Delivery[]): readonly Delivery[] {
+	filterUnread(deliveries: readonly Delivery[]): readonly Delivery[] {
 		let fresh: Delivery[] | undefined;
 		for (let at = 0; at < deliveries.length;) {
 			const first = deliveries[at]!;
@@ -61,12 +61,12 @@ export class Positions {
 		return fresh ?? deliveries;
 	}
 
-	/** What the next node needs to know. */
+	/** The positions for the next node. */
 	after(): readonly TopicPosition[] {
 		return [...this.#topics].map(([topic, seen]) => ({topic, since: seen.since, streams: seen.streams()}));
 	}
 
-	/** How many of consecutive messages of a stream were read before. Afterwards all were. */
+	/** How many of `count` consecutive messages were read before; then notes all as read. */
 	#skip({topic, origin, incarnation, seq, lamport}: Delivery, count: number): number {
 		const seen = this.#of(topic);
 		const known = seen.of(origin, incarnation);
@@ -92,21 +92,21 @@ export class Positions {
 		for (const seen of this.#topics.values()) size += seen.size;
 		while (size > this.#max) {
 			const largest = [...this.#topics.values()].reduce((most, seen) => (seen.size > most.size ? seen : most));
-			const streams = largest.forgetOne();
+			const streams = largest.dropOldest();
 			size -= streams;
 			this.forgotten += streams;
 		}
 	}
 }
 
-/** Behind the last of the consecutive messages of one batch that begin there. */
+/** The index after the last of the consecutive messages of one batch that start at `at`. */
 function runFrom(deliveries: readonly Delivery[], at: number): number {
 	let end = at + 1;
 	while (end < deliveries.length && isNext(deliveries[end - 1]!, deliveries[end]!)) end++;
 	return end;
 }
 
-/** All messages of a batch have one stamp, and no other batch of its stream has. */
+/** Messages of a batch share a stamp, which no other batch of their stream has. */
 function isNext(before: Delivery, next: Delivery): boolean {
 	return (
 		next.seq === before.seq + 1 &&

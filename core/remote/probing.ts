@@ -1,6 +1,6 @@
 /**
-Does the node at the other end still answer? A host that loses its power, or a network that swallows everything, closes
-no connection. So it is asked now and then; without an answer the connection is given up.
+Liveness probes of a connection. A host without power, or a network that drops all packets, closes no connection. So the
+node is asked regularly, and the connection is given up without an answer.
 */
 import type {Broker} from '../broker.ts';
 import {socketDeadline} from '../io/net/socket-deadline.ts';
@@ -8,19 +8,19 @@ import {socketDeadline} from '../io/net/socket-deadline.ts';
 const probeMs = 5000;
 const silentMs = 10_000;
 
-/** Ask until disposed. @param fail called once at most, with the reason. */
+/** Probes until disposed. @param fail called at most once, with the reason. */
 export function probe(broker: Pick<Broker, 'snapshot'>, fail: (why: string) => void): Disposable {
-	let patience: Disposable | undefined;
+	let deadline: Disposable | undefined;
 	const ask = async (): Promise<void> => {
-		if (patience) return;
-		patience = socketDeadline(silentMs, () => fail(`it has not answered for ${silentMs / 1000} s`));
+		if (deadline) return;
+		deadline = socketDeadline(silentMs, () => fail(`it has not answered for ${silentMs / 1000} s`));
 		try {
 			await broker.snapshot();
 		} catch {
-			// A refusal is an answer, and a link that is gone tells it by itself.
+			// An error is an answer too, and a lost connection reports itself.
 		} finally {
-			patience?.[Symbol.dispose]();
-			patience = undefined;
+			deadline?.[Symbol.dispose]();
+			deadline = undefined;
 		}
 	};
 
@@ -28,7 +28,7 @@ export function probe(broker: Pick<Broker, 'snapshot'>, fail: (why: string) => v
 	return {
 		[Symbol.dispose]() {
 			clearInterval(timer);
-			patience?.[Symbol.dispose]();
+			deadline?.[Symbol.dispose]();
 		},
 	};
 }

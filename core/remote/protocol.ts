@@ -1,7 +1,7 @@
 /**
-The protocol between a node and those who use it: consoles, commands, client libraries. One for all, over TLS or a
-MessagePort: requests and answers, streams of snapshots and events, and, in binary, messages to publish and batches that
-were delivered.
+The protocol between a node and its clients: consoles, commands, client libraries. It is the same over TLS and over a
+MessagePort: requests and answers, streams of snapshots and events, and, in binary, published messages and delivered
+batches.
 
 ```
 request   20 | MessagePack {id, op, …}              event    24 | MessagePack [id, events]
@@ -9,12 +9,12 @@ answer    21 | MessagePack {id, value | error}      snapshot 25 | MessagePack [i
 publish   22 | u32 id | u16 topic length | topic | u32 count | count × u32 length | bodies
 delivery  23 | u32 id | u48 offset | u8 hops | u8 flags (1 repaired) | batch, as stored
 ```
-Streams of deliveries and events have credit: the reader grants bytes of batches or event frames, so that a slow one
-holds nothing in the node but its cursor. A node sends while there is credit left, so the last frame may exceed it. An
-`events` request without credit is one of an earlier release.
+Streams of deliveries and events use credit: the reader grants bytes of batches or event frames, so a slow reader costs
+the node only a cursor. A node sends while credit is left, so the last frame may exceed it. An `events` request without
+credit is of an earlier release.
 
-A `subscribe` that is tracked is answered with where it begins (`../position.ts`); with `after` it goes on behind what
-was read at another node. A node of an earlier release passes over both, begins at `from` and answers with `true`.
+A tracked `subscribe` is answered with its start positions (`../position.ts`). With `after` it continues after the
+positions reached at another node. A node of an earlier release ignores both, begins at `from` and answers with `true`.
 */
 import * as v from 'valibot';
 import {decode, encode} from '../codec.ts';
@@ -53,18 +53,18 @@ const fault = v.variant('type', [
 	v.object({type: v.literal('drop'), percent: v.pipe(v.number(), v.minValue(0), v.maxValue(100)), forMs}),
 	v.object({type: v.literal('heal')}),
 ]);
-/** Where a reader stands in a topic: `../position.ts`. */
+/** The position of a reader in a topic: `../position.ts`. */
 export const positionSchema = v.object({
 	topic,
 	since: count,
 	streams: v.pipe(v.array(v.tuple([node, count, count])), v.maxLength(positionsMax)),
 });
-/** Of a subscription, topic by topic. */
+/** The positions of a subscription, one per topic. */
 export const positionsSchema = v.pipe(v.array(positionSchema), v.maxLength(256));
 const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('snapshot')}),
 	v.object({id, op: v.literal('watch')}),
-	/** The snapshot was taken in: send the next. */
+	/** The snapshot was processed: send the next one. */
 	v.object({id, op: v.literal('next'), stream: id}),
 	v.object({
 		id,
@@ -83,7 +83,7 @@ const requestSchema = v.variant('op', [
 		credit: count,
 	}),
 	v.object({id, op: v.literal('credit'), stream: id, bytes: count}),
-	/** End a stream. */
+	/** Ends a stream. */
 	v.object({id, op: v.literal('end'), stream: id}),
 	v.object({id, op: v.literal('subscribe-node'), topic}),
 	v.object({id, op: v.literal('unsubscribe-node'), topic}),
@@ -120,7 +120,7 @@ export function encodeFrame(kind: keyof typeof remoteKinds, value: unknown): Buf
 	return frame;
 }
 
-/** The pieces of an answer whose value is encoded already: what many ask for is encoded once. */
+/** The pieces of an answer with an encoded value: a value for many clients is encoded once. */
 export function encodeAnswer(requestId: number, value: Uint8Array): Uint8Array[] {
 	const head = Buffer.from([
 		remoteKinds.answer,
@@ -139,7 +139,7 @@ export function encodeAnswer(requestId: number, value: Uint8Array): Uint8Array[]
 		0x6c,
 		0x75,
 		0x65,
-	]); // A map of two: "id" and a u32, "value" and what follows.
+	]); // A map of two entries: "id" with a u32, and "value" with the value that follows.
 	head.writeUInt32BE(requestId, 6);
 	return [head, value];
 }
@@ -148,7 +148,7 @@ export function decodeFrame(frame: Uint8Array): unknown {
 	return decode(frame.subarray(1));
 }
 
-/** The request in a frame, or its id and what is wrong with it. */
+/** The request in a frame, or its id and the problem. */
 export function parseRequest(frame: Uint8Array): Request | {readonly id: number; readonly problem: string} {
 	const value = decodeFrame(frame);
 	const parsed = v.safeParse(requestSchema, value);
@@ -174,7 +174,7 @@ export function encodePublish(requestId: number, topicName: Topic, bodies: reado
 	return [head, ...bodies];
 }
 
-/** `undefined` when the lengths do not add up exactly; a `problem` when the topic is none. */
+/** `undefined` when the lengths do not add up exactly; a `problem` when the topic is invalid. */
 export function decodePublish(
 	frame: Buffer,
 ):

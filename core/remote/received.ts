@@ -1,5 +1,5 @@
 /**
-What a node sends, checked before it is used: a node may lie, or be broken. `undefined` for what is none of the
+Validation of the frames of a node, which may be faulty or malicious. `undefined` for a frame that violates the
 protocol.
 */
 import * as v from 'valibot';
@@ -15,7 +15,7 @@ const isObject = (value: unknown): value is Fields =>
 	typeof value === 'object' && value !== null && !Array.isArray(value);
 const isId = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isText = (value: unknown): value is string => typeof value === 'string';
-/** Left out, or so. */
+/** Whether the value is absent or valid. */
 const isMaybe = (value: unknown, is: (value: unknown) => boolean): boolean =>
 	value === undefined || value === null || is(value);
 
@@ -29,7 +29,7 @@ export function receiveAnswer(frame: Uint8Array): Answer | undefined {
 	return body as Answer;
 }
 
-/** Where a tracked subscription begins; nothing when the node does not say. */
+/** Start positions of a tracked subscription; `undefined` when the node does not report them. */
 export function startsOf(value: unknown): readonly TopicPosition[] | undefined {
 	const parsed = v.safeParse(positionsSchema, value);
 	return parsed.success ? parsed.output : undefined;
@@ -55,7 +55,7 @@ export function receiveSnapshot(frame: Uint8Array): {readonly id: number; readon
 
 const texts = ['version', 'cluster', 'clusterId', 'self', 'address', 'phase', 'detail'];
 const numbers = ['atMs', 'uptimeMs', 'lamport'];
-/** Lists of objects, and the fields of each that are text. */
+/** Lists of objects, and the text fields of each. */
 const lists: Readonly<Record<string, readonly string[]>> = {
 	members: ['id', 'address', 'state', 'why'],
 	topics: ['name'],
@@ -92,7 +92,7 @@ export function snapshotOf(value: unknown): Snapshot | undefined {
 	return currentSnapshot(value as unknown as Snapshot);
 }
 
-/** A message has a topic, an origin and bytes; what else an event says is for people. */
+/** A message must have a topic, an origin and bytes; other fields of an event are only shown to people. */
 function isEvent(value: unknown): boolean {
 	if (!isObject(value) || !isText(value['type']) || typeof value['at'] !== 'number') return false;
 	if (value['type'] !== 'message') return true;

@@ -1,6 +1,6 @@
 /**
-A connection that is made again when it is lost: to another server, or to the same one when it is back, with back-off,
-until it is closed here. Who uses it is told what happens, and asks for the connection of the moment.
+A connection that is re-established when it is lost: to another server, or to the same one when it is back, with
+back-off, until it is disposed. Its users get notifications, and ask for the present connection.
 */
 import type {Broker, LinkNews} from '../broker.ts';
 import {DapssError, errorMessage} from '../errors.ts';
@@ -10,26 +10,26 @@ import {backOffMs} from './back-off.ts';
 export type Connection = Broker & {readonly server: string};
 
 export type ReconnectingOptions = {
-	/** One attempt at all servers. @param last the server that was lost: the others come first */
+	/** One attempt at all servers. @param last the lost server; the others are tried first */
 	readonly connect: (last: string) => Promise<Connection>;
-	/** Resolves after so many milliseconds, or when the signal aborts. Keeps the process alive. */
+	/** Resolves after `ms`, or when the signal aborts. Keeps the process alive. */
 	readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
-	/** Calls `fail`, until it is disposed, when the server does not answer any more although the connection stands. */
+	/** Calls `fail`, until disposed, when the server stops answering although the connection is open. */
 	readonly probe: (connection: Connection, fail: (why: string) => void) => Disposable;
 	readonly nowMs: () => number;
 	readonly random: Random;
 };
 
-/** A connection that lasted so long worked: the next loss begins with a short wait again. */
+/** After a connection of at least this duration the back-off starts again. */
 const stableMs = 1000;
 
 export class Reconnecting implements AsyncDisposable {
-	/** The newest news. */
+	/** The last notification. */
 	news: LinkNews;
 	#connection: Connection | undefined;
 	#changed = Promise.withResolvers<void>();
 	#attempt = 0;
-	/** Why it was given up here, where the server itself has said nothing. */
+	/** The reason for `drop`, used when the connection itself gives none. */
 	#why: string | undefined;
 	readonly #stop = new AbortController();
 	readonly #options: ReconnectingOptions;
@@ -40,7 +40,7 @@ export class Reconnecting implements AsyncDisposable {
 		this.#options = options;
 		this.#connection = first;
 		this.news = {state: 'connected', server: first.server};
-		void this.#keep(first);
+		void this.#run(first);
 	}
 
 	get isClosed(): boolean {
@@ -52,8 +52,8 @@ export class Reconnecting implements AsyncDisposable {
 	}
 
 	/**
-	The connection, once there is one.
-	@param spent one that has ended; another is waited for. `undefined` when it is closed here.
+	The connection, once there is one; `undefined` when this is closed.
+	@param spent a connection that has ended: waits for another one.
 	*/
 	async connection(spent?: Connection): Promise<Connection | undefined> {
 		for (;;) {
@@ -63,7 +63,7 @@ export class Reconnecting implements AsyncDisposable {
 		}
 	}
 
-	/** This connection is of no use: go on to another server. @param why unless the connection says it */
+	/** Gives up this connection, to continue at another server. @param why unless the connection reports a reason */
 	async drop(connection: Connection, why?: string): Promise<void> {
 		if (this.#connection !== connection) return;
 		this.#why = why;
@@ -75,13 +75,13 @@ export class Reconnecting implements AsyncDisposable {
 		return {[Symbol.dispose]: () => void this.#listeners.delete(listener)};
 	}
 
-	/** Called when it is closed here. */
+	/** Calls the listener when this is closed. */
 	onClose(listener: () => void): Disposable {
 		this.#closers.add(listener);
 		return {[Symbol.dispose]: () => void this.#closers.delete(listener)};
 	}
 
-	/** Never waits for a server that is being tried. */
+	/** Does not wait for a running attempt. */
 	async [Symbol.asyncDispose](): Promise<void> {
 		if (this.isClosed) return;
 		this.#stop.abort();
@@ -91,33 +91,33 @@ export class Reconnecting implements AsyncDisposable {
 		await connection?.[Symbol.asyncDispose]();
 	}
 
-	async #keep(first: Connection): Promise<void> {
+	async #run(first: Connection): Promise<void> {
 		for (let connection: Connection | undefined = first; connection;) {
 			const sinceMs = this.#options.nowMs();
-			const reason = await this.#end(connection);
+			const reason = await this.#waitForEnd(connection);
 			if (this.isClosed) return;
 			if (this.#options.nowMs() - sinceMs >= stableMs) this.#attempt = 0;
 			this.#replace(undefined);
 			const why = this.#why ?? reason;
 			this.#why = undefined;
-			connection = await this.#again(connection.server, why);
+			connection = await this.#reconnect(connection.server, why);
 			if (!connection) return;
 			this.#replace(connection);
-			this.#tell({state: 'connected', server: connection.server});
+			this.#notify({state: 'connected', server: connection.server});
 		}
 	}
 
-	/** Why the connection has ended. */
-	async #end(connection: Connection): Promise<string> {
+	/** Resolves with the reason when the connection has ended. */
+	async #waitForEnd(connection: Connection): Promise<string> {
 		using _probe = this.#options.probe(connection, why => void this.drop(connection, why));
 		return await connection.closed;
 	}
 
-	async #again(server: string, reason: string): Promise<Connection | undefined> {
+	async #reconnect(server: string, reason: string): Promise<Connection | undefined> {
 		const {connect, pause, random} = this.#options;
 		for (let why = reason; ;) {
 			const retryMs = backOffMs(this.#attempt++, random);
-			this.#tell({state: 'lost', server, why, retryMs});
+			this.#notify({state: 'lost', server, why, retryMs});
 			await pause(retryMs, this.#stop.signal);
 			if (this.isClosed) return undefined;
 			try {
@@ -138,18 +138,18 @@ export class Reconnecting implements AsyncDisposable {
 		resolve();
 	}
 
-	#tell(news: LinkNews): void {
+	#notify(news: LinkNews): void {
 		this.news = news;
 		for (const listener of this.#listeners) listener(news);
 	}
 }
 
-/** Why nothing can be asked for at the moment. */
+/** The error of requests while there is no connection. */
 export function lostError({news}: Reconnecting): DapssError {
 	return new DapssError(
 		'unreachable',
 		news.state === 'lost'
-			? `No node is reached: ${news.server} was lost (${news.why}), and is tried again`
-			: 'The link to the node is closed',
+			? `No node is reachable: lost ${news.server} (${news.why}), trying again`
+			: 'The connection to the node is closed',
 	);
 }

@@ -1,6 +1,6 @@
 /**
-A subscription that outlives its server. It begins at the first node, and goes on at each next one behind what it has
-read: no message is lost that the new node has, or gets later, and none comes twice.
+A subscription that survives its server. It begins at the first node, and continues at each next one after the messages
+that it has read. No message is lost that the new node has or receives later, and none comes twice.
 */
 import type {Delivery, Subscription} from '../broker.ts';
 import {DapssError, errorMessage, type ErrorCode} from '../errors.ts';
@@ -9,7 +9,7 @@ import type {From, TopicPosition} from '../position.ts';
 import {Positions} from './positions.ts';
 import type {Connection, Reconnecting} from './reconnecting.ts';
 
-/** No other node, and no other time, would answer otherwise. */
+/** Errors that no retry and no other node would change. */
 const finalCodes: ReadonlySet<ErrorCode> = new Set(['usage', 'too-large']);
 
 type Opened = {readonly connection: Connection; readonly subscription: Subscription};
@@ -20,7 +20,7 @@ export class Resumed implements Subscription {
 	readonly #topics: readonly Topic[];
 	readonly #from: From;
 	readonly #positions = new Positions();
-	/** At the first node: it counts by itself what was gone. */
+	/** The subscription at the first node, which counts its dropped messages itself. */
 	#first: Subscription | undefined;
 	#opened: Promise<Opened | undefined>;
 	#inner: Subscription | undefined;
@@ -34,7 +34,7 @@ export class Resumed implements Subscription {
 		this.#from = from;
 		this.#opened = this.#open();
 		this.agreed = this.#opened.then(() => undefined);
-		this.agreed.catch(() => undefined); // The caller may look at it later, or iterate and meet the error there.
+		this.agreed.catch(() => undefined); // The caller may await it later, or get the error from the iteration.
 		this.#whenClosed = link.onClose(() => void this[Symbol.asyncDispose]());
 	}
 
@@ -56,7 +56,8 @@ export class Resumed implements Subscription {
 				try {
 					for await (const deliveries of subscription) {
 						if (subscription === this.#first) this.#positions.note(deliveries);
-						const fresh = subscription === this.#first ? deliveries : this.#positions.take(deliveries);
+						const fresh =
+							subscription === this.#first ? deliveries : this.#positions.filterUnread(deliveries);
 						if (fresh.length > 0) yield fresh;
 					}
 				} catch (error) {
@@ -81,7 +82,7 @@ export class Resumed implements Subscription {
 		await this.#inner?.[Symbol.asyncDispose]();
 	}
 
-	/** Begin at the first node that agrees. @throws what it refuses with, unless it is lost meanwhile */
+	/** Subscribes at the first node that agrees. @throws its refusal, unless the connection is lost */
 	async #open(): Promise<Opened | undefined> {
 		for (let spent: Connection | undefined; ;) {
 			const connection: Connection | undefined = await this.#unlessClosed(this.#link.connection(spent));
@@ -90,7 +91,7 @@ export class Resumed implements Subscription {
 			try {
 				const starts = (await this.#unlessClosed(subscription.agreed)) ?? undefined;
 				if (this.#isClosed) return undefined;
-				this.#positions.begin(starts ?? (await this.#guess(connection)));
+				this.#positions.begin(starts ?? (await this.#assumeStart(connection)));
 				this.#first = subscription;
 				return {connection, subscription};
 			} catch (error) {
@@ -100,7 +101,7 @@ export class Resumed implements Subscription {
 		}
 	}
 
-	/** Go on behind what was read. @throws what no node would do */
+	/** Continues at another node after the messages that were read. @throws errors that every node would return */
 	async #reopen(last: Connection, reason: unknown): Promise<Opened | undefined> {
 		for (let spent = last, why = reason; ;) {
 			await this.#link.drop(spent, isLoss(why) ? undefined : errorMessage(why));
@@ -127,10 +128,10 @@ export class Resumed implements Subscription {
 	}
 
 	/**
-	A node of an earlier release does not say where it begins. What it has by now is stamped up to its clock; for other
-	places it is not known what lies before.
+	The assumed start at a node of an earlier release, which does not report it. With `now`, everything that the node
+	has is stamped up to its clock; for other starts the positions before it are unknown.
 	*/
-	async #guess(connection: Connection): Promise<readonly TopicPosition[]> {
+	async #assumeStart(connection: Connection): Promise<readonly TopicPosition[]> {
 		if (this.#from !== 'now') return [];
 		const {lamport} = await connection.snapshot();
 		return this.#topics.map(topic => ({topic, since: lamport, streams: []}));
@@ -141,7 +142,7 @@ export class Resumed implements Subscription {
 	}
 }
 
-/** The link is gone, or about to go; it says why by itself. */
+/** Whether the connection is lost or ending; it reports the reason itself. */
 function isLoss(error: unknown): boolean {
 	return error === undefined || (error instanceof DapssError && error.code === 'closed');
 }

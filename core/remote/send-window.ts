@@ -1,6 +1,6 @@
 /**
-Publishes that are not answered yet. Whoever publishes faster than the node stores waits for room, in order, so that
-neither the connection nor the node has to hold it all.
+The window of unanswered publishes. A client that publishes faster than the node stores waits for room, in order, so
+that neither the connection nor the node has to hold everything.
 */
 import {DapssError} from '../errors.ts';
 import {publishBytesMax} from './inflow.ts';
@@ -14,7 +14,7 @@ export class SendWindow {
 	#bytes = 0;
 	#waitingBytes = 0;
 	#waiting: Waiter[] = [];
-	/** Those before it have gone. */
+	/** Index of the first waiter that has not gone. */
 	#next = 0;
 	readonly #bytesMax: number;
 
@@ -23,8 +23,8 @@ export class SendWindow {
 	}
 
 	/**
-	Call `go` when there is room for so many bytes: at once, or in turn. Or `fail`: with `refused` when too much waits
-	already, or when the link ends.
+	Calls `go` when there is room for `bytes`: at once, or in turn. Calls `fail` when the connection ends, or with
+	`refused` when too many bytes wait already.
 	*/
 	enter(bytes: number, go: () => void, fail: (error: Error) => void): void {
 		if (this.#waiting.length === this.#next && this.#fits(bytes)) {
@@ -57,7 +57,7 @@ export class SendWindow {
 		this.#next = 0;
 	}
 
-	/** Nothing will leave any more. */
+	/** The connection ended: fails all waiting publishes. */
 	close(error: Error): void {
 		const waiting = this.#waiting.slice(this.#next);
 		this.#waiting = [];
@@ -66,7 +66,7 @@ export class SendWindow {
 		for (const {fail} of waiting) fail(error);
 	}
 
-	/** One publish fits whatever its size. */
+	/** A single publish always fits. */
 	#fits(bytes: number): boolean {
 		return this.#bytes === 0 || this.#bytes + bytes <= this.#bytesMax;
 	}

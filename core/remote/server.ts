@@ -1,8 +1,8 @@
 /**
-The node's end of the remote protocol: one `serve` for each connection. Everything a connection opened ends with it.
-Every request is answered or refused. Nothing is lost for a slow reader and nothing piles up for it: messages wait in
-the log, snapshots are sent one at a time, and a connection that does not take its answers, or publishes faster than the
-disk stores, is not read from meanwhile.
+The node's end of the remote protocol: one `serve` per connection. All streams of a connection end with it. Every
+request is answered or refused. A slow reader loses nothing and costs bounded memory: messages stay in the log, and
+snapshots are sent one at a time. A connection that does not take its answers, or publishes faster than the disk stores,
+is not read from meanwhile.
 */
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
@@ -26,7 +26,7 @@ import {
 	subscribe,
 	topicsOf,
 	watch,
-	type Line,
+	type StreamContext,
 	type ReadableBroker,
 	type Stream,
 } from './streams.ts';
@@ -38,18 +38,18 @@ export type ServedBroker = ReadableBroker & {
 	readonly journal: {bound(name: string): void};
 };
 
-/** What all connections of a node share. */
+/** State that all connections of a node share. */
 type Shared = {readonly inflow: Inflow; readonly snapshot: SharedSnapshot; readers: number};
 const sharedOf = new WeakMap<ServedBroker, Shared>();
 
-/** Positions that the streams of a connection remember. */
+/** Positions that the streams of a connection may hold. */
 const positionsKeptMax = 65_536;
-/** Answers that wait to leave; then nothing more is asked for. */
+/** Waiting answers at which a connection is no longer read from. */
 const answersMax = 256;
 
 /**
-Serve one connection until it closes.
-@param onMalformed a frame that is none of the protocol's; the connection is closed.
+Serves one connection until it closes.
+@param onMalformed called for a frame that violates the protocol; the connection is closed.
 */
 export function serve(broker: ServedBroker, pipe: Pipe, onMalformed: () => void): void {
 	const connection = new Connection(broker, pipe, onMalformed);
@@ -57,26 +57,26 @@ export function serve(broker: ServedBroker, pipe: Pipe, onMalformed: () => void)
 	pipe.onFrame = frame => connection.onFrame(frame);
 }
 
-class Connection implements Line {
+class Connection implements StreamContext {
 	readonly broker: ServedBroker;
 	readonly outbox: Outbox;
 	readonly #pipe: Pipe;
 	readonly #onMalformed: () => void;
 	readonly #shared: Shared;
 	readonly #streams = new Map<number, Stream>();
-	/** Requests and publishes that are not answered. */
-	readonly #asked = new Set<number>();
+	/** Requests and publishes without an answer. */
+	readonly #pending = new Set<number>();
 	#requests = 0;
 	#publishBytes = 0;
 	#isClosed = false;
 	#isPaused = false;
-	/** Which stream is the first to be given room. */
+	/** Index of the stream that gets room first. */
 	#first = 0;
 
 	readonly answer = (body: Answer): void => {
 		if (this.#isClosed) return;
 		if (!this.outbox.put([encodeFrame('answer', body)])) this.#refuse(body.id, tooLarge());
-		this.#pace();
+		this.#updateFlow();
 	};
 
 	readonly fail = (id: number, error: unknown): void => {
@@ -85,27 +85,27 @@ class Connection implements Line {
 	};
 
 	readonly hasRoomFor = (positions: number): boolean => {
-		let kept = positions;
-		for (const stream of this.#streams.values()) kept += stream.positions ?? 0;
-		if (kept <= positionsKeptMax) return true;
+		let total = positions;
+		for (const stream of this.#streams.values()) total += stream.positions ?? 0;
+		if (total <= positionsKeptMax) return true;
 		this.broker.journal.bound('positions');
 		return false;
 	};
 
-	/** Read from the connection only while it takes its answers, and what it publishes gets stored. */
-	readonly #pace = (): void => {
+	/** Reads from the connection only while it takes its answers and its publishes get stored. */
+	readonly #updateFlow = (): void => {
 		if (this.#isClosed) return;
 		const {inflow} = this.#shared;
-		const most = this.#isPaused ? 0.5 : 1;
-		const isLate =
-			this.outbox.waiting >= answersMax * most ||
-			this.#publishBytes >= publishBytesMax * most ||
+		const threshold = this.#isPaused ? 0.5 : 1;
+		const isOverloaded =
+			this.outbox.waiting >= answersMax * threshold ||
+			this.#publishBytes >= publishBytesMax * threshold ||
 			(inflow.isFull && this.#publishBytes > 0);
-		if (isLate === this.#isPaused) return;
-		this.#isPaused = isLate;
-		if (!isLate) return this.#pipe.resume();
+		if (isOverloaded === this.#isPaused) return;
+		this.#isPaused = isOverloaded;
+		if (!isOverloaded) return this.#pipe.resume();
 		this.#pipe.pause();
-		if (inflow.isFull) inflow.whenFree(this.#pace);
+		if (inflow.isFull) inflow.whenFree(this.#updateFlow);
 	};
 
 	constructor(broker: ServedBroker, pipe: Pipe, onMalformed: () => void) {
@@ -113,7 +113,7 @@ class Connection implements Line {
 		this.#pipe = pipe;
 		this.#onMalformed = onMalformed;
 		this.outbox = new Outbox(pipe);
-		this.outbox.onSent = () => this.#pace();
+		this.outbox.onSent = () => this.#updateFlow();
 		this.outbox.onRoom = () => this.#resume();
 		this.#shared = sharedOf.get(broker) ?? {inflow: new Inflow(), snapshot: new SharedSnapshot(), readers: 0};
 		sharedOf.set(broker, this.#shared);
@@ -122,7 +122,7 @@ class Connection implements Line {
 	close(): void {
 		this.#isClosed = true;
 		for (const id of this.#streams.keys()) this.#end(id);
-		this.#shared.inflow.forget(this.#pace);
+		this.#shared.inflow.forget(this.#updateFlow);
 		this.outbox.clear();
 	}
 
@@ -161,7 +161,7 @@ class Connection implements Line {
 		if (this.#isInUse(id)) return this.#refuse(id, inUse(id));
 		const {inflow} = this.#shared;
 		const cost = costOf(bodies);
-		this.#asked.add(id);
+		this.#pending.add(id);
 		this.#publishBytes += cost;
 		inflow.add(cost);
 		this.broker
@@ -171,15 +171,15 @@ class Connection implements Line {
 				(error: unknown) => this.#refuse(id, error),
 			)
 			.finally(() => {
-				this.#asked.delete(id);
+				this.#pending.delete(id);
 				this.#publishBytes -= cost;
 				inflow.remove(cost);
-				this.#pace();
+				this.#updateFlow();
 			});
-		this.#pace();
+		this.#updateFlow();
 	}
 
-	/** Why a request is not carried out. */
+	/** The refusal of a request; `undefined` when it is accepted. */
 	#refusal(request: Request): DapssError | undefined {
 		const {
 			broker: {
@@ -216,7 +216,7 @@ class Connection implements Line {
 	}
 
 	#isInUse(id: number): boolean {
-		return this.#streams.has(id) || this.#asked.has(id);
+		return this.#streams.has(id) || this.#pending.has(id);
 	}
 
 	#onRequest(request: Exclude<Request, {op: 'next' | 'credit' | 'end'}>): void {
@@ -226,23 +226,26 @@ class Connection implements Line {
 			case 'snapshot':
 				return this.#answerSnapshot(id);
 			case 'subscribe-node':
-				return this.#settle(id, broker.subscribeNode(request.topic));
+				return this.#answerWith(id, broker.subscribeNode(request.topic));
 			case 'unsubscribe-node':
-				return this.#settle(id, broker.unsubscribeNode(request.topic));
+				return this.#answerWith(id, broker.unsubscribeNode(request.topic));
 			case 'create-topic':
-				return this.#settle(id, broker.createTopic(request.topic, withoutUndefined(request.settings), request));
+				return this.#answerWith(
+					id,
+					broker.createTopic(request.topic, withoutUndefined(request.settings), request),
+				);
 			case 'delete-topic':
-				return this.#settle(id, broker.deleteTopic(request.topic, request));
+				return this.#answerWith(id, broker.deleteTopic(request.topic, request));
 			case 'read-index':
-				return this.#settle(id, broker.readIndex());
+				return this.#answerWith(id, broker.readIndex());
 			case 'transfer':
-				return this.#settle(id, broker.transferLeadership(request.to));
+				return this.#answerWith(id, broker.transferLeadership(request.to));
 			case 'remove':
-				return this.#settle(id, broker.removeMember(request.node));
+				return this.#answerWith(id, broker.removeMember(request.node));
 			case 'leave':
-				return this.#settle(id, broker.leave());
+				return this.#answerWith(id, broker.leave());
 			case 'fault':
-				return this.#settle(id, broker.fault(request.command));
+				return this.#answerWith(id, broker.fault(request.command));
 			case 'watch':
 				return this.#open(id, watch(this, id));
 			case 'events':
@@ -267,7 +270,7 @@ class Connection implements Line {
 		stream.end();
 	}
 
-	#settle(id: number, work: Promise<unknown>): void {
+	#answerWith(id: number, work: Promise<unknown>): void {
 		this.#track(
 			id,
 			work.then(value => this.answer({id, value})),
@@ -279,21 +282,21 @@ class Connection implements Line {
 			id,
 			this.#shared.snapshot.of(this.broker).then(bytes => {
 				if (!this.#isClosed && !this.outbox.put(encodeAnswer(id, bytes))) throw tooLarge();
-				this.#pace();
+				this.#updateFlow();
 			}),
 		);
 	}
 
 	#track(id: number, work: Promise<unknown>): void {
-		this.#asked.add(id);
+		this.#pending.add(id);
 		this.#requests++;
 		work.catch((error: unknown) => this.#refuse(id, error)).finally(() => {
-			this.#asked.delete(id);
+			this.#pending.delete(id);
 			this.#requests--;
 		});
 	}
 
-	/** Say no to a request; a stream of the same id goes on. */
+	/** Answers a request with an error; a stream of the same id continues. */
 	#refuse(id: number, error: unknown): void {
 		this.answer({
 			id,
@@ -301,7 +304,7 @@ class Connection implements Line {
 		});
 	}
 
-	/** There is room: streams go on, another one first each time. */
+	/** The pipe has room: resumes the streams, each time beginning with another one. */
 	#resume(): void {
 		const streams = [...this.#streams.values()];
 		if (streams.length === 0) return;

@@ -1,7 +1,6 @@
 /**
-The streams that a connection may have open on a node: snapshots, events, deliveries. Each sends only while its reader
-grants credit and the connection has room. It holds at most the one thing that it could not send; the rest stays where
-it comes from, a log or a bounded queue.
+The streams of a connection on a node: snapshots, events, deliveries. Each sends only while its reader grants credit and
+the connection has room. It holds at most one unsent item; the others stay at their source, a log or a bounded queue.
 */
 import type {Broker} from '../broker.ts';
 import {encode} from '../codec.ts';
@@ -13,7 +12,7 @@ import {Seen, type Place, type TopicPosition} from '../position.ts';
 import type {Outbox} from './outbox.ts';
 import {encodeDelivery, encodeFrame, type Answer, type Request} from './protocol.ts';
 
-/** Reading in batches, as they are stored: what a server forwards without looking inside. */
+/** A subscription in batches, as they are stored, which a server forwards without decoding the messages. */
 export type BatchReading = {
 	readonly agreed: Promise<readonly TopicPosition[] | void>;
 	resume(): void;
@@ -24,20 +23,20 @@ export type ReadableBroker = Broker & {
 };
 
 export type Stream = {
-	/** Topics that it reads. */
+	/** Number of topics that it reads. */
 	readonly topics: number;
-	/** Numbers that it remembers of what its reader knows. */
+	/** Number of positions that it holds to skip messages that its reader has. */
 	readonly positions?: number;
-	/** The reader takes so many bytes more. */
+	/** The reader grants more bytes. */
 	grant(bytes: number): void;
-	/** The reader has taken in the last snapshot. */
+	/** The reader has processed the last snapshot. */
 	next(): void;
 	/** The connection has room. */
 	resume(): void;
 	end(): void;
 };
 
-/** Topics that a stream of events with messages counts for, whatever the node itself is subscribed to. */
+/** Topics that an event stream with messages counts for, whatever the node's own subscriptions. */
 const followedTopics = 16;
 
 /** Topics that a request would read, as the limits count them. */
@@ -46,18 +45,18 @@ export function topicsOf(request: Request): number {
 	return request.op === 'events' && request.messages ? followedTopics : 0;
 }
 
-/** What a stream needs of its connection. `fail` answers with the error and ends the stream. */
-export type Line = {
+/** The connection as a stream sees it. `fail` answers with the error and ends the stream. */
+export type StreamContext = {
 	readonly broker: ReadableBroker;
 	readonly outbox: Outbox;
 	readonly answer: (body: Answer) => void;
 	readonly fail: (id: number, error: unknown) => void;
-	/** May a stream remember so many positions? Else its reader leaves out what it knows. */
+	/** Whether a stream may hold this many positions. If not, its reader skips messages that it has. */
 	readonly hasRoomFor: (positions: number) => boolean;
 };
 
-/** Snapshots, one at a time: the next leaves when the last was taken in. */
-export function watch({broker, outbox, fail}: Line, id: number): Stream {
+/** Streams snapshots one at a time: the next is sent when the last was processed. */
+export function watch({broker, outbox, fail}: StreamContext, id: number): Stream {
 	let isAwaited = true;
 	let latest: unknown;
 	const send = (): void => {
@@ -92,9 +91,9 @@ export function watch({broker, outbox, fail}: Line, id: number): Stream {
 	};
 }
 
-/** Events, in order; the next is asked for when the last has left. */
+/** Streams events in order; the next one is taken when the last was sent. */
 export function follow(
-	{broker, outbox, answer, fail}: Line,
+	{broker, outbox, answer, fail}: StreamContext,
 	id: number,
 	request: Extract<Request, {op: 'events'}>,
 ): Stream {
@@ -152,9 +151,9 @@ export function follow(
 	};
 }
 
-/** Batches of topics, as they are stored. */
+/** Streams batches of topics, as they are stored. */
 export function subscribe(
-	{broker, outbox, answer, fail, hasRoomFor}: Line,
+	{broker, outbox, answer, fail, hasRoomFor}: StreamContext,
 	id: number,
 	request: Extract<Request, {op: 'subscribe'}>,
 ): Stream {
@@ -163,7 +162,7 @@ export function subscribe(
 	const wanted = after?.reduce((sum, {streams}) => sum + streams.length, 0) ?? 0;
 	const positions = hasRoomFor(wanted) ? wanted : 0;
 	const seen = new Map(positions > 0 ? after?.map(position => [position.topic, new Seen(position)]) : []);
-	/** Its reader has all of it from another node. */
+	/** Whether the reader has all of the batch from another node. */
 	const isKnown = ({topic, origin, incarnation, firstSeq, count, lamport}: Batch): boolean =>
 		seen.get(topic)?.isFresh(origin, incarnation, lastSeq({firstSeq, count}), lamport) === false;
 	const reading = broker.readBatches(topics, isTracked ? {from, after} : from, {
@@ -218,7 +217,7 @@ export function subscribe(
 	};
 }
 
-/** A snapshot in bytes, for all who ask for it in the same turn of the event loop. */
+/** An encoded snapshot, shared by all requests in one turn of the event loop. */
 export class SharedSnapshot {
 	#bytes: Promise<Buffer> | undefined;
 

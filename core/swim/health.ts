@@ -1,6 +1,6 @@
 /**
-How much this node trusts itself. A node that gets no answers is perhaps slow or badly connected itself; the more often
-that looks so, the longer it waits before it accuses others (Lifeguard, section IV-A: the local health multiplier, LHM).
+Local health (Lifeguard, section IV-A: the local health multiplier, LHM). A node that gets no answers may itself be slow
+or badly connected. The more often that seems so, the longer it waits before it accuses others.
 */
 
 /** Highest score: waits are stretched at most nine times. */
@@ -9,22 +9,22 @@ export const healthMax = 8;
 export class Health {
 	#score = 0;
 
-	/** 0 is well, `healthMax` is worst. */
+	/** 0 is best, `healthMax` worst. */
 	get score(): number {
 		return this.#score;
 	}
 
-	/** Ticks, stretched by the score. */
+	/** `ticks`, multiplied by the score plus one. */
 	stretch(ticks: number): number {
 		return ticks * (this.#score + 1);
 	}
 
-	/** An answer came in time. */
+	/** An answer arrived in time. */
 	good(): void {
 		this.#score = Math.max(0, this.#score - 1);
 	}
 
-	/** A probe failed and a relay was silent too, or this node had to defend itself. */
+	/** A probe failed and a relay was silent too, or this node had to refute an accusation. */
 	bad(): void {
 		this.#score = Math.min(healthMax, this.#score + 1);
 	}

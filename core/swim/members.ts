@@ -1,12 +1,11 @@
 /**
-What this node believes of the others, and how it changes its mind. Whom there is to believe something of is agreed
-elsewhere; here is only who lives. Words come directly (every packet says its sender's incarnation), as rumours, and
-from our own probes; the stronger word wins (`beats`), and only a member itself can raise its incarnation and so take an
-accusation back (SWIM, section 4.2).
+The state of each member as this node believes it. Raft decides membership; this module tracks liveness. Claims arrive
+directly (every packet carries its sender's incarnation), as rumours, and from our own probes. The stronger claim wins
+(`beats`). Only a member itself raises its incarnation, which refutes an accusation (SWIM, section 4.2).
 */
 import type {NodeId} from '../message.ts';
 import type {Health} from './health.ts';
-import type {Timing} from './pace.ts';
+import type {Timing} from './timing.ts';
 import {beats, u32Max, type Standing, type Update, type Claim} from './packet.ts';
 import {Suspicion} from './suspicion.ts';
 import type {Updates} from './updates.ts';
@@ -20,21 +19,23 @@ export type Member = {
 	readonly addedTick: number;
 	claim: Claim;
 	suspicion: Suspicion | undefined;
-	/** The last packet directly from it. */
+	/** Tick of the last packet directly from it. */
 	heardTick: number | undefined;
-	/** Smoothed over the last few round trips. */
+	/** Smoothed round trip, in milliseconds. */
 	rttMs: number | undefined;
-	/** Its machine refused a connection then, and it was not heard since. */
+	/** Tick at which its machine refused a connection, unless it was heard since. */
 	refusedTick: number | undefined;
-	/** An accusation by others that our own ears contradict: it is asked, and believed only if it then stays silent. */
+	/**
+	An accusation by others while this node hears the member: it is pinged, and accused only if it then stays silent.
+	*/
 	doubt: Doubt | undefined;
-	/** The last ping out of turn. */
+	/** Tick of the last ping out of turn. */
 	contactedTick: number;
 };
 
 export type Doubt = {claim: Claim; sinceTick: number};
 
-/** Its machine refuses connections. */
+/** The member's machine refuses connections. */
 export const refusedReason = 'connection refused';
 
 const states: Readonly<Record<Standing, MemberState>> = {
@@ -57,13 +58,13 @@ export class Members {
 	readonly #health: Health;
 	readonly #updates: Updates;
 	readonly #members = new Map<NodeId, Member>();
-	/** Those that time alone may change. */
-	readonly #restless = new Set<Member>();
+	/** Members whose state may change with time alone. */
+	readonly #pending = new Set<Member>();
 	#changes: MemberChange[] = [];
 	#doubted: Member[] = [];
 	#incarnation: number;
 	isLeaving = false;
-	/** Moves whenever the word about a member changes, or who is one. */
+	/** Increases whenever a claim or the membership changes. */
 	version = 0;
 
 	constructor(self: NodeId, incarnation: number, health: Health, updates: Updates) {
@@ -73,7 +74,7 @@ export class Members {
 		this.#updates = updates;
 	}
 
-	/** This node's own: it alone raises it. */
+	/** This node's own incarnation; no other node raises it. */
 	get incarnation(): number {
 		return this.#incarnation;
 	}
@@ -82,20 +83,20 @@ export class Members {
 		return this.#members.get(id);
 	}
 
-	/** The others, sorted by id. */
+	/** The other members, sorted by id. */
 	all(): IterableIterator<Member> {
 		return this.#members.values();
 	}
 
-	/** Those that are suspected, doubted or refused: in time something comes of it. Of all others nothing. */
-	*restless(): Generator<Member> {
-		for (const member of this.#restless) {
+	/** Members that are suspected, doubted or refused. Only their states change with time. */
+	*pending(): Generator<Member> {
+		for (const member of this.#pending) {
 			if (member.suspicion || member.doubt || member.refusedTick !== undefined) yield member;
-			else this.#restless.delete(member);
+			else this.#pending.delete(member);
 		}
 	}
 
-	/** The agreed members but this node, sorted. Newcomers count as alive until probes say otherwise. */
+	/** Sets the agreed members except this node, sorted. New members count as alive until probes fail. */
 	set(ids: readonly NodeId[], tick: number): void {
 		this.version++;
 		const former = new Map(this.#members);
@@ -120,36 +121,36 @@ export class Members {
 
 		for (const [id, member] of former) {
 			this.#updates.delete(id);
-			this.#restless.delete(member);
+			this.#pending.delete(member);
 		}
 	}
 
-	/** A packet came directly from it, now. */
+	/** A packet arrived directly from the member. */
 	heard(member: Member, tick: number): void {
 		member.heardTick = tick;
 		member.refusedTick = undefined;
 	}
 
-	/** Its machine refused a connection, now. */
+	/** The member's machine refused a connection. */
 	refused(member: Member, tick: number): void {
 		member.refusedTick = tick;
-		this.#restless.add(member);
+		this.#pending.add(member);
 	}
 
-	/** A rumour came in. */
-	learn([id, standing, incarnation, by]: Update, tick: number, pace: Timing): void {
-		if (id === this.#self) return this.#hearOfSelf(standing, incarnation);
+	/** Handles a rumour. */
+	learn([id, standing, incarnation, by]: Update, tick: number, timing: Timing): void {
+		if (id === this.#self) return this.#learnAboutSelf(standing, incarnation);
 		const member = this.#members.get(id);
 		if (!member) return;
-		const word = {standing, incarnation, by};
-		if (beats(word, member.claim)) {
-			if (isAccusation(standing) && isLately(member, tick, pace)) return this.#doubt(member, word, tick);
-			return this.believe(member, word, tick, pace);
+		const claim = {standing, incarnation, by};
+		if (beats(claim, member.claim)) {
+			if (isAccusation(standing) && isLately(member, tick, timing)) return this.#doubt(member, claim, tick);
+			return this.believe(member, claim, tick, timing);
 		}
 
-		if (beats(member.claim, word)) {
-			// Somebody is behind: tell what is known here once more.
-			if (member.claim.incarnation > 0 && !this.#updates.has(id)) this.#tell(member);
+		if (beats(member.claim, claim)) {
+			// The sender has an older claim: spread ours once more.
+			if (member.claim.incarnation > 0 && !this.#updates.has(id)) this.#spread(member);
 			return;
 		}
 
@@ -157,60 +158,60 @@ export class Members {
 	}
 
 	/**
-	What one says that this node does not know, a member of whom its young log has not heard yet: of this node it
-	counts, which nobody else could take back. Of others it does not.
-
+	Handles the rumours in a packet of a non-member, which may be a member that our log does not list yet. Only those
+	about this node count, because no other node could refute them.
 	*/
-	hearOfSelf(updates: readonly Update[]): void {
+	learnAboutSelf(updates: readonly Update[]): void {
 		for (const [id, standing, incarnation] of updates)
-			if (id === this.#self) this.#hearOfSelf(standing, incarnation);
+			if (id === this.#self) this.#learnAboutSelf(standing, incarnation);
 	}
 
-	/** This node failed to reach the member. */
-	suspect(member: Member, tick: number, pace: Timing): void {
-		if (member.doubt) this.believe(member, member.doubt.claim, tick, pace);
+	/** This node could not reach the member. */
+	suspect(member: Member, tick: number, timing: Timing): void {
+		if (member.doubt) this.believe(member, member.doubt.claim, tick, timing);
 		const {standing, incarnation} = member.claim;
-		if (standing === 'alive') this.believe(member, {standing: 'suspect', incarnation, by: this.#self}, tick, pace);
+		if (standing === 'alive')
+			this.believe(member, {standing: 'suspect', incarnation, by: this.#self}, tick, timing);
 		else if (member.suspicion?.confirm(this.#self))
 			this.#updates.put([member.id, 'suspect', incarnation, this.#self]);
 	}
 
-	/** Take on a word and pass it on. The caller has made sure that it is stronger than the one before. */
-	believe(member: Member, word: Claim, tick: number, pace: Timing): void {
+	/** Adopts a claim and spreads it. The caller has checked that it is stronger than the present one. */
+	believe(member: Member, claim: Claim, tick: number, timing: Timing): void {
 		const former = member.claim.standing;
-		member.claim = word;
+		member.claim = claim;
 		this.version++;
-		if (member.doubt && !beats(member.doubt.claim, word)) member.doubt = undefined;
-		member.suspicion = word.standing === 'suspect' ? new Suspicion(tick, word.by, pace) : undefined;
-		if (member.suspicion) this.#restless.add(member);
-		this.#tell(member);
-		if (former !== word.standing) this.#changes.push({id: member.id, ...stateOf(member)});
+		if (member.doubt && !beats(member.doubt.claim, claim)) member.doubt = undefined;
+		member.suspicion = claim.standing === 'suspect' ? new Suspicion(tick, claim.by, timing) : undefined;
+		if (member.suspicion) this.#pending.add(member);
+		this.#spread(member);
+		if (former !== claim.standing) this.#changes.push({id: member.id, ...stateOf(member)});
 	}
 
-	/** Say goodbye: nobody takes that back but a next life of this node. */
+	/** Spreads a goodbye. Only a later incarnation of this node overrides it. */
 	leave(): void {
 		this.isLeaving = true;
 		this.#updates.put([this.#self, 'left', this.#incarnation, this.#self]);
 	}
 
-	/** The word about a member that it has to know of, because only the member itself can take it back. */
+	/** The accusation against a member, sent to the member itself because only it can refute the claim. */
 	accusation(id: NodeId): Update | undefined {
 		const member = this.#members.get(id);
-		const word = member?.doubt?.claim ?? member?.claim;
-		return word && word.standing !== 'alive' ? [id, word.standing, word.incarnation, word.by] : undefined;
+		const claim = member?.doubt?.claim ?? member?.claim;
+		return claim && claim.standing !== 'alive' ? [id, claim.standing, claim.incarnation, claim.by] : undefined;
 	}
 
-	/** Doubts grow old: ask again whom was heard meanwhile, believe it of the others. */
-	settleDoubt(member: Member, tick: number, pace: Timing): void {
+	/** Ends a doubt: a member that was heard meanwhile is pinged again; otherwise the accusation is believed. */
+	settleDoubt(member: Member, tick: number, timing: Timing): void {
 		const {doubt} = member;
-		if (!doubt || tick - doubt.sinceTick < pace.probe) return;
+		if (!doubt || tick - doubt.sinceTick < timing.probe) return;
 		if (member.heardTick !== undefined && member.heardTick > doubt.sinceTick) {
 			doubt.sinceTick = tick;
 			this.#doubted.push(member);
-		} else this.believe(member, doubt.claim, tick, pace);
+		} else this.believe(member, doubt.claim, tick, timing);
 	}
 
-	/** Members to be pinged now, since an accusation against them came in. */
+	/** Members to ping now because of a new accusation. */
 	takeDoubted(): readonly Member[] {
 		if (this.#doubted.length === 0) return none;
 		const doubted = this.#doubted;
@@ -228,40 +229,41 @@ export class Members {
 		return this.#changes.length > 0;
 	}
 
-	#hearOfSelf(standing: Standing, incarnation: number): void {
+	#learnAboutSelf(standing: Standing, incarnation: number): void {
 		if (this.isLeaving) return;
 		if (standing === 'alive') {
-			// Of an earlier life that had to defend itself.
+			// An earlier incarnation of this node had to refute something.
 			this.#incarnation = Math.max(this.#incarnation, incarnation);
 			return;
 		}
 
 		if (incarnation >= this.#incarnation) {
-			// Beat the accusation, not only our last word: a rumour about an earlier life may carry a higher number.
+			// Exceed the accusation, not only our own number: a rumour about an earlier incarnation may carry a higher
+			// one.
 			this.#incarnation = Math.min(incarnation + 1, u32Max);
-			this.#health.bad(); // Others could not reach us in time.
+			this.#health.bad(); // Other members could not reach this node in time.
 		}
 
 		this.#updates.put([this.#self, 'alive', this.#incarnation, this.#self]);
 	}
 
 	/**
-	At the heal of a partition each side says of the other's members that they are dead; those who hear them know
-	better.
+	Doubts an accusation. After a partition heals, each side accuses the members of the other, although some nodes hear
+	them again.
 	*/
-	#doubt(member: Member, word: Claim, tick: number): void {
+	#doubt(member: Member, claim: Claim, tick: number): void {
 		if (member.doubt) {
-			if (beats(word, member.doubt.claim)) member.doubt.claim = word;
+			if (beats(claim, member.doubt.claim)) member.doubt.claim = claim;
 			return;
 		}
 
-		member.doubt = {claim: word, sinceTick: tick};
-		this.#restless.add(member);
+		member.doubt = {claim, sinceTick: tick};
+		this.#pending.add(member);
 		this.#doubted.push(member);
 	}
 
-	#tell({id, claim: word}: Member): void {
-		this.#updates.put([id, word.standing, word.incarnation, word.by]);
+	#spread({id, claim}: Member): void {
+		this.#updates.put([id, claim.standing, claim.incarnation, claim.by]);
 	}
 }
 
@@ -271,20 +273,20 @@ function isAccusation(standing: Standing): boolean {
 	return standing === 'suspect' || standing === 'dead' || standing === 'refused';
 }
 
-/** Heard when it could be expected to be, at the latest. */
+/** Whether the member was heard within the time in which a ping was due. */
 function isLately({heardTick}: Member, tick: number, {probe, pair}: Timing): boolean {
 	return heardTick !== undefined && tick - heardTick < Math.max(probe, pair);
 }
 
-/** The process is known not to run: its machine said so, or it said goodbye. */
-export function isDown({claim: word}: Member): boolean {
-	return word.standing === 'refused' || word.standing === 'left';
+/** Whether the process is known not to run: its machine refused a connection, or it said goodbye. */
+export function isDown({claim}: Member): boolean {
+	return claim.standing === 'refused' || claim.standing === 'left';
 }
 
-export function standingOf({claim: word}: Member): MemberState {
-	return states[word.standing];
+export function standingOf({claim}: Member): MemberState {
+	return states[claim.standing];
 }
 
-export function stateOf({claim: word}: Member): {readonly state: MemberState; readonly why: string} {
-	return {state: states[word.standing], why: reasons[word.standing]};
+export function stateOf({claim}: Member): {readonly state: MemberState; readonly why: string} {
+	return {state: states[claim.standing], why: reasons[claim.standing]};
 }

@@ -1,36 +1,33 @@
 /**
-What SWIM says on the wire, and the judge of what comes in. Every packet carries the sender's own word (its
-incarnation), a few rumours about others (SWIM, section 4.1: dissemination rides on the probes) and a few rows of who
-hears whom. All of it fits into one datagram of `packetBytesMax`, so nothing is ever fragmented.
+The SWIM packets and their validation. Every packet carries the sender's incarnation, a few rumours about other members
+(SWIM, section 4.1: infection-style dissemination) and a few rows that say which members a node hears. All of it fits
+into one datagram of `packetBytesMax`, so no datagram is fragmented.
 
-The states of a member are ordered: of two words about one member the higher incarnation wins, then the later word of
-`standings` (SWIM, section 4.2). That makes the exchange a join: order, repetition and delay of packets do not matter.
+Claims about a member are ordered: the higher incarnation wins, then the later entry of `standings` (SWIM, section 4.2).
+That makes the exchange a join: order, repetition and delay of packets do not matter.
 */
 import {isNodeId, type NodeId} from '../message.ts';
 
 /**
-From the weakest word to the strongest at one incarnation. `refused`: dead, and its machine said that no process listens
-there.
+From the weakest claim to the strongest at one incarnation. `refused`: dead, because its machine refused a connection.
 */
 export const standings = ['alive', 'suspect', 'dead', 'refused', 'left'] as const;
 export type Standing = (typeof standings)[number];
 
-/**
-A rumour: the member, its standing, at which incarnation, and who says so (for a suspicion: who failed to reach it).
-*/
+/** A rumour: the member, its standing, its incarnation, and the node that claims it (for a suspicion: the accuser). */
 export type Update = readonly [id: NodeId, standing: Standing, incarnation: number, by: NodeId];
 
 /**
-Whom `node` does not hear: a bitmap over the sorted member ids, bit i of byte i / 8, zero bytes at the end left out.
-`members` is the hash of that list (`hashMembers`), so that a bitmap over another list is not misread. (`incarnation`,
-`counter`) is the version.
+The members that `node` does not hear: a bitmap over the sorted member ids, bit i % 8 of byte i / 8, without trailing
+zero bytes. `members` is the hash of the member list (`hashMembers`), so that a bitmap over another list is not misread.
+(`incarnation`, `counter`) is the version of the row.
 */
 export type Row = readonly [node: NodeId, incarnation: number, counter: number, members: number, unheard: Uint8Array];
 
 /**
-What the node of a row reports besides: where it is in the agreed log, which members it has no working link to, and
-whose datagrams do not arrive. Bitmaps as in `Row`. `leader` is an index into the list of members, -1 when it follows
-none. The report is as old as the version of its row.
+Further state of the node of a row: its position in the agreed log, the members to which it has no working link, and the
+members whose datagrams do not reach it. Bitmaps as in `Row`. `leader` is an index into the member list, -1 for none.
+The state is as old as the version of its row.
 */
 export type RowState = readonly [
 	term: number,
@@ -41,36 +38,36 @@ export type RowState = readonly [
 ];
 
 export type Carried = {
-	/** The sender's own incarnation: by this it says that it is alive. */
+	/** The sender's own incarnation; it implies that the sender is alive. */
 	readonly incarnation: number;
 	readonly updates: readonly Update[];
 	readonly rows: readonly Row[];
 	/**
-	Of the first rows: `states[i]` belongs to `rows[i]`. Beside the rows, because protocol 1 accepts rows of exactly
-	five elements and ignores other fields.
+	States of the first rows: `states[i]` belongs to `rows[i]`. They are a field of their own, because protocol 1
+	accepts only rows of five elements and ignores other fields.
 	*/
 	readonly states?: readonly RowState[] | undefined;
 };
 
 export type Message =
-	/** Answer with an `ack` of this `seq`; over the link when `link` is set. */
+	/** Asks for an `ack` of this `seq`; over the link when `link` is set. */
 	| {readonly type: 'ping'; readonly seq: number; readonly link: boolean}
 	| {readonly type: 'ack'; readonly seq: number}
-	/** A relay's word that it is there, but got no answer from the target so far (Lifeguard, section IV-A). */
+	/** A relay reports that it is alive but has no answer from the target yet (Lifeguard, section IV-A). */
 	| {readonly type: 'nack'; readonly seq: number}
-	/** Probe `target` for me. */
+	/** Asks the receiver to ping `target` for the sender. */
 	| {readonly type: 'ping-req'; readonly seq: number; readonly target: NodeId}
-	/** Nothing but what it carries. */
+	/** Only carries rumours and rows. */
 	| {readonly type: 'gossip'};
 
 export type SwimPacket = Message & Carried;
 
-/** A packet in MessagePack, with a margin for the frame's kind. */
+/** Bytes of a packet in MessagePack, with a margin for the kind of the frame. */
 export const packetBytesMax = 1200;
-/** Rumours in one packet: those of the queue, and the one about its receiver. */
+/** Rumours per packet: those of the queue, and one about its receiver. */
 export const updatesMax = 9;
 export const rowsMax = 12;
-/** Members that a row can speak of: a row alone must fit into a packet beside the rumours. */
+/** Members that a row can cover: one row must fit into a packet beside the rumours. */
 export const rowMembersMax = 4096;
 export const u32Max = 0xffff_ffff;
 
@@ -91,7 +88,7 @@ export function stateBytes(state: RowState): number {
 	return stateHeadBytesMax + state[3].length + state[4].length;
 }
 
-/** Whether word `a` about a member replaces word `b`. */
+/** Whether claim `a` about a member replaces claim `b`. */
 export function beats(a: Pick<Claim, 'standing' | 'incarnation'>, b: Pick<Claim, 'standing' | 'incarnation'>): boolean {
 	return (
 		a.incarnation > b.incarnation ||
@@ -101,7 +98,7 @@ export function beats(a: Pick<Claim, 'standing' | 'incarnation'>, b: Pick<Claim,
 
 export type Claim = {readonly standing: Standing; readonly incarnation: number; readonly by: NodeId};
 
-/** FNV-1a over the ids in order, 32 bits. Names a list of members among a few recent ones; no security hangs on it. */
+/** FNV-1a over the ids in order, 32 bits. Tells a few recent member lists apart; security does not depend on it. */
 export function hashMembers(order: readonly NodeId[]): number {
 	let hash = 0x811c_9dc5;
 	for (const id of order) {
@@ -113,7 +110,7 @@ export function hashMembers(order: readonly NodeId[]): number {
 }
 
 /**
-The packet, if the decoded value is exactly one within all bounds; `undefined` otherwise. Shares no memory with `value`.
+The packet if the decoded value is a valid one within all bounds, else `undefined`. Shares no memory with `value`.
 */
 export function parseSwimPacket(value: unknown): SwimPacket | undefined {
 	if (!isObject(value)) return undefined;

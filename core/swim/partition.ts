@@ -1,11 +1,11 @@
 /**
-From who hears whom to the sides of a partition. Two members are linked when each hears the other; a side is what hangs
-together by such links, over however many relays. So a single cut link is not a partition (messages find a way around
-it), and a link that works one way only does not join two sides. A process that is known to be down is on no side: a
-crash is not a cut.
+The sides of a partition, computed from which members each node hears. Two members are linked when each hears the other.
+A side is a connected component of these links, so a single cut link is not a partition (messages take a detour), and a
+link that works in one direction does not join two sides. A process that is known to be down is on no side: a crash is
+not a cut.
 
-The tracker turns sides into events: sides must be the same for a moment before they are believed, so that rows which
-arrive one after the other do not make a partition each.
+The tracker turns sides into events. Sides must be stable for a moment before they count, so that rows that arrive one
+by one do not each report a partition.
 */
 import type {NodeId} from '../message.ts';
 
@@ -15,9 +15,9 @@ export type PartitionState = 'whole' | 'partitioned' | 'repairing';
 
 export type PartitionChange = {
 	readonly state: 'detected' | 'healed';
-	/** Sorted ids a side; this node's side first, then by their first id. */
+	/** Sorted ids per side; this node's side first, the others by their first id. */
 	readonly sides: Sides;
-	/** detected: since the last word from the far sides. healed: since the first detection. */
+	/** detected: since the far sides were last heard. healed: since the first detection. */
 	readonly tookTicks: number;
 };
 
@@ -27,18 +27,18 @@ export type View = {
 	readonly order: readonly NodeId[];
 	/** The process is known to be down, or said goodbye. */
 	readonly isDown: (id: NodeId) => boolean;
-	/** `undefined`: no fresh word from `node`. */
+	/** `undefined`: no fresh row of `node`. */
 	readonly hears: (node: NodeId, other: NodeId) => boolean | undefined;
-	/** By the last word from `node`, however old. */
+	/** By the last row of `node`, however old. */
 	readonly heardLast: (node: NodeId, other: NodeId) => boolean | undefined;
 };
 
-/** The sides, this node's first. One side means that the cluster is whole. */
+/** The sides, this node's first. A whole cluster has one side. */
 export function sidesOf({self, order, isDown, hears, heardLast}: View): Sides {
 	const isLinked = (a: NodeId, b: NodeId): boolean => {
 		const there = hears(a, b);
 		const back = hears(b, a);
-		// Far members of whom nothing is known now stay together as they were when last heard.
+		// Far members without fresh rows stay together as they were when last heard.
 		if (there === undefined && back === undefined) return heardLast(a, b) !== false && heardLast(b, a) !== false;
 		return there !== false && back !== false;
 	};
@@ -48,7 +48,7 @@ export function sidesOf({self, order, isDown, hears, heardLast}: View): Sides {
 	while (rest.length > 0) {
 		const side = [rest[0]!];
 		rest = rest.slice(1);
-		// `side` grows while it is walked. In a whole cluster the first walk takes all: n steps, not n².
+		// `side` grows during the loop. In a whole cluster the first pass takes all members: n steps, not n².
 		for (const member of side) {
 			const apart: NodeId[] = [];
 			for (const other of rest) (isLinked(member, other) ? side : apart).push(other);
@@ -69,7 +69,7 @@ export function quorumSide(sides: Sides, voters: readonly NodeId[]): number {
 export class PartitionTracker {
 	#state: PartitionState = 'whole';
 	#sides: Sides;
-	/** The sides that were looked at last, and what they are known by. */
+	/** The sides at the last update, with their key. */
 	#seen: Sides;
 	#seenKey: string;
 	#key: string;
@@ -98,14 +98,14 @@ export class PartitionTracker {
 		return this.#sinceTick;
 	}
 
-	/** The sides as they look at this tick. `lastWordTick` says when somebody of these members was last heard. */
+	/** Notes the sides at this tick. `lastHeardTick` gives the tick at which one of these members was last heard. */
 	update(
 		sides: Sides,
 		tick: number,
 		debounceTicks: number,
-		lastWordTick: (far: readonly NodeId[]) => number,
+		lastHeardTick: (far: readonly NodeId[]) => number,
 	): PartitionChange | undefined {
-		// Mostly they are the same, and are the same object.
+		// Usually the same object as before.
 		if (sides !== this.#seen) {
 			this.#seen = sides;
 			this.#seenKey = keyOf(sides);
@@ -127,15 +127,15 @@ export class PartitionTracker {
 				this.#enter('partitioned', tick);
 			}
 
-			return {state: 'detected', sides, tookTicks: tick - lastWordTick(sides.slice(1).flat())};
+			return {state: 'detected', sides, tookTicks: tick - lastHeardTick(sides.slice(1).flat())};
 		}
 
-		if (!wasPartitioned) return undefined; // Whole before and after: members came or went.
+		if (!wasPartitioned) return undefined; // Whole before and after: members joined or left.
 		this.#enter('repairing', tick);
 		return {state: 'healed', sides, tookTicks: tick - this.#detectedTick};
 	}
 
-	/** What the sides missed of one another has been exchanged. True when that ends a repair. */
+	/** The backlog between the sides has been exchanged. True when that ends a repair. */
 	repaired(tick: number): boolean {
 		if (this.#state !== 'repairing') return false;
 		this.#enter('whole', tick);

@@ -1,14 +1,14 @@
 /**
-The books of probing: whose turn it is, which pings wait for an answer, and which were sent on behalf of others. SWIM
-probes in a round-robin order that each node draws for itself, so that every member is probed within one round whatever
-the luck (SWIM, section 4.3). The order is kept from round to round: then the time between two pings to one member is
-always the same, which the rows of who hears whom are built on.
+Probe bookkeeping: the probe order, our pings without an answer, and the pings sent on behalf of others. Each node
+probes in a round-robin order of its own, so every member is probed within one round (SWIM, section 4.3). Unlike in the
+paper, the order is kept from round to round. So the interval between two pings to a member is constant, which the rows
+rely on.
 */
 import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
 import {u32Max} from './packet.ts';
 
-/** Members in the order of probing. */
+/** Members in probe order. */
 export class Ring {
 	readonly #random: Random;
 	#order: NodeId[] = [];
@@ -19,7 +19,7 @@ export class Ring {
 		this.#random = random;
 	}
 
-	/** Newcomers get a random place, those who stay keep theirs. */
+	/** New members get a random place; the others keep theirs. */
 	set(members: readonly NodeId[]): void {
 		const wanted = new Set(members);
 		const current = this.#order[this.#next];
@@ -31,7 +31,7 @@ export class Ring {
 		this.#next = current === undefined ? 0 : Math.max(0, this.#order.indexOf(current));
 	}
 
-	/** Whose turn it is in this tick, when everyone shall have a turn every `pairTicks`. */
+	/** The members to probe in this tick, so that each has a turn every `pairTicks`. */
 	turns(pairTicks: number): NodeId[] {
 		const chosen: NodeId[] = [];
 		if (this.#order.length === 0) return chosen;
@@ -45,20 +45,20 @@ export class Ring {
 	}
 }
 
-/** A ping of our own that waits for its answer. One a member. */
+/** A ping of this node that waits for its answer. One per member. */
 export type Probe = {
 	readonly seq: number;
 	readonly target: NodeId;
 	readonly sinceTick: number;
-	/** When the first ping left, in the broker's milliseconds. */
+	/** When the first ping was sent, in the broker's milliseconds. */
 	sentAtMs: number | undefined;
-	/** Sent more than once or by the link too: an answer could be to any, so it measures no round trip (Karn). */
+	/** Sent more than once, or over the link too: the answer may be to any, so it measures no round trip (Karn). */
 	isRepeated: boolean;
-	/** Relays that were asked and have said nothing yet; `undefined` before they are asked. */
+	/** Relays that were asked and have not answered; `undefined` before any is asked. */
 	silentRelays: Set<NodeId> | undefined;
 };
 
-/** A ping sent for someone else. */
+/** A ping sent on behalf of another node. */
 export type Relay = {
 	readonly requester: NodeId;
 	readonly requesterSeq: number;
@@ -95,9 +95,7 @@ export class Probes {
 		return probe;
 	}
 
-	/**
-	The probe that an ack or nack with this number is about: the target answers itself, or a relay that was asked.
-	*/
+	/** The probe that an ack or nack is about. `from` must be its target, or any node once relays were asked. */
 	find(seq: number, from: NodeId): Probe | undefined {
 		const direct = this.#byTarget.get(from);
 		if (direct?.seq === seq) return direct;
@@ -116,7 +114,7 @@ export class Probes {
 		return this.#relays.entries();
 	}
 
-	/** The number of the ping to send, or `undefined` when too many are under way. */
+	/** The number of the ping to send; `undefined` when too many are under way. */
 	relay(requester: NodeId, requesterSeq: number, target: NodeId, tick: number): number | undefined {
 		if (this.#relays.size >= relaysMax) return undefined;
 		const seq = this.#nextSeq();
@@ -124,7 +122,7 @@ export class Probes {
 		return seq;
 	}
 
-	/** Take out the relayed probe that this ack of its target answers. */
+	/** Removes and returns the relayed probe that this ack of its target answers. */
 	answerRelay(seq: number, from: NodeId): Relay | undefined {
 		const relay = this.#relays.get(seq);
 		if (relay?.target !== from) return undefined;
@@ -137,7 +135,7 @@ export class Probes {
 	}
 
 	#nextSeq(): number {
-		this.#seq = this.#seq >= u32Max - 1 ? 1 : this.#seq + 1; // The highest number is for looks at links.
+		this.#seq = this.#seq >= u32Max - 1 ? 1 : this.#seq + 1; // The highest number is for pings that test links.
 		return this.#seq;
 	}
 }

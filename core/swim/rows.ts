@@ -1,15 +1,15 @@
 /**
-Who hears whom. Each node keeps one row, the members that it heard from directly within the last while, and carries it
-and the newest rows of others on its packets: an all-to-all picture for a few bytes, in which a cut that works one way
-only is seen too. A row that gets no newer version goes stale: what its node hears now is then not known, only what it
-heard last.
+Which members each node hears. Each node keeps a row of the members that it heard from directly within the silence
+bound. It sends its own row and the newest rows of others with its packets: a who-hears-whom matrix for a few bytes,
+which also shows one-way cuts. A row without a newer version goes stale: the node's last view is then known, but not its
+present one.
 */
 import type {NodeId} from '../message.ts';
 import {hashMembers, rowBytes, stateBytes, statesFieldBytes, u32Max, type Row, type RowState} from './packet.ts';
 
 /**
-`isCurrent`: over the current list of members, so it may be passed on. `isOf`: the state came with this version of the
-row, not with an earlier one.
+`isCurrent`: the row is over the current member list, so it may be passed on. `isSameVersion`: the state arrived with
+this version of the row, not with an earlier one.
 */
 type Known = {
 	readonly row: Row;
@@ -17,31 +17,31 @@ type Known = {
 	readonly isCurrent: boolean;
 	readonly state: KnownState | undefined;
 };
-type KnownState = {readonly state: RowState; readonly atTick: number; readonly isOf: boolean};
+type KnownState = {readonly state: RowState; readonly atTick: number; readonly isSameVersion: boolean};
 
 /**
-States of others on one packet: of those who complain, and one in turn. Everyone hears of the rest from the members
-themselves.
+States of others per packet: those with complaints, plus one in turn. Other states reach each member from their own
+nodes.
 */
-const ailingMax = 2;
-/** Left free for such states when rows are chosen, bytes. */
+const complaintsMax = 2;
+/** Bytes reserved for such states when rows are chosen. */
 const statesRoom = 2 * 36;
 
-/** What this node reports of itself with its row. */
+/** The Raft state that a node reports with its row. */
 export type Report = {readonly term: number; readonly leader: NodeId | undefined; readonly applied: number};
 
-/** What this node sees of the others, for its row. */
+/** What this node observes of the others, for its row. */
 export type Sight = {
 	readonly isHeard: (id: NodeId) => boolean;
-	/** A link to it works, as far as this end can tell. */
+	/** Whether a link to the member works, as far as this end can tell. */
 	readonly isLinked: (id: NodeId) => boolean;
-	/** Its datagrams arrive. */
+	/** Whether its datagrams arrive. */
 	readonly isAudible: (id: NodeId) => boolean;
-	/** Asked for only when a new version is made. */
+	/** Called only when a new version is made. */
 	readonly report: () => Report;
 };
 
-/** One node's complaints: members to which it has no working link, and those whose datagrams do not reach it. */
+/** The complaints of one node: members without a working link to it, and members whose datagrams do not reach it. */
 export type Complaint = {
 	readonly node: NodeId;
 	readonly unlinked: readonly NodeId[];
@@ -54,20 +54,20 @@ export class Rows {
 	#order: readonly NodeId[];
 	#index: ReadonlyMap<NodeId, number>;
 	#hash: number;
-	/** Insertion order is the order of passing on: what was told goes to the end. */
+	/** Insertion order is the order of sending: a sent row moves to the end. */
 	readonly #known = new Map<NodeId, Known>();
-	/** Of nodes with a row of a lower version than before: the last row of the process that has ended. */
+	/** By node: the last row of a process that has ended, where a row of a lower version followed. */
 	readonly #ended = new Map<NodeId, Row>();
 	#counter = 0;
 	#turn = 0;
 	#own: Row;
 	#ownState: RowState | undefined;
 	#ownAtTick = 0;
-	/** Whose rows, the own one included, name somebody. */
-	readonly #complaining = new Set<NodeId>();
-	/** Nodes whose states, the own one included, name somebody. */
-	readonly #ailing = new Set<NodeId>();
-	/** Rows over another list of members than ours, not read. */
+	/** Nodes whose rows, our own included, name a member. */
+	readonly #withUnheard = new Set<NodeId>();
+	/** Nodes whose states, our own included, name a member. */
+	readonly #withComplaints = new Set<NodeId>();
+	/** Rows over another member list, which cannot be read. */
 	mismatches = 0;
 
 	constructor(self: NodeId, incarnation: number) {
@@ -84,14 +84,12 @@ export class Rows {
 		return this.#order;
 	}
 
-	/** As far as is known, everybody hears everybody. */
+	/** Whether every known row hears every member. */
 	get isClear(): boolean {
-		return this.#complaining.size === 0;
+		return this.#withUnheard.size === 0;
 	}
 
-	/**
-	Another list of members. Rows are kept, rewritten over it; a member that a row does not know yet counts as heard.
-	*/
+	/** Sets the member list and rewrites all rows over it. A member that is new to a row counts as heard. */
 	setOrder(order: readonly NodeId[]): void {
 		const former = this.#order;
 		this.#order = order;
@@ -100,26 +98,30 @@ export class Rows {
 		for (const [node, {row, state, atTick}] of this.#known) {
 			if (this.#index.has(node)) {
 				const rewritten = this.#rewrite(row, former);
-				const rewrittenState = state && {...state, state: this.#rewriteState(state.state, former), isOf: false};
+				const rewrittenState = state && {
+					...state,
+					state: this.#rewriteState(state.state, former),
+					isSameVersion: false,
+				};
 				this.#known.set(node, {row: rewritten, state: rewrittenState, atTick, isCurrent: false});
 				this.#note(rewritten, rewrittenState?.state);
 			} else {
 				this.#known.delete(node);
 				this.#ended.delete(node);
-				this.#complaining.delete(node);
-				this.#ailing.delete(node);
+				this.#withUnheard.delete(node);
+				this.#withComplaints.delete(node);
 			}
 		}
 
 		this.#own = this.#rewrite(this.#own, former);
 		this.#ownState &&= this.#rewriteState(this.#ownState, former);
 		this.#note(this.#own, this.#ownState);
-		this.#ownAtTick = -Infinity; // The next `observe` gives it a version over this list.
+		this.#ownAtTick = -Infinity; // The next `observe` makes a version over this list.
 	}
 
 	/**
-	Set the own row. True when its content changed; a new version is made then, and every `refreshTicks`. The report
-	alone waits for that.
+	Sets our row. A change makes a new version, and so does every `refreshTicks`; a changed report alone waits for that.
+	True when the row or its state changed.
 	*/
 	observe(
 		{isHeard, isLinked, isAudible, report}: Pick<Sight, 'isHeard'> & Partial<Sight>,
@@ -139,11 +141,11 @@ export class Rows {
 		if (hasChanged || tick - this.#ownAtTick >= refreshTicks) {
 			this.#counter = Math.min(this.#counter + 1, u32Max);
 			this.#own = [this.#self, this.#incarnation, this.#counter, this.#hash, unheard];
-			const said = report?.();
-			this.#ownState = said && [
-				said.term,
-				said.leader === undefined ? -1 : (this.#index.get(said.leader) ?? -1),
-				said.applied,
+			const reported = report?.();
+			this.#ownState = reported && [
+				reported.term,
+				reported.leader === undefined ? -1 : (this.#index.get(reported.leader) ?? -1),
+				reported.applied,
 				unlinked,
 				silent,
 			];
@@ -155,10 +157,9 @@ export class Rows {
 	}
 
 	/**
-	A row came in. The highest version wins; our own and those of strangers are ignored. Over a stale one any version
-	wins: that may have been of another process of the node, on a copied data folder, which has ended. What others still
-	pass on of that process is ignored from then on, or it would go round for ever.
-
+	Handles a row. The highest version wins; our own rows and those of non-members are ignored. Any version replaces a
+	stale row: the stale one may be of another process of the node, started on a copy of its data folder, that has
+	ended. Rows of that process that others still pass on are ignored from then on, or they would circulate for ever.
 	*/
 	learn(row: Row, state: RowState | undefined, tick: number, staleTicks: number = Infinity): void {
 		const [node, incarnation, counter, members] = row;
@@ -180,17 +181,19 @@ export class Rows {
 		if (ended && !isStale && !isSame && compareVersions(row, known.row) > 0 && compareVersions(row, ended) <= 0)
 			return;
 		if (ended && compareVersions(row, ended) > 0) this.#ended.delete(node);
-		if (isSame && (!state || known.state?.isOf)) return;
-		// Without a state the last one counts as long as it is fresh.
-		const newest = state ? {state, atTick: tick, isOf: true} : known?.state && {...known.state, isOf: false};
-		// A Map keeps the place of a key that it has.
+		if (isSame && (!state || known.state?.isSameVersion)) return;
+		// Without a state in the packet the last one counts while it is fresh.
+		const newest = state
+			? {state, atTick: tick, isSameVersion: true}
+			: known?.state && {...known.state, isSameVersion: false};
+		// `Map.set` keeps the position of an existing key.
 		this.#known.set(node, {row, state: newest, atTick: isSame ? known.atTick : tick, isCurrent: true});
 		this.#note(row, newest?.state);
 	}
 
 	/**
-	Rows for a packet to `to`: the own one, then those that wait longest, up to `count` and `bytesMax`. Stale ones are
-	not passed on.
+	Rows for a packet to `to`: our own, then those that have waited longest, up to `count` and `bytesMax`. Stale rows
+	are left out.
 	*/
 	take(
 		to: NodeId,
@@ -206,49 +209,49 @@ export class Rows {
 			room -= stateBytes(this.#ownState) + statesFieldBytes;
 		}
 
-		const told: Array<readonly [NodeId, Known]> = [];
+		const chosen: Array<readonly [NodeId, Known]> = [];
 		for (const [node, known] of this.#known) {
-			if (told.length >= count - 1) break;
+			if (chosen.length >= count - 1) break;
 			if (node === to || !known.isCurrent || tick - known.atTick >= staleTicks) continue;
 			if (rowBytes(known.row) > room - (states.length > 0 ? statesRoom : 0)) break;
 			room -= rowBytes(known.row);
-			told.push([node, known]);
+			chosen.push([node, known]);
 		}
 
-		// Those with a state come first.
+		// Rows with a state come first.
 		const stated =
 			states.length > 0
-				? this.#stated(told).filter(([, {state}]) => {
+				? this.#withState(chosen).filter(([, {state}]) => {
 						const fits = stateBytes(state!.state) <= room;
 						if (fits) room -= stateBytes(state!.state);
 						return fits;
 					})
 				: [];
-		for (const [node, known] of told) {
+		for (const [node, known] of chosen) {
 			this.#known.delete(node);
 			this.#known.set(node, known);
 		}
 
-		const rest = told.filter(each => !stated.includes(each));
+		const rest = chosen.filter(each => !stated.includes(each));
 		return {
 			rows: [this.#own, ...stated.map(([, {row}]) => row), ...rest.map(([, {row}]) => row)],
 			states: [...states, ...stated.map(([, {state}]) => state!.state)],
 		};
 	}
 
-	/** Of these rows, those whose state goes with them. */
-	#stated(told: ReadonlyArray<readonly [NodeId, Known]>): ReadonlyArray<readonly [NodeId, Known]> {
-		const fresh = told.filter(([, {state}]) => state?.isOf);
+	/** The rows among these that are sent with their states. */
+	#withState(chosen: ReadonlyArray<readonly [NodeId, Known]>): ReadonlyArray<readonly [NodeId, Known]> {
+		const fresh = chosen.filter(([, {state}]) => state?.isSameVersion);
 		if (fresh.length === 0) return fresh;
-		const ailing =
-			this.#ailing.size === 0
+		const complaining =
+			this.#withComplaints.size === 0
 				? []
 				: rotated(
-						fresh.filter(([node]) => this.#ailing.has(node)),
+						fresh.filter(([node]) => this.#withComplaints.has(node)),
 						this.#turn,
-					).slice(0, ailingMax);
+					).slice(0, complaintsMax);
 		const next = fresh[this.#turn++ % fresh.length]!;
-		return ailing.includes(next) ? ailing : [...ailing, next];
+		return complaining.includes(next) ? complaining : [...complaining, next];
 	}
 
 	/** Whether `node` hears `other` by its last row; `undefined` when there is none, or none within `staleTicks`. */
@@ -261,28 +264,26 @@ export class Rows {
 		return node === other || !hasBit(known.row[4], index);
 	}
 
-	/**
-	Whether `node` has a working link to `other`, and whether datagrams of `other` reach it; `undefined` when nothing
-	fresh is known.
-	*/
+	/** Whether `node` has a working link to `other`; `undefined` without a fresh state. */
 	isLinked(node: NodeId, other: NodeId, tick: number, staleTicks: number): boolean | undefined {
 		return this.#has(3, node, other, tick, staleTicks);
 	}
 
+	/** Whether datagrams of `other` reach `node`; `undefined` without a fresh state. */
 	isAudible(node: NodeId, other: NodeId, tick: number, staleTicks: number): boolean | undefined {
 		return this.#has(4, node, other, tick, staleTicks);
 	}
 
-	/** What a node reported last; `undefined` when nothing fresh is known. */
+	/** The last report of a node; `undefined` without a fresh state. */
 	report(node: NodeId, tick: number, staleTicks: number): Report | undefined {
 		const state = this.#state(node, tick, staleTicks);
 		return state && {term: state[0], leader: this.#order[state[1]], applied: state[2]};
 	}
 
-	/** The complaints that are fresh, the own one included. */
+	/** The fresh complaints, our own included. */
 	complaints(tick: number, staleTicks: number): readonly Complaint[] {
-		if (this.#ailing.size === 0) return [];
-		return [...this.#ailing].flatMap((node): Complaint[] => {
+		if (this.#withComplaints.size === 0) return [];
+		return [...this.#withComplaints].flatMap((node): Complaint[] => {
 			const state = this.#state(node, tick, staleTicks);
 			return state ? [{node, unlinked: this.#named(state[3]), silent: this.#named(state[4])}] : [];
 		});
@@ -313,10 +314,10 @@ export class Rows {
 	}
 
 	#note([node, , , , unheard]: Row, state: RowState | undefined): void {
-		if (unheard.length > 0) this.#complaining.add(node);
-		else this.#complaining.delete(node);
-		if (state && (state[3].length > 0 || state[4].length > 0)) this.#ailing.add(node);
-		else this.#ailing.delete(node);
+		if (unheard.length > 0) this.#withUnheard.add(node);
+		else this.#withUnheard.delete(node);
+		if (state && (state[3].length > 0 || state[4].length > 0)) this.#withComplaints.add(node);
+		else this.#withComplaints.delete(node);
 	}
 
 	#rewriteState([term, leader, applied, unlinked, silent]: RowState, former: readonly NodeId[]): RowState {
@@ -348,7 +349,7 @@ function rotated<Item>(items: readonly Item[], by: number): readonly Item[] {
 	return [...items.slice(at), ...items.slice(0, at)];
 }
 
-/** The bits of those ids for which `isSet`, zero bytes at the end left out. */
+/** A bit for each id for which `isSet` holds, without trailing zero bytes. */
 export function bitmap(order: readonly NodeId[], isSet: (id: NodeId) => boolean): Uint8Array {
 	const bytes = new Uint8Array(Math.ceil(order.length / 8));
 	let end = 0;
@@ -361,7 +362,7 @@ export function bitmap(order: readonly NodeId[], isSet: (id: NodeId) => boolean)
 	return bytes.subarray(0, end);
 }
 
-/** Negative when the first is the older one. */
+/** Negative when the first row is the older one. */
 function compareVersions([, incarnation, counter]: Row, [, otherIncarnation, otherCounter]: Row): number {
 	return incarnation - otherIncarnation || counter - otherCounter;
 }

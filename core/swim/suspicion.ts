@@ -1,43 +1,43 @@
 /**
-A member did not answer; how long it has to say that it lives. One accuser may be at fault itself, so the wait starts
-long and shrinks with every other member that failed to reach the suspect on its own, by the logarithm of their number
+A suspicion: the time that a member without an answer has to refute it. A single accuser may itself be at fault, so the
+time starts long. It shrinks with every other member that could not reach the suspect, by the logarithm of their number
 (Lifeguard, section IV-B).
 */
 import type {NodeId} from '../message.ts';
-import type {Timing} from './pace.ts';
+import type {Timing} from './timing.ts';
 
 export class Suspicion {
 	readonly #sinceTick: number;
-	readonly #pace: Pick<Timing, 'suspicionMin' | 'suspicionMax' | 'confirmations'>;
+	readonly #timing: Pick<Timing, 'suspicionMin' | 'suspicionMax' | 'confirmations'>;
 	readonly #accusers: Set<NodeId>;
-	/** When this node asked it a last time. */
+	/** Tick of the last ping of this node to the suspect. */
 	askedTick: number | undefined;
 
 	constructor(
 		sinceTick: number,
 		accuser: NodeId,
-		pace: Pick<Timing, 'suspicionMin' | 'suspicionMax' | 'confirmations'>,
+		timing: Pick<Timing, 'suspicionMin' | 'suspicionMax' | 'confirmations'>,
 	) {
 		this.#sinceTick = sinceTick;
-		this.#pace = pace;
+		this.#timing = timing;
 		this.#accusers = new Set([accuser]);
 	}
 
-	/** Accusers besides the first. */
+	/** Number of accusers besides the first. */
 	get confirmations(): number {
 		return this.#accusers.size - 1;
 	}
 
-	/** Whether this accuser is new and wanted; the word of one that is, is worth passing on. */
+	/** Adds an accuser. True if it is new and still shortens the suspicion; then the rumour is worth spreading. */
 	confirm(accuser: NodeId): boolean {
-		if (this.confirmations >= this.#pace.confirmations || this.#accusers.has(accuser)) return false;
+		if (this.confirmations >= this.#timing.confirmations || this.#accusers.has(accuser)) return false;
 		this.#accusers.add(accuser);
 		return true;
 	}
 
-	/** How long this suspicion lasts, as far as is known now. */
+	/** Duration of the suspicion with the present accusers, in ticks. */
 	get ticks(): number {
-		const {suspicionMin, suspicionMax, confirmations} = this.#pace;
+		const {suspicionMin, suspicionMax, confirmations} = this.#timing;
 		if (confirmations === 0) return suspicionMin;
 		const share = Math.log(this.confirmations + 1) / Math.log(confirmations + 1);
 		return Math.max(suspicionMin, Math.ceil(suspicionMax - (suspicionMax - suspicionMin) * share));

@@ -1,17 +1,18 @@
 /**
-Who is there. Every node pings the others in turn; who does not answer is pinged through some others and over the link,
-then suspected, then, if it does not speak up, called dead. Rumours of that ride on the pings (SWIM: Das, Gupta,
-Motivala 2002). A node that may itself be slow waits longer before it accuses, and a suspicion is the shorter the more
-members share it (Lifeguard: Dadgar, Phillips, Currey 2017). Who is a member at all is agreed elsewhere. From rows of
-who hears whom come the sides of a partition.
+Failure detection (SWIM: Das, Gupta, Motivala 2002). Every node pings the others in turn. A member that does not answer
+is pinged through relays and over the link. Without an answer it is suspected, and if it does not refute that in time,
+it is declared dead. Rumours about this are piggybacked on the pings. A node that may itself be slow waits longer before
+it accuses, and a suspicion is shorter the more members share it (Lifeguard: Dadgar, Phillips, Currey 2017). Raft
+decides membership; this machine tracks liveness. It also computes the sides of a partition from rows that say which
+members each node hears.
 
-A machine: it has no clock. Waits are counted in ticks; milliseconds come in with packets and with `ready`, for round
+The machine has no clock. Waits are counted in ticks; milliseconds come in with packets and with `ready`, for round
 trips only.
 */
 import type {NodeId} from '../message.ts';
 import {Health} from './health.ts';
 import {isDown, Members, standingOf, stateOf, type Member, type MemberState} from './members.ts';
-import {timingOf, type Timing} from './pace.ts';
+import {timingOf, type Timing} from './timing.ts';
 import {
 	headBytesMax,
 	packetBytesMax,
@@ -30,17 +31,16 @@ import {Updates} from './updates.ts';
 
 export type {Matrix, Swim, SwimMember, SwimOptions, SwimOutbound, SwimReady, SwimStatus} from './types.ts';
 
-/** Packets that wait for `ready`. */
+/** Packets that may wait for `ready`. */
 export const outboxMax = 2048;
-/** In a cluster up to this size a change of our row, or our goodbye, goes to everyone at once; else to a few. */
+/** Up to this cluster size, a change of our row or our goodbye goes to every member at once; above it, to a few. */
 const broadcastMax = 16;
 const broadcastFew = 4;
-/** Above this size the matrix in `status` has the first members only. */
+/** In larger clusters the matrix in `status` has the first members only. */
 export const matrixMax = 128;
 const partitionsMax = 16;
 /**
-Of a ping that looks whether a link carries: a number that no probe has, so the answer is evidence of the link and of
-nothing else.
+The number of pings that test a link. No probe uses it, so the answer is evidence of the link and of nothing else.
 */
 const linkSeq = u32Max;
 
@@ -65,13 +65,13 @@ class SwimMachine implements Swim {
 	readonly #ring: Ring;
 	readonly #probes = new Probes();
 	readonly #tracker: PartitionTracker;
-	#pace: Timing;
+	#timing: Timing;
 	#tick = 0;
-	#letters: Outgoing[] = [];
+	#outgoing: Outgoing[] = [];
 	#partitions: PartitionChange[] = [];
 	#isRowDue = false;
 	#pushedTick = -Infinity;
-	/** The sides when everybody hears everybody, for a version of what is believed of the members. */
+	/** The sides while every member hears every other, cached for a version of the members. */
 	#whole: {readonly version: number; readonly sides: Sides} | undefined;
 	#outboxDropped = 0;
 	#relaysRefused = 0;
@@ -84,7 +84,7 @@ class SwimMachine implements Swim {
 		this.#rows = new Rows(id, incarnation);
 		this.#ring = new Ring(random);
 		this.#tracker = new PartitionTracker([[id]]);
-		this.#pace = timingOf(1, tickMs, config);
+		this.#timing = timingOf(1, tickMs, config);
 	}
 
 	setMembers(members: readonly NodeId[]): void {
@@ -92,7 +92,7 @@ class SwimMachine implements Swim {
 		if (order.length === this.#rows.order.length && order.every((id, index) => id === this.#rows.order[index]))
 			return;
 		const others = order.filter(id => id !== this.#self);
-		this.#pace = timingOf(order.length, this.#options.tickMs, this.#options.config);
+		this.#timing = timingOf(order.length, this.#options.tickMs, this.#options.config);
 		this.#rows.setOrder(order);
 		this.#members.set(others, this.#tick);
 		this.#ring.set(others);
@@ -100,12 +100,12 @@ class SwimMachine implements Swim {
 
 	step(from: NodeId, packet: SwimPacket, nowMs: number): void {
 		const member = this.#members.get(from);
-		if (member) this.#takeCarried(member, packet);
-		else this.#members.hearOfSelf(packet.updates);
+		if (member) this.#learnCarried(member, packet);
+		else this.#members.learnAboutSelf(packet.updates);
 		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
 		switch (packet.type) {
 			case 'ping':
-				// Also to one that we do not know yet.
+				// Answered for non-members too: this node may not know a new member yet.
 				return this.#send(from, {type: 'ack', seq: packet.seq}, packet.link ? 'link' : 'datagram');
 			case 'ack': {
 				this.#onAck(from, packet.seq, nowMs);
@@ -145,7 +145,7 @@ class SwimMachine implements Swim {
 	linkRefused(peer: NodeId): void {
 		const member = this.#members.get(peer);
 		if (!member || isDown(member) || member.refusedTick !== undefined || this.#members.isLeaving) return;
-		// Nothing more is done until it also failed to answer: a firewall may refuse for a process that lives.
+		// A firewall may refuse for a running process, so the member must also fail to answer.
 		this.#members.refused(member, this.#tick);
 		this.#ping(member);
 	}
@@ -169,8 +169,8 @@ class SwimMachine implements Swim {
 		return member?.heardTick !== undefined && this.#isHearing(member);
 	}
 
-	get pace(): Timing {
-		return this.#pace;
+	get timing(): Timing {
+		return this.#timing;
 	}
 
 	pingLink(peer: NodeId): void {
@@ -178,15 +178,15 @@ class SwimMachine implements Swim {
 	}
 
 	isLinked(node: NodeId, other: NodeId): boolean | undefined {
-		return this.#rows.isLinked(node, other, this.#tick, this.#pace.stale);
+		return this.#rows.isLinked(node, other, this.#tick, this.#timing.stale);
 	}
 
 	report(node: NodeId): Report | undefined {
-		return this.#rows.report(node, this.#tick, this.#pace.stale);
+		return this.#rows.report(node, this.#tick, this.#timing.stale);
 	}
 
 	complaints(): readonly Complaint[] {
-		return this.#rows.complaints(this.#tick, this.#pace.stale);
+		return this.#rows.complaints(this.#tick, this.#timing.stale);
 	}
 
 	standing(id: NodeId): MemberState | undefined {
@@ -202,13 +202,13 @@ class SwimMachine implements Swim {
 	tick(sight?: Omit<Sight, 'isHeard'>): void {
 		this.#tick++;
 		if (this.#members.isLeaving) return;
-		for (const member of this.#members.restless()) this.#judgeMember(member);
+		for (const member of this.#members.pending()) this.#judgeMember(member);
 		for (const probe of this.#probes.all()) this.#judgeProbe(probe);
 		this.#tickRelays();
 		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
-		for (const id of this.#ring.turns(this.#pace.pair)) {
+		for (const id of this.#ring.turns(this.#timing.pair)) {
 			const member = this.#members.get(id);
-			// Who left will speak first when it is back.
+			// A member that left sends the first packet when it is back.
 			if (member && member.claim.standing !== 'left') this.#ping(member);
 		}
 
@@ -218,11 +218,11 @@ class SwimMachine implements Swim {
 
 	ready(nowMs: number): SwimReady | undefined {
 		const partition = this.#partitions.shift();
-		if (this.#letters.length === 0 && !partition && !this.#members.hasChanges()) return undefined;
-		const letters = this.#letters;
-		this.#letters = [];
-		const packets = letters.map(letter => {
-			const {to, message, via, stamps} = letter;
+		if (this.#outgoing.length === 0 && !partition && !this.#members.hasChanges()) return undefined;
+		const outgoing = this.#outgoing;
+		this.#outgoing = [];
+		const packets = outgoing.map(item => {
+			const {to, message, via, stamps} = item;
 			if (stamps) stamps.sentAtMs ??= nowMs;
 			return {to, packet: this.#piggyback(to, message), via};
 		});
@@ -268,14 +268,14 @@ class SwimMachine implements Swim {
 		};
 	}
 
-	// Packets in.
+	// Incoming packets.
 
-	#takeCarried(member: Member, {incarnation, updates, rows, states}: SwimPacket): void {
+	#learnCarried(member: Member, {incarnation, updates, rows, states}: SwimPacket): void {
 		this.#members.heard(member, this.#tick);
-		this.#members.learn([member.id, 'alive', incarnation, member.id], this.#tick, this.#pace);
-		for (const update of updates) this.#members.learn(update, this.#tick, this.#pace);
+		this.#members.learn([member.id, 'alive', incarnation, member.id], this.#tick, this.#timing);
+		for (const update of updates) this.#members.learn(update, this.#tick, this.#timing);
 		for (const [index, row] of rows.entries())
-			this.#rows.learn(row, states?.[index] ?? undefined, this.#tick, this.#pace.stale);
+			this.#rows.learn(row, states?.[index] ?? undefined, this.#tick, this.#timing.stale);
 	}
 
 	#onAck(from: NodeId, seq: number, nowMs: number): void {
@@ -289,7 +289,7 @@ class SwimMachine implements Swim {
 		const member = this.#members.get(from);
 		if (!member || probe.target !== from || probe.isRepeated || probe.sentAtMs === undefined) return;
 		const sampleMs = Math.max(0, nowMs - probe.sentAtMs);
-		// As TCP does (RFC 6298).
+		// Smoothed as in TCP (RFC 6298).
 		member.rttMs = member.rttMs === undefined ? sampleMs : member.rttMs + (sampleMs - member.rttMs) / 8;
 	}
 
@@ -307,26 +307,26 @@ class SwimMachine implements Swim {
 		this.#sendPing(target, relaySeq, this.#wayTo(target));
 	}
 
-	/** One that is thought ill of was heard: let it know at once, so that it can speak for itself. */
+	/** A member that is not believed alive was heard: ping it now with the accusation, so that it can refute it. */
 	#contact(member: Member): void {
-		if (member.claim.standing === 'alive' || this.#tick - member.contactedTick < this.#pace.timeout) return;
+		if (member.claim.standing === 'alive' || this.#tick - member.contactedTick < this.#timing.timeout) return;
 		member.contactedTick = this.#tick;
 		this.#ping(member);
 	}
 
-	// Time.
+	// Ticks.
 
-	/** Direct ping, then the detour over relays and the link, then the verdict. */
+	/** Direct ping, then pings through relays and over the link, then suspicion. */
 	#judgeProbe(probe: Probe): void {
 		const member = this.#members.get(probe.target);
 		if (!member) return this.#probes.end(probe.target);
 		const age = this.#tick - probe.sinceTick;
 		const isJudged = member.claim.standing === 'alive' || member.claim.standing === 'suspect';
 		const isHeard = (member.heardTick ?? -1) >= probe.sinceTick;
-		// It speaks, though it does not answer: a packet was lost, or the way there is cut. It lives, and that is all a
-		// probe asks.
-		if (isHeard && age >= this.#health.stretch(this.#pace.timeout)) return this.#probes.end(member.id);
-		if (probe.silentRelays === undefined && age >= this.#health.stretch(this.#pace.timeout)) {
+		// It sends but does not answer: a packet was lost, or our packets do not reach it. It is alive, which is all
+		// that a probe checks.
+		if (isHeard && age >= this.#health.stretch(this.#timing.timeout)) return this.#probes.end(member.id);
+		if (probe.silentRelays === undefined && age >= this.#health.stretch(this.#timing.timeout)) {
 			probe.isRepeated = true;
 			const relays = isJudged
 				? this.#sample(
@@ -340,21 +340,21 @@ class SwimMachine implements Swim {
 			this.#sendPing(member.id, probe.seq, 'link');
 		}
 
-		if (age < this.#health.stretch(this.#pace.probe)) return;
+		if (age < this.#health.stretch(this.#timing.probe)) return;
 		this.#probes.end(member.id);
 		if (!isJudged) return;
-		// A relay that did not even say "no answer yet" hints that the fault is here. Where there is no relay nothing
-		// can be learned.
+		// A relay that did not even send a nack hints that the fault is on this node. Without relays nothing can be
+		// concluded.
 		if (probe.silentRelays && probe.silentRelays.size > 0) this.#health.bad();
-		this.#members.suspect(member, this.#tick, this.#pace);
+		this.#members.suspect(member, this.#tick, this.#timing);
 	}
 
 	#tickRelays(): void {
-		// In time for the requester (Lifeguard, section IV-A).
-		const nackTicks = Math.max(1, Math.floor(this.#pace.timeout * 0.8));
+		// Early enough for the requester (Lifeguard, section IV-A).
+		const nackTicks = Math.max(1, Math.floor(this.#timing.timeout * 0.8));
 		for (const [seq, relay] of this.#probes.relays()) {
 			const age = this.#tick - relay.sinceTick;
-			if (age >= 2 * this.#pace.probe) this.#probes.endRelay(seq);
+			if (age >= 2 * this.#timing.probe) this.#probes.endRelay(seq);
 			if (age < nackTicks || relay.hasNacked) continue;
 			relay.hasNacked = true;
 			this.#send(relay.requester, {type: 'nack', seq: relay.requesterSeq}, this.#wayTo(relay.requester));
@@ -362,36 +362,36 @@ class SwimMachine implements Swim {
 	}
 
 	#judgeMember(member: Member): void {
-		this.#members.settleDoubt(member, this.#tick, this.#pace);
+		this.#members.settleDoubt(member, this.#tick, this.#timing);
 		const {incarnation} = member.claim;
-		if (member.refusedTick !== undefined && this.#tick - member.refusedTick >= this.#pace.probe) {
+		if (member.refusedTick !== undefined && this.#tick - member.refusedTick >= this.#timing.probe) {
 			member.refusedTick = undefined;
 			if (!isDown(member))
 				this.#members.believe(
 					member,
 					{standing: 'refused', incarnation, by: this.#self},
 					this.#tick,
-					this.#pace,
+					this.#timing,
 				);
 		}
 
 		const {suspicion} = member;
-		const {timeout, probe} = this.#pace;
+		const {timeout, probe} = this.#timing;
 		if (!suspicion?.isOver(this.#tick + timeout)) return;
-		// What it said for itself may have missed this node alone, and in a large cluster its turn to be pinged is far.
+		// Its refutation may have missed only this node, and in a large cluster its next ping is far away: ask once
+		// more.
 		if (suspicion.askedTick === undefined) {
 			suspicion.askedTick = this.#tick;
 			this.#ping(member);
 		}
 
-		// Heard since it was suspected: what it says for itself is on its way, or cannot reach us because it hears
-		// nobody. It lives.
+		// Heard since it was suspected, so it is alive. Its refutation is on its way, or cannot reach this node.
 		const isHeard = member.heardTick !== undefined && this.#tick - member.heardTick < probe;
 		if (this.#tick - suspicion.askedTick >= timeout && suspicion.isOver(this.#tick) && !isHeard)
-			this.#members.believe(member, {standing: 'dead', incarnation, by: this.#self}, this.#tick, this.#pace);
+			this.#members.believe(member, {standing: 'dead', incarnation, by: this.#self}, this.#tick, this.#timing);
 	}
 
-	/** What we hear changed: everyone gets to know soon, since the sides hang on it. */
+	/** Updates our row, and broadcasts it after a change, because the sides depend on it. */
 	#tickRow(sight: Omit<Sight, 'isHeard'> | undefined): void {
 		const isHeard = (id: NodeId): boolean => {
 			const member = this.#members.get(id);
@@ -399,26 +399,26 @@ class SwimMachine implements Swim {
 		};
 
 		if (
-			this.#tick % this.#pace.look === 0 &&
-			this.#rows.observe({...sight, isHeard}, this.#tick, this.#pace.refresh)
+			this.#tick % this.#timing.look === 0 &&
+			this.#rows.observe({...sight, isHeard}, this.#tick, this.#timing.refresh)
 		)
 			this.#isRowDue = true;
-		if (!this.#isRowDue || this.#tick - this.#pushedTick < this.#pace.push) return;
+		if (!this.#isRowDue || this.#tick - this.#pushedTick < this.#timing.push) return;
 		this.#isRowDue = false;
 		this.#pushedTick = this.#tick;
 		for (const to of this.#audience()) this.#send(to, {type: 'gossip'}, this.#wayTo(to));
 	}
 
 	#tickPartition(): void {
-		if (this.#tick % this.#pace.look !== 0) return;
+		if (this.#tick % this.#timing.look !== 0) return;
 		const sides = this.#rows.isClear ? this.#wholeSides() : this.#sides();
-		const change = this.#tracker.update(sides, this.#tick, this.#pace.debounce, far => this.#lastWordTick(far));
+		const change = this.#tracker.update(sides, this.#tick, this.#timing.debounce, far => this.#lastHeardTick(far));
 		if (!change) return;
 		this.#partitions.push(change);
 		if (this.#partitions.length > partitionsMax) this.#partitions.shift();
 	}
 
-	/** Up to n² looks. */
+	/** Computes the sides; up to n² steps. */
 	#sides(): Sides {
 		return sidesOf({
 			self: this.#self,
@@ -429,7 +429,7 @@ class SwimMachine implements Swim {
 		});
 	}
 
-	/** What `sidesOf` would say when nobody is unheard by anybody, which is nearly always. */
+	/** The result of `sidesOf` while every member hears every other, which is the common case. */
 	#wholeSides(): Sides {
 		const {version} = this.#members;
 		if (this.#whole?.version !== version)
@@ -442,7 +442,7 @@ class SwimMachine implements Swim {
 		return member !== undefined && isDown(member);
 	}
 
-	#lastWordTick(ids: readonly NodeId[]): number {
+	#lastHeardTick(ids: readonly NodeId[]): number {
 		let last = 0;
 		for (const id of ids) {
 			const member = this.#members.get(id);
@@ -452,22 +452,22 @@ class SwimMachine implements Swim {
 		return last;
 	}
 
-	/** Newcomers have the benefit of the doubt for as long as a silence may last. */
+	/** A new member counts as heard for as long as a silence may last. */
 	#isHearing(member: Member): boolean {
-		return !isDown(member) && this.#tick - (member.heardTick ?? member.addedTick) < this.#pace.silent;
+		return !isDown(member) && this.#tick - (member.heardTick ?? member.addedTick) < this.#timing.silent;
 	}
 
 	#hears(node: NodeId, other: NodeId): boolean | undefined {
 		const member = this.#members.get(node);
 		if (member && isDown(member)) return undefined;
-		return this.#rows.hears(node, other, this.#tick, this.#pace.stale);
+		return this.#rows.hears(node, other, this.#tick, this.#timing.stale);
 	}
 
-	// Packets out.
+	// Outgoing packets.
 
 	/**
-	Ping it now; when a ping is on its way already, once more under the same number. Always by datagram as well, which
-	shows when those get through again.
+	Pings the member now. While a probe is running, the ping repeats its number. A datagram is always sent too, which
+	shows when datagrams get through again.
 	*/
 	#ping(member: Member): void {
 		let probe = this.#probes.of(member.id);
@@ -480,12 +480,12 @@ class SwimMachine implements Swim {
 	}
 
 	/**
-	The link, where it works and datagrams do not arrive: rumours and rows would never get there. What the other end
-	hears counts; where that is not known, what this one does.
+	The link, where it works and datagrams do not arrive, because rumours and rows would never get there. The report of
+	the other end decides; without one, that of this node.
 	*/
 	#wayTo(id: NodeId): 'datagram' | 'link' {
 		const hears = (node: NodeId, other: NodeId): boolean | undefined =>
-			this.#rows.isAudible(node, other, this.#tick, this.#pace.stale);
+			this.#rows.isAudible(node, other, this.#tick, this.#timing.stale);
 		const isAudible = hears(id, this.#self) ?? hears(this.#self, id) ?? true;
 		return isAudible || this.isLinked(this.#self, id) === false || this.isLinked(id, this.#self) === false
 			? 'datagram'
@@ -501,7 +501,7 @@ class SwimMachine implements Swim {
 		return this.#sample(isThere, this.#rows.order.length <= broadcastMax ? broadcastMax : broadcastFew);
 	}
 
-	/** Up to `count` different members that are heard and wanted, each equally likely. */
+	/** Up to `count` different members that are heard and match, each equally likely. */
 	#sample(isWanted: (member: Member) => boolean, count: number): NodeId[] {
 		const pool = [...this.#members.all()]
 			.filter(member => this.#isHearing(member) && isWanted(member))
@@ -513,24 +513,24 @@ class SwimMachine implements Swim {
 	}
 
 	#send(to: NodeId, message: Message, via: 'datagram' | 'link', stamps?: Probe): void {
-		if (this.#letters.length >= outboxMax) {
-			this.#letters.shift();
+		if (this.#outgoing.length >= outboxMax) {
+			this.#outgoing.shift();
 			this.#outboxDropped++;
 		}
 
-		this.#letters.push({to, message, via, stamps});
+		this.#outgoing.push({to, message, via, stamps});
 	}
 
-	/** Lay rumours and rows onto a packet, as many as fit. */
+	/** Adds rumours and rows to a packet, as many as fit. */
 	#piggyback(to: NodeId, message: Message): SwimPacket {
-		// A look at a link is only that: it comes often, and rumours and rows have their own way.
+		// A ping that tests a link carries nothing: it is sent often, and rumours and rows travel with other packets.
 		if ('seq' in message && message.seq === linkSeq)
 			return {...message, incarnation: this.#members.incarnation, updates: [], rows: []};
 		const accusation = this.#members.accusation(to);
-		const rumours = this.#updates.take(to, updatesMax - 1, this.#pace.transmissions);
+		const rumours = this.#updates.take(to, updatesMax - 1, this.#timing.transmissions);
 		const updates = accusation ? [accusation, ...rumours] : rumours;
 		const room = packetBytesMax - headBytesMax - updates.length * updateBytesMax;
-		const {rows, states} = this.#rows.take(to, rowsMax, room, this.#tick, this.#pace.stale);
+		const {rows, states} = this.#rows.take(to, rowsMax, room, this.#tick, this.#timing.stale);
 		return {...message, incarnation: this.#members.incarnation, updates, rows, ...(states.length > 0 && {states})};
 	}
 }

@@ -1,22 +1,22 @@
 /**
-What the broker and SWIM have to say to each other. Close to `Machine`, with one addition: milliseconds come in with
-packets and with `ready`, since a round trip is shorter than a tick.
+The interface between the broker and SWIM. It is close to `Machine`, with one addition: milliseconds come in with
+packets and with `ready`, because a round trip is shorter than a tick.
 */
 import type {Config} from '../config.ts';
 import type {Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
 import type {MemberChange, MemberState} from './members.ts';
-import type {Timing} from './pace.ts';
+import type {Timing} from './timing.ts';
 import type {SwimPacket} from './packet.ts';
 import type {PartitionChange, PartitionState, Sides} from './partition.ts';
 import type {Complaint, Report, Sight} from './rows.ts';
 
 export type SwimOptions = {
 	readonly id: NodeId;
-	/** Of this process's start, raised durably. */
+	/** Incarnation of this process start, raised durably before. */
 	readonly incarnation: number;
 	readonly random: Random;
-	/** Milliseconds that a tick lasts. */
+	/** Duration of a tick in milliseconds. */
 	readonly tickMs: number;
 	readonly config: Config['swim'];
 };
@@ -33,17 +33,15 @@ export type SwimReady = {
 export type SwimMember = {
 	readonly id: NodeId;
 	readonly state: MemberState;
-	/** Why it is not alive, for people; empty when alive. */
+	/** The reason when it is not alive, for people; empty when alive. */
 	readonly why: string;
 	readonly incarnation: number;
 	readonly rttMs: number | undefined;
-	/** Ticks since a packet came directly from it; `undefined` when none did, 0 for this node. */
+	/** Ticks since the last packet directly from it; `undefined` when there was none, 0 for this node. */
 	readonly heardTicksAgo: number | undefined;
 };
 
-/**
-`sees[i][j]`: whether `order[i]` hears `order[j]` directly; `undefined` when nothing fresh is known from `order[i]`.
-*/
+/** `sees[i][j]`: whether `order[i]` hears `order[j]` directly; `undefined` when there is no fresh row of `order[i]`. */
 export type Matrix = {
 	readonly order: readonly NodeId[];
 	readonly sees: ReadonlyArray<ReadonlyArray<boolean | undefined>>;
@@ -52,55 +50,51 @@ export type Matrix = {
 export type SwimStatus = {
 	/** Sorted by id, this node included. */
 	readonly members: readonly SwimMember[];
-	/** Local health: 0 is well, 8 worst. */
+	/** Local health: 0 is best, 8 worst. */
 	readonly health: number;
 	readonly matrix: Matrix;
 	readonly partition: {readonly state: PartitionState; readonly sides: Sides; readonly sinceTicks: number};
-	/** Bounds that were hit, and what was not read. */
+	/** How often bounds were hit; `rowMismatches`: rows that could not be read. */
 	readonly bounds: {readonly outbox: number; readonly relays: number; readonly rowMismatches: number};
 };
 
 export type Swim = {
-	/** The agreed members, sorted; this node is one of them whether it is named or not. */
+	/** Sets the agreed members, sorted. This node is always one of them. */
 	setMembers(members: readonly NodeId[]): void;
-	/** One packet; `nowMs` of any clock that does not go back, the same as for `ready`. */
+	/** Handles one packet. `nowMs` may be of any clock that never goes back, the same as for `ready`. */
 	step(from: NodeId, packet: SwimPacket, nowMs: number): void;
 	/**
-	`sight`: what this node sees of the others besides, for its row; without it the row says who is heard and nothing
-	else.
+	Advances time. `sight`: what else this node observes of the others, for its row. Without it the row only says which
+	members are heard.
 	*/
 	tick(sight?: Omit<Sight, 'isHeard'>): void;
-	/**
-	Ping it over the link, to see whether that carries both ways. It is no probe: without an answer nobody is accused.
-	*/
+	/** Pings over the link, to test it in both directions. This is no probe: without an answer nothing is suspected. */
 	pingLink(peer: NodeId): void;
-	/** The work; packets must leave now, their pings are stamped with `nowMs`. `undefined` when idle. */
+	/** Pending output; `undefined` when idle. Packets must leave now, because pings are stamped with `nowMs`. */
 	ready(nowMs: number): SwimReady | undefined;
-	/** Any other packet came directly from it. */
+	/** Any other packet arrived directly from the node. */
 	heard(from: NodeId): void;
-	/** Its machine refused the connection: no process listens there. */
+	/** The peer's machine refused the connection: no process listens there. */
 	linkRefused(peer: NodeId): void;
-	/** A link is up, and the peer has proved who it is. */
+	/** A link is up and the peer is authenticated. */
 	linkUp(peer: NodeId): void;
-	/** Say goodbye; take `ready` once more afterwards. */
+	/** Queues the goodbye; call `ready` once more afterwards. */
 	leave(): void;
-	/** What the partition cost has been exchanged: repairing → whole. True when it was repairing. */
+	/** The backlog of a partition has been exchanged: repairing → whole. True when it was repairing. */
 	repaired(): boolean;
-	/** Heard directly within the last while. This node hears itself. */
+	/** Whether the node was heard directly within the silence bound. This node hears itself. */
 	isHeard(id: NodeId): boolean;
-	/** What is believed of it; `undefined` for this node and for one that is no member. */
+	/** The state of a member; `undefined` for this node and for nodes that are no members. */
 	member(id: NodeId): SwimMember | undefined;
-	/** The same in one word. */
+	/** The state of a member alone. */
 	standing(id: NodeId): MemberState | undefined;
-	/** How fast things go in a cluster of this size, in ticks. */
-	readonly pace: Timing;
-	/**
-	By fresh rows: whether `node` has a working link to `other`, and what it reports. `undefined` when nothing fresh is
-	known.
-	*/
+	/** Timing for the present cluster size, in ticks. */
+	readonly timing: Timing;
+	/** By fresh rows: whether `node` has a working link to `other`; `undefined` without a fresh row. */
 	isLinked(node: NodeId, other: NodeId): boolean | undefined;
+	/** By a fresh row: the Raft state that `node` reports. */
 	report(node: NodeId): Report | undefined;
-	/** By fresh rows: who has no working link to whom, and whose datagrams do not reach whom. */
+	/** By fresh rows: the missing links and the datagrams that do not arrive, per reporting node. */
 	complaints(): readonly Complaint[];
 	status(): SwimStatus;
 };

@@ -1,44 +1,44 @@
 /**
-The rumours that wait to be passed on: the newest word about each member, passed on with the packets that go out anyway,
-the least told first, until each was told often enough to have reached everyone with high probability (SWIM, section
-4.1). One a member, so it is bounded by the membership.
+The queue of rumours: the newest claim about each member, piggybacked on other packets, the least sent first. Each is
+sent often enough to reach every member with high probability (SWIM, section 4.1). There is one per member, so the queue
+is bounded by the membership.
 */
 import type {NodeId} from '../message.ts';
 import type {Update} from './packet.ts';
 
 export class Updates {
-	/** By how often they were told. */
+	/** Indexed by how often they were sent. */
 	readonly #rumours: Array<Map<NodeId, Update>> = [];
-	readonly #told = new Map<NodeId, number>();
+	readonly #sendCounts = new Map<NodeId, number>();
 
 	get size(): number {
-		return this.#told.size;
+		return this.#sendCounts.size;
 	}
 
 	has(id: NodeId): boolean {
-		return this.#told.has(id);
+		return this.#sendCounts.has(id);
 	}
 
-	/** Pass this word on from now; an older one about the same member is dropped. */
+	/** Queues a claim; an older one about the same member is dropped. */
 	put(update: Update): void {
 		this.delete(update[0]);
-		this.#file(update, 0);
+		this.#insert(update, 0);
 	}
 
 	delete(id: NodeId): void {
-		const told = this.#told.get(id);
-		if (told === undefined) return;
-		this.#rumours[told]!.delete(id);
-		this.#told.delete(id);
+		const sends = this.#sendCounts.get(id);
+		if (sends === undefined) return;
+		this.#rumours[sends]!.delete(id);
+		this.#sendCounts.delete(id);
 	}
 
 	/**
-	Up to `count` words for `to`, the least told first; each is forgotten once told `transmissions` times. Not those
-	about `to`: it gets its own apart.
+	Up to `count` rumours for `to`, the least sent first. Each is dropped after `transmissions` sends. Rumours about
+	`to` are left out, because it gets those separately.
 	*/
 	take(to: NodeId, count: number, transmissions: number): Update[] {
 		const chosen: Update[] = [];
-		if (this.#told.size === 0) return chosen;
+		if (this.#sendCounts.size === 0) return chosen;
 		for (const rumours of this.#rumours) {
 			if (chosen.length === count) break;
 			for (const [id, update] of rumours) {
@@ -48,16 +48,16 @@ export class Updates {
 		}
 
 		for (const update of chosen) {
-			const told = this.#told.get(update[0])! + 1;
+			const sends = this.#sendCounts.get(update[0])! + 1;
 			this.delete(update[0]);
-			if (told < transmissions) this.#file(update, told);
+			if (sends < transmissions) this.#insert(update, sends);
 		}
 
 		return chosen;
 	}
 
-	#file(update: Update, told: number): void {
-		(this.#rumours[told] ??= new Map()).set(update[0], update);
-		this.#told.set(update[0], told);
+	#insert(update: Update, sends: number): void {
+		(this.#rumours[sends] ??= new Map()).set(update[0], update);
+		this.#sendCounts.set(update[0], sends);
 	}
 }

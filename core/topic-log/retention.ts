@@ -1,39 +1,40 @@
 /**
-What is kept of a topic, and by which time that is judged. Ages decide what is deleted for good, so no clock is believed
-that could make something old which is not:
+Retention: which segments of a topic are deleted, and the clock that decides their age. Deletion is final, so no clock
+is trusted that could make a message look older than it is:
 
-- **The age of a message** counts from when it came here, never from later than now. Its record in the log says when
-  that was, by the clock that follows; of a record without a date, the start counts that found it. No publisher's clock
-  and no time of a file counts.
-- **Now** is the wall clock at the first start, and goes on with the time that the machine has run: only differences
-  matter. A wall clock that is behind that at a later start changes nothing. One that is ahead is not believed, since
-  nothing tells a wrong clock from a machine that was switched off: ages are then too short, and nothing is deleted
-  early. It is believed once the node has run for the whole retention time since.
-- Topics may have retention times of their own. The clock is judged by the shortest and the longest of them, so that it
-  is right for all.
+- **The age of a message** counts from its arrival here, and never from a time in the future. Its record holds the
+  arrival by the retention clock. A record without a date counts from the start that found it. Publisher clocks and file
+  times do not count.
+- **The retention clock** starts as the wall clock at the first start, and continues with the machine's uptime, because
+  only differences matter. At a later start, a wall clock that is behind it is ignored. A wall clock that is ahead is
+  not trusted, because a wrong clock cannot be told from a machine that was switched off. Ages are then too short, and
+  nothing is deleted early. It is trusted once the node has run for the whole retention time since.
+- Topics may have their own retention times. The clock is judged by the shortest and the longest of them, so that it
+  suits all.
 
-Pure.
+All functions are pure.
 */
 
-/**
-What is kept: the newest `bytes` at least, nothing that is in a segment older than `ageMs`, and no more than `bytesMax`.
-*/
+/** Bounds of a topic: at least the newest `bytes` are kept, no segment older than `ageMs`, and at most `bytesMax`. */
 export type Retention = {
 	readonly bytes: number;
 	readonly ageMs: number;
 	readonly nowMs: number;
-	/**
-	@default no bound */ readonly bytesMax?: number;
-}; /** `age`, `size`: older or more than is kept of the topic.
-	`disk`: beyond `limits.diskBytes` of all topics. `topic`: the topic was deleted.
-	*/
+	/** @default no bound */
+	readonly bytesMax?: number;
+};
+/**
+`age`, `size`: older or larger than the topic's bounds. `disk`: over the share of `limits.diskBytes`. `topic`: the topic
+was deleted.
+*/
 export type DeletionReason = 'age' | 'size' | 'disk' | 'topic';
 export type Deletion = {readonly reason: DeletionReason; readonly messages: number; readonly bytes: number};
 export type Segment = {readonly first: number; readonly end: number};
 
 /**
-Which of the closed segments, oldest first, go, with the reason of each.
-@param newestMs when the newest message of the segment that begins there came
+The closed segments to delete, with the reason of each.
+@param closed oldest first
+@param newestMs arrival of the newest message of the segment that begins there
 */
 export function segmentsToDrop<Of extends Segment>(
 	closed: readonly Of[],
@@ -51,7 +52,7 @@ export function segmentsToDrop<Of extends Segment>(
 					: logEnd - segment.first > bytesMax
 						? 'disk'
 						: undefined;
-		if (reason === undefined) break; // Whole prefixes only: offsets have no holes.
+		if (reason === undefined) break; // Only a prefix of the log is deleted, so offsets stay dense.
 		dropped.push({segment, reason});
 	}
 
@@ -59,10 +60,10 @@ export function segmentsToDrop<Of extends Segment>(
 }
 
 /**
-What each topic may keep so that all together keep to a budget: the largest are cut, to one size. Topics that may keep
-what they have are left out.
-@param bytes of each topic.
-@param budgetBytes of all of them
+The bytes that each topic may keep under a common budget: the largest topics are cut to one size. Topics that may keep
+everything are left out.
+@param bytes size of each topic
+@param budgetBytes of all topics together
 */
 export function sharesOfBudget<Name>(bytes: ReadonlyMap<Name, number>, budgetBytes: number): ReadonlyMap<Name, number> {
 	let left = budgetBytes;
@@ -77,8 +78,8 @@ export function sharesOfBudget<Name>(bytes: ReadonlyMap<Name, number>, budgetByt
 }
 
 /**
-What is kept of the time, milliseconds. `uptimeMs`: since the machine started. `laggingMs`: for how long the node has
-run with a wall clock that it did not believe. `ages`: the shortest and the longest retention time that topics had.
+The stored state of the retention clock, in milliseconds. `uptimeMs`: of the machine. `laggingMs`: how long the node has
+run with a wall clock that it did not trust. `ages`: the shortest and the longest retention time of topics.
 */
 export type KeptTime = {
 	readonly nowMs: number;
@@ -89,16 +90,14 @@ export type KeptTime = {
 export type Ages = readonly [shortestMs: number, longestMs: number];
 export type Clocks = {readonly wallMs: number; readonly uptimeMs: number};
 
-/**
-A wall clock is set right by as much now and then; never believed is more than a small part of the retention time.
-*/
+/** A wall clock may be ahead by this much, or by this share of the retention time if that is less. */
 const toleranceMsMax = 60_000;
 const toleranceShare = 8;
 
 /**
-The time that ages are judged by at a start.
-@param kept from the last life.
-@param ageMs the retention time of topics that have none of their own
+The retention clock at a start.
+@param kept the state stored by the last process
+@param ageMs the default retention time
 */
 export function resumedTime(
 	kept: KeptTime | undefined,
@@ -106,7 +105,7 @@ export function resumedTime(
 	ageMs: number,
 ): {readonly nowMs: number; readonly isLagging: boolean; readonly laggingMs: number} {
 	if (kept) {
-		// Surely gone by since then: between the two, or since a start of the machine in between.
+		// The time that has surely passed: between both uptimes, or since a reboot in between.
 		const goneMs = uptimeMs >= kept.uptimeMs ? uptimeMs - kept.uptimeMs : uptimeMs;
 		const nowMs = kept.nowMs + goneMs;
 		const [shortestMs, longestMs] = agesOf(kept, ageMs);
@@ -123,14 +122,14 @@ function agesOf(kept: KeptTime | undefined, ageMs: number): Ages {
 	return [Math.min(ageMs, shortestMs), Math.max(ageMs, longestMs)];
 }
 
-/** The time that ages are judged by, from a start on: it goes as the machine runs. */
+/** The retention clock of this process: it advances with the monotonic clock. */
 export class RetentionClock {
 	readonly #resumed: ReturnType<typeof resumedTime>;
 	readonly #monotonicMs: () => number;
 	readonly #startMs: number;
 	#ages: Ages;
 
-	/** As `resumedTime`. @param monotonicMs of this life */
+	/** As `resumedTime`. @param monotonicMs the monotonic clock of this process */
 	constructor(kept: KeptTime | undefined, clocks: Clocks, ageMs: number, monotonicMs: () => number) {
 		this.#resumed = resumedTime(kept, clocks, ageMs);
 		this.#ages = agesOf(kept, ageMs);
@@ -138,7 +137,7 @@ export class RetentionClock {
 		this.#startMs = monotonicMs();
 	}
 
-	/** A wall clock that is ahead is not believed in this life. */
+	/** Whether the wall clock is ahead and not trusted by this process. */
 	get isLagging(): boolean {
 		return this.#resumed.isLagging;
 	}
@@ -147,7 +146,7 @@ export class RetentionClock {
 		return this.#resumed.nowMs + this.#ranMs;
 	}
 
-	/** A topic has this retention time. True when that is to be kept for the next life. */
+	/** Notes the retention time of a topic. True when the clock's state must be stored again. */
 	note(ageMs: number): boolean {
 		const [shortestMs, longestMs] = this.#ages;
 		if (ageMs >= shortestMs && ageMs <= longestMs) return false;
@@ -155,7 +154,7 @@ export class RetentionClock {
 		return true;
 	}
 
-	/** What the next life is to know. */
+	/** The state to store for the next start. */
 	kept(uptimeMs: number): KeptTime {
 		const {isLagging, laggingMs} = this.#resumed;
 		return {nowMs: this.nowMs, uptimeMs, laggingMs: isLagging ? laggingMs + this.#ranMs : 0, ages: this.#ages};
@@ -166,7 +165,7 @@ export class RetentionClock {
 	}
 }
 
-/** Of a file that anybody may have changed; `undefined` when it says nothing that can be used. */
+/** The state in a decoded file; `undefined` when it is not valid. */
 export function parseKeptTime(value: unknown): KeptTime | undefined {
 	const {nowMs, uptimeMs, laggingMs, ages} = Object(value) as Readonly<Record<string, unknown>>;
 	const isTime = (time: unknown): time is number => typeof time === 'number' && Number.isFinite(time) && time >= 0;

@@ -1,75 +1,82 @@
 /**
-Holes in a topic's log: offsets whose messages the disk lost. Which messages they were follows from what is left: a
-stream has dense sequence numbers, so what is missing between its last batch before a hole and its first one behind it
-is what the hole may have held. More may be missing there (this node was not subscribed for a while), so the offsets say
-how many there were. A stream of which nothing is behind the hole may have gone on in it: where the others do not
-account for all that is missing, it is asked for the rest.
+Holes in a topic's log: offsets whose messages the disk lost. Sequence numbers of a stream are dense, so the numbers
+missing between its last batch before a hole and its first batch after it are the numbers that the hole may have held.
+The hole may have held fewer of them, because the node may not have been subscribed for a while; the offsets tell how
+many messages were lost. A stream with no batch after the hole may have continued in it. It is asked for too, if the
+other streams do not account for all lost messages.
 
-What comes back is put into the holes in the order of Lamport time, each stream in its own order: the order in which it
-once came is gone with the messages, but this one is as causal. Pure.
-*/
-import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type StreamKey} from '../message.ts';
+Batches that come back are put into the holes by Lamport time, each stream in its own order. The original order is lost,
+but this one is also causal. All functions are pure.
 
-/**
-Sequence numbers of a stream, both ends included. `isFirst`: nothing of the stream is kept before, so it may have begun
-later. `isLast`: nothing is kept behind, so it may have ended before.
+Example: a log held `a1 b1 a2 b2 a3 a4` (`a2` is the batch with number 2 of stream a) at the offsets 0 to 5, and the
+disk lost `a2 b2 a3`.
+
+- `add` sees a1, b1 and then a4 at offset 5. It finds a hole of the offsets [2, 5) with the gap a 2–3.
+- `holes` counts: stream a accounts for 2 of 3 lost messages. So b, which has nothing after the hole, may have lost one:
+  the gap b 2–2, `isLast`.
+- Peers return a2, b2 and a3. `placeBatches` sorts them by Lamport time: a2 gets offset 2, b2 offset 3, a3 offset 4.
+  They are appended to the log as fill records with these offsets.
+- If only b2 came back, it would get offset 2, and [3, 5) would stay a hole.
+- At the next start `addBackfilled` replays the fill records, which shrink or split the hole and narrow its gaps. After
+  a2 at offset 2 the hole is [3, 5), with the gap a 3–3.
 */
-export type Gap = {
-	readonly origin: NodeId;
-	readonly incarnation: number;
-	readonly from: number;
-	readonly to: number;
-	readonly isFirst: boolean;
-	readonly isLast: boolean;
-};
-/** Offsets from `from` on, without `to`. */
-export type Hole = {readonly from: number; readonly to: number; readonly gaps: ReadonlyMap<StreamKey, Gap>};
-/** Where a batch is put. */
+import {
+	lastSeq,
+	streamKey,
+	type Batch,
+	type BatchHeader,
+	type NodeId,
+	type SequenceGap,
+	type StreamKey,
+} from '../message.ts';
+
+/** Offsets from `from` up to, but not including, `to`. */
+export type Hole = {readonly from: number; readonly to: number; readonly gaps: ReadonlyMap<StreamKey, SequenceGap>};
+/** A batch with its assigned offset. */
 export type Placed = {readonly batch: Batch; readonly offset: number};
 /**
-`number`: of the holes as they were found. `ended`: streams that went on behind it, but only in what filled a hole.
+A hole while the log is read. `number` counts the holes as they were found. `ended`: streams that continue after the
+hole, but only in backfilled records.
 */
 type Draft = {
 	readonly number: number;
 	readonly from: number;
 	readonly to: number;
-	readonly gaps: Map<StreamKey, Gap>;
+	readonly gaps: Map<StreamKey, SequenceGap>;
 	readonly ended: Set<StreamKey>;
 };
-type Seen = {next: number; /** Holes before it. */ holes: number};
+/** `next`: the number after the last batch seen. `holes`: number of holes before that batch. */
+type LastSeen = {next: number; holes: number};
 
-/** More of one log are not refilled. */
+/** Holes of one log that are backfilled; messages in further holes are only counted. */
 const holesMax = 256;
 
-/** Finds the holes while a log is read: first what was delivered, in order; then what filled holes before. */
+/** Finds the holes while a log is read: first all delivered batches in order, then the backfilled ones. */
 export class HoleFinder {
 	readonly #holes: Draft[] = [];
-	/** Streams by what was seen of them last; from the first hole on only. */
-	#seen: Map<StreamKey, Seen> | undefined;
+	/** The last batch seen of each stream; only set from the first hole on. */
+	#seen: Map<StreamKey, LastSeen> | undefined;
 	#expected: number | undefined;
-	/** Messages in holes that are too many to be followed. */
-	#untold = 0;
+	/** Lost messages in holes beyond `holesMax`. */
+	#untracked = 0;
 	readonly #highs: () => ReadonlyMap<StreamKey, number>;
-	/**
-	Of the streams of this origin the log has all from the first number on: what a node publishes is in its log whether
-	it subscribes or not.
-	*/
-	readonly #whole: NodeId | undefined;
+	/** The log has all batches of this origin from number 1 on, because a node stores what it publishes. */
+	readonly #completeOrigin: NodeId | undefined;
 
 	/**
-	@param expected the offset at which the log begins, where that is known.
-	@param own whose log it is.
-	@param highs the highest number by stream of what was read so far.
+	@param expected the offset at which the log begins, if known.
+	@param own the node that the log belongs to.
+	@param highs the highest number per stream of the batches read so far.
 	*/
 	constructor(expected: number | undefined, own: NodeId | undefined, highs: () => ReadonlyMap<StreamKey, number>) {
 		this.#expected = expected;
-		this.#whole = expected === 0 ? own : undefined;
+		this.#completeOrigin = expected === 0 ? own : undefined;
 		this.#highs = highs;
 	}
 
-	/** A batch that is kept, before it counts among the `highs`. */
+	/** A delivered batch; called before it counts among the `highs`. */
 	add(header: BatchHeader, offset: number): void {
-		this.reach(offset);
+		this.advanceTo(offset);
 		this.#expected = offset + header.count;
 		if (!this.#seen) return;
 		const key = streamKey(header);
@@ -83,19 +90,19 @@ export class HoleFinder {
 					incarnation,
 					from,
 					to: firstSeq - 1,
-					isFirst: !seen && origin !== this.#whole,
+					isFirst: !seen && origin !== this.#completeOrigin,
 					isLast: false,
 				});
 		this.#seen.set(key, {next: lastSeq(header) + 1, holes: this.#holes.length});
 	}
 
-	/** The log went on at this offset. */
-	reach(offset: number): void {
+	/** The log continues at this offset. */
+	advanceTo(offset: number): void {
 		const expected = this.#expected ?? offset;
 		this.#expected = offset;
 		if (offset <= expected) return;
 		if (this.#holes.length >= holesMax) {
-			this.#untold += offset - expected;
+			this.#untracked += offset - expected;
 			return;
 		}
 
@@ -103,8 +110,8 @@ export class HoleFinder {
 		this.#holes.push({number: this.#holes.length, from: expected, to: offset, gaps: new Map(), ended: new Set()});
 	}
 
-	/** A batch that was put into a hole in an earlier life. False when there is no hole at its place. */
-	fill(header: BatchHeader, offset: number): boolean {
+	/** A batch that an earlier backfill put at this offset. False when there is no hole at its place. */
+	addBackfilled(header: BatchHeader, offset: number): boolean {
 		const end = offset + header.count;
 		const index = this.#holes.findIndex(({from, to}) => from <= offset && to >= end);
 		if (index === -1) return false;
@@ -135,7 +142,7 @@ export class HoleFinder {
 
 			const gap = hole.gaps.get(key);
 			if (!gap) continue;
-			// The order of a stream holds: earlier ones before it, later ones behind.
+			// A stream stays in order: lower numbers can only be before this batch, higher ones after it.
 			const rest = isBefore
 				? {...gap, to: Math.min(gap.to, firstSeq - 1)}
 				: {...gap, from: Math.max(gap.from, lastSeq(header) + 1), isFirst: false};
@@ -147,17 +154,18 @@ export class HoleFinder {
 		return true;
 	}
 
-	get untold(): number {
-		return this.#untold;
+	/** Lost messages that are in none of the `holes()`. */
+	get untracked(): number {
+		return this.#untracked;
 	}
 
-	/** What is left of them. */
+	/** The holes that are left, with the gaps of each. */
 	holes(): readonly Hole[] {
 		return this.#holes.map(({number, from, to, gaps, ended}) => {
 			const sure = [...gaps].filter(([, {isFirst}]) => !isFirst);
 			const room = sure.reduce((left, [, gap]) => left - (gap.to - gap.from + 1), to - from);
-			// Where the others account for all that is missing, a stream that begins behind the hole began there, and
-			// one that ends before it ended.
+			// If the sure gaps account for all lost messages, then a stream that begins after the hole did not begin in
+			// it, and a stream that ends before it did not continue in it.
 			if (room === 0) return {from, to, gaps: new Map(sure)};
 			const last = [...this.#seen!]
 				.filter(([key, seen]) => room > 0 && seen.holes <= number && !gaps.has(key) && !ended.has(key))
@@ -180,8 +188,8 @@ export class HoleFinder {
 	}
 }
 
-/** Put what came back into the holes, as far as it fits. In order of offsets; what is left of the holes. */
-export function place(
+/** Assigns offsets in the holes to found batches, as far as they fit; also returns the remaining holes. */
+export function placeBatches(
 	holes: readonly Hole[],
 	found: readonly Batch[],
 ): {readonly placed: readonly Placed[]; readonly left: readonly Hole[]} {
@@ -191,13 +199,13 @@ export function place(
 	for (const [index, hole] of holes.entries()) {
 		const candidates = [...waiting].filter(batch => isIn(batch, hole));
 		const isShared = (batch: Batch): boolean => holes.slice(index + 1).some(later => isIn(batch, later));
-		// What fits nowhere else comes first.
+		// Batches that fit into no other hole come first.
 		const chosen: Batch[] = [];
 		const full = new Set<StreamKey>();
 		let room = hole.to - hole.from;
-		const gapOf = (batch: Batch): Gap => hole.gaps.get(streamKey(batch))!;
+		const gapOf = (batch: Batch): SequenceGap => hole.gaps.get(streamKey(batch))!;
 		const isSure = (batch: Batch): boolean => !gapOf(batch).isLast && !gapOf(batch).isFirst;
-		// A stream that began in the hole goes on without a gap behind it: its end, as far back as there is room.
+		// A stream that began in the hole has no gap after it: take its end, as far back as there is room.
 		const begun = [
 			...Map.groupBy(
 				candidates.filter(one => gapOf(one).isFirst && !isShared(one)),
@@ -224,14 +232,14 @@ export function place(
 			offset += batch.count;
 		}
 
-		// Never asked for again in this life: what is not here by now came from nobody.
+		// Not requested again before the next start: no peer had the rest.
 		if (offset < hole.to) left.push({from: offset, to: hole.to, gaps: new Map()});
 	}
 
 	return {placed, left};
 }
 
-/** Backwards from the batch that ends at `to`, as long as each is followed by the next. */
+/** The batches that end at `to` without a gap, newest first. */
 function endOf(stream: readonly Batch[], to: number): readonly Batch[] {
 	const end: Batch[] = [];
 	let last = to;

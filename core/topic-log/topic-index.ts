@@ -1,9 +1,9 @@
 /**
-Where things lie in a topic's log, sparse and in memory: for each **part** (a segment of the log) the streams in it with
-their numbers, and about every 256 KiB of a stream a place to begin reading; for offsets a step about every 256 KiB.
-Retention takes whole parts.
+The sparse in-memory index of a topic's log. For each **part** (a segment of the log) it has the streams in it with
+their numbers, and for each stream a read position about every 256 KiB. For offsets it has a step about every 256 KiB.
+Retention deletes whole parts.
 
-Memory is an entry a step, and one for each stream and part that has some of it: O(streams × segments).
+Memory is one entry per step, and one per stream and part: O(streams × segments).
 */
 import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey} from '../message.ts';
 import {streamOf, type Seen} from '../position.ts';
@@ -16,11 +16,12 @@ export type StreamWant = {
 	readonly to: number;
 	readonly sinceLamport: number;
 };
+/** `marks`: read positions in order; the first is where the stream begins in the part. */
 export type PartStream = {
 	low: number;
 	high: number;
 	lamport: number;
-	/** In order; the first is where the stream begins in the part. */ readonly marks: Mark[];
+	readonly marks: Mark[];
 };
 type Mark = {readonly seq: number; readonly position: number};
 type Part = {
@@ -37,7 +38,7 @@ const keysMax = 4096;
 export class TopicIndex {
 	#parts: Part[] = [];
 	#steps: Place[] = [];
-	/** The key that the last batch of an origin had. */
+	/** The stream key of the last batch of an origin. */
 	readonly #keys = new Map<NodeId, {readonly incarnation: number; readonly key: StreamKey}>();
 
 	get firstOffset(): number | undefined {
@@ -53,7 +54,7 @@ export class TopicIndex {
 		return this.#parts.reduce((sum, part) => sum + (part.first < position ? part.messages : 0), 0);
 	}
 
-	/** A batch was added at the end of the log. @param segment where the segment that it lies in begins. */
+	/** Adds a batch at the end of the log. @param segment start of its segment */
 	add(batch: BatchHeader, {offset, position}: Place, segment: number): void {
 		let part = this.#parts.at(-1);
 		if (part?.first !== segment) {
@@ -85,7 +86,7 @@ export class TopicIndex {
 		return lastAtMost(this.#steps, offset, step => step.offset);
 	}
 
-	/** Where batches that match a want may lie, in order; they may hold others, too. @param end of the log. */
+	/** Ranges that hold all batches that match a want, and possibly others, in order. @param end of the log */
 	rangesOf(wants: readonly StreamWant[], end: number): Range[] {
 		const ranges: Range[] = [];
 		for (const [index, part] of this.#parts.entries()) {
@@ -108,7 +109,7 @@ export class TopicIndex {
 		return ranges;
 	}
 
-	/** An offset, at most a step before the first batch that is new to the reader; `undefined` when none is. */
+	/** An offset at most a step before the first batch that is new to the reader; `undefined` when none is. */
 	freshFrom(seen: Seen): number | undefined {
 		for (const {streams} of this.#parts) {
 			let first = Infinity;
@@ -130,8 +131,7 @@ export class TopicIndex {
 	}
 
 	/**
-	The highest number of each stream in the parts that end at or before the offset, and the offset at which the next
-	part begins.
+	The highest number of each stream in the parts that end at or before the offset, and the start of the next part.
 	*/
 	highsBefore(offset: number): {readonly highs: Map<StreamKey, number>; readonly from: number} {
 		const highs = new Map<StreamKey, number>();
@@ -147,7 +147,7 @@ export class TopicIndex {
 		return this.#parts.some(({streams}) => streams.has(stream));
 	}
 
-	/** The number behind the newest of the stream in parts where all of it is stamped at or before `sinceLamport`. */
+	/** The number after the newest of the stream in parts that are entirely stamped at or before `sinceLamport`. */
 	passed(stream: StreamKey, sinceLamport: number): number {
 		return Math.max(
 			0,
@@ -178,7 +178,7 @@ export class TopicIndex {
 		return floors;
 	}
 
-	/** The streams that lie before the position and nowhere behind it. */
+	/** The streams that lie only before the position. */
 	onlyBefore(position: number): Map<StreamKey, PartStream> {
 		const before = new Map<StreamKey, PartStream>();
 		for (const part of this.#parts) {
@@ -196,7 +196,7 @@ export class TopicIndex {
 		this.#steps = this.#steps.filter(step => step.position >= position);
 	}
 
-	/** Most batches are of a stream that was there before: its key is not put together again. All are of one topic. */
+	/** Caches stream keys: most batches are of a known stream. All are of one topic. */
 	#keyOf(batch: BatchHeader): StreamKey {
 		const known = this.#keys.get(batch.origin);
 		if (known?.incarnation === batch.incarnation) return known.key;

@@ -1,8 +1,8 @@
 /**
-The messages of one topic on one node, in the order they were delivered. An offset counts them, from 0, without gaps and
-across retention, so that a reader's place has the same meaning as long as the node lives. (Where the disk lost messages
-to damage, their offsets are empty until peers have given them back.) What is written lies in a `Log`
-(`topic-record.ts`), what is known of it in memory is sparse (`topic-index.ts`).
+The log of one topic on one node: its messages in the order of delivery. Offsets count messages from 0, without gaps and
+across retention, so a reader's offset stays valid as long as the node's data. (Offsets of messages that were lost to
+damage are empty until peers return them.) The records are in a `Log` (`topic-record.ts`); a sparse index is in memory
+(`topic-index.ts`).
 */
 import {DapssError} from '../errors.ts';
 import {
@@ -17,10 +17,10 @@ import {
 } from '../message.ts';
 import type {Appended, Log} from '../ports.ts';
 import {streamOf, type Seen, type StreamPosition} from '../position.ts';
-import {Backfill} from './backfill.ts';
+import {BackfilledRanges} from './backfilled-ranges.ts';
 import {segmentsToDrop, type Deletion, type DeletionReason, type Retention} from './retention.ts';
 import {HiddenMessages} from './topic-hidden.ts';
-import {HoleFinder, place, type Hole, type Placed} from './topic-holes.ts';
+import {HoleFinder, placeBatches, type Hole, type Placed} from './topic-holes.ts';
 import {stepBytes, TopicIndex} from './topic-index.ts';
 import {
 	decodeRecord,
@@ -28,7 +28,7 @@ import {
 	encodeFill,
 	encodeMark,
 	encodeStored,
-	type GoneStream,
+	type DroppedStream,
 	type TopicMark,
 } from './topic-record.ts';
 
@@ -40,8 +40,8 @@ export type LogWant = {
 	readonly sinceLamport: number;
 };
 /**
-`passed`: by stream, the number behind the newest one found that is stamped too early to be wanted. Stamps rise with
-numbers: none before it is.
+`passed`: by stream, the number after the newest batch that is stamped too early to be wanted. Stamps increase with
+numbers, so no earlier batch is wanted.
 */
 export type Served = {readonly batches: readonly Batch[]; readonly passed: ReadonlyMap<StreamKey, number>};
 export type TopicAppended = {
@@ -50,8 +50,8 @@ export type TopicAppended = {
 	readonly synced: Promise<void>;
 };
 /**
-What retention took. `floors`: the lowest number that is still kept, by stream. `from`, `to`: the offsets that are gone,
-`to` not included.
+The result of retention. `floors`: the lowest remaining number per stream. `from`, `to`: the deleted offsets, without
+`to`.
 */
 export type Retained = {
 	readonly floors: ReadonlyMap<StreamKey, number>;
@@ -60,67 +60,64 @@ export type Retained = {
 	readonly to: number;
 };
 export type TopicLog = AsyncDisposable & {
-	/** Of the oldest message that is kept; of the next one when none is. */
+	/** Offset of the oldest retained message; the next offset when there is none. */
 	readonly firstOffset: number;
 	readonly nextOffset: number;
-	/** Kept here. */
+	/** Retained messages. */
 	readonly messages: number;
 	readonly bytes: number;
-	/** Where messages are missing. */
+	/** Offsets that were lost to damage. */
 	readonly holes: readonly Hole[];
-	/** Messages that were lost to damage and have not come back. */
+	/** Messages lost to damage that have not come back. */
 	readonly missing: number;
 	/**
-	Put batches where they were lost, as far as there is room; resolves with those that were, in order of offsets, when
-	they are on the disk.
+	Stores batches in the holes, as far as there is room. Resolves with the stored ones, by offset, once they are
+	synced.
 	*/
-	refill(found: readonly Batch[]): Promise<readonly Placed[]>;
+	backfill(found: readonly Batch[]): Promise<readonly Placed[]>;
 	append(
 		items: ReadonlyArray<{readonly batch: Batch; readonly hops: number; readonly repaired: boolean}>,
 		options?: {readonly sync?: boolean},
 	): TopicAppended;
-	/** From the batch that contains `offset`, or the oldest when that is gone. `next` is where to go on. */
+	/** Reads from the batch that contains `offset`, or from the oldest one. `next` is the offset to continue from. */
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
-	/** The batches that match a want, in log order, until `bytesMax` is used; at least one if there is any. */
+	/** The batches that match a want, in log order, up to `bytesMax`; at least one if there is any. */
 	serve(wants: readonly LogWant[], bytesMax: number): Promise<Served>;
 	/**
-	The topic was deleted: from now on nothing that is stamped up to `until` is given out, and the next `retain` drops
-	it.
+	The topic was deleted: messages stamped up to `until` are not served any more, and the next `retain` deletes them.
 	*/
 	hide(until: number): void;
-	/** Drop whole old segments, and what is hidden. What went; `undefined` when nothing did. */
+	/** Deletes old segments and hidden messages. `undefined` when there was nothing to delete. */
 	retain(bounds: Retention): Promise<Retained | undefined>;
-	/** The lowest number of the stream that is kept. */
+	/** The lowest retained number of the stream. */
 	lowest(stream: StreamKey): number | undefined;
-	/**
-	An offset before which nothing is new to a reader that has seen so much; what is behind it may still be known to it.
-	*/
+	/** An offset before which nothing is new to the reader. Batches after it may still be known to the reader. */
 	freshFrom(seen: Seen): number;
 	/**
-	Of each stream the last number before the offset. For the end of the log it is found in this turn of the event loop.
+	The last number of each stream before the offset. For the end of the log it is read in this turn of the event loop.
 	*/
 	before(offset: number): Promise<readonly StreamPosition[]>;
 	readonly failed: Promise<Error>;
 };
 /**
-Called for everything that the log holds, oldest first, with the offset of its first message. For a stream that
-retention took as a whole: with a `count` of 0 and the number that comes next.
+Called for every batch in the log, oldest first, with the offset of its first message. For a stream without retained
+batches it is called with a `count` of 0 and the next number.
 */
 export type OnHeader = (header: BatchHeader, offset: number) => void;
 
 const scanBytes = 512 * 1024;
 const cursorsMax = 64;
-/** Streams of which nothing is kept that are remembered, the one that went last the longest. */
-const goneMax = 16_384;
-/** A segment that holds more than this share of what is kept is closed, so that retention goes in steps. */
+/** Streams without retained batches that are remembered; the oldest are forgotten first. */
+const droppedMax = 16_384;
+/** A segment with more than this share of the bytes is closed, so that retention proceeds in steps. */
 const shareMax = 4;
 const rollBytesMin = 64 * 1024;
 
 /**
-Read what the log holds and go on behind it.
-@param own whose log it is: it has all that this node published.
-@param nowMs the time that ages are judged by, as in `Retention`; without it ages mean nothing.
-@throws `storage` when a record is none of this version's
+Replays the log and opens it for appends.
+@param own the node that the log belongs to: the log has everything that it published.
+@param nowMs the retention clock; without it, ages mean nothing.
+@throws `storage` for a record that this version does not know
 */
 export async function openTopicLog(
 	log: Log,
@@ -138,20 +135,18 @@ class IndexedTopicLog implements TopicLog {
 	readonly #index = new TopicIndex();
 	#topic: Topic | undefined;
 	#nextOffset = 0;
-	/** Where readers that go on in order find their place: offset → position. */
+	/** Read positions of sequential readers: offset → position. */
 	readonly #cursors = new Map<number, number>();
-	/** Streams of which retention took all. */
-	readonly #gone = new Map<StreamKey, GoneStream>();
-	readonly #fills = new Backfill();
+	/** Streams without retained batches. */
+	readonly #dropped = new Map<StreamKey, DroppedStream>();
+	readonly #backfilled = new BackfilledRanges();
 	#holes: readonly Hole[] = [];
-	/** Missing, and in none of the holes. */
-	#untold = 0;
+	/** Lost messages that are in none of the holes. */
+	#untracked = 0;
 	#hasAppended = false;
 	#retaining: Promise<unknown> = Promise.resolve();
 	readonly #nowMs: () => number;
-	/**
-	When the newest message of a segment came, by where the segment begins; of one without a message it is not known.
-	*/
+	/** Arrival of the newest message of a segment, by the segment's start; absent for a segment without messages. */
 	readonly #newestMs = new Map<number, number>();
 	readonly #hidden: HiddenMessages;
 
@@ -166,7 +161,7 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	get firstOffset(): number {
-		return Math.min(this.#fills.first, this.#index.firstOffset ?? this.#nextOffset);
+		return Math.min(this.#backfilled.first, this.#index.firstOffset ?? this.#nextOffset);
 	}
 
 	get nextOffset(): number {
@@ -174,7 +169,7 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	get messages(): number {
-		return this.#index.messages + this.#fills.messages - this.#hidden.messages;
+		return this.#index.messages + this.#backfilled.messages - this.#hidden.messages;
 	}
 
 	get bytes(): number {
@@ -186,7 +181,7 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	get missing(): number {
-		return this.#holes.reduce((sum, {from, to}) => sum + to - from, this.#untold);
+		return this.#holes.reduce((sum, {from, to}) => sum + to - from, this.#untracked);
 	}
 
 	async recover(onHeader: OnHeader, own: NodeId | undefined): Promise<void> {
@@ -210,14 +205,14 @@ class IndexedTopicLog implements TopicLog {
 						`Expected a stored batch at position ${position} of the topic's log, got a record that this version cannot read`,
 					);
 				if (record.type === 'mark') {
-					finder.reach(Math.max(record.offset, this.#nextOffset));
+					finder.advanceTo(Math.max(record.offset, this.#nextOffset));
 					this.#recoverMark(record, onHeader);
 					continue;
 				}
 
 				while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
 				const {first} = segments[segment]!;
-				this.#came(first, Math.min(record.cameMs ?? nowMs, nowMs));
+				this.#noteArrival(first, Math.min(record.arrivedMs ?? nowMs, nowMs));
 				this.#hidden.note(first, record.header.lamport);
 				if (record.type === 'fill') {
 					fills.push({...record, position, end: records[index + 1]?.position ?? next});
@@ -233,31 +228,31 @@ class IndexedTopicLog implements TopicLog {
 			at = next;
 		}
 
-		// A segment without a message may have lost them to damage. What came back, or comes back, to their offsets
-		// would go with it.
-		if (finder.holes().length > 0 || finder.untold > 0)
-			for (const {first} of segments) if (!this.#newestMs.has(first)) this.#came(first, nowMs);
+		// A segment without messages may have lost them to damage. It must stay, because backfilled messages with its
+		// offsets would be deleted with it.
+		if (finder.holes().length > 0 || finder.untracked > 0)
+			for (const {first} of segments) if (!this.#newestMs.has(first)) this.#noteArrival(first, nowMs);
 		for (const {header, offset, position, end} of fills) {
-			if (!finder.fill(header, offset)) continue; // Retention has taken what was around it.
-			this.#fills.add(header, offset, position, end);
+			if (!finder.addBackfilled(header, offset)) continue; // Retention has deleted the messages around it.
+			this.#backfilled.add(header, offset, position, end);
 			onHeader(header, offset);
 		}
 
 		this.#holes = finder.holes();
-		this.#untold = finder.untold;
+		this.#untracked = finder.untracked;
 	}
 
-	async refill(found: readonly Batch[]): Promise<readonly Placed[]> {
-		const {placed, left} = place(
+	async backfill(found: readonly Batch[]): Promise<readonly Placed[]> {
+		const {placed, left} = placeBatches(
 			this.#holes,
 			found.filter(batch => !this.#hidden.has(batch)),
 		);
 		if (placed.length === 0) return [];
 		this.#holes = left;
-		this.#cursors.clear(); // Some led over a hole.
-		const cameMs = this.#nowMs();
+		this.#cursors.clear(); // Some skip a hole.
+		const arrivedMs = this.#nowMs();
 		const {positions, written, synced} = this.#append(
-			placed.map(({batch, offset}) => encodeFill(batch, {offset, cameMs})),
+			placed.map(({batch, offset}) => encodeFill(batch, {offset, arrivedMs})),
 			{sync: true},
 		);
 		const {end} = this.#log;
@@ -265,9 +260,9 @@ class IndexedTopicLog implements TopicLog {
 		const segments = this.#log.segments();
 		for (const [index, {batch, offset}] of placed.entries()) {
 			const position = positions[index]!;
-			this.#fills.add(batch, offset, position, positions[index + 1] ?? end);
+			this.#backfilled.add(batch, offset, position, positions[index + 1] ?? end);
 			const {first} = segments.findLast(one => one.first <= position)!;
-			this.#came(first, cameMs);
+			this.#noteArrival(first, arrivedMs);
 			this.#hidden.note(first, batch.lamport);
 		}
 
@@ -280,17 +275,17 @@ class IndexedTopicLog implements TopicLog {
 		options: {readonly sync?: boolean} = {},
 	): TopicAppended {
 		const offsets: number[] = [];
-		const cameMs = this.#nowMs();
+		const arrivedMs = this.#nowMs();
 		let offset = this.#nextOffset;
 		const records = items.map(({batch, hops, repaired}) => {
-			const record = encodeStored(batch, {offset, hops, repaired, cameMs});
+			const record = encodeStored(batch, {offset, hops, repaired, arrivedMs});
 			offsets.push(offset);
 			offset += batch.count;
 			return record;
 		});
 		const {end} = this.#log;
 		const {positions, written, synced} = this.#append(records, options);
-		if (items.length > 0 && this.#log.end === end) return {offsets, written, synced}; // Refused: both reject.
+		if (items.length > 0 && this.#log.end === end) return {offsets, written, synced}; // The log failed: both reject.
 		const segments = this.#log.segments();
 		let segment = segments.length - 1;
 		while (segment > 0 && segments[segment]!.first > positions[0]!) segment--;
@@ -298,7 +293,7 @@ class IndexedTopicLog implements TopicLog {
 			const position = positions[index]!;
 			while (segment < segments.length - 1 && segments[segment + 1]!.first <= position) segment++;
 			this.#note(batch, offsets[index]!, position, segments[segment]!.first);
-			this.#came(segments[segment]!.first, cameMs);
+			this.#noteArrival(segments[segment]!.first, arrivedMs);
 			this.#hidden.note(segments[segment]!.first, batch.lamport);
 		}
 
@@ -311,8 +306,8 @@ class IndexedTopicLog implements TopicLog {
 	): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> {
 		const wanted = Math.max(offset, this.firstOffset);
 		if (wanted >= this.#nextOffset) return {items: [], next: wanted};
-		const fill = this.#fills.at(wanted);
-		const until = fill?.to ?? this.#fills.after(wanted);
+		const fill = this.#backfilled.at(wanted);
+		const until = fill?.to ?? this.#backfilled.after(wanted);
 		let at =
 			this.#cursors.get(wanted) ?? fill?.position ?? this.#index.placeOf(wanted)?.position ?? this.#log.first;
 		this.#cursors.delete(wanted);
@@ -330,7 +325,7 @@ class IndexedTopicLog implements TopicLog {
 				if (isPast) break;
 				const {batch, hops, repaired} = record;
 				if (this.#hidden.has(batch)) {
-					isCut = items.length > 0; // What is given at once lies together.
+					isCut = items.length > 0; // Returned items have contiguous offsets.
 					if (isCut) break;
 					passed = record.offset + batch.count;
 					continue;
@@ -342,11 +337,11 @@ class IndexedTopicLog implements TopicLog {
 			const last = items.at(-1);
 			if (last) {
 				const end = last.offset + last.batch.count;
-				if (!isPast && !isCut && end !== until) this.#remember(end, next); // Else it goes on elsewhere.
+				if (!isPast && !isCut && end !== until) this.#remember(end, next); // Else the next record is elsewhere.
 				return {items, next: end};
 			}
 
-			if (isPast) return {items: [], next: until}; // The way leads over what filled a hole.
+			if (isPast) return {items: [], next: until}; // Continue in the backfilled records.
 			if (next <= at) return {items: [], next: passed}; // Not written yet.
 			at = next;
 		}
@@ -383,7 +378,7 @@ class IndexedTopicLog implements TopicLog {
 		let bytes = 0;
 		const streamWants = [...byStream.values()].flat();
 		const ranges = [
-			...this.#fills.rangesOf(streamWants).map(range => ({...range, type: 'fill'})),
+			...this.#backfilled.rangesOf(streamWants).map(range => ({...range, type: 'fill'})),
 			...this.#index.rangesOf(streamWants, this.#log.end).map(range => ({...range, type: 'batch'})),
 		];
 		for (const {from, to, type} of ranges) {
@@ -422,26 +417,26 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	lowest(stream: StreamKey): number | undefined {
-		const lowest = Math.min(this.#index.lowest(stream) ?? Infinity, this.#fills.lowest(stream));
+		const lowest = Math.min(this.#index.lowest(stream) ?? Infinity, this.#backfilled.lowest(stream));
 		return lowest === Infinity ? undefined : lowest;
 	}
 
 	freshFrom(seen: Seen): number {
-		return Math.min(this.#fills.freshFrom(seen), this.#index.freshFrom(seen) ?? this.#nextOffset);
+		return Math.min(this.#backfilled.freshFrom(seen), this.#index.freshFrom(seen) ?? this.#nextOffset);
 	}
 
 	async before(offset: number): Promise<readonly StreamPosition[]> {
 		const isAll = offset >= this.#nextOffset;
 		const {highs, from} = isAll ? {highs: this.#index.highs(), from: offset} : this.#index.highsBefore(offset);
 		const note = (key: StreamKey, high: number): void => void highs.set(key, Math.max(high, highs.get(key) ?? 0));
-		for (const [key, {next}] of this.#gone) note(key, next - 1);
-		for (const [key, high] of this.#fills.highsBefore(offset)) note(key, high);
+		for (const [key, {next}] of this.#dropped) note(key, next - 1);
+		for (const [key, high] of this.#backfilled.highsBefore(offset)) note(key, high);
 		for (let at = from; at < offset;) {
 			const {items, next} = await this.read(at, stepBytes);
 			for (const {offset: first, batch} of items)
 				if (first < offset)
 					note(streamKey(batch), Math.min(lastSeq(batch), batch.firstSeq + offset - first - 1));
-			if (next <= at) break; // Retention took it, or it is not written yet.
+			if (next <= at) break; // Deleted by retention, or not written yet.
 			at = next;
 		}
 
@@ -454,14 +449,13 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	/**
-	What comes in this life lies in segments of its own. While the node was away the topic may have been deleted: what
-	it had goes with its segments, and what was published since stays in others.
-
+	Appends records. The first append after a start begins a new segment: if the topic was deleted while the node was
+	away, the older messages can then be deleted with their segments.
 	*/
 	#append(records: readonly Uint8Array[], options: {readonly sync?: boolean}): Appended {
 		if (!this.#hasAppended) {
 			this.#hasAppended = true;
-			if (this.#index.messages > 0) this.#log.roll().catch(() => undefined); // The append meets the same error.
+			if (this.#index.messages > 0) this.#log.roll().catch(() => undefined); // The append reports the same error.
 		}
 
 		return this.#log.append(records, options);
@@ -469,20 +463,21 @@ class IndexedTopicLog implements TopicLog {
 
 	async #retain(bounds: Retention): Promise<Retained | undefined> {
 		const active = this.#log.segments().at(-1);
-		// One that holds no more than a mark stays, however old.
-		if (!active || (this.#index.messages + this.#fills.messages === 0 && !this.#hidden.isNew)) return undefined;
+		// A log with only a mark stays, however old.
+		if (!active || (this.#index.messages + this.#backfilled.messages === 0 && !this.#hidden.isNew))
+			return undefined;
 		const {bytes, ageMs, nowMs, bytesMax = Infinity} = bounds;
 		const isOld = nowMs - (this.#newestMs.get(active.first) ?? Infinity) > ageMs;
 		if (
 			isOld ||
-			this.#hidden.isIn(active) ||
+			this.#hidden.hasNewIn(active) ||
 			active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)
 		)
 			await this.#log.roll();
 		const closed = this.#log.segments().slice(0, -1);
-		// What came back into a hole lies elsewhere, and goes with the segment of the hole: it may be later than the
+		// Backfilled batches are elsewhere and go with the segment of their hole, which may have messages of after the
 		// deletion.
-		const deleted = this.#fills.messages > 0 ? [] : this.#hidden.segmentsToDrop(closed, this.missing > 0);
+		const deleted = this.#backfilled.messages > 0 ? [] : this.#hidden.segmentsToDrop(closed, this.missing > 0);
 		const dropped = [
 			...deleted.map(segment => ({segment, reason: 'topic'}) as const),
 			...segmentsToDrop(
@@ -492,19 +487,19 @@ class IndexedTopicLog implements TopicLog {
 				bounds,
 			),
 		];
-		// What is left of a deleted topic lies among what was published after its deletion.
+		// Hidden messages in the remaining segments are among later ones.
 		const left = await this.#hidden.count(closed.slice(dropped.length));
 		const drop = dropped.at(-1)?.segment.end;
 		if (drop === undefined && left === 0) return undefined;
 		const from = this.firstOffset;
 		const deletions = this.#deletions(dropped, left);
-		const filled = this.#fills.messages;
+		const filled = this.#backfilled.messages;
 		if (drop !== undefined) await this.#dropBefore(drop);
-		// What had come back into a hole of theirs lies elsewhere, and went with them.
+		// Backfilled messages of the deleted segments went with them.
 		const [first] = deletions.values();
-		if (first) first.messages += filled - this.#fills.messages;
+		if (first) first.messages += filled - this.#backfilled.messages;
 		return {
-			floors: this.#fills.lower(this.#index.floors()),
+			floors: this.#backfilled.lower(this.#index.floors()),
 			deletions: [...deletions.values()].filter(({messages}) => messages > 0),
 			from,
 			to: this.firstOffset,
@@ -512,19 +507,19 @@ class IndexedTopicLog implements TopicLog {
 	}
 
 	async #dropBefore(drop: number): Promise<void> {
-		await this.#markGone(drop);
+		await this.#markDropped(drop);
 		await this.#log.dropBefore(drop);
 		this.#index.dropBefore(this.#log.first);
 		this.#hidden.dropBefore(this.#log.first);
 		for (const segment of this.#newestMs.keys()) if (segment < this.#log.first) this.#newestMs.delete(segment);
 		const first = this.#index.firstOffset ?? this.#nextOffset;
-		this.#fills.dropBefore(first);
+		this.#backfilled.dropBefore(first);
 		this.#holes = this.#holes.filter(({to}) => to > first);
-		if (this.#holes.length === 0) this.#untold = 0;
+		if (this.#holes.length === 0) this.#untracked = 0;
 		for (const [offset, position] of this.#cursors) if (position < this.#log.first) this.#cursors.delete(offset);
 	}
 
-	/** @param left messages that are hidden and stay on the disk */
+	/** @param left hidden messages that stay on disk */
 	#deletions(
 		dropped: ReturnType<typeof segmentsToDrop>,
 		left: number,
@@ -541,7 +536,7 @@ class IndexedTopicLog implements TopicLog {
 					messages +
 					this.#index.messagesBefore(end) -
 					this.#index.messagesBefore(first) -
-					this.#hidden.told(first),
+					this.#hidden.countedIn(first),
 				bytes: bytes + end - first,
 			});
 		}
@@ -551,28 +546,28 @@ class IndexedTopicLog implements TopicLog {
 		return deletions;
 	}
 
-	#came(segment: number, atMs: number): void {
+	#noteArrival(segment: number, atMs: number): void {
 		this.#newestMs.set(segment, Math.max(atMs, this.#newestMs.get(segment) ?? -Infinity));
 	}
 
-	/** Before streams go as a whole: write down where they stand, behind what stays. */
-	async #markGone(drop: number): Promise<void> {
+	/** Before all batches of a stream are deleted: append a mark with the stream's position. */
+	async #markDropped(drop: number): Promise<void> {
 		for (const [key, {high, lamport}] of this.#index.onlyBefore(drop)) {
 			const [origin, incarnation] = streamOf(key);
-			this.#gone.delete(key);
-			this.#gone.set(key, {origin, incarnation, next: high + 1, lamport});
+			this.#dropped.delete(key);
+			this.#dropped.set(key, {origin, incarnation, next: high + 1, lamport});
 		}
 
-		for (const oldest of this.#gone.keys()) {
-			if (this.#gone.size <= goneMax) break;
-			this.#gone.delete(oldest);
+		for (const oldest of this.#dropped.keys()) {
+			if (this.#dropped.size <= droppedMax) break;
+			this.#dropped.delete(oldest);
 		}
 
 		if (this.#topic === undefined) return;
-		// Also when none goes: it brings what was written before it to the disk, and of some streams that may be all
-		// that stays.
+		// Written even if no stream is dropped: its fsync covers the records before it, which may be all that stays of
+		// a stream.
 		const {synced} = this.#log.append(
-			[encodeMark({offset: this.#nextOffset, topic: this.#topic, streams: [...this.#gone.values()]})],
+			[encodeMark({offset: this.#nextOffset, topic: this.#topic, streams: [...this.#dropped.values()]})],
 			{sync: true},
 		);
 		await synced;
@@ -584,8 +579,8 @@ class IndexedTopicLog implements TopicLog {
 		for (const gone of streams) {
 			const {origin, incarnation, next, lamport} = gone;
 			const key = streamKey({origin, incarnation, topic});
-			if (this.#index.has(key)) continue; // The power went before its segments did, or it went on since.
-			this.#gone.set(key, gone);
+			if (this.#index.has(key)) continue; // The power failed before the segments were deleted, or the stream continued.
+			this.#dropped.set(key, gone);
 			onHeader(
 				{origin, incarnation, topic, firstSeq: next, count: 0, lamport, previousLamport: 0, sentAtMs: 0},
 				this.#nextOffset,
@@ -596,7 +591,7 @@ class IndexedTopicLog implements TopicLog {
 	#note(batch: BatchHeader, offset: number, position: number, segment: number): void {
 		this.#topic = batch.topic;
 		this.#nextOffset = offset + batch.count;
-		if (this.#gone.size > 0) this.#gone.delete(streamKey(batch));
+		if (this.#dropped.size > 0) this.#dropped.delete(streamKey(batch));
 		this.#index.add(batch, {offset, position}, segment);
 	}
 

@@ -1,15 +1,14 @@
 /**
-What a topic's log stores in a record: `u48 offset of the first message | u8 hops | u8 flags (1 repaired, 2 mark, 4
-fill, 8 dated)`, then, where it is dated, `u48 when it came here, milliseconds of the time that ages are judged by`,
-then the batch as its origin sealed it. All are dated but marks, and those of earlier programs.
+Records of a topic's log: `u48 offset of the first message | u8 hops | u8 flags (1 repaired, 2 mark, 4 fill, 8 dated)`,
+then, if dated, `u48 arrival in milliseconds of the retention clock`, then the batch as its origin sealed it. All
+records are dated, except marks and those of earlier programs.
 
-A **mark** stands there for what retention took: `u16 topic length | topic`, then for each stream of which nothing is
-kept `8 B origin | u32 incarnation | u48 next sequence number | u48 Lamport stamp of its last batch`. Without it a
-restart would forget that the stream was ever read, and pull it from other nodes again; and an emptied log would count
-its offsets from 0 again.
+A **mark** stands for what retention deleted: `u16 topic length | topic`, then for each stream without retained batches
+`8 B origin | u32 incarnation | u48 next sequence number | u48 Lamport stamp of its last batch`. Without marks a restart
+would forget these streams and pull them from other nodes again, and an empty log would count its offsets from 0 again.
 
-A **fill** is a batch that damage had taken and a peer gave back: its offset lies in a hole before it
-(`topic-fills.ts`).
+A **fill** is a backfilled batch: damage took it and a peer returned it. Its offset is in a hole before it
+(`backfilled-ranges.ts`).
 */
 import {
 	decodeBatch,
@@ -22,8 +21,8 @@ import {
 	type Topic,
 } from '../message.ts';
 
-/** A stream of which nothing is kept: where it goes on. */
-export type GoneStream = {
+/** The position of a stream without retained batches. */
+export type DroppedStream = {
 	readonly origin: NodeId;
 	readonly incarnation: number;
 	readonly next: number;
@@ -33,7 +32,7 @@ export type TopicMark = {
 	readonly type: 'mark';
 	readonly offset: number;
 	readonly topic: Topic;
-	readonly streams: readonly GoneStream[];
+	readonly streams: readonly DroppedStream[];
 };
 export type TopicRecord = (StoredBatch & {readonly type: 'batch' | 'fill'}) | TopicMark;
 
@@ -43,20 +42,23 @@ const flagRepaired = 1;
 const flagMark = 2;
 const flagFill = 4;
 const flagDated = 8;
-const cameMsMax = 2 ** 48 - 1;
+const arrivedMsMax = 2 ** 48 - 1;
 const streamBytes = 24;
 
-/** @param cameMs when it came here, by the time that ages are judged by */
+/** @param arrivedMs arrival by the retention clock */
 export function encodeStored(
 	batch: Batch,
-	{offset, hops, repaired, cameMs}: Omit<StoredBatch, 'batch'> & {readonly cameMs: number},
+	{offset, hops, repaired, arrivedMs}: Omit<StoredBatch, 'batch'> & {readonly arrivedMs: number},
 ): Buffer {
-	return encode(batch, {offset, hops: Math.min(hops, 255), flags: repaired ? flagRepaired : 0, cameMs});
+	return encode(batch, {offset, hops: Math.min(hops, 255), flags: repaired ? flagRepaired : 0, arrivedMs});
 }
 
-/** @param cameMs when it came back */
-export function encodeFill(batch: Batch, {offset, cameMs}: {readonly offset: number; readonly cameMs: number}): Buffer {
-	return encode(batch, {offset, hops: 0, flags: flagFill, cameMs});
+/** @param arrivedMs when it came back, by the retention clock */
+export function encodeFill(
+	batch: Batch,
+	{offset, arrivedMs}: {readonly offset: number; readonly arrivedMs: number},
+): Buffer {
+	return encode(batch, {offset, hops: 0, flags: flagFill, arrivedMs});
 }
 
 function encode(
@@ -65,14 +67,14 @@ function encode(
 		offset,
 		hops,
 		flags,
-		cameMs,
-	}: {readonly offset: number; readonly hops: number; readonly flags: number; readonly cameMs: number},
+		arrivedMs,
+	}: {readonly offset: number; readonly hops: number; readonly flags: number; readonly arrivedMs: number},
 ): Buffer {
 	const record = Buffer.allocUnsafe(datedPrefixBytes + batch.bytes.length);
 	record.writeUIntBE(offset, 0, 6);
 	record[6] = hops;
 	record[7] = flags | flagDated;
-	record.writeUIntBE(Math.min(Math.max(0, Math.floor(cameMs)), cameMsMax), prefixBytes, 6);
+	record.writeUIntBE(Math.min(Math.max(0, Math.floor(arrivedMs)), arrivedMsMax), prefixBytes, 6);
 	record.set(batch.bytes, datedPrefixBytes);
 	return record;
 }
@@ -97,15 +99,15 @@ export function encodeMark({offset, topic, streams}: Omit<TopicMark, 'type'>): B
 }
 
 /**
-As `decodeRecord`, but of a batch no more than its header: what a scan of the whole log needs. `cameMs`: `undefined`
-where the record has no date.
+Like `decodeRecord`, but with the header of a batch only, which is enough to scan the whole log. `arrivedMs`:
+`undefined` for a record without a date.
 */
 export function decodeRecordHeader(bytes: Uint8Array):
 	| {
 			readonly type: 'batch' | 'fill';
 			readonly offset: number;
 			readonly repaired: boolean;
-			readonly cameMs: number | undefined;
+			readonly arrivedMs: number | undefined;
 			readonly header: BatchHeader;
 	  }
 	| TopicMark
@@ -119,13 +121,13 @@ export function decodeRecordHeader(bytes: Uint8Array):
 		header && {
 			...kindOf(record),
 			offset,
-			cameMs: isDated(record) ? record.readUIntBE(prefixBytes, 6) : undefined,
+			arrivedMs: isDated(record) ? record.readUIntBE(prefixBytes, 6) : undefined,
 			header,
 		}
 	);
 }
 
-/** `undefined` for what this version does not know. A batch is a slice of `bytes`, not a copy. */
+/** `undefined` for a record that this version does not know. A batch is a slice of `bytes`, not a copy. */
 export function decodeRecord(bytes: Uint8Array): TopicRecord | undefined {
 	const record = asBuffer(bytes);
 	if (!isKnown(record)) return undefined;
@@ -135,7 +137,7 @@ export function decodeRecord(bytes: Uint8Array): TopicRecord | undefined {
 	return batch && {...kindOf(record), offset, hops: record[6]!, batch};
 }
 
-/** What is newer about a record, which is as it was written, than this program; `undefined` when nothing is. */
+/** Describes what is too new about a record; `undefined` when this program reads it. */
 export function newerInTopicRecord(record: Buffer): string | undefined {
 	if (record.length <= prefixBytes) return `a record of ${record.length} bytes, which this program does not know`;
 	if (!isKnown(record)) return `a record with the flags ${record[7]}, which this program does not know`;
@@ -168,7 +170,7 @@ function decodeMark(record: Buffer, offset: number): TopicMark | undefined {
 	if (record.length < prefixBytes + 2) return undefined;
 	const start = prefixBytes + 2 + record.readUInt16BE(prefixBytes);
 	if (record.length < start || (record.length - start) % streamBytes !== 0) return undefined;
-	const streams: GoneStream[] = [];
+	const streams: DroppedStream[] = [];
 	for (let at = start; at < record.length; at += streamBytes) {
 		streams.push({
 			origin: record.toString('hex', at, at + 8) as NodeId,

@@ -1,10 +1,10 @@
 /**
-Frames on a stream of bytes: a length (u32, big-endian), then that many bytes. A stream knows nothing of packets; this
-gives them back whole.
+Length-prefixed frames on a byte stream: a length (u32, big-endian), then that many bytes. The reader returns whole
+frames, however the stream is cut into chunks.
 
-What a chunk holds completely is handed out as a slice of it. A frame that spans chunks is copied once, into a buffer of
-its exact size: work is linear in the bytes, however they are cut. The length is compared with the bound before anything
-is allocated, so nobody can make a node reserve what it did not allow.
+A frame within one chunk is returned as a slice of it. A frame that spans chunks is copied once, into a buffer of its
+exact size, so the work is linear in the bytes. The length is checked against the bound before anything is allocated, so
+a peer cannot make a node reserve more memory than it allows.
 */
 
 export const lengthBytes = 4;
@@ -12,13 +12,13 @@ export const lengthBytes = 4;
 export type FrameViolation = 'empty-frame' | 'frame-too-large';
 
 export class FrameReader {
-	/** Longest payload that is taken, bytes. May be raised between frames (after authentication). */
+	/** Longest accepted payload, in bytes. May be raised between frames (after authentication). */
 	frameBytesMax: number;
 	#violation: FrameViolation | undefined;
-	/** The frame being gathered, `undefined` between frames. */
+	/** The incomplete frame; `undefined` between frames. */
 	#payload: Buffer | undefined;
 	#filled = 0;
-	/** The length so far, when a chunk ended within it. */
+	/** The length read so far, when a chunk ended within it. */
 	#length = 0;
 	#lengthFilled = 0;
 
@@ -27,9 +27,8 @@ export class FrameReader {
 	}
 
 	/**
-	Take in a chunk and give every frame that it completes to `take`, in order. Payloads stay valid as long as the chunk
-	does. After a violation the stream has no meaning any more: nothing further is read, and each call says so again.
-
+	Reads a chunk and passes every frame that it completes to `take`, in order. Payloads are valid as long as the chunk
+	is. After a violation the stream cannot be read any further, and every call returns that violation.
 	*/
 	push(chunk: Buffer, take: (payload: Buffer) => void): FrameViolation | undefined {
 		let at = 0;
@@ -73,13 +72,13 @@ export class FrameReader {
 		return this.#violation;
 	}
 
-	/** A frame has begun and not ended: the stream was cut within it. */
+	/** Whether the stream ended within a frame. */
 	get isWithinFrame(): boolean {
 		return this.#payload !== undefined || this.#lengthFilled > 0;
 	}
 }
 
-/** The bytes before a payload of that length. */
+/** The length prefix of a payload. */
 export function frameHead(length: number): Buffer {
 	const head = Buffer.allocUnsafe(lengthBytes);
 	head.writeUInt32BE(length);

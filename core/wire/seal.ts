@@ -1,11 +1,10 @@
 /**
 Keys, batch signatures and node identities.
 
-One cluster secret, many keys: HKDF (RFC 5869) gives every use a key of its own, so that what is said under one can
-never be passed off as another. A batch is signed end to end with HMAC-SHA256, so a relay that lost the secret's trust
-could not forge one; it is signed once a batch, not once a message, and under a KeyObject (with a Buffer as key the same
-HMAC costs five times as much). A node's id is the hash of its Ed25519 key (RFC 8032): whoever shows a signature under
-that key owns the id, and no directory of keys is needed.
+HKDF (RFC 5869) derives a separate key for each use from the cluster secret, so that data sealed for one use is invalid
+for any other. A batch is signed end to end with HMAC-SHA256, once per batch and not per message. The key is a
+KeyObject, because with a Buffer the same HMAC costs five times as much. A node's id is the hash of its Ed25519 key (RFC
+8032): a signature under that key proves the id, and no key directory is needed.
 */
 import {
 	createHash,
@@ -24,21 +23,21 @@ import type {Rejection} from '../events.ts';
 import {isSigned, signatureBytes, type NodeId} from '../message.ts';
 
 export type Keys = {
-	/** Pre-shared key of TLS, and the name it goes by. */
+	/** Pre-shared key of TLS, and its identity. */
 	readonly psk: Buffer;
 	readonly pskIdentity: string;
-	/** Signs batches. From the secret, whatever the flags. */
+	/** Signs batches. Always derived from the secret. */
 	readonly batch: KeyObject;
 	/** Base of the keys that seal datagrams. */
 	readonly datagram: Buffer;
 	readonly beacon: KeyObject;
-	/** Of questions that beacons answer. */
+	/** Signs the search packets that beacons answer. */
 	readonly beaconSearch: KeyObject;
-	/** Proves in a hello that this side has the secret, also where there is no TLS. */
+	/** Proves in a hello that this side knows the secret, even without TLS. */
 	readonly proof: KeyObject;
 	/**
-	`proof` as a node with node authentication switched off has it: from the cluster's name alone. It tells such a node
-	why it is refused, and never admits it.
+	The `proof` of a node with node authentication switched off: derived from the cluster's name alone. It recognises
+	such a node in order to tell it why it is refused, and never admits it.
 	*/
 	readonly openProof: KeyObject;
 };
@@ -46,8 +45,8 @@ export type Keys = {
 const keyBytes = 32;
 
 /**
-The keys of a cluster. Without `enableNodeAuth` everything but batch signatures comes from the cluster's name alone,
-which is no secret: such a node admits whoever knows the name, and shares no key with one that authenticates.
+The keys of a cluster. Without `enableNodeAuth` all keys except the batch key are derived from the cluster's name, which
+is no secret: such a node admits any peer that knows the name, and shares no link key with nodes that authenticate.
 */
 export function deriveKeys({
 	secret,
@@ -74,15 +73,15 @@ export function deriveKeys({
 	};
 }
 
-/** Fill the last 32 bytes of a batch that was encoded with room for them. */
+/** Writes the signature into the last 32 bytes of a batch that was encoded with room for it. */
 export function signBatch(bytes: Buffer, keys: Pick<Keys, 'batch'>): void {
 	const end = bytes.length - signatureBytes;
 	createHmac('sha256', keys.batch).update(bytes.subarray(0, end)).digest().copy(bytes, end);
 }
 
 /**
-Judge the signature; the rest of the batch is judged by `decodeBatch`. Without `required` an unsigned batch passes, a
-wrong signature never does.
+Verifies the signature only; `decodeBatch` checks the rest. Without `required` an unsigned batch passes, but a wrong
+signature never does.
 */
 export function verifyBatch(bytes: Uint8Array, keys: Pick<Keys, 'batch'>, required: boolean): 'ok' | Rejection {
 	if (bytes.length < 2) return 'malformed';
@@ -98,13 +97,13 @@ export function macOf(key: KeyObject, ...parts: readonly Uint8Array[]): Buffer {
 	return hmac.digest();
 }
 
-/** Constant-time; a prefix of at least 16 bytes counts as the whole. */
+/** Verifies a MAC in constant time. A prefix of at least 16 bytes is accepted. */
 export function isMac(key: KeyObject, mac: Uint8Array, ...parts: readonly Uint8Array[]): boolean {
 	if (mac.length < 16 || mac.length > keyBytes) return false;
 	return timingSafeEqual(macOf(key, ...parts).subarray(0, mac.length), mac);
 }
 
-/** What is kept on the disk (0600) of a node's identity. */
+/** The identity file of a node (mode 0600). */
 export type IdentityJson = {readonly id: string; readonly privateKey: string};
 
 export type Identity = {
@@ -117,10 +116,10 @@ export type Identity = {
 
 export const publicKeyBytes = 32;
 export const identitySignatureBytes = 64;
-/** What comes before the 32 bytes of a private key in PKCS #8 (RFC 8410, 7). */
+/** The PKCS #8 header before the 32 bytes of a private key (RFC 8410, 7). */
 const keyHead = Buffer.from('302e020100300506032b657004220420', 'hex');
 
-/** @param seed 32 bytes of chance from outside, for runs that must come out alike. @default those of the machine */
+/** @param seed 32 random bytes, for reproducible runs. @default random bytes of the machine */
 export function createIdentity(seed?: Uint8Array): Identity {
 	return identityOf(
 		seed
@@ -129,7 +128,7 @@ export function createIdentity(seed?: Uint8Array): Identity {
 	);
 }
 
-/** The identity in a parsed identity file, or what is wrong with it. The key itself is never part of the message. */
+/** The identity in a parsed identity file, or the problem with the file. The problem never contains the key. */
 export function identityFrom(json: unknown): Identity | {readonly problem: string} {
 	const {id, privateKey} = (typeof json === 'object' && json !== null ? json : {}) as Partial<
 		Record<keyof IdentityJson, unknown>
@@ -155,7 +154,7 @@ export function idOf(publicKey: Uint8Array): NodeId {
 	return createHash('sha256').update(publicKey).digest('hex').slice(0, 16) as NodeId;
 }
 
-/** Whether `signature` over `bytes` was made by the owner of that raw public key. False for a key that is none. */
+/** Whether the owner of the raw public key signed `bytes`. False when the key is invalid. */
 export function isSignedBy(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
 	if (publicKey.length !== publicKeyBytes || signature.length !== identitySignatureBytes) return false;
 	try {

@@ -1,10 +1,10 @@
 /**
-What one node says to another, as frames: one byte of kind, then the packet. Control packets are MessagePack and fully
-checked by the machine they are for; a push is binary, so that the sealed bytes of a batch are forwarded as they came.
+The frames between nodes: one byte for the kind, then the packet. Control packets are MessagePack and are validated by
+the machine that receives them. A push is binary, so that the sealed bytes of a batch are forwarded unchanged.
 
 ```
 push   3 | u8 hops | u8 flags (1 complete, 2 repair) | batch, as sealed by its origin
-relay  9 | 8 B from | 8 B to | the frame, as its sender made it; protocol 2
+relay  9 | 8 B from | 8 B to | the relayed frame; protocol 2
 other  kind | MessagePack
 ```
 */
@@ -45,8 +45,8 @@ export function encodePushHead({hops, complete, repair}: PushHead): Buffer {
 }
 
 /**
-The head of a push frame; the batch is `frame.subarray(pushHeaderBytes)`. `undefined` when too short or with unknown
-flags.
+The header of a push frame; the batch is `frame.subarray(pushHeaderBytes)`. `undefined` when the frame is too short or
+has unknown flags.
 */
 export function decodePushHead(frame: Uint8Array): PushHead | undefined {
 	if (frame.length <= pushHeaderBytes) return undefined;
@@ -55,7 +55,7 @@ export function decodePushHead(frame: Uint8Array): PushHead | undefined {
 	return {hops: frame[1]!, complete: (flags & flagComplete) !== 0, repair: (flags & flagRepair) !== 0};
 }
 
-/** The packet of a control frame, unchecked: its machine's parser judges it. */
+/** The packet of a control frame, not validated yet. */
 export function decodeControl(frame: Uint8Array): unknown {
 	return decode(frame.subarray(1));
 }
@@ -65,7 +65,7 @@ const relayHeaderBytes = 1 + 2 * idBytes;
 
 export type RelayFrame = {readonly from: NodeId; readonly to: NodeId; readonly inner: Buffer};
 
-/** The head of a relay frame; the frame that is relayed follows it. */
+/** The header of a relay frame; the relayed frame follows it. */
 export function encodeRelayHead(from: NodeId, to: NodeId): Buffer {
 	const head = Buffer.alloc(relayHeaderBytes);
 	head[0] = kinds.relay;
@@ -74,7 +74,7 @@ export function encodeRelayHead(from: NodeId, to: NodeId): Buffer {
 	return head;
 }
 
-/** `undefined` when too short to hold a frame. */
+/** `undefined` when the frame is too short. */
 export function decodeRelay(frame: Buffer): RelayFrame | undefined {
 	if (frame.length <= relayHeaderBytes) return undefined;
 	return {

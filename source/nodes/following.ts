@@ -3,7 +3,7 @@ Followers (`subscribe`, `events --watch`, `attach`) outlive their node: they go 
 named, or that run here or are heard on the network, or at the same one when it is back. Each loss, and what they are
 connected to then, is one line for people.
 */
-import {canonicalAddress, lastBehind} from '../../core/address.ts';
+import {canonicalAddress, lostServerLast} from '../../core/address.ts';
 import type {FollowedBroker, LinkNews} from '../../core/broker.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {Context, Reaching} from '../context.ts';
@@ -32,7 +32,7 @@ export async function reachAlways(
 	// What `reach` has to say it has said the first time, and later the console may be on the screen.
 	const again: Reaching = {...context, terminal: {say: () => undefined}};
 	const broker = await backend.followWith(last =>
-		reachOnce(last === undefined ? context : again, servers && lastBehind(servers, last).join(','), {topics}),
+		reachOnce(last === undefined ? context : again, servers && lostServerLast(servers, last).join(','), {topics}),
 	);
 	if (isSilent) return broker;
 	const words = new LinkWords();

@@ -96,7 +96,7 @@ const batchOf = (text: string, seq: number): Buffer<ArrayBuffer> =>
 		false,
 	);
 const stored = (bytes: Buffer<ArrayBuffer>, offset: number): Buffer =>
-	encodeStored(decodeBatch(bytes)!, {offset, hops: 0, repaired: false, cameMs: 0});
+	encodeStored(decodeBatch(bytes)!, {offset, hops: 0, repaired: false, arrivedMs: 0});
 const sealed = (bytes: Uint8Array): Buffer => {
 	const checksum = Buffer.alloc(4);
 	checksum.writeUInt32BE(crc32c(bytes));

@@ -59,7 +59,7 @@ function stored(topic: Topic, seq: number): Buffer {
 			false,
 		),
 	)!;
-	return encodeStored(batch, {offset: seq - 1, hops: 0, repaired: false, cameMs: 0});
+	return encodeStored(batch, {offset: seq - 1, hops: 0, repaired: false, arrivedMs: 0});
 }
 
 async function messagesIn(folder: string): Promise<number> {

@@ -39,7 +39,7 @@ test.each<[string, readonly string[], (ports: readonly number[]) => string]>([
 		'an address of another machine, in a cluster of one machine',
 		['--advertise', 'nosuch.invalid'],
 		() =>
-			'nosuch.invalid:\\d+ is told to nodes of other machines: start the node of nosuch.invalid:\\d+ with --advertise and a loopback address',
+			'nosuch.invalid:\\d+ is advertised to nodes of other machines: start the node of nosuch.invalid:\\d+ with --advertise and a loopback address',
 	],
 	[
 		'a wildcard, in a cluster of one machine',

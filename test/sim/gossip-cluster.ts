@@ -67,7 +67,7 @@ export class SimNode {
 	readonly subscriptions = new Map<Topic, Map<NodeId, number>>();
 	streams = new Map<Topic, {next: number; lamport: number}>();
 	inversions = 0;
-	unvouched = 0;
+	unconfirmed = 0;
 	pushedFirst = 0;
 	repairedFirst = 0;
 
@@ -164,7 +164,7 @@ export class GossipCluster {
 
 	/** The process is gone; its log stays. */
 	crash(node: SimNode): void {
-		node.unvouched += node.gossip.status().unvouched;
+		node.unconfirmed += node.gossip.status().unconfirmed;
 		node.isUp = false;
 		node.lamportCeiling = node.lamport.now + 1000;
 		this.#noticeAll();

@@ -182,10 +182,10 @@ function disturb(cluster: GossipCluster, random: SeededRandom, hits: Record<stri
 
 function check(seed: number, {cluster}: Outcome): void {
 	for (const node of cluster.up) {
-		const {late, unvouched} = node.gossip.status();
+		const {late, unconfirmed} = node.gossip.status();
 		expect(late <= node.inversions, `SEED=${seed}: ${late} late, ${node.inversions} seen`).toBe(true);
 		// A newer life overtakes an older one only where the origin could not be asked.
-		if (unvouched + node.unvouched === 0) expect(node.inversions, `SEED=${seed} ${node.id}`).toBe(0);
+		if (unconfirmed + node.unconfirmed === 0) expect(node.inversions, `SEED=${seed} ${node.id}`).toBe(0);
 	}
 }
 
@@ -196,7 +196,7 @@ describe('gossip under faults', () => {
 	test('3 to 10 nodes: everybody has everything, once and in order, soon after the heal', () => {
 		const took: number[] = [];
 		const hits: Record<string, number> = {};
-		let [pushed, repaired, refused, unvouched] = [0, 0, 0, 0];
+		let [pushed, repaired, refused, unconfirmed] = [0, 0, 0, 0];
 		for (const seed of seeds(180)) {
 			const outcome = trouble(seed, {
 				nodes: [3, 5, 5, 5, 10][seed % 5]!,
@@ -213,12 +213,12 @@ describe('gossip under faults', () => {
 				pushed += node.pushedFirst;
 				repaired += node.repairedFirst;
 				refused += node.gossip.status().bounds.get('held') ?? 0;
-				unvouched += node.unvouched;
+				unconfirmed += node.unconfirmed;
 			}
 		}
 
 		console.log(
-			`5 nodes, after the heal: p50 ${percentile(took, 0.5)} ms, p99 ${percentile(took, 0.99)} ms, worst ${percentile(took, 1)} ms of ${took.length}; pushed ${pushed}, repaired ${repaired}, refused ${refused}, unvouched ${unvouched}`,
+			`5 nodes, after the heal: p50 ${percentile(took, 0.5)} ms, p99 ${percentile(took, 0.99)} ms, worst ${percentile(took, 1)} ms of ${took.length}; pushed ${pushed}, repaired ${repaired}, refused ${refused}, unconfirmed ${unconfirmed}`,
 			hits,
 		);
 		if (took.length >= 100) expect(percentile(took, 0.99)).toBeLessThanOrEqual(3000); // Fewer have no percentile.

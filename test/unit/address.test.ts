@@ -14,7 +14,7 @@ import {
 } from '../../core/address.ts';
 
 const group = fc.integer({min: 0, max: 0xff_ff});
-/** Groups of a v6 address that is neither link-local nor v4 in v6. */
+/** Groups of an IPv6 address that is neither link-local nor IPv4-mapped. */
 const groups = fc
 	.tuple(
 		fc.oneof(fc.constant(0x20_01), fc.constant(0xfd_77), fc.constant(0)),
@@ -79,7 +79,7 @@ describe('a host', () => {
 					const spelled = list.map((one, index) => one.toString(16).padStart(isPadded[index] ? 4 : 1, '0'));
 					const full = spelled.join(':');
 					const canonical = parseHost(full)!;
-					// Any run of zeros may be the one that is compressed.
+					// Any run of zeros may be the compressed one.
 					const zeros = list.flatMap((one, index) => (one === 0 ? [index] : []));
 					const start = zeros[at % Math.max(1, zeros.length)];
 					const compressed =
@@ -97,7 +97,7 @@ describe('a host', () => {
 });
 
 describe('an address', () => {
-	test('goes through its text and back', () => {
+	test('is unchanged by formatting and parsing', () => {
 		const host = fc.oneof(
 			v4,
 			groups.map(list => parseHost(list.map(one => one.toString(16)).join(':'))!),
@@ -112,7 +112,7 @@ describe('an address', () => {
 		);
 	});
 
-	test('of any text is canonical or none', () => {
+	test('parsed from any text is canonical or refused', () => {
 		const piece = fc.constantFrom(
 			'[',
 			']',
@@ -191,7 +191,7 @@ test.each([
 	expect(parseHostAndMaybePort(text)).toEqual(parsed);
 });
 
-test('only loopback addresses are loopback, and wildcards are not among them', () => {
+test('only loopback addresses are loopback; wildcards are not', () => {
 	for (const host of [
 		'127.0.0.1',
 		'127.9.9.9',
@@ -207,7 +207,7 @@ test('only loopback addresses are loopback, and wildcards are not among them', (
 	for (const host of ['0.0.0.0', '::', '0::0', '::ffff:0.0.0.0']) expect(isWildcard(host), host).toBe(true);
 });
 
-test('what nothing can be reached under is refused with its reason', () => {
+test('an address that no node can be reached under is refused with the reason', () => {
 	for (const host of ['0.0.0.0', '::']) expect(unreachableReason(host)).toContain('wildcard');
 	for (const host of ['224.0.0.1', '239.255.80.83', 'ff02::1'])
 		expect(unreachableReason(host)).toContain('multicast');
@@ -220,11 +220,11 @@ test('what nothing can be reached under is refused with its reason', () => {
 		expect([unreachableReason(host), unadvertisableReason(host)], host).toEqual([undefined, undefined]);
 });
 
-test('members are all on one machine, or none of them tells a loopback address', () => {
+test('members are all on one machine, or none of them advertises a loopback address', () => {
 	expect(joinProblem('127.0.0.1:5001', ['127.0.0.1:5000', '[::1]:5002', 'localhost:5003'])).toBeUndefined();
 	expect(joinProblem('10.0.0.2:5000', ['10.0.0.1:5000', 'db:5000'])).toBeUndefined();
 	expect(joinProblem('127.0.0.1:5001', ['10.0.0.1:5000'])).toBe(
-		'127.0.0.1:5001 is reached on its own machine only, and 10.0.0.1:5000 is told to nodes of other machines: start the node of 127.0.0.1:5001 with --host and an address that all nodes reach',
+		'127.0.0.1:5001 is reachable only on its own machine, and 10.0.0.1:5000 is advertised to nodes of other machines: start the node of 127.0.0.1:5001 with --host and an address that all nodes reach',
 	);
 	expect(joinProblem('10.0.0.2:5000', ['127.0.0.1:5000'])).toMatch(
 		/start the node of 10.0.0.2:5000 with --advertise and a loopback address if .*, else the node of 127.0.0.1:5000 with --host/,

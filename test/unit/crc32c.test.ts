@@ -9,7 +9,7 @@ afterEach(() => {
 });
 
 describe('CRC32C (case 45)', () => {
-	test('has the check value of its definition, and that of RFC 3720', () => {
+	test('has the check value of its definition and that of RFC 3720', () => {
 		for (const sum of [crc32c, crc32cInJavaScript]) {
 			expect(sum('123456789')).toBe(0xe3_06_92_83);
 			expect(sum(new Uint8Array(32))).toBe(0x8a_91_36_aa);
@@ -17,7 +17,7 @@ describe('CRC32C (case 45)', () => {
 		}
 	});
 
-	test('in JavaScript gives the sums of the native one, whole and in parts', () => {
+	test('in JavaScript gives the sums of the native implementation, whole and in parts', () => {
 		fc.assert(
 			fc.property(
 				fc.uint8Array({maxLength: 3000, size: 'max'}),
@@ -39,11 +39,11 @@ describe('CRC32C (case 45)', () => {
 		);
 	});
 
-	test('is the native one where that loads', () => {
+	test('uses the native implementation where that loads', () => {
 		expect(crc32c).toBe(native);
 	});
 
-	test('is the one in JavaScript where the native one does not load', async () => {
+	test('falls back to JavaScript where the native implementation does not load', async () => {
 		vi.resetModules();
 		vi.doMock('@node-rs/crc32', () => {
 			throw new Error('Cannot find native binding');

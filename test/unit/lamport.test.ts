@@ -10,7 +10,7 @@ test('a stamp is later than everything that was seen', () => {
 	expect(clock.stamp()).toBe(52);
 });
 
-test('a stamp from the far future is refused and moves nothing', () => {
+test('a stamp from the far future is refused without effect', () => {
 	const clock = new Lamport(10, 1000);
 	expect(clock.witness(1011)).toBe(false);
 	expect(clock.witness(lamportMax + 1)).toBe(false);
@@ -18,19 +18,19 @@ test('a stamp from the far future is refused and moves nothing', () => {
 	expect(clock.witness(1010)).toBe(true);
 });
 
-test('a stamp from far ahead is passed only when a ceiling beyond it is on the disk', () => {
+test('a stamp far ahead is passed only when a ceiling beyond it is stored', () => {
 	const clock = new Lamport(0, 2 ** 40);
-	clock.kept(clock.nextCeiling()!);
-	expect(clock.isKept).toBe(true);
+	clock.persisted(clock.nextCeiling()!);
+	expect(clock.isPersisted).toBe(true);
 	clock.witness(5_000_000);
-	expect(clock.isKept).toBe(false);
+	expect(clock.isPersisted).toBe(false);
 	const ceiling = clock.nextCeiling()!;
-	expect(clock.isKept).toBe(false);
-	clock.kept(ceiling);
-	expect(clock.isKept).toBe(true);
+	expect(clock.isPersisted).toBe(false);
+	clock.persisted(ceiling);
+	expect(clock.isPersisted).toBe(true);
 });
 
-test('a restart goes on from the ceiling, which is ahead of every stamp that was given', () => {
+test('a restart continues from the ceiling, which is ahead of every assigned stamp', () => {
 	const clock = new Lamport(0, 2 ** 40);
 	const kept = clock.nextCeiling()!;
 	for (let stamps = 0; stamps < 1000; stamps++) clock.stamp();
@@ -40,6 +40,6 @@ test('a restart goes on from the ceiling, which is ahead of every stamp that was
 	expect(clock.nextCeiling()).toBeGreaterThan(kept);
 });
 
-test('the last stamp is not passed', () => {
+test('the highest stamp is not exceeded', () => {
 	expect(() => new Lamport(lamportMax, 1).stamp()).toThrow(/start a new cluster/);
 });

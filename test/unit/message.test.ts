@@ -31,7 +31,7 @@ const header = fc
 const bodies = fc.array(fc.uint8Array({maxLength: 200}), {minLength: 1, maxLength: 20});
 
 describe('a batch', () => {
-	test('reads back as it was written', () => {
+	test('is unchanged by encoding and decoding', () => {
 		fc.assert(
 			fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
 				const bytes = encodeBatch(head, parts, signed);
@@ -49,7 +49,7 @@ describe('a batch', () => {
 		);
 	});
 
-	test('is refused when a byte is missing or one too many', () => {
+	test('is refused with a byte missing or a byte too many', () => {
 		fc.assert(
 			fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
 				const bytes = encodeBatch(head, parts, signed);
@@ -59,7 +59,7 @@ describe('a batch', () => {
 		);
 	});
 
-	test('of random bytes is refused or consistent, never an exception', () => {
+	test('of random bytes is refused or consistent, and never throws', () => {
 		fc.assert(
 			fc.property(fc.uint8Array({maxLength: 300}), fc.boolean(), (noise, versioned) => {
 				const bytes = Buffer.from(noise);
@@ -75,7 +75,7 @@ describe('a batch', () => {
 		);
 	});
 
-	test('of a stamp that is not after its predecessor is refused', () => {
+	test('whose stamp is not after its predecessor is refused', () => {
 		const bytes = encodeBatch(
 			{
 				origin: '00'.repeat(8) as NodeId,
@@ -101,7 +101,7 @@ describe('a topic', () => {
 			expect(parseTopic(name)).toHaveProperty('problem');
 	});
 
-	test('is named in composed letters, without wildcards and with something to see, and read as it was agreed (case 28)', () => {
+	test('entered by a user is normalized and visible; an agreed one is read unchanged (case 28)', () => {
 		expect(parseTopicName('zu\u0308rich')).toBe('z\u00FCrich');
 		expect(parseTopicName('wetter/zürich ☔')).toBe('wetter/zürich ☔');
 		for (const name of ['sensors/*', 'sensors.>', 'sensors/#', 'sensors/+/temperature']) {
@@ -114,16 +114,18 @@ describe('a topic', () => {
 		expect(parseTopic('zu\u0308rich')).toBe('zu\u0308rich');
 		for (const name of [' ', '   ', '\u00A0', '\u200B', ' \u200B\u2060', '\u3164', '\u2800', '\u00AD']) {
 			expect(parseTopicName(name)).toEqual({
-				problem: expect.stringMatching(/^Expected a topic name with something to see, got "[ -~]+"$/) as string,
+				problem: expect.stringMatching(
+					/^Expected a topic name with a visible character, got "[ -~]+"$/,
+				) as string,
 			});
 			expect(parseTopic(name)).toBe(name);
 		}
 
 		expect(parseTopicName('\u200B')).toEqual({
-			problem: String.raw`Expected a topic name with something to see, got "\u{200b}"`,
+			problem: String.raw`Expected a topic name with a visible character, got "\u{200b}"`,
 		});
 		expect(parseTopicName(' a\u200B')).toBe(' a\u200B');
-		// Normalizing may make a name longer: its bound is that of what is sent.
+		// Normalization may lengthen a name; the bound is on the normalized one.
 		expect(parseTopicName('\u0958'.repeat(topicBytesMax / 3))).toHaveProperty('problem');
 	});
 });

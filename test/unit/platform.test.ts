@@ -1,4 +1,4 @@
-/** What differs between platforms, asked about each of them on any (case 45). */
+/** The differences between platforms, tested for each platform on any (case 45). */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {
@@ -9,7 +9,7 @@ import {
 	fileName,
 	here,
 	isGuarded,
-	isPassing,
+	isTransient,
 	isPortTaken,
 	openFilesMax,
 	placesOf,
@@ -35,7 +35,7 @@ const windows: Machine = {
 const nothing = (): boolean => false;
 
 describe('places', () => {
-	test('Linux has those of the XDG base directory specification', () => {
+	test('on Linux follow the XDG base directory specification', () => {
 		expect(placesOf(linux, nothing)).toEqual({
 			config: '/home-of/ann/.config/dapss',
 			data: '/home-of/ann/.local/share/dapss',
@@ -46,7 +46,7 @@ describe('places', () => {
 		expect(placesOf({...linux, env: {HOME: '/elsewhere'}}, nothing).config).toBe('/elsewhere/.config/dapss');
 	});
 
-	test('macOS has those of its library', () => {
+	test('on macOS are in the library folder', () => {
 		expect(placesOf(mac, nothing)).toEqual({
 			config: '/Users-of/ann/Library/Preferences/dapss',
 			data: '/Users-of/ann/Library/Application Support/dapss',
@@ -56,7 +56,7 @@ describe('places', () => {
 		});
 	});
 
-	test('macOS keeps what an earlier version put where Linux has it', () => {
+	test('on macOS stay where an earlier version put them', () => {
 		const there = new Set(['/Users-of/ann/.local/share/dapss']);
 		expect(placesOf(mac, path => there.has(path))).toMatchObject({
 			data: '/Users-of/ann/.local/share/dapss',
@@ -66,7 +66,7 @@ describe('places', () => {
 		expect(placesOf(mac, path => there.has(path)).data).toBe('/Users-of/ann/Library/Application Support/dapss');
 	});
 
-	test('Windows has those of the profile, with and without its variables', () => {
+	test('on Windows are in the profile, with and without its variables', () => {
 		const expected = {
 			config: String.raw`C:\Users\ann\AppData\Roaming\dapss\Config`,
 			data: String.raw`C:\Users\ann\AppData\Local\dapss\Data`,
@@ -75,7 +75,7 @@ describe('places', () => {
 			runtime: String.raw`C:\Users\ann\AppData\Local\dapss\State\run`,
 		};
 		expect(placesOf(windows, nothing)).toEqual(expected);
-		// Shells that came from elsewhere set HOME to a path that is none on Windows.
+		// Ported shells set HOME to a path that is not valid on Windows.
 		expect(placesOf({...windows, env: {HOME: '/c/Users/ann'}}, nothing)).toEqual(expected);
 		expect(placesOf({...windows, env: {LOCALAPPDATA: String.raw`D:\Local`}}, nothing).data).toBe(
 			String.raw`D:\Local\dapss\Data`,
@@ -105,7 +105,7 @@ describe('places', () => {
 });
 
 describe('names of files', () => {
-	test('are as they are on Linux and macOS', () => {
+	test('are unchanged on Linux and macOS', () => {
 		for (const platform of ['linux', 'darwin'] as const)
 			for (const name of ['con', 'nul.stats-0123456789abcdef', 'a.'])
 				expect(fileName(name, {platform})).toBe(name);
@@ -128,7 +128,7 @@ describe('names of files', () => {
 		expect(fileName(name, {platform: 'win32'})).toBe(expected);
 	});
 
-	test('of clusters and topics are different ones on Windows when the names are', () => {
+	test('of different clusters and topics differ on Windows', () => {
 		const word = fc.stringMatching(/^(?:con|aux|nul|com1|[a-z0-9])[a-z0-9._-]{0,8}$/);
 		fc.assert(
 			fc.property(word, word, (a, b) => {
@@ -144,11 +144,11 @@ test('owners and modes of files count where the platform has them', () => {
 	expect(trustedOwners(linux)).toEqual([1000, 0]);
 	expect(trustedOwners(mac)).toEqual([501, 0]);
 	expect(trustedOwners(windows)).toBeUndefined();
-	// Wine: every file is of user 0, and so is nobody.
+	// Wine: every file and every user has the id 0.
 	expect(trustedOwners({...windows, uid: 0})).toBeUndefined();
 });
 
-test('Windows: what lies in the profile is closed to other users, what lies elsewhere may not be', () => {
+test('on Windows a file in the profile is private, and one elsewhere may not be', () => {
 	for (const path of [
 		String.raw`C:\Users\ann\x`,
 		String.raw`c:\users\ANN\AppData\Roaming\dapss\Config\lan.secret`,
@@ -180,23 +180,23 @@ test('files and sockets', () => {
 	]);
 });
 
-test('only on Windows may a change of a name that failed go by itself', () => {
+test('only on Windows may a failed rename succeed on retry', () => {
 	for (const code of ['EPERM', 'EACCES', 'EBUSY', 'ENOTEMPTY'])
 		expect(
-			[linux, mac, windows].map(machine => isPassing({code}, machine)),
+			[linux, mac, windows].map(machine => isTransient({code}, machine)),
 			code,
 		).toEqual([false, false, true]);
 	for (const error of [{code: 'ENOENT'}, {code: 'ENOSPC'}, new Error('no code'), undefined])
-		expect(isPassing(error, windows)).toBe(false);
+		expect(isTransient(error, windows)).toBe(false);
 });
 
-test('who wants a port for himself has it, on Windows too', () => {
+test('a port in exclusive use counts as taken, on Windows too', () => {
 	expect([linux, mac, windows].map(machine => isPortTaken({code: 'EADDRINUSE'}, machine))).toEqual([
 		true,
 		true,
 		true,
 	]);
-	// Elsewhere it is a port below 1024.
+	// On other platforms it is a port below 1024.
 	expect([linux, mac, windows].map(machine => isPortTaken({code: 'EACCES'}, machine))).toEqual([false, false, true]);
 });
 
@@ -222,6 +222,6 @@ test('advice names commands that the platform has', () => {
 	expect(advice.closeFile('/x', mac)).toBe('chmod 600 /x');
 });
 
-test('the machine that this runs on', () => {
+test('the machine of this process', () => {
 	expect(here({A: '1'})).toMatchObject({platform: process.platform, env: {A: '1'}, uid: process.getuid?.()});
 });

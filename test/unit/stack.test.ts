@@ -8,7 +8,7 @@ const recorded = (done: string[], name: string, error?: Error): Disposable => ({
 	},
 });
 
-test('what was opened last is given back first, once', () => {
+test('resources are disposed of once, in reverse order', () => {
 	const done: string[] = [];
 	const stack = new Stack();
 	for (const name of ['a', 'b', 'c']) stack.use(recorded(done, name));
@@ -17,7 +17,7 @@ test('what was opened last is given back first, once', () => {
 	expect(done).toEqual(['c', 'b', 'a']);
 });
 
-test('an error keeps nothing from being given back, and the first is thrown', () => {
+test('an error does not keep the others from being disposed of, and the first error is thrown', () => {
 	const done: string[] = [];
 	const stack = new Stack();
 	for (const name of ['a', 'b', 'c']) stack.use(recorded(done, name, new Error(name)));
@@ -25,7 +25,7 @@ test('an error keeps nothing from being given back, and the first is thrown', ()
 	expect(done).toEqual(['c', 'b', 'a']);
 });
 
-test('of asynchronous ones each waits for the one that was opened after it', async () => {
+test('asynchronous resources are disposed of one by one', async () => {
 	const done: string[] = [];
 	const slow = {
 		async [Symbol.asyncDispose]() {
@@ -41,7 +41,7 @@ test('of asynchronous ones each waits for the one that was opened after it', asy
 	expect(done).toEqual(['slow', 'first']);
 });
 
-test('what was moved is given back by the new owner alone', async () => {
+test('moved resources are disposed of by their new owner only', async () => {
 	const done: string[] = [];
 	let moved: AsyncStack;
 	{

@@ -22,8 +22,8 @@ export const gossipMutants: readonly Mutant[] = [
 		pitfall: 'messages are known by their number without the incarnation',
 		edits: [
 			streams(
-				'				if (life.incarnation === incarnation) return life;\n',
-				'				if (life.incarnation >= incarnation) return life;\n',
+				'				if (existing.incarnation === incarnation) return existing;\n',
+				'				if (existing.incarnation >= incarnation) return existing;\n',
 			),
 		],
 	},
@@ -56,8 +56,8 @@ export const gossipMutants: readonly Mutant[] = [
 		pitfall: 'a digest tells the newest only and forgets gaps: what is lacked is not asked for',
 		edits: [
 			gossip(
-				'		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n',
-				'		if (low > stream.next) return undefined;\n		this.#repair.lacks(stream, {...clue, high, peer: low <= high ? clue.peer : undefined});\n',
+				'		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? evidence.peer : undefined});\n',
+				'		if (low > stream.next) return undefined;\n		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? evidence.peer : undefined});\n',
 			),
 		],
 	},
@@ -234,8 +234,8 @@ export const gossipMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/swim/updates.ts',
-				find: 'this.#file(update, 0);',
-				replace: 'if (update[2] < 0) this.#file(update, 0);',
+				find: 'this.#insert(update, 0);',
+				replace: 'if (update[2] < 0) this.#insert(update, 0);',
 			},
 		],
 	},

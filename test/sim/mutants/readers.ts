@@ -88,7 +88,10 @@ export const readerMutants: readonly Mutant[] = [
 		by: 'nodes',
 		edits: [
 			resumed('after: this.#positions.after()', 'after: []'),
-			resumed('subscription === this.#first ? deliveries : this.#positions.take(deliveries)', 'deliveries'),
+			resumed(
+				'subscription === this.#first ? deliveries : this.#positions.filterUnread(deliveries)',
+				'deliveries',
+			),
 		],
 	},
 	{

@@ -97,7 +97,7 @@ export const storageMutants: readonly Mutant[] = [
 	{
 		name: 'no-mark-of-what-went',
 		pitfall: 'retention forgets where a stream stood',
-		edits: [topicLog('		await this.#markGone(drop);\n', '')],
+		edits: [topicLog('		await this.#markDropped(drop);\n', '')],
 	},
 	{
 		name: 'offset-given-twice',
@@ -125,15 +125,15 @@ export const storageMutants: readonly Mutant[] = [
 		pitfall: 'a message is as old as the clock of its publisher says',
 		edits: [
 			topicLog(
-				'this.#came(segments[segment]!.first, cameMs);',
-				'this.#came(segments[segment]!.first, Math.min(batch.sentAtMs, cameMs));',
+				'this.#noteArrival(segments[segment]!.first, arrivedMs);',
+				'this.#noteArrival(segments[segment]!.first, Math.min(batch.sentAtMs, arrivedMs));',
 			),
 		],
 	},
 	{
 		name: 'age-not-in-the-record',
 		pitfall: 'after a restart a message is as old as its publisher says',
-		edits: [topicLog('Math.min(record.cameMs ?? nowMs, nowMs)', 'Math.min(record.header.sentAtMs, nowMs)')],
+		edits: [topicLog('Math.min(record.arrivedMs ?? nowMs, nowMs)', 'Math.min(record.header.sentAtMs, nowMs)')],
 	},
 	{
 		name: 'stops-without-descriptors',

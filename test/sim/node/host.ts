@@ -439,7 +439,7 @@ export class Host implements Station {
 			replaceFile(files, folder, 'node.json', Buffer.from(JSON.stringify({...rest, incarnation})));
 		const {incarnation: _former, ...kept} = state;
 		await save({...kept, lamport: lamport.ceiling});
-		lamport.kept(lamport.ceiling);
+		lamport.persisted(lamport.ceiling);
 		const logOptions = {
 			segmentBytes: config.storage.segmentBytes,
 			writeDeadlineMs: config.storage.writeDeadlineMs,

@@ -327,7 +327,7 @@ export class Witness {
 		const append = log.append.bind(log);
 		const retain = log.retain.bind(log);
 		const serve = log.serve.bind(log);
-		const refill = log.refill.bind(log);
+		const backfill = log.backfill.bind(log);
 		const hide = log.hide.bind(log);
 		return Object.assign(log, {
 			hide: (until: number) => {
@@ -351,9 +351,9 @@ export class Witness {
 					);
 				return served;
 			},
-			refill: async (found: Parameters<TopicLog['refill']>[0]) => {
+			backfill: async (found: Parameters<TopicLog['backfill']>[0]) => {
 				this.messages.refilling(host, topic, found);
-				const placed = await refill(found);
+				const placed = await backfill(found);
 				this.messages.refilled(host, topic, placed);
 				return placed;
 			},
@@ -578,10 +578,10 @@ export class Witness {
 				leave();
 			},
 		});
-		const setInterests = node.data.setInterests.bind(node.data);
+		const setSubscriptions = node.data.setSubscriptions.bind(node.data);
 		Object.assign(node.data, {
-			setInterests: (...given: Parameters<typeof setInterests>) => {
-				setInterests(...given);
+			setSubscriptions: (...given: Parameters<typeof setSubscriptions>) => {
+				setSubscriptions(...given);
 				this.repairs.subscribed(host);
 			},
 		});

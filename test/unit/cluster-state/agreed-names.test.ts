@@ -1,10 +1,9 @@
 /**
-What protocol 2 adds to the replicated state: the agreed protocol itself, names, and the process that uses each
-identity.
+What protocol 2 adds to the replicated state: the agreed protocol, names, and the process that uses each identity.
 */
 import * as fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {ClusterState, type TopicsEvent} from '../../../core/cluster-state/cluster-state.ts';
+import {ClusterState, type ClusterStateEvent} from '../../../core/cluster-state/cluster-state.ts';
 import {
 	decodeContext,
 	decodeEnvelope,
@@ -31,7 +30,7 @@ class Cluster {
 	#index = 0;
 	#seq = 0;
 
-	add(nodes: readonly NodeId[], context: MemberContext): readonly TopicsEvent[] {
+	add(nodes: readonly NodeId[], context: MemberContext): readonly ClusterStateEvent[] {
 		return this.topics.applyConfiguration(++this.#index, nodes, encodeContext(context));
 	}
 
@@ -51,7 +50,7 @@ function founded(protocol?: number): Cluster {
 }
 
 describe('the agreed protocol', () => {
-	test('is 1 in a cluster that the previous version founded, and only goes up', () => {
+	test('is 1 in a cluster that the previous version founded, and only increases', () => {
 		const cluster = founded();
 		expect(cluster.topics.protocol).toBe(1);
 		expect(cluster.apply({type: 'protocol', node: a, protocol: 2}).events).toEqual([
@@ -82,7 +81,7 @@ describe('the agreed protocol', () => {
 		expect(cluster.topics.instance(a)).toEqual({incarnation: 1, instance: first});
 	});
 
-	test('is not raised by the entry of a node that joins', () => {
+	test('is not raised by the entry of a joining node', () => {
 		const cluster = founded();
 		cluster.add([a, b, c], {node: c, address: 'h:3', protocol: 2});
 		expect(cluster.topics.protocol).toBe(1);
@@ -102,7 +101,7 @@ describe('before protocol 2 is agreed', () => {
 		expect(Buffer.from(cluster.topics.save()).equals(Buffer.from(expected.topics.save()))).toBe(true);
 	});
 
-	test('the saved bytes are those that the previous version wrote', () => {
+	test('the saved bytes are those of the previous version', () => {
 		// Taken from release 0.1.0: the same two configuration entries, then `save()`.
 		expect(
 			Buffer.from(founded().topics.save()).equals(
@@ -124,7 +123,7 @@ describe('before protocol 2 is agreed', () => {
 });
 
 describe('names', () => {
-	test('are unique among the members, whatever their case, and the refusal names the holder', () => {
+	test('are unique among the members, ignoring case, and a refusal names the holder', () => {
 		const cluster = founded(2);
 		expect(cluster.apply({type: 'name', node: a, name: 'db1'})).toMatchObject({
 			result: {ok: true},
@@ -139,7 +138,7 @@ describe('names', () => {
 		expect(cluster.topics.nodeNamed('db2')).toBeUndefined();
 	});
 
-	test('are free again when their node takes another one, or is removed', () => {
+	test('are free again when their node takes another one or is removed', () => {
 		const cluster = founded(2);
 		cluster.apply({type: 'name', node: b, name: 'db1'});
 		cluster.apply({type: 'name', node: b, name: 'db2'});
@@ -148,7 +147,7 @@ describe('names', () => {
 		expect(cluster.topics.nodeNamed('db2')).toBeUndefined();
 	});
 
-	test('a taken name does not keep a node from joining: it joins without', () => {
+	test('a taken name does not keep a node from joining: it joins without a name', () => {
 		const cluster = founded(2);
 		cluster.apply({type: 'name', node: a, name: 'db1'});
 		expect(cluster.add([a, b, c], {node: c, address: 'h:3', name: 'db1'})).toEqual([
@@ -159,7 +158,7 @@ describe('names', () => {
 });
 
 describe('claims', () => {
-	test('of two processes of one start the first one keeps the identity; a later start supersedes it', () => {
+	test('of two processes of one start the first keeps the identity; a later start supersedes it', () => {
 		const cluster = founded(2);
 		expect(cluster.apply({type: 'claim', node: a, incarnation: 4, instance: first}).result.ok).toBe(true);
 		expect(cluster.apply({type: 'claim', node: a, incarnation: 4, instance: first}).result.ok).toBe(true);
@@ -175,7 +174,7 @@ describe('claims', () => {
 });
 
 describe('claims and sessions', () => {
-	test('a process that only claims the identity takes neither numbers nor the session of the one that holds it', () => {
+	test('a process that only claims the identity does not touch the session of its holder', () => {
 		const {topics} = founded(2);
 		const apply = (index: number, incarnation: number, seq: number, command: Command): boolean =>
 			topics.apply(index, encodeEnvelope({node: a, incarnation, seq, answeredBelow: 1, lamport: 1, command}))
@@ -189,19 +188,19 @@ describe('claims and sessions', () => {
 	});
 });
 
-describe('a name for a node', () => {
+describe('a node name', () => {
 	test.each(['db1', 'a', 'host-1.example_x-5000', 'x'.repeat(63), '1a2b3c4g'])('%s is one', name =>
 		expect(isNodeName(name)).toBe(true),
 	);
 	test.each(['', '5000', 'cafe', 'DEADBEEF', 'aaaaaaaaaaaaaaaa', '-x', '.x', 'a b', 'ü', 'x'.repeat(64)])(
-		'%j is none, and what is wrong is said',
+		'%j is refused with the rule that it breaks',
 		name => {
 			expect(isNodeName(name)).toBe(false);
 			expect(problemOfName(name)).toMatch(/\w/);
 		},
 	);
 
-	test('every host and port give a valid one', () => {
+	test('derived from any host and port is valid', () => {
 		fc.assert(
 			fc.property(fc.string({maxLength: 300}), fc.integer({min: 1, max: 65_535}), (host, port) =>
 				isNodeName(defaultName(host, port)),
@@ -254,7 +253,7 @@ const entry = fc.oneof(
 	fc.record({nodes: fc.subarray([b, c]).map(nodes => [a, ...nodes]), context}),
 );
 
-describe('whatever the log holds', () => {
+describe('with any log', () => {
 	const applyAll = (
 		topics: ClusterState,
 		entries: ReadonlyArray<Envelope | {nodes: NodeId[]; context: MemberContext}>,
@@ -270,7 +269,7 @@ describe('whatever the log holds', () => {
 
 	const start = (protocol: number | undefined): ClusterState => founded(protocol).topics;
 
-	test('commands and contexts come back from their bytes', () => {
+	test('commands and contexts are unchanged by encoding and decoding', () => {
 		fc.assert(
 			fc.property(envelope, sent => {
 				expect(decodeEnvelope(encodeEnvelope(sent))).toEqual(sent);
@@ -283,7 +282,7 @@ describe('whatever the log holds', () => {
 		);
 	});
 
-	test('a node that starts from a snapshot anywhere in it has the bytes of one that applied all of it', () => {
+	test('a node that starts from a snapshot has the same bytes as one that applied the whole log', () => {
 		fc.assert(
 			fc.property(
 				fc.array(entry, {maxLength: 40}),
@@ -301,7 +300,7 @@ describe('whatever the log holds', () => {
 		);
 	});
 
-	test('no two members ever have one name, and only members have names and instances', () => {
+	test('no two members share a name, and only members have names and instances', () => {
 		fc.assert(
 			fc.property(fc.array(entry, {maxLength: 40}), entries => {
 				const topics = applyAll(start(2), entries);
@@ -317,7 +316,7 @@ describe('whatever the log holds', () => {
 		);
 	});
 
-	test('a state of a later version is refused as such, and changes nothing', () => {
+	test('a state of a later version is refused as such, without effect', () => {
 		const {topics} = founded(2);
 		const before = topics.save();
 		expect(() => topics.load(encode({version: 4}))).toThrow(NewerVersionError);

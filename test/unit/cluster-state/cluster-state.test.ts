@@ -16,8 +16,8 @@ function founded(): ClusterState {
 	return topics;
 }
 
-describe('the topics machine', () => {
-	test('keeps who subscribes since when, and tells what changed', () => {
+describe('the cluster state', () => {
+	test('keeps subscriptions with their start times, and reports changes', () => {
 		const topics = founded();
 		const {
 			result,
@@ -32,7 +32,7 @@ describe('the topics machine', () => {
 		expect(topics.topics()).toEqual([]);
 	});
 
-	test('applies a retried command once and gives the same answer (thesis, 6.3)', () => {
+	test('applies a retried command once and gives the same result (thesis, 6.3)', () => {
 		const topics = founded();
 		const first = envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1);
 		topics.apply(3, first);
@@ -43,7 +43,7 @@ describe('the topics machine', () => {
 		expect(topics.topics()).toEqual([]);
 	});
 
-	test('does not listen to an earlier life of a node', () => {
+	test('refuses commands of an earlier incarnation of a node', () => {
 		const topics = founded();
 		topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1, {incarnation: 2}));
 		const {result} = topics.apply(4, envelope({type: 'unsubscribe', topic: news, node: a}, 9, {incarnation: 1}));
@@ -51,7 +51,7 @@ describe('the topics machine', () => {
 		expect(topics.subscribers(news).has(a)).toBe(true);
 	});
 
-	test('refuses what is over the bound, and strangers', () => {
+	test('refuses topics over the bound, and commands of non-members', () => {
 		const topics = founded();
 		topics.apply(3, envelope({type: 'subscribe', topic: 't1' as Topic, node: a, since: 0}, 1));
 		topics.apply(4, envelope({type: 'subscribe', topic: 't2' as Topic, node: a, since: 0}, 2));
@@ -66,7 +66,7 @@ describe('the topics machine', () => {
 		).toBe(false);
 	});
 
-	test('takes everything of a removed member away and remembers its id', () => {
+	test('drops everything of a removed member and remembers its id', () => {
 		const topics = founded();
 		topics.apply(3, envelope({type: 'subscribe', topic: news, node: b, since: 0}, 1));
 		expect(topics.applyConfiguration(4, [a], new Uint8Array(0))).toEqual([
@@ -76,7 +76,7 @@ describe('the topics machine', () => {
 		expect(topics.topics()).toEqual([]);
 	});
 
-	test('is the same after its bytes were saved and loaded, sessions included', () => {
+	test('is unchanged by saving and loading, sessions included', () => {
 		const topics = founded();
 		const first = envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1);
 		topics.apply(3, first);
@@ -87,7 +87,7 @@ describe('the topics machine', () => {
 		expect(copy.applied).toBe(4);
 	});
 
-	test('knows the latest time that anybody subscribes from', () => {
+	test('reports the latest subscription time', () => {
 		const topics = founded();
 		expect(topics.latestSince).toBe(0);
 		topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 50}, 1));
@@ -97,11 +97,11 @@ describe('the topics machine', () => {
 		expect(topics.latestSince).toBe(9);
 	});
 
-	test('goes on as a cluster of one: another id, the others forgotten with what they subscribed to', () => {
+	test('becomes a cluster of one after unsafe recovery: a new id, without the other members', () => {
 		const topics = founded();
 		topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1));
 		topics.apply(4, envelope({type: 'subscribe', topic: news, node: b, since: 5}, 2));
-		topics.refound(5, 'c2', a);
+		topics.forceNewCluster(5, 'c2', a);
 		expect({
 			id: topics.clusterId,
 			members: topics.members(),
@@ -111,7 +111,7 @@ describe('the topics machine', () => {
 		expect(topics.subscribers(news)).toEqual(new Map([[a, 5]]));
 	});
 
-	test('passes over bytes that are no command', () => {
+	test('ignores bytes that are no command', () => {
 		const topics = founded();
 		for (const bytes of [
 			new Uint8Array(0),

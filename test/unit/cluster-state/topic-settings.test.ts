@@ -1,7 +1,4 @@
-/**
-What protocol 3 adds to the replicated state: topics that are created, with what is kept of them, and topics that are
-deleted.
-*/
+/** What protocol 3 adds to the replicated state: created topics with their retention settings, and deleted topics. */
 import * as fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
@@ -54,7 +51,7 @@ class Cluster {
 }
 
 describe('a created topic (case 14)', () => {
-	test('is there without subscribers, and outlives the last of them', () => {
+	test('exists without subscribers, and outlives the last of them', () => {
 		const cluster = new Cluster();
 		expect(cluster.create(news, {retainAgeS: 60})).toMatchObject({
 			result: {ok: true},
@@ -67,7 +64,7 @@ describe('a created topic (case 14)', () => {
 		expect(cluster.topics.settings(news)).toEqual({retainAgeS: 60});
 	});
 
-	test('is the same when it is created again; other settings are taken only on purpose', () => {
+	test('is unchanged when it is created again; other settings require an update', () => {
 		const cluster = new Cluster();
 		cluster.create(news, {retainAgeS: 60});
 		expect(cluster.create(news, {retainAgeS: 60})).toMatchObject({result: {ok: true}, events: []});
@@ -82,7 +79,7 @@ describe('a created topic (case 14)', () => {
 		expect(cluster.topics.settings(news)).toEqual({retainBytes: 8192});
 	});
 
-	test('counts against the limit, once with its subscribers', () => {
+	test('counts against the limit once, with or without subscribers', () => {
 		const cluster = new Cluster(3, 2);
 		cluster.create(news);
 		cluster.subscribe(news, a);
@@ -97,7 +94,7 @@ describe('a created topic (case 14)', () => {
 });
 
 describe('a deleted topic (case 14)', () => {
-	test('loses its settings; while somebody is subscribed it is refused with their names, unless it is forced', () => {
+	test('loses its settings; while it has subscribers, only a forced deletion is accepted', () => {
 		const cluster = new Cluster();
 		cluster.create(news, {retainAgeS: 60});
 		cluster.subscribe(news, b, 7);
@@ -120,7 +117,7 @@ describe('a deleted topic (case 14)', () => {
 		]);
 	});
 
-	test('is wanted again only from its deletion on, whatever is asked for', () => {
+	test('is wanted again only from its deletion on, whatever a subscription requests', () => {
 		const cluster = new Cluster();
 		cluster.delete(news, 100);
 		cluster.subscribe(news, a, 0);
@@ -135,7 +132,7 @@ describe('a deleted topic (case 14)', () => {
 		]);
 	});
 
-	test('stays deleted up to the latest time that was agreed, created anew or not', () => {
+	test('stays deleted up to the latest agreed time, even when created again', () => {
 		const cluster = new Cluster();
 		cluster.delete(news, 100);
 		cluster.create(news);
@@ -143,7 +140,7 @@ describe('a deleted topic (case 14)', () => {
 		expect(cluster.topics.deletions().get(news)).toBe(100);
 	});
 
-	test('of all deletions the newest 4096 are remembered', () => {
+	test('is remembered among the newest 4096', () => {
 		const cluster = new Cluster();
 		for (let index = 0; index <= 4096; index++) cluster.delete(`t${index}` as Topic, index + 1);
 		expect(cluster.topics.deletions().size).toBe(4096);
@@ -169,7 +166,7 @@ describe('before protocol 3 is agreed (case 11)', () => {
 		expect(Object.keys(decode(bytes) as object)).not.toContain('created');
 	});
 
-	test('a state of the previous version is read, and knows of neither', () => {
+	test('a state of the previous version is read, without either', () => {
 		const cluster = new Cluster(3);
 		cluster.create(news);
 		cluster.topics.load(new Cluster(2).topics.save());
@@ -213,7 +210,7 @@ test('settings and times beyond their bounds are no commands', () => {
 		expect(read({...gone, ...wrong})).toBeUndefined();
 });
 
-test('the same entries give the same state, with a snapshot anywhere between them; no subscriber wants what was deleted', () => {
+test('any log gives the same state with a snapshot at any point, and no subscriber wants deleted messages', () => {
 	const topic = fc.constantFrom(news, sport);
 	const node = fc.constantFrom(a, b);
 	const command = fc.oneof(

@@ -178,7 +178,7 @@ describe('a deletion (case 14)', () => {
 		const former = '\u200B' as Topic;
 		await expect(admin.delete(former, true)).rejects.toMatchObject({
 			code: 'usage',
-			message: expect.stringContaining('something to see') as string,
+			message: expect.stringContaining('a visible character') as string,
 		});
 		stored.set(former, {messages: 2});
 		const work = admin.delete(former, false);

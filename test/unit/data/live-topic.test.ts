@@ -4,7 +4,7 @@ import {MemoryLog} from '../../../core/io/log/memory-log.ts';
 import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../../core/message.ts';
 import {openTopicLog} from '../../../core/topic-log/topic-log.ts';
 
-test('an error of the disk is told although nobody waits for the disk', async () => {
+test('a disk error is reported even when no append waits for the disk', async () => {
 	const topic = 't' as Topic;
 	const memory = new MemoryLog({segmentBytes: 1e6});
 	const failed = Promise.withResolvers<unknown>();
@@ -34,7 +34,7 @@ test('an error of the disk is told although nobody waits for the disk', async ()
 	expect(await failed.promise).toMatchObject({code: 'storage', message: expect.stringContaining('EIO')});
 });
 
-test('what never came to the log is told to all who read, without a place in it (case 14)', async () => {
+test('messages that never reach the log are reported to all readers, without an offset (case 14)', async () => {
 	const topic = 't' as Topic;
 	const live = new LiveTopic(
 		topic,
@@ -42,26 +42,26 @@ test('what never came to the log is told to all who read, without a place in it 
 		() => undefined,
 		error => expect.unreachable(String(error)),
 	);
-	const told: string[] = [];
+	const reported: string[] = [];
 	const read = (name: string) =>
 		live.read('now', {
 			room: () => 1024,
 			take: items => items.length,
-			dropped: messages => void told.push(`${name} dropped ${messages}`),
-			missed: messages => void told.push(`${name} missed ${messages}`),
+			dropped: messages => void reported.push(`${name} dropped ${messages}`),
+			missed: messages => void reported.push(`${name} missed ${messages}`),
 			failed: () => undefined,
 		});
 	const [one] = await Promise.all([read('one'), read('two')]);
-	// One that knows nothing of it, such as the node's own feed, has the event.
+	// A sink without `missed`, such as the node's own feed, gets the event instead.
 	await live.read('now', {
 		room: () => 1024,
 		take: items => items.length,
-		dropped: () => void told.push('feed'),
+		dropped: () => void reported.push('feed'),
 		failed: () => undefined,
 	});
 	live.missed(3);
 	live.stop(one);
 	live.missed(2);
-	expect([told, one.cursor]).toEqual([['one missed 3', 'two missed 3', 'two missed 2'], 0]);
+	expect([reported, one.cursor]).toEqual([['one missed 3', 'two missed 3', 'two missed 2'], 0]);
 	await live[Symbol.asyncDispose]();
 });

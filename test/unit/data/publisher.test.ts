@@ -37,7 +37,7 @@ const turn = (): Promise<void> =>
 const texts = (batch: Batch): string[] => [...bodiesOf(batch)].map(body => Buffer.from(body).toString());
 
 describe('publishing', () => {
-	test('waits for the ceiling of its stamps to be on the disk', async () => {
+	test('waits for the ceiling of its stamps to be stored', async () => {
 		const kept = Promise.withResolvers<void>();
 		let isKept = false;
 		const {publisher, stored, disk} = setUp({stampable: () => (isKept ? undefined : kept.promise)});
@@ -54,7 +54,7 @@ describe('publishing', () => {
 		expect([(await first).firstSeq, (await second).firstSeq]).toEqual([1, 2]);
 	});
 
-	test('says no to what waits for that when it closes, or when it fails', async () => {
+	test('rejects messages that wait for a stamp when it closes or the ceiling cannot be stored', async () => {
 		const {publisher, stored} = setUp({stampable: () => new Promise(() => undefined)});
 		const waiting = publisher.publish(news, [Buffer.from('a')]);
 		await turn();
@@ -65,7 +65,7 @@ describe('publishing', () => {
 		expect([...stored, ...failing.stored]).toEqual([]);
 	});
 
-	test('in one turn of the event loop shares a batch; each caller learns its own numbers', async () => {
+	test('in one turn of the event loop shares a batch; each caller gets its own numbers', async () => {
 		const {publisher, stored, disk} = setUp();
 		const first = publisher.publish(news, [Buffer.from('a'), Buffer.from('b')]);
 		const second = publisher.publish(news, [Buffer.from('')]);
@@ -77,7 +77,7 @@ describe('publishing', () => {
 		expect(await second).toMatchObject({firstSeq: 3, count: 1});
 	});
 
-	test('is answered when the disk has it, not before', async () => {
+	test('resolves once the batch is synced, not before', async () => {
 		const {publisher, disk} = setUp();
 		let isDone = false;
 		const work = publisher.publish(news, [Buffer.from('a')]).then(() => {
@@ -89,7 +89,7 @@ describe('publishing', () => {
 		await work;
 	});
 
-	test('numbers are dense over batches, and each batch names the stamp of the one before', async () => {
+	test('gives dense numbers over batches, and each batch names the stamp of the one before', async () => {
 		const {publisher, stored} = setUp();
 		publisher
 			.publish(
@@ -120,7 +120,7 @@ describe('publishing', () => {
 		]);
 	});
 
-	test('a million messages in one turn get a million numbers', async () => {
+	test('of a million messages in one turn gives them a million numbers', async () => {
 		const {publisher, stored} = setUp();
 		const body = Buffer.from('x');
 		publisher
@@ -139,7 +139,7 @@ describe('publishing', () => {
 		expect(next).toBe(1_000_001);
 	});
 
-	test('too large, nothing at all, a failed disk and a stopping node are told', async () => {
+	test('rejects messages that are too large, empty calls, a failed disk and a stopping node', async () => {
 		const {publisher, disk} = setUp();
 		await expect(publisher.publish(news, [Buffer.alloc(100_001)])).rejects.toMatchObject({code: 'too-large'});
 		await expect(publisher.publish(news, [])).rejects.toMatchObject({code: 'usage'});
@@ -151,7 +151,7 @@ describe('publishing', () => {
 		await expect(publisher.publish(news, [Buffer.from('a')])).rejects.toMatchObject({code: 'closed'});
 	});
 
-	test('waits for the disk when too much is in flight', async () => {
+	test('waits for the disk when too many bytes are in flight', async () => {
 		const {publisher, stored, disk} = setUp({inFlightBytesMax: 10});
 		const first = publisher.publish(news, [Buffer.alloc(100)]);
 		await turn();

@@ -5,7 +5,7 @@ import type {Counts} from '../../../core/snapshot.ts';
 
 const counts = (stored: number, delivered = 0): Counts => ({published: stored, delivered, stored, bytes: stored * 100});
 
-/** A sampler that is ticked every 25 ms, as a node does, with what `countsAt` says by then. */
+/** A sampler that is ticked every 25 ms, as on a node, with the counts of `countsAt`. */
 function run(
 	untilMs: number,
 	countsAt: (atMs: number) => Counts,
@@ -23,7 +23,7 @@ test('a steady 500 messages a second show as 500, also without a subscriber (cas
 	expect(sampler.total).toEqual(sampler.of('t'));
 });
 
-test('does not depend on when, or how often, somebody looks (case 17)', () => {
+test('a rate does not depend on when or how often it is read (case 17)', () => {
 	const sampler = new RateSampler<string>();
 	const seen: number[] = [];
 	for (let atMs = 0; atMs <= 20_000; atMs += 25) {
@@ -34,7 +34,7 @@ test('does not depend on when, or how often, somebody looks (case 17)', () => {
 	expect(new Set(seen)).toEqual(new Set([500]));
 });
 
-test('the first look after idle time shows what goes on now, not what was since the last look (case 17)', () => {
+test('the first read after idle time shows the present rate, not that since the last read (case 17)', () => {
 	const sampler = run(10_000, atMs => counts(Math.min(atMs, 1000)));
 	expect(sampler.of('t').stored).toBe(0);
 	run(60_000, () => counts(1000), sampler, 10_025);
@@ -43,7 +43,7 @@ test('the first look after idle time shows what goes on now, not what was since 
 	expect(sampler.of('t').stored).toBe(100);
 });
 
-test('a topic that is new or gone is no surprise (case 17)', () => {
+test('a new or closed topic has a sound rate (case 17)', () => {
 	const sampler = new RateSampler<string>();
 	expect(sampler.of('t')).toEqual(counts(0));
 	for (let atMs = 0; atMs <= 10_000; atMs += 500)
@@ -51,12 +51,12 @@ test('a topic that is new or gone is no surprise (case 17)', () => {
 	expect(sampler.of('t').stored).toBeGreaterThan(0);
 	for (let atMs = 10_500; atMs <= 20_000; atMs += 500) sampler.tick(atMs, counts(0), () => []);
 	expect(sampler.of('t')).toEqual(counts(0));
-	// Opened anew, its counters begin again.
+	// Opened again, its counters start at 0.
 	sampler.tick(20_500, counts(0), () => [['t', counts(5)]]);
 	expect(sampler.of('t').stored).toBeGreaterThanOrEqual(0);
 });
 
-test('is never negative, never more than what came, and forgets what is older than its window (case 17)', () => {
+test('a rate is never negative, never above the count, and forgets samples older than its window (case 17)', () => {
 	fc.assert(
 		fc.property(
 			fc.array(fc.tuple(fc.integer({min: 1, max: 3000}), fc.nat(1000)), {minLength: 1, maxLength: 60}),

@@ -25,7 +25,7 @@ function batchAt(offset: number, count: number): StoredBatch {
 	return {offset, batch: decodeBatch(bytes)!, hops: 0, repaired: false};
 }
 
-/** A log of batches of two messages; reading gives one batch at a time. */
+/** A log of batches of two messages; a read returns one batch. */
 function setUp(options: {readonly stored: number; readonly firstOffset?: number}) {
 	const log = {
 		firstOffset: options.firstOffset ?? 0,
@@ -61,7 +61,7 @@ const turn = (): Promise<void> =>
 	});
 
 describe('a reader', () => {
-	test('that keeps up is handed what is written', () => {
+	test('that keeps up gets each batch as it is written', () => {
 		const {log, sink, taken} = setUp({stored: 0});
 		const reader = new Reader(log, 0, 0, sink, new ReadSlots(1));
 		reader.resume();
@@ -70,7 +70,7 @@ describe('a reader', () => {
 		expect(taken).toEqual([0, 2, 4]);
 	});
 
-	test('from the beginning reads the log, then goes on live, without a gap', async () => {
+	test('from the beginning reads the log and then continues live, without a gap', async () => {
 		const {log, sink, taken} = setUp({stored: 3});
 		const reader = new Reader(log, 0, 6, sink, new ReadSlots(1));
 		reader.resume();
@@ -81,10 +81,10 @@ describe('a reader', () => {
 		expect(taken).toEqual([0, 2, 4, 6, 8]);
 	});
 
-	test('that met a batch in the log is not handed it again when it is told that it is written', async () => {
+	test('that read a batch from the log does not get it again when it is reported as written', async () => {
 		const {log, sink, taken} = setUp({stored: 2});
 		const reader = new Reader(log, 0, 2, sink, new ReadSlots(1));
-		// The log is ahead of what was told.
+		// The log is ahead of what was reported.
 		log.read = async offset => ({items: log.items.filter(item => item.offset >= offset), next: 4});
 		reader.resume();
 		await turn();
@@ -93,7 +93,7 @@ describe('a reader', () => {
 		expect(taken).toEqual([0, 2, 4]);
 	});
 
-	test('that is full stops, and later goes on from the log where it stopped', async () => {
+	test('whose sink is full pauses, and later continues from the log where it paused', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4});
 		state.room = 2;
 		const reader = new Reader(log, 0, 8, sink, new ReadSlots(1));
@@ -109,7 +109,7 @@ describe('a reader', () => {
 		expect(taken).toEqual([0, 2, 4, 6, 8]);
 	});
 
-	test('counts what retention took before it could be read', async () => {
+	test('counts messages that retention deleted before they could be read', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4, firstOffset: 4});
 		const reader = new Reader(log, 0, 8, sink, new ReadSlots(1));
 		reader.resume();
@@ -118,7 +118,7 @@ describe('a reader', () => {
 		expect(taken).toEqual([4, 6]);
 	});
 
-	test('counts what retention took while it was read', async () => {
+	test('counts messages that retention deleted during the read', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4});
 		const {read} = log;
 		log.read = async offset => {
@@ -132,7 +132,7 @@ describe('a reader', () => {
 		expect(taken).toEqual([6]);
 	});
 
-	test('counts what retention took up to the next batch that is written', async () => {
+	test('counts messages that retention deleted up to the next written batch', async () => {
 		const {log, sink, taken, state} = setUp({stored: 0});
 		const reader = new Reader(log, 1, 4, sink, new ReadSlots(1));
 		reader.resume();
@@ -142,7 +142,7 @@ describe('a reader', () => {
 		expect(taken).toEqual([4]);
 	});
 
-	test('counts what damage took', async () => {
+	test('counts messages lost to damage', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4});
 		log.items.splice(1, 2);
 		new Reader(log, 0, 8, sink, new ReadSlots(1)).resume();
@@ -151,7 +151,7 @@ describe('a reader', () => {
 		expect(taken).toEqual([0, 6]);
 	});
 
-	test('says when the log fails', async () => {
+	test('reports when the log fails', async () => {
 		const {log, sink, state} = setUp({stored: 1});
 		log.read = () => Promise.reject(new Error('EIO'));
 		new Reader(log, 0, 2, sink, new ReadSlots(1)).resume();
@@ -161,7 +161,7 @@ describe('a reader', () => {
 });
 
 describe('a delivery queue', () => {
-	test('gives messages in order, leaves out those before the offset, and tells what was taken', async () => {
+	test('returns messages in order, leaves out those before the offset, and reports taken bytes', async () => {
 		const room: number[] = [];
 		const queue = new DeliveryQueue({
 			agreed: Promise.resolve(),
@@ -191,7 +191,7 @@ describe('a delivery queue', () => {
 		expect(await seen()).toEqual([6, 7, 8, 9]);
 	});
 
-	test('throws its error once what is there has been read, and closes once', async () => {
+	test('throws its error after the queued messages, and closes once', async () => {
 		let closed = 0;
 		const queue = new DeliveryQueue({
 			agreed: Promise.resolve(),

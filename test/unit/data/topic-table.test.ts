@@ -55,7 +55,7 @@ function create(topicsMax: number, isUnused: (topic: Topic) => boolean = () => t
 	return {table, agreed, calls, put, full: () => full};
 }
 
-test('many who come at once do not get more slots than there are (case 14)', () => {
+test('concurrent callers do not get more slots than there are (case 14)', () => {
 	const {table, full} = create(4);
 	const held: Disposable[] = [];
 	const refused: unknown[] = [];
@@ -74,12 +74,12 @@ test('many who come at once do not get more slots than there are (case 14)', () 
 		message: expect.stringMatching(/at most 4 topics \(limits\.topics\), got 5/) as string,
 	});
 	expect(full()).toBe(6);
-	// Nothing came of those that were admitted: an empty publish, a message that was too large.
+	// The admitted callers stored nothing: an empty publish, a message that was too large.
 	for (const slot of held) slot[Symbol.dispose]();
 	expect(table.slots).toEqual({used: 0, max: 4});
 });
 
-test('a topic counts once: agreed, open, or about to be used (case 14)', () => {
+test('a topic counts once: agreed, open, or reserved (case 14)', () => {
 	const {table, agreed} = create(2);
 	agreed.set(named('a'), {});
 	table.open(named('a'));
@@ -87,17 +87,17 @@ test('a topic counts once: agreed, open, or about to be used (case 14)', () => {
 	using _twice = table.reserve([named('b')]);
 	expect(table.slots.used).toBe(2);
 	expect(() => table.reserve([named('c')])).toThrow('limits.topics');
-	// One that is known already is no new one.
+	// A known topic is not a new one.
 	expect(() => table.reserve([named('a')])).not.toThrow();
 });
 
-test('of several topics at once none is kept when one is too many (case 14)', () => {
+test('of several topics none gets a slot when one is over the limit (case 14)', () => {
 	const {table} = create(2);
 	expect(() => table.reserve([named('a'), named('b'), named('c')])).toThrow('limits.topics');
 	expect(table.slots.used).toBe(0);
 });
 
-test('an empty topic that nobody subscribes to or uses leaves the table, and its folder goes (case 14)', async () => {
+test('an empty topic without subscribers and users is closed, and its folder is removed (case 14)', async () => {
 	const {table, agreed, calls, put} = create(16, topic => topic !== named('wanted'));
 	for (const name of ['empty', 'agreed', 'wanted', 'reserved', 'read']) table.open(named(name));
 	await put(table.open(named('holds')));
@@ -115,7 +115,7 @@ test('an empty topic that nobody subscribes to or uses leaves the table, and its
 	await table.close();
 });
 
-test('an empty topic takes no slot: it goes at once when another one comes, and no more are open than may be (case 14)', async () => {
+test('an empty topic uses no slot: it is closed when another one needs it (case 14)', async () => {
 	const {table, agreed, calls, put, full} = create(3, topic => topic !== named('wanted'));
 	for (const name of ['one', 'two', 'wanted']) await table.open(named(name)).holes();
 	agreed.set(named('wanted'), {});
@@ -131,7 +131,7 @@ test('an empty topic takes no slot: it goes at once when another one comes, and 
 	await table.close();
 });
 
-test('a topic that is used again while its folder goes is opened behind that (case 14)', async () => {
+test('a topic that is used again while its folder is being removed is opened after that (case 14)', async () => {
 	const {table, calls, put} = create(16);
 	await table.open(named('a')).holes();
 	const freed = table.free();
@@ -142,7 +142,7 @@ test('a topic that is used again while its folder goes is opened behind that (ca
 	await table.close();
 });
 
-test('check names the limit of topics when it is reached, and what was hit by its setting (case 14)', () => {
+test('`check` reports a reached limit of topics by the name of its setting (case 14)', () => {
 	const atMs = 3_600_000;
 	const counters = {
 		published: 0,

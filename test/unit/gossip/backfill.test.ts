@@ -43,7 +43,7 @@ type Machine = {
 	readonly ticks: (count: number) => GossipReady;
 };
 
-/** A node that has 1 to 4 and 8 of the origin, and lacks what is between. */
+/** A node that holds 1 to 4 and 8 of the origin, and lost the range between. */
 function machine({
 	subscribers = [self, origin, other, third],
 	reachable = [origin],
@@ -59,7 +59,7 @@ function machine({
 } = {}): Machine {
 	const gossip = createGossip({self, incarnation: 1, random: createRandom(1), config: defaults.gossip, tickMs: 25});
 	for (const seq of [...(isFirst ? [] : [1, 2, 3, 4]), ...(isLast ? [] : [8])]) gossip.recover(batchOf(seq));
-	gossip.refill(news, [{origin, incarnation: 1, from: isFirst ? 1 : 5, to: 7, isFirst, isLast}]);
+	gossip.backfill(news, [{origin, incarnation: 1, from: isFirst ? 1 : 5, to: 7, isFirst, isLast}]);
 	const take = (): GossipReady => {
 		const all = {
 			packets: [] as unknown[],
@@ -67,10 +67,10 @@ function machine({
 			serve: [] as unknown[],
 			missed: [] as unknown[],
 			synced: [] as unknown[],
-			refilled: [] as unknown[],
+			backfilled: [] as unknown[],
 		};
 		for (let ready = gossip.ready(); ready; ready = gossip.ready())
-			for (const name of ['packets', 'released', 'serve', 'missed', 'synced', 'refilled'] as const)
+			for (const name of ['packets', 'released', 'serve', 'missed', 'synced', 'backfilled'] as const)
 				all[name].push(...ready[name]);
 		return all as unknown as GossipReady;
 	};
@@ -102,8 +102,8 @@ const wants = ({packets}: GossipReady): unknown[] =>
 	packets.flatMap(({to, packet}) =>
 		packet.type === 'iwant' ? packet.wants.map(({from, to: last}) => [to, from, last]) : [],
 	);
-const refilled = (ready: GossipReady): number[][] =>
-	ready.refilled.map(({batches}) => batches.map(({firstSeq}) => firstSeq));
+const backfilled = (ready: GossipReady): number[][] =>
+	ready.backfilled.map(({batches}) => batches.map(({firstSeq}) => firstSeq));
 const served: PacketOf<'served'> = {type: 'served', topic: news, passed: []};
 const refusal = (from: number, then: number): GossipPacket => ({
 	type: 'ihavenot',
@@ -112,17 +112,17 @@ const refusal = (from: number, then: number): GossipPacket => ({
 	isEnd: true,
 });
 
-test('what is missing, and no more, is asked of a peer, and handed out once all of it is here', () => {
+test('exactly the lost ranges are requested from one peer, and handed out together once all of them are here', () => {
 	const {gossip, take, push, step} = machine();
 	const first = take();
 	expect(wants(first)).toEqual([[origin, 5, 7]]);
 	const {packet} = first.packets.find(one => one.packet.type === 'iwant')!;
 	expect(packet).toMatchObject({bytesMax: defaults.gossip.repairBytes / 2});
 	const part = push(origin, batchOf(5), batchOf(6, {count: 2}));
-	expect([part.released, part.refilled]).toEqual([[], []]);
+	expect([part.released, part.backfilled]).toEqual([[], []]);
 	const done = step(origin, served);
-	expect([refilled(done), done.released, wants(done)]).toEqual([[[5, 6]], [], []]);
-	// Not offered to others before it is in the log again.
+	expect([backfilled(done), done.released, wants(done)]).toEqual([[[5, 6]], [], []]);
+	// Not served to others before it is in the log again.
 	const ask = {
 		type: 'iwant',
 		topic: news,
@@ -130,36 +130,36 @@ test('what is missing, and no more, is asked of a peer, and handed out once all 
 		bytesMax: 1e6,
 	} as const;
 	expect(step(other, ask).serve).toEqual([]);
-	gossip.filled(news, done.refilled[0]!.batches, done.refilled[0]!.gaps);
+	gossip.backfillDone(news, done.backfilled[0]!.batches, done.backfilled[0]!.gaps);
 	expect(step(other, ask).serve).toMatchObject([{to: other, wants: [{from: 5, to: 7}]}]);
 });
 
-test('what came back and has no place is told as missed', () => {
+test('a batch that came back but has no place in the hole is reported as missed', () => {
 	const {push, step, gossip, take} = machine();
 	take();
 	push(origin, batchOf(5), batchOf(6, {count: 2}));
-	const {batches, gaps} = step(origin, served).refilled[0]!;
-	gossip.filled(news, batches.slice(0, 1), gaps);
+	const {batches, gaps} = step(origin, served).backfilled[0]!;
+	gossip.backfillDone(news, batches.slice(0, 1), gaps);
 	expect(take().missed).toEqual([{topic: news, origin, messages: 2, isAwaited: false}]);
 });
 
-test('an answer that the budget cut is gone on with at once', () => {
+test('an answer that the budget cut is continued at once', () => {
 	const {take, push, step} = machine();
 	take();
 	push(origin, batchOf(5));
 	expect(wants(step(origin, served))).toEqual([[origin, 6, 7]]);
 });
 
-test('a batch that was not asked for changes nothing', () => {
+test('a batch that was not requested changes nothing', () => {
 	const {take, push, step} = machine();
 	take();
 	expect(push(origin, batchOf(7)).released).toEqual([]); // Out of turn.
-	expect(push(other, batchOf(5)).released).toEqual([]); // Not who was asked.
-	push(origin, batchOf(6, {count: 3})); // Reaches over the end.
+	expect(push(other, batchOf(5)).released).toEqual([]); // From a peer that was not asked.
+	push(origin, batchOf(6, {count: 3})); // Extends beyond the end.
 	expect(wants(step(origin, served))).toEqual([]);
 });
 
-test('who does not answer is passed over; who has nothing is not asked again soon', () => {
+test('a peer that does not answer is skipped; a peer that has nothing is not asked again soon', () => {
 	const {take, ticks, step} = machine({reachable: [origin, other]});
 	const [[first]] = wants(take()) as [[NodeId]];
 	const second = first === origin ? other : origin;
@@ -169,11 +169,11 @@ test('who does not answer is passed over; who has nothing is not asked again soo
 	expect(wants(ticks(30)).map(row => (row as [NodeId])[0])).not.toContain(second);
 });
 
-test('it is given up only when everybody who could have it has said no, three times; what they have comes back', () => {
+test('a gap is given up only when every possible holder has refused it three times', () => {
 	const {take, step, ticks, push} = machine({reachable: [origin, other], subscribers: [self, origin, other]});
 	let ready = take();
 	let asked = 0;
-	while (ready.refilled.length === 0 && asked < 20) {
+	while (ready.backfilled.length === 0 && asked < 20) {
 		const [want] = wants(ready) as [[NodeId, number] | undefined];
 		if (!want) {
 			ready = ticks(1);
@@ -190,36 +190,36 @@ test('it is given up only when everybody who could have it has said no, three ti
 		}
 	}
 
-	expect([refilled(ready), asked]).toEqual([[[7]], 7]);
+	expect([backfilled(ready), asked]).toEqual([[[7]], 7]);
 });
 
-test('it waits for those out of reach, and for as long as nobody is known', () => {
+test('a backfill waits for unreachable holders, and for as long as no holder is known', () => {
 	const waiting = machine({reachable: [origin], subscribers: [self, origin, other]});
 	let ready = waiting.take();
 	for (let tick = 0; tick < 2000; tick++) {
 		for (const [peer] of wants(ready) as Array<[NodeId]>) waiting.gossip.step(peer, refusal(5, 0));
 		ready = waiting.ticks(1);
-		expect(ready.refilled).toEqual([]);
+		expect(ready.backfilled).toEqual([]);
 	}
 
 	waiting.gossip.setReachable([origin, other]);
 	expect(wants(waiting.ticks(2))).toEqual([[other, 5, 7]]);
 	const unknown = machine({subscribers: []});
 	expect(wants(unknown.take())).toEqual([]);
-	expect(unknown.ticks(2000).refilled).toEqual([]);
+	expect(unknown.ticks(2000).backfilled).toEqual([]);
 });
 
-test('a stream of which nothing is kept before may begin where the subscription does', () => {
+test('a stream without older batches in the log may start at the subscription time', () => {
 	const {take, push, step} = machine({isFirst: true, since: 50});
 	const ready = take();
 	expect(ready.packets.find(({packet}) => packet.type === 'iwant')!.packet).toMatchObject({
 		wants: [{from: 1, to: 7, sinceLamport: 50}],
 	});
 	push(origin, batchOf(6), batchOf(7));
-	expect(refilled(step(origin, {...served, passed: [[origin, 1, 1, 6, 50]]}))).toEqual([[6, 7]]);
+	expect(backfilled(step(origin, {...served, passed: [[origin, 1, 1, 6, 50]]}))).toEqual([[6, 7]]);
 });
 
-test('what is too early is passed over also where what comes before is gone, and is not asked for at the pace of the answers', () => {
+test('batches stamped too early are skipped even where the earlier ones are lost', () => {
 	const {take, step, ticks} = machine({isFirst: true, since: 50, subscribers: [self, origin]});
 	let ready = take();
 	const next = (): number => {
@@ -230,12 +230,12 @@ test('what is too early is passed over also where what comes before is gone, and
 	for (let from = next(); from === 1; from = next()) ready = step(origin, refusal(1, 2));
 	ready = step(origin, {...served, passed: [[origin, 1, 2, 6, 50]]});
 	expect(next()).toBe(6);
-	// Of nothing that is asked for: as if nothing had been said.
+	// An answer for a stream that was not requested changes nothing.
 	expect(wants(step(origin, {...served, passed: [[third, 1, 1, 6, 50]]}))).toEqual([]);
 	expect(next()).toBe(6);
 });
 
-test('a stream that may have ended in the hole stands still until what was lost is in its place', () => {
+test('a stream that may have ended in the hole is paused until the lost batches are in place', () => {
 	const {gossip, take, push, step} = machine({isLast: true});
 	take();
 	const fresh = (seq: number): GossipReady =>
@@ -244,20 +244,20 @@ test('a stream that may have ended in the hole stands still until what was lost 
 	expect(fresh(8).released).toEqual([]);
 	push(origin, batchOf(5), batchOf(6), batchOf(7));
 	const done = step(origin, served);
-	expect([refilled(done), done.released]).toEqual([[[5, 6, 7]], []]);
-	// There was room for two only.
-	gossip.filled(news, done.refilled[0]!.batches.slice(0, 2), done.refilled[0]!.gaps);
+	expect([backfilled(done), done.released]).toEqual([[[5, 6, 7]], []]);
+	// The hole had room for two only.
+	gossip.backfillDone(news, done.backfilled[0]!.batches.slice(0, 2), done.backfilled[0]!.gaps);
 	const now = take();
 	expect([now.missed, now.released]).toEqual([[], []]);
 	expect(fresh(7).released.map(({batch}) => batch.firstSeq)).toEqual([7, 8]);
 });
 
-test('what was put in its place while it was not wanted is not released as new once it is wanted again', () => {
+test('a batch put back while it was unwanted is not released as new once it is wanted again', () => {
 	const {gossip, push, step, ticks} = machine({isLast: true, since: 70});
 	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 7, 70]]]]});
 	push(origin, batchOf(5), batchOf(6), batchOf(7));
-	const {batches, gaps} = step(origin, served).refilled[0]!;
-	gossip.filled(news, batches, gaps);
+	const {batches, gaps} = step(origin, served).backfilled[0]!;
+	gossip.backfillDone(news, batches, gaps);
 	gossip.setSubscriptions(new Map([[news, {subscribers: [self, origin, other, third], since: 0}]]));
 	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 8, 80]]]]});
 	expect(wants(ticks(30))).toEqual([[origin, 8, 8]]);
@@ -266,20 +266,20 @@ test('what was put in its place while it was not wanted is not released as new o
 	).toEqual([8]);
 });
 
-test('what of a hole was not wanted, and is not behind what came back, is released once it is wanted', () => {
+test('a batch of the hole that was unwanted and did not come back is released once it is wanted', () => {
 	const {gossip, push, step} = machine({isLast: true, since: 70});
 	step(origin, {type: 'ihave', topics: [[news, [[origin, 1, 1, 7, 70]]]]});
 	push(origin, batchOf(5), batchOf(6), batchOf(7));
-	const {batches, gaps} = step(origin, served).refilled[0]!;
-	gossip.filled(news, batches.slice(0, 2), gaps); // There was room for two only.
+	const {batches, gaps} = step(origin, served).backfilled[0]!;
+	gossip.backfillDone(news, batches.slice(0, 2), gaps); // The hole had room for two only.
 	gossip.setSubscriptions(new Map([[news, {subscribers: [self, origin, other, third], since: 0}]]));
 	expect(push(origin, batchOf(5), batchOf(6), batchOf(7)).released.map(({batch}) => batch.firstSeq)).toEqual([7]);
 });
 
-test('it does not stand still for long: what is not found is released as new', () => {
+test('a pause is bounded: batches that were not found are released as new', () => {
 	const {take, push, ticks} = machine({isLast: true});
 	take();
-	push(origin, batchOf(5)); // And no more: it does not say that this was all.
+	push(origin, batchOf(5)); // The end of the answer never comes.
 	let released: number[] = [];
 	let tick = 0;
 	for (; tick < 2000 && released.length === 0; tick++) {
@@ -295,17 +295,17 @@ test('it does not stand still for long: what is not found is released as new', (
 	expect(tick * 25).toBeLessThan(12_000);
 });
 
-test('a stream that ended before the hole is let go as soon as everybody says so', () => {
+test('a stream that ended before the hole resumes as soon as every holder says so', () => {
 	const {take, step, gossip} = machine({isLast: true, subscribers: [self, origin], reachable: [origin]});
 	take();
-	expect(refilled(step(origin, refusal(5, 0)))).toEqual([[]]);
-	gossip.filled(news, [], []);
+	expect(backfilled(step(origin, refusal(5, 0)))).toEqual([[]]);
+	gossip.backfillDone(news, [], []);
 	expect(
 		step(origin, {type: 'push', batch: batchOf(5), hops: 1, complete: true, repair: false}).released,
 	).toHaveLength(1);
 });
 
-test('one question a peer and topic: what was never here waits for what was lost, and the other way round', () => {
+test('a peer gets one request per topic at a time: repair waits for backfill, and the other way round', () => {
 	const {take, step, ticks} = machine();
 	expect(wants(take())).toEqual([[origin, 5, 7]]);
 	const more: GossipPacket = {type: 'ihave', topics: [[news, [[origin, 1, 1, 12, 120]]]]};
@@ -313,7 +313,7 @@ test('one question a peer and topic: what was never here waits for what was lost
 	const asked = new Set<string>();
 	let isAsked = true;
 	for (let tick = 0; tick < 100; tick++) {
-		// Answered every third tick, so that each has cause to overtake the other.
+		// Answered every third tick, so that each kind of request could overtake the other.
 		const answer: unknown[] = isAsked && tick % 3 === 0 ? wants(step(origin, served)) : [];
 		if (isAsked && tick % 3 === 0) isAsked = false;
 		const now: unknown[] = [...answer, ...wants(ticks(1))];

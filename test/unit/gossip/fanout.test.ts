@@ -6,7 +6,7 @@ const many = 49;
 
 type Turn = {readonly fresh: number; readonly duplicates?: number; readonly misses?: number; readonly others?: number};
 
-/** One turn in which `fresh` batches came, with these duplicates and misses. */
+/** One turn with `fresh` new batches and these duplicates and misses. */
 function turn(fanout: Fanout, {fresh, duplicates = 0, misses = 0, others = many}: Turn): void {
 	for (let index = 0; index < fresh; index++) fanout.fresh(others);
 	for (let index = 0; index < duplicates; index++) fanout.duplicate(others);
@@ -18,21 +18,21 @@ function turns(fanout: Fanout, count: number, each: Turn): void {
 	for (let index = 0; index < count; index++) turn(fanout, each);
 }
 
-/** Down to one copy, where nothing gets lost. */
+/** Shrinks to one copy, on links without loss. */
 function calm(fanout: Fanout): void {
 	turns(fanout, 6, {fresh: 100, duplicates: 100});
 	expect(fanout.of(many)).toBe(1);
 }
 
 describe('fanout', () => {
-	test('is everybody in a small cluster; in a larger one the copies that each is sent, four until something was measured', () => {
+	test('is every subscriber in a small cluster, and four copies in a larger one before any measurement', () => {
 		const fanout = new Fanout(bounds);
 		expect([0, 1, 2, 4, 5, 49, 999].map(others => fanout.of(others))).toEqual([0, 1, 2, 4, 4, 4, 4]);
 		expect([4, 5].map(others => fanout.isDirect(others))).toEqual([true, false]);
 		expect(new Fanout({fanoutMin: 1, fanoutMax: 2}).of(9)).toBe(2);
 	});
 
-	test('shrinks to one copy with duplicates when hardly anything was missed', () => {
+	test('shrinks to one copy when there are duplicates and hardly any misses', () => {
 		const fanout = new Fanout(bounds);
 		const seen = [];
 		for (const duplicates of [300, 300, 200, 200, 100, 100, 0, 0]) {
@@ -46,7 +46,7 @@ describe('fanout', () => {
 		expect(careful.of(many)).toBe(4); // Between the two marks it stays.
 	});
 
-	test('grows with misses, one step for two measurements that agree, up to the bound', () => {
+	test('grows with misses, one step per two measurements that agree, up to the bound', () => {
 		const fanout = new Fanout(bounds);
 		calm(fanout);
 		turn(fanout, {fresh: 1000, misses: 50});
@@ -57,7 +57,7 @@ describe('fanout', () => {
 		expect(fanout.of(many)).toBe(12);
 	});
 
-	test('a number that was too low is tried again later and later', () => {
+	test('tries a number that was too low again after longer and longer pauses', () => {
 		const fanout = new Fanout(bounds);
 		calm(fanout);
 		const waits: number[] = [];
@@ -72,7 +72,7 @@ describe('fanout', () => {
 		expect(waits).toEqual([2, 3, 5, 9, 17]);
 	});
 
-	test('does not follow measurements that disagree; a few batches are measured together', () => {
+	test('ignores measurements that disagree; small samples are measured together', () => {
 		const fanout = new Fanout(bounds);
 		calm(fanout);
 		for (let index = 0; index < 10; index++) {
@@ -87,13 +87,13 @@ describe('fanout', () => {
 		expect(fanout.of(many)).toBe(2);
 	});
 
-	test('learns nothing from a topic whose origins push to everybody', () => {
+	test('ignores topics whose origins push to every subscriber', () => {
 		const fanout = new Fanout(bounds);
 		turns(fanout, 20, {fresh: 1000, duplicates: 4000, others: 3});
 		expect([2, 3, 4, 49].map(others => fanout.of(others))).toEqual([2, 3, 4, 4]);
 	});
 
-	test('tells both shares over a sliding window', () => {
+	test('reports both shares over a sliding window', () => {
 		const fanout = new Fanout(bounds);
 		turn(fanout, {fresh: 10, duplicates: 30, misses: 5});
 		expect(fanout.shares()).toEqual({duplicates: 0.75, misses: 0.5});

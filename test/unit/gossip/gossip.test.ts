@@ -20,7 +20,7 @@ type BatchOptions = {
 	readonly topic?: Topic;
 };
 
-/** Stamps are ten times the sequence number unless said otherwise. */
+/** Stamps are ten times the sequence number unless given. */
 function batchOf(
 	firstSeq: number,
 	{
@@ -41,7 +41,7 @@ function batchOf(
 
 type Machine = {
 	readonly gossip: Gossip;
-	/** Take everything out. */
+	/** Takes all pending output. */
 	readonly take: () => GossipReady;
 	readonly push: (
 		batch: Batch,
@@ -124,7 +124,7 @@ function machine({
 }
 
 const seqs = ({released}: GossipReady): number[] => released.map(({batch}) => batch.firstSeq);
-const lives = ({released}: GossipReady): string[] =>
+const incarnationsOf = ({released}: GossipReady): string[] =>
 	released.map(({batch}) => `${batch.incarnation}/${batch.firstSeq}`);
 const sent = <Type extends GossipPacket['type']>(
 	{packets}: GossipReady,
@@ -134,7 +134,7 @@ const sent = <Type extends GossipPacket['type']>(
 const ihave = (...streams: Watermark[]): GossipPacket => ({type: 'ihave', topics: [[news, streams]]});
 
 describe('order', () => {
-	test('a batch out of turn waits; the gap is asked of its sender at once', () => {
+	test('an early batch is held, and the gap before it is requested from its sender at once', () => {
 		const {push} = machine();
 		expect(seqs(push(batchOf(1)))).toEqual([1]);
 		const gap = push(batchOf(4));
@@ -154,13 +154,13 @@ describe('order', () => {
 		expect(seqs(push(batchOf(2), {repair: true}))).toEqual([2, 3, 4]);
 	});
 
-	test('a batch of several messages moves the stream by as many', () => {
+	test('a batch of several messages advances the stream by that many', () => {
 		const {push} = machine();
 		expect(seqs(push(batchOf(1, {count: 5})))).toEqual([1]);
 		expect(seqs(push(batchOf(6, {previousLamport: 10})))).toEqual([6]);
 	});
 
-	test('every batch is released once, whoever brings it', () => {
+	test('every batch is released once, whichever peer brings it', () => {
 		const {gossip, push} = machine();
 		push(batchOf(1));
 		push(batchOf(3));
@@ -171,7 +171,7 @@ describe('order', () => {
 		expect(gossip.status().duplicates).toBeCloseTo(6 / 9);
 	});
 
-	test('10^6 messages of one origin in one millisecond are 10^6 messages', () => {
+	test('10^6 messages of one origin within one millisecond stay 10^6 messages', () => {
 		const {gossip} = machine();
 		let released = 0;
 		for (let seq = 1; seq <= 1_000_000; seq += 100) {
@@ -189,7 +189,7 @@ describe('order', () => {
 		expect(gossip.status()).toMatchObject({streams: 1, held: 0, heldBytes: 0});
 	});
 
-	test('held batches are bounded; what is refused is counted and pulled again', () => {
+	test('held batches are bounded; a refused batch is counted and pulled again', () => {
 		const {gossip, push, step} = machine({config: {heldBytes: 5000}});
 		for (let seq = 2; seq <= 10; seq++) push(batchOf(seq, {size: 1000}));
 		expect(gossip.status()).toMatchObject({held: 3, heldByTopic: new Map([[news, 3]])});
@@ -200,7 +200,7 @@ describe('order', () => {
 		expect(next?.packet.wants).toEqual([{origin, incarnation: 1, from: 5, to: 10, sinceLamport: 0}]);
 	});
 
-	test('own batches and what the log held are not released again', () => {
+	test('own batches and batches from the log are not released again', () => {
 		const {gossip, push, take} = machine();
 		gossip.publish(batchOf(1, {from: self}));
 		expect(take().released).toEqual([]);
@@ -211,16 +211,16 @@ describe('order', () => {
 		expect(seqs(push(batchOf(3)))).toEqual([3]);
 	});
 
-	test('a life that the log holds goes on without a question', () => {
+	test('an incarnation that the log holds continues without a question to the origin', () => {
 		const {gossip, push} = machine();
 		gossip.recover(batchOf(1, {incarnation: 3}));
 		const next = push(batchOf(2, {incarnation: 3}));
-		expect([lives(next), next.packets]).toEqual([['3/2'], []]);
+		expect([incarnationsOf(next), next.packets]).toEqual([['3/2'], []]);
 	});
 });
 
-describe('a subscription since a Lamport time', () => {
-	test('leaves out what is not later, and begins without asking for it', () => {
+describe('a subscription with a start time', () => {
+	test('leaves out earlier batches, and begins without requesting them', () => {
 		const {gossip, push} = machine({since: 50});
 		expect(push(batchOf(5)).packets).toEqual([]);
 		const first = push(batchOf(6));
@@ -229,7 +229,7 @@ describe('a subscription since a Lamport time', () => {
 		expect(gossip.status()).toMatchObject({duplicates: 0, misses: 0});
 	});
 
-	test('knows that something wanted came before a batch', () => {
+	test('detects that a wanted batch is missing before the received one', () => {
 		const {push} = machine({since: 50});
 		const ahead = push(batchOf(9));
 		expect(seqs(ahead)).toEqual([]);
@@ -241,14 +241,14 @@ describe('a subscription since a Lamport time', () => {
 		expect(seqs(push(batchOf(8), {repair: true}))).toEqual([8, 9]);
 	});
 
-	test('takes the word of a watermark that nothing of a stream is wanted', () => {
+	test('skips a stream when a watermark shows that all of it is too early', () => {
 		const {push, step, ticks} = machine({since: 50});
 		expect(sent(step(other, ihave([origin, 1, 1, 5, 50])), 'iwant')).toEqual([]);
 		expect(sent(ticks(8), 'iwant')).toEqual([]);
 		expect(seqs(push(batchOf(6)))).toEqual([6]);
 	});
 
-	test('nothing is taken of a topic that is not subscribed to; ending a subscription frees what waited', () => {
+	test('no batch of an unsubscribed topic is accepted, and the end of a subscription frees its held batches', () => {
 		const {gossip, push, subscribe} = machine();
 		push(batchOf(2));
 		expect(gossip.status().held).toBe(1);
@@ -258,7 +258,7 @@ describe('a subscription since a Lamport time', () => {
 		expect(push(batchOf(1, {topic: 'sport' as Topic})).released).toEqual([]);
 	});
 
-	test('anew after a pause goes on at the new time', () => {
+	test('renewed after a pause, continues at the new start time', () => {
 		const {push, subscribe} = machine();
 		push(batchOf(1));
 		subscribe(undefined);
@@ -269,8 +269,8 @@ describe('a subscription since a Lamport time', () => {
 	});
 });
 
-describe('a subscription whose time changes', () => {
-	test('to earlier: what was passed over is wanted, unless the stream has begun here', () => {
+describe('a subscription whose start time changes', () => {
+	test('to an earlier time: skipped batches are wanted, unless the stream has begun here', () => {
 		const {push, step, subscribe} = machine({since: 50});
 		step(other, ihave([origin, 1, 1, 5, 50], [third, 1, 1, 5, 50]));
 		push(batchOf(6));
@@ -281,7 +281,7 @@ describe('a subscription whose time changes', () => {
 		expect(seqs(push(batchOf(7)))).toEqual([7]);
 	});
 
-	test('to earlier: what was passed over behind the last that is here is wanted, in order', () => {
+	test('to an earlier time: skipped batches after the last released one are wanted, in order', () => {
 		const {push, step, subscribe, ticks} = machine();
 		push(batchOf(1));
 		subscribe(undefined);
@@ -299,7 +299,7 @@ describe('a subscription whose time changes', () => {
 		expect(ticks(1).missed).toEqual([]);
 	});
 
-	test('to earlier at once: a refusal of what came later is none of what came before', () => {
+	test('to an earlier time at once: a refusal of later batches does not cover earlier ones', () => {
 		const {gossip, push, step, ticks} = machine({since: 30, subscribers: [self, origin], reachable: [origin]});
 		step(origin, ihave([origin, 1, 1, 3, 30]));
 		push(batchOf(6));
@@ -313,7 +313,7 @@ describe('a subscription whose time changes', () => {
 		]);
 	});
 
-	test('to later: what waits is looked at anew', () => {
+	test('to a later time: held batches are checked again', () => {
 		const {gossip, push, subscribe} = machine();
 		for (const seq of [3, 5, 6]) push(batchOf(seq));
 		expect(seqs(subscribe(40))).toEqual([5, 6]);
@@ -321,8 +321,8 @@ describe('a subscription whose time changes', () => {
 	});
 });
 
-describe('lives of an origin', () => {
-	const told = (incarnation: number, ...streams: Watermark[]): GossipPacket => ({
+describe('incarnations of an origin', () => {
+	const answerOf = (incarnation: number, ...streams: Watermark[]): GossipPacket => ({
 		type: 'told',
 		topic: news,
 		origin,
@@ -330,52 +330,54 @@ describe('lives of an origin', () => {
 		streams,
 	});
 
-	test('a newer life waits until the origin vouches for the older one', () => {
+	test('a newer incarnation waits until the origin confirms that the older one is complete', () => {
 		const {push, step} = machine();
 		push(batchOf(1));
 		const newer = push(batchOf(1, {incarnation: 2, lamport: 100}));
 		expect(seqs(newer)).toEqual([]);
 		expect(sent(newer, 'ask')).toEqual([{to: origin, packet: {type: 'ask', topic: news, origin}}]);
-		expect(lives(step(origin, told(2, [origin, 1, 1, 1, 10], [origin, 2, 1, 1, 100])))).toEqual(['2/1']);
+		expect(incarnationsOf(step(origin, answerOf(2, [origin, 1, 1, 1, 10], [origin, 2, 1, 1, 100])))).toEqual([
+			'2/1',
+		]);
 	});
 
-	test('what is lacking of the older life is pulled and released first', () => {
+	test('missing batches of the older incarnation are pulled and released first', () => {
 		const {push, step} = machine();
 		push(batchOf(1));
 		push(batchOf(1, {incarnation: 2, lamport: 100}));
-		const answer = step(origin, told(2, [origin, 1, 1, 3, 30], [origin, 2, 1, 1, 100]));
+		const answer = step(origin, answerOf(2, [origin, 1, 1, 3, 30], [origin, 2, 1, 1, 100]));
 		expect(answer.released).toEqual([]);
 		expect(sent(answer, 'iwant')[0]?.packet.wants).toEqual([
 			{origin, incarnation: 1, from: 2, to: 3, sinceLamport: 0},
 		]);
-		expect(lives(push(batchOf(2), {repair: true}))).toEqual(['1/2']);
-		expect(lives(push(batchOf(3), {repair: true}))).toEqual(['1/3', '2/1']);
+		expect(incarnationsOf(push(batchOf(2), {repair: true}))).toEqual(['1/2']);
+		expect(incarnationsOf(push(batchOf(3), {repair: true}))).toEqual(['1/3', '2/1']);
 	});
 
-	test('also an older life that was never heard of', () => {
+	test('the same holds for an older incarnation that was unknown here', () => {
 		const {push, step} = machine();
 		const first = push(batchOf(1, {incarnation: 2, lamport: 100}));
-		expect([lives(first), sent(first, 'ask').length]).toEqual([[], 1]);
-		step(origin, told(2, [origin, 1, 1, 1, 10], [origin, 2, 1, 1, 100]));
-		expect(lives(push(batchOf(1), {repair: true}))).toEqual(['1/1', '2/1']);
+		expect([incarnationsOf(first), sent(first, 'ask').length]).toEqual([[], 1]);
+		step(origin, answerOf(2, [origin, 1, 1, 1, 10], [origin, 2, 1, 1, 100]));
+		expect(incarnationsOf(push(batchOf(1), {repair: true}))).toEqual(['1/1', '2/1']);
 	});
 
-	test('what comes back of an own earlier life does not wait for ever when this life publishes meanwhile', () => {
+	test('returned batches of an earlier incarnation of this node are released when the present one publishes', () => {
 		const {gossip, push, take} = machine();
-		expect(lives(push(batchOf(1, {from: self, incarnation: 2}), {from: other, repair: true}))).toEqual([]);
+		expect(incarnationsOf(push(batchOf(1, {from: self, incarnation: 2}), {from: other, repair: true}))).toEqual([]);
 		gossip.publish(batchOf(1, {from: self, incarnation: 3, lamport: 100}));
-		expect(lives(take())).toEqual(['2/1']);
-		expect(gossip.status()).toMatchObject({held: 0, waitingLives: 0});
+		expect(incarnationsOf(take())).toEqual(['2/1']);
+		expect(gossip.status()).toMatchObject({held: 0, waitingIncarnations: 0});
 	});
 
-	test('the word of an earlier life of the origin is not enough', () => {
+	test('an answer that the origin gave in an earlier incarnation is not enough', () => {
 		const {push, step} = machine();
 		push(batchOf(1));
 		push(batchOf(1, {incarnation: 2, lamport: 100}));
-		expect(lives(step(origin, told(1, [origin, 1, 1, 1, 10])))).toEqual([]);
+		expect(incarnationsOf(step(origin, answerOf(1, [origin, 1, 1, 1, 10])))).toEqual([]);
 	});
 
-	test('without the origin, the word of others and a bounded wait must do', () => {
+	test('without the origin, answers of other peers and a bounded wait are enough', () => {
 		const {gossip, push, step, ticks} = machine({reachable: [other, third]});
 		push(batchOf(1), {from: other});
 		const newer = push(batchOf(1, {incarnation: 2, lamport: 100}), {from: other});
@@ -384,13 +386,13 @@ describe('lives of an origin', () => {
 				.map(({to}) => to)
 				.toSorted(),
 		).toEqual([other, third]);
-		expect(lives(step(other, told(5, [origin, 1, 1, 1, 10])))).toEqual([]);
-		expect(lives(ticks(58))).toEqual([]);
-		expect(lives(ticks(8))).toEqual(['2/1']);
-		expect(gossip.status().unvouched).toBe(1);
+		expect(incarnationsOf(step(other, answerOf(5, [origin, 1, 1, 1, 10])))).toEqual([]);
+		expect(incarnationsOf(ticks(58))).toEqual([]);
+		expect(incarnationsOf(ticks(8))).toEqual(['2/1']);
+		expect(gossip.status().unconfirmed).toBe(1);
 	});
 
-	test('at most four are kept; older ones count as seen, and what they lacked is told', () => {
+	test('at most four are kept; older ones count as seen, and their missing messages are reported', () => {
 		const {gossip, push, ticks} = machine({reachable: []});
 		push(batchOf(3));
 		for (const incarnation of [2, 3, 4, 5]) gossip.recover(batchOf(1, {incarnation, lamport: incarnation * 1000}));
@@ -401,10 +403,10 @@ describe('lives of an origin', () => {
 	});
 });
 
-describe('spreading', () => {
+describe('dissemination', () => {
 	const many = Array.from({length: 50}, (_, index) => id(index + 1));
 
-	test('a small cluster is reached in full and told so; nobody relays', () => {
+	test('in a small cluster the origin pushes to all and marks the push as complete; no node relays it', () => {
 		const {gossip, take, push, ticks} = machine();
 		gossip.publish(batchOf(1, {from: self}));
 		const pushes = sent(take(), 'push');
@@ -414,7 +416,7 @@ describe('spreading', () => {
 		expect(sent(ticks(2), 'ihave')).toEqual([]);
 	});
 
-	test('one out of reach: the push does not claim to be complete, and those that got it offer it', () => {
+	test('with an unreachable subscriber the push is not marked as complete, and its receivers offer the batch', () => {
 		const {gossip, take, push, ticks} = machine({reachable: [origin, other]});
 		gossip.publish(batchOf(1, {from: self}));
 		expect(sent(take(), 'push').map(({to, packet}) => [to, packet.complete])).toEqual([
@@ -428,7 +430,7 @@ describe('spreading', () => {
 		]);
 	});
 
-	test('a large topic: the origin pushes along its tree; what comes is relayed once, neither back nor to the origin', () => {
+	test('in a large topic a batch is relayed once along the tree, neither back nor to the origin', () => {
 		const {gossip, take, push} = machine({subscribers: many, reachable: many.slice(1)});
 		gossip.publish(batchOf(1, {from: self}));
 		const pushes = sent(take(), 'push');
@@ -445,7 +447,7 @@ describe('spreading', () => {
 		}
 	});
 
-	test('a batch that had to be pulled is pushed on; one of a time before the peers met is not', () => {
+	test('a pulled batch is pushed on, unless it dates from before the peers met', () => {
 		const {push, step, ticks} = machine({subscribers: many, reachable: many.slice(1)});
 		const pull = (seq: number) => {
 			push(batchOf(seq + 1), {from: other, hops: 2, complete: false});
@@ -461,7 +463,7 @@ describe('spreading', () => {
 		expect(relays.every(({packet}) => packet.hops === 2 && !packet.repair)).toBe(true);
 	});
 
-	test('in a large topic what moved is offered to one contact now and then', () => {
+	test('in a large topic streams that advanced are offered to one contact from time to time', () => {
 		const {push, ticks} = machine({subscribers: many, reachable: many.slice(1)});
 		for (let seq = 1; seq <= 5; seq++) push(batchOf(seq), {from: other, hops: 2, complete: false});
 		const offers = sent(ticks(10), 'ihave');
@@ -470,13 +472,13 @@ describe('spreading', () => {
 		expect(sent(ticks(20), 'ihave')).toEqual([]);
 	});
 
-	test('only subscribers are pushed to; the publisher need not be one', () => {
+	test('only subscribers get pushes; the publisher need not subscribe', () => {
 		const {gossip, take} = machine({since: 'none', subscribers: [other]});
 		gossip.publish(batchOf(1, {from: self}));
 		expect(sent(take(), 'push').map(({to, packet}) => [to, packet.complete])).toEqual([[other, true]]);
 	});
 
-	test('a congested peer is not pushed to; it is offered what it lacks when it is congested no more', () => {
+	test('a congested peer gets no pushes; it gets an offer once it is no longer congested', () => {
 		const {gossip, take, ticks} = machine();
 		gossip.setCongested(other, true);
 		gossip.publish(batchOf(1, {from: self}));
@@ -491,7 +493,7 @@ describe('spreading', () => {
 		expect(sent(take(), 'push')).toHaveLength(3);
 	});
 
-	test('what a relay brings ahead of its turn may still be on its way: asked for a little later', () => {
+	test('a gap that a relayed push shows is requested a little later, because the batch may be on its way', () => {
 		const {push, ticks} = machine({subscribers: many, reachable: many.slice(1)});
 		push(batchOf(1), {from: other, hops: 2, complete: false});
 		expect(sent(push(batchOf(3), {from: other, hops: 2, complete: false}), 'iwant')).toEqual([]);
@@ -503,7 +505,7 @@ describe('spreading', () => {
 });
 
 describe('repair', () => {
-	test('an offer is asked for after two ticks, unless the push comes', () => {
+	test('an offered batch is requested after two ticks, unless its push arrives', () => {
 		const {push, step, ticks} = machine();
 		expect(sent(step(other, ihave([origin, 1, 1, 1, 10])), 'iwant')).toEqual([]);
 		expect(sent(ticks(1), 'iwant')).toEqual([]);
@@ -513,7 +515,7 @@ describe('repair', () => {
 		expect(sent(ticks(2), 'iwant').map(({to}) => to)).toEqual([other]);
 	});
 
-	test('control packets are not deduplicated: each digest, want and question is answered', () => {
+	test('control packets are not deduplicated: each digest, request and question is answered', () => {
 		const {gossip, step} = machine();
 		gossip.publish(batchOf(1, {from: self}));
 		const want: GossipPacket = {
@@ -529,7 +531,7 @@ describe('repair', () => {
 		}
 	});
 
-	test('a request is served as far as the log goes; of the rest is said where it goes on', () => {
+	test('a request is served as far as the log goes, and the answer says where the other ranges continue', () => {
 		const {gossip, push, step} = machine();
 		for (let seq = 1; seq <= 9; seq++) push(batchOf(seq));
 		gossip.retained(news, new Map([[streamKey(batchOf(1)), 4]]));
@@ -568,7 +570,7 @@ describe('repair', () => {
 		).toBe(true);
 	});
 
-	test('a cut answer is gone on with at once, from the same peer, at the place it reached', () => {
+	test('a cut answer is continued at once, from the same peer, where it ended', () => {
 		const {push, step} = machine();
 		push(batchOf(100));
 		for (let seq = 1; seq <= 40; seq++) push(batchOf(seq), {repair: true});
@@ -586,7 +588,7 @@ describe('repair', () => {
 		]);
 	});
 
-	test('what a holder has and is not wanted is passed over, and the rest asked for', () => {
+	test('unwanted batches of a holder are skipped, and the rest is requested', () => {
 		const {push, step} = machine();
 		push(batchOf(100));
 		const next = step(origin, {
@@ -609,7 +611,7 @@ describe('repair', () => {
 		).not.toContain(2000);
 	});
 
-	test('what a holder passed over for an earlier subscription is not passed over for one that wants more', () => {
+	test('batches that a holder skipped for an earlier subscription are not skipped for one that wants more', () => {
 		const {push, step, subscribe} = machine({since: 440});
 		push(batchOf(100));
 		subscribe(undefined);
@@ -624,7 +626,7 @@ describe('repair', () => {
 		).toMatchObject([{from: 3, sinceLamport: 20}]);
 	});
 
-	test('one question a stream at a time; no answer: another holder is asked', () => {
+	test('a stream has one request at a time; without an answer another holder is asked', () => {
 		const {push, ticks} = machine();
 		expect(sent(push(batchOf(5)), 'iwant').map(({to}) => to)).toEqual([origin]);
 		expect(sent(push(batchOf(6)), 'iwant')).toEqual([]);
@@ -632,14 +634,14 @@ describe('repair', () => {
 		expect(sent(ticks(14), 'iwant').map(({to}) => to)).toEqual([other]);
 	});
 
-	test('who does not answer, or answers with nothing, is passed over for those who did not claim to have it', () => {
+	test('after holders that do not answer or have nothing, other subscribers are asked', () => {
 		const {push, step, ticks} = machine();
 		expect(sent(push(batchOf(5)), 'iwant').map(({to}) => to)).toEqual([origin]);
 		const [second] = sent(ticks(14), 'iwant').map(({to}) => to);
 		expect([other, third]).toContain(second);
 		const [last] = sent(step(second!, {type: 'served', topic: news, passed: []}), 'iwant').map(({to}) => to);
 		expect([other, third].filter(peer => peer !== second)).toEqual([last]);
-		// Then all over again, after a pause.
+		// Then the cycle starts again, after a pause.
 		expect(sent(step(last!, {type: 'served', topic: news, passed: []}), 'iwant')).toEqual([]);
 		expect(sent(ticks(20), 'iwant').map(({to}) => to)[0]).toBe(origin);
 	});
@@ -662,7 +664,7 @@ describe('repair', () => {
 		expect(next?.packet.topic).not.toBe(topic);
 	});
 
-	test('a peer that is gone is not waited for', () => {
+	test('an unreachable peer is not waited for', () => {
 		const {gossip, push, take} = machine();
 		push(batchOf(5), {from: other});
 		gossip.setReachable([origin, third]);
@@ -670,7 +672,7 @@ describe('repair', () => {
 		expect(again.map(({to}) => to)).toEqual([origin]);
 	});
 
-	test('what retention took everywhere is told as missed, and the stream goes on', () => {
+	test('messages that retention deleted everywhere are reported as missed, and the stream continues', () => {
 		const {push, step} = machine();
 		push(batchOf(1));
 		expect(sent(push(batchOf(10)), 'iwant').map(({to}) => to)).toEqual([origin]);
@@ -685,7 +687,7 @@ describe('repair', () => {
 		expect(seqs(push(batchOf(9), {repair: true}))).toEqual([9, 10]);
 	});
 
-	test('also where nothing of the stream was here before', () => {
+	test('the same holds where nothing of the stream was here before', () => {
 		const {gossip, push, step} = machine({subscribers: [self, origin], reachable: [origin]});
 		push(batchOf(10));
 		const end = step(origin, {type: 'ihavenot', topic: news, isEnd: true, gaps: [[origin, 1, 1, 10]]});
@@ -693,7 +695,7 @@ describe('repair', () => {
 		expect(gossip.status()).toMatchObject({held: 0, waiting: 0});
 	});
 
-	test('while somebody who could have it is out of reach, nothing is given up in a hurry', () => {
+	test('a gap is not given up early while a possible holder is unreachable', () => {
 		const {push, step, ticks} = machine({reachable: [other, third]});
 		push(batchOf(1), {from: other});
 		push(batchOf(10), {from: other});
@@ -706,7 +708,7 @@ describe('repair', () => {
 		}
 	});
 
-	test('an origin that was removed is not waited for', () => {
+	test('an origin that was removed from the cluster is not waited for', () => {
 		const {gossip, push, step, take} = machine({reachable: [other, third]});
 		push(batchOf(1), {from: other});
 		push(batchOf(10), {from: other});
@@ -719,7 +721,7 @@ describe('repair', () => {
 		expect(take().missed).toEqual([{topic: news, origin, messages: 6, isAwaited: true}]);
 	});
 
-	test('nobody has it any more: the stream is moved on to where the others are', () => {
+	test('when no peer has a gap any more, the stream skips to where the others continue', () => {
 		const {gossip, step, ticks} = machine({subscribers: [self, other], reachable: [origin, other]});
 		step(other, ihave([origin, 1, 6, 5, 50]));
 		ticks(1);
@@ -729,7 +731,7 @@ describe('repair', () => {
 		step(origin, no);
 		expect(step(other, no).missed).toEqual([{topic: news, origin, messages: 5, isAwaited: false}]);
 		expect(gossip.status().waiting).toBe(0);
-		// The stamp is passed on too: one that subscribed earlier must not take it for unwanted.
+		// The stamp is passed on too: a node that subscribed earlier must not skip the batch as unwanted.
 		expect(sent(step(third, {type: 'ask', topic: news, origin}), 'told')[0]?.packet.streams).toEqual([
 			[origin, 1, 6, 5, 50],
 		]);
@@ -737,7 +739,7 @@ describe('repair', () => {
 });
 
 describe('a topic that is deleted while it is read (case 14)', () => {
-	/** As the broker tells it: the deletion, the end of the subscription, and that somebody goes on. */
+	/** The calls of the broker: the deletion, the end of the subscription, and a reader that continues. */
 	const deleteAt = ({gossip, subscribe, take}: Machine, until: number): void => {
 		gossip.deleted(news, until);
 		gossip.setSubscriptions(new Map());
@@ -747,17 +749,17 @@ describe('a topic that is deleted while it is read (case 14)', () => {
 
 	const missedOf = ({missed}: GossipReady): unknown[] => missed.map(({messages, isAwaited}) => [messages, isAwaited]);
 
-	test('what was on its way here is told, once, when the first of after the deletion comes', () => {
+	test('messages on their way are reported once, when the first one after the deletion arrives', () => {
 		const one = machine({since: 5});
 		one.push(batchOf(1));
 		deleteAt(one, 100);
-		// 2 to 4 were published by one that had not heard of it: nobody has them any more.
+		// 2 to 4 were published by a node that did not know of the deletion: no peer has them any more.
 		const next = one.push(batchOf(5, {lamport: 110, previousLamport: 40}));
 		expect([missedOf(next), seqs(next)]).toEqual([[[3, true]], [5]]);
 		expect(missedOf(one.push(batchOf(6, {lamport: 120, previousLamport: 110})))).toEqual([]);
 	});
 
-	test('also when two deletions follow one another, and what was held or heard of is among it', () => {
+	test('the same holds for two deletions in a row, with held and announced batches among the deleted ones', () => {
 		const one = machine({since: 5});
 		one.push(batchOf(1));
 		one.push(batchOf(4));
@@ -770,7 +772,7 @@ describe('a topic that is deleted while it is read (case 14)', () => {
 		expect([missedOf(next), seqs(next)]).toEqual([[[4, true]], [9]]);
 	});
 
-	test('what a peer says that it has of before the deletion is told, and not asked for', () => {
+	test('messages of before the deletion that a peer still has are reported, and not requested', () => {
 		const one = machine({since: 5});
 		one.push(batchOf(1));
 		deleteAt(one, 100);
@@ -780,7 +782,7 @@ describe('a topic that is deleted while it is read (case 14)', () => {
 		expect(missedOf(one.push(batchOf(8, {lamport: 110, previousLamport: 70})))).toEqual([]);
 	});
 
-	test('who subscribes later, or anew, waits for nothing that came before', () => {
+	test('a later or renewed subscription waits for nothing from before the deletion', () => {
 		const late = machine({since: 100});
 		expect(missedOf(late.push(batchOf(50, {lamport: 110, previousLamport: 90})))).toEqual([]);
 		const again = machine({since: 5});
@@ -811,7 +813,7 @@ describe('anti-entropy', () => {
 		expect(a.gossip.status().inSync).toEqual([{peer: other, synced: true}]);
 	});
 
-	test('what differs is pulled by one side and offered by the other; synced when what the peer had is here', () => {
+	test('one side pulls the difference and offers its own; the peer is synced when its batches are here', () => {
 		const {gossip, push, take, step, ticks} = machine({reachable: []});
 		gossip.recover(batchOf(1, {from: third}));
 		gossip.setReachable([other]);
@@ -839,7 +841,7 @@ describe('anti-entropy', () => {
 		).toEqual([{peer: other, messages: 0}]);
 	});
 
-	test('an answer to a question of before is no answer to what is compared anew', () => {
+	test('an answer to an earlier exchange does not count for a comparison that was restarted', () => {
 		const {gossip, push, take, step} = machine({reachable: []});
 		push(batchOf(1));
 		gossip.setReachable([other]);
@@ -851,7 +853,7 @@ describe('anti-entropy', () => {
 		expect(step(other, {...nothing, round: since.round}).synced).toEqual([{peer: other, messages: 0}]);
 	});
 
-	test('who lacks the first of what is missing, and has the rest, is still waited for', () => {
+	test('a peer that lacks the first missing batch but has the rest is still waited for', () => {
 		const {gossip, take, step, ticks} = machine({reachable: []});
 		gossip.setReachable([other]);
 		const {round} = sent(take(), 'digest')[0]!.packet;
@@ -866,7 +868,7 @@ describe('anti-entropy', () => {
 		]).toEqual([{peer: other, messages: 0}]);
 	});
 
-	test('the hash covers what is there, not what is only heard of', () => {
+	test('the hash covers batches that are here, not batches that were only announced', () => {
 		const hashOf = (prepare: (push: Machine['push']) => void): number => {
 			const {gossip, take, push} = machine({reachable: []});
 			prepare(push);
@@ -885,14 +887,14 @@ describe('anti-entropy', () => {
 		expect(hashOf(push => push(batchOf(1, {from: third})))).not.toBe(one);
 	});
 
-	test('a lost answer is asked for again', () => {
+	test('an exchange whose answer was lost is repeated', () => {
 		const {gossip, take, ticks} = machine({reachable: []});
 		gossip.setReachable([other]);
 		expect(sent(take(), 'digest')).toHaveLength(1);
 		expect(sent(ticks(25), 'digest').length).toBeGreaterThanOrEqual(1);
 	});
 
-	test('rounds come about every repairMs, with one peer that shares a topic', () => {
+	test('rounds run about every repairMs, with one peer that shares a topic', () => {
 		const {ticks, step} = machine({subscribers: [self, other]});
 		for (const {to, packet} of sent(ticks(1), 'digest'))
 			step(to, {type: 'watermarks', round: packet.round, topics: [], isLast: true, isCut: false});
@@ -926,7 +928,7 @@ describe('anti-entropy', () => {
 		expect(idle.take()).toMatchObject({packets: [], synced: [{peer: third, messages: 0}]});
 	});
 
-	test('of many origins the parts are compared: one that differs costs the rows of its part, either way', () => {
+	test('with many origins, parts are compared: a part that differs costs only its own rows', () => {
 		const a = machine({reachable: []});
 		const b = machine({reachable: []});
 		for (const {gossip} of [a, b])
@@ -943,13 +945,13 @@ describe('anti-entropy', () => {
 		expect(rows.map(([from]) => from)).toContain(origin);
 		const pulled = a.step(other, answer!.packet);
 		expect(sent(pulled, 'iwant').flatMap(({packet}) => packet.wants.map(want => want.origin))).toEqual([origin]);
-		// Of the streams that were not compared nothing is offered in return.
+		// Streams that were not compared are not offered in return.
 		expect(sent(a.ticks(1), 'ihave').flatMap(({packet}) => packet.topics)).toEqual([
 			[news, [[third, 1, 1, 1, 10]]],
 		]);
 	});
 
-	test('of many peers that appear at once a few stand for all; those are synced when the few are', () => {
+	test('of many peers that appear at once, a few stand in for all; all are synced when these few are', () => {
 		const many = Array.from({length: 200}, (_, index) => id(index + 1));
 		const {gossip, take, step} = machine({subscribers: many, reachable: []});
 		gossip.setReachable(many.slice(1));
@@ -978,7 +980,7 @@ describe('anti-entropy', () => {
 		expect(again.every(({to}) => many.slice(100).includes(to))).toBe(true);
 	});
 
-	test('a publisher that does not subscribe offers what it published, also after a restart', () => {
+	test('a publisher that does not subscribe offers its batches, also after a restart', () => {
 		const {gossip, ticks} = machine({since: 'none', subscribers: [other]});
 		gossip.recover(batchOf(1, {from: self}));
 		expect(sent(ticks(60), 'ihave')[0]).toEqual({
@@ -986,10 +988,10 @@ describe('anti-entropy', () => {
 			packet: {type: 'ihave', topics: [[news, [[self, 1, 1, 1, 10]]]]},
 		});
 		ticks(400);
-		expect(sent(ticks(60), 'ihave').length).toBeGreaterThan(0); // It goes on: nobody else would think of asking it.
+		expect(sent(ticks(60), 'ihave').length).toBeGreaterThan(0); // It keeps offering: no peer would ask it.
 	});
 
-	test('an origin that subscribes itself tells how far it is for two rounds after it published', () => {
+	test('an origin that subscribes itself advertises a stream for two rounds after it published', () => {
 		const {gossip, take, ticks} = machine({subscribers: [self, other]});
 		gossip.publish(batchOf(1, {from: self}));
 		take();

@@ -56,11 +56,11 @@ const packets: ControlPacket[] = [
 ];
 
 describe('control packets', () => {
-	test.each(packets)('$type survives the wire', packet => {
+	test.each(packets)('$type survives encoding and decoding', packet => {
 		expect(parseGossipPacket(decode(encode(packet)))).toEqual(packet);
 	});
 
-	test.each(packets)('$type without one of its fields, or with another in its place, is refused', packet => {
+	test.each(packets)('$type is refused when a field is missing or invalid', packet => {
 		for (const field of Object.keys(packet)) {
 			for (const value of [
 				undefined,
@@ -82,7 +82,7 @@ describe('control packets', () => {
 		}
 	});
 
-	test('rows are judged one by one', () => {
+	test('each row is checked', () => {
 		const mark = (...row: unknown[]): unknown => ({type: 'ihave', topics: [[topic, [row]]]});
 		expect(parseGossipPacket(mark(node, 1, 1, 9, 90))).toBeDefined();
 		for (const row of [
@@ -104,7 +104,7 @@ describe('control packets', () => {
 		expect(parseGossipPacket({type: 'ask', topic: 'a\u0000b', origin: node})).toBeUndefined();
 	});
 
-	test('parts are a power of two, eight to 256', () => {
+	test('parts are a power of two, from eight to 256', () => {
 		const digest = (bytes: number): unknown => ({
 			type: 'digest',
 			round: 1,
@@ -164,7 +164,7 @@ describe('control packets', () => {
 		).toBeUndefined();
 	});
 
-	test('anything at all is a packet or none, and what passes does no harm', () => {
+	test('any input is a packet or refused, and an accepted packet does no harm', () => {
 		const gossip = createGossip({
 			self: node,
 			incarnation: 1,

@@ -1,6 +1,4 @@
-/**
-The tree of an origin, computed by each node for itself: whatever the ids and whoever publishes, the parts fit together.
-*/
+/** The tree of an origin, computed by each node separately: for any ids and any origin the parts fit together. */
 import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
 import {Context} from '../../../core/gossip/context.ts';
@@ -22,7 +20,7 @@ const counted = (count: number): NodeId[] =>
 
 type Spread = {readonly pushes: ReadonlyMap<NodeId, number>; readonly hops: ReadonlyMap<NodeId, number>};
 
-/** Let a batch spread: each relays it once, to those that `targetsOf` names. */
+/** Spreads a batch: each node relays it once, to the peers that `targetsOf` names. */
 function spread(origin: NodeId, targetsOf: (node: NodeId) => Iterable<NodeId>): Spread {
 	const pushes = new Map<NodeId, number>();
 	const hops = new Map([[origin, 0]]);
@@ -37,13 +35,13 @@ function spread(origin: NodeId, targetsOf: (node: NodeId) => Iterable<NodeId>): 
 }
 
 describe('roster', () => {
-	test('everybody is pushed to exactly once, over few hops, by whichever origin', () => {
+	test('each member gets exactly one push, over few hops, whatever the origin', () => {
 		for (const seed of seeds(12)) {
 			const random = createRandom(seed);
 			for (const count of [1, 2, 3, 6, 10, 57, 300]) {
 				for (const ids of [hashed(random, count), counted(count)]) {
 					const roster = new Roster(ids);
-					// Also one who does not subscribe.
+					// Also with an origin that does not subscribe.
 					for (const origin of [random.pick(ids), hashed(random, 1)[0]!]) {
 						const {pushes, hops} = spread(origin, node => roster.targets(node, origin, 1));
 						expect([...pushes.keys()].toSorted()).toEqual(ids.filter(id => id !== origin));
@@ -58,7 +56,7 @@ describe('roster', () => {
 		}
 	});
 
-	test('with more copies everybody has about as many parents, where there are as many others', () => {
+	test('with more copies each member has about as many parents, where there are as many others', () => {
 		const random = createRandom('copies');
 		const ids = hashed(random, 200);
 		const roster = new Roster(ids);
@@ -70,7 +68,7 @@ describe('roster', () => {
 		}
 	});
 
-	test('nodes that want different numbers of copies leave nobody out', () => {
+	test('nodes that use different numbers of copies leave no member out', () => {
 		for (const seed of seeds(20)) {
 			const random = createRandom(`${seed}/mixed`);
 			const ids = hashed(random, 100);
@@ -96,7 +94,7 @@ describe('roster', () => {
 		expect(Math.max(...peers)).toBeLessThanOrEqual(16 * levels);
 	});
 
-	test('one more subscriber changes the parts of few', () => {
+	test('one more subscriber changes the children of few nodes', () => {
 		for (const seed of seeds(10)) {
 			const random = createRandom(`${seed}/comes`);
 			const ids = hashed(random, 300);
@@ -110,7 +108,7 @@ describe('roster', () => {
 		}
 	});
 
-	test('contacts hold everybody together', () => {
+	test('the links to contacts connect all members', () => {
 		const random = createRandom('contacts');
 		for (const count of [2, 30, 500]) {
 			const ids = hashed(random, count);
@@ -141,7 +139,7 @@ describe('view', () => {
 		return context;
 	};
 
-	test('others do the work of a few that cannot be pushed to, and know whom they owe it', () => {
+	test('parents of a few unreachable members take over their children, and owe offers to congested ones', () => {
 		const random = createRandom('adopted');
 		const ids = hashed(random, 100);
 		const topic = topicOf(ids);
@@ -165,7 +163,7 @@ describe('view', () => {
 		expect(owed.toSorted()).toEqual([...closed].toSorted());
 	});
 
-	test('a link that is cut costs nobody but the two ends', () => {
+	test('a cut link costs only its two ends', () => {
 		const random = createRandom('cut');
 		const ids = hashed(random, 100);
 		const topic = topicOf(ids);
@@ -179,7 +177,7 @@ describe('view', () => {
 		expect(spread(ids[0]!, node => views.get(node)!.spread(ids[0]!, 1).to).hops.size).toBe(99);
 	});
 
-	test('each side of a partition has a tree of its own', () => {
+	test('each side of a partition has its own tree', () => {
 		const random = createRandom('sides');
 		const ids = hashed(random, 100);
 		const topic = topicOf(ids);
@@ -191,7 +189,7 @@ describe('view', () => {
 		expect(Math.max(...hops.values())).toBeLessThanOrEqual(Math.log2(40) + 3);
 	});
 
-	test('is kept until something changes; contacts are all of a few', () => {
+	test('is cached until something changes; with few subscribers all are contacts', () => {
 		const ids = counted(contactsMax + 1);
 		const context = contextOf(ids[0]!, ids);
 		const views = new Views(context);
@@ -201,6 +199,6 @@ describe('view', () => {
 		const before = views.of(topic);
 		context.setReachable(ids.slice(0, 3));
 		expect(views.of(topic)).not.toBe(before);
-		expect(views.of(topic).open).toEqual(ids.slice(1, 3));
+		expect(views.of(topic).uncongested).toEqual(ids.slice(1, 3));
 	});
 });

@@ -36,7 +36,7 @@ const malformed: ReadonlyArray<readonly [string, Buffer]> = [
 	['a delivery that is no batch', Buffer.concat([Buffer.of(remoteKinds.delivery), Buffer.alloc(200, 7)])],
 ];
 
-test.each(malformed)('%s ends the link with a clear error (finding 18)', async (_name, frame) => {
+test.each(malformed)('%s ends the connection with a clear error (finding 18)', async (_name, frame) => {
 	const {near, client} = connected();
 	const asked = client.readIndex();
 	const subscription = client.subscribe(['t' as Topic]);
@@ -44,24 +44,24 @@ test.each(malformed)('%s ends the link with a clear error (finding 18)', async (
 	near.onFrame(frame);
 	await expect(asked).rejects.toMatchObject({
 		code: 'closed',
-		message: expect.stringContaining('does not keep to the protocol'),
+		message: expect.stringContaining('violates the protocol'),
 	});
 	await expect(reading).rejects.toMatchObject({code: 'closed'});
-	expect(await client.closed).toContain('does not keep to the protocol');
-	expect(near.why).toContain('does not keep to the protocol');
+	expect(await client.closed).toContain('violates the protocol');
+	expect(near.why).toContain('violates the protocol');
 });
 
-test('an answer to a snapshot that is none ends the link too', async () => {
+test('an invalid snapshot as an answer ends the connection too', async () => {
 	const {near, client} = connected();
 	const asked = client.snapshot();
 	near.onFrame(encodeFrame('answer', {id: requests(near)[0]!.id, value: {self: 1}}));
 	await expect(asked).rejects.toMatchObject({
 		code: 'closed',
-		message: expect.stringContaining('does not keep to the protocol'),
+		message: expect.stringContaining('violates the protocol'),
 	});
 });
 
-test('whatever a node sends, nothing is thrown', async () => {
+test('for any frames of a node, nothing is thrown', async () => {
 	const any = fc.oneof(
 		fc
 			.tuple(fc.constantFrom(...kinds), fc.uint8Array({maxLength: 300}))
@@ -72,7 +72,7 @@ test('whatever a node sends, nothing is thrown', async () => {
 				try {
 					return encodeFrame(kind, value);
 				} catch {
-					return Buffer.of(0); // Some values have no MessagePack.
+					return Buffer.of(0); // Some values have no MessagePack form.
 				}
 			}),
 		fc.tuple(fc.nat(), fc.integer({min: 0, max: 255})).map(([at, byte]) => {
@@ -105,7 +105,7 @@ test('whatever a node sends, nothing is thrown', async () => {
 	);
 });
 
-test('a node that sends more than its credit loses the link; one of an earlier release may exceed it (finding 18)', async () => {
+test('a node that exceeds its credit is disconnected, unless it is of an earlier release (finding 18)', async () => {
 	const strict = connected();
 	strict.client.subscribe(['t' as Topic]);
 	const {credit} = requests(strict.near)[0] as Extract<Request, {op: 'subscribe'}>;
@@ -115,7 +115,7 @@ test('a node that sends more than its credit loses the link; one of an earlier r
 		strict.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
 	expect(strict.near.why).toBeUndefined();
 	strict.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', allowed, 100_000))));
-	expect(strict.near.why).toContain('more messages than it was asked for');
+	expect(strict.near.why).toContain('more messages than its credit allows');
 
 	const lenient = connected({toleratedBytes: 1_000_000});
 	lenient.client.subscribe(['t' as Topic]);
@@ -127,21 +127,21 @@ test('a node that sends more than its credit loses the link; one of an earlier r
 	expect(lenient.near.why).toBeDefined();
 });
 
-test('a node that sends more events than its credit loses the link', async () => {
+test('a node that sends more events than its credit is disconnected', async () => {
 	const {near, client} = connected();
 	const events = client.events();
 	const frame = encodeFrame('event', [1, [{at: 1, type: 'warning', text: 'x'.repeat(100_000)}]]);
 	for (let count = 0; count < 100 && near.why === undefined; count++) near.onFrame(frame);
-	expect(near.why).toContain('more events than it was asked for');
+	expect(near.why).toContain('more events than its credit allows');
 	expect((await events.next()).value).toMatchObject({type: 'warning'});
 });
 
-test('what was read is granted again, in one window for all streams of a connection', () => {
+test('read bytes are granted again, in one window for all streams of a connection', () => {
 	const window = new CreditWindow(0);
 	const streams = Array.from({length: 200}, () => {
-		const told: number[] = [];
-		const credit = window.open(bytes => told.push(bytes));
-		return {credit, told, first: credit.grant()};
+		const grants: number[] = [];
+		const credit = window.open(bytes => grants.push(bytes));
+		return {credit, grants, first: credit.grant()};
 	});
 	const MiB = 1024 * 1024;
 	expect(streams[0]!.first).toBe(4 * MiB);
@@ -149,25 +149,25 @@ test('what was read is granted again, in one window for all streams of a connect
 	expect(streams.reduce((sum, {credit}) => sum + credit.outstanding, 0)).toBeLessThanOrEqual(
 		16 * MiB + 200 * 64 * 1024,
 	);
-	// The first ones give up what is more than their share now as it is used, and everybody can always go on.
+	// The first streams give up their excess as it is used, and every stream can always continue.
 	for (const {credit, first} of streams) {
-		expect(credit.came(first)).toBe(true);
-		expect(credit.came(1)).toBe(false);
+		expect(credit.receive(first)).toBe(true);
+		expect(credit.receive(1)).toBe(false);
 		credit.read(first);
 	}
 
-	expect(streams.every(({told}) => told.length === 1)).toBe(true);
-	expect(streams.every(({told}) => told[0]! >= 64 * 1024)).toBe(true);
+	expect(streams.every(({grants}) => grants.length === 1)).toBe(true);
+	expect(streams.every(({grants}) => grants[0]! >= 64 * 1024)).toBe(true);
 	expect(streams.reduce((sum, {credit}) => sum + credit.outstanding, 0)).toBeLessThanOrEqual(
 		16 * MiB + 200 * 64 * 1024,
 	);
 	for (const {credit} of streams.slice(1)) credit.close();
-	streams[0]!.credit.came(streams[0]!.told[0]!);
-	streams[0]!.credit.read(streams[0]!.told[0]!);
-	expect(streams[0]!.told.at(-1)).toBe(4 * MiB);
+	streams[0]!.credit.receive(streams[0]!.grants[0]!);
+	streams[0]!.credit.read(streams[0]!.grants[0]!);
+	expect(streams[0]!.grants.at(-1)).toBe(4 * MiB);
 });
 
-test('credit that finds the queue full is not lost (finding 1)', async () => {
+test('credit is not lost when the queue is full (finding 1)', async () => {
 	const {near, far} = pipes(3000);
 	const client = new RemoteBroker(near);
 	const seen: Request[] = [];
@@ -176,7 +176,7 @@ test('credit that finds the queue full is not lost (finding 1)', async () => {
 	};
 	const deliveries = client.subscribe(['t' as Topic])[Symbol.asyncIterator]();
 	const next = deliveries.next();
-	near.send([Buffer.alloc(3000 - near.queuedBytes)]); // Something else fills the queue.
+	near.send([Buffer.alloc(3000 - near.queuedBytes)]); // Other data fill the queue.
 	for (let offset = 0; offset < 30; offset++)
 		near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
 	expect((await next).value.length).toBe(30);
@@ -188,7 +188,7 @@ test('credit that finds the queue full is not lost (finding 1)', async () => {
 	expect((seen[1] as Extract<Request, {op: 'credit'}>).bytes).toBeGreaterThan(3_000_000);
 });
 
-test('publishes that are not answered wait in order, and are bounded', () => {
+test('unanswered publishes wait in order, and are bounded', () => {
 	const window = new SendWindow(100);
 	const gone: number[] = [];
 	const problems: string[] = [];
@@ -200,11 +200,11 @@ test('publishes that are not answered wait in order, and are bounded', () => {
 		);
 	publish(1, 60);
 	publish(2, 60);
-	publish(3, 10); // There would be room, but the one before it comes first.
+	publish(3, 10); // There is room, but an earlier publish comes first.
 	expect(gone).toEqual([1]);
 	window.leave(60);
 	expect(gone).toEqual([1, 2, 3]);
-	publish(4, 1000); // Larger than the window: alone.
+	publish(4, 1000); // Larger than the window: sent alone.
 	window.leave(60);
 	window.leave(10);
 	expect(gone).toEqual([1, 2, 3, 4]);

@@ -1,13 +1,11 @@
-/**
-A client of this program at a node of the previous release: what that one does not say is filled in.
-*/
+/** A client of this version at a node of the previous release: missing fields are filled in. */
 import {expect, test} from 'vitest';
 import type {RecordedEvent} from '../../../core/events.ts';
 import {currentEvent, currentSnapshot} from '../../../core/remote/older.ts';
 import type {Snapshot} from '../../../core/snapshot.ts';
 import * as pictures from '../../tui/support/fixtures.ts';
 
-/** The snapshot as release 0.1.0 sends it. */
+/** A snapshot as release 0.1.0 sends it. */
 function older(snapshot: Snapshot): Snapshot {
 	const {protocol: _protocol, name: _name, foreign: _foreign, duplicates: _duplicates, ...rest} = snapshot;
 	const {quorum: _quorum, ...raft} = snapshot.raft;
@@ -21,7 +19,7 @@ function older(snapshot: Snapshot): Snapshot {
 	return {...rest, raft, members} as unknown as Snapshot;
 }
 
-test('a snapshot of a node of protocol 1 has all fields, and no member is merely dead', () => {
+test('a snapshot of a node of protocol 1 gets all fields, and no member is `dead`', () => {
 	const {protocol, name, foreign, duplicates, raft, members} = currentSnapshot(older(pictures.healthy));
 	expect({protocol, name, foreign, duplicates, quorum: raft.quorum}).toEqual({
 		protocol: 1,
@@ -45,10 +43,10 @@ test('a snapshot of a node of protocol 1 has all fields, and no member is merely
 	).toBe('lost');
 });
 
-test('a snapshot of this version passes as it is', () =>
+test('a snapshot of this version passes unchanged', () =>
 	expect(currentSnapshot(pictures.healthy)).toBe(pictures.healthy));
 
-test('an event of a dead member says unreachable', () => {
+test('an event of a dead member becomes unreachable', () => {
 	expect(
 		currentEvent({
 			at: 1,

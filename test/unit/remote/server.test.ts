@@ -22,7 +22,7 @@ const isAnswer = (frame: Buffer): boolean => frame[0] === remoteKinds.answer;
 const answersOf = (frames: readonly Buffer[]): Answer[] =>
 	frames.filter(frame => isAnswer(frame)).map(frame => decodeFrame(frame) as Answer);
 
-/** A node that is served over a queue of so many bytes; the other end is raw frames. */
+/** A node that is served over a queue of `queueBytes`; the other end is raw frames. */
 function serving(
 	node: FakeNode,
 	queueBytes: number,
@@ -35,7 +35,7 @@ function serving(
 	return {...ends, got, malformed: () => malformed};
 }
 
-test('a slow reader of 120 topics over a small queue gets every message, and nothing is told as dropped (finding 1)', async () => {
+test('a slow reader of 120 topics over a small queue gets every message, without drops (finding 1)', async () => {
 	const node = new FakeNode();
 	const topics = Array.from({length: 120}, (_, index) => `m${index}` as Topic);
 	for (const topic of topics)
@@ -70,7 +70,7 @@ test('a slow reader of 120 topics over a small queue gets every message, and not
 	expect(node.readers.size).toBe(0);
 });
 
-test('a subscription whose messages nobody reads does not stop another one', async () => {
+test('an unread subscription does not block another one', async () => {
 	const node = new FakeNode();
 	node.topics.set(
 		'left' as Topic,
@@ -109,7 +109,7 @@ test('1,000 snapshot requests in one write are all answered, from few snapshots 
 	);
 });
 
-test('more requests than may be open are refused, each with an answer, and a client that takes none is not read from', async () => {
+test('requests over the limit are refused, and a client that takes no answers is not read from', async () => {
 	const node = new FakeNode();
 	const {near, far, got} = serving(node, 20_000);
 	for (let id = 1; id <= 3000; id++) far.onFrame(request({id, op: 'snapshot'}));
@@ -127,7 +127,7 @@ test('more requests than may be open are refused, each with an answer, and a cli
 	expect(far.isPaused).toBe(false);
 });
 
-test('the id of a stream or request that is open is refused, and what is open goes on (finding 3)', async () => {
+test('a request with the id of an open stream is refused, and the stream continues (finding 3)', async () => {
 	const node = new FakeNode();
 	node.topics.set(
 		't' as Topic,
@@ -192,7 +192,7 @@ test('publishers of many connections share one bound (finding 2)', async () => {
 	expect(all.reduce((sum, {got}) => sum + answersOf(got).length, 0)).toBe(sent);
 });
 
-test('topics that one connection reads are limited, and those of all, by limits with a name (finding 8)', async () => {
+test('the topics read per connection and in total have limits, which the refusal names (finding 8)', async () => {
 	const node = new FakeNode();
 	node.options = {config: {limits: {...defaults.limits, readersPerConnection: 300, readers: 500}}};
 	const topics = Array.from({length: 120}, (_, index) => `m${index}`);
@@ -221,7 +221,7 @@ test('topics that one connection reads are limited, and those of all, by limits 
 	expect(refusals(three.got)).toEqual(['refused: limits.readers']);
 	expect([...new Set(node.bounds)].toSorted()).toEqual(['readers', 'readers-per-connection']);
 	expect(node.readers.size).toBe(480);
-	// What a connection had open is free again when it ends.
+	// The slots of a connection are free again when it ends.
 	one.near.close('done');
 	await settle(one);
 	three.far.onFrame(request({id: 1, op: 'subscribe', topics, from: 'beginning', credit: 1}));
@@ -229,7 +229,7 @@ test('topics that one connection reads are limited, and those of all, by limits 
 	expect(answersOf(three.got).at(-1)).toEqual({id: 1, value: true});
 });
 
-test('streams of events with messages count as readers too', async () => {
+test('event streams with messages count as readers too', async () => {
 	const node = new FakeNode();
 	const {near, far, got} = serving(node, 50_000);
 	for (let id = 1; id <= 200; id++) far.onFrame(request({id, op: 'events', messages: true, credit: 0}));
@@ -246,7 +246,7 @@ test('streams of events with messages count as readers too', async () => {
 	expect(answersOf(got).length).toBe(72);
 });
 
-test('readers that catch up take turns: few reads run at once, and without credit none', async () => {
+test('readers that catch up take turns: few reads run at once, and none without credit', async () => {
 	const node = new FakeNode();
 	const topics = Array.from({length: 200}, (_, index) => `m${index}` as Topic);
 	for (const topic of topics) node.topics.set(topic, [batchAt(topic, 0, 1000)]);
@@ -258,7 +258,7 @@ test('readers that catch up take turns: few reads run at once, and without credi
 	expect(got.filter(frame => frame[0] === remoteKinds.delivery).length).toBe(100);
 });
 
-test('a batch that fits no frame ends its subscription with the limit, and no other', async () => {
+test('a batch that is larger than a frame ends its own subscription only', async () => {
 	const node = new FakeNode();
 	node.topics.set('large' as Topic, [batchAt('large', 0, 1_000_000)]);
 	node.topics.set('small' as Topic, [batchAt('small', 0, 10)]);
@@ -274,7 +274,7 @@ test('a batch that fits no frame ends its subscription with the limit, and no ot
 	expect(node.readers.size).toBe(1);
 });
 
-test('a frame that is none of the protocol ends the connection and its streams', async () => {
+test('a frame that violates the protocol ends the connection and its streams', async () => {
 	const node = new FakeNode();
 	node.topics.set('t' as Topic, [batchAt('t', 0, 10)]);
 	const {near, far, malformed} = serving(node, 50_000);
@@ -286,7 +286,7 @@ test('a frame that is none of the protocol ends the connection and its streams',
 	expect(node.readers.size).toBe(0);
 });
 
-test('a tracked subscription is told where it begins, and goes on behind what it knows; an earlier client hears and asks nothing of it (case 26)', async () => {
+test('a tracked subscription reports its start and continues after its positions (case 26)', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
 	node.topics.set(
@@ -310,7 +310,7 @@ test('a tracked subscription is told where it begins, and goes on behind what it
 	expect(node.places).toEqual([{from: 'beginning', after}, 'beginning']);
 });
 
-test('positions that would fill a frame are not sent: the node begins at the beginning (case 26)', async () => {
+test('positions that would fill a frame are not sent: the node starts at the beginning (case 26)', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
 	const ends = pipes(10_000_000);
@@ -337,7 +337,7 @@ test('positions that would fill a frame are not sent: the node begins at the beg
 	]);
 });
 
-test('a connection remembers a bounded number of positions; beyond it the reader gets what it knows, and leaves it out itself (case 26)', async () => {
+test('a connection holds a bounded number of positions; beyond it the reader skips messages (case 26)', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
 	node.topics.set(

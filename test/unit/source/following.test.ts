@@ -193,7 +193,7 @@ describe('what is read over several nodes (case 26)', () => {
 									batch =>
 										!seen.isFresh(batch.origin, batch.incarnation, lastSeq(batch), batch.lamport),
 								);
-						got.push(...positions.take(more));
+						got.push(...positions.filterUnread(more));
 					}
 
 					const ids = got.map(one => idOf(one));
@@ -222,7 +222,7 @@ describe('what is read over several nodes (case 26)', () => {
 				positions.note(got);
 				await second.log.retain({bytes, ageMs: Infinity, nowMs: 0});
 				const seen = new Seen(positions.after()[0]);
-				got.push(...positions.take(await second.read(second.log.freshFrom(seen), Infinity)));
+				got.push(...positions.filterUnread(await second.read(second.log.freshFrom(seen), Infinity)));
 				const ids = got.map(one => idOf(one));
 				expect(new Set(ids).size).toBe(ids.length);
 				expectInOrder(ids);
@@ -526,7 +526,7 @@ describe('a followed node (case 26)', () => {
 		await expect.poll(() => told.length).toBe(1);
 		await expect(followed.publish(topic, [])).rejects.toMatchObject({
 			code: 'unreachable',
-			message: 'No node is reached: one was lost (it was killed), and is tried again',
+			message: 'No node is reachable: lost one (it was killed), trying again',
 		});
 		await subscription[Symbol.asyncDispose]();
 		expect((await waiting).done).toBe(true);

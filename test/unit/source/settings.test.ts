@@ -211,10 +211,10 @@ test('an address that cannot be right is refused with the setting, the value and
 		'host (--host): Expected an address to listen on or a host name, got "10.0.0.5:5000": the port is a setting of its own (port)',
 	);
 	expect(message).toContain(
-		'advertise (--advertise): Expected an address that other nodes can call (host, host:port, [v6]:port), got "0.0.0.0": it is a wildcard, which says where to listen and not where to call; name one address or host name of this machine',
+		'advertise (--advertise): Expected an address that other nodes can call (host, host:port, [v6]:port), got "0.0.0.0": it is a wildcard, which is an address to listen on, not to connect to; name one address or host name of this machine',
 	);
 	expect(message).toContain(
-		'bootstrap.0 (--bootstrap): Expected host:port, [v6]:port or a port, got "[::]:5000": it is a wildcard, which says where to listen and not where to call; name the address or host name of a member',
+		'bootstrap.0 (--bootstrap): Expected host:port, [v6]:port or a port, got "[::]:5000": it is a wildcard, which is an address to listen on, not to connect to; name the address or host name of a member',
 	);
 	expect(message).toContain(
 		'bootstrap.1 (--bootstrap): Expected host:port, [v6]:port or a port, got "[10.0.0.5:15000]:6210"',

@@ -1,4 +1,4 @@
-/** What comes from the network is judged, never trusted. */
+/** Validation of SWIM packets from the network. */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {decode, encode} from '../../../core/codec.ts';
@@ -35,11 +35,11 @@ const packets: readonly SwimPacket[] = [
 ];
 
 describe('parsing', () => {
-	test.each(packets)('$type comes through the codec as it was', packet => {
+	test.each(packets)('$type is unchanged by encoding and decoding', packet => {
 		expect(parseSwimPacket(decode(encode(packet)))).toEqual(packet);
 	});
 
-	test('what it returns shares no memory with the datagram', () => {
+	test('a parsed packet shares no memory with the datagram', () => {
 		const bytes = encode(packets[0]);
 		const packet = parseSwimPacket(decode(bytes))!;
 		bytes.fill(0);
@@ -93,10 +93,10 @@ describe('parsing', () => {
 		expect(parseSwimPacket(value)).toBeUndefined();
 	});
 
-	test('survives any value, and any bytes', () => {
+	test('survives any value and any bytes', () => {
 		fc.assert(fc.property(fc.anything(), value => void parseSwimPacket(value)));
 		fc.assert(fc.property(fc.uint8Array({maxLength: 200}), bytes => void parseSwimPacket(decode(bytes))));
-		// Nearly right: a good packet with one field of anything.
+		// A valid packet with one field replaced by any value.
 		fc.assert(
 			fc.property(
 				fc.constantFrom(...packets),
@@ -111,7 +111,7 @@ describe('parsing', () => {
 	});
 });
 
-test('the bounds on sizes hold, so that a packet fits into a datagram', () => {
+test('the size bounds hold, so that a packet fits into a datagram', () => {
 	const update = [idOf('n2'), 'suspect', u32Max, idOf('n3')] as const;
 	expect(encode(update).length).toBeLessThanOrEqual(updateBytesMax);
 	for (const length of [0, 7, 128, rowMembersMax / 8]) {
@@ -139,7 +139,7 @@ test('the bounds on sizes hold, so that a packet fits into a datagram', () => {
 	).toBeLessThanOrEqual(packetBytesMax);
 });
 
-test('words about a member are ordered: any two, and in any order of arrival the same one wins', () => {
+test('claims about a member are ordered: the same one wins in any order of arrival', () => {
 	const word = fc.record({
 		standing: fc.constantFrom(...standings),
 		incarnation: fc.nat(3),

@@ -1,6 +1,6 @@
 /**
-From who hears whom to sides. A picture is a line a node: `1` hears, `0` does not, `?` no fresh word. After a `/` stands
-the last word.
+Sides of a partition from a matrix. Each line is a node: `1` hears, `0` does not hear, `?` no fresh row. The last known
+row follows after a `/`.
 */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
@@ -33,7 +33,7 @@ function sides(self: string, picture: string, down = ''): string {
 }
 
 describe('sides', () => {
-	test('all hear all', () =>
+	test('a whole cluster is one side', () =>
 		expect(
 			sides(
 				'b',
@@ -44,7 +44,7 @@ describe('sides', () => {
 			),
 		).toBe('abc'));
 
-	test('2 | 3, this node first', () =>
+	test('2 | 3: the side of this node is first', () =>
 		expect(
 			sides(
 				'd',
@@ -57,7 +57,7 @@ describe('sides', () => {
 			),
 		).toBe('cde|ab'));
 
-	test('one link is cut: the way around holds them together', () =>
+	test('one cut link is no partition: a detour connects the two members', () =>
 		expect(
 			sides(
 				'a',
@@ -68,7 +68,7 @@ describe('sides', () => {
 			),
 		).toBe('abc'));
 
-	test('one way is cut, and there is a way around', () =>
+	test('a one-way cut with a detour is no partition', () =>
 		expect(
 			sides(
 				'a',
@@ -79,7 +79,7 @@ describe('sides', () => {
 			),
 		).toBe('abc'));
 
-	test('one way is cut, and there is none: neither side has the other', () => {
+	test('a one-way cut without a detour separates both sides', () => {
 		expect(
 			sides(
 				'a',
@@ -98,7 +98,7 @@ describe('sides', () => {
 		).toBe('b|a');
 	});
 
-	test('who is down is on no side', () => {
+	test('a member that is down is on no side', () => {
 		expect(
 			sides(
 				'a',
@@ -122,7 +122,7 @@ describe('sides', () => {
 		).toBe('ab|d');
 	});
 
-	test('far members of whom nothing is known stay together as they were last heard', () => {
+	test('far members without fresh rows stay together as they were last heard', () => {
 		expect(
 			sides(
 				'a',
@@ -145,7 +145,7 @@ describe('sides', () => {
 		).toBe('a|bc|d');
 	});
 
-	test('a member whose row did not come yet is with those who hear it', () =>
+	test('a member whose row is missing is on the side of those that hear it', () =>
 		expect(
 			sides(
 				'a',
@@ -166,7 +166,7 @@ describe('sides', () => {
 			),
 		).toBe('a|b'));
 
-	test('every member that is not down is on exactly one side, whatever is heard', () => {
+	test('for any matrix, every member that is not down is on exactly one side', () => {
 		fc.assert(
 			fc.property(
 				fc.array(fc.array(fc.constantFrom(true, false, undefined), {minLength: 6, maxLength: 6}), {
@@ -183,7 +183,7 @@ describe('sides', () => {
 					const found = of('a' as NodeId);
 					expect(found.flat().toSorted()).toEqual(order.filter(id => !down.includes(id)));
 					expect(found[0]).toContain('a');
-					// Given the same rows, all members draw the same sides.
+					// From the same rows all members compute the same sides.
 					for (const self of found.flat())
 						expect(
 							of(self)
@@ -196,7 +196,7 @@ describe('sides', () => {
 	});
 });
 
-test('the quorum is with more than half of the voters, whoever else is there', () => {
+test('the quorum is on the side with more than half of the voters; other members do not count', () => {
 	const of = (text: string, voters: string): number =>
 		quorumSide(
 			text.split('|').map(side => ids(side)),
@@ -229,7 +229,7 @@ describe('the tracker', () => {
 		expect(tracker.state).toBe('whole');
 		expect(at(120, 'ab|c')).toBeUndefined();
 		expect(at(123, 'ab|c')).toBeUndefined();
-		expect(at(124, 'ab|c')).toBe('detected ab|c 24'); // Since the last word, at 100.
+		expect(at(124, 'ab|c')).toBe('detected ab|c 24'); // Since c was last heard, at 100.
 		expect(at(125, 'ab|c')).toBeUndefined();
 		expect(tracker.state).toBe('partitioned');
 		expect(tracker.repaired(126)).toBe(false);
@@ -242,12 +242,12 @@ describe('the tracker', () => {
 		expect(tracker.state).toBe('whole');
 	});
 
-	test('a moment is no partition', () => {
+	test('a cut shorter than the debounce time is no partition', () => {
 		const {at} = setUp();
 		for (let tick = 100; tick < 200; tick++) expect(at(tick, tick % 4 === 0 ? 'abc' : 'ab|c')).toBeUndefined();
 	});
 
-	test('sides that change are detected anew; the heal counts from the first', () => {
+	test('changed sides are detected again; the heal counts from the first detection', () => {
 		const {at} = setUp();
 		at(100, 'ab|c');
 		expect(at(104, 'ab|c')).toBe('detected ab|c 4');
@@ -257,7 +257,7 @@ describe('the tracker', () => {
 		expect(at(124, 'abc')).toBe('healed abc 20');
 	});
 
-	test('a cut while repairing', () => {
+	test('a cut during the repair is a new partition', () => {
 		const {tracker, at} = setUp();
 		at(100, 'ab|c');
 		at(104, 'ab|c');
@@ -268,7 +268,7 @@ describe('the tracker', () => {
 		expect(tracker.state).toBe('partitioned');
 	});
 
-	test('members that come and go while all is whole are no event', () => {
+	test('members that join or leave a whole cluster cause no event', () => {
 		const {tracker, at} = setUp();
 		at(100, 'abcd');
 		expect(at(110, 'abcd')).toBeUndefined();

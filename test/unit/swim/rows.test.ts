@@ -1,4 +1,4 @@
-/** Rows with the state of their node: what is carried, what is kept, and that a packet stays within a datagram. */
+/** Rows with the states of their nodes: what is sent, what is kept, and that a packet fits into a datagram. */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {encode} from '../../../core/codec.ts';
@@ -23,14 +23,14 @@ function rowsOf(self: NodeId, members: readonly NodeId[] = order): Rows {
 	return rows;
 }
 
-/** What `from` sends to `to` arrives there. */
+/** Delivers a packet of `from` to `to`. */
 function carry(from: Rows, to: Rows, receiver: NodeId, tick: number, isStripped = false): void {
 	const {rows, states} = from.take(receiver, rowsMax, 1000, tick, staleTicks);
 	for (const [index, row] of rows.entries()) to.learn(row, isStripped ? undefined : states[index], tick, staleTicks);
 }
 
 describe('the state of a row', () => {
-	test('says which links and datagrams do not work, and where its node is', () => {
+	test('reports broken links, lost datagrams, and the Raft state of its node', () => {
 		const [one, other] = [rowsOf(n1), rowsOf(n2)];
 		expect(one.observe({...fine, isLinked: id => id !== n3, isAudible: id => id !== n4}, 1, 12)).toBe(true);
 		carry(one, other, n2, 1);
@@ -44,7 +44,7 @@ describe('the state of a row', () => {
 		expect(other.report(n1, 1 + staleTicks, staleTicks)).toBeUndefined();
 	});
 
-	test('is replaced by an earlier version once it is stale: of two processes of a node the one that counted further has ended', () => {
+	test('of a higher version is replaced once it is stale, because its process has ended', () => {
 		const [copy, kept, other] = [rowsOf(n1), rowsOf(n1), rowsOf(n2)];
 		for (let tick = 1; tick < 40; tick += 12)
 			copy.observe({...fine, report: () => ({term: 4, leader: undefined, applied: 3})}, tick, 12);
@@ -57,7 +57,7 @@ describe('the state of a row', () => {
 		expect(other.report(n1, 40 + staleTicks, staleTicks)).toMatchObject({leader: n2, applied: 12});
 	});
 
-	test('of a process that has ended does not come back from others that still have it', () => {
+	test('of a process that has ended does not come back from members that still have it', () => {
 		const [copy, kept, other, late] = [rowsOf(n1), rowsOf(n1), rowsOf(n2), rowsOf(n3)];
 		for (let tick = 1; tick < 40; tick += 12)
 			copy.observe({...fine, report: () => ({term: 4, leader: undefined, applied: 3})}, tick, 12);
@@ -67,13 +67,13 @@ describe('the state of a row', () => {
 		carry(kept, other, n2, 40 + staleTicks);
 		carry(late, other, n2, 41 + staleTicks);
 		expect(other.report(n1, 41 + staleTicks, staleTicks)).toMatchObject({leader: n2, applied: 12});
-		// It was not gone after all: it counts on.
+		// Its process was still running after all: its versions count again.
 		copy.observe({...fine, report: () => ({term: 5, leader: n3, applied: 4})}, 42 + staleTicks, 12);
 		carry(copy, other, n2, 42 + staleTicks);
 		expect(other.report(n1, 42 + staleTicks, staleTicks)).toMatchObject({leader: n3, applied: 4});
 	});
 
-	test('the report alone makes no version before the regular one', () => {
+	test('a changed report alone makes no version before the regular one', () => {
 		const rows = rowsOf(n1);
 		rows.observe(fine, 1, 12);
 		expect(rows.observe({...fine, report: () => ({term: 9, leader: n3, applied: 99})}, 5, 12)).toBe(false);
@@ -82,7 +82,7 @@ describe('the state of a row', () => {
 		expect(rows.report(n1, 13, staleTicks)).toEqual({term: 9, leader: undefined, applied: 99});
 	});
 
-	test('is kept, until it is stale, when a newer row comes without one, as through a node of protocol 1', () => {
+	test('is kept until it is stale when a newer row has no state, as through a node of protocol 1', () => {
 		const [one, other] = [rowsOf(n1), rowsOf(n2)];
 		one.observe({...fine, isLinked: id => id !== n3}, 1, 12);
 		carry(one, other, n2, 1);
@@ -94,7 +94,7 @@ describe('the state of a row', () => {
 		expect(other.isLinked(n1, n3, 14 + staleTicks, staleTicks)).toBeUndefined();
 	});
 
-	test('a complaint goes on to those who cannot hear it from its maker', () => {
+	test('a complaint is passed on to members that cannot hear its author', () => {
 		const [one, between, far] = [rowsOf(n1), rowsOf(n2), rowsOf(n3)];
 		for (const rows of [one, between, far])
 			rows.observe(rows === one ? {...fine, isLinked: id => id !== n3} : fine, 1, 12);
@@ -103,7 +103,7 @@ describe('the state of a row', () => {
 		expect(far.isLinked(n1, n3, 2, staleTicks)).toBe(false);
 	});
 
-	test('follows its members into another list of members', () => {
+	test('is rewritten when the member list changes', () => {
 		const [one, other] = [rowsOf(n1), rowsOf(n2)];
 		one.observe({...fine, isLinked: id => id !== n3, report: () => ({term: 4, leader: n4, applied: 1})}, 1, 12);
 		carry(one, other, n2, 1);
@@ -114,14 +114,14 @@ describe('the state of a row', () => {
 		expect(other.complaints(1, staleTicks)).toEqual([]);
 	});
 
-	test('is not sent by a node that does not look at its links', () => {
+	test('is not sent by a node that does not watch its links', () => {
 		const rows = rowsOf(n1);
 		rows.observe({isHeard: () => true}, 1, 12);
 		expect(rows.take(n2, rowsMax, 1000, 1, staleTicks).states).toEqual([]);
 	});
 });
 
-test('a packet full of rows and states fits into its bytes, the own row always in it', () => {
+test('a packet full of rows and states stays within its bound and always has the own row', () => {
 	const members = Array.from({length: 1024}, (_, index) => index.toString(16).padStart(16, '0') as NodeId);
 	fc.assert(
 		fc.property(

@@ -1,9 +1,11 @@
 /**
-Runs test/scripts/swim-*.txt: what one does to a cluster, a line `----`, and what its nodes then report, in milliseconds
-since the block began. `UPDATE=1` writes what happened back into the files; read the difference before you commit it.
+Runs test/scripts/swim-*.txt: actions on a cluster, a line `----`, and the reports of its nodes, in milliseconds since
+the start of the block. `UPDATE=1` writes the actual reports back into the files; read the difference before you commit
+it.
 
-Commands: `nodes 3 [loss 10] [mute]` (mute: a dead process's machine refuses nothing), `cut a->b`, `split a b | c d`,
-`heal`, `crash a`, `restart a`, `pause a 500`, `leave a`, `run 1000`, `matrix a` (draws who hears whom), `states a`.
+Commands: `nodes 3 [loss 10] [mute]` (mute: the machine of a dead process does not refuse connections), `cut a->b`,
+`split a b | c d`, `heal`, `crash a`, `restart a`, `pause a 500`, `leave a`, `run 1000`, `matrix a` (draws which members
+each node hears), `states a`.
 */
 import {globSync, readFileSync, writeFileSync} from 'node:fs';
 import {basename} from 'node:path';

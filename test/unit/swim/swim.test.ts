@@ -1,11 +1,11 @@
 /**
-One SWIM machine alone: packets and ticks in, work out. `ticks(8)` is one probe (200 ms at 25 ms a tick), after 4 comes
-the detour.
+One SWIM machine alone: packets and ticks in, output out. One probe takes `ticks(8)` (200 ms at 25 ms per tick); the
+indirect pings start after 4.
 */
 import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
 import {Health, healthMax} from '../../../core/swim/health.ts';
-import {timingOf} from '../../../core/swim/pace.ts';
+import {timingOf} from '../../../core/swim/timing.ts';
 import {hashMembers, type SwimPacket, type Update} from '../../../core/swim/packet.ts';
 import {bitmap} from '../../../core/swim/rows.ts';
 import {Suspicion} from '../../../core/swim/suspicion.ts';
@@ -18,7 +18,7 @@ const tickMs = 25;
 const probeTicks = 8;
 const silentTicks = 24;
 
-/** A machine n1 among n1…n`count`, its tick a millisecond apart from the last by `tickMs`. */
+/** The machine of n1 in a cluster n1…n`count`. Its ticks are `tickMs` milliseconds apart. */
 function setUp(count: number, incarnation = 1) {
 	const order = Array.from({length: count}, (_, index) => idOf(`n${index + 1}`));
 	const swim = createSwim({id: order[0]!, incarnation, random: createRandom('unit'), tickMs, config: defaults.swim});
@@ -36,8 +36,8 @@ function setUp(count: number, incarnation = 1) {
 		}
 	};
 
-	/** A packet of `from`, at its incarnation 1 unless said otherwise. */
-	const say = (from: string, message: Partial<SwimPacket> & {type: SwimPacket['type']}): void => {
+	/** Delivers a packet of `from`, at incarnation 1 unless given. */
+	const deliver = (from: string, message: Partial<SwimPacket> & {type: SwimPacket['type']}): void => {
 		swim.step(idOf(from), {seq: 0, incarnation: 1, updates: [], rows: [], ...message} as SwimPacket, nowMs);
 		drain();
 	};
@@ -55,13 +55,13 @@ function setUp(count: number, incarnation = 1) {
 		sent,
 		changes,
 		partitions,
-		say,
+		deliver,
 		drain,
 		row,
 		pass: (ms: number) => {
 			nowMs += ms;
 		},
-		/** Let time pass; `each` runs before every tick. */
+		/** Advances time; `each` runs before every tick. */
 		ticks(count_: number, each?: () => void) {
 			for (let tick = 0; tick < count_; tick++) {
 				each?.();
@@ -70,14 +70,14 @@ function setUp(count: number, incarnation = 1) {
 				drain();
 			}
 		},
-		/** Those who are named answer every ping at once, also when it comes by way of others. */
+		/** The named members answer every ping at once, also relayed ones. */
 		answer(...names: string[]) {
 			for (const {to, packet} of sent.splice(0)) {
 				if (packet.type === 'ping' && names.includes(nameOf(to)))
-					say(nameOf(to), {type: 'ack', seq: packet.seq});
+					deliver(nameOf(to), {type: 'ack', seq: packet.seq});
 			}
 		},
-		/** Its row, which says that datagrams of n1 do not reach it. */
+		/** A row of the member, which reports that datagrams of n1 do not reach it. */
 		deaf: (node: string) => ({
 			type: 'gossip' as const,
 			rows: [row(node)],
@@ -96,7 +96,7 @@ const accuse = (name: string, standing: Update[1], incarnation: number, by: stri
 ];
 
 describe('probing', () => {
-	test('every member has its turn, at an even pace', () => {
+	test('every member is probed, at an even pace', () => {
 		const {sent, ticks, answer, pings} = setUp(5);
 		const turns = new Map<string, number>();
 		ticks(60, () => {
@@ -108,26 +108,26 @@ describe('probing', () => {
 		for (const count of turns.values()) expect(count).toBeLessThanOrEqual(10);
 	});
 
-	test('an ack measures the round trip in milliseconds, a repeated ping does not', () => {
-		const {say, pass, ticks, pings, state} = setUp(2);
+	test('an ack measures the round trip in milliseconds; the ack of a repeated ping does not', () => {
+		const {deliver, pass, ticks, pings, state} = setUp(2);
 		ticks(6);
 		pass(3.5);
-		say('n2', {type: 'ack', seq: (pings('n2')[0]!.packet as {seq: number}).seq});
+		deliver('n2', {type: 'ack', seq: (pings('n2')[0]!.packet as {seq: number}).seq});
 		expect(state('n2').rttMs).toBe(3.5);
 		const before = pings('n2').length;
 		ticks(11); // A ping, and the same over the link.
 		const later = pings('n2').slice(before);
 		expect(later.map(({via}) => via)).toEqual(['datagram', 'link']);
 		pass(100);
-		say('n2', {type: 'ack', seq: (later[0]!.packet as {seq: number}).seq});
+		deliver('n2', {type: 'ack', seq: (later[0]!.packet as {seq: number}).seq});
 		expect(state('n2').rttMs).toBe(3.5);
 	});
 
-	test('without an answer it asks three others and the link, then suspects', () => {
-		const {sent, ticks, say, changes, pings, state} = setUp(6);
+	test('without an answer it asks three relays and pings over the link, then suspects', () => {
+		const {sent, ticks, deliver, changes, pings, state} = setUp(6);
 		const living = ['n3', 'n4', 'n5', 'n6'];
 		const alive = (): void => {
-			for (const name of living) say(name, {type: 'gossip'});
+			for (const name of living) deliver(name, {type: 'gossip'});
 		};
 
 		for (let spent = 0; pings('n2').length === 0 && spent < 20; spent++) ticks(1, alive);
@@ -149,17 +149,17 @@ describe('probing', () => {
 		});
 	});
 
-	test('the answer of a relay saves it', () => {
-		const {ticks, say, changes, sent} = setUp(3);
+	test('the ack of a relay prevents the suspicion', () => {
+		const {ticks, deliver, changes, sent} = setUp(3);
 		ticks(60, () => {
-			say('n3', {type: 'gossip'});
+			deliver('n3', {type: 'gossip'});
 			for (const {to, packet} of sent.splice(0))
-				if (packet.type === 'ping-req') say(nameOf(to), {type: 'ack', seq: packet.seq});
+				if (packet.type === 'ping-req') deliver(nameOf(to), {type: 'ack', seq: packet.seq});
 		});
 		expect(changes).toEqual([]);
 	});
 
-	test('any other packet from it counts as life, not as an answer', () => {
+	test('any other packet proves that a member is alive, but is no answer', () => {
 		const {swim, ticks, changes, state} = setUp(3);
 		ticks(100, () => {
 			swim.heard(idOf('n2'));
@@ -171,19 +171,19 @@ describe('probing', () => {
 		expect(swim.isHeard(idOf('n2'))).toBe(true);
 	});
 
-	test('one that datagrams do not reach is pinged over a working link as well, with what it is to be told', () => {
-		const {swim, ticks, say, deaf, pings, drain} = setUp(3);
+	test('a member that datagrams do not reach is also pinged over a working link, with the accusation', () => {
+		const {swim, ticks, deliver, deaf, pings, drain} = setUp(3);
 		const tells = (): string[] =>
 			pings('n2')
 				.filter(({packet}) => packet.updates.some(([id, standing]) => id === idOf('n3') && standing === 'left'))
 				.map(({via}) => via);
-		say('n3', {type: 'gossip', updates: [accuse('n3', 'left', 1, 'n3')]});
-		say('n2', deaf('n2'));
+		deliver('n3', {type: 'gossip', updates: [accuse('n3', 'left', 1, 'n3')]});
+		deliver('n2', deaf('n2'));
 		ticks(12);
 		expect(tells()).toEqual(expect.arrayContaining(['datagram', 'link']));
-		// Without a link there is nothing better than datagrams.
+		// Without a link datagrams are the only way.
 		const unlinked = (): void => {
-			say('n2', deaf('n2'));
+			deliver('n2', deaf('n2'));
 			swim.tick({
 				isLinked: () => false,
 				isAudible: () => true,
@@ -204,10 +204,10 @@ describe('probing', () => {
 		).toEqual(new Set(['datagram']));
 	});
 
-	test('it answers pings the way they came, also those of strangers, but takes no rumours from them', () => {
-		const {say, sent, changes} = setUp(3);
-		say('n2', {type: 'ping', seq: 7, link: true});
-		say('n9', {type: 'ping', seq: 8, link: false, updates: [accuse('n2', 'dead', 5, 'n9')]});
+	test('pings are answered on their path, also those of non-members, whose rumours are ignored', () => {
+		const {deliver, sent, changes} = setUp(3);
+		deliver('n2', {type: 'ping', seq: 7, link: true});
+		deliver('n9', {type: 'ping', seq: 8, link: false, updates: [accuse('n2', 'dead', 5, 'n9')]});
 		expect(sent.map(({to, packet, via}) => [nameOf(to), packet.type, via])).toEqual([
 			['n2', 'ack', 'link'],
 			['n9', 'ack', 'datagram'],
@@ -217,9 +217,9 @@ describe('probing', () => {
 });
 
 describe('relaying', () => {
-	test('a ping for someone else, its answer, and a nack when there is none', () => {
-		const {say, sent, ticks} = setUp(3);
-		say('n2', {type: 'ping-req', seq: 70, target: idOf('n3')});
+	test('a relayed ping returns the ack of its target, and a nack while there is none', () => {
+		const {deliver, sent, ticks} = setUp(3);
+		deliver('n2', {type: 'ping-req', seq: 70, target: idOf('n3')});
 		const ping = sent.find(({to, packet}) => to === idOf('n3') && packet.type === 'ping')!.packet as {seq: number};
 		ticks(2);
 		expect(sent.filter(({packet}) => packet.type === 'nack')).toEqual([]);
@@ -227,84 +227,84 @@ describe('relaying', () => {
 		expect(
 			sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'nack' && packet.seq === 70),
 		).toHaveLength(1);
-		say('n3', {type: 'ack', seq: ping.seq}); // Late, but still of use.
+		deliver('n3', {type: 'ack', seq: ping.seq}); // Late, but still useful.
 		expect(
 			sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'ack' && packet.seq === 70),
 		).toHaveLength(1);
-		say('n3', {type: 'ack', seq: ping.seq});
+		deliver('n3', {type: 'ack', seq: ping.seq});
 		expect(sent.filter(({packet}) => packet.type === 'ack')).toHaveLength(1);
 	});
 
-	test('goes over the link with one that datagrams do not reach', () => {
-		const {say, sent, deaf} = setUp(3);
-		say('n2', deaf('n2'));
-		say('n2', {type: 'ping-req', seq: 70, target: idOf('n3')});
+	test('relays over the link to a target that datagrams do not reach', () => {
+		const {deliver, sent, deaf} = setUp(3);
+		deliver('n2', deaf('n2'));
+		deliver('n2', {type: 'ping-req', seq: 70, target: idOf('n3')});
 		const ping = sent.find(({to, packet}) => to === idOf('n3') && packet.type === 'ping')!;
 		expect(ping.via).toBe('datagram');
-		say('n3', {type: 'ack', seq: (ping.packet as {seq: number}).seq});
+		deliver('n3', {type: 'ack', seq: (ping.packet as {seq: number}).seq});
 		expect(sent.filter(({to, packet}) => to === idOf('n2') && packet.type === 'ack').map(({via}) => via)).toEqual([
 			'link',
 		]);
 		sent.length = 0;
-		say('n3', {type: 'ping-req', seq: 71, target: idOf('n2')});
+		deliver('n3', {type: 'ping-req', seq: 71, target: idOf('n2')});
 		expect(sent.map(({to, packet, via}) => [nameOf(to), packet.type, via])).toEqual([['n2', 'ping', 'link']]);
 	});
 
-	test('an ack for a relayed ping counts only from its target', () => {
-		const {say, sent} = setUp(4);
-		say('n2', {type: 'ping-req', seq: 70, target: idOf('n3')});
+	test('an ack of a relayed ping counts only from its target', () => {
+		const {deliver, sent} = setUp(4);
+		deliver('n2', {type: 'ping-req', seq: 70, target: idOf('n3')});
 		const ping = sent[0]!.packet as {seq: number};
-		say('n4', {type: 'ack', seq: ping.seq});
+		deliver('n4', {type: 'ack', seq: ping.seq});
 		expect(sent.filter(({packet}) => packet.type === 'ack')).toEqual([]);
 	});
 
-	test('a target nobody knows, and too many at once, are refused with a nack and counted', () => {
-		const {swim, say, sent} = setUp(3);
-		say('n2', {type: 'ping-req', seq: 1, target: idOf('n9')});
+	test('an unknown target and excess requests are refused with a nack and counted', () => {
+		const {swim, deliver, sent} = setUp(3);
+		deliver('n2', {type: 'ping-req', seq: 1, target: idOf('n9')});
 		expect(sent.map(({packet}) => packet.type)).toEqual(['nack']);
-		for (let seq = 2; seq < 300; seq++) say('n2', {type: 'ping-req', seq, target: idOf('n3')});
+		for (let seq = 2; seq < 300; seq++) deliver('n2', {type: 'ping-req', seq, target: idOf('n3')});
 		expect(swim.status().bounds.relays).toBe(1 + 298 - 256);
 	});
 });
 
-describe('words about members', () => {
-	test('a suspect that stays silent is dead after the suspicion, and comes back on its own word alone', () => {
-		const {ticks, say, changes, state, sent} = setUp(2);
-		say('n2', {type: 'gossip'});
+describe('claims about members', () => {
+	test('a silent suspect is dead after the suspicion, and only its own refutation revives it', () => {
+		const {ticks, deliver, changes, state, sent} = setUp(2);
+		deliver('n2', {type: 'gossip'});
 		ticks(6 + probeTicks);
 		expect(changes).toEqual(['n2 suspect (no answer)']);
 		ticks(24);
 		expect(changes).toEqual(['n2 suspect (no answer)', 'n2 dead (silent)']);
-		say('n2', {type: 'ack', seq: 999}); // It does not know of the rumour, so this does not take it back.
+		deliver('n2', {type: 'ack', seq: 999}); // Without the accusation this is no refutation.
 		expect(state('n2').state).toBe('dead');
-		const told = sent.filter(
+		const sends = sent.filter(
 			({to, packet}) =>
 				to === idOf('n2') && packet.updates.some(update => update[0] === idOf('n2') && update[1] === 'dead'),
 		);
-		expect(told.length).toBeGreaterThan(0);
-		say('n2', {type: 'ack', seq: 999, incarnation: 2});
+		expect(sends.length).toBeGreaterThan(0);
+		deliver('n2', {type: 'ack', seq: 999, incarnation: 2});
 		expect(changes.at(-1)).toBe('n2 alive');
 	});
 
-	test('an accusation against this node is beaten, whatever its incarnation', () => {
-		const {say, swim, state, sent} = setUp(3, 4);
-		say('n2', {type: 'ping', seq: 1, link: false, updates: [accuse('n1', 'suspect', 4, 'n3')]});
+	test('this node refutes an accusation of any incarnation', () => {
+		const {deliver, swim, state, sent} = setUp(3, 4);
+		deliver('n2', {type: 'ping', seq: 1, link: false, updates: [accuse('n1', 'suspect', 4, 'n3')]});
 		expect(sent.at(-1)!.packet).toMatchObject({type: 'ack', incarnation: 5});
-		say('n2', {type: 'ping', seq: 2, link: false, updates: [accuse('n1', 'dead', 40, 'n3')]});
+		deliver('n2', {type: 'ping', seq: 2, link: false, updates: [accuse('n1', 'dead', 40, 'n3')]});
 		expect(sent.at(-1)!.packet).toMatchObject({
 			type: 'ack',
 			incarnation: 41,
 			updates: [[idOf('n1'), 'alive', 41, idOf('n1')]],
 		});
-		say('n2', {type: 'gossip', updates: [accuse('n1', 'dead', 40, 'n3')]}); // An old one changes nothing.
+		deliver('n2', {type: 'gossip', updates: [accuse('n1', 'dead', 40, 'n3')]}); // An old accusation.
 		expect(state('n1')).toMatchObject({state: 'alive', incarnation: 41});
-		expect(swim.status().health).toBe(2); // Twice others could not reach us.
+		expect(swim.status().health).toBe(2); // Twice other members could not reach this node.
 	});
 
-	// A node that has just been taken in is pinged by members that its own log does not name yet.
-	test('an accusation against this node is beaten also when a stranger brings it', () => {
-		const {say, swim, sent} = setUp(1);
-		say('n9', {type: 'ping', seq: 1, link: false, updates: [accuse('n1', 'suspect', 1, 'n8')]});
+	// A node that was just admitted is pinged by members that its own log does not list yet.
+	test('this node also refutes an accusation that a non-member brings', () => {
+		const {deliver, swim, sent} = setUp(1);
+		deliver('n9', {type: 'ping', seq: 1, link: false, updates: [accuse('n1', 'suspect', 1, 'n8')]});
 		expect(sent.at(-1)).toMatchObject({
 			to: idOf('n9'),
 			packet: {type: 'ack', incarnation: 2, updates: [[idOf('n1'), 'alive', 2, idOf('n1')]]},
@@ -312,9 +312,9 @@ describe('words about members', () => {
 		expect(swim.status().health).toBe(1);
 	});
 
-	test('of two words the higher incarnation wins, then the graver', () => {
-		const {say, changes, state} = setUp(4);
-		const hear = (...updates: Update[]): void => say('n2', {type: 'gossip', updates});
+	test('the higher incarnation wins, then the stronger claim', () => {
+		const {deliver, changes, state} = setUp(4);
+		const hear = (...updates: Update[]): void => deliver('n2', {type: 'gossip', updates});
 		hear(accuse('n3', 'suspect', 2, 'n4'));
 		hear(accuse('n3', 'alive', 2, 'n3'));
 		expect(state('n3').state).toBe('suspect');
@@ -334,39 +334,39 @@ describe('words about members', () => {
 		]);
 	});
 
-	test('a rumour against one that is heard is not believed: it is asked', () => {
-		const {say, changes, sent, ticks, pings} = setUp(4);
-		say('n3', {type: 'gossip'});
+	test('an accusation against a member that is heard is not believed: the member is pinged', () => {
+		const {deliver, changes, sent, ticks, pings} = setUp(4);
+		deliver('n3', {type: 'gossip'});
 		sent.length = 0;
-		say('n2', {type: 'gossip', updates: [accuse('n3', 'dead', 1, 'n4')]});
+		deliver('n2', {type: 'gossip', updates: [accuse('n3', 'dead', 1, 'n4')]});
 		expect(changes).toEqual([]);
 		expect(pings('n3')[0]!.packet.updates[0]).toEqual(accuse('n3', 'dead', 1, 'n4'));
-		say('n3', {type: 'gossip', incarnation: 2});
-		ticks(probeTicks, () => say('n3', {type: 'gossip', incarnation: 2}));
+		deliver('n3', {type: 'gossip', incarnation: 2});
+		ticks(probeTicks, () => deliver('n3', {type: 'gossip', incarnation: 2}));
 		expect(changes.filter(text => text.startsWith('n3'))).toEqual([]);
 	});
 
-	test('if it then stays silent, the rumour is believed', () => {
-		const {say, changes, ticks} = setUp(4);
-		say('n3', {type: 'gossip'});
-		say('n2', {type: 'gossip', updates: [accuse('n3', 'dead', 1, 'n4')]});
+	test('if the member then stays silent, the accusation is believed', () => {
+		const {deliver, changes, ticks} = setUp(4);
+		deliver('n3', {type: 'gossip'});
+		deliver('n2', {type: 'gossip', updates: [accuse('n3', 'dead', 1, 'n4')]});
 		ticks(probeTicks);
 		expect(changes).toContain('n3 dead (silent)');
 	});
 
-	test('in a large cluster, where its turn is far, a suspect is asked before it is called dead', () => {
-		const {say, changes, ticks, pings, sent} = setUp(1000);
+	test('in a large cluster, where its next ping is far away, a suspect is pinged once more before it is dead', () => {
+		const {deliver, changes, ticks, pings, sent} = setUp(1000);
 		const same = setUp(1000);
 		same.ticks(500);
 		const late = Array.from({length: 999}, (_, index) => `n${index + 2}`).find(
 			name => same.pings(name).length === 0,
 		)!;
-		say('n2', {type: 'gossip', updates: [accuse(late, 'suspect', 1, 'n3')]});
+		deliver('n2', {type: 'gossip', updates: [accuse(late, 'suspect', 1, 'n3')]});
 		for (let tick = 0; pings(late).length === 0 && tick < 1000; tick++) ticks(1);
 		expect(changes.filter(change => change.startsWith(`${late} `))).toEqual([`${late} suspect (no answer)`]);
 		expect(pings(late)[0]!.packet.updates).toContainEqual(accuse(late, 'suspect', 1, 'n3'));
 		const [{packet}] = pings(late) as [SwimOutbound];
-		say(late, {type: 'ack', seq: (packet as {seq: number}).seq, incarnation: 2});
+		deliver(late, {type: 'ack', seq: (packet as {seq: number}).seq, incarnation: 2});
 		sent.length = 0;
 		ticks(100);
 		expect(changes.filter(change => change.startsWith(`${late} `))).toEqual([
@@ -375,18 +375,18 @@ describe('words about members', () => {
 		]);
 	});
 
-	test('who is behind is told the newer word', () => {
-		const {say, sent} = setUp(4);
-		say('n2', {type: 'gossip', updates: [accuse('n3', 'alive', 7, 'n3')]});
-		// The rumour is told often enough and forgotten.
-		for (let seq = 1; seq < 20; seq++) say('n4', {type: 'ping', seq, link: false});
+	test('a sender with an older claim gets the newer one', () => {
+		const {deliver, sent} = setUp(4);
+		deliver('n2', {type: 'gossip', updates: [accuse('n3', 'alive', 7, 'n3')]});
+		// The rumour is sent the set number of times and then dropped.
+		for (let seq = 1; seq < 20; seq++) deliver('n4', {type: 'ping', seq, link: false});
 		expect(sent.at(-1)!.packet.updates).toEqual([]);
-		say('n4', {type: 'ping', seq: 20, link: false, updates: [accuse('n3', 'dead', 2, 'n4')]});
+		deliver('n4', {type: 'ping', seq: 20, link: false, updates: [accuse('n3', 'dead', 2, 'n4')]});
 		expect(sent.at(-1)!.packet.updates).toEqual([accuse('n3', 'alive', 7, 'n3')]);
 	});
 
-	test('goodbye goes out by datagram and link, and is not taken back', () => {
-		const {swim, say, sent, drain, ticks} = setUp(3);
+	test('a goodbye is sent by datagram and link, and is final for this incarnation', () => {
+		const {swim, deliver, sent, drain, ticks} = setUp(3);
 		swim.leave();
 		drain();
 		const goodbyes = sent.filter(({packet}) =>
@@ -399,7 +399,7 @@ describe('words about members', () => {
 			'n3 link',
 		]);
 		sent.length = 0;
-		say('n2', {type: 'gossip', updates: [accuse('n1', 'left', 1, 'n1')]});
+		deliver('n2', {type: 'gossip', updates: [accuse('n1', 'left', 1, 'n1')]});
 		ticks(50);
 		expect(sent).toEqual([]);
 		expect(swim.status().members[0]).toMatchObject({state: 'left', incarnation: 1});
@@ -407,28 +407,28 @@ describe('words about members', () => {
 });
 
 describe('evidence of links', () => {
-	test('a refused connection and no answer: the process is down', () => {
-		const {swim, ticks, changes, partitions, say, drain} = setUp(3);
+	test('after a refused connection and no answer, the process is down', () => {
+		const {swim, ticks, changes, partitions, deliver, drain} = setUp(3);
 		swim.linkRefused(idOf('n2'));
 		drain();
-		ticks(probeTicks, () => say('n3', {type: 'gossip'}));
+		ticks(probeTicks, () => deliver('n3', {type: 'gossip'}));
 		expect(changes).toEqual(['n2 dead (connection refused)']);
 		expect(swim.isHeard(idOf('n2'))).toBe(false);
-		ticks(60, () => say('n3', {type: 'gossip'}));
+		ticks(60, () => deliver('n3', {type: 'gossip'}));
 		expect(partitions).toEqual([]); // A crash is not a cut.
 	});
 
-	test('a refused connection, but it speaks: nothing', () => {
-		const {swim, ticks, changes, say} = setUp(3);
+	test('after a refused connection, a member that still sends stays alive', () => {
+		const {swim, ticks, changes, deliver} = setUp(3);
 		ticks(100, () => {
 			swim.linkRefused(idOf('n2'));
-			say('n2', {type: 'gossip'});
-			say('n3', {type: 'gossip'});
+			deliver('n2', {type: 'gossip'});
+			deliver('n3', {type: 'gossip'});
 		});
 		expect(changes).toEqual([]);
 	});
 
-	test('a link that comes up makes a dead member speak', () => {
+	test('a new link revives a dead member', () => {
 		const {swim, ticks, drain, pings, state, sent} = setUp(2);
 		ticks(60);
 		expect(state('n2').state).toBe('dead');
@@ -439,10 +439,10 @@ describe('evidence of links', () => {
 	});
 });
 
-describe('who hears whom', () => {
-	test('a row comes in, is read and grows stale', () => {
-		const {swim, say, ticks, row} = setUp(3);
-		say('n2', {type: 'gossip', rows: [row('n2', 'n1')]});
+describe('rows', () => {
+	test('a row is read, and goes stale', () => {
+		const {swim, deliver, ticks, row} = setUp(3);
+		deliver('n2', {type: 'gossip', rows: [row('n2', 'n1')]});
 		expect(swim.status().matrix).toEqual({
 			order: ['n1', 'n2', 'n3'].map(name => idOf(name)),
 			sees: [
@@ -459,25 +459,25 @@ describe('who hears whom', () => {
 		]);
 	});
 
-	test('the newest version of a row wins, in whatever order they come; rows over other members are not read', () => {
-		const {swim, say, row} = setUp(3);
+	test('the newest version of a row wins in any order of arrival; rows over other members are not read', () => {
+		const {swim, deliver, row} = setUp(3);
 		const older = row('n2', 'n1');
 		const newer = row('n2', 'n3');
-		say('n3', {type: 'gossip', rows: [newer]});
-		say('n2', {type: 'gossip', rows: [older]});
+		deliver('n3', {type: 'gossip', rows: [newer]});
+		deliver('n2', {type: 'gossip', rows: [older]});
 		expect(swim.status().matrix.sees[1]).toEqual([true, true, false]);
 		const [node, incarnation, , , unheard] = row('n2', 'n1');
-		say('n2', {type: 'gossip', rows: [[node, incarnation, 99, 12_345, unheard]]});
+		deliver('n2', {type: 'gossip', rows: [[node, incarnation, 99, 12_345, unheard]]});
 		expect(swim.status().matrix.sees[1]).toEqual([true, true, false]);
 		expect(swim.status().bounds.rowMismatches).toBe(1);
-		// A next life starts to count anew.
-		say('n2', {type: 'gossip', rows: [[node, 2, 1, hashMembers(swim.status().matrix.order), unheard]]});
+		// A later incarnation starts its counter again.
+		deliver('n2', {type: 'gossip', rows: [[node, 2, 1, hashMembers(swim.status().matrix.order), unheard]]});
 		expect(swim.status().matrix.sees[1]).toEqual([false, true, true]);
 	});
 
-	test('members come and go: rows are read over the new list', () => {
-		const {swim, say, row} = setUp(3);
-		say('n2', {type: 'gossip', rows: [row('n2', 'n3')]});
+	test('after a change of members, rows are read over the new list', () => {
+		const {swim, deliver, row} = setUp(3);
+		deliver('n2', {type: 'gossip', rows: [row('n2', 'n3')]});
 		swim.setMembers(['n2', 'n25', 'n3'].map(name => idOf(name)).toSorted());
 		const {order, sees} = swim.status().matrix;
 		expect(order.map(id => nameOf(id))).toEqual(['n1', 'n2', 'n3', 'n25']);
@@ -486,11 +486,11 @@ describe('who hears whom', () => {
 		expect(swim.status().members.map(({id}) => nameOf(id))).toEqual(['n1', 'n3']);
 	});
 
-	test('a change of the own row goes to everyone who is heard, at once', () => {
-		const {say, ticks, sent} = setUp(4);
+	test('a change of the own row goes at once to every member that is heard', () => {
+		const {deliver, ticks, sent} = setUp(4);
 		const living = (): void => {
-			say('n2', {type: 'gossip'});
-			say('n3', {type: 'gossip'});
+			deliver('n2', {type: 'gossip'});
+			deliver('n3', {type: 'gossip'});
 		};
 
 		ticks(silentTicks - 1, living);
@@ -505,7 +505,7 @@ describe('who hears whom', () => {
 	});
 });
 
-test('what nobody takes out is bounded and counted', () => {
+test('output that is not taken is bounded and counted', () => {
 	const {swim} = setUp(3);
 	const packet: SwimPacket = {type: 'ping', seq: 1, link: false, incarnation: 1, updates: [], rows: []};
 	for (let count = 0; count < outboxMax + 10; count++) swim.step(idOf('n2'), packet, 0);
@@ -514,7 +514,7 @@ test('what nobody takes out is bounded and counted', () => {
 	expect(swim.ready(0)).toBeUndefined();
 });
 
-test('alone there is nothing to do', () => {
+test('a node alone has nothing to do', () => {
 	const {sent, ticks, swim, partitions} = setUp(1);
 	ticks(100);
 	expect(sent).toEqual([]);
@@ -523,10 +523,10 @@ test('alone there is nothing to do', () => {
 });
 
 describe('Lifeguard', () => {
-	const pace = {suspicionMin: 10, suspicionMax: 60, confirmations: 3};
+	const timing = {suspicionMin: 10, suspicionMax: 60, confirmations: 3};
 
 	test('a suspicion shrinks with independent confirmations, by their logarithm', () => {
-		const suspicion = new Suspicion(100, idOf('n1'), pace);
+		const suspicion = new Suspicion(100, idOf('n1'), timing);
 		expect(suspicion.ticks).toBe(60);
 		expect(suspicion.confirm(idOf('n1'))).toBe(false);
 		expect(suspicion.confirm(idOf('n2'))).toBe(true);
@@ -541,11 +541,11 @@ describe('Lifeguard', () => {
 		expect(suspicion.confirm(idOf('n5'))).toBe(false); // Enough.
 	});
 
-	test('where nobody could confirm, the least holds at once', () => {
-		expect(new Suspicion(0, idOf('n1'), {...pace, confirmations: 0}).ticks).toBe(10);
+	test('without possible confirmations a suspicion has its minimum length', () => {
+		expect(new Suspicion(0, idOf('n1'), {...timing, confirmations: 0}).ticks).toBe(10);
 	});
 
-	test('health has bounds and stretches waits', () => {
+	test('health is bounded and stretches waits', () => {
 		const health = new Health();
 		health.good();
 		expect(health.stretch(4)).toBe(4);
@@ -556,7 +556,7 @@ describe('Lifeguard', () => {
 		expect(health.score).toBe(7);
 	});
 
-	test('silent relays make this node doubt itself, nacks do not', () => {
+	test('silent relays lower the local health, nacks do not', () => {
 		const silent = setUp(4);
 		silent.ticks(40, () => {
 			for (const name of ['n3', 'n4']) silent.swim.heard(idOf(name));
@@ -566,8 +566,8 @@ describe('Lifeguard', () => {
 		honest.ticks(40, () => {
 			for (const {to, packet} of honest.sent.splice(0)) {
 				if (to === idOf('n2')) continue;
-				if (packet.type === 'ping') honest.say(nameOf(to), {type: 'ack', seq: packet.seq});
-				if (packet.type === 'ping-req') honest.say(nameOf(to), {type: 'nack', seq: packet.seq});
+				if (packet.type === 'ping') honest.deliver(nameOf(to), {type: 'ack', seq: packet.seq});
+				if (packet.type === 'ping-req') honest.deliver(nameOf(to), {type: 'nack', seq: packet.seq});
 			}
 		});
 		expect(honest.state('n2').state).not.toBe('alive');
@@ -575,27 +575,27 @@ describe('Lifeguard', () => {
 	});
 });
 
-test('the pace: constant load, and times that grow with the cluster', () => {
+test('the timing keeps the load constant, and grows with the cluster', () => {
 	const of = (members: number) => timingOf(members, tickMs, defaults.swim);
 	expect(of(3)).toMatchObject({probe: 8, timeout: 4, pair: 6, silent: 24, suspicionMin: 24, confirmations: 1});
 	expect(of(16).pair * tickMs).toBeLessThanOrEqual(defaults.swim.silentMs / 2);
 	for (const members of [17, 50, 1024]) {
-		const pace = of(members);
-		expect((members - 1) / pace.pair).toBeLessThanOrEqual(10 / pace.probe);
-		expect(pace.silent).toBeGreaterThan(2 * pace.pair);
+		const timing = of(members);
+		expect((members - 1) / timing.pair).toBeLessThanOrEqual(10 / timing.probe);
+		expect(timing.silent).toBeGreaterThan(2 * timing.pair);
 	}
 });
 
-test('rumours: the least told first, each so often, the newest word replaces the older', () => {
+test('the least sent rumours go first, each a bounded number of times; a newer claim replaces an older one', () => {
 	const updates = new Updates();
 	for (const name of ['n2', 'n3', 'n4']) updates.put(accuse(name, 'suspect', 1, 'n1'));
-	const told = (to: string, count: number): string[] =>
+	const sends = (to: string, count: number): string[] =>
 		updates.take(idOf(to), count, 2).map(([id, standing]) => `${nameOf(id)} ${standing}`);
-	expect(told('n4', 2)).toEqual(['n2 suspect', 'n3 suspect']);
-	expect(told('n9', 2)).toEqual(['n4 suspect', 'n2 suspect']);
+	expect(sends('n4', 2)).toEqual(['n2 suspect', 'n3 suspect']);
+	expect(sends('n9', 2)).toEqual(['n4 suspect', 'n2 suspect']);
 	updates.put(accuse('n3', 'alive', 2, 'n3'));
-	expect(told('n9', 3)).toEqual(['n3 alive', 'n4 suspect']);
+	expect(sends('n9', 3)).toEqual(['n3 alive', 'n4 suspect']);
 	expect(updates.size).toBe(1);
-	expect(told('n9', 3)).toEqual(['n3 alive']);
+	expect(sends('n9', 3)).toEqual(['n3 alive']);
 	expect(updates.size).toBe(0);
 });

@@ -60,7 +60,7 @@ function create() {
 }
 
 describe('the age of a message', () => {
-	test('a publisher with a clock of 2099 keeps nothing for ever: the records say when they came (case 16)', async () => {
+	test('messages of a publisher with a clock of 2099 grow old by their arrival (case 16)', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		for (const seq of [1, 2, 3]) await log.append([item(seq, year2099)]).written;
@@ -85,7 +85,7 @@ describe('the age of a message', () => {
 		});
 	});
 
-	test('a publisher with a clock of 1970 loses nothing early, here or after a restart (case 16)', async () => {
+	test('messages of a publisher with a clock of 1970 are not deleted early, after a restart too (case 16)', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		await log.append([item(1, 1000)]).written;
@@ -94,7 +94,7 @@ describe('the age of a message', () => {
 		expect(await (await reopen()).retain({...age, nowMs: start + 6 * dayMs})).toBeUndefined();
 	});
 
-	test('what comes late by repair is kept from then on, whatever the clock of its publisher said (case 16)', async () => {
+	test('messages that arrive late by repair count from their arrival, for any publisher clock (case 16)', async () => {
 		const {open} = create();
 		const log = await open();
 		await log.append([item(1, start - 6 * dayMs, true)]).written;
@@ -103,7 +103,7 @@ describe('the age of a message', () => {
 		expect(await log.retain({...age, nowMs: start + 8 * dayMs})).toMatchObject({to: 2});
 	});
 
-	test('goes on over a restart (case 16)', async () => {
+	test('continues over a restart (case 16)', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		await log.append([item(1, start)]).written;
@@ -132,7 +132,7 @@ describe('the age of a message', () => {
 		expect(await log.retain({...age, nowMs: start + 8 * dayMs})).toMatchObject({to: 1});
 	});
 
-	test('is not counted by a segment that holds no message: it keeps nothing (case 16)', async () => {
+	test('does not depend on a segment without messages (case 16)', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		await log.append([item(1, start)]).written;
@@ -146,24 +146,24 @@ describe('the age of a message', () => {
 	});
 });
 
-describe('the time that ages are judged by', () => {
+describe('the retention clock', () => {
 	const kept: KeptTime = {nowMs: start, uptimeMs: 100 * dayMs, laggingMs: 0};
 
-	test('a clock 9 days ahead at a start is not believed, and nothing gets old by it (case 16)', () => {
+	test('does not trust a wall clock that is 9 days ahead at a start (case 16)', () => {
 		// The machine has run for an hour since.
 		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: kept.uptimeMs + 3_600_000}, 7 * dayMs)).toEqual({
 			nowMs: start + 3_600_000,
 			isLagging: true,
 			laggingMs: 0,
 		});
-		// The machine was started anew since, and has run for an hour.
+		// The machine has been restarted since, and has run for an hour.
 		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: 3_600_000}, 7 * dayMs)).toMatchObject({
 			nowMs: start + 3_600_000,
 			isLagging: true,
 		});
 	});
 
-	test('a clock that agrees with the time that the machine ran is believed; one that is behind changes nothing (case 16)', () => {
+	test('trusts a wall clock that agrees with the uptime, and ignores one that is behind (case 16)', () => {
 		for (const wallMs of [start + 9 * dayMs + 30_000, start + 9 * dayMs, start, start - 9 * dayMs]) {
 			expect(resumedTime(kept, {wallMs, uptimeMs: kept.uptimeMs + 9 * dayMs}, 7 * dayMs)).toEqual({
 				nowMs: Math.max(wallMs, start + 9 * dayMs),
@@ -175,14 +175,14 @@ describe('the time that ages are judged by', () => {
 		expect(resumedTime(undefined, {wallMs: start, uptimeMs: 5}, 7 * dayMs).nowMs).toBe(start);
 	});
 
-	test('a clock that jumps while the node runs changes no age (case 16)', () => {
+	test('ignores a wall clock that jumps while the node runs (case 16)', () => {
 		let monotonicMs = 5000;
 		const clock = new RetentionClock(undefined, {wallMs: start, uptimeMs: 1}, 7 * dayMs, () => monotonicMs);
 		monotonicMs += 1000;
 		expect(clock.nowMs).toBe(start + 1000);
 	});
 
-	test('a clock that was not believed for the whole retention time is right by then (case 16)', () => {
+	test('trusts a wall clock after the whole retention time (case 16)', () => {
 		let monotonicMs = 0;
 		let uptimeMs = kept.uptimeMs;
 		let state = kept;
@@ -207,7 +207,7 @@ describe('the time that ages are judged by', () => {
 		});
 	});
 
-	test('the shortest retention time of a topic says how far a clock may be ahead, the longest when it is believed (cases 14, 16)', () => {
+	test('uses the shortest retention time for the tolerance, and the longest for the trust (cases 14, 16)', () => {
 		const clock = new RetentionClock(kept, {wallMs: start + 30_000, uptimeMs: kept.uptimeMs}, 7 * dayMs, () => 0);
 		expect([
 			clock.nowMs,
@@ -231,7 +231,7 @@ describe('the time that ages are judged by', () => {
 		).toMatchObject({nowMs: start + 60_000, isLagging: false});
 	});
 
-	test('whatever the clocks say, no time passes at a start that has not passed (case 16)', () => {
+	test('never advances at a start by time that has not passed, for any clocks (case 16)', () => {
 		const span = fc.integer({min: 0, max: 400 * dayMs});
 		fc.assert(
 			fc.property(
@@ -240,7 +240,7 @@ describe('the time that ages are judged by', () => {
 				fc.integer({min: 0, max: year2099}),
 				fc.boolean(),
 				(uptimeThen, goneMs, wallMs, isRebooted) => {
-					// After a reboot the machine is up for a part of the time that has gone by.
+					// After a reboot the uptime is only a part of the time that has passed.
 					const uptimeMs = isRebooted ? Math.floor(goneMs / 2) : uptimeThen + goneMs;
 					const {nowMs} = resumedTime(
 						{nowMs: start, uptimeMs: uptimeThen, laggingMs: 0},
@@ -253,7 +253,7 @@ describe('the time that ages are judged by', () => {
 		);
 	});
 
-	test('a file that says nothing useful is no time (case 16)', () => {
+	test('does not load from an invalid file (case 16)', () => {
 		for (const value of [
 			undefined,
 			null,
@@ -268,7 +268,7 @@ describe('the time that ages are judged by', () => {
 	});
 });
 
-test('what was deleted, and why, in words (case 16)', () => {
+test('deletions and their reasons as text (case 16)', () => {
 	expect(deletedWords({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe(
 		"news: 3 messages (400 bytes) deleted, 2 of them unread here: older than is kept (storage.retain_age_s, or the topic's own)",
 	);
@@ -281,7 +281,7 @@ test('what was deleted, and why, in words (case 16)', () => {
 });
 
 describe('a budget of all topics', () => {
-	test('cuts the largest to one size, and no others (case 15)', () => {
+	test('cuts the largest topics to one size, and no others (case 15)', () => {
 		expect(
 			sharesOfBudget(
 				new Map([
@@ -309,7 +309,7 @@ describe('a budget of all topics', () => {
 		expect(sharesOfBudget(new Map(), 30)).toEqual(new Map());
 	});
 
-	test('is kept to, and cuts nobody who has less than another (case 15)', () => {
+	test('is met, and no topic is cut below the size of a smaller one (case 15)', () => {
 		fc.assert(
 			fc.property(fc.array(fc.nat(1000), {maxLength: 20}), fc.nat(5000), (sizes, budget) => {
 				const bytes = new Map(sizes.entries());

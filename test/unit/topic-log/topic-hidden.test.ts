@@ -1,4 +1,4 @@
-/** The log of a topic that is deleted: what is stamped up to the deletion goes, what is later stays where it is. */
+/** The log of a deleted topic: messages up to the deletion are deleted, later ones stay where they are. */
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {ReadSlots} from '../../../core/data/read-slots.ts';
@@ -19,7 +19,7 @@ const topic = 't' as Topic;
 const a = 'aaaaaaaaaaaaaaaa' as NodeId;
 const kept = {bytes: 2 ** 40, ageMs: 2 ** 40, nowMs: 1};
 
-/** One for each stamp, of one stream, with a message more each time. */
+/** One batch per stamp, of one stream, each with one message more than the one before. */
 function batches(stamps: readonly number[]): Batch[] {
 	let firstSeq = 1;
 	return stamps.map((lamport, index) => {
@@ -46,7 +46,7 @@ const append = (log: TopicLog, all: readonly Batch[]): Promise<void> =>
 const rows = (items: readonly StoredBatch[]): unknown[] =>
 	items.map(({offset, batch: {firstSeq, lamport}}) => [offset, firstSeq, lamport]);
 
-/** What a reader gets from the beginning on, and how many messages it was told are gone. */
+/** Reads from the beginning: the messages, and how many were reported as deleted. */
 async function readAll(log: TopicLog): Promise<{readonly got: unknown[]; readonly dropped: number}> {
 	const items: StoredBatch[] = [];
 	let dropped = 0;
@@ -66,15 +66,14 @@ async function readAll(log: TopicLog): Promise<{readonly got: unknown[]; readonl
 	);
 	reader.resume();
 	for (let turn = 0; reader.cursor < log.nextOffset; turn++) {
-		if (turn > 1000)
-			throw new Error(`Expected the reader to get to ${log.nextOffset}, it stands at ${reader.cursor}`);
+		if (turn > 1000) throw new Error(`Expected the reader to get to ${log.nextOffset}, it is at ${reader.cursor}`);
 		await new Promise(setImmediate);
 	}
 
 	return {got: rows(items), dropped};
 }
 
-test('only what is stamped later is given out, under its offset; each message that went is told once, and offsets go on (case 14)', async () => {
+test('only later messages are served, at their offsets; each deletion is reported once (case 14)', async () => {
 	await fc.assert(
 		fc.asyncProperty(
 			fc.array(fc.integer({min: 1, max: 20}), {minLength: 1, maxLength: 30}),
@@ -102,8 +101,8 @@ test('only what is stamped later is given out, under its offset; each message th
 				log.hide(until);
 				expect((await readAll(log)).got).toEqual(expected);
 				const retained = await log.retain(kept);
-				const told = (retained?.deletions ?? []).reduce((sum, {messages}) => sum + messages, 0);
-				expect([told, new Set(retained?.deletions.map(({reason}) => reason))]).toEqual([
+				const reported = (retained?.deletions ?? []).reduce((sum, {messages}) => sum + messages, 0);
+				expect([reported, new Set(retained?.deletions.map(({reason}) => reason))]).toEqual([
 					offset - left,
 					new Set(offset > left ? ['topic'] : []),
 				]);
@@ -134,7 +133,7 @@ test('only what is stamped later is given out, under its offset; each message th
 	);
 });
 
-test('what stays among later messages goes with its segment, and is not told again', async () => {
+test('hidden messages among later ones go with their segment, and are not reported again', async () => {
 	const log = await open(new MemoryLog({segmentBytes: 10_000}));
 	await append(log, batches([1, 9, 2]));
 	log.hide(5);
@@ -148,7 +147,7 @@ test('what stays among later messages goes with its segment, and is not told aga
 	expect(log.messages).toBe(0);
 });
 
-test('what lies behind later messages goes when these are gone', async () => {
+test('hidden messages after later ones go when the later ones are gone', async () => {
 	const log = await open(new MemoryLog({segmentBytes: 100}));
 	await append(log, batches([9, 2]));
 	log.hide(5);
@@ -158,7 +157,7 @@ test('what lies behind later messages goes when these are gone', async () => {
 	expect([log.messages, log.firstOffset, log.nextOffset]).toEqual([0, 3, 3]);
 });
 
-test('what a node had before it was away goes from its disk, although something came before it hears of the deletion (case 14)', async () => {
+test('messages of before an absence are deleted, although others arrived before the deletion (case 14)', async () => {
 	const memory = new MemoryLog({segmentBytes: 1e6});
 	const [one, two, three, later] = batches([1, 2, 3, 50]);
 	await append(await open(memory), [one!, two!, three!]);

@@ -32,7 +32,7 @@ function batch(origin: NodeId, firstSeq: number, count: number, lamport = firstS
 	)!;
 }
 
-/** The same log on a disk that lost the records in these places; their positions are empty. */
+/** The same log on a disk that lost the records at these indexes; their positions are empty. */
 function damaged(memory: MemoryLog, isLost: (index: number) => boolean): MemoryLog {
 	const log = memory.reopen();
 	const {read} = log;
@@ -96,10 +96,62 @@ async function filled(segmentBytes = 4000): Promise<{readonly memory: MemoryLog;
 }
 
 describe('holes', () => {
-	test('are where offsets are missing, and say what each stream may have lost there', async () => {
+	test('behave as in the example at the top of topic-holes.ts', async () => {
+		const [a1, b1, a2, b2, a3, a4] = [
+			batch(a, 1, 1, 1),
+			batch(b, 1, 1, 2),
+			batch(a, 2, 1, 3),
+			batch(b, 2, 1, 4),
+			batch(a, 3, 1, 5),
+			batch(a, 4, 1, 6),
+		];
+		const openDamaged = async (): Promise<{readonly log: TopicLog; readonly reopen: () => Promise<TopicLog>}> => {
+			const memory = new MemoryLog({segmentBytes: 4000});
+			const log = await open(memory);
+			await log.append([a1, b1, a2, b2, a3, a4].map(one => ({batch: one, hops: 1, repaired: false}))).synced;
+			const disk = damaged(memory, index => index >= 2 && index < 5);
+			return {log: await open(disk), reopen: () => open(damaged(disk, index => index >= 2 && index < 5))};
+		};
+
+		const gaps = [
+			['a', 2, 3],
+			['b', 2, 2],
+		];
+		const all = await openDamaged();
+		expect(gapsOf(all.log)).toEqual([[2, 5, gaps]]);
+		expect(
+			(await all.log.backfill([a3, b2, a2])).map(({batch: {origin, firstSeq}, offset}) => [
+				offset,
+				origin[0],
+				firstSeq,
+			]),
+		).toEqual([
+			[2, 'a', 2],
+			[3, 'b', 2],
+			[4, 'a', 3],
+		]);
+		expect((await all.reopen()).holes).toEqual([]);
+		const one = await openDamaged();
+		expect(await one.log.backfill([b2])).toMatchObject([{offset: 2}]);
+		expect(one.log.holes).toMatchObject([{from: 3, to: 5}]);
+		const first = await openDamaged();
+		await first.log.backfill([a2]);
+		expect(gapsOf(await first.reopen())).toEqual([
+			[
+				3,
+				5,
+				[
+					['a', 3, 3],
+					['b', 2, 2],
+				],
+			],
+		]);
+	});
+
+	test('are the missing offsets, with the numbers that each stream may have lost there', async () => {
 		const {memory} = await filled();
 		expect((await open(memory.reopen())).holes).toEqual([]);
-		// Offsets 0, 1, 3, 4, … are of `a`, with one number more each; 2, 5, … are of `b`.
+		// The offsets 0, 1, 3, 4, … are of `a`, with increasing numbers; 2, 5, … are of `b`.
 		expect(gapsOf(await open(damaged(memory, index => index >= 9 && index < 14)))).toEqual([
 			[
 				9,
@@ -120,7 +172,7 @@ describe('holes', () => {
 				],
 			],
 		]);
-		// One stream has nothing between two holes: its gap may lie in either.
+		// A stream without a batch between two holes: its gap may be in either.
 		expect(
 			gapsOf(await open(damaged(memory, index => (index >= 3 && index < 6) || (index >= 8 && index < 11)))),
 		).toEqual([
@@ -143,7 +195,7 @@ describe('holes', () => {
 		]);
 	});
 
-	test('of a segment that damage emptied: what came back to it is kept for as long as anything, after a restart too', async () => {
+	test('in a segment that damage emptied: backfilled messages stay as long as any, after a restart too', async () => {
 		let nowMs = 1000;
 		const at = (log: MemoryLog): Promise<TopicLog> =>
 			openTopicLog(
@@ -161,22 +213,22 @@ describe('holes', () => {
 		const isLost = (index: number): boolean => index < lost;
 		const broken = damaged(memory, isLost);
 		const one = await at(broken);
-		await one.refill(all.slice(0, lost));
+		await one.backfill(all.slice(0, lost));
 		nowMs += 1000;
 		const again = await at(damaged(broken, isLost));
 		expect(await again.retain({bytes: 1e9, ageMs: 10_000, nowMs})).toBeUndefined();
 		expect(again.messages).toBe(12);
-		// And it is counted when it goes.
+		// And it is counted when it is deleted.
 		expect(await again.retain({bytes: 500, ageMs: 1e9, nowMs})).toMatchObject({
 			from: 0,
 			deletions: [{reason: 'size', messages: 12 - again.messages}],
 		});
 	});
 
-	test('held all of their own node from the first number on, and of others perhaps not', async () => {
+	test('may have held everything of their own node, and of others only from the subscription on', async () => {
 		const memory = new MemoryLog({segmentBytes: 4000});
 		const log = await open(memory);
-		// `b` was subscribed to from its third message on.
+		// The node subscribed when `b` published its third message.
 		const all = [batch(a, 1, 1, 1), batch(b, 3, 1, 2), batch(a, 2, 1, 3), batch(b, 4, 1, 4), batch(a, 3, 1, 5)];
 		await log.append(all.map(one => ({batch: one, hops: 0, repaired: false}))).synced;
 		const broken = damaged(memory, index => index < 3);
@@ -197,7 +249,7 @@ describe('holes', () => {
 				],
 			],
 		]);
-		await own.refill([batch(b, 2, 1, 1), all[1]!, all[0]!, all[2]!]);
+		await own.backfill([batch(b, 2, 1, 1), all[1]!, all[0]!, all[2]!]);
 		expect((await rows(own)).map(([offset, origin, seq]) => [offset, origin, seq])).toEqual([
 			[0, a, 1],
 			[1, b, 3],
@@ -207,7 +259,7 @@ describe('holes', () => {
 		]);
 	});
 
-	test('may hold the end of a stream, where the others do not account for all', async () => {
+	test('may have held the end of a stream, if other streams do not account for all lost messages', async () => {
 		const memory = new MemoryLog({segmentBytes: 4000});
 		const log = await open(memory);
 		const all = [
@@ -228,11 +280,11 @@ describe('holes', () => {
 			[3, 5, [['b', 2, 3]]],
 			[6, 7, [['b', 2, 2]]],
 		]);
-		await one.refill([all[3]!]);
-		// What fills the one hole is behind what may be in the other.
+		await one.backfill([all[3]!]);
+		// The batch in the first hole comes after those that may be in the other one.
 		const again = await open(damaged(broken, isLost));
 		expect(gapsOf(again)).toEqual([[6, 7, [['b', 4, 4]]]]);
-		await again.refill([all[5]!]);
+		await again.backfill([all[5]!]);
 		expect((await rows(again)).map(([offset, origin, seq]) => [offset, origin.slice(0, 1), seq])).toEqual([
 			[0, 'a', 1],
 			[1, 'b', 1],
@@ -244,20 +296,20 @@ describe('holes', () => {
 		]);
 	});
 
-	test('at the end of the log are none: what comes next of a stream is pulled as ever', async () => {
+	test('do not exist at the end of the log: later messages of a stream are pulled as usual', async () => {
 		const {memory} = await filled();
 		const log = await open(damaged(memory, index => index >= 50));
 		expect([log.holes, log.nextOffset, log.missing]).toEqual([[], 50, 0]);
 	});
 
-	test('are filled at their offsets, for readers and for peers, and stay so after a restart', async () => {
+	test('are backfilled at their offsets, for readers and for peers, also after a restart', async () => {
 		const {memory, all} = await filled();
 		const isLost = (index: number): boolean => index >= 9 && index < 14;
 		const broken = damaged(memory, isLost);
 		const log = await open(broken);
 		expect([log.missing, log.messages]).toEqual([5, 55]);
 		const lost = all.filter((_, index) => isLost(index));
-		expect(await log.refill(lost.toReversed())).toEqual(
+		expect(await log.backfill(lost.toReversed())).toEqual(
 			lost.map((one, index) => ({batch: one, offset: 9 + index})),
 		);
 		for (const one of [log, await open(damaged(broken, isLost))]) {
@@ -270,15 +322,15 @@ describe('holes', () => {
 		}
 	});
 
-	test('that peers can fill in part only keep the rest empty, and the order of each stream', async () => {
+	test('that peers fill only in part keep the rest empty, and each stream in order', async () => {
 		const {memory, all} = await filled();
 		const isLost = (index: number): boolean => index >= 9 && index < 14;
 		const broken = damaged(memory, isLost);
 		const log = await open(broken);
-		await log.refill([all[10]!, all[13]!]);
+		await log.backfill([all[10]!, all[13]!]);
 		expect(log.missing).toBe(3);
 		const again = await open(damaged(broken, isLost));
-		// What comes before what was put there will not be put behind it.
+		// A batch that precedes a backfilled one is not put after it.
 		expect(gapsOf(again)).toEqual([[11, 14, [['b', 4, 4]]]]);
 		expect((await rows(again)).filter(([offset]) => offset > 7 && offset < 16)).toEqual([
 			[8, b, 3, 1],
@@ -289,11 +341,11 @@ describe('holes', () => {
 		]);
 	});
 
-	test('count for what is said to be kept of a stream, also after retention', async () => {
+	test('count in the reported floors of a stream, also after retention', async () => {
 		const {memory, all} = await filled(1000);
 		const log = await open(damaged(memory, index => index < 2 || (index >= 48 && index < 50)));
 		expect(log.lowest(streamKey(all[0]!))).toBe(3);
-		await log.refill([...all.slice(0, 2), ...all.slice(48, 50)]);
+		await log.backfill([...all.slice(0, 2), ...all.slice(48, 50)]);
 		expect(log.lowest(streamKey(all[0]!))).toBe(1);
 		const {floors} = (await log.retain({bytes: 1100, ageMs: 1e12, nowMs: 0}))!;
 		for (const [stream, floor] of floors) {
@@ -302,11 +354,11 @@ describe('holes', () => {
 		}
 	});
 
-	test('go with what is around them', async () => {
+	test('are deleted with the messages around them', async () => {
 		const {memory, all} = await filled(1000);
 		const broken = damaged(memory, index => index === 1 || index === 20);
 		const log = await open(broken);
-		await log.refill([all[1]!]);
+		await log.backfill([all[1]!]);
 		expect(log.missing).toBe(1);
 		await log.retain({bytes: 2000, ageMs: 1e12, nowMs: 0});
 		expect(log.firstOffset).toBeGreaterThan(21);
@@ -317,7 +369,7 @@ describe('holes', () => {
 	});
 });
 
-/** Streams of three origins in any mixture. */
+/** Streams of three origins in any order. */
 function mixture(random: SeededRandom, count: number): Batch[] {
 	const next = new Map<NodeId, number>();
 	return Array.from({length: count}, (_, index) => {
@@ -328,7 +380,7 @@ function mixture(random: SeededRandom, count: number): Batch[] {
 	});
 }
 
-test('whatever is lost, what comes back is there once, in the order of its stream, and what was left stays where it was', async () => {
+test('for any loss, each returned batch is there once, in stream order, and the others keep their offsets', async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.integer(), fc.integer({min: 1, max: 12}), fc.boolean(), async (seed, runs, isAll) => {
 			const random = createRandom(`holes/${seed}`);
@@ -345,7 +397,7 @@ test('whatever is lost, what comes back is there once, in the order of its strea
 					index++
 				)
 					lost.add(index);
-			lost.delete(79); // The end of the log is another matter.
+			lost.delete(79); // A lost end of the log is no hole.
 			const broken = damaged(memory, index => lost.has(index));
 			const damagedLog = await open(broken);
 			const isIn = (one: Batch): boolean =>
@@ -353,9 +405,9 @@ test('whatever is lost, what comes back is there once, in the order of its strea
 					const gap = gaps.get(streamKey(one));
 					return gap !== undefined && gap.from <= one.firstSeq && lastSeq(one) <= gap.to;
 				});
-			// Peers know more than was lost here, and at times less.
+			// Peers have more than was lost here, and sometimes less.
 			const given = all.filter(one => isIn(one) && (isAll || random.chance(3, 4)));
-			const put = await damagedLog.refill(given);
+			const put = await damagedLog.backfill(given);
 			for (const reader of [damagedLog, await open(damaged(broken, index => lost.has(index)))]) {
 				const got = await rows(reader, random.pick([1, 500, 1e6]));
 				const isKept = (row: Row): boolean =>
@@ -386,7 +438,7 @@ test('whatever is lost, what comes back is there once, in the order of its strea
 	);
 });
 
-test('a hole of which every stream goes on behind it comes back whole', async () => {
+test('a hole after which every stream continues is backfilled completely', async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.integer(), async seed => {
 			const random = createRandom(`whole/${seed}`);
@@ -405,7 +457,7 @@ test('a hole of which every stream goes on behind it comes back whole', async ()
 			const from = random.below(55);
 			const isLost = (index: number): boolean => index >= from && index < from + 5;
 			const log = await open(damaged(memory, isLost));
-			await log.refill(all.filter((_, index) => isLost(index)));
+			await log.backfill(all.filter((_, index) => isLost(index)));
 			expect([log.missing, log.holes]).toEqual([0, []]);
 			expect((await rows(log)).map(([, origin, firstSeq]) => [origin, firstSeq])).toEqual(
 				all.map(({origin, firstSeq}) => [origin, firstSeq]),

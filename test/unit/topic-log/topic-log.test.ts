@@ -58,7 +58,7 @@ function batch(origin: NodeId, firstSeq: number, count: number, size = 100): Bat
 
 const item = (one: Batch) => ({batch: one, hops: 1, repaired: true});
 
-/** Batches of three messages of `a` and of one of `b`, in turn. */
+/** Batches of three messages of `a` and of one message of `b`, alternating. */
 async function fill(log: TopicLog, batches: number, from = 0): Promise<void> {
 	let last: Promise<void> = Promise.resolve();
 	for (let index = from; index < from + batches; index++)
@@ -94,7 +94,7 @@ test('offsets count messages, without gaps, over restarts', async () => {
 	expect(again.append([]).offsets).toEqual([]);
 });
 
-test('a batch comes back as it was, with how it came', async () => {
+test('a batch is read unchanged, with its hops', async () => {
 	const {log} = await open();
 	const one = batch(a, 7, 2);
 	await log.append([
@@ -109,7 +109,7 @@ test('a batch comes back as it was, with how it came', async () => {
 });
 
 describe('reading', () => {
-	test('begins with the batch that contains the offset and goes on to the end', async () => {
+	test('begins with the batch that contains the offset, and continues to the end', async () => {
 		const {log} = await open();
 		await fill(log, 300);
 		expect((await log.read(1, 100)).items[0]).toMatchObject({offset: 0, hops: 1, repaired: true});
@@ -123,7 +123,7 @@ describe('reading', () => {
 		expect(await log.read(1200, 100)).toEqual({items: [], next: 1200});
 	});
 
-	test('in order asks the log for each byte once, however many read', async () => {
+	test('sequentially reads each byte of the log once, with any number of readers', async () => {
 		const {log, memory} = await open({segmentBytes: 1e6});
 		await fill(log, 1000);
 		let bytes = 0;
@@ -134,7 +134,7 @@ describe('reading', () => {
 			return result;
 		};
 
-		// Each has found its place.
+		// Each reader has found its position.
 		const readers = await Promise.all([0, 400, 800].map(async offset => (await log.read(offset, 1)).next));
 		bytes = 0;
 		while (readers.some(at => at < log.nextOffset)) {
@@ -146,7 +146,7 @@ describe('reading', () => {
 		expect(bytes).toBeLessThan(messageBytes * (4000 + 3600 + 3200));
 	});
 
-	test('at a random place scans no more than a step of the index', async () => {
+	test('at a random offset scans at most one step of the index', async () => {
 		const {log, memory} = await open({segmentBytes: 1e7});
 		await fill(log, 4000);
 		expect(memory.end).toBeGreaterThan(2e6);
@@ -173,7 +173,7 @@ describe('reading', () => {
 describe('serving', () => {
 	const want = {origin: a, incarnation: 1, from: 31, to: 60, sinceLamport: 0};
 
-	test('gives what was asked for, of that stream, after that time, within the budget', async () => {
+	test('returns the requested batches of that stream, after that time, within the budget', async () => {
 		const {log} = await open();
 		expect(await log.serve([want], 1e6)).toEqual({batches: [], passed: new Map()});
 		await fill(log, 200);
@@ -190,7 +190,7 @@ describe('serving', () => {
 		expect((await log.serve([{...want, from: 1000, to: 2000}], 1e6)).batches).toEqual([]);
 	});
 
-	test('says up to where all is stamped too early to be wanted', async () => {
+	test('reports up to where all batches are stamped too early to be wanted', async () => {
 		const {log} = await open();
 		await fill(log, 200);
 		const stream = streamKey(batch(a, 1, 1));
@@ -201,7 +201,7 @@ describe('serving', () => {
 		expect(await passed(31, 1_000_000)).toBeGreaterThan(60);
 	});
 
-	test('finds exactly what a search of everything finds', async () => {
+	test('finds exactly the batches that a full search finds', async () => {
 		const random = createRandom('serve');
 		const {log} = await open({segmentBytes: 300_000});
 		const origins = [a, b, 'cccccccccccccccc' as NodeId];
@@ -244,7 +244,7 @@ describe('serving', () => {
 });
 
 describe('retention', () => {
-	test('by bytes keeps the newest, and says what is left of each stream', async () => {
+	test('by bytes keeps the newest, and reports what is left of each stream', async () => {
 		const {log} = await open();
 		await fill(log, 400);
 		expect(await log.retain({bytes: 1e9, ageMs: 1e9, nowMs: 0})).toBeUndefined();
@@ -262,7 +262,7 @@ describe('retention', () => {
 		}
 	});
 
-	test('by age takes a quiet topic as a whole; offsets go on, over restarts too', async () => {
+	test('by age deletes all of a quiet topic; offsets continue, over restarts too', async () => {
 		let nowMs = 1000;
 		const {log, memory} = await open({nowMs: () => nowMs});
 		await fill(log, 100);
@@ -279,12 +279,12 @@ describe('retention', () => {
 		expect(again.append([item(batch(a, 301, 1))]).offsets).toEqual([400]);
 	});
 
-	test('remembers streams of which it took all: a restart does not read them anew', async () => {
+	test('remembers streams of which it deleted everything: a restart does not pull them again', async () => {
 		let nowMs = 1000;
 		const {log, memory} = await open({nowMs: () => nowMs});
 		await fill(log, 100);
 		for (let round = 0; round < 5; round++) {
-			// Marks in segments that go later are carried on.
+			// Marks in deleted segments are carried over.
 			await log.append([item(batch(b, 101 + round, 1))]).written;
 			nowMs += 5000;
 			await log.retain({bytes: 1, ageMs: 1000, nowMs});
@@ -320,7 +320,7 @@ describe('retention', () => {
 		expect(push(batch(a, 301, 3))).toBe(1);
 	});
 
-	test('goes on beside appends and reads', async () => {
+	test('runs beside appends and reads', async () => {
 		const {log} = await open({segmentBytes: 3000});
 		let at = 0;
 		for (let round = 0; round < 40; round++) {
@@ -340,7 +340,7 @@ describe('retention', () => {
 	});
 });
 
-test('what the disk lost leaves a gap in the offsets, nothing else', async () => {
+test('records that the disk lost leave a gap in the offsets, and nothing else', async () => {
 	const folder = mkdtempSync(join(tmpdir(), 'dapss-topic-'));
 	try {
 		const openHere = () => openLog({folder, segmentBytes: 5000, writeDeadlineMs: 5000});
@@ -367,7 +367,7 @@ test('what the disk lost leaves a gap in the offsets, nothing else', async () =>
 	}
 });
 
-test('a log that failed says so at every call', async () => {
+test('a failed log reports that at every call', async () => {
 	const {log, memory} = await open();
 	await fill(log, 3);
 	memory.fail(new Error('EIO'));

@@ -5,7 +5,7 @@ import {frameHead, FrameReader} from '../../../core/wire/frame.ts';
 const stream = (payloads: readonly Uint8Array[]): Buffer =>
 	Buffer.concat(payloads.flatMap(payload => [frameHead(payload.length), payload]));
 
-test('however the bytes are cut, the frames come out whole and in order', () => {
+test('frames are read whole and in order, however the bytes are cut', () => {
 	fc.assert(
 		fc.property(
 			fc.array(fc.uint8Array({minLength: 1, maxLength: 300}), {maxLength: 20}),
@@ -28,7 +28,7 @@ test('however the bytes are cut, the frames come out whole and in order', () => 
 	);
 });
 
-test('a payload that is whole in its chunk is a slice, not a copy', () => {
+test('a payload within one chunk is a slice, not a copy', () => {
 	const chunk = stream([Buffer.from('one'), Buffer.from('two')]);
 	const got: Buffer[] = [];
 	new FrameReader(10).push(chunk, payload => got.push(payload));
@@ -36,7 +36,7 @@ test('a payload that is whole in its chunk is a slice, not a copy', () => {
 	expect(got[1]!.byteOffset).toBe(chunk.byteOffset + 11);
 });
 
-test('a length over the bound ends the stream before anything is taken or reserved', () => {
+test('a length over the bound ends the stream before any memory is reserved', () => {
 	const reader = new FrameReader(1000);
 	const got: Buffer[] = [];
 	const chunk = Buffer.concat([
@@ -52,13 +52,13 @@ test('a length over the bound ends the stream before anything is taken or reserv
 	expect(got).toHaveLength(1);
 });
 
-test('the bound itself fits, one more does not, and nothing is no frame', () => {
+test('a frame of the maximum length is accepted; a longer or empty one is not', () => {
 	expect(new FrameReader(5).push(stream([Buffer.alloc(5)]), () => {})).toBeUndefined();
 	expect(new FrameReader(5).push(stream([Buffer.alloc(6)]), () => {})).toBe('frame-too-large');
 	expect(new FrameReader(5).push(Buffer.alloc(4), () => {})).toBe('empty-frame');
 });
 
-test('whatever comes in, a reader neither throws nor gives more than came', () => {
+test('for any input a reader neither throws nor returns more than it read', () => {
 	fc.assert(
 		fc.property(fc.array(fc.uint8Array({minLength: 1, maxLength: 64}), {maxLength: 30}), chunks => {
 			const reader = new FrameReader(70_000);
@@ -77,7 +77,7 @@ test('whatever comes in, a reader neither throws nor gives more than came', () =
 	);
 });
 
-test('a frame in single bytes is gathered into one buffer of its size', () => {
+test('a frame in single bytes is gathered in one buffer of its size', () => {
 	const reader = new FrameReader(100_000);
 	const payload = Buffer.alloc(50_000, 7);
 	let got: Buffer | undefined;

@@ -27,7 +27,7 @@ const batch = (signed: boolean): Buffer => encodeBatch(header, [Buffer.from('hel
 const raw = (use: 'batch' | 'beacon' | 'beaconSearch' | 'proof' | 'openProof', of = keys): string =>
 	of[use].export().toString('hex');
 
-test('every use, cluster and secret has a key of its own', () => {
+test('every use, cluster and secret has its own key', () => {
 	const all = [
 		keys,
 		deriveKeys({secret, cluster: 'other'}),
@@ -72,7 +72,7 @@ test('a signature covers every byte of a batch', () => {
 	expect(verifyBatch(bytes, deriveKeys({secret, cluster: 'other'}), true)).toBe('bad-signature');
 });
 
-test('an unsigned batch passes only where signatures are off, a wrong one never', () => {
+test('an unsigned batch passes only where signatures are off; a wrong signature never passes', () => {
 	expect(verifyBatch(batch(false), keys, true)).toBe('unsigned');
 	expect(verifyBatch(batch(false), keys, false)).toBe('ok');
 	expect(verifyBatch(batch(true), keys, false)).toBe('bad-signature');
@@ -82,13 +82,13 @@ test('an unsigned batch passes only where signatures are off, a wrong one never'
 	expect(verifyBatch(stripped, keys, true)).toBe('unsigned');
 });
 
-test('what is too short to be a batch is malformed', () => {
+test('bytes that are too short for a batch are malformed', () => {
 	for (let length = 0; length < 40; length++)
 		expect(['malformed', 'bad-signature', 'unsigned']).toContain(verifyBatch(Buffer.alloc(length, 1), keys, true));
 	expect(verifyBatch(Buffer.alloc(0), keys, false)).toBe('malformed');
 });
 
-test('a mac is taken whole or from 16 bytes on, never shorter', () => {
+test('a MAC is accepted whole or as a prefix of at least 16 bytes', () => {
 	const mac = macOf(keys.beacon, Buffer.from('x'));
 	expect(isMac(keys.beacon, mac, Buffer.from('x'))).toBe(true);
 	expect(isMac(keys.beacon, mac.subarray(0, 16), Buffer.from('x'))).toBe(true);
@@ -97,7 +97,7 @@ test('a mac is taken whole or from 16 bytes on, never shorter', () => {
 	expect(isMac(keys.beacon, Buffer.concat([mac, mac]), Buffer.from('x'))).toBe(false);
 });
 
-test('an identity of given chance is always the same', () => {
+test('an identity from a seed is always the same', () => {
 	// RFC 8032, 7.1, the first of the tests.
 	const seed = Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex');
 	expect(createIdentity(seed).publicKey.toString('hex')).toBe(
@@ -106,7 +106,7 @@ test('an identity of given chance is always the same', () => {
 	expect(createIdentity(seed).id).not.toBe(createIdentity().id);
 });
 
-test('an identity is kept and comes back; its id is the hash of its key', () => {
+test('an identity is unchanged by saving and loading; its id is the hash of its key', () => {
 	const identity = createIdentity();
 	expect(isNodeId(identity.id)).toBe(true);
 	expect(idOf(identity.publicKey)).toBe(identity.id);
@@ -122,7 +122,7 @@ test('an identity is kept and comes back; its id is the hash of its key', () => 
 	expect(isSignedBy(identity.publicKey, words, Buffer.alloc(64))).toBe(false);
 });
 
-test('a damaged identity file is told, without its key', () => {
+test('a damaged identity file is reported without its key', () => {
 	const {privateKey, id} = createIdentity().toJson();
 	for (const json of [
 		undefined,

@@ -1,50 +1,46 @@
 /**
-How fast things go, in ticks, for a cluster of a given size. A node sends a bounded number of probes whatever the size
-(SWIM, section 3); in small clusters it spends that on probing everyone several times within `silentMs`, in large ones
-the times grow.
+Protocol timing, in ticks, for a cluster of a given size. A node sends a bounded number of probes per period, whatever
+the size (SWIM, section 3). In small clusters that suffices to probe each member several times within `silentMs`; in
+large clusters the times grow.
 */
 import type {Config} from '../config.ts';
 
 export type Timing = {
-	/** From a ping to the verdict, and to the detour over relays and the link. */
+	/** From a ping to suspicion, and to the indirect pings over relays and the link. */
 	readonly probe: number;
 	readonly timeout: number;
-	/** Between two pings to the same member. */
+	/** Interval between two pings to the same member. */
 	readonly pair: number;
 	/**
-	Silence after which a member does not count as heard: at least two pings to it went unanswered, and two of its own
-	did not arrive.
+	Silence after which a member does not count as heard. Until then at least two pings to it went unanswered, and two
+	of its own did not arrive.
 	*/
 	readonly silent: number;
-	/** A row gets a new version at least this often, and is forgotten when none came for `stale`. */
+	/** A row gets a new version at least every `refresh`, and expires without one for `stale`. */
 	readonly refresh: number;
 	readonly stale: number;
-	/** How long sides must be the same before they are believed. */
+	/** How long sides must stay the same before they are reported. */
 	readonly debounce: number;
-	/** Suspicion without and with enough confirmations (Lifeguard, section IV-B). */
+	/** Duration of a suspicion without and with enough confirmations (Lifeguard, section IV-B). */
 	readonly suspicionMax: number;
 	readonly suspicionMin: number;
-	/** Independent confirmations that shorten a suspicion to its least. */
+	/** Independent confirmations that shorten a suspicion to its minimum. */
 	readonly confirmations: number;
-	/** How often a rumour is passed on. */
+	/** How often a rumour is sent. */
 	readonly transmissions: number;
-	/** Between two broadcasts of the own row. */
+	/** Minimum interval between two broadcasts of our row. */
 	readonly push: number;
-	/**
-	Between two looks at all members: whom we hear, which sides there are. Seldom in a large cluster, where everything
-	takes longer.
-	*/
+	/** Interval between two scans of all members for silence and sides; longer in a large cluster. */
 	readonly look: number;
 };
 
-/** Pings a node starts within `probeMs` at most: at 16 members everyone is probed every 300 ms. */
+/** Pings that a node starts within `probeMs` at most: with 16 members, each is probed every 300 ms. */
 const probesPerPeriod = 10;
 /**
-In large clusters a member may miss so many turns before it counts as silent: at 20 % loss about one pair in 300 looks
-so.
+In large clusters, turns that a member may miss before it counts as silent. At 20 % loss one pair in 300 is wrong.
 */
 const silentPairs = 2.5;
-/** Lifeguard's beta: the longest suspicion is so many times the shortest. */
+/** Lifeguard's beta: the longest suspicion as a multiple of the shortest. */
 const suspicionMaxFactor = 6;
 const confirmationsMax = 3;
 const debounceMs = 100;
