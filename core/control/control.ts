@@ -274,7 +274,7 @@ export class Control {
 		const {id, address, facts} = request;
 		// A node of another cluster is told of as that.
 		if (answer.type === 'refused' && answer.clusterId === undefined && facts)
-			this.#refusals.tell(id, address, answer.reason, this.#options.nowMs());
+			this.#refusals.report(id, address, answer.reason, this.#options.nowMs());
 		return answer;
 	}
 

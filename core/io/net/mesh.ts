@@ -5,7 +5,7 @@ frames mean, the mesh does not know.
 */
 import {errorMessage} from '../../errors.ts';
 import type {Random} from '../../machine.ts';
-import type {Judgement, Process} from '../../membership/doubles.ts';
+import type {Judgement, Process} from '../../membership/duplicate-processes.ts';
 import type {NodeId} from '../../message.ts';
 import type {Called, Clock, Links, LinkState, Spoken} from '../../ports.ts';
 import {systemClock, systemEntropy} from '../clock.ts';

@@ -185,7 +185,7 @@ describe('the state of a member follows from the evidence', () => {
 		expect(assess({...well, ...facts})).toMatchObject({state, why});
 	});
 
-	test('another number is no news, another cause is', () => {
+	test('a changed number is no change, a changed cause is', () => {
 		const at = (unlinkedMs: number, what: 'tcp' | 'all'): string =>
 			assess({...well, isLinked: false, unlinkedMs, faults: [fault(self, peer, what)]}).key;
 		expect(at(4000, 'tcp')).toBe(at(9000, 'tcp'));
@@ -220,7 +220,7 @@ describe('the state of a member follows from the evidence', () => {
 		id: fc.constant(peer),
 	});
 
-	test('never alive without a link that works or worked just now, nor through others alone; always with a reason when not alive', () => {
+	test('alive requires a link that works or worked just now, directly; any other state has a reason', () => {
 		fc.assert(
 			fc.property(anyFacts, facts => {
 				const {state, why} = assess(facts);
@@ -259,7 +259,7 @@ describe('the quorum', () => {
 		},
 	);
 
-	test('its words never contradict its numbers', () => {
+	test('its state never contradicts its numbers', () => {
 		fc.assert(
 			fc.property(fc.integer({min: 1, max: 7}), fc.nat(7), fc.boolean(), (count, reached, isLed) => {
 				const voters = Array.from({length: count}, (_, index) => String(index) as NodeId);
@@ -279,7 +279,7 @@ describe('the quorum', () => {
 	});
 });
 
-test('ages say what matters', () => {
+test('ages are rounded down to one unit', () => {
 	expect([0, 640, 999, 4200, 59_999, 60_000, 7_200_000].map(ms => ageText(ms))).toEqual([
 		'0.0 s',
 		'0.6 s',
