@@ -228,7 +228,7 @@ export class Control {
 		this.raft.tick();
 		this.schedulePump();
 		this.#leaderWatch.ticked();
-		this.#quorumWatch.look(this.quorum(), nowMs);
+		this.#quorumWatch.update(this.quorum(), nowMs);
 		this.proposals.tick(nowMs);
 		for (const [context, read] of this.#reads) {
 			if (nowMs < read.untilMs) continue;
