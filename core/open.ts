@@ -126,7 +126,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 		},
 	});
 	const folder = new NodeFiles(files, path, warn);
-	const reserve = new Reserve({files, folder: path, say: warn});
+	const reserve = new Reserve({files, folder: path, report: warn});
 	await reserve.tend();
 	const address = await advertisedAddress(config);
 	const home = await openNodeState(homeOf(folder, files, config), address);

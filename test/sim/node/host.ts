@@ -426,7 +426,7 @@ export class Host implements Station {
 						freeBytes: async () => disk.freeBytes,
 						freeFiles: async () => Infinity,
 						sizes: simReserve,
-						say: text => witness.fullDisks.said(this, text),
+						report: text => witness.fullDisks.said(this, text),
 					}),
 				)
 			: undefined;
