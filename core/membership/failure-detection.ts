@@ -61,7 +61,7 @@ const stallMs = 100;
 A link that carries nothing for this many silence limits, from a peer that is heard on another channel, is closed and
 called again: the error of the call shows the cause.
 */
-const deafSilences = 3;
+const idleSilences = 3;
 
 /**
 Groups of states that share one timer of how long a member has not been alive. A suspected member becomes unreachable or
@@ -316,11 +316,11 @@ export class FailureDetection {
 			emit({type: 'member', id, address: address(id) ?? '', state: 'alive', why: ''});
 		}
 
-		const deafMs = deafSilences * this.#swim.pace.silent * tickMs;
+		const idleMs = idleSilences * this.#swim.pace.silent * tickMs;
 		for (const {between} of this.#health.faults) {
 			const peer = between.find(id => id !== this.#options.self)!;
 			const evidence = between.includes(this.#options.self) ? this.#health.evidence.of(peer) : undefined;
-			if (evidence && links.state(peer).state === 'up' && unheardMs(evidence, 'link', this.#awakeMs) >= deafMs)
+			if (evidence && links.state(peer).state === 'up' && unheardMs(evidence, 'link', this.#awakeMs) >= idleMs)
 				links.drop(peer, 'nothing came over it');
 		}
 	}

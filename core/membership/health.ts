@@ -328,7 +328,7 @@ export class Health {
 			limitMs: 2 * this.#silentMs + swim.pace.look * this.#options.tickMs,
 			called: isSelf ? works : links.called(id),
 			address: this.#options.address(id) ?? '',
-			isDeafToAll:
+			isUdpIsolated:
 				this.#pairs.of(id).filter(({datagram}) => datagram).length >=
 				this.#members.filter(other => other !== id && this.#isPresent(other)).length,
 			failure: isSelf ? undefined : failureOf(links.state(id)),

@@ -36,7 +36,7 @@ export type MemberFacts = {
 	readonly called: Called;
 	readonly address: string;
 	/** No datagram passes between it and any other present member. */
-	readonly isDeafToAll: boolean;
+	readonly isUdpIsolated: boolean;
 	/** The error of the last call to it, when there is no link. */
 	readonly failure: CallFailure | undefined;
 	/** The relay through which this node reaches it, when not directly. */
@@ -161,7 +161,7 @@ type Reason = {readonly cause: Cause; readonly why: string; readonly between?: s
 /**
 The member's address is wrong, so datagrams do not arrive there either: a blocked channel is not reported besides.
 */
-function uncalledReason({address, isDeafToAll}: MemberFacts, code: string): Reason {
+function uncalledReason({address, isUdpIsolated}: MemberFacts, code: string): Reason {
 	const why =
 		{
 			ECONNREFUSED: ' (connection refused)',
@@ -170,7 +170,7 @@ function uncalledReason({address, isDeafToAll}: MemberFacts, code: string): Reas
 		}[code] ?? codeText({code, reason: ''});
 	return {
 		cause: 'uncalled',
-		why: `${isDeafToAll ? `nobody can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`,
+		why: `${isUdpIsolated ? `no node can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`,
 	};
 }
 
@@ -179,7 +179,7 @@ function faultReason({
 	address,
 	called,
 	faults,
-	isDeafToAll,
+	isUdpIsolated,
 	observer,
 	id,
 	name,
@@ -201,7 +201,7 @@ function faultReason({
 		const to = listText(others);
 		// This node cannot see whether others can call its address.
 		const orWrong =
-			self && cause === 'udp' && isDeafToAll ? `, or nobody can call ${address}: ${advertiseQuestion}` : '';
+			self && cause === 'udp' && isUdpIsolated ? `, or no node can call ${address}: ${advertiseQuestion}` : '';
 		return reason(
 			cause === 'cut'
 				? `it and ${to} do not reach each other`

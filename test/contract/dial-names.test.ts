@@ -68,6 +68,6 @@ test('with a silent name server the call ends at its deadline', async () => {
 test('the error of listening on an address of another machine names the flags', async () => {
 	// TEST-NET-3 (RFC 5737).
 	await expect(listening(side(createTransport, {}), {host: '203.0.113.7'})).rejects.toThrow(
-		/host 203\.0\.113\.7 is no address of this machine: say with --host .*--advertise/,
+		/host 203\.0\.113\.7 is no address of this machine: use --host .*--advertise/,
 	);
 });

@@ -59,20 +59,20 @@ export function deriveAddress(
 	if (candidates.length > 1)
 		return {
 			problem: `host ${host} listens on ${candidates.slice(0, -1).join(', ')} and ${candidates.at(-1)!}`,
-			remedy: 'say with --advertise which one other nodes shall use',
+			remedy: 'use --advertise to choose the one for other nodes',
 		};
 	const derived = candidates[0] ?? (host === '::' ? '::1' : '127.0.0.1');
 	const reason = unadvertisableReason(derived);
 	if (reason !== undefined)
 		return {
 			problem: `host ${host} is no address for other nodes: ${reason}`,
-			remedy: 'say with --advertise under which address or host name they reach this node',
+			remedy: 'use --advertise to set the address or host name at which they reach this node',
 		};
 	// Many systems resolve their own name to a loopback address, while other machines resolve it to another one.
 	if (named.length > 0 && named.every(address => isLoopback(address)))
 		return {
 			problem: `host ${host} is ${named.join(', ')} on this machine, where no other machine reaches it`,
-			remedy: `say with --host on which address to listen, and with --advertise ${host} that others use the name`,
+			remedy: `use --host to set the address to listen on, and --advertise ${host} to let others use the name`,
 		};
 	const remote = isLoopback(derived) ? bootstrap.find(address => isOfOtherMachine(address, interfaces)) : undefined;
 	if (remote !== undefined) {
@@ -80,8 +80,8 @@ export function deriveAddress(
 		return {
 			problem: `bootstrap names ${remote} on another machine, which cannot reach this node, since ${why}`,
 			remedy: isWildcard(host)
-				? 'start it when there is one, or say with --advertise which one it will have'
-				: 'say with --host on which address of this machine it shall listen',
+				? 'start it when there is one, or use --advertise to set its future address'
+				: 'use --host to set the address of this machine to listen on',
 		};
 	}
 

@@ -81,7 +81,7 @@ describe('a cluster of three', () => {
 	});
 
 	test('with a node that no other can call reports that, and not that UDP is blocked (case B)', () => {
-		const why = 'nobody can call 127.0.0.1:5002 (connection refused): is --advertise right?';
+		const why = 'no node can call 127.0.0.1:5002 (connection refused): is --advertise right?';
 		expect(
 			find({
 				...withMember({state: 'degraded', cause: 'uncalled', why, voter: false}),
@@ -104,7 +104,7 @@ describe('a cluster of three', () => {
 						...one,
 						state: 'degraded' as const,
 						cause: 'udp',
-						why: 'UDP blocked between it and b and c, or nobody can call 127.0.0.1:5000: is --advertise right?',
+						why: 'UDP blocked between it and b and c, or no node can call 127.0.0.1:5000: is --advertise right?',
 					}
 				: one,
 		);

@@ -47,13 +47,13 @@ test('a wildcard without a network is replaced by loopback', () => {
 
 test('several addresses are refused, with all of them and the flag; bridges are not left out', () => {
 	expect(derive({}, {lo, eth0: [v4('10.0.0.5')], eth1: [v4('192.168.1.7')]})).toBe(
-		'host 0.0.0.0 listens on 10.0.0.5 and 192.168.1.7: say with --advertise which one other nodes shall use',
+		'host 0.0.0.0 listens on 10.0.0.5 and 192.168.1.7: use --advertise to choose the one for other nodes',
 	);
 	expect(
 		derive({}, {lo, eth0: [v4('10.0.0.5')], docker0: [v4('172.17.0.1')], virbr0: [v4('192.168.122.1')]}),
 	).toContain('10.0.0.5, 172.17.0.1 and 192.168.122.1');
 	expect(derive({host: '::'}, {lo, eth0: [v4('10.0.0.5'), v6('fd77::2')]})).toContain(
-		'10.0.0.5 and fd77::2: say with --advertise',
+		'10.0.0.5 and fd77::2: use --advertise',
 	);
 });
 
@@ -71,7 +71,7 @@ test('a name that resolves to loopback here is refused, unless it is advertised 
 
 test('a node on a loopback address refuses a bootstrap address on another machine', () => {
 	expect(derive({host: '127.0.0.1', bootstrap: ['10.0.0.9:5000']})).toMatch(
-		/bootstrap names 10\.0\.0\.9:5000 .*listens on 127\.0\.0\.1 only: say with --host/,
+		/bootstrap names 10\.0\.0\.9:5000 .*listens on 127\.0\.0\.1 only: use --host/,
 	);
 	expect(derive({host: '::1', bootstrap: ['[fd77::9]:5000']})).toContain('--host');
 	expect(derive({bootstrap: ['10.0.0.9:5000']}, {lo})).toMatch(/no network address yet.*--advertise/);
