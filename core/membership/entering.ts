@@ -108,12 +108,12 @@ export class Entering {
 		if (!founding || !seeking) return {type: 'wait', reason: `the node at ${own} is joining itself`};
 		const nowMs = clock.monotonicMs();
 		founding.asked(id, address, seeking, nowMs);
-		return {type: 'seeking', address: own, word: founding.word(nowMs)};
+		return {type: 'seeking', address: own, word: founding.state(nowMs)};
 	}
 
 	#question(): JoinRequest {
 		const {founding, clock, request} = this.#options;
-		return {...request(), ...(founding ? {seeking: founding.word(clock.monotonicMs())} : {})};
+		return {...request(), ...(founding ? {seeking: founding.state(clock.monotonicMs())} : {})};
 	}
 
 	#readCandidates(nowMs: number): void {

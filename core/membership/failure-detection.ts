@@ -176,7 +176,7 @@ export class FailureDetection {
 		for (const idle of this.#health.tick(this.#awakeMs)) this.#swim.pingLink(idle);
 		this.#swim.tick(this.#health.sight);
 		this.#applyReady();
-		this.#look();
+		this.#reportChanges();
 	}
 
 	/**
@@ -292,9 +292,9 @@ export class FailureDetection {
 		if (ready.partition) this.#onPartition(ready.partition);
 	}
 
-	#look(): void {
+	#reportChanges(): void {
 		const {nowMs, address, emit, links, tickMs} = this.#options;
-		for (const {id, state, why} of this.#health.look(this.#awakeMs)) {
+		for (const {id, state, why} of this.#health.assessMembers(this.#awakeMs)) {
 			const group = downGroup[state];
 			if (group === undefined) this.#downAt.delete(id);
 			else if (this.#downAt.get(id)?.group !== group) this.#downAt.set(id, {group, atMs: nowMs()});

@@ -25,7 +25,7 @@ export type FoundingOptions = {
 	readonly nowMs: number;
 };
 /** The state of a seeker, as its questions and answers carry it. */
-export type SeekerWord = {
+export type SeekerState = {
 	/** The node that it votes for; `undefined` when no seeker is able to found yet. */
 	readonly choice: NodeId | undefined;
 	readonly isAble: boolean;
@@ -104,7 +104,7 @@ export class Founding {
 	}
 
 	/** The state of this node to send now. The receiver may rely on the vote, so this starts its lease. */
-	word(nowMs: number): SeekerWord {
+	state(nowMs: number): SeekerState {
 		const choice = this.#choose(nowMs);
 		// Only a vote that would be cast again is prolonged: two nodes that voted for each other would wait for ever.
 		if (choice !== undefined && choice !== this.#options.self && choice === this.#lowest(nowMs))
@@ -117,15 +117,15 @@ export class Founding {
 	}
 
 	/** Another seeker asks; the handshake has proved its identity. */
-	asked(id: NodeId, address: string, word: SeekerWord, nowMs: number): void {
-		this.#heard(id, address, word, this.#seekers.get(id)?.answer, nowMs);
+	asked(id: NodeId, address: string, state: SeekerState, nowMs: number): void {
+		this.#heard(id, address, state, this.#seekers.get(id)?.answer, nowMs);
 	}
 
 	/** A seeker answered, at the address `at`, the question that was sent at `askedAtMs`. */
-	answered(at: string, id: NodeId, address: string, word: SeekerWord, askedAtMs: number, nowMs: number): void {
+	answered(at: string, id: NodeId, address: string, state: SeekerState, askedAtMs: number, nowMs: number): void {
 		if (this.#options.seeds.includes(at)) this.#seeds.set(at, id);
 		this.#hints.delete(at);
-		this.#heard(id, address, word, {choice: word.choice, askedMs: askedAtMs}, nowMs);
+		this.#heard(id, address, state, {choice: state.choice, askedMs: askedAtMs}, nowMs);
 	}
 
 	/** A member of a cluster answered, or was heard: no second cluster may be founded. */
@@ -163,7 +163,7 @@ export class Founding {
 		return hint === undefined ? {type: 'found'} : {type: 'wait', for: `${hint} to answer`};
 	}
 
-	#heard(id: NodeId, address: string, {isAble, seekers}: SeekerWord, answer: Seeker['answer'], nowMs: number): void {
+	#heard(id: NodeId, address: string, {isAble, seekers}: SeekerState, answer: Seeker['answer'], nowMs: number): void {
 		if (id === this.#options.self || (this.#seekers.size >= seekersMax && !this.#seekers.has(id))) return;
 		this.#seekers.set(id, {address, heardMs: nowMs, isAble, answer});
 		this.#hints.delete(address);

@@ -126,7 +126,7 @@ export class Health {
 	}
 
 	/** Assesses all members, once in `pace.look` ticks. Returns the assessments that changed. */
-	look(nowMs: number): readonly Change[] {
+	assessMembers(nowMs: number): readonly Change[] {
 		const {swim, raft} = this.#options;
 		this.#nowMs = nowMs;
 		if (this.#ticks++ % swim.pace.look !== 0) return [];

@@ -8,7 +8,7 @@ import {isNodeId, type NodeId} from '../message.ts';
 import {isNodeName} from '../node-name.ts';
 import type {Spoken} from '../ports.ts';
 import {kinds} from '../wire/wire.ts';
-import {seekersMax, type SeekerWord} from './founding.ts';
+import {seekersMax, type SeekerState} from './founding.ts';
 import {parseResignation, resignationsMax, type Resignation} from './resignation.ts';
 
 export type JoinRequest = {
@@ -23,7 +23,7 @@ export type JoinRequest = {
 	/** Resignations of former identities of the same data folder, whose data were lost. */
 	readonly resignations?: readonly Resignation[];
 	/** The state of a node that seeks a cluster, and may found one. */
-	readonly seeking?: SeekerWord;
+	readonly seeking?: SeekerState;
 	/** The facts from the hello of the connection; absent when a member asks over its link for the members. */
 	readonly facts?: JoinFacts;
 };
@@ -41,7 +41,7 @@ export type JoinAnswer =
 	| {readonly type: 'ask'; readonly leader: NodeId; readonly address: string}
 	| {readonly type: 'wait'; readonly reason: string}
 	/** From a seeker to another seeker; never sent to a node of protocol 1. */
-	| {readonly type: 'seeking'; readonly address: string; readonly word: SeekerWord}
+	| {readonly type: 'seeking'; readonly address: string; readonly word: SeekerState}
 	/** `clusterId`: set when the answer comes from another cluster of the same name, this one. */
 	| {readonly type: 'refused'; readonly reason: string; readonly clusterId?: string};
 export type Joined = Extract<JoinAnswer, {type: 'joined'}>;
@@ -53,7 +53,7 @@ export function parseJoin(frame: Buffer): JoinRequest | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
 	const {id, address, clusterId, name, isNameChosen, resignations, seeking} = value as Record<string, unknown>;
 	if (!isNodeId(id) || !isShortText(address) || address === '' || !isShortText(clusterId)) return undefined;
-	const word = seeking === undefined ? undefined : parseWord(seeking);
+	const word = seeking === undefined ? undefined : parseSeekerState(seeking);
 	const resigned =
 		Array.isArray(resignations) && resignations.length <= resignationsMax
 			? resignations.flatMap(one => parseResignation(one) ?? [])
@@ -84,7 +84,7 @@ export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 		case 'ask':
 			return isNodeId(leader) && isShortText(address) ? {type, leader, address} : undefined;
 		case 'seeking': {
-			const word = parseWord(raw);
+			const word = parseSeekerState(raw);
 			return word && isAddress(address) ? {type, address, word} : undefined;
 		}
 
@@ -107,7 +107,7 @@ export function otherCluster(answer: JoinAnswer, clusterId: string): string | un
 	return clusterId === '' || theirs === clusterId ? undefined : theirs;
 }
 
-function parseWord(value: unknown): SeekerWord | undefined {
+function parseSeekerState(value: unknown): SeekerState | undefined {
 	const {choice, isAble, seekers} = Object(value) as Record<string, unknown>;
 	if (
 		typeof isAble !== 'boolean' ||

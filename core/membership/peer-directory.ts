@@ -137,7 +137,7 @@ export class PeerDirectory {
 		const linked = known.filter(id => links.state(id).state === 'up');
 		const nowMs = this.#options.nowMs();
 		if (leader() !== undefined && linked.length === known.length)
-			return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
+			return this.#seedWatch.check(new Set(linked.flatMap(id => this.address(id) ?? [])));
 		// Also with a leader: its frames may arrive through another member, which knows the leader's address.
 		if (leader() !== undefined && nowMs - this.#askedMs < missingAgainMs) return;
 		this.#askedMs = nowMs;

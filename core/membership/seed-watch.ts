@@ -44,7 +44,7 @@ export class SeedWatch {
 	Asks the seeds that are due. Called periodically.
 	@param members addresses of the members
 	*/
-	look(members: ReadonlySet<string>): void {
+	check(members: ReadonlySet<string>): void {
 		this.#search.ask(this.#options.seeds.filter(seed => !this.#settled.has(seed) && !members.has(seed)));
 	}
 

@@ -258,7 +258,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await other.mesh[Symbol.asyncDispose]();
 		await until(
 			() => one.log.includes(`refused ${other.id}`),
-			'word that nothing listens, long before the back-off is over',
+			'a refused connection, long before the back-off is over',
 		);
 		expect(one.log.slice(-2)).toEqual([`down ${other.id} the node is stopping`, `refused ${other.id}`]);
 	});
@@ -268,7 +268,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const other = await member();
 		await link(one, other);
 		await other.mesh[Symbol.asyncDispose]();
-		await until(() => one.log.includes(`refused ${other.id}`), 'word that nothing listens');
+		await until(() => one.log.includes(`refused ${other.id}`), 'a refused connection');
 		expect(one.log.find(line => line.startsWith('down'))).toBe(`down ${other.id} the node is stopping`);
 		expect(one.mesh.state(other.id)).toMatchObject({state: 'down', why: expect.stringContaining('ECONNREFUSED')});
 		const again = await member({
@@ -306,7 +306,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			one.problems.filter(line => line.includes('was removed from the cluster'));
 		await link(one, leaver);
 		one.mesh.setRemoved([leaver.id]);
-		await until(() => leaver.log.includes(`removed ${one.id}`), 'the word of the removal');
+		await until(() => leaver.log.includes(`removed ${one.id}`), 'the refusal of the removed node');
 		one.mesh.setRemoved([leaver.id]); // Something else was agreed.
 		await until(() => leaver.log.filter(line => line === `removed ${one.id}`).length > 1, 'another call');
 		expect(removal()).toEqual([]);
@@ -328,7 +328,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		one.mesh.setRemoved([stranger.id]);
 		await until(
 			() => stranger.problems.some(line => line.includes(`node ${stranger.id} was removed from the cluster`)),
-			'the word of the removal',
+			'the refusal of the removed node',
 		);
 		expect(stranger.log).toContain(`removed ${one.id}`);
 		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'removed from the cluster'});

@@ -37,7 +37,7 @@ async function beaconOf(
 		id: digit.repeat(16) as NodeId,
 		incarnation: 1,
 		refusals,
-		say: () => ({
+		content: () => ({
 			clusterId: 'c',
 			address: more.address ?? `127.0.0.1:500${digit}`,
 			phase: 'member',

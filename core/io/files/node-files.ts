@@ -46,16 +46,16 @@ type Stored =
 export class NodeFiles {
 	readonly path: string;
 	readonly #files: Files;
-	readonly #say: (problem: string) => void;
+	readonly #report: (problem: string) => void;
 
 	/**
 	@param path the data folder, which must exist
-	@param say reports to an operator what was damaged, and what was done about it
+	@param report reports to an operator what was damaged, and what was done about it
 	*/
-	constructor(files: Files, path: string, say: (problem: string) => void = () => undefined) {
+	constructor(files: Files, path: string, report: (problem: string) => void = () => undefined) {
 		this.#files = files;
 		this.path = path;
-		this.#say = say;
+		this.#report = report;
 	}
 
 	/**
@@ -167,7 +167,7 @@ export class NodeFiles {
 		const matchesFolder = (topic: Topic): boolean => folderNameOf(topic) === name;
 		if ('topic' in found && matchesFolder(found.topic)) return found.topic;
 		if ('isStray' in found) {
-			this.#say(
+			this.#report(
 				`Expected nothing but folders of topics in ${join(this.path, 'topics')}: ${JSON.stringify(name)} is none, and is left as it is`,
 			);
 			return undefined;
@@ -192,11 +192,11 @@ export class NodeFiles {
 				? `names ${JSON.stringify(found.topic)}, whose folder is ${folderNameOf(found.topic)}`
 				: found.problem;
 		if (!isEmpty)
-			this.#say(
+			this.#report(
 				`The topic of the folder ${folder} is unknown: its ${topicFile} ${problem}, and nothing else names it. Its messages stay there and are not read. If you know the topic, stop the node and write {"topic": "its name"} into ${path}; or move the folder away, then other nodes return the messages that they still retain`,
 			);
 		else if (!('isMissing' in found))
-			this.#say(
+			this.#report(
 				`The file ${path} ${problem}. Nothing else names its topic, which has no messages there: the file is written again when the topic is used again`,
 			);
 		return undefined;
@@ -237,7 +237,7 @@ export class NodeFiles {
 
 		await this.#replace(folder, topicFile, Buffer.from(`${JSON.stringify({topic})}\n`));
 		if (isNew) return;
-		this.#say(
+		this.#report(
 			`The file ${path} ${'topic' in found ? `is damaged: it named the topic ${JSON.stringify(found.topic)}` : found.problem}. It was written again for the topic ${JSON.stringify(topic)}${'isMissing' in found ? '' : `, the old one is kept as ${asideFile}`}; the messages are kept`,
 		);
 	}

@@ -35,7 +35,7 @@ export type BeaconOptions = {
 	readonly incarnation: number;
 	readonly refusals: Counters;
 	/** `address` is the advertised address of this node; it determines the interfaces that are used. */
-	readonly say: () => Pick<Beacon, 'clusterId' | 'address' | 'phase' | 'topics' | 'name'>;
+	readonly content: () => Pick<Beacon, 'clusterId' | 'address' | 'phase' | 'topics' | 'name'>;
 	readonly onBeacon: (beacon: Beacon) => void;
 	/** Reports a problem as one line. */
 	readonly onProblem: (line: string) => void;
@@ -96,10 +96,10 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		keys,
 		id,
 		incarnation,
-		say,
+		content,
 		onProblem,
 	} = options;
-	const advertised = parseAddress(say().address)?.host ?? '';
+	const advertised = parseAddress(content().address)?.host ?? '';
 	const receiver = new BeaconReceiver(options, isLoopback(advertised), hashes => answers.onSearch(hashes));
 	const multicast = await openMulticast({
 		paths: pathsOf(advertised, group, networkInterfaces()),
@@ -114,9 +114,13 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 	let counter = 0;
 	const announce = (searched: ReadonlySet<string> = new Set()): void => {
 		counter++;
-		const said = say();
+		const current = content();
 		multicast.send(
-			encodeBeacon({id, incarnation, ...said, topics: searchedFirst(said.topics, searched, keys)}, counter, keys),
+			encodeBeacon(
+				{id, incarnation, ...current, topics: searchedFirst(current.topics, searched, keys)},
+				counter,
+				keys,
+			),
 		);
 	};
 
@@ -156,7 +160,7 @@ class BeaconReceiver {
 	}
 
 	onDatagram(datagram: Buffer, source: string): void {
-		const {keys, refusals, id, say, onBeacon} = this.#options;
+		const {keys, refusals, id, content, onBeacon} = this.#options;
 		// The system delivers datagrams of every interface on which some process of this machine has joined the group.
 		if (this.#isLocal && !isLoopback(source)) return refusals.add('beacon-interface');
 		if (++this.#inSecond > perSecondMax) return refusals.add('beacon-rate');
@@ -172,7 +176,7 @@ class BeaconReceiver {
 			return refusals.add('beacon-interface');
 		// Our own beacons are looped back. One with another address comes from another process of this identity.
 		if (beacon.id === id) {
-			if (beacon.address !== say().address) onBeacon(beacon);
+			if (beacon.address !== content().address) onBeacon(beacon);
 		} else if (this.#isNewer(beacon)) onBeacon(beacon);
 	}
 

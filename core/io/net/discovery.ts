@@ -59,7 +59,7 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 				incarnation,
 				refusals,
 				onProblem,
-				say() {
+				content() {
 					const {clusterId, isMember, topics, name} = self();
 					return {address, clusterId, phase: isMember ? 'member' : 'seeking', topics, name};
 				},

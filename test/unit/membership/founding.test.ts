@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {Founding, type SeekerWord} from '../../../core/membership/founding.ts';
+import {Founding, type SeekerState} from '../../../core/membership/founding.ts';
 import type {NodeId} from '../../../core/message.ts';
 
 const id = (index: number): NodeId => (index + 1).toString(16).padStart(16, '0') as NodeId;
 const addressOf = (index: number): string => `10.0.0.${index + 1}:5000`;
-const word = (choice: NodeId | undefined, isAble = true, seekers: readonly string[] = []): SeekerWord => ({
+const stateOf = (choice: NodeId | undefined, isAble = true, seekers: readonly string[] = []): SeekerState => ({
 	choice,
 	isAble,
 	seekers,
@@ -73,7 +73,7 @@ function run({
 						for (const [other] of machines) if (addressOf(other) === address) machine.hint(address, now);
 			for (const address of machine.addresses(now)) {
 				const other = all.indexOf(address);
-				const [askedAt, asked] = [now, machine.word(now)];
+				const [askedAt, asked] = [now, machine.state(now)];
 				later(() => {
 					const peer = machines.get(other);
 					if (!peer) return;
@@ -85,7 +85,7 @@ function run({
 					}
 
 					peer.asked(id(index), addressOf(index), asked, now);
-					const answer = peer.word(now);
+					const answer = peer.state(now);
 					later(() => machine.answered(address, id(other), address, answer, askedAt, now));
 				});
 			}
@@ -147,7 +147,7 @@ describe('a seeker', () => {
 
 	test('waits for all of its seeds, and reports the missing ones', () => {
 		const seeker = new Founding({...options, seeds: [addressOf(0), addressOf(1), addressOf(2)]});
-		seeker.answered(addressOf(0), id(3), addressOf(0), word(undefined, false), 0, 10);
+		seeker.answered(addressOf(0), id(3), addressOf(0), stateOf(undefined, false), 0, 10);
 		expect(seeker.decide(1000)).toEqual({type: 'wait', for: '10.0.0.3:5000 to answer'});
 	});
 
@@ -157,7 +157,7 @@ describe('a seeker', () => {
 			type: 'wait',
 			for: '2 more nodes to start (1 of 3 expected nodes are here)',
 		});
-		seeker.answered(addressOf(2), id(2), addressOf(2), word(undefined, false), 9000, 9010);
+		seeker.answered(addressOf(2), id(2), addressOf(2), stateOf(undefined, false), 9000, 9010);
 		expect(seeker.decide(9010)).toEqual({
 			type: 'wait',
 			for: '1 more node to start (2 of 3 expected nodes are here)',
@@ -166,19 +166,19 @@ describe('a seeker', () => {
 
 	test('does not found on a vote that is older than a lease', () => {
 		const seeker = new Founding({...options, seekMs: 0});
-		seeker.answered(addressOf(2), id(2), addressOf(2), word(id(1)), 0, 900);
+		seeker.answered(addressOf(2), id(2), addressOf(2), stateOf(id(1)), 0, 900);
 		expect(seeker.decide(1000)).toEqual({type: 'found'});
 		expect(seeker.decide(1001)).toMatchObject({type: 'wait', for: expect.stringContaining('to agree') as string});
 	});
 
 	test('keeps a vote that it sent until its lease ends, also when a lower id appears', () => {
 		const seeker = new Founding({...options, self: id(5), seekMs: 100_000});
-		seeker.asked(id(3), addressOf(3), word(id(3)), 0);
-		expect(seeker.word(0).choice).toBe(id(3));
-		seeker.asked(id(2), addressOf(2), word(id(2)), 100);
-		seeker.asked(id(3), addressOf(3), word(id(3)), 1900);
-		seeker.asked(id(2), addressOf(2), word(id(2)), 1900);
-		expect(seeker.word(1999).choice).toBe(id(3));
+		seeker.asked(id(3), addressOf(3), stateOf(id(3)), 0);
+		expect(seeker.state(0).choice).toBe(id(3));
+		seeker.asked(id(2), addressOf(2), stateOf(id(2)), 100);
+		seeker.asked(id(3), addressOf(3), stateOf(id(3)), 1900);
+		seeker.asked(id(2), addressOf(2), stateOf(id(2)), 1900);
+		expect(seeker.state(1999).choice).toBe(id(3));
 	});
 
 	test('founds no second cluster when it has heard one', () => {

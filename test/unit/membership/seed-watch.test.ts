@@ -31,7 +31,7 @@ function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAn
 		const rounds: string[][] = [];
 		for (let round = 0; round < 3; round++) {
 			state.asked = [];
-			watch.look(new Set(members));
+			watch.check(new Set(members));
 			await Promise.resolve()
 				.then(() => undefined)
 				.then(() => undefined);
@@ -79,11 +79,11 @@ describe('the seeds of a member that has a leader', () => {
 
 	test('none is asked more often than the interval allows, nor after close', () => {
 		const {state, watch} = setUp(['silent'], {silent: new DapssError('unreachable', 'no answer')});
-		watch.look(new Set());
-		watch.look(new Set());
+		watch.check(new Set());
+		watch.check(new Set());
 		watch.close();
 		state.nowMs += 5000;
-		watch.look(new Set());
+		watch.check(new Set());
 		expect(state.asked).toEqual(['silent']);
 	});
 });

@@ -84,7 +84,7 @@ test('nodes hear one another over multicast on loopback; replays are skipped and
 			id: id as NodeId,
 			incarnation: more.incarnation ?? 1,
 			refusals,
-			say: () => ({
+			content: () => ({
 				clusterId: 'c',
 				address: '127.0.0.1:5000',
 				phase: more.phase ?? 'member',
@@ -202,7 +202,7 @@ test('a machine without multicast is reported once, and the node continues', asy
 		id: beacon.id,
 		incarnation: 1,
 		refusals: new Counters(),
-		say: () => beacon,
+		content: () => beacon,
 		onBeacon() {},
 		onProblem: line => problems.push(line),
 	});
