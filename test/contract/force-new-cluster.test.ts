@@ -1,6 +1,6 @@
 /**
-Forcing a new cluster from a survivor's Raft log keeps the topics under a new cluster id with one voter. If the disk dies
-on the way, the old state remains.
+Forcing a new cluster from a survivor's Raft log keeps the topics under a new cluster id with one voter. If the disk
+dies on the way, the old state remains.
 */
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';

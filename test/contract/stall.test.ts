@@ -60,7 +60,7 @@ test('a listener that stalled reads the requests of its callers before it drops 
 });
 
 /**
-A proxy before a listener that closes the first connections once they carried data. Resolves with its port and a counter.
+A proxy before a listener that closes the first connections once they carried data. Returns its port and a counter.
 */
 async function hangingUp(
 	on: number,

@@ -1,5 +1,6 @@
 /**
-Crash images of the whole store of a node: a hundred of them, and those that once failed. `npm run sim:crash` makes more.
+Crash images of the whole store of a node: a hundred of them, and those that once failed. `npm run sim:crash`
+makes more.
 */
 import {expect, test} from 'vitest';
 import {openLog} from '../../core/io/log/log.ts';

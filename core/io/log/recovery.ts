@@ -175,7 +175,8 @@ The condition of a segment.
 - `unstarted`: the power failed when it was made, before the header reached the disk, so no record can follow.
 - `damaged`: synced records are bad or missing, or its length is wrong; `end` and `holes` as in `Segment`.
 - `sealed`: intact, and followed by another segment.
-- `open`: the last segment, with intact records up to `end`. Later bytes are a torn tail. Everything before `syncedEnd` is known to be on the disk.
+- `open`: the last segment, with intact records up to `end`. Later bytes are a torn tail. Everything before
+  `syncedEnd` is known to be on the disk.
 */
 type Condition =
 	| {readonly type: 'unstarted'}
@@ -220,8 +221,8 @@ async function recoverSegment(files: Files, path: string, place: Place, plan: Pl
 			case 'open': {
 				const {end, head, isTorn, isEmpty, syncedEnd} = condition;
 				if (isTorn) await file.truncate(end - first + segmentHeaderBytes);
-				// The writes of a killed process may be in the operating system only. From here on they count as synced,
-				// and so does the header.
+				// The writes of a killed process may be in the operating system only. From here on they count as
+				// synced, and so does the header.
 				if (isTorn || isEmpty || end !== place.syncedEnd) await makeDurable(file, head, syncedEnd, end);
 				active = file;
 				return {segment: segmentTo(end, head.salt), file: active, hasDamage: false};

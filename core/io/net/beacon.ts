@@ -89,7 +89,7 @@ export function decodeBeacon(
 	return {id, incarnation, counter, clusterId, address, phase, topics, name: isNodeName(name) ? name : ''};
 }
 
-/** Never fails: on a machine without multicast it reports that to `onProblem`, and nodes must join with `--bootstrap`. */
+/** Never fails: without multicast it reports that to `onProblem`, and nodes must join with `--bootstrap`. */
 export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 	const {
 		config: {group, port, intervalMs},

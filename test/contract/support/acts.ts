@@ -1,7 +1,7 @@
 /**
 The acts that a node must not acknowledge before they are on its disk, done once each with real parts: a vote, an append
-from the leader, a published message, a snapshot. The `Files` port or strace then shows the order of the calls and of the
-acknowledgements. Run by itself (`node acts.ts FOLDER`), it prints the acknowledgements on standard output.
+from the leader, a published message, a snapshot. The `Files` port or strace then shows the order of the calls and of
+the acknowledgements. Run by itself (`node acts.ts FOLDER`), it prints the acknowledgements on standard output.
 */
 import {writeSync} from 'node:fs';
 import {join} from 'node:path';
