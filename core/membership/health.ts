@@ -66,7 +66,7 @@ export class Health {
 	#awaitingCall: ReadonlySet<NodeId> = new Set();
 	#ticks = 0;
 	#readTicks = -Infinity;
-	/** The highest commit index that any member reports, and whether any member reports a leader. */
+	/** The highest index known to be committed, and whether any member reports a leader. */
 	#commit = 0;
 	#hasLeader = false;
 	#nowMs = 0;

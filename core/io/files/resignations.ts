@@ -25,6 +25,7 @@ import {makeFolders} from '../make-folder.ts';
 
 const fileBytesMax = 64 * 1024;
 
+/** The folder with the resignations of all data folders of this user. */
 export function resignationsFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
 	return join(placesOf(here(env), existsSync).state, 'resignations');
 }

@@ -186,10 +186,12 @@ export type TransportOptions = {
 	readonly onRefusal?: (refused: RefusedPeer) => void;
 };
 
+/** The security settings of a configuration. */
 export function flagsOf(config: Pick<Config, 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'>): Flags {
 	return {auth: config.enableNodeAuth, sign: config.enableMessageSigning, encrypt: config.enableEncryption};
 }
 
+/** The active flags as they appear in a hello, such as `auth,sign,encrypt`. */
 export function flagsText(flags: Flags): string {
 	return (['auth', 'sign', 'encrypt'] as const).filter(name => flags[name]).join(',');
 }

@@ -1,8 +1,9 @@
 /**
 A simulated disk under the `Files` port that can die at its nth call. The content after that is an **image**: of the
-data that were not synced it holds nothing, some writes, or some 512-byte sectors of some writes. When only the process was
-killed, the image holds all that the operating system had. The disk can also fail calls, accept only a part of a write,
-and be read and changed byte by byte. All choices come from the given random source; no time passes without `delay`.
+data that were not synced it holds nothing, some writes, or some 512-byte sectors of some writes. When only the process
+was killed, the image holds all that the operating system had. The disk can also fail calls, accept only a part of a
+write, and be read and changed byte by byte. All choices come from the given random source; no time passes without
+`delay`.
 */
 import {basename, dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
