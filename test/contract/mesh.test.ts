@@ -97,7 +97,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			onUp: id => log.push(`up ${id}`),
 			onDown: (id, why) => log.push(`down ${id} ${why}`),
 			onRefused: id => log.push(`refused ${id}`),
-			onUnknownPeer: (id, address) => log.push(`stranger ${id} ${address}`),
+			onUnknownPeer: (id, address) => log.push(`outsider ${id} ${address}`),
 			onRemoved: id => log.push(`removed ${id}`),
 			onClient: channel => guests.push(channel),
 			onJoin: channel => guests.push(channel),
@@ -319,22 +319,22 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 
 	test('only members are linked, and a removed member is informed', async () => {
 		const one = await member({clusterId: 'aaaa'});
-		const stranger = await member({clusterId: 'aaaa'});
-		stranger.mesh.setPeers(peersOf(one));
-		await until(() => stranger.options.refusals.of('call-not-a-member') > 0, 'a refusal');
-		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'not a member'});
-		expect(one.log).toContain(`stranger ${stranger.id} ${stranger.address}`);
-		await link(one, stranger);
-		one.mesh.setRemoved([stranger.id]);
+		const outsider = await member({clusterId: 'aaaa'});
+		outsider.mesh.setPeers(peersOf(one));
+		await until(() => outsider.options.refusals.of('call-not-a-member') > 0, 'a refusal');
+		expect(one.mesh.state(outsider.id)).toEqual({state: 'down', why: 'not a member'});
+		expect(one.log).toContain(`outsider ${outsider.id} ${outsider.address}`);
+		await link(one, outsider);
+		one.mesh.setRemoved([outsider.id]);
 		await until(
-			() => stranger.problems.some(line => line.includes(`node ${stranger.id} was removed from the cluster`)),
+			() => outsider.problems.some(line => line.includes(`node ${outsider.id} was removed from the cluster`)),
 			'the refusal of the removed node',
 		);
-		expect(stranger.log).toContain(`removed ${one.id}`);
-		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'removed from the cluster'});
-		one.mesh.setPeers(peersOf(stranger));
+		expect(outsider.log).toContain(`removed ${one.id}`);
+		expect(one.mesh.state(outsider.id)).toEqual({state: 'down', why: 'removed from the cluster'});
+		one.mesh.setPeers(peersOf(outsider));
 		expect(one.mesh.states().size).toBe(0);
-		expect(stranger.problems).toHaveLength(1);
+		expect(outsider.problems).toHaveLength(1);
 	});
 
 	test('members of two clusters of one name do not link', async () => {
@@ -344,7 +344,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		other.mesh.setPeers(peersOf(one));
 		await until(() => one.problems.length > 0 && other.problems.length > 0, 'both to say so');
 		expect(one.problems[0]).toContain('belongs to another cluster of this name');
-		expect([...one.log, ...other.log].filter(line => line.startsWith('stranger'))).toEqual([]);
+		expect([...one.log, ...other.log].filter(line => line.startsWith('outsider'))).toEqual([]);
 		expect(isUp(one, other)).toBe(false);
 	});
 

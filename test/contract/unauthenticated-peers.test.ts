@@ -162,7 +162,7 @@ test('plain text and random bytes get no answer from a node with encryption', as
 		.dial(listener.address, {hello, timeoutMs: 3000})
 		.catch((error: unknown) => error as DapssError);
 	expect(refused).toMatchObject({code: 'unreachable'});
-	const strangers: readonly Buffer[] = [
+	const unauthenticated: readonly Buffer[] = [
 		Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
 		Buffer.from([0, 0, 0, 5, 0, 1, 2, 3, 4]),
 		Buffer.from([0xff, 0xff, 0xff, 0xff, 0]),
@@ -178,7 +178,7 @@ test('plain text and random bytes get no answer from a node with encryption', as
 			),
 		),
 	];
-	for (const bytes of strangers) {
+	for (const bytes of unauthenticated) {
 		const socket = net.connect(listener.port, '127.0.0.1');
 		socket.write(bytes);
 		expect((await answers(socket)).length).toBe(0);
@@ -186,7 +186,7 @@ test('plain text and random bytes get no answer from a node with encryption', as
 
 	expect(listener.unauthenticated).toBe(0);
 	const {refusals} = server.options;
-	expect(refusals.of('plaintext') + refusals.of('handshake-timeout')).toBe(strangers.length + 1);
+	expect(refusals.of('plaintext') + refusals.of('handshake-timeout')).toBe(unauthenticated.length + 1);
 	expect(server.problems).toEqual([]);
 });
 
@@ -332,7 +332,7 @@ test('older TLS and other ciphers are refused', async () => {
 
 test('a server without the secret is not mistaken for a node', async () => {
 	// One server refuses the key and offers nothing; another has another key.
-	const strangers = [
+	const unauthenticated = [
 		tls.createServer({minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', pskCallback: () => null}),
 		tls.createServer({
 			minVersion: 'TLSv1.3',
@@ -340,7 +340,7 @@ test('a server without the secret is not mistaken for a node', async () => {
 			pskCallback: () => Buffer.alloc(32, 5),
 		}),
 	];
-	for (const [index, server] of strangers.entries()) {
+	for (const [index, server] of unauthenticated.entries()) {
 		server.on('tlsClientError', () => {});
 		await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
 		const {port} = server.address() as net.AddressInfo;

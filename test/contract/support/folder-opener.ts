@@ -18,6 +18,6 @@ try {
 process.on('message', () => undefined); // Stay until killed.
 
 declare global {
-	// oxlint-disable-next-line no-var -- holds the lock for as long as the process lives
+	// oxlint-disable-next-line no-var -- holds the lock for as long as the process runs
 	var folder: Folder;
 }

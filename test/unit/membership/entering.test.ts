@@ -72,7 +72,7 @@ function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: rea
 describe('a node that the cluster refuses (case A)', () => {
 	test.each<[string, Readonly<Record<string, JoinAnswer | Error>>]>([
 		['the leader alone', {'h:1': refused}],
-		['the leader, to whom its followers send it', {'h:2': ask, 'h:1': refused, 'h:3': ask}],
+		['the leader, to which its followers redirect', {'h:2': ask, 'h:1': refused, 'h:3': ask}],
 		['the leader, while another address is silent', {'h:1': refused, 'h:9': silent}],
 		[
 			'the leader, while another node seeks a cluster too',
@@ -91,11 +91,11 @@ describe('a node that the cluster refuses (case A)', () => {
 			{'h:1': refused, 'h:2': {type: 'wait', reason: 'an election is under way'}},
 		],
 		[
-			'by another cluster of the name, while its own is silent',
+			'when another cluster of the name refuses it, while its own is silent',
 			{'h:1': {...refused, clusterId: 'd'}, 'h:9': silent},
 		],
-		['by nobody: all are silent', {'h:9': silent}],
-	])('goes on %s', async (_name, answers) => {
+		['when all are silent', {'h:9': silent}],
+	])('continues %s', async (_name, answers) => {
 		expect((await setUp(answers).run()).ended).toBeUndefined();
 	});
 

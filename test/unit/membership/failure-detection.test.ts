@@ -60,7 +60,7 @@ test('the down time of a member runs from its detection until it is heard again'
 	const isSuspected = (): boolean => events.some(event => event.type === 'member' && event.state === 'suspect');
 	for (let ticks = 0; ticks < 2000 && !isSuspected(); ticks++) pass(tickMs);
 	const foundMs = state.nowMs;
-	pass(40_000); // It is dead meanwhile: the count goes on.
+	pass(40_000); // It is dead meanwhile: the count continues.
 	expect(events.some(event => event.type === 'member' && event.state === 'unreachable')).toBe(true);
 	expect(downMs()).toBe(state.nowMs - foundMs);
 	presence.step(peer, {type: 'gossip', incarnation: 2, updates: [], rows: []});

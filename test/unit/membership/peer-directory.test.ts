@@ -38,14 +38,14 @@ function setUp(answers: ReadonlyMap<string, NodeId> = new Map()) {
 			async ask(address) {
 				state.called.push(address);
 				const found = answers.get(address);
-				if (found === undefined) throw new Error('nobody answers');
+				if (found === undefined) throw new Error('no answer');
 				return {id: found, frame: encodeControl('joined', {type: 'joined', clusterId: 'c', members: []})};
 			},
 		},
 		nowMs: () => 0,
 		leader: () => state.leader,
 		clusterId: () => 'c',
-		join: () => Promise.reject(new Error('nobody asks')),
+		join: () => Promise.reject(new Error('not asked')),
 		seeds: [],
 		foreign() {},
 	});

@@ -322,5 +322,5 @@ test('20,000 damaged or random hellos: none opens, none throws, unauthenticated 
 		if (outcome.send.length > 0) answered++;
 	}
 
-	expect(answered).toBeLessThan(500); // Those whose fields can be read are told what differs.
+	expect(answered).toBeLessThan(500); // Those whose fields can be read get the difference as an answer.
 });

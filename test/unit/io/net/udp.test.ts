@@ -183,12 +183,12 @@ async function opened(
 test('over sockets: members hear one another; other datagrams are counted and never answered', async () => {
 	const a = await opened(one);
 	const b = await opened(other);
-	const stranger = createSocket('udp4');
+	const outsider = createSocket('udp4');
 	let answers = 0;
-	stranger.on('message', () => answers++);
+	outsider.on('message', () => answers++);
 	const noise = (bytes: Buffer): Promise<void> =>
 		new Promise(resolve => {
-			stranger.send(bytes, b.at.port, '127.0.0.1', () => resolve());
+			outsider.send(bytes, b.at.port, '127.0.0.1', () => resolve());
 		});
 	for (let size = 0; size < 200; size++) await noise(Buffer.alloc(size, 1));
 	a.at.send(`127.0.0.1:${b.at.port}`, hello);
@@ -216,7 +216,7 @@ test('over sockets: members hear one another; other datagrams are counted and ne
 			onDatagram() {},
 		}),
 	).rejects.toMatchObject({code: 'port-in-use'});
-	stranger.close();
+	outsider.close();
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 	a.at.send(`127.0.0.1:${b.at.port}`, hello); // Closed: nothing happens.
 });
